@@ -1,0 +1,71 @@
+/** The import law of the house: who may import what. Each rule says what a breach would cost. */
+const only = (name, from, to, comment) => ({ name, severity: 'error', comment, from, to })
+
+export default {
+  forbidden: [
+    only(
+      'no-cycles',
+      {},
+      { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+      'a cycle cannot be read from either end',
+    ),
+    only('nobody-imports-test', { pathNot: '^test/' }, { path: '^test/' }, 'doubles are never deployed'),
+    only(
+      'core-stays-pure',
+      { path: '^core/(?!adapters|table)' },
+      { path: '^functions/|^core/adapters/|^core/table/dynamodb|^node_modules/(?!zod)' },
+      'a noun knows nouns, table, ports, errors and zod',
+    ),
+    only(
+      'core-nouns-built-ins',
+      { path: '^core/(?!adapters|table)' },
+      { dependencyTypes: ['core'], pathNot: '^(node:)?(crypto|buffer)$' },
+      'a noun does no I/O of its own',
+    ),
+    only(
+      'sdks-in-adapters-only',
+      { pathNot: '^core/(adapters|table)/|^test/' },
+      { path: '^node_modules/(@aws-sdk|@smithy|stripe|otpauth)' },
+      'an SDK outside an adapter leaks into every bundle',
+    ),
+    only(
+      'dynamodb-in-table-only',
+      { pathNot: '^core/table/|^test/' },
+      { path: '^node_modules/@aws-sdk/(client-dynamodb|lib-dynamodb|util-dynamodb)' },
+      'the hot path must be able to change its client',
+    ),
+    only(
+      'stripe-loads-lazily',
+      { path: '^(core|functions)/', pathNot: '^core/adapters/stripe' },
+      { path: '^node_modules/stripe' },
+      'whoever does not pay must not carry it',
+    ),
+    only(
+      'rows-are-data',
+      { path: '^functions/[^/]+/routes\\.ts$|^functions/http/(route|rows|cors)\\.ts$' },
+      {
+        reachable: true,
+        path: '^core/(adapters/|table/dynamodb)|^functions/http/(live|endpoint)|^node_modules/(@aws-sdk|@middy|stripe)',
+      },
+      'the deployment reads rows without running anything',
+    ),
+    only(
+      'handlers-stay-thin',
+      { path: '^functions/(api|v1|rest|webhooks|jobs)/(?!routes)' },
+      {
+        pathNot:
+          '^functions/[^/]+/routes\\.ts$|^functions/http/(endpoint|job)\\.ts$|^core/(?!adapters|table)',
+      },
+      'a handler has its row, the endpoint stack and the domain',
+    ),
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: false,
+    parser: 'swc',
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.js', '.mjs', '.json'],
+      conditionNames: ['import', 'node', 'types'],
+    },
+  },
+}
