@@ -1,0 +1,54 @@
+/**
+ * Everything that can go wrong in the domain, as one closed union. `functions/http/problems.ts` gives each
+ * code its HTTP status and wording; a row lists the codes that its endpoint can give.
+ */
+export type ErrorCode =
+  // the request itself
+  | 'invalid_request'
+  | 'malformed_body'
+  | 'unsupported_media_type'
+  | 'payload_too_large'
+  // who is asking
+  | 'unauthorized'
+  | 'session_ended'
+  | 'invalid_credentials'
+  | 'account_deactivated'
+  | 'account_suspended'
+  | 'not_found'
+  // registration and confirmation
+  | 'username_taken'
+  | 'email_taken'
+  | 'password_refused'
+  | 'invalid_code'
+  // the rest of the world
+  | 'temporarily_unavailable'
+  | 'internal_error'
+
+/** A field of the request that was refused, by its dotted path, and why. */
+export interface FieldError {
+  field: string
+  message: string
+}
+
+/** The one error the domain throws. `detail` is for the caller to read and never carries a vendor's text. */
+export class DomainError extends Error {
+  override readonly name = 'DomainError'
+  readonly code: ErrorCode
+  readonly fields: FieldError[]
+  readonly retryAfterSeconds: number | undefined
+
+  constructor(
+    code: ErrorCode,
+    options: { detail?: string; fields?: FieldError[]; retryAfterSeconds?: number; cause?: unknown } = {},
+  ) {
+    super(options.detail ?? code, { cause: options.cause })
+    this.code = code
+    this.fields = options.fields ?? []
+    this.retryAfterSeconds = options.retryAfterSeconds
+  }
+
+  /** What the caller may read beyond the code's title, if the thrower said anything. */
+  get detail(): string | undefined {
+    return this.message === this.code ? undefined : this.message
+  }
+}
