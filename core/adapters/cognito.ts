@@ -1,0 +1,184 @@
+import { createHmac } from 'node:crypto'
+import {
+  AdminCreateUserCommand,
+  AdminDeleteUserCommand,
+  AdminInitiateAuthCommand,
+  AdminSetUserPasswordCommand,
+  AdminUserGlobalSignOutCommand,
+  type AuthenticationResultType,
+  CognitoIdentityProviderClient,
+  GetTokensFromRefreshTokenCommand,
+  RevokeTokenCommand,
+} from '@aws-sdk/client-cognito-identity-provider'
+import { DomainError } from '../errors.ts'
+import type { Identity, Tokens } from '../ports.ts'
+import { clientLimits } from './client-limits.ts'
+
+/** The user pool and its one confidential app client. */
+export interface CognitoConfig {
+  userPoolId: string
+  clientId: string
+  clientSecret: string
+  /** Region and endpoint come from the environment unless this is given. */
+  client?: CognitoIdentityProviderClient
+}
+
+/**
+ * `Identity` on a Cognito user pool whose user names are account ids. Besides the port's own errors it
+ * throws `temporarily_unavailable` for throttling and any lost or broken answer, and the
+ * SDK's error as it is for a deployment that does not fit its pool (wrong secret, client or flow).
+ */
+export function cognitoIdentity(config: CognitoConfig): Identity {
+  const { userPoolId: UserPoolId, clientId: ClientId, clientSecret: ClientSecret } = config
+  const client = config.client ?? new CognitoIdentityProviderClient(clientLimits)
+
+  const user = (accountId: string) => ({ UserPoolId, Username: accountId })
+  const putPassword = (accountId: string, password: string) =>
+    client.send(new AdminSetUserPasswordCommand({ ...user(accountId), Password: password, Permanent: true }))
+
+  return {
+    async enroll(accountId, password) {
+      await ask(
+        client.send(new AdminCreateUserCommand({ ...user(accountId), MessageAction: 'SUPPRESS' })),
+        undefinedFor('UsernameExistsException'),
+      )
+      await ask(putPassword(accountId, password), refusedPassword('temporarily_unavailable'))
+    },
+
+    async signIn(accountId, password) {
+      if (password === '') return undefined // the service takes it for a missing parameter
+      const SECRET_HASH = createHmac('sha256', ClientSecret)
+        .update(accountId + ClientId)
+        .digest('base64')
+      const answer = await ask(
+        client.send(
+          new AdminInitiateAuthCommand({
+            UserPoolId,
+            ClientId,
+            AuthFlow: 'ADMIN_USER_PASSWORD_AUTH',
+            AuthParameters: { USERNAME: accountId, PASSWORD: password, SECRET_HASH },
+          }),
+        ),
+        // Too many wrong passwords come as NotAuthorized too: a locked account must look like an unknown one.
+        undefinedFor(
+          'NotAuthorizedException',
+          'UserNotFoundException',
+          'PasswordResetRequiredException',
+          'UserNotConfirmedException',
+        ),
+      )
+      // A challenge in place of tokens: the user has no password of its own yet.
+      return answer?.AuthenticationResult && toTokens(answer.AuthenticationResult)
+    },
+
+    async refresh(refreshToken) {
+      const answer = await ask(
+        client.send(
+          new GetTokensFromRefreshTokenCommand({ RefreshToken: refreshToken, ClientId, ClientSecret }),
+        ),
+        undefinedFor(...refusedToken, 'RefreshTokenReuseException'),
+      )
+      return answer && toTokens(answer.AuthenticationResult, refreshToken)
+    },
+
+    async setPassword(accountId, password) {
+      await ask(putPassword(accountId, password), refusedPassword('not_found'))
+    },
+
+    async revoke(refreshToken) {
+      await ask(
+        client.send(new RevokeTokenCommand({ Token: refreshToken, ClientId, ClientSecret })),
+        undefinedFor(...refusedToken, 'UnauthorizedException', 'UnsupportedTokenTypeException'),
+      )
+    },
+
+    async endSessions(accountId) {
+      await ask(
+        client.send(new AdminUserGlobalSignOutCommand(user(accountId))),
+        undefinedFor('UserNotFoundException'),
+      )
+    },
+
+    async remove(accountId) {
+      await ask(
+        client.send(new AdminDeleteUserCommand(user(accountId))),
+        undefinedFor('UserNotFoundException'),
+      )
+    },
+  }
+}
+
+const refusedToken = ['NotAuthorizedException', 'UserNotFoundException', 'InvalidParameterException']
+
+/** Awaits one call; an answer that says no goes to `refused`, one that says nothing is `temporarily_unavailable`. */
+async function ask<T, U>(answer: Promise<T>, refused: (error: Error) => U): Promise<T | U> {
+  try {
+    return await answer
+  } catch (error) {
+    if (!(error instanceof Error)) throw error
+    if (saysNothing(error)) throw new DomainError('temporarily_unavailable', { cause: error })
+    return refused(error)
+  }
+}
+
+/** The refusals that mean "no" to the caller. One about the client's secret is a fault of the deployment. */
+function undefinedFor(...names: string[]): (error: Error) => undefined {
+  return (error) => {
+    if (!names.includes(error.name) || /secret/i.test(error.message)) throw error
+    return undefined
+  }
+}
+
+function refusedPassword(absentUser: 'not_found' | 'temporarily_unavailable'): (error: Error) => never {
+  return (error) => {
+    if (error.name === 'UserNotFoundException') throw new DomainError(absentUser, { cause: error })
+    if (
+      error.name === 'InvalidPasswordException' ||
+      error.name === 'PasswordHistoryPolicyViolationException' ||
+      // The service's own pattern: no white space at either end, at most 256 characters.
+      (error.name === 'InvalidParameterException' && /'password'/i.test(error.message))
+    ) {
+      throw new DomainError('password_refused', { cause: error })
+    }
+    throw error
+  }
+}
+
+const transientNames = new Set([
+  'TimeoutError',
+  'TooManyRequestsException',
+  'LimitExceededException',
+  'ThrottlingException',
+  'InternalErrorException',
+  // The pre-token trigger refuses nobody: when it fails, it is broken or throttled.
+  'UnexpectedLambdaException',
+  'UserLambdaValidationException',
+  'InvalidLambdaResponseException',
+])
+
+function saysNothing(error: Error & { code?: unknown; $metadata?: { httpStatusCode?: number } }): boolean {
+  if (transientNames.has(error.name)) return true
+  const status = error.$metadata?.httpStatusCode
+  // Without a status it never came back (`code` is the socket's); below 400 it came back unreadable.
+  if (status === undefined) return typeof error.code === 'string'
+  return status < 400 || status === 429 || status >= 500
+}
+
+/** `sent` is the refresh token that was used: without rotation the service answers none. */
+function toTokens(result: AuthenticationResultType = {}, sent?: string): Tokens {
+  const { AccessToken, RefreshToken = sent, ExpiresIn } = result
+  if (!AccessToken || !RefreshToken || !ExpiresIn) throw new Error('Cognito answered without tokens')
+  // Unverified on purpose: it comes from Cognito itself, over TLS.
+  const payload = Buffer.from(AccessToken.split('.')[1] ?? '', 'base64url').toString()
+  const { username, origin_jti } = JSON.parse(payload) as Record<string, unknown>
+  if (typeof username !== 'string' || typeof origin_jti !== 'string') {
+    throw new Error('Access token without username or origin_jti: is token revocation enabled on the client?')
+  }
+  return {
+    accessToken: AccessToken,
+    refreshToken: RefreshToken,
+    expiresInSeconds: ExpiresIn,
+    accountId: username,
+    sessionId: origin_jti,
+  }
+}

@@ -1,0 +1,15 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import type { Clock, Ids } from '../ports.ts'
+
+/** Ids from the operating system's randomness; the time in an account id is the given clock's. */
+export function randomIds(clock: Clock): Ids {
+  const hex = (bytes: number) => randomBytes(bytes).toString('hex')
+  return {
+    accountId: () =>
+      Math.floor(clock.nowMs() / 1000)
+        .toString(16)
+        .padStart(8, '0') + hex(8),
+    uuid: () => randomUUID(),
+    hex,
+  }
+}

@@ -1,0 +1,45 @@
+import { domainToASCII } from 'node:url'
+import { SESv2Client, SendEmailCommand } from '@aws-sdk/client-sesv2'
+import { DomainError } from '../errors.ts'
+import type { Mail } from '../ports.ts'
+import { clientLimits } from './client-limits.ts'
+
+/** SES's verdicts on this very message; another try will not change them. */
+const REFUSED = new Set(['MessageRejected', 'BadRequestException'])
+
+/**
+ * Mail through SES. `from` is a verified address, with or without a display name.
+ * @throws Error if SES refuses this message for good; it names no address, nor does its cause: there is none.
+ * @throws DomainError `temporarily_unavailable` for everything else: throttled, down, timed out, paused.
+ */
+export function sesMail(config: { from: string; configurationSet?: string; client?: SESv2Client }): Mail {
+  const client = config.client ?? new SESv2Client(clientLimits)
+  const utf8 = (text: string) => ({ Data: text, Charset: 'UTF-8' })
+  return {
+    async send(email) {
+      const command = new SendEmailCommand({
+        FromEmailAddress: config.from,
+        Destination: { ToAddresses: [asciiDomain(email.to)] },
+        Content: {
+          Simple: {
+            Subject: utf8(email.subject),
+            Body: { Text: utf8(email.text), Html: utf8(email.html) },
+          },
+        },
+        ConfigurationSetName: config.configurationSet,
+      })
+      await client.send(command).catch((cause: unknown) => {
+        if (cause instanceof Error && REFUSED.has(cause.name)) {
+          throw new Error(`SES refused the message (${cause.name}).`)
+        }
+        throw new DomainError('temporarily_unavailable', { cause })
+      })
+    },
+  }
+}
+
+/** SES takes 7-bit addresses only: the domain in Punycode. What is no address stays for SES to refuse. */
+function asciiDomain(address: string): string {
+  const at = address.lastIndexOf('@') + 1
+  return address.slice(0, at) + (domainToASCII(address.slice(at)) || address.slice(at))
+}
