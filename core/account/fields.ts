@@ -1,0 +1,44 @@
+import * as z from 'zod/mini'
+
+/** `A-Z a-z 0-9 . _ -`, 3 to 32, starting with a letter or digit (product rule). ASCII only, so nothing looks alike. */
+export const username = z
+  .string()
+  .check(
+    z.regex(
+      /^[A-Za-z0-9][A-Za-z0-9._-]{2,31}$/,
+      'must be 3 to 32 of A-Z a-z 0-9 . _ - and start with a letter or digit',
+    ),
+  )
+
+/**
+ * An address of letters, marks and digits of any script with RFC 5322's atom symbols before the `@`, and dotted
+ * labels after it. Controls, spaces, format characters (zero width, direction) and lone surrogates match nothing.
+ */
+const emailSyntax =
+  /^(?=.{1,64}@)[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+(?:\.[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+)*@(?:[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]{0,61}[\p{L}\p{M}\p{N}])?\.)+[\p{L}\p{M}]{2,63}$/u
+export const email = z.string().check(z.maxLength(254), z.regex(emailSyntax, 'must be an e-mail address'))
+
+/**
+ * 8 to 128 characters with at least one of `!@#$%&*` (GreenCloud: min=8, containsany). No control character, and
+ * no space at either end: Cognito refuses those.
+ */
+export const password = z
+  .string()
+  .check(
+    z.minLength(8),
+    z.maxLength(128),
+    z.regex(/[!@#$%&*]/, 'must have one of ! @ # $ % & *'),
+    z.regex(
+      /^(?!\s)[^\p{Cc}\p{Cs}]*(?<!\s)$/u,
+      'must not begin or end with a space or have control characters',
+    ),
+  )
+
+/** A password as it is typed to be checked: any that could ever have been set. */
+export const typedPassword = z.string().check(z.minLength(1), z.maxLength(128))
+
+/** The form in which addresses are compared: NFC and lower case. */
+export const emailKey = (address: string): string => address.normalize('NFC').toLowerCase().normalize('NFC')
+
+/** The form in which usernames are compared. */
+export const usernameKey = (name: string): string => name.toLowerCase()

@@ -1,0 +1,169 @@
+import { newCode } from '../credentials/codes.ts'
+import { DomainError } from '../errors.ts'
+import { defaultKeyLookup, newDefaultKey } from '../keys/default-key.ts'
+import { deliver, queueMail } from '../notifications/outbox.ts'
+import type { Deps } from '../ports.ts'
+import { expr } from '../table/expression.ts'
+import { dueAt, keys } from '../table/keys.ts'
+import { ConditionFailed, type Item, ignoreRefusal } from '../table/table.ts'
+import { type Account, type Profile, parseProfile } from './account.ts'
+import { emailKey, usernameKey } from './fields.ts'
+
+/** After this long a registration that never finished is swept away and its names are free again. */
+const PENDING_MS = 3_600_000
+
+/** Resuming stops well before the sweep begins, so that the two never work on one account at once. */
+const RESUME_MS = PENDING_MS - 10 * 60_000
+
+type RegisterDeps = Deps<'table' | 'identity' | 'keyring' | 'mail'>
+
+export interface Registration {
+  username: string
+  email: string
+  password: string
+}
+
+const absent = expr`attribute_not_exists(pk)`
+
+/**
+ * Registers an account and mails the code that confirms its address.
+ *
+ * Names are taken and the account stored as `pending` in one transaction; then the password vault learns of it;
+ * then it becomes active. A crash leaves a pending account, which the same request resumes and nobody else.
+ * @throws DomainError `username_taken`, `email_taken`, `password_refused`
+ */
+export async function register(deps: RegisterDeps, input: Registration): Promise<Account> {
+  const profile = await reserve(deps, input)
+  try {
+    await deps.identity.enroll(profile.id, input.password)
+  } catch (error) {
+    if (error instanceof DomainError && error.code === 'password_refused') await release(deps, profile)
+    throw error
+  }
+  return activate(deps, profile)
+}
+
+async function reserve(deps: RegisterDeps, input: Registration): Promise<Profile> {
+  const fresh = newProfile(deps, input)
+  const guard = { accountId: fresh.profile.id }
+  try {
+    await deps.table.transact([
+      { put: fresh.item, if: absent },
+      { put: { ...keys.usernameGuard(usernameKey(input.username)), ...guard }, if: absent },
+      { put: { ...keys.emailGuard(emailKey(input.email)), ...guard }, if: absent },
+      { put: fresh.keyLookup, if: absent },
+    ])
+    return fresh.profile
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error
+    return resume(deps, fresh.profile, error.failed.get(1), error.failed.get(2))
+  }
+}
+
+/** Both names lead to one pending account that this very request registered before: go on with it. */
+async function resume(
+  deps: RegisterDeps,
+  wanted: Profile,
+  byUsername: Item | undefined,
+  byEmail: Item | undefined,
+): Promise<Profile> {
+  const taken = new DomainError(byUsername ? 'username_taken' : 'email_taken')
+  if (!byUsername || byUsername.accountId !== byEmail?.accountId) throw taken
+  const item = await deps.table.get(keys.profile(String(byUsername.accountId)))
+  if (!item) throw taken
+  const profile = parseProfile(item)
+  const resumable =
+    profile.status === 'pending' &&
+    profile.attempt === wanted.attempt &&
+    deps.clock.nowMs() - profile.createdAtMs < RESUME_MS
+  if (!resumable) throw taken
+  return profile
+}
+
+function newProfile(deps: RegisterDeps, { username, email, password }: Registration) {
+  const id = deps.ids.accountId()
+  const nowMs = deps.clock.nowMs()
+  const key = newDefaultKey(deps, id)
+  const profile: Profile = {
+    id,
+    username,
+    email,
+    status: 'pending',
+    emailVerified: false,
+    createdAtMs: nowMs,
+    updatedAtMs: nowMs,
+    sessions: {},
+    generation: 0,
+    defaultKey: key.sealed,
+    flags: { bundleAutoRenewal: true, lowQuotaNotification: true },
+    paid: false,
+    balanceCents: 0,
+    ledgerSeq: 0,
+    attempt: deps.keyring
+      .mac('registration', usernameKey(username), emailKey(email), password)
+      .toString('base64url'),
+  }
+  const item = { ...keys.profile(id), ...profile, ...dueAt('PENDING', id, nowMs + PENDING_MS) }
+  return { profile, item, keyLookup: key.lookup }
+}
+
+/** The winner of this transaction is the one whose registration succeeded. */
+async function activate(deps: RegisterDeps, pending: Profile): Promise<Account> {
+  const code = newCode(deps, 'confirm-email', pending.id)
+  const { mail, write } = queueMail(deps, {
+    accountId: pending.id,
+    to: pending.email,
+    template: 'confirm-email',
+    username: pending.username,
+    codeLookup: code.lookup,
+  })
+  try {
+    await deps.table.transact([
+      {
+        update: keys.profile(pending.id),
+        set: expr`SET #status = ${'active'}, #confirmCode = ${code.lookup} REMOVE #attempt, #due, #dueAtMs`,
+        if: expr`#status = ${'pending'}`,
+      },
+      { put: code.item },
+      write,
+    ])
+  } catch (error) {
+    if (error instanceof ConditionFailed) throw new DomainError('username_taken')
+    throw error
+  }
+  // The mail stays in the outbox when this fails, so the registration stands.
+  await deliver(deps, mail).catch(() => {})
+  return { ...pending, status: 'active', quota: undefined }
+}
+
+/** Gives the names of a registration that never became active free again. */
+async function release(deps: Deps<'table' | 'keyring'>, profile: Profile): Promise<void> {
+  await deps.table
+    .transact([
+      { remove: keys.profile(profile.id), if: expr`#status = ${'pending'}` },
+      { remove: keys.usernameGuard(usernameKey(profile.username)) },
+      { remove: keys.emailGuard(emailKey(profile.email)) },
+      { remove: defaultKeyLookup(deps, profile) },
+    ])
+    .catch(ignoreRefusal)
+}
+
+/**
+ * Clears away registrations that never finished. The vault's user goes first: while the profile stands, a crash
+ * here is repaired by the next sweep.
+ * @returns how many were cleared.
+ */
+export async function sweepPending(
+  deps: Deps<'table' | 'identity' | 'keyring'>,
+  limit: number,
+): Promise<number> {
+  const due = await deps.table.due('PENDING', deps.clock.nowMs(), limit)
+  for (const key of due) {
+    const item = await deps.table.get(key)
+    if (item?.status !== 'pending') continue
+    const profile = parseProfile(item)
+    await deps.identity.remove(profile.id)
+    await release(deps, profile)
+  }
+  return due.length
+}

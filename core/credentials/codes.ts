@@ -1,0 +1,82 @@
+import { timingSafeEqual } from 'node:crypto'
+import * as z from 'zod/mini'
+import { DomainError } from '../errors.ts'
+import type { Deps } from '../ports.ts'
+import { expr } from '../table/expression.ts'
+import { keys } from '../table/keys.ts'
+import { type Item, ignoreRefusal, type Write } from '../table/table.ts'
+
+/** What a mailed code proves. A code made for one purpose is worthless for another. */
+export type CodePurpose = 'confirm-email'
+
+const LIFETIME_MS: Record<CodePurpose, number> = { 'confirm-email': 24 * 3_600_000 }
+
+const WRONG_TRIES = 5
+
+const codeSchema = z.object({
+  purpose: z.string(),
+  accountId: z.string(),
+  expiresAtMs: z.number(),
+  triesLeft: z.number(),
+})
+
+/**
+ * A code is 32 hex digits: 16 to look it up, 16 that are a MAC over the first half, the purpose and the account.
+ * The table holds the first half only, so that reading the table yields no working code, and a wrong second half
+ * counts against the account that the first half names.
+ */
+export function newCode(
+  deps: Deps<'keyring'>,
+  purpose: CodePurpose,
+  accountId: string,
+): { lookup: string; item: Item } {
+  const lookup = deps.ids.hex(8)
+  const expiresAtMs = deps.clock.nowMs() + LIFETIME_MS[purpose]
+  const ttl = Math.ceil(expiresAtMs / 1000)
+  return {
+    lookup,
+    item: { ...keys.code(lookup), purpose, accountId, expiresAtMs, triesLeft: WRONG_TRIES, ttl },
+  }
+}
+
+/** The whole code as it is mailed. */
+export function codeText(
+  deps: Deps<'keyring'>,
+  purpose: CodePurpose,
+  accountId: string,
+  lookup: string,
+): string {
+  return lookup + deps.keyring.mac(`code:${purpose}`, lookup, accountId).toString('hex').slice(0, 16)
+}
+
+/** A code that checked out, and the write that uses it up: put that into the transaction of what it permits. */
+export interface CheckedCode {
+  accountId: string
+  lookup: string
+  use: Write
+}
+
+/**
+ * Checks a typed code: one read, and a write when it is wrong.
+ * @throws DomainError `invalid_code` for one that is unknown, wrong, used, expired or burnt, all alike.
+ */
+export async function checkCode(
+  deps: Deps<'table' | 'keyring'>,
+  purpose: CodePurpose,
+  typed: string,
+): Promise<CheckedCode> {
+  const code = typed.toLowerCase()
+  const lookup = code.slice(0, 16)
+  const key = keys.code(lookup)
+  const item = await deps.table.get(key)
+  if (!item) throw new DomainError('invalid_code')
+  const stored = z.parse(codeSchema, item)
+  const usable = expr`#triesLeft > ${0} AND #expiresAtMs > ${deps.clock.nowMs()}`
+  if (stored.purpose !== purpose) throw new DomainError('invalid_code')
+  const right = codeText(deps, purpose, stored.accountId, lookup)
+  if (!timingSafeEqual(Buffer.from(right), Buffer.from(code.padEnd(32).slice(0, 32)))) {
+    await deps.table.update(key, expr`SET #triesLeft = #triesLeft - ${1}`, usable).catch(ignoreRefusal)
+    throw new DomainError('invalid_code')
+  }
+  return { accountId: stored.accountId, lookup, use: { remove: key, if: usable } }
+}

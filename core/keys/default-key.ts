@@ -1,0 +1,29 @@
+import type { Profile } from '../account/account.ts'
+import type { Deps } from '../ports.ts'
+import { type Key, keys } from '../table/keys.ts'
+import type { Item } from '../table/table.ts'
+
+const PURPOSE = 'default-key'
+
+/**
+ * The account's default application key: a version 4 UUID, as GreenCloud's page shows it. The profile holds it
+ * sealed for its owner to read; its look-up item holds only its MAC.
+ */
+export function newDefaultKey(deps: Deps<'keyring'>, accountId: string): { sealed: string; lookup: Item } {
+  const key = deps.ids.uuid()
+  return {
+    sealed: deps.keyring.seal(PURPOSE, accountId, key),
+    lookup: { ...lookupKey(deps, key), accountId },
+  }
+}
+
+/** The default key in the clear, for its owner's eyes only. */
+export const readDefaultKey = (deps: Deps<'keyring'>, profile: Profile): string =>
+  deps.keyring.open(PURPOSE, profile.id, profile.defaultKey)
+
+/** Where the look-up item of an account's default key stands. */
+export const defaultKeyLookup = (deps: Deps<'keyring'>, profile: Profile): Key =>
+  lookupKey(deps, readDefaultKey(deps, profile))
+
+const lookupKey = (deps: Deps<'keyring'>, key: string): Key =>
+  keys.defaultKey(deps.keyring.mac(PURPOSE, key).toString('base64url'))

@@ -1,0 +1,101 @@
+import * as z from 'zod/mini'
+import { codeText } from '../credentials/codes.ts'
+import type { Deps } from '../ports.ts'
+import { expr } from '../table/expression.ts'
+import { dueAt, type Key, keys } from '../table/keys.ts'
+import { ConditionFailed, type Item, ignoreRefusal, type Write } from '../table/table.ts'
+import { renderMail } from './mails.ts'
+
+/**
+ * The outbox: a mail is stored in the transaction of what it tells, sent, then removed. What a crash leaves
+ * behind is due a minute later and the job `send-mail` sends it; so each crash costs one duplicate at most.
+ */
+const mailSchema = z.object({
+  pk: z.string(),
+  sk: z.string(),
+  accountId: z.string(),
+  to: z.string(),
+  template: z.literal('confirm-email'),
+  username: z.string(),
+  /** Look-up half of the code that the mail carries; the other half is made when it is sent. */
+  codeLookup: z.string(),
+  dueAtMs: z.number(),
+  /** Tries of the job that failed. */
+  failures: z.number(),
+})
+
+export type QueuedMail = z.infer<typeof mailSchema>
+
+/** How long the one who queued a mail, or a job that took it, has for sending it. */
+const LEASE_MS = 60_000
+
+/** How long a mail is tried; a code inside would have expired by then. */
+const GIVE_UP_MS = 24 * 3_600_000
+
+/** A mail to be stored, and sent with `deliver` once its transaction is through. */
+export function queueMail(
+  deps: Deps,
+  mail: Omit<QueuedMail, 'pk' | 'sk' | 'dueAtMs' | 'failures'>,
+): { mail: QueuedMail; write: Write } {
+  const nowMs = deps.clock.nowMs()
+  const due = dueAt('MAIL', mail.accountId, nowMs + LEASE_MS)
+  const item = { ...keys.mail(mail.accountId, deps.ids.uuid()), ...mail, ...due, failures: 0 }
+  return { mail: item, write: { put: { ...item, ttl: Math.ceil((nowMs + GIVE_UP_MS) / 1000) } } }
+}
+
+/** Sends a stored mail and removes it. Throws what the provider throws; the mail then stays due. */
+export async function deliver(deps: Deps<'table' | 'mail' | 'keyring'>, mail: QueuedMail): Promise<void> {
+  const code = codeText(deps, 'confirm-email', mail.accountId, mail.codeLookup)
+  await deps.mail.send(renderMail(mail.to, mail.template, { username: mail.username, code }))
+  await deps.table.remove({ pk: mail.pk, sk: mail.sk })
+}
+
+/**
+ * Takes up to `limit` mails that are due, each for a minute so that two runs do not send one twice.
+ * @returns how many were sent and how many stay due.
+ */
+export async function sendDueMail(
+  deps: Deps<'table' | 'mail' | 'keyring'>,
+  limit: number,
+): Promise<{ sent: number; failed: number }> {
+  const result = { sent: 0, failed: 0 }
+  for (const key of await deps.table.due('MAIL', deps.clock.nowMs(), limit)) {
+    const mail = await take(deps, key)
+    if (!mail) continue
+    try {
+      await deliver(deps, mail)
+      result.sent++
+    } catch {
+      await postpone(deps, mail)
+      result.failed++
+    }
+  }
+  return result
+}
+
+/** Each failure doubles the wait, up to an hour: a refused address must not be knocked at every minute. */
+async function postpone(deps: Deps<'table'>, mail: QueuedMail): Promise<void> {
+  const waitMs = Math.min(LEASE_MS * 2 ** mail.failures, 3_600_000)
+  await deps.table
+    .update(
+      mail,
+      expr`SET #dueAtMs = ${deps.clock.nowMs() + waitMs}, #failures = ${mail.failures + 1}`,
+      expr`#dueAtMs = ${mail.dueAtMs}`,
+    )
+    .catch(ignoreRefusal)
+}
+
+async function take(deps: Deps<'table'>, key: Key): Promise<QueuedMail | undefined> {
+  const nowMs = deps.clock.nowMs()
+  try {
+    const item: Item = await deps.table.update(
+      key,
+      expr`SET #dueAtMs = ${nowMs + LEASE_MS}`,
+      expr`#dueAtMs <= ${nowMs}`,
+    )
+    return z.parse(mailSchema, item)
+  } catch (error) {
+    if (error instanceof ConditionFailed) return undefined
+    throw error
+  }
+}

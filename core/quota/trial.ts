@@ -1,0 +1,20 @@
+import { expr } from '../table/expression.ts'
+import { keys } from '../table/keys.ts'
+import type { Write } from '../table/table.ts'
+
+/** Units granted once, when the e-mail address is confirmed (product rule). */
+export const TRIAL_UNITS = 100
+
+/** The writes that give an account its first units: the counter itself and ledger entry 1. */
+export function trialCredit(accountId: string, nowMs: number): { seq: number; writes: Write[] } {
+  const seq = 1
+  const entry = { seq, atMs: nowMs, kind: 'trial', units: TRIAL_UNITS, amountCents: 0 }
+  const absent = expr`attribute_not_exists(pk)`
+  return {
+    seq,
+    writes: [
+      { put: { ...keys.quota(accountId), l: TRIAL_UNITS, f: 0, u: 0, s: seq }, if: absent },
+      { put: { ...keys.ledger(accountId, seq), ...entry }, if: absent },
+    ],
+  }
+}
