@@ -1,0 +1,185 @@
+import middy from '@middy/core'
+import type {
+  APIGatewayProxyEventV2WithLambdaAuthorizer,
+  APIGatewayProxyStructuredResultV2,
+} from 'aws-lambda'
+import type { $ZodType, input, output } from 'zod/v4/core'
+import { parse } from 'zod/v4/core'
+import { type Account, admit, type Claims } from '../../core/account/account.ts'
+import { DomainError } from '../../core/errors.ts'
+import type { Deps } from '../../core/ports.ts'
+import { parseBody } from './body.ts'
+import { live } from './live.ts'
+import { problemDetails, problems, skylinkFailure } from './problems.ts'
+import type { Need, Placed } from './route.ts'
+import { validate } from './validate.ts'
+
+type Event = APIGatewayProxyEventV2WithLambdaAuthorizer<Claims>
+type Result = APIGatewayProxyStructuredResultV2
+
+type Parsed<S> = S extends $ZodType ? output<S> : undefined
+
+type Statuses<R extends Placed> = keyof R['responses'] & number
+// biome-ignore lint/suspicious/noConfusingVoidType: what a domain call without a result resolves to
+type Body<S> = S extends $ZodType ? input<S> : void
+
+/** An answer that names its status: for rows with several, or with headers of their own. */
+class Reply<S extends number, B> {
+  readonly status: S
+  readonly body: B
+  readonly headers: Record<string, string>
+
+  constructor(status: S, body: B, headers: Record<string, string>) {
+    this.status = status
+    this.body = body
+    this.headers = headers
+  }
+}
+
+export const reply = <S extends number, B>(status: S, body: B, headers: Record<string, string> = {}) =>
+  new Reply(status, body, headers)
+
+type Replies<R extends Placed> = { [S in Statuses<R>]: Reply<S, Body<R['responses'][S]>> }[Statuses<R>]
+
+/** Only a row with one success status lets its handler return the bare body. */
+type Bare<R extends Placed, S = Statuses<R>> =
+  S extends Statuses<R> ? ([Statuses<R>] extends [S] ? Body<R['responses'][S]> : never) : never
+
+/** What a handler sees of the request: only what its row declares. */
+export interface Request<R extends Placed> {
+  path: Parsed<R['path']>
+  query: Parsed<R['query']>
+  body: Parsed<R['body']>
+  /** The caller's account, already read by the gate; a public endpoint has no caller. */
+  caller: R['auth'] extends 'account' ? { account: Account; sessionId: string } : undefined
+  deps: Deps<R['needs'][number]>
+}
+
+/** For every answer: nothing here may be cached, framed, sniffed or executed. */
+const SECURITY_HEADERS = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+  'strict-transport-security': 'max-age=63072000; includeSubDomains',
+  'x-content-type-options': 'nosniff',
+}
+
+/**
+ * The Lambda handler of a row: gate, input, domain call, output, in this order, and one log line.
+ *
+ * `handle` returns the body of the row's only success status, or `reply(status, body)` where there are several.
+ */
+export function endpoint<const R extends Placed>(
+  row: R,
+  handle: (request: Request<R>) => Promise<Replies<R> | Bare<R>>,
+) {
+  // Started while the container initialises, when the CPU is whole; a failure is told by the first request.
+  const ports = live(row.needs as readonly Need[])
+  ports.catch(() => {})
+
+  return middy<Event, Result>()
+    .use(logLine(row))
+    .use(errorFormat(row))
+    .handler(async (event: Event): Promise<Result> => {
+      if (event.pathParameters?.slash) return json(404, { message: 'Not Found' }, SECURITY_HEADERS)
+      const deps = (await ports) as Request<R>['deps']
+      const claims = event.requestContext.authorizer?.lambda
+      const account = row.auth === 'account' ? await gate(row, deps, claims) : undefined
+      const body = parseBody(event, row.form === true)
+      if (body !== undefined && !row.body && !isEmptyObject(body)) throw unexpectedBody()
+      const answer = await handle({
+        path: row.path && validate(row.path, event.pathParameters ?? {}),
+        query: row.query && validate(row.query, event.queryStringParameters ?? {}),
+        body: row.body && validate(row.body, body),
+        caller: account && { account, sessionId: claims?.sessionId },
+        deps,
+      } as Request<R>)
+      return success(row, answer)
+    })
+}
+
+async function gate(row: Placed, deps: unknown, claims: Claims | undefined): Promise<Account> {
+  if (!claims) throw new DomainError('unauthorized')
+  if (!row.needs.includes('table')) throw new Error(`${row.name} has callers but no table to look them up in`)
+  return admit(deps as Deps<'table'>, claims)
+}
+
+const isEmptyObject = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0
+
+const unexpectedBody = () =>
+  new DomainError('invalid_request', { fields: [{ field: 'body', message: 'must be empty here' }] })
+
+/** Parses what goes out too: an undeclared field is dropped, a wrong type is our own error. */
+function success(row: Placed, answer: unknown): Result {
+  const { status, body, headers } =
+    answer instanceof Reply ? answer : reply(Number(Object.keys(row.responses)[0]), answer)
+  const schema = row.responses[status]
+  if (!schema) return { statusCode: status, headers: { ...SECURITY_HEADERS, ...headers } }
+  return json(status, parse(schema, body), { ...SECURITY_HEADERS, ...headers })
+}
+
+const json = (statusCode: number, body: unknown, headers: Record<string, string>): Result => ({
+  statusCode,
+  headers: { 'content-type': 'application/json', ...headers },
+  body: JSON.stringify(body),
+})
+
+/** Turns whatever was thrown into the dialect's error format. */
+function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
+  return {
+    onError(request) {
+      const error = asDomainError(request.error)
+      const { status } = problems[error.code]
+      const headers: Record<string, string> = { ...SECURITY_HEADERS }
+      if (status === 401) headers['www-authenticate'] = 'Bearer'
+      if (error.retryAfterSeconds !== undefined) headers['retry-after'] = String(error.retryAfterSeconds)
+      const { requestId } = request.event.requestContext
+      request.response =
+        row.dialect === 'rest'
+          ? json(status, skylinkFailure(error), headers)
+          : json(status, problemDetails(error, requestId), {
+              ...headers,
+              'content-type': 'application/problem+json',
+            })
+    },
+  }
+}
+
+const asDomainError = (error: unknown): DomainError =>
+  error instanceof DomainError ? error : new DomainError('internal_error', { cause: error })
+
+/** One JSON line a request. It names codes and classes only: a message could carry what must not be logged. */
+function logLine(row: Placed): middy.MiddlewareObj<Event, Result> {
+  const startedMs = new WeakMap<object, number>()
+  const write: middy.MiddlewareFn<Event, Result> = ({ event, response, error }) => {
+    const { requestId, authorizer } = event.requestContext
+    const status = response?.statusCode ?? 500
+    const failure = error ? describe(asDomainError(error), status) : {}
+    const line = {
+      level: status >= 500 ? 'error' : 'info',
+      requestId,
+      route: `${row.dialect}/${row.file}`,
+      status,
+      ms: Math.round(performance.now() - (startedMs.get(event) ?? 0)),
+      accountId: authorizer?.lambda?.accountId,
+      ...failure,
+    }
+    // biome-ignore lint/suspicious/noConsole: the log
+    console.log(JSON.stringify(line))
+  }
+  return {
+    before: ({ event }) => {
+      startedMs.set(event, performance.now())
+    },
+    after: write,
+    onError: write,
+  }
+}
+
+function describe(error: DomainError, status: number) {
+  const { cause } = error
+  if (status < 500 || !(cause instanceof Error)) return { error: error.code }
+  const frames = (cause.stack ?? '').split('\n').filter((line) => line.trimStart().startsWith('at '))
+  return { error: error.code, cause: cause.name, frames: frames.slice(0, 5).map((line) => line.trim()) }
+}

@@ -1,0 +1,126 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { $ZodType } from 'zod/v4/core'
+import { toJSONSchema } from 'zod/v4/core'
+import type { ErrorCode } from '../../core/errors.ts'
+import { problems } from './problems.ts'
+import type { Placed } from './route.ts'
+import { rows } from './rows.ts'
+
+/** Every error code that an endpoint can answer: its own, and what the stack around it refuses. */
+export function errorsOf(row: Placed): ErrorCode[] {
+  const codes: ErrorCode[] = [...row.errors, 'internal_error']
+  if (row.auth === 'account') {
+    codes.push('unauthorized', 'session_ended', 'account_deactivated', 'account_suspended')
+  }
+  // A row without a body or parameters still refuses a body that somebody sends.
+  codes.push('invalid_request', 'malformed_body', 'payload_too_large', 'unsupported_media_type')
+  if (row.needs.length > 0) codes.push('temporarily_unavailable')
+  return [...new Set(codes)]
+}
+
+const jsonSchema = (schema: $ZodType, io: 'input' | 'output') => {
+  const { $schema, ...rest } = toJSONSchema(schema, { io, unrepresentable: 'any' })
+  return rest
+}
+
+const problemSchema = {
+  type: 'object',
+  required: ['type', 'title', 'status', 'detail', 'requestId'],
+  properties: {
+    type: { type: 'string', format: 'uri' },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    detail: { type: 'string' },
+    requestId: { type: 'string' },
+    errors: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['field', 'message'],
+        properties: { field: { type: 'string' }, message: { type: 'string' } },
+      },
+    },
+  },
+}
+
+const failureSchema = {
+  type: 'object',
+  required: ['status', 'message'],
+  properties: { status: { const: 0 }, message: { type: 'string' } },
+}
+
+function responses(row: Placed) {
+  const success = Object.entries(row.responses).map(([status, schema]) => [
+    status,
+    {
+      description: schema ? 'Done' : 'Done; no body',
+      ...(schema && { content: { 'application/json': { schema: jsonSchema(schema, 'output') } } }),
+    },
+  ])
+  const byStatus = Map.groupBy(errorsOf(row), (code) => problems[code].status)
+  const failure = [...byStatus].map(([status, codes]) => [
+    String(status),
+    {
+      description: codes.map((code) => `\`${code}\`: ${problems[code].title}`).join('. '),
+      content:
+        row.dialect === 'rest'
+          ? { 'application/json': { schema: { $ref: '#/components/schemas/Failure' } } }
+          : { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+    },
+  ])
+  return Object.fromEntries([...success, ...failure])
+}
+
+interface ObjectSchema {
+  properties?: Record<string, unknown>
+  required?: string[]
+}
+
+function parameters(schema: $ZodType | undefined, place: 'path' | 'query') {
+  const { properties = {}, required = [] } = schema ? (jsonSchema(schema, 'input') as ObjectSchema) : {}
+  return Object.entries(properties).map(([name, property]) => ({
+    name,
+    in: place,
+    required: place === 'path' || required.includes(name),
+    schema: property,
+  }))
+}
+
+function operation(row: Placed, method: string, more: boolean) {
+  const types = ['application/json', ...(row.form ? ['application/x-www-form-urlencoded'] : [])]
+  const schema = row.body && jsonSchema(row.body, 'input')
+  return {
+    operationId: `${row.dialect}.${row.name}${more ? `.${method}` : ''}`,
+    summary: row.summary,
+    tags: [row.dialect],
+    security: row.auth === 'account' ? [{ accessToken: [] }] : [],
+    parameters: [...parameters(row.path, 'path'), ...parameters(row.query, 'query')],
+    ...(schema && { requestBody: { content: Object.fromEntries(types.map((type) => [type, { schema }])) } }),
+    responses: responses(row),
+  }
+}
+
+/** The OpenAPI 3.1 document of all rows. `functions/openapi.json` is this, committed and kept fresh by a test. */
+export function openapi() {
+  const paths: Record<string, Record<string, unknown>> = {}
+  for (const row of rows) {
+    row.routes.forEach((key, at) => {
+      const [method = '', path = ''] = key.split(' ')
+      paths[path] ??= {}
+      paths[path][method.toLowerCase()] = operation(row, `${method.toLowerCase()}${at}`, at > 0)
+    })
+  }
+  const { version, description } = JSON.parse(
+    readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8'),
+  )
+  return {
+    openapi: '3.1.0',
+    info: { title: 'Bursar', version, description },
+    paths,
+    components: {
+      securitySchemes: { accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+      schemas: { Problem: problemSchema, Failure: failureSchema },
+    },
+  }
+}

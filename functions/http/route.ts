@@ -1,0 +1,54 @@
+import type { $ZodType as Schema } from 'zod/v4/core'
+import type { ErrorCode } from '../../core/errors.ts'
+
+/** API Gateway's route key: a method, a space, a path with `{parameters}`. */
+export type RouteKey = `${'GET' | 'POST' | 'PUT' | 'DELETE'} /${string}`
+
+/**
+ * The key that API Gateway gets: an HTTP API refuses keys that end in a slash, and its `{slash+}` also matches
+ * nothing. `endpoint` refuses a request in which it matched something.
+ */
+export const gatewayKey = (key: RouteKey): string => (key.endsWith('/') ? `${key}{slash+}` : key)
+
+/** The folder under `functions/`, and with it the format of errors. */
+export type Dialect = 'api' | 'v1' | 'rest' | 'webhooks' | 'http'
+
+/** A port that a handler may use; IAM statements, environment and the handler's `deps` follow from it. */
+export type Need = 'table' | 'identity' | 'mail' | 'keyring' | 'secrets'
+
+/** One endpoint as pure data. Everything that is known about it before its handler runs stands here. */
+export interface Row {
+  /** One Lambda may serve several route keys: a trailing slash, or a second method for the same work. */
+  routes: readonly [RouteKey, ...RouteKey[]]
+  /** One sentence for the OpenAPI document. */
+  summary: string
+  /**
+   * `public`: anyone. `account`: an access token, checked by the authorizer, then the account gate.
+   */
+  auth: 'public' | 'account'
+  path?: Schema
+  query?: Schema
+  body?: Schema
+  /** The body may also come as `application/x-www-form-urlencoded`. */
+  form?: true
+  /** Success answers by status; null is an answer without a body. */
+  responses: Readonly<Record<number, Schema | null>>
+  /** What this endpoint's own domain call can refuse; what the stack refuses is added by `errorsOf`. */
+  errors: readonly ErrorCode[]
+  needs: readonly Need[]
+}
+
+/** A row with its place: `functions/<dialect>/<file>.ts`, whose name is the row's in kebab-case. */
+export type Placed<R extends Row = Row> = R & { dialect: Dialect; name: string; file: string }
+
+/** Gives each row of a dialect its name and its file. */
+export function place<const T extends Record<string, Row>>(
+  dialect: Dialect,
+  rows: T,
+): { readonly [K in keyof T]: Placed<T[K]> } {
+  const placed = Object.entries(rows).map(([name, row]) => [
+    name,
+    { ...row, dialect, name, file: name.replace(/[A-Z0-9]+/g, (run) => `-${run.toLowerCase()}`) },
+  ])
+  return Object.fromEntries(placed) as { readonly [K in keyof T]: Placed<T[K]> }
+}

@@ -1,0 +1,45 @@
+import { type $ZodIssue, type $ZodType, type output, safeParse } from 'zod/v4/core'
+import { DomainError, type FieldError } from '../../core/errors.ts'
+
+/**
+ * The value as its schema describes it.
+ * @throws DomainError `invalid_request` with the refused fields, 20 at most; no message repeats a value.
+ */
+export function validate<S extends $ZodType>(schema: S, value: unknown): output<S> {
+  const result = safeParse(schema, value)
+  if (result.success) return result.data
+  throw new DomainError('invalid_request', {
+    fields: result.error.issues.flatMap(fieldErrors).slice(0, ERRORS_SHOWN),
+  })
+}
+
+/** A name that somebody mistyped, as opposed to a value in a name's place: that could be a secret. */
+const FIELD_NAME = /^[A-Za-z_]\w{0,23}$/
+
+const ERRORS_SHOWN = 20
+
+function fieldErrors(issue: $ZodIssue): FieldError[] {
+  const field = issue.path.join('.') || 'body'
+  if (issue.code !== 'unrecognized_keys') return [{ field, message: sentence(issue) }]
+  return issue.keys.map((key) =>
+    FIELD_NAME.test(key)
+      ? { field: [...issue.path, key].join('.'), message: 'is not a field of this request' }
+      : { field, message: 'has a field that is not one of this request' },
+  )
+}
+
+function sentence(issue: $ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return issue.input === undefined ? 'is required' : `must be of type ${issue.expected}`
+    case 'too_small':
+      return `must have at least ${issue.minimum}${issue.origin === 'string' ? ' characters' : ''}`
+    case 'too_big':
+      return `must have at most ${issue.maximum}${issue.origin === 'string' ? ' characters' : ''}`
+    case 'invalid_value':
+      return `must be one of ${issue.values.join(', ')}`
+    default:
+      // zod/mini ships no language: any other text is one that a schema of ours gave.
+      return issue.message === 'Invalid input' ? 'is not valid' : issue.message
+  }
+}
