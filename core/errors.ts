@@ -20,6 +20,31 @@ export type ErrorCode =
   | 'email_taken'
   | 'password_refused'
   | 'invalid_code'
+  | 'too_many_changes'
+  // credentials
+  | 'wrong_password'
+  | 'reauthentication_required'
+  | 'two_factor_required'
+  | 'two_factor_invalid'
+  | 'two_factor_locked'
+  | 'two_factor_enabled'
+  | 'two_factor_not_enrolled'
+  // application keys
+  | 'key_limit_reached'
+  | 'default_key_required'
+  // cards
+  | 'email_unconfirmed'
+  | 'card_declined'
+  | 'payment_action_required'
+  | 'too_many_cards_tried'
+  | 'card_pending'
+  | 'card_in_use'
+  | 'card_change_not_allowed'
+  | 'card_changed_recently'
+  | 'no_address'
+  | 'webhook_refused'
+  // two writers of one thing
+  | 'conflict'
   // the rest of the world
   | 'temporarily_unavailable'
   | 'internal_error'
@@ -36,15 +61,24 @@ export class DomainError extends Error {
   readonly code: ErrorCode
   readonly fields: FieldError[]
   readonly retryAfterSeconds: number | undefined
+  /** For the customer to finish 3-D Secure with: shown to the caller, never logged. */
+  readonly clientSecret: string | undefined
 
   constructor(
     code: ErrorCode,
-    options: { detail?: string; fields?: FieldError[]; retryAfterSeconds?: number; cause?: unknown } = {},
+    options: {
+      detail?: string
+      fields?: FieldError[]
+      retryAfterSeconds?: number
+      clientSecret?: string
+      cause?: unknown
+    } = {},
   ) {
     super(options.detail ?? code, { cause: options.cause })
     this.code = code
     this.fields = options.fields ?? []
     this.retryAfterSeconds = options.retryAfterSeconds
+    this.clientSecret = options.clientSecret
   }
 
   /** What the caller may read beyond the code's title, if the thrower said anything. */

@@ -16,6 +16,9 @@ export interface Ports {
   mail: Mail
   keyring: Keyring
   secrets: Secrets
+  totp: Totp
+  payments: Payments
+  webhooks: WebhookConfig
 }
 
 /** What a domain function needs: the ports it names; clock and ids come with every call. */
@@ -94,6 +97,14 @@ export interface Keyring {
   seal(purpose: string, context: string, plaintext: string): string
   /** @throws Error if the text was not sealed for this purpose and context. */
   open(purpose: string, context: string, sealed: string): string
+}
+
+/** Time-based one-time passwords (RFC 6238: 30 s steps, 6 digits, SHA-1, as authenticator apps expect them). */
+export interface Totp {
+  /** A fresh 160-bit seed in base32, and what an app needs to take it over. */
+  enrol(account: string): { seed: string; uri: string; svg: string }
+  /** The time step that the code belongs to, if it is this one or a neighbour (RFC 6238, section 5.2). */
+  stepOf(seed: string, code: string, nowMs: number): number | undefined
 }
 
 /** Secrets under a key that never leaves the provider, bound to one account. */
@@ -338,6 +349,14 @@ export interface SignedWebhook {
   nowMs: number
 }
 
+/** What an incoming event is checked against. */
+export interface WebhookConfig {
+  /** Every signing secret that is valid now. */
+  secrets: readonly string[]
+  /** Whether this deployment takes real money. */
+  livemode: boolean
+}
+
 export interface Page<T> {
   items: T[]
   /** For the next call; undefined on the last page. */
@@ -350,8 +369,11 @@ export interface Page<T> {
  * Cancel, attach, detach and update may be repeated freely.
  */
 export interface Payments {
-  /** Creates the account's customer, or finds the one that an earlier call within 24 hours created. */
-  createCustomer(accountId: string): Promise<PaymentCustomer>
+  /**
+   * Creates the account's customer, or finds the one that an earlier call within 24 hours created.
+   * @param deleted the one that an earlier call found and that is deleted: another takes its place.
+   */
+  createCustomer(accountId: string, deleted?: string): Promise<PaymentCustomer>
   /** @throws DomainError `not_found` if there is no such customer, or the default card is not its own. */
   updateCustomer(customerId: string, changes: CustomerChanges): Promise<PaymentCustomer>
   /** Undefined for a customer that is deleted or never was. */
@@ -371,11 +393,11 @@ export interface Payments {
   /** Detaches for good. A card that is unknown or attached to nobody is no error. */
   detachCard(paymentMethodId: string): Promise<void>
 
-  /** Creates the payment without confirming it. The same key and parameters give the same payment. */
+  /** Creates the payment unconfirmed. The same key and parameters give the same payment, as it was then. */
   createPayment(payment: NewPayment): Promise<Payment | PaymentRefused>
   /** The one call that can move money. `purpose` as at creation. Safe to repeat: it never charges twice. */
   confirmPayment(paymentId: string, purpose: PaymentPurpose): Promise<Payment | OutcomeUnknown>
-  /** Cancels it if that is still possible, and answers what has become of it: canceled, or succeeded. */
+  /** Cancels it if that is still possible, and answers what it is now: canceled, else succeeded or processing. */
   cancelPayment(paymentId: string): Promise<Payment>
   /** Undefined for an unknown id. */
   readPayment(paymentId: string): Promise<Payment | undefined>
@@ -391,5 +413,5 @@ export interface Payments {
   readFraudWarning(warningId: string): Promise<FraudWarning | undefined>
 
   /** The event, or undefined unless one secret signed these bytes within 300 s of `nowMs` either way. */
-  readEvent(webhook: SignedWebhook): PaymentEvent | undefined
+  readEvent(webhook: SignedWebhook): Promise<PaymentEvent | undefined>
 }

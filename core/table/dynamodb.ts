@@ -71,10 +71,9 @@ export function openTable(tableName: string, base = new DynamoDBClient(clientLim
       )
     },
     async transact(writes) {
-      // One token for all tries: a retry of a transaction whose reply was lost is the same transaction.
-      const ClientRequestToken = crypto.randomUUID()
+      // The SDK gives it a token: its retry of a transaction whose reply was lost is the same transaction.
       const TransactItems = writes.map((write) => transactItem(TableName, write))
-      await attempt(() => client.send(new TransactWriteCommand({ TransactItems, ClientRequestToken })))
+      await attempt(() => client.send(new TransactWriteCommand({ TransactItems })))
     },
     async due(kind, nowMs, limit) {
       const pages = await Promise.all(
@@ -103,7 +102,10 @@ export function openTable(tableName: string, base = new DynamoDBClient(clientLim
 const keyOf = ({ pk, sk }: Key): Key => ({ pk, sk })
 
 function guarded(condition: Expression | undefined, names: Placeholders = {}) {
-  if (!condition) return names
+  return condition ? checked(condition, names) : names
+}
+
+function checked(condition: Expression, names: Placeholders = {}) {
   const ConditionExpression = render(condition, names)
   return { ConditionExpression, ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const, ...names }
 }
@@ -111,11 +113,8 @@ function guarded(condition: Expression | undefined, names: Placeholders = {}) {
 function transactItem(TableName: string, write: Write) {
   if ('put' in write) return { Put: { TableName, Item: write.put, ...guarded(write.if) } }
   if ('remove' in write) return { Delete: { TableName, Key: keyOf(write.remove), ...guarded(write.if) } }
-  if ('check' in write) {
-    const names: Placeholders = {}
-    const ConditionExpression = render(write.if, names)
-    return { ConditionCheck: { TableName, Key: keyOf(write.check), ConditionExpression, ...names } }
-  }
+  if ('check' in write)
+    return { ConditionCheck: { TableName, Key: keyOf(write.check), ...checked(write.if) } }
   const names: Placeholders = {}
   const UpdateExpression = render(write.set, names)
   return { Update: { TableName, Key: keyOf(write.update), UpdateExpression, ...guarded(write.if, names) } }
@@ -131,6 +130,7 @@ async function attempt<T>(send: () => Promise<T>): Promise<T> {
     } catch (error) {
       const refused = conditionFailed(error)
       if (refused) throw refused
+      if (isOurMistake(error)) throw error
       if (tries === CONFLICT_TRIES || !isConflict(error)) {
         throw new DomainError('temporarily_unavailable', { cause: error })
       }
@@ -156,6 +156,12 @@ function conditionFailed(error: unknown): ConditionFailed | undefined {
   )
   return failed.length > 0 ? new ConditionFailed(new Map(failed)) : undefined
 }
+
+/** Refused for good and certainly not done: a malformed request, a permission or a table that is missing. */
+const isOurMistake = (error: unknown): boolean =>
+  /^(Validation|AccessDenied|ResourceNotFound|UnrecognizedClient)Exception$/.test(
+    (error as AwsError).name ?? '',
+  )
 
 const read = (item: StoredItem | undefined): Item | undefined => item && unmarshall(item)
 
