@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { parseCustomer, type StoredCustomer } from '../cards/customer.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { parseQuota, type Quota } from '../quota/quota.ts'
@@ -16,8 +17,14 @@ const profileSchema = z.object({
   /** `pending`: registered but not yet known to the password vault. */
   status: z.enum(['pending', 'active', 'suspended', 'deactivated']),
   emailVerified: z.boolean(),
-  /** Look-up half of the one live confirmation code. */
+  /** The look-up half of the one live code of each purpose. */
   confirmCode: z.optional(z.string()),
+  changeCode: z.optional(z.string()),
+  resetCode: z.optional(z.string()),
+  /** The address that a confirmed account wants to change to, until its code is confirmed. */
+  pendingEmail: z.optional(z.string()),
+  /** When the address was changed of late, epoch ms. */
+  emailChangesMs: z.optional(z.array(z.number())),
   createdAtMs: z.number(),
   updatedAtMs: z.number(),
   lastLoginAtMs: z.optional(z.number()),
@@ -25,9 +32,50 @@ const profileSchema = z.object({
   sessions: z.record(z.string(), z.number()),
   /** Grows with every change of password, so that a sign-in that began before one cannot finish after it. */
   generation: z.number(),
+  /** While a password change is at the vault: until then no sign-in can finish. */
+  changingUntilMs: z.optional(z.number()),
+  /** Enrolled but not yet proved: the seed, encrypted for this account. */
+  totpPending: z.optional(z.string()),
+  totp: z.optional(
+    z.object({
+      seed: z.string(),
+      /** The last time step that was accepted; none is accepted twice. */
+      lastStep: z.number(),
+      /** MACs of the recovery codes that are left. */
+      recovery: z.record(z.string(), z.literal(true)),
+    }),
+  ),
+  /** Two-factor codes tried since the last right one, and when the last was. */
+  twofaTries: z.number(),
+  twofaTriedAtMs: z.number(),
   /** The default application key, sealed by the keyring for this account. */
   defaultKey: z.string(),
+  defaultKeySlot: z.number(),
+  defaultKeyAtMs: z.number(),
+  /** Live keys, the default key included, and the next slot; a slot is never used twice. */
+  keyCount: z.number(),
+  nextKeySlot: z.number(),
   flags: z.object({ bundleAutoRenewal: z.boolean(), lowQuotaNotification: z.boolean() }),
+  /** Billing address as GreenCloud's page has it; `country` is ISO 3166-1 alpha-2. */
+  address: z.optional(
+    z.object({
+      company: z.optional(z.string()),
+      street: z.string(),
+      district: z.optional(z.string()),
+      city: z.string(),
+      postCode: z.string(),
+      country: z.string(),
+    }),
+  ),
+  /** The payment provider's customer, once there is one. */
+  customerId: z.optional(z.string()),
+  /** The one card verification that is open. */
+  openHold: z.optional(z.string()),
+  /** When cards were tried of late, epoch ms, newest last: the limits against card testing. */
+  cardTriesMs: z.optional(z.array(z.number())),
+  cardChangedAtMs: z.optional(z.number()),
+  /** Name of the bundle held; absent before the first. */
+  bundle: z.optional(z.string()),
   /** Whether a purchase was ever credited. */
   paid: z.boolean(),
   /** Cents; negative is owed to us. */
@@ -43,18 +91,26 @@ export type Profile = z.infer<typeof profileSchema>
 /** An account as a request sees it. */
 export interface Account extends Profile {
   quota: Quota | undefined
+  customer: StoredCustomer | undefined
 }
 
 /** Reads a stored profile. @throws Error if it is not one. */
 export const parseProfile = (item: Item): Profile => z.parse(profileSchema, item)
 
-/** Profile and quota in one strongly consistent read; undefined where there is no such account. */
+/** Profile, quota and customer in one strongly consistent read; undefined where there is no such account. */
 export async function readAccount(deps: Deps<'table'>, accountId: string): Promise<Account | undefined> {
   const items = await deps.table.list(keys.account(accountId), CORE_PREFIX)
   const find = (sk: string) => items.find((item) => item.sk === sk)
   const profile = find(keys.profile(accountId).sk)
   const quota = find(keys.quota(accountId).sk)
-  return profile && { ...parseProfile(profile), quota: quota && parseQuota(quota) }
+  const customer = find(keys.customer(accountId).sk)
+  return (
+    profile && {
+      ...parseProfile(profile),
+      quota: quota && parseQuota(quota),
+      customer: customer && parseCustomer(customer),
+    }
+  )
 }
 
 /** Whose token it is, as the authorizer read it from a verified access token. */

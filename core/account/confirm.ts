@@ -1,34 +1,61 @@
-import { checkCode } from '../credentials/codes.ts'
+import { type CheckedCode, checkCode } from '../credentials/codes.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { trialCredit } from '../quota/trial.ts'
 import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
-import { ConditionFailed } from '../table/table.ts'
-import { parseProfile, requireActive } from './account.ts'
+import { ConditionFailed, type Write } from '../table/table.ts'
+import { parseProfile, readAccount, requireActive } from './account.ts'
+import { emailKey } from './fields.ts'
 
 /**
- * Confirms the account's e-mail address with the code mailed to it, and grants the trial quota: one read, one
- * transaction.
- * @throws DomainError `invalid_code`; `account_deactivated` or `account_suspended` for a right code.
+ * Confirms an e-mail address with the code mailed to it: the one registered, which grants the trial quota the first
+ * time, or the one that a confirmed account wants to change to.
+ * @throws DomainError `invalid_code`; for a right code `account_deactivated`, `account_suspended`, and
+ *   `email_taken` when somebody else has confirmed the new address meanwhile.
  */
 export async function confirmEmail(deps: Deps<'table' | 'keyring'>, typed: string): Promise<void> {
-  const code = await checkCode(deps, 'confirm-email', typed)
-  const trial = trialCredit(code.accountId, deps.clock.nowMs())
+  const code = await checkCode(deps, ['confirm-email', 'change-email'], typed)
+  const use: Write = { remove: code.key, if: code.usable }
+  const writes = code.purpose === 'confirm-email' ? confirmFirst(deps, code) : await confirmChange(deps, code)
   try {
-    await deps.table.transact([
-      {
-        update: keys.profile(code.accountId),
-        set: expr`SET #emailVerified = ${true}, #ledgerSeq = ${trial.seq}, #updatedAtMs = ${deps.clock.nowMs()} REMOVE #confirmCode`,
-        if: expr`#confirmCode = ${code.lookup} AND #status = ${'active'}`,
-      },
-      code.use,
-      ...trial.writes,
-    ])
+    await deps.table.transact([...writes, use])
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
     const profile = error.failed.get(0)
     if (profile) requireActive(parseProfile(profile))
-    throw new DomainError('invalid_code')
+    // Of a change, the second write takes the address; the last one spends the code.
+    const stale = error.failed.has(0) || error.failed.has(writes.length)
+    throw new DomainError(stale || code.purpose === 'confirm-email' ? 'invalid_code' : 'email_taken')
   }
+}
+
+/** The trial is credited with the first confirmation; an unconfirmed account has never been confirmed. */
+function confirmFirst(deps: Deps, code: CheckedCode): Write[] {
+  const nowMs = deps.clock.nowMs()
+  const trial = trialCredit(code.accountId, nowMs)
+  return [
+    {
+      update: keys.profile(code.accountId),
+      set: expr`SET #emailVerified = ${true}, #ledgerSeq = ${trial.seq}, #updatedAtMs = ${nowMs} REMOVE #confirmCode`,
+      if: expr`#confirmCode = ${code.lookup} AND #status = ${'active'}`,
+    },
+    ...trial.writes,
+  ]
+}
+
+async function confirmChange(deps: Deps<'table'>, code: CheckedCode): Promise<Write[]> {
+  const { accountId } = code
+  const account = await readAccount(deps, accountId)
+  if (!account?.pendingEmail || account.changeCode !== code.lookup) throw new DomainError('invalid_code')
+  const { email, pendingEmail } = account
+  return [
+    {
+      update: keys.profile(accountId),
+      set: expr`SET #email = ${pendingEmail}, #updatedAtMs = ${deps.clock.nowMs()} REMOVE #pendingEmail, #changeCode, #resetCode`,
+      if: expr`#changeCode = ${code.lookup} AND #status = ${'active'} AND #email = ${email}`,
+    },
+    { put: { ...keys.emailGuard(emailKey(pendingEmail)), accountId }, if: expr`attribute_not_exists(pk)` },
+    { remove: keys.emailGuard(emailKey(email)), if: expr`#accountId = ${accountId}` },
+  ]
 }

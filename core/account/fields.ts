@@ -12,10 +12,11 @@ export const username = z
 
 /**
  * An address of letters, marks and digits of any script with RFC 5322's atom symbols before the `@`, and dotted
- * labels after it. Controls, spaces, format characters (zero width, direction) and lone surrogates match nothing.
+ * labels after it. Controls, spaces, lone surrogates and all that is invisible (zero width, direction, fillers) are
+ * out.
  */
 const emailSyntax =
-  /^(?=.{1,64}@)[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+(?:\.[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+)*@(?:[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]{0,61}[\p{L}\p{M}\p{N}])?\.)+[\p{L}\p{M}]{2,63}$/u
+  /^(?!.*\p{DI})(?=.{1,64}@)[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+(?:\.[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+)*@(?:[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]{0,61}[\p{L}\p{M}\p{N}])?\.)+(?:[\p{L}\p{M}]{2,63}|xn--[a-z0-9-]{1,59})$/iu
 export const email = z.string().check(z.maxLength(254), z.regex(emailSyntax, 'must be an e-mail address'))
 
 /**
@@ -35,10 +36,31 @@ export const password = z
   )
 
 /** A password as it is typed to be checked: any that could ever have been set. */
-export const typedPassword = z.string().check(z.minLength(1), z.maxLength(128))
+export const typedPassword = z
+  .string()
+  .check(z.minLength(1), z.maxLength(128), z.regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not have control characters'))
 
 /** The form in which addresses are compared: NFC and lower case. */
 export const emailKey = (address: string): string => address.normalize('NFC').toLowerCase().normalize('NFC')
 
 /** The form in which usernames are compared. */
 export const usernameKey = (name: string): string => name.toLowerCase()
+
+/** A full name: 1 to 100 characters, none of them a control or invisible, not all space. */
+export const fullName = z
+  .string()
+  .check(
+    z.maxLength(100),
+    z.regex(
+      /^(?=.*\S)[^\p{Cc}\p{Cf}\p{Cs}\p{DI}]+$/u,
+      'must have 1 to 100 characters and no control characters',
+    ),
+  )
+
+/** A code of an authenticator app, or a recovery code. */
+export const twofa = z
+  .string()
+  .check(z.regex(/^(\d{6}|[0-9a-zA-Z]{5}-?[0-9a-zA-Z]{5})$/, 'must be a 6-digit code or a recovery code'))
+
+/** A name that its owner gives to something, such as an application key. */
+export const label = fullName

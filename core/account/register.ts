@@ -3,6 +3,8 @@ import { DomainError } from '../errors.ts'
 import { defaultKeyLookup, newDefaultKey } from '../keys/default-key.ts'
 import { deliver, queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
+import { newQuota } from '../quota/quota.ts'
+import { eachDue, type Worked } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { ConditionFailed, type Item, ignoreRefusal } from '../table/table.ts'
@@ -52,6 +54,7 @@ async function reserve(deps: RegisterDeps, input: Registration): Promise<Profile
       { put: { ...keys.usernameGuard(usernameKey(input.username)), ...guard }, if: absent },
       { put: { ...keys.emailGuard(emailKey(input.email)), ...guard }, if: absent },
       { put: fresh.keyLookup, if: absent },
+      { put: fresh.quota },
     ])
     return fresh.profile
   } catch (error) {
@@ -94,7 +97,13 @@ function newProfile(deps: RegisterDeps, { username, email, password }: Registrat
     updatedAtMs: nowMs,
     sessions: {},
     generation: 0,
+    twofaTries: 0,
+    twofaTriedAtMs: 0,
     defaultKey: key.sealed,
+    defaultKeySlot: 0,
+    defaultKeyAtMs: nowMs,
+    keyCount: 1,
+    nextKeySlot: 1,
     flags: { bundleAutoRenewal: true, lowQuotaNotification: true },
     paid: false,
     balanceCents: 0,
@@ -104,7 +113,7 @@ function newProfile(deps: RegisterDeps, { username, email, password }: Registrat
       .toString('base64url'),
   }
   const item = { ...keys.profile(id), ...profile, ...dueAt('PENDING', id, nowMs + PENDING_MS) }
-  return { profile, item, keyLookup: key.lookup }
+  return { profile, item, keyLookup: key.lookup, quota: newQuota(id, key.hash) }
 }
 
 /** The winner of this transaction is the one whose registration succeeded. */
@@ -114,7 +123,7 @@ async function activate(deps: RegisterDeps, pending: Profile): Promise<Account> 
     accountId: pending.id,
     to: pending.email,
     template: 'confirm-email',
-    username: pending.username,
+    values: { username: pending.username },
     codeLookup: code.lookup,
   })
   try {
@@ -133,37 +142,42 @@ async function activate(deps: RegisterDeps, pending: Profile): Promise<Account> 
   }
   // The mail stays in the outbox when this fails, so the registration stands.
   await deliver(deps, mail).catch(() => {})
-  return { ...pending, status: 'active', quota: undefined }
+  return { ...pending, status: 'active', quota: { left: 0, used: 0 }, customer: undefined }
 }
 
-/** Gives the names of a registration that never became active free again. */
-async function release(deps: Deps<'table' | 'keyring'>, profile: Profile): Promise<void> {
-  await deps.table
+/** Gives the names of a registration that never became active free again. @returns false if it is active now. */
+async function release(deps: Deps<'table' | 'keyring'>, profile: Profile): Promise<boolean> {
+  return deps.table
     .transact([
       { remove: keys.profile(profile.id), if: expr`#status = ${'pending'}` },
       { remove: keys.usernameGuard(usernameKey(profile.username)) },
       { remove: keys.emailGuard(emailKey(profile.email)) },
       { remove: defaultKeyLookup(deps, profile) },
+      { remove: keys.quota(profile.id) },
     ])
-    .catch(ignoreRefusal)
+    .then(
+      () => true,
+      (error) => {
+        ignoreRefusal(error)
+        return false
+      },
+    )
 }
 
 /**
  * Clears away registrations that never finished. The vault's user goes first: while the profile stands, a crash
  * here is repaired by the next sweep.
- * @returns how many were cleared.
+ * @returns how many were cleared, and how many stay for the next run.
  */
 export async function sweepPending(
   deps: Deps<'table' | 'identity' | 'keyring'>,
   limit: number,
-): Promise<number> {
-  const due = await deps.table.due('PENDING', deps.clock.nowMs(), limit)
-  for (const key of due) {
+): Promise<Worked> {
+  return eachDue(deps, 'PENDING', limit, async (key) => {
     const item = await deps.table.get(key)
-    if (item?.status !== 'pending') continue
+    if (item?.status !== 'pending') return false
     const profile = parseProfile(item)
     await deps.identity.remove(profile.id)
-    await release(deps, profile)
-  }
-  return due.length
+    return release(deps, profile)
+  })
 }

@@ -33,11 +33,23 @@ export function greencloudAccount(account: Account, apiKey: string) {
     email: account.email,
     name: split < 0 ? name : name.slice(0, split),
     surname: split < 0 ? '' : name.slice(split + 1),
-    address: null,
-    twofa: false,
+    address: account.address ? greencloudAddress(account.address) : null,
+    twofa: account.totp !== undefined,
     apiKey,
     bundle: null,
     flags: account.flags,
+  }
+}
+
+const countryName = new Intl.DisplayNames(['en'], { type: 'region' })
+
+/** The page takes the country as alpha-2 code and shows its English short name. */
+function greencloudAddress({ company, district, country, ...rest }: NonNullable<Account['address']>) {
+  return {
+    ...rest,
+    company: company ?? '',
+    district: district ?? '',
+    country: countryName.of(country) ?? country,
   }
 }
 
@@ -50,7 +62,7 @@ export function skylinkAccount(account: Account) {
     lastlogin: account.lastLoginAtMs === undefined ? null : iso(account.lastLoginAtMs),
     role: account.paid ? ('paid' as const) : ('free' as const),
     status: account.emailVerified ? ('verified' as const) : ('unverified' as const),
-    type: 'invoice' as const,
+    type: account.customer?.defaultCardId === undefined ? ('invoice' as const) : ('card' as const),
     update: iso(account.updatedAtMs),
     username: account.username,
   }

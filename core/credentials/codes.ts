@@ -2,22 +2,28 @@ import { timingSafeEqual } from 'node:crypto'
 import * as z from 'zod/mini'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
-import { expr } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
-import { type Item, ignoreRefusal, type Write } from '../table/table.ts'
+import { type Expression, expr } from '../table/expression.ts'
+import { type Key, keys } from '../table/keys.ts'
+import { type Item, ignoreRefusal } from '../table/table.ts'
 
 /** What a mailed code proves. A code made for one purpose is worthless for another. */
-export type CodePurpose = 'confirm-email'
+export type CodePurpose = 'confirm-email' | 'change-email' | 'reset-password'
 
-const LIFETIME_MS: Record<CodePurpose, number> = { 'confirm-email': 24 * 3_600_000 }
+const LIFETIME_MS: Record<CodePurpose, number> = {
+  'confirm-email': 24 * 3_600_000,
+  'change-email': 24 * 3_600_000,
+  'reset-password': 10 * 60_000,
+}
 
 const WRONG_TRIES = 5
 
 const codeSchema = z.object({
-  purpose: z.string(),
+  purpose: z.enum(['confirm-email', 'change-email', 'reset-password']),
   accountId: z.string(),
   expiresAtMs: z.number(),
   triesLeft: z.number(),
+  /** MAC over the request that the code is bound to, once one has begun to use it. */
+  usedBy: z.optional(z.string()),
 })
 
 /**
@@ -49,11 +55,15 @@ export function codeText(
   return lookup + deps.keyring.mac(`code:${purpose}`, lookup, accountId).toString('hex').slice(0, 16)
 }
 
-/** A code that checked out, and the write that uses it up: put that into the transaction of what it permits. */
+/** A code that checked out. Whatever it permits happens in a transaction with the condition `usable`. */
 export interface CheckedCode {
+  purpose: CodePurpose
   accountId: string
   lookup: string
-  use: Write
+  usedBy: string | undefined
+  key: Key
+  /** Holds while the code is neither used nor burnt nor expired. */
+  usable: Expression
 }
 
 /**
@@ -62,7 +72,7 @@ export interface CheckedCode {
  */
 export async function checkCode(
   deps: Deps<'table' | 'keyring'>,
-  purpose: CodePurpose,
+  purposes: readonly CodePurpose[],
   typed: string,
 ): Promise<CheckedCode> {
   const code = typed.toLowerCase()
@@ -70,13 +80,13 @@ export async function checkCode(
   const key = keys.code(lookup)
   const item = await deps.table.get(key)
   if (!item) throw new DomainError('invalid_code')
-  const stored = z.parse(codeSchema, item)
+  const { purpose, accountId, usedBy } = z.parse(codeSchema, item)
   const usable = expr`#triesLeft > ${0} AND #expiresAtMs > ${deps.clock.nowMs()}`
-  if (stored.purpose !== purpose) throw new DomainError('invalid_code')
-  const right = codeText(deps, purpose, stored.accountId, lookup)
+  if (!purposes.includes(purpose)) throw new DomainError('invalid_code')
+  const right = codeText(deps, purpose, accountId, lookup)
   if (!timingSafeEqual(Buffer.from(right), Buffer.from(code.padEnd(32).slice(0, 32)))) {
     await deps.table.update(key, expr`SET #triesLeft = #triesLeft - ${1}`, usable).catch(ignoreRefusal)
     throw new DomainError('invalid_code')
   }
-  return { accountId: stored.accountId, lookup, use: { remove: key, if: usable } }
+  return { purpose, accountId, lookup, usedBy, key, usable }
 }

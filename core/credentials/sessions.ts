@@ -2,9 +2,10 @@ import { type Account, admit, readAccount, requireActive } from '../account/acco
 import { emailKey, usernameKey } from '../account/fields.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, Tokens } from '../ports.ts'
-import { attr, type Expression, expr, join } from '../table/expression.ts'
+import { attr, type Expression, expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
+import { guardedBy, type SecondFactor, secondFactor, withFactor } from './two-factor.ts'
 
 /** Live sessions an account may have; a sign-in beyond them ends the oldest. */
 const MAX_SESSIONS = 20
@@ -16,11 +17,14 @@ const SESSION_MS = 30 * 24 * 3_600_000
 const NOBODY = '000000000000000000000000'
 
 /** Exactly one of the names is given. */
-export interface Login {
+export interface Credentials {
   email?: string | undefined
   username?: string | undefined
   password: string
+  twofa?: string | undefined
 }
+
+type CredentialDeps = Deps<'table' | 'identity' | 'secrets' | 'keyring' | 'totp'>
 
 export interface SignedIn {
   accessToken: string
@@ -32,9 +36,40 @@ export interface SignedIn {
 /**
  * Signs in by e-mail address or username. The session is listed in the account before its tokens are released,
  * in a write that a password change in between refuses.
- * @throws DomainError `invalid_credentials`; `account_deactivated` or `account_suspended` for a right password.
+ * @throws DomainError `invalid_credentials`; for a right password `two_factor_*`, `account_deactivated`,
+ *   `account_suspended`
  */
-export async function login(deps: Deps<'table' | 'identity'>, input: Login): Promise<SignedIn> {
+export async function login(deps: CredentialDeps, input: Credentials): Promise<SignedIn> {
+  return withCredentials(deps, input, async ({ account, tokens, factor }) => {
+    requireActive(account)
+    await listSession(deps, account, tokens.sessionId, factor)
+    return released(tokens)
+  })
+}
+
+/**
+ * Makes a deactivated account active again; for one that is active it changes nothing.
+ * @throws DomainError as `login` does
+ */
+export async function restore(deps: CredentialDeps, input: Credentials): Promise<void> {
+  await withCredentials(deps, input, async ({ account, tokens, factor }) => {
+    if (account.status !== 'deactivated') requireActive(account)
+    const set = expr`SET #status = ${'active'}, #updatedAtMs = ${deps.clock.nowMs()}`
+    const condition = expr`#status IN (${'active'}, ${'deactivated'}) AND #generation = ${account.generation}`
+    await update(deps, account, withFactor(set, factor), guardedBy(condition, factor))
+    await deps.identity.revoke(tokens.refreshToken)
+  })
+}
+
+/**
+ * Finds the account, has the vault check the password and then, where it is on, the second factor. An unknown
+ * name costs the same calls. If anything fails after the password was right, the vault's tokens are revoked.
+ */
+async function withCredentials<T>(
+  deps: CredentialDeps,
+  input: Credentials,
+  then: (proved: { account: Account; tokens: Tokens; factor: SecondFactor | undefined }) => Promise<T>,
+): Promise<T> {
   const guard =
     input.email === undefined
       ? keys.usernameGuard(usernameKey(input.username ?? ''))
@@ -43,28 +78,38 @@ export async function login(deps: Deps<'table' | 'identity'>, input: Login): Pro
   const accountId = owner ? String(owner.accountId) : NOBODY
   const account = await readAccount(deps, accountId)
   const tokens = await deps.identity.signIn(accountId, input.password)
-  if (!tokens || !account || account.status === 'pending') throw new DomainError('invalid_credentials')
+  if (!tokens) throw new DomainError('invalid_credentials')
   try {
-    requireActive(account)
-    await listSession(deps, account, tokens.sessionId)
+    if (!account || account.status === 'pending') throw new DomainError('invalid_credentials')
+    const factor = account.totp && (await secondFactor(deps, account, input.twofa))
+    return await then({ account, tokens, factor })
   } catch (error) {
     await deps.identity.revoke(tokens.refreshToken)
     throw error
   }
-  return released(tokens)
 }
 
-async function listSession(deps: Deps<'table'>, account: Account, sessionId: string): Promise<void> {
+async function listSession(
+  deps: Deps<'table'>,
+  account: Account,
+  sessionId: string,
+  factor: SecondFactor | undefined,
+): Promise<void> {
   const nowMs = deps.clock.nowMs()
   const stale = staleSessions(account.sessions, nowMs).map((id) => expr`#sessions.${attr(id)}`)
-  const add = expr`SET #sessions.${attr(sessionId)} = ${nowMs}, #lastLoginAtMs = ${nowMs}`
-  const set: Expression = stale.length > 0 ? join([add, join(stale, ', ')], ' REMOVE ') : add
+  const set = expr`SET #sessions.${attr(sessionId)} = ${nowMs}, #lastLoginAtMs = ${nowMs}`
+  const condition = expr`#status = ${'active'} AND #generation = ${account.generation} AND (attribute_not_exists(#changingUntilMs) OR #changingUntilMs <= ${nowMs})`
+  await update(deps, account, withFactor(set, factor, stale), guardedBy(condition, factor))
+}
+
+async function update(
+  deps: Deps<'table'>,
+  account: Account,
+  set: Expression,
+  condition: Expression,
+): Promise<void> {
   try {
-    await deps.table.update(
-      keys.profile(account.id),
-      set,
-      expr`#status = ${'active'} AND #generation = ${account.generation}`,
-    )
+    await deps.table.update(keys.profile(account.id), set, condition)
   } catch (error) {
     if (error instanceof ConditionFailed) throw new DomainError('invalid_credentials')
     throw error
@@ -102,8 +147,7 @@ export async function logout(deps: Deps<'table'>, account: Account, sessionId: s
   await deps.table.update(keys.profile(account.id), expr`REMOVE #sessions.${attr(sessionId)}`)
 }
 
-/** Ends every session of the account, here and at the vault. */
-export async function logoutEverywhere(deps: Deps<'table' | 'identity'>, account: Account): Promise<void> {
+/** Ends every session of the account. */
+export async function logoutEverywhere(deps: Deps<'table'>, account: Account): Promise<void> {
   await deps.table.update(keys.profile(account.id), expr`SET #sessions = ${{}}`)
-  await deps.identity.endSessions(account.id)
 }

@@ -2,17 +2,27 @@ import type { Profile } from '../account/account.ts'
 import type { Deps } from '../ports.ts'
 import { type Key, keys } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
+import { keyHash } from './key-text.ts'
 
 const PURPOSE = 'default-key'
 
-/**
- * The account's default application key: a version 4 UUID, as GreenCloud's page shows it. The profile holds it
- * sealed for its owner to read; its look-up item holds only its MAC.
- */
-export function newDefaultKey(deps: Deps<'keyring'>, accountId: string): { sealed: string; lookup: Item } {
+export interface NewDefaultKey {
+  key: string
+  /** For the profile: its owner can read it again. */
+  sealed: string
+  /** For the counter, where a consume checks it. */
+  hash: Buffer
+  /** Tells whose key it is: a UUID cannot. */
+  lookup: Item
+}
+
+/** The account's default application key: a version 4 UUID, as GreenCloud's page shows it. */
+export function newDefaultKey(deps: Deps<'keyring'>, accountId: string): NewDefaultKey {
   const key = deps.ids.uuid()
   return {
+    key,
     sealed: deps.keyring.seal(PURPOSE, accountId, key),
+    hash: keyHash(deps, key),
     lookup: { ...lookupKey(deps, key), accountId },
   }
 }

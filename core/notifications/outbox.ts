@@ -1,10 +1,11 @@
 import * as z from 'zod/mini'
-import { codeText } from '../credentials/codes.ts'
+import { type CodePurpose, codeText } from '../credentials/codes.ts'
 import type { Deps } from '../ports.ts'
+import { eachDue } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, type Key, keys } from '../table/keys.ts'
-import { ConditionFailed, type Item, ignoreRefusal, type Write } from '../table/table.ts'
-import { renderMail } from './mails.ts'
+import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
+import { mailTemplates, renderMail } from './mails.ts'
 
 /**
  * The outbox: a mail is stored in the transaction of what it tells, sent, then removed. What a crash leaves
@@ -15,16 +16,22 @@ const mailSchema = z.object({
   sk: z.string(),
   accountId: z.string(),
   to: z.string(),
-  template: z.literal('confirm-email'),
-  username: z.string(),
-  /** Look-up half of the code that the mail carries; the other half is made when it is sent. */
-  codeLookup: z.string(),
+  template: z.enum(mailTemplates),
+  values: z.object({ username: z.string() }),
+  /**
+   * Look-up half of the code that the mail carries; the other half is made when it is sent. The template has the
+   * name of the code's purpose then.
+   */
+  codeLookup: z.optional(z.string()),
   dueAtMs: z.number(),
   /** Tries of the job that failed. */
   failures: z.number(),
+  /** Epoch seconds after which it is not worth sending. */
+  ttl: z.number(),
 })
 
 export type QueuedMail = z.infer<typeof mailSchema>
+export type MailToQueue = Omit<QueuedMail, 'pk' | 'sk' | 'dueAtMs' | 'failures' | 'ttl'>
 
 /** How long the one who queued a mail, or a job that took it, has for sending it. */
 const LEASE_MS = 60_000
@@ -33,21 +40,20 @@ const LEASE_MS = 60_000
 const GIVE_UP_MS = 24 * 3_600_000
 
 /** A mail to be stored, and sent with `deliver` once its transaction is through. */
-export function queueMail(
-  deps: Deps,
-  mail: Omit<QueuedMail, 'pk' | 'sk' | 'dueAtMs' | 'failures'>,
-): { mail: QueuedMail; write: Write } {
+export function queueMail(deps: Deps, mail: MailToQueue): { mail: QueuedMail; write: Write } {
   const nowMs = deps.clock.nowMs()
   const due = dueAt('MAIL', mail.accountId, nowMs + LEASE_MS)
-  const item = { ...keys.mail(mail.accountId, deps.ids.uuid()), ...mail, ...due, failures: 0 }
-  return { mail: item, write: { put: { ...item, ttl: Math.ceil((nowMs + GIVE_UP_MS) / 1000) } } }
+  const ttl = Math.ceil((nowMs + GIVE_UP_MS) / 1000)
+  const item = { ...keys.mail(mail.accountId, deps.ids.uuid()), ...mail, ...due, failures: 0, ttl }
+  return { mail: item, write: { put: item } }
 }
 
 /** Sends a stored mail and removes it. Throws what the provider throws; the mail then stays due. */
 export async function deliver(deps: Deps<'table' | 'mail' | 'keyring'>, mail: QueuedMail): Promise<void> {
-  const code = codeText(deps, 'confirm-email', mail.accountId, mail.codeLookup)
-  await deps.mail.send(renderMail(mail.to, mail.template, { username: mail.username, code }))
-  await deps.table.remove({ pk: mail.pk, sk: mail.sk })
+  const { accountId, to, template, codeLookup } = mail
+  const code = codeLookup && codeText(deps, template as CodePurpose, accountId, codeLookup)
+  await deps.mail.send(renderMail(to, template, { ...mail.values, code }))
+  await deps.table.remove(mail)
 }
 
 /**
@@ -58,19 +64,20 @@ export async function sendDueMail(
   deps: Deps<'table' | 'mail' | 'keyring'>,
   limit: number,
 ): Promise<{ sent: number; failed: number }> {
-  const result = { sent: 0, failed: 0 }
-  for (const key of await deps.table.due('MAIL', deps.clock.nowMs(), limit)) {
+  const { done, failed } = await eachDue(deps, 'MAIL', limit, async (key) => {
     const mail = await take(deps, key)
-    if (!mail) continue
-    try {
-      await deliver(deps, mail)
-      result.sent++
-    } catch {
-      await postpone(deps, mail)
-      result.failed++
+    if (!mail) return false
+    if (mail.ttl * 1000 <= deps.clock.nowMs()) {
+      await deps.table.remove(mail)
+      return false
     }
-  }
-  return result
+    await deliver(deps, mail).catch(async (error: unknown) => {
+      await postpone(deps, mail)
+      throw error
+    })
+    return true
+  })
+  return { sent: done, failed }
 }
 
 /** Each failure doubles the wait, up to an hour: a refused address must not be knocked at every minute. */
@@ -88,12 +95,8 @@ async function postpone(deps: Deps<'table'>, mail: QueuedMail): Promise<void> {
 async function take(deps: Deps<'table'>, key: Key): Promise<QueuedMail | undefined> {
   const nowMs = deps.clock.nowMs()
   try {
-    const item: Item = await deps.table.update(
-      key,
-      expr`SET #dueAtMs = ${nowMs + LEASE_MS}`,
-      expr`#dueAtMs <= ${nowMs}`,
-    )
-    return z.parse(mailSchema, item)
+    const lease = expr`SET #dueAtMs = ${nowMs + LEASE_MS}`
+    return z.parse(mailSchema, await deps.table.update(key, lease, expr`#dueAtMs <= ${nowMs}`))
   } catch (error) {
     if (error instanceof ConditionFailed) return undefined
     throw error

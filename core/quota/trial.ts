@@ -5,16 +5,15 @@ import type { Write } from '../table/table.ts'
 /** Units granted once, when the e-mail address is confirmed (product rule). */
 export const TRIAL_UNITS = 100
 
-/** The writes that give an account its first units: the counter itself and ledger entry 1. */
+/** The writes that give an account its first units: on the counter, and as ledger entry 1. */
 export function trialCredit(accountId: string, nowMs: number): { seq: number; writes: Write[] } {
   const seq = 1
   const entry = { seq, atMs: nowMs, kind: 'trial', units: TRIAL_UNITS, amountCents: 0 }
-  const absent = expr`attribute_not_exists(pk)`
   return {
     seq,
     writes: [
-      { put: { ...keys.quota(accountId), l: TRIAL_UNITS, f: 0, u: 0, s: seq }, if: absent },
-      { put: { ...keys.ledger(accountId, seq), ...entry }, if: absent },
+      { update: keys.quota(accountId), set: expr`SET #l = ${TRIAL_UNITS}, #s = ${seq}`, if: expr`#s = ${0}` },
+      { put: { ...keys.ledger(accountId, seq), ...entry }, if: expr`attribute_not_exists(pk)` },
     ],
   }
 }

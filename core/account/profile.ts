@@ -1,0 +1,153 @@
+import { newCode } from '../credentials/codes.ts'
+import { DomainError } from '../errors.ts'
+import { deliver, type MailToQueue, queueMail } from '../notifications/outbox.ts'
+import type { Deps } from '../ports.ts'
+import { type Expression, expr, join } from '../table/expression.ts'
+import { keys } from '../table/keys.ts'
+import { ConditionFailed, type Write } from '../table/table.ts'
+import { type Account, parseProfile, requireActive } from './account.ts'
+import { emailKey, usernameKey } from './fields.ts'
+
+/** Sets the full name. */
+export async function setName(deps: Deps<'table'>, account: Account, name: string): Promise<void> {
+  await change(deps, account, expr`SET #name = ${name}, #updatedAtMs = ${deps.clock.nowMs()}`)
+}
+
+export interface Flags {
+  bundleAutoRenewal: boolean
+  lowQuotaNotification: boolean
+}
+
+export async function setFlags(deps: Deps<'table'>, account: Account, flags: Flags): Promise<void> {
+  await change(deps, account, expr`SET #flags = ${flags}, #updatedAtMs = ${deps.clock.nowMs()}`)
+}
+
+/**
+ * Blocks the account and keeps its data. Every session ends for good: a later restore does not revive one.
+ */
+export async function deactivate(deps: Deps<'table'>, account: Account): Promise<void> {
+  const set = expr`SET #status = ${'deactivated'}, #sessions = ${{}}, #updatedAtMs = ${deps.clock.nowMs()}`
+  await change(deps, account, set)
+}
+
+async function change(deps: Deps<'table'>, { id }: Account, set: Expression) {
+  try {
+    await deps.table.update(keys.profile(id), set, expr`#status = ${'active'}`)
+  } catch (error) {
+    if (error instanceof ConditionFailed) throw refusal(error)
+    throw error
+  }
+}
+
+/** The account stopped being active between the gate and the write. */
+function refusal(error: ConditionFailed): DomainError {
+  const profile = error.failed.get(0)
+  if (profile) requireActive(parseProfile(profile))
+  return new DomainError('conflict')
+}
+
+/**
+ * Changes username, e-mail address or both, each with its guard, in one transaction or not at all. An unconfirmed
+ * address changes at once and is mailed a new code. A confirmed one stays until the code mailed to the new
+ * address is confirmed, and is told of it; whether the new address is known shows only then.
+ * @returns the account as it is now.
+ * @throws DomainError `username_taken`, `email_taken` (unconfirmed accounts), `too_many_changes`, `conflict`
+ */
+export async function rename(
+  deps: Deps<'table' | 'mail' | 'keyring'>,
+  account: Account,
+  wanted: { username?: string | undefined; email?: string | undefined },
+): Promise<Account> {
+  const username = wanted.username ?? account.username
+  const moved = usernameKey(username) !== usernameKey(account.username)
+  const address = emailChange(deps, { ...account, username }, wanted.email ?? account.email)
+  const nowMs = deps.clock.nowMs()
+  const set = [expr`SET #username = ${username}, #updatedAtMs = ${nowMs}`, ...address.set]
+  const guards = moved
+    ? moveGuard(
+        keys.usernameGuard(usernameKey(account.username)),
+        keys.usernameGuard(usernameKey(username)),
+        account.id,
+      )
+    : []
+  try {
+    await deps.table.transact([
+      {
+        update: keys.profile(account.id),
+        set: address.dropsReset ? join([join(set, ', '), expr`#resetCode`], ' REMOVE ') : join(set, ', '),
+        if: expr`#status = ${'active'} AND #username = ${account.username} AND #email = ${account.email} AND #emailVerified = ${account.emailVerified}`,
+      },
+      ...guards,
+      ...address.writes,
+    ])
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error
+    if (error.failed.has(0)) throw refusal(error)
+    throw new DomainError(moved && error.failed.has(1) ? 'username_taken' : 'email_taken')
+  }
+  await Promise.all(address.mails.map((mail) => deliver(deps, mail).catch(() => {})))
+  return { ...account, username, email: address.email, updatedAtMs: nowMs }
+}
+
+/** Takes the new key and frees the old one, which must still be the account's. */
+function moveGuard(
+  from: { pk: string; sk: string },
+  to: { pk: string; sk: string },
+  accountId: string,
+): Write[] {
+  return [
+    { put: { ...to, accountId }, if: expr`attribute_not_exists(pk)` },
+    { remove: from, if: expr`#accountId = ${accountId}` },
+  ]
+}
+
+function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
+  const mails: ReturnType<typeof queueMail>[] = []
+  const queue = (mail: MailToQueue) => mails.push(queueMail(deps, mail))
+  const set: Expression[] = []
+  const writes: Write[] = []
+  const { id: accountId, username } = account
+  const sameKey = emailKey(email) === emailKey(account.email)
+  const waits = !sameKey && account.emailVerified
+  if (!sameKey) set.push(expr`#emailChangesMs = ${countChange(deps, account)}`)
+  if (sameKey) {
+    set.push(expr`#email = ${email}`)
+  } else if (waits) {
+    const code = newCode(deps, 'change-email', accountId)
+    writes.push({ put: code.item })
+    set.push(expr`#pendingEmail = ${email}, #changeCode = ${code.lookup}`)
+    queue({ accountId, to: email, template: 'change-email', values: { username }, codeLookup: code.lookup })
+    queue({ accountId, to: account.email, template: 'email-is-changing', values: { username } })
+  } else {
+    const code = newCode(deps, 'confirm-email', accountId)
+    writes.push(
+      ...moveGuard(keys.emailGuard(emailKey(account.email)), keys.emailGuard(emailKey(email)), accountId),
+    )
+    writes.push({ put: code.item })
+    set.push(expr`#email = ${email}, #confirmCode = ${code.lookup}`)
+    queue({ accountId, to: email, template: 'confirm-email', values: { username }, codeLookup: code.lookup })
+  }
+  return {
+    email: waits ? account.email : email,
+    /** A code that was mailed to the old address must not open the account any more. */
+    dropsReset: !sameKey && !waits,
+    set,
+    writes: [...writes, ...mails.map(({ write }) => write)],
+    mails: mails.map(({ mail }) => mail),
+  }
+}
+
+/** Changes an hour: each mails the new address, whose owner may never have heard of us. */
+const CHANGES_AN_HOUR = 5
+const HOUR_MS = 3_600_000
+
+/** @throws DomainError `too_many_changes` */
+function countChange(deps: Deps, account: Account): number[] {
+  const nowMs = deps.clock.nowMs()
+  const recent = (account.emailChangesMs ?? []).filter((atMs) => atMs > nowMs - HOUR_MS)
+  const [oldest = nowMs] = recent
+  if (recent.length < CHANGES_AN_HOUR) return [...recent, nowMs]
+  throw new DomainError('too_many_changes', {
+    retryAfterSeconds: Math.ceil((oldest + HOUR_MS - nowMs) / 1000),
+  })
+}

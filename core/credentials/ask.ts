@@ -1,0 +1,106 @@
+import * as z from 'zod/mini'
+import { type Account, readAccount } from '../account/account.ts'
+import { emailKey } from '../account/fields.ts'
+import { deliver, queueMail } from '../notifications/outbox.ts'
+import type { Deps } from '../ports.ts'
+import { eachDue } from '../table/due.ts'
+import { attr, expr } from '../table/expression.ts'
+import { dueAt, type Key, keys } from '../table/keys.ts'
+import { ConditionFailed } from '../table/table.ts'
+import { newCode } from './codes.ts'
+
+/** Mails that anybody may ask for by naming an address, and where the profile keeps the live code of each. */
+const CODE_ATTRIBUTE = { 'reset-password': 'resetCode', 'confirm-email': 'confirmCode' } as const
+
+export type AskPurpose = keyof typeof CODE_ATTRIBUTE
+
+/** Mails of one purpose that an address gets in an hour, however often they are asked for. */
+const MAILS_AN_HOUR = 5
+const HOUR_MS = 3_600_000
+
+/** How long a job that took an ask has for it. */
+const LEASE_MS = 60_000
+
+const askSchema = z.object({
+  purpose: z.enum(['reset-password', 'confirm-email']),
+  email: z.string(),
+  dueAtMs: z.number(),
+  /** When mails went out for it of late, epoch ms. */
+  sentAtMs: z.optional(z.array(z.number())),
+})
+
+/**
+ * Notes that a mail was asked for: one write, whoever the address belongs to and whether to anybody. Only the job
+ * finds out, so neither the answer nor its cost tells whether the address is known.
+ */
+export async function askForMail(deps: Deps<'table'>, purpose: AskPurpose, email: string): Promise<void> {
+  const nowMs = deps.clock.nowMs()
+  const key = emailKey(email)
+  const { due, dueAtMs } = dueAt('ASK', deps.ids.hex(2), nowMs)
+  const ttl = Math.ceil((nowMs + 24 * HOUR_MS) / 1000)
+  await deps.table.update(
+    keys.ask(purpose, key),
+    expr`SET #purpose = ${purpose}, #email = ${key}, #due = ${due}, #dueAtMs = ${dueAtMs}, #ttl = ${ttl}`,
+  )
+}
+
+/**
+ * Makes a new code and mails it for up to `limit` asks that are due; the code before it is superseded. Asks for an
+ * address that is unknown, or has had its mails for the hour, come to nothing.
+ * @returns how many asks led to a mail.
+ */
+export async function answerAsks(deps: Deps<'table' | 'mail' | 'keyring'>, limit: number): Promise<number> {
+  const { done } = await eachDue(deps, 'ASK', limit, (key) => answer(deps, key))
+  return done
+}
+
+async function answer(deps: Deps<'table' | 'mail' | 'keyring'>, key: Key): Promise<boolean> {
+  const nowMs = deps.clock.nowMs()
+  try {
+    const lease = expr`SET #dueAtMs = ${nowMs + LEASE_MS}`
+    const ask = z.parse(askSchema, await deps.table.update(key, lease, expr`#dueAtMs <= ${nowMs}`))
+    // An ask that comes in while this one is answered moves the time, and is answered by the next run.
+    const mine = expr`#dueAtMs = ${ask.dueAtMs}`
+    const recent = (ask.sentAtMs ?? []).filter((sentMs) => sentMs > nowMs - HOUR_MS)
+    const account = await eligible(deps, ask.purpose, ask.email)
+    if (!account || recent.length >= MAILS_AN_HOUR) {
+      await deps.table.update(key, expr`REMOVE #due, #dueAtMs`, mine)
+      return false
+    }
+    const { id: accountId, email, username } = account
+    const code = newCode(deps, ask.purpose, accountId)
+    const { mail, write } = queueMail(deps, {
+      accountId,
+      to: email,
+      template: ask.purpose,
+      values: { username },
+      codeLookup: code.lookup,
+    })
+    await deps.table.transact([
+      {
+        update: keys.profile(accountId),
+        set: expr`SET ${attr(CODE_ATTRIBUTE[ask.purpose])} = ${code.lookup}`,
+        if: expr`#status = ${'active'} AND #email = ${email}`,
+      },
+      { put: code.item },
+      write,
+      { update: key, set: expr`SET #sentAtMs = ${[...recent, nowMs]} REMOVE #due, #dueAtMs`, if: mine },
+    ])
+    await deliver(deps, mail).catch(() => {})
+    return true
+  } catch (error) {
+    if (error instanceof ConditionFailed) return false
+    throw error
+  }
+}
+
+async function eligible(
+  deps: Deps<'table'>,
+  purpose: AskPurpose,
+  email: string,
+): Promise<Account | undefined> {
+  const guard = await deps.table.get(keys.emailGuard(email))
+  const account = guard && (await readAccount(deps, String(guard.accountId)))
+  if (account?.status !== 'active') return undefined
+  return purpose === 'reset-password' || !account.emailVerified ? account : undefined
+}

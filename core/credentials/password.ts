@@ -1,0 +1,154 @@
+import type { Account, Profile } from '../account/account.ts'
+import { readAccount, requireActive } from '../account/account.ts'
+import { DomainError } from '../errors.ts'
+import type { Deps } from '../ports.ts'
+import { type Expression, expr, join } from '../table/expression.ts'
+import { keys } from '../table/keys.ts'
+import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
+import { checkCode } from './codes.ts'
+import { guardedBy, type SecondFactor, secondFactor, withFactor } from './two-factor.ts'
+
+type PasswordDeps = Deps<'table' | 'identity' | 'secrets' | 'keyring' | 'totp'>
+
+/** A sign-in this young needs no other proof (product rule). */
+const RECENT_MS = 10 * 60_000
+
+/**
+ * How long a password change keeps sign-ins from finishing. Longer than any function lives, so that once it has
+ * lapsed nobody can still be at the vault.
+ */
+const CHANGING_MS = 30_000
+
+export interface PasswordChange {
+  newPassword: string
+  oldPassword?: string | undefined
+  twofa?: string | undefined
+  /** A new full name, set along with the password. */
+  name?: string | undefined
+}
+
+/**
+ * Sets a new password for a signed-in caller and ends every session, the caller's included. Where two-factor
+ * authentication is on a code is needed whatever else is given; elsewhere the old password or a recent sign-in.
+ * @throws DomainError `wrong_password`, `reauthentication_required`, `two_factor_*`, `password_refused`, `conflict`
+ */
+export async function changePassword(
+  deps: PasswordDeps,
+  caller: { account: Account; sessionId: string },
+  input: PasswordChange,
+): Promise<void> {
+  const { account } = caller
+  const factor = account.totp && (await secondFactor(deps, account, input.twofa))
+  if (input.oldPassword !== undefined) await requirePassword(deps, account, input.oldPassword)
+  else if (!factor) requireRecentSignIn(deps, account, caller.sessionId)
+  await lockOut(deps, account, [], factor, input.name)
+  await setAtVault(deps, account, input.newPassword, [])
+  await open(deps, account, [])
+}
+
+async function requirePassword(deps: Deps<'identity'>, account: Account, password: string): Promise<void> {
+  const tokens = await deps.identity.signIn(account.id, password)
+  if (!tokens) throw new DomainError('wrong_password')
+  await deps.identity.revoke(tokens.refreshToken)
+}
+
+function requireRecentSignIn(deps: Deps, account: Account, sessionId: string): void {
+  const signedInAtMs = account.sessions[sessionId] ?? 0
+  if (deps.clock.nowMs() - signedInAtMs > RECENT_MS) throw new DomainError('reauthentication_required')
+}
+
+/**
+ * Sets a new password with a mailed code and ends every session. The code is bound to the first request that uses
+ * it: that one may be sent again after a crash or an outage, and no other works.
+ * @throws DomainError `invalid_code`, `account_deactivated`, `account_suspended`, `two_factor_*`, `password_refused`,
+ *   `temporarily_unavailable` while an earlier try is still at the vault
+ */
+export async function resetPassword(
+  deps: PasswordDeps,
+  input: { code: string; password: string; twofa?: string | undefined },
+): Promise<void> {
+  const code = await checkCode(deps, ['reset-password'], input.code)
+  const account = await readAccount(deps, code.accountId)
+  if (!account || account.resetCode !== code.lookup) throw new DomainError('invalid_code')
+  requireActive(account)
+  const user = deps.keyring.mac('reset', code.lookup, input.password, input.twofa ?? '').toString('base64url')
+  const bind: Write = {
+    update: code.key,
+    set: expr`SET #usedBy = ${user}`,
+    if: join([code.usable, expr`(attribute_not_exists(#usedBy) OR #usedBy = ${user})`], ' AND '),
+  }
+  const resumed = code.usedBy === user
+  const factor = account.totp && !resumed ? await secondFactor(deps, account, input.twofa) : undefined
+  await lockOut(deps, account, [bind], factor)
+  await setAtVault(deps, account, input.password, [{ update: code.key, set: expr`REMOVE #usedBy` }])
+  await open(deps, account, [{ remove: code.key }])
+}
+
+/**
+ * The point of no return for sessions: all end here, before the vault is asked, so that no failure leaves one
+ * alive. Sign-ins that began before cannot finish, because the generation has changed, and none can while the
+ * change is under way. Of several changes at once one gets past.
+ */
+async function lockOut(
+  deps: Deps<'table'>,
+  account: Profile,
+  writes: Write[],
+  factor: SecondFactor | undefined,
+  name = account.name,
+): Promise<void> {
+  const nowMs = deps.clock.nowMs()
+  const set = expr`SET #generation = ${account.generation + 1}, #sessions = ${{}}, #changingUntilMs = ${nowMs + CHANGING_MS}`
+  // Whoever began them may be the one whom the new password is to keep out.
+  const drop = [expr`#pendingEmail`, expr`#changeCode`, ...(writes.length > 0 ? [] : [expr`#resetCode`])]
+  const all = name === undefined ? set : join([set, expr`#name = ${name}`], ', ')
+  const free = expr`#generation = ${account.generation} AND #status = ${'active'}`
+  if (account.changingUntilMs !== undefined && account.changingUntilMs > nowMs) {
+    const retryAfterSeconds = Math.ceil((account.changingUntilMs - nowMs) / 1000)
+    throw new DomainError('temporarily_unavailable', { retryAfterSeconds })
+  }
+  try {
+    await write(deps, account, withFactor(all, factor, drop), guardedBy(free, factor), writes)
+  } catch (error) {
+    if (error instanceof ConditionFailed)
+      throw new DomainError(writes.length > 0 ? 'invalid_code' : 'conflict')
+    throw error
+  }
+}
+
+/**
+ * A definite refusal opens the account and frees the code again. After anything else the vault may still be at
+ * it, so the account stays shut until the change has lapsed.
+ */
+async function setAtVault(
+  deps: Deps<'table' | 'identity'>,
+  account: Profile,
+  password: string,
+  onRefusal: Write[],
+): Promise<void> {
+  try {
+    await deps.identity.setPassword(account.id, password)
+  } catch (error) {
+    if (error instanceof DomainError && error.code === 'password_refused')
+      await open(deps, account, onRefusal)
+    throw error
+  }
+}
+
+/** Lets sign-ins finish again, unless a later change has begun. */
+async function open(deps: Deps<'table'>, account: Profile, writes: Write[]): Promise<void> {
+  const set = expr`SET #updatedAtMs = ${deps.clock.nowMs()} REMOVE #changingUntilMs`
+  const condition = expr`#generation = ${account.generation + 1}`
+  await write(deps, account, set, condition, writes).catch(ignoreRefusal)
+}
+
+/** The profile alone in a plain write, which costs half of a transaction. */
+async function write(
+  { table }: Deps<'table'>,
+  { id }: Profile,
+  set: Expression,
+  condition: Expression,
+  others: Write[],
+): Promise<void> {
+  if (others.length === 0) await table.update(keys.profile(id), set, condition)
+  else await table.transact([{ update: keys.profile(id), set, if: condition }, ...others])
+}

@@ -1,0 +1,164 @@
+import type { Account, Profile } from '../account/account.ts'
+import { DomainError } from '../errors.ts'
+import type { Deps } from '../ports.ts'
+import { attr, type Expression, expr, join } from '../table/expression.ts'
+import { keys } from '../table/keys.ts'
+import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
+
+/** Wrong codes in a row that lock two-factor codes, and for how long (product rule). */
+const WRONG_TRIES = 5
+const LOCK_MS = 15 * 60_000
+
+const RECOVERY_CODES = 10
+
+type TwoFactorDeps = Deps<'table' | 'secrets' | 'keyring' | 'totp'>
+
+/** What a right code asks of the write that it permits, so that no code works twice however many try at once. */
+export interface SecondFactor {
+  set: Expression
+  remove?: Expression
+  condition: Expression
+}
+
+/**
+ * Begins enrolment, or begins it anew: the seed counts for nothing until a code proves it.
+ * @returns the seed in base32, the `otpauth://` URI and that as a QR code in SVG.
+ * @throws DomainError `two_factor_enabled`, `conflict`
+ */
+export async function enrol(
+  deps: TwoFactorDeps,
+  account: Account,
+): Promise<{ seed: string; uri: string; qr: string }> {
+  if (account.totp) throw new DomainError('two_factor_enabled')
+  const { seed, uri, svg } = deps.totp.enrol(account.email)
+  const pending = await deps.secrets.encrypt(account.id, seed)
+  await change(
+    deps,
+    account,
+    expr`SET #totpPending = ${pending}`,
+    expr`attribute_not_exists(#totp) AND #status = ${'active'}`,
+  )
+  return { seed, uri, qr: svg }
+}
+
+/**
+ * Switches two-factor authentication on with a code of the enrolled seed.
+ * @returns ten recovery codes, shown this once.
+ * @throws DomainError `two_factor_not_enrolled`, `two_factor_enabled`, `two_factor_invalid`, `two_factor_locked`
+ */
+export async function activate(deps: TwoFactorDeps, account: Account, code: string): Promise<string[]> {
+  if (account.totp) throw new DomainError('two_factor_enabled')
+  if (account.totpPending === undefined) throw new DomainError('two_factor_not_enrolled')
+  await countTry(deps, account)
+  const seed = await deps.secrets.decrypt(account.id, account.totpPending)
+  const step = deps.totp.stepOf(seed, code, deps.clock.nowMs())
+  if (step === undefined) throw new DomainError('two_factor_invalid')
+  const codes = Array.from({ length: RECOVERY_CODES }, () => newRecoveryCode(deps))
+  const recovery = Object.fromEntries(codes.map((each) => [recoveryMac(deps, account.id, each), true]))
+  await change(
+    deps,
+    account,
+    expr`SET #totp = ${{ seed: account.totpPending, lastStep: step, recovery }}, #twofaTries = ${0} REMOVE #totpPending`,
+    expr`#totpPending = ${account.totpPending}`,
+  )
+  return codes
+}
+
+/** Switches it off, seed and recovery codes included. @throws DomainError as `secondFactor`, and `two_factor_not_enrolled` */
+export async function switchOff(deps: TwoFactorDeps, account: Account, code: string): Promise<void> {
+  if (!account.totp) throw new DomainError('two_factor_not_enrolled')
+  const { condition } = await secondFactor(deps, account, code)
+  await change(deps, account, expr`SET #twofaTries = ${0} REMOVE #totp`, condition)
+}
+
+/**
+ * Checks a code of the app or a recovery code of an account that has two-factor authentication on. The try is
+ * counted before the code is looked at: guesses sent at once are counted one by one.
+ * @throws DomainError `two_factor_required`, `two_factor_invalid`, `two_factor_locked`
+ */
+export async function secondFactor(
+  deps: TwoFactorDeps,
+  account: Profile,
+  typed: string | undefined,
+): Promise<SecondFactor> {
+  const { totp } = account
+  if (!totp) throw new Error('the account has no second factor')
+  if (typed === undefined) throw new DomainError('two_factor_required')
+  await countTry(deps, account)
+  const set = expr`#twofaTries = ${0}`
+  if (!/^\d{6}$/.test(typed)) {
+    const mac = recoveryMac(deps, account.id, typed)
+    if (!Object.hasOwn(totp.recovery, mac)) throw new DomainError('two_factor_invalid')
+    const code = expr`#totp.#recovery.${attr(mac)}`
+    return { set, remove: code, condition: expr`attribute_exists(#totp.#recovery.${attr(mac)})` }
+  }
+  const seed = await deps.secrets.decrypt(account.id, totp.seed)
+  const step = deps.totp.stepOf(seed, typed, deps.clock.nowMs())
+  if (step === undefined || step <= totp.lastStep) throw new DomainError('two_factor_invalid')
+  return {
+    set: expr`#twofaTries = ${0}, #totp.#lastStep = ${step}`,
+    condition: expr`#totp.#lastStep < ${step} AND #totp.#seed = ${totp.seed}`,
+  }
+}
+
+/** The profile's update with what the factor adds to it; `remove` are paths that go as well. */
+export function withFactor(
+  set: Expression,
+  factor: SecondFactor | undefined,
+  remove: Expression[] = [],
+): Expression {
+  const sets = factor ? join([set, factor.set], ', ') : set
+  const removes = factor?.remove ? [...remove, factor.remove] : remove
+  return removes.length > 0 ? join([sets, join(removes, ', ')], ' REMOVE ') : sets
+}
+
+export const guardedBy = (condition: Expression, factor: SecondFactor | undefined): Expression =>
+  factor ? join([condition, factor.condition], ' AND ') : condition
+
+async function countTry(deps: Deps<'table'>, account: Profile): Promise<void> {
+  const nowMs = deps.clock.nowMs()
+  const key = keys.profile(account.id)
+  const count = (tries: Expression, condition: Expression) =>
+    deps.table.update(key, join([expr`SET #twofaTriedAtMs = ${nowMs}, #twofaTries = `, tries], ''), condition)
+  try {
+    // Tries of long ago count no more. Of several at once one finds them so; the others count on from it.
+    if (nowMs - account.twofaTriedAtMs >= LOCK_MS) {
+      const lapsed = expr`#twofaTriedAtMs <= ${nowMs - LOCK_MS}`
+      if (await count(expr`${1}`, lapsed).then(() => true, ignoreRefusal)) return
+    }
+    await count(expr`#twofaTries + ${1}`, expr`#twofaTries < ${WRONG_TRIES}`)
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error
+    const lockedForMs = Math.max(1000, account.twofaTriedAtMs + LOCK_MS - nowMs)
+    throw new DomainError('two_factor_locked', { retryAfterSeconds: Math.ceil(lockedForMs / 1000) })
+  }
+}
+
+async function change(
+  deps: Deps<'table'>,
+  account: Account,
+  set: Expression,
+  condition: Expression,
+): Promise<void> {
+  try {
+    await deps.table.update(keys.profile(account.id), set, condition)
+  } catch (error) {
+    if (error instanceof ConditionFailed) throw new DomainError('conflict')
+    throw error
+  }
+}
+
+/** Crockford's base32 has no letters that are read for one another; 50 bits in two groups of five. */
+const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
+
+function newRecoveryCode(deps: Deps): string {
+  const bytes = Buffer.from(deps.ids.hex(10), 'hex')
+  const letters = [...bytes].map((byte) => ALPHABET[byte % 32]).join('')
+  return `${letters.slice(0, 5)}-${letters.slice(5)}`
+}
+
+const recoveryMac = (deps: Deps<'keyring'>, accountId: string, code: string): string =>
+  deps.keyring
+    .mac('recovery-code', accountId, code.toLowerCase().replace('-', ''))
+    .toString('base64url')
+    .slice(0, 22)

@@ -1,0 +1,175 @@
+import * as z from 'zod/mini'
+import type { Account } from '../account/account.ts'
+import { DomainError } from '../errors.ts'
+import type { Deps } from '../ports.ts'
+import { keyHashAttribute } from '../quota/quota.ts'
+import { attr, type Expression, expr, join } from '../table/expression.ts'
+import { type Key, keys } from '../table/keys.ts'
+import { ConditionFailed, type Write } from '../table/table.ts'
+import { defaultKeyLookup, newDefaultKey, readDefaultKey } from './default-key.ts'
+import { keyHash, newKeyText } from './key-text.ts'
+
+type KeyDeps = Deps<'table' | 'keyring'>
+
+/** Live keys an account may have, the default key included. */
+const MAX_KEYS = 8
+
+/** Under this id the default key stands in the list; further keys have random ids. */
+export const DEFAULT_KEY_ID = 'default'
+const KEY_ID = /^[0-9a-f]{24}$/
+
+const keySchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  slot: z.number(),
+  prefix: z.string(),
+  last4: z.string(),
+  createdAtMs: z.number(),
+})
+
+type StoredKey = z.infer<typeof keySchema>
+
+/** A key as its owner sees it in a list: enough to tell it from others, too little to use it. */
+export interface ListedKey {
+  id: string
+  name: string
+  prefix: string
+  last4: string
+  /** ISO 8601. */
+  createdAt: string
+}
+
+export interface ShownKey extends ListedKey {
+  /** The whole key; a further key is shown this once. */
+  key: string
+}
+
+const listed = ({ id, name, prefix, last4, createdAtMs }: StoredKey): ListedKey => ({
+  id,
+  name,
+  prefix,
+  last4,
+  createdAt: new Date(createdAtMs).toISOString(),
+})
+
+const ends = (key: string) => ({ prefix: key.slice(0, 8), last4: key.slice(-4) })
+
+/** All live keys, the default key first, the others in the order of their creation. */
+export async function listKeys(deps: KeyDeps, account: Account): Promise<ListedKey[]> {
+  const items = await deps.table.list(keys.account(account.id), 'KEY#')
+  const further = items.map((item) => z.parse(keySchema, item)).sort((a, b) => a.slot - b.slot)
+  return [defaultKey(account, readDefaultKey(deps, account)), ...further.map(listed)]
+}
+
+function defaultKey(account: Account, key: string): ListedKey {
+  const { defaultKeySlot: slot, defaultKeyAtMs: createdAtMs } = account
+  return listed({ id: DEFAULT_KEY_ID, name: DEFAULT_KEY_ID, slot, createdAtMs, ...ends(key) })
+}
+
+/** @throws DomainError `key_limit_reached`, `conflict` */
+export async function createKey(deps: KeyDeps, account: Account, name: string): Promise<ShownKey> {
+  if (account.keyCount >= MAX_KEYS) throw new DomainError('key_limit_reached')
+  const { key, stored } = makeKey(deps, account, { id: deps.ids.hex(12), name })
+  await write(deps, [
+    takeSlot(account, expr`#keyCount = ${account.keyCount + 1}`),
+    { put: { ...keys.key(account.id, stored.id), ...stored } },
+    setHash(account.id, stored.slot, keyHash(deps, key)),
+  ])
+  return { ...listed(stored), key }
+}
+
+/**
+ * Replaces a key by a new one of the same id and name; the old one is refused from the next request on.
+ * @throws DomainError `not_found`, `conflict`
+ */
+export async function rotateKey(deps: KeyDeps, account: Account, keyId: string): Promise<ShownKey> {
+  if (keyId === DEFAULT_KEY_ID) return rotateDefault(deps, account)
+  const old = await findKey(deps, account, keyId)
+  const { key, stored } = makeKey(deps, account, old)
+  await write(deps, [
+    takeSlot(account),
+    { put: { ...keys.key(account.id, keyId), ...stored }, if: expr`#slot = ${old.slot}` },
+    setHash(account.id, stored.slot, keyHash(deps, key), old.slot),
+  ])
+  return { ...listed(stored), key }
+}
+
+async function rotateDefault(deps: KeyDeps, account: Account): Promise<ShownKey> {
+  const fresh = newDefaultKey(deps, account.id)
+  const slot = account.nextKeySlot
+  const createdAtMs = deps.clock.nowMs()
+  await write(deps, [
+    takeSlot(
+      account,
+      expr`#defaultKey = ${fresh.sealed}, #defaultKeySlot = ${slot}, #defaultKeyAtMs = ${createdAtMs}`,
+    ),
+    { remove: defaultKeyLookup(deps, account) },
+    { put: fresh.lookup },
+    setHash(account.id, slot, fresh.hash, account.defaultKeySlot),
+  ])
+  return {
+    ...defaultKey({ ...account, defaultKeySlot: slot, defaultKeyAtMs: createdAtMs }, fresh.key),
+    key: fresh.key,
+  }
+}
+
+/** Revokes a key for good. @throws DomainError `default_key_required`, `not_found`, `conflict` */
+export async function deleteKey(deps: KeyDeps, account: Account, keyId: string): Promise<void> {
+  if (keyId === DEFAULT_KEY_ID) throw new DomainError('default_key_required')
+  const { slot } = await findKey(deps, account, keyId)
+  await write(deps, [
+    {
+      update: keys.profile(account.id),
+      set: expr`SET #keyCount = ${account.keyCount - 1}`,
+      if: expr`#keyCount = ${account.keyCount} AND #status = ${'active'}`,
+    },
+    { remove: keys.key(account.id, keyId), if: expr`#slot = ${slot}` },
+    { update: keys.quota(account.id), set: expr`REMOVE ${attr(keyHashAttribute(slot))}` },
+  ])
+}
+
+async function findKey(deps: KeyDeps, account: Account, keyId: string): Promise<StoredKey> {
+  // Text from outside is no part of a sort key, which may have 1,024 bytes.
+  const item = KEY_ID.test(keyId) ? await deps.table.get(keys.key(account.id, keyId)) : undefined
+  if (!item) throw new DomainError('not_found')
+  return z.parse(keySchema, item)
+}
+
+function makeKey(deps: KeyDeps, account: Account, { id, name }: { id: string; name: string }) {
+  const slot = account.nextKeySlot
+  const key = newKeyText(deps, account.id, slot)
+  const stored: StoredKey = { id, name, slot, ...ends(key), createdAtMs: deps.clock.nowMs() }
+  return { key, stored }
+}
+
+/**
+ * A slot is never used twice, so that a counter of units used never changes its meaning. The count can be written
+ * as read: whatever else changes it takes a slot or, deleting, checks it too.
+ */
+function takeSlot(account: Account, more?: Expression): Write {
+  const { nextKeySlot, keyCount } = account
+  const set = expr`SET #nextKeySlot = ${nextKeySlot + 1}`
+  return {
+    update: keys.profile(account.id),
+    set: more ? join([set, more], ', ') : set,
+    if: expr`#nextKeySlot = ${nextKeySlot} AND #keyCount = ${keyCount} AND #status = ${'active'}`,
+  }
+}
+
+function setHash(accountId: string, slot: number, hash: Buffer, oldSlot?: number): Write {
+  const update: Key = keys.quota(accountId)
+  const set = expr`SET ${attr(keyHashAttribute(slot))} = ${hash}`
+  return {
+    update,
+    set: oldSlot === undefined ? set : join([set, expr`${attr(keyHashAttribute(oldSlot))}`], ' REMOVE '),
+  }
+}
+
+async function write(deps: KeyDeps, writes: Write[]): Promise<void> {
+  try {
+    await deps.table.transact(writes)
+  } catch (error) {
+    if (error instanceof ConditionFailed) throw new DomainError('conflict')
+    throw error
+  }
+}

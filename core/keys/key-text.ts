@@ -1,0 +1,35 @@
+import { timingSafeEqual } from 'node:crypto'
+import type { Deps } from '../ports.ts'
+
+/**
+ * A further key as text: `bsr_<secret>_<slot>_<account>_<check>`, where the secret is 256 random bits in hex and the
+ * check 16 hex digits of a MAC over all before it. It names its account, so no look-up is needed; and a key that we
+ * never made is refused without any call, so that nobody can burn an account's partition by guessing.
+ */
+const KEY_TEXT = /^(bsr_[0-9a-f]{64}_(\d{1,6})_([0-9a-f]{24})_)([0-9a-f]{16})$/
+
+/** Bytes of a hash that the hot counter keeps; 96 bits of a keyed MAC. */
+const HASH_BYTES = 12
+
+export function newKeyText(deps: Deps<'keyring'>, accountId: string, slot: number): string {
+  const text = `bsr_${deps.ids.hex(32)}_${slot}_${accountId}_`
+  return text + check(deps, text)
+}
+
+/** Whose key it is and in which slot; undefined for what is none of ours. No call to anywhere. */
+export function readKeyText(
+  deps: Deps<'keyring'>,
+  key: string,
+): { accountId: string; slot: number } | undefined {
+  const [, text = '', slot, accountId = '', given = ''] = KEY_TEXT.exec(key) ?? []
+  if (!timingSafeEqual(Buffer.from(check(deps, text)), Buffer.from(given.padEnd(16).slice(0, 16))))
+    return undefined
+  return { accountId, slot: Number(slot) }
+}
+
+const check = (deps: Deps<'keyring'>, text: string): string =>
+  deps.keyring.mac('key-check', text).toString('hex').slice(0, 16)
+
+/** What is stored of a key, default keys included: it cannot be turned back, and without our secret not be checked. */
+export const keyHash = (deps: Deps<'keyring'>, key: string): Buffer =>
+  deps.keyring.mac('key-hash', key).subarray(0, HASH_BYTES)

@@ -1,0 +1,92 @@
+import * as z from 'zod/mini'
+import type { Account } from '../account/account.ts'
+import type { Deps } from '../ports.ts'
+import { expr } from '../table/expression.ts'
+import { keys } from '../table/keys.ts'
+import { ConditionFailed, type Item } from '../table/table.ts'
+
+const noticeSchema = z.object({
+  id: z.string(),
+  messageType: z.string(),
+  message: z.string(),
+  createdAtMs: z.number(),
+})
+
+/** EMCP's notification (seed 000) with an id and a time added. */
+export interface Notice {
+  _id: string
+  messageType: string
+  message: string
+  createdAt: string
+}
+
+/** A `bursar.notice` event of EventBridge, as other systems put it. */
+const noticeEvent = z.object({
+  id: z.string().check(z.minLength(1), z.maxLength(100)),
+  detail: z.strictObject({
+    accountId: z.string().check(z.regex(/^[0-9a-f]{24}$/)),
+    messageType: z.string().check(z.minLength(1), z.maxLength(50)),
+    message: z.string().check(z.minLength(1), z.maxLength(1000)),
+  }),
+})
+
+/** How long an event is remembered, epoch seconds from now; EventBridge retries for a day at most. */
+const REMEMBERED_SEC = 7 * 24 * 3600
+
+/**
+ * Adds a notice for a user, once per event however often it is delivered.
+ * @returns `added`, or why not: the event is malformed, which no retry would mend, or a repetition, or names an
+ *   account that is not there.
+ */
+export async function addNotice(
+  deps: Deps<'table'>,
+  event: unknown,
+): Promise<'added' | 'malformed' | 'repeated' | 'no such account'> {
+  const parsed = z.safeParse(noticeEvent, event)
+  if (!parsed.success) return 'malformed'
+  const { id: eventId, detail } = parsed.data
+  const { accountId, messageType, message } = detail
+  try {
+    await deps.table.transact([
+      {
+        put: { ...keys.event(eventId), ttl: Math.ceil(deps.clock.nowMs() / 1000) + REMEMBERED_SEC },
+        if: expr`attribute_not_exists(pk)`,
+      },
+      { put: newNotice(deps, accountId, messageType, message) },
+      { check: keys.profile(accountId), if: expr`attribute_exists(pk)` },
+    ])
+    return 'added'
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error
+    return error.failed.has(0) ? 'repeated' : 'no such account'
+  }
+}
+
+/** A notice to put. Ids are ordered to the millisecond: the newest stands last in its partition. */
+export function newNotice(deps: Deps, accountId: string, messageType: string, message: string): Item {
+  const createdAtMs = deps.clock.nowMs()
+  const id = createdAtMs.toString(16).padStart(12, '0') + deps.ids.hex(6)
+  return { ...keys.notice(accountId, id), id, messageType, message, createdAtMs }
+}
+
+/**
+ * One page of an account's notices, newest first: one read.
+ * @param page.cursor the `_id` of the last notice of the page before.
+ * @returns `next`, the cursor of the page that follows, if there is one.
+ */
+export async function listNotices(
+  deps: Deps<'table'>,
+  account: Account,
+  page: { limit: number; cursor?: string | undefined },
+): Promise<{ notices: Notice[]; next: string | undefined }> {
+  const items = await deps.table.list(keys.account(account.id), 'NOTICE#', {
+    limit: page.limit + 1,
+    newestFirst: true,
+    ...(page.cursor !== undefined && { after: keys.notice(account.id, page.cursor) }),
+  })
+  const notices = items.slice(0, page.limit).map((item) => {
+    const { id, messageType, message, createdAtMs } = z.parse(noticeSchema, item)
+    return { _id: id, messageType, message, createdAt: new Date(createdAtMs).toISOString() }
+  })
+  return { notices, next: items.length > page.limit ? notices.at(-1)?._id : undefined }
+}
