@@ -1,4 +1,5 @@
 import { CognitoJwtVerifier } from 'aws-jwt-verify'
+import { FetchError } from 'aws-jwt-verify/error'
 import { SimpleJwksCache } from 'aws-jwt-verify/jwk'
 import type { APIGatewayRequestAuthorizerEventV2, APIGatewaySimpleAuthorizerResult } from 'aws-lambda'
 import * as z from 'zod/mini'
@@ -34,15 +35,18 @@ const verifier = CognitoJwtVerifier.create(
 )
 
 async function download(uri: string): Promise<ArrayBuffer> {
-  const response = await fetch(uri)
-  if (!response.ok) throw new Error(`the key set answered ${response.status}`)
+  const response = await fetch(uri).catch((cause: unknown) => {
+    throw new FetchError(uri, cause)
+  })
+  if (!response.ok) throw new FetchError(uri, `answered ${response.status}`)
   return response.arrayBuffer()
 }
 
 /**
  * API Gateway's Lambda authorizer (format 2.0, simple answer): does the request carry an access token that our
  * pool issued to our client? Whether its session still stands is the account gate's question, so this answer may
- * be cached. Whatever goes wrong, the key set being out of reach included, refuses.
+ * be cached. Whatever goes wrong refuses; only a key set out of reach throws, because the gateway answers that with
+ * 500 and does not remember it, where a refusal would shut a good token out for as long as it is cached.
  */
 export async function handler(event: APIGatewayRequestAuthorizerEventV2): Promise<Verdict> {
   const token = /^bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(event.headers?.authorization ?? '')?.[1]
@@ -50,7 +54,8 @@ export async function handler(event: APIGatewayRequestAuthorizerEventV2): Promis
   try {
     await verifier.verify(token)
     return { isAuthorized: true, context: claimsOf(token) }
-  } catch {
+  } catch (error) {
+    if (error instanceof FetchError) throw error
     return { isAuthorized: false }
   }
 }

@@ -1,4 +1,6 @@
 import * as z from 'zod/mini'
+import { email, fullName, password, twofa, typedPassword, username } from '../../core/account/fields.ts'
+import { customer, paymentMethod, proveCardErrors, stripeCard } from '../http/payment-schemas.ts'
 import { place } from '../http/route.ts'
 
 /** EMCP's account (seed 000); `status` 0 active, 1 suspended, 2 deactivated. */
@@ -12,6 +14,21 @@ const account = z.object({
   emailVerified: z.boolean(),
 })
 
+const message = z.object({ message: z.string() })
+
+const notice = z.object({
+  _id: z.string(),
+  messageType: z.string(),
+  message: z.string(),
+  createdAt: z.iso.datetime(),
+})
+
+const bothPasswords = (body: { oldPassword?: unknown; newPassword?: unknown }) =>
+  (body.oldPassword === undefined) === (body.newPassword === undefined)
+
+const hasOneName = (body: { email?: unknown; username?: unknown }) =>
+  (body.email === undefined) !== (body.username === undefined)
+
 export const api = place('api', {
   getCurrentUser: {
     routes: ['GET /api/users/current'],
@@ -19,6 +36,119 @@ export const api = place('api', {
     auth: 'account',
     responses: { 200: account },
     errors: [],
+    needs: ['table'],
+  },
+  updateCurrentUser: {
+    routes: ['PUT /api/users/current'],
+    summary: 'Change your name, or your password, which ends every session',
+    auth: 'account',
+    body: z
+      .strictObject({
+        name: z.optional(fullName),
+        oldPassword: z.optional(typedPassword),
+        newPassword: z.optional(password),
+        twofa: z.optional(twofa),
+      })
+      .check(
+        z.refine(bothPasswords, { path: ['newPassword'], error: 'goes with oldPassword, both or neither' }),
+      ),
+    responses: { 200: z.pick(account, { email: true, name: true, createdAt: true, _id: true }) },
+    errors: [
+      'wrong_password',
+      'password_refused',
+      'two_factor_required',
+      'two_factor_invalid',
+      'two_factor_locked',
+      'conflict',
+    ],
+    needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
+  },
+  deactivate: {
+    routes: ['PUT /api/users/current/deactivate'],
+    summary: 'Block the account and keep its data; every session ends',
+    auth: 'account',
+    responses: { 200: message },
+    errors: ['conflict'],
+    needs: ['table'],
+  },
+  restore: {
+    routes: ['POST /api/users/restore'],
+    summary: 'Make a deactivated account active again',
+    auth: 'public',
+    body: z
+      .strictObject({
+        email: z.optional(email),
+        username: z.optional(username),
+        password: typedPassword,
+        twofa: z.optional(twofa),
+      })
+      .check(
+        z.refine(hasOneName, { path: ['email'], error: 'or username is required, and only one of them' }),
+      ),
+    responses: { 200: message },
+    errors: [
+      'invalid_credentials',
+      'two_factor_required',
+      'two_factor_invalid',
+      'two_factor_locked',
+      'account_suspended',
+    ],
+    needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
+  },
+  notifications: {
+    routes: ['GET /api/users/current/notifications'],
+    summary: 'Read your notices, newest first; the Link header leads to the next page',
+    auth: 'account',
+    query: z.strictObject({
+      limit: z.optional(z.string().check(z.regex(/^([1-9]\d?|100)$/, 'must be 1 to 100'))),
+      cursor: z.optional(z.string().check(z.regex(/^[0-9a-f]{24}$/))),
+    }),
+    responses: { 200: z.array(notice) },
+    errors: [],
+    needs: ['table'],
+  },
+  verifyPayment: {
+    routes: ['POST /api/users/current/verify-payment'],
+    summary: 'Prove a card with a dollar that is held and released, and put it on file',
+    auth: 'account',
+    body: z.strictObject({ paymentMethod }),
+    responses: {
+      200: z.object({ status: z.literal('ok') }),
+      202: z.object({ status: z.literal('pending') }),
+    },
+    errors: [...proveCardErrors],
+    needs: ['table', 'payments', 'webhooks'],
+  },
+  listPaymentMethods: {
+    routes: ['GET /api/users/current/list-payment-methods'],
+    summary: 'List your cards in the shape of Stripe',
+    auth: 'account',
+    responses: {
+      200: z.object({
+        object: z.literal('list'),
+        data: z.array(stripeCard),
+        has_more: z.boolean(),
+        url: z.string(),
+      }),
+    },
+    errors: [],
+    needs: ['table'],
+  },
+  deletePaymentMethod: {
+    routes: ['DELETE /api/users/current/payment-method/{id}'],
+    summary: 'Take a card off your account',
+    auth: 'account',
+    path: z.object({ id: z.string() }),
+    responses: { 204: null },
+    errors: ['not_found', 'card_in_use', 'conflict'],
+    needs: ['table', 'payments'],
+  },
+  retrieve: {
+    routes: ['GET /api/users/current/retrieve'],
+    summary: 'Read your payment account in the shape of Stripe',
+    auth: 'account',
+    responses: { 200: customer },
+    errors: ['not_found'],
     needs: ['table'],
   },
 })

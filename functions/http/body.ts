@@ -18,16 +18,22 @@ interface RawBody {
  */
 export function parseBody({ body, isBase64Encoded, headers }: RawBody, form: boolean): unknown {
   if (body === undefined || body === '') return undefined
-  const bytes = Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8')
-  if (bytes.length > BODY_LIMIT) throw new DomainError('payload_too_large')
-  // Node skips what is no Base64.
-  if (isBase64Encoded && bytes.toString('base64') !== body) throw new DomainError('malformed_body')
+  const bytes = rawBody({ body, isBase64Encoded })
   const type = mediaType(headers['content-type'])
   const encoding = headers['content-encoding'] ?? 'identity'
   if (encoding !== 'identity') throw new DomainError('unsupported_media_type')
   if (type === 'application/json') return parseJson(utf8(bytes))
   if (type === 'application/x-www-form-urlencoded' && form) return parseForm(utf8(bytes))
   throw new DomainError('unsupported_media_type')
+}
+
+/** The body's bytes as they were sent. @throws DomainError `payload_too_large`, `malformed_body` */
+export function rawBody({ body = '', isBase64Encoded }: Omit<RawBody, 'headers'>): Buffer {
+  const bytes = Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8')
+  if (bytes.length > BODY_LIMIT) throw new DomainError('payload_too_large')
+  // Node skips what is no Base64.
+  if (isBase64Encoded && bytes.toString('base64') !== body) throw new DomainError('malformed_body')
+  return bytes
 }
 
 /** The media type alone; undefined when a charset other than UTF-8 is declared. */
@@ -87,7 +93,7 @@ function countKeys(value: unknown): number {
   return Array.isArray(value) ? inner : inner + Object.keys(value).length
 }
 
-/** A form as one flat object. Skylink's page shows forms that begin with `?&`. */
+/** A form as one flat object. The `?&` before Skylink's forms is skipped by URLSearchParams itself. */
 export function parseForm(text: string): Record<string, string> {
   try {
     // URLSearchParams puts U+FFFD in place of what is no UTF-8, so that a password would be set that nobody typed.
@@ -95,7 +101,7 @@ export function parseForm(text: string): Record<string, string> {
   } catch {
     throw new DomainError('malformed_body', { detail: 'The form is not valid percent-encoded UTF-8.' })
   }
-  const pairs = [...new URLSearchParams(text.replace(/^[?&]+/, ''))]
+  const pairs = [...new URLSearchParams(text)]
   const names = new Set(pairs.map(([name]) => name))
   if (names.size !== pairs.length) {
     throw new DomainError('malformed_body', { detail: 'The form has a field twice.' })

@@ -8,7 +8,7 @@ import { parse } from 'zod/v4/core'
 import { type Account, admit, type Claims } from '../../core/account/account.ts'
 import { DomainError } from '../../core/errors.ts'
 import type { Deps } from '../../core/ports.ts'
-import { parseBody } from './body.ts'
+import { parseBody, rawBody } from './body.ts'
 import { live } from './live.ts'
 import { problemDetails, problems, skylinkFailure } from './problems.ts'
 import type { Need, Placed } from './route.ts'
@@ -49,7 +49,8 @@ type Bare<R extends Placed, S = Statuses<R>> =
 export interface Request<R extends Placed> {
   path: Parsed<R['path']>
   query: Parsed<R['query']>
-  body: Parsed<R['body']>
+  headers: Parsed<R['headers']>
+  body: R['raw'] extends true ? Uint8Array : Parsed<R['body']>
   /** The caller's account, already read by the gate; a public endpoint has no caller. */
   caller: R['auth'] extends 'account' ? { account: Account; sessionId: string } : undefined
   deps: Deps<R['needs'][number]>
@@ -73,24 +74,31 @@ export function endpoint<const R extends Placed>(
   row: R,
   handle: (request: Request<R>) => Promise<Replies<R> | Bare<R>>,
 ) {
-  // Started while the container initialises, when the CPU is whole; a failure is told by the first request.
+  // Started while the container initialises, when the CPU is whole. A setting that is missing is told at once, in
+  // words; the requests only learn that something is wrong.
   const ports = live(row.needs as readonly Need[])
-  ports.catch(() => {})
+  ports.catch((error: Error) => {
+    // biome-ignore lint/suspicious/noConsole: the log
+    console.error(
+      JSON.stringify({ level: 'fatal', route: `${row.dialect}/${row.file}`, message: error.message }),
+    )
+  })
 
   return middy<Event, Result>()
     .use(logLine(row))
     .use(errorFormat(row))
     .handler(async (event: Event): Promise<Result> => {
       if (event.pathParameters?.slash) return json(404, { message: 'Not Found' }, SECURITY_HEADERS)
-      const deps = (await ports) as Request<R>['deps']
+      const deps = (await ports) as unknown as Request<R>['deps']
       const claims = event.requestContext.authorizer?.lambda
       const account = row.auth === 'account' ? await gate(row, deps, claims) : undefined
-      const body = parseBody(event, row.form === true)
-      if (body !== undefined && !row.body && !isEmptyObject(body)) throw unexpectedBody()
+      const body = row.raw ? rawBody(event) : parseBody(event, row.form === true)
+      if (body !== undefined && !row.raw && !row.body && !isEmptyObject(body)) throw unexpectedBody()
       const answer = await handle({
         path: row.path && validate(row.path, event.pathParameters ?? {}),
         query: row.query && validate(row.query, event.queryStringParameters ?? {}),
-        body: row.body && validate(row.body, body),
+        headers: row.headers && validate(row.headers, event.headers),
+        body: row.body ? validate(row.body, body) : body,
         caller: account && { account, sessionId: claims?.sessionId },
         deps,
       } as Request<R>)
@@ -180,6 +188,8 @@ function logLine(row: Placed): middy.MiddlewareObj<Event, Result> {
 function describe(error: DomainError, status: number) {
   const { cause } = error
   if (status < 500 || !(cause instanceof Error)) return { error: error.code }
-  const frames = (cause.stack ?? '').split('\n').filter((line) => line.trimStart().startsWith('at '))
-  return { error: error.code, cause: cause.name, frames: frames.slice(0, 5).map((line) => line.trim()) }
+  // A stack begins with the message, which may quote anything: the frames are what follows it.
+  const { message, stack = '' } = cause
+  const frames = stack.slice(stack.indexOf(message) + message.length).split('\n')
+  return { error: error.code, cause: cause.name, frames: frames.slice(1, 6).map((line) => line.trim()) }
 }

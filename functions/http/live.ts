@@ -22,9 +22,27 @@ function setting(name: string): string {
 function refuseLocalValuesWhenDeployed(): void {
   if (!env.AWS_LAMBDA_FUNCTION_NAME) return
   const local = Object.keys(env).find(
-    (name) => name.startsWith('AWS_ENDPOINT_URL') || name === 'JWKS_URI' || env[name]?.includes(LOCAL_MARK),
+    (name) =>
+      name.startsWith('AWS_ENDPOINT_URL') ||
+      name === 'JWKS_URI' ||
+      name === 'STRIPE_API_BASE' ||
+      env[name]?.includes(LOCAL_MARK),
   )
   if (local) throw new Error(`${local} has a value of the local stack. Remove it from the deployment.`)
+}
+
+/** An adapter that is loaded at its first call: its SDK is none of a container's start. */
+function lazily<T extends object>(load: () => Promise<T>): T {
+  let loaded: Promise<T> | undefined
+  const call =
+    (method: string | symbol) =>
+    async (...args: unknown[]) => {
+      loaded ??= load()
+      const port = await loaded
+      return Reflect.apply(Reflect.get(port as object, method), port, args)
+    }
+  // An object with a `then` would be taken for a promise by whoever awaits it.
+  return new Proxy({} as T, { get: (_, method) => (method === 'then' ? undefined : call(method)) })
 }
 
 const adapters: { [N in Need]: () => Promise<Ports[N]> } = {
@@ -37,8 +55,23 @@ const adapters: { [N in Need]: () => Promise<Ports[N]> } = {
     }),
   mail: async () => (await import('../../core/adapters/ses.ts')).sesMail({ from: setting('MAIL_FROM') }),
   keyring: async () => (await import('../../core/adapters/keyring.ts')).keyring(setting('ROOT_SECRET')),
+  // Most sign-ins have no second factor and never need it.
   secrets: async () =>
-    (await import('../../core/adapters/kms.ts')).kmsSecrets({ keyId: setting('KMS_KEY_ID') }),
+    lazily(async () =>
+      (await import('../../core/adapters/kms.ts')).kmsSecrets({ keyId: setting('KMS_KEY_ID') }),
+    ),
+  totp: async () => (await import('../../core/adapters/totp.ts')).otpauthTotp('Bursar'),
+  payments: async () =>
+    lazily(async () =>
+      (await import('../../core/adapters/stripe.ts')).stripePayments({
+        secretKey: setting('STRIPE_SECRET_KEY'),
+        ...(env.STRIPE_API_BASE !== undefined && { apiBase: env.STRIPE_API_BASE }),
+      }),
+    ),
+  webhooks: async () => ({
+    secrets: setting('STRIPE_WEBHOOK_SECRETS').split(','),
+    livemode: setting('STRIPE_SECRET_KEY').startsWith('sk_live_'),
+  }),
 }
 
 const opened = new Map<Need, Promise<Ports[Need]>>()

@@ -13,6 +13,11 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
     title: 'Invalid code',
     detail: 'The code is unknown, used, expired or superseded. Ask for a new one.',
   },
+  too_many_changes: {
+    status: 429,
+    title: 'Too many changes',
+    detail: 'The e-mail address may be changed 5 times an hour. Wait for the time that Retry-After tells.',
+  },
   unauthorized: { status: 401, title: 'Not authorised', detail: 'Send a valid access token.' },
   session_ended: {
     status: 401,
@@ -23,6 +28,108 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
     status: 401,
     title: 'Invalid credentials',
     detail: 'The name or the password is wrong.',
+  },
+  wrong_password: {
+    status: 403,
+    title: 'Wrong password',
+    detail: 'The current password is wrong.',
+  },
+  reauthentication_required: {
+    status: 403,
+    title: 'Sign in again',
+    detail: 'Send `oldPassword`, or sign in again: without it the sign-in may be 10 minutes old at most.',
+  },
+  two_factor_required: {
+    status: 401,
+    title: 'Two-factor code required',
+    detail: 'Send `twofa`: a code of the authenticator app, or a recovery code.',
+  },
+  two_factor_invalid: {
+    status: 401,
+    title: 'Two-factor code refused',
+    detail: 'The code is wrong, expired or was used before.',
+  },
+  two_factor_locked: {
+    status: 429,
+    title: 'Two-factor codes locked',
+    detail: 'Too many wrong codes. Wait for the time that Retry-After tells, in seconds.',
+  },
+  two_factor_enabled: {
+    status: 409,
+    title: 'Two-factor authentication is on',
+    detail: 'Two-factor authentication is on. Switch it off before enrolling anew.',
+  },
+  two_factor_not_enrolled: {
+    status: 409,
+    title: 'Two-factor authentication is not enrolled',
+    detail: 'Enrol with POST /v1/auth/2FA first.',
+  },
+  key_limit_reached: {
+    status: 409,
+    title: 'Too many application keys',
+    detail: 'An account has 8 live keys at most, the default key included. Delete one first.',
+  },
+  default_key_required: {
+    status: 409,
+    title: 'The default key stays',
+    detail: 'The default key cannot be deleted. Rotate it instead.',
+  },
+  email_unconfirmed: {
+    status: 403,
+    title: 'E-mail address not confirmed',
+    detail: 'Confirm your e-mail address first.',
+  },
+  card_declined: {
+    status: 402,
+    title: 'Card declined',
+    detail: 'The card could not be verified. Check its details or use another card.',
+  },
+  payment_action_required: {
+    status: 402,
+    title: 'Payment action required',
+    detail:
+      'The card asks its holder to authenticate. Finish it with `clientSecret`; the rest follows by itself.',
+  },
+  too_many_cards_tried: {
+    status: 429,
+    title: 'Too many tries',
+    detail:
+      'Cards may be tried 3 times an hour and 10 times a day. Wait for the time that Retry-After tells.',
+  },
+  card_pending: {
+    status: 409,
+    title: 'Another card is being verified',
+    detail: 'Another card of this account is being verified. Try again in a moment.',
+  },
+  card_in_use: {
+    status: 409,
+    title: 'Card in use',
+    detail: 'The card is the default one while auto-renewal is on, or a payment with it is open.',
+  },
+  card_change_not_allowed: {
+    status: 409,
+    title: 'Card change not allowed',
+    detail: 'The card can be changed while auto-renewal is off or the card was declined.',
+  },
+  card_changed_recently: {
+    status: 429,
+    title: 'Card changed recently',
+    detail: 'The card can be changed once in 24 hours. Wait for the time that Retry-After tells.',
+  },
+  no_address: {
+    status: 409,
+    title: 'No address stored',
+    detail: 'No billing address is stored. Send the whole address.',
+  },
+  webhook_refused: {
+    status: 400,
+    title: 'Webhook refused',
+    detail: 'The event is not signed for this endpoint.',
+  },
+  conflict: {
+    status: 409,
+    title: 'Changed meanwhile',
+    detail: 'Another request changed the same thing at the same time. Read it again and retry.',
   },
   account_deactivated: {
     status: 403,
@@ -70,6 +177,7 @@ export function problemDetails(error: DomainError, requestId: string) {
     status,
     detail: error.detail ?? detail,
     requestId,
+    ...(error.clientSecret !== undefined && { clientSecret: error.clientSecret }),
     ...errors,
   }
 }

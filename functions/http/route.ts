@@ -14,7 +14,7 @@ export const gatewayKey = (key: RouteKey): string => (key.endsWith('/') ? `${key
 export type Dialect = 'api' | 'v1' | 'rest' | 'webhooks' | 'http'
 
 /** A port that a handler may use; IAM statements, environment and the handler's `deps` follow from it. */
-export type Need = 'table' | 'identity' | 'mail' | 'keyring' | 'secrets'
+export type Need = 'table' | 'identity' | 'mail' | 'keyring' | 'secrets' | 'totp' | 'payments' | 'webhooks'
 
 /** One endpoint as pure data. Everything that is known about it before its handler runs stands here. */
 export interface Row {
@@ -28,7 +28,11 @@ export interface Row {
   auth: 'public' | 'account'
   path?: Schema
   query?: Schema
+  /** Lower-cased headers that the handler sees. */
+  headers?: Schema
   body?: Schema
+  /** The handler gets the body's bytes, unparsed, and `body` says nothing of them. */
+  raw?: true
   /** The body may also come as `application/x-www-form-urlencoded`. */
   form?: true
   /** Success answers by status; null is an answer without a body. */

@@ -6,7 +6,7 @@ import { DomainError, type FieldError } from '../../core/errors.ts'
  * @throws DomainError `invalid_request` with the refused fields, 20 at most; no message repeats a value.
  */
 export function validate<S extends $ZodType>(schema: S, value: unknown): output<S> {
-  const result = safeParse(schema, value)
+  const result = safeParse(schema, value, { reportInput: true })
   if (result.success) return result.data
   throw new DomainError('invalid_request', {
     fields: result.error.issues.flatMap(fieldErrors).slice(0, ERRORS_SHOWN),
@@ -14,7 +14,7 @@ export function validate<S extends $ZodType>(schema: S, value: unknown): output<
 }
 
 /** A name that somebody mistyped, as opposed to a value in a name's place: that could be a secret. */
-const FIELD_NAME = /^[A-Za-z_]\w{0,23}$/
+const FIELD_NAME = /^[A-Za-z_]{1,24}$/
 
 const ERRORS_SHOWN = 20
 

@@ -1,11 +1,20 @@
 import type { Need } from '../http/route.ts'
 
+/** A function that an event of EventBridge starts; its name in kebab-case is its file. */
+export interface Subscriber {
+  summary: string
+  /** The event's `detail-type`. */
+  detailType: string
+  timeoutSeconds: number
+  needs: readonly Need[]
+}
+
 /** A function that runs on a schedule; its name in kebab-case is its file. */
 export interface Job {
   summary: string
   /** EventBridge Scheduler's rate expression. */
   every: string
-  /** The same rate for the local stack. */
+  /** The rate on the local stack, where nobody likes to wait. */
   everyMs: number
   timeoutSeconds: number
   needs: readonly Need[]
@@ -15,17 +24,27 @@ const MINUTE_MS = 60_000
 
 export const jobs = {
   sendMail: {
-    summary: 'Send the mail that a crash or an outage left in the outbox',
+    summary: 'Send the mail that was asked for, and what a crash or an outage left in the outbox',
     every: 'rate(1 minute)',
-    everyMs: MINUTE_MS,
+    everyMs: 1_000,
     timeoutSeconds: 60,
     needs: ['table', 'mail', 'keyring'],
   },
   sweep: {
-    summary: 'Clear away registrations that never finished',
+    summary:
+      'Finish what requests left behind: registrations, holds, card removals; tell of cards that expire',
     every: 'rate(10 minutes)',
     everyMs: 10 * MINUTE_MS,
     timeoutSeconds: 60,
-    needs: ['table', 'identity', 'keyring'],
+    needs: ['table', 'identity', 'keyring', 'payments', 'webhooks'],
   },
 } as const satisfies Record<string, Job>
+
+export const subscribers = {
+  addNotice: {
+    summary: 'Add a notice that another system sends to a user',
+    detailType: 'bursar.notice',
+    timeoutSeconds: 30,
+    needs: ['table'],
+  },
+} as const satisfies Record<string, Subscriber>

@@ -18,6 +18,8 @@ const account = z.object({
 /** The seed's envelope: `status` 1 shows `content`. */
 const envelope = z.object({ status: z.literal(1), content: account })
 
+const hasSomething = (body: object) => Object.values(body).some((value) => value !== undefined)
+
 export const rest = place('rest', {
   createUser: {
     routes: ['POST /rest/users', 'POST /rest/users/'],
@@ -37,5 +39,19 @@ export const rest = place('rest', {
     responses: { 200: envelope },
     errors: ['not_found'],
     needs: ['table'],
+  },
+  updateUser: {
+    routes: ['PUT /rest/users/{username}'],
+    summary:
+      'Change your username or e-mail address; a confirmed address changes once the new one is confirmed',
+    auth: 'account',
+    path: z.object({ username: z.string() }),
+    body: z
+      .strictObject({ username: z.optional(username), email: z.optional(email) })
+      .check(z.refine(hasSomething, { path: ['username'], error: 'or email is required' })),
+    form: true,
+    responses: { 200: envelope },
+    errors: ['not_found', 'username_taken', 'email_taken', 'too_many_changes', 'conflict'],
+    needs: ['table', 'mail', 'keyring'],
   },
 })

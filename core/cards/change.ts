@@ -1,0 +1,30 @@
+import type { Account, Profile } from '../account/account.ts'
+import { DomainError } from '../errors.ts'
+import { renewsItself } from './remove.ts'
+import { readCard } from './sync.ts'
+import { type CardDeps, type Outcome, proveCard, requireChangeInterval } from './verify.ts'
+
+/**
+ * Proves a card and makes it the default one (GreenCloud): once in 24 hours, and only while auto-renewal is off or
+ * the default card is declined. A failed attempt does not use up the 24 hours.
+ * @param address a new billing address; undefined keeps the one that is stored.
+ * @throws DomainError `no_address`, `card_change_not_allowed`, and as `proveCard`
+ */
+export async function changeCard(
+  deps: CardDeps,
+  account: Account,
+  input: { cardId: string; address: Profile['address'] },
+): Promise<Outcome> {
+  if (!input.address && !account.address) throw new DomainError('no_address')
+  requireChangeInterval(account, deps.clock.nowMs())
+  if (renewsItself(account) && !(await defaultCardDeclined(deps, account))) {
+    throw new DomainError('card_change_not_allowed')
+  }
+  return proveCard(deps, account, { purpose: 'change', ...input })
+}
+
+async function defaultCardDeclined(deps: CardDeps, account: Account): Promise<boolean> {
+  const cardId = account.customer?.defaultCardId
+  if (cardId === undefined) return true
+  return (await readCard(deps, account.id, cardId))?.declined === true
+}

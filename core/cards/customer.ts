@@ -1,0 +1,192 @@
+import * as z from 'zod/mini'
+import { DomainError } from '../errors.ts'
+import type { Deps, PaymentCustomer } from '../ports.ts'
+import { expr } from '../table/expression.ts'
+import { keys } from '../table/keys.ts'
+import { ConditionFailed, type Item, type Write } from '../table/table.ts'
+import { address } from './stored.ts'
+
+const optionalText = z.optional(z.string())
+
+/** Our copy of the provider's customer. `version` grows with each write, so that an older reading never wins. */
+const customerSchema = z.object({
+  version: z.number(),
+  id: z.string(),
+  email: optionalText,
+  name: optionalText,
+  phone: optionalText,
+  description: optionalText,
+  address: z.optional(address),
+  /** The card that purchases use. */
+  defaultCardId: optionalText,
+  /** The verification that chose the default card, until the provider has been told: until then ours counts. */
+  defaultBy: optionalText,
+  balanceCents: z.number(),
+  currency: optionalText,
+  delinquent: z.boolean(),
+  invoicePrefix: optionalText,
+  livemode: z.boolean(),
+  createdMs: z.number(),
+})
+
+export type StoredCustomer = z.infer<typeof customerSchema>
+
+/** Reads a stored customer. @throws Error if it is not one. */
+export const parseCustomer = (item: Item): StoredCustomer => z.parse(customerSchema, item)
+
+/** The customer as it is to be stored, as the successor of what is stored. */
+function customerItem(accountId: string, customer: PaymentCustomer, last: StoredCustomer | undefined): Item {
+  const { defaultPaymentMethodId, ...rest } = customer
+  const chosen = last?.defaultBy === undefined ? { defaultCardId: defaultPaymentMethodId } : choiceOf(last)
+  const copy = { ...rest, ...chosen, version: (last?.version ?? 0) + 1 }
+  return { ...keys.customer(accountId), ...z.parse(customerSchema, copy) }
+}
+
+const choiceOf = ({ defaultCardId, defaultBy }: StoredCustomer) => ({ defaultCardId, defaultBy })
+
+/**
+ * The account's customer, created at the provider when it is first needed. Safe to repeat and to run twice at once:
+ * the provider knows the account by its idempotency key.
+ */
+export async function ensureCustomer(
+  deps: Deps<'table' | 'payments'>,
+  account: { id: string; email: string; customer: StoredCustomer | undefined },
+  name: string,
+): Promise<StoredCustomer> {
+  if (account.customer) return account.customer
+  const created = await createCustomer(deps, account, name)
+  const item = customerItem(account.id, created, undefined)
+  try {
+    await deps.table.transact([
+      { put: item, if: expr`attribute_not_exists(pk)` },
+      { put: { ...keys.customerOwner(created.id), accountId: account.id } },
+      {
+        update: keys.profile(account.id),
+        set: expr`SET #customerId = ${created.id}`,
+        if: expr`attribute_exists(pk)`,
+      },
+    ])
+    return parseCustomer(item)
+  } catch (error) {
+    const other = error instanceof ConditionFailed ? error.failed.get(0) : undefined
+    if (!other) throw error
+    return parseCustomer(other)
+  }
+}
+
+/** The operator may have deleted the customer that the provider still remembers under the key, for a day. */
+async function createCustomer(
+  deps: Deps<'payments'>,
+  { id: accountId, email }: { id: string; email: string },
+  name: string,
+): Promise<PaymentCustomer> {
+  let deleted: string | undefined
+  for (let tries = 0; tries < TRIES; tries++) {
+    const { id } = await deps.payments.createCustomer(accountId, deleted)
+    try {
+      // Apart from the creation, whose parameters must be the same however often it is repeated.
+      return await deps.payments.updateCustomer(id, { email, name })
+    } catch (error) {
+      if (!(error instanceof DomainError && error.code === 'not_found')) throw error
+      deleted = id
+    }
+  }
+  throw new DomainError('temporarily_unavailable')
+}
+
+/** Whose customer it is; undefined for one that is none of ours. */
+export async function ownerOf(
+  deps: Deps<'table'>,
+  customerId: string | undefined,
+): Promise<string | undefined> {
+  const item = customerId === undefined ? undefined : await deps.table.get(keys.customerOwner(customerId))
+  return item && String(item.accountId)
+}
+
+const TRIES = 10
+
+/**
+ * Makes our copy what the provider says now. The version is read before the provider is asked: of two readings at
+ * once the one that began first cannot overwrite the other. `marks` are written in the same transaction.
+ */
+export async function syncCustomer(
+  deps: Deps<'table' | 'payments'>,
+  accountId: string,
+  customerId: string,
+  marks: readonly Write[] = [],
+): Promise<void> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const item = await deps.table.get(keys.customer(accountId))
+    const stored = item && parseCustomer(item)
+    if (stored && stored.id !== customerId) return writeAll(deps, marks)
+    const customer = await deps.payments.readCustomer(customerId)
+    const unchanged = stored ? expr`#version = ${stored.version}` : expr`attribute_not_exists(pk)`
+    const copy: Write[] = customer
+      ? [{ put: customerItem(accountId, customer, stored), if: unchanged }]
+      : [
+          { remove: keys.customer(accountId), if: unchanged },
+          { update: keys.profile(accountId), set: expr`REMOVE #customerId` },
+        ]
+    try {
+      return await writeAll(deps, [...copy, ...marks])
+    } catch (error) {
+      if (!(error instanceof ConditionFailed)) throw error
+      // A mark that is there already: another delivery has done this work.
+      if (!error.failed.has(0)) return
+    }
+  }
+  throw new DomainError('temporarily_unavailable')
+}
+
+/** A single write needs no transaction, and none no call. */
+export async function writeAll({ table }: Deps<'table'>, writes: readonly Write[]): Promise<void> {
+  const [only] = writes
+  if (!only) return
+  if (writes.length === 1 && 'put' in only) await table.put(only.put, only.if)
+  else await table.transact(writes)
+}
+
+const orNull = <T>(value: T | undefined): T | null => value ?? null
+
+/** Stripe's customer as EMCP shows it (seed 000), with the fields of the page and no other. */
+export function stripeCustomer(customer: StoredCustomer) {
+  const { address: at } = customer
+  return {
+    id: customer.id,
+    object: 'customer' as const,
+    address: at ? addressShape(at) : null,
+    balance: customer.balanceCents,
+    created: Math.floor(customer.createdMs / 1000),
+    currency: orNull(customer.currency),
+    default_source: null,
+    delinquent: customer.delinquent,
+    description: orNull(customer.description),
+    discount: null,
+    email: orNull(customer.email),
+    invoice_prefix: orNull(customer.invoicePrefix),
+    invoice_settings: {
+      custom_fields: null,
+      default_payment_method: orNull(customer.defaultCardId),
+      footer: null,
+      rendering_options: null,
+    },
+    livemode: customer.livemode,
+    metadata: {},
+    name: orNull(customer.name),
+    phone: orNull(customer.phone),
+    preferred_locales: [],
+    shipping: null,
+    tax_exempt: 'none' as const,
+    test_clock: null,
+  }
+}
+
+/** Stripe's address; null for what is not known. */
+export const addressShape = (at: z.infer<typeof address>) => ({
+  city: orNull(at.city),
+  country: orNull(at.country),
+  line1: orNull(at.line1),
+  line2: orNull(at.line2),
+  postal_code: orNull(at.postalCode),
+  state: orNull(at.state),
+})

@@ -1,0 +1,71 @@
+import { newNotice } from '../notifications/notices.ts'
+import type { Deps } from '../ports.ts'
+import { expr } from '../table/expression.ts'
+import { dueAt, type Key } from '../table/keys.ts'
+import { ignoreRefusal } from '../table/table.ts'
+import { finishRemoval } from './remove.ts'
+import { isLive, nextNotice, parseStoredCard, type StoredCard } from './stored.ts'
+import { unchanged } from './sync.ts'
+
+const TEXT = {
+  expiring: (card: string) => `The card ${card} expires this month.`,
+  expired: (card: string) => `The card ${card} has expired.`,
+}
+
+/**
+ * Looks at up to `limit` cards that are due: removals that a request left unfinished are finished; of a card that
+ * expires this month or has expired its owner gets a notice, each once.
+ * @returns how many notices were given and removals finished.
+ */
+export async function sweepCards(
+  deps: Deps<'table' | 'payments'>,
+  limit: number,
+): Promise<{ expiryNotices: number; removalsFinished: number }> {
+  const done = { expiryNotices: 0, removalsFinished: 0 }
+  for (const key of await deps.table.due('CARD', deps.clock.nowMs(), limit)) {
+    const item = await deps.table.get(key)
+    if (!item) continue
+    const stored = parseStoredCard(item)
+    const accountId = key.pk.slice('ACCOUNT#'.length)
+    if (stored.removing && stored.card?.customerId !== undefined) {
+      const owner = { accountId, customerId: stored.card.customerId }
+      const finished = await finishRemoval(deps, owner, stored.cardId).then(
+        () => true,
+        () => false,
+      )
+      if (finished) done.removalsFinished++
+    } else if (isLive(stored) && (await giveNotice(deps, key, accountId, stored))) done.expiryNotices++
+  }
+  return done
+}
+
+/** The notice, the note that it was given and the date of the next one, in one transaction. */
+async function giveNotice(
+  deps: Deps<'table'>,
+  key: Key,
+  accountId: string,
+  stored: StoredCard,
+): Promise<boolean> {
+  const notice = nextNotice(stored)
+  if (!notice || !stored.card || notice.atMs > deps.clock.nowMs()) return false
+  const next = nextNotice({ ...stored, noticed: notice.mark })
+  const text = TEXT[notice.kind](`${stored.card.brand} ending in ${stored.card.last4}`)
+  return deps.table
+    .transact([
+      {
+        update: key,
+        set: next
+          ? expr`SET #noticed = ${notice.mark}, #version = ${stored.version + 1}, #dueAtMs = ${dueAt('CARD', accountId, next.atMs).dueAtMs}`
+          : expr`SET #noticed = ${notice.mark}, #version = ${stored.version + 1} REMOVE #due, #dueAtMs`,
+        if: unchanged(stored),
+      },
+      { put: newNotice(deps, accountId, `card_${notice.kind}`, text) },
+    ])
+    .then(
+      () => true,
+      (error) => {
+        ignoreRefusal(error)
+        return false
+      },
+    )
+}

@@ -1,0 +1,94 @@
+import * as z from 'zod/mini'
+import type { PaymentCard } from '../ports.ts'
+import { dueAt, keys } from '../table/keys.ts'
+import type { Item } from '../table/table.ts'
+
+const optionalText = z.optional(z.string())
+
+export const address = z.object({
+  line1: optionalText,
+  line2: optionalText,
+  city: optionalText,
+  state: optionalText,
+  postalCode: optionalText,
+  country: optionalText,
+})
+
+const cardSchema = z.object({
+  id: z.string(),
+  customerId: optionalText,
+  brand: z.string(),
+  last4: z.string(),
+  expMonth: z.number(),
+  expYear: z.number(),
+  country: optionalText,
+  funding: z.string(),
+  fingerprint: optionalText,
+  networks: z.optional(z.object({ available: z.array(z.string()), preferred: optionalText })),
+  checks: z.object({ line1: optionalText, postalCode: optionalText, cvc: optionalText }),
+  threeDSecureSupported: z.boolean(),
+  billing: z.object({ address, email: optionalText, name: optionalText, phone: optionalText }),
+  livemode: z.boolean(),
+  createdMs: z.number(),
+})
+
+const storedCardSchema = z.object({
+  cardId: z.string(),
+  /** Grows with each write, so that an older reading of the provider never wins. */
+  version: z.number(),
+  /** Absent once the card is gone: the item stays as a tombstone, so that a late reading cannot bring it back. */
+  card: z.optional(cardSchema),
+  /** Its owner removed it and the provider may not know yet. */
+  removing: z.optional(z.literal(true)),
+  /** The last notice about its expiry, with the date that it was about. */
+  noticed: optionalText,
+  /** The bank declined it and it has not succeeded since. */
+  declined: z.optional(z.literal(true)),
+})
+
+export type StoredCard = z.infer<typeof storedCardSchema>
+export type Card = z.infer<typeof cardSchema>
+
+/** Reads a stored card. @throws Error if it is not one. */
+export const parseStoredCard = (item: Item): StoredCard => z.parse(storedCardSchema, item)
+
+/** A card that its owner can use. */
+export const isLive = (stored: StoredCard | undefined): stored is StoredCard & { card: Card } =>
+  stored?.card !== undefined && !stored.removing
+
+/** How long a tombstone stays; a webhook is retried for three days. */
+const TOMBSTONE_SEC = 30 * 24 * 3600
+
+/** A card to put, due when there will be something to tell about its expiry. */
+export function cardItem(accountId: string, card: PaymentCard, last: StoredCard | undefined): Item {
+  const version = (last?.version ?? 0) + 1
+  const stored: StoredCard = { ...last, cardId: card.id, version, card: z.parse(cardSchema, card) }
+  const next = nextNotice(stored)
+  const due = next && dueAt('CARD', accountId, next.atMs)
+  return { ...keys.card(accountId, card.id), ...stored, ...due }
+}
+
+/** What takes a card's place when it is gone. */
+export const tombstone = (accountId: string, cardId: string, lastVersion: number, nowMs: number): Item => ({
+  ...keys.card(accountId, cardId),
+  cardId,
+  version: lastVersion + 1,
+  ttl: Math.ceil(nowMs / 1000) + TOMBSTONE_SEC,
+})
+
+/**
+ * The next notice about a card's expiry: one when the month begins in which it expires, one when it has expired.
+ * A card is good through the last day of its month.
+ */
+export function nextNotice({
+  card,
+  noticed,
+}: StoredCard): { kind: 'expiring' | 'expired'; mark: string; atMs: number } | undefined {
+  if (!card) return undefined
+  const date = `${card.expYear}-${card.expMonth}`
+  const [expiring, expired] = [`${date} expiring`, `${date} expired`]
+  if (noticed === expired) return undefined
+  if (noticed === expiring)
+    return { kind: 'expired', mark: expired, atMs: Date.UTC(card.expYear, card.expMonth) }
+  return { kind: 'expiring', mark: expiring, atMs: Date.UTC(card.expYear, card.expMonth - 1) }
+}

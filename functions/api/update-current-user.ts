@@ -1,0 +1,12 @@
+import { setName } from '../../core/account/profile.ts'
+import { emcpAccount } from '../../core/account/shapes.ts'
+import { changePassword } from '../../core/credentials/password.ts'
+import { endpoint } from '../http/endpoint.ts'
+import { api } from './routes.ts'
+
+export const handler = endpoint(api.updateCurrentUser, async ({ body, caller, deps }) => {
+  const { newPassword, name = caller.account.name } = body
+  if (newPassword !== undefined) await changePassword(deps, caller, { ...body, newPassword })
+  else if (body.name !== undefined) await setName(deps, caller.account, body.name)
+  return emcpAccount({ ...caller.account, name })
+})

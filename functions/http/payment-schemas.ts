@@ -1,0 +1,111 @@
+import { iso31661Alpha2ToAlpha3 } from 'iso-3166/1-a2-to-1-a3.js'
+import * as z from 'zod/mini'
+
+/** What the rows of several dialects say of cards, in Stripe's shapes as the seeds show them. */
+
+const text = z.nullable(z.string())
+
+const address = z.object({
+  city: text,
+  country: text,
+  line1: text,
+  line2: text,
+  postal_code: text,
+  state: text,
+})
+
+/** An id of Stripe's; long enough for any, and nothing that could leave a path. */
+export const paymentMethod = z
+  .string()
+  .check(z.regex(/^pm_[A-Za-z0-9_]{1,100}$/, 'must be a payment method id, pm_…'))
+
+export const stripeCard = z.object({
+  id: z.string(),
+  object: z.literal('payment_method'),
+  billing_details: z.object({ address, email: text, name: text, phone: text }),
+  card: z.object({
+    brand: z.string(),
+    checks: z.object({ address_line1_check: text, address_postal_code_check: text, cvc_check: text }),
+    country: text,
+    exp_month: z.number(),
+    exp_year: z.number(),
+    fingerprint: text,
+    funding: z.string(),
+    generated_from: z.null(),
+    last4: z.string(),
+    networks: z.object({ available: z.array(z.string()), preferred: text }),
+    three_d_secure_usage: z.object({ supported: z.boolean() }),
+    wallet: z.null(),
+  }),
+  created: z.number(),
+  customer: text,
+  livemode: z.boolean(),
+  metadata: z.object({}),
+  type: z.literal('card'),
+})
+
+export const customer = z.object({
+  id: z.string(),
+  object: z.literal('customer'),
+  address: z.nullable(address),
+  balance: z.number(),
+  created: z.number(),
+  currency: text,
+  default_source: z.null(),
+  delinquent: z.boolean(),
+  description: text,
+  discount: z.null(),
+  email: text,
+  invoice_prefix: text,
+  invoice_settings: z.object({
+    custom_fields: z.null(),
+    default_payment_method: text,
+    footer: z.null(),
+    rendering_options: z.null(),
+  }),
+  livemode: z.boolean(),
+  metadata: z.object({}),
+  name: text,
+  phone: text,
+  preferred_locales: z.array(z.string()),
+  shipping: z.null(),
+  tax_exempt: z.literal('none'),
+  test_clock: z.null(),
+})
+
+/** What an endpoint refuses that takes a payment method. */
+export const proveCardErrors = [
+  'email_unconfirmed',
+  'card_declined',
+  'payment_action_required',
+  'too_many_cards_tried',
+  'card_pending',
+] as const
+
+/**
+ * A line of an address: letters, marks and digits of any script, space and `. , ' ’ - / # ( )`, up to 100 characters
+ * (product rule; the seed's alphanumspace refuses its own example).
+ */
+const addressLine = z
+  .string()
+  .check(
+    z.maxLength(100),
+    z.regex(
+      /^(?=.*\S)(?!.*\p{DI})[\p{L}\p{M}\p{N} .,'’\-/#()]+$/u,
+      "must be of letters, digits, spaces and . , ' ’ - / # ( )",
+    ),
+  )
+
+/** GreenCloud's address; the country is an ISO 3166-1 alpha-2 code. */
+export const newAddress = z.strictObject({
+  company: z.optional(addressLine),
+  street: addressLine,
+  city: addressLine,
+  district: z.optional(addressLine),
+  postCode: addressLine,
+  country: z
+    .string()
+    .check(
+      z.refine((code) => Object.hasOwn(iso31661Alpha2ToAlpha3, code), 'must be an ISO 3166-1 alpha-2 code'),
+    ),
+})

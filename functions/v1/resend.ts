@@ -1,0 +1,7 @@
+import { askForMail } from '../../core/credentials/ask.ts'
+import { endpoint } from '../http/endpoint.ts'
+import { v1 } from './routes.ts'
+
+export const handler = endpoint(v1.resend, async ({ body, deps }) =>
+  askForMail(deps, 'confirm-email', body.email),
+)

@@ -1,0 +1,5 @@
+import { resetPassword } from '../../core/credentials/password.ts'
+import { endpoint } from '../http/endpoint.ts'
+import { v1 } from './routes.ts'
+
+export const handler = endpoint(v1.resetPassword, async ({ body, deps }) => resetPassword(deps, body))

@@ -1,0 +1,8 @@
+import { receiveEvent } from '../../core/cards/events.ts'
+import { endpoint } from '../http/endpoint.ts'
+import { webhooks } from './routes.ts'
+
+export const handler = endpoint(webhooks.stripe, async ({ body, deps, headers }) => {
+  await receiveEvent(deps, { body, signature: headers['stripe-signature'] })
+  return { received: true as const }
+})
