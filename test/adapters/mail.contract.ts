@@ -1,0 +1,53 @@
+import { SESv2Client, SendEmailCommand, type SendEmailRequest } from '@aws-sdk/client-sesv2'
+import { describe, expect, test } from 'vitest'
+import { sesMail } from '../../core/adapters/ses.ts'
+import { DomainError } from '../../core/errors.ts'
+
+/**
+ * What holds of `sesMail` and of whatever stands behind it, SES or its double. The SDK finds the service
+ * by its environment variables.
+ * @param addresses `from` is verified there, `to` takes mail.
+ */
+export function mailContract(service: string, addresses: { from: string; to: string }): void {
+  const { from, to } = addresses
+  const email = { to, subject: 'Grüße', text: 'Ωμέγα 🚲', html: '<p>Ωμέγα 🚲</p>' }
+
+  describe(`mail through ${service}`, () => {
+    test('accepts a message in any script', async () => {
+      await expect(sesMail({ from }).send(email)).resolves.toBeUndefined()
+    })
+
+    test('accepts a sender with a display name', async () => {
+      await expect(sesMail({ from: `Bursar <${from}>` }).send(email)).resolves.toBeUndefined()
+    })
+
+    test.each(['nobody', 'no body@example.com', 'a@b@example.com', 'a@', '@example.com', 'ü@example.com'])(
+      'refuses %j as a recipient for good, without repeating it',
+      async (address) => {
+        const error = await sesMail({ from })
+          .send({ ...email, to: address })
+          .catch((thrown: unknown) => thrown)
+        expect(error).toBeInstanceOf(Error)
+        expect(error).not.toBeInstanceOf(DomainError)
+        expect((error as Error).cause).toBeUndefined()
+        expect((error as Error).message).toBe('SES refused the message (BadRequestException).')
+      },
+    )
+
+    const content = {
+      Simple: { Subject: { Data: 'Hello' }, Body: { Text: { Data: 'Hello' } } },
+    }
+    const faulty: [string, SendEmailRequest][] = [
+      ['sender', { Destination: { ToAddresses: [to] }, Content: content }],
+      ['recipient', { FromEmailAddress: from, Destination: { ToAddresses: [] }, Content: content }],
+      ['content', { FromEmailAddress: from, Destination: { ToAddresses: [to] }, Content: {} }],
+    ]
+    test.each(faulty)('is a bad request without a %s', async (_, request) => {
+      const sending = new SESv2Client({}).send(new SendEmailCommand(request))
+      await expect(sending).rejects.toMatchObject({
+        name: 'BadRequestException',
+        $metadata: { httpStatusCode: 400 },
+      })
+    })
+  })
+}

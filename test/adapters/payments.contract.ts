@@ -1,0 +1,597 @@
+import { randomUUID } from 'node:crypto'
+import type Stripe from 'stripe'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { DomainError } from '../../core/errors.ts'
+import type {
+  NewPayment,
+  OutcomeUnknown,
+  Payment,
+  PaymentCard,
+  PaymentCustomer,
+  PaymentPurpose,
+  PaymentRefused,
+  Payments,
+} from '../../core/ports.ts'
+
+/** The adapter on something that speaks Stripe's API, and a client of the same for what the port cannot do. */
+export interface PaymentsUnderTest {
+  payments: Payments
+  /** Acts as a customer's browser, and as the operator. */
+  stripe: Stripe
+  close(): Promise<void>
+}
+
+/** For `rejects`: a DomainError of this code. */
+export function domainError(code: string): unknown {
+  return expect.toSatisfy((error) => error instanceof DomainError && error.code === code)
+}
+
+export function accountIdForTest(): string {
+  return randomUUID().replaceAll('-', '').slice(0, 24)
+}
+
+const unusable = { status: 'refused', reason: 'card_unusable' }
+
+/** A customer of its own. */
+export function newCustomer({ payments }: PaymentsUnderTest): Promise<PaymentCustomer> {
+  return payments.createCustomer(accountIdForTest())
+}
+
+/** The id of a fresh card, attached to nobody, as a browser makes one. */
+export async function newCard({ stripe }: PaymentsUnderTest, name = 'pm_card_visa'): Promise<string> {
+  const { id } = await stripe.paymentMethods.retrieve(name)
+  return id
+}
+
+export async function attachedCard(
+  subject: PaymentsUnderTest,
+  customerId: string,
+  name = 'pm_card_visa',
+): Promise<PaymentCard> {
+  const result = await subject.payments.attachCard(await newCard(subject, name), customerId)
+  if (result.status !== 'attached') throw new Error(`${name} was not attached: ${JSON.stringify(result)}`)
+  return result.card
+}
+
+/** A payment for one's own account, created and not confirmed. */
+export async function newPayment(
+  { payments }: PaymentsUnderTest,
+  purpose: PaymentPurpose,
+  customerId: string,
+  paymentMethodId: string,
+  changes: Partial<NewPayment> = {},
+): Promise<Payment> {
+  const purchase = randomUUID()
+  const result = await payments.createPayment({
+    purpose,
+    amountCents: purpose === 'hold' ? 100 : 999,
+    customerId,
+    paymentMethodId,
+    metadata: { account: 'a', purchase },
+    idempotencyKey: purchase,
+    ...changes,
+  })
+  return created(result)
+}
+
+export function created(result: Payment | PaymentRefused): Payment {
+  if (result.status === 'refused') throw new Error(`refused: ${result.reason}`)
+  return result
+}
+
+export function known(result: Payment | OutcomeUnknown): Payment {
+  if (result.status === 'unknown') throw new Error(`unknown: ${String(result.cause)}`)
+  return result
+}
+
+/** Pays with an attached card and answers the succeeded payment. */
+export async function paid(
+  subject: PaymentsUnderTest,
+  customerId: string,
+  cardName = 'pm_card_visa',
+): Promise<Payment & { latestChargeId: string }> {
+  const card = await attachedCard(subject, customerId, cardName)
+  const { id } = await newPayment(subject, 'purchase', customerId, card.id)
+  const payment = known(await subject.payments.confirmPayment(id, 'purchase'))
+  if (payment.status !== 'succeeded' || !payment.latestChargeId) throw new Error(`it ${payment.status}`)
+  return { ...payment, latestChargeId: payment.latestChargeId }
+}
+
+/** What holds for every `Payments` on Stripe's API. */
+export function paymentsContract(title: string, open: () => Promise<PaymentsUnderTest>): void {
+  describe(title, () => {
+    let subject: PaymentsUnderTest
+    let payments: Payments
+    let stripe: Stripe
+
+    beforeAll(async () => {
+      subject = await open()
+      payments = subject.payments
+      stripe = subject.stripe
+    })
+    afterAll(() => subject.close())
+
+    describe('customers', () => {
+      test('an account has one customer, however often it is created', async () => {
+        const accountId = accountIdForTest()
+        const first = await payments.createCustomer(accountId)
+        const again = await payments.createCustomer(accountId)
+        expect(again).toEqual(first)
+        expect(first).toMatchObject({ accountId, metadata: { account: accountId }, livemode: false })
+      })
+
+      test('a change touches what it names and nothing else', async () => {
+        const { id } = await newCustomer(subject)
+        const address = {
+          line1: '1 Main st.',
+          line2: 'Flat 2',
+          city: 'Köln',
+          state: undefined,
+          postalCode: '50667',
+          country: 'DE',
+        }
+        await payments.updateCustomer(id, { email: 'ada@example.com', name: 'Ada Byron', address })
+        await payments.updateCustomer(id, { name: 'Ada Lovelace' })
+        expect(await payments.readCustomer(id)).toMatchObject({
+          email: 'ada@example.com',
+          name: 'Ada Lovelace',
+          address,
+        })
+      })
+
+      test('a new address leaves nothing of the old one', async () => {
+        const { id } = await newCustomer(subject)
+        const blank = { line2: undefined, state: undefined, postalCode: undefined }
+        const first = { ...blank, line1: '1 Main st.', line2: 'Flat 2', city: 'Bonn', country: 'DE' }
+        const second = { ...blank, line1: '2 High st.', city: 'Leeds', country: 'GB' }
+        await payments.updateCustomer(id, { address: first })
+        const { address } = await payments.updateCustomer(id, { address: second })
+        expect(address).toEqual(second)
+      })
+
+      test("the default card is the customer's own; another's is not found", async () => {
+        const [mine, theirs] = [await newCustomer(subject), await newCustomer(subject)]
+        const card = await attachedCard(subject, mine.id)
+        const updated = await payments.updateCustomer(mine.id, { defaultPaymentMethodId: card.id })
+        expect(updated.defaultPaymentMethodId).toBe(card.id)
+        await expect(payments.updateCustomer(theirs.id, { defaultPaymentMethodId: card.id })).rejects.toEqual(
+          domainError('not_found'),
+        )
+      })
+
+      test('a customer that is deleted or never was is undefined, has no cards and cannot be changed', async () => {
+        const { id } = await newCustomer(subject)
+        await stripe.customers.del(id)
+        for (const gone of [id, 'cus_neverwas']) {
+          expect(await payments.readCustomer(gone)).toBeUndefined()
+          expect(await payments.listCards(gone)).toEqual([])
+          await expect(payments.updateCustomer(gone, { name: 'x' })).rejects.toEqual(domainError('not_found'))
+        }
+      })
+    })
+
+    describe('cards', () => {
+      test('a card shows what is printed on it and whose it is', async () => {
+        const { id } = await newCustomer(subject)
+        const card = await attachedCard(subject, id)
+        expect(card).toMatchObject({
+          customerId: id,
+          brand: 'visa',
+          last4: '4242',
+          funding: 'credit',
+          country: 'US',
+          threeDSecureSupported: true,
+          networks: { available: ['visa'] },
+        })
+        expect(card.expMonth).toBeGreaterThan(0)
+        expect(await payments.readCard(card.id)).toEqual(card)
+      })
+
+      test.each([
+        'pm_neverwas',
+        'cus_neverwas',
+        '',
+        '..',
+        'constructor',
+        '__proto__',
+        'pm_1/detach',
+        'pm_1?a=b',
+        '%',
+        '\u0000',
+        'é',
+        'x'.repeat(300),
+      ])(
+        'a card called %j is unknown: nothing reads it, holds on it, attaches or detaches it',
+        async (id) => {
+          const customer = await newCustomer(subject)
+          expect(await payments.readCard(id)).toBeUndefined()
+          expect(await payments.attachCard(id, customer.id)).toEqual(unusable)
+          await payments.detachCard(id)
+          const hold = payments.createPayment({
+            purpose: 'hold',
+            amountCents: 100,
+            customerId: customer.id,
+            paymentMethodId: id,
+            metadata: { account: 'a', purchase: 'p' },
+            idempotencyKey: randomUUID(),
+          })
+          expect(await hold).toEqual(unusable)
+        },
+      )
+
+      test("a customer's cards are listed newest first, and no other's", async () => {
+        const [mine, theirs] = [await newCustomer(subject), await newCustomer(subject)]
+        const first = await attachedCard(subject, mine.id)
+        await attachedCard(subject, theirs.id)
+        const second = await attachedCard(subject, mine.id, 'pm_card_mastercard')
+        const listed = await payments.listCards(mine.id)
+        expect(listed.map((card) => card.id)).toEqual([second.id, first.id])
+      })
+
+      test('attaching again to the same customer succeeds, to another it is refused', async () => {
+        const [mine, theirs] = [await newCustomer(subject), await newCustomer(subject)]
+        const card = await attachedCard(subject, mine.id)
+        expect(await payments.attachCard(card.id, mine.id)).toMatchObject({ status: 'attached' })
+        expect(await payments.attachCard(card.id, theirs.id)).toEqual(unusable)
+        expect((await payments.readCard(card.id))?.customerId).toBe(mine.id)
+      })
+
+      test('attaching an unknown card, or to an unknown customer, is refused', async () => {
+        const { id } = await newCustomer(subject)
+        expect(await payments.attachCard('pm_neverwas', id)).toEqual(unusable)
+        expect(await payments.attachCard(await newCard(subject), 'cus_neverwas')).toEqual({
+          status: 'refused',
+          reason: 'customer_missing',
+        })
+      })
+
+      test('detaching takes the card off for good, may be repeated, and an unknown card is no error', async () => {
+        const { id } = await newCustomer(subject)
+        const card = await attachedCard(subject, id)
+        await payments.detachCard(card.id)
+        await payments.detachCard(card.id)
+        await payments.detachCard('pm_neverwas')
+        expect((await payments.readCard(card.id))?.customerId).toBeUndefined()
+        expect(await payments.listCards(id)).toEqual([])
+        expect(await payments.attachCard(card.id, id)).toEqual(unusable)
+      })
+
+      test.each([
+        ['pm_card_visa_chargeDeclined', 'declined', 'retryable'],
+        ['pm_card_visa_chargeDeclinedInsufficientFunds', 'insufficient_funds', 'retryable'],
+        ['pm_card_visa_chargeDeclinedLostCard', 'lost_or_stolen', 'never'],
+        ['pm_card_visa_chargeDeclinedStolenCard', 'lost_or_stolen', 'never'],
+        ['pm_card_chargeDeclinedExpiredCard', 'card_expired', 'never'],
+        ['pm_card_chargeDeclinedIncorrectCvc', 'wrong_details', 'never'],
+        ['pm_card_chargeDeclinedProcessingError', 'processing_error', 'retryable'],
+        ['pm_card_visa_chargeDeclinedVelocityLimitExceeded', 'limit_exceeded', 'retryable'],
+      ] as const)('%s cannot be attached, nor held: %s, %s', async (name, reason, retry) => {
+        const { id } = await newCustomer(subject)
+        const decline = { reason, retry }
+        expect(await payments.attachCard(await newCard(subject, name), id)).toEqual({
+          status: 'declined',
+          decline,
+        })
+        const hold = await newPayment(subject, 'hold', id, await newCard(subject, name))
+        expect(await payments.confirmPayment(hold.id, 'hold')).toMatchObject({ status: 'declined', decline })
+        expect(await payments.listCards(id)).toEqual([])
+      })
+    })
+
+    describe('holds', () => {
+      test('a hold is created unconfirmed, then held with the card attached, then released; nothing is taken', async () => {
+        const { id } = await newCustomer(subject)
+        const cardId = await newCard(subject)
+        const hold = await newPayment(subject, 'hold', id, cardId)
+        expect(hold).toMatchObject({ status: 'unconfirmed', amountCents: 100, currency: 'usd' })
+        expect(hold.latestChargeId).toBeUndefined()
+
+        const held = known(await payments.confirmPayment(hold.id, 'hold'))
+        expect(held).toMatchObject({ status: 'held', receivedCents: 0, paymentMethodId: cardId })
+        expect((await payments.readCard(cardId))?.customerId).toBe(id)
+
+        const released = await payments.cancelPayment(hold.id)
+        expect(released).toMatchObject({ status: 'canceled', receivedCents: 0 })
+        expect(await payments.cancelPayment(hold.id)).toEqual(released)
+        const charge = await payments.readCharge(held.latestChargeId ?? '')
+        expect(charge).toMatchObject({ captured: false, paymentId: hold.id })
+      })
+
+      test('a declined hold stays open, names the card, and leaves no money held', async () => {
+        const { id } = await newCustomer(subject)
+        const cardId = await newCard(subject, 'pm_card_chargeCustomerFail')
+        await payments.attachCard(cardId, id)
+        const hold = await newPayment(subject, 'hold', id, cardId)
+        const declined = known(await payments.confirmPayment(hold.id, 'hold'))
+        expect(declined).toMatchObject({ status: 'declined', paymentMethodId: cardId, receivedCents: 0 })
+        expect(await payments.readPayment(hold.id)).toEqual(declined)
+        expect(await payments.cancelPayment(hold.id)).toMatchObject({ status: 'canceled' })
+      })
+
+      test('a card that asks for 3-D Secure waits for the customer with a secret', async () => {
+        const { id } = await newCustomer(subject)
+        const cardId = await newCard(subject, 'pm_card_authenticationRequired')
+        const hold = await newPayment(subject, 'hold', id, cardId)
+        const waiting = known(await payments.confirmPayment(hold.id, 'hold'))
+        expect(waiting).toMatchObject({
+          status: 'action_required',
+          clientSecret: expect.stringContaining(`${hold.id}_secret_`),
+        })
+        expect(waiting.latestChargeId).toBeUndefined()
+        expect((await payments.readCard(cardId))?.customerId).toBeUndefined()
+      })
+
+      test('a blocked card is declined for good', async () => {
+        const { id } = await newCustomer(subject)
+        const hold = await newPayment(subject, 'hold', id, await newCard(subject, 'pm_card_radarBlock'))
+        expect(await payments.confirmPayment(hold.id, 'hold')).toMatchObject({
+          status: 'declined',
+          decline: { reason: 'blocked', retry: 'never' },
+        })
+      })
+    })
+
+    describe('purchases and renewals', () => {
+      test.each(['purchase', 'renewal'] as const)('a %s takes the whole amount, once', async (purpose) => {
+        const { id } = await newCustomer(subject)
+        const card = await attachedCard(subject, id)
+        const metadata = { account: 'acc', purchase: randomUUID() }
+        const { id: paymentId } = await newPayment(subject, purpose, id, card.id, { metadata })
+        const payment = known(await payments.confirmPayment(paymentId, purpose))
+        expect(payment).toMatchObject({
+          status: 'succeeded',
+          amountCents: 999,
+          receivedCents: 999,
+          currency: 'usd',
+          customerId: id,
+          paymentMethodId: card.id,
+          livemode: false,
+          metadata,
+        })
+        expect(await payments.confirmPayment(paymentId, purpose)).toEqual(payment)
+        expect(await payments.readPayment(paymentId)).toEqual(payment)
+        const charges = await stripe.charges.list({ payment_intent: paymentId })
+        expect(charges.data.map((charge) => charge.id)).toEqual([payment.latestChargeId])
+      })
+
+      test('an attached card whose bank declines gives its reason, and the same again when asked again', async () => {
+        const { id } = await newCustomer(subject)
+        const card = await attachedCard(subject, id, 'pm_card_chargeCustomerFail')
+        const { id: paymentId } = await newPayment(subject, 'renewal', id, card.id)
+        const declined = await payments.confirmPayment(paymentId, 'renewal')
+        expect(declined).toMatchObject({
+          status: 'declined',
+          decline: { reason: 'declined', retry: 'retryable' },
+        })
+        expect(await payments.confirmPayment(paymentId, 'renewal')).toEqual(declined)
+        const charges = await stripe.charges.list({ payment_intent: paymentId })
+        expect(charges.data.map((charge) => charge.status)).toEqual(['failed'])
+      })
+
+      test('a renewal that needs 3-D Secure is declined for want of it', async () => {
+        const { id } = await newCustomer(subject)
+        const card = await attachedCard(subject, id, 'pm_card_authenticationRequired')
+        const { id: paymentId } = await newPayment(subject, 'renewal', id, card.id)
+        expect(await payments.confirmPayment(paymentId, 'renewal')).toMatchObject({
+          status: 'declined',
+          decline: { reason: 'authentication_required', retry: 'never' },
+        })
+      })
+
+      test('a card that was set up for it is charged with nobody there', async () => {
+        const { id } = await newCustomer(subject)
+        const card = await attachedCard(subject, id, 'pm_card_authenticationRequiredSetupForOffSession')
+        const { id: paymentId } = await newPayment(subject, 'renewal', id, card.id)
+        expect(await payments.confirmPayment(paymentId, 'renewal')).toMatchObject({ status: 'succeeded' })
+      })
+
+      test('canceled first, it takes nothing: a confirmation that comes later finds it canceled', async () => {
+        const { id } = await newCustomer(subject)
+        const card = await attachedCard(subject, id)
+        const { id: paymentId } = await newPayment(subject, 'purchase', id, card.id)
+        await payments.cancelPayment(paymentId)
+        expect(await payments.confirmPayment(paymentId, 'purchase')).toMatchObject({
+          status: 'canceled',
+          receivedCents: 0,
+        })
+      })
+
+      test('taken first, it is not canceled: canceling answers that it succeeded', async () => {
+        const { id } = await newCustomer(subject)
+        const payment = await paid(subject, id)
+        const { latestChargeId, ...rest } = payment
+        expect(await payments.cancelPayment(payment.id)).toMatchObject({ ...rest, latestChargeId })
+      })
+
+      test('the same key gives the same payment; with another amount it is not known what it would do', async () => {
+        const { id } = await newCustomer(subject)
+        const card = await attachedCard(subject, id)
+        const payment: NewPayment = {
+          purpose: 'purchase',
+          amountCents: 999,
+          customerId: id,
+          paymentMethodId: card.id,
+          metadata: { account: 'a', purchase: 'p' },
+          idempotencyKey: randomUUID(),
+        }
+        const first = created(await payments.createPayment(payment))
+        expect(created(await payments.createPayment(payment)).id).toBe(first.id)
+        await expect(payments.createPayment({ ...payment, amountCents: 1999 })).rejects.toEqual(
+          domainError('temporarily_unavailable'),
+        )
+      })
+
+      test("another customer's card, a detached one and an unknown one are refused, with no money taken", async () => {
+        const [mine, theirs] = [await newCustomer(subject), await newCustomer(subject)]
+        const foreign = await attachedCard(subject, theirs.id)
+        const detached = await attachedCard(subject, mine.id)
+        await payments.detachCard(detached.id)
+        for (const cardId of [foreign.id, detached.id, 'pm_neverwas']) {
+          const result = await payments.createPayment({
+            purpose: 'purchase',
+            amountCents: 999,
+            customerId: mine.id,
+            paymentMethodId: cardId,
+            metadata: { account: 'a', purchase: 'p' },
+            idempotencyKey: randomUUID(),
+          })
+          if (result.status === 'refused') {
+            expect(result.reason).toBe('card_unusable')
+            continue
+          }
+          expect(await payments.confirmPayment(result.id, 'purchase')).toMatchObject({
+            status: 'declined',
+            decline: { reason: 'card_unusable', retry: 'never' },
+          })
+        }
+      })
+
+      test('a payment of a customer that is gone is refused', async () => {
+        const { id } = await newCustomer(subject)
+        const cardId = await newCard(subject)
+        await stripe.customers.del(id)
+        const result = await payments.createPayment({
+          purpose: 'purchase',
+          amountCents: 999,
+          customerId: id,
+          paymentMethodId: cardId,
+          metadata: { account: 'a', purchase: 'p' },
+          idempotencyKey: randomUUID(),
+        })
+        expect(result).toEqual({ status: 'refused', reason: 'customer_missing' })
+      })
+
+      test('an unknown payment is undefined, and confirming or canceling it is a mistake of ours', async () => {
+        expect(await payments.readPayment('pi_neverwas')).toBeUndefined()
+        await expect(payments.confirmPayment('pi_neverwas', 'purchase')).rejects.toEqual(
+          domainError('internal_error'),
+        )
+        await expect(payments.cancelPayment('pi_neverwas')).rejects.toEqual(domainError('internal_error'))
+      })
+
+      test("a customer's payments are listed newest first, and no other's", async () => {
+        const { id } = await newCustomer(subject)
+        const card = await attachedCard(subject, id)
+        const first = await newPayment(subject, 'purchase', id, card.id)
+        const second = await newPayment(subject, 'purchase', id, card.id)
+        const page = await payments.listPayments({ customerId: id })
+        expect(page.items.map((payment) => payment.id)).toEqual([second.id, first.id])
+        expect(page.nextCursor).toBeUndefined()
+        expect(await payments.listPayments({ customerId: 'cus_neverwas' })).toEqual({
+          items: [],
+          nextCursor: undefined,
+        })
+      })
+
+      test('payments are listed since a time', async () => {
+        const { id } = await newCustomer(subject)
+        const payment = await newPayment(subject, 'purchase', id, await newCard(subject))
+        const since = (createdSinceMs: number) => payments.listPayments({ customerId: id, createdSinceMs })
+        expect((await since(payment.createdMs)).items.map((each) => each.id)).toEqual([payment.id])
+        expect((await since(payment.createdMs + 1000)).items).toEqual([])
+      })
+    })
+
+    describe('what comes after', () => {
+      test('a charge shows its card, its receipt and that it was captured', async () => {
+        const { id } = await newCustomer(subject)
+        const payment = await paid(subject, id)
+        expect(await payments.readCharge(payment.latestChargeId)).toMatchObject({
+          paymentId: payment.id,
+          customerId: id,
+          status: 'succeeded',
+          captured: true,
+          amountCents: 999,
+          refundedCents: 0,
+          refunds: [],
+          disputed: false,
+          disputes: [],
+          card: { brand: 'visa', last4: '4242' },
+          receiptUrl: expect.stringMatching(/^https:/),
+          livemode: false,
+        })
+        expect(await payments.readCharge('ch_neverwas')).toBeUndefined()
+      })
+
+      test('partial refunds add up', async () => {
+        const { id } = await newCustomer(subject)
+        const { id: paymentId, latestChargeId } = await paid(subject, id)
+        const first = await stripe.refunds.create({ payment_intent: paymentId, amount: 300 })
+        const second = await stripe.refunds.create({ payment_intent: paymentId })
+        const charge = await payments.readCharge(latestChargeId)
+        expect(charge).toMatchObject({
+          refundedCents: 999,
+          refunds: [
+            { id: second.id, amountCents: 699, status: 'succeeded' },
+            { id: first.id, amountCents: 300, status: 'succeeded' },
+          ],
+        })
+      })
+
+      test('a pending refund counts already', async () => {
+        const { id } = await newCustomer(subject)
+        const { latestChargeId } = await paid(subject, id, 'pm_card_pendingRefund')
+        await stripe.refunds.create({ charge: latestChargeId })
+        expect(await payments.readCharge(latestChargeId)).toMatchObject({
+          refundedCents: 999,
+          refunds: [{ status: 'pending' }],
+        })
+      })
+
+      test('a disputed charge shows its dispute, which is open until it is given up, and then lost', async () => {
+        const { id } = await newCustomer(subject)
+        const { id: paymentId, latestChargeId } = await paid(subject, id, 'pm_card_createDispute')
+        const disputed = await vi.waitFor(
+          async () => {
+            const charge = await payments.readCharge(latestChargeId)
+            expect(charge?.disputes).toHaveLength(1)
+            return charge
+          },
+          { timeout: 15_000, interval: 500 },
+        )
+        const dispute = disputed?.disputes[0]
+        expect(dispute).toMatchObject({
+          chargeId: latestChargeId,
+          paymentId,
+          amountCents: 999,
+          status: 'open',
+          reason: 'fraudulent',
+        })
+        expect(await payments.readDispute(dispute?.id ?? '')).toEqual(dispute)
+        await stripe.disputes.close(dispute?.id ?? '')
+        expect(await payments.readDispute(dispute?.id ?? '')).toMatchObject({ status: 'lost' })
+        expect(await payments.readDispute('du_neverwas')).toBeUndefined()
+      })
+
+      test('an inquiry has taken nothing yet', async () => {
+        const { id } = await newCustomer(subject)
+        const { latestChargeId } = await paid(subject, id, 'pm_card_createDisputeInquiry')
+        await vi.waitFor(
+          async () => {
+            const charge = await payments.readCharge(latestChargeId)
+            expect(charge?.disputes).toMatchObject([{ status: 'inquiry' }])
+          },
+          { timeout: 15_000, interval: 500 },
+        )
+      })
+
+      test('a fraud warning names its charge', async () => {
+        const { id } = await newCustomer(subject)
+        const { latestChargeId } = await paid(subject, id, 'pm_card_createIssuerFraudRecord')
+        const [warning] = await vi.waitFor(
+          async () => {
+            const { data } = await stripe.radar.earlyFraudWarnings.list({ charge: latestChargeId })
+            expect(data).toHaveLength(1)
+            return data
+          },
+          { timeout: 15_000, interval: 500 },
+        )
+        expect(await payments.readFraudWarning(warning?.id ?? '')).toMatchObject({
+          chargeId: latestChargeId,
+          actionable: true,
+        })
+        expect(await payments.readFraudWarning('issfr_neverwas')).toBeUndefined()
+      })
+    })
+  })
+}

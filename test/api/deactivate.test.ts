@@ -1,0 +1,104 @@
+import { expect, test } from 'vitest'
+import { emailKey, usernameKey } from '../../core/account/fields.ts'
+import type { ErrorCode } from '../../core/errors.ts'
+import { keys } from '../../core/table/keys.ts'
+import { api } from '../../functions/api/routes.ts'
+import { expectError } from '../conformance/contract.ts'
+import { newPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { sessionStatuses } from '../support/credentials.ts'
+import { createKey } from '../support/keys.ts'
+
+const app = await startApp()
+
+const deactivate = (token: string) => app.request('PUT', '/api/users/current/deactivate', { token })
+const refused = (answer: TestAnswer, code: ErrorCode) => expectError(api.deactivate, answer, code)
+
+test('200: the seed’s message', async () => {
+  const { accessToken } = await app.signUp()
+  const { status, body } = await deactivate(accessToken)
+  expect({ status, body }).toEqual({ status: 200, body: { message: 'Account is deactivated' } })
+})
+
+test('200: every session is refused from the next request on, its refresh token too; nobody else’s', async () => {
+  const mine = await app.signUp()
+  const [other, stranger] = [await app.login(mine), await app.signUp()]
+  for (const session of [mine, other]) expect(await sessionStatuses(app, session)).toEqual([200, 200])
+  await deactivate(mine.accessToken)
+  for (const session of [mine, other]) expect(await sessionStatuses(app, session)).toEqual([403, 403])
+  expect(await sessionStatuses(app, stranger)).toEqual([200, 200])
+})
+
+test('200: a sign-in is told that the account is deactivated', async () => {
+  const { email, password, accessToken } = await app.signUp()
+  await deactivate(accessToken)
+  const { status, body } = await app.request('POST', '/v1/auth/login', { json: { email, password } })
+  expect([status, body.type]).toEqual([403, 'urn:bursar:problem:account_deactivated'])
+})
+
+test('200: the data stays: names are still taken, keys, notices and units are kept', async () => {
+  const person = await app.signUp()
+  await createKey(app, person)
+  const { table } = await app.ports()
+  const everything = () => table.list(keys.account(person.accountId), '')
+  const before = await everything()
+  await deactivate(person.accessToken)
+  const changed = { status: 'deactivated', sessions: {}, updatedAtMs: Date.now() }
+  expect(await everything()).toEqual(
+    before.map((item) => (item.sk === '#PROFILE' ? { ...item, ...changed } : item)),
+  )
+  expect(await table.get(keys.emailGuard(emailKey(person.email)))).toMatchObject({
+    accountId: person.accountId,
+  })
+  expect(await table.get(keys.usernameGuard(usernameKey(person.username)))).toBeDefined()
+  for (const taken of [{ email: person.email }, { username: person.username }]) {
+    expect((await app.register(newPerson(taken))).status).toBe(409)
+  }
+})
+
+test('200: by an account whose address is not confirmed', async () => {
+  const person = newPerson()
+  await app.register(person)
+  expect((await deactivate((await app.login(person)).accessToken)).status).toBe(200)
+})
+
+test('403: a second time, and ten at once deactivate once', async () => {
+  const { accessToken } = await app.signUp()
+  const answers = await Promise.all(Array.from({ length: 10 }, () => deactivate(accessToken)))
+  expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
+  for (const answer of answers.filter(({ status }) => status !== 200)) {
+    refused(answer, 'account_deactivated')
+  }
+  refused(await deactivate(accessToken), 'account_deactivated')
+})
+
+test('403: a sign-in under way when the account is deactivated gets no session', async () => {
+  const person = await app.signUp()
+  const [, signIn] = await Promise.all([
+    deactivate(person.accessToken),
+    app.request('POST', '/v1/auth/login', { json: { email: person.email, password: person.password } }),
+  ])
+  const { accessToken } = signIn.body ?? {}
+  if (signIn.status === 200) {
+    const { status } = await app.request('GET', '/v1/user', { token: accessToken })
+    expect(status).toBe(403)
+  }
+  const profile = await (await app.ports()).table.get(keys.profile(person.accountId))
+  expect(profile).toMatchObject({ status: 'deactivated', sessions: {} })
+})
+
+test('503: the database is away: the account goes on', async () => {
+  const person = await app.signUp()
+  app.stack.dynamo.fault({ kind: 'error-before', match: 'UpdateItem' })
+  refused(await deactivate(person.accessToken), 'temporarily_unavailable')
+  app.stack.dynamo.clearFaults()
+  expect(await sessionStatuses(app, person)).toEqual([200, 200])
+})
+
+test('503: a lost answer of the database: the account is deactivated', async () => {
+  const person = await app.signUp()
+  app.stack.dynamo.fault({ kind: 'error-after', match: 'UpdateItem' })
+  const { status } = await deactivate(person.accessToken)
+  app.stack.dynamo.clearFaults()
+  expect([403, 503]).toContain(status)
+  expect(await sessionStatuses(app, person)).toEqual([403, 403])
+})

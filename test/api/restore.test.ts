@@ -1,0 +1,174 @@
+import { expect, test } from 'vitest'
+import type { ErrorCode } from '../../core/errors.ts'
+import { expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
+import { api } from '../../functions/api/routes.ts'
+import { expectError } from '../conformance/contract.ts'
+import { newPerson, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import {
+  appCode,
+  sessionStatuses,
+  signInStatus,
+  withTwoFactor,
+  wrongAppCode,
+} from '../support/credentials.ts'
+import { createKey, defaultKey, liveKeys } from '../support/keys.ts'
+
+const app = await startApp()
+
+const MINUTE_MS = 60_000
+
+const restore = (json: unknown) => app.request('POST', '/api/users/restore', { json })
+const refused = (answer: TestAnswer, code: ErrorCode) => expectError(api.restore, answer, code)
+
+async function deactivated<P extends SignedInPerson>(person: P): Promise<P> {
+  const { status } = await app.request('PUT', '/api/users/current/deactivate', { token: person.accessToken })
+  expect(status).toBe(200)
+  return person
+}
+
+async function statusOf({ accountId }: SignedInPerson) {
+  return (await (await app.ports()).table.get(keys.profile(accountId)))?.status
+}
+
+test.each<[string, (person: SignedInPerson) => object]>([
+  ['e-mail address', ({ email }) => ({ email })],
+  ['e-mail address in another case', ({ email }) => ({ email: email.toUpperCase() })],
+  ['username', ({ username }) => ({ username })],
+])('200: by %s and password; the account is as it was', async (_, name) => {
+  const person = await app.signUp()
+  const key = await createKey(app, person)
+  const before = await app.request('GET', '/v1/user', { token: person.accessToken })
+  await deactivated(person)
+  const { status, body } = await restore({ ...name(person), password: person.password })
+  expect({ status, body }).toEqual({ status: 200, body: { message: 'Account is restored' } })
+  const again = await app.login(person)
+  expect((await app.request('GET', '/v1/user', { token: again.accessToken })).body).toEqual(before.body)
+  const texts = [await defaultKey(app, again), key.key]
+  expect(await liveKeys(app, again, texts)).toEqual(texts)
+})
+
+test('200: tokens from before the deactivation stay dead; a sign-in afterwards lives', async () => {
+  const mine = await app.signUp()
+  const other = await app.login(mine)
+  await deactivated(mine)
+  await restore({ email: mine.email, password: mine.password })
+  for (const session of [mine, other]) expect(await sessionStatuses(app, session)).toEqual([401, 401])
+  expect(await sessionStatuses(app, await app.login(mine))).toEqual([200, 200])
+})
+
+test('200: it signs nobody in: no tokens are answered, and those of the vault are revoked', async () => {
+  const person = await deactivated(await app.signUp())
+  app.resetCalls()
+  const { body } = await restore({ email: person.email, password: person.password })
+  expect(Object.keys(body)).toEqual(['message'])
+  expect(app.calls().cognito).toEqual({ AdminInitiateAuth: 1, RevokeToken: 1 })
+  const profile = await (await app.ports()).table.get(keys.profile(person.accountId))
+  expect(profile?.sessions).toEqual({})
+})
+
+test('200: an account that is active stays so, with its sessions', async () => {
+  const person = await app.signUp()
+  expect((await restore({ email: person.email, password: person.password })).status).toBe(200)
+  expect(await sessionStatuses(app, person)).toEqual([200, 200])
+})
+
+test('200: ten at once', async () => {
+  const { email, password, ...person } = await deactivated(await app.signUp())
+  const answers = await Promise.all(Array.from({ length: 10 }, () => restore({ email, password })))
+  expect(answers.map(({ status }) => status)).toEqual(Array(10).fill(200))
+  expect(await statusOf({ email, password, ...person })).toBe('active')
+})
+
+test('200: two factors are on: by a code of the app or a recovery code, each used up by it', async () => {
+  for (const kind of ['app', 'recovery']) {
+    const person = await deactivated(await withTwoFactor(app, await app.signUp()))
+    const twofa = kind === 'app' ? appCode(person.seed) : person.recoveryCodes[0]
+    const { email, password } = person
+    expect((await restore({ email, password, twofa })).status).toBe(200)
+    expect(await statusOf(person)).toBe('active')
+    expect(await signInStatus(app, person, password, twofa)).toBe(401)
+  }
+})
+
+test('401: two factors are on: the password alone, a wrong code, a used one; the account stays deactivated', async () => {
+  const person = await withTwoFactor(app, await app.signUp())
+  const { email, password } = person
+  const used = appCode(person.seed)
+  expect(await signInStatus(app, person, password, used)).toBe(200)
+  await deactivated(person)
+  refused(await restore({ email, password }), 'two_factor_required')
+  for (const twofa of [wrongAppCode(person.seed), used]) {
+    refused(await restore({ email, password, twofa }), 'two_factor_invalid')
+  }
+  expect(await statusOf(person)).toBe('deactivated')
+})
+
+test('401: a wrong password and an unknown name are answered alike, and cost the same calls', async () => {
+  const person = await deactivated(await app.signUp())
+  const ask = async (email: string) => {
+    app.resetCalls()
+    const answer = await restore({ email, password: 'Wrong123!' })
+    refused(answer, 'invalid_credentials')
+    return app.calls()
+  }
+  expect(await ask(newPerson().email)).toEqual(await ask(person.email))
+  expect(await statusOf(person)).toBe('deactivated')
+})
+
+test('401: another’s password', async () => {
+  const person = await deactivated(await app.signUp({ password: 'Mine123!' }))
+  const other = await app.signUp()
+  refused(await restore({ email: person.email, password: other.password }), 'invalid_credentials')
+  expect(await statusOf(person)).toBe('deactivated')
+})
+
+test('403: a suspended account is not restored by its owner', async () => {
+  const person = await app.signUp()
+  const { table } = await app.ports()
+  await table.update(keys.profile(person.accountId), expr`SET #status = ${'suspended'}`)
+  refused(await restore({ email: person.email, password: person.password }), 'account_suspended')
+  refused(await restore({ email: person.email, password: 'Wrong123!' }), 'invalid_credentials')
+  expect(await statusOf(person)).toBe('suspended')
+})
+
+test('429: five wrong two-factor codes lock the right one out, and the account stays deactivated', async () => {
+  const person = await deactivated(await withTwoFactor(app, await app.signUp()))
+  const { email, password, seed } = person
+  for (const nth of [0, 1, 2, 3, 4]) {
+    refused(await restore({ email, password, twofa: wrongAppCode(seed, nth) }), 'two_factor_invalid')
+  }
+  const locked = await restore({ email, password, twofa: appCode(seed) })
+  refused(locked, 'two_factor_locked')
+  expect(locked.headers.get('retry-after')).toBe('900')
+  expect(await statusOf(person)).toBe('deactivated')
+  app.advance(15 * MINUTE_MS)
+  expect((await restore({ email, password, twofa: appCode(seed) })).status).toBe(200)
+})
+
+test.each([
+  ['neither name', {}, 'email', 'or username is required, and only one of them'],
+  [
+    'both names',
+    { email: 'a@mail.example', username: 'ada' },
+    'email',
+    'or username is required, and only one of them',
+  ],
+  ['no password', { username: 'ada', password: undefined }, 'password', 'is required'],
+  ['a status', { username: 'ada', status: 0 }, 'status', 'is not a field of this request'],
+])('400: %s', async (_, json, field, message) => {
+  const answer = await restore({ password: 'Hello123!', ...json })
+  refused(answer, 'invalid_request')
+  expect(answer.body.errors).toEqual([{ field, message }])
+})
+
+test('503: the database is away: the account stays deactivated, and the vault’s tokens are revoked', async () => {
+  const person = await deactivated(await app.signUp())
+  app.stack.dynamo.fault({ kind: 'error-before', match: 'UpdateItem' })
+  app.resetCalls()
+  const answer = await restore({ email: person.email, password: person.password })
+  app.stack.dynamo.clearFaults()
+  refused(answer, 'temporarily_unavailable')
+  expect(app.calls().cognito).toEqual({ AdminInitiateAuth: 1, RevokeToken: 1 })
+  expect(await statusOf(person)).toBe('deactivated')
+})

@@ -1,0 +1,519 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { keys } from '../../core/table/keys.ts'
+import { api } from '../../functions/api/routes.ts'
+import { expectError } from '../conformance/contract.ts'
+import { newPerson, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import {
+  atStripe,
+  cardOnFile,
+  customerId,
+  defaultCard,
+  expectNothingHeld,
+  expectSameAsStripe,
+  later,
+  listed,
+  newCard,
+  openHolds,
+  remove,
+  stripeOf,
+  VERIFY,
+  verify,
+} from '../support/stripe.ts'
+
+const app = await startApp()
+const { double, dashboard } = stripeOf(app)
+afterEach(() => double.clearFaults())
+
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+
+const CONFIRM = 'POST /v1/payment_intents/*/confirm'
+const CANCEL = 'POST /v1/payment_intents/*/cancel'
+
+const GOOD = '4242424242424242'
+const ALWAYS_3DS = '4000002760003184'
+
+/** What an answer tells: everything in it but the time and the request's id. */
+function told({ status, headers, text }: TestAnswer) {
+  const { date, 'apigw-requestid': id = '', ...rest } = Object.fromEntries(headers)
+  return { status, headers: rest, text: text.replaceAll(id, '<id>') }
+}
+
+const ok = ({ status, body }: TestAnswer) => expect([status, body]).toEqual([200, { status: 'ok' }])
+const pending = ({ status, body }: TestAnswer) => expect([status, body]).toEqual([202, { status: 'pending' }])
+const declined = (answer: TestAnswer) => expectError(api.verifyPayment, answer, 'card_declined')
+
+/** Asks for a card that wants 3-D Secure. @returns the payment that waits for it. */
+async function challenged(person: SignedInPerson, card: string): Promise<string> {
+  const answer = await verify(app, person, card)
+  expectError(api.verifyPayment, answer, 'payment_action_required')
+  const open = (await atStripe(app, person)).intents.filter(({ status }) => status === 'requires_action')
+  expect(open.map(({ client_secret: secret }) => secret)).toEqual([answer.body.clientSecret])
+  return open[0]?.id ?? ''
+}
+
+/** Nothing on file, here and at Stripe, nothing held, and nothing in the way of the next try. */
+async function expectNothingOnFile(person: SignedInPerson): Promise<void> {
+  await expectNothingHeld(app, person)
+  expect(await listed(app, person)).toEqual([])
+  const { cards, defaultCard: theirs } = await atStripe(app, person)
+  expect([cards, theirs, await defaultCard(app, person)]).toEqual([[], null, null])
+}
+
+describe('a card that works', () => {
+  test('200 {"status":"ok"}: on file, the default one, and its dollar is back', async () => {
+    const person = await app.signUp()
+    const card = await newCard(app, GOOD)
+    ok(await verify(app, person, card))
+    await expectNothingHeld(app, person)
+    expect(await listed(app, person)).toEqual([card])
+    expect(await defaultCard(app, person)).toBe(card)
+    await expectSameAsStripe(app, person)
+    const [intent] = (await atStripe(app, person)).intents
+    expect(intent).toMatchObject({
+      amount: 100,
+      currency: 'usd',
+      capture_method: 'manual',
+      setup_future_usage: 'off_session',
+      payment_method: card,
+    })
+    await double.flushWebhooks()
+    expect(await listed(app, person)).toEqual([card])
+    await expectSameAsStripe(app, person)
+  })
+
+  test.each([
+    '5555555555554444',
+    '4000000000000259',
+    '4000000000005423',
+    '4000000000007726',
+    '4000000000005126',
+  ])('200 for %s', async (number) => {
+    const person = await app.signUp()
+    const card = await newCard(app, number)
+    ok(await verify(app, person, card))
+    await double.flushWebhooks()
+    await expectNothingHeld(app, person)
+    expect(await listed(app, person)).toEqual([card])
+  })
+
+  test('a second one is on file too, and the first one stays the default', async () => {
+    const person = await app.signUp()
+    const first = await cardOnFile(app, person)
+    app.advance(1000)
+    const second = await newCard(app, '5555555555554444')
+    ok(await verify(app, person, second))
+    expect(await listed(app, person)).toEqual([second, first])
+    expect(await defaultCard(app, person)).toBe(first)
+    await expectSameAsStripe(app, person)
+    await expectNothingHeld(app, person)
+  })
+
+  test('the same one again is proved again, and is there once', async () => {
+    const person = await app.signUp()
+    const card = await cardOnFile(app, person)
+    ok(await verify(app, person, card))
+    expect(await listed(app, person)).toEqual([card])
+    expect((await atStripe(app, person)).intents).toHaveLength(2)
+    await expectNothingHeld(app, person)
+  })
+
+  test('Stripe knows the customer by the account’s address and name, and one customer it is', async () => {
+    const person = await app.signUp()
+    const { accessToken: token } = person
+    await app.request('PUT', '/api/users/current', { token, json: { name: 'Ada Lovelace' } })
+    await cardOnFile(app, person)
+    const first = await customerId(app, person)
+    await cardOnFile(app, person, 'pm_card_mastercard')
+    expect(await customerId(app, person)).toBe(first)
+    const { data } = await dashboard.customers.list({ email: person.email })
+    expect(data).toMatchObject([{ id: first, name: 'Ada Lovelace', metadata: { account: person.accountId } }])
+  })
+
+  test('GET /rest/users/{username} says type "card" from then on', async () => {
+    const person = await app.signUp()
+    const type = async () => {
+      const { body } = await app.request('GET', `/rest/users/${person.username}`, {
+        token: person.accessToken,
+      })
+      return body.content.type
+    }
+    expect(await type()).toBe('invoice')
+    await cardOnFile(app, person)
+    expect(await type()).toBe('card')
+  })
+})
+
+describe('a card that does not', () => {
+  const cards = [
+    ['4000000000000002', 'declined'],
+    ['4000000000009995', 'without funds'],
+    ['4000000000009987', 'lost'],
+    ['4000000000009979', 'stolen'],
+    ['4000000000000069', 'expired'],
+    ['4000000000000127', 'with a wrong CVC'],
+    ['4000000000000119', 'that the bank cannot process'],
+    ['4000000000006975', 'used too often'],
+    ['4000000000000341', 'that attaches and then fails'],
+    ['4100000000000019', 'that Stripe blocks'],
+  ] as const
+
+  const answers: TestAnswer[] = []
+
+  test.each(cards)('402 for %s, one %s: nothing is on file', async (number) => {
+    const person = await app.signUp()
+    const answer = await verify(app, person, await newCard(app, number))
+    declined(answer)
+    answers.push(answer)
+    await expectNothingOnFile(person)
+    await double.flushWebhooks()
+    await expectNothingOnFile(person)
+  })
+
+  test('402 for ids that name no card of the caller: unknown, another customer’s, detached', async () => {
+    const other = await app.signUp()
+    const theirs = await cardOnFile(app, other)
+    let person = await app.signUp()
+    const detached = await cardOnFile(app, person)
+    expect((await remove(app, person, detached)).status).toBe(204)
+    person = await later(app, person, HOUR_MS)
+    for (const id of ['pm_1Unknown0000000000000', theirs, detached]) {
+      const answer = await verify(app, person, id)
+      declined(answer)
+      answers.push(answer)
+      await expectNothingOnFile(person)
+    }
+    await double.flushWebhooks()
+    const again = { ...other, ...(await app.login(other)) }
+    expect(await listed(app, again)).toEqual([theirs])
+    expect(await defaultCard(app, again)).toBe(theirs)
+    await expectSameAsStripe(app, again)
+  })
+
+  test('all these answers are one: nothing in them tells why', () => {
+    expect(answers).toHaveLength(cards.length + 3)
+    expect(new Set(answers.map((answer) => JSON.stringify(told(answer)))).size).toBe(1)
+  })
+
+  test('a good one is taken right after it', async () => {
+    const person = await app.signUp()
+    declined(await verify(app, person, await newCard(app, '4000000000000002')))
+    const card = await newCard(app, GOOD)
+    ok(await verify(app, person, card))
+    expect(await defaultCard(app, person)).toBe(card)
+  })
+
+  test('a card that is on file and fails now stays on file', async () => {
+    const person = await app.signUp()
+    const card = await cardOnFile(app, person)
+    double.addFault({ fault: 'decline', code: 'insufficient_funds', match: CONFIRM, times: 1 })
+    declined(await verify(app, person, card))
+    await double.flushWebhooks()
+    expect(await listed(app, person)).toEqual([card])
+    await expectSameAsStripe(app, person)
+    await expectNothingHeld(app, person)
+  })
+})
+
+describe('3-D Secure', () => {
+  test.each([ALWAYS_3DS, '4000002500003155', '4000003800000446'])(
+    '402 payment_action_required for %s, and the webhook finishes what the customer did',
+    async (number) => {
+      const person = await app.signUp()
+      const card = await newCard(app, number)
+      const paymentIntent = await challenged(person, card)
+      expect(await listed(app, person)).toEqual([])
+      await double.flushWebhooks()
+      expect(await listed(app, person)).toEqual([])
+      double.authenticate({ paymentIntent, outcome: 'succeed' })
+      expect(await listed(app, person)).toEqual([])
+      await double.flushWebhooks()
+      expect(await listed(app, person)).toEqual([card])
+      expect(await defaultCard(app, person)).toBe(card)
+      await expectSameAsStripe(app, person)
+      await expectNothingHeld(app, person)
+    },
+  )
+
+  test('the card of a customer who fails it is not on file', async () => {
+    const person = await app.signUp()
+    const paymentIntent = await challenged(person, await newCard(app, ALWAYS_3DS))
+    double.authenticate({ paymentIntent, outcome: 'fail' })
+    await double.flushWebhooks()
+    await expectNothingOnFile(person)
+  })
+
+  test.each(['4000008260003178', '4000008400001629'])(
+    'nor is %s, which the bank declines after it',
+    async (number) => {
+      const person = await app.signUp()
+      const paymentIntent = await challenged(person, await newCard(app, number))
+      double.authenticate({ paymentIntent, outcome: 'succeed' })
+      await double.flushWebhooks()
+      await expectNothingOnFile(person)
+    },
+  )
+
+  test('the same request while it is open goes on with the same payment', async () => {
+    const person = await app.signUp()
+    const card = await newCard(app, ALWAYS_3DS)
+    const [first, second] = [await challenged(person, card), await challenged(person, card)]
+    expect(second).toBe(first)
+    await double.flushWebhooks()
+    expect((await atStripe(app, person)).intents).toHaveLength(1)
+    // Nor is it another try.
+    for (let tries = 0; tries < 3; tries++) expect(await challenged(person, card)).toBe(first)
+  })
+
+  test('and after the customer finished, but before the webhook, it answers 200', async () => {
+    const person = await app.signUp()
+    const card = await newCard(app, ALWAYS_3DS)
+    double.authenticate({ paymentIntent: await challenged(person, card), outcome: 'succeed' })
+    ok(await verify(app, person, card))
+    expect(await listed(app, person)).toEqual([card])
+    await double.flushWebhooks()
+    await expectSameAsStripe(app, person)
+    await expectNothingHeld(app, person)
+    expect((await atStripe(app, person)).intents).toHaveLength(1)
+  })
+
+  test('another card meanwhile ends the first: it can come on file no more', async () => {
+    const person = await app.signUp()
+    const paymentIntent = await challenged(person, await newCard(app, ALWAYS_3DS))
+    const card = await newCard(app, GOOD)
+    ok(await verify(app, person, card))
+    expect(() => double.authenticate({ paymentIntent, outcome: 'succeed' })).toThrow(/canceled/)
+    await double.flushWebhooks()
+    expect(await listed(app, person)).toEqual([card])
+    await expectSameAsStripe(app, person)
+    await expectNothingHeld(app, person)
+  })
+
+  test('another card after the customer finished the first: both are on file', async () => {
+    const person = await app.signUp()
+    const first = await newCard(app, ALWAYS_3DS)
+    double.authenticate({ paymentIntent: await challenged(person, first), outcome: 'succeed' })
+    app.advance(1000)
+    const second = await newCard(app, GOOD)
+    const answer = await verify(app, person, second)
+    ok(answer)
+    await double.flushWebhooks()
+    await expectSameAsStripe(app, person)
+    await expectNothingHeld(app, person)
+  })
+
+  test('nobody finishes it: after a day the sweep gives it up', async () => {
+    const person = await app.signUp()
+    await challenged(person, await newCard(app, ALWAYS_3DS))
+    await double.flushWebhooks()
+    app.advance(24 * HOUR_MS - 1)
+    await app.job('sweep')
+    expect(await openHolds(app, person)).toHaveLength(1)
+    app.advance(1 + MINUTE_MS)
+    await app.job('sweep')
+    await expectNothingOnFile({ ...person, ...(await app.login(person)) })
+  })
+})
+
+describe('an outcome that Stripe does not tell', () => {
+  const unknown = [
+    ['a 500 before anything was done', { fault: '500' }, false],
+    ['a 500 after all was done', { fault: '500', code: 'after-commit' }, true],
+    ['a torn answer', { fault: 'torn-body' }, true],
+    ['a 429', { fault: '429' }, false],
+  ] as const
+
+  const breakConfirm = (fault: (typeof unknown)[number][1]) => double.addFault({ ...fault, match: CONFIRM })
+
+  test.each(unknown)(
+    '202 {"status":"pending"} for %s, and the webhook settles it',
+    async (_, fault, done) => {
+      const person = await app.signUp()
+      const card = await newCard(app, GOOD)
+      breakConfirm(fault)
+      pending(await verify(app, person, card))
+      expect(await listed(app, person)).toEqual([])
+      double.clearFaults()
+      await double.flushWebhooks()
+      if (done) {
+        expect(await listed(app, person)).toEqual([card])
+        expect(await defaultCard(app, person)).toBe(card)
+        await expectSameAsStripe(app, person)
+        await expectNothingHeld(app, person)
+      } else {
+        // No webhook comes of what was not done.
+        expect(await openHolds(app, person)).toHaveLength(1)
+      }
+    },
+  )
+
+  test.each(unknown)('%s: without the webhook the sweep settles it', async (_, fault, done) => {
+    const person = await app.signUp()
+    const card = await newCard(app, GOOD)
+    double.addFault({ fault: 'drop-webhooks' })
+    breakConfirm(fault)
+    pending(await verify(app, person, card))
+    double.clearFaults()
+    app.advance(MINUTE_MS)
+    await app.job('sweep')
+    await expectNothingHeld(app, person)
+    if (done) {
+      expect(await listed(app, person)).toEqual([card])
+      await expectSameAsStripe(app, person)
+    } else await expectNothingOnFile(person)
+  })
+
+  test.each(unknown)('%s: the same request again settles it', async (_, fault) => {
+    const person = await app.signUp()
+    const card = await newCard(app, GOOD)
+    breakConfirm(fault)
+    pending(await verify(app, person, card))
+    double.clearFaults()
+    ok(await verify(app, person, card))
+    expect((await atStripe(app, person)).intents).toHaveLength(1)
+    expect(await listed(app, person)).toEqual([card])
+    await double.flushWebhooks()
+    await expectSameAsStripe(app, person)
+    await expectNothingHeld(app, person)
+  })
+
+  test('a decline among it is no unknown: 402', async () => {
+    const person = await app.signUp()
+    const card = await newCard(app, '4000000000000002')
+    double.addFault({ fault: 'lose-reply-after-commit', match: CONFIRM })
+    pending(await verify(app, person, card))
+    double.clearFaults()
+    declined(await verify(app, person, card))
+    await expectNothingOnFile(person)
+  })
+
+  test('503 while Stripe is down before anything can be held, and the same request goes on afterwards', async () => {
+    const person = await app.signUp()
+    const card = await newCard(app, GOOD)
+    for (const match of ['POST /v1/customers$', 'POST /v1/customers/*', 'POST /v1/payment_intents$']) {
+      double.addFault({ fault: '500', match })
+      expectError(api.verifyPayment, await verify(app, person, card), 'temporarily_unavailable')
+      double.clearFaults()
+    }
+    ok(await verify(app, person, card))
+    const { intents, cards } = await atStripe(app, person)
+    expect(cards).toEqual([card])
+    // Of a 500 an unconfirmed one may be left, by which nothing can be held.
+    expect(intents.filter(({ latest_charge: charge }) => charge !== null)).toHaveLength(1)
+    await expectNothingHeld(app, person)
+  })
+
+  test('a release that fails is none of the caller’s: 200, and the sweep gives the dollar back', async () => {
+    const person = await app.signUp()
+    const card = await newCard(app, GOOD)
+    double.addFault({ fault: '500', match: CANCEL })
+    ok(await verify(app, person, card))
+    expect(await listed(app, person)).toEqual([card])
+    expect((await atStripe(app, person)).intents.map(({ status }) => status)).toEqual(['requires_capture'])
+    app.advance(MINUTE_MS)
+    await app.job('sweep')
+    expect(await openHolds(app, person)).toHaveLength(1)
+    double.clearFaults()
+    app.advance(MINUTE_MS)
+    expect(await app.job('sweep')).toMatchObject({ holdsEnded: 1 })
+    await expectNothingHeld(app, person)
+    await expectSameAsStripe(app, person)
+  })
+})
+
+describe('limits against card testing', () => {
+  test('403 until the e-mail address is confirmed, and Stripe hears nothing', async () => {
+    const person = newPerson()
+    await app.register(person)
+    const signedIn = await app.login(person)
+    app.resetCalls()
+    expectError(api.verifyPayment, await verify(app, signedIn, 'pm_card_visa'), 'email_unconfirmed')
+    expect(app.calls().stripe).toEqual({})
+    expect(await customerId(app, signedIn)).toBeUndefined()
+  })
+
+  /** That a try is refused, with the seconds until the next one counts, and Stripe hears nothing of it. */
+  async function expectRefused(person: SignedInPerson, seconds: number): Promise<void> {
+    app.resetCalls()
+    const answer = await verify(app, person, 'pm_card_visa')
+    expectError(api.verifyPayment, answer, 'too_many_cards_tried')
+    expect(answer.headers.get('retry-after')).toBe(String(seconds))
+    expect(app.calls().stripe).toEqual({})
+  }
+
+  test('3 tries an hour, whatever comes of them; then 429, and Retry-After tells the truth', async () => {
+    let person = await app.signUp()
+    for (const alias of ['pm_card_visa', 'pm_card_chargeDeclined', 'pm_1Unknown0000000000000']) {
+      await verify(app, person, alias)
+      app.advance(4 * MINUTE_MS - 500)
+    }
+    await expectRefused(person, 48 * 60 + 2)
+    // A refusal is no try.
+    await expectRefused(person, 48 * 60 + 2)
+    person = await later(app, person, 48 * MINUTE_MS + 1499)
+    await expectRefused(person, 1)
+    app.advance(1)
+    ok(await verify(app, person, 'pm_card_visa'))
+    await expectRefused(person, 4 * 60)
+  })
+
+  test('10 tries a day', async () => {
+    let person = await app.signUp()
+    for (let tries = 0; tries < 10; tries++) {
+      declined(await verify(app, person, 'pm_card_chargeDeclined'))
+      person = await later(app, person, HOUR_MS)
+    }
+    await expectRefused(person, 14 * 3600)
+    person = await later(app, person, 14 * HOUR_MS)
+    ok(await verify(app, person, 'pm_card_visa'))
+    await expectRefused(person, 3600)
+  })
+
+  test('each account has its own', async () => {
+    const [person, other] = [await app.signUp(), await app.signUp()]
+    for (let tries = 0; tries < 3; tries++) await verify(app, person, 'pm_card_chargeDeclined')
+    await expectRefused(person, 3600)
+    ok(await verify(app, other, 'pm_card_visa'))
+  })
+
+  test('20 requests at once get no more tries than 3', async () => {
+    const person = await app.signUp()
+    const cards = await Promise.all(Array.from({ length: 20 }, () => newCard(app, '4000000000000002')))
+    app.resetCalls()
+    const answers = await Promise.all(cards.map((card) => verify(app, person, card)))
+    const statuses = new Set(answers.map(({ status }) => status))
+    expect([402, 409, 429]).toEqual(expect.arrayContaining([...statuses]))
+    expect(app.calls().stripe[CONFIRM] ?? 0).toBeLessThanOrEqual(3)
+    await expectNothingOnFile(person)
+  })
+})
+
+describe('what is no payment method', () => {
+  test.each([
+    [{}],
+    [{ paymentMethod: '' }],
+    [{ paymentMethod: 'pm_' }],
+    [{ paymentMethod: 'card_1O9OCiA0ZUrt0vQJ7GqrPclY' }],
+    [{ paymentMethod: 'cus_OxIokju2aarNVm' }],
+    [{ paymentMethod: 'pm_x/../../customers/cus_1' }],
+    [{ paymentMethod: 'pm_x?expand[]=customer' }],
+    [{ paymentMethod: 'pm_x\n' }],
+    [{ paymentMethod: ` ${'pm_card_visa'}` }],
+    [{ paymentMethod: `pm_${'a'.repeat(101)}` }],
+    [{ paymentMethod: ['pm_card_visa'] }],
+    [{ paymentMethod: 'pm_card_visa', customer: 'cus_OxIokju2aarNVm' }],
+    [{ paymentMethod: 'pm_card_visa', amount: 1 }],
+  ])('400 for %j, and Stripe hears nothing', async (json) => {
+    const { accessToken: token } = await app.signUp()
+    app.resetCalls()
+    expectError(api.verifyPayment, await app.request('POST', VERIFY, { token, json }), 'invalid_request')
+    expect(app.calls().stripe).toEqual({})
+  })
+})
+
+test('a card is proved for the account alone: the profile keeps its times of trying and nothing of the card', async () => {
+  const person = await app.signUp()
+  await cardOnFile(app, person)
+  const profile = await (await app.ports()).table.get(keys.profile(person.accountId))
+  expect(JSON.stringify(profile)).not.toMatch(/4242|fingerprint|pm_/)
+})

@@ -1,0 +1,359 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { readAccount } from '../../core/account/account.ts'
+import { proveCard } from '../../core/cards/verify.ts'
+import { expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
+import { rows } from '../../functions/http/rows.ts'
+import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { Crash } from '../support/faults.ts'
+import { rowKey, sampleOf } from '../support/samples.ts'
+import {
+  atStripe,
+  cardOnFile,
+  customerId,
+  defaultCard,
+  deliver,
+  expectNothingHeld,
+  expectSameAsStripe,
+  later,
+  listed,
+  newCard,
+  newEvent,
+  openHolds,
+  remove,
+  stripeOf,
+  verify,
+} from '../support/stripe.ts'
+import { expectError, targetOf } from './contract.ts'
+import { sendRaw } from './raw.ts'
+
+const app = await startApp()
+const { double, dashboard } = stripeOf(app)
+afterEach(() => double.clearFaults())
+
+const MINUTE_MS = 60_000
+const DAY_MS = 24 * 3_600_000
+const GOOD = '4242424242424242'
+const ALWAYS_3DS = '4000002760003184'
+const ADDRESS = { street: 'Main st.', city: 'England', postCode: 'YO31 8SB', country: 'GB' }
+
+const change = ({ accessToken: token }: SignedInPerson, paymentMethod: string) =>
+  app.request('PUT', '/v1/user/card', { token, json: { paymentMethod, address: ADDRESS } })
+
+/** What an answer tells: everything in it but the time and the request's id. */
+function told({ status, headers, text }: TestAnswer) {
+  const { date, 'apigw-requestid': id = '', ...rest } = Object.fromEntries(headers)
+  return JSON.stringify([status, rest, text.replaceAll(id, '<id>')])
+}
+
+const statuses = (answers: TestAnswer[]) => answers.map(({ status }) => status).sort()
+
+/** Rows that take a payment method, in the body or in the path, whichever there are. */
+const takers = rows.filter(
+  (row) => row.errors.includes('card_declined') || row.routes[0].includes('/payment-method/'),
+)
+
+describe.each(takers.map((row) => [rowKey(row), row] as const))('%s', (_, row) => {
+  /** Asks with another card in the sample's place. */
+  async function ask(person: SignedInPerson, card: string): Promise<TestAnswer> {
+    const { path, body } = await sampleOf(app, row, person)
+    const inPath = path && { ...path, id: card }
+    const [method, target] = targetOf(row.routes[0], inPath)
+    const text = body && JSON.stringify({ ...body, paymentMethod: card })
+    const headers: [string, string][] = [['authorization', `Bearer ${person.accessToken}`]]
+    if (text) headers.push(['content-type', 'application/json'])
+    return sendRaw(app.url, method, target, headers, text)
+  }
+
+  test('attacks 22, 24, 28: another customer’s card is refused as one that there is not, and stays theirs', async () => {
+    const other = await app.signUp()
+    const theirs = await cardOnFile(app, other)
+    const stranger = await dashboard.customers.create({})
+    const strange = await newCard(app, GOOD)
+    await dashboard.paymentMethods.attach(strange, { customer: stranger.id })
+    const person = await app.signUp()
+    const answers = []
+    for (const card of [theirs, strange, 'pm_1Unknown0000000000000']) answers.push(await ask(person, card))
+    expect([402, 404]).toContain(answers[0]?.status)
+    expect(new Set(answers.map(told)).size).toBe(1)
+    await double.flushWebhooks()
+    expect([await listed(app, other), await defaultCard(app, other)]).toEqual([[theirs], theirs])
+    await expectSameAsStripe(app, other)
+    expect(await listed(app, person)).not.toContain(theirs)
+    expect((await dashboard.paymentMethods.retrieve(strange)).customer).toBe(stranger.id)
+    await expectSameAsStripe(app, person)
+    await expectNothingHeld(app, person)
+  })
+
+  test('attack 23: a card that was detached is of no use, to its owner either', async () => {
+    const person = await app.signUp()
+    const card = await cardOnFile(app, person)
+    expect((await remove(app, person, card)).status).toBe(204)
+    await double.flushWebhooks()
+    expect([402, 404]).toContain((await ask(person, card)).status)
+    await double.flushWebhooks()
+    expect((await dashboard.paymentMethods.retrieve(card)).customer).toBeNull()
+    expect(await listed(app, person)).not.toContain(card)
+    await expectNothingHeld(app, person)
+  })
+
+  test('attack 27: a customer or an account in the body is refused, and nothing of it is touched', async () => {
+    const other = await app.signUp()
+    await cardOnFile(app, other)
+    const cus = await customerId(app, other)
+    const person = await app.signUp()
+    const { path, body } = await sampleOf(app, row, person)
+    const [method, target] = targetOf(row.routes[0], path)
+    for (const claim of [
+      { customer: cus },
+      { customerId: cus },
+      { accountId: other.accountId },
+      { paymentMethod: cus },
+      { metadata: { account: other.accountId } },
+    ]) {
+      app.resetCalls()
+      const json = { ...body, ...claim }
+      const answer = await app.request(method, target, { token: person.accessToken, json })
+      expectError(row, answer, 'invalid_request')
+      expect(app.calls().stripe).toEqual({})
+    }
+    await expectSameAsStripe(app, other)
+  })
+})
+
+describe('the default card of an account that renews itself', () => {
+  test('attack 92: it is not deleted, however often and together with what is asked', async () => {
+    const person = await app.signUp()
+    const [first, second] = [await cardOnFile(app, person), await cardOnFile(app, person)]
+    const { table } = await app.ports()
+    await table.update(keys.profile(person.accountId), expr`SET #bundle = ${'STARTER'}`)
+    const answers = await Promise.all([
+      ...Array.from({ length: 10 }, () => remove(app, person, first)),
+      remove(app, person, second),
+    ])
+    expect(statuses(answers)).toEqual([204, ...Array(10).fill(409)])
+    await double.flushWebhooks()
+    expect([await listed(app, person), await defaultCard(app, person)]).toEqual([[first], first])
+    await expectSameAsStripe(app, person)
+  })
+
+  test('attack 92: nor while the deletion races the switch that turns auto-renewal on', async () => {
+    for (let round = 0; round < 5; round++) {
+      const person = await app.signUp()
+      const card = await cardOnFile(app, person)
+      const { table } = await app.ports()
+      const flags = { bundleAutoRenewal: false, lowQuotaNotification: true }
+      await table.update(keys.profile(person.accountId), expr`SET #bundle = ${'STARTER'}, #flags = ${flags}`)
+      const json = { ...flags, bundleAutoRenewal: true }
+      const [deleted, switched] = await Promise.all([
+        remove(app, person, card),
+        app.request('PUT', '/v1/user/flags', { token: person.accessToken, json }),
+      ])
+      expect([204, 409]).toContain(deleted.status)
+      expect(switched.status).toBe(204)
+      expect(await listed(app, person)).toEqual(deleted.status === 204 ? [] : [card])
+      await expectSameAsStripe(app, person)
+    }
+  })
+})
+
+describe('changes of card', () => {
+  test('attack 93: two at once at the edge of the 24 hours are one', async () => {
+    let person = await app.signUp()
+    expect((await change(person, 'pm_card_visa')).status).toBe(204)
+    person = await later(app, person, DAY_MS - 1)
+    const early = await Promise.all([change(person, 'pm_card_visa'), change(person, 'pm_card_mastercard')])
+    expect(statuses(early)).toEqual([429, 429])
+    app.advance(1)
+    const cards = await Promise.all(Array.from({ length: 10 }, () => newCard(app, GOOD)))
+    const answers = await Promise.all(cards.map((card) => change(person, card)))
+    expect(statuses(answers).filter((status) => status === 204)).toHaveLength(1)
+    expect([204, 409, 429]).toEqual(expect.arrayContaining([...new Set(statuses(answers))]))
+    await double.flushWebhooks()
+    await expectSameAsStripe(app, person)
+    await expectNothingHeld(app, person)
+    const [, ...others] = (await atStripe(app, person)).intents.filter(({ status }) => status === 'canceled')
+    expect(others).toHaveLength(1)
+  })
+
+  test('attack 93: one that waits for 3-D Secure does not become a second one', async () => {
+    const person = await app.signUp()
+    const slow = await newCard(app, ALWAYS_3DS)
+    expect((await change(person, slow)).status).toBe(402)
+    const [open] = (await atStripe(app, person)).intents
+    double.authenticate({ paymentIntent: open?.id ?? '', outcome: 'succeed' })
+    // The webhook that finishes the first and the request for the second, at once.
+    const [, answer] = await Promise.all([double.flushWebhooks(), change(person, 'pm_card_visa')])
+    await double.flushWebhooks()
+    const profile = await (await app.ports()).table.get(keys.profile(person.accountId))
+    expect(profile?.cardChangedAtMs).toBe(Date.now())
+    expect([204, 409, 429]).toContain(answer.status)
+    expect((await defaultCard(app, person)) === slow).toBe(answer.status !== 204)
+    await expectSameAsStripe(app, person)
+    await expectNothingHeld(app, person)
+  })
+})
+
+describe('verifications', () => {
+  const holdsMade = async (person: SignedInPerson) =>
+    (await atStripe(app, person)).charges.filter(({ status }) => status === 'succeeded').length
+
+  test('attack 94: 20 verifications of one card at once are one hold', async () => {
+    const person = await app.signUp()
+    const card = await newCard(app, GOOD)
+    const answers = await Promise.all(Array.from({ length: 20 }, () => verify(app, person, card)))
+    expect([200, 202, 409]).toEqual(expect.arrayContaining([...new Set(statuses(answers))]))
+    expect(statuses(answers)).toContain(200)
+    expect(await holdsMade(person)).toBe(1)
+    await double.flushWebhooks()
+    app.advance(MINUTE_MS)
+    await app.job('sweep')
+    expect(await listed(app, person)).toEqual([card])
+    await expectSameAsStripe(app, person)
+    await expectNothingHeld(app, person)
+  })
+
+  test('attack 94: nor do its copies, sent on by a client that lost the answers, make another while it is open', async () => {
+    const person = await app.signUp()
+    const card = await newCard(app, GOOD)
+    double.addFault({ fault: 'torn-body', match: 'POST /v1/payment_intents/*/confirm', times: 2 })
+    for (const status of [202, 202, 200]) expect((await verify(app, person, card)).status).toBe(status)
+    expect(await holdsMade(person)).toBe(1)
+    await double.flushWebhooks()
+    await expectNothingHeld(app, person)
+  })
+
+  test('attack 95: a crash before the release leaves a hold that the webhook or the sweep gives back', async () => {
+    const crash = () => Promise.reject(new Crash('the process is gone'))
+    for (const recover of ['webhook', 'sweep']) {
+      const person = await app.signUp()
+      const card = await newCard(app, GOOD)
+      const ports = await app.ports()
+      const account = await readAccount(ports, person.accountId)
+      if (!account) throw new Error('no account')
+      // The release is a verification's last step: nothing comes after the call that the crash takes away.
+      const payments = new Proxy(ports.payments, {
+        get: (all, name) => (name === 'cancelPayment' ? crash : Reflect.get(all, name)),
+      })
+      await proveCard({ ...ports, payments }, account, { purpose: 'verify', cardId: card })
+      expect((await atStripe(app, person)).intents.map(({ status }) => status)).toEqual(['requires_capture'])
+      expect(await openHolds(app, person)).toHaveLength(1)
+      if (recover === 'webhook') await double.flushWebhooks()
+      else {
+        app.advance(MINUTE_MS)
+        await app.job('sweep')
+      }
+      await expectNothingHeld(app, person)
+      expect([await listed(app, person), await defaultCard(app, person)]).toEqual([[card], card])
+      await expectSameAsStripe(app, person)
+      await double.flushWebhooks()
+    }
+  })
+
+  test('attack 96: who tries cards learns 3 of them an hour and 10 a day, and of a decline not why', async () => {
+    let person = await app.signUp()
+    const numbers = ['4000000000000002', '4000000000009995', '4000000000009987', '4000000000000127', GOOD]
+    const told402 = new Set<string>()
+    let bank = 0
+    for (let hour = 0; hour < 24; hour += 3) {
+      for (const number of numbers) {
+        app.resetCalls()
+        const answer = await (hour % 2
+          ? change
+          : (who: SignedInPerson, card: string) => verify(app, who, card))(person, await newCard(app, number))
+        bank += app.calls().stripe['POST /v1/payment_intents/*/confirm'] ?? 0
+        expect([402, 429]).toContain(answer.status)
+        if (answer.status === 402) told402.add(told(answer))
+        else expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
+      }
+      person = await later(app, person, 3 * 3_600_000)
+    }
+    expect([bank, told402.size]).toEqual([10, 1])
+    expect(await listed(app, person)).toEqual([])
+    await expectNothingHeld(app, person)
+  })
+
+  test('attack 96: nor do more of them at once, whatever endpoint takes them', async () => {
+    const person = await app.signUp()
+    const cards = await Promise.all(Array.from({ length: 20 }, () => newCard(app, '4000000000000002')))
+    app.resetCalls()
+    const answers = await Promise.all(
+      cards.map((card, at) => (at % 2 ? change(person, card) : verify(app, person, card))),
+    )
+    expect([402, 409, 429]).toEqual(expect.arrayContaining([...new Set(statuses(answers))]))
+    expect(app.calls().stripe['POST /v1/payment_intents/*/confirm'] ?? 0).toBeLessThanOrEqual(3)
+    await double.flushWebhooks()
+    await expectNothingHeld(app, person)
+  })
+
+  test('attack 97: 3-D Secure is neither success nor failure, until the customer has done it', async () => {
+    const person = await app.signUp()
+    const card = await newCard(app, ALWAYS_3DS)
+    const answer = await verify(app, person, card)
+    expect([answer.status, answer.body.type]).toEqual([402, 'urn:bursar:problem:payment_action_required'])
+    await double.flushWebhooks()
+    for (let hours = 0; hours < 22; hours += 11) {
+      app.advance(11 * 3_600_000)
+      await app.job('sweep')
+      await double.flushWebhooks()
+    }
+    const again = { ...person, ...(await app.login(person)) }
+    expect(await listed(app, again)).toEqual([])
+    expect(await openHolds(app, again)).toHaveLength(1)
+  })
+
+  test('attack 97: done on the last hour of the day, it counts', async () => {
+    const person = await app.signUp()
+    const card = await newCard(app, ALWAYS_3DS)
+    await verify(app, person, card)
+    const [open] = (await atStripe(app, person)).intents
+    const again = await later(app, person, DAY_MS - 1)
+    await app.job('sweep')
+    double.authenticate({ paymentIntent: open?.id ?? '', outcome: 'succeed' })
+    await double.flushWebhooks()
+    expect(await listed(app, again)).toEqual([card])
+    await expectSameAsStripe(app, again)
+    await expectNothingHeld(app, again)
+  })
+
+  test.each([
+    ['amount', { amount: 5000 }],
+    ['customer', { customer: 'another' }],
+    ['payment, though all else is right', {}],
+  ])('attack 99: a webhook of a payment with another %s settles nothing', async (_, claim: object) => {
+    const person = await app.signUp()
+    const card = await newCard(app, ALWAYS_3DS)
+    await verify(app, person, card)
+    const [open] = (await atStripe(app, person)).intents
+    await double.flushWebhooks()
+    double.addFault({ fault: 'drop-webhooks' })
+    const stranger = await dashboard.customers.create({})
+    const forged = await dashboard.paymentIntents.create({
+      amount: 100,
+      currency: 'usd',
+      capture_method: 'manual',
+      confirm: true,
+      payment_method: 'pm_card_visa',
+      automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
+      metadata: open?.metadata ?? {},
+      ...claim,
+      customer: 'customer' in claim ? stranger.id : ((await customerId(app, person)) ?? ''),
+    })
+    expect(forged.status).toBe('requires_capture')
+    await deliver(app, newEvent('payment_intent.amount_capturable_updated', forged))
+    expect(await listed(app, person)).toEqual([])
+    expect(await openHolds(app, person)).toMatchObject([{ paymentId: open?.id, state: 'saved' }])
+  })
+
+  test('attack 99: nor does the verification’s own payment, once its amount was changed', async () => {
+    const person = await app.signUp()
+    await verify(app, person, await newCard(app, ALWAYS_3DS))
+    const [open] = (await atStripe(app, person)).intents
+    await dashboard.paymentIntents.update(open?.id ?? '', { amount: 9900 })
+    double.authenticate({ paymentIntent: open?.id ?? '', outcome: 'succeed' })
+    for (const event of (await dashboard.events.list({ limit: 10 })).data) await deliver(app, event)
+    expect(await openHolds(app, person)).toHaveLength(1)
+    const profile = await (await app.ports()).table.get(keys.profile(person.accountId))
+    expect([profile?.balanceCents, profile?.ledgerSeq]).toEqual([0, 1])
+  })
+})

@@ -1,0 +1,142 @@
+import { expect } from 'vitest'
+import type { $ZodType } from 'zod/v4/core'
+import { toJSONSchema } from 'zod/v4/core'
+import type { ErrorCode } from '../../core/errors.ts'
+import { errorsOf } from '../../functions/http/openapi.ts'
+import { problems } from '../../functions/http/problems.ts'
+import type { Placed } from '../../functions/http/route.ts'
+import type { App, TestAnswer } from '../support/app.ts'
+
+/** Method and target of a row's route; a path parameter that is not given is `x`. */
+export function targetOf(route: string, path: Record<string, string> = {}): [method: string, target: string] {
+  const [method = '', pattern = ''] = route.split(' ')
+  return [method, pattern.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(path[name] ?? 'x'))]
+}
+
+/** Every call to the outside since `resetCalls`, by operation: `{}` where nothing was read or changed. */
+export function outsideCalls(app: App): Record<string, number> {
+  const { dynamodb, cognito, mail, kms, stripe } = app.calls()
+  return { ...dynamodb, ...cognito, ...mail, ...kms, ...stripe }
+}
+
+const SECURITY_HEADERS = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+  'strict-transport-security': expect.stringMatching(/^max-age=\d{8,}/),
+  'x-content-type-options': 'nosniff',
+}
+
+/** What no answer may show of the inside: machines, code, vendors, the table and its keys. */
+const INSIDE =
+  /\barn:|amazonaws|dynamo|cognito|\baws\b|lambda|exception|\bzod|user ?pool|Transaction(?:Cancel|Conflict|InProgress)|ConditionalCheck|(?:ACCOUNT|EMAIL|USERNAME|CODE|APIKEY)#|#PROFILE|#GUARD|node_modules|file:\/\/|\.[jt]s:\d|\n\s+at |127\.0\.0\.1|ECONN|ETIMEDOUT|undefined|\[object/i
+
+/** What holds of every answer that a function gives: attacks 33, 117, 123 and the contract of its row. */
+export function expectContract(row: Placed, answer: TestAnswer): void {
+  const { status, headers, text, body } = answer
+  expect(Object.fromEntries(headers)).toMatchObject(SECURITY_HEADERS)
+  const schema = row.responses[status]
+  if (schema === null) {
+    expect([text, headers.get('content-type')]).toEqual(['', null])
+  } else if (schema) {
+    expect(headers.get('content-type')).toBe('application/json')
+    expect(undeclared(jsonSchema(schema, 'output'), body)).toEqual([])
+  } else {
+    expectDeclaredError(row, answer)
+    const id = headers.get('apigw-requestid') ?? ''
+    expect(text.replaceAll('urn:bursar:problem:', '').replaceAll(id, '')).not.toMatch(INSIDE)
+  }
+}
+
+/** Also an answer of this code, in the format of the row's dialect. */
+export function expectError(row: Placed, answer: TestAnswer, code: ErrorCode): void {
+  expectContract(row, answer)
+  const { status, title, detail } = problems[code]
+  expect(answer.status).toBe(status)
+  if (row.dialect !== 'rest') expect(answer.body).toMatchObject({ type: urn(code), title, status })
+  else if (code !== 'invalid_request' && code !== 'malformed_body') expect(answer.body.message).toBe(detail)
+}
+
+const urn = (code: ErrorCode) => `urn:bursar:problem:${code}`
+
+function expectDeclaredError(row: Placed, { status, headers, body }: TestAnswer): void {
+  const codes = errorsOf(row).filter((code) => problems[code].status === status)
+  expect(codes, `${status} is undeclared`).not.toEqual([])
+  if (row.dialect === 'rest') {
+    expect(headers.get('content-type')).toBe('application/json')
+    expect(body).toEqual({ status: 0, message: expect.stringMatching(/^.{3,}$/) })
+    return
+  }
+  expect(headers.get('content-type')).toBe('application/problem+json')
+  expect(codes.map(urn)).toContain(body.type)
+  const code = body.type.split(':').at(-1) as ErrorCode
+  expect(body).toEqual({
+    type: urn(code),
+    title: problems[code].title,
+    status,
+    detail: expect.stringMatching(/^[A-Z].*\.$/),
+    requestId: headers.get('apigw-requestid'),
+    ...(code === 'invalid_request' && { errors: expect.any(Array) }),
+    ...(code === 'payment_action_required' && { clientSecret: expect.stringMatching(/^pi_\w+_secret_\w+$/) }),
+  })
+  for (const error of body.errors ?? []) {
+    expect(error).toEqual({ field: expect.stringMatching(/./), message: expect.stringMatching(/./) })
+  }
+}
+
+interface JsonSchema {
+  type?: string | string[]
+  properties?: Record<string, JsonSchema>
+  additionalProperties?: boolean | JsonSchema
+  items?: JsonSchema
+  anyOf?: JsonSchema[]
+  const?: unknown
+  enum?: unknown[]
+}
+
+export const jsonSchema = (schema: $ZodType, io: 'input' | 'output') =>
+  toJSONSchema(schema, { io, unrepresentable: 'any' }) as JsonSchema
+
+/** Paths of the fields that an answer has and its schema does not. */
+function undeclared(schema: JsonSchema, value: unknown, path = ''): string[] {
+  if (typeof value !== 'object' || value === null) return []
+  if (Array.isArray(value))
+    return value.flatMap((each, at) => undeclared(schema.items ?? {}, each, `${path}[${at}]`))
+  const shapes = [schema, ...(schema.anyOf ?? [])].filter(({ properties }) => properties)
+  const open = shapes.some(({ additionalProperties }) => typeof additionalProperties === 'object')
+  return Object.entries(value).flatMap(([name, each]) => {
+    const inner = shapes.map(({ properties }) => properties?.[name]).find(Boolean)
+    if (inner) return undeclared(inner, each, `${path}.${name}`)
+    return open ? [] : [`${path}.${name}`]
+  })
+}
+
+/** The JSON types that a schema takes. */
+export function typesOf({ type, anyOf, enum: values, ...schema }: JsonSchema): string[] {
+  const constants = 'const' in schema ? [schema.const] : (values ?? [])
+  const named = [type ?? constants.map((each) => (each === null ? 'null' : typeof each))].flat()
+  return [...named, ...(anyOf ?? []).flatMap(typesOf)]
+}
+
+/** JSON of every type, as text, so that numbers beyond a double can stand in it. */
+export const VALUES: [type: string, json: string][] = [
+  ['null', 'null'],
+  ['boolean', 'true'],
+  ['number', '1'],
+  ['number', '1e400'],
+  ['number', '-1e400'],
+  ['string', '"true"'],
+  ['string', '"1e400"'],
+  ['array', '[]'],
+  ['array', '["x"]'],
+  ['object', '{}'],
+  ['object', '{"$ne":null}'],
+]
+
+/** An object as JSON text from fields that are JSON text already. */
+export const jsonText = (fields: [name: string, json: string][]): string =>
+  `{${fields.map(([name, json]) => `${JSON.stringify(name)}:${json}`).join(',')}}`
+
+/** The fields of an object as JSON text. */
+export const fieldsOf = (body: Record<string, unknown>): [name: string, json: string][] =>
+  Object.entries(body).map(([name, value]) => [name, JSON.stringify(value)])

@@ -1,0 +1,173 @@
+import { describe, expect, test } from 'vitest'
+import { expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
+import { newPerson, startApp, type TestAnswer } from '../support/app.ts'
+
+const app = await startApp()
+// The SDK repeats a refused call whose Date header is minutes off its own clock: the test's clock shows the time.
+app.advance(performance.timeOrigin + performance.now() - Date.now())
+
+/** What an answer tells, and what was called for it: everything but the time and the request's id. */
+async function observed(asking: () => Promise<TestAnswer>) {
+  app.resetCalls()
+  const { status, headers, text } = await asking()
+  const { date, 'apigw-requestid': id = '', ...rest } = Object.fromEntries(headers)
+  return { status, headers: rest, text: text.replaceAll(id, '<id>'), calls: app.calls() }
+}
+
+const login = (json: object) => () => app.request('POST', '/v1/auth/login', { json })
+
+describe('attack 67: registration', () => {
+  test('of a known address or name tells 409 and which of the two, in any case, and nothing of its owner', async () => {
+    const known = await app.signUp()
+    const { register } = app
+    const byEmail = await observed(() => register(newPerson({ email: known.email.toUpperCase() })))
+    const byName = await observed(() => register(newPerson({ username: known.username.toUpperCase() })))
+    const { username, email } = known
+    const both = await observed(() => register(newPerson({ username, email })))
+    expect([byEmail.status, byEmail.text]).toEqual([
+      409,
+      '{"status":0,"message":"Another account has this address."}',
+    ])
+    expect([byName.status, byName.text]).toEqual([
+      409,
+      '{"status":0,"message":"Another account has this username."}',
+    ])
+    expect(both).toMatchObject({ status: 409, text: byName.text })
+  })
+
+  test('of a known address is answered alike whatever state its account is in', async () => {
+    const { table } = await app.ports()
+    const unconfirmed = newPerson()
+    await app.register(unconfirmed)
+    const [active, suspended, deactivated] = [await app.signUp(), await app.signUp(), await app.signUp()]
+    for (const [{ accountId }, status] of [
+      [suspended, 'suspended'],
+      [deactivated, 'deactivated'],
+    ] as const) {
+      await table.update(keys.profile(accountId), expr`SET #status = ${status}`)
+    }
+    const reference = await observed(() => app.register(newPerson({ email: active.email })))
+    for (const { email } of [unconfirmed, suspended, deactivated]) {
+      expect(await observed(() => app.register(newPerson({ email })))).toEqual(reference)
+    }
+  })
+
+  test('of a known address sends no mail and changes nothing of its account', async () => {
+    const known = await app.signUp()
+    const sent = app.stack.mail.messages(known.email).length
+    await app.register(newPerson({ email: known.email, password: 'Other123!' }))
+    expect(app.stack.mail.messages(known.email)).toHaveLength(sent)
+    expect((await app.login(known)).accountId).toBe(known.accountId)
+  })
+})
+
+describe('attack 67: sign-in', () => {
+  test.each(['email', 'username'] as const)(
+    'with an unknown %s and with a known one and a wrong password differ in nothing, the calls included',
+    async (name) => {
+      const known = await app.signUp()
+      const unknown = newPerson()
+      const password = 'Wrong123!'
+      const right = await observed(login({ [name]: known[name], password }))
+      const wrong = await observed(login({ [name]: unknown[name], password }))
+      expect(right.status).toBe(401)
+      expect(wrong).toEqual(right)
+    },
+  )
+
+  test('to an account that is unconfirmed, suspended or deactivated differs in nothing while the password is wrong', async () => {
+    const { table } = await app.ports()
+    const unknown = await observed(login({ email: newPerson().email, password: 'Wrong123!' }))
+    for (const status of ['active', 'suspended', 'deactivated', 'pending']) {
+      const { accountId, email } = await app.signUp()
+      await table.update(keys.profile(accountId), expr`SET #status = ${status}`)
+      expect(await observed(login({ email, password: 'Wrong123!' }))).toEqual(unknown)
+    }
+  })
+
+  test('with a wrong password ten times in a row differs in nothing from an unknown name asked as often', async () => {
+    const known = await app.signUp()
+    const unknown = newPerson()
+    for (let tries = 1; tries <= 10; tries++) {
+      const right = await observed(login({ email: known.email, password: 'Wrong123!' }))
+      const wrong = await observed(login({ email: unknown.email, password: 'Wrong123!' }))
+      expect([tries, right]).toEqual([tries, wrong])
+    }
+  })
+
+  test('with a password of any length and kind differs in nothing', async () => {
+    const known = await app.signUp()
+    const unknown = newPerson()
+    for (const password of [
+      'x',
+      ' ',
+      ' x',
+      'x ',
+      '\t',
+      '密码',
+      `${known.password} `,
+      'x'.repeat(128),
+      'x'.repeat(129),
+      '',
+    ]) {
+      const right = await observed(login({ email: known.email, password }))
+      const wrong = await observed(login({ email: unknown.email, password }))
+      expect([password, right]).toEqual([password, wrong])
+      expect([400, 401]).toContain(right.status)
+    }
+  })
+
+  test('by a name that only looks like an account’s id or key differs in nothing', async () => {
+    const known = await app.signUp()
+    const unknown = await observed(login({ username: newPerson().username, password: known.password }))
+    for (const username of [known.accountId, '000000000000000000000000']) {
+      expect(await observed(login({ username, password: known.password }))).toEqual(unknown)
+    }
+  })
+})
+
+test('attack 67: codes that are unknown, wrong, used and superseded are answered alike', async () => {
+  const person = newPerson()
+  await app.register(person)
+  const code = app.mailedCode(person.email)
+  const activate = async (typed: string) => {
+    const { calls, ...answer } = await observed(() =>
+      app.request('POST', '/v1/auth/activate', { json: { code: typed } }),
+    )
+    return answer
+  }
+  const unknown = await activate('0'.repeat(32))
+  expect(unknown.status).toBe(400)
+  expect(await activate(`${code.slice(0, 16)}${'0'.repeat(16)}`)).toEqual(unknown)
+  expect((await activate(code)).status).toBe(200)
+  expect(await activate(code)).toEqual(unknown)
+})
+
+test('attack 67: refresh tokens that are unknown, garbled, revoked and of a gone account are answered alike', async () => {
+  const refresh = async (refreshToken: string) => {
+    const { calls, ...answer } = await observed(() =>
+      app.request('POST', '/v1/auth/refresh', { json: { refreshToken } }),
+    )
+    return answer
+  }
+  const unknown = await refresh('unknown')
+  expect(unknown.status).toBe(401)
+  const person = await app.signUp()
+  const [gone, out] = [await app.signUp(), await app.signUp()]
+  const { table, identity } = await app.ports()
+  await table.remove(keys.profile(gone.accountId))
+  await identity.revoke(out.refreshToken)
+  await app.request('POST', '/v1/auth/logout', { token: person.accessToken })
+  const tokens = [
+    person.refreshToken,
+    gone.refreshToken,
+    out.refreshToken,
+    person.accessToken,
+    `${person.refreshToken}x`,
+    'a.b.c',
+    'ü',
+    '\n',
+  ]
+  for (const token of tokens) expect(await refresh(token)).toEqual(unknown)
+})

@@ -1,0 +1,98 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { rows } from '../../functions/http/rows.ts'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+
+/** The law of the top level; dotfiles are free. */
+const TOP = [
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+  'sst.config.ts',
+  'README.md',
+  'functions',
+  'core',
+  'test',
+]
+const LINTER = ['biome.json']
+/** Not of the repository: `.gitignore` names them. */
+const IGNORED = ['node_modules', 'sst-env.d.ts', 'coverage']
+
+const filesUnder = (folder: string): string[] =>
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => join(folder, file))
+    .sort()
+const read = (file: string) => readFileSync(join(ROOT, file), 'utf8')
+
+test('the top level holds what the architecture allows and nothing else', () => {
+  const entries = readdirSync(ROOT).filter((name) => !name.startsWith('.') && !IGNORED.includes(name))
+  expect(entries.filter((name) => ![...TOP, ...LINTER].includes(name))).toEqual([])
+  const required = TOP.filter((name) => name !== 'sst.config.ts')
+  expect(required.filter((name) => !entries.includes(name))).toEqual([])
+  expect(readdirSync(join(ROOT, '.ci'))).toContain('run')
+})
+
+test('functions/ and core/ hold the folders of the architecture and nothing else', () => {
+  const folders = (of: string) =>
+    readdirSync(join(ROOT, of), { withFileTypes: true }).flatMap((entry) =>
+      entry.isDirectory() ? [entry.name] : [],
+    )
+  const known = {
+    functions: ['api', 'v1', 'rest', 'webhooks', 'jobs', 'http'],
+    core: [
+      'account',
+      'credentials',
+      'keys',
+      'cards',
+      'purchases',
+      'quota',
+      'notifications',
+      'table',
+      'adapters',
+    ],
+  }
+  for (const [of, names] of Object.entries(known)) {
+    expect(folders(of).filter((name) => !names.includes(name))).toEqual([])
+  }
+})
+
+const handlers = [
+  ...filesUnder('functions').filter((file) => /^functions\/(api|v1|rest|webhooks|jobs)\//.test(file)),
+  ...rows.filter(({ dialect }) => dialect === 'http').map(({ file }) => `functions/http/${file}.ts`),
+].filter((file) => !file.endsWith('/routes.ts'))
+
+describe.each(handlers)('%s', (file) => {
+  test('has at most 25 lines', () => {
+    expect(read(file).trimEnd().split('\n').length).toBeLessThanOrEqual(25)
+  })
+
+  test('is wire, one domain call, wire: no try, no JSON, no environment, no clock, no SDK', () => {
+    expect(read(file)).not.toMatch(
+      /\btry\b|\bcatch\b|\bJSON\b|\bprocess\b|\bDate\b|\bperformance\b|\bsetTimeout\b|\bfetch\b|\bconsole\b|@aws-sdk|'stripe'|from 'node:/,
+    )
+  })
+})
+
+test('nothing but functions/http/live.ts reads the environment', () => {
+  const readers = [...filesUnder('functions'), ...filesUnder('core')].filter((file) =>
+    /\bprocess\s*(\?\.|\.|\[)\s*['"]?env\b|\{[^}]*\benv\b[^}]*\}\s*=\s*process\b|from 'node:process'|from 'sst'/.test(
+      read(file),
+    ),
+  )
+  expect(readers).toEqual(['functions/http/live.ts'])
+})
+
+test('nothing outside test/ names anything in it', () => {
+  const naming = [...filesUnder('functions'), ...filesUnder('core')].filter((file) =>
+    /from '[^']*\/test\//.test(read(file)),
+  )
+  expect(naming).toEqual([])
+})
+
+test('there are no barrels: no index.ts, no file of utilities', () => {
+  const files = [...filesUnder('functions'), ...filesUnder('core'), ...filesUnder('test')]
+  expect(files.filter((file) => /\/(index|utils?|helpers?|common|misc)\.ts$/.test(file))).toEqual([])
+})

@@ -1,0 +1,341 @@
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { DynamoDBDocumentClient, ScanCommand } from '@aws-sdk/lib-dynamodb'
+import { describe, expect, test } from 'vitest'
+import { newPerson, type Person, startApp } from '../support/app.ts'
+import { outsideCalls } from './contract.ts'
+import { sendRaw } from './raw.ts'
+
+const app = await startApp()
+const client = new DynamoDBClient({ endpoint: app.stack.dynamo.rawUrl })
+const database = DynamoDBDocumentClient.from(client)
+
+async function items(): Promise<Record<string, unknown>[]> {
+  const { Items = [] } = await database.send(new ScanCommand({ TableName: app.stack.tableName }))
+  return Items
+}
+
+async function expectRefused(person: Partial<Person>, field: keyof Person): Promise<void> {
+  app.resetCalls()
+  const { status, body } = await app.register(newPerson(person))
+  expect([status, body]).toEqual([
+    400,
+    { status: 0, message: expect.stringMatching(new RegExp(`^${field} `)) },
+  ])
+  expect(outsideCalls(app)).toEqual({})
+}
+
+async function expectTaken(person: Partial<Person>, message: string): Promise<void> {
+  const { status, body } = await app.register(newPerson(person))
+  expect([status, body]).toEqual([409, { status: 0, message }])
+}
+
+const USERNAME_TAKEN = 'Another account has this username.'
+const EMAIL_TAKEN = 'Another account has this address.'
+
+async function expectRegistered(person: Partial<Person>): Promise<Person> {
+  const whole = newPerson(person)
+  const { status, body } = await app.register(whole)
+  expect([status, body.content]).toMatchObject([201, { username: whole.username, email: whole.email }])
+  return whole
+}
+
+const nonAscii = (text: string) =>
+  text.replace(/[^ -~]/gu, (character) => `U+${character.codePointAt(0)?.toString(16)}`)
+const named = (values: string[]) => values.map((value) => [nonAscii(value), value] as const)
+
+describe('attacks 34, 35: a name that looks like a key', () => {
+  test.each([
+    'a#b',
+    '#PROFILE',
+    'ACCOUNT#1',
+    'ACCOUNT#000000000000000000000000',
+    'USERNAME#person1',
+    'bob#GUARD',
+    'LEDGER#000000000001',
+    'a\u0000#PROFILE',
+  ])('the username %j is refused and nothing is read', async (username) => {
+    await expectRefused({ username }, 'username')
+  })
+
+  test.each([
+    'ACCOUNT#1@mail.example',
+    '#GUARD@mail.example',
+    'EMAIL#a@mail.example',
+    'a#PROFILE@mail.example',
+  ])(
+    'the address %j is an address like any other: its text stands behind EMAIL# in one key and in no other',
+    async (email) => {
+      const before = new Set((await items()).map(({ pk, sk }) => `${pk} ${sk}`))
+      const { username } = await expectRegistered({ email })
+      const added = (await items()).map(({ pk, sk }) => `${pk} ${sk}`).filter((key) => !before.has(key))
+      const guard = `EMAIL#${email.toLowerCase()} #GUARD`
+      expect(added.filter((key) => key.toLowerCase().includes('mail.example'))).toEqual([guard])
+      const kinds = /^(ACCOUNT#[0-9a-f]{24}|APIKEY#[\w-]{43}|CODE#[0-9a-f]{16}|USERNAME#person\d+) [#\w-]+$/
+      expect(added.filter((key) => key !== guard && !kinds.test(key))).toEqual([])
+      expect(new Set(added.map((key) => /^ACCOUNT#\w+/.exec(key)?.[0]).filter(Boolean)).size).toBe(1)
+      const { accessToken } = await app.login({ username, email, password: newPerson().password })
+      expect((await app.request('GET', '/v1/user', { token: accessToken })).body.email).toBe(email)
+    },
+  )
+
+  test.each([
+    'ACCOUNT#1',
+    '#PROFILE',
+    'person1#GUARD',
+    'x\u0000',
+    'x\r\ny',
+    '../person1',
+    'person1/..',
+    '*',
+    '%',
+    '{username}',
+  ])('in a path, %j is a name that nobody has', async (name) => {
+    const { accessToken: token } = await app.signUp()
+    const { status, body } = await app.request('GET', `/rest/users/${encodeURIComponent(name)}`, { token })
+    // The gateway takes an encoded slash for a slash: then there is no such route at all.
+    const expected = name.includes('/')
+      ? { message: 'Not Found' }
+      : { status: 0, message: expect.any(String) }
+    expect([status, body]).toEqual([404, expected])
+  })
+})
+
+describe('attack 36: one address in two Unicode forms', () => {
+  const NFC = 'ren\u00e9e.\u1e69@caf\u00e9.example'
+  const NFD = NFC.normalize('NFD')
+
+  test('is one address, whichever form comes first', async () => {
+    expect(NFD).not.toBe(NFC)
+    const person = await expectRegistered({ email: NFC })
+    await expectTaken({ email: NFD }, EMAIL_TAKEN)
+    await expectTaken({ email: NFD.toUpperCase() }, EMAIL_TAKEN)
+    expect((await app.login({ ...person, email: NFD })).username).toBe(person.username)
+    expect((await app.login({ ...person, email: NFC.toUpperCase() })).username).toBe(person.username)
+
+    await expectRegistered({ email: `x${NFD}` })
+    await expectTaken({ email: `x${NFC}` }, EMAIL_TAKEN)
+  })
+
+  test('is shown as it was given', async () => {
+    const { username, email, password } = await expectRegistered({ email: `Y${NFD}` })
+    const { accessToken: token } = await app.login({ username, email, password })
+    expect((await app.request('GET', '/v1/user', { token })).body.email).toBe(`Y${NFD}`)
+  })
+
+  test('marks in another order are the same letters', async () => {
+    await expectRegistered({ email: 'a\u0323\u0307@mail.example' })
+    await expectTaken({ email: 'a\u0307\u0323@mail.example' }, EMAIL_TAKEN)
+  })
+})
+
+describe('attacks 37, 38: letters that look alike', () => {
+  test.each(
+    named([
+      '\u0430dmin',
+      'admi\u0578',
+      '\uff41dmin',
+      'adm\u0131n',
+      'adm\u0130n',
+      'pa\u017fword',
+      '\u212aelvin',
+      'ren\u00e9e',
+      'a\u0300bc',
+      '\ud835\udc1abc',
+      '用户名',
+    ]),
+  )('the username %s is refused: names are ASCII', async (_, username) => {
+    await expectRefused({ username }, 'username')
+  })
+
+  test('addresses that only look alike are two addresses, and each opens its own account', async () => {
+    const latin = await expectRegistered({ email: 'paypal@mail.example' })
+    const cyrillic = await expectRegistered({ email: 'p\u0430ypal@mail.example', password: 'Other123!' })
+    const { accessToken } = await app.login(latin)
+    expect((await app.request('GET', '/v1/user', { token: accessToken })).body.email).toBe(latin.email)
+    const crossed = await app.request('POST', '/v1/auth/login', {
+      json: { email: latin.email, password: cyrillic.password },
+    })
+    expect(crossed.status).toBe(401)
+  })
+
+  test('the Turkish İ and ı are letters of their own, not an i; case folds as it does everywhere else', async () => {
+    await expectRegistered({ email: 'inci@mail.example' })
+    await expectTaken({ email: 'INCI@mail.example' }, EMAIL_TAKEN)
+    await expectRegistered({ email: '\u0130nci@mail.example' })
+    await expectTaken({ email: '\u0130NCI@mail.example' }, EMAIL_TAKEN)
+    await expectTaken({ email: 'i\u0307nci@mail.example' }, EMAIL_TAKEN)
+    await expectRegistered({ email: '\u0131nci@mail.example' })
+  })
+
+  test('mail for an address goes to that address and to no look-alike', async () => {
+    await app.register(newPerson({ email: 'victim@mail.example' }))
+    const before = app.stack.mail.messages('victim@mail.example').length
+    await app.register(newPerson({ email: 'v\u0131ctim@mail.example' }))
+    await app.register(newPerson({ email: 'v\u0456ctim@mail.example' }))
+    await app.register(newPerson({ email: 'victim@mail.example' }))
+    expect(app.stack.mail.messages('victim@mail.example')).toHaveLength(before)
+  })
+
+  test('a username is taken in any case', async () => {
+    await expectRegistered({ username: 'Case.Test-1' })
+    await expectTaken({ username: 'cASE.tEST-1' }, USERNAME_TAKEN)
+  })
+})
+
+const INVISIBLE = [
+  '\u0000',
+  '\u0007',
+  '\n',
+  '\r',
+  '\t',
+  '\u007f',
+  '\u0085',
+  '\u00a0',
+  '\u00ad',
+  '\u034f',
+  '\u061c',
+  '\u115f',
+  '\u180e',
+  '\u200b',
+  '\u200d',
+  '\u200e',
+  '\u202e',
+  '\u2028',
+  '\u2060',
+  '\u2066',
+  '\u3164',
+  '\ufe0f',
+  '\ufeff',
+  '\uffa0',
+  '\ufff9',
+  '\u{e0041}',
+]
+
+describe('attack 39: zero width, controls and directions', () => {
+  test.each(named(INVISIBLE))('%s is refused in a username and in an address', async (_, character) => {
+    for (const place of [`${character}person`, `per${character}son`, `person${character}`]) {
+      await expectRefused({ username: place }, 'username')
+      await expectRefused({ email: `${place}@mail.example` }, 'email')
+      await expectRefused({ email: `person@${place}.example` }, 'email')
+    }
+    await expectRefused({ email: `person@mail.example${character}` }, 'email')
+  })
+
+  test.each(named(['\u0000', '\n', '\r', '\u001b', '\u007f', '\u0085']))(
+    '%s is refused in a password',
+    async (_, character) => {
+      await expectRefused({ password: `Hello${character}123!` }, 'password')
+      await expectRefused({ password: `Hello123!${character}` }, 'password')
+    },
+  )
+})
+
+test('attack 40: oversize names are refused; the longest ones register and sign in', async () => {
+  for (const length of [33, 100, 10_000]) await expectRefused({ username: 'u'.repeat(length) }, 'username')
+  await expectRefused({ username: 'ab' }, 'username')
+  await expectRefused({ email: `${'a'.repeat(65)}@mail.example` }, 'email')
+  await expectRefused({ email: `a@${'a'.repeat(64)}.example` }, 'email')
+  await expectRefused({ email: `a@${'abcdefg.'.repeat(40)}example` }, 'email')
+  await expectRefused({ email: `${'a'.repeat(60_000)}@mail.example` }, 'email')
+  await expectRefused({ password: `!${'p'.repeat(128)}` }, 'password')
+
+  const local = '\u{1d41a}'.repeat(32)
+  const email = `${local}@${'\u00e9'.repeat(60)}.${'\u00e9'.repeat(60)}.${'\u00e9'.repeat(60)}.xn`
+  expect(email.length).toBeLessThanOrEqual(254)
+  const person = await expectRegistered({ username: 'U'.repeat(32), email, password: `!${'p'.repeat(127)}` })
+  expect((await app.login(person)).username).toBe(person.username)
+})
+
+describe('attack 41: trailing dots and spaces', () => {
+  test.each([' person', 'person ', 'per son', '.person', '-person', '_person', 'person\u3000'])(
+    'the username %j is refused',
+    async (username) => {
+      await expectRefused({ username }, 'username')
+    },
+  )
+
+  test.each([
+    'a@mail.example.',
+    'a@mail.example ',
+    ' a@mail.example',
+    'a.@mail.example',
+    '.a@mail.example',
+    'a..b@mail.example',
+    'a@.mail.example',
+    'a@mail..example',
+    'a@-mail.example',
+    'a@mail-.example',
+    'a b@mail.example',
+    '"a b"@mail.example',
+    'a@mail',
+    'a@[127.0.0.1]',
+    'a@b@mail.example',
+    'A <a@mail.example>',
+    'a@mail.example,b@mail.example',
+    'a@mail.example\r\nBcc: b@mail.example',
+  ])('the address %j is refused', async (email) => {
+    await expectRefused({ email }, 'email')
+  })
+
+  test('a trailing dot belongs to a username: nothing trims it, here or in a path', async () => {
+    const plain = await app.signUp({ username: 'dotty' })
+    const dotted = await app.signUp({ username: 'dotty.' })
+    expect(dotted.accountId).not.toBe(plain.accountId)
+    const read = (name: string, token: string) => app.request('GET', `/rest/users/${name}`, { token })
+    expect((await read('dotty', plain.accessToken)).status).toBe(200)
+    for (const name of ['dotty.', 'dotty..', 'dotty%20', '%20dotty', 'dotty%2e']) {
+      expect([name, (await read(name, plain.accessToken)).status]).toEqual([name, 404])
+    }
+    expect((await read('dotty%2E', dotted.accessToken)).body.content.username).toBe('dotty.')
+  })
+})
+
+describe('attack 42: lone surrogates', () => {
+  test.each(['\\ud800', '\\udfff', '\\udc00\\ud800'])('%s is refused in every field', async (escaped) => {
+    const spoilt = JSON.parse(`"${escaped}"`)
+    await expectRefused({ username: `bob${spoilt}` }, 'username')
+    await expectRefused({ email: `a${spoilt}@mail.example` }, 'email')
+    await expectRefused({ password: `Hello123!${spoilt}` }, 'password')
+  })
+
+  test.each(['%ED%A0%80', '%ED%BF%BF', '%C0%80', '%FF', '%', '%zz', '%u0041'])(
+    'a path with %s is refused by the gateway',
+    async (broken) => {
+      const { accessToken } = await app.signUp()
+      const { status } = await sendRaw(app.url, 'GET', `/rest/users/a${broken}`, [
+        ['authorization', `Bearer ${accessToken}`],
+      ])
+      expect(status).toBe(400)
+    },
+  )
+})
+
+test.each([
+  'a.b.c',
+  '1.5',
+  'a-b_c.d',
+  'constructor',
+  'prototype',
+  'toString',
+  'hasOwnProperty',
+  'null',
+  'undefined',
+  'size',
+  'status',
+  '0x10',
+])(
+  'attack 43: the username %s, which means something elsewhere, is a name like any other',
+  async (username) => {
+    const person = await app.signUp({ username, email: `${username}.x@mail.example` })
+    const token = person.accessToken
+    const own = await app.request('GET', `/rest/users/${username}`, { token })
+    expect(own.body.content).toMatchObject({ username, status: 'verified' })
+    const byName = await app.request('POST', '/v1/auth/login', {
+      json: { username, password: person.password },
+    })
+    expect(byName.status).toBe(200)
+    await expectTaken({ username: username.toUpperCase() }, USERNAME_TAKEN)
+    expect((await app.request('POST', '/v1/auth/logout', { token })).status).toBe(204)
+    expect((await app.request('GET', '/v1/user', { token: byName.body.accessToken })).status).toBe(200)
+  },
+)

@@ -1,0 +1,154 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { errorsOf, openapi } from '../../functions/http/openapi.ts'
+import { problems } from '../../functions/http/problems.ts'
+import { rows } from '../../functions/http/rows.ts'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+
+type Json = Record<string, unknown>
+
+interface Operation {
+  operationId: string
+  summary: string
+  tags: string[]
+  security: Json[]
+  parameters: { name: string; in: string; required: boolean; schema: Json }[]
+  requestBody?: { content: Json }
+  responses: Record<string, { description: string; content?: Json }>
+}
+
+interface Document {
+  openapi: string
+  info: { title: string; version: string; description: string }
+  paths: Record<string, Record<string, Operation>>
+  components: { securitySchemes: Json; schemas: Json }
+}
+
+const text = readFileSync(join(ROOT, 'functions', 'openapi.json'), 'utf8')
+const document: Document = JSON.parse(text)
+const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({
+    key: `${method.toUpperCase()} ${path}`,
+    path,
+    operation,
+  })),
+)
+
+/** Every object in a value, with where it stands. */
+function walk(value: unknown, at = '#'): [string, Json][] {
+  if (typeof value !== 'object' || value === null) return []
+  const inner = Object.entries(value).flatMap(([name, each]) => walk(each, `${at}/${name}`))
+  return [[at, value as Json], ...inner]
+}
+
+test('functions/openapi.json is what the rows say, to the byte; `npm run generate` writes it', () => {
+  expect(text).toBe(`${JSON.stringify(openapi(), null, 2)}\n`)
+})
+
+test('every route of every row is in it, and nothing else', () => {
+  const routes = rows.flatMap((row) => row.routes)
+  expect(operations.map(({ key }) => key).sort()).toEqual([...routes].sort())
+})
+
+test('every operation says what its row says: its caller, its body and its answers', () => {
+  for (const { key, operation } of operations) {
+    const row = rows.find(({ routes }) => (routes as readonly string[]).includes(key))!
+    expect([key, operation.summary, operation.tags]).toEqual([key, row.summary, [row.dialect]])
+    expect([key, operation.security.length > 0]).toEqual([key, row.auth !== 'public'])
+    const types = row.body
+      ? ['application/json', ...(row.form ? ['application/x-www-form-urlencoded'] : [])]
+      : []
+    expect([key, Object.keys(operation.requestBody?.content ?? {})]).toEqual([key, types])
+    const statuses = [
+      ...Object.keys(row.responses),
+      ...errorsOf(row).map((code) => String(problems[code].status)),
+    ]
+    expect([key, Object.keys(operation.responses).sort()]).toEqual([key, [...new Set(statuses)].sort()])
+    for (const [status, { content }] of Object.entries(operation.responses)) {
+      if (Number(status) < 400) continue
+      const type = row.dialect === 'rest' ? 'application/json' : 'application/problem+json'
+      expect([key, status, Object.keys(content ?? {})]).toEqual([key, status, [type]])
+    }
+  }
+})
+
+test('it is an OpenAPI 3.1 document with a title, a version and a description', () => {
+  expect(document.openapi).toMatch(/^3\.1\.\d+$/)
+  expect(Object.keys(document).sort()).toEqual(['components', 'info', 'openapi', 'paths'])
+  expect(document.info).toEqual({
+    title: expect.stringMatching(/./),
+    version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+    description: expect.stringMatching(/./),
+  })
+})
+
+test('operation ids are unique', () => {
+  const ids = operations.map(({ operation }) => operation.operationId)
+  expect(ids.filter((id, at) => ids.indexOf(id) !== at)).toEqual([])
+  for (const id of ids) expect(id).toMatch(/^[\w.]+$/)
+})
+
+test('every path parameter is declared, required and in the path, and no path repeats another', () => {
+  for (const { key, path, operation } of operations) {
+    const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
+    const declared = operation.parameters.filter((parameter) => parameter.in === 'path')
+    expect([key, declared.map(({ name }) => name)]).toEqual([key, inPath])
+    for (const parameter of operation.parameters) {
+      expect([key, ['path', 'query']]).toEqual([key, expect.arrayContaining([parameter.in])])
+      expect([key, parameter.schema.type ?? parameter.schema.anyOf]).not.toEqual([key, undefined])
+    }
+    for (const { required } of declared) expect([key, required]).toEqual([key, true])
+  }
+  const shapes = Object.keys(document.paths).map((path) => path.replace(/\{\w+\}/g, '{}'))
+  expect(new Set(shapes).size).toBe(shapes.length)
+})
+
+test('every $ref leads somewhere in the document, and every component is used', () => {
+  const places = new Set(walk(document).map(([at]) => at))
+  const refs = walk(document).flatMap(([, { $ref }]) => (typeof $ref === 'string' ? [$ref] : []))
+  expect(refs).not.toEqual([])
+  expect(refs.filter((ref) => !places.has(ref))).toEqual([])
+  for (const name of Object.keys(document.components.schemas))
+    expect(refs).toContain(`#/components/schemas/${name}`)
+  const schemes = operations.flatMap(({ operation }) => operation.security.flatMap(Object.keys))
+  expect([...new Set(schemes)].sort()).toEqual(Object.keys(document.components.securitySchemes).sort())
+})
+
+test('every response has a description, and 204 has no content', () => {
+  for (const { key, operation } of operations) {
+    expect([key, Object.keys(operation.responses).length > 0]).toEqual([key, true])
+    for (const [status, { description, content }] of Object.entries(operation.responses)) {
+      expect([key, status]).toEqual([key, expect.stringMatching(/^[2-5]\d\d$/)])
+      expect(description).toMatch(/./)
+      expect([key, status, content === undefined]).toEqual([key, status, status === '204'])
+    }
+  }
+})
+
+test('schemas are JSON Schema 2020-12 as OpenAPI 3.1 takes it: known types, required fields that there are', () => {
+  const types = ['string', 'number', 'integer', 'boolean', 'array', 'object', 'null']
+  const schemas = walk(document).filter(
+    ([at]) => /\/(schema|schemas)\//.test(`${at}/`) && !/\/(properties|schemas)$/.test(at),
+  )
+  expect(schemas.length).toBeGreaterThan(20)
+  for (const [at, schema] of schemas) {
+    if (typeof schema.type === 'string')
+      expect([at, types]).toEqual([at, expect.arrayContaining([schema.type])])
+    expect([at, schema]).not.toEqual([at, expect.objectContaining({ $schema: expect.anything() })])
+    expect([at, 'nullable' in schema]).toEqual([at, false])
+    const { properties = {}, required = [] } = schema as { properties?: Json; required?: string[] }
+    expect([at, required.filter((name) => !Object.hasOwn(properties, name))]).toEqual([at, []])
+  }
+})
+
+test('every request body refuses unknown fields', () => {
+  for (const { key, operation } of operations) {
+    for (const { schema } of Object.values(operation.requestBody?.content ?? {}) as { schema: Json }[]) {
+      for (const each of [schema, ...((schema.anyOf as Json[]) ?? [])]) {
+        if (each.type === 'object') expect([key, each.additionalProperties]).toEqual([key, false])
+      }
+    }
+  }
+})

@@ -1,0 +1,50 @@
+import { afterAll } from 'vitest'
+import { listen, readBody } from '../local/http.ts'
+
+/** What a service answers instead of its own answer; `cut` ends the connection without one. */
+export type Reply = { status: number; body: string } | 'cut'
+
+/** The variables of the services that a function talks to. */
+export const services = [
+  'AWS_ENDPOINT_URL_DYNAMODB',
+  'AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER',
+  'AWS_ENDPOINT_URL_SESV2',
+  'AWS_ENDPOINT_URL_KMS',
+] as const
+
+/**
+ * Puts a station in front of a double that can answer in its place. Call it before the first request: adapters
+ * read their endpoint once.
+ */
+export async function stationBefore(service: (typeof services)[number]) {
+  const target = process.env[service]
+  let reply: Reply | undefined
+  const station = await listen(async (request, response) => {
+    const body = await readBody(request)
+    if (reply === 'cut') return void request.socket.destroy()
+    if (reply !== undefined) {
+      const errorType = /"__type":"(\w+)"/.exec(reply.body)?.[1]
+      const headers = {
+        'content-type': 'application/x-amz-json-1.1',
+        ...(errorType && { 'x-amzn-errortype': errorType }),
+      }
+      return void response.writeHead(reply.status, headers).end(reply.body)
+    }
+    const { host, connection, 'content-length': _, ...headers } = request.headers
+    const answer = await fetch(`${target}${request.url}`, {
+      method: request.method ?? 'POST',
+      headers: headers as Record<string, string>,
+      body: new Uint8Array(body),
+    })
+    response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' })
+    response.end(new Uint8Array(await answer.arrayBuffer()))
+  })
+  process.env[service] = station.url
+  afterAll(station.close)
+  return {
+    /** From now on every call gets this; nothing: the double's own answers again. */
+    answer(instead?: Reply) {
+      reply = instead
+    },
+  }
+}

@@ -1,0 +1,70 @@
+import { request as httpRequest } from 'node:http'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import type { APIGatewayProxyStructuredResultV2 } from 'aws-lambda'
+import type { Placed } from '../../functions/http/route.ts'
+import { integrationEvent } from '../local/event.ts'
+import type { TestAnswer } from '../support/app.ts'
+
+type Header = [name: string, value: string]
+
+/**
+ * A request as it is written: what `fetch` adds, refuses, tidies or joins goes out here as it is, such as TRACE, a
+ * Host, a header twice, dot segments, no content type, or a GET with a body.
+ */
+export function sendRaw(
+  url: string,
+  method: string,
+  target: string,
+  headers: readonly Header[] = [],
+  body: string | Uint8Array = '',
+): Promise<TestAnswer> {
+  const { hostname, port, host } = new URL(url)
+  const own: Header[] = headers.some(([name]) => name.toLowerCase() === 'host') ? [] : [['host', host]]
+  const length = Buffer.byteLength(body)
+  if (length > 0) own.push(['content-length', String(length)])
+  return new Promise((resolve, reject) => {
+    const path = target
+    httpRequest({ hostname, port, method, path, headers: [...own, ...headers].flat() })
+      .once('error', reject)
+      .once('response', (response) => {
+        const answered = new Headers()
+        for (let at = 0; at < response.rawHeaders.length; at += 2) {
+          answered.append(response.rawHeaders[at] ?? '', response.rawHeaders[at + 1] ?? '')
+        }
+        text(response).then((whole) => {
+          const isJson = answered.get('content-type')?.includes('json')
+          const parsed = isJson && whole !== '' ? JSON.parse(whole) : undefined
+          resolve({ status: response.statusCode ?? 0, headers: answered, text: whole, body: parsed })
+        }, reject)
+      })
+      .end(body)
+  })
+}
+
+/** What only a Lambda event can say of a body. */
+export interface EventBody {
+  body: string
+  isBase64Encoded: boolean
+  headers: Record<string, string>
+}
+
+/** Calls a public row's handler with an event whose body and headers are exactly these. */
+export async function invoke(row: Placed, content: EventBody): Promise<APIGatewayProxyStructuredResultV2> {
+  const [key] = row.routes
+  const [method = '', target = ''] = key.split(' ')
+  const request = {
+    method,
+    target,
+    httpVersion: '1.1',
+    rawHeaders: [],
+    body: Buffer.alloc(0),
+    sourceIp: '127.0.0.1',
+    receivedMs: Date.now(),
+    requestId: 'request-1',
+  }
+  const event = integrationEvent(request, { key, pathParameters: {} })
+  const file = join(import.meta.dirname, '..', '..', 'functions', row.dialect, `${row.file}.ts`)
+  const { handler } = await import(/* @vite-ignore */ file)
+  return handler({ ...event, ...content }, {})
+}

@@ -1,0 +1,281 @@
+import { describe, expect, test } from 'vitest'
+import { v1 } from '../../functions/v1/routes.ts'
+import { newPerson, type Person, startApp, type TestAnswer } from '../support/app.ts'
+import {
+  appCode,
+  resetCode,
+  sessionStatuses,
+  signInStatus,
+  withTwoFactor,
+  wrongHalf,
+} from '../support/credentials.ts'
+import { expectError } from './contract.ts'
+import { sendRaw } from './raw.ts'
+
+const app = await startApp()
+// The SDK repeats a refused call whose Date header is minutes off its own clock: the test's clock shows the time.
+app.advance(performance.timeOrigin + performance.now() - Date.now())
+
+const NEW = 'Changed1!'
+const HOUR_MS = 3_600_000
+
+const ask = (path: string, email: string) => app.request('POST', path, { json: { email } })
+const reset = (json: object) =>
+  app.request('PUT', '/v1/user/resetPassword', { json: { password: NEW, ...json } })
+const invalid = (answer: TestAnswer) => expectError(v1.resetPassword, answer, 'invalid_code')
+
+const mailsTo = (email: string, subject: string) =>
+  app.stack.mail.messages(email).filter((mail) => mail.subject === subject).length
+
+/** What an answer tells, and what was called for it: everything but the time and the request's id. */
+async function observed(asking: () => Promise<TestAnswer>) {
+  app.resetCalls()
+  const { status, headers, text } = await asking()
+  const { date, 'apigw-requestid': id = '', ...rest } = Object.fromEntries(headers)
+  return { status, headers: rest, text: text.replaceAll(id, '<id>'), calls: app.calls() }
+}
+
+describe.each(['/v1/user/resetPassword', '/v1/auth/resend'])(
+  'attack 68: %s for an address that is',
+  (path) => {
+    test('known, unknown, unconfirmed, deactivated or waiting differs in nothing, the calls and their cost included, however often', async () => {
+      const [deactivated, changing] = [await app.signUp(), await app.signUp()]
+      await app.request('PUT', '/api/users/current/deactivate', { token: deactivated.accessToken })
+      const [unconfirmed, waiting] = [newPerson(), newPerson()]
+      await app.register(unconfirmed)
+      await app.request('PUT', `/rest/users/${changing.username}`, {
+        token: changing.accessToken,
+        json: { email: waiting.email },
+      })
+      const [confirmed, unknown] = [await app.signUp(), newPerson()]
+      // The one whom it mails a code, and the others.
+      const known: Person = path.endsWith('resend') ? unconfirmed : confirmed
+      const others: Person[] = [confirmed, unconfirmed, deactivated, waiting].filter((each) => each !== known)
+      for (let round = 1; round <= 7; round++) {
+        const expected = await observed(() => ask(path, known.email))
+        expect(expected.status).toBe(204)
+        // Once for those in other states, and until the mails of the hour are used up for an address that nobody has.
+        for (const { email } of round === 1 ? [unknown, ...others] : [unknown]) {
+          expect([round, await observed(() => ask(path, email))]).toEqual([round, expected])
+        }
+        await app.job('send-mail')
+      }
+    })
+  },
+)
+
+test('attack 68: what becomes of a code is answered alike whosever it is: no code tells that there is an account', async () => {
+  const person = await app.signUp()
+  const code = await resetCode(app, person.email)
+  const answer = async (typed: string) => {
+    const { calls, ...told } = await observed(() => reset({ code: typed }))
+    return told
+  }
+  const unknown = await answer('0'.repeat(32))
+  expect(unknown.status).toBe(400)
+  expect(await answer(wrongHalf(code))).toEqual(unknown)
+  expect((await reset({ code })).status).toBe(204)
+  expect(await answer(code)).toEqual(unknown)
+})
+
+test('attack 69: five guesses at the secret half burn the code, and the next code of the account is not burnt by them', async () => {
+  const person = await app.signUp()
+  const code = await resetCode(app, person.email)
+  const guesses = Array.from({ length: 30 }, (_, n) => code.slice(0, 16) + n.toString(16).padStart(16, '0'))
+  for (const answer of await Promise.all(guesses.map((guess) => reset({ code: guess })))) invalid(answer)
+  invalid(await reset({ code }))
+  expect(await signInStatus(app, person, person.password)).toBe(200)
+  expect((await reset({ code: await resetCode(app, person.email) })).status).toBe(204)
+})
+
+test('attack 69: guesses at whole codes find nobody, whatever their look-up half', async () => {
+  const person = await app.signUp()
+  const code = await resetCode(app, person.email)
+  const guesses = [
+    code.slice(16) + code.slice(0, 16),
+    code.replace(/./, 'f'),
+    person.accountId.padEnd(32, '0'),
+  ]
+  for (const guess of guesses.filter((each) => each !== code)) invalid(await reset({ code: guess }))
+  expect((await reset({ code })).status).toBe(204)
+})
+
+test('attack 70: a code that was used does nothing, for whatever password and by either method', async () => {
+  const person = await app.signUp()
+  const code = await resetCode(app, person.email)
+  expect((await reset({ code })).status).toBe(204)
+  const body = JSON.stringify({ code, password: 'Another1!' })
+  invalid(await reset({ code }))
+  invalid(
+    await sendRaw(app.url, 'GET', '/v1/user/resetPassword', [['content-type', 'application/json']], body),
+  )
+  expect([await signInStatus(app, person, NEW), await signInStatus(app, person, 'Another1!')]).toEqual([
+    200, 401,
+  ])
+})
+
+test.each([
+  ['one request fifty times', (code: string) => () => ({ code })],
+  ['fifty passwords', (code: string) => (n: number) => ({ code, password: `Parallel${n}!` })],
+])('attack 70: of fifty uses of one code at once exactly one wins: %s', async (_, make) => {
+  const person = await app.signUp()
+  const json = make(await resetCode(app, person.email))
+  const answers = await Promise.all(Array.from({ length: 50 }, (_, n) => reset(json(n))))
+  const winners = answers.flatMap(({ status }, n) => (status === 204 ? [n] : []))
+  expect(winners).toHaveLength(1)
+  for (const answer of answers.filter(({ status }) => status !== 204)) {
+    // While the winner is at the vault the others are told to come back, and then that the code is used.
+    expectError(v1.resetPassword, answer, answer.status === 503 ? 'temporarily_unavailable' : 'invalid_code')
+  }
+  const { password = NEW } = json(winners[0] ?? 0) as { password?: string }
+  expect(await signInStatus(app, person, password)).toBe(200)
+  expect(await signInStatus(app, person, person.password)).toBe(401)
+  expect(await sessionStatuses(app, person)).toEqual([401, 401])
+})
+
+test('attack 71: of three codes only the newest works, in whatever order they are tried', async () => {
+  const person = await app.signUp()
+  const codes = []
+  for (let count = 0; count < 3; count++) codes.push(await resetCode(app, person.email))
+  const [first = '', second = '', third = ''] = codes
+  for (const code of [second, first]) invalid(await reset({ code }))
+  expect((await reset({ code: third })).status).toBe(204)
+  for (const code of codes) invalid(await reset({ code }))
+})
+
+test('attack 72: A’s code does nothing to B, however its halves are mixed', async () => {
+  const [ada, bob] = [await app.signUp(), await app.signUp()]
+  const [a, b] = [await resetCode(app, ada.email), await resetCode(app, bob.email)]
+  invalid(await reset({ code: b.slice(0, 16) + a.slice(16) }))
+  expect((await reset({ code: a, email: bob.email })).status).toBe(400)
+  expect((await reset({ code: a })).status).toBe(204)
+  expect(await signInStatus(app, bob, bob.password)).toBe(200)
+  expect(await sessionStatuses(app, bob)).toEqual([200, 200])
+  expect(await signInStatus(app, ada, NEW)).toBe(200)
+})
+
+test('attack 73: a code of 10 minutes does nothing, though the table still has it', async () => {
+  const person = await app.signUp()
+  const code = await resetCode(app, person.email)
+  app.advance(10 * 60_000)
+  invalid(await reset({ code }))
+  expect(await signInStatus(app, person, person.password)).toBe(200)
+})
+
+test('attack 74: no reset gets round two factors: not the mailed code alone, with a used code or after ten of them', async () => {
+  const person = await withTwoFactor(app, await app.signUp())
+  const used = appCode(person.seed)
+  expect(await signInStatus(app, person, person.password, used)).toBe(200)
+  for (let count = 0; count < 4; count++) {
+    const code = await resetCode(app, person.email)
+    for (const twofa of [undefined, used]) {
+      const { status, body } = await reset({ code, twofa })
+      const expected = twofa === undefined ? 'required' : 'invalid'
+      expect([status, body.type]).toEqual([401, `urn:bursar:problem:two_factor_${expected}`])
+    }
+  }
+  expect(await sessionStatuses(app, person)).toEqual([200, 200])
+  expect(await signInStatus(app, person, person.password, person.recoveryCodes[0])).toBe(200)
+})
+
+test('attack 74: a reset leaves two factors on: the new password alone opens nothing and switches nothing off', async () => {
+  const person = await withTwoFactor(app, await app.signUp())
+  const json = { code: await resetCode(app, person.email), twofa: person.recoveryCodes[0] }
+  expect((await reset(json)).status).toBe(204)
+  expect(await signInStatus(app, person, NEW)).toBe(401)
+  const restore = await app.request('POST', '/api/users/restore', {
+    json: { email: person.email, password: NEW },
+  })
+  expect(restore.status).toBe(401)
+})
+
+describe('attack 75: mail bombing', () => {
+  test.each([
+    ['/v1/user/resetPassword', 'Reset your password', () => app.signUp()],
+    ['/v1/auth/resend', 'Confirm your e-mail address', () => registered()],
+  ])('by %s: a hundred asks in an hour are five mails', async (path, subject, who) => {
+    const { email } = await who()
+    const before = mailsTo(email, subject)
+    for (let round = 0; round < 10; round++) {
+      await Promise.all(Array.from({ length: 10 }, () => ask(path, email)))
+      await Promise.all([app.job('send-mail'), app.job('send-mail')])
+      app.advance(60_000)
+    }
+    expect(mailsTo(email, subject) - before).toBe(5)
+    app.advance(HOUR_MS)
+  })
+
+  test('by a change of address: a stranger whose address is asked for over and over gets five mails an hour at most', async () => {
+    const person = await app.signUp()
+    const [stranger, other] = [newPerson().email, newPerson().email]
+    for (let count = 0; count < 10; count++) {
+      for (const email of [stranger, other]) {
+        await app.request('PUT', `/rest/users/${person.username}`, {
+          token: person.accessToken,
+          json: { email },
+        })
+      }
+      await app.job('send-mail')
+    }
+    expect(app.stack.mail.messages(stranger).length).toBeLessThanOrEqual(5)
+  })
+})
+
+async function registered(): Promise<Person> {
+  const person = newPerson()
+  await app.register(person)
+  return person
+}
+
+test('attack 62: a Host or a forwarded one reaches no mail that was asked for', async () => {
+  const [person, unconfirmed] = [await app.signUp(), await registered()]
+  const evil = 'evil.example'
+  for (const [path, { email }] of [
+    ['/v1/user/resetPassword', person],
+    ['/v1/auth/resend', unconfirmed],
+  ] as const) {
+    await sendRaw(
+      app.url,
+      'POST',
+      path,
+      [
+        ['host', evil],
+        ['x-forwarded-host', evil],
+        ['origin', `https://${evil}`],
+        ['referer', `https://${evil}/`],
+        ['content-type', 'application/json'],
+      ],
+      JSON.stringify({ email }),
+    )
+    await app.job('send-mail')
+    const mails = app.stack.mail.messages(email)
+    expect(mails).toHaveLength(2)
+    expect(JSON.stringify(mails)).not.toMatch(/evil|https?:|127\.0\.0\.1/)
+  }
+})
+
+test('attack 81: after a reset no session lives: access and refresh tokens, refreshed ones and a verdict in the cache', async () => {
+  const person = await app.signUp()
+  const other = await app.login(person)
+  const { refreshToken } = person
+  const refreshed = (await app.request('POST', '/v1/auth/refresh', { json: { refreshToken } })).body
+  for (const session of [person, other, refreshed]) {
+    expect(await sessionStatuses(app, session)).toEqual([200, 200])
+  }
+  expect((await reset({ code: await resetCode(app, person.email) })).status).toBe(204)
+  for (const session of [person, other, refreshed]) {
+    expect(await sessionStatuses(app, session)).toEqual([401, 401])
+  }
+  expect(await sessionStatuses(app, await app.login({ ...person, password: NEW }))).toEqual([200, 200])
+})
+
+test('attack 81: a sign-in under way with the old password gets no session that outlives the reset', async () => {
+  const person = await app.signUp()
+  const code = await resetCode(app, person.email)
+  const signIns = Array.from({ length: 5 }, () => app.login(person).catch(() => undefined))
+  const [done, ...sessions] = await Promise.all([reset({ code }), ...signIns])
+  expect(done.status).toBe(204)
+  for (const session of sessions.filter((each) => each !== undefined)) {
+    expect(await sessionStatuses(app, session)).toEqual([401, 401])
+  }
+})

@@ -1,0 +1,631 @@
+import { createHmac, createPublicKey, generateKeyPairSync, sign as signBytes } from 'node:crypto'
+import {
+  AdminInitiateAuthCommand,
+  CognitoIdentityProviderClient,
+} from '@aws-sdk/client-cognito-identity-provider'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { emailKey, usernameKey } from '../../core/account/fields.ts'
+import { expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
+import { listen } from '../local/http.ts'
+import { claims, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { resetCode, sessionStatuses } from '../support/credentials.ts'
+import { outsideCalls } from './contract.ts'
+import { sendRaw } from './raw.ts'
+
+const app = await startApp()
+const { cognito } = app.stack
+const person = await app.signUp()
+const GENUINE = claims(person.accessToken)
+const [HEADER_TEXT = ''] = person.accessToken.split('.')
+const HEADER = JSON.parse(Buffer.from(HEADER_TEXT, 'base64url').toString())
+
+let made = 0
+
+/** The claims of the genuine token, as a token that the gateway has not seen: no verdict on it is cached. */
+const fresh = (changes: Record<string, unknown> = {}) => ({ ...GENUINE, jti: `jti-${++made}`, ...changes })
+
+/** A token signed with the pool's own key. */
+const signed = cognito.sign
+
+const encode = (part: unknown): string => Buffer.from(JSON.stringify(part)).toString('base64url')
+
+/** A token put together by hand, with a signature of whatever kind. */
+function forged(header: object, sign: (signedText: string) => Buffer, payload: object = fresh()): string {
+  const text = `${encode(header)}.${encode(payload)}`
+  return `${text}.${sign(text).toString('base64url')}`
+}
+
+const open = (token: string) => app.request('GET', '/v1/user', { token })
+
+async function expectAccepted(token: string, who: SignedInPerson = person): Promise<void> {
+  const { status, body } = await open(token)
+  expect([status, body.email]).toEqual([200, who.email])
+}
+
+function expectGatewayRefusal({ status, body }: TestAnswer, expected: 401 | 403 = 403): void {
+  expect([status, body]).toEqual([expected, { message: expected === 403 ? 'Forbidden' : 'Unauthorized' }])
+  expect(outsideCalls(app)).toEqual({})
+}
+
+/** That the authorizer refuses the token and nothing is read for it. */
+async function expectForged(token: string): Promise<void> {
+  app.resetCalls()
+  expectGatewayRefusal(await open(token))
+}
+
+/** That the gate ends what the authorizer let through, after no more than its one read. */
+async function expectEnded(token: string, code = 'session_ended'): Promise<void> {
+  app.resetCalls()
+  const { status, body } = await open(token)
+  expect([status, body.type]).toEqual([code === 'session_ended' ? 401 : 403, `urn:bursar:problem:${code}`])
+  expect(outsideCalls(app)).toEqual({ Query: 1 })
+}
+
+/** An RSA key that is not the pool's. */
+const mine = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const withMyKey = (text: string) => signBytes('RSA-SHA256', Buffer.from(text), mine.privateKey)
+
+test('the genuine token, and a copy made by the double’s `sign`, are accepted', async () => {
+  await expectAccepted(person.accessToken)
+  await expectAccepted(signed(fresh()))
+})
+
+test('attack 1: alg none is refused in any casing, with any signature', async () => {
+  const signature = Buffer.from(person.accessToken.split('.')[2] ?? '', 'base64url')
+  for (const alg of ['none', 'None', 'NONE', 'nOnE', ' none', 'none\0', '', null, undefined, ['none']]) {
+    const header = { ...HEADER, alg }
+    await expectForged(forged(header, () => Buffer.alloc(0)))
+    await expectForged(forged(header, () => Buffer.from('x')))
+    await expectForged(forged(header, () => signature, GENUINE))
+    await expectForged(signed(fresh(), { header: { alg } }))
+  }
+  await expectAccepted(signed(fresh(), { header: { alg: 'RS256' } }))
+})
+
+test('attack 2: HS256 with the public key as its secret is refused', async () => {
+  const key = createPublicKey(cognito.publicKeyPem)
+  const { n = '' } = key.export({ format: 'jwk' })
+  const secrets = [
+    cognito.publicKeyPem,
+    cognito.publicKeyPem.trim(),
+    key.export({ type: 'spki', format: 'der' }),
+    key.export({ type: 'pkcs1', format: 'pem' }),
+    n,
+    Buffer.from(n, 'base64url'),
+  ]
+  for (const [alg, hash] of [
+    ['HS256', 'sha256'],
+    ['HS512', 'sha512'],
+    ['RS256', 'sha256'],
+  ] as const) {
+    for (const secret of secrets) {
+      const mac = (text: string) => createHmac(hash, secret).update(text).digest()
+      await expectForged(forged({ ...HEADER, alg }, mac))
+    }
+  }
+  for (const alg of ['HS256', 'RS384', 'RS512', 'PS256', 'ES256', 'EdDSA', 'rs256']) {
+    await expectForged(signed(fresh(), { header: { alg } }))
+  }
+  await expectAccepted(signed(fresh()))
+})
+
+test('attack 3: an unknown kid, or none, is refused', async () => {
+  for (const kid of [
+    'unknown',
+    '',
+    `${HEADER.kid} `,
+    HEADER.kid.toLowerCase(),
+    undefined,
+    null,
+    1,
+    [HEADER.kid],
+  ]) {
+    await expectForged(signed(fresh(), { header: { kid } }))
+  }
+  await expectAccepted(signed(fresh(), { header: { kid: HEADER.kid } }))
+})
+
+test('attack 4: a kid with path characters is refused and names nothing that is fetched', async () => {
+  const fetched = vi.spyOn(globalThis, 'fetch')
+  for (const kid of [
+    '../../../etc/passwd',
+    '/dev/null',
+    'file:///dev/null',
+    'http://127.0.0.1:1/keys',
+    `${HEADER.kid}/../${HEADER.kid}`,
+    `${HEADER.kid}\0`,
+    '%2e%2e%2f',
+    '__proto__',
+    'constructor',
+    "' OR 1=1 --",
+  ]) {
+    await expectForged(signed(fresh(), { header: { kid } }))
+    await expectForged(forged({ ...HEADER, kid }, withMyKey))
+  }
+  const urls = fetched.mock.calls.map(([url]) => String(url)).filter((url) => !url.startsWith(app.url))
+  fetched.mockRestore()
+  expect(urls.filter((url) => url !== cognito.jwksUri)).toEqual([])
+  await expectAccepted(signed(fresh()))
+})
+
+test('attack 5: a key brought along in jwk, jku or x5u is not used', async () => {
+  const kid = 'mine'
+  const jwk = { ...mine.publicKey.export({ format: 'jwk' }), alg: 'RS256', use: 'sig' }
+  let asked = 0
+  const keyServer = await listen((_, response) => {
+    asked += 1
+    response.end(JSON.stringify({ keys: [HEADER.kid, kid].map((each) => ({ ...jwk, kid: each })) }))
+  })
+  const der = mine.publicKey.export({ type: 'spki', format: 'der' }).toString('base64')
+  for (const brought of [
+    {},
+    { jwk: { ...jwk, kid } },
+    { jku: `${keyServer.url}/jwks.json` },
+    { x5u: `${keyServer.url}/cert.pem` },
+    { x5c: [der] },
+    { jwk: { ...jwk, kid: HEADER.kid }, jku: keyServer.url, x5u: keyServer.url },
+  ]) {
+    await expectForged(forged({ ...HEADER, ...brought }, withMyKey))
+    await expectForged(forged({ ...HEADER, kid, ...brought }, withMyKey))
+    const iss = `${keyServer.url}/${cognito.userPoolId}`
+    await expectForged(forged({ ...HEADER, kid, ...brought }, withMyKey, fresh({ iss })))
+    // Not even where the signature is right: such a header is none of the pool's.
+    if (Object.keys(brought).length > 0) await expectForged(signed(fresh(), { header: brought }))
+  }
+  await keyServer.close()
+  expect(asked).toBe(0)
+  await expectAccepted(signed(fresh(), { header: {} }))
+})
+
+test('attack 6: a token of another pool, region or issuer is refused', async () => {
+  const { issuer } = cognito
+  for (const iss of [
+    issuer.replace('_Local0001', '_Other0001'),
+    issuer.replaceAll('eu-west-1', 'us-east-1'),
+    issuer.replace('cognito-idp.eu-west-1', 'cognito-idp.us-east-1'),
+    issuer.replace('https:', 'http:'),
+    issuer.replace('amazonaws.com', 'amazonaws.com.evil.example'),
+    `${issuer}/`,
+    issuer.toUpperCase(),
+    ` ${issuer}`,
+    '',
+    cognito.userPoolId,
+    [issuer],
+    undefined,
+    null,
+  ]) {
+    await expectForged(signed(fresh({ iss })))
+  }
+  await expectAccepted(signed(fresh({ iss: issuer })))
+})
+
+test('attack 7: a token for another client of the pool is refused', async () => {
+  const { clientId } = cognito
+  for (const client_id of [
+    'other',
+    '',
+    `${clientId}x`,
+    clientId.toUpperCase(),
+    [clientId],
+    undefined,
+    null,
+  ]) {
+    await expectForged(signed(fresh({ client_id })))
+    await expectForged(signed(fresh({ client_id, aud: clientId })))
+  }
+  await expectAccepted(signed(fresh({ client_id: clientId })))
+})
+
+test('attack 8: an ID token is refused', async () => {
+  const { clientId: ClientId, clientSecret, userPoolId: UserPoolId } = cognito
+  const SECRET_HASH = createHmac('sha256', clientSecret)
+    .update(person.accountId + ClientId)
+    .digest('base64')
+  const { AuthenticationResult } = await new CognitoIdentityProviderClient().send(
+    new AdminInitiateAuthCommand({
+      UserPoolId,
+      ClientId,
+      AuthFlow: 'ADMIN_USER_PASSWORD_AUTH',
+      AuthParameters: { USERNAME: person.accountId, PASSWORD: person.password, SECRET_HASH },
+    }),
+  )
+  const { IdToken = '' } = AuthenticationResult ?? {}
+  expect(claims(IdToken)).toMatchObject({ token_use: 'id', aud: ClientId })
+  await expectForged(IdToken)
+  // Nor one that has everything else of an access token.
+  await expectForged(signed(fresh({ token_use: 'id', aud: ClientId })))
+  await expectAccepted(signed(fresh({ token_use: 'access' })))
+})
+
+test('attack 9: a refresh token is refused', async () => {
+  expect(person.refreshToken.split('.')).toHaveLength(5)
+  await expectForged(person.refreshToken)
+  await expectForged(signed(fresh({ token_use: 'refresh' })))
+  await expectAccepted(person.accessToken)
+})
+
+test('attack 10: an expired token is refused from its very second on, cached or not, without a skew', async () => {
+  const expSec = Math.floor(Date.now() / 1000) + 5
+  const token = () => signed(fresh({ exp: expSec }))
+  const cached = token()
+  await expectAccepted(cached)
+  app.advance(4_999)
+  await expectAccepted(cached)
+  await expectAccepted(token())
+
+  app.advance(1)
+  for (const each of [cached, token()]) {
+    app.resetCalls()
+    const { status, body } = await open(each)
+    expect([status, body.type, outsideCalls(app)]).toEqual([401, 'urn:bursar:problem:session_ended', {}])
+  }
+  app.advance(1)
+  await expectForged(token())
+  await expectForged(signed(fresh({ exp: expSec - 3600 })))
+  await expectForged(signed(fresh({ exp: 0 })))
+  await expectAccepted(signed(fresh()))
+})
+
+test('attack 11: a token from the future is refused, by nbf at once and by iat past a minute of skew', async () => {
+  const nowSec = Math.floor(Date.now() / 1000)
+  await expectAccepted(signed(fresh({ nbf: nowSec })))
+  await expectForged(signed(fresh({ nbf: nowSec + 1 })))
+  await expectForged(signed(fresh({ nbf: 1e300 })))
+  await expectAccepted(signed(fresh({ iat: nowSec + 60 })))
+  await expectForged(signed(fresh({ iat: nowSec + 61 })))
+  await expectForged(signed(fresh({ iat: 1e300 })))
+})
+
+test.each(['exp', 'iat', 'sub', 'username', 'token_use', 'client_id', 'iss', 'origin_jti'])(
+  'attack 12: a token without %s, or with one of another type, is refused',
+  async (name) => {
+    const other = typeof GENUINE[name] === 'number' ? String(GENUINE[name]) : 1
+    for (const value of [undefined, null, other, [GENUINE[name]], { x: GENUINE[name] }, true]) {
+      await expectForged(signed(fresh({ [name]: value })))
+    }
+    await expectAccepted(signed(fresh({ [name]: GENUINE[name] })))
+  },
+)
+
+test('attack 13: an edited payload, header or signature is refused', async () => {
+  const victim = await app.signUp()
+  const token = signed(fresh())
+  const [header = '', payload = '', signature = ''] = token.split('.')
+  const stolen = { username: victim.accountId, sub: claims(victim.accessToken).sub }
+  await expectForged(`${header}.${encode(fresh(stolen))}.${signature}`)
+  await expectForged(`${header}.${encode({ ...claims(token), exp: GENUINE.exp + 60 })}.${signature}`)
+  await expectForged(`${encode({ ...HEADER, typ: 'JWT' })}.${payload}.${signature}`)
+  const flipped = signature.startsWith('A') ? 'B' : 'A'
+  await expectForged(`${header}.${payload}.${flipped}${signature.slice(1)}`)
+  await expectForged(`${header}.${payload}.${signature.slice(0, -4)}`)
+  await expectForged(`${header}.${payload}.${victim.accessToken.split('.')[2]}`)
+  await expectAccepted(token)
+})
+
+test('attack 14: missing, empty and extra segments are refused, and so is any other scheme', async () => {
+  const token = signed(fresh())
+  const [header, payload, signature] = token.split('.')
+  for (const other of [
+    header,
+    `${header}.${payload}`,
+    `${header}.${payload}.`,
+    `${header}..${signature}`,
+    `.${payload}.${signature}`,
+    `${token}.`,
+    `.${token}`,
+    `${token}.${signature}`,
+    `${token}.x`,
+    `${token}=`,
+    `${token} ${token}`,
+    `${token},`,
+    '..',
+    '.',
+  ]) {
+    await expectForged(String(other))
+  }
+  for (const authorization of [
+    token,
+    `Token ${token}`,
+    `Bearer  ${token}`,
+    `Basic ${token}`,
+    'Bearer',
+    `Bearer${token}`,
+  ]) {
+    app.resetCalls()
+    expectGatewayRefusal(await app.request('GET', '/v1/user', { headers: { authorization } }))
+  }
+  await expectAccepted(token)
+  const lower = await app.request('GET', '/v1/user', { headers: { authorization: `bearer ${token}` } })
+  expect(lower.status).toBe(200)
+})
+
+test('attack 15: a claim or header parameter given twice is refused, though its signature is right', async () => {
+  const victim = await app.signUp()
+  const payload = () => JSON.stringify(fresh())
+  const open = (text: string) => text.slice(0, -1)
+  for (const name of ['username', 'origin_jti', 'exp', 'token_use', 'jti']) {
+    const value = JSON.stringify(name === 'username' ? victim.accountId : GENUINE[name])
+    await expectForged(signed(`${open(payload())},"${name}":${value}}`))
+    await expectForged(signed(`{"${name}":${value},${payload().slice(1)}`))
+    const escaped = `\\u${name.charCodeAt(0).toString(16).padStart(4, '0')}${name.slice(1)}`
+    await expectForged(signed(`${open(payload())},"${escaped}":${value}}`))
+  }
+  const header = JSON.stringify(HEADER)
+  await expectForged(signed(payload(), { header: `${open(header)},"alg":"RS256"}` }))
+  await expectForged(signed(payload(), { header: `{"kid":"x",${header.slice(1)}` }))
+  await expectAccepted(signed(payload(), { header }))
+})
+
+test('attack 16: a critical header extension is refused, though its signature is right', async () => {
+  for (const header of [
+    { crit: ['exp'], exp: 1 },
+    { crit: ['b64'], b64: false },
+    { crit: [] },
+    { crit: ['x'] },
+    { b64: false },
+    { zip: 'DEF' },
+    { cty: 'JWT' },
+  ]) {
+    await expectForged(signed(fresh(), { header }))
+  }
+  await expectAccepted(signed(fresh(), { header: { typ: 'JWT' } }))
+})
+
+describe('attack 17: a deactivated account', () => {
+  test('is refused from the next request on, whatever is cached; its tokens open nothing and make no new ones', async () => {
+    const owner = await app.signUp()
+    await expectAccepted(owner.accessToken, owner)
+    const { table } = await app.ports()
+    await table.update(keys.profile(owner.accountId), expr`SET #status = ${'deactivated'}`)
+    await expectEnded(owner.accessToken, 'account_deactivated')
+    for (const [path, json] of [
+      ['/v1/auth/refresh', { refreshToken: owner.refreshToken }],
+      ['/v1/auth/login', { email: owner.email, password: owner.password }],
+    ] as const) {
+      const { status, body } = await app.request('POST', path, { json })
+      expect([status, body.type, body.accessToken]).toEqual([
+        403,
+        'urn:bursar:problem:account_deactivated',
+        undefined,
+      ])
+    }
+  })
+
+  test('is refused from the next request on when its owner deactivated it, and once it is restored no token from before opens anything', async () => {
+    const owner = await app.signUp()
+    const other = await app.login(owner)
+    await expectAccepted(owner.accessToken, owner)
+    await expectAccepted(other.accessToken, owner)
+    await app.request('PUT', '/api/users/current/deactivate', { token: owner.accessToken })
+    for (const { accessToken } of [owner, other]) await expectEnded(accessToken, 'account_deactivated')
+    const json = { email: owner.email, password: owner.password }
+    expect((await app.request('POST', '/api/users/restore', { json })).status).toBe(200)
+    for (const session of [owner, other]) {
+      await expectEnded(session.accessToken)
+      expect(await sessionStatuses(app, session)).toEqual([401, 401])
+    }
+    await expectAccepted((await app.login(owner)).accessToken, owner)
+  })
+
+  test('tells its status to nobody with a wrong password', async () => {
+    const owner = await app.signUp()
+    const { table } = await app.ports()
+    await table.update(keys.profile(owner.accountId), expr`SET #status = ${'deactivated'}`)
+    const json = { email: owner.email, password: 'Wrong123!' }
+    const { status, body } = await app.request('POST', '/v1/auth/login', { json })
+    expect([status, body.type]).toEqual([401, 'urn:bursar:problem:invalid_credentials'])
+  })
+})
+
+describe('attack 18: after sign-out', () => {
+  const signOut = (token: string, json?: object) =>
+    app.request('POST', '/v1/auth/logout', { token, ...(json && { json }) })
+  const refresh = (refreshToken: string) =>
+    app.request('POST', '/v1/auth/refresh', { json: { refreshToken } })
+
+  test('the session’s access tokens, refreshed ones too, fail at the gate and its refresh token makes no more', async () => {
+    const owner = await app.signUp()
+    const { body: refreshed } = await refresh(owner.refreshToken)
+    await expectAccepted(owner.accessToken, owner)
+    await expectAccepted(refreshed.accessToken, owner)
+    expect((await signOut(owner.accessToken)).status).toBe(204)
+    await expectEnded(owner.accessToken)
+    await expectEnded(refreshed.accessToken)
+    const { status, body } = await refresh(owner.refreshToken)
+    expect([status, body.type]).toEqual([401, 'urn:bursar:problem:session_ended'])
+  })
+
+  test('another session of the account goes on', async () => {
+    const owner = await app.signUp()
+    const other = await app.login(owner)
+    await signOut(owner.accessToken)
+    await expectEnded(owner.accessToken)
+    await expectAccepted(other.accessToken, owner)
+    expect((await refresh(other.refreshToken)).status).toBe(200)
+  })
+
+  test('everywhere, every session is ended; a sign-in of the same second works', async () => {
+    const owner = await app.signUp()
+    const other = await app.login(owner)
+    expect((await signOut(owner.accessToken, { everywhere: true })).status).toBe(204)
+    for (const { accessToken, refreshToken } of [owner, other]) {
+      await expectEnded(accessToken)
+      expect((await refresh(refreshToken)).status).toBe(401)
+    }
+    const later = await app.login(owner)
+    expect(claims(later.accessToken).auth_time).toBe(claims(other.accessToken).auth_time)
+    await expectAccepted(later.accessToken, owner)
+  })
+})
+
+describe('attack 18: after a password change or a reset', () => {
+  const NEW = 'Changed1!'
+
+  const ways: [string, (owner: SignedInPerson) => Promise<TestAnswer>][] = [
+    [
+      'GreenCloud’s change',
+      ({ accessToken: token }) => app.request('PUT', '/v1/user/password', { token, json: { password: NEW } }),
+    ],
+    [
+      'EMCP’s change',
+      ({ accessToken: token, password: oldPassword }) =>
+        app.request('PUT', '/api/users/current', { token, json: { oldPassword, newPassword: NEW } }),
+    ],
+    [
+      'a reset',
+      async ({ email }) => {
+        const json = { code: await resetCode(app, email), password: NEW }
+        return app.request('PUT', '/v1/user/resetPassword', { json })
+      },
+    ],
+  ]
+
+  test.each(ways)(
+    'by %s no token from before opens anything, and one of the same second does',
+    async (_, change) => {
+      const owner = await app.signUp()
+      const other = await app.login(owner)
+      const { refreshToken } = owner
+      const refreshed = (await app.request('POST', '/v1/auth/refresh', { json: { refreshToken } })).body
+      const before = [owner, other, { ...owner, accessToken: refreshed.accessToken }]
+      for (const { accessToken } of before) await expectAccepted(accessToken, owner)
+      expect((await change(owner)).status).toBeLessThan(300)
+      const later = await app.login({ ...owner, password: NEW })
+      for (const session of before) {
+        await expectEnded(session.accessToken)
+        expect(await sessionStatuses(app, session)).toEqual([401, 401])
+      }
+      expect(claims(later.accessToken).auth_time).toBe(claims(owner.accessToken).auth_time)
+      await expectAccepted(later.accessToken, owner)
+    },
+  )
+})
+
+describe('attack 19: a token anywhere but in the one Authorization header', () => {
+  const get = (headers: [string, string][], target = '/v1/user') => {
+    app.resetCalls()
+    return sendRaw(app.url, 'GET', target, headers)
+  }
+  const bearer = (token: string): [string, string] => ['Authorization', `Bearer ${token}`]
+
+  test('two Authorization headers are refused, whichever of them is right', async () => {
+    const token = signed(fresh())
+    expectGatewayRefusal(await get([bearer(token), bearer(token)]))
+    expectGatewayRefusal(await get([bearer(token), bearer('garbage')]))
+    expectGatewayRefusal(await get([bearer('garbage'), ['authorization', `Bearer ${token}`]]))
+    expectGatewayRefusal(await get([['Authorization', 'Basic eDp5'], bearer(token)]))
+    expect((await get([bearer(token)])).status).toBe(200)
+  })
+
+  test('a token in the query, a cookie or another header counts as none', async () => {
+    const token = signed(fresh())
+    for (const name of ['access_token', 'token', 'authorization', 'Authorization', 'jwt']) {
+      expectGatewayRefusal(await get([], `/v1/user?${name}=${token}`), 401)
+      expectGatewayRefusal(await get([], `/v1/user?${name}=Bearer%20${token}`), 401)
+      expectGatewayRefusal(await get([['Cookie', `${name}=${token}`]]), 401)
+    }
+    for (const name of ['X-Authorization', 'X-Access-Token', 'Proxy-Authorization', 'X-Amz-Security-Token']) {
+      expectGatewayRefusal(await get([[name, `Bearer ${token}`]]), 401)
+    }
+    expectGatewayRefusal(await get([['Authorization', '']]), 401)
+    expect((await get([bearer(token)])).status).toBe(200)
+  })
+})
+
+test('attack 20: a token of an account that is gone does not open the one that took its name and address', async () => {
+  const first = await app.signUp()
+  await expectAccepted(first.accessToken, first)
+  const { table, identity } = await app.ports()
+  await identity.remove(first.accountId)
+  await table.transact([
+    { remove: keys.profile(first.accountId) },
+    { remove: keys.usernameGuard(usernameKey(first.username)) },
+    { remove: keys.emailGuard(emailKey(first.email)) },
+  ])
+  const second = await app.signUp({ username: first.username, email: first.email, password: first.password })
+  expect(second.accountId).not.toBe(first.accountId)
+  await expectEnded(first.accessToken)
+  const { status } = await app.request('POST', '/v1/auth/refresh', {
+    json: { refreshToken: first.refreshToken },
+  })
+  expect(status).toBe(401)
+  // Nor does the old session, said to be the new account's.
+  await expectEnded(signed({ ...claims(first.accessToken), username: second.accountId }))
+  await expectEnded(
+    signed({ ...claims(second.accessToken), origin_jti: claims(first.accessToken).origin_jti }),
+  )
+  await expectAccepted(second.accessToken, second)
+})
+
+describe('attack 21: the key set', () => {
+  const closers: (() => Promise<void>)[] = []
+  const theirs = { ...mine.publicKey.export({ format: 'jwk' }), kid: 'theirs', alg: 'RS256', use: 'sig' }
+
+  /** A cold authorizer that gets its keys from here; told how often it asks. */
+  async function coldAuthorizer(answer: (() => { status: number; body: string }) | 'closed port') {
+    const requests = { count: 0 }
+    const server = await listen((_, response) => {
+      requests.count += 1
+      if (answer === 'closed port') return
+      const { status, body } = answer()
+      response.writeHead(status, { 'content-type': 'application/json' }).end(body)
+    })
+    if (answer === 'closed port') await server.close()
+    else closers.push(server.close)
+    process.env.JWKS_URI = `${server.url}/jwks.json`
+    vi.resetModules()
+    return requests
+  }
+
+  afterEach(async () => {
+    process.env.JWKS_URI = cognito.jwksUri
+    vi.resetModules()
+    for (const close of closers.splice(0)) await close()
+  })
+
+  const keySet = async () => ({ status: 200, body: await (await fetch(cognito.jwksUri)).text() })
+
+  test.each([
+    // An error of ours is not remembered by the gateway, as a refusal is: good tokens pass once the set is back.
+    ['out of reach', 500, 'closed port' as const],
+    ['failing', 500, () => ({ status: 500, body: '{}' })],
+    ['not JSON', 403, () => ({ status: 200, body: '<html>' })],
+    ['empty', 403, () => ({ status: 200, body: '{"keys":[]}' })],
+    ['of another shape', 403, () => ({ status: 200, body: '{"keys":[{"kid":"x"}]}' })],
+    ['another pool’s', 403, () => ({ status: 200, body: JSON.stringify({ keys: [theirs] }) })],
+  ])(
+    'that is %s closes the door with %i, and it opens again when the set is back',
+    async (_, expected, answer) => {
+      await coldAuthorizer(answer)
+      for (const token of [signed(fresh()), person.accessToken.slice(0, -4), forged(HEADER, withMyKey)]) {
+        app.resetCalls()
+        const { status } = await open(token)
+        expect([status, outsideCalls(app)]).toEqual([expected, {}])
+      }
+      const good = await keySet()
+      await coldAuthorizer(() => good)
+      await expectAccepted(signed(fresh()))
+    },
+  )
+
+  test('is asked for twice at most in a storm of unknown kids, and known tokens pass through it', async () => {
+    const good = await keySet()
+    const requests = await coldAuthorizer(() => good)
+    await expectAccepted(signed(fresh()))
+    const storm = Array.from({ length: 100 }, (_, at) => signed(fresh(), { header: { kid: `random-${at}` } }))
+    const answers = await Promise.all(storm.map(open))
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([403]))
+    await expectForged(signed(fresh(), { header: { kid: 'one more' } }))
+    await expectAccepted(signed(fresh()))
+    expect(requests.count).toBe(2)
+  })
+
+  test('is asked for once by many first requests at once', async () => {
+    const good = await keySet()
+    const requests = await coldAuthorizer(() => good)
+    const answers = await Promise.all(Array.from({ length: 20 }, () => open(signed(fresh()))))
+    expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(200))
+    expect(requests.count).toBe(1)
+  })
+})

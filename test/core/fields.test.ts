@@ -1,0 +1,176 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { safeParse } from 'zod/mini'
+import { email, emailKey, password, typedPassword, username, usernameKey } from '../../core/account/fields.ts'
+
+const takes = (schema: Parameters<typeof safeParse>[0], value: unknown) => safeParse(schema, value).success
+
+/** Characters that hide, turn or break text; each is refused wherever it stands. */
+const HIDDEN: [name: string, character: string][] = [
+  ['NUL', '\0'],
+  ['a line feed', '\n'],
+  ['a tab', '\t'],
+  ['a delete', '\x7f'],
+  ['a C1 control', '\x85'],
+  ['a zero-width space', '\u200b'],
+  ['a zero-width joiner', '\u200d'],
+  ['a soft hyphen', '\u00ad'],
+  ['a right-to-left override', '\u202e'],
+  ['a byte order mark', '\ufeff'],
+  ['a no-break space', '\u00a0'],
+  ['a lone surrogate', '\ud800'],
+]
+
+describe('username', () => {
+  test.each(['ada', 'Ada', '007', 'a.b_c-d', 'a'.repeat(32), 'constructor'])('takes %s', (name) => {
+    expect(takes(username, name)).toBe(true)
+  })
+
+  test.each([
+    ['two characters', 'ab'],
+    ['33 characters', 'a'.repeat(33)],
+    ['nothing', ''],
+    ['a dot in front', '.ada'],
+    ['a hyphen in front', '-ada'],
+    ['an underscore in front', '__proto__'],
+    ['attack 34: a number sign', 'ada#1'],
+    ['attack 35: a key’s prefix', 'ACCOUNT#ada'],
+    ['attack 37: a Cyrillic letter that looks Latin', 'аda'],
+    ['attack 38: the Turkish dotted capital', 'İda'],
+    ['the Kelvin sign', '\u212aevin'],
+    ['a full-width letter', 'ａda'],
+    ['attack 36: a composed accent', 'zoë'],
+    ['attack 41: a space at the end', 'ada '],
+    ['a line break at the end', 'ada\n'],
+    ['a slash', 'a/b'],
+    ['a percent sign', 'a%20'],
+    ['an address', 'ada@mail.example'],
+  ])('refuses %s', (_, name) => {
+    expect(takes(username, name)).toBe(false)
+  })
+
+  test.each(HIDDEN)('refuses %s', (_, character) => {
+    for (const name of [`${character}ada`, `a${character}da`, `ada${character}`])
+      expect(takes(username, name)).toBe(false)
+  })
+
+  test('whatever it takes is its own key but for the case of A to Z', () => {
+    fc.assert(
+      fc.property(fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{2,31}$/), (name) => {
+        expect(takes(username, name)).toBe(true)
+        expect(usernameKey(name)).toBe(usernameKey(name.toUpperCase()))
+        expect(usernameKey(name)).toMatch(/^[a-z0-9._-]+$/)
+      }),
+    )
+  })
+})
+
+describe('email', () => {
+  test.each([
+    'ada@mail.example',
+    'a@b.co',
+    "o'neil+tag_1@sub.mail.example",
+    'Zoë@bücher.example',
+    'दीप@उदाहरण.भारत',
+    '#@mail.example',
+    `${'a'.repeat(64)}@mail.example`,
+    'ada@xn--bcher-kva.example',
+    'ada@mail.xn--p1ai',
+  ])('takes %s', (address) => {
+    expect(takes(email, address)).toBe(true)
+  })
+
+  test.each([
+    ['no @', 'ada.mail.example'],
+    ['two @', 'ada@mail@example.org'],
+    ['nothing before the @', '@mail.example'],
+    ['65 characters before the @', `${'a'.repeat(65)}@mail.example`],
+    ['255 characters', `ada@${'a.'.repeat(122)}example`],
+    ['a domain without a dot', 'ada@localhost'],
+    ['attack 41: a dot at the end', 'ada@mail.example.'],
+    ['a dot before the @', 'ada.@mail.example'],
+    ['two dots in a row', 'a..da@mail.example'],
+    ['an empty label', 'ada@mail..example'],
+    ['a label that begins with a hyphen', 'ada@-mail.example'],
+    ['a label of 64 characters', `ada@${'a'.repeat(64)}.example`],
+    ['attack 41: a space around', ' ada@mail.example '],
+    ['a name around', 'Ada <ada@mail.example>'],
+    ['a second recipient', 'ada@mail.example,eve@mail.example'],
+    ['a quoted part', '"ada eve"@mail.example'],
+    ['an address literal', 'ada@[127.0.0.1]'],
+    ['an address of numbers', 'ada@127.0.0.1'],
+    ['a header', 'ada@mail.example\r\nBcc: eve@mail.example'],
+  ])('refuses %s', (_, address) => {
+    expect(takes(email, address)).toBe(false)
+  })
+
+  test.each(HIDDEN)('attack 39: refuses %s on either side', (_, character) => {
+    for (const address of [`a${character}da@mail.example`, `ada@ma${character}il.example`])
+      expect(takes(email, address)).toBe(false)
+  })
+})
+
+describe('emailKey', () => {
+  test.each([
+    ['case', 'Ada@Mail.Example', 'ada@mail.example'],
+    ['attack 36: composition', 'zoe\u0308@mail.example', 'zo\u00eb@mail.example'],
+    ['the Ångström sign', '\u212bsa@mail.example', '\u00e5sa@mail.example'],
+    ['the Kelvin sign', '\u212a@mail.example', 'k@mail.example'],
+    ['composition and case together', 'ZOE\u0308@MAIL.EXAMPLE', 'zo\u00eb@mail.example'],
+  ])('%s makes no other address', (_, one, other) => {
+    expect(emailKey(one)).toBe(emailKey(other))
+  })
+
+  test.each([
+    ['attack 38: the Turkish dotted capital and i', 'İda@mail.example', 'ida@mail.example'],
+    ['attack 37: a Cyrillic letter and the Latin one', 'аda@mail.example', 'ada@mail.example'],
+    ['a full-width letter and the common one', 'ａda@mail.example', 'ada@mail.example'],
+    ['an accent and none', 'zoë@mail.example', 'zoe@mail.example'],
+  ])('%s make two addresses', (_, one, other) => {
+    expect(emailKey(one)).not.toBe(emailKey(other))
+  })
+
+  test('a key is its own key', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        expect(emailKey(emailKey(text))).toBe(emailKey(text))
+      }),
+      { numRuns: 1000 },
+    )
+  })
+})
+
+describe('password', () => {
+  test.each(['Hello123!', '!!!!!!!!', 'pass word &', 'ÄÖÜäöüß*', `${'a'.repeat(127)}$`, '🔑🔑🔑🔑🔑🔑🔑#'])(
+    'takes %s',
+    (text) => {
+      expect(takes(password, text)).toBe(true)
+    },
+  )
+
+  test.each([
+    ['seven characters', 'Hello1!'],
+    ['five characters, though of nine code units', '🔑🔑🔑🔑#'],
+    ['129 characters', `${'a'.repeat(128)}!`],
+    ['none of the symbols', 'Hello1234'],
+    ['the equals sign of the seed’s rule alone', 'Hello123='],
+    ['a space in front', ' Hello123!'],
+    ['a space at the end', 'Hello123! '],
+    ['a line break', 'Hello\n123!'],
+    ['NUL', 'Hello\x00123!'],
+    ['a lone surrogate', 'Hello\ud800123!'],
+    ['a number', 12345678],
+  ])('refuses %s', (_, text) => {
+    expect(takes(password, text)).toBe(false)
+  })
+
+  test.each(['!', '@', '#', '$', '%', '&', '*'])('%s alone is symbol enough', (symbol) => {
+    expect(takes(password, `Hello123${symbol}`)).toBe(true)
+  })
+
+  test('to sign in, any password that could ever have been set may be typed', () => {
+    expect(takes(typedPassword, 'x')).toBe(true)
+    expect(takes(typedPassword, '')).toBe(false)
+    expect(takes(typedPassword, 'x'.repeat(129))).toBe(false)
+  })
+})

@@ -1,0 +1,83 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { systemClock } from '../../core/adapters/clock.ts'
+import { randomIds } from '../../core/adapters/ids.ts'
+import { keyring } from '../../core/adapters/keyring.ts'
+import { keyHash, newKeyText, readKeyText } from '../../core/keys/key-text.ts'
+
+const clock = systemClock
+const ids = randomIds(clock)
+const deps = { clock, ids, keyring: keyring('a1'.repeat(32)) }
+const stranger = { clock, ids, keyring: keyring('b2'.repeat(32)) }
+
+const ACCOUNT = '6548a41138406c14db33b606'
+
+test('a key holds 256 random bits, its slot, its account and a check', () => {
+  const [first, second] = [newKeyText(deps, ACCOUNT, 3), newKeyText(deps, ACCOUNT, 3)]
+  expect(first).toMatch(/^bsr_[0-9a-f]{64}_3_6548a41138406c14db33b606_[0-9a-f]{16}$/)
+  expect(second.slice(4, 68)).not.toBe(first.slice(4, 68))
+})
+
+test('what was made is read again, for any account and slot', () => {
+  const accounts = fc
+    .uint8Array({ minLength: 12, maxLength: 12 })
+    .map((bytes) => Buffer.from(bytes).toString('hex'))
+  fc.assert(
+    fc.property(accounts, fc.integer({ min: 0, max: 999_999 }), (accountId, slot) => {
+      expect(readKeyText(deps, newKeyText(deps, accountId, slot))).toEqual({ accountId, slot })
+    }),
+  )
+})
+
+describe('what is none of ours is refused without a call', () => {
+  const key = newKeyText(deps, ACCOUNT, 3)
+
+  test('a key with any one character changed', () => {
+    for (let at = 0; at < key.length; at++) {
+      for (const other of ['0', '1', 'f', '_', 'F', ' ']) {
+        if (other === key[at]) continue
+        const changed = key.slice(0, at) + other + key.slice(at + 1)
+        expect([changed, readKeyText(deps, changed)]).toEqual([changed, undefined])
+      }
+    }
+  })
+
+  test('a key that is cut, longer, in another case, or of another deployment', () => {
+    const wrong = [
+      '',
+      'bsr_',
+      key.slice(1),
+      key.slice(0, -1),
+      `${key}0`,
+      `${key}\n`,
+      ` ${key}`,
+      key.toUpperCase(),
+      key.replace('_3_', '_03_'),
+      key.replace('_3_', '_+3_'),
+      key.replace('_3_', '_1000000_'),
+      newKeyText(stranger, ACCOUNT, 3),
+      '92c85d5c-daea-447d-9eac-1d6d64d8b340',
+    ]
+    for (const text of wrong) expect([text, readKeyText(deps, text)]).toEqual([text, undefined])
+  })
+
+  test('any other text', () => {
+    fc.assert(fc.property(fc.string(), (text) => readKeyText(deps, text) === undefined))
+  })
+})
+
+test('the hash is 96 bits, the same for the same key, another for any other and under any other secret', () => {
+  const [first, second] = [newKeyText(deps, ACCOUNT, 3), newKeyText(deps, ACCOUNT, 4)]
+  expect(keyHash(deps, first)).toHaveLength(12)
+  expect(keyHash(deps, first)).toEqual(keyHash(deps, first))
+  expect(keyHash(deps, second)).not.toEqual(keyHash(deps, first))
+  expect(keyHash(stranger, first)).not.toEqual(keyHash(deps, first))
+})
+
+test('neither the hash nor the check of a key tells anything of the key’s secret', () => {
+  const key = newKeyText(deps, ACCOUNT, 3)
+  const secret = key.slice(4, 68)
+  for (const told of [keyHash(deps, key).toString('hex'), key.slice(-16)]) {
+    expect(secret).not.toContain(told.slice(0, 8))
+  }
+})

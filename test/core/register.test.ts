@@ -1,0 +1,172 @@
+import { expect, test } from 'vitest'
+import { register, sweepPending } from '../../core/account/register.ts'
+import { DomainError } from '../../core/errors.ts'
+import { keys } from '../../core/table/keys.ts'
+import { newPerson, type Person, startApp } from '../support/app.ts'
+import { everyBreak } from '../support/faults.ts'
+import { whoHas } from '../support/state.ts'
+
+const app = await startApp()
+const ports = await app.ports()
+const HOUR_MS = 3_600_000
+
+const refusal = (code: string) => expect.objectContaining({ code })
+const statuses = (answers: { status: number }[], status: number) =>
+  answers.filter((answer) => answer.status === status).length
+
+/** Nothing half-made is left: the names, the profile and the vault tell of one active account. */
+async function expectOneAccount(person: Person): Promise<void> {
+  const found = await whoHas(app, ports, person)
+  expect(found).toMatchObject({ emailOwner: found.accountId, inVault: true })
+  expect(found.account).toMatchObject({ id: found.accountId, status: 'active', username: person.username })
+  expect((await ports.table.get(keys.profile(found.accountId ?? '')))?.due).toBeUndefined()
+}
+
+async function expectNothing(person: Person): Promise<void> {
+  const found = await whoHas(app, ports, person)
+  expect(found).toEqual({ accountId: undefined, emailOwner: undefined, account: undefined, inVault: false })
+}
+
+test('a registration broken at any call succeeds when it is sent again, and its mail goes out', async () => {
+  const calls = await everyBreak(ports, async ({ broken, title }) => {
+    const person = newPerson()
+    const first = await register(broken, person).catch((error: Error) => error)
+    if (first instanceof Error) {
+      const again = await register(ports, person).catch((error: Error) => error)
+      // Done the first time, though the answer was lost: then its names are taken, by itself.
+      if (again instanceof Error) expect(again, title).toEqual(refusal('username_taken'))
+    }
+    await expectOneAccount(person)
+    await expect(
+      ports.identity.signIn((await whoHas(app, ports, person)).accountId ?? '', person.password),
+      title,
+    ).resolves.toBeDefined()
+    app.advance(61_000)
+    await app.job('send-mail')
+    expect(app.mailedCode(person.email), title).toHaveLength(32)
+    expect(app.stack.mail.messages(person.email).length, `${title}: mails`).toBeLessThanOrEqual(2)
+  })
+  expect(calls).toBe(5)
+})
+
+test('a registration broken at any call and never sent again leaves an account or, after the sweep, nothing', async () => {
+  await everyBreak(ports, async ({ broken, title }) => {
+    const person = newPerson()
+    await register(broken, person).catch(() => {})
+    app.advance(HOUR_MS)
+    await app.job('sweep')
+    const found = await whoHas(app, ports, person)
+    if (found.account) await expectOneAccount(person)
+    else await expectNothing(person)
+    expect(app.stack.cognito.users().length, title).toBe(await accountsInTable())
+  })
+})
+
+test('a sweep broken at any call is finished by the next one', async () => {
+  const calls = await everyBreak(ports, async ({ broken }) => {
+    const person = newPerson()
+    await leavePending(person)
+    app.advance(HOUR_MS)
+    await sweepPending(broken, 10).catch(() => {})
+    await app.job('sweep')
+    await expectNothing(person)
+  })
+  expect(calls).toBe(4)
+})
+
+test('a pending registration is resumed by the same request only', async () => {
+  const person = newPerson()
+  await leavePending(person)
+  const others = [{ password: 'Another1!' }, { email: newPerson().email }, { username: newPerson().username }]
+  for (const other of others) {
+    await expect(register(ports, { ...person, ...other })).rejects.toBeInstanceOf(DomainError)
+  }
+  await register(ports, person)
+  await expectOneAccount(person)
+})
+
+test('a pending registration is not resumed once the sweep is near', async () => {
+  const person = newPerson()
+  await leavePending(person)
+  app.advance(51 * 60_000)
+  await expect(register(ports, person)).rejects.toEqual(refusal('username_taken'))
+})
+
+test('a password that the vault refuses leaves no trace, so that another may be tried at once', async () => {
+  const person = newPerson()
+  const refusing = {
+    ...ports,
+    identity: {
+      ...ports.identity,
+      enroll: async () => {
+        throw new DomainError('password_refused')
+      },
+    },
+  }
+  await expect(register(refusing, person)).rejects.toEqual(refusal('password_refused'))
+  await expectNothing(person)
+})
+
+test('100 registrations at once for one username: one 201, ninety-nine 409, nothing left over', async () => {
+  const person = newPerson()
+  const before = app.stack.cognito.users().length
+  const all = Array.from({ length: 100 }, (_, n) =>
+    app.register({ ...person, email: `n${n}.${person.email}` }),
+  )
+  const answers = await Promise.all(all)
+  expect([statuses(answers, 201), statuses(answers, 409)]).toEqual([1, 99])
+  app.advance(HOUR_MS)
+  await app.job('sweep')
+  expect(app.stack.cognito.users().length).toBe(before + 1)
+  expect(app.stack.cognito.users().length).toBe(await accountsInTable())
+  for (const n of Array(100).keys()) {
+    const guard = await ports.table.get(keys.emailGuard(`n${n}.${person.email}`))
+    expect(guard !== undefined, `guard ${n}`).toBe(answers[n]?.status === 201)
+  }
+})
+
+test('100 times the same registration at once: one 201, ninety-nine 409, one account', async () => {
+  const person = newPerson()
+  const answers = await Promise.all(Array.from({ length: 100 }, () => app.register(person)))
+  expect([statuses(answers, 201), statuses(answers, 409)]).toEqual([1, 99])
+  await expectOneAccount(person)
+  expect(app.stack.mail.messages(person.email)).toHaveLength(1)
+  expect(app.stack.cognito.users().length).toBe(await accountsInTable())
+})
+
+test('two at once for one e-mail address in different case and form: one account', async () => {
+  const [one, two] = [
+    newPerson({ email: 'José.Race@mail.example' }),
+    newPerson({ email: 'JOSÉ.race@mail.example'.normalize('NFD') }),
+  ]
+  const answers = await Promise.all([app.register(one), app.register(two)])
+  expect(answers.map(({ status }) => status).sort()).toEqual([201, 409])
+})
+
+/** Stops a registration after its names are taken. */
+async function leavePending(person: Person): Promise<void> {
+  const crashing = {
+    ...ports,
+    identity: {
+      ...ports.identity,
+      enroll: async () => {
+        throw new Error('the process is gone')
+      },
+    },
+  }
+  await expect(register(crashing, person)).rejects.toThrow('gone')
+}
+
+/** Accounts that the default keys' look-up items lead to; a test may list what no product code may. */
+async function accountsInTable(): Promise<number> {
+  const { DynamoDBClient, ScanCommand } = await import('@aws-sdk/client-dynamodb')
+  const client = new DynamoDBClient({ endpoint: app.stack.dynamo.rawUrl })
+  const { Count = 0 } = await client.send(
+    new ScanCommand({
+      TableName: app.stack.tableName,
+      FilterExpression: 'sk = :profile',
+      ExpressionAttributeValues: { ':profile': { S: '#PROFILE' } },
+    }),
+  )
+  return Count
+}

@@ -1,0 +1,131 @@
+import { expect, test } from 'vitest'
+import { readAccount } from '../../core/account/account.ts'
+import { confirmEmail } from '../../core/account/confirm.ts'
+import { rename } from '../../core/account/profile.ts'
+import { register } from '../../core/account/register.ts'
+import type { DomainError } from '../../core/errors.ts'
+import type { Ports } from '../../core/ports.ts'
+import { keys } from '../../core/table/keys.ts'
+import { newPerson, type Person, startApp } from '../support/app.ts'
+import { everyBreak } from '../support/faults.ts'
+import { whoHas } from '../support/state.ts'
+
+const app = await startApp()
+const ports = await app.ports()
+const code = (error: unknown) => (error as DomainError).code
+
+async function account(accountId: string) {
+  const found = await readAccount(ports, accountId)
+  if (!found) throw new Error('the account is gone')
+  return found
+}
+
+const renameTo = async (deps: Ports, accountId: string, wanted: Partial<Person>) =>
+  rename(deps, await account(accountId), wanted)
+
+const ownerOf = async (username: string) => (await ports.table.get(keys.usernameGuard(username)))?.accountId
+const ownerOfEmail = async (email: string) => (await ports.table.get(keys.emailGuard(email)))?.accountId
+
+/** Unconfirmed, so that its address may change at once. */
+async function unconfirmed(): Promise<Person & { accountId: string }> {
+  const person = newPerson()
+  await app.register(person)
+  return { ...person, accountId: (await whoHas(app, ports, person)).accountId ?? '' }
+}
+
+test('a rename broken at any call moved name and address with their guards, or nothing', async () => {
+  await everyBreak(ports, async ({ broken, title }) => {
+    const person = await unconfirmed()
+    const wanted = newPerson()
+    await renameTo(broken, person.accountId, wanted).catch(() => {})
+    const now = await account(person.accountId)
+    const [is, was] = now.username === wanted.username ? [wanted, person] : [person, wanted]
+    expect(now, title).toMatchObject({ username: is.username, email: is.email })
+    expect(await ownerOf(is.username), title).toBe(person.accountId)
+    expect(await ownerOfEmail(is.email), title).toBe(person.accountId)
+    expect(await ownerOf(was.username), title).toBeUndefined()
+    expect(await ownerOfEmail(was.email), title).toBeUndefined()
+    app.advance(61_000)
+    await app.job('send-mail')
+    await confirmEmail(ports, app.mailedCode(is.email))
+    expect((await account(person.accountId)).emailVerified, title).toBe(true)
+  })
+})
+
+test('a confirmed address that changes, broken at any call, is the old one or the new one with its guard', async () => {
+  await everyBreak(ports, async ({ broken, title }) => {
+    const person = await app.signUp()
+    const { email } = newPerson()
+    await renameTo(broken, person.accountId, { email }).catch(() => {})
+    expect((await account(person.accountId)).email, title).toBe(person.email)
+    app.advance(61_000)
+    await app.job('send-mail')
+    if (!(await account(person.accountId)).pendingEmail) return
+    await confirmEmail(broken, app.mailedCode(email)).catch(() => {})
+    const now = (await account(person.accountId)).email
+    expect(await ownerOfEmail(now), title).toBe(person.accountId)
+    expect(await ownerOfEmail(now === email ? person.email : email), title).toBeUndefined()
+    if (now !== email) await confirmEmail(ports, app.mailedCode(email))
+    expect((await account(person.accountId)).email, title).toBe(email)
+  })
+})
+
+test('one username wanted by ten renames and ten registrations at once has one owner, and nobody loses a name', async () => {
+  const { username } = newPerson()
+  const people = await Promise.all(Array.from({ length: 10 }, () => unconfirmed()))
+  const newcomers = Array.from({ length: 10 }, () => newPerson({ username }))
+  const results = await Promise.allSettled([
+    ...people.map(({ accountId }) => renameTo(ports, accountId, { username })),
+    ...newcomers.map((person) => register(ports, person)),
+  ])
+  expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  const owner = await ownerOf(username)
+  for (const { accountId, username: own } of people) {
+    const now = (await account(accountId)).username
+    expect(now).toBe(accountId === owner ? username : own)
+    expect(await ownerOf(now)).toBe(accountId)
+  }
+})
+
+test('one address wanted by registrations, changes and confirmations at once has one owner', async () => {
+  const { email } = newPerson()
+  const confirmed = await Promise.all(Array.from({ length: 5 }, () => app.signUp()))
+  const codes: string[] = []
+  for (const { accountId } of confirmed) {
+    await renameTo(ports, accountId, { email })
+    codes.push(app.mailedCode(email))
+  }
+  const fresh = await Promise.all(Array.from({ length: 5 }, () => unconfirmed()))
+  const results = await Promise.allSettled([
+    ...codes.map((each) => confirmEmail(ports, each)),
+    ...fresh.map(({ accountId }) => renameTo(ports, accountId, { email })),
+    ...Array.from({ length: 5 }, () => register(ports, newPerson({ email }))),
+  ])
+  expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  const accounts = await Promise.all([...confirmed, ...fresh].map(({ accountId }) => account(accountId)))
+  const holders = accounts.filter((each) => each.email === email)
+  expect(holders.length).toBeLessThanOrEqual(1)
+  if (holders[0]) expect(await ownerOfEmail(email)).toBe(holders[0].id)
+  for (const each of accounts) expect(await ownerOfEmail(each.email)).toBe(each.id)
+})
+
+test('two changes of one account at once: the account ends with one name and every other name is free', async () => {
+  const person = await app.signUp()
+  const wanted = Array.from({ length: 5 }, () => newPerson().username)
+  await Promise.allSettled(wanted.map((username) => renameTo(ports, person.accountId, { username })))
+  const now = await account(person.accountId)
+  for (const name of [person.username, ...wanted]) {
+    expect(await ownerOf(name)).toBe(name === now.username ? person.accountId : undefined)
+  }
+})
+
+test('a name that differs in case only changes how it is shown, and stays its owner’s', async () => {
+  const person = await app.signUp()
+  const shown = person.username.toUpperCase()
+  await renameTo(ports, person.accountId, { username: shown })
+  expect((await account(person.accountId)).username).toBe(shown)
+  expect(await ownerOf(person.username)).toBe(person.accountId)
+  await expect(register(ports, newPerson({ username: person.username })).catch(code)).resolves.toBe(
+    'username_taken',
+  )
+})

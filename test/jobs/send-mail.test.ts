@@ -1,0 +1,149 @@
+import { expect, test } from 'vitest'
+import { sendDueMail } from '../../core/notifications/outbox.ts'
+import { keys } from '../../core/table/keys.ts'
+import { newPerson, startApp } from '../support/app.ts'
+
+const app = await startApp()
+
+const MINUTE_MS = 60_000
+const DAY_MS = 24 * 60 * MINUTE_MS
+
+/** Requests that the SDK makes before it says that it does not know. */
+const TRIES = 2
+
+const sendMail = () => app.job('send-mail')
+
+/** Registers somebody while the provider is down. */
+async function registeredWithoutMail() {
+  const person = newPerson()
+  app.stack.mail.fail(TRIES)
+  expect((await app.register(person)).status).toBe(201)
+  expect(app.stack.mail.messages(person.email)).toEqual([])
+  const { accountId } = await app.login(person)
+  return { ...person, accountId }
+}
+
+const mailsTo = (email: string) => app.stack.mail.messages(email).length
+
+async function outboxOf(accountId: string): Promise<unknown[]> {
+  return (await app.ports()).table.list(keys.account(accountId), 'MAIL#')
+}
+
+test('a mail that the provider did not take at registration is sent a minute later, and its code works', async () => {
+  const { accountId, email } = await registeredWithoutMail()
+  app.advance(MINUTE_MS - 1)
+  expect(await sendMail()).toMatchObject({ sent: 0, failed: 0 })
+  app.advance(1)
+  expect(await sendMail()).toMatchObject({ sent: 1, failed: 0 })
+  const { status } = await app.request('POST', '/v1/auth/activate', { json: { code: app.mailedCode(email) } })
+  expect(status).toBe(200)
+  expect(await outboxOf(accountId)).toEqual([])
+  app.advance(DAY_MS / 2)
+  expect(await sendMail()).toMatchObject({ sent: 0, failed: 0 })
+})
+
+test('a mail that the request itself sent is not sent again', async () => {
+  const person = newPerson()
+  await app.register(person)
+  app.advance(MINUTE_MS)
+  expect(await sendMail()).toMatchObject({ sent: 0, failed: 0 })
+  expect(mailsTo(person.email)).toBe(1)
+})
+
+test('runs at once send a mail once', async () => {
+  const { email } = await registeredWithoutMail()
+  app.advance(MINUTE_MS)
+  const runs = await Promise.all([sendMail(), sendMail(), sendMail()])
+  expect(runs.map(({ sent }) => sent).sort()).toEqual([0, 0, 1])
+  expect(mailsTo(email)).toBe(1)
+})
+
+test('a run that died with a mail in its hands gives it up after a minute', async () => {
+  const { email } = await registeredWithoutMail()
+  app.advance(MINUTE_MS)
+  // It took the mail, and never wrote that sending had failed.
+  app.stack.mail.fail(TRIES)
+  const { table, ...ports } = await app.ports()
+  let updates = 0
+  const dying: typeof table = {
+    ...table,
+    update: async (...args) => {
+      if (++updates > 1) throw new Error('crash')
+      return table.update(...args)
+    },
+  }
+  expect(await sendDueMail({ ...ports, table: dying }, 10)).toEqual({ sent: 0, failed: 1 })
+  expect(await sendMail()).toMatchObject({ sent: 0, failed: 0 })
+  app.advance(MINUTE_MS)
+  expect(await sendMail()).toMatchObject({ sent: 1, failed: 0 })
+  expect(mailsTo(email)).toBe(1)
+})
+
+test('a crash between sending and noting it costs one duplicate and no more', async () => {
+  const person = newPerson()
+  app.stack.dynamo.fault({ kind: 'error-before', match: 'DeleteItem', times: TRIES })
+  expect((await app.register(person)).status).toBe(201)
+  app.advance(MINUTE_MS)
+  expect(await sendMail()).toMatchObject({ sent: 1, failed: 0 })
+  app.advance(MINUTE_MS)
+  expect(await sendMail()).toMatchObject({ sent: 0, failed: 0 })
+  expect(mailsTo(person.email)).toBe(2)
+})
+
+test('one mail that fails does not hold up the others', async () => {
+  const people = [await registeredWithoutMail(), await registeredWithoutMail(), await registeredWithoutMail()]
+  app.advance(MINUTE_MS)
+  app.stack.mail.fail(TRIES)
+  expect(await sendMail()).toMatchObject({ sent: 2, failed: 1 })
+  app.advance(MINUTE_MS)
+  expect(await sendMail()).toMatchObject({ sent: 1, failed: 0 })
+  expect(people.map(({ email }) => mailsTo(email))).toEqual([1, 1, 1])
+})
+
+test('a mail that keeps failing is tried after 1, 1, 2, 4, 8, 16, 32, 60 and again 60 minutes', async () => {
+  const { email } = await registeredWithoutMail()
+  const gaps: number[] = []
+  for (let minutes = 1; gaps.length < 9; minutes++) {
+    app.advance(MINUTE_MS)
+    app.stack.mail.fail(TRIES)
+    const { sent, failed } = await sendMail()
+    expect(sent).toBe(0)
+    if (failed === 0) continue
+    gaps.push(minutes)
+    minutes = 0
+  }
+  expect(gaps).toEqual([1, 1, 2, 4, 8, 16, 32, 60, 60])
+  app.stack.mail.fail(0)
+  app.advance(60 * MINUTE_MS)
+  expect(await sendMail()).toMatchObject({ sent: 1, failed: 0 })
+  expect(mailsTo(email)).toBe(1)
+})
+
+test('a mail whose code has expired is given up, whether or not the table has deleted it', async () => {
+  const { email } = await registeredWithoutMail()
+  app.advance(DAY_MS)
+  expect(await sendMail()).toMatchObject({ sent: 0, failed: 0 })
+  expect(mailsTo(email)).toBe(0)
+})
+
+test('nothing of the mail is in the log', async () => {
+  const { email, username } = await registeredWithoutMail()
+  app.logs.length = 0
+  app.advance(MINUTE_MS)
+  await sendMail()
+  expect(app.logs.map((line) => JSON.parse(line))).toMatchObject([{ level: 'info', sent: 1, failed: 0 }])
+  for (const secret of [email, username, app.mailedCode(email)]) expect(app.logs.join()).not.toContain(secret)
+})
+
+test('with nothing due it only looks', async () => {
+  app.advance(DAY_MS)
+  await sendMail()
+  app.resetCalls()
+  expect(await sendMail()).toMatchObject({ sent: 0, failed: 0 })
+  const { dynamodb, writeUnits, mail } = app.calls()
+  expect({ operations: Object.keys(dynamodb), writeUnits, mail }).toEqual({
+    operations: ['Query'],
+    writeUnits: 0,
+    mail: {},
+  })
+})

@@ -1,0 +1,149 @@
+/** `npm run demo`: the whole story against the running code; exits non-zero when a step is not as expected. */
+import { TOTP } from 'otpauth'
+import { startServer } from './server.ts'
+import { type Teller, teller } from './teller.ts'
+
+const ada = { username: 'ada', email: 'ada@mail.example', password: 'Hello123!' }
+
+async function account({ ask, must, mailedCode }: Teller): Promise<void> {
+  await ask('Ada registers', 'POST /rest/users', 201, { json: ada })
+  const eve = { ...ada, email: 'eve@mail.example' }
+  await ask('Her name is taken now', 'POST /rest/users', 409, { json: eve })
+  const code = await mailedCode(ada.email)
+  await ask('She confirms her address with the code from the mail', 'POST /v1/auth/activate', 200, {
+    json: { code },
+  })
+  await ask('A code works once', 'POST /v1/auth/activate', 400, { json: { code } })
+  const { accessToken: token, refreshToken } = await ask('She signs in', 'POST /v1/auth/login', 200, {
+    json: { email: ada.email, password: ada.password },
+  })
+
+  const emcp = await ask('She reads her account as EMCP shows it', 'GET /api/users/current', 200, { token })
+  const green = await ask('as GreenCloud shows it', 'GET /v1/user', 200, { token })
+  const skylink = await ask('as Skylink shows it', 'GET /rest/users/ada', 200, { token })
+  must(emcp._id === green.id && skylink.content.username === 'ada', 'it is one account in three shapes')
+  must(emcp.emailVerified && skylink.content.status === 'verified', 'her address is confirmed in all of them')
+  await ask('Another account is not hers to read', 'GET /rest/users/eve', 404, { token })
+
+  await ask('She gets a new access token', 'POST /v1/auth/refresh', 200, { json: { refreshToken } })
+  await ask('She signs out', 'POST /v1/auth/logout', 204, { token })
+  await ask('Her token has ended with the session', 'GET /v1/user', 401, { token })
+  await ask('and so has its refresh token', 'POST /v1/auth/refresh', 401, { json: { refreshToken } })
+}
+
+async function credentials({ ask, must, mailedCode, control }: Teller): Promise<void> {
+  const login = { email: ada.email, password: ada.password }
+  const { accessToken: token } = await ask('Ada signs in again', 'POST /v1/auth/login', 200, { json: login })
+  await ask('She gives her full name', 'PUT /api/users/current', 200, {
+    token,
+    json: { name: 'Ada King Lovelace' },
+  })
+  const { name, surname } = await ask('which GreenCloud splits at its last space', 'GET /v1/user', 200, {
+    token,
+  })
+  must(name === 'Ada King' && surname === 'Lovelace', `it reads ${name} / ${surname}`)
+
+  const { seed } = await ask('She enrols a second factor', 'POST /v1/auth/2FA', 200, { token })
+  const app = new TOTP({ secret: seed })
+  const proof = { code: app.generate() }
+  const { recoveryCodes } = await ask('and proves it with a first code', 'POST /v1/auth/verify2FA', 200, {
+    token,
+    json: proof,
+  })
+  must(recoveryCodes.length === 10, 'ten recovery codes are shown, this once')
+  await ask('Her password alone no longer signs her in', 'POST /v1/auth/login', 401, { json: login })
+
+  const forgotten = { email: ada.email }
+  await ask('She asks for a reset code', 'POST /v1/user/resetPassword', 204, { json: forgotten })
+  await control('POST', '/jobs/send-mail')
+  const reset = { code: await mailedCode(ada.email), password: 'Forgotten1!' }
+  await ask('The code alone does not get round the second factor', 'PUT /v1/user/resetPassword', 401, {
+    json: reset,
+  })
+  const twofa = recoveryCodes[0]
+  await ask('with a recovery code it does', 'PUT /v1/user/resetPassword', 204, { json: { ...reset, twofa } })
+  await ask('Every session from before has ended', 'GET /v1/user', 401, { token })
+}
+
+async function leaving({ ask, must, control }: Teller): Promise<void> {
+  await control('POST', '/clock', { advanceMs: 30_000 })
+  const bob = { username: 'bob', email: 'bob@mail.example', password: 'Hello123!' }
+  const login = { username: bob.username, password: bob.password }
+  await ask('Bob registers', 'POST /rest/users', 201, { json: bob })
+  const { accessToken: token } = await ask('and signs in', 'POST /v1/auth/login', 200, { json: login })
+  const key = await ask('He creates an application key', 'POST /v1/keys', 201, {
+    token,
+    json: { name: 'laptop' },
+  })
+  const list = await ask('A list shows how it begins and ends, no more', 'GET /v1/keys', 200, { token })
+  must(!JSON.stringify(list).includes(key.key), 'the whole key was shown once')
+
+  const { _id: accountId } = await ask('He reads his account', 'GET /api/users/current', 200, { token })
+  const detail = { accountId, messageType: 'invite', message: 'You invited to join Dev team.' }
+  await control('POST', '/events', { id: 'demo-1', 'detail-type': 'bursar.notice', detail })
+  await control('POST', '/events', { id: 'demo-1', 'detail-type': 'bursar.notice', detail })
+  const notices = await ask(
+    'Another system told him something, twice',
+    'GET /api/users/current/notifications',
+    200,
+    { token },
+  )
+  must(notices.length === 1, 'the same event is one notice')
+
+  await ask('He deactivates his account', 'PUT /api/users/current/deactivate', 200, { token })
+  await ask('Nothing works with it', 'GET /v1/user', 403, { token })
+  await ask('until he restores it', 'POST /api/users/restore', 200, { json: login })
+  await ask('His token of before stays dead', 'GET /v1/user', 401, { token })
+  await ask('He signs in anew', 'POST /v1/auth/login', 200, { json: login })
+}
+
+async function cards({ ask, must, mailedCode, control, waitFor }: Teller): Promise<void> {
+  const cleo = { username: 'cleo', email: 'cleo@mail.example', password: 'Hello123!' }
+  const card = (paymentMethod: string) => ({ token, json: { paymentMethod } })
+  const verify = 'POST /api/users/current/verify-payment'
+  await ask('Cleo registers', 'POST /rest/users', 201, { json: cleo })
+  const login = { username: cleo.username, password: cleo.password }
+  const { accessToken: token } = await ask('and signs in', 'POST /v1/auth/login', 200, { json: login })
+  await ask('Before her address is confirmed she can put no card on file', verify, 403, card('pm_card_visa'))
+  const code = await mailedCode(cleo.email)
+  await ask('so she confirms it', 'POST /v1/auth/activate', 200, { json: { code } })
+  await ask(
+    'A good card is proved with a dollar that is held and released',
+    verify,
+    200,
+    card('pm_card_visa'),
+  )
+  await ask('A declined one is refused', verify, 402, card('pm_card_chargeDeclined'))
+
+  const asked = await ask('A third asks for 3-D Secure', verify, 402, card('pm_card_authenticationRequired'))
+  const paymentIntent = String(asked.clientSecret).split('_secret_')[0]
+  await control('POST', '/stripe/authenticate', { paymentIntent, outcome: 'succeed' })
+  const path = '/api/users/current/list-payment-methods'
+  await waitFor(path, token, (list) => list.data.length === 2)
+  const cardsOnFile = async () => (await ask('She lists her cards', `GET ${path}`, 200, { token })).data
+  const listed = await cardsOnFile()
+  must(listed.length === 2, 'the card that asked is on file too: the webhook finished what she had begun')
+
+  const customer = await ask('She reads her payment account', 'GET /api/users/current/retrieve', 200, {
+    token,
+  })
+  const first = customer.invoice_settings.default_payment_method
+  must(
+    listed.some((each: { id: string }) => each.id === first),
+    'her first card is the default one',
+  )
+  await ask('She removes it', `DELETE /api/users/current/payment-method/${first}`, 204, { token })
+  must((await cardsOnFile()).length === 1, 'it is gone')
+}
+
+const server = await startServer({ port: 0, schedule: false, reload: false, quiet: true })
+try {
+  const tell = teller(server.url)
+  for (const chapter of [account, credentials, leaving, cards]) await chapter(tell)
+  console.log('\nThe story went as expected.')
+} catch (error) {
+  console.error(`\nThe story stopped. ${(error as Error).message}`)
+  process.exitCode = 1
+} finally {
+  await server.close()
+}

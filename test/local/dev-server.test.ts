@@ -1,0 +1,417 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { rows } from '../../functions/http/rows.ts'
+import { claims, newPerson, type Person } from '../support/app.ts'
+import { copyProject } from '../support/project-copy.ts'
+import { listen } from './http.ts'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+const MINUTE_MS = 60_000
+
+const changing = copyProject()
+const withoutDatabase = copyProject({ without: '@dynoxide' })
+
+/** The commands find this Node first, as they do in npm's scripts; nothing else of this environment is theirs. */
+const ENV = { PATH: dirname(process.execPath) + delimiter + process.env.PATH, HOME: tmpdir() }
+
+const folders: string[] = []
+const children: ChildProcess[] = []
+afterAll(() => {
+  for (const { pid, exitCode, signalCode, spawnargs } of children) {
+    if (exitCode !== null || signalCode !== null) continue
+    process.kill(spawnargs[0] === 'npm' ? -Number(pid) : Number(pid), 'SIGKILL')
+  }
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'bursar-dev-'))
+  folders.push(folder)
+  return folder
+}
+
+const START = [process.execPath, 'test/local/start.ts']
+const NPM = ['npm', 'run', '-s', 'dev', '--']
+
+interface Launch {
+  /** `START` or `NPM`. */
+  command?: string[]
+  cwd?: string
+}
+
+/** Runs a command to its end; `said` is what it has said so far. */
+function run(args: string[], { command = START, cwd = ROOT }: Launch = {}) {
+  const [program = '', ...first] = command
+  // npm gets a process group of its own, as a terminal gives it one.
+  const child = spawn(program, [...first, ...args], { cwd, env: ENV, detached: program === 'npm' })
+  children.push(child)
+  const said = { out: '', err: '' }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said.out += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said.err += text
+  })
+  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal }))
+  return { child, said, ended }
+}
+
+/** A server that is ready. */
+async function start(args: string[], launch?: Launch) {
+  const { child, said, ended } = run(['--port', '0', ...args], launch)
+  const url = await new Promise<string>((resolve, reject) => {
+    child.stdout.on('data', () => {
+      const ready = /^ready (http:\/\/127\.0\.0\.1:\d+)$/m.exec(said.out)?.[1]
+      if (ready) resolve(ready)
+    })
+    void ended.then(() => reject(new Error(`it ended: ${said.err}`)))
+  })
+  const stop = (signal: NodeJS.Signals) => {
+    child.kill(signal)
+    return ended
+  }
+  return { url, child, said, ended, stop }
+}
+
+interface Answer {
+  status: number
+  // biome-ignore lint/suspicious/noExplicitAny: tests read answers of every shape
+  body: any
+}
+
+async function send(url: string, request: string, json?: unknown, token?: string): Promise<Answer> {
+  const [method = '', path = ''] = request.split(' ')
+  const headers: Record<string, string> = { 'content-type': 'application/json' }
+  if (token !== undefined) headers.authorization = `Bearer ${token}`
+  const body = json === undefined ? {} : { body: typeof json === 'string' ? json : JSON.stringify(json) }
+  const response = await fetch(url + path, { method, headers, ...body })
+  const text = await response.text()
+  return { status: response.status, body: text === '' ? undefined : JSON.parse(text) }
+}
+
+const register = (url: string, person: Person) => send(url, 'POST /rest/users', person)
+
+const login = (url: string, { email, password }: Person) =>
+  send(url, 'POST /v1/auth/login', { email, password })
+
+/** Databases that run on this folder. */
+const databasesOn = (folder: string): string[] =>
+  execFileSync('ps', ['-A', '-ww', '-o', 'args'], { encoding: 'utf8' })
+    .split('\n')
+    .filter((args) => args.includes('--db-path') && args.includes(folder))
+
+const expectNoDatabaseOn = (folder: string) =>
+  vi.waitFor(() => expect(databasesOn(folder)).toEqual([]), { timeout: 5_000, interval: 20 })
+
+describe('a running server', () => {
+  let server: Awaited<ReturnType<typeof start>>
+  const local = (request: string, json?: unknown) => send(server.url, request, json)
+
+  beforeAll(async () => {
+    server = await start(['--data', newFolder(), '--no-schedule'])
+  })
+  afterAll(() => server.stop('SIGTERM'))
+
+  test('it says what it starts, every route, and last of all that it is ready', () => {
+    const { out, err } = server.said
+    for (const part of ['DynamoDB', 'Cognito', 'SES and KMS', 'functions']) {
+      expect(out).toMatch(new RegExp(`^ {2}starting {2}${part}`, 'm'))
+    }
+    for (const key of rows.flatMap((row) => row.routes)) {
+      const [method = '', path = ''] = key.split(' ')
+      expect(
+        out.split('\n').some((line) => line.trim().split(/ +/).slice(0, 2).join() === `${method},${path}`),
+      ).toBe(true)
+    }
+    expect(out).toMatch(/\nready http:\/\/127\.0\.0\.1:\d+\n$/)
+    expect(err).toBe('')
+  })
+
+  test('the walk-through works when it is pasted into bash as it stands', async () => {
+    const [, pasted = ''] = /into another terminal\n\n([\s\S]*?)\n\nready /.exec(server.said.out) ?? []
+    const bash = spawn('bash', ['--noprofile', '--norc', '-i'], { env: ENV })
+    let out = ''
+    bash.stdout.setEncoding('utf8').on('data', (text: string) => {
+      out += text
+    })
+    bash.stdin.end(`${pasted}\nexit\n`)
+    await once(bash, 'close')
+    const answers = out.trim().split('\n')
+    const [emcp, greencloud, skylink] = answers.slice(-3).map((line) => JSON.parse(line))
+    expect(emcp).toMatchObject({ email: 'ada@mail.example', emailVerified: true, status: 0 })
+    expect(greencloud).toMatchObject({ id: emcp._id, email: 'ada@mail.example', name: 'ada' })
+    expect(skylink).toMatchObject({ status: 1, content: { username: 'ada', status: 'verified' } })
+  })
+
+  test('GET /_local tells where the parts are', async () => {
+    const { status, body } = await local('GET /_local')
+    expect(status).toBe(200)
+    expect(body).toMatchObject({ api: server.url, table: 'bursar', now: expect.any(Number) })
+    for (const part of [body.dynamodb, body.cognito]) {
+      expect(part).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
+      await fetch(part)
+    }
+    expect(Math.abs(body.now - Date.now())).toBeLessThan(MINUTE_MS)
+  })
+
+  test('GET /_local/mail answers the mail of one address, oldest first', async () => {
+    const [ada, eve] = [newPerson(), newPerson()]
+    await register(server.url, ada)
+    await register(server.url, eve)
+    const { body } = await local(`GET /_local/mail?to=${ada.email}`)
+    expect(body).toEqual([
+      {
+        to: ada.email,
+        subject: 'Confirm your e-mail address',
+        text: expect.stringMatching(/\b[0-9a-f]{32}\b/),
+        sentAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+      },
+    ])
+    const all = (await local('GET /_local/mail')).body.map(({ to }: { to: string }) => to)
+    expect(all.indexOf(ada.email)).toBeLessThan(all.indexOf(eve.email))
+  })
+
+  test('POST /_local/clock moves every part', async () => {
+    const person = newPerson()
+    await register(server.url, person)
+    const { accessToken: token } = (await login(server.url, person)).body
+    expect((await send(server.url, 'GET /v1/user', undefined, token)).status).toBe(200)
+
+    const before = (await local('GET /_local')).body.now
+    const moved = await local('POST /_local/clock', { advanceMs: 15 * MINUTE_MS })
+    expect(moved.status).toBe(200)
+    const aheadMs = moved.body.now - before
+    expect(aheadMs).toBeGreaterThanOrEqual(15 * MINUTE_MS)
+    expect(aheadMs).toBeLessThan(16 * MINUTE_MS)
+
+    // The authorizer and its cache, the functions, the user pool and the mail box.
+    expect((await send(server.url, 'GET /v1/user', undefined, token)).status).toBe(403)
+    const later = newPerson()
+    const { created } = (await register(server.url, later)).body.content
+    const { accessToken } = (await login(server.url, later)).body
+    const [{ sentAt }] = (await local(`GET /_local/mail?to=${later.email}`)).body
+    for (const at of [Date.parse(created), claims(accessToken).iat * 1000, Date.parse(sentAt)]) {
+      expect(at).toBeGreaterThan(before + 14 * MINUTE_MS)
+    }
+  })
+
+  test('POST /_local/jobs runs a job now and answers what it did', async () => {
+    expect(await local('POST /_local/jobs/send-mail')).toMatchObject({
+      status: 200,
+      body: { sent: 0, failed: 0 },
+    })
+    expect(await local('POST /_local/jobs/sweep')).toMatchObject({
+      status: 200,
+      body: { registrationsCleared: 0 },
+    })
+  })
+
+  test.each([
+    [
+      'a job that there is not',
+      'POST /_local/jobs/nothing',
+      undefined,
+      /^There is no job nothing\. There are: .*send-mail/,
+    ],
+    ['a clock moved by text', 'POST /_local/clock', { advanceMs: '5' }, /^advanceMs must be/],
+    ['a clock moved by half a millisecond', 'POST /_local/clock', { advanceMs: 0.5 }, /^advanceMs must be/],
+    ['a clock moved beyond all dates', 'POST /_local/clock', '{"advanceMs": 1e300}', /^advanceMs must be/],
+    ['a clock that nobody moves', 'POST /_local/clock', undefined, /^advanceMs must be/],
+    ['a body that is no JSON', 'POST /_local/clock', 'garbage', /JSON/],
+    ['a body that is no object', 'POST /_local/clock', 'null', /^The body must be a JSON object/],
+  ])('%s is a 400 with a sentence', async (_, request, json, message) => {
+    const { status, body } = await local(request, json)
+    expect({ status, body }).toEqual({ status: 400, body: { message: expect.stringMatching(message) } })
+  })
+
+  test('a control that there is not is a 404 that lists them', async () => {
+    const { status, body } = await local('GET /_local/nothing')
+    expect([status, body.message]).toEqual([404, expect.stringContaining('POST /_local/clock')])
+  })
+
+  test('GET /_local/calls counts since the last DELETE', async () => {
+    const person = newPerson()
+    await register(server.url, person)
+    const { accessToken } = (await login(server.url, person)).body
+    expect(await local('DELETE /_local/calls')).toEqual({ status: 204, body: undefined })
+    const { body: none } = await local('GET /_local/calls')
+    expect(none).toMatchObject({
+      dynamodb: { calls: {}, readUnits: 0, writeUnits: 0 },
+      cognito: { calls: {} },
+      mail: { calls: {} },
+    })
+    await send(server.url, 'GET /v1/user', undefined, accessToken)
+    const { body: one } = await local('GET /_local/calls')
+    expect(one).toEqual({ ...none, dynamodb: { calls: { Query: 1 }, readUnits: 1, writeUnits: 0 } })
+  })
+})
+
+// Four starts side by side: on a busy machine they take their time.
+describe.concurrent('data', { timeout: 60_000 }, () => {
+  test('survive SIGTERM and a new start: accounts, mail, live sessions and the clock', async () => {
+    const folder = newFolder()
+    const person = newPerson()
+    const first = await start(['--data', folder])
+    await send(first.url, 'POST /_local/clock', { advanceMs: 60 * MINUTE_MS })
+    await register(first.url, person)
+    const { accessToken, refreshToken } = (await login(first.url, person)).body
+    const { now } = (await send(first.url, 'GET /_local')).body
+    expect(await first.stop('SIGTERM')).toEqual({ code: 0, signal: null })
+    expect(first.said.err).toBe('')
+    await expectNoDatabaseOn(folder)
+
+    const second = await start(['--data', folder])
+    expect((await login(second.url, person)).status).toBe(200)
+    expect((await send(second.url, 'GET /v1/user', undefined, accessToken)).status).toBe(200)
+    expect((await send(second.url, 'POST /v1/auth/refresh', { refreshToken })).status).toBe(200)
+    expect((await send(second.url, `GET /_local/mail?to=${person.email}`)).body).toHaveLength(1)
+    expect((await send(second.url, 'GET /_local')).body.now).toBeGreaterThan(now)
+    expect(await second.stop('SIGINT')).toEqual({ code: 0, signal: null })
+    await expectNoDatabaseOn(folder)
+  })
+
+  test('survive kill -9 in the middle of registrations: nothing that was answered is lost', async () => {
+    const folder = newFolder()
+    const people = Array.from({ length: 12 }, () => newPerson())
+    const first = await start(['--data', folder])
+    let answered = 0
+    const statuses = await Promise.all(
+      people.map(async (person) => {
+        const status = await register(first.url, person).then(
+          (answer) => answer.status,
+          () => 'no answer',
+        )
+        if (status === 201 && ++answered === 2) first.child.kill('SIGKILL')
+        return status
+      }),
+    )
+    await first.stop('SIGKILL')
+    const registered = people.filter((_, at) => statuses[at] === 201)
+    expect(registered.length).toBeGreaterThanOrEqual(2)
+    expect(registered.length).toBeLessThan(people.length)
+
+    const second = await start(['--data', folder])
+    const signedIn = await Promise.all(registered.map((person) => login(second.url, person)))
+    expect(signedIn.map(({ status }) => status)).toEqual(registered.map(() => 200))
+    // Who got no answer asks again, and is registered once in the end.
+    const others = people.filter((_, at) => statuses[at] !== 201)
+    await Promise.all(others.map((person) => register(second.url, person)))
+    const later = await Promise.all(others.map((person) => login(second.url, person)))
+    expect(later.map(({ status }) => status)).toEqual(others.map(() => 200))
+    await second.stop('SIGTERM')
+    await expectNoDatabaseOn(folder)
+  })
+})
+
+describe.concurrent('npm run dev', () => {
+  test('SIGTERM to npm stops it with code 0 and leaves no database', async () => {
+    const folder = newFolder()
+    const server = await start(['--data', folder], { command: NPM })
+    expect((await send(server.url, 'GET /health')).status).toBe(200)
+    expect(await server.stop('SIGTERM')).toEqual({ code: 0, signal: null })
+    await expectNoDatabaseOn(folder)
+  })
+
+  test('Ctrl-C, which npm and the server both get, stops it with code 0 and leaves no database; so does a second one', async () => {
+    const folder = newFolder()
+    const server = await start(['--data', folder], { command: NPM })
+    const interrupt = () =>
+      server.child.exitCode === null && process.kill(-Number(server.child.pid), 'SIGINT')
+    server.child.stdout.once('data', interrupt)
+    interrupt()
+    expect(await server.ended).toEqual({ code: 0, signal: null })
+    expect(server.said.out.match(/^stopping$/gm)).toHaveLength(1)
+    await expectNoDatabaseOn(folder)
+  })
+})
+
+describe.concurrent('what cannot start says so in one sentence, with code 1', () => {
+  async function expectSentence(args: string[], sentence: RegExp, launch?: Launch): Promise<void> {
+    const { said, ended } = run(args, launch)
+    expect(await ended).toEqual({ code: 1, signal: null })
+    expect(said.err).toMatch(/^Bursar did not start\. [^\n]+\n$/)
+    expect(said.err).toMatch(sentence)
+    expect(said.out).not.toMatch(/^ready/m)
+  }
+
+  test('a port that is taken', async () => {
+    const folder = newFolder()
+    const other = await listen(() => {})
+    const { port } = new URL(other.url)
+    const sentence = new RegExp(`Port ${port} is taken\\. Stop .* or choose another: npm run dev -- --port `)
+    await expectSentence(['--port', port, '--data', folder], sentence)
+    await other.close()
+    await expectNoDatabaseOn(folder)
+  })
+
+  test('a data folder that another server uses, whose data stay whole', async () => {
+    const folder = newFolder()
+    const first = await start(['--data', folder])
+    const sentence =
+      /Another local stack uses .* Stop it, or choose another folder: npm run dev -- --data FOLDER/
+    await expectSentence(['--port', '0', '--data', folder], sentence)
+    const person = newPerson()
+    expect((await register(first.url, person)).status).toBe(201)
+    await first.stop('SIGTERM')
+  })
+
+  test('a table that is garbage; it starts once that file is deleted', async () => {
+    const folder = newFolder()
+    const file = join(folder, 'table.db')
+    writeFileSync(file, 'garbage')
+    const sentence = new RegExp(`cannot use ${file} .*Delete that file to start afresh`)
+    await expectSentence(['--port', '0', '--data', folder], sentence)
+    rmSync(file)
+    const server = await start(['--data', folder])
+    expect((await register(server.url, newPerson())).status).toBe(201)
+    await server.stop('SIGTERM')
+  })
+
+  test('a user pool that is garbage', async () => {
+    const folder = newFolder()
+    const file = join(folder, 'cognito.json')
+    writeFileSync(file, '{"users":')
+    const sentence = new RegExp(`${file} cannot be read .*Delete its folder to start afresh`)
+    await expectSentence(['--port', '0', '--data', folder], sentence)
+    await expectNoDatabaseOn(folder)
+  })
+
+  test.each([
+    ['a flag that there is not', ['--prot', '3000'], /'--prot'.* Usage: npm run dev -- \[--port 3000\]/],
+    ['a port that is none', ['--port', 'abc'], /--port abc is no port\. Usage: /],
+    [
+      'a data folder that is a file',
+      ['--data', join(ROOT, 'package.json')],
+      /cannot be made .* npm run dev -- --data FOLDER/,
+    ],
+  ])('%s', async (_, args, sentence) => {
+    await expectSentence(args, sentence)
+  })
+
+  test('a database that is not installed', async () => {
+    const args = ['--port', '0', '--data', newFolder()]
+    await expectSentence(args, /Install Dynoxide .* or set DYNAMODB_ENDPOINT/, { cwd: withoutDatabase })
+  })
+})
+
+test('in memory: a handler that changes answers from the next request on, and no data are lost by it', async () => {
+  const person = newPerson()
+  const server = await start(['--data', ':memory:'], { cwd: changing })
+  expect(server.said.out).toMatch(/^ {2}data {6}in memory/m)
+  await register(server.url, person)
+  expect(await send(server.url, 'GET /health')).toEqual({ status: 200, body: { status: 'ok' } })
+  writeFileSync(
+    join(changing, 'functions/http/health.ts'),
+    `export const handler = async () => ({ statusCode: 200, body: '"changed"' })\n`,
+  )
+  await vi.waitFor(async () => expect((await send(server.url, 'GET /health')).body).toBe('changed'), {
+    timeout: 5_000,
+    interval: 20,
+  })
+  expect((await login(server.url, person)).status).toBe(200)
+  expect(await server.stop('SIGTERM')).toEqual({ code: 0, signal: null })
+})

@@ -1,0 +1,371 @@
+import { spawn } from 'node:child_process'
+import { accessSync, constants, mkdirSync } from 'node:fs'
+import { Agent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import { createRequire } from 'node:module'
+import { type AddressInfo, createServer } from 'node:net'
+import { delimiter, dirname, join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
+import { crc32 } from 'node:zlib'
+import { listen, readBody } from './http.ts'
+
+export interface Counts {
+  /** HTTP requests by operation, a client's retries and injected faults included. */
+  calls: Record<string, number>
+  readUnits: number
+  writeUnits: number
+}
+
+/**
+ * What the next requests meet.
+ * - `error-before`: 500, and the database never hears of it
+ * - `error-after`: the database does it, then the connection is cut instead of an answer
+ * - `conflict`: a transaction has the item: TransactionConflict as the operation gives it. Operations
+ *   that DynamoDB never refuses so (single reads, batches) pass and use nothing up
+ * - `throttle`: over the table's throughput, as the operation gives it
+ */
+export interface Fault {
+  kind: 'error-before' | 'error-after' | 'conflict' | 'throttle'
+  /** An operation, such as `UpdateItem`; omitted, every one that the proxy measures. */
+  match?: string
+  /** Omitted, until `clearFaults`. */
+  times?: number
+}
+
+export interface DynamoDouble {
+  /** The database itself. */
+  rawUrl: string
+  /** The counting proxy in front of it. */
+  url: string
+  counts(): Counts
+  resetCounts(): void
+  fault(fault: Fault): void
+  clearFaults(): void
+  /** Ends the proxy, and the database if it was started here. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts Dynoxide and a proxy that counts calls and capacity units and injects faults. The database dies
+ * with this process, however that ends; what it answered is in the data file even then.
+ * @param options.dbFile where the data lives; omitted, in memory.
+ * @param options.endpoint an http URL of a DynamoDB to use instead of starting one; not AWS's own, since
+ * the proxy changes signed requests.
+ * @throws Error with a sentence for the person at the terminal.
+ */
+export async function startDynamo(
+  options: { dbFile?: string; endpoint?: string } = {},
+): Promise<DynamoDouble> {
+  const database = options.endpoint
+    ? { url: options.endpoint.replace(/\/$/, ''), stop: async () => {} }
+    : await startDatabase(options.dbFile)
+  const proxy = await startProxy(new URL(database.url))
+  const { url, counts, resetCounts, fault, clearFaults } = proxy
+  const close = async () => {
+    await proxy.close()
+    await database.stop()
+  }
+  return { rawUrl: database.url, url, counts, resetCounts, fault, clearFaults, close }
+}
+
+// The database
+
+interface Database {
+  url: string
+  stop(): Promise<void>
+}
+
+const START_LIMIT_MS = 10_000
+
+/**
+ * `sh` runs the database and a watcher that reads a pipe only this process holds open. When this process
+ * is gone, by kill -9 too, the pipe ends and the watcher kills the database. (Linux's parent-death
+ * signal would need a helper program, and misses a parent that dies before the helper has run.)
+ */
+const SUPERVISED = `
+exec 3<&0
+"$@" </dev/null 3<&- &
+database=$!
+{ read -r never <&3; kill -KILL $database; } >/dev/null 2>&1 &
+watcher=$!
+exec 3<&-
+wait $database
+code=$?
+{ kill $watcher; wait $watcher; } 2>/dev/null
+exit $code`
+
+async function startDatabase(dbFile: string | undefined): Promise<Database> {
+  const binary = findBinary()
+  if (dbFile !== undefined) mkdirSync(dirname(dbFile), { recursive: true })
+  for (let tries = 1; ; tries += 1) {
+    const started = await launch(binary, await freePort(), dbFile)
+    if ('url' in started) return started
+    const portTaken = started.failure.includes('already in use')
+    if (portTaken && tries < 5) continue
+    throw new Error(
+      dbFile === undefined || portTaken
+        ? `Dynoxide (${binary}) did not start: ${started.failure}`
+        : `Dynoxide cannot use ${dbFile} (${started.failure}). Delete that file to start afresh.`,
+    )
+  }
+}
+
+/** Resolves once the database listens, or with what it said when it died or kept silent. */
+function launch(
+  binary: string,
+  port: number,
+  dbFile: string | undefined,
+): Promise<Database | { failure: string }> {
+  const args = ['--host', '127.0.0.1', '--port', String(port)]
+  if (dbFile !== undefined) args.push('--db-path', dbFile)
+  // A session of its own: Ctrl-C at the terminal must not stop the database before what uses it.
+  const child = spawn('/bin/sh', ['-c', SUPERVISED, 'sh', binary, ...args], {
+    stdio: ['pipe', 'ignore', 'pipe'],
+    detached: true,
+  })
+  const gone = new Promise<void>((resolve) => child.once('close', () => resolve()))
+  const stop = () => {
+    child.stdin.destroy()
+    return gone
+  }
+  const url = `http://127.0.0.1:${port}`
+  return new Promise((resolve) => {
+    let said = ''
+    const fail = (failure: string) => {
+      clearTimeout(limit)
+      resolve({ failure })
+    }
+    const limit = setTimeout(() => {
+      fail(`it does not listen after ${START_LIMIT_MS} ms; it said: ${said.trim()}`)
+      void stop()
+    }, START_LIMIT_MS)
+    // It writes this line after `listen`. Asking the port instead could reach another program's.
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said = (said + text).slice(-10_000)
+      if (!said.includes(`listening on ${url}`)) return
+      clearTimeout(limit)
+      resolve({ url, stop })
+    })
+    child.once('error', (error) => fail(error.message))
+    child.once('close', (code) => fail(said.trim() || `it ended with code ${code}`))
+  })
+}
+
+function findBinary(): string {
+  try {
+    return createRequire(import.meta.url).resolve('@dynoxide/linux-x64/dynoxide')
+  } catch {
+    const candidates = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'dynoxide'))
+    const found = candidates.find(isExecutable)
+    if (found !== undefined) return found
+  }
+  throw new Error(
+    'There is no DynamoDB to run. Install Dynoxide 1.2.1 (on Linux x64 `npm ci` does; elsewhere put ' +
+      '`dynoxide` on the PATH), or set DYNAMODB_ENDPOINT to a DynamoDB that runs.',
+  )
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+// The proxy
+
+type Json = Record<string, unknown>
+
+interface Answer {
+  status: number
+  headers: IncomingHttpHeaders
+  body: Buffer
+}
+
+/** The operations that report capacity, and which kind each uses. PartiQL is not measured. */
+const UNITS: Record<string, 'readUnits' | 'writeUnits'> = {
+  GetItem: 'readUnits',
+  BatchGetItem: 'readUnits',
+  TransactGetItems: 'readUnits',
+  Query: 'readUnits',
+  Scan: 'readUnits',
+  PutItem: 'writeUnits',
+  UpdateItem: 'writeUnits',
+  DeleteItem: 'writeUnits',
+  BatchWriteItem: 'writeUnits',
+  TransactWriteItems: 'writeUnits',
+}
+
+async function startProxy(target: URL) {
+  const agent = new Agent({ keepAlive: true })
+  const zero = (): Counts => ({ calls: {}, readUnits: 0, writeUnits: 0 })
+  let counts = zero()
+  let faults: (Fault & { left: number })[] = []
+
+  const takeFault = (operation: string) => {
+    const fault = faults.find(
+      ({ kind, match = operation }) => match === operation && (kind !== 'conflict' || canConflict(operation)),
+    )
+    if (fault === undefined) return undefined
+    fault.left -= 1
+    if (fault.left <= 0) faults = faults.filter((other) => other !== fault)
+    return fault.kind
+  }
+
+  /** The answer to one request; undefined: none, cut the connection. */
+  const exchange = async (request: IncomingMessage): Promise<Answer | undefined> => {
+    const body = await readBody(request)
+    const operation = String(request.headers['x-amz-target'] ?? '').split('.')[1]
+    if (operation !== undefined) counts.calls[operation] = (counts.calls[operation] ?? 0) + 1
+    const input = operation !== undefined && operation in UNITS ? asObject(body) : undefined
+    if (operation === undefined || input === undefined) return forward(agent, target, request, body)
+
+    const fault = takeFault(operation)
+    if (fault === 'error-before') return refusal(500, 'InternalServerError', 'A fault was asked for.')
+    if (fault === 'conflict' || fault === 'throttle') {
+      const refused = refuse(fault, operation, input)
+      charge(counts, operation, input, asObject(refused.body) ?? {})
+      return refused
+    }
+    const asked = input.ReturnConsumedCapacity === 'TOTAL' || input.ReturnConsumedCapacity === 'INDEXES'
+    const measured = asked ? body : toBuffer({ ...input, ReturnConsumedCapacity: 'TOTAL' })
+    const answer = await forward(agent, target, request, measured)
+    const output = asObject(answer.body) ?? {}
+    charge(counts, operation, input, output)
+    if (fault === 'error-after') return undefined
+    if (asked || !('ConsumedCapacity' in output)) return answer
+    // The caller sees what it asked for, as it would without the proxy.
+    delete output.ConsumedCapacity
+    return { ...answer, body: toBuffer(output) }
+  }
+
+  const listener = await listen(async (request, response) => {
+    const answer = await exchange(request)
+    if (answer === undefined) return void request.socket.destroy()
+    const headers = { ...answer.headers, 'content-length': answer.body.length }
+    delete headers.connection
+    delete headers['transfer-encoding']
+    delete headers.date
+    if ('x-amz-crc32' in headers) headers['x-amz-crc32'] = String(crc32(answer.body))
+    response.writeHead(answer.status, headers).end(answer.body)
+  })
+  // A client's idle connection must not be closed just as it sends on it.
+  listener.server.keepAliveTimeout = 0
+
+  return {
+    url: listener.url,
+    counts: () => structuredClone(counts),
+    resetCounts: () => {
+      counts = zero()
+    },
+    fault: (fault: Fault) => {
+      faults.push({ ...fault, left: fault.times ?? Number.POSITIVE_INFINITY })
+    },
+    clearFaults: () => {
+      faults = []
+    },
+    close: async () => {
+      await listener.close()
+      agent.destroy()
+    },
+  }
+}
+
+function forward(agent: Agent, target: URL, request: IncomingMessage, body: Buffer): Promise<Answer> {
+  const headers = { ...request.headers, host: target.host, 'content-length': body.length }
+  // The proxy reads the answer, and the connection to the database is its own.
+  delete headers['accept-encoding']
+  delete headers.connection
+  delete headers['transfer-encoding']
+  return new Promise((resolve, reject) => {
+    const call = httpRequest(
+      target,
+      { method: request.method, path: request.url, headers, agent },
+      (response) => {
+        buffer(response).then(
+          (bytes) => resolve({ status: response.statusCode ?? 500, headers: response.headers, body: bytes }),
+          reject,
+        )
+      },
+    )
+    call.once('error', reject).end(body)
+  })
+}
+
+/** Adds what an answer says it used, and what DynamoDB charges for refusals that say nothing. */
+function charge(counts: Counts, operation: string, input: Json, output: Json): void {
+  const kind = UNITS[operation] ?? 'writeUnits'
+  const error = String(output.__type ?? '')
+  // At least: the units of the item that stands there.
+  if (error.endsWith('#ConditionalCheckFailedException')) counts[kind] += 1
+  if (error.endsWith('#TransactionCanceledException')) counts[kind] += 2 * itemsOf(input).length
+  for (const used of [output.ConsumedCapacity ?? []].flat() as Record<string, number | undefined>[]) {
+    const { CapacityUnits = 0, ReadCapacityUnits, WriteCapacityUnits } = used
+    if (ReadCapacityUnits === undefined && WriteCapacityUnits === undefined) counts[kind] += CapacityUnits
+    counts.readUnits += ReadCapacityUnits ?? 0
+    counts.writeUnits += WriteCapacityUnits ?? 0
+  }
+}
+
+function canConflict(operation: string): boolean {
+  return /^(PutItem|UpdateItem|DeleteItem|TransactWriteItems|TransactGetItems)$/.test(operation)
+}
+
+/** DynamoDB's own words for a conflict or a throttle: a transaction says it by a reason per item. */
+function refuse(fault: 'conflict' | 'throttle', operation: string, input: Json): Answer {
+  const { error, reason, message } =
+    fault === 'conflict'
+      ? {
+          error: 'TransactionConflictException',
+          reason: 'TransactionConflict',
+          message: 'Transaction is ongoing for the item',
+        }
+      : {
+          error: 'ThrottlingException',
+          reason: 'ThrottlingError',
+          message: 'Throughput exceeds the current capacity of your table or index.',
+        }
+  if (!operation.startsWith('Transact')) return refusal(400, error, message)
+  const reasons = itemsOf(input).map((_, index) =>
+    index === 0 ? { Code: reason, Message: message } : { Code: 'None' },
+  )
+  const codes = reasons.map(({ Code }) => Code).join(', ')
+  const summary = `Transaction cancelled, please refer cancellation reasons for specific reasons [${codes}]`
+  return refusal(400, 'TransactionCanceledException', summary, { CancellationReasons: reasons })
+}
+
+function refusal(status: number, type: string, message: string, more: Json = {}): Answer {
+  // A transaction's message is spelled with a capital, every other one without.
+  const key = 'CancellationReasons' in more ? 'Message' : 'message'
+  const body = toBuffer({ __type: `com.amazonaws.dynamodb.v20120810#${type}`, [key]: message, ...more })
+  const headers = { 'content-type': 'application/x-amz-json-1.0', 'x-amz-crc32': '' }
+  return { status, headers, body }
+}
+
+function itemsOf(input: Json): unknown[] {
+  return Array.isArray(input.TransactItems) ? input.TransactItems : []
+}
+
+function asObject(body: Buffer): Json | undefined {
+  try {
+    const value: unknown = JSON.parse(body.toString('utf8'))
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function toBuffer(value: Json): Buffer {
+  return Buffer.from(JSON.stringify(value))
+}

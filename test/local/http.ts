@@ -1,0 +1,50 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+/** A server on loopback that one part of the local stack listens on. */
+export interface Listener {
+  /** `http://127.0.0.1:PORT`, without a trailing slash. */
+  url: string
+  server: Server
+  /** Closes the port and every connection on it. */
+  close(): Promise<void>
+}
+
+export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void
+
+/**
+ * Listens on loopback; port 0 picks a free one. What the handler throws becomes a 500 with its message.
+ * @throws NodeJS.ErrnoException as `listen` gives it, `EADDRINUSE` for a taken port.
+ */
+export async function listen(handler: RequestHandler, port = 0): Promise<Listener> {
+  const server = createServer((request, response) => {
+    // Without a date: the SDK takes a date that differs from its clock for its own mistake, and asks again.
+    response.sendDate = false
+    Promise.resolve(handler(request, response)).catch((error: unknown) => {
+      if (!response.headersSent) response.writeHead(500, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ message: error instanceof Error ? error.message : String(error) }))
+    })
+  })
+  // Longer than a client keeps an idle connection: closing first would cost it a retry, which is counted.
+  server.keepAliveTimeout = 120_000
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, '127.0.0.1', resolve)
+  })
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    server,
+    close: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+/** The whole request body. */
+export async function readBody(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
+}

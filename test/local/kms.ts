@@ -1,0 +1,150 @@
+import { createCipheriv, createDecipheriv, randomBytes, randomUUID } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
+import { listen, readBody } from './http.ts'
+import { openState } from './state.ts'
+
+export interface KmsDouble {
+  /** For AWS_ENDPOINT_URL_KMS. */
+  url: string
+  /** The ARN of the one key there is. */
+  keyId: string
+  /** Requests since the last reset, by operation; those answered with an error count too. */
+  calls(): Record<string, number>
+  resetCalls(): void
+  close(): Promise<void>
+}
+
+interface Key {
+  arn: string
+  /** 32 bytes as hex. */
+  secret: string
+}
+
+/** An answer other than 200, as KMS gives it. */
+interface Refusal {
+  __type: string
+  message: string
+}
+
+/**
+ * A double of KMS with one symmetric key: Encrypt and Decrypt, the encryption context authenticated.
+ *
+ * Known differences from KMS: one key, no aliases, grants or policies; a parameter that Bursar does not
+ * use is refused; a ciphertext of another key is InvalidCiphertextException whatever key it was; no
+ * signature check.
+ */
+export async function startKms(options: { port?: number; stateFile?: string } = {}): Promise<KmsDouble> {
+  const state = openState<Key>(options.stateFile, () => ({
+    // The mark by which deployed code knows a value of the local stack.
+    arn: `arn:aws:kms:us-east-1:000000000000:key/Local0001-${randomUUID()}`,
+    secret: randomBytes(32).toString('hex'),
+  }))
+  let calls: Record<string, number> = {}
+
+  const listener = await listen(async (request, response) => {
+    const body = await readBody(request)
+    const operation = /^TrentService\.(Encrypt|Decrypt)$/.exec(String(request.headers['x-amz-target']))?.[1]
+    if (!operation) return send(response, refusal('UnknownOperationException', 'Encrypt or Decrypt.'))
+    calls[operation] = (calls[operation] ?? 0) + 1
+    if (!request.headers.authorization?.startsWith('AWS4-HMAC-SHA256 ')) {
+      return send(response, refusal('MissingAuthenticationTokenException', 'Missing Authentication Token'))
+    }
+    const input = parse(body)
+    if (!input) return send(response, refusal('SerializationException', 'The body is no JSON object.'))
+    send(response, operation === 'Encrypt' ? encrypt(state.value, input) : decrypt(state.value, input))
+  }, options.port)
+
+  return {
+    url: listener.url,
+    keyId: state.value.arn,
+    calls: () => ({ ...calls }),
+    resetCalls: () => {
+      calls = {}
+    },
+    close: listener.close,
+  }
+}
+
+function send(response: ServerResponse, body: object): void {
+  const status = '__type' in body ? 400 : 200
+  response.writeHead(status, { 'content-type': 'application/x-amz-json-1.1' }).end(JSON.stringify(body))
+}
+
+function refusal(type: string, message: string): Refusal {
+  return { __type: type, message }
+}
+
+type Input = Record<string, unknown>
+
+function parse(body: Buffer): Input | undefined {
+  try {
+    const value: unknown = JSON.parse(body.toString('utf8'))
+    return typeof value === 'object' && value !== null ? (value as Input) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** What both operations check first: known parameters, a blob of the right size, a key that exists. */
+function check(key: Key, input: Input, blob: string, maxBytes: number): Refusal | undefined {
+  const stranger = Object.keys(input).find((name) => !['KeyId', 'EncryptionContext', blob].includes(name))
+  if (stranger !== undefined) return refusal('SerializationException', `${stranger} is not supported.`)
+  const bytes = decoded(input[blob]).length
+  if (bytes < 1 || bytes > maxBytes) {
+    return refusal('ValidationException', `${blob} must have a length from 1 to ${maxBytes}.`)
+  }
+  const context = input.EncryptionContext ?? {}
+  if (Object.values(context).some((value) => typeof value !== 'string')) {
+    return refusal('SerializationException', 'EncryptionContext must map strings to strings.')
+  }
+  if (input.KeyId !== key.arn && input.KeyId !== key.arn.split('/')[1]) {
+    return refusal('NotFoundException', `Key '${String(input.KeyId)}' does not exist`)
+  }
+  return undefined
+}
+
+function decoded(value: unknown): Buffer {
+  return Buffer.from(typeof value === 'string' ? value : '', 'base64')
+}
+
+/** The context in one order, bound to the key: what AES-GCM authenticates beside the ciphertext. */
+function authenticated(key: Key, input: Input): Buffer {
+  const pairs = Object.entries(input.EncryptionContext ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))
+  return Buffer.from(JSON.stringify([key.arn, pairs]))
+}
+
+function encrypt(key: Key, input: Input): object {
+  const refused = check(key, input, 'Plaintext', 4096)
+  if (refused) return refused
+  const nonce = randomBytes(12)
+  const cipher = createCipheriv('aes-256-gcm', Buffer.from(key.secret, 'hex'), nonce)
+  cipher.setAAD(authenticated(key, input))
+  const ciphertext = [cipher.update(decoded(input.Plaintext)), cipher.final()]
+  const blob = Buffer.concat([nonce, ...ciphertext, cipher.getAuthTag()])
+  return {
+    CiphertextBlob: blob.toString('base64'),
+    KeyId: key.arn,
+    EncryptionAlgorithm: 'SYMMETRIC_DEFAULT',
+  }
+}
+
+function decrypt(key: Key, input: Input): object {
+  // KMS finds the key in the ciphertext where none is named.
+  const refused = check(key, { ...input, KeyId: input.KeyId ?? key.arn }, 'CiphertextBlob', 6144)
+  if (refused) return refused
+  const blob = decoded(input.CiphertextBlob)
+  try {
+    const nonce = blob.subarray(0, 12)
+    const options = { authTagLength: 16 }
+    const decipher = createDecipheriv('aes-256-gcm', Buffer.from(key.secret, 'hex'), nonce, options)
+    decipher.setAAD(authenticated(key, input)).setAuthTag(blob.subarray(12).subarray(-16))
+    const plaintext = Buffer.concat([decipher.update(blob.subarray(12, -16)), decipher.final()])
+    return {
+      Plaintext: plaintext.toString('base64'),
+      KeyId: key.arn,
+      EncryptionAlgorithm: 'SYMMETRIC_DEFAULT',
+    }
+  } catch {
+    return refusal('InvalidCiphertextException', 'The ciphertext is not one of this key and context.')
+  }
+}

@@ -1,0 +1,160 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { domainToASCII } from 'node:url'
+import { listen, readBody } from './http.ts'
+import { openState } from './state.ts'
+
+/** A message as it went out; `sentAt` is an ISO time of the stack's clock. */
+export interface SentMail {
+  to: string
+  subject: string
+  text: string
+  html: string
+  sentAt: string
+}
+
+export interface MailDouble {
+  /** For AWS_ENDPOINT_URL_SESV2. */
+  url: string
+  /** What was accepted, oldest first; with `to`, only mail to that address, in any case. */
+  messages(to?: string): SentMail[]
+  /** The next `times` requests answer 500; a client that retries uses up one per attempt. */
+  fail(times: number): void
+  /** Requests since the last reset, by operation; those answered with an error count too. */
+  calls(): Record<string, number>
+  resetCalls(): void
+  close(): Promise<void>
+}
+
+/**
+ * A double of SES that keeps the mail instead of sending it: the SESv2 API's SendEmail, simple content.
+ *
+ * Known differences from SES: unknown parameters and parts that Bursar does not use (raw content,
+ * templates, Cc, attachments, quoted local parts, several recipients, charsets but UTF-8) are refused;
+ * every identity counts as verified, every well-named configuration set exists; no quotas, no signature check.
+ */
+export async function startMail(options: {
+  nowMs: () => number
+  port?: number
+  stateFile?: string
+}): Promise<MailDouble> {
+  const state = openState(options.stateFile, () => ({ messages: [] as SentMail[] }))
+  let calls: Record<string, number> = {}
+  let failures = 0
+
+  const listener = await listen(async (request, response) => {
+    const body = await readBody(request)
+    if (`${request.method} ${request.url}` !== 'POST /v2/email/outbound-emails') {
+      return refuse(response, 404, 'UnknownOperationException', 'The double knows SendEmail only.')
+    }
+    calls.SendEmail = (calls.SendEmail ?? 0) + 1
+    if (failures > 0) {
+      failures -= 1
+      return refuse(response, 500, 'InternalServiceErrorException', 'A fault was asked for.')
+    }
+    if (!isSigned(request)) {
+      return refuse(response, 403, 'MissingAuthenticationTokenException', 'Missing Authentication Token')
+    }
+    try {
+      const mail = readMail(JSON.parse(body.toString('utf8')))
+      state.value.messages.push({ ...mail, sentAt: new Date(options.nowMs()).toISOString() })
+    } catch (error) {
+      return refuse(response, 400, 'BadRequestException', (error as Error).message)
+    }
+    state.save()
+    answer(response, 200, { MessageId: `${randomUUID()}-000000` })
+  }, options.port)
+
+  return {
+    url: listener.url,
+    messages: (to) =>
+      state.value.messages.filter((mail) => to === undefined || comparable(mail.to) === comparable(to)),
+    fail: (times) => {
+      failures = times
+    },
+    calls: () => ({ ...calls }),
+    resetCalls: () => {
+      calls = {}
+    },
+    close: listener.close,
+  }
+}
+
+function isSigned(request: IncomingMessage): boolean {
+  return request.headers.authorization?.startsWith('AWS4-HMAC-SHA256 ') === true
+}
+
+function answer(response: ServerResponse, status: number, body: object, headers: object = {}): void {
+  response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
+}
+
+function refuse(response: ServerResponse, status: number, type: string, message: string): void {
+  answer(response, status, { message }, { 'x-amzn-errortype': type })
+}
+
+type Fields = Record<string, unknown>
+
+/** The parameters as an object of at most these keys; anything else is refused by its path. */
+function fields(value: unknown, path: string, known: string[]): Fields {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new Error(`${path} must be an object.`)
+  }
+  const stranger = Object.keys(value).find((key) => !known.includes(key))
+  if (stranger !== undefined) throw new Error(`${path}.${stranger} is not a known parameter.`)
+  return value as Fields
+}
+
+/** One message of a SendEmail request, or an error that says what SES would refuse. */
+function readMail(input: unknown): Omit<SentMail, 'sentAt'> {
+  const { FromEmailAddress, Destination, Content, ConfigurationSetName } = fields(input, 'Request', [
+    'FromEmailAddress',
+    'Destination',
+    'Content',
+    'ConfigurationSetName',
+  ])
+  bareAddress(FromEmailAddress, 'FromEmailAddress')
+  const { ToAddresses } = fields(Destination, 'Destination', ['ToAddresses'])
+  if (!Array.isArray(ToAddresses) || ToAddresses.length !== 1) {
+    throw new Error('Destination.ToAddresses must hold one address.')
+  }
+  if (ConfigurationSetName !== undefined && !/^[\w-]{1,64}$/.test(String(ConfigurationSetName))) {
+    throw new Error('ConfigurationSetName is no name of a configuration set.')
+  }
+  const { Simple } = fields(Content, 'Content', ['Simple'])
+  const { Subject, Body } = fields(Simple, 'Content.Simple', ['Subject', 'Body'])
+  const { Text, Html } = fields(Body, 'Body', ['Text', 'Html'])
+  if (Text === undefined && Html === undefined) throw new Error('Body must hold Text or Html.')
+  const subject = content(Subject, 'Subject')
+  if (/[\r\n]/.test(subject)) throw new Error('Subject must be one line.')
+  return {
+    to: bareAddress(ToAddresses[0], 'Destination.ToAddresses'),
+    subject,
+    text: Text === undefined ? '' : content(Text, 'Body.Text'),
+    html: Html === undefined ? '' : content(Html, 'Body.Html'),
+  }
+}
+
+function content(value: unknown, path: string): string {
+  const { Data, Charset } = fields(value, path, ['Data', 'Charset'])
+  if (typeof Data !== 'string') throw new Error(`${path}.Data must be given.`)
+  if (Charset !== undefined && Charset !== 'UTF-8') throw new Error(`${path}.Charset must be UTF-8.`)
+  if (Charset === undefined && /[^\0-\x7f]/.test(Data)) throw new Error(`${path} needs a Charset.`)
+  return Data
+}
+
+const ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+const LABEL = '[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
+const ADDRESS = new RegExp(`^(?=.{1,64}@)${ATOM}(?:\\.${ATOM})*@(?=.{1,255}$)${LABEL}(?:\\.${LABEL})+$`)
+
+/** The address in `a@b` or `Name <a@b>`: 7-bit, as SES wants it. */
+function bareAddress(value: unknown, path: string): string {
+  const text = typeof value === 'string' ? value : ''
+  const address = /^[^<>@,;\r\n]*<([^<>]*)>$/.exec(text)?.[1] ?? text
+  if (!ADDRESS.test(address)) throw new Error(`${path} holds no valid address: ${text}`)
+  return address
+}
+
+function comparable(address: string): string {
+  const at = address.lastIndexOf('@') + 1
+  return (address.slice(0, at) + (domainToASCII(address.slice(at)) || address.slice(at))).toLowerCase()
+}

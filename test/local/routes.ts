@@ -1,0 +1,13 @@
+import { gatewayKey } from '../../functions/http/route.ts'
+import { rows } from '../../functions/http/rows.ts'
+import type { GatewayRoute } from './gateway.ts'
+
+/** The rows as the gateway wants them; a target is the handler's file. */
+export const gatewayRoutes = (): GatewayRoute[] =>
+  rows.flatMap((row) =>
+    row.routes.map((key) => ({
+      key: gatewayKey(key),
+      authorized: row.auth === 'account',
+      target: `functions/${row.dialect}/${row.file}.ts`,
+    })),
+  )

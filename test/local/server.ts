@@ -1,0 +1,166 @@
+import { randomUUID } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { cors } from '../../functions/http/cors.ts'
+import { jobs, subscribers } from '../../functions/jobs/routes.ts'
+import { type LocalClock, startClock } from './clock.ts'
+import { ControlError, type Controls, serveControls } from './controls.ts'
+import { startGateway } from './gateway.ts'
+import { startLambda } from './lambda.ts'
+import { lockFolder } from './lock.ts'
+import { type Stack, startStack } from './stack.ts'
+import type { Fault } from './stripe/faults.ts'
+import type { StripeDouble } from './stripe.ts'
+
+export interface ServerOptions {
+  /** 0 picks a free one. */
+  port: number
+  /** Where data are kept; nothing is without it. */
+  dataFolder?: string | undefined
+  /** Whether jobs run by themselves. */
+  schedule: boolean
+  /** Whether changed sources are picked up. */
+  reload: boolean
+  /** Whether the functions' log lines stay out of sight. */
+  quiet?: boolean
+  onStep?(step: string): void
+}
+
+export interface Server {
+  url: string
+  close(): Promise<void>
+}
+
+/** The origin of a frontend in development (Vite's port); the one entry of the local CORS allow-list. */
+const FRONTEND = 'http://localhost:5173'
+
+/** All of Bursar on this machine: doubles, gateway, functions, schedule. */
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const { port, dataFolder, onStep = () => {} } = options
+  /** What to close when the server stops or does not come up, last first. */
+  const parts: { close(): unknown }[] = []
+  const close = async () => {
+    for (let part = parts.pop(); part; part = parts.pop()) await part.close()
+  }
+  try {
+    if (dataFolder !== undefined) {
+      mkdirSync(dataFolder, { recursive: true })
+      parts.push(lockFolder(dataFolder))
+    }
+    const clock = startClock(dataFolder && join(dataFolder, 'clock.json'))
+    let api = ''
+    const stack = await startStack({ nowMs: clock.nowMs, dataFolder, onStep, apiUrl: () => api })
+    parts.push(stack)
+    onStep('functions   (TypeScript from core/ and functions/, reloaded when it changes)')
+    const lambda = startLambda({
+      env: { ...stack.env, TZ: 'UTC' },
+      clock: clock.shared,
+      quiet: options.quiet === true,
+      ...(options.reload && { onReload: (changed) => gateway.setRoutes(changed) }),
+    })
+    parts.push(lambda)
+    const runJob: RunJob = (name, event = {}) => lambda.invoke(`functions/jobs/${name}.ts`, event)
+    const gateway = await startGateway({
+      port,
+      routes: await lambda.routes(),
+      invoke: lambda.invoke,
+      authorize: (event) => lambda.invoke('functions/authorizer.ts', event),
+      authorizerCacheSeconds: 300,
+      cors: { ...cors, origins: [FRONTEND] },
+      nowMs: clock.nowMs,
+      local: serveControls(controls(stack, clock, runJob, () => gateway.url)),
+    })
+    parts.push(gateway)
+    api = gateway.url
+    if (options.schedule) parts.push(startSchedule(runJob))
+    return { url: gateway.url, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+type RunJob = (name: string, event?: unknown) => Promise<unknown>
+
+/** Runs each job at its rate; a run that fails has said so in the log and the next one comes. */
+function startSchedule(runJob: RunJob): { close(): void } {
+  const timers = jobFiles().map(([name, { everyMs }]) =>
+    setInterval(() => runJob(name).catch(() => {}), everyMs),
+  )
+  return { close: () => timers.forEach(clearInterval) }
+}
+
+const fileName = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+
+const jobFiles = () => Object.entries(jobs).map(([name, job]) => [fileName(name), job] as const)
+
+/** The double's refusals are for the caller. */
+function told(action: () => void): void {
+  try {
+    action()
+  } catch (error) {
+    throw new ControlError((error as Error).message)
+  }
+}
+
+function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => string): Controls {
+  const stripe = (): StripeDouble => {
+    if (!stack.stripe)
+      throw new ControlError("The stack talks to Stripe's test mode: there is no double to control")
+    return stack.stripe
+  }
+  return {
+    'GET /_local': () => ({
+      api: api(),
+      dynamodb: stack.dynamo.rawUrl,
+      cognito: stack.cognito.url,
+      stripe: stack.stripe?.url,
+      table: stack.tableName,
+      now: clock.nowMs(),
+    }),
+    'GET /_local/mail': ({ query }) =>
+      stack.mail
+        .messages(query.get('to') ?? undefined)
+        .map(({ to, subject, text, sentAt }) => ({ to, subject, text, sentAt })),
+    'POST /_local/clock': ({ body }) => {
+      if (!Number.isSafeInteger(body.advanceMs)) {
+        throw new ControlError('advanceMs must be a whole number of milliseconds')
+      }
+      clock.advance(Number(body.advanceMs))
+      return { now: clock.nowMs() }
+    },
+    'POST /_local/jobs/*': ({ name }) => {
+      const names = jobFiles().map(([known]) => known)
+      if (!names.includes(name))
+        throw new ControlError(`There is no job ${name}. There are: ${names.join(', ')}`)
+      return runJob(name)
+    },
+    'POST /_local/events': ({ body }) => {
+      const detailType = body['detail-type']
+      const found = Object.entries(subscribers).find(([, subscriber]) => subscriber.detailType === detailType)
+      if (!found) throw new ControlError(`Nobody listens to the detail-type ${String(detailType)}`)
+      const event = {
+        version: '0',
+        id: randomUUID(),
+        source: 'local',
+        time: new Date(clock.nowMs()).toISOString(),
+      }
+      return runJob(fileName(found[0]), { ...event, ...body })
+    },
+    'POST /_local/stripe/faults': ({ body }) => told(() => stripe().addFault(body as unknown as Fault)),
+    'DELETE /_local/stripe/faults': () => stripe().clearFaults(),
+    'POST /_local/stripe/authenticate': ({ body }) =>
+      told(() => stripe().authenticate(body as { paymentIntent: string; outcome: 'succeed' | 'fail' })),
+    'GET /_local/calls': () => ({
+      dynamodb: stack.dynamo.counts(),
+      cognito: { calls: stack.cognito.calls() },
+      mail: { calls: stack.mail.calls() },
+      kms: { calls: stack.kms.calls() },
+      stripe: { calls: stack.stripe?.calls() ?? {} },
+    }),
+    'DELETE /_local/calls': () => {
+      for (const double of [stack.cognito, stack.mail, stack.kms, stack.stripe]) double?.resetCalls()
+      stack.dynamo.resetCounts()
+    },
+  }
+}

@@ -1,0 +1,85 @@
+import type { ErrorBody } from './wire.ts'
+
+/** A refusal as Stripe words it. */
+export class StripeProblem extends Error {
+  readonly status: number
+  readonly body: ErrorBody
+  /**
+   * Whether the endpoint had begun its work: only then does an idempotency key remember the refusal. A
+   * request that is not even well-formed may be sent again under its key.
+   */
+  readonly executed: boolean
+
+  constructor(status: number, body: ErrorBody, executed = true) {
+    super(body.message)
+    this.status = status
+    this.body = body
+    this.executed = executed
+  }
+}
+
+type Details = Omit<ErrorBody, 'type' | 'message'>
+
+/** 400: well-formed, and not possible. */
+export function invalid(message: string, details: Details = {}): StripeProblem {
+  return new StripeProblem(400, { type: 'invalid_request_error', message, ...details })
+}
+
+/** 400: not well-formed. */
+export function malformed(message: string, details: Details = {}): StripeProblem {
+  return new StripeProblem(400, { type: 'invalid_request_error', message, ...details }, false)
+}
+
+/** 404 for an id in the path, 400 for one in a parameter. */
+export function missing(kind: string, id: string, param: string, status: 400 | 404 = 400): StripeProblem {
+  return new StripeProblem(status, {
+    type: 'invalid_request_error',
+    code: 'resource_missing',
+    param,
+    message: `No such ${kind}: '${id}'`,
+  })
+}
+
+/** 402: the bank, or Stripe in its place, says no. */
+export function declined(error: Omit<ErrorBody, 'type'>): StripeProblem {
+  return new StripeProblem(402, { type: 'card_error', ...error })
+}
+
+export function unauthorized(message: string): StripeProblem {
+  return new StripeProblem(401, { type: 'invalid_request_error', message }, false)
+}
+
+export function keyInUse(key: string): StripeProblem {
+  return new StripeProblem(
+    409,
+    {
+      type: 'idempotency_error',
+      code: 'idempotency_key_in_use',
+      message: `There is currently another in-progress request using this idempotency key: ${key}. Try again later.`,
+    },
+    false,
+  )
+}
+
+export function keyMisused(key: string): StripeProblem {
+  return new StripeProblem(
+    400,
+    {
+      type: 'idempotency_error',
+      message: `Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than '${key}' if you meant to execute a different request.`,
+    },
+    false,
+  )
+}
+
+export function rateLimited(): StripeProblem {
+  return new StripeProblem(
+    429,
+    { type: 'invalid_request_error', code: 'rate_limit', message: 'Request rate limit exceeded.' },
+    false,
+  )
+}
+
+export function serverError(): StripeProblem {
+  return new StripeProblem(500, { type: 'api_error', message: 'An unexpected error occurred.' })
+}

@@ -1,0 +1,144 @@
+import type Stripe from 'stripe'
+import { refuseDisputed } from './disputes.ts'
+import { invalid, missing } from './errors.ts'
+import { change, mergedMetadata } from './fields.ts'
+import { listPage } from './lists.ts'
+import { charge, paymentIntent } from './lookup.ts'
+import { newId, own, ref, testCardOf } from './state.ts'
+import { keep, later, seconds, type Turn } from './turn.ts'
+import type { Requests } from './wire.ts'
+
+/** How long the test cards with asynchronous refunds take. */
+const BANK_MS = 5000
+
+export function createRefund(turn: Turn, params: Requests['POST /v1/refunds']): Stripe.Refund {
+  const taken = chargeToRefund(turn, params)
+  if (!taken.captured) {
+    throw invalid('This charge has not been captured: cancel its PaymentIntent instead.', { param: 'charge' })
+  }
+  refuseDisputed(turn, taken.id)
+  const left = taken.amount - taken.amount_refunded
+  if (left === 0) {
+    throw invalid(`Charge ${taken.id} has already been refunded.`, { code: 'charge_already_refunded' })
+  }
+  const amount = params.amount ?? left
+  if (amount < 1)
+    throw invalid('Invalid positive integer', { param: 'amount', code: 'parameter_invalid_integer' })
+  if (amount > left) {
+    throw invalid(
+      `Refund amount (${dollars(amount)}) is greater than unrefunded amount on charge (${dollars(left)})`,
+      { param: 'amount' },
+    )
+  }
+  const { refunds: behaviour } = testCardOf(turn.state, taken.payment_method!)
+  const created = keep<Stripe.Refund>(turn.state.refunds, {
+    id: newId('re'),
+    object: 'refund',
+    amount,
+    balance_transaction: null,
+    charge: taken.id,
+    created: seconds(turn),
+    currency: taken.currency,
+    customer: ref(taken.customer),
+    customer_account: null,
+    metadata: mergedMetadata({}, params.metadata),
+    payment_intent: ref(taken.payment_intent),
+    payment_method: taken.payment_method,
+    reason: params.reason ?? null,
+    receipt_number: null,
+    source_transfer_reversal: null,
+    status: behaviour === 'pending' ? 'pending' : 'succeeded',
+    transfer_reversal: null,
+    ...(behaviour === 'pending' && { pending_reason: 'processing' as const }),
+  })
+  turn.emit('refund.created', created)
+  turn.emit('charge.refunded', taken, give(taken, amount))
+  if (behaviour === 'pending') later(turn, BANK_MS, 'settle-refund', created.id)
+  if (behaviour === 'failing') later(turn, BANK_MS, 'fail-refund', created.id)
+  settleWarnings(turn, taken)
+  return created
+}
+
+function chargeToRefund(turn: Turn, params: Requests['POST /v1/refunds']): Stripe.Charge {
+  if (params.charge !== undefined) return charge(turn, params.charge, 400)
+  if (params.payment_intent === undefined) {
+    throw invalid(
+      'One of the following params should be provided for this request: payment_intent or charge.',
+    )
+  }
+  const intent = paymentIntent(turn, params.payment_intent, 400)
+  const last = intent.latest_charge === null ? undefined : charge(turn, ref(intent.latest_charge))
+  if (last?.status === 'succeeded') return last
+  throw invalid('This PaymentIntent does not have a successful charge to refund.', {
+    param: 'payment_intent',
+  })
+}
+
+/** Books an amount back on the charge; negative for a refund that failed. Answers the members before. */
+function give(taken: Stripe.Charge, amount: number): Partial<Stripe.Charge> {
+  const refunded = taken.amount_refunded + amount
+  return change(taken, { amount_refunded: refunded, refunded: refunded === taken.amount })
+}
+
+/** A warning about a charge that has been given back whole needs nobody any more. */
+function settleWarnings(turn: Turn, taken: Stripe.Charge): void {
+  for (const warning of Object.values(turn.state.fraudWarnings)) {
+    if (warning.charge !== taken.id || !warning.actionable || !taken.refunded) continue
+    warning.actionable = false
+    turn.emit('radar.early_fraud_warning.updated', warning, { actionable: true })
+  }
+}
+
+const dollars = (cents: number) => `$${(cents / 100).toFixed(2)}`
+
+/** The bank has taken in a pending refund. */
+export function settleRefund(turn: Turn, id: string): void {
+  const pending = turn.state.refunds[id]
+  if (pending?.status !== 'pending') return
+  pending.status = 'succeeded'
+  delete pending.pending_reason
+  announce(turn, pending, { status: 'pending' })
+}
+
+/** The bank sends a refund back: the money stays taken. */
+export function failRefund(turn: Turn, id: string): void {
+  const made = turn.state.refunds[id]
+  if (!made || made.status === 'failed') return
+  made.status = 'failed'
+  made.failure_reason = 'expired_or_canceled_card'
+  give(charge(turn, ref(made.charge!)!), -made.amount)
+  turn.emit('refund.failed', made)
+  announce(turn, made, { status: 'succeeded' })
+}
+
+/** Refund changes are announced twice, under the old name and the new one. */
+function announce(turn: Turn, changed: Stripe.Refund, previous: object): void {
+  turn.emit('refund.updated', changed, previous)
+  turn.emit('charge.refund.updated', changed, previous)
+}
+
+function refund(turn: Turn, id: string): Stripe.Refund {
+  const found = own(turn.state.refunds, id)
+  if (!found) throw missing('refund', id, 'refund', 404)
+  return found
+}
+
+export function retrieveRefund(turn: Turn, _params: object, id: string): Stripe.Refund {
+  return refund(turn, id)
+}
+
+export function updateRefund(turn: Turn, params: Requests['POST /v1/refunds/*'], id: string): Stripe.Refund {
+  const found = refund(turn, id)
+  const previous = change(found, { metadata: mergedMetadata(found.metadata ?? {}, params.metadata) })
+  announce(turn, found, previous)
+  return found
+}
+
+export function listRefunds(turn: Turn, params: Requests['GET /v1/refunds']): Stripe.ApiList<Stripe.Refund> {
+  const wanted = Object.values(turn.state.refunds).filter(
+    (each) =>
+      (params.charge === undefined || each.charge === params.charge) &&
+      (params.payment_intent === undefined || each.payment_intent === params.payment_intent),
+  )
+  return listPage(wanted, params, '/v1/refunds')
+}

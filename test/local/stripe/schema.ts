@@ -1,0 +1,139 @@
+import { readFileSync } from 'node:fs'
+import { malformed } from './errors.ts'
+import type { Form } from './form.ts'
+import type { Schema, SchemaFile } from './generate.ts'
+import type { Answers, Requests, RouteKey } from './wire.ts'
+
+/** Checks answers, and reads requests, by the schemas made from stripe-node's declarations. */
+
+const schemas = JSON.parse(readFileSync(new URL('schema.json', import.meta.url), 'utf8')) as SchemaFile
+
+const resolve = (schema: Schema): Schema =>
+  schema.$ref === undefined ? schema : schemas.$defs[schema.$ref.slice('#/$defs/'.length)]!
+
+/** The alternatives of a schema, references followed. */
+const alternatives = (schema: Schema): Schema[] => {
+  const resolved = resolve(schema)
+  return resolved.anyOf ? resolved.anyOf.flatMap(alternatives) : [resolved]
+}
+
+/** What is wrong with an answer of that kind, a sentence each; empty if nothing is. */
+export function faultsOf(kind: keyof Answers, answer: unknown): string[] {
+  return faults(schemas.answers[kind]!, answer, kind)
+}
+
+function faults(schema: Schema, value: unknown, path: string): string[] {
+  const options = alternatives(schema)
+  if (options.length === 1) return faultsOfOne(options[0]!, value, path)
+  const tried = options.map((option) => faultsOfOne(option, value, path))
+  if (tried.some((found) => found.length === 0)) return []
+  // The alternative that the value was meant for is the one that got furthest into it.
+  const objects = tried.filter((_, n) => options[n]!.type === typeOf(value) && options[n]!.properties)
+  return objects.sort((a, b) => a.length - b.length)[0] ?? [`${path} is ${JSON.stringify(value)}`]
+}
+
+/** As JSON has it: NaN and the infinities are nothing there. */
+function typeOf(value: unknown): string {
+  if (value === null || (typeof value === 'number' && !Number.isFinite(value))) return 'null'
+  return Array.isArray(value) ? 'array' : typeof value
+}
+
+function faultsOfOne(schema: Schema, value: unknown, path: string): string[] {
+  if (schema.enum) {
+    return schema.enum.includes(value as string) ? [] : [`${path} is ${JSON.stringify(value)}`]
+  }
+  // An empty schema takes anything.
+  if (schema.type === undefined) return []
+  if (schema.type !== typeOf(value)) return [`${path} is no ${schema.type}: ${JSON.stringify(value)}`]
+  if (Array.isArray(value)) return value.flatMap((item, n) => faults(schema.items!, item, `${path}[${n}]`))
+  if (schema.type !== 'object') return []
+  const object = value as Record<string, unknown>
+  const absent = (schema.required ?? []).filter((name) => object[name] === undefined)
+  return [
+    ...absent.map((name) => `${path}.${name} is missing`),
+    ...Object.entries(object).flatMap(([name, member]) => {
+      if (member === undefined) return []
+      const known = schema.properties?.[name] ?? schema.additionalProperties
+      if (known) return faults(known, member, `${path}.${name}`)
+      return known === false ? [`${path}.${name} does not exist`] : []
+    }),
+  ]
+}
+
+/**
+ * The parameters of a request: a form's strings as what the endpoint takes them for.
+ * @throws StripeProblem 400 for unknown, missing and ill-formed parameters.
+ */
+export function readRequest<K extends RouteKey>(route: K, form: Form): Requests[K] {
+  const schema = resolve(schemas.requests[route]!)
+  const unknown = Object.keys(form).filter((name) => !schema.properties?.[name])
+  if (unknown.length > 0) throw unknownParameters(unknown)
+  return readObject(schema, form, '') as unknown as Requests[K]
+}
+
+function unknownParameters(names: string[]) {
+  return malformed(`Received unknown parameter${names.length > 1 ? 's' : ''}: ${names.join(', ')}`, {
+    code: 'parameter_unknown',
+    param: names[0]!,
+  })
+}
+
+function readValue(schema: Schema, value: Form[string], path: string): unknown {
+  const options = alternatives(schema)
+  if (typeof value === 'string') return readText(options, value, path)
+  const list = options.find((option) => option.type === 'array')
+  const object = options.find((option) => option.type === 'object')
+  // A list comes as a[]=1&a[]=2 or as a[0]=1&a[1]=2.
+  const items = Array.isArray(value) ? value : list && !object ? Object.values(value) : undefined
+  if (list && items) return items.map((item, n) => readValue(list.items!, item, `${path}[${n}]`))
+  if (!object || Array.isArray(value))
+    throw malformed(`Invalid ${list ? 'array' : 'string'}`, { param: path })
+  return readObject(object, value, path)
+}
+
+function readObject(schema: Schema, form: Form, path: string): Record<string, unknown> {
+  const at = (name: string) => (path === '' ? name : `${path}[${name}]`)
+  for (const name of schema.required ?? []) {
+    if (form[name] === undefined) {
+      throw malformed(`Missing required param: ${at(name)}.`, { code: 'parameter_missing', param: at(name) })
+    }
+  }
+  return Object.fromEntries(
+    Object.entries(form).map(([name, value]) => {
+      const known = schema.properties?.[name] ?? schema.additionalProperties
+      if (!known) throw unknownParameters([at(name)])
+      return [name, readValue(known, value, at(name))]
+    }),
+  )
+}
+
+/** An address may be given with empty fields, though the declarations do not say so. */
+const EMPTY_ALLOWED = /(^|\[)address\]?\[\w+\]$/
+
+function readText(options: Schema[], text: string, path: string): unknown {
+  const values = options.flatMap((option) => option.enum ?? [])
+  const types = new Set(options.map((option) => option.type))
+  if (text === '') {
+    // What can be null in the declarations is unset by an empty string.
+    if (values.includes('') || types.has('null') || EMPTY_ALLOWED.test(path)) return ''
+    throw malformed(
+      `You passed an empty string for '${path}'. We assume empty values are an attempt to unset a parameter; however '${path}' cannot be unset. You should remove '${path}' from your request or supply a non-empty value.`,
+      { code: 'parameter_invalid_empty', param: path },
+    )
+  }
+  if (values.includes(text)) return text
+  if (types.has('boolean') || values.includes(true)) {
+    if (text === 'true' || text === 'false') return text === 'true'
+    if (!types.has('string')) throw malformed(`Invalid boolean: ${text}`, { param: path })
+  }
+  if (types.has('number') && /^-?\d+$/.test(text)) return Number(text)
+  if (types.has('string')) return text
+  if (types.has('number')) {
+    throw malformed(`Invalid integer: ${text}`, { code: 'parameter_invalid_integer', param: path })
+  }
+  if (values.length > 0) {
+    const allowed = values.filter((value) => value !== '')
+    throw malformed(`Invalid ${path}: must be one of ${allowed.join(', ')}`, { param: path })
+  }
+  throw malformed(`Invalid ${types.has('array') ? 'array' : 'object'}`, { param: path })
+}

@@ -1,0 +1,138 @@
+import { randomBytes } from 'node:crypto'
+import type Stripe from 'stripe'
+import { CARDS, type TestCard } from './cards.ts'
+
+/** Everything that the double remembers; plain data, so that it can be written to a file. */
+export interface StripeState {
+  customers: Record<string, Stripe.Customer | Stripe.DeletedCustomer>
+  paymentMethods: Record<string, Stripe.PaymentMethod>
+  paymentIntents: Record<string, Stripe.PaymentIntent>
+  setupIntents: Record<string, Stripe.SetupIntent>
+  charges: Record<string, Stripe.Charge>
+  refunds: Record<string, Stripe.Refund>
+  disputes: Record<string, Stripe.Dispute>
+  fraudWarnings: Record<string, Stripe.Radar.EarlyFraudWarning>
+  events: Record<string, Stripe.EventBase>
+  /** What Stripe knows of a card and does not say, by the payment method's id. */
+  cards: Record<string, CardMemory>
+  /** What Stripe does of itself, in the order in which it was put down. */
+  later: Task[]
+  deliveries: Delivery[]
+  replies: Record<string, StoredReply>
+}
+
+export interface CardMemory {
+  number: string
+  /** The holder has agreed to off-session payments. */
+  setUp: boolean
+  /** Used without a customer, or detached: good for nothing any more. */
+  spent: boolean
+}
+
+export interface Task {
+  atMs: number
+  kind: 'settle-refund' | 'fail-refund' | 'win-dispute' | 'lose-dispute' | 'expire-hold'
+  id: string
+}
+
+/** A webhook that has not been taken yet. */
+export interface Delivery {
+  eventId: string
+  dueMs: number
+  attempts: number
+  /** Newest first among those that are due together. */
+  reordered: boolean
+}
+
+/** What an idempotency key is bound to. */
+export interface StoredReply {
+  /** Method, path and parameters. */
+  request: string
+  requestId: string
+  status: number
+  body: string
+  atMs: number
+}
+
+export const emptyState = (): StripeState => ({
+  customers: {},
+  paymentMethods: {},
+  paymentIntents: {},
+  setupIntents: {},
+  charges: {},
+  refunds: {},
+  disputes: {},
+  fraudWarnings: {},
+  events: {},
+  cards: {},
+  later: [],
+  deliveries: [],
+  replies: {},
+})
+
+/** Drops what is too old to be asked for: a file that is used for months should not grow with it. */
+export function forgetOld(state: StripeState, nowMs: number): void {
+  for (const [id, event] of Object.entries(state.events)) {
+    if (event.created * 1000 < nowMs - 30 * DAY_MS) delete state.events[id]
+  }
+  state.deliveries = state.deliveries.filter((delivery) => Object.hasOwn(state.events, delivery.eventId))
+  for (const [key, reply] of Object.entries(state.replies)) {
+    if (reply.atMs < nowMs - DAY_MS) delete state.replies[key]
+  }
+}
+
+const DAY_MS = 86_400_000
+
+export type StripeObject =
+  | Stripe.Customer
+  | Stripe.DeletedCustomer
+  | Stripe.PaymentMethod
+  | Stripe.PaymentIntent
+  | Stripe.SetupIntent
+  | Stripe.Charge
+  | Stripe.Refund
+  | Stripe.Dispute
+  | Stripe.Radar.EarlyFraudWarning
+  | Stripe.EventBase
+
+/** The object with that id, whatever it is. */
+export function findObject(state: StripeState, id: string): StripeObject | undefined {
+  const kinds: Record<string, Record<string, StripeObject>> = {
+    cus: state.customers,
+    pm: state.paymentMethods,
+    pi: state.paymentIntents,
+    seti: state.setupIntents,
+    ch: state.charges,
+    re: state.refunds,
+    du: state.disputes,
+    issfr: state.fraudWarnings,
+    evt: state.events,
+  }
+  return own(own(kinds, id.split('_')[0]!) ?? {}, id)
+}
+
+/** The member with that name, if the object has one itself: ids and keys come from outside. */
+export function own<T>(collection: Record<string, T>, name: string): T | undefined {
+  return Object.hasOwn(collection, name) ? collection[name] : undefined
+}
+
+/** An id as Stripe's look: prefix, underscore, 24 letters and digits. */
+export const newId = (prefix: string): string => `${prefix}_${letters(24)}`
+
+export function letters(length: number): string {
+  return [...randomBytes(length)].map((byte) => ALPHABET[byte % ALPHABET.length]).join('')
+}
+
+const ALPHABET = '0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
+
+/** How the card behind a payment method behaves. */
+export function testCardOf(state: StripeState, paymentMethodId: string): TestCard {
+  return CARDS[state.cards[paymentMethodId]!.number]!
+}
+
+/** The id in a reference that may stand expanded. The double stores ids only. */
+export function ref(reference: string | { id: string }): string
+export function ref(reference: string | { id: string } | null | undefined): string | null
+export function ref(reference: string | { id: string } | null | undefined): string | null {
+  return typeof reference === 'object' ? (reference?.id ?? null) : (reference ?? null)
+}

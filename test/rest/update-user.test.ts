@@ -1,0 +1,320 @@
+import { expect, test } from 'vitest'
+import type { ErrorCode } from '../../core/errors.ts'
+import { keys } from '../../core/table/keys.ts'
+import { rest } from '../../functions/rest/routes.ts'
+import { expectError } from '../conformance/contract.ts'
+import { newPerson, type Person, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { resetCode, signInStatus } from '../support/credentials.ts'
+
+const app = await startApp()
+
+const FORM = { 'content-type': 'application/x-www-form-urlencoded; charset=UTF-8' }
+const NAME_RULE = 'username must be 3 to 32 of A-Z a-z 0-9 . _ - and start with a letter or digit'
+
+const update = ({ username, accessToken: token }: SignedInPerson, json: object) =>
+  app.request('PUT', `/rest/users/${username}`, { token, json })
+const refused = (answer: TestAnswer, code: ErrorCode) => expectError(rest.updateUser, answer, code)
+const activate = (code: string) => app.request('POST', '/v1/auth/activate', { json: { code } })
+const mailsTo = (email: string) => app.stack.mail.messages(email)
+
+/** Registered and signed in, and not confirmed. */
+async function unconfirmed(overrides: Partial<Person> = {}): Promise<SignedInPerson> {
+  const person = newPerson(overrides)
+  await app.register(person)
+  return app.login(person)
+}
+
+async function stored({ accountId }: SignedInPerson) {
+  return (await app.ports()).table.get(keys.profile(accountId))
+}
+
+/** That nothing of the account is other than before. */
+async function expectUntouched(person: SignedInPerson, change: () => Promise<void>): Promise<void> {
+  const [before, sent] = [await stored(person), mailsTo(person.email).length]
+  await change()
+  expect(await stored(person)).toEqual(before)
+  expect(mailsTo(person.email)).toHaveLength(sent)
+}
+
+test('200: the changed account in the seed’s envelope', async () => {
+  const person = await app.signUp()
+  const { username } = newPerson()
+  app.advance(1_000)
+  const { status, body } = await update(person, { username })
+  expect(status).toBe(200)
+  expect(body).toEqual({
+    status: 1,
+    content: {
+      allusage: 0,
+      created: '2026-11-21T12:00:00.000Z',
+      email: person.email,
+      lastlogin: '2026-11-21T12:00:00.000Z',
+      role: 'free',
+      status: 'verified',
+      type: 'invoice',
+      update: '2026-11-21T12:00:01.000Z',
+      username,
+    },
+  })
+  const read = await app.request('GET', `/rest/users/${username}`, { token: person.accessToken })
+  expect(read.body).toEqual(body)
+})
+
+test.each<[string, (person: Person) => object]>([
+  ['JSON', ({ username, email }) => ({ json: { username, email } })],
+  [
+    'the seed’s form with its leading ?&',
+    ({ username, email }) => ({ body: `?&username=${username}&email=${email}`, headers: FORM }),
+  ],
+  ['an encoded form', ({ username, email }) => ({ form: { username, email } })],
+])('200: username and address of an unconfirmed account at once, by %s', async (_, content) => {
+  const person = await unconfirmed()
+  const wanted = newPerson()
+  const options = { token: person.accessToken, ...content(wanted) }
+  const { status, body } = await app.request('PUT', `/rest/users/${person.username}`, options)
+  expect([status, body.content]).toMatchObject([200, { username: wanted.username, email: wanted.email }])
+  expect(await app.login({ ...wanted, password: person.password })).toMatchObject({
+    accountId: person.accountId,
+  })
+})
+
+test('200: the old username is free, the new one is taken, and signs in', async () => {
+  const person = await app.signUp()
+  const { username } = newPerson()
+  await update(person, { username })
+  const login = (name: string) =>
+    app.request('POST', '/v1/auth/login', { json: { username: name, password: person.password } })
+  expect([(await login(username)).status, (await login(person.username)).status]).toEqual([200, 401])
+  expect((await app.register(newPerson({ username }))).status).toBe(409)
+  expect((await app.register(newPerson({ username: person.username }))).status).toBe(201)
+  const old = await app.request('GET', `/rest/users/${person.username}`, { token: person.accessToken })
+  expect(old.status).toBe(404)
+})
+
+test('200: sessions, password and a full name go on after a rename; the name follows the username until given', async () => {
+  const person = await app.signUp()
+  const { username } = newPerson()
+  await update(person, { username })
+  const current = () => app.request('GET', '/api/users/current', { token: person.accessToken })
+  expect((await current()).body.name).toBe(username)
+  await app.request('PUT', '/api/users/current', { token: person.accessToken, json: { name: 'Ada Love' } })
+  await update({ ...person, username }, { username: newPerson().username })
+  expect((await current()).body.name).toBe('Ada Love')
+})
+
+test('200: a change in case only of username and address stays the owner’s, and sends no mail', async () => {
+  for (const person of [await app.signUp(), await unconfirmed()]) {
+    const shown = { username: person.username.toUpperCase(), email: person.email.toUpperCase() }
+    const sent = mailsTo(person.email).length
+    const { status, body } = await update(person, shown)
+    expect([status, body.content]).toMatchObject([200, shown])
+    expect(mailsTo(person.email)).toHaveLength(sent)
+    expect(await signInStatus(app, person, person.password)).toBe(200)
+    for (const taken of [{ username: person.username }, { email: person.email }]) {
+      expect((await app.register(newPerson(taken))).status).toBe(409)
+    }
+  }
+})
+
+test('200: the same names again change nothing but the time', async () => {
+  const person = await app.signUp()
+  const { username, email } = person
+  const { status, body } = await update(person, { username, email })
+  expect([status, body.content]).toMatchObject([200, { username, email, status: 'verified' }])
+  expect(mailsTo(email)).toHaveLength(1)
+})
+
+test('200: an unconfirmed address changes at once: a new code is mailed, the old one is dead, the old address free', async () => {
+  const person = await unconfirmed()
+  const old = app.mailedCode(person.email)
+  const { email } = newPerson()
+  expect((await update(person, { email })).body.content).toMatchObject({ email, status: 'unverified' })
+  expect(mailsTo(email)).toMatchObject([{ subject: 'Confirm your e-mail address' }])
+  expect(mailsTo(person.email)).toHaveLength(1)
+  expect((await activate(old)).status).toBe(400)
+  expect(await signInStatus(app, person, person.password)).toBe(401)
+  expect((await app.register(newPerson({ email: person.email }))).status).toBe(201)
+  expect((await activate(app.mailedCode(email))).status).toBe(200)
+  expect(await signInStatus(app, { email }, person.password)).toBe(200)
+})
+
+test('200: what was mailed to an unconfirmed address does not reset the password once the address has changed', async () => {
+  const person = await unconfirmed()
+  const code = await resetCode(app, person.email)
+  const { email } = newPerson()
+  await update(person, { email })
+  const json = { code, password: 'Stranger1!' }
+  expect((await app.request('PUT', '/v1/user/resetPassword', { json })).status).toBe(400)
+  expect(await signInStatus(app, { email }, person.password)).toBe(200)
+})
+
+test('200: a confirmed address stays until the new one is confirmed; both are told', async () => {
+  const person = await app.signUp()
+  const { email } = newPerson()
+  const { body } = await update(person, { email })
+  expect(body.content).toMatchObject({ email: person.email, status: 'verified' })
+  expect(await signInStatus(app, person, person.password)).toBe(200)
+  expect(await signInStatus(app, { email }, person.password)).toBe(401)
+  expect(mailsTo(email)).toMatchObject([{ subject: 'Confirm your new e-mail address' }])
+  const [, told, ...more] = mailsTo(person.email)
+  expect(told).toMatchObject({ subject: 'Your e-mail address is about to change' })
+  expect([told?.text.includes(email), more]).toEqual([false, []])
+  expect((await activate(app.mailedCode(email))).status).toBe(200)
+  expect(await signInStatus(app, { email }, person.password)).toBe(200)
+})
+
+test('200: a username may change while an address waits', async () => {
+  const person = await app.signUp()
+  const [{ email }, { username }] = [newPerson(), newPerson()]
+  await update(person, { email })
+  expect((await update(person, { username })).body.content).toMatchObject({ username, email: person.email })
+  expect((await activate(app.mailedCode(email))).status).toBe(200)
+})
+
+test('200: a confirmed account that wants a taken address is answered as with a free one, and does not get it', async () => {
+  const [person, other] = [await app.signUp(), await app.signUp()]
+  const { body } = await update(person, { email: other.email })
+  const free = await update(await app.signUp(), { email: newPerson().email })
+  expect(Object.keys(body.content)).toEqual(Object.keys(free.body.content))
+  expect([free.status, body.content.email]).toEqual([200, person.email])
+  const confirming = await activate(app.mailedCode(other.email))
+  expect([confirming.status, confirming.body.type]).toEqual([409, 'urn:bursar:problem:email_taken'])
+  expect(await signInStatus(app, person, person.password)).toBe(200)
+  expect((await app.login(other)).accountId).toBe(other.accountId)
+})
+
+test('200: a mail that the provider did not take goes out a minute later, with a code that works', async () => {
+  const person = await app.signUp()
+  const { email } = newPerson()
+  app.stack.mail.fail(4)
+  expect((await update(person, { email })).status).toBe(200)
+  expect(mailsTo(email)).toEqual([])
+  app.advance(60_000)
+  expect(await app.job('send-mail')).toMatchObject({ sent: 2 })
+  expect(mailsTo(person.email)).toHaveLength(2)
+  expect((await activate(app.mailedCode(email))).status).toBe(200)
+})
+
+test.each([
+  ['as it is', (text: string) => text],
+  ['in another case', (text: string) => text.toUpperCase()],
+])(
+  '409: a username that is taken, %s; the address sent with it does not change either',
+  async (_, variant) => {
+    const [person, other] = [await unconfirmed(), await app.signUp()]
+    const { email } = newPerson()
+    await expectUntouched(person, async () => {
+      refused(await update(person, { username: variant(other.username), email }), 'username_taken')
+    })
+    expect(mailsTo(email)).toEqual([])
+    expect((await app.register(newPerson({ email }))).status).toBe(201)
+  },
+)
+
+test('409: a taken address, of an unconfirmed account, in any case; the username sent with it does not change', async () => {
+  const [person, other] = [await unconfirmed(), await unconfirmed()]
+  const { username } = newPerson()
+  for (const email of [other.email, other.email.toUpperCase()]) {
+    await expectUntouched(person, async () => {
+      refused(await update(person, { username, email }), 'email_taken')
+    })
+  }
+  expect((await app.register(newPerson({ username }))).status).toBe(201)
+})
+
+test('409: both are taken, and the username is named', async () => {
+  const [person, other] = [await unconfirmed(), await app.signUp()]
+  refused(await update(person, { username: other.username, email: other.email }), 'username_taken')
+})
+
+test('409: of ten renames of one account at once some win one after another, and every name but the last is free', async () => {
+  const person = await app.signUp()
+  const wanted = Array.from({ length: 10 }, () => newPerson().username)
+  const answers = await Promise.all(wanted.map((username) => update(person, { username })))
+  for (const answer of answers.filter(({ status }) => status !== 200)) {
+    // The path no longer names the caller once another rename has won.
+    refused(answer, answer.status === 404 ? 'not_found' : 'conflict')
+  }
+  const kept = (await stored(person))?.username
+  expect(wanted).toContain(kept)
+  for (const username of [person.username, ...wanted]) {
+    const { status } = await app.register(newPerson({ username }))
+    expect([username, status]).toEqual([username, username === kept ? 409 : 201])
+  }
+})
+
+test('409: one username and one address wanted at once by renames, registrations and confirmed changes have one owner', async () => {
+  const wanted = newPerson()
+  const { username, email } = wanted
+  const [renaming, moving] = [
+    await Promise.all([1, 2, 3].map(() => app.signUp())),
+    await Promise.all([1, 2, 3].map(() => unconfirmed())),
+  ]
+  const confirming = await app.signUp()
+  await update(confirming, { email })
+  const code = app.mailedCode(email)
+  const answers = await Promise.all([
+    ...renaming.map((person) => update(person, { username })),
+    ...moving.map((person) => update(person, { email })),
+    activate(code),
+    ...[1, 2].map(() => app.register(newPerson({ username }))),
+    ...[1, 2].map(() => app.register(newPerson({ email }))),
+  ])
+  const [names, addresses] = [
+    [...answers.slice(0, 3), ...answers.slice(7, 9)],
+    [...answers.slice(3, 7), ...answers.slice(9)],
+  ]
+  for (const contest of [names, addresses]) {
+    expect(contest.filter(({ status }) => status < 300)).toHaveLength(1)
+    expect(contest.filter(({ status }) => status >= 300 && status !== 409)).toEqual([])
+  }
+  const accounts = await Promise.all([...renaming, ...moving, confirming].map(stored))
+  expect(accounts.filter((each) => each?.username === username).length).toBeLessThanOrEqual(1)
+  expect(accounts.filter((each) => each?.email === email).length).toBeLessThanOrEqual(1)
+  for (const taken of [{ username }, { email }])
+    expect((await app.register(newPerson(taken))).status).toBe(409)
+})
+
+test('404: another’s username and one that nobody has, whatever is sent', async () => {
+  const [person, other] = [await app.signUp(), await app.signUp()]
+  await expectUntouched(other, async () => {
+    for (const username of [other.username, newPerson().username]) {
+      refused(await update({ ...person, username }, { email: newPerson().email }), 'not_found')
+    }
+  })
+})
+
+/** One person for all that is refused: it leaves them as they are. */
+let shared: Promise<SignedInPerson> | undefined
+const bystander = () => (shared ??= app.signUp())
+
+test.each([
+  ['neither of both', {}, 'username or email is required'],
+  ['a username of two characters', { username: 'ab' }, NAME_RULE],
+  ['an address without a domain', { email: 'ada' }, 'email must be an e-mail address'],
+  ['a null', { username: null }, 'username must be of type string'],
+  ['a password', { username: 'free-name', password: 'Hello123!' }, 'password is not a field of this request'],
+  ['a role', { username: 'free-name', role: 'paid' }, 'role is not a field of this request'],
+  ['a status', { username: 'free-name', status: 'verified' }, 'status is not a field of this request'],
+])('400: %s, as JSON or as a form, and nothing changes', async (_, wrong, message) => {
+  const person = await bystander()
+  await expectUntouched(person, async () => {
+    const { status, body } = await update(person, wrong)
+    expect({ status, body }).toEqual({ status: 400, body: { status: 0, message } })
+    if (Object.values(wrong).some((value) => typeof value !== 'string')) return
+    const form = wrong as Record<string, string>
+    const options = { token: person.accessToken, headers: FORM, body: `${new URLSearchParams(form)}&` }
+    const asForm = await app.request('PUT', `/rest/users/${person.username}`, options)
+    expect([asForm.status, asForm.body]).toEqual([400, { status: 0, message }])
+  })
+})
+
+test('503: a lost answer of the database leaves the rename whole, and it can be seen', async () => {
+  const person = await app.signUp()
+  const { username } = newPerson()
+  app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems' })
+  refused(await update(person, { username }), 'temporarily_unavailable')
+  app.stack.dynamo.clearFaults()
+  expect((await stored(person))?.username).toBe(person.username)
+  expect((await update(person, { username })).status).toBe(200)
+})

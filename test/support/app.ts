@@ -1,0 +1,190 @@
+import { join } from 'node:path'
+import { afterAll, vi } from 'vitest'
+import type { Ports } from '../../core/ports.ts'
+import { cors } from '../../functions/http/cors.ts'
+import type { Need } from '../../functions/http/route.ts'
+import { startGateway } from '../local/gateway.ts'
+import { gatewayRoutes } from '../local/routes.ts'
+import { type Stack, startStack } from '../local/stack.ts'
+
+/** What tests send: one of `json`, `form` and `body`, which is sent as it is. */
+export interface TestRequest {
+  json?: unknown
+  form?: Record<string, string>
+  body?: string | Uint8Array<ArrayBuffer>
+  token?: string | undefined
+  headers?: Record<string, string>
+}
+
+export interface TestAnswer {
+  status: number
+  headers: Headers
+  // biome-ignore lint/suspicious/noExplicitAny: tests read answers of every shape
+  body: any
+  text: string
+}
+
+export interface Person {
+  username: string
+  email: string
+  password: string
+}
+
+export interface SignedInPerson extends Person {
+  accountId: string
+  accessToken: string
+  refreshToken: string
+}
+
+const ROOT = join(import.meta.dirname, '..', '..')
+const ORIGIN = 'https://app.bursar.example'
+const START = new Date('2026-11-21T12:00:00.000Z')
+
+let people = 0
+
+/** Somebody whom no other test knows. */
+export function newPerson(overrides: Partial<Person> = {}): Person {
+  people += 1
+  const username = `person${people}`
+  return { username, email: `${username}@mail.example`, password: 'Hello123!', ...overrides }
+}
+
+export type App = Awaited<ReturnType<typeof startApp>>
+
+/**
+ * The whole of Bursar for one test file: real SDKs, real tokens, real HTTP, an own database and a clock that
+ * stands still until it is moved. Closed after the file's last test.
+ */
+export async function startApp() {
+  vi.useFakeTimers({ toFake: ['Date'], now: START })
+  const logs: string[] = []
+  vi.spyOn(console, 'log').mockImplementation((line: string) => void logs.push(line))
+  const stack: Stack = await startStack({
+    nowMs: () => Date.now(),
+    apiUrl: () => gateway.url,
+    manualWebhooks: true,
+  })
+  Object.assign(process.env, stack.env)
+
+  const load = (file: string) => import(/* @vite-ignore */ join(ROOT, file))
+  const gateway = await startGateway({
+    routes: gatewayRoutes(),
+    invoke: async (file, event) => (await load(file)).handler(event, {}),
+    authorize: async (event) => (await load('functions/authorizer.ts')).handler(event),
+    authorizerCacheSeconds: 300,
+    cors: { ...cors, origins: [ORIGIN] },
+    nowMs: () => Date.now(),
+  })
+  afterAll(async () => {
+    await gateway.close()
+    await stack.close()
+    vi.useRealTimers()
+  })
+
+  async function request(method: string, path: string, options: TestRequest = {}): Promise<TestAnswer> {
+    const { json, form, token } = options
+    const headers = new Headers(options.headers)
+    if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
+    if (json !== undefined && !headers.has('content-type')) headers.set('content-type', 'application/json')
+    const body =
+      options.body ?? (json === undefined ? form && new URLSearchParams(form) : JSON.stringify(json))
+    const response = await fetch(gateway.url + path, {
+      method,
+      headers,
+      redirect: 'manual',
+      ...(body && { body }),
+    })
+    const text = await response.text()
+    const isJson = response.headers.get('content-type')?.includes('json')
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      body: isJson ? JSON.parse(text) : undefined,
+    }
+  }
+
+  const register = (person: Person) => request('POST', '/rest/users', { json: person })
+
+  /** The code in the newest mail to an address. */
+  function mailedCode(email: string): string {
+    const [code] =
+      stack.mail
+        .messages(email)
+        .at(-1)
+        ?.text.match(/\b[0-9a-f]{32}\b/) ?? []
+    if (!code) throw new Error(`no code was mailed to ${email}`)
+    return code
+  }
+
+  async function login(person: Person): Promise<SignedInPerson> {
+    const { status, body } = await request('POST', '/v1/auth/login', {
+      json: { email: person.email, password: person.password },
+    })
+    if (status !== 200) throw new Error(`sign-in answered ${status}`)
+    const { accessToken, refreshToken } = body
+    return { ...person, accessToken, refreshToken, accountId: claims(accessToken).username }
+  }
+
+  return {
+    url: gateway.url,
+    origin: ORIGIN,
+    stack,
+    /** Log lines so far, as printed. */
+    logs,
+    request,
+    register,
+    mailedCode,
+    login,
+    /** Registers, confirms and signs in. */
+    async signUp(overrides: Partial<Person> = {}): Promise<SignedInPerson> {
+      const person = newPerson(overrides)
+      await register(person)
+      await request('POST', '/v1/auth/activate', { json: { code: mailedCode(person.email) } })
+      return login(person)
+    },
+    /** Moves the clock of every part. */
+    advance: (ms: number) => void vi.setSystemTime(Date.now() + ms),
+    job: async (name: string) => (await load(`functions/jobs/${name}.ts`)).handler(),
+    /** All ports as the functions get them. */
+    async ports(): Promise<Ports> {
+      const { live } = await import('../../functions/http/live.ts')
+      const needs: Need[] = [
+        'table',
+        'identity',
+        'mail',
+        'keyring',
+        'secrets',
+        'totp',
+        'payments',
+        'webhooks',
+      ]
+      return live(needs) as Promise<Ports>
+    },
+    /** Calls to the outside since `resetCalls`, by service. */
+    calls() {
+      const { calls, readUnits, writeUnits } = stack.dynamo.counts()
+      return {
+        dynamodb: calls,
+        readUnits,
+        writeUnits,
+        cognito: stack.cognito.calls(),
+        mail: stack.mail.calls(),
+        kms: stack.kms.calls(),
+        stripe: stack.stripe?.calls() ?? {},
+      }
+    },
+    resetCalls() {
+      stack.dynamo.resetCounts()
+      stack.cognito.resetCalls()
+      stack.mail.resetCalls()
+      stack.kms.resetCalls()
+      stack.stripe?.resetCalls()
+    },
+  }
+}
+
+/** The payload of a token, unverified. */
+// biome-ignore lint/suspicious/noExplicitAny: tests read claims of every kind
+export const claims = (token: string): any =>
+  JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())

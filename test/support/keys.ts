@@ -1,0 +1,45 @@
+import { keyHash } from '../../core/keys/key-text.ts'
+import { keys } from '../../core/table/keys.ts'
+import type { App, SignedInPerson } from './app.ts'
+
+/** A key as it is shown when it is made. */
+export interface Shown {
+  id: string
+  name: string
+  key: string
+  prefix: string
+  last4: string
+  createdAt: string
+}
+
+export async function createKey(
+  app: App,
+  { accessToken: token }: SignedInPerson,
+  name = 'a key',
+): Promise<Shown> {
+  const { status, body } = await app.request('POST', '/v1/keys', { token, json: { name } })
+  if (status !== 201) throw new Error(`creating a key answered ${status}`)
+  return body
+}
+
+export async function defaultKey(app: App, { accessToken: token }: SignedInPerson): Promise<string> {
+  return (await app.request('GET', '/v1/user', { token })).body.apiKey
+}
+
+/** The hashes in the account's counter, by slot: a key works as long as its own is among them. */
+export async function liveHashes(app: App, { accountId }: SignedInPerson): Promise<Record<string, string>> {
+  const quota = (await (await app.ports()).table.get(keys.quota(accountId))) ?? {}
+  const hashes = Object.entries(quota)
+    .filter(([name]) => /^h\d+$/.test(name))
+    .sort()
+  return Object.fromEntries(
+    hashes.map(([name, hash]) => [name, Buffer.from(hash as Uint8Array).toString('hex')]),
+  )
+}
+
+/** Which of these keys a consume would take now. */
+export async function liveKeys(app: App, person: SignedInPerson, texts: string[]): Promise<string[]> {
+  const ports = await app.ports()
+  const hashes = Object.values(await liveHashes(app, person))
+  return texts.filter((text) => hashes.includes(keyHash(ports, text).toString('hex')))
+}

@@ -1,0 +1,102 @@
+import { TOTP } from 'otpauth'
+import type { Placed } from '../../functions/http/route.ts'
+import { type App, newPerson, type SignedInPerson } from './app.ts'
+import { bodyOf, cardOnFile, newEvent, signed, stripeOf } from './stripe.ts'
+
+/** Input that an endpoint takes from this person with success, once. */
+export interface Sample {
+  path?: Record<string, string>
+  query?: Record<string, string>
+  body?: Record<string, unknown>
+  /** Of a row that takes the body's bytes: what is sent, as JSON, and the headers that belong to it. */
+  raw?: { body: string; headers: Record<string, string> }
+}
+
+/**
+ * One for each row that takes input, or wants something to be there before, by `<dialect>.<name>`. A field that can be there is there, so that the attacks
+ * reach them all.
+ */
+export const samples: Record<string, (app: App, person: SignedInPerson) => Sample | Promise<Sample>> = {
+  'api.deletePaymentMethod': async (app, person) => ({ path: { id: await cardOnFile(app, person) } }),
+  'api.notifications': () => ({ query: { limit: '10' } }),
+  'api.restore': async (app) => {
+    const { email, password, accessToken: token } = await app.signUp()
+    await app.request('PUT', '/api/users/current/deactivate', { token })
+    return { body: { email, password } }
+  },
+  'api.retrieve': async (app, person) => {
+    await cardOnFile(app, person)
+    return {}
+  },
+  'api.updateCurrentUser': (_, { password }) => ({
+    body: { name: 'Sam Ple', oldPassword: password, newPassword: 'Other123!' },
+  }),
+  'api.verifyPayment': () => ({ body: { paymentMethod: 'pm_card_visa' } }),
+  'rest.createUser': () => ({ body: { ...newPerson() } }),
+  'rest.getUser': (_, { username }) => ({ path: { username } }),
+  'rest.updateUser': (_, person) => {
+    const { username, email } = newPerson()
+    return { path: { username: person.username }, body: { username, email } }
+  },
+  'v1.activate': async (app) => {
+    const person = newPerson()
+    await app.register(person)
+    return { body: { code: app.mailedCode(person.email) } }
+  },
+  'v1.changeCard': () => ({
+    body: {
+      paymentMethod: 'pm_card_visa',
+      address: {
+        company: 'GreenCloud',
+        street: 'Main st.',
+        city: 'England',
+        district: 'South district',
+        postCode: 'YO31 8SB',
+        country: 'GB',
+      },
+    },
+  }),
+  'v1.changePassword': (_, { password }) => ({ body: { password: 'Other123!', oldPassword: password } }),
+  'v1.createKey': () => ({ body: { name: 'sample' } }),
+  'v1.deleteKey': async (app, person) => ({ path: { id: await newKey(app, person) } }),
+  'v1.login': (_, { email, password }) => ({ body: { email, password } }),
+  'v1.logout': () => ({ body: { everywhere: true } }),
+  'v1.refresh': (_, { refreshToken }) => ({ body: { refreshToken } }),
+  'v1.removeTwoFactor': async (app, person) => {
+    const json = { code: await enrolled(app, person) }
+    const { body } = await app.request('POST', '/v1/auth/verify2FA', { token: person.accessToken, json })
+    return { body: { code: body.recoveryCodes[0] } }
+  },
+  'v1.requestPasswordReset': (_, { email }) => ({ body: { email } }),
+  'v1.resend': (_, { email }) => ({ body: { email } }),
+  'v1.resetPassword': async (app, { email }) => {
+    await app.request('POST', '/v1/user/resetPassword', { json: { email } })
+    await app.job('send-mail')
+    return { body: { code: app.mailedCode(email), password: 'Other123!' } }
+  },
+  'v1.rotateKey': async (app, person) => ({ path: { id: await newKey(app, person) } }),
+  'v1.setFlags': () => ({ body: { bundleAutoRenewal: true, lowQuotaNotification: false } }),
+  'v1.verifyTwoFactor': async (app, person) => ({ body: { code: await enrolled(app, person) } }),
+  'webhooks.stripe': (app) => {
+    const body = bodyOf(newEvent('customer.updated', { id: 'cus_nobody', object: 'customer' }))
+    const signature = signed(body, stripeOf(app).double.webhookSecret)
+    return { raw: { body, headers: { 'stripe-signature': signature } } }
+  },
+}
+
+async function newKey(app: App, { accessToken: token }: SignedInPerson): Promise<string> {
+  const { body } = await app.request('POST', '/v1/keys', { token, json: { name: 'sample' } })
+  return body.id
+}
+
+/** Begins two-factor authentication. @returns the code that the app shows now. */
+async function enrolled(app: App, { accessToken: token }: SignedInPerson): Promise<string> {
+  const { body } = await app.request('POST', '/v1/auth/2FA', { token })
+  return new TOTP({ secret: body.seed }).generate({ timestamp: Date.now() })
+}
+
+export const rowKey = (row: Placed): string => `${row.dialect}.${row.name}`
+
+/** A row's sample, empty for one that takes no input. */
+export const sampleOf = async (app: App, row: Placed, person: SignedInPerson): Promise<Sample> =>
+  (await samples[rowKey(row)]?.(app, person)) ?? {}

@@ -1,0 +1,19 @@
+import { readAccount } from '../../core/account/account.ts'
+import { emailKey, usernameKey } from '../../core/account/fields.ts'
+import type { Ports } from '../../core/ports.ts'
+import { keys } from '../../core/table/keys.ts'
+import type { App, Person } from './app.ts'
+
+/** What the table and the vault say about a person's names. */
+export async function whoHas(app: App, ports: Ports, person: Person) {
+  const byUsername = await ports.table.get(keys.usernameGuard(usernameKey(person.username)))
+  const byEmail = await ports.table.get(keys.emailGuard(emailKey(person.email)))
+  const accountId = byUsername && String(byUsername.accountId)
+  const account = accountId === undefined ? undefined : await readAccount(ports, accountId)
+  return {
+    accountId,
+    emailOwner: byEmail && String(byEmail.accountId),
+    account,
+    inVault: accountId !== undefined && app.stack.cognito.users().includes(accountId),
+  }
+}

@@ -1,0 +1,252 @@
+import { expect, test } from 'vitest'
+import type { ErrorCode } from '../../core/errors.ts'
+import { expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
+import { v1 } from '../../functions/v1/routes.ts'
+import { expectError } from '../conformance/contract.ts'
+import { newPerson, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { resetCode, sessionStatuses, signInStatus, wrongHalf } from '../support/credentials.ts'
+
+const app = await startApp()
+
+const DAY_MS = 24 * 3_600_000
+
+const activate = (code: unknown) => app.request('POST', '/v1/auth/activate', { json: { code } })
+
+/** Somebody who has registered, with the code from the mail. */
+async function registered() {
+  const person = newPerson()
+  await app.register(person)
+  const { accountId, accessToken } = await app.login(person)
+  return { ...person, accountId, accessToken, code: app.mailedCode(person.email) }
+}
+
+/** The units that the account has, and every ledger entry. */
+async function units(accountId: string) {
+  const { table } = await app.ports()
+  const { l = 0 } = (await table.get(keys.quota(accountId))) ?? {}
+  return { left: l, ledger: await table.list(keys.account(accountId), 'LEDGER#') }
+}
+
+const trialOf = (accountId: string) => ({
+  left: 100,
+  ledger: [
+    { ...keys.ledger(accountId, 1), seq: 1, atMs: Date.now(), kind: 'trial', units: 100, amountCents: 0 },
+  ],
+})
+
+const nothing = { left: 0, ledger: [] }
+
+const invalidCode = ({ status, body }: Awaited<ReturnType<typeof activate>>) => {
+  expect([status, body.type]).toEqual([400, 'urn:bursar:problem:invalid_code'])
+}
+
+test('200: the address is confirmed and the trial of 100 units is there', async () => {
+  const { accountId, accessToken, username, code } = await registered()
+  app.advance(1_000)
+  const { status, body } = await activate(code)
+  expect({ status, body }).toEqual({ status: 200, body: { message: 'E-mail address is confirmed' } })
+  expect(await units(accountId)).toEqual(trialOf(accountId))
+  const account = await app.request('GET', `/rest/users/${username}`, { token: accessToken })
+  expect(account.body.content).toMatchObject({ status: 'verified', update: new Date().toISOString() })
+})
+
+test('200: the code in upper case', async () => {
+  expect((await activate((await registered()).code.toUpperCase())).status).toBe(200)
+})
+
+test('200: one millisecond before the code is 24 hours old', async () => {
+  const { code } = await registered()
+  app.advance(DAY_MS - 1)
+  expect((await activate(code)).status).toBe(200)
+})
+
+test('200: ten uses at once, and exactly one succeeds', async () => {
+  const { accountId, code } = await registered()
+  const answers = await Promise.all(Array.from({ length: 10 }, () => activate(code)))
+  const statuses = answers.map(({ status }) => status).sort()
+  expect(statuses).toEqual([200, ...Array(9).fill(400)])
+  expect(await units(accountId)).toEqual(trialOf(accountId))
+})
+
+test('200: the right code after four wrong ones', async () => {
+  const { code } = await registered()
+  for (const at of [1, 2, 3, 4]) invalidCode(await activate(wrongHalf(code, at)))
+  expect((await activate(code)).status).toBe(200)
+})
+
+test('400: a code that is 24 hours old', async () => {
+  const { accountId, code } = await registered()
+  app.advance(DAY_MS)
+  invalidCode(await activate(code))
+  expect(await units(accountId)).toEqual(nothing)
+})
+
+test('400: a code that was used', async () => {
+  const { accountId, code } = await registered()
+  await activate(code)
+  invalidCode(await activate(code))
+  expect(await units(accountId)).toEqual(trialOf(accountId))
+})
+
+test('400: a code that nobody was sent', async () => {
+  invalidCode(await activate('0123456789abcdef0123456789abcdef'))
+})
+
+test.each([
+  [
+    'one after another',
+    async (tries: (() => Promise<unknown>)[]) => {
+      for (const attempt of tries) await attempt()
+    },
+  ],
+  ['at once', (tries: (() => Promise<unknown>)[]) => Promise.all(tries.map((attempt) => attempt()))],
+])('400: the right code after five wrong ones, %s', async (_, run) => {
+  const { accountId, code } = await registered()
+  await run([1, 2, 3, 4, 5].map((at) => async () => invalidCode(await activate(wrongHalf(code, at)))))
+  invalidCode(await activate(code))
+  expect(await units(accountId)).toEqual(nothing)
+})
+
+test('400: one account’s look-up half with another’s secret half', async () => {
+  const [ada, eve] = [await registered(), await registered()]
+  invalidCode(await activate(ada.code.slice(0, 16) + eve.code.slice(16)))
+})
+
+test('400: wrong tries burn the code of one account only', async () => {
+  const [ada, eve] = [await registered(), await registered()]
+  for (const at of [1, 2, 3, 4, 5]) await activate(wrongHalf(ada.code, at))
+  expect((await activate(eve.code)).status).toBe(200)
+})
+
+test.each([
+  ['31 digits', 'a'.repeat(31)],
+  ['33 digits', 'a'.repeat(33)],
+  ['a letter beyond f', `g${'a'.repeat(31)}`],
+  ['a space around', ` ${'a'.repeat(32)}`],
+])('400: %s', async (_, code) => {
+  const { status, body } = await activate(code)
+  expect([status, body.type]).toEqual([400, 'urn:bursar:problem:invalid_request'])
+  expect(body.errors).toEqual([{ field: 'code', message: 'is not valid' }])
+})
+
+test.each(['deactivated', 'suspended'])(
+  '403: the right code of an account that is %s; a wrong one tells nothing',
+  async (state) => {
+    const { accountId, code } = await registered()
+    await (await app.ports()).table.update(keys.profile(accountId), expr`SET #status = ${state}`)
+    invalidCode(await activate(wrongHalf(code)))
+    const { status, body } = await activate(code)
+    expect([status, body.type]).toEqual([403, `urn:bursar:problem:account_${state}`])
+    expect(await units(accountId)).toEqual(nothing)
+  },
+)
+
+test('503: a lost answer of the database gives the trial once', async () => {
+  const { accountId, code } = await registered()
+  app.stack.dynamo.fault({ kind: 'error-after', match: 'TransactWriteItems', times: 2 })
+  expect((await activate(code)).status).toBe(503)
+  invalidCode(await activate(code))
+  expect(await units(accountId)).toEqual(trialOf(accountId))
+})
+
+const refused = (answer: TestAnswer, code: ErrorCode) => expectError(v1.activate, answer, code)
+
+/** Asks for another address. @returns it with the code mailed there. */
+async function askChange({ username, accessToken: token }: SignedInPerson) {
+  const { email } = newPerson()
+  const { status } = await app.request('PUT', `/rest/users/${username}`, { token, json: { email } })
+  expect(status).toBe(200)
+  return { email, code: app.mailedCode(email) }
+}
+
+async function account({ username, accessToken: token }: SignedInPerson) {
+  return (await app.request('GET', `/rest/users/${username}`, { token })).body.content
+}
+
+test('200: the code mailed to a new address makes it the account’s, and frees the old one', async () => {
+  const person = await app.signUp()
+  const before = await units(person.accountId)
+  const { email, code } = await askChange(person)
+  app.advance(1_000)
+  const { status, body } = await activate(code)
+  expect({ status, body }).toEqual({ status: 200, body: { message: 'E-mail address is confirmed' } })
+  expect(await account(person)).toMatchObject({ email, status: 'verified', update: new Date().toISOString() })
+  expect(await signInStatus(app, { email }, person.password)).toBe(200)
+  expect(await signInStatus(app, person, person.password)).toBe(401)
+  expect(await sessionStatuses(app, person)).toEqual([200, 200])
+  expect(await units(person.accountId)).toEqual(before)
+  expect((await app.register(newPerson({ email: person.email }))).status).toBe(201)
+})
+
+test('200: afterwards resets go to the new address only, and what was mailed to the old one is dead', async () => {
+  const person = await app.signUp()
+  const stale = await resetCode(app, person.email)
+  const { email, code } = await askChange(person)
+  await activate(code)
+  const json = { code: stale, password: 'Changed1!' }
+  expect((await app.request('PUT', '/v1/user/resetPassword', { json })).status).toBe(400)
+  const sent = app.stack.mail.messages(person.email).length
+  await app.request('POST', '/v1/user/resetPassword', { json: { email: person.email } })
+  await app.job('send-mail')
+  expect(app.stack.mail.messages(person.email)).toHaveLength(sent)
+  const fresh = { code: await resetCode(app, email), password: 'Changed1!' }
+  expect((await app.request('PUT', '/v1/user/resetPassword', { json: fresh })).status).toBe(204)
+})
+
+test('200: of ten uses of a change’s code at once one succeeds', async () => {
+  const person = await app.signUp()
+  const { email, code } = await askChange(person)
+  const answers = await Promise.all(Array.from({ length: 10 }, () => activate(code)))
+  expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
+  for (const answer of answers.filter(({ status }) => status !== 200)) invalidCode(answer)
+  expect((await account(person)).email).toBe(email)
+})
+
+test('400: the code of a change that a later change superseded, though both went to one person', async () => {
+  const person = await app.signUp()
+  const [first, second] = [await askChange(person), await askChange(person)]
+  invalidCode(await activate(first.code))
+  expect((await activate(second.code)).status).toBe(200)
+  invalidCode(await activate(first.code))
+  expect((await account(person)).email).toBe(second.email)
+})
+
+test('400: a change’s code that is wrong five times, used, or 24 hours old', async () => {
+  const person = await app.signUp()
+  const burnt = await askChange(person)
+  for (const nth of [0, 1, 2, 3, 4]) invalidCode(await activate(wrongHalf(burnt.code, nth)))
+  invalidCode(await activate(burnt.code))
+  const used = await askChange(person)
+  expect((await activate(used.code)).status).toBe(200)
+  invalidCode(await activate(used.code))
+  const old = await askChange(person)
+  app.advance(DAY_MS)
+  invalidCode(await activate(old.code))
+  expect(await signInStatus(app, used, person.password)).toBe(200)
+})
+
+test.each(['deactivated', 'suspended'] as const)(
+  '403: a change’s code of an account that is %s',
+  async (state) => {
+    const person = await app.signUp()
+    const { email, code } = await askChange(person)
+    const { table } = await app.ports()
+    await table.update(keys.profile(person.accountId), expr`SET #status = ${state}`)
+    refused(await activate(code), `account_${state}`)
+    expect((await table.get(keys.profile(person.accountId)))?.email).toBe(person.email)
+    expect((await app.register(newPerson({ email }))).status).toBe(201)
+  },
+)
+
+test('409: somebody took the new address meanwhile; the old one stays, with everything else', async () => {
+  const person = await app.signUp()
+  const { email, code } = await askChange(person)
+  const other = await app.signUp({ email: email.toUpperCase() })
+  refused(await activate(code), 'email_taken')
+  expect((await account(person)).email).toBe(person.email)
+  expect(await signInStatus(app, person, person.password)).toBe(200)
+  expect((await app.login(other)).accountId).toBe(other.accountId)
+  const next = await askChange(person)
+  expect((await activate(next.code)).status).toBe(200)
+})

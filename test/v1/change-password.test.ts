@@ -1,0 +1,256 @@
+import { expect, test } from 'vitest'
+import type { ErrorCode } from '../../core/errors.ts'
+import { v1 } from '../../functions/v1/routes.ts'
+import { expectError } from '../conformance/contract.ts'
+import { stationBefore } from '../conformance/outage.ts'
+import { claims, newPerson, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import {
+  appCode,
+  resetCode,
+  sessionStatuses,
+  signInStatus,
+  withTwoFactor,
+  wrongAppCode,
+} from '../support/credentials.ts'
+
+const app = await startApp()
+const vault = await stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')
+
+const MINUTE_MS = 60_000
+const NEW = 'Changed1!'
+
+const change = (token: string, json: unknown) => app.request('PUT', '/v1/user/password', { token, json })
+const refused = (answer: TestAnswer, code: ErrorCode) => expectError(v1.changePassword, answer, code)
+
+async function expectChanged(person: SignedInPerson, { status, text }: TestAnswer): Promise<void> {
+  expect([status, text]).toEqual([204, ''])
+  expect([await signInStatus(app, person, person.password), await signInStatus(app, person, NEW)]).toEqual([
+    401, 200,
+  ])
+}
+
+/** Also that the session which asked goes on. */
+async function expectUnchanged(person: SignedInPerson): Promise<void> {
+  expect(await sessionStatuses(app, person)).toEqual([200, 200])
+  expect([await signInStatus(app, person, person.password), await signInStatus(app, person, NEW)]).toEqual([
+    200, 401,
+  ])
+}
+
+test('204: the seed’s form, by a sign-in that is 10 minutes old and no more', async () => {
+  const person = await app.signUp()
+  app.advance(10 * MINUTE_MS)
+  await expectChanged(person, await change(person.accessToken, { password: NEW }))
+})
+
+test('204: by the old password, however old the sign-in', async () => {
+  const person = await app.signUp()
+  app.advance(14 * MINUTE_MS)
+  await expectChanged(
+    person,
+    await change(person.accessToken, { password: NEW, oldPassword: person.password }),
+  )
+})
+
+test('204: by a two-factor code, however old the sign-in', async () => {
+  const person = await withTwoFactor(app, await app.signUp())
+  app.advance(14 * MINUTE_MS)
+  const twofa = appCode(person.seed)
+  expect((await change(person.accessToken, { password: NEW, twofa })).status).toBe(204)
+  app.advance(30_000)
+  expect(await signInStatus(app, person, NEW, appCode(person.seed))).toBe(200)
+})
+
+test('204: by a recovery code, which is used up', async () => {
+  const person = await withTwoFactor(app, await app.signUp())
+  const [first, second] = person.recoveryCodes
+  expect((await change(person.accessToken, { password: NEW, twofa: first })).status).toBe(204)
+  expect(await signInStatus(app, person, NEW, first)).toBe(401)
+  expect(await signInStatus(app, person, NEW, second)).toBe(200)
+})
+
+test('204: every session is dead at the next request, and a sign-in of the same second lives', async () => {
+  const mine = await app.signUp()
+  const [other, stranger] = [await app.login(mine), await app.signUp()]
+  const { refreshToken } = mine
+  const refreshed = (await app.request('POST', '/v1/auth/refresh', { json: { refreshToken } })).body
+  for (const session of [mine, other, refreshed])
+    expect(await sessionStatuses(app, session)).toEqual([200, 200])
+  expect((await change(mine.accessToken, { password: NEW })).status).toBe(204)
+  const later = await app.login({ ...mine, password: NEW })
+  for (const session of [mine, other, refreshed])
+    expect(await sessionStatuses(app, session)).toEqual([401, 401])
+  expect(claims(later.accessToken).auth_time).toBe(claims(mine.accessToken).auth_time)
+  expect(await sessionStatuses(app, later)).toEqual([200, 200])
+  expect(await sessionStatuses(app, stranger)).toEqual([200, 200])
+})
+
+test('204: the same password again ends every session too', async () => {
+  const person = await app.signUp()
+  expect((await change(person.accessToken, { password: person.password })).status).toBe(204)
+  expect(await sessionStatuses(app, person)).toEqual([401, 401])
+  expect(await signInStatus(app, person, person.password)).toBe(200)
+})
+
+test('204: an e-mail change that waits is dropped, so that whoever began it does not get the account', async () => {
+  const person = await app.signUp()
+  const thief = newPerson()
+  const json = { email: thief.email }
+  const asked = await app.request('PUT', `/rest/users/${person.username}`, {
+    token: person.accessToken,
+    json,
+  })
+  expect(asked.status).toBe(200)
+  await change(person.accessToken, { password: NEW })
+  const code = app.mailedCode(thief.email)
+  expect((await app.request('POST', '/v1/auth/activate', { json: { code } })).status).toBe(400)
+  expect(await signInStatus(app, person, NEW)).toBe(200)
+})
+
+test('204: a reset code that was mailed before is dropped', async () => {
+  const person = await app.signUp()
+  const code = await resetCode(app, person.email)
+  await change(person.accessToken, { password: NEW })
+  const json = { code, password: 'Another1!' }
+  expect((await app.request('PUT', '/v1/user/resetPassword', { json })).status).toBe(400)
+  expect(await signInStatus(app, person, NEW)).toBe(200)
+})
+
+test('403: without a proof, by a sign-in over 10 minutes old; a refresh makes it no younger', async () => {
+  const person = await app.signUp()
+  app.advance(10 * MINUTE_MS + 1)
+  const { refreshToken } = person
+  const { accessToken } = (await app.request('POST', '/v1/auth/refresh', { json: { refreshToken } })).body
+  refused(await change(person.accessToken, { password: NEW }), 'reauthentication_required')
+  refused(await change(accessToken, { password: NEW }), 'reauthentication_required')
+  await expectUnchanged(person)
+  await expectChanged(person, await change((await app.login(person)).accessToken, { password: NEW }))
+})
+
+test('403: without a proof, by an old sign-in, while another session is a new one', async () => {
+  const person = await app.signUp()
+  app.advance(10 * MINUTE_MS + 1)
+  await app.login(person)
+  refused(await change(person.accessToken, { password: NEW }), 'reauthentication_required')
+  await expectUnchanged(person)
+})
+
+test('403: a wrong old password, though the sign-in is recent', async () => {
+  const [person, other] = [await app.signUp({ password: 'Mine123!' }), await app.signUp()]
+  for (const oldPassword of ['mine123!', ' Mine123!', other.password]) {
+    refused(await change(person.accessToken, { password: NEW, oldPassword }), 'wrong_password')
+  }
+  await expectUnchanged(person)
+})
+
+test('401: two-factor authentication is on: neither the old password nor a new sign-in is enough', async () => {
+  const person = await withTwoFactor(app, await app.signUp())
+  for (const proof of [{}, { oldPassword: person.password }]) {
+    refused(await change(person.accessToken, { password: NEW, ...proof }), 'two_factor_required')
+  }
+  expect(await sessionStatuses(app, person)).toEqual([200, 200])
+  expect(await signInStatus(app, person, person.password, appCode(person.seed))).toBe(200)
+})
+
+test('401: a two-factor code that is wrong, of another account, or was used to sign in', async () => {
+  const [person, other] = [
+    await withTwoFactor(app, await app.signUp()),
+    await withTwoFactor(app, await app.signUp()),
+  ]
+  const used = appCode(person.seed)
+  expect(await signInStatus(app, person, person.password, used)).toBe(200)
+  const [recovery] = other.recoveryCodes
+  for (const twofa of [wrongAppCode(person.seed), appCode(other.seed, 1), recovery, used]) {
+    refused(await change(person.accessToken, { password: NEW, twofa }), 'two_factor_invalid')
+  }
+  expect(await sessionStatuses(app, person)).toEqual([200, 200])
+})
+
+test('403: a right two-factor code does not make a wrong old password right, and is not used up by it', async () => {
+  const person = await withTwoFactor(app, await app.signUp())
+  const twofa = appCode(person.seed)
+  const oldPassword = 'Wrong123!'
+  refused(await change(person.accessToken, { password: NEW, oldPassword, twofa }), 'wrong_password')
+  expect((await change(person.accessToken, { password: NEW, twofa })).status).toBe(204)
+})
+
+test('429: five wrong two-factor codes lock the right one out for 15 minutes, and Retry-After says so', async () => {
+  const person = await withTwoFactor(app, await app.signUp())
+  for (const nth of [0, 1, 2, 3, 4]) {
+    const twofa = wrongAppCode(person.seed, nth)
+    refused(await change(person.accessToken, { password: NEW, twofa }), 'two_factor_invalid')
+  }
+  app.advance(MINUTE_MS)
+  const locked = await change(person.accessToken, { password: NEW, twofa: appCode(person.seed) })
+  refused(locked, 'two_factor_locked')
+  expect(locked.headers.get('retry-after')).toBe(String(14 * 60))
+  app.advance(14 * MINUTE_MS)
+  const { refreshToken } = person
+  const { accessToken } = (await app.request('POST', '/v1/auth/refresh', { json: { refreshToken } })).body
+  expect((await change(accessToken, { password: NEW, twofa: appCode(person.seed) })).status).toBe(204)
+})
+
+test('400: a password that only the vault refuses; the old one stays and another may be tried at once', async () => {
+  const person = await app.signUp()
+  refused(await change(person.accessToken, { password: 'Hello\u2028123!' }), 'password_refused')
+  const again = await app.login(person)
+  await expectChanged(person, await change(again.accessToken, { password: NEW }))
+})
+
+/** One person for all that is refused: it leaves them as they are. */
+let shared: Promise<SignedInPerson> | undefined
+const bystander = () => (shared ??= app.signUp())
+
+test.each([
+  ['no password', { password: undefined }, 'password', 'is required'],
+  ['seven characters', { password: 'Hello1!' }, 'password', 'must have at least 8 characters'],
+  ['129 characters', { password: '!'.repeat(129) }, 'password', 'must have at most 128 characters'],
+  ['no symbol', { password: 'Hello1234=' }, 'password', 'must have one of ! @ # $ % & *'],
+  ['an empty old password', { oldPassword: '' }, 'oldPassword', 'must have at least 1 characters'],
+  ['a code of five digits', { twofa: '12345' }, 'twofa', 'must be a 6-digit code or a recovery code'],
+  ['EMCP’s field', { newPassword: NEW }, 'newPassword', 'is not a field of this request'],
+])('400: %s, and nothing changes', async (_, wrong, field, message) => {
+  const person = await bystander()
+  const answer = await change(person.accessToken, { password: NEW, ...wrong })
+  refused(answer, 'invalid_request')
+  expect(answer.body.errors).toEqual([{ field, message }])
+  expect(await sessionStatuses(app, person)).toEqual([200, 200])
+  expect(await signInStatus(app, person, person.password)).toBe(200)
+})
+
+test('409: of ten changes at once one wins, and its password is the one that works', async () => {
+  const person = await app.signUp()
+  const passwords = Array.from({ length: 10 }, (_, n) => `Parallel${n}!`)
+  const answers = await Promise.all(passwords.map((password) => change(person.accessToken, { password })))
+  const winners = passwords.filter((_, n) => answers[n]?.status === 204)
+  expect(winners).toHaveLength(1)
+  const losers = answers.filter(({ status }) => status !== 204)
+  // The gate refuses those that come after the winner; the others lost to it.
+  for (const loser of losers) refused(loser, loser.status === 401 ? 'session_ended' : 'conflict')
+  for (const password of passwords) {
+    expect(await signInStatus(app, person, password)).toBe(password === winners[0] ? 200 : 401)
+  }
+})
+
+test('503: the vault does not answer: every session is dead, the old password works, and the change can be made again', async () => {
+  const person = await app.signUp()
+  vault.answer('cut')
+  const answer = await change(person.accessToken, { password: NEW })
+  vault.answer()
+  refused(answer, 'temporarily_unavailable')
+  expect(await sessionStatuses(app, person)).toEqual([401, 401])
+  expect(await signInStatus(app, person, person.password)).toBe(401)
+  app.advance(30_000)
+  const again = await app.login(person)
+  expect(await sessionStatuses(app, person)).toEqual([401, 401])
+  await expectChanged(person, await change(again.accessToken, { password: NEW }))
+})
+
+test('503: nothing has happened when the vault cannot check the old password', async () => {
+  const person = await app.signUp()
+  vault.answer('cut')
+  const answer = await change(person.accessToken, { password: NEW, oldPassword: person.password })
+  vault.answer()
+  refused(answer, 'temporarily_unavailable')
+  await expectUnchanged(person)
+})

@@ -1,0 +1,106 @@
+import { expect, test } from 'vitest'
+import type { ErrorCode } from '../../core/errors.ts'
+import { keys } from '../../core/table/keys.ts'
+import { v1 } from '../../functions/v1/routes.ts'
+import { expectError } from '../conformance/contract.ts'
+import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { createKey, defaultKey, liveHashes, liveKeys } from '../support/keys.ts'
+
+const app = await startApp()
+
+const remove = ({ accessToken: token }: SignedInPerson, id: string) =>
+  app.request('DELETE', `/v1/keys/${id}`, { token })
+const refused = (answer: TestAnswer, code: ErrorCode) => expectError(v1.deleteKey, answer, code)
+
+async function ids({ accessToken: token }: SignedInPerson): Promise<string[]> {
+  return (await app.request('GET', '/v1/keys', { token })).body.map(({ id }: { id: string }) => id)
+}
+
+test('204: the key is gone from the list and dead, and the others go on', async () => {
+  const person = await app.signUp()
+  const [gone, kept] = [await createKey(app, person), await createKey(app, person)]
+  const { status, text } = await remove(person, gone.id)
+  expect([status, text]).toEqual([204, ''])
+  expect(await ids(person)).toEqual(['default', kept.id])
+  const others = [await defaultKey(app, person), kept.key]
+  expect(await liveKeys(app, person, [gone.key, ...others])).toEqual(others)
+})
+
+test('404: one that was deleted before', async () => {
+  const person = await app.signUp()
+  const { id } = await createKey(app, person)
+  await remove(person, id)
+  refused(await remove(person, id), 'not_found')
+})
+
+test('404: of ten at once one deletes it, and room for one key comes of it', async () => {
+  const person = await app.signUp()
+  const { id } = await createKey(app, person)
+  const answers = await Promise.all(Array.from({ length: 10 }, () => remove(person, id)))
+  expect(answers.filter(({ status }) => status === 204)).toHaveLength(1)
+  for (const answer of answers.filter(({ status }) => status !== 204)) {
+    refused(answer, answer.status === 404 ? 'not_found' : 'conflict')
+  }
+  const profile = await (await app.ports()).table.get(keys.profile(person.accountId))
+  expect(profile?.keyCount).toBe(1)
+})
+
+test('409: creating, rotating and deleting at once leave as many keys as are counted and as work', async () => {
+  const person = await app.signUp()
+  const [first, second] = [await createKey(app, person), await createKey(app, person)]
+  const token = person.accessToken
+  const answers = await Promise.all([
+    remove(person, first.id),
+    app.request('POST', '/v1/keys', { token, json: { name: 'x' } }),
+    app.request('POST', `/v1/keys/${first.id}/rotate`, { token }),
+    remove(person, second.id),
+    app.request('POST', `/v1/keys/${second.id}/rotate`, { token }),
+    app.request('POST', '/v1/keys/default/rotate', { token }),
+  ])
+  for (const { status, body } of answers.filter(({ status }) => status >= 400)) {
+    expect([
+      [404, 'urn:bursar:problem:not_found'],
+      [409, 'urn:bursar:problem:conflict'],
+    ]).toContainEqual([status, body.type])
+  }
+  const profile = await (await app.ports()).table.get(keys.profile(person.accountId))
+  const count = (await ids(person)).length
+  expect([profile?.keyCount, Object.keys(await liveHashes(app, person)).length]).toEqual([count, count])
+})
+
+test('404: one that never was, and another’s, which goes on', async () => {
+  const [person, other] = [await app.signUp(), await app.signUp()]
+  const theirs = await createKey(app, other)
+  for (const id of [
+    '0'.repeat(24),
+    theirs.id,
+    'DEFAULT',
+    '%23QUOTA',
+    '__proto__',
+    '%20',
+    'a'.repeat(2_000),
+  ]) {
+    refused(await remove(person, id), 'not_found')
+  }
+  expect(await liveKeys(app, other, [theirs.key])).toEqual([theirs.key])
+  expect(await ids(other)).toEqual(['default', theirs.id])
+})
+
+test('409: the default key stays, also after it was rotated and as the last one', async () => {
+  const person = await app.signUp()
+  refused(await remove(person, 'default'), 'default_key_required')
+  await app.request('POST', '/v1/keys/default/rotate', { token: person.accessToken })
+  refused(await remove(person, 'default'), 'default_key_required')
+  const key = await defaultKey(app, person)
+  expect(await liveKeys(app, person, [key])).toEqual([key])
+})
+
+test('503: the database is away: the key goes on until the next try', async () => {
+  const person = await app.signUp()
+  const { id, key } = await createKey(app, person)
+  app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems' })
+  refused(await remove(person, id), 'temporarily_unavailable')
+  app.stack.dynamo.clearFaults()
+  expect(await liveKeys(app, person, [key])).toEqual([key])
+  expect((await remove(person, id)).status).toBe(204)
+})

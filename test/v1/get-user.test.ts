@@ -1,0 +1,59 @@
+import { expect, test } from 'vitest'
+import { expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
+import { startApp } from '../support/app.ts'
+
+const app = await startApp()
+
+const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+
+const get = (token: string) => app.request('GET', '/v1/user', { token })
+
+test('200: the caller’s account as GreenCloud shows it', async () => {
+  const { accountId, username, email, accessToken } = await app.signUp()
+  const { status, body } = await get(accessToken)
+  expect(status).toBe(200)
+  expect(body).toEqual({
+    id: accountId,
+    email,
+    name: username,
+    surname: '',
+    address: null,
+    twofa: false,
+    apiKey: expect.stringMatching(UUID_V4),
+    bundle: null,
+    flags: { bundleAutoRenewal: true, lowQuotaNotification: true },
+  })
+})
+
+test('200: the default key stays the same for its owner and is another’s for nobody', async () => {
+  const [ada, eve] = [await app.signUp(), await app.signUp()]
+  const keyOf = async ({ accessToken }: typeof ada) => (await get(accessToken)).body.apiKey
+  const keysOfAda = [await keyOf(ada), await keyOf(await app.login(ada))]
+  expect(keysOfAda[1]).toBe(keysOfAda[0])
+  expect(await keyOf(eve)).not.toBe(keysOfAda[0])
+})
+
+test('200: the stored account holds the default key nowhere in the clear', async () => {
+  const { accountId, accessToken } = await app.signUp()
+  const { apiKey } = (await get(accessToken)).body
+  const items = await (await app.ports()).table.list(keys.account(accountId), '#')
+  expect(JSON.stringify(items)).not.toContain(apiKey)
+})
+
+test.each([
+  ['Richard Hill', 'Richard', 'Hill'],
+  ['Anna Maria Hill', 'Anna Maria', 'Hill'],
+  ['Zoë', 'Zoë', ''],
+])('200: the full name %j is split at its last space', async (fullName, name, surname) => {
+  const { accountId, accessToken } = await app.signUp()
+  await (await app.ports()).table.update(keys.profile(accountId), expr`SET #name = ${fullName}`)
+  expect((await get(accessToken)).body).toMatchObject({ name, surname })
+})
+
+test('401: a key is never shown once the session has ended', async () => {
+  const { accessToken } = await app.signUp()
+  await app.request('POST', '/v1/auth/logout', { token: accessToken })
+  const { status, body } = await get(accessToken)
+  expect([status, body.type]).toEqual([401, 'urn:bursar:problem:session_ended'])
+})

@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest'
+import { v1 } from '../../functions/v1/routes.ts'
+import { expectError } from '../conformance/contract.ts'
+import { newPerson, startApp } from '../support/app.ts'
+import { createKey, defaultKey } from '../support/keys.ts'
+
+const app = await startApp()
+
+const list = (token: string) => app.request('GET', '/v1/keys', { token })
+
+test('200: a new account has its default key, told by its first eight and last four characters', async () => {
+  const person = await app.signUp()
+  const key = await defaultKey(app, person)
+  const { status, body } = await list(person.accessToken)
+  expect(status).toBe(200)
+  expect(body).toEqual([
+    {
+      id: 'default',
+      name: 'default',
+      prefix: key.slice(0, 8),
+      last4: key.slice(-4),
+      createdAt: '2026-11-21T12:00:00.000Z',
+    },
+  ])
+})
+
+test('200: the default key first, then the others in the order of their creation, without their secrets', async () => {
+  const person = await app.signUp()
+  const made = []
+  for (const name of ['zebra', 'ant', 'Ölbär ☂']) {
+    app.advance(1_000)
+    made.push(await createKey(app, person, name))
+  }
+  const { body, text } = await list(person.accessToken)
+  expect(body.slice(1)).toEqual(made.map(({ key, ...listed }) => listed))
+  expect(body[0].id).toBe('default')
+  for (const { key } of made) expect(text).not.toContain(key.slice(10))
+  expect(text).not.toContain(await defaultKey(app, person))
+})
+
+test('200: by an account whose address is not confirmed', async () => {
+  const person = newPerson()
+  await app.register(person)
+  expect((await list((await app.login(person)).accessToken)).body).toHaveLength(1)
+})
+
+test('200: nobody sees another’s keys', async () => {
+  const [ada, eve] = [await app.signUp(), await app.signUp()]
+  await createKey(app, ada, 'of Ada')
+  expect((await list(eve.accessToken)).body).toMatchObject([{ id: 'default' }])
+})
+
+test('401: not once the session has ended', async () => {
+  const { accessToken } = await app.signUp()
+  await app.request('POST', '/v1/auth/logout', { token: accessToken })
+  expectError(v1.listKeys, await list(accessToken), 'session_ended')
+})
+
+test('503: nothing is guessed while the database is away', async () => {
+  const { accessToken } = await app.signUp()
+  app.stack.dynamo.fault({ kind: 'error-before' })
+  const answer = await list(accessToken)
+  app.stack.dynamo.clearFaults()
+  expectError(v1.listKeys, answer, 'temporarily_unavailable')
+})

@@ -1,0 +1,280 @@
+import { expect, test } from 'vitest'
+import type { ErrorCode } from '../../core/errors.ts'
+import { expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
+import { v1 } from '../../functions/v1/routes.ts'
+import { expectError } from '../conformance/contract.ts'
+import { stationBefore } from '../conformance/outage.ts'
+import { sendRaw } from '../conformance/raw.ts'
+import { claims, newPerson, startApp, type TestAnswer } from '../support/app.ts'
+import {
+  appCode,
+  resetCode,
+  sessionStatuses,
+  signInStatus,
+  withTwoFactor,
+  wrongAppCode,
+  wrongHalf,
+} from '../support/credentials.ts'
+
+const app = await startApp()
+const vault = await stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')
+
+const MINUTE_MS = 60_000
+const NEW = 'Changed1!'
+const PATH = '/v1/user/resetPassword'
+
+const put = (json: object) => app.request('PUT', PATH, { json: { password: NEW, ...json } })
+
+/** The seed's GET with a body, which `fetch` refuses to send. */
+const get = (json: object) =>
+  sendRaw(app.url, 'GET', PATH, [['content-type', 'application/json']], JSON.stringify(json))
+
+const refused = (answer: TestAnswer, code: ErrorCode) => expectError(v1.resetPassword, answer, code)
+const invalidCode = (answer: TestAnswer) => refused(answer, 'invalid_code')
+
+/** Somebody signed in, with a reset code just mailed. */
+async function withCode() {
+  const person = await app.signUp()
+  return { ...person, code: await resetCode(app, person.email) }
+}
+
+test.each([
+  ['GET with a body, as the seed has it', get],
+  ['PUT', put],
+])('204: %s sets the password and ends every session', async (_, send) => {
+  const person = await withCode()
+  const other = await app.login(person)
+  const { status, text } = await send({ code: person.code, password: NEW })
+  expect([status, text]).toEqual([204, ''])
+  expect(await signInStatus(app, person, person.password)).toBe(401)
+  for (const session of [person, other]) expect(await sessionStatuses(app, session)).toEqual([401, 401])
+  const later = await app.login({ ...person, password: NEW })
+  expect(claims(later.accessToken).auth_time).toBe(claims(person.accessToken).auth_time)
+  expect(await sessionStatuses(app, later)).toEqual([200, 200])
+})
+
+test('204: the code in upper case', async () => {
+  const { code } = await withCode()
+  expect((await put({ code: code.toUpperCase() })).status).toBe(204)
+})
+
+test('204: one millisecond before the code is 10 minutes old', async () => {
+  const { code } = await withCode()
+  app.advance(10 * MINUTE_MS - 1)
+  expect((await put({ code })).status).toBe(204)
+})
+
+test('204: the right code after four wrong ones', async () => {
+  const { code } = await withCode()
+  for (const nth of [0, 1, 2, 3]) invalidCode(await put({ code: wrongHalf(code, nth) }))
+  expect((await put({ code })).status).toBe(204)
+})
+
+test('204: an account that is not confirmed stays so', async () => {
+  const person = newPerson()
+  await app.register(person)
+  expect((await put({ code: await resetCode(app, person.email) })).status).toBe(204)
+  const { accessToken: token } = await app.login({ ...person, password: NEW })
+  expect((await app.request('GET', '/api/users/current', { token })).body.emailVerified).toBe(false)
+})
+
+test('204: a token that comes along is neither needed nor looked at', async () => {
+  const [person, other] = [await withCode(), await app.signUp()]
+  const json = { code: person.code, password: NEW }
+  expect((await app.request('PUT', PATH, { json, token: other.accessToken })).status).toBe(204)
+  expect(await sessionStatuses(app, other)).toEqual([200, 200])
+  expect(await signInStatus(app, other, other.password)).toBe(200)
+})
+
+test('204: an e-mail change that waits is dropped, so that whoever began it does not get the account', async () => {
+  const person = await withCode()
+  const thief = newPerson()
+  const json = { email: thief.email }
+  await app.request('PUT', `/rest/users/${person.username}`, { token: person.accessToken, json })
+  expect((await put({ code: person.code })).status).toBe(204)
+  const late = await app.request('POST', '/v1/auth/activate', { json: { code: app.mailedCode(thief.email) } })
+  expectError(v1.activate, late, 'invalid_code')
+  expect(await signInStatus(app, person, NEW)).toBe(200)
+})
+
+test('204: with two factors on, by a code of the app, which is used up', async () => {
+  const person = await withTwoFactor(app, await app.signUp())
+  const code = await resetCode(app, person.email)
+  const twofa = appCode(person.seed)
+  expect((await put({ code, twofa })).status).toBe(204)
+  expect(await sessionStatuses(app, person)).toEqual([401, 401])
+  expect(await signInStatus(app, person, NEW, twofa)).toBe(401)
+  expect(await signInStatus(app, person, NEW, appCode(person.seed, 1))).toBe(200)
+})
+
+test('204: with two factors on, by a recovery code, which is used up; two factors stay on', async () => {
+  const person = await withTwoFactor(app, await app.signUp())
+  const [first] = person.recoveryCodes
+  expect((await put({ code: await resetCode(app, person.email), twofa: first })).status).toBe(204)
+  expect(await signInStatus(app, person, NEW)).toBe(401)
+  expect(await signInStatus(app, person, NEW, first)).toBe(401)
+  expect(await signInStatus(app, person, NEW, appCode(person.seed))).toBe(200)
+})
+
+test('401: with two factors on, the mailed code alone or with a wrong one does nothing, and is not used up', async () => {
+  const person = await withTwoFactor(app, await app.signUp())
+  const code = await resetCode(app, person.email)
+  refused(await put({ code }), 'two_factor_required')
+  refused(await put({ code, twofa: wrongAppCode(person.seed) }), 'two_factor_invalid')
+  expect(await sessionStatuses(app, person)).toEqual([200, 200])
+  expect((await put({ code, twofa: appCode(person.seed) })).status).toBe(204)
+})
+
+test('401: a code of the app that signed in does not reset', async () => {
+  const person = await withTwoFactor(app, await app.signUp())
+  const code = await resetCode(app, person.email)
+  const twofa = appCode(person.seed)
+  expect(await signInStatus(app, person, person.password, twofa)).toBe(200)
+  refused(await put({ code, twofa }), 'two_factor_invalid')
+})
+
+test('429: five wrong two-factor codes lock them, and the mailed code does not get round it', async () => {
+  const person = await withTwoFactor(app, await app.signUp())
+  const code = await resetCode(app, person.email)
+  for (const nth of [0, 1, 2, 3, 4]) {
+    refused(await put({ code, twofa: wrongAppCode(person.seed, nth) }), 'two_factor_invalid')
+  }
+  for (const twofa of [appCode(person.seed), person.recoveryCodes[0]]) {
+    const locked = await put({ code, twofa })
+    refused(locked, 'two_factor_locked')
+    expect(locked.headers.get('retry-after')).toBe(String(15 * 60))
+  }
+  expect(await sessionStatuses(app, person)).toEqual([200, 200])
+})
+
+test('400: a code that is 10 minutes old', async () => {
+  const person = await withCode()
+  app.advance(10 * MINUTE_MS)
+  invalidCode(await put({ code: person.code }))
+  expect(await signInStatus(app, person, person.password)).toBe(200)
+})
+
+test('400: a code that was used, for the same password and for another', async () => {
+  const { code } = await withCode()
+  expect((await put({ code })).status).toBe(204)
+  for (const password of [NEW, 'Another1!']) invalidCode(await put({ code, password }))
+})
+
+test.each([
+  [
+    'one after another',
+    async (tries: (() => Promise<unknown>)[]) => {
+      for (const attempt of tries) await attempt()
+    },
+  ],
+  ['at once', (tries: (() => Promise<unknown>)[]) => Promise.all(tries.map((attempt) => attempt()))],
+])('400: the right code after five wrong ones, %s', async (_, run) => {
+  const person = await withCode()
+  const wrong = [0, 1, 2, 3, 4].map((nth) => wrongHalf(person.code, nth))
+  await run(wrong.map((code) => async () => invalidCode(await put({ code }))))
+  invalidCode(await put({ code: person.code }))
+  expect(await signInStatus(app, person, person.password)).toBe(200)
+})
+
+test('400: a code that nobody was sent', async () => {
+  invalidCode(await put({ code: '0123456789abcdef0123456789abcdef' }))
+})
+
+test('400: a code for another purpose, here and the other way round', async () => {
+  const person = newPerson()
+  await app.register(person)
+  const confirm = app.mailedCode(person.email)
+  const reset = await resetCode(app, person.email)
+  invalidCode(await put({ code: confirm }))
+  const crossed = await app.request('POST', '/v1/auth/activate', { json: { code: reset } })
+  expectError(v1.activate, crossed, 'invalid_code')
+  expect((await app.request('POST', '/v1/auth/activate', { json: { code: confirm } })).status).toBe(200)
+  expect((await put({ code: reset })).status).toBe(204)
+})
+
+test('400: one’s own look-up half with another’s secret half; one’s own code changes nothing of another’s', async () => {
+  const [ada, eve] = [await withCode(), await withCode()]
+  invalidCode(await put({ code: ada.code.slice(0, 16) + eve.code.slice(16) }))
+  expect((await put({ code: eve.code })).status).toBe(204)
+  expect(await signInStatus(app, ada, ada.password)).toBe(200)
+  expect(await sessionStatuses(app, ada)).toEqual([200, 200])
+  expect((await put({ code: ada.code })).status).toBe(204)
+})
+
+test('400: a code in the query of a GET is not looked at', async () => {
+  const person = await withCode()
+  const query = new URLSearchParams({ code: person.code, password: NEW })
+  refused(await app.request('GET', `${PATH}?${query}`), 'invalid_request')
+  expect(await signInStatus(app, person, person.password)).toBe(200)
+  expect((await put({ code: person.code })).status).toBe(204)
+})
+
+test('400: a password that only the vault refuses leaves the code good for another one', async () => {
+  const person = await withCode()
+  refused(await put({ code: person.code, password: 'Hello\u2028123!' }), 'password_refused')
+  expect(await signInStatus(app, person, person.password)).toBe(200)
+  expect((await put({ code: person.code })).status).toBe(204)
+  expect(await signInStatus(app, person, NEW)).toBe(200)
+})
+
+test.each([
+  ['no code', { code: undefined }, 'code', 'is required'],
+  ['a code of 31 digits', { code: 'a'.repeat(31) }, 'code', 'is not valid'],
+  ['no password', { password: undefined }, 'password', 'is required'],
+  ['a password of seven characters', { password: 'Hello1!' }, 'password', 'must have at least 8 characters'],
+  ['a password without a symbol', { password: 'Hello1234=' }, 'password', 'must have one of ! @ # $ % & *'],
+  ['a code of five digits', { twofa: '12345' }, 'twofa', 'must be a 6-digit code or a recovery code'],
+  ['an address beside it', { email: 'a@mail.example' }, 'email', 'is not a field of this request'],
+])('400: %s, by either method, and the code stays good', async (_, wrong, field, message) => {
+  const { code } = await withCode()
+  const json = { code, password: NEW, ...wrong }
+  for (const answer of [await put(json), await get(json)]) {
+    refused(answer, 'invalid_request')
+    expect(answer.body.errors).toEqual([{ field, message }])
+  }
+  expect((await put({ code })).status).toBe(204)
+})
+
+test.each(['deactivated', 'suspended'] as const)(
+  '403: the right code of an account that was %s meanwhile; a wrong one tells nothing',
+  async (state) => {
+    const person = await withCode()
+    const { table } = await app.ports()
+    const key = keys.profile(person.accountId)
+    await table.update(key, expr`SET #status = ${state}`)
+    invalidCode(await put({ code: wrongHalf(person.code) }))
+    refused(await put({ code: person.code }), `account_${state}`)
+    await table.update(key, expr`SET #status = ${'active'}`)
+    expect(await signInStatus(app, person, person.password)).toBe(200)
+  },
+)
+
+test('503: the vault does not answer: sessions are dead, the same request succeeds later and no other does', async () => {
+  const person = await withCode()
+  const { code } = person
+  vault.answer('cut')
+  refused(await put({ code }), 'temporarily_unavailable')
+  vault.answer()
+  expect(await sessionStatuses(app, person)).toEqual([401, 401])
+  expect(await signInStatus(app, person, person.password)).toBe(401)
+  const soon = await put({ code })
+  refused(soon, 'temporarily_unavailable')
+  expect(soon.headers.get('retry-after')).toBe('30')
+  app.advance(30_000)
+  invalidCode(await put({ code, password: 'Another1!' }))
+  expect((await put({ code })).status).toBe(204)
+  expect(await signInStatus(app, person, NEW)).toBe(200)
+  invalidCode(await put({ code }))
+})
+
+test('503: with two factors on, the same request succeeds later by the code that it brought the first time', async () => {
+  const person = await withTwoFactor(app, await app.signUp())
+  const json = { code: await resetCode(app, person.email), twofa: person.recoveryCodes[0] }
+  vault.answer('cut')
+  refused(await put(json), 'temporarily_unavailable')
+  vault.answer()
+  app.advance(30_000)
+  expect((await put(json)).status).toBe(204)
+  expect(await signInStatus(app, person, NEW, json.twofa)).toBe(401)
+})

@@ -1,0 +1,138 @@
+import { expect, test } from 'vitest'
+import { parseProfile } from '../../core/account/account.ts'
+import type { ErrorCode } from '../../core/errors.ts'
+import { defaultKeyLookup } from '../../core/keys/default-key.ts'
+import { keys } from '../../core/table/keys.ts'
+import { v1 } from '../../functions/v1/routes.ts'
+import { expectError } from '../conformance/contract.ts'
+import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { createKey, defaultKey, liveHashes, liveKeys } from '../support/keys.ts'
+
+const app = await startApp()
+
+const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+
+const rotate = ({ accessToken: token }: SignedInPerson, id: string) =>
+  app.request('POST', `/v1/keys/${id}/rotate`, { token })
+const refused = (answer: TestAnswer, code: ErrorCode) => expectError(v1.rotateKey, answer, code)
+
+async function listed({ accessToken: token }: SignedInPerson): Promise<Record<string, string>[]> {
+  return (await app.request('GET', '/v1/keys', { token })).body
+}
+
+/** Where the look-up item of the default key stands now. */
+async function lookup({ accountId }: SignedInPerson) {
+  const ports = await app.ports()
+  const profile = await ports.table.get(keys.profile(accountId))
+  return defaultKeyLookup(ports, parseProfile(profile ?? {}))
+}
+
+test('200: a further key: same id and name, another key, and the old one is dead', async () => {
+  const person = await app.signUp()
+  const [old, other] = [await createKey(app, person, 'mine'), await createKey(app, person)]
+  app.advance(1_000)
+  const { status, body } = await rotate(person, old.id)
+  expect(status).toBe(200)
+  const { key, ...rest } = body
+  expect(key).toMatch(new RegExp(`^bsr_[0-9a-f]{64}_3_${person.accountId}_[0-9a-f]{16}$`))
+  expect(rest).toEqual({
+    id: old.id,
+    name: 'mine',
+    prefix: key.slice(0, 8),
+    last4: key.slice(-4),
+    createdAt: new Date().toISOString(),
+  })
+  expect(await liveKeys(app, person, [old.key, other.key, key])).toEqual([other.key, key])
+  expect(Object.keys(await liveHashes(app, person))).toEqual(['h0', 'h2', 'h3'])
+  expect(await listed(person)).toHaveLength(3)
+  expect(await listed(person)).toContainEqual(rest)
+})
+
+test('200: the default key: another UUID, which GET /v1/user shows, and the old one is dead', async () => {
+  const person = await app.signUp()
+  const [old, oldLookup] = [await defaultKey(app, person), await lookup(person)]
+  app.advance(1_000)
+  const { status, body } = await rotate(person, 'default')
+  expect(status).toBe(200)
+  const { key, ...rest } = body
+  expect(key).toMatch(UUID_V4)
+  expect(rest).toEqual({
+    id: 'default',
+    name: 'default',
+    prefix: key.slice(0, 8),
+    last4: key.slice(-4),
+    createdAt: new Date().toISOString(),
+  })
+  expect(await defaultKey(app, person)).toBe(key)
+  expect(await liveKeys(app, person, [old, key])).toEqual([key])
+  expect(await listed(person)).toEqual([rest])
+  const { table } = await app.ports()
+  expect(await table.get(oldLookup)).toBe(undefined)
+  expect(await table.get(await lookup(person))).toMatchObject({ accountId: person.accountId })
+})
+
+test('200: with eight keys, and none more or fewer afterwards', async () => {
+  const person = await app.signUp()
+  const made = []
+  for (let count = 2; count <= 8; count++) made.push(await createKey(app, person))
+  for (const id of ['default', made[0]?.id ?? '']) expect((await rotate(person, id)).status).toBe(200)
+  expect(await listed(person)).toHaveLength(8)
+  expect(Object.keys(await liveHashes(app, person))).toHaveLength(8)
+})
+
+test('200: again and again, and only the newest works', async () => {
+  const person = await app.signUp()
+  const texts: string[] = [(await createKey(app, person)).key]
+  const id = (await listed(person))[1]?.id ?? ''
+  for (let count = 0; count < 3; count++) texts.push((await rotate(person, id)).body.key)
+  expect(await liveKeys(app, person, texts)).toEqual(texts.slice(-1))
+})
+
+test.each(['default', 'further'])(
+  '409: ten rotations of a %s key at once leave one that works, and it was shown',
+  async (kind) => {
+    const person = await app.signUp()
+    const { id } = kind === 'default' ? { id: kind } : await createKey(app, person)
+    const answers = await Promise.all(Array.from({ length: 10 }, () => rotate(person, id)))
+    const shown = answers.filter(({ status }) => status === 200).map(({ body }) => body.key)
+    for (const answer of answers.filter(({ status }) => status !== 200)) refused(answer, 'conflict')
+    expect(await liveKeys(app, person, shown)).toHaveLength(1)
+    expect(Object.keys(await liveHashes(app, person))).toHaveLength(kind === 'default' ? 1 : 2)
+  },
+)
+
+test('404: one that never was, one that was deleted, another’s, and what looks like an inner key', async () => {
+  const [person, other] = [await app.signUp(), await app.signUp()]
+  const [deleted, theirs] = [await createKey(app, person), await createKey(app, other)]
+  await app.request('DELETE', `/v1/keys/${deleted.id}`, { token: person.accessToken })
+  const before = await liveHashes(app, other)
+  for (const id of [
+    '0'.repeat(24),
+    deleted.id,
+    theirs.id,
+    'DEFAULT',
+    '%23PROFILE',
+    '__proto__',
+    '*',
+    '%20',
+  ]) {
+    refused(await rotate(person, id), 'not_found')
+  }
+  expect(await liveHashes(app, other)).toEqual(before)
+  expect(Object.keys(await liveHashes(app, person))).toEqual(['h0'])
+})
+
+test.each([1_000, 2_000])('404: an id of %i characters, which no key has', async (length) => {
+  refused(await rotate(await app.signUp(), 'a'.repeat(length)), 'not_found')
+})
+
+test('503: the database is away: the old key goes on', async () => {
+  const person = await app.signUp()
+  const { id, key } = await createKey(app, person)
+  const all = [await defaultKey(app, person), key]
+  app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems' })
+  for (const each of [id, 'default']) refused(await rotate(person, each), 'temporarily_unavailable')
+  app.stack.dynamo.clearFaults()
+  expect(await liveKeys(app, person, all)).toEqual(all)
+  expect(await defaultKey(app, person)).toBe(all[0])
+})

@@ -1,0 +1,118 @@
+import { expect, test } from 'vitest'
+import type { ErrorCode } from '../../core/errors.ts'
+import { v1 } from '../../functions/v1/routes.ts'
+import { expectError } from '../conformance/contract.ts'
+import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+
+const app = await startApp()
+
+const ON = { bundleAutoRenewal: true, lowQuotaNotification: true }
+const OFF = { bundleAutoRenewal: false, lowQuotaNotification: false }
+
+const set = (token: string, json?: unknown) => app.request('PUT', '/v1/user/flags', { token, json })
+const refused = (answer: TestAnswer, code: ErrorCode) => expectError(v1.setFlags, answer, code)
+const flags = async (token: string) => (await app.request('GET', '/v1/user', { token })).body.flags
+
+test.each([
+  ['both on', ON, ON],
+  ['the seed’s example, both off', OFF, OFF],
+  [
+    'only one given, on: the other goes off',
+    { bundleAutoRenewal: true },
+    { ...OFF, bundleAutoRenewal: true },
+  ],
+  ['only the other given, on', { lowQuotaNotification: true }, { ...OFF, lowQuotaNotification: true }],
+  ['only one given, off: both are off', { lowQuotaNotification: false }, OFF],
+  ['the seed’s second spelling, on', { bundleAutoRenew: true }, { ...OFF, bundleAutoRenewal: true }],
+  [
+    'the second spelling, off, beside the other flag',
+    { bundleAutoRenew: false, lowQuotaNotification: true },
+    { ...OFF, lowQuotaNotification: true },
+  ],
+  ['attack 58: an empty object: both off', {}, OFF],
+  ['attack 58: no body: both off', undefined, OFF],
+])('204: %s', async (_, json, expected) => {
+  const { accessToken } = await app.signUp()
+  expect(await flags(accessToken)).toEqual(ON)
+  const { status, text } = await set(accessToken, json)
+  expect([status, text]).toEqual([204, ''])
+  expect(await flags(accessToken)).toEqual(expected)
+})
+
+test('attack 58: an empty body with a content type: both off', async () => {
+  const { accessToken: token } = await app.signUp()
+  const headers = { 'content-type': 'application/json' }
+  expect((await app.request('PUT', '/v1/user/flags', { token, headers })).status).toBe(204)
+  expect(await flags(token)).toEqual(OFF)
+})
+
+test('204: off and on again, and nobody else’s change', async () => {
+  const [person, other] = [await app.signUp(), await app.signUp()]
+  await set(person.accessToken, {})
+  await set(person.accessToken, { bundleAutoRenewal: true })
+  expect(await flags(person.accessToken)).toEqual({ ...OFF, bundleAutoRenewal: true })
+  expect(await flags(other.accessToken)).toEqual(ON)
+})
+
+test('204: the time of the change is shown', async () => {
+  const { accessToken: token, username } = await app.signUp()
+  app.advance(1_000)
+  await set(token, OFF)
+  const { body } = await app.request('GET', `/rest/users/${username}`, { token })
+  expect(body.content.update).toBe(new Date().toISOString())
+})
+
+/** One person for all that is refused: it leaves them as they are. */
+let shared: Promise<SignedInPerson> | undefined
+const bystander = () => (shared ??= app.signUp())
+
+test.each([
+  [
+    'both spellings, though they agree',
+    { bundleAutoRenewal: true, bundleAutoRenew: true },
+    'bundleAutoRenew',
+    'is bundleAutoRenewal: send one of them',
+  ],
+  [
+    'both spellings that differ',
+    { bundleAutoRenewal: true, bundleAutoRenew: false },
+    'bundleAutoRenew',
+    'is bundleAutoRenewal: send one of them',
+  ],
+  [
+    'a mistyped flag, which must not switch the other off',
+    { bundleAutoRenewal: true, lowQuotaNotifications: true },
+    'lowQuotaNotifications',
+    'is not a field of this request',
+  ],
+  [
+    'the page’s third spelling, of its prose',
+    { bundleAuthRenewal: true },
+    'bundleAuthRenewal',
+    'is not a field of this request',
+  ],
+  ['text', { bundleAutoRenewal: 'true' }, 'bundleAutoRenewal', 'must be of type boolean'],
+  ['a number', { lowQuotaNotification: 1 }, 'lowQuotaNotification', 'must be of type boolean'],
+  ['null', { bundleAutoRenew: null }, 'bundleAutoRenew', 'must be of type boolean'],
+])('400: %s, and nothing changes', async (_, json, field, message) => {
+  const { accessToken } = await bystander()
+  const answer = await set(accessToken, json)
+  refused(answer, 'invalid_request')
+  expect(answer.body.errors).toEqual([{ field, message }])
+  expect(await flags(accessToken)).toEqual(ON)
+})
+
+test('401: not once the session has ended', async () => {
+  const person = await app.signUp()
+  await app.request('POST', '/v1/auth/logout', { token: person.accessToken })
+  refused(await set(person.accessToken, {}), 'session_ended')
+  expect(await flags((await app.login(person)).accessToken)).toEqual(ON)
+})
+
+test('503: the database is away: the flags stay as they are', async () => {
+  const { accessToken } = await app.signUp()
+  app.stack.dynamo.fault({ kind: 'error-before', match: 'UpdateItem' })
+  refused(await set(accessToken, {}), 'temporarily_unavailable')
+  app.stack.dynamo.clearFaults()
+  expect(await flags(accessToken)).toEqual(ON)
+})

@@ -1,0 +1,158 @@
+import { expect, test } from 'vitest'
+import type { ErrorCode } from '../../core/errors.ts'
+import { keys } from '../../core/table/keys.ts'
+import { v1 } from '../../functions/v1/routes.ts'
+import { expectError } from '../conformance/contract.ts'
+import { startApp, type TestAnswer } from '../support/app.ts'
+import {
+  appCode,
+  enrol,
+  sessionStatuses,
+  signInStatus,
+  withTwoFactor,
+  wrongAppCode,
+} from '../support/credentials.ts'
+
+const app = await startApp()
+
+const MINUTE_MS = 60_000
+
+const verify = (token: string, code: unknown) =>
+  app.request('POST', '/v1/auth/verify2FA', { token, json: { code } })
+const refused = (answer: TestAnswer, code: ErrorCode) => expectError(v1.verifyTwoFactor, answer, code)
+
+async function enrolled() {
+  const person = await app.signUp()
+  return { ...person, seed: await enrol(app, person) }
+}
+
+async function isOn(token: string): Promise<boolean> {
+  return (await app.request('GET', '/v1/user', { token })).body.twofa
+}
+
+test('200: ten recovery codes, and from now on a sign-in asks for a code', async () => {
+  const person = await enrolled()
+  const { status, body } = await verify(person.accessToken, appCode(person.seed))
+  expect(status).toBe(200)
+  expect(body).toEqual({
+    recoveryCodes: Array(10).fill(expect.stringMatching(/^[0-9a-hjkmnp-tv-z]{5}-[0-9a-hjkmnp-tv-z]{5}$/)),
+  })
+  expect(new Set(body.recoveryCodes).size).toBe(10)
+  expect(await isOn(person.accessToken)).toBe(true)
+  expect(await signInStatus(app, person, person.password)).toBe(401)
+  expect(await signInStatus(app, person, person.password, body.recoveryCodes[9])).toBe(200)
+})
+
+test('200: sessions go on', async () => {
+  const person = await enrolled()
+  const other = await app.login(person)
+  await verify(person.accessToken, appCode(person.seed))
+  expect([await sessionStatuses(app, person), await sessionStatuses(app, other)]).toEqual([
+    [200, 200],
+    [200, 200],
+  ])
+})
+
+test('200: the first code signs nobody in a second time, and the next one does', async () => {
+  const person = await enrolled()
+  const first = appCode(person.seed)
+  await verify(person.accessToken, first)
+  expect(await signInStatus(app, person, person.password, first)).toBe(401)
+  app.advance(30_000)
+  expect(await signInStatus(app, person, person.password, appCode(person.seed))).toBe(200)
+})
+
+test.each([-1, 0, 1])('200: the code of the step %i from now', async (steps) => {
+  const person = await enrolled()
+  expect((await verify(person.accessToken, appCode(person.seed, steps))).status).toBe(200)
+})
+
+test('200: the recovery codes are stored nowhere in the clear, nor is the seed', async () => {
+  const person = await withTwoFactor(app, await app.signUp())
+  const profile = JSON.stringify(await (await app.ports()).table.get(keys.profile(person.accountId)))
+  for (const secret of [person.seed, ...person.recoveryCodes]) {
+    expect(profile).not.toContain(secret)
+    expect(profile).not.toContain(secret.replace('-', ''))
+  }
+})
+
+test('200: of ten at once one is told recovery codes, and they are the ones that work', async () => {
+  const person = await enrolled()
+  const code = appCode(person.seed)
+  const answers = await Promise.all(Array.from({ length: 10 }, () => verify(person.accessToken, code)))
+  const [winner, ...more] = answers.filter(({ status }) => status === 200)
+  expect(more).toEqual([])
+  for (const loser of answers.filter(({ status }) => status !== 200)) {
+    // Those that lost to the winner, that came after it, and that were a sixth try or later.
+    const code = { 429: 'two_factor_locked' as const }[loser.status] ?? loser.body.type.split(':').at(-1)
+    expect(['conflict', 'two_factor_enabled', 'two_factor_locked']).toContain(code)
+    refused(loser, code)
+  }
+  app.advance(15 * MINUTE_MS)
+  expect(await signInStatus(app, person, person.password, winner?.body.recoveryCodes[0])).toBe(200)
+})
+
+test.each([-2, 2])('401: the code of the step %i from now', async (steps) => {
+  const person = await enrolled()
+  refused(await verify(person.accessToken, appCode(person.seed, steps)), 'two_factor_invalid')
+  expect(await isOn(person.accessToken)).toBe(false)
+})
+
+test('401: a wrong code and another’s code; enrolment goes on', async () => {
+  const [person, other] = [await enrolled(), await enrolled()]
+  for (const code of [wrongAppCode(person.seed), appCode(other.seed)]) {
+    refused(await verify(person.accessToken, code), 'two_factor_invalid')
+  }
+  expect((await verify(person.accessToken, appCode(person.seed))).status).toBe(200)
+})
+
+test('409: nothing was enrolled', async () => {
+  const { accessToken } = await app.signUp()
+  refused(await verify(accessToken, '123456'), 'two_factor_not_enrolled')
+})
+
+test('409: it is on already, and no second set of recovery codes comes of it', async () => {
+  const person = await withTwoFactor(app, await app.signUp())
+  refused(await verify(person.accessToken, appCode(person.seed)), 'two_factor_enabled')
+  expect(await signInStatus(app, person, person.password, person.recoveryCodes[0])).toBe(200)
+})
+
+test('429: after five wrong codes the right one is refused for 15 minutes; Retry-After counts down', async () => {
+  const person = await enrolled()
+  for (const nth of [0, 1, 2, 3, 4]) {
+    refused(await verify(person.accessToken, wrongAppCode(person.seed, nth)), 'two_factor_invalid')
+  }
+  const locked = await verify(person.accessToken, appCode(person.seed))
+  refused(locked, 'two_factor_locked')
+  expect(locked.headers.get('retry-after')).toBe('900')
+  app.advance(14 * MINUTE_MS + 59_999)
+  const later = await verify(person.accessToken, appCode(person.seed))
+  refused(later, 'two_factor_locked')
+  expect(later.headers.get('retry-after')).toBe('1')
+})
+
+test('429: enrolling anew does not lift the lock; 15 minutes do', async () => {
+  const person = await enrolled()
+  for (const nth of [0, 1, 2, 3, 4]) await verify(person.accessToken, wrongAppCode(person.seed, nth))
+  const seed = await enrol(app, person)
+  refused(await verify(person.accessToken, appCode(seed)), 'two_factor_locked')
+  app.advance(15 * MINUTE_MS)
+  const { accessToken } = await app.login(person)
+  expect((await verify(accessToken, appCode(seed))).status).toBe(200)
+})
+
+test.each([
+  ['no code', undefined, 'is required'],
+  ['five digits', '12345', 'must be the 6 digits that the app shows'],
+  ['a number', 123456, 'must be of type string'],
+  ['a recovery code', 'abcde-fghjk', 'must be the 6 digits that the app shows'],
+  ['digits of another script', '١٢٣٤٥٦', 'must be the 6 digits that the app shows'],
+])('400: %s, which is no try', async (_, code, message) => {
+  const person = await enrolled()
+  for (let count = 0; count < 6; count++) {
+    const answer = await verify(person.accessToken, code)
+    refused(answer, 'invalid_request')
+    expect(answer.body.errors).toEqual([{ field: 'code', message }])
+  }
+  expect((await verify(person.accessToken, appCode(person.seed))).status).toBe(200)
+})

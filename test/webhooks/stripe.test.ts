@@ -1,0 +1,396 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { BODY_LIMIT } from '../../functions/http/body.ts'
+import { webhooks } from '../../functions/webhooks/routes.ts'
+import { expectContract, expectError } from '../conformance/contract.ts'
+import { invoke } from '../conformance/raw.ts'
+import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import {
+  atStripe,
+  bodyOf,
+  cardOnFile,
+  customerId,
+  defaultCard,
+  deliver,
+  eventsAbout,
+  expectNothingHeld,
+  expectSameAsStripe,
+  listed,
+  newCard,
+  newEvent,
+  openHolds,
+  post,
+  signed,
+  stripeOf,
+  verify,
+} from '../support/stripe.ts'
+
+const app = await startApp()
+const { double, dashboard } = stripeOf(app)
+afterEach(() => {
+  double.clearFaults()
+  app.stack.dynamo.clearFaults()
+})
+
+const MINUTE_MS = 60_000
+
+function received(answer: TestAnswer): void {
+  expect([answer.status, answer.body]).toEqual([200, { received: true }])
+  expectContract(webhooks.stripe, answer)
+}
+
+const refused = (answer: TestAnswer) => expectError(webhooks.stripe, answer, 'webhook_refused')
+
+interface Notice {
+  messageType: string
+  message: string
+}
+
+async function notices({ accessToken: token }: SignedInPerson): Promise<Notice[]> {
+  return (await app.request('GET', '/api/users/current/notifications', { token })).body
+}
+
+/** A card that was attached at Stripe, and whose event nobody has delivered. */
+async function attachedUnseen(person: SignedInPerson): Promise<string> {
+  const card = await newCard(app, '5555555555554444')
+  double.addFault({ fault: 'drop-webhooks' })
+  await dashboard.paymentMethods.attach(card, { customer: (await customerId(app, person)) ?? '' })
+  double.clearFaults()
+  return card
+}
+
+const theEvent = async (objectId: string) => {
+  const [event] = await eventsAbout(app, objectId)
+  if (!event) throw new Error(`no event about ${objectId}`)
+  return event
+}
+
+describe('the body is taken as the bytes that came', () => {
+  test.each([
+    'application/json; charset=utf-8',
+    'application/json',
+    'text/plain',
+    // The gateway hands these on as base64.
+    'application/octet-stream',
+    'application/vnd.stripe+json',
+    'application/x-www-form-urlencoded',
+  ])('200 {"received":true} for one sent as %s', async (type) => {
+    const person = await app.signUp()
+    await cardOnFile(app, person)
+    const card = await attachedUnseen(person)
+    const body = bodyOf(await theEvent(card))
+    received(await post(app, body, signed(body, double.webhookSecret), type))
+    expect(await listed(app, person)).toContain(card)
+  })
+
+  test('200 in the event of a Lambda that has it as base64, 400 where it is no base64', async () => {
+    const body = bodyOf(
+      newEvent('customer.updated', { id: 'cus_nobody', object: 'customer', name: 'Zoë 💳' }),
+    )
+    const headers = { 'stripe-signature': signed(body, double.webhookSecret) }
+    const base64 = Buffer.from(body).toString('base64')
+    const taken = await invoke(webhooks.stripe, { body: base64, isBase64Encoded: true, headers })
+    expect(taken.statusCode).toBe(200)
+    for (const [text, isBase64Encoded] of [
+      [base64, false],
+      [body, true],
+      [`${base64}=`, true],
+    ] as const) {
+      const answer = await invoke(webhooks.stripe, { body: text, isBase64Encoded, headers })
+      expect(answer.statusCode).toBe(400)
+    }
+  })
+
+  test('200 for one with every kind of character in it', async () => {
+    const name = 'Zoë 💳 \u2028 \ud800 \\ " \u0000 שלום'
+    received(await deliver(app, newEvent('customer.updated', { id: 'cus_nobody', object: 'customer', name })))
+  })
+
+  test('413 over 64 KiB, 400 for none', async () => {
+    const body = bodyOf(
+      newEvent('customer.updated', { id: 'x', object: 'customer', name: 'a'.repeat(BODY_LIMIT) }),
+    )
+    const tooLarge = await post(app, body, signed(body, double.webhookSecret))
+    expectError(webhooks.stripe, tooLarge, 'payload_too_large')
+    refused(await post(app, '', signed('', double.webhookSecret)))
+  })
+
+  test.each(['[]', 'null', '"x"', '1', '{}', '{"data":{}}', '{"id":"evt_1","data":null}', '{', 'x'])(
+    'a signed %s is no event: 400, and nothing is read',
+    async (body) => {
+      app.resetCalls()
+      refused(await post(app, body, signed(body, double.webhookSecret)))
+      expect([app.calls().dynamodb, app.calls().stripe]).toEqual([{}, {}])
+    },
+  )
+})
+
+describe('what it says is not believed, but read again', () => {
+  test('an event that shows another card number, owner or state changes nothing but to what Stripe says', async () => {
+    const person = await app.signUp()
+    const card = await cardOnFile(app, person)
+    const other = await app.signUp()
+    await cardOnFile(app, other)
+    const claim = {
+      id: card,
+      object: 'payment_method',
+      customer: await customerId(app, other),
+      card: { last4: '0000', exp_year: 2099 },
+    }
+    for (const type of ['payment_method.attached', 'payment_method.updated', 'payment_method.detached']) {
+      received(await deliver(app, newEvent(type, claim)))
+    }
+    const previous = {
+      data: { object: claim, previous_attributes: { customer: await customerId(app, other) } },
+    }
+    received(await deliver(app, newEvent('payment_method.detached', claim, previous)))
+    expect(await listed(app, person)).toEqual([card])
+    await expectSameAsStripe(app, person)
+    await expectSameAsStripe(app, other)
+  })
+
+  test('an event that says a payment succeeded, which did not, puts nothing on file', async () => {
+    const person = await app.signUp()
+    await verify(app, person, 'pm_card_authenticationRequired')
+    const [intent] = (await atStripe(app, person)).intents
+    for (const type of ['payment_intent.amount_capturable_updated', 'payment_intent.succeeded']) {
+      received(await deliver(app, newEvent(type, { ...intent, status: 'requires_capture' })))
+    }
+    expect(await listed(app, person)).toEqual([])
+    expect(await openHolds(app, person)).toHaveLength(1)
+  })
+})
+
+describe('cards', () => {
+  test.each(['attached', 'updated', 'automatically_updated'])(
+    'payment_method.%s brings the card as Stripe has it now',
+    async (kind) => {
+      const person = await app.signUp()
+      await cardOnFile(app, person)
+      const card = await attachedUnseen(person)
+      received(await deliver(app, newEvent(`payment_method.${kind}`, { id: card, object: 'payment_method' })))
+      await expectSameAsStripe(app, person)
+    },
+  )
+
+  test('payment_method.detached of the default card takes it off, and the customer’s own event its place', async () => {
+    const person = await app.signUp()
+    const card = await cardOnFile(app, person)
+    await dashboard.paymentMethods.detach(card)
+    await double.flushWebhooks()
+    expect([await listed(app, person), await defaultCard(app, person)]).toEqual([[], null])
+    await expectSameAsStripe(app, person)
+  })
+
+  test('a card that the operator moves about ends up as Stripe has it, whatever is delivered last', async () => {
+    const person = await app.signUp()
+    const first = await cardOnFile(app, person)
+    const second = await attachedUnseen(person)
+    double.addFault({ fault: 'drop-webhooks' })
+    await dashboard.paymentMethods.update(second, { card: { exp_year: 2040 } })
+    await dashboard.paymentMethods.detach(second)
+    double.clearFaults()
+    for (const event of await eventsAbout(app, second)) received(await deliver(app, event))
+    expect(await listed(app, person)).toEqual([first])
+    await expectSameAsStripe(app, person)
+  })
+})
+
+describe('holds', () => {
+  const holdParams = async (person: SignedInPerson, purchase: string) => ({
+    amount: 100,
+    currency: 'usd',
+    customer: (await customerId(app, person)) ?? '',
+    capture_method: 'manual' as const,
+    confirm: true,
+    payment_method: 'pm_card_visa',
+    automatic_payment_methods: { enabled: true, allow_redirects: 'never' as const },
+    metadata: { account: person.accountId, purchase },
+  })
+
+  test('one that nobody waits for any more is released', async () => {
+    const person = await app.signUp()
+    await cardOnFile(app, person)
+    const stray = await dashboard.paymentIntents.create(await holdParams(person, `hold_${'a'.repeat(24)}`))
+    expect(stray.status).toBe('requires_capture')
+    await double.flushWebhooks()
+    await expectNothingHeld(app, person)
+  })
+
+  test.each(['', 'hold_', 'hold_x', 'purchase_1', `hold_${'A'.repeat(24)}`])(
+    'a payment that is none of ours, by its metadata "%s", is left alone',
+    async (purchase) => {
+      const person = await app.signUp()
+      await cardOnFile(app, person)
+      const theirs = await dashboard.paymentIntents.create(await holdParams(person, purchase))
+      await double.flushWebhooks()
+      expect((await dashboard.paymentIntents.retrieve(theirs.id)).status).toBe('requires_capture')
+    },
+  )
+
+  test('a verification is not given up by the event that its payment was created', async () => {
+    const person = await app.signUp()
+    const card = await newCard(app, '4242424242424242')
+    double.addFault({ fault: '429', match: 'POST /v1/payment_intents/*/confirm' })
+    expect((await verify(app, person, card)).status).toBe(202)
+    double.clearFaults()
+    const [intent] = (await atStripe(app, person)).intents
+    received(await deliver(app, await theEvent(intent?.id ?? '')))
+    expect((await dashboard.paymentIntents.retrieve(intent?.id ?? '')).status).toBe('requires_confirmation')
+    expect((await verify(app, person, card)).status).toBe(200)
+  })
+
+  test('a hold that the operator releases first is a verification given up', async () => {
+    const person = await app.signUp()
+    const card = await newCard(app, '4242424242424242')
+    double.addFault({ fault: '500', code: 'after-commit', match: 'POST /v1/payment_intents/*/confirm' })
+    double.addFault({ fault: 'drop-webhooks' })
+    expect((await verify(app, person, card)).status).toBe(202)
+    double.clearFaults()
+    const [intent] = (await atStripe(app, person)).intents
+    await dashboard.paymentIntents.cancel(intent?.id ?? '')
+    await double.flushWebhooks()
+    await expectNothingHeld(app, person)
+    expect((await verify(app, person, card)).status).toBe(200)
+    await double.flushWebhooks()
+    await expectSameAsStripe(app, person)
+  })
+
+  test('a card that is detached before its hold is settled is not on file, and the dollar goes back', async () => {
+    const person = await app.signUp()
+    const card = await newCard(app, '4242424242424242')
+    double.addFault({ fault: '500', code: 'after-commit', match: 'POST /v1/payment_intents/*/confirm' })
+    expect((await verify(app, person, card)).status).toBe(202)
+    double.clearFaults()
+    await dashboard.paymentMethods.detach(card)
+    await double.flushWebhooks()
+    app.advance(MINUTE_MS)
+    await app.job('sweep')
+    await expectNothingHeld(app, person)
+    expect(await listed(app, person)).toEqual([])
+    await expectSameAsStripe(app, person)
+  })
+})
+
+describe('early fraud warnings', () => {
+  async function warnedAbout(person: SignedInPerson) {
+    await dashboard.paymentIntents.create({
+      amount: 2000,
+      currency: 'usd',
+      customer: (await customerId(app, person)) ?? '',
+      confirm: true,
+      payment_method: 'pm_card_createIssuerFraudRecord',
+      automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
+    })
+  }
+
+  test('the owner gets a notice, once', async () => {
+    const person = await app.signUp()
+    await cardOnFile(app, person)
+    await warnedAbout(person)
+    await double.flushWebhooks()
+    const [warning] = (await dashboard.radar.earlyFraudWarnings.list({ limit: 1 })).data
+    received(await deliver(app, await theEvent(warning?.id ?? '')))
+    expect(await notices(person)).toMatchObject([
+      { messageType: 'card_warning', message: expect.stringContaining('5423') },
+    ])
+  })
+
+  test('of a customer that is none of ours nobody hears', async () => {
+    const customer = await dashboard.customers.create({})
+    await dashboard.paymentIntents.create({
+      amount: 2000,
+      currency: 'usd',
+      customer: customer.id,
+      confirm: true,
+      payment_method: 'pm_card_createIssuerFraudRecord',
+      automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
+    })
+    await double.flushWebhooks()
+    expect(double.pendingWebhooks()).toBe(0)
+  })
+})
+
+describe('what is none of ours', () => {
+  test('customers, cards and payments of the same Stripe account: 200, and no account changes', async () => {
+    const person = await app.signUp()
+    await cardOnFile(app, person)
+    const before = await app.request('GET', '/api/users/current/retrieve', { token: person.accessToken })
+    const customer = await dashboard.customers.create({ metadata: { account: person.accountId } })
+    const card = await newCard(app, '4242424242424242')
+    await dashboard.paymentMethods.attach(card, { customer: customer.id })
+    await dashboard.customers.update(customer.id, { name: 'Not Ours' })
+    await dashboard.customers.del(customer.id)
+    await double.flushWebhooks()
+    expect(double.pendingWebhooks()).toBe(0)
+    const after = await app.request('GET', '/api/users/current/retrieve', { token: person.accessToken })
+    expect(after.body).toEqual(before.body)
+    await expectSameAsStripe(app, person)
+  })
+
+  test.each([
+    ['payment_method.updated', { id: 'pm_1Unknown0000000000000', object: 'payment_method' }],
+    ['payment_method.updated', { id: '../customers', object: 'payment_method' }],
+    ['payment_intent.succeeded', { id: 'pi_unknown', object: 'payment_intent' }],
+    ['customer.deleted', { id: 'cus_unknown', object: 'customer' }],
+    ['radar.early_fraud_warning.created', { id: 'issfr_unknown', object: 'radar.early_fraud_warning' }],
+    ['payment_method.updated', { object: 'payment_method' }],
+    ['payment_method.updated', { id: 7, object: 'payment_method' }],
+    ['payment_method.updated', {}],
+  ])('200 for a %s about %j, which is not there', async (type, object) => {
+    received(await deliver(app, newEvent(type, object)))
+  })
+})
+
+describe('2xx only when the work is done', () => {
+  test('a fault of Stripe is a 503, and the event is done when it comes again', async () => {
+    const person = await app.signUp()
+    await cardOnFile(app, person)
+    const card = await newCard(app, '5555555555554444')
+    await dashboard.paymentMethods.attach(card, { customer: (await customerId(app, person)) ?? '' })
+    double.addFault({ fault: '500', match: 'GET /v1/payment_methods' })
+    const answer = await deliver(app, await theEvent(card))
+    expectError(webhooks.stripe, answer, 'temporarily_unavailable')
+    await double.flushWebhooks()
+    expect(double.pendingWebhooks()).toBeGreaterThan(0)
+    expect(await listed(app, person)).not.toContain(card)
+    double.clearFaults()
+    app.advance(MINUTE_MS)
+    await double.flushWebhooks()
+    expect(double.pendingWebhooks()).toBe(0)
+    await expectSameAsStripe(app, person)
+  })
+
+  test('an event that is done is not done again: one read, and nothing of Stripe', async () => {
+    const person = await app.signUp()
+    const card = await cardOnFile(app, person)
+    const event = await theEvent(card)
+    app.resetCalls()
+    received(await deliver(app, event))
+    expect([app.calls().dynamodb, app.calls().stripe]).toEqual([{ GetItem: 1 }, {}])
+  })
+})
+
+describe('any order', () => {
+  test.each(['reorder-webhooks', 'duplicate-webhooks'] as const)(
+    'with %s each account ends as Stripe has it',
+    async (fault) => {
+      double.addFault({ fault })
+      const person = await app.signUp()
+      for (const alias of ['pm_card_visa', 'pm_card_mastercard']) {
+        expect((await verify(app, person, alias)).status).toBe(200)
+        app.advance(1000)
+      }
+      const [second = '', first = ''] = await listed(app, person)
+      await dashboard.paymentMethods.update(first, { card: { exp_year: 2044 } })
+      await app.request('DELETE', `/api/users/current/payment-method/${second}`, {
+        token: person.accessToken,
+      })
+      await dashboard.customers.update((await customerId(app, person)) ?? '', { name: 'Twice' })
+      await double.flushWebhooks()
+      expect(double.pendingWebhooks()).toBe(0)
+      expect([await listed(app, person), await defaultCard(app, person)]).toEqual([[first], first])
+      await expectSameAsStripe(app, person)
+      await expectNothingHeld(app, person)
+    },
+  )
+})
