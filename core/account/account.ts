@@ -1,10 +1,11 @@
 import * as z from 'zod/mini'
 import { parseCustomer, type StoredCustomer } from '../cards/customer.ts'
-import { DomainError } from '../errors.ts'
+import { DomainError, type ErrorCode } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { parseQuota, type Quota } from '../quota/quota.ts'
+import type { Expression } from '../table/expression.ts'
 import { CORE_PREFIX, keys } from '../table/keys.ts'
-import type { Item } from '../table/table.ts'
+import { ConditionFailed, type Item } from '../table/table.ts'
 import { usernameKey } from './fields.ts'
 
 /** The profile item: who the account is and what it may do. */
@@ -147,4 +148,20 @@ export function requireActive({ status }: Pick<Profile, 'status'>): void {
  */
 export function requireOwnUsername(account: Account, name: string): void {
   if (usernameKey(name) !== usernameKey(account.username)) throw new DomainError('not_found')
+}
+
+/** Writes the profile under a condition. @throws DomainError `refusedAs` if it does not hold */
+export async function updateProfile(
+  deps: Deps<'table'>,
+  accountId: string,
+  set: Expression,
+  condition: Expression,
+  refusedAs: ErrorCode,
+): Promise<void> {
+  try {
+    await deps.table.update(keys.profile(accountId), set, condition)
+  } catch (error) {
+    if (error instanceof ConditionFailed) throw new DomainError(refusedAs)
+    throw error
+  }
 }

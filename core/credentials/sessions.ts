@@ -1,10 +1,9 @@
-import { type Account, admit, readAccount, requireActive } from '../account/account.ts'
+import { type Account, admit, readAccount, requireActive, updateProfile } from '../account/account.ts'
 import { emailKey, usernameKey } from '../account/fields.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, Tokens } from '../ports.ts'
-import { attr, type Expression, expr } from '../table/expression.ts'
+import { attr, expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
-import { ConditionFailed } from '../table/table.ts'
 import { guardedBy, type SecondFactor, secondFactor, withFactor } from './two-factor.ts'
 
 /** Live sessions an account may have; a sign-in beyond them ends the oldest. */
@@ -56,7 +55,13 @@ export async function restore(deps: CredentialDeps, input: Credentials): Promise
     if (account.status !== 'deactivated') requireActive(account)
     const set = expr`SET #status = ${'active'}, #updatedAtMs = ${deps.clock.nowMs()}`
     const condition = expr`#status IN (${'active'}, ${'deactivated'}) AND #generation = ${account.generation}`
-    await update(deps, account, withFactor(set, factor), guardedBy(condition, factor))
+    await updateProfile(
+      deps,
+      account.id,
+      withFactor(set, factor),
+      guardedBy(condition, factor),
+      'invalid_credentials',
+    )
     await deps.identity.revoke(tokens.refreshToken)
   })
 }
@@ -99,21 +104,13 @@ async function listSession(
   const stale = staleSessions(account.sessions, nowMs).map((id) => expr`#sessions.${attr(id)}`)
   const set = expr`SET #sessions.${attr(sessionId)} = ${nowMs}, #lastLoginAtMs = ${nowMs}`
   const condition = expr`#status = ${'active'} AND #generation = ${account.generation} AND (attribute_not_exists(#changingUntilMs) OR #changingUntilMs <= ${nowMs})`
-  await update(deps, account, withFactor(set, factor, stale), guardedBy(condition, factor))
-}
-
-async function update(
-  deps: Deps<'table'>,
-  account: Account,
-  set: Expression,
-  condition: Expression,
-): Promise<void> {
-  try {
-    await deps.table.update(keys.profile(account.id), set, condition)
-  } catch (error) {
-    if (error instanceof ConditionFailed) throw new DomainError('invalid_credentials')
-    throw error
-  }
+  await updateProfile(
+    deps,
+    account.id,
+    withFactor(set, factor, stale),
+    guardedBy(condition, factor),
+    'invalid_credentials',
+  )
 }
 
 /** The sessions to drop when one more signs in: the expired ones, then the oldest beyond the limit. */

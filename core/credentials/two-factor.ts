@@ -1,4 +1,4 @@
-import type { Account, Profile } from '../account/account.ts'
+import { type Account, type Profile, updateProfile } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { attr, type Expression, expr, join } from '../table/expression.ts'
@@ -32,11 +32,12 @@ export async function enrol(
   if (account.totp) throw new DomainError('two_factor_enabled')
   const { seed, uri, svg } = deps.totp.enrol(account.email)
   const pending = await deps.secrets.encrypt(account.id, seed)
-  await change(
+  await updateProfile(
     deps,
-    account,
+    account.id,
     expr`SET #totpPending = ${pending}`,
     expr`attribute_not_exists(#totp) AND #status = ${'active'}`,
+    'conflict',
   )
   return { seed, uri, qr: svg }
 }
@@ -55,11 +56,12 @@ export async function activate(deps: TwoFactorDeps, account: Account, code: stri
   if (step === undefined) throw new DomainError('two_factor_invalid')
   const codes = Array.from({ length: RECOVERY_CODES }, () => newRecoveryCode(deps))
   const recovery = Object.fromEntries(codes.map((each) => [recoveryMac(deps, account.id, each), true]))
-  await change(
+  await updateProfile(
     deps,
-    account,
+    account.id,
     expr`SET #totp = ${{ seed: account.totpPending, lastStep: step, recovery }}, #twofaTries = ${0} REMOVE #totpPending`,
     expr`#totpPending = ${account.totpPending}`,
+    'conflict',
   )
   return codes
 }
@@ -68,7 +70,7 @@ export async function activate(deps: TwoFactorDeps, account: Account, code: stri
 export async function switchOff(deps: TwoFactorDeps, account: Account, code: string): Promise<void> {
   if (!account.totp) throw new DomainError('two_factor_not_enrolled')
   const { condition } = await secondFactor(deps, account, code)
-  await change(deps, account, expr`SET #twofaTries = ${0} REMOVE #totp`, condition)
+  await updateProfile(deps, account.id, expr`SET #twofaTries = ${0} REMOVE #totp`, condition, 'conflict')
 }
 
 /**
@@ -131,20 +133,6 @@ async function countTry(deps: Deps<'table'>, account: Profile): Promise<void> {
     if (!(error instanceof ConditionFailed)) throw error
     const lockedForMs = Math.max(1000, account.twofaTriedAtMs + LOCK_MS - nowMs)
     throw new DomainError('two_factor_locked', { retryAfterSeconds: Math.ceil(lockedForMs / 1000) })
-  }
-}
-
-async function change(
-  deps: Deps<'table'>,
-  account: Account,
-  set: Expression,
-  condition: Expression,
-): Promise<void> {
-  try {
-    await deps.table.update(keys.profile(account.id), set, condition)
-  } catch (error) {
-    if (error instanceof ConditionFailed) throw new DomainError('conflict')
-    throw error
   }
 }
 

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
-import { email, fullName, password, twofa, typedPassword, username } from '../../core/account/fields.ts'
+import { fullName, password, twofa, typedPassword } from '../../core/account/fields.ts'
+import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
 import { customer, paymentMethod, proveCardErrors, stripeCard } from '../http/payment-schemas.ts'
 import { place } from '../http/route.ts'
 
@@ -14,8 +15,6 @@ const account = z.object({
   emailVerified: z.boolean(),
 })
 
-const message = z.object({ message: z.string() })
-
 const notice = z.object({
   _id: z.string(),
   messageType: z.string(),
@@ -25,9 +24,6 @@ const notice = z.object({
 
 const bothPasswords = (body: { oldPassword?: unknown; newPassword?: unknown }) =>
   (body.oldPassword === undefined) === (body.newPassword === undefined)
-
-const hasOneName = (body: { email?: unknown; username?: unknown }) =>
-  (body.email === undefined) !== (body.username === undefined)
 
 export const api = place('api', {
   getCurrentUser: {
@@ -53,14 +49,7 @@ export const api = place('api', {
         z.refine(bothPasswords, { path: ['newPassword'], error: 'goes with oldPassword, both or neither' }),
       ),
     responses: { 200: z.pick(account, { email: true, name: true, createdAt: true, _id: true }) },
-    errors: [
-      'wrong_password',
-      'password_refused',
-      'two_factor_required',
-      'two_factor_invalid',
-      'two_factor_locked',
-      'conflict',
-    ],
+    errors: ['wrong_password', 'password_refused', ...secondFactorErrors, 'conflict'],
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },
   deactivate: {
@@ -75,24 +64,9 @@ export const api = place('api', {
     routes: ['POST /api/users/restore'],
     summary: 'Make a deactivated account active again',
     auth: 'public',
-    body: z
-      .strictObject({
-        email: z.optional(email),
-        username: z.optional(username),
-        password: typedPassword,
-        twofa: z.optional(twofa),
-      })
-      .check(
-        z.refine(hasOneName, { path: ['email'], error: 'or username is required, and only one of them' }),
-      ),
+    body: credentials,
     responses: { 200: message },
-    errors: [
-      'invalid_credentials',
-      'two_factor_required',
-      'two_factor_invalid',
-      'two_factor_locked',
-      'account_suspended',
-    ],
+    errors: ['invalid_credentials', ...secondFactorErrors, 'account_suspended'],
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },
   notifications: {

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
-import { email, label, password, twofa, typedPassword, username } from '../../core/account/fields.ts'
+import { email, label, password, twofa, typedPassword } from '../../core/account/fields.ts'
+import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
 import { newAddress, paymentMethod, proveCardErrors } from '../http/payment-schemas.ts'
 import { place } from '../http/route.ts'
 
@@ -25,22 +26,14 @@ const account = z.object({
   flags: z.object({ bundleAutoRenewal: z.boolean(), lowQuotaNotification: z.boolean() }),
 })
 
-const message = z.object({ message: z.string() })
-
 /** `expiresIn` in seconds, of the access token. */
 const tokens = z.object({ accessToken: z.string(), refreshToken: z.string(), expiresIn: z.number() })
 
 /** 32 hex digits, as mailed. */
 const code = z.string().check(z.regex(/^[0-9a-fA-F]{32}$/))
 
-const hasOneName = (body: { email?: unknown; username?: unknown }) =>
-  (body.email === undefined) !== (body.username === undefined)
-
 const oneSpelling = (body: { bundleAutoRenewal?: unknown; bundleAutoRenew?: unknown }) =>
   body.bundleAutoRenewal === undefined || body.bundleAutoRenew === undefined
-
-/** What an endpoint refuses that asks for a second factor where it is on. */
-const secondFactor = ['two_factor_required', 'two_factor_invalid', 'two_factor_locked'] as const
 
 /** Six digits of an authenticator app; a recovery code does not exist yet. */
 const appCode = z.string().check(z.regex(/^\d{6}$/, 'must be the 6 digits that the app shows'))
@@ -80,25 +73,9 @@ export const v1 = place('v1', {
     routes: ['POST /v1/auth/login'],
     summary: 'Sign in by e-mail address or username',
     auth: 'public',
-    body: z
-      .strictObject({
-        email: z.optional(email),
-        username: z.optional(username),
-        password: typedPassword,
-        twofa: z.optional(twofa),
-      })
-      .check(
-        z.refine(hasOneName, { path: ['email'], error: 'or username is required, and only one of them' }),
-      ),
+    body: credentials,
     responses: { 200: tokens },
-    errors: [
-      'invalid_credentials',
-      'two_factor_required',
-      'two_factor_invalid',
-      'two_factor_locked',
-      'account_deactivated',
-      'account_suspended',
-    ],
+    errors: ['invalid_credentials', ...secondFactorErrors, 'account_deactivated', 'account_suspended'],
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },
   refresh: {
@@ -156,7 +133,13 @@ export const v1 = place('v1', {
     auth: 'account',
     body: z.strictObject({ password, oldPassword: z.optional(typedPassword), twofa: z.optional(twofa) }),
     responses: { 204: null },
-    errors: ['wrong_password', 'reauthentication_required', 'password_refused', ...secondFactor, 'conflict'],
+    errors: [
+      'wrong_password',
+      'reauthentication_required',
+      'password_refused',
+      ...secondFactorErrors,
+      'conflict',
+    ],
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },
   requestPasswordReset: {
@@ -174,7 +157,13 @@ export const v1 = place('v1', {
     auth: 'public',
     body: z.strictObject({ password, code, twofa: z.optional(twofa) }),
     responses: { 204: null },
-    errors: ['invalid_code', 'password_refused', ...secondFactor, 'account_deactivated', 'account_suspended'],
+    errors: [
+      'invalid_code',
+      'password_refused',
+      ...secondFactorErrors,
+      'account_deactivated',
+      'account_suspended',
+    ],
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },
   enrolTwoFactor: {
