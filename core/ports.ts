@@ -414,4 +414,6 @@ export interface Payments {
 
   /** The event, or undefined unless one secret signed these bytes within 300 s of `nowMs` either way. */
   readEvent(webhook: SignedWebhook): Promise<PaymentEvent | undefined>
+  /** Events of that time that no webhook has taken, given up or not. Newest first, 100 a page. */
+  listUndelivered(created: { sinceMs: number; untilMs: number }, cursor?: string): Promise<Page<PaymentEvent>>
 }

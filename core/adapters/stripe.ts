@@ -68,6 +68,7 @@ export function stripePayments({ secretKey, apiBase, timeoutMs = 8000 }: StripeC
     readDispute: (id) => readDispute(stripe, id),
     readFraudWarning: (id) => readFraudWarning(stripe, id),
     readEvent: async (webhook) => readEvent(stripe, webhook),
+    listUndelivered: (created, cursor) => listUndelivered(stripe, created, cursor),
   }
 }
 
@@ -464,6 +465,27 @@ function readEvent(stripe: Stripe, webhook: SignedWebhook): PaymentEvent | undef
     }
   }
   return undefined
+}
+
+async function listUndelivered(
+  stripe: Stripe,
+  { sinceMs, untilMs }: { sinceMs: number; untilMs: number },
+  cursor: string | undefined,
+): Promise<Page<PaymentEvent>> {
+  const answer = await answerOf<Stripe.ApiList<Stripe.Event>>(
+    'list',
+    stripe.events.list({
+      delivery_success: false,
+      limit: 100,
+      created: { gte: Math.floor(sinceMs / 1000), lte: Math.floor(untilMs / 1000) },
+      ...(cursor !== undefined && { starting_after: cursor }),
+    }),
+  )
+  if (isRefusal(answer)) throw unexpected(answer)
+  return {
+    items: answer.data.map(eventOf),
+    nextCursor: answer.has_more ? answer.data.at(-1)?.id : undefined,
+  }
 }
 
 /** The SDK refuses stamps that are too old, and lets pass those from the future and those that are no number. */

@@ -1,8 +1,9 @@
 import type { Account, Profile } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import { renewsItself } from './remove.ts'
+import type { CardDeps } from './settle.ts'
 import { readCard } from './sync.ts'
-import { type CardDeps, type Outcome, proveCard, requireChangeInterval } from './verify.ts'
+import { type Outcome, proveCard, requireChangeInterval } from './verify.ts'
 
 /**
  * Proves a card and makes it the default one (GreenCloud): once in 24 hours, and only while auto-renewal is off or

@@ -1,10 +1,10 @@
 import * as z from 'zod/mini'
 import { DomainError } from '../errors.ts'
 import type { Deps, PaymentCustomer } from '../ports.ts'
-import { expr } from '../table/expression.ts'
+import { type Expression, expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
-import { ConditionFailed, type Item, type Write } from '../table/table.ts'
-import { address } from './stored.ts'
+import { ConditionFailed, type Item, ignoreRefusal, type Write } from '../table/table.ts'
+import { address, parseStoredCard, tombstone, unchanged } from './stored.ts'
 
 const optionalText = z.optional(z.string())
 
@@ -19,8 +19,6 @@ const customerSchema = z.object({
   address: z.optional(address),
   /** The card that purchases use. */
   defaultCardId: optionalText,
-  /** The verification that chose the default card, until the provider has been told: until then ours counts. */
-  defaultBy: optionalText,
   balanceCents: z.number(),
   currency: optionalText,
   delinquent: z.boolean(),
@@ -34,15 +32,28 @@ export type StoredCustomer = z.infer<typeof customerSchema>
 /** Reads a stored customer. @throws Error if it is not one. */
 export const parseCustomer = (item: Item): StoredCustomer => z.parse(customerSchema, item)
 
+export async function readStoredCustomer(
+  deps: Deps<'table'>,
+  accountId: string,
+): Promise<StoredCustomer | undefined> {
+  const item = await deps.table.get(keys.customer(accountId))
+  return item && parseCustomer(item)
+}
+
 /** The customer as it is to be stored, as the successor of what is stored. */
-function customerItem(accountId: string, customer: PaymentCustomer, last: StoredCustomer | undefined): Item {
+export function customerItem(
+  accountId: string,
+  customer: PaymentCustomer,
+  last: StoredCustomer | undefined,
+): Item {
   const { defaultPaymentMethodId, ...rest } = customer
-  const chosen = last?.defaultBy === undefined ? { defaultCardId: defaultPaymentMethodId } : choiceOf(last)
-  const copy = { ...rest, ...chosen, version: (last?.version ?? 0) + 1 }
+  const copy = { ...rest, defaultCardId: defaultPaymentMethodId, version: (last?.version ?? 0) + 1 }
   return { ...keys.customer(accountId), ...z.parse(customerSchema, copy) }
 }
 
-const choiceOf = ({ defaultCardId, defaultBy }: StoredCustomer) => ({ defaultCardId, defaultBy })
+/** That nobody has written the customer since it was read; versions begin anew with another customer. */
+export const unchangedCustomer = (stored: StoredCustomer | undefined): Expression =>
+  stored ? expr`#version = ${stored.version} AND #id = ${stored.id}` : expr`attribute_not_exists(pk)`
 
 /**
  * The account's customer, created at the provider when it is first needed. Safe to repeat and to run twice at once:
@@ -116,15 +127,15 @@ export async function syncCustomer(
   marks: readonly Write[] = [],
 ): Promise<void> {
   for (let tries = 0; tries < TRIES; tries++) {
-    const item = await deps.table.get(keys.customer(accountId))
-    const stored = item && parseCustomer(item)
-    if (stored && stored.id !== customerId) return writeAll(deps, marks)
+    const stored = await readStoredCustomer(deps, accountId)
+    if (stored && stored.id !== customerId) return writeAll(deps, marks).catch(ignoreRefusal)
     const customer = await deps.payments.readCustomer(customerId)
-    const unchanged = stored ? expr`#version = ${stored.version}` : expr`attribute_not_exists(pk)`
+    if (!customer) await forgetCards(deps, accountId, customerId)
     const copy: Write[] = customer
-      ? [{ put: customerItem(accountId, customer, stored), if: unchanged }]
+      ? [{ put: customerItem(accountId, customer, stored), if: unchangedCustomer(stored) }]
       : [
-          { remove: keys.customer(accountId), if: unchanged },
+          { remove: keys.customer(accountId), if: unchangedCustomer(stored) },
+          { remove: keys.customerOwner(customerId) },
           { update: keys.profile(accountId), set: expr`REMOVE #customerId` },
         ]
     try {
@@ -132,18 +143,30 @@ export async function syncCustomer(
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
       // A mark that is there already: another delivery has done this work.
-      if (!error.failed.has(0)) return
+      if (marks.length > 0 && error.failed.has(copy.length)) return
     }
   }
   throw new DomainError('temporarily_unavailable')
+}
+
+/** A customer that was deleted has taken its cards with it. */
+async function forgetCards(deps: Deps<'table'>, accountId: string, customerId: string): Promise<void> {
+  for (const item of await deps.table.list(keys.account(accountId), 'CARD#')) {
+    const stored = parseStoredCard(item)
+    if (stored.card?.customerId !== customerId) continue
+    const gone = tombstone(accountId, stored.cardId, stored.version, deps.clock.nowMs())
+    await deps.table.put(gone, unchanged(stored)).catch(ignoreRefusal)
+  }
 }
 
 /** A single write needs no transaction, and none no call. */
 export async function writeAll({ table }: Deps<'table'>, writes: readonly Write[]): Promise<void> {
   const [only] = writes
   if (!only) return
-  if (writes.length === 1 && 'put' in only) await table.put(only.put, only.if)
-  else await table.transact(writes)
+  if (writes.length > 1 || 'check' in only) await table.transact(writes)
+  else if ('put' in only) await table.put(only.put, only.if)
+  else if ('update' in only) await table.update(only.update, only.set, only.if)
+  else await table.remove(only.remove, only.if)
 }
 
 const orNull = <T>(value: T | undefined): T | null => value ?? null

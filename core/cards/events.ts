@@ -1,13 +1,14 @@
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import type { Payment, PaymentEvent } from '../ports.ts'
+import type { Worked } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
 import { ownerOf, syncCustomer } from './customer.ts'
-import { holdOf, parseHold } from './hold.ts'
+import { HOLD_LEASE_MS, holdOf, parseHold } from './hold.ts'
+import { type CardDeps, mark, release, settleHold } from './settle.ts'
 import { syncCard } from './sync.ts'
-import { type CardDeps, mark, settleHold } from './verify.ts'
 
 /** How long an event is remembered; the provider sends one again for three days. */
 const REMEMBERED_SEC = 30 * 24 * 3600
@@ -34,30 +35,72 @@ export async function receiveEvent(
 ): Promise<void> {
   const nowMs = deps.clock.nowMs()
   const event = await deps.payments.readEvent({ ...webhook, secrets: deps.webhooks.secrets, nowMs })
-  if (!event || event.livemode !== deps.webhooks.livemode || event.account !== undefined) {
-    throw new DomainError('webhook_refused')
+  if (!event || !isOurs(deps, event)) throw new DomainError('webhook_refused')
+  await workOff(deps, event)
+}
+
+/** How far back events are looked for that did not reach us; the provider sends each again for three days. */
+const UNDELIVERED_MS = 7 * 24 * 3_600_000
+
+/** Of 100 events each; what is older has to wait until these are delivered. */
+const UNDELIVERED_PAGES = 10
+
+/**
+ * Does the work of events that did not reach us, oldest first, so that nothing the provider did stays unknown.
+ * @returns how many had something left to do, and of how many that failed.
+ */
+export async function sweepEvents(deps: CardDeps): Promise<Worked> {
+  const nowMs = deps.clock.nowMs()
+  // The newest ones may be on their way.
+  const created = { sinceMs: nowMs - UNDELIVERED_MS, untilMs: nowMs - HOLD_LEASE_MS }
+  let page = await deps.payments.listUndelivered(created)
+  const events = [...page.items]
+  for (let pages = 1; pages < UNDELIVERED_PAGES && page.nextCursor !== undefined; pages++) {
+    page = await deps.payments.listUndelivered(created, page.nextCursor)
+    events.push(...page.items)
   }
+  const worked = { done: 0, failed: 0 }
+  for (const event of events.reverse()) {
+    try {
+      if (isOurs(deps, event) && (await workOff(deps, event))) worked.done++
+    } catch {
+      worked.failed++
+    }
+  }
+  return worked
+}
+
+const isOurs = (deps: CardDeps, event: PaymentEvent): boolean =>
+  event.livemode === deps.webhooks.livemode && event.account === undefined
+
+/** @returns whether there was anything to do. */
+async function workOff(deps: CardDeps, event: PaymentEvent): Promise<boolean> {
   const work = WORK.get(event.objectKind)
-  if (!work || event.objectId === undefined) return
+  if (!work || event.objectId === undefined) return false
   const done = keys.event(`stripe:${event.id}`)
-  if (await deps.table.get(done)) return
-  const ttl = Math.ceil(nowMs / 1000) + REMEMBERED_SEC
+  if (await deps.table.get(done)) return false
+  const ttl = Math.ceil(deps.clock.nowMs() / 1000) + REMEMBERED_SEC
   await work(deps, event, [{ put: { ...done, ttl }, if: expr`attribute_not_exists(pk)` }])
+  return true
 }
 
 async function paymentChanged(deps: CardDeps, event: PaymentEvent, marks: Write[]): Promise<void> {
   const payment = await deps.payments.readPayment(event.objectId ?? '')
   const found = payment && holdOf(payment)
-  // One that is not confirmed is just being made: its request, or the sweep after it, goes on with it.
-  if (!payment || !found || payment.status === 'unconfirmed') return mark(deps, marks)
+  if (!payment || !found) return mark(deps, marks)
   const item = await deps.table.get(keys.hold(found.accountId, found.holdId))
-  if (item) await settleHold(deps, parseHold(item), payment, marks)
-  else await releaseStray(deps, payment, marks)
+  const hold = item && parseHold(item)
+  if (!hold || (hold.paymentId ?? payment.id) !== payment.id) return cancelStray(deps, payment, marks)
+  const settled = await settleHold(deps, hold, payment, marks)
+  // The event is done when its dollar is back: else it is sent again.
+  if (settled.status === 'proved') await release(deps, settled.hold, marks)
 }
 
-/** A hold that nobody waits for: its verification was given up or finished, so the dollar goes back. */
-async function releaseStray(deps: CardDeps, payment: Payment, marks: Write[]): Promise<void> {
-  if (payment.status === 'held') await deps.payments.cancelPayment(payment.id)
+/** A hold that nobody waits for: its verification is at its end, or goes by another payment. */
+async function cancelStray(deps: CardDeps, payment: Payment, marks: Write[]): Promise<void> {
+  if (payment.status !== 'canceled' && payment.status !== 'succeeded') {
+    await deps.payments.cancelPayment(payment.id)
+  }
   await mark(deps, marks)
 }
 

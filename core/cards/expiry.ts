@@ -1,11 +1,11 @@
 import { newNotice } from '../notifications/notices.ts'
 import type { Deps } from '../ports.ts'
+import { eachDue } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, type Key } from '../table/keys.ts'
 import { ignoreRefusal } from '../table/table.ts'
 import { finishRemoval } from './remove.ts'
-import { isLive, nextNotice, parseStoredCard, type StoredCard } from './stored.ts'
-import { unchanged } from './sync.ts'
+import { isLive, nextNotice, parseStoredCard, type StoredCard, unchanged } from './stored.ts'
 
 const TEXT = {
   expiring: (card: string) => `The card ${card} expires this month.`,
@@ -22,21 +22,25 @@ export async function sweepCards(
   limit: number,
 ): Promise<{ expiryNotices: number; removalsFinished: number }> {
   const done = { expiryNotices: 0, removalsFinished: 0 }
-  for (const key of await deps.table.due('CARD', deps.clock.nowMs(), limit)) {
+  await eachDue(deps, 'CARD', limit, async (key) => {
     const item = await deps.table.get(key)
-    if (!item) continue
+    if (!item) return false
     const stored = parseStoredCard(item)
     const accountId = key.pk.slice('ACCOUNT#'.length)
     if (stored.removing && stored.card?.customerId !== undefined) {
-      const owner = { accountId, customerId: stored.card.customerId }
-      const finished = await finishRemoval(deps, owner, stored.cardId).then(
-        () => true,
-        () => false,
-      )
-      if (finished) done.removalsFinished++
+      await finishRemoval(deps, { accountId, customerId: stored.card.customerId }, stored.cardId)
+      done.removalsFinished++
     } else if (isLive(stored) && (await giveNotice(deps, key, accountId, stored))) done.expiryNotices++
-  }
+    return true
+  })
   return done
+}
+
+/** The notice to give now; where both are due, only the last is still true. */
+function dueNotice(stored: StoredCard, nowMs: number): ReturnType<typeof nextNotice> {
+  const first = nextNotice(stored)
+  const last = first && nextNotice({ ...stored, noticed: first.mark })
+  return [last, first].find((notice) => notice && notice.atMs <= nowMs)
 }
 
 /** The notice, the note that it was given and the date of the next one, in one transaction. */
@@ -46,8 +50,8 @@ async function giveNotice(
   accountId: string,
   stored: StoredCard,
 ): Promise<boolean> {
-  const notice = nextNotice(stored)
-  if (!notice || !stored.card || notice.atMs > deps.clock.nowMs()) return false
+  const notice = dueNotice(stored, deps.clock.nowMs())
+  if (!notice || !stored.card) return false
   const next = nextNotice({ ...stored, noticed: notice.mark })
   const text = TEXT[notice.kind](`${stored.card.brand} ending in ${stored.card.last4}`)
   return deps.table

@@ -40,6 +40,10 @@ export const parseHold = (item: Item): Hold => z.parse(holdSchema, item)
 /** When the sweep looks at a hold that its request left behind. */
 export const HOLD_LEASE_MS = 60_000
 
+/** Whether the request that began it may still be at it. */
+export const isFresh = (deps: Deps, hold: Hold): boolean =>
+  deps.clock.nowMs() < hold.createdAtMs + HOLD_LEASE_MS
+
 /** How long a customer may take for 3-D Secure before the verification is given up. */
 export const AUTHENTICATION_MS = 24 * 3_600_000
 

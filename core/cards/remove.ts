@@ -3,11 +3,11 @@ import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
-import { ConditionFailed } from '../table/table.ts'
-import { type StoredCustomer, syncCustomer } from './customer.ts'
+import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
+import { syncCustomer } from './customer.ts'
 import { HOLD_LEASE_MS } from './hold.ts'
-import { isLive, parseStoredCard, tombstone } from './stored.ts'
-import { readCard, unchanged } from './sync.ts'
+import { isLive, parseStoredCard, tombstone, unchanged } from './stored.ts'
+import { readCard } from './sync.ts'
 
 type RemoveDeps = Deps<'table' | 'payments'>
 
@@ -24,11 +24,12 @@ export async function removeCard(deps: RemoveDeps, account: Account, cardId: str
   const { customer } = account
   const stored = await readCard(deps, account.id, cardId)
   if (!customer || !isLive(stored)) throw new DomainError('not_found')
-  if (customer.defaultCardId === cardId && renewsItself(account)) throw new DomainError('card_in_use')
-  if (account.openHold !== undefined) throw new DomainError('card_in_use')
+  const isDefault = customer.defaultCardId === cardId
+  if (isDefault && (renewsItself(account) || account.openHold !== undefined)) {
+    throw new DomainError('card_in_use')
+  }
   const due = dueAt('CARD', account.id, deps.clock.nowMs() + HOLD_LEASE_MS)
-  const wasDefault = customer.defaultCardId === cardId
-  const next = wasDefault ? await newestOther(deps, account.id, cardId) : customer.defaultCardId
+  const next = isDefault ? await newestOther(deps, account.id, cardId) : undefined
   try {
     await deps.table.transact([
       {
@@ -36,14 +37,11 @@ export async function removeCard(deps: RemoveDeps, account: Account, cardId: str
         set: expr`SET #removing = ${true}, #version = ${stored.version + 1}, #due = ${due.due}, #dueAtMs = ${due.dueAtMs}`,
         if: unchanged(stored),
       },
-      {
-        check: keys.profile(account.id),
-        if: expr`attribute_not_exists(#openHold) AND #status = ${'active'} AND #flags = ${account.flags}`,
-      },
-      // Ours first, so that nothing is charged to a card that is gone; that none became the default one meanwhile.
-      wasDefault
-        ? { update: keys.customer(account.id), set: defaultIs(next), if: atVersion(customer) }
-        : { check: keys.customer(account.id), if: atVersion(customer) },
+      { check: keys.profile(account.id), if: isDefault ? FREE : expr`#status = ${'active'}` },
+      // Ours first, so that nothing is charged to a card that is gone.
+      isDefault
+        ? { update: keys.customer(account.id), set: defaultIs(next), if: expr`#defaultCardId = ${cardId}` }
+        : { check: keys.customer(account.id), if: NOT_DEFAULT(cardId) },
     ])
   } catch (error) {
     if (error instanceof ConditionFailed) throw new DomainError('conflict')
@@ -53,33 +51,37 @@ export async function removeCard(deps: RemoveDeps, account: Account, cardId: str
   await finishRemoval(deps, { accountId: account.id, customerId: customer.id }, cardId).catch(() => {})
 }
 
-const atVersion = ({ version }: StoredCustomer) => expr`#version = ${version}`
+/** The default card may go: nothing renews itself by it and nothing is being verified. */
+const FREE = expr`#status = ${'active'} AND attribute_not_exists(#openHold) AND (attribute_not_exists(#bundle) OR #flags.#bundleAutoRenewal = ${false})`
+
+const NOT_DEFAULT = (cardId: string) =>
+  expr`attribute_not_exists(#defaultCardId) OR #defaultCardId <> ${cardId}`
 
 const defaultIs = (cardId: string | undefined) =>
   cardId === undefined
-    ? expr`SET #version = #version + ${1} REMOVE #defaultCardId, #defaultBy`
-    : expr`SET #defaultCardId = ${cardId}, #version = #version + ${1} REMOVE #defaultBy`
+    ? expr`SET #version = #version + ${1} REMOVE #defaultCardId`
+    : expr`SET #defaultCardId = ${cardId}, #version = #version + ${1}`
 
-/** Detaches a card that is marked as removed, and finds the account another default card. Safe to repeat. */
+/**
+ * Finds the account another default card and detaches one that is marked as removed: in this order, for once it is
+ * detached nothing tells any more that it was the default one. Safe to repeat.
+ */
 export async function finishRemoval(
   deps: RemoveDeps,
   owner: { accountId: string; customerId: string },
   cardId: string,
 ): Promise<void> {
   const { accountId, customerId } = owner
-  await deps.payments.detachCard(cardId)
   const customer = await deps.payments.readCustomer(customerId)
-  if (
-    customer &&
-    (customer.defaultPaymentMethodId === undefined || customer.defaultPaymentMethodId === cardId)
-  ) {
-    const next = await newestOther(deps, accountId, cardId)
-    if (next !== undefined) await deps.payments.updateCustomer(customerId, { defaultPaymentMethodId: next })
-  }
+  const next =
+    customer?.defaultPaymentMethodId === cardId ? await newestOther(deps, accountId, cardId) : undefined
+  if (next !== undefined) await deps.payments.updateCustomer(customerId, { defaultPaymentMethodId: next })
+  await deps.payments.detachCard(cardId)
   await syncCustomer(deps, accountId, customerId)
   const stored = await readCard(deps, accountId, cardId)
   if (!stored?.removing) return
-  await deps.table.put(tombstone(accountId, cardId, stored.version, deps.clock.nowMs()), unchanged(stored))
+  const gone = tombstone(accountId, cardId, stored.version, deps.clock.nowMs())
+  await deps.table.put(gone, unchanged(stored)).catch(ignoreRefusal)
 }
 
 async function newestOther(deps: RemoveDeps, accountId: string, cardId: string): Promise<string | undefined> {

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import type { PaymentCard } from '../ports.ts'
+import { type Expression, expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
 
@@ -51,6 +52,10 @@ export type Card = z.infer<typeof cardSchema>
 
 /** Reads a stored card. @throws Error if it is not one. */
 export const parseStoredCard = (item: Item): StoredCard => z.parse(storedCardSchema, item)
+
+/** That nobody has written a card since it was read. */
+export const unchanged = (stored: StoredCard | undefined): Expression =>
+  stored ? expr`#version = ${stored.version}` : expr`attribute_not_exists(pk)`
 
 /** A card that its owner can use. */
 export const isLive = (stored: StoredCard | undefined): stored is StoredCard & { card: Card } =>

@@ -1,10 +1,9 @@
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
-import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeAll } from './customer.ts'
-import { cardItem, parseStoredCard, type StoredCard, tombstone } from './stored.ts'
+import { cardItem, parseStoredCard, type StoredCard, tombstone, unchanged } from './stored.ts'
 
 const TRIES = 10
 
@@ -26,8 +25,9 @@ export async function syncCard(
     const copy: Write[] = []
     if (attached && !stored?.removing) {
       copy.push({ put: cardItem(owner.accountId, card, stored), if: unchanged(stored) })
-    } else if (!attached && stored && (stored.card || stored.removing)) {
-      const item = tombstone(owner.accountId, cardId, stored.version, deps.clock.nowMs())
+    } else if (!attached && (!stored || stored.card)) {
+      // One that we never had too: an older reading, which has it, must not win.
+      const item = tombstone(owner.accountId, cardId, stored?.version ?? 0, deps.clock.nowMs())
       copy.push({ put: item, if: unchanged(stored) })
     }
     try {
@@ -35,7 +35,7 @@ export async function syncCard(
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
       // A mark that is there already: another delivery has done this work.
-      if (copy.length === 0 || !error.failed.has(0)) return
+      if (marks.length > 0 && error.failed.has(copy.length)) return
     }
   }
   throw new DomainError('temporarily_unavailable')
@@ -49,6 +49,3 @@ export async function readCard(
   const item = await deps.table.get(keys.card(accountId, cardId))
   return item && parseStoredCard(item)
 }
-
-export const unchanged = (stored: StoredCard | undefined) =>
-  stored ? expr`#version = ${stored.version}` : expr`attribute_not_exists(pk)`

@@ -150,6 +150,11 @@ describe('204', () => {
     await dashboard.paymentMethods.update(card, { card: { exp_year: 2040 } })
     await double.flushWebhooks()
     expect(await listed(app, person)).toEqual([])
+    // Nor does the sweep forget it.
+    double.clearFaults()
+    app.advance(MINUTE_MS)
+    await app.job('sweep')
+    await expectSameAsStripe(app, person)
   })
 
   test('once: 20 requests at once detach it once, and all others are 404 or 409', async () => {

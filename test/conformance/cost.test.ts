@@ -1,5 +1,20 @@
 import { expect, test } from 'vitest'
-import { newPerson, startApp } from '../support/app.ts'
+import { newPerson, type SignedInPerson, startApp } from '../support/app.ts'
+import {
+  atStripe,
+  cardOnFile,
+  customerId,
+  deliver,
+  eventsAbout,
+  LIST,
+  listed,
+  newCard,
+  newEvent,
+  RETRIEVE,
+  remove,
+  stripeOf,
+  verify,
+} from '../support/stripe.ts'
 
 /**
  * What each endpoint costs, counted on the wire: DynamoDB calls with their read and write units, and calls to
@@ -12,6 +27,7 @@ interface Cost {
   cognito?: Record<string, number>
   mail?: Record<string, number>
   kms?: Record<string, number>
+  stripe?: Record<string, number>
 }
 
 const app = await startApp()
@@ -27,6 +43,25 @@ async function cost(run: () => Promise<{ status: number }>, expectedStatus: numb
 }
 
 const nothingElse = { cognito: {}, mail: {}, kms: {}, stripe: {} }
+
+const { double, dashboard } = stripeOf(app)
+
+/** Somebody with so many cards on file, a second apart. */
+async function withCards(count: number): Promise<SignedInPerson> {
+  const person = await app.signUp()
+  for (let cards = 0; cards < count; cards++) {
+    await cardOnFile(app, person)
+    app.advance(1000)
+  }
+  app.resetCalls()
+  return person
+}
+
+const ADDRESS = { street: 'Main st.', city: 'England', postCode: 'YO31 8SB', country: 'GB' }
+
+const CONFIRMED = { 'POST /v1/payment_intents': 1, 'POST /v1/payment_intents/*/confirm': 1 }
+const CANCELED = { ...CONFIRMED, 'POST /v1/payment_intents/*/cancel': 1 }
+const PROVED = { ...CANCELED, 'GET /v1/payment_methods/*': 1 }
 
 /** Each line: what is asked, its status, what it costs. */
 const table: [string, number, (token: string) => Promise<{ status: number }>, Cost][] = [
@@ -238,6 +273,220 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     200,
     (token) => app.request('GET', '/api/users/current/notifications', { token }),
     { dynamodb: { Query: 2 }, readUnits: 2, writeUnits: 0 },
+  ],
+  [
+    // The customer and its look-up, then the hold as for every card; Stripe is told of the default card before our table.
+    'POST /api/users/current/verify-payment, first card',
+    200,
+    async () => verify(app, await withCards(0), 'pm_card_visa'),
+    {
+      dynamodb: { Query: 1, TransactWriteItems: 3, UpdateItem: 1, GetItem: 2, DeleteItem: 1 },
+      readUnits: 3,
+      writeUnits: 23,
+      stripe: { 'POST /v1/customers': 1, 'POST /v1/customers/*': 2, ...PROVED },
+    },
+  ],
+  [
+    // The hold begins; its payment's id is saved before it is confirmed; the card is proved; the hold ends.
+    'POST /api/users/current/verify-payment, second card',
+    200,
+    async () => verify(app, await withCards(1), 'pm_card_visa'),
+    {
+      dynamodb: { Query: 1, TransactWriteItems: 2, UpdateItem: 1, GetItem: 2, DeleteItem: 1 },
+      readUnits: 3,
+      writeUnits: 15,
+      stripe: PROVED,
+    },
+  ],
+  [
+    'POST /api/users/current/verify-payment, declined',
+    402,
+    async () => verify(app, await withCards(1), 'pm_card_chargeDeclined'),
+    {
+      dynamodb: { Query: 1, TransactWriteItems: 2, UpdateItem: 1 },
+      readUnits: 1,
+      writeUnits: 11,
+      stripe: CANCELED,
+    },
+  ],
+  [
+    'POST /api/users/current/verify-payment, 3-D Secure',
+    402,
+    async () => verify(app, await withCards(1), 'pm_card_authenticationRequired'),
+    {
+      dynamodb: { Query: 1, TransactWriteItems: 1, UpdateItem: 1 },
+      readUnits: 1,
+      writeUnits: 6,
+      stripe: CONFIRMED,
+    },
+  ],
+  [
+    'POST /api/users/current/verify-payment, over the limit',
+    429,
+    async () => {
+      const person = await withCards(3)
+      return verify(app, person, 'pm_card_visa')
+    },
+    READ_ACCOUNT,
+  ],
+  [
+    'GET /api/users/current/list-payment-methods',
+    200,
+    async () => app.request('GET', LIST, { token: (await withCards(2)).accessToken }),
+    { dynamodb: { Query: 2 }, readUnits: 2, writeUnits: 0 },
+  ],
+  [
+    'GET /api/users/current/retrieve',
+    200,
+    async () => app.request('GET', RETRIEVE, { token: (await withCards(2)).accessToken }),
+    READ_ACCOUNT,
+  ],
+  [
+    // Hidden first, then detached; the customer is read again, for its default card may have been this.
+    'DELETE /api/users/current/payment-method/{id}',
+    204,
+    async () => {
+      const person = await withCards(2)
+      const [newest = ''] = await listed(app, person)
+      app.resetCalls()
+      return remove(app, person, newest)
+    },
+    {
+      dynamodb: { Query: 1, GetItem: 3, TransactWriteItems: 1, PutItem: 2 },
+      readUnits: 4,
+      writeUnits: 11,
+      stripe: { 'POST /v1/payment_methods/*/detach': 1, 'GET /v1/customers/*': 2 },
+    },
+  ],
+  [
+    'DELETE /api/users/current/payment-method/{id}, the default card',
+    204,
+    async () => {
+      const person = await withCards(2)
+      const [, oldest = ''] = await listed(app, person)
+      app.resetCalls()
+      return remove(app, person, oldest)
+    },
+    {
+      dynamodb: { Query: 3, GetItem: 3, TransactWriteItems: 1, PutItem: 2 },
+      readUnits: 6,
+      writeUnits: 11,
+      stripe: {
+        'POST /v1/payment_methods/*/detach': 1,
+        'GET /v1/customers/*': 2,
+        'POST /v1/customers/*': 1,
+      },
+    },
+  ],
+  [
+    'DELETE /api/users/current/payment-method/{id}, not there',
+    404,
+    async () => remove(app, await withCards(1), 'pm_1Unknown0000000000000'),
+    { dynamodb: { Query: 1, GetItem: 1 }, readUnits: 2, writeUnits: 0 },
+  ],
+  [
+    'PUT /v1/user/card',
+    204,
+    async () => {
+      const { accessToken: token } = await withCards(1)
+      const json = { paymentMethod: 'pm_card_mastercard', address: ADDRESS }
+      return app.request('PUT', '/v1/user/card', { token, json })
+    },
+    {
+      dynamodb: { Query: 1, TransactWriteItems: 2, UpdateItem: 1, GetItem: 2, DeleteItem: 1 },
+      readUnits: 3,
+      writeUnits: 17,
+      stripe: { ...PROVED, 'POST /v1/customers/*': 1 },
+    },
+  ],
+  [
+    // The event's mark, the owner, our version; the second look at the card comes after that version was read.
+    'POST /webhooks/stripe, payment_method.updated',
+    200,
+    async () => {
+      const person = await withCards(1)
+      const [card = ''] = await listed(app, person)
+      await dashboard.paymentMethods.update(card, { card: { exp_year: 2040 } })
+      const [event = {}] = await eventsAbout(app, card)
+      app.resetCalls()
+      return deliver(app, event)
+    },
+    {
+      dynamodb: { GetItem: 3, TransactWriteItems: 1 },
+      readUnits: 3,
+      writeUnits: 6,
+      stripe: { 'GET /v1/payment_methods/*': 2 },
+    },
+  ],
+  [
+    'POST /webhooks/stripe, customer.updated',
+    200,
+    async () => {
+      const id = (await customerId(app, await withCards(1))) ?? ''
+      await dashboard.customers.update(id, { phone: '1' })
+      const [event = {}] = await eventsAbout(app, id)
+      app.resetCalls()
+      return deliver(app, event)
+    },
+    {
+      dynamodb: { GetItem: 3, TransactWriteItems: 1 },
+      readUnits: 3,
+      writeUnits: 4,
+      stripe: { 'GET /v1/customers/*': 1 },
+    },
+  ],
+  [
+    'POST /webhooks/stripe, 3-D Secure is done',
+    200,
+    async () => {
+      const person = await withCards(1)
+      await verify(app, person, 'pm_card_authenticationRequired')
+      const [intent] = (await atStripe(app, person)).intents
+      double.authenticate({ paymentIntent: intent?.id ?? '', outcome: 'succeed' })
+      const [event = {}] = await eventsAbout(app, intent?.id ?? '')
+      app.resetCalls()
+      return deliver(app, event)
+    },
+    {
+      dynamodb: { GetItem: 4, TransactWriteItems: 2 },
+      readUnits: 4,
+      writeUnits: 12,
+      stripe: {
+        'GET /v1/payment_intents/*': 1,
+        'GET /v1/payment_methods/*': 1,
+        'POST /v1/payment_intents/*/cancel': 1,
+      },
+    },
+  ],
+  [
+    'POST /webhooks/stripe, a released hold',
+    200,
+    async () => {
+      const person = await app.signUp()
+      await verify(app, person, await newCard(app, '4242424242424242'))
+      const [intent] = (await atStripe(app, person)).intents
+      const [event = {}] = await eventsAbout(app, intent?.id ?? '')
+      app.resetCalls()
+      return deliver(app, event)
+    },
+    {
+      dynamodb: { GetItem: 2, PutItem: 1 },
+      readUnits: 2,
+      writeUnits: 1,
+      stripe: { 'GET /v1/payment_intents/*': 1 },
+    },
+  ],
+  [
+    'POST /webhooks/stripe, a kind that is not taken',
+    200,
+    () => deliver(app, newEvent('invoice.paid', { id: 'in_1', object: 'invoice' })),
+    { dynamodb: {}, readUnits: 0, writeUnits: 0 },
+  ],
+  [
+    'POST /webhooks/stripe, not signed',
+    400,
+    () => app.request('POST', '/webhooks/stripe', { body: '{}' }),
+    { dynamodb: {}, readUnits: 0, writeUnits: 0 },
   ],
 ]
 

@@ -10,6 +10,7 @@ export const services = [
   'AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER',
   'AWS_ENDPOINT_URL_SESV2',
   'AWS_ENDPOINT_URL_KMS',
+  'STRIPE_API_BASE',
 ] as const
 
 /**
@@ -34,7 +35,7 @@ export async function stationBefore(service: (typeof services)[number]) {
     const answer = await fetch(`${target}${request.url}`, {
       method: request.method ?? 'POST',
       headers: headers as Record<string, string>,
-      body: new Uint8Array(body),
+      ...(body.length > 0 && { body: new Uint8Array(body) }),
     })
     response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' })
     response.end(new Uint8Array(await answer.arrayBuffer()))

@@ -4,6 +4,17 @@ import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
 import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
 import { rowKey, type Sample, sampleOf } from '../support/samples.ts'
+import {
+  atStripe,
+  bodyOf,
+  cardOnFile,
+  newCard,
+  newEvent,
+  post,
+  signed,
+  stripeOf,
+  verify,
+} from '../support/stripe.ts'
 import { targetOf } from './contract.ts'
 import { type Reply, services, stationBefore } from './outage.ts'
 import { sendRaw } from './raw.ts'
@@ -45,6 +56,11 @@ plant('password', password)
 plant('guessed password', guess)
 plant('client secret', app.stack.cognito.clientSecret)
 plant('root secret', String(process.env.ROOT_SECRET))
+plant('Stripe key', String(process.env.STRIPE_SECRET_KEY))
+plant('webhook secret', String(process.env.STRIPE_WEBHOOK_SECRETS))
+plant('card number', '4000002760003184')
+plant('street', 'Planted Street 7')
+plant('phone', '+4930999888777')
 
 /** Which planted texts occur in another, in any case. */
 function planted(text: string): string[] {
@@ -113,11 +129,16 @@ interface Sent {
 }
 
 /** One request to each row with what `make` makes of its sample's body. */
-const askAll = (make: (body: Record<string, unknown> | undefined) => Sent): Promise<TestAnswer[]> =>
+const askAll = (make: (body: Sample['body'], raw?: Sample['raw']) => Sent): Promise<TestAnswer[]> =>
   Promise.all(
     subjects.map(({ row, person, sample }) => {
       const [method, target] = targetOf(row.routes[0], sample.path)
-      const { headers = [], query = '', text = '', token = person.accessToken } = make(sample.body)
+      const {
+        headers = [],
+        query = '',
+        text = '',
+        token = person.accessToken,
+      } = make(sample.body, sample.raw)
       return sendRaw(
         app.url,
         method,
@@ -130,8 +151,10 @@ const askAll = (make: (body: Record<string, unknown> | undefined) => Sent): Prom
 
 const JSON_TYPE: [string, string] = ['content-type', 'application/json']
 const FORM_TYPE: [string, string] = ['content-type', 'application/x-www-form-urlencoded']
-const asJson = (body: Record<string, unknown> | undefined): Sent =>
-  body ? { headers: [JSON_TYPE], text: JSON.stringify(body) } : {}
+const asJson = (body: Sample['body'], raw?: Sample['raw']): Sent => {
+  if (raw) return { headers: [JSON_TYPE, ...Object.entries(raw.headers)], text: raw.body }
+  return body ? { headers: [JSON_TYPE], text: JSON.stringify(body) } : {}
+}
 
 test('the search finds what is planted, in any form', async () => {
   for (const [name, texts] of [...plants].slice(0, 12)) {
@@ -226,7 +249,13 @@ describe('attack 114: no log line and no error shows a password, a code, a token
   const quoted = [...plants].map(([name, [text]]) => `${name}=${text}`).join(' ')
   const failure = (name: string, message: string, status = 400): Reply => ({
     status,
-    body: JSON.stringify({ __type: name, message, Message: message }),
+    // In the way of AWS, and in the way of Stripe.
+    body: JSON.stringify({
+      __type: name,
+      message,
+      Message: message,
+      error: { type: 'invalid_request_error', code: name, param: message, message },
+    }),
   })
 
   /** Each service in turn answers this to every row's sample. */
@@ -289,6 +318,126 @@ describe('attack 114: no log line and no error shows a password, a code, a token
     expectNothingTold(answers)
     // And what they did is done: the same again is refused by most.
     expectNothingTold(await askAll(asJson))
+  })
+
+  describe('cards', () => {
+    const { double, dashboard } = stripeOf(app)
+    const [stripe] = stations.slice(-1)
+    const billing = {
+      address: { line1: 'Planted Street 7', city: 'X', postal_code: '1', country: 'DE' },
+      email: 'Planted.Person.Card@mail.example',
+      phone: '+4930999888777',
+    }
+    const ADDRESS = { street: 'Planted Street 7', city: 'X', postCode: '1', country: 'DE' }
+
+    /** A card with a planted holder; its fingerprint is planted too. */
+    async function plantedCard(number: string): Promise<string> {
+      const id = await newCard(app, number, { billing_details: billing })
+      const { card } = await dashboard.paymentMethods.retrieve(id)
+      plant(`fingerprint of ${number}`, String(card?.fingerprint))
+      return id
+    }
+
+    const changeTo = (
+      { accessToken: token }: SignedInPerson,
+      paymentMethod: unknown,
+      address: unknown = ADDRESS,
+    ) => app.request('PUT', '/v1/user/card', { token, json: { paymentMethod, address } })
+
+    test('that are declined, or are no cards', async () => {
+      const asking = await plantedPerson()
+      const number = '4000002760003184'
+      expectNothingTold([
+        await verify(app, asking, await plantedCard('4000000000000002')),
+        await verify(app, asking, number),
+        await verify(app, asking, `pm_${number}`),
+        await changeTo(asking, await plantedCard('4000000000009995')),
+        await changeTo(asking, { number, cvc: '123' }),
+        await changeTo(asking, 'pm_card_visa', { ...ADDRESS, street: 'Planted Street 7 <br>' }),
+        await changeTo(asking, 'pm_card_visa', { ...ADDRESS, country: 'Planted Street 7' }),
+        await app.request('DELETE', `/api/users/current/payment-method/${number}`, {
+          token: asking.accessToken,
+        }),
+      ])
+    })
+
+    test('that want 3-D Secure: the client secret is in the answer and nowhere else', async () => {
+      const asking = await plantedPerson()
+      const card = await plantedCard('4000002760003184')
+      const challenge = await verify(app, asking, card)
+      expect(challenge.status).toBe(402)
+      plant('client secret of a payment', challenge.body.clientSecret)
+      expectNothingPrinted()
+      const { clientSecret, ...others } = challenge.body
+      expect(planted(JSON.stringify(others))).toEqual([])
+      double.authenticate({ paymentIntent: clientSecret.split('_secret_')[0], outcome: 'succeed' })
+      await double.flushWebhooks()
+      expect((await atStripe(app, asking)).cards).toEqual([card])
+      expectNothingPrinted()
+    })
+
+    const asked = async (asking: SignedInPerson, owned: string) => {
+      const event = bodyOf(
+        newEvent('payment_method.updated', { id: owned, object: 'payment_method', ...billing }),
+      )
+      return [
+        await verify(app, asking, 'pm_card_visa'),
+        await changeTo(asking, 'pm_card_visa'),
+        await post(app, event, signed(event, double.webhookSecret)),
+        await app.request('DELETE', `/api/users/current/payment-method/${owned}`, {
+          token: asking.accessToken,
+        }),
+      ]
+    }
+
+    test.each([
+      ['declines', 402, { type: 'card_error', code: 'card_declined' }],
+      ['refuses the key', 401, { type: 'invalid_request_error' }],
+      [
+        'refuses the request',
+        400,
+        { type: 'invalid_request_error', code: 'resource_missing', param: 'customer' },
+      ],
+      ['forbids it', 403, { type: 'invalid_request_error' }],
+      ['has too much to do', 429, { type: 'rate_limit_error' }],
+      ['fails', 500, { type: 'api_error' }],
+    ])('when Stripe %s and quotes all it knows', async (_, status, error) => {
+      const asking = await plantedPerson()
+      const owned = await cardOnFile(app, asking, await plantedCard('4242424242424242'))
+      const quotes = [...plants].map(([name, [text]]) => `${name}=${text}`).join(' ')
+      const whole = {
+        ...error,
+        message: quotes,
+        payment_intent: { client_secret: quotes },
+        payment_method: billing,
+      }
+      stripe?.answer({ status, body: JSON.stringify({ error: whole }) })
+      const answers = await asked(asking, owned)
+      app.advance(60_000)
+      const job = await app.job('sweep').catch((failure: Error) => failure.stack)
+      stripe?.answer()
+      expectNothingTold(answers)
+      expect(planted(JSON.stringify(job))).toEqual([])
+      expect(answers.filter((answer) => answer.status >= 400).length).toBeGreaterThanOrEqual(2)
+    })
+
+    test('in events of Stripe, signed or not', async () => {
+      const quotes = [...plants].map(([name, [text]]) => `${name}=${text}`).join(' ')
+      const event = bodyOf(
+        newEvent('customer.updated', { id: quotes, object: 'customer', ...billing, quotes }),
+      )
+      const unknown = bodyOf(newEvent(quotes, { id: quotes, object: quotes }))
+      const secret = double.webhookSecret
+      expectNothingTold([
+        await post(app, event, signed(event, secret)),
+        await post(app, unknown, signed(unknown, secret)),
+        await post(app, event, undefined),
+        await post(app, event, secret),
+        await post(app, event, `t=1,v1=${secret}`),
+        await post(app, event, signed(event, 'whsec_other')),
+        await post(app, `${event}${secret}`, signed(event, secret)),
+      ])
+    })
   })
 
   test('when a job fails', async () => {

@@ -1,12 +1,31 @@
-import { expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { type Profile, parseProfile } from '../../core/account/account.ts'
 import { emailKey, usernameKey } from '../../core/account/fields.ts'
 import { register, sweepPending } from '../../core/account/register.ts'
 import { defaultKeyLookup } from '../../core/keys/default-key.ts'
 import { CORE_PREFIX, dueShards, keys } from '../../core/table/keys.ts'
-import { newPerson, type Person, startApp } from '../support/app.ts'
+import { newPerson, type Person, type SignedInPerson, startApp } from '../support/app.ts'
+import {
+  atStripe,
+  cardOnFile,
+  customerId,
+  defaultCard,
+  expectNothingHeld,
+  expectSameAsStripe,
+  listed,
+  newCard,
+  openHolds,
+  remove,
+  stripeOf,
+  verify,
+} from '../support/stripe.ts'
 
 const app = await startApp()
+const { double, dashboard } = stripeOf(app)
+afterEach(() => {
+  double.clearFaults()
+  app.stack.dynamo.clearFaults()
+})
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
@@ -130,4 +149,243 @@ test('registrations in every shard are cleared, and accounts that are finished a
   expect(await sweep()).toMatchObject({ registrationsCleared: crashed.length })
   expect(await Promise.all(crashed.map(remains))).toEqual(crashed.map(() => []))
   await app.login(finished)
+})
+
+describe('holds left behind', () => {
+  const CONFIRM = 'POST /v1/payment_intents/*/confirm'
+
+  /** Verifications that broke off in every way that leaves one behind. */
+  async function leftBehind() {
+    const good = () => newCard(app, '4242424242424242')
+    const [created, saved, held, proved] = [
+      await app.signUp(),
+      await app.signUp(),
+      await app.signUp(),
+      await app.signUp(),
+    ]
+    double.addFault({ fault: 'drop-webhooks' })
+    double.addFault({ fault: 'torn-body', match: 'POST /v1/payment_intents$', times: 1 })
+    expect((await verify(app, created, await good())).status).toBe(503)
+    double.addFault({ fault: '429', match: CONFIRM, times: 1 })
+    expect((await verify(app, saved, await good())).status).toBe(202)
+    double.addFault({ fault: 'torn-body', match: CONFIRM, times: 1 })
+    expect((await verify(app, held, await good())).status).toBe(202)
+    double.addFault({ fault: '500', match: 'POST /v1/payment_intents/*/cancel', times: 1 })
+    expect((await verify(app, proved, await good())).status).toBe(200)
+    double.clearFaults()
+    return { unproved: [created, saved], proved: [held, proved] }
+  }
+
+  test('are ended, each as Stripe says, and count as that', async () => {
+    const { unproved, proved } = await leftBehind()
+    app.advance(MINUTE_MS)
+    expect(await sweep()).toMatchObject({ holdsEnded: 4 })
+    for (const person of [...unproved, ...proved]) {
+      await expectNothingHeld(app, person)
+      await expectSameAsStripe(app, person)
+      expect(await listed(app, person)).toHaveLength(proved.includes(person) ? 1 : 0)
+    }
+    expect(await sweep()).toMatchObject({ holdsEnded: 0 })
+  })
+
+  test('but not before a minute, in which their own request may be at work', async () => {
+    const { unproved, proved } = await leftBehind()
+    app.advance(MINUTE_MS - 1)
+    expect(await sweep()).toMatchObject({ holdsEnded: 0 })
+    for (const person of [...unproved, ...proved]) expect(await openHolds(app, person)).toHaveLength(1)
+    app.advance(1)
+    expect(await sweep()).toMatchObject({ holdsEnded: 4 })
+  })
+
+  test('one that Stripe does not answer for stays for a later sweep, and holds up no other', async () => {
+    const person = await app.signUp()
+    double.addFault({ fault: 'torn-body', match: CONFIRM, times: 1 })
+    await verify(app, person, 'pm_card_visa')
+    const [stuck] = (await atStripe(app, person)).intents
+    const other = await app.signUp()
+    double.addFault({ fault: 'torn-body', match: CONFIRM, times: 1 })
+    await verify(app, other, 'pm_card_visa')
+    app.advance(MINUTE_MS)
+    double.addFault({ fault: '500', match: `GET /v1/payment_intents/${stuck?.id}` })
+    expect(await sweep()).toMatchObject({ holdsEnded: 1 })
+    await expectNothingHeld(app, other)
+    expect(await openHolds(app, person)).toHaveLength(1)
+    double.clearFaults()
+    app.advance(MINUTE_MS)
+    expect(await sweep()).toMatchObject({ holdsEnded: 1 })
+    await expectNothingHeld(app, person)
+  })
+
+  test('two sweeps at once end them once, and neither fails', async () => {
+    const { unproved, proved } = await leftBehind()
+    app.advance(MINUTE_MS)
+    await Promise.all([sweep(), sweep()])
+    for (const person of [...unproved, ...proved]) {
+      await expectNothingHeld(app, person)
+      await expectSameAsStripe(app, person)
+    }
+  })
+
+  test('one whose card Stripe could not make the default ends when that card is gone', async () => {
+    const person = await app.signUp()
+    double.addFault({ fault: '500', match: 'POST /v1/payment_intents/*/cancel', times: 1 })
+    await verify(app, person, await newCard(app, '4242424242424242'))
+    const [card = ''] = await listed(app, person)
+    await dashboard.paymentMethods.detach(card)
+    app.advance(MINUTE_MS)
+    expect(await sweep()).toMatchObject({ holdsEnded: 1 })
+    await double.flushWebhooks()
+    await expectNothingHeld(app, person)
+    await expectSameAsStripe(app, person)
+  })
+})
+
+describe('removals left behind', () => {
+  test('are finished, and counted', async () => {
+    const person = await app.signUp()
+    const [first, second] = [await cardOnFile(app, person), await cardOnFile(app, person)]
+    double.addFault({ fault: '500' })
+    expect((await remove(app, person, first)).status).toBe(204)
+    double.clearFaults()
+    expect((await atStripe(app, person)).cards).toContain(first)
+    app.advance(MINUTE_MS)
+    expect(await sweep()).toMatchObject({ removalsFinished: 1 })
+    expect((await atStripe(app, person)).cards).toEqual([second])
+    expect(await defaultCard(app, person)).toBe(second)
+    await expectSameAsStripe(app, person)
+    expect(await sweep()).toMatchObject({ removalsFinished: 0 })
+  })
+})
+
+describe('cards that expire', () => {
+  interface Notice {
+    messageType: string
+    message: string
+  }
+
+  /** Notices of a person who signs in for it, the oldest first. */
+  async function notices(person: SignedInPerson): Promise<string[]> {
+    const { accessToken: token } = await app.login(person)
+    const { body } = await app.request('GET', '/api/users/current/notifications', { token })
+    return body.map(({ messageType, message }: Notice) => `${messageType}: ${message}`).reverse()
+  }
+
+  /** The year and month so many months from now. */
+  function monthsAhead(months: number): { exp_month: number; exp_year: number } {
+    const now = new Date()
+    const then = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + months))
+    return { exp_month: then.getUTCMonth() + 1, exp_year: then.getUTCFullYear() }
+  }
+
+  /** Moves the clock to the first moment of the month so many months from now, less `beforeMs`. */
+  function toMonth(months: number, beforeMs = 0): void {
+    const { exp_year: year, exp_month: month } = monthsAhead(months)
+    app.advance(Date.UTC(year, month - 1) - Date.now() - beforeMs)
+  }
+
+  async function withCard(months: number): Promise<{ person: SignedInPerson; card: string }> {
+    const person = await app.signUp()
+    const card = await newCard(app, '4242424242424242', {}, monthsAhead(months))
+    await cardOnFile(app, person, card)
+    return { person, card }
+  }
+
+  const EXPIRING = 'card_expiring: The card visa ending in 4242 expires this month.'
+  const EXPIRED = 'card_expired: The card visa ending in 4242 has expired.'
+
+  test('a notice when the month begins in which it does, another when it has, each once', async () => {
+    const { person } = await withCard(1)
+    await sweep()
+    expect(await notices(person)).toEqual([])
+    toMonth(1, 1)
+    await sweep()
+    expect(await notices(person)).toEqual([])
+    app.advance(1)
+    expect(await sweep()).toMatchObject({ expiryNotices: 1 })
+    expect(await notices(person)).toEqual([EXPIRING])
+    expect(await sweep()).toMatchObject({ expiryNotices: 0 })
+    toMonth(1, 1)
+    await sweep()
+    expect(await notices(person)).toEqual([EXPIRING])
+    app.advance(1)
+    expect(await sweep()).toMatchObject({ expiryNotices: 1 })
+    toMonth(1)
+    expect(await sweep()).toMatchObject({ expiryNotices: 0 })
+    expect(await notices(person)).toEqual([EXPIRING, EXPIRED])
+  })
+
+  test('at once for one that comes on file in its last month', async () => {
+    const { person } = await withCard(0)
+    expect(await sweep()).toMatchObject({ expiryNotices: 1 })
+    expect(await notices(person)).toEqual([EXPIRING])
+  })
+
+  test('only the second if no sweep ran in its last month', async () => {
+    const { person } = await withCard(0)
+    toMonth(1)
+    await sweep()
+    await sweep()
+    expect(await notices(person)).toEqual([EXPIRED])
+  })
+
+  test('two sweeps at once give one', async () => {
+    const { person } = await withCard(0)
+    await Promise.all([sweep(), sweep(), sweep()])
+    expect(await notices(person)).toEqual([EXPIRING])
+  })
+
+  test('none for one that the bank has renewed meanwhile, until its new date', async () => {
+    const { person, card } = await withCard(1)
+    const { exp_month, exp_year } = monthsAhead(3)
+    await dashboard.paymentMethods.update(card, { card: { exp_month, exp_year } })
+    await double.flushWebhooks()
+    toMonth(2)
+    await sweep()
+    expect(await notices(person)).toEqual([])
+    toMonth(1)
+    await sweep()
+    expect(await notices(person)).toEqual([EXPIRING])
+  })
+
+  test('an event about the card in between does not give it again', async () => {
+    const { person, card } = await withCard(0)
+    await sweep()
+    await dashboard.paymentMethods.update(card, { metadata: { note: 'seen' } })
+    await double.flushWebhooks()
+    expect(await sweep()).toMatchObject({ expiryNotices: 0 })
+    expect(await notices(person)).toEqual([EXPIRING])
+  })
+
+  test('none for one that was removed', async () => {
+    const { person, card } = await withCard(1)
+    expect((await remove(app, person, card)).status).toBe(204)
+    toMonth(1)
+    await sweep()
+    expect(await notices(person)).toEqual([])
+  })
+
+  test('Stripe is not asked', async () => {
+    await withCard(0)
+    app.resetCalls()
+    expect(await sweep()).toMatchObject({ expiryNotices: 1 })
+    expect(app.calls().stripe).toEqual({ 'GET /v1/events': 1 })
+  })
+})
+
+describe('events of Stripe that never came', () => {
+  test('cards attached, changed and detached meanwhile are as Stripe has them after the sweep', async () => {
+    const person = await app.signUp()
+    const [first, second] = [await cardOnFile(app, person), await cardOnFile(app, person)]
+    const customer = (await customerId(app, person)) ?? ''
+    double.addFault({ fault: 'drop-webhooks' })
+    const third = await newCard(app, '5555555555554444')
+    await dashboard.paymentMethods.attach(third, { customer })
+    await dashboard.paymentMethods.detach(second)
+    await dashboard.customers.update(customer, { invoice_settings: { default_payment_method: third } })
+    double.clearFaults()
+    app.advance(10 * MINUTE_MS)
+    await sweep()
+    expect(await listed(app, person)).toEqual(expect.arrayContaining([first, third]))
+    await expectSameAsStripe(app, person)
+  })
 })

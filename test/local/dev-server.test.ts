@@ -141,10 +141,12 @@ describe('a running server', () => {
     bash.stdin.end(`${pasted}\nexit\n`)
     await once(bash, 'close')
     const answers = out.trim().split('\n')
-    const [emcp, greencloud, skylink] = answers.slice(-3).map((line) => JSON.parse(line))
+    const [emcp, greencloud, skylink, proved, cards] = answers.slice(-5).map((line) => JSON.parse(line))
     expect(emcp).toMatchObject({ email: 'ada@mail.example', emailVerified: true, status: 0 })
     expect(greencloud).toMatchObject({ id: emcp._id, email: 'ada@mail.example', name: 'ada' })
     expect(skylink).toMatchObject({ status: 1, content: { username: 'ada', status: 'verified' } })
+    expect(proved).toEqual({ status: 'ok' })
+    expect(cards.data).toMatchObject([{ card: { brand: 'visa', last4: '4242' } }])
   })
 
   test('GET /_local tells where the parts are', async () => {

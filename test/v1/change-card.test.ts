@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
@@ -144,19 +144,18 @@ describe('204', () => {
 })
 
 describe('the address', () => {
+  /** Somebody whose every request here is refused. */
+  let asking: SignedInPerson
+  beforeAll(async () => {
+    asking = await app.signUp()
+  })
   const lines = ['street', 'city', 'postCode', 'company', 'district'] as const
 
   test.each([
-    'Main st.',
-    'My House 8295',
     'Straße des 17. Juni 135 / Hof',
     'Þórsgata 1, 2. hæð',
-    "O'Connell St",
-    'Rue de l’Église',
-    '東京都千代田区 1-1',
-    'שדרות רוטשילד 1',
-    'नई दिल्ली',
-    'Apt #12 (rear)',
+    "O'Connell St, Rue de l’Église #12 (rear)",
+    '東京都千代田区 1-1 שדרות नई दिल्ली',
     'a'.repeat(100),
   ])('takes "%s" in every line', async (text) => {
     const person = await app.signUp()
@@ -183,20 +182,19 @@ describe('the address', () => {
     '🏠 1',
     '$HOME',
   ])('refuses %j in every line', async (text) => {
-    const person = await app.signUp()
     app.resetCalls()
     for (const name of lines) {
-      const answer = await change(person, 'pm_card_visa', { ...ADDRESS, [name]: text })
+      const answer = await change(asking, 'pm_card_visa', { ...ADDRESS, [name]: text })
       refused(answer, 'invalid_request')
     }
     expect(app.calls().stripe).toEqual({})
-    expect(await shown(person)).toBeNull()
+    expect(await shown(asking)).toBeNull()
   })
 
   test.each(['', 'gb', 'UK', 'XX', 'EU', 'ZZ', 'GBR', '826', 'United Kingdom', 'toString', '__proto__'])(
     'refuses the country "%s"',
     async (country) => {
-      refused(await change(await app.signUp(), 'pm_card_visa', { ...ADDRESS, country }), 'invalid_request')
+      refused(await change(asking, 'pm_card_visa', { ...ADDRESS, country }), 'invalid_request')
     },
   )
 
@@ -216,10 +214,8 @@ describe('the address', () => {
     ['with a field more', { ...ADDRESS, state: 'x' }],
     ['with a quota', { default: true, quota: 1 }],
   ])('400 for one %s', async (_, address) => {
-    const person = await app.signUp()
-    changed(await change(person, 'pm_card_visa'))
-    refused(await change(person, 'pm_card_visa', address), 'invalid_request')
-    expect(await shown(person)).toEqual({ ...ADDRESS, country: 'United Kingdom' })
+    refused(await change(asking, 'pm_card_visa', address), 'invalid_request')
+    expect(await shown(asking)).toBeNull()
   })
 
   test('409 for {"default": true} with nothing stored, and Stripe hears nothing', async () => {

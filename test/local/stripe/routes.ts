@@ -150,7 +150,10 @@ export const ROUTES: { readonly [K in RouteKey]: Route<Requests[K]> } = {
   },
   'GET /v1/radar/early_fraud_warnings/*': { takes: [], handle: retrieveFraudWarning },
 
-  'GET /v1/events': { takes: [...PAGE, 'created', 'type', 'types'], handle: listEvents },
+  'GET /v1/events': {
+    takes: [...PAGE, 'created', 'type', 'types', 'delivery_success'],
+    handle: listEvents,
+  },
   'GET /v1/events/*': { takes: [], handle: retrieveEvent },
 }
 
@@ -193,10 +196,11 @@ function retrieveEvent(turn: Turn, _params: object, id: string): Stripe.EventBas
 }
 
 function listEvents(turn: Turn, params: Requests['GET /v1/events']): Stripe.ApiList<Stripe.EventBase> {
-  const { type, types } = params
+  const { type, types, delivery_success: delivered } = params
   const wanted = Object.values(turn.state.events).filter(
     (each) =>
       isShown(turn, each) &&
+      (delivered === undefined || delivered === (each.pending_webhooks === 0)) &&
       (type === undefined || matches(each.type, type)) &&
       (types === undefined || types.some((one) => matches(each.type, one))),
   )

@@ -1,0 +1,212 @@
+import type { Profile } from '../account/account.ts'
+import { DomainError } from '../errors.ts'
+import type { BillingAddress, Deps, Payment, PaymentCard, PaymentCustomer } from '../ports.ts'
+import { type Expression, expr, join } from '../table/expression.ts'
+import { keys } from '../table/keys.ts'
+import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
+import { customerItem, readStoredCustomer, unchangedCustomer, writeAll } from './customer.ts'
+import { HOLD_LEASE_MS, type Hold, isFresh, isPaymentOf } from './hold.ts'
+import { cardItem, isLive, unchanged } from './stored.ts'
+import { readCard } from './sync.ts'
+
+export type CardDeps = Deps<'table' | 'payments' | 'webhooks'>
+
+/** What became of a verification. */
+export type Settled =
+  /** The card is on file and the account free; what is left to do is `release(hold)`. */
+  | { status: 'proved'; hold: Hold }
+  | { status: 'action required'; clientSecret: string }
+  | { status: 'pending' | 'declined' | 'given up' }
+
+/**
+ * Makes of a hold what its payment says: the one place where that is decided, for the request, the webhook and the
+ * sweep alike. Repeating it changes nothing. `marks` are written with the work, but for a card that is proved: then
+ * they belong to the release, which is still to be done.
+ */
+export async function settleHold(
+  deps: CardDeps,
+  hold: Hold,
+  payment: Payment,
+  marks: readonly Write[] = [],
+): Promise<Settled> {
+  if (!isPaymentOf(payment, hold, deps.webhooks.livemode)) {
+    throw new DomainError('internal_error', {
+      cause: new Error('the payment is not what the hold asked for'),
+    })
+  }
+  if (hold.state === 'releasing') return { status: 'proved', hold }
+  switch (payment.status) {
+    case 'held':
+    case 'succeeded':
+      return prove(deps, hold, payment, marks)
+    case 'action_required':
+      await mark(deps, marks)
+      return { status: 'action required', clientSecret: payment.clientSecret }
+    case 'processing':
+      await mark(deps, marks)
+      return { status: 'pending' }
+    case 'unconfirmed':
+      if (!isFresh(deps, hold)) return fence(deps, hold, payment, marks)
+      // Its request is about to confirm it, or is gone: then the next one finds it.
+      await mark(deps, [saved(hold, payment), ...marks])
+      return { status: 'pending' }
+    case 'declined':
+      return fence(deps, hold, payment, marks)
+    case 'canceled':
+      if (await wasHeld(deps, payment)) return prove(deps, hold, payment, marks)
+      await close(deps, hold, marks)
+      return { status: 'given up' }
+  }
+}
+
+/** Nothing is given up before no hold can come of it: the cancellation says so. */
+async function fence(
+  deps: CardDeps,
+  hold: Hold,
+  payment: Payment,
+  marks: readonly Write[],
+): Promise<Settled> {
+  const fenced = await deps.payments.cancelPayment(payment.id)
+  const confirmedMeanwhile = fenced.latestChargeId !== payment.latestChargeId
+  if (fenced.status !== 'canceled' || confirmedMeanwhile) return settleHold(deps, hold, fenced, marks)
+  await close(deps, hold, marks)
+  return { status: payment.status === 'declined' ? 'declined' : 'given up' }
+}
+
+/** A hold that was released before anybody saw it has proved its card, and attached it, all the same. */
+async function wasHeld(deps: CardDeps, { latestChargeId }: Payment): Promise<boolean> {
+  if (latestChargeId === undefined) return false
+  return (await deps.payments.readCharge(latestChargeId))?.status === 'succeeded'
+}
+
+/** Only notes that an event was seen to; that it was noted before is no error. */
+export const mark = (deps: Deps<'table'>, marks: readonly Write[]): Promise<void> =>
+  writeAll(deps, marks).catch(ignoreRefusal)
+
+/** Keeps the payment's id, without which nothing may be confirmed. The first one to be kept is the hold's. */
+export const saved = (hold: Hold, payment: Payment) => ({
+  update: keys.hold(hold.accountId, hold.id),
+  set: expr`SET #paymentId = ${payment.id}, #cardId = ${payment.paymentMethodId ?? hold.cardId}, #state = ${'saved'}`,
+  if: expr`#state = ${'created'}`,
+})
+
+const PROVE_TRIES = 5
+
+/** Puts a card on file and frees the account. The provider is told of a new default card first, so ours is its. */
+async function prove(
+  deps: CardDeps,
+  hold: Hold,
+  payment: Payment,
+  marks: readonly Write[],
+): Promise<Settled> {
+  const { accountId, cardId, customerId } = hold
+  const proved = { ...hold, state: 'releasing', paymentId: payment.id } as const
+  for (let tries = 0; tries < PROVE_TRIES; tries++) {
+    const stored = await readCard(deps, accountId, cardId)
+    const customer = await readStoredCustomer(deps, accountId)
+    // One that its owner is removing is as good as gone.
+    const card = stored?.removing ? undefined : await attachedCard(deps, cardId, customerId)
+    const isDefault = hold.purpose === 'change' || customer?.defaultCardId === undefined
+    const changed = card && isDefault ? await makeDefault(deps, hold) : undefined
+    if (!card || (isDefault && !changed)) return reject(deps, hold, payment, marks)
+    try {
+      await deps.table.transact([
+        releasing(deps, proved),
+        { update: keys.profile(accountId), set: freed(deps, hold), if: expr`#openHold = ${hold.id}` },
+        {
+          put: cardItem(accountId, card, stored && { ...stored, declined: undefined }),
+          if: unchanged(stored),
+        },
+        ...(changed
+          ? [{ put: customerItem(accountId, changed, customer), if: unchangedCustomer(customer) }]
+          : []),
+      ])
+      return { status: 'proved', hold: proved }
+    } catch (error) {
+      if (!(error instanceof ConditionFailed)) throw error
+      if (!error.failed.has(0) && !error.failed.has(1)) continue
+      // The request, the webhook and the sweep may all be here, and one of them was first.
+      if (isLive(await readCard(deps, accountId, cardId))) return { status: 'proved', hold: proved }
+      await mark(deps, marks)
+      return { status: 'given up' }
+    }
+  }
+  throw new DomainError('temporarily_unavailable')
+}
+
+const releasing = (deps: Deps, { id, accountId, paymentId }: Hold): Write => ({
+  update: keys.hold(accountId, id),
+  set: expr`SET #state = ${'releasing'}, #paymentId = ${paymentId}, #dueAtMs = ${deps.clock.nowMs() + HOLD_LEASE_MS}`,
+  if: expr`#state IN (${'created'}, ${'saved'})`,
+})
+
+function freed(deps: Deps, { purpose, address }: Hold): Expression {
+  const nowMs = deps.clock.nowMs()
+  const set = [expr`SET #updatedAtMs = ${nowMs}`]
+  if (purpose === 'change') set.push(expr`#cardChangedAtMs = ${nowMs}`)
+  if (address) set.push(expr`#address = ${address}`)
+  return join([join(set, ', '), expr`#openHold`], ' REMOVE ')
+}
+
+/** The card as the provider has it, attached to our customer: the hold's confirmation does that by itself. */
+async function attachedCard(
+  deps: CardDeps,
+  cardId: string,
+  customerId: string,
+): Promise<PaymentCard | undefined> {
+  const card = await deps.payments.readCard(cardId)
+  if (card?.customerId === customerId) return card
+  const attached = await deps.payments.attachCard(cardId, customerId)
+  return attached.status === 'attached' ? attached.card : undefined
+}
+
+/** Undefined if the card or the customer has gone meanwhile. */
+async function makeDefault(deps: CardDeps, hold: Hold): Promise<PaymentCustomer | undefined> {
+  const { cardId, customerId, address } = hold
+  const changes = { defaultPaymentMethodId: cardId, ...(address && { address: billingAddress(address) }) }
+  return deps.payments.updateCustomer(customerId, changes).catch((error: unknown) => {
+    if (error instanceof DomainError && error.code === 'not_found') return undefined
+    throw error
+  })
+}
+
+const billingAddress = (address: NonNullable<Profile['address']>): BillingAddress => ({
+  line1: address.street,
+  line2: address.company,
+  city: address.city,
+  state: address.district,
+  postalCode: address.postCode,
+  country: address.country,
+})
+
+/** The bank has said yes, but the card cannot be kept: it or its customer is gone. */
+async function reject(
+  deps: CardDeps,
+  hold: Hold,
+  payment: Payment,
+  marks: readonly Write[],
+): Promise<Settled> {
+  await deps.payments.cancelPayment(payment.id)
+  await close(deps, hold, marks)
+  return { status: 'declined' }
+}
+
+/** Nothing came of it: the account is free for another try. */
+export async function close(deps: Deps<'table'>, hold: Hold, marks: readonly Write[] = []): Promise<void> {
+  await mark(deps, [
+    {
+      update: keys.profile(hold.accountId),
+      set: expr`REMOVE #openHold`,
+      if: expr`#openHold = ${hold.id}`,
+    },
+    { remove: keys.hold(hold.accountId, hold.id) },
+    ...marks,
+  ])
+}
+
+/** Gives the dollar back, which ends a verification. It stays due until that is done. */
+export async function release(deps: CardDeps, hold: Hold, marks: readonly Write[] = []): Promise<void> {
+  const { status } = await deps.payments.cancelPayment(hold.paymentId ?? '')
+  if (status !== 'canceled' && status !== 'succeeded') throw new DomainError('temporarily_unavailable')
+  await mark(deps, [{ remove: keys.hold(hold.accountId, hold.id) }, ...marks])
+}

@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest'
+import type { Fault } from '../local/stripe/faults.ts'
+import { breaksOf, failuresOf, flows, MODES, play } from '../support/card-flows.ts'
+import { openCardWorld } from '../support/card-world.ts'
+
+// stripe-node takes a stack with every call, which costs as much as the call.
+Error.stackTraceLimit = 1
+
+describe.each(Object.values(flows))('$title', (flow) => {
+  test.each(MODES)('broken at any call, recovered by %s', async (mode) => {
+    const { calls } = await play(flow, mode)
+    expect(await failuresOf(breaksOf(calls, mode), (trouble) => play(flow, mode, trouble))).toEqual([])
+  })
+})
+
+describe.each([flows.authenticated, flows.notAuthenticated])('after $title', (flow) => {
+  test.each(['webhooks', 'sweep'] as const)(
+    'the %s broken at any call come to it the next time',
+    async (mode) => {
+      const { callsAfter } = await play(flow, mode, { after: { at: 1000, kind: 'error-before' } })
+      expect(callsAfter.length).toBeGreaterThan(5)
+      const troubles = breaksOf(callsAfter, mode).map(({ point, name }) => ({ after: point, name }))
+      expect(await failuresOf(troubles, (trouble) => play(flow, mode, trouble))).toEqual([])
+    },
+  )
+})
+
+/** Each leaves open whether the call took effect, and outlasts the one retry. */
+const FAULTS: Fault[] = [
+  { fault: 'lose-reply-before-commit' },
+  { fault: 'lose-reply-after-commit' },
+  { fault: '409' },
+  { fault: '429' },
+  { fault: '500' },
+  { fault: '500', code: 'after-commit' },
+  { fault: 'torn-body' },
+  { fault: 'delay', delayMs: 600 },
+]
+
+describe.each([flows.first, flows.declined, flows.change, flows.removeDefault])(
+  '$title, at Stripe',
+  (flow) => {
+    test.each(['webhooks', 'sweep', 'client'] as const)(
+      'every fault of every call, recovered by %s',
+      async (mode) => {
+        const world = await openCardWorld()
+        const card = await flow.prepare(world)
+        world.double.resetCalls()
+        expect(await world[flow.kind](card)).toBe(flow.answer)
+        const calls = Object.keys(world.double.calls())
+        await world.close()
+        const troubles = calls.flatMap((call) =>
+          FAULTS.map((fault) => ({
+            fault: { ...fault, match: `${call}$` },
+            name: `${fault.fault} ${fault.code ?? ''} of ${call}`,
+          })),
+        )
+        expect(await failuresOf(troubles, (trouble) => play(flow, mode, trouble), 32)).toEqual([])
+      },
+    )
+  },
+)

@@ -1,0 +1,184 @@
+import { expect } from 'vitest'
+import { deactivate } from '../../core/account/profile.ts'
+import { expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
+import { type Flow, flows, OTHER } from './card-flows.ts'
+import {
+  type Answer,
+  answerOf,
+  type Cards,
+  type CardWorld,
+  cards,
+  expectSettled,
+  expectUsable,
+  interrupted,
+  listed,
+  MINUTE_MS,
+  openCardWorld,
+} from './card-world.ts'
+
+/** Lets everything come to its end. */
+export async function settle(world: CardWorld, title: string): Promise<void> {
+  for (let rounds = 0; rounds < 2; rounds++) {
+    expect(await world.deliver(), `${title}: events refused`).toBe(0)
+    world.advance(2 * MINUTE_MS)
+    await world.sweep()
+  }
+}
+
+/** The customer authenticates wherever a payment waits for it. */
+export async function authenticate(world: CardWorld, outcome: 'succeed' | 'fail' = 'succeed'): Promise<void> {
+  for (const { id, status } of (await world.atStripe()).payments) {
+    if (status === 'requires_action') world.double.authenticate({ paymentIntent: id, outcome })
+  }
+}
+
+/** What may happen at any moment of a request. */
+export interface Meanwhile {
+  title: string
+  /** @returns what it answered, if it was a request. */
+  act(world: CardWorld, cardId: string): Promise<Answer | undefined>
+  /** Its card is gone by intention. */
+  takesAway?: true
+}
+
+export const meanwhiles: Meanwhile[] = [
+  {
+    title: 'its events come',
+    act: async (world) => {
+      await world.deliver()
+      return undefined
+    },
+  },
+  { title: 'the same is asked again', act: (world, cardId) => world.verify(cardId) },
+  { title: 'another card is verified', act: async (world) => world.verify(await world.newCard(OTHER)) },
+  {
+    title: 'another card is verified, and its events come',
+    act: async (world) => {
+      const answer = await world.verify(await world.newCard(OTHER))
+      await world.deliver()
+      return answer
+    },
+  },
+  {
+    title: 'the sweep takes it for left behind',
+    act: async (world) => {
+      world.advance(MINUTE_MS)
+      await world.sweep()
+      return undefined
+    },
+  },
+  {
+    title: 'after a minute another card is verified',
+    act: async (world) => {
+      world.advance(MINUTE_MS)
+      return world.verify(await world.newCard(OTHER))
+    },
+  },
+  { title: 'the card is removed', act: (world, cardId) => world.remove(cardId), takesAway: true },
+  {
+    title: 'the operator detaches the card',
+    act: async (world, cardId) => {
+      await world.operator.paymentMethods.detach(cardId).catch(() => {})
+      await world.deliver()
+      return undefined
+    },
+    takesAway: true,
+  },
+  {
+    title: 'the operator deletes the customer',
+    act: async (world) => {
+      for (const { id } of (await world.atStripe()).customers) await world.operator.customers.del(id)
+      await world.deliver()
+      return undefined
+    },
+    takesAway: true,
+  },
+  {
+    title: 'the account is deactivated',
+    act: async (world) => answerOf(deactivate(world.ports, await world.account())),
+  },
+]
+
+/**
+ * Plays a flow, and before its call number `at` something else, and checks that everything holds.
+ * @returns how many calls the flow makes.
+ */
+export async function playWith(
+  flow: Flow,
+  meanwhile: Meanwhile,
+  at: number,
+  functions: Cards = cards,
+): Promise<number> {
+  const world = await openCardWorld({}, functions)
+  try {
+    const cardId = await flow.prepare(world)
+    let between: Answer | undefined
+    const request = interrupted(world.ports, at, async () => {
+      between = await meanwhile.act(world, cardId)
+    })
+    const answer = await world[flow.kind](cardId, request.ports)
+    const title = `${flow.title}, before call ${at} (${request.calls[at - 1]}) ${meanwhile.title}, answered ${answer} and ${between}`
+    if (flow.customer) await authenticate(world, flow.customer)
+    await settle(world, title)
+    const isListed = (await listed(world)).includes(cardId)
+    const twice = flow.kind === 'verify' && meanwhile.title === 'the same is asked again'
+    const told = twice ? [answer, between] : [answer]
+    if (told.includes('proved') && !meanwhile.takesAway) expect(isListed, title).toBe(true)
+    if (told.every((each) => each === 'card_declined'))
+      expect(isListed && flow !== flows.again, title).toBe(false)
+    if (!flow.listed && flow.kind === 'verify') expect(isListed, title).toBe(false)
+    expect(String(answer), title).toMatch(
+      /^(proved|done|pending|card_declined|card_pending|payment_action_required|account_deactivated|temporarily_unavailable|conflict|not_found|card_in_use|card_changed_recently)$/,
+    )
+    await expectSettled(world, title)
+    await world.ports.table.update(keys.profile(world.accountId), expr`SET #status = ${'active'}`)
+    await expectUsable(world, title)
+    return request.calls.length
+  } finally {
+    await world.close()
+  }
+}
+
+/** What Stripe may change while an event about the same thing is being worked off. */
+const CHANGES = [
+  (world: CardWorld, card: string) =>
+    world.operator.paymentMethods.update(card, { card: { exp_year: 2040 } }),
+  (world: CardWorld, card: string) => world.operator.paymentMethods.detach(card),
+  (world: CardWorld, _: string, customer: string) =>
+    world.operator.customers.update(customer, { phone: '2' }),
+  (world: CardWorld, _: string, customer: string) => world.operator.customers.del(customer),
+]
+
+/**
+ * Delivers an event about a card on file or its customer; before call number `at` of the delivery Stripe changes the
+ * same once more, and that event is delivered whole. @returns how many calls the first delivery makes.
+ */
+export async function overtake(
+  prepare: (world: CardWorld) => Promise<string>,
+  about: 'card' | 'customer',
+  change: number,
+  at: number,
+  functions: Cards = cards,
+): Promise<number> {
+  const world = await openCardWorld({}, functions)
+  try {
+    const card = await prepare(world)
+    const [customer] = (await world.atStripe()).customers
+    const known = (await world.events()).length
+    if (about === 'card') await world.operator.paymentMethods.update(card, { card: { exp_year: 2039 } })
+    else await world.operator.customers.update(customer?.id ?? '', { phone: '1' })
+    const [event] = (await world.events()).slice(known)
+    const delivery = interrupted(world.ports, at, async () => {
+      await CHANGES[change]?.(world, card, customer?.id ?? '')
+      await world.deliver()
+    })
+    if (event) await world.receive(event, delivery.ports)
+    await expectSettled(world, `event about the ${about}, overtaken before call ${at} by change ${change}`)
+    return delivery.calls.length
+  } finally {
+    await world.close()
+  }
+}
+
+export const changeCount = CHANGES.length
