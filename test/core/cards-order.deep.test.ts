@@ -2,7 +2,16 @@ import type Stripe from 'stripe'
 import { describe, expect, test } from 'vitest'
 import { keys } from '../../core/table/keys.ts'
 import { ALWAYS_3DS, type Flow, failuresOf, flows, GOOD, OTHER, onFile } from '../support/card-flows.ts'
-import { authenticate, changeCount, meanwhiles, overtake, playWith, settle } from '../support/card-moments.ts'
+import {
+  authenticate,
+  changeCount,
+  confirmMeanwhile,
+  meanwhiles,
+  overtake,
+  playWith,
+  settle,
+  tenAtOnce,
+} from '../support/card-moments.ts'
 import {
   type CardWorld,
   DAY_MS,
@@ -23,13 +32,12 @@ async function within(work: (world: CardWorld) => Promise<void>): Promise<void> 
 }
 
 const defaultCard = async (world: CardWorld) => (await world.account()).customer?.defaultCardId
-const verifications = async (world: CardWorld) => (await world.atStripe()).payments.length
 
 // --- Something else happens at every moment of a request ---
 
 describe.each([
   flows.first,
-  flows.again,
+  flows.againSecond,
   flows.declined,
   flows.authenticated,
   flows.change,
@@ -42,24 +50,21 @@ describe.each([
   })
 })
 
+describe.each(['sweep', 'another card'] as const)('a verification that the %s gives up', (by) => {
+  test('and its request confirms at any moment of that is on file, or nowhere', async () => {
+    const calls = await confirmMeanwhile(by, 0)
+    const moments = Array.from({ length: calls }, (_, n) => n + 1)
+    expect(await failuresOf(moments, (at) => confirmMeanwhile(by, at))).toEqual([])
+  })
+})
+
 // --- At once ---
 
 describe('at once', () => {
   const many = <T>(n: number, work: (n: number) => Promise<T>) =>
     Promise.all(Array.from({ length: n }, (_, each) => work(each)))
 
-  test('ten verifications of one card: one hold, and none says that it was declined', () =>
-    within(async (world) => {
-      const card = await world.newCard(GOOD)
-      const answers = await many(10, () => world.verify(card))
-      expect(answers).toContain('proved')
-      expect(answers.filter((answer) => !['proved', 'pending', 'card_pending'].includes(answer))).toEqual([])
-      expect(await verifications(world)).toBe(1)
-      await settle(world, 'ten at once')
-      expect(await listed(world)).toEqual([card])
-      await expectSettled(world, 'ten at once')
-      await expectUsable(world, 'ten at once')
-    }))
+  test('ten verifications of one card: one hold, and none says that it was declined', () => tenAtOnce())
 
   test('five cards: what is proved is on file and nothing else, and the first one proved is the default', () =>
     within(async (world) => {
