@@ -6,7 +6,7 @@ import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
 import { ownerOf, syncCustomer } from './customer.ts'
-import { HOLD_LEASE_MS, holdOf, parseHold } from './hold.ts'
+import { HOLD_LEASE_MS, holdOf, isPaymentOf, parseHold } from './hold.ts'
 import { type CardDeps, mark, release, settleHold } from './settle.ts'
 import { syncCard } from './sync.ts'
 
@@ -91,6 +91,8 @@ async function paymentChanged(deps: CardDeps, event: PaymentEvent, marks: Write[
   const item = await deps.table.get(keys.hold(found.accountId, found.holdId))
   const hold = item && parseHold(item)
   if (!hold || (hold.paymentId ?? payment.id) !== payment.id) return cancelStray(deps, payment, marks)
+  // One that only says that it is ours.
+  if (!hold.paymentId && !isPaymentOf(payment, hold, deps.webhooks.livemode)) return mark(deps, marks)
   const settled = await settleHold(deps, hold, payment, marks)
   // The event is done when its dollar is back: else it is sent again.
   if (settled.status === 'proved') await release(deps, settled.hold, marks)

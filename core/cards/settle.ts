@@ -29,12 +29,9 @@ export async function settleHold(
   payment: Payment,
   marks: readonly Write[] = [],
 ): Promise<Settled> {
-  if (!isPaymentOf(payment, hold, deps.webhooks.livemode)) {
-    throw new DomainError('internal_error', {
-      cause: new Error('the payment is not what the hold asked for'),
-    })
-  }
   if (hold.state === 'releasing') return { status: 'proved', hold }
+  // Somebody has changed it: it proves nothing.
+  if (!isPaymentOf(payment, hold, deps.webhooks.livemode)) return reject(deps, hold, payment, marks)
   switch (payment.status) {
     case 'held':
     case 'succeeded':
@@ -47,8 +44,8 @@ export async function settleHold(
       return { status: 'pending' }
     case 'unconfirmed':
       if (!isFresh(deps, hold)) return fence(deps, hold, payment, marks)
-      // Its request is about to confirm it, or is gone: then the next one finds it.
-      await mark(deps, [saved(hold, payment), ...marks])
+      // Its request is just about to confirm it.
+      await mark(deps, marks)
       return { status: 'pending' }
     case 'declined':
       return fence(deps, hold, payment, marks)
@@ -82,13 +79,6 @@ async function wasHeld(deps: CardDeps, { latestChargeId }: Payment): Promise<boo
 /** Only notes that an event was seen to; that it was noted before is no error. */
 export const mark = (deps: Deps<'table'>, marks: readonly Write[]): Promise<void> =>
   writeAll(deps, marks).catch(ignoreRefusal)
-
-/** Keeps the payment's id, without which nothing may be confirmed. The first one to be kept is the hold's. */
-export const saved = (hold: Hold, payment: Payment) => ({
-  update: keys.hold(hold.accountId, hold.id),
-  set: expr`SET #paymentId = ${payment.id}, #cardId = ${payment.paymentMethodId ?? hold.cardId}, #state = ${'saved'}`,
-  if: expr`#state = ${'created'}`,
-})
 
 const PROVE_TRIES = 5
 
@@ -179,7 +169,7 @@ const billingAddress = (address: NonNullable<Profile['address']>): BillingAddres
   country: address.country,
 })
 
-/** The bank has said yes, but the card cannot be kept: it or its customer is gone. */
+/** Whatever the bank says, the card cannot be kept. */
 async function reject(
   deps: CardDeps,
   hold: Hold,

@@ -1,7 +1,7 @@
 import { type Account, type Profile, parseProfile, requireActive } from '../account/account.ts'
 import { fullName } from '../account/shapes.ts'
 import { DomainError } from '../errors.ts'
-import type { Deps } from '../ports.ts'
+import type { Deps, Payment } from '../ports.ts'
 import { eachDue } from '../table/due.ts'
 import { attr, type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
@@ -17,7 +17,7 @@ import {
   newHold,
   parseHold,
 } from './hold.ts'
-import { type CardDeps, close, release, type Settled, saved, settleHold } from './settle.ts'
+import { type CardDeps, close, release, type Settled, settleHold } from './settle.ts'
 
 /** `pending`: the provider did not say what became of it; it settles by itself and the same request may be repeated. */
 export type Outcome = 'proved' | 'pending'
@@ -46,7 +46,9 @@ export interface CardToProve {
 export async function proveCard(deps: CardDeps, account: Account, input: CardToProve): Promise<Outcome> {
   if (!account.emailVerified) throw new DomainError('email_unconfirmed')
   const open = await openHold(deps, account)
-  if (open?.asked === input.cardId && open.purpose === input.purpose) return answer(await advance(deps, open))
+  if (open?.asked === input.cardId && open.purpose === input.purpose) {
+    return answer(await advance(deps, await withPayment(deps, open)))
+  }
   if (open) await giveUp(deps, open)
   const hold = await begin(deps, open ? { ...account, openHold: undefined } : account, input)
   return answer(await advance(deps, hold))
@@ -146,7 +148,7 @@ async function confirm(deps: CardDeps, hold: Hold): Promise<Settled> {
 }
 
 /**
- * The id is saved before anything is confirmed, so that no hold can exist that we do not know of.
+ * Makes the payment and saves its id before it is confirmed, so that no hold can exist that we do not know of.
  * @returns undefined if the provider refuses the card, or another request has given the verification up.
  */
 async function createPayment(deps: CardDeps, hold: Hold): Promise<Hold | undefined> {
@@ -158,14 +160,36 @@ async function createPayment(deps: CardDeps, hold: Hold): Promise<Hold | undefin
     await syncCustomer(deps, hold.accountId, hold.customerId)
     throw new DomainError('temporarily_unavailable')
   }
+  const known = await save(deps, hold, payment)
+  // Given up meanwhile, or known by another payment: then this one is nobody's.
+  if (known?.paymentId !== payment.id) await deps.payments.cancelPayment(payment.id)
+  return known
+}
+
+/** @returns the hold as it is then: another request may have been first. Undefined if it is gone. */
+async function save(deps: CardDeps, hold: Hold, { id, paymentMethodId }: Payment): Promise<Hold | undefined> {
+  const set = expr`SET #paymentId = ${id}, #cardId = ${paymentMethodId ?? hold.cardId}, #state = ${'saved'}`
   try {
-    const { update, set, if: condition } = saved(hold, payment)
-    return parseHold(await deps.table.update(update, set, condition))
+    return parseHold(
+      await deps.table.update(keys.hold(hold.accountId, hold.id), set, expr`#state = ${'created'}`),
+    )
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
     const item = error.failed.get(0)
     return item && parseHold(item)
   }
+}
+
+/** The hold with the payment that its request made and may not have come to know. */
+async function withPayment(deps: CardDeps, hold: Hold): Promise<Hold> {
+  const [payment] = hold.paymentId === undefined ? await paymentsOf(deps, hold) : []
+  return (payment && (await save(deps, hold, payment))) ?? hold
+}
+
+/** By the provider's list, whatever key they were made with; the customer's newest hundred. */
+async function paymentsOf(deps: CardDeps, { id, customerId }: Hold): Promise<Payment[]> {
+  const { items } = await deps.payments.listPayments({ customerId })
+  return items.filter((payment) => holdOf(payment)?.holdId === id)
 }
 
 /**
@@ -184,9 +208,8 @@ async function settleLeft(deps: CardDeps, hold: Hold, lapsed: boolean): Promise<
 
 /** Its payment was never confirmed, for that takes its id; and may never have been made, or more than once. */
 async function giveUpUnknown(deps: CardDeps, hold: Hold): Promise<Settled> {
-  const { items } = await deps.payments.listPayments({ customerId: hold.customerId })
-  for (const payment of items.filter((each) => holdOf(each)?.holdId === hold.id)) {
-    await settleHold(deps, hold, await deps.payments.cancelPayment(payment.id))
+  for (const { id } of await paymentsOf(deps, hold)) {
+    await settleHold(deps, hold, await deps.payments.cancelPayment(id))
   }
   await close(deps, hold)
   return { status: 'given up' }

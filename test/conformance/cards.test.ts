@@ -380,7 +380,7 @@ describe('verifications', () => {
     await dashboard.paymentIntents.update(open?.id ?? '', { amount: 9900 })
     double.authenticate({ paymentIntent: open?.id ?? '', outcome: 'succeed' })
     for (const event of (await dashboard.events.list({ limit: 10 })).data) await deliver(app, event)
-    expect(await openHolds(app, person)).toHaveLength(1)
+    await expectNothingHeld(app, person)
     const profile = await (await app.ports()).table.get(keys.profile(person.accountId))
     expect([profile?.balanceCents, profile?.ledgerSeq]).toEqual([0, 1])
   })

@@ -1,14 +1,16 @@
 import { expect } from 'vitest'
 import { deactivate } from '../../core/account/profile.ts'
+import type { Ports } from '../../core/ports.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
-import { type Flow, flows, OTHER } from './card-flows.ts'
+import { type Flow, flows, GOOD, OTHER } from './card-flows.ts'
 import {
   type Answer,
   answerOf,
   type Cards,
   type CardWorld,
   cards,
+  DAY_MS,
   expectSettled,
   expectUsable,
   interrupted,
@@ -16,6 +18,7 @@ import {
   MINUTE_MS,
   openCardWorld,
 } from './card-world.ts'
+import { Crash } from './faults.ts'
 
 /** Lets everything come to its end. */
 export async function settle(world: CardWorld, title: string): Promise<void> {
@@ -40,15 +43,18 @@ export interface Meanwhile {
   act(world: CardWorld, cardId: string): Promise<Answer | undefined>
   /** Its card is gone by intention. */
   takesAway?: true
+  /** The flow must come to what it comes to alone. */
+  harmless?: true
 }
 
 export const meanwhiles: Meanwhile[] = [
   {
-    title: 'its events come',
+    title: 'every event comes, also those that nobody asked for',
     act: async (world) => {
-      await world.deliver()
+      for (const event of await world.events()) await world.receive(event)
       return undefined
     },
+    harmless: true,
   },
   { title: 'the same is asked again', act: (world, cardId) => world.verify(cardId) },
   { title: 'another card is verified', act: async (world) => world.verify(await world.newCard(OTHER)) },
@@ -77,10 +83,29 @@ export const meanwhiles: Meanwhile[] = [
   },
   { title: 'the card is removed', act: (world, cardId) => world.remove(cardId), takesAway: true },
   {
+    title: 'the card is removed, and Stripe does not answer',
+    act: async (world, cardId) => {
+      world.double.addFault({ fault: '429', match: `POST /v1/payment_methods/${cardId}/detach`, times: 1 })
+      return world.remove(cardId).finally(() => world.double.clearFaults())
+    },
+    takesAway: true,
+  },
+  {
     title: 'the operator detaches the card',
     act: async (world, cardId) => {
       await world.operator.paymentMethods.detach(cardId).catch(() => {})
       await world.deliver()
+      return undefined
+    },
+    takesAway: true,
+  },
+  {
+    title: 'the operator detaches the card, and only that event comes',
+    act: async (world, cardId) => {
+      await world.operator.paymentMethods.detach(cardId).catch(() => {})
+      for (const event of await world.events()) {
+        if (event.type === 'payment_method.detached') await world.receive(event)
+      }
       return undefined
     },
     takesAway: true,
@@ -124,16 +149,18 @@ export async function playWith(
     const isListed = (await listed(world)).includes(cardId)
     const twice = flow.kind === 'verify' && meanwhile.title === 'the same is asked again'
     const told = twice ? [answer, between] : [answer]
+    if (meanwhile.harmless) expect(answer, title).toBe(flow.answer)
+    if (meanwhile.takesAway && between === 'done') expect(isListed, title).toBe(false)
     if (told.includes('proved') && !meanwhile.takesAway) expect(isListed, title).toBe(true)
     if (told.every((each) => each === 'card_declined'))
-      expect(isListed && flow !== flows.again, title).toBe(false)
+      expect(isListed && flow !== flows.againSecond, title).toBe(false)
     if (!flow.listed && flow.kind === 'verify') expect(isListed, title).toBe(false)
     expect(String(answer), title).toMatch(
       /^(proved|done|pending|card_declined|card_pending|payment_action_required|account_deactivated|temporarily_unavailable|conflict|not_found|card_in_use|card_changed_recently)$/,
     )
     await expectSettled(world, title)
     await world.ports.table.update(keys.profile(world.accountId), expr`SET #status = ${'active'}`)
-    await expectUsable(world, title)
+    if (meanwhile.takesAway || at === 0) await expectUsable(world, title)
     return request.calls.length
   } finally {
     await world.close()
@@ -169,6 +196,7 @@ export async function overtake(
     if (about === 'card') await world.operator.paymentMethods.update(card, { card: { exp_year: 2039 } })
     else await world.operator.customers.update(customer?.id ?? '', { phone: '1' })
     const [event] = (await world.events()).slice(known)
+    await world.loseEvents()
     const delivery = interrupted(world.ports, at, async () => {
       await CHANGES[change]?.(world, card, customer?.id ?? '')
       await world.deliver()
@@ -182,3 +210,63 @@ export async function overtake(
 }
 
 export const changeCount = CHANGES.length
+
+/** The request is gone as soon as Stripe has confirmed. */
+const goneOnceConfirmed = (ports: Ports): Ports => ({
+  ...ports,
+  payments: {
+    ...ports.payments,
+    confirmPayment: async (...args) => {
+      await ports.payments.confirmPayment(...args)
+      throw new Crash()
+    },
+  },
+})
+
+/**
+ * A verification that was left before it was confirmed is given up; before call number `at` of that its request
+ * comes back, confirms it and is gone. Nobody hears an event. @returns how many calls the giving up makes.
+ */
+export async function confirmMeanwhile(
+  by: 'sweep' | 'another card',
+  at: number,
+  functions: Cards = cards,
+): Promise<number> {
+  const world = await openCardWorld({}, functions)
+  try {
+    const card = await world.newCard(GOOD)
+    world.double.addFault({ fault: '429', match: 'POST /v1/payment_intents/*/confirm' })
+    expect(await world.verify(card)).toBe('pending')
+    world.double.clearFaults()
+    world.advance(MINUTE_MS)
+    const given = interrupted(world.ports, at, () => world.verify(card, goneOnceConfirmed(world.ports)))
+    if (by === 'sweep') await world.functions.sweepHolds(given.ports, 10)
+    else await world.verify(await world.newCard(OTHER), given.ports)
+    for (let rounds = 0; rounds < 2; rounds++) {
+      world.advance(DAY_MS)
+      await world.sweep()
+    }
+    await expectSettled(world, `given up by ${by}, confirmed before call ${at} (${given.calls[at - 1]})`)
+    return given.calls.length
+  } finally {
+    await world.close()
+  }
+}
+
+/** Ten verifications of one card at once are one. */
+export async function tenAtOnce(functions: Cards = cards): Promise<void> {
+  const world = await openCardWorld({}, functions)
+  try {
+    const card = await world.newCard(GOOD)
+    const answers = await Promise.all(Array.from({ length: 10 }, () => world.verify(card)))
+    expect(answers).toContain('proved')
+    expect(answers.filter((answer) => !['proved', 'pending', 'card_pending'].includes(answer))).toEqual([])
+    expect((await world.atStripe()).payments).toHaveLength(1)
+    await settle(world, 'ten at once')
+    expect(await listed(world)).toEqual([card])
+    await expectSettled(world, 'ten at once')
+    await expectUsable(world, 'ten at once')
+  } finally {
+    await world.close()
+  }
+}

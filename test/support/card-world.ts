@@ -16,6 +16,21 @@ import { signatureOf } from '../local/stripe/webhooks.ts'
 import { startStripe } from '../local/stripe.ts'
 import { memoryTable } from './memory-table.ts'
 
+/** What an endpoint has to subscribe to; that a payment was created is no part of it. */
+const SUBSCRIBED = new Set([
+  'payment_intent.amount_capturable_updated',
+  'payment_intent.requires_action',
+  'payment_intent.succeeded',
+  'payment_intent.payment_failed',
+  'payment_intent.canceled',
+  'payment_method.attached',
+  'payment_method.detached',
+  'payment_method.updated',
+  'customer.updated',
+  'customer.deleted',
+  'radar.early_fraud_warning.created',
+])
+
 /** The functions under test, so that a test can put broken ones in their place. */
 export const cards = { proveCard, changeCard, removeCard, receiveEvent, sweepHolds, sweepCards, sweepEvents }
 export type Cards = typeof cards
@@ -72,6 +87,7 @@ export async function openCardWorld(overrides: Partial<Profile> = {}, functions:
     webhooks: { secrets: [double.webhookSecret], livemode: false },
   } as Partial<Ports> as Ports
   const taken = new Set<string>()
+  const isSubscribed = ({ id, type }: Stripe.Event) => !taken.has(id) && SUBSCRIBED.has(type)
 
   const account = async (): Promise<Account> => {
     const found = await readAccount(ports, accountId)
@@ -129,7 +145,7 @@ export async function openCardWorld(overrides: Partial<Profile> = {}, functions:
     async deliver(through: Ports = ports): Promise<number> {
       let refused: Stripe.Event[] = []
       for (let round = 0; round < 5; round++) {
-        const waiting = (await events()).filter(({ id }) => !taken.has(id))
+        const waiting = (await events()).filter(isSubscribed)
         refused = []
         for (const event of waiting) {
           await world.receive(event, round === 0 ? through : ports).then(
