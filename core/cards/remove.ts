@@ -41,7 +41,7 @@ export async function removeCard(deps: RemoveDeps, account: Account, cardId: str
       // Ours first, so that nothing is charged to a card that is gone.
       isDefault
         ? { update: keys.customer(account.id), set: defaultIs(next), if: expr`#defaultCardId = ${cardId}` }
-        : { check: keys.customer(account.id), if: NOT_DEFAULT(cardId) },
+        : { check: keys.customer(account.id), if: notDefault(cardId) },
     ])
   } catch (error) {
     if (error instanceof ConditionFailed) throw new DomainError('conflict')
@@ -54,7 +54,7 @@ export async function removeCard(deps: RemoveDeps, account: Account, cardId: str
 /** The default card may go: nothing renews itself by it and nothing is being verified. */
 const FREE = expr`#status = ${'active'} AND attribute_not_exists(#openHold) AND (attribute_not_exists(#bundle) OR #flags.#bundleAutoRenewal = ${false})`
 
-const NOT_DEFAULT = (cardId: string) =>
+const notDefault = (cardId: string) =>
   expr`attribute_not_exists(#defaultCardId) OR #defaultCardId <> ${cardId}`
 
 const defaultIs = (cardId: string | undefined) =>

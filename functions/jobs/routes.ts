@@ -32,7 +32,7 @@ export const jobs = {
   },
   sweep: {
     summary:
-      'Finish what requests left behind: registrations, holds, card removals; tell of cards that expire',
+      'Finish what requests left behind: registrations, holds, card removals; tell of cards that expire; catch up on events that never came',
     every: 'rate(10 minutes)',
     everyMs: 10 * MINUTE_MS,
     timeoutSeconds: 60,

@@ -412,3 +412,40 @@ describe('readEvent', () => {
     expect(await read(sign({ payload: 'no json' }), [secret], 'no json')).toBeUndefined()
   })
 })
+
+describe('listUndelivered', () => {
+  test('only what no webhook took, of the time asked for, newest first and a page at a time', async () => {
+    let nowMs = 1_790_000_000_000
+    let answers = true
+    const endpoint = await listen((_, response) => void response.writeHead(answers ? 200 : 500).end())
+    const double = await startStripe({ nowMs: () => nowMs, webhookUrl: endpoint.url, delivery: 'manual' })
+    const payments = stripePayments({ secretKey, apiBase: double.url })
+    const changeName = async (id: string) => {
+      await payments.updateCustomer(id, { name: `at ${nowMs}` })
+      await double.flushWebhooks()
+    }
+    const { id } = await payments.createCustomer(accountIdForTest())
+    await changeName(id)
+    nowMs += 60_000
+    answers = false
+    for (let n = 0; n < 101; n += 1) {
+      await changeName(id)
+      nowMs += 1000
+    }
+    double.addFault({ fault: 'drop-webhooks' })
+    await changeName(id)
+    const created = { sinceMs: nowMs - 101_000, untilMs: nowMs }
+    const first = await payments.listUndelivered(created)
+    const second = await payments.listUndelivered(created, first.nextCursor)
+    expect(first.items[0]).toMatchObject({
+      type: 'customer.updated',
+      objectKind: 'customer',
+      objectId: id,
+      createdMs: nowMs,
+    })
+    expect([first.items.length, second.items.length, second.nextCursor]).toEqual([100, 2, undefined])
+    expect((await payments.listUndelivered({ sinceMs: 0, untilMs: nowMs - 101_001 })).items).toEqual([])
+    await double.close()
+    await endpoint.close()
+  })
+})
