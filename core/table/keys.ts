@@ -9,6 +9,11 @@
  * | card              | ACCOUNT#<id>        | CARD#<pm_>      | our copy of a card, or that it was there and is gone         |
  * | card verification | ACCOUNT#<id>        | HOLD#<id>       | a $1 hold from its first call until it is released           |
  * | ledger entry      | ACCOUNT#<id>        | LEDGER#<seq>    | one credit or debit, numbered without gaps                   |
+ * | purchase          | ACCOUNT#<id>        | PURCHASE#<id>   | a payment for units from its first call on; ids are time-ordered |
+ * | request           | ACCOUNT#<id>        | REQUEST#<mac>   | the purchase that an Idempotency-Key stands for              |
+ * | spent ids         | ACCOUNT#<id>        | SPENT#<span>#<newest time>#<nonce> | request ids that left the counter's ring, many in one |
+ * | spent id          | ACCOUNT#<id>        | SPENTID#<entry> | one request id that cannot be found by its time              |
+ * | day               | ACCOUNT#<id>        | DAY#<day>       | the counters of use as they stood when a day ended           |
  * | application key   | ACCOUNT#<id>        | KEY#<id>        | a further key: name, slot, how it begins and ends            |
  * | notice            | ACCOUNT#<id>        | NOTICE#<id>     | something to tell the user; ids are time-ordered             |
  * | queued mail       | ACCOUNT#<id>        | MAIL#<id>       | a mail that is not yet known to be sent                      |
@@ -18,6 +23,7 @@
  * | mail asked for    | ASK#<purpose>#<e-mail> | #ASK         | that a mail with a code was asked for, by whomever           |
  * | key look-up       | APIKEY#<hash>       | #KEY            | whose default application key it is                          |
  * | customer look-up  | CUSTOMER#<cus_>     | #CUSTOMER       | whose customer it is                                         |
+ * | job               | JOB#<name>          | #JOB            | how far a job has come                                       |
  * | event guard       | EVENT#<id>          | #EVENT          | that an event from outside has done its work                 |
  *
  * `#` sorts before every letter: one Query with `begins_with(sk, '#')` reads profile and quota together.
@@ -31,6 +37,17 @@ export interface Key {
 }
 
 const ownedBy = (accountId: string) => `ACCOUNT#${accountId}`
+
+/** Where archive items of one span stand, by the newest time in them. */
+export const spentPrefix = (span: number): string => `SPENT#${span}#`
+
+/** A time of request ids (`core/quota/request-id.ts`) as sort keys have it. */
+export const timeKey = (time: number): string => time.toString(16).padStart(10, '0')
+
+export const DAY_PREFIX = 'DAY#'
+
+/** A day, counted from 1970, as sort keys have it. */
+export const dayKey = (day: number): string => String(day).padStart(5, '0')
 
 /** Prefix of the items that every request for an account reads at once. */
 export const CORE_PREFIX = '#'
@@ -47,6 +64,23 @@ export const keys = {
     pk: ownedBy(accountId),
     sk: `LEDGER#${String(seq).padStart(12, '0')}`,
   }),
+  purchase: (accountId: string, purchaseId: string): Key => ({
+    pk: ownedBy(accountId),
+    sk: `PURCHASE#${purchaseId}`,
+  }),
+  request: (accountId: string, mac: string): Key => ({ pk: ownedBy(accountId), sk: `REQUEST#${mac}` }),
+  spent: (accountId: string, span: number, newestTime: number, nonce: string): Key => ({
+    pk: ownedBy(accountId),
+    sk: `${spentPrefix(span)}${timeKey(newestTime)}#${nonce}`,
+  }),
+  spentId: (accountId: string, entryHex: string): Key => ({
+    pk: ownedBy(accountId),
+    sk: `SPENTID#${entryHex}`,
+  }),
+  day: (accountId: string, day: number): Key => ({
+    pk: ownedBy(accountId),
+    sk: `${DAY_PREFIX}${dayKey(day)}`,
+  }),
   key: (accountId: string, keyId: string): Key => ({ pk: ownedBy(accountId), sk: `KEY#${keyId}` }),
   notice: (accountId: string, noticeId: string): Key => ({
     pk: ownedBy(accountId),
@@ -60,12 +94,13 @@ export const keys = {
     pk: `ASK#${purpose}#${normalisedEmail}`,
     sk: '#ASK',
   }),
+  job: (name: string): Key => ({ pk: `JOB#${name}`, sk: '#JOB' }),
   event: (eventId: string): Key => ({ pk: `EVENT#${eventId}`, sk: '#EVENT' }),
   defaultKey: (hash: string): Key => ({ pk: `APIKEY#${hash}`, sk: '#KEY' }),
 }
 
 /** What an item can wait for. Each kind has its own job. */
-export type DueKind = 'ASK' | 'CARD' | 'HOLD' | 'MAIL' | 'PENDING'
+export type DueKind = 'ASK' | 'CARD' | 'HOLD' | 'MAIL' | 'PENDING' | 'PURCHASE' | 'QUOTA'
 
 /** Shards per kind: one partition of the index takes 1,000 writes a second, and a job reads them all. */
 export const DUE_SHARDS = 4

@@ -38,12 +38,23 @@ export interface Table {
   list(
     pk: string,
     prefix: string,
-    options?: { limit?: number; newestFirst?: boolean; after?: Key },
+    options?: {
+      limit?: number
+      newestFirst?: boolean
+      after?: Key
+      /** Only keys whose part after the prefix lies between these, both included. */
+      between?: readonly [string, string]
+    },
   ): Promise<Item[]>
+  /** Puts up to 100 items, whatever stands in their places; not as one: some may be there when it throws. */
+  putAll(items: readonly Item[]): Promise<void>
   /** @throws ConditionFailed */
   put(item: Item, condition?: Expression): Promise<void>
-  /** The item as it stands afterwards. @throws ConditionFailed */
-  update(key: Key, set: Expression, condition?: Expression): Promise<Item>
+  /**
+   * The item as it stands afterwards. `once`: the condition does not tell a repetition, so a request whose answer was
+   * lost is not sent again. @throws ConditionFailed
+   */
+  update(key: Key, set: Expression, condition?: Expression, options?: { once?: boolean }): Promise<Item>
   /** @throws ConditionFailed */
   remove(key: Key, condition?: Expression): Promise<void>
   /** All or nothing. @throws ConditionFailed naming the writes whose conditions did not hold. */

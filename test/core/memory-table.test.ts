@@ -26,7 +26,18 @@ async function alike(call: (table: Table) => Promise<unknown>): Promise<unknown>
   return theirs
 }
 
-const ITEM = { n: 5, text: 'b', map: { a: { b: 1 }, 'x.y': 2 }, list: [1, 2], no: undefined, flag: true }
+const bytes = (...values: number[]) => Uint8Array.from(values)
+
+const ITEM = {
+  n: 5,
+  text: 'b',
+  map: { a: { b: 1 }, 'x.y': 2 },
+  list: [1, 2],
+  no: undefined,
+  flag: true,
+  set: new Set([bytes(1, 2), bytes(3)]),
+  raw: bytes(7),
+}
 
 const conditions: Expression[] = [
   expr`attribute_exists(pk)`,
@@ -52,6 +63,12 @@ const conditions: Expression[] = [
   expr`#flag = ${true}`,
   expr`#n = ${'5'}`,
   expr`#text > ${'a'} AND #text <= ${'b'}`,
+  expr`contains(#set, ${bytes(3)})`,
+  expr`contains(#set, ${bytes(2)})`,
+  expr`NOT (contains(#set, ${bytes(3)}) OR contains(#set, ${bytes(9)}))`,
+  expr`NOT contains(#missing, ${bytes(3)})`,
+  expr`#raw = ${bytes(7)} AND #n < ${6}`,
+  expr`#raw = ${bytes(8)}`,
 ]
 
 const updates: Expression[] = [
@@ -59,6 +76,13 @@ const updates: Expression[] = [
   expr`SET #n = #n - ${2} REMOVE #text, #absent`,
   expr`SET #map.${attr('k.l')} = ${1} REMOVE #map.${attr('x.y')}`,
   expr`SET #map = ${{}}, #list = ${[3]}`,
+  expr`SET #n = #n - ${1} ADD #m ${2}, #set ${new Set([bytes(3), bytes(4)])}`,
+  expr`ADD #n ${2}, #fresh ${new Set([bytes(1)])}`,
+  expr`SET #n = #n + ${1} DELETE #set ${new Set([bytes(3), bytes(9)])}`,
+  expr`DELETE #set ${new Set([bytes(3), bytes(1, 2)])}`,
+  expr`DELETE #missing ${new Set([bytes(3)])}`,
+  expr`SET #n = if_not_exists(#n, ${0}) + ${1}, #r = if_not_exists(#r, ${0}) + ${1}`,
+  expr`ADD #text ${1}`,
   expr`SET #missing.#part = ${1}`,
   expr`SET #n = #missing + ${1}`,
   expr`SET #n = #missing`,
@@ -102,6 +126,18 @@ test('a transaction is done or refused alike, and names the same writes', async 
   }
 })
 
+test('sixty items are put alike, whatever stands in their places', async () => {
+  const { pk } = newKey()
+  const items: Item[] = Array.from({ length: 60 }, (_, n) => ({ pk, sk: `P#${n}`, n, raw: bytes(n) }))
+  for (const table of tables) await table.put({ pk, sk: 'P#7', old: true })
+  await alike((table) => table.putAll(items))
+  expect(await alike((table) => table.list(pk, 'P#'))).toEqual([
+    'done',
+    expect.objectContaining({ length: 60 }),
+  ])
+  await alike((table) => table.putAll([]))
+})
+
 test('a partition is listed alike, and due work found alike', async () => {
   const { pk } = newKey()
   const items: Item[] = ['A#1', 'A#2', 'B#1', 'A#3'].map((sk, n) => ({
@@ -110,7 +146,15 @@ test('a partition is listed alike, and due work found alike', async () => {
     ...dueAt('ASK', `0000000${n % 2}`, 1000 - n),
   }))
   for (const table of tables) for (const item of items) await table.put(item)
-  for (const options of [{}, { limit: 2 }, { newestFirst: true }, { after: { pk, sk: 'A#1' }, limit: 1 }]) {
+  for (const options of [
+    {},
+    { limit: 2 },
+    { newestFirst: true },
+    { after: { pk, sk: 'A#1' }, limit: 1 },
+    { between: ['1', '2'] as const },
+    { between: ['2', '9~'] as const, newestFirst: true },
+    { between: ['1', '3'] as const, limit: 2, after: { pk, sk: 'A#1' } },
+  ]) {
     await alike((table) => table.list(pk, 'A#', options))
   }
   for (const [atMs, limit] of [

@@ -1,12 +1,27 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import { openTable } from '../../core/table/dynamodb.ts'
 import { attr, expr } from '../../core/table/expression.ts'
 import { DUE_SHARDS, dueAt, type Key } from '../../core/table/keys.ts'
-import { ConditionFailed, ignoreRefusal } from '../../core/table/table.ts'
+import { ConditionFailed, ignoreRefusal, type Table } from '../../core/table/table.ts'
+import { openWireTable } from '../../core/table/wire.ts'
 import { startApp } from '../support/app.ts'
 
 const app = await startApp()
-const { table } = await app.ports()
-const { dynamo } = app.stack
+const { dynamo, tableName, env } = app.stack
+
+/** Both clients, which are the same table to whoever calls them. */
+const clients: [string, Table][] = [
+  ['AWS’s client', openTable(tableName)],
+  [
+    'the lean client',
+    openWireTable({
+      tableName,
+      region: env.AWS_REGION!,
+      endpoint: env.AWS_ENDPOINT_URL_DYNAMODB!,
+      credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+    }),
+  ],
+]
 
 const absent = expr`attribute_not_exists(pk)`
 
@@ -15,7 +30,7 @@ const newKey = (): Key => ({ pk: `TEST#${++keysMade}`, sk: '#TEST' })
 
 const unavailable = { name: 'DomainError', code: 'temporarily_unavailable' }
 
-/** Requests that the SDK makes before it says that it does not know. */
+/** Requests that a client makes before it says that it does not know. */
 const TRIES = 2
 
 /** What a refused write says. */
@@ -28,229 +43,246 @@ const refusal = async (work: Promise<unknown>): Promise<ConditionFailed> => {
   return error
 }
 
-beforeEach(() => {
-  dynamo.clearFaults()
-  dynamo.resetCounts()
-})
-
-describe('items', () => {
-  test('put, get, update and remove, each in one call', async () => {
-    const key = newKey()
-    await table.put({ ...key, n: 1, text: 'a', none: undefined })
-    expect(await table.get(key)).toEqual({ ...key, n: 1, text: 'a' })
-    expect(await table.update(key, expr`SET #n = #n + ${1}`)).toEqual({ ...key, n: 2, text: 'a' })
-    await table.remove(key)
-    expect(await table.get(key)).toBe(undefined)
-    expect(dynamo.counts().calls).toEqual({ PutItem: 1, GetItem: 2, UpdateItem: 1, DeleteItem: 1 })
-  })
-
-  test('attack 43: reserved words, dots, signs and any script are names like others', async () => {
-    const key = newKey()
-    const names = [' ', '#x', ':y', 'a.b', 'constructor', 'name', 'ünï']
-    await table.put({ ...key, sessions: {} })
-    for (const name of names) await table.update(key, expr`SET #sessions.${attr(name)} = ${1}`)
-    const { sessions } = (await table.get(key)) ?? {}
-    expect(Object.keys(sessions as object).sort()).toEqual(names)
-  })
-
-  test('list reads one partition by prefix, in order, from either end', async () => {
-    const { pk } = newKey()
-    const items = ['A#1', 'A#2', 'A#3', 'B#1'].map((sk) => ({ pk, sk }))
-    await table.transact(items.map((item) => ({ put: item })))
-    const sks = async (options?: Parameters<typeof table.list>[2]) =>
-      (await table.list(pk, 'A#', options)).map(({ sk }) => sk)
-    expect(await sks()).toEqual(['A#1', 'A#2', 'A#3'])
-    expect(await sks({ newestFirst: true })).toEqual(['A#3', 'A#2', 'A#1'])
-    expect(await sks({ limit: 2 })).toEqual(['A#1', 'A#2'])
-    expect(await sks({ limit: 2, after: { pk, sk: 'A#2' } })).toEqual(['A#3'])
-  })
-})
-
-describe('conditions', () => {
-  test('a refused put, update and remove carry the item as it stands, and change nothing', async () => {
-    const key = newKey()
-    const item = { ...key, n: 1 }
-    await table.put(item)
-    const refusals = [
-      await refusal(table.put({ ...key, n: 2 }, absent)),
-      await refusal(table.update(key, expr`SET #n = ${2}`, expr`#n > ${1}`)),
-      await refusal(table.remove(key, expr`#n > ${1}`)),
-    ]
-    expect(refusals.map(({ failed }) => [...failed])).toEqual(Array(3).fill([[0, item]]))
-    expect(await table.get(key)).toEqual(item)
-  })
-
-  test('a refused update of what is not there names the write without an item', async () => {
-    const { failed } = await refusal(table.update(newKey(), expr`SET #n = ${2}`, expr`#n = ${1}`))
-    expect([...failed]).toEqual([[0, undefined]])
-  })
-
-  test('a refused transaction names each write that failed, with its item, and does none', async () => {
-    const [present, other, missing, fresh] = [newKey(), newKey(), newKey(), newKey()]
-    await table.transact([{ put: { ...present, n: 1 } }, { put: { ...other, n: 1 } }])
-    const { failed } = await refusal(
-      table.transact([
-        { put: { ...fresh } },
-        { put: { ...present, n: 2 }, if: absent },
-        { update: missing, set: expr`SET #n = ${2}`, if: expr`attribute_exists(pk)` },
-        { remove: other, if: expr`#n = ${2}` },
-      ]),
-    )
-    expect([...failed]).toEqual([
-      [1, { ...present, n: 1 }],
-      [2, undefined],
-      [3, { ...other, n: 1 }],
-    ])
-    expect(await table.get(fresh)).toBe(undefined)
-  })
-
-  test('a check that fails carries its item too', async () => {
-    const [checked, written] = [newKey(), newKey()]
-    await table.put({ ...checked, n: 1 })
-    const { failed } = await refusal(
-      table.transact([{ check: checked, if: expr`#n = ${2}` }, { put: { ...written } }]),
-    )
-    expect([...failed]).toEqual([[0, { ...checked, n: 1 }]])
-    expect(await table.get(written)).toBe(undefined)
-  })
-
-  test('a check that holds lets the transaction through', async () => {
-    const [checked, written] = [newKey(), newKey()]
-    await table.put({ ...checked, n: 1 })
-    await table.transact([{ check: checked, if: expr`#n = ${1}` }, { put: { ...written } }])
-    expect(await table.get(written)).toEqual(written)
-  })
-
-  test('ignoreRefusal swallows a refusal and nothing else', async () => {
-    await table.remove(newKey(), expr`attribute_exists(pk)`).catch(ignoreRefusal)
-    dynamo.fault({ kind: 'error-before', match: 'DeleteItem' })
-    await expect(table.remove(newKey()).catch(ignoreRefusal)).rejects.toMatchObject(unavailable)
-  })
-})
-
-describe('conflicts', () => {
-  test.each([
-    ['PutItem', (key: Key) => table.put({ ...key, n: 1 })],
-    ['UpdateItem', (key: Key) => table.update(key, expr`SET #n = ${1}`)],
-    ['TransactWriteItems', (key: Key) => table.transact([{ put: { ...key, n: 1 } }])],
-  ])('%s that lost to another transaction is tried again', async (operation, write) => {
-    const key = newKey()
-    dynamo.fault({ kind: 'conflict', match: operation, times: 3 })
-    await write(key)
-    expect(await table.get(key)).toEqual({ ...key, n: 1 })
-    expect(dynamo.counts().calls[operation]).toBe(4)
-  })
-
-  test('a conflict that does not end is temporarily_unavailable, and nothing was done', async () => {
-    const key = newKey()
-    dynamo.fault({ kind: 'conflict' })
-    await expect(table.transact([{ put: { ...key } }])).rejects.toMatchObject(unavailable)
+describe.each(clients)('%s', (_, table) => {
+  beforeEach(() => {
     dynamo.clearFaults()
-    expect(await table.get(key)).toBe(undefined)
+    dynamo.resetCounts()
   })
 
-  test('twenty transactions on one item at once are all done, each once', async () => {
-    const key = newKey()
-    await table.put({ ...key, n: 0 })
-    await Promise.all(
-      Array.from({ length: 20 }, () => table.transact([{ update: key, set: expr`SET #n = #n + ${1}` }])),
+  describe('a write that must not be done twice', () => {
+    test.each(['error-before', 'error-after'] as const)(
+      'is sent once: %s leaves it unknown',
+      async (kind) => {
+        const key = newKey()
+        await table.put({ ...key, n: 0 })
+        dynamo.fault({ kind, match: 'UpdateItem', times: 1 })
+        const write = table.update(key, expr`ADD #n ${1}`, undefined, { once: true })
+        await expect(write).rejects.toMatchObject(unavailable)
+        expect(await table.get(key)).toEqual({ ...key, n: kind === 'error-after' ? 1 : 0 })
+        expect(dynamo.counts().calls.UpdateItem).toBe(1)
+      },
     )
-    expect(await table.get(key)).toEqual({ ...key, n: 20 })
-  })
-})
-
-describe('outcomes that nobody knows', () => {
-  test('a transaction whose reply was lost is not done twice', async () => {
-    const key = newKey()
-    await table.put({ ...key, n: 0 })
-    dynamo.fault({ kind: 'error-after', match: 'TransactWriteItems', times: 1 })
-    await table.transact([{ update: key, set: expr`SET #n = #n + ${1}` }])
-    expect(dynamo.counts().calls.TransactWriteItems).toBe(2)
-    expect(await table.get(key)).toEqual({ ...key, n: 1 })
   })
 
-  test.each([
-    ['the database answers 500', 'error-before', 0],
-    ['every reply is lost', 'error-after', 1],
-    ['the table is over its throughput', 'throttle', 0],
-  ] as const)('temporarily_unavailable: %s', async (_, kind, n) => {
-    const key = newKey()
-    await table.put({ ...key, n: 0 })
-    dynamo.fault({ kind, times: TRIES })
-    const set = expr`SET #n = #n + ${1}`
-    await expect(table.transact([{ update: key, set }])).rejects.toMatchObject(unavailable)
-    expect(await table.get(key)).toEqual({ ...key, n })
+  describe('items', () => {
+    test('put, get, update and remove, each in one call', async () => {
+      const key = newKey()
+      await table.put({ ...key, n: 1, text: 'a', none: undefined })
+      expect(await table.get(key)).toEqual({ ...key, n: 1, text: 'a' })
+      expect(await table.update(key, expr`SET #n = #n + ${1}`)).toEqual({ ...key, n: 2, text: 'a' })
+      await table.remove(key)
+      expect(await table.get(key)).toBe(undefined)
+      expect(dynamo.counts().calls).toEqual({ PutItem: 1, GetItem: 2, UpdateItem: 1, DeleteItem: 1 })
+    })
+
+    test('attack 43: reserved words, dots, signs and any script are names like others', async () => {
+      const key = newKey()
+      const names = [' ', '#x', ':y', 'a.b', 'constructor', 'name', 'ünï']
+      await table.put({ ...key, sessions: {} })
+      for (const name of names) await table.update(key, expr`SET #sessions.${attr(name)} = ${1}`)
+      const { sessions } = (await table.get(key)) ?? {}
+      expect(Object.keys(sessions as object).sort()).toEqual(names)
+    })
+
+    test('list reads one partition by prefix, in order, from either end', async () => {
+      const { pk } = newKey()
+      const items = ['A#1', 'A#2', 'A#3', 'B#1'].map((sk) => ({ pk, sk }))
+      await table.transact(items.map((item) => ({ put: item })))
+      const sks = async (options?: Parameters<typeof table.list>[2]) =>
+        (await table.list(pk, 'A#', options)).map(({ sk }) => sk)
+      expect(await sks()).toEqual(['A#1', 'A#2', 'A#3'])
+      expect(await sks({ newestFirst: true })).toEqual(['A#3', 'A#2', 'A#1'])
+      expect(await sks({ limit: 2 })).toEqual(['A#1', 'A#2'])
+      expect(await sks({ limit: 2, after: { pk, sk: 'A#2' } })).toEqual(['A#3'])
+    })
   })
 
-  test.each([
-    ['get', () => table.get(newKey())],
-    ['list', () => table.list(newKey().pk, '#')],
-    ['put', () => table.put({ ...newKey() })],
-    ['update', () => table.update(newKey(), expr`SET #n = ${1}`)],
-    ['remove', () => table.remove(newKey())],
-    ['transact', () => table.transact([{ put: { ...newKey() } }])],
-    ['due', () => table.due('MAIL', Date.now(), 10)],
-  ])(
-    'temporarily_unavailable: %s while the database is away, with the cause for the log',
-    async (_, call) => {
-      dynamo.fault({ kind: 'error-before' })
-      await expect(call()).rejects.toMatchObject({
-        ...unavailable,
-        cause: expect.any(Error),
-        detail: undefined,
-      })
-    },
-  )
-})
+  describe('conditions', () => {
+    test('a refused put, update and remove carry the item as it stands, and change nothing', async () => {
+      const key = newKey()
+      const item = { ...key, n: 1 }
+      await table.put(item)
+      const refusals = [
+        await refusal(table.put({ ...key, n: 2 }, absent)),
+        await refusal(table.update(key, expr`SET #n = ${2}`, expr`#n > ${1}`)),
+        await refusal(table.remove(key, expr`#n > ${1}`)),
+      ]
+      expect(refusals.map(({ failed }) => [...failed])).toEqual(Array(3).fill([[0, item]]))
+      expect(await table.get(key)).toEqual(item)
+    })
 
-describe('due', () => {
-  const nowMs = Date.now()
-  /** An account id of this shard; the ids of one test differ from another's. */
-  const accountIn = (shard: number) =>
-    `${(++keysMade).toString(16).padStart(20, '0')}${shard.toString(16).padStart(4, '0')}`
+    test('a refused update of what is not there names the write without an item', async () => {
+      const { failed } = await refusal(table.update(newKey(), expr`SET #n = ${2}`, expr`#n = ${1}`))
+      expect([...failed]).toEqual([[0, undefined]])
+    })
 
-  /** Stores something that is due and answers its key. */
-  async function put(kind: 'MAIL' | 'PENDING', shard: number, atMs: number): Promise<Key> {
-    const key = newKey()
-    await table.put({ ...key, ...dueAt(kind, accountIn(shard), atMs) })
-    return key
-  }
+    test('a refused transaction names each write that failed, with its item, and does none', async () => {
+      const [present, other, missing, fresh] = [newKey(), newKey(), newKey(), newKey()]
+      await table.transact([{ put: { ...present, n: 1 } }, { put: { ...other, n: 1 } }])
+      const { failed } = await refusal(
+        table.transact([
+          { put: { ...fresh } },
+          { put: { ...present, n: 2 }, if: absent },
+          { update: missing, set: expr`SET #n = ${2}`, if: expr`attribute_exists(pk)` },
+          { remove: other, if: expr`#n = ${2}` },
+        ]),
+      )
+      expect([...failed]).toEqual([
+        [1, { ...present, n: 1 }],
+        [2, undefined],
+        [3, { ...other, n: 1 }],
+      ])
+      expect(await table.get(fresh)).toBe(undefined)
+    })
 
-  const shards = Array.from({ length: DUE_SHARDS }, (_, shard) => shard)
+    test('a check that fails carries its item too', async () => {
+      const [checked, written] = [newKey(), newKey()]
+      await table.put({ ...checked, n: 1 })
+      const { failed } = await refusal(
+        table.transact([{ check: checked, if: expr`#n = ${2}` }, { put: { ...written } }]),
+      )
+      expect([...failed]).toEqual([[0, { ...checked, n: 1 }]])
+      expect(await table.get(written)).toBe(undefined)
+    })
 
-  test('finds what is due in every shard, and nothing of another time or kind', async () => {
-    const due = await Promise.all(shards.map((shard) => put('MAIL', shard, nowMs)))
-    await Promise.all(shards.map((shard) => put('MAIL', shard, nowMs + 1)))
-    await Promise.all(shards.map((shard) => put('PENDING', shard, nowMs)))
-    const found = await table.due('MAIL', nowMs, 100)
-    expect(found.sort((a, b) => a.pk.localeCompare(b.pk))).toEqual(
-      due.sort((a, b) => a.pk.localeCompare(b.pk)),
+    test('a check that holds lets the transaction through', async () => {
+      const [checked, written] = [newKey(), newKey()]
+      await table.put({ ...checked, n: 1 })
+      await table.transact([{ check: checked, if: expr`#n = ${1}` }, { put: { ...written } }])
+      expect(await table.get(written)).toEqual(written)
+    })
+
+    test('ignoreRefusal swallows a refusal and nothing else', async () => {
+      await table.remove(newKey(), expr`attribute_exists(pk)`).catch(ignoreRefusal)
+      dynamo.fault({ kind: 'error-before', match: 'DeleteItem' })
+      await expect(table.remove(newKey()).catch(ignoreRefusal)).rejects.toMatchObject(unavailable)
+    })
+  })
+
+  describe('conflicts', () => {
+    test.each([
+      ['PutItem', (key: Key) => table.put({ ...key, n: 1 })],
+      ['UpdateItem', (key: Key) => table.update(key, expr`SET #n = ${1}`)],
+      ['TransactWriteItems', (key: Key) => table.transact([{ put: { ...key, n: 1 } }])],
+    ])('%s that lost to another transaction is tried again', async (operation, write) => {
+      const key = newKey()
+      dynamo.fault({ kind: 'conflict', match: operation, times: 3 })
+      await write(key)
+      expect(await table.get(key)).toEqual({ ...key, n: 1 })
+      expect(dynamo.counts().calls[operation]).toBe(4)
+    })
+
+    test('a conflict that does not end is temporarily_unavailable, and nothing was done', async () => {
+      const key = newKey()
+      dynamo.fault({ kind: 'conflict' })
+      await expect(table.transact([{ put: { ...key } }])).rejects.toMatchObject(unavailable)
+      dynamo.clearFaults()
+      expect(await table.get(key)).toBe(undefined)
+    })
+
+    test('twenty transactions on one item at once are all done, each once', async () => {
+      const key = newKey()
+      await table.put({ ...key, n: 0 })
+      await Promise.all(
+        Array.from({ length: 20 }, () => table.transact([{ update: key, set: expr`SET #n = #n + ${1}` }])),
+      )
+      expect(await table.get(key)).toEqual({ ...key, n: 20 })
+    })
+  })
+
+  describe('outcomes that nobody knows', () => {
+    test('a transaction whose reply was lost is not done twice', async () => {
+      const key = newKey()
+      await table.put({ ...key, n: 0 })
+      dynamo.fault({ kind: 'error-after', match: 'TransactWriteItems', times: 1 })
+      await table.transact([{ update: key, set: expr`SET #n = #n + ${1}` }])
+      expect(dynamo.counts().calls.TransactWriteItems).toBe(2)
+      expect(await table.get(key)).toEqual({ ...key, n: 1 })
+    })
+
+    test.each([
+      ['the database answers 500', 'error-before', 0],
+      ['every reply is lost', 'error-after', 1],
+      ['the table is over its throughput', 'throttle', 0],
+    ] as const)('temporarily_unavailable: %s', async (_, kind, n) => {
+      const key = newKey()
+      await table.put({ ...key, n: 0 })
+      dynamo.fault({ kind, times: TRIES })
+      const set = expr`SET #n = #n + ${1}`
+      await expect(table.transact([{ update: key, set }])).rejects.toMatchObject(unavailable)
+      expect(await table.get(key)).toEqual({ ...key, n })
+    })
+
+    test.each([
+      ['get', () => table.get(newKey())],
+      ['list', () => table.list(newKey().pk, '#')],
+      ['put', () => table.put({ ...newKey() })],
+      ['update', () => table.update(newKey(), expr`SET #n = ${1}`)],
+      ['remove', () => table.remove(newKey())],
+      ['transact', () => table.transact([{ put: { ...newKey() } }])],
+      ['due', () => table.due('MAIL', Date.now(), 10)],
+    ])(
+      'temporarily_unavailable: %s while the database is away, with the cause for the log',
+      async (_, call) => {
+        dynamo.fault({ kind: 'error-before' })
+        await expect(call()).rejects.toMatchObject({
+          ...unavailable,
+          cause: expect.any(Error),
+          detail: undefined,
+        })
+      },
     )
-    await Promise.all(due.map((key) => table.remove(key)))
-    expect(await table.due('MAIL', nowMs, 100)).toEqual([])
   })
 
-  test('oldest first, and no more than the limit', async () => {
-    const early = nowMs - 1_000_000
-    for (const late of [3, 1, 2, 4, 0]) await put('MAIL', 1, early + late)
-    const found = await table.due('MAIL', nowMs, 3 * DUE_SHARDS)
-    const times = await Promise.all(found.map(async (key) => (await table.get(key))?.dueAtMs))
-    expect(times).toEqual([early, early + 1, early + 2])
-    expect(await table.due('MAIL', nowMs, 1)).toHaveLength(1)
-    for (const key of await table.due('MAIL', nowMs, 100)) await table.remove(key)
-  })
+  describe('due', () => {
+    const nowMs = Date.now()
+    /** An account id of this shard; the ids of one test differ from another's. */
+    const accountIn = (shard: number) =>
+      `${(++keysMade).toString(16).padStart(20, '0')}${shard.toString(16).padStart(4, '0')}`
 
-  test('what waits no longer is not found', async () => {
-    const key = await put('MAIL', 2, nowMs)
-    expect(await table.due('MAIL', nowMs, 100)).toEqual([key])
-    await table.update(key, expr`REMOVE #due, #dueAtMs`)
-    expect(await table.due('MAIL', nowMs, 100)).toEqual([])
-  })
+    /** Stores something that is due and answers its key. */
+    async function put(kind: 'MAIL' | 'PENDING', shard: number, atMs: number): Promise<Key> {
+      const key = newKey()
+      await table.put({ ...key, ...dueAt(kind, accountIn(shard), atMs) })
+      return key
+    }
 
-  test('an account always has the same shard, and accounts are spread over all of them', () => {
-    const shardsOf = (ids: string[]) => new Set(ids.map((id) => dueAt('MAIL', id, nowMs).due))
-    const id = '6548a41138406c14db33b606'
-    expect(shardsOf([id, id]).size).toBe(1)
-    expect(shardsOf(shards.map(accountIn)).size).toBe(DUE_SHARDS)
+    const shards = Array.from({ length: DUE_SHARDS }, (_, shard) => shard)
+
+    test('finds what is due in every shard, and nothing of another time or kind', async () => {
+      const due = await Promise.all(shards.map((shard) => put('MAIL', shard, nowMs)))
+      await Promise.all(shards.map((shard) => put('MAIL', shard, nowMs + 1)))
+      await Promise.all(shards.map((shard) => put('PENDING', shard, nowMs)))
+      const found = await table.due('MAIL', nowMs, 100)
+      expect(found.sort((a, b) => a.pk.localeCompare(b.pk))).toEqual(
+        due.sort((a, b) => a.pk.localeCompare(b.pk)),
+      )
+      await Promise.all(due.map((key) => table.remove(key)))
+      expect(await table.due('MAIL', nowMs, 100)).toEqual([])
+    })
+
+    test('oldest first, and no more than the limit', async () => {
+      const early = nowMs - 1_000_000
+      for (const late of [3, 1, 2, 4, 0]) await put('MAIL', 1, early + late)
+      const found = await table.due('MAIL', nowMs, 3 * DUE_SHARDS)
+      const times = await Promise.all(found.map(async (key) => (await table.get(key))?.dueAtMs))
+      expect(times).toEqual([early, early + 1, early + 2])
+      expect(await table.due('MAIL', nowMs, 1)).toHaveLength(1)
+      for (const key of await table.due('MAIL', nowMs, 100)) await table.remove(key)
+    })
+
+    test('what waits no longer is not found', async () => {
+      const key = await put('MAIL', 2, nowMs)
+      expect(await table.due('MAIL', nowMs, 100)).toEqual([key])
+      await table.update(key, expr`REMOVE #due, #dueAtMs`)
+      expect(await table.due('MAIL', nowMs, 100)).toEqual([])
+    })
+
+    test('an account always has the same shard, and accounts are spread over all of them', () => {
+      const shardsOf = (ids: string[]) => new Set(ids.map((id) => dueAt('MAIL', id, nowMs).due))
+      const id = '6548a41138406c14db33b606'
+      expect(shardsOf([id, id]).size).toBe(1)
+      expect(shardsOf(shards.map(accountIn)).size).toBe(DUE_SHARDS)
+    })
   })
 })

@@ -40,10 +40,12 @@ export function memoryTable(): Table & { items(): Item[] } {
       await turn()
       return copy(found(key))
     },
-    async list(pk, prefix, { limit, newestFirst, after } = {}) {
+    async list(pk, prefix, { limit, newestFirst, after, between } = {}) {
       await turn()
       const sk = (item: Item) => String(item.sk)
-      const all = [...items.values()].filter((item) => item.pk === pk && sk(item).startsWith(prefix))
+      const fits = (key: string) =>
+        between ? key >= prefix + between[0] && key <= prefix + between[1] : key.startsWith(prefix)
+      const all = [...items.values()].filter((item) => item.pk === pk && fits(sk(item)))
       const sorted = all.sort((a, b) => (sk(a) < sk(b) === !newestFirst ? -1 : 1))
       const start = after === undefined ? 0 : sorted.findIndex((item) => sk(item) === after.sk) + 1
       return sorted
@@ -53,6 +55,10 @@ export function memoryTable(): Table & { items(): Item[] } {
     async put(item, condition) {
       await turn()
       transact([{ put: item, ...(condition && { if: condition }) }])
+    },
+    async putAll(puts) {
+      await turn()
+      for (const put of puts) transact([{ put }])
     },
     async update(key, set, condition) {
       await turn()
@@ -87,7 +93,16 @@ function keyOf(write: Write): Key {
 }
 
 /** As DynamoDB keeps it: without what is undefined, and nothing shared with the caller. */
-const stored = (item: Item): Item => JSON.parse(JSON.stringify(item))
+const stored = (item: Item): Item => plain(item) as Item
+
+function plain(value: unknown): unknown {
+  if (value instanceof Uint8Array) return new Uint8Array(value)
+  if (value instanceof Set) return new Set([...value].map(plain))
+  if (Array.isArray(value)) return value.map(plain)
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).filter(([, each]) => each !== undefined)
+  return Object.fromEntries(entries.map(([name, each]) => [name, plain(each)]))
+}
 
 // --- Expressions ---
 
@@ -106,6 +121,8 @@ function readerOf(expression: Expression): Reader {
 
 const same = (a: unknown, b: unknown) => JSON.stringify(sorted(a)) === JSON.stringify(sorted(b))
 const sorted = (value: unknown): unknown => {
+  if (value instanceof Uint8Array) return { binary: Buffer.from(value).toString('hex') }
+  if (value instanceof Set) return { set: [...value].map((each) => JSON.stringify(sorted(each))).sort() }
   if (Array.isArray(value)) return value.map(sorted)
   if (typeof value !== 'object' || value === null) return value
   const entries = Object.entries(value).filter(([, each]) => each !== undefined)
@@ -160,6 +177,14 @@ function one(reader: Reader, item: Item): boolean {
     expect(reader, ')')
     return (at(item, path) !== undefined) === exists
   }
+  if (accept(reader, 'contains')) {
+    expect(reader, '(')
+    const whole = at(item, pathOf(reader))
+    expect(reader, ',')
+    const part = operand(reader, item)
+    expect(reader, ')')
+    return whole instanceof Set && [...whole].some((each) => same(each, part))
+  }
   const left = operand(reader, item)
   if (accept(reader, 'IN')) {
     expect(reader, '(')
@@ -175,6 +200,14 @@ function one(reader: Reader, item: Item): boolean {
 
 function operand(reader: Reader, item: Item): unknown {
   const [token = ''] = reader.tokens
+  if (accept(reader, 'if_not_exists')) {
+    expect(reader, '(')
+    const value = at(item, pathOf(reader))
+    expect(reader, ',')
+    const otherwise = operand(reader, item)
+    expect(reader, ')')
+    return value ?? otherwise
+  }
   if (!token.startsWith(':')) return at(item, pathOf(reader))
   reader.tokens.shift()
   return reader.values[token]
@@ -208,13 +241,13 @@ function expect(reader: Reader, token: string): void {
   if (!accept(reader, token)) throw new Error(`${token} expected, found ${reader.tokens[0]}`)
 }
 
-/** The item after `SET … REMOVE …`; every right-hand side sees the item as it was. */
+/** The item after `SET … REMOVE … ADD … DELETE …`; every right-hand side sees the item as it was. */
 function updated(item: Item, set: Expression): Item {
   const reader = readerOf(set)
   const after = stored(item)
   while (reader.tokens.length > 0) {
     const clause = reader.tokens.shift()
-    if (clause !== 'SET' && clause !== 'REMOVE')
+    if (!['SET', 'REMOVE', 'ADD', 'DELETE'].includes(clause ?? ''))
       throw new Error(`${clause} is not known to the table in memory`)
     do {
       const path = pathOf(reader)
@@ -225,6 +258,12 @@ function updated(item: Item, set: Expression): Item {
         delete parent[name]
         continue
       }
+      if (clause === 'ADD' || clause === 'DELETE') {
+        const changed = merged(clause, parent[name], operand(reader, item))
+        if (changed === undefined) delete parent[name]
+        else parent[name] = changed
+        continue
+      }
       expect(reader, '=')
       const value = sum(reader, item)
       if (value === undefined) throw new Error(`${name} is set to something that is not there`)
@@ -232,6 +271,21 @@ function updated(item: Item, set: Expression): Item {
     } while (accept(reader, ','))
   }
   return stored(after)
+}
+
+/** What ADD and DELETE make of a number or of a set; a set without elements is none. */
+function merged(clause: string, old: unknown, operand: unknown): unknown {
+  if (clause === 'ADD' && typeof operand === 'number' && typeof (old ?? 0) === 'number')
+    return Number(old ?? 0) + operand
+  if (!(operand instanceof Set) || !(old === undefined || old instanceof Set))
+    throw new Error(`${clause} with something that is no number and no set`)
+  const isIn = (set: Set<unknown>, value: unknown) => [...set].some((each) => same(each, value))
+  const before = old ?? new Set()
+  const result =
+    clause === 'ADD'
+      ? [...before, ...[...operand].filter((each) => !isIn(before, each)).map(plain)]
+      : [...before].filter((each) => !isIn(operand, each))
+  return result.length > 0 ? new Set(result) : undefined
 }
 
 function sum(reader: Reader, item: Item): unknown {

@@ -1,0 +1,198 @@
+import { randomUUID } from 'node:crypto'
+import { DomainError } from '../errors.ts'
+import { DUE_INDEX } from './definition.ts'
+import { type Expression, expr, join, type Placeholders, render } from './expression.ts'
+import { dueShards, type Key } from './keys.ts'
+import { ConditionFailed, type Item, type Table, type Write } from './table.ts'
+
+/** The requests of DynamoDB that the table is made of. */
+export type Operation =
+  | 'GetItem'
+  | 'Query'
+  | 'PutItem'
+  | 'UpdateItem'
+  | 'DeleteItem'
+  | 'TransactWriteItems'
+  | 'BatchWriteItem'
+
+/** What the answers hold, as far as the table reads it. */
+export interface Answer {
+  Item?: Item
+  Items?: Item[]
+  Attributes?: Item
+  LastEvaluatedKey?: Item
+  UnprocessedItems?: Record<string, unknown[]>
+}
+
+/**
+ * A client of DynamoDB: sends one request, and again (within limits) what was throttled, and unless it is for `once`
+ * what got lost or met a fault of the service. Keys, items and values are plain JavaScript both ways; what is undefined is left out. Rejects with an
+ * error that has the `name` of DynamoDB's exception and, where it has them, its `Item` or `CancellationReasons`.
+ */
+export type Send = (operation: Operation, input: Record<string, unknown>, once?: boolean) => Promise<Answer>
+
+/** The one table over a client. */
+export function tableOver(TableName: string, send: Send): Table {
+  return {
+    async get(key) {
+      const { Item } = await attempt(() =>
+        send('GetItem', { TableName, Key: keyOf(key), ConsistentRead: true }),
+      )
+      return Item
+    },
+    async list(pk, prefix, { limit, newestFirst, after, between } = {}) {
+      const names: Placeholders = {}
+      const which = between
+        ? expr`#sk BETWEEN ${prefix + between[0]} AND ${prefix + between[1]}`
+        : expr`begins_with(#sk, ${prefix})`
+      const KeyConditionExpression = render(join([expr`#pk = ${pk}`, which], ' AND '), names)
+      const { Items } = await attempt(() =>
+        send('Query', {
+          TableName,
+          KeyConditionExpression,
+          ConsistentRead: true,
+          ScanIndexForward: !newestFirst,
+          Limit: limit,
+          ExclusiveStartKey: after,
+          ...names,
+        }),
+      )
+      return Items ?? []
+    },
+    async put(item, condition) {
+      await attempt(() => send('PutItem', { TableName, Item: item, ...guarded(condition) }))
+    },
+    async putAll(items) {
+      for (let at = 0; at < items.length; at += BATCH_ITEMS) {
+        let open: unknown[] = items.slice(at, at + BATCH_ITEMS).map((Item) => ({ PutRequest: { Item } }))
+        for (let tries = 1; open.length > 0; tries++) {
+          const RequestItems = { [TableName]: open }
+          const { UnprocessedItems } = await attempt(() => send('BatchWriteItem', { RequestItems }))
+          open = UnprocessedItems?.[TableName] ?? []
+          if (open.length > 0 && tries === CONFLICT_TRIES) throw new DomainError('temporarily_unavailable')
+          if (open.length > 0) await jitter(tries)
+        }
+      }
+    },
+    async update(key, set, condition, { once = false } = {}) {
+      const names: Placeholders = {}
+      const UpdateExpression = render(set, names)
+      const { Attributes } = await attempt(() =>
+        send(
+          'UpdateItem',
+          {
+            TableName,
+            Key: keyOf(key),
+            UpdateExpression,
+            ReturnValues: 'ALL_NEW',
+            ...guarded(condition, names),
+          },
+          once,
+        ),
+      )
+      return Attributes ?? {}
+    },
+    async remove(key, condition) {
+      await attempt(() => send('DeleteItem', { TableName, Key: keyOf(key), ...guarded(condition) }))
+    },
+    async transact(writes) {
+      const TransactItems = writes.map((write) => transactItem(TableName, write))
+      // The client's retry of a transaction whose reply was lost is the same transaction, by its token.
+      await attempt(() => send('TransactWriteItems', { TransactItems, ClientRequestToken: randomUUID() }))
+    },
+    async due(kind, nowMs, limit) {
+      const pages = await Promise.all(
+        dueShards(kind).map((shard) => {
+          const names: Placeholders = {}
+          const KeyConditionExpression = render(expr`#due = ${shard} AND #dueAtMs <= ${nowMs}`, names)
+          return attempt(() =>
+            send('Query', {
+              TableName,
+              IndexName: DUE_INDEX,
+              KeyConditionExpression,
+              Limit: Math.ceil(limit / dueShards(kind).length),
+              ...names,
+            }),
+          )
+        }),
+      )
+      return pages.flatMap((page) => (page.Items ?? []).map(({ pk, sk }) => ({ pk, sk }) as Key))
+    },
+  }
+}
+
+/** Only the key of what may be a whole item. */
+const keyOf = ({ pk, sk }: Key): Key => ({ pk, sk })
+
+function guarded(condition: Expression | undefined, names: Placeholders = {}) {
+  return condition ? checked(condition, names) : names
+}
+
+function checked(condition: Expression, names: Placeholders = {}) {
+  const ConditionExpression = render(condition, names)
+  return { ConditionExpression, ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const, ...names }
+}
+
+function transactItem(TableName: string, write: Write) {
+  if ('put' in write) return { Put: { TableName, Item: write.put, ...guarded(write.if) } }
+  if ('remove' in write) return { Delete: { TableName, Key: keyOf(write.remove), ...guarded(write.if) } }
+  if ('check' in write)
+    return { ConditionCheck: { TableName, Key: keyOf(write.check), ...checked(write.if) } }
+  const names: Placeholders = {}
+  const UpdateExpression = render(write.set, names)
+  return { Update: { TableName, Key: keyOf(write.update), UpdateExpression, ...guarded(write.if, names) } }
+}
+
+const CONFLICT_TRIES = 6
+
+/** Items that DynamoDB takes in one BatchWriteItem. */
+const BATCH_ITEMS = 25
+
+/** Sends, retrying what lost to a concurrent transaction, and turns DynamoDB's errors into ours. */
+async function attempt<T>(send: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await send()
+    } catch (error) {
+      const refused = conditionFailed(error)
+      if (refused) throw refused
+      if (isOurMistake(error)) throw error
+      if (tries === CONFLICT_TRIES || !isConflict(error)) {
+        throw new DomainError('temporarily_unavailable', { cause: error })
+      }
+      await jitter(tries)
+    }
+  }
+}
+
+/** So that those who collided once do not collide again in step. */
+const jitter = (tries: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * 2 ** tries))
+
+/** What an exception of DynamoDB carries. */
+export interface Refusal {
+  name?: string
+  Item?: Item
+  CancellationReasons?: { Code?: string; Item?: Item }[]
+}
+
+function conditionFailed(error: unknown): ConditionFailed | undefined {
+  const { name, Item, CancellationReasons } = error as Refusal
+  if (name === 'ConditionalCheckFailedException') return new ConditionFailed(new Map([[0, Item]]))
+  const failed = (CancellationReasons ?? []).flatMap(({ Code, Item }, at) =>
+    Code === 'ConditionalCheckFailed' ? [[at, Item] as const] : [],
+  )
+  return failed.length > 0 ? new ConditionFailed(new Map(failed)) : undefined
+}
+
+/** Refused for good and certainly not done: a malformed request, a permission or a table that is missing. */
+const isOurMistake = (error: unknown): boolean =>
+  /^(Validation|AccessDenied|ResourceNotFound|UnrecognizedClient)Exception$/.test(
+    (error as Refusal).name ?? '',
+  )
+
+function isConflict(error: unknown): boolean {
+  const { name, CancellationReasons } = error as Refusal
+  if (name === 'TransactionConflictException' || name === 'TransactionInProgressException') return true
+  return (CancellationReasons ?? []).some(({ Code }) => Code === 'TransactionConflict')
+}
