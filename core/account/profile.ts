@@ -1,7 +1,9 @@
+import { writeAll } from '../cards/customer.ts'
 import { newCode } from '../credentials/codes.ts'
 import { DomainError } from '../errors.ts'
 import { deliver, type MailToQueue, queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
+import { wakeRenewal } from '../quota/apply.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
@@ -10,7 +12,7 @@ import { emailKey, usernameKey } from './fields.ts'
 
 /** Sets the full name. */
 export async function setName(deps: Deps<'table'>, account: Account, name: string): Promise<void> {
-  await change(deps, account, expr`SET #name = ${name}, #updatedAtMs = ${deps.clock.nowMs()}`)
+  await changeProfile(deps, account, expr`SET #name = ${name}, #updatedAtMs = ${deps.clock.nowMs()}`)
 }
 
 export interface Flags {
@@ -19,7 +21,10 @@ export interface Flags {
 }
 
 export async function setFlags(deps: Deps<'table'>, account: Account, flags: Flags): Promise<void> {
-  await change(deps, account, expr`SET #flags = ${flags}, #updatedAtMs = ${deps.clock.nowMs()}`)
+  const set = expr`SET #flags = ${flags}, #updatedAtMs = ${deps.clock.nowMs()}`
+  const mayRenewNow =
+    flags.bundleAutoRenewal && !account.flags.bundleAutoRenewal && account.bundle !== undefined
+  await changeProfile(deps, account, set, mayRenewNow ? [wakeRenewal(deps, account.id)] : [])
 }
 
 /**
@@ -27,12 +32,23 @@ export async function setFlags(deps: Deps<'table'>, account: Account, flags: Fla
  */
 export async function deactivate(deps: Deps<'table'>, account: Account): Promise<void> {
   const set = expr`SET #status = ${'deactivated'}, #sessions = ${{}}, #updatedAtMs = ${deps.clock.nowMs()}`
-  await change(deps, account, set)
+  // Whoever consumes sees the counter alone.
+  const block: Write = { update: keys.quota(account.id), set: expr`SET #x = ${'deactivated'}` }
+  await changeProfile(deps, account, set, [block])
 }
 
-async function change(deps: Deps<'table'>, { id }: Account, set: Expression) {
+/**
+ * Changes the profile of an active account, and what belongs to the change with it.
+ * @throws DomainError `account_deactivated`, `account_suspended` if it stopped being active after the gate
+ */
+export async function changeProfile(
+  deps: Deps<'table'>,
+  { id }: Account,
+  set: Expression,
+  more: readonly Write[] = [],
+): Promise<void> {
   try {
-    await deps.table.update(keys.profile(id), set, expr`#status = ${'active'}`)
+    await writeAll(deps, [{ update: keys.profile(id), set, if: expr`#status = ${'active'}` }, ...more])
   } catch (error) {
     if (error instanceof ConditionFailed) throw refusal(error)
     throw error

@@ -3,7 +3,7 @@ import { type Account, readAccount } from '../account/account.ts'
 import { emailKey } from '../account/fields.ts'
 import { deliver, queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
-import { eachDue } from '../table/due.ts'
+import { eachDue, type Run } from '../table/due.ts'
 import { attr, expr } from '../table/expression.ts'
 import { dueAt, type Key, keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
@@ -49,8 +49,8 @@ export async function askForMail(deps: Deps<'table'>, purpose: AskPurpose, email
  * address that is unknown, or has had its mails for the hour, come to nothing.
  * @returns how many asks led to a mail.
  */
-export async function answerAsks(deps: Deps<'table' | 'mail' | 'keyring'>, limit: number): Promise<number> {
-  const { done } = await eachDue(deps, 'ASK', limit, (key) => answer(deps, key))
+export async function answerAsks(deps: Deps<'table' | 'mail' | 'keyring'>, run: Run): Promise<number> {
+  const { done } = await eachDue(deps, 'ASK', run, (key) => answer(deps, key))
   return done
 }
 

@@ -2,8 +2,10 @@ import { type Account, admit, readAccount, requireActive, updateProfile } from '
 import { emailKey, usernameKey } from '../account/fields.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, Tokens } from '../ports.ts'
-import { attr, expr } from '../table/expression.ts'
+import { renewalDue } from '../quota/apply.ts'
+import { attr, type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
+import { ConditionFailed } from '../table/table.ts'
 import { guardedBy, type SecondFactor, secondFactor, withFactor } from './two-factor.ts'
 
 /** Live sessions an account may have; a sign-in beyond them ends the oldest. */
@@ -55,16 +57,26 @@ export async function restore(deps: CredentialDeps, input: Credentials): Promise
     if (account.status !== 'deactivated') requireActive(account)
     const set = expr`SET #status = ${'active'}, #updatedAtMs = ${deps.clock.nowMs()}`
     const condition = expr`#status IN (${'active'}, ${'deactivated'}) AND #generation = ${account.generation}`
-    await updateProfile(
-      deps,
-      account.id,
-      withFactor(set, factor),
-      guardedBy(condition, factor),
-      'invalid_credentials',
-    )
+    try {
+      await deps.table.transact([
+        {
+          update: keys.profile(account.id),
+          set: withFactor(set, factor),
+          if: guardedBy(condition, factor),
+        },
+        { update: keys.quota(account.id), set: unblocked(deps, account) },
+      ])
+    } catch (error) {
+      if (error instanceof ConditionFailed) throw new DomainError('invalid_credentials')
+      throw error
+    }
     await deps.identity.revoke(tokens.refreshToken)
   })
 }
+
+/** The counter may be spent from again, and a bundle that ran out meanwhile renews itself. */
+const unblocked = (deps: CredentialDeps, { id, bundle }: Account): Expression =>
+  bundle === undefined ? expr`REMOVE #x` : join([expr`SET `, renewalDue(deps, id), expr` REMOVE #x`], '')
 
 /**
  * Finds the account, has the vault check the password and then, where it is on, the second factor. An unknown

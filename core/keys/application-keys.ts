@@ -2,9 +2,9 @@ import * as z from 'zod/mini'
 import type { Account } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
-import { keyHashAttribute } from '../quota/quota.ts'
+import { DEFAULT_KEY_SLOT, keyHashAttribute, keyUseAttribute } from '../quota/quota.ts'
 import { attr, type Expression, expr, join } from '../table/expression.ts'
-import { type Key, keys } from '../table/keys.ts'
+import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { defaultKeyLookup, newDefaultKey, readDefaultKey } from './default-key.ts'
 import { keyHash, newKeyText } from './key-text.ts'
@@ -44,7 +44,7 @@ export interface ShownKey extends ListedKey {
   key: string
 }
 
-const listed = ({ id, name, prefix, last4, createdAtMs }: StoredKey): ListedKey => ({
+const listed = ({ id, name, prefix, last4, createdAtMs }: Omit<StoredKey, 'slot'>): ListedKey => ({
   id,
   name,
   prefix,
@@ -54,6 +54,13 @@ const listed = ({ id, name, prefix, last4, createdAtMs }: StoredKey): ListedKey 
 
 const ends = (key: string) => ({ prefix: key.slice(0, 8), last4: key.slice(-4) })
 
+/** Key ids by slot, the default key's included. */
+export async function keyIdsBySlot(deps: Deps<'table'>, accountId: string): Promise<Map<number, string>> {
+  const items = await deps.table.list(keys.account(accountId), 'KEY#')
+  const further = items.map((item) => z.parse(keySchema, item)).map(({ slot, id }) => [slot, id] as const)
+  return new Map([[DEFAULT_KEY_SLOT, DEFAULT_KEY_ID], ...further])
+}
+
 /** All live keys, the default key first, the others in the order of their creation. */
 export async function listKeys(deps: KeyDeps, account: Account): Promise<ListedKey[]> {
   const items = await deps.table.list(keys.account(account.id), 'KEY#')
@@ -62,14 +69,14 @@ export async function listKeys(deps: KeyDeps, account: Account): Promise<ListedK
 }
 
 function defaultKey(account: Account, key: string): ListedKey {
-  const { defaultKeySlot: slot, defaultKeyAtMs: createdAtMs } = account
-  return listed({ id: DEFAULT_KEY_ID, name: DEFAULT_KEY_ID, slot, createdAtMs, ...ends(key) })
+  const { defaultKeyAtMs: createdAtMs } = account
+  return listed({ id: DEFAULT_KEY_ID, name: DEFAULT_KEY_ID, createdAtMs, ...ends(key) })
 }
 
 /** @throws DomainError `key_limit_reached`, `conflict` */
 export async function createKey(deps: KeyDeps, account: Account, name: string): Promise<ShownKey> {
   if (account.keyCount >= MAX_KEYS) throw new DomainError('key_limit_reached')
-  const { key, stored } = makeKey(deps, account, { id: deps.ids.hex(12), name })
+  const { key, stored } = makeKey(deps, account, { id: deps.ids.hex(12), name, slot: account.nextKeySlot })
   await write(deps, [
     takeSlot(account, expr`#keyCount = ${account.keyCount + 1}`),
     { put: { ...keys.key(account.id, stored.id), ...stored } },
@@ -79,7 +86,8 @@ export async function createKey(deps: KeyDeps, account: Account, name: string): 
 }
 
 /**
- * Replaces a key by a new one of the same id and name; the old one is refused from the next request on.
+ * Replaces a key by a new one of the same id, name and slot, so that its use is counted on; the old one is refused
+ * from the next request on.
  * @throws DomainError `not_found`, `conflict`
  */
 export async function rotateKey(deps: KeyDeps, account: Account, keyId: string): Promise<ShownKey> {
@@ -89,26 +97,22 @@ export async function rotateKey(deps: KeyDeps, account: Account, keyId: string):
   await write(deps, [
     takeSlot(account),
     { put: { ...keys.key(account.id, keyId), ...stored }, if: expr`#slot = ${old.slot}` },
-    setHash(account.id, stored.slot, keyHash(deps, key), old.slot),
+    setHash(account.id, stored.slot, keyHash(deps, key)),
   ])
   return { ...listed(stored), key }
 }
 
 async function rotateDefault(deps: KeyDeps, account: Account): Promise<ShownKey> {
   const fresh = newDefaultKey(deps, account.id)
-  const slot = account.nextKeySlot
   const createdAtMs = deps.clock.nowMs()
   await write(deps, [
-    takeSlot(
-      account,
-      expr`#defaultKey = ${fresh.sealed}, #defaultKeySlot = ${slot}, #defaultKeyAtMs = ${createdAtMs}`,
-    ),
+    takeSlot(account, expr`#defaultKey = ${fresh.sealed}, #defaultKeyAtMs = ${createdAtMs}`),
     { remove: defaultKeyLookup(deps, account) },
     { put: fresh.lookup },
-    setHash(account.id, slot, fresh.hash, account.defaultKeySlot),
+    setHash(account.id, DEFAULT_KEY_SLOT, fresh.hash),
   ])
   return {
-    ...defaultKey({ ...account, defaultKeySlot: slot, defaultKeyAtMs: createdAtMs }, fresh.key),
+    ...defaultKey({ ...account, defaultKeyAtMs: createdAtMs }, fresh.key),
     key: fresh.key,
   }
 }
@@ -124,7 +128,10 @@ export async function deleteKey(deps: KeyDeps, account: Account, keyId: string):
       if: expr`#keyCount = ${account.keyCount} AND #status = ${'active'}`,
     },
     { remove: keys.key(account.id, keyId), if: expr`#slot = ${slot}` },
-    { update: keys.quota(account.id), set: expr`REMOVE ${attr(keyHashAttribute(slot))}` },
+    {
+      update: keys.quota(account.id),
+      set: expr`REMOVE ${attr(keyHashAttribute(slot))}, ${attr(keyUseAttribute(slot))}`,
+    },
   ])
 }
 
@@ -135,16 +142,20 @@ async function findKey(deps: KeyDeps, account: Account, keyId: string): Promise<
   return z.parse(keySchema, item)
 }
 
-function makeKey(deps: KeyDeps, account: Account, { id, name }: { id: string; name: string }) {
-  const slot = account.nextKeySlot
+function makeKey(
+  deps: KeyDeps,
+  account: Account,
+  { id, name, slot }: { id: string; name: string; slot: number },
+) {
   const key = newKeyText(deps, account.id, slot)
   const stored: StoredKey = { id, name, slot, ...ends(key), createdAtMs: deps.clock.nowMs() }
   return { key, stored }
 }
 
 /**
- * A slot is never used twice, so that a counter of units used never changes its meaning. The count can be written
- * as read: whatever else changes it takes a slot or, deleting, checks it too.
+ * A slot is never another key's, so that a counter of units used never changes its meaning; a rotation takes one too,
+ * unused, which fences it from others. The count can be written as read: whatever else changes it takes a slot or,
+ * deleting, checks it too.
  */
 function takeSlot(account: Account, more?: Expression): Write {
   const { nextKeySlot, keyCount } = account
@@ -156,14 +167,10 @@ function takeSlot(account: Account, more?: Expression): Write {
   }
 }
 
-function setHash(accountId: string, slot: number, hash: Buffer, oldSlot?: number): Write {
-  const update: Key = keys.quota(accountId)
-  const set = expr`SET ${attr(keyHashAttribute(slot))} = ${hash}`
-  return {
-    update,
-    set: oldSlot === undefined ? set : join([set, expr`${attr(keyHashAttribute(oldSlot))}`], ' REMOVE '),
-  }
-}
+const setHash = (accountId: string, slot: number, hash: Buffer): Write => ({
+  update: keys.quota(accountId),
+  set: expr`SET ${attr(keyHashAttribute(slot))} = ${hash}`,
+})
 
 async function write(deps: KeyDeps, writes: Write[]): Promise<void> {
   try {

@@ -23,7 +23,7 @@ export function newDefaultKey(deps: Deps<'keyring'>, accountId: string): NewDefa
     key,
     sealed: deps.keyring.seal(PURPOSE, accountId, key),
     hash: keyHash(deps, key),
-    lookup: { ...lookupKey(deps, key), accountId },
+    lookup: { ...defaultKeyLookupOf(deps, key), accountId },
   }
 }
 
@@ -33,7 +33,8 @@ export const readDefaultKey = (deps: Deps<'keyring'>, profile: Profile): string 
 
 /** Where the look-up item of an account's default key stands. */
 export const defaultKeyLookup = (deps: Deps<'keyring'>, profile: Profile): Key =>
-  lookupKey(deps, readDefaultKey(deps, profile))
+  defaultKeyLookupOf(deps, readDefaultKey(deps, profile))
 
-const lookupKey = (deps: Deps<'keyring'>, key: string): Key =>
+/** The same, of a key that somebody sends. */
+export const defaultKeyLookupOf = (deps: Deps<'keyring'>, key: string): Key =>
   keys.defaultKey(deps.keyring.mac(PURPOSE, key).toString('base64url'))

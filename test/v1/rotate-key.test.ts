@@ -27,14 +27,14 @@ async function lookup({ accountId }: SignedInPerson) {
   return defaultKeyLookup(ports, parseProfile(profile ?? {}))
 }
 
-test('200: a further key: same id and name, another key, and the old one is dead', async () => {
+test('200: a further key: same id, name and slot, another key, and the old one is dead', async () => {
   const person = await app.signUp()
   const [old, other] = [await createKey(app, person, 'mine'), await createKey(app, person)]
   app.advance(1_000)
   const { status, body } = await rotate(person, old.id)
   expect(status).toBe(200)
   const { key, ...rest } = body
-  expect(key).toMatch(new RegExp(`^bsr_[0-9a-f]{64}_3_${person.accountId}_[0-9a-f]{16}$`))
+  expect(key).toMatch(new RegExp(`^bsr_[0-9a-f]{64}_1_${person.accountId}_[0-9a-f]{16}$`))
   expect(rest).toEqual({
     id: old.id,
     name: 'mine',
@@ -43,7 +43,7 @@ test('200: a further key: same id and name, another key, and the old one is dead
     createdAt: new Date().toISOString(),
   })
   expect(await liveKeys(app, person, [old.key, other.key, key])).toEqual([other.key, key])
-  expect(Object.keys(await liveHashes(app, person))).toEqual(['h0', 'h2', 'h3'])
+  expect(Object.keys(await liveHashes(app, person))).toEqual(['h0', 'h1', 'h2'])
   expect(await listed(person)).toHaveLength(3)
   expect(await listed(person)).toContainEqual(rest)
 })

@@ -1,0 +1,241 @@
+import { DomainError } from '../errors.ts'
+import type { Deps } from '../ports.ts'
+import { type Expression, expr } from '../table/expression.ts'
+import { keys } from '../table/keys.ts'
+import { ConditionFailed } from '../table/table.ts'
+import { archived, archiveItem, isLate, SPANS_MS } from './archive.ts'
+import type { Use } from './consume.ts'
+import {
+  balanceOf,
+  type Counter,
+  inRing,
+  parseCounter,
+  readCounter,
+  requireAdmitted,
+  spend,
+} from './counter.ts'
+import { changeDay } from './day.ts'
+import { callerOf, type KeyCaller } from './key-caller.ts'
+import { dayOf } from './quota.ts'
+import { batchEntry, idTimeAt, type RequestId, requestIdOf } from './request-id.ts'
+import { turnIfFull } from './turn.ts'
+
+type QuotaDeps = Deps<'table' | 'keyring'>
+
+export interface BatchRequest {
+  units: number
+  requestId?: string | undefined
+}
+
+export type BatchAnswer = Use & { requestId?: string } & (
+    | { status: 200 }
+    | { status: 402; type: 'urn:bursar:problem:quota_exhausted' }
+  )
+
+/** Batches whose ids are late are in each other's way: they try as often, after a pause of this length at most. */
+const TRIES = 40
+const PAUSE_MS = 25
+
+/** Ids that one write puts into the ring. */
+const RING_GROUP = 24
+/**
+ * An id may be so far ahead of our clock before it is taken for one from the future: in an archive item it would make
+ * every id until then late.
+ */
+const AHEAD_MS = 60_000
+/** Fewer ids than these are not worth an archive item of their own. */
+const ARCHIVE_LEAST = 4
+
+/** A request that is not the repetition of another one in the batch. */
+interface Ask {
+  units: number
+  id: RequestId | undefined
+  answer?: { status: 200 | 402 } & Use
+}
+
+/** Requests that one write spends for. */
+interface Group {
+  asks: Ask[]
+  ids: RequestId[]
+  /** Whether the ids stand in an archive item instead of the ring. */
+  archive: boolean
+}
+
+/**
+ * Spends for many requests, as if they came one after the other: those that no longer fit are refused, later ones
+ * that do are not. Many time-ordered ids stand in one archive item, which counts once the write that spends has
+ * put its name into the ring; a batch that breaks off before leaves an item that says nothing.
+ * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`
+ */
+export async function consumeBatch(
+  deps: QuotaDeps,
+  key: string,
+  requests: readonly BatchRequest[],
+): Promise<BatchAnswer[]> {
+  const caller = await callerOf(deps, key)
+  const byEntry = new Map<string, Ask>()
+  const asked = requests.map(({ units, requestId }): Ask => {
+    if (requestId === undefined) return { units, id: undefined }
+    const id = requestIdOf(deps, caller.accountId, requestId)
+    const ask = byEntry.get(id.entry.toString('hex')) ?? { units, id }
+    byEntry.set(id.entry.toString('hex'), ask)
+    return ask
+  })
+  await answerAll(deps, caller, [...new Set(asked)])
+  return requests.map(({ requestId }, at) => batchAnswer(requestId, asked[at]))
+}
+
+function batchAnswer(requestId: string | undefined, ask: Ask | undefined): BatchAnswer {
+  if (!ask?.answer) throw new DomainError('temporarily_unavailable')
+  const { status, left, used } = ask.answer
+  const named = { ...(requestId !== undefined && { requestId }), left, used }
+  return status === 200
+    ? { ...named, status }
+    : { ...named, status, type: 'urn:bursar:problem:quota_exhausted' }
+}
+
+async function answerAll(deps: QuotaDeps, caller: KeyCaller, asks: readonly Ask[]): Promise<void> {
+  let counter = await readCounter(deps, caller.accountId)
+  let staged: Staged | undefined
+  for (let tries = 0; tries < TRIES; ) {
+    if (tries > 0) await deps.clock.wait(Math.random() * PAUSE_MS)
+    const fitting = await whatFits(
+      deps,
+      caller,
+      asks.filter(({ answer }) => !answer),
+      counter,
+    )
+    if (fitting.length === 0) return
+    const today = dayOf(deps.clock.nowMs())
+    if (counter.d < today) {
+      counter = await changeDay(deps, caller.accountId, counter, today)
+      tries++
+      continue
+    }
+    const group = nextGroup(fitting, idTimeAt(deps.clock.nowMs()))
+    try {
+      if (group.archive && !isStaged(staged, group)) staged = await stage(deps, caller.accountId, group)
+      counter = await commit(deps, caller, group, group.archive ? staged : undefined, counter)
+      settle(group, counter)
+      tries = 0
+    } catch (error) {
+      if (!(error instanceof ConditionFailed)) throw error
+      counter = parseCounter(error.failed.get(0))
+      tries++
+      continue
+    }
+    await turnIfFull(deps, caller.accountId, counter, group.archive ? 1 : group.ids.length)
+  }
+}
+
+/** Answers what needs no write: ids that were spent, and what does not fit. @returns what is to be spent. */
+async function whatFits(
+  deps: QuotaDeps,
+  caller: KeyCaller,
+  open: readonly Ask[],
+  counter: Counter,
+): Promise<Ask[]> {
+  requireAdmitted(counter, caller)
+  const lost = open.flatMap(({ id }) => (id && !inRing(counter, id.entry) && isLate(counter, id) ? [id] : []))
+  const late = lost.length > 0 ? await archived(deps, caller.accountId, counter, lost) : new Set<RequestId>()
+  const now = { left: balanceOf(counter), used: counter.u }
+  const fitting: Ask[] = []
+  for (const ask of open) {
+    if (ask.id && (late.has(ask.id) || inRing(counter, ask.id.entry))) ask.answer = { status: 200, ...now }
+    else if (ask.units > now.left) ask.answer = { status: 402, ...now }
+    else {
+      fitting.push(ask)
+      now.left -= ask.units
+      now.used += ask.units
+    }
+  }
+  return fitting
+}
+
+/** What the next write spends for: the ids that are close in time, or some of the others. */
+function nextGroup(fitting: Ask[], nowTime: number): Group {
+  const without = fitting.filter(({ id }) => !id)
+  const withId = fitting.flatMap((ask) => (ask.id ? [{ ask, id: ask.id }] : []))
+  const dated = withId.filter(({ id }) => id.time > 0 && id.time <= nowTime + AHEAD_MS)
+  const newest = Math.max(0, ...dated.map(({ id }) => id.time))
+  const close = dated.filter(({ id }) => id.time >= newest - SPANS_MS[0])
+  const archive = close.length >= ARCHIVE_LEAST
+  const chosen = archive ? close : withId.slice(0, RING_GROUP)
+  const ids = chosen.map(({ id }) => id).sort((a, b) => a.time - b.time)
+  // In their order, in which the answers count down.
+  const members = new Set([...without, ...chosen.map(({ ask }) => ask)])
+  return { asks: fitting.filter((ask) => members.has(ask)), ids, archive }
+}
+
+/** An archive item that is there and does not count yet. */
+interface Staged {
+  ids: RequestId[]
+  entry: Buffer
+}
+
+const isStaged = (staged: Staged | undefined, { ids }: Group): staged is Staged =>
+  staged?.ids.length === ids.length && staged.ids.every((id, at) => id === ids[at])
+
+async function stage(deps: QuotaDeps, accountId: string, group: Group): Promise<Staged> {
+  const { ids } = group
+  const entries = ids.map(({ time, entry }) => ({ time, bytes: entry }))
+  const { item, time, nonce } = archiveItem(deps, accountId, 0, entries, false)
+  try {
+    await deps.table.put(item, expr`attribute_not_exists(pk)`)
+    return { ids, entry: batchEntry(time, nonce) }
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error
+    // Our own item whose reply was lost, or another's of the same random name: another name is right for both.
+    return stage(deps, accountId, group)
+  }
+}
+
+/**
+ * The write that spends. Ids that are newer than everything archived need no more than that this is still so. Of older
+ * ones the archive was asked, and nothing else may have been archived since: `g` says so, because only what is newer
+ * than `m` is archived without changing it.
+ */
+async function commit(
+  deps: QuotaDeps,
+  caller: KeyCaller,
+  { asks, ids }: Group,
+  staged: Staged | undefined,
+  seen: Counter,
+): Promise<Counter> {
+  const nowMs = deps.clock.nowMs()
+  const late = ids.filter((id) => isLate(seen, id))
+  const oldestFresh = ids.find((id) => !isLate(seen, id))
+  const newest = ids.at(-1)
+  const fence: Expression[] = []
+  const sets: Expression[] = []
+  if (oldestFresh) fence.push(expr`#m < ${oldestFresh.time}`)
+  if (late.length > 0) fence.push(expr`#g = ${seen.g}`)
+  if (staged && oldestFresh && newest) sets.push(expr`#m = ${newest.time}`)
+  if (staged && late.length > 0) sets.push(expr`#g = #g + ${1}`)
+  const { set, condition } = spend({
+    caller,
+    units: asks.reduce((sum, { units }) => sum + units, 0),
+    today: dayOf(nowMs),
+    ids: ids.map(({ entry }) => entry),
+    entries: staged ? [staged.entry] : ids.map(({ entry }) => entry),
+    fence,
+    sets,
+    seen,
+    nowMs,
+  })
+  return parseCounter(
+    await deps.table.update(keys.quota(caller.accountId), set, condition, { once: ids.length === 0 }),
+  )
+}
+
+/** Gives each request of a group that was spent for the numbers after it. */
+function settle({ asks }: Group, after: Counter): void {
+  const units = asks.reduce((sum, ask) => sum + ask.units, 0)
+  let left = balanceOf(after) + units
+  let used = after.u - units
+  for (const ask of asks) {
+    left -= ask.units
+    used += ask.units
+    ask.answer = { status: 200, left, used }
+  }
+}

@@ -1,0 +1,135 @@
+import { DomainError } from '../errors.ts'
+import type { Deps } from '../ports.ts'
+import { type Expression, expr } from '../table/expression.ts'
+import { keys } from '../table/keys.ts'
+import { ConditionFailed } from '../table/table.ts'
+import { archived, isLate } from './archive.ts'
+import {
+  balanceOf,
+  type Counter,
+  inRing,
+  parseCounter,
+  readCounter,
+  requireAdmitted,
+  spend,
+} from './counter.ts'
+import { changeDay } from './day.ts'
+import { callerOf, type KeyCaller } from './key-caller.ts'
+import { memoryOf, remember } from './memory.ts'
+import { dayOf } from './quota.ts'
+import { type RequestId, requestIdOf } from './request-id.ts'
+import { turnIfFull } from './turn.ts'
+
+type QuotaDeps = Deps<'table' | 'keyring'>
+
+/** Units left and units used over all keys, as they stand now. */
+export interface Use {
+  left: number
+  used: number
+}
+
+/** How often a write is tried that others come between; each try finds a reason that it did not know before. */
+const TRIES = 20
+/** From this try on it waits a little first. */
+const PATIENCE = 2
+const PAUSE_MS = 10
+
+/** For how long a container answers from memory that an account is exhausted, and for how many keys. */
+const REFUSED_MS = 1000
+const REFUSALS = 1000
+
+const useOf = (counter: Counter): Use => ({ left: balanceOf(counter), used: counter.u })
+
+/** Before a try: at once at first, then after a pause that differs from everybody else's. */
+async function pause(deps: Deps, tries: number): Promise<void> {
+  if (tries >= PATIENCE) await deps.clock.wait(Math.random() * PAUSE_MS * (tries - 1))
+}
+
+/**
+ * Spends units, once per request id however often it is asked, in one write as a rule. A retry of an id that was spent
+ * gets the numbers of now, whatever units it names.
+ * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`; `quota_exhausted`, which spends
+ *   and records nothing
+ */
+export async function consume(
+  deps: QuotaDeps,
+  key: string,
+  { units, requestId }: { units: number; requestId?: string | undefined },
+): Promise<Use> {
+  const caller = await callerOf(deps, key)
+  const id = requestId === undefined ? undefined : requestIdOf(deps, caller.accountId, requestId)
+  const refused = refusedLately(deps, caller, units)
+  if (refused && !id) throw new DomainError('quota_exhausted')
+  // An id may have been spent: before it is refused, or tried though it needs the archive anyway, the counter is read.
+  let counter = id && (refused || id.time === 0) ? await readCounter(deps, caller.accountId) : undefined
+  for (let tries = 0; tries < TRIES; tries++) {
+    await pause(deps, tries)
+    const step = counter ? await decide(deps, caller, units, id, counter) : { fence: freshFence(id) }
+    if ('use' in step) return step.use
+    if ('moved' in step) {
+      counter = step.moved
+      continue
+    }
+    try {
+      const after = await write(deps, caller, units, id, step.fence, counter)
+      if (id) await turnIfFull(deps, caller.accountId, after, 1)
+      return useOf(after)
+    } catch (error) {
+      if (!(error instanceof ConditionFailed)) throw error
+      counter = parseCounter(error.failed.get(0))
+    }
+  }
+  throw new DomainError('temporarily_unavailable')
+}
+
+const freshFence = (id: RequestId | undefined): Expression[] => (id ? [expr`#m < ${id.time}`] : [])
+
+async function write(
+  deps: QuotaDeps,
+  caller: KeyCaller,
+  units: number,
+  id: RequestId | undefined,
+  fence: readonly Expression[],
+  seen: Counter | undefined,
+): Promise<Counter> {
+  const nowMs = deps.clock.nowMs()
+  const entries = id ? [id.entry] : []
+  const today = dayOf(nowMs)
+  const { set, condition } = spend({ caller, units, today, ids: entries, entries, fence, seen, nowMs })
+  return parseCounter(await deps.table.update(keys.quota(caller.accountId), set, condition, { once: !id }))
+}
+
+/** What a counter that was just read calls for. The order says which refusal counts where several would. */
+async function decide(
+  deps: QuotaDeps,
+  caller: KeyCaller,
+  units: number,
+  id: RequestId | undefined,
+  counter: Counter,
+): Promise<{ use: Use } | { moved: Counter } | { fence: Expression[] }> {
+  requireAdmitted(counter, caller)
+  if (id && inRing(counter, id.entry)) return { use: useOf(counter) }
+  const late = id && isLate(counter, id)
+  if (late && (await archived(deps, caller.accountId, counter, [id])).size > 0) return { use: useOf(counter) }
+  if (units > balanceOf(counter)) {
+    rememberRefusal(deps, caller, balanceOf(counter))
+    throw new DomainError('quota_exhausted')
+  }
+  const today = dayOf(deps.clock.nowMs())
+  if (counter.d < today) return { moved: await changeDay(deps, caller.accountId, counter, today) }
+  return { fence: late ? [expr`#g = ${counter.g}`] : freshFence(id) }
+}
+
+function refusedLately(deps: QuotaDeps, { hash }: KeyCaller, units: number): boolean {
+  const { refusals } = memoryOf(deps.table)
+  const refusal = refusals.get(hash.toString('hex'))
+  const nowMs = deps.clock.nowMs()
+  // A clock that was set back must not make it last.
+  const holds = refusal && nowMs < refusal.untilMs && nowMs >= refusal.untilMs - REFUSED_MS
+  return holds === true && units > refusal.balance
+}
+
+function rememberRefusal(deps: QuotaDeps, { hash }: KeyCaller, balance: number): void {
+  const untilMs = deps.clock.nowMs() + REFUSED_MS
+  remember(memoryOf(deps.table).refusals, hash.toString('hex'), { balance, untilMs }, REFUSALS)
+}

@@ -1,0 +1,27 @@
+import type { Table } from '../table/table.ts'
+
+/** What a container remembers between requests. Each map is bounded; nothing in it is ever the truth. */
+export interface Memory {
+  /** Account ids by the hash of their default key. */
+  owners: Map<string, string>
+  /** By the hash of a key: how few units were left when a consume was refused. */
+  refusals: Map<string, { balance: number; untilMs: number }>
+}
+
+/** It belongs to the table: another connection knows nothing of it. */
+const memories = new WeakMap<Table, Memory>()
+
+export function memoryOf(table: Table): Memory {
+  const memory = memories.get(table) ?? { owners: new Map(), refusals: new Map() }
+  memories.set(table, memory)
+  return memory
+}
+
+/** Sets an entry, and drops the oldest beyond `limit`. */
+export function remember<V>(map: Map<string, V>, key: string, value: V, limit: number): void {
+  map.delete(key)
+  map.set(key, value)
+  if (map.size <= limit) return
+  const [oldest] = map.keys()
+  if (oldest !== undefined) map.delete(oldest)
+}

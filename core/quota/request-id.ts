@@ -1,0 +1,93 @@
+import { DomainError } from '../errors.ts'
+import type { Deps } from '../ports.ts'
+
+/**
+ * A request id as the counter remembers it: ten bytes, an entry of the ring. The id alone decides its kind, never the
+ * clock, so that every retry of it is looked for in the same place.
+ *
+ * | first byte | kind    | what follows                                              |
+ * | ---------- | ------- | --------------------------------------------------------- |
+ * | 0x01–0xfe  | timed   | with the first byte 5 bytes of time, then 5 of a MAC       |
+ * | 0x00       | untimed | 9 bytes of a MAC                                          |
+ * | 0xff       | batch   | where the ids of a batch stand: 5 bytes of time, 4 random |
+ */
+export interface RequestId {
+  entry: Buffer
+  /** Milliseconds since 2020 of a time-ordered id (UUIDv7, ULID); 0 for any other. */
+  time: number
+}
+
+/** Times of ids are counted from here: five bytes last until 2054. */
+const EPOCH_MS = Date.UTC(2020, 0, 1)
+const TIME_BYTES = 5
+const MAC_BYTES = 5
+const UNTIMED = 0x00
+const BATCH = 0xff
+const FIRST_TIME = 0x01_00000000
+const LAST_TIME = 0xfe_ffffffff
+
+const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+const ULID = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/
+const CROCKFORD = '0123456789abcdefghjkmnpqrstvwxyz'
+
+/** The time of an id on the scale of `RequestId.time`. */
+export const idTimeAt = (atMs: number): number => atMs - EPOCH_MS
+
+/** What stands for an id within its account. UUIDs and ULIDs are the same in any case, other ids are not. */
+export function requestIdOf(deps: Deps<'keyring'>, accountId: string, text: string): RequestId {
+  const lower = text.toLowerCase()
+  const time = timeIn(lower)
+  const mac = deps.keyring.mac('request', accountId, time === 0 ? text : lower)
+  if (time > 0) return { time, entry: Buffer.concat([timeBytes(time), mac.subarray(0, MAC_BYTES)]) }
+  return { time, entry: Buffer.concat([Buffer.of(UNTIMED), mac.subarray(0, 9)]) }
+}
+
+/**
+ * The one id of a request that may name it in two places.
+ * @throws DomainError `invalid_request` if it names two
+ */
+export function agreedId(inBody: string | undefined, inHeader: string | undefined): string | undefined {
+  if (inBody !== undefined && inHeader !== undefined && inBody !== inHeader) {
+    const message = 'is another than the Idempotency-Key: send one of them'
+    throw new DomainError('invalid_request', { fields: [{ field: 'requestId', message }] })
+  }
+  return inBody ?? inHeader
+}
+
+function timeIn(lower: string): number {
+  const time = idTimeAt(millisecondsIn(lower) ?? 0)
+  return time >= FIRST_TIME && time <= LAST_TIME ? time : 0
+}
+
+function millisecondsIn(lower: string): number | undefined {
+  if (UUID_V7.test(lower)) return Number.parseInt(lower.slice(0, 8) + lower.slice(9, 13), 16)
+  if (!ULID.test(lower)) return undefined
+  return [...lower.slice(0, 10)].reduce((sum, digit) => sum * 32 + CROCKFORD.indexOf(digit), 0)
+}
+
+function timeBytes(time: number): Buffer {
+  const bytes = Buffer.alloc(TIME_BYTES)
+  bytes.writeUIntBE(time, 0, TIME_BYTES)
+  return bytes
+}
+
+/** The entry that says: the archive item of this time and nonce counts. `nonce` is 4 bytes in hex. */
+export const batchEntry = (time: number, nonce: string): Buffer =>
+  Buffer.concat([Buffer.of(BATCH), timeBytes(time), Buffer.from(nonce, 'hex')])
+
+/** What an entry of the ring is. */
+export type Entry =
+  | { kind: 'untimed'; bytes: Buffer }
+  | { kind: 'timed'; bytes: Buffer; time: number }
+  | { kind: 'batch'; bytes: Buffer; time: number; nonce: string }
+
+export function readEntry(stored: Uint8Array): Entry {
+  const bytes = Buffer.from(stored)
+  if (bytes[0] === UNTIMED) return { kind: 'untimed', bytes }
+  if (bytes[0] === BATCH)
+    return { kind: 'batch', bytes, time: bytes.readUIntBE(1, TIME_BYTES), nonce: bytes.toString('hex', 6) }
+  return { kind: 'timed', bytes, time: bytes.readUIntBE(0, TIME_BYTES) }
+}
+
+/** The MAC in a timed entry: what an archive item keeps of it. */
+export const macOf = (entry: Buffer): Buffer => entry.subarray(TIME_BYTES)

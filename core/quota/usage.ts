@@ -1,0 +1,94 @@
+import * as z from 'zod/mini'
+import { DomainError } from '../errors.ts'
+import { keyIdsBySlot } from '../keys/application-keys.ts'
+import type { Deps } from '../ports.ts'
+import { DAY_PREFIX, dayKey, keys } from '../table/keys.ts'
+import { readCounter } from './counter.ts'
+import { usesBySlot } from './day.ts'
+import { DAY_MS, dayOf } from './quota.ts'
+
+/** Days that are shown unless told otherwise, and at most. */
+const DAYS = 30
+const MOST_DAYS = 366
+
+const snapshotSchema = z.object({
+  sk: z.string(),
+  u: z.number(),
+  c: z.record(z.string(), z.number()),
+})
+
+/** What the counters stood at when the counter left a day. */
+interface Snapshot {
+  day: number
+  used: number
+  bySlot: Record<string, number>
+}
+
+export interface Usage {
+  /** Units used over all keys, ever. */
+  allusage: number
+  /** Days with use, oldest first; of the keys that are gone all use is under the id null. */
+  days: { day: string; units: number; keys: { id: string | null; units: number }[] }[]
+}
+
+/**
+ * Use by day (UTC) and key.
+ * @param range days such as 2026-11-21, both included.
+ * @throws DomainError `invalid_request` for a range that is empty or longer than 366 days
+ */
+export async function readUsage(
+  deps: Deps<'table'>,
+  accountId: string,
+  range: { from?: string | undefined; to?: string | undefined },
+): Promise<Usage> {
+  const { from, to } = daysOf(range, dayOf(deps.clock.nowMs()))
+  const pk = keys.account(accountId)
+  const [counter, ids, before, within] = await Promise.all([
+    readCounter(deps, accountId),
+    keyIdsBySlot(deps, accountId),
+    deps.table.list(pk, DAY_PREFIX, { between: ['', dayKey(from - 1)], newestFirst: true, limit: 1 }),
+    deps.table.list(pk, DAY_PREFIX, { between: [dayKey(from), dayKey(to)] }),
+  ])
+  const ended = [...before, ...within].map(readSnapshot)
+  const now = { day: counter.d, used: counter.u, bySlot: usesBySlot(counter.item) }
+  // A day whose change was begun and not finished has a snapshot already, which says too little.
+  const snapshots = [...ended.filter(({ day }) => day < now.day), now].filter(({ day }) => day <= to)
+  const days = snapshots.flatMap((snapshot, at) => {
+    const last = snapshots[at - 1]
+    if (snapshot.day < from || snapshot.used === (last?.used ?? 0)) return []
+    return [dayUse(snapshot, last, ids)]
+  })
+  return { allusage: counter.u, days }
+}
+
+function dayUse(end: Snapshot, start: Snapshot | undefined, ids: Map<number, string>) {
+  const units = end.used - (start?.used ?? 0)
+  const live = [...ids].map(([slot, id]) => ({
+    id: id as string | null,
+    units: (end.bySlot[slot] ?? 0) - (start?.bySlot[slot] ?? 0),
+  }))
+  const gone = units - live.reduce((sum, key) => sum + key.units, 0)
+  return {
+    day: new Date(end.day * DAY_MS).toISOString().slice(0, 10),
+    units,
+    keys: [...live, { id: null, units: gone }].filter((key) => key.units > 0),
+  }
+}
+
+function readSnapshot(item: unknown): Snapshot {
+  const { sk, u, c } = z.parse(snapshotSchema, item)
+  return { day: Number(sk.slice(DAY_PREFIX.length)), used: u, bySlot: c }
+}
+
+function daysOf(range: { from?: string | undefined; to?: string | undefined }, today: number) {
+  const dayIn = (text: string | undefined) => (text === undefined ? undefined : dayOf(Date.parse(text)))
+  const given = dayIn(range.from)
+  const to = dayIn(range.to) ?? (given === undefined ? today : Math.max(today, given))
+  const from = given ?? to - DAYS + 1
+  const days = to - from + 1
+  const message = `must be 1 to ${MOST_DAYS} days after from, both included`
+  if (days < 1 || days > MOST_DAYS)
+    throw new DomainError('invalid_request', { fields: [{ field: 'to', message }] })
+  // Before 1970 nobody has used anything, and sort keys have no sign.
+  return { from: Math.max(from, 0), to: Math.max(to, 0) }
+}

@@ -1,0 +1,57 @@
+/**
+ * A process of its own that consumes: `node consume-worker.ts`, with the table's environment and a `Work` as JSON on
+ * standard input. It prints an `Asked` as a line of JSON for each request that was answered, and says nothing of the
+ * one in which it dies.
+ */
+import { text } from 'node:stream/consumers'
+import { systemClock } from '../../core/adapters/clock.ts'
+import { randomIds } from '../../core/adapters/ids.ts'
+import { keyring } from '../../core/adapters/keyring.ts'
+import { DomainError } from '../../core/errors.ts'
+import type { Ports } from '../../core/ports.ts'
+import { consume } from '../../core/quota/consume.ts'
+import { openTable } from '../../core/table/dynamodb.ts'
+
+export interface Work {
+  key: string
+  requestIds: string[]
+  /** Requests in flight. */
+  lanes: number
+}
+
+export interface Asked {
+  requestId: string
+  /** `200`, or the code of the error. */
+  told: string
+  /** Epoch milliseconds, with fractions. */
+  fromMs: number
+  toMs: number
+}
+
+const { TABLE_NAME = '', ROOT_SECRET = '' } = process.env
+const ports = {
+  clock: systemClock,
+  ids: randomIds(systemClock),
+  keyring: keyring(ROOT_SECRET),
+  table: openTable(TABLE_NAME),
+} as Partial<Ports> as Ports
+
+const nowMs = () => performance.timeOrigin + performance.now()
+
+async function ask(key: string, requestId: string): Promise<Asked> {
+  const fromMs = nowMs()
+  const told = await consume(ports, key, { units: 1, requestId }).then(
+    () => '200',
+    (error) => (error instanceof DomainError ? error.code : String(error)),
+  )
+  return { requestId, told, fromMs, toMs: nowMs() }
+}
+
+const { key, requestIds, lanes }: Work = JSON.parse(await text(process.stdin))
+const left = [...requestIds]
+await Promise.all(
+  Array.from({ length: lanes }, async () => {
+    for (let id = left.shift(); id !== undefined; id = left.shift())
+      process.stdout.write(`${JSON.stringify(await ask(key, id))}\n`)
+  }),
+)

@@ -1,0 +1,56 @@
+import { rungOf } from '../../core/quota/ladder.ts'
+import { expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
+import type { Item } from '../../core/table/table.ts'
+import type { App, SignedInPerson, TestAnswer } from './app.ts'
+import { defaultKey } from './keys.ts'
+
+/** Somebody with units and an application key. */
+export interface Consumer extends SignedInPerson {
+  key: string
+}
+
+/** Signs somebody up who has so many units of a bundle of this size; no bundle by default. */
+export async function newConsumer(app: App, left = 100, size = 0): Promise<Consumer> {
+  const person = await app.signUp()
+  await setUnits(app, person, left, size)
+  return { ...person, key: await defaultKey(app, person) }
+}
+
+/** Puts the balance where the ladder would have it. */
+export async function setUnits(app: App, person: SignedInPerson, left: number, size = 0): Promise<void> {
+  const { left: above, floor } = rungOf(left, size)
+  const { table } = await app.ports()
+  const set = expr`SET #l = ${above}, #f = ${floor}, #q = ${size}, #s = #s + ${1}`
+  await table.update(keys.quota(person.accountId), set)
+}
+
+export const consume = (app: App, key: string | undefined, json: unknown): Promise<TestAnswer> =>
+  app.request('POST', '/v1/usage', { token: key, json })
+
+export const consumeBatch = (app: App, key: string | undefined, requests: unknown): Promise<TestAnswer> =>
+  app.request('POST', '/v1/usage/batch', { token: key, json: { requests } })
+
+export async function counterOf(app: App, { accountId }: SignedInPerson): Promise<Item> {
+  return (await (await app.ports()).table.get(keys.quota(accountId))) ?? {}
+}
+
+let made = 0
+
+/** A UUIDv7 of this moment; no two are the same. */
+export function uuidv7(atMs = Date.now()): string {
+  made += 1
+  const time = atMs.toString(16).padStart(12, '0')
+  return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${made.toString(16).padStart(12, '0')}`
+}
+
+/** Bytes of an item as DynamoDB counts them (its developer guide, "Item sizes and formats"), rounded up. */
+export function sizeOf(value: unknown): number {
+  if (typeof value === 'string') return Buffer.byteLength(value)
+  if (typeof value === 'number') return Math.ceil(String(Math.abs(value)).length / 2) + 2
+  if (value instanceof Uint8Array) return value.length
+  if (value instanceof Set) return 3 + [...value].reduce((sum: number, each) => sum + 1 + sizeOf(each), 0)
+  if (typeof value === 'object' && value !== null)
+    return Object.entries(value).reduce((sum, [name, each]) => sum + sizeOf(name) + sizeOf(each), 0)
+  return 1
+}

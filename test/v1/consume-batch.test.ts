@@ -1,0 +1,131 @@
+import { expect, test } from 'vitest'
+import type { ErrorCode } from '../../core/errors.ts'
+import { v1 } from '../../functions/v1/routes.ts'
+import { expectError, outsideCalls } from '../conformance/contract.ts'
+import { startApp, type TestAnswer } from '../support/app.ts'
+import { consume, consumeBatch, counterOf, newConsumer, setUnits, uuidv7 } from '../support/quota.ts'
+
+const app = await startApp()
+
+const refused = (answer: TestAnswer, code: ErrorCode) => expectError(v1.consumeBatch, answer, code)
+const told = ({ body }: TestAnswer) =>
+  body.answers.map(({ status, left, used }: Record<string, number>) => [status, left, used])
+const units = (...all: number[]) => all.map((each) => ({ units: each }))
+const timed = (count: number) => Array.from({ length: count }, () => ({ units: 1, requestId: uuidv7() }))
+
+test('200: an answer each, in order, as if they had come one after the other', async () => {
+  const { key } = await newConsumer(app, 10)
+  const answer = await consumeBatch(app, key, [
+    { units: 1, requestId: 'a' },
+    { units: 2 },
+    { units: 9, requestId: 'b' },
+    { units: 3, requestId: 'c' },
+  ])
+  expect(answer.body.answers).toEqual([
+    { requestId: 'a', status: 200, left: 9, used: 1 },
+    { status: 200, left: 7, used: 3 },
+    { requestId: 'b', status: 402, type: 'urn:bursar:problem:quota_exhausted', left: 7, used: 3 },
+    { requestId: 'c', status: 200, left: 4, used: 6 },
+  ])
+})
+
+test('200: without ids it is a read and a write, with 100 time-ordered ones a read and two', async () => {
+  const { key } = await newConsumer(app, 1000)
+  await consume(app, key, { units: 1 })
+  app.resetCalls()
+  await consumeBatch(app, key, Array(100).fill({ units: 1 }))
+  expect(outsideCalls(app)).toEqual({ GetItem: 1, UpdateItem: 1 })
+  app.resetCalls()
+  const { body } = await consumeBatch(app, key, timed(100))
+  expect(body.answers.at(-1)).toMatchObject({ status: 200, left: 799, used: 201 })
+  expect(outsideCalls(app)).toEqual({ GetItem: 1, PutItem: 1, UpdateItem: 1 })
+})
+
+test('200: the same id twice in a batch inherits the first answer', async () => {
+  const { key } = await newConsumer(app, 10)
+  const answer = await consumeBatch(app, key, [
+    { units: 4, requestId: 'a' },
+    { units: 1, requestId: 'a' },
+    { units: 9, requestId: 'b' },
+    { units: 1, requestId: 'b' },
+  ])
+  expect(told(answer)).toEqual([
+    [200, 6, 4],
+    [200, 6, 4],
+    [402, 6, 4],
+    [402, 6, 4],
+  ])
+})
+
+test.each(['timed', 'untimed', 'old and new', 'future'])(
+  '200: %s ids are spent once, sent as a batch, again, at once, and alone',
+  async (kind) => {
+    const person = await newConsumer(app, 1000)
+    const name = (n: number) => {
+      if (kind === 'untimed') return `word-${n}`
+      if (kind === 'timed') return uuidv7()
+      return uuidv7(Date.now() + (kind === 'future' ? 1 : -1) * n * 7_000_000)
+    }
+    const requests = Array.from({ length: 60 }, (_, n) => ({ units: 1, requestId: name(n) }))
+    for (const request of requests.slice(0, 3)) await consume(app, person.key, request)
+    const batches = await Promise.all([
+      consumeBatch(app, person.key, requests),
+      consumeBatch(app, person.key, requests.toReversed()),
+    ])
+    for (const { status, body } of batches) {
+      expect(status).toBe(200)
+      expect(body.answers.filter((each: { status: number }) => each.status !== 200)).toEqual([])
+    }
+    await consumeBatch(app, person.key, requests)
+    for (const request of requests.slice(-3)) await consume(app, person.key, request)
+    expect(await counterOf(app, person)).toMatchObject({ u: 60, c0: 60, l: 940 })
+  },
+)
+
+test('200: what did not fit is not recorded, and its id succeeds after a refill', async () => {
+  const person = await newConsumer(app, 50)
+  const requests = timed(60)
+  const first = await consumeBatch(app, person.key, requests)
+  expect(told(first).filter(([status]: number[]) => status === 402)).toHaveLength(10)
+  await setUnits(app, person, 30)
+  const second = await consumeBatch(app, person.key, requests)
+  expect(told(second).filter(([status]: number[]) => status === 200)).toHaveLength(60)
+  expect(await counterOf(app, person)).toMatchObject({ u: 60, l: 20 })
+})
+
+test('401 and 403: as for one request', async () => {
+  const person = await newConsumer(app)
+  refused(await consumeBatch(app, undefined, units(1)), 'unauthorized')
+  app.resetCalls()
+  refused(await consumeBatch(app, person.accessToken, units(1)), 'unauthorized')
+  expect(outsideCalls(app)).toEqual({})
+  await app.request('PUT', '/api/users/current/deactivate', { token: person.accessToken })
+  refused(await consumeBatch(app, person.key, units(1)), 'account_deactivated')
+})
+
+test.each([
+  ['no requests', undefined, 'requests'],
+  ['an empty list', [], 'requests'],
+  ['101 requests', units(...Array(101).fill(1)), 'requests'],
+  ['attack 89: -1 among them', units(1, -1), 'requests.1.units'],
+  ['attack 89: 1.5 among them', units(1.5), 'requests.0.units'],
+  ['a bad id', [{ units: 1, requestId: ' ' }], 'requests.0.requestId'],
+  ['a field of the inside', [{ units: 1, status: 200 }], 'requests.0.status'],
+])('400: %s, and nothing is called', async (_, requests, field) => {
+  const { key } = await newConsumer(app)
+  app.resetCalls()
+  const answer = await consumeBatch(app, key, requests)
+  refused(answer, 'invalid_request')
+  expect(answer.body.errors[0].field).toBe(field)
+  expect(outsideCalls(app)).toEqual({})
+})
+
+test('503: the reply of the write is lost: the batch again spends nothing twice', async () => {
+  const person = await newConsumer(app, 1000)
+  const requests = timed(20)
+  app.stack.dynamo.fault({ kind: 'error-after', match: 'UpdateItem' })
+  refused(await consumeBatch(app, person.key, requests), 'temporarily_unavailable')
+  app.stack.dynamo.clearFaults()
+  expect((await consumeBatch(app, person.key, requests)).status).toBe(200)
+  expect(await counterOf(app, person)).toMatchObject({ u: 20, l: 980 })
+})
