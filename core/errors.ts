@@ -43,6 +43,15 @@ export type ErrorCode =
   | 'card_changed_recently'
   | 'no_address'
   | 'webhook_refused'
+  // quota
+  | 'quota_exhausted'
+  // purchases
+  | 'bundle_held'
+  | 'no_bundle'
+  | 'no_card'
+  | 'purchase_open'
+  | 'request_in_flight'
+  | 'idempotency_key_reused'
   // two writers of one thing
   | 'conflict'
   // the rest of the world

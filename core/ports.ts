@@ -28,6 +28,8 @@ export type Deps<N extends keyof Ports = 'clock'> = Pick<Ports, N | 'clock' | 'i
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   nowMs(): number
+  /** Resolves when `ms` milliseconds have passed. */
+  wait(ms: number): Promise<void>
 }
 
 /** Fresh identifiers and randomness. */
@@ -84,6 +86,8 @@ export interface Email {
 /** Outgoing mail. Resolves once the provider has accepted the message. */
 export interface Mail {
   send(email: Email): Promise<void>
+  /** Where the team's own frontend is, without a slash at the end: what mailed links begin with. */
+  appUrl: string
 }
 
 /**
@@ -122,6 +126,8 @@ export type PaymentPurpose =
   | 'hold'
   /** The customer is there and can authenticate. */
   | 'purchase'
+  /** The same, and the card is kept for renewals. */
+  | 'signup'
   /** Nobody is there. */
   | 'renewal'
 
@@ -157,8 +163,8 @@ export type PaymentState =
   /** Authorised and not taken. */
   | { status: 'held' }
   | { status: 'succeeded' }
-  /** No money can move by it any more. A hold that was canceled has been released. */
-  | { status: 'canceled' }
+  /** No money can move by it any more. A hold that was canceled has been released. `decline`: what came before. */
+  | { status: 'canceled'; decline?: Decline | undefined }
 
 /** One intent to take money, whatever has become of it. */
 export type Payment = PaymentState & {
@@ -174,7 +180,16 @@ export type Payment = PaymentState & {
   livemode: boolean
   metadata: Readonly<Record<string, string>>
   latestChargeId: string | undefined
+  /** Of a payment that succeeded, as far as the provider's answer had it; a confirmation's and a reading have. */
+  receipt: Receipt | undefined
   createdMs: number
+}
+
+/** What a customer wants to see of a charge. */
+export interface Receipt {
+  brand: string | undefined
+  last4: string | undefined
+  url: string | undefined
 }
 
 /** It may or may not have taken effect. Never to be read as failed; `cause` is for the log. */
@@ -395,8 +410,16 @@ export interface Payments {
 
   /** Creates the payment unconfirmed. The same key and parameters give the same payment, as it was then. */
   createPayment(payment: NewPayment): Promise<Payment | PaymentRefused>
-  /** The one call that can move money. `purpose` as at creation. Safe to repeat: it never charges twice. */
-  confirmPayment(paymentId: string, purpose: PaymentPurpose): Promise<Payment | OutcomeUnknown>
+  /**
+   * The one call that can move money. `purpose` as at creation, but for a renewal whose customer has come to
+   * authenticate: that is a purchase. Safe to repeat: it never charges twice.
+   * @param paymentMethodId the card again: a decline takes it off the payment.
+   */
+  confirmPayment(
+    paymentId: string,
+    purpose: PaymentPurpose,
+    paymentMethodId?: string,
+  ): Promise<Payment | OutcomeUnknown>
   /** Cancels it if that is still possible, and answers what it is now: canceled, else succeeded or processing. */
   cancelPayment(paymentId: string): Promise<Payment>
   /** Undefined for an unknown id. */
@@ -410,6 +433,8 @@ export interface Payments {
   /** With its refunds and disputes; undefined for an unknown id. */
   readCharge(chargeId: string): Promise<Charge | undefined>
   readDispute(disputeId: string): Promise<Dispute | undefined>
+  /** Which payment a refund belongs to; undefined for an unknown id. */
+  readRefund(refundId: string): Promise<{ paymentId: string | undefined } | undefined>
   readFraudWarning(warningId: string): Promise<FraudWarning | undefined>
 
   /** The event, or undefined unless one secret signed these bytes within 300 s of `nowMs` either way. */

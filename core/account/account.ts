@@ -51,7 +51,6 @@ const profileSchema = z.object({
   twofaTriedAtMs: z.number(),
   /** The default application key, sealed by the keyring for this account. */
   defaultKey: z.string(),
-  defaultKeySlot: z.number(),
   defaultKeyAtMs: z.number(),
   /** Live keys, the default key included, and the next slot; a slot is never used twice. */
   keyCount: z.number(),
@@ -77,6 +76,34 @@ const profileSchema = z.object({
   cardChangedAtMs: z.optional(z.number()),
   /** Name of the bundle held; absent before the first. */
   bundle: z.optional(z.string()),
+  /** The one purchase whose money may still move. */
+  openPurchase: z.optional(z.string()),
+  /** The last one that came to an end, for who clicks twice. */
+  lastPurchase: z.optional(
+    z.object({
+      id: z.string(),
+      fingerprint: z.string(),
+      outcome: z.enum(['credited', 'declined']),
+      atMs: z.number(),
+    }),
+  ),
+  /** Why the bundle does not renew itself at the moment; absent while it does. */
+  renewal: z.optional(
+    z.object({
+      state: z.enum(['retrying', 'paused', 'action_required', 'capped']),
+      reason: z.string(),
+      /** The card that it is about, if there was one: with another one it is history. */
+      cardId: z.optional(z.string()),
+      nextAttemptAtMs: z.optional(z.number()),
+      /** Declines in a row. */
+      failures: z.number(),
+    }),
+  ),
+  /** What renewals may cost in a calendar month (UTC), and what they did in the last one that had any. */
+  monthlyCapCents: z.optional(z.number()),
+  renewed: z.optional(z.object({ month: z.string(), cents: z.number() })),
+  /** Units owed by purchase whose money went back when they were spent already: the next credit pays them. */
+  owed: z.optional(z.record(z.string(), z.number())),
   /** Whether a purchase was ever credited. */
   paid: z.boolean(),
   /** Cents; negative is owed to us. */

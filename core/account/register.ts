@@ -4,7 +4,7 @@ import { defaultKeyLookup, newDefaultKey } from '../keys/default-key.ts'
 import { deliver, queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
 import { newQuota } from '../quota/quota.ts'
-import { eachDue, type Worked } from '../table/due.ts'
+import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { ConditionFailed, type Item, ignoreRefusal } from '../table/table.ts'
@@ -100,7 +100,6 @@ function newProfile(deps: RegisterDeps, { username, email, password }: Registrat
     twofaTries: 0,
     twofaTriedAtMs: 0,
     defaultKey: key.sealed,
-    defaultKeySlot: 0,
     defaultKeyAtMs: nowMs,
     keyCount: 1,
     nextKeySlot: 1,
@@ -113,7 +112,7 @@ function newProfile(deps: RegisterDeps, { username, email, password }: Registrat
       .toString('base64url'),
   }
   const item = { ...keys.profile(id), ...profile, ...dueAt('PENDING', id, nowMs + PENDING_MS) }
-  return { profile, item, keyLookup: key.lookup, quota: newQuota(id, key.hash) }
+  return { profile, item, keyLookup: key.lookup, quota: newQuota(id, key.hash, nowMs) }
 }
 
 /** The winner of this transaction is the one whose registration succeeded. */
@@ -142,7 +141,7 @@ async function activate(deps: RegisterDeps, pending: Profile): Promise<Account> 
   }
   // The mail stays in the outbox when this fails, so the registration stands.
   await deliver(deps, mail).catch(() => {})
-  return { ...pending, status: 'active', quota: { left: 0, used: 0 }, customer: undefined }
+  return { ...pending, status: 'active', quota: undefined, customer: undefined }
 }
 
 /** Gives the names of a registration that never became active free again. @returns false if it is active now. */
@@ -169,11 +168,8 @@ async function release(deps: Deps<'table' | 'keyring'>, profile: Profile): Promi
  * here is repaired by the next sweep.
  * @returns how many were cleared, and how many stay for the next run.
  */
-export async function sweepPending(
-  deps: Deps<'table' | 'identity' | 'keyring'>,
-  limit: number,
-): Promise<Worked> {
-  return eachDue(deps, 'PENDING', limit, async (key) => {
+export async function sweepPending(deps: Deps<'table' | 'identity' | 'keyring'>, run: Run): Promise<Worked> {
+  return eachDue(deps, 'PENDING', run, async (key) => {
     const item = await deps.table.get(key)
     if (item?.status !== 'pending') return false
     const profile = parseProfile(item)

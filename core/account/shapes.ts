@@ -1,3 +1,5 @@
+import { bundleOf } from '../purchases/catalogue.ts'
+import { renewalShape } from '../purchases/renewal.ts'
 import type { Account } from './account.ts'
 
 /** ISO 8601 in UTC with milliseconds, as all three seeds show dates. */
@@ -36,12 +38,25 @@ export function greencloudAccount(account: Account, apiKey: string) {
     address: account.address ? greencloudAddress(account.address) : null,
     twofa: account.totp !== undefined,
     apiKey,
-    bundle: null,
+    bundle: greencloudBundle(account),
+    renewal: renewalShape(account),
     flags: account.flags,
   }
 }
 
-const countryName = new Intl.DisplayNames(['en'], { type: 'region' })
+/** `quota` is the units left, `price` in dollars. */
+function greencloudBundle({ bundle, quota }: Account) {
+  if (bundle === undefined) return null
+  return { name: bundle, quota: quota?.left ?? 0, price: bundleOf(bundle).priceCents / 100 }
+}
+
+/** Made when it is first needed: it loads Node's tables of names, which takes longer than all of our code. */
+let countryNames: Intl.DisplayNames | undefined
+
+function countryName(code: string): string | undefined {
+  countryNames ??= new Intl.DisplayNames(['en'], { type: 'region' })
+  return countryNames.of(code)
+}
 
 /** The page takes the country as alpha-2 code and shows its English short name. */
 function greencloudAddress({ company, district, country, ...rest }: NonNullable<Account['address']>) {
@@ -49,7 +64,7 @@ function greencloudAddress({ company, district, country, ...rest }: NonNullable<
     ...rest,
     company: company ?? '',
     district: district ?? '',
-    country: countryName.of(country) ?? country,
+    country: countryName(country) ?? country,
   }
 }
 

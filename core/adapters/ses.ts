@@ -12,10 +12,16 @@ const REFUSED = new Set(['MessageRejected', 'BadRequestException'])
  * @throws Error if SES refuses this message for good; it names no address, nor does its cause: there is none.
  * @throws DomainError `temporarily_unavailable` for everything else: throttled, down, timed out, paused.
  */
-export function sesMail(config: { from: string; configurationSet?: string; client?: SESv2Client }): Mail {
+export function sesMail(config: {
+  from: string
+  appUrl: string
+  configurationSet?: string
+  client?: SESv2Client
+}): Mail {
   const client = config.client ?? new SESv2Client(clientLimits)
   const utf8 = (text: string) => ({ Data: text, Charset: 'UTF-8' })
   return {
+    appUrl: config.appUrl,
     async send(email) {
       const command = new SendEmailCommand({
         FromEmailAddress: config.from,

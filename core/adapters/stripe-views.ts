@@ -11,6 +11,7 @@ import type {
   PaymentCustomer,
   PaymentEvent,
   PaymentState,
+  Receipt,
   Refund,
 } from '../ports.ts'
 
@@ -29,7 +30,19 @@ export function paymentOf(intent: Stripe.PaymentIntent): Payment {
     livemode: intent.livemode,
     metadata: intent.metadata,
     latestChargeId: idOrNone(intent.latest_charge),
+    receipt: intent.status === 'succeeded' ? receiptOf(intent.latest_charge) : undefined,
     createdMs: intent.created * 1000,
+  }
+}
+
+/** Undefined where the answer has the charge's id only. */
+function receiptOf(charge: Stripe.PaymentIntent['latest_charge']): Receipt | undefined {
+  if (!charge || typeof charge === 'string') return undefined
+  const card = charge.payment_method_details?.card
+  return {
+    brand: card?.brand ?? undefined,
+    last4: card?.last4 ?? undefined,
+    url: charge.receipt_url ?? undefined,
   }
 }
 
@@ -48,7 +61,10 @@ function stateOf(intent: Stripe.PaymentIntent): PaymentState {
     case 'succeeded':
       return { status: 'succeeded' }
     case 'canceled':
-      return { status: 'canceled' }
+      return {
+        status: 'canceled',
+        decline: intent.last_payment_error ? declineOf(intent.last_payment_error) : undefined,
+      }
     default:
       // `processing`, or a state that Stripe adds later: still open, nothing concluded.
       return { status: 'processing' }
@@ -232,6 +248,9 @@ function refundOf(refund: Stripe.Refund): Refund {
     createdMs: refund.created * 1000,
   }
 }
+
+export const refundedPaymentOf = (refund: Stripe.Refund): string | undefined =>
+  idOrNone(refund.payment_intent)
 
 export function disputeOf(dispute: Stripe.Dispute): Dispute {
   return {

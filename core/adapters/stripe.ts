@@ -27,6 +27,7 @@ import {
   eventOf,
   fraudWarningOf,
   paymentOf,
+  refundedPaymentOf,
 } from './stripe-views.ts'
 
 /** The version that the types describe and that the double speaks; it changes with the package only. */
@@ -60,12 +61,13 @@ export function stripePayments({ secretKey, apiBase, timeoutMs = 8000 }: StripeC
     attachCard: (id, customerId) => attachCard(stripe, id, customerId),
     detachCard: (id) => detachCard(stripe, id),
     createPayment: (payment) => createPayment(stripe, payment),
-    confirmPayment: (id, purpose) => confirmPayment(stripe, id, purpose),
+    confirmPayment: (id, purpose, card) => confirmPayment(stripe, id, purpose, card),
     cancelPayment: (id) => cancelPayment(stripe, id),
     readPayment: (id) => readPayment(stripe, id),
     listPayments: (filter, cursor) => listPayments(stripe, filter, cursor),
     readCharge: (id) => readCharge(stripe, id),
     readDispute: (id) => readDispute(stripe, id),
+    readRefund: (id) => readRefund(stripe, id),
     readFraudWarning: (id) => readFraudWarning(stripe, id),
     readEvent: async (webhook) => readEvent(stripe, webhook),
     listUndelivered: (created, cursor) => listUndelivered(stripe, created, cursor),
@@ -320,6 +322,10 @@ const PURPOSE_PARAMS: Record<PaymentPurpose, Partial<Stripe.PaymentIntentCreateP
     payment_method_options: { card: { setup_credential_usage: 'unscheduled' } },
   },
   purchase: {},
+  signup: {
+    setup_future_usage: 'off_session',
+    payment_method_options: { card: { setup_credential_usage: 'unscheduled' } },
+  },
   renewal: { payment_method_options: { card: { stored_credential_usage: 'unscheduled' } } },
 }
 
@@ -327,11 +333,17 @@ async function confirmPayment(
   stripe: Stripe,
   paymentId: string,
   purpose: PaymentPurpose,
+  paymentMethodId: string | undefined,
 ): Promise<Payment | OutcomeUnknown> {
   try {
     const answer = await answerOf<Stripe.PaymentIntent>(
       'payment_intent',
-      stripe.paymentIntents.confirm(paymentId, purpose === 'renewal' ? { off_session: true } : {}),
+      stripe.paymentIntents.confirm(paymentId, {
+        ...(purpose === 'renewal' && { off_session: true }),
+        // Of a hold nobody wants to see a receipt.
+        ...(purpose !== 'hold' && { expand: ['latest_charge'] }),
+        ...(paymentMethodId !== undefined && { payment_method: paymentMethodId }),
+      }),
     )
     return isRefusal(answer) ? await afterRefusal(stripe, paymentId, answer) : paymentOf(answer)
   } catch (error) {
@@ -373,7 +385,7 @@ async function cancelPayment(stripe: Stripe, paymentId: string): Promise<Payment
 async function readPayment(stripe: Stripe, paymentId: string): Promise<Payment | undefined> {
   const answer = await answerOf<Stripe.PaymentIntent>(
     'payment_intent',
-    stripe.paymentIntents.retrieve(paymentId),
+    stripe.paymentIntents.retrieve(paymentId, { expand: ['latest_charge'] }),
   )
   if (!isRefusal(answer)) return paymentOf(answer)
   if (isMissing(answer)) return undefined
@@ -428,6 +440,16 @@ async function readCharge(stripe: Stripe, chargeId: string): Promise<Charge | un
 async function readDispute(stripe: Stripe, disputeId: string): Promise<Dispute | undefined> {
   const answer = await answerOf<Stripe.Dispute>('dispute', stripe.disputes.retrieve(disputeId))
   if (!isRefusal(answer)) return disputeOf(answer)
+  if (isMissing(answer)) return undefined
+  throw unexpected(answer)
+}
+
+async function readRefund(
+  stripe: Stripe,
+  refundId: string,
+): Promise<{ paymentId: string | undefined } | undefined> {
+  const answer = await answerOf<Stripe.Refund>('refund', stripe.refunds.retrieve(refundId))
+  if (!isRefusal(answer)) return { paymentId: refundedPaymentOf(answer) }
   if (isMissing(answer)) return undefined
   throw unexpected(answer)
 }

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini'
 import { DomainError } from '../errors.ts'
 import type { Deps, PaymentCustomer } from '../ports.ts'
+import { wakeRenewal } from '../quota/apply.ts'
 import { type Expression, expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Item, ignoreRefusal, type Write } from '../table/table.ts'
@@ -138,6 +139,8 @@ export async function syncCustomer(
           { remove: keys.customerOwner(customerId) },
           { update: keys.profile(accountId), set: expr`REMOVE #customerId` },
         ]
+    // Changed at the provider: a renewal may be waiting for it.
+    if (stored?.defaultCardId !== customer?.defaultPaymentMethodId) copy.push(wakeRenewal(deps, accountId))
     try {
       return await writeAll(deps, [...copy, ...marks])
     } catch (error) {

@@ -1,12 +1,16 @@
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import type { Payment, PaymentEvent } from '../ports.ts'
-import type { Worked } from '../table/due.ts'
+import { finish } from '../purchases/credit.ts'
+import { isPaymentOf, purchaseOf, readPurchase } from '../purchases/purchase.ts'
+import { reverse } from '../purchases/reversal.ts'
+import { settlePurchase } from '../purchases/settle.ts'
+import type { Run, Worked } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
 import { ownerOf, syncCustomer } from './customer.ts'
-import { HOLD_LEASE_MS, holdOf, isPaymentOf, parseHold } from './hold.ts'
+import { HOLD_LEASE_MS, holdOf, isPaymentOf as isPaymentOfHold, parseHold } from './hold.ts'
 import { type CardDeps, mark, release, settleHold } from './settle.ts'
 import { syncCard } from './sync.ts'
 
@@ -21,8 +25,14 @@ const WORK: ReadonlyMap<string | undefined, Work> = new Map([
   ['payment_intent', paymentChanged],
   ['payment_method', cardChanged],
   ['customer', customerChanged],
+  ['charge', chargeChanged],
+  ['refund', refundChanged],
+  ['dispute', disputeChanged],
   ['radar.early_fraud_warning', fraudWarned],
 ])
+
+/** A payment's own events say these too. */
+const SAID_ELSEWHERE = new Set(['charge.succeeded', 'charge.failed', 'charge.captured', 'charge.expired'])
 
 /**
  * Takes an event of the provider. Neither its content nor its order is trusted: it names an object, which is read
@@ -49,7 +59,7 @@ const UNDELIVERED_PAGES = 10
  * Does the work of events that did not reach us, oldest first, so that nothing the provider did stays unknown.
  * @returns how many had something left to do, and of how many that failed.
  */
-export async function sweepEvents(deps: CardDeps): Promise<Worked> {
+export async function sweepEvents(deps: CardDeps, { untilMs }: Pick<Run, 'untilMs'>): Promise<Worked> {
   const nowMs = deps.clock.nowMs()
   // The newest ones may be on their way.
   const created = { sinceMs: nowMs - UNDELIVERED_MS, untilMs: nowMs - HOLD_LEASE_MS }
@@ -61,6 +71,7 @@ export async function sweepEvents(deps: CardDeps): Promise<Worked> {
   }
   const worked = { done: 0, failed: 0 }
   for (const event of events.reverse()) {
+    if (deps.clock.nowMs() >= untilMs) break
     try {
       if (isOurs(deps, event) && (await workOff(deps, event))) worked.done++
     } catch {
@@ -76,7 +87,7 @@ const isOurs = (deps: CardDeps, event: PaymentEvent): boolean =>
 /** @returns whether there was anything to do. */
 async function workOff(deps: CardDeps, event: PaymentEvent): Promise<boolean> {
   const work = WORK.get(event.objectKind)
-  if (!work || event.objectId === undefined) return false
+  if (!work || event.objectId === undefined || SAID_ELSEWHERE.has(event.type)) return false
   const done = keys.event(`stripe:${event.id}`)
   if (await deps.table.get(done)) return false
   const ttl = Math.ceil(deps.clock.nowMs() / 1000) + REMEMBERED_SEC
@@ -86,19 +97,64 @@ async function workOff(deps: CardDeps, event: PaymentEvent): Promise<boolean> {
 
 async function paymentChanged(deps: CardDeps, event: PaymentEvent, marks: Write[]): Promise<void> {
   const payment = await deps.payments.readPayment(event.objectId ?? '')
-  const found = payment && holdOf(payment)
-  if (!payment || !found) return mark(deps, marks)
+  if (payment && holdOf(payment)) return holdChanged(deps, payment, marks)
+  if (payment && purchaseOf(payment)) return purchaseChanged(deps, payment, marks)
+  await mark(deps, marks)
+}
+
+async function holdChanged(deps: CardDeps, payment: Payment, marks: Write[]): Promise<void> {
+  const found = holdOf(payment)
+  if (!found) return mark(deps, marks)
   const item = await deps.table.get(keys.hold(found.accountId, found.holdId))
   const hold = item && parseHold(item)
   if (!hold || (hold.paymentId ?? payment.id) !== payment.id) return cancelStray(deps, payment, marks)
   // One that only says that it is ours.
-  if (!hold.paymentId && !isPaymentOf(payment, hold, deps.webhooks.livemode)) return mark(deps, marks)
+  if (!hold.paymentId && !isPaymentOfHold(payment, hold, deps.webhooks.livemode)) return mark(deps, marks)
   const settled = await settleHold(deps, hold, payment, marks)
   // The event is done when its dollar is back: else it is sent again.
   if (settled.status === 'proved') await release(deps, settled.hold, marks)
 }
 
-/** A hold that nobody waits for: its verification is at its end, or goes by another payment. */
+async function purchaseChanged(deps: CardDeps, payment: Payment, marks: Write[]): Promise<void> {
+  const found = purchaseOf(payment)
+  const purchase = found && (await readPurchase(deps, found.accountId, found.purchaseId))
+  if (!purchase || (purchase.paymentId ?? payment.id) !== payment.id) return cancelStray(deps, payment, marks)
+  // One that only says that it is ours.
+  if (!purchase.paymentId && !isPaymentOf(payment, purchase, deps.webhooks.livemode)) return mark(deps, marks)
+  const settled = await settlePurchase(deps, purchase, payment, marks)
+  // The event is done when its units are in the counter: else it is sent again.
+  if (settled.status === 'credited') await finish(deps, settled.purchase, marks)
+}
+
+async function chargeChanged(deps: CardDeps, event: PaymentEvent, marks: Write[]): Promise<void> {
+  const charge = await deps.payments.readCharge(event.objectId ?? '')
+  // A hold's "refund" is a release.
+  await moneyWentBack(deps, charge?.captured ? charge.paymentId : undefined, marks)
+}
+
+async function refundChanged(deps: CardDeps, event: PaymentEvent, marks: Write[]): Promise<void> {
+  const refund = await deps.payments.readRefund(event.objectId ?? '')
+  await moneyWentBack(deps, refund?.paymentId, marks)
+}
+
+async function disputeChanged(deps: CardDeps, event: PaymentEvent, marks: Write[]): Promise<void> {
+  const dispute = await deps.payments.readDispute(event.objectId ?? '')
+  await moneyWentBack(deps, dispute?.paymentId, marks)
+}
+
+/** It may be heard of before the payment's own success. */
+async function moneyWentBack(deps: CardDeps, paymentId: string | undefined, marks: Write[]): Promise<void> {
+  const payment = paymentId === undefined ? undefined : await deps.payments.readPayment(paymentId)
+  const found = payment && purchaseOf(payment)
+  const purchase = found && (await readPurchase(deps, found.accountId, found.purchaseId))
+  if (!purchase || payment.latestChargeId === undefined) return mark(deps, marks)
+  const settled = await settlePurchase(deps, purchase, payment)
+  const isPaid = settled.status === 'credited' && settled.purchase.paymentId === payment.id
+  if (!isPaid) return mark(deps, marks)
+  await reverse(deps, settled.purchase, payment.latestChargeId, marks)
+}
+
+/** One that nobody waits for: its verification or purchase is at its end, or goes by another payment. */
 async function cancelStray(deps: CardDeps, payment: Payment, marks: Write[]): Promise<void> {
   if (payment.status !== 'canceled' && payment.status !== 'succeeded') {
     await deps.payments.cancelPayment(payment.id)

@@ -1,6 +1,6 @@
 import { newNotice } from '../notifications/notices.ts'
 import type { Deps } from '../ports.ts'
-import { eachDue } from '../table/due.ts'
+import { eachDue, type Run } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, type Key } from '../table/keys.ts'
 import { ignoreRefusal } from '../table/table.ts'
@@ -13,16 +13,16 @@ const TEXT = {
 }
 
 /**
- * Looks at up to `limit` cards that are due: removals that a request left unfinished are finished; of a card that
+ * Looks at cards that are due: removals that a request left unfinished are finished; of a card that
  * expires this month or has expired its owner gets a notice, each once.
  * @returns how many notices were given and removals finished.
  */
 export async function sweepCards(
   deps: Deps<'table' | 'payments'>,
-  limit: number,
+  run: Run,
 ): Promise<{ expiryNotices: number; removalsFinished: number }> {
   const done = { expiryNotices: 0, removalsFinished: 0 }
-  await eachDue(deps, 'CARD', limit, async (key) => {
+  await eachDue(deps, 'CARD', run, async (key) => {
     const item = await deps.table.get(key)
     if (!item) return false
     const stored = parseStoredCard(item)

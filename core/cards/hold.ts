@@ -25,6 +25,8 @@ const holdSchema = z.object({
    */
   state: z.enum(['created', 'saved', 'releasing']),
   paymentId: z.optional(z.string()),
+  /** There is a bundle that may be waiting for another card to renew itself with. */
+  renews: z.optional(z.literal(true)),
   createdAtMs: z.number(),
 })
 
@@ -61,6 +63,7 @@ export function newHold(
     ...input,
     address: input.address,
     state: 'created',
+    renews: account.bundle === undefined ? undefined : true,
     createdAtMs,
   }
   const due = dueAt('HOLD', account.id, createdAtMs + HOLD_LEASE_MS)

@@ -25,7 +25,8 @@ export async function removeCard(deps: RemoveDeps, account: Account, cardId: str
   const stored = await readCard(deps, account.id, cardId)
   if (!customer || !isLive(stored)) throw new DomainError('not_found')
   const isDefault = customer.defaultCardId === cardId
-  if (isDefault && (renewsItself(account) || account.openHold !== undefined)) {
+  const isBusy = account.openHold !== undefined || account.openPurchase !== undefined
+  if (isDefault && (renewsItself(account) || isBusy)) {
     throw new DomainError('card_in_use')
   }
   const due = dueAt('CARD', account.id, deps.clock.nowMs() + HOLD_LEASE_MS)
@@ -51,8 +52,8 @@ export async function removeCard(deps: RemoveDeps, account: Account, cardId: str
   await finishRemoval(deps, { accountId: account.id, customerId: customer.id }, cardId).catch(() => {})
 }
 
-/** The default card may go: nothing renews itself by it and nothing is being verified. */
-const FREE = expr`#status = ${'active'} AND attribute_not_exists(#openHold) AND (attribute_not_exists(#bundle) OR #flags.#bundleAutoRenewal = ${false})`
+/** The default card may go: nothing renews itself by it, nothing is being verified and no payment is open. */
+const FREE = expr`#status = ${'active'} AND attribute_not_exists(#openHold) AND attribute_not_exists(#openPurchase) AND (attribute_not_exists(#bundle) OR #flags.#bundleAutoRenewal = ${false})`
 
 const notDefault = (cardId: string) =>
   expr`attribute_not_exists(#defaultCardId) OR #defaultCardId <> ${cardId}`

@@ -1,6 +1,7 @@
 import type { Profile } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { BillingAddress, Deps, Payment, PaymentCard, PaymentCustomer } from '../ports.ts'
+import { wakeRenewal } from '../quota/apply.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
@@ -102,7 +103,11 @@ async function prove(
     try {
       await deps.table.transact([
         releasing(deps, proved),
-        { update: keys.profile(accountId), set: freed(deps, hold), if: expr`#openHold = ${hold.id}` },
+        {
+          update: keys.profile(accountId),
+          set: freed(deps, hold, isDefault),
+          if: expr`#openHold = ${hold.id}`,
+        },
         {
           put: cardItem(accountId, card, stored && { ...stored, declined: undefined }),
           if: unchanged(stored),
@@ -110,6 +115,7 @@ async function prove(
         ...(changed
           ? [{ put: customerItem(accountId, changed, customer), if: unchangedCustomer(customer) }]
           : []),
+        ...(isDefault && hold.renews ? [wakeRenewal(deps, accountId)] : []),
       ])
       return { status: 'proved', hold: proved }
     } catch (error) {
@@ -130,12 +136,14 @@ const releasing = (deps: Deps, { id, accountId, paymentId }: Hold): Write => ({
   if: expr`#state IN (${'created'}, ${'saved'})`,
 })
 
-function freed(deps: Deps, { purpose, address }: Hold): Expression {
+/** With another default card a renewal that was declined begins anew. */
+function freed(deps: Deps, { purpose, address, renews }: Hold, isDefault: boolean): Expression {
   const nowMs = deps.clock.nowMs()
   const set = [expr`SET #updatedAtMs = ${nowMs}`]
   if (purpose === 'change') set.push(expr`#cardChangedAtMs = ${nowMs}`)
   if (address) set.push(expr`#address = ${address}`)
-  return join([join(set, ', '), expr`#openHold`], ' REMOVE ')
+  const remove = isDefault && renews ? expr`#openHold, #renewal` : expr`#openHold`
+  return join([join(set, ', '), remove], ' REMOVE ')
 }
 
 /** The card as the provider has it, attached to our customer: the hold's confirmation does that by itself. */
@@ -150,9 +158,11 @@ async function attachedCard(
   return attached.status === 'attached' ? attached.card : undefined
 }
 
-/** Undefined if the card or the customer has gone meanwhile. */
-async function makeDefault(deps: CardDeps, hold: Hold): Promise<PaymentCustomer | undefined> {
-  const { cardId, customerId, address } = hold
+/** Tells the provider; undefined if the card or the customer has gone meanwhile. */
+export async function makeDefault(
+  deps: CardDeps,
+  { cardId, customerId, address }: Pick<Hold, 'cardId' | 'customerId' | 'address'>,
+): Promise<PaymentCustomer | undefined> {
   const changes = { defaultPaymentMethodId: cardId, ...(address && { address: billingAddress(address) }) }
   return deps.payments.updateCustomer(customerId, changes).catch((error: unknown) => {
     if (error instanceof DomainError && error.code === 'not_found') return undefined

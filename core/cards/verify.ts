@@ -2,7 +2,7 @@ import { type Account, type Profile, parseProfile, requireActive } from '../acco
 import { fullName } from '../account/shapes.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, Payment } from '../ports.ts'
-import { eachDue } from '../table/due.ts'
+import { eachDue, type Run } from '../table/due.ts'
 import { attr, type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
@@ -18,18 +18,12 @@ import {
   parseHold,
 } from './hold.ts'
 import { type CardDeps, close, release, type Settled, settleHold } from './settle.ts'
+import { withOneMore } from './velocity.ts'
 
 /** `pending`: the provider did not say what became of it; it settles by itself and the same request may be repeated. */
 export type Outcome = 'proved' | 'pending'
 
-/** Limits against card testing (product rule). */
-const HOUR_MS = 3_600_000
-const LIMITS = [
-  { tries: 3, withinMs: HOUR_MS },
-  { tries: 10, withinMs: 24 * HOUR_MS },
-]
-
-const CHANGE_EVERY_MS = 24 * HOUR_MS
+const CHANGE_EVERY_MS = 24 * 3_600_000
 
 export interface CardToProve {
   purpose: Hold['purpose']
@@ -81,16 +75,14 @@ async function giveUp(deps: CardDeps, hold: Hold): Promise<void> {
 
 async function begin(deps: CardDeps, account: Account, input: CardToProve): Promise<Hold> {
   const nowMs = deps.clock.nowMs()
-  const tries = account.cardTriesMs ?? []
-  requireVelocity(tries, nowMs)
+  const tries = withOneMore(account.cardTriesMs ?? [], nowMs)
   const customer = await ensureCustomer(deps, account, fullName(account))
   const { hold, item } = newHold(deps, account, { ...input, customerId: customer.id })
-  const kept = [...tries, nowMs].filter((triedMs) => triedMs > nowMs - 24 * HOUR_MS)
   try {
     await deps.table.transact([
       {
         update: keys.profile(account.id),
-        set: expr`SET #openHold = ${hold.id}, #cardTriesMs = ${kept}`,
+        set: expr`SET #openHold = ${hold.id}, #cardTriesMs = ${tries}`,
         if: still(account, ['status', 'openHold', 'cardTriesMs', 'cardChangedAtMs']),
       },
       { put: item },
@@ -114,17 +106,6 @@ const still = (account: Account, names: readonly (keyof Profile)[]): Expression 
     ),
     ' AND ',
   )
-
-/** @throws DomainError `too_many_cards_tried` with the seconds until one more is allowed. */
-export function requireVelocity(triedMs: readonly number[], nowMs: number): void {
-  const waits = LIMITS.map(({ tries, withinMs }) => {
-    const recent = triedMs.filter((atMs) => atMs > nowMs - withinMs)
-    return recent.length < tries ? 0 : (recent.at(-tries) ?? nowMs) + withinMs - nowMs
-  })
-  const waitMs = Math.max(...waits)
-  if (waitMs > 0)
-    throw new DomainError('too_many_cards_tried', { retryAfterSeconds: Math.ceil(waitMs / 1000) })
-}
 
 /** Takes a hold from wherever it is to its end, or as far as the provider answers. */
 async function advance(deps: CardDeps, hold: Hold): Promise<Settled> {
@@ -223,12 +204,12 @@ export function requireChangeInterval(account: Account, nowMs: number): void {
 }
 
 /**
- * Goes on with up to `limit` holds that were left behind: proved ones are released, the others settled by what
+ * Goes on with holds that were left behind: proved ones are released, the others settled by what
  * their payment says, unconfirmed ones given up.
  * @returns how many came to an end.
  */
-export async function sweepHolds(deps: CardDeps, limit: number): Promise<number> {
-  const { done } = await eachDue(deps, 'HOLD', limit, async (key) => {
+export async function sweepHolds(deps: CardDeps, run: Run): Promise<number> {
+  const { done } = await eachDue(deps, 'HOLD', run, async (key) => {
     const nowMs = deps.clock.nowMs()
     // Taken for a minute: two sweeps at once do not work on one hold, and one that fails comes back.
     const lease = expr`SET #dueAtMs = ${nowMs + HOLD_LEASE_MS}`

@@ -5,11 +5,17 @@ export interface MailValues {
   username: string
   /** The whole code, in the mails that carry one. */
   code?: string | undefined
+  /** Of a mail about a purchase. */
+  bundle?: string | undefined
+  amountCents?: number | undefined
+  purchaseId?: string | undefined
+  /** The team's own frontend, from the deployment: a link must not follow a request's headers. */
+  appUrl?: string | undefined
 }
 
 type Template = (values: MailValues) => { subject: string; lines: string[] }
 
-/** Every mail that Bursar sends. None names a host: a link could be forged through a request's headers. */
+/** Every mail that Bursar sends. */
 const templates = {
   'confirm-email': ({ username, code = '' }) => ({
     subject: 'Confirm your e-mail address',
@@ -46,7 +52,42 @@ const templates = {
       'If you did not ask for it, ignore this mail: your password stays as it is.',
     ],
   }),
+  'low-quota': ({ username, bundle = '' }) => ({
+    subject: `Less than 10 % of your ${bundle} bundle is left`,
+    lines: [
+      `Hello ${username},`,
+      `less than 10 % of your ${bundle} bundle is left.`,
+      'With auto-renewal on, it renews itself below 1 %. You can refill it at any time.',
+    ],
+  }),
+  renewed: ({ username, bundle = '', amountCents = 0 }) => ({
+    subject: `Your ${bundle} bundle has been renewed`,
+    lines: [
+      `Hello ${username},`,
+      `your ${bundle} bundle has renewed itself for ${dollars(amountCents)}.`,
+      'The invoice with its receipt is in your account.',
+    ],
+  }),
+  'renewal-declined': ({ username, bundle = '', amountCents = 0 }) => ({
+    subject: `Your ${bundle} bundle could not be renewed`,
+    lines: [
+      `Hello ${username},`,
+      `your card was declined when your ${bundle} bundle was to be renewed for ${dollars(amountCents)}.`,
+      'Unless the card cannot work again as it is, it is tried again after 1 hour, 3 hours and 7 hours; then renewal pauses until you change the card.',
+    ],
+  }),
+  'renewal-action': ({ username, bundle = '', amountCents = 0, purchaseId = '', appUrl = '' }) => ({
+    subject: `Confirm the renewal of your ${bundle} bundle`,
+    lines: [
+      `Hello ${username},`,
+      `your bank asks you to confirm the payment of ${dollars(amountCents)} that renews your ${bundle} bundle. Finish it here within 24 hours:`,
+      `${appUrl}/renewal/${purchaseId}`,
+      'Until then nothing is charged.',
+    ],
+  }),
 } satisfies Record<string, Template>
+
+const dollars = (cents: number): string => `$${(cents / 100).toFixed(2)}`
 
 export type MailTemplate = keyof typeof templates
 

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import { type CodePurpose, codeText } from '../credentials/codes.ts'
 import type { Deps } from '../ports.ts'
-import { eachDue } from '../table/due.ts'
+import { eachDue, type Run } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, type Key, keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
@@ -17,7 +17,12 @@ const mailSchema = z.object({
   accountId: z.string(),
   to: z.string(),
   template: z.enum(mailTemplates),
-  values: z.object({ username: z.string() }),
+  values: z.object({
+    username: z.string(),
+    bundle: z.optional(z.string()),
+    amountCents: z.optional(z.number()),
+    purchaseId: z.optional(z.string()),
+  }),
   /**
    * Look-up half of the code that the mail carries; the other half is made when it is sent. The template has the
    * name of the code's purpose then.
@@ -36,14 +41,23 @@ export type MailToQueue = Omit<QueuedMail, 'pk' | 'sk' | 'dueAtMs' | 'failures' 
 /** How long the one who queued a mail, or a job that took it, has for sending it. */
 const LEASE_MS = 60_000
 
-/** How long a mail is tried; a code inside would have expired by then. */
-const GIVE_UP_MS = 24 * 3_600_000
+/** How long a mail is tried: a code inside has expired by then, and other news is old. */
+const CODE_GIVE_UP_MS = 24 * 3_600_000
+const NEWS_GIVE_UP_MS = 7 * 24 * 3_600_000
 
-/** A mail to be stored, and sent with `deliver` once its transaction is through. */
-export function queueMail(deps: Deps, mail: MailToQueue): { mail: QueuedMail; write: Write } {
+/**
+ * A mail to be stored, and sent with `deliver` once its transaction is through.
+ * @param waitMs how long the job leaves it to that; 0 for a mail that the job is to send.
+ */
+export function queueMail(
+  deps: Deps,
+  mail: MailToQueue,
+  waitMs = LEASE_MS,
+): { mail: QueuedMail; write: Write } {
   const nowMs = deps.clock.nowMs()
-  const due = dueAt('MAIL', mail.accountId, nowMs + LEASE_MS)
-  const ttl = Math.ceil((nowMs + GIVE_UP_MS) / 1000)
+  const due = dueAt('MAIL', mail.accountId, nowMs + waitMs)
+  const giveUpMs = mail.codeLookup === undefined ? NEWS_GIVE_UP_MS : CODE_GIVE_UP_MS
+  const ttl = Math.ceil((nowMs + giveUpMs) / 1000)
   const item = { ...keys.mail(mail.accountId, deps.ids.uuid()), ...mail, ...due, failures: 0, ttl }
   return { mail: item, write: { put: item } }
 }
@@ -52,19 +66,19 @@ export function queueMail(deps: Deps, mail: MailToQueue): { mail: QueuedMail; wr
 export async function deliver(deps: Deps<'table' | 'mail' | 'keyring'>, mail: QueuedMail): Promise<void> {
   const { accountId, to, template, codeLookup } = mail
   const code = codeLookup && codeText(deps, template as CodePurpose, accountId, codeLookup)
-  await deps.mail.send(renderMail(to, template, { ...mail.values, code }))
+  await deps.mail.send(renderMail(to, template, { ...mail.values, code, appUrl: deps.mail.appUrl }))
   await deps.table.remove(mail)
 }
 
 /**
- * Takes up to `limit` mails that are due, each for a minute so that two runs do not send one twice.
+ * Takes mails that are due, each for a minute so that two runs do not send one twice.
  * @returns how many were sent and how many stay due.
  */
 export async function sendDueMail(
   deps: Deps<'table' | 'mail' | 'keyring'>,
-  limit: number,
+  run: Run,
 ): Promise<{ sent: number; failed: number }> {
-  const { done, failed } = await eachDue(deps, 'MAIL', limit, async (key) => {
+  const { done, failed } = await eachDue(deps, 'MAIL', run, async (key) => {
     const mail = await take(deps, key)
     if (!mail) return false
     if (mail.ttl * 1000 <= deps.clock.nowMs()) {

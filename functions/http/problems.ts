@@ -82,7 +82,7 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
   card_declined: {
     status: 402,
     title: 'Card declined',
-    detail: 'The card could not be verified. Check its details or use another card.',
+    detail: 'The card was declined and nothing was charged. Check its details or use another card.',
   },
   payment_action_required: {
     status: 402,
@@ -120,6 +120,39 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
     status: 409,
     title: 'No address stored',
     detail: 'No billing address is stored. Send the whole address.',
+  },
+  quota_exhausted: {
+    status: 402,
+    title: 'Quota exhausted',
+    detail:
+      'Fewer units are left than asked for. Nothing was spent; the same request may succeed after a refill.',
+  },
+  bundle_held: {
+    status: 409,
+    title: 'Bundle held',
+    detail:
+      'The account holds a bundle. Change it with PUT /v1/user/bundle/{bundleName}, refill it with POST /v1/user/buy.',
+  },
+  no_bundle: {
+    status: 409,
+    title: 'No bundle',
+    detail: 'The account holds no bundle yet. Sign up for one with POST /v1/user/bundle.',
+  },
+  no_card: { status: 409, title: 'No card on file', detail: 'No card is on file. Put one there first.' },
+  purchase_open: {
+    status: 409,
+    title: 'Another payment is open',
+    detail: 'Another payment of this account is not settled yet. Try again in a moment.',
+  },
+  request_in_flight: {
+    status: 409,
+    title: 'Request in flight',
+    detail: 'A request with this Idempotency-Key is being worked on. Try again in a moment.',
+  },
+  idempotency_key_reused: {
+    status: 422,
+    title: 'Idempotency-Key used before',
+    detail: 'This Idempotency-Key belongs to another request. Use a new one.',
   },
   webhook_refused: {
     status: 400,

@@ -2,6 +2,6 @@ import { addNotice } from '../../core/notifications/notices.ts'
 import { job } from '../http/job.ts'
 import { subscribers } from './routes.ts'
 
-export const handler = job(subscribers.addNotice, async (deps, event) => ({
+export const handler = job(subscribers.addNotice, async (deps, { event }) => ({
   notice: await addNotice(deps, event),
 }))

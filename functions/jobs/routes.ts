@@ -30,9 +30,23 @@ export const jobs = {
     timeoutSeconds: 60,
     needs: ['table', 'mail', 'keyring'],
   },
+  checkQuotas: {
+    summary: 'Renew bundles below 1 %, give notice below 10 %',
+    every: 'rate(1 minute)',
+    everyMs: 2_000,
+    timeoutSeconds: 300,
+    needs: ['table', 'payments', 'webhooks'],
+  },
+  settlePayments: {
+    summary: 'Settle purchases that are open, unknown, or credited and not finished',
+    every: 'rate(1 minute)',
+    everyMs: 5_000,
+    timeoutSeconds: 120,
+    needs: ['table', 'payments', 'webhooks'],
+  },
   sweep: {
     summary:
-      'Finish what requests left behind: registrations, holds, card removals; tell of cards that expire; catch up on events that never came',
+      'Finish what requests left behind: registrations, holds, card removals; tell of cards that expire; catch up on events that never came; compare payments with the ledger',
     every: 'rate(10 minutes)',
     everyMs: 10 * MINUTE_MS,
     timeoutSeconds: 60,

@@ -3,9 +3,11 @@ import { sendDueMail } from '../../core/notifications/outbox.ts'
 import { job } from '../http/job.ts'
 import { jobs } from './routes.ts'
 
-const A_RUN = 200
+/** A new account at SES may send one mail a second. */
+const WIDTH = 1
 
-export const handler = job(jobs.sendMail, async (deps) => {
-  const asked = await answerAsks(deps, A_RUN)
-  return { asked, ...(await sendDueMail(deps, A_RUN)) }
+export const handler = job(jobs.sendMail, async (deps, { untilMs }) => {
+  const run = { untilMs, width: WIDTH }
+  const asked = await answerAsks(deps, run)
+  return { asked, ...(await sendDueMail(deps, run)) }
 })

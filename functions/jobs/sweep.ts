@@ -2,22 +2,19 @@ import { sweepPending } from '../../core/account/register.ts'
 import { sweepEvents } from '../../core/cards/events.ts'
 import { sweepCards } from '../../core/cards/expiry.ts'
 import { sweepHolds } from '../../core/cards/verify.ts'
+import { comparePayments } from '../../core/purchases/left.ts'
 import { job } from '../http/job.ts'
 import { jobs } from './routes.ts'
 
-const A_RUN = 200
+const WIDTH = 10
 
-export const handler = job(jobs.sweep, async (deps) => {
-  const registrations = await sweepPending(deps, A_RUN)
-  const holdsEnded = await sweepHolds(deps, A_RUN)
-  const cards = await sweepCards(deps, A_RUN)
-  const events = await sweepEvents(deps)
-  return {
-    registrationsCleared: registrations.done,
-    registrationsFailed: registrations.failed,
-    holdsEnded,
-    ...cards,
-    eventsCaughtUp: events.done,
-    eventsFailed: events.failed,
-  }
+export const handler = job(jobs.sweep, async (deps, { untilMs }) => {
+  const run = { untilMs, width: WIDTH }
+  const { done: registrationsCleared, failed: registrationsFailed } = await sweepPending(deps, run)
+  const holdsEnded = await sweepHolds(deps, run)
+  const cards = await sweepCards(deps, run)
+  const { done: eventsCaughtUp, failed: eventsFailed } = await sweepEvents(deps, run)
+  const { compared: paymentsCompared, alarms } = await comparePayments(deps, run)
+  const finished = { registrationsCleared, registrationsFailed, holdsEnded, ...cards }
+  return { ...finished, eventsCaughtUp, eventsFailed, paymentsCompared, alarms }
 })

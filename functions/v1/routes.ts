@@ -1,5 +1,7 @@
 import * as z from 'zod/mini'
 import { email, label, password, twofa, typedPassword } from '../../core/account/fields.ts'
+import { bundleNames } from '../../core/purchases/catalogue.ts'
+import { ledgerKinds } from '../../core/purchases/ledger-kinds.ts'
 import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
 import { newAddress, paymentMethod, proveCardErrors } from '../http/payment-schemas.ts'
 import { place } from '../http/route.ts'
@@ -22,7 +24,13 @@ const account = z.object({
   ),
   twofa: z.boolean(),
   apiKey: z.uuidv4(),
-  bundle: z.null(),
+  bundle: z.nullable(z.object({ name: z.string(), quota: z.number(), price: z.number() })),
+  renewal: z.object({
+    state: z.enum(['on', 'off', 'retrying', 'paused', 'action_required', 'capped']),
+    reason: z.nullable(z.string()),
+    nextAttemptAt: z.nullable(z.iso.datetime()),
+    monthlyCap: z.nullable(z.number()),
+  }),
   flags: z.object({ bundleAutoRenewal: z.boolean(), lowQuotaNotification: z.boolean() }),
 })
 
@@ -47,6 +55,51 @@ const listedKey = z.object({
   createdAt: z.iso.datetime(),
 })
 const shownKey = z.extend(listedKey, { key: z.string() })
+
+/** Printable ASCII without spaces, so that it is the same in a header and in a body. */
+const requestId = z
+  .string()
+  .check(
+    z.maxLength(255),
+    z.regex(/^[!-~]+$/, 'must be visible ASCII characters without spaces'),
+    z.describe('Names this request: however often it is sent, it is spent once'),
+  )
+const units = z.int().check(z.gte(1), z.lte(1_000_000_000))
+const request = z.strictObject({ units, requestId: z.optional(requestId) })
+
+/** As they stand after this request. */
+const use = { left: z.number(), used: z.number() }
+
+/** A day of the calendar, UTC. */
+const day = z.iso.date('must be a day such as 2026-11-21')
+
+/** What every purchase answers beside its success; money may be moving, so nothing is called failed. */
+const pending = z.object({ id: z.string(), status: z.literal('pending') })
+
+const purchaseHeaders = z.object({ 'idempotency-key': z.optional(requestId) })
+
+const purchaseErrors = [
+  'card_declined',
+  'payment_action_required',
+  'purchase_open',
+  'request_in_flight',
+  'idempotency_key_reused',
+] as const
+
+const isBundle = (name: string) => (bundleNames as readonly string[]).includes(name.toUpperCase())
+
+const invoice = z.object({
+  amount: z.number(),
+  status: z.enum(['paid', 'partially_refunded', 'refunded', 'disputed']),
+  paidDay: z.iso.date(),
+})
+
+/** A page of a list; the Link header leads to the next one. */
+const pageOf = (cursor: z.ZodMiniType<string>) =>
+  z.strictObject({
+    limit: z.optional(z.string().check(z.regex(/^([1-9]\d{0,2}|1000)$/, 'must be 1 to 1000'))),
+    cursor: z.optional(cursor),
+  })
 
 /** The billing address that is stored stays (GreenCloud). */
 const storedAddress = z.strictObject({ default: z.literal(true) })
@@ -233,6 +286,59 @@ export const v1 = place('v1', {
     errors: ['not_found', 'default_key_required', 'conflict'],
     needs: ['table', 'keyring'],
   },
+  consume: {
+    routes: ['POST /v1/usage'],
+    summary: 'Consume quota, once per request id (`requestId`, or the header Idempotency-Key)',
+    auth: 'key',
+    headers: z.object({ 'idempotency-key': z.optional(requestId) }),
+    body: request,
+    responses: { 200: z.object(use) },
+    errors: ['quota_exhausted'],
+    needs: ['table', 'keyring'],
+  },
+  consumeBatch: {
+    routes: ['POST /v1/usage/batch'],
+    summary: 'Consume quota for up to 100 requests at once; an answer each, in their order',
+    auth: 'key',
+    body: z.strictObject({ requests: z.array(request).check(z.minLength(1), z.maxLength(100)) }),
+    responses: {
+      200: z.object({
+        answers: z.array(
+          z.union([
+            z.object({ requestId: z.optional(z.string()), status: z.literal(200), ...use }),
+            z.object({
+              requestId: z.optional(z.string()),
+              status: z.literal(402),
+              type: z.literal('urn:bursar:problem:quota_exhausted'),
+              ...use,
+            }),
+          ]),
+        ),
+      }),
+    },
+    errors: [],
+    needs: ['table', 'keyring'],
+  },
+  usage: {
+    routes: ['GET /v1/usage'],
+    summary: 'Read the units used, by day (UTC) and application key; the last 30 days unless told otherwise',
+    auth: 'account',
+    query: z.strictObject({ from: z.optional(day), to: z.optional(day) }),
+    responses: {
+      200: z.object({
+        allusage: z.number(),
+        days: z.array(
+          z.object({
+            day: z.string(),
+            units: z.number(),
+            keys: z.array(z.object({ id: z.nullable(z.string()), units: z.number() })),
+          }),
+        ),
+      }),
+    },
+    errors: [],
+    needs: ['table'],
+  },
   changeCard: {
     routes: ['PUT /v1/user/card', 'PUT /v1/user/card/'],
     summary: 'Prove another card and make it the default one, once in 24 hours',
@@ -241,5 +347,104 @@ export const v1 = place('v1', {
     responses: { 202: z.object({ status: z.literal('pending') }), 204: null },
     errors: [...proveCardErrors, 'card_change_not_allowed', 'card_changed_recently', 'no_address'],
     needs: ['table', 'payments', 'webhooks'],
+  },
+  signUpForBundle: {
+    routes: ['POST /v1/user/bundle'],
+    summary: 'Sign up for a bundle: charge its price, add its units, keep the card for renewals',
+    auth: 'account',
+    headers: purchaseHeaders,
+    body: z.strictObject({ name: z.enum(bundleNames), paymentMethod, address: newAddress }),
+    responses: { 202: pending, 204: null },
+    errors: ['email_unconfirmed', 'bundle_held', 'too_many_cards_tried', ...purchaseErrors],
+    needs: ['table', 'payments', 'webhooks'],
+  },
+  changeBundle: {
+    routes: ['PUT /v1/user/bundle/{bundleName}'],
+    summary:
+      'Change to another bundle, its name in any case: charge its price, add its units to what is left',
+    auth: 'account',
+    path: z.object({
+      bundleName: z.string().check(z.refine(isBundle, `must be one of ${bundleNames.join(', ')}`)),
+    }),
+    headers: purchaseHeaders,
+    responses: { 202: pending, 204: null },
+    errors: ['no_bundle', 'bundle_held', 'no_card', ...purchaseErrors],
+    needs: ['table', 'payments', 'webhooks'],
+  },
+  buy: {
+    routes: ['POST /v1/user/buy'],
+    summary: 'Refill the bundle held: charge its price, add its units to what is left',
+    auth: 'account',
+    headers: purchaseHeaders,
+    responses: { 201: null, 202: pending },
+    errors: ['no_bundle', 'no_card', ...purchaseErrors],
+    needs: ['table', 'payments', 'webhooks'],
+  },
+  setRenewal: {
+    routes: ['PUT /v1/user/renewal'],
+    summary: 'Limit what auto-renewal may charge in a calendar month (UTC), in dollars; null lifts the limit',
+    auth: 'account',
+    body: z.strictObject({
+      monthlyCap: z.nullable(
+        z.number().check(
+          z.gte(0),
+          z.lte(1_000_000),
+          z.refine(
+            (dollars) => Math.abs(Math.round(dollars * 100) - dollars * 100) < 1e-6,
+            'must be whole cents',
+          ),
+        ),
+      ),
+    }),
+    responses: { 204: null },
+    errors: ['conflict'],
+    needs: ['table'],
+  },
+  listInvoices: {
+    routes: ['GET /v1/invoice/list'],
+    summary: 'List your payments, newest first; amounts in dollars; the Link header leads to the next page',
+    auth: 'account',
+    query: pageOf(z.string().check(z.regex(/^[0-9a-f]{24}$/))),
+    responses: { 200: z.array(z.object({ id: z.string(), ...invoice.shape })) },
+    errors: [],
+    needs: ['table'],
+  },
+  getInvoice: {
+    routes: ['GET /v1/invoice/{id}'],
+    summary: 'Read one payment with its card and the link to its receipt',
+    auth: 'account',
+    path: z.object({ id: z.string() }),
+    responses: {
+      200: z.extend(invoice, {
+        description: z.string(),
+        payment: z.object({
+          card: z.object({ brand: z.string(), last4: z.string() }),
+          receiptUrl: z.nullable(z.string()),
+        }),
+      }),
+    },
+    errors: ['not_found'],
+    needs: ['table'],
+  },
+  listLedger: {
+    routes: ['GET /v1/ledger'],
+    summary:
+      'Read the statement, oldest first: amounts in dollars sum to the balance, units to those left and used',
+    auth: 'account',
+    query: pageOf(z.string().check(z.regex(/^\d{1,12}$/))),
+    responses: {
+      200: z.array(
+        z.object({
+          seq: z.number(),
+          at: z.iso.datetime(),
+          kind: z.enum(ledgerKinds),
+          units: z.number(),
+          amount: z.number(),
+          purchaseId: z.optional(z.string()),
+        }),
+      ),
+    },
+    errors: [],
+    needs: ['table'],
   },
 })

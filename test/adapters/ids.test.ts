@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { randomIds } from '../../core/adapters/ids.ts'
 
 function idsAt(nowMs: number) {
-  return randomIds({ nowMs: () => nowMs })
+  return randomIds({ nowMs: () => nowMs, wait: async () => {} })
 }
 
 test('an account id is 24 lower-case hex digits that begin with its second', () => {

@@ -9,6 +9,7 @@ import { type MailDouble, startMail } from '../local/mail.ts'
 import { mailContract } from './mail.contract.ts'
 
 const FROM = 'no-reply@bursar.example'
+const APP_URL = 'https://app.bursar.example'
 let nowMs = Date.UTC(2026, 0, 1)
 const double: MailDouble = await startMail({ nowMs: () => nowMs })
 
@@ -43,7 +44,7 @@ describe('with the double in the environment', () => {
 
   test('a message arrives as it was sent, stamped with the stack’s clock', async () => {
     nowMs = Date.UTC(2026, 5, 7, 8, 9, 10, 11)
-    await sesMail({ from: FROM, configurationSet: 'bursar-main' }).send({
+    await sesMail({ from: FROM, appUrl: APP_URL, configurationSet: 'bursar-main' }).send({
       to: 'whole@example.com',
       subject: 'Zażółć',
       text: 'γεια\r\n',
@@ -61,7 +62,7 @@ describe('with the double in the environment', () => {
   })
 
   test('messages are found by address in any case, oldest first, and only those', async () => {
-    const mail = sesMail({ from: FROM })
+    const mail = sesMail({ from: FROM, appUrl: APP_URL })
     await mail.send(emailTo('Ordered@Example.com', 'first'))
     await mail.send(emailTo('someone.else@example.com', 'between'))
     await mail.send(emailTo('ordered@example.com', 'second'))
@@ -71,27 +72,29 @@ describe('with the double in the environment', () => {
   })
 
   test('an international domain goes out in Punycode and is found by either spelling', async () => {
-    await sesMail({ from: FROM }).send(emailTo('leser@Bücher.example'))
+    await sesMail({ from: FROM, appUrl: APP_URL }).send(emailTo('leser@Bücher.example'))
     expect(double.messages('leser@bücher.example')).toMatchObject([{ to: 'leser@xn--bcher-kva.example' }])
     expect(double.messages('leser@xn--bcher-kva.example')).toHaveLength(1)
   })
 
   test('a fault that passes is retried once, and the message sent once', async () => {
     double.fail(1)
-    await sesMail({ from: FROM }).send(emailTo('retried@example.com'))
+    await sesMail({ from: FROM, appUrl: APP_URL }).send(emailTo('retried@example.com'))
     expect(double.messages('retried@example.com')).toHaveLength(1)
     expect(double.calls()).toEqual({ SendEmail: 2 })
   })
 
   test('a lasting fault is temporarily_unavailable after two attempts, and nothing is sent', async () => {
     double.fail(2)
-    await expect(sesMail({ from: FROM }).send(emailTo('lost@example.com'))).rejects.toMatchObject({
+    await expect(
+      sesMail({ from: FROM, appUrl: APP_URL }).send(emailTo('lost@example.com')),
+    ).rejects.toMatchObject({
       code: 'temporarily_unavailable',
       cause: { $metadata: { httpStatusCode: 500 } },
     })
     expect(double.messages('lost@example.com')).toEqual([])
     expect(double.calls()).toEqual({ SendEmail: 2 })
-    await sesMail({ from: FROM }).send(emailTo('lost@example.com'))
+    await sesMail({ from: FROM, appUrl: APP_URL }).send(emailTo('lost@example.com'))
     expect(double.messages('lost@example.com')).toHaveLength(1)
   })
 
@@ -141,7 +144,7 @@ describe('when SES is not itself', () => {
       response.writeHead(status, { 'x-amzn-errortype': type }).end('{"message": "not now"}')
     })
     pointAt(ses.url)
-    const sending = sesMail({ from: FROM }).send(emailTo('later@example.com'))
+    const sending = sesMail({ from: FROM, appUrl: APP_URL }).send(emailTo('later@example.com'))
     await expect(sending).rejects.toMatchObject({ code: 'temporarily_unavailable', cause: { name: type } })
     await ses.close()
   })
@@ -152,7 +155,7 @@ describe('when SES is not itself', () => {
       response.writeHead(400, { 'x-amzn-errortype': 'MessageRejected' }).end(JSON.stringify({ message }))
     })
     pointAt(ses.url)
-    const sending = sesMail({ from: FROM }).send(emailTo('secret@example.com'))
+    const sending = sesMail({ from: FROM, appUrl: APP_URL }).send(emailTo('secret@example.com'))
     await expect(sending).rejects.toEqual(new Error('SES refused the message (MessageRejected).'))
     await ses.close()
   })
@@ -161,7 +164,7 @@ describe('when SES is not itself', () => {
     const ses = await listen(() => {})
     await ses.close()
     pointAt(ses.url)
-    const sending = sesMail({ from: FROM }).send(emailTo('later@example.com'))
+    const sending = sesMail({ from: FROM, appUrl: APP_URL }).send(emailTo('later@example.com'))
     await expect(sending).rejects.toMatchObject({ code: 'temporarily_unavailable' })
   })
 
@@ -173,7 +176,7 @@ describe('when SES is not itself', () => {
     pointAt(ses.url)
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     let error: unknown
-    const sending = sesMail({ from: FROM })
+    const sending = sesMail({ from: FROM, appUrl: APP_URL })
       .send(emailTo('later@example.com'))
       .catch((thrown: unknown) => {
         error = thrown
@@ -201,7 +204,7 @@ test('accepted mail is there again after a restart with the same state file', as
     region: 'us-east-1',
     credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
   })
-  await sesMail({ from: FROM, client }).send(emailTo('kept@example.com'))
+  await sesMail({ from: FROM, appUrl: APP_URL, client }).send(emailTo('kept@example.com'))
   const kept = first.messages()
   await first.close()
   const second = await startMail(options)
@@ -214,7 +217,7 @@ test('accepted mail is there again after a restart with the same state file', as
 test('a client of the caller’s own is used as it is', async () => {
   const client = new SESv2Client({})
   const send = vi.spyOn(client, 'send').mockImplementation(async () => ({}))
-  await sesMail({ from: FROM, client }).send(emailTo('any@example.com'))
+  await sesMail({ from: FROM, appUrl: APP_URL, client }).send(emailTo('any@example.com'))
   expect(send).toHaveBeenCalledExactlyOnceWith(expect.any(SendEmailCommand))
 })
 

@@ -348,7 +348,12 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
           livemode: false,
           metadata,
         })
-        expect(await payments.confirmPayment(paymentId, purpose)).toEqual(payment)
+        expect(payment.receipt).toEqual({
+          brand: 'visa',
+          last4: '4242',
+          url: expect.stringMatching(/^https:/),
+        })
+        expect(await payments.confirmPayment(paymentId, purpose)).toEqual({ ...payment, receipt: undefined })
         expect(await payments.readPayment(paymentId)).toEqual(payment)
         const charges = await stripe.charges.list({ payment_intent: paymentId })
         expect(charges.data.map((charge) => charge.id)).toEqual([payment.latestChargeId])
@@ -376,6 +381,42 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
           status: 'declined',
           decline: { reason: 'authentication_required', retry: 'never' },
         })
+      })
+
+      test('its customer comes and authenticates: the same payment waits for them, with the card again', async () => {
+        const { id } = await newCustomer(subject)
+        const card = await attachedCard(subject, id, 'pm_card_authenticationRequired')
+        const { id: paymentId } = await newPayment(subject, 'renewal', id, card.id)
+        await payments.confirmPayment(paymentId, 'renewal')
+        expect(await payments.confirmPayment(paymentId, 'purchase', card.id)).toMatchObject({
+          status: 'action_required',
+          clientSecret: expect.stringMatching(new RegExp(`^${paymentId}_secret_`)),
+        })
+      })
+
+      test('a sign-up keeps its card for renewals: it is attached, and charged with nobody there', async () => {
+        const { id } = await newCustomer(subject)
+        const card = await newCard(subject)
+        const { id: paymentId, paymentMethodId = '' } = await newPayment(subject, 'signup', id, card)
+        expect((await payments.readCard(paymentMethodId))?.customerId).toBeUndefined()
+        expect(await payments.confirmPayment(paymentId, 'signup')).toMatchObject({ status: 'succeeded' })
+        expect((await payments.readCard(paymentMethodId))?.customerId).toBe(id)
+        const renewal = await newPayment(subject, 'renewal', id, paymentMethodId)
+        expect(await payments.confirmPayment(renewal.id, 'renewal')).toMatchObject({ status: 'succeeded' })
+      })
+
+      test('a payment that was declined and then canceled still says why', async () => {
+        const { id } = await newCustomer(subject)
+        const card = await attachedCard(subject, id, 'pm_card_chargeCustomerFail')
+        const { id: paymentId } = await newPayment(subject, 'renewal', id, card.id)
+        await payments.confirmPayment(paymentId, 'renewal')
+        const canceled = {
+          status: 'canceled',
+          decline: { reason: 'declined', retry: 'retryable' },
+          receivedCents: 0,
+        }
+        expect(await payments.cancelPayment(paymentId)).toMatchObject(canceled)
+        expect(await payments.readPayment(paymentId)).toMatchObject(canceled)
       })
 
       test('a card that was set up for it is charged with nobody there', async () => {
@@ -526,6 +567,14 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
             { id: first.id, amountCents: 300, status: 'succeeded' },
           ],
         })
+      })
+
+      test('a refund names its payment', async () => {
+        const { id } = await newCustomer(subject)
+        const { id: paymentId } = await paid(subject, id)
+        const refund = await stripe.refunds.create({ payment_intent: paymentId, amount: 300 })
+        expect(await payments.readRefund(refund.id)).toEqual({ paymentId })
+        expect(await payments.readRefund('re_neverwas')).toBeUndefined()
       })
 
       test('a pending refund counts already', async () => {

@@ -702,6 +702,26 @@ describe('payment intents', () => {
     expect(outcome).toBe(offSession)
   })
 
+  test.each([
+    ['succeed', { status: 'succeeded', amount_received: 999, last_payment_error: null }],
+    ['fail', { last_payment_error: { code: 'payment_intent_authentication_failure' } }],
+  ] as const)(
+    'what the bank refused off-session for want of it, the customer finishes later: %s',
+    async (outcome, left) => {
+      const { double, stripe } = await bench()
+      const customer = (await stripe.customers.create()).id
+      const method = await stripe.paymentMethods.attach('pm_card_authenticationRequired', { customer })
+      const refused = await refusal(pay(stripe, method.id, { customer, off_session: true }))
+      const { id = '' } = refused.payment_intent ?? {}
+      double.authenticate({ paymentIntent: id, outcome })
+      expect(await stripe.paymentIntents.retrieve(id)).toMatchObject(left)
+      expect(() => double.authenticate({ paymentIntent: id, outcome })).toThrow('needs no action')
+      const other = await refusal(pay(stripe, 'pm_card_chargeDeclined'))
+      const declined = other.payment_intent?.id ?? ''
+      expect(() => double.authenticate({ paymentIntent: declined, outcome })).toThrow('needs no action')
+    },
+  )
+
   test('failed 3-D Secure fails the payment; what waits for nothing cannot be finished', async () => {
     const { double, stripe } = await bench()
     const { id } = await pay(stripe, 'pm_card_authenticationRequired')

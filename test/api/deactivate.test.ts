@@ -5,8 +5,10 @@ import { keys } from '../../core/table/keys.ts'
 import { api } from '../../functions/api/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { newPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { buy, changeTo, expectBooksAgree, newBuyer, signUpFor, unitsLeft } from '../support/buyers.ts'
 import { sessionStatuses } from '../support/credentials.ts'
 import { createKey } from '../support/keys.ts'
+import { stripeOf } from '../support/stripe.ts'
 
 const app = await startApp()
 
@@ -44,7 +46,10 @@ test('200: the data stays: names are still taken, keys, notices and units are ke
   await deactivate(person.accessToken)
   const changed = { status: 'deactivated', sessions: {}, updatedAtMs: Date.now() }
   expect(await everything()).toEqual(
-    before.map((item) => (item.sk === '#PROFILE' ? { ...item, ...changed } : item)),
+    before.map((item) => {
+      if (item.sk === '#PROFILE') return { ...item, ...changed }
+      return item.sk === '#QUOTA' ? { ...item, x: 'deactivated' } : item
+    }),
   )
   expect(await table.get(keys.emailGuard(emailKey(person.email)))).toMatchObject({
     accountId: person.accountId,
@@ -88,7 +93,7 @@ test('403: a sign-in under way when the account is deactivated gets no session',
 
 test('503: the database is away: the account goes on', async () => {
   const person = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'UpdateItem' })
+  app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems' })
   refused(await deactivate(person.accessToken), 'temporarily_unavailable')
   app.stack.dynamo.clearFaults()
   expect(await sessionStatuses(app, person)).toEqual([200, 200])
@@ -96,9 +101,38 @@ test('503: the database is away: the account goes on', async () => {
 
 test('503: a lost answer of the database: the account is deactivated', async () => {
   const person = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-after', match: 'UpdateItem' })
+  app.stack.dynamo.fault({ kind: 'error-after', match: 'TransactWriteItems' })
   const { status } = await deactivate(person.accessToken)
   app.stack.dynamo.clearFaults()
   expect([403, 503]).toContain(status)
   expect(await sessionStatuses(app, person)).toEqual([403, 403])
+})
+
+test('200: a payment that is open settles all the same, and its units are there after a restore', async () => {
+  const person = await newBuyer(app)
+  const { double } = stripeOf(app)
+  double.addFault({ fault: 'torn-body', match: 'POST /v1/payment_intents/*/confirm' })
+  expect((await buy(app, person)).status).toBe(202)
+  double.clearFaults()
+  expect((await deactivate(person.accessToken)).status).toBe(200)
+  app.advance(60_000)
+  expect(await app.job('settle-payments')).toMatchObject({ credited: 1, failed: 0 })
+  const { email, password } = person
+  expect((await app.request('POST', '/api/users/restore', { json: { email, password } })).status).toBe(200)
+  const again = { ...person, ...(await app.login(person)) }
+  expect(await unitsLeft(app, again)).toBe(2100)
+  await expectBooksAgree(app, again)
+})
+
+test('403: nothing is bought, changed or signed up for', async () => {
+  const person = await newBuyer(app)
+  await deactivate(person.accessToken)
+  app.resetCalls()
+  for (const answer of [
+    await buy(app, person),
+    await changeTo(app, person, 'DEVELOPER'),
+    await signUpFor(app, person, 'STARTER', 'pm_card_visa'),
+  ])
+    expect([answer.status, answer.body.type]).toEqual([403, 'urn:bursar:problem:account_deactivated'])
+  expect(app.calls().stripe).toEqual({})
 })

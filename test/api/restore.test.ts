@@ -5,6 +5,7 @@ import { keys } from '../../core/table/keys.ts'
 import { api } from '../../functions/api/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { newPerson, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { expectBooksAgree, newBuyer, spendTo } from '../support/buyers.ts'
 import {
   appCode,
   sessionStatuses,
@@ -13,6 +14,7 @@ import {
   wrongAppCode,
 } from '../support/credentials.ts'
 import { createKey, defaultKey, liveKeys } from '../support/keys.ts'
+import { counterOf } from '../support/quota.ts'
 
 const app = await startApp()
 
@@ -71,6 +73,17 @@ test('200: an account that is active stays so, with its sessions', async () => {
   const person = await app.signUp()
   expect((await restore({ email: person.email, password: person.password })).status).toBe(200)
   expect(await sessionStatuses(app, person)).toEqual([200, 200])
+})
+
+test('200: a bundle that ran out meanwhile renews itself, and not before', async () => {
+  const person = await newBuyer(app)
+  await spendTo(app, person, 5)
+  await deactivated(person)
+  expect(await app.job('check-quotas')).toMatchObject({ renewed: 0, tried: 0, failed: 0 })
+  expect((await counterOf(app, person)).due).toBeUndefined()
+  await restore({ email: person.email, password: person.password })
+  expect(await app.job('check-quotas')).toMatchObject({ renewed: 1 })
+  await expectBooksAgree(app, { ...person, ...(await app.login(person)) })
 })
 
 test('200: ten at once', async () => {
@@ -164,7 +177,7 @@ test.each([
 
 test('503: the database is away: the account stays deactivated, and the vault’s tokens are revoked', async () => {
   const person = await deactivated(await app.signUp())
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'UpdateItem' })
+  app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems' })
   app.resetCalls()
   const answer = await restore({ email: person.email, password: person.password })
   app.stack.dynamo.clearFaults()

@@ -114,7 +114,9 @@ function undeclared(schema: JsonSchema, value: unknown, path = ''): string[] {
 /** The JSON types that a schema takes. */
 export function typesOf({ type, anyOf, enum: values, ...schema }: JsonSchema): string[] {
   const constants = 'const' in schema ? [schema.const] : (values ?? [])
-  const named = [type ?? constants.map((each) => (each === null ? 'null' : typeof each))].flat()
+  const named = [type ?? constants.map((each) => (each === null ? 'null' : typeof each))]
+    .flat()
+    .map((name) => (name === 'integer' ? 'number' : name))
   return [...named, ...(anyOf ?? []).flatMap(typesOf)]
 }
 

@@ -1,5 +1,9 @@
-import { expect, test } from 'vitest'
+import { BatchWriteItemCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { marshall } from '@aws-sdk/util-dynamodb'
+import { describe, expect, test } from 'vitest'
+import { dueAt, keys } from '../../core/table/keys.ts'
 import { newPerson, type SignedInPerson, startApp } from '../support/app.ts'
+import { buy, changeTo, newBuyer, paymentsOf, refund, shown, signUpFor, spendTo } from '../support/buyers.ts'
 import {
   atStripe,
   cardOnFile,
@@ -53,6 +57,13 @@ async function withCards(count: number): Promise<SignedInPerson> {
     await cardOnFile(app, person)
     app.advance(1000)
   }
+  app.resetCalls()
+  return person
+}
+
+/** Somebody with a bundle of whom nothing is left to do. */
+async function buyer() {
+  const person = await newBuyer(app)
   app.resetCalls()
   return person
 }
@@ -190,7 +201,8 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       app.resetCalls()
       return app.request('PUT', '/api/users/current/deactivate', { token: accessToken })
     },
-    ONE_WRITE,
+    // The profile, and the counter in which a consume sees it.
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 4 },
   ],
   [
     'POST /api/users/restore',
@@ -202,9 +214,9 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return app.request('POST', '/api/users/restore', { json: { email, password } })
     },
     {
-      dynamodb: { GetItem: 1, Query: 1, UpdateItem: 1 },
+      dynamodb: { GetItem: 1, Query: 1, TransactWriteItems: 1 },
       readUnits: 2,
-      writeUnits: 1,
+      writeUnits: 4,
       cognito: { AdminInitiateAuth: 1, RevokeToken: 1 },
     },
   ],
@@ -488,10 +500,276 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     () => app.request('POST', '/webhooks/stripe', { body: '{}' }),
     { dynamodb: {}, readUnits: 0, writeUnits: 0 },
   ],
+  [
+    // The customer and its look-up; the purchase with the slot; its payment saved; credited; the card kept; the counter.
+    'POST /v1/user/bundle, first card',
+    204,
+    async () => {
+      const person = await app.signUp()
+      const card = await newCard(app, '4242424242424242')
+      app.resetCalls()
+      return signUpFor(app, person, 'STARTER', card)
+    },
+    {
+      dynamodb: { Query: 2, GetItem: 5, TransactWriteItems: 4, UpdateItem: 3 },
+      readUnits: 7,
+      writeUnits: 30,
+      stripe: {
+        'POST /v1/customers': 1,
+        'POST /v1/customers/*': 2,
+        ...CONFIRMED,
+        'GET /v1/payment_methods/*': 1,
+      },
+    },
+  ],
+  [
+    'POST /v1/user/bundle, declined',
+    402,
+    async () => signUpFor(app, await withCards(1), 'STARTER', 'pm_card_chargeDeclined'),
+    {
+      dynamodb: { Query: 1, GetItem: 2, TransactWriteItems: 2, UpdateItem: 1 },
+      readUnits: 3,
+      writeUnits: 11,
+      stripe: CANCELED,
+    },
+  ],
+  [
+    'PUT /v1/user/bundle/{bundleName}',
+    204,
+    async () => changeTo(app, await buyer(), 'developer'),
+    {
+      dynamodb: { Query: 2, GetItem: 3, TransactWriteItems: 2, UpdateItem: 3 },
+      readUnits: 5,
+      writeUnits: 21,
+      stripe: CONFIRMED,
+    },
+  ],
+  [
+    'POST /v1/user/buy',
+    201,
+    async () => buy(app, await buyer()),
+    {
+      dynamodb: { Query: 2, GetItem: 3, TransactWriteItems: 2, UpdateItem: 3 },
+      readUnits: 5,
+      writeUnits: 21,
+      stripe: CONFIRMED,
+    },
+  ],
+  [
+    'POST /v1/user/buy, with an Idempotency-Key',
+    201,
+    async () => buy(app, await buyer(), 'k'),
+    {
+      dynamodb: { Query: 2, GetItem: 4, TransactWriteItems: 2, UpdateItem: 3 },
+      readUnits: 6,
+      writeUnits: 23,
+      stripe: CONFIRMED,
+    },
+  ],
+  [
+    'POST /v1/user/buy, the same key again',
+    201,
+    async () => {
+      const person = await buyer()
+      await buy(app, person, 'k')
+      app.resetCalls()
+      return buy(app, person, 'k')
+    },
+    { dynamodb: { Query: 1, GetItem: 2 }, readUnits: 3, writeUnits: 0 },
+  ],
+  [
+    'POST /v1/user/buy, a second click',
+    201,
+    async () => {
+      const person = await buyer()
+      await buy(app, person)
+      app.resetCalls()
+      return buy(app, person)
+    },
+    READ_ACCOUNT,
+  ],
+  [
+    'POST /v1/user/buy, declined',
+    402,
+    async () => {
+      const person = await buyer()
+      double.addFault({ fault: 'decline', match: 'POST /v1/payment_intents/*/confirm', times: 1 })
+      return buy(app, person)
+    },
+    {
+      dynamodb: { Query: 1, GetItem: 2, TransactWriteItems: 2, UpdateItem: 1 },
+      readUnits: 3,
+      writeUnits: 15,
+      stripe: CANCELED,
+    },
+  ],
+  [
+    'PUT /v1/user/renewal',
+    204,
+    async (token) => app.request('PUT', '/v1/user/renewal', { token, json: { monthlyCap: 20 } }),
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 5 },
+  ],
+  [
+    'GET /v1/invoice/list',
+    200,
+    async () => app.request('GET', '/v1/invoice/list', { token: (await buyer()).accessToken }),
+    { dynamodb: { Query: 2 }, readUnits: 2, writeUnits: 0 },
+  ],
+  [
+    'GET /v1/invoice/{id}',
+    200,
+    async () => {
+      const person = await buyer()
+      const [{ id }] = await shown(app, person, '/v1/invoice/list')
+      app.resetCalls()
+      return app.request('GET', `/v1/invoice/${id}`, { token: person.accessToken })
+    },
+    { dynamodb: { Query: 1, GetItem: 1 }, readUnits: 2, writeUnits: 0 },
+  ],
+  [
+    'GET /v1/ledger',
+    200,
+    async () => app.request('GET', '/v1/ledger', { token: (await buyer()).accessToken }),
+    { dynamodb: { Query: 2 }, readUnits: 2, writeUnits: 0 },
+  ],
+  [
+    // Everything was done by the request: the event is only noted.
+    'POST /webhooks/stripe, a purchase that is credited',
+    200,
+    async () => {
+      const person = await buyer()
+      const [payment] = await paymentsOf(app, person)
+      app.resetCalls()
+      return deliver(app, newEvent('payment_intent.succeeded', payment ?? {}))
+    },
+    {
+      dynamodb: { GetItem: 3, Query: 1, TransactWriteItems: 1 },
+      readUnits: 4,
+      writeUnits: 4,
+      stripe: { 'GET /v1/payment_intents/*': 1 },
+    },
+  ],
+  [
+    'POST /webhooks/stripe, a refund',
+    200,
+    async () => {
+      const person = await buyer()
+      const [payment] = await paymentsOf(app, person)
+      const made = await refund(app, payment ?? { id: '' })
+      app.resetCalls()
+      return deliver(app, newEvent('refund.created', made))
+    },
+    {
+      dynamodb: { GetItem: 7, Query: 2, TransactWriteItems: 2 },
+      readUnits: 9,
+      writeUnits: 18,
+      stripe: { 'GET /v1/refunds/*': 1, 'GET /v1/payment_intents/*': 1, 'GET /v1/charges/*': 1 },
+    },
+  ],
 ]
 
 const { accessToken } = await app.signUp({ username: 'costs', email: 'costs@mail.example' })
 
 test.each(table)('%s (%i) costs what it is pinned at', async (_, status, run, expected) => {
   expect(await cost(() => run(accessToken), status)).toEqual({ ...nothingElse, ...expected })
+})
+
+/** Accounts with a counter, as many as there may be in a real table; `due`: below 1 %, with auto-renewal off. */
+async function plantAccounts(count: number, due = false): Promise<void> {
+  const { table } = await app.ports()
+  const template = await app.signUp()
+  const [profile, quota] = await Promise.all(
+    [keys.profile(template.accountId), keys.quota(template.accountId)].map((key) => table.get(key)),
+  )
+  const client = new DynamoDBClient({ endpoint: app.stack.dynamo.url })
+  const items = Array.from({ length: count }, (_, at) => {
+    const id = `${due ? 'd' : 'c'}${at.toString(16).padStart(23, '0')}`
+    const counter = { ...quota, ...keys.quota(id), ...(due && { r: 1, ...dueAt('QUOTA', id, Date.now()) }) }
+    const flags = { bundleAutoRenewal: false, lowQuotaNotification: true }
+    return due ? [counter, { ...profile, ...keys.profile(id), id, flags }] : [counter]
+  }).flat()
+  for (let at = 0; at < items.length; at += 25) {
+    const batch = items.slice(at, at + 25).map((item) => ({
+      PutRequest: { Item: marshall(item, { removeUndefinedValues: true }) },
+    }))
+    await client.send(new BatchWriteItemCommand({ RequestItems: { [app.stack.tableName]: batch } }))
+  }
+  client.destroy()
+}
+
+/** What a run of a job costs. */
+async function jobCost(name: string): Promise<Cost> {
+  app.resetCalls()
+  await app.job(name)
+  return app.calls()
+}
+
+describe('jobs', () => {
+  test('check-quotas with nothing due reads 4 units with 20,000 accounts in the table, and so do the others', async () => {
+    await app.job('check-quotas')
+    await app.job('settle-payments')
+    await plantAccounts(20_000)
+    // One page of each shard, each half a unit.
+    const nothingDue = { ...nothingElse, dynamodb: { Query: 4 }, readUnits: 2, writeUnits: 0 }
+    expect(await jobCost('check-quotas')).toEqual(nothingDue)
+    expect(await jobCost('settle-payments')).toEqual(nothingDue)
+  })
+
+  test('check-quotas with 1 % due costs in proportion to those due', async () => {
+    const due = 200
+    await plantAccounts(due, true)
+    app.resetCalls()
+    expect(await app.job('check-quotas')).toEqual({ notices: 0, renewed: 0, tried: 0, failed: 0 })
+    const { readUnits, writeUnits, stripe } = app.calls()
+    expect(stripe).toEqual({})
+    // Each account is read, and leaves the index.
+    expect([writeUnits, Math.floor(readUnits / due)]).toEqual([2 * due, 1])
+    expect(readUnits).toBeLessThan(1.1 * due)
+    expect(await jobCost('check-quotas')).toMatchObject({ readUnits: 2, writeUnits: 0 })
+  })
+
+  test.each<[string, string, () => Promise<unknown>, Cost]>([
+    [
+      'check-quotas, a notice',
+      'check-quotas',
+      async () => spendTo(app, await newBuyer(app), 50),
+      { dynamodb: { Query: 9, TransactWriteItems: 1, UpdateItem: 1 }, readUnits: 5, writeUnits: 7 },
+    ],
+    [
+      'check-quotas, a renewal',
+      'check-quotas',
+      async () => {
+        const person = await newBuyer(app)
+        await spendTo(app, person, 10)
+        await app.job('check-quotas')
+        await spendTo(app, person, 9)
+      },
+      {
+        dynamodb: { Query: 10, GetItem: 3, TransactWriteItems: 2, UpdateItem: 4 },
+        readUnits: 9,
+        writeUnits: 26,
+        stripe: CONFIRMED,
+      },
+    ],
+    [
+      'settle-payments, a charge whose answer was lost',
+      'settle-payments',
+      async () => {
+        const person = await newBuyer(app)
+        double.addFault({ fault: 'torn-body', match: 'POST /v1/payment_intents/*/confirm' })
+        await buy(app, person)
+        double.clearFaults()
+        app.advance(60_000)
+      },
+      {
+        dynamodb: { Query: 9, GetItem: 4, TransactWriteItems: 1, UpdateItem: 3 },
+        readUnits: 9,
+        writeUnits: 16,
+        stripe: { 'GET /v1/payment_intents/*': 1 },
+      },
+    ],
+  ])('%s costs what it is pinned at', async (_, name, prepare, expected) => {
+    await prepare()
+    expect(await jobCost(name)).toEqual({ ...nothingElse, ...expected })
+  })
 })

@@ -233,6 +233,13 @@ describe.each(table)('attack 66: %s', (_, row) => {
   const [method, target] = targetOf(row.routes[0])
   const declared = rows.flatMap(({ routes }) => routes.map((route) => targetOf(route).join(' ')))
 
+  /** What is not quite this route may be another one's parameter. */
+  const besideParameter = rows.some(({ routes }) =>
+    routes.some(
+      (route) => route.endsWith('}') && `${method} ${target}`.startsWith(route.replace(/\{.*/, '')),
+    ),
+  )
+
   const variants = [
     `/${target}`,
     `${target}/`,
@@ -266,7 +273,8 @@ describe.each(table)('attack 66: %s', (_, row) => {
     const known = declared.find((route) => route === `${method} ${decoded}`)
     // A route that ends in a slash is a greedy parameter to the gateway, which wants a token first; the handler
     // refuses all that it matches.
-    const parameter = row.routes.some((route) => route.includes('{') || route.endsWith('/'))
+    const parameter =
+      row.routes.some((route) => route.includes('{') || route.endsWith('/')) || besideParameter
     if (status === 404) {
       expect(body).toEqual({ message: 'Not Found' })
       expect(known).toBeUndefined()

@@ -204,6 +204,24 @@ describe.each([...named, ...deleted].map((row) => [rowKey(row), row] as const))(
   })
 })
 
+describe('attack 29: an access token is no application key', () => {
+  test('every route of a key refuses it, as a bearer token and as x-api-key, without a call', async () => {
+    const person = await app.signUp()
+    const taking = rows.filter(({ auth }) => auth === 'key')
+    expect(taking).not.toEqual([])
+    for (const row of taking) {
+      const [method, target] = targetOf(row.routes[0])
+      const { body: json } = await sampleOf(app, row, person)
+      const token = person.accessToken
+      for (const headers of [{}, { authorization: `Bearer ${token}` }, { 'x-api-key': token }]) {
+        app.resetCalls()
+        expectError(row, await app.request(method, target, { headers, json }), 'unauthorized')
+        expect(outsideCalls(app)).toEqual({})
+      }
+    }
+  })
+})
+
 describe('attack 29: an application key is no access token', () => {
   test('every route of an account refuses it, as a bearer token and in any other place', async () => {
     const person = await app.signUp()

@@ -3,7 +3,7 @@ import { keys } from '../../core/table/keys.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
 import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
-import { rowKey, type Sample, sampleOf } from '../support/samples.ts'
+import { rowKey, type Sample, sampleOf, tokenOf } from '../support/samples.ts'
 import { expectContract, expectError, fieldsOf, jsonText, outsideCalls, targetOf } from './contract.ts'
 
 const app = await startApp()
@@ -49,18 +49,19 @@ const COVETED: Record<string, unknown> = {
 
 const takers = rows.filter(({ body }) => body).map((row) => [rowKey(row), row] as const)
 
-async function ask(row: Placed, person: SignedInPerson, text: string, path?: Record<string, string>) {
+async function ask(row: Placed, token: string | undefined, text: string, path?: Record<string, string>) {
   const [method, target] = targetOf(row.routes.at(-1) ?? '', path)
   const headers = { 'content-type': 'application/json' }
-  const token = row.auth === 'account' ? { token: person.accessToken } : {}
-  return app.request(method, target, { body: text, headers, ...token })
+  return app.request(method, target, { body: text, headers, token })
 }
 
 describe.each(takers)('%s', (_, row: Placed) => {
   let person: SignedInPerson
   let sample: Sample
+  let token: string | undefined
   beforeAll(async () => {
     person = await app.signUp()
+    token = await tokenOf(app, row, person)
     sample = await sampleOf(app, row, person)
   })
 
@@ -72,7 +73,7 @@ describe.each(takers)('%s', (_, row: Placed) => {
     const answers: TestAnswer[] = []
     app.resetCalls()
     for (const text of make(fieldsOf(sample.body ?? {}))) {
-      const answer = await ask(row, person, text, sample.path)
+      const answer = await ask(row, token, text, sample.path)
       expectError(row, answer, 'invalid_request')
       answers.push(answer)
     }
@@ -152,7 +153,7 @@ describe('attack 33: no answer has a field that its row does not declare', () =>
     const query = new URLSearchParams(sample.query).toString()
     const [method, target] = targetOf(row.routes.at(-1) ?? '', sample.path)
     const answer: TestAnswer = await app.request(method, query ? `${target}?${query}` : target, {
-      token: person.accessToken,
+      token: await tokenOf(app, row, person),
       ...(sample.body && { json: sample.body }),
     })
     expectContract(row, answer)

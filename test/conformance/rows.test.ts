@@ -10,7 +10,7 @@ import { BODY_LIMIT } from '../../functions/http/body.ts'
 import type { Dialect, Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
 import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
-import { rowKey, type Sample, sampleOf, samples } from '../support/samples.ts'
+import { rowKey, type Sample, sampleOf, samples, tokenOf } from '../support/samples.ts'
 import {
   expectContract,
   expectError,
@@ -77,11 +77,14 @@ interface Subject {
   row: Placed
   person: SignedInPerson
   sample: Sample
+  /** The token or key that the row wants. */
+  token: string | undefined
 }
 
 async function subjectOf(row: Placed): Promise<Subject> {
   const person = await app.signUp()
-  return { row, person, sample: await sampleOf(app, row, person) }
+  const token = await tokenOf(app, row, person)
+  return { row, person, token, sample: await sampleOf(app, row, person) }
 }
 
 interface Sent {
@@ -105,9 +108,9 @@ function subjectFor(row: Placed): Promise<Subject> {
 
 /** One request to a route of the subject's row at its sample's path, with a token where the row wants one. */
 function send(subject: Subject, sent: Sent, route = subject.row.routes[0] as string): Promise<TestAnswer> {
-  const { row, person, sample } = subject
+  const { sample } = subject
   const [method, target] = targetOf(route, sample.path)
-  const token = 'token' in sent ? sent.token : row.auth === 'account' ? person.accessToken : undefined
+  const token = 'token' in sent ? sent.token : subject.token
   const headers: [string, string | undefined][] = [
     ['content-type', sent.type],
     ['content-encoding', sent.encoding],
@@ -525,7 +528,7 @@ describe('when a service behind it fails', () => {
     const { table } = await app.ports()
     await table.update(keys.profile(person.accountId), expr`SET #email = ${42}`)
     for (const { row, sample } of await subjects(subjectFor, ({ auth }) => auth === 'account')) {
-      ourFault(row, await sendSample({ row, sample, person }))
+      ourFault(row, await sendSample({ row, sample, person, token: person.accessToken }))
     }
   })
 

@@ -3,7 +3,7 @@ import { keys } from '../../core/table/keys.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
 import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
-import { rowKey, type Sample, sampleOf } from '../support/samples.ts'
+import { rowKey, type Sample, sampleOf, tokenOf } from '../support/samples.ts'
 import {
   atStripe,
   bodyOf,
@@ -131,13 +131,13 @@ interface Sent {
 /** One request to each row with what `make` makes of its sample's body. */
 const askAll = (make: (body: Sample['body'], raw?: Sample['raw']) => Sent): Promise<TestAnswer[]> =>
   Promise.all(
-    subjects.map(({ row, person, sample }) => {
+    subjects.map(async ({ row, person, sample }) => {
       const [method, target] = targetOf(row.routes[0], sample.path)
       const {
         headers = [],
         query = '',
         text = '',
-        token = person.accessToken,
+        token = (await tokenOf(app, row, person)) ?? person.accessToken,
       } = make(sample.body, sample.raw)
       return sendRaw(
         app.url,

@@ -7,7 +7,7 @@ import { login } from '../../core/credentials/sessions.ts'
 import { activate, enrol } from '../../core/credentials/two-factor.ts'
 import { DomainError } from '../../core/errors.ts'
 import { type Person, type SignedInPerson, startApp } from '../support/app.ts'
-import { everyBreak } from '../support/faults.ts'
+import { everyBreak, WHOLE_RUN } from '../support/faults.ts'
 
 const app = await startApp()
 const ports = await app.ports()
@@ -42,7 +42,7 @@ const sessionLives = async (person: SignedInPerson) =>
 
 async function mailedReset(person: Person): Promise<string> {
   await askForMail(ports, 'reset-password', person.email)
-  await answerAsks(ports, 100)
+  await answerAsks(ports, WHOLE_RUN)
   return app.mailedCode(person.email)
 }
 
@@ -187,7 +187,7 @@ describe('asking for a mail, broken at any call', () => {
     await everyBreak(ports, async ({ broken, title }) => {
       const person = await app.signUp()
       await askForMail(ports, 'reset-password', person.email)
-      await answerAsks(broken, 100).catch(() => {})
+      await answerAsks(broken, WHOLE_RUN).catch(() => {})
       app.advance(61_000)
       await app.job('send-mail')
       app.advance(61_000)

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { sendDueMail } from '../../core/notifications/outbox.ts'
 import { keys } from '../../core/table/keys.ts'
 import { newPerson, startApp } from '../support/app.ts'
+import { WHOLE_RUN } from '../support/faults.ts'
 
 const app = await startApp()
 
@@ -72,7 +73,7 @@ test('a run that died with a mail in its hands gives it up after a minute', asyn
       return table.update(...args)
     },
   }
-  expect(await sendDueMail({ ...ports, table: dying }, 10)).toEqual({ sent: 0, failed: 1 })
+  expect(await sendDueMail({ ...ports, table: dying }, WHOLE_RUN)).toEqual({ sent: 0, failed: 1 })
   expect(await sendMail()).toMatchObject({ sent: 0, failed: 0 })
   app.advance(MINUTE_MS)
   expect(await sendMail()).toMatchObject({ sent: 1, failed: 0 })

@@ -3,8 +3,11 @@ import { type Profile, parseProfile } from '../../core/account/account.ts'
 import { emailKey, usernameKey } from '../../core/account/fields.ts'
 import { register, sweepPending } from '../../core/account/register.ts'
 import { defaultKeyLookup } from '../../core/keys/default-key.ts'
+import { expr } from '../../core/table/expression.ts'
 import { CORE_PREFIX, dueShards, keys } from '../../core/table/keys.ts'
 import { newPerson, type Person, type SignedInPerson, startApp } from '../support/app.ts'
+import { buy, newBuyer, paymentsOf, refund } from '../support/buyers.ts'
+import { WHOLE_RUN } from '../support/faults.ts'
 import {
   atStripe,
   cardOnFile,
@@ -130,7 +133,7 @@ test('an account that became active after the index was read is untouched and no
       return due
     },
   }
-  const cleared = await sweepPending({ ...ports, table: late }, 10)
+  const cleared = await sweepPending({ ...ports, table: late }, WHOLE_RUN)
   expect(await remains(profile)).toEqual(EVERYTHING)
   expect(cleared).toEqual({ done: 0, failed: 0 })
 })
@@ -368,7 +371,7 @@ describe('cards that expire', () => {
     await withCard(0)
     app.resetCalls()
     expect(await sweep()).toMatchObject({ expiryNotices: 1 })
-    expect(app.calls().stripe).toEqual({ 'GET /v1/events': 1 })
+    expect(app.calls().stripe).toEqual({ 'GET /v1/events': 1, 'GET /v1/payment_intents': 1 })
   })
 })
 
@@ -387,5 +390,125 @@ describe('events of Stripe that never came', () => {
     await sweep()
     expect(await listed(app, person)).toEqual(expect.arrayContaining([first, third]))
     await expectSameAsStripe(app, person)
+  })
+})
+
+describe('payments compared with the ledger', () => {
+  const TEN_MINUTES_MS = 10 * MINUTE_MS
+  const alarms = async (): Promise<string[]> => (await sweep()).alarms
+
+  /** A payment that the operator makes in the Dashboard. */
+  async function byHand(metadata: Record<string, string>, customer?: string) {
+    const payment = await dashboard.paymentIntents.create({
+      amount: 99,
+      currency: 'usd',
+      confirm: true,
+      payment_method: 'pm_card_visa',
+      ...(customer !== undefined && { customer }),
+      automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
+      metadata,
+    })
+    return payment.id
+  }
+
+  test('those that agree raise no alarm: credited, declined, given up, refunded, disputed, and holds', async () => {
+    await sweep()
+    const person = await newBuyer(app)
+    await buy(app, person)
+    await refund(app, (await paymentsOf(app, person))[0] ?? { id: '' }, 50)
+    await newBuyer(app, { card: '4000000000000259' })
+    const other = await newBuyer(app)
+    double.addFault({ fault: 'decline', match: 'POST /v1/payment_intents/*/confirm', times: 1 })
+    expect((await buy(app, other)).status).toBe(402)
+    app.advance(MINUTE_MS)
+    double.addFault({ fault: '500', match: 'POST /v1/payment_intents/*/confirm' })
+    expect((await buy(app, other)).status).toBe(202)
+    double.clearFaults()
+    await cardOnFile(app, other)
+    app.advance(MINUTE_MS)
+    await app.job('settle-payments')
+    app.advance(TEN_MINUTES_MS)
+    const done = await sweep()
+    expect(done.alarms).toEqual([])
+    expect(done.paymentsCompared).toBeGreaterThanOrEqual(7)
+    expect((await sweep()).paymentsCompared).toBeLessThanOrEqual(done.paymentsCompared)
+  })
+
+  test('money that no purchase has is an alarm, a line of its own in the log', async () => {
+    const person = await newBuyer(app)
+    const purchase = 'f'.repeat(24)
+    const id = await byHand({ account: person.accountId, purchase })
+    app.advance(TEN_MINUTES_MS)
+    app.logs.length = 0
+    expect(await alarms()).toEqual([`payment ${id}: it took money and has no purchase`])
+    const lines = app.logs.map((line) => JSON.parse(line)).filter(({ level }) => level === 'alarm')
+    expect(lines).toEqual([{ level: 'alarm', job: expect.any(String), alarm: expect.stringContaining(id) }])
+    app.advance(TEN_MINUTES_MS)
+    expect(await alarms()).toEqual([])
+  })
+
+  test('a second charge for a credited purchase, and a purchase whose charge is gone, are alarms', async () => {
+    const person = await newBuyer(app)
+    const [payment] = await paymentsOf(app, person)
+    const twice = await byHand({ ...payment?.metadata })
+    const { table } = await app.ports()
+    const key = keys.purchase(person.accountId, String(payment?.metadata.purchase))
+    app.advance(TEN_MINUTES_MS)
+    expect(await alarms()).toEqual([`payment ${twice}: it took money that was not credited`])
+    const other = await newBuyer(app)
+    const [paid] = await paymentsOf(app, other)
+    const theirs = keys.purchase(other.accountId, String(paid?.metadata.purchase))
+    await table.update(theirs, expr`SET #amountCents = ${1}`)
+    app.advance(TEN_MINUTES_MS)
+    expect(await alarms()).toEqual([`payment ${paid?.id}: it is not what its purchase asked for`])
+    expect((await table.get(key))?.state).toBe('credited')
+  })
+
+  test('a payment that was made and never known is cancelled: it can take no money later', async () => {
+    const person = await newBuyer(app)
+    const [bought] = (await dashboard.paymentIntents.list({ limit: 100 })).data.filter(
+      ({ metadata }) => metadata.account === person.accountId && metadata.purchase?.length === 24,
+    )
+    const { id } = await dashboard.paymentIntents.create({
+      amount: 99,
+      currency: 'usd',
+      customer: String(bought?.customer),
+      payment_method: String(bought?.payment_method),
+      metadata: { ...bought?.metadata },
+      automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
+    })
+    app.advance(TEN_MINUTES_MS)
+    expect(await alarms()).toEqual([])
+    expect((await dashboard.paymentIntents.retrieve(id)).status).toBe('canceled')
+  })
+
+  test('payments of others in the same Stripe account are none of ours', async () => {
+    await byHand({})
+    await byHand({ order: '1', purchase: 'x' })
+    app.advance(TEN_MINUTES_MS)
+    expect(await alarms()).toEqual([])
+  })
+
+  test('the newest may still be at work: they are compared by the next run, and none is left out', async () => {
+    const person = await newBuyer(app)
+    app.advance(TEN_MINUTES_MS)
+    await sweep()
+    const id = await byHand({ account: person.accountId, purchase: 'e'.repeat(24) })
+    app.advance(TEN_MINUTES_MS - 1)
+    expect(await alarms()).toEqual([])
+    app.advance(1000)
+    expect(await alarms()).toHaveLength(1)
+    expect(id).toMatch(/^pi_/)
+  })
+
+  test('a run that Stripe did not answer is made up for by the next one', async () => {
+    const person = await newBuyer(app)
+    await byHand({ account: person.accountId, purchase: 'd'.repeat(24) })
+    app.advance(TEN_MINUTES_MS)
+    double.addFault({ fault: '500', match: 'GET /v1/payment_intents$' })
+    await expect(sweep()).rejects.toThrow()
+    double.clearFaults()
+    app.advance(TEN_MINUTES_MS)
+    expect(await alarms()).toHaveLength(1)
   })
 })

@@ -136,10 +136,59 @@ async function cards({ ask, must, mailedCode, control, waitFor }: Teller): Promi
   must((await cardsOnFile()).length === 1, 'it is gone')
 }
 
+async function quota({ ask, must, mailedCode, control }: Teller): Promise<void> {
+  await control('POST', '/clock', { advanceMs: 30_000 })
+  const dan = { username: 'dan', email: 'dan@mail.example', password: 'Hello123!' }
+  const login = { username: dan.username, password: dan.password }
+  await ask('Dan registers', 'POST /rest/users', 201, { json: dan })
+  const code = await mailedCode(dan.email)
+  await ask('confirms his address, which grants 100 units', 'POST /v1/auth/activate', 200, { json: { code } })
+  const { accessToken: token } = await ask('and signs in', 'POST /v1/auth/login', 200, { json: login })
+  const address = { street: 'Main st. 1', city: 'York', postCode: 'YO31 8SB', country: 'GB' }
+  const json = { name: 'STARTER', paymentMethod: 'pm_card_visa', address }
+  await ask('He signs up for a bundle', 'POST /v1/user/bundle', 204, { token, json })
+  await ask('A second click is no second charge', 'POST /v1/user/bundle', 204, { token, json })
+  const { bundle, apiKey } = await ask('He reads his account', 'GET /v1/user', 200, { token })
+  must(bundle.quota === 1100, 'the 1,000 units of the bundle came on top, once')
+
+  const spend = (title: string, units: number, requestId: string, status = 200) =>
+    ask(title, 'POST /v1/usage', status, { token: apiKey, json: { units, requestId } })
+  await spend('His service spends units with his application key', 1020, 'call-1')
+  const again = await spend('The same request again spends nothing', 1020, 'call-1')
+  must(again.left === 80, '80 units are left')
+  await spend('More than is left is refused, and nothing is spent', 81, 'call-2', 402)
+  await control('POST', '/jobs/check-quotas')
+  const notices = async (title: string): Promise<string[]> =>
+    (await ask(title, 'GET /api/users/current/notifications', 200, { token })).map(
+      ({ messageType }: { messageType: string }) => messageType,
+    )
+  must((await notices('The schedule has looked'))[0] === 'low_quota', 'less than 10 % is left: he is told so')
+
+  await spend('His service goes on', 75, 'call-3')
+  await control('POST', '/jobs/check-quotas')
+  must(
+    (await notices('The schedule has looked again'))[0] === 'renewed',
+    'below 1 % the bundle renews itself',
+  )
+  const { left } = await spend('and his service goes on', 5, 'call-4')
+  must(left === 1000, 'with the units of the renewal')
+  const [invoice, ...others] = await ask('He lists his invoices', 'GET /v1/invoice/list', 200, { token })
+  must(others.length === 1, 'one for each charge')
+  const read = await ask('and reads the newest', `GET /v1/invoice/${invoice.id}`, 200, { token })
+  must(read.description === 'STARTER (1000 invocations)' && read.status === 'paid', 'it is paid')
+  const ledger: { amount: number; units: number }[] = await ask('His statement', 'GET /v1/ledger', 200, {
+    token,
+  })
+  const sum = (values: number[]) => values.reduce((all, each) => all + each, 0)
+  const cents = sum(ledger.map(({ amount }) => Math.round(amount * 100)))
+  const units = sum(ledger.map((entry) => entry.units))
+  must(cents === 0 && units === 2100, 'sums to his balance, and to the units left and used')
+}
+
 const server = await startServer({ port: 0, schedule: false, reload: false, quiet: true })
 try {
   const tell = teller(server.url)
-  for (const chapter of [account, credentials, leaving, cards]) await chapter(tell)
+  for (const chapter of [account, credentials, leaving, cards, quota]) await chapter(tell)
   console.log('\nThe story went as expected.')
 } catch (error) {
   console.error(`\nThe story stopped. ${(error as Error).message}`)

@@ -141,12 +141,20 @@ describe('a running server', () => {
     bash.stdin.end(`${pasted}\nexit\n`)
     await once(bash, 'close')
     const answers = out.trim().split('\n')
-    const [emcp, greencloud, skylink, proved, cards] = answers.slice(-5).map((line) => JSON.parse(line))
+    const [emcp, greencloud, skylink, proved, cards, signedUp, ...rest] = answers
+      .slice(-11)
+      .map((line) => JSON.parse(line))
     expect(emcp).toMatchObject({ email: 'ada@mail.example', emailVerified: true, status: 0 })
     expect(greencloud).toMatchObject({ id: emcp._id, email: 'ada@mail.example', name: 'ada' })
     expect(skylink).toMatchObject({ status: 1, content: { username: 'ada', status: 'verified' } })
     expect(proved).toEqual({ status: 'ok' })
     expect(cards.data).toMatchObject([{ card: { brand: 'visa', last4: '4242' } }])
+    expect(signedUp).toBe(204)
+    const [spent, again, usage, ledger, invoice] = rest
+    expect([spent, again]).toEqual(Array(2).fill({ left: 1097, used: 3 }))
+    expect(usage).toMatchObject({ allusage: 3, days: [{ units: 3, keys: [{ id: 'default', units: 3 }] }] })
+    expect(ledger.map(({ kind }: { kind: string }) => kind)).toEqual(['trial', 'payment', 'sale'])
+    expect(invoice).toMatchObject({ amount: 0.99, description: 'STARTER (1000 invocations)', status: 'paid' })
   })
 
   test('GET /_local tells where the parts are', async () => {

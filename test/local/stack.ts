@@ -76,6 +76,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     USER_POOL_CLIENT_SECRET: cognito.clientSecret,
     JWKS_URI: cognito.jwksUri,
     MAIL_FROM: 'Bursar <no-reply@bursar.example>',
+    APP_URL: 'https://app.bursar.example',
     KMS_KEY_ID: kms.keyId,
     ROOT_SECRET,
     ...stripe.env,

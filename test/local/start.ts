@@ -50,7 +50,7 @@ function routeList(): string {
     .flatMap((row) => row.routes.map((key) => ({ key, row })))
     .map(({ key, row }) => {
       const [method = '', path = ''] = key.split(' ')
-      return `  ${method.padEnd(6)} ${path.padEnd(34)} ${row.auth === 'public' ? '      ' : 'token '} ${row.summary}`
+      return `  ${method.padEnd(6)} ${path.padEnd(34)} ${{ public: '      ', account: 'token ', key: 'key   ' }[row.auth]} ${row.summary}`
     })
     .join('\n')
 }

@@ -83,7 +83,7 @@ export async function startStripe(options: StripeOptions): Promise<StripeDouble>
   const { nowMs, webhookUrl, onError = (error: unknown) => console.error(error) } = options
   const kept = openState<Kept>(options.stateFile, () => ({
     ...emptyState(),
-    webhookSecret: options.webhookSecret ?? `whsec_${letters(32)}`,
+    webhookSecret: options.webhookSecret ?? `whsec_Local0001${letters(23)}`,
   }))
   const state = kept.value
   forgetOld(state, nowMs())

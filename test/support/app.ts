@@ -1,8 +1,8 @@
-import { join } from 'node:path'
 import { afterAll, vi } from 'vitest'
 import type { Ports } from '../../core/ports.ts'
 import { cors } from '../../functions/http/cors.ts'
 import type { Need } from '../../functions/http/route.ts'
+import { moduleOf } from '../bundles/module-of.ts'
 import { startGateway } from '../local/gateway.ts'
 import { gatewayRoutes } from '../local/routes.ts'
 import { type Stack, startStack } from '../local/stack.ts'
@@ -36,7 +36,6 @@ export interface SignedInPerson extends Person {
   refreshToken: string
 }
 
-const ROOT = join(import.meta.dirname, '..', '..')
 const ORIGIN = 'https://app.bursar.example'
 const START = new Date('2026-11-21T12:00:00.000Z')
 
@@ -66,7 +65,7 @@ export async function startApp() {
   })
   Object.assign(process.env, stack.env)
 
-  const load = (file: string) => import(/* @vite-ignore */ join(ROOT, file))
+  const load = (file: string) => import(/* @vite-ignore */ moduleOf(file))
   const gateway = await startGateway({
     routes: gatewayRoutes(),
     invoke: async (file, event) => (await load(file)).handler(event, {}),

@@ -18,7 +18,7 @@ import {
   MINUTE_MS,
   openCardWorld,
 } from './card-world.ts'
-import { Crash } from './faults.ts'
+import { Crash, WHOLE_RUN } from './faults.ts'
 
 /** Lets everything come to its end. */
 export async function settle(world: CardWorld, title: string): Promise<void> {
@@ -240,7 +240,7 @@ export async function confirmMeanwhile(
     world.double.clearFaults()
     world.advance(MINUTE_MS)
     const given = interrupted(world.ports, at, () => world.verify(card, goneOnceConfirmed(world.ports)))
-    if (by === 'sweep') await world.functions.sweepHolds(given.ports, 10)
+    if (by === 'sweep') await world.functions.sweepHolds(given.ports, WHOLE_RUN)
     else await world.verify(await world.newCard(OTHER), given.ports)
     for (let rounds = 0; rounds < 2; rounds++) {
       world.advance(DAY_MS)

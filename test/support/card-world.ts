@@ -11,9 +11,11 @@ import { isLive, parseStoredCard } from '../../core/cards/stored.ts'
 import { proveCard, sweepHolds } from '../../core/cards/verify.ts'
 import { DomainError } from '../../core/errors.ts'
 import type { Ports } from '../../core/ports.ts'
+import { newQuota } from '../../core/quota/quota.ts'
 import { keys } from '../../core/table/keys.ts'
 import { signatureOf } from '../local/stripe/webhooks.ts'
 import { startStripe } from '../local/stripe.ts'
+import { WHOLE_RUN } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 
 /** What an endpoint has to subscribe to; that a payment was created is no part of it. */
@@ -57,7 +59,7 @@ export const answerOf = (call: Promise<unknown>): Promise<Answer> =>
  */
 export async function openCardWorld(overrides: Partial<Profile> = {}, functions: Cards = cards) {
   let nowMs = START_MS
-  const clock = { nowMs: () => nowMs }
+  const clock = { nowMs: () => nowMs, wait: async () => {} }
   const mistakes: unknown[] = []
   const double = await startStripe({
     nowMs: clock.nowMs,
@@ -79,6 +81,7 @@ export async function openCardWorld(overrides: Partial<Profile> = {}, functions:
   const { pk } = keys.profile(accountId)
   const table = memoryTable()
   await table.put({ ...keys.profile(accountId), ...newProfile(accountId, nowMs), ...overrides })
+  await table.put(newQuota(accountId, Buffer.alloc(12), nowMs))
   const ports = {
     clock,
     ids,
@@ -118,7 +121,7 @@ export async function openCardWorld(overrides: Partial<Profile> = {}, functions:
     remove: async (cardId: string, through: Ports = ports): Promise<Answer> =>
       answerOf(functions.removeCard(through, await account(), cardId)),
     /** Looks for events that were never delivered. */
-    catchUp: () => functions.sweepEvents(ports),
+    catchUp: () => functions.sweepEvents(ports, WHOLE_RUN),
     /** A card that nobody has yet, by its test number. */
     newCard: async (number: string): Promise<string> =>
       (
@@ -159,8 +162,8 @@ export async function openCardWorld(overrides: Partial<Profile> = {}, functions:
       return refused.length
     },
     async sweep(through: Ports = ports): Promise<void> {
-      await functions.sweepHolds(through, 100)
-      await functions.sweepCards(through, 100)
+      await functions.sweepHolds(through, WHOLE_RUN)
+      await functions.sweepCards(through, WHOLE_RUN)
     },
     /** Real milliseconds go by, in which requests that Stripe holds up arrive. */
     async pass(ms: number): Promise<void> {
@@ -210,7 +213,6 @@ const newProfile = (id: string, nowMs: number): Profile => ({
   twofaTries: 0,
   twofaTriedAtMs: 0,
   defaultKey: 'sealed',
-  defaultKeySlot: 0,
   defaultKeyAtMs: nowMs,
   keyCount: 1,
   nextKeySlot: 1,

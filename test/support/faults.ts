@@ -13,6 +13,9 @@ export interface Break {
 
 export const BREAK_KINDS = ['crash-before', 'crash-after', 'error-before', 'error-after'] as const
 
+/** A job's run that is not out of time and does one thing after the other. */
+export const WHOLE_RUN = { untilMs: Number.POSITIVE_INFINITY, width: 1 }
+
 /** Stands for a process that is gone. */
 export class Crash extends Error {}
 

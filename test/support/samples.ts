@@ -1,6 +1,8 @@
 import { TOTP } from 'otpauth'
 import type { Placed } from '../../functions/http/route.ts'
 import { type App, newPerson, type SignedInPerson } from './app.ts'
+import { ADDRESS, shown, signUpFor } from './buyers.ts'
+import { defaultKey as applicationKey } from './keys.ts'
 import { bodyOf, cardOnFile, newEvent, signed, stripeOf } from './stripe.ts'
 
 /** Input that an endpoint takes from this person with success, once. */
@@ -43,22 +45,34 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     await app.register(person)
     return { body: { code: app.mailedCode(person.email) } }
   },
-  'v1.changeCard': () => ({
+  'v1.buy': async (app, person) => {
+    await withBundle(app, person)
+    return {}
+  },
+  'v1.changeBundle': async (app, person) => {
+    await withBundle(app, person)
+    return { path: { bundleName: 'developer' } }
+  },
+  'v1.changeCard': () => ({ body: { paymentMethod: 'pm_card_visa', address: ADDRESS } }),
+  'v1.changePassword': (_, { password }) => ({ body: { password: 'Other123!', oldPassword: password } }),
+  'v1.consume': () => ({ body: { units: 1, requestId: 'sample-1' } }),
+  'v1.consumeBatch': () => ({
     body: {
-      paymentMethod: 'pm_card_visa',
-      address: {
-        company: 'GreenCloud',
-        street: 'Main st.',
-        city: 'England',
-        district: 'South district',
-        postCode: 'YO31 8SB',
-        country: 'GB',
-      },
+      requests: [
+        { units: 1, requestId: 'sample-2' },
+        { units: 1_000_000, requestId: 'sample-3' },
+      ],
     },
   }),
-  'v1.changePassword': (_, { password }) => ({ body: { password: 'Other123!', oldPassword: password } }),
   'v1.createKey': () => ({ body: { name: 'sample' } }),
   'v1.deleteKey': async (app, person) => ({ path: { id: await newKey(app, person) } }),
+  'v1.getInvoice': async (app, person) => {
+    await withBundle(app, person)
+    const [invoice] = await shown(app, person, '/v1/invoice/list')
+    return { path: { id: invoice.id } }
+  },
+  'v1.listInvoices': () => ({ query: { limit: '10', cursor: 'f'.repeat(24) } }),
+  'v1.listLedger': () => ({ query: { limit: '10', cursor: '0' } }),
   'v1.login': (_, { email, password }) => ({ body: { email, password } }),
   'v1.logout': () => ({ body: { everywhere: true } }),
   'v1.refresh': (_, { refreshToken }) => ({ body: { refreshToken } }),
@@ -76,12 +90,22 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
   },
   'v1.rotateKey': async (app, person) => ({ path: { id: await newKey(app, person) } }),
   'v1.setFlags': () => ({ body: { bundleAutoRenewal: true, lowQuotaNotification: false } }),
+  'v1.setRenewal': () => ({ body: { monthlyCap: 25.5 } }),
+  'v1.signUpForBundle': () => ({
+    body: { name: 'STARTER', paymentMethod: 'pm_card_visa', address: ADDRESS },
+  }),
+  'v1.usage': () => ({ query: { from: '2026-11-01', to: '2026-11-30' } }),
   'v1.verifyTwoFactor': async (app, person) => ({ body: { code: await enrolled(app, person) } }),
   'webhooks.stripe': (app) => {
     const body = bodyOf(newEvent('customer.updated', { id: 'cus_nobody', object: 'customer' }))
     const signature = signed(body, stripeOf(app).double.webhookSecret)
     return { raw: { body, headers: { 'stripe-signature': signature } } }
   },
+}
+
+async function withBundle(app: App, person: SignedInPerson): Promise<void> {
+  const { status } = await signUpFor(app, person, 'STARTER', 'pm_card_visa')
+  if (status !== 204) throw new Error(`signing up for a bundle answered ${status}`)
 }
 
 async function newKey(app: App, { accessToken: token }: SignedInPerson): Promise<string> {
@@ -93,6 +117,12 @@ async function newKey(app: App, { accessToken: token }: SignedInPerson): Promise
 async function enrolled(app: App, { accessToken: token }: SignedInPerson): Promise<string> {
   const { body } = await app.request('POST', '/v1/auth/2FA', { token })
   return new TOTP({ secret: body.seed }).generate({ timestamp: Date.now() })
+}
+
+/** What a row wants in the Authorization header, if anything: an access token or an application key. */
+export async function tokenOf(app: App, row: Placed, person: SignedInPerson): Promise<string | undefined> {
+  if (row.auth === 'public') return undefined
+  return row.auth === 'account' ? person.accessToken : applicationKey(app, person)
 }
 
 export const rowKey = (row: Placed): string => `${row.dialect}.${row.name}`

@@ -2,8 +2,14 @@ import { expect, test } from 'vitest'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { startApp } from '../support/app.ts'
+import { ADDRESS, newBuyer, spendTo } from '../support/buyers.ts'
+import { consume } from '../support/quota.ts'
+import { stripeOf } from '../support/stripe.ts'
 
 const app = await startApp()
+const { double } = stripeOf(app)
+
+const ON = { state: 'on', reason: null, nextAttemptAt: null, monthlyCap: null }
 
 const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
@@ -22,6 +28,7 @@ test('200: the caller’s account as GreenCloud shows it', async () => {
     twofa: false,
     apiKey: expect.stringMatching(UUID_V4),
     bundle: null,
+    renewal: { ...ON, state: 'off' },
     flags: { bundleAutoRenewal: true, lowQuotaNotification: true },
   })
 })
@@ -56,4 +63,37 @@ test('401: a key is never shown once the session has ended', async () => {
   await app.request('POST', '/v1/auth/logout', { token: accessToken })
   const { status, body } = await get(accessToken)
   expect([status, body.type]).toEqual([401, 'urn:bursar:problem:session_ended'])
+})
+
+test('200: the bundle with the units left, its price in dollars, and auto-renewal', async () => {
+  const person = await newBuyer(app, { bundle: 'DEVELOPER' })
+  await consume(app, person.key, { units: 42 })
+  const { body } = await get(person.accessToken)
+  expect(body).toMatchObject({
+    bundle: { name: 'DEVELOPER', quota: 100_058, price: 9.99 },
+    renewal: ON,
+    address: { street: 'Main st.', country: 'United Kingdom' },
+  })
+})
+
+test('200: what keeps the bundle from renewing itself: declined, then another card', async () => {
+  const person = await newBuyer(app)
+  await spendTo(app, person, 5)
+  double.addFault({ fault: 'decline', match: 'POST /v1/payment_intents/*/confirm', times: 1 })
+  await app.job('check-quotas')
+  const renewal = async () => (await get(person.accessToken)).body.renewal
+  const nextAttemptAt = new Date(Date.now() + 3_600_000).toISOString()
+  expect(await renewal()).toEqual({ ...ON, state: 'retrying', reason: 'declined', nextAttemptAt })
+  const json = { paymentMethod: 'pm_card_mastercard', address: ADDRESS }
+  await app.request('PUT', '/v1/user/card', { token: person.accessToken, json })
+  expect(await renewal()).toEqual(ON)
+})
+
+test('200: auto-renewal is off with its flag', async () => {
+  const { accessToken: token } = await newBuyer(app)
+  await app.request('PUT', '/v1/user/flags', { token, json: { lowQuotaNotification: true } })
+  expect((await get(token)).body).toMatchObject({
+    renewal: { ...ON, state: 'off' },
+    flags: { bundleAutoRenewal: false, lowQuotaNotification: true },
+  })
 })

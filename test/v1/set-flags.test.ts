@@ -3,6 +3,8 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { expectBooksAgree, newBuyer, spendTo } from '../support/buyers.ts'
+import { counterOf } from '../support/quota.ts'
 
 const app = await startApp()
 
@@ -60,6 +62,29 @@ test('204: the time of the change is shown', async () => {
   await set(token, OFF)
   const { body } = await app.request('GET', `/rest/users/${username}`, { token })
   expect(body.content.update).toBe(new Date().toISOString())
+})
+
+test('204: switched on again, a renewal that became due meanwhile is called for at once; switched off, it is not', async () => {
+  const person = await newBuyer(app)
+  const { accessToken: token } = person
+  const isDue = async () => (await counterOf(app, person)).due !== undefined
+  await set(token, OFF)
+  await spendTo(app, person, 5)
+  await app.job('check-quotas')
+  expect(await isDue()).toBe(false)
+  await set(token, { lowQuotaNotification: true })
+  expect(await isDue()).toBe(false)
+  await set(token, ON)
+  expect(await isDue()).toBe(true)
+  expect(await app.job('check-quotas')).toMatchObject({ renewed: 1 })
+  await expectBooksAgree(app, person)
+})
+
+test('204: without a bundle nothing is called for', async () => {
+  const person = await app.signUp()
+  await set(person.accessToken, OFF)
+  await set(person.accessToken, ON)
+  expect((await counterOf(app, person)).due).toBeUndefined()
 })
 
 /** One person for all that is refused: it leaves them as they are. */

@@ -358,10 +358,8 @@ function fail(intent: Intent, error: Stripe.PaymentIntent.LastPaymentError): voi
 /** The customer finishes 3-D Secure in the browser. */
 export function authenticateIntent(turn: Turn, id: string, outcome: 'succeed' | 'fail'): void {
   const intent = paymentIntent(turn, id)
-  if (intent.status !== 'requires_action') {
-    throw unexpectedState(intent, `This PaymentIntent needs no action: it has a status of ${intent.status}.`)
-  }
-  const method = paymentMethod(turn, ref(intent.payment_method!)!)
+  const method = methodToAuthenticate(turn, intent)
+  Object.assign(intent, { payment_method: method.id })
   if (outcome === 'succeed') {
     authorise(turn, intent, method)
     return
@@ -374,6 +372,18 @@ export function authenticateIntent(turn: Turn, id: string, outcome: 'succeed' | 
     payment_method: structuredClone(method),
   })
   turn.emit('payment_intent.payment_failed', intent)
+}
+
+/**
+ * The card that asks for it. Where the bank asked while nobody was there, the browser confirms with the same card
+ * again before it authenticates.
+ */
+function methodToAuthenticate(turn: Turn, intent: Intent): Stripe.PaymentMethod {
+  const { status, last_payment_error: error } = intent
+  const asked = status === 'requires_payment_method' && error?.code === 'authentication_required'
+  const id = asked ? error.payment_method?.id : ref(intent.payment_method)
+  if ((status === 'requires_action' || asked) && id) return paymentMethod(turn, id)
+  throw unexpectedState(intent, `This PaymentIntent needs no action: it has a status of ${status}.`)
 }
 
 export function capturePaymentIntent(

@@ -1,0 +1,41 @@
+import type { Profile } from '../account/account.ts'
+import { DomainError } from '../errors.ts'
+import { ConditionFailed } from '../table/table.ts'
+import { customerItem, readStoredCustomer, unchangedCustomer } from './customer.ts'
+import { type CardDeps, makeDefault } from './settle.ts'
+import { cardItem, unchanged } from './stored.ts'
+import { readCard } from './sync.ts'
+
+const TRIES = 5
+
+/**
+ * Puts a card on file that has just paid, and makes it the default one. The provider is told first, so ours is its.
+ * A card that is gone meanwhile is left alone. Safe to repeat.
+ */
+export async function keepCard(
+  deps: CardDeps,
+  kept: { accountId: string; customerId: string; cardId: string; address: Profile['address'] },
+): Promise<void> {
+  const { accountId, customerId, cardId } = kept
+  for (let tries = 0; tries < TRIES; tries++) {
+    const stored = await readCard(deps, accountId, cardId)
+    const customer = await readStoredCustomer(deps, accountId)
+    if (stored?.removing || customer?.id !== customerId) return
+    const card = await deps.payments.readCard(cardId)
+    if (card?.customerId !== customerId) return
+    const changed = await makeDefault(deps, kept)
+    if (!changed) return
+    try {
+      return await deps.table.transact([
+        {
+          put: cardItem(accountId, card, stored && { ...stored, declined: undefined }),
+          if: unchanged(stored),
+        },
+        { put: customerItem(accountId, changed, customer), if: unchangedCustomer(customer) },
+      ])
+    } catch (error) {
+      if (!(error instanceof ConditionFailed)) throw error
+    }
+  }
+  throw new DomainError('temporarily_unavailable')
+}

@@ -1,0 +1,27 @@
+import { DomainError } from '../errors.ts'
+
+/** Limits against card testing (product rule). */
+const HOUR_MS = 3_600_000
+const LIMITS = [
+  { tries: 3, withinMs: HOUR_MS },
+  { tries: 10, withinMs: 24 * HOUR_MS },
+]
+
+/**
+ * When cards were tried of late, epoch ms, with one more try now.
+ * @throws DomainError `too_many_cards_tried` with the seconds until one more is allowed.
+ */
+export function withOneMore(triedMs: readonly number[], nowMs: number): number[] {
+  requireVelocity(triedMs, nowMs)
+  return [...triedMs, nowMs].filter((atMs) => atMs > nowMs - 24 * HOUR_MS)
+}
+
+function requireVelocity(triedMs: readonly number[], nowMs: number): void {
+  const waits = LIMITS.map(({ tries, withinMs }) => {
+    const recent = triedMs.filter((atMs) => atMs > nowMs - withinMs)
+    return recent.length < tries ? 0 : (recent.at(-tries) ?? nowMs) + withinMs - nowMs
+  })
+  const waitMs = Math.max(...waits)
+  if (waitMs > 0)
+    throw new DomainError('too_many_cards_tried', { retryAfterSeconds: Math.ceil(waitMs / 1000) })
+}

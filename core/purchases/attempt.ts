@@ -1,0 +1,56 @@
+import { type Profile, parseProfile } from '../account/account.ts'
+import type { StoredCard } from '../cards/stored.ts'
+import { readCard } from '../cards/sync.ts'
+import { DomainError } from '../errors.ts'
+import type { Deps } from '../ports.ts'
+import { type Expression, expr, join } from '../table/expression.ts'
+import { keys } from '../table/keys.ts'
+import { ConditionFailed, type Write } from '../table/table.ts'
+import { type Purchase, readPurchase } from './purchase.ts'
+
+export type PurchaseDeps = Deps<'table' | 'payments' | 'webhooks'>
+
+/** How often a transaction is tried again that lost to another writer of the account. */
+const TRIES = 10
+
+/**
+ * Writes a step of a purchase: reads what it builds on and tries the transaction again until nobody comes between.
+ * Its first write must be the purchase's, under the condition that the step is still to be done.
+ * @returns undefined when it was written, else the purchase as another has left it.
+ */
+export async function attempt(
+  deps: Deps<'table'>,
+  { accountId, id, cardId }: Pick<Purchase, 'accountId' | 'id' | 'cardId'>,
+  build: (profile: Profile, card: StoredCard | undefined) => Promise<Write[]> | Write[],
+): Promise<Purchase | undefined> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const item = await deps.table.get(keys.profile(accountId))
+    if (!item) throw new Error('a purchase has no account')
+    const writes = await build(parseProfile(item), await readCard(deps, accountId, cardId))
+    try {
+      await deps.table.transact(writes)
+      return undefined
+    } catch (error) {
+      if (!(error instanceof ConditionFailed)) throw error
+      if (!error.failed.has(0)) continue
+      const now = await readPurchase(deps, accountId, id)
+      if (!now) throw error
+      return now
+    }
+  }
+  throw new DomainError('temporarily_unavailable')
+}
+
+/** `SET a, b REMOVE c` of what there is. */
+export const setRemove = (set: readonly Expression[], remove: readonly Expression[]): Expression =>
+  join(
+    [
+      ...(set.length > 0 ? [join([expr`SET `, join(set, ', ')], '')] : []),
+      ...(remove.length > 0 ? [join([expr`REMOVE `, join(remove, ', ')], '')] : []),
+    ],
+    ' ',
+  )
+
+/** Frees the account's one slot if this purchase has it. */
+export const freed = ({ openPurchase }: Profile, purchaseId: string): Expression[] =>
+  openPurchase === purchaseId ? [expr`#openPurchase`] : []

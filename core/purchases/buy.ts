@@ -1,0 +1,203 @@
+import { type Account, type Profile, readAccount, requireActive } from '../account/account.ts'
+import { fullName } from '../account/shapes.ts'
+import { ensureCustomer } from '../cards/customer.ts'
+import { DomainError } from '../errors.ts'
+import { keys } from '../table/keys.ts'
+import type { PurchaseDeps } from './attempt.ts'
+import { begin, defaultCardOf, type RequestKey } from './begin.ts'
+import { type Bundle, bundleOf } from './catalogue.ts'
+import { drive, settleLeft } from './drive.ts'
+import {
+  digest,
+  fingerprintOf,
+  isFresh,
+  isOpen,
+  type Order,
+  type Purchase,
+  readPurchase,
+} from './purchase.ts'
+import type { Outcome } from './settle.ts'
+
+/** What a customer asks for; a renewal is nobody's request. */
+export type Wanted =
+  | { kind: 'signup'; bundle: Bundle; cardId: string; address: NonNullable<Profile['address']> }
+  | { kind: 'change'; bundle: Bundle }
+  | { kind: 'buy' }
+
+/** `pending`: the provider did not say what became of it; it settles by itself. */
+export type Answer = { status: 'paid' } | { status: 'pending'; id: string }
+
+/** A second click this soon after a purchase has ended gets the same answer. */
+const SAME_CLICK_MS = 10_000
+
+/** How long a second click waits for the first one's answer. */
+const JOIN_MS = 8_000
+const JOIN_STEP_MS = 200
+
+/** How often the account is read again when somebody else came first. */
+const TRIES = 5
+
+/**
+ * Charges a price once and adds its units: sign-up, change and refill are one operation. With an Idempotency-Key the
+ * same request has the same answer, whatever happens between; without one, a second click while one is open joins it,
+ * and shortly after has its answer.
+ * @throws DomainError `email_unconfirmed`, `bundle_held`, `no_bundle`, `no_card`, `too_many_cards_tried`,
+ *   `card_declined`, `payment_action_required`, `purchase_open`, `request_in_flight`, `idempotency_key_reused`
+ */
+export async function buy(
+  deps: PurchaseDeps,
+  caller: Account,
+  wanted: Wanted,
+  idempotencyKey: string | undefined,
+): Promise<Answer> {
+  const sent =
+    idempotencyKey === undefined
+      ? undefined
+      : { mac: digest(idempotencyKey), request: digest(literal(wanted)) }
+  let account: Account | undefined = caller
+  for (let tries = 0; account && tries < TRIES; tries++) {
+    if (tries > 0) requireActive(account)
+    const key = sent && (await keyOf(deps, account.id, sent))
+    if (key?.earlier) return answer(key.earlier, await again(deps, key.earlier))
+    const order = await orderOf(deps, account, wanted, key === undefined)
+    if (order === 'same click') return lastAnswer(account)
+    const open = await openPurchase(deps, account)
+    if (open) {
+      const joined = await joinOrGiveUp(deps, open, order, key === undefined)
+      if (joined) return answer(open, joined)
+    } else {
+      const purchase = await begin(deps, account, order, key?.request)
+      if (purchase) return answer(purchase, await drive(deps, purchase))
+    }
+    account = await readAccount(deps, caller.id)
+  }
+  throw new DomainError('purchase_open')
+}
+
+/** What was sent: a bundle's price is none of it. */
+const literal = (wanted: Wanted) =>
+  wanted.kind === 'buy' ? wanted : { ...wanted, bundle: wanted.bundle.name }
+
+/** What the key stands for so far. */
+async function keyOf(
+  deps: PurchaseDeps,
+  accountId: string,
+  { mac, request }: { mac: string; request: string },
+): Promise<{ earlier?: Purchase; request: RequestKey }> {
+  const item = await deps.table.get(keys.request(accountId, mac))
+  // Deletion may lag behind the expiry.
+  const live = item && Number(item.ttl) * 1000 > deps.clock.nowMs() ? item : undefined
+  if (!live) return { request: { mac, request, replaces: undefined } }
+  if (live.request !== request) throw new DomainError('idempotency_key_reused')
+  const earlier = await readPurchase(deps, accountId, String(live.purchaseId))
+  // Nothing was charged: the same request may try anew.
+  const again = !earlier || earlier.state === 'abandoned'
+  return { request: { mac, request, replaces: String(live.purchaseId) }, ...(!again && { earlier }) }
+}
+
+/** The same request once more. @throws DomainError `request_in_flight` */
+async function again(deps: PurchaseDeps, purchase: Purchase): Promise<Outcome> {
+  const working = purchase.state === 'created' || purchase.state === 'saved'
+  if (working && isFresh(deps, purchase)) throw new DomainError('request_in_flight')
+  return outcomeOf(deps, purchase)
+}
+
+const outcomeOf = async (deps: PurchaseDeps, purchase: Purchase): Promise<Outcome> => {
+  if (isOpen(purchase)) return drive(deps, purchase)
+  if (purchase.state === 'credited') return { status: 'credited', purchase }
+  return { status: purchase.state === 'declined' ? 'declined' : 'abandoned' }
+}
+
+/** @returns `same click` if it is one, with what was asked for already at its end. */
+async function orderOf(
+  deps: PurchaseDeps,
+  account: Account,
+  wanted: Wanted,
+  mayBeSecondClick: boolean,
+): Promise<Order | 'same click'> {
+  const { id: accountId, lastPurchase: last } = account
+  const isSame = (order: Pick<Order, 'kind' | 'bundle' | 'cardId'>) =>
+    mayBeSecondClick &&
+    last?.fingerprint === fingerprintOf(order) &&
+    Math.abs(deps.clock.nowMs() - last.atMs) < SAME_CLICK_MS
+  if (wanted.kind === 'signup') {
+    if (!account.emailVerified) throw new DomainError('email_unconfirmed')
+    if (isSame(wanted)) return 'same click'
+    if (account.bundle !== undefined) throw new DomainError('bundle_held')
+    const { id: customerId } = await ensureCustomer(deps, account, fullName(account))
+    return { ...wanted, accountId, customerId }
+  }
+  const bundle = wanted.kind === 'change' ? wanted.bundle : heldBundle(account)
+  const order = { accountId, kind: wanted.kind, bundle, ...defaultCardOf(account) }
+  if (isSame(order)) return 'same click'
+  if (account.bundle === undefined) throw new DomainError('no_bundle')
+  if (wanted.kind === 'change' && account.bundle === bundle.name) throw new DomainError('bundle_held')
+  return order
+}
+
+function heldBundle({ bundle }: Account): Bundle {
+  if (bundle === undefined) throw new DomainError('no_bundle')
+  return bundleOf(bundle)
+}
+
+function lastAnswer({ lastPurchase }: Account): Answer {
+  if (lastPurchase?.outcome === 'declined') throw new DomainError('card_declined')
+  return { status: 'paid' }
+}
+
+async function openPurchase(deps: PurchaseDeps, account: Account): Promise<Purchase | undefined> {
+  const { id, openPurchase: open } = account
+  return open === undefined ? undefined : readPurchase(deps, id, open)
+}
+
+/**
+ * What to do about the purchase that has the slot: a second click joins it; another one gives it up if its customer
+ * has left it.
+ * @returns the outcome that is to be answered; undefined if the slot is free now.
+ * @throws DomainError `purchase_open`
+ */
+async function joinOrGiveUp(
+  deps: PurchaseDeps,
+  open: Purchase,
+  order: Order,
+  mayBeSecondClick: boolean,
+): Promise<Outcome | undefined> {
+  if (!isOpen(open)) return undefined
+  if (mayBeSecondClick && open.fingerprint === fingerprintOf(order)) {
+    const joined = await join(deps, open)
+    return joined.status === 'abandoned' ? undefined : joined
+  }
+  if (open.state !== 'action_required' && isFresh(deps, open)) throw new DomainError('purchase_open')
+  const left = await settleLeft(deps, open, true)
+  if (left.status === 'pending' || left.status === 'action required') throw new DomainError('purchase_open')
+  return undefined
+}
+
+async function join(deps: PurchaseDeps, open: Purchase): Promise<Outcome> {
+  let now: Purchase | undefined = open
+  for (let waitedMs = 0; waitedMs < JOIN_MS; waitedMs += JOIN_STEP_MS) {
+    const isWorking = now.state === 'created' || now.state === 'saved'
+    if (!isWorking || !isFresh(deps, now)) return outcomeOf(deps, now)
+    await deps.clock.wait(JOIN_STEP_MS)
+    now = await readPurchase(deps, open.accountId, open.id)
+    if (!now) throw new Error('a purchase is gone')
+  }
+  return { status: 'pending' }
+}
+
+function answer({ id }: Purchase, outcome: Outcome): Answer {
+  switch (outcome.status) {
+    case 'credited':
+      return { status: 'paid' }
+    case 'pending':
+      return { status: 'pending', id }
+    case 'action required':
+      if (outcome.clientSecret === undefined) return { status: 'pending', id }
+      throw new DomainError('payment_action_required', { clientSecret: outcome.clientSecret })
+    case 'declined':
+      throw new DomainError('card_declined')
+    case 'abandoned':
+      // Nothing was charged, and the same request may be sent again.
+      throw new DomainError('temporarily_unavailable')
+  }
+}

@@ -1,0 +1,124 @@
+import type { Profile } from '../account/account.ts'
+import { markDeclined } from '../cards/declined.ts'
+import { keepCard } from '../cards/keep.ts'
+import { mark } from '../cards/settle.ts'
+import { newNotice } from '../notifications/notices.ts'
+import { queueMail } from '../notifications/outbox.ts'
+import type { Payment, Receipt } from '../ports.ts'
+import { applyLedger } from '../quota/apply.ts'
+import { expr } from '../table/expression.ts'
+import { dueAt, keys } from '../table/keys.ts'
+import type { Write } from '../table/table.ts'
+import { attempt, freed, type PurchaseDeps, setRemove } from './attempt.ts'
+import { ledgerWrites, type NewEntry } from './ledger.ts'
+import { type Paid, payOwed } from './owed.ts'
+import { LEASE_MS, type Purchase, stillOpen } from './purchase.ts'
+import { renewedBy } from './renewal.ts'
+
+/**
+ * The charge becomes units: purchase, ledger, bundle and slot in one transaction, once. The hot counter is no part of
+ * it, lest consumes run into it: `finish` brings it up, and the purchase stays due until it has.
+ * @returns the purchase as it stands then, whoever was first.
+ */
+export async function credit(deps: PurchaseDeps, purchase: Purchase, payment: Payment): Promise<Purchase> {
+  const { accountId, amountCents, units, id } = purchase
+  const receipt = payment.receipt ?? (await receiptOf(deps, payment))
+  const nowMs = deps.clock.nowMs()
+  let credited = purchase
+  const other = await attempt(deps, purchase, async (profile, card) => {
+    const paid = await payOwed(deps, profile, units)
+    const entries: NewEntry[] = [
+      { kind: 'payment', units: 0, amountCents, purchaseId: id },
+      { kind: 'sale', units, amountCents: -amountCents, purchaseId: id, size: units },
+      ...paid.entries,
+    ]
+    credited = {
+      ...purchase,
+      state: 'credited',
+      paymentId: payment.id,
+      cardId: payment.paymentMethodId ?? purchase.cardId,
+      paidAtMs: nowMs,
+      ledgerSeq: profile.ledgerSeq + entries.length,
+      brand: receipt?.brand ?? card?.card?.brand,
+      last4: receipt?.last4 ?? card?.card?.last4,
+      receiptUrl: receipt?.url,
+    }
+    const due = dueAt('PURCHASE', accountId, nowMs + LEASE_MS)
+    return [
+      { put: { ...keys.purchase(accountId, id), ...credited, ...due }, if: stillOpen },
+      creditProfile(credited, profile, paid, nowMs),
+      ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, entries),
+      ...paid.writes,
+      ...markDeclined(accountId, card, false),
+      ...tell(deps, profile, credited),
+    ]
+  })
+  return other ?? credited
+}
+
+async function receiptOf(deps: PurchaseDeps, { latestChargeId }: Payment): Promise<Receipt | undefined> {
+  const charge = latestChargeId === undefined ? undefined : await deps.payments.readCharge(latestChargeId)
+  return charge && { brand: charge.card?.brand, last4: charge.card?.last4, url: charge.receiptUrl }
+}
+
+function creditProfile(purchase: Purchase, profile: Profile, paid: Paid, nowMs: number): Write {
+  const { id, fingerprint, address, kind, amountCents, bundle, ledgerSeq } = purchase
+  const last = { id, fingerprint, outcome: 'credited', atMs: nowMs }
+  const set = [
+    expr`#ledgerSeq = ${ledgerSeq}, #balanceCents = ${profile.balanceCents + paid.amountCents}`,
+    expr`#bundle = ${bundle}, #paid = ${true}, #lastPurchase = ${last}, #updatedAtMs = ${nowMs}`,
+    ...(address ? [expr`#address = ${address}`] : []),
+    ...(paid.owed ? [expr`#owed = ${paid.owed}`] : []),
+    ...(kind === 'renewal' ? [expr`#renewed = ${renewedBy(profile, nowMs, amountCents)}`] : []),
+  ]
+  return {
+    update: keys.profile(profile.id),
+    set: setRemove(set, [expr`#renewal`, ...freed(profile, id), ...(paid.owed ? [] : [expr`#owed`])]),
+    if: expr`#ledgerSeq = ${profile.ledgerSeq}`,
+  }
+}
+
+/** A notice for each purchase; of what happened by itself its owner also gets a mail. */
+function tell(deps: PurchaseDeps, profile: Profile, purchase: Purchase): Write[] {
+  const { accountId, bundle, amountCents, units, kind } = purchase
+  const price = `$${(amountCents / 100).toFixed(2)}`
+  const what = kind === 'renewal' ? 'has been renewed' : 'has been paid'
+  const text = `Your ${bundle} bundle ${what}: ${units} invocations for ${price}.`
+  const notice: Write = {
+    put: newNotice(deps, accountId, kind === 'renewal' ? 'renewed' : 'purchased', text),
+  }
+  if (kind !== 'renewal') return [notice]
+  const { write } = queueMail(
+    deps,
+    {
+      accountId,
+      to: profile.email,
+      template: 'renewed',
+      values: { username: profile.username, bundle, amountCents },
+    },
+    0,
+  )
+  return [notice, write]
+}
+
+/**
+ * What is left to do of a credited purchase: the card that it came with is kept, the units reach the hot counter.
+ * Then it is due no more. Safe to repeat. `marks` are written with the last step.
+ */
+export async function finish(
+  deps: PurchaseDeps,
+  purchase: Purchase,
+  marks: readonly Write[] = [],
+): Promise<void> {
+  const { accountId, id, kind, customerId, cardId, address, finished } = purchase
+  if (kind === 'signup' && !finished) await keepCard(deps, { accountId, customerId, cardId, address })
+  await applyLedger(deps, accountId)
+  await mark(deps, [
+    {
+      update: keys.purchase(accountId, id),
+      set: expr`SET #finished = ${true} REMOVE #due, #dueAtMs`,
+      if: expr`#state = ${'credited'}`,
+    },
+    ...marks,
+  ])
+}

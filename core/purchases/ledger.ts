@@ -1,0 +1,63 @@
+import * as z from 'zod/mini'
+import type { Account } from '../account/account.ts'
+import type { Deps } from '../ports.ts'
+import { expr } from '../table/expression.ts'
+import { keys } from '../table/keys.ts'
+import type { Item, Write } from '../table/table.ts'
+import { ledgerKinds } from './ledger-kinds.ts'
+
+const entrySchema = z.object({
+  seq: z.number(),
+  atMs: z.number(),
+  kind: z.enum(ledgerKinds),
+  units: z.number(),
+  amountCents: z.number(),
+  purchaseId: z.optional(z.string()),
+  /** Of a sale: units of the bundle, on which the counter's thresholds stand from then on. */
+  size: z.optional(z.number()),
+})
+
+export type LedgerEntry = z.infer<typeof entrySchema>
+export type NewEntry = Omit<LedgerEntry, 'seq' | 'atMs'>
+
+/** Reads a stored entry. @throws Error if it is not one. */
+export const parseEntry = (item: Item): LedgerEntry => z.parse(entrySchema, item)
+
+/** Numbers entries from the account's last one on, each number taken once. */
+export function ledgerWrites(accountId: string, lastSeq: number, atMs: number, entries: NewEntry[]): Write[] {
+  return entries.map((entry, at) => {
+    const seq = lastSeq + 1 + at
+    return {
+      put: { ...keys.ledger(accountId, seq), ...entry, seq, atMs },
+      if: expr`attribute_not_exists(pk)`,
+    }
+  })
+}
+
+/**
+ * The statement, oldest first: amounts in dollars sum to the account's balance, units to those left and used.
+ * @param page.cursor the `seq` of the last entry of the page before.
+ * @returns `next`, the cursor of the page that follows, if there is one.
+ */
+export async function listLedger(
+  deps: Deps<'table'>,
+  account: Account,
+  page: { limit: number; cursor?: number | undefined },
+) {
+  const items = await deps.table.list(keys.account(account.id), 'LEDGER#', {
+    limit: page.limit + 1,
+    ...(page.cursor !== undefined && { after: keys.ledger(account.id, page.cursor) }),
+  })
+  const entries = items.slice(0, page.limit).map((item) => {
+    const { seq, atMs, kind, units, amountCents, purchaseId } = parseEntry(item)
+    return {
+      seq,
+      at: new Date(atMs).toISOString(),
+      kind,
+      units,
+      amount: amountCents / 100,
+      ...(purchaseId !== undefined && { purchaseId }),
+    }
+  })
+  return { entries, next: items.length > page.limit ? entries.at(-1)?.seq : undefined }
+}

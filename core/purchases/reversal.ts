@@ -1,0 +1,166 @@
+import { type Profile, parseProfile } from '../account/account.ts'
+import { DomainError } from '../errors.ts'
+import { newNotice } from '../notifications/notices.ts'
+import type { Charge } from '../ports.ts'
+import { applyLedger, move, readQuota } from '../quota/apply.ts'
+import { needsRenewal } from '../quota/ladder.ts'
+import type { Quota } from '../quota/quota.ts'
+import { expr } from '../table/expression.ts'
+import { dueAt, keys } from '../table/keys.ts'
+import { ConditionFailed, type Write } from '../table/table.ts'
+import { type PurchaseDeps, setRemove } from './attempt.ts'
+import { finish } from './credit.ts'
+import { type LedgerEntry, ledgerWrites, type NewEntry } from './ledger.ts'
+import { unitsFor, worthOf } from './owed.ts'
+import { LEASE_MS, type Purchase, readPurchase } from './purchase.ts'
+import { afterReversal } from './renewal.ts'
+
+const TRIES = 20
+
+/** Money that is not ours any more, by what the provider says now. */
+export function reversedOf(charge: Charge): Pick<Purchase, 'refundedCents' | 'disputedCents'> {
+  // A hold's "refund" is a release.
+  if (!charge.captured) return { refundedCents: 0, disputedCents: 0 }
+  const refundedCents = Math.min(charge.refundedCents, charge.amountCents)
+  const disputed = charge.disputes
+    .filter(({ status }) => status === 'open' || status === 'lost')
+    .reduce((sum, { amountCents }) => sum + amountCents, 0)
+  return { refundedCents, disputedCents: Math.min(disputed, charge.amountCents - refundedCents) }
+}
+
+/**
+ * Makes the ledger follow refunds and disputes: it goes by what the charge says now and not by events, so that one
+ * that comes twice, late or in another order changes nothing. Units go back, at most what is left; the rest is owed
+ * and paid by the next credit. `marks` are written with the last step.
+ */
+export async function reverse(
+  deps: PurchaseDeps,
+  { accountId, id }: Purchase,
+  chargeId: string,
+  marks: readonly Write[] = [],
+): Promise<void> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    // Units can be taken back from a counter that has all of the ledger only.
+    await applyLedger(deps, accountId)
+    const purchase = await readPurchase(deps, accountId, id)
+    if (purchase?.state !== 'credited') throw new Error('only what was credited can be reversed')
+    const item = await deps.table.get(keys.profile(accountId))
+    if (!item) throw new Error('a purchase has no account')
+    // Read after the ledger's number, on which the write depends: an older reading of the charge never wins.
+    const charge = await deps.payments.readCharge(chargeId)
+    if (!charge) throw new Error('the provider does not know a charge of ours')
+    const target = reversedOf(charge)
+    const same =
+      purchase.refundedCents === target.refundedCents && purchase.disputedCents === target.disputedCents
+    if (same) return finish(deps, purchase, marks)
+    try {
+      const writes = await reversal(deps, purchase, parseProfile(item), target)
+      // A credit came in between, and is not in the counter yet.
+      if (!writes) continue
+      await deps.table.transact(writes)
+      // Units that were given again still have to reach the counter.
+      return finish(deps, purchase, marks)
+    } catch (error) {
+      if (!(error instanceof ConditionFailed)) throw error
+    }
+  }
+  throw new DomainError('temporarily_unavailable')
+}
+
+async function reversal(
+  deps: PurchaseDeps,
+  purchase: Purchase,
+  profile: Profile,
+  target: Pick<Purchase, 'refundedCents' | 'disputedCents'>,
+): Promise<Write[] | undefined> {
+  const { accountId, id } = purchase
+  const quota = await readQuota(deps, accountId)
+  if (quota.seq !== profile.ledgerSeq) return undefined
+  const nowMs = deps.clock.nowMs()
+  const { entries, returnedUnits, returnedCents, owedUnits } = entriesOf(purchase, target, quota.left)
+  const amountCents = entries.reduce((sum, entry) => sum + entry.amountCents, 0)
+  const units = entries.reduce((sum, entry) => sum + entry.units, 0)
+  const seq = profile.ledgerSeq + entries.length
+  const { [id]: _, ...others } = profile.owed ?? {}
+  const owed = owedUnits > 0 ? { ...others, [id]: owedUnits } : others
+  const isOwed = Object.keys(owed).length > 0
+  const reversedMore =
+    target.refundedCents + target.disputedCents > purchase.refundedCents + purchase.disputedCents
+  const isLow = needsRenewal(quota.left + units, quota.size)
+  const renewal = afterReversal(profile, purchase.cardId, reversedMore, isLow)
+  const set = [
+    expr`#ledgerSeq = ${seq}, #balanceCents = ${profile.balanceCents + amountCents}, #updatedAtMs = ${nowMs}`,
+    ...(isOwed ? [expr`#owed = ${owed}`] : []),
+    ...renewal.set,
+  ]
+  const { due, dueAtMs } = dueAt('PURCHASE', accountId, nowMs + LEASE_MS)
+  return [
+    {
+      update: keys.purchase(accountId, id),
+      // Given units are applied later: until then it is due.
+      set: expr`SET #refundedCents = ${target.refundedCents}, #disputedCents = ${target.disputedCents}, #returnedUnits = ${returnedUnits}, #returnedCents = ${returnedCents}, #due = ${due}, #dueAtMs = ${dueAtMs}`,
+      if: expr`#refundedCents = ${purchase.refundedCents} AND #disputedCents = ${purchase.disputedCents} AND #returnedUnits = ${purchase.returnedUnits}`,
+    },
+    {
+      update: keys.profile(accountId),
+      set: setRemove(set, [...(isOwed ? [] : [expr`#owed`]), ...renewal.remove]),
+      if: expr`#ledgerSeq = ${profile.ledgerSeq}`,
+    },
+    ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, entries),
+    ...taken(deps, accountId, quota, { units, seq }),
+    { put: newNotice(deps, accountId, 'payment_reversed', sentence(purchase, amountCents)) },
+  ]
+}
+
+/**
+ * Units that are taken back leave the counter in the same transaction, for what is left may be spent at any moment;
+ * these are few, and a consume that runs into one is tried again.
+ */
+function taken(
+  deps: PurchaseDeps,
+  accountId: string,
+  quota: Quota,
+  now: { units: number; seq: number },
+): Write[] {
+  if (now.units >= 0) return []
+  const change = move(deps, accountId, quota, { units: now.units, size: quota.size, seq: now.seq })
+  return [{ update: keys.quota(accountId), ...change }]
+}
+
+/** The entries from what a purchase has recorded to what it should, with `left` units to take back. */
+export function entriesOf(
+  purchase: Purchase,
+  target: Pick<Purchase, 'refundedCents' | 'disputedCents'>,
+  left: number,
+) {
+  const purchaseId = purchase.id
+  const reversedCents = target.refundedCents + target.disputedCents
+  const wanted = unitsFor(purchase, reversedCents)
+  const returnedUnits =
+    wanted <= purchase.returnedUnits
+      ? wanted
+      : purchase.returnedUnits + Math.min(wanted - purchase.returnedUnits, left)
+  const returnedCents = worthOf(purchase, reversedCents, returnedUnits)
+  const entry = (kind: LedgerEntry['kind'], amountCents: number, units = 0): NewEntry[] =>
+    amountCents === 0 && units === 0 ? [] : [{ kind, units, amountCents, purchaseId }]
+  const refunded = purchase.refundedCents - target.refundedCents
+  const disputed = purchase.disputedCents - target.disputedCents
+  const units = purchase.returnedUnits - returnedUnits
+  const worth = returnedCents - purchase.returnedCents
+  return {
+    entries: [
+      ...entry(refunded < 0 ? 'refund' : 'refund_failed', refunded),
+      ...entry(disputed < 0 ? 'dispute' : 'dispute_won', disputed),
+      ...entry(units > 0 ? 'restore' : 'return', worth, units),
+    ],
+    returnedUnits,
+    returnedCents,
+    owedUnits: wanted - returnedUnits,
+  }
+}
+
+function sentence({ bundle }: Purchase, amountCents: number): string {
+  return amountCents < 0
+    ? `A payment for your ${bundle} bundle went back, and its units with it. Units that were spent already are owed.`
+    : `A payment for your ${bundle} bundle that had gone back changed again; its units follow.`
+}

@@ -1,0 +1,168 @@
+import type { Profile } from '../account/account.ts'
+import { markDeclined } from '../cards/declined.ts'
+import { mark } from '../cards/settle.ts'
+import { DomainError } from '../errors.ts'
+import type { Decline, Payment } from '../ports.ts'
+import { type Expression, expr } from '../table/expression.ts'
+import { keys } from '../table/keys.ts'
+import type { Write } from '../table/table.ts'
+import { attempt, freed, type PurchaseDeps, setRemove } from './attempt.ts'
+import { credit } from './credit.ts'
+import { isFresh, isOpen, isPaymentOf, type Purchase, stillOpen } from './purchase.ts'
+import { askedToAuthenticate, declinedRenewal } from './renewal.ts'
+
+/** What became of a purchase. */
+export type Outcome =
+  /** Charged and in the ledger for good; what is left to do is `finish(purchase)`. */
+  | { status: 'credited'; purchase: Purchase }
+  /** `clientSecret` is undefined for a renewal whose customer has to come first. */
+  | { status: 'action required'; clientSecret: string | undefined }
+  /** `abandoned`: given up before any money moved. */
+  | { status: 'pending' | 'declined' | 'abandoned' }
+
+/** How often the job looks whether a customer who was asked to authenticate has done so, had the webhook been lost. */
+const ASKED_AGAIN_MS = 5 * 60_000
+
+/**
+ * Makes of a purchase what its payment says: the one place where that is decided, for the request, the webhook and
+ * the job alike. Repeating it changes nothing. `marks` are written with the work, but for one that is credited: then
+ * they belong to `finish`, which is still to be done.
+ */
+export async function settlePurchase(
+  deps: PurchaseDeps,
+  purchase: Purchase,
+  payment: Payment,
+  marks: readonly Write[] = [],
+): Promise<Outcome> {
+  if (!isOpen(purchase)) return outcomeOf(deps, purchase, marks)
+  // Somebody has changed it: it pays for nothing of ours. What it took, if anything, is the sweep's alarm.
+  if (!isPaymentOf(payment, purchase, deps.webhooks.livemode)) {
+    if (payment.status !== 'succeeded') await deps.payments.cancelPayment(payment.id)
+    return end(deps, purchase, undefined, marks)
+  }
+  switch (payment.status) {
+    case 'succeeded':
+      return outcomeOf(deps, await credit(deps, purchase, payment), marks)
+    case 'action_required':
+      return ask(deps, purchase, payment, payment.clientSecret, marks)
+    case 'processing':
+      await mark(deps, marks)
+      return { status: 'pending' }
+    case 'unconfirmed':
+      if (!isFresh(deps, purchase)) return fence(deps, purchase, payment, marks)
+      // Its request is just about to confirm it.
+      await mark(deps, marks)
+      return { status: 'pending' }
+    case 'declined':
+      return needsCustomer(purchase, payment)
+        ? ask(deps, purchase, payment, undefined, marks)
+        : fence(deps, purchase, payment, marks)
+    case 'held':
+      return fence(deps, purchase, payment, marks)
+    case 'canceled':
+      return end(deps, purchase, payment.decline, marks)
+  }
+}
+
+/** The bank asks for 3-D Secure and nobody is there: the customer may come and finish it. */
+export const needsCustomer = ({ kind }: Purchase, payment: Payment): boolean =>
+  kind === 'renewal' && payment.status === 'declined' && payment.decline.reason === 'authentication_required'
+
+/** Nothing is given up before no money can move by it: the cancellation says so. */
+export async function fence(
+  deps: PurchaseDeps,
+  purchase: Purchase,
+  { id }: Pick<Payment, 'id'>,
+  marks: readonly Write[] = [],
+): Promise<Outcome> {
+  const fenced = await deps.payments.cancelPayment(id)
+  const open = fenced.status === 'declined' || fenced.status === 'unconfirmed' || fenced.status === 'held'
+  if (open) throw new DomainError('temporarily_unavailable')
+  return settlePurchase(deps, purchase, fenced, marks)
+}
+
+/** What a purchase that is at its end says; its marks are only noted, but for a credited one's. */
+async function outcomeOf(deps: PurchaseDeps, purchase: Purchase, marks: readonly Write[]): Promise<Outcome> {
+  if (purchase.state === 'credited') return { status: 'credited', purchase }
+  await mark(deps, marks)
+  if (isOpen(purchase)) return { status: 'pending' }
+  return { status: purchase.state === 'declined' ? 'declined' : 'abandoned' }
+}
+
+/** The customer has to authenticate; of a renewal they are told so, by notice and mail. */
+async function ask(
+  deps: PurchaseDeps,
+  purchase: Purchase,
+  payment: Payment,
+  clientSecret: string | undefined,
+  marks: readonly Write[],
+): Promise<Outcome> {
+  const asked: Outcome = { status: 'action required', clientSecret }
+  if (purchase.state === 'action_required') {
+    await mark(deps, marks)
+    return asked
+  }
+  const { accountId, id, kind } = purchase
+  const other = await attempt(deps, purchase, (profile, card) => [
+    {
+      update: keys.purchase(accountId, id),
+      set: expr`SET #state = ${'action_required'}, #paymentId = ${payment.id}, #dueAtMs = ${deps.clock.nowMs() + ASKED_AGAIN_MS}`,
+      if: expr`#state IN (${'created'}, ${'saved'})`,
+    },
+    ...(kind === 'renewal' ? askedToAuthenticate(deps, profile, purchase) : []),
+    // The customer may rather change it.
+    ...(kind === 'renewal' ? markDeclined(accountId, card, true) : []),
+    ...marks,
+  ])
+  if (!other || other.state === 'action_required') return asked
+  return outcomeOf(deps, other, marks)
+}
+
+/** No money can move by it any more: the account is free for another one. */
+export async function end(
+  deps: PurchaseDeps,
+  purchase: Purchase,
+  decline: Decline | undefined,
+  marks: readonly Write[] = [],
+): Promise<Outcome> {
+  const { accountId, id } = purchase
+  const state = decline ? 'declined' : 'abandoned'
+  const other = await attempt(deps, purchase, (profile, card) => {
+    const renewal =
+      purchase.kind === 'renewal' && decline ? declinedRenewal(deps, profile, purchase, decline) : undefined
+    return [
+      {
+        update: keys.purchase(accountId, id),
+        set: expr`SET #state = ${state} REMOVE #due, #dueAtMs`,
+        // Of one whose payment was not known: nobody may have come to know it since.
+        if: purchase.paymentId === undefined ? expr`#state = ${'created'}` : stillOpen,
+      },
+      ...endProfile(deps, profile, purchase, [
+        ...(decline ? [lastDeclined(deps, purchase)] : []),
+        ...(renewal?.set ?? []),
+      ]),
+      ...(decline ? markDeclined(accountId, card, true) : []),
+      ...(renewal?.writes ?? []),
+      ...marks,
+    ]
+  })
+  return other ? outcomeOf(deps, other, marks) : { status: state }
+}
+
+const lastDeclined = (deps: PurchaseDeps, { id, fingerprint }: Purchase): Expression =>
+  expr`#lastPurchase = ${{ id, fingerprint, outcome: 'declined', atMs: deps.clock.nowMs() }}`
+
+function endProfile(deps: PurchaseDeps, profile: Profile, { id }: Purchase, set: Expression[]): Write[] {
+  const remove = freed(profile, id)
+  if (set.length + remove.length === 0) return []
+  const noted = expr`#updatedAtMs = ${deps.clock.nowMs()}`
+  // The slot is checked: what `set` holds was read with it.
+  const held = profile.openPurchase
+  return [
+    {
+      update: keys.profile(profile.id),
+      set: setRemove([noted, ...set], remove),
+      if: held === undefined ? expr`attribute_not_exists(#openPurchase)` : expr`#openPurchase = ${held}`,
+    },
+  ]
+}

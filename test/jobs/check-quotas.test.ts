@@ -1,0 +1,622 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { keys } from '../../core/table/keys.ts'
+import { type SignedInPerson, startApp } from '../support/app.ts'
+import {
+  ADDRESS,
+  ALWAYS_3DS,
+  authenticate,
+  buy,
+  changeTo,
+  expectBooksAgree,
+  expectNothingOpen,
+  mailsTo,
+  newBuyer,
+  noticesOf,
+  paymentsOf,
+  shown,
+  spendTo,
+  unitsLeft,
+  waitingPayment,
+} from '../support/buyers.ts'
+import { defaultKey } from '../support/keys.ts'
+import { consume, counterOf } from '../support/quota.ts'
+import { atStripe, defaultCard, later, newCard, remove, stripeOf } from '../support/stripe.ts'
+
+const app = await startApp()
+const { double } = stripeOf(app)
+afterEach(() => {
+  double.clearFaults()
+  app.stack.dynamo.clearFaults()
+})
+
+const SECOND_MS = 1000
+const MINUTE_MS = 60 * SECOND_MS
+const HOUR_MS = 60 * MINUTE_MS
+const DAY_MS = 24 * HOUR_MS
+const CONFIRM = 'POST /v1/payment_intents/*/confirm'
+const CREATE = 'POST /v1/payment_intents$'
+const NOTHING = { notices: 0, renewed: 0, tried: 0, failed: 0 }
+
+const check = () => app.job('check-quotas')
+
+/** A run of both jobs that renewals need, a minute after the last one. */
+async function minuteLater(): Promise<void> {
+  app.advance(MINUTE_MS)
+  await app.job('settle-payments')
+  await check()
+}
+
+const renewalOf = async (person: SignedInPerson) => (await shown(app, person)).renewal
+const setFlags = (
+  { accessToken: token }: SignedInPerson,
+  bundleAutoRenewal: boolean,
+  lowQuotaNotification: boolean,
+) => app.request('PUT', '/v1/user/flags', { token, json: { bundleAutoRenewal, lowQuotaNotification } })
+const setCap = ({ accessToken: token }: SignedInPerson, monthlyCap: number | null) =>
+  app.request('PUT', '/v1/user/renewal', { token, json: { monthlyCap } })
+const changeCard = ({ accessToken: token }: SignedInPerson, paymentMethod: string) =>
+  app.request('PUT', '/v1/user/card', { token, json: { paymentMethod, address: ADDRESS } })
+const decline = (code = 'insufficient_funds', times?: number) =>
+  double.addFault({ fault: 'decline', match: CONFIRM, code, ...(times && { times }) })
+
+async function charged(person: SignedInPerson): Promise<number> {
+  return (await paymentsOf(app, person)).length
+}
+
+/** Somebody whose renewal is due: 5 of 1,000 units are left. */
+async function dueBuyer(options: { card?: string } = {}) {
+  const person = await newBuyer(app, options)
+  await spendTo(app, person, 5)
+  return person
+}
+
+const ON = { state: 'on', reason: null, nextAttemptAt: null, monthlyCap: null }
+
+describe('the low-quota notice', () => {
+  test('below 10 % of the bundle: one in the list and one by mail; not at 10 %', async () => {
+    const person = await newBuyer(app)
+    await spendTo(app, person, 100)
+    expect(await check()).toEqual(NOTHING)
+    await consume(app, person.key, { units: 1 })
+    expect(await check()).toEqual({ ...NOTHING, notices: 1 })
+    for (const units of [1, 50]) {
+      await consume(app, person.key, { units })
+      expect(await check()).toEqual(NOTHING)
+    }
+    expect(await noticesOf(app, person)).toEqual(['purchased', 'low_quota'])
+    const subject = 'Less than 10 % of your STARTER bundle is left'
+    expect((await mailsTo(app, person)).filter((each) => each === subject)).toHaveLength(1)
+  })
+
+  test('once a crossing: a refill, and the next crossing gives another', async () => {
+    const person = await newBuyer(app)
+    await spendTo(app, person, 99)
+    await check()
+    app.advance(SECOND_MS)
+    await buy(app, person)
+    await check()
+    await spendTo(app, person, 99)
+    expect(await check()).toEqual({ ...NOTHING, notices: 1 })
+    expect((await noticesOf(app, person)).filter((type) => type === 'low_quota')).toHaveLength(2)
+  })
+
+  test('three runs at once give one', async () => {
+    const person = await newBuyer(app)
+    await spendTo(app, person, 99)
+    await Promise.all([check(), check(), check()])
+    expect(await noticesOf(app, person)).toEqual(['purchased', 'low_quota'])
+    expect((await mailsTo(app, person)).filter((subject) => subject.startsWith('Less than'))).toHaveLength(1)
+  })
+
+  test('none with its flag off, nor later for a crossing of that time', async () => {
+    const person = await newBuyer(app)
+    await setFlags(person, true, false)
+    await spendTo(app, person, 99)
+    expect(await check()).toEqual(NOTHING)
+    await setFlags(person, true, true)
+    expect(await check()).toEqual(NOTHING)
+    expect(await noticesOf(app, person)).toEqual(['purchased'])
+  })
+
+  test('none before the first bundle', async () => {
+    const person = await app.signUp()
+    await consume(app, await defaultKey(app, person), { units: 100 })
+    expect(await check()).toEqual(NOTHING)
+    expect(await noticesOf(app, person)).toEqual([])
+  })
+
+  test('given after a fault of the database, and once', async () => {
+    const person = await newBuyer(app)
+    await spendTo(app, person, 99)
+    app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems', times: 3 })
+    expect(await check()).toMatchObject({ failed: 1 })
+    app.stack.dynamo.clearFaults()
+    app.advance(MINUTE_MS)
+    app.stack.dynamo.fault({ kind: 'error-after', match: 'TransactWriteItems', times: 3 })
+    await check()
+    app.stack.dynamo.clearFaults()
+    for (let minutes = 0; minutes < 2; minutes++) {
+      app.advance(MINUTE_MS)
+      await check()
+    }
+    expect(await noticesOf(app, person)).toEqual(['purchased', 'low_quota'])
+  })
+})
+
+describe('renewal', () => {
+  test('below 1 % of the bundle: one charge, its units, notice, mail and invoice; not at 1 %', async () => {
+    const person = await newBuyer(app)
+    await spendTo(app, person, 10)
+    expect(await check()).toMatchObject({ renewed: 0, tried: 0 })
+    await consume(app, person.key, { units: 1 })
+    expect(await check()).toEqual({ ...NOTHING, renewed: 1 })
+    expect(await unitsLeft(app, person)).toBe(1009)
+    expect(await charged(person)).toBe(2)
+    const [payment] = (await paymentsOf(app, person)).slice(-1)
+    expect(payment?.payment_method_options?.card).toMatchObject({ stored_credential_usage: 'unscheduled' })
+    expect(await noticesOf(app, person)).toEqual(['purchased', 'low_quota', 'renewed'])
+    expect(await mailsTo(app, person)).toContain('Your STARTER bundle has been renewed')
+    expect(await shown(app, person, '/v1/invoice/list')).toHaveLength(2)
+    expect(await renewalOf(person)).toEqual(ON)
+    await expectBooksAgree(app, person)
+    await expectNothingOpen(app, person)
+    app.advance(MINUTE_MS)
+    await double.flushWebhooks()
+    expect(await check()).toEqual(NOTHING)
+    app.resetCalls()
+    expect(await check()).toEqual(NOTHING)
+    expect(app.calls().stripe).toEqual({})
+  })
+
+  test('both thresholds in one request: a notice and a renewal in one run', async () => {
+    const person = await dueBuyer()
+    expect(await check()).toEqual({ ...NOTHING, notices: 1, renewed: 1 })
+    await expectBooksAgree(app, person)
+  })
+
+  test('three runs at once charge once', async () => {
+    const person = await dueBuyer()
+    await Promise.all([check(), check(), check()])
+    await minuteLater()
+    expect(await charged(person)).toBe(2)
+    expect(await unitsLeft(app, person)).toBe(1005)
+    await expectBooksAgree(app, person)
+  })
+
+  test('again at the next crossing', async () => {
+    const person = await dueBuyer()
+    for (let times = 2; times < 5; times++) {
+      await check()
+      expect(await charged(person)).toBe(times)
+      await spendTo(app, person, 5)
+      app.advance(MINUTE_MS)
+    }
+    await expectBooksAgree(app, person)
+  })
+
+  test('the counter is due no more once all is done', async () => {
+    const person = await dueBuyer()
+    await check()
+    await minuteLater()
+    const counter = await counterOf(app, person)
+    expect([counter.due, counter.n, counter.r]).toEqual([undefined, undefined, undefined])
+  })
+
+  test('not with its flag off; at once when it is switched on', async () => {
+    const person = await newBuyer(app)
+    await setFlags(person, false, true)
+    expect(await renewalOf(person)).toEqual({ ...ON, state: 'off' })
+    await spendTo(app, person, 5)
+    expect(await check()).toEqual({ ...NOTHING, notices: 1 })
+    expect(await charged(person)).toBe(1)
+    await setFlags(person, true, true)
+    expect(await check()).toEqual({ ...NOTHING, renewed: 1 })
+    await expectBooksAgree(app, person)
+  })
+
+  test('not while the account is deactivated; once it is restored', async () => {
+    let person = await dueBuyer()
+    await app.request('PUT', '/api/users/current/deactivate', { token: person.accessToken })
+    expect(await check()).toMatchObject({ renewed: 0, tried: 0, failed: 0 })
+    app.advance(DAY_MS)
+    expect(await check()).toEqual(NOTHING)
+    const { email, password } = person
+    expect((await app.request('POST', '/api/users/restore', { json: { email, password } })).status).toBe(200)
+    expect(await check()).toEqual({ ...NOTHING, renewed: 1 })
+    person = { ...person, ...(await app.login(person)) }
+    expect(await charged(person)).toBe(2)
+    await expectBooksAgree(app, person)
+  })
+
+  test('of the bundle that is held by then', async () => {
+    const person = await newBuyer(app)
+    await changeTo(app, person, 'DEVELOPER')
+    await spendTo(app, person, 999)
+    expect(await check()).toMatchObject({ renewed: 1 })
+    expect((await paymentsOf(app, person)).map(({ amount }) => amount)).toEqual([99, 999, 999])
+    await expectBooksAgree(app, person)
+  })
+
+  test('not if its customer has refilled meanwhile', async () => {
+    const person = await dueBuyer()
+    expect((await buy(app, person)).status).toBe(201)
+    expect(await check()).toMatchObject({ renewed: 0, tried: 0 })
+    expect(await charged(person)).toBe(2)
+  })
+})
+
+describe('a declined renewal', () => {
+  const declinedAt = (hours: number, atMs: number) => ({
+    state: 'retrying',
+    reason: 'insufficient_funds',
+    nextAttemptAt: new Date(atMs + hours * HOUR_MS).toISOString(),
+    monthlyCap: null,
+  })
+
+  test('is tried again after 1 h, 3 h and 7 h, then pauses; one notice and one mail at the first', async () => {
+    let person = await dueBuyer()
+    decline()
+    expect(await check()).toEqual({ ...NOTHING, notices: 1, tried: 1 })
+    await mailsTo(app, person)
+    for (const hours of [1, 3, 7]) {
+      expect(await renewalOf(person)).toEqual(declinedAt(hours, Date.now()))
+      app.advance(MINUTE_MS)
+      app.resetCalls()
+      expect(await check()).toEqual(NOTHING)
+      person = await later(app, person, hours * HOUR_MS - MINUTE_MS - 1)
+      expect(await check()).toEqual(NOTHING)
+      expect(app.calls().stripe).toEqual({})
+      app.advance(1)
+      expect(await check()).toEqual({ ...NOTHING, tried: 1 })
+    }
+    const paused = { ...ON, state: 'paused', reason: 'insufficient_funds' }
+    expect(await renewalOf(person)).toEqual(paused)
+    double.clearFaults()
+    person = await later(app, person, 10 * DAY_MS)
+    app.resetCalls()
+    expect(await check()).toEqual(NOTHING)
+    expect(app.calls().stripe).toEqual({})
+    expect(await noticesOf(app, person)).toEqual(['purchased', 'low_quota', 'renewal_declined'])
+    const mails = (await mailsTo(app, person)).filter((subject) => subject.includes('could not be renewed'))
+    expect(mails).toHaveLength(1)
+    expect(await charged(person)).toBe(1)
+    await expectNothingOpen(app, person)
+    await expectBooksAgree(app, person)
+  })
+
+  test('that succeeds at a retry is on again, and the next decline begins anew', async () => {
+    let person = await dueBuyer()
+    decline('insufficient_funds', 1)
+    await check()
+    person = await later(app, person, HOUR_MS)
+    expect(await check()).toEqual({ ...NOTHING, renewed: 1 })
+    expect(await renewalOf(person)).toEqual(ON)
+    await spendTo(app, person, 5)
+    app.advance(MINUTE_MS)
+    decline('insufficient_funds', 1)
+    await check()
+    expect(await renewalOf(person)).toEqual(declinedAt(1, Date.now()))
+    await expectBooksAgree(app, person)
+  })
+
+  test.each(['lost_card', 'stolen_card', 'expired_card', 'fraudulent', 'incorrect_cvc'])(
+    '%s is never tried again: it pauses at once',
+    async (code) => {
+      let person = await dueBuyer()
+      decline(code, 1)
+      await check()
+      expect(await renewalOf(person)).toMatchObject({ state: 'paused', nextAttemptAt: null })
+      person = await later(app, person, DAY_MS)
+      await check()
+      expect(await charged(person)).toBe(1)
+      expect((await atStripe(app, person)).intents).toHaveLength(2)
+      expect(await noticesOf(app, person)).toContain('renewal_declined')
+    },
+  )
+
+  test.each(['retrying', 'paused'])('while %s, another card renews at once', async (state) => {
+    let person = await dueBuyer()
+    decline(state === 'paused' ? 'lost_card' : 'insufficient_funds', 1)
+    await check()
+    expect((await renewalOf(person)).state).toBe(state)
+    person = await later(app, person, MINUTE_MS)
+    const card = await newCard(app, '5555555555554444')
+    expect((await changeCard(person, card)).status).toBe(204)
+    expect(await renewalOf(person)).toEqual(ON)
+    expect(await check()).toEqual({ ...NOTHING, renewed: 1 })
+    expect((await paymentsOf(app, person)).at(-1)?.payment_method).toBe(card)
+    await expectBooksAgree(app, person)
+  })
+
+  test('the same card proved anew renews too', async () => {
+    const person = await dueBuyer()
+    decline('lost_card', 1)
+    await check()
+    app.advance(MINUTE_MS)
+    expect((await changeCard(person, (await defaultCard(app, person)) ?? '')).status).toBe(204)
+    expect(await check()).toEqual({ ...NOTHING, renewed: 1 })
+  })
+
+  test('a refill by its customer ends it, and the card counts as good again', async () => {
+    const person = await dueBuyer()
+    decline('insufficient_funds', 1)
+    await check()
+    app.advance(11 * SECOND_MS)
+    expect((await buy(app, person)).status).toBe(201)
+    expect(await renewalOf(person)).toEqual(ON)
+    expect((await changeCard(person, 'pm_card_visa')).status).toBe(409)
+    await minuteLater()
+    expect(await charged(person)).toBe(2)
+    await expectBooksAgree(app, person)
+  })
+
+  test('switched off it is off, and declined no longer counts when switched on with another card', async () => {
+    let person = await dueBuyer()
+    decline('lost_card', 1)
+    await check()
+    await setFlags(person, false, true)
+    expect((await renewalOf(person)).state).toBe('off')
+    person = await later(app, person, MINUTE_MS)
+    expect((await changeCard(person, 'pm_card_mastercard')).status).toBe(204)
+    await setFlags(person, true, true)
+    expect(await check()).toEqual({ ...NOTHING, renewed: 1 })
+    await expectBooksAgree(app, person)
+  })
+
+  test('without any card it pauses, and a first card renews', async () => {
+    const person = await newBuyer(app)
+    await setFlags(person, false, true)
+    expect((await remove(app, person, (await defaultCard(app, person)) ?? '')).status).toBe(204)
+    await double.flushWebhooks()
+    await setFlags(person, true, true)
+    await spendTo(app, person, 5)
+    expect(await check()).toEqual({ ...NOTHING, notices: 1 })
+    expect(await renewalOf(person)).toMatchObject({ state: 'paused', reason: 'no_card' })
+    app.advance(MINUTE_MS)
+    expect((await changeCard(person, 'pm_card_visa')).status).toBe(204)
+    expect(await check()).toEqual({ ...NOTHING, renewed: 1 })
+    await expectBooksAgree(app, person)
+  })
+})
+
+describe('an outage of Stripe', () => {
+  test.each([
+    ['before the charge', { fault: '500', match: CONFIRM }, 1],
+    ['after the charge', { fault: '500', code: 'after-commit', match: CONFIRM }, 2],
+    ['in the answer', { fault: 'torn-body', match: CONFIRM }, 2],
+    ['before the payment is made', { fault: '500', match: CREATE }, 1],
+    ['after the payment is made', { fault: 'torn-body', match: CREATE }, 1],
+    ['of everything', { fault: '500' }, 1],
+  ] as const)('%s is no decline, and settles with one charge', async (_, fault, taken) => {
+    const person = await dueBuyer()
+    double.addFault({ fault: 'drop-webhooks' })
+    double.addFault(fault)
+    expect(await check()).toEqual({ ...NOTHING, notices: 1, tried: 1 })
+    expect(await renewalOf(person)).toEqual(ON)
+    expect((await noticesOf(app, person)).at(-1)).toBe('low_quota')
+    double.clearFaults()
+    expect(await charged(person)).toBe(taken)
+    for (let minutes = 0; minutes < 4; minutes++) await minuteLater()
+    expect(await charged(person)).toBe(2)
+    expect(await unitsLeft(app, person)).toBe(1005)
+    expect(await noticesOf(app, person)).toEqual(['purchased', 'low_quota', 'renewed'])
+    expect(await renewalOf(person)).toEqual(ON)
+    await expectBooksAgree(app, person)
+    await expectNothingOpen(app, person)
+  })
+
+  test('of hours is no decline either', async () => {
+    let person = await dueBuyer()
+    double.addFault({ fault: '500' })
+    for (let hours = 0; hours < 10; hours++) {
+      app.advance(HOUR_MS)
+      await app.job('settle-payments')
+      await check()
+    }
+    double.clearFaults()
+    person = await later(app, person, HOUR_MS)
+    expect(await renewalOf(person)).toEqual(ON)
+    for (let minutes = 0; minutes < 4; minutes++) await minuteLater()
+    expect(await charged(person)).toBe(2)
+    expect(await noticesOf(app, person)).toEqual(['purchased', 'low_quota', 'renewed'])
+    await expectBooksAgree(app, person)
+  })
+})
+
+describe('a card that asks for 3-D Secure', () => {
+  test('is a mail with a link and no decline; buying answers the secret of that very payment', async () => {
+    const person = await dueBuyer({ card: ALWAYS_3DS })
+    expect(await check()).toEqual({ ...NOTHING, notices: 1, tried: 1 })
+    expect(await renewalOf(person)).toEqual({
+      ...ON,
+      state: 'action_required',
+      reason: 'authentication_required',
+    })
+    expect(await noticesOf(app, person)).toEqual(['purchased', 'low_quota', 'renewal_action'])
+    await double.flushWebhooks()
+    await minuteLater()
+    const waiting = await waitingPayment(app, person)
+    await mailsTo(app, person)
+    const links = app.stack.mail
+      .messages(person.email)
+      .flatMap(({ text }) => text.match(/https:\/\/app\.bursar\.example\/renewal\/\w+/g) ?? [])
+    expect(links).toEqual([`https://app.bursar.example/renewal/${waiting.metadata.purchase}`])
+
+    const answer = await buy(app, person)
+    expect([answer.status, answer.body.type]).toEqual([402, 'urn:bursar:problem:payment_action_required'])
+    expect(answer.body.clientSecret).toBe(waiting.client_secret)
+    await authenticate(app, person)
+    expect(await unitsLeft(app, person)).toBe(1005)
+    expect(await renewalOf(person)).toEqual(ON)
+    await minuteLater()
+    expect(await charged(person)).toBe(2)
+    await expectBooksAgree(app, person)
+    await expectNothingOpen(app, person)
+  })
+
+  test('a frontend that has the secret already finishes it without buying', async () => {
+    const person = await dueBuyer({ card: ALWAYS_3DS })
+    await check()
+    await authenticate(app, person)
+    expect(await unitsLeft(app, person)).toBe(1005)
+    await expectBooksAgree(app, person)
+    await expectNothingOpen(app, person)
+  })
+
+  test('if its customer fails, it is a decline and tried again later', async () => {
+    const person = await dueBuyer({ card: ALWAYS_3DS })
+    await check()
+    await buy(app, person)
+    await authenticate(app, person, 'fail')
+    expect(await renewalOf(person)).toMatchObject({ state: 'retrying', reason: 'authentication_failed' })
+    await expectNothingOpen(app, person)
+    await expectBooksAgree(app, person)
+  })
+
+  test('if its customer does not come for a day, it is given up and pauses', async () => {
+    let person = await dueBuyer({ card: ALWAYS_3DS })
+    await check()
+    person = await later(app, person, DAY_MS - 1)
+    await app.job('settle-payments')
+    await waitingPayment(app, person)
+    person = await later(app, person, 5 * MINUTE_MS)
+    await app.job('settle-payments')
+    await expectNothingOpen(app, person)
+    expect(await renewalOf(person)).toMatchObject({ state: 'paused', reason: 'authentication_required' })
+    await check()
+    expect(await charged(person)).toBe(1)
+    await expectBooksAgree(app, person)
+  })
+
+  test('if the card is changed meanwhile, that payment is given up and the new card renews', async () => {
+    let person = await dueBuyer({ card: ALWAYS_3DS })
+    await check()
+    expect((await changeCard(person, 'pm_card_visa')).status).toBe(204)
+    for (let minutes = 0; minutes < 3; minutes++) await minuteLater()
+    person = { ...person, ...(await app.login(person)) }
+    expect(await charged(person)).toBe(2)
+    expect(await renewalOf(person)).toEqual(ON)
+    await expectNothingOpen(app, person)
+    await expectBooksAgree(app, person)
+  })
+})
+
+describe('the monthly cap', () => {
+  test('renews up to it, then waits for the next month; its state says so', async () => {
+    let person = await newBuyer(app)
+    await setCap(person, 0.99)
+    await spendTo(app, person, 5)
+    expect(await check()).toMatchObject({ renewed: 1 })
+    await spendTo(app, person, 5)
+    app.advance(MINUTE_MS)
+    app.resetCalls()
+    expect(await check()).toMatchObject({ renewed: 0, tried: 0 })
+    expect(app.calls().stripe).toEqual({})
+    const now = new Date()
+    const nextMonthMs = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1)
+    expect(await renewalOf(person)).toEqual({
+      state: 'capped',
+      reason: 'monthly_cap',
+      nextAttemptAt: new Date(nextMonthMs).toISOString(),
+      monthlyCap: 0.99,
+    })
+    person = await later(app, person, nextMonthMs - Date.now() - 1)
+    expect(await check()).toEqual(NOTHING)
+    app.advance(1)
+    expect(await check()).toEqual({ ...NOTHING, renewed: 1 })
+    expect(await charged(person)).toBe(3)
+    await expectBooksAgree(app, person)
+  })
+
+  test('raised or lifted, it renews at once', async () => {
+    for (const cap of [0.99, null]) {
+      const person = await newBuyer(app)
+      await setCap(person, 0.98)
+      await spendTo(app, person, 5)
+      await check()
+      expect((await renewalOf(person)).state).toBe('capped')
+      await setCap(person, cap)
+      expect((await renewalOf(person)).state).toBe('on')
+      expect(await check()).toMatchObject({ renewed: 1 })
+      await expectBooksAgree(app, person)
+    }
+  })
+
+  test('a refill and a change by its customer are not counted', async () => {
+    const person = await newBuyer(app)
+    await setCap(person, 0.99)
+    await buy(app, person)
+    await spendTo(app, person, 5)
+    expect(await check()).toMatchObject({ renewed: 1 })
+    await expectBooksAgree(app, person)
+  })
+
+  test('0 never renews', async () => {
+    const person = await newBuyer(app)
+    await setCap(person, 0)
+    await spendTo(app, person, 5)
+    await check()
+    expect((await renewalOf(person)).state).toBe('capped')
+    expect(await charged(person)).toBe(1)
+  })
+})
+
+describe('the clock is wrong', () => {
+  test.each([
+    ['25 hours ahead', 25 * HOUR_MS],
+    ['73 hours ahead', 73 * HOUR_MS],
+    ['8 days ahead', 8 * DAY_MS],
+    ['2 hours back', -2 * HOUR_MS],
+  ])('%s in the middle of a renewal whose outcome is not known: one charge', async (_, ms) => {
+    for (const fault of [
+      { fault: 'torn-body', match: CONFIRM },
+      { fault: 'torn-body', match: CREATE },
+      { fault: '500', match: CONFIRM },
+    ] as const) {
+      const person = await dueBuyer()
+      double.addFault({ fault: 'drop-webhooks' })
+      double.addFault(fault)
+      await check()
+      double.clearFaults()
+      const before = Date.now()
+      app.advance(ms)
+      await app.job('settle-payments')
+      await check()
+      app.advance(before - Date.now() + 3 * MINUTE_MS)
+      for (let minutes = 0; minutes < 3; minutes++) await minuteLater()
+      expect(await charged(person)).toBe(2)
+      expect(await unitsLeft(app, person)).toBe(1005)
+      await expectBooksAgree(app, person)
+      await expectNothingOpen(app, person)
+    }
+  })
+})
+
+test('a run whose time is over begins nothing, and the next one does it', async () => {
+  const person = await dueBuyer()
+  const { handler } = await import('../../functions/jobs/check-quotas.ts')
+  expect(await handler({}, { getRemainingTimeInMillis: () => 20_000 })).toEqual(NOTHING)
+  expect(await charged(person)).toBe(1)
+  expect(await handler({}, { getRemainingTimeInMillis: () => 20_001 })).toMatchObject({ renewed: 1 })
+})
+
+test('one account that fails does not keep the others waiting', async () => {
+  const [bad, good] = [await dueBuyer(), await dueBuyer()]
+  const { table } = await app.ports()
+  const profile = await table.get(keys.profile(bad.accountId))
+  await table.remove(keys.profile(bad.accountId))
+  expect(await check()).toEqual({ ...NOTHING, notices: 1, renewed: 1, failed: 1 })
+  expect(await charged(good)).toBe(2)
+  await table.put({ ...profile, ...keys.profile(bad.accountId) })
+  app.advance(MINUTE_MS)
+  expect(await check()).toMatchObject({ renewed: 1, failed: 0 })
+})
+
+test('its line in the log says what it did, and no more', async () => {
+  await dueBuyer()
+  app.logs.length = 0
+  await check()
+  expect(app.logs.map((line) => JSON.parse(line))).toEqual([
+    { level: 'info', job: expect.any(String), ms: expect.any(Number), ...NOTHING, notices: 1, renewed: 1 },
+  ])
+})

@@ -1,0 +1,175 @@
+import type Stripe from 'stripe'
+import { expect } from 'vitest'
+import { keys } from '../../core/table/keys.ts'
+import type { App, SignedInPerson, TestAnswer } from './app.ts'
+import { defaultKey } from './keys.ts'
+import { type Consumer, consume } from './quota.ts'
+import { atStripe, customerId, newCard, stripeOf } from './stripe.ts'
+
+/** A whole billing address as GreenCloud's page takes it. */
+export const ADDRESS = {
+  company: 'GreenCloud',
+  street: 'Main st.',
+  city: 'England',
+  district: 'South district',
+  postCode: 'YO31 8SB',
+  country: 'GB',
+}
+
+const withKey = (key: string | undefined) =>
+  key === undefined ? {} : { headers: { 'idempotency-key': key } }
+
+export const signUpFor = (
+  app: App,
+  { accessToken: token }: SignedInPerson,
+  name: string,
+  paymentMethod: string,
+  key?: string,
+): Promise<TestAnswer> =>
+  app.request('POST', '/v1/user/bundle', {
+    token,
+    json: { name, paymentMethod, address: ADDRESS },
+    ...withKey(key),
+  })
+
+export const changeTo = (
+  app: App,
+  { accessToken: token }: SignedInPerson,
+  name: string,
+  key?: string,
+): Promise<TestAnswer> => app.request('PUT', `/v1/user/bundle/${name}`, { token, ...withKey(key) })
+
+export const buy = (app: App, { accessToken: token }: SignedInPerson, key?: string): Promise<TestAnswer> =>
+  app.request('POST', '/v1/user/buy', { token, ...withKey(key) })
+
+/** The card whose every payment asks for 3-D Secure. */
+export const ALWAYS_3DS = '4000002760003184'
+
+/**
+ * Somebody with a bundle and an application key; 100 trial units come on top of the bundle's. Asked for 3-D Secure,
+ * they authenticate.
+ */
+export async function newBuyer(
+  app: App,
+  { bundle = 'STARTER', card = '4242424242424242' } = {},
+): Promise<Consumer> {
+  const person = await app.signUp()
+  const { double } = stripeOf(app)
+  const { status } = await signUpFor(app, person, bundle, await newCard(app, card))
+  expect(status).toBe(card === ALWAYS_3DS ? 402 : 204)
+  if (status === 402) await authenticate(app, person)
+  await double.flushWebhooks()
+  // No click of the test is a second one of this.
+  app.advance(11_000)
+  return { ...person, key: await defaultKey(app, person) }
+}
+
+/** `GET` of what its owner sees. */
+export async function shown(app: App, { accessToken: token }: SignedInPerson, path = '/v1/user') {
+  const { status, body } = await app.request('GET', path, { token })
+  expect([path, status]).toEqual([path, 200])
+  return body
+}
+
+export const unitsLeft = async (app: App, person: SignedInPerson): Promise<number> =>
+  (await shown(app, person)).bundle?.quota
+
+/** Spends until so many units are left. */
+export async function spendTo(app: App, person: Consumer, left: number): Promise<void> {
+  const units = (await unitsLeft(app, person)) - left
+  const answer = await consume(app, person.key, { units })
+  expect([answer.status, answer.body.left]).toEqual([200, left])
+}
+
+export interface Entry {
+  seq: number
+  at: string
+  kind: string
+  units: number
+  amount: number
+  purchaseId?: string
+}
+
+export const ledgerOf = (app: App, person: SignedInPerson): Promise<Entry[]> =>
+  shown(app, person, '/v1/ledger')
+
+/** The notices of an account, oldest first, by type. */
+export async function noticesOf(app: App, person: SignedInPerson): Promise<string[]> {
+  const list = await shown(app, person, '/api/users/current/notifications?limit=100')
+  return list.map(({ messageType }: { messageType: string }) => messageType).reverse()
+}
+
+/** Subjects of the mails to an address, oldest first, once the outbox is empty. */
+export async function mailsTo(app: App, { email }: SignedInPerson): Promise<string[]> {
+  await app.job('send-mail')
+  return app.stack.mail.messages(email).map(({ subject }) => subject)
+}
+
+/** The payments by which an account was charged, oldest first. */
+export async function paymentsOf(app: App, person: SignedInPerson): Promise<Stripe.PaymentIntent[]> {
+  const { intents } = await atStripe(app, person)
+  return intents.filter(({ amount_received }) => amount_received > 0).reverse()
+}
+
+/**
+ * That money and units agree: what Stripe took and did not give back is what was paid for in the ledger, each payment
+ * credited once; entries are numbered without a gap and sum to the balance and to the units left and used.
+ */
+export async function expectBooksAgree(app: App, person: SignedInPerson): Promise<void> {
+  const payments = await paymentsOf(app, person)
+  const entries = await ledgerOf(app, person)
+  expect(entries.map(({ seq }) => seq)).toEqual(entries.map((_, at) => at + 1))
+  const of = (kind: string) => entries.filter((entry) => entry.kind === kind)
+  const cents = (some: Entry[]) => some.reduce((sum, { amount }) => sum + Math.round(amount * 100), 0)
+  expect(of('payment').map(({ purchaseId }) => purchaseId)).toEqual(
+    payments.map(({ metadata }) => metadata.purchase),
+  )
+  expect(cents(of('payment'))).toBe(payments.reduce((sum, { amount_received }) => sum + amount_received, 0))
+  const { balance } = await shown(app, person, '/api/users/current')
+  expect(cents(entries)).toBe(Math.round(balance * 100))
+  const { allusage } = await shown(app, person, '/v1/usage')
+  const left = (await unitsLeft(app, person)) ?? 100
+  expect(left).toBeGreaterThanOrEqual(0)
+  expect(entries.reduce((sum, { units }) => sum + units, 0)).toBe(left + allusage)
+}
+
+/** That no payment of the account is at work. */
+export async function expectNothingOpen(app: App, person: SignedInPerson): Promise<void> {
+  const profile = await (await app.ports()).table.get(keys.profile(person.accountId))
+  expect(profile?.openPurchase).toBeUndefined()
+  const { intents } = await atStripe(app, person)
+  const open = intents.filter(({ status }) => status !== 'succeeded' && status !== 'canceled')
+  expect(open.map(({ id, status }) => [id, status])).toEqual([])
+}
+
+/** The payment that waits for its customer. */
+export async function waitingPayment(app: App, person: SignedInPerson): Promise<Stripe.PaymentIntent> {
+  const { intents } = await atStripe(app, person)
+  const [open] = intents.filter(({ status }) => status !== 'succeeded' && status !== 'canceled')
+  if (!open) throw new Error('no payment waits')
+  return open
+}
+
+/** The customer finishes 3-D Secure for the payment that waits, and Stripe tells so. */
+export async function authenticate(
+  app: App,
+  person: SignedInPerson,
+  outcome: 'succeed' | 'fail' = 'succeed',
+): Promise<void> {
+  const { double } = stripeOf(app)
+  double.authenticate({ paymentIntent: (await waitingPayment(app, person)).id, outcome })
+  await double.flushWebhooks()
+}
+
+/** The operator gives money back for a payment. */
+export async function refund(app: App, payment: { id: string }, cents?: number): Promise<Stripe.Refund> {
+  const amount = cents === undefined ? {} : { amount: cents }
+  return stripeOf(app).dashboard.refunds.create({ payment_intent: payment.id, ...amount })
+}
+
+/** The customer of an account; it has one once a card was tried. */
+export async function customerOf(app: App, person: SignedInPerson): Promise<string> {
+  const id = await customerId(app, person)
+  if (id === undefined) throw new Error('no customer')
+  return id
+}

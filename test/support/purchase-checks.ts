@@ -1,0 +1,282 @@
+import assert from 'node:assert/strict'
+import type Stripe from 'stripe'
+import { type Profile, parseProfile } from '../../core/account/account.ts'
+import { type LedgerEntry, parseEntry } from '../../core/purchases/ledger.ts'
+import { type Purchase, parsePurchase } from '../../core/purchases/purchase.ts'
+import { parseQuota, type Quota } from '../../core/quota/quota.ts'
+import type { Item } from '../../core/table/table.ts'
+import {
+  DISPUTED,
+  GOOD,
+  HOUR_MS,
+  MINUTE_MS,
+  type PurchaseWorld,
+  type Said,
+  SECOND_MS,
+} from './purchase-world.ts'
+
+/** What stands in the table of one account, read without a call. */
+export interface Books {
+  profile: Profile
+  quota: Quota
+  /** The counter as stored. */
+  counter: Item
+  purchases: Purchase[]
+  ledger: LedgerEntry[]
+  /** Types of the notices, and templates of the mails. */
+  notices: string[]
+  mails: string[]
+  items: Item[]
+}
+
+export function books(world: PurchaseWorld): Books {
+  const items = world.items()
+  const of = (prefix: string) => items.filter(({ sk }) => String(sk).startsWith(prefix))
+  const [profile] = of('#PROFILE')
+  const [counter] = of('#QUOTA')
+  assert.ok(profile && counter)
+  return {
+    profile: parseProfile(profile),
+    quota: parseQuota(counter),
+    counter,
+    purchases: of('PURCHASE#').map(parsePurchase),
+    ledger: of('LEDGER#')
+      .map(parseEntry)
+      .sort((a, b) => a.seq - b.seq),
+    notices: of('NOTICE#').map(({ messageType }) => String(messageType)),
+    mails: of('MAIL#').map(({ template }) => String(template)),
+    items,
+  }
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0)
+const count = (names: readonly string[], name: string): number => names.filter((each) => each === name).length
+const OPEN = ['created', 'saved', 'action_required']
+
+/** By the purchase that they were made for. */
+const purchaseOf = (charge: Stripe.Charge): string => charge.metadata.purchase ?? ''
+
+/** Cents of a charge that are not ours any more, as Stripe has it. */
+function reversedAt(world: PurchaseWorld, charge: Stripe.Charge): { refunded: number; disputed: number } {
+  const disputes = Object.values(world.stripe.state.disputes).filter((each) => each.charge === charge.id)
+  const taken = disputes.filter(({ status }) => !status.startsWith('warning') && status !== 'won')
+  const refunded = charge.amount_refunded
+  return { refunded, disputed: Math.min(sum(taken.map(({ amount }) => amount)), charge.amount - refunded) }
+}
+
+/** What holds at every moment, whatever is under way. @throws AssertionError */
+export function checkAlways(world: PurchaseWorld, title: string): void {
+  const { profile, quota, counter, purchases, ledger } = books(world)
+  const paid = world.charges().filter((charge) => !purchaseOf(charge).startsWith('hold_'))
+  assert.deepEqual(world.stripe.mistakes, [], `${title}: mistakes of the double`)
+  assert.deepEqual(world.mistakes, [], `${title}: errors that nobody foresaw`)
+  assert.equal(new Set(paid.map(purchaseOf)).size, paid.length, `${title}: a purchase was charged twice`)
+  assert.deepEqual(
+    ledger.map(({ seq }) => seq),
+    ledger.map((_, n) => n + 1),
+    `${title}: gaps in the ledger`,
+  )
+  assert.equal(ledger.length, profile.ledgerSeq, `${title}: the last number`)
+  const cents = sum(ledger.map(({ amountCents }) => amountCents))
+  assert.equal(cents, profile.balanceCents, `${title}: the balance is not the sum of the ledger`)
+  assert.ok(quota.seq <= profile.ledgerSeq, `${title}: the counter is ahead of the ledger`)
+  const applied = sum(ledger.filter(({ seq }) => seq <= quota.seq).map(({ units }) => units))
+  assert.equal(
+    quota.left,
+    applied - quota.used,
+    `${title}: units left are not those credited less those used`,
+  )
+  assert.ok(
+    Number(counter.l) >= 0 && Number(counter.f) >= 0,
+    `${title}: below zero: ${counter.l} + ${counter.f}`,
+  )
+  for (const entry of ledger.filter(({ kind }) => kind === 'payment')) {
+    const charge = paid.find((each) => purchaseOf(each) === entry.purchaseId)
+    assert.equal(charge?.amount, entry.amountCents, `${title}: a credit without its charge`)
+  }
+  const sales = ledger.filter(({ kind }) => kind === 'sale')
+  assert.equal(
+    new Set(sales.map(({ purchaseId }) => purchaseId)).size,
+    sales.length,
+    `${title}: credited twice`,
+  )
+  const credited = purchases.filter(({ state }) => state === 'credited')
+  assert.equal(sales.length, credited.length, `${title}: credited purchases and sales`)
+  for (const { id, units, amountCents } of credited) {
+    const sale = sales.find(({ purchaseId }) => purchaseId === id)
+    assert.deepEqual([sale?.units, sale?.amountCents], [units, -amountCents], `${title}: a sale`)
+  }
+  const open = purchases.filter(({ state }) => OPEN.includes(state))
+  assert.ok(open.length <= 1, `${title}: two purchases are open`)
+  assert.equal(profile.openPurchase, open[0]?.id, `${title}: the slot`)
+}
+
+/** What holds once nothing is under way. @throws AssertionError */
+export function checkSettled(world: PurchaseWorld, title: string): void {
+  checkAlways(world, title)
+  const { profile, quota, purchases, ledger, notices, mails, items, counter } = books(world)
+  assert.deepEqual(world.alarms, [], `${title}: alarms`)
+  assert.equal(profile.openPurchase, undefined, `${title}: the slot is taken`)
+  assert.equal(quota.seq, profile.ledgerSeq, `${title}: the counter is behind the ledger`)
+  assert.deepEqual(
+    purchases.filter(({ state, finished }) => OPEN.includes(state) || (state === 'credited' && !finished)),
+    [],
+    `${title}: not finished`,
+  )
+  const due = items.filter(({ sk, due: at }) => String(sk).startsWith('PURCHASE#') && at !== undefined)
+  assert.deepEqual(due, [], `${title}: still due`)
+
+  const paid = world.charges()
+  for (const charge of paid) checkCharge(world, charge, title)
+  assert.equal(paid.length, count(kindsOf(ledger), 'payment'), `${title}: charges are not credits`)
+  for (const payment of Object.values(world.stripe.state.paymentIntents)) {
+    const purchase = purchases.find(({ id }) => id === payment.metadata.purchase)
+    // One that was made twice and never confirmed: nobody knows its id, so no money can move by it.
+    const stray = payment.status === 'requires_confirmation' && payment.id !== purchase?.paymentId
+    const over = payment.status === 'succeeded' || payment.status === 'canceled'
+    assert.ok(over || stray, `${title}: a payment is left open: ${payment.status}`)
+  }
+
+  const last = ledger.findLast(({ size }) => size !== undefined)
+  assert.equal(quota.size, last?.size ?? 0, `${title}: the size of the bundle`)
+  const held = purchases.find(({ id }) => id === last?.purchaseId)?.bundle
+  assert.equal(profile.bundle, held, `${title}: the bundle held`)
+  assert.equal(profile.paid, last !== undefined, `${title}: paid`)
+  const debts = purchases.map(({ returnedCents, refundedCents, disputedCents }) =>
+    Math.min(0, returnedCents - refundedCents - disputedCents),
+  )
+  assert.equal(profile.balanceCents, sum(debts), `${title}: the balance is what is owed`)
+  const owed = Object.values(profile.owed ?? {})
+  assert.equal(profile.balanceCents < 0, owed.length > 0 && sum(debts) < 0, `${title}: owed`)
+
+  const credits = purchases.filter(({ state }) => state === 'credited')
+  const renewals = credits.filter(({ kind }) => kind === 'renewal').length
+  assert.equal(count(notices, 'renewed'), renewals, `${title}: notices of renewals`)
+  assert.equal(count(mails, 'renewed'), renewals, `${title}: mails of renewals`)
+  assert.equal(count(notices, 'purchased'), credits.length - renewals, `${title}: notices of purchases`)
+  const declined = purchases.filter(({ kind, state }) => kind === 'renewal' && state === 'declined').length
+  assert.equal(
+    count(mails, 'renewal-declined'),
+    count(notices, 'renewal_declined'),
+    `${title}: mails of declines`,
+  )
+  assert.ok(count(mails, 'renewal-declined') <= declined, `${title}: told of a decline that was none`)
+  assert.equal(
+    count(mails, 'renewal-action'),
+    count(notices, 'renewal_action'),
+    `${title}: mails to authenticate`,
+  )
+  const tried = purchases.filter(({ kind }) => kind === 'renewal').length
+  assert.ok(count(mails, 'renewal-action') <= tried, `${title}: asked twice to authenticate`)
+  const low = count(notices, 'low_quota')
+  assert.ok(
+    low <= world.crossings.size,
+    `${title}: ${low} low-quota notices, ${world.crossings.size} crossings`,
+  )
+  assert.equal(count(mails, 'low-quota'), low, `${title}: mails of low quota`)
+  if (profile.flags.lowQuotaNotification && profile.bundle !== undefined && world.crossings.size > 0) {
+    assert.equal(counter.n, undefined, `${title}: a notice waits`)
+  }
+  for (const each of world.said) checkSaid(world, each, title)
+  checkRenewed(world, title)
+}
+
+const kindsOf = (ledger: readonly LedgerEntry[]): string[] => ledger.map(({ kind }) => kind)
+
+/** A charge is credited once, and what went back of it is what the ledger says. */
+function checkCharge(world: PurchaseWorld, charge: Stripe.Charge, title: string): void {
+  const { purchases, ledger, profile } = books(world)
+  const purchase = purchases.find(({ id }) => id === purchaseOf(charge))
+  assert.equal(purchase?.state, 'credited', `${title}: charged and not credited`)
+  if (!purchase) return
+  assert.equal(purchase.paymentId, charge.payment_intent, `${title}: credited by another payment`)
+  const { refunded, disputed } = reversedAt(world, charge)
+  const has = [purchase.refundedCents, purchase.disputedCents]
+  assert.deepEqual(has, [refunded, disputed], `${title}: refunded and disputed`)
+  const mine = ledger.filter(({ purchaseId }) => purchaseId === purchase.id)
+  const of = (...kinds: string[]) => mine.filter(({ kind }) => kinds.includes(kind))
+  const cents = (...kinds: string[]) => sum(of(...kinds).map(({ amountCents }) => amountCents))
+  assert.equal(cents('refund', 'refund_failed') + refunded, 0, `${title}: refunds in the ledger`)
+  assert.equal(cents('dispute', 'dispute_won') + disputed, 0, `${title}: disputes in the ledger`)
+  const returned = sum(of('return', 'restore').map(({ units }) => 0 - units))
+  assert.equal(purchase.returnedUnits, returned, `${title}: units taken back`)
+  assert.equal(purchase.returnedCents, cents('return', 'restore'), `${title}: what they are worth`)
+  const back = refunded + disputed
+  const wanted =
+    back >= purchase.amountCents ? purchase.units : Math.floor((purchase.units * back) / purchase.amountCents)
+  assert.equal(profile.owed?.[purchase.id] ?? 0, wanted - returned, `${title}: units owed`)
+}
+
+/** What a client was told is true. */
+function checkSaid(world: PurchaseWorld, { kind, key, answer, fromMs, toMs }: Said, title: string): void {
+  if (answer !== 'paid' && answer !== 'card_declined') return
+  const { purchases } = books(world)
+  const state = answer === 'paid' ? 'credited' : 'declined'
+  // Within ten seconds after its end a second click has the first one's answer.
+  const fits = (purchase: Purchase) =>
+    purchase.state === state &&
+    (purchase.kind === kind || purchase.kind === 'renewal') &&
+    (answer !== 'paid' ||
+      ((purchase.paidAtMs ?? 0) >= fromMs - 10 * SECOND_MS &&
+        (purchase.paidAtMs ?? 0) <= toMs + 10 * SECOND_MS) ||
+      key !== undefined)
+  assert.ok(purchases.some(fits), `${title}: ${kind} was answered ${answer}, and none is ${state}`)
+  if (key === undefined) return
+  // It is remembered for a day at least.
+  const same = world.said.filter((each) => each.key === key && Math.abs(each.toMs - fromMs) < 24 * HOUR_MS)
+  const told = same.map((each) => each.answer)
+  const both = told.includes('paid') && told.includes('card_declined')
+  assert.ok(!both, `${title}: one key was answered paid and declined`)
+}
+
+/** A bundle that should renew itself does, or says why not. */
+function checkRenewed(world: PurchaseWorld, title: string): void {
+  const { profile, quota, counter, items } = books(world)
+  const customer = items.find(({ sk }) => sk === '#CUSTOMER')
+  const low = quota.size > 0 && quota.left < Math.ceil(quota.size / 100)
+  if (!low || profile.status !== 'active' || !profile.flags.bundleAutoRenewal) return
+  const { renewal } = profile
+  const stands = renewal !== undefined && renewal.cardId === customer?.defaultCardId
+  assert.ok(stands, `${title}: it is low and does not renew itself`)
+  if (renewal.state === 'paused') return
+  assert.ok(counter.due !== undefined, `${title}: it waits for a renewal that nothing calls for`)
+  const next = renewal.nextAttemptAtMs ?? 0
+  assert.ok(Number(counter.dueAtMs) <= next + MINUTE_MS, `${title}: it waits for longer than it says`)
+}
+
+const ROUNDS_MS = [2, 11, 25 * 60, 11, 2, 25 * 60, 11, 2, 25 * 60, 11, 2].map(
+  (minutes) => minutes * MINUTE_MS,
+)
+
+/**
+ * Lets everything come to its end: events, jobs, the time that customers have; then nothing may be left.
+ * @throws AssertionError
+ */
+export async function settle(world: PurchaseWorld, title: string): Promise<void> {
+  world.stripe.faults.clear()
+  world.catchUpClock()
+  // A holder who disputes whatever is charged would have the bundle renewed for ever.
+  for (const memory of Object.values(world.stripe.state.cards)) {
+    if (memory.number === DISPUTED) memory.number = GOOD
+  }
+  let failed = 0
+  for (const waitMs of ROUNDS_MS) {
+    world.advance(waitMs)
+    const refused = await world.deliver()
+    failed = (await world.jobs()) + refused
+    checkAlways(world, title)
+    if (waitMs > MINUTE_MS * 10 && isQuiet(world)) break
+  }
+  await world.deliver()
+  assert.equal(failed, 0, `${title}: a job or an event failed with nothing broken`)
+  assert.equal(world.waiting().length, 0, `${title}: events refused`)
+  checkSettled(world, title)
+}
+
+function isQuiet(world: PurchaseWorld): boolean {
+  const { profile, items, counter } = books(world)
+  const busy =
+    items.some(({ sk, due }) => /^(PURCHASE|HOLD)#/.test(String(sk)) && due !== undefined) ||
+    (counter.due !== undefined && Number(counter.dueAtMs) <= world.nowMs() + MINUTE_MS)
+  return profile.openPurchase === undefined && !busy
+}

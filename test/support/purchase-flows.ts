@@ -1,0 +1,491 @@
+import assert from 'node:assert/strict'
+import type { Ports } from '../../core/ports.ts'
+import type { Fault } from '../local/stripe/faults.ts'
+import { books, checkAlways, checkSettled, settle } from './purchase-checks.ts'
+import { type PurchaseBreak, type Through, through } from './purchase-faults.ts'
+import {
+  ALWAYS_3DS,
+  DAY_MS,
+  DECLINED,
+  DISPUTED,
+  GOOD,
+  HOUR_MS,
+  MINUTE_MS,
+  openPurchaseWorld,
+  type Purchases,
+  type PurchaseWorld,
+  purchases,
+  REFUND_FAILS,
+  SECOND_MS,
+  type Snapshot,
+} from './purchase-world.ts'
+
+/** Something that moves money, and what comes of it. */
+export interface Flow {
+  title: string
+  /** @returns the card that it is about. */
+  prepare(world: PurchaseWorld): Promise<string>
+  /** By a client, a job or an event. @returns what it answered. */
+  act(world: PurchaseWorld, card: string, via: Ports, key?: string): Promise<string | number>
+  /** A client asks for it, who can ask again. */
+  byClient: boolean
+  /** What the customer does about 3-D Secure; left out, nothing. */
+  customer?: 'succeed' | 'fail'
+  /** What it is answered when nothing breaks. */
+  answer: string | number
+  /** Purchases that are credited when nothing breaks. */
+  credits: number
+  /** It begins with an event, so events must not all be lost. */
+  told?: true
+  /** Something that must be so at the end, whatever broke. */
+  atTheEnd?(world: PurchaseWorld, title: string): void
+}
+
+/** Signed up with a card of that number, a day ago, and everything has settled. */
+export async function held(world: PurchaseWorld, number = GOOD): Promise<string> {
+  const card = await world.newCard(number)
+  const answer = await world.signUp(card)
+  if (answer === 'payment_action_required') world.authenticate()
+  await settle(world, 'prepared')
+  world.advance(DAY_MS)
+  assert.equal(books(world).profile.bundle, 'STARTER')
+  return card
+}
+
+/** The same, with so few units left that it should renew itself. */
+async function low(world: PurchaseWorld, number = GOOD): Promise<string> {
+  const card = await held(world, number)
+  assert.equal(await world.consumeTo(5), 'done')
+  return card
+}
+
+const spent = (left: number) => async (world: PurchaseWorld) => {
+  const card = await held(world)
+  await world.setRenewal(false)
+  await world.consumeTo(left)
+  await settle(world, 'spent')
+  return card
+}
+
+/** The next charges are declined by the bank. */
+async function declining(world: PurchaseWorld, card: string): Promise<string> {
+  world.stripe.state.cards[card] = { number: DECLINED, setUp: true, spent: false }
+  return card
+}
+
+const signUp: Flow['act'] = (world, card, via, key) => world.signUp(card, via, key)
+const buy: Flow['act'] = (world, _, via, key) => world.buy(via, key)
+const renew: Flow['act'] = (world, _, via) => world.job('checkQuotas', via)
+const hear: Flow['act'] = (world, _, via) => world.deliver(via)
+
+const owing = (units: number) => (world: PurchaseWorld, title: string) => {
+  const owed = Object.values(books(world).profile.owed ?? {}).reduce((total, each) => total + each, 0)
+  assert.equal(owed, units, `${title}: units owed`)
+}
+const left = (units: number) => (world: PurchaseWorld, title: string) =>
+  assert.equal(books(world).quota.left, units, `${title}: units left`)
+const noticed = (type: string, times: number) => (world: PurchaseWorld, title: string) =>
+  assert.equal(
+    books(world).notices.filter((each) => each === type).length,
+    times,
+    `${title}: notices ${type}`,
+  )
+const hasDefaultCard = (world: PurchaseWorld): boolean =>
+  books(world).items.some(({ sk, defaultCardId }) => sk === '#CUSTOMER' && defaultCardId !== undefined)
+const all =
+  (...checks: NonNullable<Flow['atTheEnd']>[]): NonNullable<Flow['atTheEnd']> =>
+  (world, title) => {
+    for (const check of checks) check(world, title)
+  }
+
+export const flows = {
+  signUp: {
+    title: 'a sign-up',
+    prepare: (world) => world.newCard(GOOD),
+    act: signUp,
+    byClient: true,
+    answer: 'paid',
+    credits: 1,
+    atTheEnd: (world, title) => assert.ok(hasDefaultCard(world), `${title}: the card is kept`),
+  },
+  signUpDeclined: {
+    title: 'a sign-up with a declined card',
+    prepare: (world) => world.newCard(DECLINED),
+    act: signUp,
+    byClient: true,
+    answer: 'card_declined',
+    credits: 0,
+  },
+  signUp3ds: {
+    title: 'a sign-up by 3-D Secure',
+    prepare: (world) => world.newCard(ALWAYS_3DS),
+    act: signUp,
+    byClient: true,
+    customer: 'succeed',
+    answer: 'payment_action_required',
+    credits: 1,
+  },
+  signUp3dsFails: {
+    title: 'a sign-up whose 3-D Secure fails',
+    prepare: (world) => world.newCard(ALWAYS_3DS),
+    act: signUp,
+    byClient: true,
+    customer: 'fail',
+    answer: 'payment_action_required',
+    credits: 0,
+  },
+  signUp3dsLeft: {
+    title: 'a sign-up whose 3-D Secure is left',
+    prepare: (world) => world.newCard(ALWAYS_3DS),
+    act: signUp,
+    byClient: true,
+    answer: 'payment_action_required',
+    credits: 0,
+  },
+  buy: {
+    title: 'a buy',
+    prepare: (world) => held(world),
+    act: buy,
+    byClient: true,
+    answer: 'paid',
+    credits: 1,
+  },
+  buyDeclined: {
+    title: 'a declined buy',
+    prepare: async (world) => declining(world, await held(world)),
+    act: buy,
+    byClient: true,
+    answer: 'card_declined',
+    credits: 0,
+  },
+  buyOwing: {
+    title: 'a buy that pays owed units',
+    prepare: async (world) => {
+      const card = await spent(300)(world)
+      assert.ok(await world.refund(0))
+      await settle(world, 'owing')
+      return card
+    },
+    act: buy,
+    byClient: true,
+    answer: 'paid',
+    credits: 1,
+    atTheEnd: owing(0),
+  },
+  change: {
+    title: 'a change of bundle',
+    prepare: (world) => held(world),
+    act: (world, _, via, key) => world.change('DEVELOPER', via, key),
+    byClient: true,
+    answer: 'paid',
+    credits: 1,
+  },
+  renewal: {
+    title: 'a renewal',
+    prepare: (world) => low(world),
+    act: renew,
+    byClient: false,
+    answer: 0,
+    credits: 1,
+    atTheEnd: all(left(1005), noticed('low_quota', 1)),
+  },
+  renewalDeclined: {
+    title: 'a declined renewal',
+    prepare: async (world) => declining(world, await low(world)),
+    act: renew,
+    byClient: false,
+    answer: 0,
+    credits: 0,
+    atTheEnd: noticed('renewal_declined', 1),
+  },
+  renewal3ds: {
+    title: 'a renewal that its customer must finish',
+    prepare: (world) => low(world, ALWAYS_3DS),
+    act: renew,
+    byClient: false,
+    answer: 0,
+    credits: 0,
+    atTheEnd: noticed('renewal_action', 1),
+  },
+  refund: {
+    title: 'a refund',
+    prepare: async (world) => {
+      const card = await held(world)
+      await world.setRenewal(false)
+      assert.ok(await world.refund(0))
+      return card
+    },
+    act: hear,
+    byClient: false,
+    told: true,
+    answer: 0,
+    credits: 0,
+    atTheEnd: all(owing(0), left(100)),
+  },
+  refundAfterSpending: {
+    title: 'a partial refund after spending',
+    prepare: async (world) => {
+      const card = await spent(200)(world)
+      assert.ok(await world.refund(0, 50))
+      return card
+    },
+    act: hear,
+    byClient: false,
+    told: true,
+    answer: 0,
+    credits: 0,
+    atTheEnd: all(owing(305), left(0)),
+  },
+  refundFails: {
+    title: 'a refund that fails later',
+    prepare: async (world) => {
+      const card = await held(world, REFUND_FAILS)
+      await world.setRenewal(false)
+      assert.ok(await world.refund(0, 99))
+      await world.deliver()
+      world.advance(6 * SECOND_MS)
+      world.stripe.tick()
+      return card
+    },
+    act: hear,
+    byClient: false,
+    told: true,
+    answer: 0,
+    credits: 0,
+    atTheEnd: all(owing(0), left(1100)),
+  },
+  dispute: {
+    title: 'a dispute before anything was heard',
+    prepare: async (world) => {
+      const card = await world.newCard(DISPUTED)
+      await world.signUp(card, through(world.ports, { breaks: [{ at: 1000, kind: 'crash-after' }] }).ports)
+      await world.setRenewal(false)
+      return card
+    },
+    act: hear,
+    byClient: false,
+    told: true,
+    answer: 0,
+    credits: 0,
+    atTheEnd: all(owing(0), left(100)),
+  },
+  disputeWon: {
+    title: 'a dispute that is won when its units were owed',
+    prepare: async (world) => {
+      const card = await world.newCard(DISPUTED)
+      await world.signUp(card)
+      await world.setRenewal(false)
+      await world.consumeTo(400)
+      await world.deliver()
+      assert.ok(await world.decideDispute('winning_evidence'))
+      return card
+    },
+    act: hear,
+    byClient: false,
+    told: true,
+    answer: 0,
+    credits: 0,
+    atTheEnd: all(owing(0), left(400)),
+  },
+} satisfies Record<string, Flow>
+
+/**
+ * What comes after it was broken.
+ * - `webhooks`: events are delivered, and no job runs until they have done what they can
+ * - `jobs`: events are lost
+ * - `both`: events, then jobs
+ * - `client`: it sends its request again with its Idempotency-Key until it is told what became of it; `click`: without
+ */
+export const MODES = ['webhooks', 'jobs', 'both', 'client', 'click'] as const
+export type Mode = (typeof MODES)[number]
+
+export const modesOf = ({ byClient }: Flow): Mode[] =>
+  MODES.filter((mode) => byClient || (mode !== 'client' && mode !== 'click'))
+
+export interface Trouble {
+  name?: string
+  /** Breaks the flow. */
+  breaks?: readonly PurchaseBreak[]
+  /** Breaks what comes after it: the first delivery, the first jobs or the first repetition. */
+  after?: readonly PurchaseBreak[]
+  /** What Stripe does wrong meanwhile. */
+  fault?: Fault
+  /** Stripe forgets its idempotency keys, and the clock moves, before anything recovers. */
+  afterMs?: number
+  functions?: Purchases
+}
+
+interface Prepared {
+  snapshot: Snapshot
+  card: string
+}
+const prepared = new Map<Flow, Promise<Prepared>>()
+
+async function prepare(flow: Flow): Promise<Prepared> {
+  const world = await openPurchaseWorld()
+  const card = await flow.prepare(world)
+  return { snapshot: world.snapshot(), card }
+}
+
+/** A world in which a flow can begin; made once, and copied for each run. */
+export async function worldFor(
+  flow: Flow,
+  functions: Purchases = purchases,
+): Promise<{ world: PurchaseWorld; card: string }> {
+  const made = prepared.get(flow) ?? prepare(flow)
+  prepared.set(flow, made)
+  const { snapshot, card } = await made
+  return { world: await openPurchaseWorld(functions, snapshot), card }
+}
+
+/**
+ * Plays a flow in trouble, lets it recover, and checks that everything holds.
+ * @returns the port calls of the flow, and of what first came after it.
+ */
+export async function play(
+  flow: Flow,
+  mode: Mode,
+  { name = 'unbroken', breaks = [], after = [], fault, afterMs = 0, functions }: Trouble = {},
+): Promise<{ calls: string[]; callsAfter: string[] }> {
+  const { world, card } = await worldFor(flow, functions)
+  const title = `${flow.title}, ${name}, recovered by ${mode}`
+  const creditsBefore = creditsOf(world)
+  const key = mode === 'client' ? 'key-1' : undefined
+  if (fault) world.stripe.faults.add(fault)
+  const acted = through(world.ports, { breaks })
+  const answers = [await flow.act(world, card, acted.ports, key)]
+  checkAlways(world, title)
+  if (afterMs !== 0) {
+    world.advance(afterMs)
+    world.stripe.forgetKeys()
+  }
+  if (flow.customer) world.authenticate(flow.customer)
+  const next = through(world.ports, { breaks: after })
+  await recover({ world, flow, card, mode, key, answers, acted, next, title })
+  await settle(world, title)
+
+  const what = `${title}, answered ${answers.join(', ')}`
+  const credits = creditsOf(world) - creditsBefore
+  const isBroken = breaks.length > 0 || after.length > 0 || fault !== undefined
+  if (!isBroken) assert.equal(answers[0], flow.answer, what)
+  assert.ok(credits <= Math.max(flow.credits, flow.byClient ? 0 : 1), `${what}: ${credits} credits`)
+  const mustBe = !isBroken || answers.includes('paid')
+  if (mustBe && flow.byClient) assert.equal(credits, flow.credits, `${what}: credits`)
+  if (!flow.byClient) assert.equal(credits, flow.credits, `${what}: credits`)
+  if (credits === flow.credits) flow.atTheEnd?.(world, what)
+  return { calls: acted.calls, callsAfter: next.calls }
+}
+
+const creditsOf = (world: PurchaseWorld): number =>
+  books(world).purchases.filter(({ state }) => state === 'credited').length
+
+interface Recovery {
+  world: PurchaseWorld
+  flow: Flow
+  card: string
+  mode: Mode
+  key: string | undefined
+  answers: (string | number)[]
+  acted: Through
+  next: Through
+  title: string
+}
+
+async function recover({
+  world,
+  flow,
+  card,
+  mode,
+  key,
+  answers,
+  acted,
+  next,
+  title,
+}: Recovery): Promise<void> {
+  world.stripe.faults.clear()
+  switch (mode) {
+    case 'webhooks':
+      await acted.arrive()
+      await world.deliver(next.ports)
+      await next.arrive()
+      world.advance(HOUR_MS)
+      assert.equal(await world.deliver(), 0, `${title}: events refused`)
+      return checkHeard(world, title)
+    case 'both':
+      await world.deliver(next.ports)
+      await acted.arrive()
+      world.advance(2 * MINUTE_MS)
+      await world.jobs(next.ports)
+      return next.arrive()
+    case 'jobs': {
+      const lose = () => (flow.told ? undefined : world.loseEvents())
+      for (const waitMs of [2 * MINUTE_MS, 11 * MINUTE_MS, 25 * HOUR_MS, 11 * MINUTE_MS]) {
+        lose()
+        world.catchUpClock()
+        world.advance(waitMs)
+        await world.jobs(waitMs === 2 * MINUTE_MS ? next.ports : world.ports)
+        await acted.arrive()
+        await next.arrive()
+        if (flow.customer) world.authenticate(flow.customer)
+        checkAlways(world, title)
+      }
+      lose()
+      return checkSettled(world, title)
+    }
+    default: {
+      for (let tries = 0; tries < 5 && !isDefinite(answers.at(-1)); tries++) {
+        answers.push(await flow.act(world, card, tries === 0 ? next.ports : world.ports, key))
+        await acted.arrive()
+        if (flow.customer) world.authenticate(flow.customer)
+        checkAlways(world, title)
+        if (tries > 1) world.advance(61 * SECOND_MS)
+      }
+      await next.arrive()
+    }
+  }
+}
+
+/** An answer after which a client does not ask again. */
+const isDefinite = (answer: string | number | undefined): boolean =>
+  ['paid', 'card_declined', 'payment_action_required'].includes(String(answer))
+
+/** What events alone must have done: whatever was charged is credited, and its units are in the counter. */
+function checkHeard(world: PurchaseWorld, title: string): void {
+  const { ledger, profile, quota } = books(world)
+  const paid = ledger.filter(({ kind }) => kind === 'payment').length
+  assert.equal(world.charges().length, paid, `${title}: a charge that its event did not credit`)
+  assert.equal(quota.seq, profile.ledgerSeq, `${title}: units that did not reach the counter`)
+}
+
+/** EXHAUSTIVE=1 tries everything, for minutes; without it the largest products are thinned out. */
+export const EXHAUSTIVE = process.env.EXHAUSTIVE !== undefined
+
+/** At most so many, evenly spread. */
+export function spread<T>(items: readonly T[], most: number): T[] {
+  if (EXHAUSTIVE || items.length <= most) return [...items]
+  return Array.from({ length: most }, (_, n) => items[Math.floor((n * items.length) / most)] as T)
+}
+
+/** Every way to break every call of a flow. */
+export function breaksOf(
+  calls: readonly string[],
+  kinds: readonly PurchaseBreak['kind'][],
+): { breaks: PurchaseBreak[]; name: string }[] {
+  return calls.flatMap((call, n) =>
+    kinds
+      .filter((kind) => kind !== 'late' || call.startsWith('payments.'))
+      .map((kind) => ({ breaks: [{ at: n + 1, kind }], name: `${kind} of call ${n + 1}, ${call}` })),
+  )
+}
+
+/** Runs `work` on each, and says of all that failed how they did. */
+export async function failuresOf<T>(
+  items: readonly T[],
+  work: (item: T) => Promise<unknown>,
+): Promise<string[]> {
+  const failures: string[] = []
+  for (const item of items) {
+    await work(item).catch((error: Error) => failures.push(error.message.split('\n')[0] ?? ''))
+  }
+  return failures
+}

@@ -1,0 +1,244 @@
+import assert from 'node:assert/strict'
+import { setImmediate as turn } from 'node:timers/promises'
+import fc from 'fast-check'
+import type { Ports } from '../../core/ports.ts'
+import { bundleNames } from '../../core/purchases/catalogue.ts'
+import { books, checkAlways, settle } from './purchase-checks.ts'
+import { PURCHASE_BREAKS, type PurchaseBreak, type Through, through } from './purchase-faults.ts'
+import {
+  ALWAYS_3DS,
+  DAY_MS,
+  DECLINED,
+  DISPUTED,
+  GOOD,
+  HOUR_MS,
+  MINUTE_MS,
+  OTHER,
+  openPurchaseWorld,
+  type Purchases,
+  type PurchaseWorld,
+  purchases,
+  REFUND_FAILS,
+  SECOND_MS,
+} from './purchase-world.ts'
+
+const NUMBERS = [GOOD, OTHER, ALWAYS_3DS, DECLINED, DISPUTED, REFUND_FAILS, '4000002500003155']
+
+/** What may happen; `n` decides the details. */
+type Deed = (world: PurchaseWorld, n: number, via: Ports) => Promise<unknown> | unknown
+
+const pick = <T>(options: readonly T[], n: number): T => options[n % options.length] as T
+const keyOf = (n: number): string | undefined => pick([undefined, undefined, 'key-1', 'key-2'], n)
+const CARD_KINDS = NUMBERS.length
+
+async function aCard(world: PurchaseWorld, n: number): Promise<string> {
+  const known = Object.keys(world.stripe.state.paymentMethods)
+  const isKnown = n >= CARD_KINDS && known.length > 0
+  return isKnown ? pick(known, n) : world.newCard(pick(NUMBERS, n))
+}
+
+/** What people and other systems do at any time, and what runs beside it. */
+const deeds: Record<string, Deed> = {
+  signUp: async (world, n, via) => world.signUp(await aCard(world, n), via, keyOf(n), pick(bundleNames, n)),
+  buy: (world, n, via) => world.buy(via, keyOf(n)),
+  change: (world, n, via) => world.change(pick(bundleNames, n), via, keyOf(n >> 1)),
+  consume: (world, n, via) => world.consume(pick([1, 60, 250, 900], n), via),
+  consumeTo: (world, n, via) => world.consumeTo(pick([0, 3, 9, 90, 500], n), via),
+  setRenewal: (world, n, via) => world.setRenewal(n % 3 > 0, via),
+  setCap: (world, n, via) => world.setCap(pick([undefined, 0, 150, 5000], n), via),
+  remove: async (world, n, via) => {
+    const known = Object.keys(world.stripe.state.paymentMethods)
+    return world.remove(pick([...known, 'pm_none'], n), via)
+  },
+  changeCard: async (world, n, via) => world.changeCard(await aCard(world, n), via),
+  deactivate: (world, n, via) => (n % 3 === 0 ? world.deactivate(via) : undefined),
+  settlePayments: (world, _, via) => world.job('settlePayments', via),
+  checkQuotas: (world, _, via) => world.job('checkQuotas', via),
+  sweepEvents: (world, _, via) => world.job('sweepEvents', via),
+  sweepCards: (world, _, via) => world.job('sweepCards', via),
+  sweepHolds: (world, _, via) => world.job('sweepHolds', via),
+  comparePayments: (world, _, via) => world.job('comparePayments', via),
+  deliver: (world, _, via) => world.deliver(via),
+  deliverBackwards: async (world, n, via) => {
+    for (const event of world.waiting().reverse().slice(0, n)) await world.receive(event, via)
+  },
+  deliverAgain: async (world, n, via) => {
+    const events = Object.values(world.stripe.state.events)
+    const event = events[(n * 7) % Math.max(1, events.length)]
+    if (event) await world.receive(event, via)
+  },
+  authenticate: (world, n) => void world.authenticate(n % 4 === 0 ? 'fail' : 'succeed'),
+  refund: (world, n) => world.refund(n % 3, pick([undefined, 10, 33, 99], n)),
+  decideDispute: (world, n) => world.decideDispute(n % 2 ? 'winning_evidence' : 'losing_evidence'),
+}
+
+/** What happens between two steps, when nothing is under way. */
+const events: Record<string, Deed> = {
+  restore: (world) => world.restore(),
+  time: (world, n) =>
+    world.advance(
+      pick([5 * SECOND_MS, 61 * SECOND_MS, 11 * MINUTE_MS, HOUR_MS, 3 * HOUR_MS, 25 * HOUR_MS], n),
+    ),
+  longTime: (world, n) => world.advance(pick([73 * HOUR_MS, 8 * DAY_MS, -2 * MINUTE_MS, -3 * HOUR_MS], n)),
+  forgetKeys: (world) => world.stripe.forgetKeys(),
+  /** Those about payments only: what the operator does, nothing but an event tells. */
+  loseEvents: (world) => {
+    for (const event of world.waiting()) {
+      if (event.type.startsWith('payment_intent.')) event.pending_webhooks = 0
+    }
+  },
+  decline: (world, n) =>
+    world.stripe.faults.add({
+      fault: 'decline',
+      times: 1,
+      code: pick(['insufficient_funds', 'lost_card'], n),
+    }),
+  outage: (world, n) =>
+    world.stripe.faults.add({
+      fault: pick(['500', '429'] as const, n),
+      ...(n % 4 > 1 && { code: 'after-commit' }),
+      times: 1 + (n % 3),
+      match: pick(['POST /v1/payment_intents$', 'POST /v1/payment_intents/*', 'GET /v1', 'POST /v1'], n),
+    }),
+  outageEnds: (world) => world.stripe.faults.clear(),
+  /** The bank changes its mind about the default card. */
+  bank: async (world, n) => {
+    const memory = world.stripe.state.cards[(await world.defaultCard()) ?? '']
+    if (memory) memory.number = pick([GOOD, DECLINED, GOOD, ALWAYS_3DS], n)
+  },
+}
+
+interface Act {
+  what: string
+  n: number
+  breaks: PurchaseBreak[]
+  /** Turns of the event loop that its calls wait, one after the other. */
+  pace: number[]
+}
+
+export type Step = Act[]
+
+const names = (from: object, weights: Record<string, number>) =>
+  fc.oneof(...Object.keys(from).map((what) => ({ weight: weights[what] ?? 2, arbitrary: fc.constant(what) })))
+
+const act = (what: fc.Arbitrary<string>): fc.Arbitrary<Act> =>
+  fc.record({
+    what,
+    n: fc.nat(15),
+    breaks: fc.oneof(
+      { weight: 3, arbitrary: fc.constant<PurchaseBreak[]>([]) },
+      {
+        weight: 1,
+        arbitrary: fc.array(
+          fc.record({ at: fc.integer({ min: 1, max: 16 }), kind: fc.constantFrom(...PURCHASE_BREAKS) }),
+          { minLength: 1, maxLength: 2 },
+        ),
+      },
+    ),
+    pace: fc.array(fc.nat(6), { maxLength: 5 }),
+  })
+
+const deed = act(
+  names(deeds, { signUp: 4, buy: 6, change: 3, consumeTo: 6, checkQuotas: 5, settlePayments: 4, deliver: 4 }),
+)
+const event = act(names(events, { time: 8 }))
+
+/** What happens to an account: one thing after the other, or two or three at once. */
+export const histories: fc.Arbitrary<Step[]> = fc.array(
+  fc.oneof(
+    { weight: 4, arbitrary: deed.map((one): Step => [one]) },
+    { weight: 2, arbitrary: event.map((one): Step => [{ ...one, breaks: [] }]) },
+    { weight: 2, arbitrary: fc.array(deed, { minLength: 2, maxLength: 3 }) },
+  ),
+  { minLength: 4, maxLength: 24, size: 'max' },
+)
+
+/** Plays a history from a sign-up on, lets everything settle, and sees whether the account is as good as new. */
+export async function live(steps: readonly Step[], functions: Purchases = purchases): Promise<void> {
+  const world = await openPurchaseWorld(functions)
+  const onTheWay: Through[] = []
+  await world.signUp(await world.newCard(GOOD))
+  for (const [at, step] of steps.entries()) {
+    const title = `step ${at + 1}, ${step.map(({ what }) => what).join(' beside ')}`
+    await Promise.all(step.map((each) => perform(world, each, onTheWay)))
+    checkAlways(world, title)
+    // What was held up arrives two steps later.
+    if (at % 3 === 2) for (const { arrive } of onTheWay.splice(0)) await arrive()
+  }
+  for (const { arrive } of onTheWay) await arrive()
+  await settle(world, 'settled')
+  if (books(world).profile.status !== 'active') await world.restore()
+  await settle(world, 'settled again')
+  await expectUsable(world)
+}
+
+async function perform(
+  world: PurchaseWorld,
+  { what, n, breaks, pace }: Act,
+  onTheWay: Through[],
+): Promise<void> {
+  const via = through(world.ports, {
+    breaks,
+    before: async (at) => {
+      for (let turns = pace[at % Math.max(1, pace.length)] ?? 0; turns > 0; turns--) await turn()
+    },
+  })
+  onTheWay.push(via)
+  await (deeds[what] ?? events[what])?.(world, n, via.ports)
+}
+
+/** Whatever it went through: it can be paid for, and the units are there. */
+async function expectUsable(world: PurchaseWorld): Promise<void> {
+  world.advance(DAY_MS)
+  const { profile, quota } = books(world)
+  const card = await world.defaultCard()
+  const memory = world.stripe.state.cards[card ?? '']
+  if (profile.bundle === undefined) {
+    assert.equal(await world.signUp(await world.newCard(GOOD)), 'paid', 'a sign-up at last')
+  } else if (memory) {
+    memory.number = GOOD
+    assert.equal(await world.buy(), 'paid', 'a buy at last')
+  } else return
+  await settle(world, 'usable')
+  const owed = Object.values(profile.owed ?? {}).reduce((total, each) => total + each, 0)
+  const now = books(world)
+  assert.ok(now.quota.left + owed > quota.left, 'the units of the last purchase')
+}
+
+/** Plays the history of each seed from `seed` on. @returns the first failure with its shortest history. */
+export async function liveThrough(options: {
+  seed: number
+  runs: number
+  functions?: Purchases
+  /** Told after each run; false ends it. */
+  onRun?(done: number): boolean
+}): Promise<{ runs: number; failure?: { seed: number; report: string } }> {
+  for (let done = 0; done < options.runs; done++) {
+    const seed = options.seed + done
+    const property = fc.asyncProperty(histories, (steps) => live(steps, options.functions))
+    const details = await fc.check(property, { seed, numRuns: 1, interruptAfterTimeLimit: 20_000 })
+    if (details.failed) return { runs: done, failure: { seed, report: reportOf(seed, details) } }
+    if (options.onRun?.(done + 1) === false) return { runs: done + 1 }
+  }
+  return { runs: options.runs }
+}
+
+function reportOf(seed: number, { counterexample, errorInstance }: fc.RunDetails<[Step[]]>): string {
+  const lines = (counterexample?.[0] ?? []).map((step) => `  ${step.map(actText).join('\n    beside ')}`)
+  const [problem = ''] = String((errorInstance as Error | undefined)?.stack ?? errorInstance).split(
+    '\n    at ',
+  )
+  return [
+    problem,
+    'after a sign-up and:',
+    ...lines,
+    `replay: npm run torture -- --seed ${seed} --runs 1`,
+  ].join('\n')
+}
+
+const actText = ({ what, n, breaks, pace }: Act): string =>
+  [
+    `${what}(${n})`,
+    ...breaks.map(({ at, kind }) => `${kind} of call ${at}`),
+    ...(pace.some((each) => each > 0) ? [`pace ${pace.join(' ')}`] : []),
+  ].join(', ')

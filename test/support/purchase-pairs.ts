@@ -1,0 +1,452 @@
+import assert from 'node:assert/strict'
+import type { Ports } from '../../core/ports.ts'
+import { Crash } from './faults.ts'
+import { books, checkAlways, settle } from './purchase-checks.ts'
+import { through } from './purchase-faults.ts'
+import { EXHAUSTIVE, held } from './purchase-flows.ts'
+import {
+  ALWAYS_3DS,
+  DAY_MS,
+  DISPUTED,
+  GOOD,
+  MINUTE_MS,
+  OTHER,
+  openPurchaseWorld,
+  type Purchases,
+  type PurchaseWorld,
+  purchases,
+  SECOND_MS,
+  type Snapshot,
+} from './purchase-world.ts'
+
+/** Somebody who does something to the account. */
+export interface Actor {
+  title: string
+  act(world: PurchaseWorld, via: Ports): unknown
+  /** Of two that are the same request, one alone may be charged. */
+  same?: string
+  /** Whoever it comes between is answered as ever. */
+  harmless?: true
+  /** Makes so many calls that it only ever comes between those of others. */
+  long?: true
+}
+
+/** Where everybody begins, and who is there. */
+export interface Scene {
+  title: string
+  prepare(world: PurchaseWorld): Promise<unknown>
+  actors: Actor[]
+}
+
+const buy: Actor = { title: 'buy', act: (world, via) => world.buy(via), same: 'click' }
+const buyWithKey: Actor = {
+  title: 'buy with a key',
+  act: (world, via) => world.buy(via, 'key-1'),
+  same: 'key',
+}
+const change: Actor = { title: 'change', act: (world, via) => world.change('DEVELOPER', via), same: 'change' }
+const renew: Actor = {
+  title: 'check-quotas',
+  act: (world, via) => world.job('checkQuotas', via),
+  same: 'cycle',
+}
+const settleJob: Actor = { title: 'settle-payments', act: (world, via) => world.job('settlePayments', via) }
+const lateJobs: Actor = {
+  title: 'the jobs a minute later',
+  long: true,
+  act: async (world, via) => {
+    world.advance(MINUTE_MS)
+    await world.job('settlePayments', via)
+    await world.job('checkQuotas', via)
+  },
+}
+const hear: Actor = { title: 'events', act: (world, via) => world.deliver(via), harmless: true }
+const hearAll: Actor = {
+  title: 'every event, asked for or not',
+  long: true,
+  harmless: true,
+  act: async (world, via) => {
+    for (const event of Object.values(world.stripe.state.events).slice(-6)) await world.receive(event, via)
+  },
+}
+const hearTwice: Actor = {
+  title: 'events twice, backwards, then the jobs',
+  long: true,
+  act: async (world, via) => {
+    const events = world.waiting().reverse()
+    for (const event of [...events, ...events]) await world.receive(event, via)
+    world.advance(MINUTE_MS)
+    await world.jobs(via)
+  },
+}
+const spend: Actor = { title: 'consume', act: (world, via) => world.consume(100, via) }
+const spendAll: Actor = { title: 'consume all', act: (world, via) => world.consumeTo(0, via) }
+const leave: Actor = { title: 'deactivate', act: (world, via) => world.deactivate(via) }
+const removeCard: Actor = {
+  title: 'card removal',
+  act: async (world, via) => {
+    await world.setRenewal(false, via)
+    await world.remove((await world.defaultCard()) ?? '', via)
+  },
+}
+const changeCard: Actor = {
+  title: 'card change',
+  act: async (world, via) => {
+    await world.setRenewal(false, via)
+    await world.changeCard(await world.newCard(OTHER), via)
+    await world.setRenewal(true, via)
+  },
+}
+const refund: Actor = {
+  title: 'refund',
+  act: async (world, via) => {
+    await world.refund(0)
+    await hearOnly(world, 'refund.created', via)
+  },
+}
+const refundPart: Actor = {
+  title: 'partial refund',
+  act: async (world, via) => {
+    await world.refund(0, 33)
+    await hearOnly(world, 'charge.refunded', via)
+  },
+}
+
+/** One request whose process is gone after its call number `at`, a minute ago. */
+async function leftAt(world: PurchaseWorld, at: number): Promise<void> {
+  await held(world)
+  const { ports } = through(world.ports, { breaks: [{ at, kind: 'crash-after' }] })
+  await world.buy(ports, 'key-1')
+  world.advance(61 * SECOND_MS)
+}
+
+/** The request comes back, and is gone again as soon as it was confirmed. */
+const confirmAndGo: Actor = {
+  title: 'the same, gone once it was confirmed',
+  async act(world, via) {
+    const confirmPayment: Ports['payments']['confirmPayment'] = async (...args) => {
+      await via.payments.confirmPayment(...args)
+      throw new Crash()
+    }
+    await world.buy({ ...via, payments: { ...world.ports.payments, confirmPayment } }, 'key-1')
+  },
+}
+
+const leftActors = [settleJob, buyWithKey, confirmAndGo, buy, change, hear, lateJobs, leave]
+/** Of what waits, the events of one type are delivered and the others lost. */
+async function hearOnly(world: PurchaseWorld, type: string, via: Ports): Promise<void> {
+  for (const event of world.waiting()) {
+    if (event.type === type) await world.receive(event, via)
+    else event.pending_webhooks = 0
+  }
+}
+
+function authenticateUnheard(world: PurchaseWorld): void {
+  world.authenticate()
+  world.loseEvents()
+}
+
+const verdictOf = (verdict: 'winning_evidence' | 'losing_evidence'): Actor => ({
+  title: `the bank's verdict on ${verdict}`,
+  act: async (world, via) => {
+    await world.decideDispute(verdict)
+    await hearOnly(world, 'charge.dispute.closed', via)
+  },
+})
+
+export const scenes: Scene[] = [
+  {
+    title: 'nobody has signed up yet',
+    prepare: async (world) => {
+      await world.newCard(GOOD)
+      await world.newCard(OTHER)
+    },
+    actors: [
+      { title: 'sign-up', act: (world, via) => world.signUp(cardAt(world, 0), via), same: 'sign-up' },
+      {
+        title: 'sign-up with another card',
+        act: (world, via) => world.signUp(cardAt(world, 1), via, undefined, 'DEVELOPER'),
+        same: 'sign-up',
+      },
+      {
+        title: 'sign-up with a key',
+        act: (world, via) => world.signUp(cardAt(world, 0), via, 'key-1'),
+        same: 'sign-up',
+      },
+      hear,
+      lateJobs,
+      spend,
+      leave,
+    ],
+  },
+  {
+    title: 'there is a bundle',
+    prepare: (world) => held(world),
+    actors: [
+      buy,
+      buyWithKey,
+      change,
+      removeCard,
+      changeCard,
+      refund,
+      refundPart,
+      spend,
+      spendAll,
+      leave,
+      hear,
+      hearAll,
+      hearTwice,
+    ],
+  },
+  {
+    title: 'a renewal is due',
+    prepare: async (world) => {
+      await held(world)
+      await world.consumeTo(5)
+    },
+    // One refill is enough: who comes second sees the other's units, or gets its answer.
+    actors: [
+      { ...renew, same: 'refill' },
+      { ...buy, same: 'refill' },
+      change,
+      removeCard,
+      changeCard,
+      refund,
+      spend,
+      spendAll,
+      leave,
+      lateJobs,
+    ],
+  },
+  {
+    title: 'a renewal is due and switched off',
+    prepare: async (world) => {
+      await held(world)
+      await world.setRenewal(false)
+      await world.consumeTo(5)
+    },
+    actors: [
+      renew,
+      { title: 'switched on', act: (world, via) => world.setRenewal(true, via) },
+      { title: 'buy', act: (world, via) => world.buy(via) },
+      spendAll,
+    ],
+  },
+  {
+    title: 'a renewal is due by a card that asks for 3-D Secure',
+    prepare: async (world) => {
+      await held(world, ALWAYS_3DS)
+      await world.consumeTo(5)
+    },
+    actors: [renew, hear, lateJobs, buy, changeCard],
+  },
+  ...[2, 3, 4, 5, 8].map(
+    (at): Scene => ({
+      title: `a buy was left after its call ${at}`,
+      prepare: (world) => leftAt(world, at),
+      actors: leftActors,
+    }),
+  ),
+  {
+    title: 'a customer is asked to authenticate',
+    prepare: async (world) => {
+      await held(world, ALWAYS_3DS)
+      assert.equal(await world.buy(), 'payment_action_required')
+    },
+    actors: [
+      {
+        title: '3-D Secure succeeds',
+        act: async (world, via) => {
+          world.authenticate()
+          await world.deliver(via)
+        },
+      },
+      {
+        title: '3-D Secure fails',
+        act: async (world, via) => {
+          world.authenticate('fail')
+          await world.deliver(via)
+        },
+      },
+      { title: '3-D Secure succeeds, and no event comes', act: (world) => void authenticateUnheard(world) },
+      buy,
+      change,
+      {
+        title: 'the jobs a day later',
+        act: async (world, via) => {
+          world.advance(DAY_MS + MINUTE_MS)
+          await world.job('settlePayments', via)
+        },
+      },
+      leave,
+      changeCard,
+    ],
+  },
+  {
+    title: 'a payment is disputed',
+    prepare: async (world) => {
+      await world.signUp(await world.newCard(DISPUTED))
+      await world.setRenewal(false)
+      for (const event of world.waiting()) {
+        if (event.type === 'charge.dispute.created') continue
+        if (event.type === 'payment_intent.succeeded') await world.receive(event)
+        event.pending_webhooks = 0
+      }
+    },
+    actors: [
+      hear,
+      spendAll,
+      spend,
+      verdictOf('winning_evidence'),
+      verdictOf('losing_evidence'),
+      {
+        title: 'another card, then buy',
+        long: true,
+        async act(world, via) {
+          await changeCard.act(world, via)
+          await world.buy(via)
+        },
+      },
+      hearTwice,
+    ],
+  },
+]
+
+const cardAt = (world: PurchaseWorld, n: number): string =>
+  Object.keys(world.stripe.state.paymentMethods)[n] ?? ''
+
+const snapshots = new Map<Scene, Promise<Snapshot>>()
+
+async function enter(scene: Scene, functions: Purchases): Promise<PurchaseWorld> {
+  const made =
+    snapshots.get(scene) ??
+    openPurchaseWorld().then(async (world) => {
+      await scene.prepare(world)
+      return world.snapshot()
+    })
+  snapshots.set(scene, made)
+  return openPurchaseWorld(functions, await made)
+}
+
+interface Alone {
+  answer: unknown
+  calls: number
+}
+
+const alone = new Map<string, Promise<Alone>>()
+
+/** What somebody is answered whom nobody disturbs, and how many calls that takes. */
+function aloneIn(scene: Scene, actor: Actor): Promise<Alone> {
+  const name = `${scene.title}: ${actor.title}`
+  const known = alone.get(name) ?? actAlone(scene, actor)
+  alone.set(name, known)
+  return known
+}
+
+async function actAlone(scene: Scene, actor: Actor): Promise<Alone> {
+  const world = await enter(scene, purchases)
+  const { ports, calls } = through(world.ports)
+  const answer = await actor.act(world, ports)
+  return { answer, calls: calls.length }
+}
+
+/**
+ * The first acts; before its call number `at` the second acts to its end. Then everything settles, and must hold.
+ * @returns the calls of the first.
+ */
+export async function meet(
+  scene: Scene,
+  first: Actor,
+  second: Actor,
+  at: number,
+  functions: Purchases = purchases,
+): Promise<string[]> {
+  const world = await enter(scene, functions)
+  const before = new Set(books(world).purchases.map(({ id }) => id))
+  const { ports, calls } = through(world.ports, {
+    before: async (now) => {
+      if (now === at) await second.act(world, world.ports)
+    },
+  })
+  const answer = await first.act(world, ports)
+  const title = `${scene.title}: ${first.title}, and before call ${at} (${calls[at - 1]}) ${second.title}`
+  checkAlways(world, title)
+  if (second.harmless && first.same !== undefined && at > 0)
+    assert.equal(answer, (await aloneIn(scene, first)).answer, `${title}: its answer`)
+  const told = world.said.map(({ answer }) => answer).join(', ')
+  await settle(world, `${title}, answered ${told}`)
+  if (books(world).profile.status !== 'active') {
+    await world.restore()
+    await settle(world, `${title}, restored`)
+  }
+  if (first.same !== undefined && first.same === second.same && at > 0) {
+    const { purchases: after } = books(world)
+    const credits = after.filter(({ id, state }) => state === 'credited' && !before.has(id)).length
+    assert.ok(credits <= 1, `${title}: ${credits} credits, answered ${told}`)
+  }
+  return calls
+}
+
+/**
+ * The first and the second, at every call of the first, or at each `stride`-th from `from` on.
+ * @returns how many runs, and how those that failed did.
+ */
+async function meetAtEvery(
+  scene: Scene,
+  first: Actor,
+  second: Actor,
+  functions: Purchases,
+  { from, stride } = { from: 1, stride: 1 },
+): Promise<{ runs: number; failures: string[] }> {
+  const failures: string[] = []
+  let runs = 0
+  // It may make more of them, by what the second did.
+  let { calls } = await aloneIn(scene, first)
+  for (let at = from; at <= calls; at += stride) {
+    runs++
+    await meet(scene, first, second, at, functions).then(
+      (made) => {
+        calls = Math.max(calls, made.length)
+      },
+      (error: Error) => {
+        failures.push(error.message.split('\n')[0] ?? '')
+      },
+    )
+  }
+  return { runs, failures }
+}
+
+/** Two of a scene by their titles, at every call of the first. @returns how those that failed did. */
+export async function meetTwo(
+  title: string,
+  [first, second]: readonly [string, string],
+  functions: Purchases = purchases,
+): Promise<string[]> {
+  const scene = scenes.find((each) => each.title === title)
+  const named = (name: string) => scene?.actors.find((each) => each.title === name)
+  const [one, other] = [named(first), named(second)]
+  if (!scene || !one || !other) throw new Error(`nobody is called ${first} or ${second} in ${title}`)
+  return (await meetAtEvery(scene, one, other, functions)).failures
+}
+
+/** Of a pair's moments one run tries each third, of the next pair others. */
+const STRIDE = 3
+
+/** Every pair of a scene. @returns how many runs, and how those that failed did. */
+export async function meetAll(
+  scene: Scene,
+  functions: Purchases = purchases,
+): Promise<{ runs: number; failures: string[] }> {
+  const failures: string[] = []
+  let runs = 0
+  let pair = 0
+  for (const first of scene.actors.filter(({ long }) => !long)) {
+    for (const second of scene.actors) {
+      const moments = EXHAUSTIVE ? { from: 1, stride: 1 } : { from: 1 + (pair++ % STRIDE), stride: STRIDE }
+      const met = await meetAtEvery(scene, first, second, functions, moments)
+      runs += met.runs
+      failures.push(...met.failures)
+    }
+  }
+  return { runs, failures }
+}

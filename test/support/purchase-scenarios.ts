@@ -1,0 +1,253 @@
+import assert from 'node:assert/strict'
+import { books, settle } from './purchase-checks.ts'
+import { through } from './purchase-faults.ts'
+import { held } from './purchase-flows.ts'
+import {
+  DECLINED,
+  DISPUTED,
+  GOOD,
+  HOUR_MS,
+  MINUTE_MS,
+  OTHER,
+  openPurchaseWorld,
+  type Purchases,
+  type PurchaseWorld,
+  purchases,
+  REFUND_FAILS,
+  SECOND_MS,
+} from './purchase-world.ts'
+
+/** A short story with its end; it throws where it comes to another one. */
+export type Scenario = (functions?: Purchases) => Promise<void>
+
+const credited = (world: PurchaseWorld): number =>
+  books(world).purchases.filter(({ state }) => state === 'credited').length
+
+const inWorld =
+  (story: (world: PurchaseWorld) => Promise<void>): Scenario =>
+  async (functions = purchases) =>
+    story(await openPurchaseWorld(functions))
+
+/** The card's number from now on: what its bank says. */
+async function bank(world: PurchaseWorld, number: string): Promise<void> {
+  const memory = world.stripe.state.cards[(await world.defaultCard()) ?? '']
+  if (memory) memory.number = number
+}
+
+const LOST = '4000000000009987'
+
+export const fiftyAtOnce = (key: (n: number) => string | undefined): Scenario =>
+  inWorld(async (world) => {
+    await held(world)
+    const before = credited(world)
+    const answers = await Promise.all(Array.from({ length: 50 }, (_, n) => world.buy(world.ports, key(n))))
+    const refused = ['pending', 'purchase_open', 'request_in_flight']
+    assert.ok(answers.includes('paid'))
+    assert.deepEqual(
+      answers.filter((answer) => answer !== 'paid' && !refused.includes(answer)),
+      [],
+    )
+    await settle(world, 'fifty at once')
+    assert.equal(credited(world) - before, 1)
+  })
+
+/** Somebody changes the payment between its creation and its confirmation. */
+export const changedPayment = (change: {
+  amount?: number
+  currency?: string
+  customer?: string
+  metadata?: object
+}): Scenario =>
+  inWorld(async (world) => {
+    await held(world)
+    const before = credited(world)
+    const { ports } = through(world.ports, {
+      before: async () => {
+        const payment = Object.values(world.stripe.state.paymentIntents).at(-1)
+        if (payment?.status === 'requires_confirmation') Object.assign(payment, change)
+      },
+    })
+    assert.notEqual(await world.buy(ports), 'paid')
+    for (const waitMs of [2 * MINUTE_MS, 30 * MINUTE_MS]) {
+      world.advance(waitMs)
+      await world.jobs()
+    }
+    assert.equal(credited(world), before, 'credited for another payment')
+    assert.equal(books(world).profile.openPurchase, undefined)
+    // The one charge of the sign-up aside, what was taken is told.
+    assert.equal(world.alarms.length > 0, world.charges().length > 1, 'nobody was told')
+  })
+
+/** The job gave a request up that had its process die: the same request may be sent again. */
+export const givenUp = inWorld(async (world) => {
+  await held(world)
+  const { ports } = through(world.ports, { breaks: [{ at: 3, kind: 'crash-after' }] })
+  assert.equal(await world.buy(ports, 'key-1'), 'gone')
+  world.advance(2 * MINUTE_MS)
+  await world.jobs()
+  assert.equal(await world.buy(world.ports, 'key-1'), 'paid')
+  await settle(world, 'sent again')
+  assert.equal(credited(world), 2)
+})
+
+/** The backoff of a declined renewal: after 1, 3 and 7 hours, then no more. */
+export const backoff = inWorld(async (world) => {
+  await held(world)
+  await world.consumeTo(5)
+  await bank(world, DECLINED)
+  const triedMs: number[] = []
+  const startMs = world.nowMs()
+  for (let minutes = 0; minutes < 26 * 60; minutes += 10) {
+    const before = books(world).purchases.length
+    await world.job('checkQuotas')
+    if (books(world).purchases.length > before) triedMs.push(world.nowMs() - startMs)
+    world.advance(10 * MINUTE_MS)
+  }
+  assert.deepEqual(
+    triedMs.map((ms) => Math.round(ms / HOUR_MS)),
+    [0, 1, 4, 11],
+  )
+  const { profile, notices, mails } = books(world)
+  assert.equal(profile.renewal?.state, 'paused')
+  const told = [notices, mails].map((each) => each.filter((name) => /^renewal.declined$/.test(name)).length)
+  assert.deepEqual(told, [1, 1])
+  await settle(world, 'paused')
+})
+
+/** A card that will never work again pauses the renewal at once. */
+export const neverRetry = inWorld(async (world) => {
+  await held(world)
+  await world.consumeTo(5)
+  await bank(world, LOST)
+  await world.job('checkQuotas')
+  assert.equal(books(world).profile.renewal?.state, 'paused')
+  await settle(world, 'never')
+  assert.equal(books(world).purchases.filter(({ state }) => state === 'declined').length, 1)
+})
+
+/** An outage of Stripe is no decline: the renewal is done when it is over. */
+export const outage = (match: string): Scenario =>
+  inWorld(async (world) => {
+    await held(world)
+    await world.consumeTo(5)
+    world.stripe.faults.add({ fault: '429', match })
+    for (let minutes = 0; minutes < 30; minutes += 2) {
+      world.advance(2 * MINUTE_MS)
+      await world.job('checkQuotas')
+      await world.job('settlePayments')
+    }
+    assert.equal(books(world).profile.renewal, undefined)
+    await settle(world, 'the outage is over')
+    assert.equal(books(world).quota.left, 1005)
+  })
+
+/** A month's renewals cost no more than their owner allowed. */
+export const cap = inWorld(async (world) => {
+  await held(world)
+  assert.equal(await world.setCap(150), 'done')
+  for (let times = 0; times < 2; times++) {
+    await world.consumeTo(5)
+    world.advance(MINUTE_MS)
+    await world.jobs()
+  }
+  assert.equal(credited(world), 2)
+  assert.equal(books(world).profile.renewal?.state, 'capped')
+  await settle(world, 'capped')
+  assert.equal(await world.setCap(undefined), 'done')
+  await settle(world, 'without a cap')
+  assert.equal(credited(world), 3)
+})
+
+/** The units come back while the renewal that they would have saved is about to begin. */
+export const restoredMeanwhile = inWorld(async (world) => {
+  await held(world, REFUND_FAILS)
+  await world.refund(0, 99)
+  await world.deliver()
+  assert.equal(await world.consumeTo(5), 'done')
+  world.advance(6 * SECOND_MS)
+  // The first transaction gives the notice, the second begins the renewal.
+  const { ports, calls } = through(world.ports, {
+    before: async () => {
+      if (calls.at(-1) === 'table.transact') await world.deliver()
+    },
+  })
+  await world.job('checkQuotas', ports)
+  await settle(world, 'restored')
+  assert.equal(credited(world), 1, 'renewed though there are units')
+})
+
+/** Auto-renewal is switched off when the job has looked and before the renewal begins. */
+export const switchedOff = inWorld(async (world) => {
+  await held(world)
+  await world.consumeTo(5)
+  const { ports } = through(world.ports, {
+    before: async () => {
+      if (books(world).notices.includes('low_quota')) await world.setRenewal(false)
+    },
+  })
+  await world.job('checkQuotas', ports)
+  await settle(world, 'switched off')
+  assert.equal(credited(world), 1, 'renewed though it is off')
+})
+
+/** Whoever gets their money back is not charged again for the units that went with it. */
+export const refunded = inWorld(async (world) => {
+  await held(world)
+  await world.consumeTo(300)
+  assert.ok(await world.refund(0))
+  await settle(world, 'refunded')
+  assert.equal(credited(world), 1, 'charged again for what was given back')
+  assert.equal(books(world).profile.renewal?.state, 'paused')
+  assert.equal(await world.buy(), 'paid')
+  await settle(world, 'bought')
+  assert.equal(books(world).quota.left, 300)
+  assert.equal(await world.consumeTo(5), 'done')
+  await settle(world, 'renewed')
+  assert.equal(books(world).quota.left, 1005)
+})
+
+/** A large debt is not paid off by renewals of a small bundle, one after the other. */
+export const indebted = inWorld(async (world) => {
+  await held(world)
+  assert.equal(await world.change('DEVELOPER'), 'paid')
+  assert.equal(await world.change('STARTER'), 'paid')
+  await world.consumeTo(500)
+  assert.ok(await world.refund(1))
+  await settle(world, 'refunded')
+  const card = await world.newCard(OTHER)
+  await world.setRenewal(false)
+  assert.equal(await world.changeCard(card), 'proved')
+  await world.setRenewal(true)
+  await settle(world, 'in debt, with another card')
+  assert.equal(credited(world), 3, 'charged for nothing')
+})
+
+/** A crossing is told once, by notice and mail; the next one anew. */
+export const crossings = inWorld(async (world) => {
+  await held(world, GOOD)
+  await world.setRenewal(false)
+  for (const times of [1, 2]) {
+    await world.consumeTo(60)
+    await Promise.all([world.job('checkQuotas'), world.job('checkQuotas'), world.consume(1)])
+    await settle(world, `crossing ${times}`)
+    const low = books(world).notices.filter((each) => each === 'low_quota')
+    assert.equal(low.length, times)
+    assert.equal(await world.buy(), 'paid')
+    await settle(world, `refill ${times}`)
+  }
+})
+
+/** Everything heard a hundred times is done once. */
+export const heardOften = inWorld(async (world) => {
+  await held(world, DISPUTED)
+  await world.setRenewal(false)
+  await world.refund(0, 10).catch(() => false)
+  await world.decideDispute('winning_evidence')
+  await world.refund(0, 10)
+  const events = Object.values(world.stripe.state.events)
+  for (let times = 0; times < 3; times++) {
+    await Promise.all(events.flatMap((event) => Array.from({ length: 10 }, () => world.receive(event))))
+  }
+  await settle(world, 'heard often')
+  assert.equal(credited(world), 1)
+})

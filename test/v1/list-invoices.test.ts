@@ -1,0 +1,99 @@
+import { afterEach, expect, test } from 'vitest'
+import { v1 } from '../../functions/v1/routes.ts'
+import { expectContract, expectError } from '../conformance/contract.ts'
+import { type SignedInPerson, startApp } from '../support/app.ts'
+import { buy, changeTo, newBuyer, paymentsOf, refund, shown } from '../support/buyers.ts'
+import { later, stripeOf } from '../support/stripe.ts'
+
+const app = await startApp()
+const { double } = stripeOf(app)
+afterEach(() => double.clearFaults())
+
+const LIST = '/v1/invoice/list'
+const DAY_MS = 24 * 3_600_000
+const CONFIRM = 'POST /v1/payment_intents/*/confirm'
+
+const get = ({ accessToken: token }: SignedInPerson, path = LIST) => app.request('GET', path, { token })
+
+test('200: every payment, newest first, in dollars and with its day', async () => {
+  let person = await newBuyer(app)
+  person = await later(app, person, DAY_MS)
+  expect((await changeTo(app, person, 'DEVELOPER')).status).toBe(204)
+  const answer = await get(person)
+  expectContract(v1.listInvoices, answer)
+  const day = (ms: number) => new Date(ms).toISOString().slice(0, 10)
+  expect(answer.body).toEqual([
+    { id: expect.any(String), amount: 9.99, status: 'paid', paidDay: day(Date.now()) },
+    { id: expect.any(String), amount: 0.99, status: 'paid', paidDay: day(Date.now() - DAY_MS) },
+  ])
+  const payments = await paymentsOf(app, person)
+  expect(answer.body.map(({ id }: { id: string }) => id)).toEqual(
+    payments.map(({ metadata }) => metadata.purchase).reverse(),
+  )
+})
+
+test('200: none before the first payment, nor for one that was declined or is not known yet', async () => {
+  const nobody = await app.signUp()
+  expect(await shown(app, nobody, LIST)).toEqual([])
+  const person = await newBuyer(app)
+  double.addFault({ fault: 'decline', match: CONFIRM, times: 1 })
+  expect((await buy(app, person)).status).toBe(402)
+  app.advance(11_000)
+  double.addFault({ fault: '500', match: CONFIRM })
+  expect((await buy(app, person)).status).toBe(202)
+  expect(await shown(app, person, LIST)).toHaveLength(1)
+})
+
+test('200: what went back shows in the status', async () => {
+  const person = await newBuyer(app)
+  const [payment] = await paymentsOf(app, person)
+  const statuses = async () => {
+    await double.flushWebhooks()
+    return (await shown(app, person, LIST)).map(({ status }: { status: string }) => status)
+  }
+  await refund(app, payment!, 40)
+  expect(await statuses()).toEqual(['partially_refunded'])
+  await refund(app, payment!, 59)
+  expect(await statuses()).toEqual(['refunded'])
+  const disputed = await newBuyer(app, { card: '4000000000000259' })
+  await double.flushWebhooks()
+  expect((await shown(app, disputed, LIST))[0].status).toBe('disputed')
+})
+
+test('200: pages follow the Link header, each payment once, and no call to Stripe', async () => {
+  const person = await newBuyer(app)
+  for (let times = 0; times < 4; times++) {
+    expect((await buy(app, person)).status).toBe(201)
+    app.advance(11_000)
+  }
+  app.resetCalls()
+  const ids: string[] = []
+  let path: string | undefined = `${LIST}?limit=2`
+  while (path !== undefined) {
+    const answer = await get(person, path)
+    expectContract(v1.listInvoices, answer)
+    ids.push(...answer.body.map(({ id }: { id: string }) => id))
+    path = /^<([^>]+)>; rel="next"$/.exec(answer.headers.get('link') ?? '')?.[1]
+  }
+  expect(app.calls().stripe).toEqual({})
+  expect(ids).toEqual((await shown(app, person, LIST)).map(({ id }: { id: string }) => id))
+  expect(new Set(ids).size).toBe(5)
+})
+
+test('200: nobody else’s', async () => {
+  await newBuyer(app)
+  expect(await shown(app, await app.signUp(), LIST)).toEqual([])
+})
+
+test.each(['limit=0', 'limit=1001', 'limit=x', 'cursor=x', 'cursor=%23', 'page=1'])(
+  '400: %s',
+  async (query) => {
+    expectError(v1.listInvoices, await get(await app.signUp(), `${LIST}?${query}`), 'invalid_request')
+  },
+)
+
+test('200: while Stripe is down', async () => {
+  const person = await newBuyer(app)
+  double.addFault({ fault: '500' })
+  expect(await shown(app, person, LIST)).toHaveLength(1)
+})
