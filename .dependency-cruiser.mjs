@@ -13,7 +13,7 @@ export default {
     only(
       'core-stays-pure',
       { path: '^core/(?!adapters|table)' },
-      { path: '^functions/|^core/adapters/|^core/table/dynamodb|^node_modules/(?!zod)' },
+      { path: '^functions/|^core/adapters/|^core/table/(dynamodb|wire|requests)|^node_modules/(?!zod)' },
       'a noun knows nouns, table, ports, errors and zod',
     ),
     only(
@@ -35,6 +35,18 @@ export default {
       'the hot path must be able to change its client',
     ),
     only(
+      'table-clients-in-live-only',
+      { pathNot: '^functions/http/live|^core/table/|^test/' },
+      { path: '^core/table/(dynamodb|wire|requests)' },
+      'which client a function has is decided in one place',
+    ),
+    only(
+      'bundling-ships-nothing',
+      { path: '^(core|functions)/', pathNot: '^functions/http/(build|bundle)\\.ts$' },
+      { path: '^functions/http/build\\.ts$|^node_modules/(esbuild|@swc)' },
+      'what builds the functions is in none of them',
+    ),
+    only(
       'stripe-loads-lazily',
       { path: '^(core|functions)/', pathNot: '^core/adapters/stripe' },
       { path: '^node_modules/stripe' },
@@ -42,10 +54,12 @@ export default {
     ),
     only(
       'rows-are-data',
-      { path: '^functions/[^/]+/routes\\.ts$|^functions/http/(route|rows|cors)\\.ts$' },
+      {
+        path: '^functions/[^/]+/routes\\.ts$|^functions/http/(route|rows|cors|bundle|deployment[a-z-]*)\\.ts$',
+      },
       {
         reachable: true,
-        path: '^core/(adapters/|table/dynamodb)|^functions/http/(live|endpoint)|^node_modules/(@aws-sdk|@middy|stripe)',
+        path: '^core/(adapters/|table/(dynamodb|wire))|^functions/http/(live|endpoint)|^node_modules/(@aws-sdk|@middy|stripe)',
       },
       'the deployment reads rows without running anything',
     ),

@@ -1,4 +1,5 @@
 import { DomainError } from '../../core/errors.ts'
+import { parseForm } from './form.ts'
 
 /** Bytes of a body that we read (product rule); the gateway's own limit is far above. */
 export const BODY_LIMIT = 65_536
@@ -91,20 +92,4 @@ function countKeys(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0
   const inner = Object.values(value).reduce((sum: number, each) => sum + countKeys(each), 0)
   return Array.isArray(value) ? inner : inner + Object.keys(value).length
-}
-
-/** A form as one flat object. The `?&` before Skylink's forms is skipped by URLSearchParams itself. */
-export function parseForm(text: string): Record<string, string> {
-  try {
-    // URLSearchParams puts U+FFFD in place of what is no UTF-8, so that a password would be set that nobody typed.
-    decodeURIComponent(text)
-  } catch {
-    throw new DomainError('malformed_body', { detail: 'The form is not valid percent-encoded UTF-8.' })
-  }
-  const pairs = [...new URLSearchParams(text)]
-  const names = new Set(pairs.map(([name]) => name))
-  if (names.size !== pairs.length) {
-    throw new DomainError('malformed_body', { detail: 'The form has a field twice.' })
-  }
-  return Object.fromEntries(pairs)
 }

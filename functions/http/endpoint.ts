@@ -5,13 +5,14 @@ import type {
 } from 'aws-lambda'
 import type { $ZodType, input, output } from 'zod/v4/core'
 import { parse } from 'zod/v4/core'
-import { type Account, admit, type Claims } from '../../core/account/account.ts'
+import type { Account, Claims } from '../../core/account/account.ts'
 import { DomainError } from '../../core/errors.ts'
 import type { Deps } from '../../core/ports.ts'
 import { parseBody, rawBody } from './body.ts'
+import { gate } from './gate.ts'
 import { live } from './live.ts'
 import { problemDetails, problems, skylinkFailure } from './problems.ts'
-import type { Need, Placed } from './route.ts'
+import type { Need, Placed, Row } from './route.ts'
 import { validate } from './validate.ts'
 
 type Event = APIGatewayProxyEventV2WithLambdaAuthorizer<Claims>
@@ -45,14 +46,20 @@ type Replies<R extends Placed> = { [S in Statuses<R>]: Reply<S, Body<R['response
 type Bare<R extends Placed, S = Statuses<R>> =
   S extends Statuses<R> ? ([Statuses<R>] extends [S] ? Body<R['responses'][S]> : never) : never
 
+interface Callers {
+  public: undefined
+  account: { account: Account; sessionId: string }
+  key: { key: string }
+}
+
 /** What a handler sees of the request: only what its row declares. */
 export interface Request<R extends Placed> {
   path: Parsed<R['path']>
   query: Parsed<R['query']>
   headers: Parsed<R['headers']>
   body: R['raw'] extends true ? Uint8Array : Parsed<R['body']>
-  /** The caller's account, already read by the gate; a public endpoint has no caller. */
-  caller: R['auth'] extends 'account' ? { account: Account; sessionId: string } : undefined
+  /** The caller's account, already read by the gate, or the key, still to be checked; nobody where it is public. */
+  caller: Callers[R['auth']]
   deps: Deps<R['needs'][number]>
 }
 
@@ -76,7 +83,7 @@ export function endpoint<const R extends Placed>(
 ) {
   // Started while the container initialises, when the CPU is whole. A setting that is missing is told at once, in
   // words; the requests only learn that something is wrong.
-  const ports = live(row.needs as readonly Need[])
+  const ports = live(row.needs as readonly Need[], 'wire')
   ports.catch((error: Error) => {
     // biome-ignore lint/suspicious/noConsole: the log
     console.error(
@@ -90,8 +97,7 @@ export function endpoint<const R extends Placed>(
     .handler(async (event: Event): Promise<Result> => {
       if (event.pathParameters?.slash) return json(404, { message: 'Not Found' }, SECURITY_HEADERS)
       const deps = (await ports) as unknown as Request<R>['deps']
-      const claims = event.requestContext.authorizer?.lambda
-      const account = row.auth === 'account' ? await gate(row, deps, claims) : undefined
+      const caller = await callerOf(row, deps, event)
       const body = row.raw ? rawBody(event) : parseBody(event, row.form === true)
       if (body !== undefined && !row.raw && !row.body && !isEmptyObject(body)) throw unexpectedBody()
       const answer = await handle({
@@ -99,17 +105,29 @@ export function endpoint<const R extends Placed>(
         query: row.query && validate(row.query, event.queryStringParameters ?? {}),
         headers: row.headers && validate(row.headers, event.headers),
         body: row.body ? validate(row.body, body) : body,
-        caller: account && { account, sessionId: claims?.sessionId },
+        caller,
         deps,
       } as Request<R>)
       return success(row, answer)
     })
 }
 
-async function gate(row: Placed, deps: unknown, claims: Claims | undefined): Promise<Account> {
-  if (!claims) throw new DomainError('unauthorized')
-  if (!row.needs.includes('table')) throw new Error(`${row.name} has callers but no table to look them up in`)
-  return admit(deps as Deps<'table'>, claims)
+async function callerOf(row: Placed, deps: unknown, event: Event): Promise<Callers[Row['auth']]> {
+  if (row.auth === 'public') return undefined
+  if (row.auth === 'key') return { key: applicationKey(event.headers) }
+  const claims = event.requestContext.authorizer?.lambda
+  return { account: await gate(row, deps, claims), sessionId: claims?.sessionId ?? '' }
+}
+
+/** A bearer token (RFC 6750) or `x-api-key`; both only if they are the same. */
+function applicationKey({ authorization, 'x-api-key': plain }: Event['headers']): string {
+  const bearer = authorization === undefined ? undefined : /^bearer +(\S+)$/i.exec(authorization)?.[1]
+  const key = bearer ?? plain
+  const contradicts = authorization !== undefined && plain !== undefined && bearer !== plain
+  if (!key || contradicts || (authorization !== undefined && !bearer)) {
+    throw new DomainError('unauthorized', { detail: 'Send an application key.' })
+  }
+  return key
 }
 
 const isEmptyObject = (value: unknown): boolean =>

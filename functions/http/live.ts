@@ -1,6 +1,7 @@
 import { systemClock } from '../../core/adapters/clock.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
 import type { Ports } from '../../core/ports.ts'
+import { keys } from '../../core/table/keys.ts'
 import type { Need } from './route.ts'
 
 /**
@@ -31,61 +32,152 @@ function refuseLocalValuesWhenDeployed(): void {
   if (local) throw new Error(`${local} has a value of the local stack. Remove it from the deployment.`)
 }
 
-/** An adapter that is loaded at its first call: its SDK is none of a container's start. */
-function lazily<T extends object>(load: () => Promise<T>): T {
+/**
+ * An adapter that is loaded at its first call: its SDK is none of a container's start, but its settings are. `values`
+ * are what the port has besides methods.
+ */
+function lazily<C, T extends object>(
+  config: C,
+  load: (config: C) => Promise<T>,
+  values: Partial<NoInfer<T>> = {},
+): T {
   let loaded: Promise<T> | undefined
   const call =
     (method: string | symbol) =>
     async (...args: unknown[]) => {
-      loaded ??= load()
+      loaded ??= load(config)
       const port = await loaded
       return Reflect.apply(Reflect.get(port as object, method), port, args)
     }
   // An object with a `then` would be taken for a promise by whoever awaits it.
-  return new Proxy({} as T, { get: (_, method) => (method === 'then' ? undefined : call(method)) })
+  const read = (own: T, name: string | symbol) =>
+    Object.hasOwn(own, name) || name === 'then' ? Reflect.get(own, name) : call(name)
+  return new Proxy(values as T, { get: read })
 }
 
-const adapters: { [N in Need]: () => Promise<Ports[N]> } = {
-  table: async () => (await import('../../core/table/dynamodb.ts')).openTable(setting('TABLE_NAME')),
+/** In place of what `bundle.ts` leaves out of a function because its row does not need it. */
+function leftOut(): never {
+  throw new Error('This bundle was built without what is asked of it.')
+}
+
+type Adapters = { [N in Need]: () => Promise<Ports[N]> } & { wireTable: () => Promise<Ports['table']> }
+
+// The conditions stand before each `import` in one expression: only so does esbuild drop what a bundle leaves out.
+const adapters: Adapters = {
+  table: async () =>
+    process.env.WITHOUT_AWS_TABLE
+      ? leftOut()
+      : import('../../core/table/dynamodb.ts').then(({ openTable }) => openTable(setting('TABLE_NAME'))),
+  wireTable: async () =>
+    process.env.WITHOUT_WIRE_TABLE
+      ? leftOut()
+      : (await import('../../core/table/wire.ts')).openWireTable({
+          tableName: setting('TABLE_NAME'),
+          region: setting('AWS_REGION'),
+          endpoint: env.AWS_ENDPOINT_URL_DYNAMODB,
+          credentials: {
+            accessKeyId: setting('AWS_ACCESS_KEY_ID'),
+            secretAccessKey: setting('AWS_SECRET_ACCESS_KEY'),
+            sessionToken: env.AWS_SESSION_TOKEN,
+          },
+        }),
   identity: async () =>
-    (await import('../../core/adapters/cognito.ts')).cognitoIdentity({
-      userPoolId: setting('USER_POOL_ID'),
-      clientId: setting('USER_POOL_CLIENT_ID'),
-      clientSecret: setting('USER_POOL_CLIENT_SECRET'),
-    }),
-  mail: async () => (await import('../../core/adapters/ses.ts')).sesMail({ from: setting('MAIL_FROM') }),
-  keyring: async () => (await import('../../core/adapters/keyring.ts')).keyring(setting('ROOT_SECRET')),
+    process.env.WITHOUT_IDENTITY
+      ? leftOut()
+      : (await import('../../core/adapters/cognito.ts')).cognitoIdentity({
+          userPoolId: setting('USER_POOL_ID'),
+          clientId: setting('USER_POOL_CLIENT_ID'),
+          clientSecret: setting('USER_POOL_CLIENT_SECRET'),
+        }),
+  // Mail is the last that a request does, and its client is large.
+  mail: async () =>
+    process.env.WITHOUT_MAIL
+      ? leftOut()
+      : lazily(
+          { from: setting('MAIL_FROM'), appUrl: setting('APP_URL') },
+          (config) => import('../../core/adapters/ses.ts').then(({ sesMail }) => sesMail(config)),
+          { appUrl: setting('APP_URL') },
+        ),
+  keyring: async () =>
+    process.env.WITHOUT_KEYRING
+      ? leftOut()
+      : (await import('../../core/adapters/keyring.ts')).keyring(setting('ROOT_SECRET')),
   // Most sign-ins have no second factor and never need it.
   secrets: async () =>
-    lazily(async () =>
-      (await import('../../core/adapters/kms.ts')).kmsSecrets({ keyId: setting('KMS_KEY_ID') }),
-    ),
-  totp: async () => (await import('../../core/adapters/totp.ts')).otpauthTotp('Bursar'),
+    process.env.WITHOUT_SECRETS
+      ? leftOut()
+      : lazily({ keyId: setting('KMS_KEY_ID') }, (config) =>
+          import('../../core/adapters/kms.ts').then(({ kmsSecrets }) => kmsSecrets(config)),
+        ),
+  totp: async () =>
+    process.env.WITHOUT_TOTP
+      ? leftOut()
+      : (await import('../../core/adapters/totp.ts')).otpauthTotp('Bursar'),
+  // Most requests that may need Stripe are refused or answered before they do.
   payments: async () =>
-    lazily(async () =>
-      (await import('../../core/adapters/stripe.ts')).stripePayments({
-        secretKey: setting('STRIPE_SECRET_KEY'),
-        ...(env.STRIPE_API_BASE !== undefined && { apiBase: env.STRIPE_API_BASE }),
-      }),
-    ),
+    process.env.WITHOUT_PAYMENTS
+      ? leftOut()
+      : lazily(
+          {
+            secretKey: setting('STRIPE_SECRET_KEY'),
+            ...(env.STRIPE_API_BASE !== undefined && { apiBase: env.STRIPE_API_BASE }),
+          },
+          (config) =>
+            import('../../core/adapters/stripe.ts').then(({ stripePayments }) => stripePayments(config)),
+        ),
   webhooks: async () => ({
     secrets: setting('STRIPE_WEBHOOK_SECRETS').split(','),
     livemode: setting('STRIPE_SECRET_KEY').startsWith('sk_live_'),
   }),
 }
 
-const opened = new Map<Need, Promise<Ports[Need]>>()
+const opened = new Map<keyof Adapters, Promise<Ports[Need]>>()
+
+function open(adapter: keyof Adapters): Promise<Ports[Need]> {
+  const port = opened.get(adapter) ?? adapters[adapter]()
+  opened.set(adapter, port)
+  return port
+}
+
+/**
+ * `wire` is our own client of DynamoDB, which starts at once: for whatever somebody waits for. Jobs have AWS's own.
+ * Both are the same table, by the same tests.
+ */
+export type TableClient = 'wire' | 'aws'
 
 /** The ports that a row declares, and no other. @throws Error naming a setting that is missing. */
-export async function live<N extends Need>(needs: readonly N[]): Promise<Pick<Ports, N | 'clock' | 'ids'>> {
+export async function live<N extends Need>(
+  needs: readonly N[],
+  tableClient: TableClient = 'aws',
+): Promise<Pick<Ports, N | 'clock' | 'ids'>> {
   refuseLocalValuesWhenDeployed()
   const ports: Partial<Ports> = { clock: systemClock, ids: randomIds(systemClock) }
-  for (const need of needs) {
-    const port = opened.get(need) ?? adapters[need]()
-    opened.set(need, port)
-    Object.assign(ports, { [need]: await port })
+  const open1 = async (need: N) => {
+    const adapter = need === 'table' && tableClient === 'wire' ? 'wireTable' : need
+    Object.assign(ports, { [need]: await open(adapter) })
   }
+  await Promise.all(needs.map(open1))
   return ports as Pick<Ports, N | 'clock' | 'ids'>
+}
+
+const WARMING_MS = 2_000
+
+/**
+ * Resolves once every port that was asked for is open, or is known not to be. On Lambda the first request to the
+ * table is made here too, for an item that nobody has, or `warm` is called: connections and the code behind them are
+ * then ready.
+ */
+export async function ready(warm: () => Promise<unknown> = readNothing): Promise<void> {
+  await Promise.allSettled(opened.values())
+  if (!env.AWS_LAMBDA_INITIALIZATION_TYPE) return
+  const limit = new Promise((resolve) => setTimeout(resolve, WARMING_MS).unref())
+  // Whoever comes first will be told what is wrong.
+  await Promise.race([warm(), limit]).catch(() => undefined)
+}
+
+async function readNothing(): Promise<void> {
+  const table = await (opened.get('table') ?? opened.get('wireTable'))
+  if (table) await (table as Ports['table']).get(keys.profile('0'))
 }
 
 /** What the authorizer checks access tokens against. `jwksUri` is set by the local stack only. */

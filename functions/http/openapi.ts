@@ -13,6 +13,7 @@ export function errorsOf(row: Placed): ErrorCode[] {
   if (row.auth === 'account') {
     codes.push('unauthorized', 'session_ended', 'account_deactivated', 'account_suspended')
   }
+  if (row.auth === 'key') codes.push('unauthorized', 'account_deactivated', 'account_suspended')
   // A row without a body or parameters still refuses a body that somebody sends.
   codes.push('invalid_request', 'malformed_body', 'payload_too_large', 'unsupported_media_type')
   if (row.needs.length > 0) codes.push('temporarily_unavailable')
@@ -77,7 +78,7 @@ interface ObjectSchema {
   required?: string[]
 }
 
-function parameters(schema: $ZodType | undefined, place: 'path' | 'query') {
+function parameters(schema: $ZodType | undefined, place: 'path' | 'query' | 'header') {
   const { properties = {}, required = [] } = schema ? (jsonSchema(schema, 'input') as ObjectSchema) : {}
   return Object.entries(properties).map(([name, property]) => ({
     name,
@@ -87,6 +88,13 @@ function parameters(schema: $ZodType | undefined, place: 'path' | 'query') {
   }))
 }
 
+/** Each of a list will do. */
+const security: Record<Placed['auth'], Record<string, never[]>[]> = {
+  public: [],
+  account: [{ accessToken: [] }],
+  key: [{ applicationKey: [] }, { apiKeyHeader: [] }],
+}
+
 function operation(row: Placed, method: string, more: boolean) {
   const types = ['application/json', ...(row.form ? ['application/x-www-form-urlencoded'] : [])]
   const schema = row.body && jsonSchema(row.body, 'input')
@@ -94,8 +102,12 @@ function operation(row: Placed, method: string, more: boolean) {
     operationId: `${row.dialect}.${row.name}${more ? `.${method}` : ''}`,
     summary: row.summary,
     tags: [row.dialect],
-    security: row.auth === 'account' ? [{ accessToken: [] }] : [],
-    parameters: [...parameters(row.path, 'path'), ...parameters(row.query, 'query')],
+    security: security[row.auth],
+    parameters: [
+      ...parameters(row.path, 'path'),
+      ...parameters(row.query, 'query'),
+      ...parameters(row.headers, 'header'),
+    ],
     ...(schema && { requestBody: { content: Object.fromEntries(types.map((type) => [type, { schema }])) } }),
     responses: responses(row),
   }
@@ -119,7 +131,11 @@ export function openapi() {
     info: { title: 'Bursar', version, description },
     paths,
     components: {
-      securitySchemes: { accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+      securitySchemes: {
+        accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+        applicationKey: { type: 'http', scheme: 'bearer' },
+        apiKeyHeader: { type: 'apiKey', in: 'header', name: 'x-api-key' },
+      },
       schemas: { Problem: problemSchema, Failure: failureSchema },
     },
   }

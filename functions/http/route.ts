@@ -23,9 +23,10 @@ export interface Row {
   /** One sentence for the OpenAPI document. */
   summary: string
   /**
-   * `public`: anyone. `account`: an access token, checked by the authorizer, then the account gate.
+   * `public`: anyone. `account`: an access token, checked by the authorizer, then the account gate. `key`: an
+   * application key, which the domain checks in the write that spends.
    */
-  auth: 'public' | 'account'
+  auth: 'public' | 'account' | 'key'
   path?: Schema
   query?: Schema
   /** Lower-cased headers that the handler sees. */

@@ -28,14 +28,20 @@ function fieldErrors(issue: $ZodIssue): FieldError[] {
   )
 }
 
+const isAmount = ({ origin }: { origin: string }): boolean => origin === 'number' || origin === 'int'
+
 function sentence(issue: $ZodIssue): string {
   switch (issue.code) {
     case 'invalid_type':
       return issue.input === undefined ? 'is required' : `must be of type ${issue.expected}`
     case 'too_small':
-      return `must have at least ${issue.minimum}${issue.origin === 'string' ? ' characters' : ''}`
+      return isAmount(issue)
+        ? `must be at least ${issue.minimum}`
+        : `must have at least ${issue.minimum}${issue.origin === 'string' ? ' characters' : ''}`
     case 'too_big':
-      return `must have at most ${issue.maximum}${issue.origin === 'string' ? ' characters' : ''}`
+      return isAmount(issue)
+        ? `must be at most ${issue.maximum}`
+        : `must have at most ${issue.maximum}${issue.origin === 'string' ? ' characters' : ''}`
     case 'invalid_value':
       return `must be one of ${issue.values.join(', ')}`
     default:

@@ -1,0 +1,135 @@
+/** The one stage whose data must outlive mistakes. */
+export const PRODUCTION = 'production'
+
+/** What the operator configures, checked. */
+export interface Settings {
+  stage: string
+  production: boolean
+  /** As SES takes it, with or without a display name. */
+  mailFrom: string
+  mailAddress: string
+  mailDomain: string
+  /** Whether this stage makes the domain's identity at SES; only one stage of an account and region can. */
+  createMailIdentity: boolean
+  /** The team's own frontend, which mails link to; without a slash at its end. */
+  appUrl: string
+  /** Who is told when something is wrong. */
+  alarmEmail: string
+  /** Origins of the frontends that may call from a browser. */
+  allowedOrigins: readonly string[]
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** What only the local stack's values contain (`live.ts` refuses it once more, in the function). */
+const LOCAL_MARK = 'Local0001'
+const LOCAL_ROOT_SECRET = /^(10ca1)+/i
+const LOCAL_NAMES = /^(AWS_ENDPOINT_URL_\w+|JWKS_URI|STRIPE_API_BASE|DYNAMODB_ENDPOINT)$/
+/** Names that lead nowhere in the world: reserved (RFC 2606, 6761) or of this machine. */
+const NOWHERE = /(^|\.)(example|test|invalid|localhost|local)$|(^|\.)example\.(com|net|org)$|^[\d.]+$/i
+
+/** The longest function name of a stage must stay within Lambda's 64 characters. */
+const STAGE = /^[a-z][a-z0-9-]{0,15}$/
+
+/**
+ * Reads the configuration of a stage from the operator's environment (a `.env` file of SST's included).
+ * @throws Error with a sentence that says what is missing or wrong and what to put there.
+ */
+export function settingsOf(stage: string, env: Environment): Settings {
+  if (!STAGE.test(stage)) {
+    throw new Error(`The stage is called "${stage}". Use up to 16 of a-z, 0-9 and -, a letter first.`)
+  }
+  // Secrets are among it, as SST hands them on; each is checked by itself.
+  const names = Object.keys(env).filter((name) => !name.startsWith('SST_SECRET'))
+  const local = names.find((name) => LOCAL_NAMES.test(name) || env[name]?.includes(LOCAL_MARK))
+  if (local) throw new Error(`${local} has a value of the local stack. Unset it before you deploy.`)
+  const production = stage === PRODUCTION
+  const mailFrom = required(env, 'MAIL_FROM', 'the sender of mails, "Name <no-reply@your.domain>"')
+  const mailAddress = address('MAIL_FROM', /<([^<>]*)>$/.exec(mailFrom)?.[1] ?? mailFrom)
+  const identity = env.MAIL_IDENTITY || 'create'
+  if (!/^(create|existing)$/.test(identity)) throw new Error('MAIL_IDENTITY is "create" or "existing".')
+  return {
+    stage,
+    production,
+    mailFrom,
+    mailAddress,
+    mailDomain: mailAddress.slice(mailAddress.indexOf('@') + 1),
+    createMailIdentity: identity === 'create',
+    appUrl: frontend(required(env, 'APP_URL', 'your frontend, which mails link to, https://…'), production),
+    alarmEmail: address('ALARM_EMAIL', required(env, 'ALARM_EMAIL', 'where alarms go, an e-mail address')),
+    allowedOrigins: origins(env.ALLOWED_ORIGINS ?? '', production),
+  }
+}
+
+function required(env: Environment, name: string, what: string): string {
+  const value = env[name]?.trim()
+  if (!value) throw new Error(`${name} is not set. It is ${what}; put it into .env or the environment.`)
+  return value
+}
+
+function address(name: string, text: string): string {
+  const [, domain] = /^[^\s@<>]+@([a-z0-9-]+(?:\.[a-z0-9-]+)+)$/i.exec(text) ?? []
+  if (!domain) throw new Error(`${name} holds no e-mail address.`)
+  if (NOWHERE.test(domain)) throw new Error(`${name} has an address at ${domain}, where no mail arrives.`)
+  return text
+}
+
+/** A page that browsers reach safely; a production page is not on somebody's machine. */
+function isPage({ protocol, hostname }: InstanceType<typeof URL>, production: boolean): boolean {
+  if (hostname === 'localhost') return !production
+  return protocol === 'https:' && /^[a-z0-9.-]+$/.test(hostname) && !NOWHERE.test(hostname)
+}
+
+function frontend(text: string, production: boolean): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (!url || url.search || url.hash || url.username || !isPage(url, production)) {
+    throw new Error(`APP_URL is "${text}". It must be https://a.domain, with a path or without.`)
+  }
+  return url.href.replace(/\/+$/, '')
+}
+
+/** Each in full: a wildcard would let every page on the web read answers. */
+function origins(list: string, production: boolean): string[] {
+  const given = list.split(',').map((origin) => origin.trim())
+  return given.filter(Boolean).map((origin) => {
+    const url = URL.canParse(origin) ? new URL(origin) : undefined
+    if (url?.origin !== origin || !isPage(url, production)) {
+      throw new Error(`ALLOWED_ORIGINS has "${origin}". Each one is https://a.domain, without a path.`)
+    }
+    return origin
+  })
+}
+
+/** The secrets that `sst secret set` keeps, each with the check of its value. */
+const secretChecks = {
+  StripeSecretKey(value: string, { production }: Settings) {
+    if (!/^sk_(test|live)_\w+$/.test(value)) return 'a secret key of Stripe, sk_test_… or sk_live_…'
+    return production || value.startsWith('sk_test_') ? undefined : 'sk_test_… on every stage but production'
+  },
+  StripeWebhookSecrets: (value: string) =>
+    /^whsec_\w+(,whsec_\w+)?$/.test(value) ? undefined : 'whsec_…, or two with a comma while they rotate',
+  RootSecret: (value: string) =>
+    /^[0-9a-f]{64}$/i.test(value) && new Set(value.toLowerCase()).size > 5
+      ? undefined
+      : '64 random hex digits: openssl rand -hex 32',
+}
+
+export type SecretName = keyof typeof secretChecks
+export const secretNames = Object.keys(secretChecks) as SecretName[]
+
+/**
+ * Checks every secret before anything is made; SST hands them on as `SST_SECRET_<name>`.
+ * @throws Error with a sentence that never quotes the value.
+ */
+export function checkSecrets(settings: Settings, env: Environment): void {
+  for (const name of secretNames) {
+    const value = env[`SST_SECRET_${name}`]
+    const set = `sst secret set ${name} --stage ${settings.stage}`
+    if (!value) throw new Error(`${name} is not set. Set it: ${set}`)
+    if (value.includes(LOCAL_MARK) || (name === 'RootSecret' && LOCAL_ROOT_SECRET.test(value))) {
+      throw new Error(`${name} has a value of the local stack. Set the real one: ${set}`)
+    }
+    const wanted = secretChecks[name](value, settings)
+    if (wanted) throw new Error(`${name} must be ${wanted}. Set it: ${set}`)
+  }
+}

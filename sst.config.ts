@@ -1,0 +1,574 @@
+/// <reference path="./.sst/platform/config.d.ts" />
+
+/**
+ * The deployment. What there is to deploy stands in the rows and jobs; `functions/http/deployment*.ts` says what they
+ * come to, and this file makes it on AWS. `npm run check:infra` asserts the result.
+ */
+export default $config({
+  app(input) {
+    const production = input.stage === 'production'
+    return {
+      name: 'bursar',
+      home: 'aws',
+      protect: production,
+      removal: production ? 'retain' : 'remove',
+      providers: { aws: '7.20.0' },
+    }
+  },
+  async run() {
+    if ($dev) throw new Error('sst dev would open the functions to more than they need. Use npm run dev.')
+    const data = await load()
+    const settings = data.settingsOf($app.stage, process.env)
+    data.checkSecrets(settings, process.env)
+    if (['deploy', 'diff', 'refresh'].includes($cli.command)) {
+      const { execFileSync } = await import('node:child_process')
+      execFileSync('npm', ['run', '--silent', 'bundle'], { stdio: 'inherit' })
+    }
+    const base = { data, settings, prefix: `${$app.name}-${settings.stage}` }
+    const stores = createStores(base)
+    const pool = createUserPool(base)
+    const mail = createMail(base)
+    const deadLetters = createDeadLetters(base)
+    const deployment: Deployment = {
+      ...base,
+      arns: {
+        table: [stores.table.arn],
+        dueIndex: [$interpolate`${stores.table.arn}/index/${data.DUE_INDEX}`],
+        tableKey: [stores.tableKey.arn],
+        userPool: [pool.pool.arn],
+        secretsKey: [stores.secretsKey.arn],
+        mailIdentity: mail.arns,
+        deadLetters: [deadLetters.arn],
+      },
+      values: {
+        TABLE_NAME: stores.table.name,
+        USER_POOL_ID: pool.pool.id,
+        USER_POOL_CLIENT_ID: pool.client.id,
+        USER_POOL_CLIENT_SECRET: pool.client.clientSecret,
+        MAIL_FROM: settings.mailFrom,
+        APP_URL: settings.appUrl,
+        KMS_KEY_ID: stores.secretsKey.arn,
+        ROOT_SECRET: new sst.Secret('RootSecret').value,
+        STRIPE_SECRET_KEY: new sst.Secret('StripeSecretKey').value,
+        STRIPE_WEBHOOK_SECRETS: new sst.Secret('StripeWebhookSecrets').value,
+      },
+    }
+    const functions = new Map([[data.preToken.name, pool.preToken]])
+    for (const deployed of data.functions) {
+      if (!functions.has(deployed.name)) functions.set(deployed.name, createFunction(deployment, deployed))
+    }
+    const api = createApi(deployment, functions)
+    const bus = createWork(deployment, functions, deadLetters)
+    createAlarms(deployment, functions, { api, table: stores.table, deadLetters })
+    return {
+      api: api.url,
+      events: bus.name,
+      userPool: pool.pool.id,
+      table: stores.table.name,
+      mailDns: mail.dns,
+    }
+  },
+})
+
+/** Everything that the code says of itself. SST allows no import outside of a function here. */
+async function load() {
+  return {
+    ...(await import('./functions/http/deployment.ts')),
+    ...(await import('./functions/http/deployment-permissions.ts')),
+    ...(await import('./functions/http/deployment-settings.ts')),
+    ...(await import('./functions/http/bundle.ts')),
+    ...(await import('./core/table/definition.ts')),
+    ...(await import('./functions/http/cors.ts')),
+  }
+}
+
+type Data = Awaited<ReturnType<typeof load>>
+type Settings = ReturnType<Data['settingsOf']>
+type Deployed = Data['functions'][number]
+type Setting = ReturnType<Data['environmentOf']>[number]
+type Grant = ReturnType<Data['grantsOf']>[number]
+
+interface Base {
+  data: Data
+  settings: Settings
+  /** Of the names that people see. */
+  prefix: string
+}
+
+interface Deployment extends Base {
+  arns: Record<Grant['on'][number], $util.Input<string>[]>
+  values: Record<Setting, $util.Input<string>>
+}
+
+interface Lambda {
+  fn: sst.aws.Function
+  log: aws.cloudwatch.LogGroup
+}
+
+const DAY_SECONDS = 86_400
+const NODE = 'nodejs24.x'
+
+/** What a mistake must not take away: it cannot be deleted by any deployment, and stays if the stack goes. */
+const kept = ({ production }: Settings) => ({ protect: production, retainOnDelete: production })
+
+function createStores({ data, settings, prefix }: Base) {
+  const key = (name: string, description: string) =>
+    new aws.kms.Key(
+      name,
+      {
+        description: `${prefix}: ${description}`,
+        enableKeyRotation: true,
+        deletionWindowInDays: settings.production ? 30 : 7,
+      },
+      kept(settings),
+    )
+  const tableKey = key('TableKey', 'the table')
+  const { attributes, primary, indexes, ttlAttribute } = data.definition
+  const table = new aws.dynamodb.Table(
+    'Table',
+    {
+      name: prefix,
+      billingMode: 'PAY_PER_REQUEST',
+      attributes: Object.entries(attributes).map(([name, type]) => ({ name, type })),
+      ...primary,
+      globalSecondaryIndexes: Object.entries(indexes).map(([name, { projection, ...index }]) => ({
+        name,
+        ...index,
+        projectionType: projection,
+      })),
+      ttl: { attributeName: ttlAttribute, enabled: true },
+      pointInTimeRecovery: { enabled: true },
+      serverSideEncryption: { enabled: true, kmsKeyArn: tableKey.arn },
+      deletionProtectionEnabled: settings.production,
+    },
+    kept(settings),
+  )
+  return { table, tableKey, secretsKey: key('SecretsKey', 'seeds of second factors') }
+}
+
+/** A password vault and nothing more: no sign-up, no hosted pages, no OAuth, no attribute in use. */
+function createUserPool(base: Base) {
+  const { data, settings, prefix } = base
+  // It has no port and so reads no value and calls nothing.
+  const preToken = createFunction({ ...base, arns: {} as never, values: {} as never }, data.preToken)
+  const pool = new aws.cognito.UserPool(
+    'UserPool',
+    {
+      name: prefix,
+      userPoolTier: 'ESSENTIALS',
+      usernameConfiguration: { caseSensitive: true },
+      adminCreateUserConfig: { allowAdminCreateUserOnly: true },
+      accountRecoverySetting: { recoveryMechanisms: [{ name: 'admin_only', priority: 1 }] },
+      mfaConfiguration: 'OFF',
+      // Ours is stricter, and tells the user why.
+      passwordPolicy: {
+        minimumLength: 8,
+        requireLowercase: false,
+        requireNumbers: false,
+        requireSymbols: false,
+        requireUppercase: false,
+        temporaryPasswordValidityDays: 1,
+      },
+      lambdaConfig: { preTokenGenerationConfig: { lambdaArn: preToken.fn.arn, lambdaVersion: 'V2_0' } },
+      deletionProtection: settings.production ? 'ACTIVE' : 'INACTIVE',
+    },
+    kept(settings),
+  )
+  new aws.lambda.Permission('UserPoolInvokesPreToken', {
+    action: 'lambda:InvokeFunction',
+    function: preToken.fn.name,
+    principal: 'cognito-idp.amazonaws.com',
+    sourceArn: pool.arn,
+  })
+  const client = new aws.cognito.UserPoolClient(
+    'UserPoolClient',
+    {
+      name: prefix,
+      userPoolId: pool.id,
+      generateSecret: true,
+      explicitAuthFlows: ['ALLOW_ADMIN_USER_PASSWORD_AUTH', 'ALLOW_REFRESH_TOKEN_AUTH'],
+      allowedOauthFlowsUserPoolClient: false,
+      preventUserExistenceErrors: 'ENABLED',
+      enableTokenRevocation: true,
+      tokenValidityUnits: { accessToken: 'minutes', idToken: 'minutes', refreshToken: 'days' },
+      accessTokenValidity: 15,
+      idTokenValidity: 15,
+      refreshTokenValidity: 30,
+    },
+    kept(settings),
+  )
+  return { pool, client, preToken }
+}
+
+/** The domain that mails come from. DKIM's records are the operator's to publish: the zone may be anywhere. */
+function createMail({ settings }: Base) {
+  const { mailDomain, mailAddress, createMailIdentity } = settings
+  const here = $interpolate`arn:${aws.getPartitionOutput().partition}:ses:${aws.getRegionOutput().region}:${aws.getCallerIdentityOutput().accountId}:identity`
+  if (!createMailIdentity) {
+    return { arns: [$interpolate`${here}/${mailDomain}`, $interpolate`${here}/${mailAddress}`], dns: [] }
+  }
+  const identity = new aws.sesv2.EmailIdentity('MailIdentity', { emailIdentity: mailDomain })
+  const dns = identity.dkimSigningAttributes.tokens.apply((tokens) =>
+    tokens.map((token) => `${token}._domainkey.${mailDomain} CNAME ${token}.dkim.amazonses.com`),
+  )
+  return { arns: [identity.arn], dns }
+}
+
+/** Runs and events that failed for good wait here for two weeks; their attributes tell where they come from. */
+function createDeadLetters({ prefix }: Base) {
+  return new aws.sqs.Queue('DeadLetters', {
+    name: `${prefix}-dead-letters`,
+    messageRetentionSeconds: 14 * DAY_SECONDS,
+    sqsManagedSseEnabled: true,
+  })
+}
+
+/** Its role may write its own log and do what its `needs` come to; SST's managed policy, which is wider, goes. */
+function createFunction(deployment: Deployment, deployed: Deployed): Lambda {
+  const { data, settings, prefix, arns, values } = deployment
+  const name = `${prefix}-${deployed.name}`
+  const id = data.pascal(deployed.name)
+  const { bundle, handler } = data.bundleOf(deployed)
+  const log = new aws.cloudwatch.LogGroup(`${id}Log`, {
+    name: `/aws/lambda/${name}`,
+    retentionInDays: settings.production ? 90 : 7,
+  })
+  const background = deployed.kind === 'job' || deployed.kind === 'subscriber'
+  const fn = new sst.aws.Function(id, {
+    name,
+    description: deployed.summary.slice(0, 256),
+    handler,
+    bundle: `${$cli.paths.root}/${bundle}`,
+    runtime: NODE,
+    architecture: 'arm64',
+    memory: `${deployed.memoryMb} MB`,
+    timeout: `${deployed.timeoutSeconds} seconds`,
+    logging: { logGroup: log.name, format: 'json' },
+    environment: Object.fromEntries(
+      data.environmentOf(deployed).map((setting) => [setting, values[setting]]),
+    ),
+    permissions: [
+      { actions: ['logs:CreateLogStream', 'logs:PutLogEvents'], resources: [$interpolate`${log.arn}:*`] },
+      ...data.grantsOf(deployed).map((grant) => statement(deployment, grant)),
+    ],
+    ...(deployed.reserved !== undefined && { concurrency: { reserved: deployed.reserved } }),
+    ...(background && { retries: 2 }),
+    transform: {
+      role: {
+        // SST 4.17 lets the whole account assume it, for `sst dev`.
+        assumeRolePolicy: aws.iam.assumeRolePolicyForPrincipal({ Service: 'lambda.amazonaws.com' }),
+        managedPolicyArns: [],
+      },
+      ...(background && {
+        eventInvokeConfig: {
+          maximumEventAgeInSeconds: 3_600,
+          destinationConfig: { onFailure: { destination: arns.deadLetters[0] ?? '' } },
+        },
+      }),
+    },
+  })
+  return { fn, log }
+}
+
+function statement({ arns, settings }: Deployment, { actions, on, when = [] }: Grant) {
+  const filled: Record<string, $util.Input<string>> = {
+    '<dynamodb>': $interpolate`dynamodb.${aws.getRegionOutput().region}.amazonaws.com`,
+    '<mailAddress>': settings.mailAddress,
+  }
+  return {
+    actions: [...actions],
+    resources: on.flatMap((resource) => arns[resource]),
+    conditions: when.map(({ test, variable, values }) => ({
+      test,
+      variable,
+      values: values.map((value) => filled[value] ?? value),
+    })),
+  }
+}
+
+/** One line a request, also for what never reaches a function. No path, address or agent: they tell who it was. */
+const ACCESS_LOG =
+  '{"requestId":"$context.requestId","at":"$context.requestTimeEpoch","routeKey":"$context.routeKey","status":$context.status,"ms":"$context.responseLatency","error":"$context.error.responseType","functionStatus":"$context.integration.status","functionMs":"$context.integration.latency"}'
+
+function createApi({ data, settings, prefix }: Deployment, functions: Map<string, Lambda>) {
+  const { cors, throttle, tightThrottle, tightRoutes } = data
+  let routesMade: (routes: $util.Output<aws.apigatewayv2.Route>[]) => void = () => {}
+  const made = new Promise<$util.Output<aws.apigatewayv2.Route>[]>((resolve) => {
+    routesMade = resolve
+  })
+  const api = new sst.aws.ApiGatewayV2('Api', {
+    cors: settings.allowedOrigins.length > 0 && {
+      allowOrigins: [...settings.allowedOrigins],
+      allowMethods: [...cors.methods],
+      allowHeaders: [...cors.headers],
+      exposeHeaders: [...cors.exposeHeaders],
+      maxAge: `${cors.maxAgeSeconds} seconds`,
+      allowCredentials: false,
+    },
+    accessLog: { retention: settings.production ? '3 months' : '1 week' },
+    transform: {
+      api: { name: prefix },
+      stage(args, options) {
+        args.accessLogSettings = $output(args.accessLogSettings).apply((log) => ({
+          destinationArn: log?.destinationArn ?? '',
+          format: ACCESS_LOG,
+        }))
+        args.defaultRouteSettings = {
+          throttlingRateLimit: throttle.ratePerSecond,
+          throttlingBurstLimit: throttle.burst,
+        }
+        args.routeSettings = tightRoutes.map((routeKey) => ({
+          routeKey,
+          throttlingRateLimit: tightThrottle.ratePerSecond,
+          throttlingBurstLimit: tightThrottle.burst,
+        }))
+        // The gateway refuses settings of a route that is not there yet.
+        options.dependsOn = made
+      },
+    },
+  })
+  // What it remembers is that a token is ours; whether its session stands is asked on every request.
+  const authorizer = api.addAuthorizer({
+    name: 'AccessToken',
+    lambda: { function: lambdaOf(functions, data.authorizer.name).fn.arn, ttl: '300 seconds' },
+  })
+  const routes = data.routes.map((route) =>
+    api.route(route.key, lambdaOf(functions, route.function).fn.arn, {
+      name: route.name,
+      ...(route.authorized && { auth: { lambda: authorizer.id } }),
+    }),
+  )
+  routesMade(routes.map((route) => route.nodes.route))
+  return api
+}
+
+function lambdaOf(functions: Map<string, Lambda>, name: string): Lambda {
+  const lambda = functions.get(name)
+  if (!lambda) throw new Error(`There is no function ${name}.`)
+  return lambda
+}
+
+/** Schedules, and the bus on which other systems tell us things. */
+function createWork({ data }: Deployment, functions: Map<string, Lambda>, deadLetters: aws.sqs.Queue) {
+  for (const job of data.scheduled) {
+    new sst.aws.CronV2(data.pascal(`${job.name}-schedule`), {
+      function: lambdaOf(functions, job.name).fn,
+      schedule: job.every,
+      retries: 2,
+      dlq: deadLetters.arn,
+    })
+  }
+  const bus = new sst.aws.Bus('Events')
+  const rules = data.subscribed.map((subscriber) =>
+    bus.subscribe(data.pascal(subscriber.name), lambdaOf(functions, subscriber.name).fn, {
+      pattern: { detailType: [subscriber.detailType] },
+      transform: {
+        target: {
+          retryPolicy: { maximumEventAgeInSeconds: DAY_SECONDS, maximumRetryAttempts: 20 },
+          deadLetterConfig: { arn: deadLetters.arn },
+        },
+      },
+    }),
+  )
+  new aws.sqs.QueuePolicy('DeadLettersPolicy', {
+    queueUrl: deadLetters.url,
+    policy: aws.iam.getPolicyDocumentOutput({
+      statements: [
+        {
+          principals: [{ type: 'Service', identifiers: ['events.amazonaws.com'] }],
+          actions: ['sqs:SendMessage'],
+          resources: [deadLetters.arn],
+          conditions: [
+            {
+              test: 'ArnEquals',
+              variable: 'aws:SourceArn',
+              values: rules.map((rule) => rule.nodes.rule.arn),
+            },
+          ],
+        },
+      ],
+    }).json,
+  })
+  return bus
+}
+
+/**
+ * A log line that a person must see, such as a ledger that does not add up: `"level":"alarm"`. Lambda writes our line
+ * as text within its own JSON, so that its quotes come with a backslash; the filter knows both.
+ */
+const ALARM_LINE = '%level.{3,5}alarm%'
+/** A run that left something undone: `"failed":1` or more, `"eventsFailed":1` and the like. */
+const FAILED_LINE = '%ailed.{2,3}[1-9]%'
+
+interface Watched {
+  api: sst.aws.ApiGatewayV2
+  table: aws.dynamodb.Table
+  deadLetters: aws.sqs.Queue
+}
+
+/** What goes wrong is mailed to one address; silence means that nothing was counted. */
+function createAlarms(deployment: Deployment, functions: Map<string, Lambda>, watched: Watched) {
+  const { data, settings, prefix } = deployment
+  const { api, table, deadLetters } = watched
+  const topic = new aws.sns.Topic('Alarms', { name: `${prefix}-alarms` })
+  new aws.sns.TopicSubscription('AlarmMail', {
+    topic: topic.arn,
+    protocol: 'email',
+    endpoint: settings.alarmEmail,
+  })
+  const alarm = (name: string, description: string, args: Partial<aws.cloudwatch.MetricAlarmArgs>) =>
+    new aws.cloudwatch.MetricAlarm(`${name}Alarm`, {
+      name: `${prefix}-${name}`,
+      alarmDescription: description,
+      comparisonOperator: 'GreaterThanOrEqualToThreshold',
+      threshold: 1,
+      evaluationPeriods: 1,
+      ...(args.metricQueries === undefined && { period: 300, statistic: 'Sum' }),
+      treatMissingData: 'notBreaching',
+      alarmActions: [topic.arn],
+      okActions: [topic.arn],
+      ...args,
+    })
+  const ofFunction = (name: string, metricName: string) => ({
+    namespace: 'AWS/Lambda',
+    metricName,
+    dimensions: { FunctionName: lambdaOf(functions, name).fn.name },
+  })
+  const counted = (metric: string) => ({ namespace: `Bursar/${settings.stage}`, metricName: metric })
+
+  alarm('ApiErrors', 'The API answered 5xx at least five times in five minutes.', {
+    namespace: 'AWS/ApiGateway',
+    metricName: '5xx',
+    dimensions: { ApiId: api.nodes.api.id },
+    threshold: 5,
+  })
+  alarm('Throttles', 'Functions of this account and region were refused: its concurrency is used up.', {
+    namespace: 'AWS/Lambda',
+    metricName: 'Throttles',
+  })
+  for (const { name, reserved } of data.functions) {
+    if (reserved === undefined) continue
+    alarm(`${data.pascal(name)}Throttles`, `${name} runs as often as it may.`, {
+      ...ofFunction(name, 'Throttles'),
+      evaluationPeriods: 3,
+    })
+  }
+  for (const { name } of [...data.scheduled, ...data.subscribed]) {
+    alarm(`${data.pascal(name)}Errors`, `${name} failed; it is tried twice more.`, ofFunction(name, 'Errors'))
+  }
+  alarm('TableThrottles', 'DynamoDB refused reads or writes for their rate.', {
+    metricQueries: [
+      { id: 'all', expression: 'reads + writes', label: 'throttled', returnData: true },
+      tableMetric('reads', 'ReadThrottleEvents', table),
+      tableMetric('writes', 'WriteThrottleEvents', table),
+    ],
+  })
+  alarm('DeadLetters', 'Work failed for good and waits among the dead letters.', {
+    namespace: 'AWS/SQS',
+    metricName: 'ApproximateNumberOfMessagesVisible',
+    dimensions: { QueueName: deadLetters.name },
+    statistic: 'Maximum',
+  })
+  alarm(
+    'LedgerMismatch',
+    'A function wrote a line of level alarm: money or units do not add up.',
+    counted('AlarmLines'),
+  )
+  alarm('WebhookFailures', 'Events of Stripe were answered 5xx or 429; Stripe sends them again.', {
+    ...counted('WebhookFailures'),
+    threshold: 3,
+  })
+  alarm('RenewalsFailing', 'Renewals or settlements failed in three runs within a quarter of an hour.', {
+    ...counted('PaymentWorkFailed'),
+    period: 900,
+    threshold: 3,
+  })
+  createLogMetrics(deployment, functions, api)
+  createDashboard(deployment, watched)
+}
+
+const tableMetric = (id: string, metricName: string, table: aws.dynamodb.Table) => ({
+  id,
+  metric: {
+    namespace: 'AWS/DynamoDB',
+    metricName,
+    dimensions: { TableName: table.name },
+    period: 300,
+    stat: 'Sum',
+  },
+})
+
+/** Counts log lines. */
+function createLogMetrics(
+  { data, settings }: Deployment,
+  functions: Map<string, Lambda>,
+  api: sst.aws.ApiGatewayV2,
+) {
+  const filter = (id: string, logGroupName: $util.Input<string>, pattern: string, name: string) =>
+    new aws.cloudwatch.LogMetricFilter(id, {
+      logGroupName,
+      pattern,
+      metricTransformation: { namespace: `Bursar/${settings.stage}`, name, value: '1' },
+    })
+  for (const [name, { log }] of functions) {
+    filter(`${data.pascal(name)}AlarmLines`, log.name, ALARM_LINE, 'AlarmLines')
+  }
+  for (const { name, needs } of data.scheduled) {
+    if (!needs.includes('payments')) continue
+    filter(`${data.pascal(name)}Failed`, lambdaOf(functions, name).log.name, FAILED_LINE, 'PaymentWorkFailed')
+  }
+  const ours = data.webhookRoutes.map((key) => `($.routeKey = "${key}")`).join(' || ')
+  const failed = `{ (${ours}) && (($.status >= 500) || ($.status = 429)) }`
+  filter('WebhookFailures', api.nodes.logGroup.name, failed, 'WebhookFailures')
+}
+
+function createDashboard({ settings, prefix }: Deployment, { api, table, deadLetters }: Watched) {
+  const region = aws.getRegionOutput().region
+  // Without quotes it finds every name that has these words.
+  const functions = `{AWS/Lambda,FunctionName} ${prefix.replaceAll('-', ' ')}`
+  const searched = (metric: string, stat: string) => [
+    { expression: `SEARCH('${functions} MetricName="${metric}"', '${stat}', 300)`, id: metric.toLowerCase() },
+  ]
+  const charts = $util
+    .all([api.nodes.api.id, table.name, deadLetters.name])
+    .apply(([apiId, tableName, queueName]): [string, unknown[]][] => [
+      ['Requests', ['Count', '4xx', '5xx'].map((metric) => ['AWS/ApiGateway', metric, 'ApiId', apiId])],
+      [
+        'Latency, ms (p50, p99)',
+        ['p50', 'p99'].map((stat) => ['AWS/ApiGateway', 'Latency', 'ApiId', apiId, { stat }]),
+      ],
+      ['Errors by function', [searched('Errors', 'Sum')]],
+      ['Throttles by function', [searched('Throttles', 'Sum')]],
+      ['Concurrency by function', [searched('ConcurrentExecutions', 'Maximum')]],
+      [
+        'Table: units used',
+        ['ConsumedReadCapacityUnits', 'ConsumedWriteCapacityUnits'].map((metric) => [
+          'AWS/DynamoDB',
+          metric,
+          'TableName',
+          tableName,
+        ]),
+      ],
+      ['Dead letters', [['AWS/SQS', 'ApproximateNumberOfMessagesVisible', 'QueueName', queueName]]],
+      [
+        'Lines of level alarm, webhook failures, failed payment work',
+        ['AlarmLines', 'WebhookFailures', 'PaymentWorkFailed'].map((metric) => [
+          `Bursar/${settings.stage}`,
+          metric,
+        ]),
+      ],
+    ])
+  const dashboardBody = $jsonStringify({
+    widgets: $util.all([charts, region]).apply(([all, name]) =>
+      all.map(([title, metrics], at) => ({
+        type: 'metric',
+        x: (at % 2) * 12,
+        y: Math.floor(at / 2) * 6,
+        width: 12,
+        height: 6,
+        properties: { title, metrics, region: name, stat: 'Sum', period: 300 },
+      })),
+    ),
+  })
+  new aws.cloudwatch.Dashboard('Dashboard', { dashboardName: prefix, dashboardBody })
+}

@@ -1,0 +1,18 @@
+/** Imports each module given and tells, as JSON, which files were loaded with it: `node loaded.mjs <module>…` */
+import { registerHooks } from 'node:module'
+
+const loaded = []
+registerHooks({
+  load(url, context, nextLoad) {
+    if (url.startsWith('file:')) loaded.push(url)
+    return nextLoad(url, context)
+  },
+})
+const byModule = {}
+for (const module of process.argv.slice(2)) {
+  loaded.length = 0
+  await import(module)
+  byModule[module] = [...loaded]
+}
+process.stdout.write(JSON.stringify(byModule))
+process.exit(0)

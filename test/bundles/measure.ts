@@ -1,0 +1,95 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+/** A deployment's environment in form; nobody is called while a container starts. */
+export const ENV = {
+  AWS_REGION: 'eu-west-1',
+  AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE',
+  AWS_SECRET_ACCESS_KEY: 'example',
+  TABLE_NAME: 'bursar',
+  USER_POOL_ID: 'eu-west-1_Example01',
+  USER_POOL_CLIENT_ID: 'example',
+  USER_POOL_CLIENT_SECRET: 'example',
+  MAIL_FROM: 'no-reply@bursar.example',
+  APP_URL: 'https://app.bursar.example',
+  KMS_KEY_ID: 'example',
+  ROOT_SECRET: '0f'.repeat(32),
+  STRIPE_SECRET_KEY: 'sk_test_example',
+  STRIPE_WEBHOOK_SECRETS: 'whsec_example',
+}
+
+const EVENT = JSON.stringify({ version: '2.0', routeKey: 'GET /health', headers: {}, rawPath: '/health' })
+
+/** A function's CPU time to its first event. */
+export interface Start {
+  cpuMs: number
+  /** By the empty handler's. */
+  ratio: number
+}
+
+/**
+ * Medians over fresh processes. Every round starts each module once, the empty handler first, so that whatever else
+ * the machine does meets all alike.
+ * @param modules absolute paths by name.
+ * @param onRound told after each round.
+ */
+export async function measureStarts(
+  modules: ReadonlyMap<string, string>,
+  rounds: number,
+  onRound: (round: number) => void = () => {},
+): Promise<{ emptyMs: number; starts: Map<string, Start> }> {
+  const folder = mkdtempSync(join(tmpdir(), 'bursar-start-'))
+  const runtimeApi = createServer((_, response) => void response.end(EVENT))
+  await once(runtimeApi.listen(0, '127.0.0.1'), 'listening')
+  const { port } = runtimeApi.address() as AddressInfo
+  try {
+    const empty = join(folder, 'empty.mjs')
+    writeFileSync(empty, 'export const handler = async () => ({})\n')
+    const samples = new Map<string, number[]>()
+    for (let round = 1; round <= rounds; round++) {
+      for (const [name, module] of [['', empty] as const, ...modules]) {
+        const cpuMs = await startContainer(module, port)
+        samples.set(name, [...(samples.get(name) ?? []), cpuMs])
+      }
+      onRound(round)
+    }
+    const emptyMs = median(samples.get('') ?? [])
+    const starts = [...modules.keys()].map((name) => {
+      const cpuMs = median(samples.get(name) ?? [])
+      return [name, { cpuMs, ratio: cpuMs / emptyMs }] as const
+    })
+    return { emptyMs, starts: new Map(starts) }
+  } finally {
+    runtimeApi.close()
+    rmSync(folder, { recursive: true })
+  }
+}
+
+async function startContainer(module: string, port: number): Promise<number> {
+  const args = [join(import.meta.dirname, 'container.mjs'), module, String(port)]
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { env: ENV })
+  if (stderr) throw new Error(`${module} says while it starts: ${stderr}`)
+  return Number(stdout)
+}
+
+function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+}
+
+/** The files that each module loads until it can take its first event. */
+export async function loadedAtStart(modules: ReadonlyMap<string, string>): Promise<Map<string, string[]>> {
+  const args = [join(import.meta.dirname, 'loaded.mjs'), ...modules.values()]
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env: ENV, maxBuffer: 2 ** 24 })
+  const files = JSON.parse(stdout) as Record<string, string[]>
+  return new Map(
+    [...modules].map(([name, module]) => [name, (files[module] ?? []).map((url) => fileURLToPath(url))]),
+  )
+}

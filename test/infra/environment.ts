@@ -1,0 +1,10 @@
+/** What an operator would have configured. */
+export const ENVIRONMENT = {
+  MAIL_FROM: 'Acme <no-reply@mail.acme.io>',
+  APP_URL: 'https://app.acme.io',
+  ALARM_EMAIL: 'ops@acme.io',
+  ALLOWED_ORIGINS: 'https://app.acme.io,https://admin.acme.io',
+  SST_SECRET_RootSecret: '0123456789abcdef'.repeat(4),
+  SST_SECRET_StripeSecretKey: 'sk_test_51NotReal',
+  SST_SECRET_StripeWebhookSecrets: 'whsec_first,whsec_second',
+}

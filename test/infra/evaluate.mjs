@@ -1,0 +1,162 @@
+/**
+ * Runs a bundled sst.config.ts against Pulumi's mocks, in a process of its own, and writes down every resource that
+ * it asks for: `node evaluate.mjs JOB.json`. Nothing is known of AWS but the shapes of what it would answer.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
+import { join, relative } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+const { bundle, platform, stage, root, work, output, dev } = JSON.parse(readFileSync(process.argv[2], 'utf8'))
+
+const require = createRequire(join(platform, 'package.json'))
+const pulumi = require('@pulumi/pulumi')
+const settings = require('@pulumi/pulumi/runtime/settings')
+
+const REGION = 'eu-west-1'
+const ACCOUNT = '123456789012'
+// Pulumi keeps the stack of every promise: most of the time would go there, and only messages are shown.
+Error.stackTraceLimit = 0
+
+const resources = []
+const errors = []
+const builds = {}
+
+const arnOf = (service, path) => `arn:aws:${service}:${REGION}:${ACCOUNT}:${path}`
+
+/** What AWS would add to each kind of resource. An id or a value that were empty would hide whatever hangs on it. */
+const answers = {
+  'aws:lambda/function:Function': ({ name }) => ({
+    arn: arnOf('lambda', `function:${name}`),
+    invokeArn: arnOf('apigateway', `lambda:path/functions/${name}/invocations`),
+    publish: false,
+  }),
+  'aws:dynamodb/table:Table': ({ name }) => ({ arn: arnOf('dynamodb', `table/${name}`) }),
+  'aws:cloudwatch/logGroup:LogGroup': ({ name }) => ({ arn: arnOf('logs', `log-group:${name}`) }),
+  'aws:sqs/queue:Queue': ({ name }) => ({
+    arn: arnOf('sqs', name),
+    url: `https://sqs.${REGION}.amazonaws.com/${ACCOUNT}/${name}`,
+  }),
+  'aws:apigatewayv2/api:Api': () => ({
+    apiEndpoint: `https://api.execute-api.${REGION}.amazonaws.com`,
+    executionArn: arnOf('execute-api', 'api'),
+  }),
+  'aws:cognito/userPool:UserPool': () => ({ arn: arnOf('cognito-idp', 'userpool/pool') }),
+  'aws:cognito/userPoolClient:UserPoolClient': () => ({ clientSecret: 'the-client-secret' }),
+  'aws:sesv2/emailIdentity:EmailIdentity': ({ emailIdentity }) => ({
+    arn: arnOf('ses', `identity/${emailIdentity}`),
+    dkimSigningAttributes: { tokens: ['a', 'b', 'c'] },
+  }),
+  'random:index/randomBytes:RandomBytes': () => ({ base64: Buffer.alloc(32, 7).toString('base64') }),
+}
+
+const functions = {
+  'aws:index/getRegion:getRegion': () => ({ region: REGION, id: REGION }),
+  'aws:index/getCallerIdentity:getCallerIdentity': () => ({ accountId: ACCOUNT }),
+  'aws:index/getPartition:getPartition': () => ({ partition: 'aws' }),
+  'aws:iam/getPolicyDocument:getPolicyDocument': ({ statements }) => ({
+    statements,
+    json: JSON.stringify(statements),
+  }),
+}
+
+const mocks = {
+  newResource({ type, name, inputs }) {
+    const known = answers[type]?.(plain(inputs)) ?? { arn: arnOf(type.split(':')[1].split('/')[0], name) }
+    const id = `${name}-id`
+    return { id, state: { name, id, ...inputs, ...known } }
+  },
+  call({ token, inputs }) {
+    const answer = functions[token]
+    if (!answer) throw new Error(`No mock for ${token}`)
+    return answer(plain(inputs))
+  },
+}
+
+/** Secrets as Pulumi wraps them become their values, marked. */
+const SECRET = '4dabf18193072939515e22adb298388d'
+function plain(value) {
+  if (Array.isArray(value)) return value.map(plain)
+  if (value === null || typeof value !== 'object') return value
+  if (value[SECRET]) return plain(value.value)
+  if (value instanceof pulumi.asset.Archive || value instanceof pulumi.asset.Asset) return 'asset'
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]))
+}
+
+/** The mocks are told no options: they stand in the request itself. */
+function watch(monitor) {
+  const { registerResource } = monitor
+  const { newResource } = monitor.mocks
+  let current
+  monitor.mocks.newResource = async (args) => {
+    current(args)
+    return newResource(args)
+  }
+  monitor.registerResource = (request, callback) => {
+    current = (args) =>
+      resources.push({
+        urn: monitor.newUrn(request.getParent(), request.getType(), request.getName()),
+        type: args.type,
+        name: args.name,
+        custom: args.custom,
+        inputs: plain(args.inputs),
+        protect: request.getProtect() === true,
+        retain: request.getRetainondelete() === true,
+        dependsOn: request.getDependenciesList(),
+      })
+    return registerResource.call(monitor, request, callback)
+  }
+}
+
+/** What the CLI answers to the program. */
+const rpc = {
+  'Provider.Aws.Bootstrap': () => ({ asset: 'assets', state: 'state' }),
+  'Runtime.Build': ({ functionID, handler, bundle, links }) => {
+    builds[functionID] = { handler, bundle: relative(root, bundle), links }
+    return { handler, out: bundle, errors: [], sourcemaps: [] }
+  },
+}
+
+const server = createServer((request, response) => {
+  const chunks = []
+  request.on('data', (chunk) => chunks.push(chunk))
+  request.on('end', () => {
+    const { method, params } = JSON.parse(Buffer.concat(chunks).toString())
+    const result = rpc[method] ? { result: rpc[method](params[0]) } : { error: `rpc: can't find ${method}` }
+    response.setHeader('connection', 'close')
+    response.end(JSON.stringify(result))
+  })
+})
+
+process.on('unhandledRejection', (error) => errors.push(error?.message ?? String(error)))
+process.on('beforeExit', () => {
+  writeFileSync(output, JSON.stringify({ resources, errors, builds, app: globalThis.$bursarApp }))
+  // Pulumi calls promises that an error left open a failure of its own.
+  if (errors.length > 0) process.removeAllListeners('exit')
+  process.exit(0)
+})
+
+server.listen(0, '127.0.0.1', async () => {
+  server.unref()
+  process.env.SST_SERVER = `http://127.0.0.1:${server.address().port}`
+  try {
+    // The CLI asks `app` first, in a run of its own.
+    globalThis.$bursarDev = dev
+    globalThis.$bursarCli = {
+      command: 'check',
+      paths: { root, platform, work, home: work },
+      state: { version: {} },
+      env: {},
+      rpc: '',
+    }
+    globalThis.$bursarApp = { name: 'bursar', stage, providers: {} }
+    await pulumi.runtime.setMocks(mocks, 'bursar', stage, false)
+    watch(settings.getMonitor())
+    const program = await import(pathToFileURL(bundle).href)
+    Object.assign(globalThis.$bursarApp, await program.config.app({ stage }))
+    await pulumi.runtime.runInPulumiStack(() => program.run(program.config.run))
+  } catch (error) {
+    errors.push(error.message)
+  }
+})

@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+
+interface Locked {
+  version?: string
+  integrity?: string
+  resolved?: string
+  link?: boolean
+  hasInstallScript?: boolean
+  dependencies?: Record<string, string>
+  optionalDependencies?: Record<string, string>
+}
+
+const read = (file: string) => JSON.parse(readFileSync(join(import.meta.dirname, '..', '..', file), 'utf8'))
+const lock: Record<string, Locked> = read('package-lock.json').packages
+const { allowScripts, ...manifest } = read('package.json')
+const { '': root, ...locked } = lock
+const named = (holds: (entry: Locked) => unknown) =>
+  Object.keys(locked).filter((name) => holds(locked[name] ?? {}))
+const nameOf = (path: string) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
+
+test('122: every package of the lock file has its SHA-512, and is a package of a registry', () => {
+  expect(named(({ integrity = '' }) => !/^sha512-[A-Za-z0-9+/]{86}==$/.test(integrity))).toEqual([])
+  expect(named(({ link, resolved = 'https://' }) => link || !resolved.startsWith('https://'))).toEqual([])
+})
+
+test('122: no package runs a script at installation unless package.json says so', () => {
+  const scripted = named(({ hasInstallScript }) => hasInstallScript).map(nameOf)
+  expect(scripted.filter((name) => allowScripts[name] === undefined)).toEqual([])
+})
+
+test('122: what we depend on is pinned to one version, which the lock file has', () => {
+  const wanted = { ...manifest.dependencies, ...manifest.devDependencies, ...manifest.optionalDependencies }
+  for (const [name, version] of Object.entries(wanted)) {
+    expect([name, locked[`node_modules/${name}`]?.version]).toEqual([name, version])
+  }
+  expect(Object.keys(wanted).length).toBe(
+    Object.keys({ ...root?.dependencies, ...root?.optionalDependencies }).length +
+      Object.keys(manifest.devDependencies).length,
+  )
+})
+
+/** A hole: a package that was not to be had when the lock was written. Elsewhere it makes `npm ci` fail. */
+test('the lock file has no holes', () => {
+  const names = new Set(Object.keys(locked).map(nameOf))
+  const holes = Object.entries(locked).flatMap(([path, { dependencies, optionalDependencies }]) =>
+    Object.keys({ ...dependencies, ...optionalDependencies })
+      .filter((name) => !names.has(name))
+      .map((name) => `${path} -> ${name}`),
+  )
+  expect(holes).toEqual([])
+})

@@ -1,0 +1,219 @@
+import { describe, expect, test } from 'vitest'
+import { type Edit, graphOf } from './graph.ts'
+import { rules } from './rules.ts'
+
+/**
+ * Mistakes, each planted in the deployment and found by the rules. Mistakes that do not hide one another share a
+ * graph, since a graph takes seconds.
+ */
+interface Mistake {
+  title: string
+  edit: Edit
+  /** What one of the rules must say. */
+  found: RegExp
+}
+
+const config = (from: string, to: string): Edit => ({ file: 'sst.config.ts', from, to })
+const data = (from: string, to: string): Edit => ({ file: 'functions/http/deployment.ts', from, to })
+const grants = (from: string, to: string): Edit => ({
+  file: 'functions/http/deployment-permissions.ts',
+  from,
+  to,
+})
+
+const lots: Mistake[][] = [
+  [
+    {
+      title: 'the authorizer dropped',
+      edit: config('...(route.authorized && { auth: { lambda: authorizer.id } }),', ''),
+      found: /^authorization of GET \/v1\/user is \["NONE",null\]/,
+    },
+    {
+      title: 'every action on whatever is needed',
+      edit: config(
+        'actions: [...actions],',
+        "actions: actions.map((action) => action.replace(/:.*/, ':*')),",
+      ),
+      found: /^V1LoginRole has the action dynamodb:\*$/,
+    },
+    {
+      title: 'no throttle of its own for what can be guessed',
+      edit: config('args.routeSettings = tightRoutes.map(', 'args.routeSettings = [].map('),
+      found: /^tight throttle: POST \/v1\/auth\/login is missing$/,
+    },
+    {
+      title: 'every origin allowed',
+      edit: config('allowOrigins: [...settings.allowedOrigins],', "allowOrigins: ['*'],"),
+      found: /^CORS is .*"allowOrigins":\["\*"\]/,
+    },
+    {
+      title: 'scheduled calls that nobody can be told of',
+      edit: config('dlq: deadLetters.arn,', ''),
+      found: /^the schedules is /,
+    },
+    {
+      title: 'logs kept for ever',
+      edit: config('retentionInDays: settings.production ? 90 : 7,', ''),
+      found: /^retention of V1LoginLog, days is undefined/,
+    },
+    {
+      title: 'a table that any deployment can delete',
+      edit: config('deletionProtectionEnabled: settings.production,', 'deletionProtectionEnabled: false,'),
+      found: /^the table is .*"deletionProtectionEnabled":false/,
+    },
+    {
+      title: 'sign-in flows left to Cognito',
+      edit: config("explicitAuthFlows: ['ALLOW_ADMIN_USER_PASSWORD_AUTH', 'ALLOW_REFRESH_TOKEN_AUTH'],", ''),
+      found: /^the clients of the user pool is /,
+    },
+  ],
+  [
+    {
+      title: 'the authorizer forgotten where something is deleted',
+      edit: data(
+        "authorized: row.auth === 'account',",
+        "authorized: row.auth === 'account' && !key.startsWith('DELETE'),",
+      ),
+      found: /^authorization of DELETE \/v1\/keys\/\{id\} is \["NONE",null\]/,
+    },
+    {
+      title: 'the whole table with its backups, streams and every index',
+      edit: config('table: [stores.table.arn],', "table: [stores.table.arn.apply((arn) => arn + '*')],"),
+      found: /^V1LoginRole has the resource arn:aws:dynamodb:.*:table\/bursar-production\*$/,
+    },
+    {
+      title: 'a scan',
+      edit: grants("read: ['GetItem', 'Query'],", "read: ['GetItem', 'Query', 'Scan'],"),
+      found: /^permission of v1-get-user: dynamodb:Scan on \S+ should not be there$/,
+    },
+    {
+      title: 'a port without its permission',
+      edit: grants("      'cognito-idp:AdminDeleteUser',\n", ''),
+      found: /^permission of jobs-sweep: cognito-idp:AdminDeleteUser on \S+ is missing$/,
+    },
+    {
+      title: 'mail in any name',
+      edit: grants(
+        "when: [{ test: 'StringEquals', variable: 'ses:FromAddress', values: ['<mailAddress>'] }],",
+        '',
+      ),
+      found: /^permission of rest-create-user: ses:SendEmail on \S+ should not be there$/,
+    },
+    {
+      title: 'every secret in every function',
+      edit: grants("table: ['TABLE_NAME'],", "table: ['TABLE_NAME', 'STRIPE_SECRET_KEY'],"),
+      found: /^environment of v1-get-user: STRIPE_SECRET_KEY should not be there$/,
+    },
+    {
+      title: 'roles that the whole account may take',
+      edit: config(
+        "assumeRolePolicy: aws.iam.assumeRolePolicyForPrincipal({ Service: 'lambda.amazonaws.com' }),",
+        '',
+      ),
+      found: /^trust in V1LoginRole is /,
+    },
+    {
+      title: 'SST’s own policy for logs, which is for all logs',
+      edit: config('managedPolicyArns: [],', ''),
+      found: /^managed policies of V1LoginRole is /,
+    },
+    {
+      title: 'jobs that run into one another',
+      edit: data('reserved: JOBS_AT_ONCE,', ''),
+      found: /^reserved concurrency of jobs-sweep is undefined/,
+    },
+  ],
+  [
+    {
+      title: 'a route beside the rows',
+      edit: config(
+        'routesMade(',
+        "api.route('GET /debug', lambdaOf(functions, 'http-health').fn.arn, { name: 'Debug' })\n  routesMade(",
+      ),
+      found: /^route: GET \/debug should not be there$/,
+    },
+    {
+      title: 'no throttle of the stage',
+      edit: config(
+        'throttlingRateLimit: throttle.ratePerSecond,\n          throttlingBurstLimit: throttle.burst,',
+        '',
+      ),
+      found: /^the stage’s throttle is \[null,null\]/,
+    },
+    {
+      title: 'settings of routes before the routes are there',
+      edit: config('options.dependsOn = made', ''),
+      found: /^The stage does not wait for GET \/v1\/user$/,
+    },
+    {
+      title: 'paths in the access log, with names of users',
+      edit: config(
+        '"routeKey":"$context.routeKey",',
+        '"routeKey":"$context.routeKey","path":"$context.path",',
+      ),
+      found: /^the access log is .*"path"/,
+    },
+    {
+      title: 'a secret of the function’s own that nobody checked',
+      edit: config('environment: Object.fromEntries(', "environment: Object.assign({ DEBUG: '1' }, "),
+      found: /^environment of http-health: DEBUG should not be there$/,
+    },
+    {
+      title: 'the code of another function',
+      edit: config('data.bundleOf(deployed)', 'data.bundleOf(data.authorizer)'),
+      found: /^the code of the functions is /,
+    },
+    {
+      title: 'runs that fail without a trace',
+      edit: config("destinationConfig: { onFailure: { destination: arns.deadLetters[0] ?? '' } },", ''),
+      found: /^retries and dead letters of background functions is /,
+    },
+    {
+      title: 'an alarm less',
+      edit: config('  createLogMetrics(deployment, functions, api)\n', ''),
+      found: /^log metric: .* AlarmLines 1 is missing$/,
+    },
+    {
+      title: 'an alarm more, unknown to the rules',
+      edit: config(
+        '  createDashboard(deployment, watched)\n',
+        "  createDashboard(deployment, watched)\n  alarm('Noise', 'Noise', counted('Noise'))\n",
+      ),
+      found: /^alarm: Noise: .* should not be there$/,
+    },
+    {
+      title: 'data that goes with the stage',
+      edit: config(
+        'protect: production, retainOnDelete: production })',
+        'protect: false, retainOnDelete: false })',
+      ),
+      found: /^protected: aws:dynamodb\/table:Table Table is missing$/,
+    },
+    {
+      title: 'a bucket beside it all',
+      edit: config(
+        "const bus = new sst.aws.Bus('Events')",
+        "new aws.s3.Bucket('Extra')\n  const bus = new sst.aws.Bus('Events')",
+      ),
+      found: /^the number of aws:s3\/bucket:Bucket is 1 and should be 0$/,
+    },
+    {
+      title: 'a schedule beside the jobs',
+      edit: data('every: job.every,', "every: name === 'sweep' ? 'rate(1 day)' : job.every,"),
+      found: /^the schedules is .*rate\(1 day\)/,
+    },
+  ],
+]
+
+describe.each(lots.map((lot, at) => [at + 1, lot] as const))('lot %i', async (_, lot) => {
+  const graph = await graphOf({ stage: 'production', edits: lot.map(({ edit }) => edit) })
+  const said = Object.values(rules).flatMap((rule) => rule(graph))
+
+  test('the deployment itself does not mind', () => {
+    expect(graph.errors).toEqual([])
+  })
+
+  test.each(lot)('$title is found', ({ found }) => {
+    expect(said.filter((sentence) => found.test(sentence))).not.toEqual([])
+  })
+})

@@ -1,0 +1,146 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { type Deployed, functions } from '../../functions/http/deployment.ts'
+import { environmentOf, grantsOf } from '../../functions/http/deployment-permissions.ts'
+import type { Need } from '../../functions/http/route.ts'
+import { rows } from '../../functions/http/rows.ts'
+import { jobs } from '../../functions/jobs/routes.ts'
+import { v1 } from '../../functions/v1/routes.ts'
+import { targetOf } from '../conformance/contract.ts'
+import { startApp } from '../support/app.ts'
+import { rowKey, sampleOf, tokenOf } from '../support/samples.ts'
+
+/** Permissions are said twice, where the code calls and where the deployment grants; these hold the two together. */
+
+const read = (file: string) => readFileSync(join(import.meta.dirname, '..', '..', file), 'utf8')
+const app = await startApp()
+
+/** A function that needs one port only. */
+const needing = (need: Need): Deployed => ({
+  name: need,
+  handler: '',
+  summary: '',
+  kind: 'endpoint',
+  table: 'write',
+  needs: [need],
+  timeoutSeconds: 1,
+  memoryMb: 1,
+})
+const actionsOf = (fn: Deployed) => grantsOf(fn).flatMap(({ actions }) => actions)
+
+describe('a port may call what its adapter calls, and nothing else', () => {
+  const calls = (file: string, service: string) =>
+    [...read(file).matchAll(/new (\w+)Command\(/g)].map(([, name]) => `${service}:${name}`)
+
+  test('identity, but for what takes the client’s secret in place of a permission', () => {
+    const unsigned = ['cognito-idp:GetTokensFromRefreshToken', 'cognito-idp:RevokeToken']
+    expect(new Set([...actionsOf(needing('identity')), ...unsigned])).toEqual(
+      new Set(calls('core/adapters/cognito.ts', 'cognito-idp')),
+    )
+  })
+
+  test.each([
+    ['mail', 'ses'],
+    ['secrets', 'kms'],
+  ] as const)('%s', (need, service) => {
+    const file = { mail: 'core/adapters/ses.ts', secrets: 'core/adapters/kms.ts' }[need]
+    expect(new Set(actionsOf(needing(need)))).toEqual(new Set(calls(file, service)))
+  })
+
+  test.each(['keyring', 'totp', 'payments', 'webhooks'] as const)('%s calls nothing of AWS', (need) => {
+    expect(actionsOf(needing(need))).toEqual([])
+  })
+})
+
+describe('what live.ts reads for a port stands in the environment of a function that needs it', () => {
+  const adapters =
+    /const adapters: Adapters = \{\n(.*?)\n\}\n/s.exec(read('functions/http/live.ts'))?.[1] ?? ''
+  const blocks = adapters.split(/^ {2}(?=\w+: )/m).slice(1)
+  const readBy = new Map(
+    blocks.map((block) => [
+      block.slice(0, block.indexOf(':')),
+      new Set(
+        // Lambda's own are always there.
+        [...block.matchAll(/setting\('(\w+)'\)/g)].flatMap(([, name = '']) =>
+          /^AWS_/.test(name) ? [] : name,
+        ),
+      ),
+    ]),
+  )
+
+  test('every port is looked at', () => {
+    const needs = new Set(functions.flatMap((fn) => fn.needs))
+    expect([...readBy.keys()]).toEqual(expect.arrayContaining([...needs]))
+  })
+
+  test.each([...readBy])('%s', (adapter, names) => {
+    const need = (adapter === 'wireTable' ? 'table' : adapter) as Need
+    expect(new Set(environmentOf(needing(need)))).toEqual(names)
+  })
+
+  test('tokens', () => {
+    const tokens = /export function tokenSource.*?\n\}/s.exec(read('functions/http/live.ts'))?.[0] ?? ''
+    const names = [...tokens.matchAll(/setting\('(\w+)'\)/g)].map(([, name]) => name)
+    const [authorizer] = functions.filter(({ kind }) => kind === 'authorizer')
+    expect(authorizer && environmentOf(authorizer)).toEqual(names)
+  })
+})
+
+/** What IAM asks for each call. A transaction may hold every kind of write. */
+const asks = (operation: string): string[] =>
+  operation === 'TransactWriteItems'
+    ? ['PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem']
+    : [operation]
+
+function mayCall(name: string): void {
+  const [fn] = functions.filter((one) => one.name === name)
+  const allowed = fn ? grantsOf(fn).flatMap(({ actions }) => actions) : []
+  const asked = Object.keys(app.calls().dynamodb).flatMap(asks)
+  expect(asked.filter((action) => !allowed.includes(`dynamodb:${action}`))).toEqual([])
+}
+
+/** IAM is nowhere here: this is as near as it gets to a function that is refused what it calls. */
+describe('a function may make the calls to the table that it makes', () => {
+  test.each(rows.map((row) => [rowKey(row), row] as const))('%s', async (_, row) => {
+    const person = await app.signUp()
+    const token = await tokenOf(app, row, person)
+    const { path, query, body, raw } = await sampleOf(app, row, person)
+    const [method, target] = targetOf(row.routes.at(-1) ?? '', path)
+    app.resetCalls()
+    const { status } = await app.request(method, `${target}?${new URLSearchParams(query)}`, {
+      token,
+      ...(body && { json: body }),
+      ...raw,
+    })
+    expect(status).not.toBe(500)
+    mayCall(`${row.dialect}-${row.file}`)
+  })
+
+  test('v1.consume, while its ring turns and a day ends', async () => {
+    const person = await app.signUp()
+    const token = await tokenOf(app, v1.consume, person)
+    app.resetCalls()
+    for (let sent = 0; sent < 95; sent++) {
+      if (sent === 90) app.advance(24 * 60 * 60 * 1000)
+      const time = Date.now().toString(16).padStart(12, '0')
+      const timed = `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${String(sent).padStart(12, '0')}`
+      const json = { units: 1, requestId: sent % 3 === 0 ? `untimed-${sent}` : timed }
+      expect((await app.request('POST', '/v1/usage', { token, json })).status).toBe(200)
+      app.advance(1)
+    }
+    expect(app.calls().dynamodb).toMatchObject({
+      PutItem: expect.anything(),
+      BatchWriteItem: expect.anything(),
+    })
+    mayCall('v1-consume')
+  })
+
+  test.each(Object.keys(jobs))('%s', async (job) => {
+    const name = job.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+    await app.signUp()
+    app.resetCalls()
+    await app.job(name)
+    mayCall(`jobs-${name}`)
+  })
+})

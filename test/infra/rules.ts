@@ -1,0 +1,887 @@
+import { isDeepStrictEqual } from 'node:util'
+import { definition } from '../../core/table/definition.ts'
+import { cors } from '../../functions/http/cors.ts'
+import { gatewayKey, type Need, type Placed } from '../../functions/http/route.ts'
+import { rows } from '../../functions/http/rows.ts'
+import { jobs, subscribers } from '../../functions/jobs/routes.ts'
+import { ENVIRONMENT } from './environment.ts'
+import type { Graph, Resource } from './graph.ts'
+
+/**
+ * What every stage must be. Each rule answers the sentences that say what is wrong: none, if the stage is right. What
+ * there is to deploy is read from rows and jobs; what may be done with it is said here once more, independently of
+ * `functions/http/deployment*.ts`, because a rule that asked the code would agree with it.
+ */
+type Rule = (graph: Graph) => string[]
+
+const REGION = 'eu-west-1'
+const production = ({ stage }: Graph) => stage === 'production'
+const prefixOf = ({ stage }: Graph) => `bursar-${stage}`
+const all = (graph: Graph, type: string) => graph.resources.filter((one) => one.type === type)
+const arn = (service: string, path: string) => `arn:aws:${service}:${REGION}:123456789012:${path}`
+const tableArn = (graph: Graph) => arn('dynamodb', `table/${prefixOf(graph)}`)
+const deadLettersArn = (graph: Graph) => arn('sqs', `${prefixOf(graph)}-dead-letters`)
+const functionArn = (graph: Graph, name: string) => arn('lambda', `function:${prefixOf(graph)}-${name}`)
+const inputsOf = (graph: Graph, type: string) => all(graph, type).map(({ inputs }) => inputs)
+
+const LAMBDA = 'aws:lambda/function:Function'
+const ROLE = 'aws:iam/role:Role'
+const ROUTE = 'aws:apigatewayv2/route:Route'
+const ALARM = 'aws:cloudwatch/metricAlarm:MetricAlarm'
+const FILTER = 'aws:cloudwatch/logMetricFilter:LogMetricFilter'
+const LOG_GROUP = 'aws:cloudwatch/logGroup:LogGroup'
+
+/** What is too much and what is missing, by name. */
+function difference(what: string, actual: Iterable<string>, expected: Iterable<string>): string[] {
+  const [is, should] = [[...actual], [...expected]]
+  return [
+    ...is.filter((one) => !should.includes(one)).map((one) => `${what}: ${one} should not be there`),
+    ...should.filter((one) => !is.includes(one)).map((one) => `${what}: ${one} is missing`),
+    ...is.filter((one, at) => is.indexOf(one) !== at).map((one) => `${what}: ${one} is there twice`),
+  ]
+}
+
+const same = (what: string, actual: unknown, expected: unknown): string[] =>
+  isDeepStrictEqual(actual, expected)
+    ? []
+    : [`${what} is ${JSON.stringify(actual)} and should be ${JSON.stringify(expected)}`]
+
+// What there should be, read off the rows
+
+interface Expected {
+  name: string
+  needs: readonly Need[]
+  table: readonly string[]
+  row?: Placed
+  background?: true
+  job?: true
+  timeoutSeconds?: number
+}
+
+const READS = ['GetItem', 'Query']
+const WRITES = [...READS, 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem']
+const SPENDS = [...READS, 'PutItem', 'UpdateItem', 'BatchWriteItem']
+const WORKS = [...WRITES, 'BatchWriteItem']
+
+function tableOf({ auth, routes }: Placed): readonly string[] {
+  if (auth === 'key') return SPENDS
+  return auth === 'account' && routes.every((key) => key.startsWith('GET ')) ? READS : WRITES
+}
+
+const kebab = (name: string) => name.replace(/[A-Z]+/g, (run) => `-${run.toLowerCase()}`)
+
+const expected: readonly Expected[] = [
+  ...rows.map((row) => ({ name: `${row.dialect}-${row.file}`, needs: row.needs, table: tableOf(row), row })),
+  ...Object.entries(jobs).map(([name, { needs, timeoutSeconds }]) => ({
+    name: `jobs-${kebab(name)}`,
+    needs,
+    table: WORKS,
+    background: true as const,
+    job: true as const,
+    timeoutSeconds,
+  })),
+  ...Object.entries(subscribers).map(([name, { needs, timeoutSeconds }]) => ({
+    name: `jobs-${kebab(name)}`,
+    needs,
+    table: WRITES,
+    background: true as const,
+    timeoutSeconds,
+  })),
+  { name: 'authorizer', needs: [], table: [] },
+  { name: 'pre-token', needs: [], table: [], timeoutSeconds: 5 },
+]
+
+const routesOf = (row: Placed) => row.routes.map(gatewayKey)
+
+// Permissions
+
+interface Statement {
+  effect?: string
+  actions: string[]
+  resources: string[]
+  conditions?: { test: string; variable: string; values: string[] }[]
+}
+
+const statementText = ({ actions, resources, conditions = [] }: Statement): string[] =>
+  actions.flatMap((action) =>
+    resources.map((resource) => {
+      const when = conditions.map(
+        ({ test, variable, values }) => ` if ${variable} ${test} ${values.join('|')}`,
+      )
+      return `${action} on ${resource}${when.join('')}`
+    }),
+  )
+
+/** Everything that a function may do, one action on one resource a line. */
+function allowed(graph: Graph, { name, needs, table, background, job, row }: Expected): string[] {
+  const on = (resource: string, service: string, actions: readonly string[], when = '') =>
+    actions.map((action) => `${service}:${action} on ${resource}${when}`)
+  const spending =
+    row?.auth === 'key' ? ' if dynamodb:LeadingKeys ForAllValues:StringLike ACCOUNT#*|APIKEY#*' : ''
+  const tableKey = ['Decrypt', 'DescribeKey', ...(table === READS ? [] : ['Encrypt', 'GenerateDataKey'])]
+  if (table !== READS) tableKey.push('ReEncryptFrom', 'ReEncryptTo')
+  const byNeed: Record<Need, string[]> = {
+    table: [
+      ...on(tableArn(graph), 'dynamodb', table, spending),
+      ...on(
+        arn('kms', 'TableKey'),
+        'kms',
+        tableKey,
+        ' if kms:ViaService StringEquals dynamodb.eu-west-1.amazonaws.com',
+      ),
+    ],
+    identity: on(arn('cognito-idp', 'userpool/pool'), 'cognito-idp', [
+      'AdminCreateUser',
+      'AdminDeleteUser',
+      'AdminInitiateAuth',
+      'AdminSetUserPassword',
+      'AdminUserGlobalSignOut',
+    ]),
+    mail: on(
+      arn('ses', 'identity/mail.acme.io'),
+      'ses',
+      ['SendEmail'],
+      ' if ses:FromAddress StringEquals no-reply@mail.acme.io',
+    ),
+    secrets: on(
+      arn('kms', 'SecretsKey'),
+      'kms',
+      ['Decrypt', 'Encrypt'],
+      ' if kms:EncryptionContextKeys ForAnyValue:StringEquals account',
+    ),
+    keyring: [],
+    totp: [],
+    payments: [],
+    webhooks: [],
+  }
+  return [
+    ...on(`${logArn(graph, name)}:*`, 'logs', ['CreateLogStream', 'PutLogEvents']),
+    ...needs.flatMap((need) => byNeed[need]),
+    ...(job ? [`dynamodb:Query on ${tableArn(graph)}/index/due`] : []),
+    ...(background ? [`sqs:SendMessage on ${deadLettersArn(graph)}`] : []),
+  ]
+}
+
+const logArn = (graph: Graph, name: string) => arn('logs', `log-group:/aws/lambda/${prefixOf(graph)}-${name}`)
+
+const statementsOf = (role: Resource): Statement[] =>
+  (role.inputs.inlinePolicies ?? []).flatMap(({ policy }: { policy: string }) => JSON.parse(policy))
+
+function roleOf(graph: Graph, lambda: { role: string }): Resource | undefined {
+  return all(graph, ROLE).find(({ name }) => lambda.role.endsWith(`:${name}`))
+}
+
+const lambdaOf = (graph: Graph, name: string) =>
+  inputsOf(graph, LAMBDA).find((one) => one.name === `${prefixOf(graph)}-${name}`)
+
+const permissions: Rule = (graph) =>
+  expected.flatMap((fn) => {
+    const lambda = lambdaOf(graph, fn.name)
+    const role = lambda && roleOf(graph, lambda)
+    if (!role) return [`${fn.name} has no role of its own`]
+    const granted = statementsOf(role).flatMap(statementText)
+    return difference(`permission of ${fn.name}`, granted, allowed(graph, fn))
+  })
+
+const wildcards: Rule = (graph) =>
+  all(graph, ROLE).flatMap((role) =>
+    statementsOf(role).flatMap(({ actions, resources, effect = 'Allow' }) => [
+      ...actions
+        .filter((action) => action.includes('*'))
+        .map((action) => `${role.name} has the action ${action}`),
+      ...resources
+        // Its own streams: their names are Lambda's.
+        .filter(
+          (resource) =>
+            resource.includes('*') &&
+            !/^arn:aws:logs:[^*]+:log-group:\/aws\/lambda\/[^*]+:\*$/.test(resource),
+        )
+        .map((resource) => `${role.name} has the resource ${resource}`),
+      ...same(`effect in ${role.name}`, effect, 'Allow'),
+    ]),
+  )
+
+/** Who may become a role, and nothing beside its inline policy. */
+const roles: Rule = (graph) => {
+  const schedulers = Object.keys(jobs).length
+  return [
+    ...same('the number of roles', all(graph, ROLE).length, expected.length + schedulers),
+    ...all(graph, ROLE).flatMap(({ name, inputs }) => [
+      ...same(`managed policies of ${name}`, inputs.managedPolicyArns ?? [], []),
+      ...same(
+        `trust in ${name}`,
+        inputs.assumeRolePolicy?.Statement?.map(({ Action, Principal }: Record<string, unknown>) => [
+          Action,
+          Principal,
+        ]),
+        [
+          [
+            'sts:AssumeRole',
+            { Service: name.includes('Schedule') ? 'scheduler.amazonaws.com' : 'lambda.amazonaws.com' },
+          ],
+        ],
+      ),
+    ]),
+  ]
+}
+
+const schedulerRoles: Rule = (graph) =>
+  all(graph, 'aws:scheduler/schedule:Schedule').flatMap(({ inputs }) => {
+    const role = all(graph, ROLE).find(({ name }) => inputs.target.roleArn.endsWith(`:${name}`))
+    return difference(`permission of ${role?.name}`, role ? statementsOf(role).flatMap(statementText) : [], [
+      `lambda:InvokeFunction on ${inputs.target.arn}`,
+      `sqs:SendMessage on ${deadLettersArn(graph)}`,
+    ])
+  })
+
+/** Who may call a function: the gateway, the pool, the bus, each from one place. */
+const callers: Rule = (graph) =>
+  difference(
+    'caller',
+    inputsOf(graph, 'aws:lambda/permission:Permission').map(
+      ({ action, function: fn, principal, sourceArn }) =>
+        `${action} ${fn.replace(/^.*function:/, '')} ${principal} ${sourceArn}`,
+    ),
+    [
+      ...rows.flatMap((row) =>
+        row.routes.map(
+          () =>
+            `lambda:InvokeFunction ${prefixOf(graph)}-${row.dialect}-${row.file} apigateway.amazonaws.com ${arn('execute-api', 'api/*')}`,
+        ),
+      ),
+      `lambda:InvokeFunction ${prefixOf(graph)}-authorizer apigateway.amazonaws.com ${arn('execute-api', 'api/authorizers/ApiAuthorizerAccessTokenAuthorizer-id')}`,
+      `lambda:InvokeFunction ${prefixOf(graph)}-pre-token cognito-idp.amazonaws.com ${arn('cognito-idp', 'userpool/pool')}`,
+      ...Object.keys(subscribers).map((name) => {
+        const fn = `jobs-${kebab(name)}`
+        return `lambda:InvokeFunction ${prefixOf(graph)}-${fn} events.amazonaws.com ${ruleArn(graph, fn)}`
+      }),
+    ].filter((one, at, list) => list.indexOf(one) === at),
+  ).filter((sentence) => !sentence.endsWith('is there twice'))
+
+const ruleArn = (graph: Graph, fn: string) => {
+  const target = inputsOf(graph, 'aws:cloudwatch/eventTarget:EventTarget').find(
+    (one) => one.arn === functionArn(graph, fn),
+  )
+  const rule = all(graph, 'aws:cloudwatch/eventRule:EventRule').find(
+    ({ inputs }) => inputs.name === target?.rule,
+  )
+  return arn('cloudwatch', rule?.name ?? 'none')
+}
+
+// The gateway
+
+const routes: Rule = (graph) =>
+  difference(
+    'route',
+    inputsOf(graph, ROUTE).map(({ routeKey }) => routeKey),
+    rows.flatMap(routesOf),
+  )
+
+const authorizers: Rule = (graph) => {
+  const [authorizer, ...others] = all(graph, 'aws:apigatewayv2/authorizer:Authorizer')
+  return [
+    ...same('the number of authorizers', [authorizer, ...others].length, 1),
+    ...same('the authorizer', authorizer?.inputs, {
+      ...authorizer?.inputs,
+      apiId: 'ApiApi-id',
+      authorizerType: 'REQUEST',
+      authorizerPayloadFormatVersion: '2.0',
+      authorizerUri: `${arn('apigateway', 'lambda:path').replace(':123456789012', '')}/2015-03-31/functions/${functionArn(graph, 'authorizer')}/invocations`,
+      enableSimpleResponses: true,
+      authorizerResultTtlInSeconds: 300,
+      identitySources: ['$request.header.Authorization'],
+    }),
+    ...rows.flatMap((row) =>
+      routesOf(row).flatMap((key) => {
+        const route = inputsOf(graph, ROUTE).find(({ routeKey }) => routeKey === key)
+        return same(
+          `authorization of ${key}`,
+          [route?.authorizationType, route?.authorizerId],
+          row.auth === 'account' ? ['CUSTOM', 'ApiAuthorizerAccessTokenAuthorizer-id'] : ['NONE', undefined],
+        )
+      }),
+    ),
+  ]
+}
+
+const targets: Rule = (graph) =>
+  rows.flatMap((row) =>
+    routesOf(row).flatMap((key) => {
+      const route = inputsOf(graph, ROUTE).find(({ routeKey }) => routeKey === key)
+      const integration = all(graph, 'aws:apigatewayv2/integration:Integration').find(
+        ({ name }) => route?.target === `integrations/${name}-id`,
+      )
+      return same(
+        `what ${key} reaches`,
+        [
+          integration?.inputs.integrationType,
+          integration?.inputs.payloadFormatVersion,
+          integration?.inputs.integrationUri,
+        ],
+        ['AWS_PROXY', '2.0', functionArn(graph, `${row.dialect}-${row.file}`)],
+      )
+    }),
+  )
+
+/**
+ * Where passwords, codes or cards can be tried, or mails and accounts be made in bulk: whatever anybody may send a body
+ * to, but for refresh tokens, which nobody guesses and everybody sends; and whatever takes a card.
+ */
+const TIGHT = rows
+  .filter(
+    ({ auth, body, name, errors }) =>
+      (auth === 'public' && body && name !== 'refresh') || errors.includes('too_many_cards_tried'),
+  )
+  .flatMap(routesOf)
+
+const throttles: Rule = (graph) => {
+  const stages = all(graph, 'aws:apigatewayv2/stage:Stage')
+  const { defaultRouteSettings: overall, routeSettings = [] } = stages[0]?.inputs ?? {}
+  return [
+    ...same('the number of gateway stages', stages.length, 1),
+    ...same(
+      'the stage’s throttle',
+      [overall?.throttlingRateLimit, overall?.throttlingBurstLimit],
+      [2000, 1000],
+    ),
+    ...difference(
+      'tight throttle',
+      routeSettings.map(({ routeKey }: { routeKey: string }) => routeKey),
+      TIGHT,
+    ),
+    ...routeSettings.flatMap((one: Record<string, unknown>) =>
+      same(`the throttle of ${one.routeKey}`, [one.throttlingRateLimit, one.throttlingBurstLimit], [25, 50]),
+    ),
+    // The gateway refuses settings of a route that does not exist yet.
+    ...all(graph, ROUTE)
+      .filter(({ urn }) => !stages[0]?.dependsOn.includes(urn))
+      .map(({ inputs }) => `The stage does not wait for ${inputs.routeKey}`),
+  ]
+}
+
+const crossOrigin: Rule = (graph) =>
+  same('CORS', inputsOf(graph, 'aws:apigatewayv2/api:Api')[0]?.corsConfiguration, {
+    allowOrigins: ENVIRONMENT.ALLOWED_ORIGINS.split(','),
+    allowMethods: [...cors.methods],
+    allowHeaders: [...cors.headers],
+    exposeHeaders: [...cors.exposeHeaders],
+    maxAge: cors.maxAgeSeconds,
+    allowCredentials: false,
+  })
+
+// Functions and what they write
+
+const BY_NEED: Record<Need, readonly string[]> = {
+  table: ['TABLE_NAME'],
+  identity: ['USER_POOL_ID', 'USER_POOL_CLIENT_ID', 'USER_POOL_CLIENT_SECRET'],
+  mail: ['MAIL_FROM', 'APP_URL'],
+  keyring: ['ROOT_SECRET'],
+  secrets: ['KMS_KEY_ID'],
+  totp: [],
+  payments: ['STRIPE_SECRET_KEY'],
+  webhooks: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY'],
+}
+
+const functions: Rule = (graph) => [
+  ...difference(
+    'function',
+    inputsOf(graph, LAMBDA).map(({ name }) => name),
+    expected.map(({ name }) => `${prefixOf(graph)}-${name}`),
+  ),
+  ...expected.flatMap((fn) => {
+    const lambda = lambdaOf(graph, fn.name) ?? {}
+    return [
+      ...same(
+        `runtime of ${fn.name}`,
+        [lambda.runtime, lambda.architectures, lambda.packageType],
+        ['nodejs24.x', ['arm64'], 'Zip'],
+      ),
+      ...same(`memory of ${fn.name}`, lambda.memorySize, fn.name === 'pre-token' ? 256 : 1024),
+      ...(lambda.timeout > 0 && lambda.timeout <= (fn.timeoutSeconds ?? 29)
+        ? []
+        : [`the time-out of ${fn.name} is ${lambda.timeout} s`]),
+      ...same(`log of ${fn.name}`, lambda.loggingConfig, {
+        logFormat: 'JSON',
+        logGroup: `/aws/lambda/${prefixOf(graph)}-${fn.name}`,
+      }),
+    ]
+  }),
+]
+
+const bundles: Rule = (graph) =>
+  same(
+    'the code of the functions',
+    graph.builds,
+    Object.fromEntries(
+      expected.map(({ name }) => [
+        pascal(name),
+        { handler: 'index.handler', bundle: `.bundles/${name}`, links: {} },
+      ]),
+    ),
+  )
+
+const environment: Rule = (graph) =>
+  expected.flatMap(({ name, needs }) => {
+    const variables: Record<string, string> = lambdaOf(graph, name)?.environment.variables ?? {}
+    const own = name === 'authorizer' ? ['USER_POOL_ID', 'USER_POOL_CLIENT_ID'] : []
+    return [
+      ...difference(
+        `environment of ${name}`,
+        // SST's own, which nothing of ours reads.
+        Object.keys(variables).filter((key) => !key.startsWith('SST_')),
+        new Set([...own, ...needs.flatMap((need) => BY_NEED[need])]),
+      ),
+      ...Object.keys(variables)
+        .filter((key) => !variables[key])
+        .map((key) => `${key} of ${name} is empty`),
+    ]
+  })
+
+const concurrency: Rule = (graph) =>
+  expected.flatMap(({ name, job, row }) => {
+    const reserved = job ? 1 : row?.dialect === 'webhooks' ? 20 : undefined
+    return same(
+      `reserved concurrency of ${name}`,
+      lambdaOf(graph, name)?.reservedConcurrentExecutions,
+      reserved,
+    )
+  })
+
+const retention: Rule = (graph) => {
+  const days = production(graph) ? 90 : 7
+  const groups = all(graph, LOG_GROUP)
+  return [
+    ...difference(
+      'log group',
+      groups.map(({ inputs }) => inputs.name).filter((name) => !name.startsWith('/aws/vendedlogs/apis/')),
+      expected.map(({ name }) => `/aws/lambda/${prefixOf(graph)}-${name}`),
+    ),
+    ...same('the number of log groups', groups.length, expected.length + 1),
+    ...groups.flatMap(({ name, inputs }) => same(`retention of ${name}, days`, inputs.retentionInDays, days)),
+  ]
+}
+
+const accessLog: Rule = (graph) => {
+  const format: string = inputsOf(graph, 'aws:apigatewayv2/stage:Stage')[0]?.accessLogSettings.format ?? ''
+  const tells = [...format.matchAll(/\$context\.([\w.]+)/g)].map(([, name]) => name)
+  return [
+    ...same('the access log', tells, [
+      'requestId',
+      'requestTimeEpoch',
+      'routeKey',
+      'status',
+      'responseLatency',
+      'error.responseType',
+      'integration.status',
+      'integration.latency',
+    ]),
+    ...same('the status in the access log', /"status":\$context\.status\b/.test(format), true),
+  ]
+}
+
+// Stores
+
+const table: Rule = (graph) => {
+  const [one, ...others] = inputsOf(graph, 'aws:dynamodb/table:Table')
+  return [
+    ...same('the number of tables', others.length, 0),
+    ...same('the table', one, {
+      name: prefixOf(graph),
+      billingMode: 'PAY_PER_REQUEST',
+      attributes: Object.entries(definition.attributes).map(([name, type]) => ({ name, type })),
+      hashKey: 'pk',
+      rangeKey: 'sk',
+      globalSecondaryIndexes: [
+        { name: 'due', hashKey: 'due', rangeKey: 'dueAtMs', projectionType: 'KEYS_ONLY' },
+      ],
+      ttl: { attributeName: 'ttl', enabled: true },
+      pointInTimeRecovery: { enabled: true },
+      serverSideEncryption: { enabled: true, kmsKeyArn: arn('kms', 'TableKey') },
+      deletionProtectionEnabled: production(graph),
+    }),
+  ]
+}
+
+const userPool: Rule = (graph) => [
+  ...same('the user pools', inputsOf(graph, 'aws:cognito/userPool:UserPool'), [
+    {
+      name: prefixOf(graph),
+      userPoolTier: 'ESSENTIALS',
+      usernameConfiguration: { caseSensitive: true },
+      adminCreateUserConfig: { allowAdminCreateUserOnly: true },
+      accountRecoverySetting: { recoveryMechanisms: [{ name: 'admin_only', priority: 1 }] },
+      mfaConfiguration: 'OFF',
+      passwordPolicy: {
+        minimumLength: 8,
+        requireLowercase: false,
+        requireNumbers: false,
+        requireSymbols: false,
+        requireUppercase: false,
+        temporaryPasswordValidityDays: 1,
+      },
+      lambdaConfig: {
+        preTokenGenerationConfig: { lambdaArn: functionArn(graph, 'pre-token'), lambdaVersion: 'V2_0' },
+      },
+      deletionProtection: production(graph) ? 'ACTIVE' : 'INACTIVE',
+    },
+  ]),
+  ...same('the clients of the user pool', inputsOf(graph, 'aws:cognito/userPoolClient:UserPoolClient'), [
+    {
+      name: prefixOf(graph),
+      userPoolId: 'UserPool-id',
+      generateSecret: true,
+      explicitAuthFlows: ['ALLOW_ADMIN_USER_PASSWORD_AUTH', 'ALLOW_REFRESH_TOKEN_AUTH'],
+      allowedOauthFlowsUserPoolClient: false,
+      preventUserExistenceErrors: 'ENABLED',
+      enableTokenRevocation: true,
+      tokenValidityUnits: { accessToken: 'minutes', idToken: 'minutes', refreshToken: 'days' },
+      accessTokenValidity: 15,
+      idTokenValidity: 15,
+      refreshTokenValidity: 30,
+    },
+  ]),
+]
+
+const KEPT = [
+  'aws:dynamodb/table:Table Table',
+  'aws:cognito/userPool:UserPool UserPool',
+  'aws:cognito/userPoolClient:UserPoolClient UserPoolClient',
+  'aws:kms/key:Key TableKey',
+  'aws:kms/key:Key SecretsKey',
+]
+
+const protection: Rule = (graph) => {
+  const named = (holds: (one: Resource) => boolean) =>
+    graph.resources.filter((one) => one.custom && holds(one)).map(({ type, name }) => `${type} ${name}`)
+  const kept = production(graph) ? KEPT : []
+  return [
+    ...same(
+      'the stage’s protection',
+      [graph.app.protect, graph.app.removal],
+      [production(graph), production(graph) ? 'retain' : 'remove'],
+    ),
+    ...difference(
+      'protected',
+      named(({ protect }) => protect),
+      kept,
+    ),
+    ...difference(
+      'retained',
+      named(({ retain }) => retain),
+      kept,
+    ),
+    ...all(graph, 'aws:kms/key:Key').flatMap(({ name, inputs }) =>
+      same(
+        `rotation of ${name}`,
+        [inputs.enableKeyRotation, inputs.deletionWindowInDays],
+        [true, production(graph) ? 30 : 7],
+      ),
+    ),
+  ]
+}
+
+// Work without a caller
+
+const schedules: Rule = (graph) =>
+  same(
+    'the schedules',
+    inputsOf(graph, 'aws:scheduler/schedule:Schedule')
+      .map(({ scheduleExpression, state, target }) => ({
+        scheduleExpression,
+        state,
+        ...target,
+        roleArn: undefined,
+      }))
+      .sort((one, other) => one.arn.localeCompare(other.arn)),
+    Object.entries(jobs)
+      .map(([name, { every }]) => ({
+        scheduleExpression: every,
+        state: 'ENABLED',
+        arn: functionArn(graph, `jobs-${kebab(name)}`),
+        input: '{}',
+        retryPolicy: { maximumRetryAttempts: 2 },
+        deadLetterConfig: { arn: deadLettersArn(graph) },
+        roleArn: undefined,
+      }))
+      .sort((one, other) => one.arn.localeCompare(other.arn)),
+  )
+
+/** Lambda takes a scheduled call and answers before it runs: what fails then has retries and dead letters of its own. */
+const retries: Rule = (graph) =>
+  same(
+    'retries and dead letters of background functions',
+    inputsOf(graph, 'aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig')
+      .map((one) => one)
+      .sort((one, other) => one.functionName.localeCompare(other.functionName)),
+    expected
+      .filter(({ background }) => background)
+      .map(({ name }) => ({
+        functionName: `${prefixOf(graph)}-${name}`,
+        maximumRetryAttempts: 2,
+        maximumEventAgeInSeconds: 3600,
+        destinationConfig: { onFailure: { destination: deadLettersArn(graph) } },
+      }))
+      .sort((one, other) => one.functionName.localeCompare(other.functionName)),
+  )
+
+const events: Rule = (graph) => {
+  const bus = inputsOf(graph, 'aws:cloudwatch/eventBus:EventBus').map(({ name }) => name)
+  return [
+    ...same('the number of buses', bus.length, 1),
+    ...difference(
+      'rule',
+      inputsOf(graph, 'aws:cloudwatch/eventRule:EventRule').map(
+        ({ eventBusName, eventPattern, name }) =>
+          `${eventBusName} ${eventPattern} ${inputsOf(graph, 'aws:cloudwatch/eventTarget:EventTarget')
+            .filter(({ rule }) => rule === name)
+            .map(({ arn: to, deadLetterConfig, retryPolicy }) =>
+              JSON.stringify([to, deadLetterConfig, retryPolicy]),
+            )}`,
+      ),
+      Object.entries(subscribers).map(
+        ([name, { detailType }]) =>
+          `${bus[0]} ${JSON.stringify({ 'detail-type': [detailType] })} ${JSON.stringify([
+            functionArn(graph, `jobs-${kebab(name)}`),
+            { arn: deadLettersArn(graph) },
+            { maximumEventAgeInSeconds: 86_400, maximumRetryAttempts: 20 },
+          ])}`,
+      ),
+    ),
+  ]
+}
+
+const deadLetters: Rule = (graph) => [
+  ...same('the queues', inputsOf(graph, 'aws:sqs/queue:Queue'), [
+    {
+      name: `${prefixOf(graph)}-dead-letters`,
+      messageRetentionSeconds: 1_209_600,
+      sqsManagedSseEnabled: true,
+    },
+  ]),
+  ...difference(
+    'who may put dead letters',
+    inputsOf(graph, 'aws:sqs/queuePolicy:QueuePolicy').flatMap(({ policy }) =>
+      JSON.parse(policy).map(policyText),
+    ),
+    [
+      policyText({
+        principals: [{ type: 'Service', identifiers: ['events.amazonaws.com'] }],
+        actions: ['sqs:SendMessage'],
+        resources: [deadLettersArn(graph)],
+        conditions: [
+          {
+            test: 'ArnEquals',
+            variable: 'aws:SourceArn',
+            values: Object.keys(subscribers).map((name) => ruleArn(graph, `jobs-${kebab(name)}`)),
+          },
+        ],
+      }),
+    ],
+  ),
+]
+
+const policyText = (statement: Statement & { principals?: { type: string; identifiers: string[] }[] }) =>
+  `${JSON.stringify(statement.principals?.map(({ type, identifiers }) => [type, identifiers]))} ${statementText(statement)}`
+
+// Being told
+
+const pascal = (name: string) => name.replace(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase())
+
+/** Each alarm as `name: what is counted, from how many on, in how many seconds, how often in a row`. */
+function alarmsOf(graph: Graph): string[] {
+  const api = 'ApiId=ApiApi-id'
+  const reserved = expected.filter(({ job, row }) => job || row?.dialect === 'webhooks')
+  const background = expected.filter((fn) => fn.background)
+  const fn = (name: string) => `FunctionName=${prefixOf(graph)}-${name}`
+  const own = `Bursar/${graph.stage}`
+  return [
+    `ApiErrors: AWS/ApiGateway 5xx ${api} Sum 5 300 1`,
+    'Throttles: AWS/Lambda Throttles  Sum 1 300 1',
+    `DeadLetters: AWS/SQS ApproximateNumberOfMessagesVisible QueueName=${prefixOf(graph)}-dead-letters Maximum 1 300 1`,
+    `LedgerMismatch: ${own} AlarmLines  Sum 1 300 1`,
+    `WebhookFailures: ${own} WebhookFailures  Sum 3 300 1`,
+    `RenewalsFailing: ${own} PaymentWorkFailed  Sum 3 900 1`,
+    `TableThrottles: reads + writes of ReadThrottleEvents, WriteThrottleEvents of ${prefixOf(graph)} 1 1`,
+    ...reserved.map(({ name }) => `${pascal(name)}Throttles: AWS/Lambda Throttles ${fn(name)} Sum 1 300 3`),
+    ...background.map(({ name }) => `${pascal(name)}Errors: AWS/Lambda Errors ${fn(name)} Sum 1 300 1`),
+  ]
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the inputs of an alarm
+function alarmText(graph: Graph, alarm: any): string {
+  const { namespace, metricName, dimensions = {}, statistic, threshold, period, evaluationPeriods } = alarm
+  const name = alarm.name.slice(prefixOf(graph).length + 1)
+  if (alarm.metricQueries) {
+    const [sum, ...parts] = alarm.metricQueries
+    const counted = parts.map(({ metric }: { metric: { metricName: string } }) => metric.metricName)
+    const tables = new Set(
+      parts.map(
+        ({ metric }: { metric: { dimensions: { TableName: string } } }) => metric.dimensions.TableName,
+      ),
+    )
+    return `${name}: ${sum.expression} of ${counted.join(', ')} of ${[...tables]} ${threshold} ${evaluationPeriods}`
+  }
+  const where = Object.entries(dimensions).map((pair) => pair.join('='))
+  return `${name}: ${namespace} ${metricName} ${where} ${statistic} ${threshold} ${period} ${evaluationPeriods}`
+}
+
+const alarms: Rule = (graph) => {
+  const topics = all(graph, 'aws:sns/topic:Topic')
+  const made = inputsOf(graph, ALARM)
+  return [
+    ...difference(
+      'alarm',
+      made.map((alarm) => alarmText(graph, alarm)),
+      alarmsOf(graph),
+    ),
+    ...made.flatMap(({ name, alarmActions, actionsEnabled, comparisonOperator, treatMissingData }) =>
+      same(
+        `what ${name} does`,
+        [alarmActions, actionsEnabled, comparisonOperator, treatMissingData],
+        [[arn('sns', topics[0]?.name ?? '')], undefined, 'GreaterThanOrEqualToThreshold', 'notBreaching'],
+      ),
+    ),
+    ...same(
+      'who is told',
+      inputsOf(graph, 'aws:sns/topicSubscription:TopicSubscription').map(({ topic, protocol, endpoint }) => [
+        topic,
+        protocol,
+        endpoint,
+      ]),
+      topics.map(({ name }) => [arn('sns', name), 'email', ENVIRONMENT.ALARM_EMAIL]),
+    ),
+  ]
+}
+
+const logMetrics: Rule = (graph) => {
+  const apiLog = inputsOf(graph, LOG_GROUP).find(({ name }) => name.startsWith('/aws/vendedlogs/apis/'))?.name
+  const failed = '{ (($.routeKey = "POST /webhooks/stripe")) && (($.status >= 500) || ($.status = 429)) }'
+  const paying = expected.filter(({ job, needs }) => job && needs.includes('payments'))
+  const group = (name: string) => `/aws/lambda/${prefixOf(graph)}-${name}`
+  return [
+    ...difference(
+      'log metric',
+      inputsOf(graph, FILTER).map(
+        ({ logGroupName, pattern, metricTransformation: { namespace, name, value } }) =>
+          `${logGroupName} ${pattern} ${namespace} ${name} ${value}`,
+      ),
+      [
+        ...expected.map(({ name }) => `${group(name)} %level.{3,5}alarm% Bursar/${graph.stage} AlarmLines 1`),
+        ...paying.map(
+          ({ name }) => `${group(name)} %ailed.{2,3}[1-9]% Bursar/${graph.stage} PaymentWorkFailed 1`,
+        ),
+        `${apiLog} ${failed} Bursar/${graph.stage} WebhookFailures 1`,
+      ],
+    ),
+  ]
+}
+
+const dashboard: Rule = (graph) => {
+  const boards = inputsOf(graph, 'aws:cloudwatch/dashboard:Dashboard')
+  const body: string = boards[0]?.dashboardBody ?? ''
+  const shows = [
+    '"5xx"',
+    '"Latency"',
+    'Errors',
+    'Throttles',
+    'AlarmLines',
+    prefixOf(graph),
+    `${prefixOf(graph)}-dead-letters`,
+  ]
+  return [
+    ...same('the number of dashboards', boards.length, 1),
+    ...shows.filter((one) => !body.includes(one)).map((one) => `The dashboard does not show ${one}`),
+  ]
+}
+
+const mail: Rule = (graph) =>
+  same('the identities of mail', inputsOf(graph, 'aws:sesv2/emailIdentity:EmailIdentity'), [
+    { emailIdentity: 'mail.acme.io' },
+  ])
+
+/** Nothing of the local stack, and no secret where it is not needed. */
+const nothingLocal: Rule = (graph) =>
+  graph.resources.flatMap(({ name, inputs }) => {
+    const text = JSON.stringify(inputs)
+    const found =
+      /Local0001|10ca110ca1|127\.0\.0\.1|localhost|AWS_ENDPOINT_URL|JWKS_URI|STRIPE_API_BASE|\.example\b/.exec(
+        text,
+      )
+    return found ? [`${name} holds ${found[0]}`] : []
+  })
+
+/** How many of each kind there are: whatever else is added must be added to a rule. */
+const counts: Rule = (graph) => {
+  const keys = rows.flatMap(routesOf).length
+  const fns = expected.length
+  const [jobCount, subscriberCount] = [Object.keys(jobs).length, Object.keys(subscribers).length]
+  const should: Record<string, number> = {
+    [LAMBDA]: fns,
+    [ROLE]: fns + jobCount,
+    [LOG_GROUP]: fns + 1,
+    [ROUTE]: keys,
+    [ALARM]: inputsOf(graph, ALARM).length,
+    [FILTER]: inputsOf(graph, FILTER).length,
+    'aws:s3/bucketObjectv2:BucketObjectv2': fns,
+    'aws:lambda/permission:Permission': keys + subscriberCount + 2,
+    'aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig': jobCount + subscriberCount,
+    'aws:apigatewayv2/api:Api': 1,
+    'aws:apigatewayv2/stage:Stage': 1,
+    'aws:apigatewayv2/authorizer:Authorizer': 1,
+    'aws:apigatewayv2/integration:Integration': keys,
+    'aws:dynamodb/table:Table': 1,
+    'aws:kms/key:Key': 2,
+    'aws:cognito/userPool:UserPool': 1,
+    'aws:cognito/userPoolClient:UserPoolClient': 1,
+    'aws:sesv2/emailIdentity:EmailIdentity': 1,
+    'aws:sqs/queue:Queue': 1,
+    'aws:sqs/queuePolicy:QueuePolicy': 1,
+    'aws:scheduler/schedule:Schedule': jobCount,
+    'aws:cloudwatch/eventBus:EventBus': 1,
+    'aws:cloudwatch/eventRule:EventRule': subscriberCount,
+    'aws:cloudwatch/eventTarget:EventTarget': subscriberCount,
+    'aws:cloudwatch/dashboard:Dashboard': 1,
+    'aws:sns/topic:Topic': 1,
+    'aws:sns/topicSubscription:TopicSubscription': 1,
+    'random:index/randomBytes:RandomBytes': 1,
+  }
+  const made = graph.resources.filter(({ custom }) => custom)
+  const kinds = new Set([...made.map(({ type }) => type), ...Object.keys(should)])
+  return [...kinds].flatMap((type) =>
+    same(`the number of ${type}`, all(graph, type).length, should[type] ?? 0),
+  )
+}
+
+/** The rules by what they promise. */
+export const rules: Record<string, Rule> = {
+  'nothing stops it': ({ errors }) => errors,
+  'the routes are those of the rows, no more and no fewer': routes,
+  'each route reaches the function of its row': targets,
+  'the authorizer stands before every route of an account and no other': authorizers,
+  'the stage is throttled, and tighter where guessing or cost begins (121)': throttles,
+  'jobs and the webhook have their own concurrency (121)': concurrency,
+  'only the configured origins may call from a browser': crossOrigin,
+  'there is one function a row, job, subscriber and trigger, on Node 24 and arm64': functions,
+  'a function is the bundle of its row, and linked to nothing': bundles,
+  'a function finds in its environment what its needs read, and nothing else': environment,
+  'a function may do what its needs call, and nothing else': permissions,
+  'no permission has a wildcard (118)': wildcards,
+  'a role serves Lambda or the scheduler and has no managed policy (118)': roles,
+  'the scheduler may call its job and put dead letters': schedulerRoles,
+  'a function is called from one place only': callers,
+  'every log is JSON and ends after its days': retention,
+  'the access log tells nothing of a person': accessLog,
+  'the table is on demand, encrypted with our key, and can be set back in time': table,
+  'the user pool is a password vault with one confidential client': userPool,
+  'production keeps its data whatever is deployed, and other stages can be removed': protection,
+  'jobs run on their schedules, with retries and dead letters': schedules,
+  'background functions try again and leave dead letters': retries,
+  'events reach their subscribers, with retries and dead letters': events,
+  'dead letters are kept for two weeks': deadLetters,
+  'whatever goes wrong is mailed': alarms,
+  'log lines that a person must see are counted': logMetrics,
+  'the dashboard shows the stage': dashboard,
+  'mail comes from the configured domain': mail,
+  'nothing of the local stack is in it': nothingLocal,
+  'there is nothing else': counts,
+}

@@ -1,0 +1,149 @@
+import { describe, expect, test } from 'vitest'
+import { checkSecrets, settingsOf } from '../../functions/http/deployment-settings.ts'
+import { startStack } from '../local/stack.ts'
+import { ENVIRONMENT } from './environment.ts'
+
+const settings = (changes: Record<string, string | undefined> = {}, stage = 'production') =>
+  settingsOf(stage, { ...ENVIRONMENT, ...changes })
+const secrets = (changes: Record<string, string | undefined> = {}, stage = 'production') =>
+  checkSecrets(settings({}, stage), { ...ENVIRONMENT, ...changes })
+
+describe('what is configured', () => {
+  test('is read once, as it is used', () => {
+    expect(settings()).toEqual({
+      stage: 'production',
+      production: true,
+      mailFrom: 'Acme <no-reply@mail.acme.io>',
+      mailAddress: 'no-reply@mail.acme.io',
+      mailDomain: 'mail.acme.io',
+      createMailIdentity: true,
+      appUrl: 'https://app.acme.io',
+      alarmEmail: 'ops@acme.io',
+      allowedOrigins: ['https://app.acme.io', 'https://admin.acme.io'],
+    })
+  })
+
+  test('allows no origin unless one is named', () => {
+    expect(settings({ ALLOWED_ORIGINS: undefined }).allowedOrigins).toEqual([])
+    expect(settings({ ALLOWED_ORIGINS: ' ' }).allowedOrigins).toEqual([])
+  })
+
+  test('may name a developer’s own machine, but not in production', () => {
+    const local = { ALLOWED_ORIGINS: 'http://localhost:5173', APP_URL: 'http://localhost:5173/' }
+    expect(settings(local, 'dev-ada')).toMatchObject({
+      allowedOrigins: ['http://localhost:5173'],
+      appUrl: 'http://localhost:5173',
+    })
+    expect(() => settings(local)).toThrow(/^APP_URL is "http:\/\/localhost:5173\/"\./)
+  })
+
+  const refused: [string, Record<string, string | undefined>, RegExp][] = [
+    ['no sender', { MAIL_FROM: undefined }, /^MAIL_FROM is not set\. It is the sender of mails/],
+    ['a sender without an address', { MAIL_FROM: 'Acme' }, /^MAIL_FROM holds no e-mail address\.$/],
+    [
+      'the local sender',
+      { MAIL_FROM: 'Bursar <no-reply@bursar.example>' },
+      /^MAIL_FROM .* no mail arrives\.$/,
+    ],
+    [
+      'a sender at example.com',
+      { MAIL_FROM: 'no-reply@mail.example.com' },
+      /^MAIL_FROM .* no mail arrives\.$/,
+    ],
+    ['no frontend', { APP_URL: '' }, /^APP_URL is not set\./],
+    ['the local frontend', { APP_URL: 'https://app.bursar.example' }, /^APP_URL is .* must be https:/],
+    ['a frontend without TLS', { APP_URL: 'http://app.acme.io' }, /^APP_URL is .* must be https:/],
+    ['a script as frontend', { APP_URL: 'javascript:alert(1)' }, /^APP_URL is .* must be https:/],
+    ['nobody to tell', { ALARM_EMAIL: undefined }, /^ALARM_EMAIL is not set\. It is where alarms go/],
+    ['any origin', { ALLOWED_ORIGINS: '*' }, /^ALLOWED_ORIGINS has "\*"\./],
+    ['origins by pattern', { ALLOWED_ORIGINS: 'https://*.acme.io' }, /^ALLOWED_ORIGINS has /],
+    ['the null origin', { ALLOWED_ORIGINS: 'null' }, /^ALLOWED_ORIGINS has /],
+    ['an origin with a path', { ALLOWED_ORIGINS: 'https://acme.io/' }, /^ALLOWED_ORIGINS has /],
+    ['an origin without TLS', { ALLOWED_ORIGINS: 'http://acme.io' }, /^ALLOWED_ORIGINS has /],
+    ['an origin by address', { ALLOWED_ORIGINS: 'https://127.0.0.1' }, /^ALLOWED_ORIGINS has /],
+    [
+      'another way to make identities',
+      { MAIL_IDENTITY: 'none' },
+      /^MAIL_IDENTITY is "create" or "existing"\.$/,
+    ],
+    ['a double’s mark', { SOMETHING: 'eu-west-1_Local0001' }, /^SOMETHING has a value of the local stack\./],
+  ]
+  test.each(refused)('%s stops the start with a sentence', (_, changes, sentence) => {
+    expect(() => settings(changes)).toThrow(sentence)
+  })
+
+  test.each(['', 'Production', '1st', 'a'.repeat(17), 'a_b'])('a stage called %j does', (stage) => {
+    expect(() => settings({}, stage)).toThrow(/^The stage is called /)
+  })
+
+  test('the longest function name of the longest stage is one that Lambda takes', async () => {
+    const { functions } = await import('../../functions/http/deployment.ts')
+    const longest = Math.max(...functions.map(({ name }) => `bursar-${'s'.repeat(16)}-${name}`.length))
+    expect(longest).toBeLessThanOrEqual(64)
+  })
+})
+
+describe('secrets', () => {
+  test('are taken as they should be, a second webhook secret and a live key in production included', () => {
+    secrets()
+    secrets({ SST_SECRET_StripeSecretKey: 'sk_live_51NotReal', SST_SECRET_StripeWebhookSecrets: 'whsec_one' })
+    secrets({}, 'dev-ada')
+  })
+
+  const refused: [string, Record<string, string | undefined>, RegExp][] = [
+    [
+      'none',
+      { SST_SECRET_RootSecret: undefined },
+      /^RootSecret is not set\. Set it: sst secret set RootSecret/,
+    ],
+    ['a short root secret', { SST_SECRET_RootSecret: 'abc' }, /^RootSecret must be 64 random hex digits/],
+    ['a root secret of zeros', { SST_SECRET_RootSecret: '0'.repeat(64) }, /^RootSecret must be 64 random/],
+    [
+      'a publishable key',
+      { SST_SECRET_StripeSecretKey: 'pk_test_1' },
+      /^StripeSecretKey must be a secret key/,
+    ],
+    [
+      'no webhook secret',
+      { SST_SECRET_StripeWebhookSecrets: 'sk_test_1' },
+      /^StripeWebhookSecrets must be whsec_/,
+    ],
+    [
+      'three of them',
+      { SST_SECRET_StripeWebhookSecrets: 'whsec_a,whsec_b,whsec_c' },
+      /^StripeWebhookSecrets must/,
+    ],
+  ]
+  test.each(refused)('%s stops the start with a sentence that does not quote it', (_, changes, sentence) => {
+    expect(() => secrets(changes)).toThrow(sentence)
+    const [value] = Object.values(changes)
+    if (value) expect(() => secrets(changes)).not.toThrow(value)
+  })
+
+  test('a live key belongs to production only', () => {
+    const live = { SST_SECRET_StripeSecretKey: 'sk_live_51NotReal' }
+    expect(() => secrets(live, 'dev-ada')).toThrow(
+      /^StripeSecretKey must be sk_test_… on every stage but production/,
+    )
+  })
+})
+
+test('no value of the running local stack can be configured', async () => {
+  const stack = await startStack({ nowMs: () => Date.now() })
+  const { env } = stack
+  await stack.close()
+  // SST's own region and credentials; names of ours that no deployment reads from the operator.
+  const deployed =
+    /^(AWS_(REGION|ACCESS_KEY_ID|SECRET_ACCESS_KEY)|TABLE_NAME|USER_POOL_CLIENT_\w+|KMS_KEY_ID)$/
+  const asSecret: Record<string, string> = {
+    ROOT_SECRET: 'SST_SECRET_RootSecret',
+    STRIPE_SECRET_KEY: 'SST_SECRET_StripeSecretKey',
+  }
+  for (const [name, value] of Object.entries(env)) {
+    // A random one like any other: its test key, without which it is worth nothing, is refused.
+    if (deployed.test(name) || name === 'STRIPE_WEBHOOK_SECRETS') continue
+    const secret = asSecret[name]
+    const start = secret ? () => secrets({ [secret]: value }) : () => settings({ [name]: value })
+    expect(start, name).toThrow(/local stack|no mail arrives|must be https/)
+  }
+})

@@ -1,0 +1,51 @@
+import { describe, expect, test } from 'vitest'
+import { graphOf } from './graph.ts'
+import { rules } from './rules.ts'
+
+describe.each(['production', 'dev-ada'])('stage %s', async (stage) => {
+  const graph = await graphOf({ stage })
+
+  test.each(Object.entries(rules))('%s', (_, rule) => {
+    expect(rule(graph)).toEqual([])
+  })
+})
+
+test('a domain that another stage has set up at SES is used, not made again', async () => {
+  const { errors, resources } = await graphOf({
+    stage: 'dev-ada',
+    environment: { MAIL_IDENTITY: 'existing' },
+  })
+  expect(errors).toEqual([])
+  expect(resources.filter(({ type }) => type.startsWith('aws:sesv2/'))).toEqual([])
+  expect(JSON.stringify(resources)).toContain('ses:eu-west-1:123456789012:identity/no-reply@mail.acme.io')
+})
+
+/** What is wrong, what is said of it. Nothing may be made before the check has passed. */
+const refused: [string, Parameters<typeof graphOf>[0], RegExp][] = [
+  ['sst dev', { stage: 'dev-ada', dev: true }, /^sst dev would open .* Use npm run dev\.$/],
+  ['a missing sender', { stage: 'dev-ada', environment: { MAIL_FROM: '' } }, /^MAIL_FROM is not set\. /],
+  [
+    'an endpoint of a double',
+    { stage: 'production', environment: { JWKS_URI: 'http://127.0.0.1:4000/jwks' } },
+    /^JWKS_URI has a value of the local stack\./,
+  ],
+  [
+    'a secret of a double',
+    { stage: 'production', environment: { SST_SECRET_StripeSecretKey: 'sk_test_Local0001' } },
+    /^StripeSecretKey has a value of the local stack\. Set the real one: sst secret set /,
+  ],
+  [
+    'a missing secret',
+    { stage: 'production', environment: { SST_SECRET_RootSecret: '' } },
+    /^RootSecret is not set\. Set it: sst secret set RootSecret --stage production$/,
+  ],
+]
+
+test.each(refused)(
+  '%s stops the start with a sentence, before anything is made',
+  async (_, variant, sentence) => {
+    const { errors, resources } = await graphOf(variant)
+    expect(errors).toEqual([expect.stringMatching(sentence)])
+    expect(resources.filter(({ custom }) => custom)).toEqual([])
+  },
+)
