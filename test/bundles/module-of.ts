@@ -1,13 +1,23 @@
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { bundleOf } from '../../functions/http/bundle.ts'
 import { functions } from '../../functions/http/deployment.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 
+/** Whether the tests run what is deployed instead of the sources. */
+export const fromBundles = process.env.BUNDLES !== undefined
+
+let starts = 0
+
+/** From now on bundles are loaded anew, as a cold start does; of sources `vi.resetModules` does that. */
+export const coldStart = (): void => void starts++
+
 /** The module to run for a handler's file: the file itself, or with `BUNDLES` set what is deployed of it. */
 export function moduleOf(file: string): string {
-  if (!process.env.BUNDLES) return join(ROOT, file)
+  if (!fromBundles) return join(ROOT, file)
   const fn = functions.find(({ handler }) => handler === file.replace(/\.ts$/, '.handler'))
   if (!fn) throw new Error(`${file} is not deployed`)
-  return join(ROOT, bundleOf(fn).bundle, 'index.mjs')
+  const { href } = pathToFileURL(join(ROOT, bundleOf(fn).bundle, 'index.mjs'))
+  return starts === 0 ? href : `${href}?start=${starts}`
 }

@@ -7,6 +7,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { emailKey, usernameKey } from '../../core/account/fields.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
+import { coldStart } from '../bundles/module-of.ts'
 import { listen } from '../local/http.ts'
 import { claims, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
 import { resetCode, sessionStatuses } from '../support/credentials.ts'
@@ -575,12 +576,14 @@ describe('attack 21: the key set', () => {
     else closers.push(server.close)
     process.env.JWKS_URI = `${server.url}/jwks.json`
     vi.resetModules()
+    coldStart()
     return requests
   }
 
   afterEach(async () => {
     process.env.JWKS_URI = cognito.jwksUri
     vi.resetModules()
+    coldStart()
     for (const close of closers.splice(0)) await close()
   })
 

@@ -31,7 +31,8 @@ test('200: an answer each, in order, as if they had come one after the other', a
 
 test('200: without ids it is a read and a write, with 100 time-ordered ones a read and two', async () => {
   const { key } = await newConsumer(app, 1000)
-  await consume(app, key, { units: 1 })
+  // The container comes to know whose key it is.
+  await consumeBatch(app, key, [{ units: 1 }])
   app.resetCalls()
   await consumeBatch(app, key, Array(100).fill({ units: 1 }))
   expect(outsideCalls(app)).toEqual({ GetItem: 1, UpdateItem: 1 })
