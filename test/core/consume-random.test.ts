@@ -5,7 +5,7 @@ import { readUsage } from '../../core/quota/usage.ts'
 import { dawdling, openQuotaWorld, type Told } from '../support/quota-world.ts'
 
 const HOUR_MS = 3_600_000
-const RUNS = process.env.DEEP ? 40 : 5
+const RUNS = process.env.DEEP ? 20 : 2
 const OPERATIONS = 200
 const LANES = 12
 const START_UNITS = 400

@@ -16,6 +16,9 @@ export const BREAK_KINDS = ['crash-before', 'crash-after', 'error-before', 'erro
 /** A job's run that is not out of time and does one thing after the other. */
 export const WHOLE_RUN = { untilMs: Number.POSITIVE_INFINITY, width: 1 }
 
+/** EXHAUSTIVE=1 tries everything, for minutes; without it the largest products are thinned out. */
+export const EXHAUSTIVE = process.env.EXHAUSTIVE !== undefined
+
 /** Stands for a process that is gone. */
 export class Crash extends Error {}
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Ports } from '../../core/ports.ts'
 import type { Fault } from '../local/stripe/faults.ts'
+import { EXHAUSTIVE } from './faults.ts'
 import { books, checkAlways, checkSettled, settle } from './purchase-checks.ts'
 import { type PurchaseBreak, type Through, through } from './purchase-faults.ts'
 import {
@@ -456,9 +457,6 @@ function checkHeard(world: PurchaseWorld, title: string): void {
   assert.equal(world.charges().length, paid, `${title}: a charge that its event did not credit`)
   assert.equal(quota.seq, profile.ledgerSeq, `${title}: units that did not reach the counter`)
 }
-
-/** EXHAUSTIVE=1 tries everything, for minutes; without it the largest products are thinned out. */
-export const EXHAUSTIVE = process.env.EXHAUSTIVE !== undefined
 
 /** At most so many, evenly spread. */
 export function spread<T>(items: readonly T[], most: number): T[] {

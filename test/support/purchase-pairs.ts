@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import type { Ports } from '../../core/ports.ts'
-import { Crash } from './faults.ts'
+import { Crash, EXHAUSTIVE } from './faults.ts'
 import { books, checkAlways, settle } from './purchase-checks.ts'
 import { through } from './purchase-faults.ts'
-import { EXHAUSTIVE, held } from './purchase-flows.ts'
+import { held } from './purchase-flows.ts'
 import {
   ALWAYS_3DS,
   DAY_MS,
