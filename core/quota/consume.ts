@@ -64,10 +64,17 @@ export async function consume(
   let counter = id && (refused || id.time === 0) ? await readCounter(deps, caller.accountId) : undefined
   for (let tries = 0; tries < TRIES; tries++) {
     await pause(deps, tries)
-    const step = counter ? await decide(deps, caller, units, id, counter) : { fence: freshFence(id) }
+    const step = counter
+      ? await decide(deps, caller, units, id, counter)
+      : { fence: freshFence(id), late: false }
     if ('use' in step) return step.use
     if ('moved' in step) {
       counter = step.moved
+      continue
+    }
+    if (counter && step.late && (memoryOf(deps.table).fences.get(caller.accountId) ?? 0) > counter.g) {
+      // A turn came in between: the write would be refused, and cost as much as one that is not.
+      counter = await readCounter(deps, caller.accountId)
       continue
     }
     try {
@@ -106,7 +113,7 @@ async function decide(
   units: number,
   id: RequestId | undefined,
   counter: Counter,
-): Promise<{ use: Use } | { moved: Counter } | { fence: Expression[] }> {
+): Promise<{ use: Use } | { moved: Counter } | { fence: Expression[]; late: boolean }> {
   requireAdmitted(counter, caller)
   if (id && inRing(counter, id.entry)) return { use: useOf(counter) }
   const late = id && isLate(counter, id)
@@ -117,7 +124,7 @@ async function decide(
   }
   const today = dayOf(deps.clock.nowMs())
   if (counter.d < today) return { moved: await changeDay(deps, caller.accountId, counter, today) }
-  return { fence: late ? [expr`#g = ${counter.g}`] : freshFence(id) }
+  return late ? { fence: [expr`#g = ${counter.g}`], late } : { fence: freshFence(id), late: false }
 }
 
 function refusedLately(deps: QuotaDeps, { hash }: KeyCaller, units: number): boolean {

@@ -6,13 +6,15 @@ export interface Memory {
   owners: Map<string, string>
   /** By the hash of a key: how few units were left when a consume was refused. */
   refusals: Map<string, { balance: number; untilMs: number }>
+  /** By account: the last dedupe fence seen, so that nobody writes under one that he could know to have moved. */
+  fences: Map<string, number>
 }
 
 /** It belongs to the table: another connection knows nothing of it. */
 const memories = new WeakMap<Table, Memory>()
 
 export function memoryOf(table: Table): Memory {
-  const memory = memories.get(table) ?? { owners: new Map(), refusals: new Map() }
+  const memory = memories.get(table) ?? { owners: new Map(), refusals: new Map(), fences: new Map() }
   memories.set(table, memory)
   return memory
 }

@@ -4,6 +4,7 @@ import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { archiveItem, SPANS_MS, spanBit, spentIdItem } from './archive.ts'
 import { type Counter, parseCounter } from './counter.ts'
+import { memoryOf, remember } from './memory.ts'
 import { type Entry, readEntry } from './request-id.ts'
 
 /**
@@ -16,6 +17,9 @@ const RING_LIMIT = 50
 const KEPT = 16
 /** If a turn fails, the next one is tried when so many entries more are there. */
 const NEXT_TRY = 16
+
+/** Accounts whose fence a container remembers. */
+const FENCES = 1000
 
 type Timed = Extract<Entry, { kind: 'timed' }>
 
@@ -81,11 +85,12 @@ async function drop(
   }
   const entries = expr` DELETE #a ${new Set(gone.leaving.map(({ bytes }) => bytes))}`
   try {
-    await deps.table.update(
+    const { g } = await deps.table.update(
       keys.quota(accountId),
       join([expr`SET `, join(sets, ', '), entries], ''),
       join(conditions, ' AND '),
     )
+    remember(memoryOf(deps.table).fences, accountId, Number(g), FENCES)
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
     // m and o only grow, so that this ends.
