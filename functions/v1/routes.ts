@@ -86,7 +86,9 @@ const purchaseErrors = [
   'idempotency_key_reused',
 ] as const
 
-const isBundle = (name: string) => (bundleNames as readonly string[]).includes(name.toUpperCase())
+/** In any case of ASCII: `ſ` is no S. */
+const isBundle = (name: string) =>
+  /^[a-z]+$/i.test(name) && (bundleNames as readonly string[]).includes(name.toUpperCase())
 
 const invoice = z.object({
   amount: z.number(),

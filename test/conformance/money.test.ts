@@ -297,6 +297,7 @@ describe('what is paid for', () => {
     'toString',
     'hasOwnProperty',
     'enterpise',
+    'ſtarter',
     'STARTER ',
     'STARTER\u0000',
     'ＳＴＡＲＴＥＲ',
