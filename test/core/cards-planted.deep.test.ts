@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { breaksOf, type Flow, failuresOf, flows, type Mode, onFile, play } from '../support/card-flows.ts'
 import { confirmMeanwhile, meanwhiles, overtake, playWith, tenAtOnce } from '../support/card-moments.ts'
 import type { Cards } from '../support/card-world.ts'
-import { type Patch, plantedCards } from '../support/planted-cards.ts'
+import type { Patch } from '../support/planted.ts'
+import { plantedCards } from '../support/planted-cards.ts'
 
 // stripe-node takes a stack with every call, which costs as much as the call.
 Error.stackTraceLimit = 1

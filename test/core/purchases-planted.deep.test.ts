@@ -1,7 +1,8 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: patches of sources that have them
 
 import { describe, expect, test, vi } from 'vitest'
-import { type Bug, plantedPurchases } from '../support/planted-purchases.ts'
+import type { Bug } from '../support/planted.ts'
+import { plantedPurchases } from '../support/planted-purchases.ts'
 import type { PurchaseBreak } from '../support/purchase-faults.ts'
 import { breaksOf, type Flow, failuresOf, flows, type Mode, play } from '../support/purchase-flows.ts'
 import { meetTwo } from '../support/purchase-pairs.ts'

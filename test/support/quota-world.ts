@@ -3,6 +3,7 @@ import { keyring } from '../../core/adapters/keyring.ts'
 import { DomainError } from '../../core/errors.ts'
 import { keyHash, newKeyText } from '../../core/keys/key-text.ts'
 import type { Ports } from '../../core/ports.ts'
+import { applyLedger } from '../../core/quota/apply.ts'
 import { type BatchRequest, consumeBatch } from '../../core/quota/batch.ts'
 import { consume } from '../../core/quota/consume.ts'
 import { rungOf } from '../../core/quota/ladder.ts'
@@ -18,12 +19,17 @@ export const START_MS = Date.UTC(2026, 10, 21, 12)
 /** A status as HTTP would have it: 200, 402 or the code of another refusal. */
 export type Told = 200 | 402 | string
 
+/** The functions under test: the real ones, or some with a bug planted in them. */
+export const quotaFunctions = { consume, consumeBatch, applyLedger }
+export type QuotaFunctions = typeof quotaFunctions
+
 /** One account with a counter and its keys, over a table in memory or another one. */
 export async function openQuotaWorld({
   left = 1000,
   size = 0,
   keyCount = 1,
   table = memoryTable() as Table,
+  functions = quotaFunctions,
 } = {}) {
   let nowMs = START_MS
   const clock = {
@@ -69,12 +75,13 @@ export async function openQuotaWorld({
       units: number,
       requestId?: string,
       { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
-    ): Promise<Told> => consume(through, keyAt(slot), { units, requestId }).then(() => 200 as const, toldOf),
+    ): Promise<Told> =>
+      functions.consume(through, keyAt(slot), { units, requestId }).then(() => 200 as const, toldOf),
     batch: async (
       requests: readonly BatchRequest[],
       { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
     ): Promise<Told[]> =>
-      consumeBatch(through, keyAt(slot), requests).then(
+      functions.consumeBatch(through, keyAt(slot), requests).then(
         (answers) => answers.map(({ status }) => status),
         (error) => requests.map(() => toldOf(error)),
       ),
@@ -108,6 +115,7 @@ export async function openQuotaWorld({
         }
       }
     },
+    applyLedger: (through = ports): Promise<void> => functions.applyLedger(through, accountId),
   }
   return world
 }
