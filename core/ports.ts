@@ -426,7 +426,7 @@ export interface Payments {
   readPayment(paymentId: string): Promise<Payment | undefined>
   /** Newest first, 100 a page. */
   listPayments(
-    filter: { customerId?: string; createdSinceMs?: number },
+    filter: { customerId?: string; createdSinceMs?: number; createdUntilMs?: number },
     cursor?: string,
   ): Promise<Page<Payment>>
 

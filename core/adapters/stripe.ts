@@ -394,16 +394,20 @@ async function readPayment(stripe: Stripe, paymentId: string): Promise<Payment |
 
 async function listPayments(
   stripe: Stripe,
-  filter: { customerId?: string; createdSinceMs?: number },
+  filter: Parameters<Payments['listPayments']>[0],
   cursor: string | undefined,
 ): Promise<Page<Payment>> {
-  const { customerId, createdSinceMs } = filter
+  const { customerId, createdSinceMs, createdUntilMs } = filter
+  const created = {
+    ...(createdSinceMs !== undefined && { gte: Math.floor(createdSinceMs / 1000) }),
+    ...(createdUntilMs !== undefined && { lte: Math.floor(createdUntilMs / 1000) }),
+  }
   const answer = await answerOf<Stripe.ApiList<Stripe.PaymentIntent>>(
     'list',
     stripe.paymentIntents.list({
       limit: 100,
       ...(customerId !== undefined && { customer: customerId }),
-      ...(createdSinceMs !== undefined && { created: { gte: Math.floor(createdSinceMs / 1000) } }),
+      ...(Object.keys(created).length > 0 && { created }),
       ...(cursor !== undefined && { starting_after: cursor }),
     }),
   )

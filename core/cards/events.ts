@@ -60,18 +60,19 @@ const UNDELIVERED_PAGES = 10
  * @returns how many had something left to do, and of how many that failed.
  */
 export async function sweepEvents(deps: CardDeps, { untilMs }: Pick<Run, 'untilMs'>): Promise<Worked> {
+  const inTime = () => deps.clock.nowMs() < untilMs
   const nowMs = deps.clock.nowMs()
   // The newest ones may be on their way.
   const created = { sinceMs: nowMs - UNDELIVERED_MS, untilMs: nowMs - HOLD_LEASE_MS }
   let page = await deps.payments.listUndelivered(created)
   const events = [...page.items]
-  for (let pages = 1; pages < UNDELIVERED_PAGES && page.nextCursor !== undefined; pages++) {
+  for (let pages = 1; pages < UNDELIVERED_PAGES && page.nextCursor !== undefined && inTime(); pages++) {
     page = await deps.payments.listUndelivered(created, page.nextCursor)
     events.push(...page.items)
   }
   const worked = { done: 0, failed: 0 }
   for (const event of events.reverse()) {
-    if (deps.clock.nowMs() >= untilMs) break
+    if (!inTime()) break
     try {
       if (isOurs(deps, event) && (await workOff(deps, event))) worked.done++
     } catch {

@@ -127,17 +127,12 @@ async function orderOf(
     const { id: customerId } = await ensureCustomer(deps, account, fullName(account))
     return { ...wanted, accountId, customerId }
   }
-  const bundle = wanted.kind === 'change' ? wanted.bundle : heldBundle(account)
+  if (account.bundle === undefined) throw new DomainError('no_bundle')
+  const bundle = wanted.kind === 'change' ? wanted.bundle : bundleOf(account.bundle)
   const order = { accountId, kind: wanted.kind, bundle, ...defaultCardOf(account) }
   if (isSame(order)) return 'same click'
-  if (account.bundle === undefined) throw new DomainError('no_bundle')
   if (wanted.kind === 'change' && account.bundle === bundle.name) throw new DomainError('bundle_held')
   return order
-}
-
-function heldBundle({ bundle }: Account): Bundle {
-  if (bundle === undefined) throw new DomainError('no_bundle')
-  return bundleOf(bundle)
 }
 
 function lastAnswer({ lastPurchase }: Account): Answer {

@@ -1,4 +1,5 @@
 import { type Account, readAccount } from '../account/account.ts'
+import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
@@ -110,13 +111,26 @@ async function renew(
     case 'renew': {
       const order = { ...defaultCardOf(account), accountId: account.id, kind: 'renewal' as const }
       const bundle = bundleOf(decision.bundle)
-      const purchase = await begin(deps, account, { ...order, bundle, cycle: quota.seq })
+      const purchase = await begin(deps, account, { ...order, bundle, cycle: quota.seq }).catch(noCard)
+      if (purchase === 'no card') {
+        await note(deps, account, paused(order.cardId, 'no_card'))
+        return {}
+      }
       if (!purchase) return { againMs: nowMs + MINUTE_MS }
       const { status } = await drive(deps, purchase)
       return { outcome: status === 'credited' ? 'renewed' : 'tried', againMs: nowMs + MINUTE_MS }
     }
   }
 }
+
+/** The default card is not on file: another one calls again. */
+function noCard(error: unknown): 'no card' {
+  if (error instanceof DomainError && error.code === 'no_card') return 'no card'
+  throw error
+}
+
+const paused = (cardId: string, reason: string) =>
+  ({ act: 'note', renewal: { state: 'paused', reason, cardId, failures: 0 } }) as const
 
 /** A renewal that waits for its customer is given up when the card is another one by now. */
 async function giveUpOther(deps: PurchaseDeps, { id, openPurchase, customer }: Account): Promise<void> {
@@ -146,13 +160,15 @@ async function seenTo(
   quota: Quota,
   againMs: number | undefined,
 ): Promise<void> {
-  const { noticeSinceMs, renewalCalls } = quota
+  const { noticeSinceMs, renewalCall } = quota
   const waits = againMs !== undefined
   const set = waits ? [expr`#dueAtMs = ${againMs}`] : []
   const remove = [expr`#n`, ...(waits ? [] : [expr`#r, #due, #dueAtMs`])]
   const same: Expression[] = [
     noticeSinceMs === undefined ? expr`attribute_not_exists(#n)` : expr`#n = ${noticeSinceMs}`,
-    renewalCalls === 0 ? expr`attribute_not_exists(#r)` : expr`#r = ${renewalCalls}`,
+    renewalCall === 0 ? expr`attribute_not_exists(#r)` : expr`#r = ${renewalCall}`,
+    // Who crosses a threshold calls with 1, once in the time of a ledger entry.
+    expr`#s = ${quota.seq}`,
     expr`attribute_exists(#due)`,
   ]
   try {

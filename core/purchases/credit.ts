@@ -111,8 +111,11 @@ export async function finish(
   marks: readonly Write[] = [],
 ): Promise<void> {
   const { accountId, id, kind, customerId, cardId, address, finished } = purchase
-  if (kind === 'signup' && !finished) await keepCard(deps, { accountId, customerId, cardId, address })
+  // The units first: they need nobody but us.
   await applyLedger(deps, accountId)
+  if (kind === 'signup' && !finished && !(await hasOtherCard(deps, purchase))) {
+    await keepCard(deps, { accountId, customerId, cardId, address })
+  }
   await mark(deps, [
     {
       update: keys.purchase(accountId, id),
@@ -121,4 +124,10 @@ export async function finish(
     },
     ...marks,
   ])
+}
+
+/** Whether its owner has changed the card since: that choice stands. */
+async function hasOtherCard(deps: PurchaseDeps, { accountId, paidAtMs = 0 }: Purchase): Promise<boolean> {
+  const profile = await deps.table.get(keys.profile(accountId))
+  return Number(profile?.cardChangedAtMs ?? 0) > paidAtMs
 }

@@ -73,12 +73,13 @@ async function take(deps: Deps<'table'>, key: Key): Promise<Purchase | undefined
 /** The newest payments may still be at work. */
 const YOUNG_MS = 10 * 60_000
 
-/** How far back the first comparison goes, and at most any. */
-const FIRST_MS = 24 * 3_600_000
+/** How far back the first comparison goes. */
+const FIRST_MS = 6 * 3_600_000
+const WINDOW_MS = 6 * 3_600_000
 
 /**
  * Compares the provider's payments since the last run with what the table has of them.
- * Out of time, the next run begins anew.
+ * Out of time, the next run goes on with the hours that were not finished.
  * @returns how many were compared, and a sentence for each that does not agree: somebody has to look at it.
  */
 export async function comparePayments(
@@ -87,26 +88,28 @@ export async function comparePayments(
 ): Promise<{ compared: number; alarms: string[] }> {
   const nowMs = deps.clock.nowMs()
   const key = keys.job('compare-payments')
-  const sinceMs = Number((await deps.table.get(key))?.untilMs ?? nowMs - FIRST_MS)
-  const untilMs = nowMs - YOUNG_MS
   const alarms: string[] = []
   let compared = 0
-  let cursor: string | undefined
-  do {
-    const page = await deps.payments.listPayments({ createdSinceMs: sinceMs }, cursor)
-    // The provider's times are whole seconds: those of the last run's last moment were compared then.
-    for (const payment of page.items.filter(
-      (each) => each.createdMs > sinceMs && each.createdMs <= untilMs,
-    )) {
-      const alarm = await disagreement(deps, payment)
-      if (alarm !== undefined) alarms.push(`payment ${payment.id}: ${alarm}`)
-      compared++
-    }
-    cursor = page.nextCursor
-    // Not finished: the next run begins at the same moment.
-    if (cursor !== undefined && deps.clock.nowMs() >= stopMs) return { compared, alarms }
-  } while (cursor !== undefined)
-  await deps.table.put({ ...key, untilMs: Math.max(untilMs, sinceMs) })
+  let sinceMs = Number((await deps.table.get(key))?.untilMs ?? nowMs - FIRST_MS)
+  // The oldest first, a few hours at a time: what is done need not be done again.
+  while (sinceMs < nowMs - YOUNG_MS) {
+    const untilMs = Math.min(sinceMs + WINDOW_MS, nowMs - YOUNG_MS)
+    let cursor: string | undefined
+    do {
+      if (deps.clock.nowMs() >= stopMs) return { compared, alarms }
+      const filter = { createdSinceMs: sinceMs, createdUntilMs: untilMs }
+      const page = await deps.payments.listPayments(filter, cursor)
+      // The provider's times are whole seconds: those of the last window's last moment were compared then.
+      for (const payment of page.items.filter(({ createdMs }) => createdMs > sinceMs)) {
+        const alarm = await disagreement(deps, payment)
+        if (alarm !== undefined) alarms.push(`payment ${payment.id}: ${alarm}`)
+        compared++
+      }
+      cursor = page.nextCursor
+    } while (cursor !== undefined)
+    sinceMs = untilMs
+    await deps.table.put({ ...key, untilMs })
+  }
   return { compared, alarms }
 }
 

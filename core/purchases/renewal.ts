@@ -47,12 +47,16 @@ export function declinedRenewal(
   const renewal = afterDecline(profile.renewal, cardId, decline, deps.clock.nowMs())
   const set = [expr`#renewal = ${renewal}`]
   // Who was asked to authenticate has had a mail already.
-  if (profile.renewal?.cardId === cardId) return { set, writes: [] }
+  const wasTold =
+    purchase.state === 'action_required' ||
+    (profile.renewal?.cardId === cardId && profile.renewal.failures > 0)
+  if (wasTold) return { set, writes: [] }
   const text = `Your card was declined when your ${purchase.bundle} bundle was to be renewed.`
   return { set, writes: tell(deps, profile, purchase, 'renewal_declined', text, 'renewal-declined') }
 }
 
 const REVERSED = 'payment_reversed'
+const UNITS_OWED = 'units_owed'
 
 /**
  * What a refund or a dispute does to renewals: whoever gets money back is not charged again for the units that went
@@ -60,13 +64,15 @@ const REVERSED = 'payment_reversed'
  */
 export function afterReversal(
   { renewal }: Profile,
-  cardId: string,
+  cardId: string | undefined,
   reversedMore: boolean,
   isLow: boolean,
 ): { set: Expression[]; remove: Expression[] } {
   const paused: Renewal = { state: 'paused', reason: REVERSED, cardId, failures: 0 }
+  const isPaused = renewal?.state === 'paused' && renewal.cardId === cardId
   return {
-    set: reversedMore && isLow ? [expr`#renewal = ${paused}`] : [],
+    // A pause of this card has its own reason.
+    set: reversedMore && isLow && !isPaused ? [expr`#renewal = ${paused}`] : [],
     remove: !reversedMore && renewal?.reason === REVERSED ? [expr`#renewal`] : [],
   }
 }
@@ -138,20 +144,22 @@ export type Decision =
 
 export function decideRenewal(account: Account, quota: Quota, nowMs: number): Decision {
   const { bundle } = account
-  if (quota.renewalCalls === 0 || account.status !== 'active') return { act: 'rest' }
+  if (quota.renewalCall === 0 || account.status !== 'active') return { act: 'rest' }
   if (bundle === undefined || !renewsItself(account)) return { act: 'rest' }
   if (!needsRenewal(quota.left, quota.size)) return { act: 'rest' }
   if (account.openPurchase !== undefined) return { act: 'open' }
   const before = standing(account)
-  if (before?.state === 'paused') return { act: 'rest' }
-  const untilMs = before?.nextAttemptAtMs ?? 0
+  const debtIsGone = before?.reason === UNITS_OWED && account.owed === undefined
+  if (before?.state === 'paused' && !debtIsGone) return { act: 'rest' }
+  // The cap may be another one by now: it is asked anew.
+  const untilMs = before?.state === 'capped' ? 0 : (before?.nextAttemptAtMs ?? 0)
   if (untilMs > nowMs) return { act: 'wait', untilMs }
   const cardId = account.customer?.defaultCardId
   const failures = before?.failures ?? 0
   if (cardId === undefined) return { act: 'note', renewal: { state: 'paused', reason: 'no_card', failures } }
   // It would pay for units that are spent, again and again.
   if (account.owed !== undefined)
-    return { act: 'note', renewal: { state: 'paused', reason: 'units_owed', cardId, failures } }
+    return { act: 'note', renewal: { state: 'paused', reason: UNITS_OWED, cardId, failures } }
   const { cents } = renewedBy(account, nowMs, bundleOf(bundle).priceCents)
   if (cents > (account.monthlyCapCents ?? Number.POSITIVE_INFINITY)) {
     const nextAttemptAtMs = nextMonthMs(nowMs)

@@ -1,8 +1,9 @@
 import { type Profile, parseProfile } from '../account/account.ts'
+import { readStoredCustomer } from '../cards/customer.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import type { Charge } from '../ports.ts'
-import { applyLedger, move, readQuota } from '../quota/apply.ts'
+import { applyLedger, move, readQuota, wakeRenewal } from '../quota/apply.ts'
 import { needsRenewal } from '../quota/ladder.ts'
 import type { Quota } from '../quota/quota.ts'
 import { expr } from '../table/expression.ts'
@@ -87,7 +88,8 @@ async function reversal(
   const reversedMore =
     target.refundedCents + target.disputedCents > purchase.refundedCents + purchase.disputedCents
   const isLow = needsRenewal(quota.left + units, quota.size)
-  const renewal = afterReversal(profile, purchase.cardId, reversedMore, isLow)
+  const cardId = (await readStoredCustomer(deps, accountId))?.defaultCardId
+  const renewal = afterReversal(profile, cardId, reversedMore, isLow)
   const set = [
     expr`#ledgerSeq = ${seq}, #balanceCents = ${profile.balanceCents + amountCents}, #updatedAtMs = ${nowMs}`,
     ...(isOwed ? [expr`#owed = ${owed}`] : []),
@@ -108,6 +110,8 @@ async function reversal(
     },
     ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, entries),
     ...taken(deps, accountId, quota, { units, seq }),
+    // A renewal may have waited for the debt to go.
+    ...(profile.owed && !isOwed && units >= 0 ? [wakeRenewal(deps, accountId)] : []),
     { put: newNotice(deps, accountId, 'payment_reversed', sentence(purchase, amountCents)) },
   ]
 }

@@ -2,6 +2,7 @@ import type { Profile } from '../account/account.ts'
 import { markDeclined } from '../cards/declined.ts'
 import { mark } from '../cards/settle.ts'
 import { DomainError } from '../errors.ts'
+import { newNotice } from '../notifications/notices.ts'
 import type { Decline, Payment } from '../ports.ts'
 import { type Expression, expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
@@ -143,10 +144,20 @@ export async function end(
       ]),
       ...(decline ? markDeclined(accountId, card, true) : []),
       ...(renewal?.writes ?? []),
+      ...tellLate(deps, purchase, decline !== undefined),
       ...marks,
     ]
   })
   return other ? outcomeOf(deps, other, marks) : { status: state }
+}
+
+/** Whoever was told that it is pending has had no answer yet; a renewal tells of itself. */
+function tellLate(deps: PurchaseDeps, purchase: Purchase, declined: boolean): Write[] {
+  const { accountId, bundle, kind } = purchase
+  if (kind === 'renewal' || isFresh(deps, purchase)) return []
+  const why = declined ? 'was declined' : 'was given up'
+  const text = `The payment for your ${bundle} bundle ${why}. Nothing was charged.`
+  return [{ put: newNotice(deps, accountId, 'purchase_failed', text) }]
 }
 
 const lastDeclined = (deps: PurchaseDeps, { id, fingerprint }: Purchase): Expression =>

@@ -71,10 +71,11 @@ export function move(
   }
 }
 
-/** Each call for a look is another number, so that nobody clears one that came while he looked. */
+/** Each call for a look is another random number, so that nobody clears one that came while he looked. */
 export const renewalDue = (deps: Deps, accountId: string): Expression => {
   const { due, dueAtMs } = dueAt('QUOTA', accountId, deps.clock.nowMs())
-  return expr`#r = if_not_exists(#r, ${0}) + ${1}, #due = ${due}, #dueAtMs = ${dueAtMs}`
+  const call = 2 + Number.parseInt(deps.ids.hex(5), 16)
+  return expr`#r = ${call}, #due = ${due}, #dueAtMs = ${dueAtMs}`
 }
 
 /** Has the job look whether the bundle is to be renewed: for changes that may allow what was not possible before. */

@@ -224,7 +224,9 @@ async function commit(
     nowMs,
   })
   return parseCounter(
-    await deps.table.update(keys.quota(caller.accountId), set, condition, { once: ids.length === 0 }),
+    await deps.table.update(keys.quota(caller.accountId), set, condition, {
+      once: asks.some(({ id }) => !id),
+    }),
   )
 }
 

@@ -71,12 +71,12 @@ export interface Quota {
   seq: number
   /** When the threshold of a low-quota notice was crossed that is still to be given, epoch ms. */
   noticeSinceMs: number | undefined
-  /** How often a renewal was called for since the last one was seen to; 0 when none waits. */
-  renewalCalls: number
+  /** The last call for a renewal, a number of its own within an `s`; 0 when none waits. */
+  renewalCall: number
 }
 
 /** Reads a stored counter. @throws Error if it is not one. */
 export function parseQuota(item: Item): Quota {
   const { l, f, u, q, s, n, r } = z.parse(quotaSchema, item)
-  return { left: l + f, floor: f, used: u, size: q, seq: s, noticeSinceMs: n, renewalCalls: r ?? 0 }
+  return { left: l + f, floor: f, used: u, size: q, seq: s, noticeSinceMs: n, renewalCall: r ?? 0 }
 }

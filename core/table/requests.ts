@@ -97,8 +97,9 @@ export function tableOver(TableName: string, send: Send): Table {
     },
     async transact(writes) {
       const TransactItems = writes.map((write) => transactItem(TableName, write))
-      // The client's retry of a transaction whose reply was lost is the same transaction, by its token.
-      await attempt(() => send('TransactWriteItems', { TransactItems, ClientRequestToken: randomUUID() }))
+      // A retry of a transaction whose reply was lost, ours or the client's, is the same transaction by its token.
+      const ClientRequestToken = randomUUID()
+      await attempt(() => send('TransactWriteItems', { TransactItems, ClientRequestToken }))
     },
     async due(kind, nowMs, limit) {
       const pages = await Promise.all(

@@ -16,8 +16,9 @@ export interface Start {
   untilMs: number
 }
 
-/** What is begun last has this long to end: a payment may wait for its provider twice. */
-const ENDING_MS = 20_000
+/** What is begun last has this part of the time to end, at most: each of a renewal's calls may wait 16 s. */
+const ENDING_PART = 1 / 3
+const ENDING_MS = 50_000
 
 /**
  * The Lambda handler of a job or a subscriber: one domain call, one log line that says what it did, and that as
@@ -32,8 +33,11 @@ export function job<const W extends Work, T extends object>(
     const startedMs = performance.now()
     const deps = (await live(work.needs)) as unknown as Deps<W['needs'][number]>
     const remainingMs = context?.getRemainingTimeInMillis?.() ?? work.timeoutSeconds * 1000
-    const untilMs = deps.clock.nowMs() + remainingMs - ENDING_MS
-    const done = await run(deps, { event, untilMs })
+    const untilMs = deps.clock.nowMs() + remainingMs - Math.min(ENDING_MS, remainingMs * ENDING_PART)
+    const done = await run(deps, { event, untilMs }).catch((error: Error) => {
+      print({ level: 'error', job: work.summary, cause: error.name })
+      throw error
+    })
     const ms = Math.round(performance.now() - startedMs)
     const { alarms = [] } = done as { alarms?: string[] }
     for (const alarm of alarms) print({ level: 'alarm', job: work.summary, alarm })

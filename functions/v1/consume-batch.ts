@@ -2,6 +2,11 @@ import { consumeBatch } from '../../core/quota/batch.ts'
 import { endpoint } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
-export const handler = endpoint(v1.consumeBatch, async ({ caller, body, deps }) => ({
-  answers: await consumeBatch(deps, caller.key, body.requests),
-}))
+export const handler = endpoint(v1.consumeBatch, async ({ caller, body, deps, headers }) => {
+  const key = headers['idempotency-key']
+  // One key for the whole: requests without an id of their own get one from it.
+  const named = body.requests.map((request, at) =>
+    key === undefined ? request : { requestId: `${key}#${at}`, ...request },
+  )
+  return { answers: await consumeBatch(deps, caller.key, named) }
+})

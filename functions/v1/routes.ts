@@ -61,8 +61,7 @@ const requestId = z
   .string()
   .check(
     z.maxLength(255),
-    z.regex(/^[!-~]+$/, 'must be visible ASCII characters without spaces'),
-    z.describe('Names this request: however often it is sent, it is spent once'),
+    z.regex(/^[!-~]+$/, 'must be visible ASCII'),
   )
 const units = z.int().check(z.gte(1), z.lte(1_000_000_000))
 const request = z.strictObject({ units, requestId: z.optional(requestId) })
@@ -300,8 +299,9 @@ export const v1 = place('v1', {
   },
   consumeBatch: {
     routes: ['POST /v1/usage/batch'],
-    summary: 'Consume quota for up to 100 requests at once; an answer each, in their order',
+    summary: 'Consume quota for up to 100 requests at once; an answer each',
     auth: 'key',
+    headers: z.object({ 'idempotency-key': z.optional(requestId) }),
     body: z.strictObject({ requests: z.array(request).check(z.minLength(1), z.maxLength(100)) }),
     responses: {
       200: z.object({

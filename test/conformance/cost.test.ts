@@ -511,8 +511,8 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return signUpFor(app, person, 'STARTER', card)
     },
     {
-      dynamodb: { Query: 2, GetItem: 5, TransactWriteItems: 4, UpdateItem: 3 },
-      readUnits: 7,
+      dynamodb: { Query: 2, GetItem: 6, TransactWriteItems: 4, UpdateItem: 3 },
+      readUnits: 8,
       writeUnits: 30,
       stripe: {
         'POST /v1/customers': 1,
@@ -660,8 +660,8 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return deliver(app, newEvent('refund.created', made))
     },
     {
-      dynamodb: { GetItem: 7, Query: 2, TransactWriteItems: 2 },
-      readUnits: 9,
+      dynamodb: { GetItem: 8, Query: 2, TransactWriteItems: 2 },
+      readUnits: 10,
       writeUnits: 18,
       stripe: { 'GET /v1/refunds/*': 1, 'GET /v1/payment_intents/*': 1, 'GET /v1/charges/*': 1 },
     },

@@ -254,8 +254,8 @@ const planted: (Bug & { title: string; foundBy: Finder })[] = [
   {
     title: 'the card of a sign-up is not kept',
     file: 'purchases/credit.ts',
-    find: "if (kind === 'signup' && !finished) await keepCard",
-    put: "if (kind === 'buy' && !finished) await keepCard",
+    find: "if (kind === 'signup' && !finished",
+    put: "if (kind === 'buy' && !finished",
     foundBy: unbroken(flows.signUp, 'both'),
   },
   {
@@ -390,15 +390,15 @@ const planted: (Bug & { title: string; foundBy: Finder })[] = [
   {
     title: 'a call for a renewal that comes while the job looks is cleared',
     file: 'purchases/check.ts',
-    find: 'renewalCalls === 0 ? expr`attribute_not_exists(#r)` : expr`#r = ${renewalCalls}`,',
+    find: 'renewalCall === 0 ? expr`attribute_not_exists(#r)` : expr`#r = ${renewalCall}`,',
     put: 'expr`attribute_exists(pk)`,',
-    more: [{ file: 'purchases/check.ts', find: ', renewalCalls } = quota', put: ' } = quota' }],
+    more: [{ file: 'purchases/check.ts', find: ', renewalCall } = quota', put: ' } = quota' }],
     foundBy: met('a renewal is due and switched off', 'check-quotas', 'switched on'),
   },
   {
     title: 'each decline is told of',
     file: 'purchases/renewal.ts',
-    find: 'if (profile.renewal?.cardId === cardId) return { set, writes: [] }',
+    find: 'if (wasTold) return { set, writes: [] }',
     put: '',
     foundBy: told(backoff),
   },
@@ -419,7 +419,7 @@ const planted: (Bug & { title: string; foundBy: Finder })[] = [
   {
     title: 'a refund makes the bundle renew itself',
     file: 'purchases/renewal.ts',
-    find: 'set: reversedMore && isLow ? [expr`#renewal = ${paused}`] : [],',
+    find: 'set: reversedMore && isLow && !isPaused ? [expr`#renewal = ${paused}`] : [],',
     put: 'set: [],',
     more: [
       {

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { type SignedInPerson, startApp } from '../support/app.ts'
 import {
@@ -13,6 +14,7 @@ import {
   newBuyer,
   noticesOf,
   paymentsOf,
+  refund,
   shown,
   spendTo,
   unitsLeft,
@@ -501,7 +503,44 @@ describe('a card that asks for 3-D Secure', () => {
   })
 })
 
+describe('money that went back', () => {
+  test('is not charged again by a renewal, whichever card had paid it', async () => {
+    const person = await newBuyer(app)
+    const [payment] = await paymentsOf(app, person)
+    await setFlags(person, false, true)
+    expect((await changeCard(person, 'pm_card_mastercard')).status).toBe(204)
+    await setFlags(person, true, true)
+    await spendTo(app, person, 1000)
+    await refund(app, payment!)
+    await double.flushWebhooks()
+    expect(await renewalOf(person)).toMatchObject({ state: 'paused', reason: 'payment_reversed' })
+    for (let minutes = 0; minutes < 3; minutes++) await minuteLater()
+    expect(await charged(person)).toBe(1)
+  })
+})
+
 describe('the monthly cap', () => {
+  test('lifted while a run looks: the next look renews', async () => {
+    const person = await newBuyer(app)
+    await setCap(person, 0)
+    await spendTo(app, person, 5)
+    await check()
+    expect(await renewalOf(person)).toMatchObject({ state: 'capped' })
+    await setCap(person, null)
+    // What a run that had read the old cap writes in this moment.
+    const capped = {
+      state: 'capped',
+      reason: 'monthly_cap',
+      failures: 0,
+      nextAttemptAtMs: Date.now() + DAY_MS,
+    }
+    const cardId = await defaultCard(app, person)
+    const { table } = await app.ports()
+    await table.update(keys.profile(person.accountId), expr`SET #renewal = ${{ ...capped, cardId }}`)
+    await minuteLater()
+    expect(await charged(person)).toBe(2)
+  })
+
   test('renews up to it, then waits for the next month; its state says so', async () => {
     let person = await newBuyer(app)
     await setCap(person, 0.99)
@@ -595,7 +634,7 @@ describe('the clock is wrong', () => {
 test('a run whose time is over begins nothing, and the next one does it', async () => {
   const person = await dueBuyer()
   const { handler } = await import('../../functions/jobs/check-quotas.ts')
-  expect(await handler({}, { getRemainingTimeInMillis: () => 20_000 })).toEqual(NOTHING)
+  expect(await handler({}, { getRemainingTimeInMillis: () => 0 })).toEqual(NOTHING)
   expect(await charged(person)).toBe(1)
   expect(await handler({}, { getRemainingTimeInMillis: () => 20_001 })).toMatchObject({ renewed: 1 })
 })

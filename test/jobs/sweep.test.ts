@@ -371,7 +371,8 @@ describe('cards that expire', () => {
     await withCard(0)
     app.resetCalls()
     expect(await sweep()).toMatchObject({ expiryNotices: 1 })
-    expect(app.calls().stripe).toEqual({ 'GET /v1/events': 1, 'GET /v1/payment_intents': 1 })
+    const { 'GET /v1/events': _, 'GET /v1/payment_intents': __, ...others } = app.calls().stripe
+    expect(others).toEqual({})
   })
 })
 

@@ -130,3 +130,23 @@ test('503: the reply of the write is lost: the batch again spends nothing twice'
   expect((await consumeBatch(app, person.key, requests)).status).toBe(200)
   expect(await counterOf(app, person)).toMatchObject({ u: 20, l: 980 })
 })
+
+test('200: one Idempotency-Key for the whole batch: sent again it spends nothing, ids of its own count as they are', async () => {
+  const { key } = await newConsumer(app, 20)
+  const ask = () =>
+    app.request('POST', '/v1/usage/batch', {
+      headers: { authorization: `Bearer ${key}`, 'idempotency-key': 'batch-1' },
+      json: { requests: [{ units: 2 }, { units: 3 }, { units: 1, requestId: 'own' }] },
+    })
+  expect(told(await ask()).map(([status]: number[]) => status)).toEqual([200, 200, 200])
+  expect(told(await ask()).map(([, left]: number[]) => left)).toEqual([14, 14, 14])
+  expect((await consume(app, key, { units: 1, requestId: 'own' })).body.left).toBe(14)
+})
+
+test('503: units without an id are not spent again when a reply is lost, whatever else is in the batch', async () => {
+  const person = await newConsumer(app, 100)
+  app.stack.dynamo.fault({ kind: 'error-after', match: 'UpdateItem', times: 1 })
+  const answer = await consumeBatch(app, person.key, [{ units: 10 }, { units: 1, requestId: uuidv7() }])
+  refused(answer, 'temporarily_unavailable')
+  expect(await counterOf(app, person)).toMatchObject({ l: 89, u: 11 })
+})
