@@ -57,12 +57,7 @@ const listedKey = z.object({
 const shownKey = z.extend(listedKey, { key: z.string() })
 
 /** Printable ASCII without spaces, so that it is the same in a header and in a body. */
-const requestId = z
-  .string()
-  .check(
-    z.maxLength(255),
-    z.regex(/^[!-~]+$/, 'must be visible ASCII'),
-  )
+const requestId = z.string().check(z.maxLength(255), z.regex(/^[!-~]+$/, 'must be visible ASCII'))
 const units = z.int().check(z.gte(1), z.lte(1_000_000_000))
 const request = z.strictObject({ units, requestId: z.optional(requestId) })
 
