@@ -75,7 +75,12 @@ function expectLasting(asked: readonly Asked[]): Set<string> {
     return told !== '200' && since !== undefined && since < fromMs
   })
   expect(taken).toEqual([])
-  expect([...new Set(asked.map(({ told }) => told))].sort()).toEqual(['200', 'quota_exhausted'])
+  // Whoever loses to the others again and again is told that it is not known: it may ask once more.
+  const answers = ['200', 'quota_exhausted', 'temporarily_unavailable']
+  expect(asked.filter(({ told }) => !answers.includes(told))).toEqual([])
+  expect(asked.filter(({ told }) => told === 'temporarily_unavailable').length).toBeLessThan(
+    asked.length / 100,
+  )
   return new Set(spentAtMs.keys())
 }
 

@@ -79,14 +79,14 @@ describe('notation', () => {
       fc.array(bytes, { minLength: 1, maxLength: 1 }).map((items) => new Set(items)),
       fc.array(tie('value'), { maxLength: 4 }),
       fc.dictionary(
-        fc.string().filter((name) => name !== '__proto__'),
+        fc.string().filter((name) => name !== '__proto__' && name !== 'constructor'),
         tie('value'),
         { maxKeys: 4, noNullPrototype: true },
       ),
     ),
   }))
   const item = fc.dictionary(
-    fc.string({ minLength: 1 }).filter((name) => name !== '__proto__'),
+    fc.string({ minLength: 1 }).filter((name) => name !== '__proto__' && name !== 'constructor'),
     value,
     { noNullPrototype: true },
   )
