@@ -42,8 +42,8 @@ export default {
     ),
     only(
       'bundling-ships-nothing',
-      { path: '^(core|functions)/', pathNot: '^functions/http/(build|bundle)\\.ts$' },
-      { path: '^functions/http/build\\.ts$|^node_modules/(esbuild|@swc)' },
+      { path: '^(core|functions)/', pathNot: '^functions/deploy/(build|bundle)\\.ts$' },
+      { path: '^functions/deploy/build\\.ts$|^node_modules/(esbuild|@swc)' },
       'what builds the functions is in none of them',
     ),
     only(
@@ -55,7 +55,7 @@ export default {
     only(
       'rows-are-data',
       {
-        path: '^functions/[^/]+/routes\\.ts$|^functions/http/(route|rows|cors|bundle|deployment[a-z-]*)\\.ts$',
+        path: '^functions/[^/]+/routes\\.ts$|^functions/jobs/schedule\\.ts$|^functions/http/(route|rows|cors)\\.ts$|^functions/deploy/(?!build)',
       },
       {
         reachable: true,
@@ -65,10 +65,10 @@ export default {
     ),
     only(
       'handlers-stay-thin',
-      { path: '^functions/(api|v1|rest|webhooks|jobs)/(?!routes)' },
+      { path: '^functions/(api|v1|rest|webhooks|jobs)/(?!routes|schedule)' },
       {
         pathNot:
-          '^functions/[^/]+/routes\\.ts$|^functions/http/(endpoint|job)\\.ts$|^core/(?!adapters|table)',
+          '^functions/[^/]+/routes\\.ts$|^functions/jobs/schedule\\.ts$|^functions/http/(endpoint|job)\\.ts$|^core/(?!adapters|table)',
       },
       'a handler has its row, the endpoint stack and the domain',
     ),

@@ -1,7 +1,7 @@
 /// <reference path="./.sst/platform/config.d.ts" />
 
 /**
- * The deployment. What there is to deploy stands in the rows and jobs; `functions/http/deployment*.ts` says what they
+ * The deployment. What there is to deploy stands in the rows and jobs; `functions/deploy/` says what they
  * come to, and this file makes it on AWS. `npm run check:infra` asserts the result.
  */
 export default $config({
@@ -73,10 +73,10 @@ export default $config({
 /** Everything that the code says of itself. SST allows no import outside of a function here. */
 async function load() {
   return {
-    ...(await import('./functions/http/deployment.ts')),
-    ...(await import('./functions/http/deployment-permissions.ts')),
-    ...(await import('./functions/http/deployment-settings.ts')),
-    ...(await import('./functions/http/bundle.ts')),
+    ...(await import('./functions/deploy/functions.ts')),
+    ...(await import('./functions/deploy/permissions.ts')),
+    ...(await import('./functions/deploy/settings.ts')),
+    ...(await import('./functions/deploy/bundle.ts')),
     ...(await import('./core/table/definition.ts')),
     ...(await import('./functions/http/cors.ts')),
   }

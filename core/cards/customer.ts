@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import { DomainError } from '../errors.ts'
 import type { Deps, PaymentCustomer } from '../ports.ts'
-import { wakeRenewal } from '../quota/apply.ts'
+import { wakeRenewal } from '../quota/wake-renewal.ts'
 import { type Expression, expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Item, ignoreRefusal, type Write } from '../table/table.ts'

@@ -1,7 +1,7 @@
 import type { Profile } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { BillingAddress, Deps, Payment, PaymentCard, PaymentCustomer } from '../ports.ts'
-import { wakeRenewal } from '../quota/apply.ts'
+import { wakeRenewal } from '../quota/wake-renewal.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'

@@ -4,8 +4,8 @@ import { DomainError } from '../errors.ts'
 import { attr, type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
-import type { PurchaseDeps } from './attempt.ts'
 import { newPurchase, type Order, type Purchase } from './purchase.ts'
+import type { PurchaseDeps } from './transaction.ts'
 
 /** An Idempotency-Key as it is stored: what it was sent with, and the purchase that it stands for. */
 export interface RequestKey {

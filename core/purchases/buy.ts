@@ -3,10 +3,9 @@ import { fullName } from '../account/shapes.ts'
 import { ensureCustomer } from '../cards/customer.ts'
 import { DomainError } from '../errors.ts'
 import { keys } from '../table/keys.ts'
-import type { PurchaseDeps } from './attempt.ts'
+import { drive, settleLeft } from './advance.ts'
 import { begin, defaultCardOf, type RequestKey } from './begin.ts'
 import { type Bundle, bundleOf } from './catalogue.ts'
-import { drive, settleLeft } from './drive.ts'
 import {
   digest,
   fingerprintOf,
@@ -17,6 +16,7 @@ import {
   readPurchase,
 } from './purchase.ts'
 import type { Outcome } from './settle.ts'
+import type { PurchaseDeps } from './transaction.ts'
 
 /** What a customer asks for; a renewal is nobody's request. */
 export type Wanted =

@@ -1,19 +1,19 @@
 import type { Profile } from '../account/account.ts'
 import { markDeclined } from '../cards/declined.ts'
-import { keepCard } from '../cards/keep.ts'
+import { keepCard } from '../cards/keep-card.ts'
 import { mark } from '../cards/settle.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
 import type { Payment, Receipt } from '../ports.ts'
-import { applyLedger } from '../quota/apply.ts'
+import { applyLedger } from '../quota/apply-ledger.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
-import { attempt, freed, type PurchaseDeps, setRemove } from './attempt.ts'
 import { ledgerWrites, type NewEntry } from './ledger.ts'
-import { type Paid, payOwed } from './owed.ts'
+import { type Paid, payOwed } from './owed-units.ts'
 import { LEASE_MS, type Purchase, stillOpen } from './purchase.ts'
 import { renewedBy } from './renewal.ts'
+import { attempt, freed, type PurchaseDeps, setRemove } from './transaction.ts'
 
 /**
  * The charge becomes units: purchase, ledger, bundle and slot in one transaction, once. The hot counter is no part of

@@ -7,10 +7,10 @@ import type { Decline, Payment } from '../ports.ts'
 import { type Expression, expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
-import { attempt, freed, type PurchaseDeps, setRemove } from './attempt.ts'
 import { credit } from './credit.ts'
 import { isFresh, isOpen, isPaymentOf, type Purchase, stillOpen } from './purchase.ts'
 import { askedToAuthenticate, declinedRenewal } from './renewal.ts'
+import { attempt, freed, type PurchaseDeps, setRemove } from './transaction.ts'
 
 /** What became of a purchase. */
 export type Outcome =

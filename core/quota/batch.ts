@@ -14,11 +14,11 @@ import {
   requireAdmitted,
   spend,
 } from './counter.ts'
-import { changeDay } from './day.ts'
+import { changeDay } from './day-snapshot.ts'
+import { turnIfFull } from './evict.ts'
 import { callerOf, type KeyCaller } from './key-caller.ts'
 import { dayOf } from './quota.ts'
 import { batchEntry, idTimeAt, type RequestId, requestIdOf } from './request-id.ts'
-import { turnIfFull } from './turn.ts'
 
 type QuotaDeps = Deps<'table' | 'keyring'>
 

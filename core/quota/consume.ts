@@ -4,6 +4,7 @@ import { type Expression, expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { archived, isLate } from './archive.ts'
+import { memoryOf, remember } from './container-cache.ts'
 import {
   balanceOf,
   type Counter,
@@ -13,12 +14,11 @@ import {
   requireAdmitted,
   spend,
 } from './counter.ts'
-import { changeDay } from './day.ts'
+import { changeDay } from './day-snapshot.ts'
+import { turnIfFull } from './evict.ts'
 import { callerOf, type KeyCaller } from './key-caller.ts'
-import { memoryOf, remember } from './memory.ts'
 import { dayOf } from './quota.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
-import { turnIfFull } from './turn.ts'
 
 type QuotaDeps = Deps<'table' | 'keyring'>
 

@@ -5,8 +5,8 @@ import { attr, type Expression, expr, join } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
 import { isLive, type KeyCaller, wrongKey } from './key-caller.ts'
-import { crossed, rungOf } from './ladder.ts'
 import { keyHashAttribute, keyUseAttribute } from './quota.ts'
+import { crossed, rungOf } from './thresholds.ts'
 
 /** The whole hot counter as one who spends sees it; its attributes are explained in `quota.ts`. */
 const counterSchema = z.object({

@@ -5,7 +5,7 @@ import { defaultKeyLookupOf } from '../keys/default-key.ts'
 import { keyHash, readKeyText } from '../keys/key-text.ts'
 import type { Deps } from '../ports.ts'
 import type { Item } from '../table/table.ts'
-import { memoryOf, remember } from './memory.ts'
+import { memoryOf, remember } from './container-cache.ts'
 import { DEFAULT_KEY_SLOT, keyHashAttribute } from './quota.ts'
 
 /** Whose application key it is; that it still lives, the write that spends checks by its hash. */

@@ -4,7 +4,7 @@ import { keyIdsBySlot } from '../keys/application-keys.ts'
 import type { Deps } from '../ports.ts'
 import { DAY_PREFIX, dayKey, keys } from '../table/keys.ts'
 import { readCounter } from './counter.ts'
-import { usesBySlot } from './day.ts'
+import { usesBySlot } from './day-snapshot.ts'
 import { DAY_MS, dayOf } from './quota.ts'
 
 /** Days that are shown unless told otherwise, and at most. */

@@ -1,7 +1,7 @@
-import { checkQuotas } from '../../core/purchases/check.ts'
-import { pacedPayments } from '../../core/purchases/pace.ts'
+import { checkQuotas } from '../../core/purchases/check-quotas.ts'
+import { pacedPayments } from '../../core/purchases/rate-limit.ts'
 import { job } from '../http/job.ts'
-import { jobs } from './routes.ts'
+import { jobs } from './schedule.ts'
 
 /** Renewals at once: each waits for the provider for most of its time. */
 const WIDTH = 100

@@ -1,7 +1,7 @@
-import { answerAsks } from '../../core/credentials/ask.ts'
+import { answerAsks } from '../../core/credentials/mail-requests.ts'
 import { sendDueMail } from '../../core/notifications/outbox.ts'
 import { job } from '../http/job.ts'
-import { jobs } from './routes.ts'
+import { jobs } from './schedule.ts'
 
 /** A new account at SES may send one mail a second. */
 const WIDTH = 1

@@ -1,7 +1,7 @@
-import { settlePayments } from '../../core/purchases/left.ts'
-import { pacedPayments } from '../../core/purchases/pace.ts'
+import { pacedPayments } from '../../core/purchases/rate-limit.ts'
+import { settlePayments } from '../../core/purchases/settle-payments.ts'
 import { job } from '../http/job.ts'
-import { jobs } from './routes.ts'
+import { jobs } from './schedule.ts'
 
 const WIDTH = 50
 

@@ -1,10 +1,10 @@
 import { sweepPending } from '../../core/account/register.ts'
-import { sweepEvents } from '../../core/cards/events.ts'
 import { sweepCards } from '../../core/cards/expiry.ts'
 import { sweepHolds } from '../../core/cards/verify.ts'
-import { comparePayments } from '../../core/purchases/left.ts'
+import { comparePayments } from '../../core/purchases/reconcile.ts'
+import { sweepEvents } from '../../core/webhooks/events.ts'
 import { job } from '../http/job.ts'
-import { jobs } from './routes.ts'
+import { jobs } from './schedule.ts'
 
 const WIDTH = 10
 

@@ -1,4 +1,4 @@
-import { askForMail } from '../../core/credentials/ask.ts'
+import { askForMail } from '../../core/credentials/mail-requests.ts'
 import { endpoint } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 

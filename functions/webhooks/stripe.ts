@@ -1,4 +1,4 @@
-import { receiveEvent } from '../../core/cards/events.ts'
+import { receiveEvent } from '../../core/webhooks/events.ts'
 import { endpoint } from '../http/endpoint.ts'
 import { webhooks } from './routes.ts'
 

@@ -1,4 +1,4 @@
-import { type Deployed, functions } from '../../functions/http/deployment.ts'
+import { type Deployed, functions } from '../../functions/deploy/functions.ts'
 import { budgets, classOf, type FunctionClass } from './budgets.ts'
 import { builtModule, complaints, discardBundles, type Weight, weigh } from './inspect.ts'
 import { measureStarts, type Start } from './measure.ts'

@@ -1,4 +1,4 @@
-import type { Deployed } from '../../functions/http/deployment.ts'
+import type { Deployed } from '../../functions/deploy/functions.ts'
 
 /** What a function may weigh and how long it may take to start. */
 export interface Budget {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { bundleOf } from '../../functions/http/bundle.ts'
-import { functions } from '../../functions/http/deployment.ts'
+import { bundleOf } from '../../functions/deploy/bundle.ts'
+import { functions } from '../../functions/deploy/functions.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 

@@ -4,8 +4,8 @@ import { proveCard } from '../../core/cards/verify.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { rows } from '../../functions/http/rows.ts'
+import { Crash } from '../machine/faults.ts'
 import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
-import { Crash } from '../support/faults.ts'
 import { rowKey, sampleOf } from '../support/samples.ts'
 import {
   atStripe,

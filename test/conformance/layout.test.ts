@@ -40,7 +40,7 @@ test('functions/ and core/ hold the folders of the architecture and nothing else
       entry.isDirectory() ? [entry.name] : [],
     )
   const known = {
-    functions: ['api', 'v1', 'rest', 'webhooks', 'jobs', 'http'],
+    functions: ['api', 'v1', 'rest', 'webhooks', 'jobs', 'http', 'deploy'],
     core: [
       'account',
       'credentials',
@@ -49,6 +49,7 @@ test('functions/ and core/ hold the folders of the architecture and nothing else
       'purchases',
       'quota',
       'notifications',
+      'webhooks',
       'table',
       'adapters',
     ],
@@ -61,7 +62,7 @@ test('functions/ and core/ hold the folders of the architecture and nothing else
 const handlers = [
   ...filesUnder('functions').filter((file) => /^functions\/(api|v1|rest|webhooks|jobs)\//.test(file)),
   ...rows.filter(({ dialect }) => dialect === 'http').map(({ file }) => `functions/http/${file}.ts`),
-].filter((file) => !file.endsWith('/routes.ts'))
+].filter((file) => !/\/(routes|schedule)\.ts$/.test(file))
 
 describe.each(handlers)('%s', (file) => {
   test('has at most 25 lines', () => {

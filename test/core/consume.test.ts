@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { memoryOf } from '../../core/quota/memory.ts'
+import { memoryOf } from '../../core/quota/container-cache.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
+import { scenarios } from '../machine/quota-scenarios.ts'
+import { openQuotaWorld } from '../machine/quota-world.ts'
 import { sizeOf } from '../support/quota.ts'
-import { scenarios } from '../support/quota-scenarios.ts'
-import { openQuotaWorld } from '../support/quota-world.ts'
 
 test.each(Object.entries(scenarios))('%s', (_, scenario) => scenario(openQuotaWorld))
 

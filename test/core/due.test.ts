@@ -4,7 +4,7 @@ import type { Deps } from '../../core/ports.ts'
 import { eachDue } from '../../core/table/due.ts'
 import { expr } from '../../core/table/expression.ts'
 import { dueAt, type Key, keys } from '../../core/table/keys.ts'
-import { memoryTable } from '../support/memory-table.ts'
+import { memoryTable } from '../machine/memory-table.ts'
 
 const START_MS = Date.UTC(2026, 10, 21)
 const whole = { untilMs: Number.POSITIVE_INFINITY, width: 20 }

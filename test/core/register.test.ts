@@ -2,8 +2,8 @@ import { expect, test } from 'vitest'
 import { register, sweepPending } from '../../core/account/register.ts'
 import { DomainError } from '../../core/errors.ts'
 import { keys } from '../../core/table/keys.ts'
+import { everyBreak, WHOLE_RUN } from '../machine/faults.ts'
 import { newPerson, type Person, startApp } from '../support/app.ts'
-import { everyBreak, WHOLE_RUN } from '../support/faults.ts'
 import { whoHas } from '../support/state.ts'
 
 const app = await startApp()

@@ -6,8 +6,8 @@ import { register } from '../../core/account/register.ts'
 import type { DomainError } from '../../core/errors.ts'
 import type { Ports } from '../../core/ports.ts'
 import { keys } from '../../core/table/keys.ts'
+import { everyBreak } from '../machine/faults.ts'
 import { newPerson, type Person, startApp } from '../support/app.ts'
-import { everyBreak } from '../support/faults.ts'
 import { whoHas } from '../support/state.ts'
 
 const app = await startApp()

@@ -14,9 +14,9 @@ interface Mistake {
 }
 
 const config = (from: string, to: string): Edit => ({ file: 'sst.config.ts', from, to })
-const data = (from: string, to: string): Edit => ({ file: 'functions/http/deployment.ts', from, to })
+const data = (from: string, to: string): Edit => ({ file: 'functions/deploy/functions.ts', from, to })
 const grants = (from: string, to: string): Edit => ({
-  file: 'functions/http/deployment-permissions.ts',
+  file: 'functions/deploy/permissions.ts',
   from,
   to,
 })

@@ -3,14 +3,14 @@ import { definition } from '../../core/table/definition.ts'
 import { cors } from '../../functions/http/cors.ts'
 import { gatewayKey, type Need, type Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
-import { jobs, subscribers } from '../../functions/jobs/routes.ts'
+import { jobs, subscribers } from '../../functions/jobs/schedule.ts'
 import { ENVIRONMENT } from './environment.ts'
 import type { Graph, Resource } from './graph.ts'
 
 /**
  * What every stage must be. Each rule answers the sentences that say what is wrong: none, if the stage is right. What
  * there is to deploy is read from rows and jobs; what may be done with it is said here once more, independently of
- * `functions/http/deployment*.ts`, because a rule that asked the code would agree with it.
+ * `functions/deploy/`, because a rule that asked the code would agree with it.
  */
 type Rule = (graph: Graph) => string[]
 

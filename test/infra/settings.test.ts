@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { checkSecrets, settingsOf } from '../../functions/http/deployment-settings.ts'
+import { checkSecrets, settingsOf } from '../../functions/deploy/settings.ts'
 import { startStack } from '../local/stack.ts'
 import { ENVIRONMENT } from './environment.ts'
 
@@ -77,7 +77,7 @@ describe('what is configured', () => {
   })
 
   test('the longest function name of the longest stage is one that Lambda takes', async () => {
-    const { functions } = await import('../../functions/http/deployment.ts')
+    const { functions } = await import('../../functions/deploy/functions.ts')
     const longest = Math.max(...functions.map(({ name }) => `bursar-${'s'.repeat(16)}-${name}`.length))
     expect(longest).toBeLessThanOrEqual(64)
   })

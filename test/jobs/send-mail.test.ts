@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { sendDueMail } from '../../core/notifications/outbox.ts'
 import { keys } from '../../core/table/keys.ts'
+import { WHOLE_RUN } from '../machine/faults.ts'
 import { newPerson, startApp } from '../support/app.ts'
-import { WHOLE_RUN } from '../support/faults.ts'
 
 const app = await startApp()
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Ports } from '../../core/ports.ts'
-import { settlePayments } from '../../core/purchases/left.ts'
 import { readPurchase } from '../../core/purchases/purchase.ts'
+import { settlePayments } from '../../core/purchases/settle-payments.ts'
 import { dueShards, keys } from '../../core/table/keys.ts'
 import { type SignedInPerson, startApp } from '../support/app.ts'
 import {

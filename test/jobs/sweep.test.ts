@@ -5,9 +5,9 @@ import { register, sweepPending } from '../../core/account/register.ts'
 import { defaultKeyLookup } from '../../core/keys/default-key.ts'
 import { expr } from '../../core/table/expression.ts'
 import { CORE_PREFIX, dueShards, keys } from '../../core/table/keys.ts'
+import { WHOLE_RUN } from '../machine/faults.ts'
 import { newPerson, type Person, type SignedInPerson, startApp } from '../support/app.ts'
 import { buy, newBuyer, paymentsOf, refund } from '../support/buyers.ts'
-import { WHOLE_RUN } from '../support/faults.ts'
 import {
   atStripe,
   cardOnFile,

@@ -1,4 +1,4 @@
-import { rungOf } from '../../core/quota/ladder.ts'
+import { rungOf } from '../../core/quota/thresholds.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import type { Item } from '../../core/table/table.ts'

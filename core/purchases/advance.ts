@@ -1,0 +1,138 @@
+import { syncCustomer } from '../cards/customer.ts'
+import { DomainError } from '../errors.ts'
+import type { OutcomeUnknown, Payment } from '../ports.ts'
+import { expr } from '../table/expression.ts'
+import { keys } from '../table/keys.ts'
+import { ConditionFailed } from '../table/table.ts'
+import { finish } from './credit.ts'
+import {
+  isFresh,
+  isOpen,
+  type Purchase,
+  parsePurchase,
+  paymentFor,
+  purchaseOf,
+  purposeOf,
+  readPurchase,
+} from './purchase.ts'
+import { end, fence, needsCustomer, type Outcome, settlePurchase } from './settle.ts'
+import type { PurchaseDeps } from './transaction.ts'
+
+/**
+ * Takes a purchase from where it is to its end, or as far as the provider answers: what is not known stays open and
+ * settles by itself. Nothing of it is ever called failed while money may have moved.
+ */
+export async function drive(deps: PurchaseDeps, purchase: Purchase): Promise<Outcome> {
+  const outcome = await unknownIsPending(() => toTheEnd(deps, purchase))
+  // It is paid for whatever becomes of the rest: the webhook and the job see to that.
+  if (outcome.status === 'credited') await finish(deps, outcome.purchase).catch(() => {})
+  return outcome
+}
+
+async function unknownIsPending(work: () => Promise<Outcome>): Promise<Outcome> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof DomainError && error.code === 'temporarily_unavailable') return { status: 'pending' }
+    throw error
+  }
+}
+
+async function toTheEnd(deps: PurchaseDeps, purchase: Purchase): Promise<Outcome> {
+  if (purchase.paymentId === undefined) {
+    const known = await createPayment(deps, purchase)
+    if ('status' in known) return known
+    return confirm(deps, known)
+  }
+  // Somebody was here before: it may have been confirmed, declined, or wait for its customer.
+  const payment = await known(deps, purchase.paymentId)
+  const byCustomer = needsCustomer(purchase, payment)
+  return payment.status === 'unconfirmed' || byCustomer
+    ? confirm(deps, purchase, byCustomer)
+    : settlePurchase(deps, purchase, payment)
+}
+
+async function confirm(deps: PurchaseDeps, purchase: Purchase, byCustomer = false): Promise<Outcome> {
+  const { paymentId = '', kind, cardId } = purchase
+  const payment: Payment | OutcomeUnknown = byCustomer
+    ? await deps.payments.confirmPayment(paymentId, 'purchase', cardId)
+    : await deps.payments.confirmPayment(paymentId, purposeOf(kind))
+  return payment.status === 'unknown' ? { status: 'pending' } : settlePurchase(deps, purchase, payment)
+}
+
+async function known(deps: PurchaseDeps, paymentId: string): Promise<Payment> {
+  const payment = await deps.payments.readPayment(paymentId)
+  if (!payment) throw new Error('the provider does not know a payment of ours')
+  return payment
+}
+
+/**
+ * Makes the payment and saves its id before it is confirmed, so that no charge can exist that we do not know of.
+ * @returns what became of the purchase if the provider refuses the card, or another request was first.
+ */
+async function createPayment(deps: PurchaseDeps, purchase: Purchase): Promise<Purchase | Outcome> {
+  const payment = await deps.payments.createPayment(paymentFor(purchase))
+  if (payment.status === 'refused') {
+    if (payment.reason === 'card_unusable') {
+      return end(deps, purchase, { reason: 'card_unusable', retry: 'never' })
+    }
+    await end(deps, purchase, undefined)
+    // Deleted by the operator: the next try makes another one.
+    await syncCustomer(deps, purchase.accountId, purchase.customerId)
+    return { status: 'abandoned' }
+  }
+  const saved = await save(deps, purchase, payment)
+  if (saved.paymentId === payment.id && isOpen(saved)) return saved
+  // Given up meanwhile, or known by another payment: then this one is nobody's.
+  if (saved.paymentId !== payment.id) await deps.payments.cancelPayment(payment.id)
+  return saved.state === 'credited'
+    ? { status: 'credited', purchase: saved }
+    : { status: isOpen(saved) ? 'pending' : saved.state === 'declined' ? 'declined' : 'abandoned' }
+}
+
+/** @returns the purchase as it is then: another request may have been first. */
+async function save(
+  deps: PurchaseDeps,
+  { accountId, id, asked }: Purchase,
+  payment: Payment,
+): Promise<Purchase> {
+  const set = expr`SET #paymentId = ${payment.id}, #cardId = ${payment.paymentMethodId ?? asked}, #state = ${'saved'}`
+  try {
+    const item = await deps.table.update(keys.purchase(accountId, id), set, expr`#state = ${'created'}`)
+    return parsePurchase(item)
+  } catch (error) {
+    const item = error instanceof ConditionFailed ? error.failed.get(0) : undefined
+    if (!item) throw error
+    return parsePurchase(item)
+  }
+}
+
+/**
+ * Settles a purchase that was left behind by what its payment says.
+ * @param lapsed whether to wait no longer for its customer to authenticate.
+ */
+export async function settleLeft(deps: PurchaseDeps, purchase: Purchase, lapsed: boolean): Promise<Outcome> {
+  const { paymentId } = purchase
+  if (paymentId === undefined) {
+    return isFresh(deps, purchase) ? { status: 'pending' } : giveUpUnknown(deps, purchase)
+  }
+  const payment = await known(deps, paymentId)
+  const waits = payment.status === 'action_required' || needsCustomer(purchase, payment)
+  return lapsed && waits ? fence(deps, purchase, payment) : settlePurchase(deps, purchase, payment)
+}
+
+/** Its payment was never confirmed, for that takes its id; and may never have been made, or more than once. */
+async function giveUpUnknown(deps: PurchaseDeps, purchase: Purchase): Promise<Outcome> {
+  const { items } = await deps.payments.listPayments({ customerId: purchase.customerId })
+  const made = items.filter((payment) => purchaseOf(payment)?.purchaseId === purchase.id)
+  for (const { id } of made) {
+    const fenced = await deps.payments.cancelPayment(id)
+    // Saved and confirmed since it was listed.
+    if (fenced.status !== 'canceled') return settlePurchase(deps, purchase, fenced)
+  }
+  const ended = await end(deps, purchase, undefined)
+  // Saved after all, in this very moment.
+  const now =
+    ended.status === 'pending' ? await readPurchase(deps, purchase.accountId, purchase.id) : undefined
+  return now?.paymentId === undefined ? ended : settlePurchase(deps, now, await known(deps, now.paymentId))
+}

@@ -1,0 +1,154 @@
+import { readFileSync, rmSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { parseSync } from '@swc/core'
+import { build, type Metafile, type Plugin, transformSync } from 'esbuild'
+import { errorsOf } from '../http/openapi.ts'
+import type { Placed } from '../http/route.ts'
+import { rows } from '../http/rows.ts'
+import { BUNDLES, bundleOptions } from './bundle.ts'
+import { type Deployed, functions } from './functions.ts'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+
+/**
+ * Builds functions, each afresh into a folder of its name.
+ * @param folder where the deployment looks for them, or another.
+ * @returns what went into each, by the function's name.
+ */
+export async function buildBundles(
+  fns: readonly Deployed[] = functions,
+  folder = join(ROOT, BUNDLES),
+): Promise<Map<string, Metafile>> {
+  const build1 = async (fn: Deployed) => {
+    const outdir = join(folder, fn.name)
+    rmSync(outdir, { recursive: true, force: true })
+    const options = bundleOptions(fn, ROOT)
+    const plugins = [...options.plugins, onlyWhatIsUsed(fn, options.define)]
+    const { metafile } = await build({ ...options, plugins, outdir })
+    return [fn.name, metafile] as const
+  }
+  return new Map(await Promise.all(fns.map(build1)))
+}
+
+/**
+ * Leaves out of our own modules what the function does not use: other functions' rows, the texts of errors that its
+ * row does not give, and constants that nothing refers to then. Making a schema takes time, and esbuild cannot know
+ * that it does nothing else.
+ */
+function onlyWhatIsUsed({ name }: Deployed, without: object): Plugin {
+  const row = rows.find(({ dialect, file }) => `${dialect}-${file}` === name)
+  return {
+    name: 'only-what-is-used',
+    setup({ onLoad, onResolve }) {
+      // None of our modules does anything by being there.
+      onResolve({ filter: /^\.\.?\/.*\.ts$/ }, ({ path, resolveDir }) => ({
+        path: join(resolveDir, path),
+        sideEffects: false,
+      }))
+      onLoad({ filter: /\/(core|functions)\/.*\.ts$/ }, ({ path }) => {
+        const module = relative(ROOT, path)
+        const spared = unused[module]
+        if (row && spared?.by(row)) return { contents: leftOut(spared.name) }
+        const source = readFileSync(path, 'utf8')
+        const code = lighter(source, row && keptOf(module, row))
+        return { contents: module === 'functions/http/live.ts' ? atOnce(code, without) : code }
+      })
+    },
+  }
+}
+
+/** Modules that some rows do without: the one function that they export, and for which rows. */
+const unused: Record<string, { name: string; by: (row: Placed) => boolean }> = {
+  'functions/http/gate.ts': { name: 'gate', by: ({ auth }) => auth !== 'account' },
+  'functions/http/form.ts': { name: 'parseForm', by: ({ form }) => !form },
+}
+
+const leftOut = (name: string) => `export function ${name}() { throw new Error('built without ${name}') }`
+
+/**
+ * What `live.ts` awaits while it opens the ports is loaded with it; `import().then()` stays for later. Adapters that
+ * are left out keep their form: of a static import esbuild would keep what that module loads later.
+ */
+function atOnce(code: string, without: object): string {
+  const imports: string[] = []
+  const rest = code.replaceAll(
+    /(process\.env\.\w+)( \? leftOut\(\) : )\(await import\(("[^"]+")\)\)\.(\w+)/g,
+    (whole, condition: string, _, from: string, name: string) => {
+      if (condition in without) return whole
+      imports.push(`import { ${name} } from ${from}\n`)
+      return name
+    },
+  )
+  return imports.join('') + rest
+}
+
+/** What stays of the one table that some modules are: rows by name, texts by error code. */
+function keptOf(module: string, row: Placed): Kept | undefined {
+  const [, dialect] = /^functions\/(\w+)\/routes\.ts$/.exec(module) ?? []
+  if (dialect) {
+    return { table: /^place\(/, names: dialect === row.dialect ? [row.name] : [] }
+  }
+  // A code that the row does not have would be our own mistake, and is told as one.
+  if (module === 'functions/http/problems.ts')
+    return { table: /^\{/, names: errorsOf(row), fallback: 'internal_error' }
+  return undefined
+}
+
+interface Kept {
+  /** How the expression begins whose object is the table. */
+  table: RegExp
+  names: readonly string[]
+  /** The entry to give for a name that is not there. */
+  fallback?: string
+}
+
+/** What of swc's syntax tree is looked at. */
+interface Node {
+  type: string
+  span: { start: number; end: number }
+  declaration?: Node
+  declarations?: { init?: Node }[]
+  arguments?: { expression: Node }[]
+  properties?: { type: string; key?: { value: string }; value?: Node }[]
+}
+
+/** A module's code with its constants marked as made without effects, and its table cut down. */
+function lighter(source: string, kept: Kept | undefined): string {
+  // As plain ASCII, so that swc's byte offsets are those of the text.
+  const { code } = transformSync(source, { loader: 'ts', charset: 'ascii', target: 'node24' })
+  const tree = parseSync(code, { syntax: 'ecmascript', target: 'es2022' }) as unknown as Node & {
+    body: Node[]
+  }
+  const offset = tree.span.start
+  const textOf = ({ span }: Node) => code.slice(span.start - offset, span.end - offset)
+  const edits: { at: Node['span']; text: string }[] = []
+  for (const item of tree.body) {
+    for (const { init } of (item.declaration ?? item).declarations ?? []) {
+      if (!init || !/^(Call|New|TaggedTemplate|Object|Array)/.test(init.type)) continue
+      const text = kept?.table.test(textOf(init)) ? cutDown(init, kept, textOf) : textOf(init)
+      if (!/\bawait\b/.test(text)) edits.push({ at: init.span, text: `/* @__PURE__ */ (() => (${text}))()` })
+    }
+  }
+  return edits.reduceRight(
+    (text, { at, text: inPlace }) => text.slice(0, at.start - offset) + inPlace + text.slice(at.end - offset),
+    code,
+  )
+}
+
+/** @throws Error if the table is not an object of plain entries, alone or as the last argument of a call. */
+function cutDown(init: Node, { names, fallback }: Kept, textOf: (node: Node) => string): string {
+  const object = init.arguments?.at(-1)?.expression ?? init
+  const entries = (object.properties ?? []).map(({ type, key, value }) => {
+    if (type !== 'KeyValueProperty' || !key || !value) throw new Error(`a table holds a ${type}`)
+    return { name: key.value, text: `${key.value}: ${textOf(value)}` }
+  })
+  const found = entries.filter(({ name }) => names.includes(name))
+  if (found.length !== names.length) throw new Error(`a table lacks one of ${names.join(', ')}`)
+  const cut = `{ ${found.map(({ text }) => text).join(', ')} }`
+  const whole = textOf(init).replace(textOf(object), () => cut)
+  return fallback === undefined
+    ? whole
+    : `new Proxy(${whole}, { get: (all, name) => all[name] ?? all.${fallback} })`
+}
+
+if (import.meta.main) await buildBundles()

@@ -1,0 +1,89 @@
+import { isBuiltin } from 'node:module'
+import type { BuildOptions, Plugin } from 'esbuild'
+import type { Need } from '../http/route.ts'
+import type { Deployed } from './functions.ts'
+
+/** Where `npm run bundle` puts the functions. */
+export const BUNDLES = '.bundles'
+
+/**
+ * Where `npm run bundle` puts a function, and its handler there: `bundle` and `handler` of an SST function, which
+ * ships that folder as it is. What `npm run test:bundles` runs is therefore what is deployed.
+ */
+export const bundleOf = ({ name }: Deployed) => ({ bundle: `${BUNDLES}/${name}`, handler: 'index.handler' })
+
+/** See `TableClient` of `live.ts`. */
+const isLean = ({ kind }: Deployed) => kind === 'endpoint'
+
+/** What `live.ts` leaves out of a function for which this is true. */
+const leftOut: Record<string, (fn: Deployed) => boolean> = {
+  WITHOUT_AWS_TABLE: (fn) => !fn.needs.includes('table') || isLean(fn),
+  WITHOUT_WIRE_TABLE: (fn) => !fn.needs.includes('table') || !isLean(fn),
+  WITHOUT_IDENTITY: ({ needs }) => !needs.includes('identity'),
+  WITHOUT_MAIL: ({ needs }) => !needs.includes('mail'),
+  WITHOUT_KEYRING: ({ needs }) => !needs.includes('keyring'),
+  WITHOUT_SECRETS: ({ needs }) => !needs.includes('secrets'),
+  WITHOUT_TOTP: ({ needs }) => !needs.includes('totp'),
+  WITHOUT_PAYMENTS: ({ needs }) => !needs.includes('payments'),
+}
+
+/**
+ * The module that Lambda loads. It is done only when the ports are open: until then the CPU is whole, and what is
+ * left for the first request is slow below 1,769 MB.
+ */
+function entry({ handler, needs, kind }: Deployed): string {
+  const from = `./${handler.replace(/\.handler$/, '.ts')}`
+  const warms = kind === 'authorizer'
+  if (needs.length === 0 && !warms) return `export { handler } from '${from}'`
+  return `import { handler${warms ? ', warm' : ''} } from '${from}'
+    import { ready } from './functions/http/live.ts'
+    await ready(${warms ? 'warm' : ''})
+    export { handler }`
+}
+
+/**
+ * Node's own modules as `require` would give them. An `import` of one reads everything that it exports, and to read
+ * `WebSocket` of node:http is to load all of undici: 35 ms of CPU, more than all of our own code takes.
+ */
+const builtIns: Plugin = {
+  name: 'built-ins',
+  setup(build) {
+    build.onResolve({ filter: /^[a-z_:/]+$/ }, ({ path }) =>
+      isBuiltin(path) ? { path: path.replace(/^node:/, ''), namespace: 'built-in' } : undefined,
+    )
+    build.onLoad({ filter: /.*/, namespace: 'built-in' }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)})`,
+    }))
+  },
+}
+
+const bigPorts: readonly Need[] = ['identity', 'mail', 'payments', 'secrets']
+
+/** esbuild's options for one function; `root` is the project's folder. */
+export const bundleOptions = (fn: Deployed, root: string) =>
+  ({
+    absWorkingDir: root,
+    stdin: { contents: entry(fn), resolveDir: root, sourcefile: 'index.ts', loader: 'ts' },
+    entryNames: 'index',
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    format: 'esm',
+    // Stripe and KMS load with the first call that needs them, and so do parts of AWS's clients. What has none of
+    // these loads quickest as one file.
+    splitting: !isLean(fn) || fn.needs.some((need) => bigPorts.includes(need)),
+    minify: true,
+    // Errors name themselves: nothing reads the name of a function or of a class.
+    keepNames: false,
+    mainFields: ['module', 'main'],
+    legalComments: 'none',
+    metafile: true,
+    plugins: [builtIns],
+    alias: { '@aws-sdk/credential-provider-node': './core/adapters/environment-credentials.ts' },
+    define: Object.fromEntries(
+      Object.entries(leftOut).flatMap(([name, applies]) =>
+        applies(fn) ? [[['process', 'env', name].join('.'), 'true']] : [],
+      ),
+    ),
+  }) satisfies BuildOptions

@@ -1,0 +1,166 @@
+import { api } from '../api/routes.ts'
+import { gatewayKey, type Need, type Placed } from '../http/route.ts'
+import { rows } from '../http/rows.ts'
+import { jobs, subscribers } from '../jobs/schedule.ts'
+import { rest } from '../rest/routes.ts'
+import { v1 } from '../v1/routes.ts'
+import { webhooks } from '../webhooks/routes.ts'
+
+/** What the deployment makes of the rows, as data; `sst.config.ts` turns it into resources. */
+export interface Deployed {
+  /** Kebab-case and unique; the function's name on AWS ends in it. */
+  name: string
+  handler: string
+  summary: string
+  kind: 'endpoint' | 'job' | 'subscriber' | 'authorizer' | 'trigger'
+  /** What it may do with the table, if it needs it. */
+  table: 'read' | 'write' | 'spend' | 'work'
+  needs: readonly Need[]
+  timeoutSeconds: number
+  memoryMb: number
+  /** How many may run at once, kept free for it; the rest share what the account has. */
+  reserved?: number
+}
+
+/** A key of API Gateway and the function behind it. */
+export interface DeployedRoute {
+  key: string
+  /** Unique, PascalCase. */
+  name: string
+  function: string
+  authorized: boolean
+}
+
+/** An HTTP API gives up after 30 s: whoever calls out ends just before, the others sooner. */
+const SLOW_SECONDS = 29
+const QUICK_SECONDS = 15
+const outside: readonly Need[] = ['identity', 'mail', 'payments', 'secrets']
+
+const ofRow = (row: Placed): Deployed => ({
+  name: `${row.dialect}-${row.file}`,
+  handler: `functions/${row.dialect}/${row.file}.handler`,
+  summary: row.summary,
+  kind: 'endpoint',
+  table: tableUse(row),
+  needs: row.needs,
+  timeoutSeconds: row.needs.some((need) => outside.includes(need)) ? SLOW_SECONDS : QUICK_SECONDS,
+  memoryMb: 1024,
+  // Stripe sends again what was not taken, so that a flood of events needs no more than this.
+  ...(row.dialect === 'webhooks' && { reserved: 20 }),
+})
+
+/** Reading one's account never writes, and an application key opens nothing but its account's counter. */
+function tableUse(row: Placed): Deployed['table'] {
+  if (row.auth === 'key') return 'spend'
+  return row.auth === 'account' && row.routes.every((key) => key.startsWith('GET ')) ? 'read' : 'write'
+}
+
+const kebab = (name: string) => name.replace(/[A-Z]+/g, (run) => `-${run.toLowerCase()}`)
+
+/** A run that is late waits for the one before: two at once would only do the same work. */
+const JOBS_AT_ONCE = 1
+
+const deployedJobs = Object.entries(jobs).map(([name, job]) => ({
+  ...background(name, job),
+  kind: 'job' as const,
+  table: 'work' as const,
+  every: job.every,
+  reserved: JOBS_AT_ONCE,
+}))
+
+const deployedSubscribers = Object.entries(subscribers).map(([name, subscriber]) => ({
+  ...background(name, subscriber),
+  kind: 'subscriber' as const,
+  table: 'write' as const,
+  detailType: subscriber.detailType,
+}))
+
+function background(name: string, work: { summary: string; needs: readonly Need[]; timeoutSeconds: number }) {
+  const { summary, needs, timeoutSeconds } = work
+  const file = kebab(name)
+  return {
+    name: `jobs-${file}`,
+    handler: `functions/jobs/${file}.handler`,
+    summary,
+    needs,
+    timeoutSeconds,
+    memoryMb: 1024,
+  }
+}
+
+export const authorizer: Deployed = {
+  name: 'authorizer',
+  handler: 'functions/authorizer.handler',
+  summary: 'Check access tokens for the gateway',
+  kind: 'authorizer',
+  table: 'read',
+  needs: [],
+  timeoutSeconds: 10,
+  memoryMb: 1024,
+}
+
+/** Cognito waits 5 seconds for it. */
+export const preToken: Deployed = {
+  name: 'pre-token',
+  handler: 'functions/pre-token.handler',
+  summary: 'Take the scope out of access tokens that would open Cognito itself',
+  kind: 'trigger',
+  table: 'read',
+  needs: [],
+  timeoutSeconds: 5,
+  memoryMb: 256,
+}
+
+export const scheduled = deployedJobs
+export const subscribed = deployedSubscribers
+
+/** Every function there is. */
+export const functions: readonly Deployed[] = [
+  ...rows.map(ofRow),
+  ...deployedJobs,
+  ...deployedSubscribers,
+  authorizer,
+  preToken,
+]
+
+const METHODS = { GET: 'Get', POST: 'Post', PUT: 'Put', DELETE: 'Delete' }
+
+export const routes: readonly DeployedRoute[] = rows.flatMap((row) =>
+  row.routes.map((key, at) => ({
+    key: gatewayKey(key),
+    name: pascal(`${row.dialect}-${row.file}`) + (at === 0 ? '' : METHODS[methodOf(key)] + at),
+    function: `${row.dialect}-${row.file}`,
+    authorized: row.auth === 'account',
+  })),
+)
+
+function methodOf(key: string) {
+  return key.slice(0, key.indexOf(' ')) as keyof typeof METHODS
+}
+
+/** `v1-get-user` is `V1GetUser` where only letters and digits are allowed. */
+export function pascal(name: string): string {
+  return name.replace(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase())
+}
+
+/** Requests a second and at once, over all callers: of a stage, and of what can be guessed at or costs money. */
+export const throttle = { ratePerSecond: 2_000, burst: 1_000 }
+export const tightThrottle = { ratePerSecond: 25, burst: 50 }
+
+/** Where passwords and codes could be tried, or mails and accounts made in bulk; and, below, cards. */
+const guessable: readonly Placed[] = [
+  v1.login,
+  v1.activate,
+  v1.resend,
+  v1.requestPasswordReset,
+  v1.resetPassword,
+  api.restore,
+  rest.createUser,
+]
+const guarded = rows.filter((row) => guessable.includes(row) || row.errors.includes('too_many_cards_tried'))
+export const tightRoutes: readonly string[] = guarded.flatMap((row) => row.routes.map(gatewayKey))
+
+/** Its failures get an alarm of their own: money that moved is learnt of here. */
+export const webhookRoutes: readonly string[] = Object.values<Placed>(webhooks).flatMap((row) =>
+  row.routes.map(gatewayKey),
+)

@@ -1,0 +1,312 @@
+import Stripe from 'stripe'
+import { expect } from 'vitest'
+import { type Account, type Profile, readAccount } from '../../core/account/account.ts'
+import { randomIds } from '../../core/adapters/ids.ts'
+import { STRIPE_API_VERSION, stripePayments } from '../../core/adapters/stripe.ts'
+import { changeCard } from '../../core/cards/change.ts'
+import { sweepCards } from '../../core/cards/expiry.ts'
+import { removeCard } from '../../core/cards/remove.ts'
+import { isLive, parseStoredCard } from '../../core/cards/stored.ts'
+import { proveCard, sweepHolds } from '../../core/cards/verify.ts'
+import { DomainError } from '../../core/errors.ts'
+import type { Ports } from '../../core/ports.ts'
+import { newQuota } from '../../core/quota/quota.ts'
+import { keys } from '../../core/table/keys.ts'
+import { receiveEvent, sweepEvents } from '../../core/webhooks/events.ts'
+import { signatureOf } from '../local/stripe/webhooks.ts'
+import { startStripe } from '../local/stripe.ts'
+import { WHOLE_RUN } from './faults.ts'
+import { memoryTable } from './memory-table.ts'
+
+/** What an endpoint has to subscribe to; that a payment was created is no part of it. */
+const SUBSCRIBED = new Set([
+  'payment_intent.amount_capturable_updated',
+  'payment_intent.requires_action',
+  'payment_intent.succeeded',
+  'payment_intent.payment_failed',
+  'payment_intent.canceled',
+  'payment_method.attached',
+  'payment_method.detached',
+  'payment_method.updated',
+  'customer.updated',
+  'customer.deleted',
+  'radar.early_fraud_warning.created',
+])
+
+/** The functions under test, so that a test can put broken ones in their place. */
+export const cards = { proveCard, changeCard, removeCard, receiveEvent, sweepHolds, sweepCards, sweepEvents }
+export type Cards = typeof cards
+
+export type CardWorld = Awaited<ReturnType<typeof openCardWorld>>
+
+export const SECOND_MS = 1000
+export const MINUTE_MS = 60 * SECOND_MS
+export const DAY_MS = 24 * 60 * MINUTE_MS
+const START_MS = Date.UTC(2026, 10, 21, 12)
+
+/** What a call answered: its outcome, or the code of its error. */
+export type Answer = string
+
+export const answerOf = (call: Promise<unknown>): Promise<Answer> =>
+  call.then(
+    (outcome) => String(outcome ?? 'done'),
+    (error: unknown) => (error instanceof DomainError ? error.code : String(error)),
+  )
+
+/**
+ * One account with a Stripe, a table and a clock of its own, so that scenarios run side by side. `overrides` goes into
+ * the account's profile, `functions` takes the place of those under test.
+ */
+export async function openCardWorld(overrides: Partial<Profile> = {}, functions: Cards = cards) {
+  let nowMs = START_MS
+  const clock = { nowMs: () => nowMs, wait: async () => {} }
+  const mistakes: unknown[] = []
+  const double = await startStripe({
+    nowMs: clock.nowMs,
+    onError: (error) => mistakes.push(error),
+    // Nobody is there: the world itself takes the events and delivers them.
+    webhookUrl: 'http://127.0.0.1:9',
+    delivery: 'manual',
+  })
+  const { hostname: host, port } = new URL(double.url)
+  const operator = new Stripe('sk_test_operator', {
+    host,
+    port,
+    protocol: 'http',
+    apiVersion: STRIPE_API_VERSION,
+    telemetry: false,
+  })
+  const ids = randomIds(clock)
+  const accountId = ids.accountId()
+  const { pk } = keys.profile(accountId)
+  const table = memoryTable()
+  await table.put({ ...keys.profile(accountId), ...newProfile(accountId, nowMs), ...overrides })
+  await table.put(newQuota(accountId, Buffer.alloc(12), nowMs))
+  const ports = {
+    clock,
+    ids,
+    table,
+    payments: stripePayments({ secretKey: 'sk_test_world', apiBase: double.url, timeoutMs: 250 }),
+    webhooks: { secrets: [double.webhookSecret], livemode: false },
+  } as Partial<Ports> as Ports
+  const taken = new Set<string>()
+  const isSubscribed = ({ id, type }: Stripe.Event) => !taken.has(id) && SUBSCRIBED.has(type)
+
+  const account = async (): Promise<Account> => {
+    const found = await readAccount(ports, accountId)
+    if (!found) throw new Error('the account is gone')
+    return found
+  }
+  /** Oldest first. */
+  const events = async (): Promise<Stripe.Event[]> =>
+    (await operator.events.list({ limit: 100 }).autoPagingToArray({ limit: 1000 })).reverse()
+
+  const world = {
+    accountId,
+    ports,
+    functions,
+    double,
+    operator,
+    mistakes,
+    account,
+    events,
+    advance: (ms: number) => {
+      nowMs += ms
+    },
+    /** A request of the client: the gate's read, then the call. `through` breaks or watches the call's ports. */
+    verify: async (cardId: string, through: Ports = ports): Promise<Answer> =>
+      answerOf(functions.proveCard(through, await account(), { purpose: 'verify', cardId })),
+    change: async (cardId: string, through: Ports = ports): Promise<Answer> =>
+      answerOf(functions.changeCard(through, await account(), { cardId, address: ADDRESS })),
+    remove: async (cardId: string, through: Ports = ports): Promise<Answer> =>
+      answerOf(functions.removeCard(through, await account(), cardId)),
+    /** Looks for events that were never delivered. */
+    catchUp: () => functions.sweepEvents(ports, WHOLE_RUN),
+    /** A card that nobody has yet, by its test number. */
+    newCard: async (number: string): Promise<string> =>
+      (
+        await operator.paymentMethods.create({
+          type: 'card',
+          card: { number, exp_month: 4, exp_year: 2031 },
+          billing_details: { name: 'Ada Example', address: { line1: '1 Main st.', postal_code: '3100' } },
+        })
+      ).id,
+    /** Delivers one event as Stripe does. */
+    receive(event: Stripe.Event, through: Ports = ports): Promise<void> {
+      const body = JSON.stringify(event, null, 2)
+      const signature = signatureOf(body, double.webhookSecret, nowMs)
+      return functions.receiveEvent(through, { body: Buffer.from(body), signature })
+    },
+    /** The events that were not delivered yet are lost. */
+    async loseEvents(): Promise<void> {
+      for (const { id } of await events()) taken.add(id)
+    },
+    /**
+     * Delivers until nothing is left, what is refused again a minute later. `through` is for the first delivery.
+     * @returns how many were refused for good.
+     */
+    async deliver(through: Ports = ports): Promise<number> {
+      let refused: Stripe.Event[] = []
+      for (let round = 0; round < 5; round++) {
+        const waiting = (await events()).filter(isSubscribed)
+        refused = []
+        for (const event of waiting) {
+          await world.receive(event, round === 0 ? through : ports).then(
+            () => taken.add(event.id),
+            () => refused.push(event),
+          )
+        }
+        if (waiting.length === 0) return 0
+        if (refused.length > 0) nowMs += MINUTE_MS
+      }
+      return refused.length
+    },
+    async sweep(through: Ports = ports): Promise<void> {
+      await functions.sweepHolds(through, WHOLE_RUN)
+      await functions.sweepCards(through, WHOLE_RUN)
+    },
+    /** Real milliseconds go by, in which requests that Stripe holds up arrive. */
+    async pass(ms: number): Promise<void> {
+      double.addFault({ fault: 'delay', match: 'GET /v1/customers$', times: 1, delayMs: ms })
+      await operator.customers.list()
+    },
+    /** What of this account stands in the table. */
+    async stored() {
+      const items = await ports.table.list(pk, 'CARD#')
+      const { customer, openHold } = await account()
+      return {
+        cards: items
+          .map(parseStoredCard)
+          .filter(isLive)
+          .map(({ card }) => card),
+        removing: items.filter(({ removing }) => removing).map(({ cardId }) => cardId),
+        customer,
+        openHold,
+        holds: await ports.table.list(pk, 'HOLD#'),
+      }
+    },
+    /** Every customer, payment and charge that the double has, all of them this account's. */
+    async atStripe() {
+      const [customers, payments, charges] = await Promise.all([
+        operator.customers.list({ limit: 100 }),
+        operator.paymentIntents.list({ limit: 100 }),
+        operator.charges.list({ limit: 100 }),
+      ])
+      return { customers: customers.data, payments: payments.data, charges: charges.data }
+    },
+    close: () => double.close(),
+  }
+  return world
+}
+
+/** A confirmed account as its registration leaves it. */
+const newProfile = (id: string, nowMs: number): Profile => ({
+  id,
+  username: 'ada',
+  email: 'ada@mail.example',
+  status: 'active',
+  emailVerified: true,
+  createdAtMs: nowMs,
+  updatedAtMs: nowMs,
+  sessions: {},
+  generation: 0,
+  twofaTries: 0,
+  twofaTriedAtMs: 0,
+  defaultKey: 'sealed',
+  defaultKeyAtMs: nowMs,
+  keyCount: 1,
+  nextKeySlot: 1,
+  flags: { bundleAutoRenewal: true, lowQuotaNotification: true },
+  paid: false,
+  balanceCents: 0,
+  ledgerSeq: 0,
+})
+
+export const ADDRESS = {
+  street: 'Main st. 1',
+  district: 'Entre Ríos',
+  city: 'Paraná',
+  postCode: '3100',
+  country: 'AR',
+}
+
+/** Ids of the account's cards as our list has them. */
+export const listed = async (world: CardWorld): Promise<string[]> =>
+  (await world.stored()).cards.map(({ id }) => id)
+
+/**
+ * What must hold once nothing is under way: no dollar is held and none was ever taken, our cards and our customer
+ * are what Stripe has, nothing is left of any verification.
+ */
+export async function expectSettled(world: CardWorld, title: string): Promise<void> {
+  const [{ customers, payments, charges }, stored] = await Promise.all([world.atStripe(), world.stored()])
+  expect(world.mistakes, `${title}: mistakes of the double`).toEqual([])
+  const left = payments.filter(({ status }) => status !== 'canceled')
+  expect(
+    left.map(({ id, status }) => `${id} ${status}`),
+    `${title}: payments left`,
+  ).toEqual([])
+  for (const { captured, amount_captured, status, refunded } of charges) {
+    expect({ captured, amount_captured }, `${title}: a charge`).toEqual({
+      captured: false,
+      amount_captured: 0,
+    })
+    if (status === 'succeeded') expect(refunded, `${title}: a hold that was not released`).toBe(true)
+  }
+  const heldFor = charges.flatMap(({ status, payment_intent }) => {
+    const payment = payments.find(({ id }) => id === payment_intent)
+    return status === 'succeeded' && payment ? [payment.metadata.purchase] : []
+  })
+  expect(new Set(heldFor).size, `${title}: two holds of one verification`).toBe(heldFor.length)
+
+  expect(stored.holds, `${title}: holds in the table`).toEqual([])
+  expect(stored.openHold, `${title}: openHold`).toBeUndefined()
+  expect(stored.removing, `${title}: removals`).toEqual([])
+  const kept = stored.customer && (await world.ports.payments.readCustomer(stored.customer.id))
+  const theirs = (await Promise.all(customers.map(({ id }) => world.ports.payments.listCards(id)))).flat()
+  const byId = (a: { id: string }, b: { id: string }) => a.id.localeCompare(b.id)
+  expect(stored.cards.sort(byId), `${title}: cards`).toEqual(theirs.map(withoutMetadata).sort(byId))
+  // One that was made and never written down is no harm: it has no cards.
+  if (!kept) return expect(stored.customer, `${title}: the customer`).toBeUndefined()
+  const { accountId: _, defaultPaymentMethodId, ...customer } = kept
+  const expected = { ...withoutMetadata(customer), defaultCardId: defaultPaymentMethodId }
+  expect(stored.customer, `${title}: the customer`).toEqual({ ...expected, version: expect.any(Number) })
+}
+
+const withoutMetadata = <T extends { metadata: unknown }>({ metadata: _, ...rest }: T): Omit<T, 'metadata'> =>
+  rest
+
+/** That the account is as good as new: another card can be verified, and everything holds again. */
+export async function expectUsable(world: CardWorld, title: string): Promise<void> {
+  world.advance(DAY_MS)
+  const card = await world.newCard('5555555555554444')
+  expect(await world.verify(card), `${title}: another card`).toBe('proved')
+  expect(await world.deliver(), `${title}: events refused`).toBe(0)
+  expect(await listed(world), title).toContain(card)
+  await expectSettled(world, `${title}, then another card`)
+}
+
+/** The same ports; before call number `at` that leaves the process, `meanwhile` is done to its end. */
+export function interrupted(ports: Ports, at: number, meanwhile: () => Promise<unknown>) {
+  const calls: string[] = []
+  const wrap = (name: string, target: object) =>
+    new Proxy(target, {
+      get: (object, method, receiver) => {
+        const call = Reflect.get(object, method, receiver)
+        if (typeof call !== 'function') return call
+        return async (...args: unknown[]) => {
+          calls.push(`${name}.${String(method)}`)
+          if (calls.length === at) await meanwhile()
+          return call.apply(object, args)
+        }
+      },
+    })
+  return {
+    ports: {
+      ...ports,
+      table: wrap('table', ports.table),
+      payments: wrap('payments', ports.payments),
+    } as Ports,
+    calls,
+  }
+}

@@ -1,0 +1,136 @@
+import { expect, test } from 'vitest'
+import type { Ports } from '../../core/ports.ts'
+import { ALWAYS_3DS, failuresOf, GOOD, OTHER } from './card-flows.ts'
+import {
+  type Answer,
+  type CardWorld,
+  DAY_MS,
+  expectSettled,
+  expectUsable,
+  listed,
+  MINUTE_MS,
+  openCardWorld,
+} from './card-world.ts'
+import { BREAK_KINDS, type Break, breaking } from './faults.ts'
+
+// stripe-node takes a stack with every call, which costs as much as the call.
+Error.stackTraceLimit = 1
+
+/** How many runs, and the first one's seed, which a failure names. */
+const RUNS = Number(process.env.CARD_RUNS ?? 100)
+const SEED = Number(process.env.CARD_SEED ?? 1)
+
+const STEPS = 10
+const NUMBERS = [GOOD, OTHER, ALWAYS_3DS, '4000000000000002', '4000008400001629']
+
+/** Numbers below `n` that follow from the seed (mulberry32). */
+function diceOf(seed: number): (n: number) => number {
+  let state = seed
+  return (n) => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * n)
+  }
+}
+
+/** Ports that dawdle, each call for a few turns of the event loop, so that requests at once overtake each other. */
+function dawdling(ports: Ports, dice: (n: number) => number): Ports {
+  const slow = <T extends object>(target: T): T =>
+    new Proxy(target, {
+      get: (object, method, receiver) => {
+        const call = Reflect.get(object, method, receiver)
+        if (typeof call !== 'function') return call
+        return async (...args: unknown[]) => {
+          for (let turns = dice(8); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve))
+          return call.apply(object, args)
+        }
+      },
+    })
+  return { ...ports, table: slow(ports.table), payments: slow(ports.payments) }
+}
+
+async function run(seed: number): Promise<void> {
+  const dice = diceOf(seed)
+  const world = await openCardWorld()
+  const log: string[] = []
+  const title = () => `seed ${seed}: ${log.join(' | ')}`
+  try {
+    const cards = await Promise.all([0, 1, 2].map(() => world.newCard(NUMBERS[dice(NUMBERS.length)] ?? GOOD)))
+    const name = (card: string) => `card ${cards.indexOf(card)}`
+    const ports = (): Ports => {
+      const slow = dawdling(world.ports, dice)
+      if (dice(3) > 0) return slow
+      const point: Break = { at: 1 + dice(12), kind: BREAK_KINDS[dice(4)] ?? 'crash-after' }
+      return breaking(slow, point).ports
+    }
+    const request = async (): Promise<void> => {
+      const card = cards[dice(cards.length)] ?? ''
+      const kind = (['verify', 'verify', 'verify', 'change', 'remove'] as const)[dice(5)] ?? 'verify'
+      const answer: Answer = await world[kind](card, ports())
+      log.push(`${kind} ${name(card)}: ${answer}`)
+    }
+    const steps: (() => Promise<void>)[] = [
+      request,
+      request,
+      async () => void (await Promise.all([request(), request()])),
+      async () => void (await Promise.all([request(), someEvents(world, dice, ports())])),
+      async () => someEvents(world, dice, ports()),
+      async () => {
+        const { payments } = await world.atStripe()
+        const waiting = payments.find(({ status }) => status === 'requires_action')
+        if (!waiting) return
+        const outcome = dice(4) > 0 ? 'succeed' : 'fail'
+        world.double.authenticate({ paymentIntent: waiting.id, outcome })
+        log.push(`3-D Secure ${outcome}`)
+      },
+      async () => {
+        world.advance([MINUTE_MS / 2, MINUTE_MS, 5 * MINUTE_MS, DAY_MS][dice(4)] ?? 0)
+        log.push('time')
+      },
+      async () => {
+        world.advance(MINUTE_MS)
+        await world.sweep(ports()).catch(() => {})
+        log.push('sweep')
+      },
+      async () => void (await Promise.all([request(), world.sweep(ports()).catch(() => {})])),
+      async () => {
+        const card = cards[dice(cards.length)] ?? ''
+        if (dice(3) > 0) return
+        await world.operator.paymentMethods.detach(card).catch(() => {})
+        log.push(`operator detaches ${name(card)}`)
+      },
+      async () => {
+        if (dice(4) > 0) return
+        await world.loseEvents()
+        log.push('events lost')
+      },
+    ]
+    for (let step = 0; step < STEPS; step++) await steps[dice(steps.length)]?.()
+    for (let round = 0; round < 2; round++) {
+      expect(await world.deliver(), `${title()}: events refused`).toBe(0)
+      world.advance(DAY_MS)
+      await world.sweep()
+      await world.catchUp()
+    }
+    await expectSettled(world, title())
+    for (const card of await listed(world)) expect([...cards, 'other'], title()).toContain(card)
+    await expectUsable(world, title())
+  } finally {
+    await world.close()
+  }
+}
+
+/** Delivers some of the events so far, old ones among them, in any order. */
+async function someEvents(world: CardWorld, dice: (n: number) => number, through: Ports): Promise<void> {
+  const events = await world.events()
+  for (let n = dice(6); n > 0; n--) {
+    const event = events[dice(events.length)]
+    if (event) await world.receive(event, through).catch(() => {})
+  }
+}
+
+test(`${RUNS} lives of an account by the dice: nothing is held, and its cards are those at Stripe`, async () => {
+  const seeds = Array.from({ length: RUNS }, (_, n) => SEED + n)
+  expect(await failuresOf(seeds, run)).toEqual([])
+}, 600_000)

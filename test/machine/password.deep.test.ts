@@ -1,0 +1,263 @@
+import { TOTP } from 'otpauth'
+import { describe, expect, test } from 'vitest'
+import { readAccount } from '../../core/account/account.ts'
+import { answerAsks, askForMail } from '../../core/credentials/mail-requests.ts'
+import { changePassword, resetPassword } from '../../core/credentials/password.ts'
+import { login } from '../../core/credentials/sessions.ts'
+import { activate, enrol } from '../../core/credentials/two-factor.ts'
+import { DomainError } from '../../core/errors.ts'
+import { type Person, type SignedInPerson, startApp } from '../support/app.ts'
+import { everyBreak, WHOLE_RUN } from './faults.ts'
+
+const app = await startApp()
+const ports = await app.ports()
+
+const LOCK_MS = 31_000
+const NEW = 'Changed1!'
+const code = (error: unknown) => (error as DomainError).code
+
+async function caller(person: SignedInPerson) {
+  const account = await readAccount(ports, person.accountId)
+  if (!account) throw new Error('the account is gone')
+  const [sessionId = ''] = Object.keys(account.sessions)
+  return { account, sessionId }
+}
+
+const works = (person: Person, password: string) =>
+  login(ports, { email: person.email, password }).then(
+    () => true,
+    () => false,
+  )
+
+/** One of the two passwords works, never both and never none. @returns whether it is the new one. */
+async function expectOnePassword(person: Person, title: string): Promise<boolean> {
+  const [old, changed] = [await works(person, person.password), await works(person, NEW)]
+  expect([old, changed].filter(Boolean), `${title}: passwords that work`).toHaveLength(1)
+  return changed
+}
+
+/** A session from before either still stands, with nothing changed, or is dead for good. */
+const sessionLives = async (person: SignedInPerson) =>
+  (await app.request('GET', '/v1/user', { token: person.accessToken })).status === 200
+
+async function mailedReset(person: Person): Promise<string> {
+  await askForMail(ports, 'reset-password', person.email)
+  await answerAsks(ports, WHOLE_RUN)
+  return app.mailedCode(person.email)
+}
+
+async function withTwoFactor(person: SignedInPerson): Promise<{ seed: string; recoveryCodes: string[] }> {
+  const { seed } = await enrol(ports, (await caller(person)).account)
+  const recoveryCodes = await activate(ports, (await caller(person)).account, totp(seed))
+  app.advance(30_000)
+  return { seed, recoveryCodes }
+}
+
+const totp = (seed: string) => new TOTP({ secret: seed }).generate({ timestamp: Date.now() })
+
+describe('a password change broken at any call', () => {
+  test('leaves one password working, no session alive once the vault was asked, and can be done again', async () => {
+    const calls = await everyBreak(ports, async ({ broken, title }) => {
+      const person = await app.signUp()
+      const before = await caller(person)
+      const input = { oldPassword: person.password, newPassword: NEW }
+      const failed = await changePassword(broken, before, input).catch((error: Error) => error)
+      app.advance(LOCK_MS)
+      const changed = await expectOnePassword(person, title)
+      if (changed) expect(await sessionLives(person), `${title}: an old session lives`).toBe(false)
+      if (!failed) expect(changed, title).toBe(true)
+      if (changed) return
+      const again = await app.login(person)
+      await changePassword(ports, await caller(again), input)
+      expect(await expectOnePassword(person, title)).toBe(true)
+      expect(await sessionLives(again), `${title}: the session that changed it lives`).toBe(false)
+    })
+    expect(calls).toBe(5)
+  })
+
+  test('no sign-in with the old password that began before it can finish after it', async () => {
+    const person = await app.signUp()
+    const before = await caller(person)
+    const slow = {
+      ...ports,
+      identity: {
+        ...ports.identity,
+        async signIn(accountId: string, password: string) {
+          const tokens = await ports.identity.signIn(accountId, password)
+          await changePassword(ports, before, { newPassword: NEW })
+          return tokens
+        },
+      },
+    }
+    const late = login(slow, { email: person.email, password: person.password })
+    await expect(late.catch(code)).resolves.toBe('invalid_credentials')
+    expect(Object.keys((await caller(person)).account.sessions)).toEqual([])
+  })
+
+  test('no sign-in with the old password can finish while the vault is being asked', async () => {
+    const person = await app.signUp()
+    const during: unknown[] = []
+    const watching = {
+      ...ports,
+      identity: {
+        ...ports.identity,
+        async setPassword(accountId: string, password: string) {
+          during.push(await login(ports, { email: person.email, password: person.password }).catch(code))
+          await ports.identity.setPassword(accountId, password)
+        },
+      },
+    }
+    await changePassword(watching, await caller(person), { newPassword: NEW })
+    expect(during).toEqual(['invalid_credentials'])
+    expect(await expectOnePassword(person, 'afterwards')).toBe(true)
+  })
+
+  test('of ten changes at once one wins, and its password is the one that works', async () => {
+    const person = await app.signUp()
+    const before = await caller(person)
+    const all = Array.from({ length: 10 }, (_, n) =>
+      changePassword(ports, before, { newPassword: `Parallel${n}!` }),
+    )
+    const results = await Promise.allSettled(all)
+    const winners = results.flatMap(({ status }, n) => (status === 'fulfilled' ? [n] : []))
+    expect(winners).toHaveLength(1)
+    expect(await works(person, `Parallel${winners[0]}!`)).toBe(true)
+  })
+})
+
+describe('a reset broken at any call', () => {
+  test('neither burns the code nor lets another request use it, and succeeds when it is sent again', async () => {
+    const calls = await everyBreak(ports, async ({ broken, title }) => {
+      const person = await app.signUp()
+      const input = { code: await mailedReset(person), password: NEW }
+      const failed = await resetPassword(broken, input).catch((error: Error) => error)
+      app.advance(LOCK_MS)
+      if (failed) {
+        const begun = !(await sessionLives(person))
+        if (begun) {
+          const other = await resetPassword(ports, { ...input, password: 'Another1!' }).catch(code)
+          expect(other, `${title}: the code works for another password`).toBe('invalid_code')
+        }
+        await resetPassword(ports, input).catch((error) => expect(code(error), title).toBe('invalid_code'))
+      }
+      expect(await expectOnePassword(person, title)).toBe(true)
+      expect(await sessionLives(person), `${title}: an old session lives`).toBe(false)
+      expect(await resetPassword(ports, input).catch(code), `${title}: the code works twice`).toBe(
+        'invalid_code',
+      )
+    })
+    expect(calls).toBe(5)
+  })
+
+  test('a password that the vault refuses frees the code for another one', async () => {
+    const person = await app.signUp()
+    const input = { code: await mailedReset(person), password: NEW }
+    const refusing = {
+      ...ports,
+      identity: {
+        ...ports.identity,
+        setPassword: () => Promise.reject(new DomainError('password_refused')),
+      },
+    }
+    await expect(resetPassword(refusing, input).catch(code)).resolves.toBe('password_refused')
+    await resetPassword(ports, { ...input, password: 'Another1!' })
+    expect(await works(person, 'Another1!')).toBe(true)
+  })
+
+  test('with two factors on, a reset broken at any call is finished by the same request and uses up one code', async () => {
+    await everyBreak(ports, async ({ broken, title }) => {
+      const person = await app.signUp()
+      const { recoveryCodes } = await withTwoFactor(person)
+      const input = { code: await mailedReset(person), password: NEW, twofa: recoveryCodes[0] }
+      await resetPassword(broken, input).catch(() => {})
+      app.advance(LOCK_MS)
+      await resetPassword(ports, input).catch((error) => expect(code(error), title).toBe('invalid_code'))
+      const [second = ''] = recoveryCodes.slice(1)
+      await login(ports, { email: person.email, password: NEW, twofa: second })
+      const used = await login(ports, { email: person.email, password: NEW, twofa: recoveryCodes[0] }).catch(
+        code,
+      )
+      expect(used, `${title}: a recovery code works twice`).toBe('two_factor_invalid')
+    })
+  })
+})
+
+describe('asking for a mail, broken at any call', () => {
+  test('ends in one live code and at most one duplicate mail', async () => {
+    await everyBreak(ports, async ({ broken, title }) => {
+      const person = await app.signUp()
+      await askForMail(ports, 'reset-password', person.email)
+      await answerAsks(broken, WHOLE_RUN).catch(() => {})
+      app.advance(61_000)
+      await app.job('send-mail')
+      app.advance(61_000)
+      await app.job('send-mail')
+      const mails = app.stack.mail
+        .messages(person.email)
+        .filter(({ subject }) => subject.includes('password'))
+      expect(mails.length, title).toBeGreaterThanOrEqual(1)
+      expect(mails.length, title).toBeLessThanOrEqual(2)
+      await resetPassword(ports, { code: app.mailedCode(person.email), password: NEW })
+      expect(await works(person, NEW), title).toBe(true)
+    })
+  })
+})
+
+describe('two factors', () => {
+  test('50 sign-ins at once with one code of the app: one succeeds', async () => {
+    const person = await app.signUp()
+    const { seed } = await withTwoFactor(person)
+    const input = { email: person.email, password: person.password, twofa: totp(seed) }
+    const results = await Promise.allSettled(Array.from({ length: 50 }, () => login(ports, input)))
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  })
+
+  test('50 sign-ins at once with one recovery code: one succeeds', async () => {
+    const person = await app.signUp()
+    const { recoveryCodes } = await withTwoFactor(person)
+    const input = { email: person.email, password: person.password, twofa: recoveryCodes[3] }
+    const results = await Promise.allSettled(Array.from({ length: 50 }, () => login(ports, input)))
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  })
+
+  test('of 100 wrong codes at once five are looked at, and the right one is locked out with them', async () => {
+    const person = await app.signUp()
+    const { seed } = await withTwoFactor(person)
+    const sealedReads: string[] = []
+    const watching = {
+      ...ports,
+      secrets: {
+        ...ports.secrets,
+        decrypt: (accountId: string, text: string) => {
+          sealedReads.push(accountId)
+          return ports.secrets.decrypt(accountId, text)
+        },
+      },
+    }
+    const guess = (twofa: string) =>
+      login(watching, { email: person.email, password: person.password, twofa }).catch(code)
+    const wrong = (Number(totp(seed)) + 1) % 1_000_000
+    const guesses = Array.from({ length: 100 }, (_, n) =>
+      guess(String((wrong + 5 * n) % 1_000_000).padStart(6, '0')),
+    )
+    await Promise.all(guesses)
+    expect(sealedReads.length).toBeLessThanOrEqual(5)
+    expect(await guess(totp(seed))).toBe('two_factor_locked')
+    app.advance(15 * 60_000)
+    expect(await guess(totp(seed))).toHaveProperty('accessToken')
+  })
+
+  test('enrolment broken at any call leaves it off or on, and on only with codes that were shown or can be had anew', async () => {
+    await everyBreak(ports, async ({ broken, title }) => {
+      const person = await app.signUp()
+      const enrolled = await enrol(broken, (await caller(person)).account).catch(() => undefined)
+      const seed = enrolled?.seed ?? (await enrol(ports, (await caller(person)).account)).seed
+      const shown = await activate(broken, (await caller(person)).account, totp(seed)).catch(() => undefined)
+      const { account } = await caller(person)
+      if (shown) expect(Object.keys(account.totp?.recovery ?? {}), title).toHaveLength(10)
+      app.advance(30_000)
+      const twofa = account.totp ? { twofa: totp(seed) } : {}
+      await login(ports, { email: person.email, password: person.password, ...twofa })
+    })
+  })
+})

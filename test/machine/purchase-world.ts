@@ -1,0 +1,426 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import type Stripe from 'stripe'
+import { type Account, type Profile, readAccount } from '../../core/account/account.ts'
+import { deactivate, setFlags } from '../../core/account/profile.ts'
+import { keyring } from '../../core/adapters/keyring.ts'
+import { changeCard } from '../../core/cards/change.ts'
+import { sweepCards } from '../../core/cards/expiry.ts'
+import { removeCard } from '../../core/cards/remove.ts'
+import { sweepHolds } from '../../core/cards/verify.ts'
+import { DomainError } from '../../core/errors.ts'
+import { newDefaultKey } from '../../core/keys/default-key.ts'
+import type { Ids, Ports } from '../../core/ports.ts'
+import { buy, type Wanted } from '../../core/purchases/buy.ts'
+import { type BundleName, bundleOf } from '../../core/purchases/catalogue.ts'
+import { checkQuotas } from '../../core/purchases/check-quotas.ts'
+import { comparePayments } from '../../core/purchases/reconcile.ts'
+import { setMonthlyCap } from '../../core/purchases/renewal.ts'
+import { settlePayments } from '../../core/purchases/settle-payments.ts'
+import { consume } from '../../core/quota/consume.ts'
+import { newQuota } from '../../core/quota/quota.ts'
+import { trialCredit } from '../../core/quota/trial.ts'
+import { wakeRenewal } from '../../core/quota/wake-renewal.ts'
+import { expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
+import type { Item, Table } from '../../core/table/table.ts'
+import { receiveEvent, sweepEvents } from '../../core/webhooks/events.ts'
+import type { StripeState } from '../local/stripe/state.ts'
+import { signatureOf } from '../local/stripe/webhooks.ts'
+import { Crash, WHOLE_RUN } from './faults.ts'
+import { memoryTable } from './memory-table.ts'
+import { stripeHere } from './purchase-stripe.ts'
+
+/** The functions under test, so that a test can put broken ones in their place. */
+export const purchases = {
+  buy,
+  checkQuotas,
+  settlePayments,
+  comparePayments,
+  setMonthlyCap,
+  consume,
+  receiveEvent,
+  sweepEvents,
+  sweepCards,
+  sweepHolds,
+  removeCard,
+  changeCard,
+  deactivate,
+  setFlags,
+}
+export type Purchases = typeof purchases
+
+/** Stripe's test cards, by what they do. */
+export const GOOD = '4242424242424242'
+export const OTHER = '6011111111111117'
+export const ALWAYS_3DS = '4000002760003184'
+export const DECLINED = '4000000000000002'
+export const DISPUTED = '4000000000000259'
+export const REFUND_FAILS = '4000000000005126'
+
+export const SECOND_MS = 1000
+export const MINUTE_MS = 60 * SECOND_MS
+export const HOUR_MS = 60 * MINUTE_MS
+export const DAY_MS = 24 * HOUR_MS
+const START_MS = Date.UTC(2026, 10, 21, 12)
+
+/** What Stripe is asked to tell us. */
+const SUBSCRIBED = new Set([
+  'payment_intent.requires_action',
+  'payment_intent.succeeded',
+  'payment_intent.amount_capturable_updated',
+  'payment_intent.payment_failed',
+  'payment_intent.canceled',
+  'payment_method.attached',
+  'payment_method.detached',
+  'payment_method.updated',
+  'customer.updated',
+  'customer.deleted',
+  'refund.created',
+  'refund.updated',
+  'refund.failed',
+  'charge.refunded',
+  'charge.dispute.created',
+  'charge.dispute.closed',
+  'charge.dispute.funds_withdrawn',
+  'charge.dispute.funds_reinstated',
+])
+
+const ACCOUNT_ID = '6740000000000000000000a1'
+const SECRET = 'whsec_world'
+const RING = keyring('5a'.repeat(32))
+
+/** What a client was told, and when it asked and was told it. */
+export interface Said {
+  kind: Wanted['kind']
+  key: string | undefined
+  /** `paid`, `pending` or the code of an error; `gone` when its process was. */
+  answer: string
+  fromMs: number
+  toMs: number
+}
+
+/** Everything that a world remembers, to go on from more than once. */
+export interface Snapshot {
+  nowMs: number
+  latestMs: number
+  made: number
+  items: Item[]
+  stripe: StripeState
+  said: Said[]
+  crossings: number[]
+}
+
+export type PurchaseWorld = Awaited<ReturnType<typeof openPurchaseWorld>>
+
+export const ADDRESS = { street: 'Main st. 1', city: 'Paraná', postCode: '3100', country: 'AR' }
+
+/** Numbered, so that a run is the same each time. */
+function numberedIds(next: () => number): Ids {
+  const hex = (bytes: number) =>
+    next()
+      .toString(16)
+      .padStart(bytes * 2, '0')
+  return {
+    accountId: () => hex(12),
+    uuid: () => `00000000-0000-4000-8000-${hex(6)}`,
+    hex,
+  }
+}
+
+/**
+ * One account with a Stripe, a table and a clock of its own, all in this process, so that thousands of runs take
+ * seconds. `functions` takes the place of those under test.
+ */
+export async function openPurchaseWorld(functions: Purchases = purchases, from?: Snapshot) {
+  let nowMs = from?.nowMs ?? START_MS
+  let latestMs = from?.latestMs ?? nowMs
+  let made = from?.made ?? 0
+  const said: Said[] = [...(from?.said ?? [])]
+  const crossings = new Set<number>(from?.crossings)
+  const mistakes: string[] = []
+  const clock = {
+    nowMs: () => nowMs,
+    wait: async () => {
+      for (let turns = 0; turns < 4; turns++) await turn()
+    },
+  }
+  const ids = numberedIds(() => ++made)
+  const stripe = stripeHere(clock.nowMs, from && structuredClone(from.stripe))
+  const memory = memoryTable()
+  const table: Table = {
+    ...memory,
+    async update(key, set, condition) {
+      const after = await memory.update(key, set, condition)
+      if (key.sk === '#QUOTA' && typeof after.n === 'number') crossings.add(after.n)
+      return after
+    },
+  }
+  const ports = {
+    clock,
+    ids,
+    table,
+    keyring: RING,
+    payments: stripe.payments,
+    webhooks: { secrets: [SECRET], livemode: false },
+  } as Partial<Ports> as Ports
+  const defaultKey = newDefaultKey(
+    { ...ports, ids: { ...ids, uuid: () => '6c1f0000-0000-4000-8000-000000000001' } },
+    ACCOUNT_ID,
+  )
+  if (from) await memory.putAll(from.items)
+  else await memory.putAll(newAccount(defaultKey, nowMs))
+
+  const account = async (): Promise<Account> => {
+    const found = await readAccount(ports, ACCOUNT_ID)
+    if (!found) throw new Error('the account is gone')
+    return found
+  }
+  /** The answer of a call; what no client should ever see is a mistake. */
+  const answerOf = async (call: Promise<unknown>): Promise<string> => {
+    try {
+      const answer = await call
+      const { status = 'done' } = Object(answer) as { status?: string }
+      return typeof answer === 'string' ? answer : status
+    } catch (error) {
+      if (error instanceof DomainError) {
+        if (error.code === 'internal_error') mistakes.push(String(error.cause))
+        return error.code
+      }
+      if (!(error instanceof Crash)) mistakes.push(String(error instanceof Error ? error.stack : error))
+      return 'gone'
+    }
+  }
+  const gated = async (work: (account: Account) => Promise<unknown>): Promise<string> => {
+    const caller = await account()
+    return caller.status === 'active' ? answerOf(work(caller)) : `account_${caller.status}`
+  }
+  const request = async (wanted: Wanted, key: string | undefined, via: Ports): Promise<string> => {
+    const fromMs = nowMs
+    const answer = await gated((caller) => functions.buy(via, caller, wanted, key))
+    said.push({
+      kind: wanted.kind,
+      key,
+      answer,
+      fromMs: Math.min(fromMs, nowMs),
+      toMs: Math.max(fromMs, nowMs),
+    })
+    return answer
+  }
+  const run = () => ({ untilMs: nowMs + MINUTE_MS, width: 10 })
+  const alarms: string[] = []
+
+  const world = {
+    accountId: ACCOUNT_ID,
+    ports,
+    functions,
+    stripe,
+    mistakes,
+    said,
+    crossings,
+    alarms,
+    account,
+    items: () => memory.items(),
+    nowMs: () => nowMs,
+    /** Moves the clock, backwards too. */
+    advance(ms: number) {
+      nowMs += ms
+      latestMs = Math.max(latestMs, nowMs)
+    },
+    /** After it was set back: no time is left in which something is due later than it seems. */
+    catchUpClock() {
+      nowMs = latestMs
+    },
+    snapshot: (): Snapshot => ({
+      nowMs,
+      latestMs,
+      made,
+      items: structuredClone(memory.items()),
+      stripe: structuredClone(stripe.state),
+      said: [...said],
+      crossings: [...crossings],
+    }),
+
+    // --- The client ---
+    signUp: (cardId: string, via = ports, key?: string, bundle: BundleName = 'STARTER') =>
+      request({ kind: 'signup', bundle: bundleOf(bundle), cardId, address: ADDRESS }, key, via),
+    buy: (via = ports, key?: string) => request({ kind: 'buy' }, key, via),
+    change: (bundle: BundleName, via = ports, key?: string) =>
+      request({ kind: 'change', bundle: bundleOf(bundle) }, key, via),
+    consume: (units: number, via = ports) => answerOf(functions.consume(via, defaultKey.key, { units })),
+    /** Spends until so many units are left. */
+    async consumeTo(left: number, via = ports): Promise<string> {
+      const { quota } = await account()
+      const units = (quota?.left ?? 0) - left
+      return units > 0 ? world.consume(units, via) : 'nothing to do'
+    },
+    remove: (cardId: string, via = ports) => gated((caller) => functions.removeCard(via, caller, cardId)),
+    changeCard: (cardId: string, via = ports) =>
+      gated((caller) => functions.changeCard(via, caller, { cardId, address: ADDRESS })),
+    setRenewal: (bundleAutoRenewal: boolean, via = ports) =>
+      gated((caller) => functions.setFlags(via, caller, { bundleAutoRenewal, lowQuotaNotification: true })),
+    setCap: (cents: number | undefined, via = ports) =>
+      gated((caller) => functions.setMonthlyCap(via, caller, cents)),
+    deactivate: (via = ports) => gated((caller) => functions.deactivate(via, caller)),
+    /** As `restore` writes it once the password was right. */
+    async restore(): Promise<void> {
+      const active = { update: keys.profile(ACCOUNT_ID), set: expr`SET #status = ${'active'}` }
+      await table.transact([active, wakeRenewal(ports, ACCOUNT_ID)])
+      await table.update(keys.quota(ACCOUNT_ID), expr`REMOVE #x`)
+    },
+    /** Does their part of 3-D Secure wherever a payment waits for it. */
+    authenticate(outcome: 'succeed' | 'fail' = 'succeed'): number {
+      const waiting = Object.values(stripe.state.paymentIntents).filter(
+        ({ status }) => status === 'requires_action',
+      )
+      for (const { id } of waiting) stripe.authenticate(id, outcome)
+      return waiting.length
+    },
+
+    // --- Stripe and its operator ---
+    /** A card that nobody has yet, by its test number. */
+    newCard: async (number: string): Promise<string> =>
+      (
+        await stripe.operator.paymentMethods.create({
+          type: 'card',
+          card: { number, exp_month: 4, exp_year: 2041 },
+          billing_details: { name: 'Ada Example', address: { line1: '1 Main st.', postal_code: '3100' } },
+        })
+      ).id,
+    /** The default card, at the provider. */
+    defaultCard: async () => (await account()).customer?.defaultCardId,
+    /** Charges that took money, oldest first. */
+    charges: (): Stripe.Charge[] =>
+      Object.values(stripe.state.charges).filter(
+        ({ status, captured }) => status === 'succeeded' && captured,
+      ),
+    /** Gives back part of the n-th charge, or all that is left of it. @returns whether Stripe did it. */
+    async refund(n: number, cents?: number): Promise<boolean> {
+      const charge = world.charges().at(n)
+      if (!charge) return false
+      const amount = cents === undefined ? {} : { amount: Math.min(cents, charge.amount) }
+      return stripe.operator.refunds.create({ charge: charge.id, ...amount }).then(
+        () => true,
+        () => false,
+      )
+    },
+    /** The operator answers the newest open dispute, and the bank decides. */
+    async decideDispute(verdict: 'winning_evidence' | 'losing_evidence'): Promise<boolean> {
+      const open = Object.values(stripe.state.disputes).filter(({ status }) => status === 'needs_response')
+      const newest = open.at(-1)
+      if (!newest) return false
+      await stripe.operator.disputes.update(newest.id, { evidence: { uncategorized_text: verdict } })
+      world.advance(6 * SECOND_MS)
+      stripe.tick()
+      return true
+    },
+
+    // --- Webhooks ---
+    /** Events that were not taken yet, oldest first. */
+    waiting: (): Stripe.EventBase[] =>
+      Object.values(stripe.state.events).filter(
+        ({ type, pending_webhooks }) => pending_webhooks > 0 && SUBSCRIBED.has(type),
+      ),
+    /** Delivers one event as Stripe does. @returns whether it was taken. */
+    async receive(event: Stripe.EventBase, via: Ports = ports): Promise<boolean> {
+      const body = JSON.stringify(event, null, 2)
+      const signature = signatureOf(body, SECRET, nowMs)
+      const answer = await answerOf(functions.receiveEvent(via, { body: Buffer.from(body), signature }))
+      if (answer === 'done') event.pending_webhooks = 0
+      return answer === 'done'
+    },
+    /** Delivers what waits, until nothing does or it is refused again and again. @returns how many were refused. */
+    async deliver(via: Ports = ports): Promise<number> {
+      for (let round = 0; round < 4; round++) {
+        stripe.tick()
+        const waiting = world.waiting()
+        if (waiting.length === 0) return 0
+        for (const event of waiting) await world.receive(event, round === 0 ? via : ports)
+      }
+      return world.waiting().length
+    },
+    /** What was not delivered yet never will be, and Stripe takes it for delivered. */
+    loseEvents(): void {
+      for (const event of Object.values(stripe.state.events)) event.pending_webhooks = 0
+    },
+
+    // --- Jobs ---
+    /** Every job once. @returns how much they left because of an error. */
+    async jobs(via: Ports = ports): Promise<number> {
+      const done = [
+        await world.job('settlePayments', via),
+        await world.job('checkQuotas', via),
+        await world.job('sweepEvents', via),
+        await world.job('sweepHolds', via),
+        await world.job('sweepCards', via),
+        await world.job('comparePayments', via),
+      ]
+      return done.reduce((sum, failed) => sum + failed, 0)
+    },
+    /** One job; what it threw is counted as one failure. */
+    async job(
+      name:
+        | 'settlePayments'
+        | 'checkQuotas'
+        | 'sweepEvents'
+        | 'sweepHolds'
+        | 'sweepCards'
+        | 'comparePayments',
+      via: Ports = ports,
+    ): Promise<number> {
+      let failed = 0
+      const answer = await answerOf(
+        (async () => {
+          if (name === 'sweepHolds') return functions.sweepHolds(via, WHOLE_RUN)
+          if (name === 'sweepCards') return functions.sweepCards(via, WHOLE_RUN)
+          if (name === 'comparePayments') {
+            const compared = await functions.comparePayments(via, run())
+            alarms.push(...compared.alarms)
+            return 'done'
+          }
+          const result =
+            name === 'sweepEvents'
+              ? await functions.sweepEvents(via, WHOLE_RUN)
+              : await functions[name](via, run())
+          failed = result.failed
+          return 'done'
+        })(),
+      )
+      return failed + (answer === 'temporarily_unavailable' || answer === 'gone' ? 1 : 0)
+    },
+  }
+  return world
+}
+
+/** A confirmed account as its registration leaves it, with its 100 units of trial. */
+function newAccount({ sealed, hash, lookup }: ReturnType<typeof newDefaultKey>, nowMs: number): Item[] {
+  const trial = trialCredit(ACCOUNT_ID, nowMs)
+  const profile: Profile = {
+    id: ACCOUNT_ID,
+    username: 'ada',
+    email: 'ada@mail.example',
+    status: 'active',
+    emailVerified: true,
+    createdAtMs: nowMs,
+    updatedAtMs: nowMs,
+    sessions: {},
+    generation: 0,
+    twofaTries: 0,
+    twofaTriedAtMs: 0,
+    defaultKey: sealed,
+    defaultKeyAtMs: nowMs,
+    keyCount: 1,
+    nextKeySlot: 1,
+    flags: { bundleAutoRenewal: true, lowQuotaNotification: true },
+    paid: false,
+    balanceCents: 0,
+    ledgerSeq: trial.seq,
+  }
+  const entry = trial.writes.flatMap((write) => ('put' in write ? [write.put] : []))
+  const units = entry.reduce((sum, { units: each }) => sum + Number(each), 0)
+  return [
+    { ...keys.profile(ACCOUNT_ID), ...profile },
+    { ...newQuota(ACCOUNT_ID, hash, nowMs), l: units, s: trial.seq },
+    lookup,
+    ...entry,
+  ]
+}

@@ -1,0 +1,580 @@
+import { expect } from 'vitest'
+import { keyHash } from '../../core/keys/key-text.ts'
+import { DAY_MS } from '../../core/quota/quota.ts'
+import { rungOf } from '../../core/quota/thresholds.ts'
+import { expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
+import { breaking } from './faults.ts'
+import { callsOf, interleaved, type openQuotaWorld, type QuotaWorld } from './quota-world.ts'
+
+/** A story of the counter that fails at the assertion that does not hold. It opens the worlds that it needs. */
+export type Scenario = (open: typeof openQuotaWorld) => Promise<void>
+
+/** Units used and left, which add up to what there was. */
+async function expectUsed(world: QuotaWorld, used: number, total = 1000): Promise<void> {
+  const { l, f, u } = (await world.counter()) as Record<string, number>
+  expect({ used: u, left: (l ?? 0) + (f ?? 0) }).toEqual({ used, left: total - used })
+}
+
+async function expectOnLadder(world: QuotaWorld): Promise<void> {
+  const { l = 0, f = 0, q = 0 } = (await world.counter()) as Record<string, number>
+  expect({ left: l, floor: f }).toEqual(rungOf(l + f, q))
+}
+
+const kinds: [string, (world: QuotaWorld) => string][] = [
+  ['time-ordered', (world) => world.timed()],
+  ['late', (world) => world.timed(-3_600_000)],
+  ['untimed', () => 'a word'],
+  ['future', (world) => world.timed(3_600_000)],
+]
+
+const ofOneId = (idOf: (world: QuotaWorld) => string): Record<string, Scenario> => ({
+  'is spent once, though a turn archives it while its retry is on the way': async (open) => {
+    const world = await open()
+    await world.fill(60)
+    const id = idOf(world)
+    const meanwhile = async () => {
+      expect(await world.spend(1, id)).toBe(200)
+      await world.fill(120)
+    }
+    const through = interleaved(world.ports, 'update', 1, meanwhile)
+    expect(await world.spend(1, id, { through })).toBe(200)
+    await expectUsed(world, 181)
+  },
+  'is spent once, though a turn archives it between the look into the archive and the write': async (
+    open,
+  ) => {
+    const world = await open()
+    await world.fill(60)
+    const id = idOf(world)
+    const meanwhile = async () => {
+      expect(await world.spend(1, id)).toBe(200)
+      await world.fill(120)
+    }
+    // The first write of a late one is refused; the second comes after the look.
+    const calls = await callsOf(world.ports, (through) => world.spend(1, `${id.slice(0, -1)}f`, { through }))
+    const writes = calls.filter((call) => call === 'update').length
+    const through = interleaved(world.ports, 'update', writes, meanwhile)
+    expect(await world.spend(1, id, { through })).toBe(200)
+    await expectUsed(world, 182)
+  },
+  'is spent once, however many requests and turns come after it': async (open) => {
+    const world = await open()
+    const id = idOf(world)
+    await world.spend(1, id)
+    for (const more of [0, 40, 40, 40, 300]) {
+      await world.fill(more)
+      expect(await world.spend(1, id)).toBe(200)
+    }
+    await expectUsed(world, 421)
+  },
+  'is spent once by a batch and a request at once, whoever is first at whichever step': async (open) => {
+    for (const method of ['put', 'update'] as const) {
+      const world = await open()
+      await world.fill(60)
+      const id = idOf(world)
+      const batch = [...Array.from({ length: 5 }, () => world.timed()), id].map((requestId) => ({
+        units: 1,
+        requestId,
+      }))
+      const single = interleaved(world.ports, method, 1, async () => {
+        expect(await world.batch(batch)).toEqual(Array(6).fill(200))
+        await world.fill(1)
+      })
+      expect(await world.spend(1, id, { through: single })).toBe(200)
+      await expectUsed(world, method === 'put' ? 61 : 67, 1000)
+      const again = interleaved(world.ports, method, 1, async () => {
+        expect(await world.spend(1, id)).toBe(200)
+        await world.fill(60)
+      })
+      expect(await world.batch(batch, { through: again })).toEqual(Array(6).fill(200))
+    }
+  },
+})
+
+/** Does something once for each call that it makes, and tells it which one; it says whether there was such a call. */
+async function atEachCall(attempt: (at: number) => Promise<boolean>): Promise<void> {
+  for (let at = 1; await attempt(at); ) at++
+}
+
+const ofBatches: Record<string, Scenario> = {
+  'a batch that broke off after its archive item has spent nothing, and none of its ids counts as spent':
+    async (open) => {
+      const world = await open()
+      const batch = Array.from({ length: 10 }, () => ({ units: 1, requestId: world.timed() }))
+      const crashed = interleaved(world.ports, 'update', 1, async () => {
+        throw new Error('gone')
+      })
+      await expect(world.batch(batch, { through: crashed })).rejects.toThrow('gone')
+      await expectUsed(world, 0)
+      // Now they are late, and are looked for where that item stands.
+      await world.fill(100)
+      for (const { requestId } of batch.slice(0, 5)) await world.spend(1, requestId)
+      expect(await world.batch(batch)).toEqual(Array(10).fill(200))
+      await expectUsed(world, 110)
+    },
+  'a batch that commits while a turn is on its way keeps its ids late: the turn does not lower what is newest':
+    async (open) => {
+      const world = await open()
+      await world.fill(49)
+      const batch = Array.from({ length: 10 }, () => ({ units: 1, requestId: world.timed(50) }))
+      // The second update of the request that fills the ring is its turn.
+      const through = interleaved(world.ports, 'update', 2, () => world.batch(batch))
+      await world.spend(1, world.timed(), { through })
+      for (const { requestId } of batch) expect(await world.spend(1, requestId)).toBe(200)
+      await expectUsed(world, 60)
+      await world.fill(100)
+      expect(await world.batch(batch)).toEqual(Array(10).fill(200))
+      for (const { requestId } of batch) expect(await world.spend(1, requestId)).toBe(200)
+      await expectUsed(world, 160)
+    },
+  'a turn that lost to another one has archived nothing that was not spent': async (open) => {
+    const world = await open()
+    await world.fill(49)
+    const through = interleaved(world.ports, 'update', 2, () => world.fill(10))
+    await world.spend(1, world.timed(), { through })
+    const ids = await world.fill(60)
+    for (const id of ids) expect(await world.spend(1, id)).toBe(200)
+    await expectUsed(world, 120)
+  },
+  'a turn that breaks off at any call loses no id: batches, words and times': async (open) => {
+    await atEachCall(async (at) => {
+      const world = await open()
+      const batch = Array.from({ length: 4 }, () => ({ units: 1, requestId: world.timed() }))
+      await world.batch(batch)
+      await world.spend(1, 'a word')
+      const ids = [...batch.map(({ requestId }) => requestId), 'a word', ...(await world.fill(47))]
+      const last = world.timed(1)
+      ids.push(last)
+      const { ports: through, calls } = breaking(world.ports, { at: at + 1, kind: 'crash-before' })
+      expect(await world.spend(1, last, { through })).toBe(200)
+      for (const more of [0, 60]) {
+        const now = Number((await world.counter()).u) + (await world.fill(more)).length
+        for (const id of ids) expect(await world.spend(1, id)).toBe(200)
+        await expectUsed(world, now)
+      }
+      return calls.length > at
+    })
+  },
+  'two turns at once: what each notes of the archive stays': async (open) => {
+    const world = await open()
+    // What stays in the ring is newer than late ids, so that those leave it next, and leave `m` as it is.
+    await world.fill(50)
+    for (let n = 1; n <= 33; n++) await world.spend(1, world.timed(n * -1000))
+    const slow = Array.from({ length: 16 }, (_, n) => world.timed((n + 1) * -3_600_000))
+    // A late id's writes: one that is refused, one that spends, and the turn's.
+    const through = interleaved(world.ports, 'update', 3, async () => {
+      for (const id of slow) expect(await world.spend(1, id)).toBe(200)
+    })
+    expect(await world.spend(1, world.timed(-34_000), { through })).toBe(200)
+    for (const id of slow) expect(await world.spend(1, id)).toBe(200)
+    await expectUsed(world, 100)
+  },
+  'a batch of ids that were spent spends nothing, however they are spread over the archive': async (open) => {
+    const world = await open()
+    const ids: string[] = []
+    for (let n = 0; n < 180; n++) {
+      world.advance(n < 120 ? 5000 : 1_200_000)
+      const id = world.timed()
+      ids.unshift(id)
+      await world.spend(1, id)
+    }
+    const batch = ids.map((requestId) => ({ units: 1, requestId }))
+    for (const part of [batch.slice(0, 90), batch.slice(90)])
+      expect(await world.batch(part)).toEqual(Array(90).fill(200))
+    await expectUsed(world, 180)
+  },
+  'an id is found behind more items of its time than a page holds': async (open) => {
+    const world = await open()
+    const early = world.timed()
+    const batchOf = (ids: string[]) => world.batch(ids.map((requestId) => ({ units: 1, requestId })))
+    for (let n = 0; n < 210; n++) {
+      world.advance(1)
+      await batchOf(Array.from({ length: 4 }, () => world.timed()))
+    }
+    world.advance(1)
+    await batchOf([early, ...Array.from({ length: 3 }, () => world.timed())])
+    expect(await world.spend(1, early)).toBe(200)
+    await expectUsed(world, 844)
+  },
+  'a batch of which others leave only a part to be spent: what it is refused is not taken for spent': async (
+    open,
+  ) => {
+    const world = await open({ left: 10 })
+    const batch = Array.from({ length: 10 }, () => ({ units: 1, requestId: world.timed() }))
+    const through = interleaved(world.ports, 'update', 1, () => world.spend(5))
+    expect(await world.batch(batch, { through })).toEqual([...Array(5).fill(200), ...Array(5).fill(402)])
+    await world.credit(5)
+    expect(await world.batch(batch)).toEqual(Array(10).fill(200))
+    await expectUsed(world, 15, 15)
+  },
+  'a batch that names an id twice spends for it once': async (open) => {
+    for (const [, idOf] of kinds) {
+      const world = await open()
+      const id = idOf(world)
+      expect(await world.batch([1, 2].map((units) => ({ units, requestId: id })))).toEqual([200, 200])
+      await expectUsed(world, 1)
+    }
+  },
+  'the archive item of a batch that TTL has deleted stays deleted': async (open) => {
+    const world = await open()
+    await world.batch(Array.from({ length: 4 }, () => ({ units: 1, requestId: world.timed() })))
+    const spent = () => world.table.list(keys.account(world.accountId), 'SPENT')
+    for (const { pk, sk } of await spent()) await world.table.remove({ pk: String(pk), sk: String(sk) })
+    await world.fill(60)
+    expect((await spent()).filter(({ macs }) => macs === undefined)).toEqual([])
+  },
+}
+
+/** A batch of ten ids that are so far from now. */
+const ofABatch =
+  (offsetMs: number): Scenario =>
+  async (open) => {
+    for (const method of ['put', 'update'] as const) {
+      for (const turns of [0, 100]) {
+        const world = await open()
+        await world.fill(60)
+        world.advance(50)
+        const batch = Array.from({ length: 10 }, (_, n) => ({
+          units: 1,
+          requestId: world.timed(offsetMs + n),
+        }))
+        const meanwhile = async () => {
+          expect(await world.batch(batch)).toEqual(Array(10).fill(200))
+          await world.fill(turns)
+        }
+        const through = interleaved(world.ports, method, 1, meanwhile)
+        expect(await world.batch(batch, { through })).toEqual(Array(10).fill(200))
+        await expectUsed(world, 70 + turns)
+      }
+    }
+  }
+
+/** Of a late id, the write after the look into the archive: everything was right when the counter was read. */
+async function lateThough(open: typeof openQuotaWorld, change: (world: QuotaWorld) => Promise<unknown>) {
+  const world = await open()
+  await world.fill(60)
+  const through = interleaved(world.ports, 'update', 2, () => change(world))
+  const told = await world.spend(1, world.timed(-60_000), { through })
+  await expectUsed(world, told === 200 ? 61 : 60)
+  return told
+}
+const counterKey = (world: QuotaWorld) => keys.quota(world.accountId)
+
+const refusals: Record<string, Scenario> = {
+  'the key is deleted or rotated between read and write: 401': async (open) => {
+    const hash = (world: QuotaWorld) => keyHash(world.ports, 'another')
+    expect(await lateThough(open, (world) => world.table.update(counterKey(world), expr`REMOVE #h0`))).toBe(
+      'unauthorized',
+    )
+    const rotated = (world: QuotaWorld) =>
+      world.table.update(counterKey(world), expr`SET #h0 = ${hash(world)}`)
+    expect(await lateThough(open, rotated)).toBe('unauthorized')
+  },
+  'the account is deactivated or suspended between read and write: 403': async (open) => {
+    for (const why of ['deactivated', 'suspended']) {
+      const change = (world: QuotaWorld) => world.table.update(counterKey(world), expr`SET #x = ${why}`)
+      expect(await lateThough(open, change)).toBe(`account_${why}`)
+    }
+  },
+  'the account is gone: 401': async (open) => {
+    const world = await open()
+    await world.table.remove(counterKey(world))
+    expect(await world.spend(1)).toBe('unauthorized')
+    expect(await world.batch([{ units: 1 }])).toEqual(['unauthorized'])
+  },
+  'the units are spent between read and write: 402, and never below zero': async (open) => {
+    const world = await open({ left: 10, size: 100 })
+    const through = interleaved(world.ports, 'update', 2, () => world.spend(8))
+    expect(await world.spend(10, undefined, { through })).toBe(402)
+    await expectUsed(world, 8, 10)
+  },
+  'others spend between read and write what a crossing needs: 402, and never below zero': async (open) => {
+    const world = await open({ left: 150, size: 1000 })
+    const through = interleaved(world.ports, 'update', 2, () => world.spend(45))
+    expect(await world.spend(130, undefined, { through })).toBe(402)
+    await expectUsed(world, 45, 150)
+  },
+  'a 402 is not recorded: the same id is spent after a top-up': async (open) => {
+    for (const [, idOf] of kinds) {
+      const world = await open({ left: 5 })
+      const id = idOf(world)
+      expect(await world.spend(6, id)).toBe(402)
+      expect(await world.batch([{ units: 6, requestId: id }])).toEqual([402])
+      await expectUsed(world, 0, 5)
+      await world.credit(5)
+      for (let n = 0; n < 2; n++) expect(await world.spend(6, id)).toBe(200)
+      await expectUsed(world, 6, 10)
+    }
+  },
+  'an exhaustion that is remembered answers for no id that was spent, and for no longer than a second':
+    async (open) => {
+      const world = await open({ left: 1 })
+      const id = world.timed()
+      expect(await world.spend(1, id)).toBe(200)
+      expect(await world.spend(1)).toBe(402)
+      expect(await world.spend(1, id)).toBe(200)
+      await world.credit(1)
+      world.advance(1000)
+      expect(await world.spend(1)).toBe(200)
+      await expectUsed(world, 2, 2)
+    },
+  'an exhaustion that is remembered answers for no fewer units, and not while a clock is set back': async (
+    open,
+  ) => {
+    const world = await open({ left: 5 })
+    expect(await world.spend(6)).toBe(402)
+    expect(await world.spend(5)).toBe(200)
+    expect(await world.spend(1)).toBe(402)
+    await world.credit(1)
+    world.advance(-3_600_000)
+    expect(await world.spend(1)).toBe(200)
+    await expectUsed(world, 6, 6)
+  },
+}
+
+const marks = ({ n, r, due, dueAtMs }: Record<string, unknown>) => ({ n, r, due, dueAtMs })
+
+const thresholds: Record<string, Scenario> = {
+  'below 10 % a notice waits, below 1 % a renewal too, and both are due; at the threshold neither': async (
+    open,
+  ) => {
+    const world = await open({ left: 150, size: 1000 })
+    await world.spend(50)
+    expect(marks(await world.counter())).toEqual({})
+    await world.spend(1)
+    const noticed = await world.counter()
+    expect(marks(noticed)).toEqual({
+      n: world.nowMs(),
+      due: expect.stringMatching(/^QUOTA#[0-3]$/),
+      dueAtMs: world.nowMs(),
+    })
+    world.advance(1000)
+    await world.spend(89)
+    expect(marks(await world.counter())).toEqual(marks(noticed))
+    await world.spend(1)
+    expect(marks(await world.counter())).toEqual({ ...marks(noticed), r: 1 })
+  },
+  'a crossing that ends at the next threshold does not cross that one': async (open) => {
+    const world = await open({ left: 150, size: 1000 })
+    await world.spend(140)
+    expect(await world.counter()).toMatchObject({ l: 0, f: 10, n: world.nowMs() })
+    expect((await world.counter()).r).toBe(undefined)
+  },
+  'a batch crosses as one request does': async (open) => {
+    const world = await open({ left: 150, size: 1000 })
+    const batch = Array.from({ length: 100 }, () => ({ units: 1, requestId: world.timed() }))
+    await world.batch(batch)
+    expect(await world.counter()).toMatchObject({ l: 40, f: 10, n: world.nowMs() })
+    await world.batch(batch.slice(0, 50).map(({ units }) => ({ units })))
+    expect(await world.counter()).toMatchObject({ l: 0, f: 0, r: 1 })
+  },
+  'a credit of another bundle between read and write: the same floor of another size is not taken for it':
+    async (open) => {
+      const world = await open({ left: 10_005, size: 100_000 })
+      // 10 % of DEVELOPER are 1 % of ENTERPRISE.
+      const through = interleaved(world.ports, 'update', 2, () => world.credit(0, 1_000_000))
+      expect(await world.spend(10, undefined, { through })).toBe(200)
+      expect(await world.counter()).toMatchObject({ l: 9995, f: 0, q: 1_000_000, r: 1 })
+      expect((await world.counter()).n).toBe(undefined)
+    },
+  'somebody else crosses and spends on between read and write: his threshold is not crossed again': async (
+    open,
+  ) => {
+    const world = await open({ left: 150, size: 1000 })
+    const through = interleaved(world.ports, 'update', 2, async () => {
+      await world.spend(60)
+      await world.spend(30)
+    })
+    expect(await world.spend(60, undefined, { through })).toBe(200)
+    expect(await world.counter()).toMatchObject({ l: 0, f: 0, u: 150, r: 1 })
+  },
+  'a credit between read and write: a threshold that is no longer crossed does not fire': async (open) => {
+    const world = await open({ left: 150, size: 1000 })
+    const through = interleaved(world.ports, 'update', 2, () => world.credit(50))
+    expect(await world.spend(145, undefined, { through })).toBe(200)
+    expect(await world.counter()).toMatchObject({ l: 45, f: 10, n: world.nowMs() })
+    expect((await world.counter()).r).toBe(undefined)
+  },
+}
+
+const crossings =
+  (units: number): Scenario =>
+  async (open) => {
+    const world = await open({ left: 2000, size: 1000 })
+    for (let round = 1; round <= 3; round++) {
+      const count = Math.floor(2000 / units)
+      const told = await Promise.all(Array.from({ length: count }, () => world.spend(units)))
+      expect(told).toEqual(Array(count).fill(200))
+      await expectOnLadder(world)
+      expect((await world.counter()).r).toBe(round)
+      await world.credit(count * units)
+    }
+  }
+
+/** A sale that is in the ledger and not in the counter yet. */
+const sell = (world: QuotaWorld, seq: number, units: number) =>
+  world.table.put({
+    ...keys.ledger(world.accountId, seq),
+    ...{ seq, atMs: world.nowMs(), kind: 'sale', units, amountCents: -99, size: 1000 },
+  })
+
+const ledger: Record<string, Scenario> = {
+  'the ledger is applied once, though another one applies it between read and write': async (open) => {
+    const world = await open({ left: 150, size: 1000 })
+    await sell(world, 2, 1000)
+    await sell(world, 3, 500)
+    await world.applyLedger(interleaved(world.ports, 'update', 1, () => world.applyLedger()))
+    await world.applyLedger()
+    await expectUsed(world, 0, 1650)
+    await expectOnLadder(world)
+  },
+  'what is spent while the ledger is applied stays spent, on this side of a threshold or beyond it': async (
+    open,
+  ) => {
+    for (const units of [10, 60, 145]) {
+      const world = await open({ left: 150, size: 1000 })
+      await sell(world, 2, 1000)
+      await world.applyLedger(interleaved(world.ports, 'update', 1, () => world.spend(units)))
+      await expectUsed(world, units, 1150)
+      await expectOnLadder(world)
+    }
+  },
+}
+
+const dayItems = async (world: QuotaWorld) =>
+  (await world.table.list(keys.account(world.accountId), 'DAY#')).map(({ u, c }) => ({ u, c }))
+
+const days: Record<string, Scenario> = {
+  'the first consume of a day keeps what the counters stood at, one of a clock that is behind included':
+    async (open) => {
+      const world = await open()
+      await world.fill(5)
+      world.advance(DAY_MS)
+      // The first update is refused for the day, the second changes it.
+      const through = interleaved(world.ports, 'update', 2, async () => {
+        world.advance(-DAY_MS)
+        expect(await world.spend(1)).toBe(200)
+        world.advance(DAY_MS)
+      })
+      expect(await world.spend(10, undefined, { through })).toBe(200)
+      expect(await dayItems(world)).toEqual([{ u: 6, c: { '0': 6 } }])
+      await expectUsed(world, 16)
+    },
+  'the day was changed by another who spent already: the snapshot stays as it is': async (open) => {
+    for (const [method, nth] of [
+      ['put', 1],
+      ['update', 2],
+    ] as const) {
+      const world = await open()
+      await world.fill(5)
+      world.advance(DAY_MS)
+      const through = interleaved(world.ports, method, nth, () => world.spend(1))
+      expect(await world.spend(10, undefined, { through })).toBe(200)
+      expect(await dayItems(world)).toEqual([{ u: 5, c: { '0': 5 } }])
+      await expectUsed(world, 16)
+    }
+  },
+  'a snapshot that comes too late does not take the place of the right one': async (open) => {
+    const world = await open()
+    await world.fill(5)
+    world.advance(DAY_MS)
+    const through = interleaved(world.ports, 'put', 1, async () => {
+      world.advance(-DAY_MS)
+      await world.spend(1)
+      world.advance(DAY_MS)
+      await world.spend(1)
+    })
+    expect(await world.spend(10, undefined, { through })).toBe(200)
+    expect(await dayItems(world)).toEqual([{ u: 6, c: { '0': 6 } }])
+  },
+  'a hundred at once change it once, and nothing is lost': async (open) => {
+    const world = await open()
+    await world.fill(5)
+    world.advance(DAY_MS)
+    const told = await Promise.all(Array.from({ length: 100 }, () => world.spend(1)))
+    expect(told).toEqual(Array(100).fill(200))
+    expect(await dayItems(world)).toEqual([{ u: 5, c: { '0': 5 } }])
+    await expectUsed(world, 105)
+  },
+  'a clock that is behind does not move the counter back': async (open) => {
+    const world = await open()
+    world.advance(DAY_MS)
+    await world.spend(1)
+    const { d } = await world.counter()
+    world.advance(-DAY_MS)
+    expect(await world.spend(1)).toBe(200)
+    expect((await world.counter()).d).toBe(d)
+  },
+  'whoever changes the day and breaks off at any call leaves the right snapshot': async (open) => {
+    await atEachCall(async (at) => {
+      const world = await open()
+      await world.fill(5)
+      world.advance(DAY_MS)
+      const { ports: through, calls } = breaking(world.ports, { at, kind: 'crash-before' })
+      await world.spend(1, undefined, { through }).catch(() => {})
+      expect(await world.spend(1)).toBe(200)
+      expect(await dayItems(world)).toEqual([{ u: 5, c: { '0': 5 } }])
+      return calls.length >= at
+    })
+  },
+}
+
+const archive: Record<string, Scenario> = {
+  'an id dated in the future makes no other one late': async (open) => {
+    const world = await open()
+    const future = Array.from({ length: 10 }, () => world.timed(365 * DAY_MS))
+    for (const id of future) await world.spend(1, id)
+    await world.fill(200)
+    expect(await callsOf(world.ports, (through) => world.spend(1, world.timed(), { through }))).toEqual([
+      'update',
+    ])
+    for (const id of future) expect(await world.spend(1, id)).toBe(200)
+    await expectUsed(world, 211)
+  },
+  'a quiet account’s ids go many into one archive item too, however far apart they are': async (open) => {
+    const world = await open()
+    const ids: string[] = []
+    for (let n = 0; n < 120; n++) {
+      world.advance(20 * 60_000)
+      ids.push(world.timed())
+      await world.spend(1, ids.at(-1))
+    }
+    for (const id of ids) expect(await world.spend(1, id)).toBe(200)
+    await expectUsed(world, 120)
+    const spent = await world.table.list(keys.account(world.accountId), 'SPENT')
+    expect(spent).toHaveLength(3)
+  },
+  'a batch of ids dated in the future makes no other one late': async (open) => {
+    const world = await open()
+    const future = Array.from({ length: 5 }, () => ({ units: 1, requestId: world.timed(365 * DAY_MS) }))
+    for (let n = 0; n < 2; n++) expect(await world.batch(future)).toEqual(Array(5).fill(200))
+    expect(await callsOf(world.ports, (through) => world.spend(1, world.timed(), { through }))).toEqual([
+      'update',
+    ])
+    await expectUsed(world, 6)
+  },
+}
+
+/** By what each guarantees. */
+export const scenarios: Readonly<Record<string, Scenario>> = {
+  ...Object.fromEntries(
+    kinds.flatMap(([kind, idOf]) =>
+      Object.entries(ofOneId(idOf)).map(([title, scenario]) => [`a ${kind} id ${title}`, scenario]),
+    ),
+  ),
+  'a batch of fresh ids, spent by another one between read and write, spends nothing': ofABatch(0),
+  'a batch of late ids, spent by another one between read and write, spends nothing': ofABatch(-3_600_000),
+  ...ofBatches,
+  ...refusals,
+  ...thresholds,
+  ...Object.fromEntries(
+    [1, 7, 100].map((units) => [
+      `thresholds fire exactly once a crossing, of ${units} units at once`,
+      crossings(units),
+    ]),
+  ),
+  ...ledger,
+  ...days,
+  ...archive,
+}

@@ -1,0 +1,177 @@
+import { randomIds } from '../../core/adapters/ids.ts'
+import { keyring } from '../../core/adapters/keyring.ts'
+import { DomainError } from '../../core/errors.ts'
+import { keyHash, newKeyText } from '../../core/keys/key-text.ts'
+import type { Ports } from '../../core/ports.ts'
+import { applyLedger } from '../../core/quota/apply-ledger.ts'
+import { type BatchRequest, consumeBatch } from '../../core/quota/batch.ts'
+import { consume } from '../../core/quota/consume.ts'
+import { keyHashAttribute, newQuota } from '../../core/quota/quota.ts'
+import { rungOf } from '../../core/quota/thresholds.ts'
+import { expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
+import { ConditionFailed, type Item, type Table } from '../../core/table/table.ts'
+import { breaking } from './faults.ts'
+import { memoryTable } from './memory-table.ts'
+
+export const START_MS = Date.UTC(2026, 10, 21, 12)
+
+/** A status as HTTP would have it: 200, 402 or the code of another refusal. */
+export type Told = 200 | 402 | string
+
+/** The functions under test: the real ones, or some with a bug planted in them. */
+export const quotaFunctions = { consume, consumeBatch, applyLedger }
+export type QuotaFunctions = typeof quotaFunctions
+
+/** One account with a counter and its keys, over a table in memory or another one. */
+export async function openQuotaWorld({
+  left = 1000,
+  size = 0,
+  keyCount = 1,
+  table = memoryTable() as Table,
+  functions = quotaFunctions,
+} = {}) {
+  let nowMs = START_MS
+  const clock = {
+    nowMs: () => nowMs,
+    wait: () => new Promise<void>((resolve) => setImmediate(resolve)),
+  }
+  const ids = randomIds(clock)
+  const ring = keyring('5'.repeat(64))
+  const ports = { clock, ids, table, keyring: ring } as Partial<Ports> as Ports
+  const accountId = ids.accountId()
+  const texts = Array.from({ length: keyCount }, (_, slot) => newKeyText(ports, accountId, slot))
+  const hashes = texts.map((text, slot) => [keyHashAttribute(slot), keyHash(ports, text)])
+  const { left: l, floor: f } = rungOf(left, size)
+  await table.put({
+    ...newQuota(accountId, Buffer.alloc(12), nowMs),
+    ...Object.fromEntries(hashes),
+    l,
+    f,
+    q: size,
+    s: 1,
+  })
+
+  const keyAt = (slot: number) => texts[slot] ?? ''
+  let made = 0
+  const world = {
+    accountId,
+    ports,
+    table,
+    keys: texts,
+    advance: (ms: number) => {
+      nowMs += ms
+    },
+    nowMs: () => nowMs,
+    /** A UUIDv7 of now, or of another moment. */
+    timed: (offsetMs = 0): string => {
+      made += 1
+      const time = (nowMs + offsetMs).toString(16).padStart(12, '0')
+      return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${made.toString(16).padStart(12, '0')}`
+    },
+    counter: async (): Promise<Item> => (await table.get(keys.quota(accountId))) ?? {},
+    /** What somebody is told who asks for `units`, through these ports. */
+    spend: (
+      units: number,
+      requestId?: string,
+      { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
+    ): Promise<Told> =>
+      functions.consume(through, keyAt(slot), { units, requestId }).then(() => 200 as const, toldOf),
+    batch: async (
+      requests: readonly BatchRequest[],
+      { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
+    ): Promise<Told[]> =>
+      functions.consumeBatch(through, keyAt(slot), requests).then(
+        (answers) => answers.map(({ status }) => status),
+        (error) => requests.map(() => toldOf(error)),
+      ),
+    /** Spends one unit for each of so many new ids of now, one after the other. */
+    fill: async (count: number): Promise<string[]> => {
+      const spent: string[] = []
+      for (let n = 0; n < count; n++) {
+        nowMs += 1
+        const id = world.timed()
+        await world.spend(1, id)
+        spent.push(id)
+      }
+      return spent
+    },
+    /** Adds units as the ledger does: guarded by the sequence and the floor. */
+    credit: async (units: number, newSize?: number): Promise<void> => {
+      for (;;) {
+        const { l, f, q, s } = (await world.counter()) as Record<string, number>
+        const size = newSize ?? q ?? 0
+        const { floor } = rungOf((l ?? 0) + (f ?? 0) + units, size)
+        const delta = units + (f ?? 0) - floor
+        try {
+          await table.update(
+            keys.quota(accountId),
+            expr`SET #l = #l + ${delta}, #f = ${floor}, #q = ${size}, #s = ${(s ?? 0) + 1}`,
+            expr`#s = ${s} AND #f = ${f} AND #l >= ${Math.max(0, -delta)}`,
+          )
+          return
+        } catch (error) {
+          if (!(error instanceof ConditionFailed)) throw error
+        }
+      }
+    },
+    applyLedger: (through = ports): Promise<void> => functions.applyLedger(through, accountId),
+  }
+  return world
+}
+
+export type QuotaWorld = Awaited<ReturnType<typeof openQuotaWorld>>
+
+function toldOf(error: unknown): Told {
+  if (error instanceof DomainError) return error.code === 'quota_exhausted' ? 402 : error.code
+  throw error
+}
+
+/** The same ports, but before the nth call of a method of the table this is done first. */
+export function interleaved(
+  ports: Ports,
+  method: keyof Table,
+  nth: number,
+  first: () => Promise<unknown>,
+): Ports {
+  let calls = 0
+  const table = new Proxy(ports.table, {
+    get: (object, name, receiver) => {
+      const call = Reflect.get(object, name, receiver)
+      if (name !== method || typeof call !== 'function') return call
+      return async (...args: unknown[]) => {
+        calls += 1
+        if (calls === nth) await first()
+        return call.apply(object, args)
+      }
+    },
+  })
+  return { ...ports, table }
+}
+
+/** The same ports, each call of the table dawdling for a while of its own before and after. */
+export function dawdling(ports: Ports, turns: () => number): Ports {
+  const wait = async () => {
+    for (let left = turns(); left > 0; left--) await new Promise((resolve) => setImmediate(resolve))
+  }
+  const table = new Proxy(ports.table, {
+    get: (object, name, receiver) => {
+      const call = Reflect.get(object, name, receiver)
+      if (typeof call !== 'function') return call
+      return async (...args: unknown[]) => {
+        await wait()
+        const result = await call.apply(object, args)
+        await wait()
+        return result
+      }
+    },
+  })
+  return { ...ports, table }
+}
+
+/** The calls of the table that some work makes. */
+export async function callsOf(ports: Ports, work: (through: Ports) => Promise<unknown>): Promise<string[]> {
+  const watched = breaking(ports)
+  await work(watched.ports)
+  return watched.calls.map((call) => call.replace('table.', ''))
+}
