@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { rows } from '../../functions/http/rows.ts'
+import { ALONE } from '../vitest.config.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 
@@ -95,4 +96,15 @@ test('nothing outside test/ names anything in it', () => {
 test('there are no barrels: no index.ts, no file of utilities', () => {
   const files = [...filesUnder('functions'), ...filesUnder('core'), ...filesUnder('test')]
   expect(files.filter((file) => /\/(index|utils?|helpers?|common|misc)\.ts$/.test(file))).toEqual([])
+})
+
+test('a test file that replaces modules or settings has a process to itself', () => {
+  const replacing = filesUnder('test').filter(
+    (file) =>
+      file.endsWith('.test.ts') &&
+      /\bvi\.(mock|doMock|hoisted|resetModules)\(|\b(stationBefore|coldStart)\b|^\s*process\.env\.\w+ = /m.test(
+        read(file),
+      ),
+  )
+  expect(replacing.filter((file) => file !== 'test/conformance/layout.test.ts')).toEqual([...ALONE].sort())
 })

@@ -18,11 +18,15 @@ export interface MailDouble {
   url: string
   /** What was accepted, oldest first; with `to`, only mail to that address, in any case. */
   messages(to?: string): SentMail[]
+  /** Keeps a message as if it had been sent. */
+  add(mail: Omit<SentMail, 'sentAt'>): void
   /** The next `times` requests answer 500; a client that retries uses up one per attempt. */
   fail(times: number): void
   /** Requests since the last reset, by operation; those answered with an error count too. */
   calls(): Record<string, number>
   resetCalls(): void
+  /** Forgets every message. */
+  clear(): void
   close(): Promise<void>
 }
 
@@ -42,6 +46,9 @@ export async function startMail(options: {
   let calls: Record<string, number> = {}
   let failures = 0
 
+  const keep = (mail: Omit<SentMail, 'sentAt'>) =>
+    void state.value.messages.push({ ...mail, sentAt: new Date(options.nowMs()).toISOString() })
+
   const listener = await listen(async (request, response) => {
     const body = await readBody(request)
     if (`${request.method} ${request.url}` !== 'POST /v2/email/outbound-emails') {
@@ -57,7 +64,7 @@ export async function startMail(options: {
     }
     try {
       const mail = readMail(JSON.parse(body.toString('utf8')))
-      state.value.messages.push({ ...mail, sentAt: new Date(options.nowMs()).toISOString() })
+      keep(mail)
     } catch (error) {
       return refuse(response, 400, 'BadRequestException', (error as Error).message)
     }
@@ -69,12 +76,20 @@ export async function startMail(options: {
     url: listener.url,
     messages: (to) =>
       state.value.messages.filter((mail) => to === undefined || comparable(mail.to) === comparable(to)),
+    add: (mail) => {
+      keep(mail)
+      state.save()
+    },
     fail: (times) => {
       failures = times
     },
     calls: () => ({ ...calls }),
     resetCalls: () => {
       calls = {}
+    },
+    clear: () => {
+      state.value.messages = []
+      state.save()
     },
     close: listener.close,
   }

@@ -1,5 +1,10 @@
 import { join } from 'node:path'
-import { CreateTableCommand, DescribeTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import {
+  CreateTableCommand,
+  DeleteTableCommand,
+  DescribeTableCommand,
+  DynamoDBClient,
+} from '@aws-sdk/client-dynamodb'
 import { definition } from '../../core/table/definition.ts'
 import { handler as preToken } from '../../functions/pre-token.ts'
 import { type CognitoDouble, startCognito } from './cognito.ts'
@@ -28,6 +33,8 @@ export interface StackOptions {
   dataFolder?: string | undefined
   /** The API's address once it is up: Stripe's double sends its events there. */
   apiUrl?(): string
+  /** Default `bursar`. */
+  tableName?: string
   /** Stripe's double delivers nothing by itself. */
   manualWebhooks?: boolean
   /** Told before each part starts. */
@@ -42,14 +49,14 @@ const ROOT_SECRET = '10ca1'.repeat(13).slice(0, 64)
 
 /** Starts the doubles, and creates the table where there is none yet. */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const { nowMs, dataFolder, onStep = () => {} } = options
+  const { nowMs, dataFolder, tableName = TABLE, onStep = () => {} } = options
   const file = (name: string) => (dataFolder === undefined ? {} : { stateFile: join(dataFolder, name) })
   const dbFile = dataFolder === undefined ? {} : { dbFile: join(dataFolder, 'table.db') }
   const endpoint = process.env.DYNAMODB_ENDPOINT
 
   onStep('DynamoDB    (Dynoxide, an SQLite file)')
   const dynamo = await startDynamo({ ...dbFile, ...(endpoint === undefined ? {} : { endpoint }) })
-  await createTable(dynamo.rawUrl)
+  await createTable(dynamo.rawUrl, tableName)
   onStep('Cognito     (a double of the user pool)')
   const cognito = await startCognito({
     nowMs,
@@ -70,7 +77,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER: cognito.url,
     AWS_ENDPOINT_URL_SESV2: mail.url,
     AWS_ENDPOINT_URL_KMS: kms.url,
-    TABLE_NAME: TABLE,
+    TABLE_NAME: tableName,
     USER_POOL_ID: cognito.userPoolId,
     USER_POOL_CLIENT_ID: cognito.clientId,
     USER_POOL_CLIENT_SECRET: cognito.clientSecret,
@@ -84,7 +91,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const close = async () => {
     await Promise.all([dynamo, cognito, mail, kms, stripe.double].map((part) => part?.close()))
   }
-  return { dynamo, cognito, mail, kms, stripe: stripe.double, tableName: TABLE, env, close }
+  return { dynamo, cognito, mail, kms, stripe: stripe.double, tableName, env, close }
 }
 
 /** Stripe's test mode where its key is given, else the double. */
@@ -116,12 +123,28 @@ async function startPayments(
   return { double, env }
 }
 
-async function createTable(endpoint: string): Promise<void> {
-  const credentials = { accessKeyId: 'local', secretAccessKey: 'local' }
-  const client = new DynamoDBClient({ endpoint, region: REGION, credentials })
-  const exists = await client.send(new DescribeTableCommand({ TableName: TABLE })).catch((error: Error) => {
-    if (error.name !== 'ResourceNotFoundException') throw error
+/** Removes every item, by making the table anew. */
+export async function clearTable({ dynamo, tableName }: Stack): Promise<void> {
+  const client = clientAt(dynamo.rawUrl)
+  await client.send(new DeleteTableCommand({ TableName: tableName }))
+  client.destroy()
+  await createTable(dynamo.rawUrl, tableName)
+}
+
+const clientAt = (endpoint: string) =>
+  new DynamoDBClient({
+    endpoint,
+    region: REGION,
+    credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
   })
+
+async function createTable(endpoint: string, tableName: string): Promise<void> {
+  const client = clientAt(endpoint)
+  const exists = await client
+    .send(new DescribeTableCommand({ TableName: tableName }))
+    .catch((error: Error) => {
+      if (error.name !== 'ResourceNotFoundException') throw error
+    })
   if (!exists) {
     const { attributes, primary, indexes } = definition
     const schema = ({ hashKey, rangeKey }: { hashKey: string; rangeKey: string }) => [
@@ -130,7 +153,7 @@ async function createTable(endpoint: string): Promise<void> {
     ]
     await client.send(
       new CreateTableCommand({
-        TableName: TABLE,
+        TableName: tableName,
         BillingMode: 'PAY_PER_REQUEST',
         AttributeDefinitions: Object.entries(attributes).map(([AttributeName, AttributeType]) => ({
           AttributeName,

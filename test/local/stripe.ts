@@ -59,6 +59,10 @@ export interface StripeDouble {
   /** How often each endpoint was called, by method and path with `*` for each id. */
   calls(): Record<string, number>
   resetCalls(): void
+  /** What the double remembers, for a caller in this process. */
+  state: StripeState
+  /** Forgets every object, event and idempotency key. */
+  clear(): void
   /** @throws Error with a sentence if there is no such fault. */
   addFault(fault: Fault): void
   clearFaults(): void
@@ -145,6 +149,11 @@ export async function startStripe(options: StripeOptions): Promise<StripeDouble>
     calls: () => ({ ...calls }),
     resetCalls() {
       calls = {}
+    },
+    state,
+    clear() {
+      Object.assign(state, emptyState())
+      save()
     },
     addFault: world.faults.add,
     clearFaults: world.faults.clear,
