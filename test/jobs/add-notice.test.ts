@@ -1,10 +1,11 @@
-import { expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { handler } from '../../functions/jobs/add-notice.ts'
 import { type SignedInPerson, startApp } from '../support/app.ts'
 
 const app = await startApp()
+beforeEach(app.startAfresh)
 
 const NOBODY = '0'.repeat(24)
 
