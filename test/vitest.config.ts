@@ -35,7 +35,7 @@ export default defineConfig({
   test: {
     // Bundles run as Lambda runs them, untransformed.
     server: { deps: { external: [/\/\.bundles\//] } },
-    setupFiles: ['test/support/no-network.ts'],
+    setupFiles: ['test/support/fresh-process.ts', 'test/support/no-network.ts'],
     // A worker keeps a core busy; two are what CI has.
     maxWorkers: 2,
     // For what hangs. However busy the machine is, no test takes as long.

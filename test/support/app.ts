@@ -87,11 +87,6 @@ async function start(): Promise<Running> {
   return { stack, gateway, fixtures: openFixtures(stack, allPorts) }
 }
 
-function restoreVariable(name: string, value: string | undefined): void {
-  if (value === undefined) delete process.env[name]
-  else process.env[name] = value
-}
-
 /** Nothing that an earlier test file did is left. */
 async function clear(stack: Stack): Promise<void> {
   const { dynamo, cognito, mail, kms, stripe } = stack
@@ -120,12 +115,8 @@ export async function startApp() {
     logs.length = 0
   }
   await startAfresh()
-  const before = { ...process.env }
   Object.assign(process.env, stack.env)
-  afterAll(() => {
-    for (const name of Object.keys(stack.env)) restoreVariable(name, before[name])
-    vi.useRealTimers()
-  })
+  afterAll(() => void vi.useRealTimers())
 
   async function request(method: string, path: string, options: TestRequest = {}): Promise<TestAnswer> {
     const { json, form, token } = options
