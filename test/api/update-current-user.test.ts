@@ -13,7 +13,7 @@ import {
 } from '../support/credentials.ts'
 
 const app = await startApp()
-const vault = await stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')
+const vault = stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')
 
 const MINUTE_MS = 60_000
 const NEW = 'Changed1!'

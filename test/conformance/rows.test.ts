@@ -26,7 +26,7 @@ import { stationBefore } from './outage.ts'
 import { sendRaw } from './raw.ts'
 
 const app = await startApp()
-const cognito = await stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')
+const cognito = stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const JSON_TYPE = 'application/json'

@@ -20,7 +20,7 @@ import { type Reply, services, stationBefore } from './outage.ts'
 import { sendRaw } from './raw.ts'
 
 const app = await startApp()
-const stations = await Promise.all(services.map(stationBefore))
+const stations = services.map(stationBefore)
 
 /** Whatever is printed beside the log, such as a library's warning. */
 const printed: string[] = []

@@ -48,9 +48,7 @@ export function memoryTable(initial: readonly Item[] = []): Table & { items(): I
       const all = [...items.values()].filter((item) => item.pk === pk && fits(sk(item)))
       const sorted = all.sort((a, b) => (sk(a) < sk(b) === !newestFirst ? -1 : 1))
       const start = after === undefined ? 0 : sorted.findIndex((item) => sk(item) === after.sk) + 1
-      return sorted
-        .slice(start, limit === undefined ? undefined : start + limit)
-        .map(stored)
+      return sorted.slice(start, limit === undefined ? undefined : start + limit).map(stored)
     },
     async put(item, condition) {
       await turn()

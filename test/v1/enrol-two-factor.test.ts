@@ -9,7 +9,7 @@ import { newPerson, startApp, type TestAnswer } from '../support/app.ts'
 import { appCode, enrol, signInStatus, withTwoFactor } from '../support/credentials.ts'
 
 const app = await startApp()
-const kms = await stationBefore('AWS_ENDPOINT_URL_KMS')
+const kms = stationBefore('AWS_ENDPOINT_URL_KMS')
 
 const begin = (token: string) => app.request('POST', '/v1/auth/2FA', { token })
 const verify = (token: string, code: string) =>
