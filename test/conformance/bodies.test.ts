@@ -5,8 +5,9 @@ import { rest } from '../../functions/rest/routes.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { newPerson, startApp } from '../support/app.ts'
 import { rowKey, sampleOf } from '../support/samples.ts'
+import { sendRaw } from '../support/send.ts'
 import { expectError, outsideCalls } from './contract.ts'
-import { invoke, sendRaw } from './raw.ts'
+import { invoke } from './event.ts'
 
 const app = await startApp()
 

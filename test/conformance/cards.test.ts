@@ -7,6 +7,7 @@ import { rows } from '../../functions/http/rows.ts'
 import { Crash } from '../machine/faults.ts'
 import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
 import { rowKey, sampleOf } from '../support/samples.ts'
+import { sendRaw } from '../support/send.ts'
 import {
   atStripe,
   cardOnFile,
@@ -25,7 +26,6 @@ import {
   verify,
 } from '../support/stripe.ts'
 import { expectError, jsonSchema, targetOf } from './contract.ts'
-import { sendRaw } from './raw.ts'
 
 const app = await startApp()
 const { double, dashboard } = stripeOf(app)

@@ -3,8 +3,8 @@ import { cors } from '../../functions/http/cors.ts'
 import { rows } from '../../functions/http/rows.ts'
 import { newPerson, startApp } from '../support/app.ts'
 import { rowKey } from '../support/samples.ts'
+import { sendRaw } from '../support/send.ts'
 import { outsideCalls, targetOf } from './contract.ts'
-import { sendRaw } from './raw.ts'
 
 const app = await startApp()
 const person = await app.signUp()

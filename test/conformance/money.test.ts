@@ -31,6 +31,7 @@ import {
 } from '../support/buyers.ts'
 import { defaultKey } from '../support/keys.ts'
 import { type Consumer, consume } from '../support/quota.ts'
+import { sendRaw } from '../support/send.ts'
 import {
   cardOnFile,
   defaultCard,
@@ -44,7 +45,6 @@ import {
   verify,
 } from '../support/stripe.ts'
 import { expectError } from './contract.ts'
-import { sendRaw } from './raw.ts'
 
 /** What the operator has just put into the catalogue; nothing unless a test says so. */
 const operator = vi.hoisted(() => ({ changes: {} as { priceCents?: number; units?: number } }))

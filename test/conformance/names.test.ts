@@ -2,8 +2,8 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { DynamoDBDocumentClient, ScanCommand } from '@aws-sdk/lib-dynamodb'
 import { describe, expect, test } from 'vitest'
 import { newPerson, type Person, startApp } from '../support/app.ts'
+import { sendRaw } from '../support/send.ts'
 import { outsideCalls } from './contract.ts'
-import { sendRaw } from './raw.ts'
 
 const app = await startApp()
 const client = new DynamoDBClient({ endpoint: app.stack.dynamo.rawUrl })

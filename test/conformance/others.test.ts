@@ -4,8 +4,8 @@ import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
 import { newPerson, startApp, type TestAnswer } from '../support/app.ts'
 import { rowKey, sampleOf } from '../support/samples.ts'
+import { sendRaw } from '../support/send.ts'
 import { expectError, outsideCalls, targetOf } from './contract.ts'
-import { sendRaw } from './raw.ts'
 
 const app = await startApp()
 const person = await app.signUp({ username: 'Person.One' })

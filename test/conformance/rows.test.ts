@@ -11,6 +11,7 @@ import type { Dialect, Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
 import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
 import { rowKey, type Sample, sampleOf, samples, tokenOf } from '../support/samples.ts'
+import { sendRaw } from '../support/send.ts'
 import {
   expectContract,
   expectError,
@@ -23,7 +24,6 @@ import {
   VALUES,
 } from './contract.ts'
 import { stationBefore } from './outage.ts'
-import { sendRaw } from './raw.ts'
 
 const app = await startApp()
 const cognito = stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')

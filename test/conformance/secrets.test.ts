@@ -4,6 +4,7 @@ import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
 import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
 import { rowKey, type Sample, sampleOf, tokenOf } from '../support/samples.ts'
+import { sendRaw } from '../support/send.ts'
 import {
   atStripe,
   bodyOf,
@@ -17,7 +18,6 @@ import {
 } from '../support/stripe.ts'
 import { targetOf } from './contract.ts'
 import { type Reply, services, stationBefore } from './outage.ts'
-import { sendRaw } from './raw.ts'
 
 const app = await startApp()
 const stations = services.map(stationBefore)

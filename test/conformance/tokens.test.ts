@@ -11,8 +11,8 @@ import { coldStart } from '../bundles/module-of.ts'
 import { listen } from '../local/http.ts'
 import { claims, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
 import { resetCode, sessionStatuses } from '../support/credentials.ts'
+import { sendRaw } from '../support/send.ts'
 import { outsideCalls } from './contract.ts'
-import { sendRaw } from './raw.ts'
 
 const app = await startApp()
 const { cognito } = app.stack

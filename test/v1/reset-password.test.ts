@@ -5,7 +5,6 @@ import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { stationBefore } from '../conformance/outage.ts'
-import { sendRaw } from '../conformance/raw.ts'
 import { claims, newPerson, startApp, type TestAnswer } from '../support/app.ts'
 import {
   appCode,
@@ -16,6 +15,7 @@ import {
   wrongAppCode,
   wrongHalf,
 } from '../support/credentials.ts'
+import { sendRaw } from '../support/send.ts'
 
 const app = await startApp()
 const vault = stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')

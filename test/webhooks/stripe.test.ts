@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { BODY_LIMIT } from '../../functions/http/body.ts'
 import { webhooks } from '../../functions/webhooks/routes.ts'
 import { expectContract, expectError } from '../conformance/contract.ts'
-import { invoke } from '../conformance/raw.ts'
+import { invoke } from '../conformance/event.ts'
 import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
 import {
   atStripe,
