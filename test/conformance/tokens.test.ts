@@ -577,6 +577,7 @@ describe('attack 21: the key set', () => {
     process.env.JWKS_URI = `${server.url}/jwks.json`
     vi.resetModules()
     coldStart()
+    app.forgetVerdicts()
     return requests
   }
 

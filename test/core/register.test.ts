@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
 import { register, sweepPending } from '../../core/account/register.ts'
 import { DomainError } from '../../core/errors.ts'
 import { keys } from '../../core/table/keys.ts'
@@ -7,6 +7,7 @@ import { newPerson, type Person, startApp } from '../support/app.ts'
 import { whoHas } from '../support/state.ts'
 
 const app = await startApp()
+beforeEach(app.startAfresh)
 const ports = await app.ports()
 const HOUR_MS = 3_600_000
 

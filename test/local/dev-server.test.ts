@@ -111,13 +111,17 @@ describe('a running server', () => {
   let server: Awaited<ReturnType<typeof start>>
   const local = (request: string, json?: unknown) => send(server.url, request, json)
 
+  /** What it has said by the time that it is ready. */
+  let said: { out: string; err: string }
+
   beforeAll(async () => {
     server = await start(['--data', newFolder(), '--no-schedule'])
+    said = { ...server.said }
   })
   afterAll(() => server.stop('SIGTERM'))
 
   test('it says what it starts, every route, and last of all that it is ready', () => {
-    const { out, err } = server.said
+    const { out, err } = said
     for (const part of ['DynamoDB', 'Cognito', 'SES and KMS', 'functions']) {
       expect(out).toMatch(new RegExp(`^ {2}starting {2}${part}`, 'm'))
     }
