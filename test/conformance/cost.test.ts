@@ -33,6 +33,8 @@ interface Cost {
 }
 
 const app = await startApp()
+// What one test has left, or is still at, is no other's cost.
+beforeEach(app.startAfresh)
 const READ_ACCOUNT = { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }
 
 const ONE_WRITE = { dynamodb: { Query: 1, UpdateItem: 1 }, readUnits: 1, writeUnits: 1 }
@@ -666,9 +668,8 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
   ],
 ]
 
-const { accessToken } = await app.signUp({ username: 'costs', email: 'costs@mail.example' })
-
 test.each(table)('%s (%i) costs what it is pinned at', async (_, status, run, expected) => {
+  const { accessToken } = await app.signUp({ username: 'costs', email: 'costs@mail.example' })
   expect(await cost(() => run(accessToken), status)).toEqual({ ...nothingElse, ...expected })
 })
 
@@ -696,8 +697,6 @@ async function jobCost(name: string): Promise<Cost> {
 }
 
 describe('jobs', () => {
-  beforeEach(app.startAfresh)
-
   test('check-quotas with nothing due reads 4 units with 20,000 accounts in the table, and so do the others', async () => {
     await plantAccounts(20_000)
     // One page of each shard, each half a unit.

@@ -54,6 +54,8 @@ vi.mock('../../core/purchases/catalogue.ts', async (load) => {
 })
 
 const app = await startApp()
+// The jobs work on every account that is due.
+beforeEach(app.startAfresh)
 const { double, dashboard } = stripeOf(app)
 afterEach(() => {
   double.clearFaults()
@@ -603,9 +605,6 @@ describe('attack 98: money that goes back after its units were spent', () => {
 })
 
 describe('attack 99: a webhook of a payment that is not what was asked for', () => {
-  // The reconciliation remembers how far it has come.
-  beforeEach(app.startAfresh)
-
   /** A purchase whose payment is not known yet, so that the name in the metadata alone would do. */
   async function openPurchase() {
     const person = await newBuyer(app)

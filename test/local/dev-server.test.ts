@@ -107,7 +107,8 @@ const databasesOn = (folder: string): string[] =>
 const expectNoDatabaseOn = (folder: string) =>
   vi.waitFor(() => expect(databasesOn(folder)).toEqual([]), { timeout: 5_000, interval: 20 })
 
-describe('a running server', () => {
+// One server, whose clock is moved: in this order.
+describe('a running server', { shuffle: false }, () => {
   let server: Awaited<ReturnType<typeof start>>
   const local = (request: string, json?: unknown) => send(server.url, request, json)
 
