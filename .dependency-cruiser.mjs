@@ -6,7 +6,7 @@ export default {
     only(
       'no-cycles',
       {},
-      { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+      { circular: true },
       'a cycle cannot be read from either end',
     ),
     only('nobody-imports-test', { pathNot: '^test/' }, { path: '^test/' }, 'doubles are never deployed'),

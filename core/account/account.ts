@@ -122,6 +122,10 @@ export interface Account extends Profile {
   customer: StoredCustomer | undefined
 }
 
+/** Whether auto-renewal is on. It counts as on only once there is a bundle to renew. */
+export const renewsItself = ({ flags, bundle }: Pick<Profile, 'flags' | 'bundle'>): boolean =>
+  flags.bundleAutoRenewal && bundle !== undefined
+
 /** Reads a stored profile. @throws Error if it is not one. */
 export const parseProfile = (item: Item): Profile => z.parse(profileSchema, item)
 

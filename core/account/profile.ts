@@ -1,4 +1,3 @@
-import { writeAll } from '../cards/customer.ts'
 import { newCode } from '../credentials/codes.ts'
 import { DomainError } from '../errors.ts'
 import { deliver, type MailToQueue, queueMail } from '../notifications/outbox.ts'
@@ -7,6 +6,7 @@ import { wakeRenewal } from '../quota/wake-renewal.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
+import { writeAll } from '../table/write-all.ts'
 import { type Account, parseProfile, requireActive } from './account.ts'
 import { emailKey, usernameKey } from './fields.ts'
 

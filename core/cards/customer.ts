@@ -5,6 +5,7 @@ import { wakeRenewal } from '../quota/wake-renewal.ts'
 import { type Expression, expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Item, ignoreRefusal, type Write } from '../table/table.ts'
+import { writeAll } from '../table/write-all.ts'
 import { address, parseStoredCard, tombstone, unchanged } from './stored.ts'
 
 const optionalText = z.optional(z.string())
@@ -160,16 +161,6 @@ async function forgetCards(deps: Deps<'table'>, accountId: string, customerId: s
     const gone = tombstone(accountId, stored.cardId, stored.version, deps.clock.nowMs())
     await deps.table.put(gone, unchanged(stored)).catch(ignoreRefusal)
   }
-}
-
-/** A single write needs no transaction, and none no call. */
-export async function writeAll({ table }: Deps<'table'>, writes: readonly Write[]): Promise<void> {
-  const [only] = writes
-  if (!only) return
-  if (writes.length > 1 || 'check' in only) await table.transact(writes)
-  else if ('put' in only) await table.put(only.put, only.if)
-  else if ('update' in only) await table.update(only.update, only.set, only.if)
-  else await table.remove(only.remove, only.if)
 }
 
 const orNull = <T>(value: T | undefined): T | null => value ?? null

@@ -3,27 +3,18 @@ import { fullName } from '../account/shapes.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, Payment } from '../ports.ts'
 import { eachDue, type Run } from '../table/due.ts'
-import { attr, type Expression, expr, join } from '../table/expression.ts'
+import { expr, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
+import { isLeased, leaseDue } from '../table/lease.ts'
 import { ConditionFailed } from '../table/table.ts'
+import { AUTHENTICATION_MS } from './authentication.ts'
 import { ensureCustomer, syncCustomer } from './customer.ts'
-import {
-  AUTHENTICATION_MS,
-  HOLD_LEASE_MS,
-  type Hold,
-  holdOf,
-  holdPayment,
-  isFresh,
-  newHold,
-  parseHold,
-} from './hold.ts'
+import { type Hold, holdOf, holdPayment, newHold, parseHold } from './hold.ts'
 import { type CardDeps, close, release, type Settled, settleHold } from './settle.ts'
 import { withOneMore } from './velocity.ts'
 
 /** `pending`: the provider did not say what became of it; it settles by itself and the same request may be repeated. */
 export type Outcome = 'proved' | 'pending'
-
-const CHANGE_EVERY_MS = 24 * 3_600_000
 
 export interface CardToProve {
   purpose: Hold['purpose']
@@ -83,7 +74,7 @@ async function begin(deps: CardDeps, account: Account, input: CardToProve): Prom
       {
         update: keys.profile(account.id),
         set: expr`SET #openHold = ${hold.id}, #cardTriesMs = ${tries}`,
-        if: still(account, ['status', 'openHold', 'cardTriesMs', 'cardChangedAtMs']),
+        if: unchangedSince(account, ['status', 'openHold', 'cardTriesMs', 'cardChangedAtMs']),
       },
       { put: item },
     ])
@@ -95,17 +86,6 @@ async function begin(deps: CardDeps, account: Account, input: CardToProve): Prom
   }
   return hold
 }
-
-/** That nobody has changed these since the account was read. */
-const still = (account: Account, names: readonly (keyof Profile)[]): Expression =>
-  join(
-    names.map((name) =>
-      account[name] === undefined
-        ? expr`attribute_not_exists(${attr(name)})`
-        : expr`${attr(name)} = ${account[name]}`,
-    ),
-    ' AND ',
-  )
 
 /** Takes a hold from wherever it is to its end, or as far as the provider answers. */
 async function advance(deps: CardDeps, hold: Hold): Promise<Settled> {
@@ -179,7 +159,7 @@ async function paymentsOf(deps: CardDeps, { id, customerId }: Hold): Promise<Pay
  */
 async function settleLeft(deps: CardDeps, hold: Hold, lapsed: boolean): Promise<Settled> {
   if (hold.paymentId === undefined) {
-    return isFresh(deps, hold) ? { status: 'pending' } : giveUpUnknown(deps, hold)
+    return isLeased(deps, hold) ? { status: 'pending' } : giveUpUnknown(deps, hold)
   }
   const payment = await deps.payments.readPayment(hold.paymentId)
   if (!payment) throw new Error('the provider does not know a payment of ours')
@@ -196,13 +176,6 @@ async function giveUpUnknown(deps: CardDeps, hold: Hold): Promise<Settled> {
   return { status: 'given up' }
 }
 
-/** @throws DomainError `card_changed_recently` with the seconds until the card may be changed again. */
-export function requireChangeInterval(account: Account, nowMs: number): void {
-  const waitMs = (account.cardChangedAtMs ?? -CHANGE_EVERY_MS) + CHANGE_EVERY_MS - nowMs
-  if (waitMs > 0)
-    throw new DomainError('card_changed_recently', { retryAfterSeconds: Math.ceil(waitMs / 1000) })
-}
-
 /**
  * Goes on with holds that were left behind: proved ones are released, the others settled by what
  * their payment says, unconfirmed ones given up.
@@ -210,11 +183,10 @@ export function requireChangeInterval(account: Account, nowMs: number): void {
  */
 export async function sweepHolds(deps: CardDeps, run: Run): Promise<number> {
   const { done } = await eachDue(deps, 'HOLD', run, async (key) => {
-    const nowMs = deps.clock.nowMs()
-    // Taken for a minute: two sweeps at once do not work on one hold, and one that fails comes back.
-    const lease = expr`SET #dueAtMs = ${nowMs + HOLD_LEASE_MS}`
-    const hold = parseHold(await deps.table.update(key, lease, expr`#dueAtMs <= ${nowMs}`))
-    const settled = await settleLeft(deps, hold, nowMs >= hold.createdAtMs + AUTHENTICATION_MS)
+    const item = await leaseDue(deps, key)
+    if (!item) return false
+    const hold = parseHold(item)
+    const settled = await settleLeft(deps, hold, deps.clock.nowMs() >= hold.createdAtMs + AUTHENTICATION_MS)
     if (settled.status === 'proved') await release(deps, settled.hold)
     return settled.status !== 'pending' && settled.status !== 'action required'
   })

@@ -5,7 +5,8 @@ import { deliver, queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run } from '../table/due.ts'
 import { attr, expr } from '../table/expression.ts'
-import { dueAt, type Key, keys } from '../table/keys.ts'
+import { dueAt, KEPT_MS, type Key, keys, ttlAt } from '../table/keys.ts'
+import { leaseDue } from '../table/lease.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { newCode } from './codes.ts'
 
@@ -17,9 +18,6 @@ export type AskPurpose = keyof typeof CODE_ATTRIBUTE
 /** Mails of one purpose that an address gets in an hour, however often they are asked for. */
 const MAILS_AN_HOUR = 5
 const HOUR_MS = 3_600_000
-
-/** How long a job that took an ask has for it. */
-const LEASE_MS = 60_000
 
 const askSchema = z.object({
   purpose: z.enum(['reset-password', 'confirm-email']),
@@ -37,7 +35,7 @@ export async function askForMail(deps: Deps<'table'>, purpose: AskPurpose, email
   const nowMs = deps.clock.nowMs()
   const key = emailKey(email)
   const { due, dueAtMs } = dueAt('ASK', deps.ids.hex(2), nowMs)
-  const ttl = Math.ceil((nowMs + 24 * HOUR_MS) / 1000)
+  const { ttl } = ttlAt(nowMs + KEPT_MS.mailRequest)
   await deps.table.update(
     keys.ask(purpose, key),
     expr`SET #purpose = ${purpose}, #email = ${key}, #due = ${due}, #dueAtMs = ${dueAtMs}, #ttl = ${ttl}`,
@@ -57,8 +55,9 @@ export async function answerAsks(deps: Deps<'table' | 'mail' | 'keyring'>, run: 
 async function answer(deps: Deps<'table' | 'mail' | 'keyring'>, key: Key): Promise<boolean> {
   const nowMs = deps.clock.nowMs()
   try {
-    const lease = expr`SET #dueAtMs = ${nowMs + LEASE_MS}`
-    const ask = z.parse(askSchema, await deps.table.update(key, lease, expr`#dueAtMs <= ${nowMs}`))
+    const item = await leaseDue(deps, key)
+    if (!item) return false
+    const ask = z.parse(askSchema, item)
     // An ask that comes in while this one is answered moves the time, and is answered by the next run.
     const mine = expr`#dueAtMs = ${ask.dueAtMs}`
     const recent = (ask.sentAtMs ?? []).filter((sentMs) => sentMs > nowMs - HOUR_MS)

@@ -2,7 +2,7 @@ import * as z from 'zod/mini'
 import type { Account } from '../account/account.ts'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
+import { KEPT_MS, keys, ttlAt } from '../table/keys.ts'
 import { ConditionFailed, type Item } from '../table/table.ts'
 
 const noticeSchema = z.object({
@@ -30,9 +30,6 @@ const noticeEvent = z.object({
   }),
 })
 
-/** How long an event is remembered, epoch seconds from now; EventBridge retries for a day at most. */
-const REMEMBERED_SEC = 7 * 24 * 3600
-
 /**
  * Adds a notice for a user, once per event however often it is delivered.
  * @returns `added`, or why not: the event is malformed, which no retry would mend, or a repetition, or names an
@@ -49,7 +46,7 @@ export async function addNotice(
   try {
     await deps.table.transact([
       {
-        put: { ...keys.event(eventId), ttl: Math.ceil(deps.clock.nowMs() / 1000) + REMEMBERED_SEC },
+        put: { ...keys.event(eventId), ...ttlAt(deps.clock.nowMs() + KEPT_MS.busEvent) },
         if: expr`attribute_not_exists(pk)`,
       },
       { put: newNotice(deps, accountId, messageType, message) },

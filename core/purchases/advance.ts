@@ -3,10 +3,10 @@ import { DomainError } from '../errors.ts'
 import type { OutcomeUnknown, Payment } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
+import { isLeased } from '../table/lease.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { finish } from './credit.ts'
 import {
-  isFresh,
   isOpen,
   type Purchase,
   parsePurchase,
@@ -114,7 +114,7 @@ async function save(
 export async function settleLeft(deps: PurchaseDeps, purchase: Purchase, lapsed: boolean): Promise<Outcome> {
   const { paymentId } = purchase
   if (paymentId === undefined) {
-    return isFresh(deps, purchase) ? { status: 'pending' } : giveUpUnknown(deps, purchase)
+    return isLeased(deps, purchase) ? { status: 'pending' } : giveUpUnknown(deps, purchase)
   }
   const payment = await known(deps, paymentId)
   const waits = payment.status === 'action_required' || needsCustomer(purchase, payment)

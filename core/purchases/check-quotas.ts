@@ -6,7 +6,7 @@ import type { Deps } from '../ports.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
 import { eachDue, type Run } from '../table/due.ts'
-import { type Expression, expr, join } from '../table/expression.ts'
+import { type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { drive, settleLeft } from './advance.ts'
@@ -14,7 +14,7 @@ import { begin, defaultCardOf } from './begin.ts'
 import { bundleOf } from './catalogue.ts'
 import { isOpen, readPurchase } from './purchase.ts'
 import { type Decision, decideRenewal } from './renewal.ts'
-import { type PurchaseDeps, setRemove } from './transaction.ts'
+import type { PurchaseDeps } from './transaction.ts'
 
 const MINUTE_MS = 60_000
 

@@ -1,18 +1,16 @@
-import type { Account, Profile } from '../account/account.ts'
+import { type Account, type Profile, renewsItself } from '../account/account.ts'
 import { changeProfile } from '../account/profile.ts'
-import { renewsItself } from '../cards/remove.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
 import type { Decline, Deps } from '../ports.ts'
 import type { Quota } from '../quota/quota.ts'
 import { needsRenewal } from '../quota/thresholds.ts'
 import { wakeRenewal } from '../quota/wake-renewal.ts'
-import { type Expression, expr } from '../table/expression.ts'
+import { type Expression, expr, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
 import { bundleOf } from './catalogue.ts'
 import type { Purchase } from './purchase.ts'
-import { setRemove } from './transaction.ts'
 
 type Renewal = NonNullable<Profile['renewal']>
 

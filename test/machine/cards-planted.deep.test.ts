@@ -68,7 +68,7 @@ const planted: (Patch & { title: string; foundBy: Finder })[] = [
   {
     title: 'an event is marked as done before its work, in a write of its own',
     file: 'webhooks/events.ts',
-    find: 'await work(deps, event, [{ put: { ...done, ttl }, if: expr`attribute_not_exists(pk)` }])',
+    find: 'await work(deps, event, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
     put: 'await deps.table.put({ ...done, ttl }, expr`attribute_not_exists(pk)`)\n  await work(deps, event, [])',
     foundBy: brokenAfter(flows.authenticated, 'webhooks'),
   },
@@ -82,7 +82,7 @@ const planted: (Patch & { title: string; foundBy: Finder })[] = [
   {
     title: 'the webhook gives up a payment that its request is about to confirm',
     file: 'settle.ts',
-    find: 'if (!isFresh(deps, hold)) return fence',
+    find: 'if (!isLeased(deps, hold)) return fence',
     put: 'if (isFresh(deps, hold) || true) return fence',
     foundBy: meanwhile(flows.first, 'every event comes, also those that nobody asked for'),
   },
@@ -110,7 +110,7 @@ const planted: (Patch & { title: string; foundBy: Finder })[] = [
   {
     title: '3-D Secure is a decline',
     file: 'settle.ts',
-    find: "      await mark(deps, marks)\n      return { status: 'action required'",
+    find: "      await writeUnlessDone(deps, marks)\n      return { status: 'action required'",
     put: "      if (deps) return fence(deps, hold, payment, marks)\n      return { status: 'action required'",
     foundBy: unbroken(flows.authenticated, 'webhooks'),
   },

@@ -164,7 +164,7 @@ const planted: (Bug & { title: string; foundBy: Finder })[] = [
   {
     title: 'a purchase that is open does not stop a request with another key',
     file: 'purchases/buy.ts',
-    find: "if (open.state !== 'action_required' && isFresh(deps, open)) throw new DomainError('purchase_open')\n",
+    find: "if (open.state !== 'action_required' && isLeased(deps, open)) throw new DomainError('purchase_open')\n",
     put: 'if (open) await end(deps, open, undefined)\n',
     more: [
       {
@@ -197,7 +197,7 @@ const planted: (Bug & { title: string; foundBy: Finder })[] = [
   {
     title: 'an event gives up a payment that its request is about to confirm',
     file: 'purchases/settle.ts',
-    find: 'if (!isFresh(deps, purchase)) return fence',
+    find: 'if (!isLeased(deps, purchase)) return fence',
     put: 'if (deps) return fence',
     foundBy: met(BUNDLE, 'buy', 'every event, asked for or not'),
   },
@@ -283,7 +283,7 @@ const planted: (Bug & { title: string; foundBy: Finder })[] = [
   {
     title: 'an event is done before its work',
     file: 'webhooks/events.ts',
-    find: 'await work(deps, event, [{ put: { ...done, ttl }, if: expr`attribute_not_exists(pk)` }])',
+    find: 'await work(deps, event, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
     put: 'await deps.table.put({ ...done, ttl }, expr`attribute_not_exists(pk)`)\n  await work(deps, event, [])',
     foundBy: brokenAfter(flows.buy, 'webhooks'),
   },
