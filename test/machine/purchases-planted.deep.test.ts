@@ -284,14 +284,14 @@ const planted: (Bug & { title: string; foundBy: Finder })[] = [
     title: 'an event is done before its work',
     file: 'webhooks/events.ts',
     find: 'await work(deps, event, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
-    put: 'await deps.table.put({ ...done, ttl }, expr`attribute_not_exists(pk)`)\n  await work(deps, event, [])',
+    put: 'await deps.table.put({ ...done, ...expiry }, expr`attribute_not_exists(pk)`)\n  await work(deps, event, [])',
     foundBy: brokenAfter(flows.buy, 'webhooks'),
   },
   {
     title: 'an event is done when the units are not there yet',
     file: 'webhooks/events.ts',
     find: 'await finish(deps, settled.purchase, marks)',
-    put: 'await finish(deps, settled.purchase, marks).catch(() => mark(deps, marks))',
+    put: 'await finish(deps, settled.purchase, marks).catch(() => writeUnlessDone(deps, marks))',
     foundBy: brokenAfter(flows.buy, 'webhooks'),
   },
   // --- Refunds and disputes ---
