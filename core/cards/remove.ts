@@ -44,8 +44,12 @@ export async function removeCard(deps: RemoveDeps, account: Account, cardId: str
     if (error instanceof ConditionFailed) throw new DomainError('conflict')
     throw error
   }
-  // Its owner is rid of it: what is left to do is done by the sweep when this fails.
-  await finishRemoval(deps, { accountId: account.id, customerId: customer.id }, cardId).catch(() => {})
+  // The card is off the account already; only the provider has still to learn of the removal.
+  const owner = { accountId: account.id, customerId: customer.id }
+  await finishRemoval(deps, owner, cardId).catch((error: unknown) => {
+    const what = 'a removed card is not detached; sweep detaches it'
+    deps.log.warn(what, error, { accountId: account.id, cardId })
+  })
 }
 
 /** The default card may go: nothing renews itself by it, nothing is being verified and no payment is open. */

@@ -2,7 +2,7 @@ import { type Account, type Profile, parseProfile, requireActive } from '../acco
 import { fullName } from '../account/shapes.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, Payment } from '../ports.ts'
-import { eachDue, type Run } from '../table/due.ts'
+import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { expr, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { isLeased, leaseDue } from '../table/lease.ts'
@@ -61,7 +61,7 @@ async function openHold(deps: Deps<'table'>, account: Account): Promise<Hold | u
 async function giveUp(deps: CardDeps, hold: Hold): Promise<void> {
   const settled = await settleLeft(deps, hold, true)
   if (settled.status === 'pending') throw new DomainError('card_pending')
-  if (settled.status === 'proved') await release(deps, settled.hold).catch(() => {})
+  if (settled.status === 'proved') await releaseOrLeave(deps, settled.hold)
 }
 
 async function begin(deps: CardDeps, account: Account, input: CardToProve): Promise<Hold> {
@@ -90,9 +90,22 @@ async function begin(deps: CardDeps, account: Account, input: CardToProve): Prom
 /** Takes a hold from wherever it is to its end, or as far as the provider answers. */
 async function advance(deps: CardDeps, hold: Hold): Promise<Settled> {
   const settled = await confirm(deps, hold)
-  // The card is proved whatever becomes of the release: its webhook and the sweep see to that.
-  if (settled.status === 'proved') await release(deps, settled.hold).catch(() => {})
+  if (settled.status === 'proved') await releaseOrLeave(deps, settled.hold)
   return settled
+}
+
+/** The card is proved whatever becomes of the release. */
+async function releaseOrLeave(deps: CardDeps, hold: Hold): Promise<void> {
+  await release(deps, hold).catch((error: unknown) => {
+    const { accountId, id: holdId } = hold
+    deps.log.warn('a hold is not released; its webhook or sweep releases it', error, { accountId, holdId })
+  })
+}
+
+function pending(deps: CardDeps, { accountId, id: holdId }: Hold, error: unknown): Settled {
+  const what = 'the outcome of a hold is unknown; its webhook or sweep settles it'
+  deps.log.warn(what, error, { accountId, holdId })
+  return { status: 'pending' }
 }
 
 async function confirm(deps: CardDeps, hold: Hold): Promise<Settled> {
@@ -100,11 +113,11 @@ async function confirm(deps: CardDeps, hold: Hold): Promise<Settled> {
   if (known?.paymentId === undefined) return { status: 'declined' }
   if (known.state === 'releasing') return { status: 'proved', hold: known }
   const payment = await deps.payments.confirmPayment(known.paymentId, 'hold')
-  if (payment.status === 'unknown') return { status: 'pending' }
+  if (payment.status === 'unknown') return pending(deps, known, payment.cause)
   return settleHold(deps, known, payment).catch((error: unknown) => {
-    // Confirmed, but not seen to: as good as not knowing.
-    if (error instanceof DomainError && error.code === 'temporarily_unavailable') return { status: 'pending' }
-    throw error
+    // Confirmed, but not settled: the caller cannot be told more than that the outcome is open.
+    if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error
+    return pending(deps, known, error)
   })
 }
 
@@ -179,10 +192,10 @@ async function giveUpUnknown(deps: CardDeps, hold: Hold): Promise<Settled> {
 /**
  * Goes on with holds that were left behind: proved ones are released, the others settled by what
  * their payment says, unconfirmed ones given up.
- * @returns how many came to an end.
+ * @returns how many ended, and how many failed and stay due.
  */
-export async function sweepHolds(deps: CardDeps, run: Run): Promise<number> {
-  const { done } = await eachDue(deps, 'HOLD', run, async (key) => {
+export function sweepHolds(deps: CardDeps, run: Run): Promise<Worked> {
+  return eachDue(deps, 'HOLD', run, async (key) => {
     const item = await leaseDue(deps, key)
     if (!item) return false
     const hold = parseHold(item)
@@ -190,5 +203,4 @@ export async function sweepHolds(deps: CardDeps, run: Run): Promise<number> {
     if (settled.status === 'proved') await release(deps, settled.hold)
     return settled.status !== 'pending' && settled.status !== 'action required'
   })
-  return done
 }

@@ -1,9 +1,9 @@
 import * as z from 'zod/mini'
 import { type Account, readAccount } from '../account/account.ts'
 import { emailKey } from '../account/fields.ts'
-import { deliver, queueMail } from '../notifications/outbox.ts'
+import { deliverOrLeave, queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
-import { eachDue, type Run } from '../table/due.ts'
+import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { attr, expr } from '../table/expression.ts'
 import { dueAt, KEPT_MS, type Key, keys, ttlAt } from '../table/keys.ts'
 import { leaseDue } from '../table/lease.ts'
@@ -45,11 +45,10 @@ export async function askForMail(deps: Deps<'table'>, purpose: AskPurpose, email
 /**
  * Makes a new code and mails it for up to `limit` asks that are due; the code before it is superseded. Asks for an
  * address that is unknown, or has had its mails for the hour, come to nothing.
- * @returns how many asks led to a mail.
+ * @returns how many asks led to a mail, and how many failed and stay due.
  */
-export async function answerAsks(deps: Deps<'table' | 'mail' | 'keyring'>, run: Run): Promise<number> {
-  const { done } = await eachDue(deps, 'ASK', run, (key) => answer(deps, key))
-  return done
+export function answerAsks(deps: Deps<'table' | 'mail' | 'keyring'>, run: Run): Promise<Worked> {
+  return eachDue(deps, 'ASK', run, (key) => answer(deps, key))
 }
 
 async function answer(deps: Deps<'table' | 'mail' | 'keyring'>, key: Key): Promise<boolean> {
@@ -85,7 +84,7 @@ async function answer(deps: Deps<'table' | 'mail' | 'keyring'>, key: Key): Promi
       write,
       { update: key, set: expr`SET #sentAtMs = ${[...recent, nowMs]} REMOVE #due, #dueAtMs`, if: mine },
     ])
-    await deliver(deps, mail).catch(() => {})
+    await deliverOrLeave(deps, mail)
     return true
   } catch (error) {
     if (error instanceof ConditionFailed) return false

@@ -63,6 +63,17 @@ export async function deliver(deps: Deps<'table' | 'mail' | 'keyring'>, mail: Qu
   await deps.table.remove(mail)
 }
 
+/** Sends a stored mail. If that fails, the mail stays in the outbox, and what it announces has happened all the same. */
+export async function deliverOrLeave(
+  deps: Deps<'table' | 'mail' | 'keyring'>,
+  mail: QueuedMail,
+): Promise<void> {
+  await deliver(deps, mail).catch((error: unknown) => {
+    const what = 'a mail is not sent; send-mail sends it'
+    deps.log.warn(what, error, { accountId: mail.accountId, template: mail.template })
+  })
+}
+
 /**
  * Takes mails that are due, each for a minute so that two runs do not send one twice.
  * @returns how many were sent and how many stay due.

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+
 /**
  * Every key of the one table, and what stands behind it.
  *
@@ -122,6 +124,17 @@ export const KEPT_MS = {
 
 /** The attribute after which DynamoDB may delete an item, epoch seconds. Deletion may lag by days. */
 export const ttlAt = (atMs: number): { ttl: number } => ({ ttl: Math.ceil(atMs / 1000) })
+
+/**
+ * A key as log lines show it. Text from outside, such as an e-mail address, is replaced by the first digits of its
+ * SHA-256, by which an operator who knows the text finds the line.
+ */
+export function shownKey({ pk, sk }: Key): string {
+  if (pk.startsWith(ownedBy(''))) return `${pk} ${sk}`
+  const at = pk.lastIndexOf('#') + 1
+  const digest = createHash('sha256').update(pk.slice(at)).digest('hex').slice(0, 12)
+  return `${pk.slice(0, at)}${digest} ${sk}`
+}
 
 /** What an item can wait for. Each kind has its own job. */
 export type DueKind = 'ASK' | 'CARD' | 'HOLD' | 'MAIL' | 'PENDING' | 'PURCHASE' | 'QUOTA'

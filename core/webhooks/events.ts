@@ -74,8 +74,9 @@ export async function sweepEvents(deps: CardDeps, { untilMs }: Pick<Run, 'untilM
     if (!inTime()) break
     try {
       if (isOurs(deps, event) && (await workOff(deps, event))) worked.done++
-    } catch {
+    } catch (error) {
       worked.failed++
+      deps.log.error('a webhook that was missed failed again', error, { event: event.id, type: event.type })
     }
   }
   return worked

@@ -79,15 +79,15 @@ const planted: (Bug & { title: string; foundBy: Finder })[] = [
   {
     title: 'a confirmation that timed out is a decline',
     file: 'purchases/advance.ts',
-    find: "return payment.status === 'unknown' ? { status: 'pending' }",
-    put: "return payment.status === 'unknown' ? end(deps, purchase, { reason: 'declined', retry: 'retryable' })",
+    find: '? pending(deps, purchase, payment.cause)',
+    put: "? end(deps, purchase, { reason: 'declined', retry: 'retryable' })",
     foundBy: broken(flows.buy, 'jobs', 'error-after'),
   },
   {
     title: 'an outage is a decline of a renewal',
     file: 'purchases/advance.ts',
-    find: "if (error instanceof DomainError && error.code === 'temporarily_unavailable') return { status: 'pending' }",
-    put: "if (error instanceof DomainError && error.code === 'temporarily_unavailable') return { status: 'declined' }",
+    find: 'return pending(deps, purchase, error)',
+    put: "return { status: 'declined' }",
     foundBy: broken(flows.buy, 'jobs', 'error-after'),
   },
   {
@@ -447,8 +447,8 @@ const planted: (Bug & { title: string; foundBy: Finder })[] = [
   {
     title: 'a renewal that is not known yet is told as declined',
     file: 'purchases/advance.ts',
-    find: "return payment.status === 'unknown' ? { status: 'pending' }",
-    put: "return payment.status === 'unknown' ? end(deps, purchase, { reason: 'processing_error', retry: 'retryable' })",
+    find: '? pending(deps, purchase, payment.cause)',
+    put: "? end(deps, purchase, { reason: 'processing_error', retry: 'retryable' })",
     foundBy: told(outage('POST /v1/payment_intents/*/confirm')),
   },
   {

@@ -11,6 +11,7 @@ import { rungOf } from '../../core/quota/thresholds.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { ConditionFailed, type Item, type Table } from '../../core/table/table.ts'
+import { silentLog } from '../support/log.ts'
 import { breaking } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 
@@ -38,7 +39,7 @@ export async function openQuotaWorld({
   }
   const ids = randomIds(clock)
   const ring = keyring('5'.repeat(64))
-  const ports = { clock, ids, table, keyring: ring } as Partial<Ports> as Ports
+  const ports = { clock, ids, log: silentLog, table, keyring: ring } as Partial<Ports> as Ports
   const accountId = ids.accountId()
   const texts = Array.from({ length: keyCount }, (_, slot) => newKeyText(ports, accountId, slot))
   const hashes = texts.map((text, slot) => [keyHashAttribute(slot), keyHash(ports, text)])
