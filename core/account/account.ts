@@ -126,6 +126,10 @@ export interface Account extends Profile {
 export const renewsItself = ({ flags, bundle }: Pick<Profile, 'flags' | 'bundle'>): boolean =>
   flags.bundleAutoRenewal && bundle !== undefined
 
+/** The full name, or the username until a full name is given. */
+export const displayName = ({ name, username }: Pick<Profile, 'name' | 'username'>): string =>
+  name ?? username
+
 /** Reads a stored profile. @throws Error if it is not one. */
 export const parseProfile = (item: Item): Profile => z.parse(profileSchema, item)
 

@@ -1,5 +1,4 @@
-import { type Account, type Profile, parseProfile, requireActive } from '../account/account.ts'
-import { fullName } from '../account/shapes.ts'
+import { type Account, displayName, type Profile, parseProfile, requireActive } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, Payment } from '../ports.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
@@ -67,7 +66,7 @@ async function giveUp(deps: CardDeps, hold: Hold): Promise<void> {
 async function begin(deps: CardDeps, account: Account, input: CardToProve): Promise<Hold> {
   const nowMs = deps.clock.nowMs()
   const tries = withOneMore(account.cardTriesMs ?? [], nowMs)
-  const customer = await ensureCustomer(deps, account, fullName(account))
+  const customer = await ensureCustomer(deps, account, displayName(account))
   const { hold, item } = newHold(deps, account, { ...input, customerId: customer.id })
   try {
     await deps.table.transact([

@@ -1,5 +1,4 @@
-import { type Account, type Profile, readAccount, requireActive } from '../account/account.ts'
-import { fullName } from '../account/shapes.ts'
+import { type Account, displayName, type Profile, readAccount, requireActive } from '../account/account.ts'
 import { ensureCustomer } from '../cards/customer.ts'
 import { DomainError } from '../errors.ts'
 import { keys } from '../table/keys.ts'
@@ -117,7 +116,7 @@ async function orderOf(
     if (!account.emailVerified) throw new DomainError('email_unconfirmed')
     if (isSame(wanted)) return 'same click'
     if (account.bundle !== undefined) throw new DomainError('bundle_held')
-    const { id: customerId } = await ensureCustomer(deps, account, fullName(account))
+    const { id: customerId } = await ensureCustomer(deps, account, displayName(account))
     return { ...wanted, accountId, customerId }
   }
   if (account.bundle === undefined) throw new DomainError('no_bundle')

@@ -187,16 +187,26 @@ export async function setMonthlyCap(
   await changeProfile(deps, account, setRemove(set, remove), [wakeRenewal(deps, account.id)])
 }
 
-/** Auto-renewal as its owner sees it: `on`, `off`, or why it does not renew at the moment. */
-export function renewalShape(account: Account) {
-  const renewal = standing(account)
+/** Auto-renewal as its owner sees it. */
+export interface RenewalStatus {
+  /** `on`, `off`, or what keeps the bundle from renewing itself at the moment. */
+  state: 'on' | 'off' | Renewal['state']
+  /** Why the bundle does not renew itself at the moment; undefined when it is `on` or `off`. */
+  reason: string | undefined
+  /** When the renewal is tried again, if a time is set. */
+  nextAttemptAtMs: number | undefined
+  /** What renewals may cost in a calendar month (UTC); undefined is no limit. */
+  monthlyCapCents: number | undefined
+}
+
+export function renewalStatus(account: Account): RenewalStatus {
   const { monthlyCapCents } = account
-  const monthlyCap = monthlyCapCents === undefined ? null : monthlyCapCents / 100
-  const off = !renewsItself(account)
-  if (off || !renewal) {
-    return { state: off ? ('off' as const) : ('on' as const), reason: null, nextAttemptAt: null, monthlyCap }
+  const isOn = renewsItself(account)
+  const obstacle = isOn ? standing(account) : undefined
+  return {
+    state: obstacle?.state ?? (isOn ? 'on' : 'off'),
+    reason: obstacle?.reason,
+    nextAttemptAtMs: obstacle?.nextAttemptAtMs,
+    monthlyCapCents,
   }
-  const { state, reason, nextAttemptAtMs } = renewal
-  const nextAttemptAt = nextAttemptAtMs === undefined ? null : new Date(nextAttemptAtMs).toISOString()
-  return { state, reason, nextAttemptAt, monthlyCap }
 }
