@@ -12,13 +12,7 @@ const noticeSchema = z.object({
   createdAtMs: z.number(),
 })
 
-/** EMCP's notification (seed 000) with an id and a time added. */
-export interface Notice {
-  _id: string
-  messageType: string
-  message: string
-  createdAt: string
-}
+export type Notice = z.infer<typeof noticeSchema>
 
 /** A `bursar.notice` event of EventBridge, as other systems put it. */
 const noticeEvent = z.object({
@@ -68,7 +62,7 @@ export function newNotice(deps: Deps, accountId: string, messageType: string, me
 
 /**
  * One page of an account's notices, newest first: one read.
- * @param page.cursor the `_id` of the last notice of the page before.
+ * @param page.cursor the id of the last notice of the page before.
  * @returns `next`, the cursor of the page that follows, if there is one.
  */
 export async function listNotices(
@@ -81,9 +75,6 @@ export async function listNotices(
     newestFirst: true,
     ...(page.cursor !== undefined && { after: keys.notice(account.id, page.cursor) }),
   })
-  const notices = items.slice(0, page.limit).map((item) => {
-    const { id, messageType, message, createdAtMs } = z.parse(noticeSchema, item)
-    return { _id: id, messageType, message, createdAt: new Date(createdAtMs).toISOString() }
-  })
-  return { notices, next: items.length > page.limit ? notices.at(-1)?._id : undefined }
+  const notices = items.slice(0, page.limit).map((item) => z.parse(noticeSchema, item))
+  return { notices, next: items.length > page.limit ? notices.at(-1)?.id : undefined }
 }
