@@ -20,6 +20,8 @@ export const START_MS = Date.UTC(2026, 10, 21, 12)
 /** A status as HTTP would have it: 200, 402 or the code of another refusal. */
 export type Told = 200 | 402 | string
 
+const TOLD = { spent: 200, exhausted: 402 } as const
+
 /** The functions under test: the real ones, or some with a bug planted in them. */
 export const quotaFunctions = { consume, consumeBatch, applyLedger }
 export type QuotaFunctions = typeof quotaFunctions
@@ -83,7 +85,7 @@ export async function openQuotaWorld({
       { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
     ): Promise<Told[]> =>
       functions.consumeBatch(through, keyAt(slot), requests).then(
-        (answers) => answers.map(({ status }) => status),
+        (answers) => answers.map(({ outcome }) => TOLD[outcome]),
         (error) => requests.map(() => toldOf(error)),
       ),
     /** Spends one unit for each of so many new ids of now, one after the other. */
