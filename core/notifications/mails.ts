@@ -1,4 +1,5 @@
 import type { Email } from '../ports.ts'
+import { priceText } from './price-text.ts'
 
 /** What a mail may show: nothing else reaches a template. */
 export interface MailValues {
@@ -64,7 +65,7 @@ const templates = {
     subject: `Your ${bundle} bundle has been renewed`,
     lines: [
       `Hello ${username},`,
-      `your ${bundle} bundle has renewed itself for ${dollars(amountCents)}.`,
+      `your ${bundle} bundle has renewed itself for ${priceText(amountCents)}.`,
       'The invoice with its receipt is in your account.',
     ],
   }),
@@ -72,7 +73,7 @@ const templates = {
     subject: `Your ${bundle} bundle could not be renewed`,
     lines: [
       `Hello ${username},`,
-      `your card was declined when your ${bundle} bundle was to be renewed for ${dollars(amountCents)}.`,
+      `your card was declined when your ${bundle} bundle was to be renewed for ${priceText(amountCents)}.`,
       'Unless the card cannot work again as it is, it is tried again after 1 hour, 3 hours and 7 hours; then renewal pauses until you change the card.',
     ],
   }),
@@ -80,14 +81,12 @@ const templates = {
     subject: `Confirm the renewal of your ${bundle} bundle`,
     lines: [
       `Hello ${username},`,
-      `your bank asks you to confirm the payment of ${dollars(amountCents)} that renews your ${bundle} bundle. Finish it here within 24 hours:`,
+      `your bank asks you to confirm the payment of ${priceText(amountCents)} that renews your ${bundle} bundle. Finish it here within 24 hours:`,
       `${appUrl}/renewal/${purchaseId}`,
       'Until then nothing is charged.',
     ],
   }),
 } satisfies Record<string, Template>
-
-const dollars = (cents: number): string => `$${(cents / 100).toFixed(2)}`
 
 export type MailTemplate = keyof typeof templates
 

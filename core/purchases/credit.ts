@@ -3,6 +3,7 @@ import { markDeclined } from '../cards/declined.ts'
 import { keepCard } from '../cards/keep-card.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
+import { priceText } from '../notifications/price-text.ts'
 import type { Payment, Receipt } from '../ports.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
 import { expr, setRemove } from '../table/expression.ts'
@@ -82,9 +83,8 @@ function creditProfile(purchase: Purchase, profile: Profile, paid: Paid, nowMs: 
 /** A notice for each purchase; of what happened by itself its owner also gets a mail. */
 function tell(deps: PurchaseDeps, profile: Profile, purchase: Purchase): Write[] {
   const { accountId, bundle, amountCents, units, kind } = purchase
-  const price = `$${(amountCents / 100).toFixed(2)}`
   const what = kind === 'renewal' ? 'has been renewed' : 'has been paid'
-  const text = `Your ${bundle} bundle ${what}: ${units} invocations for ${price}.`
+  const text = `Your ${bundle} bundle ${what}: ${units} invocations for ${priceText(amountCents)}.`
   const notice: Write = {
     put: newNotice(deps, accountId, kind === 'renewal' ? 'renewed' : 'purchased', text),
   }
