@@ -8,8 +8,8 @@ import { finishRemoval } from './remove.ts'
 import { isLive, nextNotice, parseStoredCard, type StoredCard, unchanged } from './stored.ts'
 
 const TEXT = {
-  expiring: (card: string) => `The card ${card} expires this month.`,
-  expired: (card: string) => `The card ${card} has expired.`,
+  expiring: (card: string) => `Your card (${card}) expires this month. Please add another one in time.`,
+  expired: (card: string) => `Your card (${card}) has expired. Please add another one.`,
 }
 
 /**

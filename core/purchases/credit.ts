@@ -1,9 +1,9 @@
 import type { Profile } from '../account/account.ts'
 import { markDeclined } from '../cards/declined.ts'
 import { keepCard } from '../cards/keep-card.ts'
+import { priceText, unitsText } from '../notifications/amounts.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
-import { priceText } from '../notifications/price-text.ts'
 import type { Payment, Receipt } from '../ports.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
 import { expr, setRemove } from '../table/expression.ts'
@@ -83,8 +83,11 @@ function creditProfile(purchase: Purchase, profile: Profile, paid: Paid, nowMs: 
 /** A notice for each purchase; of what happened by itself its owner also gets a mail. */
 function tell(deps: PurchaseDeps, profile: Profile, purchase: Purchase): Write[] {
   const { accountId, bundle, amountCents, units, kind } = purchase
-  const what = kind === 'renewal' ? 'has been renewed' : 'has been paid'
-  const text = `Your ${bundle} bundle ${what}: ${units} invocations for ${priceText(amountCents)}.`
+  const sold = unitsText(units)
+  const text =
+    kind === 'renewal'
+      ? `We renewed your ${bundle} bundle: ${sold} for ${priceText(amountCents)}.`
+      : `Payment received: ${sold} (${bundle}) for ${priceText(amountCents)}.`
   const notice: Write = {
     put: newNotice(deps, accountId, kind === 'renewal' ? 'renewed' : 'purchased', text),
   }

@@ -49,7 +49,7 @@ export function declinedRenewal(
     purchase.state === 'action_required' ||
     (profile.renewal?.cardId === cardId && profile.renewal.failures > 0)
   if (wasTold) return { set, writes: [] }
-  const text = `Your card was declined when your ${purchase.bundle} bundle was to be renewed.`
+  const text = `Your card was declined when we tried to renew your ${purchase.bundle} bundle. Nothing was charged.`
   return { set, writes: tell(deps, profile, purchase, 'renewal_declined', text, 'renewal-declined') }
 }
 
@@ -83,7 +83,7 @@ export function askedToAuthenticate(deps: Deps, profile: Profile, purchase: Purc
     cardId: purchase.cardId,
     failures: profile.renewal?.failures ?? 0,
   }
-  const text = `Your bank asks you to confirm the renewal of your ${purchase.bundle} bundle.`
+  const text = `Your bank asks you to confirm the renewal of your ${purchase.bundle} bundle. Please use the link that we mailed you.`
   return [
     {
       update: keys.profile(profile.id),

@@ -1,6 +1,7 @@
 import { type Profile, parseProfile } from '../account/account.ts'
 import { readStoredCustomer } from '../cards/customer.ts'
 import { DomainError } from '../errors.ts'
+import { unitsText } from '../notifications/amounts.ts'
 import { newNotice } from '../notifications/notices.ts'
 import type { Charge } from '../ports.ts'
 import { applyLedger, move, readQuota } from '../quota/apply-ledger.ts'
@@ -114,7 +115,7 @@ async function reversal(
     ...taken(deps, accountId, quota, { units, seq }),
     // A renewal may have waited for the debt to go.
     ...(profile.owed && !isOwed && units >= 0 ? [wakeRenewal(deps, accountId)] : []),
-    { put: newNotice(deps, accountId, 'payment_reversed', sentence(purchase, amountCents)) },
+    { put: newNotice(deps, accountId, 'payment_reversed', noticeText(purchase, reversedMore, owedUnits)) },
   ]
 }
 
@@ -165,8 +166,11 @@ export function entriesOf(
   }
 }
 
-function sentence({ bundle }: Purchase, amountCents: number): string {
-  return amountCents < 0
-    ? `A payment for your ${bundle} bundle went back, and its units with it. Units that were spent already are owed.`
-    : `A payment for your ${bundle} bundle that had gone back changed again; its units follow.`
+function noticeText({ bundle }: Purchase, reversedMore: boolean, owedUnits: number): string {
+  if (!reversedMore) return `A refund or dispute of your ${bundle} payment was reversed; its units are back.`
+  const spent =
+    owedUnits > 0
+      ? ` You had already spent ${unitsText(owedUnits)}; we will take them from your next purchase.`
+      : ''
+  return `Your ${bundle} payment was refunded or disputed, so we took back its units.${spent}`
 }

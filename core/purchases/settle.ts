@@ -154,8 +154,9 @@ export async function end(
 function tellLate(deps: PurchaseDeps, purchase: Purchase, declined: boolean): Write[] {
   const { accountId, bundle, kind } = purchase
   if (kind === 'renewal' || isLeased(deps, purchase)) return []
-  const why = declined ? 'was declined' : 'was given up'
-  const text = `The payment for your ${bundle} bundle ${why}. Nothing was charged.`
+  const text = declined
+    ? `Your payment for the ${bundle} bundle was declined. Nothing was charged.`
+    : `We cancelled your payment for the ${bundle} bundle. Nothing was charged.`
   return [{ put: newNotice(deps, accountId, 'purchase_failed', text) }]
 }
 

@@ -185,6 +185,6 @@ async function fraudWarned(deps: CardDeps, event: PaymentEvent, marks: Write[]):
   const charge = warning && (await deps.payments.readCharge(warning.chargeId))
   const accountId = await ownerOf(deps, charge?.customerId)
   if (accountId === undefined) return writeUnlessDone(deps, marks)
-  const text = `Your bank reports that a payment with the card ending in ${charge?.card?.last4 ?? '????'} may not have been yours.`
+  const text = `Your bank reports that a payment with the card ending in ${charge?.card?.last4 ?? '????'} may not have been yours. If you do not recognise it, please contact us.`
   await writeUnlessDone(deps, [...marks, { put: newNotice(deps, accountId, 'card_warning', text) }])
 }

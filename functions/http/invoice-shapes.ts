@@ -1,3 +1,4 @@
+import { unitsText } from '../../core/notifications/amounts.ts'
 import type { Invoice } from '../../core/purchases/invoices.ts'
 import { dollarsOf } from './money-shapes.ts'
 import { isoDay } from './time-shapes.ts'
@@ -15,7 +16,7 @@ export const listedInvoice = (invoice: Invoice) => ({ id: invoice.id, ...face(in
 /** An invoice on its own, with its card and the link to its receipt. */
 export const wholeInvoice = (invoice: Invoice) => ({
   ...face(invoice),
-  description: `${invoice.bundle} (${invoice.units} invocations)`,
+  description: `${invoice.bundle} (${unitsText(invoice.units)})`,
   payment: {
     card: { brand: invoice.cardBrand ?? '', last4: invoice.cardLast4 ?? '' },
     receiptUrl: invoice.receiptUrl ?? null,
