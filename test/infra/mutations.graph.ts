@@ -16,7 +16,7 @@ interface Mistake {
 const config = (from: string, to: string): Edit => ({ file: 'sst.config.ts', from, to })
 const data = (from: string, to: string): Edit => ({ file: 'functions/deploy/functions.ts', from, to })
 const grants = (from: string, to: string): Edit => ({
-  file: 'functions/deploy/permissions.ts',
+  file: 'functions/http/needs.ts',
   from,
   to,
 })
@@ -83,25 +83,25 @@ const lots: Mistake[][] = [
     },
     {
       title: 'a scan',
-      edit: grants("read: ['GetItem', 'Query'],", "read: ['GetItem', 'Query', 'Scan'],"),
+      edit: grants(
+        "const READS = ['dynamodb:GetItem', 'dynamodb:Query']",
+        "const READS = ['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:Scan']",
+      ),
       found: /^permission of v1-get-user: dynamodb:Scan on \S+ should not be there$/,
     },
     {
       title: 'a port without its permission',
-      edit: grants("      'cognito-idp:AdminDeleteUser',\n", ''),
+      edit: grants("          'cognito-idp:AdminDeleteUser',\n", ''),
       found: /^permission of jobs-sweep: cognito-idp:AdminDeleteUser on \S+ is missing$/,
     },
     {
       title: 'mail in any name',
-      edit: grants(
-        "when: [{ test: 'StringEquals', variable: 'ses:FromAddress', values: ['<mailAddress>'] }],",
-        '',
-      ),
+      edit: grants("on: ['mailIdentity'], when: [asOurSender]", "on: ['mailIdentity']"),
       found: /^permission of rest-create-user: ses:SendEmail on \S+ should not be there$/,
     },
     {
       title: 'every secret in every function',
-      edit: grants("table: ['TABLE_NAME'],", "table: ['TABLE_NAME', 'STRIPE_SECRET_KEY'],"),
+      edit: grants("settings: ['TABLE_NAME'],", "settings: ['TABLE_NAME', 'STRIPE_SECRET_KEY'],"),
       found: /^environment of v1-get-user: STRIPE_SECRET_KEY should not be there$/,
     },
     {
