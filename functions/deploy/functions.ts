@@ -143,6 +143,9 @@ export function pascal(name: string): string {
   return name.replace(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase())
 }
 
+/** Where a function writes its log; `prefix` is the stage's. */
+export const logGroupOf = (prefix: string, name: string): string => `/aws/lambda/${prefix}-${name}`
+
 /** Requests a second and at once, over all callers: of a stage, and of what can be guessed at or costs money. */
 export const throttle = { ratePerSecond: 2_000, burst: 1_000 }
 export const tightThrottle = { ratePerSecond: 25, burst: 50 }

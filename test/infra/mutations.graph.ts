@@ -15,6 +15,7 @@ interface Mistake {
 
 const config = (from: string, to: string): Edit => ({ file: 'sst.config.ts', from, to })
 const data = (from: string, to: string): Edit => ({ file: 'functions/deploy/functions.ts', from, to })
+const alarms = (from: string, to: string): Edit => ({ file: 'functions/deploy/alarms.ts', from, to })
 const grants = (from: string, to: string): Edit => ({
   file: 'functions/http/needs.ts',
   from,
@@ -170,16 +171,39 @@ const lots: Mistake[][] = [
     },
     {
       title: 'an alarm less',
-      edit: config('  createLogMetrics(deployment, functions, api)\n', ''),
+      edit: config('  createLogMetrics(deployment, functions, watched.api)\n', ''),
       found: /^log metric: .* AlarmLines 1 is missing$/,
     },
     {
       title: 'an alarm more, unknown to the rules',
-      edit: config(
-        '  createDashboard(deployment, watched)\n',
-        "  createDashboard(deployment, watched)\n  alarm('Noise', 'Noise', counted('Noise'))\n",
+      edit: alarms(
+        '    ...ofMoney(prefix),\n',
+        "    ...ofMoney(prefix),\n    { ...once, name: 'Noise', sentence: 'Noise.', metric: sum('logLines', 'Noise') },\n",
       ),
       found: /^alarm: Noise: .* should not be there$/,
+    },
+    {
+      title: 'an alarm that does not say where the log is',
+      edit: alarms('logGroupOf(prefix, name)}: a line', "'of its own'}: a line"),
+      found: /^JobsSweepErrors does not name \/aws\/lambda\/bursar-production-jobs-sweep:$/,
+    },
+    {
+      title: 'an alarm that names a log group that is not there',
+      edit: alarms("logGroupOf(prefix, 'jobs-sweep')", "logGroupOf(prefix, 'jobs-reconcile')"),
+      found: /^LedgerMismatch names \/aws\/lambda\/bursar-production-jobs-reconcile, which is not there$/,
+    },
+    {
+      title: 'an alarm that names a chart that is not there',
+      edit: config("['Throttles by function', [", "['Refusals by function', ["),
+      found: /^Throttles names the chart Throttles by function, which is not there$/,
+    },
+    {
+      title: 'throttled writes that nobody adds',
+      edit: alarms(
+        "sum('table', 'ReadThrottleEvents', 'WriteThrottleEvents')",
+        "sum('table', 'ReadThrottleEvents')",
+      ),
+      found: /^alarm: TableThrottles: .* is missing$/,
     },
     {
       title: 'data that goes with the stage',
