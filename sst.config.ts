@@ -66,6 +66,7 @@ export default $config({
       userPool: pool.pool.id,
       table: stores.table.name,
       mailDns: mail.dns,
+      stripeEvents: [...data.subscribedEvents],
     }
   },
 })
@@ -79,6 +80,7 @@ async function load() {
     ...(await import('./functions/deploy/settings.ts')),
     ...(await import('./functions/deploy/bundle.ts')),
     ...(await import('./core/table/definition.ts')),
+    ...(await import('./core/webhooks/event-types.ts')),
     ...(await import('./functions/http/cors.ts')),
   }
 }

@@ -13,6 +13,7 @@ import type { Run, Worked } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
+import type { ObjectKind } from './event-types.ts'
 
 /** How long an event is remembered; the provider sends one again for three days. */
 const REMEMBERED_SEC = 30 * 24 * 3600
@@ -20,16 +21,19 @@ const REMEMBERED_SEC = 30 * 24 * 3600
 /** Does an event's work; `marks` go into its transaction. */
 type Work = (deps: CardDeps, event: PaymentEvent, marks: Write[]) => Promise<void>
 
-/** What is done about events of each kind of object; all others are answered and left alone. */
-const WORK: ReadonlyMap<string | undefined, Work> = new Map([
-  ['payment_intent', paymentChanged],
-  ['payment_method', cardChanged],
-  ['customer', customerChanged],
-  ['charge', chargeChanged],
-  ['refund', refundChanged],
-  ['dispute', disputeChanged],
-  ['radar.early_fraud_warning', fraudWarned],
-])
+/** The work for each kind of object that we subscribe to. */
+const WORK_BY_KIND: Record<ObjectKind, Work> = {
+  payment_intent: paymentChanged,
+  payment_method: cardChanged,
+  customer: customerChanged,
+  charge: chargeChanged,
+  refund: refundChanged,
+  dispute: disputeChanged,
+  'radar.early_fraud_warning': fraudWarned,
+}
+
+/** The same by any name that an event may bring. Events of other kinds are answered 200 and change nothing. */
+const WORK: ReadonlyMap<string | undefined, Work> = new Map(Object.entries(WORK_BY_KIND))
 
 /** A payment's own events say these too. */
 const SAID_ELSEWHERE = new Set(['charge.succeeded', 'charge.failed', 'charge.captured', 'charge.expired'])

@@ -170,6 +170,14 @@ const lots: Mistake[][] = [
       found: /^retries and dead letters of background functions is /,
     },
     {
+      title: 'an event less to subscribe to',
+      edit: config(
+        'stripeEvents: [...data.subscribedEvents],',
+        'stripeEvents: data.subscribedEvents.slice(1),',
+      ),
+      found: /^what to subscribe to is \["payment_intent.amount_capturable_updated"/,
+    },
+    {
       title: 'an alarm less',
       edit: config('  createLogMetrics(deployment, functions, watched.api)\n', ''),
       found: /^log metric: .* AlarmLines 1 is missing$/,

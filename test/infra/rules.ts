@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { definition } from '../../core/table/definition.ts'
+import { subscribedEvents } from '../../core/webhooks/event-types.ts'
 import { cors } from '../../functions/http/cors.ts'
 import { gatewayKey, type Need, type Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
@@ -857,6 +858,8 @@ const nothingLocal: Rule = (graph) =>
     return found ? [`${name} holds ${found[0]}`] : []
   })
 
+const printed: Rule = (graph) => same('what to subscribe to', graph.outputs.stripeEvents, subscribedEvents)
+
 /** How many of each kind there are: whatever else is added must be added to a rule. */
 const counts: Rule = (graph) => {
   const keys = rows.flatMap(routesOf).length
@@ -930,6 +933,7 @@ export const rules: Record<string, Rule> = {
   'log lines that a person must see are counted': logMetrics,
   'the dashboard shows the stage': dashboard,
   'mail comes from the configured domain': mail,
+  'it prints the events that an endpoint at Stripe subscribes to': printed,
   'nothing of the local stack is in it': nothingLocal,
   'there is nothing else': counts,
 }
