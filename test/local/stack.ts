@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { CreateTableCommand, DescribeTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { definition } from '../../core/table/definition.ts'
+import type { Setting } from '../../functions/http/needs.ts'
 import { handler as preToken } from '../../functions/pre-token.ts'
 import { type CognitoDouble, startCognito } from './cognito.ts'
 import { type DynamoDouble, startDynamo } from './dynamodb.ts'
@@ -18,7 +19,7 @@ export interface Stack {
   stripe: StripeDouble | undefined
   tableName: string
   /** The environment that a deployment would give its functions. */
-  env: Record<string, string>
+  env: Record<Setting, string> & Record<string, string>
   close(): Promise<void>
 }
 
@@ -87,11 +88,15 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   return { dynamo, cognito, mail, kms, stripe: stripe.double, tableName: TABLE, env, close }
 }
 
+type StripeEnvironment = Record<'STRIPE_SECRET_KEY' | 'STRIPE_WEBHOOK_SECRETS', string> & {
+  STRIPE_API_BASE?: string
+}
+
 /** Stripe's test mode where its key is given, else the double. */
 async function startPayments(
   { nowMs, apiUrl, manualWebhooks, onStep = () => {} }: StackOptions,
   file: { stateFile?: string },
-): Promise<{ double?: StripeDouble; env: Record<string, string> }> {
+): Promise<{ double?: StripeDouble; env: StripeEnvironment }> {
   const { STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRETS = 'whsec_not_given' } = process.env
   if (STRIPE_SECRET_KEY?.startsWith('sk_live_')) {
     throw new Error('STRIPE_SECRET_KEY is a live key. The local stack takes test keys only: sk_test_…')
