@@ -39,9 +39,10 @@ import {
   timingSafeEqual,
 } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { z } from 'zod'
 import { cut, type FaultControls, type OperationFault, operationFaults } from './faults.ts'
 import { listen, readBody } from './http.ts'
-import { openState } from './state.ts'
+import { DELETE_FOLDER, openState } from './state.ts'
 
 export interface CognitoOptions {
   /** The pool's clock, epoch ms. */
@@ -113,6 +114,35 @@ interface Pool {
   sessions: Record<string, Session>
 }
 
+const userSchema = z.object({
+  sub: z.string(),
+  enabled: z.boolean(),
+  status: z.enum(['FORCE_CHANGE_PASSWORD', 'CONFIRMED']),
+  createdAtMs: z.number(),
+  password: z.string(),
+  wrongTries: z.number(),
+  lastTryMs: z.number(),
+  lockedUntilMs: z.number(),
+}) satisfies z.ZodType<User>
+
+const sessionSchema = z.object({
+  username: z.string(),
+  sub: z.string(),
+  originJti: z.string(),
+  eventId: z.string(),
+  authTimeSeconds: z.number(),
+  expiresAtMs: z.number(),
+  revoked: z.boolean(),
+}) satisfies z.ZodType<Session>
+
+const poolSchema = z.object({
+  privateKeyPem: z.string().refine(isPrivateKey, 'no private key'),
+  clientId: z.string(),
+  clientSecret: z.string(),
+  users: z.record(z.string(), userSchema),
+  sessions: z.record(z.string(), sessionSchema),
+}) satisfies z.ZodType<Pool>
+
 const accessTokenSeconds = 15 * 60
 const refreshTokenMs = 30 * 24 * 60 * 60 * 1000
 const longestLockMs = 15 * 60 * 1000
@@ -122,7 +152,8 @@ export async function startCognito(options: CognitoOptions): Promise<CognitoDoub
   const { nowMs, preToken, region = 'eu-west-1' } = options
   const userPoolId = `${region}_Local0001`
   const issuer = `https://cognito-idp.${region}.amazonaws.com/${userPoolId}`
-  const state = openState<Pool>(options.stateFile, () => ({
+  const kept = { file: options.stateFile, schema: poolSchema, remedy: DELETE_FOLDER }
+  const state = openState<Pool>(kept, () => ({
     privateKeyPem: processKeyPem(),
     clientId: randomBytes(13).toString('hex'),
     clientSecret: randomBytes(25).toString('hex'),
@@ -697,6 +728,14 @@ function processKeyPem(): string {
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
   }).privateKey
   return processKey
+}
+
+function isPrivateKey(pem: string): boolean {
+  try {
+    return createPrivateKey(pem).asymmetricKeyType === 'rsa'
+  } catch {
+    return false
+  }
 }
 
 function signingKey(privateKeyPem: string) {

@@ -1,8 +1,9 @@
 import { createCipheriv, createDecipheriv, randomBytes, randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
+import { z } from 'zod'
 import { cut, type FaultControls, type OperationFault, operationFaults } from './faults.ts'
 import { listen, readBody } from './http.ts'
-import { openState } from './state.ts'
+import { DELETE_FOLDER, openState } from './state.ts'
 
 export interface KmsDouble extends FaultControls<OperationFault> {
   /** For AWS_ENDPOINT_URL_KMS. */
@@ -20,6 +21,8 @@ interface Key {
   /** 32 bytes as hex. */
   secret: string
 }
+
+const schema = z.object({ arn: z.string(), secret: z.string().regex(/^[0-9a-f]{64}$/, 'no key') })
 
 /** An answer other than 200, as KMS gives it; its status is 400 unless the fault is KMS's own. */
 interface Refusal {
@@ -39,7 +42,8 @@ const INTERNAL = 'KMSInternalException'
  * whatever key it was; no signature check.
  */
 export async function startKms(options: { port?: number; stateFile?: string } = {}): Promise<KmsDouble> {
-  const state = openState<Key>(options.stateFile, () => ({
+  const kept = { file: options.stateFile, schema, remedy: DELETE_FOLDER }
+  const state = openState<Key>(kept, () => ({
     // The mark by which deployed code knows a value of the local stack.
     arn: `arn:aws:kms:us-east-1:000000000000:key/Local0001-${randomUUID()}`,
     secret: randomBytes(32).toString('hex'),

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { domainToASCII } from 'node:url'
+import { z } from 'zod'
 import { cut, type FaultControls, type OperationFault, operationFaults } from './faults.ts'
 import { listen, readBody } from './http.ts'
 import { openState } from './state.ts'
@@ -13,6 +14,12 @@ export interface SentMail {
   html: string
   sentAt: string
 }
+
+const schema = z.object({
+  messages: z.array(
+    z.object({ to: z.string(), subject: z.string(), text: z.string(), html: z.string(), sentAt: z.string() }),
+  ),
+})
 
 export interface MailDouble extends FaultControls<OperationFault> {
   /** For AWS_ENDPOINT_URL_SESV2. */
@@ -38,7 +45,8 @@ export async function startMail(options: {
   port?: number
   stateFile?: string
 }): Promise<MailDouble> {
-  const state = openState(options.stateFile, () => ({ messages: [] as SentMail[] }))
+  const remedy = 'Delete the file; the mail box is then empty.'
+  const state = openState({ file: options.stateFile, schema, remedy }, () => ({ messages: [] as SentMail[] }))
   let calls: Record<string, number> = {}
   const faults = operationFaults(['SendEmail'])
 

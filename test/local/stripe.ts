@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { z } from 'zod'
 import { cut, DELAY_MS, type FaultControls, pause } from './faults.ts'
 import { listen, readBody } from './http.ts'
-import { openState } from './state.ts'
+import { DELETE_FOLDER, openState } from './state.ts'
 import { authenticate, type Call, replyTo, runDue, type World } from './stripe/api.ts'
 import { keyInUse, rateLimited } from './stripe/errors.ts'
 import { type Fault, faultList } from './stripe/faults.ts'
@@ -73,12 +74,24 @@ interface Kept extends StripeState {
   webhookSecret: string
 }
 
+const someObject = z.looseObject({})
+const schema = z.object({
+  ...Object.fromEntries(
+    Object.entries(emptyState()).map(([name, empty]) => [
+      name,
+      Array.isArray(empty) ? z.array(someObject) : z.record(z.string(), someObject),
+    ]),
+  ),
+  webhookSecret: z.string(),
+})
+
 const TICK_MS = 100
 
 /** Starts the double. @throws NodeJS.ErrnoException `EADDRINUSE` for a taken port. */
 export async function startStripe(options: StripeOptions): Promise<StripeDouble> {
   const { nowMs, webhookUrl, onError = (error: unknown) => console.error(error) } = options
-  const kept = openState<Kept>(options.stateFile, () => ({
+  const file = { file: options.stateFile, schema, remedy: DELETE_FOLDER }
+  const kept = openState<Kept>(file, () => ({
     ...emptyState(),
     webhookSecret: options.webhookSecret ?? `whsec_Local0001${letters(23)}`,
   }))
