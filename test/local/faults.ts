@@ -11,7 +11,7 @@ export interface Fault<Name extends string = string> {
   delayMs?: number
 }
 
-/** What each double offers to whoever controls it. */
+/** What each double offers to the stack's controls and to tests. */
 export interface FaultControls<F extends Fault> {
   /** @throws Error with a sentence that says what there is, if the double cannot have that fault. */
   addFault(fault: F): void
