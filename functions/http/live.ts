@@ -108,7 +108,8 @@ const adapters: Adapters = {
     ),
   webhooks: async () => ({
     secrets: setting('STRIPE_WEBHOOK_SECRETS').split(','),
-    livemode: setting('STRIPE_SECRET_KEY').startsWith('sk_live_'),
+    // A restricted key (rk_…) has a mode as a secret key has.
+    livemode: /^[sr]k_live_/.test(setting('STRIPE_SECRET_KEY')),
   }),
 }
 
