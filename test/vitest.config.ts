@@ -1,17 +1,56 @@
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+/**
+ * Test files that have a process to themselves: they replace modules, or settings that functions read once. All others
+ * share the process of their worker, with its loaded modules and its stack.
+ */
+export const ALONE = [
+  'test/api/update-current-user.test.ts',
+  'test/conformance/money.test.ts',
+  'test/conformance/rows.test.ts',
+  'test/conformance/secrets.test.ts',
+  'test/conformance/tokens.test.ts',
+  'test/conformance/webhooks.test.ts',
+  'test/v1/change-password.test.ts',
+  'test/v1/enrol-two-factor.test.ts',
+  'test/v1/reset-password.test.ts',
+]
+
+/** Files with a process to themselves come first: a worker keeps its process only from one shared file to the next. */
+class AloneFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files)
+    const isAlone = ({ project }: TestSpecification) => project.name === 'alone'
+    return [...sorted.filter(isAlone), ...sorted.filter((file) => !isAlone(file))]
+  }
+}
+
+// `*.deep.test.ts` breaks every flow at every call in every way; `npm run check` and CI run those too.
+const exclude = process.env.DEEP ? [] : ['test/**/*.deep.test.ts']
 
 export default defineConfig({
   root: `${import.meta.dirname}/..`,
   test: {
-    include: ['test/**/*.test.ts'],
-    // `*.deep.test.ts` breaks every flow at every call in every way; `npm run check` and CI run those too.
-    exclude: process.env.DEEP ? [] : ['test/**/*.deep.test.ts'],
     // Bundles run as Lambda runs them, untransformed.
     server: { deps: { external: [/\/\.bundles\//] } },
     setupFiles: ['test/support/no-network.ts'],
-    // A file is one stack of doubles, which keeps a core busy; two are what CI has.
+    // A worker keeps a core busy; two are what CI has.
     maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 20_000,
+    sequence: { sequencer: AloneFirst },
+    projects: [
+      { extends: true, test: { name: 'alone', include: ALONE, exclude, isolate: true } },
+      {
+        extends: true,
+        test: {
+          name: 'shared',
+          include: ['test/**/*.test.ts'],
+          exclude: [...exclude, ...ALONE],
+          isolate: false,
+        },
+      },
+    ],
   },
 })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { rows } from '../../functions/http/rows.ts'
 import { jobs, subscribers } from '../../functions/jobs/schedule.ts'
+import { ALONE } from '../vitest.config.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 
@@ -118,4 +119,15 @@ test('each job and subscriber has its file and its test, and each file its entry
 test('there are no barrels: no index.ts, no file of utilities', () => {
   const files = [...filesUnder('functions'), ...filesUnder('core'), ...filesUnder('test')]
   expect(files.filter((file) => /\/(index|utils?|helpers?|common|misc)\.ts$/.test(file))).toEqual([])
+})
+
+test('a test file that replaces modules or settings has a process to itself', () => {
+  const replacing = filesUnder('test').filter(
+    (file) =>
+      file.endsWith('.test.ts') &&
+      /\bvi\.(mock|doMock|hoisted|resetModules)\(|\b(stationBefore|coldStart)\b|^\s*process\.env\.\w+ = /m.test(
+        read(file),
+      ),
+  )
+  expect(replacing.filter((file) => file !== 'test/conformance/layout.test.ts')).toEqual([...ALONE].sort())
 })

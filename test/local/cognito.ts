@@ -75,11 +75,17 @@ export interface CognitoDouble extends FaultControls<OperationFault> {
    * `{kid, alg: 'RS256'}`; the signature stays RS256.
    */
   sign(claims: Json, options?: { header?: Json }): string
+  /** Creates a user as it is once its password is permanent, without a call. */
+  addUser(username: string, password: string): void
+  /** Signs a user in without a call. @throws Error as the service refuses it. */
+  signIn(username: string, password: string): Promise<{ AccessToken: string; RefreshToken: string }>
   /** User names, in order of creation. */
   users(): string[]
   /** Calls by operation since the start or `resetCalls`, refused ones included. */
   calls(): Record<string, number>
   resetCalls(): void
+  /** Forgets every user and session. */
+  clear(): void
   close(): Promise<void>
 }
 
@@ -208,6 +214,17 @@ export async function startCognito(options: CognitoOptions): Promise<CognitoDoub
     const salt = randomBytes(16).toString('base64')
     return `${salt}.${hashPassword(password, salt)}`
   }
+
+  const newUser = (password: string, status: User['status']): User => ({
+    sub: randomUUID(),
+    enabled: true,
+    status,
+    createdAtMs: nowMs(),
+    password: storedPassword(password),
+    wrongTries: 0,
+    lastTryMs: 0,
+    lockedUntilMs: 0,
+  })
 
   /** Synchronous, so that tries in parallel are counted as tries in a row. */
   function checkPassword(user: User | undefined, password: string): User {
@@ -378,25 +395,16 @@ export async function startCognito(options: CognitoOptions): Promise<CognitoDoub
           )
         }
         if (findUser(username)) refuse('UsernameExistsException', 'User account already exists')
-        const now = nowMs()
-        const user: User = {
-          sub: randomUUID(),
-          enabled: true,
-          status: 'FORCE_CHANGE_PASSWORD',
-          createdAtMs: now,
-          password: storedPassword(text(input.TemporaryPassword) || randomBytes(16).toString('base64')),
-          wrongTries: 0,
-          lastTryMs: 0,
-          lockedUntilMs: 0,
-        }
+        const temporary = text(input.TemporaryPassword) || randomBytes(16).toString('base64')
+        const user = newUser(temporary, 'FORCE_CHANGE_PASSWORD')
         pool.users[username] = user
         state.save()
         return {
           User: {
             Username: username,
             Attributes: [{ Name: 'sub', Value: user.sub }],
-            UserCreateDate: now / 1000,
-            UserLastModifiedDate: now / 1000,
+            UserCreateDate: user.createdAtMs / 1000,
+            UserLastModifiedDate: user.createdAtMs / 1000,
             Enabled: true,
             UserStatus: user.status,
           },
@@ -534,10 +542,22 @@ export async function startCognito(options: CognitoOptions): Promise<CognitoDoub
     jwksUri: `${url}/${userPoolId}/.well-known/jwks.json`,
     publicKeyPem: key.publicPem,
     sign,
+    addUser(username, password) {
+      pool.users[username] = newUser(password, 'CONFIRMED')
+      state.save()
+    },
+    async signIn(username, password) {
+      const { AuthenticationResult } = await signIn(username, password)
+      return AuthenticationResult ?? refuse('NotAuthorizedException', 'The password is temporary.')
+    },
     users: () => Object.keys(pool.users),
     calls: () => ({ ...counts }),
     resetCalls() {
       counts = {}
+    },
+    clear() {
+      Object.assign(pool, { users: {}, sessions: {} })
+      state.save()
     },
     addFault: faults.addFault,
     clearFaults: faults.clearFaults,

@@ -26,9 +26,13 @@ export interface MailDouble extends FaultControls<OperationFault> {
   url: string
   /** What was accepted, oldest first; with `to`, only mail to that address, in any case. */
   messages(to?: string): SentMail[]
+  /** Keeps a message as if it had been sent. */
+  add(mail: Omit<SentMail, 'sentAt'>): void
   /** Requests since the last reset, by operation; those answered with an error count too. */
   calls(): Record<string, number>
   resetCalls(): void
+  /** Forgets every message. */
+  clear(): void
   close(): Promise<void>
 }
 
@@ -50,13 +54,16 @@ export async function startMail(options: {
   let calls: Record<string, number> = {}
   const faults = operationFaults(['SendEmail'])
 
+  const keep = (mail: Omit<SentMail, 'sentAt'>) =>
+    void state.value.messages.push({ ...mail, sentAt: new Date(options.nowMs()).toISOString() })
+
   const accept = (request: IncomingMessage, body: Buffer): Answer => {
     if (!isSigned(request)) {
       return refusal(403, 'MissingAuthenticationTokenException', 'Missing Authentication Token')
     }
     try {
       const mail = readMail(JSON.parse(body.toString('utf8')))
-      state.value.messages.push({ ...mail, sentAt: new Date(options.nowMs()).toISOString() })
+      keep(mail)
     } catch (error) {
       return refusal(400, 'BadRequestException', (error as Error).message)
     }
@@ -84,11 +91,19 @@ export async function startMail(options: {
     url: listener.url,
     messages: (to) =>
       state.value.messages.filter((mail) => to === undefined || comparable(mail.to) === comparable(to)),
+    add: (mail) => {
+      keep(mail)
+      state.save()
+    },
     addFault: faults.addFault,
     clearFaults: faults.clearFaults,
     calls: () => ({ ...calls }),
     resetCalls: () => {
       calls = {}
+    },
+    clear: () => {
+      state.value.messages = []
+      state.save()
     },
     close: () => {
       faults.close()

@@ -1,5 +1,10 @@
 import { join } from 'node:path'
-import { CreateTableCommand, DescribeTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import {
+  CreateTableCommand,
+  DeleteTableCommand,
+  DescribeTableCommand,
+  DynamoDBClient,
+} from '@aws-sdk/client-dynamodb'
 import { definition } from '../../core/table/definition.ts'
 import type { Setting } from '../../functions/http/needs.ts'
 import { handler as preToken } from '../../functions/pre-token.ts'
@@ -29,6 +34,8 @@ export interface StackOptions {
   dataFolder?: string | undefined
   /** The API's address once it is up: Stripe's double sends its events there. */
   apiUrl?(): string
+  /** Default `bursar`. */
+  tableName?: string
   /** Stripe's double delivers nothing by itself. */
   manualWebhooks?: boolean
   /** Told before each part starts. */
@@ -74,14 +81,14 @@ async function startParts(
   /** Takes each part down as one to be closed. */
   started: <P extends Part>(starting: Promise<P>) => Promise<P>,
 ): Promise<Omit<Stack, 'close'>> {
-  const { nowMs, dataFolder, onStep = () => {} } = options
+  const { nowMs, dataFolder, tableName = TABLE, onStep = () => {} } = options
   const file = (name: string) => (dataFolder === undefined ? {} : { stateFile: join(dataFolder, name) })
   const dbFile = dataFolder === undefined ? {} : { dbFile: join(dataFolder, 'table.db') }
   const endpoint = process.env.DYNAMODB_ENDPOINT
 
   onStep('DynamoDB    (Dynoxide, an SQLite file)')
   const dynamo = await started(startDynamo({ ...dbFile, ...(endpoint === undefined ? {} : { endpoint }) }))
-  await createTable(dynamo.rawUrl)
+  await createTable(dynamo.rawUrl, tableName)
   onStep('Cognito     (a double of the user pool)')
   const cognito = await started(
     startCognito({
@@ -106,7 +113,7 @@ async function startParts(
     AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER: cognito.url,
     AWS_ENDPOINT_URL_SESV2: mail.url,
     AWS_ENDPOINT_URL_KMS: kms.url,
-    TABLE_NAME: TABLE,
+    TABLE_NAME: tableName,
     USER_POOL_ID: cognito.userPoolId,
     USER_POOL_CLIENT_ID: cognito.clientId,
     USER_POOL_CLIENT_SECRET: cognito.clientSecret,
@@ -117,7 +124,7 @@ async function startParts(
     ROOT_SECRET,
     ...stripeEnv(stripe, stripeKey),
   }
-  return { dynamo, cognito, mail, kms, stripe, tableName: TABLE, env }
+  return { dynamo, cognito, mail, kms, stripe, tableName, env }
 }
 
 /**
@@ -163,12 +170,28 @@ function stripeEnv(double: StripeDouble | undefined, testKey = ''): StripeEnviro
   return { STRIPE_SECRET_KEY: testKey, STRIPE_WEBHOOK_SECRETS }
 }
 
-async function createTable(endpoint: string): Promise<void> {
-  const credentials = { accessKeyId: 'local', secretAccessKey: 'local' }
-  const client = new DynamoDBClient({ endpoint, region: REGION, credentials })
-  const exists = await client.send(new DescribeTableCommand({ TableName: TABLE })).catch((error: Error) => {
-    if (error.name !== 'ResourceNotFoundException') throw error
+/** Removes every item, by making the table anew. */
+export async function clearTable({ dynamo, tableName }: Stack): Promise<void> {
+  const client = clientAt(dynamo.rawUrl)
+  await client.send(new DeleteTableCommand({ TableName: tableName }))
+  client.destroy()
+  await createTable(dynamo.rawUrl, tableName)
+}
+
+const clientAt = (endpoint: string) =>
+  new DynamoDBClient({
+    endpoint,
+    region: REGION,
+    credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
   })
+
+async function createTable(endpoint: string, tableName: string): Promise<void> {
+  const client = clientAt(endpoint)
+  const exists = await client
+    .send(new DescribeTableCommand({ TableName: tableName }))
+    .catch((error: Error) => {
+      if (error.name !== 'ResourceNotFoundException') throw error
+    })
   if (!exists) {
     const { attributes, primary, indexes } = definition
     const schema = ({ hashKey, rangeKey }: { hashKey: string; rangeKey: string }) => [
@@ -177,7 +200,7 @@ async function createTable(endpoint: string): Promise<void> {
     ]
     await client.send(
       new CreateTableCommand({
-        TableName: TABLE,
+        TableName: tableName,
         BillingMode: 'PAY_PER_REQUEST',
         AttributeDefinitions: Object.entries(attributes).map(([AttributeName, AttributeType]) => ({
           AttributeName,

@@ -60,6 +60,10 @@ export interface StripeDouble extends FaultControls<Fault> {
   /** How often each endpoint was called, by method and path with `*` for each id. */
   calls(): Record<string, number>
   resetCalls(): void
+  /** What the double remembers, for a caller in this process. */
+  state: StripeState
+  /** Forgets every object, event and idempotency key. */
+  clear(): void
   /** The customer finishes 3-D Secure. @throws Error if there is nothing to finish. */
   authenticate(request: { paymentIntent: string; outcome: 'succeed' | 'fail' }): void
   /** Delivers everything that is due by now, events held back for another order included. */
@@ -155,6 +159,11 @@ export async function startStripe(options: StripeOptions): Promise<StripeDouble>
     calls: () => ({ ...calls }),
     resetCalls() {
       calls = {}
+    },
+    state,
+    clear() {
+      Object.assign(state, emptyState())
+      save()
     },
     addFault: world.faults.add,
     clearFaults: world.faults.clear,

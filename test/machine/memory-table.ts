@@ -7,9 +7,9 @@ import { ConditionFailed, type Item, type Table, type Write } from '../../core/t
  * knows of DynamoDB's expressions what our code uses and refuses the rest; `memory-table.test.ts` holds it to what
  * the database answers. Every call takes a turn of the event loop, so that calls at once interleave.
  */
-export function memoryTable(): Table & { items(): Item[] } {
-  const items = new Map<string, Item>()
-  const nameOf = ({ pk, sk }: Key) => `${pk}\n${sk}`
+export function memoryTable(initial: readonly Item[] = []): Table & { items(): Item[] } {
+  const nameOf = ({ pk, sk }: Item | Key) => `${pk}\n${sk}`
+  const items = new Map(initial.map((item) => [nameOf(item), item]))
   const found = (key: Key): Item | undefined => items.get(nameOf(key))
   const copy = (item: Item | undefined) => item && structuredClone(item)
 

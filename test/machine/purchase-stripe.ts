@@ -45,7 +45,12 @@ function withClient<T>(client: unknown, make: () => T): T {
  * The double of Stripe behind our adapter and the real SDK, with no network between them: ten times faster, and calls
  * come in the order in which they were made. Of the request faults it knows those that the SDK does not try again.
  */
-export function stripeHere(nowMs: () => number, state: StripeState = emptyState()): StripeHere {
+export function stripeHere(
+  nowMs: () => number,
+  state: StripeState = emptyState(),
+  /** Told the id of each event that Stripe would deliver. */
+  onEvent: (eventId: string) => void = () => {},
+): StripeHere {
   const mistakes: unknown[] = []
   const world: World = {
     state,
@@ -54,7 +59,7 @@ export function stripeHere(nowMs: () => number, state: StripeState = emptyState(
     replies: replyBook(state, nowMs),
     // Events stay undelivered until the test delivers them.
     webhooks: {
-      queue() {},
+      queue: (eventId) => onEvent(eventId),
       deliverDue: async () => {},
       flush: async () => {},
       pending: () => 0,

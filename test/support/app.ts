@@ -4,9 +4,10 @@ import { cors } from '../../functions/http/cors.ts'
 import { needs } from '../../functions/http/needs.ts'
 import type { Need } from '../../functions/http/route.ts'
 import { moduleOf } from '../bundles/module-of.ts'
-import { startGateway } from '../local/gateway.ts'
+import { type Gateway, startGateway } from '../local/gateway.ts'
 import { gatewayRoutes } from '../local/routes.ts'
-import { type Stack, startStack } from '../local/stack.ts'
+import { clearTable, type Stack, startStack } from '../local/stack.ts'
+import { type Fixtures, openFixtures } from './fixtures.ts'
 
 /** What tests send: one of `json`, `form` and `body`, which is sent as it is. */
 export interface TestRequest {
@@ -51,22 +52,30 @@ export function newPerson(overrides: Partial<Person> = {}): Person {
 
 export type App = Awaited<ReturnType<typeof startApp>>
 
-/**
- * The whole of Bursar for one test file: real SDKs, real tokens, real HTTP, an own database and a clock that
- * stands still until it is moved. Closed after the file's last test.
- */
-export async function startApp() {
-  vi.useFakeTimers({ toFake: ['Date'], now: START })
-  const logs: string[] = []
-  vi.spyOn(console, 'log').mockImplementation((line: string) => void logs.push(line))
-  const stack: Stack = await startStack({
+interface Running {
+  stack: Stack
+  gateway: Gateway
+  fixtures: Fixtures
+}
+
+let running: Promise<Running> | undefined
+
+const load = (file: string) => import(/* @vite-ignore */ moduleOf(file))
+
+async function allPorts(): Promise<Ports> {
+  const { live } = await import('../../functions/http/live.ts')
+  return live(Object.keys(needs) as Need[]) as Promise<Ports>
+}
+
+/** Starts the doubles and the gateway. They end with their process. */
+async function start(): Promise<Running> {
+  const stack = await startStack({
     nowMs: () => Date.now(),
+    // Processes that share one DynamoDB (`DYNAMODB_ENDPOINT`) have a table each.
+    tableName: `bursar-${process.env.VITEST_POOL_ID}`,
     apiUrl: () => gateway.url,
     manualWebhooks: true,
   })
-  Object.assign(process.env, stack.env)
-
-  const load = (file: string) => import(/* @vite-ignore */ moduleOf(file))
   const gateway = await startGateway({
     routes: gatewayRoutes(),
     invoke: async (file, event) => (await load(file)).handler(event, {}),
@@ -75,9 +84,41 @@ export async function startApp() {
     cors: { ...cors, origins: [ORIGIN] },
     nowMs: () => Date.now(),
   })
-  afterAll(async () => {
-    await gateway.close()
-    await stack.close()
+  return { stack, gateway, fixtures: openFixtures(stack, allPorts) }
+}
+
+function restoreVariable(name: string, value: string | undefined): void {
+  if (value === undefined) delete process.env[name]
+  else process.env[name] = value
+}
+
+/** Nothing that an earlier test file did is left. */
+async function clear(stack: Stack): Promise<void> {
+  const { dynamo, cognito, mail, kms, stripe } = stack
+  for (const double of [cognito, mail, stripe]) double?.clear()
+  for (const double of [cognito, mail, kms, stripe]) double?.resetCalls()
+  for (const double of [dynamo, stripe]) double?.clearFaults()
+  for (const double of [cognito, mail, kms]) double.clearFaults()
+  await clearTable(stack)
+  dynamo.resetCounts()
+}
+
+/**
+ * The whole of Bursar for one test file: real SDKs, real tokens, real HTTP, and a clock that stands still until it is
+ * moved. Functions read their settings once and keep their connections, so there is one stack in a process: the next
+ * file in the same process finds it empty, and its clock at the start again.
+ */
+export async function startApp() {
+  vi.useFakeTimers({ toFake: ['Date'], now: START })
+  const logs: string[] = []
+  vi.spyOn(console, 'log').mockImplementation((line: string) => void logs.push(line))
+  running ??= start()
+  const { stack, gateway, fixtures } = await running
+  await clear(stack)
+  const before = { ...process.env }
+  Object.assign(process.env, stack.env)
+  afterAll(() => {
+    for (const name of Object.keys(stack.env)) restoreVariable(name, before[name])
     vi.useRealTimers()
   })
 
@@ -136,8 +177,11 @@ export async function startApp() {
     register,
     mailedCode,
     login,
-    /** Registers, confirms and signs in. */
-    async signUp(overrides: Partial<Person> = {}): Promise<SignedInPerson> {
+    fixtures,
+    /** Somebody who has registered, confirmed and signed in. */
+    signUp: (overrides: Partial<Person> = {}) => fixtures.signUp(newPerson(overrides)),
+    /** The same by requests over HTTP. */
+    async signUpOverHttp(overrides: Partial<Person> = {}): Promise<SignedInPerson> {
       const person = newPerson(overrides)
       await register(person)
       await request('POST', '/v1/auth/activate', { json: { code: mailedCode(person.email) } })
@@ -147,10 +191,7 @@ export async function startApp() {
     advance: (ms: number) => void vi.setSystemTime(Date.now() + ms),
     job: async (name: string) => (await load(`functions/jobs/${name}.ts`)).handler(),
     /** All ports as the functions get them. */
-    async ports(): Promise<Ports> {
-      const { live } = await import('../../functions/http/live.ts')
-      return live(Object.keys(needs) as Need[]) as Promise<Ports>
-    },
+    ports: allPorts,
     /** Calls to the outside since `resetCalls`, by service. */
     calls() {
       const { calls, readUnits, writeUnits } = stack.dynamo.counts()

@@ -1,10 +1,10 @@
 import type Stripe from 'stripe'
 import { expect } from 'vitest'
+import type { BundleName } from '../../core/purchases/catalogue.ts'
 import { keys } from '../../core/table/keys.ts'
-import type { App, SignedInPerson, TestAnswer } from './app.ts'
-import { defaultKey } from './keys.ts'
+import { type App, newPerson, type SignedInPerson, type TestAnswer } from './app.ts'
 import { type Consumer, consume } from './quota.ts'
-import { atStripe, customerId, newCard, stripeOf } from './stripe.ts'
+import { atStripe, customerId, stripeOf } from './stripe.ts'
 
 /** A whole billing address as GreenCloud's page takes it. */
 export const ADDRESS = {
@@ -51,17 +51,12 @@ export const ALWAYS_3DS = '4000002760003184'
  */
 export async function newBuyer(
   app: App,
-  { bundle = 'STARTER', card = '4242424242424242' } = {},
+  { bundle = 'STARTER' as BundleName, card: cardNumber = '4242424242424242' } = {},
 ): Promise<Consumer> {
-  const person = await app.signUp()
-  const { double } = stripeOf(app)
-  const { status } = await signUpFor(app, person, bundle, await newCard(app, card))
-  expect(status).toBe(card === ALWAYS_3DS ? 402 : 204)
-  if (status === 402) await authenticate(app, person)
-  await double.flushWebhooks()
+  const buyer = await app.fixtures.newBuyer(newPerson(), { bundle, cardNumber, address: ADDRESS })
   // No click of the test is a second one of this.
   app.advance(11_000)
-  return { ...person, key: await defaultKey(app, person) }
+  return buyer
 }
 
 /** `GET` of what its owner sees. */

@@ -22,9 +22,8 @@ export async function createKey(
   return body
 }
 
-export async function defaultKey(app: App, { accessToken: token }: SignedInPerson): Promise<string> {
-  return (await app.request('GET', '/v1/user', { token })).body.apiKey
-}
+export const defaultKey = (app: App, { accountId }: SignedInPerson): Promise<string> =>
+  app.fixtures.defaultKey(accountId)
 
 /** The hashes in the account's counter, by slot: a key works as long as its own is among them. */
 export async function liveHashes(app: App, { accountId }: SignedInPerson): Promise<Record<string, string>> {

@@ -12,13 +12,21 @@ const REAL_SERVICES = [
 ]
 const mayLeave = REAL_SERVICES.some((name) => process.env[name])
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
-const connect = net.Socket.prototype.connect
+const { connect } = net.Socket.prototype
 
-net.Socket.prototype.connect = function (this: net.Socket, ...args: unknown[]) {
+function connectToLoopback(this: net.Socket, ...args: unknown[]) {
   const [first] = (Array.isArray(args[0]) ? args[0] : args) as [unknown, unknown]
   const host = typeof first === 'object' && first !== null && 'host' in first ? first.host : undefined
-  if (!mayLeave && host !== undefined && !LOOPBACK.has(String(host))) {
+  if (host !== undefined && !LOOPBACK.has(String(host))) {
     throw new Error(`a test tried to reach ${String(host)}`)
   }
   return Reflect.apply(connect, this, args)
-} as typeof connect
+}
+
+// This runs before each test file, and files may share a process.
+if (!mayLeave && connect.name !== connectToLoopback.name) {
+  net.Socket.prototype.connect = connectToLoopback as typeof connect
+}
+
+// A test file may lower it; the next one in the same process begins with Node's default.
+Error.stackTraceLimit = 10

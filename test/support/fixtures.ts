@@ -1,0 +1,218 @@
+import type Stripe from 'stripe'
+import { type Account, type Profile, readAccount } from '../../core/account/account.ts'
+import { confirmEmail } from '../../core/account/confirm.ts'
+import { emailKey } from '../../core/account/fields.ts'
+import { register } from '../../core/account/register.ts'
+import { proveCard } from '../../core/cards/verify.ts'
+import { login } from '../../core/credentials/sessions.ts'
+import { DomainError } from '../../core/errors.ts'
+import { readDefaultKey } from '../../core/keys/default-key.ts'
+import type { Identity, Ports } from '../../core/ports.ts'
+import { buy } from '../../core/purchases/buy.ts'
+import { type BundleName, bundleOf } from '../../core/purchases/catalogue.ts'
+import { keys } from '../../core/table/keys.ts'
+import type { Item, Table } from '../../core/table/table.ts'
+import { openWireTable } from '../../core/table/wire.ts'
+import { receiveEvent } from '../../core/webhooks/events.ts'
+import type { Stack } from '../local/stack.ts'
+import { signatureOf } from '../local/stripe/webhooks.ts'
+import { memoryTable } from '../machine/memory-table.ts'
+import { stripeHere } from '../machine/purchase-stripe.ts'
+import type { Person, SignedInPerson } from './app.ts'
+
+/**
+ * Accounts for tests to begin with. The domain's own functions make them, as they do for a request, but on a table in
+ * memory and with doubles that are called in this process; then all items are put into the database at once. That
+ * takes a tenth of the time. `fixtures.test.ts` holds that they are what requests over HTTP make.
+ */
+export interface Fixtures {
+  /** Registers, confirms and signs in. */
+  signUp(person: Person): Promise<SignedInPerson>
+  /** Signs in once more. */
+  login(accountId: string, person: Person): Promise<SignedInPerson>
+  /** Signs up, and for a bundle; asked for 3-D Secure, they authenticate. Stripe's events are delivered. */
+  newBuyer(person: Person, signup: Signup): Promise<Buyer>
+  /** The bundle alone. */
+  buyBundle(accountId: string, signup: Signup): Promise<void>
+  /** Puts a card on file; Stripe's events are delivered. @returns its id. */
+  cardOnFile(accountId: string, paymentMethod: string): Promise<string>
+  /** The account's default application key. */
+  defaultKey(accountId: string): Promise<string>
+}
+
+type Buyer = SignedInPerson & { key: string }
+
+/** A bundle, and the new card that pays for it, by its test number. */
+export interface Signup {
+  bundle: BundleName
+  cardNumber: string
+  address: NonNullable<Profile['address']>
+}
+
+/** What a piece of work has: ports over a table in memory, and Stripe as its operator sees it. */
+interface Backstage {
+  ports: Ports
+  /** The code in the newest mail. */
+  mailedCode(): string
+  operator: Stripe
+  authenticate(paymentId: string): void
+  /** Delivers the events that Stripe would have delivered by now. */
+  deliverEvents(): Promise<void>
+}
+
+export function openFixtures(stack: Stack, live: () => Promise<Ports>): Fixtures {
+  /** The database itself, past the proxy that counts calls and makes faults. */
+  const database = openWireTable({
+    tableName: stack.tableName,
+    region: stack.env.AWS_REGION ?? '',
+    endpoint: stack.dynamo.rawUrl,
+    credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+  })
+
+  /** Runs work on an account that is read into memory first; what it changed is written afterwards. */
+  async function backstage<T>(
+    accountId: string | undefined,
+    work: (at: Backstage) => Promise<T>,
+  ): Promise<T> {
+    const before = accountId === undefined ? [] : await itemsOf(database, accountId)
+    const table = memoryTable(before)
+    const result = await work(openBackstage(stack, await live(), table))
+    const after = table.items()
+    const left = new Set(after.map(nameOf))
+    await database.putAll(after.filter((item) => !before.includes(item)))
+    await Promise.all(
+      before.filter((item) => !left.has(nameOf(item))).map((item) => database.remove(keyOf(item))),
+    )
+    return result
+  }
+
+  return {
+    signUp: (person) => backstage(undefined, (at) => signUp(at, person)),
+    login: (accountId, person) => backstage(accountId, (at) => signIn(at, person)),
+    newBuyer: (person, signup) =>
+      backstage(undefined, async (at) => {
+        const signedUp = await signUp(at, person)
+        const account = await buyBundle(at, signedUp.accountId, signup)
+        return { ...signedUp, key: readDefaultKey(at.ports, account) }
+      }),
+    buyBundle: (accountId, signup) =>
+      backstage(accountId, async (at) => void (await buyBundle(at, accountId, signup))),
+    cardOnFile: (accountId, paymentMethod) =>
+      backstage(accountId, async ({ ports, deliverEvents }) => {
+        const cards = () => ports.table.list(keys.account(accountId), 'CARD#')
+        const before = (await cards()).map(({ sk }) => sk)
+        const account = await accountOf(ports, accountId)
+        await proveCard(ports, account, { purpose: 'verify', cardId: paymentMethod })
+        await deliverEvents()
+        const added = (await cards()).filter(({ sk, card }) => !before.includes(sk) && card)
+        if (added.length !== 1) throw new Error(`${added.length} cards were put on file`)
+        return String(added[0]?.sk).slice('CARD#'.length)
+      }),
+    async defaultKey(accountId) {
+      return readDefaultKey(await live(), await accountOf({ table: database } as Ports, accountId))
+    },
+  }
+}
+
+const keyOf = ({ pk, sk }: Item) => ({ pk: String(pk), sk: String(sk) })
+const nameOf = ({ pk, sk }: Item) => `${pk}\n${sk}`
+
+/** The account's partition, and what leads to it from a name or a customer's id. */
+async function itemsOf(table: Table, accountId: string): Promise<Item[]> {
+  const own = await table.list(keys.account(accountId), '')
+  const account = await accountOf({ table: memoryTable(own) }, accountId)
+  const guards = [keys.emailGuard(emailKey(account.email))]
+  if (account.customer) guards.push(keys.customerOwner(account.customer.id))
+  const found = await Promise.all(guards.map((key) => table.get(key)))
+  return [...own, ...found.filter((item) => item !== undefined)]
+}
+
+async function accountOf(ports: Pick<Ports, 'table'>, accountId: string): Promise<Account> {
+  const account = await readAccount(ports as Ports, accountId)
+  if (!account) throw new Error(`there is no account ${accountId}`)
+  return account
+}
+
+function openBackstage(stack: Stack, live: Ports, table: Table): Backstage {
+  let newestText = ''
+  const events: string[] = []
+  const nowMs = () => live.clock.nowMs()
+  if (!stack.stripe) throw new Error('STRIPE_SECRET_KEY is set: these tests are about the double')
+  const stripe = stripeHere(nowMs, stack.stripe.state, (id) => events.push(id))
+  const ports: Ports = {
+    ...live,
+    table,
+    payments: stripe.payments,
+    identity: vaultOf(stack, live.identity),
+    mail: {
+      appUrl: live.mail.appUrl,
+      async send(email) {
+        newestText = email.text
+        stack.mail.add(email)
+      },
+    },
+  }
+  return {
+    ports,
+    mailedCode: () => /\b[0-9a-f]{32}\b/.exec(newestText)?.[0] ?? '',
+    operator: stripe.operator,
+    authenticate: (id) => stripe.authenticate(id, 'succeed'),
+    async deliverEvents() {
+      for (let id = events.shift(); id !== undefined; id = events.shift()) {
+        const event = stripe.state.events[id]
+        const body = JSON.stringify(event, null, 2)
+        const signature = signatureOf(body, ports.webhooks.secrets[0] ?? '', nowMs())
+        await receiveEvent(ports, { body: Buffer.from(body), signature })
+        if (event) event.pending_webhooks = 0
+      }
+    },
+  }
+}
+
+/** The double of the user pool, called in this process. */
+const vaultOf = ({ cognito }: Stack, identity: Identity): Identity => ({
+  ...identity,
+  async enroll(accountId, password) {
+    cognito.addUser(accountId, password)
+  },
+  async signIn(accountId, password) {
+    const { AccessToken: accessToken, RefreshToken: refreshToken } = await cognito.signIn(accountId, password)
+    const { origin_jti: sessionId } = JSON.parse(
+      Buffer.from(accessToken.split('.')[1] ?? '', 'base64url').toString(),
+    )
+    return { accessToken, refreshToken, accountId, sessionId, expiresInSeconds: 900 }
+  },
+})
+
+async function signUp(at: Backstage, person: Person): Promise<SignedInPerson> {
+  await register(at.ports, person)
+  await confirmEmail(at.ports, at.mailedCode())
+  return signIn(at, person)
+}
+
+async function signIn({ ports }: Backstage, person: Person): Promise<SignedInPerson> {
+  const { accessToken, refreshToken } = await login(ports, { email: person.email, password: person.password })
+  const { username: accountId } = JSON.parse(
+    Buffer.from(accessToken.split('.')[1] ?? '', 'base64url').toString(),
+  )
+  return { ...person, accessToken, refreshToken, accountId }
+}
+
+async function buyBundle(at: Backstage, accountId: string, signup: Signup): Promise<Account> {
+  const { bundle, cardNumber: number, address } = signup
+  const card = await at.operator.paymentMethods.create({
+    type: 'card',
+    card: { number, exp_month: 2, exp_year: 2032 },
+  })
+  const account = await accountOf(at.ports, accountId)
+  const wanted = { kind: 'signup', bundle: bundleOf(bundle), cardId: card.id, address } as const
+  await buy(at.ports, account, wanted, undefined).catch((error: unknown) => authenticateIfAsked(at, error))
+  await at.deliverEvents()
+  return account
+}
+
+async function authenticateIfAsked(at: Backstage, error: unknown): Promise<void> {
+  if (!(error instanceof DomainError && error.code === 'payment_action_required')) throw error
+  const secret = String(error.clientSecret)
+  at.authenticate(secret.slice(0, secret.indexOf('_secret_')))
+}
