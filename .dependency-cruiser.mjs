@@ -3,12 +3,7 @@ const only = (name, from, to, comment) => ({ name, severity: 'error', comment, f
 
 export default {
   forbidden: [
-    only(
-      'no-cycles',
-      {},
-      { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
-      'a cycle cannot be read from either end',
-    ),
+    only('no-cycles', {}, { circular: true }, 'a cycle cannot be read from either end'),
     only('nobody-imports-test', { pathNot: '^test/' }, { path: '^test/' }, 'doubles are never deployed'),
     only(
       'core-stays-pure',
@@ -68,9 +63,18 @@ export default {
       { path: '^functions/(api|v1|rest|webhooks|jobs)/(?!routes|schedule)' },
       {
         pathNot:
-          '^functions/[^/]+/routes\\.ts$|^functions/jobs/schedule\\.ts$|^functions/http/(endpoint|job)\\.ts$|^core/(?!adapters|table)',
+          '^functions/[^/]+/routes\\.ts$|^functions/jobs/schedule\\.ts$|^functions/http/(endpoint|job|[^/]+-shapes)\\.ts$|^core/(?!adapters|table)',
       },
-      'a handler has its row, the endpoint stack and the domain',
+      'a handler has its row, the endpoint stack, the shapes of the dialects and the domain',
+    ),
+    only(
+      'shapes-are-pure',
+      { path: '^functions/http/[^/]+-shapes\\.ts$' },
+      {
+        pathNot: '^functions/http/[^/]+-shapes\\.ts$|^node_modules/zod',
+        dependencyTypesNot: ['type-only'],
+      },
+      'a shape turns a value into another one: it knows the types of core and runs none of it',
     ),
   ],
   options: {

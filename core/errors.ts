@@ -95,3 +95,24 @@ export class DomainError extends Error {
     return this.message === this.code ? undefined : this.message
   }
 }
+
+/** What a log line may say of an error: our code, the class of what caused it, and its first frames. */
+export interface Failure {
+  error?: ErrorCode
+  cause?: string
+  frames?: string[]
+}
+
+const FRAMES = 5
+
+/** Describes an error without its message, which may quote secrets or personal data. */
+export function failureOf(error: unknown): Failure {
+  const code = error instanceof DomainError ? { error: error.code } : {}
+  const cause = error instanceof DomainError ? error.cause : error
+  if (!(cause instanceof Error)) return cause === undefined ? code : { ...code, cause: typeof cause }
+  // A stack begins with the message; the frames follow.
+  const { message, name, stack = '' } = cause
+  const lines = stack.slice(stack.indexOf(message) + message.length).split('\n')
+  const frames = lines.map((line) => line.trim()).filter((line) => line.startsWith('at '))
+  return { ...code, cause: name, frames: frames.slice(0, FRAMES) }
+}

@@ -11,6 +11,7 @@ import type { Table } from './table/table.ts'
 export interface Ports {
   clock: Clock
   ids: Ids
+  log: Log
   table: Table
   identity: Identity
   mail: Mail
@@ -21,8 +22,8 @@ export interface Ports {
   webhooks: WebhookConfig
 }
 
-/** What a domain function needs: the ports it names; clock and ids come with every call. */
-export type Deps<N extends keyof Ports = 'clock'> = Pick<Ports, N | 'clock' | 'ids'>
+/** What a domain function needs: the ports it names; clock, ids and log come with every call. */
+export type Deps<N extends keyof Ports = 'clock'> = Pick<Ports, N | 'clock' | 'ids' | 'log'>
 
 /** Time as the domain sees it. */
 export interface Clock {
@@ -40,6 +41,17 @@ export interface Ids {
   uuid(): string
   /** `bytes` random bytes as lower-case hex. */
   hex(bytes: number): string
+}
+
+/**
+ * Lines for the operator about failures that no caller is told of. `what` is a fixed sentence, `about` holds ids of
+ * ours. Neither may contain anything that a person or a provider wrote.
+ */
+export interface Log {
+  /** Failed, and is repaired later without anybody's help. */
+  warn(what: string, error: unknown, about?: Readonly<Record<string, string>>): void
+  /** Failed, and may fail again until somebody looks at it. */
+  error(what: string, error: unknown, about?: Readonly<Record<string, string>>): void
 }
 
 /** What a sign-in or a refresh yields. */

@@ -1,12 +1,12 @@
-import { writeAll } from '../cards/customer.ts'
 import { newCode } from '../credentials/codes.ts'
 import { DomainError } from '../errors.ts'
-import { deliver, type MailToQueue, queueMail } from '../notifications/outbox.ts'
+import { deliverOrLeave, type MailToQueue, queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
 import { wakeRenewal } from '../quota/wake-renewal.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
+import { writeAll } from '../table/write-all.ts'
 import { type Account, parseProfile, requireActive } from './account.ts'
 import { emailKey, usernameKey } from './fields.ts'
 
@@ -101,7 +101,7 @@ export async function rename(
     if (error.failed.has(0)) throw refusal(error)
     throw new DomainError(moved && error.failed.has(1) ? 'username_taken' : 'email_taken')
   }
-  await Promise.all(address.mails.map((mail) => deliver(deps, mail).catch(() => {})))
+  await Promise.all(address.mails.map((mail) => deliverOrLeave(deps, mail)))
   return { ...account, username, email: address.email, updatedAtMs: nowMs }
 }
 

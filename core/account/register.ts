@@ -1,7 +1,7 @@
 import { newCode } from '../credentials/codes.ts'
 import { DomainError } from '../errors.ts'
 import { defaultKeyLookup, newDefaultKey } from '../keys/default-key.ts'
-import { deliver, queueMail } from '../notifications/outbox.ts'
+import { deliverOrLeave, queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
 import { newQuota } from '../quota/quota.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
@@ -139,8 +139,7 @@ async function activate(deps: RegisterDeps, pending: Profile): Promise<Account> 
     if (error instanceof ConditionFailed) throw new DomainError('username_taken')
     throw error
   }
-  // The mail stays in the outbox when this fails, so the registration stands.
-  await deliver(deps, mail).catch(() => {})
+  await deliverOrLeave(deps, mail)
   return { ...pending, status: 'active', quota: undefined, customer: undefined }
 }
 

@@ -1,9 +1,11 @@
-import type { Account, Profile } from '../account/account.ts'
+import { type Account, type Profile, renewsItself } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
-import { renewsItself } from './remove.ts'
 import type { CardDeps } from './settle.ts'
 import { readCard } from './sync.ts'
-import { type Outcome, proveCard, requireChangeInterval } from './verify.ts'
+import { type Outcome, proveCard } from './verify.ts'
+
+/** The default card may be changed once in this time. */
+const CHANGE_INTERVAL_MS = 24 * 3_600_000
 
 /**
  * Proves a card and makes it the default one (GreenCloud): once in 24 hours, and only while auto-renewal is off or
@@ -28,4 +30,11 @@ async function defaultCardDeclined(deps: CardDeps, account: Account): Promise<bo
   const cardId = account.customer?.defaultCardId
   if (cardId === undefined) return true
   return (await readCard(deps, account.id, cardId))?.declined === true
+}
+
+/** @throws DomainError `card_changed_recently` with the seconds until the card may be changed again. */
+function requireChangeInterval(account: Account, nowMs: number): void {
+  const waitMs = (account.cardChangedAtMs ?? -CHANGE_INTERVAL_MS) + CHANGE_INTERVAL_MS - nowMs
+  if (waitMs > 0)
+    throw new DomainError('card_changed_recently', { retryAfterSeconds: Math.ceil(waitMs / 1000) })
 }

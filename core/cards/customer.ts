@@ -5,6 +5,7 @@ import { wakeRenewal } from '../quota/wake-renewal.ts'
 import { type Expression, expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Item, ignoreRefusal, type Write } from '../table/table.ts'
+import { writeAll } from '../table/write-all.ts'
 import { address, parseStoredCard, tombstone, unchanged } from './stored.ts'
 
 const optionalText = z.optional(z.string())
@@ -161,58 +162,3 @@ async function forgetCards(deps: Deps<'table'>, accountId: string, customerId: s
     await deps.table.put(gone, unchanged(stored)).catch(ignoreRefusal)
   }
 }
-
-/** A single write needs no transaction, and none no call. */
-export async function writeAll({ table }: Deps<'table'>, writes: readonly Write[]): Promise<void> {
-  const [only] = writes
-  if (!only) return
-  if (writes.length > 1 || 'check' in only) await table.transact(writes)
-  else if ('put' in only) await table.put(only.put, only.if)
-  else if ('update' in only) await table.update(only.update, only.set, only.if)
-  else await table.remove(only.remove, only.if)
-}
-
-const orNull = <T>(value: T | undefined): T | null => value ?? null
-
-/** Stripe's customer as EMCP shows it (seed 000), with the fields of the page and no other. */
-export function stripeCustomer(customer: StoredCustomer) {
-  const { address: at } = customer
-  return {
-    id: customer.id,
-    object: 'customer' as const,
-    address: at ? addressShape(at) : null,
-    balance: customer.balanceCents,
-    created: Math.floor(customer.createdMs / 1000),
-    currency: orNull(customer.currency),
-    default_source: null,
-    delinquent: customer.delinquent,
-    description: orNull(customer.description),
-    discount: null,
-    email: orNull(customer.email),
-    invoice_prefix: orNull(customer.invoicePrefix),
-    invoice_settings: {
-      custom_fields: null,
-      default_payment_method: orNull(customer.defaultCardId),
-      footer: null,
-      rendering_options: null,
-    },
-    livemode: customer.livemode,
-    metadata: {},
-    name: orNull(customer.name),
-    phone: orNull(customer.phone),
-    preferred_locales: [],
-    shipping: null,
-    tax_exempt: 'none' as const,
-    test_clock: null,
-  }
-}
-
-/** Stripe's address; null for what is not known. */
-export const addressShape = (at: z.infer<typeof address>) => ({
-  city: orNull(at.city),
-  country: orNull(at.country),
-  line1: orNull(at.line1),
-  line2: orNull(at.line2),
-  postal_code: orNull(at.postalCode),
-  state: orNull(at.state),
-})

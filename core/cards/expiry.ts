@@ -8,8 +8,8 @@ import { finishRemoval } from './remove.ts'
 import { isLive, nextNotice, parseStoredCard, type StoredCard, unchanged } from './stored.ts'
 
 const TEXT = {
-  expiring: (card: string) => `The card ${card} expires this month.`,
-  expired: (card: string) => `The card ${card} has expired.`,
+  expiring: (card: string) => `Your card (${card}) expires this month. Please add another one in time.`,
+  expired: (card: string) => `Your card (${card}) has expired. Please add another one.`,
 }
 
 /**
@@ -20,9 +20,9 @@ const TEXT = {
 export async function sweepCards(
   deps: Deps<'table' | 'payments'>,
   run: Run,
-): Promise<{ expiryNotices: number; removalsFinished: number }> {
+): Promise<{ expiryNotices: number; removalsFinished: number; cardsFailed: number }> {
   const done = { expiryNotices: 0, removalsFinished: 0 }
-  await eachDue(deps, 'CARD', run, async (key) => {
+  const { failed } = await eachDue(deps, 'CARD', run, async (key) => {
     const item = await deps.table.get(key)
     if (!item) return false
     const stored = parseStoredCard(item)
@@ -33,7 +33,7 @@ export async function sweepCards(
     } else if (isLive(stored) && (await giveNotice(deps, key, accountId, stored))) done.expiryNotices++
     return true
   })
-  return done
+  return { ...done, cardsFailed: failed }
 }
 
 /** The notice to give now; where both are due, only the last is still true. */

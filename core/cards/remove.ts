@@ -1,19 +1,15 @@
-import type { Account } from '../account/account.ts'
+import { type Account, renewsItself } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
+import { LEASE_MS } from '../table/lease.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { syncCustomer } from './customer.ts'
-import { HOLD_LEASE_MS } from './hold.ts'
 import { isLive, parseStoredCard, tombstone, unchanged } from './stored.ts'
 import { readCard } from './sync.ts'
 
 type RemoveDeps = Deps<'table' | 'payments'>
-
-/** Auto-renewal counts as on only once there is a bundle to renew (product rule). */
-export const renewsItself = (account: Account): boolean =>
-  account.flags.bundleAutoRenewal && account.bundle !== undefined
 
 /**
  * Takes a card off the account. It is gone from our lists at once and detached at the provider then, by the sweep
@@ -29,7 +25,7 @@ export async function removeCard(deps: RemoveDeps, account: Account, cardId: str
   if (isDefault && (renewsItself(account) || isBusy)) {
     throw new DomainError('card_in_use')
   }
-  const due = dueAt('CARD', account.id, deps.clock.nowMs() + HOLD_LEASE_MS)
+  const due = dueAt('CARD', account.id, deps.clock.nowMs() + LEASE_MS)
   const next = isDefault ? await newestOther(deps, account.id, cardId) : undefined
   try {
     await deps.table.transact([
@@ -48,8 +44,12 @@ export async function removeCard(deps: RemoveDeps, account: Account, cardId: str
     if (error instanceof ConditionFailed) throw new DomainError('conflict')
     throw error
   }
-  // Its owner is rid of it: what is left to do is done by the sweep when this fails.
-  await finishRemoval(deps, { accountId: account.id, customerId: customer.id }, cardId).catch(() => {})
+  // The card is off the account already; only the provider has still to learn of the removal.
+  const owner = { accountId: account.id, customerId: customer.id }
+  await finishRemoval(deps, owner, cardId).catch((error: unknown) => {
+    const what = 'a removed card is not detached; sweep detaches it'
+    deps.log.warn(what, error, { accountId: account.id, cardId })
+  })
 }
 
 /** The default card may go: nothing renews itself by it, nothing is being verified and no payment is open. */

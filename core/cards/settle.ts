@@ -4,9 +4,11 @@ import type { BillingAddress, Deps, Payment, PaymentCard, PaymentCustomer } from
 import { wakeRenewal } from '../quota/wake-renewal.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
-import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
-import { customerItem, readStoredCustomer, unchangedCustomer, writeAll } from './customer.ts'
-import { HOLD_LEASE_MS, type Hold, isFresh, isPaymentOf } from './hold.ts'
+import { isLeased, LEASE_MS } from '../table/lease.ts'
+import { ConditionFailed, type Write } from '../table/table.ts'
+import { writeUnlessDone } from '../table/write-all.ts'
+import { customerItem, readStoredCustomer, unchangedCustomer } from './customer.ts'
+import { type Hold, isPaymentOf } from './hold.ts'
 import { cardItem, isLive, unchanged } from './stored.ts'
 import { readCard } from './sync.ts'
 
@@ -38,15 +40,15 @@ export async function settleHold(
     case 'succeeded':
       return prove(deps, hold, payment, marks)
     case 'action_required':
-      await mark(deps, marks)
+      await writeUnlessDone(deps, marks)
       return { status: 'action required', clientSecret: payment.clientSecret }
     case 'processing':
-      await mark(deps, marks)
+      await writeUnlessDone(deps, marks)
       return { status: 'pending' }
     case 'unconfirmed':
-      if (!isFresh(deps, hold)) return fence(deps, hold, payment, marks)
+      if (!isLeased(deps, hold)) return fence(deps, hold, payment, marks)
       // Its request is just about to confirm it.
-      await mark(deps, marks)
+      await writeUnlessDone(deps, marks)
       return { status: 'pending' }
     case 'declined':
       return fence(deps, hold, payment, marks)
@@ -76,10 +78,6 @@ async function wasHeld(deps: CardDeps, { latestChargeId }: Payment): Promise<boo
   if (latestChargeId === undefined) return false
   return (await deps.payments.readCharge(latestChargeId))?.status === 'succeeded'
 }
-
-/** Only notes that an event was seen to; that it was noted before is no error. */
-export const mark = (deps: Deps<'table'>, marks: readonly Write[]): Promise<void> =>
-  writeAll(deps, marks).catch(ignoreRefusal)
 
 const PROVE_TRIES = 5
 
@@ -123,7 +121,7 @@ async function prove(
       if (!error.failed.has(0) && !error.failed.has(1)) continue
       // The request, the webhook and the sweep may all be here, and one of them was first.
       if (isLive(await readCard(deps, accountId, cardId))) return { status: 'proved', hold: proved }
-      await mark(deps, marks)
+      await writeUnlessDone(deps, marks)
       return { status: 'given up' }
     }
   }
@@ -132,7 +130,7 @@ async function prove(
 
 const releasing = (deps: Deps, { id, accountId, paymentId }: Hold): Write => ({
   update: keys.hold(accountId, id),
-  set: expr`SET #state = ${'releasing'}, #paymentId = ${paymentId}, #dueAtMs = ${deps.clock.nowMs() + HOLD_LEASE_MS}`,
+  set: expr`SET #state = ${'releasing'}, #paymentId = ${paymentId}, #dueAtMs = ${deps.clock.nowMs() + LEASE_MS}`,
   if: expr`#state IN (${'created'}, ${'saved'})`,
 })
 
@@ -193,7 +191,7 @@ async function reject(
 
 /** Nothing came of it: the account is free for another try. */
 export async function close(deps: Deps<'table'>, hold: Hold, marks: readonly Write[] = []): Promise<void> {
-  await mark(deps, [
+  await writeUnlessDone(deps, [
     {
       update: keys.profile(hold.accountId),
       set: expr`REMOVE #openHold`,
@@ -208,5 +206,5 @@ export async function close(deps: Deps<'table'>, hold: Hold, marks: readonly Wri
 export async function release(deps: CardDeps, hold: Hold, marks: readonly Write[] = []): Promise<void> {
   const { status } = await deps.payments.cancelPayment(hold.paymentId ?? '')
   if (status !== 'canceled' && status !== 'succeeded') throw new DomainError('temporarily_unavailable')
-  await mark(deps, [{ remove: keys.hold(hold.accountId, hold.id) }, ...marks])
+  await writeUnlessDone(deps, [{ remove: keys.hold(hold.accountId, hold.id) }, ...marks])
 }

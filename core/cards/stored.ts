@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import type { PaymentCard } from '../ports.ts'
 import { type Expression, expr } from '../table/expression.ts'
-import { dueAt, keys } from '../table/keys.ts'
+import { dueAt, KEPT_MS, keys, ttlAt } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
 
 const optionalText = z.optional(z.string())
@@ -61,9 +61,6 @@ export const unchanged = (stored: StoredCard | undefined): Expression =>
 export const isLive = (stored: StoredCard | undefined): stored is StoredCard & { card: Card } =>
   stored?.card !== undefined && !stored.removing
 
-/** How long a tombstone stays; a webhook is retried for three days. */
-const TOMBSTONE_SEC = 30 * 24 * 3600
-
 /** A card to put, due when there will be something to tell about its expiry. */
 export function cardItem(accountId: string, card: PaymentCard, last: StoredCard | undefined): Item {
   const version = (last?.version ?? 0) + 1
@@ -78,7 +75,7 @@ export const tombstone = (accountId: string, cardId: string, lastVersion: number
   ...keys.card(accountId, cardId),
   cardId,
   version: lastVersion + 1,
-  ttl: Math.ceil(nowMs / 1000) + TOMBSTONE_SEC,
+  ...ttlAt(nowMs + KEPT_MS.removedCard),
 })
 
 /**

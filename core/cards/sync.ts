@@ -2,7 +2,7 @@ import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
-import { writeAll } from './customer.ts'
+import { writeAll } from '../table/write-all.ts'
 import { cardItem, parseStoredCard, type StoredCard, tombstone, unchanged } from './stored.ts'
 
 const TRIES = 10

@@ -1,29 +1,19 @@
-import { type Account, type Profile, parseProfile, requireActive } from '../account/account.ts'
-import { fullName } from '../account/shapes.ts'
+import { type Account, displayName, type Profile, parseProfile, requireActive } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, Payment } from '../ports.ts'
-import { eachDue, type Run } from '../table/due.ts'
-import { attr, type Expression, expr, join } from '../table/expression.ts'
+import { eachDue, type Run, type Worked } from '../table/due.ts'
+import { expr, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
+import { isLeased, leaseDue } from '../table/lease.ts'
 import { ConditionFailed } from '../table/table.ts'
+import { AUTHENTICATION_MS } from './authentication.ts'
 import { ensureCustomer, syncCustomer } from './customer.ts'
-import {
-  AUTHENTICATION_MS,
-  HOLD_LEASE_MS,
-  type Hold,
-  holdOf,
-  holdPayment,
-  isFresh,
-  newHold,
-  parseHold,
-} from './hold.ts'
+import { type Hold, holdOf, holdPayment, newHold, parseHold } from './hold.ts'
 import { type CardDeps, close, release, type Settled, settleHold } from './settle.ts'
 import { withOneMore } from './velocity.ts'
 
 /** `pending`: the provider did not say what became of it; it settles by itself and the same request may be repeated. */
 export type Outcome = 'proved' | 'pending'
-
-const CHANGE_EVERY_MS = 24 * 3_600_000
 
 export interface CardToProve {
   purpose: Hold['purpose']
@@ -70,20 +60,20 @@ async function openHold(deps: Deps<'table'>, account: Account): Promise<Hold | u
 async function giveUp(deps: CardDeps, hold: Hold): Promise<void> {
   const settled = await settleLeft(deps, hold, true)
   if (settled.status === 'pending') throw new DomainError('card_pending')
-  if (settled.status === 'proved') await release(deps, settled.hold).catch(() => {})
+  if (settled.status === 'proved') await releaseOrLeave(deps, settled.hold)
 }
 
 async function begin(deps: CardDeps, account: Account, input: CardToProve): Promise<Hold> {
   const nowMs = deps.clock.nowMs()
   const tries = withOneMore(account.cardTriesMs ?? [], nowMs)
-  const customer = await ensureCustomer(deps, account, fullName(account))
+  const customer = await ensureCustomer(deps, account, displayName(account))
   const { hold, item } = newHold(deps, account, { ...input, customerId: customer.id })
   try {
     await deps.table.transact([
       {
         update: keys.profile(account.id),
         set: expr`SET #openHold = ${hold.id}, #cardTriesMs = ${tries}`,
-        if: still(account, ['status', 'openHold', 'cardTriesMs', 'cardChangedAtMs']),
+        if: unchangedSince(account, ['status', 'openHold', 'cardTriesMs', 'cardChangedAtMs']),
       },
       { put: item },
     ])
@@ -96,23 +86,25 @@ async function begin(deps: CardDeps, account: Account, input: CardToProve): Prom
   return hold
 }
 
-/** That nobody has changed these since the account was read. */
-const still = (account: Account, names: readonly (keyof Profile)[]): Expression =>
-  join(
-    names.map((name) =>
-      account[name] === undefined
-        ? expr`attribute_not_exists(${attr(name)})`
-        : expr`${attr(name)} = ${account[name]}`,
-    ),
-    ' AND ',
-  )
-
 /** Takes a hold from wherever it is to its end, or as far as the provider answers. */
 async function advance(deps: CardDeps, hold: Hold): Promise<Settled> {
   const settled = await confirm(deps, hold)
-  // The card is proved whatever becomes of the release: its webhook and the sweep see to that.
-  if (settled.status === 'proved') await release(deps, settled.hold).catch(() => {})
+  if (settled.status === 'proved') await releaseOrLeave(deps, settled.hold)
   return settled
+}
+
+/** The card is proved whatever becomes of the release. */
+async function releaseOrLeave(deps: CardDeps, hold: Hold): Promise<void> {
+  await release(deps, hold).catch((error: unknown) => {
+    const { accountId, id: holdId } = hold
+    deps.log.warn('a hold is not released; its webhook or sweep releases it', error, { accountId, holdId })
+  })
+}
+
+function pending(deps: CardDeps, { accountId, id: holdId }: Hold, error: unknown): Settled {
+  const what = 'the outcome of a hold is unknown; its webhook or sweep settles it'
+  deps.log.warn(what, error, { accountId, holdId })
+  return { status: 'pending' }
 }
 
 async function confirm(deps: CardDeps, hold: Hold): Promise<Settled> {
@@ -120,11 +112,11 @@ async function confirm(deps: CardDeps, hold: Hold): Promise<Settled> {
   if (known?.paymentId === undefined) return { status: 'declined' }
   if (known.state === 'releasing') return { status: 'proved', hold: known }
   const payment = await deps.payments.confirmPayment(known.paymentId, 'hold')
-  if (payment.status === 'unknown') return { status: 'pending' }
+  if (payment.status === 'unknown') return pending(deps, known, payment.cause)
   return settleHold(deps, known, payment).catch((error: unknown) => {
-    // Confirmed, but not seen to: as good as not knowing.
-    if (error instanceof DomainError && error.code === 'temporarily_unavailable') return { status: 'pending' }
-    throw error
+    // Confirmed, but not settled: the caller cannot be told more than that the outcome is open.
+    if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error
+    return pending(deps, known, error)
   })
 }
 
@@ -179,7 +171,7 @@ async function paymentsOf(deps: CardDeps, { id, customerId }: Hold): Promise<Pay
  */
 async function settleLeft(deps: CardDeps, hold: Hold, lapsed: boolean): Promise<Settled> {
   if (hold.paymentId === undefined) {
-    return isFresh(deps, hold) ? { status: 'pending' } : giveUpUnknown(deps, hold)
+    return isLeased(deps, hold) ? { status: 'pending' } : giveUpUnknown(deps, hold)
   }
   const payment = await deps.payments.readPayment(hold.paymentId)
   if (!payment) throw new Error('the provider does not know a payment of ours')
@@ -196,27 +188,18 @@ async function giveUpUnknown(deps: CardDeps, hold: Hold): Promise<Settled> {
   return { status: 'given up' }
 }
 
-/** @throws DomainError `card_changed_recently` with the seconds until the card may be changed again. */
-export function requireChangeInterval(account: Account, nowMs: number): void {
-  const waitMs = (account.cardChangedAtMs ?? -CHANGE_EVERY_MS) + CHANGE_EVERY_MS - nowMs
-  if (waitMs > 0)
-    throw new DomainError('card_changed_recently', { retryAfterSeconds: Math.ceil(waitMs / 1000) })
-}
-
 /**
  * Goes on with holds that were left behind: proved ones are released, the others settled by what
  * their payment says, unconfirmed ones given up.
- * @returns how many came to an end.
+ * @returns how many ended, and how many failed and stay due.
  */
-export async function sweepHolds(deps: CardDeps, run: Run): Promise<number> {
-  const { done } = await eachDue(deps, 'HOLD', run, async (key) => {
-    const nowMs = deps.clock.nowMs()
-    // Taken for a minute: two sweeps at once do not work on one hold, and one that fails comes back.
-    const lease = expr`SET #dueAtMs = ${nowMs + HOLD_LEASE_MS}`
-    const hold = parseHold(await deps.table.update(key, lease, expr`#dueAtMs <= ${nowMs}`))
-    const settled = await settleLeft(deps, hold, nowMs >= hold.createdAtMs + AUTHENTICATION_MS)
+export function sweepHolds(deps: CardDeps, run: Run): Promise<Worked> {
+  return eachDue(deps, 'HOLD', run, async (key) => {
+    const item = await leaseDue(deps, key)
+    if (!item) return false
+    const hold = parseHold(item)
+    const settled = await settleLeft(deps, hold, deps.clock.nowMs() >= hold.createdAtMs + AUTHENTICATION_MS)
     if (settled.status === 'proved') await release(deps, settled.hold)
     return settled.status !== 'pending' && settled.status !== 'action required'
   })
-  return done
 }

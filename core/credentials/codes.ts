@@ -3,16 +3,16 @@ import * as z from 'zod/mini'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr } from '../table/expression.ts'
-import { type Key, keys } from '../table/keys.ts'
+import { KEPT_MS, type Key, keys, ttlAt } from '../table/keys.ts'
 import { type Item, ignoreRefusal } from '../table/table.ts'
 
 /** What a mailed code proves. A code made for one purpose is worthless for another. */
 export type CodePurpose = 'confirm-email' | 'change-email' | 'reset-password'
 
 const LIFETIME_MS: Record<CodePurpose, number> = {
-  'confirm-email': 24 * 3_600_000,
-  'change-email': 24 * 3_600_000,
-  'reset-password': 10 * 60_000,
+  'confirm-email': KEPT_MS.confirmationCode,
+  'change-email': KEPT_MS.confirmationCode,
+  'reset-password': KEPT_MS.resetCode,
 }
 
 const WRONG_TRIES = 5
@@ -38,10 +38,16 @@ export function newCode(
 ): { lookup: string; item: Item } {
   const lookup = deps.ids.hex(8)
   const expiresAtMs = deps.clock.nowMs() + LIFETIME_MS[purpose]
-  const ttl = Math.ceil(expiresAtMs / 1000)
   return {
     lookup,
-    item: { ...keys.code(lookup), purpose, accountId, expiresAtMs, triesLeft: WRONG_TRIES, ttl },
+    item: {
+      ...keys.code(lookup),
+      purpose,
+      accountId,
+      expiresAtMs,
+      triesLeft: WRONG_TRIES,
+      ...ttlAt(expiresAtMs),
+    },
   }
 }
 

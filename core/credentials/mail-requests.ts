@@ -1,11 +1,12 @@
 import * as z from 'zod/mini'
 import { type Account, readAccount } from '../account/account.ts'
 import { emailKey } from '../account/fields.ts'
-import { deliver, queueMail } from '../notifications/outbox.ts'
+import { deliverOrLeave, queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
-import { eachDue, type Run } from '../table/due.ts'
+import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { attr, expr } from '../table/expression.ts'
-import { dueAt, type Key, keys } from '../table/keys.ts'
+import { dueAt, KEPT_MS, type Key, keys, ttlAt } from '../table/keys.ts'
+import { leaseDue } from '../table/lease.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { newCode } from './codes.ts'
 
@@ -17,9 +18,6 @@ export type AskPurpose = keyof typeof CODE_ATTRIBUTE
 /** Mails of one purpose that an address gets in an hour, however often they are asked for. */
 const MAILS_AN_HOUR = 5
 const HOUR_MS = 3_600_000
-
-/** How long a job that took an ask has for it. */
-const LEASE_MS = 60_000
 
 const askSchema = z.object({
   purpose: z.enum(['reset-password', 'confirm-email']),
@@ -37,7 +35,7 @@ export async function askForMail(deps: Deps<'table'>, purpose: AskPurpose, email
   const nowMs = deps.clock.nowMs()
   const key = emailKey(email)
   const { due, dueAtMs } = dueAt('ASK', deps.ids.hex(2), nowMs)
-  const ttl = Math.ceil((nowMs + 24 * HOUR_MS) / 1000)
+  const { ttl } = ttlAt(nowMs + KEPT_MS.mailRequest)
   await deps.table.update(
     keys.ask(purpose, key),
     expr`SET #purpose = ${purpose}, #email = ${key}, #due = ${due}, #dueAtMs = ${dueAtMs}, #ttl = ${ttl}`,
@@ -47,18 +45,18 @@ export async function askForMail(deps: Deps<'table'>, purpose: AskPurpose, email
 /**
  * Makes a new code and mails it for up to `limit` asks that are due; the code before it is superseded. Asks for an
  * address that is unknown, or has had its mails for the hour, come to nothing.
- * @returns how many asks led to a mail.
+ * @returns how many asks led to a mail, and how many failed and stay due.
  */
-export async function answerAsks(deps: Deps<'table' | 'mail' | 'keyring'>, run: Run): Promise<number> {
-  const { done } = await eachDue(deps, 'ASK', run, (key) => answer(deps, key))
-  return done
+export function answerAsks(deps: Deps<'table' | 'mail' | 'keyring'>, run: Run): Promise<Worked> {
+  return eachDue(deps, 'ASK', run, (key) => answer(deps, key))
 }
 
 async function answer(deps: Deps<'table' | 'mail' | 'keyring'>, key: Key): Promise<boolean> {
   const nowMs = deps.clock.nowMs()
   try {
-    const lease = expr`SET #dueAtMs = ${nowMs + LEASE_MS}`
-    const ask = z.parse(askSchema, await deps.table.update(key, lease, expr`#dueAtMs <= ${nowMs}`))
+    const item = await leaseDue(deps, key)
+    if (!item) return false
+    const ask = z.parse(askSchema, item)
     // An ask that comes in while this one is answered moves the time, and is answered by the next run.
     const mine = expr`#dueAtMs = ${ask.dueAtMs}`
     const recent = (ask.sentAtMs ?? []).filter((sentMs) => sentMs > nowMs - HOUR_MS)
@@ -86,7 +84,7 @@ async function answer(deps: Deps<'table' | 'mail' | 'keyring'>, key: Key): Promi
       write,
       { update: key, set: expr`SET #sentAtMs = ${[...recent, nowMs]} REMOVE #due, #dueAtMs`, if: mine },
     ])
-    await deliver(deps, mail).catch(() => {})
+    await deliverOrLeave(deps, mail)
     return true
   } catch (error) {
     if (error instanceof ConditionFailed) return false

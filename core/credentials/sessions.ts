@@ -30,8 +30,8 @@ type CredentialDeps = Deps<'table' | 'identity' | 'secrets' | 'keyring' | 'totp'
 export interface SignedIn {
   accessToken: string
   refreshToken: string
-  /** Seconds. */
-  expiresIn: number
+  /** For how long the access token is valid. */
+  expiresInSeconds: number
 }
 
 /**
@@ -148,7 +148,7 @@ export async function refresh(deps: Deps<'table' | 'identity'>, refreshToken: st
 const released = ({ accessToken, refreshToken, expiresInSeconds }: Tokens): SignedIn => ({
   accessToken,
   refreshToken,
-  expiresIn: expiresInSeconds,
+  expiresInSeconds,
 })
 
 /** Ends one session: its access tokens fail at the gate and its refresh token at `refresh` from now on. */

@@ -28,7 +28,7 @@ export interface SecondFactor {
 export async function enrol(
   deps: TwoFactorDeps,
   account: Account,
-): Promise<{ seed: string; uri: string; qr: string }> {
+): Promise<{ seed: string; uri: string; svg: string }> {
   if (account.totp) throw new DomainError('two_factor_enabled')
   const { seed, uri, svg } = deps.totp.enrol(account.email)
   const pending = await deps.secrets.encrypt(account.id, seed)
@@ -39,7 +39,7 @@ export async function enrol(
     expr`attribute_not_exists(#totp) AND #status = ${'active'}`,
     'conflict',
   )
-  return { seed, uri, qr: svg }
+  return { seed, uri, svg }
 }
 
 /**

@@ -30,27 +30,14 @@ const keySchema = z.object({
 type StoredKey = z.infer<typeof keySchema>
 
 /** A key as its owner sees it in a list: enough to tell it from others, too little to use it. */
-export interface ListedKey {
-  id: string
-  name: string
-  prefix: string
-  last4: string
-  /** ISO 8601. */
-  createdAt: string
-}
+export type ListedKey = Omit<StoredKey, 'slot'>
 
 export interface ShownKey extends ListedKey {
   /** The whole key; a further key is shown this once. */
   key: string
 }
 
-const listed = ({ id, name, prefix, last4, createdAtMs }: Omit<StoredKey, 'slot'>): ListedKey => ({
-  id,
-  name,
-  prefix,
-  last4,
-  createdAt: new Date(createdAtMs).toISOString(),
-})
+const listed = ({ slot: _, ...key }: StoredKey): ListedKey => key
 
 const ends = (key: string) => ({ prefix: key.slice(0, 8), last4: key.slice(-4) })
 
@@ -69,8 +56,7 @@ export async function listKeys(deps: KeyDeps, account: Account): Promise<ListedK
 }
 
 function defaultKey(account: Account, key: string): ListedKey {
-  const { defaultKeyAtMs: createdAtMs } = account
-  return listed({ id: DEFAULT_KEY_ID, name: DEFAULT_KEY_ID, createdAtMs, ...ends(key) })
+  return { id: DEFAULT_KEY_ID, name: DEFAULT_KEY_ID, ...ends(key), createdAtMs: account.defaultKeyAtMs }
 }
 
 /** @throws DomainError `key_limit_reached`, `conflict` */

@@ -3,10 +3,10 @@ import { DomainError } from '../errors.ts'
 import type { OutcomeUnknown, Payment } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
+import { isLeased } from '../table/lease.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { finish } from './credit.ts'
 import {
-  isFresh,
   isOpen,
   type Purchase,
   parsePurchase,
@@ -23,19 +23,35 @@ import type { PurchaseDeps } from './transaction.ts'
  * settles by itself. Nothing of it is ever called failed while money may have moved.
  */
 export async function drive(deps: PurchaseDeps, purchase: Purchase): Promise<Outcome> {
-  const outcome = await unknownIsPending(() => toTheEnd(deps, purchase))
-  // It is paid for whatever becomes of the rest: the webhook and the job see to that.
-  if (outcome.status === 'credited') await finish(deps, outcome.purchase).catch(() => {})
+  const outcome = await unknownIsPending(deps, purchase, () => toTheEnd(deps, purchase))
+  // The purchase is paid for whatever becomes of the rest.
+  if (outcome.status === 'credited') {
+    await finish(deps, outcome.purchase).catch((error: unknown) => {
+      const { accountId, id: purchaseId } = purchase
+      const what = 'a credited purchase is not finished; settle-payments finishes it'
+      deps.log.warn(what, error, { accountId, purchaseId })
+    })
+  }
   return outcome
 }
 
-async function unknownIsPending(work: () => Promise<Outcome>): Promise<Outcome> {
+async function unknownIsPending(
+  deps: PurchaseDeps,
+  purchase: Purchase,
+  work: () => Promise<Outcome>,
+): Promise<Outcome> {
   try {
     return await work()
   } catch (error) {
-    if (error instanceof DomainError && error.code === 'temporarily_unavailable') return { status: 'pending' }
-    throw error
+    if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error
+    return pending(deps, purchase, error)
   }
+}
+
+function pending(deps: PurchaseDeps, { accountId, id: purchaseId }: Purchase, error: unknown): Outcome {
+  const what = 'the outcome of a purchase is unknown; a webhook or settle-payments settles it'
+  deps.log.warn(what, error, { accountId, purchaseId })
+  return { status: 'pending' }
 }
 
 async function toTheEnd(deps: PurchaseDeps, purchase: Purchase): Promise<Outcome> {
@@ -57,7 +73,9 @@ async function confirm(deps: PurchaseDeps, purchase: Purchase, byCustomer = fals
   const payment: Payment | OutcomeUnknown = byCustomer
     ? await deps.payments.confirmPayment(paymentId, 'purchase', cardId)
     : await deps.payments.confirmPayment(paymentId, purposeOf(kind))
-  return payment.status === 'unknown' ? { status: 'pending' } : settlePurchase(deps, purchase, payment)
+  return payment.status === 'unknown'
+    ? pending(deps, purchase, payment.cause)
+    : settlePurchase(deps, purchase, payment)
 }
 
 async function known(deps: PurchaseDeps, paymentId: string): Promise<Payment> {
@@ -114,7 +132,7 @@ async function save(
 export async function settleLeft(deps: PurchaseDeps, purchase: Purchase, lapsed: boolean): Promise<Outcome> {
   const { paymentId } = purchase
   if (paymentId === undefined) {
-    return isFresh(deps, purchase) ? { status: 'pending' } : giveUpUnknown(deps, purchase)
+    return isLeased(deps, purchase) ? { status: 'pending' } : giveUpUnknown(deps, purchase)
   }
   const payment = await known(deps, paymentId)
   const waits = payment.status === 'action_required' || needsCustomer(purchase, payment)

@@ -1,8 +1,8 @@
 import { type Account, type Profile, parseProfile, requireActive } from '../account/account.ts'
 import { withOneMore } from '../cards/velocity.ts'
 import { DomainError } from '../errors.ts'
-import { attr, type Expression, expr, join } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
+import { expr, join, unchangedSince } from '../table/expression.ts'
+import { KEPT_MS, keys, ttlAt } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { newPurchase, type Order, type Purchase } from './purchase.ts'
 import type { PurchaseDeps } from './transaction.ts'
@@ -19,9 +19,6 @@ export interface RequestKey {
 
 /** Where in the transaction the card is checked. */
 const CARD = 2
-
-/** How long a key is remembered (product rule: at least 24 hours). */
-const KEY_SEC = 48 * 3600
 
 /**
  * Stores a purchase and takes the account's one slot, in one transaction: if this is through, the purchase exists and
@@ -66,7 +63,7 @@ function takeSlot(deps: PurchaseDeps, account: Account, { id, kind, cycle }: Pur
   }
   const conditions = [
     expr`#status = ${'active'} AND attribute_not_exists(#openPurchase)`,
-    ...unchanged.map((name) => isStill(name, account[name])),
+    unchangedSince(account, unchanged),
     ...(cycle === undefined ? [] : [expr`#ledgerSeq = ${cycle} AND #flags.#bundleAutoRenewal = ${true}`]),
   ]
   return {
@@ -76,15 +73,12 @@ function takeSlot(deps: PurchaseDeps, account: Account, { id, kind, cycle }: Pur
   }
 }
 
-const isStill = (name: string, value: unknown): Expression =>
-  value === undefined ? expr`attribute_not_exists(${attr(name)})` : expr`${attr(name)} = ${value}`
-
 function remember(deps: PurchaseDeps, { accountId, id }: Purchase, key: RequestKey): Write {
-  const nowSec = Math.floor(deps.clock.nowMs() / 1000)
+  const nowMs = deps.clock.nowMs()
   const { mac, request, replaces } = key
-  const free = expr`attribute_not_exists(pk) OR #ttl <= ${nowSec}`
+  const free = expr`attribute_not_exists(pk) OR #ttl <= ${Math.floor(nowMs / 1000)}`
   return {
-    put: { ...keys.request(accountId, mac), purchaseId: id, request, ttl: nowSec + KEY_SEC },
+    put: { ...keys.request(accountId, mac), purchaseId: id, request, ...ttlAt(nowMs + KEPT_MS.request) },
     if: replaces === undefined ? free : join([free, expr`#purchaseId = ${replaces}`], ' OR '),
   }
 }

@@ -1,20 +1,12 @@
-import { type Account, type Profile, readAccount, requireActive } from '../account/account.ts'
-import { fullName } from '../account/shapes.ts'
+import { type Account, displayName, type Profile, readAccount, requireActive } from '../account/account.ts'
 import { ensureCustomer } from '../cards/customer.ts'
 import { DomainError } from '../errors.ts'
 import { keys } from '../table/keys.ts'
+import { isLeased } from '../table/lease.ts'
 import { drive, settleLeft } from './advance.ts'
 import { begin, defaultCardOf, type RequestKey } from './begin.ts'
 import { type Bundle, bundleOf } from './catalogue.ts'
-import {
-  digest,
-  fingerprintOf,
-  isFresh,
-  isOpen,
-  type Order,
-  type Purchase,
-  readPurchase,
-} from './purchase.ts'
+import { digest, fingerprintOf, isOpen, type Order, type Purchase, readPurchase } from './purchase.ts'
 import type { Outcome } from './settle.ts'
 import type { PurchaseDeps } from './transaction.ts'
 
@@ -98,7 +90,7 @@ async function keyOf(
 /** The same request once more. @throws DomainError `request_in_flight` */
 async function again(deps: PurchaseDeps, purchase: Purchase): Promise<Outcome> {
   const working = purchase.state === 'created' || purchase.state === 'saved'
-  if (working && isFresh(deps, purchase)) throw new DomainError('request_in_flight')
+  if (working && isLeased(deps, purchase)) throw new DomainError('request_in_flight')
   return outcomeOf(deps, purchase)
 }
 
@@ -124,7 +116,7 @@ async function orderOf(
     if (!account.emailVerified) throw new DomainError('email_unconfirmed')
     if (isSame(wanted)) return 'same click'
     if (account.bundle !== undefined) throw new DomainError('bundle_held')
-    const { id: customerId } = await ensureCustomer(deps, account, fullName(account))
+    const { id: customerId } = await ensureCustomer(deps, account, displayName(account))
     return { ...wanted, accountId, customerId }
   }
   if (account.bundle === undefined) throw new DomainError('no_bundle')
@@ -162,7 +154,7 @@ async function joinOrGiveUp(
     const joined = await join(deps, open)
     return joined.status === 'abandoned' ? undefined : joined
   }
-  if (open.state !== 'action_required' && isFresh(deps, open)) throw new DomainError('purchase_open')
+  if (open.state !== 'action_required' && isLeased(deps, open)) throw new DomainError('purchase_open')
   const left = await settleLeft(deps, open, true)
   if (left.status === 'pending' || left.status === 'action required') throw new DomainError('purchase_open')
   return undefined
@@ -172,7 +164,7 @@ async function join(deps: PurchaseDeps, open: Purchase): Promise<Outcome> {
   let now: Purchase | undefined = open
   for (let waitedMs = 0; waitedMs < JOIN_MS; waitedMs += JOIN_STEP_MS) {
     const isWorking = now.state === 'created' || now.state === 'saved'
-    if (!isWorking || !isFresh(deps, now)) return outcomeOf(deps, now)
+    if (!isWorking || !isLeased(deps, now)) return outcomeOf(deps, now)
     await deps.clock.wait(JOIN_STEP_MS)
     now = await readPurchase(deps, open.accountId, open.id)
     if (!now) throw new Error('a purchase is gone')

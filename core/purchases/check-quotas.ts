@@ -6,15 +6,15 @@ import type { Deps } from '../ports.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
 import { eachDue, type Run } from '../table/due.ts'
-import { type Expression, expr, join } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
+import { type Expression, expr, join, setRemove } from '../table/expression.ts'
+import { keys, shownKey } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { drive, settleLeft } from './advance.ts'
 import { begin, defaultCardOf } from './begin.ts'
 import { bundleOf } from './catalogue.ts'
 import { isOpen, readPurchase } from './purchase.ts'
 import { type Decision, decideRenewal } from './renewal.ts'
-import { type PurchaseDeps, setRemove } from './transaction.ts'
+import type { PurchaseDeps } from './transaction.ts'
 
 const MINUTE_MS = 60_000
 
@@ -48,7 +48,9 @@ export async function checkQuotas(deps: PurchaseDeps, run: Run): Promise<Checked
     } catch (error) {
       // Behind the others, so that it does not keep them from being found.
       const later = expr`SET #dueAtMs = ${deps.clock.nowMs() + MINUTE_MS}`
-      await deps.table.update(key, later, expr`attribute_exists(#due)`).catch(() => {})
+      await deps.table.update(key, later, expr`attribute_exists(#due)`).catch((refusal: unknown) => {
+        deps.log.warn('a counter that failed is not put behind the others', refusal, { item: shownKey(key) })
+      })
       throw error
     }
   })

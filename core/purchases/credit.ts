@@ -1,19 +1,21 @@
 import type { Profile } from '../account/account.ts'
 import { markDeclined } from '../cards/declined.ts'
 import { keepCard } from '../cards/keep-card.ts'
-import { mark } from '../cards/settle.ts'
+import { priceText, unitsText } from '../notifications/amounts.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
 import type { Payment, Receipt } from '../ports.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
-import { expr } from '../table/expression.ts'
+import { expr, setRemove } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
+import { LEASE_MS } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
+import { writeUnlessDone } from '../table/write-all.ts'
 import { ledgerWrites, type NewEntry } from './ledger.ts'
 import { type Paid, payOwed } from './owed-units.ts'
-import { LEASE_MS, type Purchase, stillOpen } from './purchase.ts'
+import { type Purchase, stillOpen } from './purchase.ts'
 import { renewedBy } from './renewal.ts'
-import { attempt, freed, type PurchaseDeps, setRemove } from './transaction.ts'
+import { attempt, freed, type PurchaseDeps } from './transaction.ts'
 
 /**
  * The charge becomes units: purchase, ledger, bundle and slot in one transaction, once. The hot counter is no part of
@@ -81,9 +83,11 @@ function creditProfile(purchase: Purchase, profile: Profile, paid: Paid, nowMs: 
 /** A notice for each purchase; of what happened by itself its owner also gets a mail. */
 function tell(deps: PurchaseDeps, profile: Profile, purchase: Purchase): Write[] {
   const { accountId, bundle, amountCents, units, kind } = purchase
-  const price = `$${(amountCents / 100).toFixed(2)}`
-  const what = kind === 'renewal' ? 'has been renewed' : 'has been paid'
-  const text = `Your ${bundle} bundle ${what}: ${units} invocations for ${price}.`
+  const sold = unitsText(units)
+  const text =
+    kind === 'renewal'
+      ? `We renewed your ${bundle} bundle: ${sold} for ${priceText(amountCents)}.`
+      : `Payment received: ${sold} (${bundle}) for ${priceText(amountCents)}.`
   const notice: Write = {
     put: newNotice(deps, accountId, kind === 'renewal' ? 'renewed' : 'purchased', text),
   }
@@ -116,7 +120,7 @@ export async function finish(
   if (kind === 'signup' && !finished && !(await hasOtherCard(deps, purchase))) {
     await keepCard(deps, { accountId, customerId, cardId, address })
   }
-  await mark(deps, [
+  await writeUnlessDone(deps, [
     {
       update: keys.purchase(accountId, id),
       set: expr`SET #finished = ${true} REMOVE #due, #dueAtMs`,

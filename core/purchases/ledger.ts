@@ -35,7 +35,7 @@ export function ledgerWrites(accountId: string, lastSeq: number, atMs: number, e
 }
 
 /**
- * The statement, oldest first: amounts in dollars sum to the account's balance, units to those left and used.
+ * The statement, oldest first: amounts sum to the account's balance, units to those left and used.
  * @param page.cursor the `seq` of the last entry of the page before.
  * @returns `next`, the cursor of the page that follows, if there is one.
  */
@@ -43,21 +43,11 @@ export async function listLedger(
   deps: Deps<'table'>,
   account: Account,
   page: { limit: number; cursor?: number | undefined },
-) {
+): Promise<{ entries: LedgerEntry[]; next: number | undefined }> {
   const items = await deps.table.list(keys.account(account.id), 'LEDGER#', {
     limit: page.limit + 1,
     ...(page.cursor !== undefined && { after: keys.ledger(account.id, page.cursor) }),
   })
-  const entries = items.slice(0, page.limit).map((item) => {
-    const { seq, atMs, kind, units, amountCents, purchaseId } = parseEntry(item)
-    return {
-      seq,
-      at: new Date(atMs).toISOString(),
-      kind,
-      units,
-      amount: amountCents / 100,
-      ...(purchaseId !== undefined && { purchaseId }),
-    }
-  })
+  const entries = items.slice(0, page.limit).map(parseEntry)
   return { entries, next: items.length > page.limit ? entries.at(-1)?.seq : undefined }
 }

@@ -4,6 +4,7 @@ import type { Profile } from '../account/account.ts'
 import type { Deps, NewPayment, Payment } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
+import { LEASE_MS } from '../table/lease.ts'
 import type { Item } from '../table/table.ts'
 import type { Bundle } from './catalogue.ts'
 
@@ -79,16 +80,6 @@ export async function readPurchase(
   const item = await deps.table.get(keys.purchase(accountId, purchaseId))
   return item && parsePurchase(item)
 }
-
-/** When the job looks at a purchase that its request left behind. */
-export const LEASE_MS = 60_000
-
-/** How long a customer may take for 3-D Secure before the purchase is given up. */
-export const AUTHENTICATION_MS = 24 * 3_600_000
-
-/** Whether the request that began it may still be at it. */
-export const isFresh = (deps: Deps, purchase: Purchase): boolean =>
-  deps.clock.nowMs() < purchase.createdAtMs + LEASE_MS
 
 export interface Order {
   accountId: string

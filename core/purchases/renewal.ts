@@ -1,18 +1,16 @@
-import type { Account, Profile } from '../account/account.ts'
+import { type Account, type Profile, renewsItself } from '../account/account.ts'
 import { changeProfile } from '../account/profile.ts'
-import { renewsItself } from '../cards/remove.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
 import type { Decline, Deps } from '../ports.ts'
 import type { Quota } from '../quota/quota.ts'
 import { needsRenewal } from '../quota/thresholds.ts'
 import { wakeRenewal } from '../quota/wake-renewal.ts'
-import { type Expression, expr } from '../table/expression.ts'
+import { type Expression, expr, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
 import { bundleOf } from './catalogue.ts'
 import type { Purchase } from './purchase.ts'
-import { setRemove } from './transaction.ts'
 
 type Renewal = NonNullable<Profile['renewal']>
 
@@ -51,7 +49,7 @@ export function declinedRenewal(
     purchase.state === 'action_required' ||
     (profile.renewal?.cardId === cardId && profile.renewal.failures > 0)
   if (wasTold) return { set, writes: [] }
-  const text = `Your card was declined when your ${purchase.bundle} bundle was to be renewed.`
+  const text = `Your card was declined when we tried to renew your ${purchase.bundle} bundle. Nothing was charged.`
   return { set, writes: tell(deps, profile, purchase, 'renewal_declined', text, 'renewal-declined') }
 }
 
@@ -85,7 +83,7 @@ export function askedToAuthenticate(deps: Deps, profile: Profile, purchase: Purc
     cardId: purchase.cardId,
     failures: profile.renewal?.failures ?? 0,
   }
-  const text = `Your bank asks you to confirm the renewal of your ${purchase.bundle} bundle.`
+  const text = `Your bank asks you to confirm the renewal of your ${purchase.bundle} bundle. Please use the link that we mailed you.`
   return [
     {
       update: keys.profile(profile.id),
@@ -189,16 +187,26 @@ export async function setMonthlyCap(
   await changeProfile(deps, account, setRemove(set, remove), [wakeRenewal(deps, account.id)])
 }
 
-/** Auto-renewal as its owner sees it: `on`, `off`, or why it does not renew at the moment. */
-export function renewalShape(account: Account) {
-  const renewal = standing(account)
+/** Auto-renewal as its owner sees it. */
+export interface RenewalStatus {
+  /** `on`, `off`, or what keeps the bundle from renewing itself at the moment. */
+  state: 'on' | 'off' | Renewal['state']
+  /** Why the bundle does not renew itself at the moment; undefined when it is `on` or `off`. */
+  reason: string | undefined
+  /** When the renewal is tried again, if a time is set. */
+  nextAttemptAtMs: number | undefined
+  /** What renewals may cost in a calendar month (UTC); undefined is no limit. */
+  monthlyCapCents: number | undefined
+}
+
+export function renewalStatus(account: Account): RenewalStatus {
   const { monthlyCapCents } = account
-  const monthlyCap = monthlyCapCents === undefined ? null : monthlyCapCents / 100
-  const off = !renewsItself(account)
-  if (off || !renewal) {
-    return { state: off ? ('off' as const) : ('on' as const), reason: null, nextAttemptAt: null, monthlyCap }
+  const isOn = renewsItself(account)
+  const obstacle = isOn ? standing(account) : undefined
+  return {
+    state: obstacle?.state ?? (isOn ? 'on' : 'off'),
+    reason: obstacle?.reason,
+    nextAttemptAtMs: obstacle?.nextAttemptAtMs,
+    monthlyCapCents,
   }
-  const { state, reason, nextAttemptAtMs } = renewal
-  const nextAttemptAt = nextAttemptAtMs === undefined ? null : new Date(nextAttemptAtMs).toISOString()
-  return { state, reason, nextAttemptAt, monthlyCap }
 }

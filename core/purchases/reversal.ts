@@ -1,21 +1,23 @@
 import { type Profile, parseProfile } from '../account/account.ts'
 import { readStoredCustomer } from '../cards/customer.ts'
 import { DomainError } from '../errors.ts'
+import { unitsText } from '../notifications/amounts.ts'
 import { newNotice } from '../notifications/notices.ts'
 import type { Charge } from '../ports.ts'
 import { applyLedger, move, readQuota } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
 import { needsRenewal } from '../quota/thresholds.ts'
 import { wakeRenewal } from '../quota/wake-renewal.ts'
-import { expr } from '../table/expression.ts'
+import { expr, setRemove } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
+import { LEASE_MS } from '../table/lease.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { finish } from './credit.ts'
 import { type LedgerEntry, ledgerWrites, type NewEntry } from './ledger.ts'
 import { unitsFor, worthOf } from './owed-units.ts'
-import { LEASE_MS, type Purchase, readPurchase } from './purchase.ts'
+import { type Purchase, readPurchase } from './purchase.ts'
 import { afterReversal } from './renewal.ts'
-import { type PurchaseDeps, setRemove } from './transaction.ts'
+import type { PurchaseDeps } from './transaction.ts'
 
 const TRIES = 20
 
@@ -113,7 +115,7 @@ async function reversal(
     ...taken(deps, accountId, quota, { units, seq }),
     // A renewal may have waited for the debt to go.
     ...(profile.owed && !isOwed && units >= 0 ? [wakeRenewal(deps, accountId)] : []),
-    { put: newNotice(deps, accountId, 'payment_reversed', sentence(purchase, amountCents)) },
+    { put: newNotice(deps, accountId, 'payment_reversed', noticeText(purchase, reversedMore, owedUnits)) },
   ]
 }
 
@@ -164,8 +166,11 @@ export function entriesOf(
   }
 }
 
-function sentence({ bundle }: Purchase, amountCents: number): string {
-  return amountCents < 0
-    ? `A payment for your ${bundle} bundle went back, and its units with it. Units that were spent already are owed.`
-    : `A payment for your ${bundle} bundle that had gone back changed again; its units follow.`
+function noticeText({ bundle }: Purchase, reversedMore: boolean, owedUnits: number): string {
+  if (!reversedMore) return `A refund or dispute of your ${bundle} payment was reversed; its units are back.`
+  const spent =
+    owedUnits > 0
+      ? ` You had already spent ${unitsText(owedUnits)}; we will take them from your next purchase.`
+      : ''
+  return `Your ${bundle} payment was refunded or disputed, so we took back its units.${spent}`
 }

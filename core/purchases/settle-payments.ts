@@ -1,15 +1,12 @@
+import { AUTHENTICATION_MS, AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run } from '../table/due.ts'
-import { expr } from '../table/expression.ts'
 import type { Key } from '../table/keys.ts'
-import { ConditionFailed } from '../table/table.ts'
+import { LEASE_MS, leaseDue } from '../table/lease.ts'
 import { settleLeft } from './advance.ts'
 import { finish } from './credit.ts'
-import { AUTHENTICATION_MS, isOpen, LEASE_MS, type Purchase, parsePurchase } from './purchase.ts'
+import { isOpen, type Purchase, parsePurchase } from './purchase.ts'
 import type { PurchaseDeps } from './transaction.ts'
-
-/** How often a purchase is looked at whose customer has to authenticate, had the webhook been lost. */
-const ASKED_AGAIN_MS = 5 * 60_000
 
 /** What a run did with the purchases that were left behind. `waiting`: for a customer or for the provider. */
 export interface SettledLeft {
@@ -24,7 +21,7 @@ export interface SettledLeft {
 export async function settlePayments(deps: PurchaseDeps, run: Run): Promise<SettledLeft> {
   const settled = { credited: 0, ended: 0, waiting: 0 }
   const { failed } = await eachDue(deps, 'PURCHASE', run, async (key) => {
-    const purchase = await take(deps, key)
+    const purchase = await lease(deps, key)
     if (!purchase) return false
     settled[await settleOne(deps, purchase)]++
     return true
@@ -44,18 +41,11 @@ async function settleOne(deps: PurchaseDeps, purchase: Purchase): Promise<'credi
   return outcome.status === 'pending' || outcome.status === 'action required' ? 'waiting' : 'ended'
 }
 
-/** Taken for a while: two runs at once do not work on one purchase, and one that fails comes back. */
-async function take(deps: Deps<'table'>, key: Key): Promise<Purchase | undefined> {
-  const nowMs = deps.clock.nowMs()
+/** Leases a purchase that is due; one that waits for 3-D Secure for longer. */
+async function lease(deps: Deps<'table'>, key: Key): Promise<Purchase | undefined> {
   const item = await deps.table.get(key)
   if (!item) return undefined
   const { state } = parsePurchase(item)
-  const leaseMs = state === 'action_required' ? ASKED_AGAIN_MS : LEASE_MS
-  try {
-    const lease = expr`SET #dueAtMs = ${nowMs + leaseMs}`
-    return parsePurchase(await deps.table.update(key, lease, expr`#dueAtMs <= ${nowMs}`))
-  } catch (error) {
-    if (error instanceof ConditionFailed) return undefined
-    throw error
-  }
+  const leased = await leaseDue(deps, key, state === 'action_required' ? AUTHENTICATION_POLL_MS : LEASE_MS)
+  return leased && parsePurchase(leased)
 }

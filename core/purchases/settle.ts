@@ -1,16 +1,18 @@
 import type { Profile } from '../account/account.ts'
+import { AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
 import { markDeclined } from '../cards/declined.ts'
-import { mark } from '../cards/settle.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import type { Decline, Payment } from '../ports.ts'
-import { type Expression, expr } from '../table/expression.ts'
+import { type Expression, expr, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
+import { isLeased } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
+import { writeUnlessDone } from '../table/write-all.ts'
 import { credit } from './credit.ts'
-import { isFresh, isOpen, isPaymentOf, type Purchase, stillOpen } from './purchase.ts'
+import { isOpen, isPaymentOf, type Purchase, stillOpen } from './purchase.ts'
 import { askedToAuthenticate, declinedRenewal } from './renewal.ts'
-import { attempt, freed, type PurchaseDeps, setRemove } from './transaction.ts'
+import { attempt, freed, type PurchaseDeps } from './transaction.ts'
 
 /** What became of a purchase. */
 export type Outcome =
@@ -20,9 +22,6 @@ export type Outcome =
   | { status: 'action required'; clientSecret: string | undefined }
   /** `abandoned`: given up before any money moved. */
   | { status: 'pending' | 'declined' | 'abandoned' }
-
-/** How often the job looks whether a customer who was asked to authenticate has done so, had the webhook been lost. */
-const ASKED_AGAIN_MS = 5 * 60_000
 
 /**
  * Makes of a purchase what its payment says: the one place where that is decided, for the request, the webhook and
@@ -47,12 +46,12 @@ export async function settlePurchase(
     case 'action_required':
       return ask(deps, purchase, payment, payment.clientSecret, marks)
     case 'processing':
-      await mark(deps, marks)
+      await writeUnlessDone(deps, marks)
       return { status: 'pending' }
     case 'unconfirmed':
-      if (!isFresh(deps, purchase)) return fence(deps, purchase, payment, marks)
+      if (!isLeased(deps, purchase)) return fence(deps, purchase, payment, marks)
       // Its request is just about to confirm it.
-      await mark(deps, marks)
+      await writeUnlessDone(deps, marks)
       return { status: 'pending' }
     case 'declined':
       return needsCustomer(purchase, payment)
@@ -85,7 +84,7 @@ export async function fence(
 /** What a purchase that is at its end says; its marks are only noted, but for a credited one's. */
 async function outcomeOf(deps: PurchaseDeps, purchase: Purchase, marks: readonly Write[]): Promise<Outcome> {
   if (purchase.state === 'credited') return { status: 'credited', purchase }
-  await mark(deps, marks)
+  await writeUnlessDone(deps, marks)
   if (isOpen(purchase)) return { status: 'pending' }
   return { status: purchase.state === 'declined' ? 'declined' : 'abandoned' }
 }
@@ -100,14 +99,14 @@ async function ask(
 ): Promise<Outcome> {
   const asked: Outcome = { status: 'action required', clientSecret }
   if (purchase.state === 'action_required') {
-    await mark(deps, marks)
+    await writeUnlessDone(deps, marks)
     return asked
   }
   const { accountId, id, kind } = purchase
   const other = await attempt(deps, purchase, (profile, card) => [
     {
       update: keys.purchase(accountId, id),
-      set: expr`SET #state = ${'action_required'}, #paymentId = ${payment.id}, #dueAtMs = ${deps.clock.nowMs() + ASKED_AGAIN_MS}`,
+      set: expr`SET #state = ${'action_required'}, #paymentId = ${payment.id}, #dueAtMs = ${deps.clock.nowMs() + AUTHENTICATION_POLL_MS}`,
       if: expr`#state IN (${'created'}, ${'saved'})`,
     },
     ...(kind === 'renewal' ? askedToAuthenticate(deps, profile, purchase) : []),
@@ -154,9 +153,10 @@ export async function end(
 /** Whoever was told that it is pending has had no answer yet; a renewal tells of itself. */
 function tellLate(deps: PurchaseDeps, purchase: Purchase, declined: boolean): Write[] {
   const { accountId, bundle, kind } = purchase
-  if (kind === 'renewal' || isFresh(deps, purchase)) return []
-  const why = declined ? 'was declined' : 'was given up'
-  const text = `The payment for your ${bundle} bundle ${why}. Nothing was charged.`
+  if (kind === 'renewal' || isLeased(deps, purchase)) return []
+  const text = declined
+    ? `Your payment for the ${bundle} bundle was declined. Nothing was charged.`
+    : `We cancelled your payment for the ${bundle} bundle. Nothing was charged.`
   return [{ put: newNotice(deps, accountId, 'purchase_failed', text) }]
 }
 

@@ -3,7 +3,7 @@ import type { StoredCard } from '../cards/stored.ts'
 import { readCard } from '../cards/sync.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
-import { type Expression, expr, join } from '../table/expression.ts'
+import { type Expression, expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { type Purchase, readPurchase } from './purchase.ts'
@@ -40,16 +40,6 @@ export async function attempt(
   }
   throw new DomainError('temporarily_unavailable')
 }
-
-/** `SET a, b REMOVE c` of what there is. */
-export const setRemove = (set: readonly Expression[], remove: readonly Expression[]): Expression =>
-  join(
-    [
-      ...(set.length > 0 ? [join([expr`SET `, join(set, ', ')], '')] : []),
-      ...(remove.length > 0 ? [join([expr`REMOVE `, join(remove, ', ')], '')] : []),
-    ],
-    ' ',
-  )
 
 /** Frees the account's one slot if this purchase has it. */
 export const freed = ({ openPurchase }: Profile, purchaseId: string): Expression[] =>

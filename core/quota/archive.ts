@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 import type { Deps } from '../ports.ts'
-import { keys, spentPrefix, timeKey } from '../table/keys.ts'
+import { KEPT_MS, keys, spentPrefix, timeKey, ttlAt } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
 import { type Counter, inRing } from './counter.ts'
 import { batchEntry, macOf, type RequestId } from './request-id.ts'
@@ -11,9 +11,6 @@ import { batchEntry, macOf, type RequestId } from './request-id.ts'
  * differ in that span alone: a busy account's items span seconds, a quiet one's hours, and neither pays for the other.
  */
 export const SPANS_MS = [10_000, 160_000, 2_560_000, 40_960_000, 655_360_000] as const
-
-/** A 200 is replayed for at least three days (product rule); TTL deletes late, never early. */
-const KEPT_SEC = 4 * 24 * 3600
 
 const MAC_BYTES = 5
 const NONCE_BYTES = 4
@@ -28,7 +25,7 @@ const archiveSchema = z.object({
   valid: z.optional(z.literal(true)),
 })
 
-const keptUntil = (deps: Deps) => Math.ceil(deps.clock.nowMs() / 1000) + KEPT_SEC
+const expiry = (deps: Deps) => ttlAt(deps.clock.nowMs() + KEPT_MS.spentIds)
 
 /** An archive item of timed entries, which are in the order of their times. */
 export function archiveItem(
@@ -41,14 +38,14 @@ export function archiveItem(
   const time = ids.at(-1)?.time ?? 0
   const nonce = deps.ids.hex(NONCE_BYTES)
   const macs = Buffer.concat(ids.map(({ bytes }) => macOf(bytes)))
-  const item = { ...keys.spent(accountId, span, time, nonce), macs, ttl: keptUntil(deps) }
+  const item = { ...keys.spent(accountId, span, time, nonce), macs, ...expiry(deps) }
   return { item: valid ? { ...item, valid } : item, time, nonce }
 }
 
 /** The item of an entry that no time leads to. */
 export const spentIdItem = (deps: Deps, accountId: string, entry: Buffer): Item => ({
   ...keys.spentId(accountId, entry.toString('hex')),
-  ttl: keptUntil(deps),
+  ...expiry(deps),
 })
 
 /** Whether only the archive can say that the id was spent. */

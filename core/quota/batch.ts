@@ -27,10 +27,14 @@ export interface BatchRequest {
   requestId?: string | undefined
 }
 
-export type BatchAnswer = Use & { requestId?: string } & (
-    | { status: 200 }
-    | { status: 402; type: 'urn:bursar:problem:quota_exhausted' }
-  )
+/** What became of one request: `exhausted` if more units were asked for than were left. */
+interface BatchOutcome extends Use {
+  outcome: 'spent' | 'exhausted'
+}
+
+export interface BatchAnswer extends BatchOutcome {
+  requestId?: string
+}
 
 /** Batches whose ids are late are in each other's way: they try as often, after a pause of this length at most. */
 const TRIES = 40
@@ -50,7 +54,7 @@ const ARCHIVE_LEAST = 4
 interface Ask {
   units: number
   id: RequestId | undefined
-  answer?: { status: 200 | 402 } & Use
+  answer?: BatchOutcome
 }
 
 /** Requests that one write spends for. */
@@ -87,11 +91,7 @@ export async function consumeBatch(
 
 function batchAnswer(requestId: string | undefined, ask: Ask | undefined): BatchAnswer {
   if (!ask?.answer) throw new DomainError('temporarily_unavailable')
-  const { status, left, used } = ask.answer
-  const named = { ...(requestId !== undefined && { requestId }), left, used }
-  return status === 200
-    ? { ...named, status }
-    : { ...named, status, type: 'urn:bursar:problem:quota_exhausted' }
+  return { ...(requestId !== undefined && { requestId }), ...ask.answer }
 }
 
 async function answerAll(deps: QuotaDeps, caller: KeyCaller, asks: readonly Ask[]): Promise<void> {
@@ -141,8 +141,9 @@ async function whatFits(
   const now = { left: balanceOf(counter), used: counter.u }
   const fitting: Ask[] = []
   for (const ask of open) {
-    if (ask.id && (late.has(ask.id) || inRing(counter, ask.id.entry))) ask.answer = { status: 200, ...now }
-    else if (ask.units > now.left) ask.answer = { status: 402, ...now }
+    if (ask.id && (late.has(ask.id) || inRing(counter, ask.id.entry)))
+      ask.answer = { outcome: 'spent', ...now }
+    else if (ask.units > now.left) ask.answer = { outcome: 'exhausted', ...now }
     else {
       fitting.push(ask)
       now.left -= ask.units
@@ -238,6 +239,6 @@ function settle({ asks }: Group, after: Counter): void {
   for (const ask of asks) {
     left -= ask.units
     used += ask.units
-    ask.answer = { status: 200, left, used }
+    ask.answer = { outcome: 'spent', left, used }
   }
 }

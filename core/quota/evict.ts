@@ -34,8 +34,9 @@ export async function turnIfFull(
   if (mark(size) <= mark(size - added)) return
   try {
     await turn(deps, accountId, counter)
-  } catch {
-    // The units are spent and the id is in the ring, whatever became of this.
+  } catch (error) {
+    // The units are spent and the id is in the ring, whatever became of the eviction.
+    deps.log.warn('request ids are not archived; a later consume archives them', error, { accountId })
   }
 }
 

@@ -48,7 +48,7 @@ export function requestIdOf(deps: Deps<'keyring'>, accountId: string, text: stri
  */
 export function agreedId(inBody: string | undefined, inHeader: string | undefined): string | undefined {
   if (inBody !== undefined && inHeader !== undefined && inBody !== inHeader) {
-    const message = 'is another than the Idempotency-Key: send one of them'
+    const message = 'differs from the Idempotency-Key header; send only one'
     throw new DomainError('invalid_request', { fields: [{ field: 'requestId', message }] })
   }
   return inBody ?? inHeader

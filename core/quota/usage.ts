@@ -24,23 +24,32 @@ interface Snapshot {
   bySlot: Record<string, number>
 }
 
+export interface DayRange {
+  fromMs?: number | undefined
+  toMs?: number | undefined
+}
+
+export interface DayUse {
+  /** When the day begins (UTC), epoch ms. */
+  startMs: number
+  units: number
+  /** Use by key; the use of all keys that were deleted is summed up under no id. */
+  keys: { id: string | undefined; units: number }[]
+}
+
 export interface Usage {
   /** Units used over all keys, ever. */
-  allusage: number
-  /** Days with use, oldest first; of the keys that are gone all use is under the id null. */
-  days: { day: string; units: number; keys: { id: string | null; units: number }[] }[]
+  used: number
+  /** Days with use, oldest first. */
+  days: DayUse[]
 }
 
 /**
  * Use by day (UTC) and key.
- * @param range days such as 2026-11-21, both included.
+ * @param range any moment of the first day and of the last one, epoch ms; both days are included.
  * @throws DomainError `invalid_request` for a range that is empty or longer than 366 days
  */
-export async function readUsage(
-  deps: Deps<'table'>,
-  accountId: string,
-  range: { from?: string | undefined; to?: string | undefined },
-): Promise<Usage> {
+export async function readUsage(deps: Deps<'table'>, accountId: string, range: DayRange): Promise<Usage> {
   const { from, to } = daysOf(range, dayOf(deps.clock.nowMs()))
   const pk = keys.account(accountId)
   const [counter, ids, before, within] = await Promise.all([
@@ -58,20 +67,20 @@ export async function readUsage(
     if (snapshot.day < from || snapshot.used === (last?.used ?? 0)) return []
     return [dayUse(snapshot, last, ids)]
   })
-  return { allusage: counter.u, days }
+  return { used: counter.u, days }
 }
 
-function dayUse(end: Snapshot, start: Snapshot | undefined, ids: Map<number, string>) {
+function dayUse(end: Snapshot, start: Snapshot | undefined, ids: Map<number, string>): DayUse {
   const units = end.used - (start?.used ?? 0)
   const live = [...ids].map(([slot, id]) => ({
-    id: id as string | null,
+    id,
     units: (end.bySlot[slot] ?? 0) - (start?.bySlot[slot] ?? 0),
   }))
   const gone = units - live.reduce((sum, key) => sum + key.units, 0)
   return {
-    day: new Date(end.day * DAY_MS).toISOString().slice(0, 10),
+    startMs: end.day * DAY_MS,
     units,
-    keys: [...live, { id: null, units: gone }].filter((key) => key.units > 0),
+    keys: [...live, { id: undefined, units: gone }].filter((key) => key.units > 0),
   }
 }
 
@@ -80,10 +89,10 @@ function readSnapshot(item: unknown): Snapshot {
   return { day: Number(sk.slice(DAY_PREFIX.length)), used: u, bySlot: c }
 }
 
-function daysOf(range: { from?: string | undefined; to?: string | undefined }, today: number) {
-  const dayIn = (text: string | undefined) => (text === undefined ? undefined : dayOf(Date.parse(text)))
-  const given = dayIn(range.from)
-  const to = dayIn(range.to) ?? (given === undefined ? today : Math.max(today, given))
+function daysOf({ fromMs, toMs }: DayRange, today: number) {
+  const given = fromMs === undefined ? undefined : dayOf(fromMs)
+  const asked = toMs === undefined ? undefined : dayOf(toMs)
+  const to = asked ?? (given === undefined ? today : Math.max(today, given))
   const from = given ?? to - DAYS + 1
   const days = to - from + 1
   const message = `must be 1 to ${MOST_DAYS} days after from, both included`

@@ -1,5 +1,5 @@
 import type { Deps } from '../ports.ts'
-import type { DueKind, Key } from './keys.ts'
+import { type DueKind, type Key, shownKey } from './keys.ts'
 
 /** What a job did with the items of one kind that were due. */
 export interface Worked {
@@ -42,8 +42,9 @@ export async function eachDue(
       for (let key = waiting.shift(); key && inTime(); key = waiting.shift()) {
         try {
           if (await work(key)) worked.done++
-        } catch {
+        } catch (error) {
           worked.failed++
+          deps.log.error('an item of the run failed', error, { item: shownKey(key) })
         }
       }
     }

@@ -37,6 +37,27 @@ export function join(parts: readonly Expression[], separator: string): Expressio
   return { text, args }
 }
 
+/** `SET a, b REMOVE c` of what there is. */
+export const setRemove = (set: readonly Expression[], remove: readonly Expression[]): Expression =>
+  join(
+    [
+      ...(set.length > 0 ? [join([expr`SET `, join(set, ', ')], '')] : []),
+      ...(remove.length > 0 ? [join([expr`REMOVE `, join(remove, ', ')], '')] : []),
+    ],
+    ' ',
+  )
+
+/** The condition that these attributes are as they were when `item` was read. */
+export const unchangedSince = <T extends object>(item: T, names: readonly (keyof T & string)[]): Expression =>
+  join(
+    names.map((name) =>
+      item[name] === undefined
+        ? expr`attribute_not_exists(${attr(name)})`
+        : expr`${attr(name)} = ${item[name]}`,
+    ),
+    ' AND ',
+  )
+
 /** Names and values of one request, filled by rendering its expressions one after another. */
 export interface Placeholders {
   ExpressionAttributeNames?: Record<string, string>

@@ -1,30 +1,32 @@
+import { createHash } from 'node:crypto'
+
 /**
  * Every key of the one table, and what stands behind it.
  *
- * | entity            | pk                  | sk              | holds                                                        |
- * | ----------------- | ------------------- | --------------- | ------------------------------------------------------------ |
- * | profile           | ACCOUNT#<id>        | #PROFILE        | the account: names, status, sessions, flags, balance         |
- * | quota             | ACCOUNT#<id>        | #QUOTA          | the hot counter: units left and used                         |
- * | customer          | ACCOUNT#<id>        | #CUSTOMER       | our copy of Stripe's customer                                |
- * | card              | ACCOUNT#<id>        | CARD#<pm_>      | our copy of a card, or that it was there and is gone         |
- * | card verification | ACCOUNT#<id>        | HOLD#<id>       | a $1 hold from its first call until it is released           |
- * | ledger entry      | ACCOUNT#<id>        | LEDGER#<seq>    | one credit or debit, numbered without gaps                   |
- * | purchase          | ACCOUNT#<id>        | PURCHASE#<id>   | a payment for units from its first call on; ids are time-ordered |
- * | request           | ACCOUNT#<id>        | REQUEST#<mac>   | the purchase that an Idempotency-Key stands for              |
- * | spent ids         | ACCOUNT#<id>        | SPENT#<span>#<newest time>#<nonce> | request ids that left the counter's ring, many in one |
- * | spent id          | ACCOUNT#<id>        | SPENTID#<entry> | one request id that cannot be found by its time              |
- * | day               | ACCOUNT#<id>        | DAY#<day>       | the counters of use as they stood when a day ended           |
- * | application key   | ACCOUNT#<id>        | KEY#<id>        | a further key: name, slot, how it begins and ends            |
- * | notice            | ACCOUNT#<id>        | NOTICE#<id>     | something to tell the user; ids are time-ordered             |
- * | queued mail       | ACCOUNT#<id>        | MAIL#<id>       | a mail that is not yet known to be sent                      |
- * | e-mail guard      | EMAIL#<normalised>  | #GUARD          | whose address it is: makes addresses unique, finds accounts  |
- * | username guard    | USERNAME#<lower>    | #GUARD          | whose name it is                                             |
- * | mailed code       | CODE#<look-up half> | #CODE           | purpose, account, expiry, tries left                         |
- * | mail asked for    | ASK#<purpose>#<e-mail> | #ASK         | that a mail with a code was asked for, by whomever           |
- * | key look-up       | APIKEY#<hash>       | #KEY            | whose default application key it is                          |
- * | customer look-up  | CUSTOMER#<cus_>     | #CUSTOMER       | whose customer it is                                         |
- * | job               | JOB#<name>          | #JOB            | how far a job has come                                       |
- * | event guard       | EVENT#<id>          | #EVENT          | that an event from outside has done its work                 |
+ * | entity            | pk                     | sk                                 | holds                                                            | kept                                      |
+ * | ----------------- | ---------------------- | ---------------------------------- | ---------------------------------------------------------------- | ----------------------------------------- |
+ * | profile           | ACCOUNT#<id>           | #PROFILE                           | the account: names, status, sessions, flags, balance             | for good                                  |
+ * | quota             | ACCOUNT#<id>           | #QUOTA                             | the hot counter: units left and used                             | for good                                  |
+ * | customer          | ACCOUNT#<id>           | #CUSTOMER                          | our copy of Stripe's customer                                    | until deleted at Stripe                   |
+ * | card              | ACCOUNT#<id>           | CARD#<pm_>                         | our copy of a card, or that it was there and is gone             | for good; 30 days once removed            |
+ * | card verification | ACCOUNT#<id>           | HOLD#<id>                          | a $1 hold from its first call until it is released               | until it ends                             |
+ * | ledger entry      | ACCOUNT#<id>           | LEDGER#<seq>                       | one credit or debit, numbered without gaps                       | for good                                  |
+ * | purchase          | ACCOUNT#<id>           | PURCHASE#<id>                      | a payment for units from its first call on; ids are time-ordered | for good                                  |
+ * | request           | ACCOUNT#<id>           | REQUEST#<mac>                      | the purchase that an Idempotency-Key stands for                  | 48 hours                                  |
+ * | spent ids         | ACCOUNT#<id>           | SPENT#<span>#<newest time>#<nonce> | request ids that left the counter's ring, many in one            | 4 days                                    |
+ * | spent id          | ACCOUNT#<id>           | SPENTID#<entry>                    | one request id that cannot be found by its time                  | 4 days                                    |
+ * | day               | ACCOUNT#<id>           | DAY#<day>                          | the counters of use as they stood when a day ended               | for good                                  |
+ * | application key   | ACCOUNT#<id>           | KEY#<id>                           | a further key: name, slot, how it begins and ends                | until revoked                             |
+ * | notice            | ACCOUNT#<id>           | NOTICE#<id>                        | something to tell the user; ids are time-ordered                 | for good                                  |
+ * | queued mail       | ACCOUNT#<id>           | MAIL#<id>                          | a mail that is not yet known to be sent                          | until sent; 7 days, with a code 24 hours  |
+ * | e-mail guard      | EMAIL#<normalised>     | #GUARD                             | whose address it is: makes addresses unique, finds accounts      | with the address                          |
+ * | username guard    | USERNAME#<lower>       | #GUARD                             | whose name it is                                                 | with the name                             |
+ * | mailed code       | CODE#<look-up half>    | #CODE                              | purpose, account, expiry, tries left                             | until used; 24 hours, to reset 10 minutes |
+ * | mail asked for    | ASK#<purpose>#<e-mail> | #ASK                               | that a mail with a code was asked for, by whomever               | 24 hours                                  |
+ * | key look-up       | APIKEY#<hash>          | #KEY                               | whose default application key it is                              | until rotated                             |
+ * | customer look-up  | CUSTOMER#<cus_>        | #CUSTOMER                          | whose customer it is                                             | until deleted at Stripe                   |
+ * | job               | JOB#<name>             | #JOB                               | how far a job has come                                           | for good                                  |
+ * | event guard       | EVENT#<id>             | #EVENT                             | that an event from outside has done its work                     | 30 days; EventBridge's 7 days             |
  *
  * `#` sorts before every letter: one Query with `begins_with(sk, '#')` reads profile and quota together.
  * Text from outside stands only behind a prefix in `pk` and never in `sk`, so no input can name another kind.
@@ -97,6 +99,41 @@ export const keys = {
   job: (name: string): Key => ({ pk: `JOB#${name}`, sk: '#JOB' }),
   event: (eventId: string): Key => ({ pk: `EVENT#${eventId}`, sk: '#EVENT' }),
   defaultKey: (hash: string): Key => ({ pk: `APIKEY#${hash}`, sk: '#KEY' }),
+}
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+
+/** How long an item of each kind that expires is kept, as the chart above says. */
+export const KEPT_MS = {
+  removedCard: 30 * DAY_MS,
+  /** Longer than the 24 hours for which an Idempotency-Key is promised. */
+  request: 2 * DAY_MS,
+  /** Longer than the three days for which a consume is answered again. */
+  spentIds: 4 * DAY_MS,
+  newsMail: 7 * DAY_MS,
+  codeMail: DAY_MS,
+  confirmationCode: DAY_MS,
+  resetCode: 10 * 60_000,
+  mailRequest: DAY_MS,
+  /** Stripe sends an event again for three days, and lists it for thirty. */
+  stripeEvent: 30 * DAY_MS,
+  /** EventBridge sends an event again for a day. */
+  busEvent: 7 * DAY_MS,
+} as const
+
+/** The attribute after which DynamoDB may delete an item, epoch seconds. Deletion may lag by days. */
+export const ttlAt = (atMs: number): { ttl: number } => ({ ttl: Math.ceil(atMs / 1000) })
+
+/**
+ * A key as log lines show it. Text from outside, such as an e-mail address, is replaced by the first digits of its
+ * SHA-256, by which an operator who knows the text finds the line.
+ */
+export function shownKey({ pk, sk }: Key): string {
+  if (pk.startsWith(ownedBy(''))) return `${pk} ${sk}`
+  const at = pk.lastIndexOf('#') + 1
+  const digest = createHash('sha256').update(pk.slice(at)).digest('hex').slice(0, 12)
+  return `${pk.slice(0, at)}${digest} ${sk}`
 }
 
 /** What an item can wait for. Each kind has its own job. */

@@ -1,6 +1,6 @@
 import { ownerOf, syncCustomer } from '../cards/customer.ts'
-import { HOLD_LEASE_MS, holdOf, isPaymentOf as isPaymentOfHold, parseHold } from '../cards/hold.ts'
-import { type CardDeps, mark, release, settleHold } from '../cards/settle.ts'
+import { holdOf, isPaymentOf as isPaymentOfHold, parseHold } from '../cards/hold.ts'
+import { type CardDeps, release, settleHold } from '../cards/settle.ts'
 import { syncCard } from '../cards/sync.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
@@ -11,11 +11,10 @@ import { reverse } from '../purchases/reversal.ts'
 import { settlePurchase } from '../purchases/settle.ts'
 import type { Run, Worked } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
+import { KEPT_MS, keys, ttlAt } from '../table/keys.ts'
+import { LEASE_MS } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
-
-/** How long an event is remembered; the provider sends one again for three days. */
-const REMEMBERED_SEC = 30 * 24 * 3600
+import { writeUnlessDone } from '../table/write-all.ts'
 
 /** Does an event's work; `marks` go into its transaction. */
 type Work = (deps: CardDeps, event: PaymentEvent, marks: Write[]) => Promise<void>
@@ -63,7 +62,7 @@ export async function sweepEvents(deps: CardDeps, { untilMs }: Pick<Run, 'untilM
   const inTime = () => deps.clock.nowMs() < untilMs
   const nowMs = deps.clock.nowMs()
   // The newest ones may be on their way.
-  const created = { sinceMs: nowMs - UNDELIVERED_MS, untilMs: nowMs - HOLD_LEASE_MS }
+  const created = { sinceMs: nowMs - UNDELIVERED_MS, untilMs: nowMs - LEASE_MS }
   let page = await deps.payments.listUndelivered(created)
   const events = [...page.items]
   for (let pages = 1; pages < UNDELIVERED_PAGES && page.nextCursor !== undefined && inTime(); pages++) {
@@ -75,8 +74,9 @@ export async function sweepEvents(deps: CardDeps, { untilMs }: Pick<Run, 'untilM
     if (!inTime()) break
     try {
       if (isOurs(deps, event) && (await workOff(deps, event))) worked.done++
-    } catch {
+    } catch (error) {
       worked.failed++
+      deps.log.error('a webhook that was missed failed again', error, { event: event.id, type: event.type })
     }
   }
   return worked
@@ -91,8 +91,8 @@ async function workOff(deps: CardDeps, event: PaymentEvent): Promise<boolean> {
   if (!work || event.objectId === undefined || SAID_ELSEWHERE.has(event.type)) return false
   const done = keys.event(`stripe:${event.id}`)
   if (await deps.table.get(done)) return false
-  const ttl = Math.ceil(deps.clock.nowMs() / 1000) + REMEMBERED_SEC
-  await work(deps, event, [{ put: { ...done, ttl }, if: expr`attribute_not_exists(pk)` }])
+  const expiry = ttlAt(deps.clock.nowMs() + KEPT_MS.stripeEvent)
+  await work(deps, event, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])
   return true
 }
 
@@ -100,17 +100,18 @@ async function paymentChanged(deps: CardDeps, event: PaymentEvent, marks: Write[
   const payment = await deps.payments.readPayment(event.objectId ?? '')
   if (payment && holdOf(payment)) return holdChanged(deps, payment, marks)
   if (payment && purchaseOf(payment)) return purchaseChanged(deps, payment, marks)
-  await mark(deps, marks)
+  await writeUnlessDone(deps, marks)
 }
 
 async function holdChanged(deps: CardDeps, payment: Payment, marks: Write[]): Promise<void> {
   const found = holdOf(payment)
-  if (!found) return mark(deps, marks)
+  if (!found) return writeUnlessDone(deps, marks)
   const item = await deps.table.get(keys.hold(found.accountId, found.holdId))
   const hold = item && parseHold(item)
   if (!hold || (hold.paymentId ?? payment.id) !== payment.id) return cancelStray(deps, payment, marks)
   // One that only says that it is ours.
-  if (!hold.paymentId && !isPaymentOfHold(payment, hold, deps.webhooks.livemode)) return mark(deps, marks)
+  if (!hold.paymentId && !isPaymentOfHold(payment, hold, deps.webhooks.livemode))
+    return writeUnlessDone(deps, marks)
   const settled = await settleHold(deps, hold, payment, marks)
   // The event is done when its dollar is back: else it is sent again.
   if (settled.status === 'proved') await release(deps, settled.hold, marks)
@@ -121,7 +122,8 @@ async function purchaseChanged(deps: CardDeps, payment: Payment, marks: Write[])
   const purchase = found && (await readPurchase(deps, found.accountId, found.purchaseId))
   if (!purchase || (purchase.paymentId ?? payment.id) !== payment.id) return cancelStray(deps, payment, marks)
   // One that only says that it is ours.
-  if (!purchase.paymentId && !isPaymentOf(payment, purchase, deps.webhooks.livemode)) return mark(deps, marks)
+  if (!purchase.paymentId && !isPaymentOf(payment, purchase, deps.webhooks.livemode))
+    return writeUnlessDone(deps, marks)
   const settled = await settlePurchase(deps, purchase, payment, marks)
   // The event is done when its units are in the counter: else it is sent again.
   if (settled.status === 'credited') await finish(deps, settled.purchase, marks)
@@ -148,10 +150,10 @@ async function moneyWentBack(deps: CardDeps, paymentId: string | undefined, mark
   const payment = paymentId === undefined ? undefined : await deps.payments.readPayment(paymentId)
   const found = payment && purchaseOf(payment)
   const purchase = found && (await readPurchase(deps, found.accountId, found.purchaseId))
-  if (!purchase || payment.latestChargeId === undefined) return mark(deps, marks)
+  if (!purchase || payment.latestChargeId === undefined) return writeUnlessDone(deps, marks)
   const settled = await settlePurchase(deps, purchase, payment)
   const isPaid = settled.status === 'credited' && settled.purchase.paymentId === payment.id
-  if (!isPaid) return mark(deps, marks)
+  if (!isPaid) return writeUnlessDone(deps, marks)
   await reverse(deps, settled.purchase, payment.latestChargeId, marks)
 }
 
@@ -160,7 +162,7 @@ async function cancelStray(deps: CardDeps, payment: Payment, marks: Write[]): Pr
   if (payment.status !== 'canceled' && payment.status !== 'succeeded') {
     await deps.payments.cancelPayment(payment.id)
   }
-  await mark(deps, marks)
+  await writeUnlessDone(deps, marks)
 }
 
 async function cardChanged(deps: CardDeps, event: PaymentEvent, marks: Write[]): Promise<void> {
@@ -168,13 +170,13 @@ async function cardChanged(deps: CardDeps, event: PaymentEvent, marks: Write[]):
   // A card that is detached no longer tells whose it was; the event does.
   const customerId = event.previousCustomerId ?? (await deps.payments.readCard(cardId))?.customerId
   const accountId = await ownerOf(deps, customerId)
-  if (accountId === undefined || customerId === undefined) return mark(deps, marks)
+  if (accountId === undefined || customerId === undefined) return writeUnlessDone(deps, marks)
   await syncCard(deps, { accountId, customerId }, cardId, marks)
 }
 
 async function customerChanged(deps: CardDeps, event: PaymentEvent, marks: Write[]): Promise<void> {
   const accountId = await ownerOf(deps, event.objectId)
-  if (accountId === undefined) return mark(deps, marks)
+  if (accountId === undefined) return writeUnlessDone(deps, marks)
   await syncCustomer(deps, accountId, event.objectId ?? '', marks)
 }
 
@@ -182,7 +184,7 @@ async function fraudWarned(deps: CardDeps, event: PaymentEvent, marks: Write[]):
   const warning = await deps.payments.readFraudWarning(event.objectId ?? '')
   const charge = warning && (await deps.payments.readCharge(warning.chargeId))
   const accountId = await ownerOf(deps, charge?.customerId)
-  if (accountId === undefined) return mark(deps, marks)
-  const text = `Your bank reports that a payment with the card ending in ${charge?.card?.last4 ?? '????'} may not have been yours.`
-  await mark(deps, [...marks, { put: newNotice(deps, accountId, 'card_warning', text) }])
+  if (accountId === undefined) return writeUnlessDone(deps, marks)
+  const text = `Your bank reports that a payment with the card ending in ${charge?.card?.last4 ?? '????'} may not have been yours. If you do not recognise it, please contact us.`
+  await writeUnlessDone(deps, [...marks, { put: newNotice(deps, accountId, 'card_warning', text) }])
 }

@@ -1,7 +1,7 @@
 import { api } from '../api/routes.ts'
 import { gatewayKey, type Need, type Placed } from '../http/route.ts'
 import { rows } from '../http/rows.ts'
-import { jobs, subscribers } from '../jobs/schedule.ts'
+import { jobs, subscribers, type Work } from '../jobs/schedule.ts'
 import { rest } from '../rest/routes.ts'
 import { v1 } from '../v1/routes.ts'
 import { webhooks } from '../webhooks/routes.ts'
@@ -55,29 +55,25 @@ function tableUse(row: Placed): Deployed['table'] {
   return row.auth === 'account' && row.routes.every((key) => key.startsWith('GET ')) ? 'read' : 'write'
 }
 
-const kebab = (name: string) => name.replace(/[A-Z]+/g, (run) => `-${run.toLowerCase()}`)
-
 /** A run that is late waits for the one before: two at once would only do the same work. */
 const JOBS_AT_ONCE = 1
 
-const deployedJobs = Object.entries(jobs).map(([name, job]) => ({
-  ...background(name, job),
+const deployedJobs = Object.values(jobs).map((job) => ({
+  ...background(job),
   kind: 'job' as const,
   table: 'work' as const,
   every: job.every,
   reserved: JOBS_AT_ONCE,
 }))
 
-const deployedSubscribers = Object.entries(subscribers).map(([name, subscriber]) => ({
-  ...background(name, subscriber),
+const deployedSubscribers = Object.values(subscribers).map((subscriber) => ({
+  ...background(subscriber),
   kind: 'subscriber' as const,
   table: 'write' as const,
   detailType: subscriber.detailType,
 }))
 
-function background(name: string, work: { summary: string; needs: readonly Need[]; timeoutSeconds: number }) {
-  const { summary, needs, timeoutSeconds } = work
-  const file = kebab(name)
+function background({ file, summary, needs, timeoutSeconds }: Work) {
   return {
     name: `jobs-${file}`,
     handler: `functions/jobs/${file}.handler`,

@@ -2,6 +2,7 @@ import { systemClock } from '../../core/adapters/clock.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
 import type { Ports } from '../../core/ports.ts'
 import { keys } from '../../core/table/keys.ts'
+import { requestLog } from './log.ts'
 import type { Need } from './route.ts'
 
 /**
@@ -149,15 +150,19 @@ export type TableClient = 'wire' | 'aws'
 export async function live<N extends Need>(
   needs: readonly N[],
   tableClient: TableClient = 'aws',
-): Promise<Pick<Ports, N | 'clock' | 'ids'>> {
+): Promise<Pick<Ports, N | 'clock' | 'ids' | 'log'>> {
   refuseLocalValuesWhenDeployed()
-  const ports: Partial<Ports> = { clock: systemClock, ids: randomIds(systemClock) }
+  const ports: Partial<Ports> = {
+    clock: systemClock,
+    ids: randomIds(systemClock),
+    log: requestLog.within({}),
+  }
   const open1 = async (need: N) => {
     const adapter = need === 'table' && tableClient === 'wire' ? 'wireTable' : need
     Object.assign(ports, { [need]: await open(adapter) })
   }
   await Promise.all(needs.map(open1))
-  return ports as Pick<Ports, N | 'clock' | 'ids'>
+  return ports as Pick<Ports, N | 'clock' | 'ids' | 'log'>
 }
 
 const WARMING_MS = 2_000

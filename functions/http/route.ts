@@ -43,6 +43,9 @@ export interface Row {
   needs: readonly Need[]
 }
 
+/** The file of a row or a job: its name in kebab-case. */
+export const fileOf = (name: string): string => name.replace(/[A-Z0-9]+/g, (run) => `-${run.toLowerCase()}`)
+
 /** A row with its place: `functions/<dialect>/<file>.ts`, whose name is the row's in kebab-case. */
 export type Placed<R extends Row = Row> = R & { dialect: Dialect; name: string; file: string }
 
@@ -53,7 +56,7 @@ export function place<const T extends Record<string, Row>>(
 ): { readonly [K in keyof T]: Placed<T[K]> } {
   const placed = Object.entries(rows).map(([name, row]) => [
     name,
-    { ...row, dialect, name, file: name.replace(/[A-Z0-9]+/g, (run) => `-${run.toLowerCase()}`) },
+    { ...row, dialect, name, file: fileOf(name) },
   ])
   return Object.fromEntries(placed) as { readonly [K in keyof T]: Placed<T[K]> }
 }

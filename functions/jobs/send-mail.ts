@@ -8,6 +8,6 @@ const WIDTH = 1
 
 export const handler = job(jobs.sendMail, async (deps, { untilMs }) => {
   const run = { untilMs, width: WIDTH }
-  const asked = await answerAsks(deps, run)
-  return { asked, ...(await sendDueMail(deps, run)) }
+  const { done: asked, failed: asksFailed } = await answerAsks(deps, run)
+  return { asked, asksFailed, ...(await sendDueMail(deps, run)) }
 })

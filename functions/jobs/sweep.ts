@@ -11,10 +11,10 @@ const WIDTH = 10
 export const handler = job(jobs.sweep, async (deps, { untilMs }) => {
   const run = { untilMs, width: WIDTH }
   const { done: registrationsCleared, failed: registrationsFailed } = await sweepPending(deps, run)
-  const holdsEnded = await sweepHolds(deps, run)
+  const { done: holdsEnded, failed: holdsFailed } = await sweepHolds(deps, run)
   const cards = await sweepCards(deps, run)
   const { done: eventsCaughtUp, failed: eventsFailed } = await sweepEvents(deps, run)
   const { compared: paymentsCompared, alarms } = await comparePayments(deps, run)
-  const finished = { registrationsCleared, registrationsFailed, holdsEnded, ...cards }
+  const finished = { registrationsCleared, registrationsFailed, holdsEnded, holdsFailed, ...cards }
   return { ...finished, eventsCaughtUp, eventsFailed, paymentsCompared, alarms }
 })

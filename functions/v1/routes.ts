@@ -3,6 +3,7 @@ import { email, label, password, twofa, typedPassword } from '../../core/account
 import { bundleNames } from '../../core/purchases/catalogue.ts'
 import { ledgerKinds } from '../../core/purchases/ledger-kinds.ts'
 import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
+import { isWholeCents } from '../http/money-shapes.ts'
 import { newAddress, paymentMethod, proveCardErrors } from '../http/payment-schemas.ts'
 import { place } from '../http/route.ts'
 
@@ -383,14 +384,7 @@ export const v1 = place('v1', {
     auth: 'account',
     body: z.strictObject({
       monthlyCap: z.nullable(
-        z.number().check(
-          z.gte(0),
-          z.lte(1_000_000),
-          z.refine(
-            (dollars) => Math.abs(Math.round(dollars * 100) - dollars * 100) < 1e-6,
-            'must be whole cents',
-          ),
-        ),
+        z.number().check(z.gte(0), z.lte(1_000_000), z.refine(isWholeCents, 'must be whole cents')),
       ),
     }),
     responses: { 204: null },

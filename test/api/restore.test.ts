@@ -160,13 +160,8 @@ test('429: five wrong two-factor codes lock the right one out, and the account s
 })
 
 test.each([
-  ['neither name', {}, 'email', 'or username is required, and only one of them'],
-  [
-    'both names',
-    { email: 'a@mail.example', username: 'ada' },
-    'email',
-    'or username is required, and only one of them',
-  ],
+  ['neither name', {}, 'email', 'send either email or username'],
+  ['both names', { email: 'a@mail.example', username: 'ada' }, 'email', 'send either email or username'],
   ['no password', { username: 'ada', password: undefined }, 'password', 'is required'],
   ['a status', { username: 'ada', status: 0 }, 'status', 'is not a field of this request'],
 ])('400: %s', async (_, json, field, message) => {

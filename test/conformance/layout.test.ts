@@ -85,6 +85,15 @@ test('nothing but functions/http/live.ts reads the environment', () => {
   expect(readers).toEqual(['functions/http/live.ts'])
 })
 
+/** What belongs to HTTP or a dialect: a status, a URN, a field name, JSON's null, a time as text, dollars as a number. */
+const DIALECT =
+  /\bstatus: \d|\burn:|\b_id\b|\bobject: '|\bhas_more\b|\bnull\b|\ballusage\b|toISOString\(\)(?!\.slice\(0, 7\))|[cC]ents \/ 100(?!\)\.toFixed)/
+
+test('no noun of core answers in the shape of HTTP or of a dialect', () => {
+  const nouns = filesUnder('core').filter((file) => !/^core\/(adapters|table)\//.test(file))
+  expect(nouns.filter((file) => DIALECT.test(read(file)))).toEqual([])
+})
+
 test('nothing outside test/ names anything in it', () => {
   const naming = [...filesUnder('functions'), ...filesUnder('core')].filter((file) =>
     /from '[^']*\/test\//.test(read(file)),

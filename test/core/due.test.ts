@@ -5,6 +5,7 @@ import { eachDue } from '../../core/table/due.ts'
 import { expr } from '../../core/table/expression.ts'
 import { dueAt, type Key, keys } from '../../core/table/keys.ts'
 import { memoryTable } from '../machine/memory-table.ts'
+import { silentLog } from '../support/log.ts'
 
 const START_MS = Date.UTC(2026, 10, 21)
 const whole = { untilMs: Number.POSITIVE_INFINITY, width: 20 }
@@ -13,7 +14,7 @@ const whole = { untilMs: Number.POSITIVE_INFINITY, width: 20 }
 async function waiting(count: number) {
   let nowMs = START_MS
   const clock = { nowMs: () => nowMs, wait: async () => {} }
-  const deps: Deps<'table'> = { clock, ids: randomIds(clock), table: memoryTable() }
+  const deps: Deps<'table'> = { clock, ids: randomIds(clock), log: silentLog, table: memoryTable() }
   const put = async (atMs: number) => {
     const id = deps.ids.hex(12)
     await deps.table.put({ ...keys.purchase(id, id), ...dueAt('PURCHASE', id, atMs) })

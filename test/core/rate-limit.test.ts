@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Payments } from '../../core/ports.ts'
 import { pacedPayments } from '../../core/purchases/rate-limit.ts'
+import { silentLog } from '../support/log.ts'
 
 /** A clock that stands still but for those who wait: each wakes up when its time has come. */
 function sleepers() {
@@ -35,7 +36,12 @@ function paced() {
   const askedAtMs: number[] = []
   const readPayment = async () => void askedAtMs.push(clock.nowMs())
   const ids = { accountId: String, uuid: String, hex: String }
-  const payments = pacedPayments({ clock, ids, payments: { readPayment } as unknown as Payments })
+  const payments = pacedPayments({
+    clock,
+    ids,
+    log: silentLog,
+    payments: { readPayment } as unknown as Payments,
+  })
   return { clock, payments, askedAtMs }
 }
 

@@ -157,7 +157,7 @@ describe('renewal', () => {
     const [payment] = (await paymentsOf(app, person)).slice(-1)
     expect(payment?.payment_method_options?.card).toMatchObject({ stored_credential_usage: 'unscheduled' })
     expect(await noticesOf(app, person)).toEqual(['purchased', 'low_quota', 'renewed'])
-    expect(await mailsTo(app, person)).toContain('Your STARTER bundle has been renewed')
+    expect(await mailsTo(app, person)).toContain('We renewed your STARTER bundle')
     expect(await shown(app, person, '/v1/invoice/list')).toHaveLength(2)
     expect(await renewalOf(person)).toEqual(ON)
     await expectBooksAgree(app, person)

@@ -293,8 +293,9 @@ describe('cards that expire', () => {
     return { person, card }
   }
 
-  const EXPIRING = 'card_expiring: The card visa ending in 4242 expires this month.'
-  const EXPIRED = 'card_expired: The card visa ending in 4242 has expired.'
+  const EXPIRING =
+    'card_expiring: Your card (visa ending in 4242) expires this month. Please add another one in time.'
+  const EXPIRED = 'card_expired: Your card (visa ending in 4242) has expired. Please add another one.'
 
   test('a notice when the month begins in which it does, another when it has, each once', async () => {
     const { person } = await withCard(1)

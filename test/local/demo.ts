@@ -175,7 +175,7 @@ async function quota({ ask, must, mailedCode, control }: Teller): Promise<void> 
   const [invoice, ...others] = await ask('He lists his invoices', 'GET /v1/invoice/list', 200, { token })
   must(others.length === 1, 'one for each charge')
   const read = await ask('and reads the newest', `GET /v1/invoice/${invoice.id}`, 200, { token })
-  must(read.description === 'STARTER (1000 invocations)' && read.status === 'paid', 'it is paid')
+  must(read.description === 'STARTER (1,000 units)' && read.status === 'paid', 'it is paid')
   const ledger: { amount: number; units: number }[] = await ask('His statement', 'GET /v1/ledger', 200, {
     token,
   })

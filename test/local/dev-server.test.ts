@@ -154,7 +154,7 @@ describe('a running server', () => {
     expect([spent, again]).toEqual(Array(2).fill({ left: 1097, used: 3 }))
     expect(usage).toMatchObject({ allusage: 3, days: [{ units: 3, keys: [{ id: 'default', units: 3 }] }] })
     expect(ledger.map(({ kind }: { kind: string }) => kind)).toEqual(['trial', 'payment', 'sale'])
-    expect(invoice).toMatchObject({ amount: 0.99, description: 'STARTER (1000 invocations)', status: 'paid' })
+    expect(invoice).toMatchObject({ amount: 0.99, description: 'STARTER (1,000 units)', status: 'paid' })
   })
 
   test('GET /_local tells where the parts are', async () => {

@@ -90,9 +90,7 @@ function startSchedule(runJob: RunJob): { close(): void } {
   return { close: () => timers.forEach(clearInterval) }
 }
 
-const fileName = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-
-const jobFiles = () => Object.entries(jobs).map(([name, job]) => [fileName(name), job] as const)
+const jobFiles = () => Object.values(jobs).map((job) => [job.file, job] as const)
 
 /** The double's refusals are for the caller. */
 function told(action: () => void): void {
@@ -137,7 +135,7 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
     },
     'POST /_local/events': ({ body }) => {
       const detailType = body['detail-type']
-      const found = Object.entries(subscribers).find(([, subscriber]) => subscriber.detailType === detailType)
+      const found = Object.values(subscribers).find((subscriber) => subscriber.detailType === detailType)
       if (!found) throw new ControlError(`Nobody listens to the detail-type ${String(detailType)}`)
       const event = {
         version: '0',
@@ -145,7 +143,7 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
         source: 'local',
         time: new Date(clock.nowMs()).toISOString(),
       }
-      return runJob(fileName(found[0]), { ...event, ...body })
+      return runJob(found.file, { ...event, ...body })
     },
     'POST /_local/stripe/faults': ({ body }) => told(() => stripe().addFault(body as unknown as Fault)),
     'DELETE /_local/stripe/faults': () => stripe().clearFaults(),

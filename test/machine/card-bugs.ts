@@ -1,7 +1,8 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: patches of sources that have them
 
-import { syncCustomer, writeAll } from '../../core/cards/customer.ts'
-import { mark, settleHold } from '../../core/cards/settle.ts'
+import { syncCustomer } from '../../core/cards/customer.ts'
+import { settleHold } from '../../core/cards/settle.ts'
+import { writeAll, writeUnlessDone } from '../../core/table/write-all.ts'
 import { breaksOf, type Flow, failuresOf, flows, type Mode, onFile, play } from './card-flows.ts'
 import { confirmMeanwhile, meanwhiles, overtake, playWith, tenAtOnce } from './card-moments.ts'
 import type { Cards } from './card-world.ts'
@@ -71,9 +72,9 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
   },
   {
     title: 'an event is marked as done before its work, in a write of its own',
-    find: 'await work(deps, event, [{ put: { ...done, ttl }, if: expr`attribute_not_exists(pk)` }])',
+    find: 'await work(deps, event, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
     put: [
-      'await writeAll(deps, [{ put: { ...done, ttl }, if: expr`attribute_not_exists(pk)` }])',
+      'await writeAll(deps, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
       'await work(deps, event, [])',
     ],
     using: { writeAll },
@@ -82,15 +83,15 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
   {
     title: 'an event is done though its dollar is not back',
     find: "if (settled.status === 'proved') await release(deps, settled.hold, marks)",
-    put: "if (settled.status === 'proved') await release(deps, settled.hold, marks).catch(() => mark(deps, marks))",
-    using: { mark },
+    put: "if (settled.status === 'proved') await release(deps, settled.hold, marks).catch(() => writeUnlessDone(deps, marks))",
+    using: { writeUnlessDone },
     foundBy: brokenAfter(flows.authenticated, 'webhooks'),
   },
   {
     title: 'the webhook gives up a payment that its request is about to confirm',
     near: settleHold,
-    find: 'if (!isFresh(deps, hold)) return fence(deps, hold, payment, marks)',
-    put: 'if (isFresh(deps, hold) || true) return fence(deps, hold, payment, marks)',
+    find: 'if (!isLeased(deps, hold)) return fence(deps, hold, payment, marks)',
+    put: 'if (isLeased(deps, hold) || true) return fence(deps, hold, payment, marks)',
     foundBy: meanwhile(flows.first, 'every event comes, also those that nobody asked for'),
   },
   {
@@ -121,10 +122,10 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
   },
   {
     title: '3-D Secure is a decline',
-    find: ['await mark(deps, marks)', "return { status: 'action required'"],
+    find: ['await writeUnlessDone(deps, marks)', "return { status: 'action required'"],
     put: ['if (deps) return fence(deps, hold, payment, marks)', "return { status: 'action required'"],
     near: settleHold,
-    namesFrom: ['if (!isFresh(deps, hold)) return fence(deps, hold, payment, marks)'],
+    namesFrom: ['if (!isLeased(deps, hold)) return fence(deps, hold, payment, marks)'],
     foundBy: unbroken(flows.authenticated, 'webhooks'),
   },
   {

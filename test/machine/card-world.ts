@@ -15,6 +15,7 @@ import { keys } from '../../core/table/keys.ts'
 import { receiveEvent, sweepEvents } from '../../core/webhooks/events.ts'
 import { signatureOf } from '../local/stripe/webhooks.ts'
 import { startStripe } from '../local/stripe.ts'
+import { silentLog } from '../support/log.ts'
 import { WHOLE_RUN } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 
@@ -85,6 +86,7 @@ export async function openCardWorld(overrides: Partial<Profile> = {}, functions:
   const ports = {
     clock,
     ids,
+    log: silentLog,
     table,
     payments: stripePayments({ secretKey: 'sk_test_world', apiBase: double.url, timeoutMs: 250 }),
     webhooks: { secrets: [double.webhookSecret], livemode: false },

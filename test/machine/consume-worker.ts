@@ -11,6 +11,7 @@ import { DomainError } from '../../core/errors.ts'
 import type { Ports } from '../../core/ports.ts'
 import { consume } from '../../core/quota/consume.ts'
 import { openTable } from '../../core/table/dynamodb.ts'
+import { silentLog } from '../support/log.ts'
 
 export interface Work {
   key: string
@@ -32,6 +33,7 @@ const { TABLE_NAME = '', ROOT_SECRET = '' } = process.env
 const ports = {
   clock: systemClock,
   ids: randomIds(systemClock),
+  log: silentLog,
   keyring: keyring(ROOT_SECRET),
   table: openTable(TABLE_NAME),
 } as Partial<Ports> as Ports

@@ -23,7 +23,7 @@ export const EXHAUSTIVE = process.env.EXHAUSTIVE !== undefined
 export class Crash extends Error {}
 
 /** Ports that do their work in this process: breaking them breaks nothing. */
-const LOCAL = new Set(['clock', 'ids', 'keyring', 'totp', 'webhooks'])
+const LOCAL = new Set(['clock', 'ids', 'log', 'keyring', 'totp', 'webhooks'])
 
 /** The same ports, breaking where they are told, and counting what was called. */
 export function breaking(ports: Ports, point?: Break): { ports: Ports; calls: string[] } {

@@ -1,13 +1,12 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: patches of sources that have them
 
-import { writeAll } from '../../core/cards/customer.ts'
-import { mark } from '../../core/cards/settle.ts'
 import { drive } from '../../core/purchases/advance.ts'
 import { credit } from '../../core/purchases/credit.ts'
 import { ledgerWrites } from '../../core/purchases/ledger.ts'
 import { purchaseOf } from '../../core/purchases/purchase.ts'
 import { reverse } from '../../core/purchases/reversal.ts'
 import { end, fence, settlePurchase } from '../../core/purchases/settle.ts'
+import { writeAll, writeUnlessDone } from '../../core/table/write-all.ts'
 import type { Bug } from './patch.ts'
 import type { PurchaseBreak } from './purchase-faults.ts'
 import { breaksOf, type Flow, failuresOf, flows, type Mode, play } from './purchase-flows.ts'
@@ -79,8 +78,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   // --- Charging ---
   {
     title: 'a confirmation that timed out is a decline',
-    find: "return payment.status === 'unknown' ? { status: 'pending' } : settlePurchase(deps, purchase, payment)",
-    put: "return payment.status === 'unknown' ? end(deps, purchase, { reason: 'declined', retry: 'retryable' }) : settlePurchase(deps, purchase, payment)",
+    find: "payment.status === 'unknown' ? pending(deps, purchase, payment.cause)",
+    put: "payment.status === 'unknown' ? end(deps, purchase, { reason: 'declined', retry: 'retryable' })",
     using: { end },
     namesFrom: ["end(deps, purchase, { reason: 'card_unusable', retry: 'never' })"],
     foundBy: broken(flows.buy, 'jobs', 'error-after'),
@@ -88,8 +87,15 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'an outage is a decline of a renewal',
     near: drive,
-    find: "if (error instanceof DomainError && error.code === 'temporarily_unavailable') return { status: 'pending' }",
-    put: "if (error instanceof DomainError && error.code === 'temporarily_unavailable') return { status: 'declined' }",
+    find: [
+      "if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error",
+      'return pending(deps, purchase, error)',
+    ],
+    put: [
+      "if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error",
+      "return { status: 'declined' }",
+    ],
+    namesFrom: ["{ status: 'credited', purchase: saved }"],
     foundBy: broken(flows.buy, 'jobs', 'error-after'),
   },
   {
@@ -163,7 +169,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a purchase that is open does not stop a request with another key',
-    find: "if (open.state !== 'action_required' && isFresh(deps, open)) throw new DomainError('purchase_open')",
+    find: "if (open.state !== 'action_required' && isLeased(deps, open)) throw new DomainError('purchase_open')",
     put: 'if (open) await end(deps, open, undefined)',
     using: { end },
     foundBy: told(fiftyAtOnce((n) => `key-${n}`)),
@@ -207,7 +213,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'an event gives up a payment that its request is about to confirm',
     near: settlePurchase,
-    find: 'if (!isFresh(deps, purchase)) return fence(deps, purchase, payment, marks)',
+    find: 'if (!isLeased(deps, purchase)) return fence(deps, purchase, payment, marks)',
     put: 'if (deps) return fence(deps, purchase, payment, marks)',
     foundBy: met(BUNDLE, 'buy', 'every event, asked for or not'),
   },
@@ -247,8 +253,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'the job forgets what is credited and not finished',
-    find: "if (outcome.status === 'credited') { await finish(deps, outcome.purchase)",
-    put: "if (outcome.status === 'credited') {",
+    find: ['await finish(deps, outcome.purchase)', "return 'credited'"],
+    put: "return 'credited'",
     foundBy: broken(flows.buy, 'jobs'),
   },
   {
@@ -298,9 +304,9 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'an event is done before its work',
-    find: 'await work(deps, event, [{ put: { ...done, ttl }, if: expr`attribute_not_exists(pk)` }])',
+    find: 'await work(deps, event, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
     put: [
-      'await writeAll(deps, [{ put: { ...done, ttl }, if: expr`attribute_not_exists(pk)` }])',
+      'await writeAll(deps, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
       'await work(deps, event, [])',
     ],
     using: { writeAll },
@@ -309,8 +315,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'an event is done when the units are not there yet',
     find: "if (settled.status === 'credited') await finish(deps, settled.purchase, marks)",
-    put: "if (settled.status === 'credited') await finish(deps, settled.purchase, marks).catch(() => mark(deps, marks))",
-    using: { mark },
+    put: "if (settled.status === 'credited') await finish(deps, settled.purchase, marks).catch(() => writeUnlessDone(deps, marks))",
+    using: { writeUnlessDone },
     foundBy: brokenAfter(flows.buy, 'webhooks'),
   },
   // --- Refunds and disputes ---
@@ -459,8 +465,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a renewal that is not known yet is told as declined',
-    find: "return payment.status === 'unknown' ? { status: 'pending' } : settlePurchase(deps, purchase, payment)",
-    put: "return payment.status === 'unknown' ? end(deps, purchase, { reason: 'processing_error', retry: 'retryable' }) : settlePurchase(deps, purchase, payment)",
+    find: "payment.status === 'unknown' ? pending(deps, purchase, payment.cause)",
+    put: "payment.status === 'unknown' ? end(deps, purchase, { reason: 'processing_error', retry: 'retryable' })",
     using: { end },
     namesFrom: ["end(deps, purchase, { reason: 'card_unusable', retry: 'never' })"],
     foundBy: told(outage('POST /v1/payment_intents/*/confirm')),

@@ -26,6 +26,7 @@ import type { Item, Table } from '../../core/table/table.ts'
 import { receiveEvent, sweepEvents } from '../../core/webhooks/events.ts'
 import type { StripeState } from '../local/stripe/state.ts'
 import { signatureOf } from '../local/stripe/webhooks.ts'
+import { silentLog } from '../support/log.ts'
 import { Crash, WHOLE_RUN } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 import { stripeHere } from './purchase-stripe.ts'
@@ -158,6 +159,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   const ports = {
     clock,
     ids,
+    log: silentLog,
     table,
     keyring: RING,
     payments: stripe.payments,

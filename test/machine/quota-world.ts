@@ -11,6 +11,7 @@ import { rungOf } from '../../core/quota/thresholds.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { ConditionFailed, type Item, type Table } from '../../core/table/table.ts'
+import { silentLog } from '../support/log.ts'
 import { breaking } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 
@@ -18,6 +19,8 @@ export const START_MS = Date.UTC(2026, 10, 21, 12)
 
 /** A status as HTTP would have it: 200, 402 or the code of another refusal. */
 export type Told = 200 | 402 | string
+
+const TOLD = { spent: 200, exhausted: 402 } as const
 
 /** The functions under test: the real ones, or some with a bug planted in them. */
 export const quotaFunctions = { consume, consumeBatch, applyLedger }
@@ -38,7 +41,7 @@ export async function openQuotaWorld({
   }
   const ids = randomIds(clock)
   const ring = keyring('5'.repeat(64))
-  const ports = { clock, ids, table, keyring: ring } as Partial<Ports> as Ports
+  const ports = { clock, ids, log: silentLog, table, keyring: ring } as Partial<Ports> as Ports
   const accountId = ids.accountId()
   const texts = Array.from({ length: keyCount }, (_, slot) => newKeyText(ports, accountId, slot))
   const hashes = texts.map((text, slot) => [keyHashAttribute(slot), keyHash(ports, text)])
@@ -82,7 +85,7 @@ export async function openQuotaWorld({
       { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
     ): Promise<Told[]> =>
       functions.consumeBatch(through, keyAt(slot), requests).then(
-        (answers) => answers.map(({ status }) => status),
+        (answers) => answers.map(({ outcome }) => TOLD[outcome]),
         (error) => requests.map(() => toldOf(error)),
       ),
     /** Spends one unit for each of so many new ids of now, one after the other. */

@@ -41,7 +41,7 @@ interface Worker {
 }
 
 function startWorker({ key }: Consumer, requestIds: string[], onAnswer?: (worker: Worker) => void): Worker {
-  const file = join(import.meta.dirname, '..', 'support', 'consume-worker.ts')
+  const file = join(import.meta.dirname, 'consume-worker.ts')
   const child = spawn(process.execPath, [file], {
     env: { PATH: process.env.PATH, ...app.stack.env },
     stdio: ['pipe', 'pipe', 'inherit'],

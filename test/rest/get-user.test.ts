@@ -41,7 +41,7 @@ test('404: another’s account and a name that nobody has are answered alike', a
   const other = await app.signUp()
   const answers = await Promise.all([get(other.username, accessToken), get('nobody', accessToken)])
   expect(answers.map(({ status, body }) => ({ status, body }))).toEqual(
-    Array(2).fill({ status: 404, body: { status: 0, message: 'There is nothing of that name here.' } }),
+    Array(2).fill({ status: 404, body: { status: 0, message: 'Not found.' } }),
   )
 })
 

@@ -25,7 +25,7 @@ test.each([
   const charge = await dashboard.charges.retrieve(String(payment?.latest_charge))
   expect(answer.body).toEqual({
     amount: 9.99,
-    description: 'DEVELOPER (100000 invocations)',
+    description: 'DEVELOPER (100,000 units)',
     status: 'paid',
     paidDay: '2026-11-21',
     payment: { card: { brand, last4 }, receiptUrl: charge.receipt_url },

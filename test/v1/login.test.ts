@@ -164,13 +164,8 @@ test('403: the vault’s tokens of a refused sign-in are revoked and its session
 })
 
 test.each([
-  ['neither an e-mail address nor a username', {}, 'email', 'or username is required, and only one of them'],
-  [
-    'both',
-    { email: 'ada@mail.example', username: 'ada' },
-    'email',
-    'or username is required, and only one of them',
-  ],
+  ['neither an e-mail address nor a username', {}, 'email', 'send either email or username'],
+  ['both', { email: 'ada@mail.example', username: 'ada' }, 'email', 'send either email or username'],
   ['an address that is none', { email: 'ada' }, 'email', 'must be an e-mail address'],
   ['a username with a key’s prefix', { username: 'USERNAME#ada' }, 'username', /^must be 3 to 32/],
   ['no password', { username: 'ada', password: undefined }, 'password', 'is required'],

@@ -1,0 +1,39 @@
+import { failureOf } from '../errors.ts'
+import type { Log } from '../ports.ts'
+
+/** Lines of one kind that are printed in a window: a failing service must not flood the log. */
+const LINES = 20
+
+/**
+ * JSON lines for the operator: level, context, what failed, about what, and the error's code, class and frames.
+ * Messages of errors are left out, because they may quote anything.
+ * @param print writes one line.
+ * @param windowMs after how long the count of lines begins again; by default never, for a log that lives for one run.
+ */
+export function operatorLog(print: (line: object) => void, nowMs: () => number, windowMs = Infinity) {
+  const kinds = new Map<string, { sinceMs: number; printed: number; leftOut: number }>()
+
+  function write(level: 'warn' | 'error', context: object, ...[what, error, about]: Parameters<Log['warn']>) {
+    let kind = kinds.get(what)
+    const previous = kind && nowMs() - kind.sinceMs >= windowMs ? kind : undefined
+    if (!kind || previous) kind = { sinceMs: nowMs(), printed: 0, leftOut: 0 }
+    kinds.set(what, kind)
+    if (kind.printed >= LINES) {
+      kind.leftOut++
+      return
+    }
+    kind.printed++
+    const leftOut = previous?.leftOut ? { leftOut: previous.leftOut } : {}
+    print({ level, ...context, what, ...about, ...failureOf(error), ...leftOut })
+  }
+
+  return {
+    /** A log whose lines all carry `context`, such as the request's id. The limit is shared. */
+    within: (context: object): Log => ({
+      warn: (...line) => write('warn', context, ...line),
+      error: (...line) => write('error', context, ...line),
+    }),
+    /** How many lines the limit has kept out since the last window began. */
+    leftOut: () => [...kinds.values()].reduce((sum, kind) => sum + kind.leftOut, 0),
+  }
+}
