@@ -102,12 +102,13 @@ function placesOf(code: Code, sources: Sources): Place[] {
 function onlyPlaceOf(code: Code, sources: Sources): Place {
   const [place, ...others] = placesOf(code, sources)
   const text = textOf(code)
-  if (!place) throw new Error(`No place of core has this shape. Quote what the code is now: ${text}`)
+  if (!place) {
+    const where = sources.size === 1 ? [...sources.keys()].join() : 'core'
+    throw new Error(`No place of ${where} has this shape. Quote the code as it is now: ${text}`)
+  }
   if (others.length === 0) return place
   const files = [place, ...others].map(({ file }) => file).join(', ')
-  throw new Error(
-    `Several places of core have this shape (${files}). Quote more of the code around it: ${text}`,
-  )
+  throw new Error(`Several places have this shape (${files}). Quote more of the code around it: ${text}`)
 }
 
 /** @throws Error unless exactly one file exports the function */
@@ -162,6 +163,16 @@ function render(put: Code, names: Place['names'], imported: Map<string, string>)
   return rendered + text.slice(end)
 }
 
+/** What a patch imports: `source` is the lines, `names` what the functions are called under them. */
+function importsOf(using: Record<string, string>, file: string, sources: Sources) {
+  const toRoot = file.includes('/') ? '../' : './'
+  const lines = Object.entries(using).map(
+    ([name, actual]) =>
+      `import { ${actual} as $${name} } from '${toRoot}${fileExporting(actual, sources)}'\n`,
+  )
+  return { source: lines.join(''), names: new Map(Object.keys(using).map((name) => [name, `$${name}`])) }
+}
+
 /**
  * The sources of `core` that a bug changes, as they are with the bug.
  * @param nameOf what a function is called in these sources
@@ -175,24 +186,19 @@ export function patched(
   const changed = new Map<string, string>()
   for (const { find, put, near, using = {}, namesFrom = [] } of [first, ...more]) {
     const now = new Map([...sources, ...changed])
-    const among = near ? fileExporting(nameOf(near), sources) : undefined
-    const place = onlyPlaceOf(find, among === undefined ? now : new Map([[among, now.get(among) ?? '']]))
+    const only = (file: string) => new Map([[file, now.get(file) ?? '']])
+    const place = onlyPlaceOf(find, near ? only(fileExporting(nameOf(near), sources)) : now)
     const { file, start, end } = place
-    const source = now.get(file) ?? ''
-    const here = new Map([[file, source]])
-    const others = namesFrom.map((code) => onlyPlaceOf(code, placesOf(code, here).length > 0 ? here : now))
-    // What is said first counts.
+    const others = namesFrom.map((code) =>
+      onlyPlaceOf(code, placesOf(code, only(file)).length > 0 ? only(file) : now),
+    )
+    // Of two places that have a name the first one counts, and `find` before all.
     const names = new Map([...others.reverse(), place].flatMap((each) => [...each.names]))
-    const imports = Object.entries(using).map(([name, handle]) => {
-      const actual = nameOf(handle)
-      const from = file.includes('/')
-        ? `../${fileExporting(actual, sources)}`
-        : `./${fileExporting(actual, sources)}`
-      return { name, alias: `$${name}`, line: `import { ${actual} as $${name} } from '${from}'\n` }
-    })
-    const rendered = render(put, names, new Map(imports.map(({ name, alias }) => [name, alias])))
-    const head = imports.map(({ line }) => line).join('')
-    changed.set(file, head + source.slice(0, start) + rendered + source.slice(end))
+    const handles = Object.entries(using).map(([name, handle]) => [name, nameOf(handle)])
+    const imports = importsOf(Object.fromEntries(handles), file, sources)
+    const source = now.get(file) ?? ''
+    const rendered = render(put, names, imports.names)
+    changed.set(file, imports.source + source.slice(0, start) + rendered + source.slice(end))
   }
   return changed
 }

@@ -39,26 +39,33 @@ export async function plant<Functions extends Record<string, Handle>>(
   const changed = patched(bug, coreSources)
   const sources = new Map([...coreSources, ...changed])
   const copied = withImporters(changed.keys(), sources)
+  const wanted = Object.entries(functions).map(([key, { name }]) => {
+    return { key, name, file: fileExporting(name, coreSources) }
+  })
+  const reached = wanted.filter(({ file }) => copied.has(file))
+  if (reached.length === 0) throw new Error('None of the functions under test reaches the bug')
   mkdirSync(join(ROOT, '.local'), { recursive: true })
   const folder = mkdtempSync(join(ROOT, '.local', 'planted-'))
   const remove = () => rmSync(folder, { recursive: true, force: true })
   for (const file of copied) {
     mkdirSync(join(folder, dirname(file)), { recursive: true })
-    const text = sources.get(file)?.replace(IMPORTED, (path) => {
+    const source = sources.get(file) ?? ''
+    const text = source.replace(IMPORTED, (path) => {
       const imported = join(dirname(file), path)
       return copied.has(imported) ? path : join(CORE, imported)
     })
-    writeFileSync(join(folder, file), text ?? '')
+    writeFileSync(join(folder, file), text)
   }
-  const files = Object.values(functions).map(({ name }) => fileExporting(name, coreSources))
-  if (!files.some((file) => copied.has(file))) throw new Error('No function under test reaches the bug')
-  const planted = await Promise.all(
-    Object.entries(functions).map(async ([key, real]) => {
-      const file = fileExporting(real.name, coreSources)
-      if (!copied.has(file)) return [key, real]
-      const module: Record<string, unknown> = await import(/* @vite-ignore */ join(folder, file))
-      return [key, module[real.name]]
-    }),
-  )
-  return { functions: Object.fromEntries(planted) as Functions, remove }
+  try {
+    const planted = await Promise.all(
+      reached.map(async ({ key, name, file }) => {
+        const module: Record<string, unknown> = await import(/* @vite-ignore */ join(folder, file))
+        return [key, module[name]]
+      }),
+    )
+    return { functions: { ...functions, ...Object.fromEntries(planted) }, remove }
+  } catch (error) {
+    remove()
+    throw error
+  }
 }

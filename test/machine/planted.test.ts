@@ -90,6 +90,8 @@ describe('a patch', () => {
   test('is refused where nothing says what a name of it is called', () => {
     expect(() => result({ find: 'const a = b(2)', put: 'const a = c(2)' })).toThrow('what c is called')
     expect(() => result({ find: 'const a = b(2)', put: 'const a = b.c' })).toThrow('what c is called')
+    // A property and a value are renamed apart.
+    expect(() => result({ find: 'const a = b(2)', put: 'const a = b.a' })).toThrow('what a is called')
   })
 
   test('follows a shorthand that a rename has parted', () => {
