@@ -50,13 +50,19 @@ export default {
     only(
       'rows-are-data',
       {
-        path: '^functions/[^/]+/routes\\.ts$|^functions/jobs/schedule\\.ts$|^functions/http/(route|rows|cors)\\.ts$|^functions/deploy/(?!build)',
+        path: '^functions/[^/]+/routes\\.ts$|^functions/jobs/schedule\\.ts$|^functions/http/(route|rows|needs|cors)\\.ts$|^functions/deploy/(?!build)',
       },
       {
         reachable: true,
         path: '^core/(adapters/|table/(dynamodb|wire))|^functions/http/(live|endpoint)|^node_modules/(@aws-sdk|@middy|stripe)',
       },
       'the deployment reads rows without running anything',
+    ),
+    only(
+      'needs-ship-nothing',
+      { pathNot: '^functions/deploy/|^test/' },
+      { path: '^functions/http/needs\\.ts$' },
+      'only the deployment reads what ports take; a function would carry it without use',
     ),
     only(
       'handlers-stay-thin',

@@ -15,20 +15,24 @@ import { KEPT_MS, keys, ttlAt } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
+import type { ObjectKind } from './event-types.ts'
 
 /** Does an event's work; `marks` go into its transaction. */
 type Work = (deps: CardDeps, event: PaymentEvent, marks: Write[]) => Promise<void>
 
-/** What is done about events of each kind of object; all others are answered and left alone. */
-const WORK: ReadonlyMap<string | undefined, Work> = new Map([
-  ['payment_intent', paymentChanged],
-  ['payment_method', cardChanged],
-  ['customer', customerChanged],
-  ['charge', chargeChanged],
-  ['refund', refundChanged],
-  ['dispute', disputeChanged],
-  ['radar.early_fraud_warning', fraudWarned],
-])
+/** The work for each kind of object that we subscribe to. */
+const WORK_BY_KIND: Record<ObjectKind, Work> = {
+  payment_intent: paymentChanged,
+  payment_method: cardChanged,
+  customer: customerChanged,
+  charge: chargeChanged,
+  refund: refundChanged,
+  dispute: disputeChanged,
+  'radar.early_fraud_warning': fraudWarned,
+}
+
+/** The same by any name that an event may bring. Events of other kinds are answered 200 and change nothing. */
+const WORK: ReadonlyMap<string | undefined, Work> = new Map(Object.entries(WORK_BY_KIND))
 
 /** A payment's own events say these too. */
 const SAID_ELSEWHERE = new Set(['charge.succeeded', 'charge.failed', 'charge.captured', 'charge.expired'])

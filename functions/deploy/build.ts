@@ -5,10 +5,12 @@ import { build, type Metafile, type Plugin, transformSync } from 'esbuild'
 import { errorsOf } from '../http/openapi.ts'
 import type { Placed } from '../http/route.ts'
 import { rows } from '../http/rows.ts'
-import { BUNDLES, bundleOptions } from './bundle.ts'
+import { adaptersOf, BUNDLES, bundleOptions } from './bundle.ts'
 import { type Deployed, functions } from './functions.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
+
+const LIVE = 'functions/http/live.ts'
 
 /**
  * Builds functions, each afresh into a folder of its name.
@@ -23,7 +25,7 @@ export async function buildBundles(
     const outdir = join(folder, fn.name)
     rmSync(outdir, { recursive: true, force: true })
     const options = bundleOptions(fn, ROOT)
-    const plugins = [...options.plugins, onlyWhatIsUsed(fn, options.define)]
+    const plugins = [...options.plugins, onlyWhatIsUsed(fn)]
     const { metafile } = await build({ ...options, plugins, outdir })
     return [fn.name, metafile] as const
   }
@@ -32,11 +34,11 @@ export async function buildBundles(
 
 /**
  * Leaves out of our own modules what the function does not use: other functions' rows, the texts of errors that its
- * row does not give, and constants that nothing refers to then. Making a schema takes time, and esbuild cannot know
- * that it does nothing else.
+ * row does not give, adapters of other ports, and constants that nothing refers to then. Making a schema takes time,
+ * and esbuild cannot know that it does nothing else.
  */
-function onlyWhatIsUsed({ name }: Deployed, without: object): Plugin {
-  const row = rows.find(({ dialect, file }) => `${dialect}-${file}` === name)
+function onlyWhatIsUsed(fn: Deployed): Plugin {
+  const row = rows.find(({ dialect, file }) => `${dialect}-${file}` === fn.name)
   return {
     name: 'only-what-is-used',
     setup({ onLoad, onResolve }) {
@@ -50,8 +52,9 @@ function onlyWhatIsUsed({ name }: Deployed, without: object): Plugin {
         const spared = unused[module]
         if (row && spared?.by(row)) return { contents: leftOut(spared.name) }
         const source = readFileSync(path, 'utf8')
-        const code = lighter(source, row && keptOf(module, row))
-        return { contents: module === 'functions/http/live.ts' ? atOnce(code, without) : code }
+        if (module === LIVE)
+          return { contents: atOnce(lighter(source, { table: /^\{/, names: adaptersOf(fn) })) }
+        return { contents: lighter(source, row && keptOf(module, row)) }
       })
     },
   }
@@ -65,20 +68,13 @@ const unused: Record<string, { name: string; by: (row: Placed) => boolean }> = {
 
 const leftOut = (name: string) => `export function ${name}() { throw new Error('built without ${name}') }`
 
-/**
- * What `live.ts` awaits while it opens the ports is loaded with it; `import().then()` stays for later. Adapters that
- * are left out keep their form: of a static import esbuild would keep what that module loads later.
- */
-function atOnce(code: string, without: object): string {
+/** Turns what `live.ts` awaits while it opens the ports into static imports; `import().then()` stays for later. */
+function atOnce(code: string): string {
   const imports: string[] = []
-  const rest = code.replaceAll(
-    /(process\.env\.\w+)( \? leftOut\(\) : )\(await import\(("[^"]+")\)\)\.(\w+)/g,
-    (whole, condition: string, _, from: string, name: string) => {
-      if (condition in without) return whole
-      imports.push(`import { ${name} } from ${from}\n`)
-      return name
-    },
-  )
+  const rest = code.replaceAll(/\(await import\(("[^"]+")\)\)\.(\w+)/g, (_, from: string, name: string) => {
+    imports.push(`import { ${name} } from ${from}\n`)
+    return name
+  })
   return imports.join('') + rest
 }
 
@@ -126,7 +122,9 @@ function lighter(source: string, kept: Kept | undefined): string {
     for (const { init } of (item.declaration ?? item).declarations ?? []) {
       if (!init || !/^(Call|New|TaggedTemplate|Object|Array)/.test(init.type)) continue
       const text = kept?.table.test(textOf(init)) ? cutDown(init, kept, textOf) : textOf(init)
-      if (!/\bawait\b/.test(text)) edits.push({ at: init.span, text: `/* @__PURE__ */ (() => (${text}))()` })
+      // A function around it could not await.
+      const isAwaiting = /\bawait\b/.test(text)
+      edits.push({ at: init.span, text: isAwaiting ? text : `/* @__PURE__ */ (() => (${text}))()` })
     }
   }
   return edits.reduceRight(

@@ -1,5 +1,6 @@
 import type { $ZodType as Schema } from 'zod/v4/core'
 import type { ErrorCode } from '../../core/errors.ts'
+import type { Ports } from '../../core/ports.ts'
 
 /** API Gateway's route key: a method, a space, a path with `{parameters}`. */
 export type RouteKey = `${'GET' | 'POST' | 'PUT' | 'DELETE'} /${string}`
@@ -13,8 +14,8 @@ export const gatewayKey = (key: RouteKey): string => (key.endsWith('/') ? `${key
 /** The folder under `functions/`, and with it the format of errors. */
 export type Dialect = 'api' | 'v1' | 'rest' | 'webhooks' | 'http'
 
-/** A port that a handler may use; IAM statements, environment and the handler's `deps` follow from it. */
-export type Need = 'table' | 'identity' | 'mail' | 'keyring' | 'secrets' | 'totp' | 'payments' | 'webhooks'
+/** A port that a handler may ask for: all but those that every handler has. `needs.ts` says what each one takes. */
+export type Need = Exclude<keyof Ports, 'clock' | 'ids' | 'log'>
 
 /** One endpoint as pure data. Everything that is known about it before its handler runs stands here. */
 export interface Row {

@@ -36,7 +36,7 @@ describe('with the double in the environment', () => {
     double.resetCalls()
   })
   afterEach(() => {
-    double.fail(0)
+    double.clearFaults()
     vi.unstubAllEnvs()
   })
 
@@ -78,14 +78,14 @@ describe('with the double in the environment', () => {
   })
 
   test('a fault that passes is retried once, and the message sent once', async () => {
-    double.fail(1)
+    double.addFault({ fault: 'error-before', times: 1 })
     await sesMail({ from: FROM, appUrl: APP_URL }).send(emailTo('retried@example.com'))
     expect(double.messages('retried@example.com')).toHaveLength(1)
     expect(double.calls()).toEqual({ SendEmail: 2 })
   })
 
   test('a lasting fault is temporarily_unavailable after two attempts, and nothing is sent', async () => {
-    double.fail(2)
+    double.addFault({ fault: 'error-before', times: 2 })
     await expect(
       sesMail({ from: FROM, appUrl: APP_URL }).send(emailTo('lost@example.com')),
     ).rejects.toMatchObject({

@@ -93,7 +93,7 @@ test('403: a sign-in under way when the account is deactivated gets no session',
 
 test('503: the database is away: the account goes on', async () => {
   const person = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems' })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems' })
   refused(await deactivate(person.accessToken), 'temporarily_unavailable')
   app.stack.dynamo.clearFaults()
   expect(await sessionStatuses(app, person)).toEqual([200, 200])
@@ -101,7 +101,7 @@ test('503: the database is away: the account goes on', async () => {
 
 test('503: a lost answer of the database: the account is deactivated', async () => {
   const person = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-after', match: 'TransactWriteItems' })
+  app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'TransactWriteItems' })
   const { status } = await deactivate(person.accessToken)
   app.stack.dynamo.clearFaults()
   expect([403, 503]).toContain(status)

@@ -82,7 +82,7 @@ test.each(['deactivated', 'suspended'])(
 
 test('503: nothing is guessed while the database is away', async () => {
   const { accessToken } = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-before' })
+  app.stack.dynamo.addFault({ fault: 'error-before' })
   const { status, body } = await get(accessToken)
   app.stack.dynamo.clearFaults()
   expect([status, body.type]).toEqual([503, 'urn:bursar:problem:temporarily_unavailable'])

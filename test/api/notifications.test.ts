@@ -180,7 +180,7 @@ test('401: not once the session has ended', async () => {
 
 test('503: nothing is guessed while the database is away', async () => {
   const person = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-before' })
+  app.stack.dynamo.addFault({ fault: 'error-before' })
   const answer = await get(person)
   app.stack.dynamo.clearFaults()
   refused(answer, 'temporarily_unavailable')

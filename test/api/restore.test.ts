@@ -172,7 +172,7 @@ test.each([
 
 test('503: the database is away: the account stays deactivated, and the vault’s tokens are revoked', async () => {
   const person = await deactivated(await app.signUp())
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems' })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems' })
   app.resetCalls()
   const answer = await restore({ email: person.email, password: person.password })
   app.stack.dynamo.clearFaults()

@@ -94,7 +94,7 @@ test('a failure that the next run repairs leaves a line of level warn with the i
 
 test('a warning of a request carries its id and its route', async () => {
   // The SDK tries a mail three times.
-  app.stack.mail.fail(3)
+  app.stack.mail.addFault({ fault: 'error-before', times: 3 })
   expect((await app.register(newPerson())).status).toBe(201)
   const [done] = lines('info')
   expect(lines('warn')).toEqual([

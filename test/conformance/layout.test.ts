@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { rows } from '../../functions/http/rows.ts'
+import { jobs, subscribers } from '../../functions/jobs/schedule.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 
@@ -99,6 +100,19 @@ test('nothing outside test/ names anything in it', () => {
     /from '[^']*\/test\//.test(read(file)),
   )
   expect(naming).toEqual([])
+})
+
+test('each job and subscriber has its file and its test, and each file its entry', () => {
+  const names = Object.keys({ ...jobs, ...subscribers })
+    .map((name) => name.replace(/[A-Z]+/g, (run) => `-${run.toLowerCase()}`))
+    .sort()
+  const namesIn = (folder: string, ending: string) =>
+    readdirSync(join(ROOT, folder))
+      .filter((file) => file.endsWith(ending) && file !== 'schedule.ts')
+      .map((file) => file.slice(0, -ending.length))
+      .sort()
+  expect(namesIn('functions/jobs', '.ts')).toEqual(names)
+  expect(namesIn('test/jobs', '.test.ts')).toEqual(names)
 })
 
 test('there are no barrels: no index.ts, no file of utilities', () => {

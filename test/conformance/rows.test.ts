@@ -537,7 +537,7 @@ describe('when a service behind it fails', () => {
   test('rows that need nothing answer while everything is down', async () => {
     const needless = await subjects(subjectFor, ({ needs }) => needs.length === 0)
     const breakIt = () => {
-      app.stack.dynamo.fault({ kind: 'error-before' })
+      app.stack.dynamo.addFault({ fault: 'error-before' })
       cognito.answer('cut')
     }
     await askAll(needless, breakIt, (row, { status }) => {
@@ -548,8 +548,8 @@ describe('when a service behind it fails', () => {
   // The last test: after the second fault the shared subjects are not what they were.
   test('attack 117: DynamoDB’s error or silence is a 503 of every row that needs it, and shows nothing of it', async () => {
     const needing = await subjects(subjectFor, ({ needs }) => needs.includes('table'))
-    for (const kind of ['error-before', 'error-after'] as const) {
-      await askAll(needing, () => app.stack.dynamo.fault({ kind }), unavailable)
+    for (const fault of ['error-before', 'lose-reply-after-commit'] as const) {
+      await askAll(needing, () => app.stack.dynamo.addFault({ fault }), unavailable)
     }
   })
 })

@@ -315,7 +315,7 @@ describe('deliveries', () => {
       expect(double.pendingWebhooks()).toBeGreaterThanOrEqual(2)
       const waiting = double.pendingWebhooks()
       const events = [...(await eventsAbout(app, added)), ...(await eventsAbout(app, at)).slice(0, 1)]
-      app.stack.dynamo.fault({ kind: 'error-before', ...(match !== undefined && { match }) })
+      app.stack.dynamo.addFault({ fault: 'error-before', ...(match !== undefined && { match }) })
       const answers = []
       for (const event of events) answers.push(await deliver(app, event))
       await double.flushWebhooks()
@@ -342,7 +342,7 @@ describe('deliveries', () => {
     await verify(app, asking, wanted)
     const [intent] = (await atStripe(app, asking)).intents
     double.authenticate({ paymentIntent: intent?.id ?? '', outcome: 'succeed' })
-    app.stack.dynamo.fault({ kind: 'error-after', match: 'TransactWriteItems' })
+    app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'TransactWriteItems' })
     const event = (await eventsAbout(app, intent?.id ?? ''))[0] ?? {}
     expectError(webhooks.stripe, await deliver(app, event), 'temporarily_unavailable')
     app.stack.dynamo.clearFaults()

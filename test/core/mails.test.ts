@@ -7,6 +7,10 @@ test.each(mailTemplates)('%s reads as the preview in __snapshots__/mails shows i
   const { to, subject, text, html } = renderMail('john.doe@mail.com', template, {
     username: 'john.doe',
     code: CODE,
+    bundle: 'STARTER',
+    amountCents: 99,
+    purchaseId: '0197f2a0c3d4e5f60718293a',
+    appUrl: 'https://app.mail.com',
   })
   await expect(`To: ${to}\nSubject: ${subject}\n\n${text}`).toMatchFileSnapshot(
     `__snapshots__/mails/${template}.txt`,

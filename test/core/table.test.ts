@@ -50,15 +50,15 @@ describe.each(clients)('%s', (_, table) => {
   })
 
   describe('a write that must not be done twice', () => {
-    test.each(['error-before', 'error-after'] as const)(
+    test.each(['error-before', 'lose-reply-after-commit'] as const)(
       'is sent once: %s leaves it unknown',
-      async (kind) => {
+      async (fault) => {
         const key = newKey()
         await table.put({ ...key, n: 0 })
-        dynamo.fault({ kind, match: 'UpdateItem', times: 1 })
+        dynamo.addFault({ fault, match: 'UpdateItem', times: 1 })
         const write = table.update(key, expr`ADD #n ${1}`, undefined, { once: true })
         await expect(write).rejects.toMatchObject(unavailable)
-        expect(await table.get(key)).toEqual({ ...key, n: kind === 'error-after' ? 1 : 0 })
+        expect(await table.get(key)).toEqual({ ...key, n: fault === 'lose-reply-after-commit' ? 1 : 0 })
         expect(dynamo.counts().calls.UpdateItem).toBe(1)
       },
     )
@@ -154,7 +154,7 @@ describe.each(clients)('%s', (_, table) => {
 
     test('ignoreRefusal swallows a refusal and nothing else', async () => {
       await table.remove(newKey(), expr`attribute_exists(pk)`).catch(ignoreRefusal)
-      dynamo.fault({ kind: 'error-before', match: 'DeleteItem' })
+      dynamo.addFault({ fault: 'error-before', match: 'DeleteItem' })
       await expect(table.remove(newKey()).catch(ignoreRefusal)).rejects.toMatchObject(unavailable)
     })
   })
@@ -166,7 +166,7 @@ describe.each(clients)('%s', (_, table) => {
       ['TransactWriteItems', (key: Key) => table.transact([{ put: { ...key, n: 1 } }])],
     ])('%s that lost to another transaction is tried again', async (operation, write) => {
       const key = newKey()
-      dynamo.fault({ kind: 'conflict', match: operation, times: 3 })
+      dynamo.addFault({ fault: 'conflict', match: operation, times: 3 })
       await write(key)
       expect(await table.get(key)).toEqual({ ...key, n: 1 })
       expect(dynamo.counts().calls[operation]).toBe(4)
@@ -174,7 +174,7 @@ describe.each(clients)('%s', (_, table) => {
 
     test('a conflict that does not end is temporarily_unavailable, and nothing was done', async () => {
       const key = newKey()
-      dynamo.fault({ kind: 'conflict' })
+      dynamo.addFault({ fault: 'conflict' })
       await expect(table.transact([{ put: { ...key } }])).rejects.toMatchObject(unavailable)
       dynamo.clearFaults()
       expect(await table.get(key)).toBe(undefined)
@@ -194,7 +194,7 @@ describe.each(clients)('%s', (_, table) => {
     test('a transaction whose reply was lost is not done twice', async () => {
       const key = newKey()
       await table.put({ ...key, n: 0 })
-      dynamo.fault({ kind: 'error-after', match: 'TransactWriteItems', times: 1 })
+      dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'TransactWriteItems', times: 1 })
       await table.transact([{ update: key, set: expr`SET #n = #n + ${1}` }])
       expect(dynamo.counts().calls.TransactWriteItems).toBe(2)
       expect(await table.get(key)).toEqual({ ...key, n: 1 })
@@ -202,12 +202,12 @@ describe.each(clients)('%s', (_, table) => {
 
     test.each([
       ['the database answers 500', 'error-before', 0],
-      ['every reply is lost', 'error-after', 1],
+      ['every reply is lost', 'lose-reply-after-commit', 1],
       ['the table is over its throughput', 'throttle', 0],
-    ] as const)('temporarily_unavailable: %s', async (_, kind, n) => {
+    ] as const)('temporarily_unavailable: %s', async (_, fault, n) => {
       const key = newKey()
       await table.put({ ...key, n: 0 })
-      dynamo.fault({ kind, times: TRIES })
+      dynamo.addFault({ fault, times: TRIES })
       const set = expr`SET #n = #n + ${1}`
       await expect(table.transact([{ update: key, set }])).rejects.toMatchObject(unavailable)
       expect(await table.get(key)).toEqual({ ...key, n })
@@ -224,7 +224,7 @@ describe.each(clients)('%s', (_, table) => {
     ])(
       'temporarily_unavailable: %s while the database is away, with the cause for the log',
       async (_, call) => {
-        dynamo.fault({ kind: 'error-before' })
+        dynamo.addFault({ fault: 'error-before' })
         await expect(call()).rejects.toMatchObject({
           ...unavailable,
           cause: expect.any(Error),

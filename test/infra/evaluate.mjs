@@ -22,6 +22,8 @@ Error.stackTraceLimit = 0
 const resources = []
 const errors = []
 const builds = {}
+/** What the deployment prints, but for what only AWS knows. */
+const outputs = {}
 
 const arnOf = (service, path) => `arn:aws:${service}:${REGION}:${ACCOUNT}:${path}`
 
@@ -131,7 +133,7 @@ const server = createServer((request, response) => {
 
 process.on('unhandledRejection', (error) => errors.push(error?.message ?? String(error)))
 process.on('beforeExit', () => {
-  writeFileSync(output, JSON.stringify({ resources, errors, builds, app: globalThis.$bursarApp }))
+  writeFileSync(output, JSON.stringify({ resources, errors, builds, outputs, app: globalThis.$bursarApp }))
   // Pulumi calls promises that an error left open a failure of its own.
   if (errors.length > 0) process.removeAllListeners('exit')
   process.exit(0)
@@ -155,7 +157,12 @@ server.listen(0, '127.0.0.1', async () => {
     watch(settings.getMonitor())
     const program = await import(pathToFileURL(bundle).href)
     Object.assign(globalThis.$bursarApp, await program.config.app({ stage }))
-    await pulumi.runtime.runInPulumiStack(() => program.run(program.config.run))
+    await pulumi.runtime.runInPulumiStack(async () => {
+      const printed = await program.run(program.config.run)
+      const known = Object.entries(printed).filter(([, value]) => !pulumi.Output.isInstance(value))
+      Object.assign(outputs, Object.fromEntries(known))
+      return printed
+    })
   } catch (error) {
     errors.push(error.message)
   }

@@ -29,6 +29,8 @@ export interface Graph {
   errors: string[]
   /** What each function is made of, by its component's name. */
   builds: Record<string, { handler: string; bundle: string; links: object }>
+  /** What the deployment prints, but for what only AWS knows. */
+  outputs: Record<string, unknown>
   app: { name: string; protect?: boolean; removal?: string }
 }
 

@@ -15,8 +15,9 @@ interface Mistake {
 
 const config = (from: string, to: string): Edit => ({ file: 'sst.config.ts', from, to })
 const data = (from: string, to: string): Edit => ({ file: 'functions/deploy/functions.ts', from, to })
+const alarms = (from: string, to: string): Edit => ({ file: 'functions/deploy/alarms.ts', from, to })
 const grants = (from: string, to: string): Edit => ({
-  file: 'functions/deploy/permissions.ts',
+  file: 'functions/http/needs.ts',
   from,
   to,
 })
@@ -83,25 +84,25 @@ const lots: Mistake[][] = [
     },
     {
       title: 'a scan',
-      edit: grants("read: ['GetItem', 'Query'],", "read: ['GetItem', 'Query', 'Scan'],"),
+      edit: grants(
+        "const READS = ['dynamodb:GetItem', 'dynamodb:Query']",
+        "const READS = ['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:Scan']",
+      ),
       found: /^permission of v1-get-user: dynamodb:Scan on \S+ should not be there$/,
     },
     {
       title: 'a port without its permission',
-      edit: grants("      'cognito-idp:AdminDeleteUser',\n", ''),
+      edit: grants("          'cognito-idp:AdminDeleteUser',\n", ''),
       found: /^permission of jobs-sweep: cognito-idp:AdminDeleteUser on \S+ is missing$/,
     },
     {
       title: 'mail in any name',
-      edit: grants(
-        "when: [{ test: 'StringEquals', variable: 'ses:FromAddress', values: ['<mailAddress>'] }],",
-        '',
-      ),
+      edit: grants("on: ['mailIdentity'], when: [asOurSender]", "on: ['mailIdentity']"),
       found: /^permission of rest-create-user: ses:SendEmail on \S+ should not be there$/,
     },
     {
       title: 'every secret in every function',
-      edit: grants("table: ['TABLE_NAME'],", "table: ['TABLE_NAME', 'STRIPE_SECRET_KEY'],"),
+      edit: grants("settings: ['TABLE_NAME'],", "settings: ['TABLE_NAME', 'STRIPE_SECRET_KEY'],"),
       found: /^environment of v1-get-user: STRIPE_SECRET_KEY should not be there$/,
     },
     {
@@ -169,17 +170,48 @@ const lots: Mistake[][] = [
       found: /^retries and dead letters of background functions is /,
     },
     {
+      title: 'an event less to subscribe to',
+      edit: config(
+        'stripeEvents: [...data.subscribedEvents],',
+        'stripeEvents: data.subscribedEvents.slice(1),',
+      ),
+      found: /^what to subscribe to is \["payment_intent.amount_capturable_updated"/,
+    },
+    {
       title: 'an alarm less',
-      edit: config('  createLogMetrics(deployment, functions, api)\n', ''),
+      edit: config('  createLogMetrics(deployment, functions, watched.api)\n', ''),
       found: /^log metric: .* AlarmLines 1 is missing$/,
     },
     {
       title: 'an alarm more, unknown to the rules',
-      edit: config(
-        '  createDashboard(deployment, watched)\n',
-        "  createDashboard(deployment, watched)\n  alarm('Noise', 'Noise', counted('Noise'))\n",
+      edit: alarms(
+        '    ...ofMoney(prefix),\n',
+        "    ...ofMoney(prefix),\n    { ...once, name: 'Noise', sentence: 'Noise.', metric: sum('logLines', 'Noise') },\n",
       ),
       found: /^alarm: Noise: .* should not be there$/,
+    },
+    {
+      title: 'an alarm that does not say where the log is',
+      edit: alarms('logGroupOf(prefix, name)}: a line', "'of its own'}: a line"),
+      found: /^JobsSweepErrors does not name \/aws\/lambda\/bursar-production-jobs-sweep:$/,
+    },
+    {
+      title: 'an alarm that names a log group that is not there',
+      edit: alarms("logGroupOf(prefix, 'jobs-sweep')", "logGroupOf(prefix, 'jobs-reconcile')"),
+      found: /^LedgerMismatch names \/aws\/lambda\/bursar-production-jobs-reconcile, which is not there$/,
+    },
+    {
+      title: 'an alarm that names a chart that is not there',
+      edit: config("['Throttles by function', [", "['Refusals by function', ["),
+      found: /^Throttles names the chart Throttles by function, which is not there$/,
+    },
+    {
+      title: 'throttled writes that nobody adds',
+      edit: alarms(
+        "sum('table', 'ReadThrottleEvents', 'WriteThrottleEvents')",
+        "sum('table', 'ReadThrottleEvents')",
+      ),
+      found: /^alarm: TableThrottles: .* is missing$/,
     },
     {
       title: 'data that goes with the stage',

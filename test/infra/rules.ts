@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { definition } from '../../core/table/definition.ts'
+import { subscribedEvents } from '../../core/webhooks/event-types.ts'
 import { cors } from '../../functions/http/cors.ts'
 import { gatewayKey, type Need, type Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
@@ -701,10 +702,17 @@ function alarmsOf(graph: Graph): string[] {
     `LedgerMismatch: ${own} AlarmLines  Sum 1 300 1`,
     `WebhookFailures: ${own} WebhookFailures  Sum 3 300 1`,
     `RenewalsFailing: ${own} PaymentWorkFailed  Sum 3 900 1`,
-    `TableThrottles: reads + writes of ReadThrottleEvents, WriteThrottleEvents of ${prefixOf(graph)} 1 1`,
+    `TableThrottles: the sum of ReadThrottleEvents Sum 300, WriteThrottleEvents Sum 300 of ${prefixOf(graph)} 1 1`,
     ...reserved.map(({ name }) => `${pascal(name)}Throttles: AWS/Lambda Throttles ${fn(name)} Sum 1 300 3`),
     ...background.map(({ name }) => `${pascal(name)}Errors: AWS/Lambda Errors ${fn(name)} Sum 1 300 1`),
   ]
+}
+
+interface Query {
+  id: string
+  expression?: string
+  returnData?: boolean
+  metric?: { metricName: string; stat: string; period: number; dimensions: { TableName: string } }
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the inputs of an alarm
@@ -712,14 +720,11 @@ function alarmText(graph: Graph, alarm: any): string {
   const { namespace, metricName, dimensions = {}, statistic, threshold, period, evaluationPeriods } = alarm
   const name = alarm.name.slice(prefixOf(graph).length + 1)
   if (alarm.metricQueries) {
-    const [sum, ...parts] = alarm.metricQueries
-    const counted = parts.map(({ metric }: { metric: { metricName: string } }) => metric.metricName)
-    const tables = new Set(
-      parts.map(
-        ({ metric }: { metric: { dimensions: { TableName: string } } }) => metric.dimensions.TableName,
-      ),
-    )
-    return `${name}: ${sum.expression} of ${counted.join(', ')} of ${[...tables]} ${threshold} ${evaluationPeriods}`
+    const [sum, ...parts] = alarm.metricQueries as Query[]
+    const counted = parts.map(({ metric }) => `${metric?.metricName} ${metric?.stat} ${metric?.period}`)
+    const tables = new Set(parts.map(({ metric }) => metric?.dimensions.TableName))
+    const isSum = sum?.returnData && sum.expression === parts.map(({ id }) => id).join(' + ')
+    return `${name}: ${isSum ? 'the sum' : sum?.expression} of ${counted.join(', ')} of ${[...tables]} ${threshold} ${evaluationPeriods}`
   }
   const where = Object.entries(dimensions).map((pair) => pair.join('='))
   return `${name}: ${namespace} ${metricName} ${where} ${statistic} ${threshold} ${period} ${evaluationPeriods}`
@@ -751,6 +756,49 @@ const alarms: Rule = (graph) => {
       topics.map(({ name }) => [arn('sns', name), 'email', ENVIRONMENT.ALARM_EMAIL]),
     ),
   ]
+}
+
+/** Where the mail of each alarm that is not about one function sends its reader. */
+function placesOf(graph: Graph): Record<string, string[]> {
+  const prefix = prefixOf(graph)
+  const group = (name: string) => `/aws/lambda/${prefix}-${name}`
+  const paying = expected.filter(({ job, needs }) => job && needs.includes('payments'))
+  return {
+    ApiErrors: ['/aws/vendedlogs/apis/', group('<function>'), `dashboard ${prefix} `],
+    Throttles: [`dashboard ${prefix}:`, '"Throttles by function"', 'Service Quotas'],
+    TableThrottles: [`dashboard ${prefix}:`, '"Table: units used"'],
+    DeadLetters: [`queue ${prefix}-dead-letters `, group('<function>')],
+    LedgerMismatch: [group('jobs-sweep'), 'in Stripe, Payments'],
+    WebhookFailures: [group('webhooks-stripe'), 'Developers, Webhooks'],
+    RenewalsFailing: [...paying.map(({ name }) => group(name)), 'status.stripe.com'],
+  }
+}
+
+/** Who is woken by an alarm opens what its text names, so the text names what there is. */
+const whereToLook: Rule = (graph) => {
+  const groups = inputsOf(graph, LOG_GROUP).map(({ name }) => name)
+  const titles = inputsOf(graph, 'aws:cloudwatch/dashboard:Dashboard')
+    .map((one) => one.dashboardBody)
+    .join()
+  const places = placesOf(graph)
+  return inputsOf(graph, ALARM).flatMap(({ name, alarmDescription: text, dimensions }) => {
+    const short = name.slice(prefixOf(graph).length + 1)
+    const wanted = dimensions?.FunctionName
+      ? [`/aws/lambda/${dimensions.FunctionName}:`]
+      : (places[short] ?? ['a place that the rules know'])
+    const named: string[] = text.match(/\/aws\/lambda\/[\w-]+(?![\w<-])/g) ?? []
+    const charts = [...text.matchAll(/"([^"]+)" (?:names|shows)/g)].flatMap(([, title = '']) => title)
+    return [
+      ...wanted.filter((place) => !text.includes(place)).map((place) => `${short} does not name ${place}`),
+      ...named
+        .filter((one) => !groups.includes(one))
+        .map((one) => `${short} names ${one}, which is not there`),
+      ...charts
+        .filter((title) => !titles.includes(`"${title}"`))
+        .map((title) => `${short} names the chart ${title}, which is not there`),
+      ...(text.length > 1024 ? [`the text of ${short} has ${text.length} characters, of 1024`] : []),
+    ]
+  })
 }
 
 const logMetrics: Rule = (graph) => {
@@ -809,6 +857,8 @@ const nothingLocal: Rule = (graph) =>
       )
     return found ? [`${name} holds ${found[0]}`] : []
   })
+
+const printed: Rule = (graph) => same('what to subscribe to', graph.outputs.stripeEvents, subscribedEvents)
 
 /** How many of each kind there are: whatever else is added must be added to a rule. */
 const counts: Rule = (graph) => {
@@ -879,9 +929,11 @@ export const rules: Record<string, Rule> = {
   'events reach their subscribers, with retries and dead letters': events,
   'dead letters are kept for two weeks': deadLetters,
   'whatever goes wrong is mailed': alarms,
+  'the mail of an alarm says where to look': whereToLook,
   'log lines that a person must see are counted': logMetrics,
   'the dashboard shows the stage': dashboard,
   'mail comes from the configured domain': mail,
+  'it prints the events that an endpoint at Stripe subscribes to': printed,
   'nothing of the local stack is in it': nothingLocal,
   'there is nothing else': counts,
 }

@@ -90,6 +90,13 @@ describe('secrets', () => {
     secrets({}, 'dev-ada')
   })
 
+  test('a restricted key does as a secret key does: a test key everywhere, a live key in production', () => {
+    const restricted = (mode: string) => ({ SST_SECRET_StripeSecretKey: `rk_${mode}_51NotReal` })
+    secrets(restricted('test'))
+    secrets(restricted('live'))
+    secrets(restricted('test'), 'dev-ada')
+  })
+
   const refused: [string, Record<string, string | undefined>, RegExp][] = [
     [
       'none',
@@ -101,6 +108,16 @@ describe('secrets', () => {
     [
       'a publishable key',
       { SST_SECRET_StripeSecretKey: 'pk_test_1' },
+      /^StripeSecretKey must be a secret key/,
+    ],
+    [
+      'a restricted key of no mode',
+      { SST_SECRET_StripeSecretKey: 'rk_51NotReal' },
+      /^StripeSecretKey must be a secret key .* or a restricted one, rk_test_… or rk_live_…\./,
+    ],
+    [
+      'something before the key',
+      { SST_SECRET_StripeSecretKey: 'xrk_test_51NotReal' },
       /^StripeSecretKey must be a secret key/,
     ],
     [
@@ -120,12 +137,14 @@ describe('secrets', () => {
     if (value) expect(() => secrets(changes)).not.toThrow(value)
   })
 
-  test('a live key belongs to production only', () => {
-    const live = { SST_SECRET_StripeSecretKey: 'sk_live_51NotReal' }
-    expect(() => secrets(live, 'dev-ada')).toThrow(
-      /^StripeSecretKey must be sk_test_… on every stage but production/,
-    )
-  })
+  test.each(['sk_live_51NotReal', 'rk_live_51NotReal'])(
+    'a live key belongs to production only: %s',
+    (key) => {
+      expect(() => secrets({ SST_SECRET_StripeSecretKey: key }, 'dev-ada')).toThrow(
+        /^StripeSecretKey must be sk_test_… or rk_test_… on every stage but production\./,
+      )
+    },
+  )
 })
 
 test('no value of the running local stack can be configured', async () => {

@@ -117,7 +117,7 @@ test.each<[string, unknown]>([
 test('an outage is thrown, so that EventBridge tries again, and that is one notice', async () => {
   const person = await app.signUp()
   const same = event(person.accountId)
-  app.stack.dynamo.fault({ kind: 'error-before' })
+  app.stack.dynamo.addFault({ fault: 'error-before' })
   await expect(handler(same)).rejects.toMatchObject({ code: 'temporarily_unavailable' })
   app.stack.dynamo.clearFaults()
   expect(await notices(person)).toEqual([])
@@ -127,7 +127,7 @@ test('an outage is thrown, so that EventBridge tries again, and that is one noti
 test('a lost answer of the database is one notice after the next try', async () => {
   const person = await app.signUp()
   const same = event(person.accountId)
-  app.stack.dynamo.fault({ kind: 'error-after' })
+  app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit' })
   await handler(same).catch(() => {})
   app.stack.dynamo.clearFaults()
   expect(await handler(same)).toEqual({ notice: 'repeated' })

@@ -130,11 +130,11 @@ describe('the low-quota notice', () => {
   test('given after a fault of the database, and once', async () => {
     const person = await newBuyer(app)
     await spendTo(app, person, 99)
-    app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems', times: 3 })
+    app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems', times: 3 })
     expect(await check()).toMatchObject({ failed: 1 })
     app.stack.dynamo.clearFaults()
     app.advance(MINUTE_MS)
-    app.stack.dynamo.fault({ kind: 'error-after', match: 'TransactWriteItems', times: 3 })
+    app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'TransactWriteItems', times: 3 })
     await check()
     app.stack.dynamo.clearFaults()
     for (let minutes = 0; minutes < 2; minutes++) {

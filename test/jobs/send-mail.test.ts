@@ -17,7 +17,7 @@ const sendMail = () => app.job('send-mail')
 /** Registers somebody while the provider is down. */
 async function registeredWithoutMail() {
   const person = newPerson()
-  app.stack.mail.fail(TRIES)
+  app.stack.mail.addFault({ fault: 'error-before', times: TRIES })
   expect((await app.register(person)).status).toBe(201)
   expect(app.stack.mail.messages(person.email)).toEqual([])
   const { accountId } = await app.login(person)
@@ -63,7 +63,7 @@ test('a run that died with a mail in its hands gives it up after a minute', asyn
   const { email } = await registeredWithoutMail()
   app.advance(MINUTE_MS)
   // It took the mail, and never wrote that sending had failed.
-  app.stack.mail.fail(TRIES)
+  app.stack.mail.addFault({ fault: 'error-before', times: TRIES })
   const { table, ...ports } = await app.ports()
   let updates = 0
   const dying: typeof table = {
@@ -82,7 +82,7 @@ test('a run that died with a mail in its hands gives it up after a minute', asyn
 
 test('a crash between sending and noting it costs one duplicate and no more', async () => {
   const person = newPerson()
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'DeleteItem', times: TRIES })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'DeleteItem', times: TRIES })
   expect((await app.register(person)).status).toBe(201)
   app.advance(MINUTE_MS)
   expect(await sendMail()).toMatchObject({ sent: 1, failed: 0 })
@@ -94,7 +94,7 @@ test('a crash between sending and noting it costs one duplicate and no more', as
 test('one mail that fails does not hold up the others', async () => {
   const people = [await registeredWithoutMail(), await registeredWithoutMail(), await registeredWithoutMail()]
   app.advance(MINUTE_MS)
-  app.stack.mail.fail(TRIES)
+  app.stack.mail.addFault({ fault: 'error-before', times: TRIES })
   expect(await sendMail()).toMatchObject({ sent: 2, failed: 1 })
   app.advance(MINUTE_MS)
   expect(await sendMail()).toMatchObject({ sent: 1, failed: 0 })
@@ -104,9 +104,9 @@ test('one mail that fails does not hold up the others', async () => {
 test('a mail that keeps failing is tried after 1, 1, 2, 4, 8, 16, 32, 60 and again 60 minutes', async () => {
   const { email } = await registeredWithoutMail()
   const gaps: number[] = []
+  app.stack.mail.addFault({ fault: 'error-before' })
   for (let minutes = 1; gaps.length < 9; minutes++) {
     app.advance(MINUTE_MS)
-    app.stack.mail.fail(TRIES)
     const { sent, failed } = await sendMail()
     expect(sent).toBe(0)
     if (failed === 0) continue
@@ -114,7 +114,7 @@ test('a mail that keeps failing is tried after 1, 1, 2, 4, 8, 16, 32, 60 and aga
     minutes = 0
   }
   expect(gaps).toEqual([1, 1, 2, 4, 8, 16, 32, 60, 60])
-  app.stack.mail.fail(0)
+  app.stack.mail.clearFaults()
   app.advance(60 * MINUTE_MS)
   expect(await sendMail()).toMatchObject({ sent: 1, failed: 0 })
   expect(mailsTo(email)).toBe(1)

@@ -200,7 +200,7 @@ describe('the clock is wrong, and Stripe has forgotten its keys', () => {
 
 test('units that wait for the counter reach it while it is being consumed from', async () => {
   const person = await newBuyer(app)
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'UpdateItem', times: 6 })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'UpdateItem', times: 6 })
   const answer = await buy(app, person)
   app.stack.dynamo.clearFaults()
   expect([201, 202, 503]).toContain(answer.status)

@@ -107,7 +107,7 @@ test('one too old to be resumed waits for the sweep: the two never work on one a
 test('a crash between the vault and the table is repaired by the next sweep', async () => {
   const { person, profile } = await pending()
   app.advance(HOUR_MS)
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems', times: 2 })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems', times: 2 })
   expect(await sweep()).toMatchObject({ registrationsCleared: 0, registrationsFailed: 1 })
   expect(await remains(profile)).toEqual(['account', 'username', 'email', 'key'])
   expect(await sweep()).toMatchObject({ registrationsCleared: 1 })

@@ -16,7 +16,7 @@
  * - Refresh tokens look like the real ones (five segments) and are random; revoked and signed-out ones are
  *   told apart from unknown ones only until they expire.
  * - User names are case-sensitive; no aliases, attributes, groups, devices, MFA, advanced security, WAF,
- *   quotas or throttling, temporary passwords never expire, changes are seen at once.
+ *   quotas (only a fault throttles), temporary passwords never expire, changes are seen at once.
  * - Lock-out follows the documented schedule. Undocumented and assumed: unknown users are never locked,
  *   AdminSetUserPassword neither lifts a lock nor ends sessions, a disabled user's refresh tokens work again
  *   once it is enabled, a wrong password is reported before "User is disabled.".
@@ -39,8 +39,10 @@ import {
   timingSafeEqual,
 } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { z } from 'zod'
+import { cut, type FaultControls, type OperationFault, operationFaults } from './faults.ts'
 import { listen, readBody } from './http.ts'
-import { openState } from './state.ts'
+import { DELETE_FOLDER, openState } from './state.ts'
 
 export interface CognitoOptions {
   /** The pool's clock, epoch ms. */
@@ -58,7 +60,7 @@ export interface CognitoOptions {
 /** An object, or JSON text for what no object can say, such as a key given twice. */
 type Json = Record<string, unknown> | string
 
-export interface CognitoDouble {
+export interface CognitoDouble extends FaultControls<OperationFault> {
   /** The service's endpoint, for `AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER`. */
   url: string
   userPoolId: string
@@ -112,6 +114,35 @@ interface Pool {
   sessions: Record<string, Session>
 }
 
+const userSchema = z.object({
+  sub: z.string(),
+  enabled: z.boolean(),
+  status: z.enum(['FORCE_CHANGE_PASSWORD', 'CONFIRMED']),
+  createdAtMs: z.number(),
+  password: z.string(),
+  wrongTries: z.number(),
+  lastTryMs: z.number(),
+  lockedUntilMs: z.number(),
+}) satisfies z.ZodType<User>
+
+const sessionSchema = z.object({
+  username: z.string(),
+  sub: z.string(),
+  originJti: z.string(),
+  eventId: z.string(),
+  authTimeSeconds: z.number(),
+  expiresAtMs: z.number(),
+  revoked: z.boolean(),
+}) satisfies z.ZodType<Session>
+
+const poolSchema = z.object({
+  privateKeyPem: z.string().refine(isPrivateKey, 'no private key'),
+  clientId: z.string(),
+  clientSecret: z.string(),
+  users: z.record(z.string(), userSchema),
+  sessions: z.record(z.string(), sessionSchema),
+}) satisfies z.ZodType<Pool>
+
 const accessTokenSeconds = 15 * 60
 const refreshTokenMs = 30 * 24 * 60 * 60 * 1000
 const longestLockMs = 15 * 60 * 1000
@@ -121,7 +152,8 @@ export async function startCognito(options: CognitoOptions): Promise<CognitoDoub
   const { nowMs, preToken, region = 'eu-west-1' } = options
   const userPoolId = `${region}_Local0001`
   const issuer = `https://cognito-idp.${region}.amazonaws.com/${userPoolId}`
-  const state = openState<Pool>(options.stateFile, () => ({
+  const kept = { file: options.stateFile, schema: poolSchema, remedy: DELETE_FOLDER }
+  const state = openState<Pool>(kept, () => ({
     privateKeyPem: processKeyPem(),
     clientId: randomBytes(13).toString('hex'),
     clientSecret: randomBytes(25).toString('hex'),
@@ -443,20 +475,38 @@ export async function startCognito(options: CognitoOptions): Promise<CognitoDoub
 
   // The wire
 
-  async function answer(request: IncomingMessage): Promise<object> {
+  const faults = operationFaults(Object.keys(operations))
+
+  /** The answer to one request; undefined: none, cut the connection. */
+  async function answer(request: IncomingMessage): Promise<Answer | undefined> {
     const target = String(request.headers['x-amz-target'] ?? '')
     const name = target.replace(/^AWSCognitoIdentityProviderService\./, '')
     const operation = Object.hasOwn(operations, name) && name !== target ? operations[name] : undefined
     const body = await readBody(request)
     counts[name] = (counts[name] ?? 0) + 1
-    if (!operation || request.method !== 'POST') return refuse('UnknownOperationException', '')
-    if (request.headers['content-type'] !== 'application/x-amz-json-1.1') {
-      refuse('SerializationException', 'Content-Type must be application/x-amz-json-1.1')
+    if (!operation || request.method !== 'POST') return refusal('UnknownOperationException', '')
+    return faults.serve(name, {
+      serve: () => perform(operation, request, body),
+      refuse: (why) =>
+        why === 'error'
+          ? refusal('InternalErrorException', 'A fault was asked for.', 500)
+          : refusal('TooManyRequestsException', 'Rate exceeded'),
+    })
+  }
+
+  async function perform(operation: Operation, request: IncomingMessage, body: Buffer): Promise<Answer> {
+    try {
+      if (request.headers['content-type'] !== 'application/x-amz-json-1.1') {
+        refuse('SerializationException', 'Content-Type must be application/x-amz-json-1.1')
+      }
+      if (operation.signed) requireSignature(request.headers.authorization, region)
+      const input = parseInput(body)
+      checkMembers(input, operation.members)
+      return { status: 200, body: await operation.run(input) }
+    } catch (error) {
+      if (error instanceof Refusal) return refusal(error.name, error.message)
+      throw error
     }
-    if (operation.signed) requireSignature(request.headers.authorization, region)
-    const input = parseInput(body)
-    checkMembers(input, operation.members)
-    return operation.run(input)
   }
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -465,17 +515,13 @@ export async function startCognito(options: CognitoOptions): Promise<CognitoDoub
       response.end(JSON.stringify({ keys: [key.jwk] }))
       return
     }
-    let status = 200
-    const body = await answer(request).catch((error: unknown) => {
-      if (!(error instanceof Refusal)) throw error
-      status = 400
-      return { __type: error.name, message: error.message }
-    })
-    response.writeHead(status, {
+    const answered = await answer(request)
+    if (!answered) return cut(response)
+    response.writeHead(answered.status, {
       'content-type': 'application/x-amz-json-1.1',
       'x-amzn-requestid': randomUUID(),
     })
-    response.end(JSON.stringify(body))
+    response.end(JSON.stringify(answered.body))
   }
 
   const { url, close } = await listen(handle, options.port)
@@ -493,13 +539,28 @@ export async function startCognito(options: CognitoOptions): Promise<CognitoDoub
     resetCalls() {
       counts = {}
     },
-    close,
+    addFault: faults.addFault,
+    clearFaults: faults.clearFaults,
+    close() {
+      faults.close()
+      return close()
+    },
   }
 }
 
 // Refusals
 
-/** An error of the service, as opposed to a fault of the double. */
+interface Answer {
+  status: number
+  body: object
+}
+
+const refusal = (name: string, message: string, status = 400): Answer => ({
+  status,
+  body: { __type: name, message },
+})
+
+/** An error of the service, as opposed to a mistake of the double. */
 class Refusal extends Error {}
 
 function refuse(name: string, message: string): never {
@@ -667,6 +728,14 @@ function processKeyPem(): string {
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
   }).privateKey
   return processKey
+}
+
+function isPrivateKey(pem: string): boolean {
+  try {
+    return createPrivateKey(pem).asymmetricKeyType === 'rsa'
+  } catch {
+    return false
+  }
 }
 
 function signingKey(privateKeyPem: string) {

@@ -251,7 +251,7 @@ describe('a fault', () => {
     (await call(dynamo.rawUrl, 'GetItem', key(pk, { ConsistentRead: true }))).json.Item !== undefined
 
   test('before: 500, and nothing is written', async () => {
-    dynamo.fault({ kind: 'error-before', times: 1 })
+    dynamo.addFault({ fault: 'error-before', times: 1 })
     await expect(client.send(new PutItemCommand(put('before')))).rejects.toMatchObject({
       name: 'InternalServerError',
       $metadata: { httpStatusCode: 500 },
@@ -261,14 +261,14 @@ describe('a fault', () => {
   })
 
   test('after: a lost reply leaves the write in place', async () => {
-    dynamo.fault({ kind: 'error-after', times: 1 })
+    dynamo.addFault({ fault: 'lose-reply-after-commit', times: 1 })
     await expect(client.send(new PutItemCommand(put('after')))).rejects.toMatchObject({ code: 'ECONNRESET' })
     expect(await stands('after')).toBe(true)
     expect(dynamo.counts()).toEqual({ calls: { PutItem: 1 }, readUnits: 0, writeUnits: 1 })
   })
 
   test('conflict: a single write gets TransactionConflictException', async () => {
-    dynamo.fault({ kind: 'conflict', times: 1 })
+    dynamo.addFault({ fault: 'conflict', times: 1 })
     await expect(client.send(new PutItemCommand(put('conflict')))).rejects.toMatchObject({
       name: 'TransactionConflictException',
       message: 'Transaction is ongoing for the item',
@@ -277,7 +277,7 @@ describe('a fault', () => {
   })
 
   test('conflict: a transaction is cancelled with a reason per item, at two units an item', async () => {
-    dynamo.fault({ kind: 'conflict', match: 'TransactWriteItems', times: 1 })
+    dynamo.addFault({ fault: 'conflict', match: 'TransactWriteItems', times: 1 })
     const transaction = new TransactWriteItemsCommand({
       TransactItems: [{ Put: put('conflict1') }, { Put: put('conflict2') }],
     })
@@ -295,13 +295,13 @@ describe('a fault', () => {
   })
 
   test('conflict: a read is never refused, and leaves the fault for the next write', async () => {
-    dynamo.fault({ kind: 'conflict', times: 1 })
+    dynamo.addFault({ fault: 'conflict', times: 1 })
     await client.send(new GetItemCommand(key('any')))
     await expect(client.send(new PutItemCommand(put('any')))).rejects.toThrow('ongoing')
   })
 
   test('throttle: the SDK knows it as one and tries again', async () => {
-    dynamo.fault({ kind: 'throttle', times: 1 })
+    dynamo.addFault({ fault: 'throttle', times: 1 })
     const patient = clientOf(dynamo.url, 2)
     const { $metadata } = await patient.send(new PutItemCommand(put('throttled')))
     expect($metadata.attempts).toBe(2)
@@ -310,7 +310,7 @@ describe('a fault', () => {
   })
 
   test('throttle: a transaction says so by its reasons', async () => {
-    dynamo.fault({ kind: 'throttle', times: 1 })
+    dynamo.addFault({ fault: 'throttle', times: 1 })
     const transaction = new TransactWriteItemsCommand({ TransactItems: [{ Put: put('throttled2') }] })
     await expect(client.send(transaction)).rejects.toMatchObject({
       name: 'TransactionCanceledException',
@@ -319,7 +319,7 @@ describe('a fault', () => {
   })
 
   test('meets only the operation it names, as often as it says', async () => {
-    dynamo.fault({ kind: 'error-before', match: 'PutItem', times: 2 })
+    dynamo.addFault({ fault: 'error-before', match: 'PutItem', times: 2 })
     const statuses = []
     for (const operation of ['GetItem', 'PutItem', 'GetItem', 'PutItem', 'PutItem']) {
       const input = operation === 'PutItem' ? put('named') : key('named')
@@ -329,7 +329,7 @@ describe('a fault', () => {
   })
 
   test('without a number lasts until the faults are cleared', async () => {
-    dynamo.fault({ kind: 'error-before' })
+    dynamo.addFault({ fault: 'error-before' })
     for (let tries = 0; tries < 20; tries += 1) {
       expect((await call(dynamo.url, 'GetItem', key('lasting'))).status).toBe(500)
     }
@@ -426,7 +426,7 @@ describe('where the package is not installed', () => {
   async function startCopy(name: string, dynoxide?: string) {
     const away = join(folder, name)
     mkdirSync(join(away, 'bin'), { recursive: true })
-    for (const file of ['dynamodb.ts', 'http.ts']) {
+    for (const file of ['dynamodb.ts', 'faults.ts', 'http.ts']) {
       copyFileSync(join(import.meta.dirname, file), join(away, file))
     }
     writeFileSync(join(away, 'package.json'), '{"type": "module"}')

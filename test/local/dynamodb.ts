@@ -6,6 +6,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { delimiter, dirname, join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { crc32 } from 'node:zlib'
+import { cut, type FaultControls, type OperationFault, operationFaults } from './faults.ts'
 import { listen, readBody } from './http.ts'
 
 export interface Counts {
@@ -16,30 +17,18 @@ export interface Counts {
 }
 
 /**
- * What the next requests meet.
- * - `error-before`: 500, and the database never hears of it
- * - `error-after`: the database does it, then the connection is cut instead of an answer
- * - `conflict`: a transaction has the item: TransactionConflict as the operation gives it. Operations
- *   that DynamoDB never refuses so (single reads, batches) pass and use nothing up
- * - `throttle`: over the table's throughput, as the operation gives it
+ * A fault of the database, for the operations that the proxy measures. Those that DynamoDB never refuses for a
+ * `conflict` (single reads, batches) pass and use nothing up.
  */
-export interface Fault {
-  kind: 'error-before' | 'error-after' | 'conflict' | 'throttle'
-  /** An operation, such as `UpdateItem`; omitted, every one that the proxy measures. */
-  match?: string
-  /** Omitted, until `clearFaults`. */
-  times?: number
-}
+export type DynamoFault = OperationFault<'conflict'>
 
-export interface DynamoDouble {
+export interface DynamoDouble extends FaultControls<DynamoFault> {
   /** The database itself. */
   rawUrl: string
   /** The counting proxy in front of it. */
   url: string
   counts(): Counts
   resetCounts(): void
-  fault(fault: Fault): void
-  clearFaults(): void
   /** Ends the proxy, and the database if it was started here. */
   close(): Promise<void>
 }
@@ -59,12 +48,12 @@ export async function startDynamo(
     ? { url: options.endpoint.replace(/\/$/, ''), stop: async () => {} }
     : await startDatabase(options.dbFile)
   const proxy = await startProxy(new URL(database.url))
-  const { url, counts, resetCounts, fault, clearFaults } = proxy
+  const { url, counts, resetCounts, addFault, clearFaults } = proxy
   const close = async () => {
     await proxy.close()
     await database.stop()
   }
-  return { rawUrl: database.url, url, counts, resetCounts, fault, clearFaults, close }
+  return { rawUrl: database.url, url, counts, resetCounts, addFault, clearFaults, close }
 }
 
 // The database
@@ -207,21 +196,14 @@ const UNITS: Record<string, 'readUnits' | 'writeUnits'> = {
   TransactWriteItems: 'writeUnits',
 }
 
+/** The operations that DynamoDB refuses while a transaction has one of their items. */
+const CONFLICTING = ['PutItem', 'UpdateItem', 'DeleteItem', 'TransactWriteItems', 'TransactGetItems']
+
 async function startProxy(target: URL) {
   const agent = new Agent({ keepAlive: true })
   const zero = (): Counts => ({ calls: {}, readUnits: 0, writeUnits: 0 })
   let counts = zero()
-  let faults: (Fault & { left: number })[] = []
-
-  const takeFault = (operation: string) => {
-    const fault = faults.find(
-      ({ kind, match = operation }) => match === operation && (kind !== 'conflict' || canConflict(operation)),
-    )
-    if (fault === undefined) return undefined
-    fault.left -= 1
-    if (fault.left <= 0) faults = faults.filter((other) => other !== fault)
-    return fault.kind
-  }
+  const faults = operationFaults(Object.keys(UNITS), { conflict: CONFLICTING })
 
   /** The answer to one request; undefined: none, cut the connection. */
   const exchange = async (request: IncomingMessage): Promise<Answer | undefined> => {
@@ -231,28 +213,36 @@ async function startProxy(target: URL) {
     const input = operation !== undefined && operation in UNITS ? asObject(body) : undefined
     if (operation === undefined || input === undefined) return forward(agent, target, request, body)
 
-    const fault = takeFault(operation)
-    if (fault === 'error-before') return refusal(500, 'InternalServerError', 'A fault was asked for.')
-    if (fault === 'conflict' || fault === 'throttle') {
-      const refused = refuse(fault, operation, input)
-      charge(counts, operation, input, asObject(refused.body) ?? {})
-      return refused
-    }
+    return faults.serve(operation, {
+      serve: () => measure(request, body, operation, input),
+      refuse: (why) => {
+        const refused = refuse(why, operation, input)
+        charge(counts, operation, input, asObject(refused.body) ?? {})
+        return refused
+      },
+    })
+  }
+
+  /** The database's answer, its capacity counted. The caller sees the capacity only if the request asked for it. */
+  const measure = async (
+    request: IncomingMessage,
+    body: Buffer,
+    operation: string,
+    input: Json,
+  ): Promise<Answer> => {
     const asked = input.ReturnConsumedCapacity === 'TOTAL' || input.ReturnConsumedCapacity === 'INDEXES'
     const measured = asked ? body : toBuffer({ ...input, ReturnConsumedCapacity: 'TOTAL' })
     const answer = await forward(agent, target, request, measured)
     const output = asObject(answer.body) ?? {}
     charge(counts, operation, input, output)
-    if (fault === 'error-after') return undefined
     if (asked || !('ConsumedCapacity' in output)) return answer
-    // The caller sees what it asked for, as it would without the proxy.
     delete output.ConsumedCapacity
     return { ...answer, body: toBuffer(output) }
   }
 
   const listener = await listen(async (request, response) => {
     const answer = await exchange(request)
-    if (answer === undefined) return void request.socket.destroy()
+    if (answer === undefined) return cut(response)
     const headers = { ...answer.headers, 'content-length': answer.body.length }
     delete headers.connection
     delete headers['transfer-encoding']
@@ -269,13 +259,10 @@ async function startProxy(target: URL) {
     resetCounts: () => {
       counts = zero()
     },
-    fault: (fault: Fault) => {
-      faults.push({ ...fault, left: fault.times ?? Number.POSITIVE_INFINITY })
-    },
-    clearFaults: () => {
-      faults = []
-    },
+    addFault: faults.addFault,
+    clearFaults: faults.clearFaults,
     close: async () => {
+      faults.close()
       await listener.close()
       agent.destroy()
     },
@@ -318,14 +305,14 @@ function charge(counts: Counts, operation: string, input: Json, output: Json): v
   }
 }
 
-function canConflict(operation: string): boolean {
-  return /^(PutItem|UpdateItem|DeleteItem|TransactWriteItems|TransactGetItems)$/.test(operation)
-}
-
-/** DynamoDB's own words for a conflict or a throttle: a transaction says it by a reason per item. */
-function refuse(fault: 'conflict' | 'throttle', operation: string, input: Json): Answer {
+/**
+ * DynamoDB's own words for a conflict or a throttle; a transaction has a reason per item instead. The words for a
+ * throttle are those of an on-demand table, which ours is.
+ */
+function refuse(why: 'error' | 'conflict' | 'throttle', operation: string, input: Json): Answer {
+  if (why === 'error') return refusal(500, 'InternalServerError', 'A fault was asked for.')
   const { error, reason, message } =
-    fault === 'conflict'
+    why === 'conflict'
       ? {
           error: 'TransactionConflictException',
           reason: 'TransactionConflict',

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { domainToASCII } from 'node:url'
+import { z } from 'zod'
+import { cut, type FaultControls, type OperationFault, operationFaults } from './faults.ts'
 import { listen, readBody } from './http.ts'
 import { openState } from './state.ts'
 
@@ -13,13 +15,17 @@ export interface SentMail {
   sentAt: string
 }
 
-export interface MailDouble {
+const schema = z.object({
+  messages: z.array(
+    z.object({ to: z.string(), subject: z.string(), text: z.string(), html: z.string(), sentAt: z.string() }),
+  ),
+})
+
+export interface MailDouble extends FaultControls<OperationFault> {
   /** For AWS_ENDPOINT_URL_SESV2. */
   url: string
   /** What was accepted, oldest first; with `to`, only mail to that address, in any case. */
   messages(to?: string): SentMail[]
-  /** The next `times` requests answer 500; a client that retries uses up one per attempt. */
-  fail(times: number): void
   /** Requests since the last reset, by operation; those answered with an error count too. */
   calls(): Record<string, number>
   resetCalls(): void
@@ -31,52 +37,63 @@ export interface MailDouble {
  *
  * Known differences from SES: unknown parameters and parts that Bursar does not use (raw content,
  * templates, Cc, attachments, quoted local parts, several recipients, charsets but UTF-8) are refused;
- * every identity counts as verified, every well-named configuration set exists; no quotas, no signature check.
+ * every identity counts as verified, every well-named configuration set exists; no quotas, so only a fault
+ * throttles; no signature check.
  */
 export async function startMail(options: {
   nowMs: () => number
   port?: number
   stateFile?: string
 }): Promise<MailDouble> {
-  const state = openState(options.stateFile, () => ({ messages: [] as SentMail[] }))
+  const remedy = 'Delete the file; the mail box is then empty.'
+  const state = openState({ file: options.stateFile, schema, remedy }, () => ({ messages: [] as SentMail[] }))
   let calls: Record<string, number> = {}
-  let failures = 0
+  const faults = operationFaults(['SendEmail'])
 
-  const listener = await listen(async (request, response) => {
-    const body = await readBody(request)
-    if (`${request.method} ${request.url}` !== 'POST /v2/email/outbound-emails') {
-      return refuse(response, 404, 'UnknownOperationException', 'The double knows SendEmail only.')
-    }
-    calls.SendEmail = (calls.SendEmail ?? 0) + 1
-    if (failures > 0) {
-      failures -= 1
-      return refuse(response, 500, 'InternalServiceErrorException', 'A fault was asked for.')
-    }
+  const accept = (request: IncomingMessage, body: Buffer): Answer => {
     if (!isSigned(request)) {
-      return refuse(response, 403, 'MissingAuthenticationTokenException', 'Missing Authentication Token')
+      return refusal(403, 'MissingAuthenticationTokenException', 'Missing Authentication Token')
     }
     try {
       const mail = readMail(JSON.parse(body.toString('utf8')))
       state.value.messages.push({ ...mail, sentAt: new Date(options.nowMs()).toISOString() })
     } catch (error) {
-      return refuse(response, 400, 'BadRequestException', (error as Error).message)
+      return refusal(400, 'BadRequestException', (error as Error).message)
     }
     state.save()
-    answer(response, 200, { MessageId: `${randomUUID()}-000000` })
+    return { status: 200, headers: {}, body: { MessageId: `${randomUUID()}-000000` } }
+  }
+
+  const listener = await listen(async (request, response) => {
+    const body = await readBody(request)
+    if (`${request.method} ${request.url}` !== 'POST /v2/email/outbound-emails') {
+      return send(response, refusal(404, 'UnknownOperationException', 'The double knows SendEmail only.'))
+    }
+    calls.SendEmail = (calls.SendEmail ?? 0) + 1
+    const answer = await faults.serve('SendEmail', {
+      serve: async () => accept(request, body),
+      refuse: (why) =>
+        why === 'error'
+          ? refusal(500, 'InternalServiceErrorException', 'A fault was asked for.')
+          : refusal(429, 'TooManyRequestsException', 'Maximum sending rate exceeded.'),
+    })
+    return answer ? send(response, answer) : cut(response)
   }, options.port)
 
   return {
     url: listener.url,
     messages: (to) =>
       state.value.messages.filter((mail) => to === undefined || comparable(mail.to) === comparable(to)),
-    fail: (times) => {
-      failures = times
-    },
+    addFault: faults.addFault,
+    clearFaults: faults.clearFaults,
     calls: () => ({ ...calls }),
     resetCalls: () => {
       calls = {}
     },
-    close: listener.close,
+    close: () => {
+      faults.close()
+      return listener.close()
+    },
   }
 }
 
@@ -84,12 +101,18 @@ function isSigned(request: IncomingMessage): boolean {
   return request.headers.authorization?.startsWith('AWS4-HMAC-SHA256 ') === true
 }
 
-function answer(response: ServerResponse, status: number, body: object, headers: object = {}): void {
+interface Answer {
+  status: number
+  headers: Record<string, string>
+  body: object
+}
+
+function send(response: ServerResponse, { status, headers, body }: Answer): void {
   response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
 }
 
-function refuse(response: ServerResponse, status: number, type: string, message: string): void {
-  answer(response, status, { message }, { 'x-amzn-errortype': type })
+function refusal(status: number, type: string, message: string): Answer {
+  return { status, headers: { 'x-amzn-errortype': type }, body: { message } }
 }
 
 type Fields = Record<string, unknown>

@@ -5,11 +5,11 @@ import { cors } from '../../functions/http/cors.ts'
 import { jobs, subscribers } from '../../functions/jobs/schedule.ts'
 import { type LocalClock, startClock } from './clock.ts'
 import { ControlError, type Controls, serveControls } from './controls.ts'
+import type { FaultControls } from './faults.ts'
 import { startGateway } from './gateway.ts'
 import { startLambda } from './lambda.ts'
 import { lockFolder } from './lock.ts'
 import { type Stack, startStack } from './stack.ts'
-import type { Fault } from './stripe/faults.ts'
 import type { StripeDouble } from './stripe.ts'
 
 export interface ServerOptions {
@@ -92,7 +92,7 @@ function startSchedule(runJob: RunJob): { close(): void } {
 
 const jobFiles = () => Object.values(jobs).map((job) => [job.file, job] as const)
 
-/** The double's refusals are for the caller. */
+/** A part's refusals are for the caller. */
 function told(action: () => void): void {
   try {
     action()
@@ -100,6 +100,12 @@ function told(action: () => void): void {
     throw new ControlError((error as Error).message)
   }
 }
+
+/** The controls of one double's faults. */
+const faultControls = (service: string, double: () => FaultControls<never>): Controls => ({
+  [`POST /_local/${service}/faults`]: ({ body }) => told(() => double().addFault(body as never)),
+  [`DELETE /_local/${service}/faults`]: () => double().clearFaults(),
+})
 
 function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => string): Controls {
   const stripe = (): StripeDouble => {
@@ -115,6 +121,7 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
       stripe: stack.stripe?.url,
       table: stack.tableName,
       now: clock.nowMs(),
+      webhookSecret: stack.stripe?.webhookSecret,
     }),
     'GET /_local/mail': ({ query }) =>
       stack.mail
@@ -124,7 +131,7 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
       if (!Number.isSafeInteger(body.advanceMs)) {
         throw new ControlError('advanceMs must be a whole number of milliseconds')
       }
-      clock.advance(Number(body.advanceMs))
+      told(() => clock.advance(Number(body.advanceMs)))
       return { now: clock.nowMs() }
     },
     'POST /_local/jobs/*': ({ name }) => {
@@ -145,8 +152,11 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
       }
       return runJob(found.file, { ...event, ...body })
     },
-    'POST /_local/stripe/faults': ({ body }) => told(() => stripe().addFault(body as unknown as Fault)),
-    'DELETE /_local/stripe/faults': () => stripe().clearFaults(),
+    ...faultControls('dynamodb', () => stack.dynamo),
+    ...faultControls('cognito', () => stack.cognito),
+    ...faultControls('mail', () => stack.mail),
+    ...faultControls('kms', () => stack.kms),
+    ...faultControls('stripe', stripe),
     'POST /_local/stripe/authenticate': ({ body }) =>
       told(() => stripe().authenticate(body as { paymentIntent: string; outcome: 'succeed' | 'fail' })),
     'GET /_local/calls': () => ({

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { CreateTableCommand, DescribeTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { definition } from '../../core/table/definition.ts'
+import type { Setting } from '../../functions/http/needs.ts'
 import { handler as preToken } from '../../functions/pre-token.ts'
 import { type CognitoDouble, startCognito } from './cognito.ts'
 import { type DynamoDouble, startDynamo } from './dynamodb.ts'
@@ -18,7 +19,7 @@ export interface Stack {
   stripe: StripeDouble | undefined
   tableName: string
   /** The environment that a deployment would give its functions. */
-  env: Record<string, string>
+  env: Record<Setting, string> & Record<string, string>
   close(): Promise<void>
 }
 
@@ -40,27 +41,62 @@ const TABLE = 'bursar'
 /** A root secret that `live.ts` refuses when deployed. */
 const ROOT_SECRET = '10ca1'.repeat(13).slice(0, 64)
 
-/** Starts the doubles, and creates the table where there is none yet. */
+/**
+ * Starts the doubles, and creates the table where there is none yet.
+ * @throws Error with a sentence for the person at the terminal; nothing that was started is left behind.
+ */
 export async function startStack(options: StackOptions): Promise<Stack> {
+  const stripeKey = stripeTestKey(process.env.STRIPE_SECRET_KEY)
+  const parts: Part[] = []
+  const close = async () => {
+    await Promise.all(parts.map((part) => part.close()))
+  }
+  const started = async <P extends Part>(starting: Promise<P>): Promise<P> => {
+    const part = await starting
+    parts.push(part)
+    return part
+  }
+  try {
+    return { ...(await startParts(options, stripeKey, started)), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+interface Part {
+  close(): Promise<void>
+}
+
+async function startParts(
+  options: StackOptions,
+  stripeKey: string | undefined,
+  /** Takes each part down as one to be closed. */
+  started: <P extends Part>(starting: Promise<P>) => Promise<P>,
+): Promise<Omit<Stack, 'close'>> {
   const { nowMs, dataFolder, onStep = () => {} } = options
   const file = (name: string) => (dataFolder === undefined ? {} : { stateFile: join(dataFolder, name) })
   const dbFile = dataFolder === undefined ? {} : { dbFile: join(dataFolder, 'table.db') }
   const endpoint = process.env.DYNAMODB_ENDPOINT
 
   onStep('DynamoDB    (Dynoxide, an SQLite file)')
-  const dynamo = await startDynamo({ ...dbFile, ...(endpoint === undefined ? {} : { endpoint }) })
+  const dynamo = await started(startDynamo({ ...dbFile, ...(endpoint === undefined ? {} : { endpoint }) }))
   await createTable(dynamo.rawUrl)
   onStep('Cognito     (a double of the user pool)')
-  const cognito = await startCognito({
-    nowMs,
-    region: REGION,
-    preToken: (event) => preToken(event as never),
-    ...file('cognito.json'),
-  })
+  const cognito = await started(
+    startCognito({
+      nowMs,
+      region: REGION,
+      preToken: (event) => preToken(event as never),
+      ...file('cognito.json'),
+    }),
+  )
   onStep('SES and KMS (doubles: mail stays here)')
-  const mail = await startMail({ nowMs, ...file('mail.json') })
-  const kms = await startKms(file('kms.json'))
-  const stripe = await startPayments(options, file('stripe.json'))
+  const mail = await started(startMail({ nowMs, ...file('mail.json') }))
+  const kms = await started(startKms(file('kms.json')))
+  const stripe =
+    stripeKey === undefined ? await started(startPayments(options, file('stripe.json'))) : undefined
+  if (!stripe) onStep('Stripe      (test mode; forward its events with the Stripe CLI, see the README)')
 
   const env = {
     AWS_REGION: REGION,
@@ -79,41 +115,52 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     APP_URL: 'https://app.bursar.example',
     KMS_KEY_ID: kms.keyId,
     ROOT_SECRET,
-    ...stripe.env,
+    ...stripeEnv(stripe, stripeKey),
   }
-  const close = async () => {
-    await Promise.all([dynamo, cognito, mail, kms, stripe.double].map((part) => part?.close()))
-  }
-  return { dynamo, cognito, mail, kms, stripe: stripe.double, tableName: TABLE, env, close }
+  return { dynamo, cognito, mail, kms, stripe, tableName: TABLE, env }
 }
 
-/** Stripe's test mode where its key is given, else the double. */
-async function startPayments(
+/**
+ * The key of Stripe's test mode if one is given; undefined stands for the double.
+ * @throws Error with a sentence that never quotes the value.
+ */
+function stripeTestKey(key: string | undefined): string | undefined {
+  if (!key) return undefined
+  if (/^[sr]k_test_\w+$/.test(key)) return key
+  const what = /^[sr]k_live_/.test(key) ? 'a live key' : 'no secret key of Stripe'
+  throw new Error(
+    `STRIPE_SECRET_KEY is ${what}. The local stack takes keys of Stripe's test mode only: set it to sk_test_… or rk_test_…, or unset it to use the double.`,
+  )
+}
+
+function startPayments(
   { nowMs, apiUrl, manualWebhooks, onStep = () => {} }: StackOptions,
   file: { stateFile?: string },
-): Promise<{ double?: StripeDouble; env: Record<string, string> }> {
-  const { STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRETS = 'whsec_not_given' } = process.env
-  if (STRIPE_SECRET_KEY?.startsWith('sk_live_')) {
-    throw new Error('STRIPE_SECRET_KEY is a live key. The local stack takes test keys only: sk_test_…')
-  }
-  if (STRIPE_SECRET_KEY) {
-    onStep('Stripe      (test mode; forward its events with the Stripe CLI, see the README)')
-    return { env: { STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRETS } }
-  }
+): Promise<StripeDouble> {
   onStep('Stripe      (a double; `pm_card_visa` and its other test cards work)')
   const webhookUrl = apiUrl && (() => `${apiUrl()}/webhooks/stripe`)
-  const double = await startStripe({
+  return startStripe({
     nowMs,
     ...file,
     ...(webhookUrl && { webhookUrl }),
     ...(manualWebhooks && { delivery: 'manual' as const }),
   })
-  const env = {
-    STRIPE_SECRET_KEY: 'sk_test_Local0001',
-    STRIPE_API_BASE: double.url,
-    STRIPE_WEBHOOK_SECRETS: double.webhookSecret,
+}
+
+type StripeEnvironment = Record<'STRIPE_SECRET_KEY' | 'STRIPE_WEBHOOK_SECRETS', string> & {
+  STRIPE_API_BASE?: string
+}
+
+function stripeEnv(double: StripeDouble | undefined, testKey = ''): StripeEnvironment {
+  if (double) {
+    return {
+      STRIPE_SECRET_KEY: 'sk_test_Local0001',
+      STRIPE_API_BASE: double.url,
+      STRIPE_WEBHOOK_SECRETS: double.webhookSecret,
+    }
   }
-  return { double, env }
+  const { STRIPE_WEBHOOK_SECRETS = 'whsec_not_given' } = process.env
+  return { STRIPE_SECRET_KEY: testKey, STRIPE_WEBHOOK_SECRETS }
 }
 
 async function createTable(endpoint: string): Promise<void> {

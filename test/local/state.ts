@@ -1,4 +1,5 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import type { z } from 'zod'
 
 /** What a double remembers: in memory, and in a file too when the stack has a data folder. */
 export interface State<T> {
@@ -7,14 +8,29 @@ export interface State<T> {
   save(): void
 }
 
+export interface StateFile {
+  /** Left out: in memory only. */
+  file: string | undefined
+  /** What the file must hold; members that the schema does not name are kept. */
+  schema: z.ZodType
+  /** What a person whose file is broken should do. */
+  remedy: string
+}
+
+/** The remedy where the table's accounts refer to what the file held, so that deleting the file alone would not do. */
+export const DELETE_FOLDER =
+  "Delete its folder to start afresh; the table's accounts need what the file held."
+
 /**
  * Opens a double's state. The file is replaced by rename, so a reader never meets half of one.
- * @throws Error with a sentence for the person at the terminal if the file is not JSON.
+ * @throws Error with a sentence for the person at the terminal if the file does not hold such a state.
  */
-export function openState<T>(file: string | undefined, initial: () => T): State<T> {
+export function openState<T>({ file, schema, remedy }: StateFile, initial: () => T): State<T> {
   if (file === undefined) return { value: initial(), save() {} }
+  const kept = existsSync(file) ? read(file, schema) : { value: initial() as unknown }
+  if ('fault' in kept) throw new Error(`${file} cannot be read (${kept.fault}). ${remedy}`)
   const state: State<T> = {
-    value: existsSync(file) ? parse<T>(file) : initial(),
+    value: kept.value as T,
     save() {
       writeFileSync(`${file}.new`, JSON.stringify(state.value))
       renameSync(`${file}.new`, file)
@@ -24,12 +40,14 @@ export function openState<T>(file: string | undefined, initial: () => T): State<
   return state
 }
 
-function parse<T>(file: string): T {
+/** The fault never quotes the file, which holds secrets. */
+function read(file: string, schema: z.ZodType): { value: unknown } | { fault: string } {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as T
+    const value: unknown = JSON.parse(readFileSync(file, 'utf8'))
+    const [issue] = schema.safeParse(value).error?.issues ?? []
+    if (!issue) return { value }
+    return { fault: [...issue.path.slice(0, 1).map(String), issue.message].join(': ') }
   } catch (error) {
-    throw new Error(
-      `${file} cannot be read (${(error as Error).message}). Delete its folder to start afresh.`,
-    )
+    return { fault: error instanceof SyntaxError ? 'it is not JSON' : (error as Error).message }
   }
 }

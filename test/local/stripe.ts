@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { z } from 'zod'
+import { cut, DELAY_MS, type FaultControls, pause } from './faults.ts'
 import { listen, readBody } from './http.ts'
-import { openState } from './state.ts'
+import { DELETE_FOLDER, openState } from './state.ts'
 import { authenticate, type Call, replyTo, runDue, type World } from './stripe/api.ts'
 import { keyInUse, rateLimited } from './stripe/errors.ts'
 import { type Fault, faultList } from './stripe/faults.ts'
@@ -26,7 +27,7 @@ import { webhookSender } from './stripe/webhooks.ts'
  *   Stripe promises no order. Those sent are the ones that change cards and payments: no `charge.updated`,
  *   no `balance.*`, no `payment_method.automatically_updated`, no `charge.pending`.
  * - No balance transactions, no receipts behind `receipt_url`, no search, no files, no `processing` state.
- * - Requests for the same object wait for each other: there is no `lock_timeout`, and no rate limit.
+ * - Requests for the same object wait for each other: there is no `lock_timeout`, and no rate limit but by a fault.
  * - Pending and failing refunds, and the bank's verdict on a dispute, come after 5 seconds of the stack's clock.
  * - A hold that is canceled fires `charge.refunded` and leaves no Refund object behind.
  * - A customer that is deleted lets its cards go one by one, each with a `payment_method.detached`.
@@ -52,16 +53,13 @@ export interface StripeOptions {
   onError?(error: unknown): void
 }
 
-export interface StripeDouble {
+export interface StripeDouble extends FaultControls<Fault> {
   /** `http://127.0.0.1:PORT`. */
   url: string
   webhookSecret: string
   /** How often each endpoint was called, by method and path with `*` for each id. */
   calls(): Record<string, number>
   resetCalls(): void
-  /** @throws Error with a sentence if there is no such fault. */
-  addFault(fault: Fault): void
-  clearFaults(): void
   /** The customer finishes 3-D Secure. @throws Error if there is nothing to finish. */
   authenticate(request: { paymentIntent: string; outcome: 'succeed' | 'fail' }): void
   /** Delivers everything that is due by now, events held back for another order included. */
@@ -76,12 +74,24 @@ interface Kept extends StripeState {
   webhookSecret: string
 }
 
+const someObject = z.looseObject({})
+const schema = z.object({
+  ...Object.fromEntries(
+    Object.entries(emptyState()).map(([name, empty]) => [
+      name,
+      Array.isArray(empty) ? z.array(someObject) : z.record(z.string(), someObject),
+    ]),
+  ),
+  webhookSecret: z.string(),
+})
+
 const TICK_MS = 100
 
 /** Starts the double. @throws NodeJS.ErrnoException `EADDRINUSE` for a taken port. */
 export async function startStripe(options: StripeOptions): Promise<StripeDouble> {
   const { nowMs, webhookUrl, onError = (error: unknown) => console.error(error) } = options
-  const kept = openState<Kept>(options.stateFile, () => ({
+  const file = { file: options.stateFile, schema, remedy: DELETE_FOLDER }
+  const kept = openState<Kept>(file, () => ({
     ...emptyState(),
     webhookSecret: options.webhookSecret ?? `whsec_Local0001${letters(23)}`,
   }))
@@ -203,9 +213,9 @@ async function answer(
   closing: AbortSignal,
 ): Promise<void> {
   const { fault, code, delayMs } = world.faults.take(REQUEST_FAULTS, `${call.method} ${call.path}`) ?? {}
-  if (fault === 'lose-reply-before-commit') return reset(response)
-  if (fault === 'delay') await wait(world, call, delayMs ?? 1000, closing)
-  if (closing.aborted) return reset(response)
+  if (fault === 'lose-reply-before-commit') return cut(response)
+  if (fault === 'delay') await wait(world, call, delayMs ?? DELAY_MS, closing)
+  if (closing.aborted) return cut(response)
   runDue(world)
   const reply = replyTo(world, call, {
     ...(fault === '409' && { refusal: keyInUse(call.idempotencyKey ?? '') }),
@@ -213,7 +223,7 @@ async function answer(
     ...(fault === '500' && { failing: code === 'after-commit' ? 'after' : 'before' }),
   })
   save()
-  if (fault === 'lose-reply-after-commit') return reset(response)
+  if (fault === 'lose-reply-after-commit') return cut(response)
   response.writeHead(reply.status, {
     ...reply.headers,
     'content-type': 'application/json',
@@ -231,10 +241,6 @@ async function wait(world: World, call: Call, delayMs: number, closing: AbortSig
   const key = call.method === 'POST' ? call.idempotencyKey : undefined
   if (key !== undefined && world.replies.isInUse(key)) return
   const release = key === undefined ? undefined : world.replies.reserve(key)
-  await sleep(delayMs, undefined, { ref: false, signal: closing }).catch(() => {})
+  await pause(delayMs, closing)
   release?.()
-}
-
-function reset(response: ServerResponse): void {
-  response.socket?.resetAndDestroy()
 }

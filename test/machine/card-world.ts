@@ -12,6 +12,7 @@ import { DomainError } from '../../core/errors.ts'
 import type { Ports } from '../../core/ports.ts'
 import { newQuota } from '../../core/quota/quota.ts'
 import { keys } from '../../core/table/keys.ts'
+import { subscribedEvents } from '../../core/webhooks/event-types.ts'
 import { receiveEvent, sweepEvents } from '../../core/webhooks/events.ts'
 import { signatureOf } from '../local/stripe/webhooks.ts'
 import { startStripe } from '../local/stripe.ts'
@@ -19,20 +20,8 @@ import { silentLog } from '../support/log.ts'
 import { WHOLE_RUN } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 
-/** What an endpoint has to subscribe to; that a payment was created is no part of it. */
-const SUBSCRIBED = new Set([
-  'payment_intent.amount_capturable_updated',
-  'payment_intent.requires_action',
-  'payment_intent.succeeded',
-  'payment_intent.payment_failed',
-  'payment_intent.canceled',
-  'payment_method.attached',
-  'payment_method.detached',
-  'payment_method.updated',
-  'customer.updated',
-  'customer.deleted',
-  'radar.early_fraud_warning.created',
-])
+/** What Stripe sends us; the double also tells of the rest, such as a payment that was created. */
+const SUBSCRIBED = new Set(subscribedEvents)
 
 /** The functions under test, so that a test can put broken ones in their place. */
 export const cards = { proveCard, changeCard, removeCard, receiveEvent, sweepHolds, sweepCards, sweepEvents }

@@ -192,7 +192,7 @@ test.each([
 
 test('503: the same request succeeds once the database answers again', async () => {
   const person = newPerson()
-  app.stack.dynamo.fault({ kind: 'error-before' })
+  app.stack.dynamo.addFault({ fault: 'error-before' })
   const during = await app.register(person)
   app.stack.dynamo.clearFaults()
   expect(during.status).toBe(503)

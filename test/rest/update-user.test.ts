@@ -186,7 +186,7 @@ test('200: a confirmed account that wants a taken address is answered as with a 
 test('200: a mail that the provider did not take goes out a minute later, with a code that works', async () => {
   const person = await app.signUp()
   const { email } = newPerson()
-  app.stack.mail.fail(4)
+  app.stack.mail.addFault({ fault: 'error-before', times: 4 })
   expect((await update(person, { email })).status).toBe(200)
   expect(mailsTo(email)).toEqual([])
   app.advance(60_000)
@@ -312,7 +312,7 @@ test.each([
 test('503: a lost answer of the database leaves the rename whole, and it can be seen', async () => {
   const person = await app.signUp()
   const { username } = newPerson()
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems' })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems' })
   refused(await update(person, { username }), 'temporarily_unavailable')
   app.stack.dynamo.clearFaults()
   expect((await stored(person))?.username).toBe(person.username)

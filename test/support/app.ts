@@ -1,6 +1,7 @@
 import { afterAll, vi } from 'vitest'
 import type { Ports } from '../../core/ports.ts'
 import { cors } from '../../functions/http/cors.ts'
+import { needs } from '../../functions/http/needs.ts'
 import type { Need } from '../../functions/http/route.ts'
 import { moduleOf } from '../bundles/module-of.ts'
 import { startGateway } from '../local/gateway.ts'
@@ -148,17 +149,7 @@ export async function startApp() {
     /** All ports as the functions get them. */
     async ports(): Promise<Ports> {
       const { live } = await import('../../functions/http/live.ts')
-      const needs: Need[] = [
-        'table',
-        'identity',
-        'mail',
-        'keyring',
-        'secrets',
-        'totp',
-        'payments',
-        'webhooks',
-      ]
-      return live(needs) as Promise<Ports>
+      return live(Object.keys(needs) as Need[]) as Promise<Ports>
     },
     /** Calls to the outside since `resetCalls`, by service. */
     calls() {

@@ -1,6 +1,7 @@
 /** `npm run generate`: writes the files, and parts of files, that derive from the code. Tests say they are fresh. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { eventTypes } from '../../core/webhooks/event-types.ts'
 import { openapi } from '../../functions/http/openapi.ts'
 import { rows } from '../../functions/http/rows.ts'
 import { walkThrough } from '../local/walk-through.ts'
@@ -15,21 +16,31 @@ function endpointTable(): string {
   return ['| endpoint | needs | what it does |', '| --- | --- | --- |', ...lines].join('\n')
 }
 
-/** Replaces what stands between `<!-- name -->` and `<!-- /name -->`. */
+/** The events that an endpoint at Stripe subscribes to, a line for each kind of object. */
+const stripeEvents = (): string =>
+  ['```', ...Object.values(eventTypes).map((types) => types.join('  ')), '```'].join('\n')
+
+/** Replaces what stands between `<!-- name -->` and `<!-- /name -->`, indented as these are. */
 function section(text: string, name: string, content: string): string {
   const [open, close] = [`<!-- ${name} -->`, `<!-- /${name} -->`]
   const [before, after] = [text.indexOf(open), text.indexOf(close)]
   if (before < 0 || after < before) throw new Error(`README.md has no section ${name}`)
-  return `${text.slice(0, before + open.length)}\n${content}\n${text.slice(after)}`
+  const indent = text.slice(text.lastIndexOf('\n', before) + 1, before)
+  const indented = content.replaceAll(/^(?=.)/gm, indent)
+  return `${text.slice(0, before + open.length)}\n${indented}\n${indent}${text.slice(after)}`
 }
 
 /** Each derived file by its path from the root, as it should be. */
 export function generated(): Record<string, string> {
   const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
   const walk = `\`\`\`sh\n${walkThrough('http://127.0.0.1:3000')}\n\`\`\``
+  const sections = { 'walk-through': walk, endpoints: endpointTable(), 'stripe-events': stripeEvents() }
   return {
     'functions/openapi.json': `${JSON.stringify(openapi(), null, 2)}\n`,
-    'README.md': section(section(readme, 'walk-through', walk), 'endpoints', endpointTable()),
+    'README.md': Object.entries(sections).reduce(
+      (text, [name, content]) => section(text, name, content),
+      readme,
+    ),
   }
 }
 

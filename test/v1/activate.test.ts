@@ -144,7 +144,7 @@ test.each(['deactivated', 'suspended'])(
 
 test('503: a lost answer of the database gives the trial once', async () => {
   const { accountId, code } = await registered()
-  app.stack.dynamo.fault({ kind: 'error-after', match: 'TransactWriteItems', times: 2 })
+  app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'TransactWriteItems', times: 2 })
   expect((await activate(code)).status).toBe(503)
   invalidCode(await activate(code))
   expect(await units(accountId)).toEqual(trialOf(accountId))

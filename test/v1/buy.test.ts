@@ -251,7 +251,7 @@ describe('202: the outcome is not known', () => {
 
   test('503 when the database does not answer before anything was begun', async () => {
     const person = await newBuyer(app)
-    app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems' })
+    app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems' })
     app.resetCalls()
     refused(await buy(app, person), 'temporarily_unavailable')
     app.stack.dynamo.clearFaults()

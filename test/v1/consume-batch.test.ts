@@ -124,7 +124,7 @@ test.each([
 test('503: the reply of the write is lost: the batch again spends nothing twice', async () => {
   const person = await newConsumer(app, 1000)
   const requests = timed(20)
-  app.stack.dynamo.fault({ kind: 'error-after', match: 'UpdateItem' })
+  app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'UpdateItem' })
   refused(await consumeBatch(app, person.key, requests), 'temporarily_unavailable')
   app.stack.dynamo.clearFaults()
   expect((await consumeBatch(app, person.key, requests)).status).toBe(200)
@@ -145,7 +145,7 @@ test('200: one Idempotency-Key for the whole batch: sent again it spends nothing
 
 test('503: units without an id are not spent again when a reply is lost, whatever else is in the batch', async () => {
   const person = await newConsumer(app, 100)
-  app.stack.dynamo.fault({ kind: 'error-after', match: 'UpdateItem', times: 1 })
+  app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'UpdateItem', times: 1 })
   const answer = await consumeBatch(app, person.key, [{ units: 10 }, { units: 1, requestId: uuidv7() }])
   refused(answer, 'temporarily_unavailable')
   expect(await counterOf(app, person)).toMatchObject({ l: 89, u: 11 })

@@ -290,7 +290,7 @@ test('400: attack 89: NaN is no JSON', async () => {
 test('503: the reply of the write is lost, again and again: the retry of its id is spent once', async () => {
   const { key } = await newConsumer(app)
   const request = { units: 1, requestId: uuidv7() }
-  app.stack.dynamo.fault({ kind: 'error-after', match: 'UpdateItem' })
+  app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'UpdateItem' })
   refused(await consume(app, key, request), 'temporarily_unavailable')
   app.stack.dynamo.clearFaults()
   expect(told(await consume(app, key, request))).toEqual([200, 99, 1])
@@ -298,7 +298,7 @@ test('503: the reply of the write is lost, again and again: the retry of its id 
 
 test('503: without an id a write whose reply was lost is not sent again: it spends once at most', async () => {
   const person = await newConsumer(app)
-  app.stack.dynamo.fault({ kind: 'error-after', match: 'UpdateItem', times: 1 })
+  app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'UpdateItem', times: 1 })
   app.resetCalls()
   refused(await consume(app, person.key, { units: 3 }), 'temporarily_unavailable')
   expect(outsideCalls(app).UpdateItem).toBe(1)

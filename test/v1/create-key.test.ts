@@ -120,7 +120,7 @@ test.each([
 
 test('503: the database is away: no key is made, and the next try makes one', async () => {
   const person = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems' })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems' })
   refused(await create(person, { name: 'x' }), 'temporarily_unavailable')
   app.stack.dynamo.clearFaults()
   expect(await listed(person)).toHaveLength(1)

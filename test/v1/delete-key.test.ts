@@ -98,7 +98,7 @@ test('409: the default key stays, also after it was rotated and as the last one'
 test('503: the database is away: the key goes on until the next try', async () => {
   const person = await app.signUp()
   const { id, key } = await createKey(app, person)
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems' })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems' })
   refused(await remove(person, id), 'temporarily_unavailable')
   app.stack.dynamo.clearFaults()
   expect(await liveKeys(app, person, [key])).toEqual([key])

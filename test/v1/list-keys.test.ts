@@ -58,7 +58,7 @@ test('401: not once the session has ended', async () => {
 
 test('503: nothing is guessed while the database is away', async () => {
   const { accessToken } = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-before' })
+  app.stack.dynamo.addFault({ fault: 'error-before' })
   const answer = await list(accessToken)
   app.stack.dynamo.clearFaults()
   expectError(v1.listKeys, answer, 'temporarily_unavailable')

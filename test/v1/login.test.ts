@@ -183,7 +183,7 @@ test.each([
 
 test('503: no session is listed, and none of its tokens released, when the database is away', async () => {
   const { email, password } = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'UpdateItem' })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'UpdateItem' })
   app.resetCalls()
   const { status, body } = await login({ email, password })
   app.stack.dynamo.clearFaults()

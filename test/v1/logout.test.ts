@@ -64,7 +64,7 @@ test.each([
 
 test('503: while the database is away, and the session goes on', async () => {
   const person = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-before' })
+  app.stack.dynamo.addFault({ fault: 'error-before' })
   const { status, body } = await logout(person.accessToken, { everywhere: true })
   app.stack.dynamo.clearFaults()
   expect([status, body.type]).toEqual([503, 'urn:bursar:problem:temporarily_unavailable'])

@@ -149,7 +149,7 @@ test('204: an address that nobody has gets no mail, nor does one that is only wa
 test('204: a mail that the provider did not take goes out a minute later with a code that works', async () => {
   const person = await app.signUp()
   await ask(person.email)
-  app.stack.mail.fail(2)
+  app.stack.mail.addFault({ fault: 'error-before', times: 2 })
   await app.job('send-mail')
   expect(resetMails(person)).toEqual([])
   app.advance(MINUTE_MS)
@@ -189,7 +189,7 @@ test.each([
 
 test('503: while the database is away, for a known address and an unknown one', async () => {
   const person = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-before' })
+  app.stack.dynamo.addFault({ fault: 'error-before' })
   const answers = [await ask(person.email), await ask(newPerson().email)]
   app.stack.dynamo.clearFaults()
   for (const answer of answers) refused(answer, 'temporarily_unavailable')

@@ -106,7 +106,7 @@ test.each([
 
 test('503: while the database is away, for a known address and an unknown one', async () => {
   const person = await registered()
-  app.stack.dynamo.fault({ kind: 'error-before' })
+  app.stack.dynamo.addFault({ fault: 'error-before' })
   const answers = [await resend(person.email), await resend(newPerson().email)]
   app.stack.dynamo.clearFaults()
   for (const answer of answers) refused(answer, 'temporarily_unavailable')

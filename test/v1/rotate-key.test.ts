@@ -130,7 +130,7 @@ test('503: the database is away: the old key goes on', async () => {
   const person = await app.signUp()
   const { id, key } = await createKey(app, person)
   const all = [await defaultKey(app, person), key]
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems' })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems' })
   for (const each of [id, 'default']) refused(await rotate(person, each), 'temporarily_unavailable')
   app.stack.dynamo.clearFaults()
   expect(await liveKeys(app, person, all)).toEqual(all)

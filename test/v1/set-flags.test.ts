@@ -136,7 +136,7 @@ test('401: not once the session has ended', async () => {
 
 test('503: the database is away: the flags stay as they are', async () => {
   const { accessToken } = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'UpdateItem' })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'UpdateItem' })
   refused(await set(accessToken, {}), 'temporarily_unavailable')
   app.stack.dynamo.clearFaults()
   expect(await flags(accessToken)).toEqual(ON)

@@ -1,4 +1,6 @@
-import { afterEach, describe, expect, test } from 'vitest'
+import type Stripe from 'stripe'
+import { afterEach, describe, expect, expectTypeOf, test } from 'vitest'
+import { eventTypes, type ObjectKind, subscribedEvents } from '../../core/webhooks/event-types.ts'
 import { BODY_LIMIT } from '../../functions/http/body.ts'
 import { webhooks } from '../../functions/webhooks/routes.ts'
 import { expectContract, expectError } from '../conformance/contract.ts'
@@ -307,6 +309,31 @@ describe('early fraud warnings', () => {
     })
     await double.flushWebhooks()
     expect(double.pendingWebhooks()).toBe(0)
+  })
+})
+
+/** Stripe's events about a kind of object, as its SDK has them for the API version in use. */
+type AboutKind<E, K> = E extends { type: infer T; data: { object: { object: K } } } ? T : never
+
+/** Events that are listed under a kind of object which is not theirs; `npm run types` says which. */
+type Misplaced = {
+  [K in ObjectKind]: Exclude<(typeof eventTypes)[K][number], AboutKind<Stripe.Event, K>>
+}[ObjectKind]
+
+describe('the events that an endpoint subscribes to', () => {
+  test('are events of Stripe, each about the kind of object that it stands under, and none twice', () => {
+    expectTypeOf<Misplaced>().toEqualTypeOf<never>()
+    expect(new Set(subscribedEvents).size).toBe(subscribedEvents.length)
+  })
+
+  const kinds = Object.entries(eventTypes).flatMap(([kind, types]) => types.map((type) => [type, kind]))
+
+  test.each(kinds)('%s has its work: it is read again and remembered', async (type, kind) => {
+    const event = newEvent(type, { id: 'xx_unknown', object: kind })
+    app.resetCalls()
+    received(await deliver(app, event))
+    const { dynamodb } = app.calls()
+    expect((dynamodb.PutItem ?? 0) + (dynamodb.TransactWriteItems ?? 0)).toBe(1)
   })
 })
 
