@@ -1,7 +1,9 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { cardBugs } from './card-bugs.ts'
 import { cards } from './card-world.ts'
 import { plant } from './plant.ts'
+
+vi.setConfig({ testTimeout: 300_000 })
 
 // stripe-node takes a stack with every call, which costs as much as the call.
 Error.stackTraceLimit = 1

@@ -1,9 +1,11 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { consume } from '../../core/quota/consume.ts'
 import { plant } from './plant.ts'
 import { quotaBugs } from './quota-bugs.ts'
 import { scenarios } from './quota-scenarios.ts'
 import { openQuotaWorld, type QuotaFunctions, quotaFunctions } from './quota-world.ts'
+
+vi.setConfig({ testTimeout: 300_000 })
 
 /** What a scenario comes to with these functions: `undefined` if all that it asserts holds. */
 async function failureOf(name: string, functions: QuotaFunctions): Promise<unknown> {
