@@ -327,7 +327,7 @@ export async function failuresOf<T>(
   const failures: string[] = []
   const lane = async () => {
     for (let item = left.shift(); item !== undefined; item = left.shift()) {
-      await work(item).catch((error: Error) => failures.push(error.message.split('\n')[0] ?? ''))
+      await work(item).catch((error: Error) => failures.push(String(error).split('\n')[0] ?? ''))
     }
   }
   await Promise.all(Array.from({ length: lanes }, lane))

@@ -483,7 +483,7 @@ export async function failuresOf<T>(
 ): Promise<string[]> {
   const failures: string[] = []
   for (const item of items) {
-    await work(item).catch((error: Error) => failures.push(error.message.split('\n')[0] ?? ''))
+    await work(item).catch((error: Error) => failures.push(String(error).split('\n')[0] ?? ''))
   }
   return failures
 }

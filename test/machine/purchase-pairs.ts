@@ -409,7 +409,7 @@ async function meetAtEvery(
         calls = Math.max(calls, made.length)
       },
       (error: Error) => {
-        failures.push(error.message.split('\n')[0] ?? '')
+        failures.push(String(error).split('\n')[0] ?? '')
       },
     )
   }

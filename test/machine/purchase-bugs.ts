@@ -1,0 +1,482 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: patches of sources that have them
+
+import { drive } from '../../core/purchases/advance.ts'
+import { credit } from '../../core/purchases/credit.ts'
+import { ledgerWrites } from '../../core/purchases/ledger.ts'
+import { purchaseOf } from '../../core/purchases/purchase.ts'
+import { reverse } from '../../core/purchases/reversal.ts'
+import { end, fence, settlePurchase } from '../../core/purchases/settle.ts'
+import { writeAll, writeUnlessDone } from '../../core/table/write-all.ts'
+import type { Bug } from './patch.ts'
+import type { PurchaseBreak } from './purchase-faults.ts'
+import { breaksOf, type Flow, failuresOf, flows, type Mode, play } from './purchase-flows.ts'
+import { meetTwo } from './purchase-pairs.ts'
+import {
+  backoff,
+  cap,
+  changedPayment,
+  crossings,
+  fiftyAtOnce,
+  givenUp,
+  indebted,
+  neverRetry,
+  outage,
+  refunded,
+  restoredMeanwhile,
+  type Scenario,
+  switchedOff,
+} from './purchase-scenarios.ts'
+import { HOUR_MS, type Purchases } from './purchase-world.ts'
+
+/** Scenarios of the other files, played with the functions given. @returns how those that failed did. */
+type Finder = (functions: Purchases) => Promise<string[]>
+
+const unbroken =
+  (flow: Flow, mode: Mode): Finder =>
+  (functions) =>
+    failuresOf([mode], () => play(flow, mode, { functions }))
+
+const broken =
+  (flow: Flow, mode: Mode, kind: PurchaseBreak['kind'] = 'crash-after', afterMs = 0): Finder =>
+  async (functions) => {
+    const { calls } = await play(flow, mode)
+    return failuresOf(breaksOf(calls, [kind]), (trouble) =>
+      play(flow, mode, { ...trouble, afterMs, functions }),
+    )
+  }
+
+/** Its process is gone after its confirmation, and then what comes after it is broken too. */
+const brokenAfter =
+  (flow: Flow, mode: Mode): Finder =>
+  async (functions) => {
+    const { calls } = await play(flow, mode)
+    const breaks: PurchaseBreak[] = [
+      { at: calls.indexOf('payments.confirmPayment') + 1, kind: 'crash-after' },
+    ]
+    const { callsAfter } = await play(flow, mode, { breaks })
+    const troubles = breaksOf(callsAfter, ['error-before'])
+    return failuresOf(troubles, ({ breaks: after, name }) =>
+      play(flow, mode, { breaks, after, name, functions }),
+    )
+  }
+
+const met =
+  (scene: string, first: string, second: string): Finder =>
+  (functions) =>
+    meetTwo(scene, [first, second], functions)
+
+const told =
+  (scenario: Scenario): Finder =>
+  (functions) =>
+    failuresOf([scenario], (each) => each(functions))
+
+const BUNDLE = 'there is a bundle'
+const LOW = 'a renewal is due'
+const leftAfter = (call: number) => `a buy was left after its call ${call}`
+
+export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
+  // --- Charging ---
+  {
+    title: 'a confirmation that timed out is a decline',
+    find: "payment.status === 'unknown' ? pending(deps, purchase, payment.cause)",
+    put: "payment.status === 'unknown' ? end(deps, purchase, { reason: 'declined', retry: 'retryable' })",
+    using: { end },
+    namesFrom: ["end(deps, purchase, { reason: 'card_unusable', retry: 'never' })"],
+    foundBy: broken(flows.buy, 'jobs', 'error-after'),
+  },
+  {
+    title: 'an outage is a decline of a renewal',
+    near: drive,
+    find: [
+      "if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error",
+      'return pending(deps, purchase, error)',
+    ],
+    put: [
+      "if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error",
+      "return { status: 'declined' }",
+    ],
+    namesFrom: ["{ status: 'credited', purchase: saved }"],
+    foundBy: broken(flows.buy, 'jobs', 'error-after'),
+  },
+  {
+    title: 'a payment is confirmed before its id is saved',
+    find: [
+      'const saved = await save(deps, purchase, payment)',
+      'if (saved.paymentId === payment.id && isOpen(saved)) return saved',
+    ],
+    put: [
+      "await deps.payments.confirmPayment(payment.id, 'purchase')",
+      'const saved = await save(deps, purchase, payment)',
+      'if (saved.paymentId === payment.id && isOpen(saved)) return saved',
+    ],
+    namesFrom: ["await deps.payments.confirmPayment(paymentId, 'purchase', cardId)"],
+    foundBy: broken(flows.buy, 'client', 'crash-after', 25 * HOUR_MS),
+  },
+  {
+    title: 'a payment that is given up was confirmed meanwhile, and nobody looks',
+    find: "if (fenced.status !== 'canceled') return settlePurchase(deps, purchase, fenced)",
+    put: '',
+    more: [
+      {
+        find: "if: purchase.paymentId === undefined ? expr`#state = ${'created'}` : stillOpen",
+        put: 'if: stillOpen',
+      },
+    ],
+    foundBy: met(leftAfter(3), 'settle-payments', 'the same, gone once it was confirmed'),
+  },
+  {
+    title: 'a purchase is given up though its payment has become known',
+    find: "if: purchase.paymentId === undefined ? expr`#state = ${'created'}` : stillOpen",
+    put: 'if: stillOpen',
+    foundBy: met(leftAfter(2), 'settle-payments', 'the same, gone once it was confirmed'),
+  },
+  {
+    title: 'two purchases of an account at once',
+    find: "expr`#status = ${'active'} AND attribute_not_exists(#openPurchase)`",
+    put: "expr`#status = ${'active'}`",
+    foundBy: told(fiftyAtOnce((n) => `key-${n}`)),
+  },
+  {
+    title: 'the slot is given to who read the account before the last purchase',
+    find: "['bundle', 'lastPurchase']",
+    put: "['bundle']",
+    foundBy: met(BUNDLE, 'buy', 'buy'),
+  },
+  {
+    title: 'a second click is a purchase of its own',
+    find: 'Math.abs(deps.clock.nowMs() - last.atMs) < SAME_CLICK_MS',
+    put: 'Math.abs(deps.clock.nowMs() - last.atMs) < 0',
+    foundBy: broken(flows.buy, 'click'),
+  },
+  {
+    title: 'an Idempotency-Key is not stored with its purchase',
+    find: '...(key ? [remember(deps, purchase, key)] : [])',
+    put: '...[]',
+    foundBy: broken(flows.buy, 'client'),
+  },
+  {
+    title: 'two requests with one key both store it',
+    find: "if: replaces === undefined ? free : join([free, expr`#purchaseId = ${replaces}`], ' OR ')",
+    put: '...{}',
+    more: [{ find: "['bundle', 'lastPurchase']", put: "['bundle']" }],
+    foundBy: met(BUNDLE, 'buy with a key', 'buy with a key'),
+  },
+  {
+    title: 'a request that was given up cannot be sent again with its key',
+    find: "const again = !earlier || earlier.state === 'abandoned'",
+    put: 'const again = !earlier',
+    foundBy: told(givenUp),
+  },
+  {
+    title: 'a purchase that is open does not stop a request with another key',
+    find: "if (open.state !== 'action_required' && isLeased(deps, open)) throw new DomainError('purchase_open')",
+    put: 'if (open) await end(deps, open, undefined)',
+    using: { end },
+    foundBy: told(fiftyAtOnce((n) => `key-${n}`)),
+  },
+  // --- Settling ---
+  {
+    title: 'a decline leaves its payment open',
+    find: [
+      ': fence(deps, purchase, payment, marks)',
+      "case 'held':",
+      'return fence(deps, purchase, payment, marks)',
+      "case 'canceled':",
+      'return end(deps, purchase, payment.decline, marks)',
+    ],
+    put: [
+      ': end(deps, purchase, payment.decline, marks)',
+      "case 'held':",
+      'return fence(deps, purchase, payment, marks)',
+      "case 'canceled':",
+      'return end(deps, purchase, payment.decline, marks)',
+    ],
+    foundBy: unbroken(flows.buyDeclined, 'jobs'),
+  },
+  {
+    title: 'a payment that could not be cancelled any more is given up',
+    find: [
+      "if (open) throw new DomainError('temporarily_unavailable')",
+      'return settlePurchase(deps, purchase, fenced, marks)',
+    ],
+    put: [
+      "if (open) throw new DomainError('temporarily_unavailable')",
+      'return end(deps, purchase, undefined, marks)',
+    ],
+    using: { end },
+    foundBy: met(
+      'a customer is asked to authenticate',
+      'the jobs a day later',
+      '3-D Secure succeeds, and no event comes',
+    ),
+  },
+  {
+    title: 'an event gives up a payment that its request is about to confirm',
+    near: settlePurchase,
+    find: 'if (!isLeased(deps, purchase)) return fence(deps, purchase, payment, marks)',
+    put: 'if (deps) return fence(deps, purchase, payment, marks)',
+    foundBy: met(BUNDLE, 'buy', 'every event, asked for or not'),
+  },
+  {
+    title: '3-D Secure is a decline',
+    find: 'return ask(deps, purchase, payment, payment.clientSecret, marks)',
+    put: 'return fence(deps, purchase, payment, marks)',
+    using: { fence },
+    foundBy: unbroken(flows.signUp3ds, 'webhooks'),
+  },
+  {
+    title: 'the amount is not compared',
+    find: "payment.amountCents === purchase.amountCents && (payment.status !== 'succeeded' || payment.receivedCents === purchase.amountCents) &&",
+    put: '',
+    foundBy: told(changedPayment({ amount: 50 })),
+  },
+  {
+    title: 'the currency is not compared',
+    near: purchaseOf,
+    find: "payment.currency === 'usd' &&",
+    put: '',
+    foundBy: told(changedPayment({ currency: 'eur' })),
+  },
+  {
+    title: 'a purchase that is at its end can be credited',
+    find: '{ put: { ...keys.purchase(accountId, id), ...credited, ...due }, if: stillOpen }',
+    put: '{ put: { ...keys.purchase(accountId, id), ...credited, ...due } }',
+    foundBy: met(BUNDLE, 'buy', 'events'),
+  },
+  {
+    title: 'ledger numbers are not guarded',
+    near: credit,
+    find: 'if: expr`#ledgerSeq = ${profile.ledgerSeq}`',
+    put: 'if: expr`attribute_exists(pk)`',
+    more: [{ near: ledgerWrites, find: 'if: expr`attribute_not_exists(pk)`', put: '...{}' }],
+    foundBy: met(BUNDLE, 'buy', 'refund'),
+  },
+  {
+    title: 'the job forgets what is credited and not finished',
+    find: ['await finish(deps, outcome.purchase)', "return 'credited'"],
+    put: "return 'credited'",
+    foundBy: broken(flows.buy, 'jobs'),
+  },
+  {
+    title: 'a credited purchase is not due until its units are there',
+    find: '{ put: { ...keys.purchase(accountId, id), ...credited, ...due }, if: stillOpen }',
+    put: '{ put: { ...keys.purchase(accountId, id), ...credited }, if: stillOpen }',
+    foundBy: broken(flows.buy, 'jobs'),
+  },
+  {
+    title: 'the card of a sign-up is not kept',
+    find: "if (kind === 'signup' && !finished",
+    put: "if (kind === 'buy' && !finished",
+    foundBy: unbroken(flows.signUp, 'both'),
+  },
+  {
+    title: 'units are applied twice',
+    find: 'if: expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
+    put: 'if: expr`#f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
+    foundBy: met(leftAfter(8), 'settle-payments', 'events'),
+  },
+  {
+    title: 'a consume between is lost',
+    find: [
+      'const { floor } = rungOf(balance, to.size)',
+      'const delta = to.units + quota.floor - floor',
+      'const set = [expr`#l = #l + ${delta}, #f = ${floor}, #q = ${to.size}, #s = ${to.seq}`',
+    ],
+    put: [
+      'const { floor } = rungOf(balance, to.size)',
+      'const delta = to.units + quota.floor - floor',
+      'const set = [expr`#l = ${balance - floor}, #f = ${floor}, #q = ${to.size}, #s = ${to.seq}`',
+    ],
+    foundBy: met(BUNDLE, 'buy', 'consume'),
+  },
+  // --- Webhooks ---
+  {
+    title: 'a database fault is answered 200',
+    find: [
+      "if (!event || !isOurs(deps, event)) throw new DomainError('webhook_refused')",
+      'await workOff(deps, event)',
+    ],
+    put: [
+      "if (!event || !isOurs(deps, event)) throw new DomainError('webhook_refused')",
+      'await workOff(deps, event).catch(() => {})',
+    ],
+    foundBy: brokenAfter(flows.buy, 'webhooks'),
+  },
+  {
+    title: 'an event is done before its work',
+    find: 'await work(deps, event, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
+    put: [
+      'await writeAll(deps, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
+      'await work(deps, event, [])',
+    ],
+    using: { writeAll },
+    foundBy: brokenAfter(flows.buy, 'webhooks'),
+  },
+  {
+    title: 'an event is done when the units are not there yet',
+    find: "if (settled.status === 'credited') await finish(deps, settled.purchase, marks)",
+    put: "if (settled.status === 'credited') await finish(deps, settled.purchase, marks).catch(() => writeUnlessDone(deps, marks))",
+    using: { writeUnlessDone },
+    foundBy: brokenAfter(flows.buy, 'webhooks'),
+  },
+  // --- Refunds and disputes ---
+  {
+    title: 'a refund is booked again with the next one',
+    find: [
+      'const refunded = purchase.refundedCents - target.refundedCents',
+      'const disputed = purchase.disputedCents - target.disputedCents',
+    ],
+    put: [
+      'const refunded = 0 - target.refundedCents',
+      'const disputed = purchase.disputedCents - target.disputedCents',
+    ],
+    foundBy: met(BUNDLE, 'partial refund', 'refund'),
+  },
+  {
+    title: 'an older reading of the charge wins',
+    near: reverse,
+    find: ['for (let tries = 0; tries < TRIES; tries++) {', 'await applyLedger(deps, accountId)'],
+    put: [
+      'const $reading = await deps.payments.readCharge(chargeId)',
+      'for (let tries = 0; tries < TRIES; tries++) {',
+      'await applyLedger(deps, accountId)',
+    ],
+    namesFrom: [['const charge = await deps.payments.readCharge(chargeId)', 'if (!charge)']],
+    more: [
+      {
+        near: reverse,
+        find: ['const charge = await deps.payments.readCharge(chargeId)', 'if (!charge)'],
+        put: ['const charge = $reading', 'if (!charge)'],
+      },
+    ],
+    foundBy: met(BUNDLE, 'partial refund', 'refund'),
+  },
+  {
+    title: 'units are taken back without a look at what is left',
+    find: '...taken(deps, accountId, quota, { units, seq })',
+    put: '...[]',
+    foundBy: met(BUNDLE, 'refund', 'consume all'),
+  },
+  {
+    title: 'owed units are not taken from the next credit',
+    find: [
+      "{ kind: 'sale', units, amountCents: -amountCents, purchaseId: id, size: units },",
+      '...paid.entries',
+    ],
+    put: "{ kind: 'sale', units, amountCents: -amountCents, purchaseId: id, size: units }",
+    foundBy: unbroken(flows.buyOwing, 'both'),
+  },
+  {
+    title: 'a dispute that is won gives nothing back',
+    find: "status === 'open' || status === 'lost'",
+    put: "status === 'open' || status === 'lost' || status === 'won'",
+    foundBy: unbroken(flows.disputeWon, 'webhooks'),
+  },
+  // --- Renewals and notices ---
+  {
+    title: 'a renewal does not look at its cycle',
+    find: 'expr`#ledgerSeq = ${cycle} AND #flags.#bundleAutoRenewal = ${true}`',
+    put: 'expr`#flags.#bundleAutoRenewal = ${true}`',
+    foundBy: told(restoredMeanwhile),
+  },
+  {
+    title: 'a renewal does not look at the flag again',
+    find: 'expr`#ledgerSeq = ${cycle} AND #flags.#bundleAutoRenewal = ${true}`',
+    put: 'expr`#ledgerSeq = ${cycle}`',
+    foundBy: told(switchedOff),
+  },
+  {
+    title: 'a renewal is tried with the counter behind its ledger',
+    find: 'if (account?.quota?.seq !== account?.ledgerSeq) {',
+    put: 'if (account === undefined) {',
+    more: [
+      {
+        find: 'expr`#ledgerSeq = ${cycle} AND #flags.#bundleAutoRenewal = ${true}`',
+        put: 'expr`#flags.#bundleAutoRenewal = ${true}`',
+      },
+    ],
+    foundBy: met(LOW, 'buy', 'check-quotas'),
+  },
+  {
+    title: 'a low-quota notice is given twice',
+    find: "{ ...newNotice(deps, accountId, 'low_quota', text), ...keys.notice(accountId, id), id }",
+    put: "{ ...newNotice(deps, accountId, 'low_quota', text), 'noticeId': id }",
+    foundBy: broken(flows.renewal, 'jobs'),
+  },
+  {
+    title: 'a low-quota mail is sent twice',
+    find: '[{ put: notice, if: expr`attribute_not_exists(pk)` }, write]',
+    put: '[{ put: notice }, write]',
+    foundBy: told(crossings),
+  },
+  {
+    title: 'a credit drops the notice that waits',
+    find: '[quota.noticeSinceMs === undefined ? expr`#r, #due, #dueAtMs` : expr`#r`]',
+    put: '[expr`#r, #due, #dueAtMs`]',
+    foundBy: met(LOW, 'buy', 'consume'),
+  },
+  {
+    title: 'a call for a renewal that comes while the job looks is cleared',
+    find: 'renewalCall === 0 ? expr`attribute_not_exists(#r)` : expr`#r = ${renewalCall}`',
+    put: 'expr`attribute_exists(pk)`',
+    foundBy: met('a renewal is due and switched off', 'check-quotas', 'switched on'),
+  },
+  {
+    title: 'each decline is told of',
+    find: 'if (wasTold) return { set, writes: [] }',
+    put: '',
+    foundBy: told(backoff),
+  },
+  {
+    title: 'a declined renewal does not wait',
+    find: "if (untilMs > nowMs) return { act: 'wait', untilMs }",
+    put: '',
+    foundBy: told(backoff),
+  },
+  {
+    title: 'a card that will never work is tried again',
+    find: "decline.retry === 'never' ? undefined : BACKOFF_MS[failures - 1]",
+    put: 'BACKOFF_MS[failures - 1]',
+    foundBy: told(neverRetry),
+  },
+  {
+    title: 'a refund makes the bundle renew itself',
+    find: 'set: reversedMore && isLow && !isPaused ? [expr`#renewal = ${paused}`] : []',
+    put: 'set: []',
+    more: [
+      {
+        find: "if (account.owed !== undefined) return { act: 'note'",
+        put: "if (account === undefined) return { act: 'note'",
+      },
+    ],
+    foundBy: told(refunded),
+  },
+  {
+    title: 'a debt is paid off bundle by bundle',
+    find: "if (account.owed !== undefined) return { act: 'note'",
+    put: "if (account === undefined) return { act: 'note'",
+    foundBy: told(indebted),
+  },
+  {
+    title: 'the monthly cap is not looked at',
+    find: 'if (cents > (account.monthlyCapCents ?? Number.POSITIVE_INFINITY))',
+    put: 'if (cents < 0)',
+    foundBy: told(cap),
+  },
+  {
+    title: 'a renewal that is not known yet is told as declined',
+    find: "payment.status === 'unknown' ? pending(deps, purchase, payment.cause)",
+    put: "payment.status === 'unknown' ? end(deps, purchase, { reason: 'processing_error', retry: 'retryable' })",
+    using: { end },
+    namesFrom: ["end(deps, purchase, { reason: 'card_unusable', retry: 'never' })"],
+    foundBy: told(outage('POST /v1/payment_intents/*/confirm')),
+  },
+  {
+    title: 'a customer is asked twice to finish a renewal',
+    near: settlePurchase,
+    find: "if: expr`#state IN (${'created'}, ${'saved'})`",
+    put: 'if: stillOpen',
+    namesFrom: ["purchase.paymentId === undefined ? expr`#state = ${'created'}` : stillOpen"],
+    foundBy: met('a renewal is due by a card that asks for 3-D Secure', 'check-quotas', 'events'),
+  },
+]
