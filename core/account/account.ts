@@ -162,7 +162,7 @@ export interface Claims {
  * @throws DomainError `session_ended` for an expired token or a session that is no longer listed,
  *   `account_deactivated`, `account_suspended`.
  */
-export async function admit(deps: Deps<'table'>, claims: Claims): Promise<Account> {
+export async function admitCaller(deps: Deps<'table'>, claims: Claims): Promise<Account> {
   if (claims.expiresAtSec * 1000 <= deps.clock.nowMs()) throw new DomainError('session_ended')
   const account = await readAccount(deps, claims.accountId)
   if (!account || account.status === 'pending') throw new DomainError('session_ended')

@@ -38,11 +38,11 @@ export function cognitoIdentity(config: CognitoConfig): Identity {
 
   return {
     async enroll(accountId, password) {
-      await ask(
+      await askCognito(
         client.send(new AdminCreateUserCommand({ ...user(accountId), MessageAction: 'SUPPRESS' })),
         undefinedFor('UsernameExistsException'),
       )
-      await ask(putPassword(accountId, password), refusedPassword('temporarily_unavailable'))
+      await askCognito(putPassword(accountId, password), refusedPassword('temporarily_unavailable'))
     },
 
     async signIn(accountId, password) {
@@ -50,7 +50,7 @@ export function cognitoIdentity(config: CognitoConfig): Identity {
       const SECRET_HASH = createHmac('sha256', ClientSecret)
         .update(accountId + ClientId)
         .digest('base64')
-      const answer = await ask(
+      const answer = await askCognito(
         client.send(
           new AdminInitiateAuthCommand({
             UserPoolId,
@@ -72,7 +72,7 @@ export function cognitoIdentity(config: CognitoConfig): Identity {
     },
 
     async refresh(refreshToken) {
-      const answer = await ask(
+      const answer = await askCognito(
         client.send(
           new GetTokensFromRefreshTokenCommand({ RefreshToken: refreshToken, ClientId, ClientSecret }),
         ),
@@ -82,25 +82,25 @@ export function cognitoIdentity(config: CognitoConfig): Identity {
     },
 
     async setPassword(accountId, password) {
-      await ask(putPassword(accountId, password), refusedPassword('not_found'))
+      await askCognito(putPassword(accountId, password), refusedPassword('not_found'))
     },
 
     async revoke(refreshToken) {
-      await ask(
+      await askCognito(
         client.send(new RevokeTokenCommand({ Token: refreshToken, ClientId, ClientSecret })),
         undefinedFor(...refusedToken, 'UnauthorizedException', 'UnsupportedTokenTypeException'),
       )
     },
 
     async endSessions(accountId) {
-      await ask(
+      await askCognito(
         client.send(new AdminUserGlobalSignOutCommand(user(accountId))),
         undefinedFor('UserNotFoundException'),
       )
     },
 
     async remove(accountId) {
-      await ask(
+      await askCognito(
         client.send(new AdminDeleteUserCommand(user(accountId))),
         undefinedFor('UserNotFoundException'),
       )
@@ -111,7 +111,7 @@ export function cognitoIdentity(config: CognitoConfig): Identity {
 const refusedToken = ['NotAuthorizedException', 'UserNotFoundException', 'InvalidParameterException']
 
 /** Awaits one call; an answer that says no goes to `refused`, one that says nothing is `temporarily_unavailable`. */
-async function ask<T, U>(answer: Promise<T>, refused: (error: Error) => U): Promise<T | U> {
+async function askCognito<T, U>(answer: Promise<T>, refused: (error: Error) => U): Promise<T | U> {
   try {
     return await answer
   } catch (error) {

@@ -11,7 +11,7 @@ const TAG_BYTES = 16
  * @param rootSecret 64 hex digits: 32 random bytes.
  * @throws Error if the root secret is anything else.
  */
-export function keyring(rootSecret: string): Keyring {
+export function openKeyring(rootSecret: string): Keyring {
   if (!/^[0-9a-f]{64}$/i.test(rootSecret)) {
     throw new Error('The root secret must be 64 hex digits; `openssl rand -hex 32` makes one.')
   }

@@ -30,13 +30,13 @@ export function paymentOf(intent: Stripe.PaymentIntent): Payment {
     livemode: intent.livemode,
     metadata: intent.metadata,
     latestChargeId: idOrNone(intent.latest_charge),
-    receipt: intent.status === 'succeeded' ? receiptOf(intent.latest_charge) : undefined,
+    receipt: intent.status === 'succeeded' ? toReceipt(intent.latest_charge) : undefined,
     createdMs: intent.created * 1000,
   }
 }
 
 /** Undefined where the answer has the charge's id only. */
-function receiptOf(charge: Stripe.PaymentIntent['latest_charge']): Receipt | undefined {
+function toReceipt(charge: Stripe.PaymentIntent['latest_charge']): Receipt | undefined {
   if (!charge || typeof charge === 'string') return undefined
   const card = charge.payment_method_details?.card
   return {
@@ -130,7 +130,7 @@ export function declineOf(error: DeclineCodes): Decline {
   return { reason, retry: ADVICE[error.advice_code ?? ''] ?? retry }
 }
 
-export function customerOf(customer: Stripe.Customer): PaymentCustomer {
+export function toPaymentCustomer(customer: Stripe.Customer): PaymentCustomer {
   return {
     id: customer.id,
     accountId: customer.metadata.account,

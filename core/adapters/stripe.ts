@@ -21,13 +21,13 @@ import {
   addressParams,
   cardOf,
   chargeOf,
-  customerOf,
   declineOf,
   disputeOf,
   eventOf,
   fraudWarningOf,
   paymentOf,
   refundedPaymentOf,
+  toPaymentCustomer,
 } from './stripe-views.ts'
 
 /** The version that the types describe and that the double speaks; it changes with the package only. */
@@ -183,7 +183,7 @@ async function createCustomer(
     stripe.customers.create({ metadata: { account: accountId } }, options),
   )
   if (isRefusal(answer)) throw unexpected(answer)
-  return customerOf(answer)
+  return toPaymentCustomer(answer)
 }
 
 async function updateCustomer(
@@ -201,7 +201,7 @@ async function updateCustomer(
     }),
   }
   const answer = await answerOf<Stripe.Customer>('customer', stripe.customers.update(customerId, params))
-  if (!isRefusal(answer)) return customerOf(answer)
+  if (!isRefusal(answer)) return toPaymentCustomer(answer)
   if (isMissing(answer)) throw new DomainError('not_found', { cause: traceOf(answer) })
   throw unexpected(answer)
 }
@@ -211,7 +211,7 @@ async function readCustomer(stripe: Stripe, customerId: string): Promise<Payment
     'customer',
     stripe.customers.retrieve(customerId),
   )
-  if (!isRefusal(answer)) return answer.deleted ? undefined : customerOf(answer)
+  if (!isRefusal(answer)) return answer.deleted ? undefined : toPaymentCustomer(answer)
   if (isMissing(answer)) return undefined
   throw unexpected(answer)
 }

@@ -1,8 +1,8 @@
 import { type Account, type Profile, renewsItself } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { CardDeps } from './settle.ts'
-import { readCard } from './sync.ts'
-import { type Outcome, proveCard } from './verify.ts'
+import { readStoredCard } from './sync.ts'
+import { type ProofOutcome, proveCard } from './verify.ts'
 
 /** The default card may be changed once in this time. */
 const CHANGE_INTERVAL_MS = 24 * 3_600_000
@@ -17,7 +17,7 @@ export async function changeCard(
   deps: CardDeps,
   account: Account,
   input: { cardId: string; address: Profile['address'] },
-): Promise<Outcome> {
+): Promise<ProofOutcome> {
   if (!input.address && !account.address) throw new DomainError('no_address')
   requireChangeInterval(account, deps.clock.nowMs())
   if (renewsItself(account) && !(await defaultCardDeclined(deps, account))) {
@@ -29,7 +29,7 @@ export async function changeCard(
 async function defaultCardDeclined(deps: CardDeps, account: Account): Promise<boolean> {
   const cardId = account.customer?.defaultCardId
   if (cardId === undefined) return true
-  return (await readCard(deps, account.id, cardId))?.declined === true
+  return (await readStoredCard(deps, account.id, cardId))?.declined === true
 }
 
 /** @throws DomainError `card_changed_recently` with the seconds until the card may be changed again. */

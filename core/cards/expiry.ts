@@ -5,7 +5,7 @@ import { expr } from '../table/expression.ts'
 import { dueAt, type Key } from '../table/keys.ts'
 import { ignoreRefusal } from '../table/table.ts'
 import { finishRemoval } from './remove.ts'
-import { isLive, nextNotice, parseStoredCard, type StoredCard, unchanged } from './stored.ts'
+import { isLiveCard, nextNotice, parseStoredCard, type StoredCard, unchangedCard } from './stored.ts'
 
 const TEXT = {
   expiring: (card: string) => `Your card (${card}) expires this month. Please add another one in time.`,
@@ -30,7 +30,8 @@ export async function sweepCards(
     if (stored.removing && stored.card?.customerId !== undefined) {
       await finishRemoval(deps, { accountId, customerId: stored.card.customerId }, stored.cardId)
       done.removalsFinished++
-    } else if (isLive(stored) && (await giveNotice(deps, key, accountId, stored))) done.expiryNotices++
+    } else if (isLiveCard(stored) && (await sendExpiryNotice(deps, key, accountId, stored)))
+      done.expiryNotices++
     return true
   })
   return { ...done, cardsFailed: failed }
@@ -44,7 +45,7 @@ function dueNotice(stored: StoredCard, nowMs: number): ReturnType<typeof nextNot
 }
 
 /** The notice, the note that it was given and the date of the next one, in one transaction. */
-async function giveNotice(
+async function sendExpiryNotice(
   deps: Deps<'table'>,
   key: Key,
   accountId: string,
@@ -61,7 +62,7 @@ async function giveNotice(
         set: next
           ? expr`SET #noticed = ${notice.mark}, #version = ${stored.version + 1}, #dueAtMs = ${dueAt('CARD', accountId, next.atMs).dueAtMs}`
           : expr`SET #noticed = ${notice.mark}, #version = ${stored.version + 1} REMOVE #due, #dueAtMs`,
-        if: unchanged(stored),
+        if: unchangedCard(stored),
       },
       { put: newNotice(deps, accountId, `card_${notice.kind}`, text) },
     ])

@@ -79,7 +79,7 @@ export function holdOf(payment: Payment): { accountId: string; holdId: string } 
 }
 
 /** Whether a payment is the one that the hold asked for, in every detail that money depends on. */
-export const isPaymentOf = (payment: Payment, hold: Hold, livemode: boolean): boolean =>
+export const isPaymentOfHold = (payment: Payment, hold: Hold, livemode: boolean): boolean =>
   payment.amountCents === HOLD_CENTS &&
   payment.currency === 'usd' &&
   payment.customerId === hold.customerId &&

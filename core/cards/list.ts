@@ -3,12 +3,12 @@ import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { keys } from '../table/keys.ts'
 import type { StoredCustomer } from './customer.ts'
-import { type Card, isLive, parseStoredCard } from './stored.ts'
+import { type Card, isLiveCard, parseStoredCard } from './stored.ts'
 
 /** The account's cards, newest first: one read, and no call to Stripe. */
-export async function listCards(deps: Deps<'table'>, account: Account): Promise<Card[]> {
+export async function listStoredCards(deps: Deps<'table'>, account: Account): Promise<Card[]> {
   const items = await deps.table.list(keys.account(account.id), 'CARD#')
-  const cards = items.map(parseStoredCard).filter(isLive)
+  const cards = items.map(parseStoredCard).filter(isLiveCard)
   return cards.map(({ card }) => card).sort((a, b) => b.createdMs - a.createdMs)
 }
 

@@ -6,8 +6,8 @@ import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { syncCustomer } from './customer.ts'
-import { isLive, parseStoredCard, tombstone, unchanged } from './stored.ts'
-import { readCard } from './sync.ts'
+import { cardTombstone, isLiveCard, parseStoredCard, unchangedCard } from './stored.ts'
+import { readStoredCard } from './sync.ts'
 
 type RemoveDeps = Deps<'table' | 'payments'>
 
@@ -18,8 +18,8 @@ type RemoveDeps = Deps<'table' | 'payments'>
  */
 export async function removeCard(deps: RemoveDeps, account: Account, cardId: string): Promise<void> {
   const { customer } = account
-  const stored = await readCard(deps, account.id, cardId)
-  if (!customer || !isLive(stored)) throw new DomainError('not_found')
+  const stored = await readStoredCard(deps, account.id, cardId)
+  if (!customer || !isLiveCard(stored)) throw new DomainError('not_found')
   const isDefault = customer.defaultCardId === cardId
   const isBusy = account.openHold !== undefined || account.openPurchase !== undefined
   if (isDefault && (renewsItself(account) || isBusy)) {
@@ -32,7 +32,7 @@ export async function removeCard(deps: RemoveDeps, account: Account, cardId: str
       {
         update: keys.card(account.id, cardId),
         set: expr`SET #removing = ${true}, #version = ${stored.version + 1}, #due = ${due.due}, #dueAtMs = ${due.dueAtMs}`,
-        if: unchanged(stored),
+        if: unchangedCard(stored),
       },
       { check: keys.profile(account.id), if: isDefault ? FREE : expr`#status = ${'active'}` },
       // Ours first, so that nothing is charged to a card that is gone.
@@ -79,15 +79,15 @@ export async function finishRemoval(
   if (next !== undefined) await deps.payments.updateCustomer(customerId, { defaultPaymentMethodId: next })
   await deps.payments.detachCard(cardId)
   await syncCustomer(deps, accountId, customerId)
-  const stored = await readCard(deps, accountId, cardId)
+  const stored = await readStoredCard(deps, accountId, cardId)
   if (!stored?.removing) return
-  const gone = tombstone(accountId, cardId, stored.version, deps.clock.nowMs())
-  await deps.table.put(gone, unchanged(stored)).catch(ignoreRefusal)
+  const gone = cardTombstone(accountId, cardId, stored.version, deps.clock.nowMs())
+  await deps.table.put(gone, unchangedCard(stored)).catch(ignoreRefusal)
 }
 
 async function newestOther(deps: RemoveDeps, accountId: string, cardId: string): Promise<string | undefined> {
   const items = await deps.table.list(keys.account(accountId), 'CARD#')
-  const live = items.map(parseStoredCard).filter(isLive)
+  const live = items.map(parseStoredCard).filter(isLiveCard)
   const others = live.filter((each) => each.cardId !== cardId)
   return others.sort((a, b) => b.card.createdMs - a.card.createdMs)[0]?.cardId
 }

@@ -15,7 +15,7 @@ const LIFETIME_MS: Record<CodePurpose, number> = {
   'reset-password': KEPT_MS.resetCode,
 }
 
-const WRONG_TRIES = 5
+const CODE_ATTEMPTS = 5
 
 const codeSchema = z.object({
   purpose: z.enum(['confirm-email', 'change-email', 'reset-password']),
@@ -45,7 +45,7 @@ export function newCode(
       purpose,
       accountId,
       expiresAtMs,
-      triesLeft: WRONG_TRIES,
+      triesLeft: CODE_ATTEMPTS,
       ...ttlAt(expiresAtMs),
     },
   }

@@ -56,7 +56,7 @@ export function queueMail(
 }
 
 /** Sends a stored mail and removes it. Throws what the provider throws; the mail then stays due. */
-export async function deliver(deps: Deps<'table' | 'mail' | 'keyring'>, mail: QueuedMail): Promise<void> {
+export async function deliverMail(deps: Deps<'table' | 'mail' | 'keyring'>, mail: QueuedMail): Promise<void> {
   const { accountId, to, template, codeLookup } = mail
   const code = codeLookup && codeText(deps, template as CodePurpose, accountId, codeLookup)
   await deps.mail.send(renderMail(to, template, { ...mail.values, code, appUrl: deps.mail.appUrl }))
@@ -64,11 +64,11 @@ export async function deliver(deps: Deps<'table' | 'mail' | 'keyring'>, mail: Qu
 }
 
 /** Sends a stored mail. If that fails, the mail stays in the outbox, and what it announces has happened all the same. */
-export async function deliverOrLeave(
+export async function deliverMailOrLeave(
   deps: Deps<'table' | 'mail' | 'keyring'>,
   mail: QueuedMail,
 ): Promise<void> {
-  await deliver(deps, mail).catch((error: unknown) => {
+  await deliverMail(deps, mail).catch((error: unknown) => {
     const what = 'a mail is not sent; send-mail sends it'
     deps.log.warn(what, error, { accountId: mail.accountId, template: mail.template })
   })
@@ -90,7 +90,7 @@ export async function sendDueMail(
       await deps.table.remove(mail)
       return false
     }
-    await deliver(deps, mail).catch(async (error: unknown) => {
+    await deliverMail(deps, mail).catch(async (error: unknown) => {
       await postpone(deps, mail)
       throw error
     })

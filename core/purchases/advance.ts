@@ -5,7 +5,7 @@ import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
 import { ConditionFailed } from '../table/table.ts'
-import { finish } from './credit.ts'
+import { finishPurchase } from './credit.ts'
 import {
   isOpen,
   type Purchase,
@@ -15,18 +15,18 @@ import {
   purposeOf,
   readPurchase,
 } from './purchase.ts'
-import { end, fence, needsCustomer, type Outcome, settlePurchase } from './settle.ts'
+import { cancelPurchase, endPurchase, needsCustomer, type PurchaseOutcome, settlePurchase } from './settle.ts'
 import type { PurchaseDeps } from './transaction.ts'
 
 /**
  * Takes a purchase from where it is to its end, or as far as the provider answers: what is not known stays open and
  * settles by itself. Nothing of it is ever called failed while money may have moved.
  */
-export async function drive(deps: PurchaseDeps, purchase: Purchase): Promise<Outcome> {
-  const outcome = await unknownIsPending(deps, purchase, () => toTheEnd(deps, purchase))
+export async function advancePurchase(deps: PurchaseDeps, purchase: Purchase): Promise<PurchaseOutcome> {
+  const outcome = await unknownIsPending(deps, purchase, () => advanceOrThrow(deps, purchase))
   // The purchase is paid for whatever becomes of the rest.
   if (outcome.status === 'credited') {
-    await finish(deps, outcome.purchase).catch((error: unknown) => {
+    await finishPurchase(deps, outcome.purchase).catch((error: unknown) => {
       const { accountId, id: purchaseId } = purchase
       const what = 'a credited purchase is not finished; settle-payments finishes it'
       deps.log.warn(what, error, { accountId, purchaseId })
@@ -38,47 +38,55 @@ export async function drive(deps: PurchaseDeps, purchase: Purchase): Promise<Out
 async function unknownIsPending(
   deps: PurchaseDeps,
   purchase: Purchase,
-  work: () => Promise<Outcome>,
-): Promise<Outcome> {
+  work: () => Promise<PurchaseOutcome>,
+): Promise<PurchaseOutcome> {
   try {
     return await work()
   } catch (error) {
     if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error
-    return pending(deps, purchase, error)
+    return purchasePending(deps, purchase, error)
   }
 }
 
-function pending(deps: PurchaseDeps, { accountId, id: purchaseId }: Purchase, error: unknown): Outcome {
+function purchasePending(
+  deps: PurchaseDeps,
+  { accountId, id: purchaseId }: Purchase,
+  error: unknown,
+): PurchaseOutcome {
   const what = 'the outcome of a purchase is unknown; a webhook or settle-payments settles it'
   deps.log.warn(what, error, { accountId, purchaseId })
   return { status: 'pending' }
 }
 
-async function toTheEnd(deps: PurchaseDeps, purchase: Purchase): Promise<Outcome> {
+async function advanceOrThrow(deps: PurchaseDeps, purchase: Purchase): Promise<PurchaseOutcome> {
   if (purchase.paymentId === undefined) {
-    const known = await createPayment(deps, purchase)
+    const known = await createPurchasePayment(deps, purchase)
     if ('status' in known) return known
-    return confirm(deps, known)
+    return confirmPurchase(deps, known)
   }
   // Somebody was here before: it may have been confirmed, declined, or wait for its customer.
-  const payment = await known(deps, purchase.paymentId)
+  const payment = await readKnownPayment(deps, purchase.paymentId)
   const byCustomer = needsCustomer(purchase, payment)
   return payment.status === 'unconfirmed' || byCustomer
-    ? confirm(deps, purchase, byCustomer)
+    ? confirmPurchase(deps, purchase, byCustomer)
     : settlePurchase(deps, purchase, payment)
 }
 
-async function confirm(deps: PurchaseDeps, purchase: Purchase, byCustomer = false): Promise<Outcome> {
+async function confirmPurchase(
+  deps: PurchaseDeps,
+  purchase: Purchase,
+  byCustomer = false,
+): Promise<PurchaseOutcome> {
   const { paymentId = '', kind, cardId } = purchase
   const payment: Payment | OutcomeUnknown = byCustomer
     ? await deps.payments.confirmPayment(paymentId, 'purchase', cardId)
     : await deps.payments.confirmPayment(paymentId, purposeOf(kind))
   return payment.status === 'unknown'
-    ? pending(deps, purchase, payment.cause)
+    ? purchasePending(deps, purchase, payment.cause)
     : settlePurchase(deps, purchase, payment)
 }
 
-async function known(deps: PurchaseDeps, paymentId: string): Promise<Payment> {
+async function readKnownPayment(deps: PurchaseDeps, paymentId: string): Promise<Payment> {
   const payment = await deps.payments.readPayment(paymentId)
   if (!payment) throw new Error('the provider does not know a payment of ours')
   return payment
@@ -88,18 +96,21 @@ async function known(deps: PurchaseDeps, paymentId: string): Promise<Payment> {
  * Makes the payment and saves its id before it is confirmed, so that no charge can exist that we do not know of.
  * @returns what became of the purchase if the provider refuses the card, or another request was first.
  */
-async function createPayment(deps: PurchaseDeps, purchase: Purchase): Promise<Purchase | Outcome> {
+async function createPurchasePayment(
+  deps: PurchaseDeps,
+  purchase: Purchase,
+): Promise<Purchase | PurchaseOutcome> {
   const payment = await deps.payments.createPayment(paymentFor(purchase))
   if (payment.status === 'refused') {
     if (payment.reason === 'card_unusable') {
-      return end(deps, purchase, { reason: 'card_unusable', retry: 'never' })
+      return endPurchase(deps, purchase, { reason: 'card_unusable', retry: 'never' })
     }
-    await end(deps, purchase, undefined)
+    await endPurchase(deps, purchase, undefined)
     // Deleted by the operator: the next try makes another one.
     await syncCustomer(deps, purchase.accountId, purchase.customerId)
     return { status: 'abandoned' }
   }
-  const saved = await save(deps, purchase, payment)
+  const saved = await savePaymentOfPurchase(deps, purchase, payment)
   if (saved.paymentId === payment.id && isOpen(saved)) return saved
   // Given up meanwhile, or known by another payment: then this one is nobody's.
   if (saved.paymentId !== payment.id) await deps.payments.cancelPayment(payment.id)
@@ -109,7 +120,7 @@ async function createPayment(deps: PurchaseDeps, purchase: Purchase): Promise<Pu
 }
 
 /** @returns the purchase as it is then: another request may have been first. */
-async function save(
+async function savePaymentOfPurchase(
   deps: PurchaseDeps,
   { accountId, id, asked }: Purchase,
   payment: Payment,
@@ -129,18 +140,25 @@ async function save(
  * Settles a purchase that was left behind by what its payment says.
  * @param lapsed whether to wait no longer for its customer to authenticate.
  */
-export async function settleLeft(deps: PurchaseDeps, purchase: Purchase, lapsed: boolean): Promise<Outcome> {
+export async function settleAbandonedPurchase(
+  deps: PurchaseDeps,
+  purchase: Purchase,
+  lapsed: boolean,
+): Promise<PurchaseOutcome> {
   const { paymentId } = purchase
   if (paymentId === undefined) {
-    return isLeased(deps, purchase) ? { status: 'pending' } : giveUpUnknown(deps, purchase)
+    return isLeased(deps, purchase) ? { status: 'pending' } : abandonPurchaseWithoutPayment(deps, purchase)
   }
-  const payment = await known(deps, paymentId)
+  const payment = await readKnownPayment(deps, paymentId)
   const waits = payment.status === 'action_required' || needsCustomer(purchase, payment)
-  return lapsed && waits ? fence(deps, purchase, payment) : settlePurchase(deps, purchase, payment)
+  return lapsed && waits ? cancelPurchase(deps, purchase, payment) : settlePurchase(deps, purchase, payment)
 }
 
 /** Its payment was never confirmed, for that takes its id; and may never have been made, or more than once. */
-async function giveUpUnknown(deps: PurchaseDeps, purchase: Purchase): Promise<Outcome> {
+async function abandonPurchaseWithoutPayment(
+  deps: PurchaseDeps,
+  purchase: Purchase,
+): Promise<PurchaseOutcome> {
   const { items } = await deps.payments.listPayments({ customerId: purchase.customerId })
   const made = items.filter((payment) => purchaseOf(payment)?.purchaseId === purchase.id)
   for (const { id } of made) {
@@ -148,9 +166,11 @@ async function giveUpUnknown(deps: PurchaseDeps, purchase: Purchase): Promise<Ou
     // Saved and confirmed since it was listed.
     if (fenced.status !== 'canceled') return settlePurchase(deps, purchase, fenced)
   }
-  const ended = await end(deps, purchase, undefined)
+  const ended = await endPurchase(deps, purchase, undefined)
   // Saved after all, in this very moment.
   const now =
     ended.status === 'pending' ? await readPurchase(deps, purchase.accountId, purchase.id) : undefined
-  return now?.paymentId === undefined ? ended : settlePurchase(deps, now, await known(deps, now.paymentId))
+  return now?.paymentId === undefined
+    ? ended
+    : settlePurchase(deps, now, await readKnownPayment(deps, now.paymentId))
 }

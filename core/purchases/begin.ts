@@ -1,5 +1,5 @@
 import { type Account, type Profile, parseProfile, requireActive } from '../account/account.ts'
-import { withOneMore } from '../cards/velocity.ts'
+import { countCardAttempt } from '../cards/velocity.ts'
 import { DomainError } from '../errors.ts'
 import { expr, join, unchangedSince } from '../table/expression.ts'
 import { KEPT_MS, keys, ttlAt } from '../table/keys.ts'
@@ -26,7 +26,7 @@ const CARD = 2
  * @returns undefined if the account is not as it was read, or the key was used meanwhile: read again.
  * @throws DomainError `account_deactivated`, `account_suspended`, `too_many_cards_tried`
  */
-export async function begin(
+export async function beginPurchase(
   deps: PurchaseDeps,
   account: Account,
   order: Order,
@@ -35,11 +35,11 @@ export async function begin(
   const { purchase, item } = newPurchase(deps, order)
   try {
     await deps.table.transact([
-      takeSlot(deps, account, purchase),
+      takePurchaseSlot(deps, account, purchase),
       { put: item },
       // The card of a sign-up may be on file or not; the provider has the last word on both.
       ...(purchase.kind === 'signup' ? [] : [cardOnFile(purchase)]),
-      ...(key ? [remember(deps, purchase, key)] : []),
+      ...(key ? [storeRequestKey(deps, purchase, key)] : []),
     ])
     return purchase
   } catch (error) {
@@ -52,13 +52,13 @@ export async function begin(
 }
 
 /** The slot, and of a sign-up the try of a card that it is. A renewal is one of the cycle that it was found due in. */
-function takeSlot(deps: PurchaseDeps, account: Account, { id, kind, cycle }: Purchase): Write {
+function takePurchaseSlot(deps: PurchaseDeps, account: Account, { id, kind, cycle }: Purchase): Write {
   const set = [expr`#openPurchase = ${id}`]
   // `lastPurchase`: who clicks twice may have been served since the account was read.
   const unchanged: (keyof Profile)[] = ['bundle', 'lastPurchase']
   if (kind === 'signup') {
     const nowMs = deps.clock.nowMs()
-    set.push(expr`#cardTriesMs = ${withOneMore(account.cardTriesMs ?? [], nowMs)}`)
+    set.push(expr`#cardTriesMs = ${countCardAttempt(account.cardTriesMs ?? [], nowMs)}`)
     unchanged.push('cardTriesMs')
   }
   const conditions = [
@@ -73,7 +73,7 @@ function takeSlot(deps: PurchaseDeps, account: Account, { id, kind, cycle }: Pur
   }
 }
 
-function remember(deps: PurchaseDeps, { accountId, id }: Purchase, key: RequestKey): Write {
+function storeRequestKey(deps: PurchaseDeps, { accountId, id }: Purchase, key: RequestKey): Write {
   const nowMs = deps.clock.nowMs()
   const { mac, request, replaces } = key
   const free = expr`attribute_not_exists(pk) OR #ttl <= ${Math.floor(nowMs / 1000)}`

@@ -9,8 +9,8 @@ import { eachDue, type Run } from '../table/due.ts'
 import { type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys, shownKey } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
-import { drive, settleLeft } from './advance.ts'
-import { begin, defaultCardOf } from './begin.ts'
+import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
+import { beginPurchase, defaultCardOf } from './begin.ts'
 import { bundleOf } from './catalogue.ts'
 import { isOpen, readPurchase } from './purchase.ts'
 import { type Decision, decideRenewal } from './renewal.ts'
@@ -36,10 +36,10 @@ export async function checkQuotas(deps: PurchaseDeps, run: Run): Promise<Checked
   const checkOne = async (accountId: string): Promise<void> => {
     const account = await upToDate(deps, accountId)
     const { quota } = account
-    if (await giveNotice(deps, account, quota)) checked.notices++
-    const { outcome, againMs } = await renew(deps, account, quota)
+    if (await sendLowQuotaNotice(deps, account, quota)) checked.notices++
+    const { outcome, againMs } = await renewBundle(deps, account, quota)
     if (outcome) checked[outcome]++
-    await seenTo(deps, accountId, quota, againMs)
+    await clearWork(deps, accountId, quota, againMs)
   }
   const { failed } = await eachDue(deps, 'QUOTA', run, async (key) => {
     try {
@@ -71,7 +71,11 @@ async function upToDate(deps: Deps<'table'>, accountId: string): Promise<WithQuo
 }
 
 /** Once a crossing: its moment is the notice's id, so that a second run finds it there. */
-async function giveNotice(deps: Deps<'table'>, account: Account, { noticeSinceMs }: Quota): Promise<boolean> {
+async function sendLowQuotaNotice(
+  deps: Deps<'table'>,
+  account: Account,
+  { noticeSinceMs }: Quota,
+): Promise<boolean> {
   const { id: accountId, bundle, flags, email, username } = account
   if (noticeSinceMs === undefined || bundle === undefined || !flags.lowQuotaNotification) return false
   const text = `Less than 10 % of your ${bundle} bundle is left.`
@@ -92,7 +96,7 @@ async function giveNotice(deps: Deps<'table'>, account: Account, { noticeSinceMs
 }
 
 /** @returns when to look again, epoch ms; undefined when something else will call. */
-async function renew(
+async function renewBundle(
   deps: PurchaseDeps,
   account: WithQuota,
   quota: Quota,
@@ -105,21 +109,23 @@ async function renew(
     case 'wait':
       return { againMs: decision.untilMs }
     case 'note':
-      await note(deps, account, decision)
+      await noteRenewal(deps, account, decision)
       return { againMs: decision.renewal.nextAttemptAtMs }
     case 'open':
-      await giveUpOther(deps, account)
+      await abandonOtherRenewal(deps, account)
       return { againMs: nowMs + MINUTE_MS }
     case 'renew': {
       const order = { ...defaultCardOf(account), accountId: account.id, kind: 'renewal' as const }
       const bundle = bundleOf(decision.bundle)
-      const purchase = await begin(deps, account, { ...order, bundle, cycle: quota.seq }).catch(noCard)
+      const purchase = await beginPurchase(deps, account, { ...order, bundle, cycle: quota.seq }).catch(
+        noCard,
+      )
       if (purchase === 'no card') {
-        await note(deps, account, paused(order.cardId, 'no_card'))
+        await noteRenewal(deps, account, paused(order.cardId, 'no_card'))
         return {}
       }
       if (!purchase) return { againMs: nowMs + MINUTE_MS }
-      const { status } = await drive(deps, purchase)
+      const { status } = await advancePurchase(deps, purchase)
       return { outcome: status === 'credited' ? 'renewed' : 'tried', againMs: nowMs + MINUTE_MS }
     }
   }
@@ -135,13 +141,16 @@ const paused = (cardId: string, reason: string) =>
   ({ act: 'note', renewal: { state: 'paused', reason, cardId, failures: 0 } }) as const
 
 /** A renewal that waits for its customer is given up when the card is another one by now. */
-async function giveUpOther(deps: PurchaseDeps, { id, openPurchase, customer }: Account): Promise<void> {
+async function abandonOtherRenewal(
+  deps: PurchaseDeps,
+  { id, openPurchase, customer }: Account,
+): Promise<void> {
   const open = openPurchase === undefined ? undefined : await readPurchase(deps, id, openPurchase)
   if (!open || !isOpen(open) || open.kind !== 'renewal' || open.state !== 'action_required') return
-  if (open.cardId !== customer?.defaultCardId) await settleLeft(deps, open, true)
+  if (open.cardId !== customer?.defaultCardId) await settleAbandonedPurchase(deps, open, true)
 }
 
-async function note(
+async function noteRenewal(
   deps: Deps<'table'>,
   account: Account,
   { renewal }: Extract<Decision, { act: 'note' }>,
@@ -156,7 +165,7 @@ async function note(
 }
 
 /** Clears what was seen to, unless a new call has come meanwhile. */
-async function seenTo(
+async function clearWork(
   deps: Deps<'table'>,
   accountId: string,
   quota: Quota,

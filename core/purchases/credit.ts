@@ -12,23 +12,27 @@ import { LEASE_MS } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
 import { ledgerWrites, type NewEntry } from './ledger.ts'
-import { type Paid, payOwed } from './owed-units.ts'
+import { type Paid, payOwedUnits } from './owed-units.ts'
 import { type Purchase, stillOpen } from './purchase.ts'
-import { renewedBy } from './renewal.ts'
-import { attempt, freed, type PurchaseDeps } from './transaction.ts'
+import { renewedThisMonth } from './renewal.ts'
+import { type PurchaseDeps, slotToFree, transactPurchase } from './transaction.ts'
 
 /**
  * The charge becomes units: purchase, ledger, bundle and slot in one transaction, once. The hot counter is no part of
  * it, lest consumes run into it: `finish` brings it up, and the purchase stays due until it has.
  * @returns the purchase as it stands then, whoever was first.
  */
-export async function credit(deps: PurchaseDeps, purchase: Purchase, payment: Payment): Promise<Purchase> {
+export async function creditPurchase(
+  deps: PurchaseDeps,
+  purchase: Purchase,
+  payment: Payment,
+): Promise<Purchase> {
   const { accountId, amountCents, units, id } = purchase
-  const receipt = payment.receipt ?? (await receiptOf(deps, payment))
+  const receipt = payment.receipt ?? (await readReceipt(deps, payment))
   const nowMs = deps.clock.nowMs()
   let credited = purchase
-  const other = await attempt(deps, purchase, async (profile, card) => {
-    const paid = await payOwed(deps, profile, units)
+  const other = await transactPurchase(deps, purchase, async (profile, card) => {
+    const paid = await payOwedUnits(deps, profile, units)
     const entries: NewEntry[] = [
       { kind: 'payment', units: 0, amountCents, purchaseId: id },
       { kind: 'sale', units, amountCents: -amountCents, purchaseId: id, size: units },
@@ -48,22 +52,22 @@ export async function credit(deps: PurchaseDeps, purchase: Purchase, payment: Pa
     const due = dueAt('PURCHASE', accountId, nowMs + LEASE_MS)
     return [
       { put: { ...keys.purchase(accountId, id), ...credited, ...due }, if: stillOpen },
-      creditProfile(credited, profile, paid, nowMs),
+      creditOnProfile(credited, profile, paid, nowMs),
       ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, entries),
       ...paid.writes,
       ...markDeclined(accountId, card, false),
-      ...tell(deps, profile, credited),
+      ...creditMessages(deps, profile, credited),
     ]
   })
   return other ?? credited
 }
 
-async function receiptOf(deps: PurchaseDeps, { latestChargeId }: Payment): Promise<Receipt | undefined> {
+async function readReceipt(deps: PurchaseDeps, { latestChargeId }: Payment): Promise<Receipt | undefined> {
   const charge = latestChargeId === undefined ? undefined : await deps.payments.readCharge(latestChargeId)
   return charge && { brand: charge.card?.brand, last4: charge.card?.last4, url: charge.receiptUrl }
 }
 
-function creditProfile(purchase: Purchase, profile: Profile, paid: Paid, nowMs: number): Write {
+function creditOnProfile(purchase: Purchase, profile: Profile, paid: Paid, nowMs: number): Write {
   const { id, fingerprint, address, kind, amountCents, bundle, ledgerSeq } = purchase
   const last = { id, fingerprint, outcome: 'credited', atMs: nowMs }
   const set = [
@@ -71,17 +75,17 @@ function creditProfile(purchase: Purchase, profile: Profile, paid: Paid, nowMs: 
     expr`#bundle = ${bundle}, #paid = ${true}, #lastPurchase = ${last}, #updatedAtMs = ${nowMs}`,
     ...(address ? [expr`#address = ${address}`] : []),
     ...(paid.owed ? [expr`#owed = ${paid.owed}`] : []),
-    ...(kind === 'renewal' ? [expr`#renewed = ${renewedBy(profile, nowMs, amountCents)}`] : []),
+    ...(kind === 'renewal' ? [expr`#renewed = ${renewedThisMonth(profile, nowMs, amountCents)}`] : []),
   ]
   return {
     update: keys.profile(profile.id),
-    set: setRemove(set, [expr`#renewal`, ...freed(profile, id), ...(paid.owed ? [] : [expr`#owed`])]),
+    set: setRemove(set, [expr`#renewal`, ...slotToFree(profile, id), ...(paid.owed ? [] : [expr`#owed`])]),
     if: expr`#ledgerSeq = ${profile.ledgerSeq}`,
   }
 }
 
 /** A notice for each purchase; of what happened by itself its owner also gets a mail. */
-function tell(deps: PurchaseDeps, profile: Profile, purchase: Purchase): Write[] {
+function creditMessages(deps: PurchaseDeps, profile: Profile, purchase: Purchase): Write[] {
   const { accountId, bundle, amountCents, units, kind } = purchase
   const sold = unitsText(units)
   const text =
@@ -109,10 +113,10 @@ function tell(deps: PurchaseDeps, profile: Profile, purchase: Purchase): Write[]
  * What is left to do of a credited purchase: the card that it came with is kept, the units reach the hot counter.
  * Then it is due no more. Safe to repeat. `marks` are written with the last step.
  */
-export async function finish(
+export async function finishPurchase(
   deps: PurchaseDeps,
   purchase: Purchase,
-  marks: readonly Write[] = [],
+  eventDone: readonly Write[] = [],
 ): Promise<void> {
   const { accountId, id, kind, customerId, cardId, address, finished } = purchase
   // The units first: they need nobody but us.
@@ -126,7 +130,7 @@ export async function finish(
       set: expr`SET #finished = ${true} REMOVE #due, #dueAtMs`,
       if: expr`#state = ${'credited'}`,
     },
-    ...marks,
+    ...eventDone,
   ])
 }
 

@@ -7,12 +7,12 @@ import type { NewEntry } from './ledger.ts'
 import { type Purchase, readPurchase } from './purchase.ts'
 
 /** Units that should be back for the money that went back: in proportion, and all of them for all of it. */
-export const unitsFor = ({ units, amountCents }: Purchase, reversedCents: number): number =>
+export const unitsForReversal = ({ units, amountCents }: Purchase, reversedCents: number): number =>
   reversedCents >= amountCents ? units : Math.floor((units * reversedCents) / amountCents)
 
 /** What `returned` of the units owed for `reversedCents` are worth; all of them, to the cent, all of it. */
-export function worthOf(purchase: Purchase, reversedCents: number, returned: number): number {
-  const owed = unitsFor(purchase, reversedCents)
+export function centsForReturnedUnits(purchase: Purchase, reversedCents: number, returned: number): number {
+  const owed = unitsForReversal(purchase, reversedCents)
   if (returned >= owed) return reversedCents
   return Math.floor((reversedCents * returned) / owed)
 }
@@ -31,7 +31,7 @@ export interface Paid {
 const AT_ONCE = 5
 
 /** Takes owed units out of a credit of `units`, the oldest purchase first. */
-export async function payOwed(deps: Deps<'table'>, profile: Profile, units: number): Promise<Paid> {
+export async function payOwedUnits(deps: Deps<'table'>, profile: Profile, units: number): Promise<Paid> {
   const paid: Paid = { entries: [], writes: [], amountCents: 0, owed: undefined }
   const left = { ...profile.owed }
   let rest = units
@@ -44,7 +44,7 @@ export async function payOwed(deps: Deps<'table'>, profile: Profile, units: numb
     left[purchaseId] = (left[purchaseId] ?? 0) - taken
     if (left[purchaseId] === 0) delete left[purchaseId]
     const returned = purchase.returnedUnits + taken
-    const worth = worthOf(purchase, purchase.refundedCents + purchase.disputedCents, returned)
+    const worth = centsForReturnedUnits(purchase, purchase.refundedCents + purchase.disputedCents, returned)
     const amountCents = worth - purchase.returnedCents
     paid.entries.push({ kind: 'return', units: -taken, amountCents, purchaseId })
     paid.amountCents += amountCents

@@ -120,10 +120,10 @@ export function newPurchase(deps: Deps, order: Order): { purchase: Purchase; ite
 
 /** A renewal refills as buying does: who buys while one is open gets that one. */
 export const fingerprintOf = ({ kind, bundle, cardId }: Pick<Order, 'kind' | 'bundle' | 'cardId'>): string =>
-  digest([kind === 'renewal' ? 'buy' : kind, bundle.name, cardId])
+  digestOf([kind === 'renewal' ? 'buy' : kind, bundle.name, cardId])
 
 /** Tells whether two values are the same without keeping what they hold. */
-export const digest = (value: unknown): string =>
+export const digestOf = (value: unknown): string =>
   createHash('sha256').update(JSON.stringify(value)).digest('base64url').slice(0, 24)
 
 /** The literal parameters of its payment: a retry sends the same. */
@@ -154,7 +154,7 @@ export function purchaseOf(payment: Payment): { accountId: string; purchaseId: s
 }
 
 /** Whether a payment is the one that the purchase asked for, in every detail that money depends on. */
-export const isPaymentOf = (payment: Payment, purchase: Purchase, livemode: boolean): boolean =>
+export const isPaymentOfPurchase = (payment: Payment, purchase: Purchase, livemode: boolean): boolean =>
   payment.amountCents === purchase.amountCents &&
   (payment.status !== 'succeeded' || payment.receivedCents === purchase.amountCents) &&
   payment.currency === 'usd' &&

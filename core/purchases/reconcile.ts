@@ -2,7 +2,7 @@ import { holdOf } from '../cards/hold.ts'
 import type { Payment } from '../ports.ts'
 import type { Run } from '../table/due.ts'
 import { keys } from '../table/keys.ts'
-import { isOpen, isPaymentOf, purchaseOf, readPurchase } from './purchase.ts'
+import { isOpen, isPaymentOfPurchase, purchaseOf, readPurchase } from './purchase.ts'
 import type { PurchaseDeps } from './transaction.ts'
 
 /** The newest payments may still be at work. */
@@ -66,7 +66,7 @@ async function disagreement(deps: PurchaseDeps, payment: Payment): Promise<strin
   const credited = purchase.state === 'credited' && purchase.paymentId === payment.id
   if (paid !== credited)
     return paid ? 'it took money that was not credited' : 'it was credited and took no money'
-  return paid && !isPaymentOf(payment, purchase, deps.webhooks.livemode)
+  return paid && !isPaymentOfPurchase(payment, purchase, deps.webhooks.livemode)
     ? 'it is not what its purchase asked for'
     : undefined
 }

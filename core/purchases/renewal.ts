@@ -17,7 +17,7 @@ type Renewal = NonNullable<Profile['renewal']>
 const HOUR_MS = 3_600_000
 
 /** How long a declined renewal waits for its next try, counted from the try before; then it pauses (product rule). */
-const BACKOFF_MS = [HOUR_MS, 3 * HOUR_MS, 7 * HOUR_MS]
+const RENEWAL_BACKOFF_MS = [HOUR_MS, 3 * HOUR_MS, 7 * HOUR_MS]
 
 /** Where a declined renewal goes on from. A card that cannot succeed as it is pauses it at once. */
 export function afterDecline(
@@ -27,7 +27,7 @@ export function afterDecline(
   nowMs: number,
 ): Renewal {
   const failures = (before?.cardId === cardId ? before.failures : 0) + 1
-  const waitMs = decline.retry === 'never' ? undefined : BACKOFF_MS[failures - 1]
+  const waitMs = decline.retry === 'never' ? undefined : RENEWAL_BACKOFF_MS[failures - 1]
   const { reason } = decline
   return waitMs === undefined
     ? { state: 'paused', reason, cardId, failures }
@@ -50,7 +50,10 @@ export function declinedRenewal(
     (profile.renewal?.cardId === cardId && profile.renewal.failures > 0)
   if (wasTold) return { set, writes: [] }
   const text = `Your card was declined when we tried to renew your ${purchase.bundle} bundle. Nothing was charged.`
-  return { set, writes: tell(deps, profile, purchase, 'renewal_declined', text, 'renewal-declined') }
+  return {
+    set,
+    writes: renewalMessages(deps, profile, purchase, 'renewal_declined', text, 'renewal-declined'),
+  }
 }
 
 const REVERSED = 'payment_reversed'
@@ -76,7 +79,7 @@ export function afterReversal(
 }
 
 /** A renewal waits for its customer, who gets a link to finish it. */
-export function askedToAuthenticate(deps: Deps, profile: Profile, purchase: Purchase): Write[] {
+export function renewalNeedsAuthentication(deps: Deps, profile: Profile, purchase: Purchase): Write[] {
   const renewal: Renewal = {
     state: 'action_required',
     reason: 'authentication_required',
@@ -90,11 +93,11 @@ export function askedToAuthenticate(deps: Deps, profile: Profile, purchase: Purc
       set: expr`SET #renewal = ${renewal}`,
       if: expr`#openPurchase = ${purchase.id}`,
     },
-    ...tell(deps, profile, purchase, 'renewal_action', text, 'renewal-action'),
+    ...renewalMessages(deps, profile, purchase, 'renewal_action', text, 'renewal-action'),
   ]
 }
 
-function tell(
+function renewalMessages(
   deps: Deps,
   profile: Profile,
   { bundle, amountCents, id }: Purchase,
@@ -111,7 +114,11 @@ function tell(
 }
 
 /** What renewals cost in the month of a moment, with one more. */
-export function renewedBy(profile: Profile, atMs: number, cents: number): NonNullable<Profile['renewed']> {
+export function renewedThisMonth(
+  profile: Profile,
+  atMs: number,
+  cents: number,
+): NonNullable<Profile['renewed']> {
   const month = monthOf(atMs)
   return { month, cents: (profile.renewed?.month === month ? profile.renewed.cents : 0) + cents }
 }
@@ -126,7 +133,7 @@ export function nextMonthMs(atMs: number): number {
 }
 
 /** What keeps the bundle from renewing itself, unless the card has changed since. */
-export const standing = ({ renewal, customer }: Account): Renewal | undefined =>
+export const renewalObstacle = ({ renewal, customer }: Account): Renewal | undefined =>
   renewal?.cardId === customer?.defaultCardId ? renewal : undefined
 
 /** What to do about a counter that calls for a renewal. */
@@ -146,7 +153,7 @@ export function decideRenewal(account: Account, quota: Quota, nowMs: number): De
   if (bundle === undefined || !renewsItself(account)) return { act: 'rest' }
   if (!needsRenewal(quota.left, quota.size)) return { act: 'rest' }
   if (account.openPurchase !== undefined) return { act: 'open' }
-  const before = standing(account)
+  const before = renewalObstacle(account)
   const debtIsGone = before?.reason === UNITS_OWED && account.owed === undefined
   if (before?.state === 'paused' && !debtIsGone) return { act: 'rest' }
   // The cap may be another one by now: it is asked anew.
@@ -158,7 +165,7 @@ export function decideRenewal(account: Account, quota: Quota, nowMs: number): De
   // It would pay for units that are spent, again and again.
   if (account.owed !== undefined)
     return { act: 'note', renewal: { state: 'paused', reason: UNITS_OWED, cardId, failures } }
-  const { cents } = renewedBy(account, nowMs, bundleOf(bundle).priceCents)
+  const { cents } = renewedThisMonth(account, nowMs, bundleOf(bundle).priceCents)
   if (cents > (account.monthlyCapCents ?? Number.POSITIVE_INFINITY)) {
     const nextAttemptAtMs = nextMonthMs(nowMs)
     return {
@@ -202,7 +209,7 @@ export interface RenewalStatus {
 export function renewalStatus(account: Account): RenewalStatus {
   const { monthlyCapCents } = account
   const isOn = renewsItself(account)
-  const obstacle = isOn ? standing(account) : undefined
+  const obstacle = isOn ? renewalObstacle(account) : undefined
   return {
     state: obstacle?.state ?? (isOn ? 'on' : 'off'),
     reason: obstacle?.reason,

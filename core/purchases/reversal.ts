@@ -4,7 +4,7 @@ import { DomainError } from '../errors.ts'
 import { unitsText } from '../notifications/amounts.ts'
 import { newNotice } from '../notifications/notices.ts'
 import type { Charge } from '../ports.ts'
-import { applyLedger, move, readQuota } from '../quota/apply-ledger.ts'
+import { applyLedger, moveBalance, readQuota } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
 import { needsRenewal } from '../quota/thresholds.ts'
 import { wakeRenewal } from '../quota/wake-renewal.ts'
@@ -12,17 +12,17 @@ import { expr, setRemove } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
-import { finish } from './credit.ts'
+import { finishPurchase } from './credit.ts'
 import { type LedgerEntry, ledgerWrites, type NewEntry } from './ledger.ts'
-import { unitsFor, worthOf } from './owed-units.ts'
+import { centsForReturnedUnits, unitsForReversal } from './owed-units.ts'
 import { type Purchase, readPurchase } from './purchase.ts'
 import { afterReversal } from './renewal.ts'
 import type { PurchaseDeps } from './transaction.ts'
 
-const TRIES = 20
+const REVERSAL_ATTEMPTS = 20
 
 /** Money that is not ours any more, by what the provider says now. */
-export function reversedOf(charge: Charge): Pick<Purchase, 'refundedCents' | 'disputedCents'> {
+export function reversedAmounts(charge: Charge): Pick<Purchase, 'refundedCents' | 'disputedCents'> {
   // A hold's "refund" is a release.
   if (!charge.captured) return { refundedCents: 0, disputedCents: 0 }
   const refundedCents = Math.min(charge.refundedCents, charge.amountCents)
@@ -37,13 +37,13 @@ export function reversedOf(charge: Charge): Pick<Purchase, 'refundedCents' | 'di
  * that comes twice, late or in another order changes nothing. Units go back, at most what is left; the rest is owed
  * and paid by the next credit. `marks` are written with the last step.
  */
-export async function reverse(
+export async function applyReversal(
   deps: PurchaseDeps,
   { accountId, id }: Purchase,
   chargeId: string,
-  marks: readonly Write[] = [],
+  eventDone: readonly Write[] = [],
 ): Promise<void> {
-  for (let tries = 0; tries < TRIES; tries++) {
+  for (let tries = 0; tries < REVERSAL_ATTEMPTS; tries++) {
     // Units can be taken back from a counter that has all of the ledger only.
     await applyLedger(deps, accountId)
     const purchase = await readPurchase(deps, accountId, id)
@@ -53,17 +53,17 @@ export async function reverse(
     // Read after the ledger's number, on which the write depends: an older reading of the charge never wins.
     const charge = await deps.payments.readCharge(chargeId)
     if (!charge) throw new Error('the provider does not know a charge of ours')
-    const target = reversedOf(charge)
+    const target = reversedAmounts(charge)
     const same =
       purchase.refundedCents === target.refundedCents && purchase.disputedCents === target.disputedCents
-    if (same) return finish(deps, purchase, marks)
+    if (same) return finishPurchase(deps, purchase, eventDone)
     try {
-      const writes = await reversal(deps, purchase, parseProfile(item), target)
+      const writes = await reversalWrites(deps, purchase, parseProfile(item), target)
       // A credit came in between, and is not in the counter yet.
       if (!writes) continue
       await deps.table.transact(writes)
       // Units that were given again still have to reach the counter.
-      return finish(deps, purchase, marks)
+      return finishPurchase(deps, purchase, eventDone)
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
     }
@@ -71,7 +71,7 @@ export async function reverse(
   throw new DomainError('temporarily_unavailable')
 }
 
-async function reversal(
+async function reversalWrites(
   deps: PurchaseDeps,
   purchase: Purchase,
   profile: Profile,
@@ -112,7 +112,7 @@ async function reversal(
       if: expr`#ledgerSeq = ${profile.ledgerSeq}`,
     },
     ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, entries),
-    ...taken(deps, accountId, quota, { units, seq }),
+    ...unitsTaken(deps, accountId, quota, { units, seq }),
     // A renewal may have waited for the debt to go.
     ...(profile.owed && !isOwed && units >= 0 ? [wakeRenewal(deps, accountId)] : []),
     { put: newNotice(deps, accountId, 'payment_reversed', noticeText(purchase, reversedMore, owedUnits)) },
@@ -123,14 +123,14 @@ async function reversal(
  * Units that are taken back leave the counter in the same transaction, for what is left may be spent at any moment;
  * these are few, and a consume that runs into one is tried again.
  */
-function taken(
+function unitsTaken(
   deps: PurchaseDeps,
   accountId: string,
   quota: Quota,
   now: { units: number; seq: number },
 ): Write[] {
   if (now.units >= 0) return []
-  const change = move(deps, accountId, quota, { units: now.units, size: quota.size, seq: now.seq })
+  const change = moveBalance(deps, accountId, quota, { units: now.units, size: quota.size, seq: now.seq })
   return [{ update: keys.quota(accountId), ...change }]
 }
 
@@ -142,12 +142,12 @@ export function entriesOf(
 ) {
   const purchaseId = purchase.id
   const reversedCents = target.refundedCents + target.disputedCents
-  const wanted = unitsFor(purchase, reversedCents)
+  const wanted = unitsForReversal(purchase, reversedCents)
   const returnedUnits =
     wanted <= purchase.returnedUnits
       ? wanted
       : purchase.returnedUnits + Math.min(wanted - purchase.returnedUnits, left)
-  const returnedCents = worthOf(purchase, reversedCents, returnedUnits)
+  const returnedCents = centsForReturnedUnits(purchase, reversedCents, returnedUnits)
   const entry = (kind: LedgerEntry['kind'], amountCents: number, units = 0): NewEntry[] =>
     amountCents === 0 && units === 0 ? [] : [{ kind, units, amountCents, purchaseId }]
   const refunded = purchase.refundedCents - target.refundedCents

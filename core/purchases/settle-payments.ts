@@ -3,8 +3,8 @@ import type { Deps } from '../ports.ts'
 import { eachDue, type Run } from '../table/due.ts'
 import type { Key } from '../table/keys.ts'
 import { LEASE_MS, leaseDue } from '../table/lease.ts'
-import { settleLeft } from './advance.ts'
-import { finish } from './credit.ts'
+import { settleAbandonedPurchase } from './advance.ts'
+import { finishPurchase } from './credit.ts'
 import { isOpen, type Purchase, parsePurchase } from './purchase.ts'
 import type { PurchaseDeps } from './transaction.ts'
 
@@ -21,7 +21,7 @@ export interface SettledLeft {
 export async function settlePayments(deps: PurchaseDeps, run: Run): Promise<SettledLeft> {
   const settled = { credited: 0, ended: 0, waiting: 0 }
   const { failed } = await eachDue(deps, 'PURCHASE', run, async (key) => {
-    const purchase = await lease(deps, key)
+    const purchase = await leasePurchase(deps, key)
     if (!purchase) return false
     settled[await settleOne(deps, purchase)]++
     return true
@@ -32,17 +32,17 @@ export async function settlePayments(deps: PurchaseDeps, run: Run): Promise<Sett
 async function settleOne(deps: PurchaseDeps, purchase: Purchase): Promise<'credited' | 'ended' | 'waiting'> {
   const lapsed = deps.clock.nowMs() >= purchase.createdAtMs + AUTHENTICATION_MS
   const outcome = isOpen(purchase)
-    ? await settleLeft(deps, purchase, lapsed)
+    ? await settleAbandonedPurchase(deps, purchase, lapsed)
     : ({ status: 'credited', purchase } as const)
   if (outcome.status === 'credited') {
-    await finish(deps, outcome.purchase)
+    await finishPurchase(deps, outcome.purchase)
     return 'credited'
   }
   return outcome.status === 'pending' || outcome.status === 'action required' ? 'waiting' : 'ended'
 }
 
 /** Leases a purchase that is due; one that waits for 3-D Secure for longer. */
-async function lease(deps: Deps<'table'>, key: Key): Promise<Purchase | undefined> {
+async function leasePurchase(deps: Deps<'table'>, key: Key): Promise<Purchase | undefined> {
   const item = await deps.table.get(key)
   if (!item) return undefined
   const { state } = parsePurchase(item)

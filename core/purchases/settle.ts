@@ -9,13 +9,13 @@ import { keys } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
-import { credit } from './credit.ts'
-import { isOpen, isPaymentOf, type Purchase, stillOpen } from './purchase.ts'
-import { askedToAuthenticate, declinedRenewal } from './renewal.ts'
-import { attempt, freed, type PurchaseDeps } from './transaction.ts'
+import { creditPurchase } from './credit.ts'
+import { isOpen, isPaymentOfPurchase, type Purchase, stillOpen } from './purchase.ts'
+import { declinedRenewal, renewalNeedsAuthentication } from './renewal.ts'
+import { type PurchaseDeps, slotToFree, transactPurchase } from './transaction.ts'
 
 /** What became of a purchase. */
-export type Outcome =
+export type PurchaseOutcome =
   /** Charged and in the ledger for good; what is left to do is `finish(purchase)`. */
   | { status: 'credited'; purchase: Purchase }
   /** `clientSecret` is undefined for a renewal whose customer has to come first. */
@@ -32,35 +32,35 @@ export async function settlePurchase(
   deps: PurchaseDeps,
   purchase: Purchase,
   payment: Payment,
-  marks: readonly Write[] = [],
-): Promise<Outcome> {
-  if (!isOpen(purchase)) return outcomeOf(deps, purchase, marks)
+  eventDone: readonly Write[] = [],
+): Promise<PurchaseOutcome> {
+  if (!isOpen(purchase)) return endedOutcome(deps, purchase, eventDone)
   // Somebody has changed it: it pays for nothing of ours. What it took, if anything, is the sweep's alarm.
-  if (!isPaymentOf(payment, purchase, deps.webhooks.livemode)) {
+  if (!isPaymentOfPurchase(payment, purchase, deps.webhooks.livemode)) {
     if (payment.status !== 'succeeded') await deps.payments.cancelPayment(payment.id)
-    return end(deps, purchase, undefined, marks)
+    return endPurchase(deps, purchase, undefined, eventDone)
   }
   switch (payment.status) {
     case 'succeeded':
-      return outcomeOf(deps, await credit(deps, purchase, payment), marks)
+      return endedOutcome(deps, await creditPurchase(deps, purchase, payment), eventDone)
     case 'action_required':
-      return ask(deps, purchase, payment, payment.clientSecret, marks)
+      return askForAuthentication(deps, purchase, payment, payment.clientSecret, eventDone)
     case 'processing':
-      await writeUnlessDone(deps, marks)
+      await writeUnlessDone(deps, eventDone)
       return { status: 'pending' }
     case 'unconfirmed':
-      if (!isLeased(deps, purchase)) return fence(deps, purchase, payment, marks)
+      if (!isLeased(deps, purchase)) return cancelPurchase(deps, purchase, payment, eventDone)
       // Its request is just about to confirm it.
-      await writeUnlessDone(deps, marks)
+      await writeUnlessDone(deps, eventDone)
       return { status: 'pending' }
     case 'declined':
       return needsCustomer(purchase, payment)
-        ? ask(deps, purchase, payment, undefined, marks)
-        : fence(deps, purchase, payment, marks)
+        ? askForAuthentication(deps, purchase, payment, undefined, eventDone)
+        : cancelPurchase(deps, purchase, payment, eventDone)
     case 'held':
-      return fence(deps, purchase, payment, marks)
+      return cancelPurchase(deps, purchase, payment, eventDone)
     case 'canceled':
-      return end(deps, purchase, payment.decline, marks)
+      return endPurchase(deps, purchase, payment.decline, eventDone)
   }
 }
 
@@ -69,65 +69,69 @@ export const needsCustomer = ({ kind }: Purchase, payment: Payment): boolean =>
   kind === 'renewal' && payment.status === 'declined' && payment.decline.reason === 'authentication_required'
 
 /** Nothing is given up before no money can move by it: the cancellation says so. */
-export async function fence(
+export async function cancelPurchase(
   deps: PurchaseDeps,
   purchase: Purchase,
   { id }: Pick<Payment, 'id'>,
-  marks: readonly Write[] = [],
-): Promise<Outcome> {
+  eventDone: readonly Write[] = [],
+): Promise<PurchaseOutcome> {
   const fenced = await deps.payments.cancelPayment(id)
   const open = fenced.status === 'declined' || fenced.status === 'unconfirmed' || fenced.status === 'held'
   if (open) throw new DomainError('temporarily_unavailable')
-  return settlePurchase(deps, purchase, fenced, marks)
+  return settlePurchase(deps, purchase, fenced, eventDone)
 }
 
 /** What a purchase that is at its end says; its marks are only noted, but for a credited one's. */
-async function outcomeOf(deps: PurchaseDeps, purchase: Purchase, marks: readonly Write[]): Promise<Outcome> {
+async function endedOutcome(
+  deps: PurchaseDeps,
+  purchase: Purchase,
+  eventDone: readonly Write[],
+): Promise<PurchaseOutcome> {
   if (purchase.state === 'credited') return { status: 'credited', purchase }
-  await writeUnlessDone(deps, marks)
+  await writeUnlessDone(deps, eventDone)
   if (isOpen(purchase)) return { status: 'pending' }
   return { status: purchase.state === 'declined' ? 'declined' : 'abandoned' }
 }
 
 /** The customer has to authenticate; of a renewal they are told so, by notice and mail. */
-async function ask(
+async function askForAuthentication(
   deps: PurchaseDeps,
   purchase: Purchase,
   payment: Payment,
   clientSecret: string | undefined,
-  marks: readonly Write[],
-): Promise<Outcome> {
-  const asked: Outcome = { status: 'action required', clientSecret }
+  eventDone: readonly Write[],
+): Promise<PurchaseOutcome> {
+  const asked: PurchaseOutcome = { status: 'action required', clientSecret }
   if (purchase.state === 'action_required') {
-    await writeUnlessDone(deps, marks)
+    await writeUnlessDone(deps, eventDone)
     return asked
   }
   const { accountId, id, kind } = purchase
-  const other = await attempt(deps, purchase, (profile, card) => [
+  const other = await transactPurchase(deps, purchase, (profile, card) => [
     {
       update: keys.purchase(accountId, id),
       set: expr`SET #state = ${'action_required'}, #paymentId = ${payment.id}, #dueAtMs = ${deps.clock.nowMs() + AUTHENTICATION_POLL_MS}`,
       if: expr`#state IN (${'created'}, ${'saved'})`,
     },
-    ...(kind === 'renewal' ? askedToAuthenticate(deps, profile, purchase) : []),
+    ...(kind === 'renewal' ? renewalNeedsAuthentication(deps, profile, purchase) : []),
     // The customer may rather change it.
     ...(kind === 'renewal' ? markDeclined(accountId, card, true) : []),
-    ...marks,
+    ...eventDone,
   ])
   if (!other || other.state === 'action_required') return asked
-  return outcomeOf(deps, other, marks)
+  return endedOutcome(deps, other, eventDone)
 }
 
 /** No money can move by it any more: the account is free for another one. */
-export async function end(
+export async function endPurchase(
   deps: PurchaseDeps,
   purchase: Purchase,
   decline: Decline | undefined,
-  marks: readonly Write[] = [],
-): Promise<Outcome> {
+  eventDone: readonly Write[] = [],
+): Promise<PurchaseOutcome> {
   const { accountId, id } = purchase
   const state = decline ? 'declined' : 'abandoned'
-  const other = await attempt(deps, purchase, (profile, card) => {
+  const other = await transactPurchase(deps, purchase, (profile, card) => {
     const renewal =
       purchase.kind === 'renewal' && decline ? declinedRenewal(deps, profile, purchase, decline) : undefined
     return [
@@ -137,21 +141,21 @@ export async function end(
         // Of one whose payment was not known: nobody may have come to know it since.
         if: purchase.paymentId === undefined ? expr`#state = ${'created'}` : stillOpen,
       },
-      ...endProfile(deps, profile, purchase, [
+      ...endOnProfile(deps, profile, purchase, [
         ...(decline ? [lastDeclined(deps, purchase)] : []),
         ...(renewal?.set ?? []),
       ]),
       ...(decline ? markDeclined(accountId, card, true) : []),
       ...(renewal?.writes ?? []),
-      ...tellLate(deps, purchase, decline !== undefined),
-      ...marks,
+      ...lateNotice(deps, purchase, decline !== undefined),
+      ...eventDone,
     ]
   })
-  return other ? outcomeOf(deps, other, marks) : { status: state }
+  return other ? endedOutcome(deps, other, eventDone) : { status: state }
 }
 
 /** Whoever was told that it is pending has had no answer yet; a renewal tells of itself. */
-function tellLate(deps: PurchaseDeps, purchase: Purchase, declined: boolean): Write[] {
+function lateNotice(deps: PurchaseDeps, purchase: Purchase, declined: boolean): Write[] {
   const { accountId, bundle, kind } = purchase
   if (kind === 'renewal' || isLeased(deps, purchase)) return []
   const text = declined
@@ -163,8 +167,8 @@ function tellLate(deps: PurchaseDeps, purchase: Purchase, declined: boolean): Wr
 const lastDeclined = (deps: PurchaseDeps, { id, fingerprint }: Purchase): Expression =>
   expr`#lastPurchase = ${{ id, fingerprint, outcome: 'declined', atMs: deps.clock.nowMs() }}`
 
-function endProfile(deps: PurchaseDeps, profile: Profile, { id }: Purchase, set: Expression[]): Write[] {
-  const remove = freed(profile, id)
+function endOnProfile(deps: PurchaseDeps, profile: Profile, { id }: Purchase, set: Expression[]): Write[] {
+  const remove = slotToFree(profile, id)
   if (set.length + remove.length === 0) return []
   const noted = expr`#updatedAtMs = ${deps.clock.nowMs()}`
   // The slot is checked: what `set` holds was read with it.

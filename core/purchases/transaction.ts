@@ -1,6 +1,6 @@
 import { type Profile, parseProfile } from '../account/account.ts'
 import type { StoredCard } from '../cards/stored.ts'
-import { readCard } from '../cards/sync.ts'
+import { readStoredCard } from '../cards/sync.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr } from '../table/expression.ts'
@@ -11,22 +11,22 @@ import { type Purchase, readPurchase } from './purchase.ts'
 export type PurchaseDeps = Deps<'table' | 'payments' | 'webhooks'>
 
 /** How often a transaction is tried again that lost to another writer of the account. */
-const TRIES = 10
+const PURCHASE_WRITE_ATTEMPTS = 10
 
 /**
  * Writes a step of a purchase: reads what it builds on and tries the transaction again until nobody comes between.
  * Its first write must be the purchase's, under the condition that the step is still to be done.
  * @returns undefined when it was written, else the purchase as another has left it.
  */
-export async function attempt(
+export async function transactPurchase(
   deps: Deps<'table'>,
   { accountId, id, cardId }: Pick<Purchase, 'accountId' | 'id' | 'cardId'>,
   build: (profile: Profile, card: StoredCard | undefined) => Promise<Write[]> | Write[],
 ): Promise<Purchase | undefined> {
-  for (let tries = 0; tries < TRIES; tries++) {
+  for (let tries = 0; tries < PURCHASE_WRITE_ATTEMPTS; tries++) {
     const item = await deps.table.get(keys.profile(accountId))
     if (!item) throw new Error('a purchase has no account')
-    const writes = await build(parseProfile(item), await readCard(deps, accountId, cardId))
+    const writes = await build(parseProfile(item), await readStoredCard(deps, accountId, cardId))
     try {
       await deps.table.transact(writes)
       return undefined
@@ -42,5 +42,5 @@ export async function attempt(
 }
 
 /** Frees the account's one slot if this purchase has it. */
-export const freed = ({ openPurchase }: Profile, purchaseId: string): Expression[] =>
+export const slotToFree = ({ openPurchase }: Profile, purchaseId: string): Expression[] =>
   openPurchase === purchaseId ? [expr`#openPurchase`] : []

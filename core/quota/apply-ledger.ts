@@ -5,18 +5,18 @@ import { type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { parseQuota, type Quota } from './quota.ts'
-import { needsRenewal, rungOf } from './thresholds.ts'
+import { balanceParts, needsRenewal } from './thresholds.ts'
 import { renewalDue } from './wake-renewal.ts'
 
 /** How often a write is tried again that lost to consumes; each of them makes the counter another one. */
-const TRIES = 20
+const LEDGER_ATTEMPTS = 20
 
 /**
  * Brings the counter up to the ledger: what was written there and is not in the counter yet is applied in one plain
  * conditional write, guarded by the number of the last entry applied. Safe to repeat and to run twice at once.
  */
 export async function applyLedger(deps: Deps<'table'>, accountId: string): Promise<void> {
-  for (let tries = 0; tries < TRIES; tries++) {
+  for (let tries = 0; tries < LEDGER_ATTEMPTS; tries++) {
     const quota = await readQuota(deps, accountId)
     const items = await deps.table.list(keys.account(accountId), 'LEDGER#', {
       after: keys.ledger(accountId, quota.seq),
@@ -26,7 +26,7 @@ export async function applyLedger(deps: Deps<'table'>, accountId: string): Promi
     if (!last) return
     const units = entries.reduce((sum, entry) => sum + entry.units, 0)
     const size = entries.findLast((entry) => entry.size !== undefined)?.size ?? quota.size
-    const change = move(deps, accountId, quota, { units, size, seq: last.seq })
+    const change = moveBalance(deps, accountId, quota, { units, size, seq: last.seq })
     try {
       await deps.table.update(keys.quota(accountId), change.set, change.if)
       return
@@ -49,14 +49,14 @@ export async function readQuota(deps: Deps<'table'>, accountId: string): Promise
  * consumes comes between, and these leave the balance on the same rung. A notice that waits stays; a renewal that
  * waits is called off by a credit that suffices.
  */
-export function move(
+export function moveBalance(
   deps: Deps,
   accountId: string,
   quota: Quota,
   to: { units: number; size: number; seq: number },
 ): { set: Expression; if: Expression } {
   const balance = quota.left + to.units
-  const { floor } = rungOf(balance, to.size)
+  const { floor } = balanceParts(balance, to.size)
   // What is added to the units above the floor.
   const delta = to.units + quota.floor - floor
   const set = [

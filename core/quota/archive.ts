@@ -12,9 +12,9 @@ import { batchEntry, macOf, type RequestId } from './request-id.ts'
  */
 export const SPANS_MS = [10_000, 160_000, 2_560_000, 40_960_000, 655_360_000] as const
 
-const MAC_BYTES = 5
-const NONCE_BYTES = 4
-const PAGE = 200
+const ARCHIVED_MAC_BYTES = 5
+const ITEM_NONCE_BYTES = 4
+const ARCHIVE_PAGE = 200
 /** Sorts behind every nonce. */
 const LAST = '#~'
 
@@ -36,7 +36,7 @@ export function archiveItem(
   valid: boolean,
 ): { item: Item; time: number; nonce: string } {
   const time = ids.at(-1)?.time ?? 0
-  const nonce = deps.ids.hex(NONCE_BYTES)
+  const nonce = deps.ids.hex(ITEM_NONCE_BYTES)
   const macs = Buffer.concat(ids.map(({ bytes }) => macOf(bytes)))
   const item = { ...keys.spent(accountId, span, time, nonce), macs, ...expiry(deps) }
   return { item: valid ? { ...item, valid } : item, time, nonce }
@@ -49,13 +49,13 @@ export const spentIdItem = (deps: Deps, accountId: string, entry: Buffer): Item 
 })
 
 /** Whether only the archive can say that the id was spent. */
-export const isLate = ({ m }: Pick<Counter, 'm'>, { time }: RequestId): boolean => time <= m
+export const isArchivable = ({ m }: Pick<Counter, 'm'>, { time }: RequestId): boolean => time <= m
 
 /**
  * Which of these late ids are in the archive. The counter must have been read before: with the same fence `g` it is
  * then certain of each that is not found that it was not archived.
  */
-export async function archived(
+export async function findArchived(
   deps: Deps<'table'>,
   accountId: string,
   counter: Counter,
@@ -121,12 +121,12 @@ async function* archiveItems(
   do {
     const page = await deps.table.list(pk, prefix, {
       between: [timeKey(from), timeKey(to) + LAST],
-      limit: PAGE,
+      limit: ARCHIVE_PAGE,
       ...(after !== undefined && { after: { pk, sk: after } }),
     })
     const items = page.map((item) => z.parse(archiveSchema, item))
     for (const { sk, macs, valid } of items) if (valid || counts(counter, sk)) yield Buffer.from(macs)
-    after = items.length === PAGE ? items.at(-1)?.sk : undefined
+    after = items.length === ARCHIVE_PAGE ? items.at(-1)?.sk : undefined
   } while (after !== undefined)
 }
 
@@ -138,6 +138,6 @@ function counts(counter: Counter, sk: string): boolean {
 
 function holds(macs: Buffer, mac: Buffer): boolean {
   for (let at = macs.indexOf(mac); at >= 0; at = macs.indexOf(mac, at + 1))
-    if (at % MAC_BYTES === 0) return true
+    if (at % ARCHIVED_MAC_BYTES === 0) return true
   return false
 }

@@ -3,7 +3,7 @@ import type { Deps } from '../ports.ts'
 import { type Expression, expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
-import { archived, archiveItem, isLate, SPANS_MS } from './archive.ts'
+import { archiveItem, findArchived, isArchivable, SPANS_MS } from './archive.ts'
 import type { Use } from './consume.ts'
 import {
   balanceOf,
@@ -12,11 +12,11 @@ import {
   parseCounter,
   readCounter,
   requireAdmitted,
-  spend,
+  spendUpdate,
 } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
-import { turnIfFull } from './evict.ts'
-import { callerOf, type KeyCaller } from './key-caller.ts'
+import { evictIfFull } from './evict.ts'
+import { type KeyCaller, readKeyCaller } from './key-caller.ts'
 import { dayOf } from './quota.ts'
 import { batchEntry, idTimeAt, type RequestId, requestIdOf } from './request-id.ts'
 
@@ -37,8 +37,8 @@ export interface BatchAnswer extends BatchOutcome {
 }
 
 /** Batches whose ids are late are in each other's way: they try as often, after a pause of this length at most. */
-const TRIES = 40
-const PAUSE_MS = 25
+const BATCH_ATTEMPTS = 40
+const BATCH_PAUSE_MS = 25
 
 /** Ids that one write puts into the ring. */
 const RING_GROUP = 24
@@ -51,7 +51,7 @@ const AHEAD_MS = 60_000
 const ARCHIVE_LEAST = 4
 
 /** A request that is not the repetition of another one in the batch. */
-interface Ask {
+interface DistinctRequest {
   units: number
   id: RequestId | undefined
   answer?: BatchOutcome
@@ -59,7 +59,7 @@ interface Ask {
 
 /** Requests that one write spends for. */
 interface Group {
-  asks: Ask[]
+  asks: DistinctRequest[]
   ids: RequestId[]
   /** Whether the ids stand in an archive item instead of the ring. */
   archive: boolean
@@ -76,9 +76,9 @@ export async function consumeBatch(
   key: string,
   requests: readonly BatchRequest[],
 ): Promise<BatchAnswer[]> {
-  const caller = await callerOf(deps, key)
-  const byEntry = new Map<string, Ask>()
-  const asked = requests.map(({ units, requestId }): Ask => {
+  const caller = await readKeyCaller(deps, key)
+  const byEntry = new Map<string, DistinctRequest>()
+  const asked = requests.map(({ units, requestId }): DistinctRequest => {
     if (requestId === undefined) return { units, id: undefined }
     const id = requestIdOf(deps, caller.accountId, requestId)
     const ask = byEntry.get(id.entry.toString('hex')) ?? { units, id }
@@ -89,17 +89,21 @@ export async function consumeBatch(
   return requests.map(({ requestId }, at) => batchAnswer(requestId, asked[at]))
 }
 
-function batchAnswer(requestId: string | undefined, ask: Ask | undefined): BatchAnswer {
+function batchAnswer(requestId: string | undefined, ask: DistinctRequest | undefined): BatchAnswer {
   if (!ask?.answer) throw new DomainError('temporarily_unavailable')
   return { ...(requestId !== undefined && { requestId }), ...ask.answer }
 }
 
-async function answerAll(deps: QuotaDeps, caller: KeyCaller, asks: readonly Ask[]): Promise<void> {
+async function answerAll(
+  deps: QuotaDeps,
+  caller: KeyCaller,
+  asks: readonly DistinctRequest[],
+): Promise<void> {
   let counter = await readCounter(deps, caller.accountId)
   let staged: Staged | undefined
-  for (let tries = 0; tries < TRIES; ) {
-    if (tries > 0) await deps.clock.wait(Math.random() * PAUSE_MS)
-    const fitting = await whatFits(
+  for (let tries = 0; tries < BATCH_ATTEMPTS; ) {
+    if (tries > 0) await deps.clock.wait(Math.random() * BATCH_PAUSE_MS)
+    const fitting = await fittingRequests(
       deps,
       caller,
       asks.filter(({ answer }) => !answer),
@@ -114,9 +118,10 @@ async function answerAll(deps: QuotaDeps, caller: KeyCaller, asks: readonly Ask[
     }
     const group = nextGroup(fitting, idTimeAt(deps.clock.nowMs()))
     try {
-      if (group.archive && !isStaged(staged, group)) staged = await stage(deps, caller.accountId, group)
-      counter = await commit(deps, caller, group, group.archive ? staged : undefined, counter)
-      settle(group, counter)
+      if (group.archive && !isStaged(staged, group))
+        staged = await stageArchiveItem(deps, caller.accountId, group)
+      counter = await commitGroup(deps, caller, group, group.archive ? staged : undefined, counter)
+      answerGroup(group, counter)
       tries = 0
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
@@ -124,22 +129,25 @@ async function answerAll(deps: QuotaDeps, caller: KeyCaller, asks: readonly Ask[
       tries++
       continue
     }
-    await turnIfFull(deps, caller.accountId, counter, group.archive ? 1 : group.ids.length)
+    await evictIfFull(deps, caller.accountId, counter, group.archive ? 1 : group.ids.length)
   }
 }
 
 /** Answers what needs no write: ids that were spent, and what does not fit. @returns what is to be spent. */
-async function whatFits(
+async function fittingRequests(
   deps: QuotaDeps,
   caller: KeyCaller,
-  open: readonly Ask[],
+  open: readonly DistinctRequest[],
   counter: Counter,
-): Promise<Ask[]> {
+): Promise<DistinctRequest[]> {
   requireAdmitted(counter, caller)
-  const lost = open.flatMap(({ id }) => (id && !inRing(counter, id.entry) && isLate(counter, id) ? [id] : []))
-  const late = lost.length > 0 ? await archived(deps, caller.accountId, counter, lost) : new Set<RequestId>()
+  const lost = open.flatMap(({ id }) =>
+    id && !inRing(counter, id.entry) && isArchivable(counter, id) ? [id] : [],
+  )
+  const late =
+    lost.length > 0 ? await findArchived(deps, caller.accountId, counter, lost) : new Set<RequestId>()
   const now = { left: balanceOf(counter), used: counter.u }
-  const fitting: Ask[] = []
+  const fitting: DistinctRequest[] = []
   for (const ask of open) {
     if (ask.id && (late.has(ask.id) || inRing(counter, ask.id.entry)))
       ask.answer = { outcome: 'spent', ...now }
@@ -154,7 +162,7 @@ async function whatFits(
 }
 
 /** What the next write spends for: the ids that are close in time, or some of the others. */
-function nextGroup(fitting: Ask[], nowTime: number): Group {
+function nextGroup(fitting: DistinctRequest[], nowTime: number): Group {
   const without = fitting.filter(({ id }) => !id)
   const withId = fitting.flatMap((ask) => (ask.id ? [{ ask, id: ask.id }] : []))
   const dated = withId.filter(({ id }) => id.time > 0 && id.time <= nowTime + AHEAD_MS)
@@ -177,7 +185,7 @@ interface Staged {
 const isStaged = (staged: Staged | undefined, { ids }: Group): staged is Staged =>
   staged?.ids.length === ids.length && staged.ids.every((id, at) => id === ids[at])
 
-async function stage(deps: QuotaDeps, accountId: string, group: Group): Promise<Staged> {
+async function stageArchiveItem(deps: QuotaDeps, accountId: string, group: Group): Promise<Staged> {
   const { ids } = group
   const entries = ids.map(({ time, entry }) => ({ time, bytes: entry }))
   const { item, time, nonce } = archiveItem(deps, accountId, 0, entries, false)
@@ -187,7 +195,7 @@ async function stage(deps: QuotaDeps, accountId: string, group: Group): Promise<
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
     // Our own item whose reply was lost, or another's of the same random name: another name is right for both.
-    return stage(deps, accountId, group)
+    return stageArchiveItem(deps, accountId, group)
   }
 }
 
@@ -196,7 +204,7 @@ async function stage(deps: QuotaDeps, accountId: string, group: Group): Promise<
  * ones the archive was asked, and nothing else may have been archived since: `g` says so, because only what is newer
  * than `m` is archived without changing it.
  */
-async function commit(
+async function commitGroup(
   deps: QuotaDeps,
   caller: KeyCaller,
   { asks, ids }: Group,
@@ -204,8 +212,8 @@ async function commit(
   seen: Counter,
 ): Promise<Counter> {
   const nowMs = deps.clock.nowMs()
-  const late = ids.filter((id) => isLate(seen, id))
-  const oldestFresh = ids.find((id) => !isLate(seen, id))
+  const late = ids.filter((id) => isArchivable(seen, id))
+  const oldestFresh = ids.find((id) => !isArchivable(seen, id))
   const newest = ids.at(-1)
   const fence: Expression[] = []
   const sets: Expression[] = []
@@ -213,7 +221,7 @@ async function commit(
   if (late.length > 0) fence.push(expr`#g = ${seen.g}`)
   if (staged && oldestFresh && newest) sets.push(expr`#m = ${newest.time}`)
   if (staged && late.length > 0) sets.push(expr`#g = #g + ${1}`)
-  const { set, condition } = spend({
+  const { set, condition } = spendUpdate({
     caller,
     units: asks.reduce((sum, { units }) => sum + units, 0),
     today: dayOf(nowMs),
@@ -232,7 +240,7 @@ async function commit(
 }
 
 /** Gives each request of a group that was spent for the numbers after it. */
-function settle({ asks }: Group, after: Counter): void {
+function answerGroup({ asks }: Group, after: Counter): void {
   const units = asks.reduce((sum, ask) => sum + ask.units, 0)
   let left = balanceOf(after) + units
   let used = after.u - units

@@ -1,7 +1,7 @@
 import type { Table } from '../table/table.ts'
 
 /** What a container remembers between requests. Each map is bounded; nothing in it is ever the truth. */
-export interface Memory {
+export interface ContainerCache {
   /** Account ids by the hash of their default key. */
   owners: Map<string, string>
   /** By the hash of a key: how few units were left when a consume was refused. */
@@ -11,16 +11,16 @@ export interface Memory {
 }
 
 /** It belongs to the table: another connection knows nothing of it. */
-const memories = new WeakMap<Table, Memory>()
+const caches = new WeakMap<Table, ContainerCache>()
 
-export function memoryOf(table: Table): Memory {
-  const memory = memories.get(table) ?? { owners: new Map(), refusals: new Map(), fences: new Map() }
-  memories.set(table, memory)
+export function cacheOf(table: Table): ContainerCache {
+  const memory = caches.get(table) ?? { owners: new Map(), refusals: new Map(), fences: new Map() }
+  caches.set(table, memory)
   return memory
 }
 
 /** Sets an entry, and drops the oldest beyond `limit`. */
-export function remember<V>(map: Map<string, V>, key: string, value: V, limit: number): void {
+export function cacheEntry<V>(map: Map<string, V>, key: string, value: V, limit: number): void {
   map.delete(key)
   map.set(key, value)
   if (map.size <= limit) return

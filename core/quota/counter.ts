@@ -4,9 +4,9 @@ import type { Deps } from '../ports.ts'
 import { attr, type Expression, expr, join } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
-import { isLive, type KeyCaller, wrongKey } from './key-caller.ts'
+import { isLiveKey, type KeyCaller, wrongKey } from './key-caller.ts'
 import { keyHashAttribute, keyUseAttribute } from './quota.ts'
-import { crossed, rungOf } from './thresholds.ts'
+import { balanceParts, crossedThresholds } from './thresholds.ts'
 
 /** The whole hot counter as one who spends sees it; its attributes are explained in `quota.ts`. */
 const counterSchema = z.object({
@@ -45,7 +45,7 @@ export const balanceOf = ({ l, f }: Pick<Counter, 'l' | 'f'>): number => l + f
 
 /** @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended` */
 export function requireAdmitted(counter: Counter, caller: KeyCaller): void {
-  if (!isLive(counter.item, caller)) throw wrongKey()
+  if (!isLiveKey(counter.item, caller)) throw wrongKey()
   if (counter.x !== undefined) throw new DomainError(`account_${counter.x}`)
 }
 
@@ -72,9 +72,9 @@ export interface Spending {
 }
 
 /** The one write that spends: key, block, balance, thresholds, day, ids and counters in one condition. */
-export function spend(spending: Spending): { set: Expression; condition: Expression } {
+export function spendUpdate(spending: Spending): { set: Expression; condition: Expression } {
   const { caller, units, today, ids, entries, fence, seen } = spending
-  const step = seen && units > seen.l ? crossing(spending, seen) : plain(units)
+  const step = seen && units > seen.l ? crossingSpend(spending, seen) : ordinarySpend(units)
   const key = attr(keyHashAttribute(caller.slot))
   const adds = [expr`#u ${units}`, expr`${attr(keyUseAttribute(caller.slot))} ${units}`]
   if (entries.length > 0) adds.push(expr`#a ${new Set(entries)}`)
@@ -95,15 +95,15 @@ export function spend(spending: Spending): { set: Expression; condition: Express
   }
 }
 
-const plain = (units: number) => ({
+const ordinarySpend = (units: number) => ({
   sets: [expr`#l = #l - ${units}`],
   conditions: [expr`#l >= ${units}`],
 })
 
 /** Moves the floor and leaves the marks. Of all who see the same threshold ahead, one alone can do it. */
-function crossing({ caller, units, nowMs }: Spending, { l, f, q, s }: Counter) {
-  const { floor } = rungOf(l + f - units, q)
-  const { notice, renewal } = crossed(f, floor, q)
+function crossingSpend({ caller, units, nowMs }: Spending, { l, f, q, s }: Counter) {
+  const { floor } = balanceParts(l + f - units, q)
+  const { notice, renewal } = crossedThresholds(f, floor, q)
   const sets = [expr`#f = ${floor}`, expr`#l = #l + ${f - floor - units}`]
   if (notice) sets.push(expr`#n = ${nowMs}`)
   if (renewal) sets.push(expr`#r = if_not_exists(#r, ${0}) + ${1}`)

@@ -3,7 +3,7 @@ import { expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { archiveItem, SPANS_MS, spanBit, spentIdItem } from './archive.ts'
-import { memoryOf, remember } from './container-cache.ts'
+import { cacheEntry, cacheOf } from './container-cache.ts'
 import { type Counter, parseCounter } from './counter.ts'
 import { type Entry, readEntry } from './request-id.ts'
 
@@ -24,16 +24,16 @@ const FENCES = 1000
 type Timed = Extract<Entry, { kind: 'timed' }>
 
 /** Turns the ring if `counter` is the state after the write that filled it by `added` entries. Failing is no error. */
-export async function turnIfFull(
+export async function evictIfFull(
   deps: Deps<'table'>,
   accountId: string,
   counter: Counter,
   added: number,
 ): Promise<void> {
   const { size } = counter.ring
-  if (mark(size) <= mark(size - added)) return
+  if (turnNumber(size) <= turnNumber(size - added)) return
   try {
-    await turn(deps, accountId, counter)
+    await evictOldest(deps, accountId, counter)
   } catch (error) {
     // The units are spent and the id is in the ring, whatever became of the eviction.
     deps.log.warn('request ids are not archived; a later consume archives them', error, { accountId })
@@ -41,34 +41,36 @@ export async function turnIfFull(
 }
 
 /** Every size of a growing ring is reached by exactly one writer: the marks choose who turns it. */
-const mark = (size: number): number =>
+const turnNumber = (size: number): number =>
   size < RING_LIMIT ? 0 : 1 + Math.floor((size - RING_LIMIT) / NEXT_TRY)
 
-async function turn(deps: Deps<'table'>, accountId: string, counter: Counter): Promise<void> {
-  const leaving = evicted([...counter.ring].map(readEntry))
+async function evictOldest(deps: Deps<'table'>, accountId: string, counter: Counter): Promise<void> {
+  const leaving = entriesToEvict([...counter.ring].map(readEntry))
   const timed = leaving.filter((entry) => entry.kind === 'timed')
-  const groups = grouped(timed)
+  const groups = groupBySpan(timed)
   await Promise.all([
     deps.table.putAll(
       leaving
         .filter(({ kind }) => kind === 'untimed')
         .map(({ bytes }) => spentIdItem(deps, accountId, bytes)),
     ),
-    ...leaving.filter((entry) => entry.kind === 'batch').map((entry) => validate(deps, accountId, entry)),
+    ...leaving
+      .filter((entry) => entry.kind === 'batch')
+      .map((entry) => validateBatchItem(deps, accountId, entry)),
     ...groups.map(({ span, ids }) => {
       const { item } = archiveItem(deps, accountId, span, ids, true)
       return deps.table.put(item, expr`attribute_not_exists(pk)`)
     }),
   ])
   const spans = groups.reduce((bits, { span }) => bits | spanBit(span), 0)
-  await drop(deps, accountId, counter, { leaving, newest: timed.at(-1)?.time ?? 0, spans })
+  await dropFromRing(deps, accountId, counter, { leaving, newest: timed.at(-1)?.time ?? 0, spans })
 }
 
 /**
  * Takes out of the ring what stands in the archive now. Whoever else takes the same out does no harm; only what is
  * noted of the archive must neither be lowered nor lost.
  */
-async function drop(
+async function dropFromRing(
   deps: Deps<'table'>,
   accountId: string,
   { m, o }: Counter,
@@ -91,16 +93,16 @@ async function drop(
       join([expr`SET `, join(sets, ', '), entries], ''),
       join(conditions, ' AND '),
     )
-    remember(memoryOf(deps.table).fences, accountId, Number(g), FENCES)
+    cacheEntry(cacheOf(deps.table).fences, accountId, Number(g), FENCES)
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
     // m and o only grow, so that this ends.
-    await drop(deps, accountId, parseCounter(error.failed.get(0)), gone)
+    await dropFromRing(deps, accountId, parseCounter(error.failed.get(0)), gone)
   }
 }
 
 /** Makes a batch's archive item count without its entry. One that TTL has deleted stays deleted. */
-async function validate(
+async function validateBatchItem(
   deps: Deps<'table'>,
   accountId: string,
   { time, nonce }: Extract<Entry, { kind: 'batch' }>,
@@ -114,17 +116,17 @@ async function validate(
  * oldest timed ones until the newest are left. Timed ones are in the order of their times. An id dated in the future
  * is among the newest and stays: in the archive it would make every id until then late.
  */
-export function evicted(ring: readonly Entry[]): Entry[] {
+export function entriesToEvict(ring: readonly Entry[]): Entry[] {
   const timed = ring.filter((entry) => entry.kind === 'timed').sort((a, b) => a.time - b.time)
   const batches = ring.filter((entry) => entry.kind === 'batch').sort((a, b) => a.time - b.time)
   const untimed = ring.filter(({ kind }) => kind === 'untimed')
   const excess = timed.length + batches.length - KEPT
   const oldBatches = batches.slice(0, Math.max(0, excess))
-  return [...untimed, ...oldBatches, ...oldest(timed, excess - oldBatches.length)]
+  return [...untimed, ...oldBatches, ...oldestEntries(timed, excess - oldBatches.length)]
 }
 
 /** Those of one millisecond leave together. */
-function oldest(timed: readonly Timed[], count: number): Timed[] {
+function oldestEntries(timed: readonly Timed[], count: number): Timed[] {
   const last = count > 0 ? timed[count - 1] : undefined
   return last ? timed.filter(({ time }) => time <= last.time) : []
 }
@@ -133,7 +135,7 @@ function oldest(timed: readonly Timed[], count: number): Timed[] {
  * Parts entries into archive items, each of the shortest span that takes at least half of what is left: one item for
  * an even flow however slow it is, a few for a mixed one.
  */
-export function grouped(timed: readonly Timed[]): { span: number; ids: Timed[] }[] {
+export function groupBySpan(timed: readonly Timed[]): { span: number; ids: Timed[] }[] {
   const groups: { span: number; ids: Timed[] }[] = []
   let rest = [...timed]
   while (rest.length > 0) {

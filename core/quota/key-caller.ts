@@ -5,7 +5,7 @@ import { defaultKeyLookupOf } from '../keys/default-key.ts'
 import { keyHash, readKeyText } from '../keys/key-text.ts'
 import type { Deps } from '../ports.ts'
 import type { Item } from '../table/table.ts'
-import { memoryOf, remember } from './container-cache.ts'
+import { cacheEntry, cacheOf } from './container-cache.ts'
 import { DEFAULT_KEY_SLOT, keyHashAttribute } from './quota.ts'
 
 /** Whose application key it is; that it still lives, the write that spends checks by its hash. */
@@ -30,24 +30,24 @@ export const wrongKey = () => new DomainError('unauthorized', { detail: 'Send a 
  * seen before.
  * @throws DomainError `unauthorized`
  */
-export async function callerOf(deps: Deps<'table' | 'keyring'>, key: string): Promise<KeyCaller> {
+export async function readKeyCaller(deps: Deps<'table' | 'keyring'>, key: string): Promise<KeyCaller> {
   const named = readKeyText(deps, key)
   if (named) return { ...named, hash: keyHash(deps, key) }
   if (!DEFAULT_KEY.test(key)) throw wrongKey()
   const hash = keyHash(deps, key)
-  const { owners } = memoryOf(deps.table)
+  const { owners } = cacheOf(deps.table)
   const known = owners.get(hash.toString('hex'))
   if (known !== undefined) return { accountId: known, slot: DEFAULT_KEY_SLOT, hash }
   const item = await deps.table.get(defaultKeyLookupOf(deps, key))
   // Guesses are not remembered: they would push out what is worth it.
   if (!item) throw wrongKey()
   const { accountId } = z.parse(lookupSchema, item)
-  remember(owners, hash.toString('hex'), accountId, REMEMBERED)
+  cacheEntry(owners, hash.toString('hex'), accountId, REMEMBERED)
   return { accountId, slot: DEFAULT_KEY_SLOT, hash }
 }
 
 /** Whether the counter still has the caller's key. */
-export function isLive(counter: Item, { slot, hash }: KeyCaller): boolean {
+export function isLiveKey(counter: Item, { slot, hash }: KeyCaller): boolean {
   const stored = counter[keyHashAttribute(slot)]
   return stored instanceof Uint8Array && stored.length === hash.length && timingSafeEqual(stored, hash)
 }

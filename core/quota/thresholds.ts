@@ -2,7 +2,7 @@
  * The ladder: the counter keeps the units above the next threshold (`left`) apart from the units under it (`floor`),
  * so an ordinary consume needs no more than `left >= units`, and the one that does not fit is the one that crosses.
  */
-export interface Rung {
+export interface BalanceParts {
   /** Units to the next threshold. */
   left: number
   /** Units under it; the balance is their sum. */
@@ -10,7 +10,7 @@ export interface Rung {
 }
 
 /** What a crossing calls for. */
-export interface Crossed {
+export interface CrossedThresholds {
   /** Left fell below 10 % of the bundle. */
   notice: boolean
   /** Left fell below 1 % of the bundle. */
@@ -22,13 +22,13 @@ const noticeAt = (size: number): number => Math.ceil(size / 10)
 const renewalAt = (size: number): number => Math.ceil(size / 100)
 
 /** Where a balance stands on the ladder of a bundle. */
-export function rungOf(balance: number, size: number): Rung {
+export function balanceParts(balance: number, size: number): BalanceParts {
   const floor = [noticeAt(size), renewalAt(size)].find((threshold) => balance >= threshold) ?? 0
   return { left: balance - floor, floor }
 }
 
 /** Which thresholds lie between two floors of one bundle. */
-export const crossed = (from: number, to: number, size: number): Crossed => ({
+export const crossedThresholds = (from: number, to: number, size: number): CrossedThresholds => ({
   notice: from >= noticeAt(size) && to < noticeAt(size),
   renewal: from >= renewalAt(size) && to < renewalAt(size),
 })

@@ -1,7 +1,7 @@
 /** The table as pure data: the deployment and the local stack both create it from here. */
 export const DUE_INDEX = 'due'
 
-export const definition = {
+export const tableDefinition = {
   attributes: { pk: 'S', sk: 'S', due: 'S', dueAtMs: 'N' },
   primary: { hashKey: 'pk', rangeKey: 'sk' },
   /** Keys only: a job reads what is due and then the item itself, which is the truth. */

@@ -18,7 +18,7 @@ export interface Run {
 }
 
 /** Items taken from the index at once. */
-const PAGE = 400
+const DUE_PAGE = 400
 
 /**
  * Does `work` on everything of a kind that is due, many at once, until nothing is left or the time is over. One that
@@ -34,7 +34,7 @@ export async function eachDue(
   const seen = new Set<string>()
   const inTime = () => deps.clock.nowMs() < run.untilMs
   for (let fresh = true; fresh && inTime(); ) {
-    const keys = await deps.table.due(kind, deps.clock.nowMs(), PAGE)
+    const keys = await deps.table.due(kind, deps.clock.nowMs(), DUE_PAGE)
     const waiting = keys.filter(({ pk, sk }) => !seen.has(`${pk} ${sk}`))
     fresh = waiting.length > 0
     for (const { pk, sk } of waiting) seen.add(`${pk} ${sk}`)

@@ -11,7 +11,7 @@ import {
 } from '@aws-sdk/lib-dynamodb'
 import { unmarshall } from '@aws-sdk/util-dynamodb'
 import { clientLimits } from '../adapters/client-limits.ts'
-import { type Answer, type Operation, type Refusal, tableOver } from './requests.ts'
+import { type Operation, type TableAnswer, type TableRefusal, tableOver } from './requests.ts'
 import type { Table } from './table.ts'
 
 const commands = {
@@ -35,7 +35,7 @@ export function openTable(tableName: string, base = new DynamoDBClient(clientLim
     // How often a client tries is its own and no request's.
     if (once) single ??= over(new DynamoDBClient({ ...clientLimits, maxAttempts: 1 }))
     try {
-      return (await (once && single ? single : client).send(command as never)) as Answer
+      return (await (once && single ? single : client).send(command as never)) as TableAnswer
     } catch (error) {
       throw withPlainItems(error)
     }
@@ -44,7 +44,7 @@ export function openTable(tableName: string, base = new DynamoDBClient(clientLim
 
 /** The document client leaves the items of its exceptions in DynamoDB's own notation. */
 function withPlainItems(error: unknown): unknown {
-  const { Item, CancellationReasons } = error as Refusal
+  const { Item, CancellationReasons } = error as TableRefusal
   const plain = (item: unknown) => unmarshall(item as Parameters<typeof unmarshall>[0])
   if (Item) Object.assign(error as object, { Item: plain(Item) })
   for (const reason of CancellationReasons ?? []) if (reason.Item) reason.Item = plain(reason.Item)

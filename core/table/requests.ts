@@ -16,7 +16,7 @@ export type Operation =
   | 'BatchWriteItem'
 
 /** What the answers hold, as far as the table reads it. */
-export interface Answer {
+export interface TableAnswer {
   Item?: Item
   Items?: Item[]
   Attributes?: Item
@@ -29,14 +29,18 @@ export interface Answer {
  * what got lost or met a fault of the service. Keys, items and values are plain JavaScript both ways; what is undefined is left out. Rejects with an
  * error that has the `name` of DynamoDB's exception and, where it has them, its `Item` or `CancellationReasons`.
  */
-export type Send = (operation: Operation, input: Record<string, unknown>, once?: boolean) => Promise<Answer>
+export type Send = (
+  operation: Operation,
+  input: Record<string, unknown>,
+  once?: boolean,
+) => Promise<TableAnswer>
 
 /** The one table over a client. */
 export function tableOver(TableName: string, send: Send): Table {
   return {
     async get(key) {
-      const { Item } = await attempt(() =>
-        send('GetItem', { TableName, Key: keyOf(key), ConsistentRead: true }),
+      const { Item } = await sendWithRetries(() =>
+        send('GetItem', { TableName, Key: keyOnly(key), ConsistentRead: true }),
       )
       return Item
     },
@@ -46,7 +50,7 @@ export function tableOver(TableName: string, send: Send): Table {
         ? expr`#sk BETWEEN ${prefix + between[0]} AND ${prefix + between[1]}`
         : expr`begins_with(#sk, ${prefix})`
       const KeyConditionExpression = render(join([expr`#pk = ${pk}`, which], ' AND '), names)
-      const { Items } = await attempt(() =>
+      const { Items } = await sendWithRetries(() =>
         send('Query', {
           TableName,
           KeyConditionExpression,
@@ -60,14 +64,14 @@ export function tableOver(TableName: string, send: Send): Table {
       return Items ?? []
     },
     async put(item, condition) {
-      await attempt(() => send('PutItem', { TableName, Item: item, ...guarded(condition) }))
+      await sendWithRetries(() => send('PutItem', { TableName, Item: item, ...guarded(condition) }))
     },
     async putAll(items) {
       for (let at = 0; at < items.length; at += BATCH_ITEMS) {
         let open: unknown[] = items.slice(at, at + BATCH_ITEMS).map((Item) => ({ PutRequest: { Item } }))
         for (let tries = 1; open.length > 0; tries++) {
           const RequestItems = { [TableName]: open }
-          const { UnprocessedItems } = await attempt(() => send('BatchWriteItem', { RequestItems }))
+          const { UnprocessedItems } = await sendWithRetries(() => send('BatchWriteItem', { RequestItems }))
           open = UnprocessedItems?.[TableName] ?? []
           if (open.length > 0 && tries === CONFLICT_TRIES) throw new DomainError('temporarily_unavailable')
           if (open.length > 0) await jitter(tries)
@@ -77,12 +81,12 @@ export function tableOver(TableName: string, send: Send): Table {
     async update(key, set, condition, { once = false } = {}) {
       const names: Placeholders = {}
       const UpdateExpression = render(set, names)
-      const { Attributes } = await attempt(() =>
+      const { Attributes } = await sendWithRetries(() =>
         send(
           'UpdateItem',
           {
             TableName,
-            Key: keyOf(key),
+            Key: keyOnly(key),
             UpdateExpression,
             ReturnValues: 'ALL_NEW',
             ...guarded(condition, names),
@@ -93,20 +97,20 @@ export function tableOver(TableName: string, send: Send): Table {
       return Attributes ?? {}
     },
     async remove(key, condition) {
-      await attempt(() => send('DeleteItem', { TableName, Key: keyOf(key), ...guarded(condition) }))
+      await sendWithRetries(() => send('DeleteItem', { TableName, Key: keyOnly(key), ...guarded(condition) }))
     },
     async transact(writes) {
       const TransactItems = writes.map((write) => transactItem(TableName, write))
       // A retry of a transaction whose reply was lost, ours or the client's, is the same transaction by its token.
       const ClientRequestToken = randomUUID()
-      await attempt(() => send('TransactWriteItems', { TransactItems, ClientRequestToken }))
+      await sendWithRetries(() => send('TransactWriteItems', { TransactItems, ClientRequestToken }))
     },
     async due(kind, nowMs, limit) {
       const pages = await Promise.all(
         dueShards(kind).map((shard) => {
           const names: Placeholders = {}
           const KeyConditionExpression = render(expr`#due = ${shard} AND #dueAtMs <= ${nowMs}`, names)
-          return attempt(() =>
+          return sendWithRetries(() =>
             send('Query', {
               TableName,
               IndexName: DUE_INDEX,
@@ -123,7 +127,7 @@ export function tableOver(TableName: string, send: Send): Table {
 }
 
 /** Only the key of what may be a whole item. */
-const keyOf = ({ pk, sk }: Key): Key => ({ pk, sk })
+const keyOnly = ({ pk, sk }: Key): Key => ({ pk, sk })
 
 function guarded(condition: Expression | undefined, names: Placeholders = {}) {
   return condition ? checked(condition, names) : names
@@ -136,12 +140,12 @@ function checked(condition: Expression, names: Placeholders = {}) {
 
 function transactItem(TableName: string, write: Write) {
   if ('put' in write) return { Put: { TableName, Item: write.put, ...guarded(write.if) } }
-  if ('remove' in write) return { Delete: { TableName, Key: keyOf(write.remove), ...guarded(write.if) } }
+  if ('remove' in write) return { Delete: { TableName, Key: keyOnly(write.remove), ...guarded(write.if) } }
   if ('check' in write)
-    return { ConditionCheck: { TableName, Key: keyOf(write.check), ...checked(write.if) } }
+    return { ConditionCheck: { TableName, Key: keyOnly(write.check), ...checked(write.if) } }
   const names: Placeholders = {}
   const UpdateExpression = render(write.set, names)
-  return { Update: { TableName, Key: keyOf(write.update), UpdateExpression, ...guarded(write.if, names) } }
+  return { Update: { TableName, Key: keyOnly(write.update), UpdateExpression, ...guarded(write.if, names) } }
 }
 
 const CONFLICT_TRIES = 6
@@ -150,7 +154,7 @@ const CONFLICT_TRIES = 6
 const BATCH_ITEMS = 25
 
 /** Sends, retrying what lost to a concurrent transaction, and turns DynamoDB's errors into ours. */
-async function attempt<T>(send: () => Promise<T>): Promise<T> {
+async function sendWithRetries<T>(send: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       return await send()
@@ -171,14 +175,14 @@ const jitter = (tries: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * 2 ** tries))
 
 /** What an exception of DynamoDB carries. */
-export interface Refusal {
+export interface TableRefusal {
   name?: string
   Item?: Item
   CancellationReasons?: { Code?: string; Item?: Item }[]
 }
 
 function conditionFailed(error: unknown): ConditionFailed | undefined {
-  const { name, Item, CancellationReasons } = error as Refusal
+  const { name, Item, CancellationReasons } = error as TableRefusal
   if (name === 'ConditionalCheckFailedException') return new ConditionFailed(new Map([[0, Item]]))
   const failed = (CancellationReasons ?? []).flatMap(({ Code, Item }, at) =>
     Code === 'ConditionalCheckFailed' ? [[at, Item] as const] : [],
@@ -189,11 +193,11 @@ function conditionFailed(error: unknown): ConditionFailed | undefined {
 /** Refused for good and certainly not done: a malformed request, a permission or a table that is missing. */
 const isOurMistake = (error: unknown): boolean =>
   /^(Validation|AccessDenied|ResourceNotFound|UnrecognizedClient)Exception$/.test(
-    (error as Refusal).name ?? '',
+    (error as TableRefusal).name ?? '',
   )
 
 function isConflict(error: unknown): boolean {
-  const { name, CancellationReasons } = error as Refusal
+  const { name, CancellationReasons } = error as TableRefusal
   if (name === 'TransactionConflictException' || name === 'TransactionInProgressException') return true
   return (CancellationReasons ?? []).some(({ Code }) => Code === 'TransactionConflict')
 }

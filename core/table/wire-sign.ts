@@ -1,7 +1,7 @@
 import { createHash, createHmac } from 'node:crypto'
 
 /** Whose requests they are. */
-export interface Credentials {
+export interface AwsCredentials {
   accessKeyId: string
   secretAccessKey: string
   /** With credentials that end, as a function's do. */
@@ -19,7 +19,7 @@ export interface Unsigned {
  * path, no query, header values without runs of spaces, every header signed.
  * @returns the request's headers, signature included; it is good for five minutes from `atMs`.
  */
-export function signer(region: string, credentials: Credentials) {
+export function requestSigner(region: string, credentials: AwsCredentials) {
   const { accessKeyId, secretAccessKey, sessionToken } = credentials
   let key: { day: string; bytes: Buffer } | undefined
 

@@ -1,10 +1,10 @@
 import * as http from 'node:http'
 import * as https from 'node:https'
 import { clientLimits } from '../adapters/client-limits.ts'
-import { type Answer, type Refusal, type Send, tableOver } from './requests.ts'
+import { type Send, type TableAnswer, type TableRefusal, tableOver } from './requests.ts'
 import type { Table } from './table.ts'
-import { noted, plain } from './wire-notation.ts'
-import { type Credentials, signer } from './wire-sign.ts'
+import { fromNotation, toNotation } from './wire-notation.ts'
+import { type AwsCredentials, requestSigner } from './wire-sign.ts'
 
 /** Where the table is, and who asks. */
 export interface WireOptions {
@@ -12,7 +12,7 @@ export interface WireOptions {
   region: string
   /** Another address than the region's own. */
   endpoint?: string | undefined
-  credentials: Credentials
+  credentials: AwsCredentials
 }
 
 /**
@@ -27,9 +27,9 @@ export function openWireTable(options: WireOptions): Table {
 function wire({ region, endpoint, credentials }: WireOptions): Send {
   const url = new URL(endpoint ?? `https://dynamodb.${region}.${domainOf(region)}`)
   const post = poster(url)
-  const sign = signer(region, credentials)
+  const sign = requestSigner(region, credentials)
   return async (operation, input, once = false) => {
-    const body = JSON.stringify(convert(input, noted))
+    const body = JSON.stringify(convert(input, toNotation))
     const headers = {
       host: url.host,
       'content-type': 'application/x-amz-json-1.0',
@@ -37,7 +37,7 @@ function wire({ region, endpoint, credentials }: WireOptions): Send {
     }
     for (let tries = 1; ; tries++) {
       try {
-        return read(await post(sign({ headers, body }, Date.now()), body))
+        return readReply(await post(sign({ headers, body }, Date.now()), body))
       } catch (error) {
         if (tries === clientLimits.maxAttempts || !mayPass(error, once)) throw error
         // Full jitter, so that those who were throttled together do not come back together.
@@ -98,12 +98,12 @@ function poster(url: URL): (headers: Record<string, string>, body: string) => Pr
 }
 
 /** @throws Error with the name and the items of DynamoDB's exception, or `BrokenReply` where there is no such. */
-function read({ status, text }: Reply): Answer {
+function readReply({ status, text }: Reply): TableAnswer {
   const said = parse(text)
-  if (status === 200 && said) return convert(said, plain) as Answer
+  if (status === 200 && said) return convert(said, fromNotation) as TableAnswer
   const { __type, ...more } = said ?? {}
   const name = typeof __type === 'string' ? __type.slice(__type.indexOf('#') + 1) : 'BrokenReply'
-  const { Item, CancellationReasons } = convert(more, plain) as Refusal
+  const { Item, CancellationReasons } = convert(more, fromNotation) as TableRefusal
   throw Object.assign(new Error(`DynamoDB answered ${status} ${name}`), {
     name,
     status,

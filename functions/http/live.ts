@@ -89,7 +89,7 @@ const adapters: Adapters = {
       (config) => import('../../core/adapters/ses.ts').then(({ sesMail }) => sesMail(config)),
       { appUrl: setting('APP_URL') },
     ),
-  keyring: async () => (await import('../../core/adapters/keyring.ts')).keyring(setting('ROOT_SECRET')),
+  keyring: async () => (await import('../../core/adapters/keyring.ts')).openKeyring(setting('ROOT_SECRET')),
   // Most sign-ins have no second factor and never need it.
   secrets: async () =>
     lazily({ keyId: setting('KMS_KEY_ID') }, (config) =>

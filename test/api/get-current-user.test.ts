@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
-import { newPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import { newPerson } from '../support/people.ts'
 
 const app = await startApp()
 

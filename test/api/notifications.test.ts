@@ -3,7 +3,8 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { api } from '../../functions/api/routes.ts'
 import { handler as addNotice } from '../../functions/jobs/add-notice.ts'
 import { expectError } from '../conformance/contract.ts'
-import { newPerson, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp, type TestAnswer } from '../support/app.ts'
+import { newPerson, type SignedInPerson } from '../support/people.ts'
 
 const app = await startApp()
 

@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from 'vitest'
 import { api } from '../../functions/api/routes.ts'
 import { expectContract, expectError } from '../conformance/contract.ts'
-import { type SignedInPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import {
   cardOnFile,
   customerId,

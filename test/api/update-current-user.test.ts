@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { api } from '../../functions/api/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { stationBefore } from '../conformance/outage.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp, type TestAnswer } from '../support/app.ts'
 import {
   appCode,
   sessionStatuses,
@@ -11,6 +11,7 @@ import {
   withTwoFactor,
   wrongAppCode,
 } from '../support/credentials.ts'
+import type { SignedInPerson } from '../support/people.ts'
 
 const app = await startApp()
 const vault = await stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')

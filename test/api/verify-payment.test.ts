@@ -2,7 +2,8 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { keys } from '../../core/table/keys.ts'
 import { api } from '../../functions/api/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { newPerson, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp, type TestAnswer } from '../support/app.ts'
+import { newPerson, type SignedInPerson } from '../support/people.ts'
 import {
   atStripe,
   cardOnFile,

@@ -2,8 +2,9 @@ import { BatchWriteItemCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { marshall } from '@aws-sdk/util-dynamodb'
 import { describe, expect, test } from 'vitest'
 import { dueAt, keys } from '../../core/table/keys.ts'
-import { newPerson, type SignedInPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { buy, changeTo, newBuyer, paymentsOf, refund, shown, signUpFor, spendTo } from '../support/buyers.ts'
+import { newPerson, type SignedInPerson } from '../support/people.ts'
 import {
   atStripe,
   cardOnFile,

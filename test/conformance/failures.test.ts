@@ -1,11 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { register } from '../../core/account/register.ts'
+import { registerAccount } from '../../core/account/register.ts'
 import { DomainError } from '../../core/errors.ts'
 import { type DueKind, dueAt, type Key, keys, shownKey } from '../../core/table/keys.ts'
-import { newPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { recordingLog } from '../support/log.ts'
+import { newPerson } from '../support/people.ts'
 
 const app = await startApp()
 const ports = await app.ports()
@@ -74,7 +75,7 @@ test('a failure that the next run repairs leaves a line of level warn with the i
   const { log, lines: warned } = recordingLog()
   const send = () =>
     Promise.reject(new DomainError('temporarily_unavailable', { cause: new TypeError(ADDRESS) }))
-  const { id } = await register(
+  const { id } = await registerAccount(
     { ...ports, log, mail: { ...ports.mail, send } },
     newPerson({ email: ADDRESS }),
   )

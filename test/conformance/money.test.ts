@@ -8,7 +8,7 @@ import { keys } from '../../core/table/keys.ts'
 import { api } from '../../functions/api/routes.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { fromBundles } from '../bundles/module-of.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp, type TestAnswer } from '../support/app.ts'
 import {
   ADDRESS,
   ALWAYS_3DS,
@@ -30,6 +30,7 @@ import {
   waitingPayment,
 } from '../support/buyers.ts'
 import { defaultKey } from '../support/keys.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { type Consumer, consume } from '../support/quota.ts'
 import {
   cardOnFile,

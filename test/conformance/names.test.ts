@@ -1,7 +1,8 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { DynamoDBDocumentClient, ScanCommand } from '@aws-sdk/lib-dynamodb'
 import { describe, expect, test } from 'vitest'
-import { newPerson, type Person, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import { newPerson, type Person } from '../support/people.ts'
 import { outsideCalls } from './contract.ts'
 import { sendRaw } from './raw.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { consumeBatch } from '../../core/quota/batch.ts'
-import { consume } from '../../core/quota/consume.ts'
+import { consumeUnits } from '../../core/quota/consume.ts'
 import { keys } from '../../core/table/keys.ts'
 import { startApp } from '../support/app.ts'
 import { createKey } from '../support/keys.ts'
@@ -36,7 +36,7 @@ async function consumer(keyCount = 1) {
   const all = [person.key]
   while (all.length < keyCount) all.push((await createKey(app, person)).key)
   // The owner of the default key is known from now on.
-  await consume(ports, person.key, { units: 1 })
+  await consumeUnits(ports, person.key, { units: 1 })
   let turn = 0
   requests = 0
   return { person, nextKey: () => all[turn++ % all.length] ?? '' }
@@ -52,7 +52,7 @@ test.each([
   '%i in flight with %i keys and time-ordered ids: at most %f write units',
   async (inFlight, keyCount, most) => {
     const { person, nextKey } = await consumer(keyCount)
-    const one = () => consume(ports, nextKey(), { units: 1, requestId: idOfNow() })
+    const one = () => consumeUnits(ports, nextKey(), { units: 1, requestId: idOfNow() })
     const { writes } = await costOf(600, inFlight, one)
     expect(writes).toBeLessThanOrEqual(most)
     const counter = (await ports.table.get(keys.quota(person.accountId))) ?? {}
@@ -63,12 +63,15 @@ test.each([
 
 test('without an id: one write unit and nothing else', async () => {
   const { nextKey } = await consumer()
-  expect(await costOf(200, 8, () => consume(ports, nextKey(), { units: 1 }))).toEqual({ writes: 1, reads: 0 })
+  expect(await costOf(200, 8, () => consumeUnits(ports, nextKey(), { units: 1 }))).toEqual({
+    writes: 1,
+    reads: 0,
+  })
 })
 
 test.each([1, 4])('ids without time, %i in flight: at most 2.1 write units', async (inFlight) => {
   const { nextKey } = await consumer()
-  const one = () => consume(ports, nextKey(), { units: 1, requestId: `word-${++words}` })
+  const one = () => consumeUnits(ports, nextKey(), { units: 1, requestId: `word-${++words}` })
   const { writes, reads } = await costOf(300, inFlight, one)
   expect(writes).toBeLessThanOrEqual(2.1)
   expect(reads).toBeLessThanOrEqual(3)
@@ -90,9 +93,9 @@ test.each([1, 4, 8])('batches of 100, %i in flight: at most 0.05 write units a r
 test('a retry costs a refused write; of one that is archived a read or two beside', async () => {
   const { nextKey } = await consumer()
   const ids = Array.from({ length: 120 }, idOfNow)
-  for (const requestId of ids) await consume(ports, nextKey(), { units: 1, requestId })
+  for (const requestId of ids) await consumeUnits(ports, nextKey(), { units: 1, requestId })
   const retries = [...ids]
-  const again = () => consume(ports, nextKey(), { units: 1, requestId: retries.pop() ?? '' })
+  const again = () => consumeUnits(ports, nextKey(), { units: 1, requestId: retries.pop() ?? '' })
   const { writes, reads } = await costOf(120, 1, again)
   expect(writes).toBe(1)
   expect(reads).toBeLessThanOrEqual(2)
@@ -102,9 +105,9 @@ test('refused for what is remembered: no write; with a key that was never made: 
   const { key } = await newConsumer(app, 0)
   const person = await newConsumer(app, 0)
   const further = (await createKey(app, person)).key
-  await expect(consume(ports, key, { units: 1 })).rejects.toThrow('quota_exhausted')
+  await expect(consumeUnits(ports, key, { units: 1 })).rejects.toThrow('quota_exhausted')
   const refused = (text: string, requestId?: string) => () =>
-    consume(ports, text, { units: 1, requestId }).catch(() => {})
+    consumeUnits(ports, text, { units: 1, requestId }).catch(() => {})
   expect(await costOf(50, 4, refused(key))).toEqual({ writes: 0, reads: 0 })
   expect(await costOf(50, 4, refused(key, idOfNow()))).toEqual({ writes: 0, reads: 1 })
   const wrong = further.slice(0, -1) + (further.endsWith('0') ? '1' : '0')

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { v1 } from '../../functions/v1/routes.ts'
-import { newPerson, type Person, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp, type TestAnswer } from '../support/app.ts'
 import {
   appCode,
   resetCode,
@@ -9,6 +9,7 @@ import {
   withTwoFactor,
   wrongHalf,
 } from '../support/credentials.ts'
+import { newPerson, type Person } from '../support/people.ts'
 import { expectError } from './contract.ts'
 import { sendRaw } from './raw.ts'
 

@@ -2,7 +2,8 @@ import { describe, expect, test, vi } from 'vitest'
 import { keys } from '../../core/table/keys.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp, type TestAnswer } from '../support/app.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { rowKey, type Sample, sampleOf, tokenOf } from '../support/samples.ts'
 import {
   atStripe,

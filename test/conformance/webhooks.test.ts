@@ -2,7 +2,8 @@ import { createHmac } from 'node:crypto'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { keys } from '../../core/table/keys.ts'
 import { webhooks } from '../../functions/webhooks/routes.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp, type TestAnswer } from '../support/app.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import {
   atStripe,
   bodyOf,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { memoryOf } from '../../core/quota/container-cache.ts'
+import { cacheOf } from '../../core/quota/container-cache.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { scenarios } from '../machine/quota-scenarios.ts'
@@ -32,7 +32,7 @@ describe('bounds', () => {
 
   test('what a container remembers is bounded', async () => {
     const world = await openQuotaWorld()
-    const { refusals, owners } = memoryOf(world.table)
+    const { refusals, owners } = cacheOf(world.table)
     for (let n = 0; n < 1100; n++) {
       const other = await openQuotaWorld({ left: 0, table: world.table })
       expect(await other.spend(1)).toBe(402)

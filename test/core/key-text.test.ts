@@ -2,14 +2,14 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../core/adapters/clock.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
-import { keyring } from '../../core/adapters/keyring.ts'
+import { openKeyring } from '../../core/adapters/keyring.ts'
 import { keyHash, newKeyText, readKeyText } from '../../core/keys/key-text.ts'
 import { silentLog } from '../support/log.ts'
 
 const clock = systemClock
 const ids = randomIds(clock)
-const deps = { clock, ids, log: silentLog, keyring: keyring('a1'.repeat(32)) }
-const stranger = { clock, ids, log: silentLog, keyring: keyring('b2'.repeat(32)) }
+const deps = { clock, ids, log: silentLog, keyring: openKeyring('a1'.repeat(32)) }
+const stranger = { clock, ids, log: silentLog, keyring: openKeyring('b2'.repeat(32)) }
 
 const ACCOUNT = '6548a41138406c14db33b606'
 

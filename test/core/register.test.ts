@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest'
-import { register, sweepPending } from '../../core/account/register.ts'
+import { registerAccount, sweepPending } from '../../core/account/register.ts'
 import { DomainError } from '../../core/errors.ts'
 import { keys } from '../../core/table/keys.ts'
 import { everyBreak, WHOLE_RUN } from '../machine/faults.ts'
-import { newPerson, type Person, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import { newPerson, type Person } from '../support/people.ts'
 import { whoHas } from '../support/state.ts'
 
 const app = await startApp()
@@ -30,9 +31,9 @@ async function expectNothing(person: Person): Promise<void> {
 test('a registration broken at any call succeeds when it is sent again, and its mail goes out', async () => {
   const calls = await everyBreak(ports, async ({ broken, title }) => {
     const person = newPerson()
-    const first = await register(broken, person).catch((error: Error) => error)
+    const first = await registerAccount(broken, person).catch((error: Error) => error)
     if (first instanceof Error) {
-      const again = await register(ports, person).catch((error: Error) => error)
+      const again = await registerAccount(ports, person).catch((error: Error) => error)
       // Done the first time, though the answer was lost: then its names are taken, by itself.
       if (again instanceof Error) expect(again, title).toEqual(refusal('username_taken'))
     }
@@ -52,7 +53,7 @@ test('a registration broken at any call succeeds when it is sent again, and its 
 test('a registration broken at any call and never sent again leaves an account or, after the sweep, nothing', async () => {
   await everyBreak(ports, async ({ broken, title }) => {
     const person = newPerson()
-    await register(broken, person).catch(() => {})
+    await registerAccount(broken, person).catch(() => {})
     app.advance(HOUR_MS)
     await app.job('sweep')
     const found = await whoHas(app, ports, person)
@@ -79,9 +80,9 @@ test('a pending registration is resumed by the same request only', async () => {
   await leavePending(person)
   const others = [{ password: 'Another1!' }, { email: newPerson().email }, { username: newPerson().username }]
   for (const other of others) {
-    await expect(register(ports, { ...person, ...other })).rejects.toBeInstanceOf(DomainError)
+    await expect(registerAccount(ports, { ...person, ...other })).rejects.toBeInstanceOf(DomainError)
   }
-  await register(ports, person)
+  await registerAccount(ports, person)
   await expectOneAccount(person)
 })
 
@@ -89,7 +90,7 @@ test('a pending registration is not resumed once the sweep is near', async () =>
   const person = newPerson()
   await leavePending(person)
   app.advance(51 * 60_000)
-  await expect(register(ports, person)).rejects.toEqual(refusal('username_taken'))
+  await expect(registerAccount(ports, person)).rejects.toEqual(refusal('username_taken'))
 })
 
 test('a password that the vault refuses leaves no trace, so that another may be tried at once', async () => {
@@ -103,7 +104,7 @@ test('a password that the vault refuses leaves no trace, so that another may be 
       },
     },
   }
-  await expect(register(refusing, person)).rejects.toEqual(refusal('password_refused'))
+  await expect(registerAccount(refusing, person)).rejects.toEqual(refusal('password_refused'))
   await expectNothing(person)
 })
 
@@ -154,7 +155,7 @@ async function leavePending(person: Person): Promise<void> {
       },
     },
   }
-  await expect(register(crashing, person)).rejects.toThrow('gone')
+  await expect(registerAccount(crashing, person)).rejects.toThrow('gone')
 }
 
 /** Accounts that the default keys' look-up items lead to; a test may list what no product code may. */

@@ -1,13 +1,14 @@
 import { expect, test } from 'vitest'
 import { readAccount } from '../../core/account/account.ts'
 import { confirmEmail } from '../../core/account/confirm.ts'
-import { rename } from '../../core/account/profile.ts'
-import { register } from '../../core/account/register.ts'
+import { renameAccount } from '../../core/account/profile.ts'
+import { registerAccount } from '../../core/account/register.ts'
 import type { DomainError } from '../../core/errors.ts'
 import type { Ports } from '../../core/ports.ts'
 import { keys } from '../../core/table/keys.ts'
 import { everyBreak } from '../machine/faults.ts'
-import { newPerson, type Person, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import { newPerson, type Person } from '../support/people.ts'
 import { whoHas } from '../support/state.ts'
 
 const app = await startApp()
@@ -21,7 +22,7 @@ async function account(accountId: string) {
 }
 
 const renameTo = async (deps: Ports, accountId: string, wanted: Partial<Person>) =>
-  rename(deps, await account(accountId), wanted)
+  renameAccount(deps, await account(accountId), wanted)
 
 const ownerOf = async (username: string) => (await ports.table.get(keys.usernameGuard(username)))?.accountId
 const ownerOfEmail = async (email: string) => (await ports.table.get(keys.emailGuard(email)))?.accountId
@@ -76,7 +77,7 @@ test('one username wanted by ten renames and ten registrations at once has one o
   const newcomers = Array.from({ length: 10 }, () => newPerson({ username }))
   const results = await Promise.allSettled([
     ...people.map(({ accountId }) => renameTo(ports, accountId, { username })),
-    ...newcomers.map((person) => register(ports, person)),
+    ...newcomers.map((person) => registerAccount(ports, person)),
   ])
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   const owner = await ownerOf(username)
@@ -99,7 +100,7 @@ test('one address wanted by registrations, changes and confirmations at once has
   const results = await Promise.allSettled([
     ...codes.map((each) => confirmEmail(ports, each)),
     ...fresh.map(({ accountId }) => renameTo(ports, accountId, { email })),
-    ...Array.from({ length: 5 }, () => register(ports, newPerson({ email }))),
+    ...Array.from({ length: 5 }, () => registerAccount(ports, newPerson({ email }))),
   ])
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   const accounts = await Promise.all([...confirmed, ...fresh].map(({ accountId }) => account(accountId)))
@@ -125,7 +126,7 @@ test('a name that differs in case only changes how it is shown, and stays its ow
   await renameTo(ports, person.accountId, { username: shown })
   expect((await account(person.accountId)).username).toBe(shown)
   expect(await ownerOf(person.username)).toBe(person.accountId)
-  await expect(register(ports, newPerson({ username: person.username })).catch(code)).resolves.toBe(
+  await expect(registerAccount(ports, newPerson({ username: person.username })).catch(code)).resolves.toBe(
     'username_taken',
   )
 })

@@ -6,8 +6,8 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { openTable } from '../../core/table/dynamodb.ts'
 import { expr } from '../../core/table/expression.ts'
 import { openWireTable } from '../../core/table/wire.ts'
-import { noted, plain } from '../../core/table/wire-notation.ts'
-import { signer } from '../../core/table/wire-sign.ts'
+import { fromNotation, toNotation } from '../../core/table/wire-notation.ts'
+import { requestSigner } from '../../core/table/wire-sign.ts'
 import { listen, readBody } from '../local/http.ts'
 import { startApp } from '../support/app.ts'
 import { Sha256 } from '../support/sha256.ts'
@@ -49,17 +49,17 @@ describe('signatures', () => {
           body,
         }
         const signed = await reference.sign(request, { signingDate: new Date(atMs) })
-        expect(signer(region, whole)({ headers, body }, atMs)).toEqual(signed.headers)
+        expect(requestSigner(region, whole)({ headers, body }, atMs)).toEqual(signed.headers)
       }),
     )
   })
 
   test('one signer serves two days', () => {
-    const sign = signer(region, credentials)
+    const sign = requestSigner(region, credentials)
     const request = { headers: { host: 'localhost' }, body: '{}' }
     const dayMs = 86_400_000
     for (const atMs of [0, dayMs, 0])
-      expect(sign(request, atMs)).toEqual(signer(region, credentials)(request, atMs))
+      expect(sign(request, atMs)).toEqual(requestSigner(region, credentials)(request, atMs))
   })
 })
 
@@ -102,9 +102,9 @@ describe('notation', () => {
   test('is what AWS’s own package writes, and reads back as it was', () => {
     fc.assert(
       fc.property(item, (written) => {
-        const notation = noted(written)
+        const notation = toNotation(written)
         expect(notation).toEqual(asJson(marshall(written as Record<string, never>)))
-        expect(plain(notation)).toEqual(plainOf(written))
+        expect(fromNotation(notation)).toEqual(plainOf(written))
       }),
     )
   })
@@ -113,7 +113,7 @@ describe('notation', () => {
   const plainOf = (written: Record<string, unknown>) => unmarshall(marshall(written as Record<string, never>))
 
   test('what is undefined is left out, at any depth', () => {
-    expect(noted({ a: undefined, b: { c: undefined, d: [1, undefined] } })).toEqual({
+    expect(toNotation({ a: undefined, b: { c: undefined, d: [1, undefined] } })).toEqual({
       b: { M: { d: { L: [{ N: '1' }] } } },
     })
   })
@@ -127,13 +127,13 @@ describe('notation', () => {
     ['a function', () => 1],
     ['a set of objects', new Set([{}])],
   ])('%s is refused, as AWS’s own package does', (_, bad) => {
-    expect(() => noted({ bad })).toThrow()
+    expect(() => toNotation({ bad })).toThrow()
   })
 
   test('a number beyond 2^53 comes as a bigint, and an unknown type is an error', () => {
-    expect(plain({ n: { N: '9007199254740993' } })).toEqual({ n: 9007199254740993n })
-    expect(() => plain({ n: { X: '1' } })).toThrow('type X')
-    expect(() => plain({ n: {} })).toThrow()
+    expect(fromNotation({ n: { N: '9007199254740993' } })).toEqual({ n: 9007199254740993n })
+    expect(() => fromNotation({ n: { X: '1' } })).toThrow('type X')
+    expect(() => fromNotation({ n: {} })).toThrow()
   })
 })
 

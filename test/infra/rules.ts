@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { definition } from '../../core/table/definition.ts'
+import { tableDefinition } from '../../core/table/definition.ts'
 import { subscribedEvents } from '../../core/webhooks/event-types.ts'
 import { cors } from '../../functions/http/cors.ts'
 import { gatewayKey, type Need, type Placed } from '../../functions/http/route.ts'
@@ -489,7 +489,7 @@ const table: Rule = (graph) => {
     ...same('the table', one, {
       name: prefixOf(graph),
       billingMode: 'PAY_PER_REQUEST',
-      attributes: Object.entries(definition.attributes).map(([name, type]) => ({ name, type })),
+      attributes: Object.entries(tableDefinition.attributes).map(([name, type]) => ({ name, type })),
       hashKey: 'pk',
       rangeKey: 'sk',
       globalSecondaryIndexes: [

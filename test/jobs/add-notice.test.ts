@@ -2,7 +2,8 @@ import { expect, test } from 'vitest'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { handler } from '../../functions/jobs/add-notice.ts'
-import { type SignedInPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import type { SignedInPerson } from '../support/people.ts'
 
 const app = await startApp()
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
-import { type SignedInPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   ADDRESS,
   ALWAYS_3DS,
@@ -21,6 +21,7 @@ import {
   waitingPayment,
 } from '../support/buyers.ts'
 import { defaultKey } from '../support/keys.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { consume, counterOf } from '../support/quota.ts'
 import { atStripe, defaultCard, later, newCard, remove, stripeOf } from '../support/stripe.ts'
 

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest'
 import { sendDueMail } from '../../core/notifications/outbox.ts'
 import { keys } from '../../core/table/keys.ts'
 import { WHOLE_RUN } from '../machine/faults.ts'
-import { newPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import { newPerson } from '../support/people.ts'
 
 const app = await startApp()
 

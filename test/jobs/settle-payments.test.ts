@@ -3,7 +3,7 @@ import type { Ports } from '../../core/ports.ts'
 import { readPurchase } from '../../core/purchases/purchase.ts'
 import { settlePayments } from '../../core/purchases/settle-payments.ts'
 import { dueShards, keys } from '../../core/table/keys.ts'
-import { type SignedInPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   ALWAYS_3DS,
   buy,
@@ -16,6 +16,7 @@ import {
   unitsLeft,
   waitingPayment,
 } from '../support/buyers.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { consume } from '../support/quota.ts'
 import { atStripe, defaultCard, later, newCard, stripeOf } from '../support/stripe.ts'
 

@@ -1,13 +1,14 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { type Profile, parseProfile } from '../../core/account/account.ts'
 import { emailKey, usernameKey } from '../../core/account/fields.ts'
-import { register, sweepPending } from '../../core/account/register.ts'
+import { registerAccount, sweepPending } from '../../core/account/register.ts'
 import { defaultKeyLookup } from '../../core/keys/default-key.ts'
 import { expr } from '../../core/table/expression.ts'
 import { CORE_PREFIX, dueShards, keys } from '../../core/table/keys.ts'
 import { WHOLE_RUN } from '../machine/faults.ts'
-import { newPerson, type Person, type SignedInPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { buy, newBuyer, paymentsOf, refund } from '../support/buyers.ts'
+import { newPerson, type Person, type SignedInPerson } from '../support/people.ts'
 import {
   atStripe,
   cardOnFile,
@@ -42,7 +43,7 @@ async function pending(person: Person = newPerson()) {
     await ports.identity.enroll(accountId, password)
     throw new Error('crash')
   }
-  await register({ ...ports, identity: { ...ports.identity, enroll: crash } }, person).catch(() => {})
+  await registerAccount({ ...ports, identity: { ...ports.identity, enroll: crash } }, person).catch(() => {})
   const guard = await ports.table.get(keys.usernameGuard(usernameKey(person.username)))
   const profile = parseProfile((await ports.table.get(keys.profile(String(guard?.accountId)))) ?? {})
   expect(profile.status).toBe('pending')

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import { newPerson, type Person } from '../support/app.ts'
+import { newPerson, type Person } from '../support/people.ts'
 import { type Server, startServer } from './server.ts'
 import { signatureOf } from './stripe/webhooks.ts'
 

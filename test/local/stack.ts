@@ -5,7 +5,7 @@ import {
   DescribeTableCommand,
   DynamoDBClient,
 } from '@aws-sdk/client-dynamodb'
-import { definition } from '../../core/table/definition.ts'
+import { tableDefinition } from '../../core/table/definition.ts'
 import type { Setting } from '../../functions/http/needs.ts'
 import { handler as preToken } from '../../functions/pre-token.ts'
 import { type CognitoDouble, startCognito } from './cognito.ts'
@@ -193,7 +193,7 @@ async function createTable(endpoint: string, tableName: string): Promise<void> {
       if (error.name !== 'ResourceNotFoundException') throw error
     })
   if (!exists) {
-    const { attributes, primary, indexes } = definition
+    const { attributes, primary, indexes } = tableDefinition
     const schema = ({ hashKey, rangeKey }: { hashKey: string; rangeKey: string }) => [
       { AttributeName: hashKey, KeyType: 'HASH' as const },
       { AttributeName: rangeKey, KeyType: 'RANGE' as const },

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { deactivate } from '../../core/account/profile.ts'
+import { deactivateAccount } from '../../core/account/profile.ts'
 import type { Ports } from '../../core/ports.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
@@ -121,7 +121,7 @@ export const meanwhiles: Meanwhile[] = [
   },
   {
     title: 'the account is deactivated',
-    act: async (world) => answerOf(deactivate(world.ports, await world.account())),
+    act: async (world) => answerOf(deactivateAccount(world.ports, await world.account())),
   },
 ]
 

@@ -6,14 +6,14 @@ import { STRIPE_API_VERSION, stripePayments } from '../../core/adapters/stripe.t
 import { changeCard } from '../../core/cards/change.ts'
 import { sweepCards } from '../../core/cards/expiry.ts'
 import { removeCard } from '../../core/cards/remove.ts'
-import { isLive, parseStoredCard } from '../../core/cards/stored.ts'
+import { isLiveCard, parseStoredCard } from '../../core/cards/stored.ts'
 import { proveCard, sweepHolds } from '../../core/cards/verify.ts'
 import { DomainError } from '../../core/errors.ts'
 import type { Ports } from '../../core/ports.ts'
 import { newQuota } from '../../core/quota/quota.ts'
 import { keys } from '../../core/table/keys.ts'
 import { subscribedEvents } from '../../core/webhooks/event-types.ts'
-import { receiveEvent, sweepEvents } from '../../core/webhooks/events.ts'
+import { processMissedEvents, receiveWebhook } from '../../core/webhooks/events.ts'
 import { signatureOf } from '../local/stripe/webhooks.ts'
 import { startStripe } from '../local/stripe.ts'
 import { silentLog } from '../support/log.ts'
@@ -24,7 +24,15 @@ import { memoryTable } from './memory-table.ts'
 const SUBSCRIBED = new Set(subscribedEvents)
 
 /** The functions under test, so that a test can put broken ones in their place. */
-export const cards = { proveCard, changeCard, removeCard, receiveEvent, sweepHolds, sweepCards, sweepEvents }
+export const cards = {
+  proveCard,
+  changeCard,
+  removeCard,
+  receiveWebhook,
+  sweepHolds,
+  sweepCards,
+  processMissedEvents,
+}
 export type Cards = typeof cards
 
 export type CardWorld = Awaited<ReturnType<typeof openCardWorld>>
@@ -112,7 +120,7 @@ export async function openCardWorld(overrides: Partial<Profile> = {}, functions:
     remove: async (cardId: string, through: Ports = ports): Promise<Answer> =>
       answerOf(functions.removeCard(through, await account(), cardId)),
     /** Looks for events that were never delivered. */
-    catchUp: () => functions.sweepEvents(ports, WHOLE_RUN),
+    catchUp: () => functions.processMissedEvents(ports, WHOLE_RUN),
     /** A card that nobody has yet, by its test number. */
     newCard: async (number: string): Promise<string> =>
       (
@@ -126,7 +134,7 @@ export async function openCardWorld(overrides: Partial<Profile> = {}, functions:
     receive(event: Stripe.Event, through: Ports = ports): Promise<void> {
       const body = JSON.stringify(event, null, 2)
       const signature = signatureOf(body, double.webhookSecret, nowMs)
-      return functions.receiveEvent(through, { body: Buffer.from(body), signature })
+      return functions.receiveWebhook(through, { body: Buffer.from(body), signature })
     },
     /** The events that were not delivered yet are lost. */
     async loseEvents(): Promise<void> {
@@ -168,7 +176,7 @@ export async function openCardWorld(overrides: Partial<Profile> = {}, functions:
       return {
         cards: items
           .map(parseStoredCard)
-          .filter(isLive)
+          .filter(isLiveCard)
           .map(({ card }) => card),
         removing: items.filter(({ removing }) => removing).map(({ cardId }) => cardId),
         customer,

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
-import { consume } from '../../core/quota/consume.ts'
+import { consumeUnits } from '../../core/quota/consume.ts'
 import { plant } from './plant.ts'
 import { quotaBugs } from './quota-bugs.ts'
 import { scenarios } from './quota-scenarios.ts'
@@ -23,7 +23,7 @@ describe('a planted bug is found', () => {
   })
 
   test('by its bug alone: an unchanged copy passes every scenario that finds one', async () => {
-    const same = { near: consume, find: 'TRIES = 20', put: 'TRIES = 20' }
+    const same = { near: consumeUnits, find: 'TRIES = 20', put: 'TRIES = 20' }
     const { functions, remove } = await plant(same, quotaFunctions)
     const failures: unknown[] = []
     for (const name of new Set(quotaBugs.map(({ foundBy }) => foundBy)))

@@ -6,10 +6,10 @@
 import { text } from 'node:stream/consumers'
 import { systemClock } from '../../core/adapters/clock.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
-import { keyring } from '../../core/adapters/keyring.ts'
+import { openKeyring } from '../../core/adapters/keyring.ts'
 import { DomainError } from '../../core/errors.ts'
 import type { Ports } from '../../core/ports.ts'
-import { consume } from '../../core/quota/consume.ts'
+import { consumeUnits } from '../../core/quota/consume.ts'
 import { openTable } from '../../core/table/dynamodb.ts'
 import { silentLog } from '../support/log.ts'
 
@@ -34,7 +34,7 @@ const ports = {
   clock: systemClock,
   ids: randomIds(systemClock),
   log: silentLog,
-  keyring: keyring(ROOT_SECRET),
+  keyring: openKeyring(ROOT_SECRET),
   table: openTable(TABLE_NAME),
 } as Partial<Ports> as Ports
 
@@ -42,7 +42,7 @@ const nowMs = () => performance.timeOrigin + performance.now()
 
 async function ask(key: string, requestId: string): Promise<Asked> {
   const fromMs = nowMs()
-  const told = await consume(ports, key, { units: 1, requestId }).then(
+  const told = await consumeUnits(ports, key, { units: 1, requestId }).then(
     () => '200',
     (error) => (error instanceof DomainError ? error.code : String(error)),
   )

@@ -1,12 +1,13 @@
 import { TOTP } from 'otpauth'
 import { describe, expect, test } from 'vitest'
 import { readAccount } from '../../core/account/account.ts'
-import { answerAsks, askForMail } from '../../core/credentials/mail-requests.ts'
+import { answerMailRequests, requestMail } from '../../core/credentials/mail-requests.ts'
 import { changePassword, resetPassword } from '../../core/credentials/password.ts'
-import { login } from '../../core/credentials/sessions.ts'
-import { activate, enrol } from '../../core/credentials/two-factor.ts'
+import { signIn } from '../../core/credentials/sessions.ts'
+import { activateTwoFactor, enrolTwoFactor } from '../../core/credentials/two-factor.ts'
 import { DomainError } from '../../core/errors.ts'
-import { type Person, type SignedInPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import type { Person, SignedInPerson } from '../support/people.ts'
 import { everyBreak, WHOLE_RUN } from './faults.ts'
 
 const app = await startApp()
@@ -24,7 +25,7 @@ async function caller(person: SignedInPerson) {
 }
 
 const works = (person: Person, password: string) =>
-  login(ports, { email: person.email, password }).then(
+  signIn(ports, { email: person.email, password }).then(
     () => true,
     () => false,
   )
@@ -41,14 +42,14 @@ const sessionLives = async (person: SignedInPerson) =>
   (await app.request('GET', '/v1/user', { token: person.accessToken })).status === 200
 
 async function mailedReset(person: Person): Promise<string> {
-  await askForMail(ports, 'reset-password', person.email)
-  await answerAsks(ports, WHOLE_RUN)
+  await requestMail(ports, 'reset-password', person.email)
+  await answerMailRequests(ports, WHOLE_RUN)
   return app.mailedCode(person.email)
 }
 
 async function withTwoFactor(person: SignedInPerson): Promise<{ seed: string; recoveryCodes: string[] }> {
-  const { seed } = await enrol(ports, (await caller(person)).account)
-  const recoveryCodes = await activate(ports, (await caller(person)).account, totp(seed))
+  const { seed } = await enrolTwoFactor(ports, (await caller(person)).account)
+  const recoveryCodes = await activateTwoFactor(ports, (await caller(person)).account, totp(seed))
   app.advance(30_000)
   return { seed, recoveryCodes }
 }
@@ -89,7 +90,7 @@ describe('a password change broken at any call', () => {
         },
       },
     }
-    const late = login(slow, { email: person.email, password: person.password })
+    const late = signIn(slow, { email: person.email, password: person.password })
     await expect(late.catch(code)).resolves.toBe('invalid_credentials')
     expect(Object.keys((await caller(person)).account.sessions)).toEqual([])
   })
@@ -102,7 +103,7 @@ describe('a password change broken at any call', () => {
       identity: {
         ...ports.identity,
         async setPassword(accountId: string, password: string) {
-          during.push(await login(ports, { email: person.email, password: person.password }).catch(code))
+          during.push(await signIn(ports, { email: person.email, password: person.password }).catch(code))
           await ports.identity.setPassword(accountId, password)
         },
       },
@@ -173,8 +174,8 @@ describe('a reset broken at any call', () => {
       app.advance(LOCK_MS)
       await resetPassword(ports, input).catch((error) => expect(code(error), title).toBe('invalid_code'))
       const [second = ''] = recoveryCodes.slice(1)
-      await login(ports, { email: person.email, password: NEW, twofa: second })
-      const used = await login(ports, { email: person.email, password: NEW, twofa: recoveryCodes[0] }).catch(
+      await signIn(ports, { email: person.email, password: NEW, twofa: second })
+      const used = await signIn(ports, { email: person.email, password: NEW, twofa: recoveryCodes[0] }).catch(
         code,
       )
       expect(used, `${title}: a recovery code works twice`).toBe('two_factor_invalid')
@@ -186,8 +187,8 @@ describe('asking for a mail, broken at any call', () => {
   test('ends in one live code and at most one duplicate mail', async () => {
     await everyBreak(ports, async ({ broken, title }) => {
       const person = await app.signUp()
-      await askForMail(ports, 'reset-password', person.email)
-      await answerAsks(broken, WHOLE_RUN).catch(() => {})
+      await requestMail(ports, 'reset-password', person.email)
+      await answerMailRequests(broken, WHOLE_RUN).catch(() => {})
       app.advance(61_000)
       await app.job('send-mail')
       app.advance(61_000)
@@ -208,7 +209,7 @@ describe('two factors', () => {
     const person = await app.signUp()
     const { seed } = await withTwoFactor(person)
     const input = { email: person.email, password: person.password, twofa: totp(seed) }
-    const results = await Promise.allSettled(Array.from({ length: 50 }, () => login(ports, input)))
+    const results = await Promise.allSettled(Array.from({ length: 50 }, () => signIn(ports, input)))
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   })
 
@@ -216,7 +217,7 @@ describe('two factors', () => {
     const person = await app.signUp()
     const { recoveryCodes } = await withTwoFactor(person)
     const input = { email: person.email, password: person.password, twofa: recoveryCodes[3] }
-    const results = await Promise.allSettled(Array.from({ length: 50 }, () => login(ports, input)))
+    const results = await Promise.allSettled(Array.from({ length: 50 }, () => signIn(ports, input)))
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   })
 
@@ -235,7 +236,7 @@ describe('two factors', () => {
       },
     }
     const guess = (twofa: string) =>
-      login(watching, { email: person.email, password: person.password, twofa }).catch(code)
+      signIn(watching, { email: person.email, password: person.password, twofa }).catch(code)
     const wrong = (Number(totp(seed)) + 1) % 1_000_000
     const guesses = Array.from({ length: 100 }, (_, n) =>
       guess(String((wrong + 5 * n) % 1_000_000).padStart(6, '0')),
@@ -250,14 +251,16 @@ describe('two factors', () => {
   test('enrolment broken at any call leaves it off or on, and on only with codes that were shown or can be had anew', async () => {
     await everyBreak(ports, async ({ broken, title }) => {
       const person = await app.signUp()
-      const enrolled = await enrol(broken, (await caller(person)).account).catch(() => undefined)
-      const seed = enrolled?.seed ?? (await enrol(ports, (await caller(person)).account)).seed
-      const shown = await activate(broken, (await caller(person)).account, totp(seed)).catch(() => undefined)
+      const enrolled = await enrolTwoFactor(broken, (await caller(person)).account).catch(() => undefined)
+      const seed = enrolled?.seed ?? (await enrolTwoFactor(ports, (await caller(person)).account)).seed
+      const shown = await activateTwoFactor(broken, (await caller(person)).account, totp(seed)).catch(
+        () => undefined,
+      )
       const { account } = await caller(person)
       if (shown) expect(Object.keys(account.totp?.recovery ?? {}), title).toHaveLength(10)
       app.advance(30_000)
       const twofa = account.totp ? { twofa: totp(seed) } : {}
-      await login(ports, { email: person.email, password: person.password, ...twofa })
+      await signIn(ports, { email: person.email, password: person.password, ...twofa })
     })
   })
 })

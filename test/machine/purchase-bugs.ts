@@ -1,11 +1,11 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: patches of sources that have them
 
-import { drive } from '../../core/purchases/advance.ts'
-import { credit } from '../../core/purchases/credit.ts'
+import { advancePurchase } from '../../core/purchases/advance.ts'
+import { creditPurchase } from '../../core/purchases/credit.ts'
 import { ledgerWrites } from '../../core/purchases/ledger.ts'
 import { purchaseOf } from '../../core/purchases/purchase.ts'
-import { reverse } from '../../core/purchases/reversal.ts'
-import { end, fence, settlePurchase } from '../../core/purchases/settle.ts'
+import { applyReversal } from '../../core/purchases/reversal.ts'
+import { cancelPurchase, endPurchase, settlePurchase } from '../../core/purchases/settle.ts'
 import { writeAll, writeUnlessDone } from '../../core/table/write-all.ts'
 import type { Bug } from './patch.ts'
 import type { PurchaseBreak } from './purchase-faults.ts'
@@ -80,13 +80,13 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'a confirmation that timed out is a decline',
     find: "payment.status === 'unknown' ? pending(deps, purchase, payment.cause)",
     put: "payment.status === 'unknown' ? end(deps, purchase, { reason: 'declined', retry: 'retryable' })",
-    using: { end },
+    using: { end: endPurchase },
     namesFrom: ["end(deps, purchase, { reason: 'card_unusable', retry: 'never' })"],
     foundBy: broken(flows.buy, 'jobs', 'error-after'),
   },
   {
     title: 'an outage is a decline of a renewal',
-    near: drive,
+    near: advancePurchase,
     find: [
       "if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error",
       'return pending(deps, purchase, error)',
@@ -171,7 +171,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'a purchase that is open does not stop a request with another key',
     find: "if (open.state !== 'action_required' && isLeased(deps, open)) throw new DomainError('purchase_open')",
     put: 'if (open) await end(deps, open, undefined)',
-    using: { end },
+    using: { end: endPurchase },
     foundBy: told(fiftyAtOnce((n) => `key-${n}`)),
   },
   // --- Settling ---
@@ -203,7 +203,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
       "if (open) throw new DomainError('temporarily_unavailable')",
       'return end(deps, purchase, undefined, marks)',
     ],
-    using: { end },
+    using: { end: endPurchase },
     foundBy: met(
       'a customer is asked to authenticate',
       'the jobs a day later',
@@ -221,7 +221,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: '3-D Secure is a decline',
     find: 'return ask(deps, purchase, payment, payment.clientSecret, marks)',
     put: 'return fence(deps, purchase, payment, marks)',
-    using: { fence },
+    using: { fence: cancelPurchase },
     foundBy: unbroken(flows.signUp3ds, 'webhooks'),
   },
   {
@@ -245,7 +245,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'ledger numbers are not guarded',
-    near: credit,
+    near: creditPurchase,
     find: 'if: expr`#ledgerSeq = ${profile.ledgerSeq}`',
     put: 'if: expr`attribute_exists(pk)`',
     more: [{ near: ledgerWrites, find: 'if: expr`attribute_not_exists(pk)`', put: '...{}' }],
@@ -334,7 +334,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'an older reading of the charge wins',
-    near: reverse,
+    near: applyReversal,
     find: ['for (let tries = 0; tries < TRIES; tries++) {', 'await applyLedger(deps, accountId)'],
     put: [
       'const $reading = await deps.payments.readCharge(chargeId)',
@@ -344,7 +344,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     namesFrom: [['const charge = await deps.payments.readCharge(chargeId)', 'if (!charge)']],
     more: [
       {
-        near: reverse,
+        near: applyReversal,
         find: ['const charge = await deps.payments.readCharge(chargeId)', 'if (!charge)'],
         put: ['const charge = $reading', 'if (!charge)'],
       },
@@ -467,7 +467,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'a renewal that is not known yet is told as declined',
     find: "payment.status === 'unknown' ? pending(deps, purchase, payment.cause)",
     put: "payment.status === 'unknown' ? end(deps, purchase, { reason: 'processing_error', retry: 'retryable' })",
-    using: { end },
+    using: { end: endPurchase },
     namesFrom: ["end(deps, purchase, { reason: 'card_unusable', retry: 'never' })"],
     foundBy: told(outage('POST /v1/payment_intents/*/confirm')),
   },

@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type Stripe from 'stripe'
 import { type Account, type Profile, readAccount } from '../../core/account/account.ts'
-import { deactivate, setFlags } from '../../core/account/profile.ts'
-import { keyring } from '../../core/adapters/keyring.ts'
+import { deactivateAccount, setFlags } from '../../core/account/profile.ts'
+import { openKeyring } from '../../core/adapters/keyring.ts'
 import { changeCard } from '../../core/cards/change.ts'
 import { sweepCards } from '../../core/cards/expiry.ts'
 import { removeCard } from '../../core/cards/remove.ts'
@@ -10,13 +10,13 @@ import { sweepHolds } from '../../core/cards/verify.ts'
 import { DomainError } from '../../core/errors.ts'
 import { newDefaultKey } from '../../core/keys/default-key.ts'
 import type { Ids, Ports } from '../../core/ports.ts'
-import { buy, type Wanted } from '../../core/purchases/buy.ts'
+import { buyBundle, type PurchaseRequest } from '../../core/purchases/buy.ts'
 import { type BundleName, bundleOf } from '../../core/purchases/catalogue.ts'
 import { checkQuotas } from '../../core/purchases/check-quotas.ts'
 import { comparePayments } from '../../core/purchases/reconcile.ts'
 import { setMonthlyCap } from '../../core/purchases/renewal.ts'
 import { settlePayments } from '../../core/purchases/settle-payments.ts'
-import { consume } from '../../core/quota/consume.ts'
+import { consumeUnits } from '../../core/quota/consume.ts'
 import { newQuota } from '../../core/quota/quota.ts'
 import { trialCredit } from '../../core/quota/trial.ts'
 import { wakeRenewal } from '../../core/quota/wake-renewal.ts'
@@ -24,7 +24,7 @@ import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import type { Item, Table } from '../../core/table/table.ts'
 import { subscribedEvents } from '../../core/webhooks/event-types.ts'
-import { receiveEvent, sweepEvents } from '../../core/webhooks/events.ts'
+import { processMissedEvents, receiveWebhook } from '../../core/webhooks/events.ts'
 import type { StripeState } from '../local/stripe/state.ts'
 import { signatureOf } from '../local/stripe/webhooks.ts'
 import { silentLog } from '../support/log.ts'
@@ -34,19 +34,19 @@ import { stripeHere } from './purchase-stripe.ts'
 
 /** The functions under test, so that a test can put broken ones in their place. */
 export const purchases = {
-  buy,
+  buyBundle,
   checkQuotas,
   settlePayments,
   comparePayments,
   setMonthlyCap,
-  consume,
-  receiveEvent,
-  sweepEvents,
+  consumeUnits,
+  receiveWebhook,
+  processMissedEvents,
   sweepCards,
   sweepHolds,
   removeCard,
   changeCard,
-  deactivate,
+  deactivateAccount,
   setFlags,
 }
 export type Purchases = typeof purchases
@@ -70,11 +70,11 @@ const SUBSCRIBED = new Set(subscribedEvents)
 
 const ACCOUNT_ID = '6740000000000000000000a1'
 const SECRET = 'whsec_world'
-const RING = keyring('5a'.repeat(32))
+const RING = openKeyring('5a'.repeat(32))
 
 /** What a client was told, and when it asked and was told it. */
 export interface Said {
-  kind: Wanted['kind']
+  kind: PurchaseRequest['kind']
   key: string | undefined
   /** `paid`, `pending` or the code of an error; `gone` when its process was. */
   answer: string
@@ -178,9 +178,9 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     const caller = await account()
     return caller.status === 'active' ? answerOf(work(caller)) : `account_${caller.status}`
   }
-  const request = async (wanted: Wanted, key: string | undefined, via: Ports): Promise<string> => {
+  const request = async (wanted: PurchaseRequest, key: string | undefined, via: Ports): Promise<string> => {
     const fromMs = nowMs
-    const answer = await gated((caller) => functions.buy(via, caller, wanted, key))
+    const answer = await gated((caller) => functions.buyBundle(via, caller, wanted, key))
     said.push({
       kind: wanted.kind,
       key,
@@ -230,7 +230,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     buy: (via = ports, key?: string) => request({ kind: 'buy' }, key, via),
     change: (bundle: BundleName, via = ports, key?: string) =>
       request({ kind: 'change', bundle: bundleOf(bundle) }, key, via),
-    consume: (units: number, via = ports) => answerOf(functions.consume(via, defaultKey.key, { units })),
+    consume: (units: number, via = ports) => answerOf(functions.consumeUnits(via, defaultKey.key, { units })),
     /** Spends until so many units are left. */
     async consumeTo(left: number, via = ports): Promise<string> {
       const { quota } = await account()
@@ -244,7 +244,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       gated((caller) => functions.setFlags(via, caller, { bundleAutoRenewal, lowQuotaNotification: true })),
     setCap: (cents: number | undefined, via = ports) =>
       gated((caller) => functions.setMonthlyCap(via, caller, cents)),
-    deactivate: (via = ports) => gated((caller) => functions.deactivate(via, caller)),
+    deactivate: (via = ports) => gated((caller) => functions.deactivateAccount(via, caller)),
     /** As `restore` writes it once the password was right. */
     async restore(): Promise<void> {
       const active = { update: keys.profile(ACCOUNT_ID), set: expr`SET #status = ${'active'}` }
@@ -308,7 +308,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     async receive(event: Stripe.EventBase, via: Ports = ports): Promise<boolean> {
       const body = JSON.stringify(event, null, 2)
       const signature = signatureOf(body, SECRET, nowMs)
-      const answer = await answerOf(functions.receiveEvent(via, { body: Buffer.from(body), signature }))
+      const answer = await answerOf(functions.receiveWebhook(via, { body: Buffer.from(body), signature }))
       if (answer === 'done') event.pending_webhooks = 0
       return answer === 'done'
     },
@@ -363,7 +363,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
           }
           const result =
             name === 'sweepEvents'
-              ? await functions.sweepEvents(via, WHOLE_RUN)
+              ? await functions.processMissedEvents(via, WHOLE_RUN)
               : await functions[name](via, run())
           failed = result.failed
           return 'done'

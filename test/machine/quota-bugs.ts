@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: patches of sources that have them
 
-import { spend } from '../../core/quota/counter.ts'
+import { spendUpdate } from '../../core/quota/counter.ts'
 import { expr } from '../../core/table/expression.ts'
 import type { Bug } from './patch.ts'
 
@@ -294,7 +294,7 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'a later crossing puts off what is due',
-    near: spend,
+    near: spendUpdate,
     find: 'expr`#due = if_not_exists(#due, ${due}), #dueAtMs = if_not_exists(#dueAtMs, ${dueAtMs})`',
     put: 'expr`#due = if_not_exists(#due, ${due}), #dueAtMs = ${dueAtMs}`',
     foundBy: 'below 10 % a notice waits, below 1 % a renewal too, and both are due; at the threshold neither',

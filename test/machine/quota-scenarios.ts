@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import { keyHash } from '../../core/keys/key-text.ts'
 import { DAY_MS } from '../../core/quota/quota.ts'
-import { rungOf } from '../../core/quota/thresholds.ts'
+import { balanceParts } from '../../core/quota/thresholds.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { breaking } from './faults.ts'
@@ -18,7 +18,7 @@ async function expectUsed(world: QuotaWorld, used: number, total = 1000): Promis
 
 async function expectOnLadder(world: QuotaWorld): Promise<void> {
   const { l = 0, f = 0, q = 0 } = (await world.counter()) as Record<string, number>
-  expect({ left: l, floor: f }).toEqual(rungOf(l + f, q))
+  expect({ left: l, floor: f }).toEqual(balanceParts(l + f, q))
 }
 
 const kinds: [string, (world: QuotaWorld) => string][] = [

@@ -1,13 +1,13 @@
 import { randomIds } from '../../core/adapters/ids.ts'
-import { keyring } from '../../core/adapters/keyring.ts'
+import { openKeyring } from '../../core/adapters/keyring.ts'
 import { DomainError } from '../../core/errors.ts'
 import { keyHash, newKeyText } from '../../core/keys/key-text.ts'
 import type { Ports } from '../../core/ports.ts'
 import { applyLedger } from '../../core/quota/apply-ledger.ts'
 import { type BatchRequest, consumeBatch } from '../../core/quota/batch.ts'
-import { consume } from '../../core/quota/consume.ts'
+import { consumeUnits } from '../../core/quota/consume.ts'
 import { keyHashAttribute, newQuota } from '../../core/quota/quota.ts'
-import { rungOf } from '../../core/quota/thresholds.ts'
+import { balanceParts } from '../../core/quota/thresholds.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { ConditionFailed, type Item, type Table } from '../../core/table/table.ts'
@@ -23,7 +23,7 @@ export type Told = 200 | 402 | string
 const TOLD = { spent: 200, exhausted: 402 } as const
 
 /** The functions under test: the real ones, or some with a bug planted in them. */
-export const quotaFunctions = { consume, consumeBatch, applyLedger }
+export const quotaFunctions = { consumeUnits, consumeBatch, applyLedger }
 export type QuotaFunctions = typeof quotaFunctions
 
 /** One account with a counter and its keys, over a table in memory or another one. */
@@ -40,12 +40,12 @@ export async function openQuotaWorld({
     wait: () => new Promise<void>((resolve) => setImmediate(resolve)),
   }
   const ids = randomIds(clock)
-  const ring = keyring('5'.repeat(64))
+  const ring = openKeyring('5'.repeat(64))
   const ports = { clock, ids, log: silentLog, table, keyring: ring } as Partial<Ports> as Ports
   const accountId = ids.accountId()
   const texts = Array.from({ length: keyCount }, (_, slot) => newKeyText(ports, accountId, slot))
   const hashes = texts.map((text, slot) => [keyHashAttribute(slot), keyHash(ports, text)])
-  const { left: l, floor: f } = rungOf(left, size)
+  const { left: l, floor: f } = balanceParts(left, size)
   await table.put({
     ...newQuota(accountId, Buffer.alloc(12), nowMs),
     ...Object.fromEntries(hashes),
@@ -79,7 +79,7 @@ export async function openQuotaWorld({
       requestId?: string,
       { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
     ): Promise<Told> =>
-      functions.consume(through, keyAt(slot), { units, requestId }).then(() => 200 as const, toldOf),
+      functions.consumeUnits(through, keyAt(slot), { units, requestId }).then(() => 200 as const, toldOf),
     batch: async (
       requests: readonly BatchRequest[],
       { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
@@ -104,7 +104,7 @@ export async function openQuotaWorld({
       for (;;) {
         const { l, f, q, s } = (await world.counter()) as Record<string, number>
         const size = newSize ?? q ?? 0
-        const { floor } = rungOf((l ?? 0) + (f ?? 0) + units, size)
+        const { floor } = balanceParts((l ?? 0) + (f ?? 0) + units, size)
         const delta = units + (f ?? 0) - floor
         try {
           await table.update(

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
-import { register } from '../../core/account/register.ts'
+import { registerAccount } from '../../core/account/register.ts'
 import { DomainError } from '../../core/errors.ts'
-import { newPerson, type Person, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import { newPerson, type Person } from '../support/people.ts'
 
 const app = await startApp()
 
@@ -36,7 +37,7 @@ async function leavePending(person: Person): Promise<void> {
   const crash = async () => {
     throw new Error('crash')
   }
-  await register({ ...ports, identity: { ...ports.identity, enroll: crash } }, person).catch(() => {})
+  await registerAccount({ ...ports, identity: { ...ports.identity, enroll: crash } }, person).catch(() => {})
 }
 
 test('201: a new account in the seed’s envelope', async () => {
@@ -208,7 +209,7 @@ test('503: the same request goes on after a crash of the vault', async () => {
     throw new DomainError('temporarily_unavailable')
   }
   await expect(
-    register({ ...ports, identity: { ...ports.identity, enroll: crash } }, person),
+    registerAccount({ ...ports, identity: { ...ports.identity, enroll: crash } }, person),
   ).rejects.toMatchObject({ code: 'temporarily_unavailable' })
   expect((await app.register(person)).status).toBe(201)
   await app.login(person)

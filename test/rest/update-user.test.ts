@@ -3,8 +3,9 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { keys } from '../../core/table/keys.ts'
 import { rest } from '../../functions/rest/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { newPerson, type Person, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp, type TestAnswer } from '../support/app.ts'
 import { resetCode, signInStatus } from '../support/credentials.ts'
+import { newPerson, type Person, type SignedInPerson } from '../support/people.ts'
 
 const app = await startApp()
 

@@ -8,6 +8,7 @@ import { type Gateway, startGateway } from '../local/gateway.ts'
 import { gatewayRoutes } from '../local/routes.ts'
 import { clearTable, type Stack, startStack } from '../local/stack.ts'
 import { type Fixtures, openFixtures } from './fixtures.ts'
+import { newPerson, type Person, type SignedInPerson } from './people.ts'
 
 /** What tests send: one of `json`, `form` and `body`, which is sent as it is. */
 export interface TestRequest {
@@ -26,29 +27,8 @@ export interface TestAnswer {
   text: string
 }
 
-export interface Person {
-  username: string
-  email: string
-  password: string
-}
-
-export interface SignedInPerson extends Person {
-  accountId: string
-  accessToken: string
-  refreshToken: string
-}
-
 const ORIGIN = 'https://app.bursar.example'
 const START = new Date('2026-11-21T12:00:00.000Z')
-
-let people = 0
-
-/** Somebody whom no other test knows. */
-export function newPerson(overrides: Partial<Person> = {}): Person {
-  people += 1
-  const username = `person${people}`
-  return { username, email: `${username}@mail.example`, password: 'Hello123!', ...overrides }
-}
 
 export type App = Awaited<ReturnType<typeof startApp>>
 

@@ -1,5 +1,6 @@
 import { TOTP } from 'otpauth'
-import type { App, Person, SignedInPerson } from './app.ts'
+import type { App } from './app.ts'
+import type { Person, SignedInPerson } from './people.ts'
 
 const STEP_MS = 30_000
 

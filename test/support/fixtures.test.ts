@@ -2,8 +2,9 @@ import { DynamoDBClient, ScanCommand } from '@aws-sdk/client-dynamodb'
 import { unmarshall } from '@aws-sdk/util-dynamodb'
 import { expect, test } from 'vitest'
 import type { Item } from '../../core/table/table.ts'
-import { newPerson, type SignedInPerson, startApp } from './app.ts'
+import { startApp } from './app.ts'
 import { ALWAYS_3DS, authenticate, newBuyer, signUpFor } from './buyers.ts'
+import { newPerson, type SignedInPerson } from './people.ts'
 import { cardOnFile, newCard, stripeOf, verify } from './stripe.ts'
 
 /** Everything that a fixture makes is compared with what requests over HTTP make, names and random parts apart. */

@@ -2,23 +2,23 @@ import type Stripe from 'stripe'
 import { type Account, type Profile, readAccount } from '../../core/account/account.ts'
 import { confirmEmail } from '../../core/account/confirm.ts'
 import { emailKey } from '../../core/account/fields.ts'
-import { register } from '../../core/account/register.ts'
+import { registerAccount } from '../../core/account/register.ts'
 import { proveCard } from '../../core/cards/verify.ts'
-import { login } from '../../core/credentials/sessions.ts'
+import { signIn } from '../../core/credentials/sessions.ts'
 import { DomainError } from '../../core/errors.ts'
 import { readDefaultKey } from '../../core/keys/default-key.ts'
 import type { Identity, Ports } from '../../core/ports.ts'
-import { buy } from '../../core/purchases/buy.ts'
+import { buyBundle } from '../../core/purchases/buy.ts'
 import { type BundleName, bundleOf } from '../../core/purchases/catalogue.ts'
 import { keys } from '../../core/table/keys.ts'
 import type { Item, Table } from '../../core/table/table.ts'
 import { openWireTable } from '../../core/table/wire.ts'
-import { receiveEvent } from '../../core/webhooks/events.ts'
+import { receiveWebhook } from '../../core/webhooks/events.ts'
 import type { Stack } from '../local/stack.ts'
 import { signatureOf } from '../local/stripe/webhooks.ts'
 import { memoryTable } from '../machine/memory-table.ts'
 import { stripeHere } from '../machine/purchase-stripe.ts'
-import type { Person, SignedInPerson } from './app.ts'
+import type { Person, SignedInPerson } from './people.ts'
 
 /**
  * Accounts for tests to begin with. The domain's own functions make them, as they do for a request, but on a table in
@@ -88,15 +88,15 @@ export function openFixtures(stack: Stack, live: () => Promise<Ports>): Fixtures
 
   return {
     signUp: (person) => backstage(undefined, (at) => signUp(at, person)),
-    login: (accountId, person) => backstage(accountId, (at) => signIn(at, person)),
+    login: (accountId, person) => backstage(accountId, (at) => signInPerson(at, person)),
     newBuyer: (person, signup) =>
       backstage(undefined, async (at) => {
         const signedUp = await signUp(at, person)
-        const account = await buyBundle(at, signedUp.accountId, signup)
+        const account = await signUpFor(at, signedUp.accountId, signup)
         return { ...signedUp, key: readDefaultKey(at.ports, account) }
       }),
     buyBundle: (accountId, signup) =>
-      backstage(accountId, async (at) => void (await buyBundle(at, accountId, signup))),
+      backstage(accountId, async (at) => void (await signUpFor(at, accountId, signup))),
     cardOnFile: (accountId, paymentMethod) =>
       backstage(accountId, async ({ ports, deliverEvents }) => {
         const cards = () => ports.table.list(keys.account(accountId), 'CARD#')
@@ -162,7 +162,7 @@ function openBackstage(stack: Stack, live: Ports, table: Table): Backstage {
         const event = stripe.state.events[id]
         const body = JSON.stringify(event, null, 2)
         const signature = signatureOf(body, ports.webhooks.secrets[0] ?? '', nowMs())
-        await receiveEvent(ports, { body: Buffer.from(body), signature })
+        await receiveWebhook(ports, { body: Buffer.from(body), signature })
         if (event) event.pending_webhooks = 0
       }
     },
@@ -185,20 +185,23 @@ const vaultOf = ({ cognito }: Stack, identity: Identity): Identity => ({
 })
 
 async function signUp(at: Backstage, person: Person): Promise<SignedInPerson> {
-  await register(at.ports, person)
+  await registerAccount(at.ports, person)
   await confirmEmail(at.ports, at.mailedCode())
-  return signIn(at, person)
+  return signInPerson(at, person)
 }
 
-async function signIn({ ports }: Backstage, person: Person): Promise<SignedInPerson> {
-  const { accessToken, refreshToken } = await login(ports, { email: person.email, password: person.password })
+async function signInPerson({ ports }: Backstage, person: Person): Promise<SignedInPerson> {
+  const { accessToken, refreshToken } = await signIn(ports, {
+    email: person.email,
+    password: person.password,
+  })
   const { username: accountId } = JSON.parse(
     Buffer.from(accessToken.split('.')[1] ?? '', 'base64url').toString(),
   )
   return { ...person, accessToken, refreshToken, accountId }
 }
 
-async function buyBundle(at: Backstage, accountId: string, signup: Signup): Promise<Account> {
+async function signUpFor(at: Backstage, accountId: string, signup: Signup): Promise<Account> {
   const { bundle, cardNumber: number, address } = signup
   const card = await at.operator.paymentMethods.create({
     type: 'card',
@@ -206,7 +209,9 @@ async function buyBundle(at: Backstage, accountId: string, signup: Signup): Prom
   })
   const account = await accountOf(at.ports, accountId)
   const wanted = { kind: 'signup', bundle: bundleOf(bundle), cardId: card.id, address } as const
-  await buy(at.ports, account, wanted, undefined).catch((error: unknown) => authenticateIfAsked(at, error))
+  await buyBundle(at.ports, account, wanted, undefined).catch((error: unknown) =>
+    authenticateIfAsked(at, error),
+  )
   await at.deliverEvents()
   return account
 }

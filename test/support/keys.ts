@@ -1,6 +1,7 @@
 import { keyHash } from '../../core/keys/key-text.ts'
 import { keys } from '../../core/table/keys.ts'
-import type { App, SignedInPerson } from './app.ts'
+import type { App } from './app.ts'
+import type { SignedInPerson } from './people.ts'
 
 /** A key as it is shown when it is made. */
 export interface Shown {

@@ -1,9 +1,10 @@
-import { rungOf } from '../../core/quota/thresholds.ts'
+import { balanceParts } from '../../core/quota/thresholds.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import type { Item } from '../../core/table/table.ts'
-import type { App, SignedInPerson, TestAnswer } from './app.ts'
+import type { App, TestAnswer } from './app.ts'
 import { defaultKey } from './keys.ts'
+import type { SignedInPerson } from './people.ts'
 
 /** Somebody with units and an application key. */
 export interface Consumer extends SignedInPerson {
@@ -19,7 +20,7 @@ export async function newConsumer(app: App, left = 100, size = 0): Promise<Consu
 
 /** Puts the balance where the ladder would have it. */
 export async function setUnits(app: App, person: SignedInPerson, left: number, size = 0): Promise<void> {
-  const { left: above, floor } = rungOf(left, size)
+  const { left: above, floor } = balanceParts(left, size)
   const { table } = await app.ports()
   const set = expr`SET #l = ${above}, #f = ${floor}, #q = ${size}, #s = #s + ${1}`
   await table.update(keys.quota(person.accountId), set)

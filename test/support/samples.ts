@@ -1,8 +1,9 @@
 import { TOTP } from 'otpauth'
 import type { Placed } from '../../functions/http/route.ts'
-import { type App, newPerson, type SignedInPerson } from './app.ts'
+import type { App } from './app.ts'
 import { ADDRESS, shown, signUpFor } from './buyers.ts'
 import { defaultKey as applicationKey } from './keys.ts'
+import { newPerson, type SignedInPerson } from './people.ts'
 import { bodyOf, cardOnFile, newEvent, signed, stripeOf } from './stripe.ts'
 
 /** Input that an endpoint takes from this person with success, once. */

@@ -2,7 +2,8 @@ import { readAccount } from '../../core/account/account.ts'
 import { emailKey, usernameKey } from '../../core/account/fields.ts'
 import type { Ports } from '../../core/ports.ts'
 import { keys } from '../../core/table/keys.ts'
-import type { App, Person } from './app.ts'
+import type { App } from './app.ts'
+import type { Person } from './people.ts'
 
 /** What the table and the vault say about a person's names. */
 export async function whoHas(app: App, ports: Ports, person: Person) {

@@ -4,8 +4,9 @@ import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { newPerson, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp, type TestAnswer } from '../support/app.ts'
 import { resetCode, sessionStatuses, signInStatus, wrongHalf } from '../support/credentials.ts'
+import { newPerson, type SignedInPerson } from '../support/people.ts'
 
 const app = await startApp()
 

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { stationBefore } from '../conformance/outage.ts'
-import { claims, newPerson, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { claims, startApp, type TestAnswer } from '../support/app.ts'
 import {
   appCode,
   resetCode,
@@ -12,6 +12,7 @@ import {
   withTwoFactor,
   wrongAppCode,
 } from '../support/credentials.ts'
+import { newPerson, type SignedInPerson } from '../support/people.ts'
 
 const app = await startApp()
 const vault = await stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')

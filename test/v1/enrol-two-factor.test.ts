@@ -5,8 +5,9 @@ import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { stationBefore } from '../conformance/outage.ts'
-import { newPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp, type TestAnswer } from '../support/app.ts'
 import { appCode, enrol, signInStatus, withTwoFactor } from '../support/credentials.ts'
+import { newPerson } from '../support/people.ts'
 
 const app = await startApp()
 const kms = await stationBefore('AWS_ENDPOINT_URL_KMS')

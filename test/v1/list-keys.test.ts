@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { newPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { createKey, defaultKey } from '../support/keys.ts'
+import { newPerson } from '../support/people.ts'
 
 const app = await startApp()
 

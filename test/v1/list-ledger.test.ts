@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectContract, expectError } from '../conformance/contract.ts'
-import { type SignedInPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   buy,
   changeTo,
@@ -13,6 +13,7 @@ import {
   shown,
   spendTo,
 } from '../support/buyers.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { stripeOf } from '../support/stripe.ts'
 
 const app = await startApp()

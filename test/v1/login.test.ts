@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest'
-import { register } from '../../core/account/register.ts'
+import { registerAccount } from '../../core/account/register.ts'
 import type { ErrorCode } from '../../core/errors.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { claims, newPerson, type Person, startApp, type TestAnswer } from '../support/app.ts'
+import { claims, startApp, type TestAnswer } from '../support/app.ts'
 import { appCode, withTwoFactor, wrongAppCode } from '../support/credentials.ts'
+import { newPerson, type Person } from '../support/people.ts'
 
 const app = await startApp()
 
@@ -135,7 +136,7 @@ test('401: an account whose registration is not finished, though the vault knows
     await ports.identity.enroll(accountId, password)
     throw new Error('crash')
   }
-  await register({ ...ports, identity: { ...ports.identity, enroll: crash } }, person).catch(() => {})
+  await registerAccount({ ...ports, identity: { ...ports.identity, enroll: crash } }, person).catch(() => {})
   const { status, body } = await login({ email: person.email, password: person.password })
   expect([status, body.type]).toEqual([401, 'urn:bursar:problem:invalid_credentials'])
 })

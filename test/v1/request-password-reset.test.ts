@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest'
-import { register } from '../../core/account/register.ts'
+import { registerAccount } from '../../core/account/register.ts'
 import type { ErrorCode } from '../../core/errors.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { newPerson, type Person, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp, type TestAnswer } from '../support/app.ts'
 import { resetCode, signInStatus } from '../support/credentials.ts'
+import { newPerson, type Person } from '../support/people.ts'
 
 const app = await startApp()
 
@@ -131,7 +132,7 @@ test('204: a registration that is not finished gets no mail', async () => {
   const person = newPerson()
   const ports = await app.ports()
   const enroll = () => Promise.reject(new Error('crash'))
-  await register({ ...ports, identity: { ...ports.identity, enroll } }, person).catch(() => {})
+  await registerAccount({ ...ports, identity: { ...ports.identity, enroll } }, person).catch(() => {})
   await expectAsked(person.email)
   await app.job('send-mail')
   expect(app.stack.mail.messages(person.email)).toEqual([])

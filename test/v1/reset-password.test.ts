@@ -6,7 +6,7 @@ import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { stationBefore } from '../conformance/outage.ts'
 import { sendRaw } from '../conformance/raw.ts'
-import { claims, newPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { claims, startApp, type TestAnswer } from '../support/app.ts'
 import {
   appCode,
   resetCode,
@@ -16,6 +16,7 @@ import {
   wrongAppCode,
   wrongHalf,
 } from '../support/credentials.ts'
+import { newPerson } from '../support/people.ts'
 
 const app = await startApp()
 const vault = await stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')

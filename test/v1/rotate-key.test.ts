@@ -5,8 +5,9 @@ import { defaultKeyLookup } from '../../core/keys/default-key.ts'
 import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp, type TestAnswer } from '../support/app.ts'
 import { createKey, defaultKey, liveHashes, liveKeys } from '../support/keys.ts'
+import type { SignedInPerson } from '../support/people.ts'
 
 const app = await startApp()
 

@@ -2,8 +2,9 @@ import { expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp, type TestAnswer } from '../support/app.ts'
 import { expectBooksAgree, newBuyer, spendTo } from '../support/buyers.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { counterOf } from '../support/quota.ts'
 
 const app = await startApp()

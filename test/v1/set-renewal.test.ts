@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectContract, expectError } from '../conformance/contract.ts'
-import { type SignedInPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { shown } from '../support/buyers.ts'
+import type { SignedInPerson } from '../support/people.ts'
 
 const app = await startApp()
 

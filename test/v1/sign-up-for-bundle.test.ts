@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectContract, expectError } from '../conformance/contract.ts'
-import { newPerson, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp, type TestAnswer } from '../support/app.ts'
 import {
   ADDRESS,
   ALWAYS_3DS,
@@ -16,6 +16,7 @@ import {
   signUpFor,
   waitingPayment,
 } from '../support/buyers.ts'
+import { newPerson, type SignedInPerson } from '../support/people.ts'
 import {
   atStripe,
   cardOnFile,

@@ -5,7 +5,8 @@ import { BODY_LIMIT } from '../../functions/http/body.ts'
 import { webhooks } from '../../functions/webhooks/routes.ts'
 import { expectContract, expectError } from '../conformance/contract.ts'
 import { invoke } from '../conformance/raw.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp, type TestAnswer } from '../support/app.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import {
   atStripe,
   bodyOf,
