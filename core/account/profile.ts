@@ -7,6 +7,7 @@ import { type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
+import { HOUR_MS } from '../time.ts'
 import { type Account, parseProfile, requireActive } from './account.ts'
 import { emailKey, usernameKey } from './fields.ts'
 
@@ -155,8 +156,6 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
 
 /** Changes an hour: each mails the new address, whose owner may never have heard of us. */
 const CHANGES_AN_HOUR = 5
-const HOUR_MS = 3_600_000
-
 /** @throws DomainError `too_many_changes` */
 function countChange(deps: Deps, account: Account): number[] {
   const nowMs = deps.clock.nowMs()

@@ -8,14 +8,15 @@ import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { ConditionFailed, type Item, ignoreRefusal } from '../table/table.ts'
+import { HOUR_MS, MINUTE_MS } from '../time.ts'
 import { type Account, type Profile, parseProfile } from './account.ts'
 import { emailKey, usernameKey } from './fields.ts'
 
 /** After this long a registration that never finished is swept away and its names are free again. */
-const PENDING_MS = 3_600_000
+const PENDING_MS = HOUR_MS
 
 /** Resuming stops well before the sweep begins, so that the two never work on one account at once. */
-const RESUME_MS = PENDING_MS - 10 * 60_000
+const RESUME_MS = PENDING_MS - 10 * MINUTE_MS
 
 type RegisterDeps = Deps<'table' | 'identity' | 'keyring' | 'mail'>
 

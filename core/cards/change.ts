@@ -1,11 +1,12 @@
 import { type Account, type Profile, renewsItself } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
+import { DAY_MS } from '../time.ts'
 import type { CardDeps } from './settle.ts'
 import { readStoredCard } from './sync.ts'
 import { type ProofOutcome, proveCard } from './verify.ts'
 
 /** The default card may be changed once in this time. */
-const CHANGE_INTERVAL_MS = 24 * 3_600_000
+const CHANGE_INTERVAL_MS = DAY_MS
 
 /**
  * Proves a card and makes it the default one (GreenCloud): once in 24 hours, and only while auto-renewal is off or

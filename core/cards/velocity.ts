@@ -1,10 +1,10 @@
 import { DomainError } from '../errors.ts'
+import { DAY_MS, HOUR_MS } from '../time.ts'
 
 /** Limits against card testing (product rule). */
-const VELOCITY_HOUR_MS = 3_600_000
 const LIMITS = [
-  { tries: 3, withinMs: VELOCITY_HOUR_MS },
-  { tries: 10, withinMs: 24 * VELOCITY_HOUR_MS },
+  { tries: 3, withinMs: HOUR_MS },
+  { tries: 10, withinMs: DAY_MS },
 ]
 
 /**
@@ -13,7 +13,7 @@ const LIMITS = [
  */
 export function countCardAttempt(triedMs: readonly number[], nowMs: number): number[] {
   requireVelocity(triedMs, nowMs)
-  return [...triedMs, nowMs].filter((atMs) => atMs > nowMs - 24 * VELOCITY_HOUR_MS)
+  return [...triedMs, nowMs].filter((atMs) => atMs > nowMs - DAY_MS)
 }
 
 function requireVelocity(triedMs: readonly number[], nowMs: number): void {

@@ -8,6 +8,7 @@ import { attr, expr } from '../table/expression.ts'
 import { dueAt, KEPT_MS, type Key, keys, ttlAt } from '../table/keys.ts'
 import { leaseDue } from '../table/lease.ts'
 import { ConditionFailed } from '../table/table.ts'
+import { HOUR_MS } from '../time.ts'
 import { newCode } from './codes.ts'
 
 /** Mails that anybody may ask for by naming an address, and where the profile keeps the live code of each. */
@@ -17,8 +18,6 @@ export type MailRequestPurpose = keyof typeof CODE_ATTRIBUTE
 
 /** Mails of one purpose that an address gets in an hour, however often they are asked for. */
 const MAILS_AN_HOUR = 5
-const HOUR_MS = 3_600_000
-
 const mailRequestSchema = z.object({
   purpose: z.enum(['reset-password', 'confirm-email']),
   email: z.string(),

@@ -5,13 +5,14 @@ import type { Deps } from '../ports.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
+import { MINUTE_MS } from '../time.ts'
 import { checkCode } from './codes.ts'
 import { checkSecondFactor, guardedBy, type SecondFactor, withFactor } from './two-factor.ts'
 
 type PasswordDeps = Deps<'table' | 'identity' | 'secrets' | 'keyring' | 'totp'>
 
 /** A sign-in this young needs no other proof (product rule). */
-const RECENT_MS = 10 * 60_000
+const RECENT_MS = 10 * MINUTE_MS
 
 /**
  * How long a password change keeps sign-ins from finishing. Longer than any function lives, so that once it has

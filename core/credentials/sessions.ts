@@ -6,13 +6,14 @@ import { renewalDue } from '../quota/wake-renewal.ts'
 import { attr, type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
+import { DAY_MS } from '../time.ts'
 import { checkSecondFactor, guardedBy, type SecondFactor, withFactor } from './two-factor.ts'
 
 /** Live sessions an account may have; a sign-in beyond them ends the oldest. */
 const MAX_SESSIONS = 20
 
 /** How long a refresh token lives at the vault: older sessions are dead and are dropped at the next sign-in. */
-const SESSION_MS = 30 * 24 * 3_600_000
+const SESSION_MS = 30 * DAY_MS
 
 /** Stands in for an account that does not exist, so that an unknown name costs the same calls. */
 const NOBODY = '000000000000000000000000'

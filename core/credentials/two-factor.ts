@@ -4,10 +4,11 @@ import type { Deps } from '../ports.ts'
 import { attr, type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
+import { MINUTE_MS } from '../time.ts'
 
 /** Wrong codes in a row that lock two-factor codes, and for how long (product rule). */
 const TWO_FACTOR_ATTEMPTS = 5
-const LOCK_MS = 15 * 60_000
+const LOCK_MS = 15 * MINUTE_MS
 
 const RECOVERY_CODES = 10
 

@@ -6,6 +6,7 @@ import { expr } from '../table/expression.ts'
 import { dueAt, KEPT_MS, keys, ttlAt } from '../table/keys.ts'
 import { LEASE_MS, leaseDue } from '../table/lease.ts'
 import { ignoreRefusal, type Write } from '../table/table.ts'
+import { HOUR_MS } from '../time.ts'
 import { mailTemplates, renderMail } from './mails.ts'
 
 /**
@@ -101,7 +102,7 @@ export async function sendDueMail(
 
 /** Each failure doubles the wait, up to an hour: a refused address must not be knocked at every minute. */
 async function postpone(deps: Deps<'table'>, mail: QueuedMail): Promise<void> {
-  const waitMs = Math.min(LEASE_MS * 2 ** mail.failures, 3_600_000)
+  const waitMs = Math.min(LEASE_MS * 2 ** mail.failures, HOUR_MS)
   await deps.table
     .update(
       mail,

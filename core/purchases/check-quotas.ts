@@ -9,14 +9,13 @@ import { eachDue, type Run } from '../table/due.ts'
 import { type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys, shownKey } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
+import { MINUTE_MS } from '../time.ts'
 import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
 import { beginPurchase, defaultCardOf } from './begin.ts'
 import { bundleOf } from './catalogue.ts'
 import { isOpen, readPurchase } from './purchase.ts'
 import { type Decision, decideRenewal } from './renewal.ts'
 import type { PurchaseDeps } from './transaction.ts'
-
-const MINUTE_MS = 60_000
 
 /** What a run did. `failed`: they stay due. */
 export interface Checked {

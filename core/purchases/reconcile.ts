@@ -2,15 +2,16 @@ import { holdOf } from '../cards/hold.ts'
 import type { Payment } from '../ports.ts'
 import type { Run } from '../table/due.ts'
 import { keys } from '../table/keys.ts'
+import { HOUR_MS, MINUTE_MS } from '../time.ts'
 import { isOpen, isPaymentOfPurchase, purchaseOf, readPurchase } from './purchase.ts'
 import type { PurchaseDeps } from './transaction.ts'
 
 /** The newest payments may still be at work. */
-const YOUNG_MS = 10 * 60_000
+const YOUNG_MS = 10 * MINUTE_MS
 
 /** How far back the first comparison goes. */
-const FIRST_MS = 6 * 3_600_000
-const WINDOW_MS = 6 * 3_600_000
+const FIRST_MS = 6 * HOUR_MS
+const WINDOW_MS = 6 * HOUR_MS
 
 /**
  * Compares the provider's payments since the last run with what the table has of them.

@@ -9,12 +9,11 @@ import { wakeRenewal } from '../quota/wake-renewal.ts'
 import { type Expression, expr, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
+import { HOUR_MS } from '../time.ts'
 import { bundleOf } from './catalogue.ts'
 import type { Purchase } from './purchase.ts'
 
 type Renewal = NonNullable<Profile['renewal']>
-
-const HOUR_MS = 3_600_000
 
 /** How long a declined renewal waits for its next try, counted from the try before; then it pauses (product rule). */
 const RENEWAL_BACKOFF_MS = [HOUR_MS, 3 * HOUR_MS, 7 * HOUR_MS]

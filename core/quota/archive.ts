@@ -49,7 +49,10 @@ export const spentIdItem = (deps: Deps, accountId: string, entry: Buffer): Item 
 })
 
 /** Whether only the archive can say that the id was spent. */
-export const isArchivable = ({ m }: Pick<Counter, 'm'>, { time }: RequestId): boolean => time <= m
+export const isArchivable = (
+  { newestArchived }: Pick<Counter, 'newestArchived'>,
+  { time }: RequestId,
+): boolean => time <= newestArchived
 
 /**
  * Which of these late ids are in the archive. The counter must have been read before: with the same fence `g` it is
@@ -83,7 +86,8 @@ export async function findArchived(
 }
 
 /** Items of the shortest span may always be there; of the others the counter knows. */
-const hasSpan = ({ o }: Counter, span: number): boolean => span === 0 || (o & spanBit(span)) !== 0
+const hasSpan = ({ archiveSpans }: Counter, span: number): boolean =>
+  span === 0 || (archiveSpans & spanBit(span)) !== 0
 
 /** How the counter notes that there are items of a span. */
 export const spanBit = (span: number): number => (span === 0 ? 0 : 2 ** (span - 1))

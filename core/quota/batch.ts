@@ -1,5 +1,4 @@
 import { DomainError } from '../errors.ts'
-import type { Deps } from '../ports.ts'
 import { type Expression, expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
@@ -16,11 +15,9 @@ import {
 } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull } from './evict.ts'
-import { type KeyCaller, readKeyCaller } from './key-caller.ts'
+import { type KeyCaller, type QuotaDeps, readKeyCaller } from './key-caller.ts'
 import { dayOf } from './quota.ts'
 import { batchEntry, idTimeAt, type RequestId, requestIdOf } from './request-id.ts'
-
-type QuotaDeps = Deps<'table' | 'keyring'>
 
 export interface BatchRequest {
   units: number
@@ -111,7 +108,7 @@ async function answerAll(
     )
     if (fitting.length === 0) return
     const today = dayOf(deps.clock.nowMs())
-    if (counter.d < today) {
+    if (counter.day < today) {
       counter = await changeDay(deps, caller.accountId, counter, today)
       tries++
       continue
@@ -146,7 +143,7 @@ async function fittingRequests(
   )
   const late =
     lost.length > 0 ? await findArchived(deps, caller.accountId, counter, lost) : new Set<RequestId>()
-  const now = { left: balanceOf(counter), used: counter.u }
+  const now = { left: balanceOf(counter), used: counter.used }
   const fitting: DistinctRequest[] = []
   for (const ask of open) {
     if (ask.id && (late.has(ask.id) || inRing(counter, ask.id.entry)))
@@ -218,7 +215,7 @@ async function commitGroup(
   const fence: Expression[] = []
   const sets: Expression[] = []
   if (oldestFresh) fence.push(expr`#m < ${oldestFresh.time}`)
-  if (late.length > 0) fence.push(expr`#g = ${seen.g}`)
+  if (late.length > 0) fence.push(expr`#g = ${seen.fence}`)
   if (staged && oldestFresh && newest) sets.push(expr`#m = ${newest.time}`)
   if (staged && late.length > 0) sets.push(expr`#g = #g + ${1}`)
   const { set, condition } = spendUpdate({
@@ -243,7 +240,7 @@ async function commitGroup(
 function answerGroup({ asks }: Group, after: Counter): void {
   const units = asks.reduce((sum, ask) => sum + ask.units, 0)
   let left = balanceOf(after) + units
-  let used = after.u - units
+  let used = after.used - units
   for (const ask of asks) {
     left -= ask.units
     used += ask.units

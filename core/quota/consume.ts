@@ -16,11 +16,9 @@ import {
 } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull } from './evict.ts'
-import { type KeyCaller, readKeyCaller } from './key-caller.ts'
+import { type KeyCaller, type QuotaDeps, readKeyCaller } from './key-caller.ts'
 import { dayOf } from './quota.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
-
-type QuotaDeps = Deps<'table' | 'keyring'>
 
 /** Units left and units used over all keys, as they stand now. */
 export interface Use {
@@ -38,7 +36,7 @@ const CONSUME_PAUSE_MS = 10
 const REFUSED_MS = 1000
 const REFUSALS = 1000
 
-const useOf = (counter: Counter): Use => ({ left: balanceOf(counter), used: counter.u })
+const useOf = (counter: Counter): Use => ({ left: balanceOf(counter), used: counter.used })
 
 /** Before a try: at once at first, then after a pause that differs from everybody else's. */
 async function pause(deps: Deps, tries: number): Promise<void> {
@@ -72,7 +70,7 @@ export async function consumeUnits(
       counter = step.moved
       continue
     }
-    if (counter && step.late && (cacheOf(deps.table).fences.get(caller.accountId) ?? 0) > counter.g) {
+    if (counter && step.late && (cacheOf(deps.table).fences.get(caller.accountId) ?? 0) > counter.fence) {
       // A turn came in between: the write would be refused, and cost as much as one that is not.
       counter = await readCounter(deps, caller.accountId)
       continue
@@ -124,8 +122,8 @@ async function decideConsume(
     throw new DomainError('quota_exhausted')
   }
   const today = dayOf(deps.clock.nowMs())
-  if (counter.d < today) return { moved: await changeDay(deps, caller.accountId, counter, today) }
-  return late ? { fence: [expr`#g = ${counter.g}`], late } : { fence: freshFence(id), late: false }
+  if (counter.day < today) return { moved: await changeDay(deps, caller.accountId, counter, today) }
+  return late ? { fence: [expr`#g = ${counter.fence}`], late } : { fence: freshFence(id), late: false }
 }
 
 function refusedLately(deps: QuotaDeps, { hash }: KeyCaller, units: number): boolean {

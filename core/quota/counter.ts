@@ -8,7 +8,7 @@ import { isLiveKey, type KeyCaller, wrongKey } from './key-caller.ts'
 import { keyHashAttribute, keyUseAttribute } from './quota.ts'
 import { balanceParts, crossedThresholds } from './thresholds.ts'
 
-/** The whole hot counter as one who spends sees it; its attributes are explained in `quota.ts`. */
+/** The stored attributes that a consume reads; `quota.ts` explains each. */
 const counterSchema = z.object({
   l: z.number(),
   f: z.number(),
@@ -23,7 +23,26 @@ const counterSchema = z.object({
   a: z.optional(z.set(z.instanceof(Uint8Array))),
 })
 
-export interface Counter extends z.infer<typeof counterSchema> {
+/** The hot counter with whole names for its attributes. */
+export interface Counter {
+  /** Units down to the next threshold, and units below that threshold: their sum is what is left. */
+  aboveFloor: number
+  floor: number
+  /** Units of the bundle held; 0 before the first. */
+  size: number
+  /** Number of the last ledger entry applied. */
+  seq: number
+  /** Units used in all. */
+  used: number
+  /** The day (UTC, since 1970) that use is counted for. */
+  day: number
+  /** Newest time of an archived request id. */
+  newestArchived: number
+  /** Grows with each eviction that a request could have missed. */
+  fence: number
+  /** Which spans have archive items, as bits. */
+  archiveSpans: number
+  blocked: 'deactivated' | 'suspended' | undefined
   /** Entries of recent request ids. */
   ring: ReadonlySet<Uint8Array>
   /** As stored. */
@@ -33,20 +52,34 @@ export interface Counter extends z.infer<typeof counterSchema> {
 /** Reads a stored counter. @throws DomainError `unauthorized` if there is none: no account has this key. */
 export function parseCounter(item: Item | undefined): Counter {
   if (!item) throw wrongKey()
-  const parsed = z.parse(counterSchema, item)
-  return { ...parsed, ring: parsed.a ?? new Set(), item }
+  const { l, f, q, s, u, d, m, g, o, x, a } = z.parse(counterSchema, item)
+  return {
+    aboveFloor: l,
+    floor: f,
+    size: q,
+    seq: s,
+    used: u,
+    day: d,
+    newestArchived: m,
+    fence: g,
+    archiveSpans: o,
+    blocked: x,
+    ring: a ?? new Set(),
+    item,
+  }
 }
 
 export const readCounter = async (deps: Deps<'table'>, accountId: string): Promise<Counter> =>
   parseCounter(await deps.table.get(keys.quota(accountId)))
 
 /** Units left. */
-export const balanceOf = ({ l, f }: Pick<Counter, 'l' | 'f'>): number => l + f
+export const balanceOf = ({ aboveFloor, floor }: Pick<Counter, 'aboveFloor' | 'floor'>): number =>
+  aboveFloor + floor
 
 /** @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended` */
 export function requireAdmitted(counter: Counter, caller: KeyCaller): void {
   if (!isLiveKey(counter.item, caller)) throw wrongKey()
-  if (counter.x !== undefined) throw new DomainError(`account_${counter.x}`)
+  if (counter.blocked) throw new DomainError(`account_${counter.blocked}`)
 }
 
 export const inRing = ({ ring }: Pick<Counter, 'ring'>, entry: Uint8Array): boolean =>
@@ -74,7 +107,7 @@ export interface Spending {
 /** The one write that spends: key, block, balance, thresholds, day, ids and counters in one condition. */
 export function spendUpdate(spending: Spending): { set: Expression; condition: Expression } {
   const { caller, units, today, ids, entries, fence, seen } = spending
-  const step = seen && units > seen.l ? crossingSpend(spending, seen) : ordinarySpend(units)
+  const step = seen && units > seen.aboveFloor ? crossingSpend(spending, seen) : ordinarySpend(units)
   const key = attr(keyHashAttribute(caller.slot))
   const adds = [expr`#u ${units}`, expr`${attr(keyUseAttribute(caller.slot))} ${units}`]
   if (entries.length > 0) adds.push(expr`#a ${new Set(entries)}`)
@@ -100,11 +133,11 @@ const ordinarySpend = (units: number) => ({
   conditions: [expr`#l >= ${units}`],
 })
 
-/** Moves the floor and leaves the marks. Of all who see the same threshold ahead, one alone can do it. */
-function crossingSpend({ caller, units, nowMs }: Spending, { l, f, q, s }: Counter) {
-  const { floor } = balanceParts(l + f - units, q)
-  const { notice, renewal } = crossedThresholds(f, floor, q)
-  const sets = [expr`#f = ${floor}`, expr`#l = #l + ${f - floor - units}`]
+/** Moves the floor and notes what is due. Of all requests that see the same threshold ahead, only one succeeds. */
+function crossingSpend({ caller, units, nowMs }: Spending, seen: Counter) {
+  const { floor } = balanceParts(balanceOf(seen) - units, seen.size)
+  const { notice, renewal } = crossedThresholds(seen.floor, floor, seen.size)
+  const sets = [expr`#f = ${floor}`, expr`#l = #l + ${seen.floor - floor - units}`]
   if (notice) sets.push(expr`#n = ${nowMs}`)
   if (renewal) sets.push(expr`#r = if_not_exists(#r, ${0}) + ${1}`)
   if (notice || renewal) {
@@ -114,8 +147,8 @@ function crossingSpend({ caller, units, nowMs }: Spending, { l, f, q, s }: Count
   return {
     sets,
     conditions: [
-      expr`#f = ${f} AND #s = ${s} AND #q = ${q}`,
-      expr`#l >= ${units - f + floor} AND #l < ${units}`,
+      expr`#f = ${seen.floor} AND #s = ${seen.seq} AND #q = ${seen.size}`,
+      expr`#l >= ${units - seen.floor + floor} AND #l < ${units}`,
     ],
   }
 }

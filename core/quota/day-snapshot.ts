@@ -15,16 +15,16 @@ export async function changeDay(
   counter: Counter,
   today: number,
 ): Promise<Counter> {
-  const snapshot = { ...keys.day(accountId, counter.d), u: counter.u, c: usesBySlot(counter.item) }
+  const snapshot = { ...keys.day(accountId, counter.day), u: counter.used, c: usesBySlot(counter.item) }
   await deps.table
-    .put(snapshot, expr`attribute_not_exists(pk) OR #u < ${counter.u}`)
+    .put(snapshot, expr`attribute_not_exists(pk) OR #u < ${counter.used}`)
     // Another put the same, or a later one.
     .catch(ignoreRefusal)
   try {
     const moved = await deps.table.update(
       keys.quota(accountId),
       expr`SET #d = ${today}`,
-      expr`#d = ${counter.d} AND #u = ${counter.u}`,
+      expr`#d = ${counter.day} AND #u = ${counter.used}`,
     )
     return parseCounter(moved)
   } catch (error) {

@@ -73,30 +73,31 @@ async function evictOldest(deps: Deps<'table'>, accountId: string, counter: Coun
 async function dropFromRing(
   deps: Deps<'table'>,
   accountId: string,
-  { m, o }: Counter,
+  { newestArchived, archiveSpans }: Counter,
   gone: { leaving: readonly Entry[]; newest: number; spans: number },
 ): Promise<void> {
   const sets = [expr`#g = #g + ${1}`]
   const conditions = [expr`attribute_exists(pk)`]
-  if (gone.newest > m) {
+  if (gone.newest > newestArchived) {
     sets.push(expr`#m = ${gone.newest}`)
     conditions.push(expr`#m < ${gone.newest}`)
   }
-  if ((o | gone.spans) !== o) {
-    sets.push(expr`#o = ${o | gone.spans}`)
-    conditions.push(expr`#o = ${o}`)
+  const spans = archiveSpans | gone.spans
+  if (spans !== archiveSpans) {
+    sets.push(expr`#o = ${spans}`)
+    conditions.push(expr`#o = ${archiveSpans}`)
   }
   const entries = expr` DELETE #a ${new Set(gone.leaving.map(({ bytes }) => bytes))}`
   try {
-    const { g } = await deps.table.update(
+    const after = await deps.table.update(
       keys.quota(accountId),
       join([expr`SET `, join(sets, ', '), entries], ''),
       join(conditions, ' AND '),
     )
-    cacheEntry(cacheOf(deps.table).fences, accountId, Number(g), FENCES)
+    cacheEntry(cacheOf(deps.table).fences, accountId, parseCounter(after).fence, FENCES)
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
-    // m and o only grow, so that this ends.
+    // Both attributes only grow, so this ends.
     await dropFromRing(deps, accountId, parseCounter(error.failed.get(0)), gone)
   }
 }

@@ -8,6 +8,9 @@ import type { Item } from '../table/table.ts'
 import { cacheEntry, cacheOf } from './container-cache.ts'
 import { DEFAULT_KEY_SLOT, keyHashAttribute } from './quota.ts'
 
+/** What consuming needs. */
+export type QuotaDeps = Deps<'table' | 'keyring'>
+
 /** Whose application key it is; that it still lives, the write that spends checks by its hash. */
 export interface KeyCaller {
   accountId: string

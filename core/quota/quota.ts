@@ -1,6 +1,7 @@
 import * as z from 'zod/mini'
 import { keys } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
+import { DAY_MS } from '../time.ts'
 
 /**
  * The hot counter. Names are one letter because the item must stay under 1 KB for a consume to cost one write unit.
@@ -52,8 +53,6 @@ export const keyHashAttribute = (slot: number): string => `h${slot}`
 
 /** Where it counts the units that the key in a slot has used, from its first consume on. */
 export const keyUseAttribute = (slot: number): string => `c${slot}`
-
-export const DAY_MS = 24 * 3_600_000
 
 /** The day of a moment in UTC, counted from 1970. */
 export const dayOf = (atMs: number): number => Math.floor(atMs / DAY_MS)

@@ -3,9 +3,10 @@ import { DomainError } from '../errors.ts'
 import { keyIdsBySlot } from '../keys/application-keys.ts'
 import type { Deps } from '../ports.ts'
 import { DAY_PREFIX, dayKey, keys } from '../table/keys.ts'
+import { DAY_MS } from '../time.ts'
 import { readCounter } from './counter.ts'
 import { usesBySlot } from './day-snapshot.ts'
-import { DAY_MS, dayOf } from './quota.ts'
+import { dayOf } from './quota.ts'
 
 /** Days that are shown unless told otherwise, and at most. */
 const DAYS = 30
@@ -59,7 +60,7 @@ export async function readUsage(deps: Deps<'table'>, accountId: string, range: D
     deps.table.list(pk, DAY_PREFIX, { between: [dayKey(from), dayKey(to)] }),
   ])
   const ended = [...before, ...within].map(readSnapshot)
-  const now = { day: counter.d, used: counter.u, bySlot: usesBySlot(counter.item) }
+  const now = { day: counter.day, used: counter.used, bySlot: usesBySlot(counter.item) }
   // A day whose change was begun and not finished has a snapshot already, which says too little.
   const snapshots = [...ended.filter(({ day }) => day < now.day), now].filter(({ day }) => day <= to)
   const days = snapshots.flatMap((snapshot, at) => {
@@ -67,7 +68,7 @@ export async function readUsage(deps: Deps<'table'>, accountId: string, range: D
     if (snapshot.day < from || snapshot.used === (last?.used ?? 0)) return []
     return [dayUse(snapshot, last, ids)]
   })
-  return { used: counter.u, days }
+  return { used: counter.used, days }
 }
 
 function dayUse(end: Snapshot, start: Snapshot | undefined, ids: Map<number, string>): DayUse {

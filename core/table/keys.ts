@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { DAY_MS, MINUTE_MS } from '../time.ts'
 
 /**
  * Every key of the one table, and what stands behind it.
@@ -101,9 +102,6 @@ export const keys = {
   defaultKey: (hash: string): Key => ({ pk: `APIKEY#${hash}`, sk: '#KEY' }),
 }
 
-const HOUR_MS = 3_600_000
-const DAY_MS = 24 * HOUR_MS
-
 /** How long an item of each kind that expires is kept, as the chart above says. */
 export const KEPT_MS = {
   removedCard: 30 * DAY_MS,
@@ -114,7 +112,7 @@ export const KEPT_MS = {
   newsMail: 7 * DAY_MS,
   codeMail: DAY_MS,
   confirmationCode: DAY_MS,
-  resetCode: 10 * 60_000,
+  resetCode: 10 * MINUTE_MS,
   mailRequest: DAY_MS,
   /** Stripe sends an event again for three days, and lists it for thirty. */
   stripeEvent: 30 * DAY_MS,

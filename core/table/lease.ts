@@ -1,10 +1,11 @@
 import type { Deps } from '../ports.ts'
+import { MINUTE_MS } from '../time.ts'
 import { expr } from './expression.ts'
 import type { Key } from './keys.ts'
 import { ConditionFailed, type Item } from './table.ts'
 
 /** How long a request or a run has an item to itself. Afterwards a job may take the item over. */
-export const LEASE_MS = 60_000
+export const LEASE_MS = MINUTE_MS
 
 /** Whether the request that created an item may still be working on it. */
 export const isLeased = (deps: Deps, { createdAtMs }: { createdAtMs: number }): boolean =>

@@ -15,6 +15,7 @@ import { KEPT_MS, keys, ttlAt } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
+import { DAY_MS } from '../time.ts'
 import type { ObjectKind } from './event-types.ts'
 
 /** Does an event's work; `marks` go into its transaction. */
@@ -53,7 +54,7 @@ export async function receiveWebhook(
 }
 
 /** How far back events are looked for that did not reach us; the provider sends each again for three days. */
-const UNDELIVERED_MS = 7 * 24 * 3_600_000
+const UNDELIVERED_MS = 7 * DAY_MS
 
 /** Of 100 events each; what is older has to wait until these are delivered. */
 const UNDELIVERED_PAGES = 10

@@ -52,7 +52,7 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'a crossing takes the balance for what it was',
-    find: 'expr`#l >= ${units - f + floor} AND #l < ${units}`',
+    find: 'expr`#l >= ${units - seen.floor + floor} AND #l < ${units}`',
     put: 'expr`#l < ${units}`',
     foundBy: 'others spend between read and write what a crossing needs: 402, and never below zero',
   },
@@ -105,7 +105,7 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'a late id is spent without the fence g',
-    find: 'fence: [expr`#g = ${counter.g}`]',
+    find: 'fence: [expr`#g = ${counter.fence}`]',
     put: 'fence: []',
     foundBy:
       'a late id is spent once, though a turn archives it between the look into the archive and the write',
@@ -181,8 +181,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'a turn does not note the spans of what it archives',
-    find: 'if ((o | gone.spans) !== o)',
-    put: 'if (o > 4096)',
+    find: 'if (spans !== archiveSpans)',
+    put: 'if (archiveSpans > 4096)',
     foundBy: 'a quiet account’s ids go many into one archive item too, however far apart they are',
   },
   {
@@ -225,7 +225,7 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'a turn forgets what another one noted of the archive',
-    find: 'conditions.push(expr`#o = ${o}`)',
+    find: 'conditions.push(expr`#o = ${archiveSpans}`)',
     put: '',
     foundBy: 'two turns at once: what each notes of the archive stays',
   },
@@ -269,20 +269,20 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   // --- Thresholds ---
   {
     title: 'a threshold that somebody else crossed is crossed again',
-    find: 'expr`#f = ${f} AND #s = ${s} AND #q = ${q}`',
-    put: 'expr`#s = ${s} AND #q = ${q}`',
+    find: 'expr`#f = ${seen.floor} AND #s = ${seen.seq} AND #q = ${seen.size}`',
+    put: 'expr`#s = ${seen.seq} AND #q = ${seen.size}`',
     foundBy: 'somebody else crosses and spends on between read and write: his threshold is not crossed again',
   },
   {
     title: 'a threshold is crossed though a credit came between',
-    find: 'expr`#f = ${f} AND #s = ${s} AND #q = ${q}`',
-    put: 'expr`#f = ${f} AND #q = ${q}`',
+    find: 'expr`#f = ${seen.floor} AND #s = ${seen.seq} AND #q = ${seen.size}`',
+    put: 'expr`#f = ${seen.floor} AND #q = ${seen.size}`',
     foundBy: 'a credit between read and write: a threshold that is no longer crossed does not fire',
   },
   {
     title: 'a threshold of the bundle before is crossed',
-    find: 'expr`#f = ${f} AND #s = ${s} AND #q = ${q}`',
-    put: 'expr`#f = ${f}`',
+    find: 'expr`#f = ${seen.floor} AND #s = ${seen.seq} AND #q = ${seen.size}`',
+    put: 'expr`#f = ${seen.floor}`',
     foundBy:
       'a credit of another bundle between read and write: the same floor of another size is not taken for it',
   },
@@ -335,36 +335,36 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   {
     title: 'the day changes before its snapshot',
     find: [
-      'await deps.table.put(snapshot, expr`attribute_not_exists(pk) OR #u < ${counter.u}`).catch(ignoreRefusal)',
+      'await deps.table.put(snapshot, expr`attribute_not_exists(pk) OR #u < ${counter.used}`).catch(ignoreRefusal)',
       'try {',
       'const moved = await deps.table.update(',
-      'keys.quota(accountId), expr`SET #d = ${today}`, expr`#d = ${counter.d} AND #u = ${counter.u}`)',
+      'keys.quota(accountId), expr`SET #d = ${today}`, expr`#d = ${counter.day} AND #u = ${counter.used}`)',
     ],
     put: [
       'try {',
       'const moved = await deps.table.update(',
-      'keys.quota(accountId), expr`SET #d = ${today}`, expr`#d = ${counter.d} AND #u = ${counter.u}`)',
-      'await deps.table.put(snapshot, expr`attribute_not_exists(pk) OR #u < ${counter.u}`).catch(ignoreRefusal)',
+      'keys.quota(accountId), expr`SET #d = ${today}`, expr`#d = ${counter.day} AND #u = ${counter.used}`)',
+      'await deps.table.put(snapshot, expr`attribute_not_exists(pk) OR #u < ${counter.used}`).catch(ignoreRefusal)',
     ],
     foundBy: 'whoever changes the day and breaks off at any call leaves the right snapshot',
   },
   {
     title: 'a snapshot takes the place of a later one',
-    find: '.put(snapshot, expr`attribute_not_exists(pk) OR #u < ${counter.u}`)',
+    find: '.put(snapshot, expr`attribute_not_exists(pk) OR #u < ${counter.used}`)',
     put: '.put(snapshot)',
     foundBy: 'a snapshot that comes too late does not take the place of the right one',
   },
   {
     title: 'the first snapshot stays, though more was used since',
-    find: 'expr`attribute_not_exists(pk) OR #u < ${counter.u}`',
+    find: 'expr`attribute_not_exists(pk) OR #u < ${counter.used}`',
     put: 'expr`attribute_not_exists(pk)`',
     foundBy:
       'the first consume of a day keeps what the counters stood at, one of a clock that is behind included',
   },
   {
     title: 'the day changes though somebody used more of it since the snapshot',
-    find: 'expr`#d = ${counter.d} AND #u = ${counter.u}`',
-    put: 'expr`#d = ${counter.d}`',
+    find: 'expr`#d = ${counter.day} AND #u = ${counter.used}`',
+    put: 'expr`#d = ${counter.day}`',
     foundBy:
       'the first consume of a day keeps what the counters stood at, one of a clock that is behind included',
   },
@@ -378,7 +378,7 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     title: 'a clock that is behind moves the day back',
     find: 'expr`#d >= ${today}`',
     put: 'expr`#d = ${today}`',
-    more: [{ find: 'if (counter.d < today) return {', put: 'if (counter.d !== today) return {' }],
+    more: [{ find: 'if (counter.day < today) return {', put: 'if (counter.day !== today) return {' }],
     foundBy: 'a clock that is behind does not move the counter back',
   },
 ]

@@ -1,9 +1,9 @@
 import { expect } from 'vitest'
 import { keyHash } from '../../core/keys/key-text.ts'
-import { DAY_MS } from '../../core/quota/quota.ts'
 import { balanceParts } from '../../core/quota/thresholds.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
+import { DAY_MS } from '../../core/time.ts'
 import { breaking } from './faults.ts'
 import { callsOf, interleaved, type openQuotaWorld, type QuotaWorld } from './quota-world.ts'
 
