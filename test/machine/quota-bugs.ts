@@ -181,8 +181,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'a turn does not note the spans of what it archives',
-    find: 'if (spans !== archiveSpans)',
-    put: 'if (archiveSpans > 4096)',
+    find: 'const spans = archiveSpans | gone.spans\nif (spans !== archiveSpans)',
+    put: 'const spans = archiveSpans | gone.spans\nif (archiveSpans > 4096)',
     foundBy: 'a quiet account’s ids go many into one archive item too, however far apart they are',
   },
   {
@@ -225,8 +225,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'a turn forgets what another one noted of the archive',
-    find: 'conditions.push(expr`#o = ${archiveSpans}`)',
-    put: '',
+    find: ['sets.push(expr`#o = ${spans}`)', 'conditions.push(expr`#o = ${archiveSpans}`)'],
+    put: 'sets.push(expr`#o = ${spans}`)',
     foundBy: 'two turns at once: what each notes of the archive stays',
   },
   {
