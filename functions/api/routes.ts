@@ -5,7 +5,7 @@ import { customer, paymentMethod, proveCardErrors, stripeCard } from '../http/pa
 import { place } from '../http/route.ts'
 import { descriptions } from './descriptions.ts'
 
-/** EMCP's account (seed 000); `status` 0 active, 1 suspended, 2 deactivated. */
+/** EMCP's account; `status` 0 active, 1 suspended, 2 deactivated. */
 const account = z.object({
   _id: z.string(),
   email: z.string(),

@@ -3,7 +3,7 @@ import { email, password, username } from '../../core/account/fields.ts'
 import { place } from '../http/route.ts'
 import { descriptions } from './descriptions.ts'
 
-/** Skylink's account (seed 003). */
+/** Skylink's account. */
 const account = z.object({
   allusage: z.number(),
   created: z.iso.datetime(),
@@ -16,7 +16,7 @@ const account = z.object({
   username: z.string(),
 })
 
-/** The seed's envelope: `status` 1 shows `content`. */
+/** Skylink's envelope: `status` 1 shows `content`. */
 const envelope = z.object({ status: z.literal(1), content: account })
 
 const hasSomething = (body: object) => Object.values(body).some((value) => value !== undefined)

@@ -8,7 +8,7 @@ import { newAddress, paymentMethod, proveCardErrors } from '../http/payment-sche
 import { place } from '../http/route.ts'
 import { descriptions } from './descriptions.ts'
 
-/** GreenCloud's account (seed 002). */
+/** GreenCloud's account. */
 const account = z.object({
   id: z.string(),
   email: z.string(),
