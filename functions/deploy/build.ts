@@ -116,13 +116,14 @@ interface Node {
 
 /** A module's code with its constants marked as made without effects, and its table cut down. */
 function lighter(source: string, kept: Kept | undefined): string {
-  // As plain ASCII, so that swc's byte offsets are those of the text.
-  const { code } = transformSync(source, { loader: 'ts', charset: 'ascii', target: 'node24' })
+  const { code } = transformSync(source, { loader: 'ts', target: 'node24' })
+  // swc counts bytes.
+  const bytes = Buffer.from(code)
   const tree = parseSync(code, { syntax: 'ecmascript', target: 'es2022' }) as unknown as Node & {
     body: Node[]
   }
   const offset = tree.span.start
-  const textOf = ({ span }: Node) => code.slice(span.start - offset, span.end - offset)
+  const textOf = ({ span }: Node) => bytes.toString('utf8', span.start - offset, span.end - offset)
   const edits: { at: Node['span']; text: string }[] = []
   for (const item of tree.body) {
     for (const { init } of (item.declaration ?? item).declarations ?? []) {
@@ -133,10 +134,11 @@ function lighter(source: string, kept: Kept | undefined): string {
       edits.push({ at: init.span, text: isAwaiting ? text : `/* @__PURE__ */ (() => (${text}))()` })
     }
   }
-  return edits.reduceRight(
-    (text, { at, text: inPlace }) => text.slice(0, at.start - offset) + inPlace + text.slice(at.end - offset),
-    code,
-  )
+  const edited = edits.reduceRight((all, { at, text }) => {
+    const [before, after] = [all.subarray(0, at.start - offset), all.subarray(at.end - offset)]
+    return Buffer.concat([before, Buffer.from(text), after])
+  }, bytes)
+  return edited.toString()
 }
 
 /** @throws Error if the table is not an object of plain entries, alone or as the last argument of a call. */
