@@ -14,6 +14,7 @@ const TOP = [
   'tsconfig.json',
   'sst.config.ts',
   'README.md',
+  'LICENSE',
   'functions',
   'core',
   'test',
