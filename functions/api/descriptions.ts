@@ -10,7 +10,7 @@ export const descriptions = {
     '- `balance` is in dollars. It is negative while units are owed that were refunded after they had been spent; see',
     '`GET /v1/ledger`.',
     '- `status` is 0 (active). An account that EMCP would show as 1 (suspended) or 2 (deactivated) gets 403 instead.',
-    '- `emailVerified` tells whether the e-mail address is confirmed.',
+    '- `emailVerified` says whether the e-mail address is confirmed.',
   ),
   updateCurrentUser: markdown(
     'Every field is optional. `oldPassword` and `newPassword` go together, both or neither; with two-factor',

@@ -73,7 +73,7 @@ export const overview = markdown(
   '',
   '`/api` and `/v1` answer RFC 9457 problem details, `application/problem+json`. `type` is `urn:bursar:problem:` with',
   'the code, such as `urn:bursar:problem:card_declined`: decide by it, and show `detail` to people. `errors` lists the',
-  'fields that were refused, at most 20. `requestId` helps whoever looks into the logs. `/rest` answers the envelope',
+  'fields that were refused, at most 20. `requestId` finds the request in the logs. `/rest` answers the envelope',
   '`{"status": 0, "message": …}` under the same HTTP status. The gateway itself answers `{"message": …}`: 404 for an',
   'unknown route, 429 when the deployment receives too many requests at once. 429 comes with Retry-After, in seconds,',
   'when it is about the account.',

@@ -18,7 +18,7 @@ export const descriptions = {
     '- `allusage` is the units used over all application keys.',
     '- `lastlogin` is null before the first sign-in.',
     '- `role` is `free` until the first purchase, then `paid`.',
-    '- `status` tells whether the e-mail address is confirmed (`verified`).',
+    '- `status` says whether the e-mail address is confirmed (`verified`).',
     '- `type` is `card` while there is a default card, else `invoice`.',
   ),
   updateUser: markdown(
@@ -28,7 +28,7 @@ export const descriptions = {
     '- A new **username** frees the old one. 409: another account has it.',
     '- An **unconfirmed address** changes at once and is mailed a new code. 409: another account has the new one.',
     '- A **confirmed address** stays until the code that is mailed to the new address is sent to',
-    '`POST /v1/auth/activate`; the old address is told of the change. Whether the new address is taken shows only there.',
+    '`POST /v1/auth/activate`; the old address gets a mail. Whether the new address is taken shows only on activation.',
     '- 429: the address can be changed 5 times an hour. Wait for Retry-After.',
   ),
 }
