@@ -66,7 +66,7 @@ export default {
     ),
     only(
       'handlers-stay-thin',
-      { path: '^functions/(api|v1|rest|webhooks|jobs)/(?!routes|schedule)' },
+      { path: '^functions/(api|v1|rest|webhooks|jobs)/(?!routes|descriptions|schedule)' },
       {
         pathNot:
           '^functions/[^/]+/routes\\.ts$|^functions/jobs/schedule\\.ts$|^functions/http/(endpoint|job|[^/]+-shapes)\\.ts$|^core/(?!adapters|table)',

@@ -12,6 +12,7 @@ export const ALONE = [
   'test/conformance/secrets.test.ts',
   'test/conformance/tokens.test.ts',
   'test/conformance/webhooks.test.ts',
+  'test/http/live.test.ts',
   'test/v1/change-password.test.ts',
   'test/v1/enrol-two-factor.test.ts',
   'test/v1/reset-password.test.ts',

@@ -33,9 +33,9 @@ export async function buildBundles(
 }
 
 /**
- * Leaves out of our own modules what the function does not use: other functions' rows, the texts of errors that its
- * row does not give, adapters of other ports, and constants that nothing refers to then. Making a schema takes time,
- * and esbuild cannot know that it does nothing else.
+ * Leaves out of our own modules what the function does not use: other functions' rows, what its own row says for the
+ * OpenAPI document, the texts of errors that its row does not give, adapters of other ports, and constants that nothing
+ * refers to then. Making a schema takes time, and esbuild cannot know that it does nothing else.
  */
 function onlyWhatIsUsed(fn: Deployed): Plugin {
   const row = rows.find(({ dialect, file }) => `${dialect}-${file}` === fn.name)
@@ -78,11 +78,15 @@ function atOnce(code: string): string {
   return imports.join('') + rest
 }
 
+/** Properties of a row that the OpenAPI document and the deployment read, and no function. */
+const FOR_THE_DOCUMENT = ['summary', 'description', 'errors']
+
 /** What stays of the one table that some modules are: rows by name, texts by error code. */
 function keptOf(module: string, row: Placed): Kept | undefined {
   const [, dialect] = /^functions\/(\w+)\/routes\.ts$/.exec(module) ?? []
   if (dialect) {
-    return { table: /^place\(/, names: dialect === row.dialect ? [row.name] : [] }
+    const names = dialect === row.dialect ? [row.name] : []
+    return { table: /^place\(/, names, without: FOR_THE_DOCUMENT }
   }
   // A code that the row does not have would be our own mistake, and is told as one.
   if (module === 'functions/http/problems.ts')
@@ -94,6 +98,8 @@ interface Kept {
   /** How the expression begins whose object is the table. */
   table: RegExp
   names: readonly string[]
+  /** Properties of each entry that no function reads. */
+  without?: readonly string[]
   /** The entry to give for a name that is not there. */
   fallback?: string
 }
@@ -110,13 +116,14 @@ interface Node {
 
 /** A module's code with its constants marked as made without effects, and its table cut down. */
 function lighter(source: string, kept: Kept | undefined): string {
-  // As plain ASCII, so that swc's byte offsets are those of the text.
-  const { code } = transformSync(source, { loader: 'ts', charset: 'ascii', target: 'node24' })
+  const { code } = transformSync(source, { loader: 'ts', target: 'node24' })
+  // swc counts bytes.
+  const bytes = Buffer.from(code)
   const tree = parseSync(code, { syntax: 'ecmascript', target: 'es2022' }) as unknown as Node & {
     body: Node[]
   }
   const offset = tree.span.start
-  const textOf = ({ span }: Node) => code.slice(span.start - offset, span.end - offset)
+  const textOf = ({ span }: Node) => bytes.toString('utf8', span.start - offset, span.end - offset)
   const edits: { at: Node['span']; text: string }[] = []
   for (const item of tree.body) {
     for (const { init } of (item.declaration ?? item).declarations ?? []) {
@@ -127,26 +134,46 @@ function lighter(source: string, kept: Kept | undefined): string {
       edits.push({ at: init.span, text: isAwaiting ? text : `/* @__PURE__ */ (() => (${text}))()` })
     }
   }
-  return edits.reduceRight(
-    (text, { at, text: inPlace }) => text.slice(0, at.start - offset) + inPlace + text.slice(at.end - offset),
-    code,
-  )
+  const edited = edits.reduceRight((all, { at, text }) => {
+    const [before, after] = [all.subarray(0, at.start - offset), all.subarray(at.end - offset)]
+    return Buffer.concat([before, Buffer.from(text), after])
+  }, bytes)
+  return edited.toString()
 }
 
 /** @throws Error if the table is not an object of plain entries, alone or as the last argument of a call. */
-function cutDown(init: Node, { names, fallback }: Kept, textOf: (node: Node) => string): string {
+function cutDown(init: Node, { names, without, fallback }: Kept, textOf: (node: Node) => string): string {
   const object = init.arguments?.at(-1)?.expression ?? init
-  const entries = (object.properties ?? []).map(({ type, key, value }) => {
-    if (type !== 'KeyValueProperty' || !key || !value) throw new Error(`a table holds a ${type}`)
-    return { name: key.value, text: `${key.value}: ${textOf(value)}` }
-  })
-  const found = entries.filter(({ name }) => names.includes(name))
+  const found = propertiesOf(object).filter(({ name }) => names.includes(name))
   if (found.length !== names.length) throw new Error(`a table lacks one of ${names.join(', ')}`)
-  const cut = `{ ${found.map(({ text }) => text).join(', ')} }`
+  const entry = (value: Node) =>
+    without
+      ? objectOf(
+          propertiesOf(value).filter(({ name }) => !without.includes(name)),
+          textOf,
+        )
+      : textOf(value)
+  const cut = objectOf(found, entry)
   const whole = textOf(init).replace(textOf(object), () => cut)
   return fallback === undefined
     ? whole
     : `new Proxy(${whole}, { get: (all, name) => all[name] ?? all.${fallback} })`
 }
+
+interface Property {
+  name: string
+  value: Node
+}
+
+/** @throws Error if an object holds anything but plain properties. */
+function propertiesOf({ properties = [] }: Node): Property[] {
+  return properties.map(({ type, key, value }) => {
+    if (type !== 'KeyValueProperty' || !key || !value) throw new Error(`a table holds a ${type}`)
+    return { name: key.value, value }
+  })
+}
+
+const objectOf = (properties: Property[], textOf: (node: Node) => string): string =>
+  `{ ${properties.map(({ name, value }) => `${name}: ${textOf(value)}`).join(', ')} }`
 
 if (import.meta.main) await buildBundles()

@@ -21,8 +21,13 @@ export type Need = Exclude<keyof Ports, 'clock' | 'ids' | 'log'>
 export interface Row {
   /** One Lambda may serve several route keys: a trailing slash, or a second method for the same work. */
   routes: readonly [RouteKey, ...RouteKey[]]
-  /** One sentence for the OpenAPI document. */
+  /** What it does, in the third person and in a line: for the OpenAPI document, its table and the deployment. */
   summary: string
+  /**
+   * What a caller must know, in Markdown, for the OpenAPI document: limits, lifetimes, what a repeat does, what each
+   * status means. Bundles are built without it.
+   */
+  description?: string
   /**
    * `public`: anyone. `account`: an access token, checked by the authorizer, then the account gate. `key`: an
    * application key, which the domain checks in the write that spends.

@@ -43,7 +43,7 @@ test.each(['287081', '28708', '2870820', '000000', '', ' 287082', '287082 ', 'ab
   },
 )
 
-test('another seed’s code is none', () => {
+test('a code of another seed is refused', () => {
   const { seed } = totp.enrol('john.doe@mail.com')
   expect(VECTORS.filter(([atSec, code]) => totp.stepOf(seed, code, atSec * 1000) !== undefined)).toEqual([])
 })

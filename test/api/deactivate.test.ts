@@ -16,7 +16,7 @@ const app = await startApp()
 const deactivate = (token: string) => app.request('PUT', '/api/users/current/deactivate', { token })
 const refused = (answer: TestAnswer, code: ErrorCode) => expectError(api.deactivate, answer, code)
 
-test('200: the seed’s message', async () => {
+test('200: EMCP’s message', async () => {
   const { accessToken } = await app.signUp()
   const { status, body } = await deactivate(accessToken)
   expect({ status, body }).toEqual({ status: 200, body: { message: 'Account is deactivated' } })

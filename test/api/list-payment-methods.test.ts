@@ -29,7 +29,7 @@ test('200: an empty list before the first card', async () => {
   expect(body).toEqual({ object: 'list', data: [], has_more: false, url: expect.any(String) })
 })
 
-test('200: the seed’s list, field by field, and of Stripe’s card nothing more', async () => {
+test('200: EMCP’s list, field by field, and nothing more of Stripe’s card', async () => {
   const person = await app.signUp()
   const address = {
     city: 'Test',

@@ -54,7 +54,7 @@ test('200: nothing yet', async () => {
   expect([answer.status, answer.body, next(answer)]).toEqual([200, [], undefined])
 })
 
-test('200: the seed’s array, with _id and createdAt added', async () => {
+test('200: EMCP’s array, with _id and createdAt added', async () => {
   const person = await app.signUp()
   const createdAt = new Date().toISOString()
   await add(person, 'You invited to join Dev team.')

@@ -27,7 +27,7 @@ test('404 until a first card was tried', async () => {
   expectError(api.retrieve, await get(await app.signUp()), 'not_found')
 })
 
-test('200: the seed’s customer, field by field, and of Stripe’s customer nothing more', async () => {
+test('200: EMCP’s customer, field by field, and nothing more of Stripe’s customer', async () => {
   const person = await app.signUp()
   await app.request('PUT', '/api/users/current', { token: person.accessToken, json: { name: 'John Doe' } })
   const card = await cardOnFile(app, person)

@@ -23,7 +23,7 @@ const update = (token: string, json: unknown) => app.request('PUT', '/api/users/
 const refused = (answer: TestAnswer, code: ErrorCode) => expectError(api.updateCurrentUser, answer, code)
 const nameOf = async (token: string) => (await app.request('GET', '/api/users/current', { token })).body.name
 
-test('200: a new name, answered in the seed’s four fields and shown by every dialect', async () => {
+test('200: a new name, answered in EMCP’s four fields and shown by every dialect', async () => {
   const { accountId, username, email, accessToken: token } = await app.signUp()
   app.advance(1_000)
   const { status, body } = await update(token, { name: 'John von Doe' })

@@ -10,7 +10,7 @@ export interface Budget {
   ratio: number
 }
 
-export type FunctionClass = 'bare' | 'usage' | 'table' | 'identityOrMail'
+export type FunctionClass = 'bare' | 'document' | 'usage' | 'table' | 'identityOrMail'
 
 /**
  * The budget of each class. A number here is raised on purpose or not at all: `npm test` holds the kilobytes,
@@ -18,13 +18,16 @@ export type FunctionClass = 'bare' | 'usage' | 'table' | 'identityOrMail'
  */
 export const budgets: Record<FunctionClass, Budget> = {
   bare: { initKb: 140, packageKb: 140, ratio: 1.3 },
+  // The whole OpenAPI document, whose descriptions take 30 KB.
+  document: { initKb: 175, packageKb: 175, ratio: 1.3 },
   usage: { initKb: 60, packageKb: 60, ratio: 1.15 },
   table: { initKb: 230, packageKb: 600, ratio: 1.45 },
   identityOrMail: { initKb: 400, packageKb: 750, ratio: 1.7 },
 }
 
-/** Nothing outside, consuming with an application key, the table alone, or Cognito or SES besides. */
-export function classOf({ needs, table }: Deployed): FunctionClass {
+/** The OpenAPI document, nothing outside, consuming with an application key, the table alone, or Cognito or SES besides. */
+export function classOf({ name, needs, table }: Deployed): FunctionClass {
+  if (name === 'http-openapi-document') return 'document'
   if (needs.includes('identity') || needs.includes('mail')) return 'identityOrMail'
   if (!needs.includes('table')) return 'bare'
   return table === 'spend' ? 'usage' : 'table'

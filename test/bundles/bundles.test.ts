@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { afterAll, expect, test } from 'vitest'
 import { functions } from '../../functions/deploy/functions.ts'
+import { rows } from '../../functions/http/rows.ts'
+import { v1 } from '../../functions/v1/routes.ts'
 import { listen, readBody } from '../local/http.ts'
 import { budgets, classOf } from './budgets.ts'
 import { builtModule, complaints, discardBundles, type Weight, weigh } from './inspect.ts'
@@ -11,7 +13,16 @@ import { ENV } from './measure.ts'
 const named = (name: string) => functions.find((fn) => fn.name === name)!
 
 /** One of each kind here; `npm run check:bundles` weighs every function and times the heaviest. */
-const SAMPLE = ['authorizer', 'v1-consume', 'v1-consume-batch', 'v1-get-user', 'v1-login', 'webhooks-stripe']
+const SAMPLE = [
+  'authorizer',
+  'http-health',
+  'http-openapi-document',
+  'v1-consume',
+  'v1-consume-batch',
+  'v1-get-user',
+  'v1-login',
+  'webhooks-stripe',
+]
 
 const weights = await weigh(SAMPLE.map(named))
 afterAll(discardBundles)
@@ -37,11 +48,21 @@ test('a function holds its own row and the errors that it can give, and none bes
   expect(held).toEqual(['GET /v1/user', 'session_ended'])
 })
 
+test('no function carries a text of the OpenAPI document but the one that answers it', () => {
+  const carrying = weights.filter(({ texts }) => texts.length > 0)
+  expect(carrying.map(({ fn }) => fn.name)).toEqual(['http-openapi-document'])
+  // The search finds every text where it is.
+  expect(weightOf('http-openapi-document').texts).toHaveLength(rows.length + 1)
+  const code = readFileSync(builtModule(named('v1-get-user')), 'utf8')
+  expect(code).not.toContain(v1.getUser.summary)
+})
+
 test.each<[string, Partial<Weight>, RegExp]>([
   ['weighs too much', { packageKb: 5000 }, /weighs 5000\.0 KB/],
   ['loads too much', { initKb: 5000 }, /loads 5000\.0 KB/],
   ['was not loaded at all', { initKb: 0 }, /nothing of it/],
   ['loads Stripe at once', { initPackages: new Set(['stripe']) }, /loads stripe before/],
+  ['carries a description', { texts: ['Spends units'] }, /carries a description: "Spends units/],
   [
     'carries a client that its row does not need',
     { allPackages: new Set(['@aws-sdk/client-sesv2']) },
@@ -64,6 +85,7 @@ test('the classes and their budgets are what was agreed', () => {
     'v1-login',
     'rest-update-user',
     'http-health',
+    'http-openapi-document',
   ]
   expect(classes.map((name) => classOf(named(name)))).toEqual([
     'usage',
@@ -72,6 +94,7 @@ test('the classes and their budgets are what was agreed', () => {
     'identityOrMail',
     'identityOrMail',
     'bare',
+    'document',
   ])
   expect(budgets).toMatchObject({
     usage: { initKb: 60, packageKb: 60, ratio: 1.15 },

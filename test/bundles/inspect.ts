@@ -1,9 +1,11 @@
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import type { Metafile } from 'esbuild'
 import { buildBundles } from '../../functions/deploy/build.ts'
 import { type Deployed, functions } from '../../functions/deploy/functions.ts'
+import { overview } from '../../functions/http/descriptions.ts'
+import { rows } from '../../functions/http/rows.ts'
 import { budgets, classOf, lazyPackages, neededBy } from './budgets.ts'
 import { loadedAtStart } from './measure.ts'
 
@@ -24,6 +26,8 @@ export interface Weight {
   packageKb: number
   initPackages: Set<string>
   allPackages: Set<string>
+  /** Texts of the OpenAPI document that it holds: descriptions of endpoints, and the document's own. */
+  texts: string[]
 }
 
 /** Builds functions as they are deployed and weighs them. */
@@ -41,6 +45,7 @@ export async function weigh(fns: readonly Deployed[] = functions): Promise<Weigh
       packageKb: kilobytes(all),
       initPackages: packagesIn(init),
       allPackages: packagesIn(all),
+      texts: textsIn(all.map(([file]) => readFileSync(join(ROOT, file), 'utf8')).join('\n')),
     }
   })
 }
@@ -60,8 +65,15 @@ function packagesIn(outputs: Outputs): Set<string> {
   )
 }
 
+/** The longest part of each text that a minified file shows as it is, without quotes, escapes or line breaks. */
+const excerpts = [overview, ...rows.map(({ description = '' }) => description)].map(
+  (text) => text.match(/[\w ,.:;-]+/g)?.sort((a, b) => b.length - a.length)[0] ?? text,
+)
+
+const textsIn = (code: string): string[] => excerpts.filter((text) => code.includes(text))
+
 /** What is wrong with a bundle's weight or contents, in sentences. */
-export function complaints({ fn, initKb, packageKb, initPackages, allPackages }: Weight): string[] {
+export function complaints({ fn, initKb, packageKb, initPackages, allPackages, texts }: Weight): string[] {
   const budget = budgets[classOf(fn)]
   const said: string[] = []
   if (initKb === 0) said.push('nothing of it was loaded')
@@ -74,5 +86,8 @@ export function complaints({ fn, initKb, packageKb, initPackages, allPackages }:
     if (allPackages.has(name) && !needed(fn)) said.push(`carries ${name}, which its row does not need`)
     if (!allPackages.has(name) && needed(fn)) said.push(`lacks ${name}, which its row needs`)
   }
+  // The document itself is what one function answers.
+  const [text] = texts
+  if (text !== undefined && classOf(fn) !== 'document') said.push(`carries a description: "${text} …"`)
   return said.map((sentence) => `${fn.name} ${sentence}`)
 }

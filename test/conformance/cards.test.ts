@@ -68,7 +68,7 @@ describe.each(takers.map((row) => [rowKey(row), row] as const))('%s', (_, row) =
     return sendRaw(app.url, method, target, headers, text)
   }
 
-  test('attacks 22, 24, 28: another customer’s card is refused as one that there is not, and stays theirs', async () => {
+  test('another customer’s card is refused as an unknown one, and stays theirs', async () => {
     const other = await app.signUp()
     const theirs = await cardOnFile(app, other)
     const stranger = await dashboard.customers.create({})
@@ -88,7 +88,7 @@ describe.each(takers.map((row) => [rowKey(row), row] as const))('%s', (_, row) =
     await expectNothingHeld(app, person)
   })
 
-  test('attack 23: a card that was detached is of no use, to its owner either', async () => {
+  test('a detached card is refused, to its owner too', async () => {
     const person = await app.signUp()
     const card = await cardOnFile(app, person)
     expect((await remove(app, person, card)).status).toBe(204)
@@ -100,7 +100,7 @@ describe.each(takers.map((row) => [rowKey(row), row] as const))('%s', (_, row) =
     await expectNothingHeld(app, person)
   })
 
-  test('attack 27: a customer or an account in the body is refused, and nothing of it is touched', async () => {
+  test('a customer or an account in the body is refused, and neither is touched', async () => {
     const other = await app.signUp()
     await cardOnFile(app, other)
     const cus = await customerId(app, other)
@@ -125,7 +125,7 @@ describe.each(takers.map((row) => [rowKey(row), row] as const))('%s', (_, row) =
 })
 
 describe('the default card of an account that renews itself', () => {
-  test('attack 92: it is not deleted, however often and together with what is asked', async () => {
+  test('is not deleted, however often and whatever else is asked at once', async () => {
     const person = await app.signUp()
     const [first, second] = [await cardOnFile(app, person), await cardOnFile(app, person)]
     const { table } = await app.ports()
@@ -140,7 +140,7 @@ describe('the default card of an account that renews itself', () => {
     await expectSameAsStripe(app, person)
   })
 
-  test('attack 92: nor while the deletion races the switch that turns auto-renewal on', async () => {
+  test('is not deleted while the deletion races the switch that turns auto-renewal on', async () => {
     for (let round = 0; round < 2; round++) {
       const person = await app.signUp()
       const card = await cardOnFile(app, person)
@@ -161,7 +161,7 @@ describe('the default card of an account that renews itself', () => {
 })
 
 describe('changes of card', () => {
-  test('attack 93: two at once at the edge of the 24 hours are one', async () => {
+  test('two changes at once at the edge of the 24 hours count as one', async () => {
     let person = await app.signUp()
     expect((await change(person, 'pm_card_visa')).status).toBe(204)
     person = await later(app, person, DAY_MS - 1)
@@ -179,7 +179,7 @@ describe('changes of card', () => {
     expect(others).toHaveLength(1)
   })
 
-  test('attack 93: one that waits for 3-D Secure does not become a second one', async () => {
+  test('a change that waits for 3-D Secure does not become a second change', async () => {
     const person = await app.signUp()
     const slow = await newCard(app, ALWAYS_3DS)
     expect((await change(person, slow)).status).toBe(402)
@@ -201,7 +201,7 @@ describe('verifications', () => {
   const holdsMade = async (person: SignedInPerson) =>
     (await atStripe(app, person)).charges.filter(({ status }) => status === 'succeeded').length
 
-  test('attack 94: 20 verifications of one card at once are one hold', async () => {
+  test('20 verifications of one card at once make one hold', async () => {
     const person = await app.signUp()
     const card = await newCard(app, GOOD)
     const answers = await Promise.all(Array.from({ length: 20 }, () => verify(app, person, card)))
@@ -216,7 +216,7 @@ describe('verifications', () => {
     await expectNothingHeld(app, person)
   })
 
-  test('attack 94: nor do its copies, sent on by a client that lost the answers, make another while it is open', async () => {
+  test('repeats by a client that lost the answers make no other hold while the first is open', async () => {
     const person = await app.signUp()
     const card = await newCard(app, GOOD)
     double.addFault({ fault: 'torn-body', match: 'POST /v1/payment_intents/*/confirm', times: 2 })
@@ -226,7 +226,7 @@ describe('verifications', () => {
     await expectNothingHeld(app, person)
   })
 
-  test('attack 95: a crash before the release leaves a hold that the webhook or the sweep gives back', async () => {
+  test('a crash before the release leaves a hold that the webhook or the sweep gives back', async () => {
     const crash = () => Promise.reject(new Crash('the process is gone'))
     for (const recover of ['webhook', 'sweep']) {
       const person = await app.signUp()
@@ -253,7 +253,7 @@ describe('verifications', () => {
     }
   })
 
-  test('attack 96: who tries cards learns 3 of them an hour and 10 a day, and of a decline not why', async () => {
+  test('somebody who tests cards can try 3 an hour and 10 a day, and never learns why one was declined', async () => {
     let person = await app.signUp()
     const numbers = ['4000000000000002', '4000000000009995', '4000000000009987', '4000000000000127', GOOD]
     const told402 = new Set<string>()
@@ -276,7 +276,7 @@ describe('verifications', () => {
     await expectNothingHeld(app, person)
   })
 
-  test('attack 96: nor do more of them at once, whatever endpoint takes them', async () => {
+  test('cards that are tried at once, at any endpoint, do not get past the limit', async () => {
     const person = await app.signUp()
     const cards = await Promise.all(Array.from({ length: 20 }, () => newCard(app, '4000000000000002')))
     app.resetCalls()
@@ -289,7 +289,7 @@ describe('verifications', () => {
     await expectNothingHeld(app, person)
   })
 
-  test('attack 96: a request that read the account before three others tried is no fourth try', async () => {
+  test('a request that read the account before three others tried is no fourth try', async () => {
     const person = await app.signUp()
     await verify(app, person, 'pm_card_chargeDeclined')
     const ports = await app.ports()
@@ -302,7 +302,7 @@ describe('verifications', () => {
     expect(app.calls().stripe).toEqual({})
   })
 
-  test('attack 97: 3-D Secure is neither success nor failure, until the customer has done it', async () => {
+  test('3-D Secure is neither success nor failure, until the customer has done it', async () => {
     const person = await app.signUp()
     const card = await newCard(app, ALWAYS_3DS)
     const answer = await verify(app, person, card)
@@ -318,7 +318,7 @@ describe('verifications', () => {
     expect(await openHolds(app, again)).toHaveLength(1)
   })
 
-  test('attack 97: done on the last hour of the day, it counts', async () => {
+  test('3-D Secure in the last hour of the day counts', async () => {
     const person = await app.signUp()
     const card = await newCard(app, ALWAYS_3DS)
     await verify(app, person, card)
@@ -354,7 +354,7 @@ describe('verifications', () => {
   test.each([
     ['amount', async () => ({ amount: 5000 })],
     ['customer', async () => ({ customer: (await dashboard.customers.create({})).id })],
-  ])('attack 99: a webhook of a payment with another %s settles nothing', async (_, claim) => {
+  ])('a webhook of a payment with another %s settles nothing', async (_, claim) => {
     const person = await app.signUp()
     double.addFault({ fault: 'torn-body', match: 'POST /v1/payment_intents$', times: 1 })
     expect((await verify(app, person, await newCard(app, GOOD))).status).toBe(503)
@@ -365,7 +365,7 @@ describe('verifications', () => {
     expect(await openHolds(app, person)).toMatchObject([{ state: 'created' }])
   })
 
-  test('attack 99: nor does another payment, though all else of it is right', async () => {
+  test('a webhook of another payment settles nothing, though all else is right', async () => {
     const person = await app.signUp()
     await verify(app, person, await newCard(app, ALWAYS_3DS))
     const [open] = (await atStripe(app, person)).intents
@@ -376,7 +376,7 @@ describe('verifications', () => {
     expect(await openHolds(app, person)).toMatchObject([{ paymentId: open?.id, state: 'saved' }])
   })
 
-  test('attack 99: nor does the verification’s own payment, once its amount was changed', async () => {
+  test('a webhook of the verification’s own payment settles nothing once its amount was changed', async () => {
     const person = await app.signUp()
     await verify(app, person, await newCard(app, ALWAYS_3DS))
     const [open] = (await atStripe(app, person)).intents

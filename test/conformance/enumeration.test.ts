@@ -18,7 +18,7 @@ async function observed(asking: () => Promise<TestAnswer>) {
 
 const login = (json: object) => () => app.request('POST', '/v1/auth/login', { json })
 
-describe('attack 67: registration', () => {
+describe('registration', () => {
   test('of a known address or name tells 409 and which of the two, in any case, and nothing of its owner', async () => {
     const known = await app.signUp()
     const { register } = app
@@ -63,7 +63,7 @@ describe('attack 67: registration', () => {
   })
 })
 
-describe('attack 67: sign-in', () => {
+describe('sign-in', () => {
   test.each(['email', 'username'] as const)(
     'with an unknown %s and with a known one and a wrong password differ in nothing, the calls included',
     async (name) => {
@@ -128,7 +128,7 @@ describe('attack 67: sign-in', () => {
   })
 })
 
-test('attack 67: codes that are unknown, wrong, used and superseded are answered alike', async () => {
+test('codes that are unknown, wrong, used and superseded are answered alike', async () => {
   const person = newPerson()
   await app.register(person)
   const code = app.mailedCode(person.email)
@@ -145,7 +145,7 @@ test('attack 67: codes that are unknown, wrong, used and superseded are answered
   expect(await activate(code)).toEqual(unknown)
 })
 
-test('attack 67: refresh tokens that are unknown, garbled, revoked and of a gone account are answered alike', async () => {
+test('refresh tokens that are unknown, garbled, revoked and of a gone account are answered alike', async () => {
   const refresh = async (refreshToken: string) => {
     const { calls, ...answer } = await observed(() =>
       app.request('POST', '/v1/auth/refresh', { json: { refreshToken } }),

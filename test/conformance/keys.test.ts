@@ -50,7 +50,7 @@ const forms = (secret: string): string[] => [
   Buffer.from(secret).toString('hex'),
 ]
 
-describe('attack 115: a key', () => {
+describe('a key', () => {
   test('is a UUID v4 or has 256 random bits, and no two have anything in common', async () => {
     const people = [await app.signUp(), await app.signUp()]
     const secrets = []
@@ -112,7 +112,7 @@ describe('attack 115: a key', () => {
   })
 })
 
-describe('attack 116: from the next request on', () => {
+describe('from the next request on', () => {
   const works = async (person: SignedInPerson, key: string) =>
     (await liveKeys(app, person, [key])).length === 1
 
@@ -168,7 +168,7 @@ describe.each([...named, ...deleted].map((row) => [rowKey(row), row] as const))(
     return { status, headers: rest, text: text.replaceAll(id, '<id>') }
   }
 
-  test('attack 28: another’s key, one that is gone and one that never was are answered alike, to the byte and the call', async () => {
+  test('another account’s key, a deleted key and an unknown key are answered alike, to the byte and the call', async () => {
     const [person, other] = [await app.signUp(), await app.signUp()]
     const [theirs, gone] = [await createKey(app, other), await createKey(app, person)]
     await app.request('DELETE', `/v1/keys/${gone.id}`, { token: person.accessToken })
@@ -181,7 +181,7 @@ describe.each([...named, ...deleted].map((row) => [rowKey(row), row] as const))(
     expect(await liveKeys(app, other, [theirs.key])).toEqual([theirs.key])
   })
 
-  test('attacks 34, 35: an id that looks like a key of the table, or is too long for one, is none', async () => {
+  test('an id that looks like a key of the table, or is too long for one, is not found', async () => {
     const person = await app.signUp()
     const ids = [
       '#PROFILE',
@@ -205,7 +205,7 @@ describe.each([...named, ...deleted].map((row) => [rowKey(row), row] as const))(
   })
 })
 
-describe('attack 29: an access token is no application key', () => {
+describe('an access token is no application key', () => {
   test('every route of a key refuses it, as a bearer token and as x-api-key, without a call', async () => {
     const person = await app.signUp()
     const taking = rows.filter(({ auth }) => auth === 'key')
@@ -223,7 +223,7 @@ describe('attack 29: an access token is no application key', () => {
   })
 })
 
-describe('attack 29: an application key is no access token', () => {
+describe('an application key is no access token', () => {
   test('every route of an account refuses it, as a bearer token and in any other place', async () => {
     const person = await app.signUp()
     const texts = [await defaultKey(app, person), (await createKey(app, person)).key]

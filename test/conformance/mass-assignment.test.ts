@@ -84,7 +84,7 @@ describe.each(takers)('%s', (_, row: Placed) => {
     return answers
   }
 
-  test('attack 30: no field of the inside is taken beside the sample, and each is named: quota, balance, role, status, emailVerified and the rest', async () => {
+  test('no field of the inside is taken beside the sample, and each is named: quota, balance, role, status, emailVerified and the rest', async () => {
     let coveted: string[] = []
     const answers = await expectRefused((fields) => {
       const own = fields.map(([name]) => name)
@@ -102,7 +102,7 @@ describe.each(takers)('%s', (_, row: Placed) => {
     expect(coveted.filter((name) => !refused.includes(name))).toEqual([])
   })
 
-  test('attacks 27, 31: no extra goes in nested: an object in any field’s place, an address with more in it, a customer', async () => {
+  test('no extra goes in nested: an object in any field’s place, an address with more in it, a customer', async () => {
     const nested = JSON.stringify({ ...COVETED, default: true })
     const address = JSON.stringify({ city: 'x', quota: 1, 'address.quota': 1, customer: 'cus_1' })
     await expectRefused((fields) => [
@@ -114,7 +114,7 @@ describe.each(takers)('%s', (_, row: Placed) => {
     ])
   })
 
-  test('attack 32: __proto__, constructor and prototype set nothing, at the root and nested', async () => {
+  test('__proto__, constructor and prototype set nothing, at the root and nested', async () => {
     const poison = '{"isAdmin":true,"status":"active","emailVerified":true}'
     await expectRefused((fields) => [
       jsonText([...fields, ['__proto__', poison]]),
@@ -132,7 +132,7 @@ describe.each(takers)('%s', (_, row: Placed) => {
   })
 })
 
-describe('attack 33: no answer has a field that its row does not declare', () => {
+describe('no answer has a field that its row does not declare', () => {
   /** Fields that are kept and never shown. */
   const INNER =
     /"(?:pk|sk|due|dueAtMs|ttl|sessions|generation|totp|totpPending|seed|recovery|twofaTries|twofaTriedAtMs|defaultKey|defaultKeySlot|keyCount|nextKeySlot|ledgerSeq|attempt|confirmCode|changeCode|resetCode|pendingEmail|balanceCents|paid|quotaItem|slot|createdAtMs|changingUntilMs|h0|password)":/

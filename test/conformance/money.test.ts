@@ -90,7 +90,7 @@ async function settleAll(): Promise<void> {
   }
 }
 
-describe('attack 82: 50 at once are one charge', () => {
+describe('50 requests at once make one charge', () => {
   test('buys', async () => {
     const person = await newBuyer(app)
     const answers = await Promise.all(times(50, () => buy(app, person)))
@@ -131,7 +131,7 @@ describe('attack 82: 50 at once are one charge', () => {
 })
 
 describe('Idempotency-Key', () => {
-  test('attack 83: the same key with another body, or at another endpoint, is 422 and charges nothing', async () => {
+  test('the same key with another body, or at another endpoint, is 422 and charges nothing', async () => {
     const person = await app.signUp()
     const card = await newCard(app, GOOD)
     expect((await signUpFor(app, person, 'STARTER', card, 'k')).status).toBe(204)
@@ -156,7 +156,7 @@ describe('Idempotency-Key', () => {
     expect(await paymentsOf(app, person)).toHaveLength(1)
   })
 
-  test('attack 84: another account’s key is another key', async () => {
+  test('the same key of another account is another key', async () => {
     const [one, two] = [await newBuyer(app), await newBuyer(app)]
     expect([
       (await buy(app, one, 'same')).status,
@@ -169,7 +169,7 @@ describe('Idempotency-Key', () => {
   })
 
   test.each(['a b', ' ', '', 'x'.repeat(256), 'é', 'a, b'])(
-    'attack 85: the key %j is 400 and charges nothing',
+    'the key %j is 400 and charges nothing',
     async (key) => {
       const person = await newBuyer(app)
       app.resetCalls()
@@ -184,14 +184,14 @@ describe('Idempotency-Key', () => {
     },
   )
 
-  test('attack 85: the longest is taken, and one more character is not', async () => {
+  test('a key of 255 characters is accepted, and one of 256 is not', async () => {
     const person = await newBuyer(app)
     expect((await buy(app, person, '~'.repeat(255))).status).toBe(201)
     expectError(v1.buy, await buy(app, person, '~'.repeat(256)), 'invalid_request')
     expect(await paymentsOf(app, person)).toHaveLength(2)
   })
 
-  test('attack 86: after 24 hours, when Stripe has forgotten its own, the key still stands; after 48 it is new', async () => {
+  test('after 24 hours, when Stripe has forgotten its own, the key still stands; after 48 it is new', async () => {
     let person = await newBuyer(app)
     expect((await buy(app, person, 'k')).status).toBe(201)
     person = await later(app, person, 25 * HOUR_MS)
@@ -206,7 +206,7 @@ describe('Idempotency-Key', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('attack 86: an unknown outcome and the same key 25 hours later: one charge', async () => {
+  test('an unknown outcome and the same key 25 hours later: one charge', async () => {
     for (const match of [CREATE, CONFIRM]) {
       let person = await newBuyer(app)
       double.addFault({ fault: 'drop-webhooks' })
@@ -223,7 +223,7 @@ describe('Idempotency-Key', () => {
     }
   })
 
-  test('attack 87: a duplicate in flight is 409, and the first one’s answer stands', async () => {
+  test('a duplicate in flight is 409, and the answer of the first request stands', async () => {
     const person = await newBuyer(app)
     double.addFault({ fault: 'delay', match: CONFIRM, delayMs: 600, times: 1 })
     const first = buy(app, person, 'k')
@@ -255,7 +255,7 @@ describe('what is paid for', () => {
     { quota: 1_000_000 },
     { customer: 'cus_1' },
     { bundle: { name: 'ENTERPRISE', price: 0 } },
-  ])('attack 88: %j in the body is refused, and Stripe hears nothing', async (claim) => {
+  ])('%j in the body is refused, and Stripe hears nothing', async (claim) => {
     const [person, buyer] = [await app.signUp(), await newBuyer(app)]
     app.resetCalls()
     const json = { name: 'STARTER', paymentMethod: 'pm_card_visa', address: ADDRESS, ...claim }
@@ -269,7 +269,7 @@ describe('what is paid for', () => {
   })
 
   test.each(['-1', '0', '1.5', 'NaN', '9007199254740992', '-0', '1e400', '"1"', 'Infinity'])(
-    'attack 89: %s units are refused and nothing is spent; as a cap or a bundle it is nothing either',
+    '%s is refused as units, as a cap and as a bundle, and nothing is spent',
     async (number) => {
       const person = await newBuyer(app)
       const body = (text: string) => ({ body: text, headers: { 'content-type': 'application/json' } })
@@ -305,7 +305,7 @@ describe('what is paid for', () => {
     'starter,developer',
     'bundle',
     '[object Object]',
-  ])('attack 90: the bundle %j is none', async (name) => {
+  ])('%j is not a bundle', async (name) => {
     const [person, buyer] = [await app.signUp(), await newBuyer(app)]
     app.resetCalls()
     const signing = await signUpFor(app, person, name, 'pm_card_visa')
@@ -315,7 +315,7 @@ describe('what is paid for', () => {
     expect(await shown(app, person)).toMatchObject({ bundle: null })
   })
 
-  test('attack 90: in odd case it is changed to, and not signed up for', async () => {
+  test('a bundle’s name may be in any case for a change, and not for a sign-up', async () => {
     const [person, buyer] = [await app.signUp(), await newBuyer(app)]
     const signing = await signUpFor(app, person, 'eNtErPrIsE', 'pm_card_visa')
     expectError(v1.signUpForBundle, signing, 'invalid_request')
@@ -325,7 +325,7 @@ describe('what is paid for', () => {
 
   // A bundle has its catalogue built in.
   const prices = fromBundles ? [] : PRICE_FAULTS
-  test.each(prices)('attack 91: a price that changes %s is the next purchase’s', async (_, fault) => {
+  test.each(prices)('a price that changes %s is the price of the next purchase', async (_, fault) => {
     const person = await newBuyer(app)
     double.addFault({ fault: 'drop-webhooks' })
     double.addFault(fault)
@@ -346,7 +346,7 @@ describe('what is paid for', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('attack 91: nor is a renewal’s price another one than it was begun with', async () => {
+  test('a renewal keeps the price it was begun with', async () => {
     const person = await newBuyer(app)
     await spendTo(app, person, 5)
     double.addFault({ fault: 'torn-body', match: CONFIRM })
@@ -361,7 +361,7 @@ describe('what is paid for', () => {
 })
 
 describe('the card', () => {
-  test('attack 92: the default one is not deleted while a renewal is at work, with auto-renewal switched off or on', async () => {
+  test('the default card is not deleted while a renewal is at work, with auto-renewal switched off or on', async () => {
     const person = await newBuyer(app)
     const card = (await defaultCard(app, person)) ?? ''
     await spendTo(app, person, 5)
@@ -380,7 +380,7 @@ describe('the card', () => {
   })
 
   test.each([CREATE, CONFIRM])(
-    'attack 92: the operator detaches it in the middle (%s): no charge, and renewal pauses',
+    'the operator detaches the card in the middle (%s): no charge, and renewal pauses',
     async (match) => {
       const person = await newBuyer(app)
       const card = (await defaultCard(app, person)) ?? ''
@@ -402,7 +402,7 @@ describe('the card', () => {
     },
   )
 
-  test('attack 93: changed twice at the edge of the 24 hours while a declined renewal waits: one change, one charge', async () => {
+  test('the card is changed twice at the edge of the 24 hours while a declined renewal waits: one change, one charge', async () => {
     let person = await newBuyer(app)
     await spendTo(app, person, 5)
     double.addFault({ fault: 'decline', match: CONFIRM, code: 'lost_card', times: 1 })
@@ -423,7 +423,7 @@ describe('the card', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('attack 96: signing up tries cards too: 3 an hour over all endpoints, and of a decline not why', async () => {
+  test('signing up counts as trying a card: 3 an hour over all endpoints, and a decline does not say why', async () => {
     const person = await app.signUp()
     const numbers = ['4000000000000002', '4000000000009995', '4000000000009987']
     app.resetCalls()
@@ -448,7 +448,7 @@ describe('the card', () => {
     await expectBooksAgree(app, again)
   })
 
-  test('attack 96: nor do 20 sign-ups at once with another card each ask the bank more often', async () => {
+  test('20 sign-ups at once with different cards do not ask the bank more often', async () => {
     const person = await app.signUp()
     await cardOnFile(app, person)
     const cards = await Promise.all(times(20, () => newCard(app, '4000000000000002')))
@@ -461,7 +461,7 @@ describe('the card', () => {
     await expectNothingOpen(app, person)
   })
 
-  test('attack 97: 3-D Secure is neither credited nor failed until its customer has done it', async () => {
+  test('a purchase with 3-D Secure is neither credited nor failed until its customer has authenticated', async () => {
     let person = await newBuyer(app, { card: ALWAYS_3DS })
     expect((await buy(app, person)).status).toBe(402)
     const before = await ledgerOf(app, person)
@@ -481,7 +481,7 @@ describe('the card', () => {
   })
 })
 
-describe('attack 98: money that goes back after its units were spent', () => {
+describe('money that goes back after its units were spent', () => {
   test('refunded: what is left goes back, the rest is owed and the next credit pays it', async () => {
     const person = await newBuyer(app)
     await spendTo(app, person, 300)
@@ -603,7 +603,7 @@ describe('attack 98: money that goes back after its units were spent', () => {
   })
 })
 
-describe('attack 99: a webhook of a payment that is not what was asked for', () => {
+describe('a webhook of a payment that is not what was asked for', () => {
   /** A purchase whose payment is not known yet, so that the name in the metadata alone would do. */
   async function openPurchase() {
     const person = await newBuyer(app)
@@ -690,7 +690,7 @@ describe('attack 99: a webhook of a payment that is not what was asked for', () 
   })
 })
 
-describe('attack 100: two at once', () => {
+describe('two purchases at once', () => {
   test('a renewal racing a buy is one charge', async () => {
     for (let round = 0; round < 5; round++) {
       const person = await newBuyer(app)
@@ -754,7 +754,7 @@ describe('events', () => {
     return { person, payment, event: event! }
   }
 
-  test('attack 107: the same event a hundred times, many at once, credits once', async () => {
+  test('the same event a hundred times, many at once, credits once', async () => {
     const { person, event } = await untold()
     for (let rounds = 0; rounds < 5; rounds++) {
       const answers = await Promise.all(times(20, () => deliver(app, event)))
@@ -767,7 +767,7 @@ describe('events', () => {
     await expectNothingOpen(app, person)
   })
 
-  test('attack 108: new event ids about the same payment credit nothing more', async () => {
+  test('new event ids about the same payment credit nothing more', async () => {
     const { person, payment, event } = await untold()
     expect((await deliver(app, event)).status).toBe(200)
     for (const type of ['succeeded', 'payment_failed', 'requires_action', 'canceled', 'succeeded']) {
@@ -777,7 +777,7 @@ describe('events', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('attack 109: a refund that is heard of before the payment’s success is credited and taken back, once', async () => {
+  test('a payment whose refund arrives before its success is credited and taken back, once', async () => {
     const { person, payment, event } = await untold()
     double.addFault({ fault: 'drop-webhooks' })
     const made = await refund(app, payment)
@@ -795,7 +795,7 @@ describe('events', () => {
     await expectNothingOpen(app, person)
   })
 
-  test('attacks 107, 109: all of them at once, in any order', async () => {
+  test('all events at once, in any order, credit once', async () => {
     const { person, payment, event } = await untold()
     double.addFault({ fault: 'drop-webhooks' })
     const made = await refund(app, payment, 50)

@@ -44,7 +44,7 @@ const nonAscii = (text: string) =>
   text.replace(/[^ -~]/gu, (character) => `U+${character.codePointAt(0)?.toString(16)}`)
 const named = (values: string[]) => values.map((value) => [nonAscii(value), value] as const)
 
-describe('attacks 34, 35: a name that looks like a key', () => {
+describe('a name that looks like a key', () => {
   test.each([
     'a#b',
     '#PROFILE',
@@ -101,7 +101,7 @@ describe('attacks 34, 35: a name that looks like a key', () => {
   })
 })
 
-describe('attack 36: one address in two Unicode forms', () => {
+describe('one address in two Unicode forms', () => {
   const NFC = 'ren\u00e9e.\u1e69@caf\u00e9.example'
   const NFD = NFC.normalize('NFD')
 
@@ -129,7 +129,7 @@ describe('attack 36: one address in two Unicode forms', () => {
   })
 })
 
-describe('attacks 37, 38: letters that look alike', () => {
+describe('letters that look alike', () => {
   test.each(
     named([
       '\u0430dmin',
@@ -212,7 +212,7 @@ const INVISIBLE = [
   '\u{e0041}',
 ]
 
-describe('attack 39: zero width, controls and directions', () => {
+describe('zero width, controls and directions', () => {
   test.each(named(INVISIBLE))('%s is refused in a username and in an address', async (_, character) => {
     for (const place of [`${character}person`, `per${character}son`, `person${character}`]) {
       await expectRefused({ username: place }, 'username')
@@ -231,7 +231,7 @@ describe('attack 39: zero width, controls and directions', () => {
   )
 })
 
-test('attack 40: oversize names are refused; the longest ones register and sign in', async () => {
+test('oversize names are refused; the longest ones register and sign in', async () => {
   for (const length of [33, 100, 10_000]) await expectRefused({ username: 'u'.repeat(length) }, 'username')
   await expectRefused({ username: 'ab' }, 'username')
   await expectRefused({ email: `${'a'.repeat(65)}@mail.example` }, 'email')
@@ -247,7 +247,7 @@ test('attack 40: oversize names are refused; the longest ones register and sign 
   expect((await app.login(person)).username).toBe(person.username)
 })
 
-describe('attack 41: trailing dots and spaces', () => {
+describe('trailing dots and spaces', () => {
   test.each([' person', 'person ', 'per son', '.person', '-person', '_person', 'person\u3000'])(
     'the username %j is refused',
     async (username) => {
@@ -291,7 +291,7 @@ describe('attack 41: trailing dots and spaces', () => {
   })
 })
 
-describe('attack 42: lone surrogates', () => {
+describe('lone surrogates', () => {
   test.each(['\\ud800', '\\udfff', '\\udc00\\ud800'])('%s is refused in every field', async (escaped) => {
     const spoilt = JSON.parse(`"${escaped}"`)
     await expectRefused({ username: `bob${spoilt}` }, 'username')
@@ -324,19 +324,16 @@ test.each([
   'size',
   'status',
   '0x10',
-])(
-  'attack 43: the username %s, which means something elsewhere, is a name like any other',
-  async (username) => {
-    const person = await app.signUp({ username, email: `${username}.x@mail.example` })
-    const token = person.accessToken
-    const own = await app.request('GET', `/rest/users/${username}`, { token })
-    expect(own.body.content).toMatchObject({ username, status: 'verified' })
-    const byName = await app.request('POST', '/v1/auth/login', {
-      json: { username, password: person.password },
-    })
-    expect(byName.status).toBe(200)
-    await expectTaken({ username: username.toUpperCase() }, USERNAME_TAKEN)
-    expect((await app.request('POST', '/v1/auth/logout', { token })).status).toBe(204)
-    expect((await app.request('GET', '/v1/user', { token: byName.body.accessToken })).status).toBe(200)
-  },
-)
+])('the username %s, which means something elsewhere, is a name like any other', async (username) => {
+  const person = await app.signUp({ username, email: `${username}.x@mail.example` })
+  const token = person.accessToken
+  const own = await app.request('GET', `/rest/users/${username}`, { token })
+  expect(own.body.content).toMatchObject({ username, status: 'verified' })
+  const byName = await app.request('POST', '/v1/auth/login', {
+    json: { username, password: person.password },
+  })
+  expect(byName.status).toBe(200)
+  await expectTaken({ username: username.toUpperCase() }, USERNAME_TAKEN)
+  expect((await app.request('POST', '/v1/auth/logout', { token })).status).toBe(204)
+  expect((await app.request('GET', '/v1/user', { token: byName.body.accessToken })).status).toBe(200)
+})

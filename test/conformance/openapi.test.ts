@@ -1,9 +1,16 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { descriptions as apiDescriptions } from '../../functions/api/descriptions.ts'
+import { api } from '../../functions/api/routes.ts'
 import { errorsOf, openapi } from '../../functions/http/openapi.ts'
 import { problems } from '../../functions/http/problems.ts'
+import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
+import { descriptions as restDescriptions } from '../../functions/rest/descriptions.ts'
+import { rest } from '../../functions/rest/routes.ts'
+import { descriptions as v1Descriptions } from '../../functions/v1/descriptions.ts'
+import { v1 } from '../../functions/v1/routes.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 
@@ -12,6 +19,7 @@ type Json = Record<string, unknown>
 interface Operation {
   operationId: string
   summary: string
+  description: string
   tags: string[]
   security: Json[]
   parameters: { name: string; in: string; required: boolean; schema: Json }[]
@@ -56,6 +64,7 @@ test('every operation says what its row says: its caller, its body and its answe
   for (const { key, operation } of operations) {
     const row = rows.find(({ routes }) => (routes as readonly string[]).includes(key))!
     expect([key, operation.summary, operation.tags]).toEqual([key, row.summary, [row.dialect]])
+    expect([key, operation.description]).toEqual([key, row.description])
     expect([key, operation.security.length > 0]).toEqual([key, row.auth !== 'public'])
     const types = row.body
       ? ['application/json', ...(row.form ? ['application/x-www-form-urlencoded'] : [])]
@@ -71,6 +80,35 @@ test('every operation says what its row says: its caller, its body and its answe
       const type = row.dialect === 'rest' ? 'application/json' : 'application/problem+json'
       expect([key, status, Object.keys(content ?? {})]).toEqual([key, status, [type]])
     }
+  }
+})
+
+test('every summary says in the third person and in one line what the endpoint does', () => {
+  for (const { key, operation } of operations) {
+    expect([key, operation.summary]).toEqual([
+      key,
+      expect.stringMatching(/^([A-Z][a-z]+s|Liveness check)\b.{3,90}[^.]$/),
+    ])
+  }
+})
+
+test.each([
+  ['api', api, apiDescriptions],
+  ['v1', v1, v1Descriptions],
+  ['rest', rest, restDescriptions],
+])('each row of %s has the description of its own name', (_, table, descriptions) => {
+  expect(Object.keys(descriptions)).toEqual(Object.keys(table))
+  for (const { name, description } of Object.values<Placed>(table)) {
+    expect([name, description]).toEqual([name, (descriptions as Record<string, string>)[name]])
+  }
+})
+
+test('every description is whole sentences of Markdown, a paragraph a line', () => {
+  const texts = [document.info.description, ...operations.map(({ operation }) => operation.description)]
+  for (const text of texts) {
+    expect(text).toMatch(/^\S.{20,}/)
+    expect(text).not.toMatch(/ {2}|\n{3}|\s$|undefined/)
+    for (const line of text.split('\n')) expect(line).toMatch(/^$|[.:]$|^## |^\| /)
   }
 })
 

@@ -40,7 +40,7 @@ describe.each(named.map((row) => [rowKey(row), row] as const))('%s', (_, row: Pl
     ['with its dot encoded', (name) => name.replace('.', '%2E')],
     ['with its first letter encoded', (name) => name.replace('O', '%4f')],
     ['with its first letter encoded in lower case', (name) => name.replace('O', '%6F')],
-  ])('attack 25: one’s own name is found %s', async (_, written) => {
+  ])('the caller’s own name is found %s', async (_, written) => {
     names += 1
     const own = await app.signUp({ username: `Own.Name-${row.name}-${names}` })
     const { status, body } = await ask(written(own.username), own)
@@ -73,18 +73,18 @@ describe.each(named.map((row) => [rowKey(row), row] as const))('%s', (_, row: Pl
     '%7Busername%7D',
     'undefined',
     '__proto__',
-  ])('attack 25: %s is not: 404, nothing of it is read or changed', async (name) => {
+  ])('%s is not found: 404, and no other account is read or changed', async (name) => {
     expectError(row, await ask(name), 'not_found')
     expect(outsideCalls(app)).toEqual({ Query: 1 })
   })
 
-  test('attack 25: another’s id or address is no name either', async () => {
+  test('the id or address of another account is not found either', async () => {
     for (const name of [other.accountId, person.accountId, other.email, person.email]) {
       expectError(row, await ask(encodeURIComponent(name)), 'not_found')
     }
   })
 
-  test('attack 28: another’s name and one that nobody has are answered alike, to the byte and the call', async () => {
+  test('another account’s name and a name that nobody has are answered alike, to the byte and the call', async () => {
     const [foreign, calls] = [await ask('Other-Two'), app.calls()]
     const [missing, sameCalls] = [await ask('Nobody-99'), app.calls()]
     expect(told(missing)).toEqual(told(foreign))
@@ -93,7 +93,7 @@ describe.each(named.map((row) => [rowKey(row), row] as const))('%s', (_, row: Pl
   })
 })
 
-test('attack 25: a path names nobody without a token of theirs, whoever else’s token comes with it', async () => {
+test('a path opens an account with a token of its owner only', async () => {
   for (const [token, name] of [
     [other.accessToken, person.username],
     [person.accessToken, other.username],
@@ -104,7 +104,7 @@ test('attack 25: a path names nobody without a token of theirs, whoever else’s
   }
 })
 
-test('attack 27: an account named in a query, a header or a body is not the one that is read', async () => {
+test('an account named in a query, a header or a body is not the one that is read', async () => {
   const claim = { accountId: other.accountId, username: other.username, id: other.accountId }
   const query = new URLSearchParams(claim)
   const headers = { 'x-account-id': other.accountId, 'x-user': other.username }
@@ -118,7 +118,7 @@ test('attack 27: an account named in a query, a header or a body is not the one 
 test.each<[string, (wanted: { username: string; email: string }) => object]>([
   ['JSON', (json) => ({ json })],
   ['a form', (form) => ({ form })],
-])('attack 26: PUT of another’s username, as %s, changes neither them nor the caller', async (_, content) => {
+])('PUT of another account’s username, as %s, changes neither account', async (_, content) => {
   const { table } = await app.ports()
   const stored = async () => [
     await table.list(keys.account(person.accountId), ''),
@@ -139,7 +139,7 @@ test.each<[string, (wanted: { username: string; email: string }) => object]>([
   expect([await stored(), app.stack.mail.messages().length]).toEqual([before, sent])
 })
 
-test('attack 26: one’s own username in the path and another’s in the body is a name that is taken', async () => {
+test('the caller’s username in the path and another account’s in the body is a taken name', async () => {
   const { table } = await app.ports()
   const stored = () => table.list(keys.account(person.accountId), '')
   const before = await stored()

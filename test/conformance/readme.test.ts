@@ -37,7 +37,7 @@ const ANCHORS: Record<string, string[]> = {
     '  const byNeed: Record<Need, string[]> = {\n',
     'const BY_NEED: Record<Need, readonly string[]> = {\n',
   ],
-  'functions/jobs/schedule.ts': ['export const jobs = {\n'],
+  'functions/jobs/schedule.ts': ['export const jobs = place({\n'],
 }
 
 /** A copy of the project to follow the README in; gone after the test. */

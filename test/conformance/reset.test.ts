@@ -36,36 +36,33 @@ async function observed(asking: () => Promise<TestAnswer>) {
   return { status, headers: rest, text: text.replaceAll(id, '<id>'), calls: app.calls() }
 }
 
-describe.each(['/v1/user/resetPassword', '/v1/auth/resend'])(
-  'attack 68: %s for an address that is',
-  (path) => {
-    test('known, unknown, unconfirmed, deactivated or waiting differs in nothing, the calls and their cost included, however often', async () => {
-      const [deactivated, changing] = [await app.signUp(), await app.signUp()]
-      await app.request('PUT', '/api/users/current/deactivate', { token: deactivated.accessToken })
-      const [unconfirmed, waiting] = [newPerson(), newPerson()]
-      await app.register(unconfirmed)
-      await app.request('PUT', `/rest/users/${changing.username}`, {
-        token: changing.accessToken,
-        json: { email: waiting.email },
-      })
-      const [confirmed, unknown] = [await app.signUp(), newPerson()]
-      // The one whom it mails a code, and the others.
-      const known: Person = path.endsWith('resend') ? unconfirmed : confirmed
-      const others: Person[] = [confirmed, unconfirmed, deactivated, waiting].filter((each) => each !== known)
-      for (let round = 1; round <= 7; round++) {
-        const expected = await observed(() => ask(path, known.email))
-        expect(expected.status).toBe(204)
-        // Once for those in other states, and until the mails of the hour are used up for an address that nobody has.
-        for (const { email } of round === 1 ? [unknown, ...others] : [unknown]) {
-          expect([round, await observed(() => ask(path, email))]).toEqual([round, expected])
-        }
-        await app.job('send-mail')
-      }
+describe.each(['/v1/user/resetPassword', '/v1/auth/resend'])('%s for an address that is', (path) => {
+  test('known, unknown, unconfirmed, deactivated or waiting differs in nothing, the calls and their cost included, however often', async () => {
+    const [deactivated, changing] = [await app.signUp(), await app.signUp()]
+    await app.request('PUT', '/api/users/current/deactivate', { token: deactivated.accessToken })
+    const [unconfirmed, waiting] = [newPerson(), newPerson()]
+    await app.register(unconfirmed)
+    await app.request('PUT', `/rest/users/${changing.username}`, {
+      token: changing.accessToken,
+      json: { email: waiting.email },
     })
-  },
-)
+    const [confirmed, unknown] = [await app.signUp(), newPerson()]
+    // The one whom it mails a code, and the others.
+    const known: Person = path.endsWith('resend') ? unconfirmed : confirmed
+    const others: Person[] = [confirmed, unconfirmed, deactivated, waiting].filter((each) => each !== known)
+    for (let round = 1; round <= 7; round++) {
+      const expected = await observed(() => ask(path, known.email))
+      expect(expected.status).toBe(204)
+      // Once for those in other states, and until the mails of the hour are used up for an address that nobody has.
+      for (const { email } of round === 1 ? [unknown, ...others] : [unknown]) {
+        expect([round, await observed(() => ask(path, email))]).toEqual([round, expected])
+      }
+      await app.job('send-mail')
+    }
+  })
+})
 
-test('attack 68: what becomes of a code is answered alike whosever it is: no code tells that there is an account', async () => {
+test('every code that does not work is answered alike, so that none tells that there is an account', async () => {
   const person = await app.signUp()
   const code = await resetCode(app, person.email)
   const answer = async (typed: string) => {
@@ -79,7 +76,7 @@ test('attack 68: what becomes of a code is answered alike whosever it is: no cod
   expect(await answer(code)).toEqual(unknown)
 })
 
-test('attack 69: five guesses at the secret half burn the code, and the next code of the account is not burnt by them', async () => {
+test('five guesses at the secret half burn the code, and the next code of the account is not burnt by them', async () => {
   const person = await app.signUp()
   const code = await resetCode(app, person.email)
   const guesses = Array.from({ length: 30 }, (_, n) => code.slice(0, 16) + n.toString(16).padStart(16, '0'))
@@ -89,7 +86,7 @@ test('attack 69: five guesses at the secret half burn the code, and the next cod
   expect((await reset({ code: await resetCode(app, person.email) })).status).toBe(204)
 })
 
-test('attack 69: guesses at whole codes find nobody, whatever their look-up half', async () => {
+test('guesses at whole codes find nobody, whatever their look-up half', async () => {
   const person = await app.signUp()
   const code = await resetCode(app, person.email)
   const guesses = [
@@ -101,7 +98,7 @@ test('attack 69: guesses at whole codes find nobody, whatever their look-up half
   expect((await reset({ code })).status).toBe(204)
 })
 
-test('attack 70: a code that was used does nothing, for whatever password and by either method', async () => {
+test('a code that was used does nothing, for whatever password and by either method', async () => {
   const person = await app.signUp()
   const code = await resetCode(app, person.email)
   expect((await reset({ code })).status).toBe(204)
@@ -118,7 +115,7 @@ test('attack 70: a code that was used does nothing, for whatever password and by
 test.each([
   ['one request fifty times', (code: string) => () => ({ code })],
   ['fifty passwords', (code: string) => (n: number) => ({ code, password: `Parallel${n}!` })],
-])('attack 70: of fifty uses of one code at once exactly one wins: %s', async (_, make) => {
+])('exactly one of fifty uses of one code at once wins: %s', async (_, make) => {
   const person = await app.signUp()
   const json = make(await resetCode(app, person.email))
   const answers = await Promise.all(Array.from({ length: 50 }, (_, n) => reset(json(n))))
@@ -134,7 +131,7 @@ test.each([
   expect(await sessionStatuses(app, person)).toEqual([401, 401])
 })
 
-test('attack 71: of three codes only the newest works, in whatever order they are tried', async () => {
+test('only the newest of three codes works, in whatever order they are tried', async () => {
   const person = await app.signUp()
   const codes = []
   for (let count = 0; count < 3; count++) codes.push(await resetCode(app, person.email))
@@ -144,7 +141,7 @@ test('attack 71: of three codes only the newest works, in whatever order they ar
   for (const code of codes) invalid(await reset({ code }))
 })
 
-test('attack 72: A’s code does nothing to B, however its halves are mixed', async () => {
+test('A’s code does nothing to B, however its halves are mixed', async () => {
   const [ada, bob] = [await app.signUp(), await app.signUp()]
   const [a, b] = [await resetCode(app, ada.email), await resetCode(app, bob.email)]
   invalid(await reset({ code: b.slice(0, 16) + a.slice(16) }))
@@ -155,7 +152,7 @@ test('attack 72: A’s code does nothing to B, however its halves are mixed', as
   expect(await signInStatus(app, ada, NEW)).toBe(200)
 })
 
-test('attack 73: a code of 10 minutes does nothing, though the table still has it', async () => {
+test('a code that is 10 minutes old does nothing, though the table still has it', async () => {
   const person = await app.signUp()
   const code = await resetCode(app, person.email)
   app.advance(10 * 60_000)
@@ -163,7 +160,7 @@ test('attack 73: a code of 10 minutes does nothing, though the table still has i
   expect(await signInStatus(app, person, person.password)).toBe(200)
 })
 
-test('attack 74: no reset gets round two factors: not the mailed code alone, with a used code or after ten of them', async () => {
+test('no reset gets round two factors: not the mailed code alone, with a used code or after ten of them', async () => {
   const person = await withTwoFactor(app, await app.signUp())
   const used = appCode(person.seed)
   expect(await signInStatus(app, person, person.password, used)).toBe(200)
@@ -179,7 +176,7 @@ test('attack 74: no reset gets round two factors: not the mailed code alone, wit
   expect(await signInStatus(app, person, person.password, person.recoveryCodes[0])).toBe(200)
 })
 
-test('attack 74: a reset leaves two factors on: the new password alone opens nothing and switches nothing off', async () => {
+test('a reset leaves two factors on: the new password alone opens nothing and switches nothing off', async () => {
   const person = await withTwoFactor(app, await app.signUp())
   const json = { code: await resetCode(app, person.email), twofa: person.recoveryCodes[0] }
   expect((await reset(json)).status).toBe(204)
@@ -190,7 +187,7 @@ test('attack 74: a reset leaves two factors on: the new password alone opens not
   expect(restore.status).toBe(401)
 })
 
-describe('attack 75: mail bombing', () => {
+describe('mail bombing', () => {
   test.each([
     ['/v1/user/resetPassword', 'Reset your password', () => app.signUp()],
     ['/v1/auth/resend', 'Confirm your e-mail address', () => registered()],
@@ -228,7 +225,7 @@ async function registered(): Promise<Person> {
   return person
 }
 
-test('attack 62: a Host or a forwarded one reaches no mail that was asked for', async () => {
+test('a Host or a forwarded one reaches no mail that was asked for', async () => {
   const [person, unconfirmed] = [await app.signUp(), await registered()]
   const evil = 'evil.example'
   for (const [path, { email }] of [
@@ -255,7 +252,7 @@ test('attack 62: a Host or a forwarded one reaches no mail that was asked for', 
   }
 })
 
-test('attack 81: after a reset no session lives: access and refresh tokens, refreshed ones and a verdict in the cache', async () => {
+test('after a reset no session lives: access and refresh tokens, refreshed ones and a verdict in the cache', async () => {
   const person = await app.signUp()
   const other = await app.login(person)
   const { refreshToken } = person
@@ -270,7 +267,7 @@ test('attack 81: after a reset no session lives: access and refresh tokens, refr
   expect(await sessionStatuses(app, await app.login({ ...person, password: NEW }))).toEqual([200, 200])
 })
 
-test('attack 81: a sign-in under way with the old password gets no session that outlives the reset', async () => {
+test('a sign-in under way with the old password gets no session that outlives the reset', async () => {
   const person = await app.signUp()
   const code = await resetCode(app, person.email)
   const signIns = Array.from({ length: 5 }, () => app.login(person).catch(() => undefined))

@@ -65,7 +65,7 @@ const takers: [name: string, row: Placed, use: (person: Protected, twofa?: strin
   ]
 
 describe.each(takers)('%s', (name, row, use) => {
-  test('attack 74: without a code does nothing, whatever else is right', async () => {
+  test('without a code does nothing, whatever else is right', async () => {
     const person = await protectedPerson()
     const answer = await use(person)
     expectError(row, answer, name === 'switching off' ? 'invalid_request' : 'two_factor_required')
@@ -73,7 +73,7 @@ describe.each(takers)('%s', (name, row, use) => {
     expect(await signInStatus(app, person, person.password, appCode(person.seed))).toBe(200)
   })
 
-  test('attack 76: neither a code of the app nor a recovery code that signed in does anything more', async () => {
+  test('neither a code of the app nor a recovery code that signed in does anything more', async () => {
     const person = await protectedPerson()
     for (const code of [appCode(person.seed), person.recoveryCodes[0]]) {
       expect(await signInStatus(app, person, person.password, code)).toBe(200)
@@ -81,7 +81,7 @@ describe.each(takers)('%s', (name, row, use) => {
     }
   })
 
-  test('attack 78: of five uses of one code at once at most one counts', async () => {
+  test('at most one of five uses of one code at once counts', async () => {
     const person = await protectedPerson()
     const code = appCode(person.seed)
     const answers = await Promise.all(Array.from({ length: 5 }, () => use(person, code)))
@@ -93,7 +93,7 @@ describe.each(takers)('%s', (name, row, use) => {
 test.each([
   ['one code of the app', ({ seed }: Protected) => appCode(seed)],
   ['one recovery code', ({ recoveryCodes }: Protected) => recoveryCodes[7]],
-])('attack 78: of fifty sign-ins at once by %s exactly one gets a session', async (_, codeOf) => {
+])('exactly one of fifty sign-ins at once by %s gets a session', async (_, codeOf) => {
   const person = await protectedPerson()
   const { email, password } = person
   const json = { email, password, twofa: codeOf(person) }
@@ -109,14 +109,14 @@ test.each([
   }
 })
 
-test('attack 78: one code at once at different doors opens one of them', async () => {
+test('one code at once at different doors opens one of them', async () => {
   const person = await protectedPerson()
   const code = appCode(person.seed)
   const answers = await Promise.all(takers.slice(0, 4).map(([, , use]) => use(person, code)))
   expect(answers.filter(({ status }) => status < 300).length).toBeLessThanOrEqual(1)
 })
 
-test('attack 76: a code of a neighbouring step counts once, and then no earlier one does', async () => {
+test('a code of a neighbouring step counts once, and then no earlier one does', async () => {
   const person = await protectedPerson()
   const [now, next] = [appCode(person.seed), appCode(person.seed, 1)]
   expect(await signInStatus(app, person, person.password, next)).toBe(200)
@@ -127,7 +127,7 @@ test('attack 76: a code of a neighbouring step counts once, and then no earlier 
   expect(await signInStatus(app, person, person.password, appCode(person.seed))).toBe(200)
 })
 
-test('attack 76: switching off and on again does not let a code of the first enrolment back in', async () => {
+test('switching off and on again does not let a code of the first enrolment back in', async () => {
   const person = await protectedPerson()
   const [first] = person.recoveryCodes
   const token = person.accessToken
@@ -139,7 +139,7 @@ test('attack 76: switching off and on again does not let a code of the first enr
   expect(await signInStatus(app, person, person.password, appCode(again.seed))).toBe(200)
 })
 
-test('attack 77: five guesses, spread over whatever takes a code, lock every door, and no code is looked at any more', async () => {
+test('five guesses, spread over whatever takes a code, lock every door, and no code is looked at any more', async () => {
   const person = await protectedPerson()
   for (const [nth, [, row, guess]] of takers.slice(0, 5).entries()) {
     expectError(row, await guess(person, wrongAppCode(person.seed, nth)), 'two_factor_invalid')
@@ -154,7 +154,7 @@ test('attack 77: five guesses, spread over whatever takes a code, lock every doo
   expect(await sessionStatuses(app, person)).toEqual([200, 200])
 })
 
-test('attack 77: a hundred guesses at once are five', async () => {
+test('a hundred guesses at once are five', async () => {
   const person = await protectedPerson()
   const guesses = Array.from({ length: 100 }, (_, n) => String(n).padStart(6, '0'))
   const near = [-1, 0, 1].map((steps) => appCode(person.seed, steps))
@@ -169,7 +169,7 @@ test('attack 77: a hundred guesses at once are five', async () => {
   expect(app.calls().kms.Decrypt ?? 0).toBeLessThanOrEqual(5)
 })
 
-test('attack 77: at five tries a quarter of an hour, guesses do not add up over the hours', async () => {
+test('at five tries a quarter of an hour, guesses do not add up over the hours', async () => {
   const person = await protectedPerson()
   const token = async () =>
     (await app.request('POST', '/v1/auth/refresh', { json: { refreshToken: person.refreshToken } })).body
@@ -186,7 +186,7 @@ test('attack 77: at five tries a quarter of an hour, guesses do not add up over 
   }
 })
 
-test('attack 77: enrolling another seed is no way to guess at the one that is on', async () => {
+test('enrolling another seed does not help to guess the one that is on', async () => {
   const person = await protectedPerson()
   const begun = await app.request('POST', '/v1/auth/2FA', { token: person.accessToken })
   expectError(v1.enrolTwoFactor, begun, 'two_factor_enabled')
@@ -197,7 +197,7 @@ test('attack 77: enrolling another seed is no way to guess at the one that is on
   expectError(v1.verifyTwoFactor, verified, 'two_factor_enabled')
 })
 
-describe('attack 79: whoever found an open session', () => {
+describe('whoever found an open session', () => {
   test('does not change the password without the current one once the sign-in is over 10 minutes old', async () => {
     const person = await app.signUp()
     app.advance(10 * MINUTE_MS + 1)
@@ -238,7 +238,7 @@ describe('attack 79: whoever found an open session', () => {
   })
 })
 
-test('attack 80: a password of 1 MB is refused before anything is called, wherever one is taken', async () => {
+test('a password of 1 MB is refused before anything is called, wherever one is taken', async () => {
   const person = await app.signUp()
   const huge = `${'a'.repeat(1_000_000)}!`
   const long = `${'a'.repeat(60_000)}!`
@@ -270,7 +270,7 @@ test('attack 80: a password of 1 MB is refused before anything is called, wherev
   expect(username).toBe(person.username)
 })
 
-test('attack 115: a seed is never shown again once it was, nor are recovery codes', async () => {
+test('a seed is never shown again once it was, nor are recovery codes', async () => {
   const person = await protectedPerson()
   const token = person.accessToken
   const shown = []

@@ -20,17 +20,17 @@ const named = (holds: (entry: Locked) => unknown) =>
   Object.keys(locked).filter((name) => holds(locked[name] ?? {}))
 const nameOf = (path: string) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
 
-test('attack 122: every package of the lock file has its SHA-512, and is a package of a registry', () => {
+test('every package of the lock file has its SHA-512, and is a package of a registry', () => {
   expect(named(({ integrity = '' }) => !/^sha512-[A-Za-z0-9+/]{86}==$/.test(integrity))).toEqual([])
   expect(named(({ link, resolved = 'https://' }) => link || !resolved.startsWith('https://'))).toEqual([])
 })
 
-test('attack 122: no package runs a script at installation unless package.json says so', () => {
+test('no package runs a script at installation unless package.json says so', () => {
   const scripted = named(({ hasInstallScript }) => hasInstallScript).map(nameOf)
   expect(scripted.filter((name) => allowScripts[name] === undefined)).toEqual([])
 })
 
-test('attack 122: what we depend on is pinned to one version, which the lock file has', () => {
+test('what we depend on is pinned to one version, which the lock file has', () => {
   const wanted = { ...manifest.dependencies, ...manifest.devDependencies, ...manifest.optionalDependencies }
   for (const [name, version] of Object.entries(wanted)) {
     expect([name, locked[`node_modules/${name}`]?.version]).toEqual([name, version])

@@ -8,7 +8,7 @@ const app = await startApp()
 
 const FORM = { 'content-type': 'application/x-www-form-urlencoded; charset=UTF-8' }
 
-/** The seed's example as it stands on its page: nothing encoded, `?&` in front. */
+/** Skylink's example as it stands on its page: nothing encoded, `?&` in front. */
 const seedForm = ({ username, email, password }: Person) =>
   `?&username=${username}&email=${email}&password=${password}`
 
@@ -40,14 +40,14 @@ async function leavePending(person: Person): Promise<void> {
   await registerAccount({ ...ports, identity: { ...ports.identity, enroll: crash } }, person).catch(() => {})
 }
 
-test('201: a new account in the seed’s envelope', async () => {
+test('201: a new account in Skylink’s envelope', async () => {
   const person = newPerson()
   const { status, body } = await app.register(person)
   expect(status).toBe(201)
   expect(body).toEqual(created(person))
 })
 
-test('201: the seed’s form with its leading ?&', async () => {
+test('201: Skylink’s form with its leading ?&', async () => {
   const person = newPerson()
   const { status, body } = await app.request('POST', '/rest/users', {
     body: seedForm(person),
@@ -179,7 +179,7 @@ test.each([
     'password must have at most 128 characters',
   ],
   ['a password without a symbol', { password: 'Hello1234=' }, 'password must have one of ! @ # $ % & *'],
-  ['a field that is not in the seed', { role: 'paid' }, 'role is not a field of this request'],
+  ['a field that Skylink’s page does not have', { role: 'paid' }, 'role is not a field of this request'],
   ['a field of another type', { username: 1 }, 'username must be of type string'],
   [
     'two wrong fields, both named',

@@ -37,7 +37,7 @@ async function expectUntouched(person: SignedInPerson, change: () => Promise<voi
   expect(mailsTo(person.email)).toHaveLength(sent)
 }
 
-test('200: the changed account in the seed’s envelope', async () => {
+test('200: the changed account in Skylink’s envelope', async () => {
   const person = await app.signUp()
   const { username } = newPerson()
   app.advance(1_000)
@@ -64,7 +64,7 @@ test('200: the changed account in the seed’s envelope', async () => {
 test.each<[string, (person: Person) => object]>([
   ['JSON', ({ username, email }) => ({ json: { username, email } })],
   [
-    'the seed’s form with its leading ?&',
+    'Skylink’s form with its leading ?&',
     ({ username, email }) => ({ body: `?&username=${username}&email=${email}`, headers: FORM }),
   ],
   ['an encoded form', ({ username, email }) => ({ form: { username, email } })],

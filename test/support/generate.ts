@@ -20,27 +20,27 @@ function endpointTable(): string {
 const stripeEvents = (): string =>
   ['```', ...Object.values(eventTypes).map((types) => types.join('  ')), '```'].join('\n')
 
-/** Replaces what stands between `<!-- name -->` and `<!-- /name -->`, indented as these are. */
-function section(text: string, name: string, content: string): string {
-  const [open, close] = [`<!-- ${name} -->`, `<!-- /${name} -->`]
-  const [before, after] = [text.indexOf(open), text.indexOf(close)]
-  if (before < 0 || after < before) throw new Error(`README.md has no section ${name}`)
-  const indent = text.slice(text.lastIndexOf('\n', before) + 1, before)
-  const indented = content.replaceAll(/^(?=.)/gm, indent)
-  return `${text.slice(0, before + open.length)}\n${indented}\n${indent}${text.slice(after)}`
+/** A file with other content between its `<!-- name -->` and `<!-- /name -->`, indented as these are. */
+function withSections(file: string, sections: Record<string, string>): string {
+  let text = readFileSync(join(ROOT, file), 'utf8')
+  for (const [name, content] of Object.entries(sections)) {
+    const [open, close] = [`<!-- ${name} -->`, `<!-- /${name} -->`]
+    const [before, after] = [text.indexOf(open), text.indexOf(close)]
+    if (before < 0 || after < before) throw new Error(`${file} has no section ${name}`)
+    const indent = text.slice(text.lastIndexOf('\n', before) + 1, before)
+    const indented = content.replaceAll(/^(?=.)/gm, indent)
+    text = `${text.slice(0, before + open.length)}\n${indented}\n${indent}${text.slice(after)}`
+  }
+  return text
 }
 
 /** Each derived file by its path from the root, as it should be. */
 export function generated(): Record<string, string> {
-  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
   const walk = `\`\`\`sh\n${walkThrough('http://127.0.0.1:3000')}\n\`\`\``
-  const sections = { 'walk-through': walk, endpoints: endpointTable(), 'stripe-events': stripeEvents() }
   return {
     'functions/openapi.json': `${JSON.stringify(openapi(), null, 2)}\n`,
-    'README.md': Object.entries(sections).reduce(
-      (text, [name, content]) => section(text, name, content),
-      readme,
-    ),
+    'functions/README.md': withSections('functions/README.md', { endpoints: endpointTable() }),
+    'README.md': withSections('README.md', { 'walk-through': walk, 'stripe-events': stripeEvents() }),
   }
 }
 

@@ -16,8 +16,8 @@ export interface Sample {
 }
 
 /**
- * One for each row that takes input, or wants something to be there before, by `<dialect>.<name>`. A field that can be there is there, so that the attacks
- * reach them all.
+ * One for each row that takes input, or needs something to exist beforehand, by `<dialect>.<name>`. Every optional
+ * field is given, so that hostile values are tried in each of them.
  */
 export const samples: Record<string, (app: App, person: SignedInPerson) => Sample | Promise<Sample>> = {
   'api.deletePaymentMethod': async (app, person) => ({ path: { id: await cardOnFile(app, person) } }),

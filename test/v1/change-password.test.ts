@@ -38,7 +38,7 @@ async function expectUnchanged(person: SignedInPerson): Promise<void> {
   ])
 }
 
-test('204: the seed’s form, by a sign-in that is 10 minutes old and no more', async () => {
+test('204: GreenCloud’s form, by a sign-in that is 10 minutes old and no more', async () => {
   const person = await app.signUp()
   app.advance(10 * MINUTE_MS)
   await expectChanged(person, await change(person.accessToken, { password: NEW }))

@@ -108,8 +108,8 @@ test.each([
   ['no requests', undefined, 'requests'],
   ['an empty list', [], 'requests'],
   ['101 requests', units(...Array(101).fill(1)), 'requests'],
-  ['attack 89: -1 among them', units(1, -1), 'requests.1.units'],
-  ['attack 89: 1.5 among them', units(1.5), 'requests.0.units'],
+  ['-1 among them', units(1, -1), 'requests.1.units'],
+  ['1.5 among them', units(1.5), 'requests.0.units'],
   ['a bad id', [{ units: 1, requestId: ' ' }], 'requests.0.requestId'],
   ['a field of the inside', [{ units: 1, status: 200 }], 'requests.0.status'],
 ])('400: %s, and nothing is called', async (_, requests, field) => {

@@ -27,7 +27,7 @@ const PATH = '/v1/user/resetPassword'
 
 const put = (json: object) => app.request('PUT', PATH, { json: { password: NEW, ...json } })
 
-/** The seed's GET with a body, which `fetch` refuses to send. */
+/** GreenCloud's GET with a body, which `fetch` refuses to send. */
 const get = (json: object) =>
   sendRaw(app.url, 'GET', PATH, [['content-type', 'application/json']], JSON.stringify(json))
 
@@ -41,7 +41,7 @@ async function withCode() {
 }
 
 test.each([
-  ['GET with a body, as the seed has it', get],
+  ['GET with a body, as GreenCloud has it', get],
   ['PUT', put],
 ])('204: %s sets the password and ends every session', async (_, send) => {
   const person = await withCode()

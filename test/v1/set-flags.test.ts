@@ -18,7 +18,7 @@ const flags = async (token: string) => (await app.request('GET', '/v1/user', { t
 
 test.each([
   ['both on', ON, ON],
-  ['the seed’s example, both off', OFF, OFF],
+  ['GreenCloud’s example, both off', OFF, OFF],
   [
     'only one given, on: the other goes off',
     { bundleAutoRenewal: true },
@@ -26,14 +26,14 @@ test.each([
   ],
   ['only the other given, on', { lowQuotaNotification: true }, { ...OFF, lowQuotaNotification: true }],
   ['only one given, off: both are off', { lowQuotaNotification: false }, OFF],
-  ['the seed’s second spelling, on', { bundleAutoRenew: true }, { ...OFF, bundleAutoRenewal: true }],
+  ['GreenCloud’s second spelling, on', { bundleAutoRenew: true }, { ...OFF, bundleAutoRenewal: true }],
   [
     'the second spelling, off, beside the other flag',
     { bundleAutoRenew: false, lowQuotaNotification: true },
     { ...OFF, lowQuotaNotification: true },
   ],
-  ['attack 58: an empty object: both off', {}, OFF],
-  ['attack 58: no body: both off', undefined, OFF],
+  ['an empty object: both off', {}, OFF],
+  ['no body: both off', undefined, OFF],
 ])('204: %s', async (_, json, expected) => {
   const { accessToken } = await app.signUp()
   expect(await flags(accessToken)).toEqual(ON)
@@ -42,7 +42,7 @@ test.each([
   expect(await flags(accessToken)).toEqual(expected)
 })
 
-test('attack 58: an empty body with a content type: both off', async () => {
+test('an empty body with a content type: both off', async () => {
   const { accessToken: token } = await app.signUp()
   const headers = { 'content-type': 'application/json' }
   expect((await app.request('PUT', '/v1/user/flags', { token, headers })).status).toBe(204)
