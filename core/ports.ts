@@ -35,7 +35,7 @@ export interface Clock {
 
 /** Fresh identifiers and randomness. */
 export interface Ids {
-  /** 24 lower-case hex digits, time-ordered to the second, as the seeds' ObjectIds. */
+  /** 24 lower-case hex digits, time-ordered to the second, as the published pages show ids. */
   accountId(): string
   /** A version 4 UUID (RFC 9562): 122 random bits. */
   uuid(): string

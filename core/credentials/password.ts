@@ -11,7 +11,7 @@ import { checkSecondFactor, guardedBy, type SecondFactor, withFactor } from './t
 
 type PasswordDeps = Deps<'table' | 'identity' | 'secrets' | 'keyring' | 'totp'>
 
-/** A sign-in this young needs no other proof (product rule). */
+/** A sign-in this young needs no other proof. */
 const RECENT_MS = 10 * MINUTE_MS
 
 /**

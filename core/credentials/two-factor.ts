@@ -6,7 +6,7 @@ import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { MINUTE_MS } from '../time.ts'
 
-/** Wrong codes in a row that lock two-factor codes, and for how long (product rule). */
+/** Wrong codes in a row that lock two-factor codes, and for how long. */
 const TWO_FACTOR_ATTEMPTS = 5
 const LOCK_MS = 15 * MINUTE_MS
 

@@ -6,7 +6,7 @@ export interface Bundle {
   priceCents: number
 }
 
-/** GreenCloud's three bundles (seed 002). Change prices and sizes here; a name stays as long as an account holds it. */
+/** GreenCloud's three bundles. Change prices and sizes here; a name stays as long as an account holds it. */
 const CATALOGUE = {
   STARTER: { units: 1_000, priceCents: 99 },
   DEVELOPER: { units: 100_000, priceCents: 999 },

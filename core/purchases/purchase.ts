@@ -8,7 +8,7 @@ import { LEASE_MS } from '../table/lease.ts'
 import type { Item } from '../table/table.ts'
 import type { Bundle } from './catalogue.ts'
 
-/** How a purchase came about. All four charge a price and then add units to what is left (product rule). */
+/** How a purchase came about. All four charge a price and then add units to what is left. */
 export const purchaseKinds = ['signup', 'change', 'buy', 'renewal'] as const
 export type PurchaseKind = (typeof purchaseKinds)[number]
 

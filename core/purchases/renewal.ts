@@ -15,7 +15,7 @@ import type { Purchase } from './purchase.ts'
 
 type Renewal = NonNullable<Profile['renewal']>
 
-/** How long a declined renewal waits for its next try, counted from the try before; then it pauses (product rule). */
+/** How long a declined renewal waits for its next try, counted from the try before; then it pauses. */
 const RENEWAL_BACKOFF_MS = [HOUR_MS, 3 * HOUR_MS, 7 * HOUR_MS]
 
 /** Where a declined renewal goes on from. A card that cannot succeed as it is pauses it at once. */

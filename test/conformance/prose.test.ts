@@ -4,9 +4,6 @@ import { expect, test } from 'vitest'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 
-/** Files that may still refer to what is not in the repository. */
-const NOT_YET = /^core\//
-
 /** How prose refers to papers that a reader of the repository does not have. */
 const ELSEWHERE: readonly RegExp[] = [
   /\battacks? \d/i,
@@ -41,11 +38,9 @@ test('no text refers to a paper that is not in the repository', () => {
   expect(all).toEqual(
     expect.arrayContaining(['README.md', 'functions/v1/routes.ts', '.github/CONTRIBUTING.md']),
   )
-  const found = all
-    .filter((file) => !NOT_YET.test(file))
-    .flatMap((file) =>
-      linesElsewhere(readFileSync(join(ROOT, file), 'utf8')).map((line) => `${file}: ${line}`),
-    )
+  const found = all.flatMap((file) =>
+    linesElsewhere(readFileSync(join(ROOT, file), 'utf8')).map((line) => `${file}: ${line}`),
+  )
   expect(found).toEqual([])
 })
 
