@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { rows } from '../../functions/http/rows.ts'
 import { claims, newPerson, type Person } from '../support/app.ts'
 import { copyProject } from '../support/project-copy.ts'
+import { startRegistry } from '../support/registry.ts'
 import { listen } from './http.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -41,13 +42,18 @@ interface Launch {
   /** `START` or `NPM`. */
   command?: string[]
   cwd?: string
+  env?: Record<string, string>
 }
 
 /** Runs a command to its end; `said` is what it has said so far. */
-function run(args: string[], { command = START, cwd = ROOT }: Launch = {}) {
+function run(args: string[], { command = START, cwd = ROOT, env = {} }: Launch = {}) {
   const [program = '', ...first] = command
   // npm gets a process group of its own, as a terminal gives it one.
-  const child = spawn(program, [...first, ...args], { cwd, env: ENV, detached: program === 'npm' })
+  const child = spawn(program, [...first, ...args], {
+    cwd,
+    env: { ...ENV, ...env },
+    detached: program === 'npm',
+  })
   children.push(child)
   const said = { out: '', err: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -404,9 +410,16 @@ describe.concurrent('what cannot start says so in one sentence, with code 1', ()
     await expectSentence(args, sentence)
   })
 
-  test('a database that is not installed', async () => {
+  test('a database that is neither installed nor in the registry', async () => {
+    const registry = await startRegistry([])
     const args = ['--port', '0', '--data', newFolder()]
-    await expectSentence(args, /Install Dynoxide .* or set DYNAMODB_ENDPOINT/, { cwd: withoutDatabase })
+    const launch = { cwd: withoutDatabase, env: { npm_config_registry: registry.url } }
+    const { said, ended } = run(args, launch)
+    expect(await ended).toEqual({ code: 1, signal: null })
+    await registry.close()
+    expect(said.err).toMatch(
+      /^ {2}fetching [^\n]+\nBursar did not start\. There is no database to run: [^\n]+ set DYNAMODB_ENDPOINT [^\n]+\n$/,
+    )
   })
 })
 
