@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openapi } from '../../functions/http/openapi.ts'
 import { rows } from '../../functions/http/rows.ts'
-import { walkThrough } from '../local/walk-through.ts'
+import { powerShellWalkThrough, shellWalkThrough } from '../local/walk-through.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 
@@ -26,7 +26,14 @@ function section(text: string, name: string, content: string): string {
 /** Each derived file by its path from the root, as it should be. */
 export function generated(): Record<string, string> {
   const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
-  const walk = `\`\`\`sh\n${walkThrough('http://127.0.0.1:3000')}\n\`\`\``
+  const url = 'http://127.0.0.1:3000'
+  const block = (language: string, text: string) => `\`\`\`${language}\n${text}\n\`\`\``
+  const walk = [
+    block('sh', shellWalkThrough(url)),
+    '<details><summary>The same for PowerShell</summary>',
+    block('powershell', powerShellWalkThrough(url)),
+    '</details>',
+  ].join('\n\n')
   return {
     'functions/openapi.json': `${JSON.stringify(openapi(), null, 2)}\n`,
     'README.md': section(section(readme, 'walk-through', walk), 'endpoints', endpointTable()),
