@@ -176,4 +176,5 @@ function propertiesOf({ properties = [] }: Node): Property[] {
 const objectOf = (properties: Property[], textOf: (node: Node) => string): string =>
   `{ ${properties.map(({ name, value }) => `${name}: ${textOf(value)}`).join(', ')} }`
 
-if (import.meta.main) await buildBundles()
+// Not `import.meta.main`, which is false of a file that test/run.mjs starts.
+if (process.argv[1] === import.meta.filename) await buildBundles()

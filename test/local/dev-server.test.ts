@@ -3,12 +3,16 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { rows } from '../../functions/http/rows.ts'
 import { claims } from '../support/app.ts'
 import { newPerson, type Person } from '../support/people.ts'
 import { copyProject } from '../support/project-copy.ts'
+import { startRegistry } from '../support/registry.ts'
 import { listen } from './http.ts'
+import { HELP } from './start-options.ts'
+import { shellWalkThrough, walkThrough } from './walk-through.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const MINUTE_MS = 60_000
@@ -42,13 +46,20 @@ interface Launch {
   /** `START` or `NPM`. */
   command?: string[]
   cwd?: string
+  env?: Record<string, string>
+  /** Left out, a free one. */
+  port?: 'of the environment'
 }
 
 /** Runs a command to its end; `said` is what it has said so far. */
-function run(args: string[], { command = START, cwd = ROOT }: Launch = {}) {
+function run(args: string[], { command = START, cwd = ROOT, env = {} }: Launch = {}) {
   const [program = '', ...first] = command
   // npm gets a process group of its own, as a terminal gives it one.
-  const child = spawn(program, [...first, ...args], { cwd, env: ENV, detached: program === 'npm' })
+  const child = spawn(program, [...first, ...args], {
+    cwd,
+    env: { ...ENV, ...env },
+    detached: program === 'npm',
+  })
   children.push(child)
   const said = { out: '', err: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -63,7 +74,7 @@ function run(args: string[], { command = START, cwd = ROOT }: Launch = {}) {
 
 /** A server that is ready. */
 async function start(args: string[], launch?: Launch) {
-  const { child, said, ended } = run(['--port', '0', ...args], launch)
+  const { child, said, ended } = run(launch?.port ? args : ['--port', '0', ...args], launch)
   const url = await new Promise<string>((resolve, reject) => {
     child.stdout.on('data', () => {
       const ready = /^ready (http:\/\/127\.0\.0\.1:\d+)$/m.exec(said.out)?.[1]
@@ -108,54 +119,90 @@ const databasesOn = (folder: string): string[] =>
 const expectNoDatabaseOn = (folder: string) =>
   vi.waitFor(() => expect(databasesOn(folder)).toEqual([]), { timeout: 5_000, interval: 20 })
 
+const WALK_ANSWERS = 13
+
+/** The JSON values in what was printed, each with its opening and its closing bracket first on a line, or on one line. */
+// biome-ignore lint/suspicious/noExplicitAny: answers have every shape
+const answersIn = (out: string): any[] =>
+  (out.match(/^(\{\n[\s\S]*?\n\}|\[\n[\s\S]*?\n\]|\{.*\}|\[.*\]|\d{3})$/gm) ?? []).map((each) =>
+    JSON.parse(each),
+  )
+
+/** What the walk-through shows, in its order. */
+// biome-ignore lint/suspicious/noExplicitAny: answers have every shape
+function expectWalk(answers: any[]): void {
+  const [registered, activated, emcp, greencloud, skylink, proved, cards, signedUp, ...rest] = answers
+  const { username, email } = registered.content
+  expect(registered).toMatchObject({ status: 1, content: { username: expect.stringMatching(/^ada\d+$/) } })
+  expect(activated).toEqual({ message: 'E-mail address is confirmed' })
+  expect(emcp).toMatchObject({ email, emailVerified: true, status: 0 })
+  expect(greencloud).toMatchObject({ id: emcp._id, email, name: username })
+  expect(skylink).toMatchObject({ status: 1, content: { username, status: 'verified' } })
+  expect(proved).toEqual({ status: 'ok' })
+  expect(cards.data).toMatchObject([{ card: { brand: 'visa', last4: '4242' } }])
+  expect(signedUp).toBe(204)
+  const [spent, again, usage, ledger, invoice] = rest
+  expect([spent, again]).toEqual(Array(2).fill({ left: 1097, used: 3 }))
+  expect(usage).toMatchObject({ allusage: 3, days: [{ units: 3, keys: [{ id: 'default', units: 3 }] }] })
+  expect(ledger.map(({ kind }: { kind: string }) => kind)).toEqual(['trial', 'payment', 'sale'])
+  expect(invoice).toMatchObject({ amount: 0.99, description: 'STARTER (1,000 units)', status: 'paid' })
+}
+
 describe('a running server', () => {
   let server: Awaited<ReturnType<typeof start>>
   const local = (request: string, json?: unknown) => send(server.url, request, json)
 
+  const dataFolder = newFolder()
+
   beforeAll(async () => {
-    server = await start(['--data', newFolder(), '--no-schedule'])
+    server = await start(['--data', dataFolder, '--no-schedule'])
   })
   afterAll(() => server.stop('SIGTERM'))
 
-  test('it says what it starts, every route, and last of all that it is ready', () => {
+  test('the first screen says what it starts, where it is, what to try and where to look, and last that it is ready', () => {
     const { out, err } = server.said
     for (const part of ['DynamoDB', 'Cognito', 'SES and KMS', 'functions']) {
       expect(out).toMatch(new RegExp(`^ {2}starting {2}${part}`, 'm'))
     }
-    for (const key of rows.flatMap((row) => row.routes)) {
-      const [method = '', path = ''] = key.split(' ')
-      expect(
-        out.split('\n').some((line) => line.trim().split(/ +/).slice(0, 2).join() === `${method},${path}`),
-      ).toBe(true)
+    expect(out).toContain(`\n  API       ${server.url}\n  data      in ${dataFolder}/, kept; `)
+    for (const place of [
+      'npm run dev -- --routes',
+      'npm run demo',
+      `${server.url}/openapi.json`,
+      'README.md',
+    ]) {
+      expect(out).toContain(place)
     }
+    expect(out.split('\n').length).toBeLessThanOrEqual(24)
     expect(out).toMatch(/\nready http:\/\/127\.0\.0\.1:\d+\n$/)
     expect(err).toBe('')
+    expect(out).not.toContain('\x1b')
   })
 
-  test('the walk-through works when it is pasted into bash as it stands', async () => {
-    const [, pasted = ''] = /into another terminal\n\n([\s\S]*?)\n\nready /.exec(server.said.out) ?? []
+  test('each of the three commands of the first screen is answered when it is pasted, a second time too', () => {
+    const commands = server.said.out.match(/^ {2}curl .*$/gm) ?? []
+    const answer = (line: string) =>
+      JSON.parse(
+        execFileSync('bash', ['-c', line], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }),
+      )
+    const [health, registered, mail] = commands.map(answer)
+    expect(commands).toHaveLength(3)
+    expect(health).toEqual({ status: 'ok' })
+    expect(registered).toMatchObject({ status: 1, content: { username: 'ada' } })
+    expect(mail).toMatchObject([{ to: 'ada@mail.example', subject: 'Confirm your e-mail address' }])
+    const [, again] = commands.map(answer)
+    expect(again).toMatchObject({ status: 0, message: expect.any(String) })
+  })
+
+  test('the walk-through works when it is pasted into bash as it stands, a second time too', async () => {
+    const pasted = shellWalkThrough(server.url)
     const bash = spawn('bash', ['--noprofile', '--norc', '-i'], { env: ENV })
-    let out = ''
-    bash.stdout.setEncoding('utf8').on('data', (text: string) => {
-      out += text
-    })
-    bash.stdin.end(`${pasted}\nexit\n`)
-    await once(bash, 'close')
-    const answers = out.trim().split('\n')
-    const [emcp, greencloud, skylink, proved, cards, signedUp, ...rest] = answers
-      .slice(-11)
-      .map((line) => JSON.parse(line))
-    expect(emcp).toMatchObject({ email: 'ada@mail.example', emailVerified: true, status: 0 })
-    expect(greencloud).toMatchObject({ id: emcp._id, email: 'ada@mail.example', name: 'ada' })
-    expect(skylink).toMatchObject({ status: 1, content: { username: 'ada', status: 'verified' } })
-    expect(proved).toEqual({ status: 'ok' })
-    expect(cards.data).toMatchObject([{ card: { brand: 'visa', last4: '4242' } }])
-    expect(signedUp).toBe(204)
-    const [spent, again, usage, ledger, invoice] = rest
-    expect([spent, again]).toEqual(Array(2).fill({ left: 1097, used: 3 }))
-    expect(usage).toMatchObject({ allusage: 3, days: [{ units: 3, keys: [{ id: 'default', units: 3 }] }] })
-    expect(ledger.map(({ kind }: { kind: string }) => kind)).toEqual(['trial', 'payment', 'sale'])
-    expect(invoice).toMatchObject({ amount: 0.99, description: 'STARTER (1,000 units)', status: 'paid' })
+    const out = text(bash.stdout)
+    bash.stdin.end(`${pasted}\n${pasted}\nexit\n`)
+    const answers = answersIn(await out)
+    expect(answers).toHaveLength(2 * WALK_ANSWERS)
+    expectWalk(answers.slice(0, WALK_ANSWERS))
+    expectWalk(answers.slice(WALK_ANSWERS))
   })
 
   test('GET /_local tells where the parts are', async () => {
@@ -342,6 +389,53 @@ describe.concurrent('npm run dev', () => {
   })
 })
 
+test('--help tells how it is started, starts nothing, and ends with code 0', async () => {
+  const { said, ended } = run(['--help'])
+  expect(await ended).toEqual({ code: 0, signal: null })
+  expect(said).toEqual({ out: `${HELP}\n`, err: '' })
+})
+
+describe('a server with a port from the environment, --routes, forced colours and the schedule', () => {
+  let server: Awaited<ReturnType<typeof start>>
+  let port: string
+
+  beforeAll(async () => {
+    const free = await listen(() => {})
+    port = new URL(free.url).port
+    await free.close()
+    const env = { PORT: port, FORCE_COLOR: '1' }
+    server = await start(['--data', ':memory:', '--routes'], { env, port: 'of the environment' })
+  })
+  afterAll(() => server.stop('SIGTERM'))
+
+  test('listens on the port', async () => {
+    expect(server.url).toBe(`http://127.0.0.1:${port}`)
+    expect((await send(server.url, 'GET /health')).status).toBe(200)
+  })
+
+  test('lists every route and prints the walk-through', () => {
+    const words = server.said.out.split('\n').map((line) => line.trim().split(/ +/).slice(0, 2).join(' '))
+    expect(words).toEqual(expect.arrayContaining(rows.flatMap((row) => row.routes)))
+    expect(server.said.out).toContain(`\n\n${walkThrough(server.url)}\n\n`)
+  })
+
+  test('has colours, but not on the line that programs read', () => {
+    expect(server.said.out).toContain('\x1b[')
+    expect(server.said.out).toMatch(/\nready http:\/\/127\.0\.0\.1:\d+\n/)
+  })
+
+  test('prints nothing of jobs that find nothing to do, and a line of one that does something', async () => {
+    for (const job of ['check-quotas', 'settle-payments', 'sweep', 'send-mail']) {
+      expect((await send(server.url, `POST /_local/jobs/${job}`)).status).toBe(200)
+    }
+    expect(server.said.out).not.toContain('"job"')
+    const person = newPerson()
+    await register(server.url, person)
+    await send(server.url, 'POST /v1/user/resetPassword', { email: person.email })
+    await vi.waitFor(() => expect(server.said.out).toMatch(/"asked":1\b/), { timeout: 15_000, interval: 50 })
+  })
+})
+
 describe.concurrent('what cannot start says so in one sentence, with code 1', () => {
   async function expectSentence(args: string[], sentence: RegExp, launch?: Launch): Promise<void> {
     const { said, ended } = run(args, launch)
@@ -405,9 +499,21 @@ describe.concurrent('what cannot start says so in one sentence, with code 1', ()
     await expectSentence(args, sentence)
   })
 
-  test('a database that is not installed', async () => {
+  test('an endpoint that is no URL', async () => {
+    const sentence = /DYNAMODB_ENDPOINT is garbage, which is no http URL/
+    await expectSentence(['--data', ':memory:'], sentence, { env: { DYNAMODB_ENDPOINT: 'garbage' } })
+  })
+
+  test('a database that is neither installed nor in the registry', async () => {
+    const registry = await startRegistry([])
     const args = ['--port', '0', '--data', newFolder()]
-    await expectSentence(args, /Install Dynoxide .* or set DYNAMODB_ENDPOINT/, { cwd: withoutDatabase })
+    const launch = { cwd: withoutDatabase, env: { npm_config_registry: registry.url } }
+    const { said, ended } = run(args, launch)
+    expect(await ended).toEqual({ code: 1, signal: null })
+    await registry.close()
+    expect(said.err).toMatch(
+      /^ {2}fetching [^\n]+\nBursar did not start\. There is no database to run: [^\n]+ set DYNAMODB_ENDPOINT [^\n]+\n$/,
+    )
   })
 })
 

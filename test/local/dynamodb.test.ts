@@ -1,15 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  chmodSync,
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -418,52 +409,6 @@ describe('the database', () => {
     expect(dynamo.counts().writeUnits).toBe(0)
     await proxied.close()
     expect((await call(dynamo.url, 'GetItem', key('elsewhere'))).json.Item).toBeDefined()
-  })
-})
-
-describe('where the package is not installed', () => {
-  /** Starts a copy that finds no package, with the given program as `dynoxide` on the PATH. */
-  async function startCopy(name: string, dynoxide?: string) {
-    const away = join(folder, name)
-    mkdirSync(join(away, 'bin'), { recursive: true })
-    for (const file of ['dynamodb.ts', 'faults.ts', 'http.ts']) {
-      copyFileSync(join(import.meta.dirname, file), join(away, file))
-    }
-    writeFileSync(join(away, 'package.json'), '{"type": "module"}')
-    if (dynoxide !== undefined) {
-      writeFileSync(join(away, 'bin', 'dynoxide'), dynoxide)
-      chmodSync(join(away, 'bin', 'dynoxide'), 0o755)
-    }
-    const script = `
-      const { startDynamo } = await import('./dynamodb.ts')
-      const said = await startDynamo().then(({ rawUrl }) => rawUrl, ({ message }) => message)
-      console.log(said)`
-    const PATH = [join(away, 'bin'), '/bin', '/usr/bin'].join(':')
-    const { child, line } = await childRunning(script, away, { PATH })
-    await killed(child)
-    return line
-  }
-
-  test('it says what to install or to set', async () => {
-    expect(await startCopy('absent')).toMatch(
-      /^There is no DynamoDB to run\. Install Dynoxide .+ or set DYNAMODB_ENDPOINT to a DynamoDB that runs\.$/,
-    )
-  })
-
-  test('it takes `dynoxide` from the PATH, and another port when one is taken', async () => {
-    const line = await startCopy(
-      'taken',
-      `#!/bin/sh
-      if mkdir "$0.tried"; then echo "error: port $4 is already in use" >&2; exit 1; fi
-      echo "Dynoxide listening on http://127.0.0.1:$4" >&2
-      exec sleep 60`,
-    )
-    expect(line).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
-  })
-
-  test('it repeats what the program said when it died', async () => {
-    const line = await startCopy('dying', '#!/bin/sh\necho "error: out of order" >&2; exit 3')
-    expect(line).toMatch(/^Dynoxide \(.+\) did not start: error: out of order$/)
   })
 })
 

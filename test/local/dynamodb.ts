@@ -1,11 +1,7 @@
-import { spawn } from 'node:child_process'
-import { accessSync, constants, mkdirSync } from 'node:fs'
 import { Agent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
-import { createRequire } from 'node:module'
-import { type AddressInfo, createServer } from 'node:net'
-import { delimiter, dirname, join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { crc32 } from 'node:zlib'
+import { type DatabaseOptions, openDatabase } from './database.ts'
 import { cut, type FaultControls, type OperationFault, operationFaults } from './faults.ts'
 import { listen, readBody } from './http.ts'
 
@@ -41,12 +37,8 @@ export interface DynamoDouble extends FaultControls<DynamoFault> {
  * the proxy changes signed requests.
  * @throws Error with a sentence for the person at the terminal.
  */
-export async function startDynamo(
-  options: { dbFile?: string; endpoint?: string } = {},
-): Promise<DynamoDouble> {
-  const database = options.endpoint
-    ? { url: options.endpoint.replace(/\/$/, ''), stop: async () => {} }
-    : await startDatabase(options.dbFile)
+export async function startDynamo(options: DatabaseOptions = {}): Promise<DynamoDouble> {
+  const database = await openDatabase(options)
   const proxy = await startProxy(new URL(database.url))
   const { url, counts, resetCounts, addFault, clearFaults } = proxy
   const close = async () => {
@@ -54,122 +46,6 @@ export async function startDynamo(
     await database.stop()
   }
   return { rawUrl: database.url, url, counts, resetCounts, addFault, clearFaults, close }
-}
-
-// The database
-
-interface Database {
-  url: string
-  stop(): Promise<void>
-}
-
-const START_LIMIT_MS = 10_000
-
-/**
- * `sh` runs the database and a watcher that reads a pipe only this process holds open. When this process
- * is gone, by kill -9 too, the pipe ends and the watcher kills the database. (Linux's parent-death
- * signal would need a helper program, and misses a parent that dies before the helper has run.)
- */
-const SUPERVISED = `
-exec 3<&0
-"$@" </dev/null 3<&- &
-database=$!
-{ read -r never <&3; kill -KILL $database; } >/dev/null 2>&1 &
-watcher=$!
-exec 3<&-
-wait $database
-code=$?
-{ kill $watcher; wait $watcher; } 2>/dev/null
-exit $code`
-
-async function startDatabase(dbFile: string | undefined): Promise<Database> {
-  const binary = findBinary()
-  if (dbFile !== undefined) mkdirSync(dirname(dbFile), { recursive: true })
-  for (let tries = 1; ; tries += 1) {
-    const started = await launch(binary, await freePort(), dbFile)
-    if ('url' in started) return started
-    const portTaken = started.failure.includes('already in use')
-    if (portTaken && tries < 5) continue
-    throw new Error(
-      dbFile === undefined || portTaken
-        ? `Dynoxide (${binary}) did not start: ${started.failure}`
-        : `Dynoxide cannot use ${dbFile} (${started.failure}). Delete that file to start afresh.`,
-    )
-  }
-}
-
-/** Resolves once the database listens, or with what it said when it died or kept silent. */
-function launch(
-  binary: string,
-  port: number,
-  dbFile: string | undefined,
-): Promise<Database | { failure: string }> {
-  const args = ['--host', '127.0.0.1', '--port', String(port)]
-  if (dbFile !== undefined) args.push('--db-path', dbFile)
-  // A session of its own: Ctrl-C at the terminal must not stop the database before what uses it.
-  const child = spawn('/bin/sh', ['-c', SUPERVISED, 'sh', binary, ...args], {
-    stdio: ['pipe', 'ignore', 'pipe'],
-    detached: true,
-  })
-  const gone = new Promise<void>((resolve) => child.once('close', () => resolve()))
-  const stop = () => {
-    child.stdin.destroy()
-    return gone
-  }
-  const url = `http://127.0.0.1:${port}`
-  return new Promise((resolve) => {
-    let said = ''
-    const fail = (failure: string) => {
-      clearTimeout(limit)
-      resolve({ failure })
-    }
-    const limit = setTimeout(() => {
-      fail(`it does not listen after ${START_LIMIT_MS} ms; it said: ${said.trim()}`)
-      void stop()
-    }, START_LIMIT_MS)
-    // It writes this line after `listen`. Asking the port instead could reach another program's.
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      said = (said + text).slice(-10_000)
-      if (!said.includes(`listening on ${url}`)) return
-      clearTimeout(limit)
-      resolve({ url, stop })
-    })
-    child.once('error', (error) => fail(error.message))
-    child.once('close', (code) => fail(said.trim() || `it ended with code ${code}`))
-  })
-}
-
-function findBinary(): string {
-  try {
-    return createRequire(import.meta.url).resolve('@dynoxide/linux-x64/dynoxide')
-  } catch {
-    const candidates = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'dynoxide'))
-    const found = candidates.find(isExecutable)
-    if (found !== undefined) return found
-  }
-  throw new Error(
-    'There is no DynamoDB to run. Install Dynoxide 1.2.1 (on Linux x64 `npm ci` does; elsewhere put ' +
-      '`dynoxide` on the PATH), or set DYNAMODB_ENDPOINT to a DynamoDB that runs.',
-  )
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
 }
 
 // The proxy

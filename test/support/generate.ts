@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { eventTypes } from '../../core/webhooks/event-types.ts'
 import { openapi } from '../../functions/http/openapi.ts'
 import { rows } from '../../functions/http/rows.ts'
-import { walkThrough } from '../local/walk-through.ts'
+import { powerShellWalkThrough, shellWalkThrough } from '../local/walk-through.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 
@@ -36,7 +36,14 @@ function withSections(file: string, sections: Record<string, string>): string {
 
 /** Each derived file by its path from the root, as it should be. */
 export function generated(): Record<string, string> {
-  const walk = `\`\`\`sh\n${walkThrough('http://127.0.0.1:3000')}\n\`\`\``
+  const url = 'http://127.0.0.1:3000'
+  const block = (language: string, text: string) => `\`\`\`${language}\n${text}\n\`\`\``
+  const walk = [
+    block('sh', shellWalkThrough(url)),
+    '<details><summary>The same for PowerShell</summary>',
+    block('powershell', powerShellWalkThrough(url)),
+    '</details>',
+  ].join('\n\n')
   return {
     'functions/openapi.json': `${JSON.stringify(openapi(), null, 2)}\n`,
     'functions/README.md': withSections('functions/README.md', { endpoints: endpointTable() }),
@@ -44,7 +51,8 @@ export function generated(): Record<string, string> {
   }
 }
 
-if (import.meta.main) {
+// Not `import.meta.main`, which is false of a file that test/run.mjs starts.
+if (process.argv[1] === import.meta.filename) {
   for (const [file, text] of Object.entries(generated())) {
     writeFileSync(join(ROOT, file), text)
     console.log(`wrote ${file}`)
