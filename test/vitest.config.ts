@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
+import { ShortReporter } from './support/reporter.ts'
 
 /**
  * Test files that have a process to themselves: they replace modules, or settings that functions read once. All others
@@ -35,11 +36,13 @@ export default defineConfig({
   test: {
     // Bundles run as Lambda runs them, untransformed.
     server: { deps: { external: [/\/\.bundles\//] } },
-    setupFiles: ['test/support/no-network.ts'],
+    setupFiles: ['test/support/fresh-process.ts', 'test/support/no-network.ts'],
     // A worker keeps a core busy; two are what CI has.
     maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    // For what hangs. However busy the machine is, no test takes as long.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    reporters: [new ShortReporter()],
     sequence: { sequencer: AloneFirst },
     projects: [
       { extends: true, test: { name: 'alone', include: ALONE, exclude, isolate: true } },

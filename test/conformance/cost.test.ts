@@ -1,6 +1,4 @@
-import { BatchWriteItemCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { marshall } from '@aws-sdk/util-dynamodb'
-import { describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { dueAt, keys } from '../../core/table/keys.ts'
 import { startApp } from '../support/app.ts'
 import { buy, changeTo, newBuyer, paymentsOf, refund, shown, signUpFor, spendTo } from '../support/buyers.ts'
@@ -682,20 +680,13 @@ async function plantAccounts(count: number, due = false): Promise<void> {
   const [profile, quota] = await Promise.all(
     [keys.profile(template.accountId), keys.quota(template.accountId)].map((key) => table.get(key)),
   )
-  const client = new DynamoDBClient({ endpoint: app.stack.dynamo.url })
   const items = Array.from({ length: count }, (_, at) => {
     const id = `${due ? 'd' : 'c'}${at.toString(16).padStart(23, '0')}`
     const counter = { ...quota, ...keys.quota(id), ...(due && { r: 1, ...dueAt('QUOTA', id, Date.now()) }) }
     const flags = { bundleAutoRenewal: false, lowQuotaNotification: true }
     return due ? [counter, { ...profile, ...keys.profile(id), id, flags }] : [counter]
   }).flat()
-  for (let at = 0; at < items.length; at += 25) {
-    const batch = items.slice(at, at + 25).map((item) => ({
-      PutRequest: { Item: marshall(item, { removeUndefinedValues: true }) },
-    }))
-    await client.send(new BatchWriteItemCommand({ RequestItems: { [app.stack.tableName]: batch } }))
-  }
-  client.destroy()
+  await app.fixtures.put(items)
 }
 
 /** What a run of a job costs. */
@@ -706,9 +697,9 @@ async function jobCost(name: string): Promise<Cost> {
 }
 
 describe('jobs', () => {
+  beforeEach(app.startAfresh)
+
   test('check-quotas with nothing due reads 4 units with 20,000 accounts in the table, and so do the others', async () => {
-    await app.job('check-quotas')
-    await app.job('settle-payments')
     await plantAccounts(20_000)
     // One page of each shard, each half a unit.
     const nothingDue = { ...nothingElse, dynamodb: { Query: 4 }, readUnits: 2, writeUnits: 0 }

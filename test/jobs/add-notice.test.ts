@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { handler } from '../../functions/jobs/add-notice.ts'
@@ -6,6 +6,7 @@ import { startApp } from '../support/app.ts'
 import type { SignedInPerson } from '../support/people.ts'
 
 const app = await startApp()
+beforeEach(app.startAfresh)
 
 const NOBODY = '0'.repeat(24)
 

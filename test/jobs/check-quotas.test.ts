@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { startApp } from '../support/app.ts'
@@ -26,6 +26,7 @@ import { consume, counterOf } from '../support/quota.ts'
 import { atStripe, defaultCard, later, newCard, remove, stripeOf } from '../support/stripe.ts'
 
 const app = await startApp()
+beforeEach(app.startAfresh)
 const { double } = stripeOf(app)
 afterEach(() => {
   double.clearFaults()

@@ -21,6 +21,7 @@ import { consume } from '../support/quota.ts'
 import { atStripe, defaultCard, later, newCard, stripeOf } from '../support/stripe.ts'
 
 const app = await startApp()
+beforeEach(app.startAfresh)
 const { double } = stripeOf(app)
 beforeEach(() => double.addFault({ fault: 'drop-webhooks' }))
 afterEach(() => {

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Profile, parseProfile } from '../../core/account/account.ts'
 import { emailKey, usernameKey } from '../../core/account/fields.ts'
 import { registerAccount, sweepPending } from '../../core/account/register.ts'
@@ -25,6 +25,7 @@ import {
 } from '../support/stripe.ts'
 
 const app = await startApp()
+beforeEach(app.startAfresh)
 const { double, dashboard } = stripeOf(app)
 afterEach(() => {
   double.clearFaults()

@@ -11,7 +11,7 @@ export function memoryTable(initial: readonly Item[] = []): Table & { items(): I
   const nameOf = ({ pk, sk }: Item | Key) => `${pk}\n${sk}`
   const items = new Map(initial.map((item) => [nameOf(item), item]))
   const found = (key: Key): Item | undefined => items.get(nameOf(key))
-  const copy = (item: Item | undefined) => item && structuredClone(item)
+  const copy = (item: Item | undefined) => item && stored(item)
 
   function transact(writes: readonly Write[]): void {
     const targets = writes.map((write) => nameOf(keyOf(write)))
@@ -48,9 +48,7 @@ export function memoryTable(initial: readonly Item[] = []): Table & { items(): I
       const all = [...items.values()].filter((item) => item.pk === pk && fits(sk(item)))
       const sorted = all.sort((a, b) => (sk(a) < sk(b) === !newestFirst ? -1 : 1))
       const start = after === undefined ? 0 : sorted.findIndex((item) => sk(item) === after.sk) + 1
-      return sorted
-        .slice(start, limit === undefined ? undefined : start + limit)
-        .map((item) => structuredClone(item))
+      return sorted.slice(start, limit === undefined ? undefined : start + limit).map(stored)
     },
     async put(item, condition) {
       await turn()
@@ -100,8 +98,9 @@ function plain(value: unknown): unknown {
   if (value instanceof Set) return new Set([...value].map(plain))
   if (Array.isArray(value)) return value.map(plain)
   if (typeof value !== 'object' || value === null) return value
-  const entries = Object.entries(value).filter(([, each]) => each !== undefined)
-  return Object.fromEntries(entries.map(([name, each]) => [name, plain(each)]))
+  const entries: [string, unknown][] = []
+  for (const [name, each] of Object.entries(value)) if (each !== undefined) entries.push([name, plain(each)])
+  return Object.fromEntries(entries)
 }
 
 // --- Expressions ---
@@ -267,7 +266,7 @@ function updated(item: Item, set: Expression): Item {
       expect(reader, '=')
       const value = sum(reader, item)
       if (value === undefined) throw new Error(`${name} is set to something that is not there`)
-      parent[name] = structuredClone(value)
+      parent[name] = plain(value)
     } while (accept(reader, ','))
   }
   return stored(after)

@@ -67,11 +67,6 @@ async function start(): Promise<Running> {
   return { stack, gateway, fixtures: openFixtures(stack, allPorts) }
 }
 
-function restoreVariable(name: string, value: string | undefined): void {
-  if (value === undefined) delete process.env[name]
-  else process.env[name] = value
-}
-
 /** Nothing that an earlier test file did is left. */
 async function clear(stack: Stack): Promise<void> {
   const { dynamo, cognito, mail, kms, stripe } = stack
@@ -94,13 +89,14 @@ export async function startApp() {
   vi.spyOn(console, 'log').mockImplementation((line: string) => void logs.push(line))
   running ??= start()
   const { stack, gateway, fixtures } = await running
-  await clear(stack)
-  const before = { ...process.env }
+  const startAfresh = async () => {
+    await clear(stack)
+    vi.setSystemTime(START)
+    logs.length = 0
+  }
+  await startAfresh()
   Object.assign(process.env, stack.env)
-  afterAll(() => {
-    for (const name of Object.keys(stack.env)) restoreVariable(name, before[name])
-    vi.useRealTimers()
-  })
+  afterAll(() => void vi.useRealTimers())
 
   async function request(method: string, path: string, options: TestRequest = {}): Promise<TestAnswer> {
     const { json, form, token } = options
@@ -167,6 +163,11 @@ export async function startApp() {
       await request('POST', '/v1/auth/activate', { json: { code: mailedCode(person.email) } })
       return login(person)
     },
+    /**
+     * For `beforeEach`, where tests count everything there is: what an earlier one has left, also by failing, is gone,
+     * and the clock is at its start.
+     */
+    startAfresh,
     /** Moves the clock of every part. */
     advance: (ms: number) => void vi.setSystemTime(Date.now() + ms),
     job: async (name: string) => (await load(`functions/jobs/${name}.ts`)).handler(),

@@ -36,6 +36,8 @@ export interface Fixtures {
   buyBundle(accountId: string, signup: Signup): Promise<void>
   /** Puts a card on file; Stripe's events are delivered. @returns its id. */
   cardOnFile(accountId: string, paymentMethod: string): Promise<string>
+  /** Puts items into the database. No call is counted and no fault is met. */
+  put(items: readonly Item[]): Promise<void>
   /** The account's default application key. */
   defaultKey(accountId: string): Promise<string>
 }
@@ -108,6 +110,7 @@ export function openFixtures(stack: Stack, live: () => Promise<Ports>): Fixtures
         if (added.length !== 1) throw new Error(`${added.length} cards were put on file`)
         return String(added[0]?.sk).slice('CARD#'.length)
       }),
+    put: (items) => database.putAll(items),
     async defaultKey(accountId) {
       return readDefaultKey(await live(), await accountOf({ table: database } as Ports, accountId))
     },

@@ -23,10 +23,7 @@ function connectToLoopback(this: net.Socket, ...args: unknown[]) {
   return Reflect.apply(connect, this, args)
 }
 
-// This runs before each test file, and files may share a process.
+// Files may share a process, in which this runs before each of them.
 if (!mayLeave && connect.name !== connectToLoopback.name) {
   net.Socket.prototype.connect = connectToLoopback as typeof connect
 }
-
-// A test file may lower it; the next one in the same process begins with Node's default.
-Error.stackTraceLimit = 10

@@ -54,6 +54,7 @@ function isCreatedWithin(object: object, range: ListParams['created']): boolean 
 
 /** The answer with the objects in place of their ids at the paths of `expand`; what is stored stays as it is. */
 export function expanded(state: StripeState, answer: object, paths: string[]): object {
+  if (paths.length === 0) return answer
   const copy = structuredClone(answer) as Record<string, unknown>
   for (const path of paths) expandAt(state, copy, path.split('.'), path)
   return copy

@@ -19,7 +19,51 @@ const alternatives = (schema: Schema): Schema[] => {
 
 /** What is wrong with an answer of that kind, a sentence each; empty if nothing is. */
 export function faultsOf(kind: keyof Answers, answer: unknown): string[] {
-  return faults(schemas.answers[kind]!, answer, kind)
+  const schema = schemas.answers[kind]!
+  return fitOf(schema)(answer) ? [] : faults(schema, answer, kind)
+}
+
+type Fit = (value: unknown) => boolean
+
+const fits = new WeakMap<Schema, Fit>()
+
+/**
+ * Whether a value has no faults, made once for a schema: every answer and event is checked, and next to none has any.
+ */
+function fitOf(schema: Schema): Fit {
+  const made = fits.get(schema)
+  if (made) return made
+  // A schema may contain itself: while its parts are made, they find this.
+  let fit: Fit = () => false
+  fits.set(schema, (value) => fit(value))
+  const options = alternatives(schema).map(fitOfOne)
+  fit = options.length === 1 ? options[0]! : (value) => options.some((option) => option(value))
+  return fit
+}
+
+function fitOfOne(schema: Schema): Fit {
+  const { type } = schema
+  if (schema.enum) {
+    const allowed = new Set<unknown>(schema.enum)
+    return (value) => allowed.has(value)
+  }
+  if (type === undefined) return () => true
+  if (type === 'array') {
+    const item = fitOf(schema.items!)
+    return (value) => Array.isArray(value) && value.every(item)
+  }
+  return type === 'object' ? fitOfObject(schema) : (value) => typeOf(value) === type
+}
+
+function fitOfObject({ properties = {}, required = [], additionalProperties }: Schema): Fit {
+  const known = new Map(Object.entries(properties).map(([name, schema]) => [name, fitOf(schema)]))
+  const other: Fit = additionalProperties ? fitOf(additionalProperties) : () => additionalProperties !== false
+  return (value) =>
+    typeOf(value) === 'object' &&
+    required.every((name) => (value as Record<string, unknown>)[name] !== undefined) &&
+    Object.entries(value as object).every(
+      ([name, member]) => member === undefined || (known.get(name) ?? other)(member),
+    )
 }
 
 function faults(schema: Schema, value: unknown, path: string): string[] {
