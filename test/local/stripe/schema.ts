@@ -34,11 +34,11 @@ function fitOf(schema: Schema): Fit {
   const made = fits.get(schema)
   if (made) return made
   // A schema may contain itself: while its parts are made, they find this.
-  let fit: Fit = () => false
-  fits.set(schema, (value) => fit(value))
+  let matchesSchema: Fit = () => false
+  fits.set(schema, (value) => matchesSchema(value))
   const options = alternatives(schema).map(fitOfOne)
-  fit = options.length === 1 ? options[0]! : (value) => options.some((option) => option(value))
-  return fit
+  matchesSchema = options.length === 1 ? options[0]! : (value) => options.some((option) => option(value))
+  return matchesSchema
 }
 
 function fitOfOne(schema: Schema): Fit {
