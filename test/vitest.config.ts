@@ -13,7 +13,7 @@ export const ALONE = [
   'test/conformance/secrets.test.ts',
   'test/conformance/tokens.test.ts',
   'test/conformance/webhooks.test.ts',
-  'test/http/live.test.ts',
+  'test/infra/live.test.ts',
   'test/v1/change-password.test.ts',
   'test/v1/enrol-two-factor.test.ts',
   'test/v1/reset-password.test.ts',

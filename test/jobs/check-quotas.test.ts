@@ -281,7 +281,7 @@ describe('a declined renewal', () => {
     expect(await check()).toEqual(NOTHING)
     expect(app.calls().stripe).toEqual({})
     expect(await noticesOf(app, person)).toEqual(['purchased', 'low_quota', 'renewal_declined'])
-    const mails = (await mailsTo(app, person)).filter((subject) => subject.includes('could not be renewed'))
+    const mails = (await mailsTo(app, person)).filter((subject) => subject.includes('could not renew'))
     expect(mails).toHaveLength(1)
     expect(await charged(person)).toBe(1)
     await expectNothingOpen(app, person)

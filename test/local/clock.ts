@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { openState } from './state.ts'
 
 /** The stack's clock: real time plus an offset that its controls move, shared with every thread. */
@@ -22,7 +22,7 @@ const withinLimits = (offsetMs: number): boolean => {
   return ms >= 0 && ms < Date.UTC(10_000, 0)
 }
 
-const schema = z.object({ offsetMs: z.int().refine(withinLimits, LIMITS) })
+const schema = z.object({ offsetMs: z.int().check(z.refine(withinLimits, LIMITS)) })
 
 /** Starts at the offset that the state file remembers, so that a restart does not turn time back. */
 export function startClock(stateFile?: string): LocalClock {

@@ -39,7 +39,7 @@ import {
   timingSafeEqual,
 } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { cut, type FaultControls, type OperationFault, operationFaults } from './faults.ts'
 import { listen, readBody } from './http.ts'
 import { DELETE_FOLDER, openState } from './state.ts'
@@ -129,7 +129,7 @@ const userSchema = z.object({
   wrongTries: z.number(),
   lastTryMs: z.number(),
   lockedUntilMs: z.number(),
-}) satisfies z.ZodType<User>
+}) satisfies z.ZodMiniType<User>
 
 const sessionSchema = z.object({
   username: z.string(),
@@ -139,15 +139,15 @@ const sessionSchema = z.object({
   authTimeSeconds: z.number(),
   expiresAtMs: z.number(),
   revoked: z.boolean(),
-}) satisfies z.ZodType<Session>
+}) satisfies z.ZodMiniType<Session>
 
 const poolSchema = z.object({
-  privateKeyPem: z.string().refine(isPrivateKey, 'no private key'),
+  privateKeyPem: z.string().check(z.refine(isPrivateKey, 'no private key')),
   clientId: z.string(),
   clientSecret: z.string(),
   users: z.record(z.string(), userSchema),
   sessions: z.record(z.string(), sessionSchema),
-}) satisfies z.ZodType<Pool>
+}) satisfies z.ZodMiniType<Pool>
 
 const accessTokenSeconds = 15 * 60
 const refreshTokenMs = 30 * 24 * 60 * 60 * 1000

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes, randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { cut, type FaultControls, type OperationFault, operationFaults } from './faults.ts'
 import { listen, readBody } from './http.ts'
 import { DELETE_FOLDER, openState } from './state.ts'
@@ -22,7 +22,7 @@ interface Key {
   secret: string
 }
 
-const schema = z.object({ arn: z.string(), secret: z.string().regex(/^[0-9a-f]{64}$/, 'no key') })
+const schema = z.object({ arn: z.string(), secret: z.string().check(z.regex(/^[0-9a-f]{64}$/, 'no key')) })
 
 /** An answer other than 200, as KMS gives it; its status is 400 unless the fault is KMS's own. */
 interface Refusal {

@@ -46,7 +46,7 @@ describe('a state file that is garbage stops the start with one sentence that na
       'Delete the file; the clock then starts at the real time.',
     ],
     ['clock.json', 'nothing', '', 'it is not JSON', 'Delete the file; '],
-    ['clock.json', 'null', 'null', 'Invalid input: ', 'Delete the file; '],
+    ['clock.json', 'null', 'null', 'Invalid input', 'Delete the file; '],
     ['clock.json', 'no offset', '{}', 'offsetMs: ', 'Delete the file; '],
     ['clock.json', 'an offset as text', '{"offsetMs": "1000"}', 'offsetMs: ', 'Delete the file; '],
     ['clock.json', 'an offset of null', '{"offsetMs": null}', 'offsetMs: ', 'Delete the file; '],
@@ -66,7 +66,7 @@ describe('a state file that is garbage stops the start with one sentence that na
       'Delete the file; the mail box is then empty.',
     ],
     ['mail.json', 'mail as text', '{"messages": ["hello"]}', 'messages: ', 'Delete the file; '],
-    ['cognito.json', 'a list', '[]', 'Invalid input: ', 'Delete its folder to start afresh; '],
+    ['cognito.json', 'a list', '[]', 'Invalid input', 'Delete its folder to start afresh; '],
     [
       'cognito.json',
       'no key',
@@ -75,7 +75,7 @@ describe('a state file that is garbage stops the start with one sentence that na
       'Delete its folder ',
     ],
     ['cognito.json', 'a number as user', { ...pool, users: { ada: 1 } }, 'users: ', 'Delete its folder '],
-    ['kms.json', 'text', '"key"', 'Invalid input: ', 'Delete its folder to start afresh; '],
+    ['kms.json', 'text', '"key"', 'Invalid input', 'Delete its folder to start afresh; '],
     ['kms.json', 'a short key', { arn: 'Local0001', secret: '00' }, 'secret: no key', 'Delete its folder '],
     [
       'stripe.json',

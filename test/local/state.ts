@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import type { z } from 'zod'
+import type { ZodMiniType } from 'zod/mini'
 
 /** What a double remembers: in memory, and in a file too when the stack has a data folder. */
 export interface State<T> {
@@ -12,7 +12,7 @@ export interface StateFile {
   /** Left out: in memory only. */
   file: string | undefined
   /** What the file must hold; members that the schema does not name are kept. */
-  schema: z.ZodType
+  schema: ZodMiniType
   /** What a person whose file is broken should do. */
   remedy: string
 }
@@ -41,7 +41,7 @@ export function openState<T>({ file, schema, remedy }: StateFile, initial: () =>
 }
 
 /** The fault never quotes the file, which holds secrets. */
-function read(file: string, schema: z.ZodType): { value: unknown } | { fault: string } {
+function read(file: string, schema: ZodMiniType): { value: unknown } | { fault: string } {
   try {
     const value: unknown = JSON.parse(readFileSync(file, 'utf8'))
     const [issue] = schema.safeParse(value).error?.issues ?? []

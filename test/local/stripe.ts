@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { cut, DELAY_MS, type FaultControls, pause } from './faults.ts'
 import { listen, readBody } from './http.ts'
 import { DELETE_FOLDER, openState } from './state.ts'
