@@ -1,21 +1,21 @@
 import { execFile } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { generated } from '../support/generate.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
-const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
+const page = (file: string) => readFileSync(join(ROOT, file), 'utf8')
 
 test.each(Object.keys(generated()))('%s is what `npm run generate` writes', (file) => {
   expect(readFileSync(join(ROOT, file), 'utf8')).toBe(generated()[file])
 })
 
-/** The blocks of code under a heading, each with the file that the words before it name last. */
-function stepsOf(heading: string): { file: string; code: string }[] {
-  const [, section = ''] = readme.split(`### ${heading}\n`)
+/** The blocks of code under a heading of a page, each with the file that the words before it name last. */
+function stepsOf(heading: string, from = 'README.md'): { file: string; code: string }[] {
+  const [, section = ''] = page(from).split(`### ${heading}\n`)
   const [text = ''] = section.split(/^##/m)
   let file = ''
   return text.split(/^ {3}```(?:ts)?\n/m).flatMap((part, at) => {
@@ -44,7 +44,16 @@ const ANCHORS: Record<string, string[]> = {
 function copyOfProject() {
   const folder = mkdtempSync(join(tmpdir(), 'bursar-readme-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
-  const entries = ['functions', 'core', 'test', 'package.json', 'tsconfig.json', 'sst.config.ts', 'README.md']
+  const entries = [
+    'functions',
+    'core',
+    'test',
+    'package.json',
+    'tsconfig.json',
+    'sst.config.ts',
+    'README.md',
+    '.github',
+  ]
   for (const entry of entries) cpSync(join(ROOT, entry), join(folder, entry), { recursive: true })
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
 
@@ -101,7 +110,39 @@ const greet = (headers) => fetch(server.url + '/v1/greeting', { headers })
 const token = { authorization: 'Bearer ' + accessToken }
 `
 
-describe('what the README says to write, and nothing else,', () => {
+const PAGES = [
+  'README.md',
+  'functions/README.md',
+  'functions/deploy/README.md',
+  'test/README.md',
+  '.github/CONTRIBUTING.md',
+  '.github/SECURITY.md',
+]
+
+test.each(PAGES)('%s: each link to a file or a heading of the repository leads somewhere', (file) => {
+  const links = [...page(file).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)]
+  const lost = links.filter(([, path = '', heading]) => {
+    const target = path === '' ? file : join(dirname(file), path)
+    if (!existsSync(join(ROOT, target))) return true
+    const headings = target.endsWith('.md') && heading ? page(target).match(/^#+ .*$/gm) : undefined
+    return headings ? !headings.map(anchorOf).includes(heading ?? '') : false
+  })
+  expect(lost.map(([link]) => link)).toEqual([])
+})
+
+/** A heading as GitHub links to it. */
+const anchorOf = (heading: string): string =>
+  heading
+    .replace(/^#+ /, '')
+    .toLowerCase()
+    .replaceAll(/[^\w\- ]/g, '')
+    .replaceAll(' ', '-')
+
+test('the README fits into 200 lines', () => {
+  expect(page('README.md').trimEnd().split('\n').length).toBeLessThan(200)
+})
+
+describe('what the README and CONTRIBUTING say to write, and nothing else,', () => {
   test('adds an endpoint that is routed, protected and documented', async () => {
     const copy = copyOfProject()
     const steps = stepsOf('Add an endpoint')
@@ -121,7 +162,7 @@ describe('what the README says to write, and nothing else,', () => {
     timeout: 120_000,
   }, async () => {
     const copy = copyOfProject()
-    const [declare, tabulate, ...others] = stepsOf('Add a port')
+    const [declare, tabulate, ...others] = stepsOf('Add a port', '.github/CONTRIBUTING.md')
     if (!declare || !tabulate) throw new Error('no steps')
     copy.follow(declare)
     copy.follow(tabulate)

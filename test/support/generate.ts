@@ -38,16 +38,16 @@ function withSections(file: string, sections: Record<string, string>): string {
 export function generated(): Record<string, string> {
   const url = 'http://127.0.0.1:3000'
   const block = (language: string, text: string) => `\`\`\`${language}\n${text}\n\`\`\``
-  const walk = [
-    block('sh', shellWalkThrough(url)),
-    '<details><summary>The same for PowerShell</summary>',
-    block('powershell', powerShellWalkThrough(url)),
-    '</details>',
-  ].join('\n\n')
   return {
     'functions/openapi.json': `${JSON.stringify(openapi(), null, 2)}\n`,
-    'functions/README.md': withSections('functions/README.md', { endpoints: endpointTable() }),
-    'README.md': withSections('README.md', { 'walk-through': walk, 'stripe-events': stripeEvents() }),
+    'functions/README.md': withSections('functions/README.md', {
+      endpoints: endpointTable(),
+      'walk-through-powershell': block('powershell', powerShellWalkThrough(url)),
+    }),
+    'functions/deploy/README.md': withSections('functions/deploy/README.md', {
+      'stripe-events': stripeEvents(),
+    }),
+    'README.md': withSections('README.md', { 'walk-through': block('sh', shellWalkThrough(url)) }),
   }
 }
 
