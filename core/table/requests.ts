@@ -37,11 +37,10 @@ export type Send = (
 
 /** The one table over a client. */
 export function tableOver(TableName: string, send: Send): Table {
+  const request: Send = (operation, input, once) => sendWithRetries(send, operation, input, once)
   return {
     async get(key) {
-      const { Item } = await sendWithRetries(() =>
-        send('GetItem', { TableName, Key: keyOnly(key), ConsistentRead: true }),
-      )
+      const { Item } = await request('GetItem', { TableName, Key: keyOnly(key), ConsistentRead: true })
       return Item
     },
     async list(pk, prefix, { limit, newestFirst, after, between } = {}) {
@@ -49,29 +48,27 @@ export function tableOver(TableName: string, send: Send): Table {
       const which = between
         ? expr`#sk BETWEEN ${prefix + between[0]} AND ${prefix + between[1]}`
         : expr`begins_with(#sk, ${prefix})`
-      const KeyConditionExpression = render(join([expr`#pk = ${pk}`, which], ' AND '), names)
-      const { Items } = await sendWithRetries(() =>
-        send('Query', {
-          TableName,
-          KeyConditionExpression,
-          ConsistentRead: true,
-          ScanIndexForward: !newestFirst,
-          Limit: limit,
-          ExclusiveStartKey: after,
-          ...names,
-        }),
-      )
+      const { Items } = await request('Query', {
+        TableName,
+        KeyConditionExpression: render(join([expr`#pk = ${pk}`, which], ' AND '), names),
+        ConsistentRead: true,
+        ScanIndexForward: !newestFirst,
+        Limit: limit,
+        ExclusiveStartKey: after,
+        ...names,
+      })
       return Items ?? []
     },
     async put(item, condition) {
-      await sendWithRetries(() => send('PutItem', { TableName, Item: item, ...guarded(condition) }))
+      await request('PutItem', { TableName, Item: item, ...guarded(condition) })
     },
     async putAll(items) {
       for (let at = 0; at < items.length; at += BATCH_ITEMS) {
         let open: unknown[] = items.slice(at, at + BATCH_ITEMS).map((Item) => ({ PutRequest: { Item } }))
         for (let tries = 1; open.length > 0; tries++) {
-          const RequestItems = { [TableName]: open }
-          const { UnprocessedItems } = await sendWithRetries(() => send('BatchWriteItem', { RequestItems }))
+          const { UnprocessedItems } = await request('BatchWriteItem', {
+            RequestItems: { [TableName]: open },
+          })
           open = UnprocessedItems?.[TableName] ?? []
           if (open.length > 0 && tries === CONFLICT_TRIES) throw new DomainError('temporarily_unavailable')
           if (open.length > 0) await jitter(tries)
@@ -81,44 +78,39 @@ export function tableOver(TableName: string, send: Send): Table {
     async update(key, set, condition, { once = false } = {}) {
       const names: Placeholders = {}
       const UpdateExpression = render(set, names)
-      const { Attributes } = await sendWithRetries(() =>
-        send(
-          'UpdateItem',
-          {
-            TableName,
-            Key: keyOnly(key),
-            UpdateExpression,
-            ReturnValues: 'ALL_NEW',
-            ...guarded(condition, names),
-          },
-          once,
-        ),
+      const { Attributes } = await request(
+        'UpdateItem',
+        {
+          TableName,
+          Key: keyOnly(key),
+          UpdateExpression,
+          ReturnValues: 'ALL_NEW',
+          ...guarded(condition, names),
+        },
+        once,
       )
       return Attributes ?? {}
     },
     async remove(key, condition) {
-      await sendWithRetries(() => send('DeleteItem', { TableName, Key: keyOnly(key), ...guarded(condition) }))
+      await request('DeleteItem', { TableName, Key: keyOnly(key), ...guarded(condition) })
     },
     async transact(writes) {
       const TransactItems = writes.map((write) => transactItem(TableName, write))
       // A retry of a transaction whose reply was lost, ours or the client's, is the same transaction by its token.
-      const ClientRequestToken = randomUUID()
-      await sendWithRetries(() => send('TransactWriteItems', { TransactItems, ClientRequestToken }))
+      await request('TransactWriteItems', { TransactItems, ClientRequestToken: randomUUID() })
     },
     async due(kind, nowMs, limit) {
       const pages = await Promise.all(
         dueShards(kind).map((shard) => {
           const names: Placeholders = {}
           const KeyConditionExpression = render(expr`#due = ${shard} AND #dueAtMs <= ${nowMs}`, names)
-          return sendWithRetries(() =>
-            send('Query', {
-              TableName,
-              IndexName: DUE_INDEX,
-              KeyConditionExpression,
-              Limit: Math.ceil(limit / dueShards(kind).length),
-              ...names,
-            }),
-          )
+          return request('Query', {
+            TableName,
+            IndexName: DUE_INDEX,
+            KeyConditionExpression,
+            Limit: Math.ceil(limit / dueShards(kind).length),
+            ...names,
+          })
         }),
       )
       return pages.flatMap((page) => (page.Items ?? []).map(({ pk, sk }) => ({ pk, sk }) as Key))
@@ -153,11 +145,15 @@ const CONFLICT_TRIES = 6
 /** Items that DynamoDB takes in one BatchWriteItem. */
 const BATCH_ITEMS = 25
 
-/** Sends, retrying what lost to a concurrent transaction, and turns DynamoDB's errors into ours. */
-async function sendWithRetries<T>(send: () => Promise<T>): Promise<T> {
+/**
+ * Sends a request, and the very same request again after it lost to a concurrent transaction. The request is data, made
+ * once: nothing of it can differ between two tries.
+ * @throws ConditionFailed, or `temporarily_unavailable` for whatever another try may mend
+ */
+async function sendWithRetries(send: Send, ...request: Parameters<Send>): Promise<TableAnswer> {
   for (let tries = 1; ; tries++) {
     try {
-      return await send()
+      return await send(...request)
     } catch (error) {
       const refused = conditionFailed(error)
       if (refused) throw refused

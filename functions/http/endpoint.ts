@@ -150,6 +150,9 @@ const json = (statusCode: number, body: unknown, headers: Record<string, string>
   body: JSON.stringify(body),
 })
 
+/** When a caller may retry what failed because a service did not answer, unless the domain knows better. */
+const UNAVAILABLE_SECONDS = 1
+
 /** Turns whatever was thrown into the dialect's error format. */
 function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
   return {
@@ -158,7 +161,8 @@ function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
       const { status } = problems[error.code]
       const headers: Record<string, string> = { ...SECURITY_HEADERS }
       if (status === 401) headers['www-authenticate'] = 'Bearer'
-      if (error.retryAfterSeconds !== undefined) headers['retry-after'] = String(error.retryAfterSeconds)
+      const retryAfterSeconds = error.retryAfterSeconds ?? (status === 503 ? UNAVAILABLE_SECONDS : undefined)
+      if (retryAfterSeconds !== undefined) headers['retry-after'] = String(retryAfterSeconds)
       const { requestId } = request.event.requestContext
       request.response =
         row.dialect === 'rest'

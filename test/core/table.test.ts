@@ -164,7 +164,14 @@ describe.each(clients)('%s', (_, table) => {
       ['PutItem', (key: Key) => table.put({ ...key, n: 1 })],
       ['UpdateItem', (key: Key) => table.update(key, expr`SET #n = ${1}`)],
       ['TransactWriteItems', (key: Key) => table.transact([{ put: { ...key, n: 1 } }])],
-    ])('%s that lost to another transaction is tried again', async (operation, write) => {
+      // With conditions: a retry that renders one anew sends names and values that nothing refers to.
+      ['PutItem', (key: Key) => table.put({ ...key, n: 1 }, expr`attribute_not_exists(pk)`)],
+      ['UpdateItem', (key: Key) => table.update(key, expr`SET #n = ${1}`, expr`attribute_not_exists(#n)`)],
+      [
+        'TransactWriteItems',
+        (key: Key) => table.transact([{ put: { ...key, n: 1 }, if: expr`attribute_not_exists(#n)` }]),
+      ],
+    ])('%s that lost to another transaction is retried as the same request', async (operation, write) => {
       const key = newKey()
       dynamo.addFault({ fault: 'conflict', match: operation, times: 3 })
       await write(key)
