@@ -165,11 +165,15 @@ describe.each(clients)('%s', (_, table) => {
       ['UpdateItem', (key: Key) => table.update(key, expr`SET #n = ${1}`)],
       ['TransactWriteItems', (key: Key) => table.transact([{ put: { ...key, n: 1 } }])],
       // With conditions: a retry that renders one anew sends names and values that nothing refers to.
-      ['PutItem', (key: Key) => table.put({ ...key, n: 1 }, expr`attribute_not_exists(pk)`)],
-      ['UpdateItem', (key: Key) => table.update(key, expr`SET #n = ${1}`, expr`attribute_not_exists(#n)`)],
+      ['PutItem', (key: Key) => table.put({ ...key, n: 1 }, expr`attribute_not_exists(#n) OR #n < ${1}`)],
+      [
+        'UpdateItem',
+        (key: Key) => table.update(key, expr`SET #n = ${1}`, expr`attribute_not_exists(#n) OR #n < ${1}`),
+      ],
       [
         'TransactWriteItems',
-        (key: Key) => table.transact([{ put: { ...key, n: 1 }, if: expr`attribute_not_exists(#n)` }]),
+        (key: Key) =>
+          table.transact([{ put: { ...key, n: 1 }, if: expr`attribute_not_exists(#n) OR #n < ${1}` }]),
       ],
     ])('%s that lost to another transaction is retried as the same request', async (operation, write) => {
       const key = newKey()

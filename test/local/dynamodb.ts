@@ -4,6 +4,7 @@ import { crc32 } from 'node:zlib'
 import { type DatabaseOptions, openDatabase } from './database.ts'
 import { cut, type FaultControls, type OperationFault, operationFaults } from './faults.ts'
 import { listen, readBody } from './http.ts'
+import { unusedPlaceholders } from './placeholders.ts'
 
 export interface Counts {
   /** HTTP requests by operation, a client's retries and injected faults included. */
@@ -89,6 +90,8 @@ async function startProxy(target: URL) {
     const input = operation !== undefined && operation in UNITS ? asObject(body) : undefined
     if (operation === undefined || input === undefined) return forward(agent, target, request, body)
 
+    const unused = unusedPlaceholders(input)
+    if (unused !== undefined) return refusal(400, 'ValidationException', unused)
     return faults.serve(operation, {
       serve: () => measure(request, body, operation, input),
       refuse: (why) => {
