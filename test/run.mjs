@@ -3,6 +3,10 @@
  * package's name, with these environment variables. The scripts of package.json start through it, since Windows' shell
  * has no `NAME=value command`. It is plain JavaScript that Node 14 parses, so that an old Node gets a sentence here
  * instead of a stack from the first TypeScript file.
+ *
+ * `npm run dev` begins with `exec` even so. npm passes SIGTERM to its shell alone, and Debian's shell stays while the
+ * last command runs: it would die, and npm would end with its code before the server has stopped. Windows' shell has no
+ * `exec`, so there the `postinstall` script leaves one in node_modules/.bin, where npm's scripts find it.
  */
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'

@@ -100,7 +100,7 @@ function origins(list: string, production: boolean): string[] {
   })
 }
 
-/** The secrets that `sst secret set` keeps, each with the check of its value. */
+/** The secrets that `npm run sst -- secret set` keeps, each with the check of its value. */
 const secretChecks = {
   StripeSecretKey(value: string, { production }: Settings) {
     const [, mode] = /^[sr]k_(test|live)_\w+$/.exec(value) ?? []
@@ -126,7 +126,7 @@ export const secretNames = Object.keys(secretChecks) as SecretName[]
 export function checkSecrets(settings: Settings, env: Environment): void {
   for (const name of secretNames) {
     const value = env[`SST_SECRET_${name}`]
-    const set = `sst secret set ${name} --stage ${settings.stage}`
+    const set = `npm run sst -- secret set ${name} --stage ${settings.stage}`
     if (!value) throw new Error(`${name} is not set. Set it: ${set}`)
     if (value.includes(LOCAL_MARK) || (name === 'RootSecret' && LOCAL_ROOT_SECRET.test(value))) {
       throw new Error(`${name} has a value of the local stack. Set the real one: ${set}`)

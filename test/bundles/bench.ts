@@ -1,4 +1,5 @@
 import { type Deployed, functions } from '../../functions/deploy/functions.ts'
+import { progressOn } from '../support/progress.ts'
 import { budgets, classOf, type FunctionClass } from './budgets.ts'
 import { builtModule, complaints, discardBundles, type Weight, weigh } from './inspect.ts'
 import { measureStarts, type Start } from './measure.ts'
@@ -14,15 +15,12 @@ const MEASURED_AGAIN = 2
 /** The heaviest of a class, of which `--check` measures the start. */
 const HEAVIEST = 2
 
-const interactive = process.stderr.isTTY
-function progress(text: string): void {
-  if (interactive) process.stderr.write(`\r\x1b[K${text}`)
-}
+const progress = progressOn()
 
 async function measure(fns: readonly Deployed[], rounds: number) {
   const modules = new Map(fns.map((fn) => [fn.name, builtModule(fn)]))
-  const { emptyMs, starts } = await measureStarts(modules, rounds, (round) =>
-    progress(`starting ${fns.length} functions, round ${round} of ${rounds}`),
+  const { emptyMs, starts } = await measureStarts(modules, rounds, (name, round) =>
+    progress(`round ${round} of ${rounds} over ${fns.length} functions: ${name} has started`),
   )
   progress('')
   return { emptyMs, starts }
@@ -54,7 +52,7 @@ function print(weights: readonly Weight[], starts: ReadonlyMap<string, Start>): 
   }
 }
 
-progress('building and weighing')
+progress(`building and weighing ${functions.length} functions`)
 const weights = await weigh()
 const wrong = weights.flatMap(complaints)
 const measured = check ? heaviest(weights) : functions

@@ -38,12 +38,12 @@ export interface Start {
  * Medians over fresh processes. Every round starts each module once, the empty handler first, so that whatever else
  * the machine does meets all alike.
  * @param modules absolute paths by name.
- * @param onRound told after each round.
+ * @param onStart told after each start: which module, in which round.
  */
 export async function measureStarts(
   modules: ReadonlyMap<string, string>,
   rounds: number,
-  onRound: (round: number) => void = () => {},
+  onStart: (name: string, round: number) => void = () => {},
 ): Promise<{ emptyMs: number; starts: Map<string, Start> }> {
   const folder = mkdtempSync(join(tmpdir(), 'bursar-start-'))
   const runtimeApi = createServer((_, response) => void response.end(EVENT))
@@ -57,8 +57,8 @@ export async function measureStarts(
       for (const [name, module] of [['', empty] as const, ...modules]) {
         const cpuMs = await startContainer(module, port)
         samples.set(name, [...(samples.get(name) ?? []), cpuMs])
+        onStart(name || 'an empty handler', round)
       }
-      onRound(round)
     }
     const emptyMs = median(samples.get('') ?? [])
     const starts = [...modules.keys()].map((name) => {

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
+import { progressOn } from '../support/progress.ts'
 import { ENVIRONMENT } from './environment.ts'
 
 export const ROOT = join(import.meta.dirname, '..', '..')
@@ -107,8 +108,15 @@ async function bundleConfig(outfile: string, edits: readonly Edit[]): Promise<vo
   if (missed.length > 0) throw new Error(`The deployment does not read ${missed.map(({ file }) => file)}`)
 }
 
+const progress = progressOn()
+let graphs = 0
+
 /** The resources of a stage, under Pulumi's mocks. */
 export async function graphOf({ stage, edits = [], environment = {}, dev = false }: Variant): Promise<Graph> {
+  graphs += 1
+  progress(
+    `resource graph ${graphs} of this process, of the stage ${stage} with ${edits.length} planted mistakes`,
+  )
   const work = mkdtempSync(join(tmpdir(), 'bursar-graph-'))
   const bundle = join(PLATFORM, `graph-${process.pid}-${work.slice(-6)}.mjs`)
   const output = join(work, 'graph.json')

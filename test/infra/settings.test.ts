@@ -101,7 +101,7 @@ describe('secrets', () => {
     [
       'none',
       { SST_SECRET_RootSecret: undefined },
-      /^RootSecret is not set\. Set it: sst secret set RootSecret/,
+      /^RootSecret is not set\. Set it: npm run sst -- secret set RootSecret/,
     ],
     ['a short root secret', { SST_SECRET_RootSecret: 'abc' }, /^RootSecret must be 64 random hex digits/],
     ['a root secret of zeros', { SST_SECRET_RootSecret: '0'.repeat(64) }, /^RootSecret must be 64 random/],

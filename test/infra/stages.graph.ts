@@ -32,12 +32,12 @@ const refused: [string, Parameters<typeof graphOf>[0], RegExp][] = [
   [
     'a secret of a double',
     { stage: 'production', environment: { SST_SECRET_StripeSecretKey: 'sk_test_Local0001' } },
-    /^StripeSecretKey has a value of the local stack\. Set the real one: sst secret set /,
+    /^StripeSecretKey has a value of the local stack\. Set the real one: npm run sst -- secret set /,
   ],
   [
     'a missing secret',
     { stage: 'production', environment: { SST_SECRET_RootSecret: '' } },
-    /^RootSecret is not set\. Set it: sst secret set RootSecret --stage production$/,
+    /^RootSecret is not set\. Set it: npm run sst -- secret set RootSecret --stage production$/,
   ],
 ]
 
