@@ -1,4 +1,4 @@
-import { createHash, createHmac } from 'node:crypto'
+import { createHash, createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 
 /** Whose requests they are. */
 export interface AwsCredentials {
@@ -21,7 +21,8 @@ export interface Unsigned {
  */
 export function requestSigner(region: string, credentials: AwsCredentials) {
   const { accessKeyId, secretAccessKey, sessionToken } = credentials
-  let key: { day: string; bytes: Buffer } | undefined
+  // As an object, since Node takes a third of the time for a MAC with it that it takes with bytes.
+  let key: { day: string; secret: KeyObject } | undefined
 
   return ({ headers, body }: Unsigned, atMs: number): Record<string, string> => {
     const time = new Date(atMs).toISOString().replace(/-|:|\.\d+/g, '')
@@ -29,7 +30,8 @@ export function requestSigner(region: string, credentials: AwsCredentials) {
     // Derived from the secret by four MACs, and the same for a day.
     if (key?.day !== day) {
       const parts = [day, region, 'dynamodb', 'aws4_request']
-      key = { day, bytes: parts.reduce<Buffer>(hmac, Buffer.from(`AWS4${secretAccessKey}`)) }
+      const bytes = parts.reduce<Buffer>(hmac, Buffer.from(`AWS4${secretAccessKey}`))
+      key = { day, secret: createSecretKey(bytes) }
     }
     const signed: Record<string, string> = {
       ...headers,
@@ -41,11 +43,12 @@ export function requestSigner(region: string, credentials: AwsCredentials) {
     const canonical = `POST\n/\n\n${lines}\n${names.join(';')}\n${sha256(body)}`
     const scope = `${day}/${region}/dynamodb/aws4_request`
     const toSign = `AWS4-HMAC-SHA256\n${time}\n${scope}\n${sha256(canonical)}`
-    const signature = hmac(key.bytes, toSign).toString('hex')
+    const signature = hmac(key.secret, toSign).toString('hex')
     signed.authorization = `AWS4-HMAC-SHA256 Credential=${accessKeyId}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`
     return signed
   }
 }
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
-const hmac = (key: Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest()
+const hmac = (key: Buffer | KeyObject, text: string): Buffer =>
+  createHmac('sha256', key).update(text).digest()

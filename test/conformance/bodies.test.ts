@@ -6,8 +6,9 @@ import { v1 } from '../../functions/v1/routes.ts'
 import { startApp } from '../support/app.ts'
 import { newPerson } from '../support/people.ts'
 import { rowKey, sampleOf } from '../support/samples.ts'
+import { sendRaw } from '../support/send.ts'
 import { expectError, outsideCalls } from './contract.ts'
-import { invoke, sendRaw } from './raw.ts'
+import { invoke } from './event.ts'
 
 const app = await startApp()
 

@@ -8,6 +8,7 @@ import { Crash } from '../machine/faults.ts'
 import { startApp, type TestAnswer } from '../support/app.ts'
 import type { SignedInPerson } from '../support/people.ts'
 import { rowKey, sampleOf } from '../support/samples.ts'
+import { sendRaw } from '../support/send.ts'
 import {
   atStripe,
   cardOnFile,
@@ -26,7 +27,6 @@ import {
   verify,
 } from '../support/stripe.ts'
 import { expectError, jsonSchema, targetOf } from './contract.ts'
-import { sendRaw } from './raw.ts'
 
 const app = await startApp()
 const { double, dashboard } = stripeOf(app)

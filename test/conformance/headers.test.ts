@@ -4,8 +4,8 @@ import { rows } from '../../functions/http/rows.ts'
 import { startApp } from '../support/app.ts'
 import { newPerson } from '../support/people.ts'
 import { rowKey } from '../support/samples.ts'
+import { sendRaw } from '../support/send.ts'
 import { outsideCalls, targetOf } from './contract.ts'
-import { sendRaw } from './raw.ts'
 
 const app = await startApp()
 const person = await app.signUp()

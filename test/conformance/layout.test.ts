@@ -126,9 +126,7 @@ test('a test file that replaces modules or settings has a process to itself', ()
   const replacing = filesUnder('test').filter(
     (file) =>
       file.endsWith('.test.ts') &&
-      /\bvi\.(mock|doMock|hoisted|resetModules)\(|\b(stationBefore|coldStart)\b|^\s*process\.env\.\w+ = /m.test(
-        read(file),
-      ),
+      /\bvi\.(mock|doMock|hoisted|resetModules)\(|\bcoldStart\b|^\s*process\.env\.\w+ = /m.test(read(file)),
   )
   expect(replacing.filter((file) => file !== 'test/conformance/layout.test.ts')).toEqual([...ALONE].sort())
 })

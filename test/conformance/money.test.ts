@@ -32,6 +32,7 @@ import {
 import { defaultKey } from '../support/keys.ts'
 import type { SignedInPerson } from '../support/people.ts'
 import { type Consumer, consume } from '../support/quota.ts'
+import { sendRaw } from '../support/send.ts'
 import {
   cardOnFile,
   defaultCard,
@@ -45,7 +46,6 @@ import {
   verify,
 } from '../support/stripe.ts'
 import { expectError } from './contract.ts'
-import { sendRaw } from './raw.ts'
 
 /** What the operator has just put into the catalogue; nothing unless a test says so. */
 const operator = vi.hoisted(() => ({ changes: {} as { priceCents?: number; units?: number } }))

@@ -3,8 +3,8 @@ import { DynamoDBDocumentClient, ScanCommand } from '@aws-sdk/lib-dynamodb'
 import { describe, expect, test } from 'vitest'
 import { startApp } from '../support/app.ts'
 import { newPerson, type Person } from '../support/people.ts'
+import { sendRaw } from '../support/send.ts'
 import { outsideCalls } from './contract.ts'
-import { sendRaw } from './raw.ts'
 
 const app = await startApp()
 const client = new DynamoDBClient({ endpoint: app.stack.dynamo.rawUrl })

@@ -5,8 +5,8 @@ import { rows } from '../../functions/http/rows.ts'
 import { startApp, type TestAnswer } from '../support/app.ts'
 import { newPerson } from '../support/people.ts'
 import { rowKey, sampleOf } from '../support/samples.ts'
+import { sendRaw } from '../support/send.ts'
 import { expectError, outsideCalls, targetOf } from './contract.ts'
-import { sendRaw } from './raw.ts'
 
 const app = await startApp()
 const person = await app.signUp({ username: 'Person.One' })

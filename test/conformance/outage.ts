@@ -1,5 +1,6 @@
+import type { ServerResponse } from 'node:http'
 import { afterAll } from 'vitest'
-import { listen, readBody } from '../local/http.ts'
+import { intercept } from '../local/http.ts'
 
 /** What a service answers instead of its own answer; `cut` ends the connection without one. */
 export type Reply = { status: number; body: string } | 'cut'
@@ -13,39 +14,32 @@ export const services = [
   'STRIPE_API_BASE',
 ] as const
 
-/**
- * Puts a station in front of a double that can answer in its place. Call it before the first request: adapters
- * read their endpoint once.
- */
-export async function stationBefore(service: (typeof services)[number]) {
-  const target = process.env[service]
+/** Puts a station in front of a double that can answer in its place; such a call is not counted as one of the double's. */
+export function stationBefore(service: (typeof services)[number]) {
+  const url = String(process.env[service])
   let reply: Reply | undefined
-  const station = await listen(async (request, response) => {
-    const body = await readBody(request)
-    if (reply === 'cut') return void request.socket.destroy()
-    if (reply !== undefined) {
-      const errorType = /"__type":"(\w+)"/.exec(reply.body)?.[1]
-      const headers = {
-        'content-type': 'application/x-amz-json-1.1',
-        ...(errorType && { 'x-amzn-errortype': errorType }),
-      }
-      return void response.writeHead(reply.status, headers).end(reply.body)
-    }
-    const { host, connection, 'content-length': _, ...headers } = request.headers
-    const answer = await fetch(`${target}${request.url}`, {
-      method: request.method ?? 'POST',
-      headers: headers as Record<string, string>,
-      ...(body.length > 0 && { body: new Uint8Array(body) }),
-    })
-    response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' })
-    response.end(new Uint8Array(await answer.arrayBuffer()))
+  intercept(url, (request, response) => {
+    if (reply === undefined) return false
+    const instead = reply
+    // As a service does, the station takes the whole request before it answers.
+    request.resume().once('end', () => send(instead, response))
+    return true
   })
-  process.env[service] = station.url
-  afterAll(station.close)
+  afterAll(() => intercept(url, undefined))
   return {
     /** From now on every call gets this; nothing: the double's own answers again. */
     answer(instead?: Reply) {
       reply = instead
     },
   }
+}
+
+function send(reply: Reply, response: ServerResponse): void {
+  if (reply === 'cut') return void response.socket?.destroy()
+  const errorType = /"__type":"(\w+)"/.exec(reply.body)?.[1]
+  const headers = {
+    'content-type': 'application/x-amz-json-1.1',
+    ...(errorType && { 'x-amzn-errortype': errorType }),
+  }
+  response.writeHead(reply.status, headers).end(reply.body)
 }

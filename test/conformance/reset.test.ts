@@ -10,8 +10,8 @@ import {
   wrongHalf,
 } from '../support/credentials.ts'
 import { newPerson, type Person } from '../support/people.ts'
+import { sendRaw } from '../support/send.ts'
 import { expectError } from './contract.ts'
-import { sendRaw } from './raw.ts'
 
 const app = await startApp()
 // The SDK repeats a refused call whose Date header is minutes off its own clock: the test's clock shows the time.

@@ -12,6 +12,7 @@ import { rows } from '../../functions/http/rows.ts'
 import { startApp, type TestAnswer } from '../support/app.ts'
 import type { SignedInPerson } from '../support/people.ts'
 import { rowKey, type Sample, sampleOf, samples, tokenOf } from '../support/samples.ts'
+import { sendRaw } from '../support/send.ts'
 import {
   expectContract,
   expectError,
@@ -24,10 +25,9 @@ import {
   VALUES,
 } from './contract.ts'
 import { stationBefore } from './outage.ts'
-import { sendRaw } from './raw.ts'
 
 const app = await startApp()
-const cognito = await stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')
+const cognito = stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const JSON_TYPE = 'application/json'

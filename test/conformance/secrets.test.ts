@@ -5,6 +5,7 @@ import { rows } from '../../functions/http/rows.ts'
 import { startApp, type TestAnswer } from '../support/app.ts'
 import type { SignedInPerson } from '../support/people.ts'
 import { rowKey, type Sample, sampleOf, tokenOf } from '../support/samples.ts'
+import { sendRaw } from '../support/send.ts'
 import {
   atStripe,
   bodyOf,
@@ -18,10 +19,9 @@ import {
 } from '../support/stripe.ts'
 import { targetOf } from './contract.ts'
 import { type Reply, services, stationBefore } from './outage.ts'
-import { sendRaw } from './raw.ts'
 
 const app = await startApp()
-const stations = await Promise.all(services.map(stationBefore))
+const stations = services.map(stationBefore)
 
 /** Whatever is printed beside the log, such as a library's warning. */
 const printed: string[] = []

@@ -38,7 +38,10 @@ const REPEATABLE: Record<string, Repeatable> = {
   },
   'PUT /api/users/current': {
     send: (at, { accessToken: token }, id) =>
-      at.request('PUT', '/api/users/current', { token, json: { name: `Ada ${names.indexOf(id) < 0 ? names.push(id) : names.indexOf(id) + 1}` } }),
+      at.request('PUT', '/api/users/current', {
+        token,
+        json: { name: `Ada ${names.indexOf(id) < 0 ? names.push(id) : names.indexOf(id) + 1}` },
+      }),
     success: 200,
     // Each name is another one: the last one is there, once.
     effects: async ({ accessToken: token }) =>

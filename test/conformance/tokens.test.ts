@@ -12,8 +12,8 @@ import { listen } from '../local/http.ts'
 import { claims, startApp, type TestAnswer } from '../support/app.ts'
 import { resetCode, sessionStatuses } from '../support/credentials.ts'
 import type { SignedInPerson } from '../support/people.ts'
+import { sendRaw } from '../support/send.ts'
 import { outsideCalls } from './contract.ts'
-import { sendRaw } from './raw.ts'
 
 const app = await startApp()
 const { cognito } = app.stack

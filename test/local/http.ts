@@ -10,6 +10,17 @@ export interface Listener {
   close(): Promise<void>
 }
 
+/** Answers a request instead of the part that listens, or returns false and leaves it to that part. */
+export type Interceptor = (request: IncomingMessage, response: ServerResponse) => boolean
+
+const interceptors = new Map<string, Interceptor>()
+
+/** From now on a part's requests pass here first; undefined ends that. `url` is the part's, in this process. */
+export function intercept(url: string, interceptor: Interceptor | undefined): void {
+  if (interceptor) interceptors.set(url, interceptor)
+  else interceptors.delete(url)
+}
+
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void
 
 /**
@@ -17,9 +28,11 @@ export type RequestHandler = (request: IncomingMessage, response: ServerResponse
  * @throws NodeJS.ErrnoException as `listen` gives it, `EADDRINUSE` for a taken port.
  */
 export async function listen(handler: RequestHandler, port = 0): Promise<Listener> {
+  let url = ''
   const server = createServer((request, response) => {
     // Without a date: the SDK takes a date that differs from its clock for its own mistake, and asks again.
     response.sendDate = false
+    if (interceptors.get(url)?.(request, response)) return
     Promise.resolve(handler(request, response)).catch((error: unknown) => {
       if (!response.headersSent) response.writeHead(500, { 'content-type': 'application/json' })
       response.end(JSON.stringify({ message: error instanceof Error ? error.message : String(error) }))
@@ -31,11 +44,13 @@ export async function listen(handler: RequestHandler, port = 0): Promise<Listene
     server.once('error', reject)
     server.listen(port, '127.0.0.1', resolve)
   })
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url,
     server,
     close: () =>
       new Promise<void>((resolve) => {
+        interceptors.delete(url)
         server.close(() => resolve())
         server.closeAllConnections()
       }),

@@ -9,6 +9,7 @@ import { gatewayRoutes } from '../local/routes.ts'
 import { clearTable, type Stack, startStack } from '../local/stack.ts'
 import { type Fixtures, openFixtures } from './fixtures.ts'
 import { newPerson, type Person, type SignedInPerson } from './people.ts'
+import { sendRaw } from './send.ts'
 
 /** What tests send: one of `json`, `form` and `body`, which is sent as it is. */
 export interface TestRequest {
@@ -67,6 +68,13 @@ async function start(): Promise<Running> {
   return { stack, gateway, fixtures: openFixtures(stack, allPorts) }
 }
 
+/** As a client says it. */
+function contentTypeOf({ json, form, body }: TestRequest): string | undefined {
+  if (body === undefined && json !== undefined) return 'application/json'
+  if (body === undefined && form !== undefined) return 'application/x-www-form-urlencoded;charset=UTF-8'
+  return typeof body === 'string' && body !== '' ? 'text/plain;charset=UTF-8' : undefined
+}
+
 /** Nothing that an earlier test file did is left. */
 async function clear(stack: Stack): Promise<void> {
   const { dynamo, cognito, mail, kms, stripe } = stack
@@ -100,25 +108,15 @@ export async function startApp() {
 
   async function request(method: string, path: string, options: TestRequest = {}): Promise<TestAnswer> {
     const { json, form, token } = options
-    const headers = new Headers(options.headers)
+    const headers = new Map(Object.entries(options.headers ?? {}))
+    const absent = (name: string) => ![...headers.keys()].some((given) => given.toLowerCase() === name)
     if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
-    if (json !== undefined && !headers.has('content-type')) headers.set('content-type', 'application/json')
+    const type = contentTypeOf(options)
+    if (type !== undefined && absent('content-type')) headers.set('content-type', type)
     const body =
-      options.body ?? (json === undefined ? form && new URLSearchParams(form) : JSON.stringify(json))
-    const response = await fetch(gateway.url + path, {
-      method,
-      headers,
-      redirect: 'manual',
-      ...(body && { body }),
-    })
-    const text = await response.text()
-    const isJson = response.headers.get('content-type')?.includes('json')
-    return {
-      status: response.status,
-      headers: response.headers,
-      text,
-      body: isJson ? JSON.parse(text) : undefined,
-    }
+      options.body ?? (json === undefined ? form && String(new URLSearchParams(form)) : JSON.stringify(json))
+    const { pathname, search } = new URL(gateway.url + path)
+    return sendRaw(gateway.url, method, pathname + search, [...headers], body)
   }
 
   const register = (person: Person) => request('POST', '/rest/users', { json: person })

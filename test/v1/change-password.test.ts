@@ -15,7 +15,7 @@ import {
 import { newPerson, type SignedInPerson } from '../support/people.ts'
 
 const app = await startApp()
-const vault = await stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')
+const vault = stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')
 
 const MINUTE_MS = 60_000
 const NEW = 'Changed1!'

@@ -10,7 +10,7 @@ import { appCode, enrol, signInStatus, withTwoFactor } from '../support/credenti
 import { newPerson } from '../support/people.ts'
 
 const app = await startApp()
-const kms = await stationBefore('AWS_ENDPOINT_URL_KMS')
+const kms = stationBefore('AWS_ENDPOINT_URL_KMS')
 
 const begin = (token: string) => app.request('POST', '/v1/auth/2FA', { token })
 const verify = (token: string, code: string) =>

@@ -5,7 +5,6 @@ import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { stationBefore } from '../conformance/outage.ts'
-import { sendRaw } from '../conformance/raw.ts'
 import { claims, startApp, type TestAnswer } from '../support/app.ts'
 import {
   appCode,
@@ -17,9 +16,10 @@ import {
   wrongHalf,
 } from '../support/credentials.ts'
 import { newPerson } from '../support/people.ts'
+import { sendRaw } from '../support/send.ts'
 
 const app = await startApp()
-const vault = await stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')
+const vault = stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')
 
 const MINUTE_MS = 60_000
 const NEW = 'Changed1!'

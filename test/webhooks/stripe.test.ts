@@ -4,7 +4,7 @@ import { eventTypes, type ObjectKind, subscribedEvents } from '../../core/webhoo
 import { BODY_LIMIT } from '../../functions/http/body.ts'
 import { webhooks } from '../../functions/webhooks/routes.ts'
 import { expectContract, expectError } from '../conformance/contract.ts'
-import { invoke } from '../conformance/raw.ts'
+import { invoke } from '../conformance/event.ts'
 import { startApp, type TestAnswer } from '../support/app.ts'
 import type { SignedInPerson } from '../support/people.ts'
 import {

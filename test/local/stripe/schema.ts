@@ -34,11 +34,11 @@ function fitOf(schema: Schema): Fit {
   const made = fits.get(schema)
   if (made) return made
   // A schema may contain itself: while its parts are made, they find this.
-  let matchesSchema: Fit = () => false
-  fits.set(schema, (value) => matchesSchema(value))
+  let fitsOptions: Fit = () => false
+  fits.set(schema, (value) => fitsOptions(value))
   const options = alternatives(schema).map(fitOfOne)
-  matchesSchema = options.length === 1 ? options[0]! : (value) => options.some((option) => option(value))
-  return matchesSchema
+  fitsOptions = options.length === 1 ? options[0]! : (value) => options.some((option) => option(value))
+  return fitsOptions
 }
 
 function fitOfOne(schema: Schema): Fit {
