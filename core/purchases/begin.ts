@@ -23,7 +23,7 @@ const CARD = 2
 /**
  * Stores a purchase and takes the account's only purchase slot (`openPurchase`) in one transaction, so that
  * no other purchase of the account can begin before this one has ended. Sends nothing to the provider yet.
- * @returns undefined if the account has changed or the key was used since we read them: read again and retry.
+ * @returns undefined if a concurrent request has changed the account or used the key: read again and retry.
  * @throws DomainError `account_deactivated`, `account_suspended`, `no_card`, `too_many_cards_tried`
  */
 export async function beginPurchase(

@@ -73,8 +73,8 @@ const requestContent = (wanted: PurchaseRequest) =>
 
 /**
  * Looks up an Idempotency-Key.
- * @returns `earlier`, the key's purchase, unless the purchase was abandoned; `request`, the key to store with a
- *   new purchase.
+ * @returns `earlier`, the key's purchase, unless the purchase was abandoned; `request`, the key to store with
+ *   a new purchase.
  * @throws DomainError `idempotency_key_reused`
  */
 async function readRequestKey(

@@ -16,8 +16,8 @@ const PURCHASE_WRITE_ATTEMPTS = 10
 /**
  * Writes a step of a purchase as an optimistic transaction: reads the profile and the card, and retries after
  * a lost race.
- * @param build makes the writes. The first one must be the purchase's, with the condition that the step is
- *   not done.
+ * @param build makes the writes. The first write must change the purchase, on the condition that the step is
+ *   not done yet.
  * @returns undefined if the step was written; else the purchase as a concurrent writer left it.
  * @throws DomainError `temporarily_unavailable` after too many lost races
  */
