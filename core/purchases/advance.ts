@@ -1,3 +1,11 @@
+/**
+ * The purchase machine (begin.ts, advance.ts, settle.ts, credit.ts) and the hold machine
+ * (core/cards/verify.ts, settle.ts, hold.ts) are one design written twice, so a fix of one usually belongs in
+ * the other as well. A purchase has these states:
+ *
+ * `created → saved → [action_required] → credited | declined | abandoned`
+ */
+
 import { syncCustomer } from '../cards/customer.ts'
 import { DomainError } from '../errors.ts'
 import type { OutcomeUnknown, Payment } from '../ports.ts'
@@ -19,16 +27,17 @@ import { cancelPurchase, endPurchase, needsCustomer, type PurchaseOutcome, settl
 import type { PurchaseDeps } from './transaction.ts'
 
 /**
- * Takes a purchase from where it is to its end, or as far as the provider answers: what is not known stays open and
- * settles by itself. Nothing of it is ever called failed while money may have moved.
+ * Takes a purchase as far towards its end as the provider's answers allow. A purchase whose outcome is
+ * unknown stays open until a webhook or settle-payments settles it, and is never reported as failed while
+ * money may have moved.
  */
 export async function advancePurchase(deps: PurchaseDeps, purchase: Purchase): Promise<PurchaseOutcome> {
   const outcome = await unknownIsPending(deps, purchase, () => advanceOrThrow(deps, purchase))
-  // The purchase is paid for whatever becomes of the rest.
+  // The purchase stays credited even if finishing it fails.
   if (outcome.status === 'credited') {
     await finishPurchase(deps, outcome.purchase).catch((error: unknown) => {
       const { accountId, id: purchaseId } = purchase
-      const what = 'a credited purchase is not finished; settle-payments finishes it'
+      const what = 'a credited purchase is not finished yet; settle-payments will finish it'
       deps.log.warn(what, error, { accountId, purchaseId })
     })
   }
@@ -53,18 +62,18 @@ function purchasePending(
   { accountId, id: purchaseId }: Purchase,
   error: unknown,
 ): PurchaseOutcome {
-  const what = 'the outcome of a purchase is unknown; a webhook or settle-payments settles it'
+  const what = 'the outcome of a purchase is unknown; a webhook or settle-payments will settle it'
   deps.log.warn(what, error, { accountId, purchaseId })
   return { status: 'pending' }
 }
 
 async function advanceOrThrow(deps: PurchaseDeps, purchase: Purchase): Promise<PurchaseOutcome> {
   if (purchase.paymentId === undefined) {
-    const known = await createPurchasePayment(deps, purchase)
-    if ('status' in known) return known
-    return confirmPurchase(deps, known)
+    const created = await createPurchasePayment(deps, purchase)
+    if ('status' in created) return created
+    return confirmPurchase(deps, created)
   }
-  // Somebody was here before: it may have been confirmed, declined, or wait for its customer.
+  // An earlier request saved this payment: it may be confirmed or declined, or wait for its customer.
   const payment = await readKnownPayment(deps, purchase.paymentId)
   const byCustomer = needsCustomer(purchase, payment)
   return payment.status === 'unconfirmed' || byCustomer
@@ -88,13 +97,14 @@ async function confirmPurchase(
 
 async function readKnownPayment(deps: PurchaseDeps, paymentId: string): Promise<Payment> {
   const payment = await deps.payments.readPayment(paymentId)
-  if (!payment) throw new Error('the provider does not know a payment of ours')
+  if (!payment) throw new Error('the provider does not know the payment of a purchase')
   return payment
 }
 
 /**
- * Makes the payment and saves its id before it is confirmed, so that no charge can exist that we do not know of.
- * @returns what became of the purchase if the provider refuses the card, or another request was first.
+ * Creates the payment and saves its id before confirming it, so that we know the payment of every charge.
+ * @returns the purchase with its payment; or its outcome, if the provider refuses the card or customer, or a
+ *   concurrent request was first.
  */
 async function createPurchasePayment(
   deps: PurchaseDeps,
@@ -106,20 +116,20 @@ async function createPurchasePayment(
       return endPurchase(deps, purchase, { reason: 'card_unusable', retry: 'never' })
     }
     await endPurchase(deps, purchase, undefined)
-    // Deleted by the operator: the next try makes another one.
+    // The operator has deleted the customer at the provider: the next try creates another customer.
     await syncCustomer(deps, purchase.accountId, purchase.customerId)
     return { status: 'abandoned' }
   }
   const saved = await savePaymentOfPurchase(deps, purchase, payment)
   if (saved.paymentId === payment.id && isOpen(saved)) return saved
-  // Given up meanwhile, or known by another payment: then this one is nobody's.
+  // The purchase was abandoned meanwhile or has another payment, so it will never use this payment.
   if (saved.paymentId !== payment.id) await deps.payments.cancelPayment(payment.id)
   return saved.state === 'credited'
     ? { status: 'credited', purchase: saved }
     : { status: isOpen(saved) ? 'pending' : saved.state === 'declined' ? 'declined' : 'abandoned' }
 }
 
-/** @returns the purchase as it is then: another request may have been first. */
+/** @returns the stored purchase, which a concurrent request may have changed first. */
 async function savePaymentOfPurchase(
   deps: PurchaseDeps,
   { accountId, id, asked }: Purchase,
@@ -137,8 +147,8 @@ async function savePaymentOfPurchase(
 }
 
 /**
- * Settles a purchase that was left behind by what its payment says.
- * @param lapsed whether to wait no longer for its customer to authenticate.
+ * Settles a purchase that its request abandoned, according to the status of its payment.
+ * @param lapsed whether to stop waiting for the customer to authenticate.
  */
 export async function settleAbandonedPurchase(
   deps: PurchaseDeps,
@@ -154,20 +164,23 @@ export async function settleAbandonedPurchase(
   return lapsed && waits ? cancelPurchase(deps, purchase, payment) : settlePurchase(deps, purchase, payment)
 }
 
-/** Its payment was never confirmed, for that takes its id; and may never have been made, or more than once. */
+/**
+ * Abandons a purchase without a payment id. It may have no payment, or several; none of them was confirmed,
+ * because a payment is confirmed only after its id is saved.
+ */
 async function abandonPurchaseWithoutPayment(
   deps: PurchaseDeps,
   purchase: Purchase,
 ): Promise<PurchaseOutcome> {
   const { items } = await deps.payments.listPayments({ customerId: purchase.customerId })
-  const made = items.filter((payment) => purchaseOf(payment)?.purchaseId === purchase.id)
-  for (const { id } of made) {
+  const payments = items.filter((payment) => purchaseOf(payment)?.purchaseId === purchase.id)
+  for (const { id } of payments) {
     const fenced = await deps.payments.cancelPayment(id)
-    // Saved and confirmed since it was listed.
+    // A concurrent request has saved and confirmed the payment since we listed it.
     if (fenced.status !== 'canceled') return settlePurchase(deps, purchase, fenced)
   }
   const ended = await endPurchase(deps, purchase, undefined)
-  // Saved after all, in this very moment.
+  // If the purchase is still open, a concurrent request has just saved its payment.
   const now =
     ended.status === 'pending' ? await readPurchase(deps, purchase.accountId, purchase.id) : undefined
   return now?.paymentId === undefined

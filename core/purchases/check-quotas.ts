@@ -17,23 +17,24 @@ import { isOpen, readPurchase } from './purchase.ts'
 import { type Decision, decideRenewal } from './renewal.ts'
 import type { PurchaseDeps } from './transaction.ts'
 
-/** What a run did. `failed`: they stay due. */
+/** What a run did. */
 export interface Checked {
   notices: number
   renewed: number
-  /** Renewals that were tried and not credited at once: declined, to be authenticated, or not known yet. */
+  /** Renewals not credited at once: declined, waiting for 3-D Secure, or with an unknown outcome. */
   tried: number
+  /** Counters whose check failed; they stay due. */
   failed: number
 }
 
 /**
- * Looks at every counter that fell below a threshold, and at no other: gives the low-quota notice, renews the bundle,
- * or notes when to look again. Safe to run twice at once.
+ * Checks only the counters that fell below a threshold: sends the low-quota notice, renews the bundle, or
+ * schedules the next check. Two runs at once are safe.
  */
 export async function checkQuotas(deps: PurchaseDeps, run: Run): Promise<Checked> {
   const checked = { notices: 0, renewed: 0, tried: 0 }
   const checkOne = async (accountId: string): Promise<void> => {
-    const account = await upToDate(deps, accountId)
+    const account = await readUpToDate(deps, accountId)
     const { quota } = account
     if (await sendLowQuotaNotice(deps, account, quota)) checked.notices++
     const { outcome, againMs } = await renewBundle(deps, account, quota)
@@ -45,10 +46,14 @@ export async function checkQuotas(deps: PurchaseDeps, run: Run): Promise<Checked
       await checkOne(key.pk.slice(keys.account('').length))
       return true
     } catch (error) {
-      // Behind the others, so that it does not keep them from being found.
+      // Postpone the counter, so that failing counters never hide other counters that are due.
       const later = expr`SET #dueAtMs = ${deps.clock.nowMs() + MINUTE_MS}`
       await deps.table.update(key, later, expr`attribute_exists(#due)`).catch((refusal: unknown) => {
-        deps.log.warn('a counter that failed is not put behind the others', refusal, { item: shownKey(key) })
+        deps.log.warn(
+          'a counter whose check failed could not be postponed; it stays due and is checked again',
+          refusal,
+          { item: shownKey(key) },
+        )
       })
       throw error
     }
@@ -58,18 +63,25 @@ export async function checkQuotas(deps: PurchaseDeps, run: Run): Promise<Checked
 
 type WithQuota = Account & { quota: Quota }
 
-/** The account with a counter that has all of its ledger: a credit that is on its way is no reason to renew. */
-async function upToDate(deps: Deps<'table'>, accountId: string): Promise<WithQuota> {
+/**
+ * Reads the account after its counter has caught up with its ledger, so that no bundle is renewed while a
+ * credit is still missing in the counter.
+ */
+async function readUpToDate(deps: Deps<'table'>, accountId: string): Promise<WithQuota> {
   const account = await readAccount(deps, accountId)
   if (account?.quota?.seq !== account?.ledgerSeq) {
     await applyLedger(deps, accountId)
-    return upToDate(deps, accountId)
+    return readUpToDate(deps, accountId)
   }
   if (!account?.quota) throw new Error('a counter has no account')
   return { ...account, quota: account.quota }
 }
 
-/** Once a crossing: its moment is the notice's id, so that a second run finds it there. */
+/**
+ * Sends at most one notice per crossing: the notice's id is derived from the time of the crossing, so that a
+ * second run finds the notice.
+ * @returns whether this run sent the notice.
+ */
 async function sendLowQuotaNotice(
   deps: Deps<'table'>,
   account: Account,
@@ -94,7 +106,11 @@ async function sendLowQuotaNotice(
   )
 }
 
-/** @returns when to look again, epoch ms; undefined when something else will call. */
+/**
+ * Renews the bundle, or stores why the bundle cannot be renewed.
+ * @returns `outcome`, if a purchase was begun; `againMs`, when to check again (epoch ms), unless the next
+ *   change wakes the check anyway.
+ */
 async function renewBundle(
   deps: PurchaseDeps,
   account: WithQuota,
@@ -111,7 +127,7 @@ async function renewBundle(
       await noteRenewal(deps, account, decision)
       return { againMs: decision.renewal.nextAttemptAtMs }
     case 'open':
-      await abandonOtherRenewal(deps, account)
+      await abandonRenewalOfOldCard(deps, account)
       return { againMs: nowMs + MINUTE_MS }
     case 'renew': {
       const order = { ...defaultCardOf(account), accountId: account.id, kind: 'renewal' as const }
@@ -120,7 +136,7 @@ async function renewBundle(
         noCard,
       )
       if (purchase === 'no card') {
-        await noteRenewal(deps, account, paused(order.cardId, 'no_card'))
+        await noteRenewal(deps, account, pausedRenewal(order.cardId, 'no_card'))
         return {}
       }
       if (!purchase) return { againMs: nowMs + MINUTE_MS }
@@ -130,17 +146,17 @@ async function renewBundle(
   }
 }
 
-/** The default card is not on file: another one calls again. */
+/** The default card is not on file. Setting another default card wakes the renewal. */
 function noCard(error: unknown): 'no card' {
   if (error instanceof DomainError && error.code === 'no_card') return 'no card'
   throw error
 }
 
-const paused = (cardId: string, reason: string) =>
+const pausedRenewal = (cardId: string, reason: string) =>
   ({ act: 'note', renewal: { state: 'paused', reason, cardId, failures: 0 } }) as const
 
-/** A renewal that waits for its customer is given up when the card is another one by now. */
-async function abandonOtherRenewal(
+/** Abandons a renewal that waits for its customer if the default card has changed since. */
+async function abandonRenewalOfOldCard(
   deps: PurchaseDeps,
   { id, openPurchase, customer }: Account,
 ): Promise<void> {
@@ -163,7 +179,7 @@ async function noteRenewal(
     .catch(ignoreRefusal)
 }
 
-/** Clears what was seen to, unless a new call has come meanwhile. */
+/** Clears the work that is done, unless a new wake-up has arrived meanwhile. */
 async function clearWork(
   deps: Deps<'table'>,
   accountId: string,
@@ -177,7 +193,7 @@ async function clearWork(
   const same: Expression[] = [
     noticeSinceMs === undefined ? expr`attribute_not_exists(#n)` : expr`#n = ${noticeSinceMs}`,
     renewalCall === 0 ? expr`attribute_not_exists(#r)` : expr`#r = ${renewalCall}`,
-    // Who crosses a threshold calls with 1, once in the time of a ledger entry.
+    // `r` alone may recur, because a crossing only adds 1 to it, but not without a new ledger entry.
     expr`#s = ${quota.seq}`,
     expr`attribute_exists(#due)`,
   ]

@@ -18,9 +18,10 @@ import { renewedThisMonth } from './renewal.ts'
 import { type PurchaseDeps, slotToFree, transactPurchase } from './transaction.ts'
 
 /**
- * The charge becomes units: purchase, ledger, bundle and slot in one transaction, once. The hot counter is no part of
- * it, lest consumes run into it: `finish` brings it up, and the purchase stays due until it has.
- * @returns the purchase as it stands then, whoever was first.
+ * Turns the charge into units, once: one transaction changes the purchase, the ledger, the bundle and the
+ * slot. `finishPurchase` updates the hot counter separately, so that the transaction never conflicts with
+ * consumes; the purchase stays due until that is done.
+ * @returns the purchase as stored, also if a concurrent writer was first.
  */
 export async function creditPurchase(
   deps: PurchaseDeps,
@@ -84,7 +85,7 @@ function creditOnProfile(purchase: Purchase, profile: Profile, paid: Paid, nowMs
   }
 }
 
-/** A notice for each purchase; of what happened by itself its owner also gets a mail. */
+/** A notice for each purchase, and also a mail for a renewal, because the customer did not start it. */
 function creditMessages(deps: PurchaseDeps, profile: Profile, purchase: Purchase): Write[] {
   const { accountId, bundle, amountCents, units, kind } = purchase
   const sold = unitsText(units)
@@ -110,8 +111,9 @@ function creditMessages(deps: PurchaseDeps, profile: Profile, purchase: Purchase
 }
 
 /**
- * What is left to do of a credited purchase: the card that it came with is kept, the units reach the hot counter.
- * Then it is due no more. Safe to repeat. `marks` are written with the last step.
+ * Finishes a credited purchase: adds its units to the hot counter and keeps the card of a sign-up. Afterwards
+ * the purchase is no longer due. Safe to repeat.
+ * @param eventDone writes that mark the webhook event as done; they go into the last write.
  */
 export async function finishPurchase(
   deps: PurchaseDeps,
@@ -119,7 +121,7 @@ export async function finishPurchase(
   eventDone: readonly Write[] = [],
 ): Promise<void> {
   const { accountId, id, kind, customerId, cardId, address, finished } = purchase
-  // The units first: they need nobody but us.
+  // The units come first, because they do not depend on the provider.
   await applyLedger(deps, accountId)
   if (kind === 'signup' && !finished && !(await hasOtherCard(deps, purchase))) {
     await keepCard(deps, { accountId, customerId, cardId, address })
@@ -134,7 +136,7 @@ export async function finishPurchase(
   ])
 }
 
-/** Whether its owner has changed the card since: that choice stands. */
+/** Whether the customer has changed the card since the payment. The newer choice stands. */
 async function hasOtherCard(deps: PurchaseDeps, { accountId, paidAtMs = 0 }: Purchase): Promise<boolean> {
   const profile = await deps.table.get(keys.profile(accountId))
   return Number(profile?.cardChangedAtMs ?? 0) > paidAtMs

@@ -13,7 +13,7 @@ export interface Invoice {
   paidAtMs: number
   bundle: string
   units: number
-  /** The card that paid, and the provider's receipt, as far as the provider named them. */
+  /** The card that paid and the receipt, where the provider named them. */
   cardBrand: string | undefined
   cardLast4: string | undefined
   receiptUrl: string | undefined
@@ -40,8 +40,10 @@ function statusOf({ amountCents, refundedCents, disputedCents }: Purchase): Invo
 const isPaid = ({ state }: Purchase) => state === 'credited'
 
 /**
- * The account's payments, newest first: one read, and no call to Stripe.
- * @param page.cursor the id of the last purchase looked at.
+ * The account's payments, newest first, with one read and no call to Stripe. A page may have fewer than
+ * `limit` invoices, because it leaves out purchases that were not paid.
+ * @param page.cursor `next` of the previous page.
+ * @returns `next`, the cursor of the next page; undefined on the last page.
  */
 export async function listInvoices(
   deps: Deps<'table'>,
@@ -60,9 +62,9 @@ export async function listInvoices(
   }
 }
 
-/** @throws DomainError `not_found` for what is no payment of the account */
+/** @throws DomainError `not_found` if the account has no paid purchase with this id */
 export async function readInvoice(deps: Deps<'table'>, account: Account, id: string): Promise<Invoice> {
-  // Text from outside is no part of a sort key, which may have 1,024 bytes.
+  // Never put untrusted text into a sort key, which DynamoDB limits to 1,024 bytes.
   const purchase = /^[0-9a-f]{24}$/.test(id) ? await readPurchase(deps, account.id, id) : undefined
   if (!purchase || !isPaid(purchase)) throw new DomainError('not_found')
   return invoiceOf(purchase)

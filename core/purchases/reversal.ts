@@ -21,9 +21,9 @@ import type { PurchaseDeps } from './transaction.ts'
 
 const REVERSAL_ATTEMPTS = 20
 
-/** Money that is not ours any more, by what the provider says now. */
+/** Money that refunds and disputes have taken from us, in cents, as the charge now shows. */
 export function reversedAmounts(charge: Charge): Pick<Purchase, 'refundedCents' | 'disputedCents'> {
-  // A hold's "refund" is a release.
+  // The provider reports the release of a hold as a refund.
   if (!charge.captured) return { refundedCents: 0, disputedCents: 0 }
   const refundedCents = Math.min(charge.refundedCents, charge.amountCents)
   const disputed = charge.disputes
@@ -33,9 +33,11 @@ export function reversedAmounts(charge: Charge): Pick<Purchase, 'refundedCents' 
 }
 
 /**
- * Makes the ledger follow refunds and disputes: it goes by what the charge says now and not by events, so that one
- * that comes twice, late or in another order changes nothing. Units go back, at most what is left; the rest is owed
- * and paid by the next credit. `marks` are written with the last step.
+ * Makes the ledger follow refunds and disputes. The ledger follows the charge's current state and not the
+ * events, so duplicate, late or reordered events change nothing. At most the units left are taken back; the
+ * rest is owed and paid by the next credit.
+ * @param eventDone writes that mark the webhook event as done; they go into the last write.
+ * @throws DomainError `temporarily_unavailable` after too many lost races
  */
 export async function applyReversal(
   deps: PurchaseDeps,
@@ -44,25 +46,25 @@ export async function applyReversal(
   eventDone: readonly Write[] = [],
 ): Promise<void> {
   for (let tries = 0; tries < REVERSAL_ATTEMPTS; tries++) {
-    // Units can be taken back from a counter that has all of the ledger only.
+    // Units can be taken back only from a counter that has caught up with the ledger.
     await applyLedger(deps, accountId)
     const purchase = await readPurchase(deps, accountId, id)
-    if (purchase?.state !== 'credited') throw new Error('only what was credited can be reversed')
+    if (purchase?.state !== 'credited') throw new Error('only a credited purchase can be reversed')
     const item = await deps.table.get(keys.profile(accountId))
     if (!item) throw new Error('a purchase has no account')
-    // Read after the ledger's number, on which the write depends: an older reading of the charge never wins.
+    // Read the charge after the profile: the write requires the same `ledgerSeq`, so no stale charge wins.
     const charge = await deps.payments.readCharge(chargeId)
-    if (!charge) throw new Error('the provider does not know a charge of ours')
+    if (!charge) throw new Error('the provider does not know the charge of a purchase')
     const target = reversedAmounts(charge)
-    const same =
+    const isUpToDate =
       purchase.refundedCents === target.refundedCents && purchase.disputedCents === target.disputedCents
-    if (same) return finishPurchase(deps, purchase, eventDone)
+    if (isUpToDate) return finishPurchase(deps, purchase, eventDone)
     try {
       const writes = await reversalWrites(deps, purchase, parseProfile(item), target)
-      // A credit came in between, and is not in the counter yet.
+      // A concurrent credit is not in the counter yet: retry.
       if (!writes) continue
       await deps.table.transact(writes)
-      // Units that were given again still have to reach the counter.
+      // Restored units still have to reach the counter.
       return finishPurchase(deps, purchase, eventDone)
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
@@ -102,7 +104,7 @@ async function reversalWrites(
   return [
     {
       update: keys.purchase(accountId, id),
-      // Given units are applied later: until then it is due.
+      // Restored units reach the counter later; the purchase stays due until then.
       set: expr`SET #refundedCents = ${target.refundedCents}, #disputedCents = ${target.disputedCents}, #returnedUnits = ${returnedUnits}, #returnedCents = ${returnedCents}, #due = ${due}, #dueAtMs = ${dueAtMs}`,
       if: expr`#refundedCents = ${purchase.refundedCents} AND #disputedCents = ${purchase.disputedCents} AND #returnedUnits = ${purchase.returnedUnits}`,
     },
@@ -112,18 +114,18 @@ async function reversalWrites(
       if: expr`#ledgerSeq = ${profile.ledgerSeq}`,
     },
     ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, entries),
-    ...unitsTaken(deps, accountId, quota, { units, seq }),
-    // A renewal may have waited for the debt to go.
+    ...takeBackUnits(deps, accountId, quota, { units, seq }),
+    // A renewal may have waited until no units are owed.
     ...(profile.owed && !isOwed && units >= 0 ? [wakeRenewal(deps, accountId)] : []),
     { put: newNotice(deps, accountId, 'payment_reversed', noticeText(purchase, reversedMore, owedUnits)) },
   ]
 }
 
 /**
- * Units that are taken back leave the counter in the same transaction, for what is left may be spent at any moment;
- * these are few, and a consume that runs into one is tried again.
+ * Units that are taken back leave the counter in the same transaction, because the units left may be spent at
+ * any moment. Reversals are rare, and a consume that conflicts with one is retried.
  */
-function unitsTaken(
+function takeBackUnits(
   deps: PurchaseDeps,
   accountId: string,
   quota: Quota,
@@ -134,7 +136,7 @@ function unitsTaken(
   return [{ update: keys.quota(accountId), ...change }]
 }
 
-/** The entries from what a purchase has recorded to what it should, with `left` units to take back. */
+/** Ledger entries and totals that bring a purchase to `target`; at most `left` units are taken back. */
 export function entriesOf(
   purchase: Purchase,
   target: Pick<Purchase, 'refundedCents' | 'disputedCents'>,
@@ -142,11 +144,11 @@ export function entriesOf(
 ) {
   const purchaseId = purchase.id
   const reversedCents = target.refundedCents + target.disputedCents
-  const wanted = unitsForReversal(purchase, reversedCents)
+  const targetUnits = unitsForReversal(purchase, reversedCents)
   const returnedUnits =
-    wanted <= purchase.returnedUnits
-      ? wanted
-      : purchase.returnedUnits + Math.min(wanted - purchase.returnedUnits, left)
+    targetUnits <= purchase.returnedUnits
+      ? targetUnits
+      : purchase.returnedUnits + Math.min(targetUnits - purchase.returnedUnits, left)
   const returnedCents = centsForReturnedUnits(purchase, reversedCents, returnedUnits)
   const entry = (kind: LedgerEntry['kind'], amountCents: number, units = 0): NewEntry[] =>
     amountCents === 0 && units === 0 ? [] : [{ kind, units, amountCents, purchaseId }]
@@ -162,7 +164,7 @@ export function entriesOf(
     ],
     returnedUnits,
     returnedCents,
-    owedUnits: wanted - returnedUnits,
+    owedUnits: targetUnits - returnedUnits,
   }
 }
 

@@ -8,16 +8,18 @@ import { finishPurchase } from './credit.ts'
 import { isOpen, type Purchase, parsePurchase } from './purchase.ts'
 import type { PurchaseDeps } from './transaction.ts'
 
-/** What a run did with the purchases that were left behind. `waiting`: for a customer or for the provider. */
+/** What a run did with the purchases that were due. */
 export interface SettledLeft {
   credited: number
-  /** Declined or given up: no money moved. */
+  /** Declined or abandoned: no money moved. */
   ended: number
+  /** Waiting for a customer or for the provider. */
   waiting: number
+  /** Purchases on which the run failed; they stay due. */
   failed: number
 }
 
-/** Settles every purchase that its request left open or unknown, or credited and not finished. */
+/** Settles purchases that their requests left open, and finishes credited ones. */
 export async function settlePayments(deps: PurchaseDeps, run: Run): Promise<SettledLeft> {
   const settled = { credited: 0, ended: 0, waiting: 0 }
   const { failed } = await eachDue(deps, 'PURCHASE', run, async (key) => {
@@ -41,7 +43,7 @@ async function settleOne(deps: PurchaseDeps, purchase: Purchase): Promise<'credi
   return outcome.status === 'pending' || outcome.status === 'action required' ? 'waiting' : 'ended'
 }
 
-/** Leases a purchase that is due; one that waits for 3-D Secure for longer. */
+/** Leases a due purchase, for longer if the purchase waits for 3-D Secure. */
 async function leasePurchase(deps: Deps<'table'>, key: Key): Promise<Purchase | undefined> {
   const item = await deps.table.get(key)
   if (!item) return undefined

@@ -14,19 +14,20 @@ import { isOpen, isPaymentOfPurchase, type Purchase, stillOpen } from './purchas
 import { declinedRenewal, renewalNeedsAuthentication } from './renewal.ts'
 import { type PurchaseDeps, slotToFree, transactPurchase } from './transaction.ts'
 
-/** What became of a purchase. */
+/** The outcome of a purchase so far. */
 export type PurchaseOutcome =
-  /** Charged and in the ledger for good; what is left to do is `finish(purchase)`. */
+  /** Charged and in the ledger; `finishPurchase` still has to finish the purchase. */
   | { status: 'credited'; purchase: Purchase }
-  /** `clientSecret` is undefined for a renewal whose customer has to come first. */
+  /** `clientSecret` is undefined for a renewal until its customer comes to authenticate. */
   | { status: 'action required'; clientSecret: string | undefined }
-  /** `abandoned`: given up before any money moved. */
+  /** `abandoned`: ended before any money moved. */
   | { status: 'pending' | 'declined' | 'abandoned' }
 
 /**
- * Makes of a purchase what its payment says: the one place where that is decided, for the request, the webhook and
- * the job alike. Repeating it changes nothing. `marks` are written with the work, but for one that is credited: then
- * they belong to `finish`, which is still to be done.
+ * Brings a purchase to the state that its payment's status calls for. The request, the webhook and the job
+ * all decide here and nowhere else. Safe to repeat.
+ * @param eventDone writes that mark the webhook event as done; they go into the last write. They are left out
+ *   if the purchase is credited: then the caller passes them to `finishPurchase`.
  */
 export async function settlePurchase(
   deps: PurchaseDeps,
@@ -35,7 +36,7 @@ export async function settlePurchase(
   eventDone: readonly Write[] = [],
 ): Promise<PurchaseOutcome> {
   if (!isOpen(purchase)) return endedOutcome(deps, purchase, eventDone)
-  // Somebody has changed it: it pays for nothing of ours. What it took, if anything, is the sweep's alarm.
+  // The payment was altered outside Bursar: do not credit it. If it took money, the sweep raises an alarm.
   if (!isPaymentOfPurchase(payment, purchase, deps.webhooks.livemode)) {
     if (payment.status !== 'succeeded') await deps.payments.cancelPayment(payment.id)
     return endPurchase(deps, purchase, undefined, eventDone)
@@ -50,7 +51,7 @@ export async function settlePurchase(
       return { status: 'pending' }
     case 'unconfirmed':
       if (!isLeased(deps, purchase)) return cancelPurchase(deps, purchase, payment, eventDone)
-      // Its request is just about to confirm it.
+      // The request that began the purchase is about to confirm the payment.
       await writeUnlessDone(deps, eventDone)
       return { status: 'pending' }
     case 'declined':
@@ -64,11 +65,14 @@ export async function settlePurchase(
   }
 }
 
-/** The bank asks for 3-D Secure and nobody is there: the customer may come and finish it. */
+/** Whether the bank wants 3-D Secure for a renewal, so the customer has to authenticate. */
 export const needsCustomer = ({ kind }: Purchase, payment: Payment): boolean =>
   kind === 'renewal' && payment.status === 'declined' && payment.decline.reason === 'authentication_required'
 
-/** Nothing is given up before no money can move by it: the cancellation says so. */
+/**
+ * Cancels the payment first, so that no purchase ends before the provider confirms that no money can move.
+ * @throws DomainError `temporarily_unavailable` if the payment can still be confirmed
+ */
 export async function cancelPurchase(
   deps: PurchaseDeps,
   purchase: Purchase,
@@ -81,7 +85,7 @@ export async function cancelPurchase(
   return settlePurchase(deps, purchase, fenced, eventDone)
 }
 
-/** What a purchase that is at its end says; its marks are only noted, but for a credited one's. */
+/** The outcome according to the stored state. Writes `eventDone`, unless `finishPurchase` will write it. */
 async function endedOutcome(
   deps: PurchaseDeps,
   purchase: Purchase,
@@ -93,7 +97,7 @@ async function endedOutcome(
   return { status: purchase.state === 'declined' ? 'declined' : 'abandoned' }
 }
 
-/** The customer has to authenticate; of a renewal they are told so, by notice and mail. */
+/** Stores that the customer has to authenticate. For a renewal the customer gets a notice and a mail. */
 async function askForAuthentication(
   deps: PurchaseDeps,
   purchase: Purchase,
@@ -101,10 +105,10 @@ async function askForAuthentication(
   clientSecret: string | undefined,
   eventDone: readonly Write[],
 ): Promise<PurchaseOutcome> {
-  const asked: PurchaseOutcome = { status: 'action required', clientSecret }
+  const outcome: PurchaseOutcome = { status: 'action required', clientSecret }
   if (purchase.state === 'action_required') {
     await writeUnlessDone(deps, eventDone)
-    return asked
+    return outcome
   }
   const { accountId, id, kind } = purchase
   const other = await transactPurchase(deps, purchase, (profile, card) => [
@@ -114,15 +118,18 @@ async function askForAuthentication(
       if: expr`#state IN (${'created'}, ${'saved'})`,
     },
     ...(kind === 'renewal' ? renewalNeedsAuthentication(deps, profile, purchase) : []),
-    // The customer may rather change it.
+    // The card is shown as declined, because the customer may prefer to change it.
     ...(kind === 'renewal' ? markDeclined(accountId, card, true) : []),
     ...eventDone,
   ])
-  if (!other || other.state === 'action_required') return asked
+  if (!other || other.state === 'action_required') return outcome
   return endedOutcome(deps, other, eventDone)
 }
 
-/** No money can move by it any more: the account is free for another one. */
+/**
+ * Ends a purchase whose payment can move no more money, and frees the account's slot for another purchase.
+ * @param decline why the card was declined; undefined for an abandoned purchase.
+ */
 export async function endPurchase(
   deps: PurchaseDeps,
   purchase: Purchase,
@@ -138,7 +145,7 @@ export async function endPurchase(
       {
         update: keys.purchase(accountId, id),
         set: expr`SET #state = ${state} REMOVE #due, #dueAtMs`,
-        // Of one whose payment was not known: nobody may have come to know it since.
+        // Without a payment id, the condition fails if a concurrent request has saved one meanwhile.
         if: purchase.paymentId === undefined ? expr`#state = ${'created'}` : stillOpen,
       },
       ...endOnProfile(deps, profile, purchase, [
@@ -154,7 +161,7 @@ export async function endPurchase(
   return other ? endedOutcome(deps, other, eventDone) : { status: state }
 }
 
-/** Whoever was told that it is pending has had no answer yet; a renewal tells of itself. */
+/** A notice for a customer whose request was answered as pending. A renewal has its own messages. */
 function lateNotice(deps: PurchaseDeps, purchase: Purchase, declined: boolean): Write[] {
   const { accountId, bundle, kind } = purchase
   if (kind === 'renewal' || isLeased(deps, purchase)) return []
@@ -170,13 +177,13 @@ const lastDeclined = (deps: PurchaseDeps, { id, fingerprint }: Purchase): Expres
 function endOnProfile(deps: PurchaseDeps, profile: Profile, { id }: Purchase, set: Expression[]): Write[] {
   const remove = slotToFree(profile, id)
   if (set.length + remove.length === 0) return []
-  const noted = expr`#updatedAtMs = ${deps.clock.nowMs()}`
-  // The slot is checked: what `set` holds was read with it.
+  const updatedAt = expr`#updatedAtMs = ${deps.clock.nowMs()}`
+  // The slot must be unchanged, because `set` was derived from this profile.
   const held = profile.openPurchase
   return [
     {
       update: keys.profile(profile.id),
-      set: setRemove([noted, ...set], remove),
+      set: setRemove([updatedAt, ...set], remove),
       if: held === undefined ? expr`attribute_not_exists(#openPurchase)` : expr`#openPurchase = ${held}`,
     },
   ]

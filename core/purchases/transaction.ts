@@ -10,13 +10,16 @@ import { type Purchase, readPurchase } from './purchase.ts'
 
 export type PurchaseDeps = Deps<'table' | 'payments' | 'webhooks'>
 
-/** How often a transaction is tried again that lost to another writer of the account. */
+/** Attempts of a transaction that loses races with other writers of the account. */
 const PURCHASE_WRITE_ATTEMPTS = 10
 
 /**
- * Writes a step of a purchase: reads what it builds on and tries the transaction again until nobody comes between.
- * Its first write must be the purchase's, under the condition that the step is still to be done.
- * @returns undefined when it was written, else the purchase as another has left it.
+ * Writes a step of a purchase as an optimistic transaction: reads the profile and the card, and retries after
+ * a lost race.
+ * @param build makes the writes. The first write must change the purchase, on the condition that the step is
+ *   not done yet.
+ * @returns undefined if the step was written; else the purchase as a concurrent writer left it.
+ * @throws DomainError `temporarily_unavailable` after too many lost races
  */
 export async function transactPurchase(
   deps: Deps<'table'>,
@@ -41,6 +44,6 @@ export async function transactPurchase(
   throw new DomainError('temporarily_unavailable')
 }
 
-/** Frees the account's one slot if this purchase has it. */
+/** The profile's attribute to remove so that the slot is free; none if another purchase has the slot. */
 export const slotToFree = ({ openPurchase }: Profile, purchaseId: string): Expression[] =>
   openPurchase === purchaseId ? [expr`#openPurchase`] : []

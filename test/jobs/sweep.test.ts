@@ -444,7 +444,9 @@ describe('payments compared with the ledger', () => {
     const id = await byHand({ account: person.accountId, purchase })
     app.advance(TEN_MINUTES_MS)
     app.logs.length = 0
-    expect(await alarms()).toEqual([`payment ${id}: it took money and has no purchase`])
+    expect(await alarms()).toEqual([
+      `payment ${id}: charged, but no purchase is recorded; refund it in Stripe`,
+    ])
     const lines = app.logs.map((line) => JSON.parse(line)).filter(({ level }) => level === 'alarm')
     expect(lines).toEqual([{ level: 'alarm', job: expect.any(String), alarm: expect.stringContaining(id) }])
     app.advance(TEN_MINUTES_MS)
@@ -458,13 +460,15 @@ describe('payments compared with the ledger', () => {
     const { table } = await app.ports()
     const key = keys.purchase(person.accountId, String(payment?.metadata.purchase))
     app.advance(TEN_MINUTES_MS)
-    expect(await alarms()).toEqual([`payment ${twice}: it took money that was not credited`])
+    expect(await alarms()).toEqual([`payment ${twice}: charged, but not credited; refund it in Stripe`])
     const other = await newBuyer(app)
     const [paid] = await paymentsOf(app, other)
     const theirs = keys.purchase(other.accountId, String(paid?.metadata.purchase))
     await table.update(theirs, expr`SET #amountCents = ${1}`)
     app.advance(TEN_MINUTES_MS)
-    expect(await alarms()).toEqual([`payment ${paid?.id}: it is not what its purchase asked for`])
+    expect(await alarms()).toEqual([
+      `payment ${paid?.id}: differs from its purchase; compare amount, currency, customer and metadata`,
+    ])
     expect((await table.get(key))?.state).toBe('credited')
   })
 
