@@ -127,7 +127,7 @@ function createStores({ data, settings, prefix }: Base) {
       kept(settings),
     )
   const tableKey = key('TableKey', 'the table')
-  const { attributes, primary, indexes, ttlAttribute } = data.definition
+  const { attributes, primary, indexes, ttlAttribute } = data.tableDefinition
   const table = new aws.dynamodb.Table(
     'Table',
     {
