@@ -4,11 +4,12 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { keys } from '../../core/table/keys.ts'
 import { api } from '../../functions/api/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { buy, changeTo, expectBooksAgree, newBuyer, signUpFor, unitsLeft } from '../support/buyers.ts'
 import { sessionStatuses } from '../support/credentials.ts'
 import { createKey } from '../support/keys.ts'
 import { newPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { stripeOf } from '../support/stripe.ts'
 
 const app = await startApp()

@@ -3,8 +3,9 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { api } from '../../functions/api/routes.ts'
 import { handler as addNotice } from '../../functions/jobs/add-notice.ts'
 import { expectError } from '../conformance/contract.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { newPerson, type SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 

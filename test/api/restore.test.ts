@@ -4,7 +4,7 @@ import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { api } from '../../functions/api/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { expectBooksAgree, newBuyer, spendTo } from '../support/buyers.ts'
 import {
   appCode,
@@ -16,6 +16,7 @@ import {
 import { createKey, defaultKey, liveKeys } from '../support/keys.ts'
 import { newPerson, type SignedInPerson } from '../support/people.ts'
 import { counterOf } from '../support/quota.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { api } from '../../functions/api/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { stationBefore } from '../conformance/outage.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   appCode,
   sessionStatuses,
@@ -12,6 +12,7 @@ import {
   wrongAppCode,
 } from '../support/credentials.ts'
 import type { SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 const vault = stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')

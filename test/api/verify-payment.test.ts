@@ -2,8 +2,9 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { keys } from '../../core/table/keys.ts'
 import { api } from '../../functions/api/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { newPerson, type SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 import {
   atStripe,
   cardOnFile,

@@ -5,9 +5,10 @@ import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { rows } from '../../functions/http/rows.ts'
 import { Crash } from '../machine/faults.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import type { SignedInPerson } from '../support/people.ts'
 import { rowKey, sampleOf } from '../support/samples.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { sendRaw } from '../support/send.ts'
 import {
   atStripe,

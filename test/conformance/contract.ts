@@ -5,7 +5,8 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { errorsOf } from '../../functions/http/openapi.ts'
 import { problems } from '../../functions/http/problems.ts'
 import type { Placed } from '../../functions/http/route.ts'
-import type { App, TestAnswer } from '../support/app.ts'
+import type { App } from '../support/app.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 /** Method and target of a row's route; a path parameter that is not given is `x`. */
 export function targetOf(route: string, path: Record<string, string> = {}): [method: string, target: string] {

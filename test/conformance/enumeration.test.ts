@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { newPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 // The SDK repeats a refused call whose Date header is minutes off its own clock: the test's clock shows the time.

@@ -5,11 +5,12 @@ import { defaultKeyLookup } from '../../core/keys/default-key.ts'
 import { keyHash } from '../../core/keys/key-text.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { withTwoFactor } from '../support/credentials.ts'
 import { createKey, defaultKey, liveKeys } from '../support/keys.ts'
 import type { SignedInPerson } from '../support/people.ts'
 import { rowKey, sampleOf } from '../support/samples.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { expectError, outsideCalls, targetOf } from './contract.ts'
 
 const app = await startApp()

@@ -2,9 +2,10 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { keys } from '../../core/table/keys.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import type { SignedInPerson } from '../support/people.ts'
 import { rowKey, type Sample, sampleOf, tokenOf } from '../support/samples.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { expectContract, expectError, fieldsOf, jsonText, outsideCalls, targetOf } from './contract.ts'
 
 const app = await startApp()

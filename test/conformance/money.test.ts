@@ -8,7 +8,7 @@ import { keys } from '../../core/table/keys.ts'
 import { api } from '../../functions/api/routes.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { fromBundles } from '../bundles/module-of.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   ADDRESS,
   ALWAYS_3DS,
@@ -32,6 +32,7 @@ import {
 import { defaultKey } from '../support/keys.ts'
 import type { SignedInPerson } from '../support/people.ts'
 import { type Consumer, consume } from '../support/quota.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { sendRaw } from '../support/send.ts'
 import {
   cardOnFile,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { v1 } from '../../functions/v1/routes.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   appCode,
   resetCode,
@@ -10,6 +10,7 @@ import {
   wrongHalf,
 } from '../support/credentials.ts'
 import { newPerson, type Person } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { sendRaw } from '../support/send.ts'
 import { expectError } from './contract.ts'
 

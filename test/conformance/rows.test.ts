@@ -9,9 +9,10 @@ import { keys } from '../../core/table/keys.ts'
 import { BODY_LIMIT } from '../../functions/http/body.ts'
 import type { Dialect, Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import type { SignedInPerson } from '../support/people.ts'
 import { rowKey, type Sample, sampleOf, samples, tokenOf } from '../support/samples.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { sendRaw } from '../support/send.ts'
 import {
   expectContract,

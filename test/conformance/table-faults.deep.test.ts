@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { type App, startApp, type TestAnswer } from '../support/app.ts'
+import { type App, startApp } from '../support/app.ts'
 import { buy, newBuyer } from '../support/buyers.ts'
 import { type Consumer, consume, consumeBatch, counterOf, uuidv7 } from '../support/quota.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { atStripe, stripeOf } from '../support/stripe.ts'
 
 const app = await startApp()

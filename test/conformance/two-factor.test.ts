@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { api } from '../../functions/api/routes.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import { v1 } from '../../functions/v1/routes.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   appCode,
   enrol,
@@ -12,6 +12,7 @@ import {
   withTwoFactor,
   wrongAppCode,
 } from '../support/credentials.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { expectContract, expectError } from './contract.ts'
 
 const app = await startApp()

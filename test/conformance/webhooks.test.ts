@@ -2,8 +2,9 @@ import { createHmac } from 'node:crypto'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { keys } from '../../core/table/keys.ts'
 import { webhooks } from '../../functions/webhooks/routes.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import type { SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 import {
   atStripe,
   bodyOf,

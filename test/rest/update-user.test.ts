@@ -3,9 +3,10 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { keys } from '../../core/table/keys.ts'
 import { rest } from '../../functions/rest/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { resetCode, signInStatus } from '../support/credentials.ts'
 import { newPerson, type Person, type SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 

@@ -9,7 +9,7 @@ import { gatewayRoutes } from '../local/routes.ts'
 import { clearTable, type Stack, startStack } from '../local/stack.ts'
 import { type Fixtures, openFixtures } from './fixtures.ts'
 import { newPerson, type Person, type SignedInPerson } from './people.ts'
-import { sendRaw } from './send.ts'
+import { sendRaw, type TestAnswer } from './send.ts'
 
 /** What tests send: one of `json`, `form` and `body`, which is sent as it is. */
 export interface TestRequest {
@@ -18,14 +18,6 @@ export interface TestRequest {
   body?: string | Uint8Array<ArrayBuffer>
   token?: string | undefined
   headers?: Record<string, string>
-}
-
-export interface TestAnswer {
-  status: number
-  headers: Headers
-  // biome-ignore lint/suspicious/noExplicitAny: tests read answers of every shape
-  body: any
-  text: string
 }
 
 const ORIGIN = 'https://app.bursar.example'

@@ -2,9 +2,10 @@ import type Stripe from 'stripe'
 import { expect } from 'vitest'
 import type { BundleName } from '../../core/purchases/catalogue.ts'
 import { keys } from '../../core/table/keys.ts'
-import type { App, TestAnswer } from './app.ts'
+import type { App } from './app.ts'
 import { newPerson, type SignedInPerson } from './people.ts'
 import { type Consumer, consume } from './quota.ts'
+import type { TestAnswer } from './send.ts'
 import { atStripe, customerId, stripeOf } from './stripe.ts'
 
 /** A whole billing address as GreenCloud's page takes it. */

@@ -2,9 +2,10 @@ import { balanceParts } from '../../core/quota/thresholds.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import type { Item } from '../../core/table/table.ts'
-import type { App, TestAnswer } from './app.ts'
+import type { App } from './app.ts'
 import { defaultKey } from './keys.ts'
 import type { SignedInPerson } from './people.ts'
+import type { TestAnswer } from './send.ts'
 
 /** Somebody with units and an application key. */
 export interface Consumer extends SignedInPerson {

@@ -1,6 +1,13 @@
 import { request as httpRequest } from 'node:http'
 import { text } from 'node:stream/consumers'
-import type { TestAnswer } from './app.ts'
+
+export interface TestAnswer {
+  status: number
+  headers: Headers
+  // biome-ignore lint/suspicious/noExplicitAny: tests read answers of every shape
+  body: any
+  text: string
+}
 
 type Header = [name: string, value: string]
 

@@ -4,8 +4,9 @@ import { STRIPE_API_VERSION } from '../../core/adapters/stripe.ts'
 import { keys } from '../../core/table/keys.ts'
 import type { Item } from '../../core/table/table.ts'
 import type { StripeDouble } from '../local/stripe.ts'
-import type { App, TestAnswer } from './app.ts'
+import type { App } from './app.ts'
 import type { SignedInPerson } from './people.ts'
+import type { TestAnswer } from './send.ts'
 
 /** Stripe's side of a test: the double, and its API as the operator's Dashboard uses it. */
 export function stripeOf(app: App): { double: StripeDouble; dashboard: Stripe } {

@@ -4,9 +4,10 @@ import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { resetCode, sessionStatuses, signInStatus, wrongHalf } from '../support/credentials.ts'
 import { newPerson, type SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectContract, expectError, outsideCalls } from '../conformance/contract.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   ALWAYS_3DS,
   authenticate,
@@ -17,6 +17,7 @@ import {
   unitsLeft,
   waitingPayment,
 } from '../support/buyers.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { cardOnFile, later, stripeOf } from '../support/stripe.ts'
 
 const app = await startApp()

@@ -4,8 +4,9 @@ import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectContract, expectError } from '../conformance/contract.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import type { SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 import {
   atStripe,
   cardOnFile,

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { stationBefore } from '../conformance/outage.ts'
-import { claims, startApp, type TestAnswer } from '../support/app.ts'
+import { claims, startApp } from '../support/app.ts'
 import {
   appCode,
   resetCode,
@@ -13,6 +13,7 @@ import {
   wrongAppCode,
 } from '../support/credentials.ts'
 import { newPerson, type SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 const vault = stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')

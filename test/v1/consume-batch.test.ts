@@ -2,8 +2,9 @@ import { expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError, outsideCalls } from '../conformance/contract.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { consume, consumeBatch, counterOf, newConsumer, setUnits, uuidv7 } from '../support/quota.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 

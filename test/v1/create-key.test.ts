@@ -2,9 +2,10 @@ import { expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { createKey, defaultKey, liveHashes, liveKeys } from '../support/keys.ts'
 import type { SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 

@@ -5,9 +5,10 @@ import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { stationBefore } from '../conformance/outage.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { appCode, enrol, signInStatus, withTwoFactor } from '../support/credentials.ts'
 import { newPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 const kms = stationBefore('AWS_ENDPOINT_URL_KMS')

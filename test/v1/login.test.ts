@@ -5,9 +5,10 @@ import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { claims, startApp, type TestAnswer } from '../support/app.ts'
+import { claims, startApp } from '../support/app.ts'
 import { appCode, withTwoFactor, wrongAppCode } from '../support/credentials.ts'
 import { newPerson, type Person } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 

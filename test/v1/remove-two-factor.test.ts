@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   appCode,
   enrol,
@@ -12,6 +12,7 @@ import {
   withTwoFactor,
   wrongAppCode,
 } from '../support/credentials.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 

@@ -2,8 +2,9 @@ import { expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { newPerson, type Person } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 

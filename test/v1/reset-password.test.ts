@@ -5,7 +5,7 @@ import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { stationBefore } from '../conformance/outage.ts'
-import { claims, startApp, type TestAnswer } from '../support/app.ts'
+import { claims, startApp } from '../support/app.ts'
 import {
   appCode,
   resetCode,
@@ -16,6 +16,7 @@ import {
   wrongHalf,
 } from '../support/credentials.ts'
 import { newPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { sendRaw } from '../support/send.ts'
 
 const app = await startApp()

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectContract, expectError } from '../conformance/contract.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   ADDRESS,
   ALWAYS_3DS,
@@ -17,6 +17,7 @@ import {
   waitingPayment,
 } from '../support/buyers.ts'
 import { newPerson, type SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 import {
   atStripe,
   cardOnFile,

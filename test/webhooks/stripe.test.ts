@@ -5,8 +5,9 @@ import { BODY_LIMIT } from '../../functions/http/body.ts'
 import { webhooks } from '../../functions/webhooks/routes.ts'
 import { expectContract, expectError } from '../conformance/contract.ts'
 import { invoke } from '../conformance/event.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import type { SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 import {
   atStripe,
   bodyOf,
