@@ -3,8 +3,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
- * Makes `.sst/platform`: SST's components and the Pulumi packages that they use, from the package registry. Done once
- * for a version of SST and of the providers; a second run finds it done.
+ * Installs SST's components and the Pulumi packages that they use into `.sst/platform`, from the package
+ * registry. Does nothing if the folder already has the right versions of SST and the providers.
  */
 const ROOT = join(import.meta.dirname, '..', '..')
 const MARK = join(ROOT, '.sst', 'platform', 'installed-for.txt')
@@ -15,7 +15,7 @@ const providers = /providers: \{.*\}/.exec(read('sst.config.ts'))?.[0]
 const wanted = `sst ${version}, ${providers}\n`
 
 if (!existsSync(MARK) || readFileSync(MARK, 'utf8') !== wanted) {
-  // SST installs with Bun; where the packaged one does not run, SST fetches its own.
+  // SST installs with Bun. If the packaged Bun does not run on this machine, SST downloads its own.
   const bun = join(ROOT, 'node_modules/@oven/bun-linux-x64-baseline/bin/bun')
   execFileSync(process.execPath, [join(ROOT, 'node_modules/sst/bin/sst.mjs'), 'install', '--stage', 'ci'], {
     cwd: ROOT,
