@@ -10,7 +10,7 @@ const anyText = fc.array(fc.nat(0xffff)).map((units) => String.fromCharCode(...u
 const wellFormed = fc.string({ unit: 'binary' })
 
 describe('mac', () => {
-  test('is 32 bytes, the same for the same words, another for another purpose or root', () => {
+  test('is 32 bytes, equal for equal parts, and different for another purpose or root', () => {
     expect(ring.mac('key', 'a')).toHaveLength(32)
     expect(ring.mac('key', 'a')).toEqual(openKeyring(ROOT).mac('key', 'a'))
     expect(ring.mac('key', 'a')).not.toEqual(ring.mac('code', 'a'))
@@ -41,7 +41,7 @@ describe('mac', () => {
 })
 
 describe('seal', () => {
-  test('gives back any text to the same purpose and context', () => {
+  test('returns any text for the same purpose and context', () => {
     fc.assert(
       fc.property(wellFormed, anyText, (plaintext, context) => {
         expect(ring.open('p', context, ring.seal('p', context, plaintext))).toBe(plaintext)
@@ -49,7 +49,7 @@ describe('seal', () => {
     )
   })
 
-  test('never gives the same text twice, and hides what it holds', () => {
+  test('never gives the same sealed text twice, and hides the content', () => {
     const sealed = Array.from({ length: 100 }, () => ring.seal('p', 'c', 'plain words'))
     expect(new Set(sealed).size).toBe(100)
     for (const text of sealed) {

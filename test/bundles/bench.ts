@@ -12,7 +12,7 @@ const check = process.argv.includes('--check')
 const ROUNDS = 15
 const ROUNDS_AGAIN = 41
 const MEASURED_AGAIN = 2
-/** The heaviest of a class, of which `--check` measures the start. */
+/** How many of the heaviest functions of each class `--check` starts. */
 const HEAVIEST = 2
 
 const progress = progressOn()
@@ -58,14 +58,14 @@ const wrong = weights.flatMap(complaints)
 const measured = check ? heaviest(weights) : functions
 const { emptyMs, starts } = await measure(measured, ROUNDS)
 let slow = measured.filter((fn) => isSlow(fn, starts.get(fn.name)))
-// Again, and longer: a busy machine is no fault of the code.
+// Measure slow functions again with more rounds, because a busy machine can slow a start.
 for (let again = 0; check && slow.length > 0 && again < MEASURED_AGAIN; again++) {
   const longer = await measure(slow, ROUNDS_AGAIN)
   for (const [name, start] of longer.starts) starts.set(name, start)
   slow = slow.filter((fn) => isSlow(fn, starts.get(fn.name)))
 }
 print(check ? weights.filter(({ fn }) => measured.includes(fn)) : weights, starts)
-console.log(`an empty handler: ${emptyMs.toFixed(1)} ms of CPU; medians, each start in a process of its own`)
+console.log(`an empty handler: ${emptyMs.toFixed(1)} ms of CPU; medians, each start in its own process`)
 const classes = Map.groupBy(functions, classOf)
 const sizes = [...classes].map(([name, of]: [FunctionClass, Deployed[]]) => `${of.length} ${name}`)
 console.log(`${functions.length} functions: ${sizes.join(', ')}`)

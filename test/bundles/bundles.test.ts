@@ -12,7 +12,7 @@ import { ENV } from './measure.ts'
 
 const named = (name: string) => functions.find((fn) => fn.name === name)!
 
-/** One of each kind here; `npm run check:bundles` weighs every function and times the heaviest. */
+/** One function of each kind. `npm run check:bundles` weighs every function and times the heaviest. */
 const SAMPLE = [
   'authorizer',
   'http-health',
@@ -29,7 +29,7 @@ afterAll(discardBundles)
 const weightOf = (name: string) => weights.find(({ fn }) => fn.name === name)!
 
 test.each(weights.map((weight) => [weight.fn.name, weight] as const))(
-  '%s is within the bytes of its class and carries what its row needs and nothing else',
+  '%s is within the size limit of its class and contains what its row needs and nothing else',
   (_, weight) => {
     expect(complaints(weight)).toEqual([])
   },
@@ -40,7 +40,7 @@ test('Stripe is in the package of a function that needs it, and not loaded befor
   expect([initPackages.has('stripe'), allPackages.has('stripe')]).toEqual([false, true])
 })
 
-test('a function holds its own row and the errors that it can give, and none besides', () => {
+test('a function contains its own row and the errors that it can give, and no others', () => {
   const code = readFileSync(builtModule(named('v1-get-user')), 'utf8')
   const held = ['GET /v1/user', 'POST /v1/usage', 'session_ended', 'card_declined'].filter((text) =>
     code.includes(text),
@@ -48,10 +48,10 @@ test('a function holds its own row and the errors that it can give, and none bes
   expect(held).toEqual(['GET /v1/user', 'session_ended'])
 })
 
-test('no function carries a text of the OpenAPI document but the one that answers it', () => {
+test('only the function that serves the OpenAPI document contains its texts', () => {
   const carrying = weights.filter(({ texts }) => texts.length > 0)
   expect(carrying.map(({ fn }) => fn.name)).toEqual(['http-openapi-document'])
-  // The search finds every text where it is.
+  // This proves that the search finds the texts.
   expect(weightOf('http-openapi-document').texts).toHaveLength(rows.length + 1)
   const code = readFileSync(builtModule(named('v1-get-user')), 'utf8')
   expect(code).not.toContain(v1.getUser.summary)
@@ -68,16 +68,16 @@ test.each<[string, Partial<Weight>, RegExp]>([
     { allPackages: new Set(['@aws-sdk/client-sesv2']) },
     /carries @aws-sdk\/client-sesv2/,
   ],
-])('a bundle that %s is told of', (_, change, sentence) => {
+])('a bundle that %s is reported', (_, change, sentence) => {
   expect(complaints({ ...weightOf('v1-get-user'), ...change }).join('\n')).toMatch(sentence)
 })
 
-test('a bundle that lacks a client of its row is told of', () => {
+test('a bundle that lacks a client of its row is reported', () => {
   const without = { ...weightOf('v1-login'), allPackages: new Set<string>() }
   expect(complaints(without).join('\n')).toMatch(/lacks @aws-sdk\/client-cognito-identity-provider/)
 })
 
-test('the classes and their budgets are what was agreed', () => {
+test('the classes and their budgets are the agreed ones', () => {
   const classes = [
     'v1-consume',
     'v1-get-user',
@@ -126,7 +126,7 @@ test('the first connection to the table is made, and its code run, before the fi
   expect(asked).toEqual([['DynamoDB_20120810.GetItem', { pk: { S: 'ACCOUNT#0' }, sk: { S: '#PROFILE' } }]])
 })
 
-test('a function starts although the table is away', async () => {
+test('a function starts even if the table is unreachable', async () => {
   const { stderr } = await start('v1-consume', 'http://127.0.0.1:9')
   expect(stderr).toBe('')
 })

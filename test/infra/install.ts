@@ -1,6 +1,6 @@
 /**
- * Makes `.sst/platform`: SST's components and the Pulumi packages that they use, from the package registry. Done once
- * for a version of SST and of the providers; a second run finds it done.
+ * Installs SST's components and the Pulumi packages that they use into `.sst/platform`, from the package
+ * registry. Does nothing if the folder already has the right versions of SST and the providers.
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -16,7 +16,7 @@ const wanted = `sst ${SST_VERSION}, ${providers}\n`
 if (!existsSync(MARK) || readFileSync(MARK, 'utf8') !== wanted) {
   const sst = await toolPath('sst')
   if (!sst) throw new Error(`SST is not published for ${process.platform}-${process.arch}`)
-  // SST installs with Bun; where none is pinned, SST fetches its own.
+  // SST installs with Bun. Where no Bun is pinned, SST downloads its own.
   const bun = await toolPath('bun')
   console.error('installing the packages of SST and Pulumi')
   execFileSync(sst, ['install', '--stage', 'ci'], {

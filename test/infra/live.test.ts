@@ -7,7 +7,7 @@ test.each([
   ['rk_test_51NotReal', false],
   ['sk_live_51NotReal', true],
   ['rk_live_51NotReal', true],
-])('the mode of the key is the mode of the events that are taken: %s, live %s', async (key, livemode) => {
+])('the key %s accepts events with livemode %s', async (key, livemode) => {
   vi.stubEnv('STRIPE_SECRET_KEY', key)
   vi.stubEnv('STRIPE_WEBHOOK_SECRETS', 'whsec_one')
   vi.resetModules()

@@ -12,12 +12,12 @@ import { targetOf } from '../conformance/contract.ts'
 import { startApp } from '../support/app.ts'
 import { rowKey, sampleOf, tokenOf } from '../support/samples.ts'
 
-/** Permissions are said twice, where the code calls and where the deployment grants; these hold the two together. */
+/** These tests check that the permissions that the deployment grants match the calls that the code makes. */
 
 const read = (file: string) => readFileSync(join(import.meta.dirname, '..', '..', file), 'utf8')
 const app = await startApp()
 
-/** A function that needs one port only. */
+/** A function that needs only one port. */
 const needing = (need: Need): Deployed => ({
   name: need,
   handler: '',
@@ -30,7 +30,7 @@ const needing = (need: Need): Deployed => ({
 })
 const actionsOf = (fn: Deployed) => grantsOf(fn).flatMap(({ actions }) => actions)
 
-/** What `live.ts` has for each port, by the name of the adapter. */
+/** The source text in `live.ts` for each adapter, by the adapter's name. */
 const adapters = new Map(
   (/const adapters: Adapters = \{\n(.*?)\n\}\n/s.exec(read('functions/http/live.ts'))?.[1] ?? '')
     .split(/^ {2}(?=\w+: )/m)
@@ -45,7 +45,7 @@ test('every port has its adapters in live.ts, and every adapter its port', () =>
 })
 
 describe('a port may call what its adapter calls, and nothing else', () => {
-  /** What takes the client's secret in place of a permission. */
+  /** Calls that need the client's secret instead of a permission. */
   const unsigned = ['cognito-idp:GetTokensFromRefreshToken', 'cognito-idp:RevokeToken']
   const services: Record<string, string> = {
     'client-cognito-identity-provider': 'cognito-idp',
@@ -62,7 +62,7 @@ describe('a port may call what its adapter calls, and nothing else', () => {
     return [...own, ...others.flatMap(([, name]) => calls(`core/adapters/${name}`))]
   }
 
-  // What the table is asked for depends on the function; the last part of this file is about that.
+  // The calls to the table depend on the function; the last part of this file tests them.
   test.each(ports.filter((need) => need !== 'table'))('%s', (need) => {
     const files = [...(adapters.get(need) ?? '').matchAll(/import\('\.\.\/\.\.\/(.*?)'\)/g)]
     const called = files.flatMap(([, file = '']) => calls(file))
@@ -71,15 +71,15 @@ describe('a port may call what its adapter calls, and nothing else', () => {
     )
   })
 
-  test('and the calls are found', () => {
+  test('the search finds the calls', () => {
     expect(calls('core/adapters/kms.ts')).toEqual(expect.arrayContaining(['kms:Encrypt', 'kms:Decrypt']))
   })
 })
 
-describe('what live.ts reads for a port stands in the environment of a function that needs it', () => {
+describe('a function that needs a port has every setting that live.ts reads for the port', () => {
   const readBy = [...adapters].map(([name, block]) => {
     const names = [...block.matchAll(/setting\('(\w+)'\)/g)].flatMap(([, setting = '']) => setting)
-    // Lambda's own are always there.
+    // Lambda always sets its own variables.
     return [name, new Set(names.filter((setting) => !setting.startsWith('AWS_')))] as const
   })
 
@@ -96,7 +96,7 @@ describe('what live.ts reads for a port stands in the environment of a function 
   })
 })
 
-/** What IAM asks for each call. A transaction may hold every kind of write. */
+/** The permissions that IAM requires for a call. A transaction may contain every kind of write. */
 const asks = (operation: string): string[] =>
   operation === 'TransactWriteItems'
     ? ['PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem']
@@ -109,7 +109,7 @@ function mayCall(name: string): void {
   expect(asked.filter((action) => !allowed.includes(`dynamodb:${action}`))).toEqual([])
 }
 
-/** IAM is nowhere here: this is as near as it gets to a function that is refused what it calls. */
+/** Tests cannot ask IAM, so these tests compare the recorded calls of a function with its permissions. */
 describe('a function may make the calls to the table that it makes', () => {
   test.each(rows.map((row) => [rowKey(row), row] as const))('%s', async (_, row) => {
     const person = await app.signUp()
@@ -126,7 +126,7 @@ describe('a function may make the calls to the table that it makes', () => {
     mayCall(`${row.dialect}-${row.file}`)
   })
 
-  test('v1.consume, while its ring turns and a day ends', async () => {
+  test('v1.consume, while it evicts an old request and a day ends', async () => {
     const person = await app.signUp()
     const token = await tokenOf(app, v1.consume, person)
     app.resetCalls()

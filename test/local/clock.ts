@@ -5,8 +5,8 @@ import { openState } from './state.ts'
 export interface LocalClock {
   nowMs(): number
   /**
-   * Moves the clock of every part; negative moves it back.
-   * @throws Error with a sentence if the clock would leave the years 1970 to 9999.
+   * Moves the clock of every part by milliseconds; a negative number moves it back.
+   * @throws Error if the clock would leave the years 1970 to 9999.
    */
   advance(byMs: number): void
   /** Eight bytes holding the offset in ms, for `installClock` in another thread. */
@@ -15,7 +15,9 @@ export interface LocalClock {
 
 const realNow = Date.now
 
-/** Earlier and later times have no ISO form of 24 characters, which sorts as the times do. */
+/**
+ * Only times in these years have an ISO form of 24 characters, and only such forms sort in the order of time.
+ */
 const LIMITS = 'the clock shows the years 1970 to 9999 only'
 const withinLimits = (offsetMs: number): boolean => {
   const ms = realNow() + offsetMs
@@ -24,7 +26,7 @@ const withinLimits = (offsetMs: number): boolean => {
 
 const schema = z.object({ offsetMs: z.int().check(z.refine(withinLimits, LIMITS)) })
 
-/** Starts at the offset that the state file remembers, so that a restart does not turn time back. */
+/** Starts with the offset from the state file, so that a restart does not turn time back. */
 export function startClock(stateFile?: string): LocalClock {
   const remedy = 'Delete the file; the clock then starts at the real time.'
   const state = openState({ file: stateFile, schema, remedy }, () => ({ offsetMs: 0 }))
@@ -36,7 +38,7 @@ export function startClock(stateFile?: string): LocalClock {
     nowMs: () => realNow() + (offset[0] ?? 0),
     advance(byMs) {
       const offsetMs = (offset[0] ?? 0) + byMs
-      if (!withinLimits(offsetMs)) throw new Error(`It cannot be moved that far: ${LIMITS}.`)
+      if (!withinLimits(offsetMs)) throw new Error(`The clock cannot be moved that far: ${LIMITS}.`)
       state.value.offsetMs = offsetMs
       offset[0] = offsetMs
       state.save()
@@ -44,7 +46,7 @@ export function startClock(stateFile?: string): LocalClock {
   }
 }
 
-/** Makes this thread's `Date` follow the clock: deployed code knows no other way to move its time. */
+/** Makes this thread's `Date` follow the clock, because deployed code reads the time from `Date` alone. */
 export function installClock(shared: SharedArrayBuffer): void {
   const offset = new Float64Array(shared)
   const RealDate = Date

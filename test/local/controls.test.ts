@@ -56,7 +56,7 @@ afterEach(async () => {
 afterAll(() => server.close())
 
 describe('GET /_local', () => {
-  test('answers the secret by which the API knows the events of Stripe’s double', async () => {
+  test('returns the secret with which the API verifies the events of Stripe’s double', async () => {
     const { webhookSecret, now } = (await local('GET /_local')).body
     const event = {
       id: 'evt_000000000000000000000001',
@@ -80,14 +80,14 @@ describe('GET /_local', () => {
 })
 
 describe('POST and DELETE /_local/{service}/faults', () => {
-  test('dynamodb: what needs the table is unavailable until DELETE', async () => {
+  test('dynamodb: every request that needs the table is unavailable until DELETE', async () => {
     expect(await local('POST /_local/dynamodb/faults', { fault: 'error-before' })).toEqual(DONE)
     expect((await register(newPerson())).status).toBe(503)
     expect(await local('DELETE /_local/dynamodb/faults')).toEqual(DONE)
     expect((await register(newPerson())).status).toBe(201)
   })
 
-  test('dynamodb: a conflict comes as often as `times` says, and the API retries the transaction', async () => {
+  test('dynamodb: a conflict occurs `times` times, and the API retries the transaction', async () => {
     const transactions = async () => {
       await local('DELETE /_local/calls')
       expect((await register(newPerson())).status).toBe(201)
@@ -100,7 +100,7 @@ describe('POST and DELETE /_local/{service}/faults', () => {
     expect(await transactions()).toBe(usual)
   })
 
-  test('cognito: sign-in is throttled, and other operations are not', async () => {
+  test('cognito: sign-in is throttled and other operations are not', async () => {
     const throttle = { fault: 'throttle', match: 'AdminInitiateAuth' }
     expect(await local('POST /_local/cognito/faults', throttle)).toEqual(DONE)
     const person = newPerson()
@@ -110,7 +110,7 @@ describe('POST and DELETE /_local/{service}/faults', () => {
     expect((await login(person)).status).toBe(200)
   })
 
-  test('mail: what SES did not take goes out once by the job', async () => {
+  test('mail: the job sends a mail that SES did not accept, once', async () => {
     const lost = { fault: 'lose-reply-before-commit', match: 'SendEmail', times: 2 }
     expect(await local('POST /_local/mail/faults', lost)).toEqual(DONE)
     const person = newPerson()
@@ -132,7 +132,7 @@ describe('POST and DELETE /_local/{service}/faults', () => {
   })
 
   test('with a fault in every service at once the stack stays up, and it recovers after DELETE', async () => {
-    // A job that fails says so there.
+    // A failing job writes its error to stderr.
     vi.spyOn(process.stderr, 'write').mockReturnValue(true)
     for (const fault of COMMON) {
       const delay = fault === 'delay' ? { delayMs: 1 } : {}
@@ -178,12 +178,12 @@ describe('POST and DELETE /_local/{service}/faults', () => {
     ['stripe', { fault: '500', times: '1' }, /^times must be a whole number above 0/],
     ['stripe', { fault: 'delay', delayMs: '1' }, /^delayMs must be a number/],
     ['stripe', { fault: '500', match: 5 }, /^match must be text\.$/],
-  ] as const)('%s: %j is a 400 that says what there is', async (service, fault, sentence) => {
+  ] as const)('%s: %j is a 400 that lists the known faults', async (service, fault, sentence) => {
     const message = typeof sentence === 'string' ? sentence : expect.stringMatching(sentence)
     expect(await local(`POST /_local/${service}/faults`, fault)).toEqual({ status: 400, body: { message } })
   })
 
-  test('a fault that is refused is not in force', async () => {
+  test('a refused fault has no effect', async () => {
     for (const service of SERVICES) {
       await local(`POST /_local/${service}/faults`, { fault: 'error-before', times: 0 })
       await local(`POST /_local/${service}/faults`, { fault: 'error-before', match: 'Nothing' })
@@ -197,7 +197,7 @@ describe('POST and DELETE /_local/{service}/faults', () => {
   })
 })
 
-test('POST /_local/clock does not leave the years that times are written in', async () => {
+test('POST /_local/clock refuses to leave the years 1970 to 9999', async () => {
   for (const advanceMs of [8e15, 3e14, -3e12]) {
     const { status, body } = await local('POST /_local/clock', { advanceMs })
     expect({ status, body }).toEqual({

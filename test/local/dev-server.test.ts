@@ -20,7 +20,7 @@ const MINUTE_MS = 60_000
 const changing = copyProject()
 const withoutDatabase = copyProject({ without: '@dynoxide' })
 
-/** The commands find this Node first, as they do in npm's scripts; nothing else of this environment is theirs. */
+/** The commands find this Node first, as in npm's scripts, and inherit no other variable. */
 const ENV = { PATH: dirname(process.execPath) + delimiter + process.env.PATH, HOME: tmpdir() }
 
 const folders: string[] = []
@@ -47,14 +47,14 @@ interface Launch {
   command?: string[]
   cwd?: string
   env?: Record<string, string>
-  /** Left out, a free one. */
+  /** If left out, the server is started with a free port as its option. */
   port?: 'of the environment'
 }
 
-/** Runs a command to its end; `said` is what it has said so far. */
+/** Starts a command. `said` holds its output so far; `ended` resolves with its exit code and signal. */
 function run(args: string[], { command = START, cwd = ROOT, env = {} }: Launch = {}) {
   const [program = '', ...first] = command
-  // npm gets a process group of its own, as a terminal gives it one.
+  // npm gets its own process group, as in a terminal.
   const child = spawn(program, [...first, ...args], {
     cwd,
     env: { ...ENV, ...env },
@@ -72,7 +72,7 @@ function run(args: string[], { command = START, cwd = ROOT, env = {} }: Launch =
   return { child, said, ended }
 }
 
-/** A server that is ready. */
+/** Starts a server and waits until it is ready. */
 async function start(args: string[], launch?: Launch) {
   const { child, said, ended } = run(launch?.port ? args : ['--port', '0', ...args], launch)
   const url = await new Promise<string>((resolve, reject) => {
@@ -110,7 +110,7 @@ const register = (url: string, person: Person) => send(url, 'POST /rest/users', 
 const login = (url: string, { email, password }: Person) =>
   send(url, 'POST /v1/auth/login', { email, password })
 
-/** Databases that run on this folder. */
+/** Command lines of the database processes that use this folder. */
 const databasesOn = (folder: string): string[] =>
   execFileSync('ps', ['-A', '-ww', '-o', 'args'], { encoding: 'utf8' })
     .split('\n')
@@ -121,14 +121,16 @@ const expectNoDatabaseOn = (folder: string) =>
 
 const WALK_ANSWERS = 13
 
-/** The JSON values in what was printed, each with its opening and its closing bracket first on a line, or on one line. */
+/**
+ * The JSON values in a printed text. A value is on one line, or its first and last bracket each start a line.
+ */
 // biome-ignore lint/suspicious/noExplicitAny: answers have every shape
 const answersIn = (out: string): any[] =>
   (out.match(/^(\{\n[\s\S]*?\n\}|\[\n[\s\S]*?\n\]|\{.*\}|\[.*\]|\d{3})$/gm) ?? []).map((each) =>
     JSON.parse(each),
   )
 
-/** What the walk-through shows, in its order. */
+/** Expects the answers of the walk-through, in order. */
 // biome-ignore lint/suspicious/noExplicitAny: answers have every shape
 function expectWalk(answers: any[]): void {
   const [registered, activated, emcp, greencloud, skylink, proved, cards, signedUp, ...rest] = answers
@@ -159,7 +161,7 @@ describe('a running server', () => {
   })
   afterAll(() => server.stop('SIGTERM'))
 
-  test('the first screen says what it starts, where it is, what to try and where to look, and last that it is ready', () => {
+  test('the first screen says what starts, where, what to try, where to look, and that it is ready', () => {
     const { out, err } = server.said
     for (const part of ['DynamoDB', 'Cognito', 'SES and KMS', 'functions']) {
       expect(out).toMatch(new RegExp(`^ {2}starting {2}${part}`, 'm'))
@@ -179,7 +181,7 @@ describe('a running server', () => {
     expect(out).not.toContain('\x1b')
   })
 
-  test('each of the three commands of the first screen is answered when it is pasted, a second time too', () => {
+  test('each of the three commands of the first screen works when it is pasted, and works again', () => {
     const commands = server.said.out.match(/^ {2}curl .*$/gm) ?? []
     const answer = (line: string) =>
       JSON.parse(
@@ -194,7 +196,7 @@ describe('a running server', () => {
     expect(again).toMatchObject({ status: 0, message: expect.any(String) })
   })
 
-  test('the walk-through works when it is pasted into bash as it stands, a second time too', async () => {
+  test('the walk-through works when it is pasted into bash unchanged, and works again', async () => {
     const pasted = shellWalkThrough(server.url)
     const bash = spawn('bash', ['--noprofile', '--norc', '-i'], { env: ENV })
     const out = text(bash.stdout)
@@ -205,7 +207,7 @@ describe('a running server', () => {
     expectWalk(answers.slice(WALK_ANSWERS))
   })
 
-  test('GET /_local tells where the parts are', async () => {
+  test('GET /_local returns the addresses of the parts', async () => {
     const { status, body } = await local('GET /_local')
     expect(status).toBe(200)
     expect(body).toMatchObject({ api: server.url, table: 'bursar', now: expect.any(Number) })
@@ -216,7 +218,7 @@ describe('a running server', () => {
     expect(Math.abs(body.now - Date.now())).toBeLessThan(MINUTE_MS)
   })
 
-  test('GET /_local/mail answers the mail of one address, oldest first', async () => {
+  test('GET /_local/mail returns the mail of one address, oldest first', async () => {
     const [ada, eve] = [newPerson(), newPerson()]
     await register(server.url, ada)
     await register(server.url, eve)
@@ -257,7 +259,7 @@ describe('a running server', () => {
     }
   })
 
-  test('POST /_local/jobs runs a job now and answers what it did', async () => {
+  test('POST /_local/jobs runs a job now and returns what it did', async () => {
     expect(await local('POST /_local/jobs/send-mail')).toMatchObject({
       status: 200,
       body: { sent: 0, failed: 0 },
@@ -270,7 +272,7 @@ describe('a running server', () => {
 
   test.each([
     [
-      'a job that there is not',
+      'an unknown job',
       'POST /_local/jobs/nothing',
       undefined,
       /^There is no job nothing\. There are: .*send-mail/,
@@ -278,15 +280,15 @@ describe('a running server', () => {
     ['a clock moved by text', 'POST /_local/clock', { advanceMs: '5' }, /^advanceMs must be/],
     ['a clock moved by half a millisecond', 'POST /_local/clock', { advanceMs: 0.5 }, /^advanceMs must be/],
     ['a clock moved beyond all dates', 'POST /_local/clock', '{"advanceMs": 1e300}', /^advanceMs must be/],
-    ['a clock that nobody moves', 'POST /_local/clock', undefined, /^advanceMs must be/],
-    ['a body that is no JSON', 'POST /_local/clock', 'garbage', /JSON/],
-    ['a body that is no object', 'POST /_local/clock', 'null', /^The body must be a JSON object/],
-  ])('%s is a 400 with a sentence', async (_, request, json, message) => {
+    ['a clock without a distance', 'POST /_local/clock', undefined, /^advanceMs must be/],
+    ['a body that is not JSON', 'POST /_local/clock', 'garbage', /JSON/],
+    ['a body that is not an object', 'POST /_local/clock', 'null', /^The body must be a JSON object/],
+  ])('%s is a 400 that says why', async (_, request, json, message) => {
     const { status, body } = await local(request, json)
     expect({ status, body }).toEqual({ status: 400, body: { message: expect.stringMatching(message) } })
   })
 
-  test('a control that there is not is a 404 that lists them', async () => {
+  test('an unknown control is a 404 that lists the controls', async () => {
     const { status, body } = await local('GET /_local/nothing')
     expect([status, body.message]).toEqual([404, expect.stringContaining('POST /_local/clock')])
   })
@@ -308,9 +310,9 @@ describe('a running server', () => {
   })
 })
 
-// Four starts side by side: on a busy machine they take their time.
+// Four servers start at the same time, which can be slow on a busy machine.
 describe.concurrent('data', { timeout: 60_000 }, () => {
-  test('survive SIGTERM and a new start: accounts, mail, live sessions and the clock', async () => {
+  test('survive SIGTERM and a restart: accounts, mail, live sessions and the clock', async () => {
     const folder = newFolder()
     const person = newPerson()
     const first = await start(['--data', folder])
@@ -332,12 +334,12 @@ describe.concurrent('data', { timeout: 60_000 }, () => {
     await expectNoDatabaseOn(folder)
   })
 
-  test('survive kill -9 in the middle of registrations: nothing that was answered is lost', async () => {
+  test('survive kill -9 during registrations: no registration that was answered is lost', async () => {
     const folder = newFolder()
     const first = await start(['--data', folder])
     const registered: Person[] = []
     const others: Person[] = []
-    // Each lane goes on until it gets no answer, so the kill always comes in the middle of something.
+    // Each lane sends requests until it gets no answer, so the kill always interrupts a request.
     const lane = async () => {
       for (let count = 0; count < 100; count++) {
         const person = newPerson()
@@ -346,7 +348,7 @@ describe.concurrent('data', { timeout: 60_000 }, () => {
         expect(answer.status).toBe(201)
         if (registered.push(person) === 2) first.child.kill('SIGKILL')
       }
-      throw new Error('the server answers though it was killed')
+      throw new Error('the server still answers after it was killed')
     }
     await Promise.all(Array.from({ length: 6 }, lane))
     await first.stop('SIGKILL')
@@ -354,7 +356,7 @@ describe.concurrent('data', { timeout: 60_000 }, () => {
     const second = await start(['--data', folder])
     const signedIn = await Promise.all(registered.map((person) => login(second.url, person)))
     expect(signedIn.map(({ status }) => status)).toEqual(registered.map(() => 200))
-    // Who got no answer asks again, and is registered once in the end.
+    // Everyone who got no answer sends the request again and ends up registered once.
     await Promise.all(others.map((person) => register(second.url, person)))
     const later = await Promise.all(others.map((person) => login(second.url, person)))
     expect(later.map(({ status }) => status)).toEqual(others.map(() => 200))
@@ -372,14 +374,14 @@ describe.concurrent('npm run dev', () => {
     await expectNoDatabaseOn(folder)
   })
 
-  test('Ctrl-C, which npm and the server both get, stops it with code 0 and leaves no database; so does a second one', async () => {
+  test('one or two Ctrl-C, which npm and the server both get, stop it and leave no database', async () => {
     const folder = newFolder()
     const server = await start(['--data', folder], { command: NPM })
     const interrupt = () =>
       server.child.exitCode === null && process.kill(-Number(server.child.pid), 'SIGINT')
     server.child.stdout.once('data', interrupt)
     interrupt()
-    // The second one may find npm alone, which it ends.
+    // The second Ctrl-C may reach npm after the server has stopped; npm then ends by the signal.
     expect([
       { code: 0, signal: null },
       { code: null, signal: 'SIGINT' },
@@ -389,7 +391,7 @@ describe.concurrent('npm run dev', () => {
   })
 })
 
-test('--help tells how it is started, starts nothing, and ends with code 0', async () => {
+test('--help prints the usage, starts nothing and exits with code 0', async () => {
   const { said, ended } = run(['--help'])
   expect(await ended).toEqual({ code: 0, signal: null })
   expect(said).toEqual({ out: `${HELP}\n`, err: '' })
@@ -419,12 +421,12 @@ describe('a server with a port from the environment, --routes, forced colours an
     expect(server.said.out).toContain(`\n\n${walkThrough(server.url)}\n\n`)
   })
 
-  test('has colours, but not on the line that programs read', () => {
+  test('has colours except on the line that programs read', () => {
     expect(server.said.out).toContain('\x1b[')
     expect(server.said.out).toMatch(/\nready http:\/\/127\.0\.0\.1:\d+\n/)
   })
 
-  test('prints nothing of jobs that find nothing to do, and a line of one that does something', async () => {
+  test('prints a line about a job only if the job did something', async () => {
     for (const job of ['check-quotas', 'settle-payments', 'sweep', 'send-mail']) {
       expect((await send(server.url, `POST /_local/jobs/${job}`)).status).toBe(200)
     }
@@ -436,7 +438,7 @@ describe('a server with a port from the environment, --routes, forced colours an
   })
 })
 
-describe.concurrent('what cannot start says so in one sentence, with code 1', () => {
+describe.concurrent('a server that cannot start says why in one sentence and exits with code 1', () => {
   async function expectSentence(args: string[], sentence: RegExp, launch?: Launch): Promise<void> {
     const { said, ended } = run(args, launch)
     expect(await ended).toEqual({ code: 1, signal: null })
@@ -455,7 +457,7 @@ describe.concurrent('what cannot start says so in one sentence, with code 1', ()
     await expectNoDatabaseOn(folder)
   })
 
-  test('a data folder that another server uses, whose data stay whole', async () => {
+  test('a data folder that another server uses; its data stay intact', async () => {
     const folder = newFolder()
     const first = await start(['--data', folder])
     const sentence =
@@ -488,8 +490,8 @@ describe.concurrent('what cannot start says so in one sentence, with code 1', ()
   })
 
   test.each([
-    ['a flag that there is not', ['--prot', '3000'], /'--prot'.* Usage: npm run dev -- \[--port 3000\]/],
-    ['a port that is none', ['--port', 'abc'], /--port abc is no port\. Usage: /],
+    ['an unknown flag', ['--prot', '3000'], /'--prot'.* Usage: npm run dev -- \[--port 3000\]/],
+    ['a port that is not a number', ['--port', 'abc'], /--port abc is no port\. Usage: /],
     [
       'a data folder that is a file',
       ['--data', join(ROOT, 'package.json')],
@@ -499,7 +501,7 @@ describe.concurrent('what cannot start says so in one sentence, with code 1', ()
     await expectSentence(args, sentence)
   })
 
-  test('an endpoint that is no URL', async () => {
+  test('an endpoint that is not a URL', async () => {
     const sentence = /DYNAMODB_ENDPOINT is garbage, which is no http URL/
     await expectSentence(['--data', ':memory:'], sentence, { env: { DYNAMODB_ENDPOINT: 'garbage' } })
   })
@@ -517,7 +519,7 @@ describe.concurrent('what cannot start says so in one sentence, with code 1', ()
   })
 })
 
-test('in memory: a handler that changes answers from the next request on, and no data are lost by it', async () => {
+test('in memory: a changed handler answers from the next request on, and the data are kept', async () => {
   const person = newPerson()
   const server = await start(['--data', ':memory:'], { cwd: changing })
   expect(server.said.out).toMatch(/^ {2}data {6}in memory/m)

@@ -7,15 +7,15 @@ import { listen, readBody } from './http.ts'
 import { unusedPlaceholders } from './placeholders.ts'
 
 export interface Counts {
-  /** HTTP requests by operation, a client's retries and injected faults included. */
+  /** HTTP requests by operation, including a client's retries and requests that met a fault. */
   calls: Record<string, number>
   readUnits: number
   writeUnits: number
 }
 
 /**
- * A fault of the database, for the operations that the proxy measures. Those that DynamoDB never refuses for a
- * `conflict` (single reads, batches) pass and use nothing up.
+ * A fault of the database, for the operations that the proxy measures. Operations that DynamoDB never refuses
+ * for a `conflict` (single reads, batches) pass without using up one of the fault's `times`.
  */
 export type DynamoFault = OperationFault<'conflict'>
 
@@ -26,17 +26,17 @@ export interface DynamoDouble extends FaultControls<DynamoFault> {
   url: string
   counts(): Counts
   resetCounts(): void
-  /** Ends the proxy, and the database if it was started here. */
+  /** Stops the proxy, and the database if `startDynamo` started it. */
   close(): Promise<void>
 }
 
 /**
- * Starts Dynoxide and a proxy that counts calls and capacity units and injects faults. The database dies
- * with this process, however that ends; what it answered is in the data file even then.
- * @param options.dbFile where the data lives; omitted, in memory.
- * @param options.endpoint an http URL of a DynamoDB to use instead of starting one; not AWS's own, since
+ * Starts Dynoxide and a proxy that counts calls and capacity units and injects faults. The database ends
+ * with this process, even if this process is killed; every write that was answered is then in the data file.
+ * @param options.dbFile the data file; without it the data is in memory.
+ * @param options.endpoint an http URL of a running DynamoDB to use instead. AWS's own does not work, because
  * the proxy changes signed requests.
- * @throws Error with a sentence for the person at the terminal.
+ * @throws Error with a message for the person at the terminal.
  */
 export async function startDynamo(options: DatabaseOptions = {}): Promise<DynamoDouble> {
   const database = await openDatabase(options)
@@ -59,7 +59,7 @@ interface Answer {
   body: Buffer
 }
 
-/** The operations that report capacity, and which kind each uses. PartiQL is not measured. */
+/** The operations that report capacity, each with the kind of unit. PartiQL is not measured. */
 const UNITS: Record<string, 'readUnits' | 'writeUnits'> = {
   GetItem: 'readUnits',
   BatchGetItem: 'readUnits',
@@ -73,7 +73,7 @@ const UNITS: Record<string, 'readUnits' | 'writeUnits'> = {
   TransactWriteItems: 'writeUnits',
 }
 
-/** The operations that DynamoDB refuses while a transaction has one of their items. */
+/** The operations that DynamoDB refuses while a transaction is writing one of their items. */
 const CONFLICTING = ['PutItem', 'UpdateItem', 'DeleteItem', 'TransactWriteItems', 'TransactGetItems']
 
 async function startProxy(target: URL) {
@@ -82,7 +82,7 @@ async function startProxy(target: URL) {
   let counts = zero()
   const faults = operationFaults(Object.keys(UNITS), { conflict: CONFLICTING })
 
-  /** The answer to one request; undefined: none, cut the connection. */
+  /** The answer to one request; undefined means that the connection is cut without an answer. */
   const exchange = async (request: IncomingMessage): Promise<Answer | undefined> => {
     const body = await readBody(request)
     const operation = String(request.headers['x-amz-target'] ?? '').split('.')[1]
@@ -102,7 +102,7 @@ async function startProxy(target: URL) {
     })
   }
 
-  /** The database's answer, its capacity counted. The caller sees the capacity only if the request asked for it. */
+  /** Counts the capacity in the database's answer; the caller sees it only if the request asked for it. */
   const measure = async (
     request: IncomingMessage,
     body: Buffer,
@@ -129,7 +129,7 @@ async function startProxy(target: URL) {
     if ('x-amz-crc32' in headers) headers['x-amz-crc32'] = String(crc32(answer.body))
     response.writeHead(answer.status, headers).end(answer.body)
   })
-  // A client's idle connection must not be closed just as it sends on it.
+  // Idle connections stay open: the proxy could close one at the moment when a client sends a request.
   listener.server.keepAliveTimeout = 0
 
   return {
@@ -150,7 +150,8 @@ async function startProxy(target: URL) {
 
 function forward(agent: Agent, target: URL, request: IncomingMessage, body: Buffer): Promise<Answer> {
   const headers = { ...request.headers, host: target.host, 'content-length': body.length }
-  // The proxy reads the answer, and the connection to the database is its own.
+  // The answer must not be compressed, because the proxy reads the answer. The proxy's connection to the
+  // database is separate from the client's.
   delete headers['accept-encoding']
   delete headers.connection
   delete headers['transfer-encoding']
@@ -169,11 +170,11 @@ function forward(agent: Agent, target: URL, request: IncomingMessage, body: Buff
   })
 }
 
-/** Adds what an answer says it used, and what DynamoDB charges for refusals that say nothing. */
+/** Adds the capacity that an answer reports, or that DynamoDB charges for a refusal without a report. */
 function charge(counts: Counts, operation: string, input: Json, output: Json): void {
   const kind = UNITS[operation] ?? 'writeUnits'
   const error = String(output.__type ?? '')
-  // At least: the units of the item that stands there.
+  // This is the minimum; DynamoDB charges by the size of the existing item.
   if (error.endsWith('#ConditionalCheckFailedException')) counts[kind] += 1
   if (error.endsWith('#TransactionCanceledException')) counts[kind] += 2 * itemsOf(input).length
   for (const used of [output.ConsumedCapacity ?? []].flat() as Record<string, number | undefined>[]) {
@@ -185,8 +186,8 @@ function charge(counts: Counts, operation: string, input: Json, output: Json): v
 }
 
 /**
- * DynamoDB's own words for a conflict or a throttle; a transaction has a reason per item instead. The words for a
- * throttle are those of an on-demand table, which ours is.
+ * DynamoDB's own messages for a conflict or a throttle; a transaction gets a reason for each item instead.
+ * The message for a throttle is that of an on-demand table, because Bursar's table is on demand.
  */
 function refuse(why: 'error' | 'conflict' | 'throttle', operation: string, input: Json): Answer {
   if (why === 'error') return refusal(500, 'InternalServerError', 'A fault was asked for.')
@@ -212,7 +213,7 @@ function refuse(why: 'error' | 'conflict' | 'throttle', operation: string, input
 }
 
 function refusal(status: number, type: string, message: string, more: Json = {}): Answer {
-  // A transaction's message is spelled with a capital, every other one without.
+  // The field is `Message` in a cancelled transaction and `message` in every other error.
   const key = 'CancellationReasons' in more ? 'Message' : 'message'
   const body = toBuffer({ __type: `com.amazonaws.dynamodb.v20120810#${type}`, [key]: message, ...more })
   const headers = { 'content-type': 'application/x-amz-json-1.0', 'x-amz-crc32': '' }

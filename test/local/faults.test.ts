@@ -16,11 +16,11 @@ import type { FaultControls, OperationFault } from './faults.ts'
 import { startKms } from './kms.ts'
 import { startMail } from './mail.ts'
 
-/** A double, and one operation of it that is sent once, by AWS's own client. */
+/** A double, and one of its operations, which AWS's own client sends without retries. */
 interface Subject extends FaultControls<OperationFault> {
   /** Sends the operation. */
   ask(): Promise<unknown>
-  /** How often the double has carried the operation out. KMS keeps nothing, so its answers are counted. */
+  /** How often the double has carried out the operation. KMS stores nothing, so its answers are counted. */
   done(): Promise<number>
   calls(): Record<string, number>
   close(): Promise<void>
@@ -133,7 +133,7 @@ const SERVICES = [
   },
 ] as const
 
-/** Lets everything happen that is about to happen without a timer. */
+/** Waits until all work that does not depend on a timer is done. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
 }
@@ -182,7 +182,7 @@ describe.each(SERVICES)('$service', ({ start, operation, keeps, error, throttle 
     expect(await done()).toBe(0)
   })
 
-  test('delay: the request is served after delayMs, and not before', async () => {
+  test('delay: the request is served after delayMs and not before', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const calls = subject.calls()[operation] ?? 0
     subject.addFault({ fault: 'delay', delayMs: 5000, times: 1 })
@@ -207,7 +207,7 @@ describe.each(SERVICES)('$service', ({ start, operation, keeps, error, throttle 
     expect(await done()).toBe(1)
   })
 
-  test('a request that waits when the double closes gets no answer and is not served', async () => {
+  test('a request that is waiting when the double closes gets no answer and is not served', async () => {
     const closing = await start()
     closing.addFault({ fault: 'delay', delayMs: 3_600_000 })
     const answer = closing.ask().then(
@@ -231,7 +231,7 @@ describe('KMS, which has two operations', () => {
   })
   afterAll(() => double.close())
 
-  test('a fault meets the operation that it names; the others pass it and use nothing up', async () => {
+  test('a fault affects only the operation that it names, and only that uses up its `times`', async () => {
     const plain = { KeyId: double.keyId, Plaintext: Buffer.from('text') }
     const encrypt = () => client.send(new EncryptCommand(plain))
     const { CiphertextBlob } = await encrypt()
@@ -245,7 +245,7 @@ describe('KMS, which has two operations', () => {
   })
 })
 
-test('a process ends by itself once its doubles are closed, whatever delays were going on', async () => {
+test('a process ends by itself once its doubles are closed, even during delays', async () => {
   const script = `
     const load = (name) => import(new URL(name + '.ts', process.argv[1]).href)
     const nowMs = () => Date.now()

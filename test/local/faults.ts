@@ -1,38 +1,46 @@
 import type { ServerResponse } from 'node:http'
 
-/** A fault that a double is asked to have, as the controls under `/_local` take it. */
+/** A fault that a double shall show, in the form that the controls under `/_local` take. */
 export interface Fault<Name extends string = string> {
   fault: Name
-  /** Selects the requests that meet the fault; each double says in which form. Left out: every request. */
+  /**
+   * Selects the requests that meet the fault; each double defines the form. If left out, every request does.
+   */
   match?: string
-  /** How many requests meet the fault, a client's retries included. Left out: all until the faults are cleared. */
+  /**
+   * How many requests meet the fault, including retries. If left out, all do until the faults are cleared.
+   */
   times?: number
-  /** How long the fault `delay` keeps a request waiting; 1000 if left out. */
+  /** How long the fault `delay` keeps a request waiting; the default is 1000. */
   delayMs?: number
 }
 
 /** What each double offers to the stack's controls and to tests. */
 export interface FaultControls<F extends Fault> {
-  /** @throws Error with a sentence that says what there is, if the double cannot have that fault. */
+  /** @throws Error that lists what is possible, if the double does not have that fault. */
   addFault(fault: F): void
   clearFaults(): void
 }
 
 export interface FaultQueue<F extends Fault> {
-  /** @throws Error with a sentence that says what there is, if there is no such fault. */
+  /** @throws Error that lists the faults, if there is no such fault. */
   add(fault: F): void
   clear(): void
-  /** The oldest fault of these names for the request. Uses up one of its `times`. */
+  /**
+   * Returns the oldest fault with one of these names for the request, and uses up one of the fault's `times`.
+   */
   take(names: readonly F['fault'][], request: string): F | undefined
 }
 
-/** The longest time that a timer of Node's can wait. */
+/** The longest time that a Node timer can wait. */
 const LONGEST_MS = 2 ** 31 - 1
 
-/** The faults that a double is to have, in the order in which they were added. */
+/** The faults that a double shall show, in the order in which they were added. */
 export function faultQueue<F extends Fault>(
   names: readonly F['fault'][],
-  /** Tells which requests meet a fault. It may throw a sentence for a `match` that no request can have. */
+  /**
+   * Returns a function that says which requests meet the fault. Throws an Error for an impossible `match`.
+   */
   matcher: (fault: F) => (request: string) => boolean,
 ): FaultQueue<F> {
   let inForce: { fault: F; matches(request: string): boolean; left: number }[] = []
@@ -54,7 +62,7 @@ export function faultQueue<F extends Fault>(
   }
 }
 
-/** The fault may come from outside as any JSON object. */
+/** Checks a fault, which may come from a request and so be any JSON object. */
 function check({ fault, match, times, delayMs }: Fault, names: readonly string[]): void {
   if (!names.includes(fault)) throw new Error(`No such fault: ${fault}. There are: ${names.join(', ')}.`)
   if (match !== undefined && typeof match !== 'string') throw new Error('match must be text.')
@@ -70,41 +78,41 @@ function check({ fault, match, times, delayMs }: Fault, names: readonly string[]
 // AWS services
 
 const OPERATION_FAULTS = [
-  /** The service answers 500 and has done nothing. */
+  /** The service answers 500 and does nothing. */
   'error-before',
   /** The service does the work and answers 500. */
   'error-after',
-  /** The connection is reset and nothing has happened. */
+  /** The connection is reset and the service does nothing. */
   'lose-reply-before-commit',
-  /** The service does the work, and the connection is reset. */
+  /** The service does the work, then the connection is reset. */
   'lose-reply-after-commit',
-  /** The service takes the request up `delayMs` later. */
+  /** The service starts on the request `delayMs` later. */
   'delay',
-  /** The service refuses the request as one too many, in its own words. */
+  /** The service refuses the request with its own error for too many requests. */
   'throttle',
 ] as const
 
-/** A fault of an AWS service; its `match` is the name of an operation. */
+/** A fault of an AWS service; `match` is the name of an operation. */
 export type OperationFault<Extra extends string = never> = Fault<(typeof OPERATION_FAULTS)[number] | Extra>
 
 export interface OperationFaults<Extra extends string = never> extends FaultControls<OperationFault<Extra>> {
-  /** Serves a request, or does what its fault makes of it. Undefined: there is no answer, so cut the connection. */
+  /** Serves a request or applies its fault. Undefined means that the connection is cut without an answer. */
   serve<Answer>(operation: string, service: Service<Answer, Extra>): Promise<Answer | undefined>
-  /** Ends every delay; the requests that waited are not served. */
+  /** Ends every delay; the waiting requests are not served. */
   close(): void
 }
 
 interface Service<Answer, Extra extends string> {
   serve(): Promise<Answer>
-  /** The service's own answer to a request that it does not carry out, or says that it has not. */
+  /** The service's own error answer. With `error-after` the service has done the work all the same. */
   refuse(why: 'error' | 'throttle' | Extra): Answer
 }
 
 /**
  * The faults of a double of an AWS service.
  * @param operations the names of all operations.
- * @param extra faults that this service alone has, each with the operations that can meet the fault. A request of
- * another operation passes and uses nothing up.
+ * @param extra faults that only this service has, each with the operations that can meet the fault. A request
+ * of another operation passes and uses up none of the fault's `times`.
  */
 export function operationFaults<Extra extends string = never>(
   operations: readonly string[],
@@ -159,10 +167,12 @@ const MEMBERS: readonly string[] = ['fault', 'match', 'times', 'delayMs'] satisf
 
 // On the wire
 
-/** How long the fault `delay` keeps a request waiting unless the fault says otherwise. */
+/** The default of a fault's `delayMs`. */
 export const DELAY_MS = 1000
 
-/** Waits, but no longer than until `end` is aborted: a delay must not keep a process alive that has stopped. */
+/**
+ * Waits until `ms` have passed or `end` is aborted, so that a delay does not keep a stopped process alive.
+ */
 export function pause(ms: number, end: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
@@ -175,7 +185,7 @@ export function pause(ms: number, end: AbortSignal): Promise<void> {
   })
 }
 
-/** Resets the connection in place of an answer. */
+/** Resets the connection instead of answering. */
 export function cut(response: ServerResponse): void {
   response.socket?.resetAndDestroy()
 }

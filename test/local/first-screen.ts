@@ -1,4 +1,4 @@
-/** What `npm run dev` says when it is up. Colours are there where the terminal has them. */
+/** The text that `npm run dev` prints when it is up. It has colours if the terminal supports colours. */
 import { styleText } from 'node:util'
 import { rows } from '../../functions/http/rows.ts'
 import { walkThrough } from './walk-through.ts'
@@ -9,7 +9,7 @@ const aside = (text: string) => styleText('dim', text)
 
 export const startingLine = (step: string): string => aside(`  starting  ${step}`)
 
-/** Three requests that answer something whenever they are pasted, for the shell that this platform's terminal has. */
+/** Three requests that succeed whenever they are pasted, in the syntax of this platform's default shell. */
 function commandsToTry(url: string): string[] {
   if (process.platform === 'win32') {
     const ada = "@{ username = 'ada'; email = 'ada@mail.example'; password = 'Hello123!' }"
@@ -26,7 +26,7 @@ function commandsToTry(url: string): string[] {
   ]
 }
 
-/** Where to look next: what, and where that is. */
+/** Where to look next: pairs of a topic and the command or file for it. */
 const next = (url: string): [string, string][] => [
   ['the walk-through and every route', 'npm run dev -- --routes'],
   ['a story of five customers', 'npm run demo'],
@@ -42,7 +42,7 @@ export interface Started {
   routes: boolean
 }
 
-/** Everything but the line that says that it is ready. */
+/** The whole first screen except its last line, which says that the server is ready. */
 export function firstScreen({ url, data, routes }: Started): string {
   const kept = `in ${data}/, kept; delete the folder to start afresh`
   const where = data === ':memory:' ? 'in memory, gone when this stops' : kept

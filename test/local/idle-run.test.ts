@@ -5,7 +5,7 @@ const line = (more: object) => JSON.stringify({ level: 'info', job: 'send-mail',
 
 test.each([
   ['counts that are all 0', line({ asked: 0, sent: 0, failed: 0 })],
-  ['lists that are empty, and counts in groups', line({ cards: { told: 0 }, alarms: [] })],
+  ['empty lists, and counts of 0 in groups', line({ cards: { told: 0 }, alarms: [] })],
 ])('a run with %s is idle', (_, text) => {
   expect(isIdleRun(text)).toBe(true)
 })

@@ -8,9 +8,9 @@ import { DELETE_FOLDER, openState } from './state.ts'
 export interface KmsDouble extends FaultControls<OperationFault> {
   /** For AWS_ENDPOINT_URL_KMS. */
   url: string
-  /** The ARN of the one key there is. */
+  /** The ARN of the only key. */
   keyId: string
-  /** Requests since the last reset, by operation; those answered with an error count too. */
+  /** Requests since the last reset, by operation, including those answered with an error. */
   calls(): Record<string, number>
   resetCalls(): void
   close(): Promise<void>
@@ -24,7 +24,7 @@ interface Key {
 
 const schema = z.object({ arn: z.string(), secret: z.string().check(z.regex(/^[0-9a-f]{64}$/, 'no key')) })
 
-/** An answer other than 200, as KMS gives it; its status is 400 unless the fault is KMS's own. */
+/** An error answer in KMS's form. The status is 400, except for an internal error of KMS. */
 interface Refusal {
   __type: string
   message: string
@@ -35,16 +35,16 @@ const OPERATIONS = ['Encrypt', 'Decrypt'] as const
 const INTERNAL = 'KMSInternalException'
 
 /**
- * A double of KMS with one symmetric key: Encrypt and Decrypt, the encryption context authenticated.
+ * A double of KMS with one symmetric key: Encrypt and Decrypt, with the encryption context authenticated.
  *
- * Known differences from KMS: one key, no aliases, grants or policies; no quotas, so only a fault throttles; a
- * parameter that Bursar does not use is refused; a ciphertext of another key is InvalidCiphertextException
- * whatever key it was; no signature check.
+ * Known differences from KMS: there is one key, without aliases, grants or policies; there are no quotas, so
+ * only a fault throttles; a parameter that Bursar does not use is refused; a ciphertext of any other key is
+ * InvalidCiphertextException; signatures are not checked.
  */
 export async function startKms(options: { port?: number; stateFile?: string } = {}): Promise<KmsDouble> {
   const kept = { file: options.stateFile, schema, remedy: DELETE_FOLDER }
   const state = openState<Key>(kept, () => ({
-    // The mark by which deployed code knows a value of the local stack.
+    // `Local0001` marks values of the local stack, so that deployed code can refuse them.
     arn: `arn:aws:kms:us-east-1:000000000000:key/Local0001-${randomUUID()}`,
     secret: randomBytes(32).toString('hex'),
   }))
@@ -119,7 +119,7 @@ function parse(body: Buffer): Input | undefined {
   }
 }
 
-/** What both operations check first: known parameters, a blob of the right size, a key that exists. */
+/** Makes the checks of both operations: known parameters, a blob of the right size, an existing key. */
 function check(key: Key, input: Input, blob: string, maxBytes: number): Refusal | undefined {
   const stranger = Object.keys(input).find((name) => !['KeyId', 'EncryptionContext', blob].includes(name))
   if (stranger !== undefined) return refusal('SerializationException', `${stranger} is not supported.`)
@@ -141,7 +141,7 @@ function decoded(value: unknown): Buffer {
   return Buffer.from(typeof value === 'string' ? value : '', 'base64')
 }
 
-/** The context in one order, bound to the key: what AES-GCM authenticates beside the ciphertext. */
+/** The additional data for AES-GCM: the key's ARN and the encryption context in sorted order. */
 function authenticated(key: Key, input: Input): Buffer {
   const pairs = Object.entries(input.EncryptionContext ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))
   return Buffer.from(JSON.stringify([key.arn, pairs]))
@@ -163,7 +163,7 @@ function encrypt(key: Key, input: Input): object {
 }
 
 function decrypt(key: Key, input: Input): object {
-  // KMS finds the key in the ciphertext where none is named.
+  // If the request names no key, KMS finds the key in the ciphertext.
   const refused = check(key, { ...input, KeyId: input.KeyId ?? key.arn }, 'CiphertextBlob', 6144)
   if (refused) return refused
   const blob = decoded(input.CiphertextBlob)

@@ -6,7 +6,7 @@ import { cut, type FaultControls, type OperationFault, operationFaults } from '.
 import { listen, readBody } from './http.ts'
 import { openState } from './state.ts'
 
-/** A message as it went out; `sentAt` is an ISO time of the stack's clock. */
+/** A sent message; `sentAt` is an ISO time of the stack's clock. */
 export interface SentMail {
   to: string
   subject: string
@@ -24,25 +24,26 @@ const schema = z.object({
 export interface MailDouble extends FaultControls<OperationFault> {
   /** For AWS_ENDPOINT_URL_SESV2. */
   url: string
-  /** What was accepted, oldest first; with `to`, only mail to that address, in any case. */
+  /** The accepted messages, oldest first; with `to`, only mail to that address, in upper or lower case. */
   messages(to?: string): SentMail[]
-  /** Keeps a message as if it had been sent. */
+  /** Stores a message as if it had been sent. */
   add(mail: Omit<SentMail, 'sentAt'>): void
-  /** Requests since the last reset, by operation; those answered with an error count too. */
+  /** Requests since the last reset, by operation, including those answered with an error. */
   calls(): Record<string, number>
   resetCalls(): void
-  /** Forgets every message. */
+  /** Deletes every message. */
   clear(): void
   close(): Promise<void>
 }
 
 /**
- * A double of SES that keeps the mail instead of sending it: the SESv2 API's SendEmail, simple content.
+ * A double of SES that stores the mail instead of sending it: SendEmail of the SESv2 API, with simple
+ * content.
  *
  * Known differences from SES: unknown parameters and parts that Bursar does not use (raw content,
- * templates, Cc, attachments, quoted local parts, several recipients, charsets but UTF-8) are refused;
- * every identity counts as verified, every well-named configuration set exists; no quotas, so only a fault
- * throttles; no signature check.
+ * templates, Cc, attachments, quoted local parts, several recipients, charsets other than UTF-8) are refused;
+ * every identity counts as verified, and every well-formed configuration set name exists; there are no
+ * quotas, so only a fault throttles; signatures are not checked.
  */
 export async function startMail(options: {
   nowMs: () => number
@@ -132,7 +133,9 @@ function refusal(status: number, type: string, message: string): Answer {
 
 type Fields = Record<string, unknown>
 
-/** The parameters as an object of at most these keys; anything else is refused by its path. */
+/**
+ * Returns the value as an object with only these keys. @throws Error that names the path of anything else.
+ */
 function fields(value: unknown, path: string, known: string[]): Fields {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new Error(`${path} must be an object.`)
@@ -142,7 +145,7 @@ function fields(value: unknown, path: string, known: string[]): Fields {
   return value as Fields
 }
 
-/** One message of a SendEmail request, or an error that says what SES would refuse. */
+/** Reads the message of a SendEmail request. @throws Error that says what SES would refuse. */
 function readMail(input: unknown): Omit<SentMail, 'sentAt'> {
   const { FromEmailAddress, Destination, Content, ConfigurationSetName } = fields(input, 'Request', [
     'FromEmailAddress',
@@ -184,7 +187,7 @@ const ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 const LABEL = '[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
 const ADDRESS = new RegExp(`^(?=.{1,64}@)${ATOM}(?:\\.${ATOM})*@(?=.{1,255}$)${LABEL}(?:\\.${LABEL})+$`)
 
-/** The address in `a@b` or `Name <a@b>`: 7-bit, as SES wants it. */
+/** The address in `a@b` or `Name <a@b>`, in ASCII only, as SES requires. */
 function bareAddress(value: unknown, path: string): string {
   const text = typeof value === 'string' ? value : ''
   const address = /^[^<>@,;\r\n]*<([^<>]*)>$/.exec(text)?.[1] ?? text

@@ -13,15 +13,15 @@ import { type Stack, startStack } from './stack.ts'
 import type { StripeDouble } from './stripe.ts'
 
 export interface ServerOptions {
-  /** 0 picks a free one. */
+  /** 0 picks a free port. */
   port: number
-  /** Where data are kept; nothing is without it. */
+  /** The folder for data. Without a folder everything is in memory. */
   dataFolder?: string | undefined
-  /** Whether jobs run by themselves. */
+  /** Whether jobs run at their rates. */
   schedule: boolean
-  /** Whether changed sources are picked up. */
+  /** Whether changed sources are reloaded. */
   reload: boolean
-  /** Whether the functions' log lines stay out of sight. */
+  /** Whether the functions' log lines are hidden. */
   quiet?: boolean
   onStep?(step: string): void
 }
@@ -34,10 +34,10 @@ export interface Server {
 /** The origin of a frontend in development (Vite's port); the one entry of the local CORS allow-list. */
 const FRONTEND = 'http://localhost:5173'
 
-/** All of Bursar on this machine: doubles, gateway, functions, schedule. */
+/** Starts all of Bursar on this machine: doubles, gateway, functions, schedule. */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { port, dataFolder, onStep = () => {} } = options
-  /** What to close when the server stops or does not come up, last first. */
+  /** The parts to close, in reverse order, when the server stops or fails to start. */
   const parts: { close(): unknown }[] = []
   const close = async () => {
     for (let part = parts.pop(); part; part = parts.pop()) await part.close()
@@ -82,7 +82,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
 type RunJob = (name: string, event?: unknown) => Promise<unknown>
 
-/** Runs each job at its rate; a run that fails has said so in the log and the next one comes. */
+/** Runs each job at its rate. A failed run has logged its error, and the next run comes as usual. */
 function startSchedule(runJob: RunJob): { close(): void } {
   const timers = jobFiles().map(([name, { everyMs }]) =>
     setInterval(() => runJob(name).catch(() => {}), everyMs),
@@ -92,8 +92,8 @@ function startSchedule(runJob: RunJob): { close(): void } {
 
 const jobFiles = () => Object.values(jobs).map((job) => [job.file, job] as const)
 
-/** A part's refusals are for the caller. */
-function told(action: () => void): void {
+/** Turns an error of a part into a 400 for the caller of a control. */
+function orRefusal(action: () => void): void {
   try {
     action()
   } catch (error) {
@@ -103,7 +103,7 @@ function told(action: () => void): void {
 
 /** The controls of one double's faults. */
 const faultControls = (service: string, double: () => FaultControls<never>): Controls => ({
-  [`POST /_local/${service}/faults`]: ({ body }) => told(() => double().addFault(body as never)),
+  [`POST /_local/${service}/faults`]: ({ body }) => orRefusal(() => double().addFault(body as never)),
   [`DELETE /_local/${service}/faults`]: () => double().clearFaults(),
 })
 
@@ -131,7 +131,7 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
       if (!Number.isSafeInteger(body.advanceMs)) {
         throw new ControlError('advanceMs must be a whole number of milliseconds')
       }
-      told(() => clock.advance(Number(body.advanceMs)))
+      orRefusal(() => clock.advance(Number(body.advanceMs)))
       return { now: clock.nowMs() }
     },
     'POST /_local/jobs/*': ({ name }) => {
@@ -158,7 +158,7 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
     ...faultControls('kms', () => stack.kms),
     ...faultControls('stripe', stripe),
     'POST /_local/stripe/authenticate': ({ body }) =>
-      told(() => stripe().authenticate(body as { paymentIntent: string; outcome: 'succeed' | 'fail' })),
+      orRefusal(() => stripe().authenticate(body as { paymentIntent: string; outcome: 'succeed' | 'fail' })),
     'GET /_local/calls': () => ({
       dynamodb: stack.dynamo.counts(),
       cognito: { calls: stack.cognito.calls() },

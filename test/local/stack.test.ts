@@ -27,7 +27,7 @@ function start(dataFolder?: string, steps: string[] = []) {
 const expectNoDatabaseOn = (folder: string) =>
   expect(execFileSync('ps', ['-A', '-ww', '-o', 'args'], { encoding: 'utf8' })).not.toContain(folder)
 
-describe('a state file that is garbage stops the start with one sentence that names it', () => {
+describe('a broken state file stops the start with one sentence that names the file', () => {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const pool = {
     privateKeyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }),
@@ -106,7 +106,7 @@ describe('a state file that is garbage stops the start with one sentence that na
     expectNoDatabaseOn(folder)
   })
 
-  test('so does a folder in the place of a state file', async () => {
+  test('a folder in place of a state file stops the start as well', async () => {
     const folder = newFolder()
     mkdirSync(join(folder, 'clock.json'))
     await expect(start(folder)).rejects.toThrow(/clock\.json cannot be read \(EISDIR.*\)\. Delete the file; /)
@@ -151,20 +151,23 @@ describe('STRIPE_SECRET_KEY', () => {
     ['xsk_test_51NotReal', 'no secret key of Stripe'],
     ['sk_test_51NotReal\n', 'no secret key of Stripe'],
     ['rubbish', 'no secret key of Stripe'],
-  ])('%j is refused before anything starts, in a sentence that does not quote it', async (key, what) => {
-    vi.stubEnv('STRIPE_SECRET_KEY', key)
-    const steps: string[] = []
-    const error = await start(undefined, steps).then(
-      () => new Error('it started'),
-      (thrown: Error) => thrown,
-    )
-    expect(error.message).toBe(
-      `STRIPE_SECRET_KEY is ${what}. The local stack takes keys of Stripe's test mode only: set it to sk_test_… or rk_test_…, or unset it to use the double.`,
-    )
-    expect(steps).toEqual([])
-  })
+  ])(
+    'the key %j is refused before anything starts, and the error does not quote the key',
+    async (key, what) => {
+      vi.stubEnv('STRIPE_SECRET_KEY', key)
+      const steps: string[] = []
+      const error = await start(undefined, steps).then(
+        () => new Error('it started'),
+        (thrown: Error) => thrown,
+      )
+      expect(error.message).toBe(
+        `STRIPE_SECRET_KEY is ${what}. The local stack takes keys of Stripe's test mode only: set it to sk_test_… or rk_test_…, or unset it to use the double.`,
+      )
+      expect(steps).toEqual([])
+    },
+  )
 
-  test('an empty one is none: the double stands in', async () => {
+  test('an empty key counts as no key: the double is used', async () => {
     vi.stubEnv('STRIPE_SECRET_KEY', '')
     const server = await start()
     const { stripe } = (await (await fetch(`${server.url}/_local`)).json()) as { stripe: string }

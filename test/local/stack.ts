@@ -14,13 +14,13 @@ import { type KmsDouble, startKms } from './kms.ts'
 import { type MailDouble, startMail } from './mail.ts'
 import { type StripeDouble, startStripe } from './stripe.ts'
 
-/** Everything that the functions talk to, on loopback. */
+/** All services that the functions call, on loopback. */
 export interface Stack {
   dynamo: DynamoDouble
   cognito: CognitoDouble
   mail: MailDouble
   kms: KmsDouble
-  /** Absent when the stack talks to Stripe's test mode. */
+  /** Undefined when the stack talks to Stripe's test mode. */
   stripe: StripeDouble | undefined
   tableName: string
   /** The environment that a deployment would give its functions. */
@@ -30,15 +30,15 @@ export interface Stack {
 
 export interface StackOptions {
   nowMs(): number
-  /** An existing folder where everything is kept; nothing outlives the process without it. */
+  /** An existing folder for all data. Without a folder everything is in memory. */
   dataFolder?: string | undefined
-  /** The API's address once it is up: Stripe's double sends its events there. */
+  /** Returns the API's address once the API is up. Stripe's double sends its events there. */
   apiUrl?(): string
-  /** Default `bursar`. */
+  /** The default is `bursar`. */
   tableName?: string
-  /** Stripe's double delivers nothing by itself. */
+  /** Whether Stripe's double delivers events only when asked to. */
   manualWebhooks?: boolean
-  /** Told before each part starts. */
+  /** Called before each part starts. */
   onStep?(step: string): void
 }
 
@@ -49,8 +49,8 @@ const TABLE = 'bursar'
 const ROOT_SECRET = '10ca1'.repeat(13).slice(0, 64)
 
 /**
- * Starts the doubles, and creates the table where there is none yet.
- * @throws Error with a sentence for the person at the terminal; nothing that was started is left behind.
+ * Starts the doubles, and creates the table if there is none yet.
+ * @throws Error with a message for the person at the terminal, after all started parts have been closed.
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const stripeKey = stripeTestKey(process.env.STRIPE_SECRET_KEY)
@@ -78,7 +78,7 @@ interface Part {
 async function startParts(
   options: StackOptions,
   stripeKey: string | undefined,
-  /** Takes each part down as one to be closed. */
+  /** Waits for a part and notes that the part has to be closed. */
   started: <P extends Part>(starting: Promise<P>) => Promise<P>,
 ): Promise<Omit<Stack, 'close'>> {
   const { nowMs, dataFolder, tableName = TABLE, onStep = () => {} } = options
@@ -128,8 +128,8 @@ async function startParts(
 }
 
 /**
- * The key of Stripe's test mode if one is given; undefined stands for the double.
- * @throws Error with a sentence that never quotes the value.
+ * Returns the key of Stripe's test mode, or undefined for the double.
+ * @throws Error for any other key; the message never quotes the value.
  */
 function stripeTestKey(key: string | undefined): string | undefined {
   if (!key) return undefined
@@ -170,7 +170,7 @@ function stripeEnv(double: StripeDouble | undefined, testKey = ''): StripeEnviro
   return { STRIPE_SECRET_KEY: testKey, STRIPE_WEBHOOK_SECRETS }
 }
 
-/** Removes every item, by making the table anew. */
+/** Removes every item by deleting the table and creating it again. */
 export async function clearTable({ dynamo, tableName }: Stack): Promise<void> {
   const client = clientAt(dynamo.rawUrl)
   await client.send(new DeleteTableCommand({ TableName: tableName }))

@@ -1,29 +1,31 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import type { ZodMiniType } from 'zod/mini'
 
-/** What a double remembers: in memory, and in a file too when the stack has a data folder. */
+/** The state of a double: in memory, and also in a file if the stack has a data folder. */
 export interface State<T> {
   value: T
-  /** Writes the whole value; call it before answering, so that kill -9 loses nothing answered. */
+  /** Writes the whole value. Call this before answering, so that kill -9 loses nothing that was answered. */
   save(): void
 }
 
 export interface StateFile {
-  /** Left out: in memory only. */
+  /** If undefined, the state is in memory only. */
   file: string | undefined
-  /** What the file must hold; members that the schema does not name are kept. */
+  /** The schema of the file. Members that the schema does not name are kept. */
   schema: ZodMiniType
-  /** What a person whose file is broken should do. */
+  /** A sentence that says what to do about a broken file. */
   remedy: string
 }
 
-/** The remedy where the table's accounts refer to what the file held, so that deleting the file alone would not do. */
+/**
+ * The remedy for a file that the table's accounts refer to, so that deleting the file alone is not enough.
+ */
 export const DELETE_FOLDER =
   "Delete its folder to start afresh; the table's accounts need what the file held."
 
 /**
- * Opens a double's state. The file is replaced by rename, so a reader never meets half of one.
- * @throws Error with a sentence for the person at the terminal if the file does not hold such a state.
+ * Opens a double's state. The file is replaced by rename, so a reader never sees half a file.
+ * @throws Error with a message for the person at the terminal if the file does not match the schema.
  */
 export function openState<T>({ file, schema, remedy }: StateFile, initial: () => T): State<T> {
   if (file === undefined) return { value: initial(), save() {} }
@@ -40,7 +42,7 @@ export function openState<T>({ file, schema, remedy }: StateFile, initial: () =>
   return state
 }
 
-/** The fault never quotes the file, which holds secrets. */
+/** Reads the file. The fault never quotes the file, which holds secrets. */
 function read(file: string, schema: ZodMiniType): { value: unknown } | { fault: string } {
   try {
     const value: unknown = JSON.parse(readFileSync(file, 'utf8'))

@@ -21,22 +21,23 @@ import { stripeHere } from '../machine/purchase-stripe.ts'
 import type { Person, SignedInPerson } from './people.ts'
 
 /**
- * Accounts for tests to begin with. The domain's own functions make them, as they do for a request, but on a table in
- * memory and with doubles that are called in this process; then all items are put into the database at once. That
- * takes a tenth of the time. `fixtures.test.ts` holds that they are what requests over HTTP make.
+ * Accounts for tests to start with. The domain's own functions make an account, as for a request, but on a
+ * table in memory and with doubles that are called in this process; then all items are written into the
+ * database at once. That takes a tenth of the time. `fixtures.test.ts` checks that the result equals that of
+ * requests over HTTP.
  */
 export interface Fixtures {
   /** Registers, confirms and signs in. */
   signUp(person: Person): Promise<SignedInPerson>
   /** Signs in once more. */
   login(accountId: string, person: Person): Promise<SignedInPerson>
-  /** Signs up, and for a bundle; asked for 3-D Secure, they authenticate. Stripe's events are delivered. */
+  /** Signs up, buys a bundle, authenticates if 3-D Secure is required, and delivers Stripe's events. */
   newBuyer(person: Person, signup: Signup): Promise<Buyer>
-  /** The bundle alone. */
+  /** Buys a bundle for an existing account. */
   buyBundle(accountId: string, signup: Signup): Promise<void>
-  /** Puts a card on file; Stripe's events are delivered. @returns its id. */
+  /** Puts a card on file and delivers Stripe's events. @returns the card's id. */
   cardOnFile(accountId: string, paymentMethod: string): Promise<string>
-  /** Puts items into the database. No call is counted and no fault is met. */
+  /** Writes items into the database directly, so that no call is counted and no fault applies. */
   put(items: readonly Item[]): Promise<void>
   /** The account's default application key. */
   defaultKey(accountId: string): Promise<string>
@@ -44,26 +45,26 @@ export interface Fixtures {
 
 type Buyer = SignedInPerson & { key: string }
 
-/** A bundle, and the new card that pays for it, by its test number. */
+/** A bundle, and the test number of the new card that pays for the bundle. */
 export interface Signup {
   bundle: BundleName
   cardNumber: string
   address: NonNullable<Profile['address']>
 }
 
-/** What a piece of work has: ports over a table in memory, and Stripe as its operator sees it. */
+/** The tools of a fixture: ports over a table in memory, and Stripe as the operator sees it. */
 interface Backstage {
   ports: Ports
   /** The code in the newest mail. */
   mailedCode(): string
   operator: Stripe
   authenticate(paymentId: string): void
-  /** Delivers the events that Stripe would have delivered by now. */
+  /** Delivers the events that Stripe would already have delivered. */
   deliverEvents(): Promise<void>
 }
 
 export function openFixtures(stack: Stack, live: () => Promise<Ports>): Fixtures {
-  /** The database itself, past the proxy that counts calls and makes faults. */
+  /** The database itself, without the proxy that counts calls and injects faults. */
   const database = openWireTable({
     tableName: stack.tableName,
     region: stack.env.AWS_REGION ?? '',
@@ -71,7 +72,7 @@ export function openFixtures(stack: Stack, live: () => Promise<Ports>): Fixtures
     credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
   })
 
-  /** Runs work on an account that is read into memory first; what it changed is written afterwards. */
+  /** Reads an account into memory, runs work on the account, and writes the changes back. */
   async function backstage<T>(
     accountId: string | undefined,
     work: (at: Backstage) => Promise<T>,
@@ -120,7 +121,7 @@ export function openFixtures(stack: Stack, live: () => Promise<Ports>): Fixtures
 const keyOf = ({ pk, sk }: Item) => ({ pk: String(pk), sk: String(sk) })
 const nameOf = ({ pk, sk }: Item) => `${pk}\n${sk}`
 
-/** The account's partition, and what leads to it from a name or a customer's id. */
+/** The account's partition, and the items that lead from a name or a customer's id to the account. */
 async function itemsOf(table: Table, accountId: string): Promise<Item[]> {
   const own = await table.list(keys.account(accountId), '')
   const account = await accountOf({ table: memoryTable(own) }, accountId)
@@ -140,7 +141,7 @@ function openBackstage(stack: Stack, live: Ports, table: Table): Backstage {
   let newestText = ''
   const events: string[] = []
   const nowMs = () => live.clock.nowMs()
-  if (!stack.stripe) throw new Error('STRIPE_SECRET_KEY is set: these tests are about the double')
+  if (!stack.stripe) throw new Error('STRIPE_SECRET_KEY is set, but these tests need the double. Unset it.')
   const stripe = stripeHere(nowMs, stack.stripe.state, (id) => events.push(id))
   const ports: Ports = {
     ...live,
@@ -172,7 +173,7 @@ function openBackstage(stack: Stack, live: Ports, table: Table): Backstage {
   }
 }
 
-/** The double of the user pool, called in this process. */
+/** A vault on the double of the user pool, called in this process. */
 const vaultOf = ({ cognito }: Stack, identity: Identity): Identity => ({
   ...identity,
   async enroll(accountId, password) {

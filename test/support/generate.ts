@@ -1,4 +1,4 @@
-/** `npm run generate`: writes the files, and parts of files, that derive from the code. Tests say they are fresh. */
+/** `npm run generate` writes files and sections from the code. Tests check that they are up to date. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { eventTypes } from '../../core/webhooks/event-types.ts'
@@ -16,11 +16,11 @@ function endpointTable(): string {
   return ['| endpoint | needs | what it does |', '| --- | --- | --- |', ...lines].join('\n')
 }
 
-/** The events that an endpoint at Stripe subscribes to, a line for each kind of object. */
+/** The events that a webhook endpoint at Stripe subscribes to, one line for each kind of object. */
 const stripeEvents = (): string =>
   ['```', ...Object.values(eventTypes).map((types) => types.join('  ')), '```'].join('\n')
 
-/** A file with other content between its `<!-- name -->` and `<!-- /name -->`, indented as these are. */
+/** Replaces the content between `<!-- name -->` and `<!-- /name -->`, indented like the markers. */
 function withSections(file: string, sections: Record<string, string>): string {
   let text = readFileSync(join(ROOT, file), 'utf8')
   for (const [name, content] of Object.entries(sections)) {
@@ -34,7 +34,7 @@ function withSections(file: string, sections: Record<string, string>): string {
   return text
 }
 
-/** Each derived file by its path from the root, as it should be. */
+/** The expected content of each generated file, by its path from the root. */
 export function generated(): Record<string, string> {
   const url = 'http://127.0.0.1:3000'
   const block = (language: string, text: string) => `\`\`\`${language}\n${text}\n\`\`\``
@@ -51,7 +51,7 @@ export function generated(): Record<string, string> {
   }
 }
 
-// Not `import.meta.main`, which is false of a file that test/run.mjs starts.
+// Not `import.meta.main`, which is false for a file that test/run.mjs starts.
 if (process.argv[1] === import.meta.filename) {
   for (const [file, text] of Object.entries(generated())) {
     writeFileSync(join(ROOT, file), text)

@@ -1,7 +1,7 @@
 import { operatorLog } from '../../core/adapters/log.ts'
 import type { Log } from '../../core/ports.ts'
 
-/** The log as deployed, whose lines a test can read. */
+/** The deployed log, whose lines a test can read. */
 export function recordingLog(
   nowMs: () => number = Date.now,
   windowMs?: number,
@@ -11,5 +11,5 @@ export function recordingLog(
   return { log: within({}), lines }
 }
 
-/** For tests that are not about the log. */
+/** A log that drops every line. */
 export const silentLog: Log = { warn: () => {}, error: () => {} }

@@ -12,7 +12,7 @@ export interface SignedInPerson extends Person {
 
 let people = 0
 
-/** Somebody whom no other test knows. */
+/** A person with a name and an address that no other test uses. */
 export function newPerson(overrides: Partial<Person> = {}): Person {
   people += 1
   const username = `person${people}`

@@ -7,19 +7,19 @@ import { defaultKey } from './keys.ts'
 import type { SignedInPerson } from './people.ts'
 import type { TestAnswer } from './send.ts'
 
-/** Somebody with units and an application key. */
+/** A person with units and an application key. */
 export interface Consumer extends SignedInPerson {
   key: string
 }
 
-/** Signs somebody up who has so many units of a bundle of this size; no bundle by default. */
+/** Makes a person with `left` units of a bundle of `size` units; `size` 0, the default, means no bundle. */
 export async function newConsumer(app: App, left = 100, size = 0): Promise<Consumer> {
   const person = await app.signUp()
   await setUnits(app, person, left, size)
   return { ...person, key: await defaultKey(app, person) }
 }
 
-/** Puts the balance where the ladder would have it. */
+/** Sets an account to `left` units of a bundle of `size` units, divided as the thresholds require. */
 export async function setUnits(app: App, person: SignedInPerson, left: number, size = 0): Promise<void> {
   const { left: above, floor } = balanceParts(left, size)
   const { table } = await app.ports()
@@ -39,14 +39,14 @@ export async function counterOf(app: App, { accountId }: SignedInPerson): Promis
 
 let made = 0
 
-/** A UUIDv7 of this moment; no two are the same. */
+/** A unique UUIDv7 of this moment. */
 export function uuidv7(atMs = Date.now()): string {
   made += 1
   const time = atMs.toString(16).padStart(12, '0')
   return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${made.toString(16).padStart(12, '0')}`
 }
 
-/** Bytes of an item as DynamoDB counts them (its developer guide, "Item sizes and formats"), rounded up. */
+/** The size of an item in bytes as DynamoDB counts it ("Item sizes and formats"), rounded up. */
 export function sizeOf(value: unknown): number {
   if (typeof value === 'string') return Buffer.byteLength(value)
   if (typeof value === 'number') return Math.ceil(String(Math.abs(value)).length / 2) + 2

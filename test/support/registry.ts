@@ -1,4 +1,4 @@
-/** A stand-in for npm's registry on loopback, with packages that a test makes. */
+/** A double of npm's registry on loopback, with packages that a test makes. */
 import { createHash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { type Listener, listen } from '../local/http.ts'
@@ -6,15 +6,15 @@ import { type Listener, listen } from '../local/http.ts'
 export interface Published {
   name: string
   version: string
-  /** Its files by path. */
+  /** The contents of the package's files, by path. */
   files: Record<string, string>
-  /** What the registry says of the tarball; left out, the truth. */
+  /** The integrity that the registry states for the tarball. If left out, the true integrity. */
   integrity?: string
 }
 
 const BLOCK = 512
 
-/** A file as a tarball has it: a header, then the content filled up to whole blocks. */
+/** An entry of a tarball: a header, then the content padded to whole blocks. */
 function entry(path: string, content: Buffer): Buffer {
   const header = Buffer.alloc(BLOCK)
   const octal = (value: number, digits: number) => `${value.toString(8).padStart(digits, '0')}\0`
