@@ -231,7 +231,7 @@ const lots: Mistake[][] = [
     },
     {
       title: 'a schedule that has no job',
-      edit: data('every: job.every,', "every: name === 'sweep' ? 'rate(1 day)' : job.every,"),
+      edit: data('every: job.every,', "every: job.file === 'sweep' ? 'rate(1 day)' : job.every,"),
       found: /^the schedules is .*rate\(1 day\)/,
     },
   ],
