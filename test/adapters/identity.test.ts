@@ -357,8 +357,7 @@ describe('the double’s state', () => {
     ]
     await first.identity.revoke(revoked.refreshToken)
 
-    // A copy of the file stands for a kill: the first double still runs and cannot save anything more into
-    // the copy.
+    // A copy of the file simulates the kill, because the first double cannot write into the copy any more.
     copyFileSync(file, `${file}.killed`)
     const second = await start({ stateFile: `${file}.killed` })
     expect(second.double.users()).toEqual([accountId])

@@ -373,7 +373,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         expect(charges.data.map((charge) => charge.status)).toEqual(['failed'])
       })
 
-      test('a renewal that needs 3-D Secure is declined for want of it', async () => {
+      test('a renewal with a card that requires 3-D Secure is declined', async () => {
         const { id } = await newCustomer(subject)
         const card = await attachedCard(subject, id, 'pm_card_authenticationRequired')
         const { id: paymentId } = await newPayment(subject, 'renewal', id, card.id)

@@ -13,8 +13,8 @@ export interface Budget {
 export type FunctionClass = 'bare' | 'document' | 'usage' | 'table' | 'identityOrMail'
 
 /**
- * The budget of each class. Raise a number only on purpose. `npm test` enforces the kilobytes, and `npm run
- * check` enforces the ratios too.
+ * The budget of each class. Raise a number only on purpose. `npm test` enforces the kilobytes, and
+ * `npm run check` enforces the ratios too.
  */
 export const budgets: Record<FunctionClass, Budget> = {
   bare: { initKb: 140, packageKb: 140, ratio: 1.3 },

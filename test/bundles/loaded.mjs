@@ -1,4 +1,4 @@
-/** `node loaded.mjs <module>…` imports each module and prints, as JSON, the files that were loaded with it. */
+/** `node loaded.mjs <module>…` imports each module and prints the files that were loaded with it as JSON. */
 import { registerHooks } from 'node:module'
 
 const loaded = []

@@ -107,7 +107,7 @@ test('a mail that keeps failing is tried after 1, 1, 2, 4, 8, 16, 32, 60 and aga
   const { email } = await registeredWithoutMail()
   app.stack.mail.addFault({ fault: 'error-before' })
   for (const minutes of [1, 1, 2, 4, 8, 16, 32, 60, 60]) {
-    // A mail that was due earlier would be sent now.
+    // The mail is not due yet, so this run must not try to send it.
     app.advance(minutes * MINUTE_MS - 1)
     expect(await sendMail(), `within ${minutes} minutes`).toMatchObject({ sent: 0, failed: 0 })
     app.advance(1)

@@ -23,7 +23,7 @@
  *   AdminSetUserPassword neither lifts a lock nor ends sessions, a disabled user's refresh tokens work again
  *   once the user is enabled, and a wrong password is reported before "User is disabled.".
  * - Error names are the documented ones; messages are those seen in the field where known. RevokeToken with a
- *   string that is no token at all is undocumented: InvalidParameterException here.
+ *   string that is not a token at all is undocumented: InvalidParameterException here.
  * - The trigger runs in this process without the 5 s limit. Only `accessTokenGeneration` of its answer is
  *   applied. Overrides of the service's own claims are ignored. An access token left without any scope has no
  *   `scope` claim (undocumented).
@@ -641,7 +641,7 @@ function parseInput(body: Buffer): Input {
     const input: unknown = JSON.parse(body.toString())
     if (typeof input === 'object' && input !== null && !Array.isArray(input)) return input as Input
   } catch {}
-  return refuse('SerializationException', 'The request is no JSON object')
+  return refuse('SerializationException', 'The request is not a JSON object')
 }
 
 function checkMembers(input: Input, members: Record<string, Member>): void {

@@ -47,7 +47,7 @@ interface Launch {
   command?: string[]
   cwd?: string
   env?: Record<string, string>
-  /** If left out, the server is started with a free port as its option. */
+  /** Where the port comes from. If left out, the server gets a free port as an option. */
   port?: 'of the environment'
 }
 
@@ -468,7 +468,7 @@ describe.concurrent('a server that cannot start says why in one sentence and exi
     await first.stop('SIGTERM')
   })
 
-  test('a table that is garbage; it starts once that file is deleted', async () => {
+  test('a broken table file; the server starts once the file is deleted', async () => {
     const folder = newFolder()
     const file = join(folder, 'table.db')
     writeFileSync(file, 'garbage')
@@ -480,7 +480,7 @@ describe.concurrent('a server that cannot start says why in one sentence and exi
     await server.stop('SIGTERM')
   })
 
-  test('a user pool that is garbage', async () => {
+  test('a broken user pool file', async () => {
     const folder = newFolder()
     const file = join(folder, 'cognito.json')
     writeFileSync(file, '{"users":')

@@ -583,7 +583,7 @@ describe('CORS', () => {
     ).toEqual([])
   })
 
-  it('OPTIONS without a requested method is no preflight and gets no CORS headers', async () => {
+  it('OPTIONS without a requested method is not a preflight and gets no CORS headers', async () => {
     const reply = await send('OPTIONS', '/health', [`Origin: ${ORIGIN}`])
     expect([reply.status, corsNames(reply)]).toEqual([204, []])
   })

@@ -1,6 +1,6 @@
 /**
  * Whether a log line says that a job ran and found nothing to do: level `info`, and all counts 0. The local stack keeps
- * such lines off the screen, since a job runs every second there. A line of any other level is always shown.
+ * such lines off the screen, because a job runs every second there. A line of any other level is always shown.
  */
 export function isIdleRun(line: unknown): boolean {
   if (typeof line !== 'string' || !line.startsWith('{')) return false

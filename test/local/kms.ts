@@ -94,7 +94,7 @@ function perform(
     return refusal('MissingAuthenticationTokenException', 'Missing Authentication Token')
   }
   const input = parse(body)
-  if (!input) return refusal('SerializationException', 'The body is no JSON object.')
+  if (!input) return refusal('SerializationException', 'The body is not a JSON object.')
   return operation === 'Encrypt' ? encrypt(key, input) : decrypt(key, input)
 }
 

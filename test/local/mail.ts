@@ -159,7 +159,7 @@ function readMail(input: unknown): Omit<SentMail, 'sentAt'> {
     throw new Error('Destination.ToAddresses must hold one address.')
   }
   if (ConfigurationSetName !== undefined && !/^[\w-]{1,64}$/.test(String(ConfigurationSetName))) {
-    throw new Error('ConfigurationSetName is no name of a configuration set.')
+    throw new Error('ConfigurationSetName is not a valid name of a configuration set.')
   }
   const { Simple } = fields(Content, 'Content', ['Simple'])
   const { Subject, Body } = fields(Simple, 'Content.Simple', ['Subject', 'Body'])

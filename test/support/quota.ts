@@ -19,7 +19,7 @@ export async function newConsumer(app: App, left = 100, size = 0): Promise<Consu
   return { ...person, key: await defaultKey(app, person) }
 }
 
-/** Sets an account to `left` units of a bundle of `size` units, divided as the thresholds require. */
+/** Sets the units left; `size` is the units of the account's bundle, which determine the thresholds. */
 export async function setUnits(app: App, person: SignedInPerson, left: number, size = 0): Promise<void> {
   const { left: above, floor } = balanceParts(left, size)
   const { table } = await app.ports()

@@ -108,7 +108,7 @@ export function listDisputes(
 
 const CLOSED: readonly string[] = ['won', 'lost', 'warning_closed']
 
-/** Submits evidence unless `submit` is false. "winning_evidence" or "losing_evidence" in it decides. */
+/** Submits evidence unless `submit` is false. The text "winning_evidence" wins, "losing_evidence" loses. */
 export function updateDispute(
   turn: Turn,
   params: Requests['POST /v1/disputes/*'],

@@ -375,7 +375,7 @@ export function authenticateIntent(turn: Turn, id: string, outcome: 'succeed' | 
 }
 
 /**
- * The card that needs 3-D Secure. If an off-session payment was declined for want of 3-D Secure, the browser
+ * The card that needs 3-D Secure. If an off-session payment was declined because 3-D Secure was missing, the browser
  * confirms again with the same card before the customer authenticates.
  */
 function methodToAuthenticate(turn: Turn, intent: Intent): Stripe.PaymentMethod {
