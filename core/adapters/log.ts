@@ -15,7 +15,8 @@ export function operatorLog(print: (line: object) => void, nowMs: () => number, 
 
   function write(level: 'warn' | 'error', context: object, ...[what, error, about]: Parameters<Log['warn']>) {
     let kind = kinds.get(what)
-    const previous = kind && nowMs() - kind.sinceMs >= windowMs ? kind : undefined
+    // A clock that is set back must not keep lines out for longer.
+    const previous = kind && Math.abs(nowMs() - kind.sinceMs) >= windowMs ? kind : undefined
     if (!kind || previous) kind = { sinceMs: nowMs(), printed: 0, leftOut: 0 }
     kinds.set(what, kind)
     if (kind.printed >= LINES) {
