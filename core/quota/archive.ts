@@ -99,7 +99,10 @@ interface Range {
   ids: RequestId[]
 }
 
-/** Merged ranges of newest times whose items may hold the ids, which must be sorted by time. */
+/**
+ * Finds the ranges of newest times in which items may hold the ids, and merges overlapping ranges. The ids
+ * must be sorted by time.
+ */
 function ranges(timed: readonly RequestId[], spanMs: number): Range[] {
   const all: Range[] = []
   for (const id of timed) {

@@ -29,7 +29,7 @@ const REMEMBERED = 10_000
 export const wrongKey = () => new DomainError('unauthorized', { detail: 'Send a valid application key.' })
 
 /**
- * Finds the owner of an application key. A further key needs no call to the table, valid or not; a default
+ * Finds the owner of an application key. A further key, valid or not, needs no call to the table. A default
  * key needs one read unless this container remembers its owner.
  * @throws DomainError `unauthorized` for a malformed or unknown key
  */

@@ -191,7 +191,10 @@ function conditionFailed(error: unknown): ConditionFailed | undefined {
   return failed.length > 0 ? new ConditionFailed(new Map(failed)) : undefined
 }
 
-/** Whether the request failed for good and had no effect: malformed, or no permission, or no table. */
+/**
+ * Whether the request failed for good without effect, since it is malformed or a permission or the table is
+ * missing.
+ */
 const isOurMistake = (error: unknown): boolean =>
   /^(Validation|AccessDenied|ResourceNotFound|UnrecognizedClient)Exception$/.test(
     (error as TableRefusal).name ?? '',
