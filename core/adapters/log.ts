@@ -1,14 +1,15 @@
 import { failureOf } from '../errors.ts'
 import type { Log } from '../ports.ts'
 
-/** Lines of one kind that are printed in a window: a failing service must not flood the log. */
+/** Most lines of one kind that are printed in a window, so that a failing service does not flood the log. */
 const LINES = 20
 
 /**
- * JSON lines for the operator: level, context, what failed, about what, and the error's code, class and frames.
- * Messages of errors are left out, because they may quote anything.
+ * JSON lines for the operator: level, context, what failed, the ids concerned, and the error's code, class
+ * and frames. Messages of errors are left out, because they may quote anything.
  * @param print writes one line.
- * @param windowMs after how long the count of lines begins again; by default never, for a log that lives for one run.
+ * @param windowMs time after which the count of lines restarts; never by default, for a log that lives for
+ *   one run.
  */
 export function operatorLog(print: (line: object) => void, nowMs: () => number, windowMs = Infinity) {
   const kinds = new Map<string, { sinceMs: number; printed: number; leftOut: number }>()

@@ -24,7 +24,7 @@ export interface BatchRequest {
   requestId?: string | undefined
 }
 
-/** What became of one request: `exhausted` if more units were asked for than were left. */
+/** Outcome of one request: `exhausted` if the request asks for more units than are left. */
 interface BatchOutcome extends Use {
   outcome: 'spent' | 'exhausted'
 }
@@ -33,40 +33,42 @@ export interface BatchAnswer extends BatchOutcome {
   requestId?: string
 }
 
-/** Batches whose ids are late are in each other's way: they try as often, after a pause of this length at most. */
+/** Tries of one write: concurrent batches with late ids make each other's conditions fail. */
 const BATCH_ATTEMPTS = 40
+/** Longest pause before a further try. */
 const BATCH_PAUSE_MS = 25
 
-/** Ids that one write puts into the ring. */
+/** Most ids that one write adds to the ring. */
 const RING_GROUP = 24
 /**
- * An id may be so far ahead of our clock before it is taken for one from the future: in an archive item it would make
- * every id until then late.
+ * How far an id's time may be ahead of our clock. An id further ahead is kept out of archive items, where its
+ * time would make every id until that time late.
  */
 const AHEAD_MS = 60_000
-/** Fewer ids than these are not worth an archive item of their own. */
+/** Least number of ids that are worth an archive item of their own. */
 const ARCHIVE_LEAST = 4
 
-/** A request that is not the repetition of another one in the batch. */
+/** A request of the batch. Requests with the same id share one. */
 interface DistinctRequest {
   units: number
   id: RequestId | undefined
   answer?: BatchOutcome
 }
 
-/** Requests that one write spends for. */
+/** Requests whose units one write spends. */
 interface Group {
   asks: DistinctRequest[]
   ids: RequestId[]
-  /** Whether the ids stand in an archive item instead of the ring. */
+  /** Whether the ids go into an archive item instead of the ring. */
   archive: boolean
 }
 
 /**
- * Spends for many requests, as if they came one after the other: those that no longer fit are refused, later ones
- * that do are not. Many time-ordered ids stand in one archive item, which counts once the write that spends has
- * put its name into the ring; a batch that breaks off before leaves an item that says nothing.
- * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`
+ * Spends units for many requests as if they came one after the other: a request that exceeds the balance is
+ * refused, and a later request that fits is not. Many time-ordered ids share one archive item, which becomes
+ * valid when the spending write adds the item's entry to the ring. If a batch is interrupted before that
+ * write, the item is ignored.
+ * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`, `temporarily_unavailable`
  */
 export async function consumeBatch(
   deps: QuotaDeps,
@@ -130,7 +132,10 @@ async function answerAll(
   }
 }
 
-/** Answers what needs no write: ids that were spent, and what does not fit. @returns what is to be spent. */
+/**
+ * Answers the requests that need no write: spent ids, and requests that exceed the balance.
+ * @returns the other requests, whose units are still to be spent.
+ */
 async function fittingRequests(
   deps: QuotaDeps,
   caller: KeyCaller,
@@ -138,15 +143,15 @@ async function fittingRequests(
   counter: Counter,
 ): Promise<DistinctRequest[]> {
   requireAdmitted(counter, caller)
-  const lost = open.flatMap(({ id }) =>
+  const late = open.flatMap(({ id }) =>
     id && !inRing(counter, id.entry) && isArchivable(counter, id) ? [id] : [],
   )
-  const late =
-    lost.length > 0 ? await findArchived(deps, caller.accountId, counter, lost) : new Set<RequestId>()
+  const archived =
+    late.length > 0 ? await findArchived(deps, caller.accountId, counter, late) : new Set<RequestId>()
   const now = { left: balanceOf(counter), used: counter.used }
   const fitting: DistinctRequest[] = []
   for (const ask of open) {
-    if (ask.id && (late.has(ask.id) || inRing(counter, ask.id.entry)))
+    if (ask.id && (archived.has(ask.id) || inRing(counter, ask.id.entry)))
       ask.answer = { outcome: 'spent', ...now }
     else if (ask.units > now.left) ask.answer = { outcome: 'exhausted', ...now }
     else {
@@ -158,7 +163,9 @@ async function fittingRequests(
   return fitting
 }
 
-/** What the next write spends for: the ids that are close in time, or some of the others. */
+/**
+ * Chooses requests for the next write: all without an id, and either the ids close in time or some others.
+ */
 function nextGroup(fitting: DistinctRequest[], nowTime: number): Group {
   const without = fitting.filter(({ id }) => !id)
   const withId = fitting.flatMap((ask) => (ask.id ? [{ ask, id: ask.id }] : []))
@@ -168,12 +175,12 @@ function nextGroup(fitting: DistinctRequest[], nowTime: number): Group {
   const archive = close.length >= ARCHIVE_LEAST
   const chosen = archive ? close : withId.slice(0, RING_GROUP)
   const ids = chosen.map(({ id }) => id).sort((a, b) => a.time - b.time)
-  // In their order, in which the answers count down.
+  // Keep the requests' order, because their answers count the balance down in this order.
   const members = new Set([...without, ...chosen.map(({ ask }) => ask)])
   return { asks: fitting.filter((ask) => members.has(ask)), ids, archive }
 }
 
-/** An archive item that is there and does not count yet. */
+/** An archive item that is stored but not valid yet. */
 interface Staged {
   ids: RequestId[]
   entry: Buffer
@@ -191,15 +198,16 @@ async function stageArchiveItem(deps: QuotaDeps, accountId: string, group: Group
     return { ids, entry: batchEntry(time, nonce) }
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
-    // Our own item whose reply was lost, or another's of the same random name: another name is right for both.
+    // The key is taken, by this item if the reply was lost or by another item with the same nonce. A new
+    // nonce helps in both cases.
     return stageArchiveItem(deps, accountId, group)
   }
 }
 
 /**
- * The write that spends. Ids that are newer than everything archived need no more than that this is still so. Of older
- * ones the archive was asked, and nothing else may have been archived since: `g` says so, because only what is newer
- * than `m` is archived without changing it.
+ * Spends the units of a group. For ids newer than everything archived, the condition on `m` checks that they
+ * still are. Older ids were looked up in the archive, and the condition on `g` checks that the lookup is
+ * still valid: `g` grows whenever ids are archived, except by a batch whose ids are all newer than `m`.
  */
 async function commitGroup(
   deps: QuotaDeps,
@@ -236,7 +244,7 @@ async function commitGroup(
   )
 }
 
-/** Gives each request of a group that was spent for the numbers after it. */
+/** Answers each request of a committed group with the balance and use after that request. */
 function answerGroup({ asks }: Group, after: Counter): void {
   const units = asks.reduce((sum, ask) => sum + ask.units, 0)
   let left = balanceOf(after) + units

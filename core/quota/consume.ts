@@ -20,34 +20,37 @@ import { type KeyCaller, type QuotaDeps, readKeyCaller } from './key-caller.ts'
 import { dayOf } from './quota.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
 
-/** Units left and units used over all keys, as they stand now. */
+/** Current numbers of units left and units used over all keys. */
 export interface Use {
   left: number
   used: number
 }
 
-/** How often a write is tried that others come between; each try finds a reason that it did not know before. */
+/**
+ * Tries of one consume. After a lost race, the next try starts from the counter that made the condition fail.
+ */
 const CONSUME_ATTEMPTS = 20
-/** From this try on it waits a little first. */
+/** Number of tries that start without a pause. */
 const PATIENCE = 2
+/** Longest pause before the first try that waits; the limit grows by this much with every further try. */
 const CONSUME_PAUSE_MS = 10
 
-/** For how long a container answers from memory that an account is exhausted, and for how many keys. */
+/** How long a container remembers that a key's account was exhausted, and for how many keys. */
 const REFUSED_MS = 1000
 const REFUSALS = 1000
 
 const useOf = (counter: Counter): Use => ({ left: balanceOf(counter), used: counter.used })
 
-/** Before a try: at once at first, then after a pause that differs from everybody else's. */
+/** Waits for a random time before a later try, so that competing requests do not retry together. */
 async function pause(deps: Deps, tries: number): Promise<void> {
   if (tries >= PATIENCE) await deps.clock.wait(Math.random() * CONSUME_PAUSE_MS * (tries - 1))
 }
 
 /**
- * Spends units, once per request id however often it is asked, in one write as a rule. A retry of an id that was spent
- * gets the numbers of now, whatever units it names.
- * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`; `quota_exhausted`, which spends
- *   and records nothing
+ * Spends units, usually in one write, and only once per request id however often the request is repeated. A
+ * retry of a spent id gets the current numbers, whatever units the retry asks for.
+ * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`; `quota_exhausted`, which
+ *   spends and records nothing; `temporarily_unavailable`
  */
 export async function consumeUnits(
   deps: QuotaDeps,
@@ -58,7 +61,8 @@ export async function consumeUnits(
   const id = requestId === undefined ? undefined : requestIdOf(deps, caller.accountId, requestId)
   const refused = refusedLately(deps, caller, units)
   if (refused && !id) throw new DomainError('quota_exhausted')
-  // An id may have been spent: before it is refused, or tried though it needs the archive anyway, the counter is read.
+  // The id may be spent already, so read the counter before a remembered refusal is answered. An id without a
+  // time needs the counter for its archive lookup in any case.
   let counter = id && (refused || id.time === 0) ? await readCounter(deps, caller.accountId) : undefined
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pause(deps, tries)
@@ -71,7 +75,7 @@ export async function consumeUnits(
       continue
     }
     if (counter && step.late && (cacheOf(deps.table).fences.get(caller.accountId) ?? 0) > counter.fence) {
-      // A turn came in between: the write would be refused, and cost as much as one that is not.
+      // An eviction changed the fence meanwhile. The write would fail and still cost a write unit.
       counter = await readCounter(deps, caller.accountId)
       continue
     }
@@ -104,7 +108,7 @@ async function writeSpend(
   return parseCounter(await deps.table.update(keys.quota(caller.accountId), set, condition, { once: !id }))
 }
 
-/** What a counter that was just read calls for. The order says which refusal counts where several would. */
+/** Decides what to do with a counter just read. If several refusals apply, the first in this order wins. */
 async function decideConsume(
   deps: QuotaDeps,
   caller: KeyCaller,
@@ -130,7 +134,7 @@ function refusedLately(deps: QuotaDeps, { hash }: KeyCaller, units: number): boo
   const { refusals } = cacheOf(deps.table)
   const refusal = refusals.get(hash.toString('hex'))
   const nowMs = deps.clock.nowMs()
-  // A clock that was set back must not make it last.
+  // A clock that is set back must not prolong the refusal.
   const holds = refusal && nowMs < refusal.untilMs && nowMs >= refusal.untilMs - REFUSED_MS
   return holds === true && units > refusal.balance
 }

@@ -8,7 +8,7 @@ import { isLiveKey, type KeyCaller, wrongKey } from './key-caller.ts'
 import { keyHashAttribute, keyUseAttribute } from './quota.ts'
 import { balanceParts, crossedThresholds } from './thresholds.ts'
 
-/** The stored attributes that a consume reads; `quota.ts` explains each. */
+/** The stored attributes that a consume reads; `quota.ts` explains each attribute. */
 const counterSchema = z.object({
   l: z.number(),
   f: z.number(),
@@ -23,33 +23,37 @@ const counterSchema = z.object({
   a: z.optional(z.set(z.instanceof(Uint8Array))),
 })
 
-/** The hot counter with whole names for its attributes. */
+/** The hot counter with full names for its attributes. */
 export interface Counter {
-  /** Units down to the next threshold, and units below that threshold: their sum is what is left. */
+  /** Units above the floor. */
   aboveFloor: number
+  /** The highest threshold that the balance has not fallen below. The balance is `aboveFloor + floor`. */
   floor: number
-  /** Units of the bundle held; 0 before the first. */
+  /** Units of the bundle held; 0 before the first bundle. */
   size: number
   /** Number of the last ledger entry applied. */
   seq: number
   /** Units used in all. */
   used: number
-  /** The day (UTC, since 1970) that use is counted for. */
+  /** The day on which use is counted now (UTC, days since 1970). */
   day: number
-  /** Newest time of an archived request id. */
+  /** Newest time of an archived request id, on the scale of `RequestId.time`. */
   newestArchived: number
-  /** Grows with each eviction that a request could have missed. */
+  /** Grows whenever ids are archived that an earlier archive lookup may have missed. */
   fence: number
-  /** Which spans have archive items, as bits. */
+  /** Spans that have archive items, as bits (`spanBit`). */
   archiveSpans: number
   blocked: 'deactivated' | 'suspended' | undefined
   /** Entries of recent request ids. */
   ring: ReadonlySet<Uint8Array>
-  /** As stored. */
+  /** The item as stored. */
   item: Item
 }
 
-/** Reads a stored counter. @throws DomainError `unauthorized` if there is none: no account has this key. */
+/**
+ * Parses a stored counter.
+ * @throws DomainError `unauthorized` if there is none, since no account has the key then.
+ */
 export function parseCounter(item: Item | undefined): Counter {
   if (!item) throw wrongKey()
   const { l, f, q, s, u, d, m, g, o, x, a } = z.parse(counterSchema, item)
@@ -76,7 +80,10 @@ export const readCounter = async (deps: Deps<'table'>, accountId: string): Promi
 export const balanceOf = ({ aboveFloor, floor }: Pick<Counter, 'aboveFloor' | 'floor'>): number =>
   aboveFloor + floor
 
-/** @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended` */
+/**
+ * Checks that the key is live and the account not blocked.
+ * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`
+ */
 export function requireAdmitted(counter: Counter, caller: KeyCaller): void {
   if (!isLiveKey(counter.item, caller)) throw wrongKey()
   if (counter.blocked) throw new DomainError(`account_${counter.blocked}`)
@@ -89,22 +96,22 @@ export interface Spending {
   caller: KeyCaller
   /** At least 1. */
   units: number
-  /** The day (UTC, since 1970) that they are counted for, or a later one. */
+  /** The current day (UTC, days since 1970). The write fails if the counter is still on an earlier day. */
   today: number
-  /** Ids that must not be in the ring. */
+  /** Ring entries of the ids that are spent. The write fails if one of them is in the ring. */
   ids: readonly Uint8Array[]
-  /** What is added to the ring. */
+  /** Entries that the write adds to the ring. */
   entries: readonly Uint8Array[]
-  /** Why none of the ids can be in the archive. */
+  /** Conditions that hold only as long as none of the ids can be in the archive. */
   fence: readonly Expression[]
   /** Further assignments. */
   sets?: readonly Expression[]
-  /** The counter as it was last seen; without it the units must fit above the next threshold. */
+  /** The counter as last read. Without it the write fails if the units do not fit above the floor. */
   seen?: Counter | undefined
   nowMs: number
 }
 
-/** The one write that spends: key, block, balance, thresholds, day, ids and counters in one condition. */
+/** Builds the one write that spends. One condition covers key, block, day, balance, thresholds and ids. */
 export function spendUpdate(spending: Spending): { set: Expression; condition: Expression } {
   const { caller, units, today, ids, entries, fence, seen } = spending
   const step = seen && units > seen.aboveFloor ? crossingSpend(spending, seen) : ordinarySpend(units)
@@ -118,7 +125,7 @@ export function spendUpdate(spending: Spending): { set: Expression; condition: E
     ...step.conditions,
     ...fence,
   ]
-  // One NOT for all: DynamoDB takes 300 operators in an expression, and a batch has 100 ids.
+  // One NOT covers all ids: DynamoDB allows 300 operators in an expression, and a batch may have 100 ids.
   const known = ids.map((id) => expr`contains(#a, ${id})`)
   if (known.length > 0) conditions.push(join([expr`NOT (`, join(known, ' OR '), expr`)`], ''))
   const sets = [...step.sets, ...(spending.sets ?? [])]
@@ -133,7 +140,10 @@ const ordinarySpend = (units: number) => ({
   conditions: [expr`#l >= ${units}`],
 })
 
-/** Moves the floor and notes what is due. Of all requests that see the same threshold ahead, only one succeeds. */
+/**
+ * Moves the floor and records the notice or renewal that becomes due. Of all requests that would cross the
+ * same threshold, only one succeeds.
+ */
 function crossingSpend({ caller, units, nowMs }: Spending, seen: Counter) {
   const { floor } = balanceParts(balanceOf(seen) - units, seen.size)
   const { notice, renewal } = crossedThresholds(seen.floor, floor, seen.size)

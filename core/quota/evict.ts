@@ -8,22 +8,28 @@ import { type Counter, parseCounter } from './counter.ts'
 import { type Entry, readEntry } from './request-id.ts'
 
 /**
- * The turn: when the ring is full, its oldest entries go into the archive. First they are put there, then they leave
- * the ring, so that an id is always in one of the two. Whoever looked into the archive before finds the fence `g`
- * changed when he writes.
+ * Number of entries at which the ring is full. An eviction then copies the oldest entries to the archive and
+ * removes them from the ring afterwards, so that an id is always in at least one of the two. The removal
+ * changes the fence `g`, so a request that read the archive earlier fails its condition on `g` and retries.
  */
 const RING_LIMIT = 50
-/** Entries that stay: those of requests on their way, which should not have to look into the archive. */
+/**
+ * Number of the newest entries that stay in the ring, so that ids of requests in flight are newer than the
+ * archive and need no archive lookup.
+ */
 const KEPT = 16
-/** If a turn fails, the next one is tried when so many entries more are there. */
+/** After a failed eviction, the next try follows when the ring has grown by this many entries. */
 const NEXT_TRY = 16
 
-/** Accounts whose fence a container remembers. */
+/** Number of accounts whose fence a container remembers. */
 const FENCES = 1000
 
 type Timed = Extract<Entry, { kind: 'timed' }>
 
-/** Turns the ring if `counter` is the state after the write that filled it by `added` entries. Failing is no error. */
+/**
+ * Evicts old entries if the write that led to `counter` and added `added` entries filled the ring. A failure
+ * is logged and not thrown.
+ */
 export async function evictIfFull(
   deps: Deps<'table'>,
   accountId: string,
@@ -31,17 +37,20 @@ export async function evictIfFull(
   added: number,
 ): Promise<void> {
   const { size } = counter.ring
-  if (turnNumber(size) <= turnNumber(size - added)) return
+  if (evictionStep(size) <= evictionStep(size - added)) return
   try {
     await evictOldest(deps, accountId, counter)
   } catch (error) {
-    // The units are spent and the id is in the ring, whatever became of the eviction.
-    deps.log.warn('request ids are not archived; a later consume archives them', error, { accountId })
+    // The units are spent and the id is in the ring, even though the eviction failed.
+    deps.log.warn('old request ids were not archived; a later consume archives them', error, { accountId })
   }
 }
 
-/** Every size of a growing ring is reached by exactly one writer: the marks choose who turns it. */
-const turnNumber = (size: number): number =>
+/**
+ * How many eviction sizes (50, 66, 82, …) a ring has reached. Exactly one writer reaches each size, so
+ * exactly one writer evicts.
+ */
+const evictionStep = (size: number): number =>
   size < RING_LIMIT ? 0 : 1 + Math.floor((size - RING_LIMIT) / NEXT_TRY)
 
 async function evictOldest(deps: Deps<'table'>, accountId: string, counter: Counter): Promise<void> {
@@ -67,27 +76,27 @@ async function evictOldest(deps: Deps<'table'>, accountId: string, counter: Coun
 }
 
 /**
- * Takes out of the ring what stands in the archive now. Whoever else takes the same out does no harm; only what is
- * noted of the archive must neither be lowered nor lost.
+ * Removes entries from the ring that are now in the archive. A concurrent removal of the same entries does no
+ * harm. The conditions protect the newest archived time and the archive spans from being lowered or lost.
  */
 async function dropFromRing(
   deps: Deps<'table'>,
   accountId: string,
   { newestArchived, archiveSpans }: Counter,
-  gone: { leaving: readonly Entry[]; newest: number; spans: number },
+  evicted: { leaving: readonly Entry[]; newest: number; spans: number },
 ): Promise<void> {
   const sets = [expr`#g = #g + ${1}`]
   const conditions = [expr`attribute_exists(pk)`]
-  if (gone.newest > newestArchived) {
-    sets.push(expr`#m = ${gone.newest}`)
-    conditions.push(expr`#m < ${gone.newest}`)
+  if (evicted.newest > newestArchived) {
+    sets.push(expr`#m = ${evicted.newest}`)
+    conditions.push(expr`#m < ${evicted.newest}`)
   }
-  const spans = archiveSpans | gone.spans
+  const spans = archiveSpans | evicted.spans
   if (spans !== archiveSpans) {
     sets.push(expr`#o = ${spans}`)
     conditions.push(expr`#o = ${archiveSpans}`)
   }
-  const entries = expr` DELETE #a ${new Set(gone.leaving.map(({ bytes }) => bytes))}`
+  const entries = expr` DELETE #a ${new Set(evicted.leaving.map(({ bytes }) => bytes))}`
   try {
     const after = await deps.table.update(
       keys.quota(accountId),
@@ -97,12 +106,12 @@ async function dropFromRing(
     cacheEntry(cacheOf(deps.table).fences, accountId, parseCounter(after).fence, FENCES)
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
-    // Both attributes only grow, so this ends.
-    await dropFromRing(deps, accountId, parseCounter(error.failed.get(0)), gone)
+    // Both attributes only grow, so the recursion ends.
+    await dropFromRing(deps, accountId, parseCounter(error.failed.get(0)), evicted)
   }
 }
 
-/** Makes a batch's archive item count without its entry. One that TTL has deleted stays deleted. */
+/** Makes a batch's archive item valid without its ring entry. An item that TTL has deleted stays deleted. */
 async function validateBatchItem(
   deps: Deps<'table'>,
   accountId: string,
@@ -113,9 +122,10 @@ async function validateBatchItem(
 }
 
 /**
- * What leaves a full ring: every untimed entry, since those are looked up one by one anyway, then batches and the
- * oldest timed ones until the newest are left. Timed ones are in the order of their times. An id dated in the future
- * is among the newest and stays: in the archive it would make every id until then late.
+ * Entries that leave a full ring: every untimed entry, because untimed ids are looked up one by one in any
+ * case; then the oldest batches and the oldest timed entries, until `KEPT` entries are left. Timed entries
+ * come out sorted by time. An id dated in the future is among the newest and stays, because in the archive
+ * its time would make every id until that time late.
  */
 export function entriesToEvict(ring: readonly Entry[]): Entry[] {
   const timed = ring.filter((entry) => entry.kind === 'timed').sort((a, b) => a.time - b.time)
@@ -126,15 +136,15 @@ export function entriesToEvict(ring: readonly Entry[]): Entry[] {
   return [...untimed, ...oldBatches, ...oldestEntries(timed, excess - oldBatches.length)]
 }
 
-/** Those of one millisecond leave together. */
+/** The oldest `count` entries; entries of the same millisecond leave together. */
 function oldestEntries(timed: readonly Timed[], count: number): Timed[] {
   const last = count > 0 ? timed[count - 1] : undefined
   return last ? timed.filter(({ time }) => time <= last.time) : []
 }
 
 /**
- * Parts entries into archive items, each of the shortest span that takes at least half of what is left: one item for
- * an even flow however slow it is, a few for a mixed one.
+ * Groups entries into archive items. Each item has the shortest span that covers at least half of the
+ * remaining entries: an even flow needs one item, however slow the flow is, and a mixed flow needs a few.
  */
 export function groupBySpan(timed: readonly Timed[]): { span: number; ids: Timed[] }[] {
   const groups: { span: number; ids: Timed[] }[] = []

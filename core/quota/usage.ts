@@ -8,7 +8,7 @@ import { readCounter } from './counter.ts'
 import { usesBySlot } from './day-snapshot.ts'
 import { dayOf } from './quota.ts'
 
-/** Days that are shown unless told otherwise, and at most. */
+/** Days that are shown by default, and at most. */
 const DAYS = 30
 const MOST_DAYS = 366
 
@@ -18,7 +18,7 @@ const snapshotSchema = z.object({
   c: z.record(z.string(), z.number()),
 })
 
-/** What the counters stood at when the counter left a day. */
+/** The use counters as they stood at the end of a day, or now for the current day. */
 interface Snapshot {
   day: number
   used: number
@@ -34,7 +34,7 @@ export interface DayUse {
   /** When the day begins (UTC), epoch ms. */
   startMs: number
   units: number
-  /** Use by key; the use of all keys that were deleted is summed up under no id. */
+  /** Use by key. The use of all deleted keys is one entry without an id. */
   keys: { id: string | undefined; units: number }[]
 }
 
@@ -61,7 +61,7 @@ export async function readUsage(deps: Deps<'table'>, accountId: string, range: D
   ])
   const ended = [...before, ...within].map(readSnapshot)
   const now = { day: counter.day, used: counter.used, bySlot: usesBySlot(counter.item) }
-  // A day whose change was begun and not finished has a snapshot already, which says too little.
+  // If a change of the day is unfinished, the current day already has a snapshot, whose numbers are too low.
   const snapshots = [...ended.filter(({ day }) => day < now.day), now].filter(({ day }) => day <= to)
   const days = snapshots.flatMap((snapshot, at) => {
     const last = snapshots[at - 1]
@@ -77,11 +77,11 @@ function dayUse(end: Snapshot, start: Snapshot | undefined, ids: Map<number, str
     id,
     units: (end.bySlot[slot] ?? 0) - (start?.bySlot[slot] ?? 0),
   }))
-  const gone = units - live.reduce((sum, key) => sum + key.units, 0)
+  const deletedUnits = units - live.reduce((sum, key) => sum + key.units, 0)
   return {
     startMs: end.day * DAY_MS,
     units,
-    keys: [...live, { id: undefined, units: gone }].filter((key) => key.units > 0),
+    keys: [...live, { id: undefined, units: deletedUnits }].filter((key) => key.units > 0),
   }
 }
 
@@ -96,9 +96,9 @@ function daysOf({ fromMs, toMs }: DayRange, today: number) {
   const to = asked ?? (given === undefined ? today : Math.max(today, given))
   const from = given ?? to - DAYS + 1
   const days = to - from + 1
-  const message = `must be 1 to ${MOST_DAYS} days after from, both included`
+  const message = `must make a range of 1 to ${MOST_DAYS} days, both ends included`
   if (days < 1 || days > MOST_DAYS)
     throw new DomainError('invalid_request', { fields: [{ field: 'to', message }] })
-  // Before 1970 nobody has used anything, and sort keys have no sign.
+  // Nothing was used before 1970, and sort keys have no sign.
   return { from: Math.max(from, 0), to: Math.max(to, 0) }
 }

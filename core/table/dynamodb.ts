@@ -24,7 +24,9 @@ const commands = {
   BatchWriteItem: BatchWriteCommand,
 } satisfies Record<Operation, unknown>
 
-/** Opens the table with AWS's own client, which takes region, credentials and endpoint from the environment. */
+/**
+ * Opens the table with AWS's own client, which takes region, credentials and endpoint from the environment.
+ */
 export function openTable(tableName: string, base = new DynamoDBClient(clientLimits)): Table {
   const over = (client: DynamoDBClient) =>
     DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } })
@@ -32,7 +34,7 @@ export function openTable(tableName: string, base = new DynamoDBClient(clientLim
   let single: DynamoDBDocumentClient | undefined
   return tableOver(tableName, async (operation, input, once = false) => {
     const command = new commands[operation](input as never)
-    // How often a client tries is its own and no request's.
+    // The SDK limits attempts per client, not per request, so `once` needs a client of its own.
     if (once) single ??= over(new DynamoDBClient({ ...clientLimits, maxAttempts: 1 }))
     try {
       return (await (once && single ? single : client).send(command as never)) as TableAnswer
@@ -42,7 +44,7 @@ export function openTable(tableName: string, base = new DynamoDBClient(clientLim
   })
 }
 
-/** The document client leaves the items of its exceptions in DynamoDB's own notation. */
+/** Converts the items of an exception, which the document client leaves in DynamoDB's own notation. */
 function withPlainItems(error: unknown): unknown {
   const { Item, CancellationReasons } = error as TableRefusal
   const plain = (item: unknown) => unmarshall(item as Parameters<typeof unmarshall>[0])

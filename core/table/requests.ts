@@ -5,7 +5,7 @@ import { type Expression, expr, join, type Placeholders, render } from './expres
 import { dueShards, type Key } from './keys.ts'
 import { ConditionFailed, type Item, type Table, type Write } from './table.ts'
 
-/** The requests of DynamoDB that the table is made of. */
+/** The DynamoDB operations that the table uses. */
 export type Operation =
   | 'GetItem'
   | 'Query'
@@ -15,7 +15,7 @@ export type Operation =
   | 'TransactWriteItems'
   | 'BatchWriteItem'
 
-/** What the answers hold, as far as the table reads it. */
+/** The members of DynamoDB's answers that the table reads. */
 export interface TableAnswer {
   Item?: Item
   Items?: Item[]
@@ -25,9 +25,10 @@ export interface TableAnswer {
 }
 
 /**
- * A client of DynamoDB: sends one request, and again (within limits) what was throttled, and unless it is for `once`
- * what got lost or met a fault of the service. Keys, items and values are plain JavaScript both ways; what is undefined is left out. Rejects with an
- * error that has the `name` of DynamoDB's exception and, where it has them, its `Item` or `CancellationReasons`.
+ * A DynamoDB client. Sends one request and retries it, within limits, after throttling; without `once` also
+ * after a lost answer or a fault of the service. Keys, items and values are plain JavaScript in both
+ * directions, and undefined values are left out. Rejects with an error that has the `name` of DynamoDB's
+ * exception and, if the exception has them, its `Item` or `CancellationReasons`.
  */
 export type Send = (
   operation: Operation,
@@ -35,7 +36,7 @@ export type Send = (
   once?: boolean,
 ) => Promise<TableAnswer>
 
-/** The one table over a client. */
+/** The one table, reached through a client. */
 export function tableOver(TableName: string, send: Send): Table {
   const request: Send = (operation, input, once) => sendWithRetries(send, operation, input, once)
   return {
@@ -96,7 +97,7 @@ export function tableOver(TableName: string, send: Send): Table {
     },
     async transact(writes) {
       const TransactItems = writes.map((write) => transactItem(TableName, write))
-      // A retry of a transaction whose reply was lost, ours or the client's, is the same transaction by its token.
+      // After a lost reply, the token makes a retry of ours or of the client the same transaction.
       await request('TransactWriteItems', { TransactItems, ClientRequestToken: randomUUID() })
     },
     async due(kind, nowMs, limit) {
@@ -118,7 +119,7 @@ export function tableOver(TableName: string, send: Send): Table {
   }
 }
 
-/** Only the key of what may be a whole item. */
+/** The key alone, because callers may pass a whole item. */
 const keyOnly = ({ pk, sk }: Key): Key => ({ pk, sk })
 
 function guarded(condition: Expression | undefined, names: Placeholders = {}) {
@@ -142,13 +143,13 @@ function transactItem(TableName: string, write: Write) {
 
 const CONFLICT_TRIES = 6
 
-/** Items that DynamoDB takes in one BatchWriteItem. */
+/** Most items that DynamoDB accepts in one BatchWriteItem. */
 const BATCH_ITEMS = 25
 
 /**
- * Sends a request, and the very same request again after it lost to a concurrent transaction. The request is data, made
- * once: nothing of it can differ between two tries.
- * @throws ConditionFailed, or `temporarily_unavailable` for whatever another try may mend
+ * Sends a request, and the very same request again after it lost to a concurrent transaction. The request is data that
+ * is made once, so two tries cannot differ.
+ * @throws ConditionFailed, or `temporarily_unavailable` for everything that a later try may mend
  */
 async function sendWithRetries(send: Send, ...request: Parameters<Send>): Promise<TableAnswer> {
   for (let tries = 1; ; tries++) {
@@ -166,11 +167,11 @@ async function sendWithRetries(send: Send, ...request: Parameters<Send>): Promis
   }
 }
 
-/** So that those who collided once do not collide again in step. */
+/** Waits for a random time, so that requests that collided do not collide again. */
 const jitter = (tries: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * 2 ** tries))
 
-/** What an exception of DynamoDB carries. */
+/** The members of a DynamoDB exception that the table reads. */
 export interface TableRefusal {
   name?: string
   Item?: Item
@@ -186,7 +187,10 @@ function conditionFailed(error: unknown): ConditionFailed | undefined {
   return failed.length > 0 ? new ConditionFailed(new Map(failed)) : undefined
 }
 
-/** Refused for good and certainly not done: a malformed request, a permission or a table that is missing. */
+/**
+ * Whether the request failed for good without effect, since it is malformed or a permission or the table is
+ * missing.
+ */
 const isOurMistake = (error: unknown): boolean =>
   /^(Validation|AccessDenied|ResourceNotFound|UnrecognizedClient)Exception$/.test(
     (error as TableRefusal).name ?? '',

@@ -1,7 +1,7 @@
 import type { Deps } from '../ports.ts'
 import { ignoreRefusal, type Write } from './table.ts'
 
-/** Writes all or nothing, with the cheapest call: none for no write, a plain one for one, else a transaction. */
+/** Writes all or nothing: no call for no write, a plain call for one write, else a transaction. */
 export async function writeAll({ table }: Deps<'table'>, writes: readonly Write[]): Promise<void> {
   const [only] = writes
   if (!only) return
@@ -11,6 +11,8 @@ export async function writeAll({ table }: Deps<'table'>, writes: readonly Write[
   else await table.remove(only.remove, only.if)
 }
 
-/** Writes all or nothing. A condition that fails means that the work had been done before, which is no error. */
+/**
+ * Writes all or nothing. A condition that fails means that the work had been done before, which is no error.
+ */
 export const writeUnlessDone = (deps: Deps<'table'>, writes: readonly Write[]): Promise<void> =>
   writeAll(deps, writes).catch(ignoreRefusal)

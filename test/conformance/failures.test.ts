@@ -46,7 +46,7 @@ describe('a run in which one item fails', () => {
         {
           level: 'error',
           job,
-          what: expect.stringMatching(/failed$/),
+          what: 'a due item failed and stays due; a later run retries it',
           item: shownKey(key),
           cause: expect.stringMatching(/^\$?\w+$/),
           frames: expect.arrayContaining([expect.stringMatching(/^at .*core/)]),
