@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import type { PaymentCard } from '../ports.ts'
 import { type Expression, expr } from '../table/expression.ts'
-import { dueAt, KEPT_MS, keys, ttlAt } from '../table/keys.ts'
+import { dueAt, keys, REMOVED_CARD_KEPT_MS, ttlAt } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
 
 const optionalString = z.optional(z.string())
@@ -85,7 +85,7 @@ export const cardTombstone = (
   ...keys.card(accountId, cardId),
   cardId,
   version: lastVersion + 1,
-  ...ttlAt(nowMs + KEPT_MS.removedCard),
+  ...ttlAt(nowMs + REMOVED_CARD_KEPT_MS),
 })
 
 /**

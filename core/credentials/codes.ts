@@ -3,16 +3,16 @@ import * as z from 'zod/mini'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr } from '../table/expression.ts'
-import { KEPT_MS, type Key, keys, ttlAt } from '../table/keys.ts'
+import { CONFIRMATION_CODE_KEPT_MS, type Key, keys, RESET_CODE_KEPT_MS, ttlAt } from '../table/keys.ts'
 import { type Item, ignoreRefusal } from '../table/table.ts'
 
 /** What a mailed code proves. A code made for one purpose is worthless for another. */
 export type CodePurpose = 'confirm-email' | 'change-email' | 'reset-password'
 
 const LIFETIME_MS: Record<CodePurpose, number> = {
-  'confirm-email': KEPT_MS.confirmationCode,
-  'change-email': KEPT_MS.confirmationCode,
-  'reset-password': KEPT_MS.resetCode,
+  'confirm-email': CONFIRMATION_CODE_KEPT_MS,
+  'change-email': CONFIRMATION_CODE_KEPT_MS,
+  'reset-password': RESET_CODE_KEPT_MS,
 }
 
 const CODE_ATTEMPTS = 5

@@ -5,7 +5,7 @@ import { deliverMailOrLeave, queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { attr, expr } from '../table/expression.ts'
-import { dueAt, KEPT_MS, type Key, keys, ttlAt } from '../table/keys.ts'
+import { dueAt, type Key, keys, MAIL_REQUEST_KEPT_MS, ttlAt } from '../table/keys.ts'
 import { leaseDue } from '../table/lease.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { HOUR_MS } from '../time.ts'
@@ -38,7 +38,7 @@ export async function requestMail(
   const nowMs = deps.clock.nowMs()
   const key = emailKey(email)
   const { due, dueAtMs } = dueAt('ASK', deps.ids.hex(2), nowMs)
-  const { ttl } = ttlAt(nowMs + KEPT_MS.mailRequest)
+  const { ttl } = ttlAt(nowMs + MAIL_REQUEST_KEPT_MS)
   await deps.table.update(
     keys.ask(purpose, key),
     expr`SET #purpose = ${purpose}, #email = ${key}, #due = ${due}, #dueAtMs = ${dueAtMs}, #ttl = ${ttl}`,

@@ -2,7 +2,7 @@ import * as z from 'zod/mini'
 import type { Account } from '../account/account.ts'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
-import { KEPT_MS, keys, ttlAt } from '../table/keys.ts'
+import { BUS_EVENT_KEPT_MS, keys, ttlAt } from '../table/keys.ts'
 import { ConditionFailed, type Item } from '../table/table.ts'
 
 const noticeSchema = z.object({
@@ -40,7 +40,7 @@ export async function addNotice(
   try {
     await deps.table.transact([
       {
-        put: { ...keys.event(eventId), ...ttlAt(deps.clock.nowMs() + KEPT_MS.busEvent) },
+        put: { ...keys.event(eventId), ...ttlAt(deps.clock.nowMs() + BUS_EVENT_KEPT_MS) },
         if: expr`attribute_not_exists(pk)`,
       },
       { put: newNotice(deps, accountId, messageType, message) },

@@ -3,7 +3,7 @@ import { type CodePurpose, codeText } from '../credentials/codes.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
-import { dueAt, KEPT_MS, keys, ttlAt } from '../table/keys.ts'
+import { CODE_MAIL_KEPT_MS, dueAt, keys, NEWS_MAIL_KEPT_MS, ttlAt } from '../table/keys.ts'
 import { LEASE_MS, leaseDue } from '../table/lease.ts'
 import { ignoreRefusal, type Write } from '../table/table.ts'
 import { HOUR_MS } from '../time.ts'
@@ -51,7 +51,7 @@ export function queueMail(
 ): { mail: QueuedMail; write: Write } {
   const nowMs = deps.clock.nowMs()
   const due = dueAt('MAIL', mail.accountId, nowMs + waitMs)
-  const expiry = ttlAt(nowMs + (mail.codeLookup === undefined ? KEPT_MS.newsMail : KEPT_MS.codeMail))
+  const expiry = ttlAt(nowMs + (mail.codeLookup === undefined ? NEWS_MAIL_KEPT_MS : CODE_MAIL_KEPT_MS))
   const item = { ...keys.mail(mail.accountId, deps.ids.uuid()), ...mail, ...due, failures: 0, ...expiry }
   return { mail: item, write: { put: item } }
 }

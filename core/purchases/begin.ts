@@ -2,7 +2,7 @@ import { type Account, type Profile, parseProfile, requireActive } from '../acco
 import { countCardAttempt } from '../cards/velocity.ts'
 import { DomainError } from '../errors.ts'
 import { expr, join, unchangedSince } from '../table/expression.ts'
-import { KEPT_MS, keys, ttlAt } from '../table/keys.ts'
+import { keys, REQUEST_KEPT_MS, ttlAt } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { newPurchase, type Order, type Purchase } from './purchase.ts'
 import type { PurchaseDeps } from './transaction.ts'
@@ -81,7 +81,7 @@ function storeRequestKey(deps: PurchaseDeps, { accountId, id }: Purchase, key: R
   const { mac, request, replaces } = key
   const isFree = expr`attribute_not_exists(pk) OR #ttl <= ${Math.floor(nowMs / 1000)}`
   return {
-    put: { ...keys.request(accountId, mac), purchaseId: id, request, ...ttlAt(nowMs + KEPT_MS.request) },
+    put: { ...keys.request(accountId, mac), purchaseId: id, request, ...ttlAt(nowMs + REQUEST_KEPT_MS) },
     if: replaces === undefined ? isFree : join([isFree, expr`#purchaseId = ${replaces}`], ' OR '),
   }
 }

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 import type { Deps } from '../ports.ts'
-import { KEPT_MS, keys, spentPrefix, timeKey, ttlAt } from '../table/keys.ts'
+import { keys, SPENT_IDS_KEPT_MS, spentPrefix, timeKey, ttlAt } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
 import { type Counter, inRing } from './counter.ts'
 import { batchEntry, macOf, type RequestId } from './request-id.ts'
@@ -26,7 +26,7 @@ const archiveSchema = z.object({
   valid: z.optional(z.literal(true)),
 })
 
-const expiry = (deps: Deps) => ttlAt(deps.clock.nowMs() + KEPT_MS.spentIds)
+const expiry = (deps: Deps) => ttlAt(deps.clock.nowMs() + SPENT_IDS_KEPT_MS)
 
 /** Builds the archive item of timed entries, which must be sorted by time. */
 export function archiveItem(

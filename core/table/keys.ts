@@ -103,23 +103,21 @@ export const keys = {
   defaultKey: (hash: string): Key => ({ pk: `APIKEY#${hash}`, sk: '#KEY' }),
 }
 
-/** How long items that expire are kept, ms. The table above lists the same times. */
-export const KEPT_MS = {
-  removedCard: 30 * DAY_MS,
-  /** Longer than the 24 hours for which the API promises to recognise an Idempotency-Key. */
-  request: 2 * DAY_MS,
-  /** Longer than the three days for which a repeated consume is recognised. */
-  spentIds: 4 * DAY_MS,
-  newsMail: 7 * DAY_MS,
-  codeMail: DAY_MS,
-  confirmationCode: DAY_MS,
-  resetCode: 10 * MINUTE_MS,
-  mailRequest: DAY_MS,
-  /** Stripe redelivers an event for three days and lists it for thirty. */
-  stripeEvent: 30 * DAY_MS,
-  /** EventBridge redelivers an event for a day. */
-  busEvent: 7 * DAY_MS,
-} as const
+// How long items that expire are kept. The table above lists the same times.
+export const REMOVED_CARD_KEPT_MS = 30 * DAY_MS
+/** Longer than the 24 hours for which the API promises to recognise an Idempotency-Key. */
+export const REQUEST_KEPT_MS = 2 * DAY_MS
+/** Longer than the three days for which a repeated consume is recognised. */
+export const SPENT_IDS_KEPT_MS = 4 * DAY_MS
+export const NEWS_MAIL_KEPT_MS = 7 * DAY_MS
+export const CODE_MAIL_KEPT_MS = DAY_MS
+export const CONFIRMATION_CODE_KEPT_MS = DAY_MS
+export const RESET_CODE_KEPT_MS = 10 * MINUTE_MS
+export const MAIL_REQUEST_KEPT_MS = DAY_MS
+/** Stripe redelivers an event for three days and lists it for thirty. */
+export const STRIPE_EVENT_KEPT_MS = 30 * DAY_MS
+/** EventBridge redelivers an event for a day. */
+export const BUS_EVENT_KEPT_MS = 7 * DAY_MS
 
 /** The TTL attribute: the epoch second after which DynamoDB may delete the item. Deletion may lag by days. */
 export const ttlAt = (atMs: number): { ttl: number } => ({ ttl: Math.ceil(atMs / 1000) })

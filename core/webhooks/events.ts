@@ -11,7 +11,7 @@ import { applyReversal } from '../purchases/reversal.ts'
 import { settlePurchase } from '../purchases/settle.ts'
 import type { Run, Worked } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
-import { KEPT_MS, keys, ttlAt } from '../table/keys.ts'
+import { keys, STRIPE_EVENT_KEPT_MS, ttlAt } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
@@ -99,7 +99,7 @@ async function processEvent(deps: CardDeps, event: PaymentEvent): Promise<boolea
   if (!work || event.objectId === undefined || COVERED_BY_PAYMENT.has(event.type)) return false
   const done = keys.event(`stripe:${event.id}`)
   if (await deps.table.get(done)) return false
-  const expiry = ttlAt(deps.clock.nowMs() + KEPT_MS.stripeEvent)
+  const expiry = ttlAt(deps.clock.nowMs() + STRIPE_EVENT_KEPT_MS)
   await work(deps, event, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])
   return true
 }

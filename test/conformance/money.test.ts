@@ -1,5 +1,5 @@
 import type Stripe from 'stripe'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Payment } from '../../core/ports.ts'
 import { readPurchase } from '../../core/purchases/purchase.ts'
 import { settlePurchase } from '../../core/purchases/settle.ts'
@@ -605,6 +605,9 @@ describe('money that goes back after its units were spent', () => {
 })
 
 describe('a webhook of a payment that is not what was asked for', () => {
+  // The reconciliation remembers how far it has come.
+  beforeEach(app.startAfresh)
+
   /** A purchase whose payment is not known yet, so that the name in the metadata alone would do. */
   async function openPurchase() {
     const person = await newBuyer(app)

@@ -484,7 +484,9 @@ describe('a newline makes no second line', () => {
     expectNothingPrinted()
   })
 
-  test('every line of all that was logged is one line of JSON with known fields', () => {
+  test('every line of all that was logged is one line of JSON with known fields', async () => {
+    await askAll((body) => asJson({ ...body, unknown: 1 }))
+    expectNothingPrinted()
     const request = ['level', 'requestId', 'route', 'status', 'ms', 'accountId', 'error', 'cause', 'frames']
     const failure = ['what', 'template', 'item', 'purchaseId', 'holdId', 'cardId', 'event', 'type', 'leftOut']
     const known = [...request, ...failure]

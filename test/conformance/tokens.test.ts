@@ -579,6 +579,7 @@ describe('the key set', () => {
     process.env.JWKS_URI = `${server.url}/jwks.json`
     vi.resetModules()
     coldStart()
+    app.forgetVerdicts()
     return requests
   }
 

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
 import { registerAccount, sweepPending } from '../../core/account/register.ts'
 import { DomainError } from '../../core/errors.ts'
 import { keys } from '../../core/table/keys.ts'
@@ -8,6 +8,7 @@ import { newPerson, type Person } from '../support/people.ts'
 import { whoHas } from '../support/state.ts'
 
 const app = await startApp()
+beforeEach(app.startAfresh)
 const ports = await app.ports()
 const HOUR_MS = 3_600_000
 

@@ -154,15 +154,18 @@ describe('a running server', () => {
   let server: Awaited<ReturnType<typeof start>>
   const local = (request: string, json?: unknown) => send(server.url, request, json)
 
+  /** What the server has printed by the time that it is ready. */
+  let said: { out: string; err: string }
   const dataFolder = newFolder()
 
   beforeAll(async () => {
     server = await start(['--data', dataFolder, '--no-schedule'])
+    said = { ...server.said }
   })
   afterAll(() => server.stop('SIGTERM'))
 
   test('the first screen says what starts, where, what to try, where to look, and that it is ready', () => {
-    const { out, err } = server.said
+    const { out, err } = said
     for (const part of ['DynamoDB', 'Cognito', 'SES and KMS', 'functions']) {
       expect(out).toMatch(new RegExp(`^ {2}starting {2}${part}`, 'm'))
     }

@@ -1,4 +1,4 @@
-import { afterAll, vi } from 'vitest'
+import { afterAll, afterEach, vi } from 'vitest'
 import type { Ports } from '../../core/ports.ts'
 import { cors } from '../../functions/http/cors.ts'
 import { needs } from '../../functions/http/needs.ts'
@@ -97,6 +97,8 @@ export async function startApp() {
   }
   await startAfresh()
   Object.assign(process.env, stack.env)
+  // How late it is does not depend on the tests before.
+  afterEach(() => void vi.setSystemTime(START))
   afterAll(() => void vi.useRealTimers())
 
   async function request(method: string, path: string, options: TestRequest = {}): Promise<TestAnswer> {
@@ -159,6 +161,8 @@ export async function startApp() {
      * failed test, and sets the clock back to its start.
      */
     startAfresh,
+    /** The gateway asks the authorizer again. */
+    forgetVerdicts: () => gateway.setRoutes(gatewayRoutes()),
     /** Moves the clock of every part. */
     advance: (ms: number) => void vi.setSystemTime(Date.now() + ms),
     job: async (name: string) => (await load(`functions/jobs/${name}.ts`)).handler(),
