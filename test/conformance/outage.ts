@@ -1,10 +1,10 @@
 import { afterAll } from 'vitest'
 import { listen, readBody } from '../local/http.ts'
 
-/** What a service answers instead of its own answer; `cut` ends the connection without one. */
+/** An answer in place of a service's own; `cut` ends the connection without an answer. */
 export type Reply = { status: number; body: string } | 'cut'
 
-/** The variables of the services that a function talks to. */
+/** The environment variables with the endpoints of the services that a function calls. */
 export const services = [
   'AWS_ENDPOINT_URL_DYNAMODB',
   'AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER',
@@ -14,8 +14,8 @@ export const services = [
 ] as const
 
 /**
- * Puts a station in front of a double that can answer in its place. Call it before the first request: adapters
- * read their endpoint once.
+ * Puts a proxy in front of a double; the proxy can answer instead of the double. Call this before the first
+ * request, because adapters read their endpoint once.
  */
 export async function stationBefore(service: (typeof services)[number]) {
   const target = process.env[service]
@@ -43,7 +43,7 @@ export async function stationBefore(service: (typeof services)[number]) {
   process.env[service] = station.url
   afterAll(station.close)
   return {
-    /** From now on every call gets this; nothing: the double's own answers again. */
+    /** Answers every further call with `instead`, or with the double's own answers if it is undefined. */
     answer(instead?: Reply) {
       reply = instead
     },

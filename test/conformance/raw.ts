@@ -9,8 +9,8 @@ import type { TestAnswer } from '../support/app.ts'
 type Header = [name: string, value: string]
 
 /**
- * A request as it is written: what `fetch` adds, refuses, tidies or joins goes out here as it is, such as TRACE, a
- * Host, a header twice, dot segments, no content type, or a GET with a body.
+ * Sends a request exactly as given. `fetch` adds, refuses, normalizes or joins parts, such as TRACE, a Host,
+ * a repeated header, dot segments, a missing content type, or the body of a GET.
  */
 export function sendRaw(
   url: string,
@@ -42,14 +42,14 @@ export function sendRaw(
   })
 }
 
-/** What only a Lambda event can say of a body. */
+/** A body with the properties that only a Lambda event can have. */
 export interface EventBody {
   body: string
   isBase64Encoded: boolean
   headers: Record<string, string>
 }
 
-/** Calls a public row's handler with an event whose body and headers are exactly these. */
+/** Calls the handler of a public row with an event that has exactly this body and these headers. */
 export async function invoke(row: Placed, content: EventBody): Promise<APIGatewayProxyStructuredResultV2> {
   const [key] = row.routes
   const [method = '', target = ''] = key.split(' ')
