@@ -6,10 +6,11 @@ import { newPerson } from '../support/people.ts'
 import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
-// The SDK repeats a refused call whose Date header is minutes off its own clock: the test's clock shows the time.
+// The SDK repeats a refused call if the Date header is minutes off its clock. So the test's clock shows real
+// time.
 app.advance(performance.timeOrigin + performance.now() - Date.now())
 
-/** What an answer tells, and what was called for it: everything but the time and the request's id. */
+/** An answer without the time and the request's id, and the calls that it caused. */
 async function observed(asking: () => Promise<TestAnswer>) {
   app.resetCalls()
   const { status, headers, text } = await asking()
@@ -20,7 +21,7 @@ async function observed(asking: () => Promise<TestAnswer>) {
 const login = (json: object) => () => app.request('POST', '/v1/auth/login', { json })
 
 describe('registration', () => {
-  test('of a known address or name tells 409 and which of the two, in any case, and nothing of its owner', async () => {
+  test('of a known address or name is 409 and says which of the two, in any case, but nothing about its owner', async () => {
     const known = await app.signUp()
     const { register } = app
     const byEmail = await observed(() => register(newPerson({ email: known.email.toUpperCase() })))
@@ -38,7 +39,7 @@ describe('registration', () => {
     expect(both).toMatchObject({ status: 409, text: byName.text })
   })
 
-  test('of a known address is answered alike whatever state its account is in', async () => {
+  test('of a known address has the same answer in every state of its account', async () => {
     const { table } = await app.ports()
     const unconfirmed = newPerson()
     await app.register(unconfirmed)
@@ -55,7 +56,7 @@ describe('registration', () => {
     }
   })
 
-  test('of a known address sends no mail and changes nothing of its account', async () => {
+  test('of a known address sends no mail and does not change its account', async () => {
     const known = await app.signUp()
     const sent = app.stack.mail.messages(known.email).length
     await app.register(newPerson({ email: known.email, password: 'Other123!' }))
@@ -66,7 +67,7 @@ describe('registration', () => {
 
 describe('sign-in', () => {
   test.each(['email', 'username'] as const)(
-    'with an unknown %s and with a known one and a wrong password differ in nothing, the calls included',
+    'with an unknown %s has the same answer and the same calls as one with a wrong password',
     async (name) => {
       const known = await app.signUp()
       const unknown = newPerson()
@@ -78,7 +79,7 @@ describe('sign-in', () => {
     },
   )
 
-  test('to an account that is unconfirmed, suspended or deactivated differs in nothing while the password is wrong', async () => {
+  test('with a wrong password has the same answer for an unconfirmed, suspended or deactivated account', async () => {
     const { table } = await app.ports()
     const unknown = await observed(login({ email: newPerson().email, password: 'Wrong123!' }))
     for (const status of ['active', 'suspended', 'deactivated', 'pending']) {
@@ -88,7 +89,7 @@ describe('sign-in', () => {
     }
   })
 
-  test('with a wrong password ten times in a row differs in nothing from an unknown name asked as often', async () => {
+  test('with a wrong password ten times in a row equals ten sign-ins with an unknown name', async () => {
     const known = await app.signUp()
     const unknown = newPerson()
     for (let tries = 1; tries <= 10; tries++) {
@@ -98,7 +99,7 @@ describe('sign-in', () => {
     }
   })
 
-  test('with a password of any length and kind differs in nothing', async () => {
+  test('with a wrong password has the same answer for any length and kind of password', async () => {
     const known = await app.signUp()
     const unknown = newPerson()
     for (const password of [
@@ -120,7 +121,7 @@ describe('sign-in', () => {
     }
   })
 
-  test('by a name that only looks like an account’s id or key differs in nothing', async () => {
+  test('with a name that looks like an account’s id or key equals one with an unknown name', async () => {
     const known = await app.signUp()
     const unknown = await observed(login({ username: newPerson().username, password: known.password }))
     for (const username of [known.accountId, '000000000000000000000000']) {
@@ -129,7 +130,7 @@ describe('sign-in', () => {
   })
 })
 
-test('codes that are unknown, wrong, used and superseded are answered alike', async () => {
+test('unknown, wrong, used and superseded codes have the same answer', async () => {
   const person = newPerson()
   await app.register(person)
   const code = app.mailedCode(person.email)
@@ -146,7 +147,7 @@ test('codes that are unknown, wrong, used and superseded are answered alike', as
   expect(await activate(code)).toEqual(unknown)
 })
 
-test('refresh tokens that are unknown, garbled, revoked and of a gone account are answered alike', async () => {
+test('refresh tokens that are unknown, garbled, revoked or of a deleted account have the same answer', async () => {
   const refresh = async (refreshToken: string) => {
     const { calls, ...answer } = await observed(() =>
       app.request('POST', '/v1/auth/refresh', { json: { refreshToken } }),

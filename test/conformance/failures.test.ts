@@ -14,13 +14,13 @@ const ports = await app.ports()
 const ID = '6548a41138406c14db33b606'
 const ADDRESS = 'ada.lovelace@mail.example'
 
-/** The lines printed since the test began, by what they say of themselves. */
+/** The log lines of this level since the test began. */
 const lines = (level: string) =>
   app.logs.map((line) => JSON.parse(line)).filter((line) => line.level === level)
 
 beforeEach(() => app.logs.splice(0))
 
-/** An item that no code of ours writes, where each kind of work is due, and the job that meets it. */
+/** For each kind of due work, a malformed item and the job that meets it. */
 const BROKEN: Record<DueKind, { key: Key; item?: object; job: string }> = {
   ASK: { key: keys.ask('reset-password', ADDRESS), job: 'send-mail' },
   MAIL: { key: keys.mail(ID, 'broken'), job: 'send-mail' },
@@ -56,7 +56,7 @@ describe('a run in which one item fails', () => {
     },
   )
 
-  test('and 24 others like it: twenty are shown, the rest are counted', async () => {
+  test('of 25 failed items shows twenty and counts the rest', async () => {
     const broken = Array.from({ length: 25 }, (_, n) => keys.mail(ID, `broken-${n}`))
     for (const key of broken) await plant('MAIL', key)
     expect(await app.job('send-mail')).toMatchObject({ failed: 25 })
@@ -71,7 +71,7 @@ describe('a run in which one item fails', () => {
   })
 })
 
-test('a failure that the next run repairs leaves a line of level warn with the ids it is about', async () => {
+test('a failure that the next run repairs leaves a line of level warn with the ids concerned', async () => {
   const { log, lines: warned } = recordingLog()
   const send = () =>
     Promise.reject(new DomainError('temporarily_unavailable', { cause: new TypeError(ADDRESS) }))
@@ -94,7 +94,7 @@ test('a failure that the next run repairs leaves a line of level warn with the i
 })
 
 test('a warning of a request carries its id and its route', async () => {
-  // The SDK tries a mail three times.
+  // The SDK tries to send a mail three times.
   app.stack.mail.addFault({ fault: 'error-before', times: 3 })
   expect((await app.register(newPerson())).status).toBe(201)
   const [done] = lines('info')
@@ -107,7 +107,7 @@ test('a warning of a request carries its id and its route', async () => {
   ])
 })
 
-test('a hundred failures of one kind leave twenty lines a minute, and the next minute says how many were left out, also after the clock was set back', () => {
+test('a hundred failures of one kind leave twenty lines a minute, and the next minute counts the omitted ones, also after the clock was set back', () => {
   let nowMs = 0
   const { log, lines: warned } = recordingLog(() => nowMs, 60_000)
   for (let n = 0; n < 100; n++) log.warn('a mail is not sent', new Error('x'))
@@ -121,7 +121,7 @@ test('a hundred failures of one kind leave twenty lines a minute, and the next m
   expect(warned).toHaveLength(23)
 })
 
-test('no code of core or functions drops an error without a word', () => {
+test('no code of core or functions swallows an error silently, except in two known places', () => {
   const root = join(import.meta.dirname, '..', '..')
   const silent = ['core', 'functions'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
@@ -134,9 +134,9 @@ test('no code of core or functions drops an error without a word', () => {
       .map((file) => `${folder}/${file}`),
   )
   expect(silent).toEqual([
-    // A signature that one secret does not fit may fit the other.
+    // A signature that does not fit one secret may fit the other.
     'core/adapters/stripe.ts',
-    // Warming up: the first request meets the same failure and reports it.
+    // This is the warm-up: the first request meets the same failure and reports it.
     'functions/http/live.ts',
   ])
 })

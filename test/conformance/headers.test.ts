@@ -16,7 +16,7 @@ const table = rows.map((row) => [rowKey(row), row] as const)
 const corsHeaders = (headers: Headers) =>
   Object.fromEntries([...headers].filter(([name]) => name.startsWith('access-control-')))
 
-describe('nothing a client sends becomes a header, an id or a line of its own', () => {
+describe('a client cannot inject a header, a request id or a log line', () => {
   test('CRLF in a path adds no header to the answer and no line to the log', async () => {
     for (const name of [
       'x%0d%0aset-cookie:%20a=b',
@@ -33,7 +33,7 @@ describe('nothing a client sends becomes a header, an id or a line of its own', 
     }
   })
 
-  test('a request id is ours: none that a client names is echoed or logged', async () => {
+  test('a request id of the client is neither echoed nor logged', async () => {
     const given = 'id-of-the-client'
     const names = [
       'x-request-id',
@@ -54,7 +54,7 @@ describe('nothing a client sends becomes a header, an id or a line of its own', 
   })
 })
 
-test('X-Forwarded-For and its kin change no answer and are not logged', async () => {
+test('X-Forwarded-For and similar headers change no answer and are not logged', async () => {
   const login = (more: [string, string][]) =>
     sendRaw(
       app.url,
@@ -106,7 +106,7 @@ test('no header, query or field overrides the method', async () => {
   expect(status).toBe(400)
 })
 
-test('a Host or a forwarded one reaches no mail and no answer', async () => {
+test('neither a Host nor a forwarded host reaches a mail or an answer', async () => {
   const someone = newPerson()
   const evil = 'evil.example'
   const { status, headers, text } = await sendRaw(
@@ -155,7 +155,7 @@ describe('origins', () => {
     }
   })
 
-  test('the listed one is named, on errors too, and never with credentials or a wildcard', async () => {
+  test('the listed origin is allowed, on errors too, and never with credentials or a wildcard', async () => {
     for (const headers of [[BEARER], []]) {
       const answer = await sendRaw(app.url, 'GET', '/v1/user', [['origin', app.origin], ...headers])
       expect(answer.status).toBe(headers.length > 0 ? 200 : 401)
@@ -193,14 +193,14 @@ describe('preflights', () => {
     ['TRACE', 'authorization'],
     ['GET', 'x-http-method-override'],
     ['GET', '*'],
-  ])('one for %s with %s gets the same lists, which do not have it', async (method, header) => {
+  ])('for %s with %s get the same lists, which do not include it', async (method, header) => {
     const { status, headers } = await preflight('/v1/user', method, header)
     expect([status, corsHeaders(headers)]).toMatchObject([204, lists])
     expect([cors.methods, cors.headers].flat()).not.toContain(method === 'GET' ? header : method)
     expect(Object.values(lists).join()).not.toContain('*')
   })
 
-  test('one is answered without a function, even for a route that there is not', async () => {
+  test('are answered without a function, even for an unknown route', async () => {
     app.logs.length = 0
     app.resetCalls()
     for (const path of ['/v1/user', '/nowhere', '/rest/users'])
@@ -219,7 +219,7 @@ describe.each(table)('%s', (_, row) => {
     (each) => !taken.includes(each),
   )
 
-  test.each(others)(`${target} does not answer %s, nor echo what came with it`, async (other) => {
+  test.each(others)(`${target} refuses the method %s and does not echo its content`, async (other) => {
     const secret: [string, string] = ['x-secret', 'echo-me']
     app.resetCalls()
     const { status, text, headers } = await sendRaw(app.url, other, target, [BEARER, secret])
@@ -234,7 +234,7 @@ describe.each(table)('%s', (_, row) => {
   const [method, target] = targetOf(row.routes[0])
   const declared = rows.flatMap(({ routes }) => routes.map((route) => targetOf(route).join(' ')))
 
-  /** What is not quite this route may be another one's parameter. */
+  /** Whether a variant of this route may match a path parameter of another route. */
   const besideParameter = rows.some(({ routes }) =>
     routes.some(
       (route) => route.endsWith('}') && `${method} ${target}`.startsWith(route.replace(/\{.*/, '')),
@@ -266,14 +266,14 @@ describe.each(table)('%s', (_, row) => {
     `http://evil.example${target}`,
   ]
 
-  test.each(variants)(`${method} %s is either this very route or none`, async (variant) => {
+  test.each(variants)(`${method} %s is either this route or no route`, async (variant) => {
     app.logs.length = 0
     app.resetCalls()
     const { status, body } = await sendRaw(app.url, method, variant)
     const decoded = decodeURIComponent(variant.replace('http://evil.example', '')).split('?')[0]
     const known = declared.find((route) => route === `${method} ${decoded}`)
-    // A route that ends in a slash is a greedy parameter to the gateway, which wants a token first; the handler
-    // refuses all that it matches.
+    // To the gateway a route that ends in a slash is a greedy parameter. It requires a token first; then the
+    // handler refuses everything that the parameter matches.
     const parameter =
       row.routes.some((route) => route.includes('{') || route.endsWith('/')) || besideParameter
     if (status === 404) {
@@ -281,7 +281,7 @@ describe.each(table)('%s', (_, row) => {
       expect(known).toBeUndefined()
       expect(outsideCalls(app)).toEqual({})
     } else if (row.auth === 'account') {
-      // A parameter takes any text of one segment, and wants a token like any other.
+      // A path parameter matches any text of one segment, and its route requires a token.
       expect(known !== undefined || parameter).toBe(true)
       expect([status, body]).toEqual([401, { message: 'Unauthorized' }])
       expect(outsideCalls(app)).toEqual({})

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { markdown } from '../../functions/http/markdown.ts'
 
-test('lines of one paragraph become one line, and an empty line begins another paragraph', () => {
+test('the lines of a paragraph become one line, and an empty line begins a new paragraph', () => {
   expect(markdown('One', 'two.', '', 'Three.')).toBe('One two.\n\nThree.')
 })
 

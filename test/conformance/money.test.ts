@@ -48,7 +48,7 @@ import {
 } from '../support/stripe.ts'
 import { expectError } from './contract.ts'
 
-/** What the operator has just put into the catalogue; nothing unless a test says so. */
+/** Changes of the operator to every bundle in the catalogue; empty unless a test sets them. */
 const operator = vi.hoisted(() => ({ changes: {} as { priceCents?: number; units?: number } }))
 vi.mock('../../core/purchases/catalogue.ts', async (load) => {
   const real = await load<typeof import('../../core/purchases/catalogue.ts')>()
@@ -82,7 +82,7 @@ const changeCard = ({ accessToken: token }: SignedInPerson, paymentMethod: strin
 const setFlags = ({ accessToken: token }: SignedInPerson, bundleAutoRenewal: boolean) =>
   app.request('PUT', '/v1/user/flags', { token, json: { bundleAutoRenewal, lowQuotaNotification: true } })
 
-/** The jobs, each minute, until what was begun is at its end. */
+/** Runs the jobs every minute until everything that began has ended. */
 async function settleAll(): Promise<void> {
   for (let minutes = 0; minutes < 4; minutes++) {
     app.advance(MINUTE_MS)
@@ -91,7 +91,7 @@ async function settleAll(): Promise<void> {
   }
 }
 
-describe('50 requests at once make one charge', () => {
+describe('50 concurrent requests make one charge', () => {
   test('buys', async () => {
     const person = await newBuyer(app)
     const answers = await Promise.all(times(50, () => buy(app, person)))
@@ -110,7 +110,7 @@ describe('50 requests at once make one charge', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('sign-ups, of a first customer', async () => {
+  test('sign-ups of a new customer', async () => {
     const person = await app.signUp()
     const card = await newCard(app, GOOD)
     const answers = await Promise.all(times(50, () => signUpFor(app, person, 'STARTER', card)))
@@ -121,7 +121,7 @@ describe('50 requests at once make one charge', () => {
     await expectNothingOpen(app, person)
   })
 
-  test('buys with a key each are as many as were told so', async () => {
+  test('but buys with different keys make exactly one charge for each 201', async () => {
     const person = await newBuyer(app)
     const answers = await Promise.all(times(20, (at) => buy(app, person, `key-${at}`)))
     expect([201, 409]).toEqual(expect.arrayContaining([...new Set(statuses(answers))]))
@@ -157,7 +157,7 @@ describe('Idempotency-Key', () => {
     expect(await paymentsOf(app, person)).toHaveLength(1)
   })
 
-  test('the same key of another account is another key', async () => {
+  test('the same key of another account is independent', async () => {
     const [one, two] = [await newBuyer(app), await newBuyer(app)]
     expect([
       (await buy(app, one, 'same')).status,
@@ -192,7 +192,7 @@ describe('Idempotency-Key', () => {
     expect(await paymentsOf(app, person)).toHaveLength(2)
   })
 
-  test('after 24 hours, when Stripe has forgotten its own, the key still stands; after 48 it is new', async () => {
+  test('after 24 hours, when Stripe has forgotten its key, ours is still known; after 48 hours it is new', async () => {
     let person = await newBuyer(app)
     expect((await buy(app, person, 'k')).status).toBe(201)
     person = await later(app, person, 25 * HOUR_MS)
@@ -200,14 +200,14 @@ describe('Idempotency-Key', () => {
     person = await later(app, person, 23 * HOUR_MS - 1)
     expect((await buy(app, person, 'k')).status).toBe(201)
     expect(await paymentsOf(app, person)).toHaveLength(2)
-    // What has expired is still in the table: deletion lags.
+    // The expired key is still in the table, because DynamoDB deletes late.
     person = await later(app, person, HOUR_MS)
     expect((await buy(app, person, 'k')).status).toBe(201)
     expect(await paymentsOf(app, person)).toHaveLength(3)
     await expectBooksAgree(app, person)
   })
 
-  test('an unknown outcome and the same key 25 hours later: one charge', async () => {
+  test('a retry with the same key 25 hours after an unknown outcome makes no second charge', async () => {
     for (const match of [CREATE, CONFIRM]) {
       let person = await newBuyer(app)
       double.addFault({ fault: 'drop-webhooks' })
@@ -239,15 +239,15 @@ describe('Idempotency-Key', () => {
   })
 })
 
-/** What keeps a purchase from its end while a price changes. */
+/** Faults that interrupt a purchase, so that a price can change meanwhile. */
 const PRICE_FAULTS = [
-  ['before the payment is made', { fault: '500', match: CREATE }],
-  ['while it is made', { fault: 'torn-body', match: CREATE }],
-  ['before it is confirmed', { fault: '500', match: CONFIRM }],
+  ['before the payment is created', { fault: '500', match: CREATE }],
+  ['during the creation of the payment', { fault: 'torn-body', match: CREATE }],
+  ['before the confirmation', { fault: '500', match: CONFIRM }],
   ['after the charge', { fault: 'torn-body', match: CONFIRM }],
 ] as const
 
-describe('what is paid for', () => {
+describe('bundles, units and prices', () => {
   test.each([
     { price: 0.01 },
     { amount: 1 },
@@ -256,7 +256,7 @@ describe('what is paid for', () => {
     { quota: 1_000_000 },
     { customer: 'cus_1' },
     { bundle: { name: 'ENTERPRISE', price: 0 } },
-  ])('%j in the body is refused, and Stripe hears nothing', async (claim) => {
+  ])('%j in the body is refused without a call to Stripe', async (claim) => {
     const [person, buyer] = [await app.signUp(), await newBuyer(app)]
     app.resetCalls()
     const json = { name: 'STARTER', paymentMethod: 'pm_card_visa', address: ADDRESS, ...claim }
@@ -316,7 +316,7 @@ describe('what is paid for', () => {
     expect(await shown(app, person)).toMatchObject({ bundle: null })
   })
 
-  test('a bundle’s name may be in any case for a change, and not for a sign-up', async () => {
+  test('the name of a bundle may be in any case for a change, but not for a sign-up', async () => {
     const [person, buyer] = [await app.signUp(), await newBuyer(app)]
     const signing = await signUpFor(app, person, 'eNtErPrIsE', 'pm_card_visa')
     expectError(v1.signUpForBundle, signing, 'invalid_request')
@@ -324,9 +324,9 @@ describe('what is paid for', () => {
     expect((await shown(app, buyer)).bundle.name).toBe('ENTERPRISE')
   })
 
-  // A bundle has its catalogue built in.
+  // The test cannot replace the catalogue inside a built bundle.
   const prices = fromBundles ? [] : PRICE_FAULTS
-  test.each(prices)('a price that changes %s is the price of the next purchase', async (_, fault) => {
+  test.each(prices)('a price that changes %s applies to the next purchase only', async (_, fault) => {
     const person = await newBuyer(app)
     double.addFault({ fault: 'drop-webhooks' })
     double.addFault(fault)
@@ -347,7 +347,7 @@ describe('what is paid for', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('a renewal keeps the price it was begun with', async () => {
+  test('a renewal keeps the price at which it began', async () => {
     const person = await newBuyer(app)
     await spendTo(app, person, 5)
     double.addFault({ fault: 'torn-body', match: CONFIRM })
@@ -362,7 +362,7 @@ describe('what is paid for', () => {
 })
 
 describe('the card', () => {
-  test('the default card is not deleted while a renewal is at work, with auto-renewal switched off or on', async () => {
+  test('the default card is not deleted during a renewal, with auto-renewal switched off or on', async () => {
     const person = await newBuyer(app)
     const card = (await defaultCard(app, person)) ?? ''
     await spendTo(app, person, 5)
@@ -381,7 +381,7 @@ describe('the card', () => {
   })
 
   test.each([CREATE, CONFIRM])(
-    'the operator detaches the card in the middle (%s): no charge, and renewal pauses',
+    'if the operator detaches the card during a renewal (%s), nothing is charged and renewal pauses',
     async (match) => {
       const person = await newBuyer(app)
       const card = (await defaultCard(app, person)) ?? ''
@@ -403,7 +403,7 @@ describe('the card', () => {
     },
   )
 
-  test('the card is changed twice at the edge of the 24 hours while a declined renewal waits: one change, one charge', async () => {
+  test('two changes of card at the edge of the 24 hours during a declined renewal: one change, one charge', async () => {
     let person = await newBuyer(app)
     await spendTo(app, person, 5)
     double.addFault({ fault: 'decline', match: CONFIRM, code: 'lost_card', times: 1 })
@@ -424,7 +424,7 @@ describe('the card', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('signing up counts as trying a card: 3 an hour over all endpoints, and a decline does not say why', async () => {
+  test('a sign-up counts as a try of a card: 3 an hour over all endpoints, and a decline does not say why', async () => {
     const person = await app.signUp()
     const numbers = ['4000000000000002', '4000000000009995', '4000000000009987']
     app.resetCalls()
@@ -449,7 +449,7 @@ describe('the card', () => {
     await expectBooksAgree(app, again)
   })
 
-  test('20 sign-ups at once with different cards do not ask the bank more often', async () => {
+  test('20 concurrent sign-ups with different cards do not exceed that limit', async () => {
     const person = await app.signUp()
     await cardOnFile(app, person)
     const cards = await Promise.all(times(20, () => newCard(app, '4000000000000002')))
@@ -482,8 +482,8 @@ describe('the card', () => {
   })
 })
 
-describe('money that goes back after its units were spent', () => {
-  test('refunded: what is left goes back, the rest is owed and the next credit pays it', async () => {
+describe('a refund or dispute after units were spent', () => {
+  test('a refund takes back the units left; the rest is owed, and the next credit pays it', async () => {
     const person = await newBuyer(app)
     await spendTo(app, person, 300)
     const [payment] = await paymentsOf(app, person)
@@ -499,7 +499,7 @@ describe('money that goes back after its units were spent', () => {
     expect(await noticesOf(app, person)).toContain('payment_reversed')
   })
 
-  test('in parts, and none of them twice', async () => {
+  test('several partial refunds are each booked once', async () => {
     const person = await newBuyer(app)
     await spendTo(app, person, 0)
     const [payment] = await paymentsOf(app, person)
@@ -519,7 +519,7 @@ describe('money that goes back after its units were spent', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('a debt larger than a credit is paid by several', async () => {
+  test('several credits pay a debt that is larger than one credit', async () => {
     const person = await newBuyer(app, { bundle: 'DEVELOPER' })
     await spendTo(app, person, 0)
     const [payment] = await paymentsOf(app, person)
@@ -535,7 +535,7 @@ describe('money that goes back after its units were spent', () => {
     await expectBooksAgree(app, person)
   })
 
-  /** Signs up with a card whose charge is disputed, and spends before we hear of it. */
+  /** Signs up with a card whose charge is disputed, and spends before the dispute's webhook arrives. */
   async function disputedBuyer(left: number): Promise<{ person: Consumer; dispute: Stripe.Dispute }> {
     const person = await app.signUp()
     expect((await signUpFor(app, person, 'STARTER', await newCard(app, DISPUTED))).status).toBe(204)
@@ -546,7 +546,7 @@ describe('money that goes back after its units were spent', () => {
     return { person: consumer, dispute: dispute! }
   }
 
-  test('disputed: the same; won, all of it comes back', async () => {
+  test('a dispute takes back units as a refund does, and a won dispute returns them', async () => {
     const { person, dispute } = await disputedBuyer(50)
     expect([await unitsLeft(app, person), await balanceOf(person)]).toEqual([0, -0.95])
     await expectBooksAgree(app, person)
@@ -558,7 +558,7 @@ describe('money that goes back after its units were spent', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('disputed and lost: it stays owed', async () => {
+  test('units stay owed after a lost dispute', async () => {
     const { person, dispute } = await disputedBuyer(50)
     await dashboard.disputes.update(dispute.id, { evidence: { uncategorized_text: 'losing_evidence' } })
     app.advance(5 * SECOND_MS)
@@ -567,7 +567,7 @@ describe('money that goes back after its units were spent', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('won after the debt was paid: the units come back and none is lost', async () => {
+  test('a dispute that is won after the debt was paid returns all units', async () => {
     const { person, dispute } = await disputedBuyer(50)
     const card = await newCard(app, GOOD)
     await setFlags(person, false)
@@ -581,7 +581,7 @@ describe('money that goes back after its units were spent', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('a refund that fails gives its units again', async () => {
+  test('a failed refund returns its units', async () => {
     const person = await newBuyer(app, { card: '4000000000005126' })
     await spendTo(app, person, 600)
     const [payment] = await paymentsOf(app, person)
@@ -594,7 +594,7 @@ describe('money that goes back after its units were spent', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('while it is being spent, nothing goes below zero and nothing is lost', async () => {
+  test('with concurrent consumes no units go below zero and none are lost', async () => {
     const person = await newBuyer(app)
     const [payment] = await paymentsOf(app, person)
     await refund(app, payment!, 60)
@@ -604,11 +604,11 @@ describe('money that goes back after its units were spent', () => {
   })
 })
 
-describe('a webhook of a payment that is not what was asked for', () => {
-  // The reconciliation remembers how far it has come.
+describe('a webhook of a payment that does not match its purchase', () => {
+  // The reconciliation stores its progress.
   beforeEach(app.startAfresh)
 
-  /** A purchase whose payment is not known yet, so that the name in the metadata alone would do. */
+  /** A purchase without a payment id yet, so that the metadata alone decides. */
   async function openPurchase() {
     const person = await newBuyer(app)
     double.addFault({ fault: 'drop-webhooks' })
@@ -622,7 +622,7 @@ describe('a webhook of a payment that is not what was asked for', () => {
   test.each([
     ['amount', async () => ({ amount: 50 })],
     ['customer', async () => ({ customer: (await dashboard.customers.create({})).id })],
-  ])('another %s: nothing is credited by it', async (_, claim) => {
+  ])('with another %s credits nothing', async (_, claim) => {
     const { person, purchaseId } = await openPurchase()
     double.addFault({ fault: 'drop-webhooks' })
     const forged = await dashboard.paymentIntents.create({
@@ -651,7 +651,7 @@ describe('a webhook of a payment that is not what was asked for', () => {
     ['account in its metadata', { metadata: { account: 'f'.repeat(24) } }],
     ['purchase in its metadata', { metadata: { purchase: 'f'.repeat(24) } }],
     ['id', { id: 'pi_other' }],
-  ])('another %s: nothing is credited by it', async (_, claim) => {
+  ])('with another %s credits nothing', async (_, claim) => {
     const person = await newBuyer(app, { card: ALWAYS_3DS })
     expect((await buy(app, person)).status).toBe(402)
     const { id, metadata } = await waitingPayment(app, person)
@@ -669,7 +669,7 @@ describe('a webhook of a payment that is not what was asked for', () => {
     expect(await ledgerOf(app, person)).toEqual(before)
   })
 
-  test('its own payment, once its amount was changed: its customer is not asked to authenticate for it', async () => {
+  test('with a changed amount does not ask the customer to authenticate', async () => {
     const person = await newBuyer(app, { card: ALWAYS_3DS })
     expect((await buy(app, person)).status).toBe(402)
     const waiting = await waitingPayment(app, person)
@@ -679,7 +679,7 @@ describe('a webhook of a payment that is not what was asked for', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('its own payment, once its amount was changed: what it took is an alarm, and no credit', async () => {
+  test('with a changed amount raises an alarm for the money taken and credits nothing', async () => {
     const person = await newBuyer(app, { card: ALWAYS_3DS })
     expect((await buy(app, person)).status).toBe(402)
     const { id } = await waitingPayment(app, person)
@@ -694,7 +694,7 @@ describe('a webhook of a payment that is not what was asked for', () => {
   })
 })
 
-describe('two purchases at once', () => {
+describe('two concurrent purchases', () => {
   test('a renewal racing a buy is one charge', async () => {
     for (let round = 0; round < 5; round++) {
       const person = await newBuyer(app)
@@ -744,7 +744,7 @@ describe('two purchases at once', () => {
 })
 
 describe('events', () => {
-  /** A charge of which nobody was told. */
+  /** A charge whose events were not delivered yet. */
   async function untold() {
     const person = await newBuyer(app)
     double.addFault({ fault: 'drop-webhooks' })
@@ -758,7 +758,7 @@ describe('events', () => {
     return { person, payment, event: event! }
   }
 
-  test('the same event a hundred times, many at once, credits once', async () => {
+  test('a hundred deliveries of one event, many of them concurrent, credit once', async () => {
     const { person, event } = await untold()
     for (let rounds = 0; rounds < 5; rounds++) {
       const answers = await Promise.all(times(20, () => deliver(app, event)))
@@ -799,7 +799,7 @@ describe('events', () => {
     await expectNothingOpen(app, person)
   })
 
-  test('all events at once, in any order, credit once', async () => {
+  test('concurrent deliveries of all events in any order credit once', async () => {
     const { person, payment, event } = await untold()
     double.addFault({ fault: 'drop-webhooks' })
     const made = await refund(app, payment, 50)

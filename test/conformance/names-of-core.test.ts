@@ -4,13 +4,16 @@ import { expect, test } from 'vitest'
 
 const CORE = join(import.meta.dirname, '..', '..', 'core')
 
-/** A declaration at the top level of a module; the formatter begins each of them at the beginning of a line. */
+/**
+ * Matches a declaration at the top level of a module, which the formatter puts at the beginning of a line.
+ */
 const DECLARATION =
   /^(export )?(?:declare )?(?:abstract )?(?:async )?(?:function\*?|const|let|class|interface|type|enum) (\w+)/gm
 
 /**
- * Exported names that more than one module declares, exported there or not, with these modules.
- * @param modules sources by file.
+ * Names that one module exports and another one declares, exported or not, each with the files of these
+ * modules.
+ * @param modules sources by file
  */
 function namesTwice(modules: Record<string, string>): Record<string, string[]> {
   const files = new Map<string, Set<string>>()
@@ -25,7 +28,7 @@ function namesTwice(modules: Record<string, string>): Record<string, string[]> {
   return Object.fromEntries(twice.map(([name, inFiles]) => [name, [...inFiles].sort()]))
 }
 
-test('the search finds a name that one module exports and another declares', () => {
+test('the search finds a name that one module exports and another one declares', () => {
   const modules = {
     'a.ts': 'export const units = 1\nconst TRIES = 2\nexport type Run = 1\nexport interface Run2 {}\n',
     'b.ts': 'export async function units() {\n  const Run = 1\n}\nconst TRIES = 3\nclass Run2 {}\n',

@@ -13,8 +13,8 @@ const app = await startApp()
 const person = await app.signUp({ username: 'Person.One' })
 const other = await app.signUp({ username: 'Other-Two' })
 
-/** What an answer tells: everything in it but the time and the request's id. */
-function told({ status, headers, text }: TestAnswer) {
+/** The content of an answer without the time and the request's id. */
+function comparable({ status, headers, text }: TestAnswer) {
   const { date, 'apigw-requestid': id = '', ...rest } = Object.fromEntries(headers)
   return { status, headers: rest, text: text.replaceAll(id, '<id>') }
 }
@@ -85,16 +85,16 @@ describe.each(named.map((row) => [rowKey(row), row] as const))('%s', (_, row: Pl
     }
   })
 
-  test('another account’s name and a name that nobody has are answered alike, to the byte and the call', async () => {
+  test('another account’s name and an unknown name have the same answer and the same calls', async () => {
     const [foreign, calls] = [await ask('Other-Two'), app.calls()]
     const [missing, sameCalls] = [await ask('Nobody-99'), app.calls()]
-    expect(told(missing)).toEqual(told(foreign))
+    expect(comparable(missing)).toEqual(comparable(foreign))
     expect(sameCalls).toEqual(calls)
     expect(foreign.headers.get('apigw-requestid')).not.toBe(missing.headers.get('apigw-requestid'))
   })
 })
 
-test('a path opens an account with a token of its owner only', async () => {
+test('the path of an account requires a token of its owner', async () => {
   for (const [token, name] of [
     [other.accessToken, person.username],
     [person.accessToken, other.username],
@@ -105,7 +105,7 @@ test('a path opens an account with a token of its owner only', async () => {
   }
 })
 
-test('an account named in a query, a header or a body is not the one that is read', async () => {
+test('an account named in a query, a header or a body is not read', async () => {
   const claim = { accountId: other.accountId, username: other.username, id: other.accountId }
   const query = new URLSearchParams(claim)
   const headers = { 'x-account-id': other.accountId, 'x-user': other.username }
@@ -140,7 +140,7 @@ test.each<[string, (wanted: { username: string; email: string }) => object]>([
   expect([await stored(), app.stack.mail.messages().length]).toEqual([before, sent])
 })
 
-test('the caller’s username in the path and another account’s in the body is a taken name', async () => {
+test('a rename of the caller to another account’s username is refused as taken', async () => {
   const { table } = await app.ports()
   const stored = () => table.list(keys.account(person.accountId), '')
   const before = await stored()

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 
-/** How prose refers to papers that a reader of the repository does not have. */
+/** Matches references to papers that a reader of the repository does not have. */
 const ELSEWHERE: readonly RegExp[] = [
   /\battacks? \d/i,
   /\bseeds? 0\d/i,
@@ -29,11 +29,11 @@ function files(folder = ''): string[] {
   })
 }
 
-/** The lines of a text that refer to something elsewhere. */
+/** The lines of a text that refer to such a paper. */
 const linesElsewhere = (text: string): string[] =>
   text.split('\n').filter((line) => ELSEWHERE.some((words) => words.test(line)))
 
-test('no text refers to a paper that is not in the repository', () => {
+test('no text refers to a paper outside the repository', () => {
   const all = files()
   expect(all).toEqual(
     expect.arrayContaining(['README.md', 'functions/v1/routes.ts', '.github/CONTRIBUTING.md']),

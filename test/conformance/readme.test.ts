@@ -13,7 +13,7 @@ test.each(Object.keys(generated()))('%s is what `npm run generate` writes', (fil
   expect(readFileSync(join(ROOT, file), 'utf8')).toBe(generated()[file])
 })
 
-/** The blocks of code under a heading of a page, each with the file that the words before it name last. */
+/** The code blocks under a heading of a page, each with the last file named in the text before the block. */
 function stepsOf(heading: string, from = 'README.md'): { file: string; code: string }[] {
   const [, section = ''] = page(from).split(`### ${heading}\n`)
   const [text = ''] = section.split(/^##/m)
@@ -25,7 +25,7 @@ function stepsOf(heading: string, from = 'README.md'): { file: string; code: str
   })
 }
 
-/** After which line each block belongs, in the files that are there. */
+/** For each existing file, the lines after which its blocks belong. */
 const ANCHORS: Record<string, string[]> = {
   'functions/v1/routes.ts': ["export const v1 = place('v1', {\n"],
   'core/ports.ts': ['export interface Ports {\n'],
@@ -40,7 +40,7 @@ const ANCHORS: Record<string, string[]> = {
   'functions/jobs/schedule.ts': ['export const jobs = place({\n'],
 }
 
-/** A copy of the project to follow the README in; gone after the test. */
+/** A copy of the project in which a test follows the README. */
 function copyOfProject() {
   const folder = mkdtempSync(join(tmpdir(), 'bursar-readme-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
@@ -65,7 +65,7 @@ function copyOfProject() {
   return {
     read,
     write,
-    /** Puts a block of the README where its words say. */
+    /** Puts a block of the README into its file, after the next anchor if the file exists. */
     follow({ file, code }: { file: string; code: string }): void {
       if (!existsSync(join(ROOT, file))) {
         write(file, code)
@@ -75,16 +75,16 @@ function copyOfProject() {
       taken.set(file, nth + 1)
       const anchor = ANCHORS[file]?.[nth] ?? 'no such line'
       const parts = read(file).split(anchor)
-      if (parts.length !== 2) throw new Error(`not once in ${file}: ${anchor}`)
+      if (parts.length !== 2) throw new Error(`${file} must have this line exactly once: ${anchor}`)
       write(file, parts.join(anchor + code))
     },
     run,
-    /** Runs lines of code in the copy. @returns what they print, as JSON. */
+    /** Runs code in the copy. @returns its output, parsed as JSON. */
     async answer(code: string) {
       write('try-it.ts', code)
       return JSON.parse(await run('try-it.ts'))
     },
-    /** The files in which the compiler finds an error; of the tests only those that name every port are read. */
+    /** The files with compiler errors. Of the tests only those that name every port are compiled. */
     async misfits(): Promise<Set<string>> {
       const include = ['functions', 'core', 'test/infra/rules.ts', 'test/local/stack.ts']
       write('types.json', JSON.stringify({ extends: './tsconfig.json', include }))
@@ -97,7 +97,7 @@ function copyOfProject() {
   }
 }
 
-/** Starts the copy and signs somebody up; `post` sends JSON and `greet` calls the new endpoint. */
+/** Code that starts the copy and signs a person up; `post` sends JSON, and `greet` calls the new endpoint. */
 const START = `
 import { startServer } from './test/local/server.ts'
 const server = await startServer({ port: 0, schedule: false, reload: false, quiet: true })
@@ -142,8 +142,8 @@ test('the README fits into 200 lines', () => {
   expect(page('README.md').trimEnd().split('\n').length).toBeLessThan(200)
 })
 
-describe('what the README and CONTRIBUTING say to write, and nothing else,', () => {
-  test('adds an endpoint that is routed, protected and documented', async () => {
+describe('a copy of the project with only the changes that README and CONTRIBUTING list', () => {
+  test('has a new endpoint that is routed, protected and documented', async () => {
     const copy = copyOfProject()
     const steps = stepsOf('Add an endpoint')
     expect(steps.map(({ file }) => file)).toEqual(['functions/v1/routes.ts', 'functions/v1/greeting.ts'])
@@ -158,7 +158,7 @@ describe('what the README and CONTRIBUTING say to write, and nothing else,', () 
     expect(copy.read('functions/openapi.json')).toContain('"/v1/greeting"')
   })
 
-  test('adds a port: the compiler asks for each step, and what needs the port has it', {
+  test('has a new port: the compiler demands each step, and the functions that need the port have it', {
     timeout: 120_000,
   }, async () => {
     const copy = copyOfProject()
@@ -198,7 +198,7 @@ describe('what the README and CONTRIBUTING say to write, and nothing else,', () 
     })
   })
 
-  test('adds a job that is scheduled, has its alarms and runs on the local stack', async () => {
+  test('has a new job that is scheduled, has alarms and runs on the local stack', async () => {
     const copy = copyOfProject()
     const steps = stepsOf('Add a job')
     expect(steps.map(({ file }) => file)).toEqual([
@@ -226,7 +226,10 @@ describe('what the README and CONTRIBUTING say to write, and nothing else,', () 
   })
 })
 
-/** What an endpoint with the port does, what the deployment gives it, and which bundles hold its adapter. */
+/**
+ * Code that prints the effect of an endpoint with the port, its deployment settings, and the bundles with its
+ * adapter.
+ */
 const USE_THE_PORT = `${START}
 import { functions } from './functions/deploy/functions.ts'
 import { environmentOf, grantsOf } from './functions/deploy/permissions.ts'

@@ -25,7 +25,7 @@ const HEADER = JSON.parse(Buffer.from(HEADER_TEXT, 'base64url').toString())
 
 let made = 0
 
-/** The claims of the genuine token, as a token that the gateway has not seen: no verdict on it is cached. */
+/** The claims of the genuine token with a new id, so that the gateway has no cached verdict on the token. */
 const fresh = (changes: Record<string, unknown> = {}) => ({ ...GENUINE, jti: `jti-${++made}`, ...changes })
 
 /** A token signed with the pool's own key. */
@@ -33,7 +33,7 @@ const signed = cognito.sign
 
 const encode = (part: unknown): string => Buffer.from(JSON.stringify(part)).toString('base64url')
 
-/** A token put together by hand, with a signature of whatever kind. */
+/** A token with any header, payload and signature. */
 function forged(header: object, sign: (signedText: string) => Buffer, payload: object = fresh()): string {
   const text = `${encode(header)}.${encode(payload)}`
   return `${text}.${sign(text).toString('base64url')}`
@@ -51,13 +51,13 @@ function expectGatewayRefusal({ status, body }: TestAnswer, expected: 401 | 403 
   expect(outsideCalls(app)).toEqual({})
 }
 
-/** That the authorizer refuses the token and nothing is read for it. */
+/** Asserts that the authorizer refuses the token without a read. */
 async function expectForged(token: string): Promise<void> {
   app.resetCalls()
   expectGatewayRefusal(await open(token))
 }
 
-/** That the gate ends what the authorizer let through, after no more than its one read. */
+/** Asserts that a token which passes the authorizer is refused after the one read of the account. */
 async function expectEnded(token: string, code = 'session_ended'): Promise<void> {
   app.resetCalls()
   const { status, body } = await open(token)
@@ -152,7 +152,7 @@ test('a kid with path characters is refused and names nothing that is fetched', 
   await expectAccepted(signed(fresh()))
 })
 
-test('a key brought along in jwk, jku or x5u is not used', async () => {
+test('a key in the header fields jwk, jku or x5u is not used', async () => {
   const kid = 'mine'
   const jwk = { ...mine.publicKey.export({ format: 'jwk' }), alg: 'RS256', use: 'sig' }
   let asked = 0
@@ -173,7 +173,7 @@ test('a key brought along in jwk, jku or x5u is not used', async () => {
     await expectForged(forged({ ...HEADER, kid, ...brought }, withMyKey))
     const iss = `${keyServer.url}/${cognito.userPoolId}`
     await expectForged(forged({ ...HEADER, kid, ...brought }, withMyKey, fresh({ iss })))
-    // Not even where the signature is right: such a header is none of the pool's.
+    // Such a header is refused even with a right signature, because the pool never issues it.
     if (Object.keys(brought).length > 0) await expectForged(signed(fresh(), { header: brought }))
   }
   await keyServer.close()
@@ -236,7 +236,7 @@ test('an ID token is refused', async () => {
   const { IdToken = '' } = AuthenticationResult ?? {}
   expect(claims(IdToken)).toMatchObject({ token_use: 'id', aud: ClientId })
   await expectForged(IdToken)
-  // Nor one that has everything else of an access token.
+  // An ID token with all other claims of an access token is refused too.
   await expectForged(signed(fresh({ token_use: 'id', aud: ClientId })))
   await expectAccepted(signed(fresh({ token_use: 'access' })))
 })
@@ -248,7 +248,7 @@ test('a refresh token is refused', async () => {
   await expectAccepted(person.accessToken)
 })
 
-test('an expired token is refused from its very second on, cached or not, without a skew', async () => {
+test('an expired token is refused from the second of its expiry on, cached or not, without a tolerance', async () => {
   const expSec = Math.floor(Date.now() / 1000) + 5
   const token = () => signed(fresh({ exp: expSec }))
   const cached = token()
@@ -270,7 +270,7 @@ test('an expired token is refused from its very second on, cached or not, withou
   await expectAccepted(signed(fresh()))
 })
 
-test('a token from the future is refused, by nbf at once and by iat past a minute of skew', async () => {
+test('a token from the future is refused, by nbf without a tolerance and by iat after a tolerance of a minute', async () => {
   const nowSec = Math.floor(Date.now() / 1000)
   await expectAccepted(signed(fresh({ nbf: nowSec })))
   await expectForged(signed(fresh({ nbf: nowSec + 1 })))
@@ -306,7 +306,7 @@ test('an edited payload, header or signature is refused', async () => {
   await expectAccepted(token)
 })
 
-test('missing, empty and extra segments are refused, and so is any other scheme', async () => {
+test('missing, empty and extra segments and any other scheme are refused', async () => {
   const token = signed(fresh())
   const [header, payload, signature] = token.split('.')
   for (const other of [
@@ -343,7 +343,7 @@ test('missing, empty and extra segments are refused, and so is any other scheme'
   expect(lower.status).toBe(200)
 })
 
-test('a claim or header parameter given twice is refused, though its signature is right', async () => {
+test('a repeated claim or header parameter is refused, even with a right signature', async () => {
   const victim = await app.signUp()
   const payload = () => JSON.stringify(fresh())
   const open = (text: string) => text.slice(0, -1)
@@ -360,7 +360,7 @@ test('a claim or header parameter given twice is refused, though its signature i
   await expectAccepted(signed(payload(), { header }))
 })
 
-test('a critical header extension is refused, though its signature is right', async () => {
+test('a critical header extension is refused, even with a right signature', async () => {
   for (const header of [
     { crit: ['exp'], exp: 1 },
     { crit: ['b64'], b64: false },
@@ -376,7 +376,7 @@ test('a critical header extension is refused, though its signature is right', as
 })
 
 describe('a deactivated account', () => {
-  test('is refused from the next request on, whatever is cached; its tokens open nothing and make no new ones', async () => {
+  test('is refused from the next request on, whatever is cached, and its tokens cannot be refreshed', async () => {
     const owner = await app.signUp()
     await expectAccepted(owner.accessToken, owner)
     const { table } = await app.ports()
@@ -395,7 +395,7 @@ describe('a deactivated account', () => {
     }
   })
 
-  test('is refused from the next request on when its owner deactivated it, and once it is restored no token from before opens anything', async () => {
+  test('that its owner deactivated is refused from the next request on, and after a restore no old token works', async () => {
     const owner = await app.signUp()
     const other = await app.login(owner)
     await expectAccepted(owner.accessToken, owner)
@@ -411,7 +411,7 @@ describe('a deactivated account', () => {
     await expectAccepted((await app.login(owner)).accessToken, owner)
   })
 
-  test('tells its status to nobody with a wrong password', async () => {
+  test('does not reveal its status to a wrong password', async () => {
     const owner = await app.signUp()
     const { table } = await app.ports()
     await table.update(keys.profile(owner.accountId), expr`SET #status = ${'deactivated'}`)
@@ -427,7 +427,7 @@ describe('after sign-out', () => {
   const refresh = (refreshToken: string) =>
     app.request('POST', '/v1/auth/refresh', { json: { refreshToken } })
 
-  test('the session’s access tokens, refreshed ones too, fail at the gate and its refresh token makes no more', async () => {
+  test('the session’s access tokens, including refreshed ones, are refused, and so is its refresh token', async () => {
     const owner = await app.signUp()
     const { body: refreshed } = await refresh(owner.refreshToken)
     await expectAccepted(owner.accessToken, owner)
@@ -439,7 +439,7 @@ describe('after sign-out', () => {
     expect([status, body.type]).toEqual([401, 'urn:bursar:problem:session_ended'])
   })
 
-  test('another session of the account goes on', async () => {
+  test('another session of the account stays live', async () => {
     const owner = await app.signUp()
     const other = await app.login(owner)
     await signOut(owner.accessToken)
@@ -448,7 +448,7 @@ describe('after sign-out', () => {
     expect((await refresh(other.refreshToken)).status).toBe(200)
   })
 
-  test('everywhere, every session is ended; a sign-in of the same second works', async () => {
+  test('everywhere, every session is ended, but a sign-in in the same second works', async () => {
     const owner = await app.signUp()
     const other = await app.login(owner)
     expect((await signOut(owner.accessToken, { everywhere: true })).status).toBe(204)
@@ -484,35 +484,32 @@ describe('after a password change or a reset', () => {
     ],
   ]
 
-  test.each(ways)(
-    'by %s no token from before opens anything, and one of the same second does',
-    async (_, change) => {
-      const owner = await app.signUp()
-      const other = await app.login(owner)
-      const { refreshToken } = owner
-      const refreshed = (await app.request('POST', '/v1/auth/refresh', { json: { refreshToken } })).body
-      const before = [owner, other, { ...owner, accessToken: refreshed.accessToken }]
-      for (const { accessToken } of before) await expectAccepted(accessToken, owner)
-      expect((await change(owner)).status).toBeLessThan(300)
-      const later = await app.login({ ...owner, password: NEW })
-      for (const session of before) {
-        await expectEnded(session.accessToken)
-        expect(await sessionStatuses(app, session)).toEqual([401, 401])
-      }
-      expect(claims(later.accessToken).auth_time).toBe(claims(owner.accessToken).auth_time)
-      await expectAccepted(later.accessToken, owner)
-    },
-  )
+  test.each(ways)('by %s no earlier token works, but a token of the same second does', async (_, change) => {
+    const owner = await app.signUp()
+    const other = await app.login(owner)
+    const { refreshToken } = owner
+    const refreshed = (await app.request('POST', '/v1/auth/refresh', { json: { refreshToken } })).body
+    const before = [owner, other, { ...owner, accessToken: refreshed.accessToken }]
+    for (const { accessToken } of before) await expectAccepted(accessToken, owner)
+    expect((await change(owner)).status).toBeLessThan(300)
+    const later = await app.login({ ...owner, password: NEW })
+    for (const session of before) {
+      await expectEnded(session.accessToken)
+      expect(await sessionStatuses(app, session)).toEqual([401, 401])
+    }
+    expect(claims(later.accessToken).auth_time).toBe(claims(owner.accessToken).auth_time)
+    await expectAccepted(later.accessToken, owner)
+  })
 })
 
-describe('a token anywhere but in the one Authorization header', () => {
+describe('a token outside a single Authorization header', () => {
   const get = (headers: [string, string][], target = '/v1/user') => {
     app.resetCalls()
     return sendRaw(app.url, 'GET', target, headers)
   }
   const bearer = (token: string): [string, string] => ['Authorization', `Bearer ${token}`]
 
-  test('two Authorization headers are refused, whichever of them is right', async () => {
+  test('in one of two Authorization headers is refused, whichever of them is right', async () => {
     const token = signed(fresh())
     expectGatewayRefusal(await get([bearer(token), bearer(token)]))
     expectGatewayRefusal(await get([bearer(token), bearer('garbage')]))
@@ -521,7 +518,7 @@ describe('a token anywhere but in the one Authorization header', () => {
     expect((await get([bearer(token)])).status).toBe(200)
   })
 
-  test('a token in the query, a cookie or another header counts as none', async () => {
+  test('in the query, a cookie or another header is ignored', async () => {
     const token = signed(fresh())
     for (const name of ['access_token', 'token', 'authorization', 'Authorization', 'jwt']) {
       expectGatewayRefusal(await get([], `/v1/user?${name}=${token}`), 401)
@@ -536,7 +533,7 @@ describe('a token anywhere but in the one Authorization header', () => {
   })
 })
 
-test('a token of an account that is gone does not open the one that took its name and address', async () => {
+test('a token of a deleted account does not work for the account that took its name and address', async () => {
   const first = await app.signUp()
   await expectAccepted(first.accessToken, first)
   const { table, identity } = await app.ports()
@@ -553,7 +550,7 @@ test('a token of an account that is gone does not open the one that took its nam
     json: { refreshToken: first.refreshToken },
   })
   expect(status).toBe(401)
-  // Nor does the old session, said to be the new account's.
+  // The old session with the id of the new account is refused too.
   await expectEnded(signed({ ...claims(first.accessToken), username: second.accountId }))
   await expectEnded(
     signed({ ...claims(second.accessToken), origin_jti: claims(first.accessToken).origin_jti }),
@@ -565,7 +562,7 @@ describe('the key set', () => {
   const closers: (() => Promise<void>)[] = []
   const theirs = { ...mine.publicKey.export({ format: 'jwk' }), kid: 'theirs', alg: 'RS256', use: 'sig' }
 
-  /** A cold authorizer that gets its keys from here; told how often it asks. */
+  /** Cold-starts the authorizer with this key set. @returns the number of its requests for keys. */
   async function coldAuthorizer(answer: (() => { status: number; body: string }) | 'closed port') {
     const requests = { count: 0 }
     const server = await listen((_, response) => {
@@ -593,7 +590,7 @@ describe('the key set', () => {
   const keySet = async () => ({ status: 200, body: await (await fetch(cognito.jwksUri)).text() })
 
   test.each([
-    // An error of ours is not remembered by the gateway, as a refusal is: good tokens pass once the set is back.
+    // The gateway caches a refusal but not an error, so good tokens pass once the key set is back.
     ['out of reach', 500, 'closed port' as const],
     ['failing', 500, () => ({ status: 500, body: '{}' })],
     ['not JSON', 403, () => ({ status: 200, body: '<html>' })],
@@ -601,7 +598,7 @@ describe('the key set', () => {
     ['of another shape', 403, () => ({ status: 200, body: '{"keys":[{"kid":"x"}]}' })],
     ['another pool’s', 403, () => ({ status: 200, body: JSON.stringify({ keys: [theirs] }) })],
   ])(
-    'that is %s closes the door with %i, and it opens again when the set is back',
+    'that is %s refuses every token with %i, and good tokens pass again once the key set is back',
     async (_, expected, answer) => {
       await coldAuthorizer(answer)
       for (const token of [signed(fresh()), person.accessToken.slice(0, -4), forged(HEADER, withMyKey)]) {
@@ -615,7 +612,7 @@ describe('the key set', () => {
     },
   )
 
-  test('is asked for twice at most in a storm of unknown kids, and known tokens pass through it', async () => {
+  test('is requested at most twice during a flood of unknown kids, and known tokens still pass', async () => {
     const good = await keySet()
     const requests = await coldAuthorizer(() => good)
     await expectAccepted(signed(fresh()))
@@ -627,7 +624,7 @@ describe('the key set', () => {
     expect(requests.count).toBe(2)
   })
 
-  test('is asked for once by many first requests at once', async () => {
+  test('is requested once by many concurrent first requests', async () => {
     const good = await keySet()
     const requests = await coldAuthorizer(() => good)
     const answers = await Promise.all(Array.from({ length: 20 }, () => open(signed(fresh()))))

@@ -23,7 +23,7 @@ const NEW = 'Changed1!'
 const protectedPerson = async () => withTwoFactor(app, await app.signUp())
 type Protected = Awaited<ReturnType<typeof protectedPerson>>
 
-/** Everything that takes a code of an account that has two factors on. */
+/** Every endpoint that takes a code of an account with two factors on. */
 const takers: [name: string, row: Placed, use: (person: Protected, twofa?: string) => Promise<TestAnswer>][] =
   [
     [
@@ -66,7 +66,7 @@ const takers: [name: string, row: Placed, use: (person: Protected, twofa?: strin
   ]
 
 describe.each(takers)('%s', (name, row, use) => {
-  test('without a code does nothing, whatever else is right', async () => {
+  test('does nothing without a code, even if everything else is right', async () => {
     const person = await protectedPerson()
     const answer = await use(person)
     expectError(row, answer, name === 'switching off' ? 'invalid_request' : 'two_factor_required')
@@ -74,7 +74,7 @@ describe.each(takers)('%s', (name, row, use) => {
     expect(await signInStatus(app, person, person.password, appCode(person.seed))).toBe(200)
   })
 
-  test('neither a code of the app nor a recovery code that signed in does anything more', async () => {
+  test('accepts neither a code of the app nor a recovery code that was used to sign in', async () => {
     const person = await protectedPerson()
     for (const code of [appCode(person.seed), person.recoveryCodes[0]]) {
       expect(await signInStatus(app, person, person.password, code)).toBe(200)
@@ -82,7 +82,7 @@ describe.each(takers)('%s', (name, row, use) => {
     }
   })
 
-  test('at most one of five uses of one code at once counts', async () => {
+  test('accepts at most one of five concurrent uses of one code', async () => {
     const person = await protectedPerson()
     const code = appCode(person.seed)
     const answers = await Promise.all(Array.from({ length: 5 }, () => use(person, code)))
@@ -94,7 +94,7 @@ describe.each(takers)('%s', (name, row, use) => {
 test.each([
   ['one code of the app', ({ seed }: Protected) => appCode(seed)],
   ['one recovery code', ({ recoveryCodes }: Protected) => recoveryCodes[7]],
-])('exactly one of fifty sign-ins at once by %s gets a session', async (_, codeOf) => {
+])('exactly one of fifty concurrent sign-ins with %s gets a session', async (_, codeOf) => {
   const person = await protectedPerson()
   const { email, password } = person
   const json = { email, password, twofa: codeOf(person) }
@@ -110,14 +110,14 @@ test.each([
   }
 })
 
-test('one code at once at different doors opens one of them', async () => {
+test('one code used concurrently at different endpoints works at one of them', async () => {
   const person = await protectedPerson()
   const code = appCode(person.seed)
   const answers = await Promise.all(takers.slice(0, 4).map(([, , use]) => use(person, code)))
   expect(answers.filter(({ status }) => status < 300).length).toBeLessThanOrEqual(1)
 })
 
-test('a code of a neighbouring step counts once, and then no earlier one does', async () => {
+test('a code of a neighbouring time step works once, and then no earlier code works', async () => {
   const person = await protectedPerson()
   const [now, next] = [appCode(person.seed), appCode(person.seed, 1)]
   expect(await signInStatus(app, person, person.password, next)).toBe(200)
@@ -128,7 +128,7 @@ test('a code of a neighbouring step counts once, and then no earlier one does', 
   expect(await signInStatus(app, person, person.password, appCode(person.seed))).toBe(200)
 })
 
-test('switching off and on again does not let a code of the first enrolment back in', async () => {
+test('after two factors are switched off and on again no code of the first enrolment works', async () => {
   const person = await protectedPerson()
   const [first] = person.recoveryCodes
   const token = person.accessToken
@@ -140,7 +140,7 @@ test('switching off and on again does not let a code of the first enrolment back
   expect(await signInStatus(app, person, person.password, appCode(again.seed))).toBe(200)
 })
 
-test('five guesses, spread over whatever takes a code, lock every door, and no code is looked at any more', async () => {
+test('five guesses over all endpoints that take a code lock every endpoint, and no code is checked any more', async () => {
   const person = await protectedPerson()
   for (const [nth, [, row, guess]] of takers.slice(0, 5).entries()) {
     expectError(row, await guess(person, wrongAppCode(person.seed, nth)), 'two_factor_invalid')
@@ -155,7 +155,7 @@ test('five guesses, spread over whatever takes a code, lock every door, and no c
   expect(await sessionStatuses(app, person)).toEqual([200, 200])
 })
 
-test('a hundred guesses at once are five', async () => {
+test('of a hundred concurrent guesses five are checked', async () => {
   const person = await protectedPerson()
   const guesses = Array.from({ length: 100 }, (_, n) => String(n).padStart(6, '0'))
   const near = [-1, 0, 1].map((steps) => appCode(person.seed, steps))
@@ -170,7 +170,7 @@ test('a hundred guesses at once are five', async () => {
   expect(app.calls().kms.Decrypt ?? 0).toBeLessThanOrEqual(5)
 })
 
-test('at five tries a quarter of an hour, guesses do not add up over the hours', async () => {
+test('with five tries per 15 minutes, guesses do not add up over the hours', async () => {
   const person = await protectedPerson()
   const token = async () =>
     (await app.request('POST', '/v1/auth/refresh', { json: { refreshToken: person.refreshToken } })).body
@@ -187,7 +187,7 @@ test('at five tries a quarter of an hour, guesses do not add up over the hours',
   }
 })
 
-test('enrolling another seed does not help to guess the one that is on', async () => {
+test('an account with two factors on cannot enrol another seed', async () => {
   const person = await protectedPerson()
   const begun = await app.request('POST', '/v1/auth/2FA', { token: person.accessToken })
   expectError(v1.enrolTwoFactor, begun, 'two_factor_enabled')
@@ -198,8 +198,8 @@ test('enrolling another seed does not help to guess the one that is on', async (
   expectError(v1.verifyTwoFactor, verified, 'two_factor_enabled')
 })
 
-describe('whoever found an open session', () => {
-  test('does not change the password without the current one once the sign-in is over 10 minutes old', async () => {
+describe('an intruder with an open session', () => {
+  test('cannot change the password without the current one once the sign-in is over 10 minutes old', async () => {
     const person = await app.signUp()
     app.advance(10 * MINUTE_MS + 1)
     for (const [path, json] of [
@@ -217,7 +217,7 @@ describe('whoever found an open session', () => {
     expect(await signInStatus(app, person, person.password)).toBe(200)
   })
 
-  test('does not get past two factors by the password, nor switch them off', async () => {
+  test('can neither bypass two factors with the password nor switch them off', async () => {
     const person = await protectedPerson()
     const { accessToken: token, password: oldPassword } = person
     const change = await app.request('PUT', '/v1/user/password', {
@@ -229,7 +229,7 @@ describe('whoever found an open session', () => {
     expectError(v1.removeTwoFactor, off, 'invalid_request')
   })
 
-  test('does not stop a new address from being told to the old one', async () => {
+  test('cannot suppress the mail about a new address to the old address', async () => {
     const person = await app.signUp()
     const json = { email: `new.${person.email}` }
     await app.request('PUT', `/rest/users/${person.username}`, { token: person.accessToken, json })
@@ -239,7 +239,7 @@ describe('whoever found an open session', () => {
   })
 })
 
-test('a password of 1 MB is refused before anything is called, wherever one is taken', async () => {
+test('every endpoint with a password refuses one of 1 MB before any call', async () => {
   const person = await app.signUp()
   const huge = `${'a'.repeat(1_000_000)}!`
   const long = `${'a'.repeat(60_000)}!`
@@ -271,7 +271,7 @@ test('a password of 1 MB is refused before anything is called, wherever one is t
   expect(username).toBe(person.username)
 })
 
-test('a seed is never shown again once it was, nor are recovery codes', async () => {
+test('a seed and recovery codes are shown once and never again', async () => {
   const person = await protectedPerson()
   const token = person.accessToken
   const shown = []

@@ -15,7 +15,7 @@ test.each(mailTemplates)('%s reads as the preview in __snapshots__/mails shows i
   await expect(`To: ${to}\nSubject: ${subject}\n\n${text}`).toMatchFileSnapshot(
     `__snapshots__/mails/${template}.txt`,
   )
-  // A line for each paragraph, for whoever reviews it.
+  // Each paragraph is on a line of its own, which makes a review easier.
   await expect(`${html.replaceAll('<p>', '\n<p>')}\n`).toMatchFileSnapshot(
     `__snapshots__/mails/${template}.html`,
   )

@@ -8,7 +8,7 @@ import { confirmMeanwhile, meanwhiles, overtake, playWith, tenAtOnce } from './c
 import type { Cards } from './card-world.ts'
 import type { Bug } from './patch.ts'
 
-/** Scenarios of the other files, played with the functions given. @returns how those that failed did. */
+/** Plays scenarios of the other files with the given functions. @returns the messages of the failures. */
 type Finder = (functions: Cards) => Promise<string[]>
 
 const unbroken =
@@ -35,7 +35,7 @@ const meanwhile =
   (flow: Flow, title: string): Finder =>
   async (functions) => {
     const found = meanwhiles.find((each) => each.title === title)
-    if (!found) throw new Error(`nothing is called ${title}`)
+    if (!found) throw new Error(`No interruption has the title ${title}. Use one from card-moments.ts.`)
     const calls = await playWith(flow, found, 0)
     const moments = Array.from({ length: calls }, (_, n) => n + 1)
     return failuresOf(moments, (at) => playWith(flow, found, at, functions))
@@ -81,18 +81,18 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
     foundBy: brokenAfter(flows.authenticated, 'webhooks'),
   },
   {
-    title: 'an event is done though its dollar is not back',
+    title: 'an event is marked as done though its hold is not released',
     find: "if (settled.status === 'proved') await release(deps, settled.hold, marks)",
     put: "if (settled.status === 'proved') await release(deps, settled.hold, marks).catch(() => writeUnlessDone(deps, marks))",
     using: { writeUnlessDone },
     foundBy: brokenAfter(flows.authenticated, 'webhooks'),
   },
   {
-    title: 'the webhook gives up a payment that its request is about to confirm',
+    title: 'the webhook abandons a payment that its request is about to confirm',
     near: settleHold,
     find: 'if (!isLeased(deps, hold)) return fence(deps, hold, payment, marks)',
     put: 'if (isLeased(deps, hold) || true) return fence(deps, hold, payment, marks)',
-    foundBy: meanwhile(flows.first, 'every event comes, also those that nobody asked for'),
+    foundBy: meanwhile(flows.first, 'every event is delivered, including types without a subscription'),
   },
   {
     title: 'a verification is closed without cancelling its payment',
@@ -109,19 +109,19 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
     foundBy: unbroken(flows.declined, 'sweep'),
   },
   {
-    title: 'a payment that was confirmed while it was being given up is taken for one that was not',
+    title: 'a payment that was confirmed during its cancellation is treated as unconfirmed',
     find: "if (fenced.status !== 'canceled' || confirmedMeanwhile)",
     put: "if (fenced.status !== 'canceled')",
     foundBy: confirmed('sweep'),
   },
   {
-    title: 'a payment that was held and released is taken for one that never was',
+    title: 'a payment that was held and released is treated as never held',
     find: 'if (await wasHeld(deps, payment)) return prove',
     put: 'if ((await wasHeld(deps, payment)) && false) return prove',
     foundBy: confirmed('another card'),
   },
   {
-    title: '3-D Secure is a decline',
+    title: 'a payment that waits for 3-D Secure is treated as declined',
     find: ['await writeUnlessDone(deps, marks)', "return { status: 'action required'"],
     put: ['if (deps) return fence(deps, hold, payment, marks)', "return { status: 'action required'"],
     near: settleHold,
@@ -129,7 +129,7 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
     foundBy: unbroken(flows.authenticated, 'webhooks'),
   },
   {
-    title: 'the default card is ours alone',
+    title: 'the default card is set in our copy but not at Stripe',
     find: [
       'const changes = { defaultPaymentMethodId: cardId, ...(address && { address: billingAddress(address) }) }',
       'return deps.payments.updateCustomer(customerId, changes)',
@@ -141,13 +141,13 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
     foundBy: unbroken(flows.first, 'webhooks'),
   },
   {
-    title: 'a card whose owner is removing it can be proved',
+    title: 'a card can be proved while its owner removes it',
     find: 'stored?.removing ? undefined : await attachedCard(',
     put: 'await attachedCard(',
     foundBy: meanwhile(flows.againSecond, 'the card is removed, and Stripe does not answer'),
   },
   {
-    title: 'the release is not repeated',
+    title: 'a failed release is not retried',
     find: [
       "if (settled.status === 'proved') await release(deps, settled.hold)",
       "return settled.status !== 'pending'",
@@ -156,7 +156,7 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
     foundBy: broken(flows.first, 'sweep'),
   },
   {
-    title: 'two verifications of an account at once',
+    title: 'an account can have two open verifications',
     find: "['status', 'openHold', 'cardTriesMs', 'cardChangedAtMs']",
     put: "['status']",
     foundBy: (functions) => failuresOf([functions], tenAtOnce),
@@ -172,26 +172,26 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
     foundBy: meanwhile(flows.first, 'after a minute another card is verified'),
   },
   {
-    title: 'an older reading of a card wins',
+    title: 'an older reading of a card overwrites a newer one',
     find: 'copy.push({ put: cardItem(owner.accountId, card, stored), if: unchanged(stored) })',
     put: 'copy.push({ put: cardItem(owner.accountId, card, stored) })',
     foundBy: overtaken('card', 1),
   },
   {
-    title: 'a card that is detached before we had it leaves no trace',
+    title: 'the detachment of a card that is not stored yet is not recorded',
     find: '!attached && (!stored || stored.card)',
     put: '!attached && stored?.card',
-    foundBy: meanwhile(flows.first, 'the operator detaches the card, and only that event comes'),
+    foundBy: meanwhile(flows.first, 'the operator detaches the card, and only that event is delivered'),
   },
   {
-    title: 'an older reading of the customer wins',
+    title: 'an older reading of the customer overwrites a newer one',
     near: syncCustomer,
     find: '[{ put: customerItem(accountId, customer, stored), if: unchangedCustomer(stored) }]',
     put: '[{ put: customerItem(accountId, customer, stored) }]',
     foundBy: overtaken('customer', 2),
   },
   {
-    title: 'a customer that was deleted leaves its cards behind',
+    title: 'the cards of a deleted customer stay stored',
     find: 'if (!customer) await forgetCards(deps, accountId, customerId)',
     put: '',
     foundBy: overtaken('customer', 3),

@@ -7,10 +7,10 @@ import { openQuotaWorld, type QuotaFunctions, quotaFunctions } from './quota-wor
 
 vi.setConfig({ testTimeout: 300_000 })
 
-/** What a scenario comes to with these functions: `undefined` if all that it asserts holds. */
+/** The error of a scenario played with these functions; `undefined` if all its assertions hold. */
 async function failureOf(name: string, functions: QuotaFunctions): Promise<unknown> {
   const scenario = scenarios[name]
-  if (!scenario) throw new Error(`nothing is called ${name}`)
+  if (!scenario) throw new Error(`No scenario is called ${name}. Use a title from quota-scenarios.ts.`)
   return scenario((options) => openQuotaWorld({ ...options, functions })).catch((error) => error)
 }
 
@@ -18,11 +18,11 @@ describe('a planted bug is found', () => {
   test.each(quotaBugs)('$title', async ({ foundBy, ...bug }) => {
     const { functions, remove } = await plant(bug, quotaFunctions)
     const failure = await failureOf(foundBy, functions).finally(remove)
-    // An assertion that does not hold: a patch that merely throws proves nothing.
+    // A failed assertion is required: a patch that merely throws proves nothing.
     expect(failure).toMatchObject({ name: 'AssertionError' })
   })
 
-  test('by its bug alone: an unchanged copy passes every scenario that finds one', async () => {
+  test('only because of the bug: an unchanged copy passes every scenario that finds a bug', async () => {
     const same = { near: consumeUnits, find: 'TRIES = 20', put: 'TRIES = 20' }
     const { functions, remove } = await plant(same, quotaFunctions)
     const failures: unknown[] = []

@@ -1,7 +1,7 @@
 /**
- * A process of its own that consumes: `node consume-worker.ts`, with the table's environment and a `Work` as JSON on
- * standard input. It prints an `Asked` as a line of JSON for each request that was answered, and says nothing of the
- * one in which it dies.
+ * A separate process that consumes units: `node consume-worker.ts`, with the table's environment and a `Work`
+ * as JSON on standard input. The process prints an `Asked` as a line of JSON for each answered request, and
+ * nothing for the requests during which it dies.
  */
 import { text } from 'node:stream/consumers'
 import { systemClock } from '../../core/adapters/clock.ts'

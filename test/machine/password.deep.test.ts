@@ -30,14 +30,14 @@ const works = (person: Person, password: string) =>
     () => false,
   )
 
-/** One of the two passwords works, never both and never none. @returns whether it is the new one. */
+/** Asserts that exactly one of the two passwords works. @returns whether the new one does. */
 async function expectOnePassword(person: Person, title: string): Promise<boolean> {
   const [old, changed] = [await works(person, person.password), await works(person, NEW)]
   expect([old, changed].filter(Boolean), `${title}: passwords that work`).toHaveLength(1)
   return changed
 }
 
-/** A session from before either still stands, with nothing changed, or is dead for good. */
+/** Whether the person's access token is still accepted. */
 const sessionLives = async (person: SignedInPerson) =>
   (await app.request('GET', '/v1/user', { token: person.accessToken })).status === 200
 
@@ -57,7 +57,7 @@ async function withTwoFactor(person: SignedInPerson): Promise<{ seed: string; re
 const totp = (seed: string) => new TOTP({ secret: seed }).generate({ timestamp: Date.now() })
 
 describe('a password change broken at any call', () => {
-  test('leaves one password working, no session alive once the vault was asked, and can be done again', async () => {
+  test('leaves one password working, no session alive once the vault was called, and can be retried', async () => {
     const calls = await everyBreak(ports, async ({ broken, title }) => {
       const person = await app.signUp()
       const before = await caller(person)
@@ -76,7 +76,7 @@ describe('a password change broken at any call', () => {
     expect(calls).toBe(5)
   })
 
-  test('no sign-in with the old password that began before it can finish after it', async () => {
+  test('no sign-in with the old password that began before the change can finish after it', async () => {
     const person = await app.signUp()
     const before = await caller(person)
     const slow = {
@@ -95,7 +95,7 @@ describe('a password change broken at any call', () => {
     expect(Object.keys((await caller(person)).account.sessions)).toEqual([])
   })
 
-  test('no sign-in with the old password can finish while the vault is being asked', async () => {
+  test('no sign-in with the old password can finish during the call to the vault', async () => {
     const person = await app.signUp()
     const during: unknown[] = []
     const watching = {
@@ -113,7 +113,7 @@ describe('a password change broken at any call', () => {
     expect(await expectOnePassword(person, 'afterwards')).toBe(true)
   })
 
-  test('of ten changes at once one wins, and its password is the one that works', async () => {
+  test('of ten concurrent changes one wins, and only its password works', async () => {
     const person = await app.signUp()
     const before = await caller(person)
     const all = Array.from({ length: 10 }, (_, n) =>
@@ -127,7 +127,7 @@ describe('a password change broken at any call', () => {
 })
 
 describe('a reset broken at any call', () => {
-  test('neither burns the code nor lets another request use it, and succeeds when it is sent again', async () => {
+  test('neither uses up the code nor lets another request use it, and succeeds on retry', async () => {
     const calls = await everyBreak(ports, async ({ broken, title }) => {
       const person = await app.signUp()
       const input = { code: await mailedReset(person), password: NEW }
@@ -150,7 +150,7 @@ describe('a reset broken at any call', () => {
     expect(calls).toBe(5)
   })
 
-  test('a password that the vault refuses frees the code for another one', async () => {
+  test('a password that the vault refuses leaves the code usable for another password', async () => {
     const person = await app.signUp()
     const input = { code: await mailedReset(person), password: NEW }
     const refusing = {
@@ -165,7 +165,7 @@ describe('a reset broken at any call', () => {
     expect(await works(person, 'Another1!')).toBe(true)
   })
 
-  test('with two factors on, a reset broken at any call is finished by the same request and uses up one code', async () => {
+  test('with two factors on, a retry finishes the reset and uses up one recovery code', async () => {
     await everyBreak(ports, async ({ broken, title }) => {
       const person = await app.signUp()
       const { recoveryCodes } = await withTwoFactor(person)
@@ -205,7 +205,7 @@ describe('asking for a mail, broken at any call', () => {
 })
 
 describe('two factors', () => {
-  test('50 sign-ins at once with one code of the app: one succeeds', async () => {
+  test('of 50 concurrent sign-ins with one code of the app one succeeds', async () => {
     const person = await app.signUp()
     const { seed } = await withTwoFactor(person)
     const input = { email: person.email, password: person.password, twofa: totp(seed) }
@@ -213,7 +213,7 @@ describe('two factors', () => {
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   })
 
-  test('50 sign-ins at once with one recovery code: one succeeds', async () => {
+  test('of 50 concurrent sign-ins with one recovery code one succeeds', async () => {
     const person = await app.signUp()
     const { recoveryCodes } = await withTwoFactor(person)
     const input = { email: person.email, password: person.password, twofa: recoveryCodes[3] }
@@ -221,7 +221,7 @@ describe('two factors', () => {
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   })
 
-  test('of 100 wrong codes at once five are looked at, and the right one is locked out with them', async () => {
+  test('of 100 concurrent wrong codes five are checked; then even the right code is locked out', async () => {
     const person = await app.signUp()
     const { seed } = await withTwoFactor(person)
     const sealedReads: string[] = []
@@ -248,7 +248,7 @@ describe('two factors', () => {
     expect(await guess(totp(seed))).toHaveProperty('accessToken')
   })
 
-  test('enrolment broken at any call leaves it off or on, and on only with codes that were shown or can be had anew', async () => {
+  test('enrolment broken at any call is off or on, and on only if the recovery codes were shown or can be replaced', async () => {
     await everyBreak(ports, async ({ broken, title }) => {
       const person = await app.signUp()
       const enrolled = await enrolTwoFactor(broken, (await caller(person)).account).catch(() => undefined)

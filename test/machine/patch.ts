@@ -1,28 +1,28 @@
 import { type Token, tokensOf } from './tokens.ts'
 
-/** A function of `core`. Its name is read when the patch is made, so a rename changes both. */
+/** A function of `core`. A patch reads its name at run time, so a rename needs no change of the patch. */
 export type Handle = (...args: never[]) => unknown
 
-/** Code, in one line or several. How it is laid out does not matter. */
+/** Code in one line or several. Its layout does not matter. */
 type Code = string | readonly string[]
 
 /**
- * A change of `core`: the one place that has the shape of `find` becomes `put`. Strings, numbers, keywords and the
- * text of templates are compared as they are. Names are compared by their pattern only, so that a rename does not
- * matter: `find` and `put` may keep the old ones, and the new ones are filled in.
+ * A change of `core`: the only place with the shape of `find` becomes `put`. Strings, numbers, keywords and
+ * the text of templates must be equal. Names are compared by their pattern only, so that a rename does not
+ * matter: `find` and `put` may keep the old names, and the new ones are filled in.
  */
 export interface Patch {
   find: Code
   put: Code
-  /** An exported function of the file to look in, for a shape that other files have too. */
+  /** An exported function of the file to search, for a shape that also occurs in other files. */
   near?: Handle
-  /** Functions that only `put` calls, by their names in `put`. They are imported. */
+  /** Functions to import because only `put` calls them, by their names in `put`. */
   using?: Record<string, Handle>
-  /** Other places that have names which only `put` uses, in the same file or anywhere else. */
+  /** Other places, in any file, which define the names that occur only in `put`. */
   namesFrom?: readonly Code[]
 }
 
-/** A bug that takes more than one change. */
+/** A bug: one change, or several. */
 export interface Bug extends Patch {
   more?: readonly Patch[]
 }
@@ -34,7 +34,7 @@ interface Place {
   file: string
   start: number
   end: number
-  /** Names of the source by those of the shape. */
+  /** Names in the source by their names in the shape. */
   names: Map<string, string>
 }
 
@@ -51,13 +51,13 @@ function tokensOnce(source: string): Token[] {
   return tokens
 }
 
-/** Whether two tokens can be the same but for their names. */
+/** Whether two tokens are equal apart from their names. */
 const isAlike = (part: Token, token: Token): boolean =>
   part.role === undefined || token.role === undefined
     ? part.role === token.role && part.text === token.text
     : part.role === 'short' || kindOf(part) === kindOf(token)
 
-/** Compares a shape with the source from one token on. @returns the token after it and the names, if they match. */
+/** Compares a shape with the source from one token on. @returns the token after the match and the names. */
 function matchAt(
   shape: Token[],
   source: Token[],
@@ -75,7 +75,7 @@ function matchAt(
     if (!token || !isAlike(part, token)) return undefined
     if (part.role === 'short') {
       if (!isSame('property', part.text, token.text)) return undefined
-      // A rename has parted `{ id }` into `{ id: name }`.
+      // A rename may have split `{ id }` into `{ id: name }`.
       if (token.role === 'key') {
         to += 2
         token = source[to - 1]
@@ -104,7 +104,7 @@ function onlyPlaceOf(code: Code, sources: Sources): Place {
   const text = textOf(code)
   if (!place) {
     const where = sources.size === 1 ? [...sources.keys()].join() : 'core'
-    throw new Error(`No place of ${where} has this shape. Quote the code as it is now: ${text}`)
+    throw new Error(`No place in ${where} has this shape. Quote the code as it is now: ${text}`)
   }
   if (others.length === 0) return place
   const files = [place, ...others].map(({ file }) => file).join(', ')
@@ -133,20 +133,21 @@ function exportsOf(source: string): Set<string> {
   return new Set(names.filter((name) => name !== undefined))
 }
 
-/** Properties that the language gives to its own values. */
+/** Properties of JavaScript's built-in objects. */
 const BUILT_IN = new Set(
   [Array, Promise, Map, Set, String, Number].flatMap(({ prototype }) =>
     Object.getOwnPropertyNames(prototype),
   ),
 )
 
-/** `put` with the names that the source has. A value whose name begins with `$` is the patch's own. */
+/** `put` with the names of the source. A value whose name begins with `$` belongs to the patch itself. */
 function render(put: Code, names: Place['names'], imported: Map<string, string>): string {
   const text = textOf(put)
   const known = (kind: 'property' | 'value', name: string): string => {
     const actual = kind === 'value' && name.startsWith('$') ? name : names.get(`${kind} ${name}`)
     const given = actual ?? (kind === 'value' ? imported.get(name) : BUILT_IN.has(name) ? name : undefined)
-    if (given === undefined) throw new Error(`Nothing says what ${name} is called in the source: ${text}`)
+    if (given === undefined)
+      throw new Error(`Unknown: what ${name} is called in the source. Add namesFrom or using: ${text}`)
     return given
   }
   let rendered = ''
@@ -163,7 +164,7 @@ function render(put: Code, names: Place['names'], imported: Map<string, string>)
   return rendered + text.slice(end)
 }
 
-/** What a patch imports: `source` is the lines, `names` what the functions are called under them. */
+/** The import lines of a patch as `source`, and the imported names by their names in `put`. */
 function importsOf(using: Record<string, string>, file: string, sources: Sources) {
   const toRoot = file.includes('/') ? '../' : './'
   const lines = Object.entries(using).map(
@@ -174,9 +175,9 @@ function importsOf(using: Record<string, string>, file: string, sources: Sources
 }
 
 /**
- * The sources of `core` that a bug changes, as they are with the bug.
- * @param nameOf what a function is called in these sources
- * @throws Error if a shape is not found exactly once, or nothing says what a name of `put` is called
+ * The changed sources of `core` with the bug in them.
+ * @param nameOf returns the name of a function in these sources
+ * @throws Error if a shape does not occur exactly once, or if no place defines a name of `put`
  */
 export function patched(
   { more = [], ...first }: Bug,
@@ -192,7 +193,7 @@ export function patched(
     const others = namesFrom.map((code) =>
       onlyPlaceOf(code, placesOf(code, only(file)).length > 0 ? only(file) : now),
     )
-    // Of two places that have a name the first one counts, and `find` before all.
+    // If several places define a name, the first one wins, and `find` comes before all others.
     const names = new Map([...others.reverse(), place].flatMap((each) => [...each.names]))
     const handles = Object.entries(using).map(([name, handle]) => [name, nameOf(handle)])
     const imports = importsOf(Object.fromEntries(handles), file, sources)

@@ -5,7 +5,7 @@ import { type Bug, fileExporting, type Handle, patched, type Sources } from './p
 const ROOT = join(import.meta.dirname, '..', '..')
 const CORE = join(ROOT, 'core')
 
-/** The sources of `core`, by path, without its adapters. */
+/** The sources of `core` by path, without the adapters. */
 export const coreSources: Sources = new Map(
   globSync('**/*.ts', { cwd: CORE, exclude: ['adapters/**'] })
     .sort()
@@ -14,23 +14,23 @@ export const coreSources: Sources = new Map(
 
 const IMPORTED = /(?<=\bfrom ')\.{1,2}\/[^']+(?=')/g
 
-/** These files, and all that import one of them directly or through others. */
+/** These files, and all files that import one of them directly or indirectly. */
 function withImporters(files: Iterable<string>, sources: Sources): Set<string> {
   const importsOf = [...sources].map(([file, source]) => {
     const imports = [...source.matchAll(IMPORTED)].map(([path]) => join(dirname(file), path))
     return { file, imports: new Set(imports) }
   })
   const found = new Set(files)
-  // What is added to a set while it is iterated comes up too.
+  // The loop also visits elements that are added to the set meanwhile.
   for (const imported of found)
     for (const { file, imports } of importsOf) if (imports.has(imported)) found.add(file)
   return found
 }
 
 /**
- * Functions of `core` with a bug in them. They come from copies of the changed file and of all files that import it;
- * the copies take everything else from the real ones.
- * @throws Error if the bug cannot be planted any more, as after a change of the sources
+ * Functions of `core` with a bug in them. They come from copies of the changed file and of all files that
+ * import it; the copies import everything else from the real files.
+ * @throws Error if the bug no longer fits the sources
  */
 export async function plant<Functions extends Record<string, Handle>>(
   bug: Bug,

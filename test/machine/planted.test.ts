@@ -15,14 +15,14 @@ const codeOf = (source = ''): string[] => tokensOf(source).map(({ text }) => tex
 const files = [...coreSources.keys()]
 const movedFile = (file: string): string => `moved/file-${files.indexOf(file)}.ts`
 
-/** A value and a property of one name get different names, as after a rename of one of them. */
+/** Gives a value and a property of the same name different names, as a rename of one of them does. */
 function renamed({ text, role }: Token): string {
   if (role === undefined) return text
   if (role === 'short') return `property_${text}: value_${text}`
   return role === 'value' ? `value_${text}` : `property_${text}`
 }
 
-/** `core` with other file names, other names for everything, and a line with a comment for each token. */
+/** `core` with every file and every name renamed, and each token on a line of its own with a comment. */
 const renamedSources: Sources = new Map(
   [...coreSources].map(([file, source]) => [
     movedFile(file),
@@ -45,9 +45,9 @@ describe('a bug changes the code', () => {
   })
 })
 
-describe('a bug is the same after every file, function, variable, type and property was renamed', () => {
+describe('a bug can still be planted after every file, function, variable, type and property is renamed', () => {
   const known = new Set([...renamedSources.values()].flatMap(codeOf))
-  /** Names of the language that only a patch has. */
+  /** Names of the language that occur only in patches. */
   const UNCHANGED = new Set(['from', 'then', 'catch'])
 
   test.each(bugs)('$title', (bug) => {
@@ -81,20 +81,20 @@ describe('a patch', () => {
     expect(result(bug, 'const x /* 1 */ =\n  y(\n    2,\n  )\n')).toBe('const x = y(3)\n')
   })
 
-  test('is refused where several places have its shape, or none', () => {
+  test('is refused if no place or more than one place has its shape', () => {
     expect(() => result({ find: 'const a = b(', put: '' })).toThrow('Several places')
     expect(() => result({ find: 'const a = b(4)', put: '' })).toThrow('No place')
     expect(() => result({ find: 'const a = a(2)', put: '' })).toThrow('No place')
   })
 
-  test('is refused where nothing says what a name of it is called', () => {
+  test('is refused if the source does not define one of its names', () => {
     expect(() => result({ find: 'const a = b(2)', put: 'const a = c(2)' })).toThrow('what c is called')
     expect(() => result({ find: 'const a = b(2)', put: 'const a = b.c' })).toThrow('what c is called')
-    // A property and a value are renamed apart.
+    // A property and a value are renamed independently.
     expect(() => result({ find: 'const a = b(2)', put: 'const a = b.a' })).toThrow('what a is called')
   })
 
-  test('follows a shorthand that a rename has parted', () => {
+  test('follows a shorthand property that a rename has split', () => {
     const bug = { find: 'b({ a }, 2)', put: 'b({ a }, a)' }
     expect(result(bug)).toContain('second({ two }, two)')
     expect(result(bug, 'other({ two: second }, 2)')).toBe('other({ two: second }, second)')
@@ -102,13 +102,13 @@ describe('a patch', () => {
 })
 
 describe('tokens', () => {
-  test('of templates are their texts and the code between, however deep', () => {
+  test('of templates are their texts and the code between them, at any depth', () => {
     expect(codeOf('`a ${b(`c ${{ d: 1 }.d}`)} e`')).toEqual([
       ...['`a ${', 'b', '(', '`c ${', '{', 'd', ':', '1', '}', '.', 'd', '}`', ')', '} e`'],
     ])
   })
 
-  test('are neither comments, white space nor trailing commas', () => {
+  test('exclude comments, white space and trailing commas', () => {
     expect(codeOf("f(\n  'a, // b', // c\n  /[/'\"]+/g, /* d */\n)")).toEqual([
       'f',
       '(',

@@ -28,7 +28,7 @@ import {
 } from './purchase-scenarios.ts'
 import { HOUR_MS, type Purchases } from './purchase-world.ts'
 
-/** Scenarios of the other files, played with the functions given. @returns how those that failed did. */
+/** Plays scenarios of the other files with the given functions. @returns the messages of the failures. */
 type Finder = (functions: Purchases) => Promise<string[]>
 
 const unbroken =
@@ -45,7 +45,7 @@ const broken =
     )
   }
 
-/** Its process is gone after its confirmation, and then what comes after it is broken too. */
+/** Crashes the process right after the confirmation, then breaks each call of the recovery. */
 const brokenAfter =
   (flow: Flow, mode: Mode): Finder =>
   async (functions) => {
@@ -65,19 +65,19 @@ const met =
   (functions) =>
     meetTwo(scene, [first, second], functions)
 
-const told =
+const failed =
   (scenario: Scenario): Finder =>
   (functions) =>
     failuresOf([scenario], (each) => each(functions))
 
-const BUNDLE = 'there is a bundle'
+const BUNDLE = 'the account has a bundle'
 const LOW = 'a renewal is due'
-const leftAfter = (call: number) => `a buy was left after its call ${call}`
+const leftAfter = (call: number) => `a buy crashed after its call ${call}`
 
 export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
   // --- Charging ---
   {
-    title: 'a confirmation that timed out is a decline',
+    title: 'a confirmation that timed out is treated as a decline',
     find: "payment.status === 'unknown' ? pending(deps, purchase, payment.cause)",
     put: "payment.status === 'unknown' ? end(deps, purchase, { reason: 'declined', retry: 'retryable' })",
     using: { end: endPurchase },
@@ -85,7 +85,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     foundBy: broken(flows.buy, 'jobs', 'error-after'),
   },
   {
-    title: 'an outage is a decline of a renewal',
+    title: 'an outage is treated as a decline of a renewal',
     near: advancePurchase,
     find: [
       "if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error",
@@ -113,7 +113,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     foundBy: broken(flows.buy, 'client', 'crash-after', 25 * HOUR_MS),
   },
   {
-    title: 'a payment that is given up was confirmed meanwhile, and nobody looks',
+    title: 'a cancellation does not check whether the payment was confirmed meanwhile',
     find: "if (fenced.status !== 'canceled') return settlePurchase(deps, purchase, fenced)",
     put: '',
     more: [
@@ -122,28 +122,28 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
         put: 'if: stillOpen',
       },
     ],
-    foundBy: met(leftAfter(3), 'settle-payments', 'the same, gone once it was confirmed'),
+    foundBy: met(leftAfter(3), 'settle-payments', 'the same buy, crashed once it is confirmed'),
   },
   {
-    title: 'a purchase is given up though its payment has become known',
+    title: 'a purchase is abandoned although its payment id was saved meanwhile',
     find: "if: purchase.paymentId === undefined ? expr`#state = ${'created'}` : stillOpen",
     put: 'if: stillOpen',
-    foundBy: met(leftAfter(2), 'settle-payments', 'the same, gone once it was confirmed'),
+    foundBy: met(leftAfter(2), 'settle-payments', 'the same buy, crashed once it is confirmed'),
   },
   {
-    title: 'two purchases of an account at once',
+    title: 'an account can have two open purchases',
     find: "expr`#status = ${'active'} AND attribute_not_exists(#openPurchase)`",
     put: "expr`#status = ${'active'}`",
-    foundBy: told(fiftyAtOnce((n) => `key-${n}`)),
+    foundBy: failed(fiftyAtOnce((n) => `key-${n}`)),
   },
   {
-    title: 'the slot is given to who read the account before the last purchase',
+    title: 'a request that read the account before the last purchase can open another purchase',
     find: "['bundle', 'lastPurchase']",
     put: "['bundle']",
     foundBy: met(BUNDLE, 'buy', 'buy'),
   },
   {
-    title: 'a second click is a purchase of its own',
+    title: 'a second click starts a second purchase',
     find: 'Math.abs(deps.clock.nowMs() - last.atMs) < SAME_CLICK_MS',
     put: 'Math.abs(deps.clock.nowMs() - last.atMs) < 0',
     foundBy: broken(flows.buy, 'click'),
@@ -162,17 +162,17 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     foundBy: met(BUNDLE, 'buy with a key', 'buy with a key'),
   },
   {
-    title: 'a request that was given up cannot be sent again with its key',
+    title: 'an abandoned request cannot be retried with its key',
     find: "const again = !earlier || earlier.state === 'abandoned'",
     put: 'const again = !earlier',
-    foundBy: told(givenUp),
+    foundBy: failed(givenUp),
   },
   {
-    title: 'a purchase that is open does not stop a request with another key',
+    title: 'an open purchase does not block a request with another key',
     find: "if (open.state !== 'action_required' && isLeased(deps, open)) throw new DomainError('purchase_open')",
     put: 'if (open) await end(deps, open, undefined)',
     using: { end: endPurchase },
-    foundBy: told(fiftyAtOnce((n) => `key-${n}`)),
+    foundBy: failed(fiftyAtOnce((n) => `key-${n}`)),
   },
   // --- Settling ---
   {
@@ -194,7 +194,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     foundBy: unbroken(flows.buyDeclined, 'jobs'),
   },
   {
-    title: 'a payment that could not be cancelled any more is given up',
+    title: 'a payment that can no longer be canceled is abandoned',
     find: [
       "if (open) throw new DomainError('temporarily_unavailable')",
       'return settlePurchase(deps, purchase, fenced, marks)',
@@ -205,20 +205,20 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     ],
     using: { end: endPurchase },
     foundBy: met(
-      'a customer is asked to authenticate',
+      'a buy waits for 3-D Secure',
       'the jobs a day later',
-      '3-D Secure succeeds, and no event comes',
+      '3-D Secure succeeds, and its event is lost',
     ),
   },
   {
-    title: 'an event gives up a payment that its request is about to confirm',
+    title: 'an event abandons a payment that its request is about to confirm',
     near: settlePurchase,
     find: 'if (!isLeased(deps, purchase)) return fence(deps, purchase, payment, marks)',
     put: 'if (deps) return fence(deps, purchase, payment, marks)',
-    foundBy: met(BUNDLE, 'buy', 'every event, asked for or not'),
+    foundBy: met(BUNDLE, 'buy', 'every event, including types without a subscription'),
   },
   {
-    title: '3-D Secure is a decline',
+    title: 'a payment that waits for 3-D Secure is treated as declined',
     find: 'return ask(deps, purchase, payment, payment.clientSecret, marks)',
     put: 'return fence(deps, purchase, payment, marks)',
     using: { fence: cancelPurchase },
@@ -228,17 +228,17 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'the amount is not compared',
     find: "payment.amountCents === purchase.amountCents && (payment.status !== 'succeeded' || payment.receivedCents === purchase.amountCents) &&",
     put: '',
-    foundBy: told(changedPayment({ amount: 50 })),
+    foundBy: failed(changedPayment({ amount: 50 })),
   },
   {
     title: 'the currency is not compared',
     near: purchaseOf,
     find: "payment.currency === 'usd' &&",
     put: '',
-    foundBy: told(changedPayment({ currency: 'eur' })),
+    foundBy: failed(changedPayment({ currency: 'eur' })),
   },
   {
-    title: 'a purchase that is at its end can be credited',
+    title: 'a purchase that is already closed can be credited',
     find: '{ put: { ...keys.purchase(accountId, id), ...credited, ...due }, if: stillOpen }',
     put: '{ put: { ...keys.purchase(accountId, id), ...credited, ...due } }',
     foundBy: met(BUNDLE, 'buy', 'events'),
@@ -252,19 +252,19 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     foundBy: met(BUNDLE, 'buy', 'refund'),
   },
   {
-    title: 'the job forgets what is credited and not finished',
+    title: 'the job does not finish credited purchases',
     find: ['await finish(deps, outcome.purchase)', "return 'credited'"],
     put: "return 'credited'",
     foundBy: broken(flows.buy, 'jobs'),
   },
   {
-    title: 'a credited purchase is not due until its units are there',
+    title: 'a credited purchase is no longer due before its units are in the counter',
     find: '{ put: { ...keys.purchase(accountId, id), ...credited, ...due }, if: stillOpen }',
     put: '{ put: { ...keys.purchase(accountId, id), ...credited }, if: stillOpen }',
     foundBy: broken(flows.buy, 'jobs'),
   },
   {
-    title: 'the card of a sign-up is not kept',
+    title: 'the card of a sign-up is not put on file',
     find: "if (kind === 'signup' && !finished",
     put: "if (kind === 'buy' && !finished",
     foundBy: unbroken(flows.signUp, 'both'),
@@ -276,7 +276,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     foundBy: met(leftAfter(8), 'settle-payments', 'events'),
   },
   {
-    title: 'a consume between is lost',
+    title: 'a consume between read and write is lost',
     find: [
       'const { floor } = rungOf(balance, to.size)',
       'const delta = to.units + quota.floor - floor',
@@ -303,7 +303,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     foundBy: brokenAfter(flows.buy, 'webhooks'),
   },
   {
-    title: 'an event is done before its work',
+    title: 'an event is marked as done before its work',
     find: 'await work(deps, event, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
     put: [
       'await writeAll(deps, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
@@ -313,7 +313,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     foundBy: brokenAfter(flows.buy, 'webhooks'),
   },
   {
-    title: 'an event is done when the units are not there yet',
+    title: 'an event is marked as done before its units are in the counter',
     find: "if (settled.status === 'credited') await finish(deps, settled.purchase, marks)",
     put: "if (settled.status === 'credited') await finish(deps, settled.purchase, marks).catch(() => writeUnlessDone(deps, marks))",
     using: { writeUnlessDone },
@@ -333,7 +333,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     foundBy: met(BUNDLE, 'partial refund', 'refund'),
   },
   {
-    title: 'an older reading of the charge wins',
+    title: 'an older reading of the charge overwrites a newer one',
     near: applyReversal,
     find: ['for (let tries = 0; tries < TRIES; tries++) {', 'await applyLedger(deps, accountId)'],
     put: [
@@ -352,7 +352,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     foundBy: met(BUNDLE, 'partial refund', 'refund'),
   },
   {
-    title: 'units are taken back without a look at what is left',
+    title: 'units are taken back without a check of the units left',
     find: '...taken(deps, accountId, quota, { units, seq })',
     put: '...[]',
     foundBy: met(BUNDLE, 'refund', 'consume all'),
@@ -374,19 +374,19 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   // --- Renewals and notices ---
   {
-    title: 'a renewal does not look at its cycle',
+    title: 'a renewal does not check its cycle',
     find: 'expr`#ledgerSeq = ${cycle} AND #flags.#bundleAutoRenewal = ${true}`',
     put: 'expr`#flags.#bundleAutoRenewal = ${true}`',
-    foundBy: told(restoredMeanwhile),
+    foundBy: failed(restoredMeanwhile),
   },
   {
-    title: 'a renewal does not look at the flag again',
+    title: 'a renewal does not check the auto-renewal flag again',
     find: 'expr`#ledgerSeq = ${cycle} AND #flags.#bundleAutoRenewal = ${true}`',
     put: 'expr`#ledgerSeq = ${cycle}`',
-    foundBy: told(switchedOff),
+    foundBy: failed(switchedOff),
   },
   {
-    title: 'a renewal is tried with the counter behind its ledger',
+    title: 'a renewal begins while the counter is behind the ledger',
     find: 'if (account?.quota?.seq !== account?.ledgerSeq) {',
     put: 'if (account === undefined) {',
     more: [
@@ -407,37 +407,37 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'a low-quota mail is sent twice',
     find: '[{ put: notice, if: expr`attribute_not_exists(pk)` }, write]',
     put: '[{ put: notice }, write]',
-    foundBy: told(crossings),
+    foundBy: failed(crossings),
   },
   {
-    title: 'a credit drops the notice that waits',
+    title: 'a credit drops the pending low-quota notice',
     find: '[quota.noticeSinceMs === undefined ? expr`#r, #due, #dueAtMs` : expr`#r`]',
     put: '[expr`#r, #due, #dueAtMs`]',
     foundBy: met(LOW, 'buy', 'consume'),
   },
   {
-    title: 'a call for a renewal that comes while the job looks is cleared',
+    title: 'the job clears a wake-up for a renewal that arrived while the job worked',
     find: 'renewalCall === 0 ? expr`attribute_not_exists(#r)` : expr`#r = ${renewalCall}`',
     put: 'expr`attribute_exists(pk)`',
-    foundBy: met('a renewal is due and switched off', 'check-quotas', 'switched on'),
+    foundBy: met('a renewal is due, and auto-renewal is off', 'check-quotas', 'auto-renewal is switched on'),
   },
   {
-    title: 'each decline is told of',
+    title: 'every decline sends a notice and a mail',
     find: 'if (wasTold) return { set, writes: [] }',
     put: '',
-    foundBy: told(backoff),
+    foundBy: failed(backoff),
   },
   {
-    title: 'a declined renewal does not wait',
+    title: 'a declined renewal is retried without a wait',
     find: "if (untilMs > nowMs) return { act: 'wait', untilMs }",
     put: '',
-    foundBy: told(backoff),
+    foundBy: failed(backoff),
   },
   {
-    title: 'a card that will never work is tried again',
+    title: 'a card that was declined for good is tried again',
     find: "decline.retry === 'never' ? undefined : BACKOFF_MS[failures - 1]",
     put: 'BACKOFF_MS[failures - 1]',
-    foundBy: told(neverRetry),
+    foundBy: failed(neverRetry),
   },
   {
     title: 'a refund makes the bundle renew itself',
@@ -449,27 +449,27 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
         put: "if (account === undefined) return { act: 'note'",
       },
     ],
-    foundBy: told(refunded),
+    foundBy: failed(refunded),
   },
   {
-    title: 'a debt is paid off bundle by bundle',
+    title: 'renewals pay off a large debt bundle by bundle',
     find: "if (account.owed !== undefined) return { act: 'note'",
     put: "if (account === undefined) return { act: 'note'",
-    foundBy: told(indebted),
+    foundBy: failed(indebted),
   },
   {
-    title: 'the monthly cap is not looked at',
+    title: 'the monthly cap is not checked',
     find: 'if (cents > (account.monthlyCapCents ?? Number.POSITIVE_INFINITY))',
     put: 'if (cents < 0)',
-    foundBy: told(cap),
+    foundBy: failed(cap),
   },
   {
-    title: 'a renewal that is not known yet is told as declined',
+    title: 'a renewal with an unknown outcome is reported as declined',
     find: "payment.status === 'unknown' ? pending(deps, purchase, payment.cause)",
     put: "payment.status === 'unknown' ? end(deps, purchase, { reason: 'processing_error', retry: 'retryable' })",
     using: { end: endPurchase },
     namesFrom: ["end(deps, purchase, { reason: 'card_unusable', retry: 'never' })"],
-    foundBy: told(outage('POST /v1/payment_intents/*/confirm')),
+    foundBy: failed(outage('POST /v1/payment_intents/*/confirm')),
   },
   {
     title: 'a customer is asked twice to finish a renewal',

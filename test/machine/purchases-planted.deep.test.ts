@@ -5,14 +5,14 @@ import { purchases } from './purchase-world.ts'
 
 vi.setConfig({ testTimeout: 300_000 })
 
-// stripe-node takes a stack with every call, which costs as much as the call.
+// stripe-node captures a stack trace with every call, which costs as much as the call itself.
 Error.stackTraceLimit = 1
 
 describe('a planted bug is found', () => {
   test.each(purchaseBugs)('$title', async ({ foundBy, ...bug }) => {
     const { functions, remove } = await plant(bug, purchases)
     const failures = await foundBy(functions).finally(remove)
-    // An assertion that does not hold: a patch that merely throws proves nothing.
+    // A failed assertion is required: a patch that merely throws proves nothing.
     expect(failures).toContainEqual(expect.stringMatching(/^AssertionError/))
   })
 })

@@ -17,16 +17,16 @@ import { memoryTable } from './memory-table.ts'
 
 export const START_MS = Date.UTC(2026, 10, 21, 12)
 
-/** A status as HTTP would have it: 200, 402 or the code of another refusal. */
+/** The HTTP status 200 or 402, or the error code of another refusal. */
 export type Told = 200 | 402 | string
 
 const TOLD = { spent: 200, exhausted: 402 } as const
 
-/** The functions under test: the real ones, or some with a bug planted in them. */
+/** The functions under test; a test can replace them with functions that have a planted bug. */
 export const quotaFunctions = { consumeUnits, consumeBatch, applyLedger }
 export type QuotaFunctions = typeof quotaFunctions
 
-/** One account with a counter and its keys, over a table in memory or another one. */
+/** One account with a counter and keys, in a table in memory by default. */
 export async function openQuotaWorld({
   left = 1000,
   size = 0,
@@ -66,14 +66,14 @@ export async function openQuotaWorld({
       nowMs += ms
     },
     nowMs: () => nowMs,
-    /** A UUIDv7 of now, or of another moment. */
+    /** A new UUIDv7 whose time is `offsetMs` from now. */
     timed: (offsetMs = 0): string => {
       made += 1
       const time = (nowMs + offsetMs).toString(16).padStart(12, '0')
       return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${made.toString(16).padStart(12, '0')}`
     },
     counter: async (): Promise<Item> => (await table.get(keys.quota(accountId))) ?? {},
-    /** What somebody is told who asks for `units`, through these ports. */
+    /** Consumes `units` through these ports. @returns the answer. */
     spend: (
       units: number,
       requestId?: string,
@@ -88,7 +88,7 @@ export async function openQuotaWorld({
         (answers) => answers.map(({ outcome }) => TOLD[outcome]),
         (error) => requests.map(() => toldOf(error)),
       ),
-    /** Spends one unit for each of so many new ids of now, one after the other. */
+    /** Spends one unit for each of `count` new ids, one after the other. @returns the ids. */
     fill: async (count: number): Promise<string[]> => {
       const spent: string[] = []
       for (let n = 0; n < count; n++) {
@@ -99,7 +99,7 @@ export async function openQuotaWorld({
       }
       return spent
     },
-    /** Adds units as the ledger does: guarded by the sequence and the floor. */
+    /** Adds units as `applyLedger` does, with a condition on the sequence and the floor. */
     credit: async (units: number, newSize?: number): Promise<void> => {
       for (;;) {
         const { l, f, q, s } = (await world.counter()) as Record<string, number>
@@ -130,7 +130,7 @@ function toldOf(error: unknown): Told {
   throw error
 }
 
-/** The same ports, but before the nth call of a method of the table this is done first. */
+/** The same ports, but `first` runs to its end before the nth call of a method of the table. */
 export function interleaved(
   ports: Ports,
   method: keyof Table,
@@ -152,7 +152,7 @@ export function interleaved(
   return { ...ports, table }
 }
 
-/** The same ports, each call of the table dawdling for a while of its own before and after. */
+/** The same ports, but every call of the table waits some turns of the event loop before and after. */
 export function dawdling(ports: Ports, turns: () => number): Ports {
   const wait = async () => {
     for (let left = turns(); left > 0; left--) await new Promise((resolve) => setImmediate(resolve))
@@ -172,7 +172,7 @@ export function dawdling(ports: Ports, turns: () => number): Ports {
   return { ...ports, table }
 }
 
-/** The calls of the table that some work makes. */
+/** The names of the table's methods that `work` calls, in order. */
 export async function callsOf(ports: Ports, work: (through: Ports) => Promise<unknown>): Promise<string[]> {
   const watched = breaking(ports)
   await work(watched.ports)

@@ -1,6 +1,6 @@
 /**
- * Source code as tokens, without white space, comments and trailing commas. Names have roles, so that code can be
- * compared by its shape: with a hole for every name.
+ * Splits source code into tokens, without white space, comments and trailing commas. Names have roles, so
+ * that code can be compared by its shape, regardless of its names.
  */
 
 /** `short` is a key and its value in one, as in `{ id }`. */
@@ -10,7 +10,7 @@ export interface Token {
   text: string
   start: number
   end: number
-  /** Undefined for everything but a name that somebody could change. */
+  /** Undefined for every token but names that a rename could change. */
   role: Role | undefined
 }
 
@@ -26,7 +26,7 @@ const SPACE = /\s+|\/\/.*|\/\*[\s\S]*?\*\//y
 const NAME = /[A-Za-z_$][\w$]*/y
 const OTHER =
   /\d[\w.]*|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|\.\.\.|=>|[=!]==|\?\?=?|\?\.|&&|\|\||\*\*|\+\+|--|[<>=!+\-*/%|&^]=|[\s\S]/y
-/** Text of a template from one `${…}` to the next. */
+/** Matches the text of a template from one `${…}` to the next. */
 const CHUNK = /[`}](?:[^`\\$]|\\[\s\S]|\$(?!\{))*(?:`|\$\{)/y
 const REG_EXP = /\/(?![/*])(?:[^/\\[\n]|\\.|\[(?:[^\]\\]|\\.)*\])+\/\w*/y
 const BEFORE_REG_EXP = /^(?:[(,=:[!&|?{};]|&&|\|\||=>|return)$/
@@ -36,7 +36,7 @@ function readAt(pattern: RegExp, source: string, start: number): string | undefi
   return pattern.exec(source)?.[0]
 }
 
-/** A piece of code may begin or end in the middle of brackets. */
+/** Splits code into tokens. The code may begin or end inside brackets. */
 export function tokensOf(source: string): Token[] {
   const tokens: (Token & { inside: string | undefined })[] = []
   const brackets: string[] = []
@@ -57,7 +57,7 @@ export function tokensOf(source: string): Token[] {
     if (/^[([{]$/.test(text) || /^`[\s\S]*\$\{$/.test(text)) brackets.push(text.slice(0, 1))
     else if (/^[)\]}]$/.test(text) || /^\}[\s\S]*`$/.test(text)) {
       const opened = { ')': '(', ']': '[' }[text] ?? '{'
-      // The bracket was opened before the piece begins.
+      // The bracket was opened before the code begins.
       if (brackets.pop() === undefined) for (const token of tokens) token.inside ??= opened
     }
   }
@@ -73,7 +73,7 @@ function roleOf(
 ): Role | undefined {
   if (readAt(NAME, text, 0) === undefined) return undefined
   if (before?.text === '.' || before?.text === '?.') return 'member'
-  // A piece of code may begin with a key.
+  // The code may begin with a key.
   const isFirst = before
     ? inside === '{' && /^[{,]$/.test(before.text)
     : inside === '{' || inside === undefined

@@ -36,7 +36,7 @@ test.each([
   expect([status, body.content.username]).toEqual([200, username])
 })
 
-test('404: another’s account and a name that nobody has are answered alike', async () => {
+test('404: another account and an unknown name have the same answer', async () => {
   const { accessToken } = await app.signUp()
   const other = await app.signUp()
   const answers = await Promise.all([get(other.username, accessToken), get('nobody', accessToken)])
