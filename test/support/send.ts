@@ -44,33 +44,3 @@ export function sendRaw(
       .end(body)
   })
 }
-<<<<<<< HEAD:test/support/send.ts
-=======
-
-/** A body with the properties that only a Lambda event can have. */
-export interface EventBody {
-  body: string
-  isBase64Encoded: boolean
-  headers: Record<string, string>
-}
-
-/** Calls the handler of a public row with an event that has exactly this body and these headers. */
-export async function invoke(row: Placed, content: EventBody): Promise<APIGatewayProxyStructuredResultV2> {
-  const [key] = row.routes
-  const [method = '', target = ''] = key.split(' ')
-  const request = {
-    method,
-    target,
-    httpVersion: '1.1',
-    rawHeaders: [],
-    body: Buffer.alloc(0),
-    sourceIp: '127.0.0.1',
-    receivedMs: Date.now(),
-    requestId: 'request-1',
-  }
-  const event = integrationEvent(request, { key, pathParameters: {} })
-  const file = join(import.meta.dirname, '..', '..', 'functions', row.dialect, `${row.file}.ts`)
-  const { handler } = await import(/* @vite-ignore */ file)
-  return handler({ ...event, ...content }, {})
-}
->>>>>>> p6:test/conformance/raw.ts
