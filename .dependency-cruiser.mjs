@@ -3,12 +3,7 @@ const only = (name, from, to, comment) => ({ name, severity: 'error', comment, f
 
 export default {
   forbidden: [
-    only(
-      'no-cycles',
-      {},
-      { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
-      'a cycle cannot be read from either end',
-    ),
+    only('no-cycles', {}, { circular: true }, 'a cycle cannot be read from either end'),
     only('nobody-imports-test', { pathNot: '^test/' }, { path: '^test/' }, 'doubles are never deployed'),
     only(
       'core-stays-pure',
@@ -55,7 +50,7 @@ export default {
     only(
       'rows-are-data',
       {
-        path: '^functions/[^/]+/routes\\.ts$|^functions/jobs/schedule\\.ts$|^functions/http/(route|rows|cors)\\.ts$|^functions/deploy/(?!build)',
+        path: '^functions/[^/]+/routes\\.ts$|^functions/jobs/schedule\\.ts$|^functions/http/(route|rows|needs|cors)\\.ts$|^functions/deploy/(?!build)',
       },
       {
         reachable: true,
@@ -64,13 +59,28 @@ export default {
       'the deployment reads rows without running anything',
     ),
     only(
+      'needs-ship-nothing',
+      { pathNot: '^functions/deploy/|^test/' },
+      { path: '^functions/http/needs\\.ts$' },
+      'only the deployment reads what ports take; a function would carry it without use',
+    ),
+    only(
       'handlers-stay-thin',
-      { path: '^functions/(api|v1|rest|webhooks|jobs)/(?!routes|schedule)' },
+      { path: '^functions/(api|v1|rest|webhooks|jobs)/(?!routes|descriptions|schedule)' },
       {
         pathNot:
-          '^functions/[^/]+/routes\\.ts$|^functions/jobs/schedule\\.ts$|^functions/http/(endpoint|job)\\.ts$|^core/(?!adapters|table)',
+          '^functions/[^/]+/routes\\.ts$|^functions/jobs/schedule\\.ts$|^functions/http/(endpoint|job|[^/]+-shapes)\\.ts$|^core/(?!adapters|table)',
       },
-      'a handler has its row, the endpoint stack and the domain',
+      'a handler has its row, the endpoint stack, the shapes of the dialects and the domain',
+    ),
+    only(
+      'shapes-are-pure',
+      { path: '^functions/http/[^/]+-shapes\\.ts$' },
+      {
+        pathNot: '^functions/http/[^/]+-shapes\\.ts$|^core/notifications/amounts\\.ts$|^node_modules/zod',
+        dependencyTypesNot: ['type-only'],
+      },
+      'a shape turns a value into another one: of core it knows the types, and how texts write amounts',
     ),
   ],
   options: {

@@ -66,6 +66,7 @@ export default $config({
       userPool: pool.pool.id,
       table: stores.table.name,
       mailDns: mail.dns,
+      stripeEvents: [...data.subscribedEvents],
     }
   },
 })
@@ -74,10 +75,12 @@ export default $config({
 async function load() {
   return {
     ...(await import('./functions/deploy/functions.ts')),
+    ...(await import('./functions/deploy/alarms.ts')),
     ...(await import('./functions/deploy/permissions.ts')),
     ...(await import('./functions/deploy/settings.ts')),
     ...(await import('./functions/deploy/bundle.ts')),
     ...(await import('./core/table/definition.ts')),
+    ...(await import('./core/webhooks/event-types.ts')),
     ...(await import('./functions/http/cors.ts')),
   }
 }
@@ -87,6 +90,7 @@ type Settings = ReturnType<Data['settingsOf']>
 type Deployed = Data['functions'][number]
 type Setting = ReturnType<Data['environmentOf']>[number]
 type Grant = ReturnType<Data['grantsOf']>[number]
+type Alarm = ReturnType<Data['alarmsOf']>[number]
 
 interface Base {
   data: Data
@@ -123,7 +127,7 @@ function createStores({ data, settings, prefix }: Base) {
       kept(settings),
     )
   const tableKey = key('TableKey', 'the table')
-  const { attributes, primary, indexes, ttlAttribute } = data.definition
+  const { attributes, primary, indexes, ttlAttribute } = data.tableDefinition
   const table = new aws.dynamodb.Table(
     'Table',
     {
@@ -230,7 +234,7 @@ function createFunction(deployment: Deployment, deployed: Deployed): Lambda {
   const id = data.pascal(deployed.name)
   const { bundle, handler } = data.bundleOf(deployed)
   const log = new aws.cloudwatch.LogGroup(`${id}Log`, {
-    name: `/aws/lambda/${name}`,
+    name: data.logGroupOf(prefix, deployed.name),
     retentionInDays: settings.production ? 90 : 7,
   })
   const background = deployed.kind === 'job' || deployed.kind === 'subscriber'
@@ -392,111 +396,73 @@ function createWork({ data }: Deployment, functions: Map<string, Lambda>, deadLe
   return bus
 }
 
-/**
- * A log line that a person must see, such as a ledger that does not add up: `"level":"alarm"`. Lambda writes our line
- * as text within its own JSON, so that its quotes come with a backslash; the filter knows both.
- */
-const ALARM_LINE = '%level.{3,5}alarm%'
-/** A run that left something undone: `"failed":1` or more, `"eventsFailed":1` and the like. */
-const FAILED_LINE = '%ailed.{2,3}[1-9]%'
-
 interface Watched {
   api: sst.aws.ApiGatewayV2
   table: aws.dynamodb.Table
   deadLetters: aws.sqs.Queue
 }
 
-/** What goes wrong is mailed to one address; silence means that nothing was counted. */
+/** Alarms are mailed to one address. Without data an alarm stays silent: nothing was counted. */
 function createAlarms(deployment: Deployment, functions: Map<string, Lambda>, watched: Watched) {
   const { data, settings, prefix } = deployment
-  const { api, table, deadLetters } = watched
   const topic = new aws.sns.Topic('Alarms', { name: `${prefix}-alarms` })
   new aws.sns.TopicSubscription('AlarmMail', {
     topic: topic.arn,
     protocol: 'email',
     endpoint: settings.alarmEmail,
   })
-  const alarm = (name: string, description: string, args: Partial<aws.cloudwatch.MetricAlarmArgs>) =>
-    new aws.cloudwatch.MetricAlarm(`${name}Alarm`, {
-      name: `${prefix}-${name}`,
-      alarmDescription: description,
+  for (const alarm of data.alarmsOf(prefix)) {
+    new aws.cloudwatch.MetricAlarm(`${alarm.name}Alarm`, {
+      name: `${prefix}-${alarm.name}`,
+      alarmDescription: alarm.sentence,
       comparisonOperator: 'GreaterThanOrEqualToThreshold',
-      threshold: 1,
-      evaluationPeriods: 1,
-      ...(args.metricQueries === undefined && { period: 300, statistic: 'Sum' }),
+      threshold: alarm.threshold,
+      evaluationPeriods: alarm.periods,
+      ...measured(alarm, sourceOf(alarm.metric.of, deployment, functions, watched)),
       treatMissingData: 'notBreaching',
       alarmActions: [topic.arn],
       okActions: [topic.arn],
-      ...args,
-    })
-  const ofFunction = (name: string, metricName: string) => ({
-    namespace: 'AWS/Lambda',
-    metricName,
-    dimensions: { FunctionName: lambdaOf(functions, name).fn.name },
-  })
-  const counted = (metric: string) => ({ namespace: `Bursar/${settings.stage}`, metricName: metric })
-
-  alarm('ApiErrors', 'The API answered 5xx at least five times in five minutes.', {
-    namespace: 'AWS/ApiGateway',
-    metricName: '5xx',
-    dimensions: { ApiId: api.nodes.api.id },
-    threshold: 5,
-  })
-  alarm('Throttles', 'Functions of this account and region were refused: its concurrency is used up.', {
-    namespace: 'AWS/Lambda',
-    metricName: 'Throttles',
-  })
-  for (const { name, reserved } of data.functions) {
-    if (reserved === undefined) continue
-    alarm(`${data.pascal(name)}Throttles`, `${name} runs as often as it may.`, {
-      ...ofFunction(name, 'Throttles'),
-      evaluationPeriods: 3,
     })
   }
-  for (const { name } of [...data.scheduled, ...data.subscribed]) {
-    alarm(`${data.pascal(name)}Errors`, `${name} failed; it is tried twice more.`, ofFunction(name, 'Errors'))
-  }
-  alarm('TableThrottles', 'DynamoDB refused reads or writes for their rate.', {
-    metricQueries: [
-      { id: 'all', expression: 'reads + writes', label: 'throttled', returnData: true },
-      tableMetric('reads', 'ReadThrottleEvents', table),
-      tableMetric('writes', 'WriteThrottleEvents', table),
-    ],
-  })
-  alarm('DeadLetters', 'Work failed for good and waits among the dead letters.', {
-    namespace: 'AWS/SQS',
-    metricName: 'ApproximateNumberOfMessagesVisible',
-    dimensions: { QueueName: deadLetters.name },
-    statistic: 'Maximum',
-  })
-  alarm(
-    'LedgerMismatch',
-    'A function wrote a line of level alarm: money or units do not add up.',
-    counted('AlarmLines'),
-  )
-  alarm('WebhookFailures', 'Events of Stripe were answered 5xx or 429; Stripe sends them again.', {
-    ...counted('WebhookFailures'),
-    threshold: 3,
-  })
-  alarm('RenewalsFailing', 'Renewals or settlements failed in three runs within a quarter of an hour.', {
-    ...counted('PaymentWorkFailed'),
-    period: 900,
-    threshold: 3,
-  })
-  createLogMetrics(deployment, functions, api)
+  createLogMetrics(deployment, functions, watched.api)
   createDashboard(deployment, watched)
 }
 
-const tableMetric = (id: string, metricName: string, table: aws.dynamodb.Table) => ({
-  id,
-  metric: {
-    namespace: 'AWS/DynamoDB',
-    metricName,
-    dimensions: { TableName: table.name },
-    period: 300,
-    stat: 'Sum',
-  },
-})
+interface Source {
+  namespace: string
+  dimensions?: Record<string, $util.Input<string>>
+}
+
+function sourceOf(
+  of: Alarm['metric']['of'],
+  { settings }: Deployment,
+  functions: Map<string, Lambda>,
+  { api, table, deadLetters }: Watched,
+): Source {
+  if (typeof of === 'object') {
+    return { namespace: 'AWS/Lambda', dimensions: { FunctionName: lambdaOf(functions, of.function).fn.name } }
+  }
+  const sources: Record<typeof of, Source> = {
+    api: { namespace: 'AWS/ApiGateway', dimensions: { ApiId: api.nodes.api.id } },
+    allFunctions: { namespace: 'AWS/Lambda' },
+    table: { namespace: 'AWS/DynamoDB', dimensions: { TableName: table.name } },
+    deadLetters: { namespace: 'AWS/SQS', dimensions: { QueueName: deadLetters.name } },
+    logLines: { namespace: `Bursar/${settings.stage}` },
+  }
+  return sources[of]
+}
+
+/** One metric as it is, several as their sum. */
+function measured({ metric, periodSeconds }: Alarm, source: Source): Partial<aws.cloudwatch.MetricAlarmArgs> {
+  const { names, statistic } = metric
+  if (names.length === 1) return { ...source, metricName: names[0], statistic, period: periodSeconds }
+  const parts = names.map((metricName, at) => ({
+    id: `part${at}`,
+    metric: { ...source, metricName, period: periodSeconds, stat: statistic },
+  }))
+  const expression = parts.map(({ id }) => id).join(' + ')
+  return { metricQueries: [{ id: 'sum', expression, label: names.join(' + '), returnData: true }, ...parts] }
+}
 
 /** Counts log lines. */
 function createLogMetrics(
@@ -504,22 +470,14 @@ function createLogMetrics(
   functions: Map<string, Lambda>,
   api: sst.aws.ApiGatewayV2,
 ) {
-  const filter = (id: string, logGroupName: $util.Input<string>, pattern: string, name: string) =>
-    new aws.cloudwatch.LogMetricFilter(id, {
-      logGroupName,
+  for (const { name, metric, pattern, log } of data.countedLines) {
+    const group = log === 'access' ? api.nodes.logGroup : lambdaOf(functions, log.function).log
+    new aws.cloudwatch.LogMetricFilter(name, {
+      logGroupName: group.name,
       pattern,
-      metricTransformation: { namespace: `Bursar/${settings.stage}`, name, value: '1' },
+      metricTransformation: { namespace: `Bursar/${settings.stage}`, name: metric, value: '1' },
     })
-  for (const [name, { log }] of functions) {
-    filter(`${data.pascal(name)}AlarmLines`, log.name, ALARM_LINE, 'AlarmLines')
   }
-  for (const { name, needs } of data.scheduled) {
-    if (!needs.includes('payments')) continue
-    filter(`${data.pascal(name)}Failed`, lambdaOf(functions, name).log.name, FAILED_LINE, 'PaymentWorkFailed')
-  }
-  const ours = data.webhookRoutes.map((key) => `($.routeKey = "${key}")`).join(' || ')
-  const failed = `{ (${ours}) && (($.status >= 500) || ($.status = 429)) }`
-  filter('WebhookFailures', api.nodes.logGroup.name, failed, 'WebhookFailures')
 }
 
 function createDashboard({ settings, prefix }: Deployment, { api, table, deadLetters }: Watched) {

@@ -1,6 +1,6 @@
 /**
- * Everything that can go wrong in the domain, as one closed union. `functions/http/problems.ts` gives each
- * code its HTTP status and wording; a row lists the codes that its endpoint can give.
+ * Every error of the domain, as one closed union. `functions/http/problems.ts` gives each code its HTTP
+ * status and wording; the row of an endpoint lists the codes that the endpoint can answer.
  */
 export type ErrorCode =
   // the request itself
@@ -8,7 +8,7 @@ export type ErrorCode =
   | 'malformed_body'
   | 'unsupported_media_type'
   | 'payload_too_large'
-  // who is asking
+  // the caller
   | 'unauthorized'
   | 'session_ended'
   | 'invalid_credentials'
@@ -52,25 +52,25 @@ export type ErrorCode =
   | 'purchase_open'
   | 'request_in_flight'
   | 'idempotency_key_reused'
-  // two writers of one thing
+  // concurrent writers
   | 'conflict'
-  // the rest of the world
+  // services that fail, and our own faults
   | 'temporarily_unavailable'
   | 'internal_error'
 
-/** A field of the request that was refused, by its dotted path, and why. */
+/** A refused field of the request, by its dotted path, and the reason. */
 export interface FieldError {
   field: string
   message: string
 }
 
-/** The one error the domain throws. `detail` is for the caller to read and never carries a vendor's text. */
+/** The error that the domain throws. Callers see `detail`, which never contains a vendor's text. */
 export class DomainError extends Error {
   override readonly name = 'DomainError'
   readonly code: ErrorCode
   readonly fields: FieldError[]
   readonly retryAfterSeconds: number | undefined
-  /** For the customer to finish 3-D Secure with: shown to the caller, never logged. */
+  /** The secret with which the customer finishes 3-D Secure. The caller sees it; it is never logged. */
   readonly clientSecret: string | undefined
 
   constructor(
@@ -90,8 +90,29 @@ export class DomainError extends Error {
     this.clientSecret = options.clientSecret
   }
 
-  /** What the caller may read beyond the code's title, if the thrower said anything. */
+  /** The explanation for the caller beyond the code's title, if there is one. */
   get detail(): string | undefined {
     return this.message === this.code ? undefined : this.message
   }
+}
+
+/** What a log line may contain of an error: our code, the class of its cause, and the first stack frames. */
+export interface Failure {
+  error?: ErrorCode
+  cause?: string
+  frames?: string[]
+}
+
+const FRAMES = 5
+
+/** Describes an error without its message, which may quote secrets or personal data. */
+export function failureOf(error: unknown): Failure {
+  const code = error instanceof DomainError ? { error: error.code } : {}
+  const cause = error instanceof DomainError ? error.cause : error
+  if (!(cause instanceof Error)) return cause === undefined ? code : { ...code, cause: typeof cause }
+  // A stack begins with the message; the frames follow.
+  const { message, name, stack = '' } = cause
+  const lines = stack.slice(stack.indexOf(message) + message.length).split('\n')
+  const frames = lines.map((line) => line.trim()).filter((line) => line.startsWith('at '))
+  return { ...code, cause: name, frames: frames.slice(0, FRAMES) }
 }

@@ -1,16 +1,17 @@
 /**
- * What the domain needs from outside, in the domain's words. Adapters live in `core/adapters`; a row's
- * `needs` names the ports its handler sees.
+ * The services that the domain needs from outside, in the domain's words. Adapters live in `core/adapters`;
+ * `needs` in the row of an endpoint names the ports that the endpoint's handler gets.
  *
- * A port that cannot tell whether its call took effect throws `DomainError('temporarily_unavailable')`.
+ * A port throws `DomainError('temporarily_unavailable')` if it is unknown whether a call took effect.
  */
 
 import type { Table } from './table/table.ts'
 
-/** Every port by the name under which a row asks for it. */
+/** Every port by its name in `needs`. */
 export interface Ports {
   clock: Clock
   ids: Ids
+  log: Log
   table: Table
   identity: Identity
   mail: Mail
@@ -21,10 +22,10 @@ export interface Ports {
   webhooks: WebhookConfig
 }
 
-/** What a domain function needs: the ports it names; clock and ids come with every call. */
-export type Deps<N extends keyof Ports = 'clock'> = Pick<Ports, N | 'clock' | 'ids'>
+/** The ports of a domain function: those it names, and always clock, ids and log. */
+export type Deps<N extends keyof Ports = 'clock'> = Pick<Ports, N | 'clock' | 'ids' | 'log'>
 
-/** Time as the domain sees it. */
+/** Tells the time, and waits. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   nowMs(): number
@@ -34,7 +35,7 @@ export interface Clock {
 
 /** Fresh identifiers and randomness. */
 export interface Ids {
-  /** 24 lower-case hex digits, time-ordered to the second, as the seeds' ObjectIds. */
+  /** 24 lower-case hex digits, time-ordered to the second, in the form that the published API pages show. */
   accountId(): string
   /** A version 4 UUID (RFC 9562): 122 random bits. */
   uuid(): string
@@ -42,22 +43,33 @@ export interface Ids {
   hex(bytes: number): string
 }
 
-/** What a sign-in or a refresh yields. */
+/**
+ * Log lines for the operator about failures that no caller sees. `what` is a fixed sentence, `about` holds
+ * our own ids. Neither may contain text that a person or a provider wrote.
+ */
+export interface Log {
+  /** For a failure that is repaired later without an operator. */
+  warn(what: string, error: unknown, about?: Readonly<Record<string, string>>): void
+  /** For a failure that may happen again until an operator looks into it. */
+  error(what: string, error: unknown, about?: Readonly<Record<string, string>>): void
+}
+
+/** The result of a sign-in or a refresh. */
 export interface Tokens {
   /** Access token (RS256 JWT), valid for `expiresInSeconds`. */
   accessToken: string
   refreshToken: string
   expiresInSeconds: number
-  /** Whose tokens they are. */
+  /** The account that the tokens are for. */
   accountId: string
-  /** The access token's `origin_jti`: one value for a sign-in and every refresh that descends from it. */
+  /** The access token's `origin_jti`: the same value for a sign-in and all its refreshes. */
   sessionId: string
 }
 
-/** The password vault and token issuer. It knows accounts by id only: no name and no address. */
+/** The password vault and token issuer. It knows accounts by their ids only, without names or addresses. */
 export interface Identity {
   /**
-   * Creates the user if there is none and sets its password. Safe to repeat.
+   * Creates the user if there is none and sets the user's password. Idempotent.
    * @throws DomainError `password_refused` if the vault's own policy refuses it.
    */
   enroll(accountId: string, password: string): Promise<void>
@@ -65,17 +77,20 @@ export interface Identity {
   signIn(accountId: string, password: string): Promise<Tokens | undefined>
   /** New access token for a live refresh token, which stays valid; undefined for any other string. */
   refresh(refreshToken: string): Promise<Tokens | undefined>
-  /** Sets the password; throws `password_refused`, or `not_found` where there is no such user. */
+  /**
+   * Sets the password.
+   * @throws DomainError `password_refused`, or `not_found` if there is no such user.
+   */
   setPassword(accountId: string, password: string): Promise<void>
-  /** Makes one refresh token, and what descends from it, worthless. Unknown tokens are no error. */
+  /** Revokes one refresh token and every token that comes from it. An unknown token is not an error. */
   revoke(refreshToken: string): Promise<void>
-  /** Makes every refresh token of the account worthless. An absent user is no error. */
+  /** Revokes every refresh token of the account. An absent user is not an error. */
   endSessions(accountId: string): Promise<void>
-  /** Removes the user. An absent user is no error. */
+  /** Removes the user. An absent user is not an error. */
   remove(accountId: string): Promise<void>
 }
 
-/** One e-mail, ready to go. */
+/** One e-mail, ready to send. */
 export interface Email {
   to: string
   subject: string
@@ -86,13 +101,13 @@ export interface Email {
 /** Outgoing mail. Resolves once the provider has accepted the message. */
 export interface Mail {
   send(email: Email): Promise<void>
-  /** Where the team's own frontend is, without a slash at the end: what mailed links begin with. */
+  /** Base URL of the team's own frontend, without a slash at the end. Links in mails begin with it. */
   appUrl: string
 }
 
 /**
  * The deployment's own symmetric secret, used without any call over the network.
- * `purpose` separates uses from each other: a MAC made for one is worthless for another.
+ * `purpose` separates uses from each other: a MAC for one purpose is not valid for another.
  */
 export interface Keyring {
   /** HMAC-SHA-256 over `parts` (length-prefixed, so that no two lists collide): 32 bytes. */
@@ -103,32 +118,36 @@ export interface Keyring {
   open(purpose: string, context: string, sealed: string): string
 }
 
-/** Time-based one-time passwords (RFC 6238: 30 s steps, 6 digits, SHA-1, as authenticator apps expect them). */
+/**
+ * Time-based one-time passwords (RFC 6238: 30 s steps, 6 digits, SHA-1, as authenticator apps expect them).
+ */
 export interface Totp {
-  /** A fresh 160-bit seed in base32, and what an app needs to take it over. */
+  /** A fresh 160-bit seed in base32, with the URI and the QR code (SVG) by which an app imports the seed. */
   enrol(account: string): { seed: string; uri: string; svg: string }
-  /** The time step that the code belongs to, if it is this one or a neighbour (RFC 6238, section 5.2). */
+  /**
+   * The code's time step; undefined unless it is the current or a neighbouring step (RFC 6238, section 5.2).
+   */
   stepOf(seed: string, code: string, nowMs: number): number | undefined
 }
 
-/** Secrets under a key that never leaves the provider, bound to one account. */
+/** Secrets encrypted under a key that never leaves the provider. Each ciphertext is bound to one account. */
 export interface Secrets {
   encrypt(accountId: string, plaintext: string): Promise<string>
-  /** @throws Error if it was encrypted for another account or altered. */
+  /** @throws Error if the ciphertext was encrypted for another account or altered. */
   decrypt(accountId: string, ciphertext: string): Promise<string>
 }
 
 // --- Payments ---
 
-/** What a payment is for. It decides the literal parameters that the card network sees. */
+/** What a payment is for. The purpose decides the literal parameters that the card network sees. */
 export type PaymentPurpose =
-  /** An authorisation that is released and never taken: it proves a card and sets it up for renewals. */
+  /** An authorisation that proves a card and sets it up for renewals. It is released, never captured. */
   | 'hold'
-  /** The customer is there and can authenticate. */
+  /** A payment while the customer is present and can authenticate. */
   | 'purchase'
-  /** The same, and the card is kept for renewals. */
+  /** A purchase that also sets the card up for renewals. */
   | 'signup'
-  /** Nobody is there. */
+  /** A payment while the customer is not present. */
   | 'renewal'
 
 /** Why no money moved. `declined` is the bank's refusal without a reason. */
@@ -148,68 +167,71 @@ export type DeclineReason =
 
 export interface Decline {
   reason: DeclineReason
-  /** `never`: the same card as it is will not succeed without its holder. */
+  /** `never`: the card will not succeed unless its holder does something. */
   retry: 'retryable' | 'never'
 }
 
 export type PaymentState =
-  /** Never confirmed, or confirmed without effect: no money can move until it is confirmed. */
+  /** The payment has no effective confirmation yet, so no money can move. */
   | { status: 'unconfirmed' }
-  /** No money moved, but the payment is still open: cancel it before giving up on it. */
+  /** No money moved, but the payment is still open. Cancel the payment before you give up on it. */
   | { status: 'declined'; decline: Decline }
   /** The customer must authenticate (3-D Secure) with this secret. */
   | { status: 'action_required'; clientSecret: string }
   | { status: 'processing' }
-  /** Authorised and not taken. */
+  /** The money is authorised and not captured. */
   | { status: 'held' }
   | { status: 'succeeded' }
-  /** No money can move by it any more. A hold that was canceled has been released. `decline`: what came before. */
+  /**
+   * No money can move by this payment any more; a canceled hold is released. `decline`: the last decline
+   * before, if any.
+   */
   | { status: 'canceled'; decline?: Decline | undefined }
 
-/** One intent to take money, whatever has become of it. */
+/** One intent to take money, in any state. */
 export type Payment = PaymentState & {
   id: string
   amountCents: number
-  /** What was actually taken: 0 unless succeeded. */
+  /** The amount actually taken; 0 unless succeeded. */
   receivedCents: number
   /** ISO 4217, lower case. */
   currency: string
   customerId: string | undefined
-  /** The card, after a decline too. */
+  /** The card; also present after a decline. */
   paymentMethodId: string | undefined
   livemode: boolean
   metadata: Readonly<Record<string, string>>
   latestChargeId: string | undefined
-  /** Of a payment that succeeded, as far as the provider's answer had it; a confirmation's and a reading have. */
+  /** Present only after success, and only in the answers of `confirmPayment` and `readPayment`. */
   receipt: Receipt | undefined
   createdMs: number
 }
 
-/** What a customer wants to see of a charge. */
+/** Details of a charge that are shown to the customer. */
 export interface Receipt {
   brand: string | undefined
   last4: string | undefined
   url: string | undefined
 }
 
-/** It may or may not have taken effect. Never to be read as failed; `cause` is for the log. */
+/** The call may or may not have taken effect. Never treat it as failed. `cause` is for the log. */
 export interface OutcomeUnknown {
   status: 'unknown'
   cause: unknown
 }
 
-/** The literal parameters of a payment, stored before the call and never derived again for a retry. */
+/** The literal parameters of a payment. They are stored before the call, and a retry uses the stored ones. */
 export interface NewPayment {
   purpose: PaymentPurpose
   amountCents: number
   customerId: string
   paymentMethodId: string
   metadata: { account: string; purchase: string }
-  /** At most 200 characters; remembered for 24 hours only. */
+  /** At most 200 characters. The provider remembers the key for only 24 hours. */
   idempotencyKey: string
 }
 
-/** Refused before anything was created: the card as in `card_unusable`, or the customer is gone. */
+/** Refused before anything was created: the card is unusable or the customer does not exist. */
 export interface PaymentRefused {
   status: 'refused'
   reason: 'card_unusable' | 'customer_missing'
@@ -225,7 +247,7 @@ export interface BillingAddress {
   country: string | undefined
 }
 
-/** What the bank said of a detail: `pass`, `fail`, `unavailable` or `unchecked`. */
+/** The bank's answer about a detail: `pass`, `fail`, `unavailable` or `unchecked`. */
 export type CardCheck = string | undefined
 
 /** A card, attached to a customer or not. */
@@ -240,7 +262,7 @@ export interface PaymentCard {
   /** ISO 3166-1 alpha-2 of the issuer. */
   country: string | undefined
   funding: string
-  /** The same for the same card number, within one account of the provider. */
+  /** Equal for equal card numbers within one account at the provider. */
   fingerprint: string | undefined
   networks: { available: string[]; preferred: string | undefined } | undefined
   checks: { line1: CardCheck; postalCode: CardCheck; cvc: CardCheck }
@@ -299,28 +321,28 @@ export interface Dispute {
   paymentId: string | undefined
   amountCents: number
   currency: string
-  /** `open`: the money has been taken back for now. `inquiry`: it has not. */
+  /** `open`: the money has been taken back for now. `inquiry`: no money has moved. */
   status: 'inquiry' | 'open' | 'won' | 'lost'
   reason: string
   createdMs: number
 }
 
-/** What a payment did to the card. */
+/** The charge that a payment made on the card. */
 export interface Charge {
   id: string
   paymentId: string | undefined
   customerId: string | undefined
   status: 'pending' | 'succeeded' | 'failed'
-  /** False for a hold: its "refund" is a release and gives back nothing that was taken. */
+  /** False for a hold, whose "refund" is a release and returns no money. */
   captured: boolean
   amountCents: number
   currency: string
-  /** In all, pending refunds included, failed ones not. */
+  /** Sum of all refunds, including pending and excluding failed ones. */
   refundedCents: number
-  /** The newest ten. */
+  /** The newest ten refunds. */
   refunds: Refund[]
   disputed: boolean
-  /** Newest first; the newest hundred. */
+  /** The newest hundred disputes, newest first. */
   disputes: Dispute[]
   card: { brand: string | undefined; last4: string | undefined } | undefined
   receiptUrl: string | undefined
@@ -339,32 +361,32 @@ export interface FraudWarning {
   createdMs: number
 }
 
-/** That something happened to an object; what, the object itself says when it is read again. */
+/** Reports that an object changed. Read the object again to learn its current state. */
 export interface PaymentEvent {
   id: string
-  /** The provider's name for it, such as `payment_intent.succeeded`. */
+  /** The provider's name for the event, such as `payment_intent.succeeded`. */
   type: string
   createdMs: number
   livemode: boolean
-  /** The connected account it is about; undefined for our own. */
+  /** The connected account of the event; undefined for our own account. */
   account: string | undefined
   objectKind: string | undefined
   objectId: string | undefined
-  /** The customer the object belonged to when it was made; a card that is detached has none any more. */
+  /** The object's customer before the change, such as that of a card that has been detached. */
   previousCustomerId: string | undefined
 }
 
 export interface SignedWebhook {
-  /** The body's bytes as they came, never parsed and serialised again. */
+  /** The body's bytes as received, never parsed and serialised again. */
   body: Uint8Array
   /** The `stripe-signature` header. */
   signature: string | undefined
-  /** Every secret that is valid now: two while they rotate. */
+  /** Every signing secret that is valid now; two during a rotation. */
   secrets: readonly string[]
   nowMs: number
 }
 
-/** What an incoming event is checked against. */
+/** Settings by which an incoming event is checked. */
 export interface WebhookConfig {
   /** Every signing secret that is valid now. */
   secrets: readonly string[]
@@ -374,53 +396,61 @@ export interface WebhookConfig {
 
 export interface Page<T> {
   items: T[]
-  /** For the next call; undefined on the last page. */
+  /** The cursor for the next call; undefined on the last page. */
   nextCursor: string | undefined
 }
 
 /**
- * Cards and money. Nothing here is retried beyond one network retry; a call whose effect is not known
+ * Cards and money. A call is retried only once, after a network failure. A call whose effect is not known
  * throws `temporarily_unavailable`, except `confirmPayment`, which answers `unknown`.
- * Cancel, attach, detach and update may be repeated freely.
+ * Cancel, attach, detach and update are idempotent.
  */
 export interface Payments {
   /**
-   * Creates the account's customer, or finds the one that an earlier call within 24 hours created.
-   * @param deleted the one that an earlier call found and that is deleted: another takes its place.
+   * Creates the account's customer, or finds the customer that an earlier call within 24 hours created.
+   * @param deletedCustomerId the customer of an earlier call if that customer is deleted: a new one replaces
+   *   it.
    */
-  createCustomer(accountId: string, deleted?: string): Promise<PaymentCustomer>
-  /** @throws DomainError `not_found` if there is no such customer, or the default card is not its own. */
+  createCustomer(accountId: string, deletedCustomerId?: string): Promise<PaymentCustomer>
+  /**
+   * @throws DomainError `not_found` if there is no such customer, or the default card is not the customer's.
+   */
   updateCustomer(customerId: string, changes: CustomerChanges): Promise<PaymentCustomer>
-  /** Undefined for a customer that is deleted or never was. */
+  /** Undefined for a customer that is deleted or never existed. */
   readCustomer(customerId: string): Promise<PaymentCustomer | undefined>
 
-  /** Undefined for an unknown id, and for a payment method that is no card. */
+  /** Undefined for an unknown id, and for a payment method that is not a card. */
   readCard(paymentMethodId: string): Promise<PaymentCard | undefined>
-  /** The customer's cards, newest first, all of them. Empty for a customer that is gone. */
+  /** All cards of the customer, newest first. Empty for a customer that does not exist. */
   listCards(customerId: string): Promise<PaymentCard[]>
-  /** Attaching a card again to its own customer succeeds. The bank may decline it. */
+  /** Attaching a card again to its own customer succeeds. The bank may decline to have the card attached. */
   attachCard(
     paymentMethodId: string,
     customerId: string,
   ): Promise<
     { status: 'attached'; card: PaymentCard } | { status: 'declined'; decline: Decline } | PaymentRefused
   >
-  /** Detaches for good. A card that is unknown or attached to nobody is no error. */
+  /** Detaches the card for good. An unknown or unattached card is not an error. */
   detachCard(paymentMethodId: string): Promise<void>
 
-  /** Creates the payment unconfirmed. The same key and parameters give the same payment, as it was then. */
+  /**
+   * Creates the payment unconfirmed. The same key and parameters again return it as it was at creation.
+   */
   createPayment(payment: NewPayment): Promise<Payment | PaymentRefused>
   /**
-   * The one call that can move money. `purpose` as at creation, but for a renewal whose customer has come to
-   * authenticate: that is a purchase. Safe to repeat: it never charges twice.
-   * @param paymentMethodId the card again: a decline takes it off the payment.
+   * The only call that can move money. Idempotent: repeats never charge twice.
+   * @param purpose as at creation, but `purchase` for a renewal whose customer is now present to
+   *   authenticate.
+   * @param paymentMethodId the card again, since a decline removes the card from the payment.
    */
   confirmPayment(
     paymentId: string,
     purpose: PaymentPurpose,
     paymentMethodId?: string,
   ): Promise<Payment | OutcomeUnknown>
-  /** Cancels it if that is still possible, and answers what it is now: canceled, else succeeded or processing. */
+  /**
+   * Cancels the payment if possible. Returns its state afterwards: canceled, else succeeded or processing.
+   */
   cancelPayment(paymentId: string): Promise<Payment>
   /** Undefined for an unknown id. */
   readPayment(paymentId: string): Promise<Payment | undefined>
@@ -430,15 +460,17 @@ export interface Payments {
     cursor?: string,
   ): Promise<Page<Payment>>
 
-  /** With its refunds and disputes; undefined for an unknown id. */
+  /** The charge with its refunds and disputes; undefined for an unknown id. */
   readCharge(chargeId: string): Promise<Charge | undefined>
   readDispute(disputeId: string): Promise<Dispute | undefined>
-  /** Which payment a refund belongs to; undefined for an unknown id. */
+  /** The payment that a refund belongs to; undefined for an unknown id. */
   readRefund(refundId: string): Promise<{ paymentId: string | undefined } | undefined>
   readFraudWarning(warningId: string): Promise<FraudWarning | undefined>
 
-  /** The event, or undefined unless one secret signed these bytes within 300 s of `nowMs` either way. */
+  /**
+   * The event; undefined unless one of the secrets signed these bytes at most 300 s before or after `nowMs`.
+   */
   readEvent(webhook: SignedWebhook): Promise<PaymentEvent | undefined>
-  /** Events of that time that no webhook has taken, given up or not. Newest first, 100 a page. */
+  /** Events of that time that no webhook accepted, including abandoned ones. Newest first, 100 a page. */
   listUndelivered(created: { sinceMs: number; untilMs: number }, cursor?: string): Promise<Page<PaymentEvent>>
 }

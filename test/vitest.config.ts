@@ -10,6 +10,7 @@ export const ALONE = [
   'test/conformance/money.test.ts',
   'test/conformance/tokens.test.ts',
   'test/conformance/webhooks.test.ts',
+  'test/infra/live.test.ts',
 ]
 
 /** Files with a process to themselves come first: a worker keeps its process only from one shared file to the next. */

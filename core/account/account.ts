@@ -122,6 +122,14 @@ export interface Account extends Profile {
   customer: StoredCustomer | undefined
 }
 
+/** Whether auto-renewal is on. It counts as on only once there is a bundle to renew. */
+export const renewsItself = ({ flags, bundle }: Pick<Profile, 'flags' | 'bundle'>): boolean =>
+  flags.bundleAutoRenewal && bundle !== undefined
+
+/** The full name, or the username until a full name is given. */
+export const displayName = ({ name, username }: Pick<Profile, 'name' | 'username'>): string =>
+  name ?? username
+
 /** Reads a stored profile. @throws Error if it is not one. */
 export const parseProfile = (item: Item): Profile => z.parse(profileSchema, item)
 
@@ -154,7 +162,7 @@ export interface Claims {
  * @throws DomainError `session_ended` for an expired token or a session that is no longer listed,
  *   `account_deactivated`, `account_suspended`.
  */
-export async function admit(deps: Deps<'table'>, claims: Claims): Promise<Account> {
+export async function admitCaller(deps: Deps<'table'>, claims: Claims): Promise<Account> {
   if (claims.expiresAtSec * 1000 <= deps.clock.nowMs()) throw new DomainError('session_ended')
   const account = await readAccount(deps, claims.accountId)
   if (!account || account.status === 'pending') throw new DomainError('session_ended')

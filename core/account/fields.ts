@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 
-/** `A-Z a-z 0-9 . _ -`, 3 to 32, starting with a letter or digit (product rule). ASCII only, so nothing looks alike. */
+/** `A-Z a-z 0-9 . _ -`, 3 to 32, starting with a letter or digit. ASCII only, so nothing looks alike. */
 export const username = z
   .string()
   .check(

@@ -1,12 +1,13 @@
-import { writeAll } from '../cards/customer.ts'
 import { newCode } from '../credentials/codes.ts'
 import { DomainError } from '../errors.ts'
-import { deliver, type MailToQueue, queueMail } from '../notifications/outbox.ts'
+import { deliverMailOrLeave, type MailToQueue, queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
 import { wakeRenewal } from '../quota/wake-renewal.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
+import { writeAll } from '../table/write-all.ts'
+import { HOUR_MS } from '../time.ts'
 import { type Account, parseProfile, requireActive } from './account.ts'
 import { emailKey, usernameKey } from './fields.ts'
 
@@ -30,7 +31,7 @@ export async function setFlags(deps: Deps<'table'>, account: Account, flags: Fla
 /**
  * Blocks the account and keeps its data. Every session ends for good: a later restore does not revive one.
  */
-export async function deactivate(deps: Deps<'table'>, account: Account): Promise<void> {
+export async function deactivateAccount(deps: Deps<'table'>, account: Account): Promise<void> {
   const set = expr`SET #status = ${'deactivated'}, #sessions = ${{}}, #updatedAtMs = ${deps.clock.nowMs()}`
   // Whoever consumes sees the counter alone.
   const block: Write = { update: keys.quota(account.id), set: expr`SET #x = ${'deactivated'}` }
@@ -69,7 +70,7 @@ function refusal(error: ConditionFailed): DomainError {
  * @returns the account as it is now.
  * @throws DomainError `username_taken`, `email_taken` (unconfirmed accounts), `too_many_changes`, `conflict`
  */
-export async function rename(
+export async function renameAccount(
   deps: Deps<'table' | 'mail' | 'keyring'>,
   account: Account,
   wanted: { username?: string | undefined; email?: string | undefined },
@@ -101,7 +102,7 @@ export async function rename(
     if (error.failed.has(0)) throw refusal(error)
     throw new DomainError(moved && error.failed.has(1) ? 'username_taken' : 'email_taken')
   }
-  await Promise.all(address.mails.map((mail) => deliver(deps, mail).catch(() => {})))
+  await Promise.all(address.mails.map((mail) => deliverMailOrLeave(deps, mail)))
   return { ...account, username, email: address.email, updatedAtMs: nowMs }
 }
 
@@ -155,8 +156,6 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
 
 /** Changes an hour: each mails the new address, whose owner may never have heard of us. */
 const CHANGES_AN_HOUR = 5
-const HOUR_MS = 3_600_000
-
 /** @throws DomainError `too_many_changes` */
 function countChange(deps: Deps, account: Account): number[] {
   const nowMs = deps.clock.nowMs()

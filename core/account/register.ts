@@ -1,21 +1,22 @@
 import { newCode } from '../credentials/codes.ts'
 import { DomainError } from '../errors.ts'
 import { defaultKeyLookup, newDefaultKey } from '../keys/default-key.ts'
-import { deliver, queueMail } from '../notifications/outbox.ts'
+import { deliverMailOrLeave, queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
 import { newQuota } from '../quota/quota.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { ConditionFailed, type Item, ignoreRefusal } from '../table/table.ts'
+import { HOUR_MS, MINUTE_MS } from '../time.ts'
 import { type Account, type Profile, parseProfile } from './account.ts'
 import { emailKey, usernameKey } from './fields.ts'
 
 /** After this long a registration that never finished is swept away and its names are free again. */
-const PENDING_MS = 3_600_000
+const PENDING_MS = HOUR_MS
 
 /** Resuming stops well before the sweep begins, so that the two never work on one account at once. */
-const RESUME_MS = PENDING_MS - 10 * 60_000
+const RESUME_MS = PENDING_MS - 10 * MINUTE_MS
 
 type RegisterDeps = Deps<'table' | 'identity' | 'keyring' | 'mail'>
 
@@ -34,15 +35,15 @@ const absent = expr`attribute_not_exists(pk)`
  * then it becomes active. A crash leaves a pending account, which the same request resumes and nobody else.
  * @throws DomainError `username_taken`, `email_taken`, `password_refused`
  */
-export async function register(deps: RegisterDeps, input: Registration): Promise<Account> {
+export async function registerAccount(deps: RegisterDeps, input: Registration): Promise<Account> {
   const profile = await reserve(deps, input)
   try {
     await deps.identity.enroll(profile.id, input.password)
   } catch (error) {
-    if (error instanceof DomainError && error.code === 'password_refused') await release(deps, profile)
+    if (error instanceof DomainError && error.code === 'password_refused') await releaseNames(deps, profile)
     throw error
   }
-  return activate(deps, profile)
+  return activateAccount(deps, profile)
 }
 
 async function reserve(deps: RegisterDeps, input: Registration): Promise<Profile> {
@@ -116,7 +117,7 @@ function newProfile(deps: RegisterDeps, { username, email, password }: Registrat
 }
 
 /** The winner of this transaction is the one whose registration succeeded. */
-async function activate(deps: RegisterDeps, pending: Profile): Promise<Account> {
+async function activateAccount(deps: RegisterDeps, pending: Profile): Promise<Account> {
   const code = newCode(deps, 'confirm-email', pending.id)
   const { mail, write } = queueMail(deps, {
     accountId: pending.id,
@@ -139,13 +140,12 @@ async function activate(deps: RegisterDeps, pending: Profile): Promise<Account> 
     if (error instanceof ConditionFailed) throw new DomainError('username_taken')
     throw error
   }
-  // The mail stays in the outbox when this fails, so the registration stands.
-  await deliver(deps, mail).catch(() => {})
+  await deliverMailOrLeave(deps, mail)
   return { ...pending, status: 'active', quota: undefined, customer: undefined }
 }
 
 /** Gives the names of a registration that never became active free again. @returns false if it is active now. */
-async function release(deps: Deps<'table' | 'keyring'>, profile: Profile): Promise<boolean> {
+async function releaseNames(deps: Deps<'table' | 'keyring'>, profile: Profile): Promise<boolean> {
   return deps.table
     .transact([
       { remove: keys.profile(profile.id), if: expr`#status = ${'pending'}` },
@@ -174,6 +174,6 @@ export async function sweepPending(deps: Deps<'table' | 'identity' | 'keyring'>,
     if (item?.status !== 'pending') return false
     const profile = parseProfile(item)
     await deps.identity.remove(profile.id)
-    return release(deps, profile)
+    return releaseNames(deps, profile)
   })
 }

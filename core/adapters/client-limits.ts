@@ -1,6 +1,7 @@
 /**
- * How long an AWS client waits before it says that it does not know. The request's time-out ends with the
- * headers, and only warns unless told to throw; a body that stalls is cut by the socket's.
+ * How often an AWS client tries and how long it waits, ms. `requestTimeout` covers only the time until the
+ * headers arrive, and only logs a warning without `throwOnRequestTimeout`; `socketTimeout` cuts a body that
+ * stalls.
  */
 export const clientLimits = {
   maxAttempts: 2,

@@ -19,14 +19,14 @@ export interface CognitoConfig {
   userPoolId: string
   clientId: string
   clientSecret: string
-  /** Region and endpoint come from the environment unless this is given. */
+  /** By default a client with region and endpoint from the environment. */
   client?: CognitoIdentityProviderClient
 }
 
 /**
  * `Identity` on a Cognito user pool whose user names are account ids. Besides the port's own errors it
- * throws `temporarily_unavailable` for throttling and any lost or broken answer, and the
- * SDK's error as it is for a deployment that does not fit its pool (wrong secret, client or flow).
+ * throws `temporarily_unavailable` for throttling and any lost or broken answer, and rethrows the SDK's
+ * error if the deployment does not match its pool (wrong secret, client or flow).
  */
 export function cognitoIdentity(config: CognitoConfig): Identity {
   const { userPoolId: UserPoolId, clientId: ClientId, clientSecret: ClientSecret } = config
@@ -38,19 +38,19 @@ export function cognitoIdentity(config: CognitoConfig): Identity {
 
   return {
     async enroll(accountId, password) {
-      await ask(
+      await askCognito(
         client.send(new AdminCreateUserCommand({ ...user(accountId), MessageAction: 'SUPPRESS' })),
         undefinedFor('UsernameExistsException'),
       )
-      await ask(putPassword(accountId, password), refusedPassword('temporarily_unavailable'))
+      await askCognito(putPassword(accountId, password), refusedPassword('temporarily_unavailable'))
     },
 
     async signIn(accountId, password) {
-      if (password === '') return undefined // the service takes it for a missing parameter
+      if (password === '') return undefined // Cognito treats an empty password as a missing parameter.
       const SECRET_HASH = createHmac('sha256', ClientSecret)
         .update(accountId + ClientId)
         .digest('base64')
-      const answer = await ask(
+      const answer = await askCognito(
         client.send(
           new AdminInitiateAuthCommand({
             UserPoolId,
@@ -59,7 +59,8 @@ export function cognitoIdentity(config: CognitoConfig): Identity {
             AuthParameters: { USERNAME: accountId, PASSWORD: password, SECRET_HASH },
           }),
         ),
-        // Too many wrong passwords come as NotAuthorized too: a locked account must look like an unknown one.
+        // Cognito also answers NotAuthorized after too many wrong passwords, and a locked account must look
+        // like an unknown one.
         undefinedFor(
           'NotAuthorizedException',
           'UserNotFoundException',
@@ -67,12 +68,12 @@ export function cognitoIdentity(config: CognitoConfig): Identity {
           'UserNotConfirmedException',
         ),
       )
-      // A challenge in place of tokens: the user has no password of its own yet.
+      // A challenge instead of tokens means that the user has no password of its own yet.
       return answer?.AuthenticationResult && toTokens(answer.AuthenticationResult)
     },
 
     async refresh(refreshToken) {
-      const answer = await ask(
+      const answer = await askCognito(
         client.send(
           new GetTokensFromRefreshTokenCommand({ RefreshToken: refreshToken, ClientId, ClientSecret }),
         ),
@@ -82,25 +83,25 @@ export function cognitoIdentity(config: CognitoConfig): Identity {
     },
 
     async setPassword(accountId, password) {
-      await ask(putPassword(accountId, password), refusedPassword('not_found'))
+      await askCognito(putPassword(accountId, password), refusedPassword('not_found'))
     },
 
     async revoke(refreshToken) {
-      await ask(
+      await askCognito(
         client.send(new RevokeTokenCommand({ Token: refreshToken, ClientId, ClientSecret })),
         undefinedFor(...refusedToken, 'UnauthorizedException', 'UnsupportedTokenTypeException'),
       )
     },
 
     async endSessions(accountId) {
-      await ask(
+      await askCognito(
         client.send(new AdminUserGlobalSignOutCommand(user(accountId))),
         undefinedFor('UserNotFoundException'),
       )
     },
 
     async remove(accountId) {
-      await ask(
+      await askCognito(
         client.send(new AdminDeleteUserCommand(user(accountId))),
         undefinedFor('UserNotFoundException'),
       )
@@ -110,18 +111,21 @@ export function cognitoIdentity(config: CognitoConfig): Identity {
 
 const refusedToken = ['NotAuthorizedException', 'UserNotFoundException', 'InvalidParameterException']
 
-/** Awaits one call; an answer that says no goes to `refused`, one that says nothing is `temporarily_unavailable`. */
-async function ask<T, U>(answer: Promise<T>, refused: (error: Error) => U): Promise<T | U> {
+/**
+ * Awaits one call and passes a refusal to `refused`.
+ * @throws DomainError `temporarily_unavailable` for an unknown outcome
+ */
+async function askCognito<T, U>(answer: Promise<T>, refused: (error: Error) => U): Promise<T | U> {
   try {
     return await answer
   } catch (error) {
     if (!(error instanceof Error)) throw error
-    if (saysNothing(error)) throw new DomainError('temporarily_unavailable', { cause: error })
+    if (isInconclusive(error)) throw new DomainError('temporarily_unavailable', { cause: error })
     return refused(error)
   }
 }
 
-/** The refusals that mean "no" to the caller. One about the client's secret is a fault of the deployment. */
+/** Turns the named refusals into undefined. A refusal of the client's secret is a fault of the deployment. */
 function undefinedFor(...names: string[]): (error: Error) => undefined {
   return (error) => {
     if (!names.includes(error.name) || /secret/i.test(error.message)) throw error
@@ -135,7 +139,7 @@ function refusedPassword(absentUser: 'not_found' | 'temporarily_unavailable'): (
     if (
       error.name === 'InvalidPasswordException' ||
       error.name === 'PasswordHistoryPolicyViolationException' ||
-      // The service's own pattern: no white space at either end, at most 256 characters.
+      // Cognito's own pattern forbids white space at either end and more than 256 characters.
       (error.name === 'InvalidParameterException' && /'password'/i.test(error.message))
     ) {
       throw new DomainError('password_refused', { cause: error })
@@ -150,25 +154,25 @@ const transientNames = new Set([
   'LimitExceededException',
   'ThrottlingException',
   'InternalErrorException',
-  // The pre-token trigger refuses nobody: when it fails, it is broken or throttled.
+  // The pre-token trigger never refuses a user; if it fails, it is broken or throttled.
   'UnexpectedLambdaException',
   'UserLambdaValidationException',
   'InvalidLambdaResponseException',
 ])
 
-function saysNothing(error: Error & { code?: unknown; $metadata?: { httpStatusCode?: number } }): boolean {
+function isInconclusive(error: Error & { code?: unknown; $metadata?: { httpStatusCode?: number } }): boolean {
   if (transientNames.has(error.name)) return true
   const status = error.$metadata?.httpStatusCode
-  // Without a status it never came back (`code` is the socket's); below 400 it came back unreadable.
+  // Without a status no answer arrived (`code` is the socket's); below 400 the answer was unreadable.
   if (status === undefined) return typeof error.code === 'string'
   return status < 400 || status === 429 || status >= 500
 }
 
-/** `sent` is the refresh token that was used: without rotation the service answers none. */
+/** `sent` is the refresh token of the request: without rotation, Cognito's answer has no refresh token. */
 function toTokens(result: AuthenticationResultType = {}, sent?: string): Tokens {
   const { AccessToken, RefreshToken = sent, ExpiresIn } = result
   if (!AccessToken || !RefreshToken || !ExpiresIn) throw new Error('Cognito answered without tokens')
-  // Unverified on purpose: it comes from Cognito itself, over TLS.
+  // The token needs no verification, because it comes from Cognito itself over TLS.
   const payload = Buffer.from(AccessToken.split('.')[1] ?? '', 'base64url').toString()
   const { username, origin_jti } = JSON.parse(payload) as Record<string, unknown>
   if (typeof username !== 'string' || typeof origin_jti !== 'string') {

@@ -1,7 +1,7 @@
 import { fromEnv } from '@aws-sdk/credential-provider-env'
 
 /**
- * What the bundles put in place of `@aws-sdk/credential-provider-node`: a function's credentials stand in its
- * environment, and the eight other places where the SDK would look are half of its start.
+ * The bundles use this in place of `@aws-sdk/credential-provider-node`. A function's credentials are in its
+ * environment, and the code for the eight other sources of credentials takes half of the SDK's start-up time.
  */
 export const defaultProvider = fromEnv

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Clock, Ids } from '../ports.ts'
 
-/** Ids from the operating system's randomness; the time in an account id is the given clock's. */
+/** Ids from the operating system's randomness. The time in an account id comes from `clock`. */
 export function randomIds(clock: Clock): Ids {
   const hex = (bytes: number) => randomBytes(bytes).toString('hex')
   return {

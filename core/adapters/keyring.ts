@@ -6,12 +6,12 @@ const TAG_BYTES = 16
 
 /**
  * A keyring over one root secret: every purpose gets keys of its own by HKDF-SHA-256 (RFC 5869).
- * A sealed text is base64url of nonce, ciphertext and tag. Purposes must be the code's own words:
- * the derived keys are kept for good.
+ * A sealed text is base64url of nonce, ciphertext and tag. Purposes must be constants of the code,
+ * because the derived keys stay in memory for good.
  * @param rootSecret 64 hex digits: 32 random bytes.
  * @throws Error if the root secret is anything else.
  */
-export function keyring(rootSecret: string): Keyring {
+export function openKeyring(rootSecret: string): Keyring {
   if (!/^[0-9a-f]{64}$/i.test(rootSecret)) {
     throw new Error('The root secret must be 64 hex digits; `openssl rand -hex 32` makes one.')
   }
@@ -19,7 +19,8 @@ export function keyring(rootSecret: string): Keyring {
   return {
     mac: (purpose, ...parts) => createHmac('sha256', keyFor('mac', purpose)).update(framed(parts)).digest(),
     seal(purpose, context, plaintext) {
-      if (!plaintext.isWellFormed()) throw new Error('A lone surrogate would not survive sealing.')
+      if (!plaintext.isWellFormed())
+        throw new Error('The text has a lone surrogate, which sealing would change.')
       const nonce = randomBytes(NONCE_BYTES)
       const cipher = createCipheriv('aes-256-gcm', keyFor('seal', purpose), nonce)
       cipher.setAAD(framed([purpose, context]))
@@ -28,8 +29,9 @@ export function keyring(rootSecret: string): Keyring {
     },
     open(purpose, context, sealed) {
       const bytes = Buffer.from(sealed, 'base64url')
-      // Node ignores stray characters and spare bits: without this, several texts would open as one.
-      if (bytes.length < NONCE_BYTES + TAG_BYTES || bytes.toString('base64url') !== sealed) throw notOurs()
+      // Node ignores stray characters and spare bits. Without this check, several sealed texts would open to
+      // the same plaintext.
+      if (bytes.length < NONCE_BYTES + TAG_BYTES || bytes.toString('base64url') !== sealed) throw wrongSeal()
       const decipher = createDecipheriv(
         'aes-256-gcm',
         keyFor('seal', purpose),
@@ -41,17 +43,20 @@ export function keyring(rootSecret: string): Keyring {
         const ciphertext = bytes.subarray(NONCE_BYTES, -TAG_BYTES)
         return Buffer.concat([decipher.update(ciphertext), decipher.final()]).toString('utf8')
       } catch {
-        throw notOurs()
+        throw wrongSeal()
       }
     },
   }
 }
 
-function notOurs(): Error {
+function wrongSeal(): Error {
   return new Error('The text was not sealed for this purpose and context.')
 }
 
-/** Each part behind its length in bytes. UTF-16, because UTF-8 would fold lone surrogates into one. */
+/**
+ * Each part after its length in bytes. The text is UTF-16, because UTF-8 would turn different lone surrogates
+ * into the same character.
+ */
 function framed(parts: string[]): Buffer {
   return Buffer.concat(
     parts.flatMap((part) => {

@@ -3,13 +3,13 @@ import { DomainError } from '../errors.ts'
 import type { Secrets } from '../ports.ts'
 import { clientLimits } from './client-limits.ts'
 
-/** KMS's verdicts on the ciphertext itself; another try will not change them. */
+/** KMS's errors about the ciphertext itself. A retry does not change them. */
 const UNREADABLE = new Set(['InvalidCiphertextException', 'IncorrectKeyException', 'ValidationException'])
 
 /**
  * Secrets under a symmetric KMS key. The account id is the encryption context, so KMS itself refuses a
  * ciphertext that was moved to another account. A ciphertext is base64; a plaintext is 1 to 4,096 bytes.
- * @throws DomainError `temporarily_unavailable` from either call if KMS cannot be asked now.
+ * @throws DomainError `temporarily_unavailable` from either call if KMS is not available.
  */
 export function kmsSecrets(config: { keyId: string; client?: KMSClient }): Secrets {
   const client = config.client ?? new KMSClient(clientLimits)

@@ -4,13 +4,15 @@ import { DomainError } from '../errors.ts'
 import type { Mail } from '../ports.ts'
 import { clientLimits } from './client-limits.ts'
 
-/** SES's verdicts on this very message; another try will not change them. */
+/** SES's errors about the message itself. A retry does not change them. */
 const REFUSED = new Set(['MessageRejected', 'BadRequestException'])
 
 /**
  * Mail through SES. `from` is a verified address, with or without a display name.
- * @throws Error if SES refuses this message for good; it names no address, nor does its cause: there is none.
- * @throws DomainError `temporarily_unavailable` for everything else: throttled, down, timed out, paused.
+ * @throws Error if SES refuses this message for good. The error names no address and has no cause, which
+ *   could name one.
+ * @throws DomainError `temporarily_unavailable` for every other failure: throttling, outage, time-out,
+ *   sending paused.
  */
 export function sesMail(config: {
   from: string
@@ -44,7 +46,7 @@ export function sesMail(config: {
   }
 }
 
-/** SES takes 7-bit addresses only: the domain in Punycode. What is no address stays for SES to refuse. */
+/** Converts the domain to Punycode: SES accepts only 7-bit addresses. SES refuses an invalid address. */
 function asciiDomain(address: string): string {
   const at = address.lastIndexOf('@') + 1
   return address.slice(0, at) + (domainToASCII(address.slice(at)) || address.slice(at))

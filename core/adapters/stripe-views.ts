@@ -15,7 +15,7 @@ import type {
   Refund,
 } from '../ports.ts'
 
-/** Stripe's objects as the domain sees them: pure, and without the SDK at run time. */
+/** Stripe's objects as the domain sees them. The functions are pure and do not load the SDK. */
 
 export function paymentOf(intent: Stripe.PaymentIntent): Payment {
   return {
@@ -25,18 +25,18 @@ export function paymentOf(intent: Stripe.PaymentIntent): Payment {
     receivedCents: intent.amount_received,
     currency: intent.currency,
     customerId: idOrNone(intent.customer),
-    // A decline takes the card off the intent.
+    // A decline removes the card from the intent.
     paymentMethodId: idOrNone(intent.payment_method) ?? intent.last_payment_error?.payment_method?.id,
     livemode: intent.livemode,
     metadata: intent.metadata,
     latestChargeId: idOrNone(intent.latest_charge),
-    receipt: intent.status === 'succeeded' ? receiptOf(intent.latest_charge) : undefined,
+    receipt: intent.status === 'succeeded' ? toReceipt(intent.latest_charge) : undefined,
     createdMs: intent.created * 1000,
   }
 }
 
-/** Undefined where the answer has the charge's id only. */
-function receiptOf(charge: Stripe.PaymentIntent['latest_charge']): Receipt | undefined {
+/** Undefined if the answer has only the charge's id. */
+function toReceipt(charge: Stripe.PaymentIntent['latest_charge']): Receipt | undefined {
   if (!charge || typeof charge === 'string') return undefined
   const card = charge.payment_method_details?.card
   return {
@@ -66,12 +66,12 @@ function stateOf(intent: Stripe.PaymentIntent): PaymentState {
         decline: intent.last_payment_error ? declineOf(intent.last_payment_error) : undefined,
       }
     default:
-      // `processing`, or a state that Stripe adds later: still open, nothing concluded.
+      // `processing`, or a state that Stripe adds later: the payment is still open.
       return { status: 'processing' }
   }
 }
 
-/** By Stripe's error code or decline code. What is missing here is the bank's unexplained refusal. */
+/** Declines by Stripe's decline or error code. A missing code is an unexplained refusal of the bank. */
 const DECLINES: Readonly<Record<string, [DeclineReason, Decline['retry']]>> = {
   insufficient_funds: ['insufficient_funds', 'retryable'],
   card_velocity_exceeded: ['limit_exceeded', 'retryable'],
@@ -111,7 +111,7 @@ const DECLINES: Readonly<Record<string, [DeclineReason, Decline['retry']]>> = {
   payment_intent_authentication_failure: ['authentication_failed', 'retryable'],
 }
 
-/** Stripe's own advice outranks the table. */
+/** Stripe's advice codes, which take precedence over `DECLINES`. */
 const ADVICE: Readonly<Record<string, Decline['retry']>> = {
   do_not_try_again: 'never',
   confirm_card_data: 'never',
@@ -130,7 +130,7 @@ export function declineOf(error: DeclineCodes): Decline {
   return { reason, retry: ADVICE[error.advice_code ?? ''] ?? retry }
 }
 
-export function customerOf(customer: Stripe.Customer): PaymentCustomer {
+export function toPaymentCustomer(customer: Stripe.Customer): PaymentCustomer {
   return {
     id: customer.id,
     accountId: customer.metadata.account,
@@ -195,7 +195,7 @@ function addressView(address: Stripe.Address | null): BillingAddress {
   }
 }
 
-/** Every field is sent, or a field of the address before would stay: an empty string clears it. */
+/** Sends every field, since a field left out would keep its old value. An empty string clears the field. */
 export function addressParams(address: BillingAddress): Stripe.AddressParam {
   return {
     line1: address.line1 ?? '',
@@ -265,7 +265,7 @@ export function disputeOf(dispute: Stripe.Dispute): Dispute {
   }
 }
 
-/** Inquiries ("warnings") and prevented disputes move no money; an appeal is open again. */
+/** Inquiries ("warnings") and prevented disputes move no money. A dispute under appeal counts as open. */
 function disputeStatusOf(status: string): Dispute['status'] {
   if (status === 'won' || status === 'lost') return status
   return status.startsWith('warning_') || status === 'prevented' ? 'inquiry' : 'open'
@@ -279,7 +279,7 @@ const idOrNone = (reference: string | { id: string } | null | undefined): string
 
 const textOrNone = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
 
-/** The event's name and object. What the object looked like then is left behind on purpose: read it again. */
+/** The event without the state of its object at that time, on purpose: the domain reads the object again. */
 export function eventOf(event: Stripe.Event): PaymentEvent {
   const { object, previous_attributes: previous } = event.data as unknown as {
     object: { object?: unknown; id?: unknown }

@@ -21,29 +21,31 @@ import {
   addressParams,
   cardOf,
   chargeOf,
-  customerOf,
   declineOf,
   disputeOf,
   eventOf,
   fraudWarningOf,
   paymentOf,
   refundedPaymentOf,
+  toPaymentCustomer,
 } from './stripe-views.ts'
 
-/** The version that the types describe and that the double speaks; it changes with the package only. */
+/**
+ * The API version of the package's types and of the test double. Change it only together with the package.
+ */
 export const STRIPE_API_VERSION = '2026-10-28.endive'
 
 const WEBHOOK_TOLERANCE_SECONDS = 300
 
 export interface StripeConfig {
   secretKey: string
-  /** Base URL of something that speaks Stripe's API, without a path. Left out: Stripe. */
+  /** Base URL of a server with Stripe's API, without a path; Stripe itself by default. */
   apiBase?: string
-  /** How long one attempt may take; there is one retry. */
+  /** Longest time of one attempt, ms; there is one retry. */
   timeoutMs?: number
 }
 
-/** Payments by Stripe. Import this file when it is needed: it carries the whole SDK. */
+/** Payments by Stripe. Import this file only when payments are needed, because it loads the whole SDK. */
 export function stripePayments({ secretKey, apiBase, timeoutMs = 8000 }: StripeConfig): Payments {
   const stripe = new Stripe(secretKey, {
     apiVersion: STRIPE_API_VERSION,
@@ -53,7 +55,7 @@ export function stripePayments({ secretKey, apiBase, timeoutMs = 8000 }: StripeC
     ...(apiBase === undefined ? {} : addressOf(apiBase)),
   })
   return {
-    createCustomer: (accountId, deleted) => createCustomer(stripe, accountId, deleted),
+    createCustomer: (accountId, deletedCustomerId) => createCustomer(stripe, accountId, deletedCustomerId),
     updateCustomer: (id, changes) => updateCustomer(stripe, id, changes),
     readCustomer: (id) => readCustomer(stripe, id),
     readCard: (id) => readCard(stripe, id),
@@ -80,15 +82,17 @@ function addressOf(apiBase: string): { host: string; port: string; protocol: 'ht
   return { host: hostname, port: port || (secure ? '443' : '80'), protocol: secure ? 'https' : 'http' }
 }
 
-// --- What an answer is worth ---
+// --- Answers and refusals ---
 
-/** Stripe has understood the request and refused it: nothing happened beyond what the error says. */
+/** Stripe understood the request and refused it. Nothing happened beyond what the error says. */
 type Refusal = Stripe.errors.StripeCardError | Stripe.errors.StripeInvalidRequestError
 
 /**
- * The answer or the refusal. Whatever is neither (no connection, a time-out, a torn body, 409, 429, 5xx, an
- * idempotency key used otherwise, a body that is no such object) leaves open whether it took effect.
- * @throws DomainError `temporarily_unavailable` for those; `internal_error` if the key is refused.
+ * Returns the answer or the refusal. After any other outcome (no connection, a time-out, a torn body, 409,
+ * 429, 5xx, an idempotency key reused with other parameters, a body of another kind) the effect of the call
+ * is unknown.
+ * @throws DomainError `temporarily_unavailable` if the effect is unknown; `internal_error` if Stripe refuses
+ *   our secret key.
  */
 async function answerOf<T extends { object: string }>(
   object: T['object'],
@@ -96,7 +100,7 @@ async function answerOf<T extends { object: string }>(
 ): Promise<T | Refusal> {
   try {
     const answer = await call
-    // The SDK takes any JSON without an `error` member for success, whatever its status.
+    // The SDK treats any JSON without an `error` member as a success, whatever the status.
     if (answer.object === object) return answer
   } catch (error) {
     if (isRefusal(error)) return error
@@ -119,24 +123,24 @@ function isRefusal(answer: unknown): answer is Refusal {
 
 const isMissing = (refusal: Refusal) => refusal.code === 'resource_missing'
 
-/** Why the card or the customer could not be used at all, if that is what the refusal says. */
+/** Why the card or the customer cannot be used at all; undefined if the refusal has another reason. */
 function refusedFor(refusal: Refusal): PaymentRefused | undefined {
   if (refusal.param === 'customer' && isMissing(refusal)) {
     return { status: 'refused', reason: 'customer_missing' }
   }
-  // A card used up or detached is refused with neither code nor parameter.
+  // Stripe refuses a used-up or detached card without a code or a parameter; only the message says so.
   if (refusal.param === 'payment_method' || /may not be used again/.test(refusal.message)) {
     return { status: 'refused', reason: 'card_unusable' }
   }
   return undefined
 }
 
-/** A refusal that no caller's input can provoke. */
+/** The error for a refusal that no input of a caller can cause. */
 function unexpected(refusal: Refusal): DomainError {
   return new DomainError('internal_error', { cause: traceOf(refusal) })
 }
 
-/** Stripe's error without its message and body, which carry secrets and people's data into a log. */
+/** Stripe's error without its message and body, which would carry secrets and personal data into a log. */
 function traceOf(error: unknown): Error {
   if (!(error instanceof Stripe.errors.StripeError)) {
     return new Error(`Stripe client: ${error instanceof Error ? error.name : typeof error}`)
@@ -153,8 +157,9 @@ function traceOf(error: unknown): Error {
 }
 
 /**
- * Stripe remembers a failure of its own under the key for 24 hours and would answer nothing else. What may
- * lie behind the first key is an unconfirmed intent or a customer without cards: harmless.
+ * Creates an object under an idempotency key. After an internal failure, Stripe repeats that failure under
+ * the same key for 24 hours, so a second key is tried. If the first call created an object nevertheless, the
+ * object is harmless: an unconfirmed intent or a customer without cards.
  */
 async function createOnce<T extends { object: string }>(
   object: T['object'],
@@ -176,14 +181,14 @@ async function createOnce<T extends { object: string }>(
 async function createCustomer(
   stripe: Stripe,
   accountId: string,
-  deleted: string | undefined,
+  deletedCustomerId: string | undefined,
 ): Promise<PaymentCustomer> {
-  const key = ['customer', accountId, deleted].filter((part) => part !== undefined).join(':')
+  const key = ['customer', accountId, deletedCustomerId].filter((part) => part !== undefined).join(':')
   const answer = await createOnce<Stripe.Customer>('customer', key, (options) =>
     stripe.customers.create({ metadata: { account: accountId } }, options),
   )
   if (isRefusal(answer)) throw unexpected(answer)
-  return customerOf(answer)
+  return toPaymentCustomer(answer)
 }
 
 async function updateCustomer(
@@ -201,7 +206,7 @@ async function updateCustomer(
     }),
   }
   const answer = await answerOf<Stripe.Customer>('customer', stripe.customers.update(customerId, params))
-  if (!isRefusal(answer)) return customerOf(answer)
+  if (!isRefusal(answer)) return toPaymentCustomer(answer)
   if (isMissing(answer)) throw new DomainError('not_found', { cause: traceOf(answer) })
   throw unexpected(answer)
 }
@@ -211,14 +216,17 @@ async function readCustomer(stripe: Stripe, customerId: string): Promise<Payment
     'customer',
     stripe.customers.retrieve(customerId),
   )
-  if (!isRefusal(answer)) return answer.deleted ? undefined : customerOf(answer)
+  if (!isRefusal(answer)) return answer.deleted ? undefined : toPaymentCustomer(answer)
   if (isMissing(answer)) return undefined
   throw unexpected(answer)
 }
 
 // --- Cards ---
 
-/** Ids of cards come from outside. What does not look like one exists nowhere, and in a path would lead elsewhere. */
+/**
+ * Whether the text has the form of an id. Card ids come from outside. A text without this form cannot be an
+ * id, and as part of a path could lead to another resource.
+ */
 const isId = (text: string) => /^\w{1,255}$/.test(text)
 
 async function readCard(stripe: Stripe, paymentMethodId: string): Promise<PaymentCard | undefined> {
@@ -273,7 +281,7 @@ async function attachCard(
   }
   const refused = refusedFor(answer)
   if (refused) return refused
-  // Stripe gives no code for "attached already": look whose it is.
+  // Stripe gives no code for "already attached", so read to which customer the card is attached.
   const card = await readCard(stripe, paymentMethodId)
   return card?.customerId === customerId
     ? { status: 'attached', card }
@@ -287,7 +295,7 @@ async function detachCard(stripe: Stripe, paymentMethodId: string): Promise<void
     stripe.paymentMethods.detach(paymentMethodId),
   )
   if (!isRefusal(answer) || isMissing(answer)) return
-  // Stripe gives no code for "not attached to a customer": look.
+  // Stripe gives no code for "not attached to a customer", so read whether the card is attached.
   const card = await readCard(stripe, paymentMethodId)
   if (card?.customerId !== undefined) throw unexpected(answer)
 }
@@ -314,7 +322,7 @@ async function createPayment(stripe: Stripe, payment: NewPayment): Promise<Payme
   throw unexpected(answer)
 }
 
-/** What the card networks are told, by purpose. `off_session` is given at confirmation, never with a hold. */
+/** Parameters for the card networks, by purpose. A renewal also sends `off_session` at confirmation. */
 const PURPOSE_PARAMS: Record<PaymentPurpose, Partial<Stripe.PaymentIntentCreateParams>> = {
   hold: {
     capture_method: 'manual',
@@ -340,7 +348,7 @@ async function confirmPayment(
       'payment_intent',
       stripe.paymentIntents.confirm(paymentId, {
         ...(purpose === 'renewal' && { off_session: true }),
-        // Of a hold nobody wants to see a receipt.
+        // A hold needs no receipt.
         ...(purpose !== 'hold' && { expand: ['latest_charge'] }),
         ...(paymentMethodId !== undefined && { payment_method: paymentMethodId }),
       }),
@@ -354,7 +362,7 @@ async function confirmPayment(
   }
 }
 
-/** A confirmation may be refused because an earlier one took effect: the intent itself has the last word. */
+/** A confirmation may be refused because an earlier one took effect, so the intent's own state decides. */
 async function afterRefusal(stripe: Stripe, paymentId: string, refusal: Refusal): Promise<Payment> {
   const current = refusal.payment_intent
     ? paymentOf(refusal.payment_intent)
@@ -421,7 +429,7 @@ async function listPayments(
   }
 }
 
-// --- What came of a payment ---
+// --- Charges, disputes, refunds and fraud warnings ---
 
 async function readCharge(stripe: Stripe, chargeId: string): Promise<Charge | undefined> {
   const charge = await answerOf<Stripe.Charge>(
@@ -473,7 +481,7 @@ async function readFraudWarning(stripe: Stripe, warningId: string): Promise<Frau
 function readEvent(stripe: Stripe, webhook: SignedWebhook): PaymentEvent | undefined {
   const { body, signature, secrets, nowMs } = webhook
   if (signature === undefined || !isFresh(signature, nowMs)) return undefined
-  // Of bytes the SDK would drop a byte order mark before it compares.
+  // Pass a text: from bytes, the SDK would drop a byte order mark before it checks the signature.
   const text = Buffer.from(body).toString('utf8')
   for (const secret of secrets) {
     try {
@@ -487,7 +495,7 @@ function readEvent(stripe: Stripe, webhook: SignedWebhook): PaymentEvent | undef
       )
       return eventOf(event)
     } catch {
-      // Another secret may fit; a body that is no event fits none.
+      // Another secret may match. A body that is not an event fails with every secret.
     }
   }
   return undefined
@@ -514,7 +522,7 @@ async function listUndelivered(
   }
 }
 
-/** The SDK refuses stamps that are too old, and lets pass those from the future and those that are no number. */
+/** Refuses timestamps in the future and non-numeric ones. The SDK only refuses those that are too old. */
 function isFresh(signature: string, nowMs: number): boolean {
   const [stamp, ...more] = signature.split(',').filter((part) => part.trim().startsWith('t='))
   const [, seconds] = /^t=(\d{1,12})$/.exec(stamp ?? '') ?? []

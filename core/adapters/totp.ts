@@ -8,7 +8,9 @@ const PERIOD_SEC = 30
 /** White modules around a QR code, without which readers may miss it (ISO/IEC 18004). */
 const QUIET_ZONE = 4
 
-/** One-time passwords of otpauth, and uqr's QR code for enrolment. `issuer` is what an app shows beside the account. */
+/**
+ * One-time passwords by otpauth, with uqr's QR code for enrolment. Apps show `issuer` next to the account.
+ */
 export function otpauthTotp(issuer: string): Totp {
   const totp = (seed: Secret | string, label = '') =>
     new TOTP({ issuer, label, secret: seed, period: PERIOD_SEC })

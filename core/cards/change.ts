@@ -1,9 +1,12 @@
-import type { Account, Profile } from '../account/account.ts'
+import { type Account, type Profile, renewsItself } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
-import { renewsItself } from './remove.ts'
+import { DAY_MS } from '../time.ts'
 import type { CardDeps } from './settle.ts'
-import { readCard } from './sync.ts'
-import { type Outcome, proveCard, requireChangeInterval } from './verify.ts'
+import { readStoredCard } from './sync.ts'
+import { type ProofOutcome, proveCard } from './verify.ts'
+
+/** The default card may be changed once in this time. */
+const CHANGE_INTERVAL_MS = DAY_MS
 
 /**
  * Proves a card and makes it the default one (GreenCloud): once in 24 hours, and only while auto-renewal is off or
@@ -15,7 +18,7 @@ export async function changeCard(
   deps: CardDeps,
   account: Account,
   input: { cardId: string; address: Profile['address'] },
-): Promise<Outcome> {
+): Promise<ProofOutcome> {
   if (!input.address && !account.address) throw new DomainError('no_address')
   requireChangeInterval(account, deps.clock.nowMs())
   if (renewsItself(account) && !(await defaultCardDeclined(deps, account))) {
@@ -27,5 +30,12 @@ export async function changeCard(
 async function defaultCardDeclined(deps: CardDeps, account: Account): Promise<boolean> {
   const cardId = account.customer?.defaultCardId
   if (cardId === undefined) return true
-  return (await readCard(deps, account.id, cardId))?.declined === true
+  return (await readStoredCard(deps, account.id, cardId))?.declined === true
+}
+
+/** @throws DomainError `card_changed_recently` with the seconds until the card may be changed again. */
+function requireChangeInterval(account: Account, nowMs: number): void {
+  const waitMs = (account.cardChangedAtMs ?? -CHANGE_INTERVAL_MS) + CHANGE_INTERVAL_MS - nowMs
+  if (waitMs > 0)
+    throw new DomainError('card_changed_recently', { retryAfterSeconds: Math.ceil(waitMs / 1000) })
 }

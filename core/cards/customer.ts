@@ -5,7 +5,8 @@ import { wakeRenewal } from '../quota/wake-renewal.ts'
 import { type Expression, expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Item, ignoreRefusal, type Write } from '../table/table.ts'
-import { address, parseStoredCard, tombstone, unchanged } from './stored.ts'
+import { writeAll } from '../table/write-all.ts'
+import { billingAddressSchema, cardTombstone, parseStoredCard, unchangedCard } from './stored.ts'
 
 const optionalText = z.optional(z.string())
 
@@ -17,7 +18,7 @@ const customerSchema = z.object({
   name: optionalText,
   phone: optionalText,
   description: optionalText,
-  address: z.optional(address),
+  address: z.optional(billingAddressSchema),
   /** The card that purchases use. */
   defaultCardId: optionalText,
   balanceCents: z.number(),
@@ -66,7 +67,7 @@ export async function ensureCustomer(
   name: string,
 ): Promise<StoredCustomer> {
   if (account.customer) return account.customer
-  const created = await createCustomer(deps, account, name)
+  const created = await createStripeCustomer(deps, account, name)
   const item = customerItem(account.id, created, undefined)
   try {
     await deps.table.transact([
@@ -87,13 +88,13 @@ export async function ensureCustomer(
 }
 
 /** The operator may have deleted the customer that the provider still remembers under the key, for a day. */
-async function createCustomer(
+async function createStripeCustomer(
   deps: Deps<'payments'>,
   { id: accountId, email }: { id: string; email: string },
   name: string,
 ): Promise<PaymentCustomer> {
   let deleted: string | undefined
-  for (let tries = 0; tries < TRIES; tries++) {
+  for (let tries = 0; tries < CUSTOMER_SYNC_ATTEMPTS; tries++) {
     const { id } = await deps.payments.createCustomer(accountId, deleted)
     try {
       // Apart from the creation, whose parameters must be the same however often it is repeated.
@@ -115,7 +116,7 @@ export async function ownerOf(
   return item && String(item.accountId)
 }
 
-const TRIES = 10
+const CUSTOMER_SYNC_ATTEMPTS = 10
 
 /**
  * Makes our copy what the provider says now. The version is read before the provider is asked: of two readings at
@@ -125,11 +126,11 @@ export async function syncCustomer(
   deps: Deps<'table' | 'payments'>,
   accountId: string,
   customerId: string,
-  marks: readonly Write[] = [],
+  eventDone: readonly Write[] = [],
 ): Promise<void> {
-  for (let tries = 0; tries < TRIES; tries++) {
+  for (let tries = 0; tries < CUSTOMER_SYNC_ATTEMPTS; tries++) {
     const stored = await readStoredCustomer(deps, accountId)
-    if (stored && stored.id !== customerId) return writeAll(deps, marks).catch(ignoreRefusal)
+    if (stored && stored.id !== customerId) return writeAll(deps, eventDone).catch(ignoreRefusal)
     const customer = await deps.payments.readCustomer(customerId)
     if (!customer) await forgetCards(deps, accountId, customerId)
     const copy: Write[] = customer
@@ -142,11 +143,11 @@ export async function syncCustomer(
     // Changed at the provider: a renewal may be waiting for it.
     if (stored?.defaultCardId !== customer?.defaultPaymentMethodId) copy.push(wakeRenewal(deps, accountId))
     try {
-      return await writeAll(deps, [...copy, ...marks])
+      return await writeAll(deps, [...copy, ...eventDone])
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
       // A mark that is there already: another delivery has done this work.
-      if (marks.length > 0 && error.failed.has(copy.length)) return
+      if (eventDone.length > 0 && error.failed.has(copy.length)) return
     }
   }
   throw new DomainError('temporarily_unavailable')
@@ -157,62 +158,7 @@ async function forgetCards(deps: Deps<'table'>, accountId: string, customerId: s
   for (const item of await deps.table.list(keys.account(accountId), 'CARD#')) {
     const stored = parseStoredCard(item)
     if (stored.card?.customerId !== customerId) continue
-    const gone = tombstone(accountId, stored.cardId, stored.version, deps.clock.nowMs())
-    await deps.table.put(gone, unchanged(stored)).catch(ignoreRefusal)
+    const gone = cardTombstone(accountId, stored.cardId, stored.version, deps.clock.nowMs())
+    await deps.table.put(gone, unchangedCard(stored)).catch(ignoreRefusal)
   }
 }
-
-/** A single write needs no transaction, and none no call. */
-export async function writeAll({ table }: Deps<'table'>, writes: readonly Write[]): Promise<void> {
-  const [only] = writes
-  if (!only) return
-  if (writes.length > 1 || 'check' in only) await table.transact(writes)
-  else if ('put' in only) await table.put(only.put, only.if)
-  else if ('update' in only) await table.update(only.update, only.set, only.if)
-  else await table.remove(only.remove, only.if)
-}
-
-const orNull = <T>(value: T | undefined): T | null => value ?? null
-
-/** Stripe's customer as EMCP shows it (seed 000), with the fields of the page and no other. */
-export function stripeCustomer(customer: StoredCustomer) {
-  const { address: at } = customer
-  return {
-    id: customer.id,
-    object: 'customer' as const,
-    address: at ? addressShape(at) : null,
-    balance: customer.balanceCents,
-    created: Math.floor(customer.createdMs / 1000),
-    currency: orNull(customer.currency),
-    default_source: null,
-    delinquent: customer.delinquent,
-    description: orNull(customer.description),
-    discount: null,
-    email: orNull(customer.email),
-    invoice_prefix: orNull(customer.invoicePrefix),
-    invoice_settings: {
-      custom_fields: null,
-      default_payment_method: orNull(customer.defaultCardId),
-      footer: null,
-      rendering_options: null,
-    },
-    livemode: customer.livemode,
-    metadata: {},
-    name: orNull(customer.name),
-    phone: orNull(customer.phone),
-    preferred_locales: [],
-    shipping: null,
-    tax_exempt: 'none' as const,
-    test_clock: null,
-  }
-}
-
-/** Stripe's address; null for what is not known. */
-export const addressShape = (at: z.infer<typeof address>) => ({
-  city: orNull(at.city),
-  country: orNull(at.country),
-  line1: orNull(at.line1),
-  line2: orNull(at.line2),
-  postal_code: orNull(at.postalCode),
-  state: orNull(at.state),
-})

@@ -1,18 +1,18 @@
 import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
-import { isLive, type StoredCard, unchanged } from './stored.ts'
+import { isLiveCard, type StoredCard, unchangedCard } from './stored.ts'
 
 /** Notes on a card that is on file whether the bank declined it, if that is not what it says. */
 export function markDeclined(accountId: string, card: StoredCard | undefined, declined: boolean): Write[] {
-  if (!isLive(card) || (card.declined ?? false) === declined) return []
+  if (!isLiveCard(card) || (card.declined ?? false) === declined) return []
   return [
     {
       update: keys.card(accountId, card.cardId),
       set: declined
         ? expr`SET #version = ${card.version + 1}, #declined = ${true}`
         : expr`SET #version = ${card.version + 1} REMOVE #declined`,
-      if: unchanged(card),
+      if: unchangedCard(card),
     },
   ]
 }

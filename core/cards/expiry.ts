@@ -5,11 +5,11 @@ import { expr } from '../table/expression.ts'
 import { dueAt, type Key } from '../table/keys.ts'
 import { ignoreRefusal } from '../table/table.ts'
 import { finishRemoval } from './remove.ts'
-import { isLive, nextNotice, parseStoredCard, type StoredCard, unchanged } from './stored.ts'
+import { isLiveCard, nextNotice, parseStoredCard, type StoredCard, unchangedCard } from './stored.ts'
 
 const TEXT = {
-  expiring: (card: string) => `The card ${card} expires this month.`,
-  expired: (card: string) => `The card ${card} has expired.`,
+  expiring: (card: string) => `Your card (${card}) expires this month. Please add another one in time.`,
+  expired: (card: string) => `Your card (${card}) has expired. Please add another one.`,
 }
 
 /**
@@ -20,9 +20,9 @@ const TEXT = {
 export async function sweepCards(
   deps: Deps<'table' | 'payments'>,
   run: Run,
-): Promise<{ expiryNotices: number; removalsFinished: number }> {
+): Promise<{ expiryNotices: number; removalsFinished: number; cardsFailed: number }> {
   const done = { expiryNotices: 0, removalsFinished: 0 }
-  await eachDue(deps, 'CARD', run, async (key) => {
+  const { failed } = await eachDue(deps, 'CARD', run, async (key) => {
     const item = await deps.table.get(key)
     if (!item) return false
     const stored = parseStoredCard(item)
@@ -30,10 +30,11 @@ export async function sweepCards(
     if (stored.removing && stored.card?.customerId !== undefined) {
       await finishRemoval(deps, { accountId, customerId: stored.card.customerId }, stored.cardId)
       done.removalsFinished++
-    } else if (isLive(stored) && (await giveNotice(deps, key, accountId, stored))) done.expiryNotices++
+    } else if (isLiveCard(stored) && (await sendExpiryNotice(deps, key, accountId, stored)))
+      done.expiryNotices++
     return true
   })
-  return done
+  return { ...done, cardsFailed: failed }
 }
 
 /** The notice to give now; where both are due, only the last is still true. */
@@ -44,7 +45,7 @@ function dueNotice(stored: StoredCard, nowMs: number): ReturnType<typeof nextNot
 }
 
 /** The notice, the note that it was given and the date of the next one, in one transaction. */
-async function giveNotice(
+async function sendExpiryNotice(
   deps: Deps<'table'>,
   key: Key,
   accountId: string,
@@ -61,7 +62,7 @@ async function giveNotice(
         set: next
           ? expr`SET #noticed = ${notice.mark}, #version = ${stored.version + 1}, #dueAtMs = ${dueAt('CARD', accountId, next.atMs).dueAtMs}`
           : expr`SET #noticed = ${notice.mark}, #version = ${stored.version + 1} REMOVE #due, #dueAtMs`,
-        if: unchanged(stored),
+        if: unchangedCard(stored),
       },
       { put: newNotice(deps, accountId, `card_${notice.kind}`, text) },
     ])

@@ -2,6 +2,7 @@ import * as z from 'zod/mini'
 import type { Account, Profile } from '../account/account.ts'
 import type { Deps, NewPayment, Payment } from '../ports.ts'
 import { dueAt, keys } from '../table/keys.ts'
+import { LEASE_MS } from '../table/lease.ts'
 import type { Item } from '../table/table.ts'
 
 /** What a hold takes for a moment: one dollar (EMCP). */
@@ -39,16 +40,6 @@ export type Hold = z.infer<typeof holdSchema>
 
 export const parseHold = (item: Item): Hold => z.parse(holdSchema, item)
 
-/** When the sweep looks at a hold that its request left behind. */
-export const HOLD_LEASE_MS = 60_000
-
-/** Whether the request that began it may still be at it. */
-export const isFresh = (deps: Deps, hold: Hold): boolean =>
-  deps.clock.nowMs() < hold.createdAtMs + HOLD_LEASE_MS
-
-/** How long a customer may take for 3-D Secure before the verification is given up. */
-export const AUTHENTICATION_MS = 24 * 3_600_000
-
 export function newHold(
   deps: Deps,
   account: Account,
@@ -66,7 +57,7 @@ export function newHold(
     renews: account.bundle === undefined ? undefined : true,
     createdAtMs,
   }
-  const due = dueAt('HOLD', account.id, createdAtMs + HOLD_LEASE_MS)
+  const due = dueAt('HOLD', account.id, createdAtMs + LEASE_MS)
   return { hold, item: { ...keys.hold(account.id, id), ...hold, ...due } }
 }
 
@@ -88,7 +79,7 @@ export function holdOf(payment: Payment): { accountId: string; holdId: string } 
 }
 
 /** Whether a payment is the one that the hold asked for, in every detail that money depends on. */
-export const isPaymentOf = (payment: Payment, hold: Hold, livemode: boolean): boolean =>
+export const isPaymentOfHold = (payment: Payment, hold: Hold, livemode: boolean): boolean =>
   payment.amountCents === HOLD_CENTS &&
   payment.currency === 'usd' &&
   payment.customerId === hold.customerId &&

@@ -3,10 +3,10 @@ import { DomainError } from '../errors.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { customerItem, readStoredCustomer, unchangedCustomer } from './customer.ts'
 import { type CardDeps, makeDefault } from './settle.ts'
-import { cardItem, unchanged } from './stored.ts'
-import { readCard } from './sync.ts'
+import { cardItem, unchangedCard } from './stored.ts'
+import { readStoredCard } from './sync.ts'
 
-const TRIES = 5
+const KEEP_ATTEMPTS = 5
 
 /**
  * Puts a card on file that has just paid, and makes it the default one. The provider is told first, so ours is its.
@@ -17,8 +17,8 @@ export async function keepCard(
   kept: { accountId: string; customerId: string; cardId: string; address: Profile['address'] },
 ): Promise<void> {
   const { accountId, customerId, cardId } = kept
-  for (let tries = 0; tries < TRIES; tries++) {
-    const stored = await readCard(deps, accountId, cardId)
+  for (let tries = 0; tries < KEEP_ATTEMPTS; tries++) {
+    const stored = await readStoredCard(deps, accountId, cardId)
     const customer = await readStoredCustomer(deps, accountId)
     if (stored?.removing || customer?.id !== customerId) return
     const card = await deps.payments.readCard(cardId)
@@ -29,7 +29,7 @@ export async function keepCard(
       return await deps.table.transact([
         {
           put: cardItem(accountId, card, stored && { ...stored, declined: undefined }),
-          if: unchanged(stored),
+          if: unchangedCard(stored),
         },
         { put: customerItem(accountId, changed, customer), if: unchangedCustomer(customer) },
       ])

@@ -1,19 +1,15 @@
-import type { Account } from '../account/account.ts'
+import { type Account, renewsItself } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
+import { LEASE_MS } from '../table/lease.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { syncCustomer } from './customer.ts'
-import { HOLD_LEASE_MS } from './hold.ts'
-import { isLive, parseStoredCard, tombstone, unchanged } from './stored.ts'
-import { readCard } from './sync.ts'
+import { cardTombstone, isLiveCard, parseStoredCard, unchangedCard } from './stored.ts'
+import { readStoredCard } from './sync.ts'
 
 type RemoveDeps = Deps<'table' | 'payments'>
-
-/** Auto-renewal counts as on only once there is a bundle to renew (product rule). */
-export const renewsItself = (account: Account): boolean =>
-  account.flags.bundleAutoRenewal && account.bundle !== undefined
 
 /**
  * Takes a card off the account. It is gone from our lists at once and detached at the provider then, by the sweep
@@ -22,21 +18,21 @@ export const renewsItself = (account: Account): boolean =>
  */
 export async function removeCard(deps: RemoveDeps, account: Account, cardId: string): Promise<void> {
   const { customer } = account
-  const stored = await readCard(deps, account.id, cardId)
-  if (!customer || !isLive(stored)) throw new DomainError('not_found')
+  const stored = await readStoredCard(deps, account.id, cardId)
+  if (!customer || !isLiveCard(stored)) throw new DomainError('not_found')
   const isDefault = customer.defaultCardId === cardId
   const isBusy = account.openHold !== undefined || account.openPurchase !== undefined
   if (isDefault && (renewsItself(account) || isBusy)) {
     throw new DomainError('card_in_use')
   }
-  const due = dueAt('CARD', account.id, deps.clock.nowMs() + HOLD_LEASE_MS)
+  const due = dueAt('CARD', account.id, deps.clock.nowMs() + LEASE_MS)
   const next = isDefault ? await newestOther(deps, account.id, cardId) : undefined
   try {
     await deps.table.transact([
       {
         update: keys.card(account.id, cardId),
         set: expr`SET #removing = ${true}, #version = ${stored.version + 1}, #due = ${due.due}, #dueAtMs = ${due.dueAtMs}`,
-        if: unchanged(stored),
+        if: unchangedCard(stored),
       },
       { check: keys.profile(account.id), if: isDefault ? FREE : expr`#status = ${'active'}` },
       // Ours first, so that nothing is charged to a card that is gone.
@@ -48,8 +44,12 @@ export async function removeCard(deps: RemoveDeps, account: Account, cardId: str
     if (error instanceof ConditionFailed) throw new DomainError('conflict')
     throw error
   }
-  // Its owner is rid of it: what is left to do is done by the sweep when this fails.
-  await finishRemoval(deps, { accountId: account.id, customerId: customer.id }, cardId).catch(() => {})
+  // The card is off the account already; only the provider has still to learn of the removal.
+  const owner = { accountId: account.id, customerId: customer.id }
+  await finishRemoval(deps, owner, cardId).catch((error: unknown) => {
+    const what = 'a removed card is not detached; sweep detaches it'
+    deps.log.warn(what, error, { accountId: account.id, cardId })
+  })
 }
 
 /** The default card may go: nothing renews itself by it, nothing is being verified and no payment is open. */
@@ -79,15 +79,15 @@ export async function finishRemoval(
   if (next !== undefined) await deps.payments.updateCustomer(customerId, { defaultPaymentMethodId: next })
   await deps.payments.detachCard(cardId)
   await syncCustomer(deps, accountId, customerId)
-  const stored = await readCard(deps, accountId, cardId)
+  const stored = await readStoredCard(deps, accountId, cardId)
   if (!stored?.removing) return
-  const gone = tombstone(accountId, cardId, stored.version, deps.clock.nowMs())
-  await deps.table.put(gone, unchanged(stored)).catch(ignoreRefusal)
+  const gone = cardTombstone(accountId, cardId, stored.version, deps.clock.nowMs())
+  await deps.table.put(gone, unchangedCard(stored)).catch(ignoreRefusal)
 }
 
 async function newestOther(deps: RemoveDeps, accountId: string, cardId: string): Promise<string | undefined> {
   const items = await deps.table.list(keys.account(accountId), 'CARD#')
-  const live = items.map(parseStoredCard).filter(isLive)
+  const live = items.map(parseStoredCard).filter(isLiveCard)
   const others = live.filter((each) => each.cardId !== cardId)
   return others.sort((a, b) => b.card.createdMs - a.card.createdMs)[0]?.cardId
 }

@@ -4,16 +4,18 @@ import type { BillingAddress, Deps, Payment, PaymentCard, PaymentCustomer } from
 import { wakeRenewal } from '../quota/wake-renewal.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
-import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
-import { customerItem, readStoredCustomer, unchangedCustomer, writeAll } from './customer.ts'
-import { HOLD_LEASE_MS, type Hold, isFresh, isPaymentOf } from './hold.ts'
-import { cardItem, isLive, unchanged } from './stored.ts'
-import { readCard } from './sync.ts'
+import { isLeased, LEASE_MS } from '../table/lease.ts'
+import { ConditionFailed, type Write } from '../table/table.ts'
+import { writeUnlessDone } from '../table/write-all.ts'
+import { customerItem, readStoredCustomer, unchangedCustomer } from './customer.ts'
+import { type Hold, isPaymentOfHold } from './hold.ts'
+import { cardItem, isLiveCard, unchangedCard } from './stored.ts'
+import { readStoredCard } from './sync.ts'
 
 export type CardDeps = Deps<'table' | 'payments' | 'webhooks'>
 
 /** What became of a verification. */
-export type Settled =
+export type SettledHold =
   /** The card is on file and the account free; what is left to do is `release(hold)`. */
   | { status: 'proved'; hold: Hold }
   | { status: 'action required'; clientSecret: string }
@@ -28,46 +30,47 @@ export async function settleHold(
   deps: CardDeps,
   hold: Hold,
   payment: Payment,
-  marks: readonly Write[] = [],
-): Promise<Settled> {
+  eventDone: readonly Write[] = [],
+): Promise<SettledHold> {
   if (hold.state === 'releasing') return { status: 'proved', hold }
   // Somebody has changed it: it proves nothing.
-  if (!isPaymentOf(payment, hold, deps.webhooks.livemode)) return reject(deps, hold, payment, marks)
+  if (!isPaymentOfHold(payment, hold, deps.webhooks.livemode))
+    return rejectCard(deps, hold, payment, eventDone)
   switch (payment.status) {
     case 'held':
     case 'succeeded':
-      return prove(deps, hold, payment, marks)
+      return prove(deps, hold, payment, eventDone)
     case 'action_required':
-      await mark(deps, marks)
+      await writeUnlessDone(deps, eventDone)
       return { status: 'action required', clientSecret: payment.clientSecret }
     case 'processing':
-      await mark(deps, marks)
+      await writeUnlessDone(deps, eventDone)
       return { status: 'pending' }
     case 'unconfirmed':
-      if (!isFresh(deps, hold)) return fence(deps, hold, payment, marks)
+      if (!isLeased(deps, hold)) return cancelHold(deps, hold, payment, eventDone)
       // Its request is just about to confirm it.
-      await mark(deps, marks)
+      await writeUnlessDone(deps, eventDone)
       return { status: 'pending' }
     case 'declined':
-      return fence(deps, hold, payment, marks)
+      return cancelHold(deps, hold, payment, eventDone)
     case 'canceled':
-      if (await wasHeld(deps, payment)) return prove(deps, hold, payment, marks)
-      await close(deps, hold, marks)
+      if (await wasHeld(deps, payment)) return prove(deps, hold, payment, eventDone)
+      await closeHold(deps, hold, eventDone)
       return { status: 'given up' }
   }
 }
 
 /** Nothing is given up before no hold can come of it: the cancellation says so. */
-async function fence(
+async function cancelHold(
   deps: CardDeps,
   hold: Hold,
   payment: Payment,
-  marks: readonly Write[],
-): Promise<Settled> {
+  eventDone: readonly Write[],
+): Promise<SettledHold> {
   const fenced = await deps.payments.cancelPayment(payment.id)
   const confirmedMeanwhile = fenced.latestChargeId !== payment.latestChargeId
-  if (fenced.status !== 'canceled' || confirmedMeanwhile) return settleHold(deps, hold, fenced, marks)
-  await close(deps, hold, marks)
+  if (fenced.status !== 'canceled' || confirmedMeanwhile) return settleHold(deps, hold, fenced, eventDone)
+  await closeHold(deps, hold, eventDone)
   return { status: payment.status === 'declined' ? 'declined' : 'given up' }
 }
 
@@ -77,10 +80,6 @@ async function wasHeld(deps: CardDeps, { latestChargeId }: Payment): Promise<boo
   return (await deps.payments.readCharge(latestChargeId))?.status === 'succeeded'
 }
 
-/** Only notes that an event was seen to; that it was noted before is no error. */
-export const mark = (deps: Deps<'table'>, marks: readonly Write[]): Promise<void> =>
-  writeAll(deps, marks).catch(ignoreRefusal)
-
 const PROVE_TRIES = 5
 
 /** Puts a card on file and frees the account. The provider is told of a new default card first, so ours is its. */
@@ -88,29 +87,29 @@ async function prove(
   deps: CardDeps,
   hold: Hold,
   payment: Payment,
-  marks: readonly Write[],
-): Promise<Settled> {
+  eventDone: readonly Write[],
+): Promise<SettledHold> {
   const { accountId, cardId, customerId } = hold
   const proved = { ...hold, state: 'releasing', paymentId: payment.id } as const
   for (let tries = 0; tries < PROVE_TRIES; tries++) {
-    const stored = await readCard(deps, accountId, cardId)
+    const stored = await readStoredCard(deps, accountId, cardId)
     const customer = await readStoredCustomer(deps, accountId)
     // One that its owner is removing is as good as gone.
     const card = stored?.removing ? undefined : await attachedCard(deps, cardId, customerId)
     const isDefault = hold.purpose === 'change' || customer?.defaultCardId === undefined
     const changed = card && isDefault ? await makeDefault(deps, hold) : undefined
-    if (!card || (isDefault && !changed)) return reject(deps, hold, payment, marks)
+    if (!card || (isDefault && !changed)) return rejectCard(deps, hold, payment, eventDone)
     try {
       await deps.table.transact([
         releasing(deps, proved),
         {
           update: keys.profile(accountId),
-          set: freed(deps, hold, isDefault),
+          set: freedProfile(deps, hold, isDefault),
           if: expr`#openHold = ${hold.id}`,
         },
         {
           put: cardItem(accountId, card, stored && { ...stored, declined: undefined }),
-          if: unchanged(stored),
+          if: unchangedCard(stored),
         },
         ...(changed
           ? [{ put: customerItem(accountId, changed, customer), if: unchangedCustomer(customer) }]
@@ -122,8 +121,8 @@ async function prove(
       if (!(error instanceof ConditionFailed)) throw error
       if (!error.failed.has(0) && !error.failed.has(1)) continue
       // The request, the webhook and the sweep may all be here, and one of them was first.
-      if (isLive(await readCard(deps, accountId, cardId))) return { status: 'proved', hold: proved }
-      await mark(deps, marks)
+      if (isLiveCard(await readStoredCard(deps, accountId, cardId))) return { status: 'proved', hold: proved }
+      await writeUnlessDone(deps, eventDone)
       return { status: 'given up' }
     }
   }
@@ -132,12 +131,12 @@ async function prove(
 
 const releasing = (deps: Deps, { id, accountId, paymentId }: Hold): Write => ({
   update: keys.hold(accountId, id),
-  set: expr`SET #state = ${'releasing'}, #paymentId = ${paymentId}, #dueAtMs = ${deps.clock.nowMs() + HOLD_LEASE_MS}`,
+  set: expr`SET #state = ${'releasing'}, #paymentId = ${paymentId}, #dueAtMs = ${deps.clock.nowMs() + LEASE_MS}`,
   if: expr`#state IN (${'created'}, ${'saved'})`,
 })
 
 /** With another default card a renewal that was declined begins anew. */
-function freed(deps: Deps, { purpose, address, renews }: Hold, isDefault: boolean): Expression {
+function freedProfile(deps: Deps, { purpose, address, renews }: Hold, isDefault: boolean): Expression {
   const nowMs = deps.clock.nowMs()
   const set = [expr`SET #updatedAtMs = ${nowMs}`]
   if (purpose === 'change') set.push(expr`#cardChangedAtMs = ${nowMs}`)
@@ -180,33 +179,41 @@ const billingAddress = (address: NonNullable<Profile['address']>): BillingAddres
 })
 
 /** Whatever the bank says, the card cannot be kept. */
-async function reject(
+async function rejectCard(
   deps: CardDeps,
   hold: Hold,
   payment: Payment,
-  marks: readonly Write[],
-): Promise<Settled> {
+  eventDone: readonly Write[],
+): Promise<SettledHold> {
   await deps.payments.cancelPayment(payment.id)
-  await close(deps, hold, marks)
+  await closeHold(deps, hold, eventDone)
   return { status: 'declined' }
 }
 
 /** Nothing came of it: the account is free for another try. */
-export async function close(deps: Deps<'table'>, hold: Hold, marks: readonly Write[] = []): Promise<void> {
-  await mark(deps, [
+export async function closeHold(
+  deps: Deps<'table'>,
+  hold: Hold,
+  eventDone: readonly Write[] = [],
+): Promise<void> {
+  await writeUnlessDone(deps, [
     {
       update: keys.profile(hold.accountId),
       set: expr`REMOVE #openHold`,
       if: expr`#openHold = ${hold.id}`,
     },
     { remove: keys.hold(hold.accountId, hold.id) },
-    ...marks,
+    ...eventDone,
   ])
 }
 
 /** Gives the dollar back, which ends a verification. It stays due until that is done. */
-export async function release(deps: CardDeps, hold: Hold, marks: readonly Write[] = []): Promise<void> {
+export async function releaseHold(
+  deps: CardDeps,
+  hold: Hold,
+  eventDone: readonly Write[] = [],
+): Promise<void> {
   const { status } = await deps.payments.cancelPayment(hold.paymentId ?? '')
   if (status !== 'canceled' && status !== 'succeeded') throw new DomainError('temporarily_unavailable')
-  await mark(deps, [{ remove: keys.hold(hold.accountId, hold.id) }, ...marks])
+  await writeUnlessDone(deps, [{ remove: keys.hold(hold.accountId, hold.id) }, ...eventDone])
 }

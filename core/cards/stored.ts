@@ -1,34 +1,39 @@
 import * as z from 'zod/mini'
 import type { PaymentCard } from '../ports.ts'
 import { type Expression, expr } from '../table/expression.ts'
-import { dueAt, keys } from '../table/keys.ts'
+import { dueAt, keys, REMOVED_CARD_KEPT_MS, ttlAt } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
 
-const optionalText = z.optional(z.string())
+const optionalString = z.optional(z.string())
 
-export const address = z.object({
-  line1: optionalText,
-  line2: optionalText,
-  city: optionalText,
-  state: optionalText,
-  postalCode: optionalText,
-  country: optionalText,
+export const billingAddressSchema = z.object({
+  line1: optionalString,
+  line2: optionalString,
+  city: optionalString,
+  state: optionalString,
+  postalCode: optionalString,
+  country: optionalString,
 })
 
 const cardSchema = z.object({
   id: z.string(),
-  customerId: optionalText,
+  customerId: optionalString,
   brand: z.string(),
   last4: z.string(),
   expMonth: z.number(),
   expYear: z.number(),
-  country: optionalText,
+  country: optionalString,
   funding: z.string(),
-  fingerprint: optionalText,
-  networks: z.optional(z.object({ available: z.array(z.string()), preferred: optionalText })),
-  checks: z.object({ line1: optionalText, postalCode: optionalText, cvc: optionalText }),
+  fingerprint: optionalString,
+  networks: z.optional(z.object({ available: z.array(z.string()), preferred: optionalString })),
+  checks: z.object({ line1: optionalString, postalCode: optionalString, cvc: optionalString }),
   threeDSecureSupported: z.boolean(),
-  billing: z.object({ address, email: optionalText, name: optionalText, phone: optionalText }),
+  billing: z.object({
+    address: billingAddressSchema,
+    email: optionalString,
+    name: optionalString,
+    phone: optionalString,
+  }),
   livemode: z.boolean(),
   createdMs: z.number(),
 })
@@ -42,7 +47,7 @@ const storedCardSchema = z.object({
   /** Its owner removed it and the provider may not know yet. */
   removing: z.optional(z.literal(true)),
   /** The last notice about its expiry, with the date that it was about. */
-  noticed: optionalText,
+  noticed: optionalString,
   /** The bank declined it and it has not succeeded since. */
   declined: z.optional(z.literal(true)),
 })
@@ -54,15 +59,12 @@ export type Card = z.infer<typeof cardSchema>
 export const parseStoredCard = (item: Item): StoredCard => z.parse(storedCardSchema, item)
 
 /** That nobody has written a card since it was read. */
-export const unchanged = (stored: StoredCard | undefined): Expression =>
+export const unchangedCard = (stored: StoredCard | undefined): Expression =>
   stored ? expr`#version = ${stored.version}` : expr`attribute_not_exists(pk)`
 
 /** A card that its owner can use. */
-export const isLive = (stored: StoredCard | undefined): stored is StoredCard & { card: Card } =>
+export const isLiveCard = (stored: StoredCard | undefined): stored is StoredCard & { card: Card } =>
   stored?.card !== undefined && !stored.removing
-
-/** How long a tombstone stays; a webhook is retried for three days. */
-const TOMBSTONE_SEC = 30 * 24 * 3600
 
 /** A card to put, due when there will be something to tell about its expiry. */
 export function cardItem(accountId: string, card: PaymentCard, last: StoredCard | undefined): Item {
@@ -74,11 +76,16 @@ export function cardItem(accountId: string, card: PaymentCard, last: StoredCard 
 }
 
 /** What takes a card's place when it is gone. */
-export const tombstone = (accountId: string, cardId: string, lastVersion: number, nowMs: number): Item => ({
+export const cardTombstone = (
+  accountId: string,
+  cardId: string,
+  lastVersion: number,
+  nowMs: number,
+): Item => ({
   ...keys.card(accountId, cardId),
   cardId,
   version: lastVersion + 1,
-  ttl: Math.ceil(nowMs / 1000) + TOMBSTONE_SEC,
+  ...ttlAt(nowMs + REMOVED_CARD_KEPT_MS),
 })
 
 /**

@@ -1,19 +1,19 @@
 import { DomainError } from '../errors.ts'
+import { DAY_MS, HOUR_MS } from '../time.ts'
 
-/** Limits against card testing (product rule). */
-const HOUR_MS = 3_600_000
+/** Limits against card testing. */
 const LIMITS = [
   { tries: 3, withinMs: HOUR_MS },
-  { tries: 10, withinMs: 24 * HOUR_MS },
+  { tries: 10, withinMs: DAY_MS },
 ]
 
 /**
  * When cards were tried of late, epoch ms, with one more try now.
  * @throws DomainError `too_many_cards_tried` with the seconds until one more is allowed.
  */
-export function withOneMore(triedMs: readonly number[], nowMs: number): number[] {
+export function countCardAttempt(triedMs: readonly number[], nowMs: number): number[] {
   requireVelocity(triedMs, nowMs)
-  return [...triedMs, nowMs].filter((atMs) => atMs > nowMs - 24 * HOUR_MS)
+  return [...triedMs, nowMs].filter((atMs) => atMs > nowMs - DAY_MS)
 }
 
 function requireVelocity(triedMs: readonly number[], nowMs: number): void {

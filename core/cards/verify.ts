@@ -1,29 +1,19 @@
-import { type Account, type Profile, parseProfile, requireActive } from '../account/account.ts'
-import { fullName } from '../account/shapes.ts'
+import { type Account, displayName, type Profile, parseProfile, requireActive } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, Payment } from '../ports.ts'
-import { eachDue, type Run } from '../table/due.ts'
-import { attr, type Expression, expr, join } from '../table/expression.ts'
+import { eachDue, type Run, type Worked } from '../table/due.ts'
+import { expr, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
+import { isLeased, leaseDue } from '../table/lease.ts'
 import { ConditionFailed } from '../table/table.ts'
+import { AUTHENTICATION_MS } from './authentication.ts'
 import { ensureCustomer, syncCustomer } from './customer.ts'
-import {
-  AUTHENTICATION_MS,
-  HOLD_LEASE_MS,
-  type Hold,
-  holdOf,
-  holdPayment,
-  isFresh,
-  newHold,
-  parseHold,
-} from './hold.ts'
-import { type CardDeps, close, release, type Settled, settleHold } from './settle.ts'
-import { withOneMore } from './velocity.ts'
+import { type Hold, holdOf, holdPayment, newHold, parseHold } from './hold.ts'
+import { type CardDeps, closeHold, releaseHold, type SettledHold, settleHold } from './settle.ts'
+import { countCardAttempt } from './velocity.ts'
 
 /** `pending`: the provider did not say what became of it; it settles by itself and the same request may be repeated. */
-export type Outcome = 'proved' | 'pending'
-
-const CHANGE_EVERY_MS = 24 * 3_600_000
+export type ProofOutcome = 'proved' | 'pending'
 
 export interface CardToProve {
   purpose: Hold['purpose']
@@ -37,18 +27,18 @@ export interface CardToProve {
  * @throws DomainError `email_unconfirmed`, `too_many_cards_tried`, `card_declined`, `payment_action_required`,
  *   `card_pending`, `card_changed_recently`
  */
-export async function proveCard(deps: CardDeps, account: Account, input: CardToProve): Promise<Outcome> {
+export async function proveCard(deps: CardDeps, account: Account, input: CardToProve): Promise<ProofOutcome> {
   if (!account.emailVerified) throw new DomainError('email_unconfirmed')
   const open = await openHold(deps, account)
   if (open?.asked === input.cardId && open.purpose === input.purpose) {
-    return answer(await advance(deps, await withPayment(deps, open)))
+    return proofAnswer(await advanceHold(deps, await withPayment(deps, open)))
   }
-  if (open) await giveUp(deps, open)
-  const hold = await begin(deps, open ? { ...account, openHold: undefined } : account, input)
-  return answer(await advance(deps, hold))
+  if (open) await abandonHold(deps, open)
+  const hold = await beginHold(deps, open ? { ...account, openHold: undefined } : account, input)
+  return proofAnswer(await advanceHold(deps, hold))
 }
 
-function answer(settled: Settled): Outcome {
+function proofAnswer(settled: SettledHold): ProofOutcome {
   switch (settled.status) {
     case 'proved':
     case 'pending':
@@ -67,23 +57,23 @@ async function openHold(deps: Deps<'table'>, account: Account): Promise<Hold | u
 }
 
 /** Ends a verification that its customer left, or finds that it has succeeded meanwhile, which is as good. */
-async function giveUp(deps: CardDeps, hold: Hold): Promise<void> {
-  const settled = await settleLeft(deps, hold, true)
+async function abandonHold(deps: CardDeps, hold: Hold): Promise<void> {
+  const settled = await settleAbandonedHold(deps, hold, true)
   if (settled.status === 'pending') throw new DomainError('card_pending')
-  if (settled.status === 'proved') await release(deps, settled.hold).catch(() => {})
+  if (settled.status === 'proved') await releaseOrLeave(deps, settled.hold)
 }
 
-async function begin(deps: CardDeps, account: Account, input: CardToProve): Promise<Hold> {
+async function beginHold(deps: CardDeps, account: Account, input: CardToProve): Promise<Hold> {
   const nowMs = deps.clock.nowMs()
-  const tries = withOneMore(account.cardTriesMs ?? [], nowMs)
-  const customer = await ensureCustomer(deps, account, fullName(account))
+  const tries = countCardAttempt(account.cardTriesMs ?? [], nowMs)
+  const customer = await ensureCustomer(deps, account, displayName(account))
   const { hold, item } = newHold(deps, account, { ...input, customerId: customer.id })
   try {
     await deps.table.transact([
       {
         update: keys.profile(account.id),
         set: expr`SET #openHold = ${hold.id}, #cardTriesMs = ${tries}`,
-        if: still(account, ['status', 'openHold', 'cardTriesMs', 'cardChangedAtMs']),
+        if: unchangedSince(account, ['status', 'openHold', 'cardTriesMs', 'cardChangedAtMs']),
       },
       { put: item },
     ])
@@ -96,35 +86,37 @@ async function begin(deps: CardDeps, account: Account, input: CardToProve): Prom
   return hold
 }
 
-/** That nobody has changed these since the account was read. */
-const still = (account: Account, names: readonly (keyof Profile)[]): Expression =>
-  join(
-    names.map((name) =>
-      account[name] === undefined
-        ? expr`attribute_not_exists(${attr(name)})`
-        : expr`${attr(name)} = ${account[name]}`,
-    ),
-    ' AND ',
-  )
-
 /** Takes a hold from wherever it is to its end, or as far as the provider answers. */
-async function advance(deps: CardDeps, hold: Hold): Promise<Settled> {
-  const settled = await confirm(deps, hold)
-  // The card is proved whatever becomes of the release: its webhook and the sweep see to that.
-  if (settled.status === 'proved') await release(deps, settled.hold).catch(() => {})
+async function advanceHold(deps: CardDeps, hold: Hold): Promise<SettledHold> {
+  const settled = await confirmHold(deps, hold)
+  if (settled.status === 'proved') await releaseOrLeave(deps, settled.hold)
   return settled
 }
 
-async function confirm(deps: CardDeps, hold: Hold): Promise<Settled> {
-  const known = hold.state === 'created' ? await createPayment(deps, hold) : hold
+/** The card is proved whatever becomes of the release. */
+async function releaseOrLeave(deps: CardDeps, hold: Hold): Promise<void> {
+  await releaseHold(deps, hold).catch((error: unknown) => {
+    const { accountId, id: holdId } = hold
+    deps.log.warn('a hold is not released; its webhook or sweep releases it', error, { accountId, holdId })
+  })
+}
+
+function holdPending(deps: CardDeps, { accountId, id: holdId }: Hold, error: unknown): SettledHold {
+  const what = 'the outcome of a hold is unknown; its webhook or sweep settles it'
+  deps.log.warn(what, error, { accountId, holdId })
+  return { status: 'pending' }
+}
+
+async function confirmHold(deps: CardDeps, hold: Hold): Promise<SettledHold> {
+  const known = hold.state === 'created' ? await createHoldPayment(deps, hold) : hold
   if (known?.paymentId === undefined) return { status: 'declined' }
   if (known.state === 'releasing') return { status: 'proved', hold: known }
   const payment = await deps.payments.confirmPayment(known.paymentId, 'hold')
-  if (payment.status === 'unknown') return { status: 'pending' }
+  if (payment.status === 'unknown') return holdPending(deps, known, payment.cause)
   return settleHold(deps, known, payment).catch((error: unknown) => {
-    // Confirmed, but not seen to: as good as not knowing.
-    if (error instanceof DomainError && error.code === 'temporarily_unavailable') return { status: 'pending' }
-    throw error
+    // Confirmed, but not settled: the caller cannot be told more than that the outcome is open.
+    if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error
+    return holdPending(deps, known, error)
   })
 }
 
@@ -132,23 +124,27 @@ async function confirm(deps: CardDeps, hold: Hold): Promise<Settled> {
  * Makes the payment and saves its id before it is confirmed, so that no hold can exist that we do not know of.
  * @returns undefined if the provider refuses the card, or another request has given the verification up.
  */
-async function createPayment(deps: CardDeps, hold: Hold): Promise<Hold | undefined> {
+async function createHoldPayment(deps: CardDeps, hold: Hold): Promise<Hold | undefined> {
   const payment = await deps.payments.createPayment(holdPayment(hold))
   if (payment.status === 'refused') {
-    await close(deps, hold)
+    await closeHold(deps, hold)
     if (payment.reason !== 'customer_missing') return undefined
     // Deleted by the operator: the next try makes another one.
     await syncCustomer(deps, hold.accountId, hold.customerId)
     throw new DomainError('temporarily_unavailable')
   }
-  const known = await save(deps, hold, payment)
+  const known = await savePaymentOfHold(deps, hold, payment)
   // Given up meanwhile, or known by another payment: then this one is nobody's.
   if (known?.paymentId !== payment.id) await deps.payments.cancelPayment(payment.id)
   return known
 }
 
 /** @returns the hold as it is then: another request may have been first. Undefined if it is gone. */
-async function save(deps: CardDeps, hold: Hold, { id, paymentMethodId }: Payment): Promise<Hold | undefined> {
+async function savePaymentOfHold(
+  deps: CardDeps,
+  hold: Hold,
+  { id, paymentMethodId }: Payment,
+): Promise<Hold | undefined> {
   const set = expr`SET #paymentId = ${id}, #cardId = ${paymentMethodId ?? hold.cardId}, #state = ${'saved'}`
   try {
     return parseHold(
@@ -164,7 +160,7 @@ async function save(deps: CardDeps, hold: Hold, { id, paymentMethodId }: Payment
 /** The hold with the payment that its request made and may not have come to know. */
 async function withPayment(deps: CardDeps, hold: Hold): Promise<Hold> {
   const [payment] = hold.paymentId === undefined ? await paymentsOf(deps, hold) : []
-  return (payment && (await save(deps, hold, payment))) ?? hold
+  return (payment && (await savePaymentOfHold(deps, hold, payment))) ?? hold
 }
 
 /** By the provider's list, whatever key they were made with; the customer's newest hundred. */
@@ -177,9 +173,9 @@ async function paymentsOf(deps: CardDeps, { id, customerId }: Hold): Promise<Pay
  * Settles a hold that was left behind by what its payment says.
  * @param lapsed whether to wait no longer for its customer to authenticate.
  */
-async function settleLeft(deps: CardDeps, hold: Hold, lapsed: boolean): Promise<Settled> {
+async function settleAbandonedHold(deps: CardDeps, hold: Hold, lapsed: boolean): Promise<SettledHold> {
   if (hold.paymentId === undefined) {
-    return isFresh(deps, hold) ? { status: 'pending' } : giveUpUnknown(deps, hold)
+    return isLeased(deps, hold) ? { status: 'pending' } : abandonHoldWithoutPayment(deps, hold)
   }
   const payment = await deps.payments.readPayment(hold.paymentId)
   if (!payment) throw new Error('the provider does not know a payment of ours')
@@ -188,35 +184,30 @@ async function settleLeft(deps: CardDeps, hold: Hold, lapsed: boolean): Promise<
 }
 
 /** Its payment was never confirmed, for that takes its id; and may never have been made, or more than once. */
-async function giveUpUnknown(deps: CardDeps, hold: Hold): Promise<Settled> {
+async function abandonHoldWithoutPayment(deps: CardDeps, hold: Hold): Promise<SettledHold> {
   for (const { id } of await paymentsOf(deps, hold)) {
     await settleHold(deps, hold, await deps.payments.cancelPayment(id))
   }
-  await close(deps, hold)
+  await closeHold(deps, hold)
   return { status: 'given up' }
-}
-
-/** @throws DomainError `card_changed_recently` with the seconds until the card may be changed again. */
-export function requireChangeInterval(account: Account, nowMs: number): void {
-  const waitMs = (account.cardChangedAtMs ?? -CHANGE_EVERY_MS) + CHANGE_EVERY_MS - nowMs
-  if (waitMs > 0)
-    throw new DomainError('card_changed_recently', { retryAfterSeconds: Math.ceil(waitMs / 1000) })
 }
 
 /**
  * Goes on with holds that were left behind: proved ones are released, the others settled by what
  * their payment says, unconfirmed ones given up.
- * @returns how many came to an end.
+ * @returns how many ended, and how many failed and stay due.
  */
-export async function sweepHolds(deps: CardDeps, run: Run): Promise<number> {
-  const { done } = await eachDue(deps, 'HOLD', run, async (key) => {
-    const nowMs = deps.clock.nowMs()
-    // Taken for a minute: two sweeps at once do not work on one hold, and one that fails comes back.
-    const lease = expr`SET #dueAtMs = ${nowMs + HOLD_LEASE_MS}`
-    const hold = parseHold(await deps.table.update(key, lease, expr`#dueAtMs <= ${nowMs}`))
-    const settled = await settleLeft(deps, hold, nowMs >= hold.createdAtMs + AUTHENTICATION_MS)
-    if (settled.status === 'proved') await release(deps, settled.hold)
+export function sweepHolds(deps: CardDeps, run: Run): Promise<Worked> {
+  return eachDue(deps, 'HOLD', run, async (key) => {
+    const item = await leaseDue(deps, key)
+    if (!item) return false
+    const hold = parseHold(item)
+    const settled = await settleAbandonedHold(
+      deps,
+      hold,
+      deps.clock.nowMs() >= hold.createdAtMs + AUTHENTICATION_MS,
+    )
+    if (settled.status === 'proved') await releaseHold(deps, settled.hold)
     return settled.status !== 'pending' && settled.status !== 'action required'
   })
-  return done
 }

@@ -3,19 +3,19 @@ import * as z from 'zod/mini'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr } from '../table/expression.ts'
-import { type Key, keys } from '../table/keys.ts'
+import { CONFIRMATION_CODE_KEPT_MS, type Key, keys, RESET_CODE_KEPT_MS, ttlAt } from '../table/keys.ts'
 import { type Item, ignoreRefusal } from '../table/table.ts'
 
 /** What a mailed code proves. A code made for one purpose is worthless for another. */
 export type CodePurpose = 'confirm-email' | 'change-email' | 'reset-password'
 
 const LIFETIME_MS: Record<CodePurpose, number> = {
-  'confirm-email': 24 * 3_600_000,
-  'change-email': 24 * 3_600_000,
-  'reset-password': 10 * 60_000,
+  'confirm-email': CONFIRMATION_CODE_KEPT_MS,
+  'change-email': CONFIRMATION_CODE_KEPT_MS,
+  'reset-password': RESET_CODE_KEPT_MS,
 }
 
-const WRONG_TRIES = 5
+const CODE_ATTEMPTS = 5
 
 const codeSchema = z.object({
   purpose: z.enum(['confirm-email', 'change-email', 'reset-password']),
@@ -38,10 +38,16 @@ export function newCode(
 ): { lookup: string; item: Item } {
   const lookup = deps.ids.hex(8)
   const expiresAtMs = deps.clock.nowMs() + LIFETIME_MS[purpose]
-  const ttl = Math.ceil(expiresAtMs / 1000)
   return {
     lookup,
-    item: { ...keys.code(lookup), purpose, accountId, expiresAtMs, triesLeft: WRONG_TRIES, ttl },
+    item: {
+      ...keys.code(lookup),
+      purpose,
+      accountId,
+      expiresAtMs,
+      triesLeft: CODE_ATTEMPTS,
+      ...ttlAt(expiresAtMs),
+    },
   }
 }
 

@@ -1,27 +1,24 @@
 import * as z from 'zod/mini'
 import { type Account, readAccount } from '../account/account.ts'
 import { emailKey } from '../account/fields.ts'
-import { deliver, queueMail } from '../notifications/outbox.ts'
+import { deliverMailOrLeave, queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
-import { eachDue, type Run } from '../table/due.ts'
+import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { attr, expr } from '../table/expression.ts'
-import { dueAt, type Key, keys } from '../table/keys.ts'
+import { dueAt, type Key, keys, MAIL_REQUEST_KEPT_MS, ttlAt } from '../table/keys.ts'
+import { leaseDue } from '../table/lease.ts'
 import { ConditionFailed } from '../table/table.ts'
+import { HOUR_MS } from '../time.ts'
 import { newCode } from './codes.ts'
 
 /** Mails that anybody may ask for by naming an address, and where the profile keeps the live code of each. */
 const CODE_ATTRIBUTE = { 'reset-password': 'resetCode', 'confirm-email': 'confirmCode' } as const
 
-export type AskPurpose = keyof typeof CODE_ATTRIBUTE
+export type MailRequestPurpose = keyof typeof CODE_ATTRIBUTE
 
 /** Mails of one purpose that an address gets in an hour, however often they are asked for. */
 const MAILS_AN_HOUR = 5
-const HOUR_MS = 3_600_000
-
-/** How long a job that took an ask has for it. */
-const LEASE_MS = 60_000
-
-const askSchema = z.object({
+const mailRequestSchema = z.object({
   purpose: z.enum(['reset-password', 'confirm-email']),
   email: z.string(),
   dueAtMs: z.number(),
@@ -33,11 +30,15 @@ const askSchema = z.object({
  * Notes that a mail was asked for: one write, whoever the address belongs to and whether to anybody. Only the job
  * finds out, so neither the answer nor its cost tells whether the address is known.
  */
-export async function askForMail(deps: Deps<'table'>, purpose: AskPurpose, email: string): Promise<void> {
+export async function requestMail(
+  deps: Deps<'table'>,
+  purpose: MailRequestPurpose,
+  email: string,
+): Promise<void> {
   const nowMs = deps.clock.nowMs()
   const key = emailKey(email)
   const { due, dueAtMs } = dueAt('ASK', deps.ids.hex(2), nowMs)
-  const ttl = Math.ceil((nowMs + 24 * HOUR_MS) / 1000)
+  const { ttl } = ttlAt(nowMs + MAIL_REQUEST_KEPT_MS)
   await deps.table.update(
     keys.ask(purpose, key),
     expr`SET #purpose = ${purpose}, #email = ${key}, #due = ${due}, #dueAtMs = ${dueAtMs}, #ttl = ${ttl}`,
@@ -47,18 +48,18 @@ export async function askForMail(deps: Deps<'table'>, purpose: AskPurpose, email
 /**
  * Makes a new code and mails it for up to `limit` asks that are due; the code before it is superseded. Asks for an
  * address that is unknown, or has had its mails for the hour, come to nothing.
- * @returns how many asks led to a mail.
+ * @returns how many asks led to a mail, and how many failed and stay due.
  */
-export async function answerAsks(deps: Deps<'table' | 'mail' | 'keyring'>, run: Run): Promise<number> {
-  const { done } = await eachDue(deps, 'ASK', run, (key) => answer(deps, key))
-  return done
+export function answerMailRequests(deps: Deps<'table' | 'mail' | 'keyring'>, run: Run): Promise<Worked> {
+  return eachDue(deps, 'ASK', run, (key) => answerMailRequest(deps, key))
 }
 
-async function answer(deps: Deps<'table' | 'mail' | 'keyring'>, key: Key): Promise<boolean> {
+async function answerMailRequest(deps: Deps<'table' | 'mail' | 'keyring'>, key: Key): Promise<boolean> {
   const nowMs = deps.clock.nowMs()
   try {
-    const lease = expr`SET #dueAtMs = ${nowMs + LEASE_MS}`
-    const ask = z.parse(askSchema, await deps.table.update(key, lease, expr`#dueAtMs <= ${nowMs}`))
+    const item = await leaseDue(deps, key)
+    if (!item) return false
+    const ask = z.parse(mailRequestSchema, item)
     // An ask that comes in while this one is answered moves the time, and is answered by the next run.
     const mine = expr`#dueAtMs = ${ask.dueAtMs}`
     const recent = (ask.sentAtMs ?? []).filter((sentMs) => sentMs > nowMs - HOUR_MS)
@@ -86,7 +87,7 @@ async function answer(deps: Deps<'table' | 'mail' | 'keyring'>, key: Key): Promi
       write,
       { update: key, set: expr`SET #sentAtMs = ${[...recent, nowMs]} REMOVE #due, #dueAtMs`, if: mine },
     ])
-    await deliver(deps, mail).catch(() => {})
+    await deliverMailOrLeave(deps, mail)
     return true
   } catch (error) {
     if (error instanceof ConditionFailed) return false
@@ -96,7 +97,7 @@ async function answer(deps: Deps<'table' | 'mail' | 'keyring'>, key: Key): Promi
 
 async function eligible(
   deps: Deps<'table'>,
-  purpose: AskPurpose,
+  purpose: MailRequestPurpose,
   email: string,
 ): Promise<Account | undefined> {
   const guard = await deps.table.get(keys.emailGuard(email))

@@ -5,13 +5,14 @@ import type { Deps } from '../ports.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
+import { MINUTE_MS } from '../time.ts'
 import { checkCode } from './codes.ts'
-import { guardedBy, type SecondFactor, secondFactor, withFactor } from './two-factor.ts'
+import { checkSecondFactor, guardedBy, type SecondFactor, withFactor } from './two-factor.ts'
 
 type PasswordDeps = Deps<'table' | 'identity' | 'secrets' | 'keyring' | 'totp'>
 
-/** A sign-in this young needs no other proof (product rule). */
-const RECENT_MS = 10 * 60_000
+/** A sign-in this young needs no other proof. */
+const RECENT_MS = 10 * MINUTE_MS
 
 /**
  * How long a password change keeps sign-ins from finishing. Longer than any function lives, so that once it has
@@ -38,12 +39,12 @@ export async function changePassword(
   input: PasswordChange,
 ): Promise<void> {
   const { account } = caller
-  const factor = account.totp && (await secondFactor(deps, account, input.twofa))
+  const factor = account.totp && (await checkSecondFactor(deps, account, input.twofa))
   if (input.oldPassword !== undefined) await requirePassword(deps, account, input.oldPassword)
   else if (!factor) requireRecentSignIn(deps, account, caller.sessionId)
-  await lockOut(deps, account, [], factor, input.name)
+  await endSessionsFirst(deps, account, [], factor, input.name)
   await setAtVault(deps, account, input.newPassword, [])
-  await open(deps, account, [])
+  await reopenSignIn(deps, account, [])
 }
 
 async function requirePassword(deps: Deps<'identity'>, account: Account, password: string): Promise<void> {
@@ -78,10 +79,10 @@ export async function resetPassword(
     if: join([code.usable, expr`(attribute_not_exists(#usedBy) OR #usedBy = ${user})`], ' AND '),
   }
   const resumed = code.usedBy === user
-  const factor = account.totp && !resumed ? await secondFactor(deps, account, input.twofa) : undefined
-  await lockOut(deps, account, [bind], factor)
+  const factor = account.totp && !resumed ? await checkSecondFactor(deps, account, input.twofa) : undefined
+  await endSessionsFirst(deps, account, [bind], factor)
   await setAtVault(deps, account, input.password, [{ update: code.key, set: expr`REMOVE #usedBy` }])
-  await open(deps, account, [{ remove: code.key }])
+  await reopenSignIn(deps, account, [{ remove: code.key }])
 }
 
 /**
@@ -89,7 +90,7 @@ export async function resetPassword(
  * alive. Sign-ins that began before cannot finish, because the generation has changed, and none can while the
  * change is under way. Of several changes at once one gets past.
  */
-async function lockOut(
+async function endSessionsFirst(
   deps: Deps<'table'>,
   account: Profile,
   writes: Write[],
@@ -107,7 +108,7 @@ async function lockOut(
     throw new DomainError('temporarily_unavailable', { retryAfterSeconds })
   }
   try {
-    await write(deps, account, withFactor(all, factor, drop), guardedBy(free, factor), writes)
+    await writeProfile(deps, account, withFactor(all, factor, drop), guardedBy(free, factor), writes)
   } catch (error) {
     if (error instanceof ConditionFailed)
       throw new DomainError(writes.length > 0 ? 'invalid_code' : 'conflict')
@@ -129,20 +130,20 @@ async function setAtVault(
     await deps.identity.setPassword(account.id, password)
   } catch (error) {
     if (error instanceof DomainError && error.code === 'password_refused')
-      await open(deps, account, onRefusal)
+      await reopenSignIn(deps, account, onRefusal)
     throw error
   }
 }
 
 /** Lets sign-ins finish again, unless a later change has begun. */
-async function open(deps: Deps<'table'>, account: Profile, writes: Write[]): Promise<void> {
+async function reopenSignIn(deps: Deps<'table'>, account: Profile, writes: Write[]): Promise<void> {
   const set = expr`SET #updatedAtMs = ${deps.clock.nowMs()} REMOVE #changingUntilMs`
   const condition = expr`#generation = ${account.generation + 1}`
-  await write(deps, account, set, condition, writes).catch(ignoreRefusal)
+  await writeProfile(deps, account, set, condition, writes).catch(ignoreRefusal)
 }
 
 /** The profile alone in a plain write, which costs half of a transaction. */
-async function write(
+async function writeProfile(
   { table }: Deps<'table'>,
   { id }: Profile,
   set: Expression,

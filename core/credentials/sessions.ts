@@ -1,4 +1,4 @@
-import { type Account, admit, readAccount, requireActive, updateProfile } from '../account/account.ts'
+import { type Account, admitCaller, readAccount, requireActive, updateProfile } from '../account/account.ts'
 import { emailKey, usernameKey } from '../account/fields.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, Tokens } from '../ports.ts'
@@ -6,19 +6,20 @@ import { renewalDue } from '../quota/wake-renewal.ts'
 import { attr, type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
-import { guardedBy, type SecondFactor, secondFactor, withFactor } from './two-factor.ts'
+import { DAY_MS } from '../time.ts'
+import { checkSecondFactor, guardedBy, type SecondFactor, withFactor } from './two-factor.ts'
 
 /** Live sessions an account may have; a sign-in beyond them ends the oldest. */
 const MAX_SESSIONS = 20
 
 /** How long a refresh token lives at the vault: older sessions are dead and are dropped at the next sign-in. */
-const SESSION_MS = 30 * 24 * 3_600_000
+const SESSION_MS = 30 * DAY_MS
 
 /** Stands in for an account that does not exist, so that an unknown name costs the same calls. */
 const NOBODY = '000000000000000000000000'
 
 /** Exactly one of the names is given. */
-export interface Credentials {
+export interface SignInInput {
   email?: string | undefined
   username?: string | undefined
   password: string
@@ -30,8 +31,8 @@ type CredentialDeps = Deps<'table' | 'identity' | 'secrets' | 'keyring' | 'totp'
 export interface SignedIn {
   accessToken: string
   refreshToken: string
-  /** Seconds. */
-  expiresIn: number
+  /** For how long the access token is valid. */
+  expiresInSeconds: number
 }
 
 /**
@@ -40,11 +41,11 @@ export interface SignedIn {
  * @throws DomainError `invalid_credentials`; for a right password `two_factor_*`, `account_deactivated`,
  *   `account_suspended`
  */
-export async function login(deps: CredentialDeps, input: Credentials): Promise<SignedIn> {
+export async function signIn(deps: CredentialDeps, input: SignInInput): Promise<SignedIn> {
   return withCredentials(deps, input, async ({ account, tokens, factor }) => {
     requireActive(account)
     await listSession(deps, account, tokens.sessionId, factor)
-    return released(tokens)
+    return signedIn(tokens)
   })
 }
 
@@ -52,7 +53,7 @@ export async function login(deps: CredentialDeps, input: Credentials): Promise<S
  * Makes a deactivated account active again; for one that is active it changes nothing.
  * @throws DomainError as `login` does
  */
-export async function restore(deps: CredentialDeps, input: Credentials): Promise<void> {
+export async function restoreAccount(deps: CredentialDeps, input: SignInInput): Promise<void> {
   await withCredentials(deps, input, async ({ account, tokens, factor }) => {
     if (account.status !== 'deactivated') requireActive(account)
     const set = expr`SET #status = ${'active'}, #updatedAtMs = ${deps.clock.nowMs()}`
@@ -64,7 +65,7 @@ export async function restore(deps: CredentialDeps, input: Credentials): Promise
           set: withFactor(set, factor),
           if: guardedBy(condition, factor),
         },
-        { update: keys.quota(account.id), set: unblocked(deps, account) },
+        { update: keys.quota(account.id), set: unblockCounter(deps, account) },
       ])
     } catch (error) {
       if (error instanceof ConditionFailed) throw new DomainError('invalid_credentials')
@@ -75,7 +76,7 @@ export async function restore(deps: CredentialDeps, input: Credentials): Promise
 }
 
 /** The counter may be spent from again, and a bundle that ran out meanwhile renews itself. */
-const unblocked = (deps: CredentialDeps, { id, bundle }: Account): Expression =>
+const unblockCounter = (deps: CredentialDeps, { id, bundle }: Account): Expression =>
   bundle === undefined ? expr`REMOVE #x` : join([expr`SET `, renewalDue(deps, id), expr` REMOVE #x`], '')
 
 /**
@@ -84,7 +85,7 @@ const unblocked = (deps: CredentialDeps, { id, bundle }: Account): Expression =>
  */
 async function withCredentials<T>(
   deps: CredentialDeps,
-  input: Credentials,
+  input: SignInInput,
   then: (proved: { account: Account; tokens: Tokens; factor: SecondFactor | undefined }) => Promise<T>,
 ): Promise<T> {
   const guard =
@@ -98,7 +99,7 @@ async function withCredentials<T>(
   if (!tokens) throw new DomainError('invalid_credentials')
   try {
     if (!account || account.status === 'pending') throw new DomainError('invalid_credentials')
-    const factor = account.totp && (await secondFactor(deps, account, input.twofa))
+    const factor = account.totp && (await checkSecondFactor(deps, account, input.twofa))
     return await then({ account, tokens, factor })
   } catch (error) {
     await deps.identity.revoke(tokens.refreshToken)
@@ -137,26 +138,29 @@ export function staleSessions(sessions: Record<string, number>, nowMs: number): 
  * A new access token for a live session; the refresh token stays the same.
  * @throws DomainError `session_ended`, `account_deactivated`, `account_suspended`
  */
-export async function refresh(deps: Deps<'table' | 'identity'>, refreshToken: string): Promise<SignedIn> {
+export async function refreshSession(
+  deps: Deps<'table' | 'identity'>,
+  refreshToken: string,
+): Promise<SignedIn> {
   const tokens = await deps.identity.refresh(refreshToken)
   if (!tokens) throw new DomainError('session_ended')
   const expiresAtSec = deps.clock.nowMs() / 1000 + tokens.expiresInSeconds
-  await admit(deps, { accountId: tokens.accountId, sessionId: tokens.sessionId, expiresAtSec })
-  return released(tokens)
+  await admitCaller(deps, { accountId: tokens.accountId, sessionId: tokens.sessionId, expiresAtSec })
+  return signedIn(tokens)
 }
 
-const released = ({ accessToken, refreshToken, expiresInSeconds }: Tokens): SignedIn => ({
+const signedIn = ({ accessToken, refreshToken, expiresInSeconds }: Tokens): SignedIn => ({
   accessToken,
   refreshToken,
-  expiresIn: expiresInSeconds,
+  expiresInSeconds,
 })
 
 /** Ends one session: its access tokens fail at the gate and its refresh token at `refresh` from now on. */
-export async function logout(deps: Deps<'table'>, account: Account, sessionId: string): Promise<void> {
+export async function endSession(deps: Deps<'table'>, account: Account, sessionId: string): Promise<void> {
   await deps.table.update(keys.profile(account.id), expr`REMOVE #sessions.${attr(sessionId)}`)
 }
 
 /** Ends every session of the account. */
-export async function logoutEverywhere(deps: Deps<'table'>, account: Account): Promise<void> {
+export async function endEverySession(deps: Deps<'table'>, account: Account): Promise<void> {
   await deps.table.update(keys.profile(account.id), expr`SET #sessions = ${{}}`)
 }

@@ -4,10 +4,11 @@ import type { Deps } from '../ports.ts'
 import { attr, type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
+import { MINUTE_MS } from '../time.ts'
 
-/** Wrong codes in a row that lock two-factor codes, and for how long (product rule). */
-const WRONG_TRIES = 5
-const LOCK_MS = 15 * 60_000
+/** Wrong codes in a row that lock two-factor codes, and for how long. */
+const TWO_FACTOR_ATTEMPTS = 5
+const LOCK_MS = 15 * MINUTE_MS
 
 const RECOVERY_CODES = 10
 
@@ -25,10 +26,10 @@ export interface SecondFactor {
  * @returns the seed in base32, the `otpauth://` URI and that as a QR code in SVG.
  * @throws DomainError `two_factor_enabled`, `conflict`
  */
-export async function enrol(
+export async function enrolTwoFactor(
   deps: TwoFactorDeps,
   account: Account,
-): Promise<{ seed: string; uri: string; qr: string }> {
+): Promise<{ seed: string; uri: string; svg: string }> {
   if (account.totp) throw new DomainError('two_factor_enabled')
   const { seed, uri, svg } = deps.totp.enrol(account.email)
   const pending = await deps.secrets.encrypt(account.id, seed)
@@ -39,7 +40,7 @@ export async function enrol(
     expr`attribute_not_exists(#totp) AND #status = ${'active'}`,
     'conflict',
   )
-  return { seed, uri, qr: svg }
+  return { seed, uri, svg }
 }
 
 /**
@@ -47,10 +48,14 @@ export async function enrol(
  * @returns ten recovery codes, shown this once.
  * @throws DomainError `two_factor_not_enrolled`, `two_factor_enabled`, `two_factor_invalid`, `two_factor_locked`
  */
-export async function activate(deps: TwoFactorDeps, account: Account, code: string): Promise<string[]> {
+export async function activateTwoFactor(
+  deps: TwoFactorDeps,
+  account: Account,
+  code: string,
+): Promise<string[]> {
   if (account.totp) throw new DomainError('two_factor_enabled')
   if (account.totpPending === undefined) throw new DomainError('two_factor_not_enrolled')
-  await countTry(deps, account)
+  await countAttempt(deps, account)
   const seed = await deps.secrets.decrypt(account.id, account.totpPending)
   const step = deps.totp.stepOf(seed, code, deps.clock.nowMs())
   if (step === undefined) throw new DomainError('two_factor_invalid')
@@ -67,9 +72,9 @@ export async function activate(deps: TwoFactorDeps, account: Account, code: stri
 }
 
 /** Switches it off, seed and recovery codes included. @throws DomainError as `secondFactor`, and `two_factor_not_enrolled` */
-export async function switchOff(deps: TwoFactorDeps, account: Account, code: string): Promise<void> {
+export async function removeTwoFactor(deps: TwoFactorDeps, account: Account, code: string): Promise<void> {
   if (!account.totp) throw new DomainError('two_factor_not_enrolled')
-  const { condition } = await secondFactor(deps, account, code)
+  const { condition } = await checkSecondFactor(deps, account, code)
   await updateProfile(deps, account.id, expr`SET #twofaTries = ${0} REMOVE #totp`, condition, 'conflict')
 }
 
@@ -78,7 +83,7 @@ export async function switchOff(deps: TwoFactorDeps, account: Account, code: str
  * counted before the code is looked at: guesses sent at once are counted one by one.
  * @throws DomainError `two_factor_required`, `two_factor_invalid`, `two_factor_locked`
  */
-export async function secondFactor(
+export async function checkSecondFactor(
   deps: TwoFactorDeps,
   account: Profile,
   typed: string | undefined,
@@ -86,7 +91,7 @@ export async function secondFactor(
   const { totp } = account
   if (!totp) throw new Error('the account has no second factor')
   if (typed === undefined) throw new DomainError('two_factor_required')
-  await countTry(deps, account)
+  await countAttempt(deps, account)
   const set = expr`#twofaTries = ${0}`
   if (!/^\d{6}$/.test(typed)) {
     const mac = recoveryMac(deps, account.id, typed)
@@ -117,7 +122,7 @@ export function withFactor(
 export const guardedBy = (condition: Expression, factor: SecondFactor | undefined): Expression =>
   factor ? join([condition, factor.condition], ' AND ') : condition
 
-async function countTry(deps: Deps<'table'>, account: Profile): Promise<void> {
+async function countAttempt(deps: Deps<'table'>, account: Profile): Promise<void> {
   const nowMs = deps.clock.nowMs()
   const key = keys.profile(account.id)
   const count = (tries: Expression, condition: Expression) =>
@@ -128,7 +133,7 @@ async function countTry(deps: Deps<'table'>, account: Profile): Promise<void> {
       const lapsed = expr`#twofaTriedAtMs <= ${nowMs - LOCK_MS}`
       if (await count(expr`${1}`, lapsed).then(() => true, ignoreRefusal)) return
     }
-    await count(expr`#twofaTries + ${1}`, expr`#twofaTries < ${WRONG_TRIES}`)
+    await count(expr`#twofaTries + ${1}`, expr`#twofaTries < ${TWO_FACTOR_ATTEMPTS}`)
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
     const lockedForMs = Math.max(1000, account.twofaTriedAtMs + LOCK_MS - nowMs)

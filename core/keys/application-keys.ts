@@ -30,27 +30,14 @@ const keySchema = z.object({
 type StoredKey = z.infer<typeof keySchema>
 
 /** A key as its owner sees it in a list: enough to tell it from others, too little to use it. */
-export interface ListedKey {
-  id: string
-  name: string
-  prefix: string
-  last4: string
-  /** ISO 8601. */
-  createdAt: string
-}
+export type ListedKey = Omit<StoredKey, 'slot'>
 
 export interface ShownKey extends ListedKey {
   /** The whole key; a further key is shown this once. */
   key: string
 }
 
-const listed = ({ id, name, prefix, last4, createdAtMs }: Omit<StoredKey, 'slot'>): ListedKey => ({
-  id,
-  name,
-  prefix,
-  last4,
-  createdAt: new Date(createdAtMs).toISOString(),
-})
+const listed = ({ slot: _, ...key }: StoredKey): ListedKey => key
 
 const ends = (key: string) => ({ prefix: key.slice(0, 8), last4: key.slice(-4) })
 
@@ -69,16 +56,15 @@ export async function listKeys(deps: KeyDeps, account: Account): Promise<ListedK
 }
 
 function defaultKey(account: Account, key: string): ListedKey {
-  const { defaultKeyAtMs: createdAtMs } = account
-  return listed({ id: DEFAULT_KEY_ID, name: DEFAULT_KEY_ID, createdAtMs, ...ends(key) })
+  return { id: DEFAULT_KEY_ID, name: DEFAULT_KEY_ID, ...ends(key), createdAtMs: account.defaultKeyAtMs }
 }
 
 /** @throws DomainError `key_limit_reached`, `conflict` */
 export async function createKey(deps: KeyDeps, account: Account, name: string): Promise<ShownKey> {
   if (account.keyCount >= MAX_KEYS) throw new DomainError('key_limit_reached')
   const { key, stored } = makeKey(deps, account, { id: deps.ids.hex(12), name, slot: account.nextKeySlot })
-  await write(deps, [
-    takeSlot(account, expr`#keyCount = ${account.keyCount + 1}`),
+  await writeKeys(deps, [
+    takeKeySlot(account, expr`#keyCount = ${account.keyCount + 1}`),
     { put: { ...keys.key(account.id, stored.id), ...stored } },
     setHash(account.id, stored.slot, keyHash(deps, key)),
   ])
@@ -94,8 +80,8 @@ export async function rotateKey(deps: KeyDeps, account: Account, keyId: string):
   if (keyId === DEFAULT_KEY_ID) return rotateDefault(deps, account)
   const old = await findKey(deps, account, keyId)
   const { key, stored } = makeKey(deps, account, old)
-  await write(deps, [
-    takeSlot(account),
+  await writeKeys(deps, [
+    takeKeySlot(account),
     { put: { ...keys.key(account.id, keyId), ...stored }, if: expr`#slot = ${old.slot}` },
     setHash(account.id, stored.slot, keyHash(deps, key)),
   ])
@@ -105,8 +91,8 @@ export async function rotateKey(deps: KeyDeps, account: Account, keyId: string):
 async function rotateDefault(deps: KeyDeps, account: Account): Promise<ShownKey> {
   const fresh = newDefaultKey(deps, account.id)
   const createdAtMs = deps.clock.nowMs()
-  await write(deps, [
-    takeSlot(account, expr`#defaultKey = ${fresh.sealed}, #defaultKeyAtMs = ${createdAtMs}`),
+  await writeKeys(deps, [
+    takeKeySlot(account, expr`#defaultKey = ${fresh.sealed}, #defaultKeyAtMs = ${createdAtMs}`),
     { remove: defaultKeyLookup(deps, account) },
     { put: fresh.lookup },
     setHash(account.id, DEFAULT_KEY_SLOT, fresh.hash),
@@ -121,7 +107,7 @@ async function rotateDefault(deps: KeyDeps, account: Account): Promise<ShownKey>
 export async function deleteKey(deps: KeyDeps, account: Account, keyId: string): Promise<void> {
   if (keyId === DEFAULT_KEY_ID) throw new DomainError('default_key_required')
   const { slot } = await findKey(deps, account, keyId)
-  await write(deps, [
+  await writeKeys(deps, [
     {
       update: keys.profile(account.id),
       set: expr`SET #keyCount = ${account.keyCount - 1}`,
@@ -157,7 +143,7 @@ function makeKey(
  * unused, which fences it from others. The count can be written as read: whatever else changes it takes a slot or,
  * deleting, checks it too.
  */
-function takeSlot(account: Account, more?: Expression): Write {
+function takeKeySlot(account: Account, more?: Expression): Write {
   const { nextKeySlot, keyCount } = account
   const set = expr`SET #nextKeySlot = ${nextKeySlot + 1}`
   return {
@@ -172,7 +158,7 @@ const setHash = (accountId: string, slot: number, hash: Buffer): Write => ({
   set: expr`SET ${attr(keyHashAttribute(slot))} = ${hash}`,
 })
 
-async function write(deps: KeyDeps, writes: Write[]): Promise<void> {
+async function writeKeys(deps: KeyDeps, writes: Write[]): Promise<void> {
   try {
     await deps.table.transact(writes)
   } catch (error) {

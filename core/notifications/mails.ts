@@ -1,4 +1,5 @@
 import type { Email } from '../ports.ts'
+import { priceText } from './amounts.ts'
 
 /** What a mail may show: nothing else reaches a template. */
 export interface MailValues {
@@ -21,73 +22,71 @@ const templates = {
     subject: 'Confirm your e-mail address',
     lines: [
       `Hello ${username},`,
-      'use this code to confirm your e-mail address. It is valid for 24 hours:',
+      'Please use this code to confirm your e-mail address. It is valid for 24 hours:',
       code,
-      'If you did not register, ignore this mail: nothing happens without the code.',
+      'If you did not register, please ignore this mail. Nothing happens without the code.',
     ],
   }),
   'change-email': ({ username, code = '' }) => ({
     subject: 'Confirm your new e-mail address',
     lines: [
       `Hello ${username},`,
-      'use this code to confirm your new e-mail address. It is valid for 24 hours:',
+      'Please use this code to confirm your new e-mail address. It is valid for 24 hours:',
       code,
-      'Until then your account keeps its old address.',
+      'Your account keeps its old address until then.',
     ],
   }),
   'email-is-changing': ({ username }) => ({
     subject: 'Your e-mail address is about to change',
     lines: [
       `Hello ${username},`,
-      'somebody who is signed in to your account asked to change its e-mail address. This one stays until the new one is confirmed.',
-      'If it was not you, change your password now: that ends every session.',
+      'Someone who is signed in to your account asked to change its e-mail address. Your account keeps this address until the new one is confirmed.',
+      'If this was not you, please change your password now. That ends every session.',
     ],
   }),
   'reset-password': ({ username, code = '' }) => ({
     subject: 'Reset your password',
     lines: [
       `Hello ${username},`,
-      'use this code to set a new password. It is valid for 10 minutes and works once:',
+      'Please use this code to set a new password. It is valid for 10 minutes and works once:',
       code,
-      'If you did not ask for it, ignore this mail: your password stays as it is.',
+      'If you did not ask for this, please ignore this mail. Your password stays as it is.',
     ],
   }),
   'low-quota': ({ username, bundle = '' }) => ({
     subject: `Less than 10 % of your ${bundle} bundle is left`,
     lines: [
       `Hello ${username},`,
-      `less than 10 % of your ${bundle} bundle is left.`,
-      'With auto-renewal on, it renews itself below 1 %. You can refill it at any time.',
+      `Less than 10 % of your ${bundle} bundle is left.`,
+      'If auto-renewal is on, we will renew it when less than 1 % is left. You can also refill it at any time.',
     ],
   }),
   renewed: ({ username, bundle = '', amountCents = 0 }) => ({
-    subject: `Your ${bundle} bundle has been renewed`,
+    subject: `We renewed your ${bundle} bundle`,
     lines: [
       `Hello ${username},`,
-      `your ${bundle} bundle has renewed itself for ${dollars(amountCents)}.`,
-      'The invoice with its receipt is in your account.',
+      `We renewed your ${bundle} bundle for ${priceText(amountCents)}.`,
+      'You will find the invoice and receipt in your account.',
     ],
   }),
   'renewal-declined': ({ username, bundle = '', amountCents = 0 }) => ({
-    subject: `Your ${bundle} bundle could not be renewed`,
+    subject: `We could not renew your ${bundle} bundle`,
     lines: [
       `Hello ${username},`,
-      `your card was declined when your ${bundle} bundle was to be renewed for ${dollars(amountCents)}.`,
-      'Unless the card cannot work again as it is, it is tried again after 1 hour, 3 hours and 7 hours; then renewal pauses until you change the card.',
+      `We tried to renew your ${bundle} bundle for ${priceText(amountCents)}, but your card was declined. Nothing was charged.`,
+      'We will try again in 1, 3 and 7 hours. If your bank refuses for good, auto-renewal pauses until you add another card.',
     ],
   }),
   'renewal-action': ({ username, bundle = '', amountCents = 0, purchaseId = '', appUrl = '' }) => ({
-    subject: `Confirm the renewal of your ${bundle} bundle`,
+    subject: `Please confirm the renewal of your ${bundle} bundle`,
     lines: [
       `Hello ${username},`,
-      `your bank asks you to confirm the payment of ${dollars(amountCents)} that renews your ${bundle} bundle. Finish it here within 24 hours:`,
+      `Your bank asks you to confirm the payment of ${priceText(amountCents)} for the renewal of your ${bundle} bundle. Please finish it here within 24 hours:`,
       `${appUrl}/renewal/${purchaseId}`,
-      'Until then nothing is charged.',
+      'Nothing is charged until then.',
     ],
   }),
 } satisfies Record<string, Template>
-
-const dollars = (cents: number): string => `$${(cents / 100).toFixed(2)}`
 
 export type MailTemplate = keyof typeof templates
 

@@ -2,7 +2,7 @@ import * as z from 'zod/mini'
 import type { Account } from '../account/account.ts'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
+import { BUS_EVENT_KEPT_MS, keys, ttlAt } from '../table/keys.ts'
 import { ConditionFailed, type Item } from '../table/table.ts'
 
 const noticeSchema = z.object({
@@ -12,13 +12,7 @@ const noticeSchema = z.object({
   createdAtMs: z.number(),
 })
 
-/** EMCP's notification (seed 000) with an id and a time added. */
-export interface Notice {
-  _id: string
-  messageType: string
-  message: string
-  createdAt: string
-}
+export type Notice = z.infer<typeof noticeSchema>
 
 /** A `bursar.notice` event of EventBridge, as other systems put it. */
 const noticeEvent = z.object({
@@ -29,9 +23,6 @@ const noticeEvent = z.object({
     message: z.string().check(z.minLength(1), z.maxLength(1000)),
   }),
 })
-
-/** How long an event is remembered, epoch seconds from now; EventBridge retries for a day at most. */
-const REMEMBERED_SEC = 7 * 24 * 3600
 
 /**
  * Adds a notice for a user, once per event however often it is delivered.
@@ -49,7 +40,7 @@ export async function addNotice(
   try {
     await deps.table.transact([
       {
-        put: { ...keys.event(eventId), ttl: Math.ceil(deps.clock.nowMs() / 1000) + REMEMBERED_SEC },
+        put: { ...keys.event(eventId), ...ttlAt(deps.clock.nowMs() + BUS_EVENT_KEPT_MS) },
         if: expr`attribute_not_exists(pk)`,
       },
       { put: newNotice(deps, accountId, messageType, message) },
@@ -71,7 +62,7 @@ export function newNotice(deps: Deps, accountId: string, messageType: string, me
 
 /**
  * One page of an account's notices, newest first: one read.
- * @param page.cursor the `_id` of the last notice of the page before.
+ * @param page.cursor the id of the last notice of the page before.
  * @returns `next`, the cursor of the page that follows, if there is one.
  */
 export async function listNotices(
@@ -84,9 +75,6 @@ export async function listNotices(
     newestFirst: true,
     ...(page.cursor !== undefined && { after: keys.notice(account.id, page.cursor) }),
   })
-  const notices = items.slice(0, page.limit).map((item) => {
-    const { id, messageType, message, createdAtMs } = z.parse(noticeSchema, item)
-    return { _id: id, messageType, message, createdAt: new Date(createdAtMs).toISOString() }
-  })
-  return { notices, next: items.length > page.limit ? notices.at(-1)?._id : undefined }
+  const notices = items.slice(0, page.limit).map((item) => z.parse(noticeSchema, item))
+  return { notices, next: items.length > page.limit ? notices.at(-1)?.id : undefined }
 }

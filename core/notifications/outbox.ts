@@ -3,8 +3,10 @@ import { type CodePurpose, codeText } from '../credentials/codes.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
-import { dueAt, type Key, keys } from '../table/keys.ts'
-import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
+import { CODE_MAIL_KEPT_MS, dueAt, keys, NEWS_MAIL_KEPT_MS, ttlAt } from '../table/keys.ts'
+import { LEASE_MS, leaseDue } from '../table/lease.ts'
+import { ignoreRefusal, type Write } from '../table/table.ts'
+import { HOUR_MS } from '../time.ts'
 import { mailTemplates, renderMail } from './mails.ts'
 
 /**
@@ -38,13 +40,6 @@ const mailSchema = z.object({
 export type QueuedMail = z.infer<typeof mailSchema>
 export type MailToQueue = Omit<QueuedMail, 'pk' | 'sk' | 'dueAtMs' | 'failures' | 'ttl'>
 
-/** How long the one who queued a mail, or a job that took it, has for sending it. */
-const LEASE_MS = 60_000
-
-/** How long a mail is tried: a code inside has expired by then, and other news is old. */
-const CODE_GIVE_UP_MS = 24 * 3_600_000
-const NEWS_GIVE_UP_MS = 7 * 24 * 3_600_000
-
 /**
  * A mail to be stored, and sent with `deliver` once its transaction is through.
  * @param waitMs how long the job leaves it to that; 0 for a mail that the job is to send.
@@ -56,18 +51,28 @@ export function queueMail(
 ): { mail: QueuedMail; write: Write } {
   const nowMs = deps.clock.nowMs()
   const due = dueAt('MAIL', mail.accountId, nowMs + waitMs)
-  const giveUpMs = mail.codeLookup === undefined ? NEWS_GIVE_UP_MS : CODE_GIVE_UP_MS
-  const ttl = Math.ceil((nowMs + giveUpMs) / 1000)
-  const item = { ...keys.mail(mail.accountId, deps.ids.uuid()), ...mail, ...due, failures: 0, ttl }
+  const expiry = ttlAt(nowMs + (mail.codeLookup === undefined ? NEWS_MAIL_KEPT_MS : CODE_MAIL_KEPT_MS))
+  const item = { ...keys.mail(mail.accountId, deps.ids.uuid()), ...mail, ...due, failures: 0, ...expiry }
   return { mail: item, write: { put: item } }
 }
 
 /** Sends a stored mail and removes it. Throws what the provider throws; the mail then stays due. */
-export async function deliver(deps: Deps<'table' | 'mail' | 'keyring'>, mail: QueuedMail): Promise<void> {
+export async function deliverMail(deps: Deps<'table' | 'mail' | 'keyring'>, mail: QueuedMail): Promise<void> {
   const { accountId, to, template, codeLookup } = mail
   const code = codeLookup && codeText(deps, template as CodePurpose, accountId, codeLookup)
   await deps.mail.send(renderMail(to, template, { ...mail.values, code, appUrl: deps.mail.appUrl }))
   await deps.table.remove(mail)
+}
+
+/** Sends a stored mail. If that fails, the mail stays in the outbox, and what it announces has happened all the same. */
+export async function deliverMailOrLeave(
+  deps: Deps<'table' | 'mail' | 'keyring'>,
+  mail: QueuedMail,
+): Promise<void> {
+  await deliverMail(deps, mail).catch((error: unknown) => {
+    const what = 'a mail is not sent; send-mail sends it'
+    deps.log.warn(what, error, { accountId: mail.accountId, template: mail.template })
+  })
 }
 
 /**
@@ -79,13 +84,14 @@ export async function sendDueMail(
   run: Run,
 ): Promise<{ sent: number; failed: number }> {
   const { done, failed } = await eachDue(deps, 'MAIL', run, async (key) => {
-    const mail = await take(deps, key)
-    if (!mail) return false
+    const item = await leaseDue(deps, key)
+    if (!item) return false
+    const mail = z.parse(mailSchema, item)
     if (mail.ttl * 1000 <= deps.clock.nowMs()) {
       await deps.table.remove(mail)
       return false
     }
-    await deliver(deps, mail).catch(async (error: unknown) => {
+    await deliverMail(deps, mail).catch(async (error: unknown) => {
       await postpone(deps, mail)
       throw error
     })
@@ -96,7 +102,7 @@ export async function sendDueMail(
 
 /** Each failure doubles the wait, up to an hour: a refused address must not be knocked at every minute. */
 async function postpone(deps: Deps<'table'>, mail: QueuedMail): Promise<void> {
-  const waitMs = Math.min(LEASE_MS * 2 ** mail.failures, 3_600_000)
+  const waitMs = Math.min(LEASE_MS * 2 ** mail.failures, HOUR_MS)
   await deps.table
     .update(
       mail,
@@ -104,15 +110,4 @@ async function postpone(deps: Deps<'table'>, mail: QueuedMail): Promise<void> {
       expr`#dueAtMs = ${mail.dueAtMs}`,
     )
     .catch(ignoreRefusal)
-}
-
-async function take(deps: Deps<'table'>, key: Key): Promise<QueuedMail | undefined> {
-  const nowMs = deps.clock.nowMs()
-  try {
-    const lease = expr`SET #dueAtMs = ${nowMs + LEASE_MS}`
-    return z.parse(mailSchema, await deps.table.update(key, lease, expr`#dueAtMs <= ${nowMs}`))
-  } catch (error) {
-    if (error instanceof ConditionFailed) return undefined
-    throw error
-  }
 }

@@ -1,12 +1,20 @@
+/**
+ * The purchase machine (begin.ts, advance.ts, settle.ts, credit.ts) and the hold machine
+ * (core/cards/verify.ts, settle.ts, hold.ts) are one design written twice, so a fix of one usually belongs in
+ * the other as well. A purchase has these states:
+ *
+ * `created → saved → [action_required] → credited | declined | abandoned`
+ */
+
 import { syncCustomer } from '../cards/customer.ts'
 import { DomainError } from '../errors.ts'
 import type { OutcomeUnknown, Payment } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
+import { isLeased } from '../table/lease.ts'
 import { ConditionFailed } from '../table/table.ts'
-import { finish } from './credit.ts'
+import { finishPurchase } from './credit.ts'
 import {
-  isFresh,
   isOpen,
   type Purchase,
   parsePurchase,
@@ -15,83 +23,114 @@ import {
   purposeOf,
   readPurchase,
 } from './purchase.ts'
-import { end, fence, needsCustomer, type Outcome, settlePurchase } from './settle.ts'
+import { cancelPurchase, endPurchase, needsCustomer, type PurchaseOutcome, settlePurchase } from './settle.ts'
 import type { PurchaseDeps } from './transaction.ts'
 
 /**
- * Takes a purchase from where it is to its end, or as far as the provider answers: what is not known stays open and
- * settles by itself. Nothing of it is ever called failed while money may have moved.
+ * Takes a purchase as far towards its end as the provider's answers allow. A purchase whose outcome is
+ * unknown stays open until a webhook or settle-payments settles it, and is never reported as failed while
+ * money may have moved.
  */
-export async function drive(deps: PurchaseDeps, purchase: Purchase): Promise<Outcome> {
-  const outcome = await unknownIsPending(() => toTheEnd(deps, purchase))
-  // It is paid for whatever becomes of the rest: the webhook and the job see to that.
-  if (outcome.status === 'credited') await finish(deps, outcome.purchase).catch(() => {})
+export async function advancePurchase(deps: PurchaseDeps, purchase: Purchase): Promise<PurchaseOutcome> {
+  const outcome = await unknownIsPending(deps, purchase, () => advanceOrThrow(deps, purchase))
+  // The purchase stays credited even if finishing it fails.
+  if (outcome.status === 'credited') {
+    await finishPurchase(deps, outcome.purchase).catch((error: unknown) => {
+      const { accountId, id: purchaseId } = purchase
+      const what = 'a credited purchase is not finished yet; settle-payments will finish it'
+      deps.log.warn(what, error, { accountId, purchaseId })
+    })
+  }
   return outcome
 }
 
-async function unknownIsPending(work: () => Promise<Outcome>): Promise<Outcome> {
+async function unknownIsPending(
+  deps: PurchaseDeps,
+  purchase: Purchase,
+  work: () => Promise<PurchaseOutcome>,
+): Promise<PurchaseOutcome> {
   try {
     return await work()
   } catch (error) {
-    if (error instanceof DomainError && error.code === 'temporarily_unavailable') return { status: 'pending' }
-    throw error
+    if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error
+    return purchasePending(deps, purchase, error)
   }
 }
 
-async function toTheEnd(deps: PurchaseDeps, purchase: Purchase): Promise<Outcome> {
+function purchasePending(
+  deps: PurchaseDeps,
+  { accountId, id: purchaseId }: Purchase,
+  error: unknown,
+): PurchaseOutcome {
+  const what = 'the outcome of a purchase is unknown; a webhook or settle-payments will settle it'
+  deps.log.warn(what, error, { accountId, purchaseId })
+  return { status: 'pending' }
+}
+
+async function advanceOrThrow(deps: PurchaseDeps, purchase: Purchase): Promise<PurchaseOutcome> {
   if (purchase.paymentId === undefined) {
-    const known = await createPayment(deps, purchase)
-    if ('status' in known) return known
-    return confirm(deps, known)
+    const created = await createPurchasePayment(deps, purchase)
+    if ('status' in created) return created
+    return confirmPurchase(deps, created)
   }
-  // Somebody was here before: it may have been confirmed, declined, or wait for its customer.
-  const payment = await known(deps, purchase.paymentId)
+  // An earlier request saved this payment: it may be confirmed or declined, or wait for its customer.
+  const payment = await readKnownPayment(deps, purchase.paymentId)
   const byCustomer = needsCustomer(purchase, payment)
   return payment.status === 'unconfirmed' || byCustomer
-    ? confirm(deps, purchase, byCustomer)
+    ? confirmPurchase(deps, purchase, byCustomer)
     : settlePurchase(deps, purchase, payment)
 }
 
-async function confirm(deps: PurchaseDeps, purchase: Purchase, byCustomer = false): Promise<Outcome> {
+async function confirmPurchase(
+  deps: PurchaseDeps,
+  purchase: Purchase,
+  byCustomer = false,
+): Promise<PurchaseOutcome> {
   const { paymentId = '', kind, cardId } = purchase
   const payment: Payment | OutcomeUnknown = byCustomer
     ? await deps.payments.confirmPayment(paymentId, 'purchase', cardId)
     : await deps.payments.confirmPayment(paymentId, purposeOf(kind))
-  return payment.status === 'unknown' ? { status: 'pending' } : settlePurchase(deps, purchase, payment)
+  return payment.status === 'unknown'
+    ? purchasePending(deps, purchase, payment.cause)
+    : settlePurchase(deps, purchase, payment)
 }
 
-async function known(deps: PurchaseDeps, paymentId: string): Promise<Payment> {
+async function readKnownPayment(deps: PurchaseDeps, paymentId: string): Promise<Payment> {
   const payment = await deps.payments.readPayment(paymentId)
-  if (!payment) throw new Error('the provider does not know a payment of ours')
+  if (!payment) throw new Error('the provider does not know the payment of a purchase')
   return payment
 }
 
 /**
- * Makes the payment and saves its id before it is confirmed, so that no charge can exist that we do not know of.
- * @returns what became of the purchase if the provider refuses the card, or another request was first.
+ * Creates the payment and saves its id before confirming it, so that we know the payment of every charge.
+ * @returns the purchase with its payment; or its outcome, if the provider refuses the card or customer, or a
+ *   concurrent request was first.
  */
-async function createPayment(deps: PurchaseDeps, purchase: Purchase): Promise<Purchase | Outcome> {
+async function createPurchasePayment(
+  deps: PurchaseDeps,
+  purchase: Purchase,
+): Promise<Purchase | PurchaseOutcome> {
   const payment = await deps.payments.createPayment(paymentFor(purchase))
   if (payment.status === 'refused') {
     if (payment.reason === 'card_unusable') {
-      return end(deps, purchase, { reason: 'card_unusable', retry: 'never' })
+      return endPurchase(deps, purchase, { reason: 'card_unusable', retry: 'never' })
     }
-    await end(deps, purchase, undefined)
-    // Deleted by the operator: the next try makes another one.
+    await endPurchase(deps, purchase, undefined)
+    // The operator has deleted the customer at the provider: the next try creates another customer.
     await syncCustomer(deps, purchase.accountId, purchase.customerId)
     return { status: 'abandoned' }
   }
-  const saved = await save(deps, purchase, payment)
+  const saved = await savePaymentOfPurchase(deps, purchase, payment)
   if (saved.paymentId === payment.id && isOpen(saved)) return saved
-  // Given up meanwhile, or known by another payment: then this one is nobody's.
+  // The purchase was abandoned meanwhile or has another payment, so it will never use this payment.
   if (saved.paymentId !== payment.id) await deps.payments.cancelPayment(payment.id)
   return saved.state === 'credited'
     ? { status: 'credited', purchase: saved }
     : { status: isOpen(saved) ? 'pending' : saved.state === 'declined' ? 'declined' : 'abandoned' }
 }
 
-/** @returns the purchase as it is then: another request may have been first. */
-async function save(
+/** @returns the stored purchase, which a concurrent request may have changed first. */
+async function savePaymentOfPurchase(
   deps: PurchaseDeps,
   { accountId, id, asked }: Purchase,
   payment: Payment,
@@ -108,31 +147,43 @@ async function save(
 }
 
 /**
- * Settles a purchase that was left behind by what its payment says.
- * @param lapsed whether to wait no longer for its customer to authenticate.
+ * Settles a purchase that its request abandoned, according to the status of its payment.
+ * @param lapsed whether to stop waiting for the customer to authenticate.
  */
-export async function settleLeft(deps: PurchaseDeps, purchase: Purchase, lapsed: boolean): Promise<Outcome> {
+export async function settleAbandonedPurchase(
+  deps: PurchaseDeps,
+  purchase: Purchase,
+  lapsed: boolean,
+): Promise<PurchaseOutcome> {
   const { paymentId } = purchase
   if (paymentId === undefined) {
-    return isFresh(deps, purchase) ? { status: 'pending' } : giveUpUnknown(deps, purchase)
+    return isLeased(deps, purchase) ? { status: 'pending' } : abandonPurchaseWithoutPayment(deps, purchase)
   }
-  const payment = await known(deps, paymentId)
+  const payment = await readKnownPayment(deps, paymentId)
   const waits = payment.status === 'action_required' || needsCustomer(purchase, payment)
-  return lapsed && waits ? fence(deps, purchase, payment) : settlePurchase(deps, purchase, payment)
+  return lapsed && waits ? cancelPurchase(deps, purchase, payment) : settlePurchase(deps, purchase, payment)
 }
 
-/** Its payment was never confirmed, for that takes its id; and may never have been made, or more than once. */
-async function giveUpUnknown(deps: PurchaseDeps, purchase: Purchase): Promise<Outcome> {
+/**
+ * Abandons a purchase without a payment id. It may have no payment, or several; none of them was confirmed,
+ * because a payment is confirmed only after its id is saved.
+ */
+async function abandonPurchaseWithoutPayment(
+  deps: PurchaseDeps,
+  purchase: Purchase,
+): Promise<PurchaseOutcome> {
   const { items } = await deps.payments.listPayments({ customerId: purchase.customerId })
-  const made = items.filter((payment) => purchaseOf(payment)?.purchaseId === purchase.id)
-  for (const { id } of made) {
+  const payments = items.filter((payment) => purchaseOf(payment)?.purchaseId === purchase.id)
+  for (const { id } of payments) {
     const fenced = await deps.payments.cancelPayment(id)
-    // Saved and confirmed since it was listed.
+    // A concurrent request has saved and confirmed the payment since we listed it.
     if (fenced.status !== 'canceled') return settlePurchase(deps, purchase, fenced)
   }
-  const ended = await end(deps, purchase, undefined)
-  // Saved after all, in this very moment.
+  const ended = await endPurchase(deps, purchase, undefined)
+  // If the purchase is still open, a concurrent request has just saved its payment.
   const now =
     ended.status === 'pending' ? await readPurchase(deps, purchase.accountId, purchase.id) : undefined
-  return now?.paymentId === undefined ? ended : settlePurchase(deps, now, await known(deps, now.paymentId))
+  return now?.paymentId === undefined
+    ? ended
+    : settlePurchase(deps, now, await readKnownPayment(deps, now.paymentId))
 }

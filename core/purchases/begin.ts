@@ -1,35 +1,32 @@
 import { type Account, type Profile, parseProfile, requireActive } from '../account/account.ts'
-import { withOneMore } from '../cards/velocity.ts'
+import { countCardAttempt } from '../cards/velocity.ts'
 import { DomainError } from '../errors.ts'
-import { attr, type Expression, expr, join } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
+import { expr, join, unchangedSince } from '../table/expression.ts'
+import { keys, REQUEST_KEPT_MS, ttlAt } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { newPurchase, type Order, type Purchase } from './purchase.ts'
 import type { PurchaseDeps } from './transaction.ts'
 
-/** An Idempotency-Key as it is stored: what it was sent with, and the purchase that it stands for. */
+/** An Idempotency-Key to store with the purchase that its request begins. */
 export interface RequestKey {
   /** Digest of the key. */
   mac: string
-  /** Digest of the request that came with it. */
+  /** Digest of the request that came with the key. */
   request: string
-  /** A purchase that it stood for and that was given up before any money moved. */
+  /** Id of the abandoned purchase that the stored key belongs to; undefined for a new key. */
   replaces: string | undefined
 }
 
-/** Where in the transaction the card is checked. */
+/** Index of the card check in the transaction. */
 const CARD = 2
 
-/** How long a key is remembered (product rule: at least 24 hours). */
-const KEY_SEC = 48 * 3600
-
 /**
- * Stores a purchase and takes the account's one slot, in one transaction: if this is through, the purchase exists and
- * no other can begin before it is at its end. Nothing was sent to the provider yet.
- * @returns undefined if the account is not as it was read, or the key was used meanwhile: read again.
- * @throws DomainError `account_deactivated`, `account_suspended`, `too_many_cards_tried`
+ * Stores a purchase and takes the account's only purchase slot (`openPurchase`) in one transaction, so that
+ * no other purchase of the account can begin before this one has ended. Sends nothing to the provider yet.
+ * @returns undefined if a concurrent request has changed the account or used the key: read again and retry.
+ * @throws DomainError `account_deactivated`, `account_suspended`, `no_card`, `too_many_cards_tried`
  */
-export async function begin(
+export async function beginPurchase(
   deps: PurchaseDeps,
   account: Account,
   order: Order,
@@ -38,11 +35,11 @@ export async function begin(
   const { purchase, item } = newPurchase(deps, order)
   try {
     await deps.table.transact([
-      takeSlot(deps, account, purchase),
+      takePurchaseSlot(deps, account, purchase),
       { put: item },
-      // The card of a sign-up may be on file or not; the provider has the last word on both.
+      // A sign-up may use a card that is not on file; the provider decides whether the card is usable.
       ...(purchase.kind === 'signup' ? [] : [cardOnFile(purchase)]),
-      ...(key ? [remember(deps, purchase, key)] : []),
+      ...(key ? [storeRequestKey(deps, purchase, key)] : []),
     ])
     return purchase
   } catch (error) {
@@ -54,19 +51,22 @@ export async function begin(
   }
 }
 
-/** The slot, and of a sign-up the try of a card that it is. A renewal is one of the cycle that it was found due in. */
-function takeSlot(deps: PurchaseDeps, account: Account, { id, kind, cycle }: Purchase): Write {
+/**
+ * Takes the slot. A sign-up also counts as an attempt to use a card; a renewal also requires that the account
+ * is still in the cycle in which the renewal was due.
+ */
+function takePurchaseSlot(deps: PurchaseDeps, account: Account, { id, kind, cycle }: Purchase): Write {
   const set = [expr`#openPurchase = ${id}`]
-  // `lastPurchase`: who clicks twice may have been served since the account was read.
+  // `lastPurchase`: an earlier click may have completed since we read the account.
   const unchanged: (keyof Profile)[] = ['bundle', 'lastPurchase']
   if (kind === 'signup') {
     const nowMs = deps.clock.nowMs()
-    set.push(expr`#cardTriesMs = ${withOneMore(account.cardTriesMs ?? [], nowMs)}`)
+    set.push(expr`#cardTriesMs = ${countCardAttempt(account.cardTriesMs ?? [], nowMs)}`)
     unchanged.push('cardTriesMs')
   }
   const conditions = [
     expr`#status = ${'active'} AND attribute_not_exists(#openPurchase)`,
-    ...unchanged.map((name) => isStill(name, account[name])),
+    unchangedSince(account, unchanged),
     ...(cycle === undefined ? [] : [expr`#ledgerSeq = ${cycle} AND #flags.#bundleAutoRenewal = ${true}`]),
   ]
   return {
@@ -76,16 +76,13 @@ function takeSlot(deps: PurchaseDeps, account: Account, { id, kind, cycle }: Pur
   }
 }
 
-const isStill = (name: string, value: unknown): Expression =>
-  value === undefined ? expr`attribute_not_exists(${attr(name)})` : expr`${attr(name)} = ${value}`
-
-function remember(deps: PurchaseDeps, { accountId, id }: Purchase, key: RequestKey): Write {
-  const nowSec = Math.floor(deps.clock.nowMs() / 1000)
+function storeRequestKey(deps: PurchaseDeps, { accountId, id }: Purchase, key: RequestKey): Write {
+  const nowMs = deps.clock.nowMs()
   const { mac, request, replaces } = key
-  const free = expr`attribute_not_exists(pk) OR #ttl <= ${nowSec}`
+  const isFree = expr`attribute_not_exists(pk) OR #ttl <= ${Math.floor(nowMs / 1000)}`
   return {
-    put: { ...keys.request(accountId, mac), purchaseId: id, request, ttl: nowSec + KEY_SEC },
-    if: replaces === undefined ? free : join([free, expr`#purchaseId = ${replaces}`], ' OR '),
+    put: { ...keys.request(accountId, mac), purchaseId: id, request, ...ttlAt(nowMs + REQUEST_KEPT_MS) },
+    if: replaces === undefined ? isFree : join([isFree, expr`#purchaseId = ${replaces}`], ' OR '),
   }
 }
 

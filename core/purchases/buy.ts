@@ -1,118 +1,122 @@
-import { type Account, type Profile, readAccount, requireActive } from '../account/account.ts'
-import { fullName } from '../account/shapes.ts'
+import { type Account, displayName, type Profile, readAccount, requireActive } from '../account/account.ts'
 import { ensureCustomer } from '../cards/customer.ts'
 import { DomainError } from '../errors.ts'
 import { keys } from '../table/keys.ts'
-import { drive, settleLeft } from './advance.ts'
-import { begin, defaultCardOf, type RequestKey } from './begin.ts'
+import { isLeased } from '../table/lease.ts'
+import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
+import { beginPurchase, defaultCardOf, type RequestKey } from './begin.ts'
 import { type Bundle, bundleOf } from './catalogue.ts'
-import {
-  digest,
-  fingerprintOf,
-  isFresh,
-  isOpen,
-  type Order,
-  type Purchase,
-  readPurchase,
-} from './purchase.ts'
-import type { Outcome } from './settle.ts'
+import { digestOf, fingerprintOf, isOpen, type Order, type Purchase, readPurchase } from './purchase.ts'
+import type { PurchaseOutcome } from './settle.ts'
 import type { PurchaseDeps } from './transaction.ts'
 
-/** What a customer asks for; a renewal is nobody's request. */
-export type Wanted =
+/** What a customer can order. Renewals have no request: check-quotas starts them. */
+export type PurchaseRequest =
   | { kind: 'signup'; bundle: Bundle; cardId: string; address: NonNullable<Profile['address']> }
   | { kind: 'change'; bundle: Bundle }
   | { kind: 'buy' }
 
-/** `pending`: the provider did not say what became of it; it settles by itself. */
-export type Answer = { status: 'paid' } | { status: 'pending'; id: string }
+/** `pending`: the outcome is unknown; a webhook or settle-payments settles the purchase later. */
+export type PurchaseAnswer = { status: 'paid' } | { status: 'pending'; id: string }
 
-/** A second click this soon after a purchase has ended gets the same answer. */
+/** A second click within this time after the end of a purchase gets the same answer. */
 const SAME_CLICK_MS = 10_000
 
-/** How long a second click waits for the first one's answer. */
+/** How long a second click waits for the first click's purchase to end. */
 const JOIN_MS = 8_000
 const JOIN_STEP_MS = 200
 
-/** How often the account is read again when somebody else came first. */
-const TRIES = 5
+/** Attempts to begin a purchase; after a lost race the account is read again. */
+const BUY_ATTEMPTS = 5
 
 /**
- * Charges a price once and adds its units: sign-up, change and refill are one operation. With an Idempotency-Key the
- * same request has the same answer, whatever happens between; without one, a second click while one is open joins it,
- * and shortly after has its answer.
+ * Charges a price once and adds its units: sign-up, change and refill are one operation. With an
+ * Idempotency-Key a repeated request gets the same answer, whatever happens in between. Without a key, a
+ * second click joins the purchase while it is open, and gets the same answer shortly after its end.
  * @throws DomainError `email_unconfirmed`, `bundle_held`, `no_bundle`, `no_card`, `too_many_cards_tried`,
- *   `card_declined`, `payment_action_required`, `purchase_open`, `request_in_flight`, `idempotency_key_reused`
+ *   `card_declined`, `payment_action_required`, `purchase_open`, `request_in_flight`,
+ *   `idempotency_key_reused`, `account_deactivated`, `account_suspended`, `temporarily_unavailable`
  */
-export async function buy(
+export async function buyBundle(
   deps: PurchaseDeps,
   caller: Account,
-  wanted: Wanted,
+  wanted: PurchaseRequest,
   idempotencyKey: string | undefined,
-): Promise<Answer> {
+): Promise<PurchaseAnswer> {
   const sent =
     idempotencyKey === undefined
       ? undefined
-      : { mac: digest(idempotencyKey), request: digest(literal(wanted)) }
+      : { mac: digestOf(idempotencyKey), request: digestOf(requestContent(wanted)) }
   let account: Account | undefined = caller
-  for (let tries = 0; account && tries < TRIES; tries++) {
+  for (let tries = 0; account && tries < BUY_ATTEMPTS; tries++) {
     if (tries > 0) requireActive(account)
-    const key = sent && (await keyOf(deps, account.id, sent))
-    if (key?.earlier) return answer(key.earlier, await again(deps, key.earlier))
-    const order = await orderOf(deps, account, wanted, key === undefined)
+    const key = sent && (await readRequestKey(deps, account.id, sent))
+    if (key?.earlier) return purchaseAnswer(key.earlier, await repeatRequest(deps, key.earlier))
+    const order = await orderFor(deps, account, wanted, key === undefined)
     if (order === 'same click') return lastAnswer(account)
     const open = await openPurchase(deps, account)
     if (open) {
-      const joined = await joinOrGiveUp(deps, open, order, key === undefined)
-      if (joined) return answer(open, joined)
+      const joined = await joinOrAbandon(deps, open, order, key === undefined)
+      if (joined) return purchaseAnswer(open, joined)
     } else {
-      const purchase = await begin(deps, account, order, key?.request)
-      if (purchase) return answer(purchase, await drive(deps, purchase))
+      const purchase = await beginPurchase(deps, account, order, key?.request)
+      if (purchase) return purchaseAnswer(purchase, await advancePurchase(deps, purchase))
     }
     account = await readAccount(deps, caller.id)
   }
   throw new DomainError('purchase_open')
 }
 
-/** What was sent: a bundle's price is none of it. */
-const literal = (wanted: Wanted) =>
+/** The request as sent. It excludes the price, so a price change does not make it a different request. */
+const requestContent = (wanted: PurchaseRequest) =>
   wanted.kind === 'buy' ? wanted : { ...wanted, bundle: wanted.bundle.name }
 
-/** What the key stands for so far. */
-async function keyOf(
+/**
+ * Looks up an Idempotency-Key.
+ * @returns `earlier`, the key's purchase, unless the purchase was abandoned; `request`, the key to store with
+ *   a new purchase.
+ * @throws DomainError `idempotency_key_reused`
+ */
+async function readRequestKey(
   deps: PurchaseDeps,
   accountId: string,
   { mac, request }: { mac: string; request: string },
 ): Promise<{ earlier?: Purchase; request: RequestKey }> {
   const item = await deps.table.get(keys.request(accountId, mac))
-  // Deletion may lag behind the expiry.
+  // DynamoDB may delete an item long after its expiry.
   const live = item && Number(item.ttl) * 1000 > deps.clock.nowMs() ? item : undefined
   if (!live) return { request: { mac, request, replaces: undefined } }
   if (live.request !== request) throw new DomainError('idempotency_key_reused')
   const earlier = await readPurchase(deps, accountId, String(live.purchaseId))
-  // Nothing was charged: the same request may try anew.
-  const again = !earlier || earlier.state === 'abandoned'
-  return { request: { mac, request, replaces: String(live.purchaseId) }, ...(!again && { earlier }) }
+  // An abandoned purchase charged nothing, so the same request may try again.
+  const mayRetry = !earlier || earlier.state === 'abandoned'
+  return { request: { mac, request, replaces: String(live.purchaseId) }, ...(!mayRetry && { earlier }) }
 }
 
-/** The same request once more. @throws DomainError `request_in_flight` */
-async function again(deps: PurchaseDeps, purchase: Purchase): Promise<Outcome> {
+/**
+ * Resumes the purchase of a repeated request if the purchase is open, and returns its outcome.
+ * @throws DomainError `request_in_flight`
+ */
+async function repeatRequest(deps: PurchaseDeps, purchase: Purchase): Promise<PurchaseOutcome> {
   const working = purchase.state === 'created' || purchase.state === 'saved'
-  if (working && isFresh(deps, purchase)) throw new DomainError('request_in_flight')
-  return outcomeOf(deps, purchase)
+  if (working && isLeased(deps, purchase)) throw new DomainError('request_in_flight')
+  return continuePurchase(deps, purchase)
 }
 
-const outcomeOf = async (deps: PurchaseDeps, purchase: Purchase): Promise<Outcome> => {
-  if (isOpen(purchase)) return drive(deps, purchase)
+const continuePurchase = async (deps: PurchaseDeps, purchase: Purchase): Promise<PurchaseOutcome> => {
+  if (isOpen(purchase)) return advancePurchase(deps, purchase)
   if (purchase.state === 'credited') return { status: 'credited', purchase }
   return { status: purchase.state === 'declined' ? 'declined' : 'abandoned' }
 }
 
-/** @returns `same click` if it is one, with what was asked for already at its end. */
-async function orderOf(
+/**
+ * @returns the order; `same click` if a purchase with the same order ended a moment ago.
+ * @throws DomainError `email_unconfirmed`, `bundle_held`, `no_bundle`, `no_card`
+ */
+async function orderFor(
   deps: PurchaseDeps,
   account: Account,
-  wanted: Wanted,
+  wanted: PurchaseRequest,
   mayBeSecondClick: boolean,
 ): Promise<Order | 'same click'> {
   const { id: accountId, lastPurchase: last } = account
@@ -124,7 +128,7 @@ async function orderOf(
     if (!account.emailVerified) throw new DomainError('email_unconfirmed')
     if (isSame(wanted)) return 'same click'
     if (account.bundle !== undefined) throw new DomainError('bundle_held')
-    const { id: customerId } = await ensureCustomer(deps, account, fullName(account))
+    const { id: customerId } = await ensureCustomer(deps, account, displayName(account))
     return { ...wanted, accountId, customerId }
   }
   if (account.bundle === undefined) throw new DomainError('no_bundle')
@@ -135,7 +139,7 @@ async function orderOf(
   return order
 }
 
-function lastAnswer({ lastPurchase }: Account): Answer {
+function lastAnswer({ lastPurchase }: Account): PurchaseAnswer {
   if (lastPurchase?.outcome === 'declined') throw new DomainError('card_declined')
   return { status: 'paid' }
 }
@@ -146,41 +150,42 @@ async function openPurchase(deps: PurchaseDeps, account: Account): Promise<Purch
 }
 
 /**
- * What to do about the purchase that has the slot: a second click joins it; another one gives it up if its customer
- * has left it.
- * @returns the outcome that is to be answered; undefined if the slot is free now.
+ * Joins the purchase that has the slot if this is a second click. A different order ends that purchase if the
+ * purchase waits for 3-D Secure or its lease has expired.
+ * @returns the outcome to answer with; undefined if the slot is free now.
  * @throws DomainError `purchase_open`
  */
-async function joinOrGiveUp(
+async function joinOrAbandon(
   deps: PurchaseDeps,
   open: Purchase,
   order: Order,
   mayBeSecondClick: boolean,
-): Promise<Outcome | undefined> {
+): Promise<PurchaseOutcome | undefined> {
   if (!isOpen(open)) return undefined
   if (mayBeSecondClick && open.fingerprint === fingerprintOf(order)) {
-    const joined = await join(deps, open)
+    const joined = await joinPurchase(deps, open)
     return joined.status === 'abandoned' ? undefined : joined
   }
-  if (open.state !== 'action_required' && isFresh(deps, open)) throw new DomainError('purchase_open')
-  const left = await settleLeft(deps, open, true)
-  if (left.status === 'pending' || left.status === 'action required') throw new DomainError('purchase_open')
+  if (open.state !== 'action_required' && isLeased(deps, open)) throw new DomainError('purchase_open')
+  const settled = await settleAbandonedPurchase(deps, open, true)
+  if (settled.status === 'pending' || settled.status === 'action required')
+    throw new DomainError('purchase_open')
   return undefined
 }
 
-async function join(deps: PurchaseDeps, open: Purchase): Promise<Outcome> {
+async function joinPurchase(deps: PurchaseDeps, open: Purchase): Promise<PurchaseOutcome> {
   let now: Purchase | undefined = open
   for (let waitedMs = 0; waitedMs < JOIN_MS; waitedMs += JOIN_STEP_MS) {
     const isWorking = now.state === 'created' || now.state === 'saved'
-    if (!isWorking || !isFresh(deps, now)) return outcomeOf(deps, now)
+    if (!isWorking || !isLeased(deps, now)) return continuePurchase(deps, now)
     await deps.clock.wait(JOIN_STEP_MS)
     now = await readPurchase(deps, open.accountId, open.id)
-    if (!now) throw new Error('a purchase is gone')
+    if (!now) throw new Error('a purchase disappeared while a second click waited for it')
   }
   return { status: 'pending' }
 }
 
-function answer({ id }: Purchase, outcome: Outcome): Answer {
+function purchaseAnswer({ id }: Purchase, outcome: PurchaseOutcome): PurchaseAnswer {
   switch (outcome.status) {
     case 'credited':
       return { status: 'paid' }

@@ -1,12 +1,12 @@
 /** A number of calls at a price. */
 export interface Bundle {
   name: BundleName
-  /** Calls that it adds. */
+  /** Calls that the bundle adds. */
   units: number
   priceCents: number
 }
 
-/** GreenCloud's three bundles (seed 002). Change prices and sizes here; a name stays as long as an account holds it. */
+/** GreenCloud's three bundles. Change prices and sizes here; keep a name while an account has the bundle. */
 const CATALOGUE = {
   STARTER: { units: 1_000, priceCents: 99 },
   DEVELOPER: { units: 100_000, priceCents: 999 },

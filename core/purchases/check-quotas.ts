@@ -6,49 +6,55 @@ import type { Deps } from '../ports.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
 import { eachDue, type Run } from '../table/due.ts'
-import { type Expression, expr, join } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
+import { type Expression, expr, join, setRemove } from '../table/expression.ts'
+import { keys, shownKey } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
-import { drive, settleLeft } from './advance.ts'
-import { begin, defaultCardOf } from './begin.ts'
+import { MINUTE_MS } from '../time.ts'
+import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
+import { beginPurchase, defaultCardOf } from './begin.ts'
 import { bundleOf } from './catalogue.ts'
 import { isOpen, readPurchase } from './purchase.ts'
 import { type Decision, decideRenewal } from './renewal.ts'
-import { type PurchaseDeps, setRemove } from './transaction.ts'
+import type { PurchaseDeps } from './transaction.ts'
 
-const MINUTE_MS = 60_000
-
-/** What a run did. `failed`: they stay due. */
+/** What a run did. */
 export interface Checked {
   notices: number
   renewed: number
-  /** Renewals that were tried and not credited at once: declined, to be authenticated, or not known yet. */
+  /** Renewals not credited at once: declined, waiting for 3-D Secure, or with an unknown outcome. */
   tried: number
+  /** Counters whose check failed; they stay due. */
   failed: number
 }
 
 /**
- * Looks at every counter that fell below a threshold, and at no other: gives the low-quota notice, renews the bundle,
- * or notes when to look again. Safe to run twice at once.
+ * Checks only the counters that fell below a threshold: sends the low-quota notice, renews the bundle, or
+ * schedules the next check. Two runs at once are safe.
  */
 export async function checkQuotas(deps: PurchaseDeps, run: Run): Promise<Checked> {
   const checked = { notices: 0, renewed: 0, tried: 0 }
   const checkOne = async (accountId: string): Promise<void> => {
-    const account = await upToDate(deps, accountId)
+    const account = await readUpToDate(deps, accountId)
     const { quota } = account
-    if (await giveNotice(deps, account, quota)) checked.notices++
-    const { outcome, againMs } = await renew(deps, account, quota)
+    if (await sendLowQuotaNotice(deps, account, quota)) checked.notices++
+    const { outcome, againMs } = await renewBundle(deps, account, quota)
     if (outcome) checked[outcome]++
-    await seenTo(deps, accountId, quota, againMs)
+    await clearWork(deps, accountId, quota, againMs)
   }
   const { failed } = await eachDue(deps, 'QUOTA', run, async (key) => {
     try {
       await checkOne(key.pk.slice(keys.account('').length))
       return true
     } catch (error) {
-      // Behind the others, so that it does not keep them from being found.
+      // Postpone the counter, so that failing counters never hide other counters that are due.
       const later = expr`SET #dueAtMs = ${deps.clock.nowMs() + MINUTE_MS}`
-      await deps.table.update(key, later, expr`attribute_exists(#due)`).catch(() => {})
+      await deps.table.update(key, later, expr`attribute_exists(#due)`).catch((refusal: unknown) => {
+        deps.log.warn(
+          'a counter whose check failed could not be postponed; it stays due and is checked again',
+          refusal,
+          { item: shownKey(key) },
+        )
+      })
       throw error
     }
   })
@@ -57,19 +63,30 @@ export async function checkQuotas(deps: PurchaseDeps, run: Run): Promise<Checked
 
 type WithQuota = Account & { quota: Quota }
 
-/** The account with a counter that has all of its ledger: a credit that is on its way is no reason to renew. */
-async function upToDate(deps: Deps<'table'>, accountId: string): Promise<WithQuota> {
+/**
+ * Reads the account after its counter has caught up with its ledger, so that no bundle is renewed while a
+ * credit is still missing in the counter.
+ */
+async function readUpToDate(deps: Deps<'table'>, accountId: string): Promise<WithQuota> {
   const account = await readAccount(deps, accountId)
   if (account?.quota?.seq !== account?.ledgerSeq) {
     await applyLedger(deps, accountId)
-    return upToDate(deps, accountId)
+    return readUpToDate(deps, accountId)
   }
   if (!account?.quota) throw new Error('a counter has no account')
   return { ...account, quota: account.quota }
 }
 
-/** Once a crossing: its moment is the notice's id, so that a second run finds it there. */
-async function giveNotice(deps: Deps<'table'>, account: Account, { noticeSinceMs }: Quota): Promise<boolean> {
+/**
+ * Sends at most one notice per crossing: the notice's id is derived from the time of the crossing, so that a
+ * second run finds the notice.
+ * @returns whether this run sent the notice.
+ */
+async function sendLowQuotaNotice(
+  deps: Deps<'table'>,
+  account: Account,
+  { noticeSinceMs }: Quota,
+): Promise<boolean> {
   const { id: accountId, bundle, flags, email, username } = account
   if (noticeSinceMs === undefined || bundle === undefined || !flags.lowQuotaNotification) return false
   const text = `Less than 10 % of your ${bundle} bundle is left.`
@@ -89,8 +106,12 @@ async function giveNotice(deps: Deps<'table'>, account: Account, { noticeSinceMs
   )
 }
 
-/** @returns when to look again, epoch ms; undefined when something else will call. */
-async function renew(
+/**
+ * Renews the bundle, or stores why the bundle cannot be renewed.
+ * @returns `outcome`, if a purchase was begun; `againMs`, when to check again (epoch ms), unless the next
+ *   change wakes the check anyway.
+ */
+async function renewBundle(
   deps: PurchaseDeps,
   account: WithQuota,
   quota: Quota,
@@ -103,43 +124,48 @@ async function renew(
     case 'wait':
       return { againMs: decision.untilMs }
     case 'note':
-      await note(deps, account, decision)
+      await noteRenewal(deps, account, decision)
       return { againMs: decision.renewal.nextAttemptAtMs }
     case 'open':
-      await giveUpOther(deps, account)
+      await abandonRenewalOfOldCard(deps, account)
       return { againMs: nowMs + MINUTE_MS }
     case 'renew': {
       const order = { ...defaultCardOf(account), accountId: account.id, kind: 'renewal' as const }
       const bundle = bundleOf(decision.bundle)
-      const purchase = await begin(deps, account, { ...order, bundle, cycle: quota.seq }).catch(noCard)
+      const purchase = await beginPurchase(deps, account, { ...order, bundle, cycle: quota.seq }).catch(
+        noCard,
+      )
       if (purchase === 'no card') {
-        await note(deps, account, paused(order.cardId, 'no_card'))
+        await noteRenewal(deps, account, pausedRenewal(order.cardId, 'no_card'))
         return {}
       }
       if (!purchase) return { againMs: nowMs + MINUTE_MS }
-      const { status } = await drive(deps, purchase)
+      const { status } = await advancePurchase(deps, purchase)
       return { outcome: status === 'credited' ? 'renewed' : 'tried', againMs: nowMs + MINUTE_MS }
     }
   }
 }
 
-/** The default card is not on file: another one calls again. */
+/** The default card is not on file. Setting another default card wakes the renewal. */
 function noCard(error: unknown): 'no card' {
   if (error instanceof DomainError && error.code === 'no_card') return 'no card'
   throw error
 }
 
-const paused = (cardId: string, reason: string) =>
+const pausedRenewal = (cardId: string, reason: string) =>
   ({ act: 'note', renewal: { state: 'paused', reason, cardId, failures: 0 } }) as const
 
-/** A renewal that waits for its customer is given up when the card is another one by now. */
-async function giveUpOther(deps: PurchaseDeps, { id, openPurchase, customer }: Account): Promise<void> {
+/** Abandons a renewal that waits for its customer if the default card has changed since. */
+async function abandonRenewalOfOldCard(
+  deps: PurchaseDeps,
+  { id, openPurchase, customer }: Account,
+): Promise<void> {
   const open = openPurchase === undefined ? undefined : await readPurchase(deps, id, openPurchase)
   if (!open || !isOpen(open) || open.kind !== 'renewal' || open.state !== 'action_required') return
-  if (open.cardId !== customer?.defaultCardId) await settleLeft(deps, open, true)
+  if (open.cardId !== customer?.defaultCardId) await settleAbandonedPurchase(deps, open, true)
 }
 
-async function note(
+async function noteRenewal(
   deps: Deps<'table'>,
   account: Account,
   { renewal }: Extract<Decision, { act: 'note' }>,
@@ -153,8 +179,8 @@ async function note(
     .catch(ignoreRefusal)
 }
 
-/** Clears what was seen to, unless a new call has come meanwhile. */
-async function seenTo(
+/** Clears the work that is done, unless a new wake-up has arrived meanwhile. */
+async function clearWork(
   deps: Deps<'table'>,
   accountId: string,
   quota: Quota,
@@ -167,7 +193,7 @@ async function seenTo(
   const same: Expression[] = [
     noticeSinceMs === undefined ? expr`attribute_not_exists(#n)` : expr`#n = ${noticeSinceMs}`,
     renewalCall === 0 ? expr`attribute_not_exists(#r)` : expr`#r = ${renewalCall}`,
-    // Who crosses a threshold calls with 1, once in the time of a ledger entry.
+    // `r` alone may recur, because a crossing only adds 1 to it, but not without a new ledger entry.
     expr`#s = ${quota.seq}`,
     expr`attribute_exists(#due)`,
   ]

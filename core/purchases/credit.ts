@@ -1,32 +1,39 @@
 import type { Profile } from '../account/account.ts'
 import { markDeclined } from '../cards/declined.ts'
 import { keepCard } from '../cards/keep-card.ts'
-import { mark } from '../cards/settle.ts'
+import { priceText, unitsText } from '../notifications/amounts.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
 import type { Payment, Receipt } from '../ports.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
-import { expr } from '../table/expression.ts'
+import { expr, setRemove } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
+import { LEASE_MS } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
+import { writeUnlessDone } from '../table/write-all.ts'
 import { ledgerWrites, type NewEntry } from './ledger.ts'
-import { type Paid, payOwed } from './owed-units.ts'
-import { LEASE_MS, type Purchase, stillOpen } from './purchase.ts'
-import { renewedBy } from './renewal.ts'
-import { attempt, freed, type PurchaseDeps, setRemove } from './transaction.ts'
+import { type Paid, payOwedUnits } from './owed-units.ts'
+import { type Purchase, stillOpen } from './purchase.ts'
+import { renewedThisMonth } from './renewal.ts'
+import { type PurchaseDeps, slotToFree, transactPurchase } from './transaction.ts'
 
 /**
- * The charge becomes units: purchase, ledger, bundle and slot in one transaction, once. The hot counter is no part of
- * it, lest consumes run into it: `finish` brings it up, and the purchase stays due until it has.
- * @returns the purchase as it stands then, whoever was first.
+ * Turns the charge into units, once: one transaction changes the purchase, the ledger, the bundle and the
+ * slot. `finishPurchase` updates the hot counter separately, so that the transaction never conflicts with
+ * consumes; the purchase stays due until that is done.
+ * @returns the purchase as stored, also if a concurrent writer was first.
  */
-export async function credit(deps: PurchaseDeps, purchase: Purchase, payment: Payment): Promise<Purchase> {
+export async function creditPurchase(
+  deps: PurchaseDeps,
+  purchase: Purchase,
+  payment: Payment,
+): Promise<Purchase> {
   const { accountId, amountCents, units, id } = purchase
-  const receipt = payment.receipt ?? (await receiptOf(deps, payment))
+  const receipt = payment.receipt ?? (await readReceipt(deps, payment))
   const nowMs = deps.clock.nowMs()
   let credited = purchase
-  const other = await attempt(deps, purchase, async (profile, card) => {
-    const paid = await payOwed(deps, profile, units)
+  const other = await transactPurchase(deps, purchase, async (profile, card) => {
+    const paid = await payOwedUnits(deps, profile, units)
     const entries: NewEntry[] = [
       { kind: 'payment', units: 0, amountCents, purchaseId: id },
       { kind: 'sale', units, amountCents: -amountCents, purchaseId: id, size: units },
@@ -46,22 +53,22 @@ export async function credit(deps: PurchaseDeps, purchase: Purchase, payment: Pa
     const due = dueAt('PURCHASE', accountId, nowMs + LEASE_MS)
     return [
       { put: { ...keys.purchase(accountId, id), ...credited, ...due }, if: stillOpen },
-      creditProfile(credited, profile, paid, nowMs),
+      creditOnProfile(credited, profile, paid, nowMs),
       ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, entries),
       ...paid.writes,
       ...markDeclined(accountId, card, false),
-      ...tell(deps, profile, credited),
+      ...creditMessages(deps, profile, credited),
     ]
   })
   return other ?? credited
 }
 
-async function receiptOf(deps: PurchaseDeps, { latestChargeId }: Payment): Promise<Receipt | undefined> {
+async function readReceipt(deps: PurchaseDeps, { latestChargeId }: Payment): Promise<Receipt | undefined> {
   const charge = latestChargeId === undefined ? undefined : await deps.payments.readCharge(latestChargeId)
   return charge && { brand: charge.card?.brand, last4: charge.card?.last4, url: charge.receiptUrl }
 }
 
-function creditProfile(purchase: Purchase, profile: Profile, paid: Paid, nowMs: number): Write {
+function creditOnProfile(purchase: Purchase, profile: Profile, paid: Paid, nowMs: number): Write {
   const { id, fingerprint, address, kind, amountCents, bundle, ledgerSeq } = purchase
   const last = { id, fingerprint, outcome: 'credited', atMs: nowMs }
   const set = [
@@ -69,21 +76,23 @@ function creditProfile(purchase: Purchase, profile: Profile, paid: Paid, nowMs: 
     expr`#bundle = ${bundle}, #paid = ${true}, #lastPurchase = ${last}, #updatedAtMs = ${nowMs}`,
     ...(address ? [expr`#address = ${address}`] : []),
     ...(paid.owed ? [expr`#owed = ${paid.owed}`] : []),
-    ...(kind === 'renewal' ? [expr`#renewed = ${renewedBy(profile, nowMs, amountCents)}`] : []),
+    ...(kind === 'renewal' ? [expr`#renewed = ${renewedThisMonth(profile, nowMs, amountCents)}`] : []),
   ]
   return {
     update: keys.profile(profile.id),
-    set: setRemove(set, [expr`#renewal`, ...freed(profile, id), ...(paid.owed ? [] : [expr`#owed`])]),
+    set: setRemove(set, [expr`#renewal`, ...slotToFree(profile, id), ...(paid.owed ? [] : [expr`#owed`])]),
     if: expr`#ledgerSeq = ${profile.ledgerSeq}`,
   }
 }
 
-/** A notice for each purchase; of what happened by itself its owner also gets a mail. */
-function tell(deps: PurchaseDeps, profile: Profile, purchase: Purchase): Write[] {
+/** A notice for each purchase, and also a mail for a renewal, because the customer did not start it. */
+function creditMessages(deps: PurchaseDeps, profile: Profile, purchase: Purchase): Write[] {
   const { accountId, bundle, amountCents, units, kind } = purchase
-  const price = `$${(amountCents / 100).toFixed(2)}`
-  const what = kind === 'renewal' ? 'has been renewed' : 'has been paid'
-  const text = `Your ${bundle} bundle ${what}: ${units} invocations for ${price}.`
+  const sold = unitsText(units)
+  const text =
+    kind === 'renewal'
+      ? `We renewed your ${bundle} bundle: ${sold} for ${priceText(amountCents)}.`
+      : `Payment received: ${sold} (${bundle}) for ${priceText(amountCents)}.`
   const notice: Write = {
     put: newNotice(deps, accountId, kind === 'renewal' ? 'renewed' : 'purchased', text),
   }
@@ -102,31 +111,32 @@ function tell(deps: PurchaseDeps, profile: Profile, purchase: Purchase): Write[]
 }
 
 /**
- * What is left to do of a credited purchase: the card that it came with is kept, the units reach the hot counter.
- * Then it is due no more. Safe to repeat. `marks` are written with the last step.
+ * Finishes a credited purchase: adds its units to the hot counter and keeps the card of a sign-up. Afterwards
+ * the purchase is no longer due. Safe to repeat.
+ * @param eventDone writes that mark the webhook event as done; they go into the last write.
  */
-export async function finish(
+export async function finishPurchase(
   deps: PurchaseDeps,
   purchase: Purchase,
-  marks: readonly Write[] = [],
+  eventDone: readonly Write[] = [],
 ): Promise<void> {
   const { accountId, id, kind, customerId, cardId, address, finished } = purchase
-  // The units first: they need nobody but us.
+  // The units come first, because they do not depend on the provider.
   await applyLedger(deps, accountId)
   if (kind === 'signup' && !finished && !(await hasOtherCard(deps, purchase))) {
     await keepCard(deps, { accountId, customerId, cardId, address })
   }
-  await mark(deps, [
+  await writeUnlessDone(deps, [
     {
       update: keys.purchase(accountId, id),
       set: expr`SET #finished = ${true} REMOVE #due, #dueAtMs`,
       if: expr`#state = ${'credited'}`,
     },
-    ...marks,
+    ...eventDone,
   ])
 }
 
-/** Whether its owner has changed the card since: that choice stands. */
+/** Whether the customer has changed the card since the payment. The newer choice stands. */
 async function hasOtherCard(deps: PurchaseDeps, { accountId, paidAtMs = 0 }: Purchase): Promise<boolean> {
   const profile = await deps.table.get(keys.profile(accountId))
   return Number(profile?.cardChangedAtMs ?? 0) > paidAtMs

@@ -4,30 +4,52 @@ import type { Deps } from '../ports.ts'
 import { keys } from '../table/keys.ts'
 import { type Purchase, parsePurchase, readPurchase } from './purchase.ts'
 
-/** What is on an invoice's face. Amounts in dollars, days in UTC. */
-const face = (purchase: Purchase) => ({
-  amount: purchase.amountCents / 100,
+/** A payment of the account and what was bought with it. */
+export interface Invoice {
+  /** The purchase's id. */
+  id: string
+  amountCents: number
+  status: 'paid' | 'partially_refunded' | 'refunded' | 'disputed'
+  paidAtMs: number
+  bundle: string
+  units: number
+  /** The card that paid and the receipt, where the provider named them. */
+  cardBrand: string | undefined
+  cardLast4: string | undefined
+  receiptUrl: string | undefined
+}
+
+const invoiceOf = (purchase: Purchase): Invoice => ({
+  id: purchase.id,
+  amountCents: purchase.amountCents,
   status: statusOf(purchase),
-  paidDay: new Date(purchase.paidAtMs ?? purchase.createdAtMs).toISOString().slice(0, 10),
+  paidAtMs: purchase.paidAtMs ?? purchase.createdAtMs,
+  bundle: purchase.bundle,
+  units: purchase.units,
+  cardBrand: purchase.brand,
+  cardLast4: purchase.last4,
+  receiptUrl: purchase.receiptUrl,
 })
 
-function statusOf({ amountCents, refundedCents, disputedCents }: Purchase) {
-  if (disputedCents > 0) return 'disputed' as const
-  if (refundedCents === 0) return 'paid' as const
-  return refundedCents < amountCents ? ('partially_refunded' as const) : ('refunded' as const)
+function statusOf({ amountCents, refundedCents, disputedCents }: Purchase): Invoice['status'] {
+  if (disputedCents > 0) return 'disputed'
+  if (refundedCents === 0) return 'paid'
+  return refundedCents < amountCents ? 'partially_refunded' : 'refunded'
 }
 
 const isPaid = ({ state }: Purchase) => state === 'credited'
 
 /**
- * The account's payments, newest first: one read, and no call to Stripe.
- * @param page.cursor the id of the last purchase looked at.
+ * The account's payments, newest first, with one read and no call to Stripe. A page may have fewer than
+ * `limit` invoices, because it leaves out purchases that were not paid.
+ * @param page.cursor `next` of the previous page.
+ * @returns `next`, the cursor of the next page; undefined on the last page.
  */
 export async function listInvoices(
   deps: Deps<'table'>,
   account: Account,
   page: { limit: number; cursor?: string | undefined },
-) {
+): Promise<{ invoices: Invoice[]; next: string | undefined }> {
   const items = await deps.table.list(keys.account(account.id), 'PURCHASE#', {
     limit: page.limit + 1,
     newestFirst: true,
@@ -35,20 +57,15 @@ export async function listInvoices(
   })
   const purchases = items.slice(0, page.limit).map(parsePurchase)
   return {
-    invoices: purchases.filter(isPaid).map((purchase) => ({ id: purchase.id, ...face(purchase) })),
+    invoices: purchases.filter(isPaid).map(invoiceOf),
     next: items.length > page.limit ? purchases.at(-1)?.id : undefined,
   }
 }
 
-/** @throws DomainError `not_found` for what is no payment of the account */
-export async function readInvoice(deps: Deps<'table'>, account: Account, id: string) {
-  // Text from outside is no part of a sort key, which may have 1,024 bytes.
+/** @throws DomainError `not_found` if the account has no paid purchase with this id */
+export async function readInvoice(deps: Deps<'table'>, account: Account, id: string): Promise<Invoice> {
+  // Never put untrusted text into a sort key, which DynamoDB limits to 1,024 bytes.
   const purchase = /^[0-9a-f]{24}$/.test(id) ? await readPurchase(deps, account.id, id) : undefined
   if (!purchase || !isPaid(purchase)) throw new DomainError('not_found')
-  const { bundle, units, brand = '', last4 = '', receiptUrl } = purchase
-  return {
-    ...face(purchase),
-    description: `${bundle} (${units} invocations)`,
-    payment: { card: { brand, last4 }, receiptUrl: receiptUrl ?? null },
-  }
+  return invoiceOf(purchase)
 }

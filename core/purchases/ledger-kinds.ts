@@ -1,18 +1,18 @@
 /**
- * What moved money or units. Amounts are cents: a payment is +, the sale it pays for −, so that amounts sum to the
- * balance; units sum to those left and those used.
+ * What moved money or units. Amounts are in cents: a payment is positive and its sale is negative, so that
+ * all amounts sum to the balance. All units sum to the units left plus the units used.
  */
 export const ledgerKinds = [
   'trial',
   'payment',
   'sale',
-  /** Money went back, or was taken back by a bank. */
+  /** We refunded money, or a bank took money back. */
   'refund',
   'dispute',
-  /** It did not after all. */
+  /** The refund failed, or we won the dispute: the money is ours again. */
   'refund_failed',
   'dispute_won',
-  /** Units taken back for money that went back, and given again. */
+  /** Units are taken back for a refund or dispute, or restored when we get the money again. */
   'return',
   'restore',
 ] as const

@@ -13,17 +13,17 @@ const entrySchema = z.object({
   units: z.number(),
   amountCents: z.number(),
   purchaseId: z.optional(z.string()),
-  /** Of a sale: units of the bundle, on which the counter's thresholds stand from then on. */
+  /** Sales only: units of the bundle, from which the counter derives its thresholds. */
   size: z.optional(z.number()),
 })
 
 export type LedgerEntry = z.infer<typeof entrySchema>
 export type NewEntry = Omit<LedgerEntry, 'seq' | 'atMs'>
 
-/** Reads a stored entry. @throws Error if it is not one. */
+/** Parses a stored entry. @throws Error if the item is not a ledger entry. */
 export const parseEntry = (item: Item): LedgerEntry => z.parse(entrySchema, item)
 
-/** Numbers entries from the account's last one on, each number taken once. */
+/** Writes that append entries after number `lastSeq`; each fails if its number is already taken. */
 export function ledgerWrites(accountId: string, lastSeq: number, atMs: number, entries: NewEntry[]): Write[] {
   return entries.map((entry, at) => {
     const seq = lastSeq + 1 + at
@@ -35,29 +35,20 @@ export function ledgerWrites(accountId: string, lastSeq: number, atMs: number, e
 }
 
 /**
- * The statement, oldest first: amounts in dollars sum to the account's balance, units to those left and used.
- * @param page.cursor the `seq` of the last entry of the page before.
- * @returns `next`, the cursor of the page that follows, if there is one.
+ * The statement, oldest entry first. All amounts (cents) sum to the account's balance, and all units to the
+ * units left plus the units used.
+ * @param page.cursor the `seq` of the last entry of the previous page.
+ * @returns `next`, the cursor of the next page; undefined on the last page.
  */
 export async function listLedger(
   deps: Deps<'table'>,
   account: Account,
   page: { limit: number; cursor?: number | undefined },
-) {
+): Promise<{ entries: LedgerEntry[]; next: number | undefined }> {
   const items = await deps.table.list(keys.account(account.id), 'LEDGER#', {
     limit: page.limit + 1,
     ...(page.cursor !== undefined && { after: keys.ledger(account.id, page.cursor) }),
   })
-  const entries = items.slice(0, page.limit).map((item) => {
-    const { seq, atMs, kind, units, amountCents, purchaseId } = parseEntry(item)
-    return {
-      seq,
-      at: new Date(atMs).toISOString(),
-      kind,
-      units,
-      amount: amountCents / 100,
-      ...(purchaseId !== undefined && { purchaseId }),
-    }
-  })
+  const entries = items.slice(0, page.limit).map(parseEntry)
   return { entries, next: items.length > page.limit ? entries.at(-1)?.seq : undefined }
 }

@@ -6,45 +6,45 @@ import type { Write } from '../table/table.ts'
 import type { NewEntry } from './ledger.ts'
 import { type Purchase, readPurchase } from './purchase.ts'
 
-/** Units that should be back for the money that went back: in proportion, and all of them for all of it. */
-export const unitsFor = ({ units, amountCents }: Purchase, reversedCents: number): number =>
+/** Units to take back for a reversal of this size, pro rata; a full reversal takes back all units. */
+export const unitsForReversal = ({ units, amountCents }: Purchase, reversedCents: number): number =>
   reversedCents >= amountCents ? units : Math.floor((units * reversedCents) / amountCents)
 
-/** What `returned` of the units owed for `reversedCents` are worth; all of them, to the cent, all of it. */
-export function worthOf(purchase: Purchase, reversedCents: number, returned: number): number {
-  const owed = unitsFor(purchase, reversedCents)
+/** Value of `returned` units in cents, so that returning every unit is worth exactly `reversedCents`. */
+export function centsForReturnedUnits(purchase: Purchase, reversedCents: number, returned: number): number {
+  const owed = unitsForReversal(purchase, reversedCents)
   if (returned >= owed) return reversedCents
   return Math.floor((reversedCents * returned) / owed)
 }
 
-/** What a credit pays of the units that are owed. */
+/** The owed units that a credit pays. */
 export interface Paid {
   entries: NewEntry[]
   writes: Write[]
-  /** What they are worth: it evens the balance out. */
+  /** Value of the paid units in cents, by which the account's debt shrinks. */
   amountCents: number
-  /** What is still owed, by purchase; undefined when nothing is. */
+  /** Units still owed, by purchase id; undefined if no units are owed. */
   owed: Profile['owed']
 }
 
-/** Purchases that one credit pays for: their writes go into its transaction. */
-const AT_ONCE = 5
+/** The most purchases whose owed units one credit pays: their writes go into its transaction. */
+const PURCHASES_PER_CREDIT = 5
 
-/** Takes owed units out of a credit of `units`, the oldest purchase first. */
-export async function payOwed(deps: Deps<'table'>, profile: Profile, units: number): Promise<Paid> {
+/** Takes owed units out of a credit of `units`, starting with the oldest purchase. */
+export async function payOwedUnits(deps: Deps<'table'>, profile: Profile, units: number): Promise<Paid> {
   const paid: Paid = { entries: [], writes: [], amountCents: 0, owed: undefined }
   const left = { ...profile.owed }
   let rest = units
-  for (const purchaseId of Object.keys(left).sort().slice(0, AT_ONCE)) {
+  for (const purchaseId of Object.keys(left).sort().slice(0, PURCHASES_PER_CREDIT)) {
     const purchase = await readPurchase(deps, profile.id, purchaseId)
-    if (!purchase) throw new Error('a purchase that owes units is gone')
+    if (!purchase) throw new Error('a purchase that owes units does not exist')
     const taken = Math.min(rest, left[purchaseId] ?? 0)
     if (taken === 0) continue
     rest -= taken
     left[purchaseId] = (left[purchaseId] ?? 0) - taken
     if (left[purchaseId] === 0) delete left[purchaseId]
     const returned = purchase.returnedUnits + taken
-    const worth = worthOf(purchase, purchase.refundedCents + purchase.disputedCents, returned)
+    const worth = centsForReturnedUnits(purchase, purchase.refundedCents + purchase.disputedCents, returned)
     const amountCents = worth - purchase.returnedCents
     paid.entries.push({ kind: 'return', units: -taken, amountCents, purchaseId })
     paid.amountCents += amountCents

@@ -1,24 +1,31 @@
+/**
+ * The purchase machine (begin.ts, advance.ts, settle.ts, credit.ts) and the hold machine
+ * (core/cards/verify.ts, settle.ts, hold.ts) are one design written twice, so a fix of one usually belongs in
+ * the other as well. A purchase has these states:
+ *
+ * `created → saved → [action_required] → credited | declined | abandoned`
+ */
+
 import { createHash } from 'node:crypto'
 import * as z from 'zod/mini'
 import type { Profile } from '../account/account.ts'
 import type { Deps, NewPayment, Payment } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
+import { LEASE_MS } from '../table/lease.ts'
 import type { Item } from '../table/table.ts'
 import type { Bundle } from './catalogue.ts'
 
-/** How a purchase came about. All four charge a price and then add units to what is left (product rule). */
+/** How a purchase began. All four kinds charge a price and then add units to the balance. */
 export const purchaseKinds = ['signup', 'change', 'buy', 'renewal'] as const
 export type PurchaseKind = (typeof purchaseKinds)[number]
 
 /**
- * What can still become of it: money may move by one in the first three. The PaymentIntent is the unit and its
- * cancellation the fence, so the last three are reached only when no money can move any more.
- *
- * `created → saved → [action_required] → credited | declined | abandoned`
- * - `created`: stored; its payment may exist but was never confirmed, for that takes its id
- * - `saved`: the payment's id is stored, so it may be confirmed, may have been, may have succeeded
- * - `action_required`: its customer has to authenticate (3-D Secure)
+ * Money may still move in these three states. Each purchase has one PaymentIntent, and cancelling the
+ * PaymentIntent is the fence: a purchase reaches an end state only when no money can move any more.
+ * - `created`: stored; its payment may exist but was never confirmed, because its id is saved first
+ * - `saved`: the payment's id is stored; the payment may be unconfirmed, confirmed or succeeded
+ * - `action_required`: the customer has to authenticate (3-D Secure)
  */
 export const openStates = ['created', 'saved', 'action_required'] as const
 const endStates = ['credited', 'declined', 'abandoned'] as const
@@ -28,43 +35,45 @@ const purchaseSchema = z.object({
   accountId: z.string(),
   kind: z.enum(purchaseKinds),
   state: z.enum([...openStates, ...endStates]),
-  /** What is sold, to the letter of the day it was begun: a later price is another purchase's. */
+  /** Bundle, units and price at the beginning of the purchase; later price changes do not affect it. */
   bundle: z.string(),
   units: z.number(),
   amountCents: z.number(),
   customerId: z.string(),
-  /** The payment method as asked for; a test card's alias becomes another one each time it is used. */
+  /** The payment method as requested; a test card's alias becomes a new payment method at each use. */
   asked: z.string(),
-  /** The payment method that the payment has. */
+  /** The payment method that the payment uses. */
   cardId: z.string(),
-  /** A billing address to store when it is credited. */
+  /** A billing address to store when the purchase is credited. */
   address: z.optional(z.custom<NonNullable<Profile['address']>>()),
-  /** Of what was asked, so that a second click is known for one. */
+  /** Digest of kind, bundle and card; a second click has the same digest. */
   fingerprint: z.string(),
   paymentId: z.optional(z.string()),
   createdAtMs: z.number(),
-  /** Of a renewal: the ledger's last entry when its threshold was crossed, which makes it one per cycle. */
+  /** Renewals only: number of the last ledger entry at the crossing, so that a cycle renews once. */
   cycle: z.optional(z.number()),
-  // From here on: of a credited one.
+  // The fields from `paidAtMs` to `receiptUrl` are set once the purchase is credited.
   paidAtMs: z.optional(z.number()),
-  /** Its last ledger entry. */
+  /** Number of the purchase's last ledger entry. */
   ledgerSeq: z.optional(z.number()),
-  /** The card that it came with is kept and its units are in the counter. */
+  /** The card of a sign-up is kept and the units are in the counter. */
   finished: z.optional(z.literal(true)),
   brand: z.optional(z.string()),
   last4: z.optional(z.string()),
   receiptUrl: z.optional(z.string()),
-  /** Cents that went back to the customer by refunds, and by disputes that are not won. */
+  /** Cents that refunds gave back to the customer. */
   refundedCents: z.number(),
+  /** Cents of disputes that are open or lost. */
   disputedCents: z.number(),
-  /** Units taken back for those, and what they were worth. */
+  /** Units taken back for refunds and disputes. */
   returnedUnits: z.number(),
+  /** Value of the returned units in cents. */
   returnedCents: z.number(),
 })
 
 export type Purchase = z.infer<typeof purchaseSchema>
 
-/** Reads a stored purchase. @throws Error if it is not one. */
+/** Parses a stored purchase. @throws Error if the item is not a purchase. */
 export const parsePurchase = (item: Item): Purchase => z.parse(purchaseSchema, item)
 
 export const isOpen = ({ state }: Purchase): boolean => (openStates as readonly string[]).includes(state)
@@ -79,16 +88,6 @@ export async function readPurchase(
   const item = await deps.table.get(keys.purchase(accountId, purchaseId))
   return item && parsePurchase(item)
 }
-
-/** When the job looks at a purchase that its request left behind. */
-export const LEASE_MS = 60_000
-
-/** How long a customer may take for 3-D Secure before the purchase is given up. */
-export const AUTHENTICATION_MS = 24 * 3_600_000
-
-/** Whether the request that began it may still be at it. */
-export const isFresh = (deps: Deps, purchase: Purchase): boolean =>
-  deps.clock.nowMs() < purchase.createdAtMs + LEASE_MS
 
 export interface Order {
   accountId: string
@@ -127,15 +126,15 @@ export function newPurchase(deps: Deps, order: Order): { purchase: Purchase; ite
   return { purchase, item: { ...keys.purchase(accountId, purchase.id), ...purchase, ...due } }
 }
 
-/** A renewal refills as buying does: who buys while one is open gets that one. */
+/** A renewal has the fingerprint of a `buy`, so that a customer who buys meanwhile joins the renewal. */
 export const fingerprintOf = ({ kind, bundle, cardId }: Pick<Order, 'kind' | 'bundle' | 'cardId'>): string =>
-  digest([kind === 'renewal' ? 'buy' : kind, bundle.name, cardId])
+  digestOf([kind === 'renewal' ? 'buy' : kind, bundle.name, cardId])
 
-/** Tells whether two values are the same without keeping what they hold. */
-export const digest = (value: unknown): string =>
+/** Digest by which two values can be compared without storing them. */
+export const digestOf = (value: unknown): string =>
   createHash('sha256').update(JSON.stringify(value)).digest('base64url').slice(0, 24)
 
-/** The literal parameters of its payment: a retry sends the same. */
+/** The literal parameters of the purchase's payment: a retry sends the same parameters. */
 export const paymentFor = ({
   id,
   accountId,
@@ -158,12 +157,12 @@ export const purposeOf = (kind: PurchaseKind): NewPayment['purpose'] =>
 /** The purchase that a payment was made for, by its metadata; undefined for other payments. */
 export function purchaseOf(payment: Payment): { accountId: string; purchaseId: string } | undefined {
   const { account = '', purchase = '' } = payment.metadata
-  const ours = /^[0-9a-f]{24}$/
-  return ours.test(account) && ours.test(purchase) ? { accountId: account, purchaseId: purchase } : undefined
+  const id = /^[0-9a-f]{24}$/
+  return id.test(account) && id.test(purchase) ? { accountId: account, purchaseId: purchase } : undefined
 }
 
-/** Whether a payment is the one that the purchase asked for, in every detail that money depends on. */
-export const isPaymentOf = (payment: Payment, purchase: Purchase, livemode: boolean): boolean =>
+/** Whether a payment matches its purchase in every detail that money depends on. */
+export const isPaymentOfPurchase = (payment: Payment, purchase: Purchase, livemode: boolean): boolean =>
   payment.amountCents === purchase.amountCents &&
   (payment.status !== 'succeeded' || payment.receivedCents === purchase.amountCents) &&
   payment.currency === 'usd' &&

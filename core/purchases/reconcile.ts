@@ -2,20 +2,21 @@ import { holdOf } from '../cards/hold.ts'
 import type { Payment } from '../ports.ts'
 import type { Run } from '../table/due.ts'
 import { keys } from '../table/keys.ts'
-import { isOpen, isPaymentOf, purchaseOf, readPurchase } from './purchase.ts'
+import { HOUR_MS, MINUTE_MS } from '../time.ts'
+import { isOpen, isPaymentOfPurchase, purchaseOf, readPurchase } from './purchase.ts'
 import type { PurchaseDeps } from './transaction.ts'
 
-/** The newest payments may still be at work. */
-const YOUNG_MS = 10 * 60_000
+/** Payments younger than this may still be in progress, so they are compared later. */
+const YOUNG_MS = 10 * MINUTE_MS
 
-/** How far back the first comparison goes. */
-const FIRST_MS = 6 * 3_600_000
-const WINDOW_MS = 6 * 3_600_000
+/** How far back the first run compares payments. */
+const FIRST_MS = 6 * HOUR_MS
+const WINDOW_MS = 6 * HOUR_MS
 
 /**
- * Compares the provider's payments since the last run with what the table has of them.
- * Out of time, the next run goes on with the hours that were not finished.
- * @returns how many were compared, and a sentence for each that does not agree: somebody has to look at it.
+ * Compares the provider's payments since the last run with the purchases in the table. A run that is out of
+ * time stops, and the next run resumes with the first unfinished window.
+ * @returns how many payments were compared, and one alarm for the operator for each payment that disagrees.
  */
 export async function comparePayments(
   deps: PurchaseDeps,
@@ -26,7 +27,7 @@ export async function comparePayments(
   const alarms: string[] = []
   let compared = 0
   let sinceMs = Number((await deps.table.get(key))?.untilMs ?? nowMs - FIRST_MS)
-  // The oldest first, a few hours at a time: what is done need not be done again.
+  // The oldest payments come first, one window at a time, so that the next run can skip finished windows.
   while (sinceMs < nowMs - YOUNG_MS) {
     const untilMs = Math.min(sinceMs + WINDOW_MS, nowMs - YOUNG_MS)
     let cursor: string | undefined
@@ -34,7 +35,7 @@ export async function comparePayments(
       if (deps.clock.nowMs() >= stopMs) return { compared, alarms }
       const filter = { createdSinceMs: sinceMs, createdUntilMs: untilMs }
       const page = await deps.payments.listPayments(filter, cursor)
-      // The provider's times are whole seconds: those of the last window's last moment were compared then.
+      // The provider's times are whole seconds: payments at `sinceMs` were compared in the previous window.
       for (const payment of page.items.filter(({ createdMs }) => createdMs > sinceMs)) {
         const alarm = await disagreement(deps, payment)
         if (alarm !== undefined) alarms.push(`payment ${payment.id}: ${alarm}`)
@@ -51,22 +52,24 @@ export async function comparePayments(
 async function disagreement(deps: PurchaseDeps, payment: Payment): Promise<string | undefined> {
   const found = purchaseOf(payment)
   if (!found) {
-    const took = payment.status === 'succeeded' && holdOf(payment)
-    return took ? 'a hold took money' : undefined
+    const chargedHold = payment.status === 'succeeded' && holdOf(payment)
+    return chargedHold ? 'a card verification took money; refund it in Stripe' : undefined
   }
   const purchase = await readPurchase(deps, found.accountId, found.purchaseId)
   const paid = payment.status === 'succeeded'
-  if (!purchase) return paid ? 'it took money and has no purchase' : undefined
+  if (!purchase) return paid ? 'charged, but no purchase is recorded; refund it in Stripe' : undefined
   if (isOpen(purchase)) return undefined
   if (payment.status === 'unconfirmed') {
-    // Made twice, a day apart: nobody knows this one.
+    // The provider forgets an idempotency key after a day, so a late retry created this second payment.
     await deps.payments.cancelPayment(payment.id)
     return undefined
   }
   const credited = purchase.state === 'credited' && purchase.paymentId === payment.id
   if (paid !== credited)
-    return paid ? 'it took money that was not credited' : 'it was credited and took no money'
-  return paid && !isPaymentOf(payment, purchase, deps.webhooks.livemode)
-    ? 'it is not what its purchase asked for'
+    return paid
+      ? 'charged, but not credited; refund it in Stripe'
+      : 'credited, but not charged; check the ledger of the account'
+  return paid && !isPaymentOfPurchase(payment, purchase, deps.webhooks.livemode)
+    ? 'differs from its purchase; compare amount, currency, customer and metadata'
     : undefined
 }

@@ -1,27 +1,24 @@
-import type { Account, Profile } from '../account/account.ts'
+import { type Account, type Profile, renewsItself } from '../account/account.ts'
 import { changeProfile } from '../account/profile.ts'
-import { renewsItself } from '../cards/remove.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
 import type { Decline, Deps } from '../ports.ts'
 import type { Quota } from '../quota/quota.ts'
 import { needsRenewal } from '../quota/thresholds.ts'
 import { wakeRenewal } from '../quota/wake-renewal.ts'
-import { type Expression, expr } from '../table/expression.ts'
+import { type Expression, expr, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
+import { HOUR_MS } from '../time.ts'
 import { bundleOf } from './catalogue.ts'
 import type { Purchase } from './purchase.ts'
-import { setRemove } from './transaction.ts'
 
 type Renewal = NonNullable<Profile['renewal']>
 
-const HOUR_MS = 3_600_000
+/** Waits between the tries of a declined renewal; after the last try renewal pauses. */
+const RENEWAL_BACKOFF_MS = [HOUR_MS, 3 * HOUR_MS, 7 * HOUR_MS]
 
-/** How long a declined renewal waits for its next try, counted from the try before; then it pauses (product rule). */
-const BACKOFF_MS = [HOUR_MS, 3 * HOUR_MS, 7 * HOUR_MS]
-
-/** Where a declined renewal goes on from. A card that cannot succeed as it is pauses it at once. */
+/** The state of renewal after a decline. A decline that no retry can overcome pauses renewal at once. */
 export function afterDecline(
   before: Renewal | undefined,
   cardId: string,
@@ -29,14 +26,14 @@ export function afterDecline(
   nowMs: number,
 ): Renewal {
   const failures = (before?.cardId === cardId ? before.failures : 0) + 1
-  const waitMs = decline.retry === 'never' ? undefined : BACKOFF_MS[failures - 1]
+  const waitMs = decline.retry === 'never' ? undefined : RENEWAL_BACKOFF_MS[failures - 1]
   const { reason } = decline
   return waitMs === undefined
     ? { state: 'paused', reason, cardId, failures }
     : { state: 'retrying', reason, cardId, failures, nextAttemptAtMs: nowMs + waitMs }
 }
 
-/** What a declined renewal leaves in the profile, and what its owner is told: by notice and mail, the first time. */
+/** Profile changes and messages for a declined renewal: a notice and a mail, for the first decline only. */
 export function declinedRenewal(
   deps: Deps,
   profile: Profile,
@@ -46,21 +43,26 @@ export function declinedRenewal(
   const { cardId } = purchase
   const renewal = afterDecline(profile.renewal, cardId, decline, deps.clock.nowMs())
   const set = [expr`#renewal = ${renewal}`]
-  // Who was asked to authenticate has had a mail already.
-  const wasTold =
+  // A customer who was asked to authenticate has already had a mail.
+  const wasNotified =
     purchase.state === 'action_required' ||
     (profile.renewal?.cardId === cardId && profile.renewal.failures > 0)
-  if (wasTold) return { set, writes: [] }
-  const text = `Your card was declined when your ${purchase.bundle} bundle was to be renewed.`
-  return { set, writes: tell(deps, profile, purchase, 'renewal_declined', text, 'renewal-declined') }
+  if (wasNotified) return { set, writes: [] }
+  const text = `Your card was declined when we tried to renew your ${purchase.bundle} bundle. Nothing was charged.`
+  return {
+    set,
+    writes: renewalMessages(deps, profile, purchase, 'renewal_declined', text, 'renewal-declined'),
+  }
 }
 
 const REVERSED = 'payment_reversed'
 const UNITS_OWED = 'units_owed'
 
 /**
- * What a refund or a dispute does to renewals: whoever gets money back is not charged again for the units that went
- * with it, until they buy or another card is the default one. Money that comes back undoes that.
+ * How a refund or a dispute changes renewal. If the customer got money back and few units are left, renewal
+ * pauses until the customer buys or sets another default card, so that the returned units are not charged
+ * again. A failed refund or a won dispute ends the pause.
+ * @param reversedMore whether more money went back than before; else some of it has returned.
  */
 export function afterReversal(
   { renewal }: Profile,
@@ -71,32 +73,32 @@ export function afterReversal(
   const paused: Renewal = { state: 'paused', reason: REVERSED, cardId, failures: 0 }
   const isPaused = renewal?.state === 'paused' && renewal.cardId === cardId
   return {
-    // A pause of this card has its own reason.
+    // If renewal with this card is already paused, the earlier reason stays.
     set: reversedMore && isLow && !isPaused ? [expr`#renewal = ${paused}`] : [],
     remove: !reversedMore && renewal?.reason === REVERSED ? [expr`#renewal`] : [],
   }
 }
 
-/** A renewal waits for its customer, who gets a link to finish it. */
-export function askedToAuthenticate(deps: Deps, profile: Profile, purchase: Purchase): Write[] {
+/** Writes for a renewal that waits for its customer, who gets a link to authenticate. */
+export function renewalNeedsAuthentication(deps: Deps, profile: Profile, purchase: Purchase): Write[] {
   const renewal: Renewal = {
     state: 'action_required',
     reason: 'authentication_required',
     cardId: purchase.cardId,
     failures: profile.renewal?.failures ?? 0,
   }
-  const text = `Your bank asks you to confirm the renewal of your ${purchase.bundle} bundle.`
+  const text = `Your bank asks you to confirm the renewal of your ${purchase.bundle} bundle. Please use the link that we mailed you.`
   return [
     {
       update: keys.profile(profile.id),
       set: expr`SET #renewal = ${renewal}`,
       if: expr`#openPurchase = ${purchase.id}`,
     },
-    ...tell(deps, profile, purchase, 'renewal_action', text, 'renewal-action'),
+    ...renewalMessages(deps, profile, purchase, 'renewal_action', text, 'renewal-action'),
   ]
 }
 
-function tell(
+function renewalMessages(
   deps: Deps,
   profile: Profile,
   { bundle, amountCents, id }: Purchase,
@@ -112,33 +114,37 @@ function tell(
   ]
 }
 
-/** What renewals cost in the month of a moment, with one more. */
-export function renewedBy(profile: Profile, atMs: number, cents: number): NonNullable<Profile['renewed']> {
+/** The cost of renewals in the month of `atMs`, in cents, including a new renewal of `cents`. */
+export function renewedThisMonth(
+  profile: Profile,
+  atMs: number,
+  cents: number,
+): NonNullable<Profile['renewed']> {
   const month = monthOf(atMs)
   return { month, cents: (profile.renewed?.month === month ? profile.renewed.cents : 0) + cents }
 }
 
-/** The calendar month of a moment in UTC, as 2026-11. */
+/** The calendar month of a time in UTC, such as 2026-11. */
 const monthOf = (atMs: number): string => new Date(atMs).toISOString().slice(0, 7)
 
-/** When the month after that of a moment begins, epoch ms. */
+/** Start of the calendar month (UTC) after the month of `atMs`, epoch ms. */
 export function nextMonthMs(atMs: number): number {
   const at = new Date(atMs)
   return Date.UTC(at.getUTCFullYear(), at.getUTCMonth() + 1)
 }
 
-/** What keeps the bundle from renewing itself, unless the card has changed since. */
-export const standing = ({ renewal, customer }: Account): Renewal | undefined =>
+/** Why the bundle does not renew itself; undefined if it does or the default card has changed since. */
+export const renewalObstacle = ({ renewal, customer }: Account): Renewal | undefined =>
   renewal?.cardId === customer?.defaultCardId ? renewal : undefined
 
-/** What to do about a counter that calls for a renewal. */
+/** What to do about a counter that may need a renewal. */
 export type Decision =
-  /** Nothing: whatever may change that calls again. */
+  /** Do nothing: any change that matters wakes the check again. */
   | { act: 'rest' }
   | { act: 'wait'; untilMs: number }
-  /** A purchase is open. */
+  /** Check again later, because a purchase is open. */
   | { act: 'open' }
-  /** It cannot be renewed, and its owner shall see why. */
+  /** The bundle cannot be renewed: store the reason for the customer. */
   | { act: 'note'; renewal: Renewal }
   | { act: 'renew'; bundle: string }
 
@@ -148,19 +154,19 @@ export function decideRenewal(account: Account, quota: Quota, nowMs: number): De
   if (bundle === undefined || !renewsItself(account)) return { act: 'rest' }
   if (!needsRenewal(quota.left, quota.size)) return { act: 'rest' }
   if (account.openPurchase !== undefined) return { act: 'open' }
-  const before = standing(account)
-  const debtIsGone = before?.reason === UNITS_OWED && account.owed === undefined
-  if (before?.state === 'paused' && !debtIsGone) return { act: 'rest' }
-  // The cap may be another one by now: it is asked anew.
+  const before = renewalObstacle(account)
+  const isDebtPaid = before?.reason === UNITS_OWED && account.owed === undefined
+  if (before?.state === 'paused' && !isDebtPaid) return { act: 'rest' }
+  // The cap may have changed, so it is compared again below.
   const untilMs = before?.state === 'capped' ? 0 : (before?.nextAttemptAtMs ?? 0)
   if (untilMs > nowMs) return { act: 'wait', untilMs }
   const cardId = account.customer?.defaultCardId
   const failures = before?.failures ?? 0
   if (cardId === undefined) return { act: 'note', renewal: { state: 'paused', reason: 'no_card', failures } }
-  // It would pay for units that are spent, again and again.
+  // Each renewal would pay for units that are already spent.
   if (account.owed !== undefined)
     return { act: 'note', renewal: { state: 'paused', reason: UNITS_OWED, cardId, failures } }
-  const { cents } = renewedBy(account, nowMs, bundleOf(bundle).priceCents)
+  const { cents } = renewedThisMonth(account, nowMs, bundleOf(bundle).priceCents)
   if (cents > (account.monthlyCapCents ?? Number.POSITIVE_INFINITY)) {
     const nextAttemptAtMs = nextMonthMs(nowMs)
     return {
@@ -171,7 +177,7 @@ export function decideRenewal(account: Account, quota: Quota, nowMs: number): De
   return { act: 'renew', bundle }
 }
 
-/** Sets what renewals may cost in a calendar month (UTC), in cents; undefined sets no limit. */
+/** Sets what renewals may cost in a calendar month (UTC), in cents; undefined removes the limit. */
 export async function setMonthlyCap(
   deps: Deps<'table'>,
   account: Account,
@@ -179,7 +185,7 @@ export async function setMonthlyCap(
 ): Promise<void> {
   const remove = [
     ...(cents === undefined ? [expr`#monthlyCapCents`] : []),
-    // It may go on with the new one.
+    // The new cap may allow the next renewal.
     ...(account.renewal?.state === 'capped' ? [expr`#renewal`] : []),
   ]
   const set = [
@@ -189,16 +195,26 @@ export async function setMonthlyCap(
   await changeProfile(deps, account, setRemove(set, remove), [wakeRenewal(deps, account.id)])
 }
 
-/** Auto-renewal as its owner sees it: `on`, `off`, or why it does not renew at the moment. */
-export function renewalShape(account: Account) {
-  const renewal = standing(account)
+/** Auto-renewal as the customer sees it. */
+export interface RenewalStatus {
+  /** `on`, `off`, or what keeps the bundle from renewing itself at the moment. */
+  state: 'on' | 'off' | Renewal['state']
+  /** Why the bundle does not renew itself at the moment; undefined when it is `on` or `off`. */
+  reason: string | undefined
+  /** When the renewal is tried again, epoch ms; undefined if no time is set. */
+  nextAttemptAtMs: number | undefined
+  /** What renewals may cost in a calendar month (UTC), in cents; undefined means no limit. */
+  monthlyCapCents: number | undefined
+}
+
+export function renewalStatus(account: Account): RenewalStatus {
   const { monthlyCapCents } = account
-  const monthlyCap = monthlyCapCents === undefined ? null : monthlyCapCents / 100
-  const off = !renewsItself(account)
-  if (off || !renewal) {
-    return { state: off ? ('off' as const) : ('on' as const), reason: null, nextAttemptAt: null, monthlyCap }
+  const isOn = renewsItself(account)
+  const obstacle = isOn ? renewalObstacle(account) : undefined
+  return {
+    state: obstacle?.state ?? (isOn ? 'on' : 'off'),
+    reason: obstacle?.reason,
+    nextAttemptAtMs: obstacle?.nextAttemptAtMs,
+    monthlyCapCents,
   }
-  const { state, reason, nextAttemptAtMs } = renewal
-  const nextAttemptAt = nextAttemptAtMs === undefined ? null : new Date(nextAttemptAtMs).toISOString()
-  return { state, reason, nextAttemptAt, monthlyCap }
 }

@@ -1,27 +1,29 @@
 import { type Profile, parseProfile } from '../account/account.ts'
 import { readStoredCustomer } from '../cards/customer.ts'
 import { DomainError } from '../errors.ts'
+import { unitsText } from '../notifications/amounts.ts'
 import { newNotice } from '../notifications/notices.ts'
 import type { Charge } from '../ports.ts'
-import { applyLedger, move, readQuota } from '../quota/apply-ledger.ts'
+import { applyLedger, moveBalance, readQuota } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
 import { needsRenewal } from '../quota/thresholds.ts'
 import { wakeRenewal } from '../quota/wake-renewal.ts'
-import { expr } from '../table/expression.ts'
+import { expr, setRemove } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
+import { LEASE_MS } from '../table/lease.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
-import { finish } from './credit.ts'
+import { finishPurchase } from './credit.ts'
 import { type LedgerEntry, ledgerWrites, type NewEntry } from './ledger.ts'
-import { unitsFor, worthOf } from './owed-units.ts'
-import { LEASE_MS, type Purchase, readPurchase } from './purchase.ts'
+import { centsForReturnedUnits, unitsForReversal } from './owed-units.ts'
+import { type Purchase, readPurchase } from './purchase.ts'
 import { afterReversal } from './renewal.ts'
-import { type PurchaseDeps, setRemove } from './transaction.ts'
+import type { PurchaseDeps } from './transaction.ts'
 
-const TRIES = 20
+const REVERSAL_ATTEMPTS = 20
 
-/** Money that is not ours any more, by what the provider says now. */
-export function reversedOf(charge: Charge): Pick<Purchase, 'refundedCents' | 'disputedCents'> {
-  // A hold's "refund" is a release.
+/** Money that refunds and disputes have taken from us, in cents, as the charge now shows. */
+export function reversedAmounts(charge: Charge): Pick<Purchase, 'refundedCents' | 'disputedCents'> {
+  // The provider reports the release of a hold as a refund.
   if (!charge.captured) return { refundedCents: 0, disputedCents: 0 }
   const refundedCents = Math.min(charge.refundedCents, charge.amountCents)
   const disputed = charge.disputes
@@ -31,37 +33,39 @@ export function reversedOf(charge: Charge): Pick<Purchase, 'refundedCents' | 'di
 }
 
 /**
- * Makes the ledger follow refunds and disputes: it goes by what the charge says now and not by events, so that one
- * that comes twice, late or in another order changes nothing. Units go back, at most what is left; the rest is owed
- * and paid by the next credit. `marks` are written with the last step.
+ * Makes the ledger follow refunds and disputes. The ledger follows the charge's current state and not the
+ * events, so duplicate, late or reordered events change nothing. At most the units left are taken back; the
+ * rest is owed and paid by the next credit.
+ * @param eventDone writes that mark the webhook event as done; they go into the last write.
+ * @throws DomainError `temporarily_unavailable` after too many lost races
  */
-export async function reverse(
+export async function applyReversal(
   deps: PurchaseDeps,
   { accountId, id }: Purchase,
   chargeId: string,
-  marks: readonly Write[] = [],
+  eventDone: readonly Write[] = [],
 ): Promise<void> {
-  for (let tries = 0; tries < TRIES; tries++) {
-    // Units can be taken back from a counter that has all of the ledger only.
+  for (let tries = 0; tries < REVERSAL_ATTEMPTS; tries++) {
+    // Units can be taken back only from a counter that has caught up with the ledger.
     await applyLedger(deps, accountId)
     const purchase = await readPurchase(deps, accountId, id)
-    if (purchase?.state !== 'credited') throw new Error('only what was credited can be reversed')
+    if (purchase?.state !== 'credited') throw new Error('only a credited purchase can be reversed')
     const item = await deps.table.get(keys.profile(accountId))
     if (!item) throw new Error('a purchase has no account')
-    // Read after the ledger's number, on which the write depends: an older reading of the charge never wins.
+    // Read the charge after the profile: the write requires the same `ledgerSeq`, so no stale charge wins.
     const charge = await deps.payments.readCharge(chargeId)
-    if (!charge) throw new Error('the provider does not know a charge of ours')
-    const target = reversedOf(charge)
-    const same =
+    if (!charge) throw new Error('the provider does not know the charge of a purchase')
+    const target = reversedAmounts(charge)
+    const isUpToDate =
       purchase.refundedCents === target.refundedCents && purchase.disputedCents === target.disputedCents
-    if (same) return finish(deps, purchase, marks)
+    if (isUpToDate) return finishPurchase(deps, purchase, eventDone)
     try {
-      const writes = await reversal(deps, purchase, parseProfile(item), target)
-      // A credit came in between, and is not in the counter yet.
+      const writes = await reversalWrites(deps, purchase, parseProfile(item), target)
+      // A concurrent credit is not in the counter yet: retry.
       if (!writes) continue
       await deps.table.transact(writes)
-      // Units that were given again still have to reach the counter.
-      return finish(deps, purchase, marks)
+      // Restored units still have to reach the counter.
+      return finishPurchase(deps, purchase, eventDone)
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
     }
@@ -69,7 +73,7 @@ export async function reverse(
   throw new DomainError('temporarily_unavailable')
 }
 
-async function reversal(
+async function reversalWrites(
   deps: PurchaseDeps,
   purchase: Purchase,
   profile: Profile,
@@ -100,7 +104,7 @@ async function reversal(
   return [
     {
       update: keys.purchase(accountId, id),
-      // Given units are applied later: until then it is due.
+      // Restored units reach the counter later; the purchase stays due until then.
       set: expr`SET #refundedCents = ${target.refundedCents}, #disputedCents = ${target.disputedCents}, #returnedUnits = ${returnedUnits}, #returnedCents = ${returnedCents}, #due = ${due}, #dueAtMs = ${dueAtMs}`,
       if: expr`#refundedCents = ${purchase.refundedCents} AND #disputedCents = ${purchase.disputedCents} AND #returnedUnits = ${purchase.returnedUnits}`,
     },
@@ -110,29 +114,29 @@ async function reversal(
       if: expr`#ledgerSeq = ${profile.ledgerSeq}`,
     },
     ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, entries),
-    ...taken(deps, accountId, quota, { units, seq }),
-    // A renewal may have waited for the debt to go.
+    ...takeBackUnits(deps, accountId, quota, { units, seq }),
+    // A renewal may have waited until no units are owed.
     ...(profile.owed && !isOwed && units >= 0 ? [wakeRenewal(deps, accountId)] : []),
-    { put: newNotice(deps, accountId, 'payment_reversed', sentence(purchase, amountCents)) },
+    { put: newNotice(deps, accountId, 'payment_reversed', noticeText(purchase, reversedMore, owedUnits)) },
   ]
 }
 
 /**
- * Units that are taken back leave the counter in the same transaction, for what is left may be spent at any moment;
- * these are few, and a consume that runs into one is tried again.
+ * Units that are taken back leave the counter in the same transaction, because the units left may be spent at
+ * any moment. Reversals are rare, and a consume that conflicts with one is retried.
  */
-function taken(
+function takeBackUnits(
   deps: PurchaseDeps,
   accountId: string,
   quota: Quota,
   now: { units: number; seq: number },
 ): Write[] {
   if (now.units >= 0) return []
-  const change = move(deps, accountId, quota, { units: now.units, size: quota.size, seq: now.seq })
+  const change = moveBalance(deps, accountId, quota, { units: now.units, size: quota.size, seq: now.seq })
   return [{ update: keys.quota(accountId), ...change }]
 }
 
-/** The entries from what a purchase has recorded to what it should, with `left` units to take back. */
+/** Ledger entries and totals that bring a purchase to `target`; at most `left` units are taken back. */
 export function entriesOf(
   purchase: Purchase,
   target: Pick<Purchase, 'refundedCents' | 'disputedCents'>,
@@ -140,12 +144,12 @@ export function entriesOf(
 ) {
   const purchaseId = purchase.id
   const reversedCents = target.refundedCents + target.disputedCents
-  const wanted = unitsFor(purchase, reversedCents)
+  const targetUnits = unitsForReversal(purchase, reversedCents)
   const returnedUnits =
-    wanted <= purchase.returnedUnits
-      ? wanted
-      : purchase.returnedUnits + Math.min(wanted - purchase.returnedUnits, left)
-  const returnedCents = worthOf(purchase, reversedCents, returnedUnits)
+    targetUnits <= purchase.returnedUnits
+      ? targetUnits
+      : purchase.returnedUnits + Math.min(targetUnits - purchase.returnedUnits, left)
+  const returnedCents = centsForReturnedUnits(purchase, reversedCents, returnedUnits)
   const entry = (kind: LedgerEntry['kind'], amountCents: number, units = 0): NewEntry[] =>
     amountCents === 0 && units === 0 ? [] : [{ kind, units, amountCents, purchaseId }]
   const refunded = purchase.refundedCents - target.refundedCents
@@ -160,12 +164,15 @@ export function entriesOf(
     ],
     returnedUnits,
     returnedCents,
-    owedUnits: wanted - returnedUnits,
+    owedUnits: targetUnits - returnedUnits,
   }
 }
 
-function sentence({ bundle }: Purchase, amountCents: number): string {
-  return amountCents < 0
-    ? `A payment for your ${bundle} bundle went back, and its units with it. Units that were spent already are owed.`
-    : `A payment for your ${bundle} bundle that had gone back changed again; its units follow.`
+function noticeText({ bundle }: Purchase, reversedMore: boolean, owedUnits: number): string {
+  if (!reversedMore) return `A refund or dispute of your ${bundle} payment was reversed; its units are back.`
+  const spent =
+    owedUnits > 0
+      ? ` You had already spent ${unitsText(owedUnits)}; we will take them from your next purchase.`
+      : ''
+  return `Your ${bundle} payment was refunded or disputed, so we took back its units.${spent}`
 }

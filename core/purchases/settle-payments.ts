@@ -1,30 +1,29 @@
+import { AUTHENTICATION_MS, AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run } from '../table/due.ts'
-import { expr } from '../table/expression.ts'
 import type { Key } from '../table/keys.ts'
-import { ConditionFailed } from '../table/table.ts'
-import { settleLeft } from './advance.ts'
-import { finish } from './credit.ts'
-import { AUTHENTICATION_MS, isOpen, LEASE_MS, type Purchase, parsePurchase } from './purchase.ts'
+import { LEASE_MS, leaseDue } from '../table/lease.ts'
+import { settleAbandonedPurchase } from './advance.ts'
+import { finishPurchase } from './credit.ts'
+import { isOpen, type Purchase, parsePurchase } from './purchase.ts'
 import type { PurchaseDeps } from './transaction.ts'
 
-/** How often a purchase is looked at whose customer has to authenticate, had the webhook been lost. */
-const ASKED_AGAIN_MS = 5 * 60_000
-
-/** What a run did with the purchases that were left behind. `waiting`: for a customer or for the provider. */
+/** What a run did with the purchases that were due. */
 export interface SettledLeft {
   credited: number
-  /** Declined or given up: no money moved. */
+  /** Declined or abandoned: no money moved. */
   ended: number
+  /** Waiting for a customer or for the provider. */
   waiting: number
+  /** Purchases on which the run failed; they stay due. */
   failed: number
 }
 
-/** Settles every purchase that its request left open or unknown, or credited and not finished. */
+/** Settles purchases that their requests left open, and finishes credited ones. */
 export async function settlePayments(deps: PurchaseDeps, run: Run): Promise<SettledLeft> {
   const settled = { credited: 0, ended: 0, waiting: 0 }
   const { failed } = await eachDue(deps, 'PURCHASE', run, async (key) => {
-    const purchase = await take(deps, key)
+    const purchase = await leasePurchase(deps, key)
     if (!purchase) return false
     settled[await settleOne(deps, purchase)]++
     return true
@@ -35,27 +34,20 @@ export async function settlePayments(deps: PurchaseDeps, run: Run): Promise<Sett
 async function settleOne(deps: PurchaseDeps, purchase: Purchase): Promise<'credited' | 'ended' | 'waiting'> {
   const lapsed = deps.clock.nowMs() >= purchase.createdAtMs + AUTHENTICATION_MS
   const outcome = isOpen(purchase)
-    ? await settleLeft(deps, purchase, lapsed)
+    ? await settleAbandonedPurchase(deps, purchase, lapsed)
     : ({ status: 'credited', purchase } as const)
   if (outcome.status === 'credited') {
-    await finish(deps, outcome.purchase)
+    await finishPurchase(deps, outcome.purchase)
     return 'credited'
   }
   return outcome.status === 'pending' || outcome.status === 'action required' ? 'waiting' : 'ended'
 }
 
-/** Taken for a while: two runs at once do not work on one purchase, and one that fails comes back. */
-async function take(deps: Deps<'table'>, key: Key): Promise<Purchase | undefined> {
-  const nowMs = deps.clock.nowMs()
+/** Leases a due purchase, for longer if the purchase waits for 3-D Secure. */
+async function leasePurchase(deps: Deps<'table'>, key: Key): Promise<Purchase | undefined> {
   const item = await deps.table.get(key)
   if (!item) return undefined
   const { state } = parsePurchase(item)
-  const leaseMs = state === 'action_required' ? ASKED_AGAIN_MS : LEASE_MS
-  try {
-    const lease = expr`SET #dueAtMs = ${nowMs + leaseMs}`
-    return parsePurchase(await deps.table.update(key, lease, expr`#dueAtMs <= ${nowMs}`))
-  } catch (error) {
-    if (error instanceof ConditionFailed) return undefined
-    throw error
-  }
+  const leased = await leaseDue(deps, key, state === 'action_required' ? AUTHENTICATION_POLL_MS : LEASE_MS)
+  return leased && parsePurchase(leased)
 }

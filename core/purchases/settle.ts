@@ -1,178 +1,189 @@
 import type { Profile } from '../account/account.ts'
+import { AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
 import { markDeclined } from '../cards/declined.ts'
-import { mark } from '../cards/settle.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import type { Decline, Payment } from '../ports.ts'
-import { type Expression, expr } from '../table/expression.ts'
+import { type Expression, expr, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
+import { isLeased } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
-import { credit } from './credit.ts'
-import { isFresh, isOpen, isPaymentOf, type Purchase, stillOpen } from './purchase.ts'
-import { askedToAuthenticate, declinedRenewal } from './renewal.ts'
-import { attempt, freed, type PurchaseDeps, setRemove } from './transaction.ts'
+import { writeUnlessDone } from '../table/write-all.ts'
+import { creditPurchase } from './credit.ts'
+import { isOpen, isPaymentOfPurchase, type Purchase, stillOpen } from './purchase.ts'
+import { declinedRenewal, renewalNeedsAuthentication } from './renewal.ts'
+import { type PurchaseDeps, slotToFree, transactPurchase } from './transaction.ts'
 
-/** What became of a purchase. */
-export type Outcome =
-  /** Charged and in the ledger for good; what is left to do is `finish(purchase)`. */
+/** The outcome of a purchase so far. */
+export type PurchaseOutcome =
+  /** Charged and in the ledger; `finishPurchase` still has to finish the purchase. */
   | { status: 'credited'; purchase: Purchase }
-  /** `clientSecret` is undefined for a renewal whose customer has to come first. */
+  /** `clientSecret` is undefined for a renewal until its customer comes to authenticate. */
   | { status: 'action required'; clientSecret: string | undefined }
-  /** `abandoned`: given up before any money moved. */
+  /** `abandoned`: ended before any money moved. */
   | { status: 'pending' | 'declined' | 'abandoned' }
 
-/** How often the job looks whether a customer who was asked to authenticate has done so, had the webhook been lost. */
-const ASKED_AGAIN_MS = 5 * 60_000
-
 /**
- * Makes of a purchase what its payment says: the one place where that is decided, for the request, the webhook and
- * the job alike. Repeating it changes nothing. `marks` are written with the work, but for one that is credited: then
- * they belong to `finish`, which is still to be done.
+ * Brings a purchase to the state that its payment's status calls for. The request, the webhook and the job
+ * all decide here and nowhere else. Safe to repeat.
+ * @param eventDone writes that mark the webhook event as done; they go into the last write. They are left out
+ *   if the purchase is credited: then the caller passes them to `finishPurchase`.
  */
 export async function settlePurchase(
   deps: PurchaseDeps,
   purchase: Purchase,
   payment: Payment,
-  marks: readonly Write[] = [],
-): Promise<Outcome> {
-  if (!isOpen(purchase)) return outcomeOf(deps, purchase, marks)
-  // Somebody has changed it: it pays for nothing of ours. What it took, if anything, is the sweep's alarm.
-  if (!isPaymentOf(payment, purchase, deps.webhooks.livemode)) {
+  eventDone: readonly Write[] = [],
+): Promise<PurchaseOutcome> {
+  if (!isOpen(purchase)) return endedOutcome(deps, purchase, eventDone)
+  // The payment was altered outside Bursar: do not credit it. If it took money, the sweep raises an alarm.
+  if (!isPaymentOfPurchase(payment, purchase, deps.webhooks.livemode)) {
     if (payment.status !== 'succeeded') await deps.payments.cancelPayment(payment.id)
-    return end(deps, purchase, undefined, marks)
+    return endPurchase(deps, purchase, undefined, eventDone)
   }
   switch (payment.status) {
     case 'succeeded':
-      return outcomeOf(deps, await credit(deps, purchase, payment), marks)
+      return endedOutcome(deps, await creditPurchase(deps, purchase, payment), eventDone)
     case 'action_required':
-      return ask(deps, purchase, payment, payment.clientSecret, marks)
+      return askForAuthentication(deps, purchase, payment, payment.clientSecret, eventDone)
     case 'processing':
-      await mark(deps, marks)
+      await writeUnlessDone(deps, eventDone)
       return { status: 'pending' }
     case 'unconfirmed':
-      if (!isFresh(deps, purchase)) return fence(deps, purchase, payment, marks)
-      // Its request is just about to confirm it.
-      await mark(deps, marks)
+      if (!isLeased(deps, purchase)) return cancelPurchase(deps, purchase, payment, eventDone)
+      // The request that began the purchase is about to confirm the payment.
+      await writeUnlessDone(deps, eventDone)
       return { status: 'pending' }
     case 'declined':
       return needsCustomer(purchase, payment)
-        ? ask(deps, purchase, payment, undefined, marks)
-        : fence(deps, purchase, payment, marks)
+        ? askForAuthentication(deps, purchase, payment, undefined, eventDone)
+        : cancelPurchase(deps, purchase, payment, eventDone)
     case 'held':
-      return fence(deps, purchase, payment, marks)
+      return cancelPurchase(deps, purchase, payment, eventDone)
     case 'canceled':
-      return end(deps, purchase, payment.decline, marks)
+      return endPurchase(deps, purchase, payment.decline, eventDone)
   }
 }
 
-/** The bank asks for 3-D Secure and nobody is there: the customer may come and finish it. */
+/** Whether the bank wants 3-D Secure for a renewal, so the customer has to authenticate. */
 export const needsCustomer = ({ kind }: Purchase, payment: Payment): boolean =>
   kind === 'renewal' && payment.status === 'declined' && payment.decline.reason === 'authentication_required'
 
-/** Nothing is given up before no money can move by it: the cancellation says so. */
-export async function fence(
+/**
+ * Cancels the payment first, so that no purchase ends before the provider confirms that no money can move.
+ * @throws DomainError `temporarily_unavailable` if the payment can still be confirmed
+ */
+export async function cancelPurchase(
   deps: PurchaseDeps,
   purchase: Purchase,
   { id }: Pick<Payment, 'id'>,
-  marks: readonly Write[] = [],
-): Promise<Outcome> {
+  eventDone: readonly Write[] = [],
+): Promise<PurchaseOutcome> {
   const fenced = await deps.payments.cancelPayment(id)
   const open = fenced.status === 'declined' || fenced.status === 'unconfirmed' || fenced.status === 'held'
   if (open) throw new DomainError('temporarily_unavailable')
-  return settlePurchase(deps, purchase, fenced, marks)
+  return settlePurchase(deps, purchase, fenced, eventDone)
 }
 
-/** What a purchase that is at its end says; its marks are only noted, but for a credited one's. */
-async function outcomeOf(deps: PurchaseDeps, purchase: Purchase, marks: readonly Write[]): Promise<Outcome> {
+/** The outcome according to the stored state. Writes `eventDone`, unless `finishPurchase` will write it. */
+async function endedOutcome(
+  deps: PurchaseDeps,
+  purchase: Purchase,
+  eventDone: readonly Write[],
+): Promise<PurchaseOutcome> {
   if (purchase.state === 'credited') return { status: 'credited', purchase }
-  await mark(deps, marks)
+  await writeUnlessDone(deps, eventDone)
   if (isOpen(purchase)) return { status: 'pending' }
   return { status: purchase.state === 'declined' ? 'declined' : 'abandoned' }
 }
 
-/** The customer has to authenticate; of a renewal they are told so, by notice and mail. */
-async function ask(
+/** Stores that the customer has to authenticate. For a renewal the customer gets a notice and a mail. */
+async function askForAuthentication(
   deps: PurchaseDeps,
   purchase: Purchase,
   payment: Payment,
   clientSecret: string | undefined,
-  marks: readonly Write[],
-): Promise<Outcome> {
-  const asked: Outcome = { status: 'action required', clientSecret }
+  eventDone: readonly Write[],
+): Promise<PurchaseOutcome> {
+  const outcome: PurchaseOutcome = { status: 'action required', clientSecret }
   if (purchase.state === 'action_required') {
-    await mark(deps, marks)
-    return asked
+    await writeUnlessDone(deps, eventDone)
+    return outcome
   }
   const { accountId, id, kind } = purchase
-  const other = await attempt(deps, purchase, (profile, card) => [
+  const other = await transactPurchase(deps, purchase, (profile, card) => [
     {
       update: keys.purchase(accountId, id),
-      set: expr`SET #state = ${'action_required'}, #paymentId = ${payment.id}, #dueAtMs = ${deps.clock.nowMs() + ASKED_AGAIN_MS}`,
+      set: expr`SET #state = ${'action_required'}, #paymentId = ${payment.id}, #dueAtMs = ${deps.clock.nowMs() + AUTHENTICATION_POLL_MS}`,
       if: expr`#state IN (${'created'}, ${'saved'})`,
     },
-    ...(kind === 'renewal' ? askedToAuthenticate(deps, profile, purchase) : []),
-    // The customer may rather change it.
+    ...(kind === 'renewal' ? renewalNeedsAuthentication(deps, profile, purchase) : []),
+    // The card is shown as declined, because the customer may prefer to change it.
     ...(kind === 'renewal' ? markDeclined(accountId, card, true) : []),
-    ...marks,
+    ...eventDone,
   ])
-  if (!other || other.state === 'action_required') return asked
-  return outcomeOf(deps, other, marks)
+  if (!other || other.state === 'action_required') return outcome
+  return endedOutcome(deps, other, eventDone)
 }
 
-/** No money can move by it any more: the account is free for another one. */
-export async function end(
+/**
+ * Ends a purchase whose payment can move no more money, and frees the account's slot for another purchase.
+ * @param decline why the card was declined; undefined for an abandoned purchase.
+ */
+export async function endPurchase(
   deps: PurchaseDeps,
   purchase: Purchase,
   decline: Decline | undefined,
-  marks: readonly Write[] = [],
-): Promise<Outcome> {
+  eventDone: readonly Write[] = [],
+): Promise<PurchaseOutcome> {
   const { accountId, id } = purchase
   const state = decline ? 'declined' : 'abandoned'
-  const other = await attempt(deps, purchase, (profile, card) => {
+  const other = await transactPurchase(deps, purchase, (profile, card) => {
     const renewal =
       purchase.kind === 'renewal' && decline ? declinedRenewal(deps, profile, purchase, decline) : undefined
     return [
       {
         update: keys.purchase(accountId, id),
         set: expr`SET #state = ${state} REMOVE #due, #dueAtMs`,
-        // Of one whose payment was not known: nobody may have come to know it since.
+        // Without a payment id, the condition fails if a concurrent request has saved one meanwhile.
         if: purchase.paymentId === undefined ? expr`#state = ${'created'}` : stillOpen,
       },
-      ...endProfile(deps, profile, purchase, [
+      ...endOnProfile(deps, profile, purchase, [
         ...(decline ? [lastDeclined(deps, purchase)] : []),
         ...(renewal?.set ?? []),
       ]),
       ...(decline ? markDeclined(accountId, card, true) : []),
       ...(renewal?.writes ?? []),
-      ...tellLate(deps, purchase, decline !== undefined),
-      ...marks,
+      ...lateNotice(deps, purchase, decline !== undefined),
+      ...eventDone,
     ]
   })
-  return other ? outcomeOf(deps, other, marks) : { status: state }
+  return other ? endedOutcome(deps, other, eventDone) : { status: state }
 }
 
-/** Whoever was told that it is pending has had no answer yet; a renewal tells of itself. */
-function tellLate(deps: PurchaseDeps, purchase: Purchase, declined: boolean): Write[] {
+/** A notice for a customer whose request was answered as pending. A renewal has its own messages. */
+function lateNotice(deps: PurchaseDeps, purchase: Purchase, declined: boolean): Write[] {
   const { accountId, bundle, kind } = purchase
-  if (kind === 'renewal' || isFresh(deps, purchase)) return []
-  const why = declined ? 'was declined' : 'was given up'
-  const text = `The payment for your ${bundle} bundle ${why}. Nothing was charged.`
+  if (kind === 'renewal' || isLeased(deps, purchase)) return []
+  const text = declined
+    ? `Your payment for the ${bundle} bundle was declined. Nothing was charged.`
+    : `We cancelled your payment for the ${bundle} bundle. Nothing was charged.`
   return [{ put: newNotice(deps, accountId, 'purchase_failed', text) }]
 }
 
 const lastDeclined = (deps: PurchaseDeps, { id, fingerprint }: Purchase): Expression =>
   expr`#lastPurchase = ${{ id, fingerprint, outcome: 'declined', atMs: deps.clock.nowMs() }}`
 
-function endProfile(deps: PurchaseDeps, profile: Profile, { id }: Purchase, set: Expression[]): Write[] {
-  const remove = freed(profile, id)
+function endOnProfile(deps: PurchaseDeps, profile: Profile, { id }: Purchase, set: Expression[]): Write[] {
+  const remove = slotToFree(profile, id)
   if (set.length + remove.length === 0) return []
-  const noted = expr`#updatedAtMs = ${deps.clock.nowMs()}`
-  // The slot is checked: what `set` holds was read with it.
+  const updatedAt = expr`#updatedAtMs = ${deps.clock.nowMs()}`
+  // The slot must be unchanged, because `set` was derived from this profile.
   const held = profile.openPurchase
   return [
     {
       update: keys.profile(profile.id),
-      set: setRemove([noted, ...set], remove),
+      set: setRemove([updatedAt, ...set], remove),
       if: held === undefined ? expr`attribute_not_exists(#openPurchase)` : expr`#openPurchase = ${held}`,
     },
   ]

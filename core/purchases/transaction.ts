@@ -1,32 +1,35 @@
 import { type Profile, parseProfile } from '../account/account.ts'
 import type { StoredCard } from '../cards/stored.ts'
-import { readCard } from '../cards/sync.ts'
+import { readStoredCard } from '../cards/sync.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
-import { type Expression, expr, join } from '../table/expression.ts'
+import { type Expression, expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { type Purchase, readPurchase } from './purchase.ts'
 
 export type PurchaseDeps = Deps<'table' | 'payments' | 'webhooks'>
 
-/** How often a transaction is tried again that lost to another writer of the account. */
-const TRIES = 10
+/** Attempts of a transaction that loses races with other writers of the account. */
+const PURCHASE_WRITE_ATTEMPTS = 10
 
 /**
- * Writes a step of a purchase: reads what it builds on and tries the transaction again until nobody comes between.
- * Its first write must be the purchase's, under the condition that the step is still to be done.
- * @returns undefined when it was written, else the purchase as another has left it.
+ * Writes a step of a purchase as an optimistic transaction: reads the profile and the card, and retries after
+ * a lost race.
+ * @param build makes the writes. The first write must change the purchase, on the condition that the step is
+ *   not done yet.
+ * @returns undefined if the step was written; else the purchase as a concurrent writer left it.
+ * @throws DomainError `temporarily_unavailable` after too many lost races
  */
-export async function attempt(
+export async function transactPurchase(
   deps: Deps<'table'>,
   { accountId, id, cardId }: Pick<Purchase, 'accountId' | 'id' | 'cardId'>,
   build: (profile: Profile, card: StoredCard | undefined) => Promise<Write[]> | Write[],
 ): Promise<Purchase | undefined> {
-  for (let tries = 0; tries < TRIES; tries++) {
+  for (let tries = 0; tries < PURCHASE_WRITE_ATTEMPTS; tries++) {
     const item = await deps.table.get(keys.profile(accountId))
     if (!item) throw new Error('a purchase has no account')
-    const writes = await build(parseProfile(item), await readCard(deps, accountId, cardId))
+    const writes = await build(parseProfile(item), await readStoredCard(deps, accountId, cardId))
     try {
       await deps.table.transact(writes)
       return undefined
@@ -41,16 +44,6 @@ export async function attempt(
   throw new DomainError('temporarily_unavailable')
 }
 
-/** `SET a, b REMOVE c` of what there is. */
-export const setRemove = (set: readonly Expression[], remove: readonly Expression[]): Expression =>
-  join(
-    [
-      ...(set.length > 0 ? [join([expr`SET `, join(set, ', ')], '')] : []),
-      ...(remove.length > 0 ? [join([expr`REMOVE `, join(remove, ', ')], '')] : []),
-    ],
-    ' ',
-  )
-
-/** Frees the account's one slot if this purchase has it. */
-export const freed = ({ openPurchase }: Profile, purchaseId: string): Expression[] =>
+/** The profile's attribute to remove so that the slot is free; none if another purchase has the slot. */
+export const slotToFree = ({ openPurchase }: Profile, purchaseId: string): Expression[] =>
   openPurchase === purchaseId ? [expr`#openPurchase`] : []

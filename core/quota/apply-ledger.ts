@@ -5,18 +5,19 @@ import { type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { parseQuota, type Quota } from './quota.ts'
-import { needsRenewal, rungOf } from './thresholds.ts'
+import { balanceParts, needsRenewal } from './thresholds.ts'
 import { renewalDue } from './wake-renewal.ts'
 
-/** How often a write is tried again that lost to consumes; each of them makes the counter another one. */
-const TRIES = 20
+/** Tries of the write, which can lose races against concurrent consumes. */
+const LEDGER_ATTEMPTS = 20
 
 /**
- * Brings the counter up to the ledger: what was written there and is not in the counter yet is applied in one plain
- * conditional write, guarded by the number of the last entry applied. Safe to repeat and to run twice at once.
+ * Applies the ledger entries that the counter does not include yet, in one plain conditional write that is
+ * guarded by the number of the last entry applied. Idempotent, even if two calls run at once.
+ * @throws DomainError `temporarily_unavailable` if every try lost a race
  */
 export async function applyLedger(deps: Deps<'table'>, accountId: string): Promise<void> {
-  for (let tries = 0; tries < TRIES; tries++) {
+  for (let tries = 0; tries < LEDGER_ATTEMPTS; tries++) {
     const quota = await readQuota(deps, accountId)
     const items = await deps.table.list(keys.account(accountId), 'LEDGER#', {
       after: keys.ledger(accountId, quota.seq),
@@ -26,7 +27,7 @@ export async function applyLedger(deps: Deps<'table'>, accountId: string): Promi
     if (!last) return
     const units = entries.reduce((sum, entry) => sum + entry.units, 0)
     const size = entries.findLast((entry) => entry.size !== undefined)?.size ?? quota.size
-    const change = move(deps, accountId, quota, { units, size, seq: last.seq })
+    const change = moveBalance(deps, accountId, quota, { units, size, seq: last.seq })
     try {
       await deps.table.update(keys.quota(accountId), change.set, change.if)
       return
@@ -37,27 +38,30 @@ export async function applyLedger(deps: Deps<'table'>, accountId: string): Promi
   throw new DomainError('temporarily_unavailable')
 }
 
-/** @throws Error for an account without a counter, which no registration leaves behind */
+/**
+ * Reads the counter of an account.
+ * @throws Error if there is none, although every registration creates a counter.
+ */
 export async function readQuota(deps: Deps<'table'>, accountId: string): Promise<Quota> {
   const item = await deps.table.get(keys.quota(accountId))
-  if (!item) throw new Error('an account has no counter')
+  if (!item) throw new Error('The account has no counter, although every registration creates one.')
   return parseQuota(item)
 }
 
 /**
- * The write that adds `units`, or takes them away, and sets the thresholds anew. It holds as long as nothing but
- * consumes comes between, and these leave the balance on the same rung. A notice that waits stays; a renewal that
- * waits is called off by a credit that suffices.
+ * Builds the write that adds `units` (takes them away if negative) and sets the thresholds of the new bundle
+ * size. The condition tolerates concurrent consumes unless they cross a threshold. A pending notice stays
+ * pending; a pending renewal is canceled if the new balance does not need a renewal.
  */
-export function move(
+export function moveBalance(
   deps: Deps,
   accountId: string,
   quota: Quota,
   to: { units: number; size: number; seq: number },
 ): { set: Expression; if: Expression } {
   const balance = quota.left + to.units
-  const { floor } = rungOf(balance, to.size)
-  // What is added to the units above the floor.
+  const { floor } = balanceParts(balance, to.size)
+  // Change of the units above the floor.
   const delta = to.units + quota.floor - floor
   const set = [
     expr`#l = #l + ${delta}, #f = ${floor}, #q = ${to.size}, #s = ${to.seq}`,

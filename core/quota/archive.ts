@@ -1,36 +1,34 @@
 import * as z from 'zod/mini'
 import type { Deps } from '../ports.ts'
-import { keys, spentPrefix, timeKey } from '../table/keys.ts'
+import { keys, SPENT_IDS_KEPT_MS, spentPrefix, timeKey, ttlAt } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
 import { type Counter, inRing } from './counter.ts'
 import { batchEntry, macOf, type RequestId } from './request-id.ts'
 
 /**
- * Ids that left the ring. Timed ones stand many in one item, under the newest time among them, so that an id of time t
- * is found in the items whose newest time lies between t and t plus what an item of their kind spans at most. Kinds
- * differ in that span alone: a busy account's items span seconds, a quiet one's hours, and neither pays for the other.
+ * Longest spans of archive items, ms. The archive holds ids that left the ring. One item holds many timed
+ * ids, and its key has the newest time among them. An id of time t can therefore only be in items whose
+ * newest time lies between t and t plus the item's span. Items of a busy account span seconds and items of a
+ * quiet account hours, so that a lookup reads few items for both.
  */
 export const SPANS_MS = [10_000, 160_000, 2_560_000, 40_960_000, 655_360_000] as const
 
-/** A 200 is replayed for at least three days (product rule); TTL deletes late, never early. */
-const KEPT_SEC = 4 * 24 * 3600
-
-const MAC_BYTES = 5
-const NONCE_BYTES = 4
-const PAGE = 200
-/** Sorts behind every nonce. */
+const ARCHIVED_MAC_BYTES = 5
+const ITEM_NONCE_BYTES = 4
+const ARCHIVE_PAGE = 200
+/** Sorts after every nonce. */
 const LAST = '#~'
 
 const archiveSchema = z.object({
   sk: z.string(),
   macs: z.instanceof(Uint8Array),
-  /** Absent while only an entry in the ring says that the item counts. */
+  /** Absent while the item is valid only together with its batch's entry in the ring. */
   valid: z.optional(z.literal(true)),
 })
 
-const keptUntil = (deps: Deps) => Math.ceil(deps.clock.nowMs() / 1000) + KEPT_SEC
+const expiry = (deps: Deps) => ttlAt(deps.clock.nowMs() + SPENT_IDS_KEPT_MS)
 
-/** An archive item of timed entries, which are in the order of their times. */
+/** Builds the archive item of timed entries, which must be sorted by time. */
 export function archiveItem(
   deps: Deps,
   accountId: string,
@@ -39,26 +37,29 @@ export function archiveItem(
   valid: boolean,
 ): { item: Item; time: number; nonce: string } {
   const time = ids.at(-1)?.time ?? 0
-  const nonce = deps.ids.hex(NONCE_BYTES)
+  const nonce = deps.ids.hex(ITEM_NONCE_BYTES)
   const macs = Buffer.concat(ids.map(({ bytes }) => macOf(bytes)))
-  const item = { ...keys.spent(accountId, span, time, nonce), macs, ttl: keptUntil(deps) }
+  const item = { ...keys.spent(accountId, span, time, nonce), macs, ...expiry(deps) }
   return { item: valid ? { ...item, valid } : item, time, nonce }
 }
 
-/** The item of an entry that no time leads to. */
+/** The archive item of one untimed entry, with the whole entry in its key. */
 export const spentIdItem = (deps: Deps, accountId: string, entry: Buffer): Item => ({
   ...keys.spentId(accountId, entry.toString('hex')),
-  ttl: keptUntil(deps),
+  ...expiry(deps),
 })
 
-/** Whether only the archive can say that the id was spent. */
-export const isLate = ({ m }: Pick<Counter, 'm'>, { time }: RequestId): boolean => time <= m
+/** Whether the id is late: not newer than everything archived, so that it may be in the archive. */
+export const isArchivable = (
+  { newestArchived }: Pick<Counter, 'newestArchived'>,
+  { time }: RequestId,
+): boolean => time <= newestArchived
 
 /**
- * Which of these late ids are in the archive. The counter must have been read before: with the same fence `g` it is
- * then certain of each that is not found that it was not archived.
+ * Finds which of these late ids are in the archive. The counter must have been read before the call: as long
+ * as its fence `g` does not change, an id that was not found is not in the archive.
  */
-export async function archived(
+export async function findArchived(
   deps: Deps<'table'>,
   accountId: string,
   counter: Counter,
@@ -77,7 +78,7 @@ export async function archived(
     ...spans.flatMap(({ spanMs, span }) =>
       ranges(timed, spanMs).map(async (range) => {
         for await (const macs of archiveItems(deps, accountId, counter, span, range)) {
-          for (const id of range.ids) if (holds(macs, macOf(id.entry))) found.add(id)
+          for (const id of range.ids) if (hasMac(macs, macOf(id.entry))) found.add(id)
         }
       }),
     ),
@@ -85,10 +86,11 @@ export async function archived(
   return found
 }
 
-/** Items of the shortest span may always be there; of the others the counter knows. */
-const hasSpan = ({ o }: Counter, span: number): boolean => span === 0 || (o & spanBit(span)) !== 0
+/** Whether items of a span may exist. The counter has a bit for every span but the shortest. */
+const hasSpan = ({ archiveSpans }: Counter, span: number): boolean =>
+  span === 0 || (archiveSpans & spanBit(span)) !== 0
 
-/** How the counter notes that there are items of a span. */
+/** The counter's bit for a span that has items. The shortest span has no bit. */
 export const spanBit = (span: number): number => (span === 0 ? 0 : 2 ** (span - 1))
 
 interface Range {
@@ -97,7 +99,10 @@ interface Range {
   ids: RequestId[]
 }
 
-/** Where ids, in the order of their times, can stand: ranges that touch are one. */
+/**
+ * Finds the ranges of newest times in which items may hold the ids, and merges overlapping ranges. The ids
+ * must be sorted by time.
+ */
 function ranges(timed: readonly RequestId[], spanMs: number): Range[] {
   const all: Range[] = []
   for (const id of timed) {
@@ -110,7 +115,7 @@ function ranges(timed: readonly RequestId[], spanMs: number): Range[] {
   return all
 }
 
-/** The MACs of each item in a range that counts. */
+/** Yields the MACs of each valid item in a range. */
 async function* archiveItems(
   deps: Deps<'table'>,
   accountId: string,
@@ -124,23 +129,24 @@ async function* archiveItems(
   do {
     const page = await deps.table.list(pk, prefix, {
       between: [timeKey(from), timeKey(to) + LAST],
-      limit: PAGE,
+      limit: ARCHIVE_PAGE,
       ...(after !== undefined && { after: { pk, sk: after } }),
     })
     const items = page.map((item) => z.parse(archiveSchema, item))
-    for (const { sk, macs, valid } of items) if (valid || counts(counter, sk)) yield Buffer.from(macs)
-    after = items.length === PAGE ? items.at(-1)?.sk : undefined
+    for (const { sk, macs, valid } of items) if (valid || isCommitted(counter, sk)) yield Buffer.from(macs)
+    after = items.length === ARCHIVE_PAGE ? items.at(-1)?.sk : undefined
   } while (after !== undefined)
 }
 
-/** Whether a batch that put the item was committed, as far as the ring tells. */
-function counts(counter: Counter, sk: string): boolean {
+/** Whether the ring has the item's entry, which the write of the item's batch adds. */
+function isCommitted(counter: Counter, sk: string): boolean {
   const [, , time = '', nonce = ''] = sk.split('#')
   return inRing(counter, batchEntry(Number.parseInt(time, 16), nonce))
 }
 
-function holds(macs: Buffer, mac: Buffer): boolean {
+/** Whether the MAC is among these MACs, which follow each other without separators. */
+function hasMac(macs: Buffer, mac: Buffer): boolean {
   for (let at = macs.indexOf(mac); at >= 0; at = macs.indexOf(mac, at + 1))
-    if (at % MAC_BYTES === 0) return true
+    if (at % ARCHIVED_MAC_BYTES === 0) return true
   return false
 }

@@ -1,9 +1,8 @@
 import { DomainError } from '../errors.ts'
-import type { Deps } from '../ports.ts'
 import { type Expression, expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
-import { archived, archiveItem, isLate, SPANS_MS } from './archive.ts'
+import { archiveItem, findArchived, isArchivable, SPANS_MS } from './archive.ts'
 import type { Use } from './consume.ts'
 import {
   balanceOf,
@@ -12,69 +11,73 @@ import {
   parseCounter,
   readCounter,
   requireAdmitted,
-  spend,
+  spendUpdate,
 } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
-import { turnIfFull } from './evict.ts'
-import { callerOf, type KeyCaller } from './key-caller.ts'
+import { evictIfFull } from './evict.ts'
+import { type KeyCaller, type QuotaDeps, readKeyCaller } from './key-caller.ts'
 import { dayOf } from './quota.ts'
 import { batchEntry, idTimeAt, type RequestId, requestIdOf } from './request-id.ts'
-
-type QuotaDeps = Deps<'table' | 'keyring'>
 
 export interface BatchRequest {
   units: number
   requestId?: string | undefined
 }
 
-export type BatchAnswer = Use & { requestId?: string } & (
-    | { status: 200 }
-    | { status: 402; type: 'urn:bursar:problem:quota_exhausted' }
-  )
-
-/** Batches whose ids are late are in each other's way: they try as often, after a pause of this length at most. */
-const TRIES = 40
-const PAUSE_MS = 25
-
-/** Ids that one write puts into the ring. */
-const RING_GROUP = 24
-/**
- * An id may be so far ahead of our clock before it is taken for one from the future: in an archive item it would make
- * every id until then late.
- */
-const AHEAD_MS = 60_000
-/** Fewer ids than these are not worth an archive item of their own. */
-const ARCHIVE_LEAST = 4
-
-/** A request that is not the repetition of another one in the batch. */
-interface Ask {
-  units: number
-  id: RequestId | undefined
-  answer?: { status: 200 | 402 } & Use
+/** Outcome of one request: `exhausted` if the request asks for more units than are left. */
+interface BatchOutcome extends Use {
+  outcome: 'spent' | 'exhausted'
 }
 
-/** Requests that one write spends for. */
+export interface BatchAnswer extends BatchOutcome {
+  requestId?: string
+}
+
+/** Tries of one write: concurrent batches with late ids make each other's conditions fail. */
+const BATCH_ATTEMPTS = 40
+/** Longest pause before a further try. */
+const BATCH_PAUSE_MS = 25
+
+/** Most ids that one write adds to the ring. */
+const RING_GROUP = 24
+/**
+ * How far an id's time may be ahead of our clock. An id further ahead is kept out of archive items, where its
+ * time would make every id until that time late.
+ */
+const AHEAD_MS = 60_000
+/** Least number of ids that are worth an archive item of their own. */
+const ARCHIVE_LEAST = 4
+
+/** A request of the batch. Requests with the same id share one. */
+interface DistinctRequest {
+  units: number
+  id: RequestId | undefined
+  answer?: BatchOutcome
+}
+
+/** Requests whose units one write spends. */
 interface Group {
-  asks: Ask[]
+  asks: DistinctRequest[]
   ids: RequestId[]
-  /** Whether the ids stand in an archive item instead of the ring. */
+  /** Whether the ids go into an archive item instead of the ring. */
   archive: boolean
 }
 
 /**
- * Spends for many requests, as if they came one after the other: those that no longer fit are refused, later ones
- * that do are not. Many time-ordered ids stand in one archive item, which counts once the write that spends has
- * put its name into the ring; a batch that breaks off before leaves an item that says nothing.
- * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`
+ * Spends units for many requests as if they came one after the other: a request that exceeds the balance is
+ * refused, and a later request that fits is not. Many time-ordered ids share one archive item, which becomes
+ * valid when the spending write adds the item's entry to the ring. If a batch is interrupted before that
+ * write, the item is ignored.
+ * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`, `temporarily_unavailable`
  */
 export async function consumeBatch(
   deps: QuotaDeps,
   key: string,
   requests: readonly BatchRequest[],
 ): Promise<BatchAnswer[]> {
-  const caller = await callerOf(deps, key)
-  const byEntry = new Map<string, Ask>()
-  const asked = requests.map(({ units, requestId }): Ask => {
+  const caller = await readKeyCaller(deps, key)
+  const byEntry = new Map<string, DistinctRequest>()
+  const asked = requests.map(({ units, requestId }): DistinctRequest => {
     if (requestId === undefined) return { units, id: undefined }
     const id = requestIdOf(deps, caller.accountId, requestId)
     const ask = byEntry.get(id.entry.toString('hex')) ?? { units, id }
@@ -85,21 +88,21 @@ export async function consumeBatch(
   return requests.map(({ requestId }, at) => batchAnswer(requestId, asked[at]))
 }
 
-function batchAnswer(requestId: string | undefined, ask: Ask | undefined): BatchAnswer {
+function batchAnswer(requestId: string | undefined, ask: DistinctRequest | undefined): BatchAnswer {
   if (!ask?.answer) throw new DomainError('temporarily_unavailable')
-  const { status, left, used } = ask.answer
-  const named = { ...(requestId !== undefined && { requestId }), left, used }
-  return status === 200
-    ? { ...named, status }
-    : { ...named, status, type: 'urn:bursar:problem:quota_exhausted' }
+  return { ...(requestId !== undefined && { requestId }), ...ask.answer }
 }
 
-async function answerAll(deps: QuotaDeps, caller: KeyCaller, asks: readonly Ask[]): Promise<void> {
+async function answerAll(
+  deps: QuotaDeps,
+  caller: KeyCaller,
+  asks: readonly DistinctRequest[],
+): Promise<void> {
   let counter = await readCounter(deps, caller.accountId)
   let staged: Staged | undefined
-  for (let tries = 0; tries < TRIES; ) {
-    if (tries > 0) await deps.clock.wait(Math.random() * PAUSE_MS)
-    const fitting = await whatFits(
+  for (let tries = 0; tries < BATCH_ATTEMPTS; ) {
+    if (tries > 0) await deps.clock.wait(Math.random() * BATCH_PAUSE_MS)
+    const fitting = await fittingRequests(
       deps,
       caller,
       asks.filter(({ answer }) => !answer),
@@ -107,16 +110,17 @@ async function answerAll(deps: QuotaDeps, caller: KeyCaller, asks: readonly Ask[
     )
     if (fitting.length === 0) return
     const today = dayOf(deps.clock.nowMs())
-    if (counter.d < today) {
+    if (counter.day < today) {
       counter = await changeDay(deps, caller.accountId, counter, today)
       tries++
       continue
     }
     const group = nextGroup(fitting, idTimeAt(deps.clock.nowMs()))
     try {
-      if (group.archive && !isStaged(staged, group)) staged = await stage(deps, caller.accountId, group)
-      counter = await commit(deps, caller, group, group.archive ? staged : undefined, counter)
-      settle(group, counter)
+      if (group.archive && !isStaged(staged, group))
+        staged = await stageArchiveItem(deps, caller.accountId, group)
+      counter = await commitGroup(deps, caller, group, group.archive ? staged : undefined, counter)
+      answerGroup(group, counter)
       tries = 0
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
@@ -124,25 +128,32 @@ async function answerAll(deps: QuotaDeps, caller: KeyCaller, asks: readonly Ask[
       tries++
       continue
     }
-    await turnIfFull(deps, caller.accountId, counter, group.archive ? 1 : group.ids.length)
+    await evictIfFull(deps, caller.accountId, counter, group.archive ? 1 : group.ids.length)
   }
 }
 
-/** Answers what needs no write: ids that were spent, and what does not fit. @returns what is to be spent. */
-async function whatFits(
+/**
+ * Answers the requests that need no write: spent ids, and requests that exceed the balance.
+ * @returns the other requests, whose units are still to be spent.
+ */
+async function fittingRequests(
   deps: QuotaDeps,
   caller: KeyCaller,
-  open: readonly Ask[],
+  open: readonly DistinctRequest[],
   counter: Counter,
-): Promise<Ask[]> {
+): Promise<DistinctRequest[]> {
   requireAdmitted(counter, caller)
-  const lost = open.flatMap(({ id }) => (id && !inRing(counter, id.entry) && isLate(counter, id) ? [id] : []))
-  const late = lost.length > 0 ? await archived(deps, caller.accountId, counter, lost) : new Set<RequestId>()
-  const now = { left: balanceOf(counter), used: counter.u }
-  const fitting: Ask[] = []
+  const late = open.flatMap(({ id }) =>
+    id && !inRing(counter, id.entry) && isArchivable(counter, id) ? [id] : [],
+  )
+  const archived =
+    late.length > 0 ? await findArchived(deps, caller.accountId, counter, late) : new Set<RequestId>()
+  const now = { left: balanceOf(counter), used: counter.used }
+  const fitting: DistinctRequest[] = []
   for (const ask of open) {
-    if (ask.id && (late.has(ask.id) || inRing(counter, ask.id.entry))) ask.answer = { status: 200, ...now }
-    else if (ask.units > now.left) ask.answer = { status: 402, ...now }
+    if (ask.id && (archived.has(ask.id) || inRing(counter, ask.id.entry)))
+      ask.answer = { outcome: 'spent', ...now }
+    else if (ask.units > now.left) ask.answer = { outcome: 'exhausted', ...now }
     else {
       fitting.push(ask)
       now.left -= ask.units
@@ -152,8 +163,10 @@ async function whatFits(
   return fitting
 }
 
-/** What the next write spends for: the ids that are close in time, or some of the others. */
-function nextGroup(fitting: Ask[], nowTime: number): Group {
+/**
+ * Chooses requests for the next write: all without an id, and either the ids close in time or some others.
+ */
+function nextGroup(fitting: DistinctRequest[], nowTime: number): Group {
   const without = fitting.filter(({ id }) => !id)
   const withId = fitting.flatMap((ask) => (ask.id ? [{ ask, id: ask.id }] : []))
   const dated = withId.filter(({ id }) => id.time > 0 && id.time <= nowTime + AHEAD_MS)
@@ -162,12 +175,12 @@ function nextGroup(fitting: Ask[], nowTime: number): Group {
   const archive = close.length >= ARCHIVE_LEAST
   const chosen = archive ? close : withId.slice(0, RING_GROUP)
   const ids = chosen.map(({ id }) => id).sort((a, b) => a.time - b.time)
-  // In their order, in which the answers count down.
+  // Keep the requests' order, because their answers count the balance down in this order.
   const members = new Set([...without, ...chosen.map(({ ask }) => ask)])
   return { asks: fitting.filter((ask) => members.has(ask)), ids, archive }
 }
 
-/** An archive item that is there and does not count yet. */
+/** An archive item that is stored but not valid yet. */
 interface Staged {
   ids: RequestId[]
   entry: Buffer
@@ -176,7 +189,7 @@ interface Staged {
 const isStaged = (staged: Staged | undefined, { ids }: Group): staged is Staged =>
   staged?.ids.length === ids.length && staged.ids.every((id, at) => id === ids[at])
 
-async function stage(deps: QuotaDeps, accountId: string, group: Group): Promise<Staged> {
+async function stageArchiveItem(deps: QuotaDeps, accountId: string, group: Group): Promise<Staged> {
   const { ids } = group
   const entries = ids.map(({ time, entry }) => ({ time, bytes: entry }))
   const { item, time, nonce } = archiveItem(deps, accountId, 0, entries, false)
@@ -185,17 +198,18 @@ async function stage(deps: QuotaDeps, accountId: string, group: Group): Promise<
     return { ids, entry: batchEntry(time, nonce) }
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
-    // Our own item whose reply was lost, or another's of the same random name: another name is right for both.
-    return stage(deps, accountId, group)
+    // The key is taken, by this item if the reply was lost or by another item with the same nonce. A new
+    // nonce helps in both cases.
+    return stageArchiveItem(deps, accountId, group)
   }
 }
 
 /**
- * The write that spends. Ids that are newer than everything archived need no more than that this is still so. Of older
- * ones the archive was asked, and nothing else may have been archived since: `g` says so, because only what is newer
- * than `m` is archived without changing it.
+ * Spends the units of a group. For ids newer than everything archived, the condition on `m` checks that they
+ * still are. Older ids were looked up in the archive, and the condition on `g` checks that the lookup is
+ * still valid: `g` grows whenever ids are archived, except by a batch whose ids are all newer than `m`.
  */
-async function commit(
+async function commitGroup(
   deps: QuotaDeps,
   caller: KeyCaller,
   { asks, ids }: Group,
@@ -203,16 +217,16 @@ async function commit(
   seen: Counter,
 ): Promise<Counter> {
   const nowMs = deps.clock.nowMs()
-  const late = ids.filter((id) => isLate(seen, id))
-  const oldestFresh = ids.find((id) => !isLate(seen, id))
+  const late = ids.filter((id) => isArchivable(seen, id))
+  const oldestFresh = ids.find((id) => !isArchivable(seen, id))
   const newest = ids.at(-1)
   const fence: Expression[] = []
   const sets: Expression[] = []
   if (oldestFresh) fence.push(expr`#m < ${oldestFresh.time}`)
-  if (late.length > 0) fence.push(expr`#g = ${seen.g}`)
+  if (late.length > 0) fence.push(expr`#g = ${seen.fence}`)
   if (staged && oldestFresh && newest) sets.push(expr`#m = ${newest.time}`)
   if (staged && late.length > 0) sets.push(expr`#g = #g + ${1}`)
-  const { set, condition } = spend({
+  const { set, condition } = spendUpdate({
     caller,
     units: asks.reduce((sum, { units }) => sum + units, 0),
     today: dayOf(nowMs),
@@ -230,14 +244,14 @@ async function commit(
   )
 }
 
-/** Gives each request of a group that was spent for the numbers after it. */
-function settle({ asks }: Group, after: Counter): void {
+/** Answers each request of a committed group with the balance and use after that request. */
+function answerGroup({ asks }: Group, after: Counter): void {
   const units = asks.reduce((sum, ask) => sum + ask.units, 0)
   let left = balanceOf(after) + units
-  let used = after.u - units
+  let used = after.used - units
   for (const ask of asks) {
     left -= ask.units
     used += ask.units
-    ask.answer = { status: 200, left, used }
+    ask.answer = { outcome: 'spent', left, used }
   }
 }

@@ -3,8 +3,8 @@ import type { Deps } from '../ports.ts'
 import { type Expression, expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
-import { archived, isLate } from './archive.ts'
-import { memoryOf, remember } from './container-cache.ts'
+import { findArchived, isArchivable } from './archive.ts'
+import { cacheEntry, cacheOf } from './container-cache.ts'
 import {
   balanceOf,
   type Counter,
@@ -12,74 +12,76 @@ import {
   parseCounter,
   readCounter,
   requireAdmitted,
-  spend,
+  spendUpdate,
 } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
-import { turnIfFull } from './evict.ts'
-import { callerOf, type KeyCaller } from './key-caller.ts'
+import { evictIfFull } from './evict.ts'
+import { type KeyCaller, type QuotaDeps, readKeyCaller } from './key-caller.ts'
 import { dayOf } from './quota.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
 
-type QuotaDeps = Deps<'table' | 'keyring'>
-
-/** Units left and units used over all keys, as they stand now. */
+/** Current numbers of units left and units used over all keys. */
 export interface Use {
   left: number
   used: number
 }
 
-/** How often a write is tried that others come between; each try finds a reason that it did not know before. */
-const TRIES = 20
-/** From this try on it waits a little first. */
+/**
+ * Tries of one consume. After a lost race, the next try starts from the counter that made the condition fail.
+ */
+const CONSUME_ATTEMPTS = 20
+/** Number of tries that start without a pause. */
 const PATIENCE = 2
-const PAUSE_MS = 10
+/** Longest pause before the first try that waits; the limit grows by this much with every further try. */
+const CONSUME_PAUSE_MS = 10
 
-/** For how long a container answers from memory that an account is exhausted, and for how many keys. */
+/** How long a container remembers that a key's account was exhausted, and for how many keys. */
 const REFUSED_MS = 1000
 const REFUSALS = 1000
 
-const useOf = (counter: Counter): Use => ({ left: balanceOf(counter), used: counter.u })
+const useOf = (counter: Counter): Use => ({ left: balanceOf(counter), used: counter.used })
 
-/** Before a try: at once at first, then after a pause that differs from everybody else's. */
+/** Waits for a random time before a later try, so that competing requests do not retry together. */
 async function pause(deps: Deps, tries: number): Promise<void> {
-  if (tries >= PATIENCE) await deps.clock.wait(Math.random() * PAUSE_MS * (tries - 1))
+  if (tries >= PATIENCE) await deps.clock.wait(Math.random() * CONSUME_PAUSE_MS * (tries - 1))
 }
 
 /**
- * Spends units, once per request id however often it is asked, in one write as a rule. A retry of an id that was spent
- * gets the numbers of now, whatever units it names.
- * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`; `quota_exhausted`, which spends
- *   and records nothing
+ * Spends units, usually in one write, and only once per request id however often the request is repeated. A
+ * retry of a spent id gets the current numbers, whatever units the retry asks for.
+ * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`; `quota_exhausted`, which
+ *   spends and records nothing; `temporarily_unavailable`
  */
-export async function consume(
+export async function consumeUnits(
   deps: QuotaDeps,
   key: string,
   { units, requestId }: { units: number; requestId?: string | undefined },
 ): Promise<Use> {
-  const caller = await callerOf(deps, key)
+  const caller = await readKeyCaller(deps, key)
   const id = requestId === undefined ? undefined : requestIdOf(deps, caller.accountId, requestId)
   const refused = refusedLately(deps, caller, units)
   if (refused && !id) throw new DomainError('quota_exhausted')
-  // An id may have been spent: before it is refused, or tried though it needs the archive anyway, the counter is read.
+  // The id may be spent already, so read the counter before a remembered refusal is answered. An id without a
+  // time needs the counter for its archive lookup in any case.
   let counter = id && (refused || id.time === 0) ? await readCounter(deps, caller.accountId) : undefined
-  for (let tries = 0; tries < TRIES; tries++) {
+  for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pause(deps, tries)
     const step = counter
-      ? await decide(deps, caller, units, id, counter)
+      ? await decideConsume(deps, caller, units, id, counter)
       : { fence: freshFence(id), late: false }
     if ('use' in step) return step.use
     if ('moved' in step) {
       counter = step.moved
       continue
     }
-    if (counter && step.late && (memoryOf(deps.table).fences.get(caller.accountId) ?? 0) > counter.g) {
-      // A turn came in between: the write would be refused, and cost as much as one that is not.
+    if (counter && step.late && (cacheOf(deps.table).fences.get(caller.accountId) ?? 0) > counter.fence) {
+      // An eviction changed the fence meanwhile. The write would fail and still cost a write unit.
       counter = await readCounter(deps, caller.accountId)
       continue
     }
     try {
-      const after = await write(deps, caller, units, id, step.fence, counter)
-      if (id) await turnIfFull(deps, caller.accountId, after, 1)
+      const after = await writeSpend(deps, caller, units, id, step.fence, counter)
+      if (id) await evictIfFull(deps, caller.accountId, after, 1)
       return useOf(after)
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
@@ -91,7 +93,7 @@ export async function consume(
 
 const freshFence = (id: RequestId | undefined): Expression[] => (id ? [expr`#m < ${id.time}`] : [])
 
-async function write(
+async function writeSpend(
   deps: QuotaDeps,
   caller: KeyCaller,
   units: number,
@@ -102,12 +104,12 @@ async function write(
   const nowMs = deps.clock.nowMs()
   const entries = id ? [id.entry] : []
   const today = dayOf(nowMs)
-  const { set, condition } = spend({ caller, units, today, ids: entries, entries, fence, seen, nowMs })
+  const { set, condition } = spendUpdate({ caller, units, today, ids: entries, entries, fence, seen, nowMs })
   return parseCounter(await deps.table.update(keys.quota(caller.accountId), set, condition, { once: !id }))
 }
 
-/** What a counter that was just read calls for. The order says which refusal counts where several would. */
-async function decide(
+/** Decides what to do with a counter just read. If several refusals apply, the first in this order wins. */
+async function decideConsume(
   deps: QuotaDeps,
   caller: KeyCaller,
   units: number,
@@ -116,27 +118,28 @@ async function decide(
 ): Promise<{ use: Use } | { moved: Counter } | { fence: Expression[]; late: boolean }> {
   requireAdmitted(counter, caller)
   if (id && inRing(counter, id.entry)) return { use: useOf(counter) }
-  const late = id && isLate(counter, id)
-  if (late && (await archived(deps, caller.accountId, counter, [id])).size > 0) return { use: useOf(counter) }
+  const late = id && isArchivable(counter, id)
+  if (late && (await findArchived(deps, caller.accountId, counter, [id])).size > 0)
+    return { use: useOf(counter) }
   if (units > balanceOf(counter)) {
     rememberRefusal(deps, caller, balanceOf(counter))
     throw new DomainError('quota_exhausted')
   }
   const today = dayOf(deps.clock.nowMs())
-  if (counter.d < today) return { moved: await changeDay(deps, caller.accountId, counter, today) }
-  return late ? { fence: [expr`#g = ${counter.g}`], late } : { fence: freshFence(id), late: false }
+  if (counter.day < today) return { moved: await changeDay(deps, caller.accountId, counter, today) }
+  return late ? { fence: [expr`#g = ${counter.fence}`], late } : { fence: freshFence(id), late: false }
 }
 
 function refusedLately(deps: QuotaDeps, { hash }: KeyCaller, units: number): boolean {
-  const { refusals } = memoryOf(deps.table)
+  const { refusals } = cacheOf(deps.table)
   const refusal = refusals.get(hash.toString('hex'))
   const nowMs = deps.clock.nowMs()
-  // A clock that was set back must not make it last.
+  // A clock that is set back must not prolong the refusal.
   const holds = refusal && nowMs < refusal.untilMs && nowMs >= refusal.untilMs - REFUSED_MS
   return holds === true && units > refusal.balance
 }
 
 function rememberRefusal(deps: QuotaDeps, { hash }: KeyCaller, balance: number): void {
   const untilMs = deps.clock.nowMs() + REFUSED_MS
-  remember(memoryOf(deps.table).refusals, hash.toString('hex'), { balance, untilMs }, REFUSALS)
+  cacheEntry(cacheOf(deps.table).refusals, hash.toString('hex'), { balance, untilMs }, REFUSALS)
 }

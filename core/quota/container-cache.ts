@@ -1,26 +1,28 @@
 import type { Table } from '../table/table.ts'
 
-/** What a container remembers between requests. Each map is bounded; nothing in it is ever the truth. */
-export interface Memory {
+/** What a container remembers between requests. Each map is bounded, and its entries may be out of date. */
+export interface ContainerCache {
   /** Account ids by the hash of their default key. */
   owners: Map<string, string>
-  /** By the hash of a key: how few units were left when a consume was refused. */
+  /**
+   * By key hash: the balance when a consume was refused, and until when the refusal is remembered (epoch ms).
+   */
   refusals: Map<string, { balance: number; untilMs: number }>
-  /** By account: the last dedupe fence seen, so that nobody writes under one that he could know to have moved. */
+  /** By account id: the last dedupe fence seen. A request skips a write whose fence is known to be stale. */
   fences: Map<string, number>
 }
 
-/** It belongs to the table: another connection knows nothing of it. */
-const memories = new WeakMap<Table, Memory>()
+/** One cache per table connection, so that connections do not share a cache. */
+const caches = new WeakMap<Table, ContainerCache>()
 
-export function memoryOf(table: Table): Memory {
-  const memory = memories.get(table) ?? { owners: new Map(), refusals: new Map(), fences: new Map() }
-  memories.set(table, memory)
-  return memory
+export function cacheOf(table: Table): ContainerCache {
+  const cache = caches.get(table) ?? { owners: new Map(), refusals: new Map(), fences: new Map() }
+  caches.set(table, cache)
+  return cache
 }
 
 /** Sets an entry, and drops the oldest beyond `limit`. */
-export function remember<V>(map: Map<string, V>, key: string, value: V, limit: number): void {
+export function cacheEntry<V>(map: Map<string, V>, key: string, value: V, limit: number): void {
   map.delete(key)
   map.set(key, value)
   if (map.size <= limit) return

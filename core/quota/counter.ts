@@ -4,11 +4,11 @@ import type { Deps } from '../ports.ts'
 import { attr, type Expression, expr, join } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
-import { isLive, type KeyCaller, wrongKey } from './key-caller.ts'
+import { isLiveKey, type KeyCaller, wrongKey } from './key-caller.ts'
 import { keyHashAttribute, keyUseAttribute } from './quota.ts'
-import { crossed, rungOf } from './thresholds.ts'
+import { balanceParts, crossedThresholds } from './thresholds.ts'
 
-/** The whole hot counter as one who spends sees it; its attributes are explained in `quota.ts`. */
+/** The stored attributes that a consume reads; `quota.ts` explains each attribute. */
 const counterSchema = z.object({
   l: z.number(),
   f: z.number(),
@@ -23,30 +23,70 @@ const counterSchema = z.object({
   a: z.optional(z.set(z.instanceof(Uint8Array))),
 })
 
-export interface Counter extends z.infer<typeof counterSchema> {
+/** The hot counter with full names for its attributes. */
+export interface Counter {
+  /** Units above the floor. */
+  aboveFloor: number
+  /** The highest threshold that the balance has not fallen below. The balance is `aboveFloor + floor`. */
+  floor: number
+  /** Units of the bundle held; 0 before the first bundle. */
+  size: number
+  /** Number of the last ledger entry applied. */
+  seq: number
+  /** Units used in all. */
+  used: number
+  /** The day on which use is counted now (UTC, days since 1970). */
+  day: number
+  /** Newest time of an archived request id, on the scale of `RequestId.time`. */
+  newestArchived: number
+  /** Grows whenever ids are archived that an earlier archive lookup may have missed. */
+  fence: number
+  /** Spans that have archive items, as bits (`spanBit`). */
+  archiveSpans: number
+  blocked: 'deactivated' | 'suspended' | undefined
   /** Entries of recent request ids. */
   ring: ReadonlySet<Uint8Array>
-  /** As stored. */
+  /** The item as stored. */
   item: Item
 }
 
-/** Reads a stored counter. @throws DomainError `unauthorized` if there is none: no account has this key. */
+/**
+ * Parses a stored counter.
+ * @throws DomainError `unauthorized` if there is none, since no account has the key then.
+ */
 export function parseCounter(item: Item | undefined): Counter {
   if (!item) throw wrongKey()
-  const parsed = z.parse(counterSchema, item)
-  return { ...parsed, ring: parsed.a ?? new Set(), item }
+  const { l, f, q, s, u, d, m, g, o, x, a } = z.parse(counterSchema, item)
+  return {
+    aboveFloor: l,
+    floor: f,
+    size: q,
+    seq: s,
+    used: u,
+    day: d,
+    newestArchived: m,
+    fence: g,
+    archiveSpans: o,
+    blocked: x,
+    ring: a ?? new Set(),
+    item,
+  }
 }
 
 export const readCounter = async (deps: Deps<'table'>, accountId: string): Promise<Counter> =>
   parseCounter(await deps.table.get(keys.quota(accountId)))
 
 /** Units left. */
-export const balanceOf = ({ l, f }: Pick<Counter, 'l' | 'f'>): number => l + f
+export const balanceOf = ({ aboveFloor, floor }: Pick<Counter, 'aboveFloor' | 'floor'>): number =>
+  aboveFloor + floor
 
-/** @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended` */
+/**
+ * Checks that the key is live and the account not blocked.
+ * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`
+ */
 export function requireAdmitted(counter: Counter, caller: KeyCaller): void {
-  if (!isLive(counter.item, caller)) throw wrongKey()
-  if (counter.x !== undefined) throw new DomainError(`account_${counter.x}`)
+  if (!isLiveKey(counter.item, caller)) throw wrongKey()
+  if (counter.blocked) throw new DomainError(`account_${counter.blocked}`)
 }
 
 export const inRing = ({ ring }: Pick<Counter, 'ring'>, entry: Uint8Array): boolean =>
@@ -56,25 +96,25 @@ export interface Spending {
   caller: KeyCaller
   /** At least 1. */
   units: number
-  /** The day (UTC, since 1970) that they are counted for, or a later one. */
+  /** The current day (UTC, days since 1970). The write fails if the counter is still on an earlier day. */
   today: number
-  /** Ids that must not be in the ring. */
+  /** Ring entries of the ids that are spent. The write fails if one of them is in the ring. */
   ids: readonly Uint8Array[]
-  /** What is added to the ring. */
+  /** Entries that the write adds to the ring. */
   entries: readonly Uint8Array[]
-  /** Why none of the ids can be in the archive. */
+  /** Conditions that hold only as long as none of the ids can be in the archive. */
   fence: readonly Expression[]
   /** Further assignments. */
   sets?: readonly Expression[]
-  /** The counter as it was last seen; without it the units must fit above the next threshold. */
+  /** The counter as last read. Without it the write fails if the units do not fit above the floor. */
   seen?: Counter | undefined
   nowMs: number
 }
 
-/** The one write that spends: key, block, balance, thresholds, day, ids and counters in one condition. */
-export function spend(spending: Spending): { set: Expression; condition: Expression } {
+/** Builds the one write that spends. One condition covers key, block, day, balance, thresholds and ids. */
+export function spendUpdate(spending: Spending): { set: Expression; condition: Expression } {
   const { caller, units, today, ids, entries, fence, seen } = spending
-  const step = seen && units > seen.l ? crossing(spending, seen) : plain(units)
+  const step = seen && units > seen.aboveFloor ? crossingSpend(spending, seen) : ordinarySpend(units)
   const key = attr(keyHashAttribute(caller.slot))
   const adds = [expr`#u ${units}`, expr`${attr(keyUseAttribute(caller.slot))} ${units}`]
   if (entries.length > 0) adds.push(expr`#a ${new Set(entries)}`)
@@ -85,7 +125,7 @@ export function spend(spending: Spending): { set: Expression; condition: Express
     ...step.conditions,
     ...fence,
   ]
-  // One NOT for all: DynamoDB takes 300 operators in an expression, and a batch has 100 ids.
+  // One NOT covers all ids: DynamoDB allows 300 operators in an expression, and a batch may have 100 ids.
   const known = ids.map((id) => expr`contains(#a, ${id})`)
   if (known.length > 0) conditions.push(join([expr`NOT (`, join(known, ' OR '), expr`)`], ''))
   const sets = [...step.sets, ...(spending.sets ?? [])]
@@ -95,16 +135,19 @@ export function spend(spending: Spending): { set: Expression; condition: Express
   }
 }
 
-const plain = (units: number) => ({
+const ordinarySpend = (units: number) => ({
   sets: [expr`#l = #l - ${units}`],
   conditions: [expr`#l >= ${units}`],
 })
 
-/** Moves the floor and leaves the marks. Of all who see the same threshold ahead, one alone can do it. */
-function crossing({ caller, units, nowMs }: Spending, { l, f, q, s }: Counter) {
-  const { floor } = rungOf(l + f - units, q)
-  const { notice, renewal } = crossed(f, floor, q)
-  const sets = [expr`#f = ${floor}`, expr`#l = #l + ${f - floor - units}`]
+/**
+ * Moves the floor and records the notice or renewal that becomes due. Of all requests that would cross the
+ * same threshold, only one succeeds.
+ */
+function crossingSpend({ caller, units, nowMs }: Spending, seen: Counter) {
+  const { floor } = balanceParts(balanceOf(seen) - units, seen.size)
+  const { notice, renewal } = crossedThresholds(seen.floor, floor, seen.size)
+  const sets = [expr`#f = ${floor}`, expr`#l = #l + ${seen.floor - floor - units}`]
   if (notice) sets.push(expr`#n = ${nowMs}`)
   if (renewal) sets.push(expr`#r = if_not_exists(#r, ${0}) + ${1}`)
   if (notice || renewal) {
@@ -114,8 +157,8 @@ function crossing({ caller, units, nowMs }: Spending, { l, f, q, s }: Counter) {
   return {
     sets,
     conditions: [
-      expr`#f = ${f} AND #s = ${s} AND #q = ${q}`,
-      expr`#l >= ${units - f + floor} AND #l < ${units}`,
+      expr`#f = ${seen.floor} AND #s = ${seen.seq} AND #q = ${seen.size}`,
+      expr`#l >= ${units - seen.floor + floor} AND #l < ${units}`,
     ],
   }
 }

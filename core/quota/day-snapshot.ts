@@ -5,9 +5,9 @@ import { ConditionFailed, type Item, ignoreRefusal } from '../table/table.ts'
 import { type Counter, parseCounter } from './counter.ts'
 
 /**
- * Moves the counter to another day. Its counters go on: what they stood at is kept first, and a day's use is the
- * difference of two such snapshots.
- * @returns the counter as it is now, which may still be in its old day if somebody consumed meanwhile.
+ * Moves the counter to another day. A snapshot of the use counters is stored first. The use counters are not
+ * reset: a day's use is the difference of two snapshots.
+ * @returns the current counter, which may still be on the old day after a concurrent consume.
  */
 export async function changeDay(
   deps: Deps<'table'>,
@@ -15,16 +15,16 @@ export async function changeDay(
   counter: Counter,
   today: number,
 ): Promise<Counter> {
-  const snapshot = { ...keys.day(accountId, counter.d), u: counter.u, c: usesBySlot(counter.item) }
+  const snapshot = { ...keys.day(accountId, counter.day), u: counter.used, c: usesBySlot(counter.item) }
   await deps.table
-    .put(snapshot, expr`attribute_not_exists(pk) OR #u < ${counter.u}`)
-    // Another put the same, or a later one.
+    .put(snapshot, expr`attribute_not_exists(pk) OR #u < ${counter.used}`)
+    // A concurrent request stored the same snapshot or a later one.
     .catch(ignoreRefusal)
   try {
     const moved = await deps.table.update(
       keys.quota(accountId),
       expr`SET #d = ${today}`,
-      expr`#d = ${counter.d} AND #u = ${counter.u}`,
+      expr`#d = ${counter.day} AND #u = ${counter.used}`,
     )
     return parseCounter(moved)
   } catch (error) {
@@ -33,7 +33,7 @@ export async function changeDay(
   }
 }
 
-/** Units used by slot, of a counter as stored. */
+/** Units used by key slot, from a counter as stored. */
 export const usesBySlot = (counter: Item): Record<string, number> =>
   Object.fromEntries(
     Object.entries(counter).flatMap(([name, value]) => {

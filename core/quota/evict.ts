@@ -3,103 +3,116 @@ import { expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { archiveItem, SPANS_MS, spanBit, spentIdItem } from './archive.ts'
-import { memoryOf, remember } from './container-cache.ts'
+import { cacheEntry, cacheOf } from './container-cache.ts'
 import { type Counter, parseCounter } from './counter.ts'
 import { type Entry, readEntry } from './request-id.ts'
 
 /**
- * The turn: when the ring is full, its oldest entries go into the archive. First they are put there, then they leave
- * the ring, so that an id is always in one of the two. Whoever looked into the archive before finds the fence `g`
- * changed when he writes.
+ * Number of entries at which the ring is full. An eviction then copies the oldest entries to the archive and
+ * removes them from the ring afterwards, so that an id is always in at least one of the two. The removal
+ * changes the fence `g`, so a request that read the archive earlier fails its condition on `g` and retries.
  */
 const RING_LIMIT = 50
-/** Entries that stay: those of requests on their way, which should not have to look into the archive. */
+/**
+ * Number of the newest entries that stay in the ring, so that ids of requests in flight are newer than the
+ * archive and need no archive lookup.
+ */
 const KEPT = 16
-/** If a turn fails, the next one is tried when so many entries more are there. */
+/** After a failed eviction, the next try follows when the ring has grown by this many entries. */
 const NEXT_TRY = 16
 
-/** Accounts whose fence a container remembers. */
+/** Number of accounts whose fence a container remembers. */
 const FENCES = 1000
 
 type Timed = Extract<Entry, { kind: 'timed' }>
 
-/** Turns the ring if `counter` is the state after the write that filled it by `added` entries. Failing is no error. */
-export async function turnIfFull(
+/**
+ * Evicts old entries if the write that led to `counter` and added `added` entries filled the ring. A failure
+ * is logged and not thrown.
+ */
+export async function evictIfFull(
   deps: Deps<'table'>,
   accountId: string,
   counter: Counter,
   added: number,
 ): Promise<void> {
   const { size } = counter.ring
-  if (mark(size) <= mark(size - added)) return
+  if (evictionStep(size) <= evictionStep(size - added)) return
   try {
-    await turn(deps, accountId, counter)
-  } catch {
-    // The units are spent and the id is in the ring, whatever became of this.
+    await evictOldest(deps, accountId, counter)
+  } catch (error) {
+    // The units are spent and the id is in the ring, even though the eviction failed.
+    deps.log.warn('old request ids were not archived; a later consume archives them', error, { accountId })
   }
 }
 
-/** Every size of a growing ring is reached by exactly one writer: the marks choose who turns it. */
-const mark = (size: number): number =>
+/**
+ * How many eviction sizes (50, 66, 82, …) a ring has reached. Exactly one writer reaches each size, so
+ * exactly one writer evicts.
+ */
+const evictionStep = (size: number): number =>
   size < RING_LIMIT ? 0 : 1 + Math.floor((size - RING_LIMIT) / NEXT_TRY)
 
-async function turn(deps: Deps<'table'>, accountId: string, counter: Counter): Promise<void> {
-  const leaving = evicted([...counter.ring].map(readEntry))
+async function evictOldest(deps: Deps<'table'>, accountId: string, counter: Counter): Promise<void> {
+  const leaving = entriesToEvict([...counter.ring].map(readEntry))
   const timed = leaving.filter((entry) => entry.kind === 'timed')
-  const groups = grouped(timed)
+  const groups = groupBySpan(timed)
   await Promise.all([
     deps.table.putAll(
       leaving
         .filter(({ kind }) => kind === 'untimed')
         .map(({ bytes }) => spentIdItem(deps, accountId, bytes)),
     ),
-    ...leaving.filter((entry) => entry.kind === 'batch').map((entry) => validate(deps, accountId, entry)),
+    ...leaving
+      .filter((entry) => entry.kind === 'batch')
+      .map((entry) => validateBatchItem(deps, accountId, entry)),
     ...groups.map(({ span, ids }) => {
       const { item } = archiveItem(deps, accountId, span, ids, true)
       return deps.table.put(item, expr`attribute_not_exists(pk)`)
     }),
   ])
   const spans = groups.reduce((bits, { span }) => bits | spanBit(span), 0)
-  await drop(deps, accountId, counter, { leaving, newest: timed.at(-1)?.time ?? 0, spans })
+  await dropFromRing(deps, accountId, counter, { leaving, newest: timed.at(-1)?.time ?? 0, spans })
 }
 
 /**
- * Takes out of the ring what stands in the archive now. Whoever else takes the same out does no harm; only what is
- * noted of the archive must neither be lowered nor lost.
+ * Removes entries from the ring that are now in the archive. A concurrent removal of the same entries does no
+ * harm. The conditions protect the newest archived time and the archive spans from being lowered or lost.
  */
-async function drop(
+async function dropFromRing(
   deps: Deps<'table'>,
   accountId: string,
-  { m, o }: Counter,
-  gone: { leaving: readonly Entry[]; newest: number; spans: number },
+  { newestArchived, archiveSpans }: Counter,
+  evicted: { leaving: readonly Entry[]; newest: number; spans: number },
 ): Promise<void> {
   const sets = [expr`#g = #g + ${1}`]
   const conditions = [expr`attribute_exists(pk)`]
-  if (gone.newest > m) {
-    sets.push(expr`#m = ${gone.newest}`)
-    conditions.push(expr`#m < ${gone.newest}`)
+  if (evicted.newest > newestArchived) {
+    sets.push(expr`#m = ${evicted.newest}`)
+    conditions.push(expr`#m < ${evicted.newest}`)
   }
-  if ((o | gone.spans) !== o) {
-    sets.push(expr`#o = ${o | gone.spans}`)
-    conditions.push(expr`#o = ${o}`)
+  const spans = archiveSpans | evicted.spans
+  if (spans !== archiveSpans) {
+    sets.push(expr`#o = ${spans}`)
+    conditions.push(expr`#o = ${archiveSpans}`)
   }
-  const entries = expr` DELETE #a ${new Set(gone.leaving.map(({ bytes }) => bytes))}`
+  const entries = expr` DELETE #a ${new Set(evicted.leaving.map(({ bytes }) => bytes))}`
   try {
-    const { g } = await deps.table.update(
+    const after = await deps.table.update(
       keys.quota(accountId),
       join([expr`SET `, join(sets, ', '), entries], ''),
       join(conditions, ' AND '),
     )
-    remember(memoryOf(deps.table).fences, accountId, Number(g), FENCES)
+    cacheEntry(cacheOf(deps.table).fences, accountId, parseCounter(after).fence, FENCES)
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
-    // m and o only grow, so that this ends.
-    await drop(deps, accountId, parseCounter(error.failed.get(0)), gone)
+    // Both attributes only grow, so the recursion ends.
+    await dropFromRing(deps, accountId, parseCounter(error.failed.get(0)), evicted)
   }
 }
 
-/** Makes a batch's archive item count without its entry. One that TTL has deleted stays deleted. */
-async function validate(
+/** Makes a batch's archive item valid without its ring entry. An item that TTL has deleted stays deleted. */
+async function validateBatchItem(
   deps: Deps<'table'>,
   accountId: string,
   { time, nonce }: Extract<Entry, { kind: 'batch' }>,
@@ -109,30 +122,31 @@ async function validate(
 }
 
 /**
- * What leaves a full ring: every untimed entry, since those are looked up one by one anyway, then batches and the
- * oldest timed ones until the newest are left. Timed ones are in the order of their times. An id dated in the future
- * is among the newest and stays: in the archive it would make every id until then late.
+ * Entries that leave a full ring: every untimed entry, because untimed ids are looked up one by one in any
+ * case; then the oldest batches and the oldest timed entries, until `KEPT` entries are left. Timed entries
+ * come out sorted by time. An id dated in the future is among the newest and stays, because in the archive
+ * its time would make every id until that time late.
  */
-export function evicted(ring: readonly Entry[]): Entry[] {
+export function entriesToEvict(ring: readonly Entry[]): Entry[] {
   const timed = ring.filter((entry) => entry.kind === 'timed').sort((a, b) => a.time - b.time)
   const batches = ring.filter((entry) => entry.kind === 'batch').sort((a, b) => a.time - b.time)
   const untimed = ring.filter(({ kind }) => kind === 'untimed')
   const excess = timed.length + batches.length - KEPT
   const oldBatches = batches.slice(0, Math.max(0, excess))
-  return [...untimed, ...oldBatches, ...oldest(timed, excess - oldBatches.length)]
+  return [...untimed, ...oldBatches, ...oldestEntries(timed, excess - oldBatches.length)]
 }
 
-/** Those of one millisecond leave together. */
-function oldest(timed: readonly Timed[], count: number): Timed[] {
+/** The oldest `count` entries; entries of the same millisecond leave together. */
+function oldestEntries(timed: readonly Timed[], count: number): Timed[] {
   const last = count > 0 ? timed[count - 1] : undefined
   return last ? timed.filter(({ time }) => time <= last.time) : []
 }
 
 /**
- * Parts entries into archive items, each of the shortest span that takes at least half of what is left: one item for
- * an even flow however slow it is, a few for a mixed one.
+ * Groups entries into archive items. Each item has the shortest span that covers at least half of the
+ * remaining entries: an even flow needs one item, however slow the flow is, and a mixed flow needs a few.
  */
-export function grouped(timed: readonly Timed[]): { span: number; ids: Timed[] }[] {
+export function groupBySpan(timed: readonly Timed[]): { span: number; ids: Timed[] }[] {
   const groups: { span: number; ids: Timed[] }[] = []
   let rest = [...timed]
   while (rest.length > 0) {

@@ -5,49 +5,52 @@ import { defaultKeyLookupOf } from '../keys/default-key.ts'
 import { keyHash, readKeyText } from '../keys/key-text.ts'
 import type { Deps } from '../ports.ts'
 import type { Item } from '../table/table.ts'
-import { memoryOf, remember } from './container-cache.ts'
+import { cacheEntry, cacheOf } from './container-cache.ts'
 import { DEFAULT_KEY_SLOT, keyHashAttribute } from './quota.ts'
 
-/** Whose application key it is; that it still lives, the write that spends checks by its hash. */
+/** Ports that consuming needs. */
+export type QuotaDeps = Deps<'table' | 'keyring'>
+
+/** The owner of an application key. The spending write checks by the hash that the key is still live. */
 export interface KeyCaller {
   accountId: string
   slot: number
   hash: Buffer
 }
 
-/** A default key: a version 4 UUID. It stands in slot 0 and says nothing of its account. */
+/** A default key is a version 4 UUID. The key belongs to slot 0 and does not contain its account id. */
 const DEFAULT_KEY = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
 const lookupSchema = z.object({ accountId: z.string() })
 
-/** Default keys whose account a container remembers. */
+/** Number of default keys whose account a container remembers. */
 const REMEMBERED = 10_000
 
 export const wrongKey = () => new DomainError('unauthorized', { detail: 'Send a valid application key.' })
 
 /**
- * Whose key it is. No call for a further key, right or wrong; one read for a default key that this container has not
- * seen before.
- * @throws DomainError `unauthorized`
+ * Finds the owner of an application key. A further key, valid or not, needs no call to the table. A default
+ * key needs one read unless this container remembers its owner.
+ * @throws DomainError `unauthorized` for a malformed or unknown key
  */
-export async function callerOf(deps: Deps<'table' | 'keyring'>, key: string): Promise<KeyCaller> {
+export async function readKeyCaller(deps: Deps<'table' | 'keyring'>, key: string): Promise<KeyCaller> {
   const named = readKeyText(deps, key)
   if (named) return { ...named, hash: keyHash(deps, key) }
   if (!DEFAULT_KEY.test(key)) throw wrongKey()
   const hash = keyHash(deps, key)
-  const { owners } = memoryOf(deps.table)
+  const { owners } = cacheOf(deps.table)
   const known = owners.get(hash.toString('hex'))
   if (known !== undefined) return { accountId: known, slot: DEFAULT_KEY_SLOT, hash }
   const item = await deps.table.get(defaultKeyLookupOf(deps, key))
-  // Guesses are not remembered: they would push out what is worth it.
+  // Unknown keys are not remembered, because guessed keys would push out real ones.
   if (!item) throw wrongKey()
   const { accountId } = z.parse(lookupSchema, item)
-  remember(owners, hash.toString('hex'), accountId, REMEMBERED)
+  cacheEntry(owners, hash.toString('hex'), accountId, REMEMBERED)
   return { accountId, slot: DEFAULT_KEY_SLOT, hash }
 }
 
-/** Whether the counter still has the caller's key. */
-export function isLive(counter: Item, { slot, hash }: KeyCaller): boolean {
+/** Whether the caller's key is still live according to the stored counter. */
+export function isLiveKey(counter: Item, { slot, hash }: KeyCaller): boolean {
   const stored = counter[keyHashAttribute(slot)]
   return stored instanceof Uint8Array && stored.length === hash.length && timingSafeEqual(stored, hash)
 }

@@ -1,23 +1,26 @@
 import * as z from 'zod/mini'
 import { keys } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
+import { DAY_MS } from '../time.ts'
 
 /**
- * The hot counter. Names are one letter because the item must stay under 1 KB for a consume to cost one write unit.
+ * The hot counter as stored. Attribute names have one letter, because the item must stay under 1 KB for a
+ * consume to cost one write unit.
  *
- * | attribute    | meaning                                                                            |
- * | ------------ | ---------------------------------------------------------------------------------- |
- * | `l`, `f`     | units to the next threshold, floor under it (`ladder.ts`); the balance is their sum |
- * | `q`          | units of the bundle, on which the thresholds stand; 0 before the first               |
- * | `s`          | number of the last ledger entry that was applied                                   |
- * | `u`, `d`     | units used in all; the day (UTC, since 1970) that they are counted for             |
- * | `h<n>`, `c<n>` | hash of the live application key in slot n; units it has used in all             |
- * | `a`          | the ring: entries of recent request ids, one binary set                            |
- * | `m`, `g`, `o` | newest time of an archived id; dedupe fence; spans of archive items (bits)        |
- * | `x`          | why the account is blocked; absent otherwise                                       |
- * | `n`, `r`     | a low-quota notice waits (when it was crossed, epoch ms); calls for a renewal       |
+ * | attribute      | meaning                                                                               |
+ * | -------------- | ------------------------------------------------------------------------------------- |
+ * | `l`, `f`       | units above the floor; the floor itself (`thresholds.ts`). The balance is their sum   |
+ * | `q`            | units of the bundle, which set the thresholds; 0 before the first bundle              |
+ * | `s`            | number of the last ledger entry applied                                               |
+ * | `u`, `d`       | units used in all; the day (UTC, days since 1970) on which use is counted now         |
+ * | `h<n>`, `c<n>` | hash of the live application key in slot n; units that this key has used in all       |
+ * | `a`            | the ring: entries of recent request ids, as one binary set                            |
+ * | `m`, `g`, `o`  | newest time of an archived id; dedupe fence; spans that have archive items (bits)     |
+ * | `x`            | why the account is blocked; absent otherwise                                          |
+ * | `n`, `r`       | when the balance crossed the threshold of a pending low-quota notice (epoch ms);      |
+ * |                | token of the last wake-up for a renewal. Both are absent when nothing is pending      |
  *
- * `due`, `dueAtMs` index an item in which `n` or `r` waits.
+ * `due` and `dueAtMs` list the item in the index `due` while `n` or `r` is set.
  */
 const quotaSchema = z.object({
   l: z.number(),
@@ -44,38 +47,38 @@ export const newQuota = (accountId: string, defaultKeyHash: Uint8Array, nowMs: n
   [keyHashAttribute(DEFAULT_KEY_SLOT)]: defaultKeyHash,
 })
 
-/** The default key's, however often it is rotated. */
+/** Slot of the default key. A rotation does not change the slot. */
 export const DEFAULT_KEY_SLOT = 0
 
-/** Where the counter keeps the hash of the live key in a slot. */
+/** Attribute with the hash of the live key in a slot. */
 export const keyHashAttribute = (slot: number): string => `h${slot}`
 
-/** Where it counts the units that the key in a slot has used, from its first consume on. */
+/** Attribute with the units that the key in a slot has used; absent before the key's first consume. */
 export const keyUseAttribute = (slot: number): string => `c${slot}`
 
-export const DAY_MS = 24 * 3_600_000
-
-/** The day of a moment in UTC, counted from 1970. */
+/** Day of a moment (UTC, days since 1970). */
 export const dayOf = (atMs: number): number => Math.floor(atMs / DAY_MS)
 
 export interface Quota {
   /** Units left. */
   left: number
-  /** The floor that they stand on. */
+  /** The highest threshold that `left` has not fallen below, in units. */
   floor: number
   /** Units used over all application keys, ever. */
   used: number
-  /** Units of the bundle held; 0 before the first. */
+  /** Units of the bundle held; 0 before the first bundle. */
   size: number
-  /** Number of the last ledger entry that is in `left`. */
+  /** Number of the last ledger entry included in `left`. */
   seq: number
-  /** When the threshold of a low-quota notice was crossed that is still to be given, epoch ms. */
+  /** When the balance crossed the threshold of a pending low-quota notice, epoch ms. */
   noticeSinceMs: number | undefined
-  /** The last call for a renewal, a number of its own within an `s`; 0 when none waits. */
+  /**
+   * Token of the last wake-up for a renewal, unique while `seq` stays the same; 0 if no renewal is pending.
+   */
   renewalCall: number
 }
 
-/** Reads a stored counter. @throws Error if it is not one. */
+/** Parses a stored counter. @throws Error if the item is not a counter. */
 export function parseQuota(item: Item): Quota {
   const { l, f, u, q, s, n, r } = z.parse(quotaSchema, item)
   return { left: l + f, floor: f, used: u, size: q, seq: s, noticeSinceMs: n, renewalCall: r ?? 0 }

@@ -2,14 +2,15 @@ import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 
 /**
- * A request id as the counter remembers it: ten bytes, an entry of the ring. The id alone decides its kind, never the
- * clock, so that every retry of it is looked for in the same place.
+ * A request id as the counter stores it. The ring entry has ten bytes. Its kind depends on the id alone,
+ * never on the clock, so that every retry of an id is looked up in the same place.
  *
- * | first byte | kind    | what follows                                              |
- * | ---------- | ------- | --------------------------------------------------------- |
- * | 0x01–0xfe  | timed   | with the first byte 5 bytes of time, then 5 of a MAC       |
- * | 0x00       | untimed | 9 bytes of a MAC                                          |
- * | 0xff       | batch   | where the ids of a batch stand: 5 bytes of time, 4 random |
+ * | first byte | kind    | content                                                                 |
+ * | ---------- | ------- | ----------------------------------------------------------------------- |
+ * | 0x01–0xfe  | timed   | 5 bytes of time, including the first byte; then 5 bytes of a MAC        |
+ * | 0x00       | untimed | after the first byte, 9 bytes of a MAC                                  |
+ * | 0xff       | batch   | after the first byte, 5 bytes of time and 4 random bytes: together they |
+ * |            |         | name the archive item with the ids of a batch                           |
  */
 export interface RequestId {
   entry: Buffer
@@ -17,7 +18,7 @@ export interface RequestId {
   time: number
 }
 
-/** Times of ids are counted from here: five bytes last until 2054. */
+/** The moment at which the time scale of ids is zero. Five bytes last until 2054. */
 const EPOCH_MS = Date.UTC(2020, 0, 1)
 const TIME_BYTES = 5
 const MAC_BYTES = 5
@@ -30,10 +31,10 @@ const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f
 const ULID = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/
 const CROCKFORD = '0123456789abcdefghjkmnpqrstvwxyz'
 
-/** The time of an id on the scale of `RequestId.time`. */
+/** Converts epoch ms to the scale of `RequestId.time`. */
 export const idTimeAt = (atMs: number): number => atMs - EPOCH_MS
 
-/** What stands for an id within its account. UUIDs and ULIDs are the same in any case, other ids are not. */
+/** The stored form of an id within its account. Only time-ordered ids are case-insensitive. */
 export function requestIdOf(deps: Deps<'keyring'>, accountId: string, text: string): RequestId {
   const lower = text.toLowerCase()
   const time = timeIn(lower)
@@ -43,12 +44,12 @@ export function requestIdOf(deps: Deps<'keyring'>, accountId: string, text: stri
 }
 
 /**
- * The one id of a request that may name it in two places.
- * @throws DomainError `invalid_request` if it names two
+ * The id of a request, which may send it in the body, in the header or in both.
+ * @throws DomainError `invalid_request` if the two differ
  */
 export function agreedId(inBody: string | undefined, inHeader: string | undefined): string | undefined {
   if (inBody !== undefined && inHeader !== undefined && inBody !== inHeader) {
-    const message = 'is another than the Idempotency-Key: send one of them'
+    const message = 'differs from the Idempotency-Key header; send only one'
     throw new DomainError('invalid_request', { fields: [{ field: 'requestId', message }] })
   }
   return inBody ?? inHeader
@@ -71,11 +72,11 @@ function timeBytes(time: number): Buffer {
   return bytes
 }
 
-/** The entry that says: the archive item of this time and nonce counts. `nonce` is 4 bytes in hex. */
+/** The ring entry that makes a batch's archive item valid. `nonce` is 4 bytes in hex. */
 export const batchEntry = (time: number, nonce: string): Buffer =>
   Buffer.concat([Buffer.of(BATCH), timeBytes(time), Buffer.from(nonce, 'hex')])
 
-/** What an entry of the ring is. */
+/** An entry of the ring by kind. */
 export type Entry =
   | { kind: 'untimed'; bytes: Buffer }
   | { kind: 'timed'; bytes: Buffer; time: number }
@@ -89,5 +90,5 @@ export function readEntry(stored: Uint8Array): Entry {
   return { kind: 'timed', bytes, time: bytes.readUIntBE(0, TIME_BYTES) }
 }
 
-/** The MAC in a timed entry: what an archive item keeps of it. */
+/** The MAC in a timed entry. An archive item stores only this part of the entry. */
 export const macOf = (entry: Buffer): Buffer => entry.subarray(TIME_BYTES)

@@ -1,37 +1,40 @@
 /**
- * The ladder: the counter keeps the units above the next threshold (`left`) apart from the units under it (`floor`),
- * so an ordinary consume needs no more than `left >= units`, and the one that does not fit is the one that crosses.
+ * The counter stores the units above the next threshold (`left`) apart from the units under it (`floor`). An
+ * ordinary consume therefore only needs `left >= units`, and a consume that does not fit crosses the
+ * threshold.
  */
-export interface Rung {
-  /** Units to the next threshold. */
+export interface BalanceParts {
+  /** Units above the next threshold. */
   left: number
-  /** Units under it; the balance is their sum. */
+  /** Units under that threshold. The balance is `left + floor`. */
   floor: number
 }
 
-/** What a crossing calls for. */
-export interface Crossed {
-  /** Left fell below 10 % of the bundle. */
+/** What becomes due when the balance crosses thresholds. */
+export interface CrossedThresholds {
+  /** The balance fell below 10 % of the bundle. */
   notice: boolean
-  /** Left fell below 1 % of the bundle. */
+  /** The balance fell below 1 % of the bundle. */
   renewal: boolean
 }
 
-/** The least units that are no reason to act, of a bundle of `size` units; 0 before the first bundle. */
+/**
+ * Thresholds for a bundle of `size` units: a balance below them calls for action. 0 before the first bundle.
+ */
 const noticeAt = (size: number): number => Math.ceil(size / 10)
 const renewalAt = (size: number): number => Math.ceil(size / 100)
 
-/** Where a balance stands on the ladder of a bundle. */
-export function rungOf(balance: number, size: number): Rung {
+/** Splits a balance at the highest threshold of the bundle that the balance has not fallen below. */
+export function balanceParts(balance: number, size: number): BalanceParts {
   const floor = [noticeAt(size), renewalAt(size)].find((threshold) => balance >= threshold) ?? 0
   return { left: balance - floor, floor }
 }
 
-/** Which thresholds lie between two floors of one bundle. */
-export const crossed = (from: number, to: number, size: number): Crossed => ({
+/** Which thresholds of a bundle are crossed when the floor moves down from `from` to `to`. */
+export const crossedThresholds = (from: number, to: number, size: number): CrossedThresholds => ({
   notice: from >= noticeAt(size) && to < noticeAt(size),
   renewal: from >= renewalAt(size) && to < renewalAt(size),
 })
 
-/** Whether so few units are left that the bundle renews itself. */
+/** Whether the balance is low enough for a renewal. */
 export const needsRenewal = (balance: number, size: number): boolean => balance < renewalAt(size)

@@ -2,7 +2,7 @@ import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
 
-/** Units granted once, when the e-mail address is confirmed (product rule). */
+/** Units granted once, when the e-mail address is confirmed. */
 export const TRIAL_UNITS = 100
 
 /** The writes that give an account its first units: on the counter, and as ledger entry 1. */

@@ -3,11 +3,12 @@ import { DomainError } from '../errors.ts'
 import { keyIdsBySlot } from '../keys/application-keys.ts'
 import type { Deps } from '../ports.ts'
 import { DAY_PREFIX, dayKey, keys } from '../table/keys.ts'
+import { DAY_MS } from '../time.ts'
 import { readCounter } from './counter.ts'
 import { usesBySlot } from './day-snapshot.ts'
-import { DAY_MS, dayOf } from './quota.ts'
+import { dayOf } from './quota.ts'
 
-/** Days that are shown unless told otherwise, and at most. */
+/** Days that are shown by default, and at most. */
 const DAYS = 30
 const MOST_DAYS = 366
 
@@ -17,30 +18,39 @@ const snapshotSchema = z.object({
   c: z.record(z.string(), z.number()),
 })
 
-/** What the counters stood at when the counter left a day. */
+/** The use counters as they stood at the end of a day, or now for the current day. */
 interface Snapshot {
   day: number
   used: number
   bySlot: Record<string, number>
 }
 
+export interface DayRange {
+  fromMs?: number | undefined
+  toMs?: number | undefined
+}
+
+export interface DayUse {
+  /** When the day begins (UTC), epoch ms. */
+  startMs: number
+  units: number
+  /** Use by key. The use of all deleted keys is one entry without an id. */
+  keys: { id: string | undefined; units: number }[]
+}
+
 export interface Usage {
   /** Units used over all keys, ever. */
-  allusage: number
-  /** Days with use, oldest first; of the keys that are gone all use is under the id null. */
-  days: { day: string; units: number; keys: { id: string | null; units: number }[] }[]
+  used: number
+  /** Days with use, oldest first. */
+  days: DayUse[]
 }
 
 /**
  * Use by day (UTC) and key.
- * @param range days such as 2026-11-21, both included.
+ * @param range any moment of the first day and of the last one, epoch ms; both days are included.
  * @throws DomainError `invalid_request` for a range that is empty or longer than 366 days
  */
-export async function readUsage(
-  deps: Deps<'table'>,
-  accountId: string,
-  range: { from?: string | undefined; to?: string | undefined },
-): Promise<Usage> {
+export async function readUsage(deps: Deps<'table'>, accountId: string, range: DayRange): Promise<Usage> {
   const { from, to } = daysOf(range, dayOf(deps.clock.nowMs()))
   const pk = keys.account(accountId)
   const [counter, ids, before, within] = await Promise.all([
@@ -50,28 +60,28 @@ export async function readUsage(
     deps.table.list(pk, DAY_PREFIX, { between: [dayKey(from), dayKey(to)] }),
   ])
   const ended = [...before, ...within].map(readSnapshot)
-  const now = { day: counter.d, used: counter.u, bySlot: usesBySlot(counter.item) }
-  // A day whose change was begun and not finished has a snapshot already, which says too little.
+  const now = { day: counter.day, used: counter.used, bySlot: usesBySlot(counter.item) }
+  // If a change of the day is unfinished, the current day already has a snapshot, whose numbers are too low.
   const snapshots = [...ended.filter(({ day }) => day < now.day), now].filter(({ day }) => day <= to)
   const days = snapshots.flatMap((snapshot, at) => {
     const last = snapshots[at - 1]
     if (snapshot.day < from || snapshot.used === (last?.used ?? 0)) return []
     return [dayUse(snapshot, last, ids)]
   })
-  return { allusage: counter.u, days }
+  return { used: counter.used, days }
 }
 
-function dayUse(end: Snapshot, start: Snapshot | undefined, ids: Map<number, string>) {
+function dayUse(end: Snapshot, start: Snapshot | undefined, ids: Map<number, string>): DayUse {
   const units = end.used - (start?.used ?? 0)
   const live = [...ids].map(([slot, id]) => ({
-    id: id as string | null,
+    id,
     units: (end.bySlot[slot] ?? 0) - (start?.bySlot[slot] ?? 0),
   }))
-  const gone = units - live.reduce((sum, key) => sum + key.units, 0)
+  const deletedUnits = units - live.reduce((sum, key) => sum + key.units, 0)
   return {
-    day: new Date(end.day * DAY_MS).toISOString().slice(0, 10),
+    startMs: end.day * DAY_MS,
     units,
-    keys: [...live, { id: null, units: gone }].filter((key) => key.units > 0),
+    keys: [...live, { id: undefined, units: deletedUnits }].filter((key) => key.units > 0),
   }
 }
 
@@ -80,15 +90,15 @@ function readSnapshot(item: unknown): Snapshot {
   return { day: Number(sk.slice(DAY_PREFIX.length)), used: u, bySlot: c }
 }
 
-function daysOf(range: { from?: string | undefined; to?: string | undefined }, today: number) {
-  const dayIn = (text: string | undefined) => (text === undefined ? undefined : dayOf(Date.parse(text)))
-  const given = dayIn(range.from)
-  const to = dayIn(range.to) ?? (given === undefined ? today : Math.max(today, given))
+function daysOf({ fromMs, toMs }: DayRange, today: number) {
+  const given = fromMs === undefined ? undefined : dayOf(fromMs)
+  const asked = toMs === undefined ? undefined : dayOf(toMs)
+  const to = asked ?? (given === undefined ? today : Math.max(today, given))
   const from = given ?? to - DAYS + 1
   const days = to - from + 1
-  const message = `must be 1 to ${MOST_DAYS} days after from, both included`
+  const message = `must make a range of 1 to ${MOST_DAYS} days, both ends included`
   if (days < 1 || days > MOST_DAYS)
     throw new DomainError('invalid_request', { fields: [{ field: 'to', message }] })
-  // Before 1970 nobody has used anything, and sort keys have no sign.
+  // Nothing was used before 1970, and sort keys have no sign.
   return { from: Math.max(from, 0), to: Math.max(to, 0) }
 }

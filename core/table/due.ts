@@ -1,28 +1,28 @@
 import type { Deps } from '../ports.ts'
-import type { DueKind, Key } from './keys.ts'
+import { type DueKind, type Key, shownKey } from './keys.ts'
 
-/** What a job did with the items of one kind that were due. */
+/** Result of a run over the due items of one kind. */
 export interface Worked {
-  /** Items of which `work` said that something came of them. */
+  /** Items for which `work` returned true. */
   done: number
-  /** Items on which it threw: they stay due, and one of them does not keep the others waiting. */
+  /** Items for which `work` threw. They stay due and do not hold up other items. */
   failed: number
 }
 
-/** How long and how wide a run may go. */
+/** Limits of a run. */
 export interface Run {
-  /** Nothing is begun after this moment, epoch ms: the function's time is nearly over. */
+  /** Work on an item does not begin after this moment, epoch ms, because the function's time-out is near. */
   untilMs: number
-  /** Items worked on at once. */
+  /** Number of items worked on at once. */
   width: number
 }
 
-/** Items taken from the index at once. */
-const PAGE = 400
+/** Number of keys read from the index at once. */
+const DUE_PAGE = 400
 
 /**
- * Does `work` on everything of a kind that is due, many at once, until nothing is left or the time is over. One that
- * stays due is worked on once in a run.
+ * Runs `work` on every due item of a kind, several at once, until no item is left or the time is over. An
+ * item that stays due is worked on only once per run.
  */
 export async function eachDue(
   deps: Deps<'table'>,
@@ -34,7 +34,7 @@ export async function eachDue(
   const seen = new Set<string>()
   const inTime = () => deps.clock.nowMs() < run.untilMs
   for (let fresh = true; fresh && inTime(); ) {
-    const keys = await deps.table.due(kind, deps.clock.nowMs(), PAGE)
+    const keys = await deps.table.due(kind, deps.clock.nowMs(), DUE_PAGE)
     const waiting = keys.filter(({ pk, sk }) => !seen.has(`${pk} ${sk}`))
     fresh = waiting.length > 0
     for (const { pk, sk } of waiting) seen.add(`${pk} ${sk}`)
@@ -42,8 +42,11 @@ export async function eachDue(
       for (let key = waiting.shift(); key && inTime(); key = waiting.shift()) {
         try {
           if (await work(key)) worked.done++
-        } catch {
+        } catch (error) {
           worked.failed++
+          deps.log.error('a due item failed and stays due; a later run retries it', error, {
+            item: shownKey(key),
+          })
         }
       }
     }

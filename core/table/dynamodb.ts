@@ -11,7 +11,7 @@ import {
 } from '@aws-sdk/lib-dynamodb'
 import { unmarshall } from '@aws-sdk/util-dynamodb'
 import { clientLimits } from '../adapters/client-limits.ts'
-import { type Answer, type Operation, type Refusal, tableOver } from './requests.ts'
+import { type Operation, type TableAnswer, type TableRefusal, tableOver } from './requests.ts'
 import type { Table } from './table.ts'
 
 const commands = {
@@ -24,7 +24,9 @@ const commands = {
   BatchWriteItem: BatchWriteCommand,
 } satisfies Record<Operation, unknown>
 
-/** Opens the table with AWS's own client, which takes region, credentials and endpoint from the environment. */
+/**
+ * Opens the table with AWS's own client, which takes region, credentials and endpoint from the environment.
+ */
 export function openTable(tableName: string, base = new DynamoDBClient(clientLimits)): Table {
   const over = (client: DynamoDBClient) =>
     DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } })
@@ -32,19 +34,19 @@ export function openTable(tableName: string, base = new DynamoDBClient(clientLim
   let single: DynamoDBDocumentClient | undefined
   return tableOver(tableName, async (operation, input, once = false) => {
     const command = new commands[operation](input as never)
-    // How often a client tries is its own and no request's.
+    // The SDK limits attempts per client, not per request, so `once` needs a client of its own.
     if (once) single ??= over(new DynamoDBClient({ ...clientLimits, maxAttempts: 1 }))
     try {
-      return (await (once && single ? single : client).send(command as never)) as Answer
+      return (await (once && single ? single : client).send(command as never)) as TableAnswer
     } catch (error) {
       throw withPlainItems(error)
     }
   })
 }
 
-/** The document client leaves the items of its exceptions in DynamoDB's own notation. */
+/** Converts the items of an exception, which the document client leaves in DynamoDB's own notation. */
 function withPlainItems(error: unknown): unknown {
-  const { Item, CancellationReasons } = error as Refusal
+  const { Item, CancellationReasons } = error as TableRefusal
   const plain = (item: unknown) => unmarshall(item as Parameters<typeof unmarshall>[0])
   if (Item) Object.assign(error as object, { Item: plain(Item) })
   for (const reason of CancellationReasons ?? []) if (reason.Item) reason.Item = plain(reason.Item)

@@ -3,7 +3,8 @@
  *
  *     expr`SET #status = ${'active'}, #sessions.${attr(sessionId)} = ${nowMs}`
  *
- * Every name is aliased, so reserved words and names with dots need no care, and no value is ever text.
+ * Every name is aliased, so reserved words and names with dots are safe. A value never becomes part of the
+ * text.
  */
 export interface Expression {
   readonly text: readonly string[]
@@ -24,7 +25,7 @@ export function expr(text: TemplateStringsArray, ...args: unknown[]): Expression
   return { text: [...text], args }
 }
 
-/** Several expressions in one, such as conditions joined by ` AND `. */
+/** Joins several expressions into one, such as conditions by ` AND `. */
 export function join(parts: readonly Expression[], separator: string): Expression {
   const text = ['']
   const args: unknown[] = []
@@ -37,13 +38,34 @@ export function join(parts: readonly Expression[], separator: string): Expressio
   return { text, args }
 }
 
-/** Names and values of one request, filled by rendering its expressions one after another. */
+/** `SET a, b REMOVE c`. An empty list leaves out its part. */
+export const setRemove = (set: readonly Expression[], remove: readonly Expression[]): Expression =>
+  join(
+    [
+      ...(set.length > 0 ? [join([expr`SET `, join(set, ', ')], '')] : []),
+      ...(remove.length > 0 ? [join([expr`REMOVE `, join(remove, ', ')], '')] : []),
+    ],
+    ' ',
+  )
+
+/** The condition that these attributes are unchanged since `item` was read. */
+export const unchangedSince = <T extends object>(item: T, names: readonly (keyof T & string)[]): Expression =>
+  join(
+    names.map((name) =>
+      item[name] === undefined
+        ? expr`attribute_not_exists(${attr(name)})`
+        : expr`${attr(name)} = ${item[name]}`,
+    ),
+    ' AND ',
+  )
+
+/** Names and values of one request. Rendering the request's expressions one after another fills them in. */
 export interface Placeholders {
   ExpressionAttributeNames?: Record<string, string>
   ExpressionAttributeValues?: Record<string, unknown>
 }
 
-/** The expression's text with placeholders, which are added to `into`. */
+/** Renders the expression's text with placeholders and adds their names and values to `into`. */
 export function render(expression: Expression, into: Placeholders): string {
   const rendered = expression.text.map((piece, at) => {
     for (const [alias, name] of piece.matchAll(/#(\w+)/g)) alias && nameOf(into, alias, name)

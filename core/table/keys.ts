@@ -1,33 +1,37 @@
+import { createHash } from 'node:crypto'
+import { DAY_MS, MINUTE_MS } from '../time.ts'
+
 /**
- * Every key of the one table, and what stands behind it.
+ * Every key of the one table, and what its item holds.
  *
- * | entity            | pk                  | sk              | holds                                                        |
- * | ----------------- | ------------------- | --------------- | ------------------------------------------------------------ |
- * | profile           | ACCOUNT#<id>        | #PROFILE        | the account: names, status, sessions, flags, balance         |
- * | quota             | ACCOUNT#<id>        | #QUOTA          | the hot counter: units left and used                         |
- * | customer          | ACCOUNT#<id>        | #CUSTOMER       | our copy of Stripe's customer                                |
- * | card              | ACCOUNT#<id>        | CARD#<pm_>      | our copy of a card, or that it was there and is gone         |
- * | card verification | ACCOUNT#<id>        | HOLD#<id>       | a $1 hold from its first call until it is released           |
- * | ledger entry      | ACCOUNT#<id>        | LEDGER#<seq>    | one credit or debit, numbered without gaps                   |
- * | purchase          | ACCOUNT#<id>        | PURCHASE#<id>   | a payment for units from its first call on; ids are time-ordered |
- * | request           | ACCOUNT#<id>        | REQUEST#<mac>   | the purchase that an Idempotency-Key stands for              |
- * | spent ids         | ACCOUNT#<id>        | SPENT#<span>#<newest time>#<nonce> | request ids that left the counter's ring, many in one |
- * | spent id          | ACCOUNT#<id>        | SPENTID#<entry> | one request id that cannot be found by its time              |
- * | day               | ACCOUNT#<id>        | DAY#<day>       | the counters of use as they stood when a day ended           |
- * | application key   | ACCOUNT#<id>        | KEY#<id>        | a further key: name, slot, how it begins and ends            |
- * | notice            | ACCOUNT#<id>        | NOTICE#<id>     | something to tell the user; ids are time-ordered             |
- * | queued mail       | ACCOUNT#<id>        | MAIL#<id>       | a mail that is not yet known to be sent                      |
- * | e-mail guard      | EMAIL#<normalised>  | #GUARD          | whose address it is: makes addresses unique, finds accounts  |
- * | username guard    | USERNAME#<lower>    | #GUARD          | whose name it is                                             |
- * | mailed code       | CODE#<look-up half> | #CODE           | purpose, account, expiry, tries left                         |
- * | mail asked for    | ASK#<purpose>#<e-mail> | #ASK         | that a mail with a code was asked for, by whomever           |
- * | key look-up       | APIKEY#<hash>       | #KEY            | whose default application key it is                          |
- * | customer look-up  | CUSTOMER#<cus_>     | #CUSTOMER       | whose customer it is                                         |
- * | job               | JOB#<name>          | #JOB            | how far a job has come                                       |
- * | event guard       | EVENT#<id>          | #EVENT          | that an event from outside has done its work                 |
+ * | entity            | pk                     | sk                                 | holds                                                            | kept                                              |
+ * | ----------------- | ---------------------- | ---------------------------------- | ---------------------------------------------------------------- | ------------------------------------------------- |
+ * | profile           | ACCOUNT#<id>           | #PROFILE                           | the account: names, status, sessions, flags, balance             | for good                                          |
+ * | quota             | ACCOUNT#<id>           | #QUOTA                             | the hot counter: units left and used                             | for good                                          |
+ * | customer          | ACCOUNT#<id>           | #CUSTOMER                          | our copy of Stripe's customer                                    | until deleted at Stripe                           |
+ * | card              | ACCOUNT#<id>           | CARD#<pm_>                         | our copy of a card, or the mark of a removed card                | for good; 30 days once removed                    |
+ * | card verification | ACCOUNT#<id>           | HOLD#<id>                          | a $1 hold from its first call until it is released               | until the verification ends                       |
+ * | ledger entry      | ACCOUNT#<id>           | LEDGER#<seq>                       | one credit or debit, numbered without gaps                       | for good                                          |
+ * | purchase          | ACCOUNT#<id>           | PURCHASE#<id>                      | a payment for units from its first call on; ids are time-ordered | for good                                          |
+ * | request           | ACCOUNT#<id>           | REQUEST#<mac>                      | the purchase that an Idempotency-Key stands for                  | 48 hours                                          |
+ * | spent ids         | ACCOUNT#<id>           | SPENT#<span>#<newest time>#<nonce> | request ids that left the counter's ring, many in one item       | 4 days                                            |
+ * | spent id          | ACCOUNT#<id>           | SPENTID#<entry>                    | one request id that cannot be found by its time                  | 4 days                                            |
+ * | day               | ACCOUNT#<id>           | DAY#<day>                          | the counters of use as they stood when a day ended               | for good                                          |
+ * | application key   | ACCOUNT#<id>           | KEY#<id>                           | a further key: name, slot, first and last characters             | until revoked                                     |
+ * | notice            | ACCOUNT#<id>           | NOTICE#<id>                        | something to tell the user; ids are time-ordered                 | for good                                          |
+ * | queued mail       | ACCOUNT#<id>           | MAIL#<id>                          | a mail that is not yet known to be sent                          | until sent; 7 days (with a code: 24 hours)        |
+ * | e-mail guard      | EMAIL#<normalised>     | #GUARD                             | account of the address: makes addresses unique, finds accounts   | as long as the address                            |
+ * | username guard    | USERNAME#<lower>       | #GUARD                             | account of the username                                          | as long as the username                           |
+ * | mailed code       | CODE#<look-up half>    | #CODE                              | purpose, account, expiry, tries left                             | until used; 24 hours (password reset: 10 minutes) |
+ * | mail asked for    | ASK#<purpose>#<e-mail> | #ASK                               | a request by anyone for a mail with a code                       | 24 hours                                          |
+ * | key look-up       | APIKEY#<hash>          | #KEY                               | account of the default application key                           | until rotated                                     |
+ * | customer look-up  | CUSTOMER#<cus_>        | #CUSTOMER                          | account of Stripe's customer                                     | until deleted at Stripe                           |
+ * | job               | JOB#<name>             | #JOB                               | progress of a job                                                | for good                                          |
+ * | event guard       | EVENT#<id>             | #EVENT                             | an event from outside that has been processed                    | 30 days (EventBridge: 7 days)                     |
  *
- * `#` sorts before every letter: one Query with `begins_with(sk, '#')` reads profile and quota together.
- * Text from outside stands only behind a prefix in `pk` and never in `sk`, so no input can name another kind.
+ * `#` sorts before every letter: one Query with `begins_with(sk, '#')` reads profile and quota together. Text
+ * from outside is only in `pk`, after a prefix, and never in `sk`, so no input can name an item of another
+ * kind.
  *
  * Index `due` (sparse): an item that waits for work carries `due` = `<KIND>#<shard>` and `dueAtMs`.
  */
@@ -38,15 +42,15 @@ export interface Key {
 
 const ownedBy = (accountId: string) => `ACCOUNT#${accountId}`
 
-/** Where archive items of one span stand, by the newest time in them. */
+/** Sort-key prefix of the archive items of one span. The newest time in the item follows it. */
 export const spentPrefix = (span: number): string => `SPENT#${span}#`
 
-/** A time of request ids (`core/quota/request-id.ts`) as sort keys have it. */
+/** A time of request ids (`core/quota/request-id.ts`) in the form for sort keys. */
 export const timeKey = (time: number): string => time.toString(16).padStart(10, '0')
 
 export const DAY_PREFIX = 'DAY#'
 
-/** A day, counted from 1970, as sort keys have it. */
+/** A day (days since 1970) in the form for sort keys. */
 export const dayKey = (day: number): string => String(day).padStart(5, '0')
 
 /** Prefix of the items that every request for an account reads at once. */
@@ -99,13 +103,46 @@ export const keys = {
   defaultKey: (hash: string): Key => ({ pk: `APIKEY#${hash}`, sk: '#KEY' }),
 }
 
+// How long items that expire are kept. The table above lists the same times.
+export const REMOVED_CARD_KEPT_MS = 30 * DAY_MS
+/** Longer than the 24 hours for which the API promises to recognise an Idempotency-Key. */
+export const REQUEST_KEPT_MS = 2 * DAY_MS
+/** Longer than the three days for which a repeated consume is recognised. */
+export const SPENT_IDS_KEPT_MS = 4 * DAY_MS
+export const NEWS_MAIL_KEPT_MS = 7 * DAY_MS
+export const CODE_MAIL_KEPT_MS = DAY_MS
+export const CONFIRMATION_CODE_KEPT_MS = DAY_MS
+export const RESET_CODE_KEPT_MS = 10 * MINUTE_MS
+export const MAIL_REQUEST_KEPT_MS = DAY_MS
+/** Stripe redelivers an event for three days and lists it for thirty. */
+export const STRIPE_EVENT_KEPT_MS = 30 * DAY_MS
+/** EventBridge redelivers an event for a day. */
+export const BUS_EVENT_KEPT_MS = 7 * DAY_MS
+
+/** The TTL attribute: the epoch second after which DynamoDB may delete the item. Deletion may lag by days. */
+export const ttlAt = (atMs: number): { ttl: number } => ({ ttl: Math.ceil(atMs / 1000) })
+
+/**
+ * A key as log lines show it. Text from outside, such as an e-mail address, is replaced by the first digits
+ * of its SHA-256, so that an operator who knows the text can find the line.
+ */
+export function shownKey({ pk, sk }: Key): string {
+  if (pk.startsWith(ownedBy(''))) return `${pk} ${sk}`
+  const at = pk.lastIndexOf('#') + 1
+  const digest = createHash('sha256').update(pk.slice(at)).digest('hex').slice(0, 12)
+  return `${pk.slice(0, at)}${digest} ${sk}`
+}
+
 /** What an item can wait for. Each kind has its own job. */
 export type DueKind = 'ASK' | 'CARD' | 'HOLD' | 'MAIL' | 'PENDING' | 'PURCHASE' | 'QUOTA'
 
-/** Shards per kind: one partition of the index takes 1,000 writes a second, and a job reads them all. */
+/** Shards per kind. One partition of the index takes 1,000 writes a second; a job reads all shards. */
 export const DUE_SHARDS = 4
 
-/** The index attributes of an item that is due at `atMs`; the hex digits of an id, such as its account's, spread it. */
+/**
+ * The index attributes of an item that is due at `atMs`. The last digits of `hexId`, such as an account id,
+ * choose the shard.
+ */
 export function dueAt(kind: DueKind, hexId: string, atMs: number): { due: string; dueAtMs: number } {
   const shard = Number.parseInt(hexId.slice(-4), 16) % DUE_SHARDS
   return { due: `${kind}#${shard}`, dueAtMs: atMs }

@@ -5,7 +5,7 @@ import { type Expression, expr, join, type Placeholders, render } from './expres
 import { dueShards, type Key } from './keys.ts'
 import { ConditionFailed, type Item, type Table, type Write } from './table.ts'
 
-/** The requests of DynamoDB that the table is made of. */
+/** The DynamoDB operations that the table uses. */
 export type Operation =
   | 'GetItem'
   | 'Query'
@@ -15,8 +15,8 @@ export type Operation =
   | 'TransactWriteItems'
   | 'BatchWriteItem'
 
-/** What the answers hold, as far as the table reads it. */
-export interface Answer {
+/** The members of DynamoDB's answers that the table reads. */
+export interface TableAnswer {
   Item?: Item
   Items?: Item[]
   Attributes?: Item
@@ -25,19 +25,23 @@ export interface Answer {
 }
 
 /**
- * A client of DynamoDB: sends one request, and again (within limits) what was throttled, and unless it is for `once`
- * what got lost or met a fault of the service. Keys, items and values are plain JavaScript both ways; what is undefined is left out. Rejects with an
- * error that has the `name` of DynamoDB's exception and, where it has them, its `Item` or `CancellationReasons`.
+ * A DynamoDB client. Sends one request and retries it, within limits, after throttling; without `once` also
+ * after a lost answer or a fault of the service. Keys, items and values are plain JavaScript in both
+ * directions, and undefined values are left out. Rejects with an error that has the `name` of DynamoDB's
+ * exception and, if the exception has them, its `Item` or `CancellationReasons`.
  */
-export type Send = (operation: Operation, input: Record<string, unknown>, once?: boolean) => Promise<Answer>
+export type Send = (
+  operation: Operation,
+  input: Record<string, unknown>,
+  once?: boolean,
+) => Promise<TableAnswer>
 
-/** The one table over a client. */
+/** The one table, reached through a client. */
 export function tableOver(TableName: string, send: Send): Table {
+  const request: Send = (operation, input, once) => sendWithRetries(send, operation, input, once)
   return {
     async get(key) {
-      const { Item } = await attempt(() =>
-        send('GetItem', { TableName, Key: keyOf(key), ConsistentRead: true }),
-      )
+      const { Item } = await request('GetItem', { TableName, Key: keyOnly(key), ConsistentRead: true })
       return Item
     },
     async list(pk, prefix, { limit, newestFirst, after, between } = {}) {
@@ -45,29 +49,27 @@ export function tableOver(TableName: string, send: Send): Table {
       const which = between
         ? expr`#sk BETWEEN ${prefix + between[0]} AND ${prefix + between[1]}`
         : expr`begins_with(#sk, ${prefix})`
-      const KeyConditionExpression = render(join([expr`#pk = ${pk}`, which], ' AND '), names)
-      const { Items } = await attempt(() =>
-        send('Query', {
-          TableName,
-          KeyConditionExpression,
-          ConsistentRead: true,
-          ScanIndexForward: !newestFirst,
-          Limit: limit,
-          ExclusiveStartKey: after,
-          ...names,
-        }),
-      )
+      const { Items } = await request('Query', {
+        TableName,
+        KeyConditionExpression: render(join([expr`#pk = ${pk}`, which], ' AND '), names),
+        ConsistentRead: true,
+        ScanIndexForward: !newestFirst,
+        Limit: limit,
+        ExclusiveStartKey: after,
+        ...names,
+      })
       return Items ?? []
     },
     async put(item, condition) {
-      await attempt(() => send('PutItem', { TableName, Item: item, ...guarded(condition) }))
+      await request('PutItem', { TableName, Item: item, ...guarded(condition) })
     },
     async putAll(items) {
       for (let at = 0; at < items.length; at += BATCH_ITEMS) {
         let open: unknown[] = items.slice(at, at + BATCH_ITEMS).map((Item) => ({ PutRequest: { Item } }))
         for (let tries = 1; open.length > 0; tries++) {
-          const RequestItems = { [TableName]: open }
-          const { UnprocessedItems } = await attempt(() => send('BatchWriteItem', { RequestItems }))
+          const { UnprocessedItems } = await request('BatchWriteItem', {
+            RequestItems: { [TableName]: open },
+          })
           open = UnprocessedItems?.[TableName] ?? []
           if (open.length > 0 && tries === CONFLICT_TRIES) throw new DomainError('temporarily_unavailable')
           if (open.length > 0) await jitter(tries)
@@ -77,44 +79,39 @@ export function tableOver(TableName: string, send: Send): Table {
     async update(key, set, condition, { once = false } = {}) {
       const names: Placeholders = {}
       const UpdateExpression = render(set, names)
-      const { Attributes } = await attempt(() =>
-        send(
-          'UpdateItem',
-          {
-            TableName,
-            Key: keyOf(key),
-            UpdateExpression,
-            ReturnValues: 'ALL_NEW',
-            ...guarded(condition, names),
-          },
-          once,
-        ),
+      const { Attributes } = await request(
+        'UpdateItem',
+        {
+          TableName,
+          Key: keyOnly(key),
+          UpdateExpression,
+          ReturnValues: 'ALL_NEW',
+          ...guarded(condition, names),
+        },
+        once,
       )
       return Attributes ?? {}
     },
     async remove(key, condition) {
-      await attempt(() => send('DeleteItem', { TableName, Key: keyOf(key), ...guarded(condition) }))
+      await request('DeleteItem', { TableName, Key: keyOnly(key), ...guarded(condition) })
     },
     async transact(writes) {
       const TransactItems = writes.map((write) => transactItem(TableName, write))
-      // A retry of a transaction whose reply was lost, ours or the client's, is the same transaction by its token.
-      const ClientRequestToken = randomUUID()
-      await attempt(() => send('TransactWriteItems', { TransactItems, ClientRequestToken }))
+      // After a lost reply, the token makes a retry of ours or of the client the same transaction.
+      await request('TransactWriteItems', { TransactItems, ClientRequestToken: randomUUID() })
     },
     async due(kind, nowMs, limit) {
       const pages = await Promise.all(
         dueShards(kind).map((shard) => {
           const names: Placeholders = {}
           const KeyConditionExpression = render(expr`#due = ${shard} AND #dueAtMs <= ${nowMs}`, names)
-          return attempt(() =>
-            send('Query', {
-              TableName,
-              IndexName: DUE_INDEX,
-              KeyConditionExpression,
-              Limit: Math.ceil(limit / dueShards(kind).length),
-              ...names,
-            }),
-          )
+          return request('Query', {
+            TableName,
+            IndexName: DUE_INDEX,
+            KeyConditionExpression,
+            Limit: Math.ceil(limit / dueShards(kind).length),
+            ...names,
+          })
         }),
       )
       return pages.flatMap((page) => (page.Items ?? []).map(({ pk, sk }) => ({ pk, sk }) as Key))
@@ -122,8 +119,8 @@ export function tableOver(TableName: string, send: Send): Table {
   }
 }
 
-/** Only the key of what may be a whole item. */
-const keyOf = ({ pk, sk }: Key): Key => ({ pk, sk })
+/** The key alone, because callers may pass a whole item. */
+const keyOnly = ({ pk, sk }: Key): Key => ({ pk, sk })
 
 function guarded(condition: Expression | undefined, names: Placeholders = {}) {
   return condition ? checked(condition, names) : names
@@ -136,24 +133,28 @@ function checked(condition: Expression, names: Placeholders = {}) {
 
 function transactItem(TableName: string, write: Write) {
   if ('put' in write) return { Put: { TableName, Item: write.put, ...guarded(write.if) } }
-  if ('remove' in write) return { Delete: { TableName, Key: keyOf(write.remove), ...guarded(write.if) } }
+  if ('remove' in write) return { Delete: { TableName, Key: keyOnly(write.remove), ...guarded(write.if) } }
   if ('check' in write)
-    return { ConditionCheck: { TableName, Key: keyOf(write.check), ...checked(write.if) } }
+    return { ConditionCheck: { TableName, Key: keyOnly(write.check), ...checked(write.if) } }
   const names: Placeholders = {}
   const UpdateExpression = render(write.set, names)
-  return { Update: { TableName, Key: keyOf(write.update), UpdateExpression, ...guarded(write.if, names) } }
+  return { Update: { TableName, Key: keyOnly(write.update), UpdateExpression, ...guarded(write.if, names) } }
 }
 
 const CONFLICT_TRIES = 6
 
-/** Items that DynamoDB takes in one BatchWriteItem. */
+/** Most items that DynamoDB accepts in one BatchWriteItem. */
 const BATCH_ITEMS = 25
 
-/** Sends, retrying what lost to a concurrent transaction, and turns DynamoDB's errors into ours. */
-async function attempt<T>(send: () => Promise<T>): Promise<T> {
+/**
+ * Sends a request, and the very same request again after it lost to a concurrent transaction. The request is data that
+ * is made once, so two tries cannot differ.
+ * @throws ConditionFailed, or `temporarily_unavailable` for everything that a later try may mend
+ */
+async function sendWithRetries(send: Send, ...request: Parameters<Send>): Promise<TableAnswer> {
   for (let tries = 1; ; tries++) {
     try {
-      return await send()
+      return await send(...request)
     } catch (error) {
       const refused = conditionFailed(error)
       if (refused) throw refused
@@ -166,19 +167,19 @@ async function attempt<T>(send: () => Promise<T>): Promise<T> {
   }
 }
 
-/** So that those who collided once do not collide again in step. */
+/** Waits for a random time, so that requests that collided do not collide again. */
 const jitter = (tries: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * 2 ** tries))
 
-/** What an exception of DynamoDB carries. */
-export interface Refusal {
+/** The members of a DynamoDB exception that the table reads. */
+export interface TableRefusal {
   name?: string
   Item?: Item
   CancellationReasons?: { Code?: string; Item?: Item }[]
 }
 
 function conditionFailed(error: unknown): ConditionFailed | undefined {
-  const { name, Item, CancellationReasons } = error as Refusal
+  const { name, Item, CancellationReasons } = error as TableRefusal
   if (name === 'ConditionalCheckFailedException') return new ConditionFailed(new Map([[0, Item]]))
   const failed = (CancellationReasons ?? []).flatMap(({ Code, Item }, at) =>
     Code === 'ConditionalCheckFailed' ? [[at, Item] as const] : [],
@@ -186,14 +187,17 @@ function conditionFailed(error: unknown): ConditionFailed | undefined {
   return failed.length > 0 ? new ConditionFailed(new Map(failed)) : undefined
 }
 
-/** Refused for good and certainly not done: a malformed request, a permission or a table that is missing. */
+/**
+ * Whether the request failed for good without effect, since it is malformed or a permission or the table is
+ * missing.
+ */
 const isOurMistake = (error: unknown): boolean =>
   /^(Validation|AccessDenied|ResourceNotFound|UnrecognizedClient)Exception$/.test(
-    (error as Refusal).name ?? '',
+    (error as TableRefusal).name ?? '',
   )
 
 function isConflict(error: unknown): boolean {
-  const { name, CancellationReasons } = error as Refusal
+  const { name, CancellationReasons } = error as TableRefusal
   if (name === 'TransactionConflictException' || name === 'TransactionInProgressException') return true
   return (CancellationReasons ?? []).some(({ Code }) => Code === 'TransactionConflict')
 }

@@ -1,25 +1,26 @@
 import { createHash, createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 
-/** Whose requests they are. */
-export interface Credentials {
+/** The credentials that sign requests. */
+export interface AwsCredentials {
   accessKeyId: string
   secretAccessKey: string
-  /** With credentials that end, as a function's do. */
+  /** Present with temporary credentials, such as those of a Lambda function. */
   sessionToken?: string | undefined
 }
 
-/** A `POST /` and what it says; `headers` are lower-case and include `host`. */
+/** A `POST /` request. Names of `headers` are lower-case and include `host`. */
 export interface Unsigned {
   headers: Readonly<Record<string, string>>
   body: string
 }
 
 /**
- * Signs requests to DynamoDB by AWS's Signature Version 4. Of that standard it knows what such a request uses: one
- * path, no query, header values without runs of spaces, every header signed.
- * @returns the request's headers, signature included; it is good for five minutes from `atMs`.
+ * Signs requests to DynamoDB by AWS's Signature Version 4, as far as these requests need it: one path, no
+ * query, header values without runs of spaces, every header signed.
+ * @returns a function that gives the request's headers with the signature, which is valid for five minutes
+ *   from `atMs`.
  */
-export function signer(region: string, credentials: Credentials) {
+export function requestSigner(region: string, credentials: AwsCredentials) {
   const { accessKeyId, secretAccessKey, sessionToken } = credentials
   // As an object, since Node takes a third of the time for a MAC with it that it takes with bytes.
   let key: { day: string; secret: KeyObject } | undefined
@@ -27,7 +28,7 @@ export function signer(region: string, credentials: Credentials) {
   return ({ headers, body }: Unsigned, atMs: number): Record<string, string> => {
     const time = new Date(atMs).toISOString().replace(/-|:|\.\d+/g, '')
     const day = time.slice(0, 8)
-    // Derived from the secret by four MACs, and the same for a day.
+    // The signing key is derived from the secret by four MACs and stays the same for a day.
     if (key?.day !== day) {
       const parts = [day, region, 'dynamodb', 'aws4_request']
       const bytes = parts.reduce<Buffer>(hmac, Buffer.from(`AWS4${secretAccessKey}`))

@@ -1,23 +1,24 @@
 import * as http from 'node:http'
 import * as https from 'node:https'
 import { clientLimits } from '../adapters/client-limits.ts'
-import { type Answer, type Refusal, type Send, tableOver } from './requests.ts'
+import { type Send, type TableAnswer, type TableRefusal, tableOver } from './requests.ts'
 import type { Table } from './table.ts'
-import { noted, plain } from './wire-notation.ts'
-import { type Credentials, signer } from './wire-sign.ts'
+import { fromNotation, toNotation } from './wire-notation.ts'
+import { type AwsCredentials, requestSigner } from './wire-sign.ts'
 
-/** Where the table is, and who asks. */
+/** Where the table is, and the credentials for it. */
 export interface WireOptions {
   tableName: string
   region: string
-  /** Another address than the region's own. */
+  /** Replaces the address of DynamoDB in the region. */
   endpoint?: string | undefined
-  credentials: Credentials
+  credentials: AwsCredentials
 }
 
 /**
- * Opens the table with a client of its own: signed requests over kept connections and nothing else. It starts in a
- * tenth of the time of AWS's client and takes a third of its CPU for a request.
+ * Opens the table with a minimal client of our own, which only sends signed requests over kept-alive
+ * connections. The client starts in a tenth of the time of AWS's client and needs a third of the CPU per
+ * request.
  */
 export function openWireTable(options: WireOptions): Table {
   return tableOver(options.tableName, wire(options))
@@ -27,9 +28,9 @@ export function openWireTable(options: WireOptions): Table {
 function wire({ region, endpoint, credentials }: WireOptions): Send {
   const url = new URL(endpoint ?? `https://dynamodb.${region}.${domainOf(region)}`)
   const post = poster(url)
-  const sign = signer(region, credentials)
+  const sign = requestSigner(region, credentials)
   return async (operation, input, once = false) => {
-    const body = JSON.stringify(convert(input, noted))
+    const body = JSON.stringify(convert(input, toNotation))
     const headers = {
       host: url.host,
       'content-type': 'application/x-amz-json-1.0',
@@ -37,17 +38,17 @@ function wire({ region, endpoint, credentials }: WireOptions): Send {
     }
     for (let tries = 1; ; tries++) {
       try {
-        return read(await post(sign({ headers, body }, Date.now()), body))
+        return readReply(await post(sign({ headers, body }, Date.now()), body))
       } catch (error) {
-        if (tries === clientLimits.maxAttempts || !mayPass(error, once)) throw error
-        // Full jitter, so that those who were throttled together do not come back together.
+        if (tries === clientLimits.maxAttempts || !isRetryable(error, once)) throw error
+        // Full jitter, so that clients that were throttled together do not retry together.
         await new Promise((resolve) => setTimeout(resolve, Math.random() * BACKOFF_MS * 2 ** (tries - 1)))
       }
     }
   }
 }
 
-/** The longest wait before the second try; DynamoDB's own clients start as low. */
+/** Longest wait before the second try, ms. AWS's own DynamoDB clients start with the same value. */
 const BACKOFF_MS = 50
 
 const domainOf = (region: string) => (region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com')
@@ -57,7 +58,7 @@ interface Reply {
   text: string
 }
 
-/** One POST with its limits of time. Rejects with the socket's error, or a `TimeoutError`. */
+/** Sends one POST within `clientLimits`. Rejects with the socket's error or a `TimeoutError`. */
 function poster(url: URL): (headers: Record<string, string>, body: string) => Promise<Reply> {
   const { request, Agent } = url.protocol === 'http:' ? http : https
   const agent = new Agent({ keepAlive: true })
@@ -70,7 +71,7 @@ function poster(url: URL): (headers: Record<string, string>, body: string) => Pr
         response.on('data', (piece: string) => {
           text += piece
         })
-        // A connection that is cut within the body gives `aborted` here and never `end`.
+        // A connection that is cut within the body emits an `aborted` error here and never `end`.
         response.once('error', fail)
         response.once('end', () => {
           clearTimeout(limit)
@@ -81,12 +82,14 @@ function poster(url: URL): (headers: Record<string, string>, body: string) => Pr
         clearTimeout(limit)
         reject(error)
       }
-      const give = (what: string) =>
-        call.destroy(Object.assign(new Error(`no ${what} in time`), { name: 'TimeoutError' }))
-      let limit = setTimeout(give, connectionTimeout, 'connection')
+      const timeOut = (what: string) =>
+        call.destroy(
+          Object.assign(new Error(`DynamoDB: no ${what} within the time limit`), { name: 'TimeoutError' }),
+        )
+      let limit = setTimeout(timeOut, connectionTimeout, 'connection')
       const connected = () => {
         clearTimeout(limit)
-        limit = setTimeout(give, requestTimeout, 'answer')
+        limit = setTimeout(timeOut, requestTimeout, 'answer')
       }
       call.once('socket', (socket) => {
         if (!socket.connecting) connected()
@@ -97,13 +100,16 @@ function poster(url: URL): (headers: Record<string, string>, body: string) => Pr
     })
 }
 
-/** @throws Error with the name and the items of DynamoDB's exception, or `BrokenReply` where there is no such. */
-function read({ status, text }: Reply): Answer {
-  const said = parse(text)
-  if (status === 200 && said) return convert(said, plain) as Answer
-  const { __type, ...more } = said ?? {}
+/**
+ * Parses a reply.
+ * @throws Error with the name and the items of DynamoDB's exception; `BrokenReply` if there is none.
+ */
+function readReply({ status, text }: Reply): TableAnswer {
+  const json = parse(text)
+  if (status === 200 && json) return convert(json, fromNotation) as TableAnswer
+  const { __type, ...more } = json ?? {}
   const name = typeof __type === 'string' ? __type.slice(__type.indexOf('#') + 1) : 'BrokenReply'
-  const { Item, CancellationReasons } = convert(more, plain) as Refusal
+  const { Item, CancellationReasons } = convert(more, fromNotation) as TableRefusal
   throw Object.assign(new Error(`DynamoDB answered ${status} ${name}`), {
     name,
     status,
@@ -120,16 +126,17 @@ const THROTTLES = new Set([
 ])
 
 /**
- * Whether another try may end better: throttled, a fault of the service, or no answer that can be read. For what may
- * be done once only being throttled counts: after everything else it may have been done.
+ * Whether a retry may succeed: after throttling, a fault of the service, or an answer that is lost or
+ * unreadable. With `once`, only throttling allows a retry, because after any other failure the request may
+ * have taken effect.
  */
-function mayPass(error: unknown, once: boolean): boolean {
+function isRetryable(error: unknown, once: boolean): boolean {
   const { name = '', status } = error as { name?: string; status?: number }
   if (THROTTLES.has(name)) return true
   return !once && (status === undefined || status >= 500 || name === 'BrokenReply')
 }
 
-/** What holds an item, a key or values by their placeholders. Everything else is DynamoDB's own vocabulary. */
+/** JSON members that hold an item, a key or placeholder values, all in DynamoDB's notation. */
 const HOLDERS = new Set([
   'Attributes',
   'ExclusiveStartKey',
@@ -141,13 +148,13 @@ const HOLDERS = new Set([
 
 type Json = Record<string, unknown>
 
-/** Converts what holders hold, wherever they stand. */
-function convert(value: unknown, held: (item: Json) => Json): unknown {
-  if (Array.isArray(value)) return value.map((part) => convert(part, held))
+/** Converts the content of every holder, at any depth. */
+function convert(value: unknown, convertItem: (item: Json) => Json): unknown {
+  if (Array.isArray(value)) return value.map((part) => convert(part, convertItem))
   if (typeof value !== 'object' || value === null) return value
   const parts = Object.entries(value).map(([name, part]) => {
-    if (name === 'Items') return [name, (part as Json[]).map(held)]
-    return [name, HOLDERS.has(name) && part ? held(part as Json) : convert(part, held)]
+    if (name === 'Items') return [name, (part as Json[]).map(convertItem)]
+    return [name, HOLDERS.has(name) && part ? convertItem(part as Json) : convert(part, convertItem)]
   })
   return Object.fromEntries(parts)
 }

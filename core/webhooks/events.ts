@@ -1,56 +1,60 @@
 import { ownerOf, syncCustomer } from '../cards/customer.ts'
-import { HOLD_LEASE_MS, holdOf, isPaymentOf as isPaymentOfHold, parseHold } from '../cards/hold.ts'
-import { type CardDeps, mark, release, settleHold } from '../cards/settle.ts'
+import { holdOf, isPaymentOfHold, parseHold } from '../cards/hold.ts'
+import { type CardDeps, releaseHold, settleHold } from '../cards/settle.ts'
 import { syncCard } from '../cards/sync.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import type { Payment, PaymentEvent } from '../ports.ts'
-import { finish } from '../purchases/credit.ts'
-import { isPaymentOf, purchaseOf, readPurchase } from '../purchases/purchase.ts'
-import { reverse } from '../purchases/reversal.ts'
+import { finishPurchase } from '../purchases/credit.ts'
+import { isPaymentOfPurchase, purchaseOf, readPurchase } from '../purchases/purchase.ts'
+import { applyReversal } from '../purchases/reversal.ts'
 import { settlePurchase } from '../purchases/settle.ts'
 import type { Run, Worked } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
+import { keys, STRIPE_EVENT_KEPT_MS, ttlAt } from '../table/keys.ts'
+import { LEASE_MS } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
-
-/** How long an event is remembered; the provider sends one again for three days. */
-const REMEMBERED_SEC = 30 * 24 * 3600
+import { writeUnlessDone } from '../table/write-all.ts'
+import { DAY_MS } from '../time.ts'
+import type { ObjectKind } from './event-types.ts'
 
 /** Does an event's work; `marks` go into its transaction. */
-type Work = (deps: CardDeps, event: PaymentEvent, marks: Write[]) => Promise<void>
+type EventHandler = (deps: CardDeps, event: PaymentEvent, eventDone: Write[]) => Promise<void>
 
-/** What is done about events of each kind of object; all others are answered and left alone. */
-const WORK: ReadonlyMap<string | undefined, Work> = new Map([
-  ['payment_intent', paymentChanged],
-  ['payment_method', cardChanged],
-  ['customer', customerChanged],
-  ['charge', chargeChanged],
-  ['refund', refundChanged],
-  ['dispute', disputeChanged],
-  ['radar.early_fraud_warning', fraudWarned],
-])
+/** The work for each kind of object that we subscribe to. */
+const WORK_BY_KIND: Record<ObjectKind, EventHandler> = {
+  payment_intent: paymentChanged,
+  payment_method: cardChanged,
+  customer: customerChanged,
+  charge: chargeChanged,
+  refund: refundChanged,
+  dispute: disputeChanged,
+  'radar.early_fraud_warning': fraudWarned,
+}
+
+/** The same by any name that an event may bring. Events of other kinds are answered 200 and change nothing. */
+const HANDLERS: ReadonlyMap<string | undefined, EventHandler> = new Map(Object.entries(WORK_BY_KIND))
 
 /** A payment's own events say these too. */
-const SAID_ELSEWHERE = new Set(['charge.succeeded', 'charge.failed', 'charge.captured', 'charge.expired'])
+const COVERED_BY_PAYMENT = new Set(['charge.succeeded', 'charge.failed', 'charge.captured', 'charge.expired'])
 
 /**
  * Takes an event of the provider. Neither its content nor its order is trusted: it names an object, which is read
  * again. The event is marked as done in the transaction that does its work, so an error leaves it to be sent again.
  * @throws DomainError `webhook_refused` for one that is not signed for us, of the other mode or of another account
  */
-export async function receiveEvent(
+export async function receiveWebhook(
   deps: CardDeps,
   webhook: { body: Uint8Array; signature: string | undefined },
 ): Promise<void> {
   const nowMs = deps.clock.nowMs()
   const event = await deps.payments.readEvent({ ...webhook, secrets: deps.webhooks.secrets, nowMs })
   if (!event || !isOurs(deps, event)) throw new DomainError('webhook_refused')
-  await workOff(deps, event)
+  await processEvent(deps, event)
 }
 
 /** How far back events are looked for that did not reach us; the provider sends each again for three days. */
-const UNDELIVERED_MS = 7 * 24 * 3_600_000
+const UNDELIVERED_MS = 7 * DAY_MS
 
 /** Of 100 events each; what is older has to wait until these are delivered. */
 const UNDELIVERED_PAGES = 10
@@ -59,11 +63,14 @@ const UNDELIVERED_PAGES = 10
  * Does the work of events that did not reach us, oldest first, so that nothing the provider did stays unknown.
  * @returns how many had something left to do, and of how many that failed.
  */
-export async function sweepEvents(deps: CardDeps, { untilMs }: Pick<Run, 'untilMs'>): Promise<Worked> {
+export async function processMissedEvents(
+  deps: CardDeps,
+  { untilMs }: Pick<Run, 'untilMs'>,
+): Promise<Worked> {
   const inTime = () => deps.clock.nowMs() < untilMs
   const nowMs = deps.clock.nowMs()
   // The newest ones may be on their way.
-  const created = { sinceMs: nowMs - UNDELIVERED_MS, untilMs: nowMs - HOLD_LEASE_MS }
+  const created = { sinceMs: nowMs - UNDELIVERED_MS, untilMs: nowMs - LEASE_MS }
   let page = await deps.payments.listUndelivered(created)
   const events = [...page.items]
   for (let pages = 1; pages < UNDELIVERED_PAGES && page.nextCursor !== undefined && inTime(); pages++) {
@@ -74,9 +81,10 @@ export async function sweepEvents(deps: CardDeps, { untilMs }: Pick<Run, 'untilM
   for (const event of events.reverse()) {
     if (!inTime()) break
     try {
-      if (isOurs(deps, event) && (await workOff(deps, event))) worked.done++
-    } catch {
+      if (isOurs(deps, event) && (await processEvent(deps, event))) worked.done++
+    } catch (error) {
       worked.failed++
+      deps.log.error('a webhook that was missed failed again', error, { event: event.id, type: event.type })
     }
   }
   return worked
@@ -86,103 +94,110 @@ const isOurs = (deps: CardDeps, event: PaymentEvent): boolean =>
   event.livemode === deps.webhooks.livemode && event.account === undefined
 
 /** @returns whether there was anything to do. */
-async function workOff(deps: CardDeps, event: PaymentEvent): Promise<boolean> {
-  const work = WORK.get(event.objectKind)
-  if (!work || event.objectId === undefined || SAID_ELSEWHERE.has(event.type)) return false
+async function processEvent(deps: CardDeps, event: PaymentEvent): Promise<boolean> {
+  const work = HANDLERS.get(event.objectKind)
+  if (!work || event.objectId === undefined || COVERED_BY_PAYMENT.has(event.type)) return false
   const done = keys.event(`stripe:${event.id}`)
   if (await deps.table.get(done)) return false
-  const ttl = Math.ceil(deps.clock.nowMs() / 1000) + REMEMBERED_SEC
-  await work(deps, event, [{ put: { ...done, ttl }, if: expr`attribute_not_exists(pk)` }])
+  const expiry = ttlAt(deps.clock.nowMs() + STRIPE_EVENT_KEPT_MS)
+  await work(deps, event, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])
   return true
 }
 
-async function paymentChanged(deps: CardDeps, event: PaymentEvent, marks: Write[]): Promise<void> {
+async function paymentChanged(deps: CardDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const payment = await deps.payments.readPayment(event.objectId ?? '')
-  if (payment && holdOf(payment)) return holdChanged(deps, payment, marks)
-  if (payment && purchaseOf(payment)) return purchaseChanged(deps, payment, marks)
-  await mark(deps, marks)
+  if (payment && holdOf(payment)) return holdChanged(deps, payment, eventDone)
+  if (payment && purchaseOf(payment)) return purchaseChanged(deps, payment, eventDone)
+  await writeUnlessDone(deps, eventDone)
 }
 
-async function holdChanged(deps: CardDeps, payment: Payment, marks: Write[]): Promise<void> {
+async function holdChanged(deps: CardDeps, payment: Payment, eventDone: Write[]): Promise<void> {
   const found = holdOf(payment)
-  if (!found) return mark(deps, marks)
+  if (!found) return writeUnlessDone(deps, eventDone)
   const item = await deps.table.get(keys.hold(found.accountId, found.holdId))
   const hold = item && parseHold(item)
-  if (!hold || (hold.paymentId ?? payment.id) !== payment.id) return cancelStray(deps, payment, marks)
+  if (!hold || (hold.paymentId ?? payment.id) !== payment.id) return cancelStray(deps, payment, eventDone)
   // One that only says that it is ours.
-  if (!hold.paymentId && !isPaymentOfHold(payment, hold, deps.webhooks.livemode)) return mark(deps, marks)
-  const settled = await settleHold(deps, hold, payment, marks)
+  if (!hold.paymentId && !isPaymentOfHold(payment, hold, deps.webhooks.livemode))
+    return writeUnlessDone(deps, eventDone)
+  const settled = await settleHold(deps, hold, payment, eventDone)
   // The event is done when its dollar is back: else it is sent again.
-  if (settled.status === 'proved') await release(deps, settled.hold, marks)
+  if (settled.status === 'proved') await releaseHold(deps, settled.hold, eventDone)
 }
 
-async function purchaseChanged(deps: CardDeps, payment: Payment, marks: Write[]): Promise<void> {
+async function purchaseChanged(deps: CardDeps, payment: Payment, eventDone: Write[]): Promise<void> {
   const found = purchaseOf(payment)
   const purchase = found && (await readPurchase(deps, found.accountId, found.purchaseId))
-  if (!purchase || (purchase.paymentId ?? payment.id) !== payment.id) return cancelStray(deps, payment, marks)
+  if (!purchase || (purchase.paymentId ?? payment.id) !== payment.id)
+    return cancelStray(deps, payment, eventDone)
   // One that only says that it is ours.
-  if (!purchase.paymentId && !isPaymentOf(payment, purchase, deps.webhooks.livemode)) return mark(deps, marks)
-  const settled = await settlePurchase(deps, purchase, payment, marks)
+  if (!purchase.paymentId && !isPaymentOfPurchase(payment, purchase, deps.webhooks.livemode))
+    return writeUnlessDone(deps, eventDone)
+  const settled = await settlePurchase(deps, purchase, payment, eventDone)
   // The event is done when its units are in the counter: else it is sent again.
-  if (settled.status === 'credited') await finish(deps, settled.purchase, marks)
+  if (settled.status === 'credited') await finishPurchase(deps, settled.purchase, eventDone)
 }
 
-async function chargeChanged(deps: CardDeps, event: PaymentEvent, marks: Write[]): Promise<void> {
+async function chargeChanged(deps: CardDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const charge = await deps.payments.readCharge(event.objectId ?? '')
   // A hold's "refund" is a release.
-  await moneyWentBack(deps, charge?.captured ? charge.paymentId : undefined, marks)
+  await moneyWentBack(deps, charge?.captured ? charge.paymentId : undefined, eventDone)
 }
 
-async function refundChanged(deps: CardDeps, event: PaymentEvent, marks: Write[]): Promise<void> {
+async function refundChanged(deps: CardDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const refund = await deps.payments.readRefund(event.objectId ?? '')
-  await moneyWentBack(deps, refund?.paymentId, marks)
+  await moneyWentBack(deps, refund?.paymentId, eventDone)
 }
 
-async function disputeChanged(deps: CardDeps, event: PaymentEvent, marks: Write[]): Promise<void> {
+async function disputeChanged(deps: CardDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const dispute = await deps.payments.readDispute(event.objectId ?? '')
-  await moneyWentBack(deps, dispute?.paymentId, marks)
+  await moneyWentBack(deps, dispute?.paymentId, eventDone)
 }
 
 /** It may be heard of before the payment's own success. */
-async function moneyWentBack(deps: CardDeps, paymentId: string | undefined, marks: Write[]): Promise<void> {
+async function moneyWentBack(
+  deps: CardDeps,
+  paymentId: string | undefined,
+  eventDone: Write[],
+): Promise<void> {
   const payment = paymentId === undefined ? undefined : await deps.payments.readPayment(paymentId)
   const found = payment && purchaseOf(payment)
   const purchase = found && (await readPurchase(deps, found.accountId, found.purchaseId))
-  if (!purchase || payment.latestChargeId === undefined) return mark(deps, marks)
+  if (!purchase || payment.latestChargeId === undefined) return writeUnlessDone(deps, eventDone)
   const settled = await settlePurchase(deps, purchase, payment)
   const isPaid = settled.status === 'credited' && settled.purchase.paymentId === payment.id
-  if (!isPaid) return mark(deps, marks)
-  await reverse(deps, settled.purchase, payment.latestChargeId, marks)
+  if (!isPaid) return writeUnlessDone(deps, eventDone)
+  await applyReversal(deps, settled.purchase, payment.latestChargeId, eventDone)
 }
 
 /** One that nobody waits for: its verification or purchase is at its end, or goes by another payment. */
-async function cancelStray(deps: CardDeps, payment: Payment, marks: Write[]): Promise<void> {
+async function cancelStray(deps: CardDeps, payment: Payment, eventDone: Write[]): Promise<void> {
   if (payment.status !== 'canceled' && payment.status !== 'succeeded') {
     await deps.payments.cancelPayment(payment.id)
   }
-  await mark(deps, marks)
+  await writeUnlessDone(deps, eventDone)
 }
 
-async function cardChanged(deps: CardDeps, event: PaymentEvent, marks: Write[]): Promise<void> {
+async function cardChanged(deps: CardDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const cardId = event.objectId ?? ''
   // A card that is detached no longer tells whose it was; the event does.
   const customerId = event.previousCustomerId ?? (await deps.payments.readCard(cardId))?.customerId
   const accountId = await ownerOf(deps, customerId)
-  if (accountId === undefined || customerId === undefined) return mark(deps, marks)
-  await syncCard(deps, { accountId, customerId }, cardId, marks)
+  if (accountId === undefined || customerId === undefined) return writeUnlessDone(deps, eventDone)
+  await syncCard(deps, { accountId, customerId }, cardId, eventDone)
 }
 
-async function customerChanged(deps: CardDeps, event: PaymentEvent, marks: Write[]): Promise<void> {
+async function customerChanged(deps: CardDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const accountId = await ownerOf(deps, event.objectId)
-  if (accountId === undefined) return mark(deps, marks)
-  await syncCustomer(deps, accountId, event.objectId ?? '', marks)
+  if (accountId === undefined) return writeUnlessDone(deps, eventDone)
+  await syncCustomer(deps, accountId, event.objectId ?? '', eventDone)
 }
 
-async function fraudWarned(deps: CardDeps, event: PaymentEvent, marks: Write[]): Promise<void> {
+async function fraudWarned(deps: CardDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const warning = await deps.payments.readFraudWarning(event.objectId ?? '')
   const charge = warning && (await deps.payments.readCharge(warning.chargeId))
   const accountId = await ownerOf(deps, charge?.customerId)
-  if (accountId === undefined) return mark(deps, marks)
-  const text = `Your bank reports that a payment with the card ending in ${charge?.card?.last4 ?? '????'} may not have been yours.`
-  await mark(deps, [...marks, { put: newNotice(deps, accountId, 'card_warning', text) }])
+  if (accountId === undefined) return writeUnlessDone(deps, eventDone)
+  const text = `Your bank reports that a payment with the card ending in ${charge?.card?.last4 ?? '????'} may not have been yours. If you do not recognise it, please contact us.`
+  await writeUnlessDone(deps, [...eventDone, { put: newNotice(deps, accountId, 'card_warning', text) }])
 }

@@ -1,8 +1,8 @@
-import { deactivate } from '../../core/account/profile.ts'
+import { deactivateAccount } from '../../core/account/profile.ts'
 import { endpoint } from '../http/endpoint.ts'
 import { api } from './routes.ts'
 
 export const handler = endpoint(api.deactivate, async ({ caller, deps }) => {
-  await deactivate(deps, caller.account)
+  await deactivateAccount(deps, caller.account)
   return { message: 'Account is deactivated' }
 })

@@ -1,5 +1,8 @@
-import { emcpAccount } from '../../core/account/shapes.ts'
+import { displayName } from '../../core/account/account.ts'
+import { emcpAccount } from '../http/account-shapes.ts'
 import { endpoint } from '../http/endpoint.ts'
 import { api } from './routes.ts'
 
-export const handler = endpoint(api.getCurrentUser, async ({ caller }) => emcpAccount(caller.account))
+export const handler = endpoint(api.getCurrentUser, async ({ caller: { account } }) =>
+  emcpAccount(account, displayName(account)),
+)

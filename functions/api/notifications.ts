@@ -1,5 +1,6 @@
 import { listNotices } from '../../core/notifications/notices.ts'
 import { endpoint, reply } from '../http/endpoint.ts'
+import { emcpNotice } from '../http/notice-shapes.ts'
 import { api } from './routes.ts'
 
 const PAGE = 20
@@ -9,5 +10,5 @@ export const handler = endpoint(api.notifications, async ({ caller, deps, query 
   const { notices, next } = await listNotices(deps, caller.account, { limit, cursor: query.cursor })
   // A relative reference (RFC 8288): the host of a request is not to be trusted.
   const link = `</api/users/current/notifications?limit=${limit}&cursor=${next}>; rel="next"`
-  return reply(200, notices, next === undefined ? {} : { link })
+  return reply(200, notices.map(emcpNotice), next === undefined ? {} : { link })
 })

@@ -3,8 +3,9 @@ import { fullName, password, twofa, typedPassword } from '../../core/account/fie
 import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
 import { customer, paymentMethod, proveCardErrors, stripeCard } from '../http/payment-schemas.ts'
 import { place } from '../http/route.ts'
+import { descriptions } from './descriptions.ts'
 
-/** EMCP's account (seed 000); `status` 0 active, 1 suspended, 2 deactivated. */
+/** EMCP's account; `status` 0 active, 1 suspended, 2 deactivated. */
 const account = z.object({
   _id: z.string(),
   email: z.string(),
@@ -28,7 +29,8 @@ const bothPasswords = (body: { oldPassword?: unknown; newPassword?: unknown }) =
 export const api = place('api', {
   getCurrentUser: {
     routes: ['GET /api/users/current'],
-    summary: 'Read your account',
+    summary: 'Reads your account',
+    description: descriptions.getCurrentUser,
     auth: 'account',
     responses: { 200: account },
     errors: [],
@@ -36,7 +38,8 @@ export const api = place('api', {
   },
   updateCurrentUser: {
     routes: ['PUT /api/users/current'],
-    summary: 'Change your name, or your password, which ends every session',
+    summary: 'Changes your full name, or your password, which ends every session',
+    description: descriptions.updateCurrentUser,
     auth: 'account',
     body: z
       .strictObject({
@@ -54,7 +57,8 @@ export const api = place('api', {
   },
   deactivate: {
     routes: ['PUT /api/users/current/deactivate'],
-    summary: 'Block the account and keep its data; every session ends',
+    summary: 'Blocks your account and keeps its data; every session ends',
+    description: descriptions.deactivate,
     auth: 'account',
     responses: { 200: message },
     errors: ['conflict'],
@@ -62,7 +66,8 @@ export const api = place('api', {
   },
   restore: {
     routes: ['POST /api/users/restore'],
-    summary: 'Make a deactivated account active again',
+    summary: 'Makes a deactivated account active again',
+    description: descriptions.restore,
     auth: 'public',
     body: credentials,
     responses: { 200: message },
@@ -71,7 +76,8 @@ export const api = place('api', {
   },
   notifications: {
     routes: ['GET /api/users/current/notifications'],
-    summary: 'Read your notices, newest first; the Link header leads to the next page',
+    summary: 'Lists your notices, newest first',
+    description: descriptions.notifications,
     auth: 'account',
     query: z.strictObject({
       limit: z.optional(z.string().check(z.regex(/^([1-9]\d?|100)$/, 'must be 1 to 100'))),
@@ -83,7 +89,8 @@ export const api = place('api', {
   },
   verifyPayment: {
     routes: ['POST /api/users/current/verify-payment'],
-    summary: 'Prove a card with a dollar that is held and released, and put it on file',
+    summary: 'Proves a card with a dollar that is held and released, and puts it on file',
+    description: descriptions.verifyPayment,
     auth: 'account',
     body: z.strictObject({ paymentMethod }),
     responses: {
@@ -95,7 +102,8 @@ export const api = place('api', {
   },
   listPaymentMethods: {
     routes: ['GET /api/users/current/list-payment-methods'],
-    summary: 'List your cards in the shape of Stripe',
+    summary: "Lists your cards in Stripe's shape",
+    description: descriptions.listPaymentMethods,
     auth: 'account',
     responses: {
       200: z.object({
@@ -110,7 +118,8 @@ export const api = place('api', {
   },
   deletePaymentMethod: {
     routes: ['DELETE /api/users/current/payment-method/{id}'],
-    summary: 'Take a card off your account',
+    summary: 'Removes a card from your account',
+    description: descriptions.deletePaymentMethod,
     auth: 'account',
     path: z.object({ id: z.string() }),
     responses: { 204: null },
@@ -119,7 +128,8 @@ export const api = place('api', {
   },
   retrieve: {
     routes: ['GET /api/users/current/retrieve'],
-    summary: 'Read your payment account in the shape of Stripe',
+    summary: "Reads your payment account in Stripe's shape",
+    description: descriptions.retrieve,
     auth: 'account',
     responses: { 200: customer },
     errors: ['not_found'],

@@ -1,6 +1,6 @@
 import { isBuiltin } from 'node:module'
 import type { BuildOptions, Plugin } from 'esbuild'
-import type { Need } from '../http/route.ts'
+import { factsOf } from '../http/needs.ts'
 import type { Deployed } from './functions.ts'
 
 /** Where `npm run bundle` puts the functions. */
@@ -12,20 +12,11 @@ export const BUNDLES = '.bundles'
  */
 export const bundleOf = ({ name }: Deployed) => ({ bundle: `${BUNDLES}/${name}`, handler: 'index.handler' })
 
-/** See `TableClient` of `live.ts`. */
-const isLean = ({ kind }: Deployed) => kind === 'endpoint'
+const isEndpoint = ({ kind }: Deployed) => kind === 'endpoint'
 
-/** What `live.ts` leaves out of a function for which this is true. */
-const leftOut: Record<string, (fn: Deployed) => boolean> = {
-  WITHOUT_AWS_TABLE: (fn) => !fn.needs.includes('table') || isLean(fn),
-  WITHOUT_WIRE_TABLE: (fn) => !fn.needs.includes('table') || !isLean(fn),
-  WITHOUT_IDENTITY: ({ needs }) => !needs.includes('identity'),
-  WITHOUT_MAIL: ({ needs }) => !needs.includes('mail'),
-  WITHOUT_KEYRING: ({ needs }) => !needs.includes('keyring'),
-  WITHOUT_SECRETS: ({ needs }) => !needs.includes('secrets'),
-  WITHOUT_TOTP: ({ needs }) => !needs.includes('totp'),
-  WITHOUT_PAYMENTS: ({ needs }) => !needs.includes('payments'),
-}
+/** The adapters of `live.ts` that a function needs, by their names there; its bundle leaves out all others. */
+export const adaptersOf = (fn: Deployed): string[] =>
+  fn.needs.map((need) => factsOf(need).adapters?.[isEndpoint(fn) ? 'endpoint' : 'background'] ?? need)
 
 /**
  * The module that Lambda loads. It is done only when the ports are open: until then the CPU is whole, and what is
@@ -57,8 +48,6 @@ const builtIns: Plugin = {
   },
 }
 
-const bigPorts: readonly Need[] = ['identity', 'mail', 'payments', 'secrets']
-
 /** esbuild's options for one function; `root` is the project's folder. */
 export const bundleOptions = (fn: Deployed, root: string) =>
   ({
@@ -72,7 +61,7 @@ export const bundleOptions = (fn: Deployed, root: string) =>
     format: 'esm',
     // Stripe and KMS load with the first call that needs them, and so do parts of AWS's clients. What has none of
     // these loads quickest as one file.
-    splitting: !isLean(fn) || fn.needs.some((need) => bigPorts.includes(need)),
+    splitting: !isEndpoint(fn) || fn.needs.some((need) => factsOf(need).bigClient),
     minify: true,
     // Errors name themselves: nothing reads the name of a function or of a class.
     keepNames: false,
@@ -81,9 +70,4 @@ export const bundleOptions = (fn: Deployed, root: string) =>
     metafile: true,
     plugins: [builtIns],
     alias: { '@aws-sdk/credential-provider-node': './core/adapters/environment-credentials.ts' },
-    define: Object.fromEntries(
-      Object.entries(leftOut).flatMap(([name, applies]) =>
-        applies(fn) ? [[['process', 'env', name].join('.'), 'true']] : [],
-      ),
-    ),
   }) satisfies BuildOptions

@@ -1,7 +1,8 @@
 import { api } from '../api/routes.ts'
+import { factsOf, type TableUse } from '../http/needs.ts'
 import { gatewayKey, type Need, type Placed } from '../http/route.ts'
 import { rows } from '../http/rows.ts'
-import { jobs, subscribers } from '../jobs/schedule.ts'
+import { jobs, subscribers, type Work } from '../jobs/schedule.ts'
 import { rest } from '../rest/routes.ts'
 import { v1 } from '../v1/routes.ts'
 import { webhooks } from '../webhooks/routes.ts'
@@ -14,7 +15,7 @@ export interface Deployed {
   summary: string
   kind: 'endpoint' | 'job' | 'subscriber' | 'authorizer' | 'trigger'
   /** What it may do with the table, if it needs it. */
-  table: 'read' | 'write' | 'spend' | 'work'
+  table: TableUse
   needs: readonly Need[]
   timeoutSeconds: number
   memoryMb: number
@@ -31,10 +32,9 @@ export interface DeployedRoute {
   authorized: boolean
 }
 
-/** An HTTP API gives up after 30 s: whoever calls out ends just before, the others sooner. */
+/** An HTTP API gives up after 30 s: functions that call other services end just before, all others sooner. */
 const SLOW_SECONDS = 29
 const QUICK_SECONDS = 15
-const outside: readonly Need[] = ['identity', 'mail', 'payments', 'secrets']
 
 const ofRow = (row: Placed): Deployed => ({
   name: `${row.dialect}-${row.file}`,
@@ -43,41 +43,37 @@ const ofRow = (row: Placed): Deployed => ({
   kind: 'endpoint',
   table: tableUse(row),
   needs: row.needs,
-  timeoutSeconds: row.needs.some((need) => outside.includes(need)) ? SLOW_SECONDS : QUICK_SECONDS,
+  timeoutSeconds: row.needs.some((need) => factsOf(need).callsOut) ? SLOW_SECONDS : QUICK_SECONDS,
   memoryMb: 1024,
   // Stripe sends again what was not taken, so that a flood of events needs no more than this.
   ...(row.dialect === 'webhooks' && { reserved: 20 }),
 })
 
 /** Reading one's account never writes, and an application key opens nothing but its account's counter. */
-function tableUse(row: Placed): Deployed['table'] {
+function tableUse(row: Placed): TableUse {
   if (row.auth === 'key') return 'spend'
   return row.auth === 'account' && row.routes.every((key) => key.startsWith('GET ')) ? 'read' : 'write'
 }
 
-const kebab = (name: string) => name.replace(/[A-Z]+/g, (run) => `-${run.toLowerCase()}`)
-
 /** A run that is late waits for the one before: two at once would only do the same work. */
 const JOBS_AT_ONCE = 1
 
-const deployedJobs = Object.entries(jobs).map(([name, job]) => ({
-  ...background(name, job),
+const deployedJobs = Object.values(jobs).map((job) => ({
+  ...background(job),
   kind: 'job' as const,
   table: 'work' as const,
   every: job.every,
   reserved: JOBS_AT_ONCE,
 }))
 
-const deployedSubscribers = Object.entries(subscribers).map(([name, subscriber]) => ({
-  ...background(name, subscriber),
+const deployedSubscribers = Object.values(subscribers).map((subscriber) => ({
+  ...background(subscriber),
   kind: 'subscriber' as const,
   table: 'write' as const,
   detailType: subscriber.detailType,
 }))
 
-function background(name: string, work: { summary: string; needs: readonly Need[]; timeoutSeconds: number }) {
-  const { summary, needs, timeoutSeconds } = work
-  const file = kebab(name)
+function background({ file, summary, needs, timeoutSeconds }: Work) {
   return {
     name: `jobs-${file}`,
     handler: `functions/jobs/${file}.handler`,
@@ -142,6 +138,9 @@ function methodOf(key: string) {
 export function pascal(name: string): string {
   return name.replace(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase())
 }
+
+/** Where a function writes its log; `prefix` is the stage's. */
+export const logGroupOf = (prefix: string, name: string): string => `/aws/lambda/${prefix}-${name}`
 
 /** Requests a second and at once, over all callers: of a stage, and of what can be guessed at or costs money. */
 export const throttle = { ratePerSecond: 2_000, burst: 1_000 }

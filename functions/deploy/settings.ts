@@ -100,11 +100,13 @@ function origins(list: string, production: boolean): string[] {
   })
 }
 
-/** The secrets that `sst secret set` keeps, each with the check of its value. */
+/** The secrets that `npm run sst -- secret set` keeps, each with the check of its value. */
 const secretChecks = {
   StripeSecretKey(value: string, { production }: Settings) {
-    if (!/^sk_(test|live)_\w+$/.test(value)) return 'a secret key of Stripe, sk_test_… or sk_live_…'
-    return production || value.startsWith('sk_test_') ? undefined : 'sk_test_… on every stage but production'
+    const [, mode] = /^[sr]k_(test|live)_\w+$/.exec(value) ?? []
+    if (!mode)
+      return 'a secret key of Stripe, sk_test_… or sk_live_…, or a restricted one, rk_test_… or rk_live_…'
+    return production || mode === 'test' ? undefined : 'sk_test_… or rk_test_… on every stage but production'
   },
   StripeWebhookSecrets: (value: string) =>
     /^whsec_\w+(,whsec_\w+)?$/.test(value) ? undefined : 'whsec_…, or two with a comma while they rotate',
@@ -124,7 +126,7 @@ export const secretNames = Object.keys(secretChecks) as SecretName[]
 export function checkSecrets(settings: Settings, env: Environment): void {
   for (const name of secretNames) {
     const value = env[`SST_SECRET_${name}`]
-    const set = `sst secret set ${name} --stage ${settings.stage}`
+    const set = `npm run sst -- secret set ${name} --stage ${settings.stage}`
     if (!value) throw new Error(`${name} is not set. Set it: ${set}`)
     if (value.includes(LOCAL_MARK) || (name === 'RootSecret' && LOCAL_ROOT_SECRET.test(value))) {
       throw new Error(`${name} has a value of the local stack. Set the real one: ${set}`)

@@ -16,7 +16,7 @@ export const credentials = z
     password: typedPassword,
     twofa: z.optional(twofa),
   })
-  .check(z.refine(hasOneName, { path: ['email'], error: 'or username is required, and only one of them' }))
+  .check(z.refine(hasOneName, { path: ['email'], error: 'send either email or username' }))
 
 /** What an endpoint refuses that asks for a second factor where it is on. */
 export const secondFactorErrors = ['two_factor_required', 'two_factor_invalid', 'two_factor_locked'] as const

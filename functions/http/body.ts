@@ -1,7 +1,7 @@
 import { DomainError } from '../../core/errors.ts'
 import { parseForm } from './form.ts'
 
-/** Bytes of a body that we read (product rule); the gateway's own limit is far above. */
+/** Bytes of a body that we read; the gateway's own limit is far above. */
 export const BODY_LIMIT = 65_536
 
 /** Deeper nesting than any schema has; refused before a schema, or anything recursive, walks it. */

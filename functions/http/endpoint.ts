@@ -6,11 +6,12 @@ import type {
 import type { $ZodType, input, output } from 'zod/v4/core'
 import { parse } from 'zod/v4/core'
 import type { Account, Claims } from '../../core/account/account.ts'
-import { DomainError } from '../../core/errors.ts'
+import { DomainError, failureOf } from '../../core/errors.ts'
 import type { Deps } from '../../core/ports.ts'
 import { parseBody, rawBody } from './body.ts'
 import { gate } from './gate.ts'
 import { live } from './live.ts'
+import { print, requestLog } from './log.ts'
 import { problemDetails, problems, skylinkFailure } from './problems.ts'
 import type { Need, Placed, Row } from './route.ts'
 import { validate } from './validate.ts'
@@ -85,10 +86,7 @@ export function endpoint<const R extends Placed>(
   // words; the requests only learn that something is wrong.
   const ports = live(row.needs as readonly Need[], 'wire')
   ports.catch((error: Error) => {
-    // biome-ignore lint/suspicious/noConsole: the log
-    console.error(
-      JSON.stringify({ level: 'fatal', route: `${row.dialect}/${row.file}`, message: error.message }),
-    )
+    print({ level: 'fatal', route: routeOf(row), message: error.message })
   })
 
   return middy<Event, Result>()
@@ -96,7 +94,8 @@ export function endpoint<const R extends Placed>(
     .use(errorFormat(row))
     .handler(async (event: Event): Promise<Result> => {
       if (event.pathParameters?.slash) return json(404, { message: 'Not Found' }, SECURITY_HEADERS)
-      const deps = (await ports) as unknown as Request<R>['deps']
+      const log = requestLog.within({ requestId: event.requestContext.requestId, route: routeOf(row) })
+      const deps = { ...(await ports), log } as unknown as Request<R>['deps']
       const caller = await callerOf(row, deps, event)
       const body = row.raw ? rawBody(event) : parseBody(event, row.form === true)
       if (body !== undefined && !row.raw && !row.body && !isEmptyObject(body)) throw unexpectedBody()
@@ -151,6 +150,9 @@ const json = (statusCode: number, body: unknown, headers: Record<string, string>
   body: JSON.stringify(body),
 })
 
+/** When a caller may retry what failed because a service did not answer, unless the domain knows better. */
+const UNAVAILABLE_SECONDS = 1
+
 /** Turns whatever was thrown into the dialect's error format. */
 function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
   return {
@@ -159,7 +161,8 @@ function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
       const { status } = problems[error.code]
       const headers: Record<string, string> = { ...SECURITY_HEADERS }
       if (status === 401) headers['www-authenticate'] = 'Bearer'
-      if (error.retryAfterSeconds !== undefined) headers['retry-after'] = String(error.retryAfterSeconds)
+      const retryAfterSeconds = error.retryAfterSeconds ?? (status === 503 ? UNAVAILABLE_SECONDS : undefined)
+      if (retryAfterSeconds !== undefined) headers['retry-after'] = String(retryAfterSeconds)
       const { requestId } = request.event.requestContext
       request.response =
         row.dialect === 'rest'
@@ -175,24 +178,26 @@ function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
 const asDomainError = (error: unknown): DomainError =>
   error instanceof DomainError ? error : new DomainError('internal_error', { cause: error })
 
+/** How log lines name a row. */
+const routeOf = ({ dialect, file }: Placed): string => `${dialect}/${file}`
+
 /** One JSON line a request. It names codes and classes only: a message could carry what must not be logged. */
 function logLine(row: Placed): middy.MiddlewareObj<Event, Result> {
   const startedMs = new WeakMap<object, number>()
   const write: middy.MiddlewareFn<Event, Result> = ({ event, response, error }) => {
     const { requestId, authorizer } = event.requestContext
     const status = response?.statusCode ?? 500
-    const failure = error ? describe(asDomainError(error), status) : {}
+    const failure = error ? failureOf(asDomainError(error)) : {}
     const line = {
       level: status >= 500 ? 'error' : 'info',
       requestId,
-      route: `${row.dialect}/${row.file}`,
+      route: routeOf(row),
       status,
       ms: Math.round(performance.now() - (startedMs.get(event) ?? 0)),
       accountId: authorizer?.lambda?.accountId,
-      ...failure,
+      ...(status >= 500 ? failure : { error: failure.error }),
     }
-    // biome-ignore lint/suspicious/noConsole: the log
-    console.log(JSON.stringify(line))
+    print(line)
   }
   return {
     before: ({ event }) => {
@@ -201,13 +206,4 @@ function logLine(row: Placed): middy.MiddlewareObj<Event, Result> {
     after: write,
     onError: write,
   }
-}
-
-function describe(error: DomainError, status: number) {
-  const { cause } = error
-  if (status < 500 || !(cause instanceof Error)) return { error: error.code }
-  // A stack begins with the message, which may quote anything: the frames are what follows it.
-  const { message, stack = '' } = cause
-  const frames = stack.slice(stack.indexOf(message) + message.length).split('\n')
-  return { error: error.code, cause: cause.name, frames: frames.slice(1, 6).map((line) => line.trim()) }
 }

@@ -1,4 +1,4 @@
-import { type Account, admit, type Claims } from '../../core/account/account.ts'
+import { type Account, admitCaller, type Claims } from '../../core/account/account.ts'
 import { DomainError } from '../../core/errors.ts'
 import type { Deps } from '../../core/ports.ts'
 import type { Placed } from './route.ts'
@@ -11,5 +11,5 @@ import type { Placed } from './route.ts'
 export async function gate(row: Placed, deps: unknown, claims: Claims | undefined): Promise<Account> {
   if (!claims) throw new DomainError('unauthorized')
   if (!row.needs.includes('table')) throw new Error(`${row.name} has callers but no table to look them up in`)
-  return admit(deps as Deps<'table'>, claims)
+  return admitCaller(deps as Deps<'table'>, claims)
 }

@@ -1,14 +1,10 @@
 import type { Context } from 'aws-lambda'
+import { operatorLog } from '../../core/adapters/log.ts'
+import { failureOf } from '../../core/errors.ts'
 import type { Deps } from '../../core/ports.ts'
+import type { Work } from '../jobs/schedule.ts'
 import { live } from './live.ts'
-import type { Need } from './route.ts'
-
-/** What jobs and subscribers have in common. */
-interface Work {
-  summary: string
-  timeoutSeconds: number
-  needs: readonly Need[]
-}
+import { print } from './log.ts'
 
 /** What started a run, and when it should begin nothing more (epoch ms). */
 export interface Start {
@@ -21,30 +17,34 @@ const ENDING_PART = 1 / 3
 const ENDING_MS = 50_000
 
 /**
- * The Lambda handler of a job or a subscriber: one domain call, one log line that says what it did, and that as
- * the answer. `alarms` among it are sentences for the operator: each is a line of its own. What it throws goes to the
- * service that started it, which tries again.
+ * The Lambda handler of a job or a subscriber: one domain call, and one log line that says what it did, which is also
+ * the answer. The domain call logs what failed, item by item. `alarms` in the answer are sentences for the operator:
+ * each becomes a line of its own. What the domain call throws goes to the service that started the run and tries again.
  */
 export function job<const W extends Work, T extends object>(
   work: W,
   run: (deps: Deps<W['needs'][number]>, start: Start) => Promise<T>,
 ) {
+  const name = work.file
   return async (event?: unknown, context?: Pick<Context, 'getRemainingTimeInMillis'>): Promise<T> => {
     const startedMs = performance.now()
-    const deps = (await live(work.needs)) as unknown as Deps<W['needs'][number]>
+    const ports = await live(work.needs)
+    const { within, leftOut } = operatorLog(print, ports.clock.nowMs)
+    const deps = { ...ports, log: within({ job: name }) } as unknown as Deps<W['needs'][number]>
     const remainingMs = context?.getRemainingTimeInMillis?.() ?? work.timeoutSeconds * 1000
-    const untilMs = deps.clock.nowMs() + remainingMs - Math.min(ENDING_MS, remainingMs * ENDING_PART)
-    const done = await run(deps, { event, untilMs }).catch((error: Error) => {
-      print({ level: 'error', job: work.summary, cause: error.name })
+    const untilMs = ports.clock.nowMs() + remainingMs - Math.min(ENDING_MS, remainingMs * ENDING_PART)
+    try {
+      const done = await run(deps, { event, untilMs })
+      const ms = Math.round(performance.now() - startedMs)
+      const { alarms = [] } = done as { alarms?: string[] }
+      for (const alarm of alarms) print({ level: 'alarm', job: name, alarm })
+      print({ level: 'info', job: name, ms, ...done })
+      return done
+    } catch (error) {
+      print({ level: 'error', job: name, what: 'the run ended early', ...failureOf(error) })
       throw error
-    })
-    const ms = Math.round(performance.now() - startedMs)
-    const { alarms = [] } = done as { alarms?: string[] }
-    for (const alarm of alarms) print({ level: 'alarm', job: work.summary, alarm })
-    print({ level: 'info', job: work.summary, ms, ...done })
-    return done
+    } finally {
+      if (leftOut() > 0) print({ level: 'error', job: name, what: 'more failures', leftOut: leftOut() })
+    }
   }
 }
-
-// biome-ignore lint/suspicious/noConsole: the log
-const print = (line: object): void => console.log(JSON.stringify(line))

@@ -2,6 +2,7 @@ import { systemClock } from '../../core/adapters/clock.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
 import type { Ports } from '../../core/ports.ts'
 import { keys } from '../../core/table/keys.ts'
+import { requestLog } from './log.ts'
 import type { Need } from './route.ts'
 
 /**
@@ -55,79 +56,60 @@ function lazily<C, T extends object>(
   return new Proxy(values as T, { get: read })
 }
 
-/** In place of what `bundle.ts` leaves out of a function because its row does not need it. */
-function leftOut(): never {
-  throw new Error('This bundle was built without what is asked of it.')
-}
-
 type Adapters = { [N in Need]: () => Promise<Ports[N]> } & { wireTable: () => Promise<Ports['table']> }
 
-// The conditions stand before each `import` in one expression: only so does esbuild drop what a bundle leaves out.
+/**
+ * Opens each port. `build.ts` takes the adapters out of a bundle that its function does not need. What is written as
+ * `(await import(…)).name` loads when the container starts, what is written as `import(…).then(…)` with the first call.
+ */
 const adapters: Adapters = {
   table: async () =>
-    process.env.WITHOUT_AWS_TABLE
-      ? leftOut()
-      : import('../../core/table/dynamodb.ts').then(({ openTable }) => openTable(setting('TABLE_NAME'))),
+    import('../../core/table/dynamodb.ts').then(({ openTable }) => openTable(setting('TABLE_NAME'))),
   wireTable: async () =>
-    process.env.WITHOUT_WIRE_TABLE
-      ? leftOut()
-      : (await import('../../core/table/wire.ts')).openWireTable({
-          tableName: setting('TABLE_NAME'),
-          region: setting('AWS_REGION'),
-          endpoint: env.AWS_ENDPOINT_URL_DYNAMODB,
-          credentials: {
-            accessKeyId: setting('AWS_ACCESS_KEY_ID'),
-            secretAccessKey: setting('AWS_SECRET_ACCESS_KEY'),
-            sessionToken: env.AWS_SESSION_TOKEN,
-          },
-        }),
+    (await import('../../core/table/wire.ts')).openWireTable({
+      tableName: setting('TABLE_NAME'),
+      region: setting('AWS_REGION'),
+      endpoint: env.AWS_ENDPOINT_URL_DYNAMODB,
+      credentials: {
+        accessKeyId: setting('AWS_ACCESS_KEY_ID'),
+        secretAccessKey: setting('AWS_SECRET_ACCESS_KEY'),
+        sessionToken: env.AWS_SESSION_TOKEN,
+      },
+    }),
   identity: async () =>
-    process.env.WITHOUT_IDENTITY
-      ? leftOut()
-      : (await import('../../core/adapters/cognito.ts')).cognitoIdentity({
-          userPoolId: setting('USER_POOL_ID'),
-          clientId: setting('USER_POOL_CLIENT_ID'),
-          clientSecret: setting('USER_POOL_CLIENT_SECRET'),
-        }),
+    (await import('../../core/adapters/cognito.ts')).cognitoIdentity({
+      userPoolId: setting('USER_POOL_ID'),
+      clientId: setting('USER_POOL_CLIENT_ID'),
+      clientSecret: setting('USER_POOL_CLIENT_SECRET'),
+    }),
   // Mail is the last that a request does, and its client is large.
   mail: async () =>
-    process.env.WITHOUT_MAIL
-      ? leftOut()
-      : lazily(
-          { from: setting('MAIL_FROM'), appUrl: setting('APP_URL') },
-          (config) => import('../../core/adapters/ses.ts').then(({ sesMail }) => sesMail(config)),
-          { appUrl: setting('APP_URL') },
-        ),
-  keyring: async () =>
-    process.env.WITHOUT_KEYRING
-      ? leftOut()
-      : (await import('../../core/adapters/keyring.ts')).keyring(setting('ROOT_SECRET')),
+    lazily(
+      { from: setting('MAIL_FROM'), appUrl: setting('APP_URL') },
+      (config) => import('../../core/adapters/ses.ts').then(({ sesMail }) => sesMail(config)),
+      { appUrl: setting('APP_URL') },
+    ),
+  keyring: async () => (await import('../../core/adapters/keyring.ts')).openKeyring(setting('ROOT_SECRET')),
   // Most sign-ins have no second factor and never need it.
   secrets: async () =>
-    process.env.WITHOUT_SECRETS
-      ? leftOut()
-      : lazily({ keyId: setting('KMS_KEY_ID') }, (config) =>
-          import('../../core/adapters/kms.ts').then(({ kmsSecrets }) => kmsSecrets(config)),
-        ),
-  totp: async () =>
-    process.env.WITHOUT_TOTP
-      ? leftOut()
-      : (await import('../../core/adapters/totp.ts')).otpauthTotp('Bursar'),
+    lazily({ keyId: setting('KMS_KEY_ID') }, (config) =>
+      import('../../core/adapters/kms.ts').then(({ kmsSecrets }) => kmsSecrets(config)),
+    ),
+  totp: async () => (await import('../../core/adapters/totp.ts')).otpauthTotp('Bursar'),
   // Most requests that may need Stripe are refused or answered before they do.
   payments: async () =>
-    process.env.WITHOUT_PAYMENTS
-      ? leftOut()
-      : lazily(
-          {
-            secretKey: setting('STRIPE_SECRET_KEY'),
-            ...(env.STRIPE_API_BASE !== undefined && { apiBase: env.STRIPE_API_BASE }),
-          },
-          (config) =>
-            import('../../core/adapters/stripe.ts').then(({ stripePayments }) => stripePayments(config)),
-        ),
+    lazily(
+      {
+        secretKey: setting('STRIPE_SECRET_KEY'),
+        ...(env.STRIPE_API_BASE !== undefined && { apiBase: env.STRIPE_API_BASE }),
+      },
+      (config) =>
+        import('../../core/adapters/stripe.ts').then(({ stripePayments }) => stripePayments(config)),
+    ),
   webhooks: async () => ({
     secrets: setting('STRIPE_WEBHOOK_SECRETS').split(','),
-    livemode: setting('STRIPE_SECRET_KEY').startsWith('sk_live_'),
+    // A restricted key (rk_…) has a mode as a secret key has.
+    livemode: /^[sr]k_live_/.test(setting('STRIPE_SECRET_KEY')),
   }),
 }
 
@@ -149,15 +131,19 @@ export type TableClient = 'wire' | 'aws'
 export async function live<N extends Need>(
   needs: readonly N[],
   tableClient: TableClient = 'aws',
-): Promise<Pick<Ports, N | 'clock' | 'ids'>> {
+): Promise<Pick<Ports, N | 'clock' | 'ids' | 'log'>> {
   refuseLocalValuesWhenDeployed()
-  const ports: Partial<Ports> = { clock: systemClock, ids: randomIds(systemClock) }
+  const ports: Partial<Ports> = {
+    clock: systemClock,
+    ids: randomIds(systemClock),
+    log: requestLog.within({}),
+  }
   const open1 = async (need: N) => {
     const adapter = need === 'table' && tableClient === 'wire' ? 'wireTable' : need
     Object.assign(ports, { [need]: await open(adapter) })
   }
   await Promise.all(needs.map(open1))
-  return ports as Pick<Ports, N | 'clock' | 'ids'>
+  return ports as Pick<Ports, N | 'clock' | 'ids' | 'log'>
 }
 
 const WARMING_MS = 2_000

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { $ZodType } from 'zod/v4/core'
 import { toJSONSchema } from 'zod/v4/core'
 import type { ErrorCode } from '../../core/errors.ts'
+import { overview } from './descriptions.ts'
 import { problems } from './problems.ts'
 import type { Placed } from './route.ts'
 import { rows } from './rows.ts'
@@ -101,6 +102,7 @@ function operation(row: Placed, method: string, more: boolean) {
   return {
     operationId: `${row.dialect}.${row.name}${more ? `.${method}` : ''}`,
     summary: row.summary,
+    ...(row.description !== undefined && { description: row.description }),
     tags: [row.dialect],
     security: security[row.auth],
     parameters: [
@@ -123,12 +125,10 @@ export function openapi() {
       paths[path][method.toLowerCase()] = operation(row, `${method.toLowerCase()}${at}`, at > 0)
     })
   }
-  const { version, description } = JSON.parse(
-    readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8'),
-  )
+  const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8'))
   return {
     openapi: '3.1.0',
-    info: { title: 'Bursar', version, description },
+    info: { title: 'Bursar', version, description: overview },
     paths,
     components: {
       securitySchemes: {

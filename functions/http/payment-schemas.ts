@@ -1,7 +1,7 @@
 import { iso31661Alpha2ToAlpha3 } from 'iso-3166/1-a2-to-1-a3.js'
 import * as z from 'zod/mini'
 
-/** What the rows of several dialects say of cards, in Stripe's shapes as the seeds show them. */
+/** What the rows of several dialects say of cards, in Stripe's shapes as EMCP and GreenCloud show them. */
 
 const text = z.nullable(z.string())
 
@@ -83,8 +83,8 @@ export const proveCardErrors = [
 ] as const
 
 /**
- * A line of an address: letters, marks and digits of any script, space and `. , ' ’ - / # ( )`, up to 100 characters
- * (product rule; the seed's alphanumspace refuses its own example).
+ * A line of an address: letters, marks and digits of any script, space and `. , ' ’ - / # ( )`, up to 100 characters.
+ * GreenCloud's page asks for letters, digits and spaces alone, which refuses its own example "Main st.".
  */
 const addressLine = z
   .string()

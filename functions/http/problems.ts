@@ -1,13 +1,13 @@
 import type { DomainError, ErrorCode } from '../../core/errors.ts'
 
-/** HTTP status, title and the sentence shown when the domain has nothing more precise to say. */
+/** HTTP status, title, and the sentence shown unless the domain gives a more precise one. */
 export const problems: Record<ErrorCode, { status: number; title: string; detail: string }> = {
   invalid_request: {
     status: 400,
     title: 'Invalid request',
-    detail: 'The request does not fit this endpoint; `errors` lists what to change.',
+    detail: 'The request does not fit this endpoint. `errors` lists what to change.',
   },
-  malformed_body: { status: 400, title: 'Malformed body', detail: 'The body cannot be read.' },
+  malformed_body: { status: 400, title: 'Malformed body', detail: 'The body could not be read.' },
   invalid_code: {
     status: 400,
     title: 'Invalid code',
@@ -16,7 +16,7 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
   too_many_changes: {
     status: 429,
     title: 'Too many changes',
-    detail: 'The e-mail address may be changed 5 times an hour. Wait for the time that Retry-After tells.',
+    detail: 'The e-mail address may be changed 5 times an hour. Try again after the time in Retry-After.',
   },
   unauthorized: { status: 401, title: 'Not authorised', detail: 'Send a valid access token.' },
   session_ended: {
@@ -37,7 +37,7 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
   reauthentication_required: {
     status: 403,
     title: 'Sign in again',
-    detail: 'Send `oldPassword`, or sign in again: without it the sign-in may be 10 minutes old at most.',
+    detail: 'Send `oldPassword`, or sign in again. Without it, the sign-in must be at most 10 minutes old.',
   },
   two_factor_required: {
     status: 401,
@@ -52,12 +52,12 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
   two_factor_locked: {
     status: 429,
     title: 'Two-factor codes locked',
-    detail: 'Too many wrong codes. Wait for the time that Retry-After tells, in seconds.',
+    detail: 'Too many wrong codes. Try again after the time in Retry-After.',
   },
   two_factor_enabled: {
     status: 409,
     title: 'Two-factor authentication is on',
-    detail: 'Two-factor authentication is on. Switch it off before enrolling anew.',
+    detail: 'Two-factor authentication is on. Switch it off before you enrol again.',
   },
   two_factor_not_enrolled: {
     status: 409,
@@ -71,7 +71,7 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
   },
   default_key_required: {
     status: 409,
-    title: 'The default key stays',
+    title: 'Default key required',
     detail: 'The default key cannot be deleted. Rotate it instead.',
   },
   email_unconfirmed: {
@@ -88,13 +88,12 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
     status: 402,
     title: 'Payment action required',
     detail:
-      'The card asks its holder to authenticate. Finish it with `clientSecret`; the rest follows by itself.',
+      'The bank requires 3-D Secure. Complete it with `clientSecret`; the payment then continues by itself.',
   },
   too_many_cards_tried: {
     status: 429,
-    title: 'Too many tries',
-    detail:
-      'Cards may be tried 3 times an hour and 10 times a day. Wait for the time that Retry-After tells.',
+    title: 'Too many card attempts',
+    detail: 'You can try cards 3 times an hour and 10 times a day. Try again after the time in Retry-After.',
   },
   card_pending: {
     status: 409,
@@ -104,41 +103,45 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
   card_in_use: {
     status: 409,
     title: 'Card in use',
-    detail: 'The card is the default one while auto-renewal is on, or a payment with it is open.',
+    detail:
+      'This is the default card while auto-renewal is on, or a payment with it is open. Switch auto-renewal off or choose another default card first.',
   },
   card_change_not_allowed: {
     status: 409,
     title: 'Card change not allowed',
-    detail: 'The card can be changed while auto-renewal is off or the card was declined.',
+    detail: 'The card can be changed only while auto-renewal is off or after the card was declined.',
   },
   card_changed_recently: {
     status: 429,
     title: 'Card changed recently',
-    detail: 'The card can be changed once in 24 hours. Wait for the time that Retry-After tells.',
+    detail: 'The card can be changed once in 24 hours. Try again after the time in Retry-After.',
   },
   no_address: {
     status: 409,
     title: 'No address stored',
-    detail: 'No billing address is stored. Send the whole address.',
+    detail: 'No billing address is stored. Send the full address.',
   },
   quota_exhausted: {
     status: 402,
     title: 'Quota exhausted',
-    detail:
-      'Fewer units are left than asked for. Nothing was spent; the same request may succeed after a refill.',
+    detail: 'Not enough units are left. Nothing was spent; the same request can succeed after a refill.',
   },
   bundle_held: {
     status: 409,
-    title: 'Bundle held',
+    title: 'Bundle already held',
     detail:
-      'The account holds a bundle. Change it with PUT /v1/user/bundle/{bundleName}, refill it with POST /v1/user/buy.',
+      'The account already has a bundle. Change it with PUT /v1/user/bundle/{bundleName} or refill it with POST /v1/user/buy.',
   },
   no_bundle: {
     status: 409,
     title: 'No bundle',
-    detail: 'The account holds no bundle yet. Sign up for one with POST /v1/user/bundle.',
+    detail: 'The account has no bundle yet. Sign up for one with POST /v1/user/bundle.',
   },
-  no_card: { status: 409, title: 'No card on file', detail: 'No card is on file. Put one there first.' },
+  no_card: {
+    status: 409,
+    title: 'No card on file',
+    detail: 'No card is on file. Add one with POST /api/users/current/verify-payment first.',
+  },
   purchase_open: {
     status: 409,
     title: 'Another payment is open',
@@ -147,12 +150,12 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
   request_in_flight: {
     status: 409,
     title: 'Request in flight',
-    detail: 'A request with this Idempotency-Key is being worked on. Try again in a moment.',
+    detail: 'A request with this Idempotency-Key is still in progress. Try again in a moment.',
   },
   idempotency_key_reused: {
     status: 422,
-    title: 'Idempotency-Key used before',
-    detail: 'This Idempotency-Key belongs to another request. Use a new one.',
+    title: 'Idempotency-Key reused',
+    detail: 'This Idempotency-Key was sent with another request before. Use a new one.',
   },
   webhook_refused: {
     status: 400,
@@ -161,27 +164,27 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
   },
   conflict: {
     status: 409,
-    title: 'Changed meanwhile',
-    detail: 'Another request changed the same thing at the same time. Read it again and retry.',
+    title: 'Conflict',
+    detail: 'Another request changed the same resource at the same time. Read it again and retry.',
   },
   account_deactivated: {
     status: 403,
     title: 'Account deactivated',
-    detail: 'The account is deactivated. Its owner can restore it.',
+    detail: 'The account is deactivated. Restore it with POST /api/users/restore.',
   },
   account_suspended: {
     status: 403,
     title: 'Account suspended',
     detail: 'The account is suspended. Contact support.',
   },
-  not_found: { status: 404, title: 'Not found', detail: 'There is nothing of that name here.' },
+  not_found: { status: 404, title: 'Not found', detail: 'Not found.' },
   username_taken: { status: 409, title: 'Username taken', detail: 'Another account has this username.' },
   email_taken: { status: 409, title: 'E-mail address taken', detail: 'Another account has this address.' },
-  payload_too_large: { status: 413, title: 'Payload too large', detail: 'A body may have 64 KiB at most.' },
+  payload_too_large: { status: 413, title: 'Payload too large', detail: 'The body is larger than 64 KiB.' },
   unsupported_media_type: {
     status: 415,
     title: 'Unsupported media type',
-    detail: 'Send the body as UTF-8, uncompressed, in a content type that this endpoint takes.',
+    detail: 'Send the body uncompressed, as UTF-8, in a content type that this endpoint accepts.',
   },
   password_refused: {
     status: 400,
@@ -191,12 +194,12 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
   internal_error: {
     status: 500,
     title: 'Internal error',
-    detail: 'Something went wrong on our side. Quote the request id when you report it.',
+    detail: 'Something went wrong on our side. Please quote the request id when you report it.',
   },
   temporarily_unavailable: {
     status: 503,
     title: 'Temporarily unavailable',
-    detail: 'A service behind this one did not answer. Try again in a moment.',
+    detail: 'A service that this request needs did not answer. Try again in a moment.',
   },
 }
 
@@ -215,7 +218,7 @@ export function problemDetails(error: DomainError, requestId: string) {
   }
 }
 
-/** Skylink's envelope (seed 003): `status` 0 and one message; refused fields are named in it. */
+/** Skylink's error envelope: `status` 0 and one message, which names the refused fields. */
 export function skylinkFailure(error: DomainError) {
   const fields = error.fields.map(({ field, message }) => `${field} ${message}`).join('; ')
   return { status: 0, message: fields || (error.detail ?? problems[error.code].detail) }

@@ -1,5 +1,6 @@
 import type { $ZodType as Schema } from 'zod/v4/core'
 import type { ErrorCode } from '../../core/errors.ts'
+import type { Ports } from '../../core/ports.ts'
 
 /** API Gateway's route key: a method, a space, a path with `{parameters}`. */
 export type RouteKey = `${'GET' | 'POST' | 'PUT' | 'DELETE'} /${string}`
@@ -13,15 +14,20 @@ export const gatewayKey = (key: RouteKey): string => (key.endsWith('/') ? `${key
 /** The folder under `functions/`, and with it the format of errors. */
 export type Dialect = 'api' | 'v1' | 'rest' | 'webhooks' | 'http'
 
-/** A port that a handler may use; IAM statements, environment and the handler's `deps` follow from it. */
-export type Need = 'table' | 'identity' | 'mail' | 'keyring' | 'secrets' | 'totp' | 'payments' | 'webhooks'
+/** A port that a handler may ask for: all but those that every handler has. `needs.ts` says what each one takes. */
+export type Need = Exclude<keyof Ports, 'clock' | 'ids' | 'log'>
 
 /** One endpoint as pure data. Everything that is known about it before its handler runs stands here. */
 export interface Row {
   /** One Lambda may serve several route keys: a trailing slash, or a second method for the same work. */
   routes: readonly [RouteKey, ...RouteKey[]]
-  /** One sentence for the OpenAPI document. */
+  /** What it does, in the third person and in a line: for the OpenAPI document, its table and the deployment. */
   summary: string
+  /**
+   * What a caller must know, in Markdown, for the OpenAPI document: limits, lifetimes, what a repeat does, what each
+   * status means. Bundles are built without it.
+   */
+  description?: string
   /**
    * `public`: anyone. `account`: an access token, checked by the authorizer, then the account gate. `key`: an
    * application key, which the domain checks in the write that spends.
@@ -43,6 +49,9 @@ export interface Row {
   needs: readonly Need[]
 }
 
+/** The file of a row or a job: its name in kebab-case. */
+export const fileOf = (name: string): string => name.replace(/[A-Z0-9]+/g, (run) => `-${run.toLowerCase()}`)
+
 /** A row with its place: `functions/<dialect>/<file>.ts`, whose name is the row's in kebab-case. */
 export type Placed<R extends Row = Row> = R & { dialect: Dialect; name: string; file: string }
 
@@ -53,7 +62,7 @@ export function place<const T extends Record<string, Row>>(
 ): { readonly [K in keyof T]: Placed<T[K]> } {
   const placed = Object.entries(rows).map(([name, row]) => [
     name,
-    { ...row, dialect, name, file: name.replace(/[A-Z0-9]+/g, (run) => `-${run.toLowerCase()}`) },
+    { ...row, dialect, name, file: fileOf(name) },
   ])
   return Object.fromEntries(placed) as { readonly [K in keyof T]: Placed<T[K]> }
 }

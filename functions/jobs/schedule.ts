@@ -1,44 +1,53 @@
-import type { Need } from '../http/route.ts'
+import { fileOf, type Need } from '../http/route.ts'
 
-/** A function that an event of EventBridge starts; its name in kebab-case is its file. */
-export interface Subscriber {
+/** What jobs and subscribers have in common. */
+export interface Work {
+  /** `functions/jobs/<file>.ts`: the name in kebab-case. */
+  file: string
   summary: string
-  /** The event's `detail-type`. */
-  detailType: string
   timeoutSeconds: number
   needs: readonly Need[]
 }
 
-/** A function that runs on a schedule; its name in kebab-case is its file. */
-export interface Job {
-  summary: string
+/** A function that an event of EventBridge starts. */
+export interface Subscriber extends Work {
+  /** The event's `detail-type`. */
+  detailType: string
+}
+
+/** A function that runs on a schedule. */
+export interface Job extends Work {
   /** EventBridge Scheduler's rate expression. */
   every: string
   /** The rate on the local stack, where nobody likes to wait. */
   everyMs: number
-  timeoutSeconds: number
-  needs: readonly Need[]
+}
+
+/** Gives each of them its file. */
+function place<const T extends Record<string, object>>(works: T) {
+  const placed = Object.entries(works).map(([name, work]) => [name, { ...work, file: fileOf(name) }])
+  return Object.fromEntries(placed) as { readonly [K in keyof T]: T[K] & { file: string } }
 }
 
 const MINUTE_MS = 60_000
 
-export const jobs = {
+export const jobs = place({
   sendMail: {
-    summary: 'Send the mail that was asked for, and what a crash or an outage left in the outbox',
+    summary: 'Sends the mails that were requested, and those that a crash or an outage left in the outbox',
     every: 'rate(1 minute)',
     everyMs: 1_000,
     timeoutSeconds: 60,
     needs: ['table', 'mail', 'keyring'],
   },
   checkQuotas: {
-    summary: 'Renew bundles below 1 %, give notice below 10 %',
+    summary: 'Renews bundles below 1 % and sends notices below 10 %',
     every: 'rate(1 minute)',
     everyMs: 2_000,
     timeoutSeconds: 300,
     needs: ['table', 'payments', 'webhooks'],
   },
   settlePayments: {
-    summary: 'Settle purchases that are open, unknown, or credited and not finished',
+    summary: 'Settles purchases that are open, unknown, or credited and not finished',
     every: 'rate(1 minute)',
     everyMs: 5_000,
     timeoutSeconds: 120,
@@ -46,19 +55,19 @@ export const jobs = {
   },
   sweep: {
     summary:
-      'Finish what requests left behind: registrations, holds, card removals; tell of cards that expire; catch up on events that never came; compare payments with the ledger',
+      'Finishes abandoned registrations, holds and card removals; announces cards that expire; processes webhooks that were missed; reconciles payments with the ledger',
     every: 'rate(10 minutes)',
     everyMs: 10 * MINUTE_MS,
     timeoutSeconds: 60,
     needs: ['table', 'identity', 'keyring', 'payments', 'webhooks'],
   },
-} as const satisfies Record<string, Job>
+}) satisfies Record<string, Job>
 
-export const subscribers = {
+export const subscribers = place({
   addNotice: {
-    summary: 'Add a notice that another system sends to a user',
+    summary: 'Adds a notice that another system sends to a user',
     detailType: 'bursar.notice',
     timeoutSeconds: 30,
     needs: ['table'],
   },
-} as const satisfies Record<string, Subscriber>
+}) satisfies Record<string, Subscriber>

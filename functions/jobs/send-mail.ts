@@ -1,4 +1,4 @@
-import { answerAsks } from '../../core/credentials/mail-requests.ts'
+import { answerMailRequests } from '../../core/credentials/mail-requests.ts'
 import { sendDueMail } from '../../core/notifications/outbox.ts'
 import { job } from '../http/job.ts'
 import { jobs } from './schedule.ts'
@@ -8,6 +8,6 @@ const WIDTH = 1
 
 export const handler = job(jobs.sendMail, async (deps, { untilMs }) => {
   const run = { untilMs, width: WIDTH }
-  const asked = await answerAsks(deps, run)
-  return { asked, ...(await sendDueMail(deps, run)) }
+  const { done: asked, failed: asksFailed } = await answerMailRequests(deps, run)
+  return { asked, asksFailed, ...(await sendDueMail(deps, run)) }
 })

@@ -2,7 +2,7 @@ import { sweepPending } from '../../core/account/register.ts'
 import { sweepCards } from '../../core/cards/expiry.ts'
 import { sweepHolds } from '../../core/cards/verify.ts'
 import { comparePayments } from '../../core/purchases/reconcile.ts'
-import { sweepEvents } from '../../core/webhooks/events.ts'
+import { processMissedEvents } from '../../core/webhooks/events.ts'
 import { job } from '../http/job.ts'
 import { jobs } from './schedule.ts'
 
@@ -11,10 +11,10 @@ const WIDTH = 10
 export const handler = job(jobs.sweep, async (deps, { untilMs }) => {
   const run = { untilMs, width: WIDTH }
   const { done: registrationsCleared, failed: registrationsFailed } = await sweepPending(deps, run)
-  const holdsEnded = await sweepHolds(deps, run)
+  const { done: holdsEnded, failed: holdsFailed } = await sweepHolds(deps, run)
   const cards = await sweepCards(deps, run)
-  const { done: eventsCaughtUp, failed: eventsFailed } = await sweepEvents(deps, run)
+  const { done: eventsCaughtUp, failed: eventsFailed } = await processMissedEvents(deps, run)
   const { compared: paymentsCompared, alarms } = await comparePayments(deps, run)
-  const finished = { registrationsCleared, registrationsFailed, holdsEnded, ...cards }
+  const finished = { registrationsCleared, registrationsFailed, holdsEnded, holdsFailed, ...cards }
   return { ...finished, eventsCaughtUp, eventsFailed, paymentsCompared, alarms }
 })

@@ -1,8 +1,8 @@
-import { register } from '../../core/account/register.ts'
-import { skylinkAccount } from '../../core/account/shapes.ts'
+import { registerAccount } from '../../core/account/register.ts'
+import { skylinkAccount } from '../http/account-shapes.ts'
 import { endpoint } from '../http/endpoint.ts'
 import { rest } from './routes.ts'
 
 export const handler = endpoint(rest.createUser, async ({ body, deps }) => {
-  return skylinkAccount(await register(deps, body))
+  return skylinkAccount(await registerAccount(deps, body))
 })

@@ -1,5 +1,5 @@
 import { requireOwnUsername } from '../../core/account/account.ts'
-import { skylinkAccount } from '../../core/account/shapes.ts'
+import { skylinkAccount } from '../http/account-shapes.ts'
 import { endpoint } from '../http/endpoint.ts'
 import { rest } from './routes.ts'
 

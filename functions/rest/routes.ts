@@ -1,8 +1,9 @@
 import * as z from 'zod/mini'
 import { email, password, username } from '../../core/account/fields.ts'
 import { place } from '../http/route.ts'
+import { descriptions } from './descriptions.ts'
 
-/** Skylink's account (seed 003). */
+/** Skylink's account. */
 const account = z.object({
   allusage: z.number(),
   created: z.iso.datetime(),
@@ -15,7 +16,7 @@ const account = z.object({
   username: z.string(),
 })
 
-/** The seed's envelope: `status` 1 shows `content`. */
+/** Skylink's envelope: `status` 1 shows `content`. */
 const envelope = z.object({ status: z.literal(1), content: account })
 
 const hasSomething = (body: object) => Object.values(body).some((value) => value !== undefined)
@@ -23,7 +24,8 @@ const hasSomething = (body: object) => Object.values(body).some((value) => value
 export const rest = place('rest', {
   createUser: {
     routes: ['POST /rest/users', 'POST /rest/users/'],
-    summary: 'Register an account and mail the code that confirms its address',
+    summary: 'Registers an account and mails the code that confirms its address',
+    description: descriptions.createUser,
     auth: 'public',
     body: z.strictObject({ username, email, password }),
     form: true,
@@ -33,7 +35,8 @@ export const rest = place('rest', {
   },
   getUser: {
     routes: ['GET /rest/users/{username}'],
-    summary: 'Read your own account',
+    summary: 'Reads your account',
+    description: descriptions.getUser,
     auth: 'account',
     path: z.object({ username: z.string() }),
     responses: { 200: envelope },
@@ -42,8 +45,8 @@ export const rest = place('rest', {
   },
   updateUser: {
     routes: ['PUT /rest/users/{username}'],
-    summary:
-      'Change your username or e-mail address; a confirmed address changes once the new one is confirmed',
+    summary: 'Changes your username, your e-mail address or both',
+    description: descriptions.updateUser,
     auth: 'account',
     path: z.object({ username: z.string() }),
     body: z

@@ -1,10 +1,10 @@
 import { requireOwnUsername } from '../../core/account/account.ts'
-import { rename } from '../../core/account/profile.ts'
-import { skylinkAccount } from '../../core/account/shapes.ts'
+import { renameAccount } from '../../core/account/profile.ts'
+import { skylinkAccount } from '../http/account-shapes.ts'
 import { endpoint } from '../http/endpoint.ts'
 import { rest } from './routes.ts'
 
 export const handler = endpoint(rest.updateUser, async ({ body, caller, deps, path }) => {
   requireOwnUsername(caller.account, path.username)
-  return skylinkAccount(await rename(deps, caller.account, body))
+  return skylinkAccount(await renameAccount(deps, caller.account, body))
 })

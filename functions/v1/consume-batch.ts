@@ -1,4 +1,5 @@
 import { consumeBatch } from '../../core/quota/batch.ts'
+import { batchAnswer } from '../http/batch-shapes.ts'
 import { endpoint } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
@@ -8,5 +9,6 @@ export const handler = endpoint(v1.consumeBatch, async ({ caller, body, deps, he
   const named = body.requests.map((request, at) =>
     key === undefined ? request : { requestId: `${key}#${at}`, ...request },
   )
-  return { answers: await consumeBatch(deps, caller.key, named) }
+  const answers = await consumeBatch(deps, caller.key, named)
+  return { answers: answers.map(batchAnswer) }
 })

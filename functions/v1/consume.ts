@@ -1,9 +1,9 @@
-import { consume } from '../../core/quota/consume.ts'
+import { consumeUnits } from '../../core/quota/consume.ts'
 import { agreedId } from '../../core/quota/request-id.ts'
 import { endpoint } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.consume, async ({ caller, headers, body, deps }) => {
   const requestId = agreedId(body.requestId, headers['idempotency-key'])
-  return consume(deps, caller.key, { units: body.units, requestId })
+  return consumeUnits(deps, caller.key, { units: body.units, requestId })
 })

@@ -1,7 +1,8 @@
 import { createKey } from '../../core/keys/application-keys.ts'
 import { endpoint } from '../http/endpoint.ts'
+import { shownKey } from '../http/key-shapes.ts'
 import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.createKey, async ({ body, caller, deps }) =>
-  createKey(deps, caller.account, body.name),
+  shownKey(await createKey(deps, caller.account, body.name)),
 )

@@ -1,5 +1,6 @@
-import { login } from '../../core/credentials/sessions.ts'
+import { signIn } from '../../core/credentials/sessions.ts'
 import { endpoint } from '../http/endpoint.ts'
+import { sessionTokens } from '../http/session-shapes.ts'
 import { v1 } from './routes.ts'
 
-export const handler = endpoint(v1.login, async ({ body, deps }) => login(deps, body))
+export const handler = endpoint(v1.login, async ({ body, deps }) => sessionTokens(await signIn(deps, body)))

@@ -1,8 +1,8 @@
-import { logout, logoutEverywhere } from '../../core/credentials/sessions.ts'
+import { endEverySession, endSession } from '../../core/credentials/sessions.ts'
 import { endpoint } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.logout, async ({ body, caller, deps }) => {
-  if (body?.everywhere) return logoutEverywhere(deps, caller.account)
-  return logout(deps, caller.account, caller.sessionId)
+  if (body?.everywhere) return endEverySession(deps, caller.account)
+  return endSession(deps, caller.account, caller.sessionId)
 })

@@ -1,5 +1,8 @@
-import { refresh } from '../../core/credentials/sessions.ts'
+import { refreshSession } from '../../core/credentials/sessions.ts'
 import { endpoint } from '../http/endpoint.ts'
+import { sessionTokens } from '../http/session-shapes.ts'
 import { v1 } from './routes.ts'
 
-export const handler = endpoint(v1.refresh, async ({ body, deps }) => refresh(deps, body.refreshToken))
+export const handler = endpoint(v1.refresh, async ({ body, deps }) =>
+  sessionTokens(await refreshSession(deps, body.refreshToken)),
+)

@@ -1,7 +1,7 @@
-import { switchOff } from '../../core/credentials/two-factor.ts'
+import { removeTwoFactor } from '../../core/credentials/two-factor.ts'
 import { endpoint } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.removeTwoFactor, async ({ body, caller, deps }) =>
-  switchOff(deps, caller.account, body.code),
+  removeTwoFactor(deps, caller.account, body.code),
 )

@@ -1,7 +1,7 @@
-import { askForMail } from '../../core/credentials/mail-requests.ts'
+import { requestMail } from '../../core/credentials/mail-requests.ts'
 import { endpoint } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.requestPasswordReset, async ({ body, deps }) =>
-  askForMail(deps, 'reset-password', body.email),
+  requestMail(deps, 'reset-password', body.email),
 )

@@ -3,10 +3,12 @@ import { email, label, password, twofa, typedPassword } from '../../core/account
 import { bundleNames } from '../../core/purchases/catalogue.ts'
 import { ledgerKinds } from '../../core/purchases/ledger-kinds.ts'
 import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
+import { isWholeCents } from '../http/money-shapes.ts'
 import { newAddress, paymentMethod, proveCardErrors } from '../http/payment-schemas.ts'
 import { place } from '../http/route.ts'
+import { descriptions } from './descriptions.ts'
 
-/** GreenCloud's account (seed 002). */
+/** GreenCloud's account. */
 const account = z.object({
   id: z.string(),
   email: z.string(),
@@ -103,7 +105,8 @@ const storedAddress = z.strictObject({ default: z.literal(true) })
 export const v1 = place('v1', {
   getUser: {
     routes: ['GET /v1/user'],
-    summary: 'Read your account and its default application key',
+    summary: 'Reads your account and its default application key',
+    description: descriptions.getUser,
     auth: 'account',
     responses: { 200: account },
     errors: [],
@@ -111,7 +114,8 @@ export const v1 = place('v1', {
   },
   activate: {
     routes: ['POST /v1/auth/activate'],
-    summary: 'Confirm the e-mail address with the code mailed to it',
+    summary: 'Confirms an e-mail address with the code mailed to it',
+    description: descriptions.activate,
     auth: 'public',
     body: z.strictObject({ code }),
     responses: { 200: message },
@@ -120,7 +124,8 @@ export const v1 = place('v1', {
   },
   login: {
     routes: ['POST /v1/auth/login'],
-    summary: 'Sign in by e-mail address or username',
+    summary: 'Signs in by e-mail address or username',
+    description: descriptions.login,
     auth: 'public',
     body: credentials,
     responses: { 200: tokens },
@@ -129,7 +134,8 @@ export const v1 = place('v1', {
   },
   refresh: {
     routes: ['POST /v1/auth/refresh'],
-    summary: 'Get a new access token for a live session',
+    summary: 'Gives a new access token for a live session',
+    description: descriptions.refresh,
     auth: 'public',
     body: z.strictObject({ refreshToken: z.string().check(z.minLength(1), z.maxLength(4096)) }),
     responses: { 200: tokens },
@@ -138,7 +144,8 @@ export const v1 = place('v1', {
   },
   logout: {
     routes: ['POST /v1/auth/logout'],
-    summary: 'End this session, or every session of the account',
+    summary: 'Ends this session, or every session of your account',
+    description: descriptions.logout,
     auth: 'account',
     body: z.optional(z.strictObject({ everywhere: z.optional(z.boolean()) })),
     responses: { 204: null },
@@ -147,7 +154,8 @@ export const v1 = place('v1', {
   },
   resend: {
     routes: ['POST /v1/auth/resend'],
-    summary: 'Have the confirmation code mailed again; the answer is the same for every address',
+    summary: 'Mails a new confirmation code; the answer is the same for every address',
+    description: descriptions.resend,
     auth: 'public',
     body: z.strictObject({ email }),
     responses: { 204: null },
@@ -156,7 +164,8 @@ export const v1 = place('v1', {
   },
   setFlags: {
     routes: ['PUT /v1/user/flags'],
-    summary: 'Switch auto-renewal and low-quota notices; an omitted flag is switched off',
+    summary: 'Switches auto-renewal and low-quota notices on or off',
+    description: descriptions.setFlags,
     auth: 'account',
     body: z.optional(
       z
@@ -178,7 +187,8 @@ export const v1 = place('v1', {
   },
   changePassword: {
     routes: ['PUT /v1/user/password'],
-    summary: 'Change your password, which ends every session',
+    summary: 'Changes your password, which ends every session',
+    description: descriptions.changePassword,
     auth: 'account',
     body: z.strictObject({ password, oldPassword: z.optional(typedPassword), twofa: z.optional(twofa) }),
     responses: { 204: null },
@@ -193,7 +203,8 @@ export const v1 = place('v1', {
   },
   requestPasswordReset: {
     routes: ['POST /v1/user/resetPassword'],
-    summary: 'Have a reset code mailed; the answer is the same for every address',
+    summary: 'Mails a reset code; the answer is the same for every address',
+    description: descriptions.requestPasswordReset,
     auth: 'public',
     body: z.strictObject({ email }),
     responses: { 204: null },
@@ -202,7 +213,8 @@ export const v1 = place('v1', {
   },
   resetPassword: {
     routes: ['GET /v1/user/resetPassword', 'PUT /v1/user/resetPassword'],
-    summary: 'Set a new password with the code mailed, which ends every session',
+    summary: 'Sets a new password with a mailed code, which ends every session',
+    description: descriptions.resetPassword,
     auth: 'public',
     body: z.strictObject({ password, code, twofa: z.optional(twofa) }),
     responses: { 204: null },
@@ -217,7 +229,8 @@ export const v1 = place('v1', {
   },
   enrolTwoFactor: {
     routes: ['POST /v1/auth/2FA'],
-    summary: 'Begin two-factor authentication: a seed, its otpauth URI and a QR code as SVG',
+    summary: 'Begins two-factor authentication: a seed, its URI and a QR code',
+    description: descriptions.enrolTwoFactor,
     auth: 'account',
     responses: { 200: z.object({ seed: z.string(), uri: z.string(), qr: z.string() }) },
     errors: ['two_factor_enabled', 'conflict'],
@@ -225,7 +238,8 @@ export const v1 = place('v1', {
   },
   verifyTwoFactor: {
     routes: ['POST /v1/auth/verify2FA'],
-    summary: 'Switch two-factor authentication on with a first code; ten recovery codes, shown once',
+    summary: 'Switches two-factor authentication on with a first code, and shows ten recovery codes',
+    description: descriptions.verifyTwoFactor,
     auth: 'account',
     body: z.strictObject({ code: appCode }),
     responses: { 200: z.object({ recoveryCodes: z.array(z.string()) }) },
@@ -240,7 +254,8 @@ export const v1 = place('v1', {
   },
   removeTwoFactor: {
     routes: ['DELETE /v1/auth/2FA'],
-    summary: 'Switch two-factor authentication off with a code',
+    summary: 'Switches two-factor authentication off with a code',
+    description: descriptions.removeTwoFactor,
     auth: 'account',
     body: z.strictObject({ code: twofa }),
     responses: { 204: null },
@@ -249,7 +264,8 @@ export const v1 = place('v1', {
   },
   listKeys: {
     routes: ['GET /v1/keys'],
-    summary: 'List your application keys by their first and last characters',
+    summary: 'Lists your application keys by their first and last characters',
+    description: descriptions.listKeys,
     auth: 'account',
     responses: { 200: z.array(listedKey) },
     errors: [],
@@ -257,7 +273,8 @@ export const v1 = place('v1', {
   },
   createKey: {
     routes: ['POST /v1/keys'],
-    summary: 'Create an application key, shown this once',
+    summary: 'Creates an application key, which is shown only once',
+    description: descriptions.createKey,
     auth: 'account',
     body: z.strictObject({ name: label }),
     responses: { 201: shownKey },
@@ -266,7 +283,8 @@ export const v1 = place('v1', {
   },
   rotateKey: {
     routes: ['POST /v1/keys/{id}/rotate'],
-    summary: 'Replace an application key; the old one is refused from now on',
+    summary: 'Replaces an application key; the old one is refused from then on',
+    description: descriptions.rotateKey,
     auth: 'account',
     path: z.object({ id: z.string() }),
     responses: { 200: shownKey },
@@ -275,7 +293,8 @@ export const v1 = place('v1', {
   },
   deleteKey: {
     routes: ['DELETE /v1/keys/{id}'],
-    summary: 'Revoke an application key for good',
+    summary: 'Revokes an application key for good',
+    description: descriptions.deleteKey,
     auth: 'account',
     path: z.object({ id: z.string() }),
     responses: { 204: null },
@@ -284,7 +303,8 @@ export const v1 = place('v1', {
   },
   consume: {
     routes: ['POST /v1/usage'],
-    summary: 'Consume quota, once per request id (`requestId`, or the header Idempotency-Key)',
+    summary: 'Spends units, once per request id',
+    description: descriptions.consume,
     auth: 'key',
     headers: z.object({ 'idempotency-key': z.optional(requestId) }),
     body: request,
@@ -294,7 +314,8 @@ export const v1 = place('v1', {
   },
   consumeBatch: {
     routes: ['POST /v1/usage/batch'],
-    summary: 'Consume quota for up to 100 requests at once; an answer each',
+    summary: 'Spends units for up to 100 requests at once, each with an answer of its own',
+    description: descriptions.consumeBatch,
     auth: 'key',
     headers: z.object({ 'idempotency-key': z.optional(requestId) }),
     body: z.strictObject({ requests: z.array(request).check(z.minLength(1), z.maxLength(100)) }),
@@ -318,7 +339,8 @@ export const v1 = place('v1', {
   },
   usage: {
     routes: ['GET /v1/usage'],
-    summary: 'Read the units used, by day (UTC) and application key; the last 30 days unless told otherwise',
+    summary: 'Reads the units used, by day and application key',
+    description: descriptions.usage,
     auth: 'account',
     query: z.strictObject({ from: z.optional(day), to: z.optional(day) }),
     responses: {
@@ -338,7 +360,8 @@ export const v1 = place('v1', {
   },
   changeCard: {
     routes: ['PUT /v1/user/card', 'PUT /v1/user/card/'],
-    summary: 'Prove another card and make it the default one, once in 24 hours',
+    summary: 'Proves another card and makes it the default one, once in 24 hours',
+    description: descriptions.changeCard,
     auth: 'account',
     body: z.strictObject({ paymentMethod, address: z.union([storedAddress, newAddress]) }),
     responses: { 202: z.object({ status: z.literal('pending') }), 204: null },
@@ -347,7 +370,8 @@ export const v1 = place('v1', {
   },
   signUpForBundle: {
     routes: ['POST /v1/user/bundle'],
-    summary: 'Sign up for a bundle: charge its price, add its units, keep the card for renewals',
+    summary: 'Buys the first bundle and keeps the card for renewals',
+    description: descriptions.signUpForBundle,
     auth: 'account',
     headers: purchaseHeaders,
     body: z.strictObject({ name: z.enum(bundleNames), paymentMethod, address: newAddress }),
@@ -357,8 +381,8 @@ export const v1 = place('v1', {
   },
   changeBundle: {
     routes: ['PUT /v1/user/bundle/{bundleName}'],
-    summary:
-      'Change to another bundle, its name in any case: charge its price, add its units to what is left',
+    summary: 'Changes to another bundle: charges its price and adds its units to what is left',
+    description: descriptions.changeBundle,
     auth: 'account',
     path: z.object({
       bundleName: z.string().check(z.refine(isBundle, `must be one of ${bundleNames.join(', ')}`)),
@@ -370,7 +394,8 @@ export const v1 = place('v1', {
   },
   buy: {
     routes: ['POST /v1/user/buy'],
-    summary: 'Refill the bundle held: charge its price, add its units to what is left',
+    summary: 'Refills your bundle: charges its price and adds its units to what is left',
+    description: descriptions.buy,
     auth: 'account',
     headers: purchaseHeaders,
     responses: { 201: null, 202: pending },
@@ -379,18 +404,12 @@ export const v1 = place('v1', {
   },
   setRenewal: {
     routes: ['PUT /v1/user/renewal'],
-    summary: 'Limit what auto-renewal may charge in a calendar month (UTC), in dollars; null lifts the limit',
+    summary: 'Limits what auto-renewal may charge in a calendar month',
+    description: descriptions.setRenewal,
     auth: 'account',
     body: z.strictObject({
       monthlyCap: z.nullable(
-        z.number().check(
-          z.gte(0),
-          z.lte(1_000_000),
-          z.refine(
-            (dollars) => Math.abs(Math.round(dollars * 100) - dollars * 100) < 1e-6,
-            'must be whole cents',
-          ),
-        ),
+        z.number().check(z.gte(0), z.lte(1_000_000), z.refine(isWholeCents, 'must be whole cents')),
       ),
     }),
     responses: { 204: null },
@@ -399,7 +418,8 @@ export const v1 = place('v1', {
   },
   listInvoices: {
     routes: ['GET /v1/invoice/list'],
-    summary: 'List your payments, newest first; amounts in dollars; the Link header leads to the next page',
+    summary: 'Lists your payments, newest first',
+    description: descriptions.listInvoices,
     auth: 'account',
     query: pageOf(z.string().check(z.regex(/^[0-9a-f]{24}$/))),
     responses: { 200: z.array(z.object({ id: z.string(), ...invoice.shape })) },
@@ -408,7 +428,8 @@ export const v1 = place('v1', {
   },
   getInvoice: {
     routes: ['GET /v1/invoice/{id}'],
-    summary: 'Read one payment with its card and the link to its receipt',
+    summary: 'Reads one payment with its card and the link to its receipt',
+    description: descriptions.getInvoice,
     auth: 'account',
     path: z.object({ id: z.string() }),
     responses: {
@@ -425,8 +446,8 @@ export const v1 = place('v1', {
   },
   listLedger: {
     routes: ['GET /v1/ledger'],
-    summary:
-      'Read the statement, oldest first: amounts in dollars sum to the balance, units to those left and used',
+    summary: 'Reads your statement, oldest first: every credit and debit in money and units',
+    description: descriptions.listLedger,
     auth: 'account',
     query: pageOf(z.string().check(z.regex(/^\d{1,12}$/))),
     responses: {

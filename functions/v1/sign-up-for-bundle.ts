@@ -1,4 +1,4 @@
-import { buy } from '../../core/purchases/buy.ts'
+import { buyBundle } from '../../core/purchases/buy.ts'
 import { bundleOf } from '../../core/purchases/catalogue.ts'
 import { endpoint, reply } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
@@ -6,6 +6,6 @@ import { v1 } from './routes.ts'
 export const handler = endpoint(v1.signUpForBundle, async ({ body, caller, deps, headers }) => {
   const { name, paymentMethod: cardId, address } = body
   const wanted = { kind: 'signup', bundle: bundleOf(name), cardId, address } as const
-  const answer = await buy(deps, caller.account, wanted, headers['idempotency-key'])
+  const answer = await buyBundle(deps, caller.account, wanted, headers['idempotency-key'])
   return answer.status === 'paid' ? reply(204, undefined) : reply(202, answer)
 })

@@ -18,10 +18,10 @@ import { cognitoIdentity } from '../../core/adapters/cognito.ts'
 import { DomainError } from '../../core/errors.ts'
 import type { Identity, Tokens } from '../../core/ports.ts'
 
-/** A pool set up as the deployment sets it up, the pre-token trigger included, and the adapter on it. */
+/** A pool with the settings and the pre-token trigger of the deployment, and an adapter for the pool. */
 export interface IdentityUnderTest {
   identity: Identity
-  /** The same pool for what the port cannot do: disabling users, malformed requests. */
+  /** A client of the same pool for what the port cannot do: disabling users, malformed requests. */
   client: CognitoIdentityProviderClient
   userPoolId: string
   clientId: string
@@ -42,7 +42,7 @@ export function claimsOf(jwt: string): Record<string, unknown> {
   return JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString())
 }
 
-/** Tokens of a sign-in that must succeed. */
+/** Signs in and returns the tokens. @throws Error if the sign-in fails. */
 export async function signedIn(
   identity: Identity,
   accountId: string,
@@ -58,7 +58,7 @@ export function domainError(code: string): unknown {
   return expect.toSatisfy((error) => error instanceof DomainError && error.code === code)
 }
 
-/** Everything that Bursar relies on, to be true of the double and of a real pool alike. */
+/** Everything that Bursar relies on, for the double and a real pool alike. */
 export function identityContract(name: string, setup: () => Promise<IdentityUnderTest>): void {
   describe(name, () => {
     let pool: IdentityUnderTest
@@ -118,7 +118,7 @@ export function identityContract(name: string, setup: () => Promise<IdentityUnde
         expect(Number(claims.exp) - Number(claims.iat)).toBe(900)
       })
 
-      test('enrolling again is no error and the later password counts', async () => {
+      test('enrolling again is not an error, and the later password counts', async () => {
         const accountId = await enrolled()
         await identity.enroll(accountId, otherPassword)
         expect(await identity.signIn(accountId, goodPassword)).toBeUndefined()
@@ -161,7 +161,7 @@ export function identityContract(name: string, setup: () => Promise<IdentityUnde
         expect(await identity.signIn(await enrolled(), password)).toBeUndefined()
       })
 
-      test('an unknown account signs in as little as a wrong password does, and looks the same', async () => {
+      test('an unknown account cannot sign in, with the same answer as a wrong password', async () => {
         expect(await identity.signIn(newId(), goodPassword)).toBeUndefined()
         const known = await adminAuth(await enrolled(), {}, { PASSWORD: otherPassword }).catch(asText)
         const unknown = await adminAuth(newId()).catch(asText)
@@ -220,7 +220,7 @@ export function identityContract(name: string, setup: () => Promise<IdentityUnde
         await expect(verifier('access').verify(idToken)).rejects.toThrow()
       })
 
-      test('an access token may not talk to Cognito, neither a first nor a refreshed one', async () => {
+      test('an access token gives no access to Cognito, whether from sign-in or refresh', async () => {
         const first = await signedIn(identity, await enrolled())
         const second = await identity.refresh(first.refreshToken)
         for (const tokens of [first, second]) {
@@ -252,7 +252,7 @@ export function identityContract(name: string, setup: () => Promise<IdentityUnde
         expect((await identity.refresh(b.refreshToken))?.sessionId).toBe(b.sessionId)
       })
 
-      test.each(notRefreshTokens)('%s is no refresh token', async (_, make) => {
+      test.each(notRefreshTokens)('%s is not a refresh token', async (_, make) => {
         const tokens = await signedIn(identity, await enrolled())
         expect(await identity.refresh(make(tokens))).toBeUndefined()
         expect(await identity.refresh(tokens.refreshToken)).toBeDefined()
@@ -260,7 +260,7 @@ export function identityContract(name: string, setup: () => Promise<IdentityUnde
     })
 
     describe('ending sessions', () => {
-      test('revoke ends the one session, every time it is called', async () => {
+      test('revoke ends that session only, and may be repeated', async () => {
         const accountId = await enrolled()
         const [a, b] = [await signedIn(identity, accountId), await signedIn(identity, accountId)]
         await identity.revoke(a.refreshToken)
@@ -270,13 +270,13 @@ export function identityContract(name: string, setup: () => Promise<IdentityUnde
         expect(await identity.signIn(accountId, goodPassword)).toBeDefined()
       })
 
-      test.each(notRefreshTokens)('revoking %s is no error and ends nothing', async (_, make) => {
+      test.each(notRefreshTokens)('revoking %s is not an error and ends nothing', async (_, make) => {
         const tokens = await signedIn(identity, await enrolled())
         await identity.revoke(make(tokens))
         expect(await identity.refresh(tokens.refreshToken)).toBeDefined()
       })
 
-      test('endSessions ends all of one account, nobody else’s, and no later one', async () => {
+      test('endSessions ends all sessions of that account only, and no later session', async () => {
         const accountId = await enrolled()
         const [a, b] = [await signedIn(identity, accountId), await signedIn(identity, accountId)]
         const other = await signedIn(identity, await enrolled())
@@ -288,7 +288,7 @@ export function identityContract(name: string, setup: () => Promise<IdentityUnde
         expect(await identity.refresh(later.refreshToken)).toBeDefined()
       })
 
-      test('remove takes the account and its sessions away, for good', async () => {
+      test('remove deletes the account and its sessions permanently', async () => {
         const accountId = await enrolled()
         const { refreshToken } = await signedIn(identity, accountId)
         await identity.remove(accountId)
@@ -298,7 +298,7 @@ export function identityContract(name: string, setup: () => Promise<IdentityUnde
         expect(await identity.refresh(refreshToken)).toBeUndefined()
       })
 
-      test('endSessions and remove of an absent account are no errors', async () => {
+      test('endSessions and remove of an absent account are not errors', async () => {
         const accountId = newId()
         await expect(identity.endSessions(accountId)).resolves.toBeUndefined()
         await expect(identity.remove(accountId)).resolves.toBeUndefined()
@@ -320,7 +320,7 @@ export function identityContract(name: string, setup: () => Promise<IdentityUnde
       })
     })
 
-    describe('a deployment that does not fit its pool fails loudly, not as a wrong password', () => {
+    describe('a deployment with settings of another pool gets an error, not a wrong password', () => {
       const misfit = (change: Partial<IdentityUnderTest>) => cognitoIdentity({ ...pool, ...change })
 
       test('wrong client secret', async () => {
@@ -355,19 +355,22 @@ export function identityContract(name: string, setup: () => Promise<IdentityUnde
       })
     })
 
-    describe('what the service refuses on the wire', () => {
+    describe('requests that the service refuses', () => {
       test.each([
         'USER_PASSWORD_AUTH',
         'USER_SRP_AUTH',
         'USER_AUTH',
         'CUSTOM_AUTH',
         'ADMIN_NO_SRP_AUTH',
-      ] as const)('AdminInitiateAuth with %s is a flow of no client here', async (AuthFlow) => {
-        const call = adminAuth(await enrolled(), { AuthFlow }, { SRP_A: 'abc' })
-        await expect(call).rejects.toMatchObject({ name: 'InvalidParameterException' })
-      })
+      ] as const)(
+        'AdminInitiateAuth refuses the flow %s, which the client does not enable',
+        async (AuthFlow) => {
+          const call = adminAuth(await enrolled(), { AuthFlow }, { SRP_A: 'abc' })
+          await expect(call).rejects.toMatchObject({ name: 'InvalidParameterException' })
+        },
+      )
 
-      test('InitiateAuth, which needs no AWS credentials, takes no password', async () => {
+      test('InitiateAuth, which needs no AWS credentials, accepts no password', async () => {
         const accountId = await enrolled()
         const AuthParameters = {
           USERNAME: accountId,
@@ -380,7 +383,7 @@ export function identityContract(name: string, setup: () => Promise<IdentityUnde
         }
       })
 
-      test('the secret hash must be there and be right, whatever the password', async () => {
+      test('the secret hash must be present and right, whatever the password', async () => {
         const accountId = await enrolled()
         for (const SECRET_HASH of [undefined, 'wrong', secretHash(newId()), secretHash(accountId, 'other')]) {
           await expect(adminAuth(accountId, {}, { SECRET_HASH })).rejects.toThrow(
@@ -424,7 +427,7 @@ export function identityContract(name: string, setup: () => Promise<IdentityUnde
         }
       })
 
-      test('weak and malformed passwords have the two names that the adapter folds', async () => {
+      test('weak and malformed passwords give two errors, which the adapter treats alike', async () => {
         const user = { UserPoolId: pool.userPoolId, Username: await enrolled(), Permanent: true }
         const put = (Password: string) =>
           pool.client.send(new AdminSetUserPasswordCommand({ ...user, Password }))

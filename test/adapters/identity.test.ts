@@ -42,7 +42,7 @@ async function jwksOf(uri: string): Promise<Jwks> {
   return (await (await fetch(uri)).json()) as Jwks
 }
 
-/** What the authorizer uses, with the keys of this double. */
+/** The authorizer's verifier, with the keys of this double. */
 async function verifierOf({ userPoolId, clientId, jwksUri }: CognitoDouble) {
   const verifier = CognitoJwtVerifier.create({ userPoolId, clientId, tokenUse: 'access' })
   verifier.cacheJwks(await jwksOf(jwksUri))
@@ -161,13 +161,13 @@ describe('the double’s clock', () => {
       await wrong()
       const lockMs = Math.min(1000 * 2 ** (n - 5), 15 * minuteMs)
       clock.nowMs += lockMs - 1
-      await locked() // a try while locked neither succeeds nor makes it longer
+      await locked() // An attempt while locked neither succeeds nor extends the lock.
       clock.nowMs += 1
     }
     expect(await identity.signIn(accountId, goodPassword)).toBeDefined()
   })
 
-  test('a success, or 15 minutes without a try, forgets the wrong passwords; other accounts never noticed', async () => {
+  test('success, or 15 minutes without an attempt, resets the count of that account only', async () => {
     const { identity, clock } = await start()
     const [a, b] = [await enrolled(identity), await enrolled(identity)]
     const wrong = async (times: number) => {
@@ -183,7 +183,7 @@ describe('the double’s clock', () => {
     await signedIn(identity, a)
   })
 
-  test('wrong passwords in parallel are counted one by one', async () => {
+  test('concurrent wrong passwords are counted one by one', async () => {
     const { identity, clock } = await start()
     const accountId = await enrolled(identity)
     await Promise.all(Array.from({ length: 5 }, () => identity.signIn(accountId, 'wrong-password')))
@@ -230,7 +230,7 @@ describe('the double’s tokens', () => {
     expect(double.issuer).toBe('https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Local0001')
   })
 
-  test('a refresh token of another pool is refused, though pool and account are named alike', async () => {
+  test('a refresh token of another pool is refused, even with equal pool and account names', async () => {
     const [a, b] = [await start(), await start()]
     const accountId = await enrolled(a.identity)
     await b.identity.enroll(accountId, goodPassword)
@@ -240,7 +240,7 @@ describe('the double’s tokens', () => {
     expect(await a.identity.refresh(refreshToken)).toBeDefined()
   })
 
-  test('sign() makes a token that differs in what the test says and in nothing else', async () => {
+  test('sign() makes a token that differs only in the given claims', async () => {
     const { double, identity } = await start()
     const { accessToken } = await signedIn(identity, await enrolled(identity))
     const verifier = await verifierOf(double)
@@ -260,7 +260,7 @@ async function refreshParameters(double: CognitoDouble, identity: Identity, acco
 }
 
 describe('the double’s pre token generation trigger', () => {
-  test('it gets the V2 event of a sign-in and of a refresh', async () => {
+  test('gets the V2 event of a sign-in and of a refresh', async () => {
     const events: Record<string, unknown>[] = []
     const { double, identity } = await start({
       async preToken(event) {
@@ -290,7 +290,7 @@ describe('the double’s pre token generation trigger', () => {
     })
   })
 
-  test('it changes scopes and claims of the access token, but no claim of the service’s own', async () => {
+  test('changes scopes and claims of the access token, but none of the service’s own claims', async () => {
     const accessTokenGeneration = {
       scopesToSuppress: ['aws.cognito.signin.user.admin'],
       scopesToAdd: ['bursar/account'],
@@ -329,7 +329,7 @@ describe('the double’s pre token generation trigger', () => {
   test.each([
     ['throws', () => Promise.reject(new Error('broken'))],
     ['answers nothing', () => Promise.resolve(undefined)],
-    ['answers no event', () => Promise.resolve({ status: 'ok' })],
+    ['does not return the event', () => Promise.resolve({ status: 'ok' })],
   ])('when it %s no token is given and the answer is temporarily_unavailable', async (_, broken) => {
     let fail = false
     const { double, identity } = await start({
@@ -357,7 +357,7 @@ describe('the double’s state', () => {
     ]
     await first.identity.revoke(revoked.refreshToken)
 
-    // The first one is still running and never learns of its end.
+    // A copy of the file simulates the kill, because the first double cannot write into the copy any more.
     copyFileSync(file, `${file}.killed`)
     const second = await start({ stateFile: `${file}.killed` })
     expect(second.double.users()).toEqual([accountId])
@@ -403,7 +403,7 @@ describe('the double’s state', () => {
     expect((await killed()).double.users()).toEqual([])
   })
 
-  test('neither passwords nor refresh tokens stand in the file', async () => {
+  test('the file contains neither passwords nor refresh tokens', async () => {
     const file = stateFile()
     const { identity } = await start({ stateFile: file })
     const { refreshToken } = await signedIn(identity, await enrolled(identity))
@@ -499,7 +499,7 @@ describe('the double on the wire', () => {
     expect(double.calls()).toEqual({})
   })
 
-  test('it listens on the port it is told, and not after close', async () => {
+  test('it listens on the given port until close', async () => {
     const first = await startCognito({ nowMs: Date.now })
     const port = Number(new URL(first.url).port)
     await first.close()
@@ -518,7 +518,7 @@ describe('the adapter’s own client', () => {
     expect(await identity.refresh(tokens.refreshToken)).toBeDefined()
   })
 
-  test('tries twice and then says temporarily_unavailable', async () => {
+  test('tries twice, then throws temporarily_unavailable', async () => {
     let requests = 0
     const { url } = await answering(() => {
       requests += 1
@@ -532,7 +532,7 @@ describe('the adapter’s own client', () => {
   })
 })
 
-describe('an answer that says nothing is temporarily_unavailable, whatever was asked', () => {
+describe('an answer that leaves the outcome open is temporarily_unavailable for every call', () => {
   const calls: [string, (identity: Identity) => Promise<unknown>][] = [
     ['enroll', (identity) => identity.enroll('a', goodPassword)],
     ['signIn', (identity) => identity.signIn('a', goodPassword)],
@@ -598,7 +598,7 @@ describe('an answer that says nothing is temporarily_unavailable, whatever was a
     ['AccessDeniedException', 'no permission'],
     ['InvalidUserPoolConfigurationException', 'trigger missing'],
     ['UnsupportedOperationException', 'revocation is off'],
-  ])('but %s is passed on as the fault that it is', async (name, message) => {
+  ])('but %s is thrown unchanged', async (name, message) => {
     const { url } = await answering(() => [400, JSON.stringify({ __type: name, message })])
     const identity = cognitoIdentity({ ...noPool, client: clientOf(url) })
     for (const [, call] of calls) await expect(call(identity)).rejects.toMatchObject({ name, message })
@@ -614,7 +614,7 @@ describe('an answer that says nothing is temporarily_unavailable, whatever was a
     expect(await identity.signIn('a', goodPassword)).toBe(expected)
   })
 
-  test('a token without origin_jti is an error, since the session could never be ended', async () => {
+  test('a token without origin_jti is an error, because its session could never be ended', async () => {
     const token = (claims: object) => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.x`
     let claims: object = { username: 'a', origin_jti: 's' }
     const { url } = await answering(() => [

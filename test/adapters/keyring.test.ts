@@ -1,18 +1,18 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { keyring } from '../../core/adapters/keyring.ts'
+import { openKeyring } from '../../core/adapters/keyring.ts'
 
 const ROOT = '000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f'
-const ring = keyring(ROOT)
-const other = keyring(ROOT.toUpperCase().replace('00', 'FF'))
+const ring = openKeyring(ROOT)
+const other = openKeyring(ROOT.toUpperCase().replace('00', 'FF'))
 /** Any JavaScript string, lone surrogates included. */
 const anyText = fc.array(fc.nat(0xffff)).map((units) => String.fromCharCode(...units))
 const wellFormed = fc.string({ unit: 'binary' })
 
 describe('mac', () => {
-  test('is 32 bytes, the same for the same words, another for another purpose or root', () => {
+  test('is 32 bytes, equal for equal parts, and different for another purpose or root', () => {
     expect(ring.mac('key', 'a')).toHaveLength(32)
-    expect(ring.mac('key', 'a')).toEqual(keyring(ROOT).mac('key', 'a'))
+    expect(ring.mac('key', 'a')).toEqual(openKeyring(ROOT).mac('key', 'a'))
     expect(ring.mac('key', 'a')).not.toEqual(ring.mac('code', 'a'))
     expect(ring.mac('key', 'a')).not.toEqual(other.mac('key', 'a'))
   })
@@ -41,7 +41,7 @@ describe('mac', () => {
 })
 
 describe('seal', () => {
-  test('gives back any text to the same purpose and context', () => {
+  test('returns any text for the same purpose and context', () => {
     fc.assert(
       fc.property(wellFormed, anyText, (plaintext, context) => {
         expect(ring.open('p', context, ring.seal('p', context, plaintext))).toBe(plaintext)
@@ -49,7 +49,7 @@ describe('seal', () => {
     )
   })
 
-  test('never gives the same text twice, and hides what it holds', () => {
+  test('never gives the same sealed text twice, and hides the content', () => {
     const sealed = Array.from({ length: 100 }, () => ring.seal('p', 'c', 'plain words'))
     expect(new Set(sealed).size).toBe(100)
     for (const text of sealed) {
@@ -104,7 +104,7 @@ test('reads what earlier releases wrote: derivation and framing never change', (
 test.each(['', 'abc', ROOT.slice(1), `${ROOT}0`, `${ROOT}\n`, 'g'.repeat(64)])(
   'refuses the root secret %j without repeating it',
   (root) => {
-    expect(() => keyring(root)).toThrow(
+    expect(() => openKeyring(root)).toThrow(
       /^The root secret must be 64 hex digits; `openssl rand -hex 32` makes/,
     )
   },

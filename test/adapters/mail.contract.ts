@@ -4,9 +4,9 @@ import { sesMail } from '../../core/adapters/ses.ts'
 import { DomainError } from '../../core/errors.ts'
 
 /**
- * What holds of `sesMail` and of whatever stands behind it, SES or its double. The SDK finds the service
- * by its environment variables.
- * @param addresses `from` is verified there, `to` takes mail.
+ * The guarantees of `sesMail` on a service, SES or its double. The SDK finds the service by its environment
+ * variables.
+ * @param addresses `from` is a verified sender at the service; `to` accepts mail.
  */
 export function mailContract(service: string, addresses: { from: string; to: string }): void {
   const { from, to } = addresses
@@ -22,7 +22,7 @@ export function mailContract(service: string, addresses: { from: string; to: str
     })
 
     test.each(['nobody', 'no body@example.com', 'a@b@example.com', 'a@', '@example.com', 'ü@example.com'])(
-      'refuses %j as a recipient for good, without repeating it',
+      'refuses %j as a recipient permanently, without quoting it',
       async (address) => {
         const error = await sesMail({ from, appUrl: '' })
           .send({ ...email, to: address })
@@ -42,7 +42,7 @@ export function mailContract(service: string, addresses: { from: string; to: str
       ['recipient', { FromEmailAddress: from, Destination: { ToAddresses: [] }, Content: content }],
       ['content', { FromEmailAddress: from, Destination: { ToAddresses: [to] }, Content: {} }],
     ]
-    test.each(faulty)('is a bad request without a %s', async (_, request) => {
+    test.each(faulty)('refuses a request without a %s', async (_, request) => {
       const sending = new SESv2Client({}).send(new SendEmailCommand(request))
       await expect(sending).rejects.toMatchObject({
         name: 'BadRequestException',

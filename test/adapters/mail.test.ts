@@ -26,7 +26,7 @@ function emailTo(to: string, subject = 'Hello') {
 
 afterAll(() => double.close())
 
-// A verified sender of an account whose credentials and region the environment names.
+// A verified sender of a real AWS account. Credentials and region come from the environment.
 const realSender = process.env.SES_CONTRACT_FROM
 if (realSender) mailContract('SES', { from: realSender, to: 'success@simulator.amazonses.com' })
 
@@ -36,7 +36,7 @@ describe('with the double in the environment', () => {
     double.resetCalls()
   })
   afterEach(() => {
-    double.fail(0)
+    double.clearFaults()
     vi.unstubAllEnvs()
   })
 
@@ -77,15 +77,15 @@ describe('with the double in the environment', () => {
     expect(double.messages('leser@xn--bcher-kva.example')).toHaveLength(1)
   })
 
-  test('a fault that passes is retried once, and the message sent once', async () => {
-    double.fail(1)
+  test('a transient fault is retried once, and the message is sent once', async () => {
+    double.addFault({ fault: 'error-before', times: 1 })
     await sesMail({ from: FROM, appUrl: APP_URL }).send(emailTo('retried@example.com'))
     expect(double.messages('retried@example.com')).toHaveLength(1)
     expect(double.calls()).toEqual({ SendEmail: 2 })
   })
 
   test('a lasting fault is temporarily_unavailable after two attempts, and nothing is sent', async () => {
-    double.fail(2)
+    double.addFault({ fault: 'error-before', times: 2 })
     await expect(
       sesMail({ from: FROM, appUrl: APP_URL }).send(emailTo('lost@example.com')),
     ).rejects.toMatchObject({
@@ -100,7 +100,7 @@ describe('with the double in the environment', () => {
 
   test.each([
     ['an unknown parameter', { Colour: 'red' }],
-    ['a destination that is not To', { Destination: { BccAddresses: ['a@example.com'] } }],
+    ['a recipient in Bcc', { Destination: { BccAddresses: ['a@example.com'] } }],
     ['two recipients', { Destination: { ToAddresses: ['a@example.com', 'b@example.com'] } }],
     ['a list in one recipient', { Destination: { ToAddresses: ['a@example.com, b@example.com'] } }],
     ['a subject of two lines', { Content: simple({ Subject: { Data: 'a\nBcc: b@example.com' } }) }],
@@ -118,14 +118,14 @@ describe('with the double in the environment', () => {
     expect(refused.headers.get('x-amzn-errortype')).toBe('BadRequestException')
   })
 
-  test('the double refuses a request that nobody signed, and any other operation', async () => {
+  test('the double refuses an unsigned request, and any other operation', async () => {
     const unsigned = await fetch(`${double.url}/v2/email/outbound-emails`, { method: 'POST', body: '{}' })
     expect(unsigned.status).toBe(403)
     expect((await fetch(`${double.url}/v2/email/identities`)).status).toBe(404)
   })
 })
 
-describe('when SES is not itself', () => {
+describe('when SES fails', () => {
   afterEach(() => {
     vi.useRealTimers()
     vi.unstubAllEnvs()
@@ -139,7 +139,7 @@ describe('when SES is not itself', () => {
     [403, 'AccessDeniedException'],
     [404, 'NotFoundException'],
     [503, 'ServiceUnavailable'],
-  ])('%i %s is temporarily_unavailable: the message stays to be sent', async (status, type) => {
+  ])('%i %s is temporarily_unavailable, so the message can be retried', async (status, type) => {
     const ses = await listen((_, response) => {
       response.writeHead(status, { 'x-amzn-errortype': type }).end('{"message": "not now"}')
     })
@@ -149,7 +149,7 @@ describe('when SES is not itself', () => {
     await ses.close()
   })
 
-  test('a message that SES rejects is refused for good, without the address SES names', async () => {
+  test('a message that SES rejects is refused permanently, without quoting the address', async () => {
     const ses = await listen((_, response) => {
       const message = 'Email address is not verified: secret@example.com'
       response.writeHead(400, { 'x-amzn-errortype': 'MessageRejected' }).end(JSON.stringify({ message }))
@@ -168,7 +168,7 @@ describe('when SES is not itself', () => {
     await expect(sending).rejects.toMatchObject({ code: 'temporarily_unavailable' })
   })
 
-  test('silence is temporarily_unavailable after two attempts of 5 seconds', async () => {
+  test('no answer is temporarily_unavailable after two attempts of 5 seconds', async () => {
     let requests = 0
     const ses = await listen(() => {
       requests += 1
@@ -195,7 +195,7 @@ describe('when SES is not itself', () => {
   })
 })
 
-test('accepted mail is there again after a restart with the same state file', async () => {
+test('accepted mail survives a restart with the same state file', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'bursar-mail-'))
   const options = { nowMs: () => 0, stateFile: join(folder, 'mail.json') }
   const first = await startMail(options)
@@ -214,7 +214,7 @@ test('accepted mail is there again after a restart with the same state file', as
   rmSync(folder, { recursive: true })
 })
 
-test('a client of the caller’s own is used as it is', async () => {
+test('a client that the caller passes is used unchanged', async () => {
   const client = new SESv2Client({})
   const send = vi.spyOn(client, 'send').mockImplementation(async () => ({}))
   await sesMail({ from: FROM, appUrl: APP_URL, client }).send(emailTo('any@example.com'))

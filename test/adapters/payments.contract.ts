@@ -13,10 +13,10 @@ import type {
   Payments,
 } from '../../core/ports.ts'
 
-/** The adapter on something that speaks Stripe's API, and a client of the same for what the port cannot do. */
+/** The adapter on Stripe or its double, and a client of the same service for what the port cannot do. */
 export interface PaymentsUnderTest {
   payments: Payments
-  /** Acts as a customer's browser, and as the operator. */
+  /** Acts as the customer's browser and as the operator. */
   stripe: Stripe
   close(): Promise<void>
 }
@@ -32,12 +32,12 @@ export function accountIdForTest(): string {
 
 const unusable = { status: 'refused', reason: 'card_unusable' }
 
-/** A customer of its own. */
+/** Makes a new customer. */
 export function newCustomer({ payments }: PaymentsUnderTest): Promise<PaymentCustomer> {
   return payments.createCustomer(accountIdForTest())
 }
 
-/** The id of a fresh card, attached to nobody, as a browser makes one. */
+/** Makes an unattached card, as a browser does. @returns the card's id. */
 export async function newCard({ stripe }: PaymentsUnderTest, name = 'pm_card_visa'): Promise<string> {
   const { id } = await stripe.paymentMethods.retrieve(name)
   return id
@@ -53,7 +53,7 @@ export async function attachedCard(
   return result.card
 }
 
-/** A payment for one's own account, created and not confirmed. */
+/** Creates a payment for a new account and does not confirm it. */
 export async function newPayment(
   { payments }: PaymentsUnderTest,
   purpose: PaymentPurpose,
@@ -84,7 +84,7 @@ export function known(result: Payment | OutcomeUnknown): Payment {
   return result
 }
 
-/** Pays with an attached card and answers the succeeded payment. */
+/** Pays with an attached card. @returns the succeeded payment. */
 export async function paid(
   subject: PaymentsUnderTest,
   customerId: string,
@@ -97,7 +97,7 @@ export async function paid(
   return { ...payment, latestChargeId: payment.latestChargeId }
 }
 
-/** What holds for every `Payments` on Stripe's API. */
+/** The guarantees of every `Payments` on Stripe's API. */
 export function paymentsContract(title: string, open: () => Promise<PaymentsUnderTest>): void {
   describe(title, () => {
     let subject: PaymentsUnderTest
@@ -120,7 +120,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         expect(first).toMatchObject({ accountId, metadata: { account: accountId }, livemode: false })
       })
 
-      test('a change touches what it names and nothing else', async () => {
+      test('a change affects only the fields that it names', async () => {
         const { id } = await newCustomer(subject)
         const address = {
           line1: '1 Main st.',
@@ -139,7 +139,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         })
       })
 
-      test('a new address leaves nothing of the old one', async () => {
+      test('a new address replaces every field of the old one', async () => {
         const { id } = await newCustomer(subject)
         const blank = { line2: undefined, state: undefined, postalCode: undefined }
         const first = { ...blank, line1: '1 Main st.', line2: 'Flat 2', city: 'Bonn', country: 'DE' }
@@ -159,7 +159,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         )
       })
 
-      test('a customer that is deleted or never was is undefined, has no cards and cannot be changed', async () => {
+      test('a deleted or unknown customer is undefined, has no cards and cannot be changed', async () => {
         const { id } = await newCustomer(subject)
         await stripe.customers.del(id)
         for (const gone of [id, 'cus_neverwas']) {
@@ -171,7 +171,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
     })
 
     describe('cards', () => {
-      test('a card shows what is printed on it and whose it is', async () => {
+      test('a card shows its printed details and its customer', async () => {
         const { id } = await newCustomer(subject)
         const card = await attachedCard(subject, id)
         expect(card).toMatchObject({
@@ -228,7 +228,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         expect(listed.map((card) => card.id)).toEqual([second.id, first.id])
       })
 
-      test('attaching again to the same customer succeeds, to another it is refused', async () => {
+      test('attaching again succeeds for the same customer and is refused for another', async () => {
         const [mine, theirs] = [await newCustomer(subject), await newCustomer(subject)]
         const card = await attachedCard(subject, mine.id)
         expect(await payments.attachCard(card.id, mine.id)).toMatchObject({ status: 'attached' })
@@ -245,7 +245,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         })
       })
 
-      test('detaching takes the card off for good, may be repeated, and an unknown card is no error', async () => {
+      test('detaching is permanent and may be repeated; an unknown card is not an error', async () => {
         const { id } = await newCustomer(subject)
         const card = await attachedCard(subject, id)
         await payments.detachCard(card.id)
@@ -308,7 +308,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         expect(await payments.cancelPayment(hold.id)).toMatchObject({ status: 'canceled' })
       })
 
-      test('a card that asks for 3-D Secure waits for the customer with a secret', async () => {
+      test('a card that requires 3-D Secure waits for the customer and returns a secret', async () => {
         const { id } = await newCustomer(subject)
         const cardId = await newCard(subject, 'pm_card_authenticationRequired')
         const hold = await newPayment(subject, 'hold', id, cardId)
@@ -321,7 +321,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         expect((await payments.readCard(cardId))?.customerId).toBeUndefined()
       })
 
-      test('a blocked card is declined for good', async () => {
+      test('a blocked card is declined permanently', async () => {
         const { id } = await newCustomer(subject)
         const hold = await newPayment(subject, 'hold', id, await newCard(subject, 'pm_card_radarBlock'))
         expect(await payments.confirmPayment(hold.id, 'hold')).toMatchObject({
@@ -359,7 +359,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         expect(charges.data.map((charge) => charge.id)).toEqual([payment.latestChargeId])
       })
 
-      test('an attached card whose bank declines gives its reason, and the same again when asked again', async () => {
+      test('a decline of an attached card gives the reason, and gives it again when repeated', async () => {
         const { id } = await newCustomer(subject)
         const card = await attachedCard(subject, id, 'pm_card_chargeCustomerFail')
         const { id: paymentId } = await newPayment(subject, 'renewal', id, card.id)
@@ -373,7 +373,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         expect(charges.data.map((charge) => charge.status)).toEqual(['failed'])
       })
 
-      test('a renewal that needs 3-D Secure is declined for want of it', async () => {
+      test('a renewal with a card that requires 3-D Secure is declined', async () => {
         const { id } = await newCustomer(subject)
         const card = await attachedCard(subject, id, 'pm_card_authenticationRequired')
         const { id: paymentId } = await newPayment(subject, 'renewal', id, card.id)
@@ -383,7 +383,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         })
       })
 
-      test('its customer comes and authenticates: the same payment waits for them, with the card again', async () => {
+      test('the customer can authenticate later: the payment waits again, with its card', async () => {
         const { id } = await newCustomer(subject)
         const card = await attachedCard(subject, id, 'pm_card_authenticationRequired')
         const { id: paymentId } = await newPayment(subject, 'renewal', id, card.id)
@@ -394,7 +394,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         })
       })
 
-      test('a sign-up keeps its card for renewals: it is attached, and charged with nobody there', async () => {
+      test('a sign-up attaches its card, which can then be charged off-session', async () => {
         const { id } = await newCustomer(subject)
         const card = await newCard(subject)
         const { id: paymentId, paymentMethodId = '' } = await newPayment(subject, 'signup', id, card)
@@ -405,7 +405,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         expect(await payments.confirmPayment(renewal.id, 'renewal')).toMatchObject({ status: 'succeeded' })
       })
 
-      test('a payment that was declined and then canceled still says why', async () => {
+      test('a payment that was declined and then canceled still has the reason', async () => {
         const { id } = await newCustomer(subject)
         const card = await attachedCard(subject, id, 'pm_card_chargeCustomerFail')
         const { id: paymentId } = await newPayment(subject, 'renewal', id, card.id)
@@ -419,14 +419,14 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         expect(await payments.readPayment(paymentId)).toMatchObject(canceled)
       })
 
-      test('a card that was set up for it is charged with nobody there', async () => {
+      test('a card that was set up for off-session payments is charged off-session', async () => {
         const { id } = await newCustomer(subject)
         const card = await attachedCard(subject, id, 'pm_card_authenticationRequiredSetupForOffSession')
         const { id: paymentId } = await newPayment(subject, 'renewal', id, card.id)
         expect(await payments.confirmPayment(paymentId, 'renewal')).toMatchObject({ status: 'succeeded' })
       })
 
-      test('canceled first, it takes nothing: a confirmation that comes later finds it canceled', async () => {
+      test('a canceled payment takes nothing: a later confirmation finds it canceled', async () => {
         const { id } = await newCustomer(subject)
         const card = await attachedCard(subject, id)
         const { id: paymentId } = await newPayment(subject, 'purchase', id, card.id)
@@ -437,14 +437,14 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         })
       })
 
-      test('taken first, it is not canceled: canceling answers that it succeeded', async () => {
+      test('a succeeded payment cannot be canceled: canceling returns the payment', async () => {
         const { id } = await newCustomer(subject)
         const payment = await paid(subject, id)
         const { latestChargeId, ...rest } = payment
         expect(await payments.cancelPayment(payment.id)).toMatchObject({ ...rest, latestChargeId })
       })
 
-      test('the same key gives the same payment; with another amount it is not known what it would do', async () => {
+      test('the same key gives the same payment; with another amount it is an error', async () => {
         const { id } = await newCustomer(subject)
         const card = await attachedCard(subject, id)
         const payment: NewPayment = {
@@ -487,7 +487,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         }
       })
 
-      test('a payment of a customer that is gone is refused', async () => {
+      test('a payment of a deleted customer is refused', async () => {
         const { id } = await newCustomer(subject)
         const cardId = await newCard(subject)
         await stripe.customers.del(id)
@@ -502,7 +502,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         expect(result).toEqual({ status: 'refused', reason: 'customer_missing' })
       })
 
-      test('an unknown payment is undefined, and confirming or canceling it is a mistake of ours', async () => {
+      test('an unknown payment is undefined; confirming or canceling it is internal_error', async () => {
         expect(await payments.readPayment('pi_neverwas')).toBeUndefined()
         await expect(payments.confirmPayment('pi_neverwas', 'purchase')).rejects.toEqual(
           domainError('internal_error'),
@@ -533,7 +533,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
       })
     })
 
-    describe('what comes after', () => {
+    describe('refunds, disputes and fraud warnings', () => {
       test('a charge shows its card, its receipt and that it was captured', async () => {
         const { id } = await newCustomer(subject)
         const payment = await paid(subject, id)
@@ -577,7 +577,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         expect(await payments.readRefund('re_neverwas')).toBeUndefined()
       })
 
-      test('a pending refund counts already', async () => {
+      test('a pending refund counts as refunded', async () => {
         const { id } = await newCustomer(subject)
         const { latestChargeId } = await paid(subject, id, 'pm_card_pendingRefund')
         await stripe.refunds.create({ charge: latestChargeId })
@@ -587,7 +587,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         })
       })
 
-      test('a disputed charge shows its dispute, which is open until it is given up, and then lost', async () => {
+      test('a disputed charge shows its dispute, which is open until it is accepted, then lost', async () => {
         const { id } = await newCustomer(subject)
         const { id: paymentId, latestChargeId } = await paid(subject, id, 'pm_card_createDispute')
         const disputed = await vi.waitFor(
@@ -612,7 +612,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         expect(await payments.readDispute('du_neverwas')).toBeUndefined()
       })
 
-      test('an inquiry has taken nothing yet', async () => {
+      test('an inquiry has not taken any money', async () => {
         const { id } = await newCustomer(subject)
         const { latestChargeId } = await paid(subject, id, 'pm_card_createDisputeInquiry')
         await vi.waitFor(

@@ -21,7 +21,7 @@ const secretKey = 'sk_test_contract0000'
 
 interface OnDouble extends PaymentsUnderTest {
   double: StripeDouble
-  /** The same adapter with little time. */
+  /** The same adapter with a short timeout. */
   impatient: Payments
 }
 
@@ -53,7 +53,7 @@ if (realKey) {
   }))
 }
 
-/** The faults that leave it open whether a call took effect; each outlasts the one retry. */
+/** Faults that leave the outcome of a call unknown. Each lasts longer than the one retry. */
 const faults = [
   { fault: 'lose-reply-before-commit' },
   { fault: 'lose-reply-after-commit' },
@@ -65,9 +65,9 @@ const faults = [
   { fault: 'delay', delayMs: 700 },
 ] as const
 
-describe.concurrent('Payments when the outcome is not known', () => {
+describe.concurrent('Payments when the outcome is unknown', () => {
   test.each(faults)(
-    'a confirmation under %o is unknown, never declined; asked again it charged once',
+    'a confirmation under %o is unknown, never declined; repeated, it has charged once',
     async (fault) => {
       const subject = await onDouble()
       const { payments, impatient, double, stripe } = subject
@@ -86,7 +86,7 @@ describe.concurrent('Payments when the outcome is not known', () => {
     },
   )
 
-  test.each(faults)('under %o every other call says that it does not know', async (fault) => {
+  test.each(faults)('under %o every other call is unknown as well', async (fault) => {
     const subject = await onDouble()
     const { impatient, double } = subject
     const { id } = await newCustomer(subject)
@@ -140,7 +140,7 @@ describe("Payments under the double's controls", () => {
     expect(await chargesOf(payment.id)).toEqual([])
   })
 
-  test('a failure that Stripe remembers under its key does not block the account for a day', async () => {
+  test('a failure that Stripe stores under its key does not block the account for a day', async () => {
     const { payments, double } = subject
     const accountId = accountIdForTest()
     double.addFault({ fault: '500', times: 1, match: 'POST /v1/customers$' })
@@ -150,7 +150,7 @@ describe("Payments under the double's controls", () => {
     expect(second.accountId).toBe(accountId)
   })
 
-  test('a decline says so though its reply was lost and the intent is asked again', async () => {
+  test('a confirmation whose decline was lost returns the decline when repeated', async () => {
     const { payments, double } = subject
     const { id } = await newCustomer(subject)
     const card = await attachedCard(subject, id, 'pm_card_chargeCustomerFail')
@@ -201,7 +201,7 @@ describe("Payments under the double's controls", () => {
     ).toMatchObject({ status: 'declined', decline: { reason: 'insufficient_funds' } })
   })
 
-  test('a card proved with 3-D Secure renews with nobody there', async () => {
+  test('a card verified with 3-D Secure renews off-session', async () => {
     const { payments, double } = subject
     const { id } = await newCustomer(subject)
     const cardId = await newCard(subject, 'pm_card_authenticationRequiredOnSetup')
@@ -227,13 +227,13 @@ describe("Payments under the double's controls", () => {
     expect(second.nextCursor).toBeUndefined()
   })
 
-  test('a key that Stripe refuses is a mistake of ours, not an outage', async () => {
+  test('a key that Stripe refuses is an internal_error, not an outage', async () => {
     const payments = stripePayments({ secretKey: 'rk_live_nobody', apiBase: subject.double.url })
     await expect(payments.readCustomer('cus_x')).rejects.toEqual(domainError('internal_error'))
     await expect(payments.confirmPayment('pi_x', 'purchase')).rejects.toEqual(domainError('internal_error'))
   })
 
-  test('no error carries what Stripe said: neither secrets nor people', async () => {
+  test('no error contains Stripe’s message, which may name secrets or people', async () => {
     const { payments, double } = subject
     const { id } = await newCustomer(subject)
     const card = await attachedCard(subject, id)
@@ -252,13 +252,13 @@ describe("Payments under the double's controls", () => {
   })
 })
 
-describe('Payments on something that is not Stripe', () => {
+describe('Payments on a server that is not Stripe', () => {
   test.each([
     ['an empty object', 502, '{}'],
     ['null', 200, 'null'],
     ['a page', 200, '<html>'],
     ['another object', 200, '{"object":"charge","id":"ch_1"}'],
-  ])('%s for an answer is unknown', async (_, status, body) => {
+  ])('%s as the answer is unknown', async (_, status, body) => {
     const server = await listen((_request, response) => {
       response.writeHead(status, { 'content-type': 'application/json', 'stripe-should-retry': 'false' })
       response.end(body)
@@ -285,7 +285,7 @@ describe('Payments on something that is not Stripe', () => {
   })
 })
 
-describe('declines as Stripe words them', () => {
+describe('declines in Stripe’s words', () => {
   test.each([
     [{ code: 'card_declined', decline_code: 'generic_decline' }, 'declined', 'retryable'],
     [{ code: 'card_declined', decline_code: 'a_code_of_tomorrow' }, 'declined', 'retryable'],
@@ -349,7 +349,7 @@ describe('readEvent', () => {
   const read = (signature: string | undefined, secrets = [secret], bytes = body) =>
     payments.readEvent({ body: Buffer.from(bytes), signature, secrets, nowMs })
 
-  test('a signed event names its object and whose it was', async () => {
+  test('a signed event names its object and the object’s customer', async () => {
     expect(await read(sign())).toEqual({
       id: 'evt_1',
       type: 'payment_method.detached',
@@ -362,7 +362,7 @@ describe('readEvent', () => {
     })
   })
 
-  test('the connected account is handed on', async () => {
+  test('the connected account is passed on', async () => {
     const payload = body.replace('"livemode"', '"account": "acct_other", "livemode"')
     expect((await read(sign({ payload }), [secret], payload))?.account).toBe('acct_other')
   })
@@ -404,17 +404,17 @@ describe('readEvent', () => {
     expect(await read(sign({ secret: ' ' }), ['', ' '])).toBeUndefined()
   })
 
-  test('the bytes count, not what they say: a body serialised again is refused', async () => {
+  test('the signature covers the bytes: a body that was serialised again is refused', async () => {
     expect(await read(sign(), [secret], JSON.stringify(JSON.parse(body)))).toBeUndefined()
   })
 
-  test('signed bytes that are no event are refused', async () => {
+  test('signed bytes that are not an event are refused', async () => {
     expect(await read(sign({ payload: 'no json' }), [secret], 'no json')).toBeUndefined()
   })
 })
 
 describe('listUndelivered', () => {
-  test('only what no webhook took, of the time asked for, newest first and a page at a time', async () => {
+  test('returns only undelivered events of the given time, newest first and a page at a time', async () => {
     let nowMs = 1_790_000_000_000
     let answers = true
     const endpoint = await listen((_, response) => void response.writeHead(answers ? 200 : 500).end())

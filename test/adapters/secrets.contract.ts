@@ -4,9 +4,9 @@ import { kmsSecrets } from '../../core/adapters/kms.ts'
 import { DomainError } from '../../core/errors.ts'
 
 /**
- * What holds of `kmsSecrets` and of whatever stands behind it, KMS or its double. The SDK finds the
- * service by its environment variables.
- * @param keyId the ARN of a symmetric key there.
+ * The guarantees of `kmsSecrets` on a service, KMS or its double. The SDK finds the service by its
+ * environment variables.
+ * @param keyId the ARN of a symmetric key of the service.
  */
 export function secretsContract(service: string, keyId: string): void {
   const account = '6955b9000123456789abcdef'
@@ -19,7 +19,7 @@ export function secretsContract(service: string, keyId: string): void {
   }
 
   describe(`secrets through ${service}`, () => {
-    test('come back to the same account', async () => {
+    test('are decrypted for the same account', async () => {
       const secrets = kmsSecrets({ keyId })
       const ciphertext = await secrets.encrypt(account, 'JBSWY3DPEHPK3PXP γεια')
       expect(ciphertext).toMatch(/^[A-Za-z0-9+/]+=*$/)
@@ -32,13 +32,13 @@ export function secretsContract(service: string, keyId: string): void {
       expect(await secrets.encrypt(account, 'same')).not.toBe(await secrets.encrypt(account, 'same'))
     })
 
-    test('are refused to another account', async () => {
+    test('are refused for another account', async () => {
       const secrets = kmsSecrets({ keyId })
       const ciphertext = await secrets.encrypt(account, 'mine')
       await refusal(secrets.decrypt(account.replace('6', '7'), ciphertext))
     })
 
-    test('are refused once altered, shortened, or never a ciphertext', async () => {
+    test('are refused if they are altered, shortened or not a ciphertext', async () => {
       const secrets = kmsSecrets({ keyId })
       const bytes = Buffer.from(await secrets.encrypt(account, 'mine'), 'base64')
       const altered = Buffer.from(bytes)
@@ -50,7 +50,7 @@ export function secretsContract(service: string, keyId: string): void {
       await refusal(secrets.decrypt(account, ''))
     })
 
-    test('KMS takes 4,096 bytes and no more', async () => {
+    test('KMS accepts 4,096 bytes and no more', async () => {
       const client = new KMSClient({})
       const encrypt = (bytes: number) =>
         client.send(new EncryptCommand({ KeyId: keyId, Plaintext: Buffer.alloc(bytes) }))
@@ -75,7 +75,7 @@ export function secretsContract(service: string, keyId: string): void {
       expect(Buffer.from(decrypted.Plaintext ?? []).toString()).toBe('text')
     })
 
-    test('a key that does not exist is temporarily_unavailable, with KMS’s word as the cause', async () => {
+    test('an unknown key is temporarily_unavailable, with KMS’s error as the cause', async () => {
       const missing = keyId.replace(/[^/]+$/, '00000000-0000-0000-0000-000000000000')
       await expect(kmsSecrets({ keyId: missing }).encrypt(account, 'text')).rejects.toMatchObject({
         code: 'temporarily_unavailable',

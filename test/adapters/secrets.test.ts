@@ -29,7 +29,7 @@ afterEach(() => {
 })
 afterAll(() => double.close())
 
-// The ARN of a symmetric key of an account whose credentials and region the environment names.
+// The ARN of a symmetric key of a real AWS account. Credentials and region come from the environment.
 const realKey = process.env.KMS_CONTRACT_KEY_ARN
 if (realKey) secretsContract('KMS', realKey)
 
@@ -70,7 +70,7 @@ describe('with the double in the environment', () => {
   })
 })
 
-test('a secret outlives a restart with the same state file, and no other key opens it', async () => {
+test('a secret survives a restart with the same state file, and no other key decrypts it', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'bursar-kms-'))
   const stateFile = join(folder, 'kms.json')
   const first = await startKms({ stateFile })
@@ -91,11 +91,11 @@ test('a secret outlives a restart with the same state file, and no other key ope
   rmSync(folder, { recursive: true })
 })
 
-test('the double’s key bears the mark that deployed code refuses', () => {
+test('the double’s key contains the mark that deployed code refuses', () => {
   expect(double.keyId).toMatch(/^arn:aws:kms:.+Local0001/)
 })
 
-describe('when KMS is not itself', () => {
+describe('when KMS fails', () => {
   test.each([
     [400, 'ThrottlingException'],
     [400, 'AccessDeniedException'],
@@ -103,19 +103,22 @@ describe('when KMS is not itself', () => {
     [400, 'KMSInvalidStateException'],
     [500, 'KMSInternalException'],
     [500, 'KeyUnavailableException'],
-  ])('%i %s is temporarily_unavailable to both calls: no secret is called broken', async (status, type) => {
-    const kms = await listen((_, response) => {
-      response.writeHead(status).end(JSON.stringify({ __type: type, message: 'not now' }))
-    })
-    pointAt(kms.url)
-    const secrets = kmsSecrets({ keyId: double.keyId })
-    const expected = { code: 'temporarily_unavailable', cause: { name: type } }
-    await expect(secrets.encrypt(ACCOUNT, 'text')).rejects.toMatchObject(expected)
-    await expect(secrets.decrypt(ACCOUNT, 'AAAA')).rejects.toMatchObject(expected)
-    await kms.close()
-  })
+  ])(
+    '%i %s is temporarily_unavailable for both calls, and does not mean that a secret is broken',
+    async (status, type) => {
+      const kms = await listen((_, response) => {
+        response.writeHead(status).end(JSON.stringify({ __type: type, message: 'not now' }))
+      })
+      pointAt(kms.url)
+      const secrets = kmsSecrets({ keyId: double.keyId })
+      const expected = { code: 'temporarily_unavailable', cause: { name: type } }
+      await expect(secrets.encrypt(ACCOUNT, 'text')).rejects.toMatchObject(expected)
+      await expect(secrets.decrypt(ACCOUNT, 'AAAA')).rejects.toMatchObject(expected)
+      await kms.close()
+    },
+  )
 
-  test('silence is temporarily_unavailable after two attempts of 5 seconds', async () => {
+  test('no answer is temporarily_unavailable after two attempts of 5 seconds', async () => {
     let requests = 0
     const kms = await listen(() => {
       requests += 1

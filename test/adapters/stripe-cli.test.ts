@@ -13,9 +13,10 @@ const secretKey = 'sk_test_cli000000000'
 const cli = join(dirname(createRequire(import.meta.url).resolve('@stripe/cli/package.json')), 'bin/shim.js')
 
 /**
- * Stripe's own CLI against the double: its triggers are written for Stripe, and each must bring about the
- * event it is named after. Of the triggers that concern cards and payments only those with other payment
- * methods (`payment_intent.processing`, `payment_intent.partially_funded`, `customer.source.*`) are left out.
+ * Runs Stripe's own CLI against the double. Its triggers are written for Stripe, and each must cause the
+ * event that the trigger is named after. All triggers for cards and payments are tested except those with
+ * other payment methods (`payment_intent.processing`, `payment_intent.partially_funded`,
+ * `customer.source.*`).
  */
 describe('the Stripe CLI triggers', () => {
   let double: StripeDouble
@@ -39,10 +40,10 @@ describe('the Stripe CLI triggers', () => {
     run(process.execPath, [cli, 'trigger', event, '--api-base', double.url, '--api-key', secretKey], {
       env: {
         PATH: process.env.PATH,
-        // Nothing of a person's own settings.
+        // An empty home folder keeps the developer's own settings out.
         HOME: home,
         XDG_CONFIG_HOME: home,
-        // No telemetry and no look-up of newer versions: whatever is not loopback ends at a closed port.
+        // No telemetry and no check for updates: the proxy for all other hosts is a closed port.
         STRIPE_CLI_TELEMETRY_OPTOUT: '1',
         HTTPS_PROXY: 'http://127.0.0.1:9',
       },
@@ -82,7 +83,7 @@ describe('the Stripe CLI triggers', () => {
     expect(after.data[0]?.type).toBe(event)
   })
 
-  test('a trigger that the double cannot serve fails and says so', async () => {
+  test('a trigger that the double does not support fails and says so', async () => {
     await expect(trigger('invoice.paid')).rejects.toThrow()
   })
 })

@@ -30,11 +30,11 @@ interface Bench {
   double: StripeDouble
   stripe: Stripe
   clock: { nowMs: number }
-  /** What the double reported of its own mistakes; whoever expects some empties it. */
+  /** Errors that the double reported about itself. A test that expects errors empties the list. */
   errors: unknown[]
 }
 
-/** A double of one's own, with a clock that stands still, and a client of it that never retries. */
+/** A new double with a clock that stands still, and a client that never retries. */
 async function bench(options: Partial<StripeOptions> = {}): Promise<Bench> {
   const clock = { nowMs: Date.UTC(2026, 10, 21, 12) }
   const errors: unknown[] = []
@@ -61,11 +61,11 @@ interface RawAnswer {
   status: number
   headers: Headers
   text: string
-  /** What of a body is looked at: an error, an object or a list. */
+  /** The members that tests read, of an error, an object or a list. */
   body: { error: ErrorBody; id: string; metadata: unknown; data: unknown[] }
 }
 
-/** A request without the SDK in between. */
+/** Sends a request without the SDK. */
 async function raw(
   { url }: { url: string },
   method: string,
@@ -108,7 +108,7 @@ function pay(stripe: Stripe, paymentMethod: string, params: Partial<Stripe.Payme
   return stripe.paymentIntents.create({ ...payment, payment_method: paymentMethod, ...params })
 }
 
-/** What a refused call was refused with. */
+/** The error of a call that must be refused. */
 async function refusal(call: Promise<unknown>): Promise<Stripe.errors.StripeError> {
   try {
     await call
@@ -156,7 +156,7 @@ describe('schemas', () => {
     transfer_reversal: null,
   }
 
-  test('an answer as Stripe gives it has no fault', () => {
+  test('an answer in Stripe’s form has no fault', () => {
     expect(faultsOf('refund', refund)).toEqual([])
     expect(faultsOf('refund', { ...refund, metadata: { a: 'b' }, reason: 'duplicate' })).toEqual([])
   })
@@ -166,16 +166,16 @@ describe('schemas', () => {
     ['a member that does not exist', { cents: 1 }, 'refund.cents'],
     ['a member that is missing', { currency: undefined }, 'refund.currency'],
     ['null where there must be something', { created: null }, 'refund.created'],
-    ['a value that is none of the enum', { reason: 'whim' }, 'refund.reason'],
+    ['a value that is not in the enum', { reason: 'whim' }, 'refund.reason'],
     ['an object of another kind', { object: 'charge' }, 'refund.object'],
-    ['metadata that are no strings', { metadata: { a: 1 } }, 'refund.metadata'],
+    ['metadata that are not strings', { metadata: { a: 1 } }, 'refund.metadata'],
     ['an array for an object', { metadata: [] }, 'refund.metadata'],
     ['a fault inside an expanded object', { charge: { id: 'ch_1', object: 'charge' } }, 'refund.charge'],
   ])('%s is a fault', (_, changes, where) => {
     expect(faultsOf('refund', { ...refund, ...changes }).join()).toContain(where)
   })
 
-  test('an answer that is not as Stripe gives it is a 500 and reported', async () => {
+  test('an answer that is not in Stripe’s form is a 500 and is reported', async () => {
     const { double, clock, errors } = await bench()
     clock.nowMs = Number.NaN
     expect((await raw(double, 'POST', '/v1/customers')).status).toBe(500)
@@ -186,7 +186,7 @@ describe('schemas', () => {
 })
 
 describe('requests', () => {
-  test('forms nest by brackets, list by empty brackets and by numbers', () => {
+  test('forms have nested objects in brackets, and lists by empty brackets or by numbers', () => {
     expect(parseForm('a[b][c]=1&d[]=2&d[]=3&e[0]=4&e[1]=5&f=%C3%A4+%26&f=6&g[][h]=7')).toEqual({
       a: { b: { c: '1' } },
       d: ['2', '3'],
@@ -200,20 +200,32 @@ describe('requests', () => {
   const pm = 'POST /v1/payment_methods'
   test.each([
     ['an unknown parameter', pi, 'amount=100&currency=usd&colour=red', 'parameter_unknown', 'colour'],
-    ['two of them', 'POST /v1/customers', 'colour=red&shape=round', 'parameter_unknown', 'colour'],
+    ['two unknown parameters', 'POST /v1/customers', 'colour=red&shape=round', 'parameter_unknown', 'colour'],
     [
-      'an unknown one inside',
+      'an unknown nested parameter',
       pi,
       'amount=100&currency=usd&automatic_payment_methods[enabled]=true&automatic_payment_methods[x]=1',
       'parameter_unknown',
       'automatic_payment_methods[x]',
     ],
-    ['a missing one', pi, 'currency=usd', 'parameter_missing', 'amount'],
+    ['a missing parameter', pi, 'currency=usd', 'parameter_missing', 'amount'],
     ['letters for a number', pi, 'amount=lots&currency=usd', 'parameter_invalid_integer', 'amount'],
     ['a fraction', pi, 'amount=99.5&currency=usd', 'parameter_invalid_integer', 'amount'],
     ['a word for a boolean', pi, 'amount=100&currency=usd&confirm=maybe', undefined, 'confirm'],
-    ['none of the enum', pi, 'amount=100&currency=usd&capture_method=later', undefined, 'capture_method'],
-    ['nothing where something must be', pi, 'amount=100&currency=', 'parameter_invalid_empty', 'currency'],
+    [
+      'a value that is not in the enum',
+      pi,
+      'amount=100&currency=usd&capture_method=later',
+      undefined,
+      'capture_method',
+    ],
+    [
+      'an empty value for a required parameter',
+      pi,
+      'amount=100&currency=',
+      'parameter_invalid_empty',
+      'currency',
+    ],
     ['text for an object', pm, 'type=card&card=4242', undefined, 'card'],
     ['an object for text', 'POST /v1/customers', 'name[first]=Ada', undefined, 'name'],
     [
@@ -235,9 +247,9 @@ describe('requests', () => {
     ['another currency', pi, 'amount=100&currency=eur', undefined, 'currency'],
     ['off_session without confirm', pi, 'amount=100&currency=usd&off_session=true', undefined, 'off_session'],
     ['an unknown customer', pi, 'amount=100&currency=usd&customer=cus_x', 'resource_missing', 'customer'],
-    ['no e-mail address', 'POST /v1/customers', 'email=ada', 'email_invalid', 'email'],
+    ['a malformed e-mail address', 'POST /v1/customers', 'email=ada', 'email_invalid', 'email'],
     [
-      'a country that is none',
+      'an unknown country',
       'POST /v1/customers',
       'address[country]=Germany',
       'country_code_invalid',
@@ -254,7 +266,7 @@ describe('requests', () => {
     expect(body.error.code).toBe(code)
   })
 
-  test('only a test key opens it, as a bearer token or as a user name', async () => {
+  test('only a test key is accepted, as a bearer token or as a user name', async () => {
     const { double } = await bench()
     const get = (authorization: string) => raw(double, 'GET', '/v1/customers', {}, { authorization })
     const basic = Buffer.from(`${secretKey}:`).toString('base64')
@@ -297,7 +309,7 @@ describe('requests', () => {
     }
   })
 
-  test('every answer carries a request id, and says which version it is', async () => {
+  test('every answer has a request id and the API version', async () => {
     const { double } = await bench()
     const { headers } = await raw(double, 'GET', '/v1/customers')
     expect(headers.get('request-id')).toMatch(/^req_\w{24}$/)
@@ -324,7 +336,7 @@ describe('idempotency keys', () => {
   const create = (double: StripeDouble, form: Record<string, string>, key: string) =>
     raw(double, 'POST', '/v1/customers', form, { 'idempotency-key': key })
 
-  test('the first answer is given again to the letter, and marked as a replay', async () => {
+  test('the first answer is repeated exactly, and marked as a replay', async () => {
     const { double } = await bench()
     const first = await create(double, { name: 'Ada' }, 'k')
     const second = await create(double, { name: 'Ada' }, 'k')
@@ -335,7 +347,7 @@ describe('idempotency keys', () => {
     expect((await raw(double, 'GET', '/v1/customers')).body.data).toHaveLength(1)
   })
 
-  test('with other parameters, or at another address, the key is misused: 400', async () => {
+  test('the key with other parameters or at another path is a 400', async () => {
     const { double } = await bench()
     await create(double, { name: 'Ada' }, 'k')
     const other = await create(double, { name: 'Bob' }, 'k')
@@ -344,7 +356,7 @@ describe('idempotency keys', () => {
     expect(elsewhere.body.error.type).toBe('idempotency_error')
   })
 
-  test('a decline is remembered, though the card would be good by now', async () => {
+  test('a decline is stored, even if the card would be accepted by now', async () => {
     const { double, stripe } = await bench()
     const intent = await pay(stripe, 'pm_card_visa', { confirm: false })
     const confirm = () =>
@@ -355,13 +367,13 @@ describe('idempotency keys', () => {
     expect((await confirm()).text).toBe(declined.text)
   })
 
-  test('a request that is not well-formed is not remembered', async () => {
+  test('a malformed request is not stored', async () => {
     const { double } = await bench()
     expect((await create(double, { colour: 'red' }, 'k')).status).toBe(400)
     expect((await create(double, { name: 'Ada' }, 'k')).status).toBe(200)
   })
 
-  test('a key is forgotten after 24 hours, not before', async () => {
+  test('a key expires after 24 hours and not before', async () => {
     const { double, clock } = await bench()
     const first = await create(double, {}, 'k')
     clock.nowMs += dayMs - 1
@@ -370,7 +382,7 @@ describe('idempotency keys', () => {
     expect((await create(double, {}, 'k')).body.id).not.toBe(first.body.id)
   })
 
-  test('while its request is in progress a key is in use: 409', async () => {
+  test('a key whose request is in progress is a 409', async () => {
     const { double } = await bench()
     double.addFault({ fault: 'delay', delayMs: 600, times: 1 })
     const first = create(double, {}, 'k')
@@ -384,7 +396,7 @@ describe('idempotency keys', () => {
     expect((await create(double, {}, 'k')).body.id).toBe(body.id)
   })
 
-  test('keys have up to 255 characters and mean nothing to a GET', async () => {
+  test('keys have up to 255 characters and have no effect on a GET', async () => {
     const { double } = await bench()
     expect((await create(double, {}, 'k'.repeat(255))).status).toBe(200)
     expect((await create(double, {}, 'k'.repeat(256))).status).toBe(400)
@@ -415,7 +427,7 @@ describe('faults', () => {
     ['409', 'idempotency_error', 'idempotency_key_in_use', null],
     ['429', 'invalid_request_error', 'rate_limit', null],
     ['500', 'api_error', undefined, 'true'],
-  ] as const)('%s: nothing has happened', async (fault, type, code, replayed) => {
+  ] as const)('%s: no work is done', async (fault, type, code, replayed) => {
     const { double } = await bench()
     double.addFault({ fault, times: 1, match: 'POST /v1/customers$' })
     const failed = await create(double)
@@ -425,7 +437,7 @@ describe('faults', () => {
     expect((await create(double)).headers.get('idempotent-replayed')).toBe(replayed)
   })
 
-  test('a 500 may come after everything has happened, and is remembered all the same', async () => {
+  test('a 500 after the work is stored under its key like any other', async () => {
     const { double } = await bench()
     double.addFault({ fault: '500', code: 'after-commit', times: 1 })
     const first = await create(double)
@@ -435,7 +447,7 @@ describe('faults', () => {
     expect(await customers(double)).toBe(1)
   })
 
-  test('a delayed request happens after its delay', async () => {
+  test('a delayed request is carried out after its delay', async () => {
     const { double } = await bench()
     double.addFault({ fault: 'delay', delayMs: 600, times: 1 })
     const late = create(double)
@@ -445,7 +457,7 @@ describe('faults', () => {
     expect(await customers(double)).toBe(1)
   })
 
-  test('a fault hits what it matches, as often as it says, in the order of their adding', async () => {
+  test('a fault affects the first `times` requests that it matches; older faults come first', async () => {
     const { double } = await bench()
     const status = async (path: string) => (await raw(double, 'POST', path)).status
     double.addFault({ fault: '429', match: 'POST /v1/customers$', times: 1 })
@@ -469,14 +481,14 @@ describe('faults', () => {
     [{ fault: 'decline', code: 'mood' }, 'No such decline: mood'],
     [{ fault: '500', times: 0 }, 'times'],
     [{ fault: 'delay', delayMs: -1 }, 'delayMs'],
-  ])('%o is refused with a sentence', async (fault, sentence) => {
+  ])('%o is refused with a sentence that says why', async (fault, sentence) => {
     const { double } = await bench()
     expect(() => double.addFault(fault as Fault)).toThrow(sentence)
   })
 })
 
 describe('cards', () => {
-  test.each(Object.entries(CARDS))('%s can be typed in', async (number, card) => {
+  test.each(Object.entries(CARDS))('%s can be given as a number', async (number, card) => {
     const { stripe } = await bench()
     const made = await stripe.paymentMethods.create({
       type: 'card',
@@ -490,7 +502,7 @@ describe('cards', () => {
     })
   })
 
-  test('each use of a name gives a card of its own, with the same fingerprint', async () => {
+  test('each use of a name gives a new card with the same fingerprint', async () => {
     const { stripe } = await bench()
     const [first, second] = [
       await stripe.paymentMethods.retrieve('pm_card_visa'),
@@ -529,7 +541,7 @@ describe('cards', () => {
     }
   })
 
-  test('detaching the default card leaves the customer without one and says so', async () => {
+  test('detaching the default card leaves no default, which an event announces', async () => {
     const { stripe } = await bench()
     const { id } = await stripe.customers.create({ payment_method: 'pm_card_visa' })
     const [card] = (await stripe.customers.listPaymentMethods(id)).data
@@ -551,7 +563,7 @@ describe('cards', () => {
     ])
   })
 
-  test('only an attached card can be changed; the change is announced with what was before', async () => {
+  test('only an attached card can be changed; the event of the change has the previous values', async () => {
     const { stripe } = await bench()
     const id = await fresh(stripe)
     expect((await refusal(stripe.paymentMethods.update(id, { card: { exp_year: 2031 } }))).statusCode).toBe(
@@ -579,7 +591,7 @@ describe('cards', () => {
 })
 
 describe('customers', () => {
-  test('metadata merge by key; an empty value removes one, an empty string all', async () => {
+  test('metadata merge by key; an empty value removes a key, an empty string removes all', async () => {
     const { double, stripe } = await bench()
     const { id } = await stripe.customers.create({ metadata: { a: '1', b: '2' } })
     const merged = await stripe.customers.update(id, { metadata: { a: '', c: 3 } })
@@ -588,14 +600,14 @@ describe('customers', () => {
     expect(body.metadata).toEqual({})
   })
 
-  test('a change that changes nothing is no event', async () => {
+  test('an update without a change causes no event', async () => {
     const { stripe } = await bench()
     const { id } = await stripe.customers.create({ name: 'Ada' })
     await stripe.customers.update(id, { name: 'Ada' })
     expect(await eventTypes(stripe)).toEqual(['customer.created'])
   })
 
-  test('a deleted customer says so, lets go of its cards and is not listed', async () => {
+  test('a deleted customer is marked as deleted, loses its cards and is not listed', async () => {
     const { stripe } = await bench()
     const { id } = await stripe.customers.create({ email: 'ada@example.com', payment_method: 'pm_card_visa' })
     expect(await stripe.customers.del(id)).toMatchObject({ id, deleted: true })
@@ -614,7 +626,7 @@ describe('customers', () => {
 })
 
 describe('payment intents', () => {
-  test('a payment tells of its charge before it tells of itself', async () => {
+  test('a payment announces its charge before itself', async () => {
     const { stripe } = await bench()
     const paid = await pay(stripe, 'pm_card_visa')
     expect(paid).toMatchObject({ status: 'succeeded', amount_received: 999 })
@@ -625,7 +637,7 @@ describe('payment intents', () => {
     ])
   })
 
-  test('a decline comes with the intent, the card and the failed charge, and takes the card off', async () => {
+  test('a decline has the intent, the card and the failed charge; the intent loses the card', async () => {
     const { stripe } = await bench()
     const error = await refusal(pay(stripe, 'pm_card_visa_chargeDeclinedInsufficientFunds'))
     expect(error).toMatchObject({
@@ -664,7 +676,7 @@ describe('payment intents', () => {
     expect(paid).toMatchObject({ status: 'succeeded', last_payment_error: null })
   })
 
-  test('off-session, 3-D Secure is a decline without a charge', async () => {
+  test('off-session, a card that requires 3-D Secure is declined without a charge', async () => {
     const { stripe } = await bench()
     const customer = (await stripe.customers.create()).id
     const method = await stripe.paymentMethods.attach('pm_card_authenticationRequired', { customer })
@@ -680,7 +692,7 @@ describe('payment intents', () => {
     ['pm_card_authenticationRequired', 'succeeded', 'authentication_required'],
     ['pm_card_threeDSecureRequiredChargeDeclined', 'generic_decline', undefined],
     ['pm_card_authenticationRequiredChargeDeclinedInsufficientFunds', 'insufficient_funds', undefined],
-  ])('%s: 3-D Secure ends %s; charged off-session then: %s', async (name, onSession, offSession) => {
+  ])('%s: 3-D Secure ends in %s; a later off-session charge in %s', async (name, onSession, offSession) => {
     const { double, stripe } = await bench()
     const customer = (await stripe.customers.create()).id
     const waiting = await pay(stripe, name, { customer, setup_future_usage: 'off_session' })
@@ -706,7 +718,7 @@ describe('payment intents', () => {
     ['succeed', { status: 'succeeded', amount_received: 999, last_payment_error: null }],
     ['fail', { last_payment_error: { code: 'payment_intent_authentication_failure' } }],
   ] as const)(
-    'what the bank refused off-session for want of it, the customer finishes later: %s',
+    'the customer can finish 3-D Secure later for an off-session payment that required it: %s',
     async (outcome, left) => {
       const { double, stripe } = await bench()
       const customer = (await stripe.customers.create()).id
@@ -722,7 +734,7 @@ describe('payment intents', () => {
     },
   )
 
-  test('failed 3-D Secure fails the payment; what waits for nothing cannot be finished', async () => {
+  test('failed 3-D Secure fails the payment; one that does not wait cannot be finished', async () => {
     const { double, stripe } = await bench()
     const { id } = await pay(stripe, 'pm_card_authenticationRequired')
     double.authenticate({ paymentIntent: id, outcome: 'fail' })
@@ -738,7 +750,7 @@ describe('payment intents', () => {
     ])
   })
 
-  test('a hold saves the card, and its release gives back a charge that was never captured', async () => {
+  test('a hold saves the card, and its release refunds a charge that was never captured', async () => {
     const { stripe } = await bench()
     const customer = (await stripe.customers.create()).id
     const held = await stripe.paymentIntents.create({
@@ -767,7 +779,7 @@ describe('payment intents', () => {
     ])
   })
 
-  test('a hold lapses after seven days, unless it was captured', async () => {
+  test('a hold expires after seven days unless it was captured', async () => {
     const { stripe, clock } = await bench()
     const create = () => stripe.paymentIntents.create({ ...hold, payment_method: 'pm_card_visa' })
     const [forgotten, taken] = [await create(), await create()]
@@ -789,7 +801,7 @@ describe('payment intents', () => {
     })
   })
 
-  test('what is over cannot be confirmed, canceled, captured or changed', async () => {
+  test('a finished payment cannot be confirmed, canceled, captured or changed', async () => {
     const { stripe } = await bench()
     const { id } = await pay(stripe, 'pm_card_visa')
     const canceled = await pay(stripe, 'pm_card_visa', { confirm: false })
@@ -849,7 +861,7 @@ describe('payment intents', () => {
     expect([error.statusCode, error.param]).toEqual([400, param])
   })
 
-  test('without a card of its own an intent takes the default of its customer', async () => {
+  test('an intent without a card uses the default card of its customer', async () => {
     const { stripe } = await bench()
     const { id: customer } = await stripe.customers.create()
     const { id: card } = await stripe.paymentMethods.attach('pm_card_visa', { customer })
@@ -878,7 +890,7 @@ describe('setup intents', () => {
     ])
   })
 
-  test('3-D Secure sets a card up for payments with nobody there', async () => {
+  test('3-D Secure sets a card up for off-session payments', async () => {
     const { double, stripe } = await bench()
     const customer = (await stripe.customers.create()).id
     const intent = await stripe.setupIntents.create({
@@ -892,7 +904,7 @@ describe('setup intents', () => {
     expect((await pay(stripe, method, { customer, off_session: true })).status).toBe('succeeded')
   })
 
-  test('a declining card fails it, and a canceled one stays canceled', async () => {
+  test('a declined card fails the intent, and a canceled intent stays canceled', async () => {
     const { stripe } = await bench()
     const error = await refusal(
       stripe.setupIntents.create({ payment_method: 'pm_card_visa_chargeDeclined', confirm: true }),
@@ -908,7 +920,7 @@ describe('setup intents', () => {
 })
 
 describe('refunds', () => {
-  test('refunds add up to what was taken and no further', async () => {
+  test('refunds add up to the amount of the charge and no further', async () => {
     const { stripe } = await bench()
     const { id, latest_charge: charge } = await pay(stripe, 'pm_card_visa')
     await stripe.refunds.create({ payment_intent: id, amount: 400, reason: 'requested_by_customer' })
@@ -929,7 +941,7 @@ describe('refunds', () => {
     ])
   })
 
-  test('nothing is refunded of a hold, nor of a payment that never was', async () => {
+  test('a hold or an unknown payment cannot be refunded', async () => {
     const { stripe } = await bench()
     const held = await stripe.paymentIntents.create({ ...hold, payment_method: 'pm_card_visa' })
     const open = await pay(stripe, 'pm_card_visa', { confirm: false })
@@ -967,7 +979,7 @@ describe('refunds', () => {
     expect(await eventTypes(stripe)).toContain('refund.failed')
   })
 
-  test('a fraud warning is settled by giving everything back', async () => {
+  test('a full refund settles a fraud warning', async () => {
     const { stripe } = await bench()
     const { id } = await pay(stripe, 'pm_card_createIssuerFraudRecord')
     const warning = async () => (await stripe.radar.earlyFraudWarnings.list({ payment_intent: id })).data[0]
@@ -1017,7 +1029,7 @@ describe('disputes', () => {
     expect((await refusal(stripe.disputes.close(id))).message).toContain('already closed')
   })
 
-  test('evidence that is not submitted decides nothing', async () => {
+  test('evidence that is not submitted has no effect', async () => {
     const { stripe, clock } = await bench()
     const { id } = await disputed(stripe)
     await stripe.disputes.update(id, { evidence: { uncategorized_text: 'losing_evidence' }, submit: false })
@@ -1025,7 +1037,7 @@ describe('disputes', () => {
     expect((await stripe.disputes.retrieve(id)).status).toBe('needs_response')
   })
 
-  test('an inquiry takes nothing, can be refunded, and just closes', async () => {
+  test('an inquiry takes no money, its charge can be refunded, and it closes without a loss', async () => {
     const { stripe } = await bench()
     const dispute = await disputed(stripe, 'pm_card_createDisputeInquiry')
     expect(dispute).toMatchObject({ status: 'warning_needs_response', is_charge_refundable: true })
@@ -1050,7 +1062,7 @@ describe('lists', () => {
     expect((await refusal(stripe.customers.list({ starting_after: 'cus_x' }))).statusCode).toBe(400)
   })
 
-  test('lists are filtered by time, to the second', async () => {
+  test('lists are filtered by time to the second', async () => {
     const { stripe, clock } = await bench()
     const { created } = await stripe.customers.create()
     clock.nowMs += 1000
@@ -1064,7 +1076,7 @@ describe('lists', () => {
     expect(await count(created)).toBe(1)
   })
 
-  test('objects stand expanded where they are asked for, in lists too, and what cannot be is refused', async () => {
+  test('objects are expanded on request, also in lists; other properties are refused', async () => {
     const { stripe } = await bench()
     const customer = await stripe.customers.create()
     const { id } = await pay(stripe, await fresh(stripe), {
@@ -1096,7 +1108,7 @@ describe('lists', () => {
     expect((await stripe.events.retrieve(created!.id)).request).toMatchObject({ id: /^req_/ })
   })
 
-  test('events are forgotten after 30 days', async () => {
+  test('events are deleted after 30 days', async () => {
     const { stripe, clock } = await bench()
     await stripe.customers.create()
     clock.nowMs += 30 * dayMs + 1000
@@ -1112,7 +1124,7 @@ interface Received {
   signature: string
 }
 
-/** An endpoint that notes what it gets and answers with what it is told to. */
+/** A webhook endpoint that records what it receives and answers with the status in `answer`. */
 async function endpoint(): Promise<{ url: string; received: Received[]; answer: { status: number } }> {
   const received: Received[] = []
   const answer = { status: 200 }
@@ -1135,7 +1147,7 @@ async function endpoint(): Promise<{ url: string; received: Received[]; answer: 
 const typesOf = (received: Received[]) => received.map((each) => each.type)
 
 describe('webhooks', () => {
-  test('events arrive by themselves, in order, signed over the very bytes with the time of delivery', async () => {
+  test('events arrive in order, each signed over its exact bytes and time of delivery', async () => {
     const { url, received } = await endpoint()
     const { double, stripe, clock } = await bench({ webhookUrl: url })
     await pay(stripe, 'pm_card_visa')
@@ -1152,7 +1164,7 @@ describe('webhooks', () => {
     expect(double.pendingWebhooks()).toBe(0)
   })
 
-  test('an event that is not taken comes again, later and later, for three days and no longer', async () => {
+  test('an event that is not accepted is retried at growing intervals for three days', async () => {
     const { url, received, answer } = await endpoint()
     const { double, stripe, clock } = await bench({ webhookUrl: url })
     answer.status = 500
@@ -1185,7 +1197,7 @@ describe('webhooks', () => {
     expect(received.length - 3).toBeGreaterThan(8)
   })
 
-  test('an event that nobody answers holds up no other', async () => {
+  test('an event without an answer does not delay the others', async () => {
     const { url, received } = await endpoint()
     let target = 'http://127.0.0.1:9/closed'
     const { double, stripe, clock } = await bench({ webhookUrl: () => target })
@@ -1201,7 +1213,7 @@ describe('webhooks', () => {
     expect(received.map((each) => JSON.parse(each.body).data.object.name)).toEqual(['second', 'first'])
   })
 
-  test('duplicates, drops and another order are by request; what was dropped stays lost', async () => {
+  test('faults duplicate, reorder and drop events; a dropped event stays lost', async () => {
     const { url, received } = await endpoint()
     const { double, stripe } = await bench({ webhookUrl: url })
     double.addFault({ fault: 'drop-webhooks', match: 'POST /v1/customers$', times: 1 })
@@ -1225,7 +1237,7 @@ describe('webhooks', () => {
     expect(await eventTypes(stripe)).toHaveLength(5)
   })
 
-  test('reordered events arrive a second later even if nobody flushes', async () => {
+  test('reordered events arrive a second later without a flush', async () => {
     const { url, received } = await endpoint()
     const { double, stripe, clock } = await bench({ webhookUrl: url })
     double.addFault({ fault: 'reorder-webhooks', times: 1 })
@@ -1237,7 +1249,7 @@ describe('webhooks', () => {
     expect(received.map((each) => JSON.parse(each.body).data.object.name)).toEqual(['overtakes', 'held back'])
   })
 
-  test('what the stack does by itself is announced when its time has come', async () => {
+  test('scheduled actions of Stripe send their events when they are due', async () => {
     const { url, received } = await endpoint()
     const { stripe, clock } = await bench({ webhookUrl: url })
     const { id } = await pay(stripe, 'pm_card_pendingRefund')
@@ -1246,7 +1258,7 @@ describe('webhooks', () => {
     await vi.waitFor(() => expect(typesOf(received)).toContain('refund.updated'))
   })
 
-  test('with manual delivery nothing arrives but by a flush', async () => {
+  test('with manual delivery events arrive only by a flush', async () => {
     const { url, received } = await endpoint()
     const { double, stripe, clock } = await bench({ webhookUrl: url, delivery: 'manual' })
     await pay(stripe, 'pm_card_pendingRefund')
@@ -1272,7 +1284,7 @@ describe('state', () => {
     return path
   }
 
-  test('what was answered survives kill -9: objects, keys, cards, events to deliver, the secret', async () => {
+  test('all that was answered survives kill -9: objects, keys, cards, events, the secret', async () => {
     const stateFile = join(folder(), 'stripe.json')
     const killed = join(folder(), 'killed.json')
     const { url, received, answer } = await endpoint()
@@ -1304,7 +1316,7 @@ describe('state', () => {
     expect((await after.stripe.refunds.retrieve(refund.id)).status).toBe('failed')
   })
 
-  test('events of 30 days ago and keys of yesterday do not stay in the file', async () => {
+  test('events older than 30 days and keys older than a day are removed from the file', async () => {
     const stateFile = join(folder(), 'stripe.json')
     const before = await bench({ stateFile })
     await before.stripe.customers.create()
@@ -1320,7 +1332,7 @@ describe('state', () => {
     expect(Object.keys(kept().customers)).toHaveLength(1)
   })
 
-  test('a reply that was lost is in the file all the same', async () => {
+  test('a reply that was lost is in the file', async () => {
     const stateFile = join(folder(), 'stripe.json')
     const { double, stripe } = await bench({ stateFile })
     double.addFault({ fault: 'lose-reply-after-commit' })

@@ -5,7 +5,7 @@ import { readQr } from '../support/qr.ts'
 
 const totp = otpauthTotp('Bursar')
 
-/** RFC 6238, appendix B: the SHA-1 seed, and time in seconds with the last six of its eight digits. */
+/** RFC 6238, appendix B: the SHA-1 seed; times in seconds with the last six of the code's eight digits. */
 const SEED = Secret.fromLatin1('12345678901234567890').base32
 const VECTORS = [
   [59, '287082'],
@@ -25,7 +25,7 @@ describe('RFC 6238, appendix B', () => {
   })
 
   test.each(VECTORS)(
-    'the code of %i s counts one step before and one after, as the step it belongs to',
+    'the code of %i s is accepted one step before and one step after, and gives its own step',
     (atSec, code) => {
       const startMs = stepAt(atSec) * STEP_SEC * 1000
       const at = (ms: number) => totp.stepOf(SEED, code, startMs + ms)
@@ -37,13 +37,13 @@ describe('RFC 6238, appendix B', () => {
 })
 
 test.each(['287081', '28708', '2870820', '000000', '', ' 287082', '287082 ', 'abcdef', '94287082'])(
-  'the code "%s" is none',
+  '"%s" is not a valid code',
   (code) => {
     expect(totp.stepOf(SEED, code, 59_000)).toBe(undefined)
   },
 )
 
-test('another seed’s code is none', () => {
+test('a code of another seed is refused', () => {
   const { seed } = totp.enrol('john.doe@mail.com')
   expect(VECTORS.filter(([atSec, code]) => totp.stepOf(seed, code, atSec * 1000) !== undefined)).toEqual([])
 })
@@ -74,7 +74,7 @@ describe('enrolment', () => {
   })
 
   test.each(['zoë@mäil.example', 'a&secret=x@mail.example', 'a?b#c@mail.example', "o'hara+50%@mail.example"])(
-    'puts the address %s into the label and nowhere else',
+    'puts the address %s only into the label',
     (address) => {
       const { seed, uri } = totp.enrol(address)
       expect(URI.parse(uri)).toMatchObject({ issuer: 'Bursar', label: address, secret: { base32: seed } })
@@ -96,13 +96,13 @@ describe('enrolment', () => {
     },
   )
 
-  test('has room for the longest address that an account may have', () => {
+  test('fits the longest address that an account may have', () => {
     const { uri, svg } = totp.enrol(`${'漢'.repeat(64)}@${`${'漢'.repeat(60)}.`.repeat(3)}漢字`)
     expect(uri.length).toBeGreaterThan(2_000)
     expect(svg).toMatch(/^<svg .*<\/svg>$/s)
   })
 
-  test('the SVG draws and does nothing else', () => {
+  test('the SVG contains only drawing', () => {
     const { svg } = totp.enrol('"><script>alert(1)</script>@mail.example')
     const tags = [...svg.matchAll(/<\/?([a-z]+)/gi)].map(([, tag]) => tag)
     expect(new Set(tags)).toEqual(new Set(['svg', 'rect', 'path']))

@@ -4,10 +4,12 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { keys } from '../../core/table/keys.ts'
 import { api } from '../../functions/api/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { newPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { buy, changeTo, expectBooksAgree, newBuyer, signUpFor, unitsLeft } from '../support/buyers.ts'
 import { sessionStatuses } from '../support/credentials.ts'
 import { createKey } from '../support/keys.ts'
+import { newPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { stripeOf } from '../support/stripe.ts'
 
 const app = await startApp()
@@ -15,13 +17,13 @@ const app = await startApp()
 const deactivate = (token: string) => app.request('PUT', '/api/users/current/deactivate', { token })
 const refused = (answer: TestAnswer, code: ErrorCode) => expectError(api.deactivate, answer, code)
 
-test('200: the seed’s message', async () => {
+test('200: EMCP’s message', async () => {
   const { accessToken } = await app.signUp()
   const { status, body } = await deactivate(accessToken)
   expect({ status, body }).toEqual({ status: 200, body: { message: 'Account is deactivated' } })
 })
 
-test('200: every session is refused from the next request on, its refresh token too; nobody else’s', async () => {
+test('200: every session of the account ends immediately, with its refresh token, and no other session', async () => {
   const mine = await app.signUp()
   const [other, stranger] = [await app.login(mine), await app.signUp()]
   for (const session of [mine, other]) expect(await sessionStatuses(app, session)).toEqual([200, 200])
@@ -30,14 +32,14 @@ test('200: every session is refused from the next request on, its refresh token 
   expect(await sessionStatuses(app, stranger)).toEqual([200, 200])
 })
 
-test('200: a sign-in is told that the account is deactivated', async () => {
+test('200: a sign-in afterwards is refused as account_deactivated', async () => {
   const { email, password, accessToken } = await app.signUp()
   await deactivate(accessToken)
   const { status, body } = await app.request('POST', '/v1/auth/login', { json: { email, password } })
   expect([status, body.type]).toEqual([403, 'urn:bursar:problem:account_deactivated'])
 })
 
-test('200: the data stays: names are still taken, keys, notices and units are kept', async () => {
+test('200: the data stays: names stay taken; keys, notices and units are kept', async () => {
   const person = await app.signUp()
   await createKey(app, person)
   const { table } = await app.ports()
@@ -60,13 +62,13 @@ test('200: the data stays: names are still taken, keys, notices and units are ke
   }
 })
 
-test('200: by an account whose address is not confirmed', async () => {
+test('200: an account with an unconfirmed address can be deactivated', async () => {
   const person = newPerson()
   await app.register(person)
   expect((await deactivate((await app.login(person)).accessToken)).status).toBe(200)
 })
 
-test('403: a second time, and ten at once deactivate once', async () => {
+test('403: an account is deactivated once, whether requests are repeated or concurrent', async () => {
   const { accessToken } = await app.signUp()
   const answers = await Promise.all(Array.from({ length: 10 }, () => deactivate(accessToken)))
   expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
@@ -76,7 +78,7 @@ test('403: a second time, and ten at once deactivate once', async () => {
   refused(await deactivate(accessToken), 'account_deactivated')
 })
 
-test('403: a sign-in under way when the account is deactivated gets no session', async () => {
+test('403: a sign-in during the deactivation gets no session', async () => {
   const person = await app.signUp()
   const [, signIn] = await Promise.all([
     deactivate(person.accessToken),
@@ -91,24 +93,24 @@ test('403: a sign-in under way when the account is deactivated gets no session',
   expect(profile).toMatchObject({ status: 'deactivated', sessions: {} })
 })
 
-test('503: the database is away: the account goes on', async () => {
+test('503: while the database is down the account stays active', async () => {
   const person = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems' })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems' })
   refused(await deactivate(person.accessToken), 'temporarily_unavailable')
   app.stack.dynamo.clearFaults()
   expect(await sessionStatuses(app, person)).toEqual([200, 200])
 })
 
-test('503: a lost answer of the database: the account is deactivated', async () => {
+test('503: after a lost answer of the database the account is deactivated', async () => {
   const person = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-after', match: 'TransactWriteItems' })
+  app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'TransactWriteItems' })
   const { status } = await deactivate(person.accessToken)
   app.stack.dynamo.clearFaults()
   expect([403, 503]).toContain(status)
   expect(await sessionStatuses(app, person)).toEqual([403, 403])
 })
 
-test('200: a payment that is open settles all the same, and its units are there after a restore', async () => {
+test('200: an open payment still settles, and its units are there after a restore', async () => {
   const person = await newBuyer(app)
   const { double } = stripeOf(app)
   double.addFault({ fault: 'torn-body', match: 'POST /v1/payment_intents/*/confirm' })
@@ -124,7 +126,7 @@ test('200: a payment that is open settles all the same, and its units are there 
   await expectBooksAgree(app, again)
 })
 
-test('403: nothing is bought, changed or signed up for', async () => {
+test('403: a deactivated account can neither buy, change nor sign up for a bundle', async () => {
   const person = await newBuyer(app)
   await deactivate(person.accessToken)
   app.resetCalls()

@@ -3,7 +3,9 @@ import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { api } from '../../functions/api/routes.ts'
 import { expectContract, expectError } from '../conformance/contract.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import type { SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 import {
   atStripe,
   cardOnFile,
@@ -32,7 +34,7 @@ function removed(answer: TestAnswer): void {
 const refused = (answer: TestAnswer, code: 'not_found' | 'card_in_use') =>
   expectError(api.deletePaymentMethod, answer, code)
 
-/** Cards on file, a second apart, the first of which is the default one. */
+/** Signs up a person with `count` cards on file, added a second apart. The first is the default card. */
 async function withCards(count: number): Promise<{ person: SignedInPerson; cards: string[] }> {
   const person = await app.signUp()
   const cards = []
@@ -56,7 +58,7 @@ async function renewing(person: SignedInPerson, on: boolean): Promise<void> {
 }
 
 describe('204', () => {
-  test('the card is gone, here and at Stripe', async () => {
+  test('the card is removed, both here and at Stripe', async () => {
     const { person, cards } = await withCards(2)
     const [first, second = ''] = cards
     removed(await remove(app, person, second))
@@ -68,7 +70,7 @@ describe('204', () => {
     await expectSameAsStripe(app, person)
   })
 
-  test('of the default card: the newest of the others takes its place, at Stripe too', async () => {
+  test('after the default card is removed the newest other card is the default, at Stripe too', async () => {
     const { person, cards } = await withCards(3)
     const [first = '', second, third = ''] = cards
     removed(await remove(app, person, first))
@@ -81,7 +83,7 @@ describe('204', () => {
     await expectSameAsStripe(app, person)
   })
 
-  test('of another card: the default one stays', async () => {
+  test('after another card is removed the default card stays', async () => {
     const { person, cards } = await withCards(2)
     removed(await remove(app, person, cards[1] ?? ''))
     await double.flushWebhooks()
@@ -89,7 +91,7 @@ describe('204', () => {
     await expectSameAsStripe(app, person)
   })
 
-  test('of the only card: there is no default one, and the next card becomes it', async () => {
+  test('after the only card is removed there is no default card until the next card is added', async () => {
     const { person, cards } = await withCards(1)
     removed(await remove(app, person, cards[0] ?? ''))
     await double.flushWebhooks()
@@ -104,31 +106,34 @@ describe('204', () => {
     ['a 500', '500'],
     ['no answer', 'lose-reply-before-commit'],
     ['an answer that is lost', 'lose-reply-after-commit'],
-  ] as const)('while Stripe gives %s: hidden at once, and detached by the next sweep', async (_, fault) => {
-    const { person, cards } = await withCards(2)
-    const [first = '', second] = cards
-    double.addFault({ fault })
-    removed(await remove(app, person, first))
-    expect(await listed(app, person)).toEqual([second])
-    refused(await remove(app, person, first), 'not_found')
-    double.clearFaults()
-    app.advance(MINUTE_MS)
-    await app.job('sweep')
-    expect((await atStripe(app, person)).cards).toEqual([second])
-    expect(await defaultCard(app, person)).toBe(second)
-    await expectSameAsStripe(app, person)
-    await double.flushWebhooks()
-    await expectSameAsStripe(app, person)
-  })
+  ] as const)(
+    'if Stripe gives %s, the card is hidden immediately and detached by the next sweep',
+    async (_, fault) => {
+      const { person, cards } = await withCards(2)
+      const [first = '', second] = cards
+      double.addFault({ fault })
+      removed(await remove(app, person, first))
+      expect(await listed(app, person)).toEqual([second])
+      refused(await remove(app, person, first), 'not_found')
+      double.clearFaults()
+      app.advance(MINUTE_MS)
+      await app.job('sweep')
+      expect((await atStripe(app, person)).cards).toEqual([second])
+      expect(await defaultCard(app, person)).toBe(second)
+      await expectSameAsStripe(app, person)
+      await double.flushWebhooks()
+      await expectSameAsStripe(app, person)
+    },
+  )
 
-  test('while Stripe is down the default card is one that is listed', async () => {
+  test('while Stripe is down the default card is a listed card', async () => {
     const { person, cards } = await withCards(2)
     double.addFault({ fault: '500' })
     removed(await remove(app, person, cards[0] ?? ''))
     expect(await defaultCard(app, person)).toBe(cards[1])
   })
 
-  test('a sweep while Stripe is still down leaves it for the next', async () => {
+  test('a sweep while Stripe is still down leaves the card for the next sweep', async () => {
     const { person, cards } = await withCards(1)
     double.addFault({ fault: '500', match: DETACH })
     removed(await remove(app, person, cards[0] ?? ''))
@@ -150,14 +155,14 @@ describe('204', () => {
     await dashboard.paymentMethods.update(card, { card: { exp_year: 2040 } })
     await double.flushWebhooks()
     expect(await listed(app, person)).toEqual([])
-    // Nor does the sweep forget it.
+    // The sweep still detaches the card.
     double.clearFaults()
     app.advance(MINUTE_MS)
     await app.job('sweep')
     await expectSameAsStripe(app, person)
   })
 
-  test('once: 20 requests at once detach it once, and all others are 404 or 409', async () => {
+  test('of 20 concurrent requests one detaches the card, and the others are 404 or 409', async () => {
     const { person, cards } = await withCards(2)
     const answers = await Promise.all(Array.from({ length: 20 }, () => remove(app, person, cards[1] ?? '')))
     const statuses = answers.map(({ status }) => status)
@@ -169,13 +174,13 @@ describe('204', () => {
 })
 
 describe('404', () => {
-  /** What an answer tells: everything in it but the time and the request's id. */
-  function told({ status, headers, text }: TestAnswer) {
+  /** The content of an answer without the time and the request's id. */
+  function comparable({ status, headers, text }: TestAnswer) {
     const { date, 'apigw-requestid': id = '', ...rest } = Object.fromEntries(headers)
     return { status, headers: rest, text: text.replaceAll(id, '<id>') }
   }
 
-  test('another’s card, one that nobody has, one that is gone and what is no card are alike', async () => {
+  test('another customer’s card, an unknown card, a removed card and an invalid id have the same answer', async () => {
     const { person, cards } = await withCards(2)
     const { person: other, cards: theirs } = await withCards(1)
     removed(await remove(app, person, cards[1] ?? ''))
@@ -193,7 +198,7 @@ describe('404', () => {
     ]
     for (const id of ids) answers.push(await remove(app, person, id ?? ''))
     for (const answer of answers) refused(answer, 'not_found')
-    expect(new Set(answers.map((answer) => JSON.stringify(told(answer)))).size).toBe(1)
+    expect(new Set(answers.map((answer) => JSON.stringify(comparable(answer)))).size).toBe(1)
     expect(app.calls().stripe).toEqual({})
     await double.flushWebhooks()
     expect(await listed(app, other)).toEqual(theirs)
@@ -201,7 +206,7 @@ describe('404', () => {
     expect(await listed(app, person)).toEqual([cards[0]])
   })
 
-  test('without any card', async () => {
+  test('for an account without cards', async () => {
     refused(await remove(app, await app.signUp(), 'pm_1Unknown0000000000000'), 'not_found')
   })
 
@@ -211,7 +216,7 @@ describe('404', () => {
 })
 
 describe('409', () => {
-  test('the default card of an account that renews itself; another of its cards goes', async () => {
+  test('the default card cannot be removed with auto-renewal on, but another card can', async () => {
     const { person, cards } = await withCards(2)
     const [first = '', second = ''] = cards
     await giveBundle(person)
@@ -224,7 +229,7 @@ describe('409', () => {
     await expectSameAsStripe(app, person)
   })
 
-  test('not once auto-renewal is off, nor before there is a bundle', async () => {
+  test('the default card can be removed with auto-renewal off or without a bundle', async () => {
     const { person, cards } = await withCards(1)
     await giveBundle(person)
     await renewing(person, false)
@@ -234,7 +239,7 @@ describe('409', () => {
     removed(await remove(app, bare.person, bare.cards[0] ?? ''))
   })
 
-  test('the default card while another one is being verified', async () => {
+  test('the default card cannot be removed while another card is being verified', async () => {
     const { person, cards } = await withCards(1)
     const challenge = await verify(app, person, 'pm_card_authenticationRequired')
     expect(challenge.status).toBe(402)

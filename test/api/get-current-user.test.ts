@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
-import { newPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import { newPerson } from '../support/people.ts'
 
 const app = await startApp()
 
@@ -14,7 +15,7 @@ async function store(accountId: string, values: Record<'status', string> | Recor
   else await table.update(key, expr`SET #balanceCents = ${values.balanceCents}`)
 }
 
-test('200: the caller’s account as EMCP shows it', async () => {
+test('200: the caller’s account in EMCP’s format', async () => {
   const { accountId, username, email, accessToken } = await app.signUp()
   const { status, body } = await get(accessToken)
   expect(status).toBe(200)
@@ -30,7 +31,7 @@ test('200: the caller’s account as EMCP shows it', async () => {
   expect(accountId).toMatch(/^[0-9a-f]{24}$/)
 })
 
-test('200: an address that is not confirmed is shown so', async () => {
+test('200: an unconfirmed address is shown as unconfirmed', async () => {
   const person = newPerson()
   await app.register(person)
   const { accessToken } = await app.login(person)
@@ -53,14 +54,14 @@ test.each([
   expect((await get(accessToken)).body.balance).toBe(dollars)
 })
 
-test('401: the token of a session that was ended', async () => {
+test('401: the token of an ended session', async () => {
   const { accessToken } = await app.signUp()
   await app.request('POST', '/v1/auth/logout', { token: accessToken })
   const { status, body } = await get(accessToken)
   expect([status, body.type]).toEqual([401, 'urn:bursar:problem:session_ended'])
 })
 
-test('401: a token that expired while the gateway held its verdict', async () => {
+test('401: a token that expired while the gateway had its verdict cached', async () => {
   const { accessToken } = await app.signUp()
   app.advance(14 * 60_000)
   expect((await get(accessToken)).status).toBe(200)
@@ -80,9 +81,9 @@ test.each(['deactivated', 'suspended'])(
   },
 )
 
-test('503: nothing is guessed while the database is away', async () => {
+test('503: no answer is guessed while the database is down', async () => {
   const { accessToken } = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-before' })
+  app.stack.dynamo.addFault({ fault: 'error-before' })
   const { status, body } = await get(accessToken)
   app.stack.dynamo.clearFaults()
   expect([status, body.type]).toEqual([503, 'urn:bursar:problem:temporarily_unavailable'])

@@ -29,7 +29,7 @@ test('200: an empty list before the first card', async () => {
   expect(body).toEqual({ object: 'list', data: [], has_more: false, url: expect.any(String) })
 })
 
-test('200: the seed’s list, field by field, and of Stripe’s card nothing more', async () => {
+test('200: EMCP’s list, field by field, and nothing more of Stripe’s card', async () => {
   const person = await app.signUp()
   const address = {
     city: 'Test',
@@ -88,7 +88,7 @@ test('a card without billing details has null for each', async () => {
   expect(body.data[0].billing_details).toEqual({ address: none, email: null, name: null, phone: null })
 })
 
-test('newest first, and nobody else’s', async () => {
+test('cards are listed newest first, without those of other accounts', async () => {
   const [person, other] = [await app.signUp(), await app.signUp()]
   const cards = []
   for (const alias of ['pm_card_visa', 'pm_card_mastercard', 'pm_card_amex']) {
@@ -99,7 +99,7 @@ test('newest first, and nobody else’s', async () => {
   expect(await listed(app, person)).toEqual(cards)
 })
 
-test('what happens to cards at Stripe is shown once its events are in', async () => {
+test('changes of cards at Stripe are shown once their events are processed', async () => {
   const person = await app.signUp()
   const first = await cardOnFile(app, person)
   app.advance(1000)
@@ -117,7 +117,7 @@ test('what happens to cards at Stripe is shown once its events are in', async ()
   await expectSameAsStripe(app, person)
 })
 
-test('a card that was attached and never proved, by a hold that was declined, is not there', async () => {
+test('a card whose hold was declined is not listed, though it was attached', async () => {
   const person = await app.signUp()
   await cardOnFile(app, person)
   const before = await get(person)
@@ -126,7 +126,7 @@ test('a card that was attached and never proved, by a hold that was declined, is
   expect((await get(person)).body).toEqual(before.body)
 })
 
-test('it is read from our own table: no call to Stripe, and an answer while Stripe is down', async () => {
+test('the list is read from our table, without a call to Stripe, also while Stripe is down', async () => {
   const person = await app.signUp()
   const card = await cardOnFile(app, person)
   double.addFault({ fault: '500' })

@@ -3,7 +3,9 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { api } from '../../functions/api/routes.ts'
 import { handler as addNotice } from '../../functions/jobs/add-notice.ts'
 import { expectError } from '../conformance/contract.ts'
-import { newPerson, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import { newPerson, type SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 
@@ -25,7 +27,7 @@ const get = ({ accessToken: token }: SignedInPerson, query = '') =>
 const refused = (answer: TestAnswer, code: ErrorCode) => expectError(api.notifications, answer, code)
 const messages = ({ body }: TestAnswer): string[] => body.map(({ message }: { message: string }) => message)
 
-/** The target of the Link header, if there is one. */
+/** The target of the Link header, if the answer has the header. */
 function next({ headers }: TestAnswer): string | undefined {
   const link = headers.get('link')
   if (link === null) return undefined
@@ -34,7 +36,7 @@ function next({ headers }: TestAnswer): string | undefined {
   return target
 }
 
-/** Every page from a first one on, by the Link header. */
+/** All pages from the first one on, along the Link headers. */
 async function pages(person: SignedInPerson, query: string): Promise<TestAnswer[]> {
   const found = []
   for (let target: string | undefined = PATH + query; target !== undefined; ) {
@@ -48,12 +50,12 @@ async function pages(person: SignedInPerson, query: string): Promise<TestAnswer[
 
 const numbered = (count: number) => Array.from({ length: count }, (_, n) => `notice ${n}`)
 
-test('200: nothing yet', async () => {
+test('200: an empty list before the first notice', async () => {
   const answer = await get(await app.signUp())
   expect([answer.status, answer.body, next(answer)]).toEqual([200, [], undefined])
 })
 
-test('200: the seed’s array, with _id and createdAt added', async () => {
+test('200: EMCP’s array, with _id and createdAt added', async () => {
   const person = await app.signUp()
   const createdAt = new Date().toISOString()
   await add(person, 'You invited to join Dev team.')
@@ -71,7 +73,7 @@ test('200: the seed’s array, with _id and createdAt added', async () => {
   })
 })
 
-test('200: newest first', async () => {
+test('200: notices are listed newest first', async () => {
   const person = await app.signUp()
   await add(person, 'first', 'second')
   app.advance(60_000)
@@ -79,7 +81,7 @@ test('200: newest first', async () => {
   expect(messages(await get(person))).toEqual(['third', 'second', 'first'])
 })
 
-test('200: twenty a page unless a limit is given, and the Link header leads on', async () => {
+test('200: a page has twenty notices without a limit, and the Link header leads to the next page', async () => {
   const person = await app.signUp()
   await add(person, ...numbered(21))
   const first = await get(person)
@@ -91,7 +93,7 @@ test('200: twenty a page unless a limit is given, and the Link header leads on',
 })
 
 test.each([1, 2, 3, 4, 5, 6, 7, 100])(
-  '200: six notices by pages of %i: each once, in order, and no empty page at the end',
+  '200: pages of %i show each of six notices once, in order, without an empty last page',
   async (limit) => {
     const person = await app.signUp()
     await add(person, ...numbered(6))
@@ -101,7 +103,7 @@ test.each([1, 2, 3, 4, 5, 6, 7, 100])(
   },
 )
 
-test('200: notices of one millisecond are paged without a gap or a repetition too', async () => {
+test('200: pages show notices of the same millisecond without a gap or a repetition', async () => {
   const person = await app.signUp()
   const all = numbered(5)
   await Promise.all(
@@ -114,7 +116,7 @@ test('200: notices of one millisecond are paged without a gap or a repetition to
   expect(found.toSorted()).toEqual(all)
 })
 
-test('200: what comes in while somebody pages moves nothing of what is left', async () => {
+test('200: notices that arrive between two pages do not move the rest', async () => {
   const person = await app.signUp()
   await add(person, ...numbered(4))
   const first = await get(person, '?limit=2')
@@ -124,7 +126,7 @@ test('200: what comes in while somebody pages moves nothing of what is left', as
   expect(next(second)).toBe(undefined)
 })
 
-test('200: a cursor of another account shows nothing of it', async () => {
+test('200: a cursor of another account shows none of its notices', async () => {
   const [person, other] = [await app.signUp(), await app.signUp()]
   await add(person, 'mine 1', 'mine 2')
   await add(other, 'theirs 1', 'theirs 2', 'theirs 3')
@@ -133,7 +135,7 @@ test('200: a cursor of another account shows nothing of it', async () => {
   expect(messages(answer).filter((message) => message.startsWith('theirs'))).toEqual([])
 })
 
-test('200: by an account whose address is not confirmed', async () => {
+test('200: an account with an unconfirmed address can list its notices', async () => {
   const person = newPerson()
   await app.register(person)
   const signedIn = await app.login(person)
@@ -149,7 +151,7 @@ test('200: a page reads no more than it shows, however many notices there are', 
   expect(app.calls()).toMatchObject({ dynamodb: { Query: 2 }, writeUnits: 0 })
 })
 
-/** One person for all that is refused: it leaves them as they are. */
+/** One person is shared by all refused requests, because these change nothing. */
 let shared: Promise<SignedInPerson> | undefined
 const bystander = () => (shared ??= app.signUp())
 
@@ -172,15 +174,15 @@ test.each([
   expect(answer.body.errors).toEqual([{ field, message }])
 })
 
-test('401: not once the session has ended', async () => {
+test('401: after the session has ended', async () => {
   const person = await app.signUp()
   await app.request('POST', '/v1/auth/logout', { token: person.accessToken })
   refused(await get(person), 'session_ended')
 })
 
-test('503: nothing is guessed while the database is away', async () => {
+test('503: no answer is guessed while the database is down', async () => {
   const person = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-before' })
+  app.stack.dynamo.addFault({ fault: 'error-before' })
   const answer = await get(person)
   app.stack.dynamo.clearFaults()
   refused(answer, 'temporarily_unavailable')

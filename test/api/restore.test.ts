@@ -4,7 +4,7 @@ import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { api } from '../../functions/api/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { newPerson, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { expectBooksAgree, newBuyer, spendTo } from '../support/buyers.ts'
 import {
   appCode,
@@ -14,7 +14,9 @@ import {
   wrongAppCode,
 } from '../support/credentials.ts'
 import { createKey, defaultKey, liveKeys } from '../support/keys.ts'
+import { newPerson, type SignedInPerson } from '../support/people.ts'
 import { counterOf } from '../support/quota.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 
@@ -37,7 +39,7 @@ test.each<[string, (person: SignedInPerson) => object]>([
   ['e-mail address', ({ email }) => ({ email })],
   ['e-mail address in another case', ({ email }) => ({ email: email.toUpperCase() })],
   ['username', ({ username }) => ({ username })],
-])('200: by %s and password; the account is as it was', async (_, name) => {
+])('200: with %s and password the account is as before', async (_, name) => {
   const person = await app.signUp()
   const key = await createKey(app, person)
   const before = await app.request('GET', '/v1/user', { token: person.accessToken })
@@ -50,7 +52,7 @@ test.each<[string, (person: SignedInPerson) => object]>([
   expect(await liveKeys(app, again, texts)).toEqual(texts)
 })
 
-test('200: tokens from before the deactivation stay dead; a sign-in afterwards lives', async () => {
+test('200: tokens from before the deactivation stay revoked, and a later sign-in works', async () => {
   const mine = await app.signUp()
   const other = await app.login(mine)
   await deactivated(mine)
@@ -59,7 +61,7 @@ test('200: tokens from before the deactivation stay dead; a sign-in afterwards l
   expect(await sessionStatuses(app, await app.login(mine))).toEqual([200, 200])
 })
 
-test('200: it signs nobody in: no tokens are answered, and those of the vault are revoked', async () => {
+test('200: a restore does not sign in: the answer has no tokens, and those of the vault are revoked', async () => {
   const person = await deactivated(await app.signUp())
   app.resetCalls()
   const { body } = await restore({ email: person.email, password: person.password })
@@ -69,13 +71,13 @@ test('200: it signs nobody in: no tokens are answered, and those of the vault ar
   expect(profile?.sessions).toEqual({})
 })
 
-test('200: an account that is active stays so, with its sessions', async () => {
+test('200: an active account stays active, with its sessions', async () => {
   const person = await app.signUp()
   expect((await restore({ email: person.email, password: person.password })).status).toBe(200)
   expect(await sessionStatuses(app, person)).toEqual([200, 200])
 })
 
-test('200: a bundle that ran out meanwhile renews itself, and not before', async () => {
+test('200: a bundle that ran out meanwhile renews after the restore, and not before', async () => {
   const person = await newBuyer(app)
   await spendTo(app, person, 5)
   await deactivated(person)
@@ -86,14 +88,14 @@ test('200: a bundle that ran out meanwhile renews itself, and not before', async
   await expectBooksAgree(app, { ...person, ...(await app.login(person)) })
 })
 
-test('200: ten at once', async () => {
+test('200: ten concurrent restores all succeed', async () => {
   const { email, password, ...person } = await deactivated(await app.signUp())
   const answers = await Promise.all(Array.from({ length: 10 }, () => restore({ email, password })))
   expect(answers.map(({ status }) => status)).toEqual(Array(10).fill(200))
   expect(await statusOf({ email, password, ...person })).toBe('active')
 })
 
-test('200: two factors are on: by a code of the app or a recovery code, each used up by it', async () => {
+test('200: with two factors on a code of the app or a recovery code restores, and is used up', async () => {
   for (const kind of ['app', 'recovery']) {
     const person = await deactivated(await withTwoFactor(app, await app.signUp()))
     const twofa = kind === 'app' ? appCode(person.seed) : person.recoveryCodes[0]
@@ -104,7 +106,7 @@ test('200: two factors are on: by a code of the app or a recovery code, each use
   }
 })
 
-test('401: two factors are on: the password alone, a wrong code, a used one; the account stays deactivated', async () => {
+test('401: with two factors on the account stays deactivated for the password alone, a wrong or a used code', async () => {
   const person = await withTwoFactor(app, await app.signUp())
   const { email, password } = person
   const used = appCode(person.seed)
@@ -117,7 +119,7 @@ test('401: two factors are on: the password alone, a wrong code, a used one; the
   expect(await statusOf(person)).toBe('deactivated')
 })
 
-test('401: a wrong password and an unknown name are answered alike, and cost the same calls', async () => {
+test('401: a wrong password and an unknown name have the same answer and cost the same calls', async () => {
   const person = await deactivated(await app.signUp())
   const ask = async (email: string) => {
     app.resetCalls()
@@ -129,14 +131,14 @@ test('401: a wrong password and an unknown name are answered alike, and cost the
   expect(await statusOf(person)).toBe('deactivated')
 })
 
-test('401: another’s password', async () => {
+test('401: another account’s password', async () => {
   const person = await deactivated(await app.signUp({ password: 'Mine123!' }))
   const other = await app.signUp()
   refused(await restore({ email: person.email, password: other.password }), 'invalid_credentials')
   expect(await statusOf(person)).toBe('deactivated')
 })
 
-test('403: a suspended account is not restored by its owner', async () => {
+test('403: the owner cannot restore a suspended account', async () => {
   const person = await app.signUp()
   const { table } = await app.ports()
   await table.update(keys.profile(person.accountId), expr`SET #status = ${'suspended'}`)
@@ -145,7 +147,7 @@ test('403: a suspended account is not restored by its owner', async () => {
   expect(await statusOf(person)).toBe('suspended')
 })
 
-test('429: five wrong two-factor codes lock the right one out, and the account stays deactivated', async () => {
+test('429: after five wrong two-factor codes even a right code is refused, and the account stays deactivated', async () => {
   const person = await deactivated(await withTwoFactor(app, await app.signUp()))
   const { email, password, seed } = person
   for (const nth of [0, 1, 2, 3, 4]) {
@@ -160,13 +162,8 @@ test('429: five wrong two-factor codes lock the right one out, and the account s
 })
 
 test.each([
-  ['neither name', {}, 'email', 'or username is required, and only one of them'],
-  [
-    'both names',
-    { email: 'a@mail.example', username: 'ada' },
-    'email',
-    'or username is required, and only one of them',
-  ],
+  ['neither name', {}, 'email', 'send either email or username'],
+  ['both names', { email: 'a@mail.example', username: 'ada' }, 'email', 'send either email or username'],
   ['no password', { username: 'ada', password: undefined }, 'password', 'is required'],
   ['a status', { username: 'ada', status: 0 }, 'status', 'is not a field of this request'],
 ])('400: %s', async (_, json, field, message) => {
@@ -175,9 +172,9 @@ test.each([
   expect(answer.body.errors).toEqual([{ field, message }])
 })
 
-test('503: the database is away: the account stays deactivated, and the vault’s tokens are revoked', async () => {
+test('503: while the database is down the account stays deactivated, and the vault’s tokens are revoked', async () => {
   const person = await deactivated(await app.signUp())
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems' })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems' })
   app.resetCalls()
   const answer = await restore({ email: person.email, password: person.password })
   app.stack.dynamo.clearFaults()

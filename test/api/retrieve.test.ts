@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from 'vitest'
 import { api } from '../../functions/api/routes.ts'
 import { expectContract, expectError } from '../conformance/contract.ts'
-import { type SignedInPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import {
   cardOnFile,
   customerId,
@@ -22,11 +23,11 @@ async function get({ accessToken: token }: SignedInPerson) {
   return answer
 }
 
-test('404 until a first card was tried', async () => {
+test('404 before the first card was tried', async () => {
   expectError(api.retrieve, await get(await app.signUp()), 'not_found')
 })
 
-test('200: the seed’s customer, field by field, and of Stripe’s customer nothing more', async () => {
+test('200: EMCP’s customer, field by field, and nothing more of Stripe’s customer', async () => {
   const person = await app.signUp()
   await app.request('PUT', '/api/users/current', { token: person.accessToken, json: { name: 'John Doe' } })
   const card = await cardOnFile(app, person)
@@ -82,7 +83,7 @@ test('a customer whose first card was declined has no default card and no addres
   expect(body.address).toBeNull()
 })
 
-test('what the operator changes at Stripe is shown once its event is in', async () => {
+test('changes of the operator at Stripe are shown once their event is processed', async () => {
   const person = await app.signUp()
   const [first, second] = [await cardOnFile(app, person), await cardOnFile(app, person)]
   const id = (await customerId(app, person)) ?? ''
@@ -101,7 +102,7 @@ test('what the operator changes at Stripe is shown once its event is in', async 
   await expectSameAsStripe(app, person)
 })
 
-test('404 again once the operator has deleted the customer, and a card makes a new one', async () => {
+test('404 again after the operator deleted the customer, until a card creates a new customer', async () => {
   const person = await app.signUp()
   await cardOnFile(app, person)
   const gone = (await customerId(app, person)) ?? ''
@@ -116,7 +117,7 @@ test('404 again once the operator has deleted the customer, and a card makes a n
   await expectSameAsStripe(app, person)
 })
 
-test('it is read from our own table: no call to Stripe, and an answer while Stripe is down', async () => {
+test('the customer is read from our table, without a call to Stripe, also while Stripe is down', async () => {
   const person = await app.signUp()
   const card = await cardOnFile(app, person)
   double.addFault({ fault: '500' })

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { api } from '../../functions/api/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { stationBefore } from '../conformance/outage.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   appCode,
   sessionStatuses,
@@ -11,6 +11,8 @@ import {
   withTwoFactor,
   wrongAppCode,
 } from '../support/credentials.ts'
+import type { SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 const vault = stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')
@@ -22,7 +24,7 @@ const update = (token: string, json: unknown) => app.request('PUT', '/api/users/
 const refused = (answer: TestAnswer, code: ErrorCode) => expectError(api.updateCurrentUser, answer, code)
 const nameOf = async (token: string) => (await app.request('GET', '/api/users/current', { token })).body.name
 
-test('200: a new name, answered in the seed’s four fields and shown by every dialect', async () => {
+test('200: a new name, answered in EMCP’s four fields and shown by every dialect', async () => {
   const { accountId, username, email, accessToken: token } = await app.signUp()
   app.advance(1_000)
   const { status, body } = await update(token, { name: 'John von Doe' })
@@ -49,7 +51,7 @@ test('200: an empty object changes nothing and answers the account', async () =>
   expect([status, body.name]).toEqual([200, username])
 })
 
-test('200: a new password by the old one, however old the sign-in; every session is dead at the next request', async () => {
+test('200: the old password allows a new one, however old the sign-in, and ends every session', async () => {
   const person = await app.signUp()
   app.advance(14 * MINUTE_MS)
   const other = await app.login(person)
@@ -68,7 +70,7 @@ test('200: name and password together', async () => {
   expect(await nameOf((await app.login({ ...person, password: NEW })).accessToken)).toBe('Ada Love')
 })
 
-test('200: two factors are on: the old password with a code; a name needs neither', async () => {
+test('200: with two factors on a new password needs the old one and a code, and a name needs neither', async () => {
   const person = await withTwoFactor(app, await app.signUp())
   expect((await update(person.accessToken, { name: 'Ada Love' })).status).toBe(200)
   const json = { oldPassword: person.password, newPassword: NEW, twofa: appCode(person.seed) }
@@ -76,7 +78,7 @@ test('200: two factors are on: the old password with a code; a name needs neithe
   expect(await signInStatus(app, person, NEW, appCode(person.seed, 1))).toBe(200)
 })
 
-test('401: two factors are on: without a code or with a wrong one neither name nor password changes', async () => {
+test('401: with two factors on neither name nor password changes without a code or with a wrong one', async () => {
   const person = await withTwoFactor(app, await app.signUp())
   const json = { name: 'Ada Love', oldPassword: person.password, newPassword: NEW }
   refused(await update(person.accessToken, json), 'two_factor_required')
@@ -88,7 +90,7 @@ test('401: two factors are on: without a code or with a wrong one neither name n
   expect(await signInStatus(app, person, person.password, appCode(person.seed))).toBe(200)
 })
 
-test('403: a wrong old password, though the sign-in is new; neither name nor password changes', async () => {
+test('403: with a wrong old password neither name nor password changes, even after a recent sign-in', async () => {
   const person = await app.signUp()
   const json = { name: 'Ada Love', oldPassword: 'Wrong123!', newPassword: NEW }
   refused(await update(person.accessToken, json), 'wrong_password')
@@ -96,7 +98,7 @@ test('403: a wrong old password, though the sign-in is new; neither name nor pas
   expect(await signInStatus(app, person, person.password)).toBe(200)
 })
 
-test('429: five wrong two-factor codes lock the right one out', async () => {
+test('429: after five wrong two-factor codes even a right code is refused', async () => {
   const person = await withTwoFactor(app, await app.signUp())
   const json = { oldPassword: person.password, newPassword: NEW }
   for (const nth of [0, 1, 2, 3, 4]) {
@@ -111,7 +113,7 @@ test('429: five wrong two-factor codes lock the right one out', async () => {
 const NAME_RULE = 'must have 1 to 100 characters and no control characters'
 const BOTH = 'goes with oldPassword, both or neither'
 
-/** One person for all that is refused: it leaves them as they are. */
+/** One person is shared by all refused requests, because these change nothing. */
 let shared: Promise<SignedInPerson> | undefined
 const bystander = () => (shared ??= app.signUp())
 
@@ -148,14 +150,14 @@ test.each([
   expect(await signInStatus(app, person, 'Hello123!')).toBe(200)
 })
 
-test('400: a password that only the vault refuses; the old one stays', async () => {
+test('400: a password that only the vault refuses leaves the old password', async () => {
   const person = await app.signUp()
   const json = { oldPassword: person.password, newPassword: 'Hello\u2028123!' }
   refused(await update(person.accessToken, json), 'password_refused')
   expect(await signInStatus(app, person, person.password)).toBe(200)
 })
 
-test('409: of ten changes at once one wins, with its name and its password', async () => {
+test('409: of ten concurrent changes one wins, with its name and its password', async () => {
   const person = await app.signUp()
   const wanted = Array.from({ length: 10 }, (_, n) => ({ name: `Name ${n}`, newPassword: `Parallel${n}!` }))
   const answers = await Promise.all(
@@ -164,7 +166,8 @@ test('409: of ten changes at once one wins, with its name and its password', asy
   const [winner, ...more] = wanted.filter((_, n) => answers[n]?.status === 200)
   expect(more).toEqual([])
   for (const loser of answers.filter(({ status }) => status !== 200)) {
-    // Refused by the gate, by the vault's new password, or by the write, depending on when it came.
+    // A loser is refused by authentication, by the vault's new password or by the write, depending on its
+    // timing.
     const code = loser.body.type.split(':').at(-1)
     expect(['session_ended', 'wrong_password', 'conflict', 'temporarily_unavailable']).toContain(code)
     refused(loser, code)
@@ -173,7 +176,7 @@ test('409: of ten changes at once one wins, with its name and its password', asy
   expect(await nameOf(later.accessToken)).toBe(winner?.name)
 })
 
-test('503: the vault is away: name and password stay as they are', async () => {
+test('503: while the vault is down name and password stay as they are', async () => {
   const person = await app.signUp()
   vault.answer('cut')
   const json = { name: 'Ada Love', oldPassword: person.password, newPassword: NEW }

@@ -2,7 +2,9 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { keys } from '../../core/table/keys.ts'
 import { api } from '../../functions/api/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { newPerson, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import { newPerson, type SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 import {
   atStripe,
   cardOnFile,
@@ -33,8 +35,8 @@ const CANCEL = 'POST /v1/payment_intents/*/cancel'
 const GOOD = '4242424242424242'
 const ALWAYS_3DS = '4000002760003184'
 
-/** What an answer tells: everything in it but the time and the request's id. */
-function told({ status, headers, text }: TestAnswer) {
+/** The content of an answer without the time and the request's id. */
+function comparable({ status, headers, text }: TestAnswer) {
   const { date, 'apigw-requestid': id = '', ...rest } = Object.fromEntries(headers)
   return { status, headers: rest, text: text.replaceAll(id, '<id>') }
 }
@@ -43,7 +45,7 @@ const ok = ({ status, body }: TestAnswer) => expect([status, body]).toEqual([200
 const pending = ({ status, body }: TestAnswer) => expect([status, body]).toEqual([202, { status: 'pending' }])
 const declined = (answer: TestAnswer) => expectError(api.verifyPayment, answer, 'card_declined')
 
-/** Asks for a card that wants 3-D Secure. @returns the payment that waits for it. */
+/** Verifies a card that requires 3-D Secure. @returns the id of the waiting payment. */
 async function challenged(person: SignedInPerson, card: string): Promise<string> {
   const answer = await verify(app, person, card)
   expectError(api.verifyPayment, answer, 'payment_action_required')
@@ -52,7 +54,9 @@ async function challenged(person: SignedInPerson, card: string): Promise<string>
   return open[0]?.id ?? ''
 }
 
-/** Nothing on file, here and at Stripe, nothing held, and nothing in the way of the next try. */
+/**
+ * Asserts that no card is on file here or at Stripe, that no money is held and that the next try is possible.
+ */
 async function expectNothingOnFile(person: SignedInPerson): Promise<void> {
   await expectNothingHeld(app, person)
   expect(await listed(app, person)).toEqual([])
@@ -61,7 +65,7 @@ async function expectNothingOnFile(person: SignedInPerson): Promise<void> {
 }
 
 describe('a card that works', () => {
-  test('200 {"status":"ok"}: on file, the default one, and its dollar is back', async () => {
+  test('200 {"status":"ok"}: the card is on file and the default, and its hold is released', async () => {
     const person = await app.signUp()
     const card = await newCard(app, GOOD)
     ok(await verify(app, person, card))
@@ -97,7 +101,7 @@ describe('a card that works', () => {
     expect(await listed(app, person)).toEqual([card])
   })
 
-  test('a second one is on file too, and the first one stays the default', async () => {
+  test('a second card is on file too, and the first one stays the default', async () => {
     const person = await app.signUp()
     const first = await cardOnFile(app, person)
     app.advance(1000)
@@ -109,7 +113,7 @@ describe('a card that works', () => {
     await expectNothingHeld(app, person)
   })
 
-  test('the same one again is proved again, and is there once', async () => {
+  test('the same card can be proved again and is listed once', async () => {
     const person = await app.signUp()
     const card = await cardOnFile(app, person)
     ok(await verify(app, person, card))
@@ -118,7 +122,7 @@ describe('a card that works', () => {
     await expectNothingHeld(app, person)
   })
 
-  test('Stripe knows the customer by the account’s address and name, and one customer it is', async () => {
+  test('Stripe has one customer, with the account’s address and name', async () => {
     const person = await app.signUp()
     const { accessToken: token } = person
     await app.request('PUT', '/api/users/current', { token, json: { name: 'Ada Lovelace' } })
@@ -144,7 +148,7 @@ describe('a card that works', () => {
   })
 })
 
-describe('a card that does not', () => {
+describe('a card that does not work', () => {
   const cards = [
     ['4000000000000002', 'declined'],
     ['4000000000009995', 'without funds'],
@@ -158,16 +162,16 @@ describe('a card that does not', () => {
     ['4100000000000019', 'that Stripe blocks'],
   ] as const
 
-  /** What a refusal says; every test here finds the same. */
+  /** The content of a refusal; every test here expects the same. */
   let refusal: unknown
   const declinedAsAll = (answer: TestAnswer) => {
     declined(answer)
-    refusal ??= told(answer)
-    expect(told(answer)).toEqual(refusal)
+    refusal ??= comparable(answer)
+    expect(comparable(answer)).toEqual(refusal)
   }
 
   test.each(cards)(
-    '402 for %s, one %s: nothing is on file, and the answer does not tell why',
+    '402 for %s, a card %s: nothing is on file, and the answer does not reveal the reason',
     async (number) => {
       const person = await app.signUp()
       declinedAsAll(await verify(app, person, await newCard(app, number)))
@@ -194,7 +198,7 @@ describe('a card that does not', () => {
     await expectSameAsStripe(app, again)
   })
 
-  test('a good one is taken right after it', async () => {
+  test('does not block a good card afterwards', async () => {
     const person = await app.signUp()
     declined(await verify(app, person, await newCard(app, '4000000000000002')))
     const card = await newCard(app, GOOD)
@@ -202,7 +206,7 @@ describe('a card that does not', () => {
     expect(await defaultCard(app, person)).toBe(card)
   })
 
-  test('a card that is on file and fails now stays on file', async () => {
+  test('stays on file if it was on file before', async () => {
     const person = await app.signUp()
     const card = await cardOnFile(app, person)
     double.addFault({ fault: 'decline', code: 'insufficient_funds', match: CONFIRM, times: 1 })
@@ -216,7 +220,7 @@ describe('a card that does not', () => {
 
 describe('3-D Secure', () => {
   test.each([ALWAYS_3DS, '4000002500003155', '4000003800000446'])(
-    '402 payment_action_required for %s, and the webhook finishes what the customer did',
+    '402 payment_action_required for %s, and the webhook finishes after the customer has authenticated',
     async (number) => {
       const person = await app.signUp()
       const card = await newCard(app, number)
@@ -234,7 +238,7 @@ describe('3-D Secure', () => {
     },
   )
 
-  test('the card of a customer who fails it is not on file', async () => {
+  test('the card is not on file if the customer fails 3-D Secure', async () => {
     const person = await app.signUp()
     const paymentIntent = await challenged(person, await newCard(app, ALWAYS_3DS))
     double.authenticate({ paymentIntent, outcome: 'fail' })
@@ -243,7 +247,7 @@ describe('3-D Secure', () => {
   })
 
   test.each(['4000008260003178', '4000008400001629'])(
-    'nor is %s, which the bank declines after it',
+    'the card %s, which the bank declines afterwards, is not on file',
     async (number) => {
       const person = await app.signUp()
       const paymentIntent = await challenged(person, await newCard(app, number))
@@ -253,18 +257,18 @@ describe('3-D Secure', () => {
     },
   )
 
-  test('the same request while it is open goes on with the same payment', async () => {
+  test('the same request resumes the open payment', async () => {
     const person = await app.signUp()
     const card = await newCard(app, ALWAYS_3DS)
     const [first, second] = [await challenged(person, card), await challenged(person, card)]
     expect(second).toBe(first)
     await double.flushWebhooks()
     expect((await atStripe(app, person)).intents).toHaveLength(1)
-    // Nor is it another try.
+    // The repeated request does not count as another try.
     for (let tries = 0; tries < 3; tries++) expect(await challenged(person, card)).toBe(first)
   })
 
-  test('and after the customer finished, but before the webhook, it answers 200', async () => {
+  test('the same request answers 200 after the customer has finished, even before the webhook', async () => {
     const person = await app.signUp()
     const card = await newCard(app, ALWAYS_3DS)
     double.authenticate({ paymentIntent: await challenged(person, card), outcome: 'succeed' })
@@ -276,7 +280,7 @@ describe('3-D Secure', () => {
     expect((await atStripe(app, person)).intents).toHaveLength(1)
   })
 
-  test('another card meanwhile ends the first: it can come on file no more', async () => {
+  test('another card ends the first verification, whose card can no longer come on file', async () => {
     const person = await app.signUp()
     const paymentIntent = await challenged(person, await newCard(app, ALWAYS_3DS))
     const card = await newCard(app, GOOD)
@@ -288,7 +292,7 @@ describe('3-D Secure', () => {
     await expectNothingHeld(app, person)
   })
 
-  test('another card after the customer finished the first: both are on file', async () => {
+  test('another card after the customer has finished the first leaves both on file', async () => {
     const person = await app.signUp()
     const first = await newCard(app, ALWAYS_3DS)
     double.authenticate({ paymentIntent: await challenged(person, first), outcome: 'succeed' })
@@ -301,7 +305,7 @@ describe('3-D Secure', () => {
     await expectNothingHeld(app, person)
   })
 
-  test('nobody finishes it: after a day the sweep gives it up', async () => {
+  test('the sweep abandons an unfinished verification after a day', async () => {
     const person = await app.signUp()
     await challenged(person, await newCard(app, ALWAYS_3DS))
     await double.flushWebhooks()
@@ -314,16 +318,16 @@ describe('3-D Secure', () => {
   })
 })
 
-describe('an outcome that Stripe does not tell', () => {
+describe('an unknown outcome', () => {
   const unknown = [
-    ['a 500 before anything was done', { fault: '500' }, false],
-    ['a 500 after all was done', { fault: '500', code: 'after-commit' }, true],
+    ['a 500 before the call took effect', { fault: '500' }, false],
+    ['a 500 after the call took effect', { fault: '500', code: 'after-commit' }, true],
   ] as const
 
   const breakConfirm = (fault: (typeof unknown)[number][1]) => double.addFault({ ...fault, match: CONFIRM })
 
   test.each(unknown)(
-    '202 {"status":"pending"} for %s, and the webhook settles it',
+    '202 {"status":"pending"} for %s, and the webhook settles the verification',
     async (_, fault, done) => {
       const person = await app.signUp()
       const card = await newCard(app, GOOD)
@@ -338,13 +342,13 @@ describe('an outcome that Stripe does not tell', () => {
         await expectSameAsStripe(app, person)
         await expectNothingHeld(app, person)
       } else {
-        // No webhook comes of what was not done.
+        // A call without effect causes no webhook.
         expect(await openHolds(app, person)).toHaveLength(1)
       }
     },
   )
 
-  test.each(unknown)('%s: without the webhook the sweep settles it', async (_, fault, done) => {
+  test.each(unknown)('%s: without a webhook the sweep settles the verification', async (_, fault, done) => {
     const person = await app.signUp()
     const card = await newCard(app, GOOD)
     double.addFault({ fault: 'drop-webhooks' })
@@ -360,7 +364,7 @@ describe('an outcome that Stripe does not tell', () => {
     } else await expectNothingOnFile(person)
   })
 
-  test.each(unknown)('%s: the same request again settles it', async (_, fault) => {
+  test.each(unknown)('%s: a repeated request settles the verification', async (_, fault) => {
     const person = await app.signUp()
     const card = await newCard(app, GOOD)
     breakConfirm(fault)
@@ -374,7 +378,7 @@ describe('an outcome that Stripe does not tell', () => {
     await expectNothingHeld(app, person)
   })
 
-  test('a decline among it is no unknown: 402', async () => {
+  test('402 if the outcome turns out to be a decline', async () => {
     const person = await app.signUp()
     const card = await newCard(app, '4000000000000002')
     double.addFault({ fault: 'lose-reply-after-commit', match: CONFIRM })
@@ -384,7 +388,7 @@ describe('an outcome that Stripe does not tell', () => {
     await expectNothingOnFile(person)
   })
 
-  test('503 while Stripe is down before anything can be held, and the same request goes on afterwards', async () => {
+  test('503 if Stripe is down before a hold is possible, and the same request succeeds later', async () => {
     const person = await app.signUp()
     const card = await newCard(app, GOOD)
     for (const match of ['POST /v1/customers$', 'POST /v1/customers/*', 'POST /v1/payment_intents$']) {
@@ -395,12 +399,12 @@ describe('an outcome that Stripe does not tell', () => {
     ok(await verify(app, person, card))
     const { intents, cards } = await atStripe(app, person)
     expect(cards).toEqual([card])
-    // Of a 500 an unconfirmed one may be left, by which nothing can be held.
+    // A 500 may leave an unconfirmed payment, which cannot hold money.
     expect(intents.filter(({ latest_charge: charge }) => charge !== null)).toHaveLength(1)
     await expectNothingHeld(app, person)
   })
 
-  test('a release that fails is none of the caller’s: 200, and the sweep gives the dollar back', async () => {
+  test('200 despite a failed release, and the sweep releases the hold', async () => {
     await app.startAfresh()
     const person = await app.signUp()
     const card = await newCard(app, GOOD)
@@ -420,7 +424,7 @@ describe('an outcome that Stripe does not tell', () => {
 })
 
 describe('limits against card testing', () => {
-  test('403 until the e-mail address is confirmed, and Stripe hears nothing', async () => {
+  test('403 without a call to Stripe until the e-mail address is confirmed', async () => {
     const person = newPerson()
     await app.register(person)
     const signedIn = await app.login(person)
@@ -430,7 +434,7 @@ describe('limits against card testing', () => {
     expect(await customerId(app, signedIn)).toBeUndefined()
   })
 
-  /** That a try is refused, with the seconds until the next one counts, and Stripe hears nothing of it. */
+  /** Asserts that a try is refused without a call to Stripe, with this Retry-After in seconds. */
   async function expectRefused(person: SignedInPerson, seconds: number): Promise<void> {
     app.resetCalls()
     const answer = await verify(app, person, 'pm_card_visa')
@@ -439,14 +443,14 @@ describe('limits against card testing', () => {
     expect(app.calls().stripe).toEqual({})
   }
 
-  test('3 tries an hour, whatever comes of them; then 429, and Retry-After tells the truth', async () => {
+  test('429 after 3 tries in an hour, whatever their outcome; a retry succeeds after Retry-After', async () => {
     let person = await app.signUp()
     for (const alias of ['pm_card_visa', 'pm_card_chargeDeclined', 'pm_1Unknown0000000000000']) {
       await verify(app, person, alias)
       app.advance(4 * MINUTE_MS - 500)
     }
     await expectRefused(person, 48 * 60 + 2)
-    // A refusal is no try.
+    // A refused request does not count as a try.
     await expectRefused(person, 48 * 60 + 2)
     person = await later(app, person, 48 * MINUTE_MS + 1499)
     await expectRefused(person, 1)
@@ -455,7 +459,7 @@ describe('limits against card testing', () => {
     await expectRefused(person, 4 * 60)
   })
 
-  test('10 tries a day', async () => {
+  test('429 after 10 tries in a day', async () => {
     let person = await app.signUp()
     for (let tries = 0; tries < 10; tries++) {
       declined(await verify(app, person, 'pm_card_chargeDeclined'))
@@ -467,7 +471,7 @@ describe('limits against card testing', () => {
     await expectRefused(person, 3600)
   })
 
-  test('each account has its own', async () => {
+  test('each account has its own limits', async () => {
     const [person, other] = [await app.signUp(), await app.signUp()]
     for (let tries = 0; tries < 3; tries++) await verify(app, person, 'pm_card_chargeDeclined')
     await expectRefused(person, 3600)
@@ -475,7 +479,7 @@ describe('limits against card testing', () => {
   })
 })
 
-describe('what is no payment method', () => {
+describe('an invalid payment method', () => {
   let token: string
   beforeAll(async () => {
     token = (await app.signUp()).accessToken
@@ -495,14 +499,14 @@ describe('what is no payment method', () => {
     [{ paymentMethod: ['pm_card_visa'] }],
     [{ paymentMethod: 'pm_card_visa', customer: 'cus_OxIokju2aarNVm' }],
     [{ paymentMethod: 'pm_card_visa', amount: 1 }],
-  ])('400 for %j, and Stripe hears nothing', async (json) => {
+  ])('400 for %j without a call to Stripe', async (json) => {
     app.resetCalls()
     expectError(api.verifyPayment, await app.request('POST', VERIFY, { token, json }), 'invalid_request')
     expect(app.calls().stripe).toEqual({})
   })
 })
 
-test('a card is proved for the account alone: the profile keeps its times of trying and nothing of the card', async () => {
+test('the profile keeps the times of the tries and nothing about the card', async () => {
   const person = await app.signUp()
   await cardOnFile(app, person)
   const profile = await (await app.ports()).table.get(keys.profile(person.accountId))

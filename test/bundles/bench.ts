@@ -1,4 +1,5 @@
 import { type Deployed, functions } from '../../functions/deploy/functions.ts'
+import { progressOn } from '../support/progress.ts'
 import { budgets, classOf, type FunctionClass } from './budgets.ts'
 import { builtModule, complaints, discardBundles, type Weight, weigh } from './inspect.ts'
 import { measureStarts, type Start } from './measure.ts'
@@ -11,18 +12,15 @@ const check = process.argv.includes('--check')
 const ROUNDS = 15
 const ROUNDS_AGAIN = 41
 const MEASURED_AGAIN = 2
-/** The heaviest of a class, of which `--check` measures the start. */
+/** How many of the heaviest functions of each class `--check` starts. */
 const HEAVIEST = 2
 
-const interactive = process.stderr.isTTY
-function progress(text: string): void {
-  if (interactive) process.stderr.write(`\r\x1b[K${text}`)
-}
+const progress = progressOn()
 
 async function measure(fns: readonly Deployed[], rounds: number) {
   const modules = new Map(fns.map((fn) => [fn.name, builtModule(fn)]))
-  const { emptyMs, starts } = await measureStarts(modules, rounds, (round) =>
-    progress(`starting ${fns.length} functions, round ${round} of ${rounds}`),
+  const { emptyMs, starts } = await measureStarts(modules, rounds, (name, round) =>
+    progress(`round ${round} of ${rounds} over ${fns.length} functions: ${name} has started`),
   )
   progress('')
   return { emptyMs, starts }
@@ -54,20 +52,20 @@ function print(weights: readonly Weight[], starts: ReadonlyMap<string, Start>): 
   }
 }
 
-progress('building and weighing')
+progress(`building and weighing ${functions.length} functions`)
 const weights = await weigh()
 const wrong = weights.flatMap(complaints)
 const measured = check ? heaviest(weights) : functions
 const { emptyMs, starts } = await measure(measured, ROUNDS)
 let slow = measured.filter((fn) => isSlow(fn, starts.get(fn.name)))
-// Again, and longer: a busy machine is no fault of the code.
+// Measure slow functions again with more rounds, because a busy machine can slow a start.
 for (let again = 0; check && slow.length > 0 && again < MEASURED_AGAIN; again++) {
   const longer = await measure(slow, ROUNDS_AGAIN)
   for (const [name, start] of longer.starts) starts.set(name, start)
   slow = slow.filter((fn) => isSlow(fn, starts.get(fn.name)))
 }
 print(check ? weights.filter(({ fn }) => measured.includes(fn)) : weights, starts)
-console.log(`an empty handler: ${emptyMs.toFixed(1)} ms of CPU; medians, each start in a process of its own`)
+console.log(`an empty handler: ${emptyMs.toFixed(1)} ms of CPU; medians, each start in its own process`)
 const classes = Map.groupBy(functions, classOf)
 const sizes = [...classes].map(([name, of]: [FunctionClass, Deployed[]]) => `${of.length} ${name}`)
 console.log(`${functions.length} functions: ${sizes.join(', ')}`)

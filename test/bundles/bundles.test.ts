@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { afterAll, expect, test } from 'vitest'
 import { functions } from '../../functions/deploy/functions.ts'
+import { rows } from '../../functions/http/rows.ts'
+import { v1 } from '../../functions/v1/routes.ts'
 import { listen, readBody } from '../local/http.ts'
 import { budgets, classOf } from './budgets.ts'
 import { builtModule, complaints, discardBundles, type Weight, weigh } from './inspect.ts'
@@ -10,15 +12,24 @@ import { ENV } from './measure.ts'
 
 const named = (name: string) => functions.find((fn) => fn.name === name)!
 
-/** One of each kind here; `npm run check:bundles` weighs every function and times the heaviest. */
-const SAMPLE = ['authorizer', 'v1-consume', 'v1-consume-batch', 'v1-get-user', 'v1-login', 'webhooks-stripe']
+/** One function of each kind. `npm run check:bundles` weighs every function and times the heaviest. */
+const SAMPLE = [
+  'authorizer',
+  'http-health',
+  'http-openapi-document',
+  'v1-consume',
+  'v1-consume-batch',
+  'v1-get-user',
+  'v1-login',
+  'webhooks-stripe',
+]
 
 const weights = await weigh(SAMPLE.map(named))
 afterAll(discardBundles)
 const weightOf = (name: string) => weights.find(({ fn }) => fn.name === name)!
 
 test.each(weights.map((weight) => [weight.fn.name, weight] as const))(
-  '%s is within the bytes of its class and carries what its row needs and nothing else',
+  '%s is within the size limit of its class and contains what its row needs and nothing else',
   (_, weight) => {
     expect(complaints(weight)).toEqual([])
   },
@@ -29,7 +40,7 @@ test('Stripe is in the package of a function that needs it, and not loaded befor
   expect([initPackages.has('stripe'), allPackages.has('stripe')]).toEqual([false, true])
 })
 
-test('a function holds its own row and the errors that it can give, and none besides', () => {
+test('a function contains its own row and the errors that it can give, and no others', () => {
   const code = readFileSync(builtModule(named('v1-get-user')), 'utf8')
   const held = ['GET /v1/user', 'POST /v1/usage', 'session_ended', 'card_declined'].filter((text) =>
     code.includes(text),
@@ -37,26 +48,36 @@ test('a function holds its own row and the errors that it can give, and none bes
   expect(held).toEqual(['GET /v1/user', 'session_ended'])
 })
 
+test('only the function that serves the OpenAPI document contains its texts', () => {
+  const carrying = weights.filter(({ texts }) => texts.length > 0)
+  expect(carrying.map(({ fn }) => fn.name)).toEqual(['http-openapi-document'])
+  // This proves that the search finds the texts.
+  expect(weightOf('http-openapi-document').texts).toHaveLength(rows.length + 1)
+  const code = readFileSync(builtModule(named('v1-get-user')), 'utf8')
+  expect(code).not.toContain(v1.getUser.summary)
+})
+
 test.each<[string, Partial<Weight>, RegExp]>([
   ['weighs too much', { packageKb: 5000 }, /weighs 5000\.0 KB/],
   ['loads too much', { initKb: 5000 }, /loads 5000\.0 KB/],
   ['was not loaded at all', { initKb: 0 }, /nothing of it/],
   ['loads Stripe at once', { initPackages: new Set(['stripe']) }, /loads stripe before/],
+  ['carries a description', { texts: ['Spends units'] }, /carries a description: "Spends units/],
   [
     'carries a client that its row does not need',
     { allPackages: new Set(['@aws-sdk/client-sesv2']) },
     /carries @aws-sdk\/client-sesv2/,
   ],
-])('a bundle that %s is told of', (_, change, sentence) => {
+])('a bundle that %s is reported', (_, change, sentence) => {
   expect(complaints({ ...weightOf('v1-get-user'), ...change }).join('\n')).toMatch(sentence)
 })
 
-test('a bundle that lacks a client of its row is told of', () => {
+test('a bundle that lacks a client of its row is reported', () => {
   const without = { ...weightOf('v1-login'), allPackages: new Set<string>() }
   expect(complaints(without).join('\n')).toMatch(/lacks @aws-sdk\/client-cognito-identity-provider/)
 })
 
-test('the classes and their budgets are what was agreed', () => {
+test('the classes and their budgets are the agreed ones', () => {
   const classes = [
     'v1-consume',
     'v1-get-user',
@@ -64,6 +85,7 @@ test('the classes and their budgets are what was agreed', () => {
     'v1-login',
     'rest-update-user',
     'http-health',
+    'http-openapi-document',
   ]
   expect(classes.map((name) => classOf(named(name)))).toEqual([
     'usage',
@@ -72,6 +94,7 @@ test('the classes and their budgets are what was agreed', () => {
     'identityOrMail',
     'identityOrMail',
     'bare',
+    'document',
   ])
   expect(budgets).toMatchObject({
     usage: { initKb: 60, packageKb: 60, ratio: 1.15 },
@@ -103,7 +126,7 @@ test('the first connection to the table is made, and its code run, before the fi
   expect(asked).toEqual([['DynamoDB_20120810.GetItem', { pk: { S: 'ACCOUNT#0' }, sk: { S: '#PROFILE' } }]])
 })
 
-test('a function starts although the table is away', async () => {
+test('a function starts even if the table is unreachable', async () => {
   const { stderr } = await start('v1-consume', 'http://127.0.0.1:9')
   expect(stderr).toBe('')
 })

@@ -1,10 +1,10 @@
 /**
- * Stands for a Lambda container up to its first event: loads what the runtime and every function that talks to AWS
- * need of Node, asks the runtime API for work as the runtime does, imports the function's module, and tells the CPU
- * time of all that in milliseconds. `node container.mjs <module> <port of the runtime API>`
+ * Simulates a Lambda container up to its first event: loads the Node modules that the runtime and the AWS
+ * clients need, asks the runtime API for work as the runtime does, imports the function's module, and prints
+ * the CPU time of all that in milliseconds. `node container.mjs <module> <port of the runtime API>`
  */
 const [, , module, port] = process.argv
-// By `require`, as the runtime loads it: an import of node:http would load much more.
+// `require`, as in the runtime: an import of node:http would load much more.
 const load = process.getBuiltinModule
 for (const name of [
   'async_hooks',

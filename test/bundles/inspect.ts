@@ -1,29 +1,33 @@
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import type { Metafile } from 'esbuild'
 import { buildBundles } from '../../functions/deploy/build.ts'
 import { type Deployed, functions } from '../../functions/deploy/functions.ts'
+import { overview } from '../../functions/http/descriptions.ts'
+import { rows } from '../../functions/http/rows.ts'
 import { budgets, classOf, lazyPackages, neededBy } from './budgets.ts'
 import { loadedAtStart } from './measure.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 
-/** Its own, so that whoever runs the bundles that are to be deployed is not disturbed. */
+/** A folder of this process, so that weighing does not overwrite bundles that another process is running. */
 const FOLDER = mkdtempSync(join(realpathSync(tmpdir()), 'bursar-bundles-'))
 export const discardBundles = (): void => rmSync(FOLDER, { recursive: true })
 
-/** The module that Lambda loads of a function that was weighed. */
+/** The built module of a weighed function, which Lambda would load. */
 export const builtModule = ({ name }: Deployed): string => join(FOLDER, name, 'index.mjs')
 
-/** What a bundle weighs, in kilobytes of 1,024 bytes, and the packages of it. */
+/** The size of a bundle, in kilobytes of 1,024 bytes, and its packages. */
 export interface Weight {
   fn: Deployed
-  /** Loaded before the first event. */
+  /** The kilobytes that are loaded before the first event. */
   initKb: number
   packageKb: number
   initPackages: Set<string>
   allPackages: Set<string>
+  /** Texts of the OpenAPI document in the bundle: its own and the endpoints' descriptions. */
+  texts: string[]
 }
 
 /** Builds functions as they are deployed and weighs them. */
@@ -41,6 +45,7 @@ export async function weigh(fns: readonly Deployed[] = functions): Promise<Weigh
       packageKb: kilobytes(all),
       initPackages: packagesIn(init),
       allPackages: packagesIn(all),
+      texts: textsIn(all.map(([file]) => readFileSync(join(ROOT, file), 'utf8')).join('\n')),
     }
   })
 }
@@ -49,7 +54,7 @@ type Outputs = [string, Metafile['outputs'][string]][]
 
 const kilobytes = (outputs: Outputs): number => outputs.reduce((sum, [, { bytes }]) => sum + bytes, 0) / 1024
 
-/** Packages of which some code is left. */
+/** The packages that have some code in the outputs. */
 function packagesIn(outputs: Outputs): Set<string> {
   const inputs = outputs.flatMap(([, output]) => Object.entries(output.inputs))
   return new Set(
@@ -60,8 +65,15 @@ function packagesIn(outputs: Outputs): Set<string> {
   )
 }
 
-/** What is wrong with a bundle's weight or contents, in sentences. */
-export function complaints({ fn, initKb, packageKb, initPackages, allPackages }: Weight): string[] {
+/** The longest part of each text that a minified file contains unchanged: no quotes or line breaks. */
+const excerpts = [overview, ...rows.map(({ description = '' }) => description)].map(
+  (text) => text.match(/[\w ,.:;-]+/g)?.sort((a, b) => b.length - a.length)[0] ?? text,
+)
+
+const textsIn = (code: string): string[] => excerpts.filter((text) => code.includes(text))
+
+/** The faults of a bundle's size or contents, in sentences. */
+export function complaints({ fn, initKb, packageKb, initPackages, allPackages, texts }: Weight): string[] {
   const budget = budgets[classOf(fn)]
   const said: string[] = []
   if (initKb === 0) said.push('nothing of it was loaded')
@@ -74,5 +86,8 @@ export function complaints({ fn, initKb, packageKb, initPackages, allPackages }:
     if (allPackages.has(name) && !needed(fn)) said.push(`carries ${name}, which its row does not need`)
     if (!allPackages.has(name) && needed(fn)) said.push(`lacks ${name}, which its row needs`)
   }
+  // The function that serves the document contains its texts.
+  const [text] = texts
+  if (text !== undefined && classOf(fn) !== 'document') said.push(`carries a description: "${text} …"`)
   return said.map((sentence) => `${fn.name} ${sentence}`)
 }

@@ -1,4 +1,4 @@
-/** Imports each module given and tells, as JSON, which files were loaded with it: `node loaded.mjs <module>…` */
+/** `node loaded.mjs <module>…` imports each module and prints the files that were loaded with it as JSON. */
 import { registerHooks } from 'node:module'
 
 const loaded = []

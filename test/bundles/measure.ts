@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
-/** A deployment's environment in form; nobody is called while a container starts. */
+/** An environment in the form of a deployment's. No service is called while a container starts. */
 export const ENV = {
   AWS_REGION: 'eu-west-1',
   AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE',
@@ -27,23 +27,23 @@ export const ENV = {
 
 const EVENT = JSON.stringify({ version: '2.0', routeKey: 'GET /health', headers: {}, rawPath: '/health' })
 
-/** A function's CPU time to its first event. */
+/** A function's CPU time until its first event. */
 export interface Start {
   cpuMs: number
-  /** By the empty handler's. */
+  /** The CPU time divided by that of the empty handler. */
   ratio: number
 }
 
 /**
- * Medians over fresh processes. Every round starts each module once, the empty handler first, so that whatever else
- * the machine does meets all alike.
+ * Measures starts in new processes and returns the medians. Every round starts each module once, the empty
+ * handler first, so that other load on the machine affects all modules alike.
  * @param modules absolute paths by name.
- * @param onRound told after each round.
+ * @param onStart called after each start with the module's name and the round.
  */
 export async function measureStarts(
   modules: ReadonlyMap<string, string>,
   rounds: number,
-  onRound: (round: number) => void = () => {},
+  onStart: (name: string, round: number) => void = () => {},
 ): Promise<{ emptyMs: number; starts: Map<string, Start> }> {
   const folder = mkdtempSync(join(tmpdir(), 'bursar-start-'))
   const runtimeApi = createServer((_, response) => void response.end(EVENT))
@@ -57,8 +57,8 @@ export async function measureStarts(
       for (const [name, module] of [['', empty] as const, ...modules]) {
         const cpuMs = await startContainer(module, port)
         samples.set(name, [...(samples.get(name) ?? []), cpuMs])
+        onStart(name || 'an empty handler', round)
       }
-      onRound(round)
     }
     const emptyMs = median(samples.get('') ?? [])
     const starts = [...modules.keys()].map((name) => {
@@ -75,7 +75,7 @@ export async function measureStarts(
 async function startContainer(module: string, port: number): Promise<number> {
   const args = [join(import.meta.dirname, 'container.mjs'), module, String(port)]
   const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { env: ENV })
-  if (stderr) throw new Error(`${module} says while it starts: ${stderr}`)
+  if (stderr) throw new Error(`${module} wrote to stderr while it started: ${stderr}`)
   return Number(stdout)
 }
 
@@ -84,7 +84,7 @@ function median(values: number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }
 
-/** The files that each module loads until it can take its first event. */
+/** The files that each module loads before its first event. */
 export async function loadedAtStart(modules: ReadonlyMap<string, string>): Promise<Map<string, string[]>> {
   const args = [join(import.meta.dirname, 'loaded.mjs'), ...modules.values()]
   const { stdout } = await promisify(execFile)(process.execPath, args, { env: ENV, maxBuffer: 2 ** 24 })

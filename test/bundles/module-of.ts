@@ -5,15 +5,15 @@ import { functions } from '../../functions/deploy/functions.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 
-/** Whether the tests run what is deployed instead of the sources. */
+/** Whether the tests run the deployed bundles instead of the sources. */
 export const fromBundles = process.env.BUNDLES !== undefined
 
 let starts = 0
 
-/** From now on bundles are loaded anew, as a cold start does; of sources `vi.resetModules` does that. */
+/** Makes later imports load bundles again, like a cold start. For sources, `vi.resetModules` does that. */
 export const coldStart = (): void => void starts++
 
-/** The module to run for a handler's file: the file itself, or with `BUNDLES` set what is deployed of it. */
+/** The module to run for a handler's file: the file itself, or its deployed bundle if `BUNDLES` is set. */
 export function moduleOf(file: string): string {
   if (!fromBundles) return join(ROOT, file)
   const fn = functions.find(({ handler }) => handler === file.replace(/\.ts$/, '.handler'))

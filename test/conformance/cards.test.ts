@@ -5,8 +5,10 @@ import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { rows } from '../../functions/http/rows.ts'
 import { Crash } from '../machine/faults.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { rowKey, sampleOf } from '../support/samples.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { sendRaw } from '../support/send.ts'
 import {
   atStripe,
@@ -40,15 +42,15 @@ const ADDRESS = { street: 'Main st.', city: 'England', postCode: 'YO31 8SB', cou
 const change = ({ accessToken: token }: SignedInPerson, paymentMethod: string) =>
   app.request('PUT', '/v1/user/card', { token, json: { paymentMethod, address: ADDRESS } })
 
-/** What an answer tells: everything in it but the time and the request's id. */
-function told({ status, headers, text }: TestAnswer) {
+/** The content of an answer without the time and the request's id. */
+function comparable({ status, headers, text }: TestAnswer) {
   const { date, 'apigw-requestid': id = '', ...rest } = Object.fromEntries(headers)
   return JSON.stringify([status, rest, text.replaceAll(id, '<id>')])
 }
 
 const statuses = (answers: TestAnswer[]) => answers.map(({ status }) => status).sort()
 
-/** Rows that take a payment method, in the body or in the path, whichever there are. */
+/** Rows that take a payment method in the body or in the path. */
 const takers = rows.filter(
   ({ body, routes }) =>
     Object.hasOwn((body && jsonSchema(body, 'input').properties) ?? {}, 'paymentMethod') ||
@@ -56,7 +58,7 @@ const takers = rows.filter(
 )
 
 describe.each(takers.map((row) => [rowKey(row), row] as const))('%s', (_, row) => {
-  /** Asks with another card in the sample's place. */
+  /** Sends the sample with this card instead of its own. */
   async function ask(person: SignedInPerson, card: string): Promise<TestAnswer> {
     const { path, body } = await sampleOf(app, row, person)
     const inPath = path && { ...path, id: card }
@@ -67,7 +69,7 @@ describe.each(takers.map((row) => [rowKey(row), row] as const))('%s', (_, row) =
     return sendRaw(app.url, method, target, headers, text)
   }
 
-  test('attacks 22, 24, 28: another customer’s card is refused as one that there is not, and stays theirs', async () => {
+  test('another customer’s card is refused like an unknown card, and stays with that customer', async () => {
     const other = await app.signUp()
     const theirs = await cardOnFile(app, other)
     const stranger = await dashboard.customers.create({})
@@ -77,7 +79,7 @@ describe.each(takers.map((row) => [rowKey(row), row] as const))('%s', (_, row) =
     const answers = []
     for (const card of [theirs, strange, 'pm_1Unknown0000000000000']) answers.push(await ask(person, card))
     expect([402, 404]).toContain(answers[0]?.status)
-    expect(new Set(answers.map(told)).size).toBe(1)
+    expect(new Set(answers.map(comparable)).size).toBe(1)
     await double.flushWebhooks()
     expect([await listed(app, other), await defaultCard(app, other)]).toEqual([[theirs], theirs])
     await expectSameAsStripe(app, other)
@@ -87,7 +89,7 @@ describe.each(takers.map((row) => [rowKey(row), row] as const))('%s', (_, row) =
     await expectNothingHeld(app, person)
   })
 
-  test('attack 23: a card that was detached is of no use, to its owner either', async () => {
+  test('a detached card is refused, even to its owner', async () => {
     const person = await app.signUp()
     const card = await cardOnFile(app, person)
     expect((await remove(app, person, card)).status).toBe(204)
@@ -99,7 +101,7 @@ describe.each(takers.map((row) => [rowKey(row), row] as const))('%s', (_, row) =
     await expectNothingHeld(app, person)
   })
 
-  test('attack 27: a customer or an account in the body is refused, and nothing of it is touched', async () => {
+  test('a customer or an account in the body is refused, and neither is touched', async () => {
     const other = await app.signUp()
     await cardOnFile(app, other)
     const cus = await customerId(app, other)
@@ -123,8 +125,8 @@ describe.each(takers.map((row) => [rowKey(row), row] as const))('%s', (_, row) =
   })
 })
 
-describe('the default card of an account that renews itself', () => {
-  test('attack 92: it is not deleted, however often and together with what is asked', async () => {
+describe('the default card of an account with auto-renewal', () => {
+  test('is not deleted, however many requests of whatever kind run concurrently', async () => {
     const person = await app.signUp()
     const [first, second] = [await cardOnFile(app, person), await cardOnFile(app, person)]
     const { table } = await app.ports()
@@ -139,7 +141,7 @@ describe('the default card of an account that renews itself', () => {
     await expectSameAsStripe(app, person)
   })
 
-  test('attack 92: nor while the deletion races the switch that turns auto-renewal on', async () => {
+  test('is not deleted while the deletion races the switch that turns auto-renewal on', async () => {
     for (let round = 0; round < 2; round++) {
       const person = await app.signUp()
       const card = await cardOnFile(app, person)
@@ -160,7 +162,7 @@ describe('the default card of an account that renews itself', () => {
 })
 
 describe('changes of card', () => {
-  test('attack 93: two at once at the edge of the 24 hours are one', async () => {
+  test('of two concurrent changes at the edge of the 24 hours one succeeds', async () => {
     let person = await app.signUp()
     expect((await change(person, 'pm_card_visa')).status).toBe(204)
     person = await later(app, person, DAY_MS - 1)
@@ -178,13 +180,13 @@ describe('changes of card', () => {
     expect(others).toHaveLength(1)
   })
 
-  test('attack 93: one that waits for 3-D Secure does not become a second one', async () => {
+  test('a change that waits for 3-D Secure does not become a second change', async () => {
     const person = await app.signUp()
     const slow = await newCard(app, ALWAYS_3DS)
     expect((await change(person, slow)).status).toBe(402)
     const [open] = (await atStripe(app, person)).intents
     double.authenticate({ paymentIntent: open?.id ?? '', outcome: 'succeed' })
-    // The webhook that finishes the first and the request for the second, at once.
+    // The webhook finishes the first change while the request for the second one runs.
     const [, answer] = await Promise.all([double.flushWebhooks(), change(person, 'pm_card_visa')])
     await double.flushWebhooks()
     const profile = await (await app.ports()).table.get(keys.profile(person.accountId))
@@ -200,7 +202,7 @@ describe('verifications', () => {
   const holdsMade = async (person: SignedInPerson) =>
     (await atStripe(app, person)).charges.filter(({ status }) => status === 'succeeded').length
 
-  test('attack 94: 20 verifications of one card at once are one hold', async () => {
+  test('20 concurrent verifications of one card make one hold', async () => {
     const person = await app.signUp()
     const card = await newCard(app, GOOD)
     const answers = await Promise.all(Array.from({ length: 20 }, () => verify(app, person, card)))
@@ -215,7 +217,7 @@ describe('verifications', () => {
     await expectNothingHeld(app, person)
   })
 
-  test('attack 94: nor do its copies, sent on by a client that lost the answers, make another while it is open', async () => {
+  test('retries after lost answers make no second hold while the first is open', async () => {
     const person = await app.signUp()
     const card = await newCard(app, GOOD)
     double.addFault({ fault: 'torn-body', match: 'POST /v1/payment_intents/*/confirm', times: 2 })
@@ -225,7 +227,7 @@ describe('verifications', () => {
     await expectNothingHeld(app, person)
   })
 
-  test('attack 95: a crash before the release leaves a hold that the webhook or the sweep gives back', async () => {
+  test('a hold that a crash left unreleased is released by the webhook or the sweep', async () => {
     const crash = () => Promise.reject(new Crash('the process is gone'))
     for (const recover of ['webhook', 'sweep']) {
       const person = await app.signUp()
@@ -233,7 +235,7 @@ describe('verifications', () => {
       const ports = await app.ports()
       const account = await readAccount(ports, person.accountId)
       if (!account) throw new Error('no account')
-      // The release is a verification's last step: nothing comes after the call that the crash takes away.
+      // The release is the last step of a verification, so the crash prevents no other call.
       const payments = new Proxy(ports.payments, {
         get: (all, name) => (name === 'cancelPayment' ? crash : Reflect.get(all, name)),
       })
@@ -252,7 +254,7 @@ describe('verifications', () => {
     }
   })
 
-  test('attack 96: who tries cards learns 3 of them an hour and 10 a day, and of a decline not why', async () => {
+  test('a card tester can try 3 cards an hour and 10 a day, and never learns why a card was declined', async () => {
     let person = await app.signUp()
     const numbers = ['4000000000000002', '4000000000009995', '4000000000009987', '4000000000000127', GOOD]
     const told402 = new Set<string>()
@@ -265,7 +267,7 @@ describe('verifications', () => {
           : (who: SignedInPerson, card: string) => verify(app, who, card))(person, await newCard(app, number))
         bank += app.calls().stripe['POST /v1/payment_intents/*/confirm'] ?? 0
         expect([402, 429]).toContain(answer.status)
-        if (answer.status === 402) told402.add(told(answer))
+        if (answer.status === 402) told402.add(comparable(answer))
         else expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
       }
       person = await later(app, person, 6 * 3_600_000 - 1)
@@ -275,7 +277,7 @@ describe('verifications', () => {
     await expectNothingHeld(app, person)
   })
 
-  test('attack 96: nor do more of them at once, whatever endpoint takes them', async () => {
+  test('concurrent tries at any endpoint do not exceed the limit', async () => {
     const person = await app.signUp()
     const cards = await Promise.all(Array.from({ length: 20 }, () => newCard(app, '4000000000000002')))
     app.resetCalls()
@@ -288,7 +290,7 @@ describe('verifications', () => {
     await expectNothingHeld(app, person)
   })
 
-  test('attack 96: a request that read the account before three others tried is no fourth try', async () => {
+  test('a request that read the account before three other tries does not get a fourth try', async () => {
     const person = await app.signUp()
     await verify(app, person, 'pm_card_chargeDeclined')
     const ports = await app.ports()
@@ -301,7 +303,7 @@ describe('verifications', () => {
     expect(app.calls().stripe).toEqual({})
   })
 
-  test('attack 97: 3-D Secure is neither success nor failure, until the customer has done it', async () => {
+  test('3-D Secure is neither success nor failure until the customer has completed it', async () => {
     const person = await app.signUp()
     const card = await newCard(app, ALWAYS_3DS)
     const answer = await verify(app, person, card)
@@ -317,7 +319,7 @@ describe('verifications', () => {
     expect(await openHolds(app, again)).toHaveLength(1)
   })
 
-  test('attack 97: done on the last hour of the day, it counts', async () => {
+  test('3-D Secure that the customer completes within 24 hours counts', async () => {
     const person = await app.signUp()
     const card = await newCard(app, ALWAYS_3DS)
     await verify(app, person, card)
@@ -331,7 +333,7 @@ describe('verifications', () => {
     await expectNothingHeld(app, again)
   })
 
-  /** A payment that is held and says that it is the one of this verification. */
+  /** A held payment whose metadata claims to belong to the open verification. */
   async function forgedFor(person: SignedInPerson, claim: object) {
     const [hold] = await openHolds(app, person)
     double.addFault({ fault: 'drop-webhooks' })
@@ -353,18 +355,18 @@ describe('verifications', () => {
   test.each([
     ['amount', async () => ({ amount: 5000 })],
     ['customer', async () => ({ customer: (await dashboard.customers.create({})).id })],
-  ])('attack 99: a webhook of a payment with another %s settles nothing', async (_, claim) => {
+  ])('a webhook of a payment with another %s settles nothing', async (_, claim) => {
     const person = await app.signUp()
     double.addFault({ fault: 'torn-body', match: 'POST /v1/payment_intents$', times: 1 })
     expect((await verify(app, person, await newCard(app, GOOD))).status).toBe(503)
-    // Its payment is not known yet, so that the name in the metadata alone would do.
+    // The verification has no payment id yet, so the metadata alone decides.
     const forged = await forgedFor(person, await claim())
     await deliver(app, newEvent('payment_intent.amount_capturable_updated', forged))
     expect(await listed(app, person)).toEqual([])
     expect(await openHolds(app, person)).toMatchObject([{ state: 'created' }])
   })
 
-  test('attack 99: nor does another payment, though all else of it is right', async () => {
+  test('a webhook of another payment settles nothing, even if everything else matches', async () => {
     const person = await app.signUp()
     await verify(app, person, await newCard(app, ALWAYS_3DS))
     const [open] = (await atStripe(app, person)).intents
@@ -375,7 +377,7 @@ describe('verifications', () => {
     expect(await openHolds(app, person)).toMatchObject([{ paymentId: open?.id, state: 'saved' }])
   })
 
-  test('attack 99: nor does the verification’s own payment, once its amount was changed', async () => {
+  test('a webhook of the verification’s own payment settles nothing after a change of its amount', async () => {
     const person = await app.signUp()
     await verify(app, person, await newCard(app, ALWAYS_3DS))
     const [open] = (await atStripe(app, person)).intents

@@ -5,15 +5,18 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { errorsOf } from '../../functions/http/openapi.ts'
 import { problems } from '../../functions/http/problems.ts'
 import type { Placed } from '../../functions/http/route.ts'
-import type { App, TestAnswer } from '../support/app.ts'
+import type { App } from '../support/app.ts'
+import type { TestAnswer } from '../support/send.ts'
 
-/** Method and target of a row's route; a path parameter that is not given is `x`. */
+/** Method and target of a row's route; a missing path parameter becomes `x`. */
 export function targetOf(route: string, path: Record<string, string> = {}): [method: string, target: string] {
   const [method = '', pattern = ''] = route.split(' ')
   return [method, pattern.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(path[name] ?? 'x'))]
 }
 
-/** Every call to the outside since `resetCalls`, by operation: `{}` where nothing was read or changed. */
+/**
+ * All calls to other services since `resetCalls`, by operation; `{}` means that nothing was read or changed.
+ */
 export function outsideCalls(app: App): Record<string, number> {
   const { dynamodb, cognito, mail, kms, stripe } = app.calls()
   return { ...dynamodb, ...cognito, ...mail, ...kms, ...stripe }
@@ -27,11 +30,11 @@ const SECURITY_HEADERS = {
   'x-content-type-options': 'nosniff',
 }
 
-/** What no answer may show of the inside: machines, code, vendors, the table and its keys. */
+/** Matches internals that no answer may show: machines, code, vendors, the table and its keys. */
 const INSIDE =
   /\barn:|amazonaws|dynamo|cognito|\baws\b|lambda|exception|\bzod|user ?pool|Transaction(?:Cancel|Conflict|InProgress)|ConditionalCheck|(?:ACCOUNT|EMAIL|USERNAME|CODE|APIKEY)#|#PROFILE|#GUARD|node_modules|file:\/\/|\.[jt]s:\d|\n\s+at |127\.0\.0\.1|ECONN|ETIMEDOUT|undefined|\[object/i
 
-/** What holds of every answer that a function gives: attacks 33, 117, 123 and the contract of its row. */
+/** Asserts that an answer keeps its row's contract, has no undeclared field and shows no internals. */
 export function expectContract(row: Placed, answer: TestAnswer): void {
   const { status, headers, text, body } = answer
   expect(Object.fromEntries(headers)).toMatchObject(SECURITY_HEADERS)
@@ -48,7 +51,7 @@ export function expectContract(row: Placed, answer: TestAnswer): void {
   }
 }
 
-/** Also an answer of this code, in the format of the row's dialect. */
+/** As `expectContract`, and asserts that the answer is this error in the format of the row's dialect. */
 export function expectError(row: Placed, answer: TestAnswer, code: ErrorCode): void {
   expectContract(row, answer)
   const { status, title, detail } = problems[code]
@@ -111,7 +114,7 @@ function undeclared(schema: JsonSchema, value: unknown, path = ''): string[] {
   })
 }
 
-/** The JSON types that a schema takes. */
+/** The JSON types that a schema accepts. */
 export function typesOf({ type, anyOf, enum: values, ...schema }: JsonSchema): string[] {
   const constants = 'const' in schema ? [schema.const] : (values ?? [])
   const named = [type ?? constants.map((each) => (each === null ? 'null' : typeof each))]
@@ -120,7 +123,7 @@ export function typesOf({ type, anyOf, enum: values, ...schema }: JsonSchema): s
   return [...named, ...(anyOf ?? []).flatMap(typesOf)]
 }
 
-/** JSON of every type, as text, so that numbers beyond a double can stand in it. */
+/** JSON values of every type as text, because some numbers do not fit a double. */
 export const VALUES: [type: string, json: string][] = [
   ['null', 'null'],
   ['boolean', 'true'],
@@ -135,7 +138,7 @@ export const VALUES: [type: string, json: string][] = [
   ['object', '{"$ne":null}'],
 ]
 
-/** An object as JSON text from fields that are JSON text already. */
+/** The JSON text of an object whose values are JSON text already. */
 export const jsonText = (fields: [name: string, json: string][]): string =>
   `{${fields.map(([name, json]) => `${JSON.stringify(name)}:${json}`).join(',')}}`
 

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { dueAt, keys } from '../../core/table/keys.ts'
-import { newPerson, type SignedInPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { buy, changeTo, newBuyer, paymentsOf, refund, shown, signUpFor, spendTo } from '../support/buyers.ts'
+import { newPerson, type SignedInPerson } from '../support/people.ts'
 import {
   atStripe,
   cardOnFile,
@@ -19,8 +20,8 @@ import {
 } from '../support/stripe.ts'
 
 /**
- * What each endpoint costs, counted on the wire: DynamoDB calls with their read and write units, and calls to
- * the services behind. A number here changes on purpose or not at all.
+ * The cost of an endpoint, counted on the wire: DynamoDB calls with their read and write units, and calls to
+ * other services. A change of these numbers must be intended.
  */
 interface Cost {
   dynamodb: Record<string, number>
@@ -33,7 +34,7 @@ interface Cost {
 }
 
 const app = await startApp()
-// What one test has left, or is still at, is no other's cost.
+// Work that another test left, or still does, must not be counted.
 beforeEach(app.startAfresh)
 const READ_ACCOUNT = { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }
 
@@ -50,7 +51,7 @@ const nothingElse = { cognito: {}, mail: {}, kms: {}, stripe: {} }
 
 const { double, dashboard } = stripeOf(app)
 
-/** Somebody with so many cards on file, a second apart. */
+/** Signs up a person with `count` cards on file, added a second apart. */
 async function withCards(count: number): Promise<SignedInPerson> {
   const person = await app.signUp()
   for (let cards = 0; cards < count; cards++) {
@@ -61,7 +62,7 @@ async function withCards(count: number): Promise<SignedInPerson> {
   return person
 }
 
-/** Somebody with a bundle of whom nothing is left to do. */
+/** Signs up a person with a bundle and no open work. */
 async function buyer() {
   const person = await newBuyer(app)
   app.resetCalls()
@@ -74,7 +75,7 @@ const CONFIRMED = { 'POST /v1/payment_intents': 1, 'POST /v1/payment_intents/*/c
 const CANCELED = { ...CONFIRMED, 'POST /v1/payment_intents/*/cancel': 1 }
 const PROVED = { ...CANCELED, 'GET /v1/payment_methods/*': 1 }
 
-/** Each line: what is asked, its status, what it costs. */
+/** Each entry: the endpoint, the status, the request and its cost. */
 const table: [string, number, (token: string) => Promise<{ status: number }>, Cost][] = [
   [
     'GET /api/users/current',
@@ -97,7 +98,8 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     { dynamodb: {}, readUnits: 0, writeUnits: 0 },
   ],
   [
-    // Names, profile and key look-up in one transaction; then active, code and mail in another; then the mail goes.
+    // One transaction writes names, profile and key look-up, a second one the activation, code and mail; then
+    // the mail is sent.
     'POST /rest/users',
     201,
     () => app.register(newPerson()),
@@ -178,7 +180,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     ONE_WRITE,
   ],
   [
-    // Sessions end in the first write, the vault is asked, the second write opens the account again.
+    // The first write ends all sessions, then the vault is called, and the second write unlocks the account.
     'PUT /v1/user/password',
     204,
     async () => {
@@ -201,7 +203,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       app.resetCalls()
       return app.request('PUT', '/api/users/current/deactivate', { token: accessToken })
     },
-    // The profile, and the counter in which a consume sees it.
+    // The writes change the profile, and the counter, where a consume sees the deactivation.
     { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 4 },
   ],
   [
@@ -220,7 +222,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       cognito: { AdminInitiateAuth: 1, RevokeToken: 1 },
     },
   ],
-  // One write whether the address is known or not: the item and its entry in the index of due work.
+  // A known and an unknown address cost the same write: an item and its entry in the index of due work.
   [
     'POST /v1/user/resetPassword',
     204,
@@ -287,7 +289,8 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     { dynamodb: { Query: 2 }, readUnits: 2, writeUnits: 0 },
   ],
   [
-    // The customer and its look-up, then the hold as for every card; Stripe is told of the default card before our table.
+    // The customer and its look-up are created, then the hold. The default card is set at Stripe before our
+    // table.
     'POST /api/users/current/verify-payment, first card',
     200,
     async () => verify(app, await withCards(0), 'pm_card_visa'),
@@ -299,7 +302,8 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     },
   ],
   [
-    // The hold begins; its payment's id is saved before it is confirmed; the card is proved; the hold ends.
+    // The hold is stored; the payment's id is saved before its confirmation; the card is proved; the hold is
+    // removed.
     'POST /api/users/current/verify-payment, second card',
     200,
     async () => verify(app, await withCards(1), 'pm_card_visa'),
@@ -354,7 +358,8 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     READ_ACCOUNT,
   ],
   [
-    // Hidden first, then detached; the customer is read again, for its default card may have been this.
+    // The card is hidden, then detached. The customer is read again, because the card may have been its
+    // default.
     'DELETE /api/users/current/payment-method/{id}',
     204,
     async () => {
@@ -412,7 +417,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     },
   ],
   [
-    // The event's mark, the owner, our version; the second look at the card comes after that version was read.
+    // Reads the event's mark, the owner and our version, then the card again after that version was read.
     'POST /webhooks/stripe, payment_method.updated',
     200,
     async () => {
@@ -501,7 +506,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     { dynamodb: {}, readUnits: 0, writeUnits: 0 },
   ],
   [
-    // The customer and its look-up; the purchase with the slot; its payment saved; credited; the card kept; the counter.
+    // Writes: the customer and its look-up; the purchase; its payment id; the credit; the card; the counter.
     'POST /v1/user/bundle, first card',
     204,
     async () => {
@@ -633,7 +638,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     { dynamodb: { Query: 2 }, readUnits: 2, writeUnits: 0 },
   ],
   [
-    // Everything was done by the request: the event is only noted.
+    // The request did all the work, so the event is only recorded.
     'POST /webhooks/stripe, a purchase that is credited',
     200,
     async () => {
@@ -668,12 +673,12 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
   ],
 ]
 
-test.each(table)('%s (%i) costs what it is pinned at', async (_, status, run, expected) => {
+test.each(table)('%s (%i) has exactly its listed cost', async (_, status, run, expected) => {
   const { accessToken } = await app.signUp({ username: 'costs', email: 'costs@mail.example' })
   expect(await cost(() => run(accessToken), status)).toEqual({ ...nothingElse, ...expected })
 })
 
-/** Accounts with a counter, as many as there may be in a real table; `due`: below 1 %, with auto-renewal off. */
+/** Stores accounts with a counter. With `due` they are below 1 % of their units, with auto-renewal off. */
 async function plantAccounts(count: number, due = false): Promise<void> {
   const { table } = await app.ports()
   const template = await app.signUp()
@@ -689,7 +694,7 @@ async function plantAccounts(count: number, due = false): Promise<void> {
   await app.fixtures.put(items)
 }
 
-/** What a run of a job costs. */
+/** The cost of one run of a job. */
 async function jobCost(name: string): Promise<Cost> {
   app.resetCalls()
   await app.job(name)
@@ -697,22 +702,22 @@ async function jobCost(name: string): Promise<Cost> {
 }
 
 describe('jobs', () => {
-  test('check-quotas with nothing due reads 4 units with 20,000 accounts in the table, and so do the others', async () => {
+  test('check-quotas and settle-payments read 2 units with nothing due, even with 20,000 accounts', async () => {
     await plantAccounts(20_000)
-    // One page of each shard, each half a unit.
+    // A run reads one page of each shard, at half a unit each.
     const nothingDue = { ...nothingElse, dynamodb: { Query: 4 }, readUnits: 2, writeUnits: 0 }
     expect(await jobCost('check-quotas')).toEqual(nothingDue)
     expect(await jobCost('settle-payments')).toEqual(nothingDue)
   })
 
-  test('check-quotas with 1 % due costs in proportion to those due', async () => {
+  test('the cost of check-quotas is proportional to the number of due accounts', async () => {
     const due = 200
     await plantAccounts(due, true)
     app.resetCalls()
     expect(await app.job('check-quotas')).toEqual({ notices: 0, renewed: 0, tried: 0, failed: 0 })
     const { readUnits, writeUnits, stripe } = app.calls()
     expect(stripe).toEqual({})
-    // Each account is read, and leaves the index.
+    // Each due account is read and removed from the index.
     expect([writeUnits, Math.floor(readUnits / due)]).toEqual([2 * due, 1])
     expect(readUnits).toBeLessThan(1.1 * due)
     expect(await jobCost('check-quotas')).toMatchObject({ readUnits: 2, writeUnits: 0 })
@@ -758,7 +763,7 @@ describe('jobs', () => {
         stripe: { 'GET /v1/payment_intents/*': 1 },
       },
     ],
-  ])('%s costs what it is pinned at', async (_, name, prepare, expected) => {
+  ])('%s has exactly its listed cost', async (_, name, prepare, expected) => {
     await prepare()
     expect(await jobCost(name)).toEqual({ ...nothingElse, ...expected })
   })

@@ -1,13 +1,16 @@
 import { describe, expect, test } from 'vitest'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
-import { newPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import { newPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
-// The SDK repeats a refused call whose Date header is minutes off its own clock: the test's clock shows the time.
+// The SDK repeats a refused call if the Date header is minutes off its clock. So the test's clock shows real
+// time.
 app.advance(performance.timeOrigin + performance.now() - Date.now())
 
-/** What an answer tells, and what was called for it: everything but the time and the request's id. */
+/** An answer without the time and the request's id, and the calls that it caused. */
 async function observed(asking: () => Promise<TestAnswer>) {
   app.resetCalls()
   const { status, headers, text } = await asking()
@@ -17,8 +20,8 @@ async function observed(asking: () => Promise<TestAnswer>) {
 
 const login = (json: object) => () => app.request('POST', '/v1/auth/login', { json })
 
-describe('attack 67: registration', () => {
-  test('of a known address or name tells 409 and which of the two, in any case, and nothing of its owner', async () => {
+describe('registration', () => {
+  test('of a known address or name is 409 and says which of the two, in any case, but nothing about its owner', async () => {
     const known = await app.signUp()
     const { register } = app
     const byEmail = await observed(() => register(newPerson({ email: known.email.toUpperCase() })))
@@ -36,7 +39,7 @@ describe('attack 67: registration', () => {
     expect(both).toMatchObject({ status: 409, text: byName.text })
   })
 
-  test('of a known address is answered alike whatever state its account is in', async () => {
+  test('of a known address has the same answer in every state of its account', async () => {
     const { table } = await app.ports()
     const unconfirmed = newPerson()
     await app.register(unconfirmed)
@@ -53,7 +56,7 @@ describe('attack 67: registration', () => {
     }
   })
 
-  test('of a known address sends no mail and changes nothing of its account', async () => {
+  test('of a known address sends no mail and does not change its account', async () => {
     const known = await app.signUp()
     const sent = app.stack.mail.messages(known.email).length
     await app.register(newPerson({ email: known.email, password: 'Other123!' }))
@@ -62,9 +65,9 @@ describe('attack 67: registration', () => {
   })
 })
 
-describe('attack 67: sign-in', () => {
+describe('sign-in', () => {
   test.each(['email', 'username'] as const)(
-    'with an unknown %s and with a known one and a wrong password differ in nothing, the calls included',
+    'with an unknown %s has the same answer and the same calls as one with a wrong password',
     async (name) => {
       const known = await app.signUp()
       const unknown = newPerson()
@@ -76,7 +79,7 @@ describe('attack 67: sign-in', () => {
     },
   )
 
-  test('to an account that is unconfirmed, suspended or deactivated differs in nothing while the password is wrong', async () => {
+  test('with a wrong password has the same answer for an unconfirmed, suspended or deactivated account', async () => {
     const { table } = await app.ports()
     const unknown = await observed(login({ email: newPerson().email, password: 'Wrong123!' }))
     for (const status of ['active', 'suspended', 'deactivated', 'pending']) {
@@ -86,7 +89,7 @@ describe('attack 67: sign-in', () => {
     }
   })
 
-  test('with a wrong password ten times in a row differs in nothing from an unknown name asked as often', async () => {
+  test('with a wrong password ten times in a row equals ten sign-ins with an unknown name', async () => {
     const known = await app.signUp()
     const unknown = newPerson()
     for (let tries = 1; tries <= 10; tries++) {
@@ -96,7 +99,7 @@ describe('attack 67: sign-in', () => {
     }
   })
 
-  test('with a password of any length and kind differs in nothing', async () => {
+  test('with a wrong password has the same answer for any length and kind of password', async () => {
     const known = await app.signUp()
     const unknown = newPerson()
     for (const password of [
@@ -118,7 +121,7 @@ describe('attack 67: sign-in', () => {
     }
   })
 
-  test('by a name that only looks like an account’s id or key differs in nothing', async () => {
+  test('with a name that looks like an account’s id or key equals one with an unknown name', async () => {
     const known = await app.signUp()
     const unknown = await observed(login({ username: newPerson().username, password: known.password }))
     for (const username of [known.accountId, '000000000000000000000000']) {
@@ -127,7 +130,7 @@ describe('attack 67: sign-in', () => {
   })
 })
 
-test('attack 67: codes that are unknown, wrong, used and superseded are answered alike', async () => {
+test('unknown, wrong, used and superseded codes have the same answer', async () => {
   const person = newPerson()
   await app.register(person)
   const code = app.mailedCode(person.email)
@@ -144,7 +147,7 @@ test('attack 67: codes that are unknown, wrong, used and superseded are answered
   expect(await activate(code)).toEqual(unknown)
 })
 
-test('attack 67: refresh tokens that are unknown, garbled, revoked and of a gone account are answered alike', async () => {
+test('refresh tokens that are unknown, garbled, revoked or of a deleted account have the same answer', async () => {
   const refresh = async (refreshToken: string) => {
     const { calls, ...answer } = await observed(() =>
       app.request('POST', '/v1/auth/refresh', { json: { refreshToken } }),

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { cors } from '../../functions/http/cors.ts'
 import { rows } from '../../functions/http/rows.ts'
-import { newPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import { newPerson } from '../support/people.ts'
 import { rowKey } from '../support/samples.ts'
 import { sendRaw } from '../support/send.ts'
 import { outsideCalls, targetOf } from './contract.ts'
@@ -15,7 +16,7 @@ const table = rows.map((row) => [rowKey(row), row] as const)
 const corsHeaders = (headers: Headers) =>
   Object.fromEntries([...headers].filter(([name]) => name.startsWith('access-control-')))
 
-describe('attack 59: nothing a client sends becomes a header, an id or a line of its own', () => {
+describe('a client cannot inject a header, a request id or a log line', () => {
   test('CRLF in a path adds no header to the answer and no line to the log', async () => {
     for (const name of [
       'x%0d%0aset-cookie:%20a=b',
@@ -32,7 +33,7 @@ describe('attack 59: nothing a client sends becomes a header, an id or a line of
     }
   })
 
-  test('a request id is ours: none that a client names is echoed or logged', async () => {
+  test('a request id of the client is neither echoed nor logged', async () => {
     const given = 'id-of-the-client'
     const names = [
       'x-request-id',
@@ -53,7 +54,7 @@ describe('attack 59: nothing a client sends becomes a header, an id or a line of
   })
 })
 
-test('attack 60: X-Forwarded-For and its kin change no answer and are not logged', async () => {
+test('X-Forwarded-For and similar headers change no answer and are not logged', async () => {
   const login = (more: [string, string][]) =>
     sendRaw(
       app.url,
@@ -80,7 +81,7 @@ test('attack 60: X-Forwarded-For and its kin change no answer and are not logged
   expect(app.logs.join('\n')).not.toMatch(/10\.66|127\.0\.0\.1|health/)
 })
 
-test('attack 61: no header, query or field overrides the method', async () => {
+test('no header, query or field overrides the method', async () => {
   const { accessToken } = await app.login(person)
   const bearer: [string, string] = ['authorization', `Bearer ${accessToken}`]
   for (const name of ['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override', '_method']) {
@@ -105,7 +106,7 @@ test('attack 61: no header, query or field overrides the method', async () => {
   expect(status).toBe(400)
 })
 
-test('attack 62: a Host or a forwarded one reaches no mail and no answer', async () => {
+test('neither a Host nor a forwarded host reaches a mail or an answer', async () => {
   const someone = newPerson()
   const evil = 'evil.example'
   const { status, headers, text } = await sendRaw(
@@ -128,7 +129,7 @@ test('attack 62: a Host or a forwarded one reaches no mail and no answer', async
   expect([JSON.stringify(mail), text, ...headers.values()].join('\n')).not.toContain('evil')
 })
 
-describe('attack 63: origins', () => {
+describe('origins', () => {
   const evil = [
     'null',
     'https://evil.example',
@@ -154,7 +155,7 @@ describe('attack 63: origins', () => {
     }
   })
 
-  test('the listed one is named, on errors too, and never with credentials or a wildcard', async () => {
+  test('the listed origin is allowed, on errors too, and never with credentials or a wildcard', async () => {
     for (const headers of [[BEARER], []]) {
       const answer = await sendRaw(app.url, 'GET', '/v1/user', [['origin', app.origin], ...headers])
       expect(answer.status).toBe(headers.length > 0 ? 200 : 401)
@@ -174,7 +175,7 @@ describe('attack 63: origins', () => {
   })
 })
 
-describe('attack 64: preflights', () => {
+describe('preflights', () => {
   const preflight = (path: string, method: string, headers = 'authorization') =>
     sendRaw(app.url, 'OPTIONS', path, [
       ['origin', app.origin],
@@ -192,14 +193,14 @@ describe('attack 64: preflights', () => {
     ['TRACE', 'authorization'],
     ['GET', 'x-http-method-override'],
     ['GET', '*'],
-  ])('one for %s with %s gets the same lists, which do not have it', async (method, header) => {
+  ])('for %s with %s get the same lists, which do not include it', async (method, header) => {
     const { status, headers } = await preflight('/v1/user', method, header)
     expect([status, corsHeaders(headers)]).toMatchObject([204, lists])
     expect([cors.methods, cors.headers].flat()).not.toContain(method === 'GET' ? header : method)
     expect(Object.values(lists).join()).not.toContain('*')
   })
 
-  test('one is answered without a function, even for a route that there is not', async () => {
+  test('are answered without a function, even for an unknown route', async () => {
     app.logs.length = 0
     app.resetCalls()
     for (const path of ['/v1/user', '/nowhere', '/rest/users'])
@@ -208,7 +209,7 @@ describe('attack 64: preflights', () => {
   })
 })
 
-describe.each(table)('attack 65: %s', (_, row) => {
+describe.each(table)('%s', (_, row) => {
   const [method, target] = targetOf(row.routes[0])
   const taken = rows
     .flatMap(({ routes }) => routes)
@@ -218,7 +219,7 @@ describe.each(table)('attack 65: %s', (_, row) => {
     (each) => !taken.includes(each),
   )
 
-  test.each(others)(`${target} does not answer %s, nor echo what came with it`, async (other) => {
+  test.each(others)(`${target} refuses the method %s and does not echo its content`, async (other) => {
     const secret: [string, string] = ['x-secret', 'echo-me']
     app.resetCalls()
     const { status, text, headers } = await sendRaw(app.url, other, target, [BEARER, secret])
@@ -229,11 +230,11 @@ describe.each(table)('attack 65: %s', (_, row) => {
   })
 })
 
-describe.each(table)('attack 66: %s', (_, row) => {
+describe.each(table)('%s', (_, row) => {
   const [method, target] = targetOf(row.routes[0])
   const declared = rows.flatMap(({ routes }) => routes.map((route) => targetOf(route).join(' ')))
 
-  /** What is not quite this route may be another one's parameter. */
+  /** Whether a variant of this route may match a path parameter of another route. */
   const besideParameter = rows.some(({ routes }) =>
     routes.some(
       (route) => route.endsWith('}') && `${method} ${target}`.startsWith(route.replace(/\{.*/, '')),
@@ -265,14 +266,14 @@ describe.each(table)('attack 66: %s', (_, row) => {
     `http://evil.example${target}`,
   ]
 
-  test.each(variants)(`${method} %s is either this very route or none`, async (variant) => {
+  test.each(variants)(`${method} %s is either this route or no route`, async (variant) => {
     app.logs.length = 0
     app.resetCalls()
     const { status, body } = await sendRaw(app.url, method, variant)
     const decoded = decodeURIComponent(variant.replace('http://evil.example', '')).split('?')[0]
     const known = declared.find((route) => route === `${method} ${decoded}`)
-    // A route that ends in a slash is a greedy parameter to the gateway, which wants a token first; the handler
-    // refuses all that it matches.
+    // To the gateway a route that ends in a slash is a greedy parameter. It requires a token first; then the
+    // handler refuses everything that the parameter matches.
     const parameter =
       row.routes.some((route) => route.includes('{') || route.endsWith('/')) || besideParameter
     if (status === 404) {
@@ -280,7 +281,7 @@ describe.each(table)('attack 66: %s', (_, row) => {
       expect(known).toBeUndefined()
       expect(outsideCalls(app)).toEqual({})
     } else if (row.auth === 'account') {
-      // A parameter takes any text of one segment, and wants a token like any other.
+      // A path parameter matches any text of one segment, and its route requires a token.
       expect(known !== undefined || parameter).toBe(true)
       expect([status, body]).toEqual([401, { message: 'Unauthorized' }])
       expect(outsideCalls(app)).toEqual({})

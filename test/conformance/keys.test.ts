@@ -5,17 +5,19 @@ import { defaultKeyLookup } from '../../core/keys/default-key.ts'
 import { keyHash } from '../../core/keys/key-text.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { withTwoFactor } from '../support/credentials.ts'
 import { createKey, defaultKey, liveKeys } from '../support/keys.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { rowKey, sampleOf } from '../support/samples.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { expectError, outsideCalls, targetOf } from './contract.ts'
 
 const app = await startApp()
 
 const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
-/** Everything that is stored, as it is stored: what somebody who reads the table sees. A test may scan. */
+/** The whole table as text, as its reader would see it. Only tests may scan. */
 async function wholeTable(): Promise<string> {
   const client = new DynamoDBClient({ endpoint: app.stack.dynamo.rawUrl })
   const items: unknown[] = []
@@ -28,7 +30,7 @@ async function wholeTable(): Promise<string> {
     start = page.LastEvaluatedKey
   } while (start)
   client.destroy()
-  // Binary values as base64, as hex and as text.
+  // Binary values appear as base64, as hex and as text.
   return JSON.stringify(items, (_, value) =>
     value instanceof Uint8Array
       ? [
@@ -40,7 +42,7 @@ async function wholeTable(): Promise<string> {
   )
 }
 
-/** The texts in which a secret could be stored unprotected. */
+/** The forms in which a secret could be stored unprotected. */
 const forms = (secret: string): string[] => [
   secret,
   secret.replaceAll('-', ''),
@@ -49,8 +51,8 @@ const forms = (secret: string): string[] => [
   Buffer.from(secret).toString('hex'),
 ]
 
-describe('attack 115: a key', () => {
-  test('is a UUID v4 or has 256 random bits, and no two have anything in common', async () => {
+describe('a key', () => {
+  test('is a UUID v4 or has 256 random bits, and no two keys share a part', async () => {
     const people = [await app.signUp(), await app.signUp()]
     const secrets = []
     for (const person of people) {
@@ -66,7 +68,7 @@ describe('attack 115: a key', () => {
     expect(new Set(pieces).size).toBe(pieces.length)
   })
 
-  test('a password, a seed, a recovery code, a mailed code and a token stand nowhere in the table in the clear', async () => {
+  test('is nowhere in the table in the clear, nor is a password, seed, recovery code, mailed code or token', async () => {
     const person = await withTwoFactor(app, await app.signUp({ password: 'Pl4nted!Pass%word' }))
     const further = [await createKey(app, person), await createKey(app, person)]
     const { body: rotated } = await app.request('POST', `/v1/keys/${further[1]?.id}/rotate`, {
@@ -97,12 +99,12 @@ describe('attack 115: a key', () => {
       expect([name, found]).toEqual([name, []])
     }
     for (const { key } of further) expect(stored).not.toContain(key.slice(12, 68))
-    // The search would find a hash.
+    // This shows that the search finds stored text, such as a hash.
     const ports = await app.ports()
     expect(stored).toContain(keyHash(ports, rotated.key).toString('hex'))
   })
 
-  test('the default key opens for its own account only: another’s sealed text is no key of mine', async () => {
+  test('that is the default key can be decrypted for its own account only', async () => {
     const [ada, eve] = [await app.signUp(), await app.signUp()]
     const ports = await app.ports()
     const [a, e] = [await readAccount(ports, ada.accountId), await readAccount(ports, eve.accountId)]
@@ -111,7 +113,7 @@ describe('attack 115: a key', () => {
   })
 })
 
-describe('attack 116: from the next request on', () => {
+describe('from the next request on', () => {
   const works = async (person: SignedInPerson, key: string) =>
     (await liveKeys(app, person, [key])).length === 1
 
@@ -123,7 +125,7 @@ describe('attack 116: from the next request on', () => {
     expect(await works(person, key)).toBe(false)
   })
 
-  test('a rotated key is refused and the new one is not, a further one and the default key', async () => {
+  test('a rotated key is refused and the new one accepted, for a further key and the default key', async () => {
     const person = await app.signUp()
     const further = await createKey(app, person)
     for (const [id, old] of [
@@ -136,7 +138,7 @@ describe('attack 116: from the next request on', () => {
     }
   })
 
-  test('a rotated default key leads to nobody any more', async () => {
+  test('a rotated default key no longer leads to an account', async () => {
     const person = await app.signUp()
     const ports = await app.ports()
     const before = await readAccount(ports, person.accountId)
@@ -161,26 +163,26 @@ describe.each([...named, ...deleted].map((row) => [rowKey(row), row] as const))(
     return app.request(method, target, { token: person.accessToken })
   }
 
-  /** What an answer tells: everything in it but the time and the request's id. */
-  function told({ status, headers, text }: TestAnswer) {
+  /** The content of an answer without the time and the request's id. */
+  function comparable({ status, headers, text }: TestAnswer) {
     const { date, 'apigw-requestid': id = '', ...rest } = Object.fromEntries(headers)
     return { status, headers: rest, text: text.replaceAll(id, '<id>') }
   }
 
-  test('attack 28: another’s key, one that is gone and one that never was are answered alike, to the byte and the call', async () => {
+  test('another account’s key, a deleted key and an unknown key have the same answer and the same calls', async () => {
     const [person, other] = [await app.signUp(), await app.signUp()]
     const [theirs, gone] = [await createKey(app, other), await createKey(app, person)]
     await app.request('DELETE', `/v1/keys/${gone.id}`, { token: person.accessToken })
     const [foreign, calls] = [await ask(person, theirs.id), outsideCalls(app)]
     expectError(row, foreign, 'not_found')
     for (const id of [gone.id, '0'.repeat(24)]) {
-      expect(told(await ask(person, id))).toEqual(told(foreign))
+      expect(comparable(await ask(person, id))).toEqual(comparable(foreign))
       expect(outsideCalls(app)).toEqual(calls)
     }
     expect(await liveKeys(app, other, [theirs.key])).toEqual([theirs.key])
   })
 
-  test('attacks 34, 35: an id that looks like a key of the table, or is too long for one, is none', async () => {
+  test('an id that looks like a key of the table, or is too long for one, is not found', async () => {
     const person = await app.signUp()
     const ids = [
       '#PROFILE',
@@ -198,13 +200,13 @@ describe.each([...named, ...deleted].map((row) => [rowKey(row), row] as const))(
       'a'.repeat(3_000),
       'é'.repeat(600),
     ]
-    // Some are no segment of a path for the gateway already, which answers in its own words.
+    // Some of these ids are not a path segment to the gateway, so the gateway itself answers.
     for (const id of ids) expect([id, (await ask(person, id)).status]).toEqual([id, 404])
     expect((await app.request('GET', '/v1/keys', { token: person.accessToken })).body).toHaveLength(1)
   })
 })
 
-describe('attack 29: an access token is no application key', () => {
+describe('an access token is not an application key', () => {
   test('every route of a key refuses it, as a bearer token and as x-api-key, without a call', async () => {
     const person = await app.signUp()
     const taking = rows.filter(({ auth }) => auth === 'key')
@@ -222,7 +224,7 @@ describe('attack 29: an access token is no application key', () => {
   })
 })
 
-describe('attack 29: an application key is no access token', () => {
+describe('an application key is not an access token', () => {
   test('every route of an account refuses it, as a bearer token and in any other place', async () => {
     const person = await app.signUp()
     const texts = [await defaultKey(app, person), (await createKey(app, person)).key]

@@ -2,23 +2,25 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { rows } from '../../functions/http/rows.ts'
+import { jobs, subscribers } from '../../functions/jobs/schedule.ts'
 import { ALONE } from '../vitest.config.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 
-/** The law of the top level; dotfiles are free. */
+/** Everything that the top level may hold; dotfiles are exempt. */
 const TOP = [
   'package.json',
   'package-lock.json',
   'tsconfig.json',
   'sst.config.ts',
   'README.md',
+  'LICENSE',
   'functions',
   'core',
   'test',
 ]
 const LINTER = ['biome.json']
-/** Not of the repository: `.gitignore` names them. */
+/** Not part of the repository: `.gitignore` lists them. */
 const IGNORED = ['node_modules', 'sst-env.d.ts', 'coverage']
 
 const filesUnder = (folder: string): string[] =>
@@ -63,21 +65,21 @@ test('functions/ and core/ hold the folders of the architecture and nothing else
 const handlers = [
   ...filesUnder('functions').filter((file) => /^functions\/(api|v1|rest|webhooks|jobs)\//.test(file)),
   ...rows.filter(({ dialect }) => dialect === 'http').map(({ file }) => `functions/http/${file}.ts`),
-].filter((file) => !/\/(routes|schedule)\.ts$/.test(file))
+].filter((file) => !/\/(routes|descriptions|schedule)\.ts$/.test(file))
 
 describe.each(handlers)('%s', (file) => {
   test('has at most 25 lines', () => {
     expect(read(file).trimEnd().split('\n').length).toBeLessThanOrEqual(25)
   })
 
-  test('is wire, one domain call, wire: no try, no JSON, no environment, no clock, no SDK', () => {
+  test('only maps the request, makes one domain call and maps the answer', () => {
     expect(read(file)).not.toMatch(
       /\btry\b|\bcatch\b|\bJSON\b|\bprocess\b|\bDate\b|\bperformance\b|\bsetTimeout\b|\bfetch\b|\bconsole\b|@aws-sdk|'stripe'|from 'node:/,
     )
   })
 })
 
-test('nothing but functions/http/live.ts reads the environment', () => {
+test('only functions/http/live.ts reads the environment', () => {
   const readers = [...filesUnder('functions'), ...filesUnder('core')].filter((file) =>
     /(?<!['"`])\bprocess\s*(\?\.|\.|\[)\s*['"]?env\b|\{[^}]*\benv\b[^}]*\}\s*=\s*process\b|from 'node:process'|from 'sst'/.test(
       read(file),
@@ -86,11 +88,44 @@ test('nothing but functions/http/live.ts reads the environment', () => {
   expect(readers).toEqual(['functions/http/live.ts'])
 })
 
-test('nothing outside test/ names anything in it', () => {
+/**
+ * Matches what belongs to HTTP or a dialect: a status, URN, field name, null, time as text, or amount in
+ * dollars.
+ */
+const DIALECT =
+  /\bstatus: \d|\burn:|\b_id\b|\bobject: '|\bhas_more\b|\bnull\b|\ballusage\b|toISOString\(\)(?!\.slice\(0, 7\))|[cC]ents \/ 100(?!\)\.toFixed)/
+
+test('core returns no values in the format of HTTP or of a dialect', () => {
+  const nouns = filesUnder('core').filter((file) => !/^core\/(adapters|table)\//.test(file))
+  expect(nouns.filter((file) => DIALECT.test(read(file)))).toEqual([])
+})
+
+test('only keys.ts says how long an item is kept: no other file of core computes a ttl', () => {
+  const files = filesUnder('core').filter((file) => !/^core\/table\/(keys|definition)\.ts$/.test(file))
+  const own = files.filter((file) =>
+    /\bttl: (?!z\.)|(?<![#.])\bttl = |Math\.ceil\([^)]*nowMs[^\n]*ttl/i.test(read(file)),
+  )
+  expect(own).toEqual([])
+})
+
+test('nothing outside test/ imports from it', () => {
   const naming = [...filesUnder('functions'), ...filesUnder('core')].filter((file) =>
     /from '[^']*\/test\//.test(read(file)),
   )
   expect(naming).toEqual([])
+})
+
+test('each job and subscriber has its file and its test, and each file its entry', () => {
+  const names = Object.keys({ ...jobs, ...subscribers })
+    .map((name) => name.replace(/[A-Z]+/g, (run) => `-${run.toLowerCase()}`))
+    .sort()
+  const namesIn = (folder: string, ending: string) =>
+    readdirSync(join(ROOT, folder))
+      .filter((file) => file.endsWith(ending) && file !== 'schedule.ts')
+      .map((file) => file.slice(0, -ending.length))
+      .sort()
+  expect(namesIn('functions/jobs', '.ts')).toEqual(names)
+  expect(namesIn('test/jobs', '.test.ts')).toEqual(names)
 })
 
 test('there are no barrels: no index.ts, no file of utilities', () => {
@@ -98,7 +133,7 @@ test('there are no barrels: no index.ts, no file of utilities', () => {
   expect(files.filter((file) => /\/(index|utils?|helpers?|common|misc)\.ts$/.test(file))).toEqual([])
 })
 
-test('a test file that replaces modules or settings has a process to itself', () => {
+test('a test file that replaces modules or settings runs in its own process', () => {
   const replacing = filesUnder('test').filter(
     (file) =>
       file.endsWith('.test.ts') &&

@@ -2,13 +2,15 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { keys } from '../../core/table/keys.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { rowKey, type Sample, sampleOf, tokenOf } from '../support/samples.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { expectContract, expectError, fieldsOf, jsonText, outsideCalls, targetOf } from './contract.ts'
 
 const app = await startApp()
 
-/** What the account keeps or shows and nobody may set by naming it, with a value that would be worth having. */
+/** Internal fields that no request may set, each with a value that an attacker would want. */
 const COVETED: Record<string, unknown> = {
   quota: 1_000_000,
   left: 1_000_000,
@@ -65,7 +67,7 @@ describe.each(takers)('%s', (_, row: Placed) => {
     sample = await sampleOf(app, row, person)
   })
 
-  /** Sends each text, which must be refused, and shows that nothing was written and nothing of the account changed. */
+  /** Asserts that each text is refused, that nothing is written and that the account stays unchanged. */
   async function expectRefused(make: (fields: [string, string][]) => string[]): Promise<TestAnswer[]> {
     const { table } = await app.ports()
     const stored = () => table.list(keys.account(person.accountId), '')
@@ -83,13 +85,13 @@ describe.each(takers)('%s', (_, row: Placed) => {
     return answers
   }
 
-  test('attack 30: no field of the inside is taken beside the sample, and each is named: quota, balance, role, status, emailVerified and the rest', async () => {
+  test('no internal field, such as quota, balance, role or status, is accepted, and the answer names each', async () => {
     let coveted: string[] = []
     const answers = await expectRefused((fields) => {
       const own = fields.map(([name]) => name)
       const others = Object.entries(COVETED).filter(([name]) => !own.includes(name))
       coveted = others.map(([name]) => name)
-      // So many that each can be named in the answer.
+      // Half of the fields at a time, so that the answer can name each of them.
       const half = others.map(([name, value]): [string, string] => [name, JSON.stringify(value)])
       return [half.slice(0, 18), half.slice(18)].map((extras) => jsonText([...fields, ...extras]))
     })
@@ -101,7 +103,7 @@ describe.each(takers)('%s', (_, row: Placed) => {
     expect(coveted.filter((name) => !refused.includes(name))).toEqual([])
   })
 
-  test('attacks 27, 31: no extra goes in nested: an object in any field’s place, an address with more in it, a customer', async () => {
+  test('no nested internal field is accepted, in an object instead of any field, in an address or in a customer', async () => {
     const nested = JSON.stringify({ ...COVETED, default: true })
     const address = JSON.stringify({ city: 'x', quota: 1, 'address.quota': 1, customer: 'cus_1' })
     await expectRefused((fields) => [
@@ -113,7 +115,7 @@ describe.each(takers)('%s', (_, row: Placed) => {
     ])
   })
 
-  test('attack 32: __proto__, constructor and prototype set nothing, at the root and nested', async () => {
+  test('__proto__, constructor and prototype set nothing, at the root and nested', async () => {
     const poison = '{"isAdmin":true,"status":"active","emailVerified":true}'
     await expectRefused((fields) => [
       jsonText([...fields, ['__proto__', poison]]),
@@ -131,8 +133,8 @@ describe.each(takers)('%s', (_, row: Placed) => {
   })
 })
 
-describe('attack 33: no answer has a field that its row does not declare', () => {
-  /** Fields that are kept and never shown. */
+describe('no answer has an undeclared field', () => {
+  /** Matches fields that are stored and never shown. */
   const INNER =
     /"(?:pk|sk|due|dueAtMs|ttl|sessions|generation|totp|totpPending|seed|recovery|twofaTries|twofaTriedAtMs|defaultKey|defaultKeySlot|keyCount|nextKeySlot|ledgerSeq|attempt|confirmCode|changeCode|resetCode|pendingEmail|balanceCents|paid|quotaItem|slot|createdAtMs|changingUntilMs|h0|password)":/
 
@@ -142,7 +144,7 @@ describe('attack 33: no answer has a field that its row does not declare', () =>
     const person = await app.signUp()
     const { table } = await app.ports()
     const sample = await sampleOf(app, row, person)
-    // What a later version, or a hand, may have left in the item is not shown either.
+    // Attributes that a later version or an operator may have added are not shown either.
     const profile = await table.get(keys.profile(person.accountId))
     await table.put({
       ...profile,
@@ -158,7 +160,7 @@ describe('attack 33: no answer has a field that its row does not declare', () =>
     })
     expectContract(row, answer)
     expect(answer.text).not.toContain('planted')
-    // Enrolment is the one answer that shows a seed.
+    // Only the answer to enrolment shows a seed.
     if (key !== 'v1.enrolTwoFactor') expect(answer.text).not.toMatch(INNER)
   })
 })

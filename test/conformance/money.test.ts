@@ -8,7 +8,7 @@ import { keys } from '../../core/table/keys.ts'
 import { api } from '../../functions/api/routes.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { fromBundles } from '../bundles/module-of.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   ADDRESS,
   ALWAYS_3DS,
@@ -30,7 +30,9 @@ import {
   waitingPayment,
 } from '../support/buyers.ts'
 import { defaultKey } from '../support/keys.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { type Consumer, consume } from '../support/quota.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { sendRaw } from '../support/send.ts'
 import {
   cardOnFile,
@@ -46,7 +48,7 @@ import {
 } from '../support/stripe.ts'
 import { expectError } from './contract.ts'
 
-/** What the operator has just put into the catalogue; nothing unless a test says so. */
+/** Changes of the operator to every bundle in the catalogue; empty unless a test sets them. */
 const operator = vi.hoisted(() => ({ changes: {} as { priceCents?: number; units?: number } }))
 vi.mock('../../core/purchases/catalogue.ts', async (load) => {
   const real = await load<typeof import('../../core/purchases/catalogue.ts')>()
@@ -54,7 +56,7 @@ vi.mock('../../core/purchases/catalogue.ts', async (load) => {
 })
 
 const app = await startApp()
-// The jobs work on every account that is due.
+// A job works on every account that is due, whichever test made it.
 beforeEach(app.startAfresh)
 const { double, dashboard } = stripeOf(app)
 afterEach(() => {
@@ -82,7 +84,7 @@ const changeCard = ({ accessToken: token }: SignedInPerson, paymentMethod: strin
 const setFlags = ({ accessToken: token }: SignedInPerson, bundleAutoRenewal: boolean) =>
   app.request('PUT', '/v1/user/flags', { token, json: { bundleAutoRenewal, lowQuotaNotification: true } })
 
-/** The jobs, each minute, until what was begun is at its end. */
+/** Runs the jobs every minute until everything that began has ended. */
 async function settleAll(): Promise<void> {
   for (let minutes = 0; minutes < 4; minutes++) {
     app.advance(MINUTE_MS)
@@ -91,7 +93,7 @@ async function settleAll(): Promise<void> {
   }
 }
 
-describe('attack 82: 50 at once are one charge', () => {
+describe('50 concurrent requests make one charge', () => {
   test('buys', async () => {
     const person = await newBuyer(app)
     const answers = await Promise.all(times(50, () => buy(app, person)))
@@ -110,7 +112,7 @@ describe('attack 82: 50 at once are one charge', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('sign-ups, of a first customer', async () => {
+  test('sign-ups of a new customer', async () => {
     const person = await app.signUp()
     const card = await newCard(app, GOOD)
     const answers = await Promise.all(times(50, () => signUpFor(app, person, 'STARTER', card)))
@@ -121,7 +123,7 @@ describe('attack 82: 50 at once are one charge', () => {
     await expectNothingOpen(app, person)
   })
 
-  test('buys with a key each are as many as were told so', async () => {
+  test('but buys with different keys make exactly one charge for each 201', async () => {
     const person = await newBuyer(app)
     const answers = await Promise.all(times(20, (at) => buy(app, person, `key-${at}`)))
     expect([201, 409]).toEqual(expect.arrayContaining([...new Set(statuses(answers))]))
@@ -132,7 +134,7 @@ describe('attack 82: 50 at once are one charge', () => {
 })
 
 describe('Idempotency-Key', () => {
-  test('attack 83: the same key with another body, or at another endpoint, is 422 and charges nothing', async () => {
+  test('the same key with another body, or at another endpoint, is 422 and charges nothing', async () => {
     const person = await app.signUp()
     const card = await newCard(app, GOOD)
     expect((await signUpFor(app, person, 'STARTER', card, 'k')).status).toBe(204)
@@ -157,7 +159,7 @@ describe('Idempotency-Key', () => {
     expect(await paymentsOf(app, person)).toHaveLength(1)
   })
 
-  test('attack 84: another account’s key is another key', async () => {
+  test('the same key of another account is independent', async () => {
     const [one, two] = [await newBuyer(app), await newBuyer(app)]
     expect([
       (await buy(app, one, 'same')).status,
@@ -170,7 +172,7 @@ describe('Idempotency-Key', () => {
   })
 
   test.each(['a b', ' ', '', 'x'.repeat(256), 'é', 'a, b'])(
-    'attack 85: the key %j is 400 and charges nothing',
+    'the key %j is 400 and charges nothing',
     async (key) => {
       const person = await newBuyer(app)
       app.resetCalls()
@@ -185,14 +187,14 @@ describe('Idempotency-Key', () => {
     },
   )
 
-  test('attack 85: the longest is taken, and one more character is not', async () => {
+  test('a key of 255 characters is accepted, and one of 256 is not', async () => {
     const person = await newBuyer(app)
     expect((await buy(app, person, '~'.repeat(255))).status).toBe(201)
     expectError(v1.buy, await buy(app, person, '~'.repeat(256)), 'invalid_request')
     expect(await paymentsOf(app, person)).toHaveLength(2)
   })
 
-  test('attack 86: after 24 hours, when Stripe has forgotten its own, the key still stands; after 48 it is new', async () => {
+  test('after 24 hours, when Stripe has forgotten its key, ours is still known; after 48 hours it is new', async () => {
     let person = await newBuyer(app)
     expect((await buy(app, person, 'k')).status).toBe(201)
     person = await later(app, person, 25 * HOUR_MS)
@@ -200,14 +202,14 @@ describe('Idempotency-Key', () => {
     person = await later(app, person, 23 * HOUR_MS - 1)
     expect((await buy(app, person, 'k')).status).toBe(201)
     expect(await paymentsOf(app, person)).toHaveLength(2)
-    // What has expired is still in the table: deletion lags.
+    // The expired key is still in the table, because DynamoDB deletes late.
     person = await later(app, person, HOUR_MS)
     expect((await buy(app, person, 'k')).status).toBe(201)
     expect(await paymentsOf(app, person)).toHaveLength(3)
     await expectBooksAgree(app, person)
   })
 
-  test('attack 86: an unknown outcome and the same key 25 hours later: one charge', async () => {
+  test('a retry with the same key 25 hours after an unknown outcome makes no second charge', async () => {
     for (const match of [CREATE, CONFIRM]) {
       let person = await newBuyer(app)
       double.addFault({ fault: 'drop-webhooks' })
@@ -224,7 +226,7 @@ describe('Idempotency-Key', () => {
     }
   })
 
-  test('attack 87: a duplicate in flight is 409, and the first one’s answer stands', async () => {
+  test('a duplicate in flight is 409, and the answer of the first request stands', async () => {
     const person = await newBuyer(app)
     double.addFault({ fault: 'delay', match: CONFIRM, delayMs: 600, times: 1 })
     const first = buy(app, person, 'k')
@@ -239,15 +241,15 @@ describe('Idempotency-Key', () => {
   })
 })
 
-/** What keeps a purchase from its end while a price changes. */
+/** Faults that interrupt a purchase, so that a price can change meanwhile. */
 const PRICE_FAULTS = [
-  ['before the payment is made', { fault: '500', match: CREATE }],
-  ['while it is made', { fault: 'torn-body', match: CREATE }],
-  ['before it is confirmed', { fault: '500', match: CONFIRM }],
+  ['before the payment is created', { fault: '500', match: CREATE }],
+  ['during the creation of the payment', { fault: 'torn-body', match: CREATE }],
+  ['before the confirmation', { fault: '500', match: CONFIRM }],
   ['after the charge', { fault: 'torn-body', match: CONFIRM }],
 ] as const
 
-describe('what is paid for', () => {
+describe('bundles, units and prices', () => {
   test.each([
     { price: 0.01 },
     { amount: 1 },
@@ -256,7 +258,7 @@ describe('what is paid for', () => {
     { quota: 1_000_000 },
     { customer: 'cus_1' },
     { bundle: { name: 'ENTERPRISE', price: 0 } },
-  ])('attack 88: %j in the body is refused, and Stripe hears nothing', async (claim) => {
+  ])('%j in the body is refused without a call to Stripe', async (claim) => {
     const [person, buyer] = [await app.signUp(), await newBuyer(app)]
     app.resetCalls()
     const json = { name: 'STARTER', paymentMethod: 'pm_card_visa', address: ADDRESS, ...claim }
@@ -270,7 +272,7 @@ describe('what is paid for', () => {
   })
 
   test.each(['-1', '0', '1.5', 'NaN', '9007199254740992', '-0', '1e400', '"1"', 'Infinity'])(
-    'attack 89: %s units are refused and nothing is spent; as a cap or a bundle it is nothing either',
+    '%s is refused as units, as a cap and as a bundle, and nothing is spent',
     async (number) => {
       const person = await newBuyer(app)
       const body = (text: string) => ({ body: text, headers: { 'content-type': 'application/json' } })
@@ -306,7 +308,7 @@ describe('what is paid for', () => {
     'starter,developer',
     'bundle',
     '[object Object]',
-  ])('attack 90: the bundle %j is none', async (name) => {
+  ])('%j is not a bundle', async (name) => {
     const [person, buyer] = [await app.signUp(), await newBuyer(app)]
     app.resetCalls()
     const signing = await signUpFor(app, person, name, 'pm_card_visa')
@@ -316,7 +318,7 @@ describe('what is paid for', () => {
     expect(await shown(app, person)).toMatchObject({ bundle: null })
   })
 
-  test('attack 90: in odd case it is changed to, and not signed up for', async () => {
+  test('the name of a bundle may be in any case for a change, but not for a sign-up', async () => {
     const [person, buyer] = [await app.signUp(), await newBuyer(app)]
     const signing = await signUpFor(app, person, 'eNtErPrIsE', 'pm_card_visa')
     expectError(v1.signUpForBundle, signing, 'invalid_request')
@@ -324,9 +326,9 @@ describe('what is paid for', () => {
     expect((await shown(app, buyer)).bundle.name).toBe('ENTERPRISE')
   })
 
-  // A bundle has its catalogue built in.
+  // The test cannot replace the catalogue inside a built bundle.
   const prices = fromBundles ? [] : PRICE_FAULTS
-  test.each(prices)('attack 91: a price that changes %s is the next purchase’s', async (_, fault) => {
+  test.each(prices)('a price that changes %s applies to the next purchase only', async (_, fault) => {
     const person = await newBuyer(app)
     double.addFault({ fault: 'drop-webhooks' })
     double.addFault(fault)
@@ -347,7 +349,7 @@ describe('what is paid for', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('attack 91: nor is a renewal’s price another one than it was begun with', async () => {
+  test('a renewal keeps the price at which it began', async () => {
     const person = await newBuyer(app)
     await spendTo(app, person, 5)
     double.addFault({ fault: 'torn-body', match: CONFIRM })
@@ -362,7 +364,7 @@ describe('what is paid for', () => {
 })
 
 describe('the card', () => {
-  test('attack 92: the default one is not deleted while a renewal is at work, with auto-renewal switched off or on', async () => {
+  test('the default card is not deleted during a renewal, with auto-renewal switched off or on', async () => {
     const person = await newBuyer(app)
     const card = (await defaultCard(app, person)) ?? ''
     await spendTo(app, person, 5)
@@ -381,7 +383,7 @@ describe('the card', () => {
   })
 
   test.each([CREATE, CONFIRM])(
-    'attack 92: the operator detaches it in the middle (%s): no charge, and renewal pauses',
+    'if the operator detaches the card during a renewal (%s), nothing is charged and renewal pauses',
     async (match) => {
       const person = await newBuyer(app)
       const card = (await defaultCard(app, person)) ?? ''
@@ -403,7 +405,7 @@ describe('the card', () => {
     },
   )
 
-  test('attack 93: changed twice at the edge of the 24 hours while a declined renewal waits: one change, one charge', async () => {
+  test('two changes of card at the edge of the 24 hours during a declined renewal: one change, one charge', async () => {
     let person = await newBuyer(app)
     await spendTo(app, person, 5)
     double.addFault({ fault: 'decline', match: CONFIRM, code: 'lost_card', times: 1 })
@@ -424,7 +426,7 @@ describe('the card', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('attack 96: signing up tries cards too: 3 an hour over all endpoints, and of a decline not why', async () => {
+  test('a sign-up counts as a try of a card: 3 an hour over all endpoints, and a decline does not say why', async () => {
     const person = await app.signUp()
     const numbers = ['4000000000000002', '4000000000009995', '4000000000009987']
     app.resetCalls()
@@ -449,7 +451,7 @@ describe('the card', () => {
     await expectBooksAgree(app, again)
   })
 
-  test('attack 96: nor do 20 sign-ups at once with another card each ask the bank more often', async () => {
+  test('20 concurrent sign-ups with different cards do not exceed that limit', async () => {
     const person = await app.signUp()
     await cardOnFile(app, person)
     const cards = await Promise.all(times(20, () => newCard(app, '4000000000000002')))
@@ -462,7 +464,7 @@ describe('the card', () => {
     await expectNothingOpen(app, person)
   })
 
-  test('attack 97: 3-D Secure is neither credited nor failed until its customer has done it', async () => {
+  test('a purchase with 3-D Secure is neither credited nor failed until its customer has authenticated', async () => {
     let person = await newBuyer(app, { card: ALWAYS_3DS })
     expect((await buy(app, person)).status).toBe(402)
     const before = await ledgerOf(app, person)
@@ -482,8 +484,8 @@ describe('the card', () => {
   })
 })
 
-describe('attack 98: money that goes back after its units were spent', () => {
-  test('refunded: what is left goes back, the rest is owed and the next credit pays it', async () => {
+describe('a refund or dispute after units were spent', () => {
+  test('a refund takes back the units left; the rest is owed, and the next credit pays it', async () => {
     const person = await newBuyer(app)
     await spendTo(app, person, 300)
     const [payment] = await paymentsOf(app, person)
@@ -499,7 +501,7 @@ describe('attack 98: money that goes back after its units were spent', () => {
     expect(await noticesOf(app, person)).toContain('payment_reversed')
   })
 
-  test('in parts, and none of them twice', async () => {
+  test('several partial refunds are each booked once', async () => {
     const person = await newBuyer(app)
     await spendTo(app, person, 0)
     const [payment] = await paymentsOf(app, person)
@@ -519,7 +521,7 @@ describe('attack 98: money that goes back after its units were spent', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('a debt larger than a credit is paid by several', async () => {
+  test('several credits pay a debt that is larger than one credit', async () => {
     const person = await newBuyer(app, { bundle: 'DEVELOPER' })
     await spendTo(app, person, 0)
     const [payment] = await paymentsOf(app, person)
@@ -535,7 +537,7 @@ describe('attack 98: money that goes back after its units were spent', () => {
     await expectBooksAgree(app, person)
   })
 
-  /** Signs up with a card whose charge is disputed, and spends before we hear of it. */
+  /** Signs up with a card whose charge is disputed, and spends before the dispute's webhook arrives. */
   async function disputedBuyer(left: number): Promise<{ person: Consumer; dispute: Stripe.Dispute }> {
     const person = await app.signUp()
     expect((await signUpFor(app, person, 'STARTER', await newCard(app, DISPUTED))).status).toBe(204)
@@ -546,7 +548,7 @@ describe('attack 98: money that goes back after its units were spent', () => {
     return { person: consumer, dispute: dispute! }
   }
 
-  test('disputed: the same; won, all of it comes back', async () => {
+  test('a dispute takes back units as a refund does, and a won dispute returns them', async () => {
     const { person, dispute } = await disputedBuyer(50)
     expect([await unitsLeft(app, person), await balanceOf(person)]).toEqual([0, -0.95])
     await expectBooksAgree(app, person)
@@ -558,7 +560,7 @@ describe('attack 98: money that goes back after its units were spent', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('disputed and lost: it stays owed', async () => {
+  test('units stay owed after a lost dispute', async () => {
     const { person, dispute } = await disputedBuyer(50)
     await dashboard.disputes.update(dispute.id, { evidence: { uncategorized_text: 'losing_evidence' } })
     app.advance(5 * SECOND_MS)
@@ -567,7 +569,7 @@ describe('attack 98: money that goes back after its units were spent', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('won after the debt was paid: the units come back and none is lost', async () => {
+  test('a dispute that is won after the debt was paid returns all units', async () => {
     const { person, dispute } = await disputedBuyer(50)
     const card = await newCard(app, GOOD)
     await setFlags(person, false)
@@ -581,7 +583,7 @@ describe('attack 98: money that goes back after its units were spent', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('a refund that fails gives its units again', async () => {
+  test('a failed refund returns its units', async () => {
     const person = await newBuyer(app, { card: '4000000000005126' })
     await spendTo(app, person, 600)
     const [payment] = await paymentsOf(app, person)
@@ -594,7 +596,7 @@ describe('attack 98: money that goes back after its units were spent', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('while it is being spent, nothing goes below zero and nothing is lost', async () => {
+  test('with concurrent consumes no units go below zero and none are lost', async () => {
     const person = await newBuyer(app)
     const [payment] = await paymentsOf(app, person)
     await refund(app, payment!, 60)
@@ -604,8 +606,8 @@ describe('attack 98: money that goes back after its units were spent', () => {
   })
 })
 
-describe('attack 99: a webhook of a payment that is not what was asked for', () => {
-  /** A purchase whose payment is not known yet, so that the name in the metadata alone would do. */
+describe('a webhook of a payment that does not match its purchase', () => {
+  /** A purchase without a payment id yet, so that the metadata alone decides. */
   async function openPurchase() {
     const person = await newBuyer(app)
     double.addFault({ fault: 'drop-webhooks' })
@@ -619,7 +621,7 @@ describe('attack 99: a webhook of a payment that is not what was asked for', () 
   test.each([
     ['amount', async () => ({ amount: 50 })],
     ['customer', async () => ({ customer: (await dashboard.customers.create({})).id })],
-  ])('another %s: nothing is credited by it', async (_, claim) => {
+  ])('with another %s credits nothing', async (_, claim) => {
     const { person, purchaseId } = await openPurchase()
     double.addFault({ fault: 'drop-webhooks' })
     const forged = await dashboard.paymentIntents.create({
@@ -648,7 +650,7 @@ describe('attack 99: a webhook of a payment that is not what was asked for', () 
     ['account in its metadata', { metadata: { account: 'f'.repeat(24) } }],
     ['purchase in its metadata', { metadata: { purchase: 'f'.repeat(24) } }],
     ['id', { id: 'pi_other' }],
-  ])('another %s: nothing is credited by it', async (_, claim) => {
+  ])('with another %s credits nothing', async (_, claim) => {
     const person = await newBuyer(app, { card: ALWAYS_3DS })
     expect((await buy(app, person)).status).toBe(402)
     const { id, metadata } = await waitingPayment(app, person)
@@ -666,7 +668,7 @@ describe('attack 99: a webhook of a payment that is not what was asked for', () 
     expect(await ledgerOf(app, person)).toEqual(before)
   })
 
-  test('its own payment, once its amount was changed: its customer is not asked to authenticate for it', async () => {
+  test('with a changed amount does not ask the customer to authenticate', async () => {
     const person = await newBuyer(app, { card: ALWAYS_3DS })
     expect((await buy(app, person)).status).toBe(402)
     const waiting = await waitingPayment(app, person)
@@ -676,7 +678,7 @@ describe('attack 99: a webhook of a payment that is not what was asked for', () 
     await expectBooksAgree(app, person)
   })
 
-  test('its own payment, once its amount was changed: what it took is an alarm, and no credit', async () => {
+  test('with a changed amount raises an alarm for the money taken and credits nothing', async () => {
     const person = await newBuyer(app, { card: ALWAYS_3DS })
     expect((await buy(app, person)).status).toBe(402)
     const { id } = await waitingPayment(app, person)
@@ -691,7 +693,7 @@ describe('attack 99: a webhook of a payment that is not what was asked for', () 
   })
 })
 
-describe('attack 100: two at once', () => {
+describe('two concurrent purchases', () => {
   test('a renewal racing a buy is one charge', async () => {
     for (let round = 0; round < 5; round++) {
       const person = await newBuyer(app)
@@ -741,7 +743,7 @@ describe('attack 100: two at once', () => {
 })
 
 describe('events', () => {
-  /** A charge of which nobody was told. */
+  /** A charge whose events were not delivered yet. */
   async function untold() {
     const person = await newBuyer(app)
     double.addFault({ fault: 'drop-webhooks' })
@@ -755,7 +757,7 @@ describe('events', () => {
     return { person, payment, event: event! }
   }
 
-  test('attack 107: the same event a hundred times, many at once, credits once', async () => {
+  test('a hundred deliveries of one event, many of them concurrent, credit once', async () => {
     const { person, event } = await untold()
     for (let rounds = 0; rounds < 5; rounds++) {
       const answers = await Promise.all(times(20, () => deliver(app, event)))
@@ -768,7 +770,7 @@ describe('events', () => {
     await expectNothingOpen(app, person)
   })
 
-  test('attack 108: new event ids about the same payment credit nothing more', async () => {
+  test('new event ids about the same payment credit nothing more', async () => {
     const { person, payment, event } = await untold()
     expect((await deliver(app, event)).status).toBe(200)
     for (const type of ['succeeded', 'payment_failed', 'requires_action', 'canceled', 'succeeded']) {
@@ -778,7 +780,7 @@ describe('events', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('attack 109: a refund that is heard of before the payment’s success is credited and taken back, once', async () => {
+  test('a payment whose refund arrives before its success is credited and taken back, once', async () => {
     const { person, payment, event } = await untold()
     double.addFault({ fault: 'drop-webhooks' })
     const made = await refund(app, payment)
@@ -796,7 +798,7 @@ describe('events', () => {
     await expectNothingOpen(app, person)
   })
 
-  test('attacks 107, 109: all of them at once, in any order', async () => {
+  test('concurrent deliveries of all events in any order credit once', async () => {
     const { person, payment, event } = await untold()
     double.addFault({ fault: 'drop-webhooks' })
     const made = await refund(app, payment, 50)

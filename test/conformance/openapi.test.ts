@@ -1,9 +1,16 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { descriptions as apiDescriptions } from '../../functions/api/descriptions.ts'
+import { api } from '../../functions/api/routes.ts'
 import { errorsOf, openapi } from '../../functions/http/openapi.ts'
 import { problems } from '../../functions/http/problems.ts'
+import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
+import { descriptions as restDescriptions } from '../../functions/rest/descriptions.ts'
+import { rest } from '../../functions/rest/routes.ts'
+import { descriptions as v1Descriptions } from '../../functions/v1/descriptions.ts'
+import { v1 } from '../../functions/v1/routes.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 
@@ -12,6 +19,7 @@ type Json = Record<string, unknown>
 interface Operation {
   operationId: string
   summary: string
+  description: string
   tags: string[]
   security: Json[]
   parameters: { name: string; in: string; required: boolean; schema: Json }[]
@@ -36,26 +44,27 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   })),
 )
 
-/** Every object in a value, with where it stands. */
+/** Every object in a value, with its JSON pointer. */
 function walk(value: unknown, at = '#'): [string, Json][] {
   if (typeof value !== 'object' || value === null) return []
   const inner = Object.entries(value).flatMap(([name, each]) => walk(each, `${at}/${name}`))
   return [[at, value as Json], ...inner]
 }
 
-test('functions/openapi.json is what the rows say, to the byte; `npm run generate` writes it', () => {
+test('functions/openapi.json equals what `npm run generate` writes from the rows', () => {
   expect(text).toBe(`${JSON.stringify(openapi(), null, 2)}\n`)
 })
 
-test('every route of every row is in it, and nothing else', () => {
+test('the document has every route of every row, and no other', () => {
   const routes = rows.flatMap((row) => row.routes)
   expect(operations.map(({ key }) => key).sort()).toEqual([...routes].sort())
 })
 
-test('every operation says what its row says: its caller, its body and its answers', () => {
+test('every operation has the authentication, body and answers of its row', () => {
   for (const { key, operation } of operations) {
     const row = rows.find(({ routes }) => (routes as readonly string[]).includes(key))!
     expect([key, operation.summary, operation.tags]).toEqual([key, row.summary, [row.dialect]])
+    expect([key, operation.description]).toEqual([key, row.description])
     expect([key, operation.security.length > 0]).toEqual([key, row.auth !== 'public'])
     const types = row.body
       ? ['application/json', ...(row.form ? ['application/x-www-form-urlencoded'] : [])]
@@ -74,7 +83,36 @@ test('every operation says what its row says: its caller, its body and its answe
   }
 })
 
-test('it is an OpenAPI 3.1 document with a title, a version and a description', () => {
+test('every summary is one line in the third person', () => {
+  for (const { key, operation } of operations) {
+    expect([key, operation.summary]).toEqual([
+      key,
+      expect.stringMatching(/^([A-Z][a-z]+s|Liveness check)\b.{3,90}[^.]$/),
+    ])
+  }
+})
+
+test.each([
+  ['api', api, apiDescriptions],
+  ['v1', v1, v1Descriptions],
+  ['rest', rest, restDescriptions],
+])('each row of %s has the description with its name', (_, table, descriptions) => {
+  expect(Object.keys(descriptions)).toEqual(Object.keys(table))
+  for (const { name, description } of Object.values<Placed>(table)) {
+    expect([name, description]).toEqual([name, (descriptions as Record<string, string>)[name]])
+  }
+})
+
+test('every description is Markdown in whole sentences, with a paragraph on each line', () => {
+  const texts = [document.info.description, ...operations.map(({ operation }) => operation.description)]
+  for (const text of texts) {
+    expect(text).toMatch(/^\S.{20,}/)
+    expect(text).not.toMatch(/ {2}|\n{3}|\s$|undefined/)
+    for (const line of text.split('\n')) expect(line).toMatch(/^$|[.:]$|^## |^\| /)
+  }
+})
+
+test('the document is OpenAPI 3.1 with a title, a version and a description', () => {
   expect(document.openapi).toMatch(/^3\.1\.\d+$/)
   expect(Object.keys(document).sort()).toEqual(['components', 'info', 'openapi', 'paths'])
   expect(document.info).toEqual({
@@ -90,7 +128,7 @@ test('operation ids are unique', () => {
   for (const id of ids) expect(id).toMatch(/^[\w.]+$/)
 })
 
-test('every path parameter is declared, required and in the path, and no path repeats another', () => {
+test('every path parameter is declared, required and in the path, and no two paths are equivalent', () => {
   for (const { key, path, operation } of operations) {
     const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
     const declared = operation.parameters.filter((parameter) => parameter.in === 'path')
@@ -105,7 +143,7 @@ test('every path parameter is declared, required and in the path, and no path re
   expect(new Set(shapes).size).toBe(shapes.length)
 })
 
-test('every $ref leads somewhere in the document, and every component is used', () => {
+test('every $ref points into the document, and every component is used', () => {
   const places = new Set(walk(document).map(([at]) => at))
   const refs = walk(document).flatMap(([, { $ref }]) => (typeof $ref === 'string' ? [$ref] : []))
   expect(refs).not.toEqual([])
@@ -132,7 +170,7 @@ test('every response has a description, and content unless its row has none', ()
   }
 })
 
-test('schemas are JSON Schema 2020-12 as OpenAPI 3.1 takes it: known types, required fields that there are', () => {
+test('schemas are JSON Schema 2020-12 for OpenAPI 3.1, with known types, and required fields exist', () => {
   const types = ['string', 'number', 'integer', 'boolean', 'array', 'object', 'null']
   const schemas = walk(document).filter(
     ([at]) => /\/(schema|schemas)\//.test(`${at}/`) && !/\/(properties|schemas)$/.test(at),

@@ -2,8 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { keys } from '../../core/table/keys.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
-import { newPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import { newPerson } from '../support/people.ts'
 import { rowKey, sampleOf } from '../support/samples.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { sendRaw } from '../support/send.ts'
 import { expectError, outsideCalls, targetOf } from './contract.ts'
 
@@ -11,8 +13,8 @@ const app = await startApp()
 const person = await app.signUp({ username: 'Person.One' })
 const other = await app.signUp({ username: 'Other-Two' })
 
-/** What an answer tells: everything in it but the time and the request's id. */
-function told({ status, headers, text }: TestAnswer) {
+/** The content of an answer without the time and the request's id. */
+function comparable({ status, headers, text }: TestAnswer) {
   const { date, 'apigw-requestid': id = '', ...rest } = Object.fromEntries(headers)
   return { status, headers: rest, text: text.replaceAll(id, '<id>') }
 }
@@ -39,7 +41,7 @@ describe.each(named.map((row) => [rowKey(row), row] as const))('%s', (_, row: Pl
     ['with its dot encoded', (name) => name.replace('.', '%2E')],
     ['with its first letter encoded', (name) => name.replace('O', '%4f')],
     ['with its first letter encoded in lower case', (name) => name.replace('O', '%6F')],
-  ])('attack 25: one’s own name is found %s', async (_, written) => {
+  ])('the caller’s own name is found %s', async (_, written) => {
     names += 1
     const own = await app.signUp({ username: `Own.Name-${row.name}-${names}` })
     const { status, body } = await ask(written(own.username), own)
@@ -72,27 +74,27 @@ describe.each(named.map((row) => [rowKey(row), row] as const))('%s', (_, row: Pl
     '%7Busername%7D',
     'undefined',
     '__proto__',
-  ])('attack 25: %s is not: 404, nothing of it is read or changed', async (name) => {
+  ])('%s is not found: 404, and no other account is read or changed', async (name) => {
     expectError(row, await ask(name), 'not_found')
     expect(outsideCalls(app)).toEqual({ Query: 1 })
   })
 
-  test('attack 25: another’s id or address is no name either', async () => {
+  test('the id or address of another account is not found either', async () => {
     for (const name of [other.accountId, person.accountId, other.email, person.email]) {
       expectError(row, await ask(encodeURIComponent(name)), 'not_found')
     }
   })
 
-  test('attack 28: another’s name and one that nobody has are answered alike, to the byte and the call', async () => {
+  test('another account’s name and an unknown name have the same answer and the same calls', async () => {
     const [foreign, calls] = [await ask('Other-Two'), app.calls()]
     const [missing, sameCalls] = [await ask('Nobody-99'), app.calls()]
-    expect(told(missing)).toEqual(told(foreign))
+    expect(comparable(missing)).toEqual(comparable(foreign))
     expect(sameCalls).toEqual(calls)
     expect(foreign.headers.get('apigw-requestid')).not.toBe(missing.headers.get('apigw-requestid'))
   })
 })
 
-test('attack 25: a path names nobody without a token of theirs, whoever else’s token comes with it', async () => {
+test('the path of an account requires a token of its owner', async () => {
   for (const [token, name] of [
     [other.accessToken, person.username],
     [person.accessToken, other.username],
@@ -103,7 +105,7 @@ test('attack 25: a path names nobody without a token of theirs, whoever else’s
   }
 })
 
-test('attack 27: an account named in a query, a header or a body is not the one that is read', async () => {
+test('an account named in a query, a header or a body is not read', async () => {
   const claim = { accountId: other.accountId, username: other.username, id: other.accountId }
   const query = new URLSearchParams(claim)
   const headers = { 'x-account-id': other.accountId, 'x-user': other.username }
@@ -117,7 +119,7 @@ test('attack 27: an account named in a query, a header or a body is not the one 
 test.each<[string, (wanted: { username: string; email: string }) => object]>([
   ['JSON', (json) => ({ json })],
   ['a form', (form) => ({ form })],
-])('attack 26: PUT of another’s username, as %s, changes neither them nor the caller', async (_, content) => {
+])('PUT of another account’s username, as %s, changes neither account', async (_, content) => {
   const { table } = await app.ports()
   const stored = async () => [
     await table.list(keys.account(person.accountId), ''),
@@ -138,7 +140,7 @@ test.each<[string, (wanted: { username: string; email: string }) => object]>([
   expect([await stored(), app.stack.mail.messages().length]).toEqual([before, sent])
 })
 
-test('attack 26: one’s own username in the path and another’s in the body is a name that is taken', async () => {
+test('a rename of the caller to another account’s username is refused as taken', async () => {
   const { table } = await app.ports()
   const stored = () => table.list(keys.account(person.accountId), '')
   const before = await stored()

@@ -2,10 +2,10 @@ import type { ServerResponse } from 'node:http'
 import { afterAll } from 'vitest'
 import { intercept } from '../local/http.ts'
 
-/** What a service answers instead of its own answer; `cut` ends the connection without one. */
+/** An answer in place of a service's own; `cut` ends the connection without an answer. */
 export type Reply = { status: number; body: string } | 'cut'
 
-/** The variables of the services that a function talks to. */
+/** The environment variables with the endpoints of the services that a function calls. */
 export const services = [
   'AWS_ENDPOINT_URL_DYNAMODB',
   'AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER',
@@ -14,20 +14,20 @@ export const services = [
   'STRIPE_API_BASE',
 ] as const
 
-/** Puts a station in front of a double that can answer in its place; such a call is not counted as one of the double's. */
+/** Puts a proxy in front of a double that can answer instead of it. The double does not count such calls. */
 export function stationBefore(service: (typeof services)[number]) {
   const url = String(process.env[service])
   let reply: Reply | undefined
   intercept(url, (request, response) => {
     if (reply === undefined) return false
     const instead = reply
-    // As a service does, the station takes the whole request before it answers.
+    // Like a service, the proxy reads the whole request before it answers.
     request.resume().once('end', () => send(instead, response))
     return true
   })
   afterAll(() => intercept(url, undefined))
   return {
-    /** From now on every call gets this; nothing: the double's own answers again. */
+    /** Answers every further call with `instead`, or with the double's own answers if it is undefined. */
     answer(instead?: Reply) {
       reply = instead
     },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { v1 } from '../../functions/v1/routes.ts'
-import { newPerson, type Person, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   appCode,
   resetCode,
@@ -9,11 +9,14 @@ import {
   withTwoFactor,
   wrongHalf,
 } from '../support/credentials.ts'
+import { newPerson, type Person } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { sendRaw } from '../support/send.ts'
 import { expectError } from './contract.ts'
 
 const app = await startApp()
-// The SDK repeats a refused call whose Date header is minutes off its own clock: the test's clock shows the time.
+// The SDK repeats a refused call if the Date header is minutes off its clock. So the test's clock shows real
+// time.
 app.advance(performance.timeOrigin + performance.now() - Date.now())
 
 const NEW = 'Changed1!'
@@ -27,7 +30,7 @@ const invalid = (answer: TestAnswer) => expectError(v1.resetPassword, answer, 'i
 const mailsTo = (email: string, subject: string) =>
   app.stack.mail.messages(email).filter((mail) => mail.subject === subject).length
 
-/** What an answer tells, and what was called for it: everything but the time and the request's id. */
+/** An answer without the time and the request's id, and the calls that it caused. */
 async function observed(asking: () => Promise<TestAnswer>) {
   app.resetCalls()
   const { status, headers, text } = await asking()
@@ -35,36 +38,33 @@ async function observed(asking: () => Promise<TestAnswer>) {
   return { status, headers: rest, text: text.replaceAll(id, '<id>'), calls: app.calls() }
 }
 
-describe.each(['/v1/user/resetPassword', '/v1/auth/resend'])(
-  'attack 68: %s for an address that is',
-  (path) => {
-    test('known, unknown, unconfirmed, deactivated or waiting differs in nothing, the calls and their cost included, however often', async () => {
-      const [deactivated, changing] = [await app.signUp(), await app.signUp()]
-      await app.request('PUT', '/api/users/current/deactivate', { token: deactivated.accessToken })
-      const [unconfirmed, waiting] = [newPerson(), newPerson()]
-      await app.register(unconfirmed)
-      await app.request('PUT', `/rest/users/${changing.username}`, {
-        token: changing.accessToken,
-        json: { email: waiting.email },
-      })
-      const [confirmed, unknown] = [await app.signUp(), newPerson()]
-      // The one whom it mails a code, and the others.
-      const known: Person = path.endsWith('resend') ? unconfirmed : confirmed
-      const others: Person[] = [confirmed, unconfirmed, deactivated, waiting].filter((each) => each !== known)
-      for (let round = 1; round <= 7; round++) {
-        const expected = await observed(() => ask(path, known.email))
-        expect(expected.status).toBe(204)
-        // Once for those in other states, and until the mails of the hour are used up for an address that nobody has.
-        for (const { email } of round === 1 ? [unknown, ...others] : [unknown]) {
-          expect([round, await observed(() => ask(path, email))]).toEqual([round, expected])
-        }
-        await app.job('send-mail')
-      }
+describe.each(['/v1/user/resetPassword', '/v1/auth/resend'])('%s for an address that is', (path) => {
+  test('known, unknown, unconfirmed, deactivated or pending is the same each time, including the calls and their cost', async () => {
+    const [deactivated, changing] = [await app.signUp(), await app.signUp()]
+    await app.request('PUT', '/api/users/current/deactivate', { token: deactivated.accessToken })
+    const [unconfirmed, waiting] = [newPerson(), newPerson()]
+    await app.register(unconfirmed)
+    await app.request('PUT', `/rest/users/${changing.username}`, {
+      token: changing.accessToken,
+      json: { email: waiting.email },
     })
-  },
-)
+    const [confirmed, unknown] = [await app.signUp(), newPerson()]
+    // The known person gets a mail with a code; the others do not.
+    const known: Person = path.endsWith('resend') ? unconfirmed : confirmed
+    const others: Person[] = [confirmed, unconfirmed, deactivated, waiting].filter((each) => each !== known)
+    for (let round = 1; round <= 7; round++) {
+      const expected = await observed(() => ask(path, known.email))
+      expect(expected.status).toBe(204)
+      // The other states are tried once, and an unknown address until the mails of the hour are used up.
+      for (const { email } of round === 1 ? [unknown, ...others] : [unknown]) {
+        expect([round, await observed(() => ask(path, email))]).toEqual([round, expected])
+      }
+      await app.job('send-mail')
+    }
+  })
+})
 
-test('attack 68: what becomes of a code is answered alike whosever it is: no code tells that there is an account', async () => {
+test('every invalid code has the same answer, which does not reveal whether an account exists', async () => {
   const person = await app.signUp()
   const code = await resetCode(app, person.email)
   const answer = async (typed: string) => {
@@ -78,7 +78,7 @@ test('attack 68: what becomes of a code is answered alike whosever it is: no cod
   expect(await answer(code)).toEqual(unknown)
 })
 
-test('attack 69: five guesses at the secret half burn the code, and the next code of the account is not burnt by them', async () => {
+test('five guesses at the secret half revoke the code, but not the next code of the account', async () => {
   const person = await app.signUp()
   const code = await resetCode(app, person.email)
   const guesses = Array.from({ length: 30 }, (_, n) => code.slice(0, 16) + n.toString(16).padStart(16, '0'))
@@ -88,7 +88,7 @@ test('attack 69: five guesses at the secret half burn the code, and the next cod
   expect((await reset({ code: await resetCode(app, person.email) })).status).toBe(204)
 })
 
-test('attack 69: guesses at whole codes find nobody, whatever their look-up half', async () => {
+test('guesses at whole codes find no account, whatever their look-up half', async () => {
   const person = await app.signUp()
   const code = await resetCode(app, person.email)
   const guesses = [
@@ -100,7 +100,7 @@ test('attack 69: guesses at whole codes find nobody, whatever their look-up half
   expect((await reset({ code })).status).toBe(204)
 })
 
-test('attack 70: a code that was used does nothing, for whatever password and by either method', async () => {
+test('a used code does nothing, for any password and by either method', async () => {
   const person = await app.signUp()
   const code = await resetCode(app, person.email)
   expect((await reset({ code })).status).toBe(204)
@@ -117,14 +117,14 @@ test('attack 70: a code that was used does nothing, for whatever password and by
 test.each([
   ['one request fifty times', (code: string) => () => ({ code })],
   ['fifty passwords', (code: string) => (n: number) => ({ code, password: `Parallel${n}!` })],
-])('attack 70: of fifty uses of one code at once exactly one wins: %s', async (_, make) => {
+])('exactly one of fifty concurrent uses of one code wins: %s', async (_, make) => {
   const person = await app.signUp()
   const json = make(await resetCode(app, person.email))
   const answers = await Promise.all(Array.from({ length: 50 }, (_, n) => reset(json(n))))
   const winners = answers.flatMap(({ status }, n) => (status === 204 ? [n] : []))
   expect(winners).toHaveLength(1)
   for (const answer of answers.filter(({ status }) => status !== 204)) {
-    // While the winner is at the vault the others are told to come back, and then that the code is used.
+    // While the winner calls the vault, the others are told to retry; afterwards the code is used.
     expectError(v1.resetPassword, answer, answer.status === 503 ? 'temporarily_unavailable' : 'invalid_code')
   }
   const { password = NEW } = json(winners[0] ?? 0) as { password?: string }
@@ -133,7 +133,7 @@ test.each([
   expect(await sessionStatuses(app, person)).toEqual([401, 401])
 })
 
-test('attack 71: of three codes only the newest works, in whatever order they are tried', async () => {
+test('only the newest of three codes works, in whatever order they are tried', async () => {
   const person = await app.signUp()
   const codes = []
   for (let count = 0; count < 3; count++) codes.push(await resetCode(app, person.email))
@@ -143,7 +143,7 @@ test('attack 71: of three codes only the newest works, in whatever order they ar
   for (const code of codes) invalid(await reset({ code }))
 })
 
-test('attack 72: A’s code does nothing to B, however its halves are mixed', async () => {
+test('the code of one account does nothing to another, however the halves of both are combined', async () => {
   const [ada, bob] = [await app.signUp(), await app.signUp()]
   const [a, b] = [await resetCode(app, ada.email), await resetCode(app, bob.email)]
   invalid(await reset({ code: b.slice(0, 16) + a.slice(16) }))
@@ -154,7 +154,7 @@ test('attack 72: A’s code does nothing to B, however its halves are mixed', as
   expect(await signInStatus(app, ada, NEW)).toBe(200)
 })
 
-test('attack 73: a code of 10 minutes does nothing, though the table still has it', async () => {
+test('a code that is 10 minutes old does nothing, even if the table still has it', async () => {
   const person = await app.signUp()
   const code = await resetCode(app, person.email)
   app.advance(10 * 60_000)
@@ -162,7 +162,7 @@ test('attack 73: a code of 10 minutes does nothing, though the table still has i
   expect(await signInStatus(app, person, person.password)).toBe(200)
 })
 
-test('attack 74: no reset gets round two factors: not the mailed code alone, with a used code or after ten of them', async () => {
+test('no reset bypasses two factors: not the mailed code alone, not with a used code, not after ten tries', async () => {
   const person = await withTwoFactor(app, await app.signUp())
   const used = appCode(person.seed)
   expect(await signInStatus(app, person, person.password, used)).toBe(200)
@@ -178,7 +178,7 @@ test('attack 74: no reset gets round two factors: not the mailed code alone, wit
   expect(await signInStatus(app, person, person.password, person.recoveryCodes[0])).toBe(200)
 })
 
-test('attack 74: a reset leaves two factors on: the new password alone opens nothing and switches nothing off', async () => {
+test('a reset leaves two factors on: the new password alone neither signs in nor switches them off', async () => {
   const person = await withTwoFactor(app, await app.signUp())
   const json = { code: await resetCode(app, person.email), twofa: person.recoveryCodes[0] }
   expect((await reset(json)).status).toBe(204)
@@ -189,11 +189,11 @@ test('attack 74: a reset leaves two factors on: the new password alone opens not
   expect(restore.status).toBe(401)
 })
 
-describe('attack 75: mail bombing', () => {
+describe('mail bombing', () => {
   test.each([
     ['/v1/user/resetPassword', 'Reset your password', () => app.signUp()],
     ['/v1/auth/resend', 'Confirm your e-mail address', () => registered()],
-  ])('by %s: a hundred asks in an hour are five mails', async (path, subject, who) => {
+  ])('by %s: a hundred requests in an hour send five mails', async (path, subject, who) => {
     const { email } = await who()
     const before = mailsTo(email, subject)
     for (let round = 0; round < 10; round++) {
@@ -205,7 +205,7 @@ describe('attack 75: mail bombing', () => {
     app.advance(HOUR_MS)
   })
 
-  test('by a change of address: a stranger whose address is asked for over and over gets five mails an hour at most', async () => {
+  test('by changes of address: a stranger whose address is requested repeatedly gets at most five mails an hour', async () => {
     const person = await app.signUp()
     const [stranger, other] = [newPerson().email, newPerson().email]
     for (let count = 0; count < 10; count++) {
@@ -227,7 +227,7 @@ async function registered(): Promise<Person> {
   return person
 }
 
-test('attack 62: a Host or a forwarded one reaches no mail that was asked for', async () => {
+test('neither a Host nor a forwarded host reaches a requested mail', async () => {
   const [person, unconfirmed] = [await app.signUp(), await registered()]
   const evil = 'evil.example'
   for (const [path, { email }] of [
@@ -254,7 +254,7 @@ test('attack 62: a Host or a forwarded one reaches no mail that was asked for', 
   }
 })
 
-test('attack 81: after a reset no session lives: access and refresh tokens, refreshed ones and a verdict in the cache', async () => {
+test('after a reset no session lives: no access, refresh or refreshed token and no cached verdict counts', async () => {
   const person = await app.signUp()
   const other = await app.login(person)
   const { refreshToken } = person
@@ -269,7 +269,7 @@ test('attack 81: after a reset no session lives: access and refresh tokens, refr
   expect(await sessionStatuses(app, await app.login({ ...person, password: NEW }))).toEqual([200, 200])
 })
 
-test('attack 81: a sign-in under way with the old password gets no session that outlives the reset', async () => {
+test('a sign-in with the old password during the reset gets no session that outlives the reset', async () => {
   const person = await app.signUp()
   const code = await resetCode(app, person.email)
   const signIns = Array.from({ length: 5 }, () => app.login(person).catch(() => undefined))

@@ -9,8 +9,10 @@ import { keys } from '../../core/table/keys.ts'
 import { BODY_LIMIT } from '../../functions/http/body.ts'
 import type { Dialect, Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { rowKey, type Sample, sampleOf, samples, tokenOf } from '../support/samples.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { sendRaw } from '../support/send.ts'
 import {
   expectContract,
@@ -36,6 +38,8 @@ const table = rows.map((row) => [rowKey(row), row] as const)
 const only = (holds: (row: Placed) => unknown) => table.filter(([, row]) => holds(row))
 
 describe('one row, one file, one test', () => {
+  /** Files of a dialect's folder that are not handlers. */
+  const DATA = ['routes', 'descriptions']
   const dialects = [...new Set(rows.map(({ dialect }) => dialect))]
 
   const filesIn = (folder: string, ending: string): string[] =>
@@ -49,37 +53,35 @@ describe('one row, one file, one test', () => {
       .map(({ file }) => file)
       .sort()
 
-  test.each(dialects)('%s: each row has its file and each file its row', (dialect) => {
-    const handlers = filesIn(`functions/${dialect}`, '.ts').filter(
-      (file) => file !== 'routes' && file !== 'schedule',
-    )
+  test.each(dialects)('%s: each row has a file and each file has a row', (dialect) => {
+    const handlers = filesIn(`functions/${dialect}`, '.ts').filter((file) => !DATA.includes(file))
     // `http` also holds the endpoint stack itself.
     const expected = dialect === 'http' ? handlers.filter((file) => filesOf('http').includes(file)) : handlers
     expect(filesOf(dialect)).toEqual(expected)
   })
 
-  test.each(dialects)('%s: each row has its test and each test its row', (dialect) => {
+  test.each(dialects)('%s: each row has a test and each test has a row', (dialect) => {
     expect(filesIn(`test/${dialect}`, '.test.ts')).toEqual(filesOf(dialect))
   })
 
-  test('each row that takes input has a sample in test/support/samples.ts, and each sample its row', () => {
+  test('each row with input has a sample in test/support/samples.ts, and each sample has a row', () => {
     const takers = only(({ path, query, body, raw }) => path ?? query ?? body ?? raw).map(([key]) => key)
     expect(Object.keys(samples)).toEqual(expect.arrayContaining(takers))
     expect(rows.map(rowKey)).toEqual(expect.arrayContaining(Object.keys(samples)))
   })
 
-  test('no two rows answer to one route', () => {
+  test('no two rows have the same route', () => {
     const routes = rows.flatMap((row) => row.routes)
     expect(new Set(routes).size).toBe(routes.length)
   })
 })
 
-/** A row with somebody who asks it, and input that would succeed. */
+/** A row with a caller and with input that would succeed. */
 interface Subject {
   row: Placed
   person: SignedInPerson
   sample: Sample
-  /** The token or key that the row wants. */
+  /** The token or key that the row requires. */
   token: string | undefined
 }
 
@@ -91,9 +93,9 @@ async function subjectOf(row: Placed): Promise<Subject> {
 
 interface Sent {
   body?: string | Uint8Array
-  /** Of the body; none is sent where it is undefined. */
+  /** Content type of the body; if it is undefined, none is sent. */
   type?: string | undefined
-  /** `undefined` sends no token; left out, the subject's own. */
+  /** `undefined` sends no token; without this property the subject's own token is sent. */
   token?: string | undefined
   encoding?: string
   headers?: Record<string, string>
@@ -101,14 +103,17 @@ interface Sent {
 
 const shared = new Map<Placed, Promise<Subject>>()
 
-/** One subject a row, for all requests that are refused: what it is and has stays as it was. */
+/** The subject of a row, shared by all refused requests, because these do not change it. */
 function subjectFor(row: Placed): Promise<Subject> {
   const subject = shared.get(row) ?? subjectOf(row)
   shared.set(row, subject)
   return subject
 }
 
-/** One request to a route of the subject's row at its sample's path, with a token where the row wants one. */
+/**
+ * Sends a request to a route of the subject's row with the sample's path, and with a token if the row
+ * requires one.
+ */
 function send(subject: Subject, sent: Sent, route = subject.row.routes[0] as string): Promise<TestAnswer> {
   const { sample } = subject
   const [method, target] = targetOf(route, sample.path)
@@ -132,7 +137,7 @@ function sendSample(subject: Subject, route?: string): Promise<TestAnswer> {
   return send(subject, raw ? { ...raw, type: JSON_TYPE } : body ? json(JSON.stringify(body)) : {}, route)
 }
 
-/** That nothing was called that changes anything, and no more was read than the gate reads. */
+/** Asserts that no call changed anything, and that only the account was read, for authentication. */
 function expectNothingDone(row: Placed): void {
   const { GetItem = 0, Query = 0, ...others } = outsideCalls(app)
   expect(others).toEqual({})
@@ -177,7 +182,7 @@ function expectOneLine(row: Placed, { status, headers }: TestAnswer): void {
   ])
 }
 
-describe.each(only(({ auth }) => auth === 'account'))('%s wants a live session', (_, row) => {
+describe.each(only(({ auth }) => auth === 'account'))('%s requires a live session', (_, row) => {
   let subject: Subject
   beforeAll(async () => {
     subject = await subjectFor(row)
@@ -189,7 +194,7 @@ describe.each(only(({ auth }) => auth === 'account'))('%s wants a live session',
     expect(outsideCalls(app)).toEqual({})
   }
 
-  /** Does this to the stored account, then asks; afterwards the account is as it was. */
+  /** Changes the stored account, sends the request, and restores the account. */
   async function meanwhile(change: () => Promise<unknown>, asking: () => Promise<unknown>): Promise<void> {
     const { table } = await app.ports()
     const profile = await table.get(profileKey())
@@ -220,13 +225,16 @@ describe.each(only(({ auth }) => auth === 'account'))('%s wants a live session',
     ['deactivated', 'account_deactivated'],
     ['suspended', 'account_suspended'],
     ['pending', 'session_ended'],
-  ] as const)('the account is %s: refused as %s, whatever the request holds', async (status, code) => {
-    const { table } = await app.ports()
-    const change = () => table.update(profileKey(), expr`SET #status = ${status}`)
-    await meanwhile(change, () => expectGateRefuses(code))
-  })
+  ] as const)(
+    'a request of a %s account is refused as %s, whatever the request holds',
+    async (status, code) => {
+      const { table } = await app.ports()
+      const change = () => table.update(profileKey(), expr`SET #status = ${status}`)
+      await meanwhile(change, () => expectGateRefuses(code))
+    },
+  )
 
-  test('401 session_ended after sign-out, though the gateway has the token’s verdict cached', async () => {
+  test('401 session_ended after sign-out, even if the gateway has cached the token’s verdict', async () => {
     const { accessToken: token } = subject.person
     const change = async () => {
       const { status } = await app.request('POST', '/v1/auth/logout', { token })
@@ -235,7 +243,7 @@ describe.each(only(({ auth }) => auth === 'account'))('%s wants a live session',
     await meanwhile(change, () => expectGateRefuses('session_ended'))
   })
 
-  test('401 session_ended for an account that is gone', async () => {
+  test('401 session_ended for a deleted account', async () => {
     const { table } = await app.ports()
     await meanwhile(
       () => table.remove(profileKey()),
@@ -244,7 +252,7 @@ describe.each(only(({ auth }) => auth === 'account'))('%s wants a live session',
   })
 })
 
-describe.each(only(({ body }) => body))('%s takes its body and no other', (_, row) => {
+describe.each(only(({ body }) => body))('%s accepts its declared body and no other', (_, row) => {
   const schema = row.body!
   let subject: Subject
   let body: Record<string, unknown>
@@ -260,11 +268,11 @@ describe.each(only(({ body }) => body))('%s takes its body and no other', (_, ro
   const refused = (sent: Sent, code: ErrorCode) => expectRefused(subject, sent, code)
   const asForm = () => new URLSearchParams(body as Record<string, string>).toString()
 
-  test('the sample fits, and has every field', () => {
+  test('the sample is valid and has every field', () => {
     expect(safeParse(schema, body).success).toBe(true)
     const { properties = {} } = jsonSchema(schema, 'input')
     const absent = Object.keys(properties).filter((name) => !Object.hasOwn(body, name))
-    // A field that excludes another cannot stand beside it.
+    // Fields that exclude each other cannot both be in the sample.
     const guesses = ['person', 'person@mail.example', true, 1, {}, []]
     const fitting = absent.filter((name) =>
       guesses.some((guess) => safeParse(schema, { ...body, [name]: guess }).success),
@@ -286,18 +294,18 @@ describe.each(only(({ body }) => body))('%s takes its body and no other', (_, ro
     await refused({ body: jsonText(fields), type }, 'unsupported_media_type')
   })
 
-  test('attack 45: 415 without a content type', async () => {
+  test('415 without a content type', async () => {
     await refused({ body: jsonText(fields) }, 'unsupported_media_type')
   })
 
-  test('attack 44: JSON is not read as a form, nor a form as JSON', async () => {
+  test('JSON is not parsed as a form, nor a form as JSON', async () => {
     await refused(json(asForm()), 'malformed_body')
     const code = row.form ? 'invalid_request' : 'unsupported_media_type'
     await refused({ body: jsonText(fields), type: FORM_TYPE }, code)
   })
 
   test.each(['utf-16', 'iso-8859-1', 'utf-7', '"utf-16le"', 'x', ''])(
-    'attack 46: 415 for charset=%s',
+    '415 for charset=%s',
     async (charset) => {
       for (const type of [JSON_TYPE, FORM_TYPE]) {
         const text = type === JSON_TYPE ? jsonText(fields) : asForm()
@@ -313,7 +321,7 @@ describe.each(only(({ body }) => body))('%s takes its body and no other', (_, ro
     },
   )
 
-  test('attack 47: 400 for a JSON key given twice, escaped or nested too', async () => {
+  test('400 for a JSON key given twice, even if it is escaped or nested', async () => {
     for (const [name, value] of fields) {
       const escaped = `\\u${name.charCodeAt(0).toString(16).padStart(4, '0')}${name.slice(1)}`
       await refused(json(jsonText([...fields, [name, value]])), 'malformed_body')
@@ -324,40 +332,37 @@ describe.each(only(({ body }) => body))('%s takes its body and no other', (_, ro
     await refused(json('{"__proto__":1,"__proto__":1}'), 'malformed_body')
   })
 
-  test.each(['[]', '[{}]', 'null', '"x"', '1', 'true', '1e400'])(
-    'attack 50: 400 for %s at the root',
-    async (text) => {
-      await refused(json(text), 'invalid_request')
-    },
-  )
+  test.each(['[]', '[{}]', 'null', '"x"', '1', 'true', '1e400'])('400 for %s at the root', async (text) => {
+    await refused(json(text), 'invalid_request')
+  })
 
   test.each(['{', '{"a":1}}', "{'a':1}", '{"a":1,}', '{"a":01}', 'NaN', '{"a":"\u0001"}', '// x\n{}', ' '])(
-    '400 for %j, which is no JSON',
+    '400 for %j, which is not JSON',
     async (text) => {
       await refused(json(text), 'malformed_body')
     },
   )
 
-  test('no body is refused unless the row can do without', async () => {
+  test('a missing body is refused unless the body is optional', async () => {
     if (safeParse(schema, undefined).success) {
       const answer = await sendSample({ ...(await subjectOf(row)), sample: {} })
       expect(Object.keys(row.responses)).toContain(String(answer.status))
     } else await refused({ type: JSON_TYPE }, 'invalid_request')
   })
 
-  test('attack 51: 400 for a byte order mark', async () => {
+  test('400 for a byte order mark', async () => {
     await refused(json(`\ufeff${jsonText(fields)}`), 'malformed_body')
   })
 
   test.each(['extra', '__proto__', 'constructor', 'prototype', 'toString', '', 'a.b', 'quota', 'accountId'])(
-    'attacks 30, 32: 400 for the field "%s" that the row does not have',
+    '400 for the undeclared field "%s"',
     async (name) => {
       await refused(json(jsonText([...fields, [name, '{"x":1}']])), 'invalid_request')
       await refused(json(jsonText([[name, JSON.stringify(body)]])), 'invalid_request')
     },
   )
 
-  test('attack 52: 400 for a value of any other type, 1e400 among them; nothing is coerced', async () => {
+  test('400 for a value of any other type, including 1e400; nothing is coerced', async () => {
     const { properties = {} } = jsonSchema(schema, 'input')
     for (const [name] of fields) {
       const taken = typesOf(properties[name] ?? {})
@@ -371,7 +376,7 @@ describe.each(only(({ body }) => body))('%s takes its body and no other', (_, ro
     }
   })
 
-  test('attack 53: 400 for 10,000 levels of nesting', async () => {
+  test('400 for 10,000 levels of nesting', async () => {
     const [name] = fields[0] ?? ['x']
     const array = '['.repeat(10_000) + ']'.repeat(10_000)
     await refused(json(array), 'malformed_body')
@@ -380,7 +385,7 @@ describe.each(only(({ body }) => body))('%s takes its body and no other', (_, ro
     await refused(json('['.repeat(60_000)), 'malformed_body')
   })
 
-  test('attack 54: 413 for a body over 64 KiB, counted in bytes and in the dialect’s format', async () => {
+  test('413 in the dialect’s format for a body over 64 KiB, counted in bytes', async () => {
     const filled = (length: number) => `{"x":"${'a'.repeat(length - 8)}"}`
     await refused(json(filled(BODY_LIMIT)), 'invalid_request')
     await refused(json(filled(BODY_LIMIT + 1)), 'payload_too_large')
@@ -388,7 +393,7 @@ describe.each(only(({ body }) => body))('%s takes its body and no other', (_, ro
     await refused({ body: filled(1_000_000), type: 'text/plain' }, 'payload_too_large')
   })
 
-  test('attack 57: 415 for a compressed body, 400 for one that does not say so', async () => {
+  test('415 for a compressed body, 400 if its content encoding is not declared', async () => {
     const zipped = gzipSync(jsonText(fields))
     for (const encoding of ['gzip', 'br', 'deflate', 'x', 'identity, gzip']) {
       await refused({ body: zipped, type: JSON_TYPE, encoding }, 'unsupported_media_type')
@@ -400,7 +405,7 @@ describe.each(only(({ body }) => body))('%s takes its body and no other', (_, ro
     ['NUL', '\\u0000'],
     ['a lone high surrogate', '\\ud800'],
     ['a lone low surrogate', '\\udc00'],
-  ])('attacks 39, 42: %s in a text is refused and nothing is written', async (_, character) => {
+  ])('%s in a text is refused and nothing is written', async (_, character) => {
     for (const [name, value] of fields.filter(([, value]) => value.startsWith('"'))) {
       const others = fields.filter(([other]) => other !== name)
       const spoilt = jsonText([...others, [name, `${value.slice(0, -1)}${character}"`]])
@@ -414,7 +419,7 @@ describe.each(only(({ body }) => body))('%s takes its body and no other', (_, ro
   })
 })
 
-describe.each(only(({ form }) => form))('%s takes forms by the same rules', (_, row) => {
+describe.each(only(({ form }) => form))('%s accepts forms under the same rules', (_, row) => {
   const pairsOf = ({ sample }: Subject) => Object.entries(sample.body as Record<string, string>)
   const encoded = (pairs: [string, string][]): string => new URLSearchParams(pairs).toString()
 
@@ -426,7 +431,7 @@ describe.each(only(({ form }) => form))('%s takes forms by the same rules', (_, 
     expectContract(row, answer)
   })
 
-  test('attack 48: 400 for a field given twice, in brackets or unknown', async () => {
+  test('400 for a field that is repeated, in brackets or unknown', async () => {
     const subject = await subjectFor(row)
     const pairs = pairsOf(subject)
     for (const [name, value] of pairs) {
@@ -445,7 +450,7 @@ describe.each(only(({ form }) => form))('%s takes forms by the same rules', (_, 
     }
   })
 
-  test('attack 55: 400 for text that is no UTF-8, percent-encoded or not', async () => {
+  test('400 for text that is not UTF-8, percent-encoded or not', async () => {
     const subject = await subjectFor(row)
     const pairs = pairsOf(subject)
     for (const [name] of pairs) {
@@ -461,8 +466,8 @@ describe.each(only(({ form }) => form))('%s takes forms by the same rules', (_, 
   })
 })
 
-describe.each(only(({ body, raw }) => !body && !raw))('%s takes no body', (_, row) => {
-  test('attack 56: one that somebody sends is refused and never acted on', async () => {
+describe.each(only(({ body, raw }) => !body && !raw))('%s accepts no body', (_, row) => {
+  test('a request with a body is refused and has no effect', async () => {
     const subject = await subjectFor(row)
     const refused = (sent: Sent, code: ErrorCode) => expectRefused(subject, sent, code)
     for (const text of ['{"a":1}', '[]', 'null', '0', '""', '{"__proto__":1}']) {
@@ -475,7 +480,7 @@ describe.each(only(({ body, raw }) => !body && !raw))('%s takes no body', (_, ro
     await refused({ body: '{"a":1}' }, 'unsupported_media_type')
   })
 
-  test('an empty object counts as none', async () => {
+  test('an empty object counts as no body', async () => {
     const answer = await send(await subjectOf(row), json('{}'))
     expect(Object.keys(row.responses)).toContain(String(answer.status))
   })
@@ -484,13 +489,13 @@ describe.each(only(({ body, raw }) => !body && !raw))('%s takes no body', (_, ro
 describe('when a service behind it fails', () => {
   const VENDOR = 'User: arn:aws:sts::000000000000:assumed-role/bursar-fn is not authorized on table/bursar'
 
-  /** The samples of these rows at once, while something is broken. */
+  /** Sends the samples of these rows concurrently while a service is broken. */
   async function askAll(
     subjects: Subject[],
     breakIt: () => void,
     expectAnswer: (row: Placed, answer: TestAnswer) => void,
   ) {
-    // The authorizer's key set and its verdict on each token are there before.
+    // The authorizer caches its key set and its verdict on each token before the service breaks.
     for (const { person } of subjects) await app.request('GET', '/v1/user', { token: person.accessToken })
     breakIt()
     const answers = await Promise.all(subjects.map((subject) => sendSample(subject)))
@@ -512,20 +517,20 @@ describe('when a service behind it fails', () => {
     ['a cut connection', 'cut' as const],
     ['a torn body', { status: 200, body: `{"AuthenticationResult":{"AccessToken":"${VENDOR}` }],
   ])(
-    'attack 117: %s of Cognito is a 503 of every row that needs it, and shows nothing of it',
+    '%s of Cognito is a 503 of every row that needs Cognito, and the answer does not show it',
     async (_, reply) => {
       const needing = await subjects(subjectOf, ({ needs }) => needs.includes('identity'))
       await askAll(needing, () => cognito.answer(reply), unavailable)
     },
   )
 
-  test('attack 117: Cognito’s word on a wrong deployment is a 500 that shows nothing of it', async () => {
+  test('an error of Cognito about a wrong deployment is a 500 that does not show it', async () => {
     const reply = { status: 400, body: JSON.stringify({ __type: 'AccessDeniedException', message: VENDOR }) }
     const needing = await subjects(subjectOf, ({ needs }) => needs.includes('identity'))
     await askAll(needing, () => cognito.answer(reply), ourFault)
   })
 
-  test('attack 117: an item that is not what it should be is a 500 that shows nothing of it', async () => {
+  test('a malformed item is a 500 that does not show the item', async () => {
     const person = await app.signUp()
     const { table } = await app.ports()
     await table.update(keys.profile(person.accountId), expr`SET #email = ${42}`)
@@ -534,10 +539,10 @@ describe('when a service behind it fails', () => {
     }
   })
 
-  test('rows that need nothing answer while everything is down', async () => {
+  test('rows that need no service answer while every service is down', async () => {
     const needless = await subjects(subjectFor, ({ needs }) => needs.length === 0)
     const breakIt = () => {
-      app.stack.dynamo.fault({ kind: 'error-before' })
+      app.stack.dynamo.addFault({ fault: 'error-before' })
       cognito.answer('cut')
     }
     await askAll(needless, breakIt, (row, { status }) => {
@@ -545,11 +550,11 @@ describe('when a service behind it fails', () => {
     })
   })
 
-  // The last test: after the second fault the shared subjects are not what they were.
-  test('attack 117: DynamoDB’s error or silence is a 503 of every row that needs it, and shows nothing of it', async () => {
+  // This test is the last one, because its second fault changes the shared subjects.
+  test('an error or silence of DynamoDB is a 503 of every row that needs DynamoDB, and the answer does not show it', async () => {
     const needing = await subjects(subjectFor, ({ needs }) => needs.includes('table'))
-    for (const kind of ['error-before', 'error-after'] as const) {
-      await askAll(needing, () => app.stack.dynamo.fault({ kind }), unavailable)
+    for (const fault of ['error-before', 'lose-reply-after-commit'] as const) {
+      await askAll(needing, () => app.stack.dynamo.addFault({ fault }), unavailable)
     }
   })
 })

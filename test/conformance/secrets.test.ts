@@ -2,8 +2,10 @@ import { describe, expect, test, vi } from 'vitest'
 import { keys } from '../../core/table/keys.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { rowKey, type Sample, sampleOf, tokenOf } from '../support/samples.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { sendRaw } from '../support/send.ts'
 import {
   atStripe,
@@ -22,7 +24,7 @@ import { type Reply, services, stationBefore } from './outage.ts'
 const app = await startApp()
 const stations = services.map(stationBefore)
 
-/** Whatever is printed beside the log, such as a library's warning. */
+/** Output besides the log, such as a library's warning. */
 const printed: string[] = []
 for (const method of ['debug', 'info', 'warn', 'error', 'trace'] as const) {
   vi.spyOn(console, method).mockImplementation(
@@ -33,7 +35,7 @@ for (const method of ['debug', 'info', 'warn', 'error', 'trace'] as const) {
 const password = 'Pl4nted!Pass%word'
 const guess = 'Wr0ng!Guess%typed'
 
-/** What a planted text could look like by the time it is printed, in lower case. */
+/** The forms in which a planted text could be printed, in lower case. */
 const forms = (text: string): string[] =>
   [
     text,
@@ -45,11 +47,11 @@ const forms = (text: string): string[] =>
     Buffer.from(text).toString('hex'),
   ].map((form) => form.toLowerCase())
 
-/** Secrets and personal data by what they are, in all their forms. */
+/** All forms of the planted secrets and personal data, by name. */
 const plants = new Map<string, Set<string>>()
 const plant = (name: string, text: string) => plants.set(name, new Set(forms(text)))
 
-// Names and addresses by how all of them begin.
+// These are the common beginnings of all planted names and addresses.
 plant('address', 'Planted.Person')
 plant('username', 'planted-username')
 plant('password', password)
@@ -62,7 +64,7 @@ plant('card number', '4000002760003184')
 plant('street', 'Planted Street 7')
 plant('phone', '+4930999888777')
 
-/** Which planted texts occur in another, in any case. */
+/** The names of the planted texts that occur in `text`, in any case. */
 function planted(text: string): string[] {
   const lower = text.toLowerCase()
   return [...plants].flatMap(([name, texts]) =>
@@ -70,7 +72,7 @@ function planted(text: string): string[] {
   )
 }
 
-/** A row, somebody planted who asks it, and what they send. */
+/** A row, a planted caller, and a sample request. */
 interface Subject {
   row: Placed
   person: SignedInPerson
@@ -79,7 +81,7 @@ interface Subject {
 
 let people = 0
 
-/** Somebody whose name, address, password, codes, tokens and key are all planted. */
+/** Signs up a person whose name, address, password, codes, tokens and key are all planted. */
 async function plantedPerson(): Promise<SignedInPerson> {
   people += 1
   const names = { username: `planted-username-${people}`, email: `Planted.Person.${people}@mail.example` }
@@ -105,17 +107,17 @@ for (const row of rows) {
 
 const linesOfSetUp = app.logs.length
 
-/** Every line that was logged, those that were looked at already included. */
+/** All log lines, including those that were checked already. */
 const logged: string[] = []
 
-/** That what was printed since the last look shows nothing planted. */
+/** Asserts that the output since the last check shows nothing planted. */
 function expectNothingPrinted(): void {
   const lines = app.logs.splice(0)
   logged.push(...lines)
   expect(planted([...lines, ...printed.splice(0)].join('\n'))).toEqual([])
 }
 
-/** Nor what was answered, where it is a refusal. */
+/** As `expectNothingPrinted`, and asserts that no refusal shows anything planted. */
 function expectNothingTold(answers: TestAnswer[]): void {
   const refusals = answers.filter(({ status }) => status >= 400)
   const told = refusals.map(({ text, headers }) => [text, ...headers.values()].join('\n'))
@@ -130,7 +132,7 @@ interface Sent {
   token?: string
 }
 
-/** One request to each row with what `make` makes of its sample's body. */
+/** Sends a request to each row, made by `make` from its sample's body. */
 const askAll = (make: (body: Sample['body'], raw?: Sample['raw']) => Sent): Promise<TestAnswer[]> =>
   Promise.all(
     subjects.map(async ({ row, person, sample }) => {
@@ -158,7 +160,7 @@ const asJson = (body: Sample['body'], raw?: Sample['raw']): Sent => {
   return body ? { headers: [JSON_TYPE], text: JSON.stringify(body) } : {}
 }
 
-test('the search finds what is planted, in any form', async () => {
+test('the search finds a planted text in any form', async () => {
   for (const [name, texts] of [...plants].slice(0, 12)) {
     for (const form of texts)
       expect([name, form.length > 8, planted(`x${form.toUpperCase()}y`)[0]]).toEqual([name, true, name])
@@ -169,7 +171,7 @@ test('the search finds what is planted, in any form', async () => {
   expectNothingPrinted()
 })
 
-describe('attack 114: no log line and no error shows a password, a code, a token, a key, a name or an address', () => {
+describe('no log line and no error shows a password, a code, a token, a key, a name or an address', () => {
   test('when credentials are wrong', async () => {
     const ask = (path: string, json: object) => app.request('POST', path, { json })
     const swapped = `${code.slice(16)}${code.slice(0, 16)}`
@@ -205,16 +207,16 @@ describe('attack 114: no log line and no error shows a password, a code, a token
   ]
 
   test.each<[string, Sent]>([
-    ['a body that is torn', { headers: [JSON_TYPE], text: `{"password":"${password}","email":"${email}` }],
-    ['a body that is no JSON', { headers: [JSON_TYPE], text: `${password} ${email}` }],
+    ['a truncated body', { headers: [JSON_TYPE], text: `{"password":"${password}","email":"${email}` }],
+    ['a body that is not JSON', { headers: [JSON_TYPE], text: `${password} ${email}` }],
     ['a body of another type', { headers: [['content-type', 'text/plain']], text: `${password} ${email}` }],
     ['a key given twice', { headers: [JSON_TYPE], text: `{"${password}":"${email}","${password}":1}` }],
-    ['a root that is no object', { headers: [JSON_TYPE], text: JSON.stringify([email, password]) }],
+    ['a root that is not an object', { headers: [JSON_TYPE], text: JSON.stringify([email, password]) }],
     ['a text at the root', { headers: [JSON_TYPE], text: JSON.stringify(password) }],
     ['JSON as a form', { headers: [FORM_TYPE], text: JSON.stringify({ email, password }) }],
     ['a form as JSON', { headers: [JSON_TYPE], text: `email=${email}&password=${password}` }],
     ['a form with a broken escape', { headers: [FORM_TYPE], text: `email=${email}&password=${password}%zz` }],
-    ['too large a body', { headers: [JSON_TYPE], text: `{"password":"${password.repeat(5_000)}"}` }],
+    ['a body over the limit', { headers: [JSON_TYPE], text: `{"password":"${password.repeat(5_000)}"}` }],
     ['planted headers', { headers: [...planting, JSON_TYPE], text: '[' }],
     [
       'a planted type',
@@ -229,7 +231,7 @@ describe('attack 114: no log line and no error shows a password, a code, a token
     expectNothingTold(await askAll(() => sent))
   })
 
-  test('when secrets stand in the wrong fields, as values and as names', async () => {
+  test('when secrets are in the wrong fields, as values or as names', async () => {
     const secrets = [
       email,
       password,
@@ -251,7 +253,7 @@ describe('attack 114: no log line and no error shows a password, a code, a token
   const quoted = [...plants].map(([name, [text]]) => `${name}=${text}`).join(' ')
   const failure = (name: string, message: string, status = 400): Reply => ({
     status,
-    // In the way of AWS, and in the way of Stripe.
+    // The body has the error format of AWS and that of Stripe.
     body: JSON.stringify({
       __type: name,
       message,
@@ -260,7 +262,7 @@ describe('attack 114: no log line and no error shows a password, a code, a token
     }),
   })
 
-  /** Each service in turn answers this to every row's sample. */
+  /** Sends every row's sample while each service in turn gives this answer. */
   async function whileAnswering(reply: Reply): Promise<TestAnswer[]> {
     const answers: TestAnswer[] = []
     for (const station of stations) {
@@ -275,18 +277,18 @@ describe('attack 114: no log line and no error shows a password, a code, a token
   test.each<[string, Reply]>([
     ['answers 500 and quotes them', failure('InternalErrorException', quoted, 500)],
     ['refuses and quotes them', failure('ValidationException', quoted)],
-    ['answers what is no JSON', { status: 200, body: quoted }],
+    ['answers with text that is not JSON', { status: 200, body: quoted }],
     ['cuts the connection', 'cut'],
   ])('when a service %s', async (_, reply) => {
     expectNothingTold(await whileAnswering(reply))
   })
 
-  test('when a service quotes them on lines that look like a stack frame’s', async () => {
+  test('when a service quotes them on lines that look like stack frames', async () => {
     const message = `refused\n    at ${quoted.replaceAll(' ', '\n    at ')}`
     expectNothingTold(await whileAnswering(failure('ValidationException', message)))
   })
 
-  test('when a stored item is not what it should be', async () => {
+  test('when a stored item is malformed', async () => {
     const { table } = await app.ports()
     const { accountId, accessToken: token } = await plantedPerson()
     const profile = await table.get(keys.profile(accountId))
@@ -307,7 +309,7 @@ describe('attack 114: no log line and no error shows a password, a code, a token
     }
   })
 
-  test('while everything goes well', async () => {
+  test('when every request succeeds', async () => {
     const fresh = await Promise.all(
       rows.map(async (row) => {
         const asking = await plantedPerson()
@@ -318,7 +320,7 @@ describe('attack 114: no log line and no error shows a password, a code, a token
     const answers = await askAll(asJson)
     expect(answers.filter(({ status }) => status >= 400)).toEqual([])
     expectNothingTold(answers)
-    // And what they did is done: the same again is refused by most.
+    // Most rows refuse a second request, because the first one has changed the state.
     expectNothingTold(await askAll(asJson))
   })
 
@@ -346,7 +348,7 @@ describe('attack 114: no log line and no error shows a password, a code, a token
       address: unknown = ADDRESS,
     ) => app.request('PUT', '/v1/user/card', { token, json: { paymentMethod, address } })
 
-    test('that are declined, or are no cards', async () => {
+    test('that are declined or do not exist', async () => {
       const asking = await plantedPerson()
       const number = '4000002760003184'
       expectNothingTold([
@@ -363,7 +365,7 @@ describe('attack 114: no log line and no error shows a password, a code, a token
       ])
     })
 
-    test('that want 3-D Secure: the client secret is in the answer and nowhere else', async () => {
+    test('that require 3-D Secure: the client secret is in the answer and nowhere else', async () => {
       const asking = await plantedPerson()
       const card = await plantedCard('4000002760003184')
       const challenge = await verify(app, asking, card)
@@ -403,7 +405,7 @@ describe('attack 114: no log line and no error shows a password, a code, a token
       ['forbids it', 403, { type: 'invalid_request_error' }],
       ['has too much to do', 429, { type: 'rate_limit_error' }],
       ['fails', 500, { type: 'api_error' }],
-    ])('when Stripe %s and quotes all it knows', async (_, status, error) => {
+    ])('when Stripe %s and quotes them', async (_, status, error) => {
       const asking = await plantedPerson()
       const owned = await cardOnFile(app, asking, await plantedCard('4242424242424242'))
       const quotes = [...plants].map(([name, [text]]) => `${name}=${text}`).join(' ')
@@ -453,13 +455,13 @@ describe('attack 114: no log line and no error shows a password, a code, a token
       await app.job(job).catch((error: Error) => said.push(`${error.stack}\n${JSON.stringify(error)}`))
     }
     for (const station of others) station.answer()
-    // What a job throws the runtime prints.
+    // The Lambda runtime prints the errors that a job throws.
     expect(planted(said.join('\n'))).toEqual([])
     expectNothingPrinted()
   })
 })
 
-describe('attack 120: a newline makes no second line', () => {
+describe('a newline does not start a second log line', () => {
   test('in any field, name, path or query, a planted line stays out of the log', async () => {
     const { accessToken: token } = await app.login(person)
     const fake = '\n{"level":"info","route":"planted-line","status":200}\r\n\u2028\u0085'
@@ -487,11 +489,13 @@ describe('attack 120: a newline makes no second line', () => {
   test('every line of all that was logged is one line of JSON with known fields', async () => {
     await askAll((body) => asJson({ ...body, unknown: 1 }))
     expectNothingPrinted()
-    const known = ['level', 'requestId', 'route', 'status', 'ms', 'accountId', 'error', 'cause', 'frames']
+    const request = ['level', 'requestId', 'route', 'status', 'ms', 'accountId', 'error', 'cause', 'frames']
+    const failure = ['what', 'template', 'item', 'purchaseId', 'holdId', 'cardId', 'event', 'type', 'leftOut']
+    const known = [...request, ...failure]
     for (const line of logged) {
       expect(line).toMatch(/^\{[^\r\n\u2028\u0085]*\}$/)
       const { job, ...fields } = JSON.parse(line)
-      // A job's line counts what it did.
+      // The line of a job has counts of its work.
       const strange = Object.entries(fields).filter(
         ([name, value]) => !known.includes(name) && !(job !== undefined && typeof value === 'number'),
       )

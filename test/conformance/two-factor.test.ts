@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { api } from '../../functions/api/routes.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import { v1 } from '../../functions/v1/routes.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   appCode,
   enrol,
@@ -12,6 +12,7 @@ import {
   withTwoFactor,
   wrongAppCode,
 } from '../support/credentials.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { expectContract, expectError } from './contract.ts'
 
 const app = await startApp()
@@ -22,7 +23,7 @@ const NEW = 'Changed1!'
 const protectedPerson = async () => withTwoFactor(app, await app.signUp())
 type Protected = Awaited<ReturnType<typeof protectedPerson>>
 
-/** Everything that takes a code of an account that has two factors on. */
+/** Every endpoint that takes a code of an account with two factors on. */
 const takers: [name: string, row: Placed, use: (person: Protected, twofa?: string) => Promise<TestAnswer>][] =
   [
     [
@@ -65,7 +66,7 @@ const takers: [name: string, row: Placed, use: (person: Protected, twofa?: strin
   ]
 
 describe.each(takers)('%s', (name, row, use) => {
-  test('attack 74: without a code does nothing, whatever else is right', async () => {
+  test('does nothing without a code, even if everything else is right', async () => {
     const person = await protectedPerson()
     const answer = await use(person)
     expectError(row, answer, name === 'switching off' ? 'invalid_request' : 'two_factor_required')
@@ -73,7 +74,7 @@ describe.each(takers)('%s', (name, row, use) => {
     expect(await signInStatus(app, person, person.password, appCode(person.seed))).toBe(200)
   })
 
-  test('attack 76: neither a code of the app nor a recovery code that signed in does anything more', async () => {
+  test('accepts neither a code of the app nor a recovery code that was used to sign in', async () => {
     const person = await protectedPerson()
     for (const code of [appCode(person.seed), person.recoveryCodes[0]]) {
       expect(await signInStatus(app, person, person.password, code)).toBe(200)
@@ -81,7 +82,7 @@ describe.each(takers)('%s', (name, row, use) => {
     }
   })
 
-  test('attack 78: of five uses of one code at once at most one counts', async () => {
+  test('accepts at most one of five concurrent uses of one code', async () => {
     const person = await protectedPerson()
     const code = appCode(person.seed)
     const answers = await Promise.all(Array.from({ length: 5 }, () => use(person, code)))
@@ -93,7 +94,7 @@ describe.each(takers)('%s', (name, row, use) => {
 test.each([
   ['one code of the app', ({ seed }: Protected) => appCode(seed)],
   ['one recovery code', ({ recoveryCodes }: Protected) => recoveryCodes[7]],
-])('attack 78: of fifty sign-ins at once by %s exactly one gets a session', async (_, codeOf) => {
+])('exactly one of fifty concurrent sign-ins with %s gets a session', async (_, codeOf) => {
   const person = await protectedPerson()
   const { email, password } = person
   const json = { email, password, twofa: codeOf(person) }
@@ -109,14 +110,14 @@ test.each([
   }
 })
 
-test('attack 78: one code at once at different doors opens one of them', async () => {
+test('one code used concurrently at different endpoints works at one of them', async () => {
   const person = await protectedPerson()
   const code = appCode(person.seed)
   const answers = await Promise.all(takers.slice(0, 4).map(([, , use]) => use(person, code)))
   expect(answers.filter(({ status }) => status < 300).length).toBeLessThanOrEqual(1)
 })
 
-test('attack 76: a code of a neighbouring step counts once, and then no earlier one does', async () => {
+test('a code of a neighbouring time step works once, and then no earlier code works', async () => {
   const person = await protectedPerson()
   const [now, next] = [appCode(person.seed), appCode(person.seed, 1)]
   expect(await signInStatus(app, person, person.password, next)).toBe(200)
@@ -127,7 +128,7 @@ test('attack 76: a code of a neighbouring step counts once, and then no earlier 
   expect(await signInStatus(app, person, person.password, appCode(person.seed))).toBe(200)
 })
 
-test('attack 76: switching off and on again does not let a code of the first enrolment back in', async () => {
+test('after two factors are switched off and on again no code of the first enrolment works', async () => {
   const person = await protectedPerson()
   const [first] = person.recoveryCodes
   const token = person.accessToken
@@ -139,7 +140,7 @@ test('attack 76: switching off and on again does not let a code of the first enr
   expect(await signInStatus(app, person, person.password, appCode(again.seed))).toBe(200)
 })
 
-test('attack 77: five guesses, spread over whatever takes a code, lock every door, and no code is looked at any more', async () => {
+test('five guesses over all endpoints that take a code lock every endpoint, and no code is checked any more', async () => {
   const person = await protectedPerson()
   for (const [nth, [, row, guess]] of takers.slice(0, 5).entries()) {
     expectError(row, await guess(person, wrongAppCode(person.seed, nth)), 'two_factor_invalid')
@@ -154,7 +155,7 @@ test('attack 77: five guesses, spread over whatever takes a code, lock every doo
   expect(await sessionStatuses(app, person)).toEqual([200, 200])
 })
 
-test('attack 77: a hundred guesses at once are five', async () => {
+test('of a hundred concurrent guesses five are checked', async () => {
   const person = await protectedPerson()
   const guesses = Array.from({ length: 100 }, (_, n) => String(n).padStart(6, '0'))
   const near = [-1, 0, 1].map((steps) => appCode(person.seed, steps))
@@ -169,7 +170,7 @@ test('attack 77: a hundred guesses at once are five', async () => {
   expect(app.calls().kms.Decrypt ?? 0).toBeLessThanOrEqual(5)
 })
 
-test('attack 77: at five tries a quarter of an hour, guesses do not add up over the hours', async () => {
+test('with five tries per 15 minutes, guesses do not add up over the hours', async () => {
   const person = await protectedPerson()
   const token = async () =>
     (await app.request('POST', '/v1/auth/refresh', { json: { refreshToken: person.refreshToken } })).body
@@ -186,7 +187,7 @@ test('attack 77: at five tries a quarter of an hour, guesses do not add up over 
   }
 })
 
-test('attack 77: enrolling another seed is no way to guess at the one that is on', async () => {
+test('an account with two factors on cannot enrol another seed', async () => {
   const person = await protectedPerson()
   const begun = await app.request('POST', '/v1/auth/2FA', { token: person.accessToken })
   expectError(v1.enrolTwoFactor, begun, 'two_factor_enabled')
@@ -197,8 +198,8 @@ test('attack 77: enrolling another seed is no way to guess at the one that is on
   expectError(v1.verifyTwoFactor, verified, 'two_factor_enabled')
 })
 
-describe('attack 79: whoever found an open session', () => {
-  test('does not change the password without the current one once the sign-in is over 10 minutes old', async () => {
+describe('an intruder with an open session', () => {
+  test('cannot change the password without the current one once the sign-in is over 10 minutes old', async () => {
     const person = await app.signUp()
     app.advance(10 * MINUTE_MS + 1)
     for (const [path, json] of [
@@ -216,7 +217,7 @@ describe('attack 79: whoever found an open session', () => {
     expect(await signInStatus(app, person, person.password)).toBe(200)
   })
 
-  test('does not get past two factors by the password, nor switch them off', async () => {
+  test('can neither bypass two factors with the password nor switch them off', async () => {
     const person = await protectedPerson()
     const { accessToken: token, password: oldPassword } = person
     const change = await app.request('PUT', '/v1/user/password', {
@@ -228,7 +229,7 @@ describe('attack 79: whoever found an open session', () => {
     expectError(v1.removeTwoFactor, off, 'invalid_request')
   })
 
-  test('does not stop a new address from being told to the old one', async () => {
+  test('cannot suppress the mail about a new address to the old address', async () => {
     const person = await app.signUp()
     const json = { email: `new.${person.email}` }
     await app.request('PUT', `/rest/users/${person.username}`, { token: person.accessToken, json })
@@ -238,7 +239,7 @@ describe('attack 79: whoever found an open session', () => {
   })
 })
 
-test('attack 80: a password of 1 MB is refused before anything is called, wherever one is taken', async () => {
+test('every endpoint with a password refuses one of 1 MB before any call', async () => {
   const person = await app.signUp()
   const huge = `${'a'.repeat(1_000_000)}!`
   const long = `${'a'.repeat(60_000)}!`
@@ -270,7 +271,7 @@ test('attack 80: a password of 1 MB is refused before anything is called, wherev
   expect(username).toBe(person.username)
 })
 
-test('attack 115: a seed is never shown again once it was, nor are recovery codes', async () => {
+test('a seed and recovery codes are shown once and never again', async () => {
   const person = await protectedPerson()
   const token = person.accessToken
   const shown = []

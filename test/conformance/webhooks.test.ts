@@ -2,7 +2,9 @@ import { createHmac } from 'node:crypto'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { keys } from '../../core/table/keys.ts'
 import { webhooks } from '../../functions/webhooks/routes.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import type { SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 import {
   atStripe,
   bodyOf,
@@ -27,7 +29,7 @@ const app = await startApp()
 const { double, dashboard } = stripeOf(app)
 const NEXT_SECRET = 'whsec_next0000000000000000000000000'
 const REVOKED_SECRET = 'whsec_revoked00000000000000000000'
-// Read once, by the first request.
+// The first request reads this setting, once.
 process.env.STRIPE_WEBHOOK_SECRETS = `${double.webhookSecret},${NEXT_SECRET}`
 
 afterEach(() => {
@@ -43,7 +45,7 @@ const received = (answer: TestAnswer) => {
 }
 
 let person: SignedInPerson
-/** An event that nobody has delivered, and the card that its delivery puts on the list. */
+/** The body of an undelivered event, whose delivery puts `card` on the list. */
 let body: string
 let card: string
 
@@ -71,7 +73,7 @@ beforeAll(async () => {
   body = text
 })
 
-/** Refused as every event that is not signed for us, and nothing is read or changed. */
+/** Asserts that the event is refused as unsigned, and that nothing is read or changed. */
 async function expectRefused(signature: string | undefined, sent = body): Promise<void> {
   app.resetCalls()
   const answer = await post(app, sent, signature)
@@ -82,13 +84,13 @@ async function expectRefused(signature: string | undefined, sent = body): Promis
 
 const secret = () => double.webhookSecret
 const mac = (key: string, text: string) => createHmac('sha256', key).update(text).digest('hex')
-/** Time and scheme signature of a header that is right. */
+/** Time and v1 signature of a valid header. */
 function parts(text = body, key = secret()): { t: string; v1: string } {
   const [, t = '', v1 = ''] = /^t=(\d+),v1=(\w+)/.exec(signed(text, key)) ?? []
   return { t, v1 }
 }
 
-describe('signatures: the event stays undone', () => {
+describe('an event without a valid signature for us is refused and has no effect', () => {
   test.each([
     ['none', undefined],
     ['an empty one', ''],
@@ -108,15 +110,15 @@ describe('signatures: the event stays undone', () => {
     ['one by the secret without its prefix', () => signed(body, secret().replace('whsec_', ''))],
     ['one of the body alone', () => `t=${parts().t},v1=${mac(secret(), body)}`],
     ['a header of 100 KB', () => `t=${parts().t}${',v1=00'.repeat(1500)}`],
-  ] as const)('attack 101: %s', async (_, signature) => {
+  ] as const)('with this signature: %s', async (_, signature) => {
     await expectRefused(typeof signature === 'function' ? signature() : signature)
   })
 
   test.each([
     ['a second later', 1],
     ['a second earlier', -1],
-    ['now, of a signature that has run out', 0],
-  ])('attack 102: t edited to %s', async (_, seconds) => {
+    ['now, for a signature that has expired', 0],
+  ])('with the time of the signature changed to %s', async (_, seconds) => {
     const { t, v1 } = parts()
     const old = signed(body, secret(), Date.now() - 301_000).split('v1=')[1]
     await expectRefused(`t=${Number(t) + seconds},v1=${seconds === 0 ? old : v1}`)
@@ -130,20 +132,20 @@ describe('signatures: the event stays undone', () => {
     ['that is endless', () => `t=1e400,v1=${mac(secret(), `1e400.${body}`)}`],
     ['in milliseconds', () => `t=${Date.now()},v1=${mac(secret(), `${Date.now()}.${body}`)}`],
     ['with a fraction', () => `t=${parts().t}.5,v1=${mac(secret(), `${parts().t}.5.${body}`)}`],
-  ] as const)('attack 102: a t %s', async (_, signature) => {
+  ] as const)('with a time %s', async (_, signature) => {
     await expectRefused(signature())
   })
 
-  test('attack 103: 301 s old', async () => {
+  test('with a signature that is 301 s old', async () => {
     await expectRefused(signed(body, secret(), Date.now() - 301_000))
   })
 
-  test('attack 103: 301 s in the future, and years', async () => {
+  test('with a signature from 301 s or years in the future', async () => {
     await expectRefused(signed(body, secret(), Date.now() + 301_000))
     await expectRefused(signed(body, secret(), Date.now() + 10 * 365 * 86_400_000))
   })
 
-  test('attack 104: the body parsed and serialised again, or with a byte more', async () => {
+  test('with a body that was parsed and serialised again, or has an extra byte', async () => {
     const signature = signed(body, secret())
     for (const other of [
       JSON.stringify(JSON.parse(body)),
@@ -159,32 +161,32 @@ describe('signatures: the event stays undone', () => {
     }
   })
 
-  test('attack 105: v0 only, and schemes that there are not', async () => {
+  test('with a signature of scheme v0 only, or of an unknown scheme', async () => {
     const { t, v1 } = parts()
     for (const scheme of ['v0', 'v2', 'V1', 'v10', 'v1 ', 's1']) await expectRefused(`t=${t},${scheme}=${v1}`)
     await expectRefused(`t=${t},v0=${v1},v1=${'0'.repeat(64)}`)
   })
 
-  test('attack 106: a secret that is revoked, or both at once as one', async () => {
+  test('with a signature by a revoked secret, or by both secrets as one text', async () => {
     await expectRefused(signed(body, REVOKED_SECRET))
     await expectRefused(signed(body, String(process.env.STRIPE_WEBHOOK_SECRETS)))
   })
 
-  /** The event as it is, but for these members; signed as it should be. */
+  /** The event with these members changed, validly signed. */
   const signedAs = (change: object) => {
     const text = bodyOf({ ...JSON.parse(body), ...change })
     return [signed(text, secret()), text] as const
   }
 
-  test('attack 110: of live mode, or of none', async () => {
+  test('of live mode, or of none', async () => {
     for (const livemode of [true, 'true', 1, null, undefined]) await expectRefused(...signedAs({ livemode }))
   })
 
-  test('attack 111: of another account', async () => {
+  test('of another account', async () => {
     for (const account of ['acct_1Foreign', '']) await expectRefused(...signedAs({ account }))
   })
 
-  test('attack 105: of several v1 one right is enough, wherever it stands', async () => {
+  test('one right v1 of several is enough, wherever it stands', async () => {
     const { owner, attached, text } = await lostEvent()
     const { t, v1 } = parts(text)
     const wrong = '0'.repeat(64)
@@ -202,7 +204,7 @@ describe('signatures: the event stays undone', () => {
     expect(await listed(app, owner)).toContain(attached)
   })
 
-  test('attack 106: both secrets pass while they rotate', async () => {
+  test('both secrets are accepted during a rotation', async () => {
     for (const key of [secret(), NEXT_SECRET]) {
       const text = bodyOf(newEvent('customer.updated', { id: 'cus_nobody', object: 'customer' }))
       received(await post(app, text, signed(text, key)))
@@ -213,7 +215,7 @@ describe('signatures: the event stays undone', () => {
     received(await post(app, text, `t=${t},v1=${v1},v1=${parts(text, NEXT_SECRET).v1}`))
   })
 
-  test('attack 103: 300 s either way pass', async () => {
+  test('a signature from 300 s in the past or future is accepted', async () => {
     for (const ms of [-300_000, 300_000]) {
       const text = bodyOf(newEvent('customer.updated', { id: 'cus_nobody', object: 'customer' }))
       received(await post(app, text, signed(text, secret(), Date.now() + ms)))
@@ -221,7 +223,7 @@ describe('signatures: the event stays undone', () => {
   })
 })
 
-/** Everything stored of an account, but for what grows with each reading. */
+/** All items of an account, without the versions that grow with each reading. */
 async function stored({ accountId }: SignedInPerson): Promise<unknown[]> {
   const { table } = await app.ports()
   const items = await table.list(keys.account(accountId), '')
@@ -229,7 +231,7 @@ async function stored({ accountId }: SignedInPerson): Promise<unknown[]> {
 }
 
 describe('deliveries', () => {
-  test('attack 107: one event 100 times at once does its work once', async () => {
+  test('100 concurrent deliveries of one event do its work once', async () => {
     const asking = await app.signUp()
     await cardOnFile(app, asking)
     double.addFault({ fault: 'drop-webhooks' })
@@ -251,7 +253,7 @@ describe('deliveries', () => {
     expect(told.map(({ messageType }: { messageType: string }) => messageType)).toEqual(['card_warning'])
   })
 
-  test('attack 107: the event that finishes 3-D Secure, 100 times at once, puts one card on file', async () => {
+  test('100 concurrent deliveries of the event that finishes 3-D Secure put one card on file', async () => {
     const asking = await app.signUp()
     const wanted = await newCard(app, '4000002760003184')
     await verify(app, asking, wanted)
@@ -262,7 +264,7 @@ describe('deliveries', () => {
       ({ type }) => type === 'payment_intent.amount_capturable_updated',
     )
     const answers = await Promise.all(Array.from({ length: 100 }, () => deliver(app, event ?? {})))
-    // Stripe is told "not yet" rather than "done" by those that lost the race too often.
+    // A delivery that loses the race too often answers 503, so that Stripe retries.
     expect(answers.filter(({ status }) => status !== 200 && status !== 503)).toEqual([])
     received(await deliver(app, event ?? {}))
     expect(await listed(app, asking)).toEqual([wanted])
@@ -270,7 +272,7 @@ describe('deliveries', () => {
     await expectNothingHeld(app, asking)
   })
 
-  test('attack 108: another event of the same payment changes nothing more', async () => {
+  test('another event of the same payment changes nothing more', async () => {
     const asking = await app.signUp()
     await verify(app, asking, 'pm_card_authenticationRequired')
     const [intent] = (await atStripe(app, asking)).intents
@@ -291,7 +293,7 @@ describe('deliveries', () => {
     await expectNothingHeld(app, asking)
   })
 
-  test('attack 109: the release before the hold, and all else the wrong way round', async () => {
+  test('all events in reverse order, even the release before the hold, lead to the same result', async () => {
     const asking = await app.signUp()
     const wanted = await newCard(app, '4242424242424242')
     double.addFault({ fault: 'drop-webhooks' })
@@ -299,7 +301,7 @@ describe('deliveries', () => {
     expect((await verify(app, asking, wanted)).status).toBe(202)
     double.clearFaults()
     expect((await verify(app, asking, wanted)).status).toBe(200)
-    // Newest first, as they are listed: `charge.refunded` and `canceled` come before `succeeded` and `attached`.
+    // The list is newest first, so `charge.refunded` and `canceled` come before `succeeded` and `attached`.
     const { data: all } = await dashboard.events.list({ limit: 100 })
     const [intent] = (await atStripe(app, asking)).intents
     const since = all.slice(
@@ -315,7 +317,7 @@ describe('deliveries', () => {
   })
 
   test.each(['GetItem', 'PutItem', 'TransactWriteItems', undefined])(
-    'attack 112: a database that fails at %s is never answered 200, and the event is done when it comes again',
+    'an event is never answered 200 if the database fails at %s, and its retry does the work',
     async (match) => {
       await double.flushWebhooks()
       const asking = await app.signUp()
@@ -327,14 +329,14 @@ describe('deliveries', () => {
       expect(double.pendingWebhooks()).toBeGreaterThanOrEqual(2)
       const waiting = double.pendingWebhooks()
       const events = [...(await eventsAbout(app, added)), ...(await eventsAbout(app, at)).slice(0, 1)]
-      app.stack.dynamo.fault({ kind: 'error-before', ...(match !== undefined && { match }) })
+      app.stack.dynamo.addFault({ fault: 'error-before', ...(match !== undefined && { match }) })
       const answers = []
       for (const event of events) answers.push(await deliver(app, event))
       await double.flushWebhooks()
       app.stack.dynamo.clearFaults()
       const failed = answers.filter(({ status }) => status !== 200)
       for (const answer of failed) expectError(webhooks.stripe, answer, 'temporarily_unavailable')
-      // A fault that an event's work does not meet does not stop it; each of these meets one.
+      // The work of some events needs no PutItem, but that of every event needs the other calls.
       if (match !== 'PutItem') expect(failed).toHaveLength(events.length)
       if (match !== 'PutItem') expect(double.pendingWebhooks()).toBe(waiting)
       app.advance(MINUTE_MS)
@@ -348,13 +350,13 @@ describe('deliveries', () => {
     },
   )
 
-  test('attack 112: nor one whose word is lost after it was done; the same event again is 200', async () => {
+  test('an event whose write lost its reply is not answered 200, but its retry is', async () => {
     const asking = await app.signUp()
     const wanted = await newCard(app, '4000002760003184')
     await verify(app, asking, wanted)
     const [intent] = (await atStripe(app, asking)).intents
     double.authenticate({ paymentIntent: intent?.id ?? '', outcome: 'succeed' })
-    app.stack.dynamo.fault({ kind: 'error-after', match: 'TransactWriteItems' })
+    app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'TransactWriteItems' })
     const event = (await eventsAbout(app, intent?.id ?? ''))[0] ?? {}
     expectError(webhooks.stripe, await deliver(app, event), 'temporarily_unavailable')
     app.stack.dynamo.clearFaults()
@@ -374,7 +376,7 @@ describe('deliveries', () => {
     ['v1.something.new', { id: 'x', object: 1 }],
     ['v1.something.new', { id: 'x' }],
     ['charge.succeeded', { id: 'ch_1', object: 'charge' }],
-  ])('attack 113: %s, of which nobody knows here, is 200 and nothing is read', async (type, object) => {
+  ])('%s, which Bursar does not use, is answered 200 without a read', async (type, object) => {
     app.resetCalls()
     received(await deliver(app, newEvent(type, object)))
     expect(outsideCalls(app)).toEqual({})

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { memoryOf } from '../../core/quota/container-cache.ts'
+import { cacheOf } from '../../core/quota/container-cache.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { scenarios } from '../machine/quota-scenarios.ts'
@@ -9,7 +9,7 @@ import { sizeOf } from '../support/quota.ts'
 test.each(Object.entries(scenarios))('%s', (_, scenario) => scenario(openQuotaWorld))
 
 describe('bounds', () => {
-  test('the counter stays under 1 KB: 8 keys, 16 requests in flight, everything else there', async () => {
+  test('the counter stays under 1 KB with 8 keys, 16 requests in flight and every attribute set', async () => {
     const world = await openQuotaWorld({ left: 1_000_000, size: 1_000_000, keyCount: 8 })
     await world.table.update(
       keys.quota(world.accountId),
@@ -30,9 +30,9 @@ describe('bounds', () => {
     expect(most).toBeLessThan(70)
   })
 
-  test('what a container remembers is bounded', async () => {
+  test('the cache of a container is bounded', async () => {
     const world = await openQuotaWorld()
-    const { refusals, owners } = memoryOf(world.table)
+    const { refusals, owners } = cacheOf(world.table)
     for (let n = 0; n < 1100; n++) {
       const other = await openQuotaWorld({ left: 0, table: world.table })
       expect(await other.spend(1)).toBe(402)

@@ -5,15 +5,16 @@ import { eachDue } from '../../core/table/due.ts'
 import { expr } from '../../core/table/expression.ts'
 import { dueAt, type Key, keys } from '../../core/table/keys.ts'
 import { memoryTable } from '../machine/memory-table.ts'
+import { silentLog } from '../support/log.ts'
 
 const START_MS = Date.UTC(2026, 10, 21)
 const whole = { untilMs: Number.POSITIVE_INFINITY, width: 20 }
 
-/** Items of one kind, of which `count` are due now and one tomorrow. */
+/** Stores items of one kind: `count` are due now, and one tomorrow. */
 async function waiting(count: number) {
   let nowMs = START_MS
   const clock = { nowMs: () => nowMs, wait: async () => {} }
-  const deps: Deps<'table'> = { clock, ids: randomIds(clock), table: memoryTable() }
+  const deps: Deps<'table'> = { clock, ids: randomIds(clock), log: silentLog, table: memoryTable() }
   const put = async (atMs: number) => {
     const id = deps.ids.hex(12)
     await deps.table.put({ ...keys.purchase(id, id), ...dueAt('PURCHASE', id, atMs) })
@@ -33,13 +34,13 @@ const done = async (deps: Deps<'table'>, key: Key) => {
   return true
 }
 
-test('everything that is due is worked on, however much it is, and nothing that is not', async () => {
+test('a run works on every due item, however many there are, and on no other', async () => {
   const { deps } = await waiting(1_500)
   expect(await eachDue(deps, 'PURCHASE', whole, (key) => done(deps, key))).toEqual({ done: 1_500, failed: 0 })
   expect(await eachDue(deps, 'PURCHASE', whole, (key) => done(deps, key))).toEqual({ done: 0, failed: 0 })
 })
 
-test('one that fails or stays due is worked on once in a run and keeps no other waiting', async () => {
+test('an item that fails or stays due is worked on once in a run and does not delay the others', async () => {
   const { deps } = await waiting(300)
   const seen = new Set<string>()
   let calls = 0
@@ -53,7 +54,7 @@ test('one that fails or stays due is worked on once in a run and keeps no other 
   expect(worked).toEqual({ done: 240, failed: 30 })
 })
 
-test('as many are worked on at once as the run allows, and no more', async () => {
+test('as many items are worked on concurrently as the run allows, and no more', async () => {
   const { deps } = await waiting(200)
   let atOnce = 0
   let most = 0
@@ -66,7 +67,7 @@ test('as many are worked on at once as the run allows, and no more', async () =>
   expect(most).toBe(7)
 })
 
-test('when the time is over nothing more is begun, what was begun is ended, and the rest stays due', async () => {
+test('when the time is up, a run begins no further item, finishes those begun and leaves the rest due', async () => {
   const { deps, pass } = await waiting(200)
   const run = { untilMs: START_MS + 50, width: 10 }
   let ended = 0

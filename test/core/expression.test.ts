@@ -2,14 +2,14 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { attr, type Expression, expr, join, type Placeholders, render } from '../../core/table/expression.ts'
 
-/** The text and what its placeholders stand for. */
+/** The text, names and values of expressions that are rendered together. */
 function rendered(...expressions: Expression[]) {
   const names: Placeholders = {}
   const text = expressions.map((expression) => render(expression, names)).join(' | ')
   return { text, names: names.ExpressionAttributeNames, values: names.ExpressionAttributeValues }
 }
 
-/** The text with its placeholders replaced by what DynamoDB would read in their place. */
+/** The text with each placeholder replaced by its name or value, as DynamoDB reads it. */
 function resolved(expression: Expression): string {
   const { text, names = {}, values = {} } = rendered(expression)
   return text.replace(/[#:]\w+/g, (alias) => JSON.stringify(alias in names ? names[alias] : values[alias]))
@@ -29,7 +29,7 @@ describe('render', () => {
     expect([text, names]).toEqual(['SET #left = #left - :0', { '#left': 'left' }])
   })
 
-  test('expressions of one request share names and never a value', () => {
+  test('expressions of one request share names but never a value', () => {
     expect(rendered(expr`SET #a = ${1}`, expr`#a = ${1} AND #b = ${2}`)).toEqual({
       text: 'SET #a = :0 | #a = :1 AND #b = :2',
       names: { '#a': 'a', '#b': 'b' },
@@ -37,22 +37,22 @@ describe('render', () => {
     })
   })
 
-  test('what has no names or no values leaves none behind: DynamoDB refuses empty maps', () => {
+  test('an expression without names or values has no such maps, because DynamoDB refuses empty ones', () => {
     expect(rendered(expr`attribute_not_exists(pk)`)).toEqual({ text: 'attribute_not_exists(pk)' })
     expect(rendered(expr`attribute_exists(#pk)`).values).toBe(undefined)
     expect(rendered(expr`size(pk) > ${3}`).names).toBe(undefined)
   })
 
-  test('a path of names', () => {
+  test('each name in a path is a placeholder', () => {
     expect(resolved(expr`REMOVE #sessions.${attr('a.b')}`)).toBe('REMOVE "sessions"."a.b"')
   })
 
-  test('attributes known at run time never share a placeholder, with each other or with a name', () => {
+  test('no two attributes known at run time share a placeholder, and none shares one with a name', () => {
     const expression = expr`SET #a.${attr('x')} = ${1}, #b.${attr('y')} = ${2}, #a.${attr('z')} = ${3}`
     expect(resolved(expression)).toBe('SET "a"."x" = 1, "b"."y" = 2, "a"."z" = 3')
   })
 
-  test('whatever a value or an attribute is called, the text is the same', () => {
+  test('the text is the same for every value and every attribute name', () => {
     const text = (name: string, value: string) => rendered(expr`SET #map.${attr(name)} = ${value}`).text
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (name, value) => {
@@ -68,11 +68,11 @@ describe('join', () => {
     expect(resolved(joined)).toBe('"a" = 1 AND 2 = "b" AND attribute_exists("c")')
   })
 
-  test('one expression alone is itself', () => {
+  test('returns a single expression unchanged', () => {
     expect(join([expr`#a = ${1}`], ' AND ')).toEqual(expr`#a = ${1}`)
   })
 
-  test('joins what was joined before', () => {
+  test('joins expressions that are joined already', () => {
     const inner = join([expr`#a = ${1}`, expr`#b = ${2}`], ', ')
     expect(resolved(join([expr`SET #c = ${3}`, inner], ' REMOVE '))).toBe(
       'SET "c" = 3 REMOVE "a" = 1, "b" = 2',

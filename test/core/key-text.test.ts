@@ -2,23 +2,24 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../core/adapters/clock.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
-import { keyring } from '../../core/adapters/keyring.ts'
+import { openKeyring } from '../../core/adapters/keyring.ts'
 import { keyHash, newKeyText, readKeyText } from '../../core/keys/key-text.ts'
+import { silentLog } from '../support/log.ts'
 
 const clock = systemClock
 const ids = randomIds(clock)
-const deps = { clock, ids, keyring: keyring('a1'.repeat(32)) }
-const stranger = { clock, ids, keyring: keyring('b2'.repeat(32)) }
+const deps = { clock, ids, log: silentLog, keyring: openKeyring('a1'.repeat(32)) }
+const stranger = { clock, ids, log: silentLog, keyring: openKeyring('b2'.repeat(32)) }
 
 const ACCOUNT = '6548a41138406c14db33b606'
 
-test('a key holds 256 random bits, its slot, its account and a check', () => {
+test('a key holds 256 random bits, its slot, its account and a checksum', () => {
   const [first, second] = [newKeyText(deps, ACCOUNT, 3), newKeyText(deps, ACCOUNT, 3)]
   expect(first).toMatch(/^bsr_[0-9a-f]{64}_3_6548a41138406c14db33b606_[0-9a-f]{16}$/)
   expect(second.slice(4, 68)).not.toBe(first.slice(4, 68))
 })
 
-test('what was made is read again, for any account and slot', () => {
+test('a new key can be read back, for any account and slot', () => {
   const accounts = fc
     .uint8Array({ minLength: 12, maxLength: 12 })
     .map((bytes) => Buffer.from(bytes).toString('hex'))
@@ -29,10 +30,10 @@ test('what was made is read again, for any account and slot', () => {
   )
 })
 
-describe('what is none of ours is refused without a call', () => {
+describe('a text that is not one of our keys is refused without a call', () => {
   const key = newKeyText(deps, ACCOUNT, 3)
 
-  test('a key with any one character changed', () => {
+  test('a key with any single character changed', () => {
     for (let at = 0; at < key.length; at++) {
       for (const other of ['0', '1', 'f', '_', 'F', ' ']) {
         if (other === key[at]) continue
@@ -42,7 +43,7 @@ describe('what is none of ours is refused without a call', () => {
     }
   })
 
-  test('a key that is cut, longer, in another case, or of another deployment', () => {
+  test('a key that is cut, extended, in another case, or of another deployment', () => {
     const wrong = [
       '',
       'bsr_',
@@ -66,7 +67,7 @@ describe('what is none of ours is refused without a call', () => {
   })
 })
 
-test('the hash is 96 bits, the same for the same key, another for any other and under any other secret', () => {
+test('the hash has 96 bits, equal for equal keys and different for another key or another root secret', () => {
   const [first, second] = [newKeyText(deps, ACCOUNT, 3), newKeyText(deps, ACCOUNT, 4)]
   expect(keyHash(deps, first)).toHaveLength(12)
   expect(keyHash(deps, first)).toEqual(keyHash(deps, first))
@@ -74,7 +75,7 @@ test('the hash is 96 bits, the same for the same key, another for any other and 
   expect(keyHash(stranger, first)).not.toEqual(keyHash(deps, first))
 })
 
-test('neither the hash nor the check of a key tells anything of the key’s secret', () => {
+test('neither the hash nor the checksum of a key reveals anything about the key’s secret', () => {
   const key = newKeyText(deps, ACCOUNT, 3)
   const secret = key.slice(4, 68)
   for (const told of [keyHash(deps, key).toString('hex'), key.slice(-16)]) {

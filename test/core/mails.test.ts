@@ -7,11 +7,15 @@ test.each(mailTemplates)('%s reads as the preview in __snapshots__/mails shows i
   const { to, subject, text, html } = renderMail('john.doe@mail.com', template, {
     username: 'john.doe',
     code: CODE,
+    bundle: 'STARTER',
+    amountCents: 99,
+    purchaseId: '0197f2a0c3d4e5f60718293a',
+    appUrl: 'https://app.mail.com',
   })
   await expect(`To: ${to}\nSubject: ${subject}\n\n${text}`).toMatchFileSnapshot(
     `__snapshots__/mails/${template}.txt`,
   )
-  // A line for each paragraph, for whoever reviews it.
+  // Each paragraph is on a line of its own, which makes a review easier.
   await expect(`${html.replaceAll('<p>', '\n<p>')}\n`).toMatchFileSnapshot(
     `__snapshots__/mails/${template}.html`,
   )
@@ -34,7 +38,7 @@ test.each(mailTemplates)('%s: nothing that a user chose becomes markup, a header
   expect([to, subject].join()).not.toMatch(/evil|[\r\n]/)
 })
 
-test.each(mailTemplates)('%s: attack 62: names no host and has no link', (template) => {
+test.each(mailTemplates)('%s: names no host and has no link', (template) => {
   const { subject, text, html } = renderMail('john.doe@mail.com', template, {
     username: 'john.doe',
     code: CODE,

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
 import type { Payments } from '../../core/ports.ts'
 import { pacedPayments } from '../../core/purchases/rate-limit.ts'
+import { silentLog } from '../support/log.ts'
 
-/** A clock that stands still but for those who wait: each wakes up when its time has come. */
+/** A clock that moves only in `run`, from the wake-up time of one waiting caller to that of the next. */
 function sleepers() {
   let nowMs = 1_000_000
   const waiting: { atMs: number; wake: () => void }[] = []
@@ -12,7 +13,7 @@ function sleepers() {
       new Promise<void>((wake) => {
         waiting.push({ atMs: nowMs + ms, wake })
       }),
-    /** Lets time go by until everybody is awake. */
+    /** Moves the clock until no caller waits. */
     async run() {
       await Promise.resolve()
       for (let next = earliest(waiting); next; next = earliest(waiting)) {
@@ -35,14 +36,19 @@ function paced() {
   const askedAtMs: number[] = []
   const readPayment = async () => void askedAtMs.push(clock.nowMs())
   const ids = { accountId: String, uuid: String, hex: String }
-  const payments = pacedPayments({ clock, ids, payments: { readPayment } as unknown as Payments })
+  const payments = pacedPayments({
+    clock,
+    ids,
+    log: silentLog,
+    payments: { readPayment } as unknown as Payments,
+  })
   return { clock, payments, askedAtMs }
 }
 
 const inAnySecond = (atMs: number[]): number =>
   Math.max(...atMs.map((start) => atMs.filter((at) => at >= start && at < start + 1000).length))
 
-test('a job asks the provider 95 times in any second at most, and no less when it has more to ask', async () => {
+test('a busy job calls the provider at most 95 times in any second, and uses all of these calls', async () => {
   const { clock, payments, askedAtMs } = paced()
   const calls = Array.from({ length: 500 }, () => payments.readPayment('pi_1'))
   await clock.run()
@@ -52,7 +58,7 @@ test('a job asks the provider 95 times in any second at most, and no less when i
   expect((askedAtMs.at(-1) ?? 0) - (askedAtMs[0] ?? 0)).toBeLessThan(5_300)
 })
 
-test('time in which nothing was asked is not saved up for a burst', async () => {
+test('idle time does not allow a burst later', async () => {
   const { clock, payments, askedAtMs } = paced()
   await payments.readPayment('pi_1')
   const pause = clock.wait(60_000)

@@ -1,9 +1,10 @@
 import { beforeEach, expect, test } from 'vitest'
-import { register, sweepPending } from '../../core/account/register.ts'
+import { registerAccount, sweepPending } from '../../core/account/register.ts'
 import { DomainError } from '../../core/errors.ts'
 import { keys } from '../../core/table/keys.ts'
 import { everyBreak, WHOLE_RUN } from '../machine/faults.ts'
-import { newPerson, type Person, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import { newPerson, type Person } from '../support/people.ts'
 import { whoHas } from '../support/state.ts'
 
 const app = await startApp()
@@ -15,7 +16,7 @@ const refusal = (code: string) => expect.objectContaining({ code })
 const statuses = (answers: { status: number }[], status: number) =>
   answers.filter((answer) => answer.status === status).length
 
-/** Nothing half-made is left: the names, the profile and the vault tell of one active account. */
+/** Asserts that nothing is half-done: the names, the profile and the vault agree on one active account. */
 async function expectOneAccount(person: Person): Promise<void> {
   const found = await whoHas(app, ports, person)
   expect(found).toMatchObject({ emailOwner: found.accountId, inVault: true })
@@ -28,13 +29,13 @@ async function expectNothing(person: Person): Promise<void> {
   expect(found).toEqual({ accountId: undefined, emailOwner: undefined, account: undefined, inVault: false })
 }
 
-test('a registration broken at any call succeeds when it is sent again, and its mail goes out', async () => {
+test('a registration broken at any call succeeds on retry, and its mail is sent', async () => {
   const calls = await everyBreak(ports, async ({ broken, title }) => {
     const person = newPerson()
-    const first = await register(broken, person).catch((error: Error) => error)
+    const first = await registerAccount(broken, person).catch((error: Error) => error)
     if (first instanceof Error) {
-      const again = await register(ports, person).catch((error: Error) => error)
-      // Done the first time, though the answer was lost: then its names are taken, by itself.
+      const again = await registerAccount(ports, person).catch((error: Error) => error)
+      // The first attempt completed, but its answer was lost. So the retry finds its own names taken.
       if (again instanceof Error) expect(again, title).toEqual(refusal('username_taken'))
     }
     await expectOneAccount(person)
@@ -50,10 +51,10 @@ test('a registration broken at any call succeeds when it is sent again, and its 
   expect(calls).toBe(5)
 })
 
-test('a registration broken at any call and never sent again leaves an account or, after the sweep, nothing', async () => {
+test('a registration broken at any call without a retry leaves an account or, after the sweep, nothing', async () => {
   await everyBreak(ports, async ({ broken, title }) => {
     const person = newPerson()
-    await register(broken, person).catch(() => {})
+    await registerAccount(broken, person).catch(() => {})
     app.advance(HOUR_MS)
     await app.job('sweep')
     const found = await whoHas(app, ports, person)
@@ -63,7 +64,7 @@ test('a registration broken at any call and never sent again leaves an account o
   })
 })
 
-test('a sweep broken at any call is finished by the next one', async () => {
+test('a sweep broken at any call is finished by the next sweep', async () => {
   const calls = await everyBreak(ports, async ({ broken }) => {
     const person = newPerson()
     await leavePending(person)
@@ -80,20 +81,20 @@ test('a pending registration is resumed by the same request only', async () => {
   await leavePending(person)
   const others = [{ password: 'Another1!' }, { email: newPerson().email }, { username: newPerson().username }]
   for (const other of others) {
-    await expect(register(ports, { ...person, ...other })).rejects.toBeInstanceOf(DomainError)
+    await expect(registerAccount(ports, { ...person, ...other })).rejects.toBeInstanceOf(DomainError)
   }
-  await register(ports, person)
+  await registerAccount(ports, person)
   await expectOneAccount(person)
 })
 
-test('a pending registration is not resumed once the sweep is near', async () => {
+test('a pending registration is not resumed shortly before the sweep', async () => {
   const person = newPerson()
   await leavePending(person)
   app.advance(51 * 60_000)
-  await expect(register(ports, person)).rejects.toEqual(refusal('username_taken'))
+  await expect(registerAccount(ports, person)).rejects.toEqual(refusal('username_taken'))
 })
 
-test('a password that the vault refuses leaves no trace, so that another may be tried at once', async () => {
+test('a password that the vault refuses leaves no trace, so that the next one may follow immediately', async () => {
   const person = newPerson()
   const refusing = {
     ...ports,
@@ -104,11 +105,11 @@ test('a password that the vault refuses leaves no trace, so that another may be 
       },
     },
   }
-  await expect(register(refusing, person)).rejects.toEqual(refusal('password_refused'))
+  await expect(registerAccount(refusing, person)).rejects.toEqual(refusal('password_refused'))
   await expectNothing(person)
 })
 
-test('100 registrations at once for one username: one 201, ninety-nine 409, nothing left over', async () => {
+test('of 100 concurrent registrations for one username one is 201, 99 are 409 and leave nothing behind', async () => {
   const person = newPerson()
   const before = app.stack.cognito.users().length
   const all = Array.from({ length: 100 }, (_, n) =>
@@ -126,7 +127,7 @@ test('100 registrations at once for one username: one 201, ninety-nine 409, noth
   }
 })
 
-test('100 times the same registration at once: one 201, ninety-nine 409, one account', async () => {
+test('100 concurrent copies of a registration make one account: one is 201, 99 are 409', async () => {
   const person = newPerson()
   const answers = await Promise.all(Array.from({ length: 100 }, () => app.register(person)))
   expect([statuses(answers, 201), statuses(answers, 409)]).toEqual([1, 99])
@@ -135,7 +136,7 @@ test('100 times the same registration at once: one 201, ninety-nine 409, one acc
   expect(app.stack.cognito.users().length).toBe(await accountsInTable())
 })
 
-test('two at once for one e-mail address in different case and form: one account', async () => {
+test('concurrent registrations of one e-mail address in different case and Unicode form make one account', async () => {
   const [one, two] = [
     newPerson({ email: 'José.Race@mail.example' }),
     newPerson({ email: 'JOSÉ.race@mail.example'.normalize('NFD') }),
@@ -144,7 +145,7 @@ test('two at once for one e-mail address in different case and form: one account
   expect(answers.map(({ status }) => status).sort()).toEqual([201, 409])
 })
 
-/** Stops a registration after its names are taken. */
+/** Crashes a registration after its names are taken. */
 async function leavePending(person: Person): Promise<void> {
   const crashing = {
     ...ports,
@@ -155,10 +156,10 @@ async function leavePending(person: Person): Promise<void> {
       },
     },
   }
-  await expect(register(crashing, person)).rejects.toThrow('gone')
+  await expect(registerAccount(crashing, person)).rejects.toThrow('gone')
 }
 
-/** Accounts that the default keys' look-up items lead to; a test may list what no product code may. */
+/** Counts the profiles with a scan, which only tests may do. */
 async function accountsInTable(): Promise<number> {
   const { DynamoDBClient, ScanCommand } = await import('@aws-sdk/client-dynamodb')
   const client = new DynamoDBClient({ endpoint: app.stack.dynamo.rawUrl })

@@ -1,13 +1,14 @@
 import { expect, test } from 'vitest'
 import { readAccount } from '../../core/account/account.ts'
 import { confirmEmail } from '../../core/account/confirm.ts'
-import { rename } from '../../core/account/profile.ts'
-import { register } from '../../core/account/register.ts'
+import { renameAccount } from '../../core/account/profile.ts'
+import { registerAccount } from '../../core/account/register.ts'
 import type { DomainError } from '../../core/errors.ts'
 import type { Ports } from '../../core/ports.ts'
 import { keys } from '../../core/table/keys.ts'
 import { everyBreak } from '../machine/faults.ts'
-import { newPerson, type Person, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import { newPerson, type Person } from '../support/people.ts'
 import { whoHas } from '../support/state.ts'
 
 const app = await startApp()
@@ -21,19 +22,19 @@ async function account(accountId: string) {
 }
 
 const renameTo = async (deps: Ports, accountId: string, wanted: Partial<Person>) =>
-  rename(deps, await account(accountId), wanted)
+  renameAccount(deps, await account(accountId), wanted)
 
 const ownerOf = async (username: string) => (await ports.table.get(keys.usernameGuard(username)))?.accountId
 const ownerOfEmail = async (email: string) => (await ports.table.get(keys.emailGuard(email)))?.accountId
 
-/** Unconfirmed, so that its address may change at once. */
+/** Registers an unconfirmed account, whose address may change immediately. */
 async function unconfirmed(): Promise<Person & { accountId: string }> {
   const person = newPerson()
   await app.register(person)
   return { ...person, accountId: (await whoHas(app, ports, person)).accountId ?? '' }
 }
 
-test('a rename broken at any call moved name and address with their guards, or nothing', async () => {
+test('a rename broken at any call moves name and address with their guards, or nothing', async () => {
   await everyBreak(ports, async ({ broken, title }) => {
     const person = await unconfirmed()
     const wanted = newPerson()
@@ -52,7 +53,7 @@ test('a rename broken at any call moved name and address with their guards, or n
   })
 })
 
-test('a confirmed address that changes, broken at any call, is the old one or the new one with its guard', async () => {
+test('a change of a confirmed address, broken at any call, leaves the old or the new address with its guard', async () => {
   await everyBreak(ports, async ({ broken, title }) => {
     const person = await app.signUp()
     const { email } = newPerson()
@@ -70,13 +71,13 @@ test('a confirmed address that changes, broken at any call, is the old one or th
   })
 })
 
-test('one username wanted by ten renames and ten registrations at once has one owner, and nobody loses a name', async () => {
+test('ten concurrent renames and ten registrations for one username give it one owner, and nobody loses a name', async () => {
   const { username } = newPerson()
   const people = await Promise.all(Array.from({ length: 10 }, () => unconfirmed()))
   const newcomers = Array.from({ length: 10 }, () => newPerson({ username }))
   const results = await Promise.allSettled([
     ...people.map(({ accountId }) => renameTo(ports, accountId, { username })),
-    ...newcomers.map((person) => register(ports, person)),
+    ...newcomers.map((person) => registerAccount(ports, person)),
   ])
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   const owner = await ownerOf(username)
@@ -87,7 +88,7 @@ test('one username wanted by ten renames and ten registrations at once has one o
   }
 })
 
-test('one address wanted by registrations, changes and confirmations at once has one owner', async () => {
+test('concurrent registrations, changes and confirmations for one address give it one owner', async () => {
   const { email } = newPerson()
   const confirmed = await Promise.all(Array.from({ length: 5 }, () => app.signUp()))
   const codes: string[] = []
@@ -99,7 +100,7 @@ test('one address wanted by registrations, changes and confirmations at once has
   const results = await Promise.allSettled([
     ...codes.map((each) => confirmEmail(ports, each)),
     ...fresh.map(({ accountId }) => renameTo(ports, accountId, { email })),
-    ...Array.from({ length: 5 }, () => register(ports, newPerson({ email }))),
+    ...Array.from({ length: 5 }, () => registerAccount(ports, newPerson({ email }))),
   ])
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   const accounts = await Promise.all([...confirmed, ...fresh].map(({ accountId }) => account(accountId)))
@@ -109,7 +110,7 @@ test('one address wanted by registrations, changes and confirmations at once has
   for (const each of accounts) expect(await ownerOfEmail(each.email)).toBe(each.id)
 })
 
-test('two changes of one account at once: the account ends with one name and every other name is free', async () => {
+test('two concurrent renames of one account leave it one name and free every other name', async () => {
   const person = await app.signUp()
   const wanted = Array.from({ length: 5 }, () => newPerson().username)
   await Promise.allSettled(wanted.map((username) => renameTo(ports, person.accountId, { username })))
@@ -119,13 +120,13 @@ test('two changes of one account at once: the account ends with one name and eve
   }
 })
 
-test('a name that differs in case only changes how it is shown, and stays its owner’s', async () => {
+test('a rename that changes only the case changes how the name is shown, and keeps its owner', async () => {
   const person = await app.signUp()
   const shown = person.username.toUpperCase()
   await renameTo(ports, person.accountId, { username: shown })
   expect((await account(person.accountId)).username).toBe(shown)
   expect(await ownerOf(person.username)).toBe(person.accountId)
-  await expect(register(ports, newPerson({ username: person.username })).catch(code)).resolves.toBe(
+  await expect(registerAccount(ports, newPerson({ username: person.username })).catch(code)).resolves.toBe(
     'username_taken',
   )
 })

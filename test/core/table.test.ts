@@ -9,7 +9,7 @@ import { startApp } from '../support/app.ts'
 const app = await startApp()
 const { dynamo, tableName, env } = app.stack
 
-/** Both clients, which are the same table to whoever calls them. */
+/** Both clients, which must behave alike. */
 const clients: [string, Table][] = [
   ['AWS’s client', openTable(tableName)],
   [
@@ -30,10 +30,10 @@ const newKey = (): Key => ({ pk: `TEST#${++keysMade}`, sk: '#TEST' })
 
 const unavailable = { name: 'DomainError', code: 'temporarily_unavailable' }
 
-/** Requests that a client makes before it says that it does not know. */
+/** Requests that a client makes before it reports an unknown outcome. */
 const TRIES = 2
 
-/** What a refused write says. */
+/** Awaits a refusal. @returns its `ConditionFailed`. */
 const refusal = async (work: Promise<unknown>): Promise<ConditionFailed> => {
   const error = await work.then(
     () => undefined,
@@ -50,15 +50,15 @@ describe.each(clients)('%s', (_, table) => {
   })
 
   describe('a write that must not be done twice', () => {
-    test.each(['error-before', 'error-after'] as const)(
-      'is sent once: %s leaves it unknown',
-      async (kind) => {
+    test.each(['error-before', 'lose-reply-after-commit'] as const)(
+      'is sent once, and its outcome stays unknown after the fault %s',
+      async (fault) => {
         const key = newKey()
         await table.put({ ...key, n: 0 })
-        dynamo.fault({ kind, match: 'UpdateItem', times: 1 })
+        dynamo.addFault({ fault, match: 'UpdateItem', times: 1 })
         const write = table.update(key, expr`ADD #n ${1}`, undefined, { once: true })
         await expect(write).rejects.toMatchObject(unavailable)
-        expect(await table.get(key)).toEqual({ ...key, n: kind === 'error-after' ? 1 : 0 })
+        expect(await table.get(key)).toEqual({ ...key, n: fault === 'lose-reply-after-commit' ? 1 : 0 })
         expect(dynamo.counts().calls.UpdateItem).toBe(1)
       },
     )
@@ -75,7 +75,7 @@ describe.each(clients)('%s', (_, table) => {
       expect(dynamo.counts().calls).toEqual({ PutItem: 1, GetItem: 2, UpdateItem: 1, DeleteItem: 1 })
     })
 
-    test('attack 43: reserved words, dots, signs and any script are names like others', async () => {
+    test('reserved words, dots, signs and letters of any script are valid attribute names', async () => {
       const key = newKey()
       const names = [' ', '#x', ':y', 'a.b', 'constructor', 'name', 'ünï']
       await table.put({ ...key, sessions: {} })
@@ -98,7 +98,7 @@ describe.each(clients)('%s', (_, table) => {
   })
 
   describe('conditions', () => {
-    test('a refused put, update and remove carry the item as it stands, and change nothing', async () => {
+    test('a refused put, update or remove returns the stored item and changes nothing', async () => {
       const key = newKey()
       const item = { ...key, n: 1 }
       await table.put(item)
@@ -111,12 +111,12 @@ describe.each(clients)('%s', (_, table) => {
       expect(await table.get(key)).toEqual(item)
     })
 
-    test('a refused update of what is not there names the write without an item', async () => {
+    test('a refused update of a missing item names the write without an item', async () => {
       const { failed } = await refusal(table.update(newKey(), expr`SET #n = ${2}`, expr`#n = ${1}`))
       expect([...failed]).toEqual([[0, undefined]])
     })
 
-    test('a refused transaction names each write that failed, with its item, and does none', async () => {
+    test('a refused transaction names each failed write with its item, and writes nothing', async () => {
       const [present, other, missing, fresh] = [newKey(), newKey(), newKey(), newKey()]
       await table.transact([{ put: { ...present, n: 1 } }, { put: { ...other, n: 1 } }])
       const { failed } = await refusal(
@@ -135,7 +135,7 @@ describe.each(clients)('%s', (_, table) => {
       expect(await table.get(fresh)).toBe(undefined)
     })
 
-    test('a check that fails carries its item too', async () => {
+    test('a failed check returns its item too', async () => {
       const [checked, written] = [newKey(), newKey()]
       await table.put({ ...checked, n: 1 })
       const { failed } = await refusal(
@@ -145,7 +145,7 @@ describe.each(clients)('%s', (_, table) => {
       expect(await table.get(written)).toBe(undefined)
     })
 
-    test('a check that holds lets the transaction through', async () => {
+    test('a transaction succeeds if its check holds', async () => {
       const [checked, written] = [newKey(), newKey()]
       await table.put({ ...checked, n: 1 })
       await table.transact([{ check: checked, if: expr`#n = ${1}` }, { put: { ...written } }])
@@ -154,7 +154,7 @@ describe.each(clients)('%s', (_, table) => {
 
     test('ignoreRefusal swallows a refusal and nothing else', async () => {
       await table.remove(newKey(), expr`attribute_exists(pk)`).catch(ignoreRefusal)
-      dynamo.fault({ kind: 'error-before', match: 'DeleteItem' })
+      dynamo.addFault({ fault: 'error-before', match: 'DeleteItem' })
       await expect(table.remove(newKey()).catch(ignoreRefusal)).rejects.toMatchObject(unavailable)
     })
   })
@@ -164,23 +164,34 @@ describe.each(clients)('%s', (_, table) => {
       ['PutItem', (key: Key) => table.put({ ...key, n: 1 })],
       ['UpdateItem', (key: Key) => table.update(key, expr`SET #n = ${1}`)],
       ['TransactWriteItems', (key: Key) => table.transact([{ put: { ...key, n: 1 } }])],
-    ])('%s that lost to another transaction is tried again', async (operation, write) => {
+      // With conditions: a retry that renders one anew sends names and values that nothing refers to.
+      ['PutItem', (key: Key) => table.put({ ...key, n: 1 }, expr`attribute_not_exists(#n) OR #n < ${1}`)],
+      [
+        'UpdateItem',
+        (key: Key) => table.update(key, expr`SET #n = ${1}`, expr`attribute_not_exists(#n) OR #n < ${1}`),
+      ],
+      [
+        'TransactWriteItems',
+        (key: Key) =>
+          table.transact([{ put: { ...key, n: 1 }, if: expr`attribute_not_exists(#n) OR #n < ${1}` }]),
+      ],
+    ])('%s that lost to another transaction is retried as the same request', async (operation, write) => {
       const key = newKey()
-      dynamo.fault({ kind: 'conflict', match: operation, times: 3 })
+      dynamo.addFault({ fault: 'conflict', match: operation, times: 3 })
       await write(key)
       expect(await table.get(key)).toEqual({ ...key, n: 1 })
       expect(dynamo.counts().calls[operation]).toBe(4)
     })
 
-    test('a conflict that does not end is temporarily_unavailable, and nothing was done', async () => {
+    test('a lasting conflict is temporarily_unavailable, and nothing is written', async () => {
       const key = newKey()
-      dynamo.fault({ kind: 'conflict' })
+      dynamo.addFault({ fault: 'conflict' })
       await expect(table.transact([{ put: { ...key } }])).rejects.toMatchObject(unavailable)
       dynamo.clearFaults()
       expect(await table.get(key)).toBe(undefined)
     })
 
-    test('twenty transactions on one item at once are all done, each once', async () => {
+    test('twenty concurrent transactions on one item all succeed, each once', async () => {
       const key = newKey()
       await table.put({ ...key, n: 0 })
       await Promise.all(
@@ -190,11 +201,11 @@ describe.each(clients)('%s', (_, table) => {
     })
   })
 
-  describe('outcomes that nobody knows', () => {
-    test('a transaction whose reply was lost is not done twice', async () => {
+  describe('unknown outcomes', () => {
+    test('a transaction whose reply was lost is not applied twice', async () => {
       const key = newKey()
       await table.put({ ...key, n: 0 })
-      dynamo.fault({ kind: 'error-after', match: 'TransactWriteItems', times: 1 })
+      dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'TransactWriteItems', times: 1 })
       await table.transact([{ update: key, set: expr`SET #n = #n + ${1}` }])
       expect(dynamo.counts().calls.TransactWriteItems).toBe(2)
       expect(await table.get(key)).toEqual({ ...key, n: 1 })
@@ -202,12 +213,12 @@ describe.each(clients)('%s', (_, table) => {
 
     test.each([
       ['the database answers 500', 'error-before', 0],
-      ['every reply is lost', 'error-after', 1],
+      ['every reply is lost', 'lose-reply-after-commit', 1],
       ['the table is over its throughput', 'throttle', 0],
-    ] as const)('temporarily_unavailable: %s', async (_, kind, n) => {
+    ] as const)('temporarily_unavailable: %s', async (_, fault, n) => {
       const key = newKey()
       await table.put({ ...key, n: 0 })
-      dynamo.fault({ kind, times: TRIES })
+      dynamo.addFault({ fault, times: TRIES })
       const set = expr`SET #n = #n + ${1}`
       await expect(table.transact([{ update: key, set }])).rejects.toMatchObject(unavailable)
       expect(await table.get(key)).toEqual({ ...key, n })
@@ -224,7 +235,7 @@ describe.each(clients)('%s', (_, table) => {
     ])(
       'temporarily_unavailable: %s while the database is away, with the cause for the log',
       async (_, call) => {
-        dynamo.fault({ kind: 'error-before' })
+        dynamo.addFault({ fault: 'error-before' })
         await expect(call()).rejects.toMatchObject({
           ...unavailable,
           cause: expect.any(Error),
@@ -236,11 +247,11 @@ describe.each(clients)('%s', (_, table) => {
 
   describe('due', () => {
     const nowMs = Date.now()
-    /** An account id of this shard; the ids of one test differ from another's. */
+    /** An account id of this shard; the ids differ from test to test. */
     const accountIn = (shard: number) =>
       `${(++keysMade).toString(16).padStart(20, '0')}${shard.toString(16).padStart(4, '0')}`
 
-    /** Stores something that is due and answers its key. */
+    /** Stores a due item. @returns its key. */
     async function put(kind: 'MAIL' | 'PENDING', shard: number, atMs: number): Promise<Key> {
       const key = newKey()
       await table.put({ ...key, ...dueAt(kind, accountIn(shard), atMs) })
@@ -249,7 +260,7 @@ describe.each(clients)('%s', (_, table) => {
 
     const shards = Array.from({ length: DUE_SHARDS }, (_, shard) => shard)
 
-    test('finds what is due in every shard, and nothing of another time or kind', async () => {
+    test('finds the due items of every shard, and none of another time or kind', async () => {
       const due = await Promise.all(shards.map((shard) => put('MAIL', shard, nowMs)))
       await Promise.all(shards.map((shard) => put('MAIL', shard, nowMs + 1)))
       await Promise.all(shards.map((shard) => put('PENDING', shard, nowMs)))
@@ -261,7 +272,7 @@ describe.each(clients)('%s', (_, table) => {
       expect(await table.due('MAIL', nowMs, 100)).toEqual([])
     })
 
-    test('oldest first, and no more than the limit', async () => {
+    test('finds the oldest items first, and no more than the limit', async () => {
       const early = nowMs - 1_000_000
       for (const late of [3, 1, 2, 4, 0]) await put('MAIL', 1, early + late)
       const found = await table.due('MAIL', nowMs, 3 * DUE_SHARDS)
@@ -271,7 +282,7 @@ describe.each(clients)('%s', (_, table) => {
       for (const key of await table.due('MAIL', nowMs, 100)) await table.remove(key)
     })
 
-    test('what waits no longer is not found', async () => {
+    test('does not find an item that is no longer due', async () => {
       const key = await put('MAIL', 2, nowMs)
       expect(await table.due('MAIL', nowMs, 100)).toEqual([key])
       await table.update(key, expr`REMOVE #due, #dueAtMs`)

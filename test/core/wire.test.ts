@@ -6,13 +6,13 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { openTable } from '../../core/table/dynamodb.ts'
 import { expr } from '../../core/table/expression.ts'
 import { openWireTable } from '../../core/table/wire.ts'
-import { noted, plain } from '../../core/table/wire-notation.ts'
-import { signer } from '../../core/table/wire-sign.ts'
+import { fromNotation, toNotation } from '../../core/table/wire-notation.ts'
+import { requestSigner } from '../../core/table/wire-sign.ts'
 import { listen, readBody } from '../local/http.ts'
 import { startApp } from '../support/app.ts'
 import { Sha256 } from '../support/sha256.ts'
 
-/** What only the lean client has to prove; that it is the table is `table.test.ts`. */
+/** Guarantees of the lean client alone; `table.test.ts` tests those that both clients share. */
 const app = await startApp()
 const credentials = {
   accessKeyId: 'AKIDEXAMPLE',
@@ -21,7 +21,7 @@ const credentials = {
 const region = 'eu-west-1'
 
 describe('signatures', () => {
-  test('each is the one that AWS’s own signer makes, with and without a session token', async () => {
+  test('equal those of AWS’s own signer, with and without a session token', async () => {
     const text = fc.string({ unit: 'binary', maxLength: 300 })
     const token = fc.option(fc.stringMatching(/^[!-~]{1,200}$/), { nil: undefined })
     const times = fc.integer({ min: 0, max: 4_000_000_000_000 })
@@ -49,17 +49,17 @@ describe('signatures', () => {
           body,
         }
         const signed = await reference.sign(request, { signingDate: new Date(atMs) })
-        expect(signer(region, whole)({ headers, body }, atMs)).toEqual(signed.headers)
+        expect(requestSigner(region, whole)({ headers, body }, atMs)).toEqual(signed.headers)
       }),
     )
   })
 
-  test('one signer serves two days', () => {
-    const sign = signer(region, credentials)
+  test('are right on different days with one signer', () => {
+    const sign = requestSigner(region, credentials)
     const request = { headers: { host: 'localhost' }, body: '{}' }
     const dayMs = 86_400_000
     for (const atMs of [0, dayMs, 0])
-      expect(sign(request, atMs)).toEqual(signer(region, credentials)(request, atMs))
+      expect(sign(request, atMs)).toEqual(requestSigner(region, credentials)(request, atMs))
   })
 })
 
@@ -91,7 +91,7 @@ describe('notation', () => {
     { noNullPrototype: true },
   )
 
-  /** The reference leaves bytes as they are; JSON has them in base64. */
+  /** AWS's package leaves bytes as they are; in JSON they are base64. */
   const asJson = (notation: unknown) =>
     JSON.parse(
       JSON.stringify(notation, (_, part) =>
@@ -99,12 +99,12 @@ describe('notation', () => {
       ),
     )
 
-  test('is what AWS’s own package writes, and reads back as it was', () => {
+  test('equals that of AWS’s own package, and reads back unchanged', () => {
     fc.assert(
       fc.property(item, (written) => {
-        const notation = noted(written)
+        const notation = toNotation(written)
         expect(notation).toEqual(asJson(marshall(written as Record<string, never>)))
-        expect(plain(notation)).toEqual(plainOf(written))
+        expect(fromNotation(notation)).toEqual(plainOf(written))
       }),
     )
   })
@@ -112,8 +112,8 @@ describe('notation', () => {
   /** Buffers come back as plain arrays of bytes. */
   const plainOf = (written: Record<string, unknown>) => unmarshall(marshall(written as Record<string, never>))
 
-  test('what is undefined is left out, at any depth', () => {
-    expect(noted({ a: undefined, b: { c: undefined, d: [1, undefined] } })).toEqual({
+  test('omits undefined values, at any depth', () => {
+    expect(toNotation({ a: undefined, b: { c: undefined, d: [1, undefined] } })).toEqual({
       b: { M: { d: { L: [{ N: '1' }] } } },
     })
   })
@@ -126,18 +126,18 @@ describe('notation', () => {
     ['a date', new Date(0)],
     ['a function', () => 1],
     ['a set of objects', new Set([{}])],
-  ])('%s is refused, as AWS’s own package does', (_, bad) => {
-    expect(() => noted({ bad })).toThrow()
+  ])('refuses %s, as AWS’s own package does', (_, bad) => {
+    expect(() => toNotation({ bad })).toThrow()
   })
 
-  test('a number beyond 2^53 comes as a bigint, and an unknown type is an error', () => {
-    expect(plain({ n: { N: '9007199254740993' } })).toEqual({ n: 9007199254740993n })
-    expect(() => plain({ n: { X: '1' } })).toThrow('type X')
-    expect(() => plain({ n: {} })).toThrow()
+  test('reads a number beyond 2^53 as a bigint, and refuses an unknown type', () => {
+    expect(fromNotation({ n: { N: '9007199254740993' } })).toEqual({ n: 9007199254740993n })
+    expect(() => fromNotation({ n: { X: '1' } })).toThrow('type X')
+    expect(() => fromNotation({ n: {} })).toThrow()
   })
 })
 
-test('what one client writes, the other reads', async () => {
+test('each client reads what the other one writes', async () => {
   const { tableName, env } = app.stack
   const wire = openWireTable({ tableName, region, endpoint: env.AWS_ENDPOINT_URL_DYNAMODB!, credentials })
   const aws = openTable(tableName)
@@ -218,8 +218,8 @@ describe('requests and answers', () => {
     ['a body that is no JSON', json(200, '<html>')],
     ['a 500', json(500, { __type: 'com.amazonaws.dynamodb.v20120810#InternalServerError' })],
     ['a 503 without a body', json(503, '')],
-    ['a throttle', json(400, { __type: 'x#ProvisionedThroughputExceededException' })],
-  ])('%s is tried once more, and then nobody knows', async (_, how) => {
+    ['a throttled request', json(400, { __type: 'x#ProvisionedThroughputExceededException' })],
+  ])('%s is retried once, and then reported as temporarily_unavailable', async (_, how) => {
     answer = how
     await expect(open().get(key)).rejects.toMatchObject(unavailable)
     expect(asked).toHaveLength(2)
@@ -230,7 +230,7 @@ describe('requests and answers', () => {
   })
 
   test.each(['ValidationException', 'AccessDeniedException', 'ResourceNotFoundException'])(
-    '%s is our own mistake: told as it is and not tried again',
+    '%s is our own mistake, so it is reported unchanged and not retried',
     async (name) => {
       answer = json(400, { __type: `com.amazon.coral.service#${name}`, message: 'x' })
       await expect(open().get(key)).rejects.toMatchObject({ name })
@@ -238,7 +238,7 @@ describe('requests and answers', () => {
     },
   )
 
-  test('both tries of a transaction carry one token, another transaction another', async () => {
+  test('both tries of a transaction carry the same token, and another transaction carries another', async () => {
     answer = json(500, {})
     await open()
       .transact([{ put: key }])

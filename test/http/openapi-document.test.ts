@@ -6,7 +6,7 @@ import { startApp } from '../support/app.ts'
 
 const app = await startApp()
 
-test('200: the committed document, whole, to anyone, and asks nobody else', async () => {
+test('200: anyone gets the whole committed document, and no other service is called', async () => {
   app.resetCalls()
   const { status, body } = await app.request('GET', '/openapi.json')
   const committed = readFileSync(join(import.meta.dirname, '..', '..', 'functions', 'openapi.json'), 'utf8')

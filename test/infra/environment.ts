@@ -1,4 +1,4 @@
-/** What an operator would have configured. */
+/** The environment that an operator would configure. */
 export const ENVIRONMENT = {
   MAIL_FROM: 'Acme <no-reply@mail.acme.io>',
   APP_URL: 'https://app.acme.io',

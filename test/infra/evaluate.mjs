@@ -1,6 +1,6 @@
 /**
- * Runs a bundled sst.config.ts against Pulumi's mocks, in a process of its own, and writes down every resource that
- * it asks for: `node evaluate.mjs JOB.json`. Nothing is known of AWS but the shapes of what it would answer.
+ * Runs a bundled sst.config.ts against Pulumi's mocks and writes every requested resource into a file:
+ * `node evaluate.mjs JOB.json`. The mocks imitate only the shapes of AWS's answers.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -16,16 +16,20 @@ const settings = require('@pulumi/pulumi/runtime/settings')
 
 const REGION = 'eu-west-1'
 const ACCOUNT = '123456789012'
-// Pulumi keeps the stack of every promise: most of the time would go there, and only messages are shown.
+// Pulumi records a stack for every promise, which would take most of the time. Only messages are shown.
 Error.stackTraceLimit = 0
 
 const resources = []
 const errors = []
 const builds = {}
+/** The outputs that the deployment prints, except values that only AWS knows. */
+const outputs = {}
 
 const arnOf = (service, path) => `arn:aws:${service}:${REGION}:${ACCOUNT}:${path}`
 
-/** What AWS would add to each kind of resource. An id or a value that were empty would hide whatever hangs on it. */
+/**
+ * The values that AWS would add to each kind of resource. An empty id or value would hide what depends on it.
+ */
 const answers = {
   'aws:lambda/function:Function': ({ name }) => ({
     arn: arnOf('lambda', `function:${name}`),
@@ -74,7 +78,7 @@ const mocks = {
   },
 }
 
-/** Secrets as Pulumi wraps them become their values, marked. */
+/** The key with which Pulumi marks a wrapped secret; `plain` replaces the secret by its value. */
 const SECRET = '4dabf18193072939515e22adb298388d'
 function plain(value) {
   if (Array.isArray(value)) return value.map(plain)
@@ -84,7 +88,7 @@ function plain(value) {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]))
 }
 
-/** The mocks are told no options: they stand in the request itself. */
+/** Records a resource's options from the request, because Pulumi passes no options to the mocks. */
 function watch(monitor) {
   const { registerResource } = monitor
   const { newResource } = monitor.mocks
@@ -109,7 +113,7 @@ function watch(monitor) {
   }
 }
 
-/** What the CLI answers to the program. */
+/** The answers of the SST CLI to the program. */
 const rpc = {
   'Provider.Aws.Bootstrap': () => ({ asset: 'assets', state: 'state' }),
   'Runtime.Build': ({ functionID, handler, bundle, links }) => {
@@ -131,8 +135,8 @@ const server = createServer((request, response) => {
 
 process.on('unhandledRejection', (error) => errors.push(error?.message ?? String(error)))
 process.on('beforeExit', () => {
-  writeFileSync(output, JSON.stringify({ resources, errors, builds, app: globalThis.$bursarApp }))
-  // Pulumi calls promises that an error left open a failure of its own.
+  writeFileSync(output, JSON.stringify({ resources, errors, builds, outputs, app: globalThis.$bursarApp }))
+  // After an error Pulumi would report the promises that are still open as another failure.
   if (errors.length > 0) process.removeAllListeners('exit')
   process.exit(0)
 })
@@ -141,7 +145,7 @@ server.listen(0, '127.0.0.1', async () => {
   server.unref()
   process.env.SST_SERVER = `http://127.0.0.1:${server.address().port}`
   try {
-    // The CLI asks `app` first, in a run of its own.
+    // The CLI calls `app` first, in a separate run.
     globalThis.$bursarDev = dev
     globalThis.$bursarCli = {
       command: 'check',
@@ -155,7 +159,12 @@ server.listen(0, '127.0.0.1', async () => {
     watch(settings.getMonitor())
     const program = await import(pathToFileURL(bundle).href)
     Object.assign(globalThis.$bursarApp, await program.config.app({ stage }))
-    await pulumi.runtime.runInPulumiStack(() => program.run(program.config.run))
+    await pulumi.runtime.runInPulumiStack(async () => {
+      const printed = await program.run(program.config.run)
+      const known = Object.entries(printed).filter(([, value]) => !pulumi.Output.isInstance(value))
+      Object.assign(outputs, Object.fromEntries(known))
+      return printed
+    })
   } catch (error) {
     errors.push(error.message)
   }

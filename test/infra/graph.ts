@@ -3,17 +3,18 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
+import { progressOn } from '../support/progress.ts'
 import { ENVIRONMENT } from './environment.ts'
 
 export const ROOT = join(import.meta.dirname, '..', '..')
 export const PLATFORM = join(ROOT, '.sst', 'platform')
 
-/** A resource as the deployment would ask AWS for it. */
+/** A resource as the deployment would request it from AWS. */
 export interface Resource {
   urn: string
   type: string
   name: string
-  /** False for SST's components, which are made of others. */
+  /** False for SST's components, which consist of other resources. */
   custom: boolean
   // biome-ignore lint/suspicious/noExplicitAny: the shape is the resource's own
   inputs: any
@@ -25,14 +26,16 @@ export interface Resource {
 export interface Graph {
   stage: string
   resources: Resource[]
-  /** What stopped it, or a part of it. */
+  /** The errors that stopped the deployment or a part of it. */
   errors: string[]
-  /** What each function is made of, by its component's name. */
+  /** The handler, bundle and links of each function, by its component's name. */
   builds: Record<string, { handler: string; bundle: string; links: object }>
+  /** The outputs that the deployment prints, except values that only AWS knows. */
+  outputs: Record<string, unknown>
   app: { name: string; protect?: boolean; removal?: string }
 }
 
-/** A change to a source: the text that is there, once, and what is put in its place. */
+/** A change of a source file. The text `from` must occur exactly once; `to` replaces the text. */
 export interface Edit {
   file: string
   from: string
@@ -46,10 +49,10 @@ export interface Variant {
   dev?: boolean
 }
 
-/** Where Pulumi's and SST's packages are found from. */
+/** Resolves Pulumi's and SST's packages from the platform's folder. */
 const platformRequire = createRequire(join(PLATFORM, 'package.json'))
 
-/** Bundles sst.config.ts as SST's CLI does, with SST's sources, into the platform's folder, whose packages it uses. */
+/** Bundles sst.config.ts with SST's sources, as SST's CLI does, using the platform folder's packages. */
 async function bundleConfig(outfile: string, edits: readonly Edit[]): Promise<void> {
   const esbuild = platformRequire('esbuild')
   const edited = new Set<Edit>()
@@ -86,7 +89,8 @@ async function bundleConfig(outfile: string, edits: readonly Edit[]): Promise<vo
               if (file.startsWith('.sst')) return undefined
               let text = readFileSync(path, 'utf8')
               for (const edit of edits.filter((one) => one.file === file)) {
-                if (text.split(edit.from).length !== 2) throw new Error(`Not once in ${file}: ${edit.from}`)
+                if (text.split(edit.from).length !== 2)
+                  throw new Error(`An edit must match exactly once in ${file}: ${edit.from}`)
                 text = text.replace(edit.from, () => edit.to)
                 edited.add(edit)
               }
@@ -105,8 +109,15 @@ async function bundleConfig(outfile: string, edits: readonly Edit[]): Promise<vo
   if (missed.length > 0) throw new Error(`The deployment does not read ${missed.map(({ file }) => file)}`)
 }
 
-/** The resources of a stage, under Pulumi's mocks. */
+const progress = progressOn()
+let graphs = 0
+
+/** Runs the deployment of a stage with Pulumi's mocks. @returns its resources, errors and outputs. */
 export async function graphOf({ stage, edits = [], environment = {}, dev = false }: Variant): Promise<Graph> {
+  graphs += 1
+  progress(
+    `resource graph ${graphs} of this process, of the stage ${stage} with ${edits.length} planted mistakes`,
+  )
   const work = mkdtempSync(join(tmpdir(), 'bursar-graph-'))
   const bundle = join(PLATFORM, `graph-${process.pid}-${work.slice(-6)}.mjs`)
   const output = join(work, 'graph.json')
@@ -122,7 +133,7 @@ export async function graphOf({ stage, edits = [], environment = {}, dev = false
     const code = await new Promise((resolve) => child.on('exit', resolve))
     if (code !== 0) throw new Error(`The graph of ${stage} ended with ${code}`)
     const graph: Omit<Graph, 'stage'> = JSON.parse(readFileSync(output, 'utf8'))
-    // What fails early fails everything that waits for it, in the same words.
+    // An early error also fails everything that waits for it, with the same message.
     return { ...graph, stage, errors: [...new Set(graph.errors)] }
   } finally {
     rmSync(work, { recursive: true, force: true })

@@ -1,30 +1,32 @@
+/**
+ * Installs SST's components and the Pulumi packages that they use into `.sst/platform`, from the package
+ * registry. Does nothing if the folder already has the right versions of SST and the providers.
+ */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { SST_VERSION, toolPath } from '../../functions/deploy/tools.ts'
 
-/**
- * Makes `.sst/platform`: SST's components and the Pulumi packages that they use, from the package registry. Done once
- * for a version of SST and of the providers; a second run finds it done.
- */
 const ROOT = join(import.meta.dirname, '..', '..')
 const MARK = join(ROOT, '.sst', 'platform', 'installed-for.txt')
 
-const read = (file: string) => readFileSync(join(ROOT, file), 'utf8')
-const { version } = JSON.parse(read('node_modules/sst/package.json'))
-const providers = /providers: \{.*\}/.exec(read('sst.config.ts'))?.[0]
-const wanted = `sst ${version}, ${providers}\n`
+const providers = /providers: \{.*\}/.exec(readFileSync(join(ROOT, 'sst.config.ts'), 'utf8'))?.[0]
+const wanted = `sst ${SST_VERSION}, ${providers}\n`
 
 if (!existsSync(MARK) || readFileSync(MARK, 'utf8') !== wanted) {
-  // SST installs with Bun; where the packaged one does not run, SST fetches its own.
-  const bun = join(ROOT, 'node_modules/@oven/bun-linux-x64-baseline/bin/bun')
-  execFileSync(process.execPath, [join(ROOT, 'node_modules/sst/bin/sst.mjs'), 'install', '--stage', 'ci'], {
+  const sst = await toolPath('sst')
+  if (!sst) throw new Error(`SST is not published for ${process.platform}-${process.arch}`)
+  // SST installs with Bun. Where no Bun is pinned, SST downloads its own.
+  const bun = await toolPath('bun')
+  console.error('installing the packages of SST and Pulumi')
+  execFileSync(sst, ['install', '--stage', 'ci'], {
     cwd: ROOT,
     stdio: 'inherit',
     env: {
       ...process.env,
       SST_SKIP_DEPENDENCY_CHECK: '1',
       SST_TELEMETRY_DISABLED: '1',
-      ...(existsSync(bun) && { SST_BUN_PATH: bun }),
+      ...(bun !== undefined && { SST_BUN_PATH: bun }),
     },
   })
   writeFileSync(MARK, wanted)

@@ -20,17 +20,17 @@ const named = (holds: (entry: Locked) => unknown) =>
   Object.keys(locked).filter((name) => holds(locked[name] ?? {}))
 const nameOf = (path: string) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
 
-test('attack 122: every package of the lock file has its SHA-512, and is a package of a registry', () => {
+test('every package of the lock file has a SHA-512 and comes from a registry', () => {
   expect(named(({ integrity = '' }) => !/^sha512-[A-Za-z0-9+/]{86}==$/.test(integrity))).toEqual([])
   expect(named(({ link, resolved = 'https://' }) => link || !resolved.startsWith('https://'))).toEqual([])
 })
 
-test('attack 122: no package runs a script at installation unless package.json says so', () => {
+test('no package runs an install script unless package.json allows it', () => {
   const scripted = named(({ hasInstallScript }) => hasInstallScript).map(nameOf)
   expect(scripted.filter((name) => allowScripts[name] === undefined)).toEqual([])
 })
 
-test('attack 122: what we depend on is pinned to one version, which the lock file has', () => {
+test('every dependency is pinned to one version, and the lock file has that version', () => {
   const wanted = { ...manifest.dependencies, ...manifest.devDependencies, ...manifest.optionalDependencies }
   for (const [name, version] of Object.entries(wanted)) {
     expect([name, locked[`node_modules/${name}`]?.version]).toEqual([name, version])
@@ -41,7 +41,7 @@ test('attack 122: what we depend on is pinned to one version, which the lock fil
   )
 })
 
-/** A hole: a package that was not to be had when the lock was written. Elsewhere it makes `npm ci` fail. */
+/** A hole is a package that was unavailable when the lock file was written. It makes `npm ci` fail. */
 test('the lock file has no holes', () => {
   const names = new Set(Object.keys(locked).map(nameOf))
   const holes = Object.entries(locked).flatMap(([path, { dependencies, optionalDependencies }]) =>

@@ -3,20 +3,21 @@ import { type Edit, graphOf } from './graph.ts'
 import { rules } from './rules.ts'
 
 /**
- * Mistakes, each planted in the deployment and found by the rules. Mistakes that do not hide one another share a
- * graph, since a graph takes seconds.
+ * Mistakes that are planted in the deployment and that the rules must find. Mistakes that do not hide one
+ * another share a graph, because a graph takes seconds.
  */
 interface Mistake {
   title: string
   edit: Edit
-  /** What one of the rules must say. */
+  /** Matches a sentence that one of the rules must report. */
   found: RegExp
 }
 
 const config = (from: string, to: string): Edit => ({ file: 'sst.config.ts', from, to })
 const data = (from: string, to: string): Edit => ({ file: 'functions/deploy/functions.ts', from, to })
+const alarms = (from: string, to: string): Edit => ({ file: 'functions/deploy/alarms.ts', from, to })
 const grants = (from: string, to: string): Edit => ({
-  file: 'functions/deploy/permissions.ts',
+  file: 'functions/http/needs.ts',
   from,
   to,
 })
@@ -29,7 +30,7 @@ const lots: Mistake[][] = [
       found: /^authorization of GET \/v1\/user is \["NONE",null\]/,
     },
     {
-      title: 'every action on whatever is needed',
+      title: 'every action on each needed resource',
       edit: config(
         'actions: [...actions],',
         "actions: actions.map((action) => action.replace(/:.*/, ':*')),",
@@ -37,7 +38,7 @@ const lots: Mistake[][] = [
       found: /^V1LoginRole has the action dynamodb:\*$/,
     },
     {
-      title: 'no throttle of its own for what can be guessed',
+      title: 'no separate throttle for routes where secrets can be guessed',
       edit: config('args.routeSettings = tightRoutes.map(', 'args.routeSettings = [].map('),
       found: /^tight throttle: POST \/v1\/auth\/login is missing$/,
     },
@@ -47,12 +48,12 @@ const lots: Mistake[][] = [
       found: /^CORS is .*"allowOrigins":\["\*"\]/,
     },
     {
-      title: 'scheduled calls that nobody can be told of',
+      title: 'scheduled calls without dead letters',
       edit: config('dlq: deadLetters.arn,', ''),
       found: /^the schedules is /,
     },
     {
-      title: 'logs kept for ever',
+      title: 'logs that never expire',
       edit: config('retentionInDays: settings.production ? 90 : 7,', ''),
       found: /^retention of V1LoginLog, days is undefined/,
     },
@@ -62,14 +63,14 @@ const lots: Mistake[][] = [
       found: /^the table is .*"deletionProtectionEnabled":false/,
     },
     {
-      title: 'sign-in flows left to Cognito',
+      title: 'Cognito’s default sign-in flows',
       edit: config("explicitAuthFlows: ['ALLOW_ADMIN_USER_PASSWORD_AUTH', 'ALLOW_REFRESH_TOKEN_AUTH'],", ''),
       found: /^the clients of the user pool is /,
     },
   ],
   [
     {
-      title: 'the authorizer forgotten where something is deleted',
+      title: 'no authorizer on routes that delete something',
       edit: data(
         "authorized: row.auth === 'account',",
         "authorized: row.auth === 'account' && !key.startsWith('DELETE'),",
@@ -83,29 +84,29 @@ const lots: Mistake[][] = [
     },
     {
       title: 'a scan',
-      edit: grants("read: ['GetItem', 'Query'],", "read: ['GetItem', 'Query', 'Scan'],"),
+      edit: grants(
+        "const READS = ['dynamodb:GetItem', 'dynamodb:Query']",
+        "const READS = ['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:Scan']",
+      ),
       found: /^permission of v1-get-user: dynamodb:Scan on \S+ should not be there$/,
     },
     {
       title: 'a port without its permission',
-      edit: grants("      'cognito-idp:AdminDeleteUser',\n", ''),
+      edit: grants("          'cognito-idp:AdminDeleteUser',\n", ''),
       found: /^permission of jobs-sweep: cognito-idp:AdminDeleteUser on \S+ is missing$/,
     },
     {
-      title: 'mail in any name',
-      edit: grants(
-        "when: [{ test: 'StringEquals', variable: 'ses:FromAddress', values: ['<mailAddress>'] }],",
-        '',
-      ),
+      title: 'mail from any sender',
+      edit: grants("on: ['mailIdentity'], when: [asOurSender]", "on: ['mailIdentity']"),
       found: /^permission of rest-create-user: ses:SendEmail on \S+ should not be there$/,
     },
     {
       title: 'every secret in every function',
-      edit: grants("table: ['TABLE_NAME'],", "table: ['TABLE_NAME', 'STRIPE_SECRET_KEY'],"),
+      edit: grants("settings: ['TABLE_NAME'],", "settings: ['TABLE_NAME', 'STRIPE_SECRET_KEY'],"),
       found: /^environment of v1-get-user: STRIPE_SECRET_KEY should not be there$/,
     },
     {
-      title: 'roles that the whole account may take',
+      title: 'roles that anything in the account may assume',
       edit: config(
         "assumeRolePolicy: aws.iam.assumeRolePolicyForPrincipal({ Service: 'lambda.amazonaws.com' }),",
         '',
@@ -113,19 +114,19 @@ const lots: Mistake[][] = [
       found: /^trust in V1LoginRole is /,
     },
     {
-      title: 'SST’s own policy for logs, which is for all logs',
+      title: 'SST’s own policy for logs, which covers all logs',
       edit: config('managedPolicyArns: [],', ''),
       found: /^managed policies of V1LoginRole is /,
     },
     {
-      title: 'jobs that run into one another',
+      title: 'jobs that may overlap',
       edit: data('reserved: JOBS_AT_ONCE,', ''),
       found: /^reserved concurrency of jobs-sweep is undefined/,
     },
   ],
   [
     {
-      title: 'a route beside the rows',
+      title: 'a route that has no row',
       edit: config(
         'routesMade(',
         "api.route('GET /debug', lambdaOf(functions, 'http-health').fn.arn, { name: 'Debug' })\n  routesMade(",
@@ -133,7 +134,7 @@ const lots: Mistake[][] = [
       found: /^route: GET \/debug should not be there$/,
     },
     {
-      title: 'no throttle of the stage',
+      title: 'no throttle for the stage',
       edit: config(
         'throttlingRateLimit: throttle.ratePerSecond,\n          throttlingBurstLimit: throttle.burst,',
         '',
@@ -141,12 +142,12 @@ const lots: Mistake[][] = [
       found: /^the stage’s throttle is \[null,null\]/,
     },
     {
-      title: 'settings of routes before the routes are there',
+      title: 'settings of routes before the routes exist',
       edit: config('options.dependsOn = made', ''),
       found: /^The stage does not wait for GET \/v1\/user$/,
     },
     {
-      title: 'paths in the access log, with names of users',
+      title: 'paths with user names in the access log',
       edit: config(
         '"routeKey":"$context.routeKey",',
         '"routeKey":"$context.routeKey","path":"$context.path",',
@@ -154,7 +155,7 @@ const lots: Mistake[][] = [
       found: /^the access log is .*"path"/,
     },
     {
-      title: 'a secret of the function’s own that nobody checked',
+      title: 'an additional environment variable',
       edit: config('environment: Object.fromEntries(', "environment: Object.assign({ DEBUG: '1' }, "),
       found: /^environment of http-health: DEBUG should not be there$/,
     },
@@ -164,25 +165,56 @@ const lots: Mistake[][] = [
       found: /^the code of the functions is /,
     },
     {
-      title: 'runs that fail without a trace',
+      title: 'failed runs without a trace',
       edit: config("destinationConfig: { onFailure: { destination: arns.deadLetters[0] ?? '' } },", ''),
       found: /^retries and dead letters of background functions is /,
     },
     {
-      title: 'an alarm less',
-      edit: config('  createLogMetrics(deployment, functions, api)\n', ''),
+      title: 'a missing event in the subscriptions',
+      edit: config(
+        'stripeEvents: [...data.subscribedEvents],',
+        'stripeEvents: data.subscribedEvents.slice(1),',
+      ),
+      found: /^what to subscribe to is \["payment_intent.amount_capturable_updated"/,
+    },
+    {
+      title: 'a missing alarm',
+      edit: config('  createLogMetrics(deployment, functions, watched.api)\n', ''),
       found: /^log metric: .* AlarmLines 1 is missing$/,
     },
     {
-      title: 'an alarm more, unknown to the rules',
-      edit: config(
-        '  createDashboard(deployment, watched)\n',
-        "  createDashboard(deployment, watched)\n  alarm('Noise', 'Noise', counted('Noise'))\n",
+      title: 'an additional alarm that the rules do not know',
+      edit: alarms(
+        '    ...ofMoney(prefix),\n',
+        "    ...ofMoney(prefix),\n    { ...once, name: 'Noise', sentence: 'Noise.', metric: sum('logLines', 'Noise') },\n",
       ),
       found: /^alarm: Noise: .* should not be there$/,
     },
     {
-      title: 'data that goes with the stage',
+      title: 'an alarm that does not say where the log is',
+      edit: alarms('logGroupOf(prefix, name)}: a line', "'of its own'}: a line"),
+      found: /^JobsSweepErrors does not name \/aws\/lambda\/bursar-production-jobs-sweep:$/,
+    },
+    {
+      title: 'an alarm that names an unknown log group',
+      edit: alarms("logGroupOf(prefix, 'jobs-sweep')", "logGroupOf(prefix, 'jobs-reconcile')"),
+      found: /^LedgerMismatch names \/aws\/lambda\/bursar-production-jobs-reconcile, which is not there$/,
+    },
+    {
+      title: 'an alarm that names an unknown chart',
+      edit: config("['Throttles by function', [", "['Refusals by function', ["),
+      found: /^Throttles names the chart Throttles by function, which is not there$/,
+    },
+    {
+      title: 'throttled writes that are left out of the sum',
+      edit: alarms(
+        "sum('table', 'ReadThrottleEvents', 'WriteThrottleEvents')",
+        "sum('table', 'ReadThrottleEvents')",
+      ),
+      found: /^alarm: TableThrottles: .* is missing$/,
+    },
+    {
+      title: 'data that is deleted with the stage',
       edit: config(
         'protect: production, retainOnDelete: production })',
         'protect: false, retainOnDelete: false })',
@@ -190,7 +222,7 @@ const lots: Mistake[][] = [
       found: /^protected: aws:dynamodb\/table:Table Table is missing$/,
     },
     {
-      title: 'a bucket beside it all',
+      title: 'an additional bucket',
       edit: config(
         "const bus = new sst.aws.Bus('Events')",
         "new aws.s3.Bucket('Extra')\n  const bus = new sst.aws.Bus('Events')",
@@ -198,8 +230,8 @@ const lots: Mistake[][] = [
       found: /^the number of aws:s3\/bucket:Bucket is 1 and should be 0$/,
     },
     {
-      title: 'a schedule beside the jobs',
-      edit: data('every: job.every,', "every: name === 'sweep' ? 'rate(1 day)' : job.every,"),
+      title: 'a schedule that has no job',
+      edit: data('every: job.every,', "every: job.file === 'sweep' ? 'rate(1 day)' : job.every,"),
       found: /^the schedules is .*rate\(1 day\)/,
     },
   ],
@@ -209,7 +241,7 @@ describe.each(lots.map((lot, at) => [at + 1, lot] as const))('lot %i', async (_,
   const graph = await graphOf({ stage: 'production', edits: lot.map(({ edit }) => edit) })
   const said = Object.values(rules).flatMap((rule) => rule(graph))
 
-  test('the deployment itself does not mind', () => {
+  test('the deployment reports no error itself', () => {
     expect(graph.errors).toEqual([])
   })
 

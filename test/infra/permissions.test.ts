@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Deployed, functions } from '../../functions/deploy/functions.ts'
 import { environmentOf, grantsOf } from '../../functions/deploy/permissions.ts'
+import { factsOf, needs } from '../../functions/http/needs.ts'
 import type { Need } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
 import { jobs } from '../../functions/jobs/schedule.ts'
@@ -11,12 +12,12 @@ import { targetOf } from '../conformance/contract.ts'
 import { startApp } from '../support/app.ts'
 import { rowKey, sampleOf, tokenOf } from '../support/samples.ts'
 
-/** Permissions are said twice, where the code calls and where the deployment grants; these hold the two together. */
+/** These tests check that the permissions that the deployment grants match the calls that the code makes. */
 
 const read = (file: string) => readFileSync(join(import.meta.dirname, '..', '..', file), 'utf8')
 const app = await startApp()
 
-/** A function that needs one port only. */
+/** A function that needs only one port. */
 const needing = (need: Need): Deployed => ({
   name: need,
   handler: '',
@@ -29,52 +30,60 @@ const needing = (need: Need): Deployed => ({
 })
 const actionsOf = (fn: Deployed) => grantsOf(fn).flatMap(({ actions }) => actions)
 
-describe('a port may call what its adapter calls, and nothing else', () => {
-  const calls = (file: string, service: string) =>
-    [...read(file).matchAll(/new (\w+)Command\(/g)].map(([, name]) => `${service}:${name}`)
+/** The source text in `live.ts` for each adapter, by the adapter's name. */
+const adapters = new Map(
+  (/const adapters: Adapters = \{\n(.*?)\n\}\n/s.exec(read('functions/http/live.ts'))?.[1] ?? '')
+    .split(/^ {2}(?=\w+: )/m)
+    .slice(1)
+    .map((block) => [block.slice(0, block.indexOf(':')), block]),
+)
+const ports = Object.keys(needs) as Need[]
 
-  test('identity, but for what takes the client’s secret in place of a permission', () => {
-    const unsigned = ['cognito-idp:GetTokensFromRefreshToken', 'cognito-idp:RevokeToken']
-    expect(new Set([...actionsOf(needing('identity')), ...unsigned])).toEqual(
-      new Set(calls('core/adapters/cognito.ts', 'cognito-idp')),
+test('every port has its adapters in live.ts, and every adapter its port', () => {
+  const named = ports.flatMap((need) => Object.values(factsOf(need).adapters ?? [need]))
+  expect(new Set(adapters.keys())).toEqual(new Set(named))
+})
+
+describe('a port may call what its adapter calls, and nothing else', () => {
+  /** Calls that need the client's secret instead of a permission. */
+  const unsigned = ['cognito-idp:GetTokensFromRefreshToken', 'cognito-idp:RevokeToken']
+  const services: Record<string, string> = {
+    'client-cognito-identity-provider': 'cognito-idp',
+    'client-kms': 'kms',
+    'client-sesv2': 'ses',
+  }
+
+  /** The calls of a module and of the adapters that it builds on. */
+  function calls(file: string): string[] {
+    const source = read(file)
+    const [, client = ''] = /from '@aws-sdk\/(client-[\w-]+)'/.exec(source) ?? []
+    const own = [...source.matchAll(/new (\w+)Command\(/g)].map(([, name]) => `${services[client]}:${name}`)
+    const others = [...source.matchAll(/^import \{.*from '\.\/([\w-]+\.ts)'/gm)]
+    return [...own, ...others.flatMap(([, name]) => calls(`core/adapters/${name}`))]
+  }
+
+  // The calls to the table depend on the function; the last part of this file tests them.
+  test.each(ports.filter((need) => need !== 'table'))('%s', (need) => {
+    const files = [...(adapters.get(need) ?? '').matchAll(/import\('\.\.\/\.\.\/(.*?)'\)/g)]
+    const called = files.flatMap(([, file = '']) => calls(file))
+    expect(new Set(actionsOf(needing(need)))).toEqual(
+      new Set(called.filter((action) => !unsigned.includes(action))),
     )
   })
 
-  test.each([
-    ['mail', 'ses'],
-    ['secrets', 'kms'],
-  ] as const)('%s', (need, service) => {
-    const file = { mail: 'core/adapters/ses.ts', secrets: 'core/adapters/kms.ts' }[need]
-    expect(new Set(actionsOf(needing(need)))).toEqual(new Set(calls(file, service)))
-  })
-
-  test.each(['keyring', 'totp', 'payments', 'webhooks'] as const)('%s calls nothing of AWS', (need) => {
-    expect(actionsOf(needing(need))).toEqual([])
+  test('the search finds the calls', () => {
+    expect(calls('core/adapters/kms.ts')).toEqual(expect.arrayContaining(['kms:Encrypt', 'kms:Decrypt']))
   })
 })
 
-describe('what live.ts reads for a port stands in the environment of a function that needs it', () => {
-  const adapters =
-    /const adapters: Adapters = \{\n(.*?)\n\}\n/s.exec(read('functions/http/live.ts'))?.[1] ?? ''
-  const blocks = adapters.split(/^ {2}(?=\w+: )/m).slice(1)
-  const readBy = new Map(
-    blocks.map((block) => [
-      block.slice(0, block.indexOf(':')),
-      new Set(
-        // Lambda's own are always there.
-        [...block.matchAll(/setting\('(\w+)'\)/g)].flatMap(([, name = '']) =>
-          /^AWS_/.test(name) ? [] : name,
-        ),
-      ),
-    ]),
-  )
-
-  test('every port is looked at', () => {
-    const needs = new Set(functions.flatMap((fn) => fn.needs))
-    expect([...readBy.keys()]).toEqual(expect.arrayContaining([...needs]))
+describe('a function that needs a port has every setting that live.ts reads for the port', () => {
+  const readBy = [...adapters].map(([name, block]) => {
+    const names = [...block.matchAll(/setting\('(\w+)'\)/g)].flatMap(([, setting = '']) => setting)
+    // Lambda always sets its own variables.
+    return [name, new Set(names.filter((setting) => !setting.startsWith('AWS_')))] as const
   })
 
-  test.each([...readBy])('%s', (adapter, names) => {
+  test.each(readBy)('%s', (adapter, names) => {
     const need = (adapter === 'wireTable' ? 'table' : adapter) as Need
     expect(new Set(environmentOf(needing(need)))).toEqual(names)
   })
@@ -87,7 +96,7 @@ describe('what live.ts reads for a port stands in the environment of a function 
   })
 })
 
-/** What IAM asks for each call. A transaction may hold every kind of write. */
+/** The permissions that IAM requires for a call. A transaction may contain every kind of write. */
 const asks = (operation: string): string[] =>
   operation === 'TransactWriteItems'
     ? ['PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem']
@@ -100,7 +109,7 @@ function mayCall(name: string): void {
   expect(asked.filter((action) => !allowed.includes(`dynamodb:${action}`))).toEqual([])
 }
 
-/** IAM is nowhere here: this is as near as it gets to a function that is refused what it calls. */
+/** Tests cannot ask IAM, so these tests compare the recorded calls of a function with its permissions. */
 describe('a function may make the calls to the table that it makes', () => {
   test.each(rows.map((row) => [rowKey(row), row] as const))('%s', async (_, row) => {
     const person = await app.signUp()
@@ -117,7 +126,7 @@ describe('a function may make the calls to the table that it makes', () => {
     mayCall(`${row.dialect}-${row.file}`)
   })
 
-  test('v1.consume, while its ring turns and a day ends', async () => {
+  test('v1.consume, while it evicts an old request and a day ends', async () => {
     const person = await app.signUp()
     const token = await tokenOf(app, v1.consume, person)
     app.resetCalls()

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import { definition } from '../../core/table/definition.ts'
+import { tableDefinition } from '../../core/table/definition.ts'
+import { subscribedEvents } from '../../core/webhooks/event-types.ts'
 import { cors } from '../../functions/http/cors.ts'
 import { gatewayKey, type Need, type Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
@@ -8,9 +9,9 @@ import { ENVIRONMENT } from './environment.ts'
 import type { Graph, Resource } from './graph.ts'
 
 /**
- * What every stage must be. Each rule answers the sentences that say what is wrong: none, if the stage is right. What
- * there is to deploy is read from rows and jobs; what may be done with it is said here once more, independently of
- * `functions/deploy/`, because a rule that asked the code would agree with it.
+ * The rules for every stage. A rule returns sentences that say what is wrong, or none if the stage is right.
+ * The rules read from rows and jobs what has to be deployed. They state permissions and settings again,
+ * independently of `functions/deploy/`, because a rule that used the same code could not find its mistakes.
  */
 type Rule = (graph: Graph) => string[]
 
@@ -31,7 +32,7 @@ const ALARM = 'aws:cloudwatch/metricAlarm:MetricAlarm'
 const FILTER = 'aws:cloudwatch/logMetricFilter:LogMetricFilter'
 const LOG_GROUP = 'aws:cloudwatch/logGroup:LogGroup'
 
-/** What is too much and what is missing, by name. */
+/** Reports surplus, missing and duplicate names. */
 function difference(what: string, actual: Iterable<string>, expected: Iterable<string>): string[] {
   const [is, should] = [[...actual], [...expected]]
   return [
@@ -46,7 +47,7 @@ const same = (what: string, actual: unknown, expected: unknown): string[] =>
     ? []
     : [`${what} is ${JSON.stringify(actual)} and should be ${JSON.stringify(expected)}`]
 
-// What there should be, read off the rows
+// The expected functions and routes, read from the rows
 
 interface Expected {
   name: string
@@ -112,7 +113,7 @@ const statementText = ({ actions, resources, conditions = [] }: Statement): stri
     }),
   )
 
-/** Everything that a function may do, one action on one resource a line. */
+/** All permissions of a function, one line for each action on a resource. */
 function allowed(graph: Graph, { name, needs, table, background, job, row }: Expected): string[] {
   const on = (resource: string, service: string, actions: readonly string[], when = '') =>
     actions.map((action) => `${service}:${action} on ${resource}${when}`)
@@ -190,7 +191,7 @@ const wildcards: Rule = (graph) =>
         .filter((action) => action.includes('*'))
         .map((action) => `${role.name} has the action ${action}`),
       ...resources
-        // Its own streams: their names are Lambda's.
+        // The streams of the function's own log group; Lambda names the streams.
         .filter(
           (resource) =>
             resource.includes('*') &&
@@ -201,7 +202,7 @@ const wildcards: Rule = (graph) =>
     ]),
   )
 
-/** Who may become a role, and nothing beside its inline policy. */
+/** Checks who may assume each role, and that a role has only its inline policy. */
 const roles: Rule = (graph) => {
   const schedulers = Object.keys(jobs).length
   return [
@@ -234,7 +235,7 @@ const schedulerRoles: Rule = (graph) =>
     ])
   })
 
-/** Who may call a function: the gateway, the pool, the bus, each from one place. */
+/** Checks who may call a function: the gateway, the pool or the bus, each from one source. */
 const callers: Rule = (graph) =>
   difference(
     'caller',
@@ -324,8 +325,9 @@ const targets: Rule = (graph) =>
   )
 
 /**
- * Where passwords, codes or cards can be tried, or mails and accounts be made in bulk: whatever anybody may send a body
- * to, but for refresh tokens, which nobody guesses and everybody sends; and whatever takes a card.
+ * Routes where passwords, codes or cards can be tried, or mails and accounts be made in bulk: public routes
+ * with a body, and routes that take a card. Refreshing is left out, because refresh tokens cannot be guessed
+ * and every client sends them.
  */
 const TIGHT = rows
   .filter(
@@ -352,7 +354,7 @@ const throttles: Rule = (graph) => {
     ...routeSettings.flatMap((one: Record<string, unknown>) =>
       same(`the throttle of ${one.routeKey}`, [one.throttlingRateLimit, one.throttlingBurstLimit], [25, 50]),
     ),
-    // The gateway refuses settings of a route that does not exist yet.
+    // API Gateway refuses settings of a route that does not exist yet.
     ...all(graph, ROUTE)
       .filter(({ urn }) => !stages[0]?.dependsOn.includes(urn))
       .map(({ inputs }) => `The stage does not wait for ${inputs.routeKey}`),
@@ -427,7 +429,7 @@ const environment: Rule = (graph) =>
     return [
       ...difference(
         `environment of ${name}`,
-        // SST's own, which nothing of ours reads.
+        // Bursar does not read SST's own variables.
         Object.keys(variables).filter((key) => !key.startsWith('SST_')),
         new Set([...own, ...needs.flatMap((need) => BY_NEED[need])]),
       ),
@@ -488,7 +490,7 @@ const table: Rule = (graph) => {
     ...same('the table', one, {
       name: prefixOf(graph),
       billingMode: 'PAY_PER_REQUEST',
-      attributes: Object.entries(definition.attributes).map(([name, type]) => ({ name, type })),
+      attributes: Object.entries(tableDefinition.attributes).map(([name, type]) => ({ name, type })),
       hashKey: 'pk',
       rangeKey: 'sk',
       globalSecondaryIndexes: [
@@ -606,7 +608,7 @@ const schedules: Rule = (graph) =>
       .sort((one, other) => one.arn.localeCompare(other.arn)),
   )
 
-/** Lambda takes a scheduled call and answers before it runs: what fails then has retries and dead letters of its own. */
+/** Lambda accepts an asynchronous call before the run, so failed runs need retries and dead letters. */
 const retries: Rule = (graph) =>
   same(
     'retries and dead letters of background functions',
@@ -683,11 +685,11 @@ const deadLetters: Rule = (graph) => [
 const policyText = (statement: Statement & { principals?: { type: string; identifiers: string[] }[] }) =>
   `${JSON.stringify(statement.principals?.map(({ type, identifiers }) => [type, identifiers]))} ${statementText(statement)}`
 
-// Being told
+// Alarms
 
 const pascal = (name: string) => name.replace(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase())
 
-/** Each alarm as `name: what is counted, from how many on, in how many seconds, how often in a row`. */
+/** Each alarm as `name: metric, threshold, period in seconds, number of periods`. */
 function alarmsOf(graph: Graph): string[] {
   const api = 'ApiId=ApiApi-id'
   const reserved = expected.filter(({ job, row }) => job || row?.dialect === 'webhooks')
@@ -701,10 +703,17 @@ function alarmsOf(graph: Graph): string[] {
     `LedgerMismatch: ${own} AlarmLines  Sum 1 300 1`,
     `WebhookFailures: ${own} WebhookFailures  Sum 3 300 1`,
     `RenewalsFailing: ${own} PaymentWorkFailed  Sum 3 900 1`,
-    `TableThrottles: reads + writes of ReadThrottleEvents, WriteThrottleEvents of ${prefixOf(graph)} 1 1`,
+    `TableThrottles: the sum of ReadThrottleEvents Sum 300, WriteThrottleEvents Sum 300 of ${prefixOf(graph)} 1 1`,
     ...reserved.map(({ name }) => `${pascal(name)}Throttles: AWS/Lambda Throttles ${fn(name)} Sum 1 300 3`),
     ...background.map(({ name }) => `${pascal(name)}Errors: AWS/Lambda Errors ${fn(name)} Sum 1 300 1`),
   ]
+}
+
+interface Query {
+  id: string
+  expression?: string
+  returnData?: boolean
+  metric?: { metricName: string; stat: string; period: number; dimensions: { TableName: string } }
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the inputs of an alarm
@@ -712,14 +721,11 @@ function alarmText(graph: Graph, alarm: any): string {
   const { namespace, metricName, dimensions = {}, statistic, threshold, period, evaluationPeriods } = alarm
   const name = alarm.name.slice(prefixOf(graph).length + 1)
   if (alarm.metricQueries) {
-    const [sum, ...parts] = alarm.metricQueries
-    const counted = parts.map(({ metric }: { metric: { metricName: string } }) => metric.metricName)
-    const tables = new Set(
-      parts.map(
-        ({ metric }: { metric: { dimensions: { TableName: string } } }) => metric.dimensions.TableName,
-      ),
-    )
-    return `${name}: ${sum.expression} of ${counted.join(', ')} of ${[...tables]} ${threshold} ${evaluationPeriods}`
+    const [sum, ...parts] = alarm.metricQueries as Query[]
+    const counted = parts.map(({ metric }) => `${metric?.metricName} ${metric?.stat} ${metric?.period}`)
+    const tables = new Set(parts.map(({ metric }) => metric?.dimensions.TableName))
+    const isSum = sum?.returnData && sum.expression === parts.map(({ id }) => id).join(' + ')
+    return `${name}: ${isSum ? 'the sum' : sum?.expression} of ${counted.join(', ')} of ${[...tables]} ${threshold} ${evaluationPeriods}`
   }
   const where = Object.entries(dimensions).map((pair) => pair.join('='))
   return `${name}: ${namespace} ${metricName} ${where} ${statistic} ${threshold} ${period} ${evaluationPeriods}`
@@ -751,6 +757,49 @@ const alarms: Rule = (graph) => {
       topics.map(({ name }) => [arn('sns', name), 'email', ENVIRONMENT.ALARM_EMAIL]),
     ),
   ]
+}
+
+/** The places that an alarm's mail must name, for alarms that are not about one function. */
+function placesOf(graph: Graph): Record<string, string[]> {
+  const prefix = prefixOf(graph)
+  const group = (name: string) => `/aws/lambda/${prefix}-${name}`
+  const paying = expected.filter(({ job, needs }) => job && needs.includes('payments'))
+  return {
+    ApiErrors: ['/aws/vendedlogs/apis/', group('<function>'), `dashboard ${prefix} `],
+    Throttles: [`dashboard ${prefix}:`, '"Throttles by function"', 'Service Quotas'],
+    TableThrottles: [`dashboard ${prefix}:`, '"Table: units used"'],
+    DeadLetters: [`queue ${prefix}-dead-letters `, group('<function>')],
+    LedgerMismatch: [group('jobs-sweep'), 'in Stripe, Payments'],
+    WebhookFailures: [group('webhooks-stripe'), 'Developers, Webhooks'],
+    RenewalsFailing: [...paying.map(({ name }) => group(name)), 'status.stripe.com'],
+  }
+}
+
+/** Checks that an alarm's text names existing log groups and charts, because its reader opens them. */
+const whereToLook: Rule = (graph) => {
+  const groups = inputsOf(graph, LOG_GROUP).map(({ name }) => name)
+  const titles = inputsOf(graph, 'aws:cloudwatch/dashboard:Dashboard')
+    .map((one) => one.dashboardBody)
+    .join()
+  const places = placesOf(graph)
+  return inputsOf(graph, ALARM).flatMap(({ name, alarmDescription: text, dimensions }) => {
+    const short = name.slice(prefixOf(graph).length + 1)
+    const wanted = dimensions?.FunctionName
+      ? [`/aws/lambda/${dimensions.FunctionName}:`]
+      : (places[short] ?? ['a place that the rules know'])
+    const named: string[] = text.match(/\/aws\/lambda\/[\w-]+(?![\w<-])/g) ?? []
+    const charts = [...text.matchAll(/"([^"]+)" (?:names|shows)/g)].flatMap(([, title = '']) => title)
+    return [
+      ...wanted.filter((place) => !text.includes(place)).map((place) => `${short} does not name ${place}`),
+      ...named
+        .filter((one) => !groups.includes(one))
+        .map((one) => `${short} names ${one}, which is not there`),
+      ...charts
+        .filter((title) => !titles.includes(`"${title}"`))
+        .map((title) => `${short} names the chart ${title}, which is not there`),
+      ...(text.length > 1024 ? [`the text of ${short} has ${text.length} characters, of 1024`] : []),
+    ]
+  })
 }
 
 const logMetrics: Rule = (graph) => {
@@ -799,7 +848,7 @@ const mail: Rule = (graph) =>
     { emailIdentity: 'mail.acme.io' },
   ])
 
-/** Nothing of the local stack, and no secret where it is not needed. */
+/** Checks that the stage has no value of the local stack, and no secret where none is needed. */
 const nothingLocal: Rule = (graph) =>
   graph.resources.flatMap(({ name, inputs }) => {
     const text = JSON.stringify(inputs)
@@ -810,7 +859,9 @@ const nothingLocal: Rule = (graph) =>
     return found ? [`${name} holds ${found[0]}`] : []
   })
 
-/** How many of each kind there are: whatever else is added must be added to a rule. */
+const printed: Rule = (graph) => same('what to subscribe to', graph.outputs.stripeEvents, subscribedEvents)
+
+/** Checks the number of resources of each kind, so that a new resource needs a rule. */
 const counts: Rule = (graph) => {
   const keys = rows.flatMap(routesOf).length
   const fns = expected.length
@@ -852,36 +903,38 @@ const counts: Rule = (graph) => {
   )
 }
 
-/** The rules by what they promise. */
+/** The rules, by the guarantee that each checks. */
 export const rules: Record<string, Rule> = {
-  'nothing stops it': ({ errors }) => errors,
+  'the deployment reports no error': ({ errors }) => errors,
   'the routes are those of the rows, no more and no fewer': routes,
   'each route reaches the function of its row': targets,
-  'the authorizer stands before every route of an account and no other': authorizers,
-  'the stage is throttled, and tighter where guessing or cost begins (attack 121)': throttles,
-  'jobs and the webhook have their own concurrency (attack 121)': concurrency,
+  'the authorizer protects every route of an account and no other': authorizers,
+  'the stage is throttled, and tighter where guessing or cost begins': throttles,
+  'jobs and the webhook have their own concurrency': concurrency,
   'only the configured origins may call from a browser': crossOrigin,
   'there is one function a row, job, subscriber and trigger, on Node 24 and arm64': functions,
   'a function is the bundle of its row, and linked to nothing': bundles,
-  'a function finds in its environment what its needs read, and nothing else': environment,
-  'a function may do what its needs call, and nothing else': permissions,
-  'no permission has a wildcard (attack 118)': wildcards,
-  'a role serves Lambda or the scheduler and has no managed policy (attack 118)': roles,
-  'the scheduler may call its job and put dead letters': schedulerRoles,
-  'a function is called from one place only': callers,
-  'every log is JSON and ends after its days': retention,
-  'the access log tells nothing of a person': accessLog,
-  'the table is on demand, encrypted with our key, and can be set back in time': table,
+  'a function’s environment has the settings that its needs read, and nothing else': environment,
+  'a function has the permissions for its needs, and no others': permissions,
+  'no permission has a wildcard': wildcards,
+  'a role serves Lambda or the scheduler and has no managed policy': roles,
+  'a scheduler’s role may call its job and send dead letters, and nothing else': schedulerRoles,
+  'a function can be called from one source only': callers,
+  'every log is JSON and expires': retention,
+  'the access log contains nothing about a person': accessLog,
+  'the table is on demand, encrypted with Bursar’s key, and has point-in-time recovery': table,
   'the user pool is a password vault with one confidential client': userPool,
-  'production keeps its data whatever is deployed, and other stages can be removed': protection,
+  'production keeps its data at every deployment, and other stages can be removed': protection,
   'jobs run on their schedules, with retries and dead letters': schedules,
-  'background functions try again and leave dead letters': retries,
+  'background functions retry and leave dead letters': retries,
   'events reach their subscribers, with retries and dead letters': events,
   'dead letters are kept for two weeks': deadLetters,
-  'whatever goes wrong is mailed': alarms,
+  'every failure has an alarm that sends mail': alarms,
+  'an alarm’s mail says where to look': whereToLook,
   'log lines that a person must see are counted': logMetrics,
   'the dashboard shows the stage': dashboard,
   'mail comes from the configured domain': mail,
-  'nothing of the local stack is in it': nothingLocal,
-  'there is nothing else': counts,
+  'the deployment prints the events that an endpoint at Stripe subscribes to': printed,
+  'the stage has no value of the local stack': nothingLocal,
+  'there are no other resources': counts,
 }

@@ -8,8 +8,8 @@ const settings = (changes: Record<string, string | undefined> = {}, stage = 'pro
 const secrets = (changes: Record<string, string | undefined> = {}, stage = 'production') =>
   checkSecrets(settings({}, stage), { ...ENVIRONMENT, ...changes })
 
-describe('what is configured', () => {
-  test('is read once, as it is used', () => {
+describe('settings', () => {
+  test('are read once, in the form in which they are used', () => {
     expect(settings()).toEqual({
       stage: 'production',
       production: true,
@@ -23,12 +23,12 @@ describe('what is configured', () => {
     })
   })
 
-  test('allows no origin unless one is named', () => {
+  test('allow no origin unless one is named', () => {
     expect(settings({ ALLOWED_ORIGINS: undefined }).allowedOrigins).toEqual([])
     expect(settings({ ALLOWED_ORIGINS: ' ' }).allowedOrigins).toEqual([])
   })
 
-  test('may name a developer’s own machine, but not in production', () => {
+  test('may name a developer’s own machine, except in production', () => {
     const local = { ALLOWED_ORIGINS: 'http://localhost:5173', APP_URL: 'http://localhost:5173/' }
     expect(settings(local, 'dev-ada')).toMatchObject({
       allowedOrigins: ['http://localhost:5173'],
@@ -54,7 +54,7 @@ describe('what is configured', () => {
     ['the local frontend', { APP_URL: 'https://app.bursar.example' }, /^APP_URL is .* must be https:/],
     ['a frontend without TLS', { APP_URL: 'http://app.acme.io' }, /^APP_URL is .* must be https:/],
     ['a script as frontend', { APP_URL: 'javascript:alert(1)' }, /^APP_URL is .* must be https:/],
-    ['nobody to tell', { ALARM_EMAIL: undefined }, /^ALARM_EMAIL is not set\. It is where alarms go/],
+    ['no address for alarms', { ALARM_EMAIL: undefined }, /^ALARM_EMAIL is not set\. It is where alarms go/],
     ['any origin', { ALLOWED_ORIGINS: '*' }, /^ALLOWED_ORIGINS has "\*"\./],
     ['origins by pattern', { ALLOWED_ORIGINS: 'https://*.acme.io' }, /^ALLOWED_ORIGINS has /],
     ['the null origin', { ALLOWED_ORIGINS: 'null' }, /^ALLOWED_ORIGINS has /],
@@ -68,15 +68,18 @@ describe('what is configured', () => {
     ],
     ['a double’s mark', { SOMETHING: 'eu-west-1_Local0001' }, /^SOMETHING has a value of the local stack\./],
   ]
-  test.each(refused)('%s stops the start with a sentence', (_, changes, sentence) => {
+  test.each(refused)('%s stops the deployment with a sentence', (_, changes, sentence) => {
     expect(() => settings(changes)).toThrow(sentence)
   })
 
-  test.each(['', 'Production', '1st', 'a'.repeat(17), 'a_b'])('a stage called %j does', (stage) => {
-    expect(() => settings({}, stage)).toThrow(/^The stage is called /)
-  })
+  test.each(['', 'Production', '1st', 'a'.repeat(17), 'a_b'])(
+    'a stage called %j stops the deployment',
+    (stage) => {
+      expect(() => settings({}, stage)).toThrow(/^The stage is called /)
+    },
+  )
 
-  test('the longest function name of the longest stage is one that Lambda takes', async () => {
+  test('Lambda accepts the longest function name of the longest stage name', async () => {
     const { functions } = await import('../../functions/deploy/functions.ts')
     const longest = Math.max(...functions.map(({ name }) => `bursar-${'s'.repeat(16)}-${name}`.length))
     expect(longest).toBeLessThanOrEqual(64)
@@ -84,17 +87,24 @@ describe('what is configured', () => {
 })
 
 describe('secrets', () => {
-  test('are taken as they should be, a second webhook secret and a live key in production included', () => {
+  test('are accepted, including a second webhook secret, and a live key in production', () => {
     secrets()
     secrets({ SST_SECRET_StripeSecretKey: 'sk_live_51NotReal', SST_SECRET_StripeWebhookSecrets: 'whsec_one' })
     secrets({}, 'dev-ada')
+  })
+
+  test('a restricted key is like a secret key: test keys everywhere, live keys in production', () => {
+    const restricted = (mode: string) => ({ SST_SECRET_StripeSecretKey: `rk_${mode}_51NotReal` })
+    secrets(restricted('test'))
+    secrets(restricted('live'))
+    secrets(restricted('test'), 'dev-ada')
   })
 
   const refused: [string, Record<string, string | undefined>, RegExp][] = [
     [
       'none',
       { SST_SECRET_RootSecret: undefined },
-      /^RootSecret is not set\. Set it: sst secret set RootSecret/,
+      /^RootSecret is not set\. Set it: npm run sst -- secret set RootSecret/,
     ],
     ['a short root secret', { SST_SECRET_RootSecret: 'abc' }, /^RootSecret must be 64 random hex digits/],
     ['a root secret of zeros', { SST_SECRET_RootSecret: '0'.repeat(64) }, /^RootSecret must be 64 random/],
@@ -104,35 +114,51 @@ describe('secrets', () => {
       /^StripeSecretKey must be a secret key/,
     ],
     [
+      'a restricted key of no mode',
+      { SST_SECRET_StripeSecretKey: 'rk_51NotReal' },
+      /^StripeSecretKey must be a secret key .* or a restricted one, rk_test_… or rk_live_…\./,
+    ],
+    [
+      'a key with text before it',
+      { SST_SECRET_StripeSecretKey: 'xrk_test_51NotReal' },
+      /^StripeSecretKey must be a secret key/,
+    ],
+    [
       'no webhook secret',
       { SST_SECRET_StripeWebhookSecrets: 'sk_test_1' },
       /^StripeWebhookSecrets must be whsec_/,
     ],
     [
-      'three of them',
+      'three webhook secrets',
       { SST_SECRET_StripeWebhookSecrets: 'whsec_a,whsec_b,whsec_c' },
       /^StripeWebhookSecrets must/,
     ],
   ]
-  test.each(refused)('%s stops the start with a sentence that does not quote it', (_, changes, sentence) => {
-    expect(() => secrets(changes)).toThrow(sentence)
-    const [value] = Object.values(changes)
-    if (value) expect(() => secrets(changes)).not.toThrow(value)
-  })
+  test.each(refused)(
+    '%s stops the deployment with a sentence that does not quote the value',
+    (_, changes, sentence) => {
+      expect(() => secrets(changes)).toThrow(sentence)
+      const [value] = Object.values(changes)
+      if (value) expect(() => secrets(changes)).not.toThrow(value)
+    },
+  )
 
-  test('a live key belongs to production only', () => {
-    const live = { SST_SECRET_StripeSecretKey: 'sk_live_51NotReal' }
-    expect(() => secrets(live, 'dev-ada')).toThrow(
-      /^StripeSecretKey must be sk_test_… on every stage but production/,
-    )
-  })
+  test.each(['sk_live_51NotReal', 'rk_live_51NotReal'])(
+    'a live key is refused outside production: %s',
+    (key) => {
+      expect(() => secrets({ SST_SECRET_StripeSecretKey: key }, 'dev-ada')).toThrow(
+        /^StripeSecretKey must be sk_test_… or rk_test_… on every stage but production\./,
+      )
+    },
+  )
 })
 
 test('no value of the running local stack can be configured', async () => {
   const stack = await startStack({ nowMs: () => Date.now() })
   const { env } = stack
   await stack.close()
-  // SST's own region and credentials; names of ours that no deployment reads from the operator.
+  // Left out: SST's own region and credentials, and names that no deployment reads from the operator's
+  // environment.
   const deployed =
     /^(AWS_(REGION|ACCESS_KEY_ID|SECRET_ACCESS_KEY)|TABLE_NAME|USER_POOL_CLIENT_\w+|KMS_KEY_ID)$/
   const asSecret: Record<string, string> = {
@@ -140,7 +166,8 @@ test('no value of the running local stack can be configured', async () => {
     STRIPE_SECRET_KEY: 'SST_SECRET_StripeSecretKey',
   }
   for (const [name, value] of Object.entries(env)) {
-    // A random one like any other: its test key, without which it is worth nothing, is refused.
+    // Also left out: the webhook secret, which is random and has no mark. The Stripe key that belongs to it
+    // is refused.
     if (deployed.test(name) || name === 'STRIPE_WEBHOOK_SECRETS') continue
     const secret = asSecret[name]
     const start = secret ? () => secrets({ [secret]: value }) : () => settings({ [name]: value })

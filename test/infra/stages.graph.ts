@@ -10,7 +10,7 @@ describe.each(['production', 'dev-ada'])('stage %s', async (stage) => {
   })
 })
 
-test('a domain that another stage has set up at SES is used, not made again', async () => {
+test('a domain that another stage has set up at SES is used and not created again', async () => {
   const { errors, resources } = await graphOf({
     stage: 'dev-ada',
     environment: { MAIL_IDENTITY: 'existing' },
@@ -20,7 +20,7 @@ test('a domain that another stage has set up at SES is used, not made again', as
   expect(JSON.stringify(resources)).toContain('ses:eu-west-1:123456789012:identity/no-reply@mail.acme.io')
 })
 
-/** What is wrong, what is said of it. Nothing may be made before the check has passed. */
+/** A mistake, its stage, and the expected error. Nothing may be created before the check passes. */
 const refused: [string, Parameters<typeof graphOf>[0], RegExp][] = [
   ['sst dev', { stage: 'dev-ada', dev: true }, /^sst dev would open .* Use npm run dev\.$/],
   ['a missing sender', { stage: 'dev-ada', environment: { MAIL_FROM: '' } }, /^MAIL_FROM is not set\. /],
@@ -32,17 +32,17 @@ const refused: [string, Parameters<typeof graphOf>[0], RegExp][] = [
   [
     'a secret of a double',
     { stage: 'production', environment: { SST_SECRET_StripeSecretKey: 'sk_test_Local0001' } },
-    /^StripeSecretKey has a value of the local stack\. Set the real one: sst secret set /,
+    /^StripeSecretKey has a value of the local stack\. Set the real one: npm run sst -- secret set /,
   ],
   [
     'a missing secret',
     { stage: 'production', environment: { SST_SECRET_RootSecret: '' } },
-    /^RootSecret is not set\. Set it: sst secret set RootSecret --stage production$/,
+    /^RootSecret is not set\. Set it: npm run sst -- secret set RootSecret --stage production$/,
   ],
 ]
 
 test.each(refused)(
-  '%s stops the start with a sentence, before anything is made',
+  '%s stops the deployment with a sentence before anything is created',
   async (_, variant, sentence) => {
     const { errors, resources } = await graphOf(variant)
     expect(errors).toEqual([expect.stringMatching(sentence)])

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-/** `npm run check:infra`: graphs take seconds each, so that `npm test` is spared them. */
+/** `npm run check:infra` runs these tests. Each graph takes seconds, so `npm test` leaves them out. */
 export default defineConfig({
   root: `${import.meta.dirname}/../..`,
   test: {

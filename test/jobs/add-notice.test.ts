@@ -2,7 +2,8 @@ import { beforeEach, expect, test } from 'vitest'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { handler } from '../../functions/jobs/add-notice.ts'
-import { type SignedInPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import type { SignedInPerson } from '../support/people.ts'
 
 const app = await startApp()
 beforeEach(app.startAfresh)
@@ -36,7 +37,7 @@ test('a notice is added, and its owner reads it', async () => {
   expect(body).toMatchObject([{ messageType: 'invite', message: 'You invited to join Dev team.' }])
 })
 
-test('the same event twice, a day apart too, is one notice', async () => {
+test('the same event twice, even a day apart, is one notice', async () => {
   const person = await app.signUp()
   const same = event(person.accountId)
   expect(await handler(same)).toEqual({ notice: 'added' })
@@ -55,7 +56,7 @@ test('the same event ten times at once is one notice', async () => {
   expect(await notices(person)).toHaveLength(1)
 })
 
-test('two events that say the same are two notices', async () => {
+test('two events with the same message are two notices', async () => {
   const person = await app.signUp()
   for (let count = 0; count < 2; count++) await handler(event(person.accountId))
   expect(await notices(person)).toHaveLength(2)
@@ -69,7 +70,7 @@ test('an event’s id that was used for one account adds nothing to another', as
   expect(await notices(other)).toEqual([])
 })
 
-test('an account that is deactivated keeps the notice for when it comes back', async () => {
+test('a deactivated account gets the notice and shows it once it is restored', async () => {
   const person = await app.signUp()
   const { table } = await app.ports()
   await table.update(keys.profile(person.accountId), expr`SET #status = ${'deactivated'}`)
@@ -77,7 +78,7 @@ test('an account that is deactivated keeps the notice for when it comes back', a
   expect(await notices(person)).toHaveLength(1)
 })
 
-test('an account that is not there gets none, and the event may come again once it is', async () => {
+test('an unknown account gets no notice; the event may come again once the account exists', async () => {
   const lost = event(NOBODY)
   expect(await handler(lost)).toEqual({ notice: 'no such account' })
   expect(await notices({ accountId: NOBODY })).toEqual([])
@@ -99,7 +100,7 @@ test.each<[string, unknown]>([
   ['no detail', event(PERSON.accountId, {}, { detail: undefined })],
   ['a detail as JSON text', event(PERSON.accountId, {}, { detail: '{"accountId":"x"}' })],
   ['no account', event(PERSON.accountId, { accountId: undefined })],
-  ['an account that is no id', event('#PROFILE')],
+  ['an account that is not an id', event('#PROFILE')],
   ['an account in upper case', event(PERSON.accountId.toUpperCase().replace(/^\w/, 'A'))],
   ['no type', event(PERSON.accountId, { messageType: undefined })],
   ['an empty type', event(PERSON.accountId, { messageType: '' })],
@@ -107,35 +108,35 @@ test.each<[string, unknown]>([
   ['an empty message', event(PERSON.accountId, { message: '' })],
   ['a message of 1,001 characters', event(PERSON.accountId, { message: 'x'.repeat(1001) })],
   ['a message that is an object', event(PERSON.accountId, { message: { text: 'x' } })],
-  ['a field of its own', event(PERSON.accountId, { createdAt: '2020-01-01' })],
-])('a malformed event (%s) adds nothing, calls nothing, and is not tried again', async (_, malformed) => {
+  ['an unknown field', event(PERSON.accountId, { createdAt: '2020-01-01' })],
+])('a malformed event (%s) adds nothing, calls nothing and is not retried', async (_, malformed) => {
   app.resetCalls()
   expect(await handler(malformed)).toEqual({ notice: 'malformed' })
   expect(app.calls().dynamodb).toEqual({})
   expect(await notices(PERSON)).toEqual([])
 })
 
-test('an outage is thrown, so that EventBridge tries again, and that is one notice', async () => {
+test('an outage is thrown, so that EventBridge retries, and the retry adds one notice', async () => {
   const person = await app.signUp()
   const same = event(person.accountId)
-  app.stack.dynamo.fault({ kind: 'error-before' })
+  app.stack.dynamo.addFault({ fault: 'error-before' })
   await expect(handler(same)).rejects.toMatchObject({ code: 'temporarily_unavailable' })
   app.stack.dynamo.clearFaults()
   expect(await notices(person)).toEqual([])
   expect(await handler(same)).toEqual({ notice: 'added' })
 })
 
-test('a lost answer of the database is one notice after the next try', async () => {
+test('a lost answer of the database is one notice after the retry', async () => {
   const person = await app.signUp()
   const same = event(person.accountId)
-  app.stack.dynamo.fault({ kind: 'error-after' })
+  app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit' })
   await handler(same).catch(() => {})
   app.stack.dynamo.clearFaults()
   expect(await handler(same)).toEqual({ notice: 'repeated' })
   expect(await notices(person)).toHaveLength(1)
 })
 
-test('the log tells what became of it, and nothing of the message or whom it is for', async () => {
+test('the log says what happened, and nothing about the message or its recipient', async () => {
   const person = await app.signUp()
   app.logs.length = 0
   await handler(event(person.accountId, { message: 'Planted message' }))

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
-import { type SignedInPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   ADDRESS,
   ALWAYS_3DS,
@@ -21,6 +21,7 @@ import {
   waitingPayment,
 } from '../support/buyers.ts'
 import { defaultKey } from '../support/keys.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { consume, counterOf } from '../support/quota.ts'
 import { atStripe, defaultCard, later, newCard, remove, stripeOf } from '../support/stripe.ts'
 
@@ -42,7 +43,7 @@ const NOTHING = { notices: 0, renewed: 0, tried: 0, failed: 0 }
 
 const check = () => app.job('check-quotas')
 
-/** A run of both jobs that renewals need, a minute after the last one. */
+/** Runs both jobs that renewals need, a minute later. */
 async function minuteLater(): Promise<void> {
   app.advance(MINUTE_MS)
   await app.job('settle-payments')
@@ -66,7 +67,7 @@ async function charged(person: SignedInPerson): Promise<number> {
   return (await paymentsOf(app, person)).length
 }
 
-/** Somebody whose renewal is due: 5 of 1,000 units are left. */
+/** A buyer whose renewal is due: 5 of 1,000 units are left. */
 async function dueBuyer(options: { card?: string } = {}) {
   const person = await newBuyer(app, options)
   await spendTo(app, person, 5)
@@ -76,7 +77,7 @@ async function dueBuyer(options: { card?: string } = {}) {
 const ON = { state: 'on', reason: null, nextAttemptAt: null, monthlyCap: null }
 
 describe('the low-quota notice', () => {
-  test('below 10 % of the bundle: one in the list and one by mail; not at 10 %', async () => {
+  test('comes in the list and by mail below 10 % of the bundle, and not at 10 %', async () => {
     const person = await newBuyer(app)
     await spendTo(app, person, 100)
     expect(await check()).toEqual(NOTHING)
@@ -91,7 +92,7 @@ describe('the low-quota notice', () => {
     expect((await mailsTo(app, person)).filter((each) => each === subject)).toHaveLength(1)
   })
 
-  test('once a crossing: a refill, and the next crossing gives another', async () => {
+  test('comes once for each crossing: the next crossing after a refill gives another', async () => {
     const person = await newBuyer(app)
     await spendTo(app, person, 99)
     await check()
@@ -103,7 +104,7 @@ describe('the low-quota notice', () => {
     expect((await noticesOf(app, person)).filter((type) => type === 'low_quota')).toHaveLength(2)
   })
 
-  test('three runs at once give one', async () => {
+  test('comes once from three concurrent runs', async () => {
     const person = await newBuyer(app)
     await spendTo(app, person, 99)
     await Promise.all([check(), check(), check()])
@@ -111,7 +112,7 @@ describe('the low-quota notice', () => {
     expect((await mailsTo(app, person)).filter((subject) => subject.startsWith('Less than'))).toHaveLength(1)
   })
 
-  test('none with its flag off, nor later for a crossing of that time', async () => {
+  test('does not come while its flag is off, nor later for a crossing of that time', async () => {
     const person = await newBuyer(app)
     await setFlags(person, true, false)
     await spendTo(app, person, 99)
@@ -121,21 +122,21 @@ describe('the low-quota notice', () => {
     expect(await noticesOf(app, person)).toEqual(['purchased'])
   })
 
-  test('none before the first bundle', async () => {
+  test('does not come before the first bundle', async () => {
     const person = await app.signUp()
     await consume(app, await defaultKey(app, person), { units: 100 })
     expect(await check()).toEqual(NOTHING)
     expect(await noticesOf(app, person)).toEqual([])
   })
 
-  test('given after a fault of the database, and once', async () => {
+  test('comes once after a fault of the database', async () => {
     const person = await newBuyer(app)
     await spendTo(app, person, 99)
-    app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems', times: 3 })
+    app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems', times: 3 })
     expect(await check()).toMatchObject({ failed: 1 })
     app.stack.dynamo.clearFaults()
     app.advance(MINUTE_MS)
-    app.stack.dynamo.fault({ kind: 'error-after', match: 'TransactWriteItems', times: 3 })
+    app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'TransactWriteItems', times: 3 })
     await check()
     app.stack.dynamo.clearFaults()
     for (let minutes = 0; minutes < 2; minutes++) {
@@ -147,7 +148,7 @@ describe('the low-quota notice', () => {
 })
 
 describe('renewal', () => {
-  test('below 1 % of the bundle: one charge, its units, notice, mail and invoice; not at 1 %', async () => {
+  test('makes one charge with units, notice, mail and invoice below 1 %, and none at 1 %', async () => {
     const person = await newBuyer(app)
     await spendTo(app, person, 10)
     expect(await check()).toMatchObject({ renewed: 0, tried: 0 })
@@ -158,7 +159,7 @@ describe('renewal', () => {
     const [payment] = (await paymentsOf(app, person)).slice(-1)
     expect(payment?.payment_method_options?.card).toMatchObject({ stored_credential_usage: 'unscheduled' })
     expect(await noticesOf(app, person)).toEqual(['purchased', 'low_quota', 'renewed'])
-    expect(await mailsTo(app, person)).toContain('Your STARTER bundle has been renewed')
+    expect(await mailsTo(app, person)).toContain('We renewed your STARTER bundle')
     expect(await shown(app, person, '/v1/invoice/list')).toHaveLength(2)
     expect(await renewalOf(person)).toEqual(ON)
     await expectBooksAgree(app, person)
@@ -177,7 +178,7 @@ describe('renewal', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('three runs at once charge once', async () => {
+  test('three concurrent runs charge once', async () => {
     const person = await dueBuyer()
     await Promise.all([check(), check(), check()])
     await minuteLater()
@@ -186,7 +187,7 @@ describe('renewal', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('again at the next crossing', async () => {
+  test('happens again at the next crossing', async () => {
     const person = await dueBuyer()
     for (let times = 2; times < 5; times++) {
       await check()
@@ -197,7 +198,7 @@ describe('renewal', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('the counter is due no more once all is done', async () => {
+  test('the counter is no longer due once everything is done', async () => {
     const person = await dueBuyer()
     await check()
     await minuteLater()
@@ -205,7 +206,7 @@ describe('renewal', () => {
     expect([counter.due, counter.n, counter.r]).toEqual([undefined, undefined, undefined])
   })
 
-  test('not with its flag off; at once when it is switched on', async () => {
+  test('does not happen while its flag is off, and happens at once when switched on', async () => {
     const person = await newBuyer(app)
     await setFlags(person, false, true)
     expect(await renewalOf(person)).toEqual({ ...ON, state: 'off' })
@@ -217,7 +218,7 @@ describe('renewal', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('not while the account is deactivated; once it is restored', async () => {
+  test('does not happen while the account is deactivated, and happens once it is restored', async () => {
     let person = await dueBuyer()
     await app.request('PUT', '/api/users/current/deactivate', { token: person.accessToken })
     expect(await check()).toMatchObject({ renewed: 0, tried: 0, failed: 0 })
@@ -231,7 +232,7 @@ describe('renewal', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('of the bundle that is held by then', async () => {
+  test('renews the bundle that the account has at that time', async () => {
     const person = await newBuyer(app)
     await changeTo(app, person, 'DEVELOPER')
     await spendTo(app, person, 999)
@@ -240,7 +241,7 @@ describe('renewal', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('not if its customer has refilled meanwhile', async () => {
+  test('does not happen if the customer has refilled meanwhile', async () => {
     const person = await dueBuyer()
     expect((await buy(app, person)).status).toBe(201)
     expect(await check()).toMatchObject({ renewed: 0, tried: 0 })
@@ -256,7 +257,7 @@ describe('a declined renewal', () => {
     monthlyCap: null,
   })
 
-  test('is tried again after 1 h, 3 h and 7 h, then pauses; one notice and one mail at the first', async () => {
+  test('is retried after 1 h, 3 h and 7 h, then pauses; one notice and one mail at first', async () => {
     let person = await dueBuyer()
     decline()
     expect(await check()).toEqual({ ...NOTHING, notices: 1, tried: 1 })
@@ -280,14 +281,14 @@ describe('a declined renewal', () => {
     expect(await check()).toEqual(NOTHING)
     expect(app.calls().stripe).toEqual({})
     expect(await noticesOf(app, person)).toEqual(['purchased', 'low_quota', 'renewal_declined'])
-    const mails = (await mailsTo(app, person)).filter((subject) => subject.includes('could not be renewed'))
+    const mails = (await mailsTo(app, person)).filter((subject) => subject.includes('could not renew'))
     expect(mails).toHaveLength(1)
     expect(await charged(person)).toBe(1)
     await expectNothingOpen(app, person)
     await expectBooksAgree(app, person)
   })
 
-  test('that succeeds at a retry is on again, and the next decline begins anew', async () => {
+  test('is on again after a successful retry; the next decline starts the retries again', async () => {
     let person = await dueBuyer()
     decline('insufficient_funds', 1)
     await check()
@@ -303,7 +304,7 @@ describe('a declined renewal', () => {
   })
 
   test.each(['lost_card', 'stolen_card', 'expired_card', 'fraudulent', 'incorrect_cvc'])(
-    '%s is never tried again: it pauses at once',
+    '%s is never retried: the renewal pauses at once',
     async (code) => {
       let person = await dueBuyer()
       decline(code, 1)
@@ -331,7 +332,7 @@ describe('a declined renewal', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('the same card proved anew renews too', async () => {
+  test('the same card, verified again, renews too', async () => {
     const person = await dueBuyer()
     decline('lost_card', 1)
     await check()
@@ -340,7 +341,7 @@ describe('a declined renewal', () => {
     expect(await check()).toEqual({ ...NOTHING, renewed: 1 })
   })
 
-  test('a refill by its customer ends it, and the card counts as good again', async () => {
+  test('a refill by the customer ends it, and the card counts as good again', async () => {
     const person = await dueBuyer()
     decline('insufficient_funds', 1)
     await check()
@@ -353,7 +354,7 @@ describe('a declined renewal', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('switched off it is off, and declined no longer counts when switched on with another card', async () => {
+  test('switched off it stays off, and switched on with another card it is no longer declined', async () => {
     let person = await dueBuyer()
     decline('lost_card', 1)
     await check()
@@ -366,7 +367,7 @@ describe('a declined renewal', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('without any card it pauses, and a first card renews', async () => {
+  test('without a card it pauses, and a first card renews', async () => {
     const person = await newBuyer(app)
     await setFlags(person, false, true)
     expect((await remove(app, person, (await defaultCard(app, person)) ?? '')).status).toBe(204)
@@ -390,7 +391,7 @@ describe('an outage of Stripe', () => {
     ['before the payment is made', { fault: '500', match: CREATE }, 1],
     ['after the payment is made', { fault: 'torn-body', match: CREATE }, 1],
     ['of everything', { fault: '500' }, 1],
-  ] as const)('%s is no decline, and settles with one charge', async (_, fault, taken) => {
+  ] as const)('%s is not a decline, and settles with one charge', async (_, fault, taken) => {
     const person = await dueBuyer()
     double.addFault({ fault: 'drop-webhooks' })
     double.addFault(fault)
@@ -408,7 +409,7 @@ describe('an outage of Stripe', () => {
     await expectNothingOpen(app, person)
   })
 
-  test('of hours is no decline either', async () => {
+  test('of several hours is not a decline either', async () => {
     let person = await dueBuyer()
     double.addFault({ fault: '500' })
     for (let hours = 0; hours < 10; hours++) {
@@ -427,7 +428,7 @@ describe('an outage of Stripe', () => {
 })
 
 describe('a card that asks for 3-D Secure', () => {
-  test('is a mail with a link and no decline; buying answers the secret of that very payment', async () => {
+  test('causes a mail with a link, not a decline; buying returns the same payment’s secret', async () => {
     const person = await dueBuyer({ card: ALWAYS_3DS })
     expect(await check()).toEqual({ ...NOTHING, notices: 1, tried: 1 })
     expect(await renewalOf(person)).toEqual({
@@ -457,7 +458,7 @@ describe('a card that asks for 3-D Secure', () => {
     await expectNothingOpen(app, person)
   })
 
-  test('a frontend that has the secret already finishes it without buying', async () => {
+  test('a frontend that already has the secret finishes the payment without buying', async () => {
     const person = await dueBuyer({ card: ALWAYS_3DS })
     await check()
     await authenticate(app, person)
@@ -466,7 +467,7 @@ describe('a card that asks for 3-D Secure', () => {
     await expectNothingOpen(app, person)
   })
 
-  test('if its customer fails, it is a decline and tried again later', async () => {
+  test('failed 3-D Secure is a decline, which is retried later', async () => {
     const person = await dueBuyer({ card: ALWAYS_3DS })
     await check()
     await buy(app, person)
@@ -476,7 +477,7 @@ describe('a card that asks for 3-D Secure', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('if its customer does not come for a day, it is given up and pauses', async () => {
+  test('without the customer for a day, the payment is abandoned and the renewal pauses', async () => {
     let person = await dueBuyer({ card: ALWAYS_3DS })
     await check()
     person = await later(app, person, DAY_MS - 1)
@@ -491,7 +492,7 @@ describe('a card that asks for 3-D Secure', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('if the card is changed meanwhile, that payment is given up and the new card renews', async () => {
+  test('if the card is changed meanwhile, the payment is abandoned and the new card renews', async () => {
     let person = await dueBuyer({ card: ALWAYS_3DS })
     await check()
     expect((await changeCard(person, 'pm_card_visa')).status).toBe(204)
@@ -504,8 +505,8 @@ describe('a card that asks for 3-D Secure', () => {
   })
 })
 
-describe('money that went back', () => {
-  test('is not charged again by a renewal, whichever card had paid it', async () => {
+describe('a refunded or disputed payment', () => {
+  test('is not charged again by a renewal, whichever card had paid', async () => {
     const person = await newBuyer(app)
     const [payment] = await paymentsOf(app, person)
     await setFlags(person, false, true)
@@ -521,14 +522,14 @@ describe('money that went back', () => {
 })
 
 describe('the monthly cap', () => {
-  test('lifted while a run looks: the next look renews', async () => {
+  test('lifted during a run: the next run renews', async () => {
     const person = await newBuyer(app)
     await setCap(person, 0)
     await spendTo(app, person, 5)
     await check()
     expect(await renewalOf(person)).toMatchObject({ state: 'capped' })
     await setCap(person, null)
-    // What a run that had read the old cap writes in this moment.
+    // The renewal state that a concurrent run with the old cap would write now.
     const capped = {
       state: 'capped',
       reason: 'monthly_cap',
@@ -542,7 +543,7 @@ describe('the monthly cap', () => {
     expect(await charged(person)).toBe(2)
   })
 
-  test('renews up to it, then waits for the next month; its state says so', async () => {
+  test('allows renewals up to the cap, then they wait for the next month; the state shows that', async () => {
     let person = await newBuyer(app)
     await setCap(person, 0.99)
     await spendTo(app, person, 5)
@@ -568,7 +569,7 @@ describe('the monthly cap', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('raised or lifted, it renews at once', async () => {
+  test('raised or lifted, the renewal happens at once', async () => {
     for (const cap of [0.99, null]) {
       const person = await newBuyer(app)
       await setCap(person, 0.98)
@@ -582,7 +583,7 @@ describe('the monthly cap', () => {
     }
   })
 
-  test('a refill and a change by its customer are not counted', async () => {
+  test('a refill and a change of bundle by the customer are not counted', async () => {
     const person = await newBuyer(app)
     await setCap(person, 0.99)
     await buy(app, person)
@@ -607,7 +608,7 @@ describe('the clock is wrong', () => {
     ['73 hours ahead', 73 * HOUR_MS],
     ['8 days ahead', 8 * DAY_MS],
     ['2 hours back', -2 * HOUR_MS],
-  ])('%s in the middle of a renewal whose outcome is not known: one charge', async (_, ms) => {
+  ])('%s during a renewal with an unknown outcome: one charge', async (_, ms) => {
     for (const fault of [
       { fault: 'torn-body', match: CONFIRM },
       { fault: 'torn-body', match: CREATE },
@@ -632,7 +633,7 @@ describe('the clock is wrong', () => {
   })
 })
 
-test('a run whose time is over begins nothing, and the next one does it', async () => {
+test('a run that is out of time starts nothing, and the next run does the work', async () => {
   const person = await dueBuyer()
   const { handler } = await import('../../functions/jobs/check-quotas.ts')
   expect(await handler({}, { getRemainingTimeInMillis: () => 0 })).toEqual(NOTHING)
@@ -640,7 +641,7 @@ test('a run whose time is over begins nothing, and the next one does it', async 
   expect(await handler({}, { getRemainingTimeInMillis: () => 20_001 })).toMatchObject({ renewed: 1 })
 })
 
-test('one account that fails does not keep the others waiting', async () => {
+test('an account that fails does not delay the others', async () => {
   const [bad, good] = [await dueBuyer(), await dueBuyer()]
   const { table } = await app.ports()
   const profile = await table.get(keys.profile(bad.accountId))
@@ -652,7 +653,7 @@ test('one account that fails does not keep the others waiting', async () => {
   expect(await check()).toMatchObject({ renewed: 1, failed: 0 })
 })
 
-test('its line in the log says what it did, and no more', async () => {
+test('the job’s log line says what the job did, and no more', async () => {
   await dueBuyer()
   app.logs.length = 0
   await check()

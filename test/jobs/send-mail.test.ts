@@ -2,7 +2,8 @@ import { beforeEach, expect, test } from 'vitest'
 import { sendDueMail } from '../../core/notifications/outbox.ts'
 import { keys } from '../../core/table/keys.ts'
 import { WHOLE_RUN } from '../machine/faults.ts'
-import { newPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import { newPerson } from '../support/people.ts'
 
 const app = await startApp()
 beforeEach(app.startAfresh)
@@ -10,15 +11,15 @@ beforeEach(app.startAfresh)
 const MINUTE_MS = 60_000
 const DAY_MS = 24 * 60 * MINUTE_MS
 
-/** Requests that the SDK makes before it says that it does not know. */
+/** How many requests the SDK makes before it gives up. */
 const TRIES = 2
 
 const sendMail = () => app.job('send-mail')
 
-/** Registers somebody while the provider is down. */
+/** Registers a person while the provider is down. */
 async function registeredWithoutMail() {
   const person = newPerson()
-  app.stack.mail.fail(TRIES)
+  app.stack.mail.addFault({ fault: 'error-before', times: TRIES })
   expect((await app.register(person)).status).toBe(201)
   expect(app.stack.mail.messages(person.email)).toEqual([])
   const { accountId } = await app.login(person)
@@ -31,7 +32,7 @@ async function outboxOf(accountId: string): Promise<unknown[]> {
   return (await app.ports()).table.list(keys.account(accountId), 'MAIL#')
 }
 
-test('a mail that the provider did not take at registration is sent a minute later, and its code works', async () => {
+test('a mail that fails at registration is sent a minute later, and its code works', async () => {
   const { accountId, email } = await registeredWithoutMail()
   app.advance(MINUTE_MS - 1)
   expect(await sendMail()).toMatchObject({ sent: 0, failed: 0 })
@@ -52,7 +53,7 @@ test('a mail that the request itself sent is not sent again', async () => {
   expect(mailsTo(person.email)).toBe(1)
 })
 
-test('runs at once send a mail once', async () => {
+test('concurrent runs send a mail once', async () => {
   const { email } = await registeredWithoutMail()
   app.advance(MINUTE_MS)
   const runs = await Promise.all([sendMail(), sendMail(), sendMail()])
@@ -60,11 +61,11 @@ test('runs at once send a mail once', async () => {
   expect(mailsTo(email)).toBe(1)
 })
 
-test('a run that died with a mail in its hands gives it up after a minute', async () => {
+test('the lease of a run that crashed while sending a mail expires after a minute', async () => {
   const { email } = await registeredWithoutMail()
   app.advance(MINUTE_MS)
-  // It took the mail, and never wrote that sending had failed.
-  app.stack.mail.fail(TRIES)
+  // The run took the lease on the mail and crashed before it could record that sending had failed.
+  app.stack.mail.addFault({ fault: 'error-before', times: TRIES })
   const { table, ...ports } = await app.ports()
   let updates = 0
   const dying: typeof table = {
@@ -81,9 +82,9 @@ test('a run that died with a mail in its hands gives it up after a minute', asyn
   expect(mailsTo(email)).toBe(1)
 })
 
-test('a crash between sending and noting it costs one duplicate and no more', async () => {
+test('a crash between sending a mail and recording that causes one duplicate and no more', async () => {
   const person = newPerson()
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'DeleteItem', times: TRIES })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'DeleteItem', times: TRIES })
   expect((await app.register(person)).status).toBe(201)
   app.advance(MINUTE_MS)
   expect(await sendMail()).toMatchObject({ sent: 1, failed: 0 })
@@ -92,10 +93,10 @@ test('a crash between sending and noting it costs one duplicate and no more', as
   expect(mailsTo(person.email)).toBe(2)
 })
 
-test('one mail that fails does not hold up the others', async () => {
+test('a mail that fails does not delay the others', async () => {
   const people = [await registeredWithoutMail(), await registeredWithoutMail(), await registeredWithoutMail()]
   app.advance(MINUTE_MS)
-  app.stack.mail.fail(TRIES)
+  app.stack.mail.addFault({ fault: 'error-before', times: TRIES })
   expect(await sendMail()).toMatchObject({ sent: 2, failed: 1 })
   app.advance(MINUTE_MS)
   expect(await sendMail()).toMatchObject({ sent: 1, failed: 0 })
@@ -104,21 +105,21 @@ test('one mail that fails does not hold up the others', async () => {
 
 test('a mail that keeps failing is tried after 1, 1, 2, 4, 8, 16, 32, 60 and again 60 minutes', async () => {
   const { email } = await registeredWithoutMail()
+  app.stack.mail.addFault({ fault: 'error-before' })
   for (const minutes of [1, 1, 2, 4, 8, 16, 32, 60, 60]) {
-    app.stack.mail.fail(TRIES)
-    // Had it been due before, it would be tried now.
+    // The mail is not due yet, so this run must not try to send it.
     app.advance(minutes * MINUTE_MS - 1)
     expect(await sendMail(), `within ${minutes} minutes`).toMatchObject({ sent: 0, failed: 0 })
     app.advance(1)
     expect(await sendMail(), `after ${minutes} minutes`).toMatchObject({ sent: 0, failed: 1 })
   }
-  app.stack.mail.fail(0)
+  app.stack.mail.clearFaults()
   app.advance(60 * MINUTE_MS)
   expect(await sendMail()).toMatchObject({ sent: 1, failed: 0 })
   expect(mailsTo(email)).toBe(1)
 })
 
-test('a mail whose code has expired is given up, whether or not the table has deleted it', async () => {
+test('a mail whose code has expired is abandoned, whether or not the table has deleted it', async () => {
   const { email } = await registeredWithoutMail()
   app.advance(DAY_MS)
   expect(await sendMail()).toMatchObject({ sent: 0, failed: 0 })
@@ -134,7 +135,7 @@ test('nothing of the mail is in the log', async () => {
   for (const secret of [email, username, app.mailedCode(email)]) expect(app.logs.join()).not.toContain(secret)
 })
 
-test('with nothing due it only looks', async () => {
+test('a run with nothing due only reads', async () => {
   app.advance(DAY_MS)
   await sendMail()
   app.resetCalls()

@@ -3,7 +3,7 @@ import type { Ports } from '../../core/ports.ts'
 import { readPurchase } from '../../core/purchases/purchase.ts'
 import { settlePayments } from '../../core/purchases/settle-payments.ts'
 import { dueShards, keys } from '../../core/table/keys.ts'
-import { type SignedInPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   ALWAYS_3DS,
   buy,
@@ -16,6 +16,7 @@ import {
   unitsLeft,
   waitingPayment,
 } from '../support/buyers.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { consume } from '../support/quota.ts'
 import { atStripe, defaultCard, later, newCard, stripeOf } from '../support/stripe.ts'
 
@@ -36,7 +37,7 @@ const NOTHING = { credited: 0, ended: 0, waiting: 0, failed: 0 }
 
 const settle = () => app.job('settle-payments')
 
-/** A purchase whose outcome nobody was told. */
+/** A buyer with a purchase whose outcome is unknown because of the fault. */
 async function unknown(fault: Parameters<typeof double.addFault>[0]) {
   const person = await newBuyer(app)
   double.addFault(fault)
@@ -50,10 +51,10 @@ const openSlot = async ({ accountId }: SignedInPerson) =>
   (await (await app.ports()).table.get(keys.profile(accountId)))?.openPurchase
 
 test.each([
-  ['charged and the answer lost', { fault: 'torn-body', match: CONFIRM }, 'credited'],
+  ['charged, with the answer lost', { fault: 'torn-body', match: CONFIRM }, 'credited'],
   ['never confirmed', { fault: '500', match: CONFIRM }, 'ended'],
   ['never made', { fault: '500', match: CREATE }, 'ended'],
-  ['made and its id lost', { fault: 'torn-body', match: CREATE }, 'ended'],
+  ['made, with its id lost', { fault: 'torn-body', match: CREATE }, 'ended'],
 ] as const)('a payment that was %s is %s', async (_, fault, outcome) => {
   const person = await unknown(fault)
   app.advance(MINUTE_MS)
@@ -67,7 +68,7 @@ test.each([
   expect(app.calls().stripe).toEqual({})
 })
 
-test('a declined one whose answer was lost is declined, and its payment is canceled', async () => {
+test('a purchase whose decline was lost is declined, and its payment is canceled', async () => {
   const person = await newBuyer(app)
   double.addFault({ fault: 'decline', match: CONFIRM, times: 1 })
   double.addFault({ fault: 'lose-reply-after-commit', match: CONFIRM, times: 2 })
@@ -80,7 +81,7 @@ test('a declined one whose answer was lost is declined, and its payment is cance
   await expectBooksAgree(app, person)
 })
 
-test('not before a minute, in which its own request may be at work', async () => {
+test('a purchase is not settled in its first minute, when its own request may be in progress', async () => {
   const person = await unknown({ fault: '500', match: CONFIRM })
   app.advance(MINUTE_MS - 1)
   expect(await settle()).toEqual(NOTHING)
@@ -89,7 +90,7 @@ test('not before a minute, in which its own request may be at work', async () =>
   expect(await settle()).toEqual({ ...NOTHING, ended: 1 })
 })
 
-test('two runs at once settle it once, and neither fails', async () => {
+test('two concurrent runs settle a purchase once, and neither fails', async () => {
   const person = await unknown({ fault: 'torn-body', match: CONFIRM })
   app.advance(MINUTE_MS)
   const runs = await Promise.all([settle(), settle(), settle()])
@@ -98,7 +99,7 @@ test('two runs at once settle it once, and neither fails', async () => {
   await expectBooksAgree(app, person)
 })
 
-test('a sign-up whose card cannot be kept at once has its units, and its card when Stripe answers', async () => {
+test('a sign-up whose card cannot be saved yet has its units, and later the card', async () => {
   const person = await app.signUp()
   const card = await newCard(app, '4242424242424242')
   double.addFault({ fault: '500', match: 'GET /v1/payment_methods/*' })
@@ -114,7 +115,7 @@ test('a sign-up whose card cannot be kept at once has its units, and its card wh
   expect(await settle()).toEqual(NOTHING)
 })
 
-test('one that waits for its customer is asked about each five minutes, and given up after a day', async () => {
+test('a payment that waits for 3-D Secure is checked every five minutes, abandoned after a day', async () => {
   double.clearFaults()
   let person = await newBuyer(app, { card: ALWAYS_3DS })
   double.addFault({ fault: 'drop-webhooks' })
@@ -138,7 +139,7 @@ test('one that waits for its customer is asked about each five minutes, and give
   await expectBooksAgree(app, person)
 })
 
-test('while Stripe is away nothing is given up, and it settles when Stripe is back', async () => {
+test('during an outage of Stripe nothing is abandoned, and the purchase settles afterwards', async () => {
   let person = await unknown({ fault: 'torn-body', match: CONFIRM })
   double.addFault({ fault: '500' })
   for (let hours = 0; hours < 30; hours += 5) {
@@ -152,7 +153,7 @@ test('while Stripe is away nothing is given up, and it settles when Stripe is ba
   await expectBooksAgree(app, person)
 })
 
-describe('the clock is wrong, and Stripe has forgotten its keys', () => {
+describe('the clock is wrong, and Stripe has forgotten the idempotency keys', () => {
   const faults = [
     { fault: 'torn-body', match: CONFIRM },
     { fault: '500', match: CONFIRM },
@@ -175,7 +176,8 @@ describe('the clock is wrong, and Stripe has forgotten its keys', () => {
           app.advance(MINUTE_MS)
           await settle()
         }
-        // One whose id was lost and whose key is forgotten stays unconfirmed: nobody knows it, so nobody confirms it.
+        // A payment whose id was lost and whose key is forgotten stays unconfirmed, because nobody knows its
+        // id.
         const { intents } = await atStripe(app, person)
         const left = new Set(intents.map(({ status }) => status))
         expect(['succeeded', 'canceled', 'requires_confirmation']).toEqual(expect.arrayContaining([...left]))
@@ -186,7 +188,7 @@ describe('the clock is wrong, and Stripe has forgotten its keys', () => {
     }
   })
 
-  test('backwards: a purchase is open longer, and charged once', async () => {
+  test('backwards: a purchase stays open longer and is charged once', async () => {
     for (const fault of faults) {
       const person = await unknown(fault)
       app.advance(-2 * HOUR_MS)
@@ -199,9 +201,9 @@ describe('the clock is wrong, and Stripe has forgotten its keys', () => {
   })
 })
 
-test('units that wait for the counter reach it while it is being consumed from', async () => {
+test('units that wait for the counter are added while the account consumes', async () => {
   const person = await newBuyer(app)
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'UpdateItem', times: 6 })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'UpdateItem', times: 6 })
   const answer = await buy(app, person)
   app.stack.dynamo.clearFaults()
   expect([201, 202, 503]).toContain(answer.status)
@@ -231,7 +233,7 @@ test('purchases in every shard are settled', async () => {
   }
 })
 
-test('a run whose time is over begins nothing', async () => {
+test('a run that is out of time starts nothing', async () => {
   await unknown({ fault: '500', match: CONFIRM })
   app.advance(MINUTE_MS)
   const { handler } = await import('../../functions/jobs/settle-payments.ts')
@@ -239,9 +241,9 @@ test('a run whose time is over begins nothing', async () => {
   expect(await handler({}, { getRemainingTimeInMillis: () => 21_000 })).toEqual({ ...NOTHING, ended: 1 })
 })
 
-test('a payment that is saved and about to be confirmed while the job looks for it is not given up and charged', async () => {
+test('a payment that is confirmed while the job runs is not both abandoned and charged', async () => {
   let person = await unknown({ fault: 'torn-body', match: CREATE })
-  // Stripe has forgotten the key: the request that comes again makes another payment.
+  // Stripe has forgotten the idempotency key, so a retry makes another payment.
   person = await later(app, person, 25 * HOUR_MS)
   const ports = await app.ports()
   const open = async () => readPurchase(ports, person.accountId, String(await openSlot(person)))

@@ -1,13 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Profile, parseProfile } from '../../core/account/account.ts'
 import { emailKey, usernameKey } from '../../core/account/fields.ts'
-import { register, sweepPending } from '../../core/account/register.ts'
+import { registerAccount, sweepPending } from '../../core/account/register.ts'
 import { defaultKeyLookup } from '../../core/keys/default-key.ts'
 import { expr } from '../../core/table/expression.ts'
 import { CORE_PREFIX, dueShards, keys } from '../../core/table/keys.ts'
 import { WHOLE_RUN } from '../machine/faults.ts'
-import { newPerson, type Person, type SignedInPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { buy, newBuyer, paymentsOf, refund } from '../support/buyers.ts'
+import { newPerson, type Person, type SignedInPerson } from '../support/people.ts'
 import {
   atStripe,
   cardOnFile,
@@ -36,21 +37,21 @@ const HOUR_MS = 60 * MINUTE_MS
 
 const sweep = () => app.job('sweep')
 
-/** A registration that crashed after the vault had learnt of it. */
+/** A registration that crashed after the vault had created the user. */
 async function pending(person: Person = newPerson()) {
   const ports = await app.ports()
   const crash = async (accountId: string, password: string) => {
     await ports.identity.enroll(accountId, password)
     throw new Error('crash')
   }
-  await register({ ...ports, identity: { ...ports.identity, enroll: crash } }, person).catch(() => {})
+  await registerAccount({ ...ports, identity: { ...ports.identity, enroll: crash } }, person).catch(() => {})
   const guard = await ports.table.get(keys.usernameGuard(usernameKey(person.username)))
   const profile = parseProfile((await ports.table.get(keys.profile(String(guard?.accountId)))) ?? {})
   expect(profile.status).toBe('pending')
   return { person, profile }
 }
 
-/** What is left of a registration, in the table and at the vault. */
+/** The parts of a registration that are left in the table and at the vault. */
 async function remains(profile: Profile): Promise<string[]> {
   const { table, ...ports } = await app.ports()
   const guards = {
@@ -68,7 +69,7 @@ async function remains(profile: Profile): Promise<string[]> {
 
 const EVERYTHING = ['account', 'username', 'email', 'key', 'vault']
 
-test('a registration pending for an hour is gone whole, and its names are free again', async () => {
+test('a registration pending for an hour is removed completely, and its names are free', async () => {
   const { person, profile } = await pending()
   app.advance(HOUR_MS)
   expect(await sweep()).toMatchObject({ registrationsCleared: 1 })
@@ -76,7 +77,7 @@ test('a registration pending for an hour is gone whole, and its names are free a
   expect((await app.register({ ...person, password: 'Another123!' })).status).toBe(201)
 })
 
-test('a younger one is untouched', async () => {
+test('a younger registration is untouched', async () => {
   const { profile } = await pending()
   app.advance(HOUR_MS - 1)
   expect(await sweep()).toMatchObject({ registrationsCleared: 0 })
@@ -85,7 +86,7 @@ test('a younger one is untouched', async () => {
   await sweep()
 })
 
-test('one that was resumed in time is untouched', async () => {
+test('a registration that was resumed in time is untouched', async () => {
   const { person, profile } = await pending()
   app.advance(49 * MINUTE_MS)
   expect((await app.register(person)).status).toBe(201)
@@ -95,7 +96,7 @@ test('one that was resumed in time is untouched', async () => {
   await app.login(person)
 })
 
-test('one too old to be resumed waits for the sweep: the two never work on one account at once', async () => {
+test('a registration is never resumed and swept at once: too old ones wait for the sweep', async () => {
   const { person, profile } = await pending()
   app.advance(50 * MINUTE_MS)
   expect((await app.register(person)).status).toBe(409)
@@ -108,7 +109,7 @@ test('one too old to be resumed waits for the sweep: the two never work on one a
 test('a crash between the vault and the table is repaired by the next sweep', async () => {
   const { person, profile } = await pending()
   app.advance(HOUR_MS)
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems', times: 2 })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems', times: 2 })
   expect(await sweep()).toMatchObject({ registrationsCleared: 0, registrationsFailed: 1 })
   expect(await remains(profile)).toEqual(['account', 'username', 'email', 'key'])
   expect(await sweep()).toMatchObject({ registrationsCleared: 1 })
@@ -116,7 +117,7 @@ test('a crash between the vault and the table is repaired by the next sweep', as
   expect((await app.register(person)).status).toBe(201)
 })
 
-test('two sweeps at once clear it, and neither fails', async () => {
+test('two concurrent sweeps clear a registration, and neither fails', async () => {
   const { profile } = await pending()
   app.advance(HOUR_MS)
   await Promise.all([sweep(), sweep()])
@@ -139,7 +140,7 @@ test('an account that became active after the index was read is untouched and no
   expect(cleared).toEqual({ done: 0, failed: 0 })
 })
 
-test('registrations in every shard are cleared, and accounts that are finished are not', async () => {
+test('pending registrations in every shard are cleared, and finished accounts are not', async () => {
   const finished = await app.signUp()
   const crashed = []
   const shards = new Set<string>()
@@ -155,10 +156,10 @@ test('registrations in every shard are cleared, and accounts that are finished a
   await app.login(finished)
 })
 
-describe('holds left behind', () => {
+describe('abandoned holds', () => {
   const CONFIRM = 'POST /v1/payment_intents/*/confirm'
 
-  /** Verifications that broke off in every way that leaves one behind. */
+  /** Verifications that were interrupted in every way that leaves a hold. */
   async function leftBehind() {
     const good = () => newCard(app, '4242424242424242')
     const [created, saved, held, proved] = [
@@ -180,7 +181,7 @@ describe('holds left behind', () => {
     return { unproved: [created, saved], proved: [held, proved] }
   }
 
-  test('are ended, each as Stripe says, and count as that', async () => {
+  test('are ended according to Stripe, and counted', async () => {
     const { unproved, proved } = await leftBehind()
     app.advance(MINUTE_MS)
     expect(await sweep()).toMatchObject({ holdsEnded: 4 })
@@ -192,7 +193,7 @@ describe('holds left behind', () => {
     expect(await sweep()).toMatchObject({ holdsEnded: 0 })
   })
 
-  test('but not before a minute, in which their own request may be at work', async () => {
+  test('are not ended in their first minute, when their own request may be in progress', async () => {
     const { unproved, proved } = await leftBehind()
     app.advance(MINUTE_MS - 1)
     expect(await sweep()).toMatchObject({ holdsEnded: 0 })
@@ -201,7 +202,7 @@ describe('holds left behind', () => {
     expect(await sweep()).toMatchObject({ holdsEnded: 4 })
   })
 
-  test('one that Stripe does not answer for stays for a later sweep, and holds up no other', async () => {
+  test('a hold that Stripe cannot show stays for a later sweep, and does not delay the others', async () => {
     const person = await app.signUp()
     double.addFault({ fault: 'torn-body', match: CONFIRM, times: 1 })
     await verify(app, person, 'pm_card_visa')
@@ -220,7 +221,7 @@ describe('holds left behind', () => {
     await expectNothingHeld(app, person)
   })
 
-  test('two sweeps at once end them once, and neither fails', async () => {
+  test('two concurrent sweeps end them once, and neither fails', async () => {
     const { unproved, proved } = await leftBehind()
     app.advance(MINUTE_MS)
     await Promise.all([sweep(), sweep()])
@@ -230,7 +231,7 @@ describe('holds left behind', () => {
     }
   })
 
-  test('one whose card Stripe could not make the default ends when that card is gone', async () => {
+  test('a verification whose card could not become the default ends when that card is detached', async () => {
     const person = await app.signUp()
     double.addFault({ fault: '500', match: 'POST /v1/payment_intents/*/cancel', times: 1 })
     await verify(app, person, await newCard(app, '4242424242424242'))
@@ -244,7 +245,7 @@ describe('holds left behind', () => {
   })
 })
 
-describe('removals left behind', () => {
+describe('interrupted removals', () => {
   test('are finished, and counted', async () => {
     const person = await app.signUp()
     const [first, second] = [await cardOnFile(app, person), await cardOnFile(app, person)]
@@ -267,21 +268,21 @@ describe('cards that expire', () => {
     message: string
   }
 
-  /** Notices of a person who signs in for it, the oldest first. */
+  /** Signs the person in. @returns the notices, oldest first. */
   async function notices(person: SignedInPerson): Promise<string[]> {
     const { accessToken: token } = await app.login(person)
     const { body } = await app.request('GET', '/api/users/current/notifications', { token })
     return body.map(({ messageType, message }: Notice) => `${messageType}: ${message}`).reverse()
   }
 
-  /** The year and month so many months from now. */
+  /** The expiry fields for the month `months` months from now. */
   function monthsAhead(months: number): { exp_month: number; exp_year: number } {
     const now = new Date()
     const then = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + months))
     return { exp_month: then.getUTCMonth() + 1, exp_year: then.getUTCFullYear() }
   }
 
-  /** Moves the clock to the first moment of the month so many months from now, less `beforeMs`. */
+  /** Moves the clock to the start of the month `months` months from now, minus `beforeMs`. */
   function toMonth(months: number, beforeMs = 0): void {
     const { exp_year: year, exp_month: month } = monthsAhead(months)
     app.advance(Date.UTC(year, month - 1) - Date.now() - beforeMs)
@@ -294,10 +295,11 @@ describe('cards that expire', () => {
     return { person, card }
   }
 
-  const EXPIRING = 'card_expiring: The card visa ending in 4242 expires this month.'
-  const EXPIRED = 'card_expired: The card visa ending in 4242 has expired.'
+  const EXPIRING =
+    'card_expiring: Your card (visa ending in 4242) expires this month. Please add another one in time.'
+  const EXPIRED = 'card_expired: Your card (visa ending in 4242) has expired. Please add another one.'
 
-  test('a notice when the month begins in which it does, another when it has, each once', async () => {
+  test('give one notice when their last month begins and one when they have expired', async () => {
     const { person } = await withCard(1)
     await sweep()
     expect(await notices(person)).toEqual([])
@@ -318,13 +320,13 @@ describe('cards that expire', () => {
     expect(await notices(person)).toEqual([EXPIRING, EXPIRED])
   })
 
-  test('at once for one that comes on file in its last month', async () => {
+  test('give the notice at once if they come on file in their last month', async () => {
     const { person } = await withCard(0)
     expect(await sweep()).toMatchObject({ expiryNotices: 1 })
     expect(await notices(person)).toEqual([EXPIRING])
   })
 
-  test('only the second if no sweep ran in its last month', async () => {
+  test('give only the second notice if no sweep ran in their last month', async () => {
     const { person } = await withCard(0)
     toMonth(1)
     await sweep()
@@ -332,13 +334,13 @@ describe('cards that expire', () => {
     expect(await notices(person)).toEqual([EXPIRED])
   })
 
-  test('two sweeps at once give one', async () => {
+  test('give one notice from two concurrent sweeps', async () => {
     const { person } = await withCard(0)
     await Promise.all([sweep(), sweep(), sweep()])
     expect(await notices(person)).toEqual([EXPIRING])
   })
 
-  test('none for one that the bank has renewed meanwhile, until its new date', async () => {
+  test('give no notice before the new date if the bank has renewed the card meanwhile', async () => {
     const { person, card } = await withCard(1)
     const { exp_month, exp_year } = monthsAhead(3)
     await dashboard.paymentMethods.update(card, { card: { exp_month, exp_year } })
@@ -351,7 +353,7 @@ describe('cards that expire', () => {
     expect(await notices(person)).toEqual([EXPIRING])
   })
 
-  test('an event about the card in between does not give it again', async () => {
+  test('do not repeat the notice after an event about the card', async () => {
     const { person, card } = await withCard(0)
     await sweep()
     await dashboard.paymentMethods.update(card, { metadata: { note: 'seen' } })
@@ -360,7 +362,7 @@ describe('cards that expire', () => {
     expect(await notices(person)).toEqual([EXPIRING])
   })
 
-  test('none for one that was removed', async () => {
+  test('give no notice after their removal', async () => {
     const { person, card } = await withCard(1)
     expect((await remove(app, person, card)).status).toBe(204)
     toMonth(1)
@@ -368,7 +370,7 @@ describe('cards that expire', () => {
     expect(await notices(person)).toEqual([])
   })
 
-  test('Stripe is not asked', async () => {
+  test('need no call to Stripe', async () => {
     await withCard(0)
     app.resetCalls()
     expect(await sweep()).toMatchObject({ expiryNotices: 1 })
@@ -377,7 +379,7 @@ describe('cards that expire', () => {
   })
 })
 
-describe('events of Stripe that never came', () => {
+describe('events of Stripe that never arrived', () => {
   test('cards attached, changed and detached meanwhile are as Stripe has them after the sweep', async () => {
     const person = await app.signUp()
     const [first, second] = [await cardOnFile(app, person), await cardOnFile(app, person)]
@@ -399,7 +401,7 @@ describe('payments compared with the ledger', () => {
   const TEN_MINUTES_MS = 10 * MINUTE_MS
   const alarms = async (): Promise<string[]> => (await sweep()).alarms
 
-  /** A payment that the operator makes in the Dashboard. */
+  /** Makes a payment as the operator does in the Dashboard. */
   async function byHand(metadata: Record<string, string>, customer?: string) {
     const payment = await dashboard.paymentIntents.create({
       amount: 99,
@@ -413,7 +415,7 @@ describe('payments compared with the ledger', () => {
     return payment.id
   }
 
-  test('those that agree raise no alarm: credited, declined, given up, refunded, disputed, and holds', async () => {
+  test('raise no alarm if they agree: credited, declined, abandoned, refunded, disputed, held', async () => {
     await sweep()
     const person = await newBuyer(app)
     await buy(app, person)
@@ -436,37 +438,41 @@ describe('payments compared with the ledger', () => {
     expect((await sweep()).paymentsCompared).toBeLessThanOrEqual(done.paymentsCompared)
   })
 
-  test('money that no purchase has is an alarm, a line of its own in the log', async () => {
+  test('raise an alarm, a separate log line, for money without a purchase', async () => {
     const person = await newBuyer(app)
     const purchase = 'f'.repeat(24)
     const id = await byHand({ account: person.accountId, purchase })
     app.advance(TEN_MINUTES_MS)
     app.logs.length = 0
-    expect(await alarms()).toEqual([`payment ${id}: it took money and has no purchase`])
+    expect(await alarms()).toEqual([
+      `payment ${id}: charged, but no purchase is recorded; refund it in Stripe`,
+    ])
     const lines = app.logs.map((line) => JSON.parse(line)).filter(({ level }) => level === 'alarm')
     expect(lines).toEqual([{ level: 'alarm', job: expect.any(String), alarm: expect.stringContaining(id) }])
     app.advance(TEN_MINUTES_MS)
     expect(await alarms()).toEqual([])
   })
 
-  test('a second charge for a credited purchase, and a purchase whose charge is gone, are alarms', async () => {
+  test('raise an alarm for a second charge of a purchase, and for a charge of another amount', async () => {
     const person = await newBuyer(app)
     const [payment] = await paymentsOf(app, person)
     const twice = await byHand({ ...payment?.metadata })
     const { table } = await app.ports()
     const key = keys.purchase(person.accountId, String(payment?.metadata.purchase))
     app.advance(TEN_MINUTES_MS)
-    expect(await alarms()).toEqual([`payment ${twice}: it took money that was not credited`])
+    expect(await alarms()).toEqual([`payment ${twice}: charged, but not credited; refund it in Stripe`])
     const other = await newBuyer(app)
     const [paid] = await paymentsOf(app, other)
     const theirs = keys.purchase(other.accountId, String(paid?.metadata.purchase))
     await table.update(theirs, expr`SET #amountCents = ${1}`)
     app.advance(TEN_MINUTES_MS)
-    expect(await alarms()).toEqual([`payment ${paid?.id}: it is not what its purchase asked for`])
+    expect(await alarms()).toEqual([
+      `payment ${paid?.id}: differs from its purchase; compare amount, currency, customer and metadata`,
+    ])
     expect((await table.get(key))?.state).toBe('credited')
   })
 
-  test('a payment that was made and never known is cancelled: it can take no money later', async () => {
+  test('are canceled if Bursar never learned their id, so that they cannot take money later', async () => {
     const person = await newBuyer(app)
     const [bought] = (await dashboard.paymentIntents.list({ limit: 100 })).data.filter(
       ({ metadata }) => metadata.account === person.accountId && metadata.purchase?.length === 24,
@@ -484,14 +490,14 @@ describe('payments compared with the ledger', () => {
     expect((await dashboard.paymentIntents.retrieve(id)).status).toBe('canceled')
   })
 
-  test('payments of others in the same Stripe account are none of ours', async () => {
+  test('are ignored if they belong to other applications in the same Stripe account', async () => {
     await byHand({})
     await byHand({ order: '1', purchase: 'x' })
     app.advance(TEN_MINUTES_MS)
     expect(await alarms()).toEqual([])
   })
 
-  test('the newest may still be at work: they are compared by the next run, and none is left out', async () => {
+  test('are compared by the next run if they may still be in progress, and none is left out', async () => {
     const person = await newBuyer(app)
     app.advance(TEN_MINUTES_MS)
     await sweep()
@@ -503,7 +509,7 @@ describe('payments compared with the ledger', () => {
     expect(id).toMatch(/^pi_/)
   })
 
-  test('a run that Stripe did not answer is made up for by the next one', async () => {
+  test('are compared by the next run if Stripe did not answer', async () => {
     const person = await newBuyer(app)
     await byHand({ account: person.accountId, purchase: 'd'.repeat(24) })
     app.advance(TEN_MINUTES_MS)

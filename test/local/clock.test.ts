@@ -6,7 +6,7 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { installClock, startClock } from './clock.ts'
 
 const HOUR_MS = 3_600_000
-/** What may pass between two readings of the real time. */
+/** The longest time that may pass between two readings of the real time. */
 const SOON_MS = 5_000
 
 const folder = mkdtempSync(join(tmpdir(), 'bursar-clock-'))
@@ -26,7 +26,7 @@ const expectAhead = (ms: number, byMs: number) => {
 }
 
 describe('the clock', () => {
-  test('shows real time in whole milliseconds until it is moved, and goes on from where it was moved to', () => {
+  test('shows real time in whole milliseconds until it is moved, then runs on from the new time', () => {
     const clock = startClock()
     expectAhead(clock.nowMs(), 0)
     expect(Number.isInteger(clock.nowMs())).toBe(true)
@@ -51,7 +51,7 @@ describe('the clock', () => {
 })
 
 describe('Date with the clock installed', () => {
-  test('tells the clock’s time in each of its ways', () => {
+  test('gives the clock’s time in each of its forms', () => {
     const clock = startClock()
     installClock(clock.shared)
     clock.advance(HOUR_MS)
@@ -62,7 +62,7 @@ describe('Date with the clock installed', () => {
     expectAhead(Date.now(), 2 * HOUR_MS)
   })
 
-  test('a date that is given stays what it is', () => {
+  test('a date made from a given time keeps that time', () => {
     const clock = startClock()
     clock.advance(HOUR_MS)
     installClock(clock.shared)
@@ -73,7 +73,7 @@ describe('Date with the clock installed', () => {
     expect(Date.parse('2026-11-21T12:00:00Z')).toBe(RealDate.parse('2026-11-21T12:00:00Z'))
   })
 
-  test('dates are dates on either side', () => {
+  test('dates made before and after the installation are all instances of Date', () => {
     const before = new Date()
     installClock(startClock().shared)
     expect(before instanceof Date).toBe(true)
@@ -82,7 +82,7 @@ describe('Date with the clock installed', () => {
     expect(new (class Later extends Date {})().getTime()).toBeGreaterThan(0)
   })
 
-  test('another thread follows, without being told', async () => {
+  test('another thread follows without a message', async () => {
     const clock = startClock()
     const worker = new Worker(
       `import { parentPort, workerData } from 'node:worker_threads'

@@ -1,7 +1,8 @@
 /**
- * A double of the Cognito user pools API on loopback: what Bursar's adapter calls, spoken over the wire
- * (AWS JSON 1.1) to the unmodified SDK client, with tokens that the unmodified `CognitoJwtVerifier` accepts.
- * It holds one pool with one confidential client, set up as `sst.config.ts` sets up the real ones.
+ * A double of the Cognito user pools API on loopback. It has the operations that Bursar's adapter calls,
+ * speaks AWS JSON 1.1 with the unmodified SDK client, and issues tokens that the unmodified
+ * `CognitoJwtVerifier` accepts. It holds one pool with one confidential client, set up as `sst.config.ts`
+ * sets up the real ones.
  *
  * Known differences from the real service
  * - Operations: only those in `operations` below. Everything else is an UnknownOperationException, so no
@@ -13,16 +14,17 @@
  * - Requests must be signed for the right service and region, but the signature itself is not checked, and
  *   there is no IAM.
  * - One signing key for both kinds of token (the real pool publishes two); it never rotates.
- * - Refresh tokens look like the real ones (five segments) and are random; revoked and signed-out ones are
- *   told apart from unknown ones only until they expire.
- * - User names are case-sensitive; no aliases, attributes, groups, devices, MFA, advanced security, WAF,
- *   quotas or throttling, temporary passwords never expire, changes are seen at once.
+ * - Refresh tokens look like the real ones (five segments) and are random. The double distinguishes revoked
+ *   and signed-out tokens from unknown ones only until they expire.
+ * - User names are case-sensitive. There are no aliases, attributes, groups, devices, MFA, advanced
+ *   security, WAF or quotas (only a fault throttles). Temporary passwords never expire, and changes are
+ *   visible at once.
  * - Lock-out follows the documented schedule. Undocumented and assumed: unknown users are never locked,
  *   AdminSetUserPassword neither lifts a lock nor ends sessions, a disabled user's refresh tokens work again
- *   once it is enabled, a wrong password is reported before "User is disabled.".
+ *   once the user is enabled, and a wrong password is reported before "User is disabled.".
  * - Error names are the documented ones; messages are those seen in the field where known. RevokeToken with a
- *   string that is no token at all is undocumented: InvalidParameterException here.
- * - The trigger runs in this process without the 5 s limit; of its answer only `accessTokenGeneration` is
+ *   string that is not a token at all is undocumented: InvalidParameterException here.
+ * - The trigger runs in this process without the 5 s limit. Only `accessTokenGeneration` of its answer is
  *   applied. Overrides of the service's own claims are ignored. An access token left without any scope has no
  *   `scope` claim (undocumented).
  */
@@ -39,26 +41,28 @@ import {
   timingSafeEqual,
 } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import * as z from 'zod/mini'
+import { cut, type FaultControls, type OperationFault, operationFaults } from './faults.ts'
 import { listen, readBody } from './http.ts'
-import { openState } from './state.ts'
+import { DELETE_FOLDER, openState } from './state.ts'
 
 export interface CognitoOptions {
   /** The pool's clock, epoch ms. */
   nowMs: () => number
   /** 0, the default, picks a free one. */
   port?: number
-  /** Keeps users, sessions, client and signing key; in memory only without it. */
+  /** The file for users, sessions, client and signing key. Without a file they are kept in memory only. */
   stateFile?: string
-  /** The pre token generation trigger (V2_0); gets the event, answers it with its response. */
+  /** The pre token generation trigger (V2_0): takes the event and returns the event with its response. */
   preToken?: (event: unknown) => Promise<unknown>
   /** Default `eu-west-1`; the pool is `<region>_Local0001`. */
   region?: string
 }
 
-/** An object, or JSON text for what no object can say, such as a key given twice. */
+/** An object, or JSON text for what an object cannot express, such as a duplicate key. */
 type Json = Record<string, unknown> | string
 
-export interface CognitoDouble {
+export interface CognitoDouble extends FaultControls<OperationFault> {
   /** The service's endpoint, for `AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER`. */
   url: string
   userPoolId: string
@@ -69,17 +73,17 @@ export interface CognitoDouble {
   jwksUri: string
   publicKeyPem: string
   /**
-   * Signs any claims with the pool's key; text is signed as it is. An object as `header` is laid over
+   * Signs any claims with the pool's key; text is signed as it is. `header` is merged over
    * `{kid, alg: 'RS256'}`; the signature stays RS256.
    */
   sign(claims: Json, options?: { header?: Json }): string
-  /** Creates a user as it is once its password is permanent, without a call. */
+  /** Creates a user with a permanent password, without a call to the API. */
   addUser(username: string, password: string): void
-  /** Signs a user in without a call. @throws Error as the service refuses it. */
+  /** Signs a user in without a call to the API. @throws Error with the service's refusal. */
   signIn(username: string, password: string): Promise<{ AccessToken: string; RefreshToken: string }>
   /** User names, in order of creation. */
   users(): string[]
-  /** Calls by operation since the start or `resetCalls`, refused ones included. */
+  /** Calls by operation since the start or `resetCalls`, including refused calls. */
   calls(): Record<string, number>
   resetCalls(): void
   /** Forgets every user and session. */
@@ -118,16 +122,48 @@ interface Pool {
   sessions: Record<string, Session>
 }
 
+const userSchema = z.object({
+  sub: z.string(),
+  enabled: z.boolean(),
+  status: z.enum(['FORCE_CHANGE_PASSWORD', 'CONFIRMED']),
+  createdAtMs: z.number(),
+  password: z.string(),
+  wrongTries: z.number(),
+  lastTryMs: z.number(),
+  lockedUntilMs: z.number(),
+}) satisfies z.ZodMiniType<User>
+
+const sessionSchema = z.object({
+  username: z.string(),
+  sub: z.string(),
+  originJti: z.string(),
+  eventId: z.string(),
+  authTimeSeconds: z.number(),
+  expiresAtMs: z.number(),
+  revoked: z.boolean(),
+}) satisfies z.ZodMiniType<Session>
+
+const poolSchema = z.object({
+  privateKeyPem: z.string().check(z.refine(isPrivateKey, 'no private key')),
+  clientId: z.string(),
+  clientSecret: z.string(),
+  users: z.record(z.string(), userSchema),
+  sessions: z.record(z.string(), sessionSchema),
+}) satisfies z.ZodMiniType<Pool>
+
 const accessTokenSeconds = 15 * 60
 const refreshTokenMs = 30 * 24 * 60 * 60 * 1000
 const longestLockMs = 15 * 60 * 1000
 
-/** Starts the double. A pool without a state file, or with a fresh one, uses this process's one key. */
+/**
+ * Starts the double. A pool without a state file, or with a new state file, uses the process's shared key.
+ */
 export async function startCognito(options: CognitoOptions): Promise<CognitoDouble> {
   const { nowMs, preToken, region = 'eu-west-1' } = options
   const userPoolId = `${region}_Local0001`
   const issuer = `https://cognito-idp.${region}.amazonaws.com/${userPoolId}`
-  const state = openState<Pool>(options.stateFile, () => ({
+  const kept = { file: options.stateFile, schema: poolSchema, remedy: DELETE_FOLDER }
+  const state = openState<Pool>(kept, () => ({
     privateKeyPem: processKeyPem(),
     clientId: randomBytes(13).toString('hex'),
     clientSecret: randomBytes(25).toString('hex'),
@@ -138,7 +174,7 @@ export async function startCognito(options: CognitoOptions): Promise<CognitoDoub
   const key = signingKey(pool.privateKeyPem)
   let counts: Record<string, number> = {}
 
-  // Who and what is asked for
+  // The pool, client and user of a request
 
   function requirePool(id: string): void {
     if (id !== userPoolId) refuse('ResourceNotFoundException', `User pool ${id} does not exist.`)
@@ -194,7 +230,7 @@ export async function startCognito(options: CognitoOptions): Promise<CognitoDoub
     lockedUntilMs: 0,
   })
 
-  /** Synchronous, so that tries in parallel are counted as tries in a row. */
+  /** Synchronous, so that concurrent attempts are counted one after the other. */
   function checkPassword(user: User | undefined, password: string): User {
     if (!user) return refuse('NotAuthorizedException', 'Incorrect username or password.')
     const now = nowMs()
@@ -451,20 +487,38 @@ export async function startCognito(options: CognitoOptions): Promise<CognitoDoub
 
   // The wire
 
-  async function answer(request: IncomingMessage): Promise<object> {
+  const faults = operationFaults(Object.keys(operations))
+
+  /** The answer to one request; undefined means that the connection is cut without an answer. */
+  async function answer(request: IncomingMessage): Promise<Answer | undefined> {
     const target = String(request.headers['x-amz-target'] ?? '')
     const name = target.replace(/^AWSCognitoIdentityProviderService\./, '')
     const operation = Object.hasOwn(operations, name) && name !== target ? operations[name] : undefined
     const body = await readBody(request)
     counts[name] = (counts[name] ?? 0) + 1
-    if (!operation || request.method !== 'POST') return refuse('UnknownOperationException', '')
-    if (request.headers['content-type'] !== 'application/x-amz-json-1.1') {
-      refuse('SerializationException', 'Content-Type must be application/x-amz-json-1.1')
+    if (!operation || request.method !== 'POST') return refusal('UnknownOperationException', '')
+    return faults.serve(name, {
+      serve: () => perform(operation, request, body),
+      refuse: (why) =>
+        why === 'error'
+          ? refusal('InternalErrorException', 'A fault was asked for.', 500)
+          : refusal('TooManyRequestsException', 'Rate exceeded'),
+    })
+  }
+
+  async function perform(operation: Operation, request: IncomingMessage, body: Buffer): Promise<Answer> {
+    try {
+      if (request.headers['content-type'] !== 'application/x-amz-json-1.1') {
+        refuse('SerializationException', 'Content-Type must be application/x-amz-json-1.1')
+      }
+      if (operation.signed) requireSignature(request.headers.authorization, region)
+      const input = parseInput(body)
+      checkMembers(input, operation.members)
+      return { status: 200, body: await operation.run(input) }
+    } catch (error) {
+      if (error instanceof Refusal) return refusal(error.name, error.message)
+      throw error
     }
-    if (operation.signed) requireSignature(request.headers.authorization, region)
-    const input = parseInput(body)
-    checkMembers(input, operation.members)
-    return operation.run(input)
   }
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -473,17 +527,13 @@ export async function startCognito(options: CognitoOptions): Promise<CognitoDoub
       response.end(JSON.stringify({ keys: [key.jwk] }))
       return
     }
-    let status = 200
-    const body = await answer(request).catch((error: unknown) => {
-      if (!(error instanceof Refusal)) throw error
-      status = 400
-      return { __type: error.name, message: error.message }
-    })
-    response.writeHead(status, {
+    const answered = await answer(request)
+    if (!answered) return cut(response)
+    response.writeHead(answered.status, {
       'content-type': 'application/x-amz-json-1.1',
       'x-amzn-requestid': randomUUID(),
     })
-    response.end(JSON.stringify(body))
+    response.end(JSON.stringify(answered.body))
   }
 
   const { url, close } = await listen(handle, options.port)
@@ -513,13 +563,28 @@ export async function startCognito(options: CognitoOptions): Promise<CognitoDoub
       Object.assign(pool, { users: {}, sessions: {} })
       state.save()
     },
-    close,
+    addFault: faults.addFault,
+    clearFaults: faults.clearFaults,
+    close() {
+      faults.close()
+      return close()
+    },
   }
 }
 
 // Refusals
 
-/** An error of the service, as opposed to a fault of the double. */
+interface Answer {
+  status: number
+  body: object
+}
+
+const refusal = (name: string, message: string, status = 400): Answer => ({
+  status,
+  body: { __type: name, message },
+})
+
+/** An error that the service would give, as opposed to a bug of the double. */
 class Refusal extends Error {}
 
 function refuse(name: string, message: string): never {
@@ -541,7 +606,7 @@ function requireSignature(authorization: string | undefined, region: string): vo
 type Input = Record<string, unknown>
 
 interface Operation {
-  /** Wants an AWS signature; the others are for anyone who knows the client. */
+  /** Whether the operation needs an AWS signature. An unsigned operation needs only the client's id. */
   signed: boolean
   members: Record<string, Member>
   run(input: Input): object | Promise<object>
@@ -576,7 +641,7 @@ function parseInput(body: Buffer): Input {
     const input: unknown = JSON.parse(body.toString())
     if (typeof input === 'object' && input !== null && !Array.isArray(input)) return input as Input
   } catch {}
-  return refuse('SerializationException', 'The request is no JSON object')
+  return refuse('SerializationException', 'The request is not a JSON object')
 }
 
 function checkMembers(input: Input, members: Record<string, Member>): void {
@@ -613,7 +678,7 @@ function invalid(what: string, constraint: string): never {
   )
 }
 
-/** `AuthParameters` as a flow wants them, the secret's hash apart. */
+/** Refuses `AuthParameters` other than these; `SECRET_HASH` is checked elsewhere. */
 function requireExactly(parameters: Record<string, unknown>, names: string[]): void {
   for (const name of names) {
     if (!parameters[name]) refuse('InvalidParameterException', `Missing required parameter ${name}`)
@@ -649,7 +714,7 @@ async function runTrigger(
     const reason = error instanceof Error ? error.message : String(error)
     refuse('UserLambdaValidationException', `PreTokenGeneration failed with error ${reason}.`)
   }
-  // As over the wire: what is no JSON does not arrive.
+  // A round trip through JSON, as over the wire: values that JSON cannot hold are lost.
   const { response } = (output === undefined ? null : JSON.parse(JSON.stringify(output))) ?? {}
   if (typeof response !== 'object' || response === null) {
     refuse('InvalidLambdaResponseException', 'Unrecognizable lambda output')
@@ -657,7 +722,7 @@ async function runTrigger(
   return response.claimsAndScopeOverrideDetails?.accessTokenGeneration ?? {}
 }
 
-/** Claims that a trigger can neither set nor take away, beside those that every token has. */
+/** Claims that a trigger can neither set nor remove, in addition to the claims that every token has. */
 const reservedClaims = ['scope', 'acr', 'amr', 'at_hash', 'azp', 'nbf', 'nonce', 'device_key', 'version']
 
 function customised(claims: Record<string, unknown>, scopes: string[], changes: AccessTokenChanges): Input {
@@ -679,7 +744,7 @@ function customised(claims: Record<string, unknown>, scopes: string[], changes: 
 
 let processKey: string | undefined
 
-/** One RSA key for the whole process, since making one takes a tenth of a second. */
+/** One RSA key for the whole process, because making a key takes a tenth of a second. */
 function processKeyPem(): string {
   processKey ??= generateKeyPairSync('rsa', {
     modulusLength: 2048,
@@ -687,6 +752,14 @@ function processKeyPem(): string {
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
   }).privateKey
   return processKey
+}
+
+function isPrivateKey(pem: string): boolean {
+  try {
+    return createPrivateKey(pem).asymmetricKeyType === 'rsa'
+  } catch {
+    return false
+  }
 }
 
 function signingKey(privateKeyPem: string) {
@@ -706,9 +779,10 @@ function newRefreshToken(): string {
   return [header, ...[256, 12, 600, 16].map((bytes) => randomBytes(bytes).toString('base64url'))].join('.')
 }
 
-/** A small cost: the file is a developer's, and tests sign in often. */
+/** The cost parameter is small: the file belongs to a developer, and tests sign in often. */
 function hashPassword(password: string, salt: string): string {
-  // Hashed first: scrypt pads its key with zeros, and would take `x` and `x\\0` for one.
+  // The password is hashed first: scrypt pads its key with zeros, so `x` and `x\\0` would be the same
+  // password.
   return scryptSync(sha256(password), salt, 32, { N: 16 }).toString('base64')
 }
 

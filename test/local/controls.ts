@@ -1,13 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { readBody } from './http.ts'
 
-/** A control answers a JSON value; undefined is a 204. */
+/** A control returns a JSON value; undefined becomes a 204. */
 type Control = (request: { body: Record<string, unknown>; query: URLSearchParams; name: string }) => unknown
 
 /** `METHOD /path` of each control; `*` stands for one segment, which the control gets as `name`. */
 export type Controls = Record<string, Control>
 
-/** Thrown by a control for a request that it cannot carry out; answered as a 400 with the sentence. */
+/**
+ * A control throws this error for a request that it cannot carry out. The answer is a 400 with the message.
+ */
 export class ControlError extends Error {}
 
 /** Serves the stack's own controls under `/_local`. No deployed function has them. */

@@ -1,4 +1,8 @@
-/** `npm run demo`: the whole story against the running code; exits non-zero when a step is not as expected. */
+/**
+ * `npm run demo`: the whole story against the running code, on two screens, or with every request and answer after
+ * `-- --verbose`; exits non-zero when a step is not as expected.
+ */
+import { styleText } from 'node:util'
 import { TOTP } from 'otpauth'
 import { startServer } from './server.ts'
 import { type Teller, teller } from './teller.ts'
@@ -175,7 +179,7 @@ async function quota({ ask, must, mailedCode, control }: Teller): Promise<void> 
   const [invoice, ...others] = await ask('He lists his invoices', 'GET /v1/invoice/list', 200, { token })
   must(others.length === 1, 'one for each charge')
   const read = await ask('and reads the newest', `GET /v1/invoice/${invoice.id}`, 200, { token })
-  must(read.description === 'STARTER (1000 invocations)' && read.status === 'paid', 'it is paid')
+  must(read.description === 'STARTER (1,000 units)' && read.status === 'paid', 'it is paid')
   const ledger: { amount: number; units: number }[] = await ask('His statement', 'GET /v1/ledger', 200, {
     token,
   })
@@ -185,11 +189,29 @@ async function quota({ ask, must, mailedCode, control }: Teller): Promise<void> 
   must(cents === 0 && units === 2100, 'sums to his balance, and to the units left and used')
 }
 
+const chapters: [string, (teller: Teller) => Promise<void>][] = [
+  ['Ada: an account in three dialects, and its sessions', account],
+  ['Ada: a second factor, and a forgotten password', credentials],
+  ['Bob: application keys, notices, leaving and coming back', leaving],
+  ['Cleo: cards, with 3-D Secure', cards],
+  ['Dan: a bundle, its units, renewal and invoices', quota],
+]
+
+const startedMs = performance.now()
 const server = await startServer({ port: 0, schedule: false, reload: false, quiet: true })
 try {
-  const tell = teller(server.url)
-  for (const chapter of [account, credentials, leaving, cards, quota]) await chapter(tell)
-  console.log('\nThe story went as expected.')
+  const tell = teller(server.url, { verbose: process.argv.includes('--verbose') })
+  const summary: string[] = []
+  for (const [title, play] of chapters) {
+    console.log(`\n${styleText('bold', title)}`)
+    await play(tell)
+    const { requests, checks } = tell.counts()
+    summary.push(`  ✓ ${title.padEnd(58)} ${requests} requests, ${checks} checks`)
+  }
+  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
+  console.log(`\n${styleText('bold', `What went as it should, in ${seconds} s`)}\n${summary.join('\n')}`)
+  console.log('\nEvery request with its answer: npm run demo -- --verbose. Your own requests: npm run dev.')
+  console.log('The story went as expected.')
 } catch (error) {
   console.error(`\nThe story stopped. ${(error as Error).message}`)
   process.exitCode = 1

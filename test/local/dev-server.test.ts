@@ -3,11 +3,16 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { rows } from '../../functions/http/rows.ts'
-import { claims, newPerson, type Person } from '../support/app.ts'
+import { claims } from '../support/app.ts'
+import { newPerson, type Person } from '../support/people.ts'
 import { copyProject } from '../support/project-copy.ts'
+import { startRegistry } from '../support/registry.ts'
 import { listen } from './http.ts'
+import { HELP } from './start-options.ts'
+import { shellWalkThrough, walkThrough } from './walk-through.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const MINUTE_MS = 60_000
@@ -15,7 +20,7 @@ const MINUTE_MS = 60_000
 const changing = copyProject()
 const withoutDatabase = copyProject({ without: '@dynoxide' })
 
-/** The commands find this Node first, as they do in npm's scripts; nothing else of this environment is theirs. */
+/** The commands find this Node first, as in npm's scripts, and inherit no other variable. */
 const ENV = { PATH: dirname(process.execPath) + delimiter + process.env.PATH, HOME: tmpdir() }
 
 const folders: string[] = []
@@ -41,13 +46,20 @@ interface Launch {
   /** `START` or `NPM`. */
   command?: string[]
   cwd?: string
+  env?: Record<string, string>
+  /** Where the port comes from. If left out, the server gets a free port as an option. */
+  port?: 'of the environment'
 }
 
-/** Runs a command to its end; `said` is what it has said so far. */
-function run(args: string[], { command = START, cwd = ROOT }: Launch = {}) {
+/** Starts a command. `said` holds its output so far; `ended` resolves with its exit code and signal. */
+function run(args: string[], { command = START, cwd = ROOT, env = {} }: Launch = {}) {
   const [program = '', ...first] = command
-  // npm gets a process group of its own, as a terminal gives it one.
-  const child = spawn(program, [...first, ...args], { cwd, env: ENV, detached: program === 'npm' })
+  // npm gets its own process group, as in a terminal.
+  const child = spawn(program, [...first, ...args], {
+    cwd,
+    env: { ...ENV, ...env },
+    detached: program === 'npm',
+  })
   children.push(child)
   const said = { out: '', err: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -60,9 +72,9 @@ function run(args: string[], { command = START, cwd = ROOT }: Launch = {}) {
   return { child, said, ended }
 }
 
-/** A server that is ready. */
+/** Starts a server and waits until it is ready. */
 async function start(args: string[], launch?: Launch) {
-  const { child, said, ended } = run(['--port', '0', ...args], launch)
+  const { child, said, ended } = run(launch?.port ? args : ['--port', '0', ...args], launch)
   const url = await new Promise<string>((resolve, reject) => {
     child.stdout.on('data', () => {
       const ready = /^ready (http:\/\/127\.0\.0\.1:\d+)$/m.exec(said.out)?.[1]
@@ -98,7 +110,7 @@ const register = (url: string, person: Person) => send(url, 'POST /rest/users', 
 const login = (url: string, { email, password }: Person) =>
   send(url, 'POST /v1/auth/login', { email, password })
 
-/** Databases that run on this folder. */
+/** Command lines of the database processes that use this folder. */
 const databasesOn = (folder: string): string[] =>
   execFileSync('ps', ['-A', '-ww', '-o', 'args'], { encoding: 'utf8' })
     .split('\n')
@@ -107,62 +119,99 @@ const databasesOn = (folder: string): string[] =>
 const expectNoDatabaseOn = (folder: string) =>
   vi.waitFor(() => expect(databasesOn(folder)).toEqual([]), { timeout: 5_000, interval: 20 })
 
-// One server, whose clock is moved: in this order.
+const WALK_ANSWERS = 13
+
+/**
+ * The JSON values in a printed text. A value is on one line, or its first and last bracket each start a line.
+ */
+// biome-ignore lint/suspicious/noExplicitAny: answers have every shape
+const answersIn = (out: string): any[] =>
+  (out.match(/^(\{\n[\s\S]*?\n\}|\[\n[\s\S]*?\n\]|\{.*\}|\[.*\]|\d{3})$/gm) ?? []).map((each) =>
+    JSON.parse(each),
+  )
+
+/** Expects the answers of the walk-through, in order. */
+// biome-ignore lint/suspicious/noExplicitAny: answers have every shape
+function expectWalk(answers: any[]): void {
+  const [registered, activated, emcp, greencloud, skylink, proved, cards, signedUp, ...rest] = answers
+  const { username, email } = registered.content
+  expect(registered).toMatchObject({ status: 1, content: { username: expect.stringMatching(/^ada\d+$/) } })
+  expect(activated).toEqual({ message: 'E-mail address is confirmed' })
+  expect(emcp).toMatchObject({ email, emailVerified: true, status: 0 })
+  expect(greencloud).toMatchObject({ id: emcp._id, email, name: username })
+  expect(skylink).toMatchObject({ status: 1, content: { username, status: 'verified' } })
+  expect(proved).toEqual({ status: 'ok' })
+  expect(cards.data).toMatchObject([{ card: { brand: 'visa', last4: '4242' } }])
+  expect(signedUp).toBe(204)
+  const [spent, again, usage, ledger, invoice] = rest
+  expect([spent, again]).toEqual(Array(2).fill({ left: 1097, used: 3 }))
+  expect(usage).toMatchObject({ allusage: 3, days: [{ units: 3, keys: [{ id: 'default', units: 3 }] }] })
+  expect(ledger.map(({ kind }: { kind: string }) => kind)).toEqual(['trial', 'payment', 'sale'])
+  expect(invoice).toMatchObject({ amount: 0.99, description: 'STARTER (1,000 units)', status: 'paid' })
+}
+
+// One server, whose clock the tests move: they run in this order.
 describe('a running server', { shuffle: false }, () => {
   let server: Awaited<ReturnType<typeof start>>
   const local = (request: string, json?: unknown) => send(server.url, request, json)
 
-  /** What it has said by the time that it is ready. */
+  /** What the server has printed by the time that it is ready. */
   let said: { out: string; err: string }
+  const dataFolder = newFolder()
 
   beforeAll(async () => {
-    server = await start(['--data', newFolder(), '--no-schedule'])
+    server = await start(['--data', dataFolder, '--no-schedule'])
     said = { ...server.said }
   })
   afterAll(() => server.stop('SIGTERM'))
 
-  test('it says what it starts, every route, and last of all that it is ready', () => {
+  test('the first screen says what starts, where, what to try, where to look, and that it is ready', () => {
     const { out, err } = said
     for (const part of ['DynamoDB', 'Cognito', 'SES and KMS', 'functions']) {
       expect(out).toMatch(new RegExp(`^ {2}starting {2}${part}`, 'm'))
     }
-    for (const key of rows.flatMap((row) => row.routes)) {
-      const [method = '', path = ''] = key.split(' ')
-      expect(
-        out.split('\n').some((line) => line.trim().split(/ +/).slice(0, 2).join() === `${method},${path}`),
-      ).toBe(true)
+    expect(out).toContain(`\n  API       ${server.url}\n  data      in ${dataFolder}/, kept; `)
+    for (const place of [
+      'npm run dev -- --routes',
+      'npm run demo',
+      `${server.url}/openapi.json`,
+      'README.md',
+    ]) {
+      expect(out).toContain(place)
     }
+    expect(out.split('\n').length).toBeLessThanOrEqual(24)
     expect(out).toMatch(/\nready http:\/\/127\.0\.0\.1:\d+\n$/)
     expect(err).toBe('')
+    expect(out).not.toContain('\x1b')
   })
 
-  test('the walk-through works when it is pasted into bash as it stands', async () => {
-    const [, pasted = ''] = /into another terminal\n\n([\s\S]*?)\n\nready /.exec(server.said.out) ?? []
+  test('each of the three commands of the first screen works when it is pasted, and works again', () => {
+    const commands = server.said.out.match(/^ {2}curl .*$/gm) ?? []
+    const answer = (line: string) =>
+      JSON.parse(
+        execFileSync('bash', ['-c', line], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }),
+      )
+    const [health, registered, mail] = commands.map(answer)
+    expect(commands).toHaveLength(3)
+    expect(health).toEqual({ status: 'ok' })
+    expect(registered).toMatchObject({ status: 1, content: { username: 'ada' } })
+    expect(mail).toMatchObject([{ to: 'ada@mail.example', subject: 'Confirm your e-mail address' }])
+    const [, again] = commands.map(answer)
+    expect(again).toMatchObject({ status: 0, message: expect.any(String) })
+  })
+
+  test('the walk-through works when it is pasted into bash unchanged, and works again', async () => {
+    const pasted = shellWalkThrough(server.url)
     const bash = spawn('bash', ['--noprofile', '--norc', '-i'], { env: ENV })
-    let out = ''
-    bash.stdout.setEncoding('utf8').on('data', (text: string) => {
-      out += text
-    })
-    bash.stdin.end(`${pasted}\nexit\n`)
-    await once(bash, 'close')
-    const answers = out.trim().split('\n')
-    const [emcp, greencloud, skylink, proved, cards, signedUp, ...rest] = answers
-      .slice(-11)
-      .map((line) => JSON.parse(line))
-    expect(emcp).toMatchObject({ email: 'ada@mail.example', emailVerified: true, status: 0 })
-    expect(greencloud).toMatchObject({ id: emcp._id, email: 'ada@mail.example', name: 'ada' })
-    expect(skylink).toMatchObject({ status: 1, content: { username: 'ada', status: 'verified' } })
-    expect(proved).toEqual({ status: 'ok' })
-    expect(cards.data).toMatchObject([{ card: { brand: 'visa', last4: '4242' } }])
-    expect(signedUp).toBe(204)
-    const [spent, again, usage, ledger, invoice] = rest
-    expect([spent, again]).toEqual(Array(2).fill({ left: 1097, used: 3 }))
-    expect(usage).toMatchObject({ allusage: 3, days: [{ units: 3, keys: [{ id: 'default', units: 3 }] }] })
-    expect(ledger.map(({ kind }: { kind: string }) => kind)).toEqual(['trial', 'payment', 'sale'])
-    expect(invoice).toMatchObject({ amount: 0.99, description: 'STARTER (1000 invocations)', status: 'paid' })
+    const out = text(bash.stdout)
+    bash.stdin.end(`${pasted}\n${pasted}\nexit\n`)
+    const answers = answersIn(await out)
+    expect(answers).toHaveLength(2 * WALK_ANSWERS)
+    expectWalk(answers.slice(0, WALK_ANSWERS))
+    expectWalk(answers.slice(WALK_ANSWERS))
   })
 
-  test('GET /_local tells where the parts are', async () => {
+  test('GET /_local returns the addresses of the parts', async () => {
     const { status, body } = await local('GET /_local')
     expect(status).toBe(200)
     expect(body).toMatchObject({ api: server.url, table: 'bursar', now: expect.any(Number) })
@@ -173,7 +222,7 @@ describe('a running server', { shuffle: false }, () => {
     expect(Math.abs(body.now - Date.now())).toBeLessThan(MINUTE_MS)
   })
 
-  test('GET /_local/mail answers the mail of one address, oldest first', async () => {
+  test('GET /_local/mail returns the mail of one address, oldest first', async () => {
     const [ada, eve] = [newPerson(), newPerson()]
     await register(server.url, ada)
     await register(server.url, eve)
@@ -214,7 +263,7 @@ describe('a running server', { shuffle: false }, () => {
     }
   })
 
-  test('POST /_local/jobs runs a job now and answers what it did', async () => {
+  test('POST /_local/jobs runs a job now and returns what it did', async () => {
     expect(await local('POST /_local/jobs/send-mail')).toMatchObject({
       status: 200,
       body: { sent: 0, failed: 0 },
@@ -227,7 +276,7 @@ describe('a running server', { shuffle: false }, () => {
 
   test.each([
     [
-      'a job that there is not',
+      'an unknown job',
       'POST /_local/jobs/nothing',
       undefined,
       /^There is no job nothing\. There are: .*send-mail/,
@@ -235,15 +284,15 @@ describe('a running server', { shuffle: false }, () => {
     ['a clock moved by text', 'POST /_local/clock', { advanceMs: '5' }, /^advanceMs must be/],
     ['a clock moved by half a millisecond', 'POST /_local/clock', { advanceMs: 0.5 }, /^advanceMs must be/],
     ['a clock moved beyond all dates', 'POST /_local/clock', '{"advanceMs": 1e300}', /^advanceMs must be/],
-    ['a clock that nobody moves', 'POST /_local/clock', undefined, /^advanceMs must be/],
-    ['a body that is no JSON', 'POST /_local/clock', 'garbage', /JSON/],
-    ['a body that is no object', 'POST /_local/clock', 'null', /^The body must be a JSON object/],
-  ])('%s is a 400 with a sentence', async (_, request, json, message) => {
+    ['a clock without a distance', 'POST /_local/clock', undefined, /^advanceMs must be/],
+    ['a body that is not JSON', 'POST /_local/clock', 'garbage', /JSON/],
+    ['a body that is not an object', 'POST /_local/clock', 'null', /^The body must be a JSON object/],
+  ])('%s is a 400 that says why', async (_, request, json, message) => {
     const { status, body } = await local(request, json)
     expect({ status, body }).toEqual({ status: 400, body: { message: expect.stringMatching(message) } })
   })
 
-  test('a control that there is not is a 404 that lists them', async () => {
+  test('an unknown control is a 404 that lists the controls', async () => {
     const { status, body } = await local('GET /_local/nothing')
     expect([status, body.message]).toEqual([404, expect.stringContaining('POST /_local/clock')])
   })
@@ -265,9 +314,9 @@ describe('a running server', { shuffle: false }, () => {
   })
 })
 
-// Four starts side by side: on a busy machine they take their time.
+// Four servers start at the same time, which can be slow on a busy machine.
 describe.concurrent('data', { timeout: 60_000 }, () => {
-  test('survive SIGTERM and a new start: accounts, mail, live sessions and the clock', async () => {
+  test('survive SIGTERM and a restart: accounts, mail, live sessions and the clock', async () => {
     const folder = newFolder()
     const person = newPerson()
     const first = await start(['--data', folder])
@@ -289,12 +338,12 @@ describe.concurrent('data', { timeout: 60_000 }, () => {
     await expectNoDatabaseOn(folder)
   })
 
-  test('survive kill -9 in the middle of registrations: nothing that was answered is lost', async () => {
+  test('survive kill -9 during registrations: no registration that was answered is lost', async () => {
     const folder = newFolder()
     const first = await start(['--data', folder])
     const registered: Person[] = []
     const others: Person[] = []
-    // Each lane goes on until it gets no answer, so the kill always comes in the middle of something.
+    // Each lane sends requests until it gets no answer, so the kill always interrupts a request.
     const lane = async () => {
       for (let count = 0; count < 100; count++) {
         const person = newPerson()
@@ -303,7 +352,7 @@ describe.concurrent('data', { timeout: 60_000 }, () => {
         expect(answer.status).toBe(201)
         if (registered.push(person) === 2) first.child.kill('SIGKILL')
       }
-      throw new Error('the server answers though it was killed')
+      throw new Error('the server still answers after it was killed')
     }
     await Promise.all(Array.from({ length: 6 }, lane))
     await first.stop('SIGKILL')
@@ -311,7 +360,7 @@ describe.concurrent('data', { timeout: 60_000 }, () => {
     const second = await start(['--data', folder])
     const signedIn = await Promise.all(registered.map((person) => login(second.url, person)))
     expect(signedIn.map(({ status }) => status)).toEqual(registered.map(() => 200))
-    // Who got no answer asks again, and is registered once in the end.
+    // Everyone who got no answer sends the request again and ends up registered once.
     await Promise.all(others.map((person) => register(second.url, person)))
     const later = await Promise.all(others.map((person) => login(second.url, person)))
     expect(later.map(({ status }) => status)).toEqual(others.map(() => 200))
@@ -329,14 +378,14 @@ describe.concurrent('npm run dev', () => {
     await expectNoDatabaseOn(folder)
   })
 
-  test('Ctrl-C, which npm and the server both get, stops it with code 0 and leaves no database; so does a second one', async () => {
+  test('one or two Ctrl-C, which npm and the server both get, stop it and leave no database', async () => {
     const folder = newFolder()
     const server = await start(['--data', folder], { command: NPM })
     const interrupt = () =>
       server.child.exitCode === null && process.kill(-Number(server.child.pid), 'SIGINT')
     server.child.stdout.once('data', interrupt)
     interrupt()
-    // The second one may find npm alone, which it ends.
+    // The second Ctrl-C may reach npm after the server has stopped; npm then ends by the signal.
     expect([
       { code: 0, signal: null },
       { code: null, signal: 'SIGINT' },
@@ -346,7 +395,54 @@ describe.concurrent('npm run dev', () => {
   })
 })
 
-describe.concurrent('what cannot start says so in one sentence, with code 1', () => {
+test('--help prints the usage, starts nothing and exits with code 0', async () => {
+  const { said, ended } = run(['--help'])
+  expect(await ended).toEqual({ code: 0, signal: null })
+  expect(said).toEqual({ out: `${HELP}\n`, err: '' })
+})
+
+describe('a server with a port from the environment, --routes, forced colours and the schedule', () => {
+  let server: Awaited<ReturnType<typeof start>>
+  let port: string
+
+  beforeAll(async () => {
+    const free = await listen(() => {})
+    port = new URL(free.url).port
+    await free.close()
+    const env = { PORT: port, FORCE_COLOR: '1' }
+    server = await start(['--data', ':memory:', '--routes'], { env, port: 'of the environment' })
+  })
+  afterAll(() => server.stop('SIGTERM'))
+
+  test('listens on the port', async () => {
+    expect(server.url).toBe(`http://127.0.0.1:${port}`)
+    expect((await send(server.url, 'GET /health')).status).toBe(200)
+  })
+
+  test('lists every route and prints the walk-through', () => {
+    const words = server.said.out.split('\n').map((line) => line.trim().split(/ +/).slice(0, 2).join(' '))
+    expect(words).toEqual(expect.arrayContaining(rows.flatMap((row) => row.routes)))
+    expect(server.said.out).toContain(`\n\n${walkThrough(server.url)}\n\n`)
+  })
+
+  test('has colours except on the line that programs read', () => {
+    expect(server.said.out).toContain('\x1b[')
+    expect(server.said.out).toMatch(/\nready http:\/\/127\.0\.0\.1:\d+\n/)
+  })
+
+  test('prints a line about a job only if the job did something', async () => {
+    for (const job of ['check-quotas', 'settle-payments', 'sweep', 'send-mail']) {
+      expect((await send(server.url, `POST /_local/jobs/${job}`)).status).toBe(200)
+    }
+    expect(server.said.out).not.toContain('"job"')
+    const person = newPerson()
+    await register(server.url, person)
+    await send(server.url, 'POST /v1/user/resetPassword', { email: person.email })
+    await vi.waitFor(() => expect(server.said.out).toMatch(/"asked":1\b/), { timeout: 15_000, interval: 50 })
+  })
+})
+
+describe.concurrent('a server that cannot start says why in one sentence and exits with code 1', () => {
   async function expectSentence(args: string[], sentence: RegExp, launch?: Launch): Promise<void> {
     const { said, ended } = run(args, launch)
     expect(await ended).toEqual({ code: 1, signal: null })
@@ -365,7 +461,7 @@ describe.concurrent('what cannot start says so in one sentence, with code 1', ()
     await expectNoDatabaseOn(folder)
   })
 
-  test('a data folder that another server uses, whose data stay whole', async () => {
+  test('a data folder that another server uses; its data stay intact', async () => {
     const folder = newFolder()
     const first = await start(['--data', folder])
     const sentence =
@@ -376,7 +472,7 @@ describe.concurrent('what cannot start says so in one sentence, with code 1', ()
     await first.stop('SIGTERM')
   })
 
-  test('a table that is garbage; it starts once that file is deleted', async () => {
+  test('a broken table file; the server starts once the file is deleted', async () => {
     const folder = newFolder()
     const file = join(folder, 'table.db')
     writeFileSync(file, 'garbage')
@@ -388,7 +484,7 @@ describe.concurrent('what cannot start says so in one sentence, with code 1', ()
     await server.stop('SIGTERM')
   })
 
-  test('a user pool that is garbage', async () => {
+  test('a broken user pool file', async () => {
     const folder = newFolder()
     const file = join(folder, 'cognito.json')
     writeFileSync(file, '{"users":')
@@ -398,8 +494,8 @@ describe.concurrent('what cannot start says so in one sentence, with code 1', ()
   })
 
   test.each([
-    ['a flag that there is not', ['--prot', '3000'], /'--prot'.* Usage: npm run dev -- \[--port 3000\]/],
-    ['a port that is none', ['--port', 'abc'], /--port abc is no port\. Usage: /],
+    ['an unknown flag', ['--prot', '3000'], /'--prot'.* Usage: npm run dev -- \[--port 3000\]/],
+    ['a port that is not a number', ['--port', 'abc'], /--port abc is no port\. Usage: /],
     [
       'a data folder that is a file',
       ['--data', join(ROOT, 'package.json')],
@@ -409,13 +505,25 @@ describe.concurrent('what cannot start says so in one sentence, with code 1', ()
     await expectSentence(args, sentence)
   })
 
-  test('a database that is not installed', async () => {
+  test('an endpoint that is not a URL', async () => {
+    const sentence = /DYNAMODB_ENDPOINT is garbage, which is no http URL/
+    await expectSentence(['--data', ':memory:'], sentence, { env: { DYNAMODB_ENDPOINT: 'garbage' } })
+  })
+
+  test('a database that is neither installed nor in the registry', async () => {
+    const registry = await startRegistry([])
     const args = ['--port', '0', '--data', newFolder()]
-    await expectSentence(args, /Install Dynoxide .* or set DYNAMODB_ENDPOINT/, { cwd: withoutDatabase })
+    const launch = { cwd: withoutDatabase, env: { npm_config_registry: registry.url } }
+    const { said, ended } = run(args, launch)
+    expect(await ended).toEqual({ code: 1, signal: null })
+    await registry.close()
+    expect(said.err).toMatch(
+      /^ {2}fetching [^\n]+\nBursar did not start\. There is no database to run: [^\n]+ set DYNAMODB_ENDPOINT [^\n]+\n$/,
+    )
   })
 })
 
-test('in memory: a handler that changes answers from the next request on, and no data are lost by it', async () => {
+test('in memory: a changed handler answers from the next request on, and the data are kept', async () => {
   const person = newPerson()
   const server = await start(['--data', ':memory:'], { cwd: changing })
   expect(server.said.out).toMatch(/^ {2}data {6}in memory/m)

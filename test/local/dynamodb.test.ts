@@ -1,15 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  chmodSync,
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -52,7 +43,7 @@ function clientOf(endpoint: string, maxAttempts = 1): DynamoDBClient {
   return new DynamoDBClient({ endpoint, region: 'us-east-1', credentials, maxAttempts })
 }
 
-/** One call as it is on the wire, with no SDK between. */
+/** Sends one call over the wire, without the SDK. */
 async function call(url: string, operation: string, input: object) {
   const response = await fetch(url, {
     method: 'POST',
@@ -74,7 +65,7 @@ const put = (pk: string, more: object = {}) => ({ TableName: 'things', Item: { p
 const key = (pk: string, more: object = {}) => ({ TableName: 'things', Key: { pk: { S: pk } }, ...more })
 const onlyIfNew = { ConditionExpression: 'attribute_not_exists(pk)' }
 
-/** The processes, this one apart, that have the words on their command line. */
+/** The other processes that have the words on their command line. */
 function processesWith(words: string): string[] {
   return readdirSync('/proc').filter((name) => {
     if (!/^\d+$/.test(name) || name === String(process.pid)) return false
@@ -86,7 +77,7 @@ function processesWith(words: string): string[] {
   })
 }
 
-/** A Node process that runs `script`; what `startDynamo` printed there is its first line. */
+/** Starts a Node process that runs `script`, and reads the first line of its output. */
 async function childRunning(script: string, cwd = process.cwd(), env = process.env) {
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -97,7 +88,7 @@ async function childRunning(script: string, cwd = process.cwd(), env = process.e
   return { child, line }
 }
 
-/** A child that holds the database of `dbFile` open until it is killed; the line is the database's URL. */
+/** A child process that keeps the database on `dbFile` open until it is killed. Its first line is the URL. */
 function holder(dbFile: string) {
   const module = pathToFileURL(join(import.meta.dirname, 'dynamodb.ts')).href
   return childRunning(`
@@ -165,7 +156,7 @@ describe('the count', () => {
     expect(dynamo.counts().calls).toEqual({ [operation]: 2 })
   })
 
-  test('is the same whether the caller asked for capacity or not', async () => {
+  test('is the same whether or not the caller asked for capacity', async () => {
     for (const ReturnConsumedCapacity of [undefined, 'NONE', 'TOTAL', 'INDEXES'] as const) {
       dynamo.resetCounts()
       await client.send(new UpdateItemCommand({ ...key('same'), ReturnConsumedCapacity }))
@@ -173,14 +164,14 @@ describe('the count', () => {
     }
   })
 
-  test('takes a transaction repeated with its token as reads, as DynamoDB charges it', async () => {
+  test('counts a transaction repeated with its token as reads, as DynamoDB does', async () => {
     const input = { TransactItems: [{ Put: put('token') }], ClientRequestToken: 'the-same-token' }
     await client.send(new TransactWriteItemsCommand(input))
     await client.send(new TransactWriteItemsCommand(input))
     expect(dynamo.counts()).toEqual({ calls: { TransactWriteItems: 2 }, readUnits: 2, writeUnits: 2 })
   })
 
-  test('starts again at zero after a reset, and what was read before stays as it was', async () => {
+  test('starts again at zero after a reset, and counts that were read before do not change', async () => {
     await client.send(new PutItemCommand(put('a')))
     const before = dynamo.counts()
     dynamo.resetCounts()
@@ -189,14 +180,14 @@ describe('the count', () => {
     expect(dynamo.counts()).toEqual({ calls: { GetItem: 1 }, readUnits: 0.5, writeUnits: 0 })
   })
 
-  test('leaves out what goes to the database itself', async () => {
+  test('leaves out requests that go directly to the database', async () => {
     await call(dynamo.rawUrl, 'GetItem', key('old'))
     expect(dynamo.counts().calls).toEqual({})
   })
 })
 
 describe('an answer through the proxy', () => {
-  test('is the database’s own, whether capacity was asked for or not', async () => {
+  test('is the database’s own, whether or not capacity was asked for', async () => {
     for (const ReturnConsumedCapacity of [undefined, 'NONE', 'TOTAL', 'INDEXES']) {
       const input = put('same', { ReturnConsumedCapacity, ReturnValues: 'ALL_OLD' })
       await call(dynamo.rawUrl, 'PutItem', input)
@@ -207,7 +198,7 @@ describe('an answer through the proxy', () => {
     }
   })
 
-  test('carries the checksum and the length of what it really holds', async () => {
+  test('carries the checksum and the length of its actual body', async () => {
     const { body, headers } = await call(dynamo.url, 'PutItem', put('sum'))
     expect(headers.get('x-amz-crc32')).toBe(String(crc32(body)))
     expect(headers.get('content-length')).toBe(String(body.length))
@@ -231,7 +222,7 @@ describe('an answer through the proxy', () => {
     })
   })
 
-  test('to a body that is no JSON is the database’s own refusal', async () => {
+  test('to a body that is not JSON is the database’s own refusal', async () => {
     const answers = [dynamo.rawUrl, dynamo.url].map(async (url) => {
       const headers = {
         'content-type': 'application/x-amz-json-1.0',
@@ -251,7 +242,7 @@ describe('a fault', () => {
     (await call(dynamo.rawUrl, 'GetItem', key(pk, { ConsistentRead: true }))).json.Item !== undefined
 
   test('before: 500, and nothing is written', async () => {
-    dynamo.fault({ kind: 'error-before', times: 1 })
+    dynamo.addFault({ fault: 'error-before', times: 1 })
     await expect(client.send(new PutItemCommand(put('before')))).rejects.toMatchObject({
       name: 'InternalServerError',
       $metadata: { httpStatusCode: 500 },
@@ -261,14 +252,14 @@ describe('a fault', () => {
   })
 
   test('after: a lost reply leaves the write in place', async () => {
-    dynamo.fault({ kind: 'error-after', times: 1 })
+    dynamo.addFault({ fault: 'lose-reply-after-commit', times: 1 })
     await expect(client.send(new PutItemCommand(put('after')))).rejects.toMatchObject({ code: 'ECONNRESET' })
     expect(await stands('after')).toBe(true)
     expect(dynamo.counts()).toEqual({ calls: { PutItem: 1 }, readUnits: 0, writeUnits: 1 })
   })
 
   test('conflict: a single write gets TransactionConflictException', async () => {
-    dynamo.fault({ kind: 'conflict', times: 1 })
+    dynamo.addFault({ fault: 'conflict', times: 1 })
     await expect(client.send(new PutItemCommand(put('conflict')))).rejects.toMatchObject({
       name: 'TransactionConflictException',
       message: 'Transaction is ongoing for the item',
@@ -276,8 +267,8 @@ describe('a fault', () => {
     expect(await stands('conflict')).toBe(false)
   })
 
-  test('conflict: a transaction is cancelled with a reason per item, at two units an item', async () => {
-    dynamo.fault({ kind: 'conflict', match: 'TransactWriteItems', times: 1 })
+  test('conflict: a transaction is cancelled with a reason per item, for two units an item', async () => {
+    dynamo.addFault({ fault: 'conflict', match: 'TransactWriteItems', times: 1 })
     const transaction = new TransactWriteItemsCommand({
       TransactItems: [{ Put: put('conflict1') }, { Put: put('conflict2') }],
     })
@@ -295,13 +286,13 @@ describe('a fault', () => {
   })
 
   test('conflict: a read is never refused, and leaves the fault for the next write', async () => {
-    dynamo.fault({ kind: 'conflict', times: 1 })
+    dynamo.addFault({ fault: 'conflict', times: 1 })
     await client.send(new GetItemCommand(key('any')))
     await expect(client.send(new PutItemCommand(put('any')))).rejects.toThrow('ongoing')
   })
 
-  test('throttle: the SDK knows it as one and tries again', async () => {
-    dynamo.fault({ kind: 'throttle', times: 1 })
+  test('throttle: the SDK recognises the error and retries', async () => {
+    dynamo.addFault({ fault: 'throttle', times: 1 })
     const patient = clientOf(dynamo.url, 2)
     const { $metadata } = await patient.send(new PutItemCommand(put('throttled')))
     expect($metadata.attempts).toBe(2)
@@ -309,8 +300,8 @@ describe('a fault', () => {
     patient.destroy()
   })
 
-  test('throttle: a transaction says so by its reasons', async () => {
-    dynamo.fault({ kind: 'throttle', times: 1 })
+  test('throttle: a transaction gives it as the cancellation reason', async () => {
+    dynamo.addFault({ fault: 'throttle', times: 1 })
     const transaction = new TransactWriteItemsCommand({ TransactItems: [{ Put: put('throttled2') }] })
     await expect(client.send(transaction)).rejects.toMatchObject({
       name: 'TransactionCanceledException',
@@ -318,8 +309,8 @@ describe('a fault', () => {
     })
   })
 
-  test('meets only the operation it names, as often as it says', async () => {
-    dynamo.fault({ kind: 'error-before', match: 'PutItem', times: 2 })
+  test('affects only the operation it names, `times` times', async () => {
+    dynamo.addFault({ fault: 'error-before', match: 'PutItem', times: 2 })
     const statuses = []
     for (const operation of ['GetItem', 'PutItem', 'GetItem', 'PutItem', 'PutItem']) {
       const input = operation === 'PutItem' ? put('named') : key('named')
@@ -328,8 +319,8 @@ describe('a fault', () => {
     expect(statuses).toEqual([200, 500, 200, 500, 200])
   })
 
-  test('without a number lasts until the faults are cleared', async () => {
-    dynamo.fault({ kind: 'error-before' })
+  test('without `times` lasts until the faults are cleared', async () => {
+    dynamo.addFault({ fault: 'error-before' })
     for (let tries = 0; tries < 20; tries += 1) {
       expect((await call(dynamo.url, 'GetItem', key('lasting'))).status).toBe(500)
     }
@@ -350,7 +341,7 @@ describe('the database', () => {
     await second.close()
   })
 
-  test('leaves no process behind once closed', async () => {
+  test('leaves no process behind after close', async () => {
     const dbFile = join(folder, 'closed.db')
     const database = await startDynamo({ dbFile })
     expect(processesWith(dbFile).length).toBeGreaterThan(0)
@@ -369,7 +360,7 @@ describe('the database', () => {
     await expect(fetch(url)).rejects.toThrow()
   })
 
-  test('has every write that it answered after everything was killed in the middle of writing', async () => {
+  test('keeps every write that it answered when all processes are killed during writes', async () => {
     const dbFile = join(folder, 'killed.db')
     const answered: string[] = []
     for (let round = 0; round < 3; round += 1) {
@@ -401,7 +392,7 @@ describe('the database', () => {
     await survivor.close()
   })
 
-  test('says which file is broken and what to do about it', async () => {
+  test('names the broken file and says what to do about it', async () => {
     const dbFile = join(folder, 'broken.db')
     writeFileSync(dbFile, 'this is no database, and long enough to be taken for one'.repeat(100))
     await expect(startDynamo({ dbFile })).rejects.toThrow(
@@ -410,7 +401,7 @@ describe('the database', () => {
     expect(processesWith(dbFile)).toEqual([])
   })
 
-  test('may be one that runs already, which then goes on running', async () => {
+  test('may be a running database, which keeps running after close', async () => {
     const proxied = await startDynamo({ endpoint: `${dynamo.rawUrl}/` })
     expect(proxied.rawUrl).toBe(dynamo.rawUrl)
     await call(proxied.url, 'PutItem', put('elsewhere'))
@@ -418,52 +409,6 @@ describe('the database', () => {
     expect(dynamo.counts().writeUnits).toBe(0)
     await proxied.close()
     expect((await call(dynamo.url, 'GetItem', key('elsewhere'))).json.Item).toBeDefined()
-  })
-})
-
-describe('where the package is not installed', () => {
-  /** Starts a copy that finds no package, with the given program as `dynoxide` on the PATH. */
-  async function startCopy(name: string, dynoxide?: string) {
-    const away = join(folder, name)
-    mkdirSync(join(away, 'bin'), { recursive: true })
-    for (const file of ['dynamodb.ts', 'http.ts']) {
-      copyFileSync(join(import.meta.dirname, file), join(away, file))
-    }
-    writeFileSync(join(away, 'package.json'), '{"type": "module"}')
-    if (dynoxide !== undefined) {
-      writeFileSync(join(away, 'bin', 'dynoxide'), dynoxide)
-      chmodSync(join(away, 'bin', 'dynoxide'), 0o755)
-    }
-    const script = `
-      const { startDynamo } = await import('./dynamodb.ts')
-      const said = await startDynamo().then(({ rawUrl }) => rawUrl, ({ message }) => message)
-      console.log(said)`
-    const PATH = [join(away, 'bin'), '/bin', '/usr/bin'].join(':')
-    const { child, line } = await childRunning(script, away, { PATH })
-    await killed(child)
-    return line
-  }
-
-  test('it says what to install or to set', async () => {
-    expect(await startCopy('absent')).toMatch(
-      /^There is no DynamoDB to run\. Install Dynoxide .+ or set DYNAMODB_ENDPOINT to a DynamoDB that runs\.$/,
-    )
-  })
-
-  test('it takes `dynoxide` from the PATH, and another port when one is taken', async () => {
-    const line = await startCopy(
-      'taken',
-      `#!/bin/sh
-      if mkdir "$0.tried"; then echo "error: port $4 is already in use" >&2; exit 1; fi
-      echo "Dynoxide listening on http://127.0.0.1:$4" >&2
-      exec sleep 60`,
-    )
-    expect(line).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
-  })
-
-  test('it repeats what the program said when it died', async () => {
-    const line = await startCopy('dying', '#!/bin/sh\necho "error: out of order" >&2; exit 3')
-    expect(line).toMatch(/^Dynoxide \(.+\) did not start: error: out of order$/)
   })
 })
 

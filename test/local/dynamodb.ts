@@ -1,186 +1,52 @@
-import { spawn } from 'node:child_process'
-import { accessSync, constants, mkdirSync } from 'node:fs'
 import { Agent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
-import { createRequire } from 'node:module'
-import { type AddressInfo, createServer } from 'node:net'
-import { delimiter, dirname, join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { crc32 } from 'node:zlib'
+import { type DatabaseOptions, openDatabase } from './database.ts'
+import { cut, type FaultControls, type OperationFault, operationFaults } from './faults.ts'
 import { listen, readBody } from './http.ts'
+import { unusedPlaceholders } from './placeholders.ts'
 
 export interface Counts {
-  /** HTTP requests by operation, a client's retries and injected faults included. */
+  /** HTTP requests by operation, including a client's retries and requests that met a fault. */
   calls: Record<string, number>
   readUnits: number
   writeUnits: number
 }
 
 /**
- * What the next requests meet.
- * - `error-before`: 500, and the database never hears of it
- * - `error-after`: the database does it, then the connection is cut instead of an answer
- * - `conflict`: a transaction has the item: TransactionConflict as the operation gives it. Operations
- *   that DynamoDB never refuses so (single reads, batches) pass and use nothing up
- * - `throttle`: over the table's throughput, as the operation gives it
+ * A fault of the database, for the operations that the proxy measures. Operations that DynamoDB never refuses
+ * for a `conflict` (single reads, batches) pass without using up one of the fault's `times`.
  */
-export interface Fault {
-  kind: 'error-before' | 'error-after' | 'conflict' | 'throttle'
-  /** An operation, such as `UpdateItem`; omitted, every one that the proxy measures. */
-  match?: string
-  /** Omitted, until `clearFaults`. */
-  times?: number
-}
+export type DynamoFault = OperationFault<'conflict'>
 
-export interface DynamoDouble {
+export interface DynamoDouble extends FaultControls<DynamoFault> {
   /** The database itself. */
   rawUrl: string
   /** The counting proxy in front of it. */
   url: string
   counts(): Counts
   resetCounts(): void
-  fault(fault: Fault): void
-  clearFaults(): void
-  /** Ends the proxy, and the database if it was started here. */
+  /** Stops the proxy, and the database if `startDynamo` started it. */
   close(): Promise<void>
 }
 
 /**
- * Starts Dynoxide and a proxy that counts calls and capacity units and injects faults. The database dies
- * with this process, however that ends; what it answered is in the data file even then.
- * @param options.dbFile where the data lives; omitted, in memory.
- * @param options.endpoint an http URL of a DynamoDB to use instead of starting one; not AWS's own, since
+ * Starts Dynoxide and a proxy that counts calls and capacity units and injects faults. The database ends
+ * with this process, even if this process is killed; every write that was answered is then in the data file.
+ * @param options.dbFile the data file; without it the data is in memory.
+ * @param options.endpoint an http URL of a running DynamoDB to use instead. AWS's own does not work, because
  * the proxy changes signed requests.
- * @throws Error with a sentence for the person at the terminal.
+ * @throws Error with a message for the person at the terminal.
  */
-export async function startDynamo(
-  options: { dbFile?: string; endpoint?: string } = {},
-): Promise<DynamoDouble> {
-  const database = options.endpoint
-    ? { url: options.endpoint.replace(/\/$/, ''), stop: async () => {} }
-    : await startDatabase(options.dbFile)
+export async function startDynamo(options: DatabaseOptions = {}): Promise<DynamoDouble> {
+  const database = await openDatabase(options)
   const proxy = await startProxy(new URL(database.url))
-  const { url, counts, resetCounts, fault, clearFaults } = proxy
+  const { url, counts, resetCounts, addFault, clearFaults } = proxy
   const close = async () => {
     await proxy.close()
     await database.stop()
   }
-  return { rawUrl: database.url, url, counts, resetCounts, fault, clearFaults, close }
-}
-
-// The database
-
-interface Database {
-  url: string
-  stop(): Promise<void>
-}
-
-const START_LIMIT_MS = 10_000
-
-/**
- * `sh` runs the database and a watcher that reads a pipe only this process holds open. When this process
- * is gone, by kill -9 too, the pipe ends and the watcher kills the database. (Linux's parent-death
- * signal would need a helper program, and misses a parent that dies before the helper has run.)
- */
-const SUPERVISED = `
-exec 3<&0
-"$@" </dev/null 3<&- &
-database=$!
-{ read -r never <&3; kill -KILL $database; } >/dev/null 2>&1 &
-watcher=$!
-exec 3<&-
-wait $database
-code=$?
-{ kill $watcher; wait $watcher; } 2>/dev/null
-exit $code`
-
-async function startDatabase(dbFile: string | undefined): Promise<Database> {
-  const binary = findBinary()
-  if (dbFile !== undefined) mkdirSync(dirname(dbFile), { recursive: true })
-  for (let tries = 1; ; tries += 1) {
-    const started = await launch(binary, await freePort(), dbFile)
-    if ('url' in started) return started
-    const portTaken = started.failure.includes('already in use')
-    if (portTaken && tries < 5) continue
-    throw new Error(
-      dbFile === undefined || portTaken
-        ? `Dynoxide (${binary}) did not start: ${started.failure}`
-        : `Dynoxide cannot use ${dbFile} (${started.failure}). Delete that file to start afresh.`,
-    )
-  }
-}
-
-/** Resolves once the database listens, or with what it said when it died or kept silent. */
-function launch(
-  binary: string,
-  port: number,
-  dbFile: string | undefined,
-): Promise<Database | { failure: string }> {
-  const args = ['--host', '127.0.0.1', '--port', String(port)]
-  if (dbFile !== undefined) args.push('--db-path', dbFile)
-  // A session of its own: Ctrl-C at the terminal must not stop the database before what uses it.
-  const child = spawn('/bin/sh', ['-c', SUPERVISED, 'sh', binary, ...args], {
-    stdio: ['pipe', 'ignore', 'pipe'],
-    detached: true,
-  })
-  const gone = new Promise<void>((resolve) => child.once('close', () => resolve()))
-  const stop = () => {
-    child.stdin.destroy()
-    return gone
-  }
-  const url = `http://127.0.0.1:${port}`
-  return new Promise((resolve) => {
-    let said = ''
-    const fail = (failure: string) => {
-      clearTimeout(limit)
-      resolve({ failure })
-    }
-    const limit = setTimeout(() => {
-      fail(`it does not listen after ${START_LIMIT_MS} ms; it said: ${said.trim()}`)
-      void stop()
-    }, START_LIMIT_MS)
-    // It writes this line after `listen`. Asking the port instead could reach another program's.
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      said = (said + text).slice(-10_000)
-      if (!said.includes(`listening on ${url}`)) return
-      clearTimeout(limit)
-      resolve({ url, stop })
-    })
-    child.once('error', (error) => fail(error.message))
-    child.once('close', (code) => fail(said.trim() || `it ended with code ${code}`))
-  })
-}
-
-function findBinary(): string {
-  try {
-    return createRequire(import.meta.url).resolve('@dynoxide/linux-x64/dynoxide')
-  } catch {
-    const candidates = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'dynoxide'))
-    const found = candidates.find(isExecutable)
-    if (found !== undefined) return found
-  }
-  throw new Error(
-    'There is no DynamoDB to run. Install Dynoxide 1.2.1 (on Linux x64 `npm ci` does; elsewhere put ' +
-      '`dynoxide` on the PATH), or set DYNAMODB_ENDPOINT to a DynamoDB that runs.',
-  )
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
+  return { rawUrl: database.url, url, counts, resetCounts, addFault, clearFaults, close }
 }
 
 // The proxy
@@ -193,7 +59,7 @@ interface Answer {
   body: Buffer
 }
 
-/** The operations that report capacity, and which kind each uses. PartiQL is not measured. */
+/** The operations that report capacity, each with the kind of unit. PartiQL is not measured. */
 const UNITS: Record<string, 'readUnits' | 'writeUnits'> = {
   GetItem: 'readUnits',
   BatchGetItem: 'readUnits',
@@ -207,23 +73,16 @@ const UNITS: Record<string, 'readUnits' | 'writeUnits'> = {
   TransactWriteItems: 'writeUnits',
 }
 
+/** The operations that DynamoDB refuses while a transaction is writing one of their items. */
+const CONFLICTING = ['PutItem', 'UpdateItem', 'DeleteItem', 'TransactWriteItems', 'TransactGetItems']
+
 async function startProxy(target: URL) {
   const agent = new Agent({ keepAlive: true })
   const zero = (): Counts => ({ calls: {}, readUnits: 0, writeUnits: 0 })
   let counts = zero()
-  let faults: (Fault & { left: number })[] = []
+  const faults = operationFaults(Object.keys(UNITS), { conflict: CONFLICTING })
 
-  const takeFault = (operation: string) => {
-    const fault = faults.find(
-      ({ kind, match = operation }) => match === operation && (kind !== 'conflict' || canConflict(operation)),
-    )
-    if (fault === undefined) return undefined
-    fault.left -= 1
-    if (fault.left <= 0) faults = faults.filter((other) => other !== fault)
-    return fault.kind
-  }
-
-  /** The answer to one request; undefined: none, cut the connection. */
+  /** The answer to one request; undefined means that the connection is cut without an answer. */
   const exchange = async (request: IncomingMessage): Promise<Answer | undefined> => {
     const body = await readBody(request)
     const operation = String(request.headers['x-amz-target'] ?? '').split('.')[1]
@@ -231,28 +90,38 @@ async function startProxy(target: URL) {
     const input = operation !== undefined && operation in UNITS ? asObject(body) : undefined
     if (operation === undefined || input === undefined) return forward(agent, target, request, body)
 
-    const fault = takeFault(operation)
-    if (fault === 'error-before') return refusal(500, 'InternalServerError', 'A fault was asked for.')
-    if (fault === 'conflict' || fault === 'throttle') {
-      const refused = refuse(fault, operation, input)
-      charge(counts, operation, input, asObject(refused.body) ?? {})
-      return refused
-    }
+    const unused = unusedPlaceholders(input)
+    if (unused !== undefined) return refusal(400, 'ValidationException', unused)
+    return faults.serve(operation, {
+      serve: () => measure(request, body, operation, input),
+      refuse: (why) => {
+        const refused = refuse(why, operation, input)
+        charge(counts, operation, input, asObject(refused.body) ?? {})
+        return refused
+      },
+    })
+  }
+
+  /** Counts the capacity in the database's answer; the caller sees it only if the request asked for it. */
+  const measure = async (
+    request: IncomingMessage,
+    body: Buffer,
+    operation: string,
+    input: Json,
+  ): Promise<Answer> => {
     const asked = input.ReturnConsumedCapacity === 'TOTAL' || input.ReturnConsumedCapacity === 'INDEXES'
     const measured = asked ? body : toBuffer({ ...input, ReturnConsumedCapacity: 'TOTAL' })
     const answer = await forward(agent, target, request, measured)
     const output = asObject(answer.body) ?? {}
     charge(counts, operation, input, output)
-    if (fault === 'error-after') return undefined
     if (asked || !('ConsumedCapacity' in output)) return answer
-    // The caller sees what it asked for, as it would without the proxy.
     delete output.ConsumedCapacity
     return { ...answer, body: toBuffer(output) }
   }
 
   const listener = await listen(async (request, response) => {
     const answer = await exchange(request)
-    if (answer === undefined) return void request.socket.destroy()
+    if (answer === undefined) return cut(response)
     const headers = { ...answer.headers, 'content-length': answer.body.length }
     delete headers.connection
     delete headers['transfer-encoding']
@@ -260,7 +129,7 @@ async function startProxy(target: URL) {
     if ('x-amz-crc32' in headers) headers['x-amz-crc32'] = String(crc32(answer.body))
     response.writeHead(answer.status, headers).end(answer.body)
   })
-  // A client's idle connection must not be closed just as it sends on it.
+  // Idle connections stay open: the proxy could close one at the moment when a client sends a request.
   listener.server.keepAliveTimeout = 0
 
   return {
@@ -269,13 +138,10 @@ async function startProxy(target: URL) {
     resetCounts: () => {
       counts = zero()
     },
-    fault: (fault: Fault) => {
-      faults.push({ ...fault, left: fault.times ?? Number.POSITIVE_INFINITY })
-    },
-    clearFaults: () => {
-      faults = []
-    },
+    addFault: faults.addFault,
+    clearFaults: faults.clearFaults,
     close: async () => {
+      faults.close()
       await listener.close()
       agent.destroy()
     },
@@ -284,7 +150,8 @@ async function startProxy(target: URL) {
 
 function forward(agent: Agent, target: URL, request: IncomingMessage, body: Buffer): Promise<Answer> {
   const headers = { ...request.headers, host: target.host, 'content-length': body.length }
-  // The proxy reads the answer, and the connection to the database is its own.
+  // The answer must not be compressed, because the proxy reads the answer. The proxy's connection to the
+  // database is separate from the client's.
   delete headers['accept-encoding']
   delete headers.connection
   delete headers['transfer-encoding']
@@ -303,11 +170,11 @@ function forward(agent: Agent, target: URL, request: IncomingMessage, body: Buff
   })
 }
 
-/** Adds what an answer says it used, and what DynamoDB charges for refusals that say nothing. */
+/** Adds the capacity that an answer reports, or that DynamoDB charges for a refusal without a report. */
 function charge(counts: Counts, operation: string, input: Json, output: Json): void {
   const kind = UNITS[operation] ?? 'writeUnits'
   const error = String(output.__type ?? '')
-  // At least: the units of the item that stands there.
+  // This is the minimum; DynamoDB charges by the size of the existing item.
   if (error.endsWith('#ConditionalCheckFailedException')) counts[kind] += 1
   if (error.endsWith('#TransactionCanceledException')) counts[kind] += 2 * itemsOf(input).length
   for (const used of [output.ConsumedCapacity ?? []].flat() as Record<string, number | undefined>[]) {
@@ -318,14 +185,14 @@ function charge(counts: Counts, operation: string, input: Json, output: Json): v
   }
 }
 
-function canConflict(operation: string): boolean {
-  return /^(PutItem|UpdateItem|DeleteItem|TransactWriteItems|TransactGetItems)$/.test(operation)
-}
-
-/** DynamoDB's own words for a conflict or a throttle: a transaction says it by a reason per item. */
-function refuse(fault: 'conflict' | 'throttle', operation: string, input: Json): Answer {
+/**
+ * DynamoDB's own messages for a conflict or a throttle; a transaction gets a reason for each item instead.
+ * The message for a throttle is that of an on-demand table, because Bursar's table is on demand.
+ */
+function refuse(why: 'error' | 'conflict' | 'throttle', operation: string, input: Json): Answer {
+  if (why === 'error') return refusal(500, 'InternalServerError', 'A fault was asked for.')
   const { error, reason, message } =
-    fault === 'conflict'
+    why === 'conflict'
       ? {
           error: 'TransactionConflictException',
           reason: 'TransactionConflict',
@@ -346,7 +213,7 @@ function refuse(fault: 'conflict' | 'throttle', operation: string, input: Json):
 }
 
 function refusal(status: number, type: string, message: string, more: Json = {}): Answer {
-  // A transaction's message is spelled with a capital, every other one without.
+  // The field is `Message` in a cancelled transaction and `message` in every other error.
   const key = 'CancellationReasons' in more ? 'Message' : 'message'
   const body = toBuffer({ __type: `com.amazonaws.dynamodb.v20120810#${type}`, [key]: message, ...more })
   const headers = { 'content-type': 'application/x-amz-json-1.0', 'x-amz-crc32': '' }

@@ -59,7 +59,7 @@ describe('integrationEvent', () => {
     })
   })
 
-  it('leaves out what a bare request has not: body, cookies, query and path parameters', () => {
+  it('leaves out what a bare request does not have: body, cookies, query and path parameters', () => {
     const bare = received({ target: '/health', rawHeaders: [], body: Buffer.alloc(0) })
     const event = integrationEvent(bare, { key: 'GET /health', pathParameters: {} })
     for (const field of ['body', 'cookies', 'queryStringParameters', 'pathParameters']) {
@@ -74,12 +74,12 @@ describe('integrationEvent', () => {
     expect(event.headers).toMatchObject({ 'content-length': '0' })
   })
 
-  it('hands on the authorizer’s context under `lambda`', () => {
+  it('passes on the authorizer’s context under `lambda`', () => {
     const event = integrationEvent(received(), ROUTE, { lambda: { accountId: 'a1' } })
     expect(event.requestContext.authorizer).toEqual({ lambda: { accountId: 'a1' } })
   })
 
-  it('joins every repeated header with a comma, Authorization and Host too', () => {
+  it('joins every repeated header with a comma, including Authorization and Host', () => {
     const { headers } = withHeaders(
       'Authorization',
       'one',
@@ -97,7 +97,7 @@ describe('integrationEvent', () => {
     expect(headers).toMatchObject({ authorization: 'one,two', 'x-a': '1,2', host: 'a,b' })
   })
 
-  it('moves cookies of all Cookie headers into `cookies`', () => {
+  it('moves the cookies of all Cookie headers into `cookies`', () => {
     const event = withHeaders('Cookie', 'session=abc,123; theme=dark', 'cookie', 'c=3')
     expect(event.cookies).toEqual(['session=abc,123', 'theme=dark', 'c=3'])
     expect(event.headers).not.toHaveProperty('cookie')
@@ -167,7 +167,7 @@ describe('integrationEvent', () => {
     expect(withHeaders()).toMatchObject({ isBase64Encoded: true })
   })
 
-  it('takes parameters and headers named __proto__ for nothing but data', () => {
+  it('treats parameters and headers named __proto__ as plain data', () => {
     const event = integrationEvent(
       received({ target: '/?__proto__=1', rawHeaders: ['__proto__', '2'] }),
       ROUTE,

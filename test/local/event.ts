@@ -5,7 +5,7 @@ import type {
   APIGatewayRequestAuthorizerEventV2,
 } from 'aws-lambda'
 
-/** What the gateway read from the wire, with what it noted itself on receipt. */
+/** A request as the gateway read it from the wire, with what the gateway noted on receipt. */
 export interface ReceivedRequest {
   method: string
   /** The request target as sent: path and query, or an absolute URI. */
@@ -29,7 +29,7 @@ export interface MatchedRoute {
   pathParameters: Readonly<Record<string, string>>
 }
 
-/** Payload format 2.0; `authorizer` is there on authorized routes only. */
+/** Payload format 2.0; `authorizer` is present on authorized routes only. */
 export type IntegrationEvent = APIGatewayProxyEventV2WithRequestContext<
   APIGatewayEventRequestContextV2 & { authorizer?: { lambda: unknown } }
 >
@@ -38,7 +38,7 @@ const ACCOUNT_ID = '000000000000'
 const API_ID = 'local0api1'
 const REGION = 'eu-west-1'
 
-/** Between one hop and the next, not for the integration. */
+/** Headers that concern one connection only; the integration does not get them. */
 const HOP_BY_HOP = new Set([
   'connection',
   'expect',
@@ -50,11 +50,11 @@ const HOP_BY_HOP = new Set([
   'upgrade',
 ])
 
-/** The whole list, as seen on the service: forms, `+json` and an absent type count as binary. */
+/** The complete list, as observed on the service: forms, `+json` and an absent type count as binary. */
 const TEXT = /^(text\/.*|application\/(json|xml|javascript))$/
 
 /**
- * Splits a request target. The path comes percent-decoded, as HTTP APIs hand it on, and is cut at a
+ * Splits a request target. The path is percent-decoded, as in an HTTP API's event, and cut at a
  * decoded `?`; the query stays as sent.
  * @returns undefined if the path's percent-encoding is broken.
  */
@@ -68,7 +68,7 @@ export function parseTarget(target: string): { path: string; query: string } | u
   }
 }
 
-/** Lower-cased names; the values of a repeated header joined with a comma. Holds hop-by-hop headers too. */
+/** Lower-cased names; the values of a repeated header joined with a comma. Includes hop-by-hop headers. */
 export function joinHeaders(rawHeaders: readonly string[]): Record<string, string> {
   const joined = new Map<string, string>()
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
@@ -80,7 +80,7 @@ export function joinHeaders(rawHeaders: readonly string[]): Record<string, strin
   return Object.fromEntries(joined)
 }
 
-/** The event for an integration, payload format 2.0. `authorizer` is what the authorizer gave as context. */
+/** The event for an integration, payload format 2.0. `authorizer` is the context from the authorizer. */
 export function integrationEvent(
   request: ReceivedRequest,
   route: MatchedRoute,
@@ -146,7 +146,7 @@ function commonFields(request: ReceivedRequest, { key, pathParameters }: Matched
   }
 }
 
-/** What the integration sees: no hop-by-hop headers, no cookies, and what the gateway adds. */
+/** The headers for the integration: no hop-by-hop headers or cookies, plus those that the gateway adds. */
 function forwardedHeaders(request: ReceivedRequest): Record<string, string> {
   const sent = joinHeaders(request.rawHeaders)
   const kept = Object.entries(sent).filter(([name]) => name !== 'cookie' && !HOP_BY_HOP.has(name))

@@ -56,7 +56,7 @@ afterEach(async () => {
   await gateway.close()
 })
 
-/** Sends bytes as they are, and reads the answer until the server closes. */
+/** Sends bytes unchanged and reads the answer until the server closes the connection. */
 function raw(...parts: (string | Buffer)[]): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1')
@@ -139,7 +139,7 @@ describe('matching', () => {
     expectRefusal(await send(method, target), 404, 'Not Found')
   })
 
-  it('HEAD is no GET', async () => {
+  it('HEAD does not match a GET route', async () => {
     expect(await send('HEAD', '/health')).toMatchObject({ status: 404, body: '' })
     expect(invoke).not.toHaveBeenCalled()
   })
@@ -152,7 +152,7 @@ describe('matching', () => {
     expectRefusal(await send('GET', '/rest/users/%zz'), 400, 'Bad Request')
   })
 
-  it('binds path parameters decoded, one segment each and the greedy one to the end', async () => {
+  it('binds path parameters decoded: one segment each, and the greedy parameter to the end', async () => {
     await send('GET', '/rest/users/a%20b%25')
     expect(invoked().pathParameters).toEqual({ username: 'a b%' })
     await send('GET', '/files/a/b/c')
@@ -210,19 +210,19 @@ describe('events', () => {
     })
   })
 
-  it('has a body on GET too', async () => {
+  it('has the body of a GET request', async () => {
     await send('GET', '/health', ['Content-Type: application/json'], '{}')
     expect(invoked()).toMatchObject({ body: '{}', isBase64Encoded: false })
   })
 
-  it('has a fresh request id, which the answer names', async () => {
+  it('has a new request id, which the answer repeats', async () => {
     const [one, two] = [await send('GET', '/health'), await send('GET', '/health')]
     const ids = invoke.mock.calls.map(([, event]) => event.requestContext.requestId)
     expect([one, two].map(({ headers }) => headers['apigw-requestid'])).toEqual(ids.map((id) => [id]))
     expect(new Set(ids).size).toBe(2)
   })
 
-  it('reaches the integration as JSON would bring it', async () => {
+  it('reaches the integration as if it had passed through JSON', async () => {
     authorize.mockResolvedValue({ isAuthorized: true, context: { at: new Date(0), gone: undefined } })
     await send('PUT', '/v1/card', ['Authorization: t'])
     expect(invoked().requestContext.authorizer).toStrictEqual({ lambda: { at: '1970-01-01T00:00:00.000Z' } })
@@ -244,14 +244,14 @@ describe('authorizer', () => {
     expect(invoked().requestContext.authorizer).toEqual({ lambda: null })
   })
 
-  it('is not asked for public routes, and those get no context', async () => {
+  it('is not called for public routes, and those get no context', async () => {
     await send('GET', '/health', ['Authorization: Bearer t'])
     expect(authorize).not.toHaveBeenCalled()
     expect(invoked().requestContext).not.toHaveProperty('authorizer')
   })
 
   it.each([[[]], [['Authorization: ']]])(
-    'a missing or empty identity is a 401 without asking: %j',
+    'a missing or empty identity is a 401 without a call: %j',
     async (headers) => {
       expectRefusal(await send('PUT', '/v1/card', headers), 401, 'Unauthorized')
       expect(authorize).not.toHaveBeenCalled()
@@ -283,14 +283,14 @@ describe('authorizer', () => {
     expectRefusal(await call(), 500, 'Internal Server Error')
   })
 
-  it('a throw is a 500 that tells nothing, and a thrown "Unauthorized" a 401', async () => {
+  it('a thrown error is a 500 without details, and a thrown "Unauthorized" a 401', async () => {
     authorize.mockRejectedValueOnce(new Error('database secret'))
     expectRefusal(await call(), 500, 'Internal Server Error')
     authorize.mockRejectedValueOnce(new Error('Unauthorized'))
     expectRefusal(await call(), 401, 'Unauthorized')
   })
 
-  it('silence for 10 s is a 500', async () => {
+  it('no answer for 10 s is a 500', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     authorize.mockImplementation(() => {
       queueMicrotask(() => vi.advanceTimersByTime(10_000))
@@ -299,7 +299,7 @@ describe('authorizer', () => {
     expectRefusal(await call(), 500, 'Internal Server Error')
   })
 
-  it('an allow holds for its time, for every route, and for that identity only', async () => {
+  it('an allow is cached for its time, for every route, and for that identity only', async () => {
     await call()
     nowMs += 59_999
     await send('PUT', '/v1/card/', ['Authorization: Bearer t'])
@@ -312,20 +312,20 @@ describe('authorizer', () => {
     expect(authorize).toHaveBeenCalledTimes(3)
   })
 
-  it('a denial holds as well', async () => {
+  it('a denial is cached as well', async () => {
     authorize.mockResolvedValueOnce({ isAuthorized: false })
     expect([(await call()).status, (await call()).status]).toEqual([403, 403])
     expect(authorize).toHaveBeenCalledTimes(1)
   })
 
-  it('errors and malformed answers do not hold', async () => {
+  it('errors and malformed answers are not cached', async () => {
     authorize.mockRejectedValueOnce(new Error('x')).mockRejectedValueOnce(new Error('Unauthorized'))
     authorize.mockResolvedValueOnce({})
     const statuses = [await call(), await call(), await call(), await call()].map(({ status }) => status)
     expect(statuses).toEqual([500, 401, 500, 200])
   })
 
-  it('with a cache of 0 s every request asks', async () => {
+  it('with a cache of 0 s every request calls the authorizer', async () => {
     await gateway.close()
     gateway = await startGateway({ ...options(), authorizerCacheSeconds: 0 })
     await call()
@@ -333,7 +333,7 @@ describe('authorizer', () => {
     expect(authorize).toHaveBeenCalledTimes(2)
   })
 
-  it('new routes forget what it said', async () => {
+  it('new routes clear the cache', async () => {
     await call()
     gateway.setRoutes(ROUTES)
     await call()
@@ -350,7 +350,7 @@ describe('limits', () => {
     expect(reply).toMatchObject({ status: 200, body: String(LIMIT) })
   })
 
-  it('a byte more is a 413', async () => {
+  it('a body of one byte more is a 413', async () => {
     const reply = await send(
       'POST',
       '/rest/users',
@@ -372,7 +372,7 @@ describe('limits', () => {
     expectRefusal(await send('GET', `/health?${'a'.repeat(10_240)}`), 414, 'Request-URI Too Long')
   })
 
-  it('a client that leaves in the middle of a body does no harm', async () => {
+  it('a client that disconnects in the middle of a body does no harm', async () => {
     const left = new Promise((resolve) => {
       gateway.server.once('connection', (socket) => socket.once('close', resolve))
     })
@@ -422,7 +422,7 @@ describe('answers', () => {
     })
   })
 
-  it('has the status, headers, cookies and body that the integration gave', async () => {
+  it('has the status, headers, cookies and body from the integration', async () => {
     invoke.mockResolvedValue({
       statusCode: 402,
       headers: {
@@ -447,7 +447,7 @@ describe('answers', () => {
     })
   })
 
-  it('calls a body without a type plain text', async () => {
+  it('has the type text/plain if the integration gave no type', async () => {
     invoke.mockResolvedValue({ statusCode: 200, body: '{}' })
     expect((await send('GET', '/health')).headers['content-type']).toEqual(['text/plain; charset=utf-8'])
   })
@@ -461,14 +461,14 @@ describe('answers', () => {
     expect((await send('GET', '/health')).body).toBe('bytes')
   })
 
-  it('gives a 204 neither body nor type', async () => {
+  it('has neither body nor type with a 204', async () => {
     invoke.mockResolvedValue({ statusCode: 204 })
     const reply = await send('GET', '/health')
     expect(reply).toMatchObject({ status: 204, body: '' })
     expect(reply.headers).not.toHaveProperty('content-type')
   })
 
-  it('frames the message itself', async () => {
+  it('is framed by the gateway, whatever framing headers the integration gave', async () => {
     invoke.mockResolvedValue({
       statusCode: 200,
       headers: { 'Content-Length': '1', 'Transfer-Encoding': 'x' },
@@ -498,7 +498,7 @@ describe('answers', () => {
     expect(reply.headers).not.toHaveProperty('set-cookie')
   })
 
-  it('a throw is a 500 that tells nothing', async () => {
+  it('a thrown error is a 500 without details', async () => {
     invoke.mockRejectedValue(new Error('database secret'))
     expect(await send('GET', '/health')).toMatchObject({
       status: 500,
@@ -513,7 +513,7 @@ describe('answers', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('silence for 30 s is a 503', async () => {
+  it('no answer for 30 s is a 503', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     let waiting = 0
     invoke.mockImplementation(() => {
@@ -566,29 +566,29 @@ describe('CORS', () => {
     'http://app.test',
     `${ORIGIN}:444`,
     'HTTPS://APP.TEST/',
-  ])('the origin %s is told nothing', async (origin) => {
+  ])('the origin %s gets no CORS headers', async (origin) => {
     expect(corsNames(await preflight(origin))).toEqual([])
     expect(corsNames(await send('GET', '/health', [`Origin: ${origin}`]))).toEqual([])
   })
 
-  it('the origin null is told nothing even where it is listed', async () => {
+  it('the origin null gets no CORS headers even if it is listed', async () => {
     await gateway.close()
     gateway = await startGateway({ ...options(), cors: { ...options().cors, origins: ['null'] } })
     expect(corsNames(await preflight('null'))).toEqual([])
   })
 
-  it('two origins are none', async () => {
+  it('two Origin headers count as no origin', async () => {
     expect(
       corsNames(await send('GET', '/health', [`Origin: ${ORIGIN}`, 'Origin: https://evil.test'])),
     ).toEqual([])
   })
 
-  it('OPTIONS without a requested method is no preflight and gets no CORS headers', async () => {
+  it('OPTIONS without a requested method is not a preflight and gets no CORS headers', async () => {
     const reply = await send('OPTIONS', '/health', [`Origin: ${ORIGIN}`])
     expect([reply.status, corsNames(reply)]).toEqual([204, []])
   })
 
-  it('an answer to a listed origin names it, whatever the integration said', async () => {
+  it('an answer to a listed origin names that origin, whatever the integration said', async () => {
     invoke.mockResolvedValue({
       statusCode: 200,
       headers: {
@@ -607,12 +607,12 @@ describe('CORS', () => {
     })
   })
 
-  it('an answer to no origin has the integration’s CORS headers stripped', async () => {
+  it('an answer to a request without an origin has the integration’s CORS headers removed', async () => {
     invoke.mockResolvedValue({ statusCode: 200, headers: { 'access-control-allow-origin': '*' } })
     expect(corsNames(await send('GET', '/health'))).toEqual([])
   })
 
-  it('answers of the gateway itself can be read by a listed origin', async () => {
+  it('a listed origin can read the gateway’s own answers', async () => {
     const reply = await send('GET', '/nowhere', [`Origin: ${ORIGIN}`])
     expect(reply).toMatchObject({ status: 404, headers: { 'access-control-allow-origin': [ORIGIN] } })
   })
@@ -625,7 +625,7 @@ describe('CORS', () => {
     expect(reply.headers).not.toHaveProperty('vary')
   })
 
-  it('without origins it is not configured: OPTIONS is unmatched and the integration speaks for itself', async () => {
+  it('without origins there is no CORS: OPTIONS is unmatched, the integration’s headers stay', async () => {
     await gateway.close()
     gateway = await startGateway({ ...options(), cors: { ...options().cors, origins: [] } })
     expectRefusal(await preflight(ORIGIN), 404, 'Not Found')
@@ -656,7 +656,7 @@ describe('/_local', () => {
     },
   )
 
-  it('is a 404 where there are none', async () => {
+  it('is a 404 if the stack has no controls', async () => {
     expectRefusal(await send('GET', '/_local/mail'), 404, 'Not Found')
   })
 })

@@ -1,8 +1,8 @@
 /**
  * A double of an API Gateway HTTP API: payload format 2.0, one Lambda authorizer with simple responses.
  *
- * Where the documentation is silent, the behaviour follows events and answers that others captured from the
- * service, and otherwise these guesses:
+ * Where the documentation is silent, the behaviour follows published recordings of the service's events and
+ * answers. Where there are none, these are guesses:
  * - The path is decoded, and cut at a decoded `?`, before it is matched: `%2F` separates segments as `/` does.
  *   Broken percent-encoding is a 400. Duplicate slashes and dot segments stay; no parameter is empty.
  * - `{name+}` also takes an empty rest: `/a/` matches `/a/{name+}`.
@@ -11,11 +11,13 @@
  * - 414 for a request line over 10,240 bytes, 431 with the header values.
  *
  * Known differences:
- * - The service is said to refuse route keys that end in a slash. The double takes them: no other path matches.
+ * - The service reportedly refuses route keys that end in a slash. The double accepts such a key, which
+ *   matches only a path with the slash.
  * - No throttling, access logs, stage variables, mutual TLS, HTTP/2, custom domains, IAM or `$default` routes;
- *   the Host header is not checked. Origins are literal or `*`, no patterns.
- * - What Node's parser refuses (smuggling, header blocks over 16 KiB, unknown methods) gets Node's bare 400 or 431.
- * - Lambda's own 6 MB limits are not applied, nor are header names of the answer remapped.
+ *   the Host header is not checked. Origins are literal or `*`; there are no patterns.
+ * - A request that Node's parser refuses (smuggling, a header block over 16 KiB, an unknown method) gets
+ *   Node's bare 400 or 431.
+ * - Lambda's own 6 MB limits are not applied, and header names of the answer are not remapped.
  * - The client speaks plain HTTP to loopback; the event still says https, port 443 and the API's domain.
  */
 import { randomBytes } from 'node:crypto'
@@ -35,21 +37,21 @@ import { type Listener, listen } from './http.ts'
 export interface GatewayRoute {
   /** `GET /path/{x}`; a last segment `{x+}` takes the rest of the path. */
   key: string
-  /** Whether the authorizer is asked first. */
+  /** Whether the authorizer is called first. */
   authorized: boolean
-  /** What `invoke` gets: an opaque name. */
+  /** An opaque name that `invoke` gets. */
   target: string
 }
 
 export interface GatewayOptions {
   routes: readonly GatewayRoute[]
-  /** Runs the integration. A rejection is a 500 and says nothing more: log it here. */
+  /** Runs the integration. A rejection becomes a 500 without details, so log the error here. */
   invoke(target: string, event: IntegrationEvent): Promise<unknown>
-  /** Runs the authorizer. A rejection is a 500, or a 401 if its message is `Unauthorized`. */
+  /** Runs the authorizer. A rejection becomes a 500, or a 401 if its message is `Unauthorized`. */
   authorize(event: APIGatewayRequestAuthorizerEventV2): Promise<unknown>
-  /** How long a result, allow or deny, holds for the same Authorization header; 0 for no time. */
+  /** How long a result, allow or deny, is cached for the same Authorization header; 0 means no cache. */
   authorizerCacheSeconds: number
-  /** No origins: CORS is not configured. */
+  /** CORS is not configured if there are no origins. */
   cors: CorsOptions
   nowMs(): number
   port?: number
@@ -66,7 +68,7 @@ export interface CorsOptions {
 }
 
 export interface Gateway extends Listener {
-  /** Replaces the routes and forgets what the authorizer said, for code that was reloaded. */
+  /** Replaces the routes and clears the authorizer's cache, for code that was reloaded. */
   setRoutes(routes: readonly GatewayRoute[]): void
 }
 
@@ -95,7 +97,7 @@ const MESSAGES = {
 
 /**
  * Serves the routes on loopback.
- * @throws Error for a route key that API Gateway would not take, or has already.
+ * @throws Error for a route key that API Gateway would not accept, and for a duplicate.
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   let match = compileRoutes(options.routes)
@@ -134,7 +136,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
 }
 
-/** Reads the request to its end, so that the client gets to the answer; a body over the limit is not kept whole. */
+/**
+ * Reads the request to its end, so that the client reads the answer. Drops the rest of a body over the limit.
+ */
 async function receive(message: IncomingMessage, receivedMs: number): Promise<ReceivedRequest> {
   const chunks: Buffer[] = []
   let bytes = 0
@@ -162,7 +166,7 @@ function refuseOversize({ method, target, rawHeaders, body }: ReceivedRequest): 
   return body.length > MAX_BODY_BYTES ? refuse(413) : undefined
 }
 
-/** An answer of the gateway itself. */
+/** An error answer of the gateway itself. */
 function refuse(status: keyof typeof MESSAGES): Answer {
   return {
     status,
@@ -173,7 +177,7 @@ function refuse(status: keyof typeof MESSAGES): Answer {
 
 type Match = (method: string, path: string) => (MatchedRoute & { route: GatewayRoute }) | undefined
 
-/** A route matches whole segments; a literal goes before a parameter, and a greedy route comes last. */
+/** Routes match whole segments. A literal has priority over a parameter, and a greedy route comes last. */
 function compileRoutes(routes: readonly GatewayRoute[]): Match {
   const compiled = routes.map((route) => {
     const [, method = '', path = ''] =
@@ -212,7 +216,7 @@ function bind(segments: readonly string[], values: readonly string[]): Record<st
 
 type Caller = { context: unknown } | { refusal: 401 | 403 | 500 }
 
-/** Asks the authorizer, and keeps what it says per identity source; errors are not kept. */
+/** Calls the authorizer and caches its result for each identity source; errors are not cached. */
 function cachingAuthorizer(options: GatewayOptions) {
   const cache = new Map<string, { caller: Caller; untilMs: number }>()
 
@@ -249,8 +253,8 @@ async function integrate(invoke: () => Promise<unknown>): Promise<Answer> {
 }
 
 /**
- * Reads an integration's answer in format 2.0; what has no `statusCode` is itself the body of a 200.
- * @throws Error if it has one and is not an answer.
+ * Reads an integration's answer in format 2.0. A value without a `statusCode` is the body of a 200.
+ * @throws Error for a value with a `statusCode` that is not a valid answer.
  */
 function readAnswer(said: unknown): Answer {
   if (!isObject(said) || said.statusCode === undefined) {
@@ -291,7 +295,7 @@ function readHeaders(said: Record<string, unknown>, cookies: readonly string[], 
   return headers
 }
 
-/** The gateway's CORS headers in place of the integration's own. */
+/** Replaces the integration's CORS headers with the gateway's. */
 function withCors(cors: CorsOptions, request: ReceivedRequest, answer: Answer): Answer {
   if (cors.origins.length === 0) return answer
   const kept = Object.entries(answer.headers).filter(([name]) => !name.startsWith('access-control-'))
@@ -316,7 +320,7 @@ function withCors(cors: CorsOptions, request: ReceivedRequest, answer: Answer): 
 
 const TIMED_OUT = new Error('timed out')
 
-/** @throws TIMED_OUT after `ms`; what the work does then is nobody's answer any more. */
+/** Waits for the work. @throws TIMED_OUT after `ms`; a later result is ignored. */
 async function within<T>(ms: number, work: () => Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
@@ -329,7 +333,7 @@ async function within<T>(ms: number, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** To and from a Lambda everything travels as JSON. */
+/** Copies a value through JSON, as everything travels to and from a Lambda. */
 function overTheWire<T>(value: T): T {
   return JSON.parse(JSON.stringify(value) ?? 'null') as T
 }

@@ -24,13 +24,13 @@ export function intercept(url: string, interceptor: Interceptor | undefined): vo
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void
 
 /**
- * Listens on loopback; port 0 picks a free one. What the handler throws becomes a 500 with its message.
- * @throws NodeJS.ErrnoException as `listen` gives it, `EADDRINUSE` for a taken port.
+ * Listens on loopback; port 0 picks a free port. An error from the handler becomes a 500 with its message.
+ * @throws NodeJS.ErrnoException from `listen`: `EADDRINUSE` for a port in use.
  */
 export async function listen(handler: RequestHandler, port = 0): Promise<Listener> {
   let url = ''
   const server = createServer((request, response) => {
-    // Without a date: the SDK takes a date that differs from its clock for its own mistake, and asks again.
+    // Without a date: if the date differs from the SDK's clock, the SDK corrects its clock and retries.
     response.sendDate = false
     if (interceptors.get(url)?.(request, response)) return
     Promise.resolve(handler(request, response)).catch((error: unknown) => {
@@ -38,7 +38,8 @@ export async function listen(handler: RequestHandler, port = 0): Promise<Listene
       response.end(JSON.stringify({ message: error instanceof Error ? error.message : String(error) }))
     })
   })
-  // Longer than a client keeps an idle connection: closing first would cost it a retry, which is counted.
+  // Longer than a client keeps an idle connection: if the server closed first, the client could need a retry,
+  // which the call counts would show.
   server.keepAliveTimeout = 120_000
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

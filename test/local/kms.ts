@@ -1,14 +1,16 @@
 import { createCipheriv, createDecipheriv, randomBytes, randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
+import * as z from 'zod/mini'
+import { cut, type FaultControls, type OperationFault, operationFaults } from './faults.ts'
 import { listen, readBody } from './http.ts'
-import { openState } from './state.ts'
+import { DELETE_FOLDER, openState } from './state.ts'
 
-export interface KmsDouble {
+export interface KmsDouble extends FaultControls<OperationFault> {
   /** For AWS_ENDPOINT_URL_KMS. */
   url: string
-  /** The ARN of the one key there is. */
+  /** The ARN of the only key. */
   keyId: string
-  /** Requests since the last reset, by operation; those answered with an error count too. */
+  /** Requests since the last reset, by operation, including those answered with an error. */
   calls(): Record<string, number>
   resetCalls(): void
   close(): Promise<void>
@@ -20,38 +22,50 @@ interface Key {
   secret: string
 }
 
-/** An answer other than 200, as KMS gives it. */
+const schema = z.object({ arn: z.string(), secret: z.string().check(z.regex(/^[0-9a-f]{64}$/, 'no key')) })
+
+/** An error answer in KMS's form. The status is 400, except for an internal error of KMS. */
 interface Refusal {
   __type: string
   message: string
 }
 
+const OPERATIONS = ['Encrypt', 'Decrypt'] as const
+
+const INTERNAL = 'KMSInternalException'
+
 /**
- * A double of KMS with one symmetric key: Encrypt and Decrypt, the encryption context authenticated.
+ * A double of KMS with one symmetric key: Encrypt and Decrypt, with the encryption context authenticated.
  *
- * Known differences from KMS: one key, no aliases, grants or policies; a parameter that Bursar does not
- * use is refused; a ciphertext of another key is InvalidCiphertextException whatever key it was; no
- * signature check.
+ * Known differences from KMS: there is one key, without aliases, grants or policies; there are no quotas, so
+ * only a fault throttles; a parameter that Bursar does not use is refused; a ciphertext of any other key is
+ * InvalidCiphertextException; signatures are not checked.
  */
 export async function startKms(options: { port?: number; stateFile?: string } = {}): Promise<KmsDouble> {
-  const state = openState<Key>(options.stateFile, () => ({
-    // The mark by which deployed code knows a value of the local stack.
+  const kept = { file: options.stateFile, schema, remedy: DELETE_FOLDER }
+  const state = openState<Key>(kept, () => ({
+    // `Local0001` marks values of the local stack, so that deployed code can refuse them.
     arn: `arn:aws:kms:us-east-1:000000000000:key/Local0001-${randomUUID()}`,
     secret: randomBytes(32).toString('hex'),
   }))
   let calls: Record<string, number> = {}
 
+  const faults = operationFaults(OPERATIONS)
+
   const listener = await listen(async (request, response) => {
     const body = await readBody(request)
-    const operation = /^TrentService\.(Encrypt|Decrypt)$/.exec(String(request.headers['x-amz-target']))?.[1]
+    const target = request.headers['x-amz-target']
+    const operation = OPERATIONS.find((name) => target === `TrentService.${name}`)
     if (!operation) return send(response, refusal('UnknownOperationException', 'Encrypt or Decrypt.'))
     calls[operation] = (calls[operation] ?? 0) + 1
-    if (!request.headers.authorization?.startsWith('AWS4-HMAC-SHA256 ')) {
-      return send(response, refusal('MissingAuthenticationTokenException', 'Missing Authentication Token'))
-    }
-    const input = parse(body)
-    if (!input) return send(response, refusal('SerializationException', 'The body is no JSON object.'))
-    send(response, operation === 'Encrypt' ? encrypt(state.value, input) : decrypt(state.value, input))
+    const answer = await faults.serve(operation, {
+      serve: async () => perform(state.value, operation, request.headers.authorization, body),
+      refuse: (why) =>
+        why === 'error'
+          ? refusal(INTERNAL, 'A fault was asked for.')
+          : refusal('ThrottlingException', 'You have exceeded the rate at which you may call KMS.'),
+    })
+    return answer ? send(response, answer) : cut(response)
   }, options.port)
 
   return {
@@ -61,12 +75,32 @@ export async function startKms(options: { port?: number; stateFile?: string } = 
     resetCalls: () => {
       calls = {}
     },
-    close: listener.close,
+    addFault: faults.addFault,
+    clearFaults: faults.clearFaults,
+    close: () => {
+      faults.close()
+      return listener.close()
+    },
   }
 }
 
+function perform(
+  key: Key,
+  operation: (typeof OPERATIONS)[number],
+  authorization: string | undefined,
+  body: Buffer,
+): object {
+  if (!authorization?.startsWith('AWS4-HMAC-SHA256 ')) {
+    return refusal('MissingAuthenticationTokenException', 'Missing Authentication Token')
+  }
+  const input = parse(body)
+  if (!input) return refusal('SerializationException', 'The body is not a JSON object.')
+  return operation === 'Encrypt' ? encrypt(key, input) : decrypt(key, input)
+}
+
 function send(response: ServerResponse, body: object): void {
-  const status = '__type' in body ? 400 : 200
+  const error = '__type' in body ? body.__type : undefined
+  const status = error === undefined ? 200 : error === INTERNAL ? 500 : 400
   response.writeHead(status, { 'content-type': 'application/x-amz-json-1.1' }).end(JSON.stringify(body))
 }
 
@@ -85,7 +119,7 @@ function parse(body: Buffer): Input | undefined {
   }
 }
 
-/** What both operations check first: known parameters, a blob of the right size, a key that exists. */
+/** Makes the checks of both operations: known parameters, a blob of the right size, an existing key. */
 function check(key: Key, input: Input, blob: string, maxBytes: number): Refusal | undefined {
   const stranger = Object.keys(input).find((name) => !['KeyId', 'EncryptionContext', blob].includes(name))
   if (stranger !== undefined) return refusal('SerializationException', `${stranger} is not supported.`)
@@ -107,7 +141,7 @@ function decoded(value: unknown): Buffer {
   return Buffer.from(typeof value === 'string' ? value : '', 'base64')
 }
 
-/** The context in one order, bound to the key: what AES-GCM authenticates beside the ciphertext. */
+/** The additional data for AES-GCM: the key's ARN and the encryption context in sorted order. */
 function authenticated(key: Key, input: Input): Buffer {
   const pairs = Object.entries(input.EncryptionContext ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))
   return Buffer.from(JSON.stringify([key.arn, pairs]))
@@ -129,7 +163,7 @@ function encrypt(key: Key, input: Input): object {
 }
 
 function decrypt(key: Key, input: Input): object {
-  // KMS finds the key in the ciphertext where none is named.
+  // If the request names no key, KMS finds the key in the ciphertext.
   const refused = check(key, { ...input, KeyId: input.KeyId ?? key.arn }, 'CiphertextBlob', 6144)
   if (refused) return refused
   const blob = decoded(input.CiphertextBlob)

@@ -15,7 +15,7 @@ const { startLambda } = (await import(/* @vite-ignore */ join(project, 'test/loc
 
 const clock = startClock()
 const said = vi.spyOn(console, 'error').mockImplementation(() => {})
-// What containers print.
+// Hides what containers print.
 vi.spyOn(process.stderr, 'write').mockReturnValue(true)
 
 const opened: Lambda[] = []
@@ -30,12 +30,12 @@ function start(options: Partial<LambdaOptions> = {}): Lambda {
 
 const write = (file: string, text: string) => writeFileSync(join(project, file), text)
 
-/** A handler whose body is this expression. */
+/** The source of a handler with this body. */
 const handlerOf = (expression: string) => `export const handler = async (event) => ${expression}\n`
 
 let probes = 0
 
-/** A handler in a file of its own. */
+/** Writes a handler into a new file and returns the file's path from the root. */
 function newProbe(text: string): string {
   const file = `functions/http/probe-${++probes}.ts`
   write(file, text)
@@ -50,7 +50,7 @@ describe('invoke', () => {
     expect(await lambda.invoke(probe, { a: [1] })).toEqual({ got: { a: [1] } })
   })
 
-  test('the functions see their own environment and nothing of this process', async () => {
+  test('the functions see their own environment and not that of this process', async () => {
     const probe = newProbe(handlerOf('({ ...process.env })'))
     expect(await lambda.invoke(probe, {})).toEqual({ TABLE_NAME: 'bursar' })
   })
@@ -63,7 +63,7 @@ describe('invoke', () => {
     for (const time of times) expect(Math.abs(time - Date.now() - 3_600_000)).toBeLessThan(5_000)
   })
 
-  test('what a handler throws is its caller’s, and the next call is answered', async () => {
+  test('an error from a handler goes to its caller, and the next call is answered', async () => {
     const probe = newProbe(handlerOf(`{ if (event.fail) throw new Error('of no use'); return 'fine' }`))
     await expect(lambda.invoke(probe, { fail: true })).rejects.toThrow('of no use')
     expect(await lambda.invoke(probe, {})).toBe('fine')
@@ -74,25 +74,25 @@ describe('invoke', () => {
     expect(await lambda.invoke('functions/http/health.ts', event)).toMatchObject({ statusCode: 200 })
   })
 
-  test('a handler that ends its container fails its caller at once, and the next call gets a new one', async () => {
+  test('a handler that ends its container fails the call at once; the next call gets another', async () => {
     const probe = newProbe(handlerOf(`event.die ? process.exit(3) : 'alive'`))
     await expect(lambda.invoke(probe, { die: true })).rejects.toThrow(/container/)
     expect(await lambda.invoke(probe, {})).toBe('alive')
   })
 
-  test('an error that nobody caught ends the container, and the next call gets a new one', async () => {
+  test('an uncaught error ends the container, and the next call gets a new container', async () => {
     const adrift = `new Promise(() => void setImmediate(() => { throw new Error('adrift') }))`
     const probe = newProbe(handlerOf(`event.die ? ${adrift} : 'alive'`))
     await expect(lambda.invoke(probe, { die: true })).rejects.toThrow('adrift')
     expect(await lambda.invoke(probe, {})).toBe('alive')
   })
 
-  test('routes: one for each route key of the rows', async () => {
+  test('routes() has one route for each route key of the rows', async () => {
     const routes = await lambda.routes()
     expect(routes.map(({ key }) => key)).toEqual(rows.flatMap((row) => row.routes.map(gatewayKey)))
   })
 
-  test('close does not wait for a call that never ends; its caller is told', async () => {
+  test('close does not wait for a call that never ends; the call fails', async () => {
     const probe = newProbe(handlerOf('new Promise(() => {})'))
     const refused = expect(lambda.invoke(probe, {})).rejects.toThrow(/container/)
     await lambda.routes()
@@ -110,7 +110,7 @@ describe('reload', () => {
       told = resolve
     })
 
-  /** One that picks up changes, with a handler for it to run. */
+  /** Starts a Lambda that reloads changed sources, with one handler. */
   async function reloading(text: string) {
     const probe = newProbe(text)
     const lambda = start({ onReload: (routes) => told(routes) })
@@ -118,7 +118,7 @@ describe('reload', () => {
     return { lambda, probe }
   }
 
-  test('a changed handler answers from the next call on, however an editor saves it', async () => {
+  test('a changed handler answers from the next call on, however an editor saves the file', async () => {
     const { lambda, probe } = await reloading(handlerOf('0'))
     const inPlace = (text: string) => write(probe, text)
     const byRenaming = (text: string) => {
@@ -135,7 +135,7 @@ describe('reload', () => {
     await lambda.close()
   })
 
-  test('a call in flight gets the answer of the code it began with', async () => {
+  test('a call in flight gets the answer of the code that it started with', async () => {
     const { lambda, probe } = await reloading(`export const handler = async ({ gate }) => {
       Atomics.store(gate, 0, 1)
       Atomics.notify(gate, 0)
@@ -155,7 +155,7 @@ describe('reload', () => {
     await lambda.close()
   })
 
-  test('a handler that does not parse fails alone, until it is mended', async () => {
+  test('a handler that does not parse fails until it is fixed, and no other handler fails', async () => {
     const { lambda, probe } = await reloading('export const handler = async () => {')
     await expect(lambda.invoke(probe, {})).rejects.toThrow()
     expect(await lambda.routes()).not.toEqual([])
@@ -166,7 +166,7 @@ describe('reload', () => {
     await lambda.close()
   })
 
-  test('rows that do not load are reported, calls fail at once, and mended rows are picked up', async () => {
+  test('rows that do not load are reported, calls fail at once, and fixed rows are picked up', async () => {
     const { lambda, probe } = await reloading(handlerOf('1'))
     const file = 'functions/http/routes.ts'
     const text = readFileSync(join(project, file), 'utf8')
@@ -180,7 +180,7 @@ describe('reload', () => {
     await lambda.close()
   })
 
-  test('routes that the gateway refuses are reported, and the process lives on', async () => {
+  test('routes that the gateway refuses are reported, and the process keeps running', async () => {
     const { lambda, probe } = await reloading(handlerOf('1'))
     told = () => {
       throw new Error('A route like GET /health is there already')

@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { GatewayRoute } from './gateway.ts'
 
-/** Runs handlers as Lambda would: from their files, in a container of their own with its own environment. */
+/** Runs handlers as Lambda does: from their files, in a container with its own environment. */
 export interface Lambda {
-  /** Calls the `handler` of a file, named from the project's root. */
+  /** Calls the `handler` of a file; the path is relative to the project's root. */
   invoke(file: string, event: unknown): Promise<unknown>
-  /** The routes as the code has them now. */
+  /** Reads the current routes from the code. */
   routes(): Promise<GatewayRoute[]>
   close(): Promise<void>
 }
@@ -15,21 +15,22 @@ export interface Lambda {
 export interface LambdaOptions {
   env: Record<string, string>
   clock: SharedArrayBuffer
-  /** Keeps the functions' log to itself. */
+  /** Hides the functions' log. */
   quiet?: boolean
-  /** Told the new routes whenever source files have changed. */
+  /** Called with the new routes whenever source files have changed. */
   onReload?(routes: GatewayRoute[]): void
 }
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const SOURCES = ['core', 'functions'].map((folder) => join(ROOT, folder))
 
-/** An editor saves in several steps: the last one starts the reload. */
+/** How long after the last change of a file the reload starts: an editor saves in several steps. */
 const SETTLE_MS = 50
 
 /**
- * One worker thread stands for all containers. A change in the sources retires it after its last answer; one that
- * ended by itself is replaced when it is next called.
+ * Starts one worker thread that stands for all containers. After a change in the sources a new worker takes
+ * the calls, and the old worker ends after its last answer. A worker that ended by itself is replaced at the
+ * next call.
  */
 export function startLambda(options: LambdaOptions): Lambda {
   const { onReload } = options
@@ -81,8 +82,8 @@ export function startLambda(options: LambdaOptions): Lambda {
 }
 
 /**
- * Every folder of the sources. Each is watched by itself, and anew after a change: a recursive watch on Linux loses
- * sight of a file once an editor has saved it by renaming.
+ * Every folder of the sources. Each folder gets its own watch, which is renewed after a change: on Linux a
+ * recursive watch no longer sees a file after an editor has saved the file by renaming.
  */
 const sourceFolders = (): string[] =>
   SOURCES.flatMap((root) => [
@@ -92,15 +93,15 @@ const sourceFolders = (): string[] =>
       .map(({ parentPath, name }) => join(parentPath, name)),
   ])
 
-/** What the worker is asked: run a handler, or read the rows. */
+/** A task for the worker: run a handler, or read the rows. */
 export type Task = { file: string; event: unknown } | { routes: true }
 export type Outcome = { id: number } & ({ value: unknown } | { error: string })
 
 interface Container {
   call(task: Task): Promise<unknown>
-  /** Ends it after its last answer. */
+  /** Ends the container after its last answer. */
   retire(): void
-  /** Ends it now; who waits for an answer is told. */
+  /** Ends the container now; the waiting calls fail. */
   end(): Promise<unknown>
 }
 

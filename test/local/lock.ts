@@ -2,9 +2,9 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
 /**
- * Holds a data folder for this process: two stacks on one folder would overwrite each other's files. The lock is
- * SQLite's own, which ends with the process, however that ends.
- * @throws Error with a sentence for the person at the terminal if another process holds it.
+ * Locks a data folder for this process: two stacks on one folder would overwrite each other's files. The lock
+ * is SQLite's own, which is released when the process ends, even if the process is killed.
+ * @throws Error with a message for the person at the terminal if another process holds the lock.
  */
 export function lockFolder(folder: string): { close(): void } {
   try {

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { domainToASCII } from 'node:url'
+import * as z from 'zod/mini'
+import { cut, type FaultControls, type OperationFault, operationFaults } from './faults.ts'
 import { listen, readBody } from './http.ts'
 import { openState } from './state.ts'
 
-/** A message as it went out; `sentAt` is an ISO time of the stack's clock. */
+/** A sent message; `sentAt` is an ISO time of the stack's clock. */
 export interface SentMail {
   to: string
   subject: string
@@ -13,63 +15,77 @@ export interface SentMail {
   sentAt: string
 }
 
-export interface MailDouble {
+const schema = z.object({
+  messages: z.array(
+    z.object({ to: z.string(), subject: z.string(), text: z.string(), html: z.string(), sentAt: z.string() }),
+  ),
+})
+
+export interface MailDouble extends FaultControls<OperationFault> {
   /** For AWS_ENDPOINT_URL_SESV2. */
   url: string
-  /** What was accepted, oldest first; with `to`, only mail to that address, in any case. */
+  /** The accepted messages, oldest first; with `to`, only mail to that address, in upper or lower case. */
   messages(to?: string): SentMail[]
-  /** Keeps a message as if it had been sent. */
+  /** Stores a message as if it had been sent. */
   add(mail: Omit<SentMail, 'sentAt'>): void
-  /** The next `times` requests answer 500; a client that retries uses up one per attempt. */
-  fail(times: number): void
-  /** Requests since the last reset, by operation; those answered with an error count too. */
+  /** Requests since the last reset, by operation, including those answered with an error. */
   calls(): Record<string, number>
   resetCalls(): void
-  /** Forgets every message. */
+  /** Deletes every message. */
   clear(): void
   close(): Promise<void>
 }
 
 /**
- * A double of SES that keeps the mail instead of sending it: the SESv2 API's SendEmail, simple content.
+ * A double of SES that stores the mail instead of sending it: SendEmail of the SESv2 API, with simple
+ * content.
  *
  * Known differences from SES: unknown parameters and parts that Bursar does not use (raw content,
- * templates, Cc, attachments, quoted local parts, several recipients, charsets but UTF-8) are refused;
- * every identity counts as verified, every well-named configuration set exists; no quotas, no signature check.
+ * templates, Cc, attachments, quoted local parts, several recipients, charsets other than UTF-8) are refused;
+ * every identity counts as verified, and every well-formed configuration set name exists; there are no
+ * quotas, so only a fault throttles; signatures are not checked.
  */
 export async function startMail(options: {
   nowMs: () => number
   port?: number
   stateFile?: string
 }): Promise<MailDouble> {
-  const state = openState(options.stateFile, () => ({ messages: [] as SentMail[] }))
+  const remedy = 'Delete the file; the mail box is then empty.'
+  const state = openState({ file: options.stateFile, schema, remedy }, () => ({ messages: [] as SentMail[] }))
   let calls: Record<string, number> = {}
-  let failures = 0
+  const faults = operationFaults(['SendEmail'])
 
   const keep = (mail: Omit<SentMail, 'sentAt'>) =>
     void state.value.messages.push({ ...mail, sentAt: new Date(options.nowMs()).toISOString() })
 
-  const listener = await listen(async (request, response) => {
-    const body = await readBody(request)
-    if (`${request.method} ${request.url}` !== 'POST /v2/email/outbound-emails') {
-      return refuse(response, 404, 'UnknownOperationException', 'The double knows SendEmail only.')
-    }
-    calls.SendEmail = (calls.SendEmail ?? 0) + 1
-    if (failures > 0) {
-      failures -= 1
-      return refuse(response, 500, 'InternalServiceErrorException', 'A fault was asked for.')
-    }
+  const accept = (request: IncomingMessage, body: Buffer): Answer => {
     if (!isSigned(request)) {
-      return refuse(response, 403, 'MissingAuthenticationTokenException', 'Missing Authentication Token')
+      return refusal(403, 'MissingAuthenticationTokenException', 'Missing Authentication Token')
     }
     try {
       const mail = readMail(JSON.parse(body.toString('utf8')))
       keep(mail)
     } catch (error) {
-      return refuse(response, 400, 'BadRequestException', (error as Error).message)
+      return refusal(400, 'BadRequestException', (error as Error).message)
     }
     state.save()
-    answer(response, 200, { MessageId: `${randomUUID()}-000000` })
+    return { status: 200, headers: {}, body: { MessageId: `${randomUUID()}-000000` } }
+  }
+
+  const listener = await listen(async (request, response) => {
+    const body = await readBody(request)
+    if (`${request.method} ${request.url}` !== 'POST /v2/email/outbound-emails') {
+      return send(response, refusal(404, 'UnknownOperationException', 'The double knows SendEmail only.'))
+    }
+    calls.SendEmail = (calls.SendEmail ?? 0) + 1
+    const answer = await faults.serve('SendEmail', {
+      serve: async () => accept(request, body),
+      refuse: (why) =>
+        why === 'error'
+          ? refusal(500, 'InternalServiceErrorException', 'A fault was asked for.')
+          : refusal(429, 'TooManyRequestsException', 'Maximum sending rate exceeded.'),
+    })
+    return answer ? send(response, answer) : cut(response)
   }, options.port)
 
   return {
@@ -80,9 +96,8 @@ export async function startMail(options: {
       keep(mail)
       state.save()
     },
-    fail: (times) => {
-      failures = times
-    },
+    addFault: faults.addFault,
+    clearFaults: faults.clearFaults,
     calls: () => ({ ...calls }),
     resetCalls: () => {
       calls = {}
@@ -91,7 +106,10 @@ export async function startMail(options: {
       state.value.messages = []
       state.save()
     },
-    close: listener.close,
+    close: () => {
+      faults.close()
+      return listener.close()
+    },
   }
 }
 
@@ -99,17 +117,25 @@ function isSigned(request: IncomingMessage): boolean {
   return request.headers.authorization?.startsWith('AWS4-HMAC-SHA256 ') === true
 }
 
-function answer(response: ServerResponse, status: number, body: object, headers: object = {}): void {
+interface Answer {
+  status: number
+  headers: Record<string, string>
+  body: object
+}
+
+function send(response: ServerResponse, { status, headers, body }: Answer): void {
   response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
 }
 
-function refuse(response: ServerResponse, status: number, type: string, message: string): void {
-  answer(response, status, { message }, { 'x-amzn-errortype': type })
+function refusal(status: number, type: string, message: string): Answer {
+  return { status, headers: { 'x-amzn-errortype': type }, body: { message } }
 }
 
 type Fields = Record<string, unknown>
 
-/** The parameters as an object of at most these keys; anything else is refused by its path. */
+/**
+ * Returns the value as an object with only these keys. @throws Error that names the path of anything else.
+ */
 function fields(value: unknown, path: string, known: string[]): Fields {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new Error(`${path} must be an object.`)
@@ -119,7 +145,7 @@ function fields(value: unknown, path: string, known: string[]): Fields {
   return value as Fields
 }
 
-/** One message of a SendEmail request, or an error that says what SES would refuse. */
+/** Reads the message of a SendEmail request. @throws Error that says what SES would refuse. */
 function readMail(input: unknown): Omit<SentMail, 'sentAt'> {
   const { FromEmailAddress, Destination, Content, ConfigurationSetName } = fields(input, 'Request', [
     'FromEmailAddress',
@@ -133,7 +159,7 @@ function readMail(input: unknown): Omit<SentMail, 'sentAt'> {
     throw new Error('Destination.ToAddresses must hold one address.')
   }
   if (ConfigurationSetName !== undefined && !/^[\w-]{1,64}$/.test(String(ConfigurationSetName))) {
-    throw new Error('ConfigurationSetName is no name of a configuration set.')
+    throw new Error('ConfigurationSetName is not a valid name of a configuration set.')
   }
   const { Simple } = fields(Content, 'Content', ['Simple'])
   const { Subject, Body } = fields(Simple, 'Content.Simple', ['Subject', 'Body'])
@@ -161,7 +187,7 @@ const ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 const LABEL = '[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
 const ADDRESS = new RegExp(`^(?=.{1,64}@)${ATOM}(?:\\.${ATOM})*@(?=.{1,255}$)${LABEL}(?:\\.${LABEL})+$`)
 
-/** The address in `a@b` or `Name <a@b>`: 7-bit, as SES wants it. */
+/** The address in `a@b` or `Name <a@b>`, in ASCII only, as SES requires. */
 function bareAddress(value: unknown, path: string): string {
   const text = typeof value === 'string' ? value : ''
   const address = /^[^<>@,;\r\n]*<([^<>]*)>$/.exec(text)?.[1] ?? text

@@ -2,7 +2,7 @@ import { gatewayKey } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
 import type { GatewayRoute } from './gateway.ts'
 
-/** The rows as the gateway wants them; a target is the handler's file. */
+/** The routes of the gateway, made from the rows; a target is the handler's file. */
 export const gatewayRoutes = (): GatewayRoute[] =>
   rows.flatMap((row) =>
     row.routes.map((key) => ({

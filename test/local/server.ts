@@ -5,23 +5,23 @@ import { cors } from '../../functions/http/cors.ts'
 import { jobs, subscribers } from '../../functions/jobs/schedule.ts'
 import { type LocalClock, startClock } from './clock.ts'
 import { ControlError, type Controls, serveControls } from './controls.ts'
+import type { FaultControls } from './faults.ts'
 import { startGateway } from './gateway.ts'
 import { startLambda } from './lambda.ts'
 import { lockFolder } from './lock.ts'
 import { type Stack, startStack } from './stack.ts'
-import type { Fault } from './stripe/faults.ts'
 import type { StripeDouble } from './stripe.ts'
 
 export interface ServerOptions {
-  /** 0 picks a free one. */
+  /** 0 picks a free port. */
   port: number
-  /** Where data are kept; nothing is without it. */
+  /** The folder for data. Without a folder everything is in memory. */
   dataFolder?: string | undefined
-  /** Whether jobs run by themselves. */
+  /** Whether jobs run at their rates. */
   schedule: boolean
-  /** Whether changed sources are picked up. */
+  /** Whether changed sources are reloaded. */
   reload: boolean
-  /** Whether the functions' log lines stay out of sight. */
+  /** Whether the functions' log lines are hidden. */
   quiet?: boolean
   onStep?(step: string): void
 }
@@ -34,10 +34,10 @@ export interface Server {
 /** The origin of a frontend in development (Vite's port); the one entry of the local CORS allow-list. */
 const FRONTEND = 'http://localhost:5173'
 
-/** All of Bursar on this machine: doubles, gateway, functions, schedule. */
+/** Starts all of Bursar on this machine: doubles, gateway, functions, schedule. */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { port, dataFolder, onStep = () => {} } = options
-  /** What to close when the server stops or does not come up, last first. */
+  /** The parts to close, in reverse order, when the server stops or fails to start. */
   const parts: { close(): unknown }[] = []
   const close = async () => {
     for (let part = parts.pop(); part; part = parts.pop()) await part.close()
@@ -82,7 +82,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
 type RunJob = (name: string, event?: unknown) => Promise<unknown>
 
-/** Runs each job at its rate; a run that fails has said so in the log and the next one comes. */
+/** Runs each job at its rate. A failed run has logged its error, and the next run comes as usual. */
 function startSchedule(runJob: RunJob): { close(): void } {
   const timers = jobFiles().map(([name, { everyMs }]) =>
     setInterval(() => runJob(name).catch(() => {}), everyMs),
@@ -90,18 +90,22 @@ function startSchedule(runJob: RunJob): { close(): void } {
   return { close: () => timers.forEach(clearInterval) }
 }
 
-const fileName = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+const jobFiles = () => Object.values(jobs).map((job) => [job.file, job] as const)
 
-const jobFiles = () => Object.entries(jobs).map(([name, job]) => [fileName(name), job] as const)
-
-/** The double's refusals are for the caller. */
-function told(action: () => void): void {
+/** Turns an error of a part into a 400 for the caller of a control. */
+function orRefusal(action: () => void): void {
   try {
     action()
   } catch (error) {
     throw new ControlError((error as Error).message)
   }
 }
+
+/** The controls of one double's faults. */
+const faultControls = (service: string, double: () => FaultControls<never>): Controls => ({
+  [`POST /_local/${service}/faults`]: ({ body }) => orRefusal(() => double().addFault(body as never)),
+  [`DELETE /_local/${service}/faults`]: () => double().clearFaults(),
+})
 
 function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => string): Controls {
   const stripe = (): StripeDouble => {
@@ -117,6 +121,7 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
       stripe: stack.stripe?.url,
       table: stack.tableName,
       now: clock.nowMs(),
+      webhookSecret: stack.stripe?.webhookSecret,
     }),
     'GET /_local/mail': ({ query }) =>
       stack.mail
@@ -126,7 +131,7 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
       if (!Number.isSafeInteger(body.advanceMs)) {
         throw new ControlError('advanceMs must be a whole number of milliseconds')
       }
-      clock.advance(Number(body.advanceMs))
+      orRefusal(() => clock.advance(Number(body.advanceMs)))
       return { now: clock.nowMs() }
     },
     'POST /_local/jobs/*': ({ name }) => {
@@ -137,7 +142,7 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
     },
     'POST /_local/events': ({ body }) => {
       const detailType = body['detail-type']
-      const found = Object.entries(subscribers).find(([, subscriber]) => subscriber.detailType === detailType)
+      const found = Object.values(subscribers).find((subscriber) => subscriber.detailType === detailType)
       if (!found) throw new ControlError(`Nobody listens to the detail-type ${String(detailType)}`)
       const event = {
         version: '0',
@@ -145,12 +150,15 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
         source: 'local',
         time: new Date(clock.nowMs()).toISOString(),
       }
-      return runJob(fileName(found[0]), { ...event, ...body })
+      return runJob(found.file, { ...event, ...body })
     },
-    'POST /_local/stripe/faults': ({ body }) => told(() => stripe().addFault(body as unknown as Fault)),
-    'DELETE /_local/stripe/faults': () => stripe().clearFaults(),
+    ...faultControls('dynamodb', () => stack.dynamo),
+    ...faultControls('cognito', () => stack.cognito),
+    ...faultControls('mail', () => stack.mail),
+    ...faultControls('kms', () => stack.kms),
+    ...faultControls('stripe', stripe),
     'POST /_local/stripe/authenticate': ({ body }) =>
-      told(() => stripe().authenticate(body as { paymentIntent: string; outcome: 'succeed' | 'fail' })),
+      orRefusal(() => stripe().authenticate(body as { paymentIntent: string; outcome: 'succeed' | 'fail' })),
     'GET /_local/calls': () => ({
       dynamodb: stack.dynamo.counts(),
       cognito: { calls: stack.cognito.calls() },

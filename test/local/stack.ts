@@ -5,7 +5,8 @@ import {
   DescribeTableCommand,
   DynamoDBClient,
 } from '@aws-sdk/client-dynamodb'
-import { definition } from '../../core/table/definition.ts'
+import { tableDefinition } from '../../core/table/definition.ts'
+import type { Setting } from '../../functions/http/needs.ts'
 import { handler as preToken } from '../../functions/pre-token.ts'
 import { type CognitoDouble, startCognito } from './cognito.ts'
 import { type DynamoDouble, startDynamo } from './dynamodb.ts'
@@ -13,31 +14,31 @@ import { type KmsDouble, startKms } from './kms.ts'
 import { type MailDouble, startMail } from './mail.ts'
 import { type StripeDouble, startStripe } from './stripe.ts'
 
-/** Everything that the functions talk to, on loopback. */
+/** All services that the functions call, on loopback. */
 export interface Stack {
   dynamo: DynamoDouble
   cognito: CognitoDouble
   mail: MailDouble
   kms: KmsDouble
-  /** Absent when the stack talks to Stripe's test mode. */
+  /** Undefined when the stack talks to Stripe's test mode. */
   stripe: StripeDouble | undefined
   tableName: string
   /** The environment that a deployment would give its functions. */
-  env: Record<string, string>
+  env: Record<Setting, string> & Record<string, string>
   close(): Promise<void>
 }
 
 export interface StackOptions {
   nowMs(): number
-  /** An existing folder where everything is kept; nothing outlives the process without it. */
+  /** An existing folder for all data. Without a folder everything is in memory. */
   dataFolder?: string | undefined
-  /** The API's address once it is up: Stripe's double sends its events there. */
+  /** Returns the API's address once the API is up. Stripe's double sends its events there. */
   apiUrl?(): string
-  /** Default `bursar`. */
+  /** The default is `bursar`. */
   tableName?: string
-  /** Stripe's double delivers nothing by itself. */
+  /** Whether Stripe's double delivers events only when asked to. */
   manualWebhooks?: boolean
-  /** Told before each part starts. */
+  /** Called before each part starts. */
   onStep?(step: string): void
 }
 
@@ -47,27 +48,62 @@ const TABLE = 'bursar'
 /** A root secret that `live.ts` refuses when deployed. */
 const ROOT_SECRET = '10ca1'.repeat(13).slice(0, 64)
 
-/** Starts the doubles, and creates the table where there is none yet. */
+/**
+ * Starts the doubles, and creates the table if there is none yet.
+ * @throws Error with a message for the person at the terminal, after all started parts have been closed.
+ */
 export async function startStack(options: StackOptions): Promise<Stack> {
+  const stripeKey = stripeTestKey(process.env.STRIPE_SECRET_KEY)
+  const parts: Part[] = []
+  const close = async () => {
+    await Promise.all(parts.map((part) => part.close()))
+  }
+  const started = async <P extends Part>(starting: Promise<P>): Promise<P> => {
+    const part = await starting
+    parts.push(part)
+    return part
+  }
+  try {
+    return { ...(await startParts(options, stripeKey, started)), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+interface Part {
+  close(): Promise<void>
+}
+
+async function startParts(
+  options: StackOptions,
+  stripeKey: string | undefined,
+  /** Waits for a part and notes that the part has to be closed. */
+  started: <P extends Part>(starting: Promise<P>) => Promise<P>,
+): Promise<Omit<Stack, 'close'>> {
   const { nowMs, dataFolder, tableName = TABLE, onStep = () => {} } = options
   const file = (name: string) => (dataFolder === undefined ? {} : { stateFile: join(dataFolder, name) })
   const dbFile = dataFolder === undefined ? {} : { dbFile: join(dataFolder, 'table.db') }
   const endpoint = process.env.DYNAMODB_ENDPOINT
 
   onStep('DynamoDB    (Dynoxide, an SQLite file)')
-  const dynamo = await startDynamo({ ...dbFile, ...(endpoint === undefined ? {} : { endpoint }) })
+  const dynamo = await started(startDynamo({ ...dbFile, ...(endpoint === undefined ? {} : { endpoint }) }))
   await createTable(dynamo.rawUrl, tableName)
   onStep('Cognito     (a double of the user pool)')
-  const cognito = await startCognito({
-    nowMs,
-    region: REGION,
-    preToken: (event) => preToken(event as never),
-    ...file('cognito.json'),
-  })
+  const cognito = await started(
+    startCognito({
+      nowMs,
+      region: REGION,
+      preToken: (event) => preToken(event as never),
+      ...file('cognito.json'),
+    }),
+  )
   onStep('SES and KMS (doubles: mail stays here)')
-  const mail = await startMail({ nowMs, ...file('mail.json') })
-  const kms = await startKms(file('kms.json'))
-  const stripe = await startPayments(options, file('stripe.json'))
+  const mail = await started(startMail({ nowMs, ...file('mail.json') }))
+  const kms = await started(startKms(file('kms.json')))
+  const stripe =
+    stripeKey === undefined ? await started(startPayments(options, file('stripe.json'))) : undefined
+  if (!stripe) onStep('Stripe      (test mode; forward its events with the Stripe CLI, see the README)')
 
   const env = {
     AWS_REGION: REGION,
@@ -86,44 +122,55 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     APP_URL: 'https://app.bursar.example',
     KMS_KEY_ID: kms.keyId,
     ROOT_SECRET,
-    ...stripe.env,
+    ...stripeEnv(stripe, stripeKey),
   }
-  const close = async () => {
-    await Promise.all([dynamo, cognito, mail, kms, stripe.double].map((part) => part?.close()))
-  }
-  return { dynamo, cognito, mail, kms, stripe: stripe.double, tableName, env, close }
+  return { dynamo, cognito, mail, kms, stripe, tableName, env }
 }
 
-/** Stripe's test mode where its key is given, else the double. */
-async function startPayments(
+/**
+ * Returns the key of Stripe's test mode, or undefined for the double.
+ * @throws Error for any other key; the message never quotes the value.
+ */
+function stripeTestKey(key: string | undefined): string | undefined {
+  if (!key) return undefined
+  if (/^[sr]k_test_\w+$/.test(key)) return key
+  const what = /^[sr]k_live_/.test(key) ? 'a live key' : 'no secret key of Stripe'
+  throw new Error(
+    `STRIPE_SECRET_KEY is ${what}. The local stack takes keys of Stripe's test mode only: set it to sk_test_… or rk_test_…, or unset it to use the double.`,
+  )
+}
+
+function startPayments(
   { nowMs, apiUrl, manualWebhooks, onStep = () => {} }: StackOptions,
   file: { stateFile?: string },
-): Promise<{ double?: StripeDouble; env: Record<string, string> }> {
-  const { STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRETS = 'whsec_not_given' } = process.env
-  if (STRIPE_SECRET_KEY?.startsWith('sk_live_')) {
-    throw new Error('STRIPE_SECRET_KEY is a live key. The local stack takes test keys only: sk_test_…')
-  }
-  if (STRIPE_SECRET_KEY) {
-    onStep('Stripe      (test mode; forward its events with the Stripe CLI, see the README)')
-    return { env: { STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRETS } }
-  }
+): Promise<StripeDouble> {
   onStep('Stripe      (a double; `pm_card_visa` and its other test cards work)')
   const webhookUrl = apiUrl && (() => `${apiUrl()}/webhooks/stripe`)
-  const double = await startStripe({
+  return startStripe({
     nowMs,
     ...file,
     ...(webhookUrl && { webhookUrl }),
     ...(manualWebhooks && { delivery: 'manual' as const }),
   })
-  const env = {
-    STRIPE_SECRET_KEY: 'sk_test_Local0001',
-    STRIPE_API_BASE: double.url,
-    STRIPE_WEBHOOK_SECRETS: double.webhookSecret,
-  }
-  return { double, env }
 }
 
-/** Removes every item, by making the table anew. */
+type StripeEnvironment = Record<'STRIPE_SECRET_KEY' | 'STRIPE_WEBHOOK_SECRETS', string> & {
+  STRIPE_API_BASE?: string
+}
+
+function stripeEnv(double: StripeDouble | undefined, testKey = ''): StripeEnvironment {
+  if (double) {
+    return {
+      STRIPE_SECRET_KEY: 'sk_test_Local0001',
+      STRIPE_API_BASE: double.url,
+      STRIPE_WEBHOOK_SECRETS: double.webhookSecret,
+    }
+  }
+  const { STRIPE_WEBHOOK_SECRETS = 'whsec_not_given' } = process.env
+  return { STRIPE_SECRET_KEY: testKey, STRIPE_WEBHOOK_SECRETS }
+}
+
+/** Removes every item by deleting the table and creating it again. */
 export async function clearTable({ dynamo, tableName }: Stack): Promise<void> {
   const client = clientAt(dynamo.rawUrl)
   await client.send(new DeleteTableCommand({ TableName: tableName }))
@@ -146,7 +193,7 @@ async function createTable(endpoint: string, tableName: string): Promise<void> {
       if (error.name !== 'ResourceNotFoundException') throw error
     })
   if (!exists) {
-    const { attributes, primary, indexes } = definition
+    const { attributes, primary, indexes } = tableDefinition
     const schema = ({ hashKey, rangeKey }: { hashKey: string; rangeKey: string }) => [
       { AttributeName: hashKey, KeyType: 'HASH' as const },
       { AttributeName: rangeKey, KeyType: 'RANGE' as const },

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { setTimeout as sleep } from 'node:timers/promises'
+import * as z from 'zod/mini'
+import { cut, DELAY_MS, type FaultControls, pause } from './faults.ts'
 import { listen, readBody } from './http.ts'
-import { openState } from './state.ts'
+import { DELETE_FOLDER, openState } from './state.ts'
 import { authenticate, type Call, replyTo, runDue, type World } from './stripe/api.ts'
 import { keyInUse, rateLimited } from './stripe/errors.ts'
 import { type Fault, faultList } from './stripe/faults.ts'
@@ -14,78 +15,92 @@ import { webhookSender } from './stripe/webhooks.ts'
  * A double of Stripe: its REST API for customers, cards, PaymentIntents, refunds and disputes, on loopback.
  *
  * Known differences from Stripe:
- * - One account, one currency (usd), cards only, no Connect. Parameters of other payment methods are unknown,
- *   and parameters that Stripe has and the double would have to ignore are refused with a sentence of its own.
- * - Only API version 2026-10-28.endive. A request without a version gets what an older account's default
- *   would allow: `payment_method_types[]=card`, and no `return_url`. The CLI's triggers need that.
- * - Raw card numbers are taken without asking, those of the test cards only. No card expires by itself.
- * - `confirmation_method=manual` is kept and acts like automatic; `confirm` takes no `shipping`.
- * - 3-D Secure has no page: `next_action.use_stripe_sdk` is empty, and `authenticate()` is the customer.
- * - Whether 3-D Secure is asked for depends on the test card alone, not on `request_three_d_secure` or Radar.
- * - Events are delivered to one endpoint, one after the other and in order, unless a fault says otherwise;
- *   Stripe promises no order. Those sent are the ones that change cards and payments: no `charge.updated`,
+ * - One account, one currency (usd), cards only, no Connect. Parameters of other payment methods are unknown.
+ *   Parameters of Stripe that the double would have to ignore are refused with the double's own message.
+ * - Only API version 2026-10-28.endive. A request without a version may use what the default version of an
+ *   older account allows: `payment_method_types[]=card`, and no `return_url`. The CLI's triggers need that.
+ * - Raw card numbers are accepted without permission, but only those of the test cards. No card expires by
+ *   itself.
+ * - `confirmation_method=manual` is stored and acts like automatic; `confirm` takes no `shipping`.
+ * - 3-D Secure has no page: `next_action.use_stripe_sdk` is empty, and `authenticate()` acts as the customer.
+ * - Whether 3-D Secure is required depends on the test card alone, not on `request_three_d_secure` or Radar.
+ * - Events are delivered to one endpoint, one after the other and in order, unless a fault changes that;
+ *   Stripe promises no order. Only changes of cards and payments have events: no `charge.updated`,
  *   no `balance.*`, no `payment_method.automatically_updated`, no `charge.pending`.
  * - No balance transactions, no receipts behind `receipt_url`, no search, no files, no `processing` state.
- * - Requests for the same object wait for each other: there is no `lock_timeout`, and no rate limit.
- * - Pending and failing refunds, and the bank's verdict on a dispute, come after 5 seconds of the stack's clock.
- * - A hold that is canceled fires `charge.refunded` and leaves no Refund object behind.
- * - A customer that is deleted lets its cards go one by one, each with a `payment_method.detached`.
- * - Of the CLI's triggers those for cards, customers, charges, refunds, disputes and intents work; not
- *   `payment_intent.processing`, `payment_intent.partially_funded`, `customer.source.*` and all of billing,
- *   Connect, Issuing and payouts.
- * - Messages of errors are like Stripe's, not always the same; types, codes, parameters and statuses are.
+ * - Requests for the same object wait for each other: there is no `lock_timeout`, and only a fault limits
+ *   the rate.
+ * - A pending refund succeeds, a failing refund fails, and the bank decides a dispute after 5 seconds of the
+ *   stack's clock.
+ * - A canceled hold fires `charge.refunded` and leaves no Refund object behind.
+ * - When a customer is deleted, its cards are detached one by one, each with a `payment_method.detached`.
+ * - The CLI's triggers for cards, customers, charges, refunds, disputes and intents work. These do not:
+ *   `payment_intent.processing`, `payment_intent.partially_funded`, `customer.source.*`, and all triggers of
+ *   billing, Connect, Issuing and payouts.
+ * - Error messages resemble Stripe's; types, codes, parameters and statuses are the same as Stripe's.
  */
 
 export interface StripeOptions {
   nowMs(): number
-  /** 0 or left out picks a free one. */
+  /** 0, the default, picks a free port. */
   port?: number
-  /** Where the state is kept. Left out: in memory. */
+  /** The file for the state. If left out, the state is in memory. */
   stateFile?: string
-  /** Where events go; a function is asked at each delivery. Left out: events are kept and not delivered. */
+  /** The URL for events; a function is called at each delivery. If left out, events are only stored. */
   webhookUrl?: string | (() => string)
-  /** Signs the events. Left out: made up, and kept with the state. */
+  /**
+   * The secret that signs events. If left out, the double makes a random secret and keeps it with the state.
+   */
   webhookSecret?: string
-  /** `manual`: nothing is delivered but by `flushWebhooks`. Left out: at once, and again when it is due. */
+  /** With `manual`, only `flushWebhooks` delivers. By default the double delivers and retries by itself. */
   delivery?: 'automatic' | 'manual'
-  /** Told of mistakes of the double itself, such as an answer that is not as Stripe's. */
+  /** Called with an error of the double itself, such as an answer that does not match Stripe's types. */
   onError?(error: unknown): void
 }
 
-export interface StripeDouble {
+export interface StripeDouble extends FaultControls<Fault> {
   /** `http://127.0.0.1:PORT`. */
   url: string
   webhookSecret: string
-  /** How often each endpoint was called, by method and path with `*` for each id. */
+  /** The number of calls by endpoint: the method and the path, with `*` for each id. */
   calls(): Record<string, number>
   resetCalls(): void
-  /** What the double remembers, for a caller in this process. */
+  /** The double's state, for a caller in the same process. */
   state: StripeState
-  /** Forgets every object, event and idempotency key. */
+  /** Deletes every object, event and idempotency key. */
   clear(): void
-  /** @throws Error with a sentence if there is no such fault. */
-  addFault(fault: Fault): void
-  clearFaults(): void
-  /** The customer finishes 3-D Secure. @throws Error if there is nothing to finish. */
+  /** Finishes 3-D Secure as the customer. @throws Error if the payment does not wait for 3-D Secure. */
   authenticate(request: { paymentIntent: string; outcome: 'succeed' | 'fail' }): void
-  /** Delivers everything that is due by now, events held back for another order included. */
+  /** Delivers every event that is due, including events held back by `reorder-webhooks`. */
   flushWebhooks(): Promise<void>
-  /** Deliveries that are still to be made, now or later. */
+  /** The number of outstanding deliveries, including retries that are not due yet. */
   pendingWebhooks(): number
   close(): Promise<void>
 }
 
-/** What is kept between runs. */
+/** The content of the state file. */
 interface Kept extends StripeState {
   webhookSecret: string
 }
 
+const someObject = z.looseObject({})
+const schema = z.object({
+  ...Object.fromEntries(
+    Object.entries(emptyState()).map(([name, empty]) => [
+      name,
+      Array.isArray(empty) ? z.array(someObject) : z.record(z.string(), someObject),
+    ]),
+  ),
+  webhookSecret: z.string(),
+})
+
 const TICK_MS = 100
 
-/** Starts the double. @throws NodeJS.ErrnoException `EADDRINUSE` for a taken port. */
+/** Starts the double. @throws NodeJS.ErrnoException `EADDRINUSE` for a port in use. */
 export async function startStripe(options: StripeOptions): Promise<StripeDouble> {
   const { nowMs, webhookUrl, onError = (error: unknown) => console.error(error) } = options
-  const kept = openState<Kept>(options.stateFile, () => ({
+  const file = { file: options.stateFile, schema, remedy: DELETE_FOLDER }
+  const kept = openState<Kept>(file, () => ({
     ...emptyState(),
     webhookSecret: options.webhookSecret ?? `whsec_Local0001${letters(23)}`,
   }))
@@ -203,7 +218,7 @@ const REQUEST_FAULTS = [
   'torn-body',
 ] as const
 
-/** Answers a request, or does what a fault makes of it. The state is saved before anything is said. */
+/** Answers a request or applies its fault. The state is saved before the answer is sent. */
 async function answer(
   world: World,
   save: () => void,
@@ -212,9 +227,9 @@ async function answer(
   closing: AbortSignal,
 ): Promise<void> {
   const { fault, code, delayMs } = world.faults.take(REQUEST_FAULTS, `${call.method} ${call.path}`) ?? {}
-  if (fault === 'lose-reply-before-commit') return reset(response)
-  if (fault === 'delay') await wait(world, call, delayMs ?? 1000, closing)
-  if (closing.aborted) return reset(response)
+  if (fault === 'lose-reply-before-commit') return cut(response)
+  if (fault === 'delay') await wait(world, call, delayMs ?? DELAY_MS, closing)
+  if (closing.aborted) return cut(response)
   runDue(world)
   const reply = replyTo(world, call, {
     ...(fault === '409' && { refusal: keyInUse(call.idempotencyKey ?? '') }),
@@ -222,7 +237,7 @@ async function answer(
     ...(fault === '500' && { failing: code === 'after-commit' ? 'after' : 'before' }),
   })
   save()
-  if (fault === 'lose-reply-after-commit') return reset(response)
+  if (fault === 'lose-reply-after-commit') return cut(response)
   response.writeHead(reply.status, {
     ...reply.headers,
     'content-type': 'application/json',
@@ -235,15 +250,11 @@ async function answer(
   response.end(reply.body)
 }
 
-/** While a request waits its idempotency key is in use; another request with it is told so at once. */
+/** Delays a request. Its idempotency key is in use meanwhile: another request with the key gets a 409. */
 async function wait(world: World, call: Call, delayMs: number, closing: AbortSignal): Promise<void> {
   const key = call.method === 'POST' ? call.idempotencyKey : undefined
   if (key !== undefined && world.replies.isInUse(key)) return
   const release = key === undefined ? undefined : world.replies.reserve(key)
-  await sleep(delayMs, undefined, { ref: false, signal: closing }).catch(() => {})
+  await pause(delayMs, closing)
   release?.()
-}
-
-function reset(response: ServerResponse): void {
-  response.socket?.resetAndDestroy()
 }

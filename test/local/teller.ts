@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { styleText } from 'node:util'
 
 // biome-ignore lint/suspicious/noExplicitAny: a story reads answers of every shape
 type Body = any
@@ -19,9 +20,21 @@ export interface Teller {
   must(condition: boolean, sentence: string): void
   /** The code in the newest mail to an address. */
   mailedCode(email: string): Promise<string>
+  /** What was told since the last call. */
+  counts(): { requests: number; checks: number }
 }
 
-export function teller(url: string): Teller {
+/** A request on one line of the terminal: status, title, and as much of the request as fits. */
+function shortLine(title: string, request: string, status: number): string {
+  const columns = process.stdout.columns ?? 100
+  const said = `  ${status}  ${title.padEnd(44)}  `
+  return said + styleText('dim', request.slice(0, Math.max(0, columns - said.length)))
+}
+
+/** @param verbose shows each request and answer; otherwise a request is a line, and is shown if it fails. */
+export function teller(url: string, { verbose }: { verbose: boolean }): Teller {
+  let [requests, checks] = [0, 0]
+
   async function send(
     method: string,
     path: string,
@@ -40,7 +53,9 @@ export function teller(url: string): Teller {
     async ask(title, request, expected, options) {
       const [method = '', path = ''] = request.split(' ')
       const { status, body } = await send(method, path, options)
-      console.log(`\n${title}\n  → ${request}${shown(options?.json)}\n  ← ${status}${shown(body)}`)
+      const whole = `\n${title}\n  → ${request}${shown(options?.json)}\n  ← ${status}${shown(body)}`
+      console.log(verbose || status !== expected ? whole : shortLine(title, request, status))
+      requests += 1
       if (status !== expected) throw new Error(`${title}: expected ${expected}, got ${status}`)
       return body
     },
@@ -58,13 +73,19 @@ export function teller(url: string): Teller {
     },
     must(condition, sentence) {
       if (!condition) throw new Error(`not as expected: ${sentence}`)
-      console.log(`  ✓ ${sentence}`)
+      checks += 1
+      console.log(styleText('green', `  ✓ ${sentence}`))
     },
     async mailedCode(email) {
       const { body } = await send('GET', `/_local/mail?to=${email}`)
       const code = body.at(-1)?.text.match(/\b[0-9a-f]{32}\b/)?.[0]
       if (!code) throw new Error(`no mail with a code arrived for ${email}`)
       return code
+    },
+    counts() {
+      const counts = { requests, checks }
+      ;[requests, checks] = [0, 0]
+      return counts
     },
   }
 }

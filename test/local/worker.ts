@@ -4,10 +4,15 @@ import { pathToFileURL } from 'node:url'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Context } from 'aws-lambda'
 import { installClock } from './clock.ts'
+import { isIdleRun } from './idle-run.ts'
 import type { Task } from './lambda.ts'
 import { gatewayRoutes } from './routes.ts'
 
 installClock(workerData.clock)
+const log = console.log
+console.log = (...words: unknown[]) => {
+  if (!isIdleRun(words[0])) log(...words)
+}
 
 const TIMEOUT_MS = 30_000
 

@@ -22,21 +22,21 @@ const DECLINED = '4000000000000002'
 export const ALWAYS_3DS = '4000002760003184'
 const DECLINED_AFTER_3DS = '4000008400001629'
 
-/** Something that a client asks for, and what its customer does then. */
+/** A client's request, and what its customer does afterwards. */
 export interface Flow {
   title: string
   kind: 'verify' | 'change' | 'remove'
-  /** @returns the card that it is about. */
+  /** @returns the id of the card that the request concerns. */
   prepare(world: CardWorld): Promise<string>
-  /** What the customer does about 3-D Secure; left out, nothing. */
+  /** The outcome of 3-D Secure; undefined if the customer abandons 3-D Secure or the flow has none. */
   customer?: 'succeed' | 'fail'
-  /** What it is answered when nothing breaks. */
+  /** The answer to the request when nothing breaks. */
   answer: Answer
   /** Whether the card is on file at the end, when nothing breaks. */
   listed: boolean
 }
 
-/** Puts a card on file, and lets a day go by. */
+/** Puts a card on file and advances the clock by a day. */
 export async function onFile(world: CardWorld, number = GOOD): Promise<string> {
   const card = await world.newCard(number)
   expect(await world.verify(card)).toBe('proved')
@@ -138,11 +138,11 @@ export const flows = {
 } satisfies Record<string, Flow>
 
 /**
- * What comes after the request was broken.
- * - `webhooks`: events are delivered, and nothing sweeps
- * - `sweep`: events are lost
- * - `both`: events, then the sweep
- * - `client`: it sends its request again until it is told what became of it; events come later
+ * What recovers a broken request.
+ * - `webhooks`: events are delivered, and no sweep runs
+ * - `sweep`: events are lost, and the sweep runs
+ * - `both`: events are delivered, then the sweep runs
+ * - `client`: the client retries its request until the answer is definite; events come later
  */
 export const MODES = ['webhooks', 'sweep', 'both', 'client'] as const
 export type Mode = (typeof MODES)[number]
@@ -151,16 +151,16 @@ export interface Trouble {
   name?: string
   /** Breaks the request. */
   point?: Break
-  /** Breaks the first delivery of what the request brought about, or the first sweep after it. */
+  /** Breaks the first delivery of the request's events, or the first sweep after the request. */
   after?: Break
-  /** What Stripe does wrong while the request runs. */
+  /** A fault of Stripe while the request runs. */
   fault?: Fault
   functions?: Cards
 }
 
 /**
- * Plays a flow in trouble, lets it recover, and checks that everything holds.
- * @returns the port calls of the request, and of the delivery or the sweep after it.
+ * Plays a flow with the given trouble, lets it recover, and checks every guarantee.
+ * @returns the port calls of the request, and those of the delivery or the sweep after the request.
  */
 export async function play(
   flow: Flow,
@@ -174,7 +174,7 @@ export async function play(
     if (fault) world.double.addFault(fault)
     const request = breaking(world.ports, point)
     const answers = [await ask(world, flow, cardId, request.ports)]
-    // What Stripe told of so far has come; what follows is broken.
+    // The events so far arrive unbroken; only the delivery of the next ones breaks.
     if (after) await world.deliver()
     await authenticate(world, flow)
     const follower = breaking(world.ports, after)
@@ -182,7 +182,7 @@ export async function play(
     if (after && mode === 'sweep') await lateSweep(world, follower.ports)
     world.double.clearFaults()
     if (mode === 'client') await askAgain(world, flow, cardId, answers)
-    // What Stripe held up takes effect when others have gone on already; but the sweep comes later than that.
+    // A call that Stripe delayed takes effect after later calls, but before the sweep.
     if (fault?.fault === 'delay') {
       if (mode === 'webhooks') await world.deliver()
       await world.pass(fault.delayMs ?? 0)
@@ -205,7 +205,7 @@ export async function play(
 const ask = (world: CardWorld, flow: Flow, cardId: string, through: Ports): Promise<Answer> =>
   world[flow.kind](cardId, through)
 
-/** The customer does their part of 3-D Secure wherever a payment waits for it. */
+/** The customer completes 3-D Secure for every payment that waits for it. */
 async function authenticate(world: CardWorld, { customer: outcome }: Flow): Promise<void> {
   if (!outcome) return
   const { payments } = await world.atStripe()
@@ -214,7 +214,7 @@ async function authenticate(world: CardWorld, { customer: outcome }: Flow): Prom
   }
 }
 
-/** The client has no answer yet that it could act on. */
+/** Whether the client still lacks a definite answer. */
 const isOpen = (answer = '') =>
   answer === 'pending' || answer === 'temporarily_unavailable' || answer.startsWith('Error')
 
@@ -253,9 +253,9 @@ async function lateSweep(world: CardWorld, through: Ports): Promise<void> {
 }
 
 /**
- * Where the webhook alone is no help there is no event to help with: the request was broken before its payment was
- * confirmed or its card detached, or the customer never did their part. Nothing is held then; the client's next
- * request goes on with it, or the sweep ends it.
+ * Whether Stripe has no event that could finish the request: the request broke before it confirmed its
+ * payment or detached its card, or the customer abandoned 3-D Secure. Nothing is held then. The client's next
+ * request resumes the work, or the sweep ends it.
  */
 async function isWithoutEvents(world: CardWorld): Promise<boolean> {
   const { holds, removing } = await world.stored()
@@ -267,7 +267,7 @@ async function isWithoutEvents(world: CardWorld): Promise<boolean> {
 
 const defaultOf = async (world: CardWorld) => (await world.account()).customer?.defaultCardId
 
-/** That what was answered is true. */
+/** Asserts that the answers to the client are true. */
 async function expectTrue(
   world: CardWorld,
   flow: Flow,
@@ -289,7 +289,7 @@ async function expectTrue(
   if (answers.includes('proved')) expect(isListed, `${what}: on file`).toBe(true)
   const wasListed = flow === flows.again || flow === flows.againSecond
   if (last === 'card_declined' && !wasListed) expect(isListed, `${what}: on file`).toBe(false)
-  // A change that is asked for again after it was done comes too soon.
+  // A repeated change is refused, because the card was changed less than 24 hours ago.
   const closed = isListed ? [...ANSWERS, 'card_changed_recently'] : ANSWERS
   for (const answer of answers) if (!isOpen(answer)) expect(closed, what).toContain(answer)
   if (flow.kind !== 'change') return
@@ -302,8 +302,8 @@ async function expectTrue(
 const ANSWERS = ['proved', 'card_declined', 'payment_action_required']
 
 /**
- * Ways to break a flow of so many calls. To crash before a call is to crash after the one before it, and most calls
- * that fail are as good as a crash, so each way of recovery gets some of them.
+ * Breaks to try for each mode of recovery. A crash before a call equals a crash after the previous call, and
+ * most failed calls have the effect of a crash, so each mode tries only some kinds.
  */
 const KINDS: Record<Mode, Break['kind'][]> = {
   webhooks: ['crash-after', 'error-before'],
@@ -317,7 +317,10 @@ export const breaksOf = (calls: readonly string[], mode: Mode): { point: Break; 
     KINDS[mode].map((kind) => ({ point: { at: n + 1, kind }, name: `${kind} of call ${n + 1}, ${call}` })),
   )
 
-/** Runs `work` on each, some at a time, since clients that try again wait; says of all that failed how they did. */
+/**
+ * Runs `work` on each item, `lanes` at a time, because clients wait between retries.
+ * @returns the first line of each failure.
+ */
 export async function failuresOf<T>(
   items: readonly T[],
   work: (item: T) => Promise<unknown>,
@@ -327,7 +330,7 @@ export async function failuresOf<T>(
   const failures: string[] = []
   const lane = async () => {
     for (let item = left.shift(); item !== undefined; item = left.shift()) {
-      await work(item).catch((error: Error) => failures.push(error.message.split('\n')[0] ?? ''))
+      await work(item).catch((error: Error) => failures.push(String(error).split('\n')[0] ?? ''))
     }
   }
   await Promise.all(Array.from({ length: lanes }, lane))

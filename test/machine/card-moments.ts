@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { deactivate } from '../../core/account/profile.ts'
+import { deactivateAccount } from '../../core/account/profile.ts'
 import type { Ports } from '../../core/ports.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
@@ -20,7 +20,7 @@ import {
 } from './card-world.ts'
 import { Crash, WHOLE_RUN } from './faults.ts'
 
-/** Lets everything come to its end. */
+/** Delivers all events and runs the sweep until nothing is under way. */
 export async function settle(world: CardWorld, title: string): Promise<void> {
   for (let rounds = 0; rounds < 2; rounds++) {
     expect(await world.deliver(), `${title}: events refused`).toBe(0)
@@ -29,34 +29,34 @@ export async function settle(world: CardWorld, title: string): Promise<void> {
   }
 }
 
-/** The customer authenticates wherever a payment waits for it. */
+/** The customer completes 3-D Secure for every payment that waits for it. */
 export async function authenticate(world: CardWorld, outcome: 'succeed' | 'fail' = 'succeed'): Promise<void> {
   for (const { id, status } of (await world.atStripe()).payments) {
     if (status === 'requires_action') world.double.authenticate({ paymentIntent: id, outcome })
   }
 }
 
-/** What may happen at any moment of a request. */
+/** Something that may happen between any two calls of a request. */
 export interface Meanwhile {
   title: string
-  /** @returns what it answered, if it was a request. */
+  /** @returns the answer, if the interruption is a request. */
   act(world: CardWorld, cardId: string): Promise<Answer | undefined>
-  /** Its card is gone by intention. */
+  /** The interruption removes the flow's card on purpose. */
   takesAway?: true
-  /** The flow must come to what it comes to alone. */
+  /** The flow must end as it does without an interruption. */
   harmless?: true
 }
 
 export const meanwhiles: Meanwhile[] = [
   {
-    title: 'every event comes, also those that nobody asked for',
+    title: 'every event is delivered, including types without a subscription',
     act: async (world) => {
       for (const event of await world.events()) await world.receive(event)
       return undefined
     },
     harmless: true,
   },
-  { title: 'the same is asked again', act: (world, cardId) => world.verify(cardId) },
+  { title: 'the same request is repeated', act: (world, cardId) => world.verify(cardId) },
   { title: 'another card is verified', act: async (world) => world.verify(await world.newCard(OTHER)) },
   {
     title: 'another card is verified, and its events come',
@@ -67,7 +67,7 @@ export const meanwhiles: Meanwhile[] = [
     },
   },
   {
-    title: 'the sweep takes it for left behind',
+    title: 'after a minute the sweep runs',
     act: async (world) => {
       world.advance(MINUTE_MS)
       await world.sweep()
@@ -100,7 +100,7 @@ export const meanwhiles: Meanwhile[] = [
     takesAway: true,
   },
   {
-    title: 'the operator detaches the card, and only that event comes',
+    title: 'the operator detaches the card, and only that event is delivered',
     act: async (world, cardId) => {
       await world.operator.paymentMethods.detach(cardId).catch(() => {})
       for (const event of await world.events()) {
@@ -121,13 +121,13 @@ export const meanwhiles: Meanwhile[] = [
   },
   {
     title: 'the account is deactivated',
-    act: async (world) => answerOf(deactivate(world.ports, await world.account())),
+    act: async (world) => answerOf(deactivateAccount(world.ports, await world.account())),
   },
 ]
 
 /**
- * Plays a flow, and before its call number `at` something else, and checks that everything holds.
- * @returns how many calls the flow makes.
+ * Plays a flow with an interruption before its call number `at`, and checks every guarantee.
+ * @returns the number of calls that the flow makes.
  */
 export async function playWith(
   flow: Flow,
@@ -147,7 +147,7 @@ export async function playWith(
     if (flow.customer) await authenticate(world, flow.customer)
     await settle(world, title)
     const isListed = (await listed(world)).includes(cardId)
-    const twice = flow.kind === 'verify' && meanwhile.title === 'the same is asked again'
+    const twice = flow.kind === 'verify' && meanwhile.title === 'the same request is repeated'
     const told = twice ? [answer, between] : [answer]
     if (meanwhile.harmless) expect(answer, title).toBe(flow.answer)
     if (meanwhile.takesAway && between === 'done') expect(isListed, title).toBe(false)
@@ -167,7 +167,7 @@ export async function playWith(
   }
 }
 
-/** What Stripe may change while an event about the same thing is being worked off. */
+/** Changes that Stripe may make while an event about the same object is processed. */
 const CHANGES = [
   (world: CardWorld, card: string) =>
     world.operator.paymentMethods.update(card, { card: { exp_year: 2040 } }),
@@ -178,8 +178,9 @@ const CHANGES = [
 ]
 
 /**
- * Delivers an event about a card on file or its customer; before call number `at` of the delivery Stripe changes the
- * same once more, and that event is delivered whole. @returns how many calls the first delivery makes.
+ * Delivers an event about a card on file or its customer. Before call number `at` of that delivery, Stripe
+ * changes the object again, and the second event is delivered completely. @returns how many calls the first
+ * delivery makes.
  */
 export async function overtake(
   prepare: (world: CardWorld) => Promise<string>,
@@ -211,8 +212,8 @@ export async function overtake(
 
 export const changeCount = CHANGES.length
 
-/** The request is gone as soon as Stripe has confirmed. */
-const goneOnceConfirmed = (ports: Ports): Ports => ({
+/** The process crashes as soon as Stripe has confirmed the payment. */
+const crashingOnceConfirmed = (ports: Ports): Ports => ({
   ...ports,
   payments: {
     ...ports.payments,
@@ -224,8 +225,9 @@ const goneOnceConfirmed = (ports: Ports): Ports => ({
 })
 
 /**
- * A verification that was left before it was confirmed is given up; before call number `at` of that its request
- * comes back, confirms it and is gone. Nobody hears an event. @returns how many calls the giving up makes.
+ * Abandons a verification whose request broke off before it confirmed the payment. Before call number `at` of
+ * that work the request comes back, confirms the payment and crashes. No event is delivered.
+ * @returns how many calls abandoning the verification makes.
  */
 export async function confirmMeanwhile(
   by: 'sweep' | 'another card',
@@ -239,7 +241,7 @@ export async function confirmMeanwhile(
     expect(await world.verify(card)).toBe('pending')
     world.double.clearFaults()
     world.advance(MINUTE_MS)
-    const given = interrupted(world.ports, at, () => world.verify(card, goneOnceConfirmed(world.ports)))
+    const given = interrupted(world.ports, at, () => world.verify(card, crashingOnceConfirmed(world.ports)))
     if (by === 'sweep') await world.functions.sweepHolds(given.ports, WHOLE_RUN)
     else await world.verify(await world.newCard(OTHER), given.ports)
     for (let rounds = 0; rounds < 2; rounds++) {
@@ -253,7 +255,7 @@ export async function confirmMeanwhile(
   }
 }
 
-/** Ten verifications of one card at once are one. */
+/** Ten concurrent verifications of one card make one hold. */
 export async function tenAtOnce(functions: Cards = cards): Promise<void> {
   const world = await openCardWorld({}, functions)
   try {

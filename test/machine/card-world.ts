@@ -6,35 +6,33 @@ import { STRIPE_API_VERSION, stripePayments } from '../../core/adapters/stripe.t
 import { changeCard } from '../../core/cards/change.ts'
 import { sweepCards } from '../../core/cards/expiry.ts'
 import { removeCard } from '../../core/cards/remove.ts'
-import { isLive, parseStoredCard } from '../../core/cards/stored.ts'
+import { isLiveCard, parseStoredCard } from '../../core/cards/stored.ts'
 import { proveCard, sweepHolds } from '../../core/cards/verify.ts'
 import { DomainError } from '../../core/errors.ts'
 import type { Ports } from '../../core/ports.ts'
 import { newQuota } from '../../core/quota/quota.ts'
 import { keys } from '../../core/table/keys.ts'
-import { receiveEvent, sweepEvents } from '../../core/webhooks/events.ts'
+import { subscribedEvents } from '../../core/webhooks/event-types.ts'
+import { processMissedEvents, receiveWebhook } from '../../core/webhooks/events.ts'
 import { signatureOf } from '../local/stripe/webhooks.ts'
 import { startStripe } from '../local/stripe.ts'
+import { silentLog } from '../support/log.ts'
 import { WHOLE_RUN } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 
-/** What an endpoint has to subscribe to; that a payment was created is no part of it. */
-const SUBSCRIBED = new Set([
-  'payment_intent.amount_capturable_updated',
-  'payment_intent.requires_action',
-  'payment_intent.succeeded',
-  'payment_intent.payment_failed',
-  'payment_intent.canceled',
-  'payment_method.attached',
-  'payment_method.detached',
-  'payment_method.updated',
-  'customer.updated',
-  'customer.deleted',
-  'radar.early_fraud_warning.created',
-])
+/** Event types that Stripe sends us; the double also emits others, such as the creation of a payment. */
+const SUBSCRIBED = new Set(subscribedEvents)
 
-/** The functions under test, so that a test can put broken ones in their place. */
-export const cards = { proveCard, changeCard, removeCard, receiveEvent, sweepHolds, sweepCards, sweepEvents }
+/** The functions under test; a test can replace them with broken ones. */
+export const cards = {
+  proveCard,
+  changeCard,
+  removeCard,
+  receiveWebhook,
+  sweepHolds,
+  sweepCards,
+  processMissedEvents,
+}
 export type Cards = typeof cards
 
 export type CardWorld = Awaited<ReturnType<typeof openCardWorld>>
@@ -44,7 +42,7 @@ export const MINUTE_MS = 60 * SECOND_MS
 export const DAY_MS = 24 * 60 * MINUTE_MS
 const START_MS = Date.UTC(2026, 10, 21, 12)
 
-/** What a call answered: its outcome, or the code of its error. */
+/** The outcome of a call, or the code of its error. */
 export type Answer = string
 
 export const answerOf = (call: Promise<unknown>): Promise<Answer> =>
@@ -54,8 +52,8 @@ export const answerOf = (call: Promise<unknown>): Promise<Answer> =>
   )
 
 /**
- * One account with a Stripe, a table and a clock of its own, so that scenarios run side by side. `overrides` goes into
- * the account's profile, `functions` takes the place of those under test.
+ * One account with its own Stripe, table and clock, so that scenarios run concurrently. `overrides` is merged
+ * into the account's profile; `functions` replaces the functions under test.
  */
 export async function openCardWorld(overrides: Partial<Profile> = {}, functions: Cards = cards) {
   let nowMs = START_MS
@@ -64,7 +62,7 @@ export async function openCardWorld(overrides: Partial<Profile> = {}, functions:
   const double = await startStripe({
     nowMs: clock.nowMs,
     onError: (error) => mistakes.push(error),
-    // Nobody is there: the world itself takes the events and delivers them.
+    // Nothing listens at this address: the world takes the events from the double and delivers them itself.
     webhookUrl: 'http://127.0.0.1:9',
     delivery: 'manual',
   })
@@ -85,6 +83,7 @@ export async function openCardWorld(overrides: Partial<Profile> = {}, functions:
   const ports = {
     clock,
     ids,
+    log: silentLog,
     table,
     payments: stripePayments({ secretKey: 'sk_test_world', apiBase: double.url, timeoutMs: 250 }),
     webhooks: { secrets: [double.webhookSecret], livemode: false },
@@ -113,16 +112,18 @@ export async function openCardWorld(overrides: Partial<Profile> = {}, functions:
     advance: (ms: number) => {
       nowMs += ms
     },
-    /** A request of the client: the gate's read, then the call. `through` breaks or watches the call's ports. */
+    /**
+     * The client's request: authentication reads the account, then the call runs with the ports `through`.
+     */
     verify: async (cardId: string, through: Ports = ports): Promise<Answer> =>
       answerOf(functions.proveCard(through, await account(), { purpose: 'verify', cardId })),
     change: async (cardId: string, through: Ports = ports): Promise<Answer> =>
       answerOf(functions.changeCard(through, await account(), { cardId, address: ADDRESS })),
     remove: async (cardId: string, through: Ports = ports): Promise<Answer> =>
       answerOf(functions.removeCard(through, await account(), cardId)),
-    /** Looks for events that were never delivered. */
-    catchUp: () => functions.sweepEvents(ports, WHOLE_RUN),
-    /** A card that nobody has yet, by its test number. */
+    /** Processes events that were never delivered. */
+    catchUp: () => functions.processMissedEvents(ports, WHOLE_RUN),
+    /** Creates an unattached card with this test number. @returns its id. */
     newCard: async (number: string): Promise<string> =>
       (
         await operator.paymentMethods.create({
@@ -135,15 +136,15 @@ export async function openCardWorld(overrides: Partial<Profile> = {}, functions:
     receive(event: Stripe.Event, through: Ports = ports): Promise<void> {
       const body = JSON.stringify(event, null, 2)
       const signature = signatureOf(body, double.webhookSecret, nowMs)
-      return functions.receiveEvent(through, { body: Buffer.from(body), signature })
+      return functions.receiveWebhook(through, { body: Buffer.from(body), signature })
     },
-    /** The events that were not delivered yet are lost. */
+    /** Marks the undelivered events as delivered, so that they are lost. */
     async loseEvents(): Promise<void> {
       for (const { id } of await events()) taken.add(id)
     },
     /**
-     * Delivers until nothing is left, what is refused again a minute later. `through` is for the first delivery.
-     * @returns how many were refused for good.
+     * Delivers events until none is left, and retries refused ones a minute later. Only the first delivery
+     * uses `through`. @returns the number of events that stayed refused.
      */
     async deliver(through: Ports = ports): Promise<number> {
       let refused: Stripe.Event[] = []
@@ -165,19 +166,19 @@ export async function openCardWorld(overrides: Partial<Profile> = {}, functions:
       await functions.sweepHolds(through, WHOLE_RUN)
       await functions.sweepCards(through, WHOLE_RUN)
     },
-    /** Real milliseconds go by, in which requests that Stripe holds up arrive. */
+    /** Waits `ms` of real time, so that requests which Stripe delays arrive. */
     async pass(ms: number): Promise<void> {
       double.addFault({ fault: 'delay', match: 'GET /v1/customers$', times: 1, delayMs: ms })
       await operator.customers.list()
     },
-    /** What of this account stands in the table. */
+    /** The items of this account in the table. */
     async stored() {
       const items = await ports.table.list(pk, 'CARD#')
       const { customer, openHold } = await account()
       return {
         cards: items
           .map(parseStoredCard)
-          .filter(isLive)
+          .filter(isLiveCard)
           .map(({ card }) => card),
         removing: items.filter(({ removing }) => removing).map(({ cardId }) => cardId),
         customer,
@@ -185,7 +186,7 @@ export async function openCardWorld(overrides: Partial<Profile> = {}, functions:
         holds: await ports.table.list(pk, 'HOLD#'),
       }
     },
-    /** Every customer, payment and charge that the double has, all of them this account's. */
+    /** All customers, payments and charges of the double; they belong to this account. */
     async atStripe() {
       const [customers, payments, charges] = await Promise.all([
         operator.customers.list({ limit: 100 }),
@@ -199,7 +200,7 @@ export async function openCardWorld(overrides: Partial<Profile> = {}, functions:
   return world
 }
 
-/** A confirmed account as its registration leaves it. */
+/** The profile of a confirmed account right after its registration. */
 const newProfile = (id: string, nowMs: number): Profile => ({
   id,
   username: 'ada',
@@ -230,13 +231,13 @@ export const ADDRESS = {
   country: 'AR',
 }
 
-/** Ids of the account's cards as our list has them. */
+/** Ids of the account's cards in our list. */
 export const listed = async (world: CardWorld): Promise<string[]> =>
   (await world.stored()).cards.map(({ id }) => id)
 
 /**
- * What must hold once nothing is under way: no dollar is held and none was ever taken, our cards and our customer
- * are what Stripe has, nothing is left of any verification.
+ * Asserts what must hold once nothing is under way: no money is held, no money was ever taken, our cards and
+ * customer equal Stripe's, and no verification is left.
  */
 export async function expectSettled(world: CardWorld, title: string): Promise<void> {
   const [{ customers, payments, charges }, stored] = await Promise.all([world.atStripe(), world.stored()])
@@ -266,7 +267,7 @@ export async function expectSettled(world: CardWorld, title: string): Promise<vo
   const theirs = (await Promise.all(customers.map(({ id }) => world.ports.payments.listCards(id)))).flat()
   const byId = (a: { id: string }, b: { id: string }) => a.id.localeCompare(b.id)
   expect(stored.cards.sort(byId), `${title}: cards`).toEqual(theirs.map(withoutMetadata).sort(byId))
-  // One that was made and never written down is no harm: it has no cards.
+  // A customer that was created but never stored does no harm, because it has no cards.
   if (!kept) return expect(stored.customer, `${title}: the customer`).toBeUndefined()
   const { accountId: _, defaultPaymentMethodId, ...customer } = kept
   const expected = { ...withoutMetadata(customer), defaultCardId: defaultPaymentMethodId }
@@ -276,7 +277,9 @@ export async function expectSettled(world: CardWorld, title: string): Promise<vo
 const withoutMetadata = <T extends { metadata: unknown }>({ metadata: _, ...rest }: T): Omit<T, 'metadata'> =>
   rest
 
-/** That the account is as good as new: another card can be verified, and everything holds again. */
+/**
+ * Asserts that the account still works: another card can be verified, and every guarantee holds afterwards.
+ */
 export async function expectUsable(world: CardWorld, title: string): Promise<void> {
   world.advance(DAY_MS)
   const card = await world.newCard('5555555555554444')
@@ -286,7 +289,7 @@ export async function expectUsable(world: CardWorld, title: string): Promise<voi
   await expectSettled(world, `${title}, then another card`)
 }
 
-/** The same ports; before call number `at` that leaves the process, `meanwhile` is done to its end. */
+/** The same ports, but `meanwhile` runs to its end before call number `at` that leaves the process. */
 export function interrupted(ports: Ports, at: number, meanwhile: () => Promise<unknown>) {
   const calls: string[] = []
   const wrap = (name: string, target: object) =>

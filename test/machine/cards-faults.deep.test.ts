@@ -4,10 +4,10 @@ import { breaksOf, failuresOf, flows, MODES, play } from './card-flows.ts'
 import { openCardWorld } from './card-world.ts'
 import { EXHAUSTIVE } from './faults.ts'
 
-// stripe-node takes a stack with every call, which costs as much as the call.
+// stripe-node captures a stack trace with every call, which costs as much as the call itself.
 Error.stackTraceLimit = 1
 
-/** Every second of them, every one in some mode; with EXHAUSTIVE=1 all of them in each. */
+/** Every second item, so that two modes share all items; with EXHAUSTIVE=1 every item in each mode. */
 const share = <T>(all: readonly T[], mode: number): T[] =>
   all.filter((_, at) => EXHAUSTIVE || at % 2 === mode % 2)
 
@@ -21,7 +21,7 @@ describe.each(Object.values(flows))('$title', (flow) => {
 
 describe.each([flows.authenticated, flows.notAuthenticated])('after $title', (flow) => {
   test.each(['webhooks', 'sweep'] as const)(
-    'the %s broken at any call come to it the next time',
+    'work of the %s that is broken at any call is completed the next time',
     async (mode) => {
       const { callsAfter } = await play(flow, mode, { after: { at: 1000, kind: 'error-before' } })
       expect(callsAfter.length).toBeGreaterThan(5)
@@ -31,7 +31,7 @@ describe.each([flows.authenticated, flows.notAuthenticated])('after $title', (fl
   )
 })
 
-/** Each leaves open whether the call took effect, and outlasts the one retry. */
+/** Each fault leaves open whether the call took effect, and outlasts the one retry. */
 const FAULTS: Fault[] = [
   { fault: 'lose-reply-before-commit' },
   { fault: 'lose-reply-after-commit' },

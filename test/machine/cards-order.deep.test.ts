@@ -22,10 +22,10 @@ import {
   openCardWorld,
 } from './card-world.ts'
 
-// stripe-node takes a stack with every call, which costs as much as the call.
+// stripe-node captures a stack trace with every call, which costs as much as the call itself.
 Error.stackTraceLimit = 1
 
-/** Opens a world, works in it, and closes it. */
+/** Runs `work` in a new world and closes the world afterwards. */
 async function within(work: (world: CardWorld) => Promise<void>): Promise<void> {
   const world = await openCardWorld()
   await work(world).finally(() => world.close())
@@ -42,7 +42,7 @@ describe.each([
   flows.authenticated,
   flows.change,
   flows.removeDefault,
-])('$title, and at every moment of it', (flow) => {
+])('$title, interrupted at every moment', (flow) => {
   test.each(meanwhiles)('$title', async (meanwhile) => {
     const calls = await playWith(flow, meanwhile, 0)
     const moments = Array.from({ length: calls }, (_, n) => n + 1)
@@ -50,23 +50,23 @@ describe.each([
   })
 })
 
-describe.each(['sweep', 'another card'] as const)('a verification that the %s gives up', (by) => {
-  test('and its request confirms at any moment of that is on file, or nowhere', async () => {
+describe.each(['sweep', 'another card'] as const)('a verification that is abandoned because of: %s', (by) => {
+  test('while its request confirms it at any moment: the card is on file, or no money is held', async () => {
     const calls = await confirmMeanwhile(by, 0)
     const moments = Array.from({ length: calls }, (_, n) => n + 1)
     expect(await failuresOf(moments, (at) => confirmMeanwhile(by, at))).toEqual([])
   })
 })
 
-// --- At once ---
+// --- Concurrent requests ---
 
-describe('at once', () => {
+describe('concurrent requests', () => {
   const many = <T>(n: number, work: (n: number) => Promise<T>) =>
     Promise.all(Array.from({ length: n }, (_, each) => work(each)))
 
-  test('ten verifications of one card: one hold, and none says that it was declined', () => tenAtOnce())
+  test('ten verifications of one card make one hold, and none is answered as declined', () => tenAtOnce())
 
-  test('five cards: what is proved is on file and nothing else, and the first one proved is the default', () =>
+  test('of five verified cards only the proved ones are on file, and the first one proved is the default', () =>
     within(async (world) => {
       const asked = await many(5, () => world.newCard(GOOD))
       const answers = await many(5, async (n) => world.verify(asked[n] ?? ''))
@@ -78,7 +78,7 @@ describe('at once', () => {
       await expectSettled(world, 'five cards')
     }))
 
-  test('five changes of card: one', () =>
+  test('of five changes of card one succeeds', () =>
     within(async (world) => {
       await onFile(world)
       const asked = await many(5, () => world.newCard(OTHER))
@@ -90,7 +90,7 @@ describe('at once', () => {
       await expectSettled(world, 'five changes')
     }))
 
-  test('a verification and the removal of the same card: it is on file in both places or in none', () =>
+  test('a verification and a removal of one card leave it on file both at Stripe and with us, or in neither', () =>
     within(async (world) => {
       await onFile(world)
       const card = await onFile(world, OTHER)
@@ -100,7 +100,7 @@ describe('at once', () => {
       await expectUsable(world, 'verified and removed')
     }))
 
-  test('both cards removed: none is left, and no default card', () =>
+  test('the removal of both cards leaves no card and no default card', () =>
     within(async (world) => {
       const cards = [await onFile(world), await onFile(world, OTHER)]
       await many(2, async (n) => world.remove(cards[n] ?? ''))
@@ -111,7 +111,7 @@ describe('at once', () => {
       expect([await listed(world), await defaultCard(world)]).toEqual([[], undefined])
     }))
 
-  test('a hundred copies of each event: all are taken, and each does its work once', () =>
+  test('a hundred copies of each event are all accepted, and each event does its work once', () =>
     within(async (world) => {
       const card = await world.newCard(GOOD)
       expect(await world.verify(card)).toBe('proved')
@@ -120,7 +120,7 @@ describe('at once', () => {
       expect(await listed(world)).toEqual([card])
     }))
 
-  test('a hundred copies of an early fraud warning: one notice', () =>
+  test('a hundred copies of an early fraud warning cause one notice', () =>
     within(async (world) => {
       const { operator } = world
       await onFile(world)
@@ -142,7 +142,7 @@ describe('at once', () => {
 
 // --- Events in any order ---
 
-/** Everything that a flow brings about, the first request of it aside. */
+/** The events of a flow after its request. */
 async function eventsOf(world: CardWorld, flow: Flow): Promise<Stripe.Event[]> {
   const cardId = await flow.prepare(world)
   const before = new Set((await world.events()).map(({ id }) => id))
@@ -159,7 +159,7 @@ describe.each([
   flows.changeBy3ds,
   flows.removeDefault,
 ])('$title: its events', (flow) => {
-  test('each two of them swapped come to the same', async () => {
+  test('lead to the same result with any two of them swapped', async () => {
     let count = 0
     await within(async (world) => {
       count = (await eventsOf(world, flow)).length
@@ -180,7 +180,7 @@ describe.each([
     expect(failures).toEqual([])
   })
 
-  test('all of them backwards, twice, come to the same', () =>
+  test('lead to the same result delivered backwards and twice', () =>
     within(async (world) => {
       const events = (await eventsOf(world, flow)).reverse()
       for (const event of [...events, ...events]) await world.receive(event)
@@ -190,7 +190,7 @@ describe.each([
 })
 
 describe.each(['card', 'customer'] as const)('an event about a %s', (about) => {
-  test('that is overtaken at any moment by a newer one does not undo it', async () => {
+  test('does not undo a newer event that overtakes it at any moment', async () => {
     const failures: string[] = []
     for (let change = 0; change < changeCount; change++) {
       const calls = await overtake(onFile, about, change, 0)
@@ -252,7 +252,7 @@ describe.each(deeds)('the operator $title', ({ title, act }) => {
     await act(world, first, second, customer?.id ?? '')
   }
 
-  test('our copy is the same, in whatever order the events come, and another card can be verified', async () => {
+  test('our copy equals Stripe’s in whatever order the events come, and another card can be verified', async () => {
     for (const order of [(events: Stripe.Event[]) => events, (events: Stripe.Event[]) => events.reverse()]) {
       await within(async (world) => {
         await done(world)
@@ -263,7 +263,7 @@ describe.each(deeds)('the operator $title', ({ title, act }) => {
     }
   })
 
-  test('no event ever comes: the sweep finds them, and once', () =>
+  test('the sweep finds events that were never delivered, and processes each once', () =>
     within(async (world) => {
       await done(world)
       world.advance(MINUTE_MS)
@@ -273,10 +273,10 @@ describe.each(deeds)('the operator $title', ({ title, act }) => {
     }))
 })
 
-// --- Spots that were wrong once, or nearly ---
+// --- Former bugs and near misses ---
 
 describe('a verification', () => {
-  test('of a card that its owner is removing is refused, and the card goes', () =>
+  test('of a card that its owner is removing is refused, and the card is removed', () =>
     within(async (world) => {
       await onFile(world)
       const card = await onFile(world, OTHER)
@@ -301,7 +301,7 @@ describe('a verification', () => {
       await expectSettled(world, 'changed')
     }))
 
-  test('whose release fails is released by the webhook alone', () =>
+  test('whose release fails is released by the webhook without a sweep', () =>
     within(async (world) => {
       world.double.addFault({ fault: '500', match: 'POST /v1/payment_intents/*/cancel' })
       const card = await world.newCard(GOOD)
@@ -312,7 +312,7 @@ describe('a verification', () => {
       await expectSettled(world, 'released')
     }))
 
-  test('that was broken before its payment was known is given up by the sweep even after a day', () =>
+  test('that broke off before its payment id was known is still abandoned by the sweep after a day', () =>
     within(async (world) => {
       world.double.addFault({ fault: 'lose-reply-after-commit', match: 'POST /v1/payment_intents$' })
       expect(await world.verify(await world.newCard(GOOD))).toBe('temporarily_unavailable')
@@ -324,7 +324,7 @@ describe('a verification', () => {
       await expectUsable(world, 'after a day')
     }))
 
-  test('that is a change finished by 3-D Secure counts before another change is begun', () =>
+  test('that changes the card and is finished by 3-D Secure counts before another change begins', () =>
     within(async (world) => {
       await onFile(world)
       const [card, other] = [await world.newCard(ALWAYS_3DS), await world.newCard(OTHER)]
@@ -339,7 +339,7 @@ describe('a verification', () => {
       await expectSettled(world, 'two changes')
     }))
 
-  test('that 3-D Secure finished and no event told of is found by the sweep within minutes', () =>
+  test('that is finished by 3-D Secure without an event is found by the sweep within minutes', () =>
     within(async (world) => {
       const card = await world.newCard(ALWAYS_3DS)
       await world.verify(card)
@@ -351,7 +351,7 @@ describe('a verification', () => {
       await expectSettled(world, 'found')
     }))
 
-  test('that broke off does not keep another card waiting for longer than a minute', () =>
+  test('that broke off blocks another card for at most a minute', () =>
     within(async (world) => {
       world.double.addFault({ fault: '500', match: 'POST /v1/payment_intents$' })
       await world.verify(await world.newCard(GOOD))

@@ -13,17 +13,17 @@ import {
 } from './card-world.ts'
 import { BREAK_KINDS, type Break, breaking } from './faults.ts'
 
-// stripe-node takes a stack with every call, which costs as much as the call.
+// stripe-node captures a stack trace with every call, which costs as much as the call itself.
 Error.stackTraceLimit = 1
 
-/** How many runs, and the first one's seed, which a failure names. */
+/** The number of runs, and the seed of the first run; a failure names its seed. */
 const RUNS = Number(process.env.CARD_RUNS ?? 100)
 const SEED = Number(process.env.CARD_SEED ?? 1)
 
 const STEPS = 10
 const NUMBERS = [GOOD, OTHER, ALWAYS_3DS, '4000000000000002', '4000008400001629']
 
-/** Numbers below `n` that follow from the seed (mulberry32). */
+/** Pseudo-random integers below `n`, determined by the seed (mulberry32). */
 function diceOf(seed: number): (n: number) => number {
   let state = seed
   return (n) => {
@@ -34,7 +34,7 @@ function diceOf(seed: number): (n: number) => number {
   }
 }
 
-/** Ports that dawdle, each call for a few turns of the event loop, so that requests at once overtake each other. */
+/** Ports whose calls wait a few turns of the event loop, so that concurrent requests overtake each other. */
 function dawdling(ports: Ports, dice: (n: number) => number): Ports {
   const slow = <T extends object>(target: T): T =>
     new Proxy(target, {
@@ -121,7 +121,7 @@ async function run(seed: number): Promise<void> {
   }
 }
 
-/** Delivers some of the events so far, old ones among them, in any order. */
+/** Delivers some of the events so far, including old ones, in random order. */
 async function someEvents(world: CardWorld, dice: (n: number) => number, through: Ports): Promise<void> {
   const events = await world.events()
   for (let n = dice(6); n > 0; n--) {
@@ -130,7 +130,7 @@ async function someEvents(world: CardWorld, dice: (n: number) => number, through
   }
 }
 
-test(`${RUNS} lives of an account by the dice: nothing is held, and its cards are those at Stripe`, async () => {
+test(`${RUNS} random lives of an account: no money stays held, and its cards equal those at Stripe`, async () => {
   const seeds = Array.from({ length: RUNS }, (_, n) => SEED + n)
   expect(await failuresOf(seeds, run)).toEqual([])
 }, 600_000)

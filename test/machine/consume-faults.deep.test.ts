@@ -10,9 +10,9 @@ const DAY_MS = 24 * 3_600_000
 const TOTAL = 100_000
 
 interface Prepared {
-  /** Ids that were spent before. */
+  /** Ids that were spent beforehand. */
   spent: string[]
-  /** What is asked while a port breaks, and again afterwards until it is answered. */
+  /** Requests that are sent while a port breaks, and repeated afterwards until they are answered. */
   requests: { units: number; requestId: string }[]
   batch?: true
 }
@@ -79,7 +79,7 @@ const scenarios: Record<string, Scenario> = {
   },
 }
 
-/** Asks through these ports; whoever is cut off gets nothing. */
+/** Sends the requests through these ports; a request that breaks gets no answer. */
 async function ask(world: QuotaWorld, { requests, batch }: Prepared, through: Ports) {
   const answers = batch
     ? world.batch(requests, { through })
@@ -88,7 +88,7 @@ async function ask(world: QuotaWorld, { requests, batch }: Prepared, through: Po
 }
 
 test.each(Object.entries(scenarios))(
-  '%s, broken at any call: nothing is lost, and the same again spends each id once',
+  '%s, broken at any call, loses nothing, and a retry spends each id once',
   async (_, prepare) => {
     let table = memoryTable()
     const current = new Proxy({} as Table, { get: (_, name) => Reflect.get(table, name) })
@@ -106,7 +106,7 @@ test.each(Object.entries(scenarios))(
       await ask(world, prepared, { ...world.ports, table: broken.table })
       expect([title, await ask(world, prepared, world.ports)]).toEqual([title, requests.map(() => 200)])
       expect([title, await used()]).toEqual([title, whole])
-      // Turns come, and whatever the broken one left behind is read.
+      // More requests evict and archive ids, so that later ones read what the broken request left behind.
       world.advance(60_000)
       if (whole < TOTAL / 2) await world.fill(60)
       const after = await used()

@@ -1,6 +1,6 @@
 import { asyncProperty, assert as check, integer } from 'fast-check'
 import { expect, test } from 'vitest'
-import { rungOf } from '../../core/quota/thresholds.ts'
+import { balanceParts } from '../../core/quota/thresholds.ts'
 import { readUsage } from '../../core/quota/usage.ts'
 import { dawdling, openQuotaWorld, type Told } from './quota-world.ts'
 
@@ -10,7 +10,7 @@ const OPERATIONS = 200
 const LANES = 12
 const START_UNITS = 400
 
-/** Numbers from 0 to 1 that follow from a seed (mulberry32). */
+/** Pseudo-random numbers from 0 to 1, determined by the seed (mulberry32). */
 function randomFrom(seed: number): () => number {
   let state = seed | 0
   return () => {
@@ -21,7 +21,7 @@ function randomFrom(seed: number): () => number {
   }
 }
 
-/** A history of two containers that spend, repeat, top up and let time pass, all at once. */
+/** A random history: two containers concurrently spend, retry and top up while time passes. */
 async function history(seed: number): Promise<void> {
   const random = randomFrom(seed)
   const pick = (limit: number) => Math.floor(random() * limit)
@@ -31,7 +31,7 @@ async function history(seed: number): Promise<void> {
 
   const unitsOf = new Map<string, number>()
   const ids: string[] = []
-  /** When (in steps of the history) somebody was first told that an id is spent. */
+  /** By id, the step of the history at which a request with this id was first answered 200. */
   const spentSince = new Map<string, number>()
   let step = 0
   let credited = START_UNITS
@@ -53,7 +53,7 @@ async function history(seed: number): Promise<void> {
   }
   const anyId = () => {
     if (ids.length === 0 || random() < 0.6) return newId()
-    // Mostly a recent one, sometimes one of long ago.
+    // Mostly a recent id, sometimes an old one.
     const back = random() < 0.7 ? pick(Math.min(10, ids.length)) : pick(ids.length)
     return ids[ids.length - 1 - back] ?? newId()
   }
@@ -81,7 +81,7 @@ async function history(seed: number): Promise<void> {
         batch.map((requestId) => ({ units: unitsOf.get(requestId) ?? 1, requestId })),
         { through, slot },
       )
-      // Under so much contention a batch may give up; what became of it shows at the end.
+      // Under so much contention a batch may give up; the checks at the end show whether it was spent.
       if (told[0] !== 'temporarily_unavailable')
         batch.forEach((id, at) => void note(id, told[at] ?? '', startedAt))
     } else if (choice < 0.88) {
@@ -100,11 +100,11 @@ async function history(seed: number): Promise<void> {
 
   const { l = 0, f = 0, u = 0, q = 0 } = (await world.counter()) as Record<string, number>
   expect(l + f + u).toBe(credited)
-  expect({ left: l, floor: f }).toEqual(rungOf(l + f, q))
+  expect({ left: l, floor: f }).toEqual(balanceParts(l + f, q))
   const usage = await readUsage(world.ports, world.accountId, {})
   expect(usage.days.reduce((sum, { units }) => sum + units, 0)).toBe(u)
 
-  // Whoever was told 200 is told so again for nothing; nobody else was spent for.
+  // An id that was answered 200 is answered 200 again without spending units; no other id was spent.
   for (const id of ids) {
     const used = Number((await world.counter()).u)
     const told = await world.spend(10_000_000, id)
@@ -116,6 +116,6 @@ async function history(seed: number): Promise<void> {
   expect(u).toBe(spent)
 }
 
-test(`${RUNS} random histories: each id is spent once, each 200 stays, and every unit is where it should be`, async () => {
+test(`${RUNS} random histories: each id is spent once, a 200 stays a 200, and all units are accounted for`, async () => {
   await check(asyncProperty(integer(), history), { numRuns: RUNS, seed: 20261121, endOnFailure: true })
 }, 120_000)

@@ -1,16 +1,17 @@
 /**
- * A process of its own that consumes: `node consume-worker.ts`, with the table's environment and a `Work` as JSON on
- * standard input. It prints an `Asked` as a line of JSON for each request that was answered, and says nothing of the
- * one in which it dies.
+ * A separate process that consumes units: `node consume-worker.ts`, with the table's environment and a `Work`
+ * as JSON on standard input. The process prints an `Asked` as a line of JSON for each answered request, and
+ * nothing for the requests during which it dies.
  */
 import { text } from 'node:stream/consumers'
 import { systemClock } from '../../core/adapters/clock.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
-import { keyring } from '../../core/adapters/keyring.ts'
+import { openKeyring } from '../../core/adapters/keyring.ts'
 import { DomainError } from '../../core/errors.ts'
 import type { Ports } from '../../core/ports.ts'
-import { consume } from '../../core/quota/consume.ts'
+import { consumeUnits } from '../../core/quota/consume.ts'
 import { openTable } from '../../core/table/dynamodb.ts'
+import { silentLog } from '../support/log.ts'
 
 export interface Work {
   key: string
@@ -32,7 +33,8 @@ const { TABLE_NAME = '', ROOT_SECRET = '' } = process.env
 const ports = {
   clock: systemClock,
   ids: randomIds(systemClock),
-  keyring: keyring(ROOT_SECRET),
+  log: silentLog,
+  keyring: openKeyring(ROOT_SECRET),
   table: openTable(TABLE_NAME),
 } as Partial<Ports> as Ports
 
@@ -40,7 +42,7 @@ const nowMs = () => performance.timeOrigin + performance.now()
 
 async function ask(key: string, requestId: string): Promise<Asked> {
   const fromMs = nowMs()
-  const told = await consume(ports, key, { units: 1, requestId }).then(
+  const told = await consumeUnits(ports, key, { units: 1, requestId }).then(
     () => '200',
     (error) => (error instanceof DomainError ? error.code : String(error)),
   )

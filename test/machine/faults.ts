@@ -3,8 +3,10 @@ import type { Ports } from '../../core/ports.ts'
 
 /**
  * Where a run breaks. Every call to a port that leaves the process is numbered from 1.
- * - `crash-before`, `crash-after`: the process is gone, so this call and all later ones throw
- * - `error-before`, `error-after`: only this call throws, as an outage or a lost reply does
+ * - `crash-before`, `crash-after`: the process dies before or after the call, so this call and all later ones
+ *   throw
+ * - `error-before`, `error-after`: only this call throws, as in an outage (before) or after a lost reply
+ *   (after)
  */
 export interface Break {
   at: number
@@ -13,19 +15,22 @@ export interface Break {
 
 export const BREAK_KINDS = ['crash-before', 'crash-after', 'error-before', 'error-after'] as const
 
-/** A job's run that is not out of time and does one thing after the other. */
+/** Options for a job that never runs out of time and processes one item after the other. */
 export const WHOLE_RUN = { untilMs: Number.POSITIVE_INFINITY, width: 1 }
 
-/** EXHAUSTIVE=1 tries everything, for minutes; without it the largest products are thinned out. */
+/**
+ * EXHAUSTIVE=1 tries every combination, which takes minutes; otherwise only a sample of the largest products
+ * runs.
+ */
 export const EXHAUSTIVE = process.env.EXHAUSTIVE !== undefined
 
-/** Stands for a process that is gone. */
+/** The error of every call after the simulated death of the process. */
 export class Crash extends Error {}
 
-/** Ports that do their work in this process: breaking them breaks nothing. */
-const LOCAL = new Set(['clock', 'ids', 'keyring', 'totp', 'webhooks'])
+/** Ports that work inside the process, so they cannot fail on their own. */
+const LOCAL = new Set(['clock', 'ids', 'log', 'keyring', 'totp', 'webhooks'])
 
-/** The same ports, breaking where they are told, and counting what was called. */
+/** The same ports, which break at `point` and record their calls. */
 export function breaking(ports: Ports, point?: Break): { ports: Ports; calls: string[] } {
   const calls: string[] = []
   let gone = false
@@ -57,8 +62,8 @@ export function breaking(ports: Ports, point?: Break): { ports: Ports; calls: st
 }
 
 /**
- * Runs a flow once unbroken to count its calls, then once for every call and every way to break it.
- * `scenario` gets fresh ports for each run and must build its own people.
+ * Runs a scenario once unbroken to count its calls, then once for every call and every kind of break.
+ * `scenario` gets fresh ports for each run and must create its own accounts.
  */
 export async function everyBreak(
   ports: Ports,
@@ -68,7 +73,7 @@ export async function everyBreak(
   await scenario({ broken: whole.ports, title: 'unbroken' })
   for (let at = 1; at <= whole.calls.length; at++) {
     for (const kind of BREAK_KINDS) {
-      // A crash before a call leaves what a crash after the one before it leaves.
+      // A crash before a call has the same effect as a crash after the previous call.
       if (kind === 'crash-before' && at > 1) continue
       const title = `${kind} of call ${at}, ${whole.calls[at - 1]}`
       await scenario({ broken: breaking(ports, { at, kind }).ports, title })

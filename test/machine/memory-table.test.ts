@@ -12,14 +12,14 @@ const tables = [database, memory]
 let made = 0
 const newKey = () => ({ pk: `MEMORY#${++made}`, sk: '#TEST' })
 
-/** What a table answers, its refusals included. */
+/** The answer of a table, or its refusal as a value. */
 const told = (work: Promise<unknown>): Promise<unknown> =>
   work.then(
     (value) => ['done', value],
     (error: unknown) => (error instanceof ConditionFailed ? ['refused', [...error.failed]] : ['error']),
   )
 
-/** That both tables answer alike. @returns what they answer. */
+/** Asserts that both tables give the same answer. @returns that answer. */
 async function alike(call: (table: Table) => Promise<unknown>): Promise<unknown> {
   const [theirs, ours] = await Promise.all(tables.map((table) => told(call(table))))
   expect(ours).toEqual(theirs)
@@ -88,16 +88,19 @@ const updates: Expression[] = [
   expr`SET #n = #missing`,
 ]
 
-test.each(conditions)('a condition holds in memory when it holds in the database: %j', async (condition) => {
-  for (const item of [ITEM, undefined]) {
-    const key = newKey()
-    if (item) for (const table of tables) await table.put({ ...key, ...item })
-    await alike((table) => table.update(key, expr`SET #seen = ${true}`, condition))
-    await alike((table) => table.put({ ...key, n: 7 }, condition))
-    await alike((table) => table.remove(key, condition))
-    await alike((table) => table.get(key))
-  }
-})
+test.each(conditions)(
+  'a condition holds in memory exactly when it holds in the database: %j',
+  async (condition) => {
+    for (const item of [ITEM, undefined]) {
+      const key = newKey()
+      if (item) for (const table of tables) await table.put({ ...key, ...item })
+      await alike((table) => table.update(key, expr`SET #seen = ${true}`, condition))
+      await alike((table) => table.put({ ...key, n: 7 }, condition))
+      await alike((table) => table.remove(key, condition))
+      await alike((table) => table.get(key))
+    }
+  },
+)
 
 test.each(updates)('an update leaves the same item: %j', async (set) => {
   for (const item of [ITEM, undefined]) {
@@ -108,7 +111,7 @@ test.each(updates)('an update leaves the same item: %j', async (set) => {
   }
 })
 
-test('a transaction is done or refused alike, and names the same writes', async () => {
+test('a transaction succeeds or fails alike in both tables, and names the same failed writes', async () => {
   const [a, b, c] = [newKey(), newKey(), newKey()]
   for (const table of tables) for (const key of [a, b]) await table.put({ ...key, n: 1 })
   const transactions: Write[][] = [
@@ -126,7 +129,7 @@ test('a transaction is done or refused alike, and names the same writes', async 
   }
 })
 
-test('sixty items are put alike, whatever stands in their places', async () => {
+test('sixty puts have the same result in both tables, whether or not items exist', async () => {
   const { pk } = newKey()
   const items: Item[] = Array.from({ length: 60 }, (_, n) => ({ pk, sk: `P#${n}`, n, raw: bytes(n) }))
   for (const table of tables) await table.put({ pk, sk: 'P#7', old: true })
@@ -138,7 +141,7 @@ test('sixty items are put alike, whatever stands in their places', async () => {
   await alike((table) => table.putAll([]))
 })
 
-test('a partition is listed alike, and due work found alike', async () => {
+test('a partition is listed alike, and due work is found alike', async () => {
   const { pk } = newKey()
   const items: Item[] = ['A#1', 'A#2', 'B#1', 'A#3'].map((sk, n) => ({
     pk,

@@ -3,9 +3,10 @@ import { dueShards, type Key } from '../../core/table/keys.ts'
 import { ConditionFailed, type Item, type Table, type Write } from '../../core/table/table.ts'
 
 /**
- * The table in memory, for tests that run a flow thousands of times: a hundred times faster than a database. It
- * knows of DynamoDB's expressions what our code uses and refuses the rest; `memory-table.test.ts` holds it to what
- * the database answers. Every call takes a turn of the event loop, so that calls at once interleave.
+ * A table in memory for tests that run a flow thousands of times, a hundred times faster than a database. It
+ * supports the DynamoDB expressions that our code uses and throws on others; `memory-table.test.ts` compares
+ * its answers with those of the database. Every call takes a turn of the event loop, so that concurrent calls
+ * interleave.
  */
 export function memoryTable(initial: readonly Item[] = []): Table & { items(): Item[] } {
   const nameOf = ({ pk, sk }: Item | Key) => `${pk}\n${sk}`
@@ -15,7 +16,8 @@ export function memoryTable(initial: readonly Item[] = []): Table & { items(): I
 
   function transact(writes: readonly Write[]): void {
     const targets = writes.map((write) => nameOf(keyOf(write)))
-    if (new Set(targets).size < targets.length) throw new Error('two writes of one transaction hit one item')
+    if (new Set(targets).size < targets.length)
+      throw new Error('two writes of one transaction change the same item')
     const failed = new Map<number, Item | undefined>()
     writes.forEach((write, at) => {
       const old = found(keyOf(write))
@@ -90,7 +92,9 @@ function keyOf(write: Write): Key {
   return 'remove' in write ? write.remove : write.check
 }
 
-/** As DynamoDB keeps it: without what is undefined, and nothing shared with the caller. */
+/**
+ * The item as DynamoDB stores it: without undefined attributes, and without objects shared with the caller.
+ */
 const stored = (item: Item): Item => plain(item) as Item
 
 function plain(value: unknown): unknown {
@@ -130,7 +134,7 @@ const sorted = (value: unknown): unknown => {
   )
 }
 
-/** A missing operand makes every comparison false but `<>`. */
+/** With a missing operand every comparison but `<>` is false. */
 const COMPARE: Record<string, (a: unknown, b: unknown) => boolean> = {
   '=': (a, b) => a !== undefined && same(a, b),
   '<>': (a, b) => a === undefined || !same(a, b),
@@ -193,7 +197,7 @@ function one(reader: Reader, item: Item): boolean {
     return left !== undefined && options.some((option) => same(left, option))
   }
   const compare = COMPARE[reader.tokens.shift() ?? '']
-  if (!compare) throw new Error('a comparison that the table in memory does not know')
+  if (!compare) throw new Error('the table in memory does not support this comparison')
   return compare(left, operand(reader, item))
 }
 
@@ -247,7 +251,7 @@ function updated(item: Item, set: Expression): Item {
   while (reader.tokens.length > 0) {
     const clause = reader.tokens.shift()
     if (!['SET', 'REMOVE', 'ADD', 'DELETE'].includes(clause ?? ''))
-      throw new Error(`${clause} is not known to the table in memory`)
+      throw new Error(`the table in memory does not support ${clause}`)
     do {
       const path = pathOf(reader)
       const parent = at(after, path.slice(0, -1)) as Item | undefined
@@ -265,19 +269,19 @@ function updated(item: Item, set: Expression): Item {
       }
       expect(reader, '=')
       const value = sum(reader, item)
-      if (value === undefined) throw new Error(`${name} is set to something that is not there`)
+      if (value === undefined) throw new Error(`${name} is set to an attribute that does not exist`)
       parent[name] = plain(value)
     } while (accept(reader, ','))
   }
   return stored(after)
 }
 
-/** What ADD and DELETE make of a number or of a set; a set without elements is none. */
+/** The number or set after ADD or DELETE; DynamoDB removes a set without elements. */
 function merged(clause: string, old: unknown, operand: unknown): unknown {
   if (clause === 'ADD' && typeof operand === 'number' && typeof (old ?? 0) === 'number')
     return Number(old ?? 0) + operand
   if (!(operand instanceof Set) || !(old === undefined || old instanceof Set))
-    throw new Error(`${clause} with something that is no number and no set`)
+    throw new Error(`${clause} needs a number or a set`)
   const isIn = (set: Set<unknown>, value: unknown) => [...set].some((each) => same(each, value))
   const before = old ?? new Set()
   const result =

@@ -1,12 +1,13 @@
 import { TOTP } from 'otpauth'
 import { describe, expect, test } from 'vitest'
 import { readAccount } from '../../core/account/account.ts'
-import { answerAsks, askForMail } from '../../core/credentials/mail-requests.ts'
+import { answerMailRequests, requestMail } from '../../core/credentials/mail-requests.ts'
 import { changePassword, resetPassword } from '../../core/credentials/password.ts'
-import { login } from '../../core/credentials/sessions.ts'
-import { activate, enrol } from '../../core/credentials/two-factor.ts'
+import { signIn } from '../../core/credentials/sessions.ts'
+import { activateTwoFactor, enrolTwoFactor } from '../../core/credentials/two-factor.ts'
 import { DomainError } from '../../core/errors.ts'
-import { type Person, type SignedInPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import type { Person, SignedInPerson } from '../support/people.ts'
 import { everyBreak, WHOLE_RUN } from './faults.ts'
 
 const app = await startApp()
@@ -24,31 +25,31 @@ async function caller(person: SignedInPerson) {
 }
 
 const works = (person: Person, password: string) =>
-  login(ports, { email: person.email, password }).then(
+  signIn(ports, { email: person.email, password }).then(
     () => true,
     () => false,
   )
 
-/** One of the two passwords works, never both and never none. @returns whether it is the new one. */
+/** Asserts that exactly one of the two passwords works. @returns whether the new one does. */
 async function expectOnePassword(person: Person, title: string): Promise<boolean> {
   const [old, changed] = [await works(person, person.password), await works(person, NEW)]
   expect([old, changed].filter(Boolean), `${title}: passwords that work`).toHaveLength(1)
   return changed
 }
 
-/** A session from before either still stands, with nothing changed, or is dead for good. */
+/** Whether the person's access token is still accepted. */
 const sessionLives = async (person: SignedInPerson) =>
   (await app.request('GET', '/v1/user', { token: person.accessToken })).status === 200
 
 async function mailedReset(person: Person): Promise<string> {
-  await askForMail(ports, 'reset-password', person.email)
-  await answerAsks(ports, WHOLE_RUN)
+  await requestMail(ports, 'reset-password', person.email)
+  await answerMailRequests(ports, WHOLE_RUN)
   return app.mailedCode(person.email)
 }
 
 async function withTwoFactor(person: SignedInPerson): Promise<{ seed: string; recoveryCodes: string[] }> {
-  const { seed } = await enrol(ports, (await caller(person)).account)
-  const recoveryCodes = await activate(ports, (await caller(person)).account, totp(seed))
+  const { seed } = await enrolTwoFactor(ports, (await caller(person)).account)
+  const recoveryCodes = await activateTwoFactor(ports, (await caller(person)).account, totp(seed))
   app.advance(30_000)
   return { seed, recoveryCodes }
 }
@@ -56,7 +57,7 @@ async function withTwoFactor(person: SignedInPerson): Promise<{ seed: string; re
 const totp = (seed: string) => new TOTP({ secret: seed }).generate({ timestamp: Date.now() })
 
 describe('a password change broken at any call', () => {
-  test('leaves one password working, no session alive once the vault was asked, and can be done again', async () => {
+  test('leaves one password working, no session alive once the vault was called, and can be retried', async () => {
     const calls = await everyBreak(ports, async ({ broken, title }) => {
       const person = await app.signUp()
       const before = await caller(person)
@@ -75,7 +76,7 @@ describe('a password change broken at any call', () => {
     expect(calls).toBe(5)
   })
 
-  test('no sign-in with the old password that began before it can finish after it', async () => {
+  test('no sign-in with the old password that began before the change can finish after it', async () => {
     const person = await app.signUp()
     const before = await caller(person)
     const slow = {
@@ -89,12 +90,12 @@ describe('a password change broken at any call', () => {
         },
       },
     }
-    const late = login(slow, { email: person.email, password: person.password })
+    const late = signIn(slow, { email: person.email, password: person.password })
     await expect(late.catch(code)).resolves.toBe('invalid_credentials')
     expect(Object.keys((await caller(person)).account.sessions)).toEqual([])
   })
 
-  test('no sign-in with the old password can finish while the vault is being asked', async () => {
+  test('no sign-in with the old password can finish during the call to the vault', async () => {
     const person = await app.signUp()
     const during: unknown[] = []
     const watching = {
@@ -102,7 +103,7 @@ describe('a password change broken at any call', () => {
       identity: {
         ...ports.identity,
         async setPassword(accountId: string, password: string) {
-          during.push(await login(ports, { email: person.email, password: person.password }).catch(code))
+          during.push(await signIn(ports, { email: person.email, password: person.password }).catch(code))
           await ports.identity.setPassword(accountId, password)
         },
       },
@@ -112,7 +113,7 @@ describe('a password change broken at any call', () => {
     expect(await expectOnePassword(person, 'afterwards')).toBe(true)
   })
 
-  test('of ten changes at once one wins, and its password is the one that works', async () => {
+  test('of ten concurrent changes one wins, and only its password works', async () => {
     const person = await app.signUp()
     const before = await caller(person)
     const all = Array.from({ length: 10 }, (_, n) =>
@@ -126,7 +127,7 @@ describe('a password change broken at any call', () => {
 })
 
 describe('a reset broken at any call', () => {
-  test('neither burns the code nor lets another request use it, and succeeds when it is sent again', async () => {
+  test('neither uses up the code nor lets another request use it, and succeeds on retry', async () => {
     const calls = await everyBreak(ports, async ({ broken, title }) => {
       const person = await app.signUp()
       const input = { code: await mailedReset(person), password: NEW }
@@ -149,7 +150,7 @@ describe('a reset broken at any call', () => {
     expect(calls).toBe(5)
   })
 
-  test('a password that the vault refuses frees the code for another one', async () => {
+  test('a password that the vault refuses leaves the code usable for another password', async () => {
     const person = await app.signUp()
     const input = { code: await mailedReset(person), password: NEW }
     const refusing = {
@@ -164,7 +165,7 @@ describe('a reset broken at any call', () => {
     expect(await works(person, 'Another1!')).toBe(true)
   })
 
-  test('with two factors on, a reset broken at any call is finished by the same request and uses up one code', async () => {
+  test('with two factors on, a retry finishes the reset and uses up one recovery code', async () => {
     await everyBreak(ports, async ({ broken, title }) => {
       const person = await app.signUp()
       const { recoveryCodes } = await withTwoFactor(person)
@@ -173,8 +174,8 @@ describe('a reset broken at any call', () => {
       app.advance(LOCK_MS)
       await resetPassword(ports, input).catch((error) => expect(code(error), title).toBe('invalid_code'))
       const [second = ''] = recoveryCodes.slice(1)
-      await login(ports, { email: person.email, password: NEW, twofa: second })
-      const used = await login(ports, { email: person.email, password: NEW, twofa: recoveryCodes[0] }).catch(
+      await signIn(ports, { email: person.email, password: NEW, twofa: second })
+      const used = await signIn(ports, { email: person.email, password: NEW, twofa: recoveryCodes[0] }).catch(
         code,
       )
       expect(used, `${title}: a recovery code works twice`).toBe('two_factor_invalid')
@@ -186,8 +187,8 @@ describe('asking for a mail, broken at any call', () => {
   test('ends in one live code and at most one duplicate mail', async () => {
     await everyBreak(ports, async ({ broken, title }) => {
       const person = await app.signUp()
-      await askForMail(ports, 'reset-password', person.email)
-      await answerAsks(broken, WHOLE_RUN).catch(() => {})
+      await requestMail(ports, 'reset-password', person.email)
+      await answerMailRequests(broken, WHOLE_RUN).catch(() => {})
       app.advance(61_000)
       await app.job('send-mail')
       app.advance(61_000)
@@ -204,23 +205,23 @@ describe('asking for a mail, broken at any call', () => {
 })
 
 describe('two factors', () => {
-  test('50 sign-ins at once with one code of the app: one succeeds', async () => {
+  test('of 50 concurrent sign-ins with one code of the app one succeeds', async () => {
     const person = await app.signUp()
     const { seed } = await withTwoFactor(person)
     const input = { email: person.email, password: person.password, twofa: totp(seed) }
-    const results = await Promise.allSettled(Array.from({ length: 50 }, () => login(ports, input)))
+    const results = await Promise.allSettled(Array.from({ length: 50 }, () => signIn(ports, input)))
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   })
 
-  test('50 sign-ins at once with one recovery code: one succeeds', async () => {
+  test('of 50 concurrent sign-ins with one recovery code one succeeds', async () => {
     const person = await app.signUp()
     const { recoveryCodes } = await withTwoFactor(person)
     const input = { email: person.email, password: person.password, twofa: recoveryCodes[3] }
-    const results = await Promise.allSettled(Array.from({ length: 50 }, () => login(ports, input)))
+    const results = await Promise.allSettled(Array.from({ length: 50 }, () => signIn(ports, input)))
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   })
 
-  test('of 100 wrong codes at once five are looked at, and the right one is locked out with them', async () => {
+  test('of 100 concurrent wrong codes five are checked; then even the right code is locked out', async () => {
     const person = await app.signUp()
     const { seed } = await withTwoFactor(person)
     const sealedReads: string[] = []
@@ -235,7 +236,7 @@ describe('two factors', () => {
       },
     }
     const guess = (twofa: string) =>
-      login(watching, { email: person.email, password: person.password, twofa }).catch(code)
+      signIn(watching, { email: person.email, password: person.password, twofa }).catch(code)
     const wrong = (Number(totp(seed)) + 1) % 1_000_000
     const guesses = Array.from({ length: 100 }, (_, n) =>
       guess(String((wrong + 5 * n) % 1_000_000).padStart(6, '0')),
@@ -247,17 +248,19 @@ describe('two factors', () => {
     expect(await guess(totp(seed))).toHaveProperty('accessToken')
   })
 
-  test('enrolment broken at any call leaves it off or on, and on only with codes that were shown or can be had anew', async () => {
+  test('enrolment broken at any call is off or on, and on only if the recovery codes were shown or can be replaced', async () => {
     await everyBreak(ports, async ({ broken, title }) => {
       const person = await app.signUp()
-      const enrolled = await enrol(broken, (await caller(person)).account).catch(() => undefined)
-      const seed = enrolled?.seed ?? (await enrol(ports, (await caller(person)).account)).seed
-      const shown = await activate(broken, (await caller(person)).account, totp(seed)).catch(() => undefined)
+      const enrolled = await enrolTwoFactor(broken, (await caller(person)).account).catch(() => undefined)
+      const seed = enrolled?.seed ?? (await enrolTwoFactor(ports, (await caller(person)).account)).seed
+      const shown = await activateTwoFactor(broken, (await caller(person)).account, totp(seed)).catch(
+        () => undefined,
+      )
       const { account } = await caller(person)
       if (shown) expect(Object.keys(account.totp?.recovery ?? {}), title).toHaveLength(10)
       app.advance(30_000)
       const twofa = account.totp ? { twofa: totp(seed) } : {}
-      await login(ports, { email: person.email, password: person.password, ...twofa })
+      await signIn(ports, { email: person.email, password: person.password, ...twofa })
     })
   })
 })

@@ -15,7 +15,7 @@ import {
   SECOND_MS,
 } from './purchase-world.ts'
 
-/** What stands in the table of one account, read without a call. */
+/** The stored state of one account, read without port calls. */
 export interface Books {
   profile: Profile
   quota: Quota
@@ -23,7 +23,7 @@ export interface Books {
   counter: Item
   purchases: Purchase[]
   ledger: LedgerEntry[]
-  /** Types of the notices, and templates of the mails. */
+  /** Types of the notices; `mails` holds the templates of the mails. */
   notices: string[]
   mails: string[]
   items: Item[]
@@ -53,10 +53,10 @@ const sum = (numbers: readonly number[]): number => numbers.reduce((total, each)
 const count = (names: readonly string[], name: string): number => names.filter((each) => each === name).length
 const OPEN = ['created', 'saved', 'action_required']
 
-/** By the purchase that they were made for. */
+/** The id of the purchase that a charge belongs to. */
 const purchaseOf = (charge: Stripe.Charge): string => charge.metadata.purchase ?? ''
 
-/** Cents of a charge that are not ours any more, as Stripe has it. */
+/** Cents of a charge that Stripe has refunded or taken back in disputes. */
 function reversedAt(world: PurchaseWorld, charge: Stripe.Charge): { refunded: number; disputed: number } {
   const disputes = Object.values(world.stripe.state.disputes).filter((each) => each.charge === charge.id)
   const taken = disputes.filter(({ status }) => !status.startsWith('warning') && status !== 'won')
@@ -64,12 +64,12 @@ function reversedAt(world: PurchaseWorld, charge: Stripe.Charge): { refunded: nu
   return { refunded, disputed: Math.min(sum(taken.map(({ amount }) => amount)), charge.amount - refunded) }
 }
 
-/** What holds at every moment, whatever is under way. @throws AssertionError */
+/** Checks what must hold at every moment. @throws AssertionError */
 export function checkAlways(world: PurchaseWorld, title: string): void {
   const { profile, quota, counter, purchases, ledger } = books(world)
   const paid = world.charges().filter((charge) => !purchaseOf(charge).startsWith('hold_'))
   assert.deepEqual(world.stripe.mistakes, [], `${title}: mistakes of the double`)
-  assert.deepEqual(world.mistakes, [], `${title}: errors that nobody foresaw`)
+  assert.deepEqual(world.mistakes, [], `${title}: unexpected errors`)
   assert.equal(new Set(paid.map(purchaseOf)).size, paid.length, `${title}: a purchase was charged twice`)
   assert.deepEqual(
     ledger.map(({ seq }) => seq),
@@ -111,7 +111,7 @@ export function checkAlways(world: PurchaseWorld, title: string): void {
   assert.equal(profile.openPurchase, open[0]?.id, `${title}: the slot`)
 }
 
-/** What holds once nothing is under way. @throws AssertionError */
+/** Checks what must hold once nothing is under way. @throws AssertionError */
 export function checkSettled(world: PurchaseWorld, title: string): void {
   checkAlways(world, title)
   const { profile, quota, purchases, ledger, notices, mails, items, counter } = books(world)
@@ -128,10 +128,10 @@ export function checkSettled(world: PurchaseWorld, title: string): void {
 
   const paid = world.charges()
   for (const charge of paid) checkCharge(world, charge, title)
-  assert.equal(paid.length, count(kindsOf(ledger), 'payment'), `${title}: charges are not credits`)
+  assert.equal(paid.length, count(kindsOf(ledger), 'payment'), `${title}: charges and credits differ`)
   for (const payment of Object.values(world.stripe.state.paymentIntents)) {
     const purchase = purchases.find(({ id }) => id === payment.metadata.purchase)
-    // One that was made twice and never confirmed: nobody knows its id, so no money can move by it.
+    // A retry may have created a second payment. Its id is stored nowhere, so nobody can confirm it.
     const stray = payment.status === 'requires_confirmation' && payment.id !== purchase?.paymentId
     const over = payment.status === 'succeeded' || payment.status === 'canceled'
     assert.ok(over || stray, `${title}: a payment is left open: ${payment.status}`)
@@ -160,14 +160,17 @@ export function checkSettled(world: PurchaseWorld, title: string): void {
     count(notices, 'renewal_declined'),
     `${title}: mails of declines`,
   )
-  assert.ok(count(mails, 'renewal-declined') <= declined, `${title}: told of a decline that was none`)
+  assert.ok(
+    count(mails, 'renewal-declined') <= declined,
+    `${title}: a mail about a decline that never happened`,
+  )
   assert.equal(
     count(mails, 'renewal-action'),
     count(notices, 'renewal_action'),
     `${title}: mails to authenticate`,
   )
   const tried = purchases.filter(({ kind }) => kind === 'renewal').length
-  assert.ok(count(mails, 'renewal-action') <= tried, `${title}: asked twice to authenticate`)
+  assert.ok(count(mails, 'renewal-action') <= tried, `${title}: two mails to authenticate`)
   const low = count(notices, 'low_quota')
   assert.ok(
     low <= world.crossings.size,
@@ -183,7 +186,7 @@ export function checkSettled(world: PurchaseWorld, title: string): void {
 
 const kindsOf = (ledger: readonly LedgerEntry[]): string[] => ledger.map(({ kind }) => kind)
 
-/** A charge is credited once, and what went back of it is what the ledger says. */
+/** Checks that a charge is credited once, and that the ledger has its refunds and disputes. */
 function checkCharge(world: PurchaseWorld, charge: Stripe.Charge, title: string): void {
   const { purchases, ledger, profile } = books(world)
   const purchase = purchases.find(({ id }) => id === purchaseOf(charge))
@@ -207,12 +210,12 @@ function checkCharge(world: PurchaseWorld, charge: Stripe.Charge, title: string)
   assert.equal(profile.owed?.[purchase.id] ?? 0, wanted - returned, `${title}: units owed`)
 }
 
-/** What a client was told is true. */
+/** Checks that an answer to a client is true. */
 function checkSaid(world: PurchaseWorld, { kind, key, answer, fromMs, toMs }: Said, title: string): void {
   if (answer !== 'paid' && answer !== 'card_declined') return
   const { purchases } = books(world)
   const state = answer === 'paid' ? 'credited' : 'declined'
-  // Within ten seconds after its end a second click has the first one's answer.
+  // A second click within ten seconds after the end of a purchase gets the answer of the first click.
   const fits = (purchase: Purchase) =>
     purchase.state === state &&
     (purchase.kind === kind || purchase.kind === 'renewal') &&
@@ -222,14 +225,14 @@ function checkSaid(world: PurchaseWorld, { kind, key, answer, fromMs, toMs }: Sa
       key !== undefined)
   assert.ok(purchases.some(fits), `${title}: ${kind} was answered ${answer}, and none is ${state}`)
   if (key === undefined) return
-  // It is remembered for a day at least.
+  // An Idempotency-Key is remembered for at least a day.
   const same = world.said.filter((each) => each.key === key && Math.abs(each.toMs - fromMs) < 24 * HOUR_MS)
   const told = same.map((each) => each.answer)
   const both = told.includes('paid') && told.includes('card_declined')
   assert.ok(!both, `${title}: one key was answered paid and declined`)
 }
 
-/** A bundle that should renew itself does, or says why not. */
+/** Checks that a low bundle either renews or has a stored reason why not. */
 function checkRenewed(world: PurchaseWorld, title: string): void {
   const { profile, quota, counter, items } = books(world)
   const customer = items.find(({ sk }) => sk === '#CUSTOMER')
@@ -237,11 +240,14 @@ function checkRenewed(world: PurchaseWorld, title: string): void {
   if (!low || profile.status !== 'active' || !profile.flags.bundleAutoRenewal) return
   const { renewal } = profile
   const stands = renewal !== undefined && renewal.cardId === customer?.defaultCardId
-  assert.ok(stands, `${title}: it is low and does not renew itself`)
+  assert.ok(stands, `${title}: the bundle is low and does not renew`)
   if (renewal.state === 'paused') return
-  assert.ok(counter.due !== undefined, `${title}: it waits for a renewal that nothing calls for`)
+  assert.ok(counter.due !== undefined, `${title}: the renewal waits, but no job will look at it`)
   const next = renewal.nextAttemptAtMs ?? 0
-  assert.ok(Number(counter.dueAtMs) <= next + MINUTE_MS, `${title}: it waits for longer than it says`)
+  assert.ok(
+    Number(counter.dueAtMs) <= next + MINUTE_MS,
+    `${title}: the job is due later than the next attempt`,
+  )
 }
 
 const ROUNDS_MS = [2, 11, 25 * 60, 11, 2, 25 * 60, 11, 2, 25 * 60, 11, 2].map(
@@ -249,13 +255,13 @@ const ROUNDS_MS = [2, 11, 25 * 60, 11, 2, 25 * 60, 11, 2, 25 * 60, 11, 2].map(
 )
 
 /**
- * Lets everything come to its end: events, jobs, the time that customers have; then nothing may be left.
+ * Delivers events, runs jobs and lets the customers' time run out; then checks that nothing is left.
  * @throws AssertionError
  */
 export async function settle(world: PurchaseWorld, title: string): Promise<void> {
   world.stripe.faults.clear()
   world.catchUpClock()
-  // A holder who disputes whatever is charged would have the bundle renewed for ever.
+  // Otherwise a card whose every charge is disputed would renew the bundle without end.
   for (const memory of Object.values(world.stripe.state.cards)) {
     if (memory.number === DISPUTED) memory.number = GOOD
   }

@@ -2,14 +2,15 @@ import { DomainError } from '../../core/errors.ts'
 import type { Ports } from '../../core/ports.ts'
 import { Crash } from './faults.ts'
 
-/** Ways in which a call to a port can break. */
+/** The ways in which a call to a port can break. */
 export const PURCHASE_BREAKS = ['crash-after', 'error-before', 'error-after', 'late'] as const
 
 /**
- * Where a run breaks. Calls to the table and to the provider are numbered from 1.
- * - `crash-after`: the call takes effect, and the process is gone
- * - `error-before`, `error-after`: this call throws, without effect or with it
- * - `late`: as `error-before`, and it takes effect when others have gone on; of the table, which waits, the same as that
+ * Where a run breaks. Calls to the table and to the payment provider are numbered from 1.
+ * - `crash-after`: the call takes effect, and the process dies
+ * - `error-before`, `error-after`: only this call throws, before or after it takes effect
+ * - `late`: the call throws, and takes effect after later calls; a call to the table never does, as in
+ *   `error-before`
  */
 export interface PurchaseBreak {
   at: number
@@ -18,13 +19,13 @@ export interface PurchaseBreak {
 
 export interface Through {
   ports: Ports
-  /** What was called so far. */
+  /** The calls so far, as `port.method`. */
   calls: string[]
-  /** Lets what was on its way arrive. */
+  /** Lets the late calls take effect. */
   arrive(): Promise<void>
 }
 
-/** The same ports, which count their calls, break where they are told, and before a call let others act. */
+/** The same ports, which record their calls, break as `breaks` says, and run `before` ahead of each call. */
 export function through(
   ports: Ports,
   {
@@ -39,7 +40,7 @@ export function through(
     new Proxy(target, {
       get: (object, method, receiver) => {
         const call = Reflect.get(object, method, receiver)
-        // Reading an event is arithmetic.
+        // Reading an event only computes, so it cannot break.
         if (typeof call !== 'function' || method === 'readEvent') return call
         return async (...args: unknown[]) => {
           const run = (): Promise<unknown> => Reflect.apply(call, object, args)
@@ -58,7 +59,7 @@ export function through(
           if (kind === 'error-after') await run()
           if (kind === 'late' && port === 'payments') late.push(run)
           const error = new DomainError('temporarily_unavailable')
-          // The one call whose unknown outcome is an answer.
+          // For this call alone the port returns an unknown outcome instead of throwing.
           if (method === 'confirmPayment') return { status: 'unknown', cause: error }
           throw error
         }

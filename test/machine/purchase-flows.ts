@@ -21,28 +21,28 @@ import {
   type Snapshot,
 } from './purchase-world.ts'
 
-/** Something that moves money, and what comes of it. */
+/** An action that moves money, and its expected result. */
 export interface Flow {
   title: string
-  /** @returns the card that it is about. */
+  /** @returns the id of the card that the flow uses. */
   prepare(world: PurchaseWorld): Promise<string>
-  /** By a client, a job or an event. @returns what it answered. */
+  /** Acts as a client, a job or an event. @returns the answer. */
   act(world: PurchaseWorld, card: string, via: Ports, key?: string): Promise<string | number>
-  /** A client asks for it, who can ask again. */
+  /** Whether a client sends the request, so that the client can retry. */
   byClient: boolean
-  /** What the customer does about 3-D Secure; left out, nothing. */
+  /** The outcome of 3-D Secure; undefined if the customer abandons 3-D Secure or the flow has none. */
   customer?: 'succeed' | 'fail'
-  /** What it is answered when nothing breaks. */
+  /** The answer when nothing breaks. */
   answer: string | number
-  /** Purchases that are credited when nothing breaks. */
+  /** The number of credited purchases when nothing breaks. */
   credits: number
-  /** It begins with an event, so events must not all be lost. */
+  /** The flow begins with an event, so that event must not be lost. */
   told?: true
-  /** Something that must be so at the end, whatever broke. */
+  /** Checks what must hold at the end, whatever broke. */
   atTheEnd?(world: PurchaseWorld, title: string): void
 }
 
-/** Signed up with a card of that number, a day ago, and everything has settled. */
+/** Signs up with a card of this number and settles; a day passes. @returns the card's id. */
 export async function held(world: PurchaseWorld, number = GOOD): Promise<string> {
   const card = await world.newCard(number)
   const answer = await world.signUp(card)
@@ -53,7 +53,7 @@ export async function held(world: PurchaseWorld, number = GOOD): Promise<string>
   return card
 }
 
-/** The same, with so few units left that it should renew itself. */
+/** As `held`, with so few units left that the bundle should renew. */
 async function low(world: PurchaseWorld, number = GOOD): Promise<string> {
   const card = await held(world, number)
   assert.equal(await world.consumeTo(5), 'done')
@@ -68,7 +68,7 @@ const spent = (left: number) => async (world: PurchaseWorld) => {
   return card
 }
 
-/** The next charges are declined by the bank. */
+/** Makes the bank decline the next charges. */
 async function declining(world: PurchaseWorld, card: string): Promise<string> {
   world.stripe.state.cards[card] = { number: DECLINED, setUp: true, spent: false }
   return card
@@ -136,7 +136,7 @@ export const flows = {
     credits: 0,
   },
   signUp3dsLeft: {
-    title: 'a sign-up whose 3-D Secure is left',
+    title: 'a sign-up whose 3-D Secure is abandoned',
     prepare: (world) => world.newCard(ALWAYS_3DS),
     act: signUp,
     byClient: true,
@@ -256,7 +256,7 @@ export const flows = {
     atTheEnd: all(owing(0), left(1100)),
   },
   dispute: {
-    title: 'a dispute before anything was heard',
+    title: 'a dispute before any event was delivered',
     prepare: async (world) => {
       const card = await world.newCard(DISPUTED)
       await world.signUp(card, through(world.ports, { breaks: [{ at: 1000, kind: 'crash-after' }] }).ports)
@@ -291,11 +291,12 @@ export const flows = {
 } satisfies Record<string, Flow>
 
 /**
- * What comes after it was broken.
- * - `webhooks`: events are delivered, and no job runs until they have done what they can
- * - `jobs`: events are lost
- * - `both`: events, then jobs
- * - `client`: it sends its request again with its Idempotency-Key until it is told what became of it; `click`: without
+ * What recovers a broken flow.
+ * - `webhooks`: events are delivered, and jobs run only after all events are processed
+ * - `jobs`: events are lost, and jobs run
+ * - `both`: events are delivered, then jobs run
+ * - `client`: the client retries with its Idempotency-Key until the answer is definite; `click`: the same
+ *   without a key
  */
 export const MODES = ['webhooks', 'jobs', 'both', 'client', 'click'] as const
 export type Mode = (typeof MODES)[number]
@@ -307,11 +308,11 @@ export interface Trouble {
   name?: string
   /** Breaks the flow. */
   breaks?: readonly PurchaseBreak[]
-  /** Breaks what comes after it: the first delivery, the first jobs or the first repetition. */
+  /** Breaks the start of the recovery: the first delivery, the first jobs or the first retry. */
   after?: readonly PurchaseBreak[]
-  /** What Stripe does wrong meanwhile. */
+  /** A fault of Stripe while the flow runs. */
   fault?: Fault
-  /** Stripe forgets its idempotency keys, and the clock moves, before anything recovers. */
+  /** Before the recovery Stripe forgets its idempotency keys, and the clock moves by these milliseconds. */
   afterMs?: number
   functions?: Purchases
 }
@@ -328,7 +329,7 @@ async function prepare(flow: Flow): Promise<Prepared> {
   return { snapshot: world.snapshot(), card }
 }
 
-/** A world in which a flow can begin; made once, and copied for each run. */
+/** A world in which a flow can begin. It is prepared once and copied for each run. */
 export async function worldFor(
   flow: Flow,
   functions: Purchases = purchases,
@@ -340,8 +341,8 @@ export async function worldFor(
 }
 
 /**
- * Plays a flow in trouble, lets it recover, and checks that everything holds.
- * @returns the port calls of the flow, and of what first came after it.
+ * Plays a flow with the given trouble, lets it recover, and checks every guarantee.
+ * @returns the port calls of the flow, and those of the first step of the recovery.
  */
 export async function play(
   flow: Flow,
@@ -446,11 +447,11 @@ async function recover({
   }
 }
 
-/** An answer after which a client does not ask again. */
+/** Whether a client stops retrying after this answer. */
 const isDefinite = (answer: string | number | undefined): boolean =>
   ['paid', 'card_declined', 'payment_action_required'].includes(String(answer))
 
-/** What events alone must have done: whatever was charged is credited, and its units are in the counter. */
+/** Checks the result of events without jobs: every charge is credited, and its units are in the counter. */
 function checkHeard(world: PurchaseWorld, title: string): void {
   const { ledger, profile, quota } = books(world)
   const paid = ledger.filter(({ kind }) => kind === 'payment').length
@@ -458,13 +459,13 @@ function checkHeard(world: PurchaseWorld, title: string): void {
   assert.equal(quota.seq, profile.ledgerSeq, `${title}: units that did not reach the counter`)
 }
 
-/** At most so many, evenly spread. */
+/** At most `most` of the items, evenly spread. */
 export function spread<T>(items: readonly T[], most: number): T[] {
   if (EXHAUSTIVE || items.length <= most) return [...items]
   return Array.from({ length: most }, (_, n) => items[Math.floor((n * items.length) / most)] as T)
 }
 
-/** Every way to break every call of a flow. */
+/** Every kind of break at every call of a flow. */
 export function breaksOf(
   calls: readonly string[],
   kinds: readonly PurchaseBreak['kind'][],
@@ -476,14 +477,14 @@ export function breaksOf(
   )
 }
 
-/** Runs `work` on each, and says of all that failed how they did. */
+/** Runs `work` on each item. @returns the first line of each failure. */
 export async function failuresOf<T>(
   items: readonly T[],
   work: (item: T) => Promise<unknown>,
 ): Promise<string[]> {
   const failures: string[] = []
   for (const item of items) {
-    await work(item).catch((error: Error) => failures.push(error.message.split('\n')[0] ?? ''))
+    await work(item).catch((error: Error) => failures.push(String(error).split('\n')[0] ?? ''))
   }
   return failures
 }

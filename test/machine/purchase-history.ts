@@ -24,7 +24,7 @@ import {
 
 const NUMBERS = [GOOD, OTHER, ALWAYS_3DS, DECLINED, DISPUTED, REFUND_FAILS, '4000002500003155']
 
-/** What may happen; `n` decides the details. */
+/** One thing that may happen; the number `n` decides the details. */
 type Deed = (world: PurchaseWorld, n: number, via: Ports) => Promise<unknown> | unknown
 
 const pick = <T>(options: readonly T[], n: number): T => options[n % options.length] as T
@@ -37,7 +37,7 @@ async function aCard(world: PurchaseWorld, n: number): Promise<string> {
   return isKnown ? pick(known, n) : world.newCard(pick(NUMBERS, n))
 }
 
-/** What people and other systems do at any time, and what runs beside it. */
+/** Actions of people, of other systems and of jobs, which may run concurrently. */
 const deeds: Record<string, Deed> = {
   signUp: async (world, n, via) => world.signUp(await aCard(world, n), via, keyOf(n), pick(bundleNames, n)),
   buy: (world, n, via) => world.buy(via, keyOf(n)),
@@ -72,7 +72,7 @@ const deeds: Record<string, Deed> = {
   decideDispute: (world, n) => world.decideDispute(n % 2 ? 'winning_evidence' : 'losing_evidence'),
 }
 
-/** What happens between two steps, when nothing is under way. */
+/** What happens between two steps, while nothing is under way. */
 const events: Record<string, Deed> = {
   restore: (world) => world.restore(),
   time: (world, n) =>
@@ -81,7 +81,7 @@ const events: Record<string, Deed> = {
     ),
   longTime: (world, n) => world.advance(pick([73 * HOUR_MS, 8 * DAY_MS, -2 * MINUTE_MS, -3 * HOUR_MS], n)),
   forgetKeys: (world) => world.stripe.forgetKeys(),
-  /** Those about payments only: what the operator does, nothing but an event tells. */
+  /** Loses events about payments only, because an event is the only sign of what the operator does. */
   loseEvents: (world) => {
     for (const event of world.waiting()) {
       if (event.type.startsWith('payment_intent.')) event.pending_webhooks = 0
@@ -112,7 +112,7 @@ interface Act {
   what: string
   n: number
   breaks: PurchaseBreak[]
-  /** Turns of the event loop that its calls wait, one after the other. */
+  /** Turns of the event loop that each call waits, in the order of the calls. */
   pace: number[]
 }
 
@@ -143,7 +143,7 @@ const deed = act(
 )
 const event = act(names(events, { time: 8 }))
 
-/** What happens to an account: one thing after the other, or two or three at once. */
+/** What happens to an account: a sequence of steps, each of one action or of two or three concurrent ones. */
 export const histories: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
     { weight: 4, arbitrary: deed.map((one): Step => [one]) },
@@ -153,16 +153,16 @@ export const histories: fc.Arbitrary<Step[]> = fc.array(
   { minLength: 4, maxLength: 24, size: 'max' },
 )
 
-/** Plays a history from a sign-up on, lets everything settle, and sees whether the account is as good as new. */
+/** Plays a history from a sign-up on, lets everything settle, and checks that the account still works. */
 export async function live(steps: readonly Step[], functions: Purchases = purchases): Promise<void> {
   const world = await openPurchaseWorld(functions)
   const onTheWay: Through[] = []
   await world.signUp(await world.newCard(GOOD))
   for (const [at, step] of steps.entries()) {
-    const title = `step ${at + 1}, ${step.map(({ what }) => what).join(' beside ')}`
+    const title = `step ${at + 1}, ${step.map(({ what }) => what).join(' along with ')}`
     await Promise.all(step.map((each) => perform(world, each, onTheWay)))
     checkAlways(world, title)
-    // What was held up arrives two steps later.
+    // Late calls take effect at every third step.
     if (at % 3 === 2) for (const { arrive } of onTheWay.splice(0)) await arrive()
   }
   for (const { arrive } of onTheWay) await arrive()
@@ -187,17 +187,17 @@ async function perform(
   await (deeds[what] ?? events[what])?.(world, n, via.ports)
 }
 
-/** Whatever it went through: it can be paid for, and the units are there. */
+/** Asserts that the account can pay again and gets its units. */
 async function expectUsable(world: PurchaseWorld): Promise<void> {
   world.advance(DAY_MS)
   const { profile, quota } = books(world)
   const card = await world.defaultCard()
   const memory = world.stripe.state.cards[card ?? '']
   if (profile.bundle === undefined) {
-    assert.equal(await world.signUp(await world.newCard(GOOD)), 'paid', 'a sign-up at last')
+    assert.equal(await world.signUp(await world.newCard(GOOD)), 'paid', 'a final sign-up')
   } else if (memory) {
     memory.number = GOOD
-    assert.equal(await world.buy(), 'paid', 'a buy at last')
+    assert.equal(await world.buy(), 'paid', 'a final buy')
   } else return
   await settle(world, 'usable')
   const owed = Object.values(profile.owed ?? {}).reduce((total, each) => total + each, 0)
@@ -205,12 +205,12 @@ async function expectUsable(world: PurchaseWorld): Promise<void> {
   assert.ok(now.quota.left + owed > quota.left, 'the units of the last purchase')
 }
 
-/** Plays the history of each seed from `seed` on. @returns the first failure with its shortest history. */
+/** Plays one history per seed, from `seed` on. @returns the first failure, with its shortest history. */
 export async function liveThrough(options: {
   seed: number
   runs: number
   functions?: Purchases
-  /** Told after each run; false ends it. */
+  /** Called after each run; the answer false ends the runs. */
   onRun?(done: number): boolean
 }): Promise<{ runs: number; failure?: { seed: number; report: string } }> {
   for (let done = 0; done < options.runs; done++) {
@@ -224,7 +224,7 @@ export async function liveThrough(options: {
 }
 
 function reportOf(seed: number, { counterexample, errorInstance }: fc.RunDetails<[Step[]]>): string {
-  const lines = (counterexample?.[0] ?? []).map((step) => `  ${step.map(actText).join('\n    beside ')}`)
+  const lines = (counterexample?.[0] ?? []).map((step) => `  ${step.map(actText).join('\n    along with ')}`)
   const [problem = ''] = String((errorInstance as Error | undefined)?.stack ?? errorInstance).split(
     '\n    at ',
   )

@@ -19,19 +19,19 @@ import {
   type Snapshot,
 } from './purchase-world.ts'
 
-/** Somebody who does something to the account. */
+/** A request, a job, an event or a person that acts on the account. */
 export interface Actor {
   title: string
   act(world: PurchaseWorld, via: Ports): unknown
-  /** Of two that are the same request, one alone may be charged. */
+  /** Actors with the same value send the same request; at most one of them may be charged. */
   same?: string
-  /** Whoever it comes between is answered as ever. */
+  /** The answer of the interrupted actor must stay the same. */
   harmless?: true
-  /** Makes so many calls that it only ever comes between those of others. */
+  /** The actor makes so many calls that it is never the interrupted one. */
   long?: true
 }
 
-/** Where everybody begins, and who is there. */
+/** A starting state, and the actors that act in it. */
 export interface Scene {
   title: string
   prepare(world: PurchaseWorld): Promise<unknown>
@@ -62,7 +62,7 @@ const lateJobs: Actor = {
 }
 const hear: Actor = { title: 'events', act: (world, via) => world.deliver(via), harmless: true }
 const hearAll: Actor = {
-  title: 'every event, asked for or not',
+  title: 'every event, including types without a subscription',
   long: true,
   harmless: true,
   act: async (world, via) => {
@@ -112,7 +112,7 @@ const refundPart: Actor = {
   },
 }
 
-/** One request whose process is gone after its call number `at`, a minute ago. */
+/** Plays a buy whose process crashed after its call number `at`, a minute ago. */
 async function leftAt(world: PurchaseWorld, at: number): Promise<void> {
   await held(world)
   const { ports } = through(world.ports, { breaks: [{ at, kind: 'crash-after' }] })
@@ -120,9 +120,9 @@ async function leftAt(world: PurchaseWorld, at: number): Promise<void> {
   world.advance(61 * SECOND_MS)
 }
 
-/** The request comes back, and is gone again as soon as it was confirmed. */
+/** The request is repeated, and its process crashes as soon as the payment is confirmed. */
 const confirmAndGo: Actor = {
-  title: 'the same, gone once it was confirmed',
+  title: 'the same buy, crashed once it is confirmed',
   async act(world, via) {
     const confirmPayment: Ports['payments']['confirmPayment'] = async (...args) => {
       await via.payments.confirmPayment(...args)
@@ -133,7 +133,7 @@ const confirmAndGo: Actor = {
 }
 
 const leftActors = [settleJob, buyWithKey, confirmAndGo, buy, change, hear, lateJobs, leave]
-/** Of what waits, the events of one type are delivered and the others lost. */
+/** Delivers the waiting events of one type and loses the others. */
 async function hearOnly(world: PurchaseWorld, type: string, via: Ports): Promise<void> {
   for (const event of world.waiting()) {
     if (event.type === type) await world.receive(event, via)
@@ -180,7 +180,7 @@ export const scenes: Scene[] = [
     ],
   },
   {
-    title: 'there is a bundle',
+    title: 'the account has a bundle',
     prepare: (world) => held(world),
     actors: [
       buy,
@@ -204,7 +204,7 @@ export const scenes: Scene[] = [
       await held(world)
       await world.consumeTo(5)
     },
-    // One refill is enough: who comes second sees the other's units, or gets its answer.
+    // The second request sees the units of the first one or gets its answer, so together they buy one bundle.
     actors: [
       { ...renew, same: 'refill' },
       { ...buy, same: 'refill' },
@@ -219,7 +219,7 @@ export const scenes: Scene[] = [
     ],
   },
   {
-    title: 'a renewal is due and switched off',
+    title: 'a renewal is due, and auto-renewal is off',
     prepare: async (world) => {
       await held(world)
       await world.setRenewal(false)
@@ -227,7 +227,7 @@ export const scenes: Scene[] = [
     },
     actors: [
       renew,
-      { title: 'switched on', act: (world, via) => world.setRenewal(true, via) },
+      { title: 'auto-renewal is switched on', act: (world, via) => world.setRenewal(true, via) },
       { title: 'buy', act: (world, via) => world.buy(via) },
       spendAll,
     ],
@@ -242,13 +242,13 @@ export const scenes: Scene[] = [
   },
   ...[2, 3, 4, 5, 8].map(
     (at): Scene => ({
-      title: `a buy was left after its call ${at}`,
+      title: `a buy crashed after its call ${at}`,
       prepare: (world) => leftAt(world, at),
       actors: leftActors,
     }),
   ),
   {
-    title: 'a customer is asked to authenticate',
+    title: 'a buy waits for 3-D Secure',
     prepare: async (world) => {
       await held(world, ALWAYS_3DS)
       assert.equal(await world.buy(), 'payment_action_required')
@@ -268,7 +268,10 @@ export const scenes: Scene[] = [
           await world.deliver(via)
         },
       },
-      { title: '3-D Secure succeeds, and no event comes', act: (world) => void authenticateUnheard(world) },
+      {
+        title: '3-D Secure succeeds, and its event is lost',
+        act: (world) => void authenticateUnheard(world),
+      },
       buy,
       change,
       {
@@ -335,7 +338,7 @@ interface Alone {
 
 const alone = new Map<string, Promise<Alone>>()
 
-/** What somebody is answered whom nobody disturbs, and how many calls that takes. */
+/** The answer of an actor that nothing interrupts, and the number of its calls. */
 function aloneIn(scene: Scene, actor: Actor): Promise<Alone> {
   const name = `${scene.title}: ${actor.title}`
   const known = alone.get(name) ?? actAlone(scene, actor)
@@ -351,8 +354,8 @@ async function actAlone(scene: Scene, actor: Actor): Promise<Alone> {
 }
 
 /**
- * The first acts; before its call number `at` the second acts to its end. Then everything settles, and must hold.
- * @returns the calls of the first.
+ * The first actor acts, and before its call number `at` the second actor acts to its end. Then everything
+ * settles, and every guarantee is checked. @returns the calls of the first actor.
  */
 export async function meet(
   scene: Scene,
@@ -388,8 +391,8 @@ export async function meet(
 }
 
 /**
- * The first and the second, at every call of the first, or at each `stride`-th from `from` on.
- * @returns how many runs, and how those that failed did.
+ * Lets two actors meet at every call of the first one, or at each `stride`-th call from number `from` on.
+ * @returns the number of runs, and the first line of each failure.
  */
 async function meetAtEvery(
   scene: Scene,
@@ -400,7 +403,7 @@ async function meetAtEvery(
 ): Promise<{ runs: number; failures: string[] }> {
   const failures: string[] = []
   let runs = 0
-  // It may make more of them, by what the second did.
+  // The first actor may make more calls because of what the second one did.
   let { calls } = await aloneIn(scene, first)
   for (let at = from; at <= calls; at += stride) {
     runs++
@@ -409,14 +412,14 @@ async function meetAtEvery(
         calls = Math.max(calls, made.length)
       },
       (error: Error) => {
-        failures.push(error.message.split('\n')[0] ?? '')
+        failures.push(String(error).split('\n')[0] ?? '')
       },
     )
   }
   return { runs, failures }
 }
 
-/** Two of a scene by their titles, at every call of the first. @returns how those that failed did. */
+/** Lets two actors of a scene, named by title, meet at every call of the first. @returns the failures. */
 export async function meetTwo(
   title: string,
   [first, second]: readonly [string, string],
@@ -425,14 +428,18 @@ export async function meetTwo(
   const scene = scenes.find((each) => each.title === title)
   const named = (name: string) => scene?.actors.find((each) => each.title === name)
   const [one, other] = [named(first), named(second)]
-  if (!scene || !one || !other) throw new Error(`nobody is called ${first} or ${second} in ${title}`)
+  if (!scene || !one || !other)
+    throw new Error(`No scene ${title} with actors ${first} and ${second}. Use titles of purchase-pairs.ts.`)
   return (await meetAtEvery(scene, one, other, functions)).failures
 }
 
-/** Of a pair's moments one run tries each third, of the next pair others. */
+/** A run tries every third moment of a pair; the first moment differs from pair to pair. */
 const STRIDE = 3
 
-/** Every pair of a scene. @returns how many runs, and how those that failed did. */
+/**
+ * Lets every pair of actors in a scene meet.
+ * @returns the number of runs, and the first line of each failure.
+ */
 export async function meetAll(
   scene: Scene,
   functions: Purchases = purchases,

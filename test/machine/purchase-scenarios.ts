@@ -17,7 +17,7 @@ import {
   SECOND_MS,
 } from './purchase-world.ts'
 
-/** A short story with its end; it throws where it comes to another one. */
+/** A scenario with a fixed result. @throws AssertionError if the result differs. */
 export type Scenario = (functions?: Purchases) => Promise<void>
 
 const credited = (world: PurchaseWorld): number =>
@@ -28,7 +28,7 @@ const inWorld =
   async (functions = purchases) =>
     story(await openPurchaseWorld(functions))
 
-/** The card's number from now on: what its bank says. */
+/** Makes the default card behave like Stripe's test card of this number from now on. */
 async function bank(world: PurchaseWorld, number: string): Promise<void> {
   const memory = world.stripe.state.cards[(await world.defaultCard()) ?? '']
   if (memory) memory.number = number
@@ -51,7 +51,7 @@ export const fiftyAtOnce = (key: (n: number) => string | undefined): Scenario =>
     assert.equal(credited(world) - before, 1)
   })
 
-/** Somebody changes the payment between its creation and its confirmation. */
+/** The payment is changed between its creation and its confirmation. */
 export const changedPayment = (change: {
   amount?: number
   currency?: string
@@ -74,11 +74,11 @@ export const changedPayment = (change: {
     }
     assert.equal(credited(world), before, 'credited for another payment')
     assert.equal(books(world).profile.openPurchase, undefined)
-    // The one charge of the sign-up aside, what was taken is told.
-    assert.equal(world.alarms.length > 0, world.charges().length > 1, 'nobody was told')
+    // The sign-up made the first charge. Any other charge must raise an alarm.
+    assert.equal(world.alarms.length > 0, world.charges().length > 1, 'an alarm exactly for another charge')
   })
 
-/** The job gave a request up that had its process die: the same request may be sent again. */
+/** The job abandoned a request whose process had died: the same request may be sent again. */
 export const givenUp = inWorld(async (world) => {
   await held(world)
   const { ports } = through(world.ports, { breaks: [{ at: 3, kind: 'crash-after' }] })
@@ -90,7 +90,7 @@ export const givenUp = inWorld(async (world) => {
   assert.equal(credited(world), 2)
 })
 
-/** The backoff of a declined renewal: after 1, 3 and 7 hours, then no more. */
+/** A declined renewal is retried after 1, 3 and 7 hours, then no more. */
 export const backoff = inWorld(async (world) => {
   await held(world)
   await world.consumeTo(5)
@@ -114,7 +114,7 @@ export const backoff = inWorld(async (world) => {
   await settle(world, 'paused')
 })
 
-/** A card that will never work again pauses the renewal at once. */
+/** A card that was declined for good pauses the renewal immediately. */
 export const neverRetry = inWorld(async (world) => {
   await held(world)
   await world.consumeTo(5)
@@ -125,7 +125,7 @@ export const neverRetry = inWorld(async (world) => {
   assert.equal(books(world).purchases.filter(({ state }) => state === 'declined').length, 1)
 })
 
-/** An outage of Stripe is no decline: the renewal is done when it is over. */
+/** An outage of Stripe is not a decline: the renewal completes when the outage is over. */
 export const outage = (match: string): Scenario =>
   inWorld(async (world) => {
     await held(world)
@@ -141,7 +141,7 @@ export const outage = (match: string): Scenario =>
     assert.equal(books(world).quota.left, 1005)
   })
 
-/** A month's renewals cost no more than their owner allowed. */
+/** The renewals of a month cost no more than the owner's cap. */
 export const cap = inWorld(async (world) => {
   await held(world)
   assert.equal(await world.setCap(150), 'done')
@@ -158,7 +158,7 @@ export const cap = inWorld(async (world) => {
   assert.equal(credited(world), 3)
 })
 
-/** The units come back while the renewal that they would have saved is about to begin. */
+/** The units come back just before a renewal begins, so the renewal is no longer needed. */
 export const restoredMeanwhile = inWorld(async (world) => {
   await held(world, REFUND_FAILS)
   await world.refund(0, 99)
@@ -176,7 +176,7 @@ export const restoredMeanwhile = inWorld(async (world) => {
   assert.equal(credited(world), 1, 'renewed though there are units')
 })
 
-/** Auto-renewal is switched off when the job has looked and before the renewal begins. */
+/** Auto-renewal is switched off after the job read the account and before the renewal begins. */
 export const switchedOff = inWorld(async (world) => {
   await held(world)
   await world.consumeTo(5)
@@ -190,7 +190,7 @@ export const switchedOff = inWorld(async (world) => {
   assert.equal(credited(world), 1, 'renewed though it is off')
 })
 
-/** Whoever gets their money back is not charged again for the units that went with it. */
+/** A refund takes back units, but does not cause a renewal that charges the customer again. */
 export const refunded = inWorld(async (world) => {
   await held(world)
   await world.consumeTo(300)
@@ -206,7 +206,7 @@ export const refunded = inWorld(async (world) => {
   assert.equal(books(world).quota.left, 1005)
 })
 
-/** A large debt is not paid off by renewals of a small bundle, one after the other. */
+/** Repeated renewals of a small bundle do not pay off a large debt. */
 export const indebted = inWorld(async (world) => {
   await held(world)
   assert.equal(await world.change('DEVELOPER'), 'paid')
@@ -222,7 +222,7 @@ export const indebted = inWorld(async (world) => {
   assert.equal(credited(world), 3, 'charged for nothing')
 })
 
-/** A crossing is told once, by notice and mail; the next one anew. */
+/** Each crossing of the threshold sends one notice and one mail. */
 export const crossings = inWorld(async (world) => {
   await held(world, GOOD)
   await world.setRenewal(false)
@@ -237,7 +237,7 @@ export const crossings = inWorld(async (world) => {
   }
 })
 
-/** Everything heard a hundred times is done once. */
+/** Every event does its work once, however often it is delivered. */
 export const heardOften = inWorld(async (world) => {
   await held(world, DISPUTED)
   await world.setRenewal(false)

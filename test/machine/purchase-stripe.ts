@@ -9,18 +9,18 @@ import { emptyState, type StripeState } from '../local/stripe/state.ts'
 
 export interface StripeHere {
   state: StripeState
-  /** Our adapter and the real SDK. */
+  /** Our adapter with the real SDK. */
   payments: Payments
-  /** The operator's Dashboard, which faults spare. */
+  /** Acts as the operator's Dashboard; faults do not affect its calls. */
   operator: Stripe
   faults: World['faults']
-  /** Mistakes of the double itself. */
+  /** Errors of the double itself. */
   mistakes: unknown[]
   /** The customer finishes 3-D Secure. */
   authenticate(paymentId: string, outcome: 'succeed' | 'fail'): void
-  /** Idempotency keys of the past are forgotten, as Stripe does after a day. */
+  /** Forgets all idempotency keys, as Stripe may do after a day. */
   forgetKeys(): void
-  /** Does what Stripe does of itself by now. */
+  /** Runs what Stripe does on its own up to the present time. */
   tick(): void
 }
 
@@ -28,7 +28,7 @@ interface Platform {
   createDefaultHttpClient(): unknown
 }
 
-/** The SDK's, by which it finds its way into the network. */
+/** The SDK's platform functions, which create its HTTP client. */
 const platform = (Stripe as unknown as { _platformFunctions: Platform })._platformFunctions
 
 function withClient<T>(client: unknown, make: () => T): T {
@@ -42,13 +42,14 @@ function withClient<T>(client: unknown, make: () => T): T {
 }
 
 /**
- * The double of Stripe behind our adapter and the real SDK, with no network between them: ten times faster, and calls
- * come in the order in which they were made. Of the request faults it knows those that the SDK does not try again.
+ * The double of Stripe behind our adapter and the real SDK, without a network: ten times faster, and calls
+ * arrive in the order in which they were made. It supports only those request faults that the SDK does not
+ * retry.
  */
 export function stripeHere(
   nowMs: () => number,
   state: StripeState = emptyState(),
-  /** Told the id of each event that Stripe would deliver. */
+  /** Called with the id of each event that Stripe would deliver. */
   onEvent: (eventId: string) => void = () => {},
 ): StripeHere {
   const mistakes: unknown[] = []
@@ -95,7 +96,7 @@ export function stripeHere(
         version: header('stripe-version'),
         idempotencyKey: header('idempotency-key'),
       }
-      // A 429 says no more to the adapter than a 500 that nobody remembers.
+      // To the adapter a 429 means the same as a 500 that Stripe does not store under the idempotency key.
       const {
         status,
         body,

@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type Stripe from 'stripe'
 import { type Account, type Profile, readAccount } from '../../core/account/account.ts'
-import { deactivate, setFlags } from '../../core/account/profile.ts'
-import { keyring } from '../../core/adapters/keyring.ts'
+import { deactivateAccount, setFlags } from '../../core/account/profile.ts'
+import { openKeyring } from '../../core/adapters/keyring.ts'
 import { changeCard } from '../../core/cards/change.ts'
 import { sweepCards } from '../../core/cards/expiry.ts'
 import { removeCard } from '../../core/cards/remove.ts'
@@ -10,46 +10,48 @@ import { sweepHolds } from '../../core/cards/verify.ts'
 import { DomainError } from '../../core/errors.ts'
 import { newDefaultKey } from '../../core/keys/default-key.ts'
 import type { Ids, Ports } from '../../core/ports.ts'
-import { buy, type Wanted } from '../../core/purchases/buy.ts'
+import { buyBundle, type PurchaseRequest } from '../../core/purchases/buy.ts'
 import { type BundleName, bundleOf } from '../../core/purchases/catalogue.ts'
 import { checkQuotas } from '../../core/purchases/check-quotas.ts'
 import { comparePayments } from '../../core/purchases/reconcile.ts'
 import { setMonthlyCap } from '../../core/purchases/renewal.ts'
 import { settlePayments } from '../../core/purchases/settle-payments.ts'
-import { consume } from '../../core/quota/consume.ts'
+import { consumeUnits } from '../../core/quota/consume.ts'
 import { newQuota } from '../../core/quota/quota.ts'
 import { trialCredit } from '../../core/quota/trial.ts'
 import { wakeRenewal } from '../../core/quota/wake-renewal.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import type { Item, Table } from '../../core/table/table.ts'
-import { receiveEvent, sweepEvents } from '../../core/webhooks/events.ts'
+import { subscribedEvents } from '../../core/webhooks/event-types.ts'
+import { processMissedEvents, receiveWebhook } from '../../core/webhooks/events.ts'
 import type { StripeState } from '../local/stripe/state.ts'
 import { signatureOf } from '../local/stripe/webhooks.ts'
+import { silentLog } from '../support/log.ts'
 import { Crash, WHOLE_RUN } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 import { stripeHere } from './purchase-stripe.ts'
 
-/** The functions under test, so that a test can put broken ones in their place. */
+/** The functions under test; a test can replace them with broken ones. */
 export const purchases = {
-  buy,
+  buyBundle,
   checkQuotas,
   settlePayments,
   comparePayments,
   setMonthlyCap,
-  consume,
-  receiveEvent,
-  sweepEvents,
+  consumeUnits,
+  receiveWebhook,
+  processMissedEvents,
   sweepCards,
   sweepHolds,
   removeCard,
   changeCard,
-  deactivate,
+  deactivateAccount,
   setFlags,
 }
 export type Purchases = typeof purchases
 
-/** Stripe's test cards, by what they do. */
+/** Stripe's test cards, named after their behaviour. */
 export const GOOD = '4242424242424242'
 export const OTHER = '6011111111111117'
 export const ALWAYS_3DS = '4000002760003184'
@@ -63,43 +65,24 @@ export const HOUR_MS = 60 * MINUTE_MS
 export const DAY_MS = 24 * HOUR_MS
 const START_MS = Date.UTC(2026, 10, 21, 12)
 
-/** What Stripe is asked to tell us. */
-const SUBSCRIBED = new Set([
-  'payment_intent.requires_action',
-  'payment_intent.succeeded',
-  'payment_intent.amount_capturable_updated',
-  'payment_intent.payment_failed',
-  'payment_intent.canceled',
-  'payment_method.attached',
-  'payment_method.detached',
-  'payment_method.updated',
-  'customer.updated',
-  'customer.deleted',
-  'refund.created',
-  'refund.updated',
-  'refund.failed',
-  'charge.refunded',
-  'charge.dispute.created',
-  'charge.dispute.closed',
-  'charge.dispute.funds_withdrawn',
-  'charge.dispute.funds_reinstated',
-])
+/** Event types that Stripe sends us; the double also emits others, such as the creation of a payment. */
+const SUBSCRIBED = new Set(subscribedEvents)
 
 const ACCOUNT_ID = '6740000000000000000000a1'
 const SECRET = 'whsec_world'
-const RING = keyring('5a'.repeat(32))
+const RING = openKeyring('5a'.repeat(32))
 
-/** What a client was told, and when it asked and was told it. */
+/** An answer to a client, with the times of the request and of the answer. */
 export interface Said {
-  kind: Wanted['kind']
+  kind: PurchaseRequest['kind']
   key: string | undefined
-  /** `paid`, `pending` or the code of an error; `gone` when its process was. */
+  /** `paid`, `pending` or the code of an error; `gone` if the process died. */
   answer: string
   fromMs: number
   toMs: number
 }
 
-/** Everything that a world remembers, to go on from more than once. */
+/** The whole state of a world, from which several runs can start. */
 export interface Snapshot {
   nowMs: number
   latestMs: number
@@ -114,7 +97,7 @@ export type PurchaseWorld = Awaited<ReturnType<typeof openPurchaseWorld>>
 
 export const ADDRESS = { street: 'Main st. 1', city: 'Paraná', postCode: '3100', country: 'AR' }
 
-/** Numbered, so that a run is the same each time. */
+/** Consecutive ids, so that every run is the same. */
 function numberedIds(next: () => number): Ids {
   const hex = (bytes: number) =>
     next()
@@ -128,8 +111,8 @@ function numberedIds(next: () => number): Ids {
 }
 
 /**
- * One account with a Stripe, a table and a clock of its own, all in this process, so that thousands of runs take
- * seconds. `functions` takes the place of those under test.
+ * One account with its own Stripe, table and clock, all in this process, so that thousands of runs take
+ * seconds. `functions` replaces the functions under test.
  */
 export async function openPurchaseWorld(functions: Purchases = purchases, from?: Snapshot) {
   let nowMs = from?.nowMs ?? START_MS
@@ -158,6 +141,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   const ports = {
     clock,
     ids,
+    log: silentLog,
     table,
     keyring: RING,
     payments: stripe.payments,
@@ -175,7 +159,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     if (!found) throw new Error('the account is gone')
     return found
   }
-  /** The answer of a call; what no client should ever see is a mistake. */
+  /** The answer of a call. An error that no client should see is added to `mistakes`. */
   const answerOf = async (call: Promise<unknown>): Promise<string> => {
     try {
       const answer = await call
@@ -194,9 +178,9 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     const caller = await account()
     return caller.status === 'active' ? answerOf(work(caller)) : `account_${caller.status}`
   }
-  const request = async (wanted: Wanted, key: string | undefined, via: Ports): Promise<string> => {
+  const request = async (wanted: PurchaseRequest, key: string | undefined, via: Ports): Promise<string> => {
     const fromMs = nowMs
-    const answer = await gated((caller) => functions.buy(via, caller, wanted, key))
+    const answer = await gated((caller) => functions.buyBundle(via, caller, wanted, key))
     said.push({
       kind: wanted.kind,
       key,
@@ -221,12 +205,12 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     account,
     items: () => memory.items(),
     nowMs: () => nowMs,
-    /** Moves the clock, backwards too. */
+    /** Moves the clock forwards or, with a negative number, backwards. */
     advance(ms: number) {
       nowMs += ms
       latestMs = Math.max(latestMs, nowMs)
     },
-    /** After it was set back: no time is left in which something is due later than it seems. */
+    /** Undoes setting the clock back, so that nothing stays due in a time that has already been. */
     catchUpClock() {
       nowMs = latestMs
     },
@@ -246,8 +230,8 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     buy: (via = ports, key?: string) => request({ kind: 'buy' }, key, via),
     change: (bundle: BundleName, via = ports, key?: string) =>
       request({ kind: 'change', bundle: bundleOf(bundle) }, key, via),
-    consume: (units: number, via = ports) => answerOf(functions.consume(via, defaultKey.key, { units })),
-    /** Spends until so many units are left. */
+    consume: (units: number, via = ports) => answerOf(functions.consumeUnits(via, defaultKey.key, { units })),
+    /** Spends units until `left` units remain. */
     async consumeTo(left: number, via = ports): Promise<string> {
       const { quota } = await account()
       const units = (quota?.left ?? 0) - left
@@ -260,14 +244,14 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       gated((caller) => functions.setFlags(via, caller, { bundleAutoRenewal, lowQuotaNotification: true })),
     setCap: (cents: number | undefined, via = ports) =>
       gated((caller) => functions.setMonthlyCap(via, caller, cents)),
-    deactivate: (via = ports) => gated((caller) => functions.deactivate(via, caller)),
-    /** As `restore` writes it once the password was right. */
+    deactivate: (via = ports) => gated((caller) => functions.deactivateAccount(via, caller)),
+    /** Writes what `restore` writes after the right password. */
     async restore(): Promise<void> {
       const active = { update: keys.profile(ACCOUNT_ID), set: expr`SET #status = ${'active'}` }
       await table.transact([active, wakeRenewal(ports, ACCOUNT_ID)])
       await table.update(keys.quota(ACCOUNT_ID), expr`REMOVE #x`)
     },
-    /** Does their part of 3-D Secure wherever a payment waits for it. */
+    /** Completes 3-D Secure for every payment that waits for it. @returns the number of payments. */
     authenticate(outcome: 'succeed' | 'fail' = 'succeed'): number {
       const waiting = Object.values(stripe.state.paymentIntents).filter(
         ({ status }) => status === 'requires_action',
@@ -277,7 +261,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     },
 
     // --- Stripe and its operator ---
-    /** A card that nobody has yet, by its test number. */
+    /** Creates an unattached card with this test number. @returns its id. */
     newCard: async (number: string): Promise<string> =>
       (
         await stripe.operator.paymentMethods.create({
@@ -286,14 +270,14 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
           billing_details: { name: 'Ada Example', address: { line1: '1 Main st.', postal_code: '3100' } },
         })
       ).id,
-    /** The default card, at the provider. */
+    /** The id of the default card. */
     defaultCard: async () => (await account()).customer?.defaultCardId,
     /** Charges that took money, oldest first. */
     charges: (): Stripe.Charge[] =>
       Object.values(stripe.state.charges).filter(
         ({ status, captured }) => status === 'succeeded' && captured,
       ),
-    /** Gives back part of the n-th charge, or all that is left of it. @returns whether Stripe did it. */
+    /** Refunds `cents` of the n-th charge, or the whole rest. @returns whether Stripe accepted the refund. */
     async refund(n: number, cents?: number): Promise<boolean> {
       const charge = world.charges().at(n)
       if (!charge) return false
@@ -315,20 +299,20 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     },
 
     // --- Webhooks ---
-    /** Events that were not taken yet, oldest first. */
+    /** Events that were not accepted yet, oldest first. */
     waiting: (): Stripe.EventBase[] =>
       Object.values(stripe.state.events).filter(
         ({ type, pending_webhooks }) => pending_webhooks > 0 && SUBSCRIBED.has(type),
       ),
-    /** Delivers one event as Stripe does. @returns whether it was taken. */
+    /** Delivers one event as Stripe does. @returns whether the event was accepted. */
     async receive(event: Stripe.EventBase, via: Ports = ports): Promise<boolean> {
       const body = JSON.stringify(event, null, 2)
       const signature = signatureOf(body, SECRET, nowMs)
-      const answer = await answerOf(functions.receiveEvent(via, { body: Buffer.from(body), signature }))
+      const answer = await answerOf(functions.receiveWebhook(via, { body: Buffer.from(body), signature }))
       if (answer === 'done') event.pending_webhooks = 0
       return answer === 'done'
     },
-    /** Delivers what waits, until nothing does or it is refused again and again. @returns how many were refused. */
+    /** Delivers events until none waits or the rest is refused repeatedly. @returns the number refused. */
     async deliver(via: Ports = ports): Promise<number> {
       for (let round = 0; round < 4; round++) {
         stripe.tick()
@@ -338,13 +322,13 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       }
       return world.waiting().length
     },
-    /** What was not delivered yet never will be, and Stripe takes it for delivered. */
+    /** Marks the undelivered events as delivered, so that they are lost. */
     loseEvents(): void {
       for (const event of Object.values(stripe.state.events)) event.pending_webhooks = 0
     },
 
     // --- Jobs ---
-    /** Every job once. @returns how much they left because of an error. */
+    /** Runs every job once. @returns how many items they left undone because of an error. */
     async jobs(via: Ports = ports): Promise<number> {
       const done = [
         await world.job('settlePayments', via),
@@ -356,7 +340,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       ]
       return done.reduce((sum, failed) => sum + failed, 0)
     },
-    /** One job; what it threw is counted as one failure. */
+    /** Runs one job. An error that the job throws counts as one failure. */
     async job(
       name:
         | 'settlePayments'
@@ -379,7 +363,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
           }
           const result =
             name === 'sweepEvents'
-              ? await functions.sweepEvents(via, WHOLE_RUN)
+              ? await functions.processMissedEvents(via, WHOLE_RUN)
               : await functions[name](via, run())
           failed = result.failed
           return 'done'
@@ -391,7 +375,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   return world
 }
 
-/** A confirmed account as its registration leaves it, with its 100 units of trial. */
+/** A confirmed account right after its registration, with its 100 trial units. */
 function newAccount({ sealed, hash, lookup }: ReturnType<typeof newDefaultKey>, nowMs: number): Item[] {
   const trial = trialCredit(ACCOUNT_ID, nowMs)
   const profile: Profile = {

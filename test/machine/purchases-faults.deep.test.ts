@@ -4,7 +4,7 @@ import { breaksOf, failuresOf, flows, modesOf, play } from './purchase-flows.ts'
 
 vi.setConfig({ testTimeout: 300_000 })
 
-// stripe-node takes a stack with every call, which costs as much as the call.
+// stripe-node captures a stack trace with every call, which costs as much as the call itself.
 Error.stackTraceLimit = 1
 
 describe.each(Object.values(flows))('$title', (flow) => {

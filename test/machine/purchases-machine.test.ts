@@ -18,17 +18,20 @@ import {
   switchedOff,
 } from './purchase-scenarios.ts'
 
-// stripe-node takes a stack with every call, which costs as much as the call.
+// stripe-node captures a stack trace with every call, which costs as much as the call itself.
 Error.stackTraceLimit = 1
 
-/** The `*.deep.test.ts` beside this one break everything everywhere; this is what each `npm test` can afford. */
-describe('50 buys at once', () => {
-  test('without a key: one charge', () => fiftyAtOnce(() => undefined)())
-  test('with the same key: one charge', () => fiftyAtOnce(() => 'key')())
-  test('each with a key of its own: one charge', () => fiftyAtOnce((n) => `key-${n}`)())
+/**
+ * The `*.deep.test.ts` files next to this one break every call; this file is the part that fits into `npm
+ * test`.
+ */
+describe('50 concurrent buys', () => {
+  test('without a key make one charge', () => fiftyAtOnce(() => undefined)())
+  test('with the same key make one charge', () => fiftyAtOnce(() => 'key')())
+  test('with different keys make one charge', () => fiftyAtOnce((n) => `key-${n}`)())
 })
 
-describe('a payment that is changed before it is confirmed is not credited, and somebody is told', () => {
+describe('a payment that is changed before its confirmation is not credited, and a charge raises an alarm', () => {
   test.each([
     { amount: 50 },
     { currency: 'eur' },
@@ -38,32 +41,32 @@ describe('a payment that is changed before it is confirmed is not credited, and 
 })
 
 describe('a renewal', () => {
-  test('that is declined is tried again after 1, 3 and 7 hours, then paused, and told of once', () =>
+  test('that is declined is retried after 1, 3 and 7 hours, then paused, with one notice and one mail', () =>
     backoff())
-  test('by a card that will never work pauses at once', () => neverRetry())
+  test('with a card that was declined for good pauses immediately', () => neverRetry())
   test.each(['POST /v1/payment_intents', 'POST /v1/payment_intents/*/confirm', 'GET /v1'])(
-    'in an outage of %s is no decline, and done when it is over',
+    'is not declined by an outage of %s, and completes when the outage is over',
     (match) => outage(match)(),
   )
-  test('stops at the monthly cap and goes on without it', () => cap())
-  test('does not begin when the units have come back meanwhile', () => restoredMeanwhile())
-  test('does not begin when it was switched off meanwhile', () => switchedOff())
+  test('stops at the monthly cap, and resumes without a cap', () => cap())
+  test('does not begin if the units have come back meanwhile', () => restoredMeanwhile())
+  test('does not begin if it was switched off meanwhile', () => switchedOff())
   test('does not charge again for what was refunded, until its owner buys', () => refunded())
-  test('does not pay off a debt bundle by bundle', () => indebted())
+  test('does not pay off a large debt bundle by bundle', () => indebted())
 })
 
-test('a request that the job gave up may be sent again with its key', () => givenUp())
-test('each crossing of 10 % is told once, by notice and mail', () => crossings())
-test('every event heard thirty times does its work once', () => heardOften())
+test('a request that the job abandoned may be sent again with its key', () => givenUp())
+test('each crossing of 10 % sends one notice and one mail', () => crossings())
+test('every event does its work once, though it is delivered thirty times', () => heardOften())
 
 describe.each(Object.values(flows))('$title', (flow) => {
-  test('comes to its end by webhooks, by jobs, by both and by its client', async () => {
+  test('ends correctly when recovered by webhooks, by jobs, by both or by its client', async () => {
     expect(await failuresOf(modesOf(flow), (mode) => play(flow, mode))).toEqual([])
   })
 })
 
 test.each([flows.signUp, flows.buy, flows.renewal])(
-  '$title whose process is gone after any call comes to its end by the jobs',
+  '$title whose process crashes after any call is completed or abandoned by the jobs',
   async (flow) => {
     const { calls } = await play(flow, 'jobs')
     const troubles = breaksOf(calls, ['crash-after'])
@@ -72,18 +75,18 @@ test.each([flows.signUp, flows.buy, flows.renewal])(
 )
 
 test.each([
-  ['there is a bundle', 'buy', 'buy'],
-  ['there is a bundle', 'buy', 'change'],
-  ['there is a bundle', 'partial refund', 'refund'],
+  ['the account has a bundle', 'buy', 'buy'],
+  ['the account has a bundle', 'buy', 'change'],
+  ['the account has a bundle', 'partial refund', 'refund'],
   ['a renewal is due', 'check-quotas', 'buy'],
   ['a renewal is due', 'check-quotas', 'card removal'],
-  ['a buy was left after its call 2', 'settle-payments', 'the same, gone once it was confirmed'],
+  ['a buy crashed after its call 2', 'settle-payments', 'the same buy, crashed once it is confirmed'],
   ['nobody has signed up yet', 'sign-up', 'sign-up with another card'],
-])('%s: %s, and at any moment %s', async (scene, first, second) => {
+])('%s: every guarantee holds if %s is interrupted at any moment by %s', async (scene, first, second) => {
   expect(await meetTwo(scene, [first, second])).toEqual([])
 })
 
-test('25 lives of an account by the dice', async () => {
+test('money taken is units credited in 25 random lives of an account', async () => {
   const { failure } = await liveThrough({ seed: 1, runs: 25 })
   expect(failure?.report).toBeUndefined()
 })

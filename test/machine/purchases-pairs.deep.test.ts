@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { meetAll, scenes } from './purchase-pairs.ts'
 
-// stripe-node takes a stack with every call, which costs as much as the call.
+// stripe-node captures a stack trace with every call, which costs as much as the call itself.
 Error.stackTraceLimit = 1
 
-describe('one is paused before each of its calls while another runs to its end: money taken is units credited', () => {
+describe('money taken is units credited if an actor is paused before each call while another one acts', () => {
   test.each(scenes)(
     '$title',
     async (scene) => {

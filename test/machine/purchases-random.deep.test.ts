@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest'
 import { liveThrough } from './purchase-history.ts'
 
-// stripe-node takes a stack with every call, which costs as much as the call.
+// stripe-node captures a stack trace with every call, which costs as much as the call itself.
 Error.stackTraceLimit = 1
 
 const RUNS = 300
 
-test(`${RUNS} lives of an account by the dice, more of them by npm run torture`, async () => {
+test(`money taken is units credited in ${RUNS} random lives of an account`, async () => {
   const { failure } = await liveThrough({ seed: 1000, runs: RUNS })
   expect(failure?.report).toBeUndefined()
 }, 120_000)

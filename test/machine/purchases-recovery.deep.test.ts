@@ -5,12 +5,12 @@ import { HOUR_MS } from './purchase-world.ts'
 
 vi.setConfig({ testTimeout: 300_000 })
 
-// stripe-node takes a stack with every call, which costs as much as the call.
+// stripe-node captures a stack trace with every call, which costs as much as the call itself.
 Error.stackTraceLimit = 1
 
 describe.each([flows.buy, flows.renewal, flows.refundAfterSpending])('$title', (flow) => {
   test.each(modesOf(flow).filter((mode) => mode !== 'both'))(
-    'broken at any call, and broken again at any call of what comes after it: %s',
+    'recovers if it is broken at any call and its recovery is broken at any call: %s',
     async (mode) => {
       const { calls } = await play(flow, mode)
       const pairs: Trouble[] = []
@@ -28,10 +28,10 @@ describe.each([flows.buy, flows.renewal, flows.refundAfterSpending])('$title', (
 
 describe.each([flows.signUp, flows.buy, flows.signUp3ds, flows.renewal])('$title', (flow) => {
   test.each([25, 73, 8 * 24, -1])(
-    'broken at any call, and the clock moves by %i hours and Stripe forgets its keys: charged once',
+    'charges once if it is broken at any call, the clock moves by %i hours and Stripe forgets its keys',
     async (hours) => {
       const failures: string[] = []
-      // After more than a day a request with the same key is another one.
+      // After more than a day the same key starts a new request.
       const byClient = flow.byClient && hours < 48 ? (['client'] as const) : []
       for (const mode of ['webhooks', 'jobs', ...byClient] as const) {
         const { calls } = await play(flow, mode)
@@ -44,7 +44,7 @@ describe.each([flows.signUp, flows.buy, flows.signUp3ds, flows.renewal])('$title
   )
 })
 
-/** Each leaves open whether the call took effect; a failure is remembered under the idempotency key. */
+/** Each fault leaves open whether the call took effect; Stripe stores a 500 under the idempotency key. */
 const FAULTS: Fault[] = [{ fault: '429' }, { fault: '500' }, { fault: '500', code: 'after-commit' }]
 
 test.each([flows.signUp, flows.buy, flows.buyDeclined, flows.signUp3ds, flows.renewal])(

@@ -1,16 +1,19 @@
 import { expect } from 'vitest'
 import { keyHash } from '../../core/keys/key-text.ts'
-import { DAY_MS } from '../../core/quota/quota.ts'
-import { rungOf } from '../../core/quota/thresholds.ts'
+import { balanceParts } from '../../core/quota/thresholds.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
+import { DAY_MS } from '../../core/time.ts'
 import { breaking } from './faults.ts'
 import { callsOf, interleaved, type openQuotaWorld, type QuotaWorld } from './quota-world.ts'
 
-/** A story of the counter that fails at the assertion that does not hold. It opens the worlds that it needs. */
+/**
+ * A scenario of the counter, which opens its own worlds.
+ * @throws AssertionError if a guarantee does not hold.
+ */
 export type Scenario = (open: typeof openQuotaWorld) => Promise<void>
 
-/** Units used and left, which add up to what there was. */
+/** Asserts the units used, and that units used and left add up to `total`. */
 async function expectUsed(world: QuotaWorld, used: number, total = 1000): Promise<void> {
   const { l, f, u } = (await world.counter()) as Record<string, number>
   expect({ used: u, left: (l ?? 0) + (f ?? 0) }).toEqual({ used, left: total - used })
@@ -18,18 +21,18 @@ async function expectUsed(world: QuotaWorld, used: number, total = 1000): Promis
 
 async function expectOnLadder(world: QuotaWorld): Promise<void> {
   const { l = 0, f = 0, q = 0 } = (await world.counter()) as Record<string, number>
-  expect({ left: l, floor: f }).toEqual(rungOf(l + f, q))
+  expect({ left: l, floor: f }).toEqual(balanceParts(l + f, q))
 }
 
 const kinds: [string, (world: QuotaWorld) => string][] = [
-  ['time-ordered', (world) => world.timed()],
-  ['late', (world) => world.timed(-3_600_000)],
-  ['untimed', () => 'a word'],
-  ['future', (world) => world.timed(3_600_000)],
+  ['a time-ordered', (world) => world.timed()],
+  ['a late', (world) => world.timed(-3_600_000)],
+  ['an untimed', () => 'a word'],
+  ['a future', (world) => world.timed(3_600_000)],
 ]
 
 const ofOneId = (idOf: (world: QuotaWorld) => string): Record<string, Scenario> => ({
-  'is spent once, though a turn archives it while its retry is on the way': async (open) => {
+  'is spent once, though an eviction archives it while its retry is in flight': async (open) => {
     const world = await open()
     await world.fill(60)
     const id = idOf(world)
@@ -41,9 +44,7 @@ const ofOneId = (idOf: (world: QuotaWorld) => string): Record<string, Scenario> 
     expect(await world.spend(1, id, { through })).toBe(200)
     await expectUsed(world, 181)
   },
-  'is spent once, though a turn archives it between the look into the archive and the write': async (
-    open,
-  ) => {
+  'is spent once, though an eviction archives it between the archive lookup and the write': async (open) => {
     const world = await open()
     await world.fill(60)
     const id = idOf(world)
@@ -51,14 +52,14 @@ const ofOneId = (idOf: (world: QuotaWorld) => string): Record<string, Scenario> 
       expect(await world.spend(1, id)).toBe(200)
       await world.fill(120)
     }
-    // The first write of a late one is refused; the second comes after the look.
+    // The first write of a late id is refused; the second write follows the archive lookup.
     const calls = await callsOf(world.ports, (through) => world.spend(1, `${id.slice(0, -1)}f`, { through }))
     const writes = calls.filter((call) => call === 'update').length
     const through = interleaved(world.ports, 'update', writes, meanwhile)
     expect(await world.spend(1, id, { through })).toBe(200)
     await expectUsed(world, 182)
   },
-  'is spent once, however many requests and turns come after it': async (open) => {
+  'is spent once, however many requests and evictions follow': async (open) => {
     const world = await open()
     const id = idOf(world)
     await world.spend(1, id)
@@ -68,7 +69,7 @@ const ofOneId = (idOf: (world: QuotaWorld) => string): Record<string, Scenario> 
     }
     await expectUsed(world, 421)
   },
-  'is spent once by a batch and a request at once, whoever is first at whichever step': async (open) => {
+  'is spent once by a concurrent batch and request, whichever comes first at each step': async (open) => {
     for (const method of ['put', 'update'] as const) {
       const world = await open()
       await world.fill(60)
@@ -92,13 +93,13 @@ const ofOneId = (idOf: (world: QuotaWorld) => string): Record<string, Scenario> 
   },
 })
 
-/** Does something once for each call that it makes, and tells it which one; it says whether there was such a call. */
+/** Repeats an attempt for call number 1, 2, 3 … until the attempt returns false: it makes fewer calls. */
 async function atEachCall(attempt: (at: number) => Promise<boolean>): Promise<void> {
   for (let at = 1; await attempt(at); ) at++
 }
 
 const ofBatches: Record<string, Scenario> = {
-  'a batch that broke off after its archive item has spent nothing, and none of its ids counts as spent':
+  'a batch that broke off after it wrote its archive item spends nothing, and its ids do not count as spent':
     async (open) => {
       const world = await open()
       const batch = Array.from({ length: 10 }, () => ({ units: 1, requestId: world.timed() }))
@@ -107,18 +108,18 @@ const ofBatches: Record<string, Scenario> = {
       })
       await expect(world.batch(batch, { through: crashed })).rejects.toThrow('gone')
       await expectUsed(world, 0)
-      // Now they are late, and are looked for where that item stands.
+      // Now the ids are late, so they are looked up in the archive, where the uncommitted item is.
       await world.fill(100)
       for (const { requestId } of batch.slice(0, 5)) await world.spend(1, requestId)
       expect(await world.batch(batch)).toEqual(Array(10).fill(200))
       await expectUsed(world, 110)
     },
-  'a batch that commits while a turn is on its way keeps its ids late: the turn does not lower what is newest':
+  'ids of a batch that commits during an eviction stay late: the eviction does not lower the newest time':
     async (open) => {
       const world = await open()
       await world.fill(49)
       const batch = Array.from({ length: 10 }, () => ({ units: 1, requestId: world.timed(50) }))
-      // The second update of the request that fills the ring is its turn.
+      // The second update of the request that fills the ring is its eviction.
       const through = interleaved(world.ports, 'update', 2, () => world.batch(batch))
       await world.spend(1, world.timed(), { through })
       for (const { requestId } of batch) expect(await world.spend(1, requestId)).toBe(200)
@@ -128,7 +129,7 @@ const ofBatches: Record<string, Scenario> = {
       for (const { requestId } of batch) expect(await world.spend(1, requestId)).toBe(200)
       await expectUsed(world, 160)
     },
-  'a turn that lost to another one has archived nothing that was not spent': async (open) => {
+  'an eviction that loses a race archives no id that was not spent': async (open) => {
     const world = await open()
     await world.fill(49)
     const through = interleaved(world.ports, 'update', 2, () => world.fill(10))
@@ -137,7 +138,9 @@ const ofBatches: Record<string, Scenario> = {
     for (const id of ids) expect(await world.spend(1, id)).toBe(200)
     await expectUsed(world, 120)
   },
-  'a turn that breaks off at any call loses no id: batches, words and times': async (open) => {
+  'an eviction that breaks off at any call loses no id, whether of a batch, untimed or time-ordered': async (
+    open,
+  ) => {
     await atEachCall(async (at) => {
       const world = await open()
       const batch = Array.from({ length: 4 }, () => ({ units: 1, requestId: world.timed() }))
@@ -156,13 +159,14 @@ const ofBatches: Record<string, Scenario> = {
       return calls.length > at
     })
   },
-  'two turns at once: what each notes of the archive stays': async (open) => {
+  'two concurrent evictions both keep their record of what the archive holds': async (open) => {
     const world = await open()
-    // What stays in the ring is newer than late ids, so that those leave it next, and leave `m` as it is.
+    // The ids that stay in the ring are newer than late ids. So late ids leave it next, without a change of
+    // `m`.
     await world.fill(50)
     for (let n = 1; n <= 33; n++) await world.spend(1, world.timed(n * -1000))
     const slow = Array.from({ length: 16 }, (_, n) => world.timed((n + 1) * -3_600_000))
-    // A late id's writes: one that is refused, one that spends, and the turn's.
+    // A late id causes three writes: one that is refused, one that spends, and that of the eviction.
     const through = interleaved(world.ports, 'update', 3, async () => {
       for (const id of slow) expect(await world.spend(1, id)).toBe(200)
     })
@@ -170,7 +174,7 @@ const ofBatches: Record<string, Scenario> = {
     for (const id of slow) expect(await world.spend(1, id)).toBe(200)
     await expectUsed(world, 100)
   },
-  'a batch of ids that were spent spends nothing, however they are spread over the archive': async (open) => {
+  'a batch of spent ids spends nothing, however the ids are spread over the archive': async (open) => {
     const world = await open()
     const ids: string[] = []
     for (let n = 0; n < 180; n++) {
@@ -184,7 +188,7 @@ const ofBatches: Record<string, Scenario> = {
       expect(await world.batch(part)).toEqual(Array(90).fill(200))
     await expectUsed(world, 180)
   },
-  'an id is found behind more items of its time than a page holds': async (open) => {
+  'an id is found in the archive behind more than a page of items of its time': async (open) => {
     const world = await open()
     const early = world.timed()
     const batchOf = (ids: string[]) => world.batch(ids.map((requestId) => ({ units: 1, requestId })))
@@ -197,7 +201,7 @@ const ofBatches: Record<string, Scenario> = {
     expect(await world.spend(1, early)).toBe(200)
     await expectUsed(world, 844)
   },
-  'a batch of which others leave only a part to be spent: what it is refused is not taken for spent': async (
+  'if other requests leave units for only a part of a batch, its refused ids do not count as spent': async (
     open,
   ) => {
     const world = await open({ left: 10 })
@@ -208,7 +212,7 @@ const ofBatches: Record<string, Scenario> = {
     expect(await world.batch(batch)).toEqual(Array(10).fill(200))
     await expectUsed(world, 15, 15)
   },
-  'a batch that names an id twice spends for it once': async (open) => {
+  'a batch with the same id twice spends its units once': async (open) => {
     for (const [, idOf] of kinds) {
       const world = await open()
       const id = idOf(world)
@@ -216,7 +220,7 @@ const ofBatches: Record<string, Scenario> = {
       await expectUsed(world, 1)
     }
   },
-  'the archive item of a batch that TTL has deleted stays deleted': async (open) => {
+  'the archive item of a batch is not created again after TTL has deleted the item': async (open) => {
     const world = await open()
     await world.batch(Array.from({ length: 4 }, () => ({ units: 1, requestId: world.timed() })))
     const spent = () => world.table.list(keys.account(world.accountId), 'SPENT')
@@ -226,7 +230,7 @@ const ofBatches: Record<string, Scenario> = {
   },
 }
 
-/** A batch of ten ids that are so far from now. */
+/** Sends the same batch twice, concurrently; its ten ids are `offsetMs` from now. */
 const ofABatch =
   (offsetMs: number): Scenario =>
   async (open) => {
@@ -250,7 +254,7 @@ const ofABatch =
     }
   }
 
-/** Of a late id, the write after the look into the archive: everything was right when the counter was read. */
+/** Changes the account between the archive lookup and the final write of a late id. @returns the answer. */
 async function lateThough(open: typeof openQuotaWorld, change: (world: QuotaWorld) => Promise<unknown>) {
   const world = await open()
   await world.fill(60)
@@ -289,7 +293,7 @@ const refusals: Record<string, Scenario> = {
     expect(await world.spend(10, undefined, { through })).toBe(402)
     await expectUsed(world, 8, 10)
   },
-  'others spend between read and write what a crossing needs: 402, and never below zero': async (open) => {
+  'the units for a crossing are spent between read and write: 402, and never below zero': async (open) => {
     const world = await open({ left: 150, size: 1000 })
     const through = interleaved(world.ports, 'update', 2, () => world.spend(45))
     expect(await world.spend(130, undefined, { through })).toBe(402)
@@ -307,21 +311,18 @@ const refusals: Record<string, Scenario> = {
       await expectUsed(world, 6, 10)
     }
   },
-  'an exhaustion that is remembered answers for no id that was spent, and for no longer than a second':
-    async (open) => {
-      const world = await open({ left: 1 })
-      const id = world.timed()
-      expect(await world.spend(1, id)).toBe(200)
-      expect(await world.spend(1)).toBe(402)
-      expect(await world.spend(1, id)).toBe(200)
-      await world.credit(1)
-      world.advance(1000)
-      expect(await world.spend(1)).toBe(200)
-      await expectUsed(world, 2, 2)
-    },
-  'an exhaustion that is remembered answers for no fewer units, and not while a clock is set back': async (
-    open,
-  ) => {
+  'a cached 402 is no answer to a spent id, and lasts at most a second': async (open) => {
+    const world = await open({ left: 1 })
+    const id = world.timed()
+    expect(await world.spend(1, id)).toBe(200)
+    expect(await world.spend(1)).toBe(402)
+    expect(await world.spend(1, id)).toBe(200)
+    await world.credit(1)
+    world.advance(1000)
+    expect(await world.spend(1)).toBe(200)
+    await expectUsed(world, 2, 2)
+  },
+  'a cached 402 does not refuse fewer units, and lasts no longer if the clock is set back': async (open) => {
     const world = await open({ left: 5 })
     expect(await world.spend(6)).toBe(402)
     expect(await world.spend(5)).toBe(200)
@@ -336,9 +337,7 @@ const refusals: Record<string, Scenario> = {
 const marks = ({ n, r, due, dueAtMs }: Record<string, unknown>) => ({ n, r, due, dueAtMs })
 
 const thresholds: Record<string, Scenario> = {
-  'below 10 % a notice waits, below 1 % a renewal too, and both are due; at the threshold neither': async (
-    open,
-  ) => {
+  'below 10 % a notice is due, below 1 % a renewal too, and exactly at a threshold neither': async (open) => {
     const world = await open({ left: 150, size: 1000 })
     await world.spend(50)
     expect(marks(await world.counter())).toEqual({})
@@ -355,13 +354,13 @@ const thresholds: Record<string, Scenario> = {
     await world.spend(1)
     expect(marks(await world.counter())).toEqual({ ...marks(noticed), r: 1 })
   },
-  'a crossing that ends at the next threshold does not cross that one': async (open) => {
+  'a consume that ends exactly at the next threshold does not cross that threshold': async (open) => {
     const world = await open({ left: 150, size: 1000 })
     await world.spend(140)
     expect(await world.counter()).toMatchObject({ l: 0, f: 10, n: world.nowMs() })
     expect((await world.counter()).r).toBe(undefined)
   },
-  'a batch crosses as one request does': async (open) => {
+  'a batch crosses thresholds as a single request does': async (open) => {
     const world = await open({ left: 150, size: 1000 })
     const batch = Array.from({ length: 100 }, () => ({ units: 1, requestId: world.timed() }))
     await world.batch(batch)
@@ -369,18 +368,17 @@ const thresholds: Record<string, Scenario> = {
     await world.batch(batch.slice(0, 50).map(({ units }) => ({ units })))
     expect(await world.counter()).toMatchObject({ l: 0, f: 0, r: 1 })
   },
-  'a credit of another bundle between read and write: the same floor of another size is not taken for it':
-    async (open) => {
-      const world = await open({ left: 10_005, size: 100_000 })
-      // 10 % of DEVELOPER are 1 % of ENTERPRISE.
-      const through = interleaved(world.ports, 'update', 2, () => world.credit(0, 1_000_000))
-      expect(await world.spend(10, undefined, { through })).toBe(200)
-      expect(await world.counter()).toMatchObject({ l: 9995, f: 0, q: 1_000_000, r: 1 })
-      expect((await world.counter()).n).toBe(undefined)
-    },
-  'somebody else crosses and spends on between read and write: his threshold is not crossed again': async (
+  'after a credit of another bundle between read and write an equal floor does not count as the same': async (
     open,
   ) => {
+    const world = await open({ left: 10_005, size: 100_000 })
+    // 10 % of DEVELOPER is as much as 1 % of ENTERPRISE, so both have the same floor.
+    const through = interleaved(world.ports, 'update', 2, () => world.credit(0, 1_000_000))
+    expect(await world.spend(10, undefined, { through })).toBe(200)
+    expect(await world.counter()).toMatchObject({ l: 9995, f: 0, q: 1_000_000, r: 1 })
+    expect((await world.counter()).n).toBe(undefined)
+  },
+  'a threshold that another request crosses between read and write is not crossed again': async (open) => {
     const world = await open({ left: 150, size: 1000 })
     const through = interleaved(world.ports, 'update', 2, async () => {
       await world.spend(60)
@@ -389,7 +387,9 @@ const thresholds: Record<string, Scenario> = {
     expect(await world.spend(60, undefined, { through })).toBe(200)
     expect(await world.counter()).toMatchObject({ l: 0, f: 0, u: 150, r: 1 })
   },
-  'a credit between read and write: a threshold that is no longer crossed does not fire': async (open) => {
+  'a threshold that is no longer crossed after a credit between read and write does not fire': async (
+    open,
+  ) => {
     const world = await open({ left: 150, size: 1000 })
     const through = interleaved(world.ports, 'update', 2, () => world.credit(50))
     expect(await world.spend(145, undefined, { through })).toBe(200)
@@ -412,7 +412,7 @@ const crossings =
     }
   }
 
-/** A sale that is in the ledger and not in the counter yet. */
+/** Adds a sale to the ledger that the counter does not have yet. */
 const sell = (world: QuotaWorld, seq: number, units: number) =>
   world.table.put({
     ...keys.ledger(world.accountId, seq),
@@ -420,7 +420,7 @@ const sell = (world: QuotaWorld, seq: number, units: number) =>
   })
 
 const ledger: Record<string, Scenario> = {
-  'the ledger is applied once, though another one applies it between read and write': async (open) => {
+  'the ledger is applied once, though another process applies it between read and write': async (open) => {
     const world = await open({ left: 150, size: 1000 })
     await sell(world, 2, 1000)
     await sell(world, 3, 500)
@@ -429,7 +429,7 @@ const ledger: Record<string, Scenario> = {
     await expectUsed(world, 0, 1650)
     await expectOnLadder(world)
   },
-  'what is spent while the ledger is applied stays spent, on this side of a threshold or beyond it': async (
+  'units spent while the ledger is applied stay spent, whether or not they cross a threshold': async (
     open,
   ) => {
     for (const units of [10, 60, 145]) {
@@ -446,22 +446,24 @@ const dayItems = async (world: QuotaWorld) =>
   (await world.table.list(keys.account(world.accountId), 'DAY#')).map(({ u, c }) => ({ u, c }))
 
 const days: Record<string, Scenario> = {
-  'the first consume of a day keeps what the counters stood at, one of a clock that is behind included':
-    async (open) => {
-      const world = await open()
-      await world.fill(5)
+  'the first consume of a day stores a snapshot that includes the last consume of a slower clock': async (
+    open,
+  ) => {
+    const world = await open()
+    await world.fill(5)
+    world.advance(DAY_MS)
+    // The first update is refused because the counter still has yesterday's day; the second one changes the
+    // day.
+    const through = interleaved(world.ports, 'update', 2, async () => {
+      world.advance(-DAY_MS)
+      expect(await world.spend(1)).toBe(200)
       world.advance(DAY_MS)
-      // The first update is refused for the day, the second changes it.
-      const through = interleaved(world.ports, 'update', 2, async () => {
-        world.advance(-DAY_MS)
-        expect(await world.spend(1)).toBe(200)
-        world.advance(DAY_MS)
-      })
-      expect(await world.spend(10, undefined, { through })).toBe(200)
-      expect(await dayItems(world)).toEqual([{ u: 6, c: { '0': 6 } }])
-      await expectUsed(world, 16)
-    },
-  'the day was changed by another who spent already: the snapshot stays as it is': async (open) => {
+    })
+    expect(await world.spend(10, undefined, { through })).toBe(200)
+    expect(await dayItems(world)).toEqual([{ u: 6, c: { '0': 6 } }])
+    await expectUsed(world, 16)
+  },
+  'if another request changed the day and spent already, the snapshot stays as it is': async (open) => {
     for (const [method, nth] of [
       ['put', 1],
       ['update', 2],
@@ -475,7 +477,7 @@ const days: Record<string, Scenario> = {
       await expectUsed(world, 16)
     }
   },
-  'a snapshot that comes too late does not take the place of the right one': async (open) => {
+  'a snapshot that comes too late does not replace the right one': async (open) => {
     const world = await open()
     await world.fill(5)
     world.advance(DAY_MS)
@@ -488,7 +490,7 @@ const days: Record<string, Scenario> = {
     expect(await world.spend(10, undefined, { through })).toBe(200)
     expect(await dayItems(world)).toEqual([{ u: 6, c: { '0': 6 } }])
   },
-  'a hundred at once change it once, and nothing is lost': async (open) => {
+  'a hundred concurrent consumes change the day once, and no unit is lost': async (open) => {
     const world = await open()
     await world.fill(5)
     world.advance(DAY_MS)
@@ -497,7 +499,7 @@ const days: Record<string, Scenario> = {
     expect(await dayItems(world)).toEqual([{ u: 5, c: { '0': 5 } }])
     await expectUsed(world, 105)
   },
-  'a clock that is behind does not move the counter back': async (open) => {
+  'a slow clock does not move the day of the counter back': async (open) => {
     const world = await open()
     world.advance(DAY_MS)
     await world.spend(1)
@@ -506,7 +508,7 @@ const days: Record<string, Scenario> = {
     expect(await world.spend(1)).toBe(200)
     expect((await world.counter()).d).toBe(d)
   },
-  'whoever changes the day and breaks off at any call leaves the right snapshot': async (open) => {
+  'a request that changes the day and breaks off at any call leaves the right snapshot': async (open) => {
     await atEachCall(async (at) => {
       const world = await open()
       await world.fill(5)
@@ -521,7 +523,7 @@ const days: Record<string, Scenario> = {
 }
 
 const archive: Record<string, Scenario> = {
-  'an id dated in the future makes no other one late': async (open) => {
+  'an id dated in the future does not make other ids late': async (open) => {
     const world = await open()
     const future = Array.from({ length: 10 }, () => world.timed(365 * DAY_MS))
     for (const id of future) await world.spend(1, id)
@@ -532,7 +534,7 @@ const archive: Record<string, Scenario> = {
     for (const id of future) expect(await world.spend(1, id)).toBe(200)
     await expectUsed(world, 211)
   },
-  'a quiet account’s ids go many into one archive item too, however far apart they are': async (open) => {
+  'many ids share an archive item even on a quiet account whose ids are far apart': async (open) => {
     const world = await open()
     const ids: string[] = []
     for (let n = 0; n < 120; n++) {
@@ -545,7 +547,7 @@ const archive: Record<string, Scenario> = {
     const spent = await world.table.list(keys.account(world.accountId), 'SPENT')
     expect(spent).toHaveLength(3)
   },
-  'a batch of ids dated in the future makes no other one late': async (open) => {
+  'a batch of ids dated in the future does not make other ids late': async (open) => {
     const world = await open()
     const future = Array.from({ length: 5 }, () => ({ units: 1, requestId: world.timed(365 * DAY_MS) }))
     for (let n = 0; n < 2; n++) expect(await world.batch(future)).toEqual(Array(5).fill(200))
@@ -556,21 +558,21 @@ const archive: Record<string, Scenario> = {
   },
 }
 
-/** By what each guarantees. */
+/** All scenarios by their titles, which state what they guarantee. */
 export const scenarios: Readonly<Record<string, Scenario>> = {
   ...Object.fromEntries(
     kinds.flatMap(([kind, idOf]) =>
-      Object.entries(ofOneId(idOf)).map(([title, scenario]) => [`a ${kind} id ${title}`, scenario]),
+      Object.entries(ofOneId(idOf)).map(([title, scenario]) => [`${kind} id ${title}`, scenario]),
     ),
   ),
-  'a batch of fresh ids, spent by another one between read and write, spends nothing': ofABatch(0),
-  'a batch of late ids, spent by another one between read and write, spends nothing': ofABatch(-3_600_000),
+  'a batch of fresh ids that another batch spends between read and write spends nothing': ofABatch(0),
+  'a batch of late ids that another batch spends between read and write spends nothing': ofABatch(-3_600_000),
   ...ofBatches,
   ...refusals,
   ...thresholds,
   ...Object.fromEntries(
     [1, 7, 100].map((units) => [
-      `thresholds fire exactly once a crossing, of ${units} units at once`,
+      `concurrent consumes of ${units} units fire each threshold exactly once per crossing`,
       crossings(units),
     ]),
   ),

@@ -1,29 +1,32 @@
 import { randomIds } from '../../core/adapters/ids.ts'
-import { keyring } from '../../core/adapters/keyring.ts'
+import { openKeyring } from '../../core/adapters/keyring.ts'
 import { DomainError } from '../../core/errors.ts'
 import { keyHash, newKeyText } from '../../core/keys/key-text.ts'
 import type { Ports } from '../../core/ports.ts'
 import { applyLedger } from '../../core/quota/apply-ledger.ts'
 import { type BatchRequest, consumeBatch } from '../../core/quota/batch.ts'
-import { consume } from '../../core/quota/consume.ts'
+import { consumeUnits } from '../../core/quota/consume.ts'
 import { keyHashAttribute, newQuota } from '../../core/quota/quota.ts'
-import { rungOf } from '../../core/quota/thresholds.ts'
+import { balanceParts } from '../../core/quota/thresholds.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { ConditionFailed, type Item, type Table } from '../../core/table/table.ts'
+import { silentLog } from '../support/log.ts'
 import { breaking } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 
 export const START_MS = Date.UTC(2026, 10, 21, 12)
 
-/** A status as HTTP would have it: 200, 402 or the code of another refusal. */
+/** The HTTP status 200 or 402, or the error code of another refusal. */
 export type Told = 200 | 402 | string
 
-/** The functions under test: the real ones, or some with a bug planted in them. */
-export const quotaFunctions = { consume, consumeBatch, applyLedger }
+const TOLD = { spent: 200, exhausted: 402 } as const
+
+/** The functions under test; a test can replace them with functions that have a planted bug. */
+export const quotaFunctions = { consumeUnits, consumeBatch, applyLedger }
 export type QuotaFunctions = typeof quotaFunctions
 
-/** One account with a counter and its keys, over a table in memory or another one. */
+/** One account with a counter and keys, in a table in memory by default. */
 export async function openQuotaWorld({
   left = 1000,
   size = 0,
@@ -37,12 +40,12 @@ export async function openQuotaWorld({
     wait: () => new Promise<void>((resolve) => setImmediate(resolve)),
   }
   const ids = randomIds(clock)
-  const ring = keyring('5'.repeat(64))
-  const ports = { clock, ids, table, keyring: ring } as Partial<Ports> as Ports
+  const ring = openKeyring('5'.repeat(64))
+  const ports = { clock, ids, log: silentLog, table, keyring: ring } as Partial<Ports> as Ports
   const accountId = ids.accountId()
   const texts = Array.from({ length: keyCount }, (_, slot) => newKeyText(ports, accountId, slot))
   const hashes = texts.map((text, slot) => [keyHashAttribute(slot), keyHash(ports, text)])
-  const { left: l, floor: f } = rungOf(left, size)
+  const { left: l, floor: f } = balanceParts(left, size)
   await table.put({
     ...newQuota(accountId, Buffer.alloc(12), nowMs),
     ...Object.fromEntries(hashes),
@@ -63,29 +66,29 @@ export async function openQuotaWorld({
       nowMs += ms
     },
     nowMs: () => nowMs,
-    /** A UUIDv7 of now, or of another moment. */
+    /** A new UUIDv7 whose time is `offsetMs` from now. */
     timed: (offsetMs = 0): string => {
       made += 1
       const time = (nowMs + offsetMs).toString(16).padStart(12, '0')
       return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${made.toString(16).padStart(12, '0')}`
     },
     counter: async (): Promise<Item> => (await table.get(keys.quota(accountId))) ?? {},
-    /** What somebody is told who asks for `units`, through these ports. */
+    /** Consumes `units` through these ports. @returns the answer. */
     spend: (
       units: number,
       requestId?: string,
       { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
     ): Promise<Told> =>
-      functions.consume(through, keyAt(slot), { units, requestId }).then(() => 200 as const, toldOf),
+      functions.consumeUnits(through, keyAt(slot), { units, requestId }).then(() => 200 as const, toldOf),
     batch: async (
       requests: readonly BatchRequest[],
       { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
     ): Promise<Told[]> =>
       functions.consumeBatch(through, keyAt(slot), requests).then(
-        (answers) => answers.map(({ status }) => status),
+        (answers) => answers.map(({ outcome }) => TOLD[outcome]),
         (error) => requests.map(() => toldOf(error)),
       ),
-    /** Spends one unit for each of so many new ids of now, one after the other. */
+    /** Spends one unit for each of `count` new ids, one after the other. @returns the ids. */
     fill: async (count: number): Promise<string[]> => {
       const spent: string[] = []
       for (let n = 0; n < count; n++) {
@@ -96,12 +99,12 @@ export async function openQuotaWorld({
       }
       return spent
     },
-    /** Adds units as the ledger does: guarded by the sequence and the floor. */
+    /** Adds units as `applyLedger` does, with a condition on the sequence and the floor. */
     credit: async (units: number, newSize?: number): Promise<void> => {
       for (;;) {
         const { l, f, q, s } = (await world.counter()) as Record<string, number>
         const size = newSize ?? q ?? 0
-        const { floor } = rungOf((l ?? 0) + (f ?? 0) + units, size)
+        const { floor } = balanceParts((l ?? 0) + (f ?? 0) + units, size)
         const delta = units + (f ?? 0) - floor
         try {
           await table.update(
@@ -127,7 +130,7 @@ function toldOf(error: unknown): Told {
   throw error
 }
 
-/** The same ports, but before the nth call of a method of the table this is done first. */
+/** The same ports, but `first` runs to its end before the nth call of a method of the table. */
 export function interleaved(
   ports: Ports,
   method: keyof Table,
@@ -149,7 +152,7 @@ export function interleaved(
   return { ...ports, table }
 }
 
-/** The same ports, each call of the table dawdling for a while of its own before and after. */
+/** The same ports, but every call of the table waits some turns of the event loop before and after. */
 export function dawdling(ports: Ports, turns: () => number): Ports {
   const wait = async () => {
     for (let left = turns(); left > 0; left--) await new Promise((resolve) => setImmediate(resolve))
@@ -169,7 +172,7 @@ export function dawdling(ports: Ports, turns: () => number): Ports {
   return { ...ports, table }
 }
 
-/** The calls of the table that some work makes. */
+/** The names of the table's methods that `work` calls, in order. */
 export async function callsOf(ports: Ports, work: (through: Ports) => Promise<unknown>): Promise<string[]> {
   const watched = breaking(ports)
   await work(watched.ports)

@@ -7,10 +7,10 @@ import { type Consumer, counterOf, newConsumer, uuidv7 } from '../support/quota.
 import type { Asked, Work } from './consume-worker.ts'
 
 /**
- * The harness: two processes with AWS's client and 16 requests in flight each, over one database; 3,000 requests of one
- * unit on 1,000 left, every second one a process's. One in ten is the repetition of an earlier one, up to 5,000 requests
- * ago, which may be the other process's. Ids are UUIDv7, a millisecond apart, in the order in which they are first
- * sent. What each was told is noted with the time.
+ * Two processes with AWS's client share one database; each keeps 16 requests in flight. Each sends every
+ * second one of 3,000 requests for one unit, while only 1,000 units are left. One request in ten repeats an
+ * earlier one of either process, at most 5,000 requests old. Ids are UUIDv7, a millisecond apart, in the
+ * order in which they are first sent. Every answer is recorded with its time.
  */
 const app = await startApp()
 
@@ -19,7 +19,7 @@ const LEFT = 1000
 const LANES = 16
 const LATEST = 5000
 
-/** The ids in the order in which they are sent; `random` numbers are the same in each run. */
+/** The ids in the order in which they are sent; `random` is seeded, so they are the same in each run. */
 function sequence(count: number): string[] {
   let state = 7
   const random = (limit: number) => {
@@ -52,7 +52,7 @@ function startWorker({ key }: Consumer, requestIds: string[], onAnswer?: (worker
     try {
       worker.asked.push(JSON.parse(line))
     } catch {
-      // The line that the kill cut off.
+      // The kill cut this line off.
     }
     onAnswer?.(worker)
   })
@@ -65,7 +65,7 @@ function startWorker({ key }: Consumer, requestIds: string[], onAnswer?: (worker
   return worker
 }
 
-/** That nobody was refused an id that somebody had been told before is spent. */
+/** Asserts that an id that was answered 200 is never refused later. @returns the ids that were spent. */
 function expectLasting(asked: readonly Asked[]): Set<string> {
   const spentAtMs = new Map<string, number>()
   for (const { requestId, told, toMs } of asked)
@@ -75,7 +75,7 @@ function expectLasting(asked: readonly Asked[]): Set<string> {
     return told !== '200' && since !== undefined && since < fromMs
   })
   expect(taken).toEqual([])
-  // Whoever loses to the others again and again is told that it is not known: it may ask once more.
+  // A request that loses every race is answered `temporarily_unavailable` and may be retried.
   const answers = ['200', 'quota_exhausted', 'temporarily_unavailable']
   expect(asked.filter(({ told }) => !answers.includes(told))).toEqual([])
   expect(asked.filter(({ told }) => told === 'temporarily_unavailable').length).toBeLessThan(
@@ -89,7 +89,7 @@ async function expectExhausted(person: Consumer): Promise<void> {
   expect({ left: l + f, used: u, byKey: c0 }).toEqual({ left: 0, used: LEFT, byKey: LEFT })
 }
 
-/** Asks for everything once more: exactly the ids that were spent are told 200. */
+/** Repeats every request: exactly the spent ids are answered 200. */
 async function askAgain(person: Consumer, ids: string[], earlier: readonly Asked[]): Promise<void> {
   const again = startWorker(person, [...new Set(ids)])
   await again.done
@@ -100,7 +100,7 @@ async function askAgain(person: Consumer, ids: string[], earlier: readonly Asked
 
 const halves = (ids: string[]) => [0, 1].map((half) => ids.filter((_, at) => at % 2 === half))
 
-test('two processes spend exactly what there is, no id twice, and no id told 200 is told anything else later', async () => {
+test('two processes spend exactly the units there are, no id twice, and never refuse an id after a 200', async () => {
   const person = await newConsumer(app, LEFT, 10_000)
   const ids = sequence(REQUESTS)
   const workers = halves(ids).map((half) => startWorker(person, half))
@@ -112,12 +112,12 @@ test('two processes spend exactly what there is, no id twice, and no id told 200
   await askAgain(person, ids, asked)
 }, 180_000)
 
-test('the same with kill -9 of one of them half-way, and another that starts its work anew', async () => {
+test('the same holds if one process is killed half-way and another repeats its requests', async () => {
   const person = await newConsumer(app, LEFT, 10_000)
   const ids = sequence(REQUESTS)
   const [first = [], second = []] = halves(ids)
   const survivor = startWorker(person, first)
-  // In the middle of the units: 16 of its requests are on their way.
+  // The kill comes while units are left and 16 requests of the process are in flight.
   const victim = startWorker(person, second, (worker) => {
     if (worker.asked.length === LEFT / 4) worker.process.kill('SIGKILL')
   })

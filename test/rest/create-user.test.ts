@@ -1,13 +1,14 @@
 import { expect, test } from 'vitest'
-import { register } from '../../core/account/register.ts'
+import { registerAccount } from '../../core/account/register.ts'
 import { DomainError } from '../../core/errors.ts'
-import { newPerson, type Person, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import { newPerson, type Person } from '../support/people.ts'
 
 const app = await startApp()
 
 const FORM = { 'content-type': 'application/x-www-form-urlencoded; charset=UTF-8' }
 
-/** The seed's example as it stands on its page: nothing encoded, `?&` in front. */
+/** Skylink's example as on its page: not encoded, with `?&` in front. */
 const seedForm = ({ username, email, password }: Person) =>
   `?&username=${username}&email=${email}&password=${password}`
 
@@ -30,23 +31,23 @@ const refused = (message: string) => ({ status: 0, message })
 
 const NAME_RULE = 'username must be 3 to 32 of A-Z a-z 0-9 . _ - and start with a letter or digit'
 
-/** Registers up to the vault and crashes there. */
+/** Starts a registration that crashes at the vault. */
 async function leavePending(person: Person): Promise<void> {
   const ports = await app.ports()
   const crash = async () => {
     throw new Error('crash')
   }
-  await register({ ...ports, identity: { ...ports.identity, enroll: crash } }, person).catch(() => {})
+  await registerAccount({ ...ports, identity: { ...ports.identity, enroll: crash } }, person).catch(() => {})
 }
 
-test('201: a new account in the seed’s envelope', async () => {
+test('201: a new account in Skylink’s envelope', async () => {
   const person = newPerson()
   const { status, body } = await app.register(person)
   expect(status).toBe(201)
   expect(body).toEqual(created(person))
 })
 
-test('201: the seed’s form with its leading ?&', async () => {
+test('201: Skylink’s form with its leading ?&', async () => {
   const person = newPerson()
   const { status, body } = await app.request('POST', '/rest/users', {
     body: seedForm(person),
@@ -66,13 +67,13 @@ test('201: a form with percent-encoded and plus-encoded characters is decoded on
 test.each([
   ['JSON', (person: Person) => ({ json: person })],
   ['a form', (person: Person) => ({ body: seedForm(person), headers: FORM })],
-])('201: %s to the path with the slash', async (_, content) => {
+])('201: %s to the path with a trailing slash', async (_, content) => {
   const person = newPerson()
   const { status, body } = await app.request('POST', '/rest/users/', content(person))
   expect({ status, body }).toEqual({ status: 201, body: created(person) })
 })
 
-test('201: the name is shown as it was given, capitals and all', async () => {
+test('201: the name is shown as entered, including capitals', async () => {
   const person = newPerson({ username: 'Ada.Love-lace_1', email: 'Ada@Mail.example' })
   expect((await app.register(person)).body).toEqual(created(person))
 })
@@ -92,7 +93,7 @@ test('201: one mail with a code goes to the address, and the account can sign in
   await app.login(person)
 })
 
-test('201: the same request goes on with a registration that crashed', async () => {
+test('201: the same request resumes a registration that crashed', async () => {
   const person = newPerson()
   await leavePending(person)
   expect((await app.register(person)).status).toBe(201)
@@ -100,7 +101,7 @@ test('201: the same request goes on with a registration that crashed', async () 
   await app.login(person)
 })
 
-test('409: another request does not get a registration that crashed', async () => {
+test('409: another request does not resume a registration that crashed', async () => {
   const person = newPerson()
   await leavePending(person)
   const { email } = newPerson()
@@ -115,7 +116,7 @@ test('409: another request does not get a registration that crashed', async () =
 test.each([
   ['as it is', (name: string) => name],
   ['that differs in case only', (name: string) => name.toUpperCase()],
-])('409: a username %s', async (_, variant) => {
+])('409: a taken username %s', async (_, variant) => {
   const person = newPerson()
   await app.register(person)
   const { status, body } = await app.register(newPerson({ username: variant(person.username) }))
@@ -126,7 +127,7 @@ test.each([
   ['as it is', (address: string) => address],
   ['that differs in case only', (address: string) => address.toUpperCase()],
   ['that differs in composition only', (address: string) => address.normalize('NFD')],
-])('409: an e-mail address %s', async (_, variant) => {
+])('409: a taken e-mail address %s', async (_, variant) => {
   const { username } = newPerson()
   const person = newPerson({ email: `${username}@zoë.example` })
   const before = await app.register(person)
@@ -135,7 +136,7 @@ test.each([
   expect({ status, body }).toEqual({ status: 409, body: refused('Another account has this address.') })
 })
 
-test('409: registering twice with one request gives one account and one mail', async () => {
+test('409: the same registration sent twice makes one account and sends one mail', async () => {
   const person = newPerson()
   const [first, second] = [await app.register(person), await app.register(person)]
   expect([first.status, second.status]).toEqual([201, 409])
@@ -155,7 +156,7 @@ test('409: a refused registration leaves nothing behind', async () => {
 
 test('400: a password that only the vault refuses leaves the names free', async () => {
   const person = newPerson()
-  // A line separator is no control character, and no character that Cognito's pattern knows.
+  // A line separator is not a control character, but Cognito's pattern does not allow it.
   const { status, body } = await app.register({ ...person, password: 'Hello\u2028123!' })
   expect({ status, body }).toEqual({ status: 400, body: refused('Choose another password.') })
   expect((await app.register(person)).status).toBe(201)
@@ -178,7 +179,7 @@ test.each([
     'password must have at most 128 characters',
   ],
   ['a password without a symbol', { password: 'Hello1234=' }, 'password must have one of ! @ # $ % & *'],
-  ['a field that is not in the seed', { role: 'paid' }, 'role is not a field of this request'],
+  ['a field that Skylink’s page does not have', { role: 'paid' }, 'role is not a field of this request'],
   ['a field of another type', { username: 1 }, 'username must be of type string'],
   [
     'two wrong fields, both named',
@@ -192,7 +193,7 @@ test.each([
 
 test('503: the same request succeeds once the database answers again', async () => {
   const person = newPerson()
-  app.stack.dynamo.fault({ kind: 'error-before' })
+  app.stack.dynamo.addFault({ fault: 'error-before' })
   const during = await app.register(person)
   app.stack.dynamo.clearFaults()
   expect(during.status).toBe(503)
@@ -200,7 +201,7 @@ test('503: the same request succeeds once the database answers again', async () 
   expect((await app.register(person)).status).toBe(201)
 })
 
-test('503: the same request goes on after a crash of the vault', async () => {
+test('503: the same request resumes the registration after a crash of the vault', async () => {
   const person = newPerson()
   const ports = await app.ports()
   const crash = async (accountId: string, password: string) => {
@@ -208,7 +209,7 @@ test('503: the same request goes on after a crash of the vault', async () => {
     throw new DomainError('temporarily_unavailable')
   }
   await expect(
-    register({ ...ports, identity: { ...ports.identity, enroll: crash } }, person),
+    registerAccount({ ...ports, identity: { ...ports.identity, enroll: crash } }, person),
   ).rejects.toMatchObject({ code: 'temporarily_unavailable' })
   expect((await app.register(person)).status).toBe(201)
   await app.login(person)

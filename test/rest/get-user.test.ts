@@ -5,7 +5,7 @@ const app = await startApp()
 
 const get = (name: string, token?: string) => app.request('GET', `/rest/users/${name}`, { token })
 
-test('200: the caller’s account in the seed’s envelope', async () => {
+test('200: the caller’s account in Skylink’s envelope', async () => {
   const person = await app.signUp()
   app.advance(60_000)
   const { accessToken } = await app.login(person)
@@ -36,12 +36,12 @@ test.each([
   expect([status, body.content.username]).toEqual([200, username])
 })
 
-test('404: another’s account and a name that nobody has are answered alike', async () => {
+test('404: another account and an unknown name have the same answer', async () => {
   const { accessToken } = await app.signUp()
   const other = await app.signUp()
   const answers = await Promise.all([get(other.username, accessToken), get('nobody', accessToken)])
   expect(answers.map(({ status, body }) => ({ status, body }))).toEqual(
-    Array(2).fill({ status: 404, body: { status: 0, message: 'There is nothing of that name here.' } }),
+    Array(2).fill({ status: 404, body: { status: 0, message: 'Not found.' } }),
   )
 })
 
@@ -51,7 +51,7 @@ test('404: the caller’s account id or address in place of the username', async
   expect((await get(encodeURIComponent(email), accessToken)).status).toBe(404)
 })
 
-test('401: the seed’s envelope once the session has ended', async () => {
+test('401: Skylink’s envelope once the session has ended', async () => {
   const { username, accessToken } = await app.signUp()
   await app.request('POST', '/v1/auth/logout', { token: accessToken })
   const { status, body } = await get(username, accessToken)

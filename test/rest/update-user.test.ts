@@ -3,8 +3,10 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { keys } from '../../core/table/keys.ts'
 import { rest } from '../../functions/rest/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { newPerson, type Person, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { resetCode, signInStatus } from '../support/credentials.ts'
+import { newPerson, type Person, type SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 
@@ -17,7 +19,7 @@ const refused = (answer: TestAnswer, code: ErrorCode) => expectError(rest.update
 const activate = (code: string) => app.request('POST', '/v1/auth/activate', { json: { code } })
 const mailsTo = (email: string) => app.stack.mail.messages(email)
 
-/** Registered and signed in, and not confirmed. */
+/** Registers a person and signs the person in without confirming the address. */
 async function unconfirmed(overrides: Partial<Person> = {}): Promise<SignedInPerson> {
   const person = newPerson(overrides)
   await app.register(person)
@@ -28,7 +30,7 @@ async function stored({ accountId }: SignedInPerson) {
   return (await app.ports()).table.get(keys.profile(accountId))
 }
 
-/** That nothing of the account is other than before. */
+/** Asserts that `change` does not change the account. */
 async function expectUntouched(person: SignedInPerson, change: () => Promise<void>): Promise<void> {
   const [before, sent] = [await stored(person), mailsTo(person.email).length]
   await change()
@@ -36,7 +38,7 @@ async function expectUntouched(person: SignedInPerson, change: () => Promise<voi
   expect(mailsTo(person.email)).toHaveLength(sent)
 }
 
-test('200: the changed account in the seed’s envelope', async () => {
+test('200: the changed account in Skylink’s envelope', async () => {
   const person = await app.signUp()
   const { username } = newPerson()
   app.advance(1_000)
@@ -63,11 +65,11 @@ test('200: the changed account in the seed’s envelope', async () => {
 test.each<[string, (person: Person) => object]>([
   ['JSON', ({ username, email }) => ({ json: { username, email } })],
   [
-    'the seed’s form with its leading ?&',
+    'Skylink’s form with its leading ?&',
     ({ username, email }) => ({ body: `?&username=${username}&email=${email}`, headers: FORM }),
   ],
   ['an encoded form', ({ username, email }) => ({ form: { username, email } })],
-])('200: username and address of an unconfirmed account at once, by %s', async (_, content) => {
+])('200: username and address of an unconfirmed account change together, by %s', async (_, content) => {
   const person = await unconfirmed()
   const wanted = newPerson()
   const options = { token: person.accessToken, ...content(wanted) }
@@ -78,7 +80,7 @@ test.each<[string, (person: Person) => object]>([
   })
 })
 
-test('200: the old username is free, the new one is taken, and signs in', async () => {
+test('200: the old username is free; the new one is taken and can sign in', async () => {
   const person = await app.signUp()
   const { username } = newPerson()
   await update(person, { username })
@@ -91,7 +93,7 @@ test('200: the old username is free, the new one is taken, and signs in', async 
   expect(old.status).toBe(404)
 })
 
-test('200: sessions, password and a full name go on after a rename; the name follows the username until given', async () => {
+test('200: a rename keeps sessions, password and full name; without a full name the username is shown', async () => {
   const person = await app.signUp()
   const { username } = newPerson()
   await update(person, { username })
@@ -102,7 +104,7 @@ test('200: sessions, password and a full name go on after a rename; the name fol
   expect((await current()).body.name).toBe('Ada Love')
 })
 
-test('200: a change in case only of username and address stays the owner’s, and sends no mail', async () => {
+test('200: a username and an address may change in case only, and no mail is sent', async () => {
   for (const person of [await app.signUp(), await unconfirmed()]) {
     const shown = { username: person.username.toUpperCase(), email: person.email.toUpperCase() }
     const sent = mailsTo(person.email).length
@@ -124,7 +126,7 @@ test('200: the same names again change nothing but the time', async () => {
   expect(mailsTo(email)).toHaveLength(1)
 })
 
-test('200: an unconfirmed address changes at once: a new code is mailed, the old one is dead, the old address free', async () => {
+test('200: an unconfirmed address changes immediately: a new code is mailed, the old code is revoked', async () => {
   const person = await unconfirmed()
   const old = app.mailedCode(person.email)
   const { email } = newPerson()
@@ -138,7 +140,7 @@ test('200: an unconfirmed address changes at once: a new code is mailed, the old
   expect(await signInStatus(app, { email }, person.password)).toBe(200)
 })
 
-test('200: what was mailed to an unconfirmed address does not reset the password once the address has changed', async () => {
+test('200: a reset code mailed to an unconfirmed address does not work after the address has changed', async () => {
   const person = await unconfirmed()
   const code = await resetCode(app, person.email)
   const { email } = newPerson()
@@ -148,7 +150,7 @@ test('200: what was mailed to an unconfirmed address does not reset the password
   expect(await signInStatus(app, { email }, person.password)).toBe(200)
 })
 
-test('200: a confirmed address stays until the new one is confirmed; both are told', async () => {
+test('200: a confirmed address stays until the new one is confirmed, and both get a mail', async () => {
   const person = await app.signUp()
   const { email } = newPerson()
   const { body } = await update(person, { email })
@@ -163,7 +165,7 @@ test('200: a confirmed address stays until the new one is confirmed; both are to
   expect(await signInStatus(app, { email }, person.password)).toBe(200)
 })
 
-test('200: a username may change while an address waits', async () => {
+test('200: a username may change while a change of address is pending', async () => {
   const person = await app.signUp()
   const [{ email }, { username }] = [newPerson(), newPerson()]
   await update(person, { email })
@@ -171,7 +173,7 @@ test('200: a username may change while an address waits', async () => {
   expect((await activate(app.mailedCode(email))).status).toBe(200)
 })
 
-test('200: a confirmed account that wants a taken address is answered as with a free one, and does not get it', async () => {
+test('200: a confirmed account gets the same answer for a taken address as for a free one, but not the address', async () => {
   const [person, other] = [await app.signUp(), await app.signUp()]
   const { body } = await update(person, { email: other.email })
   const free = await update(await app.signUp(), { email: newPerson().email })
@@ -183,10 +185,10 @@ test('200: a confirmed account that wants a taken address is answered as with a 
   expect((await app.login(other)).accountId).toBe(other.accountId)
 })
 
-test('200: a mail that the provider did not take goes out a minute later, with a code that works', async () => {
+test('200: a mail that the provider refused is sent a minute later, with a valid code', async () => {
   const person = await app.signUp()
   const { email } = newPerson()
-  app.stack.mail.fail(4)
+  app.stack.mail.addFault({ fault: 'error-before', times: 4 })
   expect((await update(person, { email })).status).toBe(200)
   expect(mailsTo(email)).toEqual([])
   app.advance(60_000)
@@ -199,7 +201,7 @@ test.each([
   ['as it is', (text: string) => text],
   ['in another case', (text: string) => text.toUpperCase()],
 ])(
-  '409: a username that is taken, %s; the address sent with it does not change either',
+  '409: for a taken username %s, the address in the same request does not change either',
   async (_, variant) => {
     const [person, other] = [await unconfirmed(), await app.signUp()]
     const { email } = newPerson()
@@ -211,7 +213,7 @@ test.each([
   },
 )
 
-test('409: a taken address, of an unconfirmed account, in any case; the username sent with it does not change', async () => {
+test('409: for a taken address in any case, the username in the same request does not change', async () => {
   const [person, other] = [await unconfirmed(), await unconfirmed()]
   const { username } = newPerson()
   for (const email of [other.email, other.email.toUpperCase()]) {
@@ -222,17 +224,17 @@ test('409: a taken address, of an unconfirmed account, in any case; the username
   expect((await app.register(newPerson({ username }))).status).toBe(201)
 })
 
-test('409: both are taken, and the username is named', async () => {
+test('409: if both are taken, the answer names the username', async () => {
   const [person, other] = [await unconfirmed(), await app.signUp()]
   refused(await update(person, { username: other.username, email: other.email }), 'username_taken')
 })
 
-test('409: of ten renames of one account at once some win one after another, and every name but the last is free', async () => {
+test('409: after ten concurrent renames of one account every name but the last is free', async () => {
   const person = await app.signUp()
   const wanted = Array.from({ length: 10 }, () => newPerson().username)
   const answers = await Promise.all(wanted.map((username) => update(person, { username })))
   for (const answer of answers.filter(({ status }) => status !== 200)) {
-    // The path no longer names the caller once another rename has won.
+    // After another rename has won, the path no longer names the caller.
     refused(answer, answer.status === 404 ? 'not_found' : 'conflict')
   }
   const kept = (await stored(person))?.username
@@ -243,7 +245,7 @@ test('409: of ten renames of one account at once some win one after another, and
   }
 })
 
-test('409: one username and one address wanted at once by renames, registrations and confirmed changes have one owner', async () => {
+test('409: concurrent renames, registrations and confirmations for one username and address have one winner', async () => {
   const wanted = newPerson()
   const { username, email } = wanted
   const [renaming, moving] = [
@@ -275,7 +277,7 @@ test('409: one username and one address wanted at once by renames, registrations
     expect((await app.register(newPerson(taken))).status).toBe(409)
 })
 
-test('404: another’s username and one that nobody has, whatever is sent', async () => {
+test('404: another account’s username and an unknown one, whatever the body', async () => {
   const [person, other] = [await app.signUp(), await app.signUp()]
   await expectUntouched(other, async () => {
     for (const username of [other.username, newPerson().username]) {
@@ -284,12 +286,12 @@ test('404: another’s username and one that nobody has, whatever is sent', asyn
   })
 })
 
-/** One person for all that is refused: it leaves them as they are. */
+/** One person is shared by all refused requests, because these change nothing. */
 let shared: Promise<SignedInPerson> | undefined
 const bystander = () => (shared ??= app.signUp())
 
 test.each([
-  ['neither of both', {}, 'username or email is required'],
+  ['neither field', {}, 'username or email is required'],
   ['a username of two characters', { username: 'ab' }, NAME_RULE],
   ['an address without a domain', { email: 'ada' }, 'email must be an e-mail address'],
   ['a null', { username: null }, 'username must be of type string'],
@@ -309,10 +311,10 @@ test.each([
   })
 })
 
-test('503: a lost answer of the database leaves the rename whole, and it can be seen', async () => {
+test('503: a failed database write leaves the old username, and a retry succeeds', async () => {
   const person = await app.signUp()
   const { username } = newPerson()
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems' })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems' })
   refused(await update(person, { username }), 'temporarily_unavailable')
   app.stack.dynamo.clearFaults()
   expect((await stored(person))?.username).toBe(person.username)

@@ -1,15 +1,17 @@
 import { afterAll, afterEach, vi } from 'vitest'
 import type { Ports } from '../../core/ports.ts'
 import { cors } from '../../functions/http/cors.ts'
+import { needs } from '../../functions/http/needs.ts'
 import type { Need } from '../../functions/http/route.ts'
 import { moduleOf } from '../bundles/module-of.ts'
 import { type Gateway, startGateway } from '../local/gateway.ts'
 import { gatewayRoutes } from '../local/routes.ts'
 import { clearTable, type Stack, startStack } from '../local/stack.ts'
 import { type Fixtures, openFixtures } from './fixtures.ts'
-import { sendRaw } from './send.ts'
+import { newPerson, type Person, type SignedInPerson } from './people.ts'
+import { sendRaw, type TestAnswer } from './send.ts'
 
-/** What tests send: one of `json`, `form` and `body`, which is sent as it is. */
+/** A request of a test, with at most one of `json`, `form` and `body`; `body` is sent unchanged. */
 export interface TestRequest {
   json?: unknown
   form?: Record<string, string>
@@ -18,37 +20,8 @@ export interface TestRequest {
   headers?: Record<string, string>
 }
 
-export interface TestAnswer {
-  status: number
-  headers: Headers
-  // biome-ignore lint/suspicious/noExplicitAny: tests read answers of every shape
-  body: any
-  text: string
-}
-
-export interface Person {
-  username: string
-  email: string
-  password: string
-}
-
-export interface SignedInPerson extends Person {
-  accountId: string
-  accessToken: string
-  refreshToken: string
-}
-
 const ORIGIN = 'https://app.bursar.example'
 const START = new Date('2026-11-21T12:00:00.000Z')
-
-let people = 0
-
-/** Somebody whom no other test knows. */
-export function newPerson(overrides: Partial<Person> = {}): Person {
-  people += 1
-  const username = `person${people}`
-  return { username, email: `${username}@mail.example`, password: 'Hello123!', ...overrides }
-}
 
 export type App = Awaited<ReturnType<typeof startApp>>
 
@@ -64,15 +37,14 @@ const load = (file: string) => import(/* @vite-ignore */ moduleOf(file))
 
 async function allPorts(): Promise<Ports> {
   const { live } = await import('../../functions/http/live.ts')
-  const needs: Need[] = ['table', 'identity', 'mail', 'keyring', 'secrets', 'totp', 'payments', 'webhooks']
-  return live(needs) as Promise<Ports>
+  return live(Object.keys(needs) as Need[]) as Promise<Ports>
 }
 
-/** Starts the doubles and the gateway. They end with their process. */
+/** Starts the doubles and the gateway. They run until the process ends. */
 async function start(): Promise<Running> {
   const stack = await startStack({
     nowMs: () => Date.now(),
-    // Processes that share one DynamoDB (`DYNAMODB_ENDPOINT`) have a table each.
+    // Each process has its own table, because processes may share one DynamoDB (`DYNAMODB_ENDPOINT`).
     tableName: `bursar-${process.env.VITEST_POOL_ID}`,
     apiUrl: () => gateway.url,
     manualWebhooks: true,
@@ -88,28 +60,29 @@ async function start(): Promise<Running> {
   return { stack, gateway, fixtures: openFixtures(stack, allPorts) }
 }
 
-/** As a client says it. */
+/** The content type that a client would send. */
 function contentTypeOf({ json, form, body }: TestRequest): string | undefined {
   if (body === undefined && json !== undefined) return 'application/json'
   if (body === undefined && form !== undefined) return 'application/x-www-form-urlencoded;charset=UTF-8'
   return typeof body === 'string' && body !== '' ? 'text/plain;charset=UTF-8' : undefined
 }
 
-/** Nothing that an earlier test file did is left. */
+/** Removes everything that an earlier test file has left in the stack. */
 async function clear(stack: Stack): Promise<void> {
   const { dynamo, cognito, mail, kms, stripe } = stack
   for (const double of [cognito, mail, stripe]) double?.clear()
   for (const double of [cognito, mail, kms, stripe]) double?.resetCalls()
   for (const double of [dynamo, stripe]) double?.clearFaults()
-  mail.fail(0)
+  for (const double of [cognito, mail, kms]) double.clearFaults()
   await clearTable(stack)
   dynamo.resetCounts()
 }
 
 /**
- * The whole of Bursar for one test file: real SDKs, real tokens, real HTTP, and a clock that stands still until it is
- * moved. Functions read their settings once and keep their connections, so there is one stack in a process: the next
- * file in the same process finds it empty, and its clock at the start again.
+ * The whole of Bursar for one test file: real SDKs, real tokens, real HTTP, and a clock that stands still
+ * until a test moves the clock. Functions read their settings once and keep their connections, so a process
+ * has one stack. The next file in the same process gets the same stack, emptied and with the clock back at
+ * its start.
  */
 export async function startApp() {
   vi.useFakeTimers({ toFake: ['Date'], now: START })
@@ -167,16 +140,16 @@ export async function startApp() {
     url: gateway.url,
     origin: ORIGIN,
     stack,
-    /** Log lines so far, as printed. */
+    /** The log lines so far, as printed. */
     logs,
     request,
     register,
     mailedCode,
     login,
     fixtures,
-    /** Somebody who has registered, confirmed and signed in. */
+    /** Makes a person who has registered, confirmed and signed in. */
     signUp: (overrides: Partial<Person> = {}) => fixtures.signUp(newPerson(overrides)),
-    /** The same by requests over HTTP. */
+    /** Does the same as `signUp`, but by requests over HTTP. */
     async signUpOverHttp(overrides: Partial<Person> = {}): Promise<SignedInPerson> {
       const person = newPerson(overrides)
       await register(person)
@@ -184,8 +157,8 @@ export async function startApp() {
       return login(person)
     },
     /**
-     * For `beforeEach`, where tests count everything there is: what an earlier one has left, also by failing, is gone,
-     * and the clock is at its start.
+     * For `beforeEach` in files whose tests count everything: removes what an earlier test has left, even a
+     * failed test, and sets the clock back to its start.
      */
     startAfresh,
     /** The gateway asks the authorizer again. */
@@ -193,9 +166,9 @@ export async function startApp() {
     /** Moves the clock of every part. */
     advance: (ms: number) => void vi.setSystemTime(Date.now() + ms),
     job: async (name: string) => (await load(`functions/jobs/${name}.ts`)).handler(),
-    /** All ports as the functions get them. */
+    /** All ports, as the functions get them. */
     ports: allPorts,
-    /** Calls to the outside since `resetCalls`, by service. */
+    /** Calls to other services since `resetCalls`, by service. */
     calls() {
       const { calls, readUnits, writeUnits } = stack.dynamo.counts()
       return {

@@ -2,11 +2,13 @@ import type Stripe from 'stripe'
 import { expect } from 'vitest'
 import type { BundleName } from '../../core/purchases/catalogue.ts'
 import { keys } from '../../core/table/keys.ts'
-import { type App, newPerson, type SignedInPerson, type TestAnswer } from './app.ts'
+import type { App } from './app.ts'
+import { newPerson, type SignedInPerson } from './people.ts'
 import { type Consumer, consume } from './quota.ts'
+import type { TestAnswer } from './send.ts'
 import { atStripe, customerId, stripeOf } from './stripe.ts'
 
-/** A whole billing address as GreenCloud's page takes it. */
+/** A complete billing address in the form of GreenCloud's page. */
 export const ADDRESS = {
   company: 'GreenCloud',
   street: 'Main st.',
@@ -42,24 +44,24 @@ export const changeTo = (
 export const buy = (app: App, { accessToken: token }: SignedInPerson, key?: string): Promise<TestAnswer> =>
   app.request('POST', '/v1/user/buy', { token, ...withKey(key) })
 
-/** The card whose every payment asks for 3-D Secure. */
+/** A test card that requires 3-D Secure for every payment. */
 export const ALWAYS_3DS = '4000002760003184'
 
 /**
- * Somebody with a bundle and an application key; 100 trial units come on top of the bundle's. Asked for 3-D Secure,
- * they authenticate.
+ * Makes a person with a bundle and an application key. The person has 100 trial units in addition to the
+ * bundle's units, and authenticates if the card requires 3-D Secure.
  */
 export async function newBuyer(
   app: App,
   { bundle = 'STARTER' as BundleName, card: cardNumber = '4242424242424242' } = {},
 ): Promise<Consumer> {
   const buyer = await app.fixtures.newBuyer(newPerson(), { bundle, cardNumber, address: ADDRESS })
-  // No click of the test is a second one of this.
+  // After this time a request of the test does not count as a second click on the purchase.
   app.advance(11_000)
   return buyer
 }
 
-/** `GET` of what its owner sees. */
+/** Reads a page of the account's owner. @returns the body of `GET path`. */
 export async function shown(app: App, { accessToken: token }: SignedInPerson, path = '/v1/user') {
   const { status, body } = await app.request('GET', path, { token })
   expect([path, status]).toEqual([path, 200])
@@ -69,7 +71,7 @@ export async function shown(app: App, { accessToken: token }: SignedInPerson, pa
 export const unitsLeft = async (app: App, person: SignedInPerson): Promise<number> =>
   (await shown(app, person)).bundle?.quota
 
-/** Spends until so many units are left. */
+/** Consumes units until `left` are left. */
 export async function spendTo(app: App, person: Consumer, left: number): Promise<void> {
   const units = (await unitsLeft(app, person)) - left
   const answer = await consume(app, person.key, { units })
@@ -88,27 +90,28 @@ export interface Entry {
 export const ledgerOf = (app: App, person: SignedInPerson): Promise<Entry[]> =>
   shown(app, person, '/v1/ledger')
 
-/** The notices of an account, oldest first, by type. */
+/** The types of an account's notices, oldest first. */
 export async function noticesOf(app: App, person: SignedInPerson): Promise<string[]> {
   const list = await shown(app, person, '/api/users/current/notifications?limit=100')
   return list.map(({ messageType }: { messageType: string }) => messageType).reverse()
 }
 
-/** Subjects of the mails to an address, oldest first, once the outbox is empty. */
+/** Sends what is in the outbox. @returns the subjects of the mails to the address, oldest first. */
 export async function mailsTo(app: App, { email }: SignedInPerson): Promise<string[]> {
   await app.job('send-mail')
   return app.stack.mail.messages(email).map(({ subject }) => subject)
 }
 
-/** The payments by which an account was charged, oldest first. */
+/** The payments that charged an account, oldest first. */
 export async function paymentsOf(app: App, person: SignedInPerson): Promise<Stripe.PaymentIntent[]> {
   const { intents } = await atStripe(app, person)
   return intents.filter(({ amount_received }) => amount_received > 0).reverse()
 }
 
 /**
- * That money and units agree: what Stripe took and did not give back is what was paid for in the ledger, each payment
- * credited once; entries are numbered without a gap and sum to the balance and to the units left and used.
+ * Expects that money and units agree: what Stripe took and did not refund equals what the ledger shows as
+ * paid, and each payment is credited once. Entries are numbered without gaps and sum to the balance and to
+ * the units left and used.
  */
 export async function expectBooksAgree(app: App, person: SignedInPerson): Promise<void> {
   const payments = await paymentsOf(app, person)
@@ -128,7 +131,7 @@ export async function expectBooksAgree(app: App, person: SignedInPerson): Promis
   expect(entries.reduce((sum, { units }) => sum + units, 0)).toBe(left + allusage)
 }
 
-/** That no payment of the account is at work. */
+/** Expects that no payment of the account is in progress. */
 export async function expectNothingOpen(app: App, person: SignedInPerson): Promise<void> {
   const profile = await (await app.ports()).table.get(keys.profile(person.accountId))
   expect(profile?.openPurchase).toBeUndefined()
@@ -137,15 +140,15 @@ export async function expectNothingOpen(app: App, person: SignedInPerson): Promi
   expect(open.map(({ id, status }) => [id, status])).toEqual([])
 }
 
-/** The payment that waits for its customer. */
+/** The payment that waits for the customer's 3-D Secure. */
 export async function waitingPayment(app: App, person: SignedInPerson): Promise<Stripe.PaymentIntent> {
   const { intents } = await atStripe(app, person)
   const [open] = intents.filter(({ status }) => status !== 'succeeded' && status !== 'canceled')
-  if (!open) throw new Error('no payment waits')
+  if (!open) throw new Error('no payment waits for 3-D Secure')
   return open
 }
 
-/** The customer finishes 3-D Secure for the payment that waits, and Stripe tells so. */
+/** Finishes 3-D Secure as the customer for the waiting payment, and delivers Stripe's events. */
 export async function authenticate(
   app: App,
   person: SignedInPerson,
@@ -156,13 +159,13 @@ export async function authenticate(
   await double.flushWebhooks()
 }
 
-/** The operator gives money back for a payment. */
+/** Refunds a payment as the operator; the whole payment if `cents` is left out. */
 export async function refund(app: App, payment: { id: string }, cents?: number): Promise<Stripe.Refund> {
   const amount = cents === undefined ? {} : { amount: cents }
   return stripeOf(app).dashboard.refunds.create({ payment_intent: payment.id, ...amount })
 }
 
-/** The customer of an account; it has one once a card was tried. */
+/** The Stripe customer of an account. An account has a customer once a card was tried. */
 export async function customerOf(app: App, person: SignedInPerson): Promise<string> {
   const id = await customerId(app, person)
   if (id === undefined) throw new Error('no customer')

@@ -1,27 +1,30 @@
 import { TOTP } from 'otpauth'
-import type { App, Person, SignedInPerson } from './app.ts'
+import type { App } from './app.ts'
+import type { Person, SignedInPerson } from './people.ts'
 
 const STEP_MS = 30_000
 
-/** The code that an authenticator app shows now, or so many steps of 30 s from now. */
+/** The code that an authenticator app shows now, or `steps` steps of 30 s from now. */
 export const appCode = (seed: string, steps = 0): string =>
   new TOTP({ secret: seed }).generate({ timestamp: Date.now() + steps * STEP_MS })
 
-/** Six digits that no step near this one has. */
+/** Six digits that are not the code of any step near the current one. */
 export function wrongAppCode(seed: string, nth = 0): string {
   const near = [-2, -1, 0, 1, 2].map((steps) => appCode(seed, steps))
   const wrong = Array.from({ length: 20 }, (_, n) => `1234${String(n).padStart(2, '0')}`)
   return wrong.filter((code) => !near.includes(code))[nth] ?? ''
 }
 
-/** Begins enrolment. @returns the seed. */
+/** Starts the enrolment of two-factor authentication. @returns the seed. */
 export async function enrol(app: App, { accessToken: token }: SignedInPerson): Promise<string> {
   const { status, body } = await app.request('POST', '/v1/auth/2FA', { token })
   if (status !== 200) throw new Error(`enrolment answered ${status}`)
   return body.seed
 }
 
-/** Switches two-factor authentication on, and lets a step pass so that the app's next code counts. */
+/**
+ * Switches two-factor authentication on, then moves the clock by one step so that the app's next code is new.
+ */
 export async function withTwoFactor<P extends SignedInPerson>(
   app: App,
   person: P,
@@ -37,17 +40,17 @@ export async function withTwoFactor<P extends SignedInPerson>(
   return { ...person, seed, recoveryCodes: body.recoveryCodes }
 }
 
-/** Has a reset code mailed, as the job does. @returns the code. */
+/** Asks for a reset code and runs the job that mails the code. @returns the code. */
 export async function resetCode(app: App, email: string): Promise<string> {
   await app.request('POST', '/v1/user/resetPassword', { json: { email } })
   await app.job('send-mail')
   return app.mailedCode(email)
 }
 
-/** The same code with another secret half. */
+/** The code with a wrong secret half. */
 export const wrongHalf = (code: string, nth = 0): string => code.slice(0, 16) + String(nth).repeat(16)
 
-/** What a session's access token and its refresh token are answered: 200 and 200 while it lives. */
+/** The statuses for a session's access token and its refresh token: both are 200 while the session lives. */
 export async function sessionStatuses(
   app: App,
   { accessToken, refreshToken }: Pick<SignedInPerson, 'accessToken' | 'refreshToken'>,
@@ -57,7 +60,7 @@ export async function sessionStatuses(
   return [access.status, refresh.status]
 }
 
-/** What a sign-in with this password is answered. */
+/** The status of a sign-in with this password. */
 export async function signInStatus(
   app: App,
   { email }: Pick<Person, 'email'>,

@@ -2,11 +2,12 @@ import { DynamoDBClient, ScanCommand } from '@aws-sdk/client-dynamodb'
 import { unmarshall } from '@aws-sdk/util-dynamodb'
 import { expect, test } from 'vitest'
 import type { Item } from '../../core/table/table.ts'
-import { newPerson, type SignedInPerson, startApp } from './app.ts'
+import { startApp } from './app.ts'
 import { ALWAYS_3DS, authenticate, newBuyer, signUpFor } from './buyers.ts'
+import { newPerson, type SignedInPerson } from './people.ts'
 import { cardOnFile, newCard, stripeOf, verify } from './stripe.ts'
 
-/** Everything that a fixture makes is compared with what requests over HTTP make, names and random parts apart. */
+/** These tests compare a fixture's result with that of HTTP requests, except names and random parts. */
 const app = await startApp()
 const { double } = stripeOf(app)
 const client = new DynamoDBClient({ endpoint: app.stack.dynamo.rawUrl })
@@ -22,7 +23,7 @@ interface World {
   items: Item[]
   users: number
   mails: { subject: string; text: string; html: string }[]
-  /** What Stripe remembers, by kind. */
+  /** Stripe's objects by kind. */
   stripe: [string, unknown[]][]
 }
 
@@ -32,15 +33,15 @@ const world = async (): Promise<World> => ({
   mails: app.stack.mail.messages().map(({ subject, text, html }) => ({ subject, text, html })),
   stripe: Object.entries(structuredClone(double.state)).map(([kind, objects]) => [
     kind,
-    // Deliveries are how events come, not what they leave; a reply repeats an object.
+    // Left out: deliveries, which only transport events, and replies, which repeat objects.
     kind === 'deliveries' || kind === 'replies' || typeof objects !== 'object' ? [] : Object.values(objects),
   ]),
 })
 
-/** Random text that is too short to be known for it. */
+/** Fields with random text that is too short to be recognised as random. */
 const SHORT_RANDOM = new Set(['invoice_prefix', 'invoicePrefix', 'fingerprint'])
 
-/** Random text and the person's names, each as one sign, so that two accounts can be compared. */
+/** Replaces random text and the person's names with placeholders, so that two accounts can be compared. */
 function normalised(value: unknown, person: SignedInPerson): unknown {
   if (typeof value === 'string') {
     return [person.email, person.username, person.accountId]
@@ -60,7 +61,7 @@ function normalised(value: unknown, person: SignedInPerson): unknown {
   return Object.fromEntries(entries.sort())
 }
 
-/** What a person's making has added to the world. */
+/** Everything that the creation of a person has added to the table and the services. */
 async function addedBy(make: () => Promise<SignedInPerson>) {
   const before = await world()
   const person = await make()
@@ -87,14 +88,14 @@ async function buyerOverHttp(card: string): Promise<SignedInPerson> {
   return person
 }
 
-test('an account is what registration, confirmation and sign-in make', async () => {
+test('an account equals what registration, confirmation and sign-in make', async () => {
   const expected = await addedBy(() => app.signUpOverHttp())
   expect(expected.items).toHaveLength(6)
   expect(await addedBy(() => app.signUp())).toEqual(expected)
 })
 
 test.each([GOOD, ALWAYS_3DS])(
-  'a buyer is what a sign-up for a bundle makes, with the card %s',
+  'a buyer equals what a sign-up for a bundle makes, with the card %s',
   async (card) => {
     const start = Date.now()
     const expected = await addedBy(() => buyerOverHttp(card))
@@ -103,7 +104,7 @@ test.each([GOOD, ALWAYS_3DS])(
   },
 )
 
-test('a card on file is what its verification makes', async () => {
+test('a card on file equals what its verification makes', async () => {
   const expected = await addedBy(async () => {
     const person = await app.signUp()
     expect((await verify(app, person, 'pm_card_visa')).status).toBe(200)
@@ -118,7 +119,7 @@ test('a card on file is what its verification makes', async () => {
   expect(made).toEqual(expected)
 })
 
-test('one more sign-in is what a request makes', async () => {
+test('one more sign-in equals what a request makes', async () => {
   const expected = await addedBy(async () => app.login(await app.signUp()))
   const made = await addedBy(async () => {
     const person = await app.signUp()
@@ -127,7 +128,7 @@ test('one more sign-in is what a request makes', async () => {
   expect(made).toEqual(expected)
 })
 
-test('an account works: its tokens, its password and its key are taken', async () => {
+test('an account works: its tokens, its password and its key are accepted', async () => {
   const person = await app.signUp()
   const { status, body } = await app.request('GET', '/v1/user', { token: person.accessToken })
   expect([status, body.apiKey]).toEqual([200, await app.fixtures.defaultKey(person.accountId)])

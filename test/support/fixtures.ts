@@ -2,41 +2,42 @@ import type Stripe from 'stripe'
 import { type Account, type Profile, readAccount } from '../../core/account/account.ts'
 import { confirmEmail } from '../../core/account/confirm.ts'
 import { emailKey } from '../../core/account/fields.ts'
-import { register } from '../../core/account/register.ts'
+import { registerAccount } from '../../core/account/register.ts'
 import { proveCard } from '../../core/cards/verify.ts'
-import { login } from '../../core/credentials/sessions.ts'
+import { signIn } from '../../core/credentials/sessions.ts'
 import { DomainError } from '../../core/errors.ts'
 import { readDefaultKey } from '../../core/keys/default-key.ts'
 import type { Identity, Ports } from '../../core/ports.ts'
-import { buy } from '../../core/purchases/buy.ts'
+import { buyBundle } from '../../core/purchases/buy.ts'
 import { type BundleName, bundleOf } from '../../core/purchases/catalogue.ts'
 import { keys } from '../../core/table/keys.ts'
 import type { Item, Table } from '../../core/table/table.ts'
 import { openWireTable } from '../../core/table/wire.ts'
-import { receiveEvent } from '../../core/webhooks/events.ts'
+import { receiveWebhook } from '../../core/webhooks/events.ts'
 import type { Stack } from '../local/stack.ts'
 import { signatureOf } from '../local/stripe/webhooks.ts'
 import { memoryTable } from '../machine/memory-table.ts'
 import { stripeHere } from '../machine/purchase-stripe.ts'
-import type { Person, SignedInPerson } from './app.ts'
+import type { Person, SignedInPerson } from './people.ts'
 
 /**
- * Accounts for tests to begin with. The domain's own functions make them, as they do for a request, but on a table in
- * memory and with doubles that are called in this process; then all items are put into the database at once. That
- * takes a tenth of the time. `fixtures.test.ts` holds that they are what requests over HTTP make.
+ * Accounts for tests to start with. The domain's own functions make an account, as for a request, but on a
+ * table in memory and with doubles that are called in this process; then all items are written into the
+ * database at once. That takes a tenth of the time. `fixtures.test.ts` checks that the result equals that of
+ * requests over HTTP.
  */
 export interface Fixtures {
   /** Registers, confirms and signs in. */
   signUp(person: Person): Promise<SignedInPerson>
   /** Signs in once more. */
   login(accountId: string, person: Person): Promise<SignedInPerson>
-  /** Signs up, and for a bundle; asked for 3-D Secure, they authenticate. Stripe's events are delivered. */
+  /** Signs up, buys a bundle, authenticates if 3-D Secure is required, and delivers Stripe's events. */
   newBuyer(person: Person, signup: Signup): Promise<Buyer>
-  /** The bundle alone. */
+  /** Buys a bundle for an existing account. */
   buyBundle(accountId: string, signup: Signup): Promise<void>
-  /** Puts a card on file; Stripe's events are delivered. @returns its id. */
+  /** Puts a card on file and delivers Stripe's events. @returns the card's id. */
   cardOnFile(accountId: string, paymentMethod: string): Promise<string>
-  /** Puts items into the database. No call is counted and no fault is met. */
+  /** Writes items into the database directly, so that no call is counted and no fault applies. */
   put(items: readonly Item[]): Promise<void>
   /** The account's default application key. */
   defaultKey(accountId: string): Promise<string>
@@ -44,26 +45,26 @@ export interface Fixtures {
 
 type Buyer = SignedInPerson & { key: string }
 
-/** A bundle, and the new card that pays for it, by its test number. */
+/** A bundle, and the test number of the new card that pays for the bundle. */
 export interface Signup {
   bundle: BundleName
   cardNumber: string
   address: NonNullable<Profile['address']>
 }
 
-/** What a piece of work has: ports over a table in memory, and Stripe as its operator sees it. */
+/** The tools of a fixture: ports over a table in memory, and Stripe as the operator sees it. */
 interface Backstage {
   ports: Ports
   /** The code in the newest mail. */
   mailedCode(): string
   operator: Stripe
   authenticate(paymentId: string): void
-  /** Delivers the events that Stripe would have delivered by now. */
+  /** Delivers the events that Stripe would already have delivered. */
   deliverEvents(): Promise<void>
 }
 
 export function openFixtures(stack: Stack, live: () => Promise<Ports>): Fixtures {
-  /** The database itself, past the proxy that counts calls and makes faults. */
+  /** The database itself, without the proxy that counts calls and injects faults. */
   const database = openWireTable({
     tableName: stack.tableName,
     region: stack.env.AWS_REGION ?? '',
@@ -71,7 +72,7 @@ export function openFixtures(stack: Stack, live: () => Promise<Ports>): Fixtures
     credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
   })
 
-  /** Runs work on an account that is read into memory first; what it changed is written afterwards. */
+  /** Reads an account into memory, runs work on the account, and writes the changes back. */
   async function backstage<T>(
     accountId: string | undefined,
     work: (at: Backstage) => Promise<T>,
@@ -90,15 +91,15 @@ export function openFixtures(stack: Stack, live: () => Promise<Ports>): Fixtures
 
   return {
     signUp: (person) => backstage(undefined, (at) => signUp(at, person)),
-    login: (accountId, person) => backstage(accountId, (at) => signIn(at, person)),
+    login: (accountId, person) => backstage(accountId, (at) => signInPerson(at, person)),
     newBuyer: (person, signup) =>
       backstage(undefined, async (at) => {
         const signedUp = await signUp(at, person)
-        const account = await buyBundle(at, signedUp.accountId, signup)
+        const account = await signUpFor(at, signedUp.accountId, signup)
         return { ...signedUp, key: readDefaultKey(at.ports, account) }
       }),
     buyBundle: (accountId, signup) =>
-      backstage(accountId, async (at) => void (await buyBundle(at, accountId, signup))),
+      backstage(accountId, async (at) => void (await signUpFor(at, accountId, signup))),
     cardOnFile: (accountId, paymentMethod) =>
       backstage(accountId, async ({ ports, deliverEvents }) => {
         const cards = () => ports.table.list(keys.account(accountId), 'CARD#')
@@ -120,7 +121,7 @@ export function openFixtures(stack: Stack, live: () => Promise<Ports>): Fixtures
 const keyOf = ({ pk, sk }: Item) => ({ pk: String(pk), sk: String(sk) })
 const nameOf = ({ pk, sk }: Item) => `${pk}\n${sk}`
 
-/** The account's partition, and what leads to it from a name or a customer's id. */
+/** The account's partition, and the items that lead from a name or a customer's id to the account. */
 async function itemsOf(table: Table, accountId: string): Promise<Item[]> {
   const own = await table.list(keys.account(accountId), '')
   const account = await accountOf({ table: memoryTable(own) }, accountId)
@@ -140,7 +141,7 @@ function openBackstage(stack: Stack, live: Ports, table: Table): Backstage {
   let newestText = ''
   const events: string[] = []
   const nowMs = () => live.clock.nowMs()
-  if (!stack.stripe) throw new Error('STRIPE_SECRET_KEY is set: these tests are about the double')
+  if (!stack.stripe) throw new Error('STRIPE_SECRET_KEY is set, but these tests need the double. Unset it.')
   const stripe = stripeHere(nowMs, stack.stripe.state, (id) => events.push(id))
   const ports: Ports = {
     ...live,
@@ -165,14 +166,14 @@ function openBackstage(stack: Stack, live: Ports, table: Table): Backstage {
         const event = stripe.state.events[id]
         const body = JSON.stringify(event, null, 2)
         const signature = signatureOf(body, ports.webhooks.secrets[0] ?? '', nowMs())
-        await receiveEvent(ports, { body: Buffer.from(body), signature })
+        await receiveWebhook(ports, { body: Buffer.from(body), signature })
         if (event) event.pending_webhooks = 0
       }
     },
   }
 }
 
-/** The double of the user pool, called in this process. */
+/** A vault on the double of the user pool, called in this process. */
 const vaultOf = ({ cognito }: Stack, identity: Identity): Identity => ({
   ...identity,
   async enroll(accountId, password) {
@@ -188,20 +189,23 @@ const vaultOf = ({ cognito }: Stack, identity: Identity): Identity => ({
 })
 
 async function signUp(at: Backstage, person: Person): Promise<SignedInPerson> {
-  await register(at.ports, person)
+  await registerAccount(at.ports, person)
   await confirmEmail(at.ports, at.mailedCode())
-  return signIn(at, person)
+  return signInPerson(at, person)
 }
 
-async function signIn({ ports }: Backstage, person: Person): Promise<SignedInPerson> {
-  const { accessToken, refreshToken } = await login(ports, { email: person.email, password: person.password })
+async function signInPerson({ ports }: Backstage, person: Person): Promise<SignedInPerson> {
+  const { accessToken, refreshToken } = await signIn(ports, {
+    email: person.email,
+    password: person.password,
+  })
   const { username: accountId } = JSON.parse(
     Buffer.from(accessToken.split('.')[1] ?? '', 'base64url').toString(),
   )
   return { ...person, accessToken, refreshToken, accountId }
 }
 
-async function buyBundle(at: Backstage, accountId: string, signup: Signup): Promise<Account> {
+async function signUpFor(at: Backstage, accountId: string, signup: Signup): Promise<Account> {
   const { bundle, cardNumber: number, address } = signup
   const card = await at.operator.paymentMethods.create({
     type: 'card',
@@ -209,7 +213,9 @@ async function buyBundle(at: Backstage, accountId: string, signup: Signup): Prom
   })
   const account = await accountOf(at.ports, accountId)
   const wanted = { kind: 'signup', bundle: bundleOf(bundle), cardId: card.id, address } as const
-  await buy(at.ports, account, wanted, undefined).catch((error: unknown) => authenticateIfAsked(at, error))
+  await buyBundle(at.ports, account, wanted, undefined).catch((error: unknown) =>
+    authenticateIfAsked(at, error),
+  )
   await at.deliverEvents()
   return account
 }

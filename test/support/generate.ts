@@ -1,9 +1,10 @@
-/** `npm run generate`: writes the files, and parts of files, that derive from the code. Tests say they are fresh. */
+/** `npm run generate` writes files and sections from the code. Tests check that they are up to date. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { eventTypes } from '../../core/webhooks/event-types.ts'
 import { openapi } from '../../functions/http/openapi.ts'
 import { rows } from '../../functions/http/rows.ts'
-import { walkThrough } from '../local/walk-through.ts'
+import { powerShellWalkThrough, shellWalkThrough } from '../local/walk-through.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 
@@ -15,25 +16,43 @@ function endpointTable(): string {
   return ['| endpoint | needs | what it does |', '| --- | --- | --- |', ...lines].join('\n')
 }
 
-/** Replaces what stands between `<!-- name -->` and `<!-- /name -->`. */
-function section(text: string, name: string, content: string): string {
-  const [open, close] = [`<!-- ${name} -->`, `<!-- /${name} -->`]
-  const [before, after] = [text.indexOf(open), text.indexOf(close)]
-  if (before < 0 || after < before) throw new Error(`README.md has no section ${name}`)
-  return `${text.slice(0, before + open.length)}\n${content}\n${text.slice(after)}`
+/** The events that a webhook endpoint at Stripe subscribes to, one line for each kind of object. */
+const stripeEvents = (): string =>
+  ['```', ...Object.values(eventTypes).map((types) => types.join('  ')), '```'].join('\n')
+
+/** Replaces the content between `<!-- name -->` and `<!-- /name -->`, indented like the markers. */
+function withSections(file: string, sections: Record<string, string>): string {
+  let text = readFileSync(join(ROOT, file), 'utf8')
+  for (const [name, content] of Object.entries(sections)) {
+    const [open, close] = [`<!-- ${name} -->`, `<!-- /${name} -->`]
+    const [before, after] = [text.indexOf(open), text.indexOf(close)]
+    if (before < 0 || after < before) throw new Error(`${file} has no section ${name}`)
+    const indent = text.slice(text.lastIndexOf('\n', before) + 1, before)
+    const indented = content.replaceAll(/^(?=.)/gm, indent)
+    text = `${text.slice(0, before + open.length)}\n${indented}\n${indent}${text.slice(after)}`
+  }
+  return text
 }
 
-/** Each derived file by its path from the root, as it should be. */
+/** The expected content of each generated file, by its path from the root. */
 export function generated(): Record<string, string> {
-  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
-  const walk = `\`\`\`sh\n${walkThrough('http://127.0.0.1:3000')}\n\`\`\``
+  const url = 'http://127.0.0.1:3000'
+  const block = (language: string, text: string) => `\`\`\`${language}\n${text}\n\`\`\``
   return {
     'functions/openapi.json': `${JSON.stringify(openapi(), null, 2)}\n`,
-    'README.md': section(section(readme, 'walk-through', walk), 'endpoints', endpointTable()),
+    'functions/README.md': withSections('functions/README.md', {
+      endpoints: endpointTable(),
+      'walk-through-powershell': block('powershell', powerShellWalkThrough(url)),
+    }),
+    'functions/deploy/README.md': withSections('functions/deploy/README.md', {
+      'stripe-events': stripeEvents(),
+    }),
+    'README.md': withSections('README.md', { 'walk-through': block('sh', shellWalkThrough(url)) }),
   }
 }
 
-if (import.meta.main) {
+// Not `import.meta.main`, which is false for a file that test/run.mjs starts.
+if (process.argv[1] === import.meta.filename) {
   for (const [file, text] of Object.entries(generated())) {
     writeFileSync(join(ROOT, file), text)
     console.log(`wrote ${file}`)

@@ -1,8 +1,9 @@
 import { keyHash } from '../../core/keys/key-text.ts'
 import { keys } from '../../core/table/keys.ts'
-import type { App, SignedInPerson } from './app.ts'
+import type { App } from './app.ts'
+import type { SignedInPerson } from './people.ts'
 
-/** A key as it is shown when it is made. */
+/** A key in the form in which its creation shows it. */
 export interface Shown {
   id: string
   name: string
@@ -25,7 +26,7 @@ export async function createKey(
 export const defaultKey = (app: App, { accountId }: SignedInPerson): Promise<string> =>
   app.fixtures.defaultKey(accountId)
 
-/** The hashes in the account's counter, by slot: a key works as long as its own is among them. */
+/** The hashes in the account's counter, by slot. A key works as long as its hash is among them. */
 export async function liveHashes(app: App, { accountId }: SignedInPerson): Promise<Record<string, string>> {
   const quota = (await (await app.ports()).table.get(keys.quota(accountId))) ?? {}
   const hashes = Object.entries(quota)
@@ -36,7 +37,7 @@ export async function liveHashes(app: App, { accountId }: SignedInPerson): Promi
   )
 }
 
-/** Which of these keys a consume would take now. */
+/** The keys among these that a consume request accepts now. */
 export async function liveKeys(app: App, person: SignedInPerson, texts: string[]): Promise<string[]> {
   const ports = await app.ports()
   const hashes = Object.values(await liveHashes(app, person))

@@ -1,8 +1,8 @@
 import net from 'node:net'
 
 /**
- * Tests reach loopback and nothing else: a connection to anywhere else fails at once. Only a contract suite that
- * was pointed at the real service by its environment variables may go there.
+ * Tests can connect to loopback only; any other connection fails at once. The exception is a contract suite
+ * that these environment variables point at the real service.
  */
 const REAL_SERVICES = [
   'COGNITO_USER_POOL_ID',
@@ -23,7 +23,7 @@ function connectToLoopback(this: net.Socket, ...args: unknown[]) {
   return Reflect.apply(connect, this, args)
 }
 
-// Files may share a process, in which this runs before each of them.
+// This runs before each test file, and test files may share a process.
 if (!mayLeave && connect.name !== connectToLoopback.name) {
   net.Socket.prototype.connect = connectToLoopback as typeof connect
 }

@@ -6,9 +6,9 @@ import { afterAll } from 'vitest'
 const ROOT = join(import.meta.dirname, '..', '..')
 
 /**
- * A copy of what runs on a developer's machine, for tests that change or break its sources. To be called at the top
- * of a test file, after whose last test it is removed. Packages are links to the installed ones, but for the scope
- * that is left out.
+ * Makes a copy of the sources and the local stack, for tests that change or break sources. Call this at the
+ * top of a test file; the copy is removed after the file's last test. Packages are links to the installed
+ * packages, except for the scope `without`, which the copy does not have.
  */
 export function copyProject(options: { without?: string } = {}): string {
   const folder = mkdtempSync(join(tmpdir(), 'bursar-copy-'))

@@ -1,7 +1,7 @@
 /**
- * Reads a QR code (ISO/IEC 18004) back from an SVG of one square path a dark module, as an authenticator app's camera
- * would on a clean screen: error correction level L, versions 5 to 14, byte mode, nothing damaged.
- * @throws Error where it is something else.
+ * Reads a QR code (ISO/IEC 18004) from an SVG that draws each dark module as a square path. Reads undamaged
+ * codes only: error correction level L, versions 5 to 14, byte mode.
+ * @throws Error for anything else.
  */
 export function readQr(svg: string): string {
   const { dark, size, quietZone } = readModules(svg)
@@ -47,7 +47,7 @@ function readModules(svg: string): { dark: Dark; size: number; quietZone: number
 const LEVEL_L = 0b01
 const FORMAT_MASK = 0b101010000010010
 
-/** The copy of the format around the corner at the top left, most significant bit first. */
+/** Reads the format information around the top left finder, most significant bit first. */
 function readFormat(dark: Dark): { level: number; mask: number } {
   const along = [0, 1, 2, 3, 4, 5, 7, 8].map((column) => dark(8, column))
   const up = [7, 5, 4, 3, 2, 1, 0].map((row) => dark(row, 8))
@@ -69,7 +69,7 @@ const MASKS: ((row: number, column: number) => boolean)[] = [
   (row, column) => (((row + column) % 2) + ((row * column) % 3)) % 2 === 0,
 ]
 
-/** Up and down in columns of two from the right, passing over whatever is no data. */
+/** Reads the codewords in columns of two modules from the right, up and down, without function modules. */
 function readCodewords(dark: Dark, size: number, version: number, mask: number): number[] {
   const inverts = MASKS[mask]
   const isFunction = functionModules(size, version)
@@ -91,7 +91,9 @@ function readCodewords(dark: Dark, size: number, version: number, mask: number):
 
 const TIMING = 6
 
-/** Finders with their formats, timing, alignment and version information. */
+/**
+ * The modules that hold no data: finders with format information, timing, alignment and version information.
+ */
 function functionModules(size: number, version: number): Dark {
   const centres = alignmentCentres(size, version)
   const last = size - 7
@@ -111,14 +113,14 @@ function functionModules(size: number, version: number): Dark {
   }
 }
 
-/** Rows, and columns, on which alignment patterns are centred: evenly spaced back from the far edge. */
+/** The rows and columns of the alignment patterns' centres, evenly spaced from the far edge. */
 function alignmentCentres(size: number, version: number): number[] {
   const count = Math.floor(version / 7) + 2
   const gap = Math.ceil((size - 13) / (count - 1) / 2) * 2
   return [TIMING, ...Array.from({ length: count - 1 }, (_, n) => size - 7 - (count - 2 - n) * gap)]
 }
 
-/** The blocks' data codewords were dealt out one from each in turn. */
+/** Restores the blocks' data codewords, which are interleaved: one from each block in turn. */
 function deinterleave(codewords: number[], lengths: number[]): number[] {
   const blocks: number[][] = lengths.map(() => [])
   let next = 0

@@ -1,25 +1,27 @@
-import { rungOf } from '../../core/quota/thresholds.ts'
+import { balanceParts } from '../../core/quota/thresholds.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import type { Item } from '../../core/table/table.ts'
-import type { App, SignedInPerson, TestAnswer } from './app.ts'
+import type { App } from './app.ts'
 import { defaultKey } from './keys.ts'
+import type { SignedInPerson } from './people.ts'
+import type { TestAnswer } from './send.ts'
 
-/** Somebody with units and an application key. */
+/** A person with units and an application key. */
 export interface Consumer extends SignedInPerson {
   key: string
 }
 
-/** Signs somebody up who has so many units of a bundle of this size; no bundle by default. */
+/** Makes a person with `left` units of a bundle of `size` units; `size` 0, the default, means no bundle. */
 export async function newConsumer(app: App, left = 100, size = 0): Promise<Consumer> {
   const person = await app.signUp()
   await setUnits(app, person, left, size)
   return { ...person, key: await defaultKey(app, person) }
 }
 
-/** Puts the balance where the ladder would have it. */
+/** Sets the units left; `size` is the units of the account's bundle, which determine the thresholds. */
 export async function setUnits(app: App, person: SignedInPerson, left: number, size = 0): Promise<void> {
-  const { left: above, floor } = rungOf(left, size)
+  const { left: above, floor } = balanceParts(left, size)
   const { table } = await app.ports()
   const set = expr`SET #l = ${above}, #f = ${floor}, #q = ${size}, #s = #s + ${1}`
   await table.update(keys.quota(person.accountId), set)
@@ -37,14 +39,14 @@ export async function counterOf(app: App, { accountId }: SignedInPerson): Promis
 
 let made = 0
 
-/** A UUIDv7 of this moment; no two are the same. */
+/** A unique UUIDv7 of this moment. */
 export function uuidv7(atMs = Date.now()): string {
   made += 1
   const time = atMs.toString(16).padStart(12, '0')
   return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${made.toString(16).padStart(12, '0')}`
 }
 
-/** Bytes of an item as DynamoDB counts them (its developer guide, "Item sizes and formats"), rounded up. */
+/** The size of an item in bytes as DynamoDB counts it ("Item sizes and formats"), rounded up. */
 export function sizeOf(value: unknown): number {
   if (typeof value === 'string') return Buffer.byteLength(value)
   if (typeof value === 'number') return Math.ceil(String(Math.abs(value)).length / 2) + 2

@@ -1,11 +1,11 @@
 import { DefaultReporter, type TestModule, type TestSpecification } from 'vitest/node'
 
-/** How often a log, which cannot redraw a line, is told how far the run is. */
+/** How often progress is printed where a line cannot be redrawn, as in a log file. */
 const PROGRESS_EVERY_MS = 10_000
 
 /**
- * Prints what failed and how far the run is: in a terminal by Vitest's own live summary, elsewhere by a line every ten
- * seconds. `npm run test:times` shows what took long.
+ * Prints failures and progress. A terminal shows Vitest's own live summary; other outputs get a line every
+ * ten seconds. `npm run test:times` shows the slow tests.
  */
 export class ShortReporter extends DefaultReporter {
   #files = 0

@@ -1,22 +1,23 @@
 import { TOTP } from 'otpauth'
 import type { Placed } from '../../functions/http/route.ts'
-import { type App, newPerson, type SignedInPerson } from './app.ts'
+import type { App } from './app.ts'
 import { ADDRESS, shown, signUpFor } from './buyers.ts'
 import { defaultKey as applicationKey } from './keys.ts'
+import { newPerson, type SignedInPerson } from './people.ts'
 import { bodyOf, cardOnFile, newEvent, signed, stripeOf } from './stripe.ts'
 
-/** Input that an endpoint takes from this person with success, once. */
+/** Input with which an endpoint succeeds for this person, once. */
 export interface Sample {
   path?: Record<string, string>
   query?: Record<string, string>
   body?: Record<string, unknown>
-  /** Of a row that takes the body's bytes: what is sent, as JSON, and the headers that belong to it. */
+  /** For a row that reads the raw body: the JSON text to send, and its headers. */
   raw?: { body: string; headers: Record<string, string> }
 }
 
 /**
- * One for each row that takes input, or wants something to be there before, by `<dialect>.<name>`. A field that can be there is there, so that the attacks
- * reach them all.
+ * A sample for each row that takes input or needs something to exist first, by `<dialect>.<name>`. Every
+ * optional field is present, so that tests can try hostile values in each field.
  */
 export const samples: Record<string, (app: App, person: SignedInPerson) => Sample | Promise<Sample>> = {
   'api.deletePaymentMethod': async (app, person) => ({ path: { id: await cardOnFile(app, person) } }),
@@ -113,13 +114,13 @@ async function newKey(app: App, { accessToken: token }: SignedInPerson): Promise
   return body.id
 }
 
-/** Begins two-factor authentication. @returns the code that the app shows now. */
+/** Starts the enrolment of two-factor authentication. @returns the code that the app shows now. */
 async function enrolled(app: App, { accessToken: token }: SignedInPerson): Promise<string> {
   const { body } = await app.request('POST', '/v1/auth/2FA', { token })
   return new TOTP({ secret: body.seed }).generate({ timestamp: Date.now() })
 }
 
-/** What a row wants in the Authorization header, if anything: an access token or an application key. */
+/** The access token or application key that a row needs in the Authorization header, if any. */
 export async function tokenOf(app: App, row: Placed, person: SignedInPerson): Promise<string | undefined> {
   if (row.auth === 'public') return undefined
   return row.auth === 'account' ? person.accessToken : applicationKey(app, person)
@@ -127,6 +128,6 @@ export async function tokenOf(app: App, row: Placed, person: SignedInPerson): Pr
 
 export const rowKey = (row: Placed): string => `${row.dialect}.${row.name}`
 
-/** A row's sample, empty for one that takes no input. */
+/** A row's sample; empty for a row that takes no input. */
 export const sampleOf = async (app: App, row: Placed, person: SignedInPerson): Promise<Sample> =>
   (await samples[rowKey(row)]?.(app, person)) ?? {}

@@ -1,12 +1,19 @@
 import { request as httpRequest } from 'node:http'
 import { text } from 'node:stream/consumers'
-import type { TestAnswer } from './app.ts'
+
+export interface TestAnswer {
+  status: number
+  headers: Headers
+  // biome-ignore lint/suspicious/noExplicitAny: tests read answers of every shape
+  body: any
+  text: string
+}
 
 type Header = [name: string, value: string]
 
 /**
- * A request as it is written: what `fetch` adds, refuses, tidies or joins goes out here as it is, such as TRACE, a
- * Host, a header twice, dot segments, no content type, or a GET with a body.
+ * Sends a request exactly as given. `fetch` adds, refuses, normalizes or joins parts, such as TRACE, a Host,
+ * a repeated header, dot segments, a missing content type, or the body of a GET.
  */
 export function sendRaw(
   url: string,

@@ -1,6 +1,6 @@
 import { createHash, createHmac } from 'node:crypto'
 
-/** What `@smithy/signature-v4` wants of a hash. */
+/** SHA-256 with the interface that `@smithy/signature-v4` needs. */
 export class Sha256 {
   readonly #hash
   constructor(secret?: unknown) {

@@ -2,9 +2,10 @@ import { readAccount } from '../../core/account/account.ts'
 import { emailKey, usernameKey } from '../../core/account/fields.ts'
 import type { Ports } from '../../core/ports.ts'
 import { keys } from '../../core/table/keys.ts'
-import type { App, Person } from './app.ts'
+import type { App } from './app.ts'
+import type { Person } from './people.ts'
 
-/** What the table and the vault say about a person's names. */
+/** The accounts that hold a person's names, according to the table and the vault. */
 export async function whoHas(app: App, ports: Ports, person: Person) {
   const byUsername = await ports.table.get(keys.usernameGuard(usernameKey(person.username)))
   const byEmail = await ports.table.get(keys.emailGuard(emailKey(person.email)))

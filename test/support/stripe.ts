@@ -4,12 +4,14 @@ import { STRIPE_API_VERSION } from '../../core/adapters/stripe.ts'
 import { keys } from '../../core/table/keys.ts'
 import type { Item } from '../../core/table/table.ts'
 import type { StripeDouble } from '../local/stripe.ts'
-import type { App, SignedInPerson, TestAnswer } from './app.ts'
+import type { App } from './app.ts'
+import type { SignedInPerson } from './people.ts'
+import type { TestAnswer } from './send.ts'
 
 /** Stripe's side of a test: the double, and its API as the operator's Dashboard uses it. */
 export function stripeOf(app: App): { double: StripeDouble; dashboard: Stripe } {
   const double = app.stack.stripe
-  if (!double) throw new Error('STRIPE_SECRET_KEY is set: these tests are about the double')
+  if (!double) throw new Error('STRIPE_SECRET_KEY is set, but these tests need the double. Unset it.')
   const { hostname: host, port } = new URL(double.url)
   const dashboard = new Stripe('sk_test_dashboard', {
     host,
@@ -34,27 +36,27 @@ export const verify = (
 export const remove = (app: App, { accessToken: token }: SignedInPerson, id: string): Promise<TestAnswer> =>
   app.request('DELETE', `/api/users/current/payment-method/${id}`, { token })
 
-/** Ids of the cards that the account's list shows, newest first. */
+/** The ids of the cards in the account's list, newest first. */
 export async function listed(app: App, { accessToken: token }: SignedInPerson): Promise<string[]> {
   const { status, body } = await app.request('GET', LIST, { token })
   expect(status).toBe(200)
   return body.data.map(({ id }: { id: string }) => id)
 }
 
-/** The default card that the account's customer shows; null too where there is no customer. */
+/** The account's default card; null if there is none or the account has no customer. */
 export async function defaultCard(app: App, { accessToken: token }: SignedInPerson): Promise<string | null> {
   const { status, body } = await app.request('GET', RETRIEVE, { token })
   return status === 404 ? null : body.invoice_settings.default_payment_method
 }
 
-/** Puts a card on file as its owner does, events delivered. @returns its id. */
+/** Puts a card on file as its owner does, and delivers the events. @returns the card's id. */
 export const cardOnFile = (
   app: App,
   { accountId }: SignedInPerson,
   paymentMethod = 'pm_card_visa',
 ): Promise<string> => app.fixtures.cardOnFile(accountId, paymentMethod)
 
-/** A card that nobody has yet, by its test number. @returns its id. */
+/** Makes an unattached card with this test number. @returns the card's id. */
 export async function newCard(
   app: App,
   number: string,
@@ -66,13 +68,13 @@ export async function newCard(
   return card.id
 }
 
-/** The customer that the table knows for an account. */
+/** The customer's id in the table for an account. */
 export async function customerId(app: App, { accountId }: SignedInPerson): Promise<string | undefined> {
   const item = await (await app.ports()).table.get(keys.customer(accountId))
   return item && String(item.id)
 }
 
-/** What Stripe has of an account; empty before its first card was tried. */
+/** Stripe's objects for an account; empty until the account's first card was tried. */
 export async function atStripe(app: App, person: SignedInPerson) {
   const { dashboard } = stripeOf(app)
   const customer = await customerId(app, person)
@@ -87,12 +89,12 @@ export async function atStripe(app: App, person: SignedInPerson) {
   }
 }
 
-/** The verifications of an account that are not at their end. */
+/** The verifications of an account that are still open. */
 export async function openHolds(app: App, { accountId }: SignedInPerson): Promise<Item[]> {
   return (await app.ports()).table.list(keys.account(accountId), 'HOLD#')
 }
 
-/** That no verification is open, no hold is left at Stripe, and nothing was ever taken. */
+/** Expects that no verification is open, no hold is left at Stripe, and no money was ever taken. */
 export async function expectNothingHeld(app: App, person: SignedInPerson): Promise<void> {
   const { intents, charges } = await atStripe(app, person)
   expect(await openHolds(app, person)).toEqual([])
@@ -103,7 +105,7 @@ export async function expectNothingHeld(app: App, person: SignedInPerson): Promi
   expect(taken.map(({ id }) => id)).toEqual([])
 }
 
-/** That the account shows the same cards and the same default card as Stripe has. */
+/** Expects that the account shows the same cards and the same default card as Stripe. */
 export async function expectSameAsStripe(app: App, person: SignedInPerson): Promise<void> {
   const { cards, defaultCard: theirs } = await atStripe(app, person)
   expect([...(await listed(app, person))].sort()).toEqual([...cards].sort())
@@ -112,7 +114,7 @@ export async function expectSameAsStripe(app: App, person: SignedInPerson): Prom
 
 const QUARTER_HOUR_MS = 15 * 60_000
 
-/** Moves the clock of every part; the person signs in again where their token has run out. */
+/** Moves the clock of every part, and signs the person in again if the access token has expired. */
 export async function later<P extends SignedInPerson>(app: App, person: P, ms: number): Promise<P> {
   app.advance(ms)
   return ms < QUARTER_HOUR_MS
@@ -120,7 +122,7 @@ export async function later<P extends SignedInPerson>(app: App, person: P, ms: n
     : { ...person, ...(await app.fixtures.login(person.accountId, person)) }
 }
 
-/** The events that Stripe has about an object, newest first. */
+/** Stripe's events about an object, newest first. */
 export async function eventsAbout(app: App, objectId: string): Promise<Stripe.Event[]> {
   const { data } = await stripeOf(app).dashboard.events.list({ limit: 100 })
   return data.filter((event) => (event.data.object as { id?: string }).id === objectId)
@@ -128,7 +130,7 @@ export async function eventsAbout(app: App, objectId: string): Promise<Stripe.Ev
 
 let events = 0
 
-/** An event as Stripe would send it; of its object, handlers need what names it. */
+/** An event in Stripe's form. Handlers need only the fields of the object that identify it. */
 export const newEvent = (type: string, object: object, more: object = {}) => ({
   id: `evt_${String(++events).padStart(24, '0')}`,
   object: 'event',
@@ -142,12 +144,14 @@ export const newEvent = (type: string, object: object, more: object = {}) => ({
   ...more,
 })
 
-/** Stripe indents what it sends: who parses and serialises again gets other bytes. */
+/**
+ * The body of an event. Stripe indents its bodies, so parsing and serialising a body gives different bytes.
+ */
 export const bodyOf = (event: object): string => JSON.stringify(event, null, 2)
 
 const SIGNER = new Stripe('sk_test_signer')
 
-/** A `stripe-signature` header; `atMs` is when it was signed. */
+/** A `stripe-signature` header; `atMs` is the time of the signature, epoch ms. */
 export const signed = (payload: string, secret: string, atMs = Date.now()): string =>
   SIGNER.webhooks.generateTestHeaderString({ payload, secret, timestamp: Math.floor(atMs / 1000) })
 

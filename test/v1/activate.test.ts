@@ -4,8 +4,10 @@ import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { newPerson, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { resetCode, sessionStatuses, signInStatus, wrongHalf } from '../support/credentials.ts'
+import { newPerson, type SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 
@@ -13,7 +15,7 @@ const DAY_MS = 24 * 3_600_000
 
 const activate = (code: unknown) => app.request('POST', '/v1/auth/activate', { json: { code } })
 
-/** Somebody who has registered, with the code from the mail. */
+/** Registers a person. @returns the person with the code from the mail. */
 async function registered() {
   const person = newPerson()
   await app.register(person)
@@ -21,7 +23,7 @@ async function registered() {
   return { ...person, accountId, accessToken, code: app.mailedCode(person.email) }
 }
 
-/** The units that the account has, and every ledger entry. */
+/** The units of the account, and all its ledger entries. */
 async function units(accountId: string) {
   const { table } = await app.ports()
   const { l = 0 } = (await table.get(keys.quota(accountId))) ?? {}
@@ -41,7 +43,7 @@ const invalidCode = ({ status, body }: Awaited<ReturnType<typeof activate>>) => 
   expect([status, body.type]).toEqual([400, 'urn:bursar:problem:invalid_code'])
 }
 
-test('200: the address is confirmed and the trial of 100 units is there', async () => {
+test('200: the address is confirmed and the 100 trial units are credited', async () => {
   const { accountId, accessToken, username, code } = await registered()
   app.advance(1_000)
   const { status, body } = await activate(code)
@@ -61,7 +63,7 @@ test('200: one millisecond before the code is 24 hours old', async () => {
   expect((await activate(code)).status).toBe(200)
 })
 
-test('200: ten uses at once, and exactly one succeeds', async () => {
+test('200: of ten concurrent uses exactly one succeeds', async () => {
   const { accountId, code } = await registered()
   const answers = await Promise.all(Array.from({ length: 10 }, () => activate(code)))
   const statuses = answers.map(({ status }) => status).sort()
@@ -82,14 +84,14 @@ test('400: a code that is 24 hours old', async () => {
   expect(await units(accountId)).toEqual(nothing)
 })
 
-test('400: a code that was used', async () => {
+test('400: a used code', async () => {
   const { accountId, code } = await registered()
   await activate(code)
   invalidCode(await activate(code))
   expect(await units(accountId)).toEqual(trialOf(accountId))
 })
 
-test('400: a code that nobody was sent', async () => {
+test('400: a code that was never sent', async () => {
   invalidCode(await activate('0123456789abcdef0123456789abcdef'))
 })
 
@@ -113,7 +115,7 @@ test('400: one account’s look-up half with another’s secret half', async () 
   invalidCode(await activate(ada.code.slice(0, 16) + eve.code.slice(16)))
 })
 
-test('400: wrong tries burn the code of one account only', async () => {
+test('400: wrong tries revoke the code of one account only', async () => {
   const [ada, eve] = [await registered(), await registered()]
   for (const at of [1, 2, 3, 4, 5]) await activate(wrongHalf(ada.code, at))
   expect((await activate(eve.code)).status).toBe(200)
@@ -131,7 +133,7 @@ test.each([
 })
 
 test.each(['deactivated', 'suspended'])(
-  '403: the right code of an account that is %s; a wrong one tells nothing',
+  '403: the right code of an account that is %s; a wrong code does not reveal the status',
   async (state) => {
     const { accountId, code } = await registered()
     await (await app.ports()).table.update(keys.profile(accountId), expr`SET #status = ${state}`)
@@ -142,9 +144,9 @@ test.each(['deactivated', 'suspended'])(
   },
 )
 
-test('503: a lost answer of the database gives the trial once', async () => {
+test('503: after a lost answer of the database the trial is credited once', async () => {
   const { accountId, code } = await registered()
-  app.stack.dynamo.fault({ kind: 'error-after', match: 'TransactWriteItems', times: 2 })
+  app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'TransactWriteItems', times: 2 })
   expect((await activate(code)).status).toBe(503)
   invalidCode(await activate(code))
   expect(await units(accountId)).toEqual(trialOf(accountId))
@@ -152,7 +154,7 @@ test('503: a lost answer of the database gives the trial once', async () => {
 
 const refused = (answer: TestAnswer, code: ErrorCode) => expectError(v1.activate, answer, code)
 
-/** Asks for another address. @returns it with the code mailed there. */
+/** Requests a change of address. @returns the new address with the code mailed there. */
 async function askChange({ username, accessToken: token }: SignedInPerson) {
   const { email } = newPerson()
   const { status } = await app.request('PUT', `/rest/users/${username}`, { token, json: { email } })
@@ -179,7 +181,7 @@ test('200: the code mailed to a new address makes it the account’s, and frees 
   expect((await app.register(newPerson({ email: person.email }))).status).toBe(201)
 })
 
-test('200: afterwards resets go to the new address only, and what was mailed to the old one is dead', async () => {
+test('200: afterwards resets go to the new address only, and codes mailed to the old one are revoked', async () => {
   const person = await app.signUp()
   const stale = await resetCode(app, person.email)
   const { email, code } = await askChange(person)
@@ -194,7 +196,7 @@ test('200: afterwards resets go to the new address only, and what was mailed to 
   expect((await app.request('PUT', '/v1/user/resetPassword', { json: fresh })).status).toBe(204)
 })
 
-test('200: of ten uses of a change’s code at once one succeeds', async () => {
+test('200: of ten concurrent uses of a change’s code one succeeds', async () => {
   const person = await app.signUp()
   const { email, code } = await askChange(person)
   const answers = await Promise.all(Array.from({ length: 10 }, () => activate(code)))
@@ -203,7 +205,7 @@ test('200: of ten uses of a change’s code at once one succeeds', async () => {
   expect((await account(person)).email).toBe(email)
 })
 
-test('400: the code of a change that a later change superseded, though both went to one person', async () => {
+test('400: the code of a change that a later change superseded, even if both went to one person', async () => {
   const person = await app.signUp()
   const [first, second] = [await askChange(person), await askChange(person)]
   invalidCode(await activate(first.code))
@@ -212,7 +214,7 @@ test('400: the code of a change that a later change superseded, though both went
   expect((await account(person)).email).toBe(second.email)
 })
 
-test('400: a change’s code that is wrong five times, used, or 24 hours old', async () => {
+test('400: a change’s code after five wrong tries, after its use, or after 24 hours', async () => {
   const person = await app.signUp()
   const burnt = await askChange(person)
   for (const nth of [0, 1, 2, 3, 4]) invalidCode(await activate(wrongHalf(burnt.code, nth)))
@@ -239,7 +241,7 @@ test.each(['deactivated', 'suspended'] as const)(
   },
 )
 
-test('409: somebody took the new address meanwhile; the old one stays, with everything else', async () => {
+test('409: if another account took the new address meanwhile, nothing changes', async () => {
   const person = await app.signUp()
   const { email, code } = await askChange(person)
   const other = await app.signUp({ email: email.toUpperCase() })

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectContract, expectError, outsideCalls } from '../conformance/contract.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   ALWAYS_3DS,
   authenticate,
@@ -17,6 +17,7 @@ import {
   unitsLeft,
   waitingPayment,
 } from '../support/buyers.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { cardOnFile, later, stripeOf } from '../support/stripe.ts'
 
 const app = await startApp()
@@ -61,7 +62,7 @@ describe('201', () => {
     await expectNothingOpen(app, person)
   })
 
-  test('its webhooks, before and after, change nothing of it', async () => {
+  test('the webhooks of the purchase change nothing, whether they come before or after the answer', async () => {
     const person = await newBuyer(app)
     bought(await buy(app, person))
     const before = await ledgerOf(app, person)
@@ -71,7 +72,7 @@ describe('201', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('after a decline with the same card, once it works again', async () => {
+  test('a card can pay again after it was declined', async () => {
     const person = await newBuyer(app)
     double.addFault({ fault: 'decline', match: CONFIRM, times: 1 })
     refused(await buy(app, person), 'card_declined')
@@ -83,7 +84,7 @@ describe('201', () => {
 })
 
 describe('a second click', () => {
-  test('while the first is open gets its answer, and one charge is made', async () => {
+  test('during the first request gets the same answer, and one charge is made', async () => {
     const person = await newBuyer(app)
     double.addFault({ fault: 'delay', match: CONFIRM, delayMs: 300, times: 1 })
     const answers = await Promise.all([buy(app, person), buy(app, person), buy(app, person)])
@@ -92,7 +93,7 @@ describe('a second click', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('gets the first one’s decline too', async () => {
+  test('during a declined request gets the decline too', async () => {
     const person = await newBuyer(app)
     double.addFault({ fault: 'delay', match: CREATE, delayMs: 300, times: 1 })
     double.addFault({ fault: 'decline', match: CONFIRM, times: 1 })
@@ -102,7 +103,7 @@ describe('a second click', () => {
     await expectNothingOpen(app, person)
   })
 
-  test('within ten seconds after it gets the same answer; after that it is another purchase', async () => {
+  test('within ten seconds after the purchase gets the same answer; later it is another purchase', async () => {
     const person = await newBuyer(app)
     bought(await buy(app, person))
     app.advance(9_999)
@@ -116,7 +117,7 @@ describe('a second click', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('within ten seconds after a decline gets the decline, and the bank is not asked', async () => {
+  test('within ten seconds after a decline gets the decline without a call to the bank', async () => {
     const person = await newBuyer(app)
     double.addFault({ fault: 'decline', match: CONFIRM, times: 1 })
     refused(await buy(app, person), 'card_declined')
@@ -125,7 +126,7 @@ describe('a second click', () => {
     expect(app.calls().stripe).toEqual({})
   })
 
-  test('with an Idempotency-Key of its own is a purchase of its own', async () => {
+  test('with another Idempotency-Key is another purchase', async () => {
     const person = await newBuyer(app)
     bought(await buy(app, person, 'first'))
     bought(await buy(app, person, 'second'))
@@ -135,7 +136,7 @@ describe('a second click', () => {
 })
 
 describe('Idempotency-Key', () => {
-  test('the same key has the same answer, long after too, and one charge', async () => {
+  test('the same key gets the same answer, even much later, and one charge is made', async () => {
     let person = await newBuyer(app)
     bought(await buy(app, person, 'k'))
     bought(await buy(app, person, 'k'))
@@ -147,7 +148,7 @@ describe('Idempotency-Key', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('a decline is answered again, though the card works by now', async () => {
+  test('the same key gets the same decline, even if the card works by now', async () => {
     const person = await newBuyer(app)
     double.addFault({ fault: 'decline', match: CONFIRM, times: 1 })
     refused(await buy(app, person, 'k'), 'card_declined')
@@ -157,7 +158,7 @@ describe('Idempotency-Key', () => {
     expect(await paymentsOf(app, person)).toHaveLength(2)
   })
 
-  test('many at once with one key are one charge; who does not get its answer gets 409', async () => {
+  test('many concurrent requests with one key make one charge; each gets its answer or 409', async () => {
     const person = await newBuyer(app)
     double.addFault({ fault: 'delay', match: CONFIRM, delayMs: 300, times: 1 })
     const answers = await Promise.all(Array.from({ length: 10 }, () => buy(app, person, 'k')))
@@ -174,19 +175,19 @@ describe('Idempotency-Key', () => {
   })
 })
 
-describe('202: the outcome is not known', () => {
+describe('202: the outcome is unknown', () => {
   const unknown = [
     ['Stripe’s answer is lost after the charge', { fault: 'lose-reply-after-commit', match: CONFIRM }],
     ['Stripe’s answer is torn', { fault: 'torn-body', match: CONFIRM }],
     ['a 500 after the charge', { fault: '500', code: 'after-commit', match: CONFIRM }],
-    ['a 500 before it', { fault: '500', match: CONFIRM }],
+    ['a 500 before the charge', { fault: '500', match: CONFIRM }],
     ['too many requests', { fault: '429', match: CONFIRM }],
-    ['the payment cannot be made', { fault: '500', match: CREATE }],
-    ['the payment is made and nobody hears of it', { fault: 'torn-body', match: CREATE }],
+    ['the payment cannot be created', { fault: '500', match: CREATE }],
+    ['the payment is created and the answer is lost', { fault: 'torn-body', match: CREATE }],
   ] as const
 
   test.each(unknown)(
-    '%s: it settles by the job, and is charged and credited once or not at all',
+    '%s: the job settles the purchase, which is charged and credited once or not at all',
     async (_, fault) => {
       const person = await newBuyer(app)
       double.addFault({ fault: 'drop-webhooks' })
@@ -203,7 +204,7 @@ describe('202: the outcome is not known', () => {
     },
   )
 
-  test.each(unknown.slice(0, 3))('%s: it settles by the webhook alone', async (_, fault) => {
+  test.each(unknown.slice(0, 3))('%s: the webhook alone settles the purchase', async (_, fault) => {
     const person = await newBuyer(app)
     double.addFault(fault)
     pending(await buy(app, person))
@@ -214,7 +215,7 @@ describe('202: the outcome is not known', () => {
     await expectNothingOpen(app, person)
   })
 
-  test('the same key goes on with it after a minute, and has its answer then', async () => {
+  test('the same key resumes the purchase after a minute and gets its answer', async () => {
     const person = await newBuyer(app)
     double.addFault({ fault: 'drop-webhooks' })
     double.addFault({ fault: 'torn-body', match: CONFIRM })
@@ -227,7 +228,7 @@ describe('202: the outcome is not known', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('the same key may buy anew once it was given up without a charge', async () => {
+  test('the same key may buy again after the purchase was abandoned without a charge', async () => {
     const person = await newBuyer(app)
     double.addFault({ fault: '500', match: CREATE })
     pending(await buy(app, person, 'k'))
@@ -249,9 +250,9 @@ describe('202: the outcome is not known', () => {
     await double.flushWebhooks()
   })
 
-  test('503 when the database does not answer before anything was begun', async () => {
+  test('503 if the database does not answer before the purchase begins', async () => {
     const person = await newBuyer(app)
-    app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems' })
+    app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems' })
     app.resetCalls()
     refused(await buy(app, person), 'temporarily_unavailable')
     app.stack.dynamo.clearFaults()
@@ -272,7 +273,7 @@ describe('402', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('3-D Secure: 402 with the secret, again for a second click, and credited once its customer is through', async () => {
+  test('3-D Secure is 402 with the secret, also for a second click, and credited after the customer authenticates', async () => {
     const person = await newBuyer(app, { card: ALWAYS_3DS })
     const first = await buy(app, person)
     refused(first, 'payment_action_required')
@@ -287,7 +288,7 @@ describe('402', () => {
     await expectNothingOpen(app, person)
   })
 
-  test('3-D Secure that fails is a decline', async () => {
+  test('a failed 3-D Secure is a decline', async () => {
     const person = await newBuyer(app, { card: ALWAYS_3DS })
     refused(await buy(app, person, 'k'), 'payment_action_required')
     await authenticate(app, person, 'fail')
@@ -296,7 +297,7 @@ describe('402', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('3-D Secure that nobody finishes is given up after a day', async () => {
+  test('an unfinished 3-D Secure is abandoned after a day', async () => {
     let person = await newBuyer(app, { card: ALWAYS_3DS })
     refused(await buy(app, person), 'payment_action_required')
     person = await later(app, person, 24 * HOUR_MS - 1)
@@ -308,7 +309,7 @@ describe('402', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('another purchase gives up the one that waits for its customer', async () => {
+  test('another purchase abandons the one that waits for 3-D Secure', async () => {
     const person = await newBuyer(app, { card: ALWAYS_3DS })
     refused(await buy(app, person, 'one'), 'payment_action_required')
     const first = await waitingPayment(app, person)
@@ -323,7 +324,7 @@ describe('402', () => {
 })
 
 describe('409', () => {
-  test('no_bundle before the first, and Stripe hears nothing', async () => {
+  test('no_bundle before the first bundle, without a call to Stripe', async () => {
     const person = await app.signUp()
     await cardOnFile(app, person)
     app.resetCalls()
@@ -332,7 +333,7 @@ describe('409', () => {
     expect(outsideCalls(app)).toEqual({ Query: 1 })
   })
 
-  test('no_card once there is none', async () => {
+  test('no_card after the last card was removed', async () => {
     const person = await newBuyer(app)
     const { accessToken: token } = person
     await app.request('PUT', '/v1/user/flags', { token, json: {} })

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectContract, expectError } from '../conformance/contract.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   ALWAYS_3DS,
   authenticate,
@@ -15,7 +15,9 @@ import {
   spendTo,
   unitsLeft,
 } from '../support/buyers.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { counterOf } from '../support/quota.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { cardOnFile, stripeOf } from '../support/stripe.ts'
 
 const app = await startApp()
@@ -33,7 +35,7 @@ const refused = (answer: TestAnswer, code: ErrorCode) => expectError(v1.changeBu
 const nameOf = async (person: SignedInPerson) => (await shown(app, person)).bundle.name
 
 test.each(['DEVELOPER', 'developer', 'Developer', 'dEvElOpEr'])(
-  '204: to %s: its price is charged at once, its units are added to what is left',
+  '204: a change to %s charges its price immediately and adds its units to those left',
   async (name) => {
     const person = await newBuyer(app)
     await spendTo(app, person, 400)
@@ -44,7 +46,7 @@ test.each(['DEVELOPER', 'developer', 'Developer', 'dEvElOpEr'])(
   },
 )
 
-test('204: to a smaller one: nothing that was paid for is lost, and the thresholds are the new one’s', async () => {
+test('204: a change to a smaller bundle keeps the units left and uses the thresholds of the new bundle', async () => {
   const person = await newBuyer(app, { bundle: 'ENTERPRISE' })
   await spendTo(app, person, 9_000)
   done(await changeTo(app, person, 'starter'))
@@ -53,7 +55,7 @@ test('204: to a smaller one: nothing that was paid for is lost, and the threshol
   await expectBooksAgree(app, person)
 })
 
-test('204: there and back again, each change is charged', async () => {
+test('204: a change and the change back are both charged', async () => {
   const person = await newBuyer(app)
   done(await changeTo(app, person, 'DEVELOPER'))
   done(await changeTo(app, person, 'STARTER'))
@@ -62,7 +64,7 @@ test('204: there and back again, each change is charged', async () => {
   await expectBooksAgree(app, person)
 })
 
-test('204: a second click at once and shortly after is no second charge', async () => {
+test('204: a concurrent second click and one shortly afterwards make no second charge', async () => {
   const person = await newBuyer(app)
   double.addFault({ fault: 'delay', match: CONFIRM, delayMs: 300, times: 1 })
   const answers = await Promise.all([changeTo(app, person, 'DEVELOPER'), changeTo(app, person, 'developer')])
@@ -75,7 +77,7 @@ test('204: a second click at once and shortly after is no second charge', async 
   await expectBooksAgree(app, person)
 })
 
-test('204: the same Idempotency-Key has the same answer, in another case of the name too', async () => {
+test('204: the same Idempotency-Key gets the same answer, even with the name in another case', async () => {
   const person = await newBuyer(app)
   done(await changeTo(app, person, 'DEVELOPER', 'k'))
   app.advance(60_000)
@@ -84,7 +86,7 @@ test('204: the same Idempotency-Key has the same answer, in another case of the 
   expect(await paymentsOf(app, person)).toHaveLength(2)
 })
 
-test('202: the bundle changes when the payment is settled, and not before', async () => {
+test('202: the bundle changes once the payment is settled, and not before', async () => {
   const person = await newBuyer(app)
   double.addFault({ fault: 'torn-body', match: CONFIRM })
   const answer = await changeTo(app, person, 'DEVELOPER')
@@ -108,7 +110,7 @@ describe('402', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('3-D Secure: it changes once the customer is through', async () => {
+  test('3-D Secure: the bundle changes once the customer has authenticated', async () => {
     const person = await newBuyer(app, { card: ALWAYS_3DS })
     refused(await changeTo(app, person, 'DEVELOPER'), 'payment_action_required')
     expect(await nameOf(person)).toBe('STARTER')
@@ -119,7 +121,7 @@ describe('402', () => {
 })
 
 describe('409 and 400', () => {
-  test('no_bundle before the first', async () => {
+  test('no_bundle before the first bundle', async () => {
     const person = await app.signUp()
     await cardOnFile(app, person)
     app.resetCalls()
@@ -127,14 +129,14 @@ describe('409 and 400', () => {
     expect(app.calls().stripe).toEqual({})
   })
 
-  test('bundle_held for the one that is held', async () => {
+  test('bundle_held for the current bundle', async () => {
     const person = await newBuyer(app)
     app.resetCalls()
     refused(await changeTo(app, person, 'starter'), 'bundle_held')
     expect(app.calls().stripe).toEqual({})
   })
 
-  test('another change while one is open and not known', async () => {
+  test('another change while one with an unknown outcome is open', async () => {
     const person = await newBuyer(app)
     double.addFault({ fault: '500', match: CONFIRM })
     expect((await changeTo(app, person, 'DEVELOPER')).status).toBe(202)

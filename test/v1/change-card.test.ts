@@ -4,7 +4,9 @@ import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectContract, expectError } from '../conformance/contract.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import type { SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 import {
   atStripe,
   cardOnFile,
@@ -56,7 +58,7 @@ async function user({ accessToken: token }: SignedInPerson) {
 
 const shown = async (person: SignedInPerson) => (await user(person)).address
 
-/** Writes into the stored account what purchases will write. */
+/** Gives the stored account a bundle, as a purchase does. */
 async function giveBundle({ accountId }: SignedInPerson): Promise<void> {
   const { table } = await app.ports()
   await table.update(keys.profile(accountId), expr`SET #bundle = ${'DEVELOPER'}`)
@@ -69,7 +71,7 @@ async function markDeclined({ accountId }: SignedInPerson, cardId: string): Prom
 
 describe('204', () => {
   test.each(['/v1/user/card', '/v1/user/card/'])(
-    'PUT %s: on file, the default one, and its dollar is back',
+    'PUT %s: the card is on file and the default, and its hold is released',
     async (path) => {
       const person = await app.signUp()
       const first = await cardOnFile(app, person)
@@ -86,7 +88,7 @@ describe('204', () => {
     },
   )
 
-  test('without a card before', async () => {
+  test('for an account without a card', async () => {
     const person = await app.signUp()
     const card = await newCard(app, '4242424242424242')
     changed(await change(person, card))
@@ -94,7 +96,7 @@ describe('204', () => {
     await expectSameAsStripe(app, person)
   })
 
-  test('the address is stored, shown by GET /v1/user with the country’s English name, and told to Stripe', async () => {
+  test('the address is stored, sent to Stripe, and shown by GET /v1/user with the country’s English name', async () => {
     const person = await app.signUp()
     expect(await shown(person)).toBeNull()
     changed(await change(person, 'pm_card_visa'))
@@ -117,7 +119,7 @@ describe('204', () => {
     expect(await shown(person)).toEqual({ ...short, country: 'Argentina', company: '', district: '' })
   })
 
-  test('a new address takes the whole place of the old one', async () => {
+  test('a new address replaces the whole old one', async () => {
     let person = await app.signUp()
     changed(await change(person, 'pm_card_visa'))
     person = await later(app, person, DAY_MS)
@@ -144,7 +146,7 @@ describe('204', () => {
 })
 
 describe('the address', () => {
-  /** Somebody whose every request here is refused. */
+  /** A person whose requests in these tests are all refused. */
   let asking: SignedInPerson
   beforeAll(async () => {
     asking = await app.signUp()
@@ -157,7 +159,7 @@ describe('the address', () => {
     "O'Connell St, Rue de l’Église #12 (rear)",
     '東京都千代田区 1-1 שדרות नई दिल्ली',
     'a'.repeat(100),
-  ])('takes "%s" in every line', async (text) => {
+  ])('accepts "%s" in every line', async (text) => {
     const person = await app.signUp()
     const all = Object.fromEntries(lines.map((name) => [name, text]))
     changed(await change(person, 'pm_card_visa', { ...all, country: 'GB' }))
@@ -206,19 +208,19 @@ describe('the address', () => {
     ['without a city', without('city')],
     ['without a post code', without('postCode')],
     ['without a country', without('country')],
-    ['that is both', { ...ADDRESS, default: true }],
+    ['that is both complete and {"default": true}', { ...ADDRESS, default: true }],
     ['{"default": false}', { default: false }],
     ['{"default": "true"}', { default: 'true' }],
     ['{}', {}],
     ['null', null],
-    ['with a field more', { ...ADDRESS, state: 'x' }],
+    ['with an extra field', { ...ADDRESS, state: 'x' }],
     ['with a quota', { default: true, quota: 1 }],
-  ])('400 for one %s', async (_, address) => {
+  ])('400 for an address %s', async (_, address) => {
     refused(await change(asking, 'pm_card_visa', address), 'invalid_request')
     expect(await shown(asking)).toBeNull()
   })
 
-  test('409 for {"default": true} with nothing stored, and Stripe hears nothing', async () => {
+  test('409 for {"default": true} without a stored address, and without a call to Stripe', async () => {
     const person = await app.signUp()
     await cardOnFile(app, person)
     app.resetCalls()
@@ -226,7 +228,7 @@ describe('the address', () => {
     expect(app.calls().stripe).toEqual({})
   })
 
-  test('it is not stored when the card is declined', async () => {
+  test('is not stored if the card is declined', async () => {
     const person = await app.signUp()
     refused(await change(person, 'pm_card_chargeDeclined'), 'card_declined')
     expect(await shown(person)).toBeNull()
@@ -234,7 +236,7 @@ describe('the address', () => {
 })
 
 describe('once in 24 hours', () => {
-  test('429 with Retry-After before they are over, 204 then', async () => {
+  test('429 with Retry-After within 24 hours of a change, and 204 afterwards', async () => {
     let person = await app.signUp()
     changed(await change(person, 'pm_card_visa'))
     const first = await defaultCard(app, person)
@@ -253,14 +255,14 @@ describe('once in 24 hours', () => {
     expect(await defaultCard(app, person)).not.toBe(first)
   })
 
-  test('a failed attempt does not use them up', async () => {
+  test('a failed change does not start the 24 hours', async () => {
     const person = await app.signUp()
     refused(await change(person, 'pm_card_chargeDeclined'), 'card_declined')
     refused(await change(person, 'pm_1Unknown0000000000000'), 'card_declined')
     changed(await change(person, 'pm_card_visa'))
   })
 
-  test('nor does one that waits for 3-D Secure, until the webhook finishes it', async () => {
+  test('a change that waits for 3-D Secure starts the 24 hours once the webhook finishes it', async () => {
     const person = await app.signUp()
     await cardOnFile(app, person)
     const card = await newCard(app, '4000002760003184')
@@ -278,14 +280,14 @@ describe('once in 24 hours', () => {
     refused(await change(person, 'pm_card_visa', STORED), 'card_changed_recently')
   })
 
-  test('putting a card on file does not start them', async () => {
+  test('a verification of a card does not start the 24 hours', async () => {
     const person = await app.signUp()
     await cardOnFile(app, person)
     changed(await change(person, 'pm_card_mastercard'))
     await cardOnFile(app, person)
   })
 
-  test('an unknown outcome is 202, and starts them once it is settled', async () => {
+  test('an unknown outcome is 202, and starts the 24 hours once it is settled', async () => {
     let person = await app.signUp()
     await cardOnFile(app, person)
     const card = await newCard(app, '5555555555554444')
@@ -337,7 +339,7 @@ describe('only while auto-renewal is off or the card is declined', () => {
     await expectSameAsStripe(app, person)
   })
 
-  test('204 for the declined card itself, which is then declined no more', async () => {
+  test('204 for the declined card itself, which then no longer counts as declined', async () => {
     let person = await app.signUp()
     const card = await cardOnFile(app, person)
     await giveBundle(person)
@@ -347,7 +349,7 @@ describe('only while auto-renewal is off or the card is declined', () => {
     refused(await change(person, 'pm_card_mastercard', STORED), 'card_change_not_allowed')
   })
 
-  test('409 when another card than the default one is declined', async () => {
+  test('409 if only a card other than the default one is declined', async () => {
     const person = await app.signUp()
     await cardOnFile(app, person)
     const second = await cardOnFile(app, person, 'pm_card_mastercard')
@@ -356,7 +358,7 @@ describe('only while auto-renewal is off or the card is declined', () => {
     refused(await change(person, 'pm_card_amex'), 'card_change_not_allowed')
   })
 
-  test('204 without any card', async () => {
+  test('204 for an account without cards', async () => {
     const person = await app.signUp()
     await giveBundle(person)
     changed(await change(person, 'pm_card_visa'))
@@ -364,7 +366,7 @@ describe('only while auto-renewal is off or the card is declined', () => {
 })
 
 describe('the rules of every verification', () => {
-  test('402 for a declined card: the one before stays the default', async () => {
+  test('402 for a declined card, and the previous card stays the default', async () => {
     const person = await app.signUp()
     const first = await cardOnFile(app, person)
     refused(await change(person, 'pm_card_chargeDeclinedInsufficientFunds'), 'card_declined')
@@ -374,7 +376,7 @@ describe('the rules of every verification', () => {
     await expectNothingHeld(app, person)
   })
 
-  test('402 for another’s card, which stays theirs', async () => {
+  test('402 for another customer’s card, which stays with that customer', async () => {
     const [person, other] = [await app.signUp(), await app.signUp()]
     const theirs = await cardOnFile(app, other)
     refused(await change(person, theirs), 'card_declined')
@@ -389,7 +391,7 @@ describe('the rules of every verification', () => {
     refused(await change(await app.login(person), 'pm_card_visa'), 'email_unconfirmed')
   })
 
-  test('429 after 3 tries an hour, those of verify-payment included', async () => {
+  test('429 after 3 tries in an hour, including those of verify-payment', async () => {
     const person = await app.signUp()
     await verify(app, person, 'pm_card_chargeDeclined')
     await verify(app, person, 'pm_card_chargeDeclined')
@@ -399,7 +401,7 @@ describe('the rules of every verification', () => {
     expect(answer.headers.get('retry-after')).toBe('3600')
   })
 
-  test('a verification of the same card that is open does not pass for a change of card', async () => {
+  test('an open verification of the same card does not count as a change of card', async () => {
     const person = await app.signUp()
     const first = await cardOnFile(app, person)
     const card = await newCard(app, '4000002760003184')
@@ -415,7 +417,7 @@ describe('the rules of every verification', () => {
   })
 })
 
-test('a default card that Stripe could not be told of does not overrule a later one', async () => {
+test('a default card that was not yet set at Stripe does not overwrite a later one', async () => {
   const person = await app.signUp()
   double.addFault({ fault: '500', match: 'POST /v1/payment_intents/*/cancel' })
   expect((await verify(app, person, 'pm_card_visa')).status).toBe(200)

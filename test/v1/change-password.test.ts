@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { stationBefore } from '../conformance/outage.ts'
-import { claims, newPerson, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { claims, startApp } from '../support/app.ts'
 import {
   appCode,
   resetCode,
@@ -12,6 +12,8 @@ import {
   withTwoFactor,
   wrongAppCode,
 } from '../support/credentials.ts'
+import { newPerson, type SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 const vault = stationBefore('AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER')
@@ -29,7 +31,7 @@ async function expectChanged(person: SignedInPerson, { status, text }: TestAnswe
   ])
 }
 
-/** Also that the session which asked goes on. */
+/** Asserts that the old password works and that the caller's session is still live. */
 async function expectUnchanged(person: SignedInPerson): Promise<void> {
   expect(await sessionStatuses(app, person)).toEqual([200, 200])
   expect([await signInStatus(app, person, person.password), await signInStatus(app, person, NEW)]).toEqual([
@@ -37,13 +39,13 @@ async function expectUnchanged(person: SignedInPerson): Promise<void> {
   ])
 }
 
-test('204: the seed’s form, by a sign-in that is 10 minutes old and no more', async () => {
+test('204: GreenCloud’s form works with a sign-in that is at most 10 minutes old', async () => {
   const person = await app.signUp()
   app.advance(10 * MINUTE_MS)
   await expectChanged(person, await change(person.accessToken, { password: NEW }))
 })
 
-test('204: by the old password, however old the sign-in', async () => {
+test('204: with the old password, however old the sign-in', async () => {
   const person = await app.signUp()
   app.advance(14 * MINUTE_MS)
   await expectChanged(
@@ -52,7 +54,7 @@ test('204: by the old password, however old the sign-in', async () => {
   )
 })
 
-test('204: by a two-factor code, however old the sign-in', async () => {
+test('204: with a two-factor code, however old the sign-in', async () => {
   const person = await withTwoFactor(app, await app.signUp())
   app.advance(14 * MINUTE_MS)
   const twofa = appCode(person.seed)
@@ -61,7 +63,7 @@ test('204: by a two-factor code, however old the sign-in', async () => {
   expect(await signInStatus(app, person, NEW, appCode(person.seed))).toBe(200)
 })
 
-test('204: by a recovery code, which is used up', async () => {
+test('204: with a recovery code, which is used up', async () => {
   const person = await withTwoFactor(app, await app.signUp())
   const [first, second] = person.recoveryCodes
   expect((await change(person.accessToken, { password: NEW, twofa: first })).status).toBe(204)
@@ -69,7 +71,7 @@ test('204: by a recovery code, which is used up', async () => {
   expect(await signInStatus(app, person, NEW, second)).toBe(200)
 })
 
-test('204: every session is dead at the next request, and a sign-in of the same second lives', async () => {
+test('204: every session is refused from the next request on, and a sign-in in the same second works', async () => {
   const mine = await app.signUp()
   const [other, stranger] = [await app.login(mine), await app.signUp()]
   const { refreshToken } = mine
@@ -85,14 +87,14 @@ test('204: every session is dead at the next request, and a sign-in of the same 
   expect(await sessionStatuses(app, stranger)).toEqual([200, 200])
 })
 
-test('204: the same password again ends every session too', async () => {
+test('204: a change to the same password ends every session too', async () => {
   const person = await app.signUp()
   expect((await change(person.accessToken, { password: person.password })).status).toBe(204)
   expect(await sessionStatuses(app, person)).toEqual([401, 401])
   expect(await signInStatus(app, person, person.password)).toBe(200)
 })
 
-test('204: an e-mail change that waits is dropped, so that whoever began it does not get the account', async () => {
+test('204: a pending e-mail change is dropped, so that an intruder who began it does not get the account', async () => {
   const person = await app.signUp()
   const thief = newPerson()
   const json = { email: thief.email }
@@ -107,7 +109,7 @@ test('204: an e-mail change that waits is dropped, so that whoever began it does
   expect(await signInStatus(app, person, NEW)).toBe(200)
 })
 
-test('204: a reset code that was mailed before is dropped', async () => {
+test('204: a reset code that was mailed before is revoked', async () => {
   const person = await app.signUp()
   const code = await resetCode(app, person.email)
   await change(person.accessToken, { password: NEW })
@@ -116,7 +118,7 @@ test('204: a reset code that was mailed before is dropped', async () => {
   expect(await signInStatus(app, person, NEW)).toBe(200)
 })
 
-test('403: without a proof, by a sign-in over 10 minutes old; a refresh makes it no younger', async () => {
+test('403: without a password or code if the sign-in is over 10 minutes old, even after a refresh', async () => {
   const person = await app.signUp()
   app.advance(10 * MINUTE_MS + 1)
   const { refreshToken } = person
@@ -127,7 +129,7 @@ test('403: without a proof, by a sign-in over 10 minutes old; a refresh makes it
   await expectChanged(person, await change((await app.login(person)).accessToken, { password: NEW }))
 })
 
-test('403: without a proof, by an old sign-in, while another session is a new one', async () => {
+test('403: without a password or code in an old session, even if another session is new', async () => {
   const person = await app.signUp()
   app.advance(10 * MINUTE_MS + 1)
   await app.login(person)
@@ -135,7 +137,7 @@ test('403: without a proof, by an old sign-in, while another session is a new on
   await expectUnchanged(person)
 })
 
-test('403: a wrong old password, though the sign-in is recent', async () => {
+test('403: with a wrong old password, even if the sign-in is recent', async () => {
   const [person, other] = [await app.signUp({ password: 'Mine123!' }), await app.signUp()]
   for (const oldPassword of ['mine123!', ' Mine123!', other.password]) {
     refused(await change(person.accessToken, { password: NEW, oldPassword }), 'wrong_password')
@@ -143,7 +145,7 @@ test('403: a wrong old password, though the sign-in is recent', async () => {
   await expectUnchanged(person)
 })
 
-test('401: two-factor authentication is on: neither the old password nor a new sign-in is enough', async () => {
+test('401: with two factors on neither the old password nor a new sign-in is enough', async () => {
   const person = await withTwoFactor(app, await app.signUp())
   for (const proof of [{}, { oldPassword: person.password }]) {
     refused(await change(person.accessToken, { password: NEW, ...proof }), 'two_factor_required')
@@ -166,7 +168,7 @@ test('401: a two-factor code that is wrong, of another account, or was used to s
   expect(await sessionStatuses(app, person)).toEqual([200, 200])
 })
 
-test('403: a right two-factor code does not make a wrong old password right, and is not used up by it', async () => {
+test('403: with a wrong old password a right two-factor code is neither enough nor used up', async () => {
   const person = await withTwoFactor(app, await app.signUp())
   const twofa = appCode(person.seed)
   const oldPassword = 'Wrong123!'
@@ -174,7 +176,7 @@ test('403: a right two-factor code does not make a wrong old password right, and
   expect((await change(person.accessToken, { password: NEW, twofa })).status).toBe(204)
 })
 
-test('429: five wrong two-factor codes lock the right one out for 15 minutes, and Retry-After says so', async () => {
+test('429: after five wrong two-factor codes a right one is refused for 15 minutes, as Retry-After says', async () => {
   const person = await withTwoFactor(app, await app.signUp())
   for (const nth of [0, 1, 2, 3, 4]) {
     const twofa = wrongAppCode(person.seed, nth)
@@ -190,14 +192,14 @@ test('429: five wrong two-factor codes lock the right one out for 15 minutes, an
   expect((await change(accessToken, { password: NEW, twofa: appCode(person.seed) })).status).toBe(204)
 })
 
-test('400: a password that only the vault refuses; the old one stays and another may be tried at once', async () => {
+test('400: a password that only the vault refuses leaves the old one, and another may be tried immediately', async () => {
   const person = await app.signUp()
   refused(await change(person.accessToken, { password: 'Hello\u2028123!' }), 'password_refused')
   const again = await app.login(person)
   await expectChanged(person, await change(again.accessToken, { password: NEW }))
 })
 
-/** One person for all that is refused: it leaves them as they are. */
+/** One person is shared by all refused requests, because these change nothing. */
 let shared: Promise<SignedInPerson> | undefined
 const bystander = () => (shared ??= app.signUp())
 
@@ -218,14 +220,14 @@ test.each([
   expect(await signInStatus(app, person, person.password)).toBe(200)
 })
 
-test('409: of ten changes at once one wins, and its password is the one that works', async () => {
+test('409: of ten concurrent changes one wins, and only its password works', async () => {
   const person = await app.signUp()
   const passwords = Array.from({ length: 10 }, (_, n) => `Parallel${n}!`)
   const answers = await Promise.all(passwords.map((password) => change(person.accessToken, { password })))
   const winners = passwords.filter((_, n) => answers[n]?.status === 204)
   expect(winners).toHaveLength(1)
   const losers = answers.filter(({ status }) => status !== 204)
-  // The gate refuses those that come after the winner; the others lost to it.
+  // Authentication refuses the requests after the winner; the others lost the race.
   for (const loser of losers) refused(loser, loser.status === 401 ? 'session_ended' : 'conflict')
   for (const password of passwords) {
     // The vault counts wrong passwords, and after five it refuses the right one too.
@@ -234,7 +236,7 @@ test('409: of ten changes at once one wins, and its password is the one that wor
   }
 })
 
-test('503: the vault does not answer: every session is dead, the old password works, and the change can be made again', async () => {
+test('503: if the vault does not answer, sessions end, the old password works, and a retry is possible', async () => {
   const person = await app.signUp()
   vault.answer('cut')
   const answer = await change(person.accessToken, { password: NEW })
@@ -248,7 +250,7 @@ test('503: the vault does not answer: every session is dead, the old password wo
   await expectChanged(person, await change(again.accessToken, { password: NEW }))
 })
 
-test('503: nothing has happened when the vault cannot check the old password', async () => {
+test('503: if the vault cannot check the old password, nothing changes', async () => {
   const person = await app.signUp()
   vault.answer('cut')
   const answer = await change(person.accessToken, { password: NEW, oldPassword: person.password })

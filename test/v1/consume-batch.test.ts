@@ -2,8 +2,9 @@ import { expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError, outsideCalls } from '../conformance/contract.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { consume, consumeBatch, counterOf, newConsumer, setUnits, uuidv7 } from '../support/quota.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 
@@ -13,7 +14,7 @@ const told = ({ body }: TestAnswer) =>
 const units = (...all: number[]) => all.map((each) => ({ units: each }))
 const timed = (count: number) => Array.from({ length: count }, () => ({ units: 1, requestId: uuidv7() }))
 
-test('200: an answer each, in order, as if they had come one after the other', async () => {
+test('200: each request is answered, in order, as if the requests had come one after the other', async () => {
   const { key } = await newConsumer(app, 10)
   const answer = await consumeBatch(app, key, [
     { units: 1, requestId: 'a' },
@@ -29,9 +30,9 @@ test('200: an answer each, in order, as if they had come one after the other', a
   ])
 })
 
-test('200: without ids it is a read and a write, with 100 time-ordered ones a read and two', async () => {
+test('200: a batch without ids costs a read and a write; with 100 time-ordered ids a read and two writes', async () => {
   const { key } = await newConsumer(app, 1000)
-  // The container comes to know whose key it is.
+  // After this request the container has the owner of the key cached.
   await consumeBatch(app, key, [{ units: 1 }])
   app.resetCalls()
   await consumeBatch(app, key, Array(100).fill({ units: 1 }))
@@ -42,7 +43,7 @@ test('200: without ids it is a read and a write, with 100 time-ordered ones a re
   expect(outsideCalls(app)).toEqual({ GetItem: 1, PutItem: 1, UpdateItem: 1 })
 })
 
-test('200: the same id twice in a batch inherits the first answer', async () => {
+test('200: an id that occurs twice in a batch gets its first answer again', async () => {
   const { key } = await newConsumer(app, 10)
   const answer = await consumeBatch(app, key, [
     { units: 4, requestId: 'a' },
@@ -59,7 +60,7 @@ test('200: the same id twice in a batch inherits the first answer', async () => 
 })
 
 test.each(['timed', 'untimed', 'old and new', 'future'])(
-  '200: %s ids are spent once, sent as a batch, again, at once, and alone',
+  '200: %s ids are spent once, whether a batch is repeated or concurrent or its requests are sent alone',
   async (kind) => {
     const person = await newConsumer(app, 1000)
     const name = (n: number) => {
@@ -83,7 +84,7 @@ test.each(['timed', 'untimed', 'old and new', 'future'])(
   },
 )
 
-test('200: what did not fit is not recorded, and its id succeeds after a refill', async () => {
+test('200: a request that was refused for lack of units is not recorded, and succeeds after a refill', async () => {
   const person = await newConsumer(app, 50)
   const requests = timed(60)
   const first = await consumeBatch(app, person.key, requests)
@@ -94,7 +95,7 @@ test('200: what did not fit is not recorded, and its id succeeds after a refill'
   expect(await counterOf(app, person)).toMatchObject({ u: 60, l: 20 })
 })
 
-test('401 and 403: as for one request', async () => {
+test('401 and 403: the same as for a single request', async () => {
   const person = await newConsumer(app)
   refused(await consumeBatch(app, undefined, units(1)), 'unauthorized')
   app.resetCalls()
@@ -108,10 +109,10 @@ test.each([
   ['no requests', undefined, 'requests'],
   ['an empty list', [], 'requests'],
   ['101 requests', units(...Array(101).fill(1)), 'requests'],
-  ['attack 89: -1 among them', units(1, -1), 'requests.1.units'],
-  ['attack 89: 1.5 among them', units(1.5), 'requests.0.units'],
+  ['-1 among them', units(1, -1), 'requests.1.units'],
+  ['1.5 among them', units(1.5), 'requests.0.units'],
   ['a bad id', [{ units: 1, requestId: ' ' }], 'requests.0.requestId'],
-  ['a field of the inside', [{ units: 1, status: 200 }], 'requests.0.status'],
+  ['an internal field', [{ units: 1, status: 200 }], 'requests.0.status'],
 ])('400: %s, and nothing is called', async (_, requests, field) => {
   const { key } = await newConsumer(app)
   app.resetCalls()
@@ -121,17 +122,17 @@ test.each([
   expect(outsideCalls(app)).toEqual({})
 })
 
-test('503: the reply of the write is lost: the batch again spends nothing twice', async () => {
+test('503: after a lost reply of the write a retry of the batch spends nothing twice', async () => {
   const person = await newConsumer(app, 1000)
   const requests = timed(20)
-  app.stack.dynamo.fault({ kind: 'error-after', match: 'UpdateItem' })
+  app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'UpdateItem' })
   refused(await consumeBatch(app, person.key, requests), 'temporarily_unavailable')
   app.stack.dynamo.clearFaults()
   expect((await consumeBatch(app, person.key, requests)).status).toBe(200)
   expect(await counterOf(app, person)).toMatchObject({ u: 20, l: 980 })
 })
 
-test('200: one Idempotency-Key for the whole batch: sent again it spends nothing, ids of its own count as they are', async () => {
+test('200: a repeated batch with the same Idempotency-Key spends nothing, and ids in the batch count as given', async () => {
   const { key } = await newConsumer(app, 20)
   const ask = () =>
     app.request('POST', '/v1/usage/batch', {
@@ -143,9 +144,9 @@ test('200: one Idempotency-Key for the whole batch: sent again it spends nothing
   expect((await consume(app, key, { units: 1, requestId: 'own' })).body.left).toBe(14)
 })
 
-test('503: units without an id are not spent again when a reply is lost, whatever else is in the batch', async () => {
+test('503: units without an id are not spent again after a lost reply, whatever else is in the batch', async () => {
   const person = await newConsumer(app, 100)
-  app.stack.dynamo.fault({ kind: 'error-after', match: 'UpdateItem', times: 1 })
+  app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'UpdateItem', times: 1 })
   const answer = await consumeBatch(app, person.key, [{ units: 10 }, { units: 1, requestId: uuidv7() }])
   refused(answer, 'temporarily_unavailable')
   expect(await counterOf(app, person)).toMatchObject({ l: 89, u: 11 })

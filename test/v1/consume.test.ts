@@ -4,23 +4,24 @@ import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError, outsideCalls } from '../conformance/contract.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { createKey } from '../support/keys.ts'
 import { consume, counterOf, newConsumer, setUnits, uuidv7 } from '../support/quota.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 
 const refused = (answer: TestAnswer, code: ErrorCode) => expectError(v1.consume, answer, code)
 const told = ({ status, body }: TestAnswer) => [status, body.left, body.used]
 
-test('200: the units are gone, from the balance and to the use, and nothing else is', async () => {
+test('200: the units move from the units left to the units used, and nothing else changes', async () => {
   const person = await newConsumer(app, 100)
   expect(told(await consume(app, person.key, { units: 3 }))).toEqual([200, 97, 3])
   expect(told(await consume(app, person.key, { units: 97 }))).toEqual([200, 0, 100])
   expect(await counterOf(app, person)).toMatchObject({ l: 0, f: 0, u: 100, c0: 100 })
 })
 
-test('200: the key as x-api-key, or as both the same', async () => {
+test('200: the key may be in x-api-key, or the same key in both headers', async () => {
   const { key } = await newConsumer(app)
   const ask = (headers: Record<string, string>) =>
     app.request('POST', '/v1/usage', { headers, json: { units: 1 } })
@@ -28,7 +29,7 @@ test('200: the key as x-api-key, or as both the same', async () => {
   expect((await ask({ 'x-api-key': key, authorization: `bearer ${key}` })).status).toBe(200)
 })
 
-test('200: each key counts for itself, also after its rotation', async () => {
+test('200: each key has its own count, even after its rotation', async () => {
   const person = await newConsumer(app)
   const first = await createKey(app, person)
   await consume(app, person.key, { units: 1 })
@@ -52,7 +53,7 @@ describe('a request id', () => {
     ['a UUID of 10889', uuidv7(2 ** 48 - 1)],
     ['a ULID', '01KAMX9Q80AAAAAAAAAAAAAAAA'],
     ['255 characters', '~'.repeat(255)],
-    ['a name of the inside', '__proto__'],
+    ['a name that JavaScript uses', '__proto__'],
   ])('200: %s is spent once, however often it is sent', async (_, requestId) => {
     const person = await newConsumer(app)
     const answers = await Promise.all(
@@ -62,14 +63,14 @@ describe('a request id', () => {
     expect(told(await consume(app, person.key, { units: 5, requestId }))).toEqual([200, 95, 5])
   })
 
-  test('200: attack 83: the same id with other units spends nothing more and is answered with the numbers of now', async () => {
+  test('200: the same id with other units spends nothing more, and the answer has the current numbers', async () => {
     const { key } = await newConsumer(app)
     await consume(app, key, { units: 5, requestId: 'a' })
     await consume(app, key, { units: 5 })
     expect(told(await consume(app, key, { units: 50, requestId: 'a' }))).toEqual([200, 90, 10])
   })
 
-  test('200: attack 84: another account’s same id is another request', async () => {
+  test('200: the same id of another account is another request', async () => {
     const [mine, theirs] = [await newConsumer(app), await newConsumer(app)]
     for (const requestId of ['same', uuidv7()]) {
       const answers = [mine, theirs].map(({ key }) => consume(app, key, { units: 1, requestId }))
@@ -79,14 +80,14 @@ describe('a request id', () => {
     expect((await counterOf(app, theirs)).u).toBe(2)
   })
 
-  test('200: another key of the account asks for the same request', async () => {
+  test('200: the same id with another key of the account is the same request', async () => {
     const person = await newConsumer(app)
     const { key } = await createKey(app, person)
     await consume(app, person.key, { units: 1, requestId: 'a' })
     expect(told(await consume(app, key, { units: 1, requestId: 'a' }))).toEqual([200, 99, 1])
   })
 
-  test('200: a UUID or ULID is the same in any case, other text is not', async () => {
+  test('200: a UUID or ULID is the same id in any case; other text is not', async () => {
     const { key } = await newConsumer(app)
     for (const id of [`${uuidv7().slice(0, -1)}a`, '01kamx9q80aaaaaaaaaaaaaaab', 'word']) {
       await consume(app, key, { units: 1, requestId: id.toLowerCase() })
@@ -95,7 +96,7 @@ describe('a request id', () => {
     expect(told(await consume(app, key, { units: 1 }))).toEqual([200, 95, 5])
   })
 
-  test('200: as the header Idempotency-Key it is the same; 400 if the body names another', async () => {
+  test('200: the header Idempotency-Key counts as the id; 400 if the body has another id', async () => {
     const { key } = await newConsumer(app)
     const ask = (header: string, requestId?: string) =>
       app.request('POST', '/v1/usage', {
@@ -111,7 +112,7 @@ describe('a request id', () => {
     expect(told(await consume(app, key, { units: 1 }))).toEqual([200, 98, 2])
   })
 
-  test('200: without one every request is another', async () => {
+  test('200: without an id every request is a new one', async () => {
     const { key } = await newConsumer(app)
     await Promise.all([1, 1, 1].map((units) => consume(app, key, { units })))
     expect(told(await consume(app, key, { units: 1 }))).toEqual([200, 96, 4])
@@ -119,7 +120,7 @@ describe('a request id', () => {
 })
 
 describe('402', () => {
-  test('fewer units are left than asked for: nothing is spent or recorded, and the id succeeds after a refill', async () => {
+  test('if too few units are left, nothing is spent or recorded, and the id succeeds after a refill', async () => {
     const person = await newConsumer(app, 4)
     const before = await counterOf(app, person)
     const request = { units: 5, requestId: uuidv7() }
@@ -130,20 +131,20 @@ describe('402', () => {
     expect(told(await consume(app, person.key, request))).toEqual([200, 1, 5])
   })
 
-  test('what fits still succeeds', async () => {
+  test('a request for at most the units left still succeeds', async () => {
     const { key } = await newConsumer(app, 4)
     refused(await consume(app, key, { units: 5 }), 'quota_exhausted')
     expect(told(await consume(app, key, { units: 4 }))).toEqual([200, 0, 4])
   })
 
-  test('an id that was spent is answered 200 though nothing is left', async () => {
+  test('a spent id is answered 200 even if no units are left', async () => {
     const { key } = await newConsumer(app, 5)
     await consume(app, key, { units: 5, requestId: 'a' })
     refused(await consume(app, key, { units: 1 }), 'quota_exhausted')
     expect(told(await consume(app, key, { units: 5, requestId: 'a' }))).toEqual([200, 0, 5])
   })
 
-  test('for a second it needs no call without an id, and a read with one; then a refill is seen', async () => {
+  test('a repeated 402 needs no call without an id and one read with an id; after a second a refill counts', async () => {
     const person = await newConsumer(app, 0)
     refused(await consume(app, person.key, { units: 1 }), 'quota_exhausted')
     app.resetCalls()
@@ -157,7 +158,7 @@ describe('402', () => {
     expect(told(await consume(app, person.key, { units: 1 }))).toEqual([200, 0, 2])
   })
 
-  test('one hundred at once on 40 left: 40 succeed', async () => {
+  test('of one hundred concurrent requests with 40 units left 40 succeed', async () => {
     const person = await newConsumer(app, 40)
     const answers = await Promise.all(
       Array.from({ length: 100 }, (_, n) =>
@@ -177,10 +178,10 @@ describe('401 and 403', () => {
     ['no scheme', (key) => ({ authorization: key })],
     ['two keys', (key) => ({ authorization: `Bearer ${key}`, 'x-api-key': `${key}x` })],
     ['a broken header beside a good one', (key) => ({ authorization: 'Bearer', 'x-api-key': key })],
-    ['a key with more behind it', (key) => ({ 'x-api-key': `${key}0` })],
+    ['a key with an extra character', (key) => ({ 'x-api-key': `${key}0` })],
     ['a key with a space', (key) => ({ authorization: `Bearer ${key} ${key}` })],
     ['something else', () => ({ 'x-api-key': 'bsr_1' })],
-  ])('401: %s: no call at all', async (_, headersOf) => {
+  ])('401: %s is refused without a call', async (_, headersOf) => {
     const { key } = await newConsumer(app)
     app.resetCalls()
     const answer = await app.request('POST', '/v1/usage', { headers: headersOf(key), json: { units: 1 } })
@@ -189,7 +190,7 @@ describe('401 and 403', () => {
     expect(outsideCalls(app)).toEqual({})
   })
 
-  test('401: attack 29: an access token is no application key', async () => {
+  test('401: an access token is not an application key', async () => {
     const { accessToken } = await newConsumer(app)
     app.resetCalls()
     refused(await consume(app, accessToken, { units: 1 }), 'unauthorized')
@@ -200,7 +201,7 @@ describe('401 and 403', () => {
     expect(outsideCalls(app)).toEqual({})
   })
 
-  test('401: a further key with one digit changed, anywhere: no call at all', async () => {
+  test('401: a further key with any digit changed is refused without a call', async () => {
     const person = await newConsumer(app)
     const { key } = await createKey(app, person)
     app.resetCalls()
@@ -211,7 +212,7 @@ describe('401 and 403', () => {
     expect(outsideCalls(app)).toEqual({})
   })
 
-  test('401: a UUID that is nobody’s key costs one read, whatever came before', async () => {
+  test('401: an unknown UUID costs one read each time', async () => {
     await newConsumer(app)
     app.resetCalls()
     for (const last of ['0', '0', '1']) {
@@ -221,7 +222,7 @@ describe('401 and 403', () => {
     expect(outsideCalls(app)).toEqual({ GetItem: 3 })
   })
 
-  test('401: a key that was rotated or deleted, from the next request on, also for an id that was spent', async () => {
+  test('401: a rotated or deleted key is refused from the next request on, even for a spent id', async () => {
     const person = await newConsumer(app)
     const further = await createKey(app, person)
     const token = person.accessToken
@@ -238,7 +239,7 @@ describe('401 and 403', () => {
     expect([counter.u, counter.c1, counter.h1]).toEqual([1, undefined, undefined])
   })
 
-  test('403: a deactivated account, from the next request on; after the restore the key works again', async () => {
+  test('403: a deactivated account is refused from the next request on; after a restore the key works again', async () => {
     const person = await newConsumer(app)
     await consume(app, person.key, { units: 1, requestId: 'a' })
     await app.request('PUT', '/api/users/current/deactivate', { token: person.accessToken })
@@ -271,7 +272,7 @@ test.each([
   ['a long id', { units: 1, requestId: 'a'.repeat(256) }, 'requestId', 'must have at most 255 characters'],
   ['a number as id', { units: 1, requestId: 1 }, 'requestId', 'must be of type string'],
   ['a balance', { units: 1, left: 100 }, 'left', 'is not a field of this request'],
-])('400: attacks 85, 89: %s, and nothing is called', async (_, json, field, message) => {
+])('400: %s, and nothing is called', async (_, json, field, message) => {
   const { key } = await newConsumer(app)
   app.resetCalls()
   const answer = await consume(app, key, json)
@@ -280,25 +281,25 @@ test.each([
   expect(outsideCalls(app)).toEqual({})
 })
 
-test('400: attack 89: NaN is no JSON', async () => {
+test('400: NaN is not JSON', async () => {
   const { key } = await newConsumer(app)
   const headers = { 'content-type': 'application/json' }
   const answer = await app.request('POST', '/v1/usage', { token: key, headers, body: '{"units":NaN}' })
   refused(answer, 'malformed_body')
 })
 
-test('503: the reply of the write is lost, again and again: the retry of its id is spent once', async () => {
+test('503: if the reply of the write is lost repeatedly, retries with the same id spend once', async () => {
   const { key } = await newConsumer(app)
   const request = { units: 1, requestId: uuidv7() }
-  app.stack.dynamo.fault({ kind: 'error-after', match: 'UpdateItem' })
+  app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'UpdateItem' })
   refused(await consume(app, key, request), 'temporarily_unavailable')
   app.stack.dynamo.clearFaults()
   expect(told(await consume(app, key, request))).toEqual([200, 99, 1])
 })
 
-test('503: without an id a write whose reply was lost is not sent again: it spends once at most', async () => {
+test('503: a write without an id is not retried after a lost reply, so it spends at most once', async () => {
   const person = await newConsumer(app)
-  app.stack.dynamo.fault({ kind: 'error-after', match: 'UpdateItem', times: 1 })
+  app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'UpdateItem', times: 1 })
   app.resetCalls()
   refused(await consume(app, person.key, { units: 3 }), 'temporarily_unavailable')
   expect(outsideCalls(app).UpdateItem).toBe(1)

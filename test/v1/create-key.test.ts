@@ -2,8 +2,10 @@ import { expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { createKey, defaultKey, liveHashes, liveKeys } from '../support/keys.ts'
+import type { SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 
@@ -15,7 +17,7 @@ async function listed({ accessToken: token }: SignedInPerson): Promise<{ id: str
   return (await app.request('GET', '/v1/keys', { token })).body
 }
 
-test('201: the whole key, shown this once', async () => {
+test('201: the whole key is shown, only this once', async () => {
   const person = await app.signUp()
   const { status, body } = await create(person, { name: 'Production' })
   expect(status).toBe(201)
@@ -33,7 +35,7 @@ test('201: the whole key, shown this once', async () => {
   expect(text).not.toContain(key)
 })
 
-test('201: the key works beside the default key, and is stored as a hash only', async () => {
+test('201: the key works alongside the default key, and is stored as a hash only', async () => {
   const person = await app.signUp()
   const [first, second] = [await createKey(app, person), await createKey(app, person)]
   const all = [await defaultKey(app, person), first.key, second.key]
@@ -51,7 +53,7 @@ test.each(['a', 'two words', 'Ölbär ☂', 'x'.repeat(100), '<b>', 'default'])(
   },
 )
 
-test('201: a slot is never used twice, so that nobody’s counter changes its meaning', async () => {
+test('201: a slot is never used twice, so that no counter changes its meaning', async () => {
   const person = await app.signUp()
   const first = await createKey(app, person)
   await app.request('DELETE', `/v1/keys/${first.id}`, { token: person.accessToken })
@@ -60,7 +62,7 @@ test('201: a slot is never used twice, so that nobody’s counter changes its me
   expect(Object.keys(await liveHashes(app, person))).toEqual(['h0', 'h2'])
 })
 
-test('409: a ninth key; after one is deleted there is room for one', async () => {
+test('409: a ninth key is refused until a key is deleted', async () => {
   const person = await app.signUp()
   const made = []
   for (let count = 2; count <= 8; count++) made.push(await createKey(app, person))
@@ -71,7 +73,7 @@ test('409: a ninth key; after one is deleted there is room for one', async () =>
   refused(await create(person, { name: 'tenth' }), 'key_limit_reached')
 })
 
-test('409: twenty at once: never more than eight, and each that was shown is there and works', async () => {
+test('409: twenty concurrent requests make at most eight keys, and every shown key works', async () => {
   const person = await app.signUp()
   const answers = await Promise.all(
     Array.from({ length: 20 }, (_, n) => create(person, { name: `key ${n}` })),
@@ -91,7 +93,7 @@ test('409: twenty at once: never more than eight, and each that was shown is the
   expect(Object.keys(await liveHashes(app, person))).toHaveLength(8)
 })
 
-/** One person for all that is refused: it leaves them as they are. */
+/** One person is shared by all refused requests, because these change nothing. */
 let shared: Promise<SignedInPerson> | undefined
 const bystander = () => (shared ??= app.signUp())
 
@@ -108,8 +110,8 @@ test.each([
     'must have 1 to 100 characters and no control characters',
   ],
   ['a number', { name: 1 }, 'name', 'must be of type string'],
-  ['a key of one’s own', { name: 'x', key: 'bsr_1' }, 'key', 'is not a field of this request'],
-  ['a slot of one’s own', { name: 'x', slot: 0 }, 'slot', 'is not a field of this request'],
+  ['a key chosen by the caller', { name: 'x', key: 'bsr_1' }, 'key', 'is not a field of this request'],
+  ['a slot chosen by the caller', { name: 'x', slot: 0 }, 'slot', 'is not a field of this request'],
 ])('400: %s, and no key is made', async (_, json, field, message) => {
   const person = await bystander()
   const answer = await create(person, json)
@@ -118,9 +120,9 @@ test.each([
   expect(await listed(person)).toHaveLength(1)
 })
 
-test('503: the database is away: no key is made, and the next try makes one', async () => {
+test('503: while the database is down no key is made, and a later retry makes one', async () => {
   const person = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems' })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems' })
   refused(await create(person, { name: 'x' }), 'temporarily_unavailable')
   app.stack.dynamo.clearFaults()
   expect(await listed(person)).toHaveLength(1)

@@ -3,8 +3,10 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { createKey, defaultKey, liveHashes, liveKeys } from '../support/keys.ts'
+import type { SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 
@@ -16,7 +18,7 @@ async function ids({ accessToken: token }: SignedInPerson): Promise<string[]> {
   return (await app.request('GET', '/v1/keys', { token })).body.map(({ id }: { id: string }) => id)
 }
 
-test('204: the key is gone from the list and dead, and the others go on', async () => {
+test('204: the key is no longer listed or accepted, and the other keys still work', async () => {
   const person = await app.signUp()
   const [gone, kept] = [await createKey(app, person), await createKey(app, person)]
   const { status, text } = await remove(person, gone.id)
@@ -26,14 +28,14 @@ test('204: the key is gone from the list and dead, and the others go on', async 
   expect(await liveKeys(app, person, [gone.key, ...others])).toEqual(others)
 })
 
-test('404: one that was deleted before', async () => {
+test('404: a key that was deleted before', async () => {
   const person = await app.signUp()
   const { id } = await createKey(app, person)
   await remove(person, id)
   refused(await remove(person, id), 'not_found')
 })
 
-test('404: of ten at once one deletes it, and room for one key comes of it', async () => {
+test('404: of ten concurrent requests one deletes the key, which makes room for one new key', async () => {
   const person = await app.signUp()
   const { id } = await createKey(app, person)
   const answers = await Promise.all(Array.from({ length: 10 }, () => remove(person, id)))
@@ -45,7 +47,7 @@ test('404: of ten at once one deletes it, and room for one key comes of it', asy
   expect(profile?.keyCount).toBe(1)
 })
 
-test('409: creating, rotating and deleting at once leave as many keys as are counted and as work', async () => {
+test('409: after concurrent creation, rotation and deletion the keys counted are the keys that work', async () => {
   const person = await app.signUp()
   const [first, second] = [await createKey(app, person), await createKey(app, person)]
   const token = person.accessToken
@@ -68,7 +70,7 @@ test('409: creating, rotating and deleting at once leave as many keys as are cou
   expect([profile?.keyCount, Object.keys(await liveHashes(app, person)).length]).toEqual([count, count])
 })
 
-test('404: one that never was, and another’s, which goes on', async () => {
+test('404: an unknown key, and another account’s key, which still works', async () => {
   const [person, other] = [await app.signUp(), await app.signUp()]
   const theirs = await createKey(app, other)
   for (const id of [
@@ -86,7 +88,7 @@ test('404: one that never was, and another’s, which goes on', async () => {
   expect(await ids(other)).toEqual(['default', theirs.id])
 })
 
-test('409: the default key stays, also after it was rotated and as the last one', async () => {
+test('409: the default key cannot be deleted, even after its rotation or as the last key', async () => {
   const person = await app.signUp()
   refused(await remove(person, 'default'), 'default_key_required')
   await app.request('POST', '/v1/keys/default/rotate', { token: person.accessToken })
@@ -95,10 +97,10 @@ test('409: the default key stays, also after it was rotated and as the last one'
   expect(await liveKeys(app, person, [key])).toEqual([key])
 })
 
-test('503: the database is away: the key goes on until the next try', async () => {
+test('503: while the database is down the key still works, and a later retry deletes it', async () => {
   const person = await app.signUp()
   const { id, key } = await createKey(app, person)
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems' })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems' })
   refused(await remove(person, id), 'temporarily_unavailable')
   app.stack.dynamo.clearFaults()
   expect(await liveKeys(app, person, [key])).toEqual([key])

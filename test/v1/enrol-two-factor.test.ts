@@ -5,8 +5,10 @@ import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { stationBefore } from '../conformance/outage.ts'
-import { newPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { appCode, enrol, signInStatus, withTwoFactor } from '../support/credentials.ts'
+import { newPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 const kms = stationBefore('AWS_ENDPOINT_URL_KMS')
@@ -28,13 +30,13 @@ test('200: a seed, its otpauth URI and a QR code as SVG', async () => {
   expect(URI.parse(body.uri)).toMatchObject({ issuer: 'Bursar', label: email, secret: { base32: body.seed } })
 })
 
-test('200: by an account whose address is not confirmed', async () => {
+test('200: an account with an unconfirmed address can enrol', async () => {
   const person = newPerson()
   await app.register(person)
   expect((await begin((await app.login(person)).accessToken)).status).toBe(200)
 })
 
-test('200: nothing asks for a code before the first one has proved the seed', async () => {
+test('200: no code is required before the first code has proved the seed', async () => {
   const person = await app.signUp()
   await enrol(app, person)
   expect(await signInStatus(app, person, person.password)).toBe(200)
@@ -42,7 +44,7 @@ test('200: nothing asks for a code before the first one has proved the seed', as
   expect(body.twofa).toBe(false)
 })
 
-test('200: again before the first code gives another seed, and only the newest counts', async () => {
+test('200: a second enrolment before the first code gives another seed, and only the newest counts', async () => {
   const person = await app.signUp()
   const [first, second] = [await enrol(app, person), await enrol(app, person)]
   expect(second).not.toBe(first)
@@ -51,7 +53,7 @@ test('200: again before the first code gives another seed, and only the newest c
   expect((await verify(person.accessToken, appCode(second))).status).toBe(200)
 })
 
-test('200: two accounts have two seeds', async () => {
+test('200: two accounts have different seeds', async () => {
   const [ada, eve] = [await app.signUp(), await app.signUp()]
   expect(await enrol(app, ada)).not.toBe(await enrol(app, eve))
 })
@@ -67,13 +69,13 @@ test('200: the seed is stored encrypted for its account, and nowhere in the clea
   await expect(ports.secrets.decrypt(eve.accountId, stored)).rejects.toThrow()
 })
 
-test('409: it is on already, and the seed that is on stays', async () => {
+test('409: if two factors are on already, their seed stays', async () => {
   const person = await withTwoFactor(app, await app.signUp())
   refused(await begin(person.accessToken), 'two_factor_enabled')
   expect(await signInStatus(app, person, person.password, appCode(person.seed))).toBe(200)
 })
 
-test('503: the key service does not answer, and nothing is enrolled', async () => {
+test('503: if the key service does not answer, nothing is enrolled', async () => {
   const person = await app.signUp()
   kms.answer('cut')
   refused(await begin(person.accessToken), 'temporarily_unavailable')

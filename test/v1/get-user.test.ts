@@ -15,7 +15,7 @@ const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f
 
 const get = (token: string) => app.request('GET', '/v1/user', { token })
 
-test('200: the caller’s account as GreenCloud shows it', async () => {
+test('200: the caller’s account in GreenCloud’s format', async () => {
   const { accountId, username, email, accessToken } = await app.signUp()
   const { status, body } = await get(accessToken)
   expect(status).toBe(200)
@@ -33,7 +33,7 @@ test('200: the caller’s account as GreenCloud shows it', async () => {
   })
 })
 
-test('200: the default key stays the same for its owner and is another’s for nobody', async () => {
+test('200: the default key of an account stays the same, and no two accounts share a key', async () => {
   const [ada, eve] = [await app.signUp(), await app.signUp()]
   const keyOf = async ({ accessToken }: typeof ada) => (await get(accessToken)).body.apiKey
   const keysOfAda = [await keyOf(ada), await keyOf(await app.login(ada))]
@@ -41,7 +41,7 @@ test('200: the default key stays the same for its owner and is another’s for n
   expect(await keyOf(eve)).not.toBe(keysOfAda[0])
 })
 
-test('200: the stored account holds the default key nowhere in the clear', async () => {
+test('200: the stored account does not hold the default key in the clear', async () => {
   const { accountId, accessToken } = await app.signUp()
   const { apiKey } = (await get(accessToken)).body
   const items = await (await app.ports()).table.list(keys.account(accountId), '#')
@@ -58,7 +58,7 @@ test.each([
   expect((await get(accessToken)).body).toMatchObject({ name, surname })
 })
 
-test('401: a key is never shown once the session has ended', async () => {
+test('401: the key is not shown after the session has ended', async () => {
   const { accessToken } = await app.signUp()
   await app.request('POST', '/v1/auth/logout', { token: accessToken })
   const { status, body } = await get(accessToken)
@@ -76,7 +76,7 @@ test('200: the bundle with the units left, its price in dollars, and auto-renewa
   })
 })
 
-test('200: what keeps the bundle from renewing itself: declined, then another card', async () => {
+test('200: the reason why the bundle does not renew is shown, and is gone after a change of card', async () => {
   const person = await newBuyer(app)
   await spendTo(app, person, 5)
   double.addFault({ fault: 'decline', match: 'POST /v1/payment_intents/*/confirm', times: 1 })
@@ -89,7 +89,7 @@ test('200: what keeps the bundle from renewing itself: declined, then another ca
   expect(await renewal()).toEqual(ON)
 })
 
-test('200: auto-renewal is off with its flag', async () => {
+test('200: auto-renewal is shown as off if its flag is off', async () => {
   const { accessToken: token } = await newBuyer(app)
   await app.request('PUT', '/v1/user/flags', { token, json: { lowQuotaNotification: true } })
   expect((await get(token)).body).toMatchObject({

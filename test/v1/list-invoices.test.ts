@@ -1,8 +1,9 @@
 import { afterEach, expect, test } from 'vitest'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectContract, expectError } from '../conformance/contract.ts'
-import { type SignedInPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { buy, changeTo, newBuyer, paymentsOf, refund, shown } from '../support/buyers.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { later, stripeOf } from '../support/stripe.ts'
 
 const app = await startApp()
@@ -15,7 +16,7 @@ const CONFIRM = 'POST /v1/payment_intents/*/confirm'
 
 const get = ({ accessToken: token }: SignedInPerson, path = LIST) => app.request('GET', path, { token })
 
-test('200: every payment, newest first, in dollars and with its day', async () => {
+test('200: every payment is listed, newest first, in dollars and with its date', async () => {
   let person = await newBuyer(app)
   person = await later(app, person, DAY_MS)
   expect((await changeTo(app, person, 'DEVELOPER')).status).toBe(204)
@@ -32,7 +33,7 @@ test('200: every payment, newest first, in dollars and with its day', async () =
   )
 })
 
-test('200: none before the first payment, nor for one that was declined or is not known yet', async () => {
+test('200: payments that were declined or have an unknown outcome are not listed', async () => {
   const nobody = await app.signUp()
   expect(await shown(app, nobody, LIST)).toEqual([])
   const person = await newBuyer(app)
@@ -44,7 +45,7 @@ test('200: none before the first payment, nor for one that was declined or is no
   expect(await shown(app, person, LIST)).toHaveLength(1)
 })
 
-test('200: what went back shows in the status', async () => {
+test('200: the status shows refunds and disputes', async () => {
   const person = await newBuyer(app)
   const [payment] = await paymentsOf(app, person)
   const statuses = async () => {
@@ -60,7 +61,7 @@ test('200: what went back shows in the status', async () => {
   expect((await shown(app, disputed, LIST))[0].status).toBe('disputed')
 })
 
-test('200: pages follow the Link header, each payment once, and no call to Stripe', async () => {
+test('200: the pages along the Link header show each payment once, without a call to Stripe', async () => {
   const person = await newBuyer(app)
   for (let times = 0; times < 4; times++) {
     expect((await buy(app, person)).status).toBe(201)
@@ -80,7 +81,7 @@ test('200: pages follow the Link header, each payment once, and no call to Strip
   expect(new Set(ids).size).toBe(5)
 })
 
-test('200: nobody else’s', async () => {
+test('200: the list has nothing of other accounts', async () => {
   await newBuyer(app)
   expect(await shown(app, await app.signUp(), LIST)).toEqual([])
 })
@@ -92,7 +93,7 @@ test.each(['limit=0', 'limit=1001', 'limit=x', 'cursor=x', 'cursor=%23', 'page=1
   },
 )
 
-test('200: while Stripe is down', async () => {
+test('200: the list is shown while Stripe is down', async () => {
   const person = await newBuyer(app)
   double.addFault({ fault: '500' })
   expect(await shown(app, person, LIST)).toHaveLength(1)

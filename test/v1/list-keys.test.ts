@@ -1,14 +1,15 @@
 import { expect, test } from 'vitest'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { newPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { createKey, defaultKey } from '../support/keys.ts'
+import { newPerson } from '../support/people.ts'
 
 const app = await startApp()
 
 const list = (token: string) => app.request('GET', '/v1/keys', { token })
 
-test('200: a new account has its default key, told by its first eight and last four characters', async () => {
+test('200: a new account has its default key, shown by its first eight and last four characters', async () => {
   const person = await app.signUp()
   const key = await defaultKey(app, person)
   const { status, body } = await list(person.accessToken)
@@ -38,27 +39,27 @@ test('200: the default key first, then the others in the order of their creation
   expect(text).not.toContain(await defaultKey(app, person))
 })
 
-test('200: by an account whose address is not confirmed', async () => {
+test('200: an account with an unconfirmed address can list its keys', async () => {
   const person = newPerson()
   await app.register(person)
   expect((await list((await app.login(person)).accessToken)).body).toHaveLength(1)
 })
 
-test('200: nobody sees another’s keys', async () => {
+test('200: the list has no keys of other accounts', async () => {
   const [ada, eve] = [await app.signUp(), await app.signUp()]
   await createKey(app, ada, 'of Ada')
   expect((await list(eve.accessToken)).body).toMatchObject([{ id: 'default' }])
 })
 
-test('401: not once the session has ended', async () => {
+test('401: after the session has ended', async () => {
   const { accessToken } = await app.signUp()
   await app.request('POST', '/v1/auth/logout', { token: accessToken })
   expectError(v1.listKeys, await list(accessToken), 'session_ended')
 })
 
-test('503: nothing is guessed while the database is away', async () => {
+test('503: no answer is guessed while the database is down', async () => {
   const { accessToken } = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-before' })
+  app.stack.dynamo.addFault({ fault: 'error-before' })
   const answer = await list(accessToken)
   app.stack.dynamo.clearFaults()
   expectError(v1.listKeys, answer, 'temporarily_unavailable')

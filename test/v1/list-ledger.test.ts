@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectContract, expectError } from '../conformance/contract.ts'
-import { type SignedInPerson, startApp } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   buy,
   changeTo,
@@ -13,6 +13,7 @@ import {
   shown,
   spendTo,
 } from '../support/buyers.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { stripeOf } from '../support/stripe.ts'
 
 const app = await startApp()
@@ -21,7 +22,7 @@ const { double } = stripeOf(app)
 const get = ({ accessToken: token }: SignedInPerson, path = '/v1/ledger') =>
   app.request('GET', path, { token })
 
-test('200: every credit and debit, oldest first, numbered without a gap', async () => {
+test('200: every credit and debit is listed, oldest first, numbered without a gap', async () => {
   const person = await newBuyer(app)
   expect((await changeTo(app, person, 'DEVELOPER')).status).toBe(204)
   const answer = await get(person)
@@ -39,7 +40,7 @@ test('200: every credit and debit, oldest first, numbered without a gap', async 
   ])
 })
 
-test('200: amounts sum to the balance and units to those left and used, after everything that can happen', async () => {
+test('200: amounts sum to the balance, and units to those left and used, after every kind of entry', async () => {
   const person = await newBuyer(app)
   await spendTo(app, person, 700)
   await buy(app, person)
@@ -60,14 +61,14 @@ test('200: amounts sum to the balance and units to those left and used, after ev
   expect(new Set(kinds)).toEqual(new Set(['trial', 'payment', 'sale', 'refund', 'return']))
 })
 
-test('200: spent units are no entries', async () => {
+test('200: spent units make no entries', async () => {
   const person = await newBuyer(app)
   const before = await ledgerOf(app, person)
   await spendTo(app, person, 500)
   expect(await ledgerOf(app, person)).toEqual(before)
 })
 
-test('200: pages follow the Link header, each entry once', async () => {
+test('200: the pages along the Link header show each entry once', async () => {
   const person = await newBuyer(app)
   await buy(app, person)
   const entries: unknown[] = []
@@ -83,7 +84,7 @@ test('200: pages follow the Link header, each entry once', async () => {
   expect(entries).toEqual(await ledgerOf(app, person))
 })
 
-test('200: nobody else’s, and Stripe is not asked', async () => {
+test('200: the list has nothing of other accounts and needs no call to Stripe', async () => {
   await newBuyer(app)
   const person = await app.signUp()
   app.resetCalls()
@@ -103,6 +104,6 @@ test.each([
   expectError(v1.listLedger, await get(await app.signUp(), `/v1/ledger?${query}`), 'invalid_request')
 })
 
-test('200: past the last entry there are none', async () => {
+test('200: the page after the last entry is empty', async () => {
   expect((await get(await app.signUp(), `/v1/ledger?cursor=${'9'.repeat(12)}`)).body).toEqual([])
 })

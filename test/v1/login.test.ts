@@ -1,12 +1,14 @@
 import { expect, test } from 'vitest'
-import { register } from '../../core/account/register.ts'
+import { registerAccount } from '../../core/account/register.ts'
 import type { ErrorCode } from '../../core/errors.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { claims, newPerson, type Person, startApp, type TestAnswer } from '../support/app.ts'
+import { claims, startApp } from '../support/app.ts'
 import { appCode, withTwoFactor, wrongAppCode } from '../support/credentials.ts'
+import { newPerson, type Person } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 
@@ -50,12 +52,12 @@ test.each([
   expect([status, claims(body.accessToken).username]).toEqual([200, person.accountId])
 })
 
-test('200: by e-mail address in another composition', async () => {
+test('200: by e-mail address in another Unicode form', async () => {
   const { email, password } = await app.signUp({ email: 'ada@zoë.example' })
   expect((await login({ email: email.normalize('NFD'), password })).status).toBe(200)
 })
 
-test('200: lastlogin is the time of the newest sign-in, and of nothing else', async () => {
+test('200: lastlogin is the time of the newest sign-in; nothing else changes it', async () => {
   const person = newPerson()
   expect((await app.register(person)).body.content.lastlogin).toBe(null)
   app.advance(1_000)
@@ -67,7 +69,7 @@ test('200: lastlogin is the time of the newest sign-in, and of nothing else', as
   expect(await lastLogin(person, accessToken)).toBe(new Date(signedInMs).toISOString())
 })
 
-test('200: twenty sessions live side by side, and one more ends the oldest', async () => {
+test('200: an account can have twenty sessions, and one more ends the oldest', async () => {
   const person = newPerson()
   await app.register(person)
   const sessions = []
@@ -86,7 +88,7 @@ test('200: twenty sessions live side by side, and one more ends the oldest', asy
   expect((await app.request('POST', '/v1/auth/refresh', { json: { refreshToken } })).status).toBe(401)
 })
 
-test('200: twenty sign-ins at once are twenty sessions', async () => {
+test('200: twenty concurrent sign-ins make twenty sessions', async () => {
   const person = newPerson()
   await app.register(person)
   const sessions = await Promise.all(Array.from({ length: 20 }, () => app.login(person)))
@@ -94,7 +96,7 @@ test('200: twenty sign-ins at once are twenty sessions', async () => {
   expect(answers).toEqual(Array(20).fill(200))
 })
 
-test('200: what was signed in 30 days ago is dropped from the account', async () => {
+test('200: sessions older than 30 days are dropped from the account', async () => {
   const person = await app.signUp()
   app.advance(30 * 24 * 3_600_000)
   await app.login(person)
@@ -102,7 +104,7 @@ test('200: what was signed in 30 days ago is dropped from the account', async ()
   expect(Object.keys(sessions as object)).toHaveLength(1)
 })
 
-test('401: a wrong password and an unknown name are answered alike and cost the same calls', async () => {
+test('401: a wrong password and an unknown name have the same answer and cost the same calls', async () => {
   const { email, password } = await app.signUp()
   const tryLogin = async (json: unknown) => {
     app.resetCalls()
@@ -128,20 +130,20 @@ test('401: a password in another case', async () => {
   expect((await login({ email, password: password.toUpperCase() })).status).toBe(401)
 })
 
-test('401: an account whose registration is not finished, though the vault knows its password', async () => {
+test('401: an account whose registration is not finished, even if the vault knows its password', async () => {
   const person = newPerson()
   const ports = await app.ports()
   const crash = async (accountId: string, password: string) => {
     await ports.identity.enroll(accountId, password)
     throw new Error('crash')
   }
-  await register({ ...ports, identity: { ...ports.identity, enroll: crash } }, person).catch(() => {})
+  await registerAccount({ ...ports, identity: { ...ports.identity, enroll: crash } }, person).catch(() => {})
   const { status, body } = await login({ email: person.email, password: person.password })
   expect([status, body.type]).toEqual([401, 'urn:bursar:problem:invalid_credentials'])
 })
 
 test.each(['deactivated', 'suspended'])(
-  '403: an account that is %s, told to the right password only',
+  '403: an account that is %s; only the right password reveals the status',
   async (state) => {
     const { accountId, email, password } = await app.signUp()
     await setStatus(accountId, state)
@@ -152,7 +154,7 @@ test.each(['deactivated', 'suspended'])(
   },
 )
 
-test('403: the vault’s tokens of a refused sign-in are revoked and its session is not listed', async () => {
+test('403: the vault’s tokens of a refused sign-in are revoked, and its session is not stored', async () => {
   const { accountId, email, password } = await app.signUp()
   await setStatus(accountId, 'deactivated')
   const { table } = await app.ports()
@@ -164,14 +166,9 @@ test('403: the vault’s tokens of a refused sign-in are revoked and its session
 })
 
 test.each([
-  ['neither an e-mail address nor a username', {}, 'email', 'or username is required, and only one of them'],
-  [
-    'both',
-    { email: 'ada@mail.example', username: 'ada' },
-    'email',
-    'or username is required, and only one of them',
-  ],
-  ['an address that is none', { email: 'ada' }, 'email', 'must be an e-mail address'],
+  ['neither an e-mail address nor a username', {}, 'email', 'send either email or username'],
+  ['both', { email: 'ada@mail.example', username: 'ada' }, 'email', 'send either email or username'],
+  ['an invalid address', { email: 'ada' }, 'email', 'must be an e-mail address'],
   ['a username with a key’s prefix', { username: 'USERNAME#ada' }, 'username', /^must be 3 to 32/],
   ['no password', { username: 'ada', password: undefined }, 'password', 'is required'],
   [
@@ -186,9 +183,9 @@ test.each([
   expect(body.errors).toEqual([{ field, message: expect.stringMatching(message) }])
 })
 
-test('503: no session is listed, and none of its tokens released, when the database is away', async () => {
+test('503: while the database is down no session is stored and no token released', async () => {
   const { email, password } = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'UpdateItem' })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'UpdateItem' })
   app.resetCalls()
   const { status, body } = await login({ email, password })
   app.stack.dynamo.clearFaults()
@@ -196,7 +193,7 @@ test('503: no session is listed, and none of its tokens released, when the datab
   expect(app.calls().cognito).toEqual({ AdminInitiateAuth: 1, RevokeToken: 1 })
 })
 
-test('200: two factors are on: the password with a code of the app, this step’s or a neighbour’s', async () => {
+test('200: with two factors on the password needs a code of the app, of this or a neighbouring time step', async () => {
   for (const steps of [0, 1]) {
     const { email, password, accountId, seed } = await protectedPerson()
     const { status, body } = await login({ email, password, twofa: appCode(seed, steps) })
@@ -205,7 +202,7 @@ test('200: two factors are on: the password with a code of the app, this step’
   }
 })
 
-test('200: a code of the step before, once that is newer than the one used last', async () => {
+test('200: a code of the previous time step is accepted if it is newer than the last used code', async () => {
   const { email, password, seed } = await protectedPerson()
   const twofa = appCode(seed)
   app.advance(30_000)
@@ -216,20 +213,23 @@ test.each([
   ['as shown', (code: string) => code],
   ['in upper case', (code: string) => code.toUpperCase()],
   ['without its hyphen', (code: string) => code.replace('-', '')],
-])('200: a recovery code %s, once however it is spelled; the other nine go on', async (_, spelled) => {
-  const { email, password, recoveryCodes } = await protectedPerson()
-  const [first = '', ...others] = recoveryCodes
-  expect((await login({ email, password, twofa: spelled(first) })).status).toBe(200)
-  refused(await login({ email, password, twofa: first }), 'two_factor_invalid')
-  for (const twofa of others) expect((await login({ email, password, twofa })).status).toBe(200)
-})
+])(
+  '200: a recovery code %s works once in any spelling, and the other nine stay valid',
+  async (_, spelled) => {
+    const { email, password, recoveryCodes } = await protectedPerson()
+    const [first = '', ...others] = recoveryCodes
+    expect((await login({ email, password, twofa: spelled(first) })).status).toBe(200)
+    refused(await login({ email, password, twofa: first }), 'two_factor_invalid')
+    for (const twofa of others) expect((await login({ email, password, twofa })).status).toBe(200)
+  },
+)
 
-test('200: a code where two factors are off is not looked at', async () => {
+test('200: a code is ignored if two factors are off', async () => {
   const { email, password } = await app.signUp()
   expect((await login({ email, password, twofa: '123456' })).status).toBe(200)
 })
 
-test('200: a right code before the fifth wrong one in a row starts the count anew', async () => {
+test('200: a right code before the fifth wrong one resets the count', async () => {
   const { email, password, seed, recoveryCodes } = await protectedPerson()
   const wrong = (nth: number) => login({ email, password, twofa: wrongAppCode(seed, nth) })
   for (const twofa of [recoveryCodes[0], recoveryCodes[1], appCode(seed)]) {
@@ -238,7 +238,7 @@ test('200: a right code before the fifth wrong one in a row starts the count ane
   }
 })
 
-test('401: the right password without a code; its tokens are revoked and no session is listed', async () => {
+test('401: the right password without a code; its tokens are revoked and no session is stored', async () => {
   const { accountId, email, password } = await protectedPerson()
   const { table } = await app.ports()
   const before = await table.get(keys.profile(accountId))
@@ -250,7 +250,7 @@ test('401: the right password without a code; its tokens are revoked and no sess
   expect(await table.get(keys.profile(accountId))).toEqual(before)
 })
 
-test('401: a wrong password with a right code: the code is neither told right nor used up', async () => {
+test('401: with a wrong password a right code is neither confirmed nor used up', async () => {
   const { email, seed, password } = await protectedPerson()
   const twofa = appCode(seed)
   refused(await login({ email, password: 'Wrong123!', twofa }), 'invalid_credentials')
@@ -259,7 +259,7 @@ test('401: a wrong password with a right code: the code is neither told right no
   expect((await login({ email, password, twofa })).status).toBe(200)
 })
 
-test('401: a wrong code, another’s code and another’s recovery code; their tokens are revoked', async () => {
+test('401: a wrong code, and a code or recovery code of another account; the tokens are revoked', async () => {
   const [person, other] = [await protectedPerson(), await protectedPerson()]
   const { email, password } = person
   for (const twofa of [wrongAppCode(person.seed), appCode(other.seed), other.recoveryCodes[0]]) {
@@ -269,7 +269,7 @@ test('401: a wrong code, another’s code and another’s recovery code; their t
   }
 })
 
-test('401: a code that was used, and one of an earlier step', async () => {
+test('401: a used code, and a code of an earlier time step', async () => {
   const { email, password, seed } = await protectedPerson()
   app.advance(30_000)
   const [earlier, twofa] = [appCode(seed, -1), appCode(seed)]
@@ -279,13 +279,13 @@ test('401: a code that was used, and one of an earlier step', async () => {
   }
 })
 
-test.each([-2, 2])('401: the code of the step %i from now', async (steps) => {
+test.each([-2, 2])('401: a code that is %i time steps from now', async (steps) => {
   const { email, password, seed } = await protectedPerson()
   app.advance(MINUTE_MS)
   refused(await login({ email, password, twofa: appCode(seed, steps) }), 'two_factor_invalid')
 })
 
-test('403: a deactivated account tells so to the right password and code only', async () => {
+test('403: only the right password and code reveal that an account is deactivated', async () => {
   const { accountId, email, password, seed } = await protectedPerson()
   await setStatus(accountId, 'deactivated')
   refused(await login({ email, password }), 'two_factor_required')
@@ -293,7 +293,7 @@ test('403: a deactivated account tells so to the right password and code only', 
   refused(await login({ email, password, twofa: appCode(seed) }), 'account_deactivated')
 })
 
-test('429: five wrong codes in a row lock right ones out for 15 minutes; a session that is open goes on', async () => {
+test('429: after five wrong codes in a row right ones are refused for 15 minutes; open sessions stay live', async () => {
   const { email, password, seed, recoveryCodes, accessToken } = await protectedPerson()
   for (const nth of [0, 1, 2, 3, 4]) {
     refused(await login({ email, password, twofa: wrongAppCode(seed, nth) }), 'two_factor_invalid')

@@ -15,7 +15,7 @@ test.each([
   ['no body', undefined],
   ['an empty object', {}],
   ['everywhere: false', { everywhere: false }],
-])('204: %s ends the session that called, from the next request on, and no other', async (_, json) => {
+])('204: %s ends the caller’s session, from the next request on, and no other', async (_, json) => {
   const mine = await app.signUp()
   const other = await app.login(mine)
   expect(await accountStatus(mine)).toBe(200)
@@ -54,7 +54,7 @@ test.each([
   ['everywhere as text', { everywhere: 'yes' }, 'everywhere'],
   ['everywhere as null', { everywhere: null }, 'everywhere'],
   ['a mistyped field', { everwhere: true }, 'everwhere'],
-])('400: %s, and the session goes on', async (_, json, field) => {
+])('400: %s, and the session stays live', async (_, json, field) => {
   const person = await app.signUp()
   const { status, body } = await logout(person.accessToken, json)
   expect([status, body.type]).toEqual([400, 'urn:bursar:problem:invalid_request'])
@@ -62,9 +62,9 @@ test.each([
   expect(await accountStatus(person)).toBe(200)
 })
 
-test('503: while the database is away, and the session goes on', async () => {
+test('503: while the database is down the session stays live', async () => {
   const person = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-before' })
+  app.stack.dynamo.addFault({ fault: 'error-before' })
   const { status, body } = await logout(person.accessToken, { everywhere: true })
   app.stack.dynamo.clearFaults()
   expect([status, body.type]).toEqual([503, 'urn:bursar:problem:temporarily_unavailable'])

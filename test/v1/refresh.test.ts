@@ -17,7 +17,7 @@ const ended = (answer: Awaited<ReturnType<typeof refresh>>) => {
   expect([answer.status, answer.body.type]).toEqual([401, 'urn:bursar:problem:session_ended'])
 }
 
-test('200: a new access token of the same session, and the same refresh token', async () => {
+test('200: the answer has a new access token of the same session, and the same refresh token', async () => {
   const { accessToken, refreshToken } = await app.signUp()
   app.advance(1_000)
   const { status, body } = await refresh(refreshToken)
@@ -38,14 +38,14 @@ test('200: after the access token has expired', async () => {
   expect(await accountStatus(body.accessToken)).toBe(200)
 })
 
-test('200: again and again, and the access token before stays good until it expires', async () => {
+test('200: a token can be refreshed repeatedly, and earlier access tokens stay valid until they expire', async () => {
   const { accessToken, refreshToken } = await app.signUp()
   const answers = [await refresh(refreshToken), await refresh(refreshToken)]
   expect(answers.map(({ status }) => status)).toEqual([200, 200])
   expect(await accountStatus(accessToken)).toBe(200)
 })
 
-test('401: a refresh token of 30 days', async () => {
+test('401: a refresh token that is 30 days old', async () => {
   const { refreshToken } = await app.signUp()
   app.advance(30 * DAY_MS - 1)
   expect((await refresh(refreshToken)).status).toBe(200)
@@ -57,11 +57,11 @@ test('401: garbage', async () => {
   ended(await refresh('garbage'))
 })
 
-test('401: an access token, live as it is', async () => {
+test('401: a live access token', async () => {
   ended(await refresh((await app.signUp()).accessToken))
 })
 
-test('401: after sign-out, whichever of its access tokens did it', async () => {
+test('401: after a sign-out with any access token of the session', async () => {
   const { refreshToken } = await app.signUp()
   const { accessToken } = (await refresh(refreshToken)).body
   await app.request('POST', '/v1/auth/logout', { token: accessToken })
@@ -75,7 +75,7 @@ test('401: after sign-out everywhere by another session', async () => {
   ended(await refresh(person.refreshToken))
 })
 
-test('401: an account that is gone', async () => {
+test('401: a deleted account', async () => {
   const { accountId, refreshToken } = await app.signUp()
   await (await app.ports()).identity.remove(accountId)
   ended(await refresh(refreshToken))

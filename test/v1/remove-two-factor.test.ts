@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   appCode,
   enrol,
@@ -12,6 +12,7 @@ import {
   withTwoFactor,
   wrongAppCode,
 } from '../support/credentials.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 
@@ -30,7 +31,7 @@ async function isOn(token: string): Promise<boolean> {
 test.each([
   ['a code of the app', ({ seed }: { seed: string }) => appCode(seed)],
   ['a recovery code', ({ recoveryCodes }: { recoveryCodes: string[] }) => recoveryCodes[4]],
-])('204: by %s, and a sign-in asks for none any more', async (_, codeOf) => {
+])('204: with %s, and a sign-in no longer requires a code', async (_, codeOf) => {
   const person = await protectedPerson()
   const { status, text } = await remove(person.accessToken, codeOf(person))
   expect([status, text]).toEqual([204, ''])
@@ -39,7 +40,7 @@ test.each([
   expect(await sessionStatuses(app, person)).toEqual([200, 200])
 })
 
-test('204: nothing of seed and recovery codes is kept, and neither works once it is on again', async () => {
+test('204: seed and recovery codes are deleted, and neither works after a new enrolment', async () => {
   const person = await protectedPerson()
   await remove(person.accessToken, appCode(person.seed))
   const profile = await (await app.ports()).table.get(keys.profile(person.accountId))
@@ -51,7 +52,7 @@ test('204: nothing of seed and recovery codes is kept, and neither works once it
   expect(await signInStatus(app, person, person.password, again.recoveryCodes[0])).toBe(200)
 })
 
-test('204: of ten at once one switches it off', async () => {
+test('204: of ten concurrent requests one switches two factors off', async () => {
   const person = await protectedPerson()
   const code = appCode(person.seed)
   const answers = await Promise.all(Array.from({ length: 10 }, () => remove(person.accessToken, code)))
@@ -64,7 +65,7 @@ test('204: of ten at once one switches it off', async () => {
   expect(await isOn(person.accessToken)).toBe(false)
 })
 
-test('401: a wrong code, another’s, one that signed in, and a recovery code that did', async () => {
+test('401: a wrong code, another account’s code, and a code or recovery code used to sign in', async () => {
   const [person, other] = [await protectedPerson(), await protectedPerson()]
   const [used] = person.recoveryCodes
   expect(await signInStatus(app, person, person.password, used)).toBe(200)
@@ -76,14 +77,14 @@ test('401: a wrong code, another’s, one that signed in, and a recovery code th
   expect(await isOn(person.accessToken)).toBe(true)
 })
 
-test('409: it is not on, or only enrolled', async () => {
+test('409: two factors are off, or only enrolled', async () => {
   const person = await app.signUp()
   refused(await remove(person.accessToken, '123456'), 'two_factor_not_enrolled')
   const seed = await enrol(app, person)
   refused(await remove(person.accessToken, appCode(seed)), 'two_factor_not_enrolled')
 })
 
-test('429: five wrong codes lock the right one and every recovery code out for 15 minutes', async () => {
+test('429: after five wrong codes the right one and every recovery code are refused for 15 minutes', async () => {
   const person = await protectedPerson()
   for (const nth of [0, 1, 2, 3]) {
     refused(await remove(person.accessToken, wrongAppCode(person.seed, nth)), 'two_factor_invalid')
@@ -104,7 +105,7 @@ test.each([
   ['no code', undefined, 'is required'],
   ['five digits', '12345', 'must be a 6-digit code or a recovery code'],
   ['a number', 123456, 'must be of type string'],
-])('400: %s, and it stays on', async (_, code, message) => {
+])('400: %s, and two factors stay on', async (_, code, message) => {
   const person = await protectedPerson()
   const answer = await remove(person.accessToken, code)
   refused(answer, 'invalid_request')

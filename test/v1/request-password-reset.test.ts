@@ -1,12 +1,14 @@
 import { expect, test } from 'vitest'
-import { register } from '../../core/account/register.ts'
+import { registerAccount } from '../../core/account/register.ts'
 import type { ErrorCode } from '../../core/errors.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { newPerson, type Person, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { resetCode, signInStatus } from '../support/credentials.ts'
+import { newPerson, type Person } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 
@@ -40,8 +42,8 @@ test('204: the job mails a code of 32 hex digits, which sets a password', async 
 
 test.each([
   ['in another case', (email: string) => email.toUpperCase()],
-  ['in another composition', (email: string) => email.normalize('NFD')],
-])('204: the address %s', async (_, variant) => {
+  ['in another Unicode form', (email: string) => email.normalize('NFD')],
+])('204: the address %s gets its code', async (_, variant) => {
   const { username } = newPerson()
   const person = await app.signUp({ email: `${username}@zoë.example` })
   await expectAsked(variant(person.email))
@@ -49,13 +51,13 @@ test.each([
   expect(resetMails(person).map(({ to }) => to)).toHaveLength(1)
 })
 
-test('204: an address that is not confirmed gets its code too', async () => {
+test('204: an unconfirmed address gets its code too', async () => {
   const person = newPerson()
   await app.register(person)
   expect((await set(await resetCode(app, person.email))).status).toBe(204)
 })
 
-test('204: asking ten times before the job runs is one mail', async () => {
+test('204: ten requests before the job runs send one mail', async () => {
   const person = await app.signUp()
   await Promise.all(Array.from({ length: 10 }, () => expectAsked(person.email)))
   await app.job('send-mail')
@@ -63,7 +65,7 @@ test('204: asking ten times before the job runs is one mail', async () => {
   expect(resetMails(person)).toHaveLength(1)
 })
 
-test('204: three runs of the job at once send one mail', async () => {
+test('204: three concurrent runs of the job send one mail', async () => {
   const person = await app.signUp()
   await expectAsked(person.email)
   const runs = await Promise.all([app.job('send-mail'), app.job('send-mail'), app.job('send-mail')])
@@ -71,7 +73,7 @@ test('204: three runs of the job at once send one mail', async () => {
   expect(resetMails(person)).toHaveLength(1)
 })
 
-test('204: a newer code supersedes the one before', async () => {
+test('204: a newer code supersedes the previous one', async () => {
   const person = await app.signUp()
   const older = await resetCode(app, person.email)
   const newer = await resetCode(app, person.email)
@@ -83,7 +85,7 @@ function refusedCode(answer: TestAnswer): void {
   expectError(v1.resetPassword, answer, 'invalid_code')
 }
 
-test('204: an address gets five mails in any hour, in whatever case it is asked, and another address its own', async () => {
+test('204: each address gets at most five mails in any hour, in whatever case it is requested', async () => {
   const [person, other] = [await app.signUp(), await app.signUp()]
   const asked = async (email: string) => {
     await expectAsked(email)
@@ -105,7 +107,7 @@ test('204: an address gets five mails in any hour, in whatever case it is asked,
   expect(resetMails(person)).toHaveLength(6)
 })
 
-test('204: what was refused for the hour is not made up for later', async () => {
+test('204: mails over the hourly limit are not sent later', async () => {
   const person = await app.signUp()
   for (let count = 0; count < 6; count++) {
     await ask(person.email)
@@ -127,17 +129,17 @@ test.each(['deactivated', 'suspended'])('204: an account that is %s gets no mail
   expect(await table.due('ASK', Date.now(), 10), 'asks that are still due').toEqual([])
 })
 
-test('204: a registration that is not finished gets no mail', async () => {
+test('204: an unfinished registration gets no mail', async () => {
   const person = newPerson()
   const ports = await app.ports()
   const enroll = () => Promise.reject(new Error('crash'))
-  await register({ ...ports, identity: { ...ports.identity, enroll } }, person).catch(() => {})
+  await registerAccount({ ...ports, identity: { ...ports.identity, enroll } }, person).catch(() => {})
   await expectAsked(person.email)
   await app.job('send-mail')
   expect(app.stack.mail.messages(person.email)).toEqual([])
 })
 
-test('204: an address that nobody has gets no mail, nor does one that is only waiting to be confirmed', async () => {
+test('204: an unknown address gets no mail, nor does the unconfirmed new address of an account', async () => {
   const [person, nobody, waiting] = [await app.signUp(), newPerson(), newPerson()]
   const json = { email: waiting.email }
   await app.request('PUT', `/rest/users/${person.username}`, { token: person.accessToken, json })
@@ -146,10 +148,10 @@ test('204: an address that nobody has gets no mail, nor does one that is only wa
   expect([resetMails(nobody), resetMails(waiting)]).toEqual([[], []])
 })
 
-test('204: a mail that the provider did not take goes out a minute later with a code that works', async () => {
+test('204: a mail that the provider refused is sent a minute later, with a valid code', async () => {
   const person = await app.signUp()
   await ask(person.email)
-  app.stack.mail.fail(2)
+  app.stack.mail.addFault({ fault: 'error-before', times: 2 })
   await app.job('send-mail')
   expect(resetMails(person)).toEqual([])
   app.advance(MINUTE_MS)
@@ -158,7 +160,7 @@ test('204: a mail that the provider did not take goes out a minute later with a 
   expect((await set(app.mailedCode(person.email))).status).toBe(204)
 })
 
-test('204: asking changes nothing of the account: password and sessions go on', async () => {
+test('204: a request does not change the account: password and sessions stay valid', async () => {
   const person = await app.signUp()
   await resetCode(app, person.email)
   expect(await signInStatus(app, person, person.password)).toBe(200)
@@ -167,10 +169,10 @@ test('204: asking changes nothing of the account: password and sessions go on', 
 
 test.each([
   ['no address', {}, 'email', 'is required'],
-  ['what is no address', { email: 'ada' }, 'email', 'must be an e-mail address'],
+  ['an invalid address', { email: 'ada' }, 'email', 'must be an e-mail address'],
   ['a list of addresses', { email: ['a@mail.example'] }, 'email', 'must be of type string'],
   [
-    'a username beside it',
+    'a username in addition',
     { email: 'a@mail.example', username: 'ada' },
     'username',
     'is not a field of this request',
@@ -187,9 +189,9 @@ test.each([
   expect(answer.body.errors).toEqual([{ field, message }])
 })
 
-test('503: while the database is away, for a known address and an unknown one', async () => {
+test('503: while the database is down, for a known and an unknown address', async () => {
   const person = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-before' })
+  app.stack.dynamo.addFault({ fault: 'error-before' })
   const answers = [await ask(person.email), await ask(newPerson().email)]
   app.stack.dynamo.clearFaults()
   for (const answer of answers) refused(answer, 'temporarily_unavailable')

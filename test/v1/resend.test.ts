@@ -2,7 +2,9 @@ import { expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { newPerson, type Person, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import { newPerson, type Person } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 
@@ -19,7 +21,7 @@ async function registered(): Promise<Person> {
   return person
 }
 
-/** Asks, and has the job answer. @returns the code in the newest mail. */
+/** Requests a new code and runs the job. @returns the code in the newest mail. */
 async function resent({ email }: Person): Promise<string> {
   const { status, text } = await resend(email)
   expect([status, text]).toEqual([204, ''])
@@ -27,7 +29,7 @@ async function resent({ email }: Person): Promise<string> {
   return app.mailedCode(email)
 }
 
-test('204: the job mails a new code, which confirms the address; the one before is superseded', async () => {
+test('204: the job mails a new code, which confirms the address and supersedes the previous code', async () => {
   const person = await registered()
   const first = app.mailedCode(person.email)
   const second = await resent(person)
@@ -39,14 +41,14 @@ test('204: the job mails a new code, which confirms the address; the one before 
   expect((await activate(second)).status).toBe(200)
 })
 
-test('204: a new code when the first one has expired', async () => {
+test('204: a new code works after the first one has expired', async () => {
   const person = await registered()
   app.advance(24 * HOUR_MS)
   expectError(v1.activate, await activate(app.mailedCode(person.email)), 'invalid_code')
   expect((await activate(await resent(person))).status).toBe(200)
 })
 
-test('204: a new code when five wrong tries burnt the first', async () => {
+test('204: a new code works after five wrong tries revoked the first one', async () => {
   const person = await registered()
   const burnt = app.mailedCode(person.email)
   for (const digit of '01234') await activate(burnt.slice(0, 16) + digit.repeat(16))
@@ -54,13 +56,13 @@ test('204: a new code when five wrong tries burnt the first', async () => {
   expect((await activate(await resent(person))).status).toBe(200)
 })
 
-test('204: the address in another case', async () => {
+test('204: the address in another case gets a code', async () => {
   const person = await registered()
   await resent({ ...person, email: person.email.toUpperCase() })
   expect(mails(person)).toBe(2)
 })
 
-test('204: an address gets five mails in any hour', async () => {
+test('204: an address gets at most five mails in any hour', async () => {
   const person = await registered()
   for (let count = 0; count < 7; count++) await resent(person)
   expect(mails(person)).toBe(1 + 5)
@@ -69,7 +71,7 @@ test('204: an address gets five mails in any hour', async () => {
   expect(mails(person)).toBe(1 + 6)
 })
 
-test('204: no mail to an address that is confirmed or that nobody has', async () => {
+test('204: a confirmed or unknown address gets no mail', async () => {
   const [confirmed, nobody] = [await app.signUp(), newPerson()]
   for (const { email } of [confirmed, nobody]) {
     const { status, text } = await resend(email)
@@ -79,7 +81,7 @@ test('204: no mail to an address that is confirmed or that nobody has', async ()
   expect([mails(confirmed), mails(nobody)]).toEqual([1, 0])
 })
 
-test('204: nobody gets a code between asking and confirming that works once it is confirmed', async () => {
+test('204: no new code is sent if the address is confirmed before the job runs', async () => {
   const person = await registered()
   await resend(person.email)
   expect((await activate(app.mailedCode(person.email))).status).toBe(200)
@@ -87,7 +89,7 @@ test('204: nobody gets a code between asking and confirming that works once it i
   expect(mails(person)).toBe(1)
 })
 
-test('204: asking for a confirmation uses up no mail of a reset', async () => {
+test('204: confirmation mails do not count towards the limit of reset mails', async () => {
   const person = await registered()
   for (let count = 0; count < 5; count++) await resent(person)
   await app.request('POST', '/v1/user/resetPassword', { json: { email: person.email } })
@@ -96,7 +98,7 @@ test('204: asking for a confirmation uses up no mail of a reset', async () => {
 
 test.each([
   ['no address', {}, 'email', 'is required'],
-  ['what is no address', { email: 'ada' }, 'email', 'must be an e-mail address'],
+  ['an invalid address', { email: 'ada' }, 'email', 'must be an e-mail address'],
   ['another field', { email: 'a@mail.example', code: 'x' }, 'code', 'is not a field of this request'],
 ])('400: %s', async (_, json, field, message) => {
   const answer = await app.request('POST', '/v1/auth/resend', { json })
@@ -104,9 +106,9 @@ test.each([
   expect(answer.body.errors).toEqual([{ field, message }])
 })
 
-test('503: while the database is away, for a known address and an unknown one', async () => {
+test('503: while the database is down, for a known and an unknown address', async () => {
   const person = await registered()
-  app.stack.dynamo.fault({ kind: 'error-before' })
+  app.stack.dynamo.addFault({ fault: 'error-before' })
   const answers = [await resend(person.email), await resend(newPerson().email)]
   app.stack.dynamo.clearFaults()
   for (const answer of answers) refused(answer, 'temporarily_unavailable')

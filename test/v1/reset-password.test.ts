@@ -5,7 +5,7 @@ import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { stationBefore } from '../conformance/outage.ts'
-import { claims, newPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { claims, startApp } from '../support/app.ts'
 import {
   appCode,
   resetCode,
@@ -15,6 +15,8 @@ import {
   wrongAppCode,
   wrongHalf,
 } from '../support/credentials.ts'
+import { newPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { sendRaw } from '../support/send.ts'
 
 const app = await startApp()
@@ -26,21 +28,21 @@ const PATH = '/v1/user/resetPassword'
 
 const put = (json: object) => app.request('PUT', PATH, { json: { password: NEW, ...json } })
 
-/** The seed's GET with a body, which `fetch` refuses to send. */
+/** Sends GreenCloud's GET with a body, which `fetch` refuses. */
 const get = (json: object) =>
   sendRaw(app.url, 'GET', PATH, [['content-type', 'application/json']], JSON.stringify(json))
 
 const refused = (answer: TestAnswer, code: ErrorCode) => expectError(v1.resetPassword, answer, code)
 const invalidCode = (answer: TestAnswer) => refused(answer, 'invalid_code')
 
-/** Somebody signed in, with a reset code just mailed. */
+/** Signs up a person and requests a reset code. */
 async function withCode() {
   const person = await app.signUp()
   return { ...person, code: await resetCode(app, person.email) }
 }
 
 test.each([
-  ['GET with a body, as the seed has it', get],
+  ['GreenCloud’s GET with a body', get],
   ['PUT', put],
 ])('204: %s sets the password and ends every session', async (_, send) => {
   const person = await withCode()
@@ -71,7 +73,7 @@ test('204: the right code after four wrong ones', async () => {
   expect((await put({ code })).status).toBe(204)
 })
 
-test('204: an account that is not confirmed stays so', async () => {
+test('204: an unconfirmed account stays unconfirmed', async () => {
   const person = newPerson()
   await app.register(person)
   expect((await put({ code: await resetCode(app, person.email) })).status).toBe(204)
@@ -79,7 +81,7 @@ test('204: an account that is not confirmed stays so', async () => {
   expect((await app.request('GET', '/api/users/current', { token })).body.emailVerified).toBe(false)
 })
 
-test('204: a token that comes along is neither needed nor looked at', async () => {
+test('204: an access token is neither required nor checked', async () => {
   const [person, other] = [await withCode(), await app.signUp()]
   const json = { code: person.code, password: NEW }
   expect((await app.request('PUT', PATH, { json, token: other.accessToken })).status).toBe(204)
@@ -87,7 +89,7 @@ test('204: a token that comes along is neither needed nor looked at', async () =
   expect(await signInStatus(app, other, other.password)).toBe(200)
 })
 
-test('204: an e-mail change that waits is dropped, so that whoever began it does not get the account', async () => {
+test('204: a pending e-mail change is dropped, so that an intruder who began it does not get the account', async () => {
   const person = await withCode()
   const thief = newPerson()
   const json = { email: thief.email }
@@ -98,7 +100,7 @@ test('204: an e-mail change that waits is dropped, so that whoever began it does
   expect(await signInStatus(app, person, NEW)).toBe(200)
 })
 
-test('204: with two factors on, by a code of the app, which is used up', async () => {
+test('204: with two factors on a code of the app is required and used up', async () => {
   const person = await withTwoFactor(app, await app.signUp())
   const code = await resetCode(app, person.email)
   const twofa = appCode(person.seed)
@@ -108,7 +110,7 @@ test('204: with two factors on, by a code of the app, which is used up', async (
   expect(await signInStatus(app, person, NEW, appCode(person.seed, 1))).toBe(200)
 })
 
-test('204: with two factors on, by a recovery code, which is used up; two factors stay on', async () => {
+test('204: with two factors on a recovery code works and is used up, and two factors stay on', async () => {
   const person = await withTwoFactor(app, await app.signUp())
   const [first] = person.recoveryCodes
   expect((await put({ code: await resetCode(app, person.email), twofa: first })).status).toBe(204)
@@ -117,7 +119,7 @@ test('204: with two factors on, by a recovery code, which is used up; two factor
   expect(await signInStatus(app, person, NEW, appCode(person.seed))).toBe(200)
 })
 
-test('401: with two factors on, the mailed code alone or with a wrong one does nothing, and is not used up', async () => {
+test('401: with two factors on the mailed code without a right second code does nothing and is not used up', async () => {
   const person = await withTwoFactor(app, await app.signUp())
   const code = await resetCode(app, person.email)
   refused(await put({ code }), 'two_factor_required')
@@ -126,7 +128,7 @@ test('401: with two factors on, the mailed code alone or with a wrong one does n
   expect((await put({ code, twofa: appCode(person.seed) })).status).toBe(204)
 })
 
-test('401: a code of the app that signed in does not reset', async () => {
+test('401: a code of the app that was used to sign in does not reset the password', async () => {
   const person = await withTwoFactor(app, await app.signUp())
   const code = await resetCode(app, person.email)
   const twofa = appCode(person.seed)
@@ -134,7 +136,7 @@ test('401: a code of the app that signed in does not reset', async () => {
   refused(await put({ code, twofa }), 'two_factor_invalid')
 })
 
-test('429: five wrong two-factor codes lock them, and the mailed code does not get round it', async () => {
+test('429: after five wrong two-factor codes right ones are refused, and the mailed code does not bypass the lock', async () => {
   const person = await withTwoFactor(app, await app.signUp())
   const code = await resetCode(app, person.email)
   for (const nth of [0, 1, 2, 3, 4]) {
@@ -155,7 +157,7 @@ test('400: a code that is 10 minutes old', async () => {
   expect(await signInStatus(app, person, person.password)).toBe(200)
 })
 
-test('400: a code that was used, for the same password and for another', async () => {
+test('400: a used code, for the same and for another password', async () => {
   const { code } = await withCode()
   expect((await put({ code })).status).toBe(204)
   for (const password of [NEW, 'Another1!']) invalidCode(await put({ code, password }))
@@ -177,11 +179,11 @@ test.each([
   expect(await signInStatus(app, person, person.password)).toBe(200)
 })
 
-test('400: a code that nobody was sent', async () => {
+test('400: a code that was never sent', async () => {
   invalidCode(await put({ code: '0123456789abcdef0123456789abcdef' }))
 })
 
-test('400: a code for another purpose, here and the other way round', async () => {
+test('400: a confirmation code does not reset a password, and a reset code does not confirm an address', async () => {
   const person = newPerson()
   await app.register(person)
   const confirm = app.mailedCode(person.email)
@@ -193,7 +195,7 @@ test('400: a code for another purpose, here and the other way round', async () =
   expect((await put({ code: reset })).status).toBe(204)
 })
 
-test('400: one’s own look-up half with another’s secret half; one’s own code changes nothing of another’s', async () => {
+test('400: halves of codes of two accounts do not work together, and a code changes only its own account', async () => {
   const [ada, eve] = [await withCode(), await withCode()]
   invalidCode(await put({ code: ada.code.slice(0, 16) + eve.code.slice(16) }))
   expect((await put({ code: eve.code })).status).toBe(204)
@@ -202,7 +204,7 @@ test('400: one’s own look-up half with another’s secret half; one’s own co
   expect((await put({ code: ada.code })).status).toBe(204)
 })
 
-test('400: a code in the query of a GET is not looked at', async () => {
+test('400: a code in the query of a GET is ignored', async () => {
   const person = await withCode()
   const query = new URLSearchParams({ code: person.code, password: NEW })
   refused(await app.request('GET', `${PATH}?${query}`), 'invalid_request')
@@ -210,7 +212,7 @@ test('400: a code in the query of a GET is not looked at', async () => {
   expect((await put({ code: person.code })).status).toBe(204)
 })
 
-test('400: a password that only the vault refuses leaves the code good for another one', async () => {
+test('400: a password that only the vault refuses leaves the code valid for another password', async () => {
   const person = await withCode()
   refused(await put({ code: person.code, password: 'Hello\u2028123!' }), 'password_refused')
   expect(await signInStatus(app, person, person.password)).toBe(200)
@@ -225,8 +227,8 @@ test.each([
   ['a password of seven characters', { password: 'Hello1!' }, 'password', 'must have at least 8 characters'],
   ['a password without a symbol', { password: 'Hello1234=' }, 'password', 'must have one of ! @ # $ % & *'],
   ['a code of five digits', { twofa: '12345' }, 'twofa', 'must be a 6-digit code or a recovery code'],
-  ['an address beside it', { email: 'a@mail.example' }, 'email', 'is not a field of this request'],
-])('400: %s, by either method, and the code stays good', async (_, wrong, field, message) => {
+  ['an address in addition', { email: 'a@mail.example' }, 'email', 'is not a field of this request'],
+])('400: %s, by either method, and the code stays valid', async (_, wrong, field, message) => {
   const { code } = await withCode()
   const json = { code, password: NEW, ...wrong }
   for (const answer of [await put(json), await get(json)]) {
@@ -237,7 +239,7 @@ test.each([
 })
 
 test.each(['deactivated', 'suspended'] as const)(
-  '403: the right code of an account that was %s meanwhile; a wrong one tells nothing',
+  '403: the right code of an account that was %s meanwhile; a wrong code does not reveal the status',
   async (state) => {
     const person = await withCode()
     const { table } = await app.ports()
@@ -250,7 +252,7 @@ test.each(['deactivated', 'suspended'] as const)(
   },
 )
 
-test('503: the vault does not answer: sessions are dead, the same request succeeds later and no other does', async () => {
+test('503: if the vault does not answer, sessions end, and only the same request succeeds later', async () => {
   const person = await withCode()
   const { code } = person
   vault.answer('cut')
@@ -268,7 +270,7 @@ test('503: the vault does not answer: sessions are dead, the same request succee
   invalidCode(await put({ code }))
 })
 
-test('503: with two factors on, the same request succeeds later by the code that it brought the first time', async () => {
+test('503: with two factors on the same request succeeds later with its original two-factor code', async () => {
   const person = await withTwoFactor(app, await app.signUp())
   const json = { code: await resetCode(app, person.email), twofa: person.recoveryCodes[0] }
   vault.answer('cut')

@@ -5,8 +5,10 @@ import { defaultKeyLookup } from '../../core/keys/default-key.ts'
 import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { createKey, defaultKey, liveHashes, liveKeys } from '../support/keys.ts'
+import type { SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 
@@ -20,14 +22,14 @@ async function listed({ accessToken: token }: SignedInPerson): Promise<Record<st
   return (await app.request('GET', '/v1/keys', { token })).body
 }
 
-/** Where the look-up item of the default key stands now. */
+/** The table key of the default key's current look-up item. */
 async function lookup({ accountId }: SignedInPerson) {
   const ports = await app.ports()
   const profile = await ports.table.get(keys.profile(accountId))
   return defaultKeyLookup(ports, parseProfile(profile ?? {}))
 }
 
-test('200: a further key: same id, name and slot, another key, and the old one is dead', async () => {
+test('200: a further key keeps id, name and slot; the key is new, and the old one is refused', async () => {
   const person = await app.signUp()
   const [old, other] = [await createKey(app, person, 'mine'), await createKey(app, person)]
   app.advance(1_000)
@@ -48,7 +50,7 @@ test('200: a further key: same id, name and slot, another key, and the old one i
   expect(await listed(person)).toContainEqual(rest)
 })
 
-test('200: the default key: another UUID, which GET /v1/user shows, and the old one is dead', async () => {
+test('200: the default key becomes another UUID, which GET /v1/user shows, and the old one is refused', async () => {
   const person = await app.signUp()
   const [old, oldLookup] = [await defaultKey(app, person), await lookup(person)]
   app.advance(1_000)
@@ -71,7 +73,7 @@ test('200: the default key: another UUID, which GET /v1/user shows, and the old 
   expect(await table.get(await lookup(person))).toMatchObject({ accountId: person.accountId })
 })
 
-test('200: with eight keys, and none more or fewer afterwards', async () => {
+test('200: a rotation works with eight keys and does not change their number', async () => {
   const person = await app.signUp()
   const made = []
   for (let count = 2; count <= 8; count++) made.push(await createKey(app, person))
@@ -80,7 +82,7 @@ test('200: with eight keys, and none more or fewer afterwards', async () => {
   expect(Object.keys(await liveHashes(app, person))).toHaveLength(8)
 })
 
-test('200: again and again, and only the newest works', async () => {
+test('200: after repeated rotations only the newest key works', async () => {
   const person = await app.signUp()
   const texts: string[] = [(await createKey(app, person)).key]
   const id = (await listed(person))[1]?.id ?? ''
@@ -89,7 +91,7 @@ test('200: again and again, and only the newest works', async () => {
 })
 
 test.each(['default', 'further'])(
-  '409: ten rotations of a %s key at once leave one that works, and it was shown',
+  '409: ten concurrent rotations of a %s key leave one that works, and it was shown',
   async (kind) => {
     const person = await app.signUp()
     const { id } = kind === 'default' ? { id: kind } : await createKey(app, person)
@@ -101,7 +103,7 @@ test.each(['default', 'further'])(
   },
 )
 
-test('404: one that never was, one that was deleted, another’s, and what looks like an inner key', async () => {
+test('404: an unknown, a deleted and another account’s key, and an id that looks like a key of the table', async () => {
   const [person, other] = [await app.signUp(), await app.signUp()]
   const [deleted, theirs] = [await createKey(app, person), await createKey(app, other)]
   await app.request('DELETE', `/v1/keys/${deleted.id}`, { token: person.accessToken })
@@ -126,11 +128,11 @@ test.each([1_000, 2_000])('404: an id of %i characters, which no key has', async
   refused(await rotate(await app.signUp(), 'a'.repeat(length)), 'not_found')
 })
 
-test('503: the database is away: the old key goes on', async () => {
+test('503: while the database is down the old key still works', async () => {
   const person = await app.signUp()
   const { id, key } = await createKey(app, person)
   const all = [await defaultKey(app, person), key]
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'TransactWriteItems' })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems' })
   for (const each of [id, 'default']) refused(await rotate(person, each), 'temporarily_unavailable')
   app.stack.dynamo.clearFaults()
   expect(await liveKeys(app, person, all)).toEqual(all)

@@ -2,9 +2,11 @@ import { expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { expectBooksAgree, newBuyer, spendTo } from '../support/buyers.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { counterOf } from '../support/quota.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 
@@ -17,22 +19,18 @@ const flags = async (token: string) => (await app.request('GET', '/v1/user', { t
 
 test.each([
   ['both on', ON, ON],
-  ['the seed’s example, both off', OFF, OFF],
+  ['GreenCloud’s example, both off', OFF, OFF],
+  ['only one flag, on: the other goes off', { bundleAutoRenewal: true }, { ...OFF, bundleAutoRenewal: true }],
+  ['only the other flag, on', { lowQuotaNotification: true }, { ...OFF, lowQuotaNotification: true }],
+  ['only one flag, off: both are off', { lowQuotaNotification: false }, OFF],
+  ['GreenCloud’s second spelling, on', { bundleAutoRenew: true }, { ...OFF, bundleAutoRenewal: true }],
   [
-    'only one given, on: the other goes off',
-    { bundleAutoRenewal: true },
-    { ...OFF, bundleAutoRenewal: true },
-  ],
-  ['only the other given, on', { lowQuotaNotification: true }, { ...OFF, lowQuotaNotification: true }],
-  ['only one given, off: both are off', { lowQuotaNotification: false }, OFF],
-  ['the seed’s second spelling, on', { bundleAutoRenew: true }, { ...OFF, bundleAutoRenewal: true }],
-  [
-    'the second spelling, off, beside the other flag',
+    'the second spelling, off, with the other flag',
     { bundleAutoRenew: false, lowQuotaNotification: true },
     { ...OFF, lowQuotaNotification: true },
   ],
-  ['attack 58: an empty object: both off', {}, OFF],
-  ['attack 58: no body: both off', undefined, OFF],
+  ['an empty object: both off', {}, OFF],
+  ['no body: both off', undefined, OFF],
 ])('204: %s', async (_, json, expected) => {
   const { accessToken } = await app.signUp()
   expect(await flags(accessToken)).toEqual(ON)
@@ -41,14 +39,14 @@ test.each([
   expect(await flags(accessToken)).toEqual(expected)
 })
 
-test('attack 58: an empty body with a content type: both off', async () => {
+test('204: an empty body with a content type switches both flags off', async () => {
   const { accessToken: token } = await app.signUp()
   const headers = { 'content-type': 'application/json' }
   expect((await app.request('PUT', '/v1/user/flags', { token, headers })).status).toBe(204)
   expect(await flags(token)).toEqual(OFF)
 })
 
-test('204: off and on again, and nobody else’s change', async () => {
+test('204: flags go off and on again, and those of other accounts do not change', async () => {
   const [person, other] = [await app.signUp(), await app.signUp()]
   await set(person.accessToken, {})
   await set(person.accessToken, { bundleAutoRenewal: true })
@@ -64,7 +62,7 @@ test('204: the time of the change is shown', async () => {
   expect(body.content.update).toBe(new Date().toISOString())
 })
 
-test('204: switched on again, a renewal that became due meanwhile is called for at once; switched off, it is not', async () => {
+test('204: auto-renewal that is switched on wakes a renewal that became due meanwhile; switched off, it does not', async () => {
   const person = await newBuyer(app)
   const { accessToken: token } = person
   const isDue = async () => (await counterOf(app, person)).due !== undefined
@@ -80,14 +78,14 @@ test('204: switched on again, a renewal that became due meanwhile is called for 
   await expectBooksAgree(app, person)
 })
 
-test('204: without a bundle nothing is called for', async () => {
+test('204: without a bundle no renewal is woken', async () => {
   const person = await app.signUp()
   await set(person.accessToken, OFF)
   await set(person.accessToken, ON)
   expect((await counterOf(app, person)).due).toBeUndefined()
 })
 
-/** One person for all that is refused: it leaves them as they are. */
+/** One person is shared by all refused requests, because these change nothing. */
 let shared: Promise<SignedInPerson> | undefined
 const bystander = () => (shared ??= app.signUp())
 
@@ -111,7 +109,7 @@ test.each([
     'is not a field of this request',
   ],
   [
-    'the page’s third spelling, of its prose',
+    'the third spelling, from the prose of GreenCloud’s page',
     { bundleAuthRenewal: true },
     'bundleAuthRenewal',
     'is not a field of this request',
@@ -127,16 +125,16 @@ test.each([
   expect(await flags(accessToken)).toEqual(ON)
 })
 
-test('401: not once the session has ended', async () => {
+test('401: after the session has ended', async () => {
   const person = await app.signUp()
   await app.request('POST', '/v1/auth/logout', { token: person.accessToken })
   refused(await set(person.accessToken, {}), 'session_ended')
   expect(await flags((await app.login(person)).accessToken)).toEqual(ON)
 })
 
-test('503: the database is away: the flags stay as they are', async () => {
+test('503: while the database is down the flags stay as they are', async () => {
   const { accessToken } = await app.signUp()
-  app.stack.dynamo.fault({ kind: 'error-before', match: 'UpdateItem' })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'UpdateItem' })
   refused(await set(accessToken, {}), 'temporarily_unavailable')
   app.stack.dynamo.clearFaults()
   expect(await flags(accessToken)).toEqual(ON)

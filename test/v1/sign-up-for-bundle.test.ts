@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectContract, expectError } from '../conformance/contract.ts'
-import { newPerson, type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   ADDRESS,
   ALWAYS_3DS,
@@ -16,6 +16,8 @@ import {
   signUpFor,
   waitingPayment,
 } from '../support/buyers.ts'
+import { newPerson, type SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 import {
   atStripe,
   cardOnFile,
@@ -54,7 +56,7 @@ describe('204', () => {
     ['STARTER', 1_000, 0.99],
     ['DEVELOPER', 100_000, 9.99],
     ['ENTERPRISE', 1_000_000, 79.99],
-  ])('%s: its price is charged, its %i units come on top of the trial’s', async (name, units, price) => {
+  ])('%s: the price is charged, and %i units are added to those of the trial', async (name, units, price) => {
     const person = await app.signUp()
     done(await signUp(person, await newCard(app, GOOD), name))
     expect(await bundleOf(person)).toEqual({ name, quota: units + 100, price })
@@ -65,7 +67,7 @@ describe('204', () => {
     await expectNothingOpen(app, person)
   })
 
-  test('the card is on file, the default one, and agreed to renewals', async () => {
+  test('the card is on file, the default, and authorised for renewals', async () => {
     const person = await app.signUp()
     const card = await newCard(app, GOOD)
     done(await signUp(person, card))
@@ -77,7 +79,7 @@ describe('204', () => {
     await expectSameAsStripe(app, person)
   })
 
-  test('the address is stored, shown and told to Stripe; the account is a paying one', async () => {
+  test('the address is stored, shown and sent to Stripe, and the account becomes a paying one', async () => {
     const person = await app.signUp()
     const { body: before } = await app.request('GET', `/rest/users/${person.username}`, {
       token: person.accessToken,
@@ -91,7 +93,7 @@ describe('204', () => {
     expect(content).toMatchObject({ role: 'paid', type: 'card' })
   })
 
-  test('with a card that is on file already, and with another one, which becomes the default', async () => {
+  test('a card that is on file can pay, and so can another card, which becomes the default', async () => {
     const person = await app.signUp()
     const first = await cardOnFile(app, person)
     done(await signUp(person, first))
@@ -105,7 +107,7 @@ describe('204', () => {
     await expectSameAsStripe(app, other)
   })
 
-  test('two clicks at once, and a third shortly after, are one charge', async () => {
+  test('two concurrent clicks and a third one shortly afterwards make one charge', async () => {
     const person = await app.signUp()
     const card = await newCard(app, GOOD)
     double.addFault({ fault: 'delay', match: CONFIRM, delayMs: 300, times: 1 })
@@ -116,7 +118,7 @@ describe('204', () => {
     await expectBooksAgree(app, person)
   })
 
-  test('the same Idempotency-Key has the same answer, though a bundle is held by now', async () => {
+  test('the same Idempotency-Key gets the same answer, even if the account has a bundle by now', async () => {
     const person = await app.signUp()
     const card = await newCard(app, GOOD)
     done(await signUp(person, card, 'STARTER', 'k'))
@@ -131,7 +133,7 @@ describe('202', () => {
   test.each<[string, () => Promise<unknown>]>([
     ['the job', () => app.job('settle-payments')],
     ['the webhook', () => double.flushWebhooks()],
-  ])('an unknown outcome settles by %s: bundle, units, card and address', async (_, settle) => {
+  ])('%s settles an unknown outcome, with bundle, units, card and address', async (_, settle) => {
     const person = await app.signUp()
     const card = await newCard(app, GOOD)
     double.addFault({ fault: 'torn-body', match: CONFIRM })
@@ -170,7 +172,7 @@ describe('402', () => {
     await expectSameAsStripe(app, person)
   })
 
-  test('3-D Secure: nothing is credited until its customer is through, then all of it', async () => {
+  test('3-D Secure: everything is credited once the customer has authenticated, and nothing before', async () => {
     const person = await app.signUp()
     const card = await newCard(app, ALWAYS_3DS)
     const answer = await signUp(person, card)
@@ -186,7 +188,7 @@ describe('402', () => {
 })
 
 describe('the other refusals', () => {
-  test('403 email_unconfirmed, and Stripe hears nothing', async () => {
+  test('403 email_unconfirmed without a call to Stripe', async () => {
     const person = newPerson()
     await app.register(person)
     app.resetCalls()
@@ -194,7 +196,7 @@ describe('the other refusals', () => {
     expect(app.calls().stripe).toEqual({})
   })
 
-  test('409 bundle_held with a bundle, and nothing is charged', async () => {
+  test('409 bundle_held for an account with a bundle, and nothing is charged', async () => {
     const person = await app.signUp()
     done(await signUp(person, 'pm_card_visa'))
     app.advance(11_000)
@@ -204,7 +206,7 @@ describe('the other refusals', () => {
     expect(app.calls().stripe).toEqual({})
   })
 
-  test('400 for an address that is none', async () => {
+  test('400 for an invalid address', async () => {
     const person = await app.signUp()
     const { accessToken: token } = person
     for (const address of [
@@ -220,7 +222,7 @@ describe('the other refusals', () => {
     expect((await atStripe(app, person)).intents).toEqual([])
   })
 
-  test('503 when Stripe cannot make the customer, and the same request succeeds later', async () => {
+  test('503 if Stripe cannot create the customer, and the same request succeeds later', async () => {
     const person = await app.signUp()
     double.addFault({ fault: '500', match: 'POST /v1/customers$' })
     refused(await signUp(person, 'pm_card_visa', 'STARTER', 'k'), 'temporarily_unavailable')

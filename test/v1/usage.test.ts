@@ -2,9 +2,11 @@ import { expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import { createKey } from '../support/keys.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { consume, newConsumer, uuidv7 } from '../support/quota.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 
@@ -20,12 +22,12 @@ const nextDay = (person: SignedInPerson) => {
   return app.login(person).then(({ accessToken }) => Object.assign(person, { accessToken }))
 }
 
-test('200: nothing used yet', async () => {
+test('200: an account without use has an empty list', async () => {
   const { status, body } = await usage(await newConsumer(app))
   expect([status, body]).toEqual([200, { allusage: 0, days: [] }])
 })
 
-test('200: by day and key, a day without use left out, newest last', async () => {
+test('200: use is listed by day and key, newest last, without days of no use', async () => {
   const person = await newConsumer(app, 1000)
   const further = await createKey(app, person)
   const first = today()
@@ -55,7 +57,7 @@ test('200: by day and key, a day without use left out, newest last', async () =>
   expect((await usage(person)).body).toEqual(expected)
 })
 
-test('200: a rotated key keeps its use; that of a deleted one stands under null', async () => {
+test('200: a rotated key keeps its use, and the use of a deleted key is listed under null', async () => {
   const person = await newConsumer(app, 1000)
   const [kept, gone] = [await createKey(app, person), await createKey(app, person)]
   await consume(app, kept.key, { units: 1 })
@@ -76,7 +78,7 @@ test('200: a rotated key keeps its use; that of a deleted one stands under null'
   expect(days[0].keys).toEqual(keys)
 })
 
-test('200: from and to, both included; the last 30 days by default', async () => {
+test('200: the days from `from` to `to` are listed, both included; by default the last 30 days', async () => {
   const person = await newConsumer(app, 1000)
   const days = [today()]
   await consume(app, person.key, { units: 1 })

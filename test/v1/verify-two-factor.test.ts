@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
-import { startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
 import {
   appCode,
   enrol,
@@ -12,6 +12,7 @@ import {
   withTwoFactor,
   wrongAppCode,
 } from '../support/credentials.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 
@@ -30,7 +31,7 @@ async function isOn(token: string): Promise<boolean> {
   return (await app.request('GET', '/v1/user', { token })).body.twofa
 }
 
-test('200: ten recovery codes, and from now on a sign-in asks for a code', async () => {
+test('200: the answer has ten recovery codes, and from now on a sign-in requires a code', async () => {
   const person = await enrolled()
   const { status, body } = await verify(person.accessToken, appCode(person.seed))
   expect(status).toBe(200)
@@ -43,7 +44,7 @@ test('200: ten recovery codes, and from now on a sign-in asks for a code', async
   expect(await signInStatus(app, person, person.password, body.recoveryCodes[9])).toBe(200)
 })
 
-test('200: sessions go on', async () => {
+test('200: sessions stay live', async () => {
   const person = await enrolled()
   const other = await app.login(person)
   await verify(person.accessToken, appCode(person.seed))
@@ -53,7 +54,7 @@ test('200: sessions go on', async () => {
   ])
 })
 
-test('200: the first code signs nobody in a second time, and the next one does', async () => {
+test('200: the first code cannot be used to sign in afterwards, but the next one can', async () => {
   const person = await enrolled()
   const first = appCode(person.seed)
   await verify(person.accessToken, first)
@@ -62,7 +63,7 @@ test('200: the first code signs nobody in a second time, and the next one does',
   expect(await signInStatus(app, person, person.password, appCode(person.seed))).toBe(200)
 })
 
-test.each([-1, 0, 1])('200: the code of the step %i from now', async (steps) => {
+test.each([-1, 0, 1])('200: a code that is %i time steps from now', async (steps) => {
   const person = await enrolled()
   expect((await verify(person.accessToken, appCode(person.seed, steps))).status).toBe(200)
 })
@@ -76,14 +77,14 @@ test('200: the recovery codes are stored nowhere in the clear, nor is the seed',
   }
 })
 
-test('200: of ten at once one is told recovery codes, and they are the ones that work', async () => {
+test('200: of ten concurrent requests one gets recovery codes, and these codes work', async () => {
   const person = await enrolled()
   const code = appCode(person.seed)
   const answers = await Promise.all(Array.from({ length: 10 }, () => verify(person.accessToken, code)))
   const [winner, ...more] = answers.filter(({ status }) => status === 200)
   expect(more).toEqual([])
   for (const loser of answers.filter(({ status }) => status !== 200)) {
-    // Those that lost to the winner, that came after it, and that were a sixth try or later.
+    // A loser is either locked out as a sixth or later try, lost the race, or came after the winner.
     const code = { 429: 'two_factor_locked' as const }[loser.status] ?? loser.body.type.split(':').at(-1)
     expect(['conflict', 'two_factor_enabled', 'two_factor_locked']).toContain(code)
     refused(loser, code)
@@ -92,13 +93,13 @@ test('200: of ten at once one is told recovery codes, and they are the ones that
   expect(await signInStatus(app, person, person.password, winner?.body.recoveryCodes[0])).toBe(200)
 })
 
-test.each([-2, 2])('401: the code of the step %i from now', async (steps) => {
+test.each([-2, 2])('401: a code that is %i time steps from now', async (steps) => {
   const person = await enrolled()
   refused(await verify(person.accessToken, appCode(person.seed, steps)), 'two_factor_invalid')
   expect(await isOn(person.accessToken)).toBe(false)
 })
 
-test('401: a wrong code and another’s code; enrolment goes on', async () => {
+test('401: a wrong code and another account’s code; the enrolment stays open', async () => {
   const [person, other] = [await enrolled(), await enrolled()]
   for (const code of [wrongAppCode(person.seed), appCode(other.seed)]) {
     refused(await verify(person.accessToken, code), 'two_factor_invalid')
@@ -111,7 +112,7 @@ test('409: nothing was enrolled', async () => {
   refused(await verify(accessToken, '123456'), 'two_factor_not_enrolled')
 })
 
-test('409: it is on already, and no second set of recovery codes comes of it', async () => {
+test('409: if two factors are on already, no second set of recovery codes is made', async () => {
   const person = await withTwoFactor(app, await app.signUp())
   refused(await verify(person.accessToken, appCode(person.seed)), 'two_factor_enabled')
   expect(await signInStatus(app, person, person.password, person.recoveryCodes[0])).toBe(200)
@@ -131,7 +132,7 @@ test('429: after five wrong codes the right one is refused for 15 minutes; Retry
   expect(later.headers.get('retry-after')).toBe('1')
 })
 
-test('429: enrolling anew does not lift the lock; 15 minutes do', async () => {
+test('429: a new enrolment does not lift the lock; only 15 minutes do', async () => {
   const person = await enrolled()
   for (const nth of [0, 1, 2, 3, 4]) await verify(person.accessToken, wrongAppCode(person.seed, nth))
   const seed = await enrol(app, person)
@@ -147,7 +148,7 @@ test.each([
   ['a number', 123456, 'must be of type string'],
   ['a recovery code', 'abcde-fghjk', 'must be the 6 digits that the app shows'],
   ['digits of another script', '١٢٣٤٥٦', 'must be the 6 digits that the app shows'],
-])('400: %s, which is no try', async (_, code, message) => {
+])('400: %s, which does not count as a try', async (_, code, message) => {
   const person = await enrolled()
   for (let count = 0; count < 6; count++) {
     const answer = await verify(person.accessToken, code)

@@ -1,9 +1,13 @@
-import { afterEach, describe, expect, test } from 'vitest'
+import type Stripe from 'stripe'
+import { afterEach, describe, expect, expectTypeOf, test } from 'vitest'
+import { eventTypes, type ObjectKind, subscribedEvents } from '../../core/webhooks/event-types.ts'
 import { BODY_LIMIT } from '../../functions/http/body.ts'
 import { webhooks } from '../../functions/webhooks/routes.ts'
 import { expectContract, expectError } from '../conformance/contract.ts'
 import { invoke } from '../conformance/event.ts'
-import { type SignedInPerson, startApp, type TestAnswer } from '../support/app.ts'
+import { startApp } from '../support/app.ts'
+import type { SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 import {
   atStripe,
   bodyOf,
@@ -49,7 +53,7 @@ async function notices({ accessToken: token }: SignedInPerson): Promise<Notice[]
   return (await app.request('GET', '/api/users/current/notifications', { token })).body
 }
 
-/** A card that was attached at Stripe, and whose event nobody has delivered. */
+/** Attaches a card at Stripe without delivering the event. @returns the card's id. */
 async function attachedUnseen(person: SignedInPerson): Promise<string> {
   const card = await newCard(app, '5555555555554444')
   double.addFault({ fault: 'drop-webhooks' })
@@ -64,16 +68,16 @@ const theEvent = async (objectId: string) => {
   return event
 }
 
-describe('the body is taken as the bytes that came', () => {
+describe('the body is read as the received bytes', () => {
   test.each([
     'application/json; charset=utf-8',
     'application/json',
     'text/plain',
-    // The gateway hands these on as base64.
+    // The gateway passes bodies of these types on as base64.
     'application/octet-stream',
     'application/vnd.stripe+json',
     'application/x-www-form-urlencoded',
-  ])('200 {"received":true} for one sent as %s', async (type) => {
+  ])('200 {"received":true} for a body sent as %s', async (type) => {
     const person = await app.signUp()
     await cardOnFile(app, person)
     const card = await attachedUnseen(person)
@@ -82,7 +86,7 @@ describe('the body is taken as the bytes that came', () => {
     expect(await listed(app, person)).toContain(card)
   })
 
-  test('200 in the event of a Lambda that has it as base64, 400 where it is no base64', async () => {
+  test('200 for a Lambda event with the body as base64, 400 if the body is not base64', async () => {
     const body = bodyOf(
       newEvent('customer.updated', { id: 'cus_nobody', object: 'customer', name: 'Zoë 💳' }),
     )
@@ -100,7 +104,7 @@ describe('the body is taken as the bytes that came', () => {
     }
   })
 
-  test('200 for one with every kind of character in it', async () => {
+  test('200 for a body with every kind of character', async () => {
     const name = 'Zoë 💳 \u2028 \ud800 \\ " \u0000 שלום'
     received(await deliver(app, newEvent('customer.updated', { id: 'cus_nobody', object: 'customer', name })))
   })
@@ -115,7 +119,7 @@ describe('the body is taken as the bytes that came', () => {
   })
 
   test.each(['[]', 'null', '"x"', '1', '{}', '{"data":{}}', '{"id":"evt_1","data":null}', '{', 'x'])(
-    'a signed %s is no event: 400, and nothing is read',
+    'a signed %s is not an event: 400, and nothing is read',
     async (body) => {
       app.resetCalls()
       refused(await post(app, body, signed(body, double.webhookSecret)))
@@ -124,8 +128,8 @@ describe('the body is taken as the bytes that came', () => {
   )
 })
 
-describe('what it says is not believed, but read again', () => {
-  test('an event that shows another card number, owner or state changes nothing but to what Stripe says', async () => {
+describe('the content of an event is not trusted but read again from Stripe', () => {
+  test('an event with a wrong card number, owner or state leaves the account as Stripe has it', async () => {
     const person = await app.signUp()
     const card = await cardOnFile(app, person)
     const other = await app.signUp()
@@ -148,7 +152,7 @@ describe('what it says is not believed, but read again', () => {
     await expectSameAsStripe(app, other)
   })
 
-  test('an event that says a payment succeeded, which did not, puts nothing on file', async () => {
+  test('an event that wrongly says that a payment succeeded puts nothing on file', async () => {
     const person = await app.signUp()
     await verify(app, person, 'pm_card_authenticationRequired')
     const [intent] = (await atStripe(app, person)).intents
@@ -162,7 +166,7 @@ describe('what it says is not believed, but read again', () => {
 
 describe('cards', () => {
   test.each(['attached', 'updated', 'automatically_updated'])(
-    'payment_method.%s brings the card as Stripe has it now',
+    'payment_method.%s stores the card as Stripe has it now',
     async (kind) => {
       const person = await app.signUp()
       await cardOnFile(app, person)
@@ -172,7 +176,7 @@ describe('cards', () => {
     },
   )
 
-  test('payment_method.detached of the default card takes it off, and the customer’s own event its place', async () => {
+  test('payment_method.detached removes the card, the customer’s event the default card', async () => {
     const person = await app.signUp()
     const card = await cardOnFile(app, person)
     await dashboard.paymentMethods.detach(card)
@@ -181,7 +185,7 @@ describe('cards', () => {
     await expectSameAsStripe(app, person)
   })
 
-  test('a card that the operator moves about ends up as Stripe has it, whatever is delivered last', async () => {
+  test('a card that changes several times ends as Stripe has it, whichever event is last', async () => {
     const person = await app.signUp()
     const first = await cardOnFile(app, person)
     const second = await attachedUnseen(person)
@@ -207,7 +211,7 @@ describe('holds', () => {
     metadata: { account: person.accountId, purchase },
   })
 
-  test('one that nobody waits for any more is released', async () => {
+  test('a hold without an open verification is released', async () => {
     const person = await app.signUp()
     await cardOnFile(app, person)
     const stray = await dashboard.paymentIntents.create(await holdParams(person, `hold_${'a'.repeat(24)}`))
@@ -217,7 +221,7 @@ describe('holds', () => {
   })
 
   test.each(['', 'hold_', 'hold_x', 'purchase_1', `hold_${'A'.repeat(24)}`])(
-    'a payment that is none of ours, by its metadata "%s", is left alone',
+    'a payment that is not Bursar’s, by its metadata "%s", is not touched',
     async (purchase) => {
       const person = await app.signUp()
       await cardOnFile(app, person)
@@ -227,7 +231,7 @@ describe('holds', () => {
     },
   )
 
-  test('a verification is not given up by the event that its payment was created', async () => {
+  test('the event that its payment was created does not abandon a verification', async () => {
     const person = await app.signUp()
     const card = await newCard(app, '4242424242424242')
     double.addFault({ fault: '429', match: 'POST /v1/payment_intents/*/confirm' })
@@ -239,7 +243,7 @@ describe('holds', () => {
     expect((await verify(app, person, card)).status).toBe(200)
   })
 
-  test('a hold that the operator releases first is a verification given up', async () => {
+  test('a verification whose hold the operator releases is abandoned', async () => {
     const person = await app.signUp()
     const card = await newCard(app, '4242424242424242')
     double.addFault({ fault: '500', code: 'after-commit', match: 'POST /v1/payment_intents/*/confirm' })
@@ -255,7 +259,7 @@ describe('holds', () => {
     await expectSameAsStripe(app, person)
   })
 
-  test('a card that is detached before its hold is settled is not on file, and the dollar goes back', async () => {
+  test('a card detached before its hold is settled is not on file, and the hold is released', async () => {
     const person = await app.signUp()
     const card = await newCard(app, '4242424242424242')
     double.addFault({ fault: '500', code: 'after-commit', match: 'POST /v1/payment_intents/*/confirm' })
@@ -295,7 +299,7 @@ describe('early fraud warnings', () => {
     ])
   })
 
-  test('of a customer that is none of ours nobody hears', async () => {
+  test('a customer that is not Bursar’s causes no notice', async () => {
     const customer = await dashboard.customers.create({})
     await dashboard.paymentIntents.create({
       amount: 2000,
@@ -310,7 +314,35 @@ describe('early fraud warnings', () => {
   })
 })
 
-describe('what is none of ours', () => {
+/** Stripe's events about a kind of object, from the types of its SDK for the API version in use. */
+type AboutKind<E, K> = E extends { type: infer T; data: { object: { object: K } } } ? T : never
+
+/** Events that are listed under the wrong kind of object; `npm run types` names them. */
+type Misplaced = {
+  [K in ObjectKind]: Exclude<(typeof eventTypes)[K][number], AboutKind<Stripe.Event, K>>
+}[ObjectKind]
+
+describe('the events that an endpoint subscribes to', () => {
+  test('are events of Stripe, each listed once and under its kind of object', () => {
+    expectTypeOf<Misplaced>().toEqualTypeOf<never>()
+    expect(new Set(subscribedEvents).size).toBe(subscribedEvents.length)
+  })
+
+  const kinds = Object.entries(eventTypes).flatMap(([kind, types]) => types.map((type) => [type, kind]))
+
+  test.each(kinds)(
+    '%s is handled: its object is read again and the event is recorded as done',
+    async (type, kind) => {
+      const event = newEvent(type, { id: 'xx_unknown', object: kind })
+      app.resetCalls()
+      received(await deliver(app, event))
+      const { dynamodb } = app.calls()
+      expect((dynamodb.PutItem ?? 0) + (dynamodb.TransactWriteItems ?? 0)).toBe(1)
+    },
+  )
+})
+
+describe('events of other applications', () => {
   test('customers, cards and payments of the same Stripe account: 200, and no account changes', async () => {
     const person = await app.signUp()
     await cardOnFile(app, person)
@@ -336,13 +368,13 @@ describe('what is none of ours', () => {
     ['payment_method.updated', { object: 'payment_method' }],
     ['payment_method.updated', { id: 7, object: 'payment_method' }],
     ['payment_method.updated', {}],
-  ])('200 for a %s about %j, which is not there', async (type, object) => {
+  ])('200 for a %s about %j, which does not exist', async (type, object) => {
     received(await deliver(app, newEvent(type, object)))
   })
 })
 
 describe('2xx only when the work is done', () => {
-  test('a fault of Stripe is a 503, and the event is done when it comes again', async () => {
+  test('a fault of Stripe is a 503, and the event is handled when Stripe sends it again', async () => {
     const person = await app.signUp()
     await cardOnFile(app, person)
     const card = await newCard(app, '5555555555554444')
@@ -360,7 +392,7 @@ describe('2xx only when the work is done', () => {
     await expectSameAsStripe(app, person)
   })
 
-  test('an event that is done is not done again: one read, and nothing of Stripe', async () => {
+  test('an event is handled once: a repetition is one read of the table and no call to Stripe', async () => {
     const person = await app.signUp()
     const card = await cardOnFile(app, person)
     const event = await theEvent(card)

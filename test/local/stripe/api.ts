@@ -17,7 +17,7 @@ import { eventAbout, type Turn } from './turn.ts'
 import type { Webhooks } from './webhooks.ts'
 import type { RouteKey } from './wire.ts'
 
-/** The version that the double speaks: the one that its schemas were made from. */
+/** The API version of the double, which is the version of its schemas. */
 export const API_VERSION = '2026-10-28.endive'
 
 export interface World {
@@ -25,12 +25,12 @@ export interface World {
   nowMs(): number
   faults: FaultList
   replies: ReplyBook
-  /** Undefined where nobody listens: then events are kept and not delivered. */
+  /** Undefined if there is no endpoint; events are then kept and not delivered. */
   webhooks: Webhooks | undefined
   onError(error: unknown): void
 }
 
-/** A request as it came. */
+/** A request as received. */
 export interface Call {
   method: string
   path: string
@@ -47,11 +47,11 @@ export interface Reply {
   headers: Record<string, string>
 }
 
-/** What a fault makes of a request. */
+/** How a fault changes the outcome of a request. */
 export interface Twist {
-  /** In place of everything else. */
+  /** The error to answer instead of doing the work. */
   refusal?: StripeProblem
-  /** 500 in place of the answer: before anything has happened, or after everything has. */
+  /** Answer 500 instead, before the work or after the work. */
   failing?: 'before' | 'after'
 }
 
@@ -89,7 +89,7 @@ export function replyTo(world: World, call: Call, { refusal, failing }: Twist = 
   }
 }
 
-/** A key in use frees itself soon; what failed is remembered and would fail again. */
+/** A 409 is worth a retry: a key in use is soon released. A 500 is stored under its key and would repeat. */
 function retryAdvice(status: number): Record<string, string> {
   if (status === 409) return { 'stripe-should-retry': 'true' }
   return status >= 500 ? { 'stripe-should-retry': 'false' } : {}
@@ -161,8 +161,8 @@ function run(world: World, call: Call, request: Stripe.Event.Request): object {
 }
 
 /**
- * `payment_method_types` is refused since 2026-09-30. The CLI names no version and so speaks the default of
- * an account, which may be older: there a card may still be named.
+ * `payment_method_types` is refused since 2026-09-30. The CLI sends no version and so gets the account's
+ * default version, which may be older and still allow `card`.
  */
 function dropMethodTypes(form: Form, route: RouteKey, unversioned: boolean): void {
   const types = form.payment_method_types
@@ -177,7 +177,7 @@ function dropMethodTypes(form: Form, route: RouteKey, unversioned: boolean): voi
   delete form.payment_method_types
 }
 
-/** `name` is what faults are matched against. */
+/** `name` is matched against the faults. */
 function turnFor(
   world: World,
   name: string,
@@ -212,7 +212,7 @@ function turnFor(
   }
 }
 
-/** Does what Stripe does of itself by now; answers whether there was anything. */
+/** Runs the tasks of Stripe's own that are due. Returns whether there were any. */
 export function runDue(world: World): boolean {
   const { state } = world
   const due = state.later.filter((task) => task.atMs <= world.nowMs())
@@ -232,8 +232,9 @@ const TASKS: Record<Task['kind'], (turn: Turn, id: string) => void> = {
 }
 
 /**
- * The customer finishes, or fails, 3-D Secure for a PaymentIntent or a SetupIntent. The bank may decline then.
- * @throws Error with Stripe's sentence if there is no such intent or it waits for nothing.
+ * Completes or fails 3-D Secure as the customer, for a PaymentIntent or a SetupIntent. The bank may then
+ * decline.
+ * @throws Error with Stripe's message if there is no such intent or the intent does not wait for 3-D Secure.
  */
 export function authenticate(world: World, id: string, outcome: 'succeed' | 'fail'): void {
   const turn = turnFor(world, 'POST /_local/stripe/authenticate', null, false)

@@ -1,24 +1,24 @@
 /**
- * Stripe's test cards, as docs.stripe.com/testing has them: what each does, by its number, and the
- * `pm_card_*` and `tok_*` names that stand for a fresh payment method with it.
+ * Stripe's test cards from docs.stripe.com/testing: the behaviour of each card by its number, and the
+ * `pm_card_*` and `tok_*` names that stand for a new payment method with the card.
  */
 
 export interface TestCard {
   brand: 'visa' | 'mastercard' | 'amex' | 'discover'
   funding?: 'credit' | 'debit'
-  /** Refused by the bank, at once or when it comes to a charge. */
+  /** The bank declines the card, either always or only when it is charged. */
   declines?: { code: DeclineCode; when: 'always' | 'charge' }
-  /** On-session payments need 3-D Secure; what off-session ones need depends. */
+  /** On-session payments need 3-D Secure. The value says when off-session payments need 3-D Secure too. */
   authentication?: 'always' | 'unless_set_up' | 'already_set_up'
-  /** Blocked by Radar, before the bank is asked. */
+  /** Radar blocks the payment before the bank is asked. */
   blocked?: true
-  /** What follows a successful charge. */
+  /** The kind of dispute that follows a successful charge. */
   dispute?: 'chargeback' | 'inquiry'
   fraudWarning?: true
   refunds?: 'pending' | 'failing'
 }
 
-/** Decline codes; those that Stripe also gives as the error's own code carry no decline code. */
+/** Decline codes. If Stripe uses a code as the error's own code as well, the error has no decline code. */
 export type DeclineCode = keyof typeof DECLINES
 
 export const DECLINES = {
@@ -97,7 +97,7 @@ export const CARDS: Readonly<Record<string, TestCard>> = {
   '4000000000005126': visa({ refunds: 'failing' }),
 }
 
-/** What follows `pm_card_` or `tok_`, and the number behind it. */
+/** Card numbers by the part of the name after `pm_card_` or `tok_`. */
 const NAMES: ReadonlyMap<string, string> = new Map(
   Object.entries({
     visa: '4242424242424242',
@@ -132,7 +132,7 @@ const NAMES: ReadonlyMap<string, string> = new Map(
 /** The card number behind a name such as `pm_card_visa` or `tok_visa_chargeDeclined`. */
 export function numberNamed(name: string): string | undefined {
   const [, kind] = /^(?:pm_card|tok)_(\w+)$/.exec(name) ?? []
-  // The declining ones are spelled with and without the brand.
+  // The names of declining cards exist with and without the brand.
   const names = [kind, kind?.replace(/^visa_/, '')]
   return NAMES.get(names.find((each) => each !== undefined && NAMES.has(each)) ?? '')
 }

@@ -129,7 +129,7 @@ function cardDetails(
   }
 }
 
-/** Gives back an authorisation that was not captured: for Stripe a refund of a charge that took nothing. */
+/** Releases an uncaptured authorisation. Stripe shows the release as a refund of the charge. */
 export function releaseCharge(
   turn: Turn,
   held: Stripe.Charge,
@@ -141,7 +141,7 @@ export function releaseCharge(
   turn.emit(event, held, previous)
 }
 
-/** What some test cards bring on after money was taken. */
+/** Opens the dispute or the fraud warning that some test cards cause after a successful charge. */
 export function disputeOrWarn(turn: Turn, taken: Stripe.Charge): void {
   const { dispute, fraudWarning } = testCardOf(turn.state, taken.payment_method!)
   if (dispute) openDispute(turn, taken, dispute)

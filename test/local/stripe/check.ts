@@ -3,9 +3,9 @@ import { faultsOf } from './schema.ts'
 import type { StripeObject } from './state.ts'
 import type { Answers, ErrorBody } from './wire.ts'
 
-/** The double against itself: nothing leaves it that stripe-node's declarations do not allow. */
+/** The double checks its own output: every answer and event matches stripe-node's declarations. */
 
-/** @throws Error that names what is wrong. */
+/** @throws Error that names the faults. */
 export function checkAnswer(answer: StripeObject | Stripe.ApiList<StripeObject>): void {
   if (answer.object === 'list') {
     for (const item of answer.data) checkAnswer(item)
@@ -15,13 +15,13 @@ export function checkAnswer(answer: StripeObject | Stripe.ApiList<StripeObject>)
   else refuse(faultsOf(kindOf(answer), answer))
 }
 
-/** @throws Error that names what is wrong with the event or the object in it. */
+/** @throws Error that names the faults of the event or of its object. */
 export function checkEvent(event: Stripe.EventBase): void {
   refuse(faultsOf('event', event))
   checkAnswer(event.data.object as StripeObject)
 }
 
-/** @throws Error that names what is wrong. */
+/** @throws Error that names the faults. */
 export function checkError(error: ErrorBody): void {
   refuse(faultsOf('error', error))
 }
@@ -32,5 +32,6 @@ function kindOf(answer: Exclude<StripeObject, Stripe.EventBase>): keyof Answers 
 }
 
 function refuse(faults: string[]): void {
-  if (faults.length > 0) throw new Error(`The Stripe double's answer is not Stripe's: ${faults.join('; ')}`)
+  if (faults.length > 0)
+    throw new Error(`The Stripe double's answer does not match Stripe's types: ${faults.join('; ')}`)
 }

@@ -7,10 +7,10 @@ import { newId, own, ref } from './state.ts'
 import { keep, later, seconds, type Turn } from './turn.ts'
 import type { Requests } from './wire.ts'
 
-/** How long the bank thinks over the evidence. */
+/** How long the bank takes to decide on the evidence. */
 const VERDICT_MS = 5000
 
-/** The holder disputes a charge. A chargeback takes the money at once; an inquiry only asks. */
+/** Disputes a charge as the card holder. A chargeback takes the money at once; an inquiry does not. */
 export function openDispute(turn: Turn, taken: Stripe.Charge, track: 'chargeback' | 'inquiry'): void {
   const inquiry = track === 'inquiry'
   const opened = keep<Stripe.Dispute>(turn.state.disputes, {
@@ -108,7 +108,7 @@ export function listDisputes(
 
 const CLOSED: readonly string[] = ['won', 'lost', 'warning_closed']
 
-/** Evidence is submitted unless `submit` is false; the words "winning_evidence" and "losing_evidence" decide. */
+/** Submits evidence unless `submit` is false. The text "winning_evidence" wins, "losing_evidence" loses. */
 export function updateDispute(
   turn: Turn,
   params: Requests['POST /v1/disputes/*'],
@@ -138,7 +138,7 @@ export function updateDispute(
   return found
 }
 
-/** Gives in: the dispute is lost, an inquiry just closed. */
+/** Accepts the dispute: a chargeback is lost, and an inquiry is closed without loss. */
 export function closeDispute(turn: Turn, _params: object, id: string): Stripe.Dispute {
   const found = dispute(turn, id)
   refuseClosed(found)
@@ -150,7 +150,7 @@ function refuseClosed(found: Stripe.Dispute): void {
   if (CLOSED.includes(found.status)) throw invalid('This dispute is already closed')
 }
 
-/** The bank's verdict. */
+/** Applies the bank's verdict. */
 export function decideDispute(turn: Turn, id: string, verdict: 'won' | 'lost'): void {
   const found = turn.state.disputes[id]
   if (found && !CLOSED.includes(found.status)) close(turn, found, verdict)
@@ -164,7 +164,7 @@ function close(turn: Turn, found: Stripe.Dispute, verdict: 'won' | 'lost'): void
   if (!inquiry && verdict === 'won') turn.emit('charge.dispute.funds_reinstated', found)
 }
 
-/** @throws StripeProblem if the charge is under a dispute that forbids refunds. */
+/** @throws StripeProblem if the charge has a dispute that forbids refunds. */
 export function refuseDisputed(turn: Turn, chargeId: string): void {
   const found = Object.values(turn.state.disputes).find((each) => each.charge === charge(turn, chargeId).id)
   if (found && !found.is_charge_refundable) {

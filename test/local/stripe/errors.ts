@@ -1,12 +1,12 @@
 import type { ErrorBody } from './wire.ts'
 
-/** A refusal as Stripe words it. */
+/** An error answer of Stripe. */
 export class StripeProblem extends Error {
   readonly status: number
   readonly body: ErrorBody
   /**
-   * Whether the endpoint had begun its work: only then does an idempotency key remember the refusal. A
-   * request that is not even well-formed may be sent again under its key.
+   * Whether the endpoint had started its work. Only then is the error stored under the idempotency key. A
+   * malformed request may be corrected and sent again with the same key.
    */
   readonly executed: boolean
 
@@ -20,12 +20,12 @@ export class StripeProblem extends Error {
 
 type Details = Omit<ErrorBody, 'type' | 'message'>
 
-/** 400: well-formed, and not possible. */
+/** 400: the request is well-formed but not possible. */
 export function invalid(message: string, details: Details = {}): StripeProblem {
   return new StripeProblem(400, { type: 'invalid_request_error', message, ...details })
 }
 
-/** 400: not well-formed. */
+/** 400: the request is malformed. */
 export function malformed(message: string, details: Details = {}): StripeProblem {
   return new StripeProblem(400, { type: 'invalid_request_error', message, ...details }, false)
 }
@@ -40,7 +40,7 @@ export function missing(kind: string, id: string, param: string, status: 400 | 4
   })
 }
 
-/** 402: the bank, or Stripe in its place, says no. */
+/** 402: the bank declines, or Stripe blocks the payment. */
 export function declined(error: Omit<ErrorBody, 'type'>): StripeProblem {
   return new StripeProblem(402, { type: 'card_error', ...error })
 }

@@ -1,7 +1,7 @@
 import type Stripe from 'stripe'
 import { invalid } from './errors.ts'
 
-/** Changes the object in place and answers what the changed members were before. */
+/** Changes the object in place and returns the previous values of the changed members. */
 export function change<T extends object>(object: T, changes: Partial<T>): Partial<T> {
   const before: Partial<T> = {}
   for (const name of Object.keys(changes) as (keyof T)[]) {
@@ -11,7 +11,7 @@ export function change<T extends object>(object: T, changes: Partial<T>): Partia
   return before
 }
 
-/** Stripe merges metadata by key; an empty value removes a key, an empty string all of them. */
+/** Merges metadata by key, as Stripe does. An empty value removes a key; an empty string removes all keys. */
 export function mergedMetadata(
   before: Stripe.Metadata,
   changes: Stripe.Emptyable<Stripe.MetadataParam> | undefined,
@@ -30,7 +30,7 @@ export function mergedMetadata(
   return Object.fromEntries(merged.map(([key, value]) => [key, String(value)]))
 }
 
-/** @throws StripeProblem if the country is no two letters. */
+/** @throws StripeProblem if the country is not two letters. */
 export function mergedAddress(
   before: Stripe.Address | null | undefined,
   changes: Stripe.AddressParam,

@@ -3,7 +3,7 @@ export interface Form {
   [name: string]: string | Form | (string | Form)[]
 }
 
-/** Decodes a query string or a form body with nested brackets. Of a name given twice the last counts. */
+/** Decodes a query string or a form body with nested brackets. The last value of a repeated name counts. */
 export function parseForm(text: string): Form {
   const form: Form = Object.create(null)
   for (const [key, value] of new URLSearchParams(text)) {

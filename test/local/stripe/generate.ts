@@ -13,12 +13,12 @@ import {
 /**
  * Writes `schema.json` from stripe-node's declarations: `node test/local/stripe/generate.ts`.
  *
- * Left out, so that the file stays small and says no more than the double does: references to objects that
- * the double does not answer, and everything of payment methods other than cards. Open enums are closed to
- * the values that this version of the package knows.
+ * To keep the file small, the schemas leave out references to objects that the double does not answer, and
+ * everything about payment methods other than cards. Open enums are limited to the values that this version
+ * of the package knows.
  */
 
-/** The part of JSON Schema 2020-12 that is used. */
+/** The part of JSON Schema 2020-12 that the double uses. */
 export interface Schema {
   $ref?: string
   type?: 'string' | 'number' | 'boolean' | 'null' | 'array' | 'object'
@@ -31,7 +31,7 @@ export interface Schema {
 }
 
 export interface SchemaFile {
-  /** The package's version that it was made from. */
+  /** The version of the package that the schemas were made from. */
   stripe: string
   answers: Record<string, Schema>
   requests: Record<string, Schema>
@@ -117,10 +117,11 @@ function schemaOf(reader: Reader, type: Type): Schema | undefined {
   if (type.isLiteralType()) return { enum: [type.value as string | number | boolean] }
   if (reader.checker.isArrayType(type)) {
     const items = schemaOf(reader, reader.checker.getTypeArguments(type as TypeReference)[0]!)
-    // Of what the double does not answer there can be none.
+    // A list of objects that the double does not answer is always empty.
     return { type: 'array', items: items ?? { enum: [] } }
   }
-  // Everything else that is no object: undefined, void, and `string & {}`, which leaves an enum open.
+  // Other types that are not objects have no schema: undefined, void, and `string & {}`, which leaves an enum
+  // open.
   return type.isObjectType() ? objectSchema(reader, type) : undefined
 }
 
@@ -137,7 +138,7 @@ function objectSchema(reader: Reader, type: Type): Schema | undefined {
   const { checker } = reader
   if (isResource(checker, type) && !reader.answered.has(type.id)) return undefined
   const symbol = type.getSymbol()
-  // A list of something is written out where it stands; what has a name of its own is defined once.
+  // A generic type, such as a list of something, is written in place; a named type is defined once.
   const generic = type.isTypeReference() && checker.getTypeArguments(type).length > 0
   if (!symbol || symbol.name === '__type' || generic) return members(reader, type)
   const name = reader.names.get(type.id) ?? define(reader, type, pathOf(symbol))
@@ -172,7 +173,7 @@ function members(reader: Reader, type: Type): Schema | undefined {
     const schema = schemaOf(reader, checker.getTypeOfSymbol(property)!)
     const optional = Boolean(property.flags & SymbolFlags.Optional)
     if (schema) properties[property.name] = schema
-    // What must hold an object that the double does not answer cannot be answered at all.
+    // An object with a required member that the double does not answer cannot be answered itself.
     else if (!optional) return undefined
     if (!optional) required.push(property.name)
   }
@@ -184,7 +185,7 @@ function members(reader: Reader, type: Type): Schema | undefined {
   }
 }
 
-/** Stripe's resources say what they are by a literal `object`. */
+/** Whether the type is a Stripe resource, which names its kind in a literal `object`. */
 function isResource(checker: Checker, type: Type): boolean {
   const object = checker.getPropertyOfType(type, 'object')
   const id = checker.getPropertyOfType(type, 'id')

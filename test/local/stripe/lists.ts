@@ -11,7 +11,7 @@ interface ListParams {
   created?: Stripe.RangeQueryParam | number
 }
 
-/** A page of a list, newest first, as Stripe cuts it. `objects` is in the order of creation. */
+/** A page of a list as Stripe returns it, newest first. `objects` is in the order of creation. */
 export function listPage<T extends Listed>(objects: T[], params: ListParams, url: string): Stripe.ApiList<T> {
   const { limit = 10, starting_after: after, ending_before: before } = params
   if (limit < 1 || limit > 100) {
@@ -52,7 +52,7 @@ function isCreatedWithin(object: object, range: ListParams['created']): boolean 
   )
 }
 
-/** The answer with the objects in place of their ids at the paths of `expand`; what is stored stays as it is. */
+/** A copy of the answer with objects instead of ids at the paths of `expand`. */
 export function expanded(state: StripeState, answer: object, paths: string[]): object {
   if (paths.length === 0) return answer
   const copy = structuredClone(answer) as Record<string, unknown>

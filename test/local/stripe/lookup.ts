@@ -3,7 +3,7 @@ import { missing } from './errors.ts'
 import { own } from './state.ts'
 import type { Turn } from './turn.ts'
 
-/** The customer, unless it was deleted or never was. @throws StripeProblem `resource_missing`. */
+/** @throws StripeProblem `resource_missing` if the customer is deleted or never existed. */
 export function customer(
   turn: Turn,
   id: string,

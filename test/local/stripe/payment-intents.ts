@@ -10,7 +10,7 @@ import { letters, newId, own, ref, testCardOf } from './state.ts'
 import { keep, later, seconds, type Turn } from './turn.ts'
 import type { Requests } from './wire.ts'
 
-/** An authorisation lapses after seven days. */
+/** An authorisation expires after seven days. */
 const HOLD_MS = 7 * 86_400_000
 
 type Intent = Stripe.PaymentIntent
@@ -149,7 +149,7 @@ function shippingOf(params: Stripe.PaymentIntentCreateParams.Shipping | undefine
   return { name: params.name, address: { ...blank, ...params.address } }
 }
 
-/** A payment method belongs to nobody, or to the intent's own customer; and it is not used up. */
+/** Refuses a payment method that is used up or belongs to another customer. */
 function checkUsable(
   turn: Turn,
   method: Stripe.PaymentMethod,
@@ -268,7 +268,7 @@ function confirm(turn: Turn, intent: Intent, params: ConfirmParams): Intent {
   return authorise(turn, intent, method)
 }
 
-/** The parameter, the intent's own, the customer's default: in this order. */
+/** The payment method: the parameter, else the intent's, else the customer's default. */
 function methodFor(turn: Turn, intent: Intent, asked: string | undefined): Stripe.PaymentMethod {
   if (asked !== undefined) return materialise(turn, asked)
   const owner = own(turn.state.customers, ref(intent.customer) ?? '')
@@ -288,7 +288,7 @@ function requireAction(turn: Turn, intent: Intent): Intent {
   return intent
 }
 
-/** Asks the bank. */
+/** Asks the bank and applies the bank's answer to the intent. */
 function authorise(turn: Turn, intent: Intent, method: Stripe.PaymentMethod): Intent {
   const card = testCardOf(turn.state, method.id)
   const refusal = turn.declineOrdered() ?? (card.blocked ? 'fraudulent' : card.declines?.code)
@@ -316,7 +316,7 @@ function authorise(turn: Turn, intent: Intent, method: Stripe.PaymentMethod): In
   return intent
 }
 
-/** What a successful confirmation does to the card: saved with the customer, or used up. */
+/** Records the effect of a successful confirmation on the card: saved with the customer, or used up. */
 function remember(turn: Turn, intent: Intent, method: Stripe.PaymentMethod): void {
   const memory = turn.state.cards[method.id]!
   const customerId = ref(intent.customer)
@@ -328,7 +328,7 @@ function remember(turn: Turn, intent: Intent, method: Stripe.PaymentMethod): voi
 }
 
 function decline(turn: Turn, intent: Intent, method: Stripe.PaymentMethod, code: DeclineCode): never {
-  // Without authentication the bank was not even asked, and no charge is left behind.
+  // If authentication is missing, Stripe does not ask the bank, so there is no charge.
   const failed =
     code === 'authentication_required' ? undefined : chargeFor(turn, intent, method, { failure: code })
   const details = {
@@ -345,7 +345,7 @@ function decline(turn: Turn, intent: Intent, method: Stripe.PaymentMethod, code:
   throw bankRefusal(code, { ...details, payment_intent: structuredClone(intent) })
 }
 
-/** Back to where a payment method is needed. */
+/** Puts the intent back into `requires_payment_method`. */
 function fail(intent: Intent, error: Stripe.PaymentIntent.LastPaymentError): void {
   Object.assign(intent, {
     status: 'requires_payment_method',
@@ -355,7 +355,7 @@ function fail(intent: Intent, error: Stripe.PaymentIntent.LastPaymentError): voi
   } satisfies Partial<Intent>)
 }
 
-/** The customer finishes 3-D Secure in the browser. */
+/** Completes or fails 3-D Secure, as the customer does in the browser. */
 export function authenticateIntent(turn: Turn, id: string, outcome: 'succeed' | 'fail'): void {
   const intent = paymentIntent(turn, id)
   const method = methodToAuthenticate(turn, intent)
@@ -375,8 +375,8 @@ export function authenticateIntent(turn: Turn, id: string, outcome: 'succeed' | 
 }
 
 /**
- * The card that asks for it. Where the bank asked while nobody was there, the browser confirms with the same card
- * again before it authenticates.
+ * The card that needs 3-D Secure. If an off-session payment was declined because 3-D Secure was missing, the browser
+ * confirms again with the same card before the customer authenticates.
  */
 function methodToAuthenticate(turn: Turn, intent: Intent): Stripe.PaymentMethod {
   const { status, last_payment_error: error } = intent
@@ -453,7 +453,7 @@ function release(turn: Turn, intent: Intent, reason: Intent['cancellation_reason
   turn.emit('payment_intent.canceled', intent)
 }
 
-/** Seven days after its authorisation a hold lapses by itself. */
+/** Expires a hold, seven days after its authorisation. */
 export function expireHold(turn: Turn, id: string): void {
   const intent = own(turn.state.paymentIntents, id)
   if (intent?.status === 'requires_capture') release(turn, intent, 'automatic')

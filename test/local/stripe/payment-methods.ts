@@ -9,13 +9,13 @@ import { newId, testCardOf } from './state.ts'
 import { keep, seconds, type Turn } from './turn.ts'
 import type { Requests } from './wire.ts'
 
-/** The payment method, or a fresh one for a name such as `pm_card_visa`. */
+/** The payment method with this id, or a new payment method for a name such as `pm_card_visa`. */
 export function materialise(turn: Turn, id: string, status: 400 | 404 = 400): Stripe.PaymentMethod {
   const number = id.startsWith('pm_card_') ? numberNamed(id) : undefined
   return number === undefined ? paymentMethod(turn, id, status) : newMethod(turn, { number }, {})
 }
 
-/** A refusal by the bank, without anything that it may have left behind. */
+/** A decline by the bank. `details` adds the intent, charge or payment method, if there is one. */
 export function bankRefusal(code: DeclineCode, details: Parameters<typeof declined>[0] = {}): StripeProblem {
   return declined({ ...declineBody(code), ...details })
 }
@@ -27,7 +27,7 @@ export function declineBody(code: DeclineCode) {
     code: decline.code,
     message: decline.message,
     doc_url: `https://stripe.com/docs/error-codes/${decline.code.replaceAll('_', '-')}`,
-    // The codes that Stripe gives by themselves come without a decline code.
+    // If the decline code is also the error's own code, Stripe leaves out `decline_code`.
     ...(decline.code === code && code !== 'authentication_required' ? {} : { decline_code: code }),
     ...(decline.advice && { advice_code: decline.advice }),
   }
@@ -196,7 +196,7 @@ export function attachPaymentMethod(
   return method
 }
 
-/** @throws StripeProblem for a card that is used up, and one that the bank declines. */
+/** @throws StripeProblem for a card that is used up, and for a card that the bank declines. */
 export function refuseAttach(turn: Turn, method: Stripe.PaymentMethod): void {
   if (turn.state.cards[method.id]!.spent) {
     throw invalid(
@@ -215,7 +215,7 @@ export function attach(turn: Turn, method: Stripe.PaymentMethod, customerId: str
   turn.emit('payment_method.attached', method)
 }
 
-/** The bank has looked at the card: what was given of it is right. */
+/** Records that the bank has checked the card: all details that were given pass. */
 export function verify(method: Stripe.PaymentMethod): void {
   const { address } = method.billing_details
   if (!method.card) return
@@ -251,7 +251,7 @@ function detach(turn: Turn, method: Stripe.PaymentMethod): void {
   turn.emit('payment_method.detached', method, { customer: customerId })
 }
 
-/** A customer that is deleted lets go of its payment methods. */
+/** Detaches all payment methods of a deleted customer. */
 export function detachAll(turn: Turn, customerId: string): void {
   for (const method of Object.values(turn.state.paymentMethods)) {
     if (method.customer === customerId) detach(turn, method)

@@ -8,7 +8,7 @@ import { newId, own, ref, testCardOf } from './state.ts'
 import { keep, later, seconds, type Turn } from './turn.ts'
 import type { Requests } from './wire.ts'
 
-/** How long the test cards with asynchronous refunds take. */
+/** How long a refund to a test card with asynchronous refunds takes. */
 const BANK_MS = 5000
 
 export function createRefund(turn: Turn, params: Requests['POST /v1/refunds']): Stripe.Refund {
@@ -74,13 +74,13 @@ function chargeToRefund(turn: Turn, params: Requests['POST /v1/refunds']): Strip
   })
 }
 
-/** Books an amount back on the charge; negative for a refund that failed. Answers the members before. */
+/** Adds to the refunded amount of the charge; negative for a failed refund. Returns the previous values. */
 function give(taken: Stripe.Charge, amount: number): Partial<Stripe.Charge> {
   const refunded = taken.amount_refunded + amount
   return change(taken, { amount_refunded: refunded, refunded: refunded === taken.amount })
 }
 
-/** A warning about a charge that has been given back whole needs nobody any more. */
+/** Makes the fraud warnings of a fully refunded charge no longer actionable. */
 function settleWarnings(turn: Turn, taken: Stripe.Charge): void {
   for (const warning of Object.values(turn.state.fraudWarnings)) {
     if (warning.charge !== taken.id || !warning.actionable || !taken.refunded) continue
@@ -91,7 +91,7 @@ function settleWarnings(turn: Turn, taken: Stripe.Charge): void {
 
 const dollars = (cents: number) => `$${(cents / 100).toFixed(2)}`
 
-/** The bank has taken in a pending refund. */
+/** Makes a pending refund succeed. */
 export function settleRefund(turn: Turn, id: string): void {
   const pending = turn.state.refunds[id]
   if (pending?.status !== 'pending') return
@@ -100,7 +100,7 @@ export function settleRefund(turn: Turn, id: string): void {
   announce(turn, pending, { status: 'pending' })
 }
 
-/** The bank sends a refund back: the money stays taken. */
+/** Makes a refund fail: the bank returns the money, and the charge counts as paid again. */
 export function failRefund(turn: Turn, id: string): void {
   const made = turn.state.refunds[id]
   if (!made || made.status === 'failed') return
@@ -111,7 +111,7 @@ export function failRefund(turn: Turn, id: string): void {
   announce(turn, made, { status: 'succeeded' })
 }
 
-/** Refund changes are announced twice, under the old name and the new one. */
+/** Emits two events for a change of a refund, one with the old name and one with the new name. */
 function announce(turn: Turn, changed: Stripe.Refund, previous: object): void {
   turn.emit('refund.updated', changed, previous)
   turn.emit('charge.refund.updated', changed, previous)

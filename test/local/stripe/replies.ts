@@ -1,18 +1,18 @@
 import { keyInUse, keyMisused, malformed } from './errors.ts'
 import { own, type StoredReply, type StripeState } from './state.ts'
 
-/** Idempotency keys: the first reply counts for 24 hours, whatever it was. */
+/** Idempotency keys: the first reply, success or error, is repeated for 24 hours. */
 
 const DAY_MS = 86_400_000
 
 export interface ReplyBook {
   /**
-   * The reply that the key is bound to, if any.
+   * The stored reply for the key, if there is one.
    * @throws StripeProblem if the key was used for another request, is in use, or is too long.
    */
   find(key: string, request: string): StoredReply | undefined
   isInUse(key: string): boolean
-  /** Reserves the key while its request waits. The answer gives it back. */
+  /** Reserves the key while its request waits. Returns a function that releases the key. */
   reserve(key: string): () => void
   keep(key: string, reply: Omit<StoredReply, 'atMs'>): void
 }

@@ -44,7 +44,7 @@ import type { Requests, RouteKey } from './wire.ts'
 type Answer = StripeObject | Stripe.ApiList<StripeObject>
 
 interface Route<P> {
-  /** The parameters that the double acts on. What Stripe knows beyond them is refused, not ignored. */
+  /** The parameters that the double supports. Other parameters of Stripe are refused, not ignored. */
   takes: readonly (keyof P & string)[]
   handle(turn: Turn, params: P, ...ids: string[]): Answer
 }
@@ -166,7 +166,7 @@ export function refuseUnmodelled(route: RouteKey, params: object): void {
   }
 }
 
-/** The route of a request and the ids in its path; undefined if the double has none. */
+/** The route of a request and the ids in its path; undefined if the double has no such route. */
 export function routeOf(method: string, path: string): { key: RouteKey; ids: string[] } | undefined {
   for (const { key, pattern } of PATTERNS) {
     const match = pattern.exec(`${method} ${path}`)
@@ -175,7 +175,7 @@ export function routeOf(method: string, path: string): { key: RouteKey; ids: str
   return undefined
 }
 
-/** A segment that is not well encoded is an id that nothing has. */
+/** Decodes a segment of a path. A malformed encoding becomes an id that does not exist. */
 function decoded(segment: string): string {
   try {
     return decodeURIComponent(segment)
@@ -207,9 +207,9 @@ function listEvents(turn: Turn, params: Requests['GET /v1/events']): Stripe.ApiL
   return listPage(wanted, params, '/v1/events')
 }
 
-/** Stripe shows events for 30 days. */
+/** Whether an event is still listed: Stripe shows events for 30 days. */
 const isShown = (turn: Turn, event: Stripe.EventBase) => event.created + 30 * 86_400 >= seconds(turn)
 
-/** `charge.*` stands for every event of that group. */
+/** Whether an event type matches; `charge.*` matches every event of that group. */
 const matches = (type: string, asked: string) =>
   asked.endsWith('*') ? type.startsWith(asked.slice(0, -1)) : type === asked

@@ -4,20 +4,20 @@ import type { Form } from './form.ts'
 import type { Schema, SchemaFile } from './generate.ts'
 import type { Answers, Requests, RouteKey } from './wire.ts'
 
-/** Checks answers, and reads requests, by the schemas made from stripe-node's declarations. */
+/** Checks answers and reads requests with the schemas that were made from stripe-node's declarations. */
 
 const schemas = JSON.parse(readFileSync(new URL('schema.json', import.meta.url), 'utf8')) as SchemaFile
 
 const resolve = (schema: Schema): Schema =>
   schema.$ref === undefined ? schema : schemas.$defs[schema.$ref.slice('#/$defs/'.length)]!
 
-/** The alternatives of a schema, references followed. */
+/** The alternatives of a schema, with references resolved. */
 const alternatives = (schema: Schema): Schema[] => {
   const resolved = resolve(schema)
   return resolved.anyOf ? resolved.anyOf.flatMap(alternatives) : [resolved]
 }
 
-/** What is wrong with an answer of that kind, a sentence each; empty if nothing is. */
+/** The faults of an answer of that kind, a sentence each; empty if there are none. */
 export function faultsOf(kind: keyof Answers, answer: unknown): string[] {
   const schema = schemas.answers[kind]!
   return fitOf(schema)(answer) ? [] : faults(schema, answer, kind)
@@ -28,12 +28,12 @@ type Fit = (value: unknown) => boolean
 const fits = new WeakMap<Schema, Fit>()
 
 /**
- * Whether a value has no faults, made once for a schema: every answer and event is checked, and next to none has any.
+ * A fast check for a schema, compiled once: every answer and event is checked, and almost all have no faults.
  */
 function fitOf(schema: Schema): Fit {
   const made = fits.get(schema)
   if (made) return made
-  // A schema may contain itself: while its parts are made, they find this.
+  // A schema may contain itself. While its parts are compiled, they refer to this placeholder.
   let fitsOptions: Fit = () => false
   fits.set(schema, (value) => fitsOptions(value))
   const options = alternatives(schema).map(fitOfOne)
@@ -71,12 +71,12 @@ function faults(schema: Schema, value: unknown, path: string): string[] {
   if (options.length === 1) return faultsOfOne(options[0]!, value, path)
   const tried = options.map((option) => faultsOfOne(option, value, path))
   if (tried.some((found) => found.length === 0)) return []
-  // The alternative that the value was meant for is the one that got furthest into it.
+  // The alternative with the fewest faults is probably the intended one.
   const objects = tried.filter((_, n) => options[n]!.type === typeOf(value) && options[n]!.properties)
   return objects.sort((a, b) => a.length - b.length)[0] ?? [`${path} is ${JSON.stringify(value)}`]
 }
 
-/** As JSON has it: NaN and the infinities are nothing there. */
+/** The JSON type of a value. NaN and the infinities count as null, as in JSON. */
 function typeOf(value: unknown): string {
   if (value === null || (typeof value === 'number' && !Number.isFinite(value))) return 'null'
   return Array.isArray(value) ? 'array' : typeof value
@@ -86,9 +86,10 @@ function faultsOfOne(schema: Schema, value: unknown, path: string): string[] {
   if (schema.enum) {
     return schema.enum.includes(value as string) ? [] : [`${path} is ${JSON.stringify(value)}`]
   }
-  // An empty schema takes anything.
+  // An empty schema allows any value.
   if (schema.type === undefined) return []
-  if (schema.type !== typeOf(value)) return [`${path} is no ${schema.type}: ${JSON.stringify(value)}`]
+  if (schema.type !== typeOf(value))
+    return [`${path} is not of type ${schema.type}: ${JSON.stringify(value)}`]
   if (Array.isArray(value)) return value.flatMap((item, n) => faults(schema.items!, item, `${path}[${n}]`))
   if (schema.type !== 'object') return []
   const object = value as Record<string, unknown>
@@ -105,7 +106,7 @@ function faultsOfOne(schema: Schema, value: unknown, path: string): string[] {
 }
 
 /**
- * The parameters of a request: a form's strings as what the endpoint takes them for.
+ * Reads the parameters of a request: converts a form's strings to the types of the endpoint's parameters.
  * @throws StripeProblem 400 for unknown, missing and ill-formed parameters.
  */
 export function readRequest<K extends RouteKey>(route: K, form: Form): Requests[K] {
@@ -127,7 +128,7 @@ function readValue(schema: Schema, value: Form[string], path: string): unknown {
   if (typeof value === 'string') return readText(options, value, path)
   const list = options.find((option) => option.type === 'array')
   const object = options.find((option) => option.type === 'object')
-  // A list comes as a[]=1&a[]=2 or as a[0]=1&a[1]=2.
+  // A list is sent as a[]=1&a[]=2 or as a[0]=1&a[1]=2.
   const items = Array.isArray(value) ? value : list && !object ? Object.values(value) : undefined
   if (list && items) return items.map((item, n) => readValue(list.items!, item, `${path}[${n}]`))
   if (!object || Array.isArray(value))
@@ -151,14 +152,14 @@ function readObject(schema: Schema, form: Form, path: string): Record<string, un
   )
 }
 
-/** An address may be given with empty fields, though the declarations do not say so. */
+/** Fields of an address may be empty, although the declarations do not say so. */
 const EMPTY_ALLOWED = /(^|\[)address\]?\[\w+\]$/
 
 function readText(options: Schema[], text: string, path: string): unknown {
   const values = options.flatMap((option) => option.enum ?? [])
   const types = new Set(options.map((option) => option.type))
   if (text === '') {
-    // What can be null in the declarations is unset by an empty string.
+    // An empty string unsets a parameter that may be null according to the declarations.
     if (values.includes('') || types.has('null') || EMPTY_ALLOWED.test(path)) return ''
     throw malformed(
       `You passed an empty string for '${path}'. We assume empty values are an attempt to unset a parameter; however '${path}' cannot be unset. You should remove '${path}' from your request or supply a non-empty value.`,

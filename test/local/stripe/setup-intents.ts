@@ -9,7 +9,7 @@ import { letters, newId, own, ref, testCardOf } from './state.ts'
 import { keep, seconds, type Turn } from './turn.ts'
 import type { Requests } from './wire.ts'
 
-/** The least of SetupIntents: enough for a card form, and for the CLI's triggers. */
+/** A minimal version of SetupIntents, enough for a card form and for the CLI's triggers. */
 
 type Intent = Stripe.SetupIntent
 
@@ -138,7 +138,7 @@ function fail(intent: Intent, error: Stripe.SetupIntent.LastSetupError): void {
   } satisfies Partial<Intent>)
 }
 
-/** The customer finishes 3-D Secure in the browser. */
+/** Completes or fails 3-D Secure, as the customer does in the browser. */
 export function authenticateSetup(turn: Turn, id: string, outcome: 'succeed' | 'fail'): void {
   const intent = setupIntent(turn, id)
   if (intent.status !== 'requires_action') throw unexpectedState(intent, 'authenticate')

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type Stripe from 'stripe'
 import { CARDS, type TestCard } from './cards.ts'
 
-/** Everything that the double remembers; plain data, so that it can be written to a file. */
+/** The whole state of the double: plain data, which can be written to a file. */
 export interface StripeState {
   customers: Record<string, Stripe.Customer | Stripe.DeletedCustomer>
   paymentMethods: Record<string, Stripe.PaymentMethod>
@@ -13,9 +13,9 @@ export interface StripeState {
   disputes: Record<string, Stripe.Dispute>
   fraudWarnings: Record<string, Stripe.Radar.EarlyFraudWarning>
   events: Record<string, Stripe.EventBase>
-  /** What Stripe knows of a card and does not say, by the payment method's id. */
+  /** What Stripe knows about a card but does not show, by the payment method's id. */
   cards: Record<string, CardMemory>
-  /** What Stripe does of itself, in the order in which it was put down. */
+  /** Scheduled actions of Stripe itself, in the order in which they were scheduled. */
   later: Task[]
   deliveries: Delivery[]
   replies: Record<string, StoredReply>
@@ -23,9 +23,9 @@ export interface StripeState {
 
 export interface CardMemory {
   number: string
-  /** The holder has agreed to off-session payments. */
+  /** Whether the holder has agreed to off-session payments. */
   setUp: boolean
-  /** Used without a customer, or detached: good for nothing any more. */
+  /** Whether the card was used without a customer or was detached, and so cannot be used again. */
   spent: boolean
 }
 
@@ -35,18 +35,18 @@ export interface Task {
   id: string
 }
 
-/** A webhook that has not been taken yet. */
+/** A webhook that has not been accepted yet. */
 export interface Delivery {
   eventId: string
   dueMs: number
   attempts: number
-  /** Newest first among those that are due together. */
+  /** Whether this delivery is part of a reordered group, which is delivered newest first. */
   reordered: boolean
 }
 
-/** What an idempotency key is bound to. */
+/** The reply that is stored for an idempotency key. */
 export interface StoredReply {
-  /** Method, path and parameters. */
+  /** SHA-256 of method, path and parameters, base64. */
   request: string
   requestId: string
   status: number
@@ -70,7 +70,7 @@ export const emptyState = (): StripeState => ({
   replies: {},
 })
 
-/** Drops what is too old to be asked for: a file that is used for months should not grow with it. */
+/** Deletes events and keys that Stripe no longer knows, so that the state file does not grow for months. */
 export function forgetOld(state: StripeState, nowMs: number): void {
   for (const [id, event] of Object.entries(state.events)) {
     if (event.created * 1000 < nowMs - 30 * DAY_MS) delete state.events[id]
@@ -95,7 +95,7 @@ export type StripeObject =
   | Stripe.Radar.EarlyFraudWarning
   | Stripe.EventBase
 
-/** The object with that id, whatever it is. */
+/** The object with that id, of any kind. */
 export function findObject(state: StripeState, id: string): StripeObject | undefined {
   const kinds: Record<string, Record<string, StripeObject>> = {
     cus: state.customers,
@@ -111,12 +111,12 @@ export function findObject(state: StripeState, id: string): StripeObject | undef
   return own(own(kinds, id.split('_')[0]!) ?? {}, id)
 }
 
-/** The member with that name, if the object has one itself: ids and keys come from outside. */
+/** The object's own member of that name. Names come from requests, so inherited members must not match. */
 export function own<T>(collection: Record<string, T>, name: string): T | undefined {
   return Object.hasOwn(collection, name) ? collection[name] : undefined
 }
 
-/** An id as Stripe's look: prefix, underscore, 24 letters and digits. */
+/** A new id in Stripe's form: prefix, underscore, 24 letters and digits. */
 export const newId = (prefix: string): string => `${prefix}_${letters(24)}`
 
 export function letters(length: number): string {
@@ -125,12 +125,12 @@ export function letters(length: number): string {
 
 const ALPHABET = '0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
 
-/** How the card behind a payment method behaves. */
+/** The behaviour of a payment method's card. */
 export function testCardOf(state: StripeState, paymentMethodId: string): TestCard {
   return CARDS[state.cards[paymentMethodId]!.number]!
 }
 
-/** The id in a reference that may stand expanded. The double stores ids only. */
+/** The id in a reference that Stripe's types allow to be expanded. The double stores ids only. */
 export function ref(reference: string | { id: string }): string
 export function ref(reference: string | { id: string } | null | undefined): string | null
 export function ref(reference: string | { id: string } | null | undefined): string | null {

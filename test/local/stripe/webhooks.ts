@@ -1,25 +1,27 @@
 import { createHmac } from 'node:crypto'
 import type { Delivery, StripeState } from './state.ts'
 
-/** When a delivery that was not answered with 2xx is tried again, as Stripe says it does: about three days. */
+/**
+ * Delays between retries of a delivery that was not answered with 2xx: about three days, as Stripe documents.
+ */
 const MINUTE_MS = 60_000
 const BACKOFF_MS = [1, 5, 30, 120, 300, 600, 720, 720, 720, 720, 720].map((minutes) => minutes * MINUTE_MS)
-/** How long events wait that are to arrive in another order. */
+/** How long reordered events wait. */
 const REORDER_MS = 1000
 const ANSWER_WITHIN_MS = 10_000
 
 export interface Webhooks {
-  /** Puts an event down for delivery, `copies` times. */
+  /** Queues an event for delivery, `copies` times. */
   queue(eventId: string, how: { copies: number; reordered: boolean }): void
-  /** Delivers what is due, one after the other; reordered events only when their time has come. */
+  /** Delivers the events that are due, one after the other; reordered events only after their delay. */
   deliverDue(): Promise<void>
-  /** Delivers everything that is due, and the reordered events with it. */
+  /** Delivers every event that is due, and the reordered events before their delay has passed. */
   flush(): Promise<void>
   pending(): number
   close(): Promise<void>
 }
 
-/** Delivers events to one endpoint: signed, in order, again if they are not taken. */
+/** Delivers signed events to one endpoint, in order, and retries those that the endpoint does not accept. */
 export function webhookSender(options: {
   state: StripeState
   save(): void
@@ -58,7 +60,7 @@ export function webhookSender(options: {
   }
 
   const post = async (eventId: string): Promise<boolean> => {
-    // Stripe indents its bodies: who parses and serialises again gets other bytes.
+    // Stripe indents its bodies, so a receiver that parses and serialises a body gets different bytes.
     const body = JSON.stringify(state.events[eventId], null, 2)
     try {
       const response = await fetch(options.url(), {

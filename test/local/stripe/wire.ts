@@ -1,11 +1,11 @@
 import type Stripe from 'stripe'
 
 /**
- * What the double speaks, in stripe-node's own types. `generate.ts` turns these two interfaces into
- * `schema.json`, by which every answer is checked and every request is read.
+ * The answers and requests of the double, in stripe-node's own types. `generate.ts` turns these two
+ * interfaces into `schema.json`, with which the double checks every answer and reads every request.
  */
 
-/** What can be an answer, or stand expanded inside one. */
+/** Objects that can be an answer, or be expanded inside an answer. */
 export interface Answers {
   customer: Stripe.Customer
   deleted_customer: Stripe.DeletedCustomer

@@ -1,0 +1,38 @@
+import { readDefaultKey } from '../keys/default-key.ts'
+import type { Deps } from '../ports.ts'
+import { bundleOf } from '../purchases/catalogue.ts'
+import { type RenewalStatus, renewalStatus } from '../purchases/renewal.ts'
+import { type Account, displayName, type Profile } from './account.ts'
+
+/** An account as its owner sees it at a glance. */
+export interface AccountOverview {
+  id: string
+  email: string
+  displayName: string
+  /** The billing address; undefined until there is one. */
+  address: Profile['address']
+  hasTwoFactor: boolean
+  /** The default application key in the clear. */
+  defaultKey: string
+  /** The bundle held, with the units left on the account and the price of one more bundle. */
+  bundle: { name: string; unitsLeft: number; priceCents: number } | undefined
+  renewal: RenewalStatus
+  flags: Profile['flags']
+}
+
+export const describeAccount = (deps: Deps<'keyring'>, account: Account): AccountOverview => ({
+  id: account.id,
+  email: account.email,
+  displayName: displayName(account),
+  address: account.address,
+  hasTwoFactor: account.totp !== undefined,
+  defaultKey: readDefaultKey(deps, account),
+  bundle: bundleHeld(account),
+  renewal: renewalStatus(account),
+  flags: account.flags,
+})
+
+function bundleHeld({ bundle, quota }: Account): AccountOverview['bundle'] {
+  if (bundle === undefined) return undefined
+  return { name: bundle, unitsLeft: quota?.left ?? 0, priceCents: bundleOf(bundle).priceCents }
+}

@@ -1,0 +1,66 @@
+import { cardRules, passwordRules } from '../http/descriptions.ts'
+import { markdown } from '../http/markdown.ts'
+
+/** What client authors must know of each endpoint, in Markdown, by the name of its row. */
+export const descriptions = {
+  getCurrentUser: markdown(
+    "The account in EMCP's shape.",
+    '',
+    '- `name` is the full name, or the username until one is given.',
+    '- `balance` is in dollars. It is negative while units are owed that were refunded after they had been spent; see',
+    '`GET /v1/ledger`.',
+    '- `status` is 0 (active). An account that EMCP would show as 1 (suspended) or 2 (deactivated) gets 403 instead.',
+    '- `emailVerified` says whether the e-mail address is confirmed.',
+  ),
+  updateCurrentUser: markdown(
+    'Every field is optional. `oldPassword` and `newPassword` go together, both or neither; with two-factor',
+    'authentication on, a new password also needs `twofa`. 403 `wrong_password` and a wrong `twofa` change nothing.',
+    '',
+    ...passwordRules,
+  ),
+  deactivate: markdown(
+    'Blocks the account from the next request on and keeps its data. Every session ends for good, and application keys',
+    'are refused with 403. `POST /api/users/restore` makes the account active again; tokens from before stay dead.',
+  ),
+  restore: markdown(
+    'Takes the same credentials as `POST /v1/auth/login`: `email` or `username`, `password`, and `twofa` where two-factor',
+    'authentication is on. It begins no session: sign in afterwards. Application keys work again, and auto-renewal',
+    'resumes. For an account that is active the request changes nothing.',
+  ),
+  notifications: markdown(
+    'Notices come newest first, 20 a page unless `limit` (1 to 100) says otherwise. The `Link` header leads to the next',
+    'page.',
+    '',
+    'A notice is added for each purchase, renewal, refund and dispute, when little of a bundle is left, when auto-renewal',
+    'needs its owner, when a card is about to expire or has expired, and when a bank reports a card as misused.',
+    '`messageType` says which; show `message` to the user.',
+    '',
+    'Other systems of the operator add a notice with an EventBridge event of detail-type `bursar.notice` and the detail',
+    '`{accountId, messageType, message}`. `messageType` has up to 50 characters, `message` up to 1,000. The same event id',
+    'adds one notice, for a week.',
+  ),
+  verifyPayment: markdown(
+    "Proves a payment method that Stripe's library made in the browser (`pm_…`) and puts it on file.",
+    ...cardRules,
+    '',
+    'The first card of an account becomes its default card, which pays for purchases and renewals.',
+    '`PUT /v1/user/card` makes another card the default one.',
+  ),
+  listPaymentMethods: markdown(
+    "The cards in the shape of Stripe's list, newest first, all on one page. They come from Bursar's own copy, which",
+    "Stripe's events keep true: reading never calls Stripe, and works while Stripe is down.",
+    '',
+    'The account gets a notice when the month begins in which a card expires, and another one when it has expired.',
+  ),
+  deletePaymentMethod: markdown(
+    'The card is gone from the account at once and is detached at Stripe, by a job if Stripe does not answer. If it was',
+    'the default card, the newest other card becomes the default one.',
+    '',
+    '409 `card_in_use`: the default card cannot be removed while auto-renewal is on and the account has a bundle, or',
+    'while a verification or a payment is open.',
+  ),
+  retrieve: markdown(
+    "The account's customer in Stripe's shape; `invoice_settings.default_payment_method` names the default card. It comes",
+    "from Bursar's own copy, as the cards do. 404 `not_found` until a first card was tried.",
+  ),
+}

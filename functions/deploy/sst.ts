@@ -1,0 +1,20 @@
+/** `npm run sst -- COMMAND` and `npm run deploy` run SST, at the version that is pinned, with the arguments given. */
+import { spawn } from 'node:child_process'
+import { toolPath } from './tools.ts'
+
+async function main(): Promise<void> {
+  const program = await toolPath('sst')
+  if (!program) throw new Error(`SST is not published for ${process.platform}-${process.arch}.`)
+  const child = spawn(program, process.argv.slice(2), { stdio: 'inherit' })
+  // The terminal sends Ctrl-C to SST, too. SST ends what it has begun, and this process waits for it.
+  process.on('SIGINT', () => {}).on('SIGTERM', () => child.kill('SIGTERM'))
+  child.once('error', (error) => fail(error))
+  child.once('exit', (code) => process.exit(code ?? 1))
+}
+
+function fail(error: Error): void {
+  process.stderr.write(`${error.message}\n`)
+  process.exit(1)
+}
+
+main().catch(fail)

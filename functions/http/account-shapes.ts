@@ -1,0 +1,85 @@
+import type { Account } from '../../core/account/account.ts'
+import type { AccountOverview } from '../../core/account/overview.ts'
+import type { RenewalStatus } from '../../core/purchases/renewal.ts'
+import { dollarsOf } from './money-shapes.ts'
+import { isoTime } from './time-shapes.ts'
+
+/** The account as each of the three dialects shows it. */
+
+const EMCP_STATUS = { pending: 1, active: 0, suspended: 1, deactivated: 2 } as const
+
+/** EMCP's account: `status` 0 active, 1 suspended, 2 deactivated; `name` the display name; `balance` in dollars. */
+export const emcpAccount = (account: Account, name: string) => ({
+  _id: account.id,
+  email: account.email,
+  name,
+  createdAt: isoTime(account.createdAtMs),
+  balance: dollarsOf(account.balanceCents),
+  status: EMCP_STATUS[account.status],
+  emailVerified: account.emailVerified,
+})
+
+/**
+ * GreenCloud's account: the display name split at its last space, `surname` "" where there is none; `address` and
+ * `bundle` null until there is one.
+ */
+export function greencloudAccount(account: AccountOverview) {
+  const { id, email, displayName, address, bundle, flags } = account
+  const split = displayName.lastIndexOf(' ')
+  return {
+    id,
+    email,
+    name: split < 0 ? displayName : displayName.slice(0, split),
+    surname: split < 0 ? '' : displayName.slice(split + 1),
+    address: address ? greencloudAddress(address) : null,
+    twofa: account.hasTwoFactor,
+    apiKey: account.defaultKey,
+    bundle: bundle
+      ? { name: bundle.name, quota: bundle.unitsLeft, price: dollarsOf(bundle.priceCents) }
+      : null,
+    renewal: greencloudRenewal(account.renewal),
+    flags,
+  }
+}
+
+const greencloudRenewal = ({ state, reason, nextAttemptAtMs, monthlyCapCents }: RenewalStatus) => ({
+  state,
+  reason: reason ?? null,
+  nextAttemptAt: nextAttemptAtMs === undefined ? null : isoTime(nextAttemptAtMs),
+  monthlyCap: monthlyCapCents === undefined ? null : dollarsOf(monthlyCapCents),
+})
+
+/** GreenCloud takes the country as alpha-2 code and shows its English short name. */
+function greencloudAddress({ company, district, country, ...rest }: NonNullable<Account['address']>) {
+  return {
+    ...rest,
+    company: company ?? '',
+    district: district ?? '',
+    country: countryName(country) ?? country,
+  }
+}
+
+/** Made at the first use: it loads Node's tables of names, which takes longer than all of our code. */
+let countryNames: Intl.DisplayNames | undefined
+
+function countryName(code: string): string | undefined {
+  countryNames ??= new Intl.DisplayNames(['en'], { type: 'region' })
+  return countryNames.of(code)
+}
+
+/** Skylink's account in its envelope: `allusage` is the units used over all application keys. */
+export function skylinkAccount(account: Account) {
+  const { lastLoginAtMs } = account
+  const content = {
+    allusage: account.quota?.used ?? 0,
+    created: isoTime(account.createdAtMs),
+    email: account.email,
+    lastlogin: lastLoginAtMs === undefined ? null : isoTime(lastLoginAtMs),
+    role: account.paid ? ('paid' as const) : ('free' as const),
+    status: account.emailVerified ? ('verified' as const) : ('unverified' as const),
+    type: account.customer?.defaultCardId === undefined ? ('invoice' as const) : ('card' as const),
+    update: isoTime(account.updatedAtMs),
+    username: account.username,
+  }
+  return { status: 1 as const, content }
+}

@@ -1,0 +1,24 @@
+import { unitsText } from '../../core/notifications/amounts.ts'
+import type { Invoice } from '../../core/purchases/invoices.ts'
+import { dollarsOf } from './money-shapes.ts'
+import { isoDay } from './time-shapes.ts'
+
+/** Amounts in dollars, days in UTC. */
+const face = ({ amountCents, status, paidAtMs }: Invoice) => ({
+  amount: dollarsOf(amountCents),
+  status,
+  paidDay: isoDay(paidAtMs),
+})
+
+/** An invoice in a list. */
+export const listedInvoice = (invoice: Invoice) => ({ id: invoice.id, ...face(invoice) })
+
+/** An invoice on its own, with its card and the link to its receipt. */
+export const wholeInvoice = (invoice: Invoice) => ({
+  ...face(invoice),
+  description: `${invoice.bundle} (${unitsText(invoice.units)})`,
+  payment: {
+    card: { brand: invoice.cardBrand ?? '', last4: invoice.cardLast4 ?? '' },
+    receiptUrl: invoice.receiptUrl ?? null,
+  },
+})

@@ -1,0 +1,166 @@
+import type { Need } from './route.ts'
+
+/**
+ * Everything that the deployment has to know about each port, as data. `functions/deploy/` derives environment,
+ * permissions, time-outs and bundles from this table; a function itself never loads it. The port's interface is in
+ * `core/ports.ts` and its adapter in `live.ts`.
+ */
+interface PortFacts {
+  /** Names of the settings that the adapter reads from the environment. */
+  settings: readonly string[]
+  /** What the adapter calls on AWS. For the table this depends on what the function does with it. */
+  grants: readonly Grant[] | Readonly<Record<TableUse, readonly Grant[]>>
+  /** Whether a call may take seconds, as calls to other services do. DynamoDB answers in milliseconds. */
+  callsOut: boolean
+  /** Whether the client is so big that it is loaded with the first call, from a file of its own. */
+  bigClient: boolean
+  /**
+   * The port's adapters in `live.ts`, where endpoints and background work have different ones. Else the adapter has
+   * the name of the port. A bundle holds the adapters that its function needs and leaves out all others.
+   */
+  adapters?: { endpoint: string; background: string }
+}
+
+/** What a function does with the table. */
+export type TableUse = 'read' | 'write' | 'spend' | 'work'
+
+/** One IAM statement: these actions on these resources, under these conditions. */
+export interface Grant {
+  actions: readonly string[]
+  on: readonly Resource[]
+  when?: readonly Condition[]
+}
+
+/** A resource by its purpose; the deployment knows its ARN. */
+export type Resource =
+  | 'table'
+  | 'dueIndex'
+  | 'tableKey'
+  | 'userPool'
+  | 'secretsKey'
+  | 'mailIdentity'
+  | 'deadLetters'
+
+/** The deployment fills in values in angle brackets. */
+export interface Condition {
+  test: string
+  variable: string
+  values: readonly string[]
+}
+
+const READS = ['dynamodb:GetItem', 'dynamodb:Query']
+/** A transaction's writes need the permission of each, and ConditionCheckItem for its checks. */
+const WRITES = [
+  ...READS,
+  'dynamodb:PutItem',
+  'dynamodb:UpdateItem',
+  'dynamodb:DeleteItem',
+  'dynamodb:ConditionCheckItem',
+]
+const SPENDS = [...READS, 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:BatchWriteItem']
+
+/** What an application key can reach: accounts and the look-up of keys, but no address, name or mailed code. */
+const accountsAndKeys: Condition = {
+  test: 'ForAllValues:StringLike',
+  variable: 'dynamodb:LeadingKeys',
+  values: ['ACCOUNT#*', 'APIKEY#*'],
+}
+
+const READS_KEY = ['kms:Decrypt', 'kms:DescribeKey']
+const WRITES_KEY = [
+  ...READS_KEY,
+  'kms:Encrypt',
+  'kms:GenerateDataKey',
+  'kms:ReEncryptFrom',
+  'kms:ReEncryptTo',
+]
+
+/** The table is encrypted with our own key, and DynamoDB uses the key in the caller's name. */
+const tableKey = (actions: readonly string[]): Grant => ({
+  actions,
+  on: ['tableKey'],
+  when: [{ test: 'StringEquals', variable: 'kms:ViaService', values: ['<dynamodb>'] }],
+})
+
+/** Mail may only be sent in the name of the configured sender. */
+const asOurSender: Condition = {
+  test: 'StringEquals',
+  variable: 'ses:FromAddress',
+  values: ['<mailAddress>'],
+}
+
+export const needs = {
+  table: {
+    settings: ['TABLE_NAME'],
+    grants: {
+      read: [{ actions: READS, on: ['table'] }, tableKey(READS_KEY)],
+      write: [{ actions: WRITES, on: ['table'] }, tableKey(WRITES_KEY)],
+      spend: [{ actions: SPENDS, on: ['table'], when: [accountsAndKeys] }, tableKey(WRITES_KEY)],
+      work: [
+        { actions: [...WRITES, 'dynamodb:BatchWriteItem'], on: ['table'] },
+        { actions: ['dynamodb:Query'], on: ['dueIndex'] },
+        tableKey(WRITES_KEY),
+      ],
+    },
+    callsOut: false,
+    bigClient: false,
+    adapters: { endpoint: 'wireTable', background: 'table' },
+  },
+  identity: {
+    settings: ['USER_POOL_ID', 'USER_POOL_CLIENT_ID', 'USER_POOL_CLIENT_SECRET'],
+    grants: [
+      {
+        // Refreshing and revoking tokens take the client's secret and no permission.
+        actions: [
+          'cognito-idp:AdminCreateUser',
+          'cognito-idp:AdminDeleteUser',
+          'cognito-idp:AdminInitiateAuth',
+          'cognito-idp:AdminSetUserPassword',
+          'cognito-idp:AdminUserGlobalSignOut',
+        ],
+        on: ['userPool'],
+      },
+    ],
+    callsOut: true,
+    bigClient: true,
+  },
+  mail: {
+    settings: ['MAIL_FROM', 'APP_URL'],
+    grants: [{ actions: ['ses:SendEmail'], on: ['mailIdentity'], when: [asOurSender] }],
+    callsOut: true,
+    bigClient: true,
+  },
+  keyring: { settings: ['ROOT_SECRET'], grants: [], callsOut: false, bigClient: false },
+  secrets: {
+    settings: ['KMS_KEY_ID'],
+    grants: [
+      {
+        actions: ['kms:Decrypt', 'kms:Encrypt'],
+        on: ['secretsKey'],
+        when: [
+          {
+            test: 'ForAnyValue:StringEquals',
+            variable: 'kms:EncryptionContextKeys',
+            values: ['account'],
+          },
+        ],
+      },
+    ],
+    callsOut: true,
+    bigClient: true,
+  },
+  totp: { settings: [], grants: [], callsOut: false, bigClient: false },
+  payments: { settings: ['STRIPE_SECRET_KEY'], grants: [], callsOut: true, bigClient: true },
+  webhooks: {
+    settings: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY'],
+    grants: [],
+    callsOut: false,
+    bigClient: false,
+  },
+} as const satisfies Record<Need, PortFacts>
+
+/** The settings of every port; `sst.config.ts` has a value for each. */
+export type Setting = (typeof needs)[Need]['settings'][number]
+
+/** What the table says of a port. */
+export const factsOf = (need: Need): PortFacts & { settings: readonly Setting[] } => needs[need]

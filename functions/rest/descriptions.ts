@@ -1,0 +1,34 @@
+import { markdown } from '../http/markdown.ts'
+
+/** What client authors must know of each endpoint, in Markdown, by the name of its row. */
+export const descriptions = {
+  createUser: markdown(
+    'Takes JSON or a form. The account can be used at once; a mail brings the code that confirms its address with',
+    '`POST /v1/auth/activate`. Only a confirmed account can put a card on file and buy.',
+    '',
+    '- 409: another account has this username or this e-mail address.',
+    '- After a crash, a time-out or a 503 send the same request again: for 50 minutes it resumes where it stopped. Any',
+    'other request for the names is refused with 409 meanwhile. A registration that never finishes frees its names after',
+    'an hour.',
+  ),
+  getUser: markdown(
+    "The account in Skylink's shape. `username` in the path is the caller's own, in any case; every other name is answered",
+    'with 404, whether there is such an account or not.',
+    '',
+    '- `allusage` is the units used over all application keys.',
+    '- `lastlogin` is null before the first sign-in.',
+    '- `role` is `free` until the first purchase, then `paid`.',
+    '- `status` says whether the e-mail address is confirmed (`verified`).',
+    '- `type` is `card` while there is a default card, else `invoice`.',
+  ),
+  updateUser: markdown(
+    'Takes JSON or a form, with one field or both; they change together or not at all. `username` in the path is the',
+    "caller's own, in any case.",
+    '',
+    '- A new **username** frees the old one. 409: another account has it.',
+    '- An **unconfirmed address** changes at once and is mailed a new code. 409: another account has the new one.',
+    '- A **confirmed address** stays until the code that is mailed to the new address is sent to',
+    '`POST /v1/auth/activate`; the old address gets a mail. Whether the new address is taken shows only on activation.',
+    '- 429: the address can be changed 5 times an hour. Wait for Retry-After.',
+  ),
+}

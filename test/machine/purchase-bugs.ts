@@ -1,0 +1,482 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: patches of sources that have them
+
+import { advancePurchase } from '../../core/purchases/advance.ts'
+import { creditPurchase } from '../../core/purchases/credit.ts'
+import { ledgerWrites } from '../../core/purchases/ledger.ts'
+import { purchaseOf } from '../../core/purchases/purchase.ts'
+import { applyReversal } from '../../core/purchases/reversal.ts'
+import { cancelPurchase, endPurchase, settlePurchase } from '../../core/purchases/settle.ts'
+import { writeAll, writeUnlessDone } from '../../core/table/write-all.ts'
+import type { Bug } from './patch.ts'
+import type { PurchaseBreak } from './purchase-faults.ts'
+import { breaksOf, type Flow, failuresOf, flows, type Mode, play } from './purchase-flows.ts'
+import { meetTwo } from './purchase-pairs.ts'
+import {
+  backoff,
+  cap,
+  changedPayment,
+  crossings,
+  fiftyAtOnce,
+  givenUp,
+  indebted,
+  neverRetry,
+  outage,
+  refunded,
+  restoredMeanwhile,
+  type Scenario,
+  switchedOff,
+} from './purchase-scenarios.ts'
+import { HOUR_MS, type Purchases } from './purchase-world.ts'
+
+/** Plays scenarios of the other files with the given functions. @returns the messages of the failures. */
+type Finder = (functions: Purchases) => Promise<string[]>
+
+const unbroken =
+  (flow: Flow, mode: Mode): Finder =>
+  (functions) =>
+    failuresOf([mode], () => play(flow, mode, { functions }))
+
+const broken =
+  (flow: Flow, mode: Mode, kind: PurchaseBreak['kind'] = 'crash-after', afterMs = 0): Finder =>
+  async (functions) => {
+    const { calls } = await play(flow, mode)
+    return failuresOf(breaksOf(calls, [kind]), (trouble) =>
+      play(flow, mode, { ...trouble, afterMs, functions }),
+    )
+  }
+
+/** Crashes the process right after the confirmation, then breaks each call of the recovery. */
+const brokenAfter =
+  (flow: Flow, mode: Mode): Finder =>
+  async (functions) => {
+    const { calls } = await play(flow, mode)
+    const breaks: PurchaseBreak[] = [
+      { at: calls.indexOf('payments.confirmPayment') + 1, kind: 'crash-after' },
+    ]
+    const { callsAfter } = await play(flow, mode, { breaks })
+    const troubles = breaksOf(callsAfter, ['error-before'])
+    return failuresOf(troubles, ({ breaks: after, name }) =>
+      play(flow, mode, { breaks, after, name, functions }),
+    )
+  }
+
+const met =
+  (scene: string, first: string, second: string): Finder =>
+  (functions) =>
+    meetTwo(scene, [first, second], functions)
+
+const failed =
+  (scenario: Scenario): Finder =>
+  (functions) =>
+    failuresOf([scenario], (each) => each(functions))
+
+const BUNDLE = 'the account has a bundle'
+const LOW = 'a renewal is due'
+const leftAfter = (call: number) => `a buy crashed after its call ${call}`
+
+export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
+  // --- Charging ---
+  {
+    title: 'a confirmation that timed out is treated as a decline',
+    find: "payment.status === 'unknown' ? pending(deps, purchase, payment.cause)",
+    put: "payment.status === 'unknown' ? end(deps, purchase, { reason: 'declined', retry: 'retryable' })",
+    using: { end: endPurchase },
+    namesFrom: ["end(deps, purchase, { reason: 'card_unusable', retry: 'never' })"],
+    foundBy: broken(flows.buy, 'jobs', 'error-after'),
+  },
+  {
+    title: 'an outage is treated as a decline of a renewal',
+    near: advancePurchase,
+    find: [
+      "if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error",
+      'return pending(deps, purchase, error)',
+    ],
+    put: [
+      "if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error",
+      "return { status: 'declined' }",
+    ],
+    namesFrom: ["{ status: 'credited', purchase: saved }"],
+    foundBy: broken(flows.buy, 'jobs', 'error-after'),
+  },
+  {
+    title: 'a payment is confirmed before its id is saved',
+    find: [
+      'const saved = await save(deps, purchase, payment)',
+      'if (saved.paymentId === payment.id && isOpen(saved)) return saved',
+    ],
+    put: [
+      "await deps.payments.confirmPayment(payment.id, 'purchase')",
+      'const saved = await save(deps, purchase, payment)',
+      'if (saved.paymentId === payment.id && isOpen(saved)) return saved',
+    ],
+    namesFrom: ["await deps.payments.confirmPayment(paymentId, 'purchase', cardId)"],
+    foundBy: broken(flows.buy, 'client', 'crash-after', 25 * HOUR_MS),
+  },
+  {
+    title: 'a cancellation does not check whether the payment was confirmed meanwhile',
+    find: "if (fenced.status !== 'canceled') return settlePurchase(deps, purchase, fenced)",
+    put: '',
+    more: [
+      {
+        find: "if: purchase.paymentId === undefined ? expr`#state = ${'created'}` : stillOpen",
+        put: 'if: stillOpen',
+      },
+    ],
+    foundBy: met(leftAfter(3), 'settle-payments', 'the same buy, crashed once it is confirmed'),
+  },
+  {
+    title: 'a purchase is abandoned although its payment id was saved meanwhile',
+    find: "if: purchase.paymentId === undefined ? expr`#state = ${'created'}` : stillOpen",
+    put: 'if: stillOpen',
+    foundBy: met(leftAfter(2), 'settle-payments', 'the same buy, crashed once it is confirmed'),
+  },
+  {
+    title: 'an account can have two open purchases',
+    find: "expr`#status = ${'active'} AND attribute_not_exists(#openPurchase)`",
+    put: "expr`#status = ${'active'}`",
+    foundBy: failed(fiftyAtOnce((n) => `key-${n}`)),
+  },
+  {
+    title: 'a request that read the account before the last purchase can open another purchase',
+    find: "['bundle', 'lastPurchase']",
+    put: "['bundle']",
+    foundBy: met(BUNDLE, 'buy', 'buy'),
+  },
+  {
+    title: 'a second click starts a second purchase',
+    find: 'Math.abs(deps.clock.nowMs() - last.atMs) < SAME_CLICK_MS',
+    put: 'Math.abs(deps.clock.nowMs() - last.atMs) < 0',
+    foundBy: broken(flows.buy, 'click'),
+  },
+  {
+    title: 'an Idempotency-Key is not stored with its purchase',
+    find: '...(key ? [remember(deps, purchase, key)] : [])',
+    put: '...[]',
+    foundBy: broken(flows.buy, 'client'),
+  },
+  {
+    title: 'two requests with one key both store it',
+    find: "if: replaces === undefined ? free : join([free, expr`#purchaseId = ${replaces}`], ' OR ')",
+    put: '...{}',
+    more: [{ find: "['bundle', 'lastPurchase']", put: "['bundle']" }],
+    foundBy: met(BUNDLE, 'buy with a key', 'buy with a key'),
+  },
+  {
+    title: 'an abandoned request cannot be retried with its key',
+    find: "const again = !earlier || earlier.state === 'abandoned'",
+    put: 'const again = !earlier',
+    foundBy: failed(givenUp),
+  },
+  {
+    title: 'an open purchase does not block a request with another key',
+    find: "if (open.state !== 'action_required' && isLeased(deps, open)) throw new DomainError('purchase_open')",
+    put: 'if (open) await end(deps, open, undefined)',
+    using: { end: endPurchase },
+    foundBy: failed(fiftyAtOnce((n) => `key-${n}`)),
+  },
+  // --- Settling ---
+  {
+    title: 'a decline leaves its payment open',
+    find: [
+      ': fence(deps, purchase, payment, marks)',
+      "case 'held':",
+      'return fence(deps, purchase, payment, marks)',
+      "case 'canceled':",
+      'return end(deps, purchase, payment.decline, marks)',
+    ],
+    put: [
+      ': end(deps, purchase, payment.decline, marks)',
+      "case 'held':",
+      'return fence(deps, purchase, payment, marks)',
+      "case 'canceled':",
+      'return end(deps, purchase, payment.decline, marks)',
+    ],
+    foundBy: unbroken(flows.buyDeclined, 'jobs'),
+  },
+  {
+    title: 'a payment that can no longer be canceled is abandoned',
+    find: [
+      "if (open) throw new DomainError('temporarily_unavailable')",
+      'return settlePurchase(deps, purchase, fenced, marks)',
+    ],
+    put: [
+      "if (open) throw new DomainError('temporarily_unavailable')",
+      'return end(deps, purchase, undefined, marks)',
+    ],
+    using: { end: endPurchase },
+    foundBy: met(
+      'a buy waits for 3-D Secure',
+      'the jobs a day later',
+      '3-D Secure succeeds, and its event is lost',
+    ),
+  },
+  {
+    title: 'an event abandons a payment that its request is about to confirm',
+    near: settlePurchase,
+    find: 'if (!isLeased(deps, purchase)) return fence(deps, purchase, payment, marks)',
+    put: 'if (deps) return fence(deps, purchase, payment, marks)',
+    foundBy: met(BUNDLE, 'buy', 'every event, including types without a subscription'),
+  },
+  {
+    title: 'a payment that waits for 3-D Secure is treated as declined',
+    find: 'return ask(deps, purchase, payment, payment.clientSecret, marks)',
+    put: 'return fence(deps, purchase, payment, marks)',
+    using: { fence: cancelPurchase },
+    foundBy: unbroken(flows.signUp3ds, 'webhooks'),
+  },
+  {
+    title: 'the amount is not compared',
+    find: "payment.amountCents === purchase.amountCents && (payment.status !== 'succeeded' || payment.receivedCents === purchase.amountCents) &&",
+    put: '',
+    foundBy: failed(changedPayment({ amount: 50 })),
+  },
+  {
+    title: 'the currency is not compared',
+    near: purchaseOf,
+    find: "payment.currency === 'usd' &&",
+    put: '',
+    foundBy: failed(changedPayment({ currency: 'eur' })),
+  },
+  {
+    title: 'a purchase that is already closed can be credited',
+    find: '{ put: { ...keys.purchase(accountId, id), ...credited, ...due }, if: stillOpen }',
+    put: '{ put: { ...keys.purchase(accountId, id), ...credited, ...due } }',
+    foundBy: met(BUNDLE, 'buy', 'events'),
+  },
+  {
+    title: 'ledger numbers are not guarded',
+    near: creditPurchase,
+    find: 'if: expr`#ledgerSeq = ${profile.ledgerSeq}`',
+    put: 'if: expr`attribute_exists(pk)`',
+    more: [{ near: ledgerWrites, find: 'if: expr`attribute_not_exists(pk)`', put: '...{}' }],
+    foundBy: met(BUNDLE, 'buy', 'refund'),
+  },
+  {
+    title: 'the job does not finish credited purchases',
+    find: ['await finish(deps, outcome.purchase)', "return 'credited'"],
+    put: "return 'credited'",
+    foundBy: broken(flows.buy, 'jobs'),
+  },
+  {
+    title: 'a credited purchase is no longer due before its units are in the counter',
+    find: '{ put: { ...keys.purchase(accountId, id), ...credited, ...due }, if: stillOpen }',
+    put: '{ put: { ...keys.purchase(accountId, id), ...credited }, if: stillOpen }',
+    foundBy: broken(flows.buy, 'jobs'),
+  },
+  {
+    title: 'the card of a sign-up is not put on file',
+    find: "if (kind === 'signup' && !finished",
+    put: "if (kind === 'buy' && !finished",
+    foundBy: unbroken(flows.signUp, 'both'),
+  },
+  {
+    title: 'units are applied twice',
+    find: 'if: expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
+    put: 'if: expr`#f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
+    foundBy: met(leftAfter(8), 'settle-payments', 'events'),
+  },
+  {
+    title: 'a consume between read and write is lost',
+    find: [
+      'const { floor } = rungOf(balance, to.size)',
+      'const delta = to.units + quota.floor - floor',
+      'const set = [expr`#l = #l + ${delta}, #f = ${floor}, #q = ${to.size}, #s = ${to.seq}`',
+    ],
+    put: [
+      'const { floor } = rungOf(balance, to.size)',
+      'const delta = to.units + quota.floor - floor',
+      'const set = [expr`#l = ${balance - floor}, #f = ${floor}, #q = ${to.size}, #s = ${to.seq}`',
+    ],
+    foundBy: met(BUNDLE, 'buy', 'consume'),
+  },
+  // --- Webhooks ---
+  {
+    title: 'a database fault is answered 200',
+    find: [
+      "if (!event || !isOurs(deps, event)) throw new DomainError('webhook_refused')",
+      'await workOff(deps, event)',
+    ],
+    put: [
+      "if (!event || !isOurs(deps, event)) throw new DomainError('webhook_refused')",
+      'await workOff(deps, event).catch(() => {})',
+    ],
+    foundBy: brokenAfter(flows.buy, 'webhooks'),
+  },
+  {
+    title: 'an event is marked as done before its work',
+    find: 'await work(deps, event, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
+    put: [
+      'await writeAll(deps, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
+      'await work(deps, event, [])',
+    ],
+    using: { writeAll },
+    foundBy: brokenAfter(flows.buy, 'webhooks'),
+  },
+  {
+    title: 'an event is marked as done before its units are in the counter',
+    find: "if (settled.status === 'credited') await finish(deps, settled.purchase, marks)",
+    put: "if (settled.status === 'credited') await finish(deps, settled.purchase, marks).catch(() => writeUnlessDone(deps, marks))",
+    using: { writeUnlessDone },
+    foundBy: brokenAfter(flows.buy, 'webhooks'),
+  },
+  // --- Refunds and disputes ---
+  {
+    title: 'a refund is booked again with the next one',
+    find: [
+      'const refunded = purchase.refundedCents - target.refundedCents',
+      'const disputed = purchase.disputedCents - target.disputedCents',
+    ],
+    put: [
+      'const refunded = 0 - target.refundedCents',
+      'const disputed = purchase.disputedCents - target.disputedCents',
+    ],
+    foundBy: met(BUNDLE, 'partial refund', 'refund'),
+  },
+  {
+    title: 'an older reading of the charge overwrites a newer one',
+    near: applyReversal,
+    find: ['for (let tries = 0; tries < TRIES; tries++) {', 'await applyLedger(deps, accountId)'],
+    put: [
+      'const $reading = await deps.payments.readCharge(chargeId)',
+      'for (let tries = 0; tries < TRIES; tries++) {',
+      'await applyLedger(deps, accountId)',
+    ],
+    namesFrom: [['const charge = await deps.payments.readCharge(chargeId)', 'if (!charge)']],
+    more: [
+      {
+        near: applyReversal,
+        find: ['const charge = await deps.payments.readCharge(chargeId)', 'if (!charge)'],
+        put: ['const charge = $reading', 'if (!charge)'],
+      },
+    ],
+    foundBy: met(BUNDLE, 'partial refund', 'refund'),
+  },
+  {
+    title: 'units are taken back without a check of the units left',
+    find: '...taken(deps, accountId, quota, { units, seq })',
+    put: '...[]',
+    foundBy: met(BUNDLE, 'refund', 'consume all'),
+  },
+  {
+    title: 'owed units are not taken from the next credit',
+    find: [
+      "{ kind: 'sale', units, amountCents: -amountCents, purchaseId: id, size: units },",
+      '...paid.entries',
+    ],
+    put: "{ kind: 'sale', units, amountCents: -amountCents, purchaseId: id, size: units }",
+    foundBy: unbroken(flows.buyOwing, 'both'),
+  },
+  {
+    title: 'a dispute that is won gives nothing back',
+    find: "status === 'open' || status === 'lost'",
+    put: "status === 'open' || status === 'lost' || status === 'won'",
+    foundBy: unbroken(flows.disputeWon, 'webhooks'),
+  },
+  // --- Renewals and notices ---
+  {
+    title: 'a renewal does not check its cycle',
+    find: 'expr`#ledgerSeq = ${cycle} AND #flags.#bundleAutoRenewal = ${true}`',
+    put: 'expr`#flags.#bundleAutoRenewal = ${true}`',
+    foundBy: failed(restoredMeanwhile),
+  },
+  {
+    title: 'a renewal does not check the auto-renewal flag again',
+    find: 'expr`#ledgerSeq = ${cycle} AND #flags.#bundleAutoRenewal = ${true}`',
+    put: 'expr`#ledgerSeq = ${cycle}`',
+    foundBy: failed(switchedOff),
+  },
+  {
+    title: 'a renewal begins while the counter is behind the ledger',
+    find: 'if (account?.quota?.seq !== account?.ledgerSeq) {',
+    put: 'if (account === undefined) {',
+    more: [
+      {
+        find: 'expr`#ledgerSeq = ${cycle} AND #flags.#bundleAutoRenewal = ${true}`',
+        put: 'expr`#flags.#bundleAutoRenewal = ${true}`',
+      },
+    ],
+    foundBy: met(LOW, 'buy', 'check-quotas'),
+  },
+  {
+    title: 'a low-quota notice is given twice',
+    find: "{ ...newNotice(deps, accountId, 'low_quota', text), ...keys.notice(accountId, id), id }",
+    put: "{ ...newNotice(deps, accountId, 'low_quota', text), 'noticeId': id }",
+    foundBy: broken(flows.renewal, 'jobs'),
+  },
+  {
+    title: 'a low-quota mail is sent twice',
+    find: '[{ put: notice, if: expr`attribute_not_exists(pk)` }, write]',
+    put: '[{ put: notice }, write]',
+    foundBy: failed(crossings),
+  },
+  {
+    title: 'a credit drops the pending low-quota notice',
+    find: '[quota.noticeSinceMs === undefined ? expr`#r, #due, #dueAtMs` : expr`#r`]',
+    put: '[expr`#r, #due, #dueAtMs`]',
+    foundBy: met(LOW, 'buy', 'consume'),
+  },
+  {
+    title: 'the job clears a wake-up for a renewal that arrived while the job worked',
+    find: 'renewalCall === 0 ? expr`attribute_not_exists(#r)` : expr`#r = ${renewalCall}`',
+    put: 'expr`attribute_exists(pk)`',
+    foundBy: met('a renewal is due, and auto-renewal is off', 'check-quotas', 'auto-renewal is switched on'),
+  },
+  {
+    title: 'every decline sends a notice and a mail',
+    find: 'if (wasTold) return { set, writes: [] }',
+    put: '',
+    foundBy: failed(backoff),
+  },
+  {
+    title: 'a declined renewal is retried without a wait',
+    find: "if (untilMs > nowMs) return { act: 'wait', untilMs }",
+    put: '',
+    foundBy: failed(backoff),
+  },
+  {
+    title: 'a card that was declined for good is tried again',
+    find: "decline.retry === 'never' ? undefined : BACKOFF_MS[failures - 1]",
+    put: 'BACKOFF_MS[failures - 1]',
+    foundBy: failed(neverRetry),
+  },
+  {
+    title: 'a refund makes the bundle renew itself',
+    find: 'set: reversedMore && isLow && !isPaused ? [expr`#renewal = ${paused}`] : []',
+    put: 'set: []',
+    more: [
+      {
+        find: "if (account.owed !== undefined) return { act: 'note'",
+        put: "if (account === undefined) return { act: 'note'",
+      },
+    ],
+    foundBy: failed(refunded),
+  },
+  {
+    title: 'renewals pay off a large debt bundle by bundle',
+    find: "if (account.owed !== undefined) return { act: 'note'",
+    put: "if (account === undefined) return { act: 'note'",
+    foundBy: failed(indebted),
+  },
+  {
+    title: 'the monthly cap is not checked',
+    find: 'if (cents > (account.monthlyCapCents ?? Number.POSITIVE_INFINITY))',
+    put: 'if (cents < 0)',
+    foundBy: failed(cap),
+  },
+  {
+    title: 'a renewal with an unknown outcome is reported as declined',
+    find: "payment.status === 'unknown' ? pending(deps, purchase, payment.cause)",
+    put: "payment.status === 'unknown' ? end(deps, purchase, { reason: 'processing_error', retry: 'retryable' })",
+    using: { end: endPurchase },
+    namesFrom: ["end(deps, purchase, { reason: 'card_unusable', retry: 'never' })"],
+    foundBy: failed(outage('POST /v1/payment_intents/*/confirm')),
+  },
+  {
+    title: 'a customer is asked twice to finish a renewal',
+    near: settlePurchase,
+    find: "if: expr`#state IN (${'created'}, ${'saved'})`",
+    put: 'if: stillOpen',
+    namesFrom: ["purchase.paymentId === undefined ? expr`#state = ${'created'}` : stillOpen"],
+    foundBy: met('a renewal is due by a card that asks for 3-D Secure', 'check-quotas', 'events'),
+  },
+]

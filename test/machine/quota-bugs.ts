@@ -1,0 +1,380 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: patches of sources that have them
+
+import { spendUpdate } from '../../core/quota/counter.ts'
+import { expr } from '../../core/table/expression.ts'
+import type { Bug } from './patch.ts'
+
+/** `foundBy` is the title of a scenario in `quota-scenarios.ts`. */
+export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = [
+  // --- One write ---
+  {
+    title: 'the write does not check the ring',
+    find: [
+      'const known = ids.map((id) => expr`contains(#a, ${id})`)',
+      'if (known.length > 0) conditions.push(',
+    ],
+    put: [
+      'const known = ids.map((id) => expr`contains(#a, ${id})`)',
+      'if (known.length < 0) conditions.push(',
+    ],
+    foundBy: 'a future id is spent once, however many requests and evictions follow',
+  },
+  {
+    title: 'the ring is checked before the write only',
+    find: [
+      'const known = ids.map((id) => expr`contains(#a, ${id})`)',
+      'if (known.length > 0) conditions.push(',
+    ],
+    put: [
+      'const known = ids.map((id) => expr`contains(#a, ${id})`)',
+      'if (known.length < 0) conditions.push(',
+    ],
+    more: [{ find: 'let counter = id && (refused || id.time === 0) ?', put: 'let counter = id ?' }],
+    foundBy: 'a future id is spent once, though an eviction archives it while its retry is in flight',
+  },
+  {
+    title: 'the write does not check the key',
+    find: ['expr`${key} = ${caller.hash}`,', 'expr`attribute_not_exists(#x)`'],
+    put: 'expr`attribute_not_exists(#x)`',
+    foundBy: 'the key is deleted or rotated between read and write: 401',
+  },
+  {
+    title: 'the write does not check whether the account is blocked',
+    find: ['expr`attribute_not_exists(#x)`,', 'expr`#d >= ${today}`'],
+    put: 'expr`#d >= ${today}`',
+    foundBy: 'the account is deactivated or suspended between read and write: 403',
+  },
+  {
+    title: 'a consume can take units below the floor and below zero',
+    find: 'conditions: [expr`#l >= ${units}`]',
+    put: 'conditions: []',
+    foundBy: 'the units are spent between read and write: 402, and never below zero',
+  },
+  {
+    title: 'a crossing relies on a stale balance',
+    find: 'expr`#l >= ${units - seen.floor + floor} AND #l < ${units}`',
+    put: 'expr`#l < ${units}`',
+    foundBy: 'the units for a crossing are spent between read and write: 402, and never below zero',
+  },
+  {
+    title: 'a 402 records its id as spent',
+    find: ['if (units > balanceOf(counter)) {', 'rememberRefusal(deps, caller, balanceOf(counter))'],
+    put: [
+      'if (units > balanceOf(counter)) {',
+      'if (id) await deps.table.update(keys.quota(caller.accountId), expr`ADD #a ${new Set([id.entry])}`)',
+    ],
+    using: { expr },
+    namesFrom: [
+      'if (id && inRing(counter, id.entry)) return',
+      'await deps.table.update(keys.quota(caller.accountId), set, condition, { once: !id })',
+    ],
+    foundBy: 'a 402 is not recorded: the same id is spent after a top-up',
+  },
+  {
+    title: 'a cached 402 is the answer to a spent id',
+    find: "if (refused && !id) throw new DomainError('quota_exhausted')",
+    put: "if (refused) throw new DomainError('quota_exhausted')",
+    foundBy: 'a cached 402 is no answer to a spent id, and lasts at most a second',
+  },
+  {
+    title: 'a 402 is cached for ten seconds',
+    find: ['const REFUSED_MS = 1000', 'const REFUSALS = 1000'],
+    put: ['const REFUSED_MS = 10_000', 'const REFUSALS = 1000'],
+    foundBy: 'a cached 402 is no answer to a spent id, and lasts at most a second',
+  },
+  {
+    title: 'a cached 402 refuses fewer units than are left',
+    find: 'return holds === true && units > refusal.balance',
+    put: 'return holds === true',
+    foundBy: 'a cached 402 does not refuse fewer units, and lasts no longer if the clock is set back',
+  },
+  {
+    title: 'a 402 stays cached while the clock is set back',
+    find: 'refusal && nowMs < refusal.untilMs && nowMs >= refusal.untilMs - REFUSED_MS',
+    put: 'refusal && nowMs < refusal.untilMs',
+    foundBy: 'a cached 402 does not refuse fewer units, and lasts no longer if the clock is set back',
+  },
+  // --- Fences ---
+  {
+    title: 'a fresh id is spent without the fence m',
+    find: '(id ? [expr`#m < ${id.time}`] : [])',
+    put: '(id ? [] : [])',
+    foundBy: 'a time-ordered id is spent once, though an eviction archives it while its retry is in flight',
+  },
+  {
+    title: 'a late id is spent without the fence g',
+    find: 'fence: [expr`#g = ${counter.fence}`]',
+    put: 'fence: []',
+    foundBy:
+      'a late id is spent once, though an eviction archives it between the archive lookup and the write',
+  },
+  {
+    title: 'the archive is not read',
+    find: 'if (late && (await archived(deps, caller.accountId, counter, [id])).size > 0)',
+    put: 'if (late && !late && (await archived(deps, caller.accountId, counter, [id])).size > 0)',
+    foundBy: 'an untimed id is spent once, however many requests and evictions follow',
+  },
+  {
+    title: 'a batch is spent without the fence m',
+    find: 'if (oldestFresh) fence.push(expr`#m < ${oldestFresh.time}`)',
+    put: '',
+    foundBy: 'a batch of fresh ids that another batch spends between read and write spends nothing',
+  },
+  {
+    title: 'a batch is spent without the fence g',
+    find: 'if (late.length > 0) fence.push(expr`#g = ${seen.g}`)',
+    put: '',
+    foundBy: 'a batch of late ids that another batch spends between read and write spends nothing',
+  },
+  {
+    title: 'a batch of late ids does not move the fence g',
+    find: 'if (staged && late.length > 0) sets.push(expr`#g = #g + ${1}`)',
+    put: '',
+    foundBy: 'a batch of late ids that another batch spends between read and write spends nothing',
+  },
+  {
+    title: 'a batch does not make its ids late',
+    find: 'if (staged && oldestFresh && newest) sets.push(expr`#m = ${newest.time}`)',
+    put: '',
+    foundBy:
+      'a time-ordered id is spent once by a concurrent batch and request, whichever comes first at each step',
+  },
+  {
+    title: 'a batch of ids dated in the future makes all other ids late',
+    find: 'id.time > 0 && id.time <= nowTime + AHEAD_MS',
+    put: 'id.time > 0 && nowTime > 0',
+    foundBy: 'a batch of ids dated in the future does not make other ids late',
+  },
+  // --- Turn and archive ---
+  {
+    title: 'an eviction drops ids before it archives them',
+    find: ['await Promise.all([', 'deps.table.putAll('],
+    put: [
+      'const $spans = groups.reduce((bits, { span }) => bits | spanBit(span), 0)',
+      'await drop(deps, accountId, counter, { leaving, newest: timed.at(-1)?.time ?? 0, spans: $spans })',
+      'await Promise.all([',
+      'deps.table.putAll(',
+    ],
+    namesFrom: [
+      [
+        'const spans = groups.reduce((bits, { span }) => bits | spanBit(span), 0)',
+        'await drop(deps, accountId, counter, { leaving, newest: timed.at(-1)?.time ?? 0, spans })',
+      ],
+    ],
+    foundBy:
+      'an eviction that breaks off at any call loses no id, whether of a batch, untimed or time-ordered',
+  },
+  {
+    title: 'an eviction does not move the fence g',
+    find: 'const sets = [expr`#g = #g + ${1}`]',
+    put: 'const sets = [expr`#g = #g + ${0}`]',
+    foundBy:
+      'an untimed id is spent once, though an eviction archives it between the archive lookup and the write',
+  },
+  {
+    title: 'an eviction lowers the fence m',
+    find: ['sets.push(expr`#m = ${gone.newest}`)', 'conditions.push(expr`#m < ${gone.newest}`)'],
+    put: 'sets.push(expr`#m = ${gone.newest}`)',
+    foundBy:
+      'ids of a batch that commits during an eviction stay late: the eviction does not lower the newest time',
+  },
+  {
+    title: 'an eviction does not record the spans of the ids that it archives',
+    find: 'const spans = archiveSpans | gone.spans\nif (spans !== archiveSpans)',
+    put: 'const spans = archiveSpans | gone.spans\nif (archiveSpans > 4096)',
+    foundBy: 'many ids share an archive item even on a quiet account whose ids are far apart',
+  },
+  {
+    title: 'an eviction does not archive untimed ids',
+    find: ".filter(({ kind }) => kind === 'untimed').map(",
+    put: ".filter(({ kind }) => kind === 'timed').map(",
+    foundBy: 'an untimed id is spent once, however many requests and evictions follow',
+  },
+  {
+    title: 'an eviction also archives the newest ids, including those dated in the future',
+    find: 'timed.length + batches.length - KEPT',
+    put: 'timed.length + batches.length - 0',
+    foundBy: 'an id dated in the future does not make other ids late',
+  },
+  {
+    title: 'the archive item of a batch does not count once its entry has left the ring',
+    find: "...leaving.filter((entry) => entry.kind === 'batch').map((entry) => validate(deps, accountId, entry))",
+    put: '...[]',
+    foundBy:
+      'ids of a batch that commits during an eviction stay late: the eviction does not lower the newest time',
+  },
+  {
+    title: 'the archive item of a batch that was not committed counts',
+    find: 'if (valid || counts(counter, sk))',
+    put: 'if (valid || sk)',
+    foundBy:
+      'a batch that broke off after it wrote its archive item spends nothing, and its ids do not count as spent',
+  },
+  {
+    title: 'the archive item of a committed batch does not count while its entry is in the ring',
+    find: 'if (valid || counts(counter, sk))',
+    put: 'if (valid)',
+    foundBy: 'a batch of late ids that another batch spends between read and write spends nothing',
+  },
+  {
+    title: 'an id is looked up under its own time only',
+    find: '{ from: id.time, to: id.time + spanMs, ids: [id] }',
+    put: '{ from: id.time, to: id.time, ids: [id] }',
+    foundBy: 'a time-ordered id is spent once, however many requests and evictions follow',
+  },
+  {
+    title: 'an eviction overwrites the spans that another eviction recorded',
+    find: ['sets.push(expr`#o = ${spans}`)', 'conditions.push(expr`#o = ${archiveSpans}`)'],
+    put: 'sets.push(expr`#o = ${spans}`)',
+    foundBy: 'two concurrent evictions both keep their record of what the archive holds',
+  },
+  {
+    title: 'an eviction creates an item that TTL has deleted again, without its ids',
+    find: 'expr`SET #valid = ${true}`, expr`attribute_exists(pk)`',
+    put: 'expr`SET #valid = ${true}`',
+    foundBy: 'the archive item of a batch is not created again after TTL has deleted the item',
+  },
+  {
+    title: 'the lookup of a batch ends where its first id could be',
+    find: ['last.to = id.time + spanMs', 'last.ids.push(id)'],
+    put: 'last.ids.push(id)',
+    foundBy: 'a batch of spent ids spends nothing, however the ids are spread over the archive',
+  },
+  {
+    title: 'the lookup of a batch assumes that its ids are in order',
+    find: '.filter(({ time }) => time > 0).sort((a, b) => a.time - b.time)',
+    put: '.filter(({ time }) => time > 0)',
+    foundBy: 'a batch of spent ids spends nothing, however the ids are spread over the archive',
+  },
+  {
+    title: 'only one page of the archive is read',
+    find: 'items.length === PAGE ? items.at(-1)?.sk : undefined',
+    put: 'undefined',
+    foundBy: 'an id is found in the archive behind more than a page of items of its time',
+  },
+  {
+    title: 'a retry of a batch commits the archive item of its previous attempt',
+    find: 'staged?.ids.length === ids.length && staged.ids.every((id, at) => id === ids[at])',
+    put: 'staged !== undefined && ids.length > 0',
+    foundBy:
+      'if other requests leave units for only a part of a batch, its refused ids do not count as spent',
+  },
+  {
+    title: 'a batch spends units for each occurrence of an id',
+    find: "byEntry.get(id.entry.toString('hex')) ?? { units, id }",
+    put: '{ units, id }',
+    foundBy: 'a batch with the same id twice spends its units once',
+  },
+  // --- Thresholds ---
+  {
+    title: 'a threshold that another request crossed is crossed again',
+    find: 'expr`#f = ${seen.floor} AND #s = ${seen.seq} AND #q = ${seen.size}`',
+    put: 'expr`#s = ${seen.seq} AND #q = ${seen.size}`',
+    foundBy: 'a threshold that another request crosses between read and write is not crossed again',
+  },
+  {
+    title: 'a threshold is crossed despite a credit between read and write',
+    find: 'expr`#f = ${seen.floor} AND #s = ${seen.seq} AND #q = ${seen.size}`',
+    put: 'expr`#f = ${seen.floor} AND #q = ${seen.size}`',
+    foundBy: 'a threshold that is no longer crossed after a credit between read and write does not fire',
+  },
+  {
+    title: 'a threshold of the previous bundle is crossed',
+    find: 'expr`#f = ${seen.floor} AND #s = ${seen.seq} AND #q = ${seen.size}`',
+    put: 'expr`#f = ${seen.floor}`',
+    foundBy:
+      'after a credit of another bundle between read and write an equal floor does not count as the same',
+  },
+  {
+    title: 'a notice is stored but not due, so that no job sees it',
+    find: ['if (notice || renewal) {', 'const { due, dueAtMs } = dueAt('],
+    put: ['if (renewal) {', 'const { due, dueAtMs } = dueAt('],
+    foundBy: 'below 10 % a notice is due, below 1 % a renewal too, and exactly at a threshold neither',
+  },
+  {
+    title: 'a later crossing postpones what is due already',
+    near: spendUpdate,
+    find: 'expr`#due = if_not_exists(#due, ${due}), #dueAtMs = if_not_exists(#dueAtMs, ${dueAtMs})`',
+    put: 'expr`#due = if_not_exists(#due, ${due}), #dueAtMs = ${dueAtMs}`',
+    foundBy: 'below 10 % a notice is due, below 1 % a renewal too, and exactly at a threshold neither',
+  },
+  {
+    title: 'a threshold counts as crossed when the balance equals it',
+    find: '.find((threshold) => balance >= threshold)',
+    put: '.find((threshold) => balance > threshold)',
+    foundBy: 'a consume that ends exactly at the next threshold does not cross that threshold',
+  },
+  {
+    title: 'a consume over two thresholds fires only one of them',
+    find: [
+      '{ notice: from >= noticeAt(size) && to < noticeAt(size),',
+      'renewal: from >= renewalAt(size) && to < renewalAt(size) }',
+    ],
+    put: [
+      '{ notice: from >= noticeAt(size) && to < noticeAt(size),',
+      'renewal: from < noticeAt(size) && from >= renewalAt(size) && to < renewalAt(size) }',
+    ],
+    foundBy: 'concurrent consumes of 100 units fire each threshold exactly once per crossing',
+  },
+  // --- Ledger ---
+  {
+    title: 'the ledger is applied twice',
+    find: 'if: expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
+    put: 'if: expr`#f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
+    foundBy: 'the ledger is applied once, though another process applies it between read and write',
+  },
+  {
+    title: 'the ledger is applied on a stale floor',
+    find: 'if: expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
+    put: 'if: expr`#s = ${quota.seq} AND #l >= ${Math.max(0, -delta)}`',
+    foundBy: 'units spent while the ledger is applied stay spent, whether or not they cross a threshold',
+  },
+  // --- Days ---
+  {
+    title: 'the day changes before its snapshot is stored',
+    find: [
+      'await deps.table.put(snapshot, expr`attribute_not_exists(pk) OR #u < ${counter.used}`).catch(ignoreRefusal)',
+      'try {',
+      'const moved = await deps.table.update(',
+      'keys.quota(accountId), expr`SET #d = ${today}`, expr`#d = ${counter.day} AND #u = ${counter.used}`)',
+    ],
+    put: [
+      'try {',
+      'const moved = await deps.table.update(',
+      'keys.quota(accountId), expr`SET #d = ${today}`, expr`#d = ${counter.day} AND #u = ${counter.used}`)',
+      'await deps.table.put(snapshot, expr`attribute_not_exists(pk) OR #u < ${counter.used}`).catch(ignoreRefusal)',
+    ],
+    foundBy: 'a request that changes the day and breaks off at any call leaves the right snapshot',
+  },
+  {
+    title: 'a snapshot overwrites a later one',
+    find: '.put(snapshot, expr`attribute_not_exists(pk) OR #u < ${counter.used}`)',
+    put: '.put(snapshot)',
+    foundBy: 'a snapshot that comes too late does not replace the right one',
+  },
+  {
+    title: 'the first snapshot stays, though more units were used since',
+    find: 'expr`attribute_not_exists(pk) OR #u < ${counter.used}`',
+    put: 'expr`attribute_not_exists(pk)`',
+    foundBy: 'the first consume of a day stores a snapshot that includes the last consume of a slower clock',
+  },
+  {
+    title: 'the day changes though more units were used since the snapshot',
+    find: 'expr`#d = ${counter.day} AND #u = ${counter.used}`',
+    put: 'expr`#d = ${counter.day}`',
+    foundBy: 'the first consume of a day stores a snapshot that includes the last consume of a slower clock',
+  },
+  {
+    title: 'the write does not check the day',
+    find: ['expr`#d >= ${today}`,', '...step.conditions'],
+    put: '...step.conditions',
+    foundBy: 'a hundred concurrent consumes change the day once, and no unit is lost',
+  },
+  {
+    title: 'a slow clock moves the day back',
+    find: 'expr`#d >= ${today}`',
+    put: 'expr`#d = ${today}`',
+    more: [{ find: 'if (counter.day < today) return {', put: 'if (counter.day !== today) return {' }],
+    foundBy: 'a slow clock does not move the day of the counter back',
+  },
+]
