@@ -1,8 +1,8 @@
 /// <reference path="./.sst/platform/config.d.ts" />
 
 /**
- * The deployment. What there is to deploy stands in the rows and jobs; `functions/deploy/` says what they
- * come to, and this file makes it on AWS. `npm run check:infra` asserts the result.
+ * The deployment. `functions/deploy/` turns the rows and jobs into data, such as names, permissions and
+ * limits, and this file turns the data into AWS resources. `npm run check:infra` asserts the result.
  */
 export default $config({
   app(input) {
@@ -16,7 +16,7 @@ export default $config({
     }
   },
   async run() {
-    if ($dev) throw new Error('sst dev would open the functions to more than they need. Use npm run dev.')
+    if ($dev) throw new Error('sst dev would grant the functions more than they need. Use npm run dev.')
     const data = await load()
     const settings = data.settingsOf($app.stage, process.env)
     data.checkSecrets(settings, process.env)
@@ -71,7 +71,9 @@ export default $config({
   },
 })
 
-/** Everything that the code says of itself. SST allows no import outside of a function here. */
+/**
+ * The deployment's data, as the modules export them. SST allows imports in this file only inside a function.
+ */
 async function load() {
   return {
     ...(await import('./functions/deploy/functions.ts')),
@@ -95,7 +97,7 @@ type Alarm = ReturnType<Data['alarmsOf']>[number]
 interface Base {
   data: Data
   settings: Settings
-  /** Of the names that people see. */
+  /** The beginning of the names that people see on AWS. */
   prefix: string
 }
 
@@ -112,7 +114,10 @@ interface Lambda {
 const DAY_SECONDS = 86_400
 const NODE = 'nodejs24.x'
 
-/** What a mistake must not take away: it cannot be deleted by any deployment, and stays if the stack goes. */
+/**
+ * Options of resources with data: in production no deployment deletes them, and removing the stack keeps
+ * them.
+ */
 const kept = ({ production }: Settings) => ({ protect: production, retainOnDelete: production })
 
 function createStores({ data, settings, prefix }: Base) {
@@ -150,10 +155,13 @@ function createStores({ data, settings, prefix }: Base) {
   return { table, tableKey, secretsKey: key('SecretsKey', 'seeds of second factors') }
 }
 
-/** A password vault and nothing more: no sign-up, no hosted pages, no OAuth, no attribute in use. */
+/**
+ * The user pool stores passwords and nothing else: no sign-up, no hosted pages, no OAuth, no attribute in
+ * use.
+ */
 function createUserPool(base: Base) {
   const { data, settings, prefix } = base
-  // It has no port and so reads no value and calls nothing.
+  // This function needs no port, so it needs no ARN and no value either.
   const preToken = createFunction({ ...base, arns: {} as never, values: {} as never }, data.preToken)
   const pool = new aws.cognito.UserPool(
     'UserPool',
@@ -164,7 +172,7 @@ function createUserPool(base: Base) {
       adminCreateUserConfig: { allowAdminCreateUserOnly: true },
       accountRecoverySetting: { recoveryMechanisms: [{ name: 'admin_only', priority: 1 }] },
       mfaConfiguration: 'OFF',
-      // Ours is stricter, and tells the user why.
+      // Our own policy is stricter, and tells the user why a password is refused.
       passwordPolicy: {
         minimumLength: 8,
         requireLowercase: false,
@@ -204,7 +212,10 @@ function createUserPool(base: Base) {
   return { pool, client, preToken }
 }
 
-/** The domain that mails come from. DKIM's records are the operator's to publish: the zone may be anywhere. */
+/**
+ * The sender's domain at SES. The operator publishes the DKIM records, because any provider may host the
+ * zone.
+ */
 function createMail({ settings }: Base) {
   const { mailDomain, mailAddress, createMailIdentity } = settings
   const here = $interpolate`arn:${aws.getPartitionOutput().partition}:ses:${aws.getRegionOutput().region}:${aws.getCallerIdentityOutput().accountId}:identity`
@@ -218,7 +229,9 @@ function createMail({ settings }: Base) {
   return { arns: [identity.arn], dns }
 }
 
-/** Runs and events that failed for good wait here for two weeks; their attributes tell where they come from. */
+/**
+ * Runs and events that failed at every attempt wait here for two weeks; their attributes name their origin.
+ */
 function createDeadLetters({ prefix }: Base) {
   return new aws.sqs.Queue('DeadLetters', {
     name: `${prefix}-dead-letters`,
@@ -227,7 +240,10 @@ function createDeadLetters({ prefix }: Base) {
   })
 }
 
-/** Its role may write its own log and do what its `needs` come to; SST's managed policy, which is wider, goes. */
+/**
+ * The role may write the function's log and has the permissions of its `needs`. SST's wider managed policy is
+ * removed.
+ */
 function createFunction(deployment: Deployment, deployed: Deployed): Lambda {
   const { data, settings, prefix, arns, values } = deployment
   const name = `${prefix}-${deployed.name}`
@@ -259,7 +275,7 @@ function createFunction(deployment: Deployment, deployed: Deployed): Lambda {
     ...(background && { retries: 2 }),
     transform: {
       role: {
-        // SST 4.17 lets the whole account assume it, for `sst dev`.
+        // By default SST 4.17 lets the whole account assume the role, for `sst dev`.
         assumeRolePolicy: aws.iam.assumeRolePolicyForPrincipal({ Service: 'lambda.amazonaws.com' }),
         managedPolicyArns: [],
       },
@@ -290,7 +306,10 @@ function statement({ arns, settings }: Deployment, { actions, on, when = [] }: G
   }
 }
 
-/** One line a request, also for what never reaches a function. No path, address or agent: they tell who it was. */
+/**
+ * One line per request, even if no function gets it. Path, address and user agent are left out: they identify
+ * people.
+ */
 const ACCESS_LOG =
   '{"requestId":"$context.requestId","at":"$context.requestTimeEpoch","routeKey":"$context.routeKey","status":$context.status,"ms":"$context.responseLatency","error":"$context.error.responseType","functionStatus":"$context.integration.status","functionMs":"$context.integration.latency"}'
 
@@ -326,12 +345,12 @@ function createApi({ data, settings, prefix }: Deployment, functions: Map<string
           throttlingRateLimit: tightThrottle.ratePerSecond,
           throttlingBurstLimit: tightThrottle.burst,
         }))
-        // The gateway refuses settings of a route that is not there yet.
+        // The gateway refuses settings for a route that does not exist yet.
         options.dependsOn = made
       },
     },
   })
-  // What it remembers is that a token is ours; whether its session stands is asked on every request.
+  // The cached answer says only that a token is ours. The account gate checks its session on every request.
   const authorizer = api.addAuthorizer({
     name: 'AccessToken',
     lambda: { function: lambdaOf(functions, data.authorizer.name).fn.arn, ttl: '300 seconds' },
@@ -352,7 +371,7 @@ function lambdaOf(functions: Map<string, Lambda>, name: string): Lambda {
   return lambda
 }
 
-/** Schedules, and the bus on which other systems tell us things. */
+/** The schedules of jobs, and the event bus on which other systems send us events. */
 function createWork({ data }: Deployment, functions: Map<string, Lambda>, deadLetters: aws.sqs.Queue) {
   for (const job of data.scheduled) {
     new sst.aws.CronV2(data.pascal(`${job.name}-schedule`), {
@@ -402,7 +421,7 @@ interface Watched {
   deadLetters: aws.sqs.Queue
 }
 
-/** Alarms are mailed to one address. Without data an alarm stays silent: nothing was counted. */
+/** Alarms are mailed to one address. Missing data raises no alarm: it means that nothing was counted. */
 function createAlarms(deployment: Deployment, functions: Map<string, Lambda>, watched: Watched) {
   const { data, settings, prefix } = deployment
   const topic = new aws.sns.Topic('Alarms', { name: `${prefix}-alarms` })
@@ -452,7 +471,7 @@ function sourceOf(
   return sources[of]
 }
 
-/** One metric as it is, several as their sum. */
+/** What an alarm watches: one metric, or the sum of several. */
 function measured({ metric, periodSeconds }: Alarm, source: Source): Partial<aws.cloudwatch.MetricAlarmArgs> {
   const { names, statistic } = metric
   if (names.length === 1) return { ...source, metricName: names[0], statistic, period: periodSeconds }
@@ -464,7 +483,7 @@ function measured({ metric, periodSeconds }: Alarm, source: Source): Partial<aws
   return { metricQueries: [{ id: 'sum', expression, label: names.join(' + '), returnData: true }, ...parts] }
 }
 
-/** Counts log lines. */
+/** Metric filters count the log lines that alarms watch. */
 function createLogMetrics(
   { data, settings }: Deployment,
   functions: Map<string, Lambda>,
@@ -482,7 +501,7 @@ function createLogMetrics(
 
 function createDashboard({ settings, prefix }: Deployment, { api, table, deadLetters }: Watched) {
   const region = aws.getRegionOutput().region
-  // Without quotes it finds every name that has these words.
+  // Without quotes, SEARCH finds every function whose name contains these words.
   const functions = `{AWS/Lambda,FunctionName} ${prefix.replaceAll('-', ' ')}`
   const searched = (metric: string, stat: string) => [
     { expression: `SEARCH('${functions} MetricName="${metric}"', '${stat}', 300)`, id: metric.toLowerCase() },

@@ -9,13 +9,16 @@ import { tokenSource } from './http/live.ts'
 
 type Verdict = APIGatewaySimpleAuthorizerResult & { context?: Claims }
 
-/** How far in the future a token may have been issued: clocks differ a little. */
+/** How far in the future a token's issue time may be, because clocks differ a little. */
 const SKEW_SEC = 60
 
-/** Cognito's header has these and no other: no `crit` extension, no key brought along (RFC 7515, 4.1). */
+/**
+ * All header fields of a Cognito token. Others are refused, such as `crit` or an embedded key (RFC 7515,
+ * 4.1).
+ */
 const headerSchema = z.strictObject({ alg: z.literal('RS256'), kid: z.string(), typ: z.optional(z.string()) })
 
-/** The verifier checks what is there; these must also be there. */
+/** Claims that a token must have: the verifier checks only those that are present. */
 const payloadSchema = z.object({
   sub: z.string(),
   username: z.string(),
@@ -28,7 +31,7 @@ const { jwksUri, ...pool } = tokenSource()
 
 const verifier = CognitoJwtVerifier.create(
   { ...pool, tokenUse: 'access' as const },
-  // The local pool has its issuer's name but not its address.
+  // On the local stack the key set is not at the address that the issuer's name implies.
   jwksUri === undefined
     ? undefined
     : { jwksCache: new SimpleJwksCache({ fetcher: { fetch: () => download(jwksUri) } }) },
@@ -43,10 +46,11 @@ async function download(uri: string): Promise<ArrayBuffer> {
 }
 
 /**
- * API Gateway's Lambda authorizer (format 2.0, simple answer): does the request carry an access token that our
- * pool issued to our client? Whether its session still stands is the account gate's question, so this answer may
- * be cached. Whatever goes wrong refuses; only a key set out of reach throws, because the gateway answers that with
- * 500 and does not remember it, where a refusal would shut a good token out for as long as it is cached.
+ * API Gateway's Lambda authorizer (format 2.0, simple response). It admits an access token that our user pool
+ * issued to our client. The gateway may cache this answer, because the account gate checks the session on
+ * every request.
+ * @throws FetchError if the key set cannot be fetched: the gateway then answers 500 and caches nothing,
+ * whereas it would cache a refusal and so lock out a good token. Every other error refuses the token.
  */
 export async function handler(event: APIGatewayRequestAuthorizerEventV2): Promise<Verdict> {
   const token = /^bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(event.headers?.authorization ?? '')?.[1]
@@ -60,10 +64,13 @@ export async function handler(event: APIGatewayRequestAuthorizerEventV2): Promis
   }
 }
 
-/** Fetches the key set ahead of the first token; a bundle does so while it starts. */
+/** Fetches the key set before the first token arrives. A bundle calls this while the container starts. */
 export const warm = (): Promise<void> => verifier.hydrate()
 
-/** The claims of a token whose signature holds. Throws on a claim given twice, missing or from the future. */
+/**
+ * Reads a verified token.
+ * @throws Error for a duplicate key, a missing claim or an issue time in the future.
+ */
 function claimsOf(token: string): Claims {
   const [header, payload] = token.split('.').map((part) => Buffer.from(part, 'base64url').toString())
   z.parse(headerSchema, parseJson(header ?? ''))

@@ -1,9 +1,9 @@
 import type { PreTokenGenerationV2TriggerEvent } from 'aws-lambda'
 
 /**
- * Cognito's pre token generation trigger, version V2_0. Takes away the one scope of a password sign-in, so
- * that an access token opens Bursar only: with the scope its holder could talk to Cognito directly (change
- * the password, enrol a second factor, delete the user) past every rule of ours.
+ * Cognito's pre token generation trigger, version V2_0. It removes the only scope that a password sign-in
+ * grants, so that an access token works with Bursar alone. With that scope the holder could call Cognito
+ * directly (change the password, enrol a second factor, delete the user) and bypass every rule of ours.
  */
 export const handler = async (event: PreTokenGenerationV2TriggerEvent) => ({
   ...event,

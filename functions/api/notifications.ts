@@ -8,7 +8,7 @@ const PAGE = 20
 export const handler = endpoint(api.notifications, async ({ caller, deps, query }) => {
   const limit = Number(query.limit ?? PAGE)
   const { notices, next } = await listNotices(deps, caller.account, { limit, cursor: query.cursor })
-  // A relative reference (RFC 8288): the host of a request is not to be trusted.
+  // The link is relative (RFC 8288), because the host of a request cannot be trusted.
   const link = `</api/users/current/notifications?limit=${limit}&cursor=${next}>; rel="next"`
   return reply(200, notices.map(emcpNotice), next === undefined ? {} : { link })
 })

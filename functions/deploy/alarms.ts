@@ -8,48 +8,49 @@ import {
   webhookRoutes,
 } from './functions.ts'
 
-/** What an operator is told of, as data; `sst.config.ts` makes an alarm of each entry, which is mailed. */
+/** An alarm as data. `sst.config.ts` creates it in CloudWatch, which mails it to the operator. */
 export interface Alarm {
   /** PascalCase and unique; the alarm's name on AWS ends in it. */
   name: string
   /** What happened, what it means and where to look. CloudWatch takes 1,024 characters. */
   sentence: string
   metric: Metric
-  /** From this value on the alarm goes off. */
+  /** The alarm goes off at this value or above. */
   threshold: number
   periodSeconds: number
-  /** How many periods in a row have to reach the threshold. */
+  /** How many consecutive periods must reach the threshold. */
   periods: number
 }
 
-/** What CloudWatch counts. Several names are added up. */
+/** A metric of CloudWatch. The values of several names are added up. */
 export interface Metric {
   of: 'api' | 'allFunctions' | 'table' | 'deadLetters' | 'logLines' | { function: string }
   names: readonly [string, ...string[]]
   statistic: 'Sum' | 'Maximum'
 }
 
-/** Log lines that are counted, under a metric of the stage. */
+/** Log lines that CloudWatch counts, under a metric of the stage. */
 export interface CountedLines {
   /** PascalCase and unique. */
   name: string
   metric: 'AlarmLines' | 'PaymentWorkFailed' | 'WebhookFailures'
-  /** In the filter language of CloudWatch Logs. */
+  /** A filter pattern of CloudWatch Logs. */
   pattern: string
   log: 'access' | { function: string }
 }
 
 /**
- * A log line that a person must see, such as a ledger that does not add up: `"level":"alarm"`. Lambda writes our line
- * as text within its own JSON, so that its quotes come with a backslash; the pattern matches both forms.
+ * Matches a log line that a person must see, such as a ledger that does not add up: `"level":"alarm"`. Lambda
+ * embeds our line as text in JSON of its own, where each quote has a backslash; the pattern matches both
+ * forms.
  */
 export const ALARM_LINE = '%level.{3,5}alarm%'
-/** A run that left something undone: `"failed":1` or more, `"eventsFailed":1` and the like. */
+/** Matches the line of a run that left work undone: `"failed":1` or more, `"eventsFailed":1` and the like. */
 export const FAILED_LINE = '%ailed.{2,3}[1-9]%'
 
 const payingJobs = scheduled.filter(({ needs }) => needs.includes('payments'))
 
-/** Another kind of line, such as one of level `warn`, takes an entry here and an alarm below. */
+/** To count another kind of line, such as one of level `warn`, add an entry here and an alarm below. */
 export const countedLines: readonly CountedLines[] = [
   ...functions.map(({ name }) => ({
     name: `${pascal(name)}AlarmLines`,
@@ -74,7 +75,7 @@ export const countedLines: readonly CountedLines[] = [
 const once = { threshold: 1, periodSeconds: 300, periods: 1 }
 const sum = (of: Metric['of'], ...names: Metric['names']): Metric => ({ of, names, statistic: 'Sum' })
 
-/** Every alarm of a stage. `prefix` is the stage's, with which the names of its resources begin. */
+/** Every alarm of a stage. @param prefix begins the names of the stage's resources. */
 export function alarmsOf(prefix: string): Alarm[] {
   return [
     ...ofTheApi(prefix),
@@ -97,19 +98,19 @@ function ofTheApi(prefix: string): Alarm[] {
     {
       ...once,
       name: 'Throttles',
-      sentence: `Lambda refused to run a function of this account and region: the function used up its reserved concurrency, or the account has none left. Callers of the API get errors, and background work is late. Open the dashboard ${prefix}: "Throttles by function" names the function. If no function of Bursar is refused, another one of the account is. Raise the quota "Concurrent executions" of Lambda under Service Quotas if all of it is in use.`,
+      sentence: `Lambda refused to run a function of this account and region: the function used up its reserved concurrency, or the account has none left. Callers of the API get errors, and background work is late. Open the dashboard ${prefix}: "Throttles by function" names the function. If the chart shows no function of Bursar, Lambda refused another function of the account. If the account's whole quota "Concurrent executions" is in use, raise it under Service Quotas.`,
       metric: sum('allFunctions', 'Throttles'),
     },
   ]
 }
 
-/** An alarm for functions with a concurrency of their own. */
+/** The alarm of a function with reserved concurrency; none for other functions. */
 function throttlesOf(prefix: string, { name, kind, reserved }: Deployed): Alarm[] {
   if (reserved === undefined) return []
   const meaning =
     kind === 'endpoint'
-      ? 'Callers are refused with errors. Stripe sends a refused event again for three days, so payments and cards are settled late. In Stripe, Developers, Webhooks shows the failed deliveries.'
-      : 'A run takes longer than the time between two runs, so the work is late, and no work is lost.'
+      ? 'Callers get errors. Stripe retries a refused event for three days, so payments and cards are settled late. In Stripe, Developers, Webhooks shows the failed deliveries.'
+      : 'A run takes longer than the time between two runs, so work is late, but none is lost.'
   return [
     {
       ...once,
@@ -125,7 +126,7 @@ function errorsOf(prefix: string, { name }: Deployed): Alarm {
   return {
     ...once,
     name: `${pascal(name)}Errors`,
-    sentence: `${name} failed or timed out. AWS tries again twice; after that the work waits in the queue ${prefix}-dead-letters. Open the log group ${logGroupOf(prefix, name)}: a line of level error says what failed, or Lambda's own line that the time ran out.`,
+    sentence: `${name} failed or timed out. AWS retries twice; after that the work waits in the queue ${prefix}-dead-letters. Open the log group ${logGroupOf(prefix, name)}: a line of level error says what failed. After a time-out there is only Lambda's own line, which says so.`,
     metric: sum({ function: name }, 'Errors'),
   }
 }
@@ -141,7 +142,7 @@ function ofStoredWork(prefix: string): Alarm[] {
     {
       ...once,
       name: 'DeadLetters',
-      sentence: `A run or an event failed every time it was tried, and AWS does not try again. The next run of a job catches up; an event does not come again unless its sender repeats it. Open the queue ${prefix}-dead-letters in SQS within 14 days: each message names the function or the rule that it was for. Then open the log group /aws/lambda/${prefix}-<function>.`,
+      sentence: `A run or an event failed at every attempt, and AWS does not retry it again. The next run of a job catches up; an event stays unprocessed unless its sender repeats it. Open the queue ${prefix}-dead-letters in SQS within 14 days: each message names its function or rule. Then open the log group /aws/lambda/${prefix}-<function>.`,
       metric: { ...sum('deadLetters', 'ApproximateNumberOfMessagesVisible'), statistic: 'Maximum' },
     },
   ]
@@ -159,14 +160,14 @@ function ofMoney(prefix: string): Alarm[] {
     {
       ...once,
       name: 'WebhookFailures',
-      sentence: `At least 3 events of Stripe were answered 5xx or 429 in 5 minutes. Stripe sends each again for three days, and jobs-sweep catches up with the rest, so payments and cards are settled late. Open the log group ${logGroupOf(prefix, 'webhooks-stripe')} and, in Stripe, the failed deliveries under Developers, Webhooks.`,
+      sentence: `At least 3 events of Stripe were answered 5xx or 429 in 5 minutes. Stripe retries each for three days, and jobs-sweep processes the rest, so payments and cards are settled late. Open the log group ${logGroupOf(prefix, 'webhooks-stripe')} and, in Stripe, the failed deliveries under Developers, Webhooks.`,
       metric: sum('logLines', 'WebhookFailures'),
       threshold: 3,
     },
     {
       ...once,
       name: 'RenewalsFailing',
-      sentence: `At least 3 runs within 15 minutes left renewals or payments undone. The next runs try again; until they succeed, customers may run out of units. Search the log groups ${paying} for "failed", and see on status.stripe.com whether Stripe has an outage.`,
+      sentence: `At least 3 runs within 15 minutes left renewals or payments undone. The next runs retry them; until a run succeeds, customers may run out of units. Search the log groups ${paying} for "failed", and see on status.stripe.com whether Stripe has an outage.`,
       metric: sum('logLines', 'PaymentWorkFailed'),
       periodSeconds: 900,
       threshold: 3,

@@ -13,15 +13,15 @@ const ROOT = join(import.meta.dirname, '..', '..')
 const LIVE = 'functions/http/live.ts'
 
 /**
- * Builds functions, each afresh into a folder of its name.
- * @param folder where the deployment looks for them, or another.
- * @returns what went into each, by the function's name.
+ * Builds functions, each into a folder with the function's name, which is emptied first.
+ * @param folder the parent of these folders; by default the one that the deployment reads.
+ * @returns esbuild's metafile of each function, by the function's name.
  */
 export async function buildBundles(
   fns: readonly Deployed[] = functions,
   folder = join(ROOT, BUNDLES),
 ): Promise<Map<string, Metafile>> {
-  const build1 = async (fn: Deployed) => {
+  const buildOne = async (fn: Deployed) => {
     const outdir = join(folder, fn.name)
     rmSync(outdir, { recursive: true, force: true })
     const options = bundleOptions(fn, ROOT)
@@ -29,47 +29,53 @@ export async function buildBundles(
     const { metafile } = await build({ ...options, plugins, outdir })
     return [fn.name, metafile] as const
   }
-  return new Map(await Promise.all(fns.map(build1)))
+  return new Map(await Promise.all(fns.map(buildOne)))
 }
 
 /**
- * Leaves out of our own modules what the function does not use: other functions' rows, what its own row says for the
- * OpenAPI document, the texts of errors that its row does not give, adapters of other ports, and constants that nothing
- * refers to then. Making a schema takes time, and esbuild cannot know that it does nothing else.
+ * Removes from our own modules what the function does not use: other functions' rows, properties of its own
+ * row that only the OpenAPI document needs, texts of errors that its row does not list, adapters of other
+ * ports, and constants that are then unused. Creating a schema takes time at start, and esbuild cannot know
+ * that it has no side effect.
  */
 function onlyWhatIsUsed(fn: Deployed): Plugin {
   const row = rows.find(({ dialect, file }) => `${dialect}-${file}` === fn.name)
   return {
     name: 'only-what-is-used',
     setup({ onLoad, onResolve }) {
-      // None of our modules does anything by being there.
+      // Importing one of our modules has no side effect.
       onResolve({ filter: /^\.\.?\/.*\.ts$/ }, ({ path, resolveDir }) => ({
         path: join(resolveDir, path),
         sideEffects: false,
       }))
       onLoad({ filter: /\/(core|functions)\/.*\.ts$/ }, ({ path }) => {
         const module = relative(ROOT, path)
-        const spared = unused[module]
-        if (row && spared?.by(row)) return { contents: leftOut(spared.name) }
+        const optional = optionalModules[module]
+        if (row && optional?.isUnusedBy(row)) return { contents: stubOf(optional.name) }
         const source = readFileSync(path, 'utf8')
         if (module === LIVE)
-          return { contents: atOnce(lighter(source, { table: /^\{/, names: adaptersOf(fn) })) }
-        return { contents: lighter(source, row && keptOf(module, row)) }
+          return { contents: importStatically(removeUnused(source, { table: /^\{/, names: adaptersOf(fn) })) }
+        return { contents: removeUnused(source, row && usedTableOf(module, row)) }
       })
     },
   }
 }
 
-/** Modules that some rows do without: the one function that they export, and for which rows. */
-const unused: Record<string, { name: string; by: (row: Placed) => boolean }> = {
-  'functions/http/gate.ts': { name: 'gate', by: ({ auth }) => auth !== 'account' },
-  'functions/http/form.ts': { name: 'parseForm', by: ({ form }) => !form },
+/**
+ * Modules that some rows do not use: the only function that each exports, and whether a row does not use it.
+ */
+const optionalModules: Record<string, { name: string; isUnusedBy: (row: Placed) => boolean }> = {
+  'functions/http/gate.ts': { name: 'gate', isUnusedBy: ({ auth }) => auth !== 'account' },
+  'functions/http/form.ts': { name: 'parseForm', isUnusedBy: ({ form }) => !form },
 }
 
-const leftOut = (name: string) => `export function ${name}() { throw new Error('built without ${name}') }`
+const stubOf = (name: string) => `export function ${name}() { throw new Error('built without ${name}') }`
 
-/** Turns what `live.ts` awaits while it opens the ports into static imports; `import().then()` stays for later. */
-function atOnce(code: string): string {
+/**
+ * Makes the imports that `live.ts` awaits static. `import().then()` stays: such a module loads at its first
+ * use.
+ */
+function importStatically(code: string): string {
   const imports: string[] = []
   const rest = code.replaceAll(/\(await import\(("[^"]+")\)\)\.(\w+)/g, (_, from: string, name: string) => {
     imports.push(`import { ${name} } from ${from}\n`)
@@ -78,33 +84,34 @@ function atOnce(code: string): string {
   return imports.join('') + rest
 }
 
-/** Properties of a row that the OpenAPI document and the deployment read, and no function. */
+/** Properties of a row that only the OpenAPI document and the deployment read. */
 const FOR_THE_DOCUMENT = ['summary', 'description', 'errors']
 
-/** What stays of the one table that some modules are: rows by name, texts by error code. */
-function keptOf(module: string, row: Placed): Kept | undefined {
+/** The entries that a row uses of a module's table: rows by name, or texts by error code. */
+function usedTableOf(module: string, row: Placed): UsedTable | undefined {
   const [, dialect] = /^functions\/(\w+)\/routes\.ts$/.exec(module) ?? []
   if (dialect) {
     const names = dialect === row.dialect ? [row.name] : []
     return { table: /^place\(/, names, without: FOR_THE_DOCUMENT }
   }
-  // A code that the row does not have would be our own mistake, and is told as one.
+  // A function that throws an error code missing in its row has a bug, so the client gets `internal_error`.
   if (module === 'functions/http/problems.ts')
     return { table: /^\{/, names: errorsOf(row), fallback: 'internal_error' }
   return undefined
 }
 
-interface Kept {
-  /** How the expression begins whose object is the table. */
+/** Finds the table of a module and says which entries stay. */
+interface UsedTable {
+  /** Matches the start of the expression that holds the table. */
   table: RegExp
   names: readonly string[]
   /** Properties of each entry that no function reads. */
   without?: readonly string[]
-  /** The entry to give for a name that is not there. */
+  /** The entry that stands in for every missing name. */
   fallback?: string
 }
 
-/** What of swc's syntax tree is looked at. */
+/** The parts of swc's syntax tree that are read here. */
 interface Node {
   type: string
   span: { start: number; end: number }
@@ -114,10 +121,10 @@ interface Node {
   properties?: { type: string; key?: { value: string }; value?: Node }[]
 }
 
-/** A module's code with its constants marked as made without effects, and its table cut down. */
-function lighter(source: string, kept: Kept | undefined): string {
+/** Returns a module's code with its constants marked as free of side effects and its table reduced. */
+function removeUnused(source: string, used: UsedTable | undefined): string {
   const { code } = transformSync(source, { loader: 'ts', target: 'node24' })
-  // swc counts bytes.
+  // swc's spans count bytes, not characters.
   const bytes = Buffer.from(code)
   const tree = parseSync(code, { syntax: 'ecmascript', target: 'es2022' }) as unknown as Node & {
     body: Node[]
@@ -128,8 +135,8 @@ function lighter(source: string, kept: Kept | undefined): string {
   for (const item of tree.body) {
     for (const { init } of (item.declaration ?? item).declarations ?? []) {
       if (!init || !/^(Call|New|TaggedTemplate|Object|Array)/.test(init.type)) continue
-      const text = kept?.table.test(textOf(init)) ? cutDown(init, kept, textOf) : textOf(init)
-      // A function around it could not await.
+      const text = used?.table.test(textOf(init)) ? reduceTable(init, used, textOf) : textOf(init)
+      // The function that wraps the constant could not await.
       const isAwaiting = /\bawait\b/.test(text)
       edits.push({ at: init.span, text: isAwaiting ? text : `/* @__PURE__ */ (() => (${text}))()` })
     }
@@ -141,11 +148,15 @@ function lighter(source: string, kept: Kept | undefined): string {
   return edited.toString()
 }
 
-/** @throws Error if the table is not an object of plain entries, alone or as the last argument of a call. */
-function cutDown(init: Node, { names, without, fallback }: Kept, textOf: (node: Node) => string): string {
+/** @throws Error unless the table is an object of plain entries, alone or as the last argument of a call. */
+function reduceTable(
+  init: Node,
+  { names, without, fallback }: UsedTable,
+  textOf: (node: Node) => string,
+): string {
   const object = init.arguments?.at(-1)?.expression ?? init
   const found = propertiesOf(object).filter(({ name }) => names.includes(name))
-  if (found.length !== names.length) throw new Error(`a table lacks one of ${names.join(', ')}`)
+  if (found.length !== names.length) throw new Error(`The table lacks one of ${names.join(', ')}.`)
   const entry = (value: Node) =>
     without
       ? objectOf(
@@ -153,11 +164,11 @@ function cutDown(init: Node, { names, without, fallback }: Kept, textOf: (node: 
           textOf,
         )
       : textOf(value)
-  const cut = objectOf(found, entry)
-  const whole = textOf(init).replace(textOf(object), () => cut)
+  const reduced = objectOf(found, entry)
+  const expression = textOf(init).replace(textOf(object), () => reduced)
   return fallback === undefined
-    ? whole
-    : `new Proxy(${whole}, { get: (all, name) => all[name] ?? all.${fallback} })`
+    ? expression
+    : `new Proxy(${expression}, { get: (all, name) => all[name] ?? all.${fallback} })`
 }
 
 interface Property {
@@ -168,7 +179,8 @@ interface Property {
 /** @throws Error if an object holds anything but plain properties. */
 function propertiesOf({ properties = [] }: Node): Property[] {
   return properties.map(({ type, key, value }) => {
-    if (type !== 'KeyValueProperty' || !key || !value) throw new Error(`a table holds a ${type}`)
+    if (type !== 'KeyValueProperty' || !key || !value)
+      throw new Error(`A table holds a ${type}, and only plain properties are supported.`)
     return { name: key.value, value }
   })
 }
@@ -176,5 +188,5 @@ function propertiesOf({ properties = [] }: Node): Property[] {
 const objectOf = (properties: Property[], textOf: (node: Node) => string): string =>
   `{ ${properties.map(({ name, value }) => `${name}: ${textOf(value)}`).join(', ')} }`
 
-// Not `import.meta.main`, which is false of a file that test/run.mjs starts.
+// Not `import.meta.main`, which is false for a file that test/run.mjs starts.
 if (process.argv[1] === import.meta.filename) await buildBundles()

@@ -3,24 +3,24 @@ import type { BuildOptions, Plugin } from 'esbuild'
 import { factsOf } from '../http/needs.ts'
 import type { Deployed } from './functions.ts'
 
-/** Where `npm run bundle` puts the functions. */
+/** The folder into which `npm run bundle` builds the functions. */
 export const BUNDLES = '.bundles'
 
 /**
- * Where `npm run bundle` puts a function, and its handler there: `bundle` and `handler` of an SST function, which
- * ships that folder as it is. What `npm run test:bundles` runs is therefore what is deployed.
+ * The folder of a built function and its handler, as SST takes them. SST deploys the folder unchanged, so
+ * `npm run test:bundles` runs exactly the code that is deployed.
  */
 export const bundleOf = ({ name }: Deployed) => ({ bundle: `${BUNDLES}/${name}`, handler: 'index.handler' })
 
 const isEndpoint = ({ kind }: Deployed) => kind === 'endpoint'
 
-/** The adapters of `live.ts` that a function needs, by their names there; its bundle leaves out all others. */
+/** The names of the adapters in `live.ts` that a function needs. Its bundle leaves out all others. */
 export const adaptersOf = (fn: Deployed): string[] =>
   fn.needs.map((need) => factsOf(need).adapters?.[isEndpoint(fn) ? 'endpoint' : 'background'] ?? need)
 
 /**
- * The module that Lambda loads. It is done only when the ports are open: until then the CPU is whole, and what is
- * left for the first request is slow below 1,769 MB.
+ * The source of the module that Lambda loads. The module waits until the ports are open, because Lambda gives
+ * the full CPU during init. Afterwards a function with less than 1,769 MB gets only a part of a CPU.
  */
 function entry({ handler, needs, kind }: Deployed): string {
   const from = `./${handler.replace(/\.handler$/, '.ts')}`
@@ -33,8 +33,8 @@ function entry({ handler, needs, kind }: Deployed): string {
 }
 
 /**
- * Node's own modules as `require` would give them. An `import` of one reads everything that it exports, and to read
- * `WebSocket` of node:http is to load all of undici: 35 ms of CPU, more than all of our own code takes.
+ * Loads Node's built-in modules as `require` does. An `import` reads every export, and reading `WebSocket` of
+ * node:http loads all of undici: 35 ms of CPU, more than all of our own code takes.
  */
 const builtIns: Plugin = {
   name: 'built-ins',
@@ -59,11 +59,11 @@ export const bundleOptions = (fn: Deployed, root: string) =>
     platform: 'node',
     target: 'node24',
     format: 'esm',
-    // Stripe and KMS load with the first call that needs them, and so do parts of AWS's clients. What has none of
-    // these loads quickest as one file.
+    // Stripe, KMS and parts of AWS's clients load from files of their own with the first call that needs
+    // them. A function without any of them loads fastest as one file.
     splitting: !isEndpoint(fn) || fn.needs.some((need) => factsOf(need).bigClient),
     minify: true,
-    // Errors name themselves: nothing reads the name of a function or of a class.
+    // Nothing reads the name of a function or a class: errors set their `name` themselves.
     keepNames: false,
     mainFields: ['module', 'main'],
     legalComments: 'none',

@@ -7,23 +7,23 @@ import { rest } from '../rest/routes.ts'
 import { v1 } from '../v1/routes.ts'
 import { webhooks } from '../webhooks/routes.ts'
 
-/** What the deployment makes of the rows, as data; `sst.config.ts` turns it into resources. */
+/** A function of the deployment as data, made from a row or a job. `sst.config.ts` creates its resources. */
 export interface Deployed {
   /** Kebab-case and unique; the function's name on AWS ends in it. */
   name: string
   handler: string
   summary: string
   kind: 'endpoint' | 'job' | 'subscriber' | 'authorizer' | 'trigger'
-  /** What it may do with the table, if it needs it. */
+  /** What the function may do with the table, if `needs` has the table. */
   table: TableUse
   needs: readonly Need[]
   timeoutSeconds: number
   memoryMb: number
-  /** How many may run at once, kept free for it; the rest share what the account has. */
+  /** Reserved concurrency. Functions without it share the rest of the account's concurrency. */
   reserved?: number
 }
 
-/** A key of API Gateway and the function behind it. */
+/** A route key of API Gateway and the function behind it. */
 export interface DeployedRoute {
   key: string
   /** Unique, PascalCase. */
@@ -32,7 +32,9 @@ export interface DeployedRoute {
   authorized: boolean
 }
 
-/** An HTTP API gives up after 30 s: functions that call other services end just before, all others sooner. */
+/**
+ * An HTTP API times out after 30 s. Functions that call other services end just before, all others sooner.
+ */
 const SLOW_SECONDS = 29
 const QUICK_SECONDS = 15
 
@@ -45,17 +47,19 @@ const ofRow = (row: Placed): Deployed => ({
   needs: row.needs,
   timeoutSeconds: row.needs.some((need) => factsOf(need).callsOut) ? SLOW_SECONDS : QUICK_SECONDS,
   memoryMb: 1024,
-  // Stripe sends again what was not taken, so that a flood of events needs no more than this.
+  // Stripe retries refused events, so 20 suffice even for a flood of events.
   ...(row.dialect === 'webhooks' && { reserved: 20 }),
 })
 
-/** Reading one's account never writes, and an application key opens nothing but its account's counter. */
+/**
+ * GET requests for an account never write, and an application key gives access to its account's counter only.
+ */
 function tableUse(row: Placed): TableUse {
   if (row.auth === 'key') return 'spend'
   return row.auth === 'account' && row.routes.every((key) => key.startsWith('GET ')) ? 'read' : 'write'
 }
 
-/** A run that is late waits for the one before: two at once would only do the same work. */
+/** A job's next run waits until a late run has ended: two concurrent runs would only do the same work. */
 const JOBS_AT_ONCE = 1
 
 const deployedJobs = Object.values(jobs).map((job) => ({
@@ -87,7 +91,7 @@ function background({ file, summary, needs, timeoutSeconds }: Work) {
 export const authorizer: Deployed = {
   name: 'authorizer',
   handler: 'functions/authorizer.handler',
-  summary: 'Check access tokens for the gateway',
+  summary: 'Checks access tokens for the gateway',
   kind: 'authorizer',
   table: 'read',
   needs: [],
@@ -95,11 +99,11 @@ export const authorizer: Deployed = {
   memoryMb: 1024,
 }
 
-/** Cognito waits 5 seconds for it. */
+/** Cognito waits at most 5 seconds for its trigger. */
 export const preToken: Deployed = {
   name: 'pre-token',
   handler: 'functions/pre-token.handler',
-  summary: 'Take the scope out of access tokens that would open Cognito itself',
+  summary: 'Removes the scope with which an access token could call Cognito directly',
   kind: 'trigger',
   table: 'read',
   needs: [],
@@ -110,7 +114,7 @@ export const preToken: Deployed = {
 export const scheduled = deployedJobs
 export const subscribed = deployedSubscribers
 
-/** Every function there is. */
+/** All functions of a deployment. */
 export const functions: readonly Deployed[] = [
   ...rows.map(ofRow),
   ...deployedJobs,
@@ -134,19 +138,21 @@ function methodOf(key: string) {
   return key.slice(0, key.indexOf(' ')) as keyof typeof METHODS
 }
 
-/** `v1-get-user` is `V1GetUser` where only letters and digits are allowed. */
+/** Turns `v1-get-user` into `V1GetUser`, for names that may have only letters and digits. */
 export function pascal(name: string): string {
   return name.replace(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase())
 }
 
-/** Where a function writes its log; `prefix` is the stage's. */
+/** The log group of a function. @param prefix begins the names of the stage's resources. */
 export const logGroupOf = (prefix: string, name: string): string => `/aws/lambda/${prefix}-${name}`
 
-/** Requests a second and at once, over all callers: of a stage, and of what can be guessed at or costs money. */
+/**
+ * Limits for all callers together: `throttle` for the whole stage, `tightThrottle` for each of `tightRoutes`.
+ */
 export const throttle = { ratePerSecond: 2_000, burst: 1_000 }
 export const tightThrottle = { ratePerSecond: 25, burst: 50 }
 
-/** Where passwords and codes could be tried, or mails and accounts made in bulk; and, below, cards. */
+/** Endpoints at which passwords or codes could be tried, or mails and accounts made in bulk. */
 const guessable: readonly Placed[] = [
   v1.login,
   v1.activate,
@@ -156,10 +162,11 @@ const guessable: readonly Placed[] = [
   api.restore,
   rest.createUser,
 ]
+/** The same and those at which cards could be tried. */
 const guarded = rows.filter((row) => guessable.includes(row) || row.errors.includes('too_many_cards_tried'))
 export const tightRoutes: readonly string[] = guarded.flatMap((row) => row.routes.map(gatewayKey))
 
-/** Its failures get an alarm of their own: money that moved is learnt of here. */
+/** Failures of these routes have an alarm of their own, because Stripe reports here that money moved. */
 export const webhookRoutes: readonly string[] = Object.values<Placed>(webhooks).flatMap((row) =>
   row.routes.map(gatewayKey),
 )

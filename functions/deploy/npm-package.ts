@@ -8,15 +8,15 @@ import { fileInTarball } from './tarball.ts'
 export interface Package {
   name: string
   version: string
-  /** `sha512-…` of its tarball. Without it npm alone compares the tarball with what the registry says of it. */
+  /** `sha512-…` of its tarball. If left out, only npm checks the tarball, against the registry's own hash. */
   integrity?: string | undefined
 }
 
 /**
- * Fetches one program of a package through npm, so that the registry, proxy and credentials of npm's configuration
- * apply. No script of the package runs. The program appears under its final path complete or not at all, so that two
- * processes may fetch it at once.
- * @param folder where the program goes; made if there is none.
+ * Fetches one program of a package through npm, so that the registry, proxy and credentials of npm's
+ * configuration apply. No script of the package runs. The program appears under its final path complete or
+ * not at all, so two processes may fetch it at the same time.
+ * @param folder the program's folder, created if missing.
  * @param program the program's file name; the package may have it in any folder.
  * @returns the program's path.
  * @throws Error with the reason in a few words.
@@ -43,8 +43,8 @@ export async function fetchProgram(wanted: Package, folder: string, program: str
 }
 
 /**
- * Puts a package's tarball into a folder. npm runs there: it finds the `.npmrc` of the project around the folder, and
- * no path has to be quoted for Windows' shell, without which `npm.cmd` cannot be started.
+ * Puts a package's tarball into a folder. npm runs there: it finds the `.npmrc` of the project around the
+ * folder, and no path has to be quoted for Windows' shell, which is needed to start `npm.cmd`.
  */
 function npmPack(spec: string, cwd: string): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -64,7 +64,7 @@ function npmPack(spec: string, cwd: string): Promise<void> {
   })
 }
 
-/** What npm says of its failure: `{error: {code, summary}}`, the summary in one or more lines. */
+/** The reason in npm's report `{error: {code, summary}}`, whose summary has one or more lines. */
 function reasonIn(said: string, code: number | null): string {
   try {
     const { error } = JSON.parse(said) as { error: { code: string; summary: string } }

@@ -2,7 +2,7 @@ import { factsOf, type Grant, type Setting } from '../http/needs.ts'
 import type { Need } from '../http/route.ts'
 import type { Deployed } from './functions.ts'
 
-/** What a function may do, besides writing its own log. */
+/** The permissions of a function, besides that to write its own log. */
 export function grantsOf({ kind, needs, table }: Deployed): Grant[] {
   const ofPort = (need: Need): readonly Grant[] => {
     const { grants } = factsOf(need)
@@ -16,7 +16,7 @@ export function grantsOf({ kind, needs, table }: Deployed): Grant[] {
   ]
 }
 
-/** The names of the settings that a function finds in its environment, and no others. */
+/** The names of all settings in a function's environment. */
 export function environmentOf({ kind, needs }: Deployed): Setting[] {
   const tokens: Setting[] = kind === 'authorizer' ? ['USER_POOL_ID', 'USER_POOL_CLIENT_ID'] : []
   return [...new Set([...tokens, ...needs.flatMap((need) => factsOf(need).settings)])]

@@ -1,19 +1,19 @@
-/** The one stage whose data must outlive mistakes. */
+/** The only stage whose data is protected against deletion by mistake. */
 export const PRODUCTION = 'production'
 
-/** What the operator configures, checked. */
+/** The operator's configuration of a stage, checked. */
 export interface Settings {
   stage: string
   production: boolean
-  /** As SES takes it, with or without a display name. */
+  /** The sender as SES takes it, with or without a display name. */
   mailFrom: string
   mailAddress: string
   mailDomain: string
-  /** Whether this stage makes the domain's identity at SES; only one stage of an account and region can. */
+  /** Whether this stage creates the domain's identity at SES. Only one stage of an account and region can. */
   createMailIdentity: boolean
-  /** The team's own frontend, which mails link to; without a slash at its end. */
+  /** The URL of the team's own frontend, to which mails link; without a slash at the end. */
   appUrl: string
-  /** Who is told when something is wrong. */
+  /** The e-mail address that gets the alarms. */
   alarmEmail: string
   /** Origins of the frontends that may call from a browser. */
   allowedOrigins: readonly string[]
@@ -21,25 +21,29 @@ export interface Settings {
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** What only the local stack's values contain (`live.ts` refuses it once more, in the function). */
+/**
+ * A mark that only values of the local stack contain. `live.ts` refuses it again in the deployed function.
+ */
 const LOCAL_MARK = 'Local0001'
 const LOCAL_ROOT_SECRET = /^(10ca1)+/i
 const LOCAL_NAMES = /^(AWS_ENDPOINT_URL_\w+|JWKS_URI|STRIPE_API_BASE|DYNAMODB_ENDPOINT)$/
-/** Names that lead nowhere in the world: reserved (RFC 2606, 6761) or of this machine. */
+/** Host names that are not on the internet: reserved ones (RFC 2606, 6761) and those of the local machine. */
 const NOWHERE = /(^|\.)(example|test|invalid|localhost|local)$|(^|\.)example\.(com|net|org)$|^[\d.]+$/i
 
-/** The longest function name of a stage must stay within Lambda's 64 characters. */
+/** Allowed names of a stage: short enough that every function's name fits into Lambda's 64 characters. */
 const STAGE = /^[a-z][a-z0-9-]{0,15}$/
 
 /**
- * Reads the configuration of a stage from the operator's environment (a `.env` file of SST's included).
+ * Reads the configuration of a stage from the operator's environment, to which SST adds its `.env` files.
  * @throws Error with a sentence that says what is missing or wrong and what to put there.
  */
 export function settingsOf(stage: string, env: Environment): Settings {
   if (!STAGE.test(stage)) {
-    throw new Error(`The stage is called "${stage}". Use up to 16 of a-z, 0-9 and -, a letter first.`)
+    throw new Error(
+      `The stage is called "${stage}". Use up to 16 characters of a-z, 0-9 and -, the first one a letter.`,
+    )
   }
-  // Secrets are among it, as SST hands them on; each is checked by itself.
+  // SST puts the secrets into the environment, too; `checkSecrets` checks them.
   const names = Object.keys(env).filter((name) => !name.startsWith('SST_SECRET'))
   const local = names.find((name) => LOCAL_NAMES.test(name) || env[name]?.includes(LOCAL_MARK))
   if (local) throw new Error(`${local} has a value of the local stack. Unset it before you deploy.`)
@@ -47,7 +51,7 @@ export function settingsOf(stage: string, env: Environment): Settings {
   const mailFrom = required(env, 'MAIL_FROM', 'the sender of mails, "Name <no-reply@your.domain>"')
   const mailAddress = address('MAIL_FROM', /<([^<>]*)>$/.exec(mailFrom)?.[1] ?? mailFrom)
   const identity = env.MAIL_IDENTITY || 'create'
-  if (!/^(create|existing)$/.test(identity)) throw new Error('MAIL_IDENTITY is "create" or "existing".')
+  if (!/^(create|existing)$/.test(identity)) throw new Error('MAIL_IDENTITY must be "create" or "existing".')
   return {
     stage,
     production,
@@ -69,12 +73,13 @@ function required(env: Environment, name: string, what: string): string {
 
 function address(name: string, text: string): string {
   const [, domain] = /^[^\s@<>]+@([a-z0-9-]+(?:\.[a-z0-9-]+)+)$/i.exec(text) ?? []
-  if (!domain) throw new Error(`${name} holds no e-mail address.`)
-  if (NOWHERE.test(domain)) throw new Error(`${name} has an address at ${domain}, where no mail arrives.`)
+  if (!domain) throw new Error(`${name} has no valid e-mail address. Set one, such as ops@your.domain.`)
+  if (NOWHERE.test(domain))
+    throw new Error(`${name} has an address at ${domain}, where no mail arrives. Use a real domain.`)
   return text
 }
 
-/** A page that browsers reach safely; a production page is not on somebody's machine. */
+/** Whether browsers can reach the page over HTTPS. `localhost` is accepted, too, except in production. */
 function isPage({ protocol, hostname }: InstanceType<typeof URL>, production: boolean): boolean {
   if (hostname === 'localhost') return !production
   return protocol === 'https:' && /^[a-z0-9.-]+$/.test(hostname) && !NOWHERE.test(hostname)
@@ -83,24 +88,30 @@ function isPage({ protocol, hostname }: InstanceType<typeof URL>, production: bo
 function frontend(text: string, production: boolean): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (!url || url.search || url.hash || url.username || !isPage(url, production)) {
-    throw new Error(`APP_URL is "${text}". It must be https://a.domain, with a path or without.`)
+    throw new Error(`APP_URL is "${text}". It must be https://your.domain, with a path or without.`)
   }
   return url.href.replace(/\/+$/, '')
 }
 
-/** Each in full: a wildcard would let every page on the web read answers. */
+/**
+ * Reads the list of origins. Each is given in full: a wildcard would let every page on the web read answers.
+ */
 function origins(list: string, production: boolean): string[] {
   const given = list.split(',').map((origin) => origin.trim())
   return given.filter(Boolean).map((origin) => {
     const url = URL.canParse(origin) ? new URL(origin) : undefined
     if (url?.origin !== origin || !isPage(url, production)) {
-      throw new Error(`ALLOWED_ORIGINS has "${origin}". Each one is https://a.domain, without a path.`)
+      throw new Error(
+        `ALLOWED_ORIGINS has "${origin}". Each one must be https://your.domain, without a path.`,
+      )
     }
     return origin
   })
 }
 
-/** The secrets that `npm run sst -- secret set` keeps, each with the check of its value. */
+/**
+ * The secrets that `npm run sst -- secret set` stores. A check returns what a wrong value should be instead.
+ */
 const secretChecks = {
   StripeSecretKey(value: string, { production }: Settings) {
     const [, mode] = /^[sr]k_(test|live)_\w+$/.exec(value) ?? []
@@ -109,7 +120,9 @@ const secretChecks = {
     return production || mode === 'test' ? undefined : 'sk_test_… or rk_test_… on every stage but production'
   },
   StripeWebhookSecrets: (value: string) =>
-    /^whsec_\w+(,whsec_\w+)?$/.test(value) ? undefined : 'whsec_…, or two with a comma while they rotate',
+    /^whsec_\w+(,whsec_\w+)?$/.test(value)
+      ? undefined
+      : 'whsec_…, or two of them with a comma between while they rotate',
   RootSecret: (value: string) =>
     /^[0-9a-f]{64}$/i.test(value) && new Set(value.toLowerCase()).size > 5
       ? undefined
@@ -120,7 +133,7 @@ export type SecretName = keyof typeof secretChecks
 export const secretNames = Object.keys(secretChecks) as SecretName[]
 
 /**
- * Checks every secret before anything is made; SST hands them on as `SST_SECRET_<name>`.
+ * Checks every secret before the deployment creates anything. SST passes each as `SST_SECRET_<name>`.
  * @throws Error with a sentence that never quotes the value.
  */
 export function checkSecrets(settings: Settings, env: Environment): void {

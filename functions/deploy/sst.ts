@@ -1,4 +1,6 @@
-/** `npm run sst -- COMMAND` and `npm run deploy` run SST, at the version that is pinned, with the arguments given. */
+/**
+ * Runs the pinned version of SST for `npm run sst -- COMMAND` and `npm run deploy`, with the same arguments.
+ */
 import { spawn } from 'node:child_process'
 import { toolPath } from './tools.ts'
 
@@ -6,7 +8,8 @@ async function main(): Promise<void> {
   const program = await toolPath('sst')
   if (!program) throw new Error(`SST is not published for ${process.platform}-${process.arch}.`)
   const child = spawn(program, process.argv.slice(2), { stdio: 'inherit' })
-  // The terminal sends Ctrl-C to SST, too. SST ends what it has begun, and this process waits for it.
+  // The terminal sends Ctrl-C to SST, too. SST then finishes the step at work, and this process waits for
+  // SST.
   process.on('SIGINT', () => {}).on('SIGTERM', () => child.kill('SIGTERM'))
   child.once('error', (error) => fail(error))
   child.once('exit', (code) => process.exit(code ?? 1))

@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { fetchProgram, type Package } from './npm-package.ts'
 
 /**
- * The programs that only a deployment and its check need. They are large, so no `npm ci` installs them: the first
- * command that needs one fetches its package through npm, which must have exactly this content. To take another version
- * of SST, write the `dist.integrity` of each of its packages here.
+ * A program that only the deployment and its check need. Such programs are large, so `npm ci` does not
+ * install them: the first command that needs a program fetches its package through npm and compares the
+ * package with `integrity`. To change the version of SST, write the `dist.integrity` of each of its packages
+ * here.
  */
 interface Tool extends Package {
   program: 'sst' | 'bun'
@@ -48,7 +49,7 @@ export const tools: readonly Tool[] = [
     'win32-x64',
     'sha512-S9vpQwF24syg2A2+Sb+STejN8pfVv/l2LIZTFHeQOrMeLPIld3Uz9fQPakXCa3FrT1/i+m/UWWORXIJUeNBe+g==',
   ),
-  // SST fetches a Bun of its own on the other platforms. This one is for a CI that has npm's registry alone.
+  // On other platforms SST downloads Bun itself. This entry is for a CI that can reach npm's registry only.
   {
     program: 'bun',
     platform: 'linux-x64',
@@ -62,11 +63,12 @@ export const tools: readonly Tool[] = [
 const ROOT = join(import.meta.dirname, '..', '..')
 const PLATFORM = `${process.platform}-${process.arch}`
 
-/** Where the programs are kept: beside what SST makes, so that `npm ci` leaves them alone. */
+/** The folder of the programs, next to SST's own files, so that `npm ci` does not delete them. */
 export const TOOLS_FOLDER = join('.sst', 'tools')
 
 /**
- * A tool's path, fetched if it is not there yet; undefined where none is pinned for this platform.
+ * Returns the path of a tool and fetches the tool if it is missing; undefined if none is pinned for this
+ * platform.
  * @throws Error with a sentence for the person at the terminal.
  */
 export async function toolPath(program: Tool['program']): Promise<string | undefined> {

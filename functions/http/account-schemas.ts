@@ -1,14 +1,14 @@
 import * as z from 'zod/mini'
 import { email, twofa, typedPassword, username } from '../../core/account/fields.ts'
 
-/** What the rows of several dialects say of accounts. */
+/** Schemas and error codes for accounts that the rows of several dialects share. */
 
 export const message = z.object({ message: z.string() })
 
 const hasOneName = (body: { email?: unknown; username?: unknown }) =>
   (body.email === undefined) !== (body.username === undefined)
 
-/** How somebody proves who they are without a session. */
+/** The proof of identity from a caller without a session. */
 export const credentials = z
   .strictObject({
     email: z.optional(email),
@@ -18,5 +18,5 @@ export const credentials = z
   })
   .check(z.refine(hasOneName, { path: ['email'], error: 'send either email or username' }))
 
-/** What an endpoint refuses that asks for a second factor where it is on. */
+/** Error codes of an endpoint that asks for the second factor if the account has one. */
 export const secondFactorErrors = ['two_factor_required', 'two_factor_invalid', 'two_factor_locked'] as const

@@ -20,8 +20,8 @@ export const emcpAccount = (account: Account, name: string) => ({
 })
 
 /**
- * GreenCloud's account: the display name split at its last space, `surname` "" where there is none; `address` and
- * `bundle` null until there is one.
+ * GreenCloud's account. The display name is split at its last space; without a space `surname` is "".
+ * `address` and `bundle` are null until the account has one.
  */
 export function greencloudAccount(account: AccountOverview) {
   const { id, email, displayName, address, bundle, flags } = account
@@ -49,7 +49,7 @@ const greencloudRenewal = ({ state, reason, nextAttemptAtMs, monthlyCapCents }: 
   monthlyCap: monthlyCapCents === undefined ? null : dollarsOf(monthlyCapCents),
 })
 
-/** GreenCloud takes the country as alpha-2 code and shows its English short name. */
+/** GreenCloud takes the country as an alpha-2 code and shows its English short name. */
 function greencloudAddress({ company, district, country, ...rest }: NonNullable<Account['address']>) {
   return {
     ...rest,
@@ -59,7 +59,10 @@ function greencloudAddress({ company, district, country, ...rest }: NonNullable<
   }
 }
 
-/** Made at the first use: it loads Node's tables of names, which takes longer than all of our code. */
+/**
+ * Created at the first use, because this loads Node's tables of names, which takes more time than
+ * all of our code.
+ */
 let countryNames: Intl.DisplayNames | undefined
 
 function countryName(code: string): string | undefined {

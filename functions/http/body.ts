@@ -1,10 +1,12 @@
 import { DomainError } from '../../core/errors.ts'
 import { parseForm } from './form.ts'
 
-/** Bytes of a body that we read; the gateway's own limit is far above. */
+/** The largest body that is accepted, in bytes; the gateway's own limit is far higher. */
 export const BODY_LIMIT = 65_536
 
-/** Deeper nesting than any schema has; refused before a schema, or anything recursive, walks it. */
+/**
+ * The deepest nesting that is accepted, more than any schema has. Recursive code never sees a deeper body.
+ */
 const DEPTH_LIMIT = 32
 
 interface RawBody {
@@ -14,7 +16,7 @@ interface RawBody {
 }
 
 /**
- * The request body as a plain value, by its content type; undefined where there is none.
+ * Parses the request body by its content type; undefined if there is none.
  * @throws DomainError `payload_too_large`, `unsupported_media_type`, `malformed_body`
  */
 export function parseBody({ body, isBase64Encoded, headers }: RawBody, form: boolean): unknown {
@@ -28,16 +30,16 @@ export function parseBody({ body, isBase64Encoded, headers }: RawBody, form: boo
   throw new DomainError('unsupported_media_type')
 }
 
-/** The body's bytes as they were sent. @throws DomainError `payload_too_large`, `malformed_body` */
+/** Returns the body's bytes as they were sent. @throws DomainError `payload_too_large`, `malformed_body` */
 export function rawBody({ body = '', isBase64Encoded }: Omit<RawBody, 'headers'>): Buffer {
   const bytes = Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8')
   if (bytes.length > BODY_LIMIT) throw new DomainError('payload_too_large')
-  // Node skips what is no Base64.
+  // Node ignores characters that are not Base64, so the bytes are compared with the text.
   if (isBase64Encoded && bytes.toString('base64') !== body) throw new DomainError('malformed_body')
   return bytes
 }
 
-/** The media type alone; undefined when a charset other than UTF-8 is declared. */
+/** The media type without its parameters; undefined if these declare a charset other than UTF-8. */
 function mediaType(header: string | undefined): string | undefined {
   const [type = '', ...parameters] = (header ?? '').toLowerCase().split(';')
   const charset = parameters.map((each) => each.trim()).find((each) => each.startsWith('charset='))
@@ -47,7 +49,7 @@ function mediaType(header: string | undefined): string | undefined {
 
 function utf8(bytes: Buffer): string {
   try {
-    // ignoreBOM keeps a byte order mark in the text, where JSON refuses it (RFC 8259, section 8.1).
+    // ignoreBOM keeps a byte order mark in the text, so that JSON.parse refuses it (RFC 8259, section 8.1).
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
     throw new DomainError('malformed_body', { detail: 'The body is not valid UTF-8.' })
@@ -55,8 +57,9 @@ function utf8(bytes: Buffer): string {
 }
 
 /**
- * JSON.parse, and two refusals that it lacks: nesting beyond the limit, and a key given twice in one object,
- * where readers differ about which value counts.
+ * JSON.parse with two more checks. It refuses nesting beyond the limit, and a key that occurs twice in one
+ * object, because parsers differ about which of the values counts.
+ * @throws DomainError `malformed_body`
  */
 export function parseJson(text: string): unknown {
   let value: unknown
@@ -65,7 +68,7 @@ export function parseJson(text: string): unknown {
   } catch {
     throw new DomainError('malformed_body', { detail: 'The body is not valid JSON.' })
   }
-  // Only now: on text that is no JSON, such as a string that never ends, the outline takes quadratic time.
+  // The text must be valid here: on an unterminated string, for example, the outline takes quadratic time.
   const { keys, depth } = outline(text)
   if (depth > DEPTH_LIMIT)
     throw new DomainError('malformed_body', { detail: 'The body is nested too deeply.' })
@@ -75,7 +78,7 @@ export function parseJson(text: string): unknown {
   return value
 }
 
-/** Keys and deepest nesting of a JSON text, read token by token. Only meaningful if the text is valid. */
+/** Counts the keys and the deepest nesting of a text that is valid JSON, token by token. */
 function outline(text: string): { keys: number; depth: number } {
   let keys = 0
   let depth = 0

@@ -1,7 +1,7 @@
 import type { StoredCustomer } from '../../core/cards/customer.ts'
 import type { Card } from '../../core/cards/stored.ts'
 
-/** Cards and their customer in Stripe's shapes, with the fields that EMCP shows and no other. */
+/** Cards and their customer in Stripe's shapes, with only the fields that EMCP shows. */
 
 /** Stripe's list of a customer's cards; `customerId` is undefined until there is a customer. */
 export const stripeCardList = (cards: readonly Card[], customerId: string | undefined) => ({
@@ -86,7 +86,7 @@ const stripeAddress = (address: Card['billing']['address']) => ({
   state: orNull(address.state),
 })
 
-/** Stripe shows null for what is not known. */
+/** Stripe shows null for an unknown value. */
 const orNull = (value: string | undefined): string | null => value ?? null
 
 /** Stripe counts whole seconds since 1970. */

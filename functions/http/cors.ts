@@ -1,6 +1,6 @@
 /**
- * Cross-origin rules as data; the gateway applies them, no function does. Origins are an allow-list of the
- * deployment, empty unless it names some: a wildcard or a reflected origin never occurs.
+ * Cross-origin rules as data. The gateway applies them, not the functions. The allowed origins are a setting
+ * of the deployment, empty by default. A wildcard or a reflected origin never occurs.
  */
 export const cors = {
   methods: ['GET', 'POST', 'PUT', 'DELETE'],

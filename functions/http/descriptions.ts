@@ -21,14 +21,14 @@ export const overview = markdown(
   'either end, are refused.',
   '- A **full name** has 1 to 100 characters of any script, none of them invisible, and not only spaces.',
   '',
-  'No response reveals whether a username or an e-mail address is known, except the 409 of three requests that have to',
-  'take it: registration, changing a username or an unconfirmed address, and confirming a new address.',
+  'No response reveals whether a username or an e-mail address is known, except the 409 of three requests',
+  'that claim it: registration, changing a username or an unconfirmed address, and confirming a new address.',
   '',
   '## Sessions and access tokens',
   '',
-  '`POST /v1/auth/login` begins a session and answers an access token and a refresh token. Send the access token as',
-  '`Authorization: Bearer`. It lives 15 minutes; `POST /v1/auth/refresh` gives a new one. A session lives 30 days. An',
-  'account has at most 20 sessions: one more ends the oldest.',
+  '`POST /v1/auth/login` begins a session and answers an access token and a refresh token. Send the access',
+  'token as `Authorization: Bearer`. It lives 15 minutes; `POST /v1/auth/refresh` gives a new one. A session',
+  'lives 30 days. An account has at most 20 sessions: a further sign-in ends the oldest.',
   '',
   '- 401 or 403 with `{"message": …}` and no `type` comes from the gateway: 401 without a token, 403 for a token that',
   'it refuses, also for one that has expired. Refresh the token and repeat the request.',
@@ -51,7 +51,7 @@ export const overview = markdown(
   '',
   '## Repeating a request',
   '',
-  'Repeating a request is safe wherever money or units move, if it names itself:',
+  'Repeating a request is safe wherever money or units move, if the request carries an id:',
   '',
   '- Consuming takes a request id, in the body or as the header `Idempotency-Key`.',
   '- The three purchases (`/v1/user/bundle`, `/v1/user/bundle/{bundleName}`, `/v1/user/buy`) take an `Idempotency-Key`.',
@@ -60,8 +60,9 @@ export const overview = markdown(
   '- Registration, proving a card and resetting a password recognise the same request by its content: send it again,',
   'and it resumes.',
   '',
-  '409 `conflict` means that another request changed the same thing at the same time: read it again, then repeat.',
-  '503 `temporarily_unavailable` means that a service behind Bursar did not answer: repeat the request later.',
+  '409 `conflict` means that another request changed the same thing at the same time: read it again, then',
+  'repeat. 503 `temporarily_unavailable` means that a service behind Bursar did not answer: repeat the',
+  'request after the time in Retry-After.',
   '',
   '## Input',
   '',
@@ -84,16 +85,17 @@ export const overview = markdown(
   'to the API. Follow it as it stands; do not build a `cursor`.',
 )
 
-/** What every endpoint that proves a card says. */
+/** The text that the descriptions of all endpoints that prove a card share. */
 export const cardRules = [
   'Bursar holds one dollar on the card and releases it: the hold proves the card, and nothing is ever charged. The',
   "account's e-mail address must be confirmed first (403 `email_unconfirmed`).",
   '',
   '- 402 `card_declined` is one message, whatever the bank said.',
-  "- 402 `payment_action_required`: the bank wants 3-D Secure. Finish it in the browser with Stripe's library and the",
-  "`clientSecret` in the answer; Stripe's event then does the rest. There is a day's time for it.",
-  '- 202 `{"status": "pending"}`: Stripe did not say what became of the hold. It settles by itself; send the same',
-  'request again to learn the outcome.',
+  "- 402 `payment_action_required`: the bank wants 3-D Secure. Finish it in the browser with Stripe's",
+  "library and the `clientSecret` in the answer; Stripe's event then completes the verification. The",
+  'customer has a day for it.',
+  '- 202 `{"status": "pending"}`: Stripe did not report the outcome of the hold. The hold settles by itself;',
+  'send the same request again to learn the outcome.',
   '- 409 `card_pending`: another card of the account is being verified. Try again in a moment.',
   '- 429 `too_many_cards_tried`: an account may try cards 3 times an hour and 10 times a day, signing up for a bundle',
   'included.',
@@ -102,13 +104,13 @@ export const cardRules = [
   '3-D Secure is abandoned when another card is tried.',
 ] as const
 
-/** What every endpoint that sets a password for a caller who is signed in says. */
+/** The text that the descriptions of all endpoints that change the password of a signed-in caller share. */
 export const passwordRules = [
-  'Changing the password ends every session, also the one that calls. It also voids a mailed reset code and a change of',
-  'e-mail address that is not confirmed yet.',
+  'Changing the password ends every session, including the one of this request. It also voids a mailed reset',
+  'code and a change of e-mail address that is not confirmed yet.',
   '',
   '- 400 `password_refused`: the identity provider refuses this password. The sessions have ended all the same.',
-  '- 503: the identity provider did not answer. The sessions have ended, and the old or the new password may hold. For',
-  'up to 30 seconds sign-ins are refused with 401 and another change with 503 and Retry-After; then sign in, with the',
-  'new password or else the old one, and repeat the change.',
+  '- 503: the identity provider did not answer. The sessions have ended, and either the old or the new',
+  'password is valid. For up to 30 seconds sign-ins are refused with 401 and another change with 503 and',
+  'Retry-After. Then sign in, with the new password or else the old one, and repeat the change.',
 ] as const

@@ -25,7 +25,7 @@ type Statuses<R extends Placed> = keyof R['responses'] & number
 // biome-ignore lint/suspicious/noConfusingVoidType: what a domain call without a result resolves to
 type Body<S> = S extends $ZodType ? input<S> : void
 
-/** An answer that names its status: for rows with several, or with headers of their own. */
+/** An answer with its status, for rows that have several, or headers of their own. */
 class Reply<S extends number, B> {
   readonly status: S
   readonly body: B
@@ -43,7 +43,7 @@ export const reply = <S extends number, B>(status: S, body: B, headers: Record<s
 
 type Replies<R extends Placed> = { [S in Statuses<R>]: Reply<S, Body<R['responses'][S]>> }[Statuses<R>]
 
-/** Only a row with one success status lets its handler return the bare body. */
+/** The handler of a row may return the bare body only if the row has one success status. */
 type Bare<R extends Placed, S = Statuses<R>> =
   S extends Statuses<R> ? ([Statuses<R>] extends [S] ? Body<R['responses'][S]> : never) : never
 
@@ -53,18 +53,18 @@ interface Callers {
   key: { key: string }
 }
 
-/** What a handler sees of the request: only what its row declares. */
+/** The request as a handler sees it: only what its row declares. */
 export interface Request<R extends Placed> {
   path: Parsed<R['path']>
   query: Parsed<R['query']>
   headers: Parsed<R['headers']>
   body: R['raw'] extends true ? Uint8Array : Parsed<R['body']>
-  /** The caller's account, already read by the gate, or the key, still to be checked; nobody where it is public. */
+  /** The account, which the gate has read, or the application key, unchecked; undefined for a public row. */
   caller: Callers[R['auth']]
   deps: Deps<R['needs'][number]>
 }
 
-/** For every answer: nothing here may be cached, framed, sniffed or executed. */
+/** Headers of every answer: no answer may be cached, framed, sniffed or executed. */
 const SECURITY_HEADERS = {
   'cache-control': 'no-store',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
@@ -82,8 +82,8 @@ export function endpoint<const R extends Placed>(
   row: R,
   handle: (request: Request<R>) => Promise<Replies<R> | Bare<R>>,
 ) {
-  // Started while the container initialises, when the CPU is whole. A setting that is missing is told at once, in
-  // words; the requests only learn that something is wrong.
+  // The ports open during init, when Lambda gives the full CPU. A missing setting is logged here by name;
+  // requests only get a 500.
   const ports = live(row.needs as readonly Need[], 'wire')
   ports.catch((error: Error) => {
     print({ level: 'fatal', route: routeOf(row), message: error.message })
@@ -118,7 +118,10 @@ async function callerOf(row: Placed, deps: unknown, event: Event): Promise<Calle
   return { account: await gate(row, deps, claims), sessionId: claims?.sessionId ?? '' }
 }
 
-/** A bearer token (RFC 6750) or `x-api-key`; both only if they are the same. */
+/**
+ * Reads a bearer token (RFC 6750) or `x-api-key`.
+ * @throws DomainError `unauthorized`, also if they differ.
+ */
 function applicationKey({ authorization, 'x-api-key': plain }: Event['headers']): string {
   const bearer = authorization === undefined ? undefined : /^bearer +(\S+)$/i.exec(authorization)?.[1]
   const key = bearer ?? plain
@@ -135,7 +138,7 @@ const isEmptyObject = (value: unknown): boolean =>
 const unexpectedBody = () =>
   new DomainError('invalid_request', { fields: [{ field: 'body', message: 'must be empty here' }] })
 
-/** Parses what goes out too: an undeclared field is dropped, a wrong type is our own error. */
+/** Parses the answer with its schema: an undeclared field is dropped, a wrong type becomes a 500. */
 function success(row: Placed, answer: unknown): Result {
   const { status, body, headers } =
     answer instanceof Reply ? answer : reply(Number(Object.keys(row.responses)[0]), answer)
@@ -150,10 +153,10 @@ const json = (statusCode: number, body: unknown, headers: Record<string, string>
   body: JSON.stringify(body),
 })
 
-/** When a caller may retry what failed because a service did not answer, unless the domain knows better. */
+/** The Retry-After of a 503, unless the domain's error has another. */
 const UNAVAILABLE_SECONDS = 1
 
-/** Turns whatever was thrown into the dialect's error format. */
+/** Turns every error into the dialect's format. */
 function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
   return {
     onError(request) {
@@ -178,10 +181,13 @@ function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
 const asDomainError = (error: unknown): DomainError =>
   error instanceof DomainError ? error : new DomainError('internal_error', { cause: error })
 
-/** How log lines name a row. */
+/** The name of a row in log lines. */
 const routeOf = ({ dialect, file }: Placed): string => `${dialect}/${file}`
 
-/** One JSON line a request. It names codes and classes only: a message could carry what must not be logged. */
+/**
+ * Writes one JSON line per request, with the code and class of an error but not its message: it may quote
+ * secrets.
+ */
 function logLine(row: Placed): middy.MiddlewareObj<Event, Result> {
   const startedMs = new WeakMap<object, number>()
   const write: middy.MiddlewareFn<Event, Result> = ({ event, response, error }) => {

@@ -1,13 +1,13 @@
 import { DomainError } from '../../core/errors.ts'
 
 /**
- * A form as one flat object. The `?&` before Skylink's forms is skipped by URLSearchParams itself. Bundles of functions
- * whose row takes no form are built without it.
+ * Parses a form into one flat object. URLSearchParams skips the `?&` with which Skylink's forms start.
+ * Bundles of functions whose row takes no form leave this function out.
  * @throws DomainError `malformed_body`
  */
 export function parseForm(text: string): Record<string, string> {
   try {
-    // URLSearchParams puts U+FFFD in place of what is no UTF-8, so that a password would be set that nobody typed.
+    // URLSearchParams replaces invalid UTF-8 by U+FFFD, and so could set a password that nobody typed.
     decodeURIComponent(text)
   } catch {
     throw new DomainError('malformed_body', { detail: 'The form is not valid percent-encoded UTF-8.' })

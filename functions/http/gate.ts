@@ -4,12 +4,13 @@ import type { Deps } from '../../core/ports.ts'
 import type { Placed } from './route.ts'
 
 /**
- * The account behind an access token, read now: that the authorizer let the token in says nothing of today. Bundles
- * of functions without callers are built without it.
- * @throws DomainError as `admit` does, and `unauthorized` where the authorizer said nothing.
+ * Reads the account behind an access token on every request, because the authorizer's answer may come from a
+ * cache. Bundles of functions that take no access token leave this function out.
+ * @throws DomainError as `admitCaller` does, and `unauthorized` if the authorizer passed no claims.
  */
 export async function gate(row: Placed, deps: unknown, claims: Claims | undefined): Promise<Account> {
   if (!claims) throw new DomainError('unauthorized')
-  if (!row.needs.includes('table')) throw new Error(`${row.name} has callers but no table to look them up in`)
+  if (!row.needs.includes('table'))
+    throw new Error(`${row.name} has callers with accounts and must need the table`)
   return admitCaller(deps as Deps<'table'>, claims)
 }

@@ -3,7 +3,7 @@ import type { Invoice } from '../../core/purchases/invoices.ts'
 import { dollarsOf } from './money-shapes.ts'
 import { isoDay } from './time-shapes.ts'
 
-/** Amounts in dollars, days in UTC. */
+/** The fields that both shapes of an invoice have; the amount in dollars, the day in UTC. */
 const face = ({ amountCents, status, paidAtMs }: Invoice) => ({
   amount: dollarsOf(amountCents),
   status,

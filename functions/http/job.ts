@@ -6,20 +6,24 @@ import type { Work } from '../jobs/schedule.ts'
 import { live } from './live.ts'
 import { print } from './log.ts'
 
-/** What started a run, and when it should begin nothing more (epoch ms). */
+/** The event that started a run, and the time after which the run begins no more work (epoch ms). */
 export interface Start {
   event: unknown
   untilMs: number
 }
 
-/** What is begun last has this part of the time to end, at most: each of a renewal's calls may wait 16 s. */
+/**
+ * The end of a run is kept for work that has begun: this part of the run, at most `ENDING_MS`. Each of a
+ * renewal's calls may take 16 s.
+ */
 const ENDING_PART = 1 / 3
 const ENDING_MS = 50_000
 
 /**
- * The Lambda handler of a job or a subscriber: one domain call, and one log line that says what it did, which is also
- * the answer. The domain call logs what failed, item by item. `alarms` in the answer are sentences for the operator:
- * each becomes a line of its own. What the domain call throws goes to the service that started the run and tries again.
+ * The Lambda handler of a job or a subscriber. It makes one domain call, logs the result in one line and
+ * answers it. The domain call logs failures, item by item. `alarms` in the result are sentences for the
+ * operator, each of which gets a log line of its own. An error of the domain call is rethrown, so that the
+ * service that started the run retries the run.
  */
 export function job<const W extends Work, T extends object>(
   work: W,

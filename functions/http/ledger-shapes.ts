@@ -2,7 +2,7 @@ import type { LedgerEntry } from '../../core/purchases/ledger.ts'
 import { dollarsOf } from './money-shapes.ts'
 import { isoTime } from './time-shapes.ts'
 
-/** An entry of the statement, its amount in dollars. */
+/** An entry of the statement, with the amount in dollars. */
 export const ledgerLine = ({ seq, atMs, kind, units, amountCents, purchaseId }: LedgerEntry) => ({
   seq,
   at: isoTime(atMs),

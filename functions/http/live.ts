@@ -6,8 +6,8 @@ import { requestLog } from './log.ts'
 import type { Need } from './route.ts'
 
 /**
- * The composition root, and the one place that reads the environment. Adapters load when a row needs them and
- * live as long as the container.
+ * The composition root, and the only module that reads the environment. Adapters load when a row needs them
+ * and live as long as the container.
  */
 const env = process.env
 
@@ -17,7 +17,7 @@ const LOCAL_MARK = 'Local0001'
 function setting(name: string): string {
   const value = env[name]
   if (!value)
-    throw new Error(`${name} is not set. Deploy with sst, or start the local stack with npm run dev.`)
+    throw new Error(`${name} is not set. Deploy with npm run deploy, or start the local stack: npm run dev.`)
   return value
 }
 
@@ -34,8 +34,9 @@ function refuseLocalValuesWhenDeployed(): void {
 }
 
 /**
- * An adapter that is loaded at its first call: its SDK is none of a container's start, but its settings are. `values`
- * are what the port has besides methods.
+ * An adapter that loads at its first call: the SDK does not load at cold start, but its settings are checked
+ * then.
+ * @param values the port's properties that are not methods.
  */
 function lazily<C, T extends object>(
   config: C,
@@ -50,7 +51,7 @@ function lazily<C, T extends object>(
       const port = await loaded
       return Reflect.apply(Reflect.get(port as object, method), port, args)
     }
-  // An object with a `then` would be taken for a promise by whoever awaits it.
+  // `await` takes an object with a method `then` for a promise.
   const read = (own: T, name: string | symbol) =>
     Object.hasOwn(own, name) || name === 'then' ? Reflect.get(own, name) : call(name)
   return new Proxy(values as T, { get: read })
@@ -59,8 +60,9 @@ function lazily<C, T extends object>(
 type Adapters = { [N in Need]: () => Promise<Ports[N]> } & { wireTable: () => Promise<Ports['table']> }
 
 /**
- * Opens each port. `build.ts` takes the adapters out of a bundle that its function does not need. What is written as
- * `(await import(…)).name` loads when the container starts, what is written as `import(…).then(…)` with the first call.
+ * Opens each port. `build.ts` removes the adapters that a function does not need from its bundle. A module in
+ * `(await import(…)).name` loads when the container starts, a module in `import(…).then(…)` with the first
+ * call.
  */
 const adapters: Adapters = {
   table: async () =>
@@ -82,7 +84,7 @@ const adapters: Adapters = {
       clientId: setting('USER_POOL_CLIENT_ID'),
       clientSecret: setting('USER_POOL_CLIENT_SECRET'),
     }),
-  // Mail is the last that a request does, and its client is large.
+  // Mail is the last step of a request, and its client is large.
   mail: async () =>
     lazily(
       { from: setting('MAIL_FROM'), appUrl: setting('APP_URL') },
@@ -90,13 +92,13 @@ const adapters: Adapters = {
       { appUrl: setting('APP_URL') },
     ),
   keyring: async () => (await import('../../core/adapters/keyring.ts')).openKeyring(setting('ROOT_SECRET')),
-  // Most sign-ins have no second factor and never need it.
+  // Only accounts with a second factor need KMS, and most have none.
   secrets: async () =>
     lazily({ keyId: setting('KMS_KEY_ID') }, (config) =>
       import('../../core/adapters/kms.ts').then(({ kmsSecrets }) => kmsSecrets(config)),
     ),
   totp: async () => (await import('../../core/adapters/totp.ts')).otpauthTotp('Bursar'),
-  // Most requests that may need Stripe are refused or answered before they do.
+  // Most requests that may need Stripe are refused or answered before they call it.
   payments: async () =>
     lazily(
       {
@@ -108,7 +110,7 @@ const adapters: Adapters = {
     ),
   webhooks: async () => ({
     secrets: setting('STRIPE_WEBHOOK_SECRETS').split(','),
-    // A restricted key (rk_…) has a mode as a secret key has.
+    // A restricted key (rk_…) names its mode as a secret key does.
     livemode: /^[sr]k_live_/.test(setting('STRIPE_SECRET_KEY')),
   }),
 }
@@ -122,12 +124,15 @@ function open(adapter: keyof Adapters): Promise<Ports[Need]> {
 }
 
 /**
- * `wire` is our own client of DynamoDB, which starts at once: for whatever somebody waits for. Jobs have AWS's own.
- * Both are the same table, by the same tests.
+ * `wire` is our own DynamoDB client, which starts faster than AWS's: endpoints use it, because callers wait
+ * for them. Jobs use AWS's client. Both pass the same tests.
  */
 export type TableClient = 'wire' | 'aws'
 
-/** The ports that a row declares, and no other. @throws Error naming a setting that is missing. */
+/**
+ * Opens only the ports that a row declares.
+ * @throws Error that names a setting, if it is missing or belongs to the local stack.
+ */
 export async function live<N extends Need>(
   needs: readonly N[],
   tableClient: TableClient = 'aws',
@@ -138,26 +143,26 @@ export async function live<N extends Need>(
     ids: randomIds(systemClock),
     log: requestLog.within({}),
   }
-  const open1 = async (need: N) => {
+  const openOne = async (need: N) => {
     const adapter = need === 'table' && tableClient === 'wire' ? 'wireTable' : need
     Object.assign(ports, { [need]: await open(adapter) })
   }
-  await Promise.all(needs.map(open1))
+  await Promise.all(needs.map(openOne))
   return ports as Pick<Ports, N | 'clock' | 'ids' | 'log'>
 }
 
 const WARMING_MS = 2_000
 
 /**
- * Resolves once every port that was asked for is open, or is known not to be. On Lambda the first request to the
- * table is made here too, for an item that nobody has, or `warm` is called: connections and the code behind them are
- * then ready.
+ * Resolves when every requested port has opened or failed to open. On Lambda it then calls `warm`, so that
+ * the first request finds connections and code ready. By default `warm` reads an item of the table that does
+ * not exist.
  */
 export async function ready(warm: () => Promise<unknown> = readNothing): Promise<void> {
   await Promise.allSettled(opened.values())
   if (!env.AWS_LAMBDA_INITIALIZATION_TYPE) return
   const limit = new Promise((resolve) => setTimeout(resolve, WARMING_MS).unref())
-  // Whoever comes first will be told what is wrong.
+  // An error here is ignored: the first request meets it again and logs it.
   await Promise.race([warm(), limit]).catch(() => undefined)
 }
 
@@ -166,7 +171,9 @@ async function readNothing(): Promise<void> {
   if (table) await (table as Ports['table']).get(keys.profile('0'))
 }
 
-/** What the authorizer checks access tokens against. `jwksUri` is set by the local stack only. */
+/**
+ * The user pool and client whose access tokens the authorizer admits. Only the local stack sets `jwksUri`.
+ */
 export function tokenSource(): { userPoolId: string; clientId: string; jwksUri: string | undefined } {
   refuseLocalValuesWhenDeployed()
   return {

@@ -4,8 +4,8 @@ import { operatorLog } from '../../core/adapters/log.ts'
 // biome-ignore lint/suspicious/noConsole: the log
 export const print = (line: object): void => console.log(JSON.stringify(line))
 
-/** How long a container remembers how many lines of one kind its requests caused. */
+/** The length of a window, in which a container prints a limited number of lines of one kind. */
 const WINDOW_MS = 60_000
 
-/** The log of a container's requests: callers who cause many failures cause a bounded number of lines. */
+/** The log of a container's requests. However many failures callers cause, the number of lines is bounded. */
 export const requestLog = operatorLog(print, () => Date.now(), WINDOW_MS)

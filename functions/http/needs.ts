@@ -1,22 +1,25 @@
 import type { Need } from './route.ts'
 
 /**
- * Everything that the deployment has to know about each port, as data. `functions/deploy/` derives environment,
- * permissions, time-outs and bundles from this table; a function itself never loads it. The port's interface is in
- * `core/ports.ts` and its adapter in `live.ts`.
+ * Everything that the deployment has to know about each port, as data. `functions/deploy/` derives
+ * environment, permissions, time-outs and bundles from these facts; a function itself never loads them. The
+ * port's interface is in `core/ports.ts` and its adapter in `live.ts`.
  */
 interface PortFacts {
   /** Names of the settings that the adapter reads from the environment. */
   settings: readonly string[]
-  /** What the adapter calls on AWS. For the table this depends on what the function does with it. */
+  /**
+   * Permissions for the adapter's calls to AWS. Those for the table depend on how the function uses the
+   * table.
+   */
   grants: readonly Grant[] | Readonly<Record<TableUse, readonly Grant[]>>
   /** Whether a call may take seconds, as calls to other services do. DynamoDB answers in milliseconds. */
   callsOut: boolean
-  /** Whether the client is so big that it is loaded with the first call, from a file of its own. */
+  /** Whether the client is so big that it loads with the first call, from a file of its own. */
   bigClient: boolean
   /**
-   * The port's adapters in `live.ts`, where endpoints and background work have different ones. Else the adapter has
-   * the name of the port. A bundle holds the adapters that its function needs and leaves out all others.
+   * The names of the port's adapters in `live.ts`, if endpoints and background work use different ones.
+   * Otherwise the adapter has the name of the port.
    */
   adapters?: { endpoint: string; background: string }
 }
@@ -41,7 +44,7 @@ export type Resource =
   | 'mailIdentity'
   | 'deadLetters'
 
-/** The deployment fills in values in angle brackets. */
+/** A condition of IAM. The deployment replaces values in angle brackets. */
 export interface Condition {
   test: string
   variable: string
@@ -49,7 +52,7 @@ export interface Condition {
 }
 
 const READS = ['dynamodb:GetItem', 'dynamodb:Query']
-/** A transaction's writes need the permission of each, and ConditionCheckItem for its checks. */
+/** A transaction needs the permission for each of its writes, and ConditionCheckItem for its checks. */
 const WRITES = [
   ...READS,
   'dynamodb:PutItem',
@@ -59,7 +62,10 @@ const WRITES = [
 ]
 const SPENDS = [...READS, 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:BatchWriteItem']
 
-/** What an application key can reach: accounts and the look-up of keys, but no address, name or mailed code. */
+/**
+ * A request with an application key reaches accounts and the look-up of keys, but no e-mail address, username
+ * or mailed code.
+ */
 const accountsAndKeys: Condition = {
   test: 'ForAllValues:StringLike',
   variable: 'dynamodb:LeadingKeys',
@@ -75,7 +81,7 @@ const WRITES_KEY = [
   'kms:ReEncryptTo',
 ]
 
-/** The table is encrypted with our own key, and DynamoDB uses the key in the caller's name. */
+/** The table is encrypted with a KMS key of ours, which DynamoDB uses with the permissions of the caller. */
 const tableKey = (actions: readonly string[]): Grant => ({
   actions,
   on: ['tableKey'],
@@ -110,7 +116,7 @@ export const needs = {
     settings: ['USER_POOL_ID', 'USER_POOL_CLIENT_ID', 'USER_POOL_CLIENT_SECRET'],
     grants: [
       {
-        // Refreshing and revoking tokens take the client's secret and no permission.
+        // Refreshing and revoking tokens needs the client's secret but no permission.
         actions: [
           'cognito-idp:AdminCreateUser',
           'cognito-idp:AdminDeleteUser',
@@ -162,5 +168,5 @@ export const needs = {
 /** The settings of every port; `sst.config.ts` has a value for each. */
 export type Setting = (typeof needs)[Need]['settings'][number]
 
-/** What the table says of a port. */
+/** The facts about a port. */
 export const factsOf = (need: Need): PortFacts & { settings: readonly Setting[] } => needs[need]

@@ -8,14 +8,16 @@ import { problems } from './problems.ts'
 import type { Placed } from './route.ts'
 import { rows } from './rows.ts'
 
-/** Every error code that an endpoint can answer: its own, and what the stack around it refuses. */
+/**
+ * Every error code that an endpoint can answer: those of its row, and those of the stack around the handler.
+ */
 export function errorsOf(row: Placed): ErrorCode[] {
   const codes: ErrorCode[] = [...row.errors, 'internal_error']
   if (row.auth === 'account') {
     codes.push('unauthorized', 'session_ended', 'account_deactivated', 'account_suspended')
   }
   if (row.auth === 'key') codes.push('unauthorized', 'account_deactivated', 'account_suspended')
-  // A row without a body or parameters still refuses a body that somebody sends.
+  // A row without a body or parameters still refuses a request that has a body.
   codes.push('invalid_request', 'malformed_body', 'payload_too_large', 'unsupported_media_type')
   if (row.needs.length > 0) codes.push('temporarily_unavailable')
   return [...new Set(codes)]
@@ -89,7 +91,7 @@ function parameters(schema: $ZodType | undefined, place: 'path' | 'query' | 'hea
   }))
 }
 
-/** Each of a list will do. */
+/** The security schemes of a row. Any one of a list is enough. */
 const security: Record<Placed['auth'], Record<string, never[]>[]> = {
   public: [],
   account: [{ accessToken: [] }],
@@ -115,7 +117,10 @@ function operation(row: Placed, method: string, more: boolean) {
   }
 }
 
-/** The OpenAPI 3.1 document of all rows. `functions/openapi.json` is this, committed and kept fresh by a test. */
+/**
+ * The OpenAPI 3.1 document of all rows. A test compares `functions/openapi.json`, the committed copy, with
+ * it.
+ */
 export function openapi() {
   const paths: Record<string, Record<string, unknown>> = {}
   for (const row of rows) {

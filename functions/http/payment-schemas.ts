@@ -1,7 +1,7 @@
 import { iso31661Alpha2ToAlpha3 } from 'iso-3166/1-a2-to-1-a3.js'
 import * as z from 'zod/mini'
 
-/** What the rows of several dialects say of cards, in Stripe's shapes as EMCP and GreenCloud show them. */
+/** Schemas for cards that several dialects share, in Stripe's shapes as EMCP and GreenCloud show them. */
 
 const text = z.nullable(z.string())
 
@@ -14,7 +14,7 @@ const address = z.object({
   state: text,
 })
 
-/** An id of Stripe's; long enough for any, and nothing that could leave a path. */
+/** Matches every id of a payment method, and nothing that could change the path of a request to Stripe. */
 export const paymentMethod = z
   .string()
   .check(z.regex(/^pm_[A-Za-z0-9_]{1,100}$/, 'must be a payment method id, pm_…'))
@@ -73,7 +73,7 @@ export const customer = z.object({
   test_clock: z.null(),
 })
 
-/** What an endpoint refuses that takes a payment method. */
+/** Error codes of an endpoint that takes a payment method. */
 export const proveCardErrors = [
   'email_unconfirmed',
   'card_declined',
@@ -83,8 +83,9 @@ export const proveCardErrors = [
 ] as const
 
 /**
- * A line of an address: letters, marks and digits of any script, space and `. , ' ’ - / # ( )`, up to 100 characters.
- * GreenCloud's page asks for letters, digits and spaces alone, which refuses its own example "Main st.".
+ * A line of an address: letters, marks and digits of any script, space and `. , ' ’ - / # ( )`, up to 100
+ * characters. GreenCloud's page allows letters, digits and spaces only, which would refuse the page's own
+ * example "Main st.".
  */
 const addressLine = z
   .string()

@@ -1,6 +1,6 @@
 import type { DomainError, ErrorCode } from '../../core/errors.ts'
 
-/** HTTP status, title, and the sentence shown unless the domain gives a more precise one. */
+/** HTTP status, title and detail of each error code. The domain may give a more precise detail. */
 export const problems: Record<ErrorCode, { status: number; title: string; detail: string }> = {
   invalid_request: {
     status: 400,

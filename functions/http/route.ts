@@ -6,26 +6,29 @@ import type { Ports } from '../../core/ports.ts'
 export type RouteKey = `${'GET' | 'POST' | 'PUT' | 'DELETE'} /${string}`
 
 /**
- * The key that API Gateway gets: an HTTP API refuses keys that end in a slash, and its `{slash+}` also matches
- * nothing. `endpoint` refuses a request in which it matched something.
+ * The key for API Gateway. An HTTP API refuses keys that end in a slash, so those end in `{slash+}`, which
+ * also matches an empty rest. `endpoint` answers 404 if the rest is not empty.
  */
 export const gatewayKey = (key: RouteKey): string => (key.endsWith('/') ? `${key}{slash+}` : key)
 
-/** The folder under `functions/`, and with it the format of errors. */
+/** A folder under `functions/`, which also decides the format of errors. */
 export type Dialect = 'api' | 'v1' | 'rest' | 'webhooks' | 'http'
 
-/** A port that a handler may ask for: all but those that every handler has. `needs.ts` says what each one takes. */
+/** A port that a row may need; every handler has the others. `needs.ts` says what each need takes. */
 export type Need = Exclude<keyof Ports, 'clock' | 'ids' | 'log'>
 
-/** One endpoint as pure data. Everything that is known about it before its handler runs stands here. */
+/** One endpoint as pure data: everything that is known about the endpoint before its handler runs. */
 export interface Row {
   /** One Lambda may serve several route keys: a trailing slash, or a second method for the same work. */
   routes: readonly [RouteKey, ...RouteKey[]]
-  /** What it does, in the third person and in a line: for the OpenAPI document, its table and the deployment. */
+  /**
+   * What the endpoint does, in one line and the third person: for the OpenAPI document, README and
+   * deployment.
+   */
   summary: string
   /**
-   * What a caller must know, in Markdown, for the OpenAPI document: limits, lifetimes, what a repeat does, what each
-   * status means. Bundles are built without it.
+   * What a caller must know, in Markdown, for the OpenAPI document: limits, lifetimes, what a repeat does,
+   * what each status means. Bundles leave it out.
    */
   description?: string
   /**
@@ -38,13 +41,13 @@ export interface Row {
   /** Lower-cased headers that the handler sees. */
   headers?: Schema
   body?: Schema
-  /** The handler gets the body's bytes, unparsed, and `body` says nothing of them. */
+  /** The handler gets the unparsed bytes of the body, and `body` is not used. */
   raw?: true
   /** The body may also come as `application/x-www-form-urlencoded`. */
   form?: true
   /** Success answers by status; null is an answer without a body. */
   responses: Readonly<Record<number, Schema | null>>
-  /** What this endpoint's own domain call can refuse; what the stack refuses is added by `errorsOf`. */
+  /** Error codes of this endpoint's domain call; `errorsOf` adds those of the stack around the handler. */
   errors: readonly ErrorCode[]
   needs: readonly Need[]
 }
@@ -55,7 +58,7 @@ export const fileOf = (name: string): string => name.replace(/[A-Z0-9]+/g, (run)
 /** A row with its place: `functions/<dialect>/<file>.ts`, whose name is the row's in kebab-case. */
 export type Placed<R extends Row = Row> = R & { dialect: Dialect; name: string; file: string }
 
-/** Gives each row of a dialect its name and its file. */
+/** Gives each row its dialect, its name and its file. */
 export function place<const T extends Record<string, Row>>(
   dialect: Dialect,
   rows: T,

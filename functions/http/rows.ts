@@ -5,7 +5,7 @@ import { webhooks } from '../webhooks/routes.ts'
 import type { Placed } from './route.ts'
 import { http } from './routes.ts'
 
-/** Every endpoint there is. Importing this touches no SDK, no environment and no handler. */
+/** All endpoints. Importing them loads no SDK and no handler, and reads no environment. */
 export const rows: readonly Placed[] = [api, v1, rest, webhooks, http].flatMap((dialect) =>
   Object.values<Placed>(dialect),
 )

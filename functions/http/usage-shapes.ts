@@ -13,7 +13,7 @@ export const usageRange = ({
   toMs: to === undefined ? undefined : dayStartMs(to),
 })
 
-/** The units used in all, as `allusage`, and by day and key; null stands for keys that were deleted. */
+/** All units used, as `allusage`, and the units by day and key. The id null stands for all deleted keys. */
 export const usageReport = ({ used, days }: Usage) => ({ allusage: used, days: days.map(usageDay) })
 
 const usageDay = ({ startMs, units, keys }: DayUse) => ({

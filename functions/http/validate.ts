@@ -2,7 +2,7 @@ import { type $ZodIssue, type $ZodType, type output, safeParse } from 'zod/v4/co
 import { DomainError, type FieldError } from '../../core/errors.ts'
 
 /**
- * The value as its schema describes it.
+ * Returns the value as parsed by the schema.
  * @throws DomainError `invalid_request` with the refused fields, 20 at most; no message repeats a value.
  */
 export function validate<S extends $ZodType>(schema: S, value: unknown): output<S> {
@@ -13,7 +13,10 @@ export function validate<S extends $ZodType>(schema: S, value: unknown): output<
   })
 }
 
-/** A name that somebody mistyped, as opposed to a value in a name's place: that could be a secret. */
+/**
+ * Errors quote an unknown name only if it looks like a field's name. Others may be misplaced values, even
+ * secrets.
+ */
 const FIELD_NAME = /^[A-Za-z_]{1,24}$/
 
 const ERRORS_SHOWN = 20
@@ -45,7 +48,7 @@ function sentence(issue: $ZodIssue): string {
     case 'invalid_value':
       return `must be one of ${issue.values.join(', ')}`
     default:
-      // zod/mini ships no language: any other text is one that a schema of ours gave.
+      // zod/mini has no messages of its own, so any other text comes from one of our schemas.
       return issue.message === 'Invalid input' ? 'is not valid' : issue.message
   }
 }

@@ -3,7 +3,7 @@ import { pacedPayments } from '../../core/purchases/rate-limit.ts'
 import { job } from '../http/job.ts'
 import { jobs } from './schedule.ts'
 
-/** Renewals at once: each waits for the provider for most of its time. */
+/** Concurrent renewals. Each spends most of its time waiting for Stripe. */
 const WIDTH = 100
 
 export const handler = job(jobs.checkQuotas, (deps, { untilMs }) =>

@@ -19,11 +19,11 @@ export interface Subscriber extends Work {
 export interface Job extends Work {
   /** EventBridge Scheduler's rate expression. */
   every: string
-  /** The rate on the local stack, where nobody likes to wait. */
+  /** The shorter interval on the local stack, where a person waits for the result. */
   everyMs: number
 }
 
-/** Gives each of them its file. */
+/** Gives each job or subscriber its file. */
 function place<const T extends Record<string, object>>(works: T) {
   const placed = Object.entries(works).map(([name, work]) => [name, { ...work, file: fileOf(name) }])
   return Object.fromEntries(placed) as { readonly [K in keyof T]: T[K] & { file: string } }
@@ -47,7 +47,7 @@ export const jobs = place({
     needs: ['table', 'payments', 'webhooks'],
   },
   settlePayments: {
-    summary: 'Settles purchases that are open, unknown, or credited and not finished',
+    summary: 'Settles purchases that are open, have an unknown outcome, or are credited but not finished',
     every: 'rate(1 minute)',
     everyMs: 5_000,
     timeoutSeconds: 120,

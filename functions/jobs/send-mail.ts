@@ -3,7 +3,7 @@ import { sendDueMail } from '../../core/notifications/outbox.ts'
 import { job } from '../http/job.ts'
 import { jobs } from './schedule.ts'
 
-/** A new account at SES may send one mail a second. */
+/** Mails are sent one by one, because a new account at SES may send only one a second. */
 const WIDTH = 1
 
 export const handler = job(jobs.sendMail, async (deps, { untilMs }) => {

@@ -16,7 +16,7 @@ const account = z.object({
   username: z.string(),
 })
 
-/** Skylink's envelope: `status` 1 shows `content`. */
+/** Skylink's envelope of a success: `status` 1 and the `content`. */
 const envelope = z.object({ status: z.literal(1), content: account })
 
 const hasSomething = (body: object) => Object.values(body).some((value) => value !== undefined)

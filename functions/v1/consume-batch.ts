@@ -5,7 +5,7 @@ import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.consumeBatch, async ({ caller, body, deps, headers }) => {
   const key = headers['idempotency-key']
-  // One key for the whole: requests without an id of their own get one from it.
+  // A key for the whole batch gives an id to each request that has none.
   const named = body.requests.map((request, at) =>
     key === undefined ? request : { requestId: `${key}#${at}`, ...request },
   )

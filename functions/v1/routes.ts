@@ -36,7 +36,7 @@ const account = z.object({
   flags: z.object({ bundleAutoRenewal: z.boolean(), lowQuotaNotification: z.boolean() }),
 })
 
-/** `expiresIn` in seconds, of the access token. */
+/** `expiresIn` is the life of the access token in seconds. */
 const tokens = z.object({ accessToken: z.string(), refreshToken: z.string(), expiresIn: z.number() })
 
 /** 32 hex digits, as mailed. */
@@ -45,7 +45,7 @@ const code = z.string().check(z.regex(/^[0-9a-fA-F]{32}$/))
 const oneSpelling = (body: { bundleAutoRenewal?: unknown; bundleAutoRenew?: unknown }) =>
   body.bundleAutoRenewal === undefined || body.bundleAutoRenew === undefined
 
-/** Six digits of an authenticator app; a recovery code does not exist yet. */
+/** Six digits of an authenticator app. Recovery codes do not exist yet at this step. */
 const appCode = z.string().check(z.regex(/^\d{6}$/, 'must be the 6 digits that the app shows'))
 
 /** `prefix` and `last4` tell keys apart; the whole key is shown only when it is made. */
@@ -63,13 +63,13 @@ const requestId = z.string().check(z.maxLength(255), z.regex(/^[!-~]+$/, 'must b
 const units = z.int().check(z.gte(1), z.lte(1_000_000_000))
 const request = z.strictObject({ units, requestId: z.optional(requestId) })
 
-/** As they stand after this request. */
+/** The units left and used after a request. */
 const use = { left: z.number(), used: z.number() }
 
 /** A day of the calendar, UTC. */
 const day = z.iso.date('must be a day such as 2026-11-21')
 
-/** What every purchase answers beside its success; money may be moving, so nothing is called failed. */
+/** The answer of a purchase with an unknown outcome. Money may be moving, so the status is not `failed`. */
 const pending = z.object({ id: z.string(), status: z.literal('pending') })
 
 const purchaseHeaders = z.object({ 'idempotency-key': z.optional(requestId) })
@@ -82,7 +82,7 @@ const purchaseErrors = [
   'idempotency_key_reused',
 ] as const
 
-/** In any case of ASCII: `ſ` is no S. */
+/** Whether a name is that of a bundle, in upper or lower case. ASCII only: `toUpperCase` turns `ſ` into S. */
 const isBundle = (name: string) =>
   /^[a-z]+$/i.test(name) && (bundleNames as readonly string[]).includes(name.toUpperCase())
 
@@ -99,7 +99,7 @@ const pageOf = (cursor: z.ZodMiniType<string>) =>
     cursor: z.optional(cursor),
   })
 
-/** The billing address that is stored stays (GreenCloud). */
+/** GreenCloud's form for keeping the stored billing address. */
 const storedAddress = z.strictObject({ default: z.literal(true) })
 
 export const v1 = place('v1', {

@@ -7,10 +7,10 @@ export const webhooks = place('webhooks', {
     routes: ['POST /webhooks/stripe'],
     summary: 'Receives Stripe webhooks',
     description: markdown(
-      'For Stripe alone. The signature is checked over the raw body with each of the secrets in force, of which there are',
-      'two while they rotate.',
+      'For Stripe only. The signature is checked over the raw body with every secret in force: two while',
+      'secrets rotate, otherwise one.',
       '',
-      '- 200: the event has done its work, or needs none. An event that comes again does nothing more.',
+      '- 200: the event is processed, or needs no processing. A repeated event changes nothing more.',
       '- 400 `webhook_refused`: the signature is missing, wrong or more than five minutes off, or the event is of the',
       'other mode (live or test) or of another Stripe account.',
       '- 503: a service behind Bursar did not answer. Stripe sends the event again.',

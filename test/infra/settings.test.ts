@@ -39,16 +39,20 @@ describe('settings', () => {
 
   const refused: [string, Record<string, string | undefined>, RegExp][] = [
     ['no sender', { MAIL_FROM: undefined }, /^MAIL_FROM is not set\. It is the sender of mails/],
-    ['a sender without an address', { MAIL_FROM: 'Acme' }, /^MAIL_FROM holds no e-mail address\.$/],
+    [
+      'a sender without an address',
+      { MAIL_FROM: 'Acme' },
+      /^MAIL_FROM has no valid e-mail address\. Set one/,
+    ],
     [
       'the local sender',
       { MAIL_FROM: 'Bursar <no-reply@bursar.example>' },
-      /^MAIL_FROM .* no mail arrives\.$/,
+      /^MAIL_FROM .* no mail arrives\. Use a real domain\.$/,
     ],
     [
       'a sender at example.com',
       { MAIL_FROM: 'no-reply@mail.example.com' },
-      /^MAIL_FROM .* no mail arrives\.$/,
+      /^MAIL_FROM .* no mail arrives\. Use a real domain\.$/,
     ],
     ['no frontend', { APP_URL: '' }, /^APP_URL is not set\./],
     ['the local frontend', { APP_URL: 'https://app.bursar.example' }, /^APP_URL is .* must be https:/],
@@ -64,7 +68,7 @@ describe('settings', () => {
     [
       'another way to make identities',
       { MAIL_IDENTITY: 'none' },
-      /^MAIL_IDENTITY is "create" or "existing"\.$/,
+      /^MAIL_IDENTITY must be "create" or "existing"\.$/,
     ],
     ['a double’s mark', { SOMETHING: 'eu-west-1_Local0001' }, /^SOMETHING has a value of the local stack\./],
   ]

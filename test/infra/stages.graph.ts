@@ -22,7 +22,7 @@ test('a domain that another stage has set up at SES is used and not created agai
 
 /** A mistake, its stage, and the expected error. Nothing may be created before the check passes. */
 const refused: [string, Parameters<typeof graphOf>[0], RegExp][] = [
-  ['sst dev', { stage: 'dev-ada', dev: true }, /^sst dev would open .* Use npm run dev\.$/],
+  ['sst dev', { stage: 'dev-ada', dev: true }, /^sst dev would grant .* Use npm run dev\.$/],
   ['a missing sender', { stage: 'dev-ada', environment: { MAIL_FROM: '' } }, /^MAIL_FROM is not set\. /],
   [
     'an endpoint of a double',
