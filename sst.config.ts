@@ -71,7 +71,7 @@ export default $config({
   },
 })
 
-/** Everything that the code says of itself. SST allows no import outside of a function here. */
+/** The deployment's data from the code. SST allows imports only inside functions here. */
 async function load() {
   return {
     ...(await import('./functions/deploy/functions.ts')),
@@ -112,7 +112,7 @@ interface Lambda {
 const DAY_SECONDS = 86_400
 const NODE = 'nodejs24.x'
 
-/** What a mistake must not take away: it cannot be deleted by any deployment, and stays if the stack goes. */
+/** Options of resources that hold data: no deployment can delete them, and they outlive the stack. */
 const kept = ({ production }: Settings) => ({ protect: production, retainOnDelete: production })
 
 function createStores({ data, settings, prefix }: Base) {
@@ -218,7 +218,7 @@ function createMail({ settings }: Base) {
   return { arns: [identity.arn], dns }
 }
 
-/** Runs and events that failed for good wait here for two weeks; their attributes tell where they come from. */
+/** Failed runs and events wait here for two weeks; their attributes name their source. */
 function createDeadLetters({ prefix }: Base) {
   return new aws.sqs.Queue('DeadLetters', {
     name: `${prefix}-dead-letters`,
@@ -331,7 +331,7 @@ function createApi({ data, settings, prefix }: Deployment, functions: Map<string
       },
     },
   })
-  // What it remembers is that a token is ours; whether its session stands is asked on every request.
+  // The cached answer only says that a token is ours. Every request checks whether its session is live.
   const authorizer = api.addAuthorizer({
     name: 'AccessToken',
     lambda: { function: lambdaOf(functions, data.authorizer.name).fn.arn, ttl: '300 seconds' },

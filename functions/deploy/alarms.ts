@@ -8,7 +8,7 @@ import {
   webhookRoutes,
 } from './functions.ts'
 
-/** What an operator is told of, as data; `sst.config.ts` makes an alarm of each entry, which is mailed. */
+/** The alarms as data. `sst.config.ts` creates each one, and SNS mails it to the operator. */
 export interface Alarm {
   /** PascalCase and unique; the alarm's name on AWS ends in it. */
   name: string

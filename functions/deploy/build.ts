@@ -33,16 +33,16 @@ export async function buildBundles(
 }
 
 /**
- * Leaves out of our own modules what the function does not use: other functions' rows, what its own row says for the
- * OpenAPI document, the texts of errors that its row does not give, adapters of other ports, and constants that nothing
- * refers to then. Making a schema takes time, and esbuild cannot know that it does nothing else.
+ * Leaves out of our own modules what the function does not use: other functions' rows, what its own row says for
+ * the OpenAPI document, the texts of errors that its row does not give, adapters of other ports, and constants that
+ * nothing refers to then. Making a schema takes time, and esbuild cannot know that it does nothing else.
  */
 function onlyWhatIsUsed(fn: Deployed): Plugin {
   const row = rows.find(({ dialect, file }) => `${dialect}-${file}` === fn.name)
   return {
     name: 'only-what-is-used',
     setup({ onLoad, onResolve }) {
-      // None of our modules does anything by being there.
+      // None of our modules has side effects when it is imported.
       onResolve({ filter: /^\.\.?\/.*\.ts$/ }, ({ path, resolveDir }) => ({
         path: join(resolveDir, path),
         sideEffects: false,
@@ -95,7 +95,7 @@ function keptOf(module: string, row: Placed): Kept | undefined {
 }
 
 interface Kept {
-  /** How the expression begins whose object is the table. */
+  /** Matches the start of the expression that holds the table. */
   table: RegExp
   names: readonly string[]
   /** Properties of each entry that no function reads. */

@@ -7,19 +7,19 @@ import { rest } from '../rest/routes.ts'
 import { v1 } from '../v1/routes.ts'
 import { webhooks } from '../webhooks/routes.ts'
 
-/** What the deployment makes of the rows, as data; `sst.config.ts` turns it into resources. */
+/** A function to deploy, derived from a row or a job. `sst.config.ts` turns it into resources. */
 export interface Deployed {
   /** Kebab-case and unique; the function's name on AWS ends in it. */
   name: string
   handler: string
   summary: string
   kind: 'endpoint' | 'job' | 'subscriber' | 'authorizer' | 'trigger'
-  /** What it may do with the table, if it needs it. */
+  /** How it may use the table, if it needs the table. */
   table: TableUse
   needs: readonly Need[]
   timeoutSeconds: number
   memoryMb: number
-  /** How many may run at once, kept free for it; the rest share what the account has. */
+  /** Reserved concurrency. Functions without it share the rest of the account's concurrency. */
   reserved?: number
 }
 
@@ -49,13 +49,13 @@ const ofRow = (row: Placed): Deployed => ({
   ...(row.dialect === 'webhooks' && { reserved: 20 }),
 })
 
-/** Reading one's account never writes, and an application key opens nothing but its account's counter. */
+/** A GET of an account never writes, and an application key only spends from its account's counter. */
 function tableUse(row: Placed): TableUse {
   if (row.auth === 'key') return 'spend'
   return row.auth === 'account' && row.routes.every((key) => key.startsWith('GET ')) ? 'read' : 'write'
 }
 
-/** A run that is late waits for the one before: two at once would only do the same work. */
+/** A late run waits for the previous one, since two concurrent runs would do the same work. */
 const JOBS_AT_ONCE = 1
 
 const deployedJobs = Object.values(jobs).map((job) => ({
@@ -87,7 +87,7 @@ function background({ file, summary, needs, timeoutSeconds }: Work) {
 export const authorizer: Deployed = {
   name: 'authorizer',
   handler: 'functions/authorizer.handler',
-  summary: 'Check access tokens for the gateway',
+  summary: 'Checks access tokens for the gateway',
   kind: 'authorizer',
   table: 'read',
   needs: [],
@@ -99,7 +99,7 @@ export const authorizer: Deployed = {
 export const preToken: Deployed = {
   name: 'pre-token',
   handler: 'functions/pre-token.handler',
-  summary: 'Take the scope out of access tokens that would open Cognito itself',
+  summary: 'Removes the scope from access tokens that would open Cognito itself',
   kind: 'trigger',
   table: 'read',
   needs: [],
@@ -142,11 +142,14 @@ export function pascal(name: string): string {
 /** Where a function writes its log; `prefix` is the stage's. */
 export const logGroupOf = (prefix: string, name: string): string => `/aws/lambda/${prefix}-${name}`
 
-/** Requests a second and at once, over all callers: of a stage, and of what can be guessed at or costs money. */
+/**
+ * Requests per second and concurrent ones, over all callers: for a stage, and for routes where guessing is possible
+ * or money is spent.
+ */
 export const throttle = { ratePerSecond: 2_000, burst: 1_000 }
 export const tightThrottle = { ratePerSecond: 25, burst: 50 }
 
-/** Where passwords and codes could be tried, or mails and accounts made in bulk; and, below, cards. */
+/** Endpoints where somebody could guess passwords or codes, or create mails or accounts in bulk. */
 const guessable: readonly Placed[] = [
   v1.login,
   v1.activate,
@@ -159,7 +162,7 @@ const guessable: readonly Placed[] = [
 const guarded = rows.filter((row) => guessable.includes(row) || row.errors.includes('too_many_cards_tried'))
 export const tightRoutes: readonly string[] = guarded.flatMap((row) => row.routes.map(gatewayKey))
 
-/** Its failures get an alarm of their own: money that moved is learnt of here. */
+/** Failures of these routes have their own alarm, because payments are learnt here. */
 export const webhookRoutes: readonly string[] = Object.values<Placed>(webhooks).flatMap((row) =>
   row.routes.map(gatewayKey),
 )

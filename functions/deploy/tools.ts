@@ -4,8 +4,8 @@ import { fetchProgram, type Package } from './npm-package.ts'
 
 /**
  * The programs that only a deployment and its check need. They are large, so no `npm ci` installs them: the first
- * command that needs one fetches its package through npm, which must have exactly this content. To take another version
- * of SST, write the `dist.integrity` of each of its packages here.
+ * command that needs one fetches its package through npm, which must have exactly this content. To take another
+ * version of SST, write the `dist.integrity` of each of its packages here.
  */
 interface Tool extends Package {
   program: 'sst' | 'bun'

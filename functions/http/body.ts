@@ -4,7 +4,7 @@ import { parseForm } from './form.ts'
 /** Bytes of a body that we read; the gateway's own limit is far above. */
 export const BODY_LIMIT = 65_536
 
-/** Deeper nesting than any schema has; refused before a schema, or anything recursive, walks it. */
+/** Deeper nesting than any schema has. It is refused before anything recursive walks the value. */
 const DEPTH_LIMIT = 32
 
 interface RawBody {
@@ -32,7 +32,7 @@ export function parseBody({ body, isBase64Encoded, headers }: RawBody, form: boo
 export function rawBody({ body = '', isBase64Encoded }: Omit<RawBody, 'headers'>): Buffer {
   const bytes = Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8')
   if (bytes.length > BODY_LIMIT) throw new DomainError('payload_too_large')
-  // Node skips what is no Base64.
+  // Node ignores characters that are not Base64.
   if (isBase64Encoded && bytes.toString('base64') !== body) throw new DomainError('malformed_body')
   return bytes
 }
@@ -55,8 +55,8 @@ function utf8(bytes: Buffer): string {
 }
 
 /**
- * JSON.parse, and two refusals that it lacks: nesting beyond the limit, and a key given twice in one object,
- * where readers differ about which value counts.
+ * JSON.parse, which also refuses nesting beyond the limit, and a key that occurs twice in one object, because parsers
+ * differ about which value counts.
  */
 export function parseJson(text: string): unknown {
   let value: unknown
@@ -65,7 +65,7 @@ export function parseJson(text: string): unknown {
   } catch {
     throw new DomainError('malformed_body', { detail: 'The body is not valid JSON.' })
   }
-  // Only now: on text that is no JSON, such as a string that never ends, the outline takes quadratic time.
+  // After JSON.parse, because on invalid JSON, such as an unterminated string, the outline takes quadratic time.
   const { keys, depth } = outline(text)
   if (depth > DEPTH_LIMIT)
     throw new DomainError('malformed_body', { detail: 'The body is nested too deeply.' })

@@ -25,7 +25,7 @@ type Statuses<R extends Placed> = keyof R['responses'] & number
 // biome-ignore lint/suspicious/noConfusingVoidType: what a domain call without a result resolves to
 type Body<S> = S extends $ZodType ? input<S> : void
 
-/** An answer that names its status: for rows with several, or with headers of their own. */
+/** An answer with its status, for rows with several success statuses or with headers. */
 class Reply<S extends number, B> {
   readonly status: S
   readonly body: B
@@ -43,7 +43,7 @@ export const reply = <S extends number, B>(status: S, body: B, headers: Record<s
 
 type Replies<R extends Placed> = { [S in Statuses<R>]: Reply<S, Body<R['responses'][S]>> }[Statuses<R>]
 
-/** Only a row with one success status lets its handler return the bare body. */
+/** The bare body, which a handler may return if its row has only one success status. */
 type Bare<R extends Placed, S = Statuses<R>> =
   S extends Statuses<R> ? ([Statuses<R>] extends [S] ? Body<R['responses'][S]> : never) : never
 
@@ -53,18 +53,18 @@ interface Callers {
   key: { key: string }
 }
 
-/** What a handler sees of the request: only what its row declares. */
+/** The parts of the request that the row declares; the handler sees nothing else. */
 export interface Request<R extends Placed> {
   path: Parsed<R['path']>
   query: Parsed<R['query']>
   headers: Parsed<R['headers']>
   body: R['raw'] extends true ? Uint8Array : Parsed<R['body']>
-  /** The caller's account, already read by the gate, or the key, still to be checked; nobody where it is public. */
+  /** The caller's account as the gate read it, or the key, which is not checked yet; undefined for public rows. */
   caller: Callers[R['auth']]
   deps: Deps<R['needs'][number]>
 }
 
-/** For every answer: nothing here may be cached, framed, sniffed or executed. */
+/** Headers of every answer: it may not be cached, framed, sniffed or executed. */
 const SECURITY_HEADERS = {
   'cache-control': 'no-store',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
@@ -82,8 +82,8 @@ export function endpoint<const R extends Placed>(
   row: R,
   handle: (request: Request<R>) => Promise<Replies<R> | Bare<R>>,
 ) {
-  // Started while the container initialises, when the CPU is whole. A setting that is missing is told at once, in
-  // words; the requests only learn that something is wrong.
+  // Lambda gives full CPU during init, so the ports open now. A missing setting is logged here by name; requests only
+  // get a 500.
   const ports = live(row.needs as readonly Need[], 'wire')
   ports.catch((error: Error) => {
     print({ level: 'fatal', route: routeOf(row), message: error.message })
@@ -118,7 +118,7 @@ async function callerOf(row: Placed, deps: unknown, event: Event): Promise<Calle
   return { account: await gate(row, deps, claims), sessionId: claims?.sessionId ?? '' }
 }
 
-/** A bearer token (RFC 6750) or `x-api-key`; both only if they are the same. */
+/** The key from a bearer token (RFC 6750) or `x-api-key`. If both are given, they must be the same. */
 function applicationKey({ authorization, 'x-api-key': plain }: Event['headers']): string {
   const bearer = authorization === undefined ? undefined : /^bearer +(\S+)$/i.exec(authorization)?.[1]
   const key = bearer ?? plain
@@ -135,7 +135,7 @@ const isEmptyObject = (value: unknown): boolean =>
 const unexpectedBody = () =>
   new DomainError('invalid_request', { fields: [{ field: 'body', message: 'must be empty here' }] })
 
-/** Parses what goes out too: an undeclared field is dropped, a wrong type is our own error. */
+/** Parses the answer by its schema: an undeclared field is dropped, and a wrong type is an internal error. */
 function success(row: Placed, answer: unknown): Result {
   const { status, body, headers } =
     answer instanceof Reply ? answer : reply(Number(Object.keys(row.responses)[0]), answer)
@@ -153,7 +153,7 @@ const json = (statusCode: number, body: unknown, headers: Record<string, string>
 /** When a caller may retry what failed because a service did not answer, unless the domain knows better. */
 const UNAVAILABLE_SECONDS = 1
 
-/** Turns whatever was thrown into the dialect's error format. */
+/** Turns any thrown error into the dialect's error format. */
 function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
   return {
     onError(request) {
@@ -181,7 +181,7 @@ const asDomainError = (error: unknown): DomainError =>
 /** How log lines name a row. */
 const routeOf = ({ dialect, file }: Placed): string => `${dialect}/${file}`
 
-/** One JSON line a request. It names codes and classes only: a message could carry what must not be logged. */
+/** Writes one JSON line per request. It has codes and classes only, because a message may quote anything. */
 function logLine(row: Placed): middy.MiddlewareObj<Event, Result> {
   const startedMs = new WeakMap<object, number>()
   const write: middy.MiddlewareFn<Event, Result> = ({ event, response, error }) => {

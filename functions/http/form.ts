@@ -1,8 +1,8 @@
 import { DomainError } from '../../core/errors.ts'
 
 /**
- * A form as one flat object. The `?&` before Skylink's forms is skipped by URLSearchParams itself. Bundles of functions
- * whose row takes no form are built without it.
+ * A form as one flat object. The `?&` before Skylink's forms is skipped by URLSearchParams itself. Bundles of
+ * functions whose row takes no form are built without it.
  * @throws DomainError `malformed_body`
  */
 export function parseForm(text: string): Record<string, string> {

@@ -4,9 +4,9 @@ import type { Deps } from '../../core/ports.ts'
 import type { Placed } from './route.ts'
 
 /**
- * The account behind an access token, read now: that the authorizer let the token in says nothing of today. Bundles
- * of functions without callers are built without it.
- * @throws DomainError as `admit` does, and `unauthorized` where the authorizer said nothing.
+ * Reads the account of an access token, because the authorizer's answer may be cached. Bundles of functions without
+ * callers are built without this module.
+ * @throws DomainError as `admitCaller`, and `unauthorized` if the authorizer gave no claims
  */
 export async function gate(row: Placed, deps: unknown, claims: Claims | undefined): Promise<Account> {
   if (!claims) throw new DomainError('unauthorized')

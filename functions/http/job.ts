@@ -6,20 +6,21 @@ import type { Work } from '../jobs/schedule.ts'
 import { live } from './live.ts'
 import { print } from './log.ts'
 
-/** What started a run, and when it should begin nothing more (epoch ms). */
+/** The event that started a run, and the time after which it should begin nothing new (epoch ms). */
 export interface Start {
   event: unknown
   untilMs: number
 }
 
-/** What is begun last has this part of the time to end, at most: each of a renewal's calls may wait 16 s. */
+/** The part of the time that is left for work in progress to end; each call of a renewal may wait 16 s. */
 const ENDING_PART = 1 / 3
 const ENDING_MS = 50_000
 
 /**
- * The Lambda handler of a job or a subscriber: one domain call, and one log line that says what it did, which is also
- * the answer. The domain call logs what failed, item by item. `alarms` in the answer are sentences for the operator:
- * each becomes a line of its own. What the domain call throws goes to the service that started the run and tries again.
+ * The Lambda handler of a job or a subscriber: one domain call, and one log line that says what it did, which is
+ * also the answer. The domain call logs what failed, item by item. `alarms` in the answer are sentences for the
+ * operator: each becomes a line of its own. What the domain call throws goes to the service that started the run
+ * and tries again.
  */
 export function job<const W extends Work, T extends object>(
   work: W,

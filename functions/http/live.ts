@@ -11,7 +11,7 @@ import type { Need } from './route.ts'
  */
 const env = process.env
 
-/** Values that only the local stack uses; finding one in a deployed function is a mistake in the deployment. */
+/** A mark in values of the local stack. A deployed function that finds one refuses to start. */
 const LOCAL_MARK = 'Local0001'
 
 function setting(name: string): string {
@@ -34,8 +34,8 @@ function refuseLocalValuesWhenDeployed(): void {
 }
 
 /**
- * An adapter that is loaded at its first call: its SDK is none of a container's start, but its settings are. `values`
- * are what the port has besides methods.
+ * An adapter that is loaded at its first call: the SDK is not loaded at cold start, but its settings are checked.
+ * `values` are what the port has besides methods.
  */
 function lazily<C, T extends object>(
   config: C,
@@ -50,7 +50,7 @@ function lazily<C, T extends object>(
       const port = await loaded
       return Reflect.apply(Reflect.get(port as object, method), port, args)
     }
-  // An object with a `then` would be taken for a promise by whoever awaits it.
+  // `await` takes an object with a `then` for a promise.
   const read = (own: T, name: string | symbol) =>
     Object.hasOwn(own, name) || name === 'then' ? Reflect.get(own, name) : call(name)
   return new Proxy(values as T, { get: read })
@@ -59,8 +59,9 @@ function lazily<C, T extends object>(
 type Adapters = { [N in Need]: () => Promise<Ports[N]> } & { wireTable: () => Promise<Ports['table']> }
 
 /**
- * Opens each port. `build.ts` takes the adapters out of a bundle that its function does not need. What is written as
- * `(await import(…)).name` loads when the container starts, what is written as `import(…).then(…)` with the first call.
+ * Opens each port. `build.ts` takes the adapters out of a bundle that its function does not need. What is written
+ * as `(await import(…)).name` loads when the container starts, what is written as `import(…).then(…)` with the
+ * first call.
  */
 const adapters: Adapters = {
   table: async () =>
@@ -82,7 +83,7 @@ const adapters: Adapters = {
       clientId: setting('USER_POOL_CLIENT_ID'),
       clientSecret: setting('USER_POOL_CLIENT_SECRET'),
     }),
-  // Mail is the last that a request does, and its client is large.
+  // Mail is the last step of a request, and its client is large.
   mail: async () =>
     lazily(
       { from: setting('MAIL_FROM'), appUrl: setting('APP_URL') },
@@ -90,13 +91,13 @@ const adapters: Adapters = {
       { appUrl: setting('APP_URL') },
     ),
   keyring: async () => (await import('../../core/adapters/keyring.ts')).openKeyring(setting('ROOT_SECRET')),
-  // Most sign-ins have no second factor and never need it.
+  // Most sign-ins have no second factor and never need KMS.
   secrets: async () =>
     lazily({ keyId: setting('KMS_KEY_ID') }, (config) =>
       import('../../core/adapters/kms.ts').then(({ kmsSecrets }) => kmsSecrets(config)),
     ),
   totp: async () => (await import('../../core/adapters/totp.ts')).otpauthTotp('Bursar'),
-  // Most requests that may need Stripe are refused or answered before they do.
+  // Most requests that may need Stripe are refused or answered without it.
   payments: async () =>
     lazily(
       {
@@ -122,8 +123,8 @@ function open(adapter: keyof Adapters): Promise<Ports[Need]> {
 }
 
 /**
- * `wire` is our own client of DynamoDB, which starts at once: for whatever somebody waits for. Jobs have AWS's own.
- * Both are the same table, by the same tests.
+ * `wire` is our own DynamoDB client, which starts fast; requests use it. Jobs use AWS's client. Both pass the same
+ * tests.
  */
 export type TableClient = 'wire' | 'aws'
 
@@ -149,15 +150,14 @@ export async function live<N extends Need>(
 const WARMING_MS = 2_000
 
 /**
- * Resolves once every port that was asked for is open, or is known not to be. On Lambda the first request to the
- * table is made here too, for an item that nobody has, or `warm` is called: connections and the code behind them are
- * then ready.
+ * Resolves once every requested port is open or has failed to open. On Lambda it also makes a first request to the
+ * table, for an item that does not exist, or calls `warm`, so that connections and code are ready.
  */
 export async function ready(warm: () => Promise<unknown> = readNothing): Promise<void> {
   await Promise.allSettled(opened.values())
   if (!env.AWS_LAMBDA_INITIALIZATION_TYPE) return
   const limit = new Promise((resolve) => setTimeout(resolve, WARMING_MS).unref())
-  // Whoever comes first will be told what is wrong.
+  // The first request meets the same failure and reports it.
   await Promise.race([warm(), limit]).catch(() => undefined)
 }
 

@@ -17,7 +17,7 @@ export type Dialect = 'api' | 'v1' | 'rest' | 'webhooks' | 'http'
 /** A port that a handler may ask for: all but those that every handler has. `needs.ts` says what each one takes. */
 export type Need = Exclude<keyof Ports, 'clock' | 'ids' | 'log'>
 
-/** One endpoint as pure data. Everything that is known about it before its handler runs stands here. */
+/** One endpoint as pure data: everything that is known before its handler runs. */
 export interface Row {
   /** One Lambda may serve several route keys: a trailing slash, or a second method for the same work. */
   routes: readonly [RouteKey, ...RouteKey[]]
@@ -38,13 +38,13 @@ export interface Row {
   /** Lower-cased headers that the handler sees. */
   headers?: Schema
   body?: Schema
-  /** The handler gets the body's bytes, unparsed, and `body` says nothing of them. */
+  /** The handler gets the body's unparsed bytes instead of `body`. */
   raw?: true
   /** The body may also come as `application/x-www-form-urlencoded`. */
   form?: true
   /** Success answers by status; null is an answer without a body. */
   responses: Readonly<Record<number, Schema | null>>
-  /** What this endpoint's own domain call can refuse; what the stack refuses is added by `errorsOf`. */
+  /** Errors of this endpoint's domain call. `errorsOf` adds those of the request stack. */
   errors: readonly ErrorCode[]
   needs: readonly Need[]
 }

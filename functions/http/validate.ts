@@ -13,7 +13,7 @@ export function validate<S extends $ZodType>(schema: S, value: unknown): output<
   })
 }
 
-/** A name that somebody mistyped, as opposed to a value in a name's place: that could be a secret. */
+/** What may be a mistyped name. Anything else could be a secret value in a name's place. */
 const FIELD_NAME = /^[A-Za-z_]{1,24}$/
 
 const ERRORS_SHOWN = 20
@@ -45,7 +45,7 @@ function sentence(issue: $ZodIssue): string {
     case 'invalid_value':
       return `must be one of ${issue.values.join(', ')}`
     default:
-      // zod/mini ships no language: any other text is one that a schema of ours gave.
+      // zod/mini has no messages of its own, so any other text comes from one of our schemas.
       return issue.message === 'Invalid input' ? 'is not valid' : issue.message
   }
 }

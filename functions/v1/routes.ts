@@ -69,7 +69,7 @@ const use = { left: z.number(), used: z.number() }
 /** A day of the calendar, UTC. */
 const day = z.iso.date('must be a day such as 2026-11-21')
 
-/** What every purchase answers beside its success; money may be moving, so nothing is called failed. */
+/** The answer of a purchase whose outcome is unknown: money may be moving, so it is not called failed. */
 const pending = z.object({ id: z.string(), status: z.literal('pending') })
 
 const purchaseHeaders = z.object({ 'idempotency-key': z.optional(requestId) })
