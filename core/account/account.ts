@@ -15,44 +15,44 @@ const profileSchema = z.object({
   email: z.string(),
   /** Full name; absent until given. */
   name: z.optional(z.string()),
-  /** `pending`: registered but not yet known to the password vault. */
+  /** `pending`: registered, but the password vault does not have the user yet. */
   status: z.enum(['pending', 'active', 'suspended', 'deactivated']),
   emailVerified: z.boolean(),
-  /** The look-up half of the one live code of each purpose. */
+  /** The look-up half of the live code, one for each purpose. */
   confirmCode: z.optional(z.string()),
   changeCode: z.optional(z.string()),
   resetCode: z.optional(z.string()),
-  /** The address that a confirmed account wants to change to, until its code is confirmed. */
+  /** The new address of a confirmed account until its code is confirmed. */
   pendingEmail: z.optional(z.string()),
-  /** When the address was changed of late, epoch ms. */
+  /** Times of recent address changes, epoch ms. */
   emailChangesMs: z.optional(z.array(z.number())),
   createdAtMs: z.number(),
   updatedAtMs: z.number(),
   lastLoginAtMs: z.optional(z.number()),
-  /** Live sessions: the token family's `origin_jti` and when it signed in (epoch ms). */
+  /** Live sessions: the `origin_jti` of each token family, and its sign-in time in epoch ms. */
   sessions: z.record(z.string(), z.number()),
-  /** Grows with every change of password, so that a sign-in that began before one cannot finish after it. */
+  /** Grows with every password change, so a sign-in that began before the change cannot finish after it. */
   generation: z.number(),
-  /** While a password change is at the vault: until then no sign-in can finish. */
+  /** Until this time (epoch ms) a password change is in progress and no sign-in can finish. */
   changingUntilMs: z.optional(z.number()),
-  /** Enrolled but not yet proved: the seed, encrypted for this account. */
+  /** The encrypted seed of an enrolment that no code has confirmed yet. */
   totpPending: z.optional(z.string()),
   totp: z.optional(
     z.object({
       seed: z.string(),
-      /** The last time step that was accepted; none is accepted twice. */
+      /** The last accepted time step; no step is accepted twice. */
       lastStep: z.number(),
-      /** MACs of the recovery codes that are left. */
+      /** MACs of the unused recovery codes. */
       recovery: z.record(z.string(), z.literal(true)),
     }),
   ),
-  /** Two-factor codes tried since the last right one, and when the last was. */
+  /** Attempts with two-factor codes since the last right code, and the time of the last attempt. */
   twofaTries: z.number(),
   twofaTriedAtMs: z.number(),
   /** The default application key, sealed by the keyring for this account. */
   defaultKey: z.string(),
   defaultKeyAtMs: z.number(),
-  /** Live keys, the default key included, and the next slot; a slot is never used twice. */
+  /** Number of live keys with the default key, and the next free slot. A slot is never used twice. */
   keyCount: z.number(),
   nextKeySlot: z.number(),
   flags: z.object({ bundleAutoRenewal: z.boolean(), lowQuotaNotification: z.boolean() }),
@@ -69,16 +69,16 @@ const profileSchema = z.object({
   ),
   /** The payment provider's customer, once there is one. */
   customerId: z.optional(z.string()),
-  /** The one card verification that is open. */
+  /** The open card verification; an account has at most one. */
   openHold: z.optional(z.string()),
-  /** When cards were tried of late, epoch ms, newest last: the limits against card testing. */
+  /** Times of recent card attempts, epoch ms, newest last, for the limits against card testing. */
   cardTriesMs: z.optional(z.array(z.number())),
   cardChangedAtMs: z.optional(z.number()),
   /** Name of the bundle held; absent before the first. */
   bundle: z.optional(z.string()),
-  /** The one purchase whose money may still move. */
+  /** The open purchase, whose money may still move; an account has at most one. */
   openPurchase: z.optional(z.string()),
-  /** The last one that came to an end, for who clicks twice. */
+  /** The last purchase that ended; it answers a second click. */
   lastPurchase: z.optional(
     z.object({
       id: z.string(),
@@ -87,22 +87,22 @@ const profileSchema = z.object({
       atMs: z.number(),
     }),
   ),
-  /** Why the bundle does not renew itself at the moment; absent while it does. */
+  /** Why auto-renewal does not work at the moment; absent while it works. */
   renewal: z.optional(
     z.object({
       state: z.enum(['retrying', 'paused', 'action_required', 'capped']),
       reason: z.string(),
-      /** The card that it is about, if there was one: with another one it is history. */
+      /** The card that failed, if there was one. The entry no longer counts once another card is the default. */
       cardId: z.optional(z.string()),
       nextAttemptAtMs: z.optional(z.number()),
-      /** Declines in a row. */
+      /** Number of consecutive declines. */
       failures: z.number(),
     }),
   ),
-  /** What renewals may cost in a calendar month (UTC), and what they did in the last one that had any. */
+  /** Limit for renewals in a calendar month (UTC), and what they cost in the last month with a renewal. */
   monthlyCapCents: z.optional(z.number()),
   renewed: z.optional(z.object({ month: z.string(), cents: z.number() })),
-  /** Units owed by purchase whose money went back when they were spent already: the next credit pays them. */
+  /** Units owed, by purchase: its money was returned after they had been spent. The next credit pays them. */
   owed: z.optional(z.record(z.string(), z.number())),
   /** Whether a purchase was ever credited. */
   paid: z.boolean(),
@@ -110,7 +110,7 @@ const profileSchema = z.object({
   balanceCents: z.number(),
   /** Number of the last ledger entry. */
   ledgerSeq: z.number(),
-  /** While pending: MAC over the request that registered it, so that only the same request can resume it. */
+  /** While pending: a MAC over the registration request, so that only the same request can resume it. */
   attempt: z.optional(z.string()),
 })
 
@@ -133,7 +133,7 @@ export const displayName = ({ name, username }: Pick<Profile, 'name' | 'username
 /** Reads a stored profile. @throws Error if it is not one. */
 export const parseProfile = (item: Item): Profile => z.parse(profileSchema, item)
 
-/** Profile, quota and customer in one strongly consistent read; undefined where there is no such account. */
+/** Profile, quota and customer in one strongly consistent read; undefined if there is no such account. */
 export async function readAccount(deps: Deps<'table'>, accountId: string): Promise<Account | undefined> {
   const items = await deps.table.list(keys.account(accountId), CORE_PREFIX)
   const find = (sk: string) => items.find((item) => item.sk === sk)
@@ -149,7 +149,7 @@ export async function readAccount(deps: Deps<'table'>, accountId: string): Promi
   )
 }
 
-/** Whose token it is, as the authorizer read it from a verified access token. */
+/** The claims that the authorizer has read from a verified access token. */
 export interface Claims {
   accountId: string
   sessionId: string
@@ -158,8 +158,8 @@ export interface Claims {
 }
 
 /**
- * The account gate: every protected handler passes here, whatever the gateway has cached. One read.
- * @throws DomainError `session_ended` for an expired token or a session that is no longer listed,
+ * The account gate, which every protected handler passes, whatever the gateway has cached. One read.
+ * @throws DomainError `session_ended` for an expired token or a session that the account no longer lists,
  *   `account_deactivated`, `account_suspended`.
  */
 export async function admitCaller(deps: Deps<'table'>, claims: Claims): Promise<Account> {
@@ -178,14 +178,15 @@ export function requireActive({ status }: Pick<Profile, 'status'>): void {
 }
 
 /**
- * Whether the name in a path is the caller's own, in any case. Another's name and one that nobody has are alike.
+ * Requires that the name in a path is the caller's own, in any case. Unknown names and names of others are refused
+ * alike.
  * @throws DomainError `not_found`
  */
 export function requireOwnUsername(account: Account, name: string): void {
   if (usernameKey(name) !== usernameKey(account.username)) throw new DomainError('not_found')
 }
 
-/** Writes the profile under a condition. @throws DomainError `refusedAs` if it does not hold */
+/** Writes the profile under a condition. @throws DomainError `refusedAs` if the condition does not hold */
 export async function updateProfile(
   deps: Deps<'table'>,
   accountId: string,

@@ -10,7 +10,7 @@ import { emailKey } from './fields.ts'
 
 /**
  * Confirms an e-mail address with the code mailed to it: the one registered, which grants the trial quota the first
- * time, or the one that a confirmed account wants to change to.
+ * time, or the new address of a confirmed account.
  * @throws DomainError `invalid_code`; for a right code `account_deactivated`, `account_suspended`, and
  *   `email_taken` when somebody else has confirmed the new address meanwhile.
  */
@@ -24,13 +24,13 @@ export async function confirmEmail(deps: Deps<'table' | 'keyring'>, typed: strin
     if (!(error instanceof ConditionFailed)) throw error
     const profile = error.failed.get(0)
     if (profile) requireActive(parseProfile(profile))
-    // Of a change, the second write takes the address; the last one spends the code.
+    // In a change of address, the second write takes the address and the last one spends the code.
     const stale = error.failed.has(0) || error.failed.has(writes.length)
     throw new DomainError(stale || code.purpose === 'confirm-email' ? 'invalid_code' : 'email_taken')
   }
 }
 
-/** The trial is credited with the first confirmation; an unconfirmed account has never been confirmed. */
+/** The first confirmation credits the trial units. An account never becomes unconfirmed again. */
 function confirmFirst(deps: Deps, code: CheckedCode): Write[] {
   const nowMs = deps.clock.nowMs()
   const trial = trialCredit(code.accountId, nowMs)

@@ -35,18 +35,18 @@ export const password = z
     ),
   )
 
-/** A password as it is typed to be checked: any that could ever have been set. */
+/** A password that is typed to be checked: any password that could ever have been set. */
 export const typedPassword = z
   .string()
   .check(z.minLength(1), z.maxLength(128), z.regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not have control characters'))
 
-/** The form in which addresses are compared: NFC and lower case. */
+/** The form in which e-mail addresses are compared: NFC and lower case. */
 export const emailKey = (address: string): string => address.normalize('NFC').toLowerCase().normalize('NFC')
 
 /** The form in which usernames are compared. */
 export const usernameKey = (name: string): string => name.toLowerCase()
 
-/** A full name: 1 to 100 characters, none of them a control or invisible, not all space. */
+/** A full name: 1 to 100 characters without control or invisible characters, and not only spaces. */
 export const fullName = z
   .string()
   .check(
@@ -62,5 +62,5 @@ export const twofa = z
   .string()
   .check(z.regex(/^(\d{6}|[0-9a-zA-Z]{5}-?[0-9a-zA-Z]{5})$/, 'must be a 6-digit code or a recovery code'))
 
-/** A name that its owner gives to something, such as an application key. */
+/** A name that a user gives to something, such as an application key. */
 export const label = fullName

@@ -29,17 +29,17 @@ export async function setFlags(deps: Deps<'table'>, account: Account, flags: Fla
 }
 
 /**
- * Blocks the account and keeps its data. Every session ends for good: a later restore does not revive one.
+ * Blocks the account and keeps its data. Every session ends for good; a later restore does not revive it.
  */
 export async function deactivateAccount(deps: Deps<'table'>, account: Account): Promise<void> {
   const set = expr`SET #status = ${'deactivated'}, #sessions = ${{}}, #updatedAtMs = ${deps.clock.nowMs()}`
-  // Whoever consumes sees the counter alone.
+  // A consume reads only the counter, so the counter carries the block too.
   const block: Write = { update: keys.quota(account.id), set: expr`SET #x = ${'deactivated'}` }
   await changeProfile(deps, account, set, [block])
 }
 
 /**
- * Changes the profile of an active account, and what belongs to the change with it.
+ * Changes the profile of an active account, together with further writes.
  * @throws DomainError `account_deactivated`, `account_suspended` if it stopped being active after the gate
  */
 export async function changeProfile(
@@ -65,8 +65,8 @@ function refusal(error: ConditionFailed): DomainError {
 
 /**
  * Changes username, e-mail address or both, each with its guard, in one transaction or not at all. An unconfirmed
- * address changes at once and is mailed a new code. A confirmed one stays until the code mailed to the new
- * address is confirmed, and is told of it; whether the new address is known shows only then.
+ * address changes at once and gets a new code by mail. A confirmed address stays until the code mailed to the new
+ * address is confirmed, and gets a mail about the change. Only then does it show whether the new address is taken.
  * @returns the account as it is now.
  * @throws DomainError `username_taken`, `email_taken` (unconfirmed accounts), `too_many_changes`, `conflict`
  */
@@ -106,7 +106,7 @@ export async function renameAccount(
   return { ...account, username, email: address.email, updatedAtMs: nowMs }
 }
 
-/** Takes the new key and frees the old one, which must still be the account's. */
+/** Takes the new name and frees the old one, which must still be the account's. */
 function moveGuard(
   from: { pk: string; sk: string },
   to: { pk: string; sk: string },
@@ -146,7 +146,7 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
   }
   return {
     email: waits ? account.email : email,
-    /** A code that was mailed to the old address must not open the account any more. */
+    /** Whether to drop the reset code: a code mailed to the old address must not open the account any more. */
     dropsReset: !sameKey && !waits,
     set,
     writes: [...writes, ...mails.map(({ write }) => write)],
@@ -154,7 +154,7 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
   }
 }
 
-/** Changes an hour: each mails the new address, whose owner may never have heard of us. */
+/** Limit of changes, since each sends a mail to an address whose owner may not know us. */
 const CHANGES_AN_HOUR = 5
 /** @throws DomainError `too_many_changes` */
 function countChange(deps: Deps, account: Account): number[] {

@@ -9,9 +9,9 @@ import { type ProofOutcome, proveCard } from './verify.ts'
 const CHANGE_INTERVAL_MS = DAY_MS
 
 /**
- * Proves a card and makes it the default one (GreenCloud): once in 24 hours, and only while auto-renewal is off or
- * the default card is declined. A failed attempt does not use up the 24 hours.
- * @param address a new billing address; undefined keeps the one that is stored.
+ * Proves a card and makes it the default card: once in 24 hours, and only while auto-renewal is off or the default
+ * card is declined. A failed attempt does not use up the 24 hours.
+ * @param address a new billing address; undefined keeps the stored address.
  * @throws DomainError `no_address`, `card_change_not_allowed`, and as `proveCard`
  */
 export async function changeCard(

@@ -42,7 +42,7 @@ export async function readStoredCustomer(
   return item && parseCustomer(item)
 }
 
-/** The customer as it is to be stored, as the successor of what is stored. */
+/** The item for a customer, with the version after the stored one. */
 export function customerItem(
   accountId: string,
   customer: PaymentCustomer,
@@ -53,7 +53,7 @@ export function customerItem(
   return { ...keys.customer(accountId), ...z.parse(customerSchema, copy) }
 }
 
-/** That nobody has written the customer since it was read; versions begin anew with another customer. */
+/** Holds if the customer is unchanged since it was read. Another customer starts with version 1 again. */
 export const unchangedCustomer = (stored: StoredCustomer | undefined): Expression =>
   stored ? expr`#version = ${stored.version} AND #id = ${stored.id}` : expr`attribute_not_exists(pk)`
 
@@ -87,7 +87,7 @@ export async function ensureCustomer(
   }
 }
 
-/** The operator may have deleted the customer that the provider still remembers under the key, for a day. */
+/** The operator may have deleted the customer that Stripe still returns for the idempotency key, for a day. */
 async function createStripeCustomer(
   deps: Deps<'payments'>,
   { id: accountId, email }: { id: string; email: string },
@@ -107,7 +107,7 @@ async function createStripeCustomer(
   throw new DomainError('temporarily_unavailable')
 }
 
-/** Whose customer it is; undefined for one that is none of ours. */
+/** The account of a customer; undefined for a customer of nobody here. */
 export async function ownerOf(
   deps: Deps<'table'>,
   customerId: string | undefined,
@@ -119,8 +119,8 @@ export async function ownerOf(
 const CUSTOMER_SYNC_ATTEMPTS = 10
 
 /**
- * Makes our copy what the provider says now. The version is read before the provider is asked: of two readings at
- * once the one that began first cannot overwrite the other. `marks` are written in the same transaction.
+ * Updates our copy of the customer from Stripe. The version is read before Stripe is called, so of two concurrent
+ * syncs the one that began first cannot overwrite the other. `eventDone` is written in the same transaction.
  */
 export async function syncCustomer(
   deps: Deps<'table' | 'payments'>,
@@ -140,20 +140,20 @@ export async function syncCustomer(
           { remove: keys.customerOwner(customerId) },
           { update: keys.profile(accountId), set: expr`REMOVE #customerId` },
         ]
-    // Changed at the provider: a renewal may be waiting for it.
+    // The default card changed at Stripe, and a renewal may be waiting for that.
     if (stored?.defaultCardId !== customer?.defaultPaymentMethodId) copy.push(wakeRenewal(deps, accountId))
     try {
       return await writeAll(deps, [...copy, ...eventDone])
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
-      // A mark that is there already: another delivery has done this work.
+      // The event is recorded as done already: another delivery has done this work.
       if (eventDone.length > 0 && error.failed.has(copy.length)) return
     }
   }
   throw new DomainError('temporarily_unavailable')
 }
 
-/** A customer that was deleted has taken its cards with it. */
+/** Deleting a customer at Stripe has deleted its cards too. */
 async function forgetCards(deps: Deps<'table'>, accountId: string, customerId: string): Promise<void> {
   for (const item of await deps.table.list(keys.account(accountId), 'CARD#')) {
     const stored = parseStoredCard(item)

@@ -13,9 +13,9 @@ const TEXT = {
 }
 
 /**
- * Looks at cards that are due: removals that a request left unfinished are finished; of a card that
- * expires this month or has expired its owner gets a notice, each once.
- * @returns how many notices were given and removals finished.
+ * Works on cards that are due: finishes abandoned removals, and sends one notice when a card is about to expire and
+ * one when it has.
+ * @returns how many notices were sent, removals finished, and cards failed.
  */
 export async function sweepCards(
   deps: Deps<'table' | 'payments'>,
@@ -37,14 +37,14 @@ export async function sweepCards(
   return { ...done, cardsFailed: failed }
 }
 
-/** The notice to give now; where both are due, only the last is still true. */
+/** The notice to send now. If both are due, only the later one is still true. */
 function dueNotice(stored: StoredCard, nowMs: number): ReturnType<typeof nextNotice> {
   const first = nextNotice(stored)
   const last = first && nextNotice({ ...stored, noticed: first.mark })
   return [last, first].find((notice) => notice && notice.atMs <= nowMs)
 }
 
-/** The notice, the note that it was given and the date of the next one, in one transaction. */
+/** Writes the notice, the mark that it was sent, and the date of the next notice in one transaction. */
 async function sendExpiryNotice(
   deps: Deps<'table'>,
   key: Key,

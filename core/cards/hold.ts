@@ -5,15 +5,15 @@ import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import type { Item } from '../table/table.ts'
 
-/** What a hold takes for a moment: one dollar (EMCP). */
+/** The amount of a hold: one dollar. */
 const HOLD_CENTS = 100
 
 const holdSchema = z.object({
   id: z.string(),
   accountId: z.string(),
-  /** `change` also makes the card the default one and starts the 24 hours. */
+  /** `change` also makes the card the default card and starts the 24 hours. */
   purpose: z.enum(['verify', 'change']),
-  /** The payment method as it was asked for; a test card's alias becomes another one each time it is used. */
+  /** The payment method of the request. A test card's alias yields a new payment method each time. */
   asked: z.string(),
   /** The payment method that the payment has. */
   cardId: z.string(),
@@ -21,20 +21,21 @@ const holdSchema = z.object({
   /** A billing address to store when the card is proved. */
   address: z.optional(z.custom<NonNullable<Profile['address']>>()),
   /**
-   * `created`: stored, nothing can be held yet. `saved`: the payment's id is known, so it may be confirmed.
-   * `releasing`: the card is proved and on file, the dollar still has to go back.
+   * `created`: stored; no payment can be confirmed yet. `saved`: the payment's id is stored, so it may be confirmed.
+   * `releasing`: the card is proved and on file, and the hold still has to be released.
    */
   state: z.enum(['created', 'saved', 'releasing']),
   paymentId: z.optional(z.string()),
-  /** There is a bundle that may be waiting for another card to renew itself with. */
+  /** The account has a bundle whose renewal may be waiting for another card. */
   renews: z.optional(z.literal(true)),
   createdAtMs: z.number(),
 })
 
 /**
- * A card verification from its first call until the dollar is released: `created → saved → releasing → gone`, or
- * gone from any state when the card is declined or the verification given up. The PaymentIntent is the unit, and
- * cancelling it the fence: nothing is given up before no hold can come of it.
+ * A card verification from its first call until the hold is released: `created → saved → releasing → removed`, or
+ * removed from any state when the card is declined or the verification abandoned. A verification is abandoned only
+ * after its PaymentIntent is canceled, so that no hold can follow. Holds and purchases (`core/purchases`) are one
+ * design, written once for each.
  */
 export type Hold = z.infer<typeof holdSchema>
 
@@ -61,7 +62,7 @@ export function newHold(
   return { hold, item: { ...keys.hold(account.id, id), ...hold, ...due } }
 }
 
-/** The literal parameters of a hold's payment: a retry sends the same. */
+/** The literal parameters of a hold's payment; a retry sends the same ones. */
 export const holdPayment = ({ id, accountId, asked, customerId }: Hold): NewPayment => ({
   purpose: 'hold',
   amountCents: HOLD_CENTS,
@@ -78,7 +79,7 @@ export function holdOf(payment: Payment): { accountId: string; holdId: string } 
   return holdId && /^[0-9a-f]{24}$/.test(account) ? { accountId: account, holdId } : undefined
 }
 
-/** Whether a payment is the one that the hold asked for, in every detail that money depends on. */
+/** Whether a payment matches its hold in every detail that money depends on. */
 export const isPaymentOfHold = (payment: Payment, hold: Hold, livemode: boolean): boolean =>
   payment.amountCents === HOLD_CENTS &&
   payment.currency === 'usd' &&

@@ -9,8 +9,8 @@ import { readStoredCard } from './sync.ts'
 const KEEP_ATTEMPTS = 5
 
 /**
- * Puts a card on file that has just paid, and makes it the default one. The provider is told first, so ours is its.
- * A card that is gone meanwhile is left alone. Safe to repeat.
+ * Puts a card on file that has just paid, and makes it the default card. Stripe is updated first, so that our copy
+ * never runs ahead of it. A card that was removed meanwhile is left alone. Safe to repeat.
  */
 export async function keepCard(
   deps: CardDeps,

@@ -12,8 +12,8 @@ import { readStoredCard } from './sync.ts'
 type RemoveDeps = Deps<'table' | 'payments'>
 
 /**
- * Takes a card off the account. It is gone from our lists at once and detached at the provider then, by the sweep
- * if the provider does not answer. Another card becomes the default one if this was it.
+ * Removes a card from the account. The card leaves our lists at once and is then detached at Stripe, by the sweep if
+ * Stripe does not answer. If it was the default card, the newest other card becomes the default.
  * @throws DomainError `not_found` for a card that is not the account's, `card_in_use`
  */
 export async function removeCard(deps: RemoveDeps, account: Account, cardId: string): Promise<void> {
@@ -35,7 +35,7 @@ export async function removeCard(deps: RemoveDeps, account: Account, cardId: str
         if: unchangedCard(stored),
       },
       { check: keys.profile(account.id), if: isDefault ? FREE : expr`#status = ${'active'}` },
-      // Ours first, so that nothing is charged to a card that is gone.
+      // Our copy changes first, so that nothing is charged to a removed card.
       isDefault
         ? { update: keys.customer(account.id), set: defaultIs(next), if: expr`#defaultCardId = ${cardId}` }
         : { check: keys.customer(account.id), if: notDefault(cardId) },
@@ -52,7 +52,7 @@ export async function removeCard(deps: RemoveDeps, account: Account, cardId: str
   })
 }
 
-/** The default card may go: nothing renews itself by it, nothing is being verified and no payment is open. */
+/** The default card may be removed: auto-renewal is off, and no verification or payment is open. */
 const FREE = expr`#status = ${'active'} AND attribute_not_exists(#openHold) AND attribute_not_exists(#openPurchase) AND (attribute_not_exists(#bundle) OR #flags.#bundleAutoRenewal = ${false})`
 
 const notDefault = (cardId: string) =>
@@ -64,8 +64,8 @@ const defaultIs = (cardId: string | undefined) =>
     : expr`SET #defaultCardId = ${cardId}, #version = #version + ${1}`
 
 /**
- * Finds the account another default card and detaches one that is marked as removed: in this order, for once it is
- * detached nothing tells any more that it was the default one. Safe to repeat.
+ * Makes another card the default at Stripe and detaches the removed one. In this order, because after the detachment
+ * nothing shows that it was the default card. Safe to repeat.
  */
 export async function finishRemoval(
   deps: RemoveDeps,

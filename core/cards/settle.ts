@@ -16,15 +16,15 @@ export type CardDeps = Deps<'table' | 'payments' | 'webhooks'>
 
 /** What became of a verification. */
 export type SettledHold =
-  /** The card is on file and the account free; what is left to do is `release(hold)`. */
+  /** The card is on file and the account is free. `releaseHold(hold)` is still to be done. */
   | { status: 'proved'; hold: Hold }
   | { status: 'action required'; clientSecret: string }
   | { status: 'pending' | 'declined' | 'given up' }
 
 /**
- * Makes of a hold what its payment says: the one place where that is decided, for the request, the webhook and the
- * sweep alike. Repeating it changes nothing. `marks` are written with the work, but for a card that is proved: then
- * they belong to the release, which is still to be done.
+ * Settles a hold according to its payment's state. The request, the webhook and the sweep all decide here.
+ * Repeating it changes nothing. `eventDone` is written with the work, except for a proved card, whose release still
+ * has to be done and writes it.
  */
 export async function settleHold(
   deps: CardDeps,
@@ -33,7 +33,7 @@ export async function settleHold(
   eventDone: readonly Write[] = [],
 ): Promise<SettledHold> {
   if (hold.state === 'releasing') return { status: 'proved', hold }
-  // Somebody has changed it: it proves nothing.
+  // The payment was altered outside Bursar, so it proves nothing.
   if (!isPaymentOfHold(payment, hold, deps.webhooks.livemode))
     return rejectCard(deps, hold, payment, eventDone)
   switch (payment.status) {
@@ -48,7 +48,7 @@ export async function settleHold(
       return { status: 'pending' }
     case 'unconfirmed':
       if (!isLeased(deps, hold)) return cancelHold(deps, hold, payment, eventDone)
-      // Its request is just about to confirm it.
+      // The request is about to confirm the payment.
       await writeUnlessDone(deps, eventDone)
       return { status: 'pending' }
     case 'declined':
@@ -60,7 +60,7 @@ export async function settleHold(
   }
 }
 
-/** Nothing is given up before no hold can come of it: the cancellation says so. */
+/** Abandons a hold only after Stripe has canceled its payment, so that no hold can follow. */
 async function cancelHold(
   deps: CardDeps,
   hold: Hold,
@@ -74,7 +74,7 @@ async function cancelHold(
   return { status: payment.status === 'declined' ? 'declined' : 'given up' }
 }
 
-/** A hold that was released before anybody saw it has proved its card, and attached it, all the same. */
+/** Whether a canceled payment had been held: such a hold has proved and attached its card too. */
 async function wasHeld(deps: CardDeps, { latestChargeId }: Payment): Promise<boolean> {
   if (latestChargeId === undefined) return false
   return (await deps.payments.readCharge(latestChargeId))?.status === 'succeeded'
@@ -82,7 +82,10 @@ async function wasHeld(deps: CardDeps, { latestChargeId }: Payment): Promise<boo
 
 const PROVE_TRIES = 5
 
-/** Puts a card on file and frees the account. The provider is told of a new default card first, so ours is its. */
+/**
+ * Puts a card on file and frees the account. Stripe learns of a new default card first, so that our copy never runs
+ * ahead of it.
+ */
 async function prove(
   deps: CardDeps,
   hold: Hold,
@@ -94,7 +97,7 @@ async function prove(
   for (let tries = 0; tries < PROVE_TRIES; tries++) {
     const stored = await readStoredCard(deps, accountId, cardId)
     const customer = await readStoredCustomer(deps, accountId)
-    // One that its owner is removing is as good as gone.
+    // A card that its owner is removing counts as removed.
     const card = stored?.removing ? undefined : await attachedCard(deps, cardId, customerId)
     const isDefault = hold.purpose === 'change' || customer?.defaultCardId === undefined
     const changed = card && isDefault ? await makeDefault(deps, hold) : undefined
@@ -120,7 +123,7 @@ async function prove(
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
       if (!error.failed.has(0) && !error.failed.has(1)) continue
-      // The request, the webhook and the sweep may all be here, and one of them was first.
+      // The request, the webhook and the sweep may run concurrently, and another one was first.
       if (isLiveCard(await readStoredCard(deps, accountId, cardId))) return { status: 'proved', hold: proved }
       await writeUnlessDone(deps, eventDone)
       return { status: 'given up' }
@@ -135,7 +138,7 @@ const releasing = (deps: Deps, { id, accountId, paymentId }: Hold): Write => ({
   if: expr`#state IN (${'created'}, ${'saved'})`,
 })
 
-/** With another default card a renewal that was declined begins anew. */
+/** Frees the account. With another default card, a declined renewal starts over. */
 function freedProfile(deps: Deps, { purpose, address, renews }: Hold, isDefault: boolean): Expression {
   const nowMs = deps.clock.nowMs()
   const set = [expr`SET #updatedAtMs = ${nowMs}`]
@@ -145,7 +148,7 @@ function freedProfile(deps: Deps, { purpose, address, renews }: Hold, isDefault:
   return join([join(set, ', '), remove], ' REMOVE ')
 }
 
-/** The card as the provider has it, attached to our customer: the hold's confirmation does that by itself. */
+/** The card at Stripe, attached to our customer. Usually the hold's confirmation has attached it. */
 async function attachedCard(
   deps: CardDeps,
   cardId: string,
@@ -157,7 +160,7 @@ async function attachedCard(
   return attached.status === 'attached' ? attached.card : undefined
 }
 
-/** Tells the provider; undefined if the card or the customer has gone meanwhile. */
+/** Makes the card the customer's default at Stripe; undefined if card or customer was removed meanwhile. */
 export async function makeDefault(
   deps: CardDeps,
   { cardId, customerId, address }: Pick<Hold, 'cardId' | 'customerId' | 'address'>,
@@ -178,7 +181,7 @@ const billingAddress = (address: NonNullable<Profile['address']>): BillingAddres
   country: address.country,
 })
 
-/** Whatever the bank says, the card cannot be kept. */
+/** Refuses the card, whatever the bank has answered. */
 async function rejectCard(
   deps: CardDeps,
   hold: Hold,
@@ -190,7 +193,7 @@ async function rejectCard(
   return { status: 'declined' }
 }
 
-/** Nothing came of it: the account is free for another try. */
+/** Ends an unsuccessful verification: the account is free for another attempt. */
 export async function closeHold(
   deps: Deps<'table'>,
   hold: Hold,
@@ -207,7 +210,7 @@ export async function closeHold(
   ])
 }
 
-/** Gives the dollar back, which ends a verification. It stays due until that is done. */
+/** Releases the hold, which ends the verification. The hold stays due until that is done. */
 export async function releaseHold(
   deps: CardDeps,
   hold: Hold,

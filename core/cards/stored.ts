@@ -40,15 +40,15 @@ const cardSchema = z.object({
 
 const storedCardSchema = z.object({
   cardId: z.string(),
-  /** Grows with each write, so that an older reading of the provider never wins. */
+  /** Grows with each write, so that an older reading from Stripe never wins. */
   version: z.number(),
-  /** Absent once the card is gone: the item stays as a tombstone, so that a late reading cannot bring it back. */
+  /** Absent once the card is removed. The item stays as a tombstone, so a late reading cannot bring it back. */
   card: z.optional(cardSchema),
-  /** Its owner removed it and the provider may not know yet. */
+  /** Its owner has removed it, and Stripe may not know yet. */
   removing: z.optional(z.literal(true)),
-  /** The last notice about its expiry, with the date that it was about. */
+  /** The last notice about its expiry, with the expiry date of that notice. */
   noticed: optionalString,
-  /** The bank declined it and it has not succeeded since. */
+  /** The bank declined it, and it has not succeeded since. */
   declined: z.optional(z.literal(true)),
 })
 
@@ -62,11 +62,11 @@ export const parseStoredCard = (item: Item): StoredCard => z.parse(storedCardSch
 export const unchangedCard = (stored: StoredCard | undefined): Expression =>
   stored ? expr`#version = ${stored.version}` : expr`attribute_not_exists(pk)`
 
-/** A card that its owner can use. */
+/** Whether the owner can use the card. */
 export const isLiveCard = (stored: StoredCard | undefined): stored is StoredCard & { card: Card } =>
   stored?.card !== undefined && !stored.removing
 
-/** A card to put, due when there will be something to tell about its expiry. */
+/** The item for a card; it is due when its next expiry notice is. */
 export function cardItem(accountId: string, card: PaymentCard, last: StoredCard | undefined): Item {
   const version = (last?.version ?? 0) + 1
   const stored: StoredCard = { ...last, cardId: card.id, version, card: z.parse(cardSchema, card) }
@@ -75,7 +75,7 @@ export function cardItem(accountId: string, card: PaymentCard, last: StoredCard 
   return { ...keys.card(accountId, card.id), ...stored, ...due }
 }
 
-/** What takes a card's place when it is gone. */
+/** The item that replaces a removed card. */
 export const cardTombstone = (
   accountId: string,
   cardId: string,
@@ -89,8 +89,8 @@ export const cardTombstone = (
 })
 
 /**
- * The next notice about a card's expiry: one when the month begins in which it expires, one when it has expired.
- * A card is good through the last day of its month.
+ * The next notice about a card's expiry: one when its last month begins, and one when it has expired. A card is valid
+ * through the last day of its month.
  */
 export function nextNotice({
   card,

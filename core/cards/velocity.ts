@@ -8,8 +8,8 @@ const LIMITS = [
 ]
 
 /**
- * When cards were tried of late, epoch ms, with one more try now.
- * @throws DomainError `too_many_cards_tried` with the seconds until one more is allowed.
+ * Adds an attempt to the recent card attempts (epoch ms).
+ * @throws DomainError `too_many_cards_tried` with the seconds until the next attempt is allowed
  */
 export function countCardAttempt(triedMs: readonly number[], nowMs: number): number[] {
   requireVelocity(triedMs, nowMs)

@@ -12,7 +12,7 @@ import { type Hold, holdOf, holdPayment, newHold, parseHold } from './hold.ts'
 import { type CardDeps, closeHold, releaseHold, type SettledHold, settleHold } from './settle.ts'
 import { countCardAttempt } from './velocity.ts'
 
-/** `pending`: the provider did not say what became of it; it settles by itself and the same request may be repeated. */
+/** `pending`: the outcome is unknown; it settles by itself, and the same request may be repeated. */
 export type ProofOutcome = 'proved' | 'pending'
 
 export interface CardToProve {
@@ -22,8 +22,9 @@ export interface CardToProve {
 }
 
 /**
- * Proves a card with a dollar that is held and released, and puts it on file. A verification of the same card that
- * is open is gone on with, so two at once make one hold; an abandoned one of another card is cancelled first.
+ * Proves a card with a dollar that is held and released, and puts it on file. An open verification of the same card
+ * is resumed, so two concurrent requests create one hold. An abandoned verification of another card is canceled
+ * first. Holds and purchases (`core/purchases/advance.ts`) are one design, written once for each.
  * @throws DomainError `email_unconfirmed`, `too_many_cards_tried`, `card_declined`, `payment_action_required`,
  *   `card_pending`, `card_changed_recently`
  */
@@ -56,7 +57,7 @@ async function openHold(deps: Deps<'table'>, account: Account): Promise<Hold | u
   return item && parseHold(item)
 }
 
-/** Ends a verification that its customer left, or finds that it has succeeded meanwhile, which is as good. */
+/** Ends an abandoned verification, or finds that it has succeeded meanwhile. */
 async function abandonHold(deps: CardDeps, hold: Hold): Promise<void> {
   const settled = await settleAbandonedHold(deps, hold, true)
   if (settled.status === 'pending') throw new DomainError('card_pending')
@@ -86,14 +87,14 @@ async function beginHold(deps: CardDeps, account: Account, input: CardToProve): 
   return hold
 }
 
-/** Takes a hold from wherever it is to its end, or as far as the provider answers. */
+/** Continues a hold from its current state, as far as Stripe answers. */
 async function advanceHold(deps: CardDeps, hold: Hold): Promise<SettledHold> {
   const settled = await confirmHold(deps, hold)
   if (settled.status === 'proved') await releaseOrLeave(deps, settled.hold)
   return settled
 }
 
-/** The card is proved whatever becomes of the release. */
+/** Releases a hold. The card is proved even if that fails. */
 async function releaseOrLeave(deps: CardDeps, hold: Hold): Promise<void> {
   await releaseHold(deps, hold).catch((error: unknown) => {
     const { accountId, id: holdId } = hold
@@ -121,25 +122,25 @@ async function confirmHold(deps: CardDeps, hold: Hold): Promise<SettledHold> {
 }
 
 /**
- * Makes the payment and saves its id before it is confirmed, so that no hold can exist that we do not know of.
- * @returns undefined if the provider refuses the card, or another request has given the verification up.
+ * Creates the payment and saves its id before it is confirmed, so that every hold is known to us.
+ * @returns undefined if Stripe refuses the card, or another request has abandoned the verification.
  */
 async function createHoldPayment(deps: CardDeps, hold: Hold): Promise<Hold | undefined> {
   const payment = await deps.payments.createPayment(holdPayment(hold))
   if (payment.status === 'refused') {
     await closeHold(deps, hold)
     if (payment.reason !== 'customer_missing') return undefined
-    // Deleted by the operator: the next try makes another one.
+    // The operator deleted the customer; the next attempt creates another one.
     await syncCustomer(deps, hold.accountId, hold.customerId)
     throw new DomainError('temporarily_unavailable')
   }
   const known = await savePaymentOfHold(deps, hold, payment)
-  // Given up meanwhile, or known by another payment: then this one is nobody's.
+  // The hold was abandoned or got another payment meanwhile, so this payment belongs to nothing.
   if (known?.paymentId !== payment.id) await deps.payments.cancelPayment(payment.id)
   return known
 }
 
-/** @returns the hold as it is then: another request may have been first. Undefined if it is gone. */
+/** @returns the hold afterwards, since another request may have been first; undefined if it was removed. */
 async function savePaymentOfHold(
   deps: CardDeps,
   hold: Hold,
@@ -157,21 +158,21 @@ async function savePaymentOfHold(
   }
 }
 
-/** The hold with the payment that its request made and may not have come to know. */
+/** The hold with its payment, which its request may have created without learning its id. */
 async function withPayment(deps: CardDeps, hold: Hold): Promise<Hold> {
   const [payment] = hold.paymentId === undefined ? await paymentsOf(deps, hold) : []
   return (payment && (await savePaymentOfHold(deps, hold, payment))) ?? hold
 }
 
-/** By the provider's list, whatever key they were made with; the customer's newest hundred. */
+/** The hold's payments among the customer's newest hundred, whatever idempotency key created them. */
 async function paymentsOf(deps: CardDeps, { id, customerId }: Hold): Promise<Payment[]> {
   const { items } = await deps.payments.listPayments({ customerId })
   return items.filter((payment) => holdOf(payment)?.holdId === id)
 }
 
 /**
- * Settles a hold that was left behind by what its payment says.
- * @param lapsed whether to wait no longer for its customer to authenticate.
+ * Settles an abandoned hold according to its payment's state.
+ * @param lapsed whether the time for 3-D Secure is over.
  */
 async function settleAbandonedHold(deps: CardDeps, hold: Hold, lapsed: boolean): Promise<SettledHold> {
   if (hold.paymentId === undefined) {
@@ -183,7 +184,7 @@ async function settleAbandonedHold(deps: CardDeps, hold: Hold, lapsed: boolean):
   return settleHold(deps, hold, given ? await deps.payments.cancelPayment(payment.id) : payment)
 }
 
-/** Its payment was never confirmed, for that takes its id; and may never have been made, or more than once. */
+/** Without a stored id the payment was never confirmed. It may not exist, or exist more than once. */
 async function abandonHoldWithoutPayment(deps: CardDeps, hold: Hold): Promise<SettledHold> {
   for (const { id } of await paymentsOf(deps, hold)) {
     await settleHold(deps, hold, await deps.payments.cancelPayment(id))
@@ -193,8 +194,8 @@ async function abandonHoldWithoutPayment(deps: CardDeps, hold: Hold): Promise<Se
 }
 
 /**
- * Goes on with holds that were left behind: proved ones are released, the others settled by what
- * their payment says, unconfirmed ones given up.
+ * Works on abandoned holds: releases proved ones, abandons unconfirmed ones, and settles the others according to
+ * their payment's state.
  * @returns how many ended, and how many failed and stay due.
  */
 export function sweepHolds(deps: CardDeps, run: Run): Promise<Worked> {

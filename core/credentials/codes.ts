@@ -6,7 +6,7 @@ import { type Expression, expr } from '../table/expression.ts'
 import { CONFIRMATION_CODE_KEPT_MS, type Key, keys, RESET_CODE_KEPT_MS, ttlAt } from '../table/keys.ts'
 import { type Item, ignoreRefusal } from '../table/table.ts'
 
-/** What a mailed code proves. A code made for one purpose is worthless for another. */
+/** What a mailed code permits. A code for one purpose is worthless for another. */
 export type CodePurpose = 'confirm-email' | 'change-email' | 'reset-password'
 
 const LIFETIME_MS: Record<CodePurpose, number> = {
@@ -22,14 +22,14 @@ const codeSchema = z.object({
   accountId: z.string(),
   expiresAtMs: z.number(),
   triesLeft: z.number(),
-  /** MAC over the request that the code is bound to, once one has begun to use it. */
+  /** MAC over the first request that used the code; the code is bound to that request. */
   usedBy: z.optional(z.string()),
 })
 
 /**
- * A code is 32 hex digits: 16 to look it up, 16 that are a MAC over the first half, the purpose and the account.
- * The table holds the first half only, so that reading the table yields no working code, and a wrong second half
- * counts against the account that the first half names.
+ * A code has 32 hex digits: 16 to look it up, and 16 of a MAC over the first half, the purpose and the account. The
+ * table holds only the first half, so reading the table yields no working code. A wrong second half counts against
+ * the account that the first half names.
  */
 export function newCode(
   deps: Deps<'keyring'>,
@@ -51,7 +51,7 @@ export function newCode(
   }
 }
 
-/** The whole code as it is mailed. */
+/** The whole code, as it is mailed. */
 export function codeText(
   deps: Deps<'keyring'>,
   purpose: CodePurpose,
@@ -61,20 +61,20 @@ export function codeText(
   return lookup + deps.keyring.mac(`code:${purpose}`, lookup, accountId).toString('hex').slice(0, 16)
 }
 
-/** A code that checked out. Whatever it permits happens in a transaction with the condition `usable`. */
+/** A code that is right. What it permits happens in a transaction that includes the condition `usable`. */
 export interface CheckedCode {
   purpose: CodePurpose
   accountId: string
   lookup: string
   usedBy: string | undefined
   key: Key
-  /** Holds while the code is neither used nor burnt nor expired. */
+  /** Holds while the code is not used, not burnt by wrong attempts and not expired. */
   usable: Expression
 }
 
 /**
- * Checks a typed code: one read, and a write when it is wrong.
- * @throws DomainError `invalid_code` for one that is unknown, wrong, used, expired or burnt, all alike.
+ * Checks a typed code: one read, and a write if the code is wrong.
+ * @throws DomainError `invalid_code`, the same for unknown, wrong, used, expired and burnt codes
  */
 export async function checkCode(
   deps: Deps<'table' | 'keyring'>,

@@ -11,24 +11,24 @@ import { ConditionFailed } from '../table/table.ts'
 import { HOUR_MS } from '../time.ts'
 import { newCode } from './codes.ts'
 
-/** Mails that anybody may ask for by naming an address, and where the profile keeps the live code of each. */
+/** Mails that anybody can request for an address, with the profile's attribute for the live code of each. */
 const CODE_ATTRIBUTE = { 'reset-password': 'resetCode', 'confirm-email': 'confirmCode' } as const
 
 export type MailRequestPurpose = keyof typeof CODE_ATTRIBUTE
 
-/** Mails of one purpose that an address gets in an hour, however often they are asked for. */
+/** Limit of mails for one purpose to one address, however often they are requested. */
 const MAILS_AN_HOUR = 5
 const mailRequestSchema = z.object({
   purpose: z.enum(['reset-password', 'confirm-email']),
   email: z.string(),
   dueAtMs: z.number(),
-  /** When mails went out for it of late, epoch ms. */
+  /** Times of recent mails for this request, epoch ms. */
   sentAtMs: z.optional(z.array(z.number())),
 })
 
 /**
- * Notes that a mail was asked for: one write, whoever the address belongs to and whether to anybody. Only the job
- * finds out, so neither the answer nor its cost tells whether the address is known.
+ * Stores the request for a mail with one write, whether the address is known or not. Only the job looks the address
+ * up, so neither the answer nor its cost reveals whether it is known.
  */
 export async function requestMail(
   deps: Deps<'table'>,
@@ -46,9 +46,9 @@ export async function requestMail(
 }
 
 /**
- * Makes a new code and mails it for up to `limit` asks that are due; the code before it is superseded. Asks for an
- * address that is unknown, or has had its mails for the hour, come to nothing.
- * @returns how many asks led to a mail, and how many failed and stay due.
+ * Mails a new code for each request that is due, which replaces the previous code. Requests for an unknown address,
+ * or one that has had its mails for the hour, are dropped.
+ * @returns how many requests led to a mail, and how many failed and stay due.
  */
 export function answerMailRequests(deps: Deps<'table' | 'mail' | 'keyring'>, run: Run): Promise<Worked> {
   return eachDue(deps, 'ASK', run, (key) => answerMailRequest(deps, key))
@@ -60,7 +60,7 @@ async function answerMailRequest(deps: Deps<'table' | 'mail' | 'keyring'>, key: 
     const item = await leaseDue(deps, key)
     if (!item) return false
     const ask = z.parse(mailRequestSchema, item)
-    // An ask that comes in while this one is answered moves the time, and is answered by the next run.
+    // A request that arrives meanwhile changes `dueAtMs`, and the next run answers it.
     const mine = expr`#dueAtMs = ${ask.dueAtMs}`
     const recent = (ask.sentAtMs ?? []).filter((sentMs) => sentMs > nowMs - HOUR_MS)
     const account = await eligible(deps, ask.purpose, ask.email)

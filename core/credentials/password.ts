@@ -11,12 +11,12 @@ import { checkSecondFactor, guardedBy, type SecondFactor, withFactor } from './t
 
 type PasswordDeps = Deps<'table' | 'identity' | 'secrets' | 'keyring' | 'totp'>
 
-/** A sign-in this young needs no other proof. */
+/** A sign-in that is at most this old counts as proof. */
 const RECENT_MS = 10 * MINUTE_MS
 
 /**
- * How long a password change keeps sign-ins from finishing. Longer than any function lives, so that once it has
- * lapsed nobody can still be at the vault.
+ * How long a password change blocks sign-ins. This is longer than any function runs, so once it has passed no change
+ * can still be in progress at the vault.
  */
 const CHANGING_MS = 30_000
 
@@ -30,7 +30,7 @@ export interface PasswordChange {
 
 /**
  * Sets a new password for a signed-in caller and ends every session, the caller's included. Where two-factor
- * authentication is on a code is needed whatever else is given; elsewhere the old password or a recent sign-in.
+ * authentication is on, a code is required in any case; otherwise the old password or a recent sign-in.
  * @throws DomainError `wrong_password`, `reauthentication_required`, `two_factor_*`, `password_refused`, `conflict`
  */
 export async function changePassword(
@@ -60,9 +60,9 @@ function requireRecentSignIn(deps: Deps, account: Account, sessionId: string): v
 
 /**
  * Sets a new password with a mailed code and ends every session. The code is bound to the first request that uses
- * it: that one may be sent again after a crash or an outage, and no other works.
+ * it. That request may be repeated after a crash or an outage; no other request works.
  * @throws DomainError `invalid_code`, `account_deactivated`, `account_suspended`, `two_factor_*`, `password_refused`,
- *   `temporarily_unavailable` while an earlier try is still at the vault
+ *   `temporarily_unavailable` while an earlier attempt may still be in progress at the vault
  */
 export async function resetPassword(
   deps: PasswordDeps,
@@ -86,9 +86,9 @@ export async function resetPassword(
 }
 
 /**
- * The point of no return for sessions: all end here, before the vault is asked, so that no failure leaves one
- * alive. Sign-ins that began before cannot finish, because the generation has changed, and none can while the
- * change is under way. Of several changes at once one gets past.
+ * Ends all sessions before the vault is called, so that no failure leaves a session alive. Sign-ins that began before
+ * cannot finish, because the generation has changed, and no sign-in can finish during the change. Of concurrent
+ * changes only one succeeds.
  */
 async function endSessionsFirst(
   deps: Deps<'table'>,
@@ -99,7 +99,7 @@ async function endSessionsFirst(
 ): Promise<void> {
   const nowMs = deps.clock.nowMs()
   const set = expr`SET #generation = ${account.generation + 1}, #sessions = ${{}}, #changingUntilMs = ${nowMs + CHANGING_MS}`
-  // Whoever began them may be the one whom the new password is to keep out.
+  // The person whom the new password shall keep out may have begun these.
   const drop = [expr`#pendingEmail`, expr`#changeCode`, ...(writes.length > 0 ? [] : [expr`#resetCode`])]
   const all = name === undefined ? set : join([set, expr`#name = ${name}`], ', ')
   const free = expr`#generation = ${account.generation} AND #status = ${'active'}`
@@ -117,8 +117,8 @@ async function endSessionsFirst(
 }
 
 /**
- * A definite refusal opens the account and frees the code again. After anything else the vault may still be at
- * it, so the account stays shut until the change has lapsed.
+ * After a definite refusal sign-ins are allowed again and the code is free. After any other failure the vault may
+ * still be working on the change, so sign-ins stay blocked until the change has expired.
  */
 async function setAtVault(
   deps: Deps<'table' | 'identity'>,
@@ -135,14 +135,14 @@ async function setAtVault(
   }
 }
 
-/** Lets sign-ins finish again, unless a later change has begun. */
+/** Allows sign-ins again, unless a later change has begun. */
 async function reopenSignIn(deps: Deps<'table'>, account: Profile, writes: Write[]): Promise<void> {
   const set = expr`SET #updatedAtMs = ${deps.clock.nowMs()} REMOVE #changingUntilMs`
   const condition = expr`#generation = ${account.generation + 1}`
   await writeProfile(deps, account, set, condition, writes).catch(ignoreRefusal)
 }
 
-/** The profile alone in a plain write, which costs half of a transaction. */
+/** Writes the profile; without other writes as a plain update, which costs half of a transaction. */
 async function writeProfile(
   { table }: Deps<'table'>,
   { id }: Profile,

@@ -9,13 +9,13 @@ import { ConditionFailed } from '../table/table.ts'
 import { DAY_MS } from '../time.ts'
 import { checkSecondFactor, guardedBy, type SecondFactor, withFactor } from './two-factor.ts'
 
-/** Live sessions an account may have; a sign-in beyond them ends the oldest. */
+/** Most live sessions of an account. One more sign-in ends the oldest session. */
 const MAX_SESSIONS = 20
 
-/** How long a refresh token lives at the vault: older sessions are dead and are dropped at the next sign-in. */
+/** Lifetime of a refresh token at the vault. Older sessions are dead, and the next sign-in removes them. */
 const SESSION_MS = 30 * DAY_MS
 
-/** Stands in for an account that does not exist, so that an unknown name costs the same calls. */
+/** The account id for unknown names, so that they cost the same calls. */
 const NOBODY = '000000000000000000000000'
 
 /** Exactly one of the names is given. */
@@ -36,8 +36,8 @@ export interface SignedIn {
 }
 
 /**
- * Signs in by e-mail address or username. The session is listed in the account before its tokens are released,
- * in a write that a password change in between refuses.
+ * Signs in by e-mail address or username. The account lists the session before the tokens are released, in a write
+ * that fails if the password was changed meanwhile.
  * @throws DomainError `invalid_credentials`; for a right password `two_factor_*`, `account_deactivated`,
  *   `account_suspended`
  */
@@ -50,7 +50,7 @@ export async function signIn(deps: CredentialDeps, input: SignInInput): Promise<
 }
 
 /**
- * Makes a deactivated account active again; for one that is active it changes nothing.
+ * Makes a deactivated account active again. An active account is left unchanged.
  * @throws DomainError as `login` does
  */
 export async function restoreAccount(deps: CredentialDeps, input: SignInInput): Promise<void> {
@@ -75,13 +75,13 @@ export async function restoreAccount(deps: CredentialDeps, input: SignInInput): 
   })
 }
 
-/** The counter may be spent from again, and a bundle that ran out meanwhile renews itself. */
+/** Unblocks the counter, and wakes the renewal, since the bundle may have run out meanwhile. */
 const unblockCounter = (deps: CredentialDeps, { id, bundle }: Account): Expression =>
   bundle === undefined ? expr`REMOVE #x` : join([expr`SET `, renewalDue(deps, id), expr` REMOVE #x`], '')
 
 /**
- * Finds the account, has the vault check the password and then, where it is on, the second factor. An unknown
- * name costs the same calls. If anything fails after the password was right, the vault's tokens are revoked.
+ * Finds the account, checks the password at the vault and then the second factor, if it is on. An unknown name costs
+ * the same calls. If anything fails after the password was right, the vault's tokens are revoked.
  */
 async function withCredentials<T>(
   deps: CredentialDeps,
@@ -126,7 +126,7 @@ async function listSession(
   )
 }
 
-/** The sessions to drop when one more signs in: the expired ones, then the oldest beyond the limit. */
+/** The sessions that a new sign-in removes: expired ones, and the oldest beyond the limit. */
 export function staleSessions(sessions: Record<string, number>, nowMs: number): string[] {
   const newestFirst = Object.entries(sessions).sort(([, a], [, b]) => b - a)
   return newestFirst
@@ -155,7 +155,7 @@ const signedIn = ({ accessToken, refreshToken, expiresInSeconds }: Tokens): Sign
   expiresInSeconds,
 })
 
-/** Ends one session: its access tokens fail at the gate and its refresh token at `refresh` from now on. */
+/** Ends one session: the gate refuses its access tokens, and `refreshSession` its refresh token. */
 export async function endSession(deps: Deps<'table'>, account: Account, sessionId: string): Promise<void> {
   await deps.table.update(keys.profile(account.id), expr`REMOVE #sessions.${attr(sessionId)}`)
 }

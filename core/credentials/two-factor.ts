@@ -6,7 +6,7 @@ import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { MINUTE_MS } from '../time.ts'
 
-/** Wrong codes in a row that lock two-factor codes, and for how long. */
+/** How many consecutive wrong codes lock two-factor codes, and for how long. */
 const TWO_FACTOR_ATTEMPTS = 5
 const LOCK_MS = 15 * MINUTE_MS
 
@@ -14,7 +14,7 @@ const RECOVERY_CODES = 10
 
 type TwoFactorDeps = Deps<'table' | 'secrets' | 'keyring' | 'totp'>
 
-/** What a right code asks of the write that it permits, so that no code works twice however many try at once. */
+/** What a right code adds to the write that it permits, so that no code works twice in concurrent requests. */
 export interface SecondFactor {
   set: Expression
   remove?: Expression
@@ -22,7 +22,7 @@ export interface SecondFactor {
 }
 
 /**
- * Begins enrolment, or begins it anew: the seed counts for nothing until a code proves it.
+ * Begins enrolment, or restarts it. The seed has no effect until a code confirms it.
  * @returns the seed in base32, the `otpauth://` URI and that as a QR code in SVG.
  * @throws DomainError `two_factor_enabled`, `conflict`
  */
@@ -71,7 +71,10 @@ export async function activateTwoFactor(
   return codes
 }
 
-/** Switches it off, seed and recovery codes included. @throws DomainError as `secondFactor`, and `two_factor_not_enrolled` */
+/**
+ * Switches two-factor authentication off and deletes seed and recovery codes. @throws DomainError as
+ * `secondFactor`, and `two_factor_not_enrolled`
+ */
 export async function removeTwoFactor(deps: TwoFactorDeps, account: Account, code: string): Promise<void> {
   if (!account.totp) throw new DomainError('two_factor_not_enrolled')
   const { condition } = await checkSecondFactor(deps, account, code)
@@ -79,8 +82,8 @@ export async function removeTwoFactor(deps: TwoFactorDeps, account: Account, cod
 }
 
 /**
- * Checks a code of the app or a recovery code of an account that has two-factor authentication on. The try is
- * counted before the code is looked at: guesses sent at once are counted one by one.
+ * Checks an app code or a recovery code of an account with two-factor authentication on. The attempt is counted
+ * before the code is checked, so concurrent guesses are counted one by one.
  * @throws DomainError `two_factor_required`, `two_factor_invalid`, `two_factor_locked`
  */
 export async function checkSecondFactor(
@@ -108,7 +111,7 @@ export async function checkSecondFactor(
   }
 }
 
-/** The profile's update with what the factor adds to it; `remove` are paths that go as well. */
+/** The profile's update with the factor's part; `remove` lists further attributes to remove. */
 export function withFactor(
   set: Expression,
   factor: SecondFactor | undefined,
@@ -128,7 +131,8 @@ async function countAttempt(deps: Deps<'table'>, account: Profile): Promise<void
   const count = (tries: Expression, condition: Expression) =>
     deps.table.update(key, join([expr`SET #twofaTriedAtMs = ${nowMs}, #twofaTries = `, tries], ''), condition)
   try {
-    // Tries of long ago count no more. Of several at once one finds them so; the others count on from it.
+    // Attempts before the lock time no longer count. Of concurrent attempts one resets the count; the others add to
+    // it.
     if (nowMs - account.twofaTriedAtMs >= LOCK_MS) {
       const lapsed = expr`#twofaTriedAtMs <= ${nowMs - LOCK_MS}`
       if (await count(expr`${1}`, lapsed).then(() => true, ignoreRefusal)) return
@@ -141,7 +145,7 @@ async function countAttempt(deps: Deps<'table'>, account: Profile): Promise<void
   }
 }
 
-/** Crockford's base32 has no letters that are read for one another; 50 bits in two groups of five. */
+/** Crockford's base32, without letters that look alike: 50 bits in two groups of five. */
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 
 function newRecoveryCode(deps: Deps): string {

@@ -11,10 +11,10 @@ import { keyHash, newKeyText } from './key-text.ts'
 
 type KeyDeps = Deps<'table' | 'keyring'>
 
-/** Live keys an account may have, the default key included. */
+/** Most live keys of an account, with the default key. */
 const MAX_KEYS = 8
 
-/** Under this id the default key stands in the list; further keys have random ids. */
+/** The id of the default key; further keys have random ids. */
 export const DEFAULT_KEY_ID = 'default'
 const KEY_ID = /^[0-9a-f]{24}$/
 
@@ -29,11 +29,11 @@ const keySchema = z.object({
 
 type StoredKey = z.infer<typeof keySchema>
 
-/** A key as its owner sees it in a list: enough to tell it from others, too little to use it. */
+/** A key as lists show it: enough to recognise the key, too little to use it. */
 export type ListedKey = Omit<StoredKey, 'slot'>
 
 export interface ShownKey extends ListedKey {
-  /** The whole key; a further key is shown this once. */
+  /** The whole key; a further key is shown only now. */
   key: string
 }
 
@@ -41,7 +41,7 @@ const listed = ({ slot: _, ...key }: StoredKey): ListedKey => key
 
 const ends = (key: string) => ({ prefix: key.slice(0, 8), last4: key.slice(-4) })
 
-/** Key ids by slot, the default key's included. */
+/** Key ids by slot, with the default key's. */
 export async function keyIdsBySlot(deps: Deps<'table'>, accountId: string): Promise<Map<number, string>> {
   const items = await deps.table.list(keys.account(accountId), 'KEY#')
   const further = items.map((item) => z.parse(keySchema, item)).map(({ slot, id }) => [slot, id] as const)
@@ -72,7 +72,7 @@ export async function createKey(deps: KeyDeps, account: Account, name: string): 
 }
 
 /**
- * Replaces a key by a new one of the same id, name and slot, so that its use is counted on; the old one is refused
+ * Replaces a key by a new one with the same id, name and slot, so that its use keeps counting. The old key is refused
  * from the next request on.
  * @throws DomainError `not_found`, `conflict`
  */
@@ -122,7 +122,7 @@ export async function deleteKey(deps: KeyDeps, account: Account, keyId: string):
 }
 
 async function findKey(deps: KeyDeps, account: Account, keyId: string): Promise<StoredKey> {
-  // Text from outside is no part of a sort key, which may have 1,024 bytes.
+  // Text from callers never becomes part of a sort key, which has at most 1,024 bytes.
   const item = KEY_ID.test(keyId) ? await deps.table.get(keys.key(account.id, keyId)) : undefined
   if (!item) throw new DomainError('not_found')
   return z.parse(keySchema, item)
@@ -139,9 +139,9 @@ function makeKey(
 }
 
 /**
- * A slot is never another key's, so that a counter of units used never changes its meaning; a rotation takes one too,
- * unused, which fences it from others. The count can be written as read: whatever else changes it takes a slot or,
- * deleting, checks it too.
+ * Takes the next slot. A slot never belongs to two keys, so a counter of used units never changes its meaning. A
+ * rotation takes a slot too, without using it, which serialises it with other changes. The key count can be written
+ * as it was read, because every other change of it also takes a slot or, when it deletes a key, checks the count.
  */
 function takeKeySlot(account: Account, more?: Expression): Write {
   const { nextKeySlot, keyCount } = account

@@ -8,11 +8,11 @@ const PURPOSE = 'default-key'
 
 export interface NewDefaultKey {
   key: string
-  /** For the profile: its owner can read it again. */
+  /** For the profile, so that the owner can read the key again. */
   sealed: string
-  /** For the counter, where a consume checks it. */
+  /** For the counter, where a consume checks the key. */
   hash: Buffer
-  /** Tells whose key it is: a UUID cannot. */
+  /** Leads from the key to its account, which a UUID does not name. */
   lookup: Item
 }
 
@@ -27,7 +27,7 @@ export function newDefaultKey(deps: Deps<'keyring'>, accountId: string): NewDefa
   }
 }
 
-/** The default key in the clear, for its owner's eyes only. */
+/** The default key in clear text, which only its owner may see. */
 export const readDefaultKey = (deps: Deps<'keyring'>, profile: Profile): string =>
   deps.keyring.open(PURPOSE, profile.id, profile.defaultKey)
 
@@ -35,6 +35,6 @@ export const readDefaultKey = (deps: Deps<'keyring'>, profile: Profile): string 
 export const defaultKeyLookup = (deps: Deps<'keyring'>, profile: Profile): Key =>
   defaultKeyLookupOf(deps, readDefaultKey(deps, profile))
 
-/** The same, of a key that somebody sends. */
+/** The key of the look-up item for a default key that a caller has sent. */
 export const defaultKeyLookupOf = (deps: Deps<'keyring'>, key: string): Key =>
   keys.defaultKey(deps.keyring.mac(PURPOSE, key).toString('base64url'))

@@ -1,7 +1,7 @@
 import type { Email } from '../ports.ts'
 import { priceText } from './amounts.ts'
 
-/** What a mail may show: nothing else reaches a template. */
+/** The values that a mail may show. Nothing else reaches a template. */
 export interface MailValues {
   username: string
   /** The whole code, in the mails that carry one. */
@@ -10,7 +10,7 @@ export interface MailValues {
   bundle?: string | undefined
   amountCents?: number | undefined
   purchaseId?: string | undefined
-  /** The team's own frontend, from the deployment: a link must not follow a request's headers. */
+  /** The frontend's address from the deployment; a link must never derive from a request's headers. */
   appUrl?: string | undefined
 }
 
@@ -92,7 +92,7 @@ export type MailTemplate = keyof typeof templates
 
 export const mailTemplates = Object.keys(templates) as [MailTemplate, ...MailTemplate[]]
 
-/** The mail as plain text and as the simplest HTML that says the same. */
+/** Renders a mail as plain text and as minimal HTML with the same content. */
 export function renderMail(to: string, template: MailTemplate, values: MailValues): Email {
   const { subject, lines } = templates[template](values)
   const paragraphs = lines.map((line) => `<p>${escapeHtml(line)}</p>`).join('')

@@ -14,7 +14,7 @@ const noticeSchema = z.object({
 
 export type Notice = z.infer<typeof noticeSchema>
 
-/** A `bursar.notice` event of EventBridge, as other systems put it. */
+/** A `bursar.notice` event that another system has put on EventBridge. */
 const noticeEvent = z.object({
   id: z.string().check(z.minLength(1), z.maxLength(100)),
   detail: z.strictObject({
@@ -25,9 +25,8 @@ const noticeEvent = z.object({
 })
 
 /**
- * Adds a notice for a user, once per event however often it is delivered.
- * @returns `added`, or why not: the event is malformed, which no retry would mend, or a repetition, or names an
- *   account that is not there.
+ * Adds a notice for a user, once per event, however often it is delivered.
+ * @returns `added`, or why not: a malformed event, which no retry would mend; a repetition; an unknown account.
  */
 export async function addNotice(
   deps: Deps<'table'>,
@@ -53,7 +52,7 @@ export async function addNotice(
   }
 }
 
-/** A notice to put. Ids are ordered to the millisecond: the newest stands last in its partition. */
+/** A notice to store. Ids are ordered to the millisecond, so the newest is the last in its partition. */
 export function newNotice(deps: Deps, accountId: string, messageType: string, message: string): Item {
   const createdAtMs = deps.clock.nowMs()
   const id = createdAtMs.toString(16).padStart(12, '0') + deps.ids.hex(6)

@@ -10,8 +10,8 @@ import { HOUR_MS } from '../time.ts'
 import { mailTemplates, renderMail } from './mails.ts'
 
 /**
- * The outbox: a mail is stored in the transaction of what it tells, sent, then removed. What a crash leaves
- * behind is due a minute later and the job `send-mail` sends it; so each crash costs one duplicate at most.
+ * The outbox: a mail is stored in the same transaction as the change it announces, sent, then removed. A mail that a
+ * crash leaves here is due a minute later, and the job `send-mail` sends it. A crash causes at most one duplicate.
  */
 const mailSchema = z.object({
   pk: z.string(),
@@ -26,14 +26,14 @@ const mailSchema = z.object({
     purchaseId: z.optional(z.string()),
   }),
   /**
-   * Look-up half of the code that the mail carries; the other half is made when it is sent. The template has the
-   * name of the code's purpose then.
+   * Look-up half of the code in the mail; the other half is computed when the mail is sent. The template of such a
+   * mail is named after the code's purpose.
    */
   codeLookup: z.optional(z.string()),
   dueAtMs: z.number(),
-  /** Tries of the job that failed. */
+  /** Failed attempts of the job. */
   failures: z.number(),
-  /** Epoch seconds after which it is not worth sending. */
+  /** Epoch seconds after which the mail is no longer worth sending. */
   ttl: z.number(),
 })
 
@@ -41,8 +41,8 @@ export type QueuedMail = z.infer<typeof mailSchema>
 export type MailToQueue = Omit<QueuedMail, 'pk' | 'sk' | 'dueAtMs' | 'failures' | 'ttl'>
 
 /**
- * A mail to be stored, and sent with `deliver` once its transaction is through.
- * @param waitMs how long the job leaves it to that; 0 for a mail that the job is to send.
+ * A mail to store in a transaction, and to send with `deliverMail` afterwards.
+ * @param waitMs how long the job waits before it sends the mail; 0 for a mail that the job is to send.
  */
 export function queueMail(
   deps: Deps,
@@ -56,7 +56,7 @@ export function queueMail(
   return { mail: item, write: { put: item } }
 }
 
-/** Sends a stored mail and removes it. Throws what the provider throws; the mail then stays due. */
+/** Sends a stored mail and removes it. If the provider throws, the mail stays due. */
 export async function deliverMail(deps: Deps<'table' | 'mail' | 'keyring'>, mail: QueuedMail): Promise<void> {
   const { accountId, to, template, codeLookup } = mail
   const code = codeLookup && codeText(deps, template as CodePurpose, accountId, codeLookup)
@@ -64,7 +64,10 @@ export async function deliverMail(deps: Deps<'table' | 'mail' | 'keyring'>, mail
   await deps.table.remove(mail)
 }
 
-/** Sends a stored mail. If that fails, the mail stays in the outbox, and what it announces has happened all the same. */
+/**
+ * Sends a stored mail. If that fails, the mail stays in the outbox, and what it announces has happened all the
+ * same.
+ */
 export async function deliverMailOrLeave(
   deps: Deps<'table' | 'mail' | 'keyring'>,
   mail: QueuedMail,
@@ -76,7 +79,7 @@ export async function deliverMailOrLeave(
 }
 
 /**
- * Takes mails that are due, each for a minute so that two runs do not send one twice.
+ * Sends the mails that are due. Each is leased, so that two runs do not send it twice.
  * @returns how many were sent and how many stay due.
  */
 export async function sendDueMail(
@@ -100,7 +103,7 @@ export async function sendDueMail(
   return { sent: done, failed }
 }
 
-/** Each failure doubles the wait, up to an hour: a refused address must not be knocked at every minute. */
+/** Each failure doubles the wait, up to an hour, so that a refusing server is not called every minute. */
 async function postpone(deps: Deps<'table'>, mail: QueuedMail): Promise<void> {
   const waitMs = Math.min(LEASE_MS * 2 ** mail.failures, HOUR_MS)
   await deps.table

@@ -147,8 +147,8 @@ const CONFLICT_TRIES = 6
 const BATCH_ITEMS = 25
 
 /**
- * Sends a request, and the very same request again after it lost to a concurrent transaction. The request is data that
- * is made once, so two tries cannot differ.
+ * Sends a request, and the very same request again after it lost to a concurrent transaction. The request is data
+ * that is made once, so two tries cannot differ.
  * @throws ConditionFailed, or `temporarily_unavailable` for everything that a later try may mend
  */
 async function sendWithRetries(send: Send, ...request: Parameters<Send>): Promise<TableAnswer> {

@@ -18,7 +18,7 @@ import { writeUnlessDone } from '../table/write-all.ts'
 import { DAY_MS } from '../time.ts'
 import type { ObjectKind } from './event-types.ts'
 
-/** Does an event's work; `marks` go into its transaction. */
+/** Does an event's work; `eventDone` is written in the same transaction. */
 type EventHandler = (deps: CardDeps, event: PaymentEvent, eventDone: Write[]) => Promise<void>
 
 /** The work for each kind of object that we subscribe to. */
@@ -35,13 +35,15 @@ const WORK_BY_KIND: Record<ObjectKind, EventHandler> = {
 /** The same by any name that an event may bring. Events of other kinds are answered 200 and change nothing. */
 const HANDLERS: ReadonlyMap<string | undefined, EventHandler> = new Map(Object.entries(WORK_BY_KIND))
 
-/** A payment's own events say these too. */
+/** These events have the same content as events of their payment. */
 const COVERED_BY_PAYMENT = new Set(['charge.succeeded', 'charge.failed', 'charge.captured', 'charge.expired'])
 
 /**
- * Takes an event of the provider. Neither its content nor its order is trusted: it names an object, which is read
- * again. The event is marked as done in the transaction that does its work, so an error leaves it to be sent again.
- * @throws DomainError `webhook_refused` for one that is not signed for us, of the other mode or of another account
+ * Receives a webhook. Neither its content nor its order is trusted: it names an object, which is read from Stripe
+ * again. The event is recorded as done in the transaction that does its work, so after an error Stripe sends it
+ * again.
+ * @throws DomainError `webhook_refused` for an event that is not signed for us, of the other mode or another
+ *   account
  */
 export async function receiveWebhook(
   deps: CardDeps,
@@ -53,15 +55,15 @@ export async function receiveWebhook(
   await processEvent(deps, event)
 }
 
-/** How far back events are looked for that did not reach us; the provider sends each again for three days. */
+/** How far back to look for events that did not reach us. Stripe retries each for three days. */
 const UNDELIVERED_MS = 7 * DAY_MS
 
-/** Of 100 events each; what is older has to wait until these are delivered. */
+/** Pages of 100 events; older events wait until these are processed. */
 const UNDELIVERED_PAGES = 10
 
 /**
- * Does the work of events that did not reach us, oldest first, so that nothing the provider did stays unknown.
- * @returns how many had something left to do, and of how many that failed.
+ * Processes events that did not reach us, oldest first.
+ * @returns how many still had work to do, and how many failed.
  */
 export async function processMissedEvents(
   deps: CardDeps,
@@ -69,7 +71,7 @@ export async function processMissedEvents(
 ): Promise<Worked> {
   const inTime = () => deps.clock.nowMs() < untilMs
   const nowMs = deps.clock.nowMs()
-  // The newest ones may be on their way.
+  // The newest events may still be on their way.
   const created = { sinceMs: nowMs - UNDELIVERED_MS, untilMs: nowMs - LEASE_MS }
   let page = await deps.payments.listUndelivered(created)
   const events = [...page.items]
@@ -93,7 +95,7 @@ export async function processMissedEvents(
 const isOurs = (deps: CardDeps, event: PaymentEvent): boolean =>
   event.livemode === deps.webhooks.livemode && event.account === undefined
 
-/** @returns whether there was anything to do. */
+/** @returns whether the event still had work to do. */
 async function processEvent(deps: CardDeps, event: PaymentEvent): Promise<boolean> {
   const work = HANDLERS.get(event.objectKind)
   if (!work || event.objectId === undefined || COVERED_BY_PAYMENT.has(event.type)) return false
@@ -117,11 +119,11 @@ async function holdChanged(deps: CardDeps, payment: Payment, eventDone: Write[])
   const item = await deps.table.get(keys.hold(found.accountId, found.holdId))
   const hold = item && parseHold(item)
   if (!hold || (hold.paymentId ?? payment.id) !== payment.id) return cancelStray(deps, payment, eventDone)
-  // One that only says that it is ours.
+  // A payment of somebody else with our metadata.
   if (!hold.paymentId && !isPaymentOfHold(payment, hold, deps.webhooks.livemode))
     return writeUnlessDone(deps, eventDone)
   const settled = await settleHold(deps, hold, payment, eventDone)
-  // The event is done when its dollar is back: else it is sent again.
+  // The event is done once the hold is released; until then Stripe sends it again.
   if (settled.status === 'proved') await releaseHold(deps, settled.hold, eventDone)
 }
 
@@ -130,11 +132,11 @@ async function purchaseChanged(deps: CardDeps, payment: Payment, eventDone: Writ
   const purchase = found && (await readPurchase(deps, found.accountId, found.purchaseId))
   if (!purchase || (purchase.paymentId ?? payment.id) !== payment.id)
     return cancelStray(deps, payment, eventDone)
-  // One that only says that it is ours.
+  // A payment of somebody else with our metadata.
   if (!purchase.paymentId && !isPaymentOfPurchase(payment, purchase, deps.webhooks.livemode))
     return writeUnlessDone(deps, eventDone)
   const settled = await settlePurchase(deps, purchase, payment, eventDone)
-  // The event is done when its units are in the counter: else it is sent again.
+  // The event is done once the units are in the counter; until then Stripe sends it again.
   if (settled.status === 'credited') await finishPurchase(deps, settled.purchase, eventDone)
 }
 
@@ -154,7 +156,7 @@ async function disputeChanged(deps: CardDeps, event: PaymentEvent, eventDone: Wr
   await moneyWentBack(deps, dispute?.paymentId, eventDone)
 }
 
-/** It may be heard of before the payment's own success. */
+/** The event may arrive before the payment's own success event. */
 async function moneyWentBack(
   deps: CardDeps,
   paymentId: string | undefined,
@@ -170,7 +172,7 @@ async function moneyWentBack(
   await applyReversal(deps, settled.purchase, payment.latestChargeId, eventDone)
 }
 
-/** One that nobody waits for: its verification or purchase is at its end, or goes by another payment. */
+/** Cancels a payment that nothing waits for: its verification or purchase has ended or has another payment. */
 async function cancelStray(deps: CardDeps, payment: Payment, eventDone: Write[]): Promise<void> {
   if (payment.status !== 'canceled' && payment.status !== 'succeeded') {
     await deps.payments.cancelPayment(payment.id)
@@ -180,7 +182,7 @@ async function cancelStray(deps: CardDeps, payment: Payment, eventDone: Write[])
 
 async function cardChanged(deps: CardDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const cardId = event.objectId ?? ''
-  // A card that is detached no longer tells whose it was; the event does.
+  // A detached card no longer names its customer, but the event does.
   const customerId = event.previousCustomerId ?? (await deps.payments.readCard(cardId))?.customerId
   const accountId = await ownerOf(deps, customerId)
   if (accountId === undefined || customerId === undefined) return writeUnlessDone(deps, eventDone)

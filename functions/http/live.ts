@@ -11,7 +11,7 @@ import type { Need } from './route.ts'
  */
 const env = process.env
 
-/** Values that only the local stack uses; finding one in a deployed function is a mistake in the deployment. */
+/** A mark in values of the local stack. A deployed function that finds one refuses to start. */
 const LOCAL_MARK = 'Local0001'
 
 function setting(name: string): string {
