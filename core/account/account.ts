@@ -8,55 +8,55 @@ import { CORE_PREFIX, keys } from '../table/keys.ts'
 import { ConditionFailed, type Item } from '../table/table.ts'
 import { usernameKey } from './fields.ts'
 
-/** The profile item: who the account is and what it may do. */
+/** The stored profile: an account's identity, credentials and state. */
 const profileSchema = z.object({
   id: z.string(),
   username: z.string(),
   email: z.string(),
   /** Full name; absent until given. */
   name: z.optional(z.string()),
-  /** `pending`: registered but not yet known to the password vault. */
+  /** `pending`: registered, but the registration has not finished. */
   status: z.enum(['pending', 'active', 'suspended', 'deactivated']),
   emailVerified: z.boolean(),
-  /** The look-up half of the one live code of each purpose. */
+  /** Look-up halves of the valid mailed codes, one for each purpose. */
   confirmCode: z.optional(z.string()),
   changeCode: z.optional(z.string()),
   resetCode: z.optional(z.string()),
-  /** The address that a confirmed account wants to change to, until its code is confirmed. */
+  /** The new address that a confirmed account has requested, until its code is confirmed. */
   pendingEmail: z.optional(z.string()),
-  /** When the address was changed of late, epoch ms. */
+  /** Times of recent changes of the address, epoch ms, for the hourly limit. */
   emailChangesMs: z.optional(z.array(z.number())),
   createdAtMs: z.number(),
   updatedAtMs: z.number(),
   lastLoginAtMs: z.optional(z.number()),
-  /** Live sessions: the token family's `origin_jti` and when it signed in (epoch ms). */
+  /** Live sessions: the time of the sign-in (epoch ms) by the token family's `origin_jti`. */
   sessions: z.record(z.string(), z.number()),
-  /** Grows with every change of password, so that a sign-in that began before one cannot finish after it. */
+  /** Grows with every password change: a sign-in that began before the change cannot finish after it. */
   generation: z.number(),
-  /** While a password change is at the vault: until then no sign-in can finish. */
+  /** Set while the vault changes the password: no sign-in can finish before this time, epoch ms. */
   changingUntilMs: z.optional(z.number()),
-  /** Enrolled but not yet proved: the seed, encrypted for this account. */
+  /** Seed of an enrolment that no code has confirmed yet, encrypted for this account. */
   totpPending: z.optional(z.string()),
   totp: z.optional(
     z.object({
       seed: z.string(),
-      /** The last time step that was accepted; none is accepted twice. */
+      /** The last time step that was accepted. No step is accepted twice. */
       lastStep: z.number(),
-      /** MACs of the recovery codes that are left. */
+      /** MACs of the unused recovery codes. */
       recovery: z.record(z.string(), z.literal(true)),
     }),
   ),
-  /** Two-factor codes tried since the last right one, and when the last was. */
+  /** Two-factor codes tried since the last right code, and the time of the last try. */
   twofaTries: z.number(),
   twofaTriedAtMs: z.number(),
   /** The default application key, sealed by the keyring for this account. */
   defaultKey: z.string(),
   defaultKeyAtMs: z.number(),
-  /** Live keys, the default key included, and the next slot; a slot is never used twice. */
+  /** Number of live keys, the default key included, and the next free slot. No slot is used twice. */
   keyCount: z.number(),
   nextKeySlot: z.number(),
   flags: z.object({ bundleAutoRenewal: z.boolean(), lowQuotaNotification: z.boolean() }),
-  /** Billing address as GreenCloud's page has it; `country` is ISO 3166-1 alpha-2. */
+  /** Billing address with the fields of GreenCloud's page; `country` is ISO 3166-1 alpha-2. */
   address: z.optional(
     z.object({
       company: z.optional(z.string()),
@@ -67,18 +67,18 @@ const profileSchema = z.object({
       country: z.string(),
     }),
   ),
-  /** The payment provider's customer, once there is one. */
+  /** Id of the customer at the payment provider; absent before the first card or purchase. */
   customerId: z.optional(z.string()),
-  /** The one card verification that is open. */
+  /** Id of the open card verification. An account has at most one. */
   openHold: z.optional(z.string()),
-  /** When cards were tried of late, epoch ms, newest last: the limits against card testing. */
+  /** Times of recent card tries, epoch ms, newest last, for the limits against card testing. */
   cardTriesMs: z.optional(z.array(z.number())),
   cardChangedAtMs: z.optional(z.number()),
-  /** Name of the bundle held; absent before the first. */
+  /** Name of the account's bundle; absent before the first purchase. */
   bundle: z.optional(z.string()),
-  /** The one purchase whose money may still move. */
+  /** Id of the open purchase, which may still charge the card. An account has at most one. */
   openPurchase: z.optional(z.string()),
-  /** The last one that came to an end, for who clicks twice. */
+  /** The last purchase that ended. A second click soon afterwards gets its outcome. */
   lastPurchase: z.optional(
     z.object({
       id: z.string(),
@@ -87,36 +87,36 @@ const profileSchema = z.object({
       atMs: z.number(),
     }),
   ),
-  /** Why the bundle does not renew itself at the moment; absent while it does. */
+  /** Why the bundle does not renew at the moment; absent while nothing prevents it. */
   renewal: z.optional(
     z.object({
       state: z.enum(['retrying', 'paused', 'action_required', 'capped']),
       reason: z.string(),
-      /** The card that it is about, if there was one: with another one it is history. */
+      /** The default card at that time, if there was one. Another default card makes the state obsolete. */
       cardId: z.optional(z.string()),
       nextAttemptAtMs: z.optional(z.number()),
       /** Declines in a row. */
       failures: z.number(),
     }),
   ),
-  /** What renewals may cost in a calendar month (UTC), and what they did in the last one that had any. */
+  /** Limit on the cost of renewals in a calendar month (UTC), and their cost in the last month with any. */
   monthlyCapCents: z.optional(z.number()),
   renewed: z.optional(z.object({ month: z.string(), cents: z.number() })),
-  /** Units owed by purchase whose money went back when they were spent already: the next credit pays them. */
+  /** Units owed, by purchase id: they were spent before their money went back. The next credit pays them. */
   owed: z.optional(z.record(z.string(), z.number())),
   /** Whether a purchase was ever credited. */
   paid: z.boolean(),
-  /** Cents; negative is owed to us. */
+  /** Cents; negative if the customer owes money. */
   balanceCents: z.number(),
   /** Number of the last ledger entry. */
   ledgerSeq: z.number(),
-  /** While pending: MAC over the request that registered it, so that only the same request can resume it. */
+  /** While pending: MAC over the registration's request, because only the same request may resume it. */
   attempt: z.optional(z.string()),
 })
 
 export type Profile = z.infer<typeof profileSchema>
 
-/** An account as a request sees it. */
+/** An account as requests read it: the profile, the counter and the customer. */
 export interface Account extends Profile {
   quota: Quota | undefined
   customer: StoredCustomer | undefined
@@ -130,10 +130,10 @@ export const renewsItself = ({ flags, bundle }: Pick<Profile, 'flags' | 'bundle'
 export const displayName = ({ name, username }: Pick<Profile, 'name' | 'username'>): string =>
   name ?? username
 
-/** Reads a stored profile. @throws Error if it is not one. */
+/** Reads a stored profile. @throws Error if the item is not a profile. */
 export const parseProfile = (item: Item): Profile => z.parse(profileSchema, item)
 
-/** Profile, quota and customer in one strongly consistent read; undefined where there is no such account. */
+/** Profile, quota and customer in one strongly consistent read; undefined for an unknown account. */
 export async function readAccount(deps: Deps<'table'>, accountId: string): Promise<Account | undefined> {
   const items = await deps.table.list(keys.account(accountId), CORE_PREFIX)
   const find = (sk: string) => items.find((item) => item.sk === sk)
@@ -149,7 +149,7 @@ export async function readAccount(deps: Deps<'table'>, accountId: string): Promi
   )
 }
 
-/** Whose token it is, as the authorizer read it from a verified access token. */
+/** What the authorizer read from a verified access token. */
 export interface Claims {
   accountId: string
   sessionId: string
@@ -158,8 +158,9 @@ export interface Claims {
 }
 
 /**
- * The account gate: every protected handler passes here, whatever the gateway has cached. One read.
- * @throws DomainError `session_ended` for an expired token or a session that is no longer listed,
+ * The account gate: every protected handler calls it, because the gateway may have cached an outdated answer
+ * of the authorizer. One read.
+ * @throws DomainError `session_ended` for an expired token or a session that the account no longer lists,
  *   `account_deactivated`, `account_suspended`.
  */
 export async function admitCaller(deps: Deps<'table'>, claims: Claims): Promise<Account> {
@@ -178,14 +179,14 @@ export function requireActive({ status }: Pick<Profile, 'status'>): void {
 }
 
 /**
- * Whether the name in a path is the caller's own, in any case. Another's name and one that nobody has are alike.
- * @throws DomainError `not_found`
+ * Checks that the username in a path is the caller's own, in upper or lower case.
+ * @throws DomainError `not_found` for any other name, so that nobody learns which names exist
  */
 export function requireOwnUsername(account: Account, name: string): void {
   if (usernameKey(name) !== usernameKey(account.username)) throw new DomainError('not_found')
 }
 
-/** Writes the profile under a condition. @throws DomainError `refusedAs` if it does not hold */
+/** Writes the profile under a condition. @throws DomainError `refusedAs` if the condition fails */
 export async function updateProfile(
   deps: Deps<'table'>,
   accountId: string,

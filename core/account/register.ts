@@ -12,10 +12,10 @@ import { HOUR_MS, MINUTE_MS } from '../time.ts'
 import { type Account, type Profile, parseProfile } from './account.ts'
 import { emailKey, usernameKey } from './fields.ts'
 
-/** After this long a registration that never finished is swept away and its names are free again. */
+/** After this time the sweep removes an unfinished registration, and its names are free again. */
 const PENDING_MS = HOUR_MS
 
-/** Resuming stops well before the sweep begins, so that the two never work on one account at once. */
+/** Resuming ends well before the sweep begins, so that the two never work on one account at once. */
 const RESUME_MS = PENDING_MS - 10 * MINUTE_MS
 
 type RegisterDeps = Deps<'table' | 'identity' | 'keyring' | 'mail'>
@@ -31,8 +31,9 @@ const absent = expr`attribute_not_exists(pk)`
 /**
  * Registers an account and mails the code that confirms its address.
  *
- * Names are taken and the account stored as `pending` in one transaction; then the password vault learns of it;
- * then it becomes active. A crash leaves a pending account, which the same request resumes and nobody else.
+ * One transaction takes the names and stores the account as `pending`. Then the password vault creates its
+ * user, and the account becomes active. A crash leaves a pending account, which only the same request can
+ * resume.
  * @throws DomainError `username_taken`, `email_taken`, `password_refused`
  */
 export async function registerAccount(deps: RegisterDeps, input: Registration): Promise<Account> {
@@ -64,7 +65,11 @@ async function reserve(deps: RegisterDeps, input: Registration): Promise<Profile
   }
 }
 
-/** Both names lead to one pending account that this very request registered before: go on with it. */
+/**
+ * Resumes the pending account that an earlier try of the same request has registered.
+ * @throws DomainError `username_taken`, `email_taken` unless the names lead to such an account, young enough
+ *   to resume
+ */
 async function resume(
   deps: RegisterDeps,
   wanted: Profile,
@@ -116,7 +121,10 @@ function newProfile(deps: RegisterDeps, { username, email, password }: Registrat
   return { profile, item, keyLookup: key.lookup, quota: newQuota(id, key.hash, nowMs) }
 }
 
-/** The winner of this transaction is the one whose registration succeeded. */
+/**
+ * Makes a pending account active. Of several concurrent requests only one can.
+ * @throws DomainError `username_taken` for the others
+ */
 async function activateAccount(deps: RegisterDeps, pending: Profile): Promise<Account> {
   const code = newCode(deps, 'confirm-email', pending.id)
   const { mail, write } = queueMail(deps, {
@@ -144,7 +152,7 @@ async function activateAccount(deps: RegisterDeps, pending: Profile): Promise<Ac
   return { ...pending, status: 'active', quota: undefined, customer: undefined }
 }
 
-/** Gives the names of a registration that never became active free again. @returns false if it is active now. */
+/** Removes a pending account and frees its names. @returns false if the account is no longer pending. */
 async function releaseNames(deps: Deps<'table' | 'keyring'>, profile: Profile): Promise<boolean> {
   return deps.table
     .transact([
@@ -164,9 +172,9 @@ async function releaseNames(deps: Deps<'table' | 'keyring'>, profile: Profile): 
 }
 
 /**
- * Clears away registrations that never finished. The vault's user goes first: while the profile stands, a crash
- * here is repaired by the next sweep.
- * @returns how many were cleared, and how many stay for the next run.
+ * Removes registrations that never finished. The vault's user is removed first, because after a crash the
+ * next sweep finds the registration again only by its profile.
+ * @returns how many were removed, and how many failed and stay due.
  */
 export async function sweepPending(deps: Deps<'table' | 'identity' | 'keyring'>, run: Run): Promise<Worked> {
   return eachDue(deps, 'PENDING', run, async (key) => {

@@ -13,9 +13,9 @@ const TEXT = {
 }
 
 /**
- * Looks at cards that are due: removals that a request left unfinished are finished; of a card that
- * expires this month or has expired its owner gets a notice, each once.
- * @returns how many notices were given and removals finished.
+ * Works on the cards that are due: finishes removals that a request left unfinished, and sends one notice
+ * when a card is about to expire and one when it has expired.
+ * @returns how many notices were sent, how many removals finished, and how many cards failed and stay due.
  */
 export async function sweepCards(
   deps: Deps<'table' | 'payments'>,
@@ -37,14 +37,14 @@ export async function sweepCards(
   return { ...done, cardsFailed: failed }
 }
 
-/** The notice to give now; where both are due, only the last is still true. */
+/** The notice to send now. If both notices are due, only the second is still true. */
 function dueNotice(stored: StoredCard, nowMs: number): ReturnType<typeof nextNotice> {
   const first = nextNotice(stored)
   const last = first && nextNotice({ ...stored, noticed: first.mark })
   return [last, first].find((notice) => notice && notice.atMs <= nowMs)
 }
 
-/** The notice, the note that it was given and the date of the next one, in one transaction. */
+/** Stores the notice, and marks the card with this notice and the date of the next, in one transaction. */
 async function sendExpiryNotice(
   deps: Deps<'table'>,
   key: Key,

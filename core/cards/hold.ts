@@ -1,3 +1,7 @@
+// The hold machine (hold.ts, verify.ts and settle.ts here) and the purchase machine (begin.ts, advance.ts,
+// settle.ts and credit.ts in core/purchases) have the same design and stay separate, because a proved hold is
+// released and a paid purchase is credited.
+
 import * as z from 'zod/mini'
 import type { Account, Profile } from '../account/account.ts'
 import type { Deps, NewPayment, Payment } from '../ports.ts'
@@ -5,36 +9,37 @@ import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import type { Item } from '../table/table.ts'
 
-/** What a hold takes for a moment: one dollar (EMCP). */
+/** The amount of a hold: one dollar, as at EMCP. */
 const HOLD_CENTS = 100
 
 const holdSchema = z.object({
   id: z.string(),
   accountId: z.string(),
-  /** `change` also makes the card the default one and starts the 24 hours. */
+  /** `change` also makes the card the default card and starts the 24 hours until the next change. */
   purpose: z.enum(['verify', 'change']),
-  /** The payment method as it was asked for; a test card's alias becomes another one each time it is used. */
+  /** The payment method as requested. Stripe makes a new one at each use of a test card's alias. */
   asked: z.string(),
-  /** The payment method that the payment has. */
+  /** The payment method that the payment uses. */
   cardId: z.string(),
   customerId: z.string(),
   /** A billing address to store when the card is proved. */
   address: z.optional(z.custom<NonNullable<Profile['address']>>()),
   /**
-   * `created`: stored, nothing can be held yet. `saved`: the payment's id is known, so it may be confirmed.
-   * `releasing`: the card is proved and on file, the dollar still has to go back.
+   * `created`: the hold is stored, and nothing can be held yet. `saved`: the payment's id is stored, so the
+   * payment may be confirmed. `releasing`: the card is proved and on file, and the dollar must still be
+   * released.
    */
   state: z.enum(['created', 'saved', 'releasing']),
   paymentId: z.optional(z.string()),
-  /** There is a bundle that may be waiting for another card to renew itself with. */
+  /** The account has a bundle, whose renewal may be waiting for another card. */
   renews: z.optional(z.literal(true)),
   createdAtMs: z.number(),
 })
 
 /**
- * A card verification from its first call until the dollar is released: `created → saved → releasing → gone`, or
- * gone from any state when the card is declined or the verification given up. The PaymentIntent is the unit, and
- * cancelling it the fence: nothing is given up before no hold can come of it.
+ * A card verification from its first call until the dollar is released: `created → saved → releasing`, then
+ * removed. It is removed earlier if the card is declined or the verification is abandoned, after the
+ * provider has confirmed that the PaymentIntent, if there is one, is canceled and can hold nothing any more.
  */
 export type Hold = z.infer<typeof holdSchema>
 
@@ -61,7 +66,7 @@ export function newHold(
   return { hold, item: { ...keys.hold(account.id, id), ...hold, ...due } }
 }
 
-/** The literal parameters of a hold's payment: a retry sends the same. */
+/** The literal parameters of a hold's payment. A retry sends the same parameters. */
 export const holdPayment = ({ id, accountId, asked, customerId }: Hold): NewPayment => ({
   purpose: 'hold',
   amountCents: HOLD_CENTS,
@@ -71,14 +76,14 @@ export const holdPayment = ({ id, accountId, asked, customerId }: Hold): NewPaym
   idempotencyKey: `hold_${id}`,
 })
 
-/** The hold that a payment was made for, by its metadata; undefined for other payments. */
+/** The hold that a payment was made for, according to its metadata; undefined for other payments. */
 export function holdOf(payment: Payment): { accountId: string; holdId: string } | undefined {
   const { account = '', purchase = '' } = payment.metadata
   const holdId = /^hold_([0-9a-f]{24})$/.exec(purchase)?.[1]
   return holdId && /^[0-9a-f]{24}$/.test(account) ? { accountId: account, holdId } : undefined
 }
 
-/** Whether a payment is the one that the hold asked for, in every detail that money depends on. */
+/** Whether a payment matches its hold in every detail that concerns money. */
 export const isPaymentOfHold = (payment: Payment, hold: Hold, livemode: boolean): boolean =>
   payment.amountCents === HOLD_CENTS &&
   payment.currency === 'usd' &&

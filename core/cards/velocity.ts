@@ -8,8 +8,9 @@ const LIMITS = [
 ]
 
 /**
- * When cards were tried of late, epoch ms, with one more try now.
- * @throws DomainError `too_many_cards_tried` with the seconds until one more is allowed.
+ * Counts one more card try.
+ * @returns the times of the tries in the last 24 hours, this one included, epoch ms.
+ * @throws DomainError `too_many_cards_tried` with the seconds until the next try is allowed
  */
 export function countCardAttempt(triedMs: readonly number[], nowMs: number): number[] {
   requireVelocity(triedMs, nowMs)
