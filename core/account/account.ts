@@ -99,10 +99,12 @@ const profileSchema = z.object({
       failures: z.number(),
     }),
   ),
-  /** Limit on the cost of renewals in a calendar month (UTC), and their cost in the last month with any. */
+  /**
+   * Limit on the cost of renewals in a calendar month (UTC), and the cost in the last month with renewals.
+   */
   monthlyCapCents: z.optional(z.number()),
   renewed: z.optional(z.object({ month: z.string(), cents: z.number() })),
-  /** Units owed, by purchase id: they were spent before their money went back. The next credit pays them. */
+  /** Units owed, by purchase: they were spent before a refund or dispute. The next credit pays them back. */
   owed: z.optional(z.record(z.string(), z.number())),
   /** Whether a purchase was ever credited. */
   paid: z.boolean(),

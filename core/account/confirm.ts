@@ -30,7 +30,10 @@ export async function confirmEmail(deps: Deps<'table' | 'keyring'>, typed: strin
   }
 }
 
-/** Confirms the registered address and credits the trial. An account comes here once: it stays confirmed. */
+/**
+ * Confirms the registered address and credits the trial. A confirmed account always stays confirmed, so the
+ * trial is credited once.
+ */
 function confirmFirst(deps: Deps, code: CheckedCode): Write[] {
   const nowMs = deps.clock.nowMs()
   const trial = trialCredit(code.accountId, nowMs)

@@ -11,7 +11,6 @@ import { HOUR_MS } from '../time.ts'
 import { type Account, parseProfile, requireActive } from './account.ts'
 import { emailKey, usernameKey } from './fields.ts'
 
-/** Sets the full name. */
 export async function setName(deps: Deps<'table'>, account: Account, name: string): Promise<void> {
   await changeProfile(deps, account, expr`SET #name = ${name}, #updatedAtMs = ${deps.clock.nowMs()}`)
 }
@@ -21,6 +20,7 @@ export interface Flags {
   lowQuotaNotification: boolean
 }
 
+/** Sets the flags. Switching auto-renewal on renews a bundle that has run low. */
 export async function setFlags(deps: Deps<'table'>, account: Account, flags: Flags): Promise<void> {
   const set = expr`SET #flags = ${flags}, #updatedAtMs = ${deps.clock.nowMs()}`
   const mayRenewNow =
@@ -160,7 +160,7 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
   }
 }
 
-/** Address changes allowed in an hour, because each mails a new address, which may be a stranger's. */
+/** Address changes allowed in an hour. Each mails the new address, which may belong to a stranger. */
 const CHANGES_AN_HOUR = 5
 /**
  * Counts a change of the address.

@@ -67,8 +67,8 @@ async function reserve(deps: RegisterDeps, input: Registration): Promise<Profile
 
 /**
  * Resumes the pending account that an earlier try of the same request has registered.
- * @throws DomainError `username_taken`, `email_taken` unless the names lead to such an account, young enough
- *   to resume
+ * @throws DomainError `username_taken`, `email_taken` if the names belong to another account, or this one is
+ *   too old to resume
  */
 async function resume(
   deps: RegisterDeps,
@@ -173,7 +173,7 @@ async function releaseNames(deps: Deps<'table' | 'keyring'>, profile: Profile): 
 
 /**
  * Removes registrations that never finished. The vault's user is removed first, because after a crash the
- * next sweep finds the registration again only by its profile.
+ * next sweep can find the registration only by its profile.
  * @returns how many were removed, and how many failed and stay due.
  */
 export async function sweepPending(deps: Deps<'table' | 'identity' | 'keyring'>, run: Run): Promise<Worked> {

@@ -49,7 +49,7 @@ export async function removeCard(deps: RemoveDeps, account: Account, cardId: str
     if (error instanceof ConditionFailed) throw new DomainError('conflict')
     throw error
   }
-  // The card is off the account already; only the provider has still to learn of the removal.
+  // The card is off the account already; only the provider does not know of the removal yet.
   const owner = { accountId: account.id, customerId: customer.id }
   await finishRemoval(deps, owner, cardId).catch((error: unknown) => {
     const what = 'a removed card could not be detached at the provider; the job sweep will retry it'

@@ -23,8 +23,8 @@ export type SettledHold =
 
 /**
  * Settles a hold according to its payment's state, for the request, the webhook and the sweep alike. Safe to
- * repeat. `eventDone` is written together with the work, unless the card is proved: then the event is done
- * only after `releaseHold`, which writes `eventDone` itself.
+ * repeat. `eventDone` is written together with the work, unless the card is proved: then the caller
+ * passes `eventDone` to `releaseHold`.
  */
 export async function settleHold(
   deps: CardDeps,
@@ -74,7 +74,7 @@ async function cancelHold(
   return { status: payment.status === 'declined' ? 'declined' : 'given up' }
 }
 
-/** Whether a canceled payment was held before. Such a hold has proved and attached its card nevertheless. */
+/** Whether a canceled payment was held before it was canceled. If so, its card is proved and attached. */
 async function wasHeld(deps: CardDeps, { latestChargeId }: Payment): Promise<boolean> {
   if (latestChargeId === undefined) return false
   return (await deps.payments.readCharge(latestChargeId))?.status === 'succeeded'

@@ -1,7 +1,7 @@
 import { DomainError } from '../errors.ts'
 import { DAY_MS, HOUR_MS } from '../time.ts'
 
-/** Limits against card testing. */
+/** Limits on card tries, against card testing. */
 const LIMITS = [
   { tries: 3, withinMs: HOUR_MS },
   { tries: 10, withinMs: DAY_MS },

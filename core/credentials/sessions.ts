@@ -127,7 +127,7 @@ async function listSession(
   )
 }
 
-/** The sessions to drop when one more signs in: the expired ones, then the oldest beyond the limit. */
+/** Ids of the sessions that a new sign-in drops: the expired ones, and the oldest beyond the limit. */
 export function staleSessions(sessions: Record<string, number>, nowMs: number): string[] {
   const newestFirst = Object.entries(sessions).sort(([, a], [, b]) => b - a)
   return newestFirst
