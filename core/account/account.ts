@@ -8,55 +8,55 @@ import { CORE_PREFIX, keys } from '../table/keys.ts'
 import { ConditionFailed, type Item } from '../table/table.ts'
 import { usernameKey } from './fields.ts'
 
-/** The profile item: who the account is and what it may do. */
+/** The stored profile: an account's identity, credentials and state. */
 const profileSchema = z.object({
   id: z.string(),
   username: z.string(),
   email: z.string(),
   /** Full name; absent until given. */
   name: z.optional(z.string()),
-  /** `pending`: registered, but the password vault does not have the user yet. */
+  /** `pending`: registered, but the registration has not finished. */
   status: z.enum(['pending', 'active', 'suspended', 'deactivated']),
   emailVerified: z.boolean(),
-  /** The look-up half of the live code, one for each purpose. */
+  /** Look-up halves of the valid mailed codes, one for each purpose. */
   confirmCode: z.optional(z.string()),
   changeCode: z.optional(z.string()),
   resetCode: z.optional(z.string()),
-  /** The new address of a confirmed account until its code is confirmed. */
+  /** The new address that a confirmed account has requested, until its code is confirmed. */
   pendingEmail: z.optional(z.string()),
-  /** Times of recent address changes, epoch ms. */
+  /** Times of recent changes of the address, epoch ms, for the hourly limit. */
   emailChangesMs: z.optional(z.array(z.number())),
   createdAtMs: z.number(),
   updatedAtMs: z.number(),
   lastLoginAtMs: z.optional(z.number()),
-  /** Live sessions: the `origin_jti` of each token family, and its sign-in time in epoch ms. */
+  /** Live sessions: the time of the sign-in (epoch ms) by the token family's `origin_jti`. */
   sessions: z.record(z.string(), z.number()),
-  /** Grows with every password change, so a sign-in that began before the change cannot finish after it. */
+  /** Grows with every password change: a sign-in that began before the change cannot finish after it. */
   generation: z.number(),
-  /** Until this time (epoch ms) a password change is in progress and no sign-in can finish. */
+  /** Set while the vault changes the password: no sign-in can finish before this time, epoch ms. */
   changingUntilMs: z.optional(z.number()),
-  /** The encrypted seed of an enrolment that no code has confirmed yet. */
+  /** Seed of an enrolment that no code has confirmed yet, encrypted for this account. */
   totpPending: z.optional(z.string()),
   totp: z.optional(
     z.object({
       seed: z.string(),
-      /** The last accepted time step; no step is accepted twice. */
+      /** The last time step that was accepted. No step is accepted twice. */
       lastStep: z.number(),
       /** MACs of the unused recovery codes. */
       recovery: z.record(z.string(), z.literal(true)),
     }),
   ),
-  /** Attempts with two-factor codes since the last right code, and the time of the last attempt. */
+  /** Two-factor codes tried since the last right code, and the time of the last try. */
   twofaTries: z.number(),
   twofaTriedAtMs: z.number(),
   /** The default application key, sealed by the keyring for this account. */
   defaultKey: z.string(),
   defaultKeyAtMs: z.number(),
-  /** Number of live keys with the default key, and the next free slot. A slot is never used twice. */
+  /** Number of live keys, the default key included, and the next free slot. No slot is used twice. */
   keyCount: z.number(),
   nextKeySlot: z.number(),
   flags: z.object({ bundleAutoRenewal: z.boolean(), lowQuotaNotification: z.boolean() }),
-  /** Billing address as GreenCloud's page has it; `country` is ISO 3166-1 alpha-2. */
+  /** Billing address with the fields of GreenCloud's page; `country` is ISO 3166-1 alpha-2. */
   address: z.optional(
     z.object({
       company: z.optional(z.string()),
@@ -67,18 +67,18 @@ const profileSchema = z.object({
       country: z.string(),
     }),
   ),
-  /** The payment provider's customer, once there is one. */
+  /** Id of the customer at the payment provider; absent before the first card or purchase. */
   customerId: z.optional(z.string()),
-  /** The open card verification; an account has at most one. */
+  /** Id of the open card verification. An account has at most one. */
   openHold: z.optional(z.string()),
-  /** Times of recent card attempts, epoch ms, newest last, for the limits against card testing. */
+  /** Times of recent card tries, epoch ms, newest last, for the limits against card testing. */
   cardTriesMs: z.optional(z.array(z.number())),
   cardChangedAtMs: z.optional(z.number()),
-  /** Name of the bundle held; absent before the first. */
+  /** Name of the account's bundle; absent before the first purchase. */
   bundle: z.optional(z.string()),
-  /** The open purchase, whose money may still move; an account has at most one. */
+  /** Id of the open purchase, which may still charge the card. An account has at most one. */
   openPurchase: z.optional(z.string()),
-  /** The last purchase that ended; it answers a second click. */
+  /** The last purchase that ended. A second click soon afterwards gets its outcome. */
   lastPurchase: z.optional(
     z.object({
       id: z.string(),
@@ -87,36 +87,38 @@ const profileSchema = z.object({
       atMs: z.number(),
     }),
   ),
-  /** Why auto-renewal does not work at the moment; absent while it works. */
+  /** Why the bundle does not renew at the moment; absent while nothing prevents it. */
   renewal: z.optional(
     z.object({
       state: z.enum(['retrying', 'paused', 'action_required', 'capped']),
       reason: z.string(),
-      /** The card that failed, if there was one. The entry no longer counts once another card is the default. */
+      /** The default card at that time, if there was one. Another default card makes the state obsolete. */
       cardId: z.optional(z.string()),
       nextAttemptAtMs: z.optional(z.number()),
       /** Number of consecutive declines. */
       failures: z.number(),
     }),
   ),
-  /** Limit for renewals in a calendar month (UTC), and what they cost in the last month with a renewal. */
+  /**
+   * Limit on the cost of renewals in a calendar month (UTC), and the cost in the last month with renewals.
+   */
   monthlyCapCents: z.optional(z.number()),
   renewed: z.optional(z.object({ month: z.string(), cents: z.number() })),
-  /** Units owed, by purchase: its money was returned after they had been spent. The next credit pays them. */
+  /** Units owed, by purchase: they were spent before a refund or dispute. The next credit pays them back. */
   owed: z.optional(z.record(z.string(), z.number())),
   /** Whether a purchase was ever credited. */
   paid: z.boolean(),
-  /** Cents; negative is owed to us. */
+  /** Cents; negative if the customer owes money. */
   balanceCents: z.number(),
   /** Number of the last ledger entry. */
   ledgerSeq: z.number(),
-  /** While pending: a MAC over the registration request, so that only the same request can resume it. */
+  /** While pending: MAC over the registration's request, because only the same request may resume it. */
   attempt: z.optional(z.string()),
 })
 
 export type Profile = z.infer<typeof profileSchema>
 
-/** An account as a request sees it. */
+/** An account as requests read it: the profile, the counter and the customer. */
 export interface Account extends Profile {
   quota: Quota | undefined
   customer: StoredCustomer | undefined
@@ -130,10 +132,10 @@ export const renewsItself = ({ flags, bundle }: Pick<Profile, 'flags' | 'bundle'
 export const displayName = ({ name, username }: Pick<Profile, 'name' | 'username'>): string =>
   name ?? username
 
-/** Reads a stored profile. @throws Error if it is not one. */
+/** Reads a stored profile. @throws Error if the item is not a profile. */
 export const parseProfile = (item: Item): Profile => z.parse(profileSchema, item)
 
-/** Profile, quota and customer in one strongly consistent read; undefined if there is no such account. */
+/** Profile, quota and customer in one strongly consistent read; undefined for an unknown account. */
 export async function readAccount(deps: Deps<'table'>, accountId: string): Promise<Account | undefined> {
   const items = await deps.table.list(keys.account(accountId), CORE_PREFIX)
   const find = (sk: string) => items.find((item) => item.sk === sk)
@@ -149,7 +151,7 @@ export async function readAccount(deps: Deps<'table'>, accountId: string): Promi
   )
 }
 
-/** The claims that the authorizer has read from a verified access token. */
+/** What the authorizer read from a verified access token. */
 export interface Claims {
   accountId: string
   sessionId: string
@@ -158,7 +160,8 @@ export interface Claims {
 }
 
 /**
- * The account gate, which every protected handler passes, whatever the gateway has cached. One read.
+ * The account gate: every protected handler calls it, because the gateway may have cached an outdated answer
+ * of the authorizer. One read.
  * @throws DomainError `session_ended` for an expired token or a session that the account no longer lists,
  *   `account_deactivated`, `account_suspended`.
  */
@@ -178,15 +181,14 @@ export function requireActive({ status }: Pick<Profile, 'status'>): void {
 }
 
 /**
- * Requires that the name in a path is the caller's own, in any case. Unknown names and names of others are refused
- * alike.
- * @throws DomainError `not_found`
+ * Checks that the username in a path is the caller's own, in upper or lower case.
+ * @throws DomainError `not_found` for any other name, so that nobody learns which names exist
  */
 export function requireOwnUsername(account: Account, name: string): void {
   if (usernameKey(name) !== usernameKey(account.username)) throw new DomainError('not_found')
 }
 
-/** Writes the profile under a condition. @throws DomainError `refusedAs` if the condition does not hold */
+/** Writes the profile under a condition. @throws DomainError `refusedAs` if the condition fails */
 export async function updateProfile(
   deps: Deps<'table'>,
   accountId: string,

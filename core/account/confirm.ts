@@ -9,10 +9,10 @@ import { parseProfile, readAccount, requireActive } from './account.ts'
 import { emailKey } from './fields.ts'
 
 /**
- * Confirms an e-mail address with the code mailed to it: the one registered, which grants the trial quota the first
- * time, or the new address of a confirmed account.
+ * Confirms the e-mail address that a code was mailed to: the registered address, which grants the trial
+ * quota, or the new address of a confirmed account.
  * @throws DomainError `invalid_code`; for a right code `account_deactivated`, `account_suspended`, and
- *   `email_taken` when somebody else has confirmed the new address meanwhile.
+ *   `email_taken` if another account has taken the new address meanwhile.
  */
 export async function confirmEmail(deps: Deps<'table' | 'keyring'>, typed: string): Promise<void> {
   const code = await checkCode(deps, ['confirm-email', 'change-email'], typed)
@@ -24,13 +24,16 @@ export async function confirmEmail(deps: Deps<'table' | 'keyring'>, typed: strin
     if (!(error instanceof ConditionFailed)) throw error
     const profile = error.failed.get(0)
     if (profile) requireActive(parseProfile(profile))
-    // In a change of address, the second write takes the address and the last one spends the code.
+    // The first write updates the profile and the last one spends the code. Those between take a new address.
     const stale = error.failed.has(0) || error.failed.has(writes.length)
     throw new DomainError(stale || code.purpose === 'confirm-email' ? 'invalid_code' : 'email_taken')
   }
 }
 
-/** The first confirmation credits the trial units. An account never becomes unconfirmed again. */
+/**
+ * Confirms the registered address and credits the trial. A confirmed account always stays confirmed, so the
+ * trial is credited once.
+ */
 function confirmFirst(deps: Deps, code: CheckedCode): Write[] {
   const nowMs = deps.clock.nowMs()
   const trial = trialCredit(code.accountId, nowMs)

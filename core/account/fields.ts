@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 
-/** `A-Z a-z 0-9 . _ -`, 3 to 32, starting with a letter or digit. ASCII only, so nothing looks alike. */
+/** 3 to 32 of `A-Z a-z 0-9 . _ -`, beginning with a letter or digit. ASCII excludes look-alike letters. */
 export const username = z
   .string()
   .check(
@@ -11,17 +11,17 @@ export const username = z
   )
 
 /**
- * An address of letters, marks and digits of any script with RFC 5322's atom symbols before the `@`, and dotted
- * labels after it. Controls, spaces, lone surrogates and all that is invisible (zero width, direction, fillers) are
- * out.
+ * An address of letters, marks and digits of any script with RFC 5322's atom symbols before the `@`, and
+ * dotted labels after it. Control characters, spaces, lone surrogates and invisible characters (zero width,
+ * direction, fillers) are refused.
  */
 const emailSyntax =
   /^(?!.*\p{DI})(?=.{1,64}@)[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+(?:\.[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+)*@(?:[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]{0,61}[\p{L}\p{M}\p{N}])?\.)+(?:[\p{L}\p{M}]{2,63}|xn--[a-z0-9-]{1,59})$/iu
 export const email = z.string().check(z.maxLength(254), z.regex(emailSyntax, 'must be an e-mail address'))
 
 /**
- * 8 to 128 characters with at least one of `!@#$%&*` (GreenCloud: min=8, containsany). No control character, and
- * no space at either end: Cognito refuses those.
+ * 8 to 128 characters with at least one of `!@#$%&*` (GreenCloud: min=8, containsany). Control characters and
+ * spaces at either end are refused, because Cognito refuses them.
  */
 export const password = z
   .string()
@@ -35,7 +35,7 @@ export const password = z
     ),
   )
 
-/** A password that is typed to be checked: any password that could ever have been set. */
+/** A password that a user types to prove an identity. Every password that could ever have been set passes. */
 export const typedPassword = z
   .string()
   .check(z.minLength(1), z.maxLength(128), z.regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not have control characters'))
@@ -46,7 +46,7 @@ export const emailKey = (address: string): string => address.normalize('NFC').to
 /** The form in which usernames are compared. */
 export const usernameKey = (name: string): string => name.toLowerCase()
 
-/** A full name: 1 to 100 characters without control or invisible characters, and not only spaces. */
+/** A full name: 1 to 100 characters, without control or invisible characters, and not only spaces. */
 export const fullName = z
   .string()
   .check(

@@ -4,7 +4,7 @@ import { bundleOf } from '../purchases/catalogue.ts'
 import { type RenewalStatus, renewalStatus } from '../purchases/renewal.ts'
 import { type Account, displayName, type Profile } from './account.ts'
 
-/** An account as its owner sees it at a glance. */
+/** Summary of an account for its owner. */
 export interface AccountOverview {
   id: string
   email: string
@@ -12,9 +12,9 @@ export interface AccountOverview {
   /** The billing address; undefined until there is one. */
   address: Profile['address']
   hasTwoFactor: boolean
-  /** The default application key in the clear. */
+  /** The default application key in plain text. */
   defaultKey: string
-  /** The bundle held, with the units left on the account and the price of one more bundle. */
+  /** The account's bundle, with the units left on the account and the price of one more bundle. */
   bundle: { name: string; unitsLeft: number; priceCents: number } | undefined
   renewal: RenewalStatus
   flags: Profile['flags']

@@ -11,7 +11,6 @@ import { HOUR_MS } from '../time.ts'
 import { type Account, parseProfile, requireActive } from './account.ts'
 import { emailKey, usernameKey } from './fields.ts'
 
-/** Sets the full name. */
 export async function setName(deps: Deps<'table'>, account: Account, name: string): Promise<void> {
   await changeProfile(deps, account, expr`SET #name = ${name}, #updatedAtMs = ${deps.clock.nowMs()}`)
 }
@@ -21,6 +20,7 @@ export interface Flags {
   lowQuotaNotification: boolean
 }
 
+/** Sets the flags. Switching auto-renewal on renews a bundle that has run low. */
 export async function setFlags(deps: Deps<'table'>, account: Account, flags: Flags): Promise<void> {
   const set = expr`SET #flags = ${flags}, #updatedAtMs = ${deps.clock.nowMs()}`
   const mayRenewNow =
@@ -29,18 +29,20 @@ export async function setFlags(deps: Deps<'table'>, account: Account, flags: Fla
 }
 
 /**
- * Blocks the account and keeps its data. Every session ends for good; a later restore does not revive it.
+ * Blocks the account and keeps its data. Every session ends for good: restoring the account revives none of
+ * them.
  */
 export async function deactivateAccount(deps: Deps<'table'>, account: Account): Promise<void> {
   const set = expr`SET #status = ${'deactivated'}, #sessions = ${{}}, #updatedAtMs = ${deps.clock.nowMs()}`
-  // A consume reads only the counter, so the counter carries the block too.
+  // Consumes read the counter only, so the block is stored there too.
   const block: Write = { update: keys.quota(account.id), set: expr`SET #x = ${'deactivated'}` }
   await changeProfile(deps, account, set, [block])
 }
 
 /**
- * Changes the profile of an active account, together with further writes.
- * @throws DomainError `account_deactivated`, `account_suspended` if it stopped being active after the gate
+ * Changes the profile of an active account, in one transaction with the writes in `more`.
+ * @throws DomainError `account_deactivated`, `account_suspended` if the account stopped being active after
+ *   the gate, `conflict` if another write fails its condition
  */
 export async function changeProfile(
   deps: Deps<'table'>,
@@ -56,7 +58,10 @@ export async function changeProfile(
   }
 }
 
-/** The account stopped being active between the gate and the write. */
+/**
+ * The error for a profile that was not written because it has changed.
+ * @throws DomainError `account_deactivated`, `account_suspended` if that is the change
+ */
 function refusal(error: ConditionFailed): DomainError {
   const profile = error.failed.get(0)
   if (profile) requireActive(parseProfile(profile))
@@ -64,10 +69,11 @@ function refusal(error: ConditionFailed): DomainError {
 }
 
 /**
- * Changes username, e-mail address or both, each with its guard, in one transaction or not at all. An unconfirmed
- * address changes at once and gets a new code by mail. A confirmed address stays until the code mailed to the new
- * address is confirmed, and gets a mail about the change. Only then does it show whether the new address is taken.
- * @returns the account as it is now.
+ * Changes username, e-mail address or both, each with its uniqueness guard, in one transaction. An
+ * unconfirmed address changes at once, and a new code is mailed to the new address. A confirmed address gets
+ * a mail about the request and stays until the code mailed to the new address is confirmed. Only then does
+ * anybody learn whether the new address is taken.
+ * @returns the account after the change.
  * @throws DomainError `username_taken`, `email_taken` (unconfirmed accounts), `too_many_changes`, `conflict`
  */
 export async function renameAccount(
@@ -76,11 +82,11 @@ export async function renameAccount(
   wanted: { username?: string | undefined; email?: string | undefined },
 ): Promise<Account> {
   const username = wanted.username ?? account.username
-  const moved = usernameKey(username) !== usernameKey(account.username)
+  const isNewUsername = usernameKey(username) !== usernameKey(account.username)
   const address = emailChange(deps, { ...account, username }, wanted.email ?? account.email)
   const nowMs = deps.clock.nowMs()
   const set = [expr`SET #username = ${username}, #updatedAtMs = ${nowMs}`, ...address.set]
-  const guards = moved
+  const guards = isNewUsername
     ? moveGuard(
         keys.usernameGuard(usernameKey(account.username)),
         keys.usernameGuard(usernameKey(username)),
@@ -100,13 +106,13 @@ export async function renameAccount(
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
     if (error.failed.has(0)) throw refusal(error)
-    throw new DomainError(moved && error.failed.has(1) ? 'username_taken' : 'email_taken')
+    throw new DomainError(isNewUsername && error.failed.has(1) ? 'username_taken' : 'email_taken')
   }
   await Promise.all(address.mails.map((mail) => deliverMailOrLeave(deps, mail)))
   return { ...account, username, email: address.email, updatedAtMs: nowMs }
 }
 
-/** Takes the new name and frees the old one, which must still be the account's. */
+/** Moves a uniqueness guard: takes the new key and frees the old key, which must still be the account's. */
 function moveGuard(
   from: { pk: string; sk: string },
   to: { pk: string; sk: string },
@@ -125,11 +131,11 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
   const writes: Write[] = []
   const { id: accountId, username } = account
   const sameKey = emailKey(email) === emailKey(account.email)
-  const waits = !sameKey && account.emailVerified
+  const needsConfirmation = !sameKey && account.emailVerified
   if (!sameKey) set.push(expr`#emailChangesMs = ${countChange(deps, account)}`)
   if (sameKey) {
     set.push(expr`#email = ${email}`)
-  } else if (waits) {
+  } else if (needsConfirmation) {
     const code = newCode(deps, 'change-email', accountId)
     writes.push({ put: code.item })
     set.push(expr`#pendingEmail = ${email}, #changeCode = ${code.lookup}`)
@@ -145,18 +151,22 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
     queue({ accountId, to: email, template: 'confirm-email', values: { username }, codeLookup: code.lookup })
   }
   return {
-    email: waits ? account.email : email,
-    /** Whether to drop the reset code: a code mailed to the old address must not open the account any more. */
-    dropsReset: !sameKey && !waits,
+    email: needsConfirmation ? account.email : email,
+    /** Whether to drop the reset code, because a code mailed to the old address must not work any more. */
+    dropsReset: !sameKey && !needsConfirmation,
     set,
     writes: [...writes, ...mails.map(({ write }) => write)],
     mails: mails.map(({ mail }) => mail),
   }
 }
 
-/** Limit of changes, since each sends a mail to an address whose owner may not know us. */
+/** Address changes allowed in an hour. Each mails the new address, which may belong to a stranger. */
 const CHANGES_AN_HOUR = 5
-/** @throws DomainError `too_many_changes` */
+/**
+ * Counts a change of the address.
+ * @returns the times of the changes in the last hour, this one included, epoch ms.
+ * @throws DomainError `too_many_changes` with the seconds until the next change is allowed
+ */
 function countChange(deps: Deps, account: Account): number[] {
   const nowMs = deps.clock.nowMs()
   const recent = (account.emailChangesMs ?? []).filter((atMs) => atMs > nowMs - HOUR_MS)

@@ -12,10 +12,10 @@ import { HOUR_MS, MINUTE_MS } from '../time.ts'
 import { type Account, type Profile, parseProfile } from './account.ts'
 import { emailKey, usernameKey } from './fields.ts'
 
-/** A registration that has not finished after this time is removed by the sweep, which frees its names. */
+/** After this time the sweep removes an unfinished registration, and its names are free again. */
 const PENDING_MS = HOUR_MS
 
-/** Resuming ends well before the sweep begins, so that they never work on one account at once. */
+/** Resuming ends well before the sweep begins, so that the two never work on one account at once. */
 const RESUME_MS = PENDING_MS - 10 * MINUTE_MS
 
 type RegisterDeps = Deps<'table' | 'identity' | 'keyring' | 'mail'>
@@ -31,8 +31,9 @@ const absent = expr`attribute_not_exists(pk)`
 /**
  * Registers an account and mails the code that confirms its address.
  *
- * One transaction takes the names and stores the account as `pending`. Then the user is created in the password
- * vault, and the account becomes active. After a crash, only the same request can resume the pending account.
+ * One transaction takes the names and stores the account as `pending`. Then the password vault creates its
+ * user, and the account becomes active. A crash leaves a pending account, which only the same request can
+ * resume.
  * @throws DomainError `username_taken`, `email_taken`, `password_refused`
  */
 export async function registerAccount(deps: RegisterDeps, input: Registration): Promise<Account> {
@@ -64,7 +65,11 @@ async function reserve(deps: RegisterDeps, input: Registration): Promise<Profile
   }
 }
 
-/** Resumes the pending account if both names lead to it and the same request began it. */
+/**
+ * Resumes the pending account that an earlier try of the same request has registered.
+ * @throws DomainError `username_taken`, `email_taken` if the names belong to another account, or this one is
+ *   too old to resume
+ */
 async function resume(
   deps: RegisterDeps,
   wanted: Profile,
@@ -116,7 +121,10 @@ function newProfile(deps: RegisterDeps, { username, email, password }: Registrat
   return { profile, item, keyLookup: key.lookup, quota: newQuota(id, key.hash, nowMs) }
 }
 
-/** Activates the account. Of concurrent requests, the one whose transaction succeeds has registered. */
+/**
+ * Makes a pending account active. Of several concurrent requests only one can.
+ * @throws DomainError `username_taken` for the others
+ */
 async function activateAccount(deps: RegisterDeps, pending: Profile): Promise<Account> {
   const code = newCode(deps, 'confirm-email', pending.id)
   const { mail, write } = queueMail(deps, {
@@ -144,7 +152,7 @@ async function activateAccount(deps: RegisterDeps, pending: Profile): Promise<Ac
   return { ...pending, status: 'active', quota: undefined, customer: undefined }
 }
 
-/** Frees the names of a registration that never became active. @returns false if it is active by now. */
+/** Removes a pending account and frees its names. @returns false if the account is no longer pending. */
 async function releaseNames(deps: Deps<'table' | 'keyring'>, profile: Profile): Promise<boolean> {
   return deps.table
     .transact([
@@ -164,9 +172,9 @@ async function releaseNames(deps: Deps<'table' | 'keyring'>, profile: Profile): 
 }
 
 /**
- * Removes registrations that never finished. The vault's user is removed first, so that after a crash the profile
- * is still there and the next sweep finishes the removal.
- * @returns how many were removed, and how many stay for the next run.
+ * Removes registrations that never finished. The vault's user is removed first, because after a crash the
+ * next sweep can find the registration only by its profile.
+ * @returns how many were removed, and how many failed and stay due.
  */
 export async function sweepPending(deps: Deps<'table' | 'identity' | 'keyring'>, run: Run): Promise<Worked> {
   return eachDue(deps, 'PENDING', run, async (key) => {

@@ -5,13 +5,13 @@ import type { CardDeps } from './settle.ts'
 import { readStoredCard } from './sync.ts'
 import { type ProofOutcome, proveCard } from './verify.ts'
 
-/** The default card may be changed once in this time. */
+/** The default card may be changed once in this interval. */
 const CHANGE_INTERVAL_MS = DAY_MS
 
 /**
- * Proves a card and makes it the default card: once in 24 hours, and only while auto-renewal is off or the default
- * card is declined. A failed attempt does not use up the 24 hours.
- * @param address a new billing address; undefined keeps the stored address.
+ * Proves a card and makes it the default card. GreenCloud allows this once in 24 hours, and only while
+ * auto-renewal is off or the default card is declined. A failed attempt does not use up the 24 hours.
+ * @param input.address a new billing address; undefined keeps the stored address.
  * @throws DomainError `no_address`, `card_change_not_allowed`, and as `proveCard`
  */
 export async function changeCard(

@@ -10,7 +10,9 @@ import { billingAddressSchema, cardTombstone, parseStoredCard, unchangedCard } f
 
 const optionalText = z.optional(z.string())
 
-/** Our copy of the provider's customer. `version` grows with each write, so that an older reading never wins. */
+/**
+ * Bursar's copy of a customer. `version` grows with each write, so an older reading never replaces a newer.
+ */
 const customerSchema = z.object({
   version: z.number(),
   id: z.string(),
@@ -31,7 +33,7 @@ const customerSchema = z.object({
 
 export type StoredCustomer = z.infer<typeof customerSchema>
 
-/** Reads a stored customer. @throws Error if it is not one. */
+/** Reads a stored customer. @throws Error if the item is not a customer. */
 export const parseCustomer = (item: Item): StoredCustomer => z.parse(customerSchema, item)
 
 export async function readStoredCustomer(
@@ -42,7 +44,7 @@ export async function readStoredCustomer(
   return item && parseCustomer(item)
 }
 
-/** The item for a customer, with the version after the stored one. */
+/** The item that stores a customer, with the version that follows `last`. */
 export function customerItem(
   accountId: string,
   customer: PaymentCustomer,
@@ -53,13 +55,13 @@ export function customerItem(
   return { ...keys.customer(accountId), ...z.parse(customerSchema, copy) }
 }
 
-/** Holds if the customer is unchanged since it was read. Another customer starts with version 1 again. */
+/** Condition: the stored customer is as it was read. The id counts: each customer's versions begin with 1. */
 export const unchangedCustomer = (stored: StoredCustomer | undefined): Expression =>
   stored ? expr`#version = ${stored.version} AND #id = ${stored.id}` : expr`attribute_not_exists(pk)`
 
 /**
- * The account's customer, created at the provider when it is first needed. Safe to repeat and to run twice at once:
- * the provider knows the account by its idempotency key.
+ * The account's customer, created at the provider when it is first needed. Safe to repeat and to run
+ * concurrently, because the provider's idempotency key is derived from the account.
  */
 export async function ensureCustomer(
   deps: Deps<'table' | 'payments'>,
@@ -87,7 +89,11 @@ export async function ensureCustomer(
   }
 }
 
-/** The operator may have deleted the customer that Stripe still returns for the idempotency key, for a day. */
+/**
+ * Creates a customer. For a day the provider's idempotency key may stand for a customer that the operator has
+ * deleted; a new customer is then created instead.
+ * @throws DomainError `temporarily_unavailable`
+ */
 async function createStripeCustomer(
   deps: Deps<'payments'>,
   { id: accountId, email }: { id: string; email: string },
@@ -97,7 +103,7 @@ async function createStripeCustomer(
   for (let tries = 0; tries < CUSTOMER_SYNC_ATTEMPTS; tries++) {
     const { id } = await deps.payments.createCustomer(accountId, deleted)
     try {
-      // Apart from the creation, whose parameters must be the same however often it is repeated.
+      // Separate from the creation, because an idempotent creation must repeat the same parameters.
       return await deps.payments.updateCustomer(id, { email, name })
     } catch (error) {
       if (!(error instanceof DomainError && error.code === 'not_found')) throw error
@@ -107,7 +113,7 @@ async function createStripeCustomer(
   throw new DomainError('temporarily_unavailable')
 }
 
-/** The account of a customer; undefined for a customer of nobody here. */
+/** Id of the account that a customer belongs to; undefined if the customer is not one of Bursar's. */
 export async function ownerOf(
   deps: Deps<'table'>,
   customerId: string | undefined,
@@ -119,8 +125,10 @@ export async function ownerOf(
 const CUSTOMER_SYNC_ATTEMPTS = 10
 
 /**
- * Updates our copy of the customer from Stripe. The version is read before Stripe is called, so of two concurrent
- * syncs the one that began first cannot overwrite the other. `eventDone` is written in the same transaction.
+ * Brings Bursar's copy of a customer up to date. The version is read before the provider is asked, so that of
+ * two concurrent readings the older one cannot replace the newer one. `eventDone` is written in the same
+ * transaction.
+ * @throws DomainError `temporarily_unavailable` after too many lost races
  */
 export async function syncCustomer(
   deps: Deps<'table' | 'payments'>,
@@ -140,25 +148,25 @@ export async function syncCustomer(
           { remove: keys.customerOwner(customerId) },
           { update: keys.profile(accountId), set: expr`REMOVE #customerId` },
         ]
-    // The default card changed at Stripe, and a renewal may be waiting for that.
+    // A renewal may be waiting for another default card.
     if (stored?.defaultCardId !== customer?.defaultPaymentMethodId) copy.push(wakeRenewal(deps, accountId))
     try {
       return await writeAll(deps, [...copy, ...eventDone])
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
-      // The event is recorded as done already: another delivery has done this work.
+      // The event is marked as done already: another delivery has done this work.
       if (eventDone.length > 0 && error.failed.has(copy.length)) return
     }
   }
   throw new DomainError('temporarily_unavailable')
 }
 
-/** Deleting a customer at Stripe has deleted its cards too. */
+/** Removes the cards of a deleted customer: the provider has deleted them together with the customer. */
 async function forgetCards(deps: Deps<'table'>, accountId: string, customerId: string): Promise<void> {
   for (const item of await deps.table.list(keys.account(accountId), 'CARD#')) {
     const stored = parseStoredCard(item)
     if (stored.card?.customerId !== customerId) continue
-    const gone = cardTombstone(accountId, stored.cardId, stored.version, deps.clock.nowMs())
-    await deps.table.put(gone, unchangedCard(stored)).catch(ignoreRefusal)
+    const tombstone = cardTombstone(accountId, stored.cardId, stored.version, deps.clock.nowMs())
+    await deps.table.put(tombstone, unchangedCard(stored)).catch(ignoreRefusal)
   }
 }

@@ -3,7 +3,7 @@ import { keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
 import { isLiveCard, type StoredCard, unchangedCard } from './stored.ts'
 
-/** The write that marks a card on file as declined or not; none if the mark is right already. */
+/** Writes that mark a card on file as declined by the bank, or remove the mark; none if nothing changes. */
 export function markDeclined(accountId: string, card: StoredCard | undefined, declined: boolean): Write[] {
   if (!isLiveCard(card) || (card.declined ?? false) === declined) return []
   return [

@@ -13,9 +13,9 @@ const TEXT = {
 }
 
 /**
- * Works on cards that are due: finishes abandoned removals, and sends one notice when a card is about to expire and
- * one when it has.
- * @returns how many notices were sent, removals finished, and cards failed.
+ * Works on the cards that are due: finishes removals that a request left unfinished, and sends one notice
+ * when a card is about to expire and one when it has expired.
+ * @returns how many notices were sent, how many removals finished, and how many cards failed and stay due.
  */
 export async function sweepCards(
   deps: Deps<'table' | 'payments'>,
@@ -37,14 +37,14 @@ export async function sweepCards(
   return { ...done, cardsFailed: failed }
 }
 
-/** The notice to send now. If both are due, only the later one is still true. */
+/** The notice to send now. If both notices are due, only the second is still true. */
 function dueNotice(stored: StoredCard, nowMs: number): ReturnType<typeof nextNotice> {
   const first = nextNotice(stored)
   const last = first && nextNotice({ ...stored, noticed: first.mark })
   return [last, first].find((notice) => notice && notice.atMs <= nowMs)
 }
 
-/** Writes the notice, the mark that it was sent, and the date of the next notice in one transaction. */
+/** Stores the notice, and marks the card with this notice and the date of the next, in one transaction. */
 async function sendExpiryNotice(
   deps: Deps<'table'>,
   key: Key,

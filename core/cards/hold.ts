@@ -1,3 +1,7 @@
+// The hold machine (hold.ts, verify.ts and settle.ts here) and the purchase machine (begin.ts, advance.ts,
+// settle.ts and credit.ts in core/purchases) have the same design and stay separate, because a proved hold is
+// released and a paid purchase is credited.
+
 import * as z from 'zod/mini'
 import type { Account, Profile } from '../account/account.ts'
 import type { Deps, NewPayment, Payment } from '../ports.ts'
@@ -5,37 +9,37 @@ import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import type { Item } from '../table/table.ts'
 
-/** The amount of a hold: one dollar. */
+/** The amount of a hold: one dollar, as at EMCP. */
 const HOLD_CENTS = 100
 
 const holdSchema = z.object({
   id: z.string(),
   accountId: z.string(),
-  /** `change` also makes the card the default card and starts the 24 hours. */
+  /** `change` also makes the card the default card and starts the 24 hours until the next change. */
   purpose: z.enum(['verify', 'change']),
-  /** The payment method of the request. A test card's alias yields a new payment method each time. */
+  /** The payment method as requested. Stripe makes a new one at each use of a test card's alias. */
   asked: z.string(),
-  /** The payment method that the payment has. */
+  /** The payment method that the payment uses. */
   cardId: z.string(),
   customerId: z.string(),
   /** A billing address to store when the card is proved. */
   address: z.optional(z.custom<NonNullable<Profile['address']>>()),
   /**
-   * `created`: stored; no payment can be confirmed yet. `saved`: the payment's id is stored, so it may be confirmed.
-   * `releasing`: the card is proved and on file, and the hold still has to be released.
+   * `created`: the hold is stored, and nothing can be held yet. `saved`: the payment's id is stored, so the
+   * payment may be confirmed. `releasing`: the card is proved and on file, and the dollar must still be
+   * released.
    */
   state: z.enum(['created', 'saved', 'releasing']),
   paymentId: z.optional(z.string()),
-  /** The account has a bundle whose renewal may be waiting for another card. */
+  /** The account has a bundle, whose renewal may be waiting for another card. */
   renews: z.optional(z.literal(true)),
   createdAtMs: z.number(),
 })
 
 /**
- * A card verification from its first call until the hold is released: `created → saved → releasing → removed`, or
- * removed from any state when the card is declined or the verification abandoned. A verification is abandoned only
- * after its PaymentIntent is canceled, so that no hold can follow. Holds and purchases (`core/purchases`) are one
- * design, written once for each.
+ * A card verification from its first call until the dollar is released: `created → saved → releasing`, then
+ * removed. It is removed earlier if the card is declined or the verification is abandoned, after the
+ * provider has confirmed that the PaymentIntent, if there is one, is canceled and can hold nothing any more.
  */
 export type Hold = z.infer<typeof holdSchema>
 
@@ -62,7 +66,7 @@ export function newHold(
   return { hold, item: { ...keys.hold(account.id, id), ...hold, ...due } }
 }
 
-/** The literal parameters of a hold's payment; a retry sends the same ones. */
+/** The literal parameters of a hold's payment. A retry sends the same parameters. */
 export const holdPayment = ({ id, accountId, asked, customerId }: Hold): NewPayment => ({
   purpose: 'hold',
   amountCents: HOLD_CENTS,
@@ -72,14 +76,14 @@ export const holdPayment = ({ id, accountId, asked, customerId }: Hold): NewPaym
   idempotencyKey: `hold_${id}`,
 })
 
-/** The hold that a payment was made for, by its metadata; undefined for other payments. */
+/** The hold that a payment was made for, according to its metadata; undefined for other payments. */
 export function holdOf(payment: Payment): { accountId: string; holdId: string } | undefined {
   const { account = '', purchase = '' } = payment.metadata
   const holdId = /^hold_([0-9a-f]{24})$/.exec(purchase)?.[1]
   return holdId && /^[0-9a-f]{24}$/.test(account) ? { accountId: account, holdId } : undefined
 }
 
-/** Whether a payment matches its hold in every detail that money depends on. */
+/** Whether a payment matches its hold in every detail that concerns money. */
 export const isPaymentOfHold = (payment: Payment, hold: Hold, livemode: boolean): boolean =>
   payment.amountCents === HOLD_CENTS &&
   payment.currency === 'usd' &&

@@ -9,8 +9,9 @@ import { readStoredCard } from './sync.ts'
 const KEEP_ATTEMPTS = 5
 
 /**
- * Puts a card on file that has just paid, and makes it the default card. Stripe is updated first, so that our copy
- * never runs ahead of it. A card that was removed meanwhile is left alone. Safe to repeat.
+ * Puts a card that has just paid on file, and makes it the default card. The provider is updated first, so
+ * that our copy never runs ahead of it. A card that was removed meanwhile stays removed. Safe to repeat.
+ * @throws DomainError `temporarily_unavailable` after too many lost races
  */
 export async function keepCard(
   deps: CardDeps,

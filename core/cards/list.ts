@@ -12,8 +12,9 @@ export async function listStoredCards(deps: Deps<'table'>, account: Account): Pr
   return cards.map(({ card }) => card).sort((a, b) => b.createdMs - a.createdMs)
 }
 
-/** @throws DomainError `not_found` until a first card has made a customer of the account. */
+/** The account's customer. @throws DomainError `not_found` if no card was ever put on file. */
 export function customerOf(account: Account): StoredCustomer {
-  if (!account.customer) throw new DomainError('not_found', { detail: 'No card was ever put on file.' })
+  if (!account.customer)
+    throw new DomainError('not_found', { detail: 'The account has no card on file yet.' })
   return account.customer
 }

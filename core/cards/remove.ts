@@ -12,9 +12,10 @@ import { readStoredCard } from './sync.ts'
 type RemoveDeps = Deps<'table' | 'payments'>
 
 /**
- * Removes a card from the account. The card leaves our lists at once and is then detached at Stripe, by the sweep if
- * Stripe does not answer. If it was the default card, the newest other card becomes the default.
- * @throws DomainError `not_found` for a card that is not the account's, `card_in_use`
+ * Removes a card from the account. The card is off the account at once, and is then detached at the provider;
+ * if the provider does not answer, the sweep detaches it. If it was the default card, the newest other card
+ * takes its place.
+ * @throws DomainError `not_found` for a card that is not the account's, `card_in_use`, `conflict`
  */
 export async function removeCard(deps: RemoveDeps, account: Account, cardId: string): Promise<void> {
   const { customer } = account
@@ -26,7 +27,7 @@ export async function removeCard(deps: RemoveDeps, account: Account, cardId: str
     throw new DomainError('card_in_use')
   }
   const due = dueAt('CARD', account.id, deps.clock.nowMs() + LEASE_MS)
-  const next = isDefault ? await newestOther(deps, account.id, cardId) : undefined
+  const next = isDefault ? await newestOtherCard(deps, account.id, cardId) : undefined
   try {
     await deps.table.transact([
       {
@@ -34,38 +35,43 @@ export async function removeCard(deps: RemoveDeps, account: Account, cardId: str
         set: expr`SET #removing = ${true}, #version = ${stored.version + 1}, #due = ${due.due}, #dueAtMs = ${due.dueAtMs}`,
         if: unchangedCard(stored),
       },
-      { check: keys.profile(account.id), if: isDefault ? FREE : expr`#status = ${'active'}` },
-      // Our copy changes first, so that nothing is charged to a removed card.
+      { check: keys.profile(account.id), if: isDefault ? DEFAULT_UNUSED : expr`#status = ${'active'}` },
+      // Bursar's copy changes before the provider, so that no purchase uses the removed card.
       isDefault
-        ? { update: keys.customer(account.id), set: defaultIs(next), if: expr`#defaultCardId = ${cardId}` }
-        : { check: keys.customer(account.id), if: notDefault(cardId) },
+        ? {
+            update: keys.customer(account.id),
+            set: setDefaultCard(next),
+            if: expr`#defaultCardId = ${cardId}`,
+          }
+        : { check: keys.customer(account.id), if: isNotDefault(cardId) },
     ])
   } catch (error) {
     if (error instanceof ConditionFailed) throw new DomainError('conflict')
     throw error
   }
-  // The card is off the account already; only the provider has still to learn of the removal.
+  // The card is off the account already; only the provider does not know of the removal yet.
   const owner = { accountId: account.id, customerId: customer.id }
   await finishRemoval(deps, owner, cardId).catch((error: unknown) => {
-    const what = 'a removed card is not detached; sweep detaches it'
+    const what = 'a removed card could not be detached at the provider; the job sweep will retry it'
     deps.log.warn(what, error, { accountId: account.id, cardId })
   })
 }
 
-/** The default card may be removed: auto-renewal is off, and no verification or payment is open. */
-const FREE = expr`#status = ${'active'} AND attribute_not_exists(#openHold) AND attribute_not_exists(#openPurchase) AND (attribute_not_exists(#bundle) OR #flags.#bundleAutoRenewal = ${false})`
+/** Condition for removing the default card: no auto-renewal, open verification or open purchase needs it. */
+const DEFAULT_UNUSED = expr`#status = ${'active'} AND attribute_not_exists(#openHold) AND attribute_not_exists(#openPurchase) AND (attribute_not_exists(#bundle) OR #flags.#bundleAutoRenewal = ${false})`
 
-const notDefault = (cardId: string) =>
+const isNotDefault = (cardId: string) =>
   expr`attribute_not_exists(#defaultCardId) OR #defaultCardId <> ${cardId}`
 
-const defaultIs = (cardId: string | undefined) =>
+const setDefaultCard = (cardId: string | undefined) =>
   cardId === undefined
     ? expr`SET #version = #version + ${1} REMOVE #defaultCardId`
     : expr`SET #defaultCardId = ${cardId}, #version = #version + ${1}`
 
 /**
- * Makes another card the default at Stripe and detaches the removed one. In this order, because after the detachment
- * nothing shows that it was the default card. Safe to repeat.
+ * Finishes the removal of a card: makes another card the default card, if necessary, then detaches the
+ * removed one. Once a card is detached, the provider no longer shows that it was the default card; hence the
+ * order. Safe to repeat.
  */
 export async function finishRemoval(
   deps: RemoveDeps,
@@ -75,17 +81,21 @@ export async function finishRemoval(
   const { accountId, customerId } = owner
   const customer = await deps.payments.readCustomer(customerId)
   const next =
-    customer?.defaultPaymentMethodId === cardId ? await newestOther(deps, accountId, cardId) : undefined
+    customer?.defaultPaymentMethodId === cardId ? await newestOtherCard(deps, accountId, cardId) : undefined
   if (next !== undefined) await deps.payments.updateCustomer(customerId, { defaultPaymentMethodId: next })
   await deps.payments.detachCard(cardId)
   await syncCustomer(deps, accountId, customerId)
   const stored = await readStoredCard(deps, accountId, cardId)
   if (!stored?.removing) return
-  const gone = cardTombstone(accountId, cardId, stored.version, deps.clock.nowMs())
-  await deps.table.put(gone, unchangedCard(stored)).catch(ignoreRefusal)
+  const tombstone = cardTombstone(accountId, cardId, stored.version, deps.clock.nowMs())
+  await deps.table.put(tombstone, unchangedCard(stored)).catch(ignoreRefusal)
 }
 
-async function newestOther(deps: RemoveDeps, accountId: string, cardId: string): Promise<string | undefined> {
+async function newestOtherCard(
+  deps: RemoveDeps,
+  accountId: string,
+  cardId: string,
+): Promise<string | undefined> {
   const items = await deps.table.list(keys.account(accountId), 'CARD#')
   const live = items.map(parseStoredCard).filter(isLiveCard)
   const others = live.filter((each) => each.cardId !== cardId)

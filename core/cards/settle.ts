@@ -14,17 +14,17 @@ import { readStoredCard } from './sync.ts'
 
 export type CardDeps = Deps<'table' | 'payments' | 'webhooks'>
 
-/** What became of a verification. */
+/** The outcome of settling a verification. */
 export type SettledHold =
-  /** The card is on file and the account is free. `releaseHold(hold)` is still to be done. */
+  /** The card is on file and the account free for another verification. The caller must release the hold. */
   | { status: 'proved'; hold: Hold }
   | { status: 'action required'; clientSecret: string }
   | { status: 'pending' | 'declined' | 'given up' }
 
 /**
- * Settles a hold according to its payment's state. The request, the webhook and the sweep all decide here.
- * Repeating it changes nothing. `eventDone` is written with the work, except for a proved card, whose release still
- * has to be done and writes it.
+ * Settles a hold according to its payment's state, for the request, the webhook and the sweep alike. Safe to
+ * repeat. `eventDone` is written together with the work, unless the card is proved: then the caller
+ * passes `eventDone` to `releaseHold`.
  */
 export async function settleHold(
   deps: CardDeps,
@@ -39,7 +39,7 @@ export async function settleHold(
   switch (payment.status) {
     case 'held':
     case 'succeeded':
-      return prove(deps, hold, payment, eventDone)
+      return putProvedCardOnFile(deps, hold, payment, eventDone)
     case 'action_required':
       await writeUnlessDone(deps, eventDone)
       return { status: 'action required', clientSecret: payment.clientSecret }
@@ -48,33 +48,33 @@ export async function settleHold(
       return { status: 'pending' }
     case 'unconfirmed':
       if (!isLeased(deps, hold)) return cancelHold(deps, hold, payment, eventDone)
-      // The request is about to confirm the payment.
+      // The request that began the verification is about to confirm the payment.
       await writeUnlessDone(deps, eventDone)
       return { status: 'pending' }
     case 'declined':
       return cancelHold(deps, hold, payment, eventDone)
     case 'canceled':
-      if (await wasHeld(deps, payment)) return prove(deps, hold, payment, eventDone)
+      if (await wasHeld(deps, payment)) return putProvedCardOnFile(deps, hold, payment, eventDone)
       await closeHold(deps, hold, eventDone)
       return { status: 'given up' }
   }
 }
 
-/** Abandons a hold only after Stripe has canceled its payment, so that no hold can follow. */
+/** Abandons a hold, but only after the provider has confirmed that its payment is canceled. */
 async function cancelHold(
   deps: CardDeps,
   hold: Hold,
   payment: Payment,
   eventDone: readonly Write[],
 ): Promise<SettledHold> {
-  const fenced = await deps.payments.cancelPayment(payment.id)
-  const confirmedMeanwhile = fenced.latestChargeId !== payment.latestChargeId
-  if (fenced.status !== 'canceled' || confirmedMeanwhile) return settleHold(deps, hold, fenced, eventDone)
+  const latest = await deps.payments.cancelPayment(payment.id)
+  const confirmedMeanwhile = latest.latestChargeId !== payment.latestChargeId
+  if (latest.status !== 'canceled' || confirmedMeanwhile) return settleHold(deps, hold, latest, eventDone)
   await closeHold(deps, hold, eventDone)
   return { status: payment.status === 'declined' ? 'declined' : 'given up' }
 }
 
-/** Whether a canceled payment had been held: such a hold has proved and attached its card too. */
+/** Whether a canceled payment was held before it was canceled. If so, its card is proved and attached. */
 async function wasHeld(deps: CardDeps, { latestChargeId }: Payment): Promise<boolean> {
   if (latestChargeId === undefined) return false
   return (await deps.payments.readCharge(latestChargeId))?.status === 'succeeded'
@@ -83,10 +83,11 @@ async function wasHeld(deps: CardDeps, { latestChargeId }: Payment): Promise<boo
 const PROVE_TRIES = 5
 
 /**
- * Puts a card on file and frees the account. Stripe learns of a new default card first, so that our copy never runs
- * ahead of it.
+ * Puts a card on file and frees the account for another verification. A new default card is set at the
+ * provider first, so that our copy never runs ahead of it.
+ * @throws DomainError `temporarily_unavailable` after too many lost races
  */
-async function prove(
+async function putProvedCardOnFile(
   deps: CardDeps,
   hold: Hold,
   payment: Payment,
@@ -97,17 +98,17 @@ async function prove(
   for (let tries = 0; tries < PROVE_TRIES; tries++) {
     const stored = await readStoredCard(deps, accountId, cardId)
     const customer = await readStoredCustomer(deps, accountId)
-    // A card that its owner is removing counts as removed.
+    // A card that its owner is removing cannot be put on file.
     const card = stored?.removing ? undefined : await attachedCard(deps, cardId, customerId)
     const isDefault = hold.purpose === 'change' || customer?.defaultCardId === undefined
     const changed = card && isDefault ? await makeDefault(deps, hold) : undefined
     if (!card || (isDefault && !changed)) return rejectCard(deps, hold, payment, eventDone)
     try {
       await deps.table.transact([
-        releasing(deps, proved),
+        markReleasing(deps, proved),
         {
           update: keys.profile(accountId),
-          set: freedProfile(deps, hold, isDefault),
+          set: profileAfterProof(deps, hold, isDefault),
           if: expr`#openHold = ${hold.id}`,
         },
         {
@@ -123,7 +124,7 @@ async function prove(
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
       if (!error.failed.has(0) && !error.failed.has(1)) continue
-      // The request, the webhook and the sweep may run concurrently, and another one was first.
+      // The request, the webhook and the sweep may run concurrently, and another of them was first.
       if (isLiveCard(await readStoredCard(deps, accountId, cardId))) return { status: 'proved', hold: proved }
       await writeUnlessDone(deps, eventDone)
       return { status: 'given up' }
@@ -132,14 +133,14 @@ async function prove(
   throw new DomainError('temporarily_unavailable')
 }
 
-const releasing = (deps: Deps, { id, accountId, paymentId }: Hold): Write => ({
+const markReleasing = (deps: Deps, { id, accountId, paymentId }: Hold): Write => ({
   update: keys.hold(accountId, id),
   set: expr`SET #state = ${'releasing'}, #paymentId = ${paymentId}, #dueAtMs = ${deps.clock.nowMs() + LEASE_MS}`,
   if: expr`#state IN (${'created'}, ${'saved'})`,
 })
 
-/** Frees the account. With another default card, a declined renewal starts over. */
-function freedProfile(deps: Deps, { purpose, address, renews }: Hold, isDefault: boolean): Expression {
+/** The profile's update for a proved card. With another default card a declined renewal starts over. */
+function profileAfterProof(deps: Deps, { purpose, address, renews }: Hold, isDefault: boolean): Expression {
   const nowMs = deps.clock.nowMs()
   const set = [expr`SET #updatedAtMs = ${nowMs}`]
   if (purpose === 'change') set.push(expr`#cardChangedAtMs = ${nowMs}`)
@@ -148,7 +149,11 @@ function freedProfile(deps: Deps, { purpose, address, renews }: Hold, isDefault:
   return join([join(set, ', '), remove], ' REMOVE ')
 }
 
-/** The card at Stripe, attached to our customer. Usually the hold's confirmation has attached it. */
+/**
+ * The provider's copy of a card, attached to the account's customer. A confirmed hold has attached its
+ * card already.
+ * @returns undefined if the card cannot be attached.
+ */
 async function attachedCard(
   deps: CardDeps,
   cardId: string,
@@ -160,7 +165,7 @@ async function attachedCard(
   return attached.status === 'attached' ? attached.card : undefined
 }
 
-/** Makes the card the customer's default at Stripe; undefined if card or customer was removed meanwhile. */
+/** Sets the default card at the provider. @returns undefined if the card or the customer no longer exists. */
 export async function makeDefault(
   deps: CardDeps,
   { cardId, customerId, address }: Pick<Hold, 'cardId' | 'customerId' | 'address'>,
@@ -181,7 +186,7 @@ const billingAddress = (address: NonNullable<Profile['address']>): BillingAddres
   country: address.country,
 })
 
-/** Refuses the card, whatever the bank has answered. */
+/** Declines a card that cannot be put on file, whatever the bank has answered. */
 async function rejectCard(
   deps: CardDeps,
   hold: Hold,
@@ -193,7 +198,7 @@ async function rejectCard(
   return { status: 'declined' }
 }
 
-/** Ends an unsuccessful verification: the account is free for another attempt. */
+/** Ends a verification that has not proved its card. The account is free for another try. */
 export async function closeHold(
   deps: Deps<'table'>,
   hold: Hold,
@@ -210,7 +215,10 @@ export async function closeHold(
   ])
 }
 
-/** Releases the hold, which ends the verification. The hold stays due until that is done. */
+/**
+ * Releases the dollar, which ends the verification. Until then the hold stays due.
+ * @throws DomainError `temporarily_unavailable` if the payment cannot be canceled yet
+ */
 export async function releaseHold(
   deps: CardDeps,
   hold: Hold,

@@ -40,33 +40,33 @@ const cardSchema = z.object({
 
 const storedCardSchema = z.object({
   cardId: z.string(),
-  /** Grows with each write, so that an older reading from Stripe never wins. */
+  /** Grows with each write, so that an older reading never replaces a newer one. */
   version: z.number(),
-  /** Absent once the card is removed. The item stays as a tombstone, so a late reading cannot bring it back. */
+  /** Absent in the tombstone of a removed card, which keeps a late reading from bringing the card back. */
   card: z.optional(cardSchema),
-  /** Its owner has removed it, and Stripe may not know yet. */
+  /** The owner has removed the card, but it may not be detached at the provider yet. */
   removing: z.optional(z.literal(true)),
-  /** The last notice about its expiry, with the expiry date of that notice. */
+  /** Mark of the last expiry notice that was sent, such as `2027-5 expiring`. */
   noticed: optionalString,
-  /** The bank declined it, and it has not succeeded since. */
+  /** The bank declined the card, and no payment with it has succeeded since. */
   declined: z.optional(z.literal(true)),
 })
 
 export type StoredCard = z.infer<typeof storedCardSchema>
 export type Card = z.infer<typeof cardSchema>
 
-/** Reads a stored card. @throws Error if it is not one. */
+/** Reads a stored card. @throws Error if the item is not a card. */
 export const parseStoredCard = (item: Item): StoredCard => z.parse(storedCardSchema, item)
 
-/** That nobody has written a card since it was read. */
+/** Condition: the stored card is as it was read. */
 export const unchangedCard = (stored: StoredCard | undefined): Expression =>
   stored ? expr`#version = ${stored.version}` : expr`attribute_not_exists(pk)`
 
-/** Whether the owner can use the card. */
+/** Whether a card is on file and its owner can use it. */
 export const isLiveCard = (stored: StoredCard | undefined): stored is StoredCard & { card: Card } =>
   stored?.card !== undefined && !stored.removing
 
-/** The item for a card; it is due when its next expiry notice is. */
+/** The item that stores a card. It is due when the next expiry notice is. */
 export function cardItem(accountId: string, card: PaymentCard, last: StoredCard | undefined): Item {
   const version = (last?.version ?? 0) + 1
   const stored: StoredCard = { ...last, cardId: card.id, version, card: z.parse(cardSchema, card) }
@@ -89,8 +89,9 @@ export const cardTombstone = (
 })
 
 /**
- * The next notice about a card's expiry: one when its last month begins, and one when it has expired. A card is valid
- * through the last day of its month.
+ * The next expiry notice: the first is due when the card's last month begins, the second when this month has
+ * ended (UTC). A card is valid through the last day of its month.
+ * @returns undefined if no notice is left to send.
  */
 export function nextNotice({
   card,

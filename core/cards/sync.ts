@@ -8,9 +8,10 @@ import { cardItem, cardTombstone, parseStoredCard, type StoredCard, unchangedCar
 const CARD_SYNC_ATTEMPTS = 10
 
 /**
- * Updates our copy of a card from Stripe, whatever order its events arrive in. The version is read before Stripe is
- * called, so of two concurrent syncs the one that began first cannot overwrite the other. `eventDone` is written in
- * the same transaction.
+ * Brings Bursar's copy of a card up to date, whatever the order of its events. The version is read before the
+ * provider is asked, so that of two concurrent readings the older one cannot replace the newer one.
+ * `eventDone` is written in the same transaction.
+ * @throws DomainError `temporarily_unavailable` after too many lost races
  */
 export async function syncCard(
   deps: Deps<'table' | 'payments'>,
@@ -26,7 +27,7 @@ export async function syncCard(
     if (attached && !stored?.removing) {
       copy.push({ put: cardItem(owner.accountId, card, stored), if: unchangedCard(stored) })
     } else if (!attached && (!stored || stored.card)) {
-      // A tombstone even for a card that we never had: an older reading, which has it, must not win.
+      // A card that was never on file gets a tombstone too: an older reading must not put it on file.
       const item = cardTombstone(owner.accountId, cardId, stored?.version ?? 0, deps.clock.nowMs())
       copy.push({ put: item, if: unchangedCard(stored) })
     }
@@ -34,7 +35,7 @@ export async function syncCard(
       return await writeAll(deps, [...copy, ...eventDone])
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
-      // The event is recorded as done already: another delivery has done this work.
+      // The event is marked as done already: another delivery has done this work.
       if (eventDone.length > 0 && error.failed.has(copy.length)) return
     }
   }

@@ -1,15 +1,16 @@
 import { DomainError } from '../errors.ts'
 import { DAY_MS, HOUR_MS } from '../time.ts'
 
-/** Limits against card testing. */
+/** Limits on card tries, against card testing. */
 const LIMITS = [
   { tries: 3, withinMs: HOUR_MS },
   { tries: 10, withinMs: DAY_MS },
 ]
 
 /**
- * Adds an attempt to the recent card attempts (epoch ms).
- * @throws DomainError `too_many_cards_tried` with the seconds until the next attempt is allowed
+ * Counts one more card try.
+ * @returns the times of the tries in the last 24 hours, this one included, epoch ms.
+ * @throws DomainError `too_many_cards_tried` with the seconds until the next try is allowed
  */
 export function countCardAttempt(triedMs: readonly number[], nowMs: number): number[] {
   requireVelocity(triedMs, nowMs)

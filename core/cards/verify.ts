@@ -1,3 +1,7 @@
+// The hold machine (hold.ts, verify.ts and settle.ts here) and the purchase machine (begin.ts, advance.ts,
+// settle.ts and credit.ts in core/purchases) have the same design and stay separate, because a proved hold is
+// released and a paid purchase is credited.
+
 import { type Account, displayName, type Profile, parseProfile, requireActive } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, Payment } from '../ports.ts'
@@ -12,7 +16,7 @@ import { type Hold, holdOf, holdPayment, newHold, parseHold } from './hold.ts'
 import { type CardDeps, closeHold, releaseHold, type SettledHold, settleHold } from './settle.ts'
 import { countCardAttempt } from './velocity.ts'
 
-/** `pending`: the outcome is unknown; it settles by itself, and the same request may be repeated. */
+/** `pending`: the outcome is unknown until a webhook or the sweep settles it. The request may be repeated. */
 export type ProofOutcome = 'proved' | 'pending'
 
 export interface CardToProve {
@@ -22,11 +26,11 @@ export interface CardToProve {
 }
 
 /**
- * Proves a card with a dollar that is held and released, and puts it on file. An open verification of the same card
- * is resumed, so two concurrent requests create one hold. An abandoned verification of another card is canceled
- * first. Holds and purchases (`core/purchases/advance.ts`) are one design, written once for each.
- * @throws DomainError `email_unconfirmed`, `too_many_cards_tried`, `card_declined`, `payment_action_required`,
- *   `card_pending`, `card_changed_recently`
+ * Proves a card by holding and releasing one dollar, and puts the card on file. An open verification of the
+ * same card is resumed, so that two concurrent requests make one hold. An open verification of another card
+ * is ended first.
+ * @throws DomainError `email_unconfirmed`, `too_many_cards_tried`, `card_declined`,
+ *   `payment_action_required`, `card_pending`, `card_changed_recently`
  */
 export async function proveCard(deps: CardDeps, account: Account, input: CardToProve): Promise<ProofOutcome> {
   if (!account.emailVerified) throw new DomainError('email_unconfirmed')
@@ -57,7 +61,10 @@ async function openHold(deps: Deps<'table'>, account: Account): Promise<Hold | u
   return item && parseHold(item)
 }
 
-/** Ends an abandoned verification, or finds that it has succeeded meanwhile. */
+/**
+ * Ends a verification that its customer has abandoned. If it has succeeded meanwhile, its card is on file.
+ * @throws DomainError `card_pending` while the outcome is not known
+ */
 async function abandonHold(deps: CardDeps, hold: Hold): Promise<void> {
   const settled = await settleAbandonedHold(deps, hold, true)
   if (settled.status === 'pending') throw new DomainError('card_pending')
@@ -87,23 +94,26 @@ async function beginHold(deps: CardDeps, account: Account, input: CardToProve): 
   return hold
 }
 
-/** Continues a hold from its current state, as far as Stripe answers. */
+/** Takes a hold from any state to its end, or as far as the provider's answers allow. */
 async function advanceHold(deps: CardDeps, hold: Hold): Promise<SettledHold> {
   const settled = await confirmHold(deps, hold)
   if (settled.status === 'proved') await releaseOrLeave(deps, settled.hold)
   return settled
 }
 
-/** Releases a hold. The card is proved even if that fails. */
+/** Releases a hold if possible. The card is proved even if the release fails. */
 async function releaseOrLeave(deps: CardDeps, hold: Hold): Promise<void> {
   await releaseHold(deps, hold).catch((error: unknown) => {
     const { accountId, id: holdId } = hold
-    deps.log.warn('a hold is not released; its webhook or sweep releases it', error, { accountId, holdId })
+    deps.log.warn('a hold could not be released; its webhook or the job sweep will retry it', error, {
+      accountId,
+      holdId,
+    })
   })
 }
 
 function holdPending(deps: CardDeps, { accountId, id: holdId }: Hold, error: unknown): SettledHold {
-  const what = 'the outcome of a hold is unknown; its webhook or sweep settles it'
+  const what = 'the outcome of a hold is unknown; its webhook or the job sweep will settle it'
   deps.log.warn(what, error, { accountId, holdId })
   return { status: 'pending' }
 }
@@ -115,32 +125,33 @@ async function confirmHold(deps: CardDeps, hold: Hold): Promise<SettledHold> {
   const payment = await deps.payments.confirmPayment(known.paymentId, 'hold')
   if (payment.status === 'unknown') return holdPending(deps, known, payment.cause)
   return settleHold(deps, known, payment).catch((error: unknown) => {
-    // Confirmed, but not settled: the caller cannot be told more than that the outcome is open.
+    // The payment is confirmed but the hold is not settled, so the outcome is still open.
     if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error
     return holdPending(deps, known, error)
   })
 }
 
 /**
- * Creates the payment and saves its id before it is confirmed, so that every hold is known to us.
- * @returns undefined if Stripe refuses the card, or another request has abandoned the verification.
+ * Creates the payment and saves its id before the payment is confirmed, so that Bursar knows of every hold.
+ * @returns undefined if the provider refuses the card, or another request has abandoned the verification.
+ * @throws DomainError `temporarily_unavailable` if the customer was deleted
  */
 async function createHoldPayment(deps: CardDeps, hold: Hold): Promise<Hold | undefined> {
   const payment = await deps.payments.createPayment(holdPayment(hold))
   if (payment.status === 'refused') {
     await closeHold(deps, hold)
     if (payment.reason !== 'customer_missing') return undefined
-    // The operator deleted the customer; the next attempt creates another one.
+    // The operator has deleted the customer. The next try creates another one.
     await syncCustomer(deps, hold.accountId, hold.customerId)
     throw new DomainError('temporarily_unavailable')
   }
   const known = await savePaymentOfHold(deps, hold, payment)
-  // The hold was abandoned or got another payment meanwhile, so this payment belongs to nothing.
+  // If the verification was abandoned meanwhile or has another payment, nothing will use this payment.
   if (known?.paymentId !== payment.id) await deps.payments.cancelPayment(payment.id)
   return known
 }
 
-/** @returns the hold afterwards, since another request may have been first; undefined if it was removed. */
+/** Saves the payment's id, unless another request was first. @returns the stored hold, if it still exists. */
 async function savePaymentOfHold(
   deps: CardDeps,
   hold: Hold,
@@ -158,13 +169,13 @@ async function savePaymentOfHold(
   }
 }
 
-/** The hold with its payment, which its request may have created without learning its id. */
+/** The hold with the payment that its request has created but may not have saved. */
 async function withPayment(deps: CardDeps, hold: Hold): Promise<Hold> {
   const [payment] = hold.paymentId === undefined ? await paymentsOf(deps, hold) : []
   return (payment && (await savePaymentOfHold(deps, hold, payment))) ?? hold
 }
 
-/** The hold's payments among the customer's newest hundred, whatever idempotency key created them. */
+/** The hold's payments among the customer's newest 100 at the provider, whatever their idempotency keys. */
 async function paymentsOf(deps: CardDeps, { id, customerId }: Hold): Promise<Payment[]> {
   const { items } = await deps.payments.listPayments({ customerId })
   return items.filter((payment) => holdOf(payment)?.holdId === id)
@@ -172,19 +183,22 @@ async function paymentsOf(deps: CardDeps, { id, customerId }: Hold): Promise<Pay
 
 /**
  * Settles an abandoned hold according to its payment's state.
- * @param lapsed whether the time for 3-D Secure is over.
+ * @param isExpired whether to cancel a payment that still waits for its customer to authenticate.
  */
-async function settleAbandonedHold(deps: CardDeps, hold: Hold, lapsed: boolean): Promise<SettledHold> {
+async function settleAbandonedHold(deps: CardDeps, hold: Hold, isExpired: boolean): Promise<SettledHold> {
   if (hold.paymentId === undefined) {
     return isLeased(deps, hold) ? { status: 'pending' } : abandonHoldWithoutPayment(deps, hold)
   }
   const payment = await deps.payments.readPayment(hold.paymentId)
-  if (!payment) throw new Error('the provider does not know a payment of ours')
-  const given = lapsed && payment.status === 'action_required'
-  return settleHold(deps, hold, given ? await deps.payments.cancelPayment(payment.id) : payment)
+  if (!payment) throw new Error('the provider does not know the payment of a hold')
+  const mustCancel = isExpired && payment.status === 'action_required'
+  return settleHold(deps, hold, mustCancel ? await deps.payments.cancelPayment(payment.id) : payment)
 }
 
-/** Without a stored id the payment was never confirmed. It may not exist, or exist more than once. */
+/**
+ * Abandons a hold whose payment's id was never saved. Its payment may have been created, even more than once,
+ * but was never confirmed, because only a saved payment is confirmed.
+ */
 async function abandonHoldWithoutPayment(deps: CardDeps, hold: Hold): Promise<SettledHold> {
   for (const { id } of await paymentsOf(deps, hold)) {
     await settleHold(deps, hold, await deps.payments.cancelPayment(id))
@@ -194,9 +208,9 @@ async function abandonHoldWithoutPayment(deps: CardDeps, hold: Hold): Promise<Se
 }
 
 /**
- * Works on abandoned holds: releases proved ones, abandons unconfirmed ones, and settles the others according to
- * their payment's state.
- * @returns how many ended, and how many failed and stay due.
+ * Settles abandoned holds according to their payments' state: proved holds are released, and holds that were
+ * never confirmed are canceled.
+ * @returns how many holds ended, and how many failed and stay due.
  */
 export function sweepHolds(deps: CardDeps, run: Run): Promise<Worked> {
   return eachDue(deps, 'HOLD', run, async (key) => {

@@ -6,7 +6,7 @@ import { type Expression, expr } from '../table/expression.ts'
 import { CONFIRMATION_CODE_KEPT_MS, type Key, keys, RESET_CODE_KEPT_MS, ttlAt } from '../table/keys.ts'
 import { type Item, ignoreRefusal } from '../table/table.ts'
 
-/** What a mailed code permits. A code for one purpose is worthless for another. */
+/** What a mailed code is for. A code made for one purpose does not work for another. */
 export type CodePurpose = 'confirm-email' | 'change-email' | 'reset-password'
 
 const LIFETIME_MS: Record<CodePurpose, number> = {
@@ -22,14 +22,14 @@ const codeSchema = z.object({
   accountId: z.string(),
   expiresAtMs: z.number(),
   triesLeft: z.number(),
-  /** MAC over the first request that used the code; the code is bound to that request. */
+  /** MAC over the first request that used the code. From then on the code works for this request only. */
   usedBy: z.optional(z.string()),
 })
 
 /**
- * A code has 32 hex digits: 16 to look it up, and 16 of a MAC over the first half, the purpose and the account. The
- * table holds only the first half, so reading the table yields no working code. A wrong second half counts against
- * the account that the first half names.
+ * Makes a code of 32 hex digits: a look-up half, and a MAC over this half, the purpose and the account. The
+ * table stores the look-up half only, so that reading the table yields no working code. A wrong second half
+ * uses up one try of the code that the first half names.
  */
 export function newCode(
   deps: Deps<'keyring'>,
@@ -61,20 +61,22 @@ export function codeText(
   return lookup + deps.keyring.mac(`code:${purpose}`, lookup, accountId).toString('hex').slice(0, 16)
 }
 
-/** A code that is right. What it permits happens in a transaction that includes the condition `usable`. */
+/** A code that was typed correctly. The change that it permits is written under the condition `usable`. */
 export interface CheckedCode {
   purpose: CodePurpose
   accountId: string
   lookup: string
   usedBy: string | undefined
   key: Key
-  /** Holds while the code is not used, not burnt by wrong attempts and not expired. */
+  /** Condition on the code's item: it exists, has tries left and has not expired. */
   usable: Expression
 }
 
 /**
- * Checks a typed code: one read, and a write if the code is wrong.
- * @throws DomainError `invalid_code`, the same for unknown, wrong, used, expired and burnt codes
+ * Checks a typed code with one read, and one write if the code is wrong. Expiry and the tries left are
+ * checked by the condition `usable`, when the change that the code permits is written.
+ * @throws DomainError `invalid_code` for a code that is unknown, used, wrong or for another purpose, all
+ *   alike
  */
 export async function checkCode(
   deps: Deps<'table' | 'keyring'>,
@@ -89,8 +91,8 @@ export async function checkCode(
   const { purpose, accountId, usedBy } = z.parse(codeSchema, item)
   const usable = expr`#triesLeft > ${0} AND #expiresAtMs > ${deps.clock.nowMs()}`
   if (!purposes.includes(purpose)) throw new DomainError('invalid_code')
-  const right = codeText(deps, purpose, accountId, lookup)
-  if (!timingSafeEqual(Buffer.from(right), Buffer.from(code.padEnd(32).slice(0, 32)))) {
+  const expected = codeText(deps, purpose, accountId, lookup)
+  if (!timingSafeEqual(Buffer.from(expected), Buffer.from(code.padEnd(32).slice(0, 32)))) {
     await deps.table.update(key, expr`SET #triesLeft = #triesLeft - ${1}`, usable).catch(ignoreRefusal)
     throw new DomainError('invalid_code')
   }

@@ -11,24 +11,24 @@ import { ConditionFailed } from '../table/table.ts'
 import { HOUR_MS } from '../time.ts'
 import { newCode } from './codes.ts'
 
-/** Mails that anybody can request for an address, with the profile's attribute for the live code of each. */
+/** Mails that anybody can request for an address, with the profile's attribute for the valid code of each. */
 const CODE_ATTRIBUTE = { 'reset-password': 'resetCode', 'confirm-email': 'confirmCode' } as const
 
 export type MailRequestPurpose = keyof typeof CODE_ATTRIBUTE
 
-/** Limit of mails for one purpose to one address, however often they are requested. */
+/** Most mails of one purpose that an address gets in an hour, however many are requested. */
 const MAILS_AN_HOUR = 5
 const mailRequestSchema = z.object({
   purpose: z.enum(['reset-password', 'confirm-email']),
   email: z.string(),
   dueAtMs: z.number(),
-  /** Times of recent mails for this request, epoch ms. */
+  /** Times of recent mails for this request, epoch ms, for the hourly limit. */
   sentAtMs: z.optional(z.array(z.number())),
 })
 
 /**
- * Stores the request for a mail with one write, whether the address is known or not. Only the job looks the address
- * up, so neither the answer nor its cost reveals whether it is known.
+ * Stores a request for a mail: one write, whether or not an account has the address. Only the job looks that
+ * up, so neither the answer nor its cost reveals whether the address is known.
  */
 export async function requestMail(
   deps: Deps<'table'>,
@@ -46,8 +46,9 @@ export async function requestMail(
 }
 
 /**
- * Mails a new code for each request that is due, which replaces the previous code. Requests for an unknown address,
- * or one that has had its mails for the hour, are dropped.
+ * Answers the requests that are due: mails a new code, which replaces the account's earlier code. A request
+ * is dropped if no account with this address needs the code, or if the address has had its mails for the
+ * hour.
  * @returns how many requests led to a mail, and how many failed and stay due.
  */
 export function answerMailRequests(deps: Deps<'table' | 'mail' | 'keyring'>, run: Run): Promise<Worked> {
@@ -59,33 +60,33 @@ async function answerMailRequest(deps: Deps<'table' | 'mail' | 'keyring'>, key: 
   try {
     const item = await leaseDue(deps, key)
     if (!item) return false
-    const ask = z.parse(mailRequestSchema, item)
-    // A request that arrives meanwhile changes `dueAtMs`, and the next run answers it.
-    const mine = expr`#dueAtMs = ${ask.dueAtMs}`
-    const recent = (ask.sentAtMs ?? []).filter((sentMs) => sentMs > nowMs - HOUR_MS)
-    const account = await eligible(deps, ask.purpose, ask.email)
+    const request = z.parse(mailRequestSchema, item)
+    // A request that arrives meanwhile changes the due time. This condition then fails; the next run answers.
+    const unchanged = expr`#dueAtMs = ${request.dueAtMs}`
+    const recent = (request.sentAtMs ?? []).filter((sentMs) => sentMs > nowMs - HOUR_MS)
+    const account = await findRecipient(deps, request.purpose, request.email)
     if (!account || recent.length >= MAILS_AN_HOUR) {
-      await deps.table.update(key, expr`REMOVE #due, #dueAtMs`, mine)
+      await deps.table.update(key, expr`REMOVE #due, #dueAtMs`, unchanged)
       return false
     }
     const { id: accountId, email, username } = account
-    const code = newCode(deps, ask.purpose, accountId)
+    const code = newCode(deps, request.purpose, accountId)
     const { mail, write } = queueMail(deps, {
       accountId,
       to: email,
-      template: ask.purpose,
+      template: request.purpose,
       values: { username },
       codeLookup: code.lookup,
     })
     await deps.table.transact([
       {
         update: keys.profile(accountId),
-        set: expr`SET ${attr(CODE_ATTRIBUTE[ask.purpose])} = ${code.lookup}`,
+        set: expr`SET ${attr(CODE_ATTRIBUTE[request.purpose])} = ${code.lookup}`,
         if: expr`#status = ${'active'} AND #email = ${email}`,
       },
       { put: code.item },
       write,
-      { update: key, set: expr`SET #sentAtMs = ${[...recent, nowMs]} REMOVE #due, #dueAtMs`, if: mine },
+      { update: key, set: expr`SET #sentAtMs = ${[...recent, nowMs]} REMOVE #due, #dueAtMs`, if: unchanged },
     ])
     await deliverMailOrLeave(deps, mail)
     return true
@@ -95,7 +96,8 @@ async function answerMailRequest(deps: Deps<'table' | 'mail' | 'keyring'>, key: 
   }
 }
 
-async function eligible(
+/** The account that has the address and needs the code; undefined if there is none. */
+async function findRecipient(
   deps: Deps<'table'>,
   purpose: MailRequestPurpose,
   email: string,

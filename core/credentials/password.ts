@@ -11,12 +11,12 @@ import { checkSecondFactor, guardedBy, type SecondFactor, withFactor } from './t
 
 type PasswordDeps = Deps<'table' | 'identity' | 'secrets' | 'keyring' | 'totp'>
 
-/** A sign-in that is at most this old counts as proof. */
+/** For this long after a sign-in, a password change needs no other proof. */
 const RECENT_MS = 10 * MINUTE_MS
 
 /**
- * How long a password change blocks sign-ins. This is longer than any function runs, so once it has passed no change
- * can still be in progress at the vault.
+ * How long a password change keeps sign-ins from finishing. This is longer than any function may run, so that
+ * no request can still be calling the vault afterwards.
  */
 const CHANGING_MS = 30_000
 
@@ -29,9 +29,10 @@ export interface PasswordChange {
 }
 
 /**
- * Sets a new password for a signed-in caller and ends every session, the caller's included. Where two-factor
- * authentication is on, a code is required in any case; otherwise the old password or a recent sign-in.
- * @throws DomainError `wrong_password`, `reauthentication_required`, `two_factor_*`, `password_refused`, `conflict`
+ * Sets a new password for a signed-in caller and ends every session, the caller's included. With two-factor
+ * authentication a code is always required; without, the old password or a recent sign-in is required.
+ * @throws DomainError `wrong_password`, `reauthentication_required`, `two_factor_*`, `password_refused`,
+ *   `conflict`, `temporarily_unavailable` while an earlier change may still be at the vault
  */
 export async function changePassword(
   deps: PasswordDeps,
@@ -59,10 +60,11 @@ function requireRecentSignIn(deps: Deps, account: Account, sessionId: string): v
 }
 
 /**
- * Sets a new password with a mailed code and ends every session. The code is bound to the first request that uses
- * it. That request may be repeated after a crash or an outage; no other request works.
- * @throws DomainError `invalid_code`, `account_deactivated`, `account_suspended`, `two_factor_*`, `password_refused`,
- *   `temporarily_unavailable` while an earlier attempt may still be in progress at the vault
+ * Sets a new password with a mailed code and ends every session. The code is bound to the first request that
+ * uses it: the same request may be sent again after a crash or an outage, and no other request can use the
+ * code.
+ * @throws DomainError `invalid_code`, `account_deactivated`, `account_suspended`, `two_factor_*`,
+ *   `password_refused`, `temporarily_unavailable` while an earlier change may still be at the vault
  */
 export async function resetPassword(
   deps: PasswordDeps,
@@ -72,23 +74,25 @@ export async function resetPassword(
   const account = await readAccount(deps, code.accountId)
   if (!account || account.resetCode !== code.lookup) throw new DomainError('invalid_code')
   requireActive(account)
-  const user = deps.keyring.mac('reset', code.lookup, input.password, input.twofa ?? '').toString('base64url')
+  const requestMac = deps.keyring
+    .mac('reset', code.lookup, input.password, input.twofa ?? '')
+    .toString('base64url')
   const bind: Write = {
     update: code.key,
-    set: expr`SET #usedBy = ${user}`,
-    if: join([code.usable, expr`(attribute_not_exists(#usedBy) OR #usedBy = ${user})`], ' AND '),
+    set: expr`SET #usedBy = ${requestMac}`,
+    if: join([code.usable, expr`(attribute_not_exists(#usedBy) OR #usedBy = ${requestMac})`], ' AND '),
   }
-  const resumed = code.usedBy === user
-  const factor = account.totp && !resumed ? await checkSecondFactor(deps, account, input.twofa) : undefined
+  const isRepeat = code.usedBy === requestMac
+  const factor = account.totp && !isRepeat ? await checkSecondFactor(deps, account, input.twofa) : undefined
   await endSessionsFirst(deps, account, [bind], factor)
   await setAtVault(deps, account, input.password, [{ update: code.key, set: expr`REMOVE #usedBy` }])
   await reopenSignIn(deps, account, [{ remove: code.key }])
 }
 
 /**
- * Ends all sessions before the vault is called, so that no failure leaves a session alive. Sign-ins that began before
- * cannot finish, because the generation has changed, and no sign-in can finish during the change. Of concurrent
- * changes only one succeeds.
+ * Ends every session before the vault is called, so that no later failure leaves a session alive. Sign-ins
+ * that began earlier cannot finish, because the generation has changed, and no sign-in can finish while the
+ * change is under way. Of several concurrent changes only one passes.
  */
 async function endSessionsFirst(
   deps: Deps<'table'>,
@@ -99,16 +103,16 @@ async function endSessionsFirst(
 ): Promise<void> {
   const nowMs = deps.clock.nowMs()
   const set = expr`SET #generation = ${account.generation + 1}, #sessions = ${{}}, #changingUntilMs = ${nowMs + CHANGING_MS}`
-  // The person whom the new password shall keep out may have begun these.
-  const drop = [expr`#pendingEmail`, expr`#changeCode`, ...(writes.length > 0 ? [] : [expr`#resetCode`])]
-  const all = name === undefined ? set : join([set, expr`#name = ${name}`], ', ')
-  const free = expr`#generation = ${account.generation} AND #status = ${'active'}`
+  // These may come from an intruder whom the new password is to keep out.
+  const removes = [expr`#pendingEmail`, expr`#changeCode`, ...(writes.length > 0 ? [] : [expr`#resetCode`])]
+  const sets = name === undefined ? set : join([set, expr`#name = ${name}`], ', ')
+  const unchanged = expr`#generation = ${account.generation} AND #status = ${'active'}`
   if (account.changingUntilMs !== undefined && account.changingUntilMs > nowMs) {
     const retryAfterSeconds = Math.ceil((account.changingUntilMs - nowMs) / 1000)
     throw new DomainError('temporarily_unavailable', { retryAfterSeconds })
   }
   try {
-    await writeProfile(deps, account, withFactor(all, factor, drop), guardedBy(free, factor), writes)
+    await writeProfile(deps, account, withFactor(sets, factor, removes), guardedBy(unchanged, factor), writes)
   } catch (error) {
     if (error instanceof ConditionFailed)
       throw new DomainError(writes.length > 0 ? 'invalid_code' : 'conflict')
@@ -117,8 +121,9 @@ async function endSessionsFirst(
 }
 
 /**
- * After a definite refusal sign-ins are allowed again and the code is free. After any other failure the vault may
- * still be working on the change, so sign-ins stay blocked until the change has expired.
+ * Sets the password at the vault. If the vault refuses the password, sign-ins may finish and the code may be
+ * used again. After any other error the vault may still be at work, so sign-ins stay blocked for
+ * `CHANGING_MS`.
  */
 async function setAtVault(
   deps: Deps<'table' | 'identity'>,
@@ -142,7 +147,7 @@ async function reopenSignIn(deps: Deps<'table'>, account: Profile, writes: Write
   await writeProfile(deps, account, set, condition, writes).catch(ignoreRefusal)
 }
 
-/** Writes the profile; without other writes as a plain update, which costs half of a transaction. */
+/** Writes the profile alone in a plain write, if possible: a plain write costs half of a transaction. */
 async function writeProfile(
   { table }: Deps<'table'>,
   { id }: Profile,

@@ -9,16 +9,16 @@ import { ConditionFailed } from '../table/table.ts'
 import { DAY_MS } from '../time.ts'
 import { checkSecondFactor, guardedBy, type SecondFactor, withFactor } from './two-factor.ts'
 
-/** Most live sessions of an account. One more sign-in ends the oldest session. */
+/** Live sessions that an account may have. One more sign-in ends the oldest. */
 const MAX_SESSIONS = 20
 
-/** Lifetime of a refresh token at the vault. Older sessions are dead, and the next sign-in removes them. */
+/** Lifetime of a refresh token at the vault. The next sign-in drops sessions that are older. */
 const SESSION_MS = 30 * DAY_MS
 
-/** The account id for unknown names, so that they cost the same calls. */
+/** The account id that is used for an unknown name, so that an unknown name costs the same calls. */
 const NOBODY = '000000000000000000000000'
 
-/** Exactly one of the names is given. */
+/** Exactly one of `email` and `username` is given. */
 export interface SignInInput {
   email?: string | undefined
   username?: string | undefined
@@ -31,13 +31,13 @@ type CredentialDeps = Deps<'table' | 'identity' | 'secrets' | 'keyring' | 'totp'
 export interface SignedIn {
   accessToken: string
   refreshToken: string
-  /** For how long the access token is valid. */
+  /** How long the access token is valid. */
   expiresInSeconds: number
 }
 
 /**
- * Signs in by e-mail address or username. The account lists the session before the tokens are released, in a write
- * that fails if the password was changed meanwhile.
+ * Signs in by e-mail address or username. The session is stored in the account before its tokens are
+ * returned; this write fails if the password has changed since it was checked.
  * @throws DomainError `invalid_credentials`; for a right password `two_factor_*`, `account_deactivated`,
  *   `account_suspended`
  */
@@ -45,13 +45,13 @@ export async function signIn(deps: CredentialDeps, input: SignInInput): Promise<
   return withCredentials(deps, input, async ({ account, tokens, factor }) => {
     requireActive(account)
     await listSession(deps, account, tokens.sessionId, factor)
-    return signedIn(tokens)
+    return toSignedIn(tokens)
   })
 }
 
 /**
- * Makes a deactivated account active again. An active account is left unchanged.
- * @throws DomainError as `login` does
+ * Makes a deactivated account active again. An active account stays active.
+ * @throws DomainError `invalid_credentials`; for a right password `two_factor_*`, `account_suspended`
  */
 export async function restoreAccount(deps: CredentialDeps, input: SignInInput): Promise<void> {
   await withCredentials(deps, input, async ({ account, tokens, factor }) => {
@@ -75,18 +75,19 @@ export async function restoreAccount(deps: CredentialDeps, input: SignInInput): 
   })
 }
 
-/** Unblocks the counter, and wakes the renewal, since the bundle may have run out meanwhile. */
+/** Allows consumes again, and has the job renew a bundle that ran out meanwhile. */
 const unblockCounter = (deps: CredentialDeps, { id, bundle }: Account): Expression =>
   bundle === undefined ? expr`REMOVE #x` : join([expr`SET `, renewalDue(deps, id), expr` REMOVE #x`], '')
 
 /**
- * Finds the account, checks the password at the vault and then the second factor, if it is on. An unknown name costs
- * the same calls. If anything fails after the password was right, the vault's tokens are revoked.
+ * Finds the account, has the vault check the password, checks the second factor if the account has one, and
+ * then does `work`. An unknown name costs the same calls. If anything fails after the vault has accepted the
+ * password, the vault's tokens are revoked.
  */
 async function withCredentials<T>(
   deps: CredentialDeps,
   input: SignInInput,
-  then: (proved: { account: Account; tokens: Tokens; factor: SecondFactor | undefined }) => Promise<T>,
+  work: (proved: { account: Account; tokens: Tokens; factor: SecondFactor | undefined }) => Promise<T>,
 ): Promise<T> {
   const guard =
     input.email === undefined
@@ -100,7 +101,7 @@ async function withCredentials<T>(
   try {
     if (!account || account.status === 'pending') throw new DomainError('invalid_credentials')
     const factor = account.totp && (await checkSecondFactor(deps, account, input.twofa))
-    return await then({ account, tokens, factor })
+    return await work({ account, tokens, factor })
   } catch (error) {
     await deps.identity.revoke(tokens.refreshToken)
     throw error
@@ -126,16 +127,16 @@ async function listSession(
   )
 }
 
-/** The sessions that a new sign-in removes: expired ones, and the oldest beyond the limit. */
+/** Ids of the sessions that a new sign-in drops: the expired ones, and the oldest beyond the limit. */
 export function staleSessions(sessions: Record<string, number>, nowMs: number): string[] {
   const newestFirst = Object.entries(sessions).sort(([, a], [, b]) => b - a)
   return newestFirst
-    .filter(([, sinceMs], at) => at >= MAX_SESSIONS - 1 || nowMs - sinceMs >= SESSION_MS)
+    .filter(([, sinceMs], index) => index >= MAX_SESSIONS - 1 || nowMs - sinceMs >= SESSION_MS)
     .map(([id]) => id)
 }
 
 /**
- * A new access token for a live session; the refresh token stays the same.
+ * Gets a new access token for a live session. The refresh token stays the same.
  * @throws DomainError `session_ended`, `account_deactivated`, `account_suspended`
  */
 export async function refreshSession(
@@ -146,16 +147,16 @@ export async function refreshSession(
   if (!tokens) throw new DomainError('session_ended')
   const expiresAtSec = deps.clock.nowMs() / 1000 + tokens.expiresInSeconds
   await admitCaller(deps, { accountId: tokens.accountId, sessionId: tokens.sessionId, expiresAtSec })
-  return signedIn(tokens)
+  return toSignedIn(tokens)
 }
 
-const signedIn = ({ accessToken, refreshToken, expiresInSeconds }: Tokens): SignedIn => ({
+const toSignedIn = ({ accessToken, refreshToken, expiresInSeconds }: Tokens): SignedIn => ({
   accessToken,
   refreshToken,
   expiresInSeconds,
 })
 
-/** Ends one session: the gate refuses its access tokens, and `refreshSession` its refresh token. */
+/** Ends one session: from now on its access tokens and its refresh token are refused. */
 export async function endSession(deps: Deps<'table'>, account: Account, sessionId: string): Promise<void> {
   await deps.table.update(keys.profile(account.id), expr`REMOVE #sessions.${attr(sessionId)}`)
 }

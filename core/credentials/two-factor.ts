@@ -6,7 +6,7 @@ import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { MINUTE_MS } from '../time.ts'
 
-/** How many consecutive wrong codes lock two-factor codes, and for how long. */
+/** The number of wrong codes in a row that lock two-factor codes, and how long the lock lasts. */
 const TWO_FACTOR_ATTEMPTS = 5
 const LOCK_MS = 15 * MINUTE_MS
 
@@ -14,7 +14,7 @@ const RECOVERY_CODES = 10
 
 type TwoFactorDeps = Deps<'table' | 'secrets' | 'keyring' | 'totp'>
 
-/** What a right code adds to the write that it permits, so that no code works twice in concurrent requests. */
+/** What a right code adds to the write that it permits, so that concurrent requests cannot both use it. */
 export interface SecondFactor {
   set: Expression
   remove?: Expression
@@ -22,8 +22,8 @@ export interface SecondFactor {
 }
 
 /**
- * Begins enrolment, or restarts it. The seed has no effect until a code confirms it.
- * @returns the seed in base32, the `otpauth://` URI and that as a QR code in SVG.
+ * Begins or restarts enrolment. The seed has no effect until a code confirms it.
+ * @returns the seed in base32, the `otpauth://` URI, and the URI as a QR code in SVG.
  * @throws DomainError `two_factor_enabled`, `conflict`
  */
 export async function enrolTwoFactor(
@@ -45,8 +45,9 @@ export async function enrolTwoFactor(
 
 /**
  * Switches two-factor authentication on with a code of the enrolled seed.
- * @returns ten recovery codes, shown this once.
- * @throws DomainError `two_factor_not_enrolled`, `two_factor_enabled`, `two_factor_invalid`, `two_factor_locked`
+ * @returns ten recovery codes, which cannot be read again.
+ * @throws DomainError `two_factor_not_enrolled`, `two_factor_enabled`, `two_factor_invalid`,
+ *   `two_factor_locked`, `conflict`
  */
 export async function activateTwoFactor(
   deps: TwoFactorDeps,
@@ -72,8 +73,8 @@ export async function activateTwoFactor(
 }
 
 /**
- * Switches two-factor authentication off and deletes seed and recovery codes. @throws DomainError as
- * `secondFactor`, and `two_factor_not_enrolled`
+ * Switches two-factor authentication off and deletes the seed and the recovery codes.
+ * @throws DomainError `two_factor_not_enrolled`, `conflict`, and as `checkSecondFactor`
  */
 export async function removeTwoFactor(deps: TwoFactorDeps, account: Account, code: string): Promise<void> {
   if (!account.totp) throw new DomainError('two_factor_not_enrolled')
@@ -82,9 +83,10 @@ export async function removeTwoFactor(deps: TwoFactorDeps, account: Account, cod
 }
 
 /**
- * Checks an app code or a recovery code of an account with two-factor authentication on. The attempt is counted
- * before the code is checked, so concurrent guesses are counted one by one.
+ * Checks a code of the authenticator app or a recovery code. The try is counted before the code is checked,
+ * so that concurrent guesses are counted one by one.
  * @throws DomainError `two_factor_required`, `two_factor_invalid`, `two_factor_locked`
+ * @throws Error if the account has no second factor
  */
 export async function checkSecondFactor(
   deps: TwoFactorDeps,
@@ -111,7 +113,7 @@ export async function checkSecondFactor(
   }
 }
 
-/** The profile's update with the factor's part; `remove` lists further attributes to remove. */
+/** The profile's update with what the factor adds. `remove` are further paths to remove. */
 export function withFactor(
   set: Expression,
   factor: SecondFactor | undefined,
@@ -125,14 +127,14 @@ export function withFactor(
 export const guardedBy = (condition: Expression, factor: SecondFactor | undefined): Expression =>
   factor ? join([condition, factor.condition], ' AND ') : condition
 
+/** @throws DomainError `two_factor_locked` with the seconds until another try is allowed */
 async function countAttempt(deps: Deps<'table'>, account: Profile): Promise<void> {
   const nowMs = deps.clock.nowMs()
   const key = keys.profile(account.id)
   const count = (tries: Expression, condition: Expression) =>
     deps.table.update(key, join([expr`SET #twofaTriedAtMs = ${nowMs}, #twofaTries = `, tries], ''), condition)
   try {
-    // Attempts before the lock time no longer count. Of concurrent attempts one resets the count; the others add to
-    // it.
+    // Old tries no longer count. One of several concurrent requests restarts the count; the others add to it.
     if (nowMs - account.twofaTriedAtMs >= LOCK_MS) {
       const lapsed = expr`#twofaTriedAtMs <= ${nowMs - LOCK_MS}`
       if (await count(expr`${1}`, lapsed).then(() => true, ignoreRefusal)) return
@@ -145,7 +147,7 @@ async function countAttempt(deps: Deps<'table'>, account: Profile): Promise<void
   }
 }
 
-/** Crockford's base32, without letters that look alike: 50 bits in two groups of five. */
+/** Crockford's base32, which leaves out letters that are easily confused. A recovery code has 50 bits. */
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 
 function newRecoveryCode(deps: Deps): string {

@@ -11,10 +11,10 @@ import { keyHash, newKeyText } from './key-text.ts'
 
 type KeyDeps = Deps<'table' | 'keyring'>
 
-/** Most live keys of an account, with the default key. */
+/** Live keys that an account may have, the default key included. */
 const MAX_KEYS = 8
 
-/** The id of the default key; further keys have random ids. */
+/** Id of the default key. Further keys have random ids. */
 export const DEFAULT_KEY_ID = 'default'
 const KEY_ID = /^[0-9a-f]{24}$/
 
@@ -29,17 +29,17 @@ const keySchema = z.object({
 
 type StoredKey = z.infer<typeof keySchema>
 
-/** A key as lists show it: enough to recognise the key, too little to use it. */
+/** A key as a list shows it: its owner can recognise the key, but nobody can use what is shown. */
 export type ListedKey = Omit<StoredKey, 'slot'>
 
 export interface ShownKey extends ListedKey {
-  /** The whole key; a further key is shown only now. */
+  /** The whole key. A further key cannot be read again later. */
   key: string
 }
 
-const listed = ({ slot: _, ...key }: StoredKey): ListedKey => key
+const withoutSlot = ({ slot: _, ...key }: StoredKey): ListedKey => key
 
-const ends = (key: string) => ({ prefix: key.slice(0, 8), last4: key.slice(-4) })
+const keyEnds = (key: string) => ({ prefix: key.slice(0, 8), last4: key.slice(-4) })
 
 /** Key ids by slot, with the default key's. */
 export async function keyIdsBySlot(deps: Deps<'table'>, accountId: string): Promise<Map<number, string>> {
@@ -52,14 +52,14 @@ export async function keyIdsBySlot(deps: Deps<'table'>, accountId: string): Prom
 export async function listKeys(deps: KeyDeps, account: Account): Promise<ListedKey[]> {
   const items = await deps.table.list(keys.account(account.id), 'KEY#')
   const further = items.map((item) => z.parse(keySchema, item)).sort((a, b) => a.slot - b.slot)
-  return [defaultKey(account, readDefaultKey(deps, account)), ...further.map(listed)]
+  return [defaultKey(account, readDefaultKey(deps, account)), ...further.map(withoutSlot)]
 }
 
 function defaultKey(account: Account, key: string): ListedKey {
-  return { id: DEFAULT_KEY_ID, name: DEFAULT_KEY_ID, ...ends(key), createdAtMs: account.defaultKeyAtMs }
+  return { id: DEFAULT_KEY_ID, name: DEFAULT_KEY_ID, ...keyEnds(key), createdAtMs: account.defaultKeyAtMs }
 }
 
-/** @throws DomainError `key_limit_reached`, `conflict` */
+/** Creates a further key. @throws DomainError `key_limit_reached`, `conflict` */
 export async function createKey(deps: KeyDeps, account: Account, name: string): Promise<ShownKey> {
   if (account.keyCount >= MAX_KEYS) throw new DomainError('key_limit_reached')
   const { key, stored } = makeKey(deps, account, { id: deps.ids.hex(12), name, slot: account.nextKeySlot })
@@ -68,12 +68,12 @@ export async function createKey(deps: KeyDeps, account: Account, name: string): 
     { put: { ...keys.key(account.id, stored.id), ...stored } },
     setHash(account.id, stored.slot, keyHash(deps, key)),
   ])
-  return { ...listed(stored), key }
+  return { ...withoutSlot(stored), key }
 }
 
 /**
- * Replaces a key by a new one with the same id, name and slot, so that its use keeps counting. The old key is refused
- * from the next request on.
+ * Replaces a key by a new key with the same id, name and slot, so that the count of used units continues. The
+ * next request with the old key is refused.
  * @throws DomainError `not_found`, `conflict`
  */
 export async function rotateKey(deps: KeyDeps, account: Account, keyId: string): Promise<ShownKey> {
@@ -85,7 +85,7 @@ export async function rotateKey(deps: KeyDeps, account: Account, keyId: string):
     { put: { ...keys.key(account.id, keyId), ...stored }, if: expr`#slot = ${old.slot}` },
     setHash(account.id, stored.slot, keyHash(deps, key)),
   ])
-  return { ...listed(stored), key }
+  return { ...withoutSlot(stored), key }
 }
 
 async function rotateDefault(deps: KeyDeps, account: Account): Promise<ShownKey> {
@@ -122,7 +122,7 @@ export async function deleteKey(deps: KeyDeps, account: Account, keyId: string):
 }
 
 async function findKey(deps: KeyDeps, account: Account, keyId: string): Promise<StoredKey> {
-  // Text from callers never becomes part of a sort key, which has at most 1,024 bytes.
+  // Text of another form never becomes part of a sort key: DynamoDB refuses sort keys beyond 1,024 bytes.
   const item = KEY_ID.test(keyId) ? await deps.table.get(keys.key(account.id, keyId)) : undefined
   if (!item) throw new DomainError('not_found')
   return z.parse(keySchema, item)
@@ -134,14 +134,14 @@ function makeKey(
   { id, name, slot }: { id: string; name: string; slot: number },
 ) {
   const key = newKeyText(deps, account.id, slot)
-  const stored: StoredKey = { id, name, slot, ...ends(key), createdAtMs: deps.clock.nowMs() }
+  const stored: StoredKey = { id, name, slot, ...keyEnds(key), createdAtMs: deps.clock.nowMs() }
   return { key, stored }
 }
 
 /**
- * Takes the next slot. A slot never belongs to two keys, so a counter of used units never changes its meaning. A
- * rotation takes a slot too, without using it, which serialises it with other changes. The key count can be written
- * as it was read, because every other change of it also takes a slot or, when it deletes a key, checks the count.
+ * Takes the next slot. No two keys ever have the same slot, so that a slot's count of used units belongs to
+ * one key. A rotation takes a slot too, which stays unused, so that it conflicts with concurrent changes.
+ * `keyCount` may be written as it was read, because every write that changes it has a condition on it.
  */
 function takeKeySlot(account: Account, more?: Expression): Write {
   const { nextKeySlot, keyCount } = account

@@ -8,15 +8,15 @@ const PURPOSE = 'default-key'
 
 export interface NewDefaultKey {
   key: string
-  /** For the profile, so that the owner can read the key again. */
+  /** The encrypted key for the profile, from which its owner can read the key again. */
   sealed: string
-  /** For the counter, where a consume checks the key. */
+  /** The hash for the counter, against which a consume checks the key. */
   hash: Buffer
-  /** Leads from the key to its account, which a UUID does not name. */
+  /** Item that leads from the key to its account, because a UUID does not name an account. */
   lookup: Item
 }
 
-/** The account's default application key: a version 4 UUID, as GreenCloud's page shows it. */
+/** Makes an account's default application key: a version 4 UUID, as GreenCloud's page shows it. */
 export function newDefaultKey(deps: Deps<'keyring'>, accountId: string): NewDefaultKey {
   const key = deps.ids.uuid()
   return {
@@ -27,14 +27,14 @@ export function newDefaultKey(deps: Deps<'keyring'>, accountId: string): NewDefa
   }
 }
 
-/** The default key in clear text, which only its owner may see. */
+/** The default key in plain text, for its owner only. */
 export const readDefaultKey = (deps: Deps<'keyring'>, profile: Profile): string =>
   deps.keyring.open(PURPOSE, profile.id, profile.defaultKey)
 
-/** Where the look-up item of an account's default key stands. */
+/** The table's key of the look-up item of an account's default key. */
 export const defaultKeyLookup = (deps: Deps<'keyring'>, profile: Profile): Key =>
   defaultKeyLookupOf(deps, readDefaultKey(deps, profile))
 
-/** The key of the look-up item for a default key that a caller has sent. */
+/** The table's key of the look-up item of a default key that a request brings. */
 export const defaultKeyLookupOf = (deps: Deps<'keyring'>, key: string): Key =>
   keys.defaultKey(deps.keyring.mac(PURPOSE, key).toString('base64url'))

@@ -2,14 +2,14 @@ import { timingSafeEqual } from 'node:crypto'
 import type { Deps } from '../ports.ts'
 
 /**
- * A further key as text: `bsr_<secret>_<slot>_<account>_<check>`, where the secret is 256 random bits in hex and
- * the check 16 hex digits of a MAC over everything before it. The key names its account, so no look-up is needed. A
- * key that we never made is refused without any call, so guessing cannot use up the throughput of an account's
- * partition.
+ * A further key as text: `bsr_<secret>_<slot>_<account>_<check>`, where the secret is 256 random bits in hex
+ * and the check 16 hex digits of a MAC over everything before it. The key names its account, so no look-up is
+ * needed. A key that Bursar never made is refused without any call, so that guesses cannot overload an
+ * account's partition.
  */
 const KEY_TEXT = /^(bsr_[0-9a-f]{64}_(\d{1,6})_([0-9a-f]{24})_)([0-9a-f]{16})$/
 
-/** Bytes of a hash that the hot counter keeps; 96 bits of a keyed MAC. */
+/** Bytes of a key's hash that the hot counter stores: 96 bits of a keyed MAC. */
 const HASH_BYTES = 12
 
 export function newKeyText(deps: Deps<'keyring'>, accountId: string, slot: number): string {
@@ -17,7 +17,7 @@ export function newKeyText(deps: Deps<'keyring'>, accountId: string, slot: numbe
   return text + check(deps, text)
 }
 
-/** The account and slot of a key; undefined for a text that is not a key of ours. Makes no call. */
+/** The account and the slot of a key; undefined if Bursar did not make the key. Calls nothing. */
 export function readKeyText(
   deps: Deps<'keyring'>,
   key: string,
@@ -31,6 +31,6 @@ export function readKeyText(
 const check = (deps: Deps<'keyring'>, text: string): string =>
   deps.keyring.mac('key-check', text).toString('hex').slice(0, 16)
 
-/** The hash that is stored for a key. It cannot be inverted, nor checked without the deployment's secret. */
+/** What is stored of any key. The hash cannot be reversed, nor checked without the deployment's secret. */
 export const keyHash = (deps: Deps<'keyring'>, key: string): Buffer =>
   deps.keyring.mac('key-hash', key).subarray(0, HASH_BYTES)

@@ -1,16 +1,16 @@
 import type { Email } from '../ports.ts'
 import { priceText } from './amounts.ts'
 
-/** The values that a mail may show. Nothing else reaches a template. */
+/** All that a mail can show. A template gets no other data. */
 export interface MailValues {
   username: string
-  /** The whole code, in the mails that carry one. */
+  /** The whole code, only in mails with a code. */
   code?: string | undefined
-  /** Of a mail about a purchase. */
+  /** Bundle, amount and id of a purchase, only in mails about a purchase. */
   bundle?: string | undefined
   amountCents?: number | undefined
   purchaseId?: string | undefined
-  /** The frontend's address from the deployment; a link must never derive from a request's headers. */
+  /** The team's own frontend, from the deployment's settings. Links must not depend on request headers. */
   appUrl?: string | undefined
 }
 
@@ -92,7 +92,7 @@ export type MailTemplate = keyof typeof templates
 
 export const mailTemplates = Object.keys(templates) as [MailTemplate, ...MailTemplate[]]
 
-/** Renders a mail as plain text and as minimal HTML with the same content. */
+/** The mail as plain text, and as simple HTML with the same words. */
 export function renderMail(to: string, template: MailTemplate, values: MailValues): Email {
   const { subject, lines } = templates[template](values)
   const paragraphs = lines.map((line) => `<p>${escapeHtml(line)}</p>`).join('')

@@ -14,7 +14,7 @@ const noticeSchema = z.object({
 
 export type Notice = z.infer<typeof noticeSchema>
 
-/** A `bursar.notice` event that another system has put on EventBridge. */
+/** A `bursar.notice` event of EventBridge, as other systems send it. */
 const noticeEvent = z.object({
   id: z.string().check(z.minLength(1), z.maxLength(100)),
   detail: z.strictObject({
@@ -25,8 +25,9 @@ const noticeEvent = z.object({
 })
 
 /**
- * Adds a notice for a user, once per event, however often it is delivered.
- * @returns `added`, or why not: a malformed event, which no retry would mend; a repetition; an unknown account.
+ * Adds a notice for a user, once per event however often it is delivered.
+ * @returns `added`, or why nothing was added: the event is malformed, so that a retry cannot help; its notice
+ *   was added before; or its account does not exist.
  */
 export async function addNotice(
   deps: Deps<'table'>,
@@ -52,7 +53,7 @@ export async function addNotice(
   }
 }
 
-/** A notice to store. Ids are ordered to the millisecond, so the newest is the last in its partition. */
+/** The item of a notice. Ids are ordered by time, to the millisecond: the newest is last in its partition. */
 export function newNotice(deps: Deps, accountId: string, messageType: string, message: string): Item {
   const createdAtMs = deps.clock.nowMs()
   const id = createdAtMs.toString(16).padStart(12, '0') + deps.ids.hex(6)
@@ -61,8 +62,8 @@ export function newNotice(deps: Deps, accountId: string, messageType: string, me
 
 /**
  * One page of an account's notices, newest first: one read.
- * @param page.cursor the id of the last notice of the page before.
- * @returns `next`, the cursor of the page that follows, if there is one.
+ * @param page.cursor the id of the previous page's last notice; undefined for the first page.
+ * @returns the notices, and in `next` the cursor of the next page, undefined on the last page.
  */
 export async function listNotices(
   deps: Deps<'table'>,

@@ -10,8 +10,9 @@ import { HOUR_MS } from '../time.ts'
 import { mailTemplates, renderMail } from './mails.ts'
 
 /**
- * The outbox: a mail is stored in the same transaction as the change it announces, sent, then removed. A mail that a
- * crash leaves here is due a minute later, and the job `send-mail` sends it. A crash causes at most one duplicate.
+ * A mail in the outbox. It is stored in the same transaction as the change it announces, sent, then removed.
+ * A mail that a crash leaves behind is due after a minute, when the job `send-mail` sends it; so a crash
+ * causes at most one duplicate.
  */
 const mailSchema = z.object({
   pk: z.string(),
@@ -26,14 +27,14 @@ const mailSchema = z.object({
     purchaseId: z.optional(z.string()),
   }),
   /**
-   * Look-up half of the code in the mail; the other half is computed when the mail is sent. The template of such a
-   * mail is named after the code's purpose.
+   * Look-up half of the mail's code, if it has one; the other half is computed when the mail is sent. The
+   * template of a mail with a code has the name of the code's purpose.
    */
   codeLookup: z.optional(z.string()),
   dueAtMs: z.number(),
-  /** Failed attempts of the job. */
+  /** Failed tries of the job `send-mail`. */
   failures: z.number(),
-  /** Epoch seconds after which the mail is no longer worth sending. */
+  /** Time after which the mail is no longer worth sending, epoch seconds. */
   ttl: z.number(),
 })
 
@@ -41,8 +42,10 @@ export type QueuedMail = z.infer<typeof mailSchema>
 export type MailToQueue = Omit<QueuedMail, 'pk' | 'sk' | 'dueAtMs' | 'failures' | 'ttl'>
 
 /**
- * A mail to store in a transaction, and to send with `deliverMail` afterwards.
- * @param waitMs how long the job waits before it sends the mail; 0 for a mail that the job is to send.
+ * Makes a mail, and the write that stores it. Send the mail with `deliverMail` once the transaction has
+ * succeeded.
+ * @param waitMs how long the job waits before it sends the mail instead; 0 if only the job is to send the
+ *   mail.
  */
 export function queueMail(
   deps: Deps,
@@ -56,7 +59,7 @@ export function queueMail(
   return { mail: item, write: { put: item } }
 }
 
-/** Sends a stored mail and removes it. If the provider throws, the mail stays due. */
+/** Sends a stored mail and removes it. @throws the provider's error; the mail then stays due. */
 export async function deliverMail(deps: Deps<'table' | 'mail' | 'keyring'>, mail: QueuedMail): Promise<void> {
   const { accountId, to, template, codeLookup } = mail
   const code = codeLookup && codeText(deps, template as CodePurpose, accountId, codeLookup)
@@ -64,23 +67,20 @@ export async function deliverMail(deps: Deps<'table' | 'mail' | 'keyring'>, mail
   await deps.table.remove(mail)
 }
 
-/**
- * Sends a stored mail. If that fails, the mail stays in the outbox, and what it announces has happened all the
- * same.
- */
+/** Sends a stored mail. If that fails, the mail stays in the outbox; the change it announces stays valid. */
 export async function deliverMailOrLeave(
   deps: Deps<'table' | 'mail' | 'keyring'>,
   mail: QueuedMail,
 ): Promise<void> {
   await deliverMail(deps, mail).catch((error: unknown) => {
-    const what = 'a mail is not sent; send-mail sends it'
+    const what = 'a mail could not be sent; the job send-mail will retry it'
     deps.log.warn(what, error, { accountId: mail.accountId, template: mail.template })
   })
 }
 
 /**
- * Sends the mails that are due. Each is leased, so that two runs do not send it twice.
- * @returns how many were sent and how many stay due.
+ * Sends the mails that are due. Each is leased for a minute, so that two runs do not send the same mail.
+ * @returns how many mails were sent, and how many failed and stay due.
  */
 export async function sendDueMail(
   deps: Deps<'table' | 'mail' | 'keyring'>,
@@ -103,7 +103,7 @@ export async function sendDueMail(
   return { sent: done, failed }
 }
 
-/** Each failure doubles the wait, up to an hour, so that a refusing server is not called every minute. */
+/** Each failure doubles the wait, up to an hour, so that a refused address is not tried every minute. */
 async function postpone(deps: Deps<'table'>, mail: QueuedMail): Promise<void> {
   const waitMs = Math.min(LEASE_MS * 2 ** mail.failures, HOUR_MS)
   await deps.table

@@ -1,6 +1,6 @@
 /**
- * The events of Stripe that an endpoint subscribes to, by the kind of object that each is about. `events.ts` has work
- * for every kind; README and the deployment print the list.
+ * The events that the webhook endpoint subscribes to at Stripe, by kind of object. `events.ts` handles every
+ * kind; the README and the deployment print the list.
  */
 export const eventTypes = {
   payment_intent: [
@@ -28,7 +28,7 @@ export const eventTypes = {
   'radar.early_fraud_warning': ['radar.early_fraud_warning.created'],
 } as const
 
-/** The kind of an object, as Stripe's field `object` names it. */
+/** The kind of an object, as in Stripe's field `object`. */
 export type ObjectKind = keyof typeof eventTypes
 
 export const subscribedEvents: readonly string[] = Object.values(eventTypes).flat()

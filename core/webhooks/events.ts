@@ -18,10 +18,10 @@ import { writeUnlessDone } from '../table/write-all.ts'
 import { DAY_MS } from '../time.ts'
 import type { ObjectKind } from './event-types.ts'
 
-/** Does an event's work; `eventDone` is written in the same transaction. */
+/** Does an event's work, and writes `eventDone` in the same transaction. */
 type EventHandler = (deps: CardDeps, event: PaymentEvent, eventDone: Write[]) => Promise<void>
 
-/** The work for each kind of object that we subscribe to. */
+/** The handler of each kind of object that Bursar subscribes to. */
 const WORK_BY_KIND: Record<ObjectKind, EventHandler> = {
   payment_intent: paymentChanged,
   payment_method: cardChanged,
@@ -32,18 +32,18 @@ const WORK_BY_KIND: Record<ObjectKind, EventHandler> = {
   'radar.early_fraud_warning': fraudWarned,
 }
 
-/** The same by any name that an event may bring. Events of other kinds are answered 200 and change nothing. */
+/** The same handlers, to look up any string. Events of other kinds are answered 200 and change nothing. */
 const HANDLERS: ReadonlyMap<string | undefined, EventHandler> = new Map(Object.entries(WORK_BY_KIND))
 
-/** These events have the same content as events of their payment. */
+/** Events of a charge that are ignored, because the payment has an event of its own for the same change. */
 const COVERED_BY_PAYMENT = new Set(['charge.succeeded', 'charge.failed', 'charge.captured', 'charge.expired'])
 
 /**
- * Receives a webhook. Neither its content nor its order is trusted: it names an object, which is read from Stripe
- * again. The event is recorded as done in the transaction that does its work, so after an error Stripe sends it
- * again.
- * @throws DomainError `webhook_refused` for an event that is not signed for us, of the other mode or another
- *   account
+ * Receives an event from the provider. Neither its content nor the order of events is trusted: the event
+ * names an object, which is read from the provider again. The event is marked as done in the transaction that
+ * does its work, so that after an error the provider sends the event again.
+ * @throws DomainError `webhook_refused` for an event without a valid signature, of the other mode (live or
+ *   test) or of another account
  */
 export async function receiveWebhook(
   deps: CardDeps,
@@ -55,15 +55,16 @@ export async function receiveWebhook(
   await processEvent(deps, event)
 }
 
-/** How far back to look for events that did not reach us. Stripe retries each for three days. */
+/** How far back the sweep looks for missed events. The provider itself retries an event for three days. */
 const UNDELIVERED_MS = 7 * DAY_MS
 
-/** Pages of 100 events; older events wait until these are processed. */
+/** Pages of 100 events, newest first. Older events have to wait until these are delivered. */
 const UNDELIVERED_PAGES = 10
 
 /**
- * Processes events that did not reach us, oldest first.
- * @returns how many still had work to do, and how many failed.
+ * Does the work of events that no webhook has delivered, oldest first, so that every change at the provider
+ * is noticed.
+ * @returns how many events had work left, and how many failed.
  */
 export async function processMissedEvents(
   deps: CardDeps,
@@ -86,7 +87,10 @@ export async function processMissedEvents(
       if (isOurs(deps, event) && (await processEvent(deps, event))) worked.done++
     } catch (error) {
       worked.failed++
-      deps.log.error('a webhook that was missed failed again', error, { event: event.id, type: event.type })
+      deps.log.error('a missed event of the provider failed; the next sweep will retry it', error, {
+        event: event.id,
+        type: event.type,
+      })
     }
   }
   return worked
@@ -95,7 +99,7 @@ export async function processMissedEvents(
 const isOurs = (deps: CardDeps, event: PaymentEvent): boolean =>
   event.livemode === deps.webhooks.livemode && event.account === undefined
 
-/** @returns whether the event still had work to do. */
+/** Does an event's work, unless it is done already. @returns whether there was work to do. */
 async function processEvent(deps: CardDeps, event: PaymentEvent): Promise<boolean> {
   const work = HANDLERS.get(event.objectKind)
   if (!work || event.objectId === undefined || COVERED_BY_PAYMENT.has(event.type)) return false
@@ -119,11 +123,11 @@ async function holdChanged(deps: CardDeps, payment: Payment, eventDone: Write[])
   const item = await deps.table.get(keys.hold(found.accountId, found.holdId))
   const hold = item && parseHold(item)
   if (!hold || (hold.paymentId ?? payment.id) !== payment.id) return cancelStray(deps, payment, eventDone)
-  // A payment of somebody else with our metadata.
+  // The payment names the hold in its metadata but does not match it.
   if (!hold.paymentId && !isPaymentOfHold(payment, hold, deps.webhooks.livemode))
     return writeUnlessDone(deps, eventDone)
   const settled = await settleHold(deps, hold, payment, eventDone)
-  // The event is done once the hold is released; until then Stripe sends it again.
+  // The event is done only once the dollar is released; until then the provider retries the event.
   if (settled.status === 'proved') await releaseHold(deps, settled.hold, eventDone)
 }
 
@@ -132,32 +136,32 @@ async function purchaseChanged(deps: CardDeps, payment: Payment, eventDone: Writ
   const purchase = found && (await readPurchase(deps, found.accountId, found.purchaseId))
   if (!purchase || (purchase.paymentId ?? payment.id) !== payment.id)
     return cancelStray(deps, payment, eventDone)
-  // A payment of somebody else with our metadata.
+  // The payment names the purchase in its metadata but does not match it.
   if (!purchase.paymentId && !isPaymentOfPurchase(payment, purchase, deps.webhooks.livemode))
     return writeUnlessDone(deps, eventDone)
   const settled = await settlePurchase(deps, purchase, payment, eventDone)
-  // The event is done once the units are in the counter; until then Stripe sends it again.
+  // The event is done only once the units are in the counter; until then the provider retries the event.
   if (settled.status === 'credited') await finishPurchase(deps, settled.purchase, eventDone)
 }
 
 async function chargeChanged(deps: CardDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const charge = await deps.payments.readCharge(event.objectId ?? '')
-  // A hold's "refund" is a release.
-  await moneyWentBack(deps, charge?.captured ? charge.paymentId : undefined, eventDone)
+  // Stripe reports the release of a hold as a refund; only a captured charge has taken money.
+  await settleReversal(deps, charge?.captured ? charge.paymentId : undefined, eventDone)
 }
 
 async function refundChanged(deps: CardDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const refund = await deps.payments.readRefund(event.objectId ?? '')
-  await moneyWentBack(deps, refund?.paymentId, eventDone)
+  await settleReversal(deps, refund?.paymentId, eventDone)
 }
 
 async function disputeChanged(deps: CardDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const dispute = await deps.payments.readDispute(event.objectId ?? '')
-  await moneyWentBack(deps, dispute?.paymentId, eventDone)
+  await settleReversal(deps, dispute?.paymentId, eventDone)
 }
 
-/** The event may arrive before the payment's own success event. */
-async function moneyWentBack(
+/** Applies a refund or a dispute, whose event may arrive before the event of the payment's success. */
+async function settleReversal(
   deps: CardDeps,
   paymentId: string | undefined,
   eventDone: Write[],
@@ -172,7 +176,7 @@ async function moneyWentBack(
   await applyReversal(deps, settled.purchase, payment.latestChargeId, eventDone)
 }
 
-/** Cancels a payment that nothing waits for: its verification or purchase has ended or has another payment. */
+/** Cancels a payment that nothing needs: its verification or purchase has ended or uses another payment. */
 async function cancelStray(deps: CardDeps, payment: Payment, eventDone: Write[]): Promise<void> {
   if (payment.status !== 'canceled' && payment.status !== 'succeeded') {
     await deps.payments.cancelPayment(payment.id)
@@ -182,7 +186,7 @@ async function cancelStray(deps: CardDeps, payment: Payment, eventDone: Write[])
 
 async function cardChanged(deps: CardDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const cardId = event.objectId ?? ''
-  // A detached card no longer names its customer, but the event does.
+  // A detached card no longer names its customer, but the event still does.
   const customerId = event.previousCustomerId ?? (await deps.payments.readCard(cardId))?.customerId
   const accountId = await ownerOf(deps, customerId)
   if (accountId === undefined || customerId === undefined) return writeUnlessDone(deps, eventDone)

@@ -82,7 +82,7 @@ test('a failure that the next run repairs leaves a line of level warn with the i
   expect(warned).toEqual([
     {
       level: 'warn',
-      what: 'a mail is not sent; send-mail sends it',
+      what: 'a mail could not be sent; the job send-mail will retry it',
       accountId: id,
       template: 'confirm-email',
       error: 'temporarily_unavailable',
