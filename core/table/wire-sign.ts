@@ -1,4 +1,4 @@
-import { createHash, createHmac, createSecretKey, type KeyObject } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 
 /** The credentials that sign requests. */
 export interface AwsCredentials {
@@ -22,8 +22,7 @@ export interface Unsigned {
  */
 export function requestSigner(region: string, credentials: AwsCredentials) {
   const { accessKeyId, secretAccessKey, sessionToken } = credentials
-  // As an object, since Node takes a third of the time for a MAC with it that it takes with bytes.
-  let key: { day: string; secret: KeyObject } | undefined
+  let key: { day: string; secret: Buffer } | undefined
 
   return ({ headers, body }: Unsigned, atMs: number): Record<string, string> => {
     const time = new Date(atMs).toISOString().replace(/-|:|\.\d+/g, '')
@@ -31,8 +30,7 @@ export function requestSigner(region: string, credentials: AwsCredentials) {
     // The signing key is derived from the secret by four MACs and stays the same for a day.
     if (key?.day !== day) {
       const parts = [day, region, 'dynamodb', 'aws4_request']
-      const bytes = parts.reduce<Buffer>(hmac, Buffer.from(`AWS4${secretAccessKey}`))
-      key = { day, secret: createSecretKey(bytes) }
+      key = { day, secret: parts.reduce<Buffer>(hmac, Buffer.from(`AWS4${secretAccessKey}`)) }
     }
     const signed: Record<string, string> = {
       ...headers,
@@ -51,5 +49,4 @@ export function requestSigner(region: string, credentials: AwsCredentials) {
 }
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
-const hmac = (key: Buffer | KeyObject, text: string): Buffer =>
-  createHmac('sha256', key).update(text).digest()
+const hmac = (key: Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest()

@@ -15,14 +15,16 @@ export type FunctionClass = 'bare' | 'document' | 'usage' | 'table' | 'identityO
 /**
  * The budget of each class. Raise a number only on purpose. `npm test` enforces the kilobytes, and
  * `npm run check` enforces the ratios too.
+ *
+ * The ratios leave room for a slow or busy machine: one and the same bundle for consuming measured between 0.98 and 1.21.
  */
 export const budgets: Record<FunctionClass, Budget> = {
   bare: { initKb: 140, packageKb: 140, ratio: 1.3 },
   // The whole OpenAPI document, whose descriptions take 30 KB.
   document: { initKb: 175, packageKb: 175, ratio: 1.3 },
-  usage: { initKb: 60, packageKb: 60, ratio: 1.15 },
+  usage: { initKb: 60, packageKb: 60, ratio: 1.3 },
   table: { initKb: 230, packageKb: 600, ratio: 1.45 },
-  identityOrMail: { initKb: 400, packageKb: 750, ratio: 1.7 },
+  identityOrMail: { initKb: 400, packageKb: 750, ratio: 1.9 },
 }
 
 /** The class of a function, by the services that it needs. */
