@@ -16,7 +16,8 @@ export type FunctionClass = 'bare' | 'document' | 'usage' | 'table' | 'identityO
  * The budget of each class. Raise a number only on purpose. `npm test` enforces the kilobytes, and
  * `npm run check` enforces the ratios too.
  *
- * The ratios leave room for a slow or busy machine: one and the same bundle for consuming measured between 0.98 and 1.21.
+ * The ratios of `usage` and `identityOrMail` are above the 1.15 and 1.7 that are the goal: starts became slower, and the
+ * cause is not known yet.
  */
 export const budgets: Record<FunctionClass, Budget> = {
   bare: { initKb: 140, packageKb: 140, ratio: 1.3 },
