@@ -25,6 +25,9 @@ export interface Ports {
 /** The ports of a domain function: those it names, and always clock, ids and log. */
 export type Deps<N extends keyof Ports = 'clock'> = Pick<Ports, N | 'clock' | 'ids' | 'log'>
 
+/** The ports of everything that charges, holds or gives back money. */
+export type MoneyDeps = Deps<'table' | 'payments' | 'webhooks'>
+
 /** Tells the time, and waits. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { parseCustomer, type StoredCustomer } from '../cards/customer.ts'
+import { parseCustomer, type StoredCustomer } from '../cards/stored-customer.ts'
 import { DomainError, type ErrorCode } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { parseQuota, type Quota } from '../quota/quota.ts'

@@ -1,7 +1,7 @@
 import { type Account, type Profile, renewsItself } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
+import type { MoneyDeps } from '../ports.ts'
 import { DAY_MS } from '../time.ts'
-import type { CardDeps } from './settle.ts'
 import { readStoredCard } from './sync.ts'
 import { type ProofOutcome, proveCard } from './verify.ts'
 
@@ -15,7 +15,7 @@ const CHANGE_INTERVAL_MS = DAY_MS
  * @throws DomainError `no_address`, `card_change_not_allowed`, and as `proveCard`
  */
 export async function changeCard(
-  deps: CardDeps,
+  deps: MoneyDeps,
   account: Account,
   input: { cardId: string; address: Profile['address'] },
 ): Promise<ProofOutcome> {
@@ -27,7 +27,7 @@ export async function changeCard(
   return proveCard(deps, account, { purpose: 'change', ...input })
 }
 
-async function defaultCardDeclined(deps: CardDeps, account: Account): Promise<boolean> {
+async function defaultCardDeclined(deps: MoneyDeps, account: Account): Promise<boolean> {
   const cardId = account.customer?.defaultCardId
   if (cardId === undefined) return true
   return (await readStoredCard(deps, account.id, cardId))?.declined === true

@@ -2,7 +2,7 @@ import { newNotice } from '../notifications/notices.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
-import { dueAt, type Key } from '../table/keys.ts'
+import { accountIdIn, dueAt, type Key } from '../table/keys.ts'
 import { ignoreRefusal } from '../table/table.ts'
 import { finishRemoval } from './remove.ts'
 import { isLiveCard, nextNotice, parseStoredCard, type StoredCard, unchangedCard } from './stored.ts'
@@ -26,7 +26,7 @@ export async function sweepCards(
     const item = await deps.table.get(key)
     if (!item) return false
     const stored = parseStoredCard(item)
-    const accountId = key.pk.slice('ACCOUNT#'.length)
+    const accountId = accountIdIn(key)
     if (stored.removing && stored.card?.customerId !== undefined) {
       await finishRemoval(deps, { accountId, customerId: stored.card.customerId }, stored.cardId)
       done.removalsFinished++

@@ -1,9 +1,10 @@
 import type { Profile } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
+import type { MoneyDeps } from '../ports.ts'
 import { ConditionFailed } from '../table/table.ts'
-import { customerItem, readStoredCustomer, unchangedCustomer } from './customer.ts'
-import { type CardDeps, makeDefault } from './settle.ts'
+import { makeDefault } from './settle.ts'
 import { cardItem, unchangedCard } from './stored.ts'
+import { customerItem, readStoredCustomer, unchangedCustomer } from './stored-customer.ts'
 import { readStoredCard } from './sync.ts'
 
 const KEEP_ATTEMPTS = 5
@@ -14,7 +15,7 @@ const KEEP_ATTEMPTS = 5
  * @throws DomainError `temporarily_unavailable` after too many lost races
  */
 export async function keepCard(
-  deps: CardDeps,
+  deps: MoneyDeps,
   kept: { accountId: string; customerId: string; cardId: string; address: Profile['address'] },
 ): Promise<void> {
   const { accountId, customerId, cardId } = kept

@@ -2,8 +2,8 @@ import type { Account } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { keys } from '../table/keys.ts'
-import type { StoredCustomer } from './customer.ts'
 import { type Card, isLiveCard, parseStoredCard } from './stored.ts'
+import type { StoredCustomer } from './stored-customer.ts'
 
 /** The account's cards, newest first: one read, and no call to Stripe. */
 export async function listStoredCards(deps: Deps<'table'>, account: Account): Promise<Card[]> {

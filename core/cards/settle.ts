@@ -1,18 +1,16 @@
 import type { Profile } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
-import type { BillingAddress, Deps, Payment, PaymentCard, PaymentCustomer } from '../ports.ts'
+import type { BillingAddress, Deps, MoneyDeps, Payment, PaymentCard, PaymentCustomer } from '../ports.ts'
 import { wakeRenewal } from '../quota/wake-renewal.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { isLeased, LEASE_MS } from '../table/lease.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
-import { customerItem, readStoredCustomer, unchangedCustomer } from './customer.ts'
 import { type Hold, isPaymentOfHold } from './hold.ts'
 import { cardItem, isLiveCard, unchangedCard } from './stored.ts'
+import { customerItem, readStoredCustomer, unchangedCustomer } from './stored-customer.ts'
 import { readStoredCard } from './sync.ts'
-
-export type CardDeps = Deps<'table' | 'payments' | 'webhooks'>
 
 /** The outcome of settling a verification. */
 export type SettledHold =
@@ -27,7 +25,7 @@ export type SettledHold =
  * passes `eventDone` to `releaseHold`.
  */
 export async function settleHold(
-  deps: CardDeps,
+  deps: MoneyDeps,
   hold: Hold,
   payment: Payment,
   eventDone: readonly Write[] = [],
@@ -62,7 +60,7 @@ export async function settleHold(
 
 /** Abandons a hold, but only after the provider has confirmed that its payment is canceled. */
 async function cancelHold(
-  deps: CardDeps,
+  deps: MoneyDeps,
   hold: Hold,
   payment: Payment,
   eventDone: readonly Write[],
@@ -75,7 +73,7 @@ async function cancelHold(
 }
 
 /** Whether a canceled payment was held before it was canceled. If so, its card is proved and attached. */
-async function wasHeld(deps: CardDeps, { latestChargeId }: Payment): Promise<boolean> {
+async function wasHeld(deps: MoneyDeps, { latestChargeId }: Payment): Promise<boolean> {
   if (latestChargeId === undefined) return false
   return (await deps.payments.readCharge(latestChargeId))?.status === 'succeeded'
 }
@@ -88,7 +86,7 @@ const PROVE_TRIES = 5
  * @throws DomainError `temporarily_unavailable` after too many lost races
  */
 async function putProvedCardOnFile(
-  deps: CardDeps,
+  deps: MoneyDeps,
   hold: Hold,
   payment: Payment,
   eventDone: readonly Write[],
@@ -155,7 +153,7 @@ function profileAfterProof(deps: Deps, { purpose, address, renews }: Hold, isDef
  * @returns undefined if the card cannot be attached.
  */
 async function attachedCard(
-  deps: CardDeps,
+  deps: MoneyDeps,
   cardId: string,
   customerId: string,
 ): Promise<PaymentCard | undefined> {
@@ -167,7 +165,7 @@ async function attachedCard(
 
 /** Sets the default card at the provider. @returns undefined if the card or the customer no longer exists. */
 export async function makeDefault(
-  deps: CardDeps,
+  deps: MoneyDeps,
   { cardId, customerId, address }: Pick<Hold, 'cardId' | 'customerId' | 'address'>,
 ): Promise<PaymentCustomer | undefined> {
   const changes = { defaultPaymentMethodId: cardId, ...(address && { address: billingAddress(address) }) }
@@ -188,7 +186,7 @@ const billingAddress = (address: NonNullable<Profile['address']>): BillingAddres
 
 /** Declines a card that cannot be put on file, whatever the bank has answered. */
 async function rejectCard(
-  deps: CardDeps,
+  deps: MoneyDeps,
   hold: Hold,
   payment: Payment,
   eventDone: readonly Write[],
@@ -220,7 +218,7 @@ export async function closeHold(
  * @throws DomainError `temporarily_unavailable` if the payment cannot be canceled yet
  */
 export async function releaseHold(
-  deps: CardDeps,
+  deps: MoneyDeps,
   hold: Hold,
   eventDone: readonly Write[] = [],
 ): Promise<void> {

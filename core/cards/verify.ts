@@ -4,7 +4,7 @@
 
 import { type Account, displayName, type Profile, parseProfile, requireActive } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
-import type { Deps, Payment } from '../ports.ts'
+import type { Deps, MoneyDeps, Payment } from '../ports.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { expr, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
@@ -13,7 +13,7 @@ import { ConditionFailed } from '../table/table.ts'
 import { AUTHENTICATION_MS } from './authentication.ts'
 import { ensureCustomer, syncCustomer } from './customer.ts'
 import { type Hold, holdOf, holdPayment, newHold, parseHold } from './hold.ts'
-import { type CardDeps, closeHold, releaseHold, type SettledHold, settleHold } from './settle.ts'
+import { closeHold, releaseHold, type SettledHold, settleHold } from './settle.ts'
 import { countCardAttempt } from './velocity.ts'
 
 /** `pending`: the outcome is unknown until a webhook or the sweep settles it. The request may be repeated. */
@@ -32,7 +32,11 @@ export interface CardToProve {
  * @throws DomainError `email_unconfirmed`, `too_many_cards_tried`, `card_declined`,
  *   `payment_action_required`, `card_pending`, `card_changed_recently`
  */
-export async function proveCard(deps: CardDeps, account: Account, input: CardToProve): Promise<ProofOutcome> {
+export async function proveCard(
+  deps: MoneyDeps,
+  account: Account,
+  input: CardToProve,
+): Promise<ProofOutcome> {
   if (!account.emailVerified) throw new DomainError('email_unconfirmed')
   const open = await openHold(deps, account)
   if (open?.asked === input.cardId && open.purpose === input.purpose) {
@@ -65,13 +69,13 @@ async function openHold(deps: Deps<'table'>, account: Account): Promise<Hold | u
  * Ends a verification that its customer has abandoned. If it has succeeded meanwhile, its card is on file.
  * @throws DomainError `card_pending` while the outcome is not known
  */
-async function abandonHold(deps: CardDeps, hold: Hold): Promise<void> {
+async function abandonHold(deps: MoneyDeps, hold: Hold): Promise<void> {
   const settled = await settleAbandonedHold(deps, hold, true)
   if (settled.status === 'pending') throw new DomainError('card_pending')
   if (settled.status === 'proved') await releaseOrLeave(deps, settled.hold)
 }
 
-async function beginHold(deps: CardDeps, account: Account, input: CardToProve): Promise<Hold> {
+async function beginHold(deps: MoneyDeps, account: Account, input: CardToProve): Promise<Hold> {
   const nowMs = deps.clock.nowMs()
   const tries = countCardAttempt(account.cardTriesMs ?? [], nowMs)
   const customer = await ensureCustomer(deps, account, displayName(account))
@@ -95,14 +99,14 @@ async function beginHold(deps: CardDeps, account: Account, input: CardToProve): 
 }
 
 /** Takes a hold from any state to its end, or as far as the provider's answers allow. */
-async function advanceHold(deps: CardDeps, hold: Hold): Promise<SettledHold> {
+async function advanceHold(deps: MoneyDeps, hold: Hold): Promise<SettledHold> {
   const settled = await confirmHold(deps, hold)
   if (settled.status === 'proved') await releaseOrLeave(deps, settled.hold)
   return settled
 }
 
 /** Releases a hold if possible. The card is proved even if the release fails. */
-async function releaseOrLeave(deps: CardDeps, hold: Hold): Promise<void> {
+async function releaseOrLeave(deps: MoneyDeps, hold: Hold): Promise<void> {
   await releaseHold(deps, hold).catch((error: unknown) => {
     const { accountId, id: holdId } = hold
     deps.log.warn('a hold could not be released; its webhook or the job sweep will retry it', error, {
@@ -112,13 +116,13 @@ async function releaseOrLeave(deps: CardDeps, hold: Hold): Promise<void> {
   })
 }
 
-function holdPending(deps: CardDeps, { accountId, id: holdId }: Hold, error: unknown): SettledHold {
+function holdPending(deps: MoneyDeps, { accountId, id: holdId }: Hold, error: unknown): SettledHold {
   const what = 'the outcome of a hold is unknown; its webhook or the job sweep will settle it'
   deps.log.warn(what, error, { accountId, holdId })
   return { status: 'pending' }
 }
 
-async function confirmHold(deps: CardDeps, hold: Hold): Promise<SettledHold> {
+async function confirmHold(deps: MoneyDeps, hold: Hold): Promise<SettledHold> {
   const known = hold.state === 'created' ? await createHoldPayment(deps, hold) : hold
   if (known?.paymentId === undefined) return { status: 'declined' }
   if (known.state === 'releasing') return { status: 'proved', hold: known }
@@ -136,7 +140,7 @@ async function confirmHold(deps: CardDeps, hold: Hold): Promise<SettledHold> {
  * @returns undefined if the provider refuses the card, or another request has abandoned the verification.
  * @throws DomainError `temporarily_unavailable` if the customer was deleted
  */
-async function createHoldPayment(deps: CardDeps, hold: Hold): Promise<Hold | undefined> {
+async function createHoldPayment(deps: MoneyDeps, hold: Hold): Promise<Hold | undefined> {
   const payment = await deps.payments.createPayment(holdPayment(hold))
   if (payment.status === 'refused') {
     await closeHold(deps, hold)
@@ -153,7 +157,7 @@ async function createHoldPayment(deps: CardDeps, hold: Hold): Promise<Hold | und
 
 /** Saves the payment's id, unless another request was first. @returns the stored hold, if it still exists. */
 async function savePaymentOfHold(
-  deps: CardDeps,
+  deps: MoneyDeps,
   hold: Hold,
   { id, paymentMethodId }: Payment,
 ): Promise<Hold | undefined> {
@@ -170,13 +174,13 @@ async function savePaymentOfHold(
 }
 
 /** The hold with the payment that its request has created but may not have saved. */
-async function withPayment(deps: CardDeps, hold: Hold): Promise<Hold> {
+async function withPayment(deps: MoneyDeps, hold: Hold): Promise<Hold> {
   const [payment] = hold.paymentId === undefined ? await paymentsOf(deps, hold) : []
   return (payment && (await savePaymentOfHold(deps, hold, payment))) ?? hold
 }
 
 /** The hold's payments among the customer's newest 100 at the provider, whatever their idempotency keys. */
-async function paymentsOf(deps: CardDeps, { id, customerId }: Hold): Promise<Payment[]> {
+async function paymentsOf(deps: MoneyDeps, { id, customerId }: Hold): Promise<Payment[]> {
   const { items } = await deps.payments.listPayments({ customerId })
   return items.filter((payment) => holdOf(payment)?.holdId === id)
 }
@@ -185,7 +189,7 @@ async function paymentsOf(deps: CardDeps, { id, customerId }: Hold): Promise<Pay
  * Settles an abandoned hold according to its payment's state.
  * @param isExpired whether to cancel a payment that still waits for its customer to authenticate.
  */
-async function settleAbandonedHold(deps: CardDeps, hold: Hold, isExpired: boolean): Promise<SettledHold> {
+async function settleAbandonedHold(deps: MoneyDeps, hold: Hold, isExpired: boolean): Promise<SettledHold> {
   if (hold.paymentId === undefined) {
     return isLeased(deps, hold) ? { status: 'pending' } : abandonHoldWithoutPayment(deps, hold)
   }
@@ -199,7 +203,7 @@ async function settleAbandonedHold(deps: CardDeps, hold: Hold, isExpired: boolea
  * Abandons a hold whose payment's id was never saved. Its payment may have been created, even more than once,
  * but was never confirmed, because only a saved payment is confirmed.
  */
-async function abandonHoldWithoutPayment(deps: CardDeps, hold: Hold): Promise<SettledHold> {
+async function abandonHoldWithoutPayment(deps: MoneyDeps, hold: Hold): Promise<SettledHold> {
   for (const { id } of await paymentsOf(deps, hold)) {
     await settleHold(deps, hold, await deps.payments.cancelPayment(id))
   }
@@ -212,7 +216,7 @@ async function abandonHoldWithoutPayment(deps: CardDeps, hold: Hold): Promise<Se
  * never confirmed are canceled.
  * @returns how many holds ended, and how many failed and stay due.
  */
-export function sweepHolds(deps: CardDeps, run: Run): Promise<Worked> {
+export function sweepHolds(deps: MoneyDeps, run: Run): Promise<Worked> {
   return eachDue(deps, 'HOLD', run, async (key) => {
     const item = await leaseDue(deps, key)
     if (!item) return false

@@ -8,7 +8,7 @@
 
 import { syncCustomer } from '../cards/customer.ts'
 import { DomainError } from '../errors.ts'
-import type { OutcomeUnknown, Payment } from '../ports.ts'
+import type { MoneyDeps, OutcomeUnknown, Payment } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
@@ -24,14 +24,13 @@ import {
   readPurchase,
 } from './purchase.ts'
 import { cancelPurchase, endPurchase, needsCustomer, type PurchaseOutcome, settlePurchase } from './settle.ts'
-import type { PurchaseDeps } from './transaction.ts'
 
 /**
  * Takes a purchase as far towards its end as the provider's answers allow. A purchase whose outcome is
  * unknown stays open until a webhook or settle-payments settles it, and is never reported as failed while
  * money may have moved.
  */
-export async function advancePurchase(deps: PurchaseDeps, purchase: Purchase): Promise<PurchaseOutcome> {
+export async function advancePurchase(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
   const outcome = await unknownIsPending(deps, purchase, () => advanceOrThrow(deps, purchase))
   // The purchase stays credited even if finishing it fails.
   if (outcome.status === 'credited') {
@@ -45,7 +44,7 @@ export async function advancePurchase(deps: PurchaseDeps, purchase: Purchase): P
 }
 
 async function unknownIsPending(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   purchase: Purchase,
   work: () => Promise<PurchaseOutcome>,
 ): Promise<PurchaseOutcome> {
@@ -58,7 +57,7 @@ async function unknownIsPending(
 }
 
 function purchasePending(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   { accountId, id: purchaseId }: Purchase,
   error: unknown,
 ): PurchaseOutcome {
@@ -67,7 +66,7 @@ function purchasePending(
   return { status: 'pending' }
 }
 
-async function advanceOrThrow(deps: PurchaseDeps, purchase: Purchase): Promise<PurchaseOutcome> {
+async function advanceOrThrow(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
   if (purchase.paymentId === undefined) {
     const created = await createPurchasePayment(deps, purchase)
     if ('status' in created) return created
@@ -82,7 +81,7 @@ async function advanceOrThrow(deps: PurchaseDeps, purchase: Purchase): Promise<P
 }
 
 async function confirmPurchase(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   purchase: Purchase,
   byCustomer = false,
 ): Promise<PurchaseOutcome> {
@@ -95,7 +94,7 @@ async function confirmPurchase(
     : settlePurchase(deps, purchase, payment)
 }
 
-async function readKnownPayment(deps: PurchaseDeps, paymentId: string): Promise<Payment> {
+async function readKnownPayment(deps: MoneyDeps, paymentId: string): Promise<Payment> {
   const payment = await deps.payments.readPayment(paymentId)
   if (!payment) throw new Error('the provider does not know the payment of a purchase')
   return payment
@@ -107,7 +106,7 @@ async function readKnownPayment(deps: PurchaseDeps, paymentId: string): Promise<
  *   concurrent request was first.
  */
 async function createPurchasePayment(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   purchase: Purchase,
 ): Promise<Purchase | PurchaseOutcome> {
   const payment = await deps.payments.createPayment(paymentFor(purchase))
@@ -131,7 +130,7 @@ async function createPurchasePayment(
 
 /** @returns the stored purchase, which a concurrent request may have changed first. */
 async function savePaymentOfPurchase(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   { accountId, id, asked }: Purchase,
   payment: Payment,
 ): Promise<Purchase> {
@@ -151,7 +150,7 @@ async function savePaymentOfPurchase(
  * @param lapsed whether to stop waiting for the customer to authenticate.
  */
 export async function settleAbandonedPurchase(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   purchase: Purchase,
   lapsed: boolean,
 ): Promise<PurchaseOutcome> {
@@ -168,10 +167,7 @@ export async function settleAbandonedPurchase(
  * Abandons a purchase without a payment id. It may have no payment, or several; none of them was confirmed,
  * because a payment is confirmed only after its id is saved.
  */
-async function abandonPurchaseWithoutPayment(
-  deps: PurchaseDeps,
-  purchase: Purchase,
-): Promise<PurchaseOutcome> {
+async function abandonPurchaseWithoutPayment(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
   const { items } = await deps.payments.listPayments({ customerId: purchase.customerId })
   const payments = items.filter((payment) => purchaseOf(payment)?.purchaseId === purchase.id)
   for (const { id } of payments) {

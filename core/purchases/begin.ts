@@ -1,11 +1,11 @@
 import { type Account, type Profile, parseProfile, requireActive } from '../account/account.ts'
 import { countCardAttempt } from '../cards/velocity.ts'
 import { DomainError } from '../errors.ts'
+import type { MoneyDeps } from '../ports.ts'
 import { expr, join, unchangedSince } from '../table/expression.ts'
 import { keys, REQUEST_KEPT_MS, ttlAt } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { newPurchase, type Order, type Purchase } from './purchase.ts'
-import type { PurchaseDeps } from './transaction.ts'
 
 /** An Idempotency-Key to store with the purchase that its request begins. */
 export interface RequestKey {
@@ -27,7 +27,7 @@ const CARD = 2
  * @throws DomainError `account_deactivated`, `account_suspended`, `no_card`, `too_many_cards_tried`
  */
 export async function beginPurchase(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   account: Account,
   order: Order,
   key?: RequestKey,
@@ -55,7 +55,7 @@ export async function beginPurchase(
  * Takes the slot. A sign-up also counts as an attempt to use a card; a renewal also requires that the account
  * is still in the cycle in which the renewal was due.
  */
-function takePurchaseSlot(deps: PurchaseDeps, account: Account, { id, kind, cycle }: Purchase): Write {
+function takePurchaseSlot(deps: MoneyDeps, account: Account, { id, kind, cycle }: Purchase): Write {
   const set = [expr`#openPurchase = ${id}`]
   // `lastPurchase`: an earlier click may have completed since we read the account.
   const unchanged: (keyof Profile)[] = ['bundle', 'lastPurchase']
@@ -76,7 +76,7 @@ function takePurchaseSlot(deps: PurchaseDeps, account: Account, { id, kind, cycl
   }
 }
 
-function storeRequestKey(deps: PurchaseDeps, { accountId, id }: Purchase, key: RequestKey): Write {
+function storeRequestKey(deps: MoneyDeps, { accountId, id }: Purchase, key: RequestKey): Write {
   const nowMs = deps.clock.nowMs()
   const { mac, request, replaces } = key
   const isFree = expr`attribute_not_exists(pk) OR #ttl <= ${Math.floor(nowMs / 1000)}`

@@ -1,6 +1,7 @@
 import { type Account, displayName, type Profile, readAccount, requireActive } from '../account/account.ts'
 import { ensureCustomer } from '../cards/customer.ts'
 import { DomainError } from '../errors.ts'
+import type { MoneyDeps } from '../ports.ts'
 import { keys } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
 import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
@@ -8,7 +9,6 @@ import { beginPurchase, defaultCardOf, type RequestKey } from './begin.ts'
 import { type Bundle, bundleOf } from './catalogue.ts'
 import { digestOf, fingerprintOf, isOpen, type Order, type Purchase, readPurchase } from './purchase.ts'
 import type { PurchaseOutcome } from './settle.ts'
-import type { PurchaseDeps } from './transaction.ts'
 
 /** What a customer can order. Renewals have no request: check-quotas starts them. */
 export type PurchaseRequest =
@@ -38,7 +38,7 @@ const BUY_ATTEMPTS = 5
  *   `idempotency_key_reused`, `account_deactivated`, `account_suspended`, `temporarily_unavailable`
  */
 export async function buyBundle(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   caller: Account,
   wanted: PurchaseRequest,
   idempotencyKey: string | undefined,
@@ -78,7 +78,7 @@ const requestContent = (wanted: PurchaseRequest) =>
  * @throws DomainError `idempotency_key_reused`
  */
 async function readRequestKey(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   accountId: string,
   { mac, request }: { mac: string; request: string },
 ): Promise<{ earlier?: Purchase; request: RequestKey }> {
@@ -97,13 +97,13 @@ async function readRequestKey(
  * Resumes the purchase of a repeated request if the purchase is open, and returns its outcome.
  * @throws DomainError `request_in_flight`
  */
-async function repeatRequest(deps: PurchaseDeps, purchase: Purchase): Promise<PurchaseOutcome> {
+async function repeatRequest(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
   const working = purchase.state === 'created' || purchase.state === 'saved'
   if (working && isLeased(deps, purchase)) throw new DomainError('request_in_flight')
   return continuePurchase(deps, purchase)
 }
 
-const continuePurchase = async (deps: PurchaseDeps, purchase: Purchase): Promise<PurchaseOutcome> => {
+const continuePurchase = async (deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> => {
   if (isOpen(purchase)) return advancePurchase(deps, purchase)
   if (purchase.state === 'credited') return { status: 'credited', purchase }
   return { status: purchase.state === 'declined' ? 'declined' : 'abandoned' }
@@ -114,7 +114,7 @@ const continuePurchase = async (deps: PurchaseDeps, purchase: Purchase): Promise
  * @throws DomainError `email_unconfirmed`, `bundle_held`, `no_bundle`, `no_card`
  */
 async function orderFor(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   account: Account,
   wanted: PurchaseRequest,
   mayBeSecondClick: boolean,
@@ -144,7 +144,7 @@ function lastAnswer({ lastPurchase }: Account): PurchaseAnswer {
   return { status: 'paid' }
 }
 
-async function openPurchase(deps: PurchaseDeps, account: Account): Promise<Purchase | undefined> {
+async function openPurchase(deps: MoneyDeps, account: Account): Promise<Purchase | undefined> {
   const { id, openPurchase: open } = account
   return open === undefined ? undefined : readPurchase(deps, id, open)
 }
@@ -156,7 +156,7 @@ async function openPurchase(deps: PurchaseDeps, account: Account): Promise<Purch
  * @throws DomainError `purchase_open`
  */
 async function joinOrAbandon(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   open: Purchase,
   order: Order,
   mayBeSecondClick: boolean,
@@ -173,7 +173,7 @@ async function joinOrAbandon(
   return undefined
 }
 
-async function joinPurchase(deps: PurchaseDeps, open: Purchase): Promise<PurchaseOutcome> {
+async function joinPurchase(deps: MoneyDeps, open: Purchase): Promise<PurchaseOutcome> {
   let now: Purchase | undefined = open
   for (let waitedMs = 0; waitedMs < JOIN_MS; waitedMs += JOIN_STEP_MS) {
     const isWorking = now.state === 'created' || now.state === 'saved'

@@ -2,12 +2,12 @@ import { type Account, readAccount } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
-import type { Deps } from '../ports.ts'
+import type { Deps, MoneyDeps } from '../ports.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
 import { eachDue, type Run } from '../table/due.ts'
 import { type Expression, expr, join, setRemove } from '../table/expression.ts'
-import { keys, shownKey } from '../table/keys.ts'
+import { accountIdIn, keys, shownKey } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { MINUTE_MS } from '../time.ts'
 import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
@@ -15,7 +15,6 @@ import { beginPurchase, defaultCardOf } from './begin.ts'
 import { bundleOf } from './catalogue.ts'
 import { isOpen, readPurchase } from './purchase.ts'
 import { type Decision, decideRenewal } from './renewal.ts'
-import type { PurchaseDeps } from './transaction.ts'
 
 /** What a run did. */
 export interface Checked {
@@ -31,7 +30,7 @@ export interface Checked {
  * Checks only the counters that fell below a threshold: sends the low-quota notice, renews the bundle, or
  * schedules the next check. Two runs at once are safe.
  */
-export async function checkQuotas(deps: PurchaseDeps, run: Run): Promise<Checked> {
+export async function checkQuotas(deps: MoneyDeps, run: Run): Promise<Checked> {
   const checked = { notices: 0, renewed: 0, tried: 0 }
   const checkOne = async (accountId: string): Promise<void> => {
     const account = await readUpToDate(deps, accountId)
@@ -43,7 +42,7 @@ export async function checkQuotas(deps: PurchaseDeps, run: Run): Promise<Checked
   }
   const { failed } = await eachDue(deps, 'QUOTA', run, async (key) => {
     try {
-      await checkOne(key.pk.slice(keys.account('').length))
+      await checkOne(accountIdIn(key))
       return true
     } catch (error) {
       // Postpone the counter, so that failing counters never hide other counters that are due.
@@ -112,7 +111,7 @@ async function sendLowQuotaNotice(
  *   change wakes the check anyway.
  */
 async function renewBundle(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   account: WithQuota,
   quota: Quota,
 ): Promise<{ outcome?: 'renewed' | 'tried'; againMs?: number | undefined }> {
@@ -157,7 +156,7 @@ const pausedRenewal = (cardId: string, reason: string) =>
 
 /** Abandons a renewal that waits for its customer if the default card has changed since. */
 async function abandonRenewalOfOldCard(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   { id, openPurchase, customer }: Account,
 ): Promise<void> {
   const open = openPurchase === undefined ? undefined : await readPurchase(deps, id, openPurchase)

@@ -1,21 +1,21 @@
 import type { Profile } from '../account/account.ts'
 import { markDeclined } from '../cards/declined.ts'
 import { keepCard } from '../cards/keep-card.ts'
+import { ledgerWrites, type NewEntry } from '../ledger/entry.ts'
 import { priceText, unitsText } from '../notifications/amounts.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
-import type { Payment, Receipt } from '../ports.ts'
+import type { MoneyDeps, Payment, Receipt } from '../ports.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
 import { expr, setRemove } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
-import { ledgerWrites, type NewEntry } from './ledger.ts'
 import { type Paid, payOwedUnits } from './owed-units.ts'
 import { type Purchase, stillOpen } from './purchase.ts'
 import { renewedThisMonth } from './renewal.ts'
-import { type PurchaseDeps, slotToFree, transactPurchase } from './transaction.ts'
+import { slotToFree, transactPurchase } from './transaction.ts'
 
 /**
  * Turns the charge into units, once: one transaction changes the purchase, the ledger, the bundle and the
@@ -24,7 +24,7 @@ import { type PurchaseDeps, slotToFree, transactPurchase } from './transaction.t
  * @returns the purchase as stored, also if a concurrent writer was first.
  */
 export async function creditPurchase(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   purchase: Purchase,
   payment: Payment,
 ): Promise<Purchase> {
@@ -63,7 +63,7 @@ export async function creditPurchase(
   return other ?? credited
 }
 
-async function readReceipt(deps: PurchaseDeps, { latestChargeId }: Payment): Promise<Receipt | undefined> {
+async function readReceipt(deps: MoneyDeps, { latestChargeId }: Payment): Promise<Receipt | undefined> {
   const charge = latestChargeId === undefined ? undefined : await deps.payments.readCharge(latestChargeId)
   return charge && { brand: charge.card?.brand, last4: charge.card?.last4, url: charge.receiptUrl }
 }
@@ -86,7 +86,7 @@ function creditOnProfile(purchase: Purchase, profile: Profile, paid: Paid, nowMs
 }
 
 /** A notice for each purchase, and also a mail for a renewal, because the customer did not start it. */
-function creditMessages(deps: PurchaseDeps, profile: Profile, purchase: Purchase): Write[] {
+function creditMessages(deps: MoneyDeps, profile: Profile, purchase: Purchase): Write[] {
   const { accountId, bundle, amountCents, units, kind } = purchase
   const sold = unitsText(units)
   const text =
@@ -116,7 +116,7 @@ function creditMessages(deps: PurchaseDeps, profile: Profile, purchase: Purchase
  * @param eventDone writes that mark the webhook event as done; they go into the last write.
  */
 export async function finishPurchase(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   purchase: Purchase,
   eventDone: readonly Write[] = [],
 ): Promise<void> {
@@ -137,7 +137,7 @@ export async function finishPurchase(
 }
 
 /** Whether the customer has changed the card since the payment. The newer choice stands. */
-async function hasOtherCard(deps: PurchaseDeps, { accountId, paidAtMs = 0 }: Purchase): Promise<boolean> {
+async function hasOtherCard(deps: MoneyDeps, { accountId, paidAtMs = 0 }: Purchase): Promise<boolean> {
   const profile = await deps.table.get(keys.profile(accountId))
   return Number(profile?.cardChangedAtMs ?? 0) > paidAtMs
 }

@@ -1,9 +1,9 @@
 import type { Profile } from '../account/account.ts'
+import type { NewEntry } from '../ledger/entry.ts'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
-import type { NewEntry } from './ledger.ts'
 import { type Purchase, readPurchase } from './purchase.ts'
 
 /** Units to take back for a reversal of this size, pro rata; a full reversal takes back all units. */

@@ -1,10 +1,9 @@
 import { holdOf } from '../cards/hold.ts'
-import type { Payment } from '../ports.ts'
+import type { MoneyDeps, Payment } from '../ports.ts'
 import type { Run } from '../table/due.ts'
 import { keys } from '../table/keys.ts'
 import { HOUR_MS, MINUTE_MS } from '../time.ts'
 import { isOpen, isPaymentOfPurchase, purchaseOf, readPurchase } from './purchase.ts'
-import type { PurchaseDeps } from './transaction.ts'
 
 /** Payments younger than this may still be in progress, so they are compared later. */
 const YOUNG_MS = 10 * MINUTE_MS
@@ -19,7 +18,7 @@ const WINDOW_MS = 6 * HOUR_MS
  * @returns how many payments were compared, and one alarm for the operator for each payment that disagrees.
  */
 export async function comparePayments(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   { untilMs: stopMs }: Pick<Run, 'untilMs'>,
 ): Promise<{ compared: number; alarms: string[] }> {
   const nowMs = deps.clock.nowMs()
@@ -49,7 +48,7 @@ export async function comparePayments(
   return { compared, alarms }
 }
 
-async function disagreement(deps: PurchaseDeps, payment: Payment): Promise<string | undefined> {
+async function disagreement(deps: MoneyDeps, payment: Payment): Promise<string | undefined> {
   const found = purchaseOf(payment)
   if (!found) {
     const chargedHold = payment.status === 'succeeded' && holdOf(payment)

@@ -1,9 +1,10 @@
 import { type Profile, parseProfile } from '../account/account.ts'
-import { readStoredCustomer } from '../cards/customer.ts'
+import { readStoredCustomer } from '../cards/stored-customer.ts'
 import { DomainError } from '../errors.ts'
+import { type LedgerEntry, ledgerWrites, type NewEntry } from '../ledger/entry.ts'
 import { unitsText } from '../notifications/amounts.ts'
 import { newNotice } from '../notifications/notices.ts'
-import type { Charge } from '../ports.ts'
+import type { Charge, MoneyDeps } from '../ports.ts'
 import { applyLedger, moveBalance, readQuota } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
 import { needsRenewal } from '../quota/thresholds.ts'
@@ -13,11 +14,9 @@ import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { finishPurchase } from './credit.ts'
-import { type LedgerEntry, ledgerWrites, type NewEntry } from './ledger.ts'
 import { centsForReturnedUnits, unitsForReversal } from './owed-units.ts'
 import { type Purchase, readPurchase } from './purchase.ts'
 import { afterReversal } from './renewal.ts'
-import type { PurchaseDeps } from './transaction.ts'
 
 const REVERSAL_ATTEMPTS = 20
 
@@ -40,7 +39,7 @@ export function reversedAmounts(charge: Charge): Pick<Purchase, 'refundedCents' 
  * @throws DomainError `temporarily_unavailable` after too many lost races
  */
 export async function applyReversal(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   { accountId, id }: Purchase,
   chargeId: string,
   eventDone: readonly Write[] = [],
@@ -74,7 +73,7 @@ export async function applyReversal(
 }
 
 async function reversalWrites(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   purchase: Purchase,
   profile: Profile,
   target: Pick<Purchase, 'refundedCents' | 'disputedCents'>,
@@ -126,7 +125,7 @@ async function reversalWrites(
  * any moment. Reversals are rare, and a consume that conflicts with one is retried.
  */
 function takeBackUnits(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   accountId: string,
   quota: Quota,
   now: { units: number; seq: number },

@@ -1,12 +1,11 @@
 import { AUTHENTICATION_MS, AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
-import type { Deps } from '../ports.ts'
+import type { Deps, MoneyDeps } from '../ports.ts'
 import { eachDue, type Run } from '../table/due.ts'
 import type { Key } from '../table/keys.ts'
 import { LEASE_MS, leaseDue } from '../table/lease.ts'
 import { settleAbandonedPurchase } from './advance.ts'
 import { finishPurchase } from './credit.ts'
 import { isOpen, type Purchase, parsePurchase } from './purchase.ts'
-import type { PurchaseDeps } from './transaction.ts'
 
 /** What a run did with the purchases that were due. */
 export interface SettledLeft {
@@ -20,7 +19,7 @@ export interface SettledLeft {
 }
 
 /** Settles purchases that their requests left open, and finishes credited ones. */
-export async function settlePayments(deps: PurchaseDeps, run: Run): Promise<SettledLeft> {
+export async function settlePayments(deps: MoneyDeps, run: Run): Promise<SettledLeft> {
   const settled = { credited: 0, ended: 0, waiting: 0 }
   const { failed } = await eachDue(deps, 'PURCHASE', run, async (key) => {
     const purchase = await leasePurchase(deps, key)
@@ -31,7 +30,7 @@ export async function settlePayments(deps: PurchaseDeps, run: Run): Promise<Sett
   return { ...settled, failed }
 }
 
-async function settleOne(deps: PurchaseDeps, purchase: Purchase): Promise<'credited' | 'ended' | 'waiting'> {
+async function settleOne(deps: MoneyDeps, purchase: Purchase): Promise<'credited' | 'ended' | 'waiting'> {
   const lapsed = deps.clock.nowMs() >= purchase.createdAtMs + AUTHENTICATION_MS
   const outcome = isOpen(purchase)
     ? await settleAbandonedPurchase(deps, purchase, lapsed)

@@ -3,7 +3,7 @@ import { AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
 import { markDeclined } from '../cards/declined.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
-import type { Decline, Payment } from '../ports.ts'
+import type { Decline, MoneyDeps, Payment } from '../ports.ts'
 import { type Expression, expr, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
@@ -12,7 +12,7 @@ import { writeUnlessDone } from '../table/write-all.ts'
 import { creditPurchase } from './credit.ts'
 import { isOpen, isPaymentOfPurchase, type Purchase, stillOpen } from './purchase.ts'
 import { declinedRenewal, renewalNeedsAuthentication } from './renewal.ts'
-import { type PurchaseDeps, slotToFree, transactPurchase } from './transaction.ts'
+import { slotToFree, transactPurchase } from './transaction.ts'
 
 /** The outcome of a purchase so far. */
 export type PurchaseOutcome =
@@ -30,7 +30,7 @@ export type PurchaseOutcome =
  *   if the purchase is credited: then the caller passes them to `finishPurchase`.
  */
 export async function settlePurchase(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   purchase: Purchase,
   payment: Payment,
   eventDone: readonly Write[] = [],
@@ -74,7 +74,7 @@ export const needsCustomer = ({ kind }: Purchase, payment: Payment): boolean =>
  * @throws DomainError `temporarily_unavailable` if the payment can still be confirmed
  */
 export async function cancelPurchase(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   purchase: Purchase,
   { id }: Pick<Payment, 'id'>,
   eventDone: readonly Write[] = [],
@@ -87,7 +87,7 @@ export async function cancelPurchase(
 
 /** The outcome according to the stored state. Writes `eventDone`, unless `finishPurchase` will write it. */
 async function endedOutcome(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   purchase: Purchase,
   eventDone: readonly Write[],
 ): Promise<PurchaseOutcome> {
@@ -99,7 +99,7 @@ async function endedOutcome(
 
 /** Stores that the customer has to authenticate. For a renewal the customer gets a notice and a mail. */
 async function askForAuthentication(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   purchase: Purchase,
   payment: Payment,
   clientSecret: string | undefined,
@@ -131,7 +131,7 @@ async function askForAuthentication(
  * @param decline why the card was declined; undefined for an abandoned purchase.
  */
 export async function endPurchase(
-  deps: PurchaseDeps,
+  deps: MoneyDeps,
   purchase: Purchase,
   decline: Decline | undefined,
   eventDone: readonly Write[] = [],
@@ -162,7 +162,7 @@ export async function endPurchase(
 }
 
 /** A notice for a customer whose request was answered as pending. A renewal has its own messages. */
-function lateNotice(deps: PurchaseDeps, purchase: Purchase, declined: boolean): Write[] {
+function lateNotice(deps: MoneyDeps, purchase: Purchase, declined: boolean): Write[] {
   const { accountId, bundle, kind } = purchase
   if (kind === 'renewal' || isLeased(deps, purchase)) return []
   const text = declined
@@ -171,10 +171,10 @@ function lateNotice(deps: PurchaseDeps, purchase: Purchase, declined: boolean): 
   return [{ put: newNotice(deps, accountId, 'purchase_failed', text) }]
 }
 
-const lastDeclined = (deps: PurchaseDeps, { id, fingerprint }: Purchase): Expression =>
+const lastDeclined = (deps: MoneyDeps, { id, fingerprint }: Purchase): Expression =>
   expr`#lastPurchase = ${{ id, fingerprint, outcome: 'declined', atMs: deps.clock.nowMs() }}`
 
-function endOnProfile(deps: PurchaseDeps, profile: Profile, { id }: Purchase, set: Expression[]): Write[] {
+function endOnProfile(deps: MoneyDeps, profile: Profile, { id }: Purchase, set: Expression[]): Write[] {
   const remove = slotToFree(profile, id)
   if (set.length + remove.length === 0) return []
   const updatedAt = expr`#updatedAtMs = ${deps.clock.nowMs()}`

@@ -8,8 +8,6 @@ import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { type Purchase, readPurchase } from './purchase.ts'
 
-export type PurchaseDeps = Deps<'table' | 'payments' | 'webhooks'>
-
 /** Attempts of a transaction that loses races with other writers of the account. */
 const PURCHASE_WRITE_ATTEMPTS = 10
 

@@ -1,6 +1,6 @@
 import { DomainError } from '../errors.ts'
+import { parseEntry } from '../ledger/entry.ts'
 import type { Deps } from '../ports.ts'
-import { parseEntry } from '../purchases/ledger.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'

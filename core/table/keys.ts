@@ -42,6 +42,9 @@ export interface Key {
 
 const ownedBy = (accountId: string) => `ACCOUNT#${accountId}`
 
+/** Id of the account that owns an item of its partition. */
+export const accountIdIn = ({ pk }: Key): string => pk.slice(ownedBy('').length)
+
 /** Sort-key prefix of the archive items of one span. The newest time in the item follows it. */
 export const spentPrefix = (span: number): string => `SPENT#${span}#`
 

@@ -1,10 +1,10 @@
 import { ownerOf, syncCustomer } from '../cards/customer.ts'
 import { holdOf, isPaymentOfHold, parseHold } from '../cards/hold.ts'
-import { type CardDeps, releaseHold, settleHold } from '../cards/settle.ts'
+import { releaseHold, settleHold } from '../cards/settle.ts'
 import { syncCard } from '../cards/sync.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
-import type { Payment, PaymentEvent } from '../ports.ts'
+import type { MoneyDeps, Payment, PaymentEvent } from '../ports.ts'
 import { finishPurchase } from '../purchases/credit.ts'
 import { isPaymentOfPurchase, purchaseOf, readPurchase } from '../purchases/purchase.ts'
 import { applyReversal } from '../purchases/reversal.ts'
@@ -19,7 +19,7 @@ import { DAY_MS } from '../time.ts'
 import type { ObjectKind } from './event-types.ts'
 
 /** Does an event's work, and writes `eventDone` in the same transaction. */
-type EventHandler = (deps: CardDeps, event: PaymentEvent, eventDone: Write[]) => Promise<void>
+type EventHandler = (deps: MoneyDeps, event: PaymentEvent, eventDone: Write[]) => Promise<void>
 
 /** The handler of each kind of object that Bursar subscribes to. */
 const WORK_BY_KIND: Record<ObjectKind, EventHandler> = {
@@ -46,7 +46,7 @@ const COVERED_BY_PAYMENT = new Set(['charge.succeeded', 'charge.failed', 'charge
  *   test) or of another account
  */
 export async function receiveWebhook(
-  deps: CardDeps,
+  deps: MoneyDeps,
   webhook: { body: Uint8Array; signature: string | undefined },
 ): Promise<void> {
   const nowMs = deps.clock.nowMs()
@@ -67,7 +67,7 @@ const UNDELIVERED_PAGES = 10
  * @returns how many events had work left, and how many failed.
  */
 export async function processMissedEvents(
-  deps: CardDeps,
+  deps: MoneyDeps,
   { untilMs }: Pick<Run, 'untilMs'>,
 ): Promise<Worked> {
   const inTime = () => deps.clock.nowMs() < untilMs
@@ -96,11 +96,11 @@ export async function processMissedEvents(
   return worked
 }
 
-const isOurs = (deps: CardDeps, event: PaymentEvent): boolean =>
+const isOurs = (deps: MoneyDeps, event: PaymentEvent): boolean =>
   event.livemode === deps.webhooks.livemode && event.account === undefined
 
 /** Does an event's work, unless it is done already. @returns whether there was work to do. */
-async function processEvent(deps: CardDeps, event: PaymentEvent): Promise<boolean> {
+async function processEvent(deps: MoneyDeps, event: PaymentEvent): Promise<boolean> {
   const work = HANDLERS.get(event.objectKind)
   if (!work || event.objectId === undefined || COVERED_BY_PAYMENT.has(event.type)) return false
   const done = keys.event(`stripe:${event.id}`)
@@ -110,14 +110,14 @@ async function processEvent(deps: CardDeps, event: PaymentEvent): Promise<boolea
   return true
 }
 
-async function paymentChanged(deps: CardDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
+async function paymentChanged(deps: MoneyDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const payment = await deps.payments.readPayment(event.objectId ?? '')
   if (payment && holdOf(payment)) return holdChanged(deps, payment, eventDone)
   if (payment && purchaseOf(payment)) return purchaseChanged(deps, payment, eventDone)
   await writeUnlessDone(deps, eventDone)
 }
 
-async function holdChanged(deps: CardDeps, payment: Payment, eventDone: Write[]): Promise<void> {
+async function holdChanged(deps: MoneyDeps, payment: Payment, eventDone: Write[]): Promise<void> {
   const found = holdOf(payment)
   if (!found) return writeUnlessDone(deps, eventDone)
   const item = await deps.table.get(keys.hold(found.accountId, found.holdId))
@@ -131,7 +131,7 @@ async function holdChanged(deps: CardDeps, payment: Payment, eventDone: Write[])
   if (settled.status === 'proved') await releaseHold(deps, settled.hold, eventDone)
 }
 
-async function purchaseChanged(deps: CardDeps, payment: Payment, eventDone: Write[]): Promise<void> {
+async function purchaseChanged(deps: MoneyDeps, payment: Payment, eventDone: Write[]): Promise<void> {
   const found = purchaseOf(payment)
   const purchase = found && (await readPurchase(deps, found.accountId, found.purchaseId))
   if (!purchase || (purchase.paymentId ?? payment.id) !== payment.id)
@@ -144,25 +144,25 @@ async function purchaseChanged(deps: CardDeps, payment: Payment, eventDone: Writ
   if (settled.status === 'credited') await finishPurchase(deps, settled.purchase, eventDone)
 }
 
-async function chargeChanged(deps: CardDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
+async function chargeChanged(deps: MoneyDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const charge = await deps.payments.readCharge(event.objectId ?? '')
   // Stripe reports the release of a hold as a refund; only a captured charge has taken money.
   await settleReversal(deps, charge?.captured ? charge.paymentId : undefined, eventDone)
 }
 
-async function refundChanged(deps: CardDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
+async function refundChanged(deps: MoneyDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const refund = await deps.payments.readRefund(event.objectId ?? '')
   await settleReversal(deps, refund?.paymentId, eventDone)
 }
 
-async function disputeChanged(deps: CardDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
+async function disputeChanged(deps: MoneyDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const dispute = await deps.payments.readDispute(event.objectId ?? '')
   await settleReversal(deps, dispute?.paymentId, eventDone)
 }
 
 /** Applies a refund or a dispute, whose event may arrive before the event of the payment's success. */
 async function settleReversal(
-  deps: CardDeps,
+  deps: MoneyDeps,
   paymentId: string | undefined,
   eventDone: Write[],
 ): Promise<void> {
@@ -177,14 +177,14 @@ async function settleReversal(
 }
 
 /** Cancels a payment that nothing needs: its verification or purchase has ended or uses another payment. */
-async function cancelStray(deps: CardDeps, payment: Payment, eventDone: Write[]): Promise<void> {
+async function cancelStray(deps: MoneyDeps, payment: Payment, eventDone: Write[]): Promise<void> {
   if (payment.status !== 'canceled' && payment.status !== 'succeeded') {
     await deps.payments.cancelPayment(payment.id)
   }
   await writeUnlessDone(deps, eventDone)
 }
 
-async function cardChanged(deps: CardDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
+async function cardChanged(deps: MoneyDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const cardId = event.objectId ?? ''
   // A detached card no longer names its customer, but the event still does.
   const customerId = event.previousCustomerId ?? (await deps.payments.readCard(cardId))?.customerId
@@ -193,13 +193,13 @@ async function cardChanged(deps: CardDeps, event: PaymentEvent, eventDone: Write
   await syncCard(deps, { accountId, customerId }, cardId, eventDone)
 }
 
-async function customerChanged(deps: CardDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
+async function customerChanged(deps: MoneyDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const accountId = await ownerOf(deps, event.objectId)
   if (accountId === undefined) return writeUnlessDone(deps, eventDone)
   await syncCustomer(deps, accountId, event.objectId ?? '', eventDone)
 }
 
-async function fraudWarned(deps: CardDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
+async function fraudWarned(deps: MoneyDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const warning = await deps.payments.readFraudWarning(event.objectId ?? '')
   const charge = warning && (await deps.payments.readCharge(warning.chargeId))
   const accountId = await ownerOf(deps, charge?.customerId)

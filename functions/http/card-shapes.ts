@@ -1,5 +1,5 @@
-import type { StoredCustomer } from '../../core/cards/customer.ts'
 import type { Card } from '../../core/cards/stored.ts'
+import type { StoredCustomer } from '../../core/cards/stored-customer.ts'
 
 /** Cards and their customer in Stripe's shapes, with only the fields that EMCP shows. */
 

@@ -1,4 +1,4 @@
-import type { LedgerEntry } from '../../core/purchases/ledger.ts'
+import type { LedgerEntry } from '../../core/ledger/entry.ts'
 import { dollarsOf } from './money-shapes.ts'
 import { isoTime } from './time-shapes.ts'
 

@@ -1,4 +1,4 @@
-import { listLedger } from '../../core/purchases/ledger.ts'
+import { listLedger } from '../../core/ledger/statement.ts'
 import { endpoint, reply } from '../http/endpoint.ts'
 import { ledgerLine } from '../http/ledger-shapes.ts'
 import { v1 } from './routes.ts'

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import { email, label, password, twofa, typedPassword } from '../../core/account/fields.ts'
+import { ledgerKinds } from '../../core/ledger/kinds.ts'
 import { bundleNames } from '../../core/purchases/catalogue.ts'
-import { ledgerKinds } from '../../core/purchases/ledger-kinds.ts'
 import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
 import { isWholeCents } from '../http/money-shapes.ts'
 import { newAddress, paymentMethod, proveCardErrors } from '../http/payment-schemas.ts'

@@ -51,6 +51,7 @@ test('functions/ and core/ hold the folders of the architecture and nothing else
       'cards',
       'purchases',
       'quota',
+      'ledger',
       'notifications',
       'webhooks',
       'table',

@@ -1,8 +1,8 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: patches of sources that have them
 
+import { ledgerWrites } from '../../core/ledger/entry.ts'
 import { advancePurchase } from '../../core/purchases/advance.ts'
 import { creditPurchase } from '../../core/purchases/credit.ts'
-import { ledgerWrites } from '../../core/purchases/ledger.ts'
 import { purchaseOf } from '../../core/purchases/purchase.ts'
 import { applyReversal } from '../../core/purchases/reversal.ts'
 import { cancelPurchase, endPurchase, settlePurchase } from '../../core/purchases/settle.ts'

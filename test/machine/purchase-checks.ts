@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type Stripe from 'stripe'
 import { type Profile, parseProfile } from '../../core/account/account.ts'
-import { type LedgerEntry, parseEntry } from '../../core/purchases/ledger.ts'
+import { type LedgerEntry, parseEntry } from '../../core/ledger/entry.ts'
 import { type Purchase, parsePurchase } from '../../core/purchases/purchase.ts'
 import { parseQuota, type Quota } from '../../core/quota/quota.ts'
 import type { Item } from '../../core/table/table.ts'

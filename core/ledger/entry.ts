@@ -1,10 +1,8 @@
 import * as z from 'zod/mini'
-import type { Account } from '../account/account.ts'
-import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import type { Item, Write } from '../table/table.ts'
-import { ledgerKinds } from './ledger-kinds.ts'
+import { ledgerKinds } from './kinds.ts'
 
 const entrySchema = z.object({
   seq: z.number(),
@@ -32,23 +30,4 @@ export function ledgerWrites(accountId: string, lastSeq: number, atMs: number, e
       if: expr`attribute_not_exists(pk)`,
     }
   })
-}
-
-/**
- * The statement, oldest entry first. All amounts (cents) sum to the account's balance, and all units to the
- * units left plus the units used.
- * @param page.cursor the `seq` of the last entry of the previous page.
- * @returns `next`, the cursor of the next page; undefined on the last page.
- */
-export async function listLedger(
-  deps: Deps<'table'>,
-  account: Account,
-  page: { limit: number; cursor?: number | undefined },
-): Promise<{ entries: LedgerEntry[]; next: number | undefined }> {
-  const items = await deps.table.list(keys.account(account.id), 'LEDGER#', {
-    limit: page.limit + 1,
-    ...(page.cursor !== undefined && { after: keys.ledger(account.id, page.cursor) }),
-  })
-  const entries = items.slice(0, page.limit).map(parseEntry)
-  return { entries, next: items.length > page.limit ? entries.at(-1)?.seq : undefined }
 }
