@@ -1,6 +1,7 @@
 import type { Profile } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { BillingAddress, Deps, MoneyDeps, Payment, PaymentCard, PaymentCustomer } from '../ports.ts'
+import { decideStep } from '../purchases/decide.ts'
 import { wakeRenewal } from '../quota/wake-renewal.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
@@ -21,40 +22,43 @@ export type SettledHold =
 
 /**
  * Settles a hold according to its payment's state, for the request, the webhook and the sweep alike. Safe to
- * repeat. `eventDone` is written together with the work, unless the card is proved: then the caller
- * passes `eventDone` to `releaseHold`.
+ * repeat.
+ * @param eventDone writes that mark the webhook event as done. They are written together with the work, unless
+ *   the card is proved: then the caller passes them to `releaseHold`.
+ * @param hasLapsed whether to stop waiting for the customer to authenticate.
  */
 export async function settleHold(
   deps: MoneyDeps,
   hold: Hold,
   payment: Payment,
   eventDone: readonly Write[] = [],
+  hasLapsed = false,
 ): Promise<SettledHold> {
   if (hold.state === 'releasing') return { status: 'proved', hold }
-  // The payment was altered outside Bursar, so it proves nothing.
-  if (!isPaymentOfHold(payment, hold, deps.webhooks.livemode))
-    return rejectCard(deps, hold, payment, eventDone)
-  switch (payment.status) {
-    case 'held':
-    case 'succeeded':
+  const step = decideStep('hold', {
+    payment,
+    matches: isPaymentOfHold(payment, hold, deps.webhooks.livemode),
+    isLeased: isLeased(deps, hold),
+    hasLapsed,
+    canAuthenticate: false,
+    wasHeld: payment.status === 'canceled' && (await wasHeld(deps, payment)),
+  })
+  switch (step) {
+    case 'take':
       return putProvedCardOnFile(deps, hold, payment, eventDone)
-    case 'action_required':
-      await writeUnlessDone(deps, eventDone)
-      return { status: 'action required', clientSecret: payment.clientSecret }
-    case 'processing':
-      await writeUnlessDone(deps, eventDone)
-      return { status: 'pending' }
-    case 'unconfirmed':
-      if (!isLeased(deps, hold)) return cancelHold(deps, hold, payment, eventDone)
-      // The request that began the verification is about to confirm the payment.
-      await writeUnlessDone(deps, eventDone)
-      return { status: 'pending' }
-    case 'declined':
+    case 'cancel':
       return cancelHold(deps, hold, payment, eventDone)
-    case 'canceled':
-      if (await wasHeld(deps, payment)) return putProvedCardOnFile(deps, hold, payment, eventDone)
+    case 'reject':
+      return rejectCard(deps, hold, payment, eventDone)
+    case 'end':
       await closeHold(deps, hold, eventDone)
       return { status: 'given up' }
+    case 'ask':
+    case 'wait':
+      await writeUnlessDone(deps, eventDone)
+      return payment.status === 'action_required'
+        ? { status: 'action required', clientSecret: payment.clientSecret }
+        : { status: 'pending' }
   }
 }
 

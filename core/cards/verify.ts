@@ -1,7 +1,3 @@
-// The hold machine (hold.ts, verify.ts and settle.ts here) and the purchase machine (begin.ts, advance.ts,
-// settle.ts and credit.ts in core/purchases) have the same design and stay separate, because a proved hold is
-// released and a paid purchase is credited.
-
 import { type Account, displayName, type Profile, parseProfile, requireActive } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, MoneyDeps, Payment } from '../ports.ts'
@@ -187,16 +183,15 @@ async function paymentsOf(deps: MoneyDeps, { id, customerId }: Hold): Promise<Pa
 
 /**
  * Settles an abandoned hold according to its payment's state.
- * @param isExpired whether to cancel a payment that still waits for its customer to authenticate.
+ * @param hasLapsed whether to cancel a payment that still waits for its customer to authenticate.
  */
-async function settleAbandonedHold(deps: MoneyDeps, hold: Hold, isExpired: boolean): Promise<SettledHold> {
+async function settleAbandonedHold(deps: MoneyDeps, hold: Hold, hasLapsed: boolean): Promise<SettledHold> {
   if (hold.paymentId === undefined) {
     return isLeased(deps, hold) ? { status: 'pending' } : abandonHoldWithoutPayment(deps, hold)
   }
   const payment = await deps.payments.readPayment(hold.paymentId)
   if (!payment) throw new Error('the provider does not know the payment of a hold')
-  const mustCancel = isExpired && payment.status === 'action_required'
-  return settleHold(deps, hold, mustCancel ? await deps.payments.cancelPayment(payment.id) : payment)
+  return settleHold(deps, hold, payment, [], hasLapsed)
 }
 
 /**

@@ -1,11 +1,3 @@
-/**
- * The purchase machine (begin.ts, advance.ts, settle.ts, credit.ts) and the hold machine
- * (core/cards/verify.ts, settle.ts, hold.ts) are one design written twice, so a fix of one usually belongs in
- * the other as well. A purchase has these states:
- *
- * `created → saved → [action_required] → credited | declined | abandoned`
- */
-
 import { syncCustomer } from '../cards/customer.ts'
 import { DomainError } from '../errors.ts'
 import type { MoneyDeps, OutcomeUnknown, Payment } from '../ports.ts'
@@ -23,7 +15,7 @@ import {
   purposeOf,
   readPurchase,
 } from './purchase.ts'
-import { cancelPurchase, endPurchase, needsCustomer, type PurchaseOutcome, settlePurchase } from './settle.ts'
+import { endPurchase, needsCustomer, type PurchaseOutcome, settlePurchase } from './settle.ts'
 
 /**
  * Takes a purchase as far towards its end as the provider's answers allow. A purchase whose outcome is
@@ -147,20 +139,18 @@ async function savePaymentOfPurchase(
 
 /**
  * Settles a purchase that its request abandoned, according to the status of its payment.
- * @param lapsed whether to stop waiting for the customer to authenticate.
+ * @param hasLapsed whether to stop waiting for the customer to authenticate.
  */
 export async function settleAbandonedPurchase(
   deps: MoneyDeps,
   purchase: Purchase,
-  lapsed: boolean,
+  hasLapsed: boolean,
 ): Promise<PurchaseOutcome> {
   const { paymentId } = purchase
   if (paymentId === undefined) {
     return isLeased(deps, purchase) ? { status: 'pending' } : abandonPurchaseWithoutPayment(deps, purchase)
   }
-  const payment = await readKnownPayment(deps, paymentId)
-  const waits = payment.status === 'action_required' || needsCustomer(purchase, payment)
-  return lapsed && waits ? cancelPurchase(deps, purchase, payment) : settlePurchase(deps, purchase, payment)
+  return settlePurchase(deps, purchase, await readKnownPayment(deps, paymentId), [], hasLapsed)
 }
 
 /**

@@ -1,9 +1,7 @@
 /**
- * The purchase machine (begin.ts, advance.ts, settle.ts, credit.ts) and the hold machine
- * (core/cards/verify.ts, settle.ts, hold.ts) are one design written twice, so a fix of one usually belongs in
- * the other as well. A purchase has these states:
- *
- * `created → saved → [action_required] → credited | declined | abandoned`
+ * A purchase goes `created → saved → [action_required] → credited | declined | abandoned`: begin.ts stores it,
+ * advance.ts creates and confirms its payment, decide.ts says what each answer of the provider means,
+ * settle.ts and credit.ts carry it out.
  */
 
 import { createHash } from 'node:crypto'

@@ -10,6 +10,7 @@ import { isLeased } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
 import { creditPurchase } from './credit.ts'
+import { decideStep } from './decide.ts'
 import { isOpen, isPaymentOfPurchase, type Purchase, stillOpen } from './purchase.ts'
 import { declinedRenewal, renewalNeedsAuthentication } from './renewal.ts'
 import { slotToFree, transactPurchase } from './transaction.ts'
@@ -28,42 +29,45 @@ export type PurchaseOutcome =
  * all decide here and nowhere else. Safe to repeat.
  * @param eventDone writes that mark the webhook event as done; they go into the last write. They are left out
  *   if the purchase is credited: then the caller passes them to `finishPurchase`.
+ * @param hasLapsed whether to stop waiting for the customer to authenticate.
  */
 export async function settlePurchase(
   deps: MoneyDeps,
   purchase: Purchase,
   payment: Payment,
   eventDone: readonly Write[] = [],
+  hasLapsed = false,
 ): Promise<PurchaseOutcome> {
   if (!isOpen(purchase)) return endedOutcome(deps, purchase, eventDone)
-  // The payment was altered outside Bursar: do not credit it. If it took money, the sweep raises an alarm.
-  if (!isPaymentOfPurchase(payment, purchase, deps.webhooks.livemode)) {
-    if (payment.status !== 'succeeded') await deps.payments.cancelPayment(payment.id)
-    return endPurchase(deps, purchase, undefined, eventDone)
-  }
-  switch (payment.status) {
-    case 'succeeded':
+  const step = decideStep('purchase', {
+    payment,
+    matches: isPaymentOfPurchase(payment, purchase, deps.webhooks.livemode),
+    isLeased: isLeased(deps, purchase),
+    hasLapsed,
+    canAuthenticate: needsCustomer(purchase, payment),
+    wasHeld: false,
+  })
+  switch (step) {
+    case 'take':
       return endedOutcome(deps, await creditPurchase(deps, purchase, payment), eventDone)
-    case 'action_required':
-      return askForAuthentication(deps, purchase, payment, payment.clientSecret, eventDone)
-    case 'processing':
-      await writeUnlessDone(deps, eventDone)
-      return { status: 'pending' }
-    case 'unconfirmed':
-      if (!isLeased(deps, purchase)) return cancelPurchase(deps, purchase, payment, eventDone)
-      // The request that began the purchase is about to confirm the payment.
-      await writeUnlessDone(deps, eventDone)
-      return { status: 'pending' }
-    case 'declined':
-      return needsCustomer(purchase, payment)
-        ? askForAuthentication(deps, purchase, payment, undefined, eventDone)
-        : cancelPurchase(deps, purchase, payment, eventDone)
-    case 'held':
+    case 'ask':
+      return askForAuthentication(deps, purchase, payment, eventDone)
+    case 'cancel':
       return cancelPurchase(deps, purchase, payment, eventDone)
-    case 'canceled':
-      return endPurchase(deps, purchase, payment.decline, eventDone)
+    case 'reject':
+      // If the payment took money, the reconciliation raises an alarm.
+      if (payment.status !== 'succeeded') await deps.payments.cancelPayment(payment.id)
+      return endPurchase(deps, purchase, undefined, eventDone)
+    case 'end':
+      return endPurchase(deps, purchase, declineBefore(payment), eventDone)
+    case 'wait':
+      await writeUnlessDone(deps, eventDone)
+      return { status: 'pending' }
   }
 }
+
+const declineBefore = (payment: Payment): Decline | undefined =>
+  payment.status === 'canceled' ? payment.decline : undefined
 
 /** Whether the bank wants 3-D Secure for a renewal, so the customer has to authenticate. */
 export const needsCustomer = ({ kind }: Purchase, payment: Payment): boolean =>
@@ -102,9 +106,9 @@ async function askForAuthentication(
   deps: MoneyDeps,
   purchase: Purchase,
   payment: Payment,
-  clientSecret: string | undefined,
   eventDone: readonly Write[],
 ): Promise<PurchaseOutcome> {
+  const clientSecret = payment.status === 'action_required' ? payment.clientSecret : undefined
   const outcome: PurchaseOutcome = { status: 'action required', clientSecret }
   if (purchase.state === 'action_required') {
     await writeUnlessDone(deps, eventDone)

@@ -177,20 +177,14 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   // --- Settling ---
   {
     title: 'a decline leaves its payment open',
-    find: [
-      ': fence(deps, purchase, payment, marks)',
-      "case 'held':",
-      'return fence(deps, purchase, payment, marks)',
-      "case 'canceled':",
-      'return end(deps, purchase, payment.decline, marks)',
-    ],
+    near: settlePurchase,
+    find: ["case 'cancel':", 'return fence(deps, purchase, payment, marks)'],
     put: [
-      ': end(deps, purchase, payment.decline, marks)',
-      "case 'held':",
-      'return fence(deps, purchase, payment, marks)',
-      "case 'canceled':",
-      'return end(deps, purchase, payment.decline, marks)',
+      "case 'cancel':",
+      "return payment.status === 'declined' ? end(deps, purchase, payment.decline, marks) : fence(deps, purchase, payment, marks)",
     ],
+    using: { end: endPurchase },
+    namesFrom: ["payment.status === 'canceled' ? payment.decline : undefined"],
     foundBy: unbroken(flows.buyDeclined, 'jobs'),
   },
   {
@@ -213,14 +207,18 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'an event abandons a payment that its request is about to confirm',
     near: settlePurchase,
-    find: 'if (!isLeased(deps, purchase)) return fence(deps, purchase, payment, marks)',
-    put: 'if (deps) return fence(deps, purchase, payment, marks)',
+    find: [
+      '{ payment, matches: isPayment(payment, purchase, deps.webhooks.livemode),',
+      'leased: isLeased(deps, purchase),',
+    ],
+    put: ['{ payment, matches: isPayment(payment, purchase, deps.webhooks.livemode),', 'leased: !deps,'],
     foundBy: met(BUNDLE, 'buy', 'every event, including types without a subscription'),
   },
   {
     title: 'a payment that waits for 3-D Secure is treated as declined',
-    find: 'return ask(deps, purchase, payment, payment.clientSecret, marks)',
-    put: 'return fence(deps, purchase, payment, marks)',
+    near: settlePurchase,
+    find: ["case 'ask':", 'return ask(deps, purchase, payment, marks)'],
+    put: ["case 'ask':", 'return fence(deps, purchase, payment, marks)'],
     using: { fence: cancelPurchase },
     foundBy: unbroken(flows.signUp3ds, 'webhooks'),
   },
