@@ -29,8 +29,16 @@ const profileSchema = z.object({
   createdAtMs: z.number(),
   updatedAtMs: z.number(),
   lastLoginAtMs: z.optional(z.number()),
-  /** Live sessions: the time of the sign-in (epoch ms) by the token family's `origin_jti`. */
-  sessions: z.record(z.string(), z.number()),
+  /** Live sessions by the token family's `origin_jti`. */
+  sessions: z.record(
+    z.string(),
+    z.object({
+      /** When the session signed in, epoch ms. */
+      sinceMs: z.number(),
+      /** When its user last proved who they are: at sign-in or later, epoch ms. */
+      provedMs: z.number(),
+    }),
+  ),
   /** Grows with every password change: a sign-in that began before the change cannot finish after it. */
   generation: z.number(),
   /** Set while the vault changes the password: no sign-in can finish before this time, epoch ms. */

@@ -12,7 +12,7 @@ export interface AccountOverview {
   /** The billing address; undefined until there is one. */
   address: Profile['address']
   hasTwoFactor: boolean
-  /** The default application key in plain text. */
+  /** The default application key: in plain text for a recent session, else by its first and last characters. */
   defaultKey: string
   /** The account's bundle, with the units left on the account and the price of one more bundle. */
   bundle: { name: string; unitsLeft: number; priceCents: number } | undefined
@@ -20,17 +20,25 @@ export interface AccountOverview {
   flags: Profile['flags']
 }
 
-export const describeAccount = (deps: Deps<'keyring'>, account: Account): AccountOverview => ({
+/** @param showsKey whether the default key may be shown in plain text. */
+export const describeAccount = (
+  deps: Deps<'keyring'>,
+  account: Account,
+  showsKey: boolean,
+): AccountOverview => ({
   id: account.id,
   email: account.email,
   displayName: displayName(account),
   address: account.address,
   hasTwoFactor: account.totp !== undefined,
-  defaultKey: readDefaultKey(deps, account),
+  defaultKey: showsKey ? readDefaultKey(deps, account) : maskedKey(readDefaultKey(deps, account)),
   bundle: bundleHeld(account),
   renewal: renewalStatus(account),
   flags: account.flags,
 })
+
+/** Enough of a key to recognise it, and nothing to use it with. */
+const maskedKey = (key: string): string => `${key.slice(0, 8)}…${key.slice(-4)}`
 
 function bundleHeld({ bundle, quota }: Account): AccountOverview['bundle'] {
   if (bundle === undefined) return undefined

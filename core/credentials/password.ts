@@ -1,18 +1,12 @@
-import type { Account, Profile } from '../account/account.ts'
-import { readAccount, requireActive } from '../account/account.ts'
+import { type Profile, readAccount, requireActive } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
-import { MINUTE_MS } from '../time.ts'
 import { checkCode } from './codes.ts'
+import { type ProofDeps, requirePassword, requireRecentSession, type SessionCaller } from './proof.ts'
 import { checkSecondFactor, guardedBy, type SecondFactor, withFactor } from './two-factor.ts'
-
-type PasswordDeps = Deps<'table' | 'identity' | 'secrets' | 'keyring' | 'totp'>
-
-/** For this long after a sign-in, a password change needs no other proof. */
-const RECENT_MS = 10 * MINUTE_MS
 
 /**
  * How long a password change keeps sign-ins from finishing. This is longer than any function may run, so that
@@ -35,28 +29,17 @@ export interface PasswordChange {
  *   `conflict`, `temporarily_unavailable` while an earlier change may still be at the vault
  */
 export async function changePassword(
-  deps: PasswordDeps,
-  caller: { account: Account; sessionId: string },
+  deps: ProofDeps,
+  caller: SessionCaller,
   input: PasswordChange,
 ): Promise<void> {
   const { account } = caller
   const factor = account.totp && (await checkSecondFactor(deps, account, input.twofa))
   if (input.oldPassword !== undefined) await requirePassword(deps, account, input.oldPassword)
-  else if (!factor) requireRecentSignIn(deps, account, caller.sessionId)
+  else if (!factor) requireRecentSession(deps, caller)
   await endSessionsFirst(deps, account, [], factor, input.name)
   await setAtVault(deps, account, input.newPassword, [])
   await reopenSignIn(deps, account, [])
-}
-
-async function requirePassword(deps: Deps<'identity'>, account: Account, password: string): Promise<void> {
-  const tokens = await deps.identity.signIn(account.id, password)
-  if (!tokens) throw new DomainError('wrong_password')
-  await deps.identity.revoke(tokens.refreshToken)
-}
-
-function requireRecentSignIn(deps: Deps, account: Account, sessionId: string): void {
-  const signedInAtMs = account.sessions[sessionId] ?? 0
-  if (deps.clock.nowMs() - signedInAtMs > RECENT_MS) throw new DomainError('reauthentication_required')
 }
 
 /**
@@ -67,7 +50,7 @@ function requireRecentSignIn(deps: Deps, account: Account, sessionId: string): v
  *   `password_refused`, `temporarily_unavailable` while an earlier change may still be at the vault
  */
 export async function resetPassword(
-  deps: PasswordDeps,
+  deps: ProofDeps,
   input: { code: string; password: string; twofa?: string | undefined },
 ): Promise<void> {
   const code = await checkCode(deps, ['reset-password'], input.code)

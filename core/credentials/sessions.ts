@@ -1,4 +1,11 @@
-import { type Account, admitCaller, readAccount, requireActive, updateProfile } from '../account/account.ts'
+import {
+  type Account,
+  admitCaller,
+  type Profile,
+  readAccount,
+  requireActive,
+  updateProfile,
+} from '../account/account.ts'
 import { emailKey, usernameKey } from '../account/fields.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, Tokens } from '../ports.ts'
@@ -116,7 +123,8 @@ async function listSession(
 ): Promise<void> {
   const nowMs = deps.clock.nowMs()
   const stale = staleSessions(account.sessions, nowMs).map((id) => expr`#sessions.${attr(id)}`)
-  const set = expr`SET #sessions.${attr(sessionId)} = ${nowMs}, #lastLoginAtMs = ${nowMs}`
+  const session = { sinceMs: nowMs, provedMs: nowMs }
+  const set = expr`SET #sessions.${attr(sessionId)} = ${session}, #lastLoginAtMs = ${nowMs}`
   const condition = expr`#status = ${'active'} AND #generation = ${account.generation} AND (attribute_not_exists(#changingUntilMs) OR #changingUntilMs <= ${nowMs})`
   await updateProfile(
     deps,
@@ -128,10 +136,10 @@ async function listSession(
 }
 
 /** Ids of the sessions that a new sign-in drops: the expired ones, and the oldest beyond the limit. */
-export function staleSessions(sessions: Record<string, number>, nowMs: number): string[] {
-  const newestFirst = Object.entries(sessions).sort(([, a], [, b]) => b - a)
+export function staleSessions(sessions: Profile['sessions'], nowMs: number): string[] {
+  const newestFirst = Object.entries(sessions).sort(([, a], [, b]) => b.sinceMs - a.sinceMs)
   return newestFirst
-    .filter(([, sinceMs], index) => index >= MAX_SESSIONS - 1 || nowMs - sinceMs >= SESSION_MS)
+    .filter(([, { sinceMs }], index) => index >= MAX_SESSIONS - 1 || nowMs - sinceMs >= SESSION_MS)
     .map(([id]) => id)
 }
 

@@ -41,6 +41,7 @@ export const api = place('api', {
     summary: 'Changes your full name, or your password, which ends every session',
     description: descriptions.updateCurrentUser,
     auth: 'account',
+    proof: 'own',
     body: z
       .strictObject({
         name: z.optional(fullName),
@@ -60,6 +61,7 @@ export const api = place('api', {
     summary: 'Blocks your account and keeps its data; every session ends',
     description: descriptions.deactivate,
     auth: 'account',
+    proof: 'recent',
     responses: { 200: message },
     errors: ['conflict'],
     needs: ['table'],

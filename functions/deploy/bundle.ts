@@ -16,7 +16,11 @@ const isEndpoint = ({ kind }: Deployed) => kind === 'endpoint'
 
 /** The names of the adapters in `live.ts` that a function needs. Its bundle leaves out all others. */
 export const adaptersOf = (fn: Deployed): string[] =>
-  fn.needs.map((need) => factsOf(need).adapters?.[isEndpoint(fn) ? 'endpoint' : 'background'] ?? need)
+  fn.needs.map((need) =>
+    need === 'identity' && fn.lazyIdentity
+      ? 'lazyIdentity'
+      : (factsOf(need).adapters?.[isEndpoint(fn) ? 'endpoint' : 'background'] ?? need),
+  )
 
 /**
  * The source of the module that Lambda loads. The module waits until the ports are open, because Lambda gives

@@ -1,5 +1,5 @@
 import { api } from '../api/routes.ts'
-import { factsOf, type TableUse } from '../http/needs.ts'
+import { factsOf, PROOF_NEEDS, type TableUse } from '../http/needs.ts'
 import { gatewayKey, type Need, type Placed } from '../http/route.ts'
 import { rows } from '../http/rows.ts'
 import { jobs, subscribers, type Work } from '../jobs/schedule.ts'
@@ -17,6 +17,8 @@ export interface Deployed {
   /** What the function may do with the table, if `needs` has the table. */
   table: TableUse
   needs: readonly Need[]
+  /** Whether only requests that bring a proof call the password vault, so that its client loads with the first. */
+  lazyIdentity?: boolean
   timeoutSeconds: number
   memoryMb: number
   /** Reserved concurrency. Functions without it share the rest of the account's concurrency. */
@@ -38,14 +40,19 @@ export interface DeployedRoute {
 const SLOW_SECONDS = 29
 const QUICK_SECONDS = 15
 
+/** All ports of an endpoint: those of its handler, and those of the guard in front of it. */
+const needsOf = ({ needs, proof }: Placed): readonly Need[] =>
+  proof === 'recent' ? [...new Set([...needs, ...PROOF_NEEDS])] : needs
+
 const ofRow = (row: Placed): Deployed => ({
   name: `${row.dialect}-${row.file}`,
   handler: `functions/${row.dialect}/${row.file}.handler`,
   summary: row.summary,
   kind: 'endpoint',
   table: tableUse(row),
-  needs: row.needs,
-  timeoutSeconds: row.needs.some((need) => factsOf(need).callsOut) ? SLOW_SECONDS : QUICK_SECONDS,
+  needs: needsOf(row),
+  lazyIdentity: !row.needs.includes('identity'),
+  timeoutSeconds: needsOf(row).some((need) => factsOf(need).callsOut) ? SLOW_SECONDS : QUICK_SECONDS,
   memoryMb: 1024,
   // Stripe retries refused events, so 20 suffice even for a flood of events.
   ...(row.dialect === 'webhooks' && { reserved: 20 }),
@@ -159,6 +166,7 @@ const guessable: readonly Placed[] = [
   v1.resend,
   v1.requestPasswordReset,
   v1.resetPassword,
+  v1.confirmSession,
   api.restore,
   rest.createUser,
 ]

@@ -4,7 +4,7 @@
  */
 export const cors = {
   methods: ['GET', 'POST', 'PUT', 'DELETE'],
-  headers: ['authorization', 'content-type', 'idempotency-key'],
+  headers: ['authorization', 'content-type', 'idempotency-key', 'x-proof-password', 'x-proof-code'],
   exposeHeaders: ['link', 'retry-after'],
   maxAgeSeconds: 600,
 } as const

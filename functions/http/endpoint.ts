@@ -13,6 +13,7 @@ import { gate } from './gate.ts'
 import { live } from './live.ts'
 import { print, requestLog } from './log.ts'
 import { problemDetails, problems, skylinkFailure } from './problems.ts'
+import { checkProof } from './proof.ts'
 import type { Need, Placed, Row } from './route.ts'
 import { validate } from './validate.ts'
 
@@ -74,7 +75,7 @@ const SECURITY_HEADERS = {
 }
 
 /**
- * The Lambda handler of a row: gate, input, domain call, output, in this order, and one log line.
+ * The Lambda handler of a row: gate, input, proof, domain call, output, in this order, and one log line.
  *
  * `handle` returns the body of the row's only success status, or `reply(status, body)` where there are several.
  */
@@ -99,15 +100,16 @@ export function endpoint<const R extends Placed>(
       const caller = await callerOf(row, deps, event)
       const body = row.raw ? rawBody(event) : parseBody(event, row.form === true)
       if (body !== undefined && !row.raw && !row.body && !isEmptyObject(body)) throw unexpectedBody()
-      const answer = await handle({
+      const request = {
         path: row.path && validate(row.path, event.pathParameters ?? {}),
         query: row.query && validate(row.query, event.queryStringParameters ?? {}),
         headers: row.headers && validate(row.headers, event.headers),
         body: row.body ? validate(row.body, body) : body,
         caller,
         deps,
-      } as Request<R>)
-      return success(row, answer)
+      } as Request<R>
+      if (row.proof === 'recent') await checkProof(deps, caller as Callers['account'], event.headers)
+      return success(row, await handle(request))
     })
 }
 

@@ -57,7 +57,10 @@ function lazily<C, T extends object>(
   return new Proxy(values as T, { get: read })
 }
 
-type Adapters = { [N in Need]: () => Promise<Ports[N]> } & { wireTable: () => Promise<Ports['table']> }
+type Adapters = { [N in Need]: () => Promise<Ports[N]> } & {
+  wireTable: () => Promise<Ports['table']>
+  lazyIdentity: () => Promise<Ports['identity']>
+}
 
 /**
  * Opens each port. `build.ts` removes the adapters that a function does not need from its bundle. A module in
@@ -84,6 +87,16 @@ const adapters: Adapters = {
       clientId: setting('USER_POOL_CLIENT_ID'),
       clientSecret: setting('USER_POOL_CLIENT_SECRET'),
     }),
+  lazyIdentity: async () =>
+    lazily(
+      {
+        userPoolId: setting('USER_POOL_ID'),
+        clientId: setting('USER_POOL_CLIENT_ID'),
+        clientSecret: setting('USER_POOL_CLIENT_SECRET'),
+      },
+      (config) =>
+        import('../../core/adapters/cognito.ts').then(({ cognitoIdentity }) => cognitoIdentity(config)),
+    ),
   // Mail is the last step of a request, and its client is large.
   mail: async () =>
     lazily(
@@ -131,11 +144,13 @@ export type TableClient = 'wire' | 'aws'
 
 /**
  * Opens only the ports that a row declares.
+ * @param lazyIdentity loads the vault's client with its first call, where only some requests need it.
  * @throws Error that names a setting, if it is missing or belongs to the local stack.
  */
 export async function live<N extends Need>(
   needs: readonly N[],
   tableClient: TableClient = 'aws',
+  lazyIdentity = false,
 ): Promise<Pick<Ports, N | 'clock' | 'ids' | 'log'>> {
   refuseLocalValuesWhenDeployed()
   const ports: Partial<Ports> = {
@@ -144,7 +159,10 @@ export async function live<N extends Need>(
     log: requestLog.within({}),
   }
   const openOne = async (need: N) => {
-    const adapter = need === 'table' && tableClient === 'wire' ? 'wireTable' : need
+    const adapter =
+      (need === 'table' && tableClient === 'wire' && 'wireTable') ||
+      (need === 'identity' && lazyIdentity && 'lazyIdentity') ||
+      need
     Object.assign(ports, { [need]: await open(adapter) })
   }
   await Promise.all(needs.map(openOne))

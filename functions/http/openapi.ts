@@ -16,12 +16,22 @@ export function errorsOf(row: Placed): ErrorCode[] {
   if (row.auth === 'account') {
     codes.push('unauthorized', 'session_ended', 'account_deactivated', 'account_suspended')
   }
+  if (row.proof === 'recent') codes.push(...proofErrors)
   if (row.auth === 'key') codes.push('unauthorized', 'account_deactivated', 'account_suspended')
   // A row without a body or parameters still refuses a request that has a body.
   codes.push('invalid_request', 'malformed_body', 'payload_too_large', 'unsupported_media_type')
   if (row.needs.length > 0) codes.push('temporarily_unavailable')
   return [...new Set(codes)]
 }
+
+/** What `checkProof` answers. */
+const proofErrors: ErrorCode[] = [
+  'reauthentication_required',
+  'wrong_password',
+  'two_factor_required',
+  'two_factor_invalid',
+  'two_factor_locked',
+]
 
 const jsonSchema = (schema: $ZodType, io: 'input' | 'output') => {
   const { $schema, ...rest } = toJSONSchema(schema, { io, unrepresentable: 'any' })

@@ -36,6 +36,12 @@ export interface Row {
    * application key, which the domain checks in the write that spends.
    */
   auth: 'public' | 'account' | 'key'
+  /**
+   * For endpoints that change who gets into an account. `recent`: `endpoint` demands that the session's user
+   * proved who they are in the last ten minutes, or a proof in the headers `X-Proof-Password` or
+   * `X-Proof-Code`. `own`: the domain call takes the proof from the body and demands it.
+   */
+  proof?: 'recent' | 'own'
   path?: Schema
   query?: Schema
   /** Lower-cased headers that the handler sees. */

@@ -48,6 +48,7 @@ export const rest = place('rest', {
     summary: 'Changes your username, your e-mail address or both',
     description: descriptions.updateUser,
     auth: 'account',
+    proof: 'recent',
     path: z.object({ username: z.string() }),
     body: z
       .strictObject({ username: z.optional(username), email: z.optional(email) })

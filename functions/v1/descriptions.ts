@@ -39,7 +39,8 @@ export const descriptions = {
     '- `name` and `surname` are the full name, split at its last space; `surname` is empty where there is none.',
     '- `address` is null until the first bundle or a change of card sets it. `country` is the English name',
     'of the country.',
-    '- `apiKey` is the default application key, a UUID. Its owner may read it here at any time.',
+    '- `apiKey` is the default application key, a UUID. It is whole while the session is recent: at most ten minutes after',
+    'a sign-in or `POST /v1/auth/confirm`. Later only its first and last characters are shown, as in `92c85d5c…d764`.',
     '- `bundle` is null before the first purchase. `bundle.quota` is the units that are left, `bundle.price` the price in',
     'dollars.',
     '- `flags` are those of `PUT /v1/user/flags`; both are on in a new account.',
@@ -72,6 +73,15 @@ export const descriptions = {
   refresh: markdown(
     'Answers a new access token, which lives 15 minutes. The refresh token stays the same, for the 30 days of its session.',
     '401 `session_ended`: the session has expired or was ended. Sign in again.',
+  ),
+  confirmSession: markdown(
+    'Some endpoints change who gets into an account, or show a secret. They need a session whose user proved who they are',
+    'in the last ten minutes: by signing in, by this request, or by a proof in the headers of the request itself.',
+    '',
+    '- Without two-factor authentication the proof is `password`, or the header `X-Proof-Password`.',
+    '- With two-factor authentication the proof is `twofa`, or the header `X-Proof-Code`: a code of the authenticator app,',
+    'or a recovery code.',
+    '- A header holds ASCII only. For a password with other characters use this endpoint.',
   ),
   logout: markdown(
     'Ends the session of this request, its access token included. `{"everywhere": true}` ends every session',

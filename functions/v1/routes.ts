@@ -25,7 +25,8 @@ const account = z.object({
     }),
   ),
   twofa: z.boolean(),
-  apiKey: z.uuidv4(),
+  /** Whole for a recent session, else `92c85d5c…d764`. */
+  apiKey: z.string(),
   bundle: z.nullable(z.object({ name: z.string(), quota: z.number(), price: z.number() })),
   renewal: z.object({
     state: z.enum(['on', 'off', 'retrying', 'paused', 'action_required', 'capped']),
@@ -68,6 +69,9 @@ const use = { left: z.number(), used: z.number() }
 
 /** A day of the calendar, UTC. */
 const day = z.iso.date('must be a day such as 2026-11-21')
+
+const hasProof = (body: { password?: unknown; twofa?: unknown }) =>
+  body.password !== undefined || body.twofa !== undefined
 
 /** The answer of a purchase with an unknown outcome. Money may be moving, so the status is not `failed`. */
 const pending = z.object({ id: z.string(), status: z.literal('pending') })
@@ -142,6 +146,19 @@ export const v1 = place('v1', {
     errors: ['session_ended', 'account_deactivated', 'account_suspended'],
     needs: ['table', 'identity'],
   },
+  confirmSession: {
+    routes: ['POST /v1/auth/confirm'],
+    summary: 'Proves again who uses this session, by password or code, for what needs a recent proof',
+    description: descriptions.confirmSession,
+    auth: 'account',
+    proof: 'own',
+    body: z
+      .strictObject({ password: z.optional(typedPassword), twofa: z.optional(twofa) })
+      .check(z.refine(hasProof, { path: ['password'], error: 'or twofa is required' })),
+    responses: { 204: null },
+    errors: ['wrong_password', 'reauthentication_required', ...secondFactorErrors],
+    needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
+  },
   logout: {
     routes: ['POST /v1/auth/logout'],
     summary: 'Ends this session, or every session of your account',
@@ -190,6 +207,7 @@ export const v1 = place('v1', {
     summary: 'Changes your password, which ends every session',
     description: descriptions.changePassword,
     auth: 'account',
+    proof: 'own',
     body: z.strictObject({ password, oldPassword: z.optional(typedPassword), twofa: z.optional(twofa) }),
     responses: { 204: null },
     errors: [
@@ -232,6 +250,7 @@ export const v1 = place('v1', {
     summary: 'Begins two-factor authentication: a seed, its URI and a QR code',
     description: descriptions.enrolTwoFactor,
     auth: 'account',
+    proof: 'recent',
     responses: { 200: z.object({ seed: z.string(), uri: z.string(), qr: z.string() }) },
     errors: ['two_factor_enabled', 'conflict'],
     needs: ['table', 'secrets', 'keyring', 'totp'],
@@ -241,6 +260,7 @@ export const v1 = place('v1', {
     summary: 'Switches two-factor authentication on with a first code, and shows ten recovery codes',
     description: descriptions.verifyTwoFactor,
     auth: 'account',
+    proof: 'recent',
     body: z.strictObject({ code: appCode }),
     responses: { 200: z.object({ recoveryCodes: z.array(z.string()) }) },
     errors: [
@@ -257,6 +277,7 @@ export const v1 = place('v1', {
     summary: 'Switches two-factor authentication off with a code',
     description: descriptions.removeTwoFactor,
     auth: 'account',
+    proof: 'own',
     body: z.strictObject({ code: twofa }),
     responses: { 204: null },
     errors: ['two_factor_not_enrolled', 'two_factor_invalid', 'two_factor_locked', 'conflict'],
@@ -276,6 +297,7 @@ export const v1 = place('v1', {
     summary: 'Creates an application key, which is shown only once',
     description: descriptions.createKey,
     auth: 'account',
+    proof: 'recent',
     body: z.strictObject({ name: label }),
     responses: { 201: shownKey },
     errors: ['key_limit_reached', 'conflict'],
@@ -286,6 +308,7 @@ export const v1 = place('v1', {
     summary: 'Replaces an application key; the old one is refused from then on',
     description: descriptions.rotateKey,
     auth: 'account',
+    proof: 'recent',
     path: z.object({ id: z.string() }),
     responses: { 200: shownKey },
     errors: ['not_found', 'conflict'],
@@ -296,6 +319,7 @@ export const v1 = place('v1', {
     summary: 'Revokes an application key for good',
     description: descriptions.deleteKey,
     auth: 'account',
+    proof: 'recent',
     path: z.object({ id: z.string() }),
     responses: { 204: null },
     errors: ['not_found', 'default_key_required', 'conflict'],

@@ -56,6 +56,7 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
   },
   'v1.changeCard': () => ({ body: { paymentMethod: 'pm_card_visa', address: ADDRESS } }),
   'v1.changePassword': (_, { password }) => ({ body: { password: 'Other123!', oldPassword: password } }),
+  'v1.confirmSession': (_, { password }) => ({ body: { password } }),
   'v1.consume': () => ({ body: { units: 1, requestId: 'sample-1' } }),
   'v1.consumeBatch': () => ({
     body: {
