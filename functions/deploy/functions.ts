@@ -1,6 +1,6 @@
 import { api } from '../api/routes.ts'
-import { factsOf, PROOF_NEEDS, type TableUse } from '../http/needs.ts'
-import { gatewayKey, type Need, type Placed } from '../http/route.ts'
+import { factsOf, type TableUse } from '../http/needs.ts'
+import { gatewayKey, type Need, type Placed, PROOF_NEEDS } from '../http/route.ts'
 import { rows } from '../http/rows.ts'
 import { jobs, subscribers, type Work } from '../jobs/schedule.ts'
 import { rest } from '../rest/routes.ts'

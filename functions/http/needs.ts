@@ -165,9 +165,6 @@ export const needs = {
   },
 } as const satisfies Record<Need, PortFacts>
 
-/** The ports that check a proof, for rows with `proof: 'recent'`. */
-export const PROOF_NEEDS = ['table', 'identity', 'secrets', 'keyring', 'totp'] as const satisfies Need[]
-
 /** The settings of every port; `sst.config.ts` has a value for each. */
 export type Setting = (typeof needs)[Need]['settings'][number]
 

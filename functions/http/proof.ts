@@ -3,7 +3,7 @@ import { twofa, typedPassword } from '../../core/account/fields.ts'
 import { proveSession, requireRecentSession, type SessionCaller } from '../../core/credentials/proof.ts'
 import type { Deps } from '../../core/ports.ts'
 import { live } from './live.ts'
-import { PROOF_NEEDS } from './needs.ts'
+import { PROOF_NEEDS } from './route.ts'
 import { validate } from './validate.ts'
 
 const proofHeaders = z.object({

@@ -17,6 +17,9 @@ export type Dialect = 'api' | 'v1' | 'rest' | 'webhooks' | 'http'
 /** A port that a row may need; every handler has the others. `needs.ts` says what each need takes. */
 export type Need = Exclude<keyof Ports, 'clock' | 'ids' | 'log'>
 
+/** The ports that check a proof, for rows with `proof: 'recent'`. */
+export const PROOF_NEEDS = ['table', 'identity', 'secrets', 'keyring', 'totp'] as const satisfies Need[]
+
 /** One endpoint as pure data: everything that is known about the endpoint before its handler runs. */
 export interface Row {
   /** One Lambda may serve several route keys: a trailing slash, or a second method for the same work. */
