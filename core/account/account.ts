@@ -159,6 +159,12 @@ export async function readAccount(deps: Deps<'table'>, accountId: string): Promi
   )
 }
 
+/** A signed-in caller. */
+export interface SessionCaller {
+  account: Account
+  sessionId: string
+}
+
 /** What the authorizer read from a verified access token. */
 export interface Claims {
   accountId: string
@@ -186,6 +192,15 @@ export async function admitCaller(deps: Deps<'table'>, claims: Claims): Promise<
 export function requireActive({ status }: Pick<Profile, 'status'>): void {
   if (status === 'deactivated') throw new DomainError('account_deactivated')
   if (status === 'suspended') throw new DomainError('account_suspended')
+}
+
+/**
+ * Keys, cards, bundles and second factors are for accounts whose holder has proved the address, so that nobody
+ * settles in under the address of someone else.
+ * @throws DomainError `email_unconfirmed`
+ */
+export function requireConfirmed({ emailVerified }: Pick<Profile, 'emailVerified'>): void {
+  if (!emailVerified) throw new DomainError('email_unconfirmed')
 }
 
 /**

@@ -1,12 +1,14 @@
 import { type CheckedCode, checkCode } from '../credentials/codes.ts'
+import { changeHolder } from '../credentials/holder.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { trialCredit } from '../quota/trial.ts'
-import { expr } from '../table/expression.ts'
+import { expr, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { parseProfile, readAccount, requireActive } from './account.ts'
 import { emailKey } from './fields.ts'
+import { takeAddress } from './register.ts'
 
 /**
  * Confirms the e-mail address that a code was mailed to: the registered address, which grants the trial
@@ -37,10 +39,15 @@ export async function confirmEmail(deps: Deps<'table' | 'keyring'>, typed: strin
 function confirmFirst(deps: Deps, code: CheckedCode): Write[] {
   const nowMs = deps.clock.nowMs()
   const trial = trialCredit(code.accountId, nowMs)
+  // Whoever registered the address may not be its owner.
+  const holder = changeHolder({ sessions: {} })
   return [
     {
       update: keys.profile(code.accountId),
-      set: expr`SET #emailVerified = ${true}, #ledgerSeq = ${trial.seq}, #updatedAtMs = ${nowMs} REMOVE #confirmCode`,
+      set: setRemove(
+        [...holder.set, expr`#emailVerified = ${true}, #ledgerSeq = ${trial.seq}, #updatedAtMs = ${nowMs}`],
+        [...holder.remove, expr`#confirmCode, #due, #dueAtMs`],
+      ),
       if: expr`#confirmCode = ${code.lookup} AND #status = ${'active'}`,
     },
     ...trial.writes,
@@ -52,13 +59,19 @@ async function confirmChange(deps: Deps<'table'>, code: CheckedCode): Promise<Wr
   const account = await readAccount(deps, accountId)
   if (!account?.pendingEmail || account.changeCode !== code.lookup) throw new DomainError('invalid_code')
   const { email, pendingEmail } = account
+  const holder = changeHolder({ sessions: {} })
+  const taken = await takeAddress(deps, accountId, pendingEmail)
+  if (!taken) throw new DomainError('email_taken')
   return [
     {
       update: keys.profile(accountId),
-      set: expr`SET #email = ${pendingEmail}, #updatedAtMs = ${deps.clock.nowMs()} REMOVE #pendingEmail, #changeCode, #resetCode`,
+      set: setRemove(
+        [...holder.set, expr`#email = ${pendingEmail}, #updatedAtMs = ${deps.clock.nowMs()}`],
+        holder.remove,
+      ),
       if: expr`#changeCode = ${code.lookup} AND #status = ${'active'} AND #email = ${email}`,
     },
-    { put: { ...keys.emailGuard(emailKey(pendingEmail)), accountId }, if: expr`attribute_not_exists(pk)` },
+    ...taken,
     { remove: keys.emailGuard(emailKey(email)), if: expr`#accountId = ${accountId}` },
   ]
 }

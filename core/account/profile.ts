@@ -1,14 +1,15 @@
 import { newCode } from '../credentials/codes.ts'
+import { changeHolder } from '../credentials/holder.ts'
 import { DomainError } from '../errors.ts'
 import { deliverMailOrLeave, type MailToQueue, queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
 import { wakeRenewal } from '../quota/wake-renewal.ts'
-import { type Expression, expr, join } from '../table/expression.ts'
+import { type Expression, expr, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
 import { HOUR_MS } from '../time.ts'
-import { type Account, parseProfile, requireActive } from './account.ts'
+import { type Account, parseProfile, requireActive, type SessionCaller } from './account.ts'
 import { emailKey, usernameKey } from './fields.ts'
 
 export async function setName(deps: Deps<'table'>, account: Account, name: string): Promise<void> {
@@ -33,10 +34,11 @@ export async function setFlags(deps: Deps<'table'>, account: Account, flags: Fla
  * them.
  */
 export async function deactivateAccount(deps: Deps<'table'>, account: Account): Promise<void> {
-  const set = expr`SET #status = ${'deactivated'}, #sessions = ${{}}, #updatedAtMs = ${deps.clock.nowMs()}`
+  const { set, remove } = changeHolder(account)
+  const deactivated = expr`#status = ${'deactivated'}, #updatedAtMs = ${deps.clock.nowMs()}`
   // Consumes read the counter only, so the block is stored there too.
   const block: Write = { update: keys.quota(account.id), set: expr`SET #x = ${'deactivated'}` }
-  await changeProfile(deps, account, set, [block])
+  await changeProfile(deps, account, setRemove([...set, deactivated], remove), [block])
 }
 
 /**
@@ -78,14 +80,17 @@ function refusal(error: ConditionFailed): DomainError {
  */
 export async function renameAccount(
   deps: Deps<'table' | 'mail' | 'keyring'>,
-  account: Account,
+  { account, sessionId }: SessionCaller,
   wanted: { username?: string | undefined; email?: string | undefined },
 ): Promise<Account> {
   const username = wanted.username ?? account.username
   const isNewUsername = usernameKey(username) !== usernameKey(account.username)
   const address = emailChange(deps, { ...account, username }, wanted.email ?? account.email)
   const nowMs = deps.clock.nowMs()
-  const set = [expr`SET #username = ${username}, #updatedAtMs = ${nowMs}`, ...address.set]
+  // Setting the present address again cancels a change that is not confirmed yet.
+  const cancels = wanted.email !== undefined && address.isSame
+  const holder = cancels ? changeHolder(account, { sessionId }) : { set: [], remove: [] }
+  const set = [expr`#username = ${username}, #updatedAtMs = ${nowMs}`, ...address.set, ...holder.set]
   const guards = isNewUsername
     ? moveGuard(
         keys.usernameGuard(usernameKey(account.username)),
@@ -97,7 +102,7 @@ export async function renameAccount(
     await deps.table.transact([
       {
         update: keys.profile(account.id),
-        set: address.dropsReset ? join([join(set, ', '), expr`#resetCode`], ' REMOVE ') : join(set, ', '),
+        set: setRemove(set, [...holder.remove, ...(address.dropsReset ? [expr`#resetCode`] : [])]),
         if: expr`#status = ${'active'} AND #username = ${account.username} AND #email = ${account.email} AND #emailVerified = ${account.emailVerified}`,
       },
       ...guards,
@@ -152,6 +157,7 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
   }
   return {
     email: needsConfirmation ? account.email : email,
+    isSame: sameKey,
     /** Whether to drop the reset code, because a code mailed to the old address must not work any more. */
     dropsReset: !sameKey && !needsConfirmation,
     set,

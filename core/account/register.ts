@@ -7,8 +7,8 @@ import { newQuota } from '../quota/quota.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
-import { ConditionFailed, type Item, ignoreRefusal } from '../table/table.ts'
-import { HOUR_MS, MINUTE_MS } from '../time.ts'
+import { ConditionFailed, type Item, ignoreRefusal, type Write } from '../table/table.ts'
+import { DAY_MS, HOUR_MS, MINUTE_MS } from '../time.ts'
 import { type Account, type Profile, parseProfile } from './account.ts'
 import { emailKey, usernameKey } from './fields.ts'
 
@@ -17,6 +17,9 @@ const PENDING_MS = HOUR_MS
 
 /** Resuming ends well before the sweep begins, so that the two never work on one account at once. */
 const RESUME_MS = PENDING_MS - 10 * MINUTE_MS
+
+/** An account whose address nobody confirms for this long is removed, and its names are free again. */
+const UNCONFIRMED_MS = 7 * DAY_MS
 
 type RegisterDeps = Deps<'table' | 'identity' | 'keyring' | 'mail'>
 
@@ -41,7 +44,8 @@ export async function registerAccount(deps: RegisterDeps, input: Registration): 
   try {
     await deps.identity.enroll(profile.id, input.password)
   } catch (error) {
-    if (error instanceof DomainError && error.code === 'password_refused') await releaseNames(deps, profile)
+    if (error instanceof DomainError && error.code === 'password_refused')
+      await removeUnconfirmed(deps, profile)
     throw error
   }
   return activateAccount(deps, profile)
@@ -138,7 +142,7 @@ async function activateAccount(deps: RegisterDeps, pending: Profile): Promise<Ac
     await deps.table.transact([
       {
         update: keys.profile(pending.id),
-        set: expr`SET #status = ${'active'}, #confirmCode = ${code.lookup} REMOVE #attempt, #due, #dueAtMs`,
+        set: expr`SET #status = ${'active'}, #confirmCode = ${code.lookup}, #dueAtMs = ${pending.createdAtMs + UNCONFIRMED_MS} REMOVE #attempt`,
         if: expr`#status = ${'pending'}`,
       },
       { put: code.item },
@@ -152,15 +156,29 @@ async function activateAccount(deps: RegisterDeps, pending: Profile): Promise<Ac
   return { ...pending, status: 'active', quota: undefined, customer: undefined }
 }
 
-/** Removes a pending account and frees its names. @returns false if the account is no longer pending. */
-async function releaseNames(deps: Deps<'table' | 'keyring'>, profile: Profile): Promise<boolean> {
+/** What an account without a confirmed address may have besides its profile and counter. */
+const LEFTOVERS = ['KEY#', 'NOTICE#', 'MAIL#', 'DAY#']
+
+/**
+ * Removes an account whose address nobody has confirmed, and frees its names. It never bought or spent anything.
+ * @returns false if it has been confirmed, or has finished its registration, since it was read.
+ */
+async function removeUnconfirmed(deps: Deps<'table' | 'keyring'>, profile: Profile): Promise<boolean> {
+  const { id, status, email, username } = profile
+  const isOwn = expr`#accountId = ${id}`
+  // The owner of the address may have taken it with a mailed code.
+  const emailGuard = keys.emailGuard(emailKey(email))
+  const hasAddress = (await deps.table.get(emailGuard))?.accountId === id
+  for (const prefix of LEFTOVERS)
+    for (const { pk, sk } of await deps.table.list(keys.account(id), prefix))
+      await deps.table.remove({ pk: String(pk), sk: String(sk) })
   return deps.table
     .transact([
-      { remove: keys.profile(profile.id), if: expr`#status = ${'pending'}` },
-      { remove: keys.usernameGuard(usernameKey(profile.username)) },
-      { remove: keys.emailGuard(emailKey(profile.email)) },
+      { remove: keys.profile(id), if: expr`#status = ${status} AND #emailVerified = ${false}` },
+      { remove: keys.usernameGuard(usernameKey(username)), if: isOwn },
+      ...(hasAddress ? [{ remove: emailGuard, if: isOwn }] : []),
       { remove: defaultKeyLookup(deps, profile) },
-      { remove: keys.quota(profile.id) },
+      { remove: keys.quota(id) },
     ])
     .then(
       () => true,
@@ -172,16 +190,63 @@ async function releaseNames(deps: Deps<'table' | 'keyring'>, profile: Profile): 
 }
 
 /**
- * Removes registrations that never finished. The vault's user is removed first, because after a crash the
- * next sweep can find the registration only by its profile.
+ * Removes registrations that never finished, and accounts that nobody confirmed within a week. The vault's user is
+ * removed before the account, because after a crash the next sweep can find the account only by its profile.
  * @returns how many were removed, and how many failed and stay due.
  */
 export async function sweepPending(deps: Deps<'table' | 'identity' | 'keyring'>, run: Run): Promise<Worked> {
   return eachDue(deps, 'PENDING', run, async (key) => {
     const item = await deps.table.get(key)
-    if (item?.status !== 'pending') return false
+    if (!item) return false
     const profile = parseProfile(item)
+    if (profile.emailVerified) return false
+    if (profile.status !== 'pending' && !(await stopUnconfirmed(deps, profile))) return false
     await deps.identity.remove(profile.id)
-    return releaseNames(deps, profile)
+    return removeUnconfirmed(deps, { ...profile, status: 'pending' })
   })
+}
+
+/** Lets nobody sign in to an account or confirm it any more, before the vault forgets its user. */
+const stopUnconfirmed = (deps: Deps<'table'>, { id }: Profile): Promise<boolean> =>
+  deps.table
+    .update(
+      keys.profile(id),
+      expr`SET #status = ${'pending'}, #sessions = ${{}} REMOVE #confirmCode, #resetCode`,
+      expr`#emailVerified = ${false} AND attribute_exists(#due)`,
+    )
+    .then(
+      () => true,
+      (error) => {
+        ignoreRefusal(error)
+        return false
+      },
+    )
+
+/**
+ * Writes with which the owner of an address takes it from an account that never proved it. The sweep removes that
+ * account.
+ * @returns undefined if the account that has the address has proved it.
+ */
+export async function takeAddress(
+  deps: Deps<'table'>,
+  newOwnerId: string,
+  address: string,
+): Promise<Write[] | undefined> {
+  const guard = keys.emailGuard(emailKey(address))
+  const put = { ...guard, accountId: newOwnerId }
+  const holderId = (await deps.table.get(guard))?.accountId
+  if (holderId === undefined) return [{ put, if: absent }]
+  const item = await deps.table.get(keys.profile(String(holderId)))
+  if (!item || holderId === newOwnerId) return undefined
+  const holder = parseProfile(item)
+  if (holder.emailVerified) return undefined
+  const due = dueAt('PENDING', holder.id, deps.clock.nowMs())
+  return [
+    { put, if: expr`#accountId = ${holder.id}` },
+    {
+      update: keys.profile(holder.id),
+      set: expr`SET #status = ${'pending'}, #sessions = ${{}}, #due = ${due.due}, #dueAtMs = ${due.dueAtMs} REMOVE #attempt, #confirmCode, #resetCode`,
+      if: expr`#emailVerified = ${false}`,
+    },
+  ]
 }

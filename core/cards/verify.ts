@@ -1,4 +1,11 @@
-import { type Account, displayName, type Profile, parseProfile, requireActive } from '../account/account.ts'
+import {
+  type Account,
+  displayName,
+  type Profile,
+  parseProfile,
+  requireActive,
+  requireConfirmed,
+} from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, MoneyDeps, Payment } from '../ports.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
@@ -33,7 +40,7 @@ export async function proveCard(
   account: Account,
   input: CardToProve,
 ): Promise<ProofOutcome> {
-  if (!account.emailVerified) throw new DomainError('email_unconfirmed')
+  requireConfirmed(account)
   const open = await openHold(deps, account)
   if (open?.asked === input.cardId && open.purpose === input.purpose) {
     return proofAnswer(await advanceHold(deps, await withPayment(deps, open)))

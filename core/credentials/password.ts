@@ -1,12 +1,14 @@
-import { type Profile, readAccount, requireActive } from '../account/account.ts'
+import { type Profile, readAccount, requireActive, type SessionCaller } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
+import { replaceEveryKey } from '../keys/application-keys.ts'
 import type { Deps } from '../ports.ts'
-import { type Expression, expr, join } from '../table/expression.ts'
+import { type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
 import { checkCode } from './codes.ts'
-import { type ProofDeps, requirePassword, requireRecentSession, type SessionCaller } from './proof.ts'
-import { checkSecondFactor, guardedBy, type SecondFactor, withFactor } from './two-factor.ts'
+import { changeHolder } from './holder.ts'
+import { type ProofDeps, requirePassword, requireRecentSession } from './proof.ts'
+import { checkSecondFactor, guardedBy, type SecondFactor } from './two-factor.ts'
 
 /**
  * How long a password change keeps sign-ins from finishing. This is longer than any function may run, so that
@@ -20,6 +22,8 @@ export interface PasswordChange {
   twofa?: string | undefined
   /** A new full name, set along with the password. */
   name?: string | undefined
+  /** Replace the default key and revoke all others, in case somebody else has read them. */
+  replaceKeys?: boolean
 }
 
 /**
@@ -37,7 +41,15 @@ export async function changePassword(
   const factor = account.totp && (await checkSecondFactor(deps, account, input.twofa))
   if (input.oldPassword !== undefined) await requirePassword(deps, account, input.oldPassword)
   else if (!factor) requireRecentSession(deps, caller)
-  await endSessionsFirst(deps, account, [], factor, input.name)
+  const keysToo = input.replaceKeys ? await replaceEveryKey(deps, account) : undefined
+  const name = input.name === undefined ? [] : [expr`#name = ${input.name}`]
+  await endSessionsFirst(deps, account, {
+    factor,
+    set: [...name, ...(keysToo?.set ?? [])],
+    unchanged: keysToo && [keysToo.unchanged],
+    writes: keysToo?.writes ?? [],
+    refusedAs: 'conflict',
+  })
   await setAtVault(deps, account, input.newPassword, [])
   await reopenSignIn(deps, account, [])
 }
@@ -66,8 +78,19 @@ export async function resetPassword(
     if: join([code.usable, expr`(attribute_not_exists(#usedBy) OR #usedBy = ${requestMac})`], ' AND '),
   }
   const isRepeat = code.usedBy === requestMac
-  const factor = account.totp && !isRepeat ? await checkSecondFactor(deps, account, input.twofa) : undefined
-  await endSessionsFirst(deps, account, [bind], factor)
+  // Nobody has proved an unconfirmed address, so neither its keys nor its second factor are its owner's.
+  const isProven = account.emailVerified
+  const asksFactor = account.totp && isProven && !isRepeat
+  const factor = asksFactor ? await checkSecondFactor(deps, account, input.twofa) : undefined
+  const keysToo = isProven ? undefined : await replaceEveryKey(deps, account)
+  await endSessionsFirst(deps, account, {
+    factor,
+    set: keysToo?.set ?? [],
+    remove: isProven ? [] : [expr`#totp`],
+    unchanged: keysToo && [keysToo.unchanged],
+    writes: [bind, ...(keysToo?.writes ?? [])],
+    refusedAs: 'invalid_code',
+  })
   await setAtVault(deps, account, input.password, [{ update: code.key, set: expr`REMOVE #usedBy` }])
   await reopenSignIn(deps, account, [{ remove: code.key }])
 }
@@ -80,25 +103,41 @@ export async function resetPassword(
 async function endSessionsFirst(
   deps: Deps<'table'>,
   account: Profile,
-  writes: Write[],
-  factor: SecondFactor | undefined,
-  name = account.name,
+  change: {
+    factor: SecondFactor | undefined
+    set: Expression[]
+    remove?: Expression[]
+    /** Further conditions on the profile. */
+    unchanged?: Expression[] | undefined
+    writes: Write[]
+    refusedAs: 'conflict' | 'invalid_code'
+  },
 ): Promise<void> {
   const nowMs = deps.clock.nowMs()
-  const set = expr`SET #generation = ${account.generation + 1}, #sessions = ${{}}, #changingUntilMs = ${nowMs + CHANGING_MS}`
-  // These may come from an intruder whom the new password is to keep out.
-  const removes = [expr`#pendingEmail`, expr`#changeCode`, ...(writes.length > 0 ? [] : [expr`#resetCode`])]
-  const sets = name === undefined ? set : join([set, expr`#name = ${name}`], ', ')
-  const unchanged = expr`#generation = ${account.generation} AND #status = ${'active'}`
+  const { factor, writes, refusedAs } = change
+  // A reset may be sent again with the same code.
+  const holder = changeHolder(account, { resetCode: refusedAs === 'invalid_code' })
+  const set = setRemove(
+    [
+      ...holder.set,
+      expr`#changingUntilMs = ${nowMs + CHANGING_MS}`,
+      ...change.set,
+      ...(factor ? [factor.set] : []),
+    ],
+    [...holder.remove, ...(change.remove ?? []), ...(factor?.remove ? [factor.remove] : [])],
+  )
+  const unchanged = join(
+    [expr`#generation = ${account.generation} AND #status = ${'active'}`, ...(change.unchanged ?? [])],
+    ' AND ',
+  )
   if (account.changingUntilMs !== undefined && account.changingUntilMs > nowMs) {
     const retryAfterSeconds = Math.ceil((account.changingUntilMs - nowMs) / 1000)
     throw new DomainError('temporarily_unavailable', { retryAfterSeconds })
   }
   try {
-    await writeProfile(deps, account, withFactor(sets, factor, removes), guardedBy(unchanged, factor), writes)
+    await writeProfile(deps, account, set, guardedBy(unchanged, factor), writes)
   } catch (error) {
-    if (error instanceof ConditionFailed)
-      throw new DomainError(writes.length > 0 ? 'invalid_code' : 'conflict')
+    if (error instanceof ConditionFailed) throw new DomainError(refusedAs)
     throw error
   }
 }

@@ -1,4 +1,4 @@
-import type { Account } from '../account/account.ts'
+import type { Account, SessionCaller } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { attr, expr } from '../table/expression.ts'
@@ -12,12 +12,6 @@ export type ProofDeps = Deps<'table' | 'identity' | 'secrets' | 'keyring' | 'tot
 
 /** For this long after a sign-in or a proof, a session needs no other proof. */
 const RECENT_MS = 10 * MINUTE_MS
-
-/** A signed-in caller. */
-export interface SessionCaller {
-  account: Account
-  sessionId: string
-}
 
 /** What a caller sends to prove again who they are. */
 export interface GivenProof {

@@ -10,10 +10,11 @@ import { emailKey, usernameKey } from '../account/fields.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, Tokens } from '../ports.ts'
 import { renewalDue } from '../quota/wake-renewal.ts'
-import { attr, type Expression, expr, join } from '../table/expression.ts'
+import { attr, type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { DAY_MS } from '../time.ts'
+import { changeHolder } from './holder.ts'
 import { checkSecondFactor, guardedBy, type SecondFactor, withFactor } from './two-factor.ts'
 
 /** Live sessions that an account may have. One more sign-in ends the oldest. */
@@ -63,13 +64,19 @@ export async function signIn(deps: CredentialDeps, input: SignInInput): Promise<
 export async function restoreAccount(deps: CredentialDeps, input: SignInInput): Promise<void> {
   await withCredentials(deps, input, async ({ account, tokens, factor }) => {
     if (account.status !== 'deactivated') requireActive(account)
-    const set = expr`SET #status = ${'active'}, #updatedAtMs = ${deps.clock.nowMs()}`
+    // A repeat finds an active account, whose sessions may be newer than the restore.
+    const { set, remove } = account.status === 'deactivated' ? changeHolder(account) : { set: [], remove: [] }
+    const sets = [
+      ...set,
+      expr`#status = ${'active'}, #updatedAtMs = ${deps.clock.nowMs()}`,
+      ...(factor ? [factor.set] : []),
+    ]
     const condition = expr`#status IN (${'active'}, ${'deactivated'}) AND #generation = ${account.generation}`
     try {
       await deps.table.transact([
         {
           update: keys.profile(account.id),
-          set: withFactor(set, factor),
+          set: setRemove(sets, [...remove, ...(factor?.remove ? [factor.remove] : [])]),
           if: guardedBy(condition, factor),
         },
         { update: keys.quota(account.id), set: unblockCounter(deps, account) },
@@ -169,7 +176,8 @@ export async function endSession(deps: Deps<'table'>, account: Account, sessionI
   await deps.table.update(keys.profile(account.id), expr`REMOVE #sessions.${attr(sessionId)}`)
 }
 
-/** Ends every session of the account. */
+/** Ends every session of the account, and voids every change that one of them has begun. */
 export async function endEverySession(deps: Deps<'table'>, account: Account): Promise<void> {
-  await deps.table.update(keys.profile(account.id), expr`SET #sessions = ${{}}`)
+  const { set, remove } = changeHolder(account)
+  await deps.table.update(keys.profile(account.id), setRemove(set, remove), expr`attribute_exists(pk)`)
 }

@@ -1,10 +1,17 @@
-import { type Account, type Profile, updateProfile } from '../account/account.ts'
+import {
+  type Account,
+  type Profile,
+  requireConfirmed,
+  type SessionCaller,
+  updateProfile,
+} from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
-import { attr, type Expression, expr, join } from '../table/expression.ts'
+import { attr, type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { MINUTE_MS } from '../time.ts'
+import { changeHolder } from './holder.ts'
 
 /** The number of wrong codes in a row that lock two-factor codes, and how long the lock lasts. */
 const TWO_FACTOR_ATTEMPTS = 5
@@ -24,12 +31,13 @@ export interface SecondFactor {
 /**
  * Begins or restarts enrolment. The seed has no effect until a code confirms it.
  * @returns the seed in base32, the `otpauth://` URI, and the URI as a QR code in SVG.
- * @throws DomainError `two_factor_enabled`, `conflict`
+ * @throws DomainError `email_unconfirmed`, `two_factor_enabled`, `conflict`
  */
 export async function enrolTwoFactor(
   deps: TwoFactorDeps,
   account: Account,
 ): Promise<{ seed: string; uri: string; svg: string }> {
+  requireConfirmed(account)
   if (account.totp) throw new DomainError('two_factor_enabled')
   const { seed, uri, svg } = deps.totp.enrol(account.email)
   const pending = await deps.secrets.encrypt(account.id, seed)
@@ -44,16 +52,17 @@ export async function enrolTwoFactor(
 }
 
 /**
- * Switches two-factor authentication on with a code of the enrolled seed.
+ * Switches two-factor authentication on with a code of the enrolled seed. Every session but the caller's ends.
  * @returns ten recovery codes, which cannot be read again.
- * @throws DomainError `two_factor_not_enrolled`, `two_factor_enabled`, `two_factor_invalid`,
+ * @throws DomainError `email_unconfirmed`, `two_factor_not_enrolled`, `two_factor_enabled`, `two_factor_invalid`,
  *   `two_factor_locked`, `conflict`
  */
 export async function activateTwoFactor(
   deps: TwoFactorDeps,
-  account: Account,
+  { account, sessionId }: SessionCaller,
   code: string,
 ): Promise<string[]> {
+  requireConfirmed(account)
   if (account.totp) throw new DomainError('two_factor_enabled')
   if (account.totpPending === undefined) throw new DomainError('two_factor_not_enrolled')
   await countAttempt(deps, account)
@@ -62,10 +71,12 @@ export async function activateTwoFactor(
   if (step === undefined) throw new DomainError('two_factor_invalid')
   const codes = Array.from({ length: RECOVERY_CODES }, () => newRecoveryCode(deps))
   const recovery = Object.fromEntries(codes.map((each) => [recoveryMac(deps, account.id, each), true]))
+  const totp = { seed: account.totpPending, lastStep: step, recovery }
+  const { set, remove } = changeHolder(account, { sessionId })
   await updateProfile(
     deps,
     account.id,
-    expr`SET #totp = ${{ seed: account.totpPending, lastStep: step, recovery }}, #twofaTries = ${0} REMOVE #totpPending`,
+    setRemove([...set, expr`#totp = ${totp}, #twofaTries = ${0}`], remove),
     expr`#totpPending = ${account.totpPending}`,
     'conflict',
   )
@@ -73,13 +84,20 @@ export async function activateTwoFactor(
 }
 
 /**
- * Switches two-factor authentication off and deletes the seed and the recovery codes.
+ * Switches two-factor authentication off and deletes the seed and the recovery codes. Every session but the
+ * caller's ends.
  * @throws DomainError `two_factor_not_enrolled`, `conflict`, and as `checkSecondFactor`
  */
-export async function removeTwoFactor(deps: TwoFactorDeps, account: Account, code: string): Promise<void> {
+export async function removeTwoFactor(
+  deps: TwoFactorDeps,
+  { account, sessionId }: SessionCaller,
+  code: string,
+): Promise<void> {
   if (!account.totp) throw new DomainError('two_factor_not_enrolled')
   const { condition } = await checkSecondFactor(deps, account, code)
-  await updateProfile(deps, account.id, expr`SET #twofaTries = ${0} REMOVE #totp`, condition, 'conflict')
+  const { set, remove } = changeHolder(account, { sessionId })
+  const change = setRemove([...set, expr`#twofaTries = ${0}`], [...remove, expr`#totp`])
+  await updateProfile(deps, account.id, change, condition, 'conflict')
 }
 
 /**

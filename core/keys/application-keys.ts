@@ -1,9 +1,9 @@
 import * as z from 'zod/mini'
-import type { Account } from '../account/account.ts'
+import { type Account, type Profile, requireConfirmed } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { DEFAULT_KEY_SLOT, keyHashAttribute, keyUseAttribute } from '../quota/quota.ts'
-import { attr, type Expression, expr, join } from '../table/expression.ts'
+import { attr, type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { defaultKeyLookup, newDefaultKey, readDefaultKey } from './default-key.ts'
@@ -59,8 +59,9 @@ function defaultKey(account: Account, key: string): ListedKey {
   return { id: DEFAULT_KEY_ID, name: DEFAULT_KEY_ID, ...keyEnds(key), createdAtMs: account.defaultKeyAtMs }
 }
 
-/** Creates a further key. @throws DomainError `key_limit_reached`, `conflict` */
+/** Creates a further key. @throws DomainError `email_unconfirmed`, `key_limit_reached`, `conflict` */
 export async function createKey(deps: KeyDeps, account: Account, name: string): Promise<ShownKey> {
+  requireConfirmed(account)
   if (account.keyCount >= MAX_KEYS) throw new DomainError('key_limit_reached')
   const { key, stored } = makeKey(deps, account, { id: deps.ids.hex(12), name, slot: account.nextKeySlot })
   await writeKeys(deps, [
@@ -74,9 +75,10 @@ export async function createKey(deps: KeyDeps, account: Account, name: string): 
 /**
  * Replaces a key by a new key with the same id, name and slot, so that the count of used units continues. The
  * next request with the old key is refused.
- * @throws DomainError `not_found`, `conflict`
+ * @throws DomainError `email_unconfirmed`, `not_found`, `conflict`
  */
 export async function rotateKey(deps: KeyDeps, account: Account, keyId: string): Promise<ShownKey> {
+  requireConfirmed(account)
   if (keyId === DEFAULT_KEY_ID) return rotateDefault(deps, account)
   const old = await findKey(deps, account, keyId)
   const { key, stored } = makeKey(deps, account, old)
@@ -119,6 +121,41 @@ export async function deleteKey(deps: KeyDeps, account: Account, keyId: string):
       set: expr`REMOVE ${attr(keyHashAttribute(slot))}, ${attr(keyUseAttribute(slot))}`,
     },
   ])
+}
+
+/**
+ * What to write so that no key that anybody has read works any more: the default key is replaced, and all others
+ * are revoked.
+ * @returns assignments and a condition for the profile, and the other writes of the transaction.
+ */
+export async function replaceEveryKey(
+  deps: KeyDeps,
+  account: Account | Profile,
+): Promise<{ set: Expression[]; unchanged: Expression; writes: Write[] }> {
+  const { id, nextKeySlot, keyCount, defaultKeyAtMs } = account
+  const fresh = newDefaultKey(deps, id)
+  const items = await deps.table.list(keys.account(id), 'KEY#')
+  const further = items.map((item) => z.parse(keySchema, item))
+  const hashes = further.flatMap(({ slot }) => [attr(keyHashAttribute(slot)), attr(keyUseAttribute(slot))])
+  return {
+    set: [
+      expr`#defaultKey = ${fresh.sealed}, #defaultKeyAtMs = ${deps.clock.nowMs()}, #keyCount = ${1}`,
+      expr`#nextKeySlot = ${nextKeySlot + 1}`,
+    ],
+    unchanged: expr`#nextKeySlot = ${nextKeySlot} AND #keyCount = ${keyCount} AND #defaultKeyAtMs = ${defaultKeyAtMs}`,
+    writes: [
+      { remove: defaultKeyLookup(deps, account) },
+      { put: fresh.lookup },
+      {
+        update: keys.quota(id),
+        set: setRemove(
+          [expr`${attr(keyHashAttribute(DEFAULT_KEY_SLOT))} = ${fresh.hash}`],
+          hashes.map((name) => expr`${name}`),
+        ),
+      },
+      ...further.map((key): Write => ({ remove: keys.key(id, key.id) })),
+    ],
+  }
 }
 
 async function findKey(deps: KeyDeps, account: Account, keyId: string): Promise<StoredKey> {

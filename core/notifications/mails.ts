@@ -24,7 +24,7 @@ const templates = {
       `Hello ${username},`,
       'Please use this code to confirm your e-mail address. It is valid for 24 hours:',
       code,
-      'If you did not register, please ignore this mail. Nothing happens without the code.',
+      'If you did not register, please ignore this mail. Without the code the registration is deleted after 7 days.',
     ],
   }),
   'change-email': ({ username, code = '' }) => ({

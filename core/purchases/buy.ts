@@ -1,4 +1,11 @@
-import { type Account, displayName, type Profile, readAccount, requireActive } from '../account/account.ts'
+import {
+  type Account,
+  displayName,
+  type Profile,
+  readAccount,
+  requireActive,
+  requireConfirmed,
+} from '../account/account.ts'
 import { ensureCustomer } from '../cards/customer.ts'
 import { DomainError } from '../errors.ts'
 import type { MoneyDeps } from '../ports.ts'
@@ -125,7 +132,7 @@ async function orderFor(
     last?.fingerprint === fingerprintOf(order) &&
     Math.abs(deps.clock.nowMs() - last.atMs) < SAME_CLICK_MS
   if (wanted.kind === 'signup') {
-    if (!account.emailVerified) throw new DomainError('email_unconfirmed')
+    requireConfirmed(account)
     if (isSame(wanted)) return 'same click'
     if (account.bundle !== undefined) throw new DomainError('bundle_held')
     const { id: customerId } = await ensureCustomer(deps, account, displayName(account))

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini'
+import type { SessionCaller } from '../../core/account/account.ts'
 import { twofa, typedPassword } from '../../core/account/fields.ts'
-import { proveSession, requireRecentSession, type SessionCaller } from '../../core/credentials/proof.ts'
+import { proveSession, requireRecentSession } from '../../core/credentials/proof.ts'
 import type { Deps } from '../../core/ports.ts'
 import { live } from './live.ts'
 import { PROOF_NEEDS } from './route.ts'

@@ -6,5 +6,5 @@ import { rest } from './routes.ts'
 
 export const handler = endpoint(rest.updateUser, async ({ body, caller, deps, path }) => {
   requireOwnUsername(caller.account, path.username)
-  return skylinkAccount(await renameAccount(deps, caller.account, body))
+  return skylinkAccount(await renameAccount(deps, caller, body))
 })

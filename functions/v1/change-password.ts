@@ -3,6 +3,11 @@ import { endpoint } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.changePassword, async ({ body, caller, deps }) => {
-  const { password: newPassword, oldPassword, twofa } = body
-  await changePassword(deps, caller, { newPassword, oldPassword, twofa })
+  const { password: newPassword, oldPassword, twofa, keys } = body
+  await changePassword(deps, caller, {
+    newPassword,
+    oldPassword,
+    twofa,
+    replaceKeys: keys === 'rotate',
+  })
 })

@@ -3,5 +3,5 @@ import { endpoint } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.removeTwoFactor, async ({ body, caller, deps }) =>
-  removeTwoFactor(deps, caller.account, body.code),
+  removeTwoFactor(deps, caller, body.code),
 )

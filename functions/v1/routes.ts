@@ -208,7 +208,12 @@ export const v1 = place('v1', {
     description: descriptions.changePassword,
     auth: 'account',
     proof: 'own',
-    body: z.strictObject({ password, oldPassword: z.optional(typedPassword), twofa: z.optional(twofa) }),
+    body: z.strictObject({
+      password,
+      oldPassword: z.optional(typedPassword),
+      twofa: z.optional(twofa),
+      keys: z.optional(z.literal('rotate')),
+    }),
     responses: { 204: null },
     errors: [
       'wrong_password',
@@ -252,7 +257,7 @@ export const v1 = place('v1', {
     auth: 'account',
     proof: 'recent',
     responses: { 200: z.object({ seed: z.string(), uri: z.string(), qr: z.string() }) },
-    errors: ['two_factor_enabled', 'conflict'],
+    errors: ['email_unconfirmed', 'two_factor_enabled', 'conflict'],
     needs: ['table', 'secrets', 'keyring', 'totp'],
   },
   verifyTwoFactor: {
@@ -264,6 +269,7 @@ export const v1 = place('v1', {
     body: z.strictObject({ code: appCode }),
     responses: { 200: z.object({ recoveryCodes: z.array(z.string()) }) },
     errors: [
+      'email_unconfirmed',
       'two_factor_not_enrolled',
       'two_factor_enabled',
       'two_factor_invalid',
@@ -300,7 +306,7 @@ export const v1 = place('v1', {
     proof: 'recent',
     body: z.strictObject({ name: label }),
     responses: { 201: shownKey },
-    errors: ['key_limit_reached', 'conflict'],
+    errors: ['email_unconfirmed', 'key_limit_reached', 'conflict'],
     needs: ['table', 'keyring'],
   },
   rotateKey: {
@@ -311,7 +317,7 @@ export const v1 = place('v1', {
     proof: 'recent',
     path: z.object({ id: z.string() }),
     responses: { 200: shownKey },
-    errors: ['not_found', 'conflict'],
+    errors: ['email_unconfirmed', 'not_found', 'conflict'],
     needs: ['table', 'keyring'],
   },
   deleteKey: {

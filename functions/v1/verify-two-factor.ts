@@ -3,5 +3,5 @@ import { endpoint } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.verifyTwoFactor, async ({ body, caller, deps }) => ({
-  recoveryCodes: await activateTwoFactor(deps, caller.account, body.code),
+  recoveryCodes: await activateTwoFactor(deps, caller, body.code),
 }))

@@ -22,7 +22,7 @@ async function account(accountId: string) {
 }
 
 const renameTo = async (deps: Ports, accountId: string, wanted: Partial<Person>) =>
-  renameAccount(deps, await account(accountId), wanted)
+  renameAccount(deps, { account: await account(accountId), sessionId: '' }, wanted)
 
 const ownerOf = async (username: string) => (await ports.table.get(keys.usernameGuard(username)))?.accountId
 const ownerOfEmail = async (email: string) => (await ports.table.get(keys.emailGuard(email)))?.accountId

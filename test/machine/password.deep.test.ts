@@ -49,7 +49,7 @@ async function mailedReset(person: Person): Promise<string> {
 
 async function withTwoFactor(person: SignedInPerson): Promise<{ seed: string; recoveryCodes: string[] }> {
   const { seed } = await enrolTwoFactor(ports, (await caller(person)).account)
-  const recoveryCodes = await activateTwoFactor(ports, (await caller(person)).account, totp(seed))
+  const recoveryCodes = await activateTwoFactor(ports, await caller(person), totp(seed))
   app.advance(30_000)
   return { seed, recoveryCodes }
 }
@@ -253,9 +253,7 @@ describe('two factors', () => {
       const person = await app.signUp()
       const enrolled = await enrolTwoFactor(broken, (await caller(person)).account).catch(() => undefined)
       const seed = enrolled?.seed ?? (await enrolTwoFactor(ports, (await caller(person)).account)).seed
-      const shown = await activateTwoFactor(broken, (await caller(person)).account, totp(seed)).catch(
-        () => undefined,
-      )
+      const shown = await activateTwoFactor(broken, await caller(person), totp(seed)).catch(() => undefined)
       const { account } = await caller(person)
       if (shown) expect(Object.keys(account.totp?.recovery ?? {}), title).toHaveLength(10)
       app.advance(30_000)

@@ -1,0 +1,25 @@
+import type { Profile } from '../account/account.ts'
+import { type Expression, expr } from '../table/expression.ts'
+
+/**
+ * What every write contains after which someone else may hold the account: a new password, a confirmed address, a
+ * second factor switched on or off, and the like. It ends the sessions, lets no sign-in finish that began before,
+ * and voids what a former holder has begun: a change of the address, a mailed code, an enrolment.
+ * @param keep.sessionId the session that asked for the change and proved who uses it; all others end.
+ * @param keep.resetCode whether the reset code stays, because the same request may be sent again.
+ */
+export function changeHolder(
+  account: Pick<Profile, 'sessions'>,
+  keep: { sessionId?: string; resetCode?: boolean } = {},
+): { set: Expression[]; remove: Expression[] } {
+  const kept = Object.entries(account.sessions).filter(([id]) => id === keep.sessionId)
+  return {
+    set: [expr`#sessions = ${Object.fromEntries(kept)}`, expr`#generation = #generation + ${1}`],
+    remove: [
+      expr`#pendingEmail`,
+      expr`#changeCode`,
+      expr`#totpPending`,
+      ...(keep.resetCode ? [] : [expr`#resetCode`]),
+    ],
+  }
+}
