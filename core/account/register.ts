@@ -169,7 +169,8 @@ async function removeUnconfirmed(deps: Deps<'table' | 'keyring'>, profile: Profi
   // The owner of the address may have taken it with a mailed code.
   const emailGuard = keys.emailGuard(emailKey(email))
   const hasAddress = (await deps.table.get(emailGuard))?.accountId === id
-  for (const prefix of LEFTOVERS)
+  // A registration that never finished has nothing else.
+  for (const prefix of profile.attempt === undefined ? LEFTOVERS : [])
     for (const { pk, sk } of await deps.table.list(keys.account(id), prefix))
       await deps.table.remove({ pk: String(pk), sk: String(sk) })
   return deps.table
@@ -236,8 +237,9 @@ export async function takeAddress(
   const put = { ...guard, accountId: newOwnerId }
   const holderId = (await deps.table.get(guard))?.accountId
   if (holderId === undefined) return [{ put, if: absent }]
+  if (holderId === newOwnerId) return []
   const item = await deps.table.get(keys.profile(String(holderId)))
-  if (!item || holderId === newOwnerId) return undefined
+  if (!item) return undefined
   const holder = parseProfile(item)
   if (holder.emailVerified) return undefined
   const due = dueAt('PENDING', holder.id, deps.clock.nowMs())

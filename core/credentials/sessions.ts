@@ -64,10 +64,9 @@ export async function signIn(deps: CredentialDeps, input: SignInInput): Promise<
 export async function restoreAccount(deps: CredentialDeps, input: SignInInput): Promise<void> {
   await withCredentials(deps, input, async ({ account, tokens, factor }) => {
     if (account.status !== 'deactivated') requireActive(account)
-    // A repeat finds an active account, whose sessions may be newer than the restore.
-    const { set, remove } = account.status === 'deactivated' ? changeHolder(account) : { set: [], remove: [] }
+    // Its sessions ended when it was deactivated. A repeat finds an active account with newer ones.
+    const { remove } = account.status === 'deactivated' ? changeHolder(account) : { remove: [] }
     const sets = [
-      ...set,
       expr`#status = ${'active'}, #updatedAtMs = ${deps.clock.nowMs()}`,
       ...(factor ? [factor.set] : []),
     ]

@@ -124,7 +124,7 @@ test('two concurrent sweeps clear a registration, and neither fails', async () =
   expect(await remains(profile)).toEqual([])
 })
 
-test('an account that became active after the index was read is untouched and not counted', async () => {
+test('an account that was confirmed after the index was read is untouched and not counted', async () => {
   const { person, profile } = await pending()
   const { table, ...ports } = await app.ports()
   const late: typeof table = {
@@ -132,12 +132,28 @@ test('an account that became active after the index was read is untouched and no
     due: async (kind, nowMs, limit) => {
       const due = await table.due(kind, nowMs + HOUR_MS, limit)
       await app.register(person)
+      await app.request('POST', '/v1/auth/activate', { json: { code: app.mailedCode(person.email) } })
       return due
     },
   }
   const cleared = await sweepPending({ ...ports, table: late }, WHOLE_RUN)
   expect(await remains(profile)).toEqual(EVERYTHING)
   expect(cleared).toEqual({ done: 0, failed: 0 })
+})
+
+test('an account that nobody confirms for a week is removed completely, and its names are free', async () => {
+  const person = newPerson()
+  await app.register(person)
+  const { accountId } = await app.login(person)
+  const item = await (await app.ports()).table.get(keys.profile(accountId))
+  const profile = parseProfile(item ?? {})
+  app.advance(7 * 24 * HOUR_MS - 1)
+  expect(await sweep()).toMatchObject({ registrationsCleared: 0 })
+  expect(await remains(profile)).toEqual(EVERYTHING)
+  app.advance(1)
+  expect(await sweep()).toMatchObject({ registrationsCleared: 1 })
+  expect(await remains(profile)).toEqual([])
+  expect((await app.register(person)).status).toBe(201)
 })
 
 test('pending registrations in every shard are cleared, and finished accounts are not', async () => {

@@ -30,10 +30,11 @@ test('200: a seed, its otpauth URI and a QR code as SVG', async () => {
   expect(URI.parse(body.uri)).toMatchObject({ issuer: 'Bursar', label: email, secret: { base32: body.seed } })
 })
 
-test('200: an account with an unconfirmed address can enrol', async () => {
+test('403: an account with an unconfirmed address cannot enrol, so that nobody locks its owner out', async () => {
   const person = newPerson()
   await app.register(person)
-  expect((await begin((await app.login(person)).accessToken)).status).toBe(200)
+  const { status, body } = await begin((await app.login(person)).accessToken)
+  expect([status, body.type]).toEqual([403, 'urn:bursar:problem:email_unconfirmed'])
 })
 
 test('200: no code is required before the first code has proved the seed', async () => {

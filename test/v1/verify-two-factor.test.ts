@@ -44,13 +44,13 @@ test('200: the answer has ten recovery codes, and from now on a sign-in requires
   expect(await signInStatus(app, person, person.password, body.recoveryCodes[9])).toBe(200)
 })
 
-test('200: sessions stay live', async () => {
+test('200: the session that switches it on stays live, and all others end', async () => {
   const person = await enrolled()
   const other = await app.login(person)
   await verify(person.accessToken, appCode(person.seed))
   expect([await sessionStatuses(app, person), await sessionStatuses(app, other)]).toEqual([
     [200, 200],
-    [200, 200],
+    [401, 401],
   ])
 })
 
