@@ -1,3 +1,4 @@
+import { isPaymentDeleted } from '../cards/absence.ts'
 import { syncCustomer } from '../cards/customer.ts'
 import { DomainError } from '../errors.ts'
 import type { MoneyDeps, OutcomeUnknown, Payment } from '../ports.ts'
@@ -6,6 +7,7 @@ import { keys } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { finishPurchase } from './credit.ts'
+import { watchPayment } from './payment-record.ts'
 import {
   isOpen,
   type Purchase,
@@ -23,7 +25,9 @@ import { endPurchase, needsCustomer, type PurchaseOutcome, settlePurchase } from
  * money may have moved.
  */
 export async function advancePurchase(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
-  const outcome = await unknownIsPending(deps, purchase, () => advanceOrThrow(deps, purchase))
+  const outcome = await unknownIsPending(deps, purchase, () =>
+    endIfDeleted(deps, purchase, () => advanceOrThrow(deps, purchase)),
+  )
   // The purchase stays credited even if finishing it fails.
   if (outcome.status === 'credited') {
     await finishPurchase(deps, outcome.purchase).catch((error: unknown) => {
@@ -45,6 +49,26 @@ async function unknownIsPending(
   } catch (error) {
     if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error
     return purchasePending(deps, purchase, error)
+  }
+}
+
+/** Takes a step of a purchase, and ends the purchase if the provider has deleted its payment. */
+async function endIfDeleted(
+  deps: MoneyDeps,
+  { accountId, id }: Purchase,
+  step: () => Promise<PurchaseOutcome>,
+): Promise<PurchaseOutcome> {
+  try {
+    return await step()
+  } catch (error) {
+    // The step may have saved the payment's id, or another request may have settled the purchase.
+    const now = await readPurchase(deps, accountId, id)
+    if (!now || !isOpen(now) || !(await isPaymentDeleted(deps, error, now))) throw error
+    deps.log.warn('the provider has deleted the payment of a purchase; the purchase ends', error, {
+      accountId,
+      purchaseId: id,
+    })
+    return endPurchase(deps, now, undefined, [], 'deleted')
   }
 }
 
@@ -86,9 +110,10 @@ async function confirmPurchase(
     : settlePurchase(deps, purchase, payment)
 }
 
+/** @throws DomainError `not_found` if the provider does not know the payment */
 async function readKnownPayment(deps: MoneyDeps, paymentId: string): Promise<Payment> {
   const payment = await deps.payments.readPayment(paymentId)
-  if (!payment) throw new Error('the provider does not know the payment of a purchase')
+  if (!payment) throw new DomainError('not_found')
   return payment
 }
 
@@ -101,7 +126,7 @@ async function createPurchasePayment(
   deps: MoneyDeps,
   purchase: Purchase,
 ): Promise<Purchase | PurchaseOutcome> {
-  const payment = await deps.payments.createPayment(paymentFor(purchase))
+  const payment = await deps.payments.createPayment(paymentFor(purchase, deps.webhooks))
   if (payment.status === 'refused') {
     if (payment.reason === 'card_unusable') {
       return endPurchase(deps, purchase, { reason: 'card_unusable', retry: 'never' })
@@ -120,16 +145,31 @@ async function createPurchasePayment(
     : { status: isOpen(saved) ? 'pending' : saved.state === 'declined' ? 'declined' : 'abandoned' }
 }
 
-/** @returns the stored purchase, which a concurrent request may have changed first. */
+/**
+ * Saves the payment's id, and with it the record that leads from the payment to the purchase.
+ * @returns the stored purchase, which a concurrent request may have changed first.
+ */
 async function savePaymentOfPurchase(
   deps: MoneyDeps,
-  { accountId, id, asked }: Purchase,
+  purchase: Purchase,
   payment: Payment,
 ): Promise<Purchase> {
-  const set = expr`SET #paymentId = ${payment.id}, #cardId = ${payment.paymentMethodId ?? asked}, #state = ${'saved'}`
+  const { accountId, id, asked } = purchase
+  const saved = {
+    paymentId: payment.id,
+    cardId: payment.paymentMethodId ?? asked,
+    state: 'saved',
+  } as const
   try {
-    const item = await deps.table.update(keys.purchase(accountId, id), set, expr`#state = ${'created'}`)
-    return parsePurchase(item)
+    await deps.table.transact([
+      {
+        update: keys.purchase(accountId, id),
+        set: expr`SET #paymentId = ${saved.paymentId}, #cardId = ${saved.cardId}, #state = ${saved.state}`,
+        if: expr`#state = ${'created'}`,
+      },
+      watchPayment(deps, payment.id, { accountId, purchaseId: id }),
+    ])
+    return { ...purchase, ...saved }
   } catch (error) {
     const item = error instanceof ConditionFailed ? error.failed.get(0) : undefined
     if (!item) throw error
@@ -150,7 +190,9 @@ export async function settleAbandonedPurchase(
   if (paymentId === undefined) {
     return isLeased(deps, purchase) ? { status: 'pending' } : abandonPurchaseWithoutPayment(deps, purchase)
   }
-  return settlePurchase(deps, purchase, await readKnownPayment(deps, paymentId), [], hasLapsed)
+  return endIfDeleted(deps, purchase, async () =>
+    settlePurchase(deps, purchase, await readKnownPayment(deps, paymentId), [], hasLapsed),
+  )
 }
 
 /**

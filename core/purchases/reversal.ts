@@ -1,4 +1,5 @@
 import { type Profile, parseProfile } from '../account/account.ts'
+import { absentObject } from '../cards/absence.ts'
 import { readStoredCustomer } from '../cards/stored-customer.ts'
 import { DomainError } from '../errors.ts'
 import { type LedgerEntry, ledgerWrites, type NewEntry } from '../ledger/entry.ts'
@@ -31,6 +32,22 @@ export function reversedAmounts(charge: Charge): Pick<Purchase, 'refundedCents' 
   return { refundedCents, disputedCents: Math.min(disputed, charge.amountCents - refundedCents) }
 }
 
+/** When the provider says that money moved, by the kind of ledger entry. */
+type ReversalTimes = Partial<Record<LedgerEntry['kind'], number>>
+
+/**
+ * The times of the newest refund and dispute. The provider does not say when a refund failed or a dispute was
+ * won; those entries, and the units, get the time at which they are written.
+ */
+function reversalTimes({ refunds, disputes }: Charge): ReversalTimes {
+  const made = refunds.filter(({ status }) => status !== 'failed' && status !== 'canceled')
+  const taken = disputes.filter(({ status }) => status === 'open' || status === 'lost')
+  const newest = (times: number[]) => (times.length > 0 ? Math.max(...times) : undefined)
+  const refund = newest(made.map(({ createdMs }) => createdMs))
+  const dispute = newest(taken.map(({ createdMs }) => createdMs))
+  return { ...(refund !== undefined && { refund }), ...(dispute !== undefined && { dispute }) }
+}
+
 /**
  * Makes the ledger follow refunds and disputes. The ledger follows the charge's current state and not the
  * events, so duplicate, late or reordered events change nothing. At most the units left are taken back; the
@@ -53,13 +70,13 @@ export async function applyReversal(
     if (!item) throw new Error('a purchase has no account')
     // Read the charge after the profile: the write requires the same `ledgerSeq`, so no stale charge wins.
     const charge = await deps.payments.readCharge(chargeId)
-    if (!charge) throw new Error('the provider does not know the charge of a purchase')
+    if (!charge) throw absentObject()
     const target = reversedAmounts(charge)
     const isUpToDate =
       purchase.refundedCents === target.refundedCents && purchase.disputedCents === target.disputedCents
     if (isUpToDate) return finishPurchase(deps, purchase, eventDone)
     try {
-      const writes = await reversalWrites(deps, purchase, parseProfile(item), target)
+      const writes = await reversalWrites(deps, purchase, parseProfile(item), target, reversalTimes(charge))
       // A concurrent credit is not in the counter yet: retry.
       if (!writes) continue
       await deps.table.transact(writes)
@@ -77,12 +94,13 @@ async function reversalWrites(
   purchase: Purchase,
   profile: Profile,
   target: Pick<Purchase, 'refundedCents' | 'disputedCents'>,
+  times: ReversalTimes,
 ): Promise<Write[] | undefined> {
   const { accountId, id } = purchase
   const quota = await readQuota(deps, accountId)
   if (quota.seq !== profile.ledgerSeq) return undefined
   const nowMs = deps.clock.nowMs()
-  const { entries, returnedUnits, returnedCents, owedUnits } = entriesOf(purchase, target, quota.left)
+  const { entries, returnedUnits, returnedCents, owedUnits } = entriesOf(purchase, target, quota.left, times)
   const amountCents = entries.reduce((sum, entry) => sum + entry.amountCents, 0)
   const units = entries.reduce((sum, entry) => sum + entry.units, 0)
   const seq = profile.ledgerSeq + entries.length
@@ -140,6 +158,7 @@ export function entriesOf(
   purchase: Purchase,
   target: Pick<Purchase, 'refundedCents' | 'disputedCents'>,
   left: number,
+  times: ReversalTimes = {},
 ) {
   const purchaseId = purchase.id
   const reversedCents = target.refundedCents + target.disputedCents
@@ -150,7 +169,7 @@ export function entriesOf(
       : purchase.returnedUnits + Math.min(targetUnits - purchase.returnedUnits, left)
   const returnedCents = centsForReturnedUnits(purchase, reversedCents, returnedUnits)
   const entry = (kind: LedgerEntry['kind'], amountCents: number, units = 0): NewEntry[] =>
-    amountCents === 0 && units === 0 ? [] : [{ kind, units, amountCents, purchaseId }]
+    amountCents === 0 && units === 0 ? [] : [{ kind, units, amountCents, purchaseId, atMs: times[kind] }]
   const refunded = purchase.refundedCents - target.refundedCents
   const disputed = purchase.disputedCents - target.disputedCents
   const units = purchase.returnedUnits - returnedUnits

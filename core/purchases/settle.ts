@@ -41,7 +41,7 @@ export async function settlePurchase(
   if (!isOpen(purchase)) return endedOutcome(deps, purchase, eventDone)
   const step = decideStep('purchase', {
     payment,
-    matches: isPaymentOfPurchase(payment, purchase, deps.webhooks.livemode),
+    matches: isPaymentOfPurchase(payment, purchase, deps.webhooks),
     isLeased: isLeased(deps, purchase),
     hasLapsed,
     canAuthenticate: needsCustomer(purchase, payment),
@@ -54,10 +54,14 @@ export async function settlePurchase(
       return askForAuthentication(deps, purchase, payment, eventDone)
     case 'cancel':
       return cancelPurchase(deps, purchase, payment, eventDone)
-    case 'reject':
-      // If the payment took money, the reconciliation raises an alarm.
-      if (payment.status !== 'succeeded') await deps.payments.cancelPayment(payment.id)
-      return endPurchase(deps, purchase, undefined, eventDone)
+    case 'reject': {
+      const { status } =
+        payment.status === 'succeeded' ? payment : await deps.payments.cancelPayment(payment.id)
+      if (status === 'canceled') return endPurchase(deps, purchase, undefined, eventDone)
+      // The payment took money or still may: the reconciliation raises an alarm.
+      await endPurchase(deps, purchase, undefined, eventDone, 'unmatched')
+      return { status: 'pending' }
+    }
     case 'end':
       return endPurchase(deps, purchase, declineBefore(payment), eventDone)
     case 'wait':
@@ -130,6 +134,13 @@ async function askForAuthentication(
   return endedOutcome(deps, other, eventDone)
 }
 
+/** Why a purchase ends, if neither the bank declined it nor the provider confirmed that it is canceled. */
+export type UnclearEnd =
+  /** Its payment was altered outside Bursar and may have taken money. */
+  | 'unmatched'
+  /** The provider has deleted its payment. */
+  | 'deleted'
+
 /**
  * Ends a purchase whose payment can move no more money, and frees the account's slot for another purchase.
  * @param decline why the card was declined; undefined for an abandoned purchase.
@@ -139,6 +150,7 @@ export async function endPurchase(
   purchase: Purchase,
   decline: Decline | undefined,
   eventDone: readonly Write[] = [],
+  unclear?: UnclearEnd,
 ): Promise<PurchaseOutcome> {
   const { accountId, id } = purchase
   const state = decline ? 'declined' : 'abandoned'
@@ -158,7 +170,9 @@ export async function endPurchase(
       ]),
       ...(decline ? markDeclined(accountId, card, true) : []),
       ...(renewal?.writes ?? []),
-      ...lateNotice(deps, purchase, decline !== undefined),
+      ...(unclear
+        ? unclearNotice(deps, purchase, unclear)
+        : lateNotice(deps, purchase, decline !== undefined)),
       ...eventDone,
     ]
   })
@@ -172,6 +186,16 @@ function lateNotice(deps: MoneyDeps, purchase: Purchase, declined: boolean): Wri
   const text = declined
     ? `Your payment for the ${bundle} bundle was declined. Nothing was charged.`
     : `We cancelled your payment for the ${bundle} bundle. Nothing was charged.`
+  return [{ put: newNotice(deps, accountId, 'purchase_failed', text) }]
+}
+
+/** Claims nothing that was not checked at the provider. A renewal whose payment was deleted starts over. */
+function unclearNotice(deps: MoneyDeps, { accountId, bundle, kind }: Purchase, unclear: UnclearEnd): Write[] {
+  if (kind === 'renewal' && unclear === 'deleted') return []
+  const text =
+    unclear === 'unmatched'
+      ? `We could not match your payment for the ${bundle} bundle, so we added no units. We are checking the payment, and refund it if it took money.`
+      : `Our payment provider no longer has your payment for the ${bundle} bundle, so it has ended without units. Please buy the bundle again if you need it.`
   return [{ put: newNotice(deps, accountId, 'purchase_failed', text) }]
 }
 

@@ -156,9 +156,9 @@ export const needs = {
     bigClient: true,
   },
   totp: { settings: [], grants: [], callsOut: false, bigClient: false },
-  payments: { settings: ['STRIPE_SECRET_KEY'], grants: [], callsOut: true, bigClient: true },
+  payments: { settings: ['STRIPE_SECRET_KEY', 'STAGE'], grants: [], callsOut: true, bigClient: true },
   webhooks: {
-    settings: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY'],
+    settings: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY', 'STAGE'],
     grants: [],
     callsOut: false,
     bigClient: false,

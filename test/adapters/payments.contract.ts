@@ -67,7 +67,9 @@ export async function newPayment(
     amountCents: purpose === 'hold' ? 100 : 999,
     customerId,
     paymentMethodId,
-    metadata: { account: 'a', purchase },
+    metadata: { account: 'a', purchase, stage: 'test' },
+    description: 'DEVELOPER bundle',
+    statementSuffix: 'DEVELOPER',
     idempotencyKey: purchase,
     ...changes,
   })
@@ -212,7 +214,9 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
             amountCents: 100,
             customerId: customer.id,
             paymentMethodId: id,
-            metadata: { account: 'a', purchase: 'p' },
+            metadata: { account: 'a', purchase: 'p', stage: 'test' },
+            description: 'A bundle',
+            statementSuffix: 'BUNDLE',
             idempotencyKey: randomUUID(),
           })
           expect(await hold).toEqual(unusable)
@@ -335,7 +339,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
       test.each(['purchase', 'renewal'] as const)('a %s takes the whole amount, once', async (purpose) => {
         const { id } = await newCustomer(subject)
         const card = await attachedCard(subject, id)
-        const metadata = { account: 'acc', purchase: randomUUID() }
+        const metadata = { account: 'acc', purchase: randomUUID(), stage: 'test' }
         const { id: paymentId } = await newPayment(subject, purpose, id, card.id, { metadata })
         const payment = known(await payments.confirmPayment(paymentId, purpose))
         expect(payment).toMatchObject({
@@ -452,7 +456,9 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
           amountCents: 999,
           customerId: id,
           paymentMethodId: card.id,
-          metadata: { account: 'a', purchase: 'p' },
+          metadata: { account: 'a', purchase: 'p', stage: 'test' },
+          description: 'A bundle',
+          statementSuffix: 'BUNDLE',
           idempotencyKey: randomUUID(),
         }
         const first = created(await payments.createPayment(payment))
@@ -473,7 +479,9 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
             amountCents: 999,
             customerId: mine.id,
             paymentMethodId: cardId,
-            metadata: { account: 'a', purchase: 'p' },
+            metadata: { account: 'a', purchase: 'p', stage: 'test' },
+            description: 'A bundle',
+            statementSuffix: 'BUNDLE',
             idempotencyKey: randomUUID(),
           })
           if (result.status === 'refused') {
@@ -496,7 +504,9 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
           amountCents: 999,
           customerId: id,
           paymentMethodId: cardId,
-          metadata: { account: 'a', purchase: 'p' },
+          metadata: { account: 'a', purchase: 'p', stage: 'test' },
+          description: 'A bundle',
+          statementSuffix: 'BUNDLE',
           idempotencyKey: randomUUID(),
         })
         expect(result).toEqual({ status: 'refused', reason: 'customer_missing' })

@@ -159,6 +159,8 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
     ...faultControls('stripe', stripe),
     'POST /_local/stripe/authenticate': ({ body }) =>
       orRefusal(() => stripe().authenticate(body as { paymentIntent: string; outcome: 'succeed' | 'fail' })),
+    'POST /_local/stripe/delete': ({ body }) =>
+      orRefusal(() => stripe().deleteObjects(Array.isArray(body.ids) ? body.ids.map(String) : [])),
     'GET /_local/calls': () => ({
       dynamodb: stack.dynamo.counts(),
       cognito: { calls: stack.cognito.calls() },

@@ -122,6 +122,7 @@ async function startParts(
     APP_URL: 'https://app.bursar.example',
     KMS_KEY_ID: kms.keyId,
     ROOT_SECRET,
+    STAGE: 'local',
     ...stripeEnv(stripe, stripeKey),
   }
   return { dynamo, cognito, mail, kms, stripe, tableName, env }

@@ -2,7 +2,14 @@ import { setImmediate as turn } from 'node:timers/promises'
 import Stripe from 'stripe'
 import { STRIPE_API_VERSION, stripePayments } from '../../core/adapters/stripe.ts'
 import type { Payments } from '../../core/ports.ts'
-import { authenticate, replyTo, runDue, type World } from '../local/stripe/api.ts'
+import {
+  authenticate,
+  deleteObjects,
+  otherAccount,
+  replyTo,
+  runDue,
+  type World,
+} from '../local/stripe/api.ts'
 import { faultList } from '../local/stripe/faults.ts'
 import { replyBook } from '../local/stripe/replies.ts'
 import { emptyState, type StripeState } from '../local/stripe/state.ts'
@@ -18,6 +25,8 @@ export interface StripeHere {
   mistakes: unknown[]
   /** The customer finishes 3-D Secure. */
   authenticate(paymentId: string, outcome: 'succeed' | 'fail'): void
+  /** Deletes objects as Stripe does with test data. */
+  deleteObjects(ids: readonly string[]): void
   /** Forgets all idempotency keys, as Stripe may do after a day. */
   forgetKeys(): void
   /** Runs what Stripe does on its own up to the present time. */
@@ -85,7 +94,8 @@ export function stripeHere(
         return found?.[1] === undefined ? undefined : String(found[1])
       }
       const request = `${method} ${url.pathname}`
-      const { fault, code } = (ours ? world.faults.take(['429', '500'], request) : undefined) ?? {}
+      const { fault, code } =
+        (ours ? world.faults.take(['429', '500', 'other-account'], request) : undefined) ?? {}
       runDue(world)
       const call = {
         method,
@@ -104,7 +114,7 @@ export function stripeHere(
       } = fault === '429'
         ? { status: 429, body: '{"error":{"type":"rate_limit_error","message":"Slow down."}}', headers: {} }
         : replyTo(
-            world,
+            fault === 'other-account' ? otherAccount(world) : world,
             call,
             fault === '500' ? { failing: code === 'after-commit' ? 'after' : 'before' } : {},
           )
@@ -127,6 +137,7 @@ export function stripeHere(
     faults: world.faults,
     mistakes,
     authenticate: (id, outcome) => authenticate(world, id, outcome),
+    deleteObjects: (ids) => deleteObjects(world, ids),
     forgetKeys() {
       state.replies = {}
     },
