@@ -30,13 +30,17 @@ export async function ownerOfPayment(deps: MoneyDeps, payment: Payment): Promise
   // Neither has an id yet: its request is about to save it, or crashed before.
   if (purchase && isPaymentOfPurchase(payment, purchase, deps.webhooks)) return { kind: 'purchase', purchase }
   if (hold && isPaymentOfHold(payment, hold, deps.webhooks)) return { kind: 'hold', hold }
-  const { stage } = payment.metadata
+  const { stage, account } = payment.metadata
+  if (stage !== undefined && stage !== deps.webhooks.stage) return { kind: 'foreign' }
+  // Customers belong to one deployment, so the customer proves a payment of before there were stages.
+  const customersAccount = stage === undefined ? await ownerOf(deps, payment.customerId) : undefined
+  const isOfStage = stage !== undefined || (account !== undefined && account === customersAccount)
   const isNamed = purchaseOf(payment) !== undefined || holdOf(payment) !== undefined
   const isFree = (purchase && purchase.paymentId === undefined) || (hold && hold.paymentId === undefined)
   const unclear = { purchase, isHold: holdOf(payment) !== undefined }
-  if (stage === deps.webhooks.stage && isNamed && !isFree) return { kind: 'stray', ...unclear }
-  if (stage !== undefined && stage !== deps.webhooks.stage) return { kind: 'foreign' }
-  return (await namesOurAccount(deps, payment)) ? { kind: 'unexplained', ...unclear } : { kind: 'foreign' }
+  if (isOfStage && isNamed && !isFree) return { kind: 'stray', ...unclear }
+  const isOurs = customersAccount !== undefined || (await namesOurAccount(deps, payment))
+  return isOurs ? { kind: 'unexplained', ...unclear } : { kind: 'foreign' }
 }
 
 /** The purchase or hold that the payment's metadata names, if we have it. */
@@ -60,8 +64,8 @@ export async function recordedPurchase(deps: MoneyDeps, paymentId: string): Prom
 }
 
 async function namesOurAccount(deps: MoneyDeps, { customerId, metadata }: Payment): Promise<boolean> {
-  if ((await ownerOf(deps, customerId)) !== undefined) return true
-  const { account = '' } = metadata
+  const { account = '', stage } = metadata
+  if (stage !== undefined && (await ownerOf(deps, customerId)) !== undefined) return true
   if (!/^[0-9a-f]{24}$/.test(account)) return false
   return (await deps.table.get(keys.profile(account))) !== undefined
 }

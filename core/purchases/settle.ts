@@ -21,8 +21,8 @@ export type PurchaseOutcome =
   | { status: 'credited'; purchase: Purchase }
   /** `clientSecret` is undefined for a renewal until its customer comes to authenticate. */
   | { status: 'action required'; clientSecret: string | undefined }
-  /** `abandoned`: ended before any money moved. */
-  | { status: 'pending' | 'declined' | 'abandoned' }
+  /** `abandoned`: ended before any money moved, unless that is unclear. */
+  | { status: 'pending' | 'declined' | 'abandoned'; isUnclear?: true }
 
 /**
  * Brings a purchase to the state that its payment's status calls for. The request, the webhook and the job
@@ -59,8 +59,8 @@ export async function settlePurchase(
         payment.status === 'succeeded' ? payment : await deps.payments.cancelPayment(payment.id)
       if (status === 'canceled') return endPurchase(deps, purchase, undefined, eventDone)
       // The payment took money or still may: the reconciliation raises an alarm.
-      await endPurchase(deps, purchase, undefined, eventDone, 'unmatched')
-      return { status: 'pending' }
+      const ended = await endPurchase(deps, purchase, undefined, eventDone, 'unmatched')
+      return ended.status === 'abandoned' ? { status: 'abandoned', isUnclear: true } : ended
     }
     case 'end':
       return endPurchase(deps, purchase, declineBefore(payment), eventDone)

@@ -27,12 +27,11 @@ function setting(name: string): string {
  * since then must not start either: a publishable key pays nothing, and with a test key customers of
  * `production` would get units for cards that are never charged.
  */
-function stripeKey(): string {
-  const key = setting('STRIPE_SECRET_KEY')
+function checkedKey(key: string, stage: string): string {
   const [, mode] = /^[sr]k_(test|live)_\w+$/.exec(key) ?? []
   if (!mode)
     throw new Error('STRIPE_SECRET_KEY is no secret key of Stripe. Set sk_… or rk_…, and deploy again.')
-  const isProduction = setting('STAGE') === PRODUCTION
+  const isProduction = stage === PRODUCTION
   if (isProduction !== (mode === 'live')) {
     const wanted = isProduction ? 'production takes live keys only' : 'only production takes live keys'
     throw new Error(`STRIPE_SECRET_KEY is a ${mode} key, but ${wanted}. Set another one, and deploy again.`)
@@ -121,7 +120,7 @@ const adapters: Adapters = {
   payments: async () =>
     lazily(
       {
-        secretKey: stripeKey(),
+        secretKey: checkedKey(setting('STRIPE_SECRET_KEY'), setting('STAGE')),
         ...(env.STRIPE_API_BASE !== undefined && { apiBase: env.STRIPE_API_BASE }),
       },
       (config) =>
@@ -130,7 +129,7 @@ const adapters: Adapters = {
   webhooks: async () => ({
     secrets: setting('STRIPE_WEBHOOK_SECRETS').split(','),
     // A restricted key (rk_…) names its mode as a secret key does.
-    livemode: /^[sr]k_live_/.test(stripeKey()),
+    livemode: /^[sr]k_live_/.test(checkedKey(setting('STRIPE_SECRET_KEY'), setting('STAGE'))),
     stage: setting('STAGE'),
   }),
 }

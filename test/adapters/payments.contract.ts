@@ -161,11 +161,11 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         )
       })
 
-      test('a deleted or unknown customer is undefined, has no cards and cannot be changed', async () => {
+      test('a deleted customer is told from an unknown one, and either has no cards and cannot be changed', async () => {
         const { id } = await newCustomer(subject)
         await stripe.customers.del(id)
         for (const gone of [id, 'cus_neverwas']) {
-          expect(await payments.readCustomer(gone)).toBeUndefined()
+          expect(await payments.readCustomer(gone)).toBe(gone === id ? 'deleted' : undefined)
           expect(await payments.listCards(gone)).toEqual([])
           await expect(payments.updateCustomer(gone, { name: 'x' })).rejects.toEqual(domainError('not_found'))
         }
@@ -353,6 +353,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
           metadata,
         })
         expect(payment.receipt).toEqual({
+          chargedAtMs: expect.any(Number),
           brand: 'visa',
           last4: '4242',
           url: expect.stringMatching(/^https:/),
@@ -512,12 +513,12 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         expect(result).toEqual({ status: 'refused', reason: 'customer_missing' })
       })
 
-      test('an unknown payment is undefined; confirming or canceling it is internal_error', async () => {
+      test('an unknown payment is undefined; confirming or canceling it is not_found', async () => {
         expect(await payments.readPayment('pi_neverwas')).toBeUndefined()
         await expect(payments.confirmPayment('pi_neverwas', 'purchase')).rejects.toEqual(
-          domainError('internal_error'),
+          domainError('not_found'),
         )
-        await expect(payments.cancelPayment('pi_neverwas')).rejects.toEqual(domainError('internal_error'))
+        await expect(payments.cancelPayment('pi_neverwas')).rejects.toEqual(domainError('not_found'))
       })
 
       test("a customer's payments are listed newest first, and no other's", async () => {

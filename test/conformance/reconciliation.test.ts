@@ -362,7 +362,7 @@ test('a payment says what it is for, on the statement, in the Dashboard and by i
     description: 'STARTER bundle: 1,000 units',
     statement_descriptor_suffix: 'STARTER',
     receipt_email: person.email,
-    metadata: { stage: 'local' },
+    metadata: { stage: 'Local0001' },
   })
 })
 

@@ -7,6 +7,7 @@ import {
   cap,
   changedPayment,
   crossings,
+  editedMetadata,
   fiftyAtOnce,
   givenUp,
   heardOften,
@@ -32,13 +33,18 @@ describe('50 concurrent buys', () => {
 })
 
 describe('a payment that is changed before its confirmation is not credited, and a charge raises an alarm', () => {
-  test.each([
-    { amount: 50 },
-    { currency: 'eur' },
-    { customer: 'cus_other' },
-    { metadata: { account: '6740000000000000000000a1', purchase: '0'.repeat(24) } },
-  ])('%o', (change) => changedPayment(change)())
+  test.each([{ amount: 50 }, { currency: 'eur' }, { customer: 'cus_other' }])('%o', (change) =>
+    changedPayment(change)(),
+  )
 })
+
+test.each<Record<string, string>>([
+  {},
+  { account: '6740000000000000000000a1', purchase: '0'.repeat(24), stage: 'world' },
+  { account: '6740000000000000000000a1', purchase: `hold_${'0'.repeat(24)}`, stage: 'other' },
+])('a payment whose metadata is edited to %o is credited by its stored id', (metadata) =>
+  editedMetadata(metadata)(),
+)
 
 describe('a renewal', () => {
   test('that is declined is retried after 1, 3 and 7 hours, then paused, with one notice and one mail', () =>
