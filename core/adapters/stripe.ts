@@ -393,6 +393,10 @@ async function afterRefusal(stripe: Stripe, paymentId: string, refusal: Refusal)
     : await readPayment(stripe, paymentId)
   if (!current) throw new DomainError('not_found', { cause: traceOf(refusal) })
   if (current.status !== 'unconfirmed') return current
+  // The payment was absent a moment ago: the secret key has just been replaced.
+  if (isMissing(refusal) && refusal.param === 'intent') {
+    throw new DomainError('temporarily_unavailable', { cause: traceOf(refusal) })
+  }
   if (refusal instanceof Stripe.errors.StripeCardError) {
     return { ...current, status: 'declined', decline: declineOf(refusal) }
   }

@@ -61,7 +61,7 @@ async function compareCharges(
         if (first && (await compareCharge(deps, kind, first, listed))) worked.done++
       } catch (error) {
         worked.failed++
-        const about = { charge: first?.chargeId ?? '' }
+        const about = { item: first?.chargeId ?? '' }
         deps.log.error('a refund or dispute could not be applied; the next sweep retries it', error, about)
       }
     }

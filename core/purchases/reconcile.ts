@@ -131,7 +131,7 @@ async function compareEach(
       try {
         if (await compareOne(deps, run, payment)) witness ??= id
       } catch (error) {
-        deps.log.error('a payment could not be compared; it is looked at again', error, { payment: id })
+        deps.log.error('a payment could not be compared; it is looked at again', error, { item: id })
         await postponePaymentRecord(deps, id)
       }
     }

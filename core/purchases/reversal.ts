@@ -5,7 +5,7 @@ import { DomainError } from '../errors.ts'
 import { type LedgerEntry, ledgerWrites, type NewEntry } from '../ledger/entry.ts'
 import { unitsText } from '../notifications/amounts.ts'
 import { newNotice } from '../notifications/notices.ts'
-import type { Charge, MoneyDeps } from '../ports.ts'
+import type { Charge, Dispute, MoneyDeps } from '../ports.ts'
 import { applyLedger, moveBalance, readQuota } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
 import { needsRenewal } from '../quota/thresholds.ts'
@@ -21,13 +21,15 @@ import { afterReversal } from './renewal.ts'
 
 const REVERSAL_ATTEMPTS = 20
 
+const hasTakenMoney = ({ status }: Dispute): boolean => status === 'open' || status === 'lost'
+
 /** Money that refunds and disputes have taken from us, in cents, as the charge now shows. */
 export function reversedAmounts(charge: Charge): Pick<Purchase, 'refundedCents' | 'disputedCents'> {
   // The provider reports the release of a hold as a refund.
   if (!charge.captured) return { refundedCents: 0, disputedCents: 0 }
   const refundedCents = Math.min(charge.refundedCents, charge.amountCents)
   const disputed = charge.disputes
-    .filter(({ status }) => status === 'open' || status === 'lost')
+    .filter(hasTakenMoney)
     .reduce((sum, { amountCents }) => sum + amountCents, 0)
   return { refundedCents, disputedCents: Math.min(disputed, charge.amountCents - refundedCents) }
 }
@@ -41,7 +43,7 @@ type ReversalTimes = Partial<Record<LedgerEntry['kind'], number>>
  */
 function reversalTimes({ refunds, disputes }: Charge): ReversalTimes {
   const made = refunds.filter(({ status }) => status !== 'failed' && status !== 'canceled')
-  const taken = disputes.filter(({ status }) => status === 'open' || status === 'lost')
+  const taken = disputes.filter(hasTakenMoney)
   const newest = (times: number[]) => (times.length > 0 ? Math.max(...times) : undefined)
   const refund = newest(made.map(({ createdMs }) => createdMs))
   const dispute = newest(taken.map(({ createdMs }) => createdMs))

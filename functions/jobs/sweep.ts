@@ -59,7 +59,7 @@ export const handler = job(jobs.sweep, async (deps, { untilMs, alarm: raise }) =
         'a step of the sweep failed; the other steps run, and the next sweep repeats it',
         error,
         {
-          step,
+          item: step,
         },
       )
     }

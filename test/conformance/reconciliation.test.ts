@@ -381,7 +381,9 @@ describe('a sweep', () => {
       app.logs.length = 0
       await expect(sweep()).rejects.toThrow()
       const lines = app.logs.map((line) => JSON.parse(line))
-      expect(lines.filter(({ step }) => step !== undefined)).toHaveLength(1)
+      expect(lines.filter(({ what }) => String(what).startsWith('a step of the sweep failed'))).toHaveLength(
+        1,
+      )
       expect(lines.filter(({ level }) => level === 'alarm')).toEqual([
         { level: 'alarm', job: 'sweep', alarm: expect.stringContaining(id) },
       ])

@@ -18,9 +18,15 @@ import {
   restoredMeanwhile,
   switchedOff,
 } from './purchase-scenarios.ts'
+import { reconciled, reconciliations } from './reconcile-scenarios.ts'
 
 // stripe-node captures a stack trace with every call, which costs as much as the call itself.
 Error.stackTraceLimit = 1
+
+describe('money at Stripe and in the ledger', () => {
+  const titles = Object.keys(reconciliations) as (keyof typeof reconciliations)[]
+  test.each(titles)('%s', (title) => reconciled(title)())
+})
 
 /**
  * The `*.deep.test.ts` files next to this one break every call; this file is the part that fits into `npm

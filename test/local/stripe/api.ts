@@ -220,7 +220,7 @@ export function otherAccount(world: World): World {
 }
 
 /**
- * Deletes objects, as Stripe does with test data: they are gone, and nothing about them is reported.
+ * Deletes objects and the events about them, as Stripe does with test data: nothing reports the deletion.
  * @throws Error if there is no such object.
  */
 export function deleteObjects({ state }: World, ids: readonly string[]): void {
@@ -229,6 +229,9 @@ export function deleteObjects({ state }: World, ids: readonly string[]): void {
     for (const objects of Object.values(state)) {
       if (!Array.isArray(objects)) delete objects[id]
     }
+    const about = Object.values(state.events).filter(({ data }) => (data.object as { id?: string }).id === id)
+    for (const event of about) delete state.events[event.id]
+    state.deliveries = state.deliveries.filter(({ eventId }) => state.events[eventId] !== undefined)
   }
 }
 
