@@ -194,6 +194,7 @@ export type PaymentState =
 /** One intent to take money, in any state. */
 export type Payment = PaymentState & {
   id: string
+  /** In the currency's minor unit, as every amount of the provider. */
   amountCents: number
   /** The amount actually taken; 0 unless succeeded. */
   receivedCents: number
@@ -226,7 +227,10 @@ export interface OutcomeUnknown {
 /** The literal parameters of a payment. They are stored before the call, and a retry uses the stored ones. */
 export interface NewPayment {
   purpose: PaymentPurpose
+  /** In the currency's minor unit. */
   amountCents: number
+  /** ISO 4217, lower case. */
+  currency: string
   customerId: string
   paymentMethodId: string
   metadata: { account: string; purchase: string }

@@ -100,7 +100,8 @@ const profileSchema = z.object({
     }),
   ),
   /**
-   * Limit on the cost of renewals in a calendar month (UTC), and the cost in the last month with renewals.
+   * Limit on the cost of renewals in a calendar month (UTC), and the cost in the last month with renewals, in
+   * the currency's minor unit.
    */
   monthlyCapCents: z.optional(z.number()),
   renewed: z.optional(z.object({ month: z.string(), cents: z.number() })),
@@ -108,7 +109,7 @@ const profileSchema = z.object({
   owed: z.optional(z.record(z.string(), z.number())),
   /** Whether a purchase was ever credited. */
   paid: z.boolean(),
-  /** Cents; negative if the customer owes money. */
+  /** In the currency's minor unit; negative if the customer owes money. */
   balanceCents: z.number(),
   /** Number of the last ledger entry. */
   ledgerSeq: z.number(),

@@ -306,7 +306,7 @@ async function createPayment(stripe: Stripe, payment: NewPayment): Promise<Payme
   if (!isId(payment.paymentMethodId)) return { status: 'refused', reason: 'card_unusable' }
   const params: Stripe.PaymentIntentCreateParams = {
     amount: payment.amountCents,
-    currency: 'usd',
+    currency: payment.currency,
     customer: payment.customerId,
     payment_method: payment.paymentMethodId,
     metadata: payment.metadata,

@@ -8,10 +8,29 @@ export interface MailValues {
   code?: string | undefined
   /** Bundle, amount and id of a purchase, only in mails about a purchase. */
   bundle?: string | undefined
+  /** In the minor unit of `currency` (ISO 4217). */
   amountCents?: number | undefined
+  currency?: string | undefined
+  /** Only in low-quota mails: whether units were added, or the bundle is no longer sold. */
+  since?: 'refilled' | 'removed' | undefined
   purchaseId?: string | undefined
   /** The team's own frontend, from the deployment's settings. Links must not depend on request headers. */
   appUrl?: string | undefined
+}
+
+/** What a low-quota mail says, by what is true when it is written. */
+const LOW_QUOTA: Record<'low' | NonNullable<MailValues['since']>, (bundle: string) => string[]> = {
+  low: (bundle) => [
+    `Less than 10 % of your ${bundle} bundle is left.`,
+    'If auto-renewal is on, we will renew it when less than 1 % is left. You can also refill it at any time.',
+  ],
+  removed: (bundle) => [
+    `Less than 10 % of your ${bundle} bundle is left.`,
+    'We no longer sell this bundle, so it can be neither renewed nor refilled. Please choose another bundle to get more units.',
+  ],
+  refilled: () => [
+    'Your units had fallen below 10 % of your bundle. More have been added since, so you need not do anything.',
+  ],
 }
 
 type Template = (values: MailValues) => { subject: string; lines: string[] }
@@ -53,35 +72,39 @@ const templates = {
       'If you did not ask for this, please ignore this mail. Your password stays as it is.',
     ],
   }),
-  'low-quota': ({ username, bundle = '' }) => ({
-    subject: `Less than 10 % of your ${bundle} bundle is left`,
-    lines: [
-      `Hello ${username},`,
-      `Less than 10 % of your ${bundle} bundle is left.`,
-      'If auto-renewal is on, we will renew it when less than 1 % is left. You can also refill it at any time.',
-    ],
+  'low-quota': ({ username, bundle = '', since }) => ({
+    subject: `Less than 10 % of your ${bundle} bundle ${since === 'refilled' ? 'was' : 'is'} left`,
+    lines: [`Hello ${username},`, ...LOW_QUOTA[since ?? 'low'](bundle)],
   }),
-  renewed: ({ username, bundle = '', amountCents = 0 }) => ({
+  renewed: ({ username, bundle = '', amountCents = 0, currency }) => ({
     subject: `We renewed your ${bundle} bundle`,
     lines: [
       `Hello ${username},`,
-      `We renewed your ${bundle} bundle for ${priceText(amountCents)}.`,
+      `We renewed your ${bundle} bundle for ${priceText(amountCents, currency)}.`,
       'You will find the invoice and receipt in your account.',
     ],
   }),
-  'renewal-declined': ({ username, bundle = '', amountCents = 0 }) => ({
+  'renewal-declined': ({ username, bundle = '', amountCents = 0, currency }) => ({
     subject: `We could not renew your ${bundle} bundle`,
     lines: [
       `Hello ${username},`,
-      `We tried to renew your ${bundle} bundle for ${priceText(amountCents)}, but your card was declined. Nothing was charged.`,
+      `We tried to renew your ${bundle} bundle for ${priceText(amountCents, currency)}, but your card was declined. Nothing was charged.`,
       'We will try again in 1, 3 and 7 hours. If your bank refuses for good, auto-renewal pauses until you add another card.',
     ],
   }),
-  'renewal-action': ({ username, bundle = '', amountCents = 0, purchaseId = '', appUrl = '' }) => ({
+  'renewal-bundle-removed': ({ username, bundle = '' }) => ({
+    subject: `We no longer sell the ${bundle} bundle`,
+    lines: [
+      `Hello ${username},`,
+      `We no longer sell the ${bundle} bundle, so we did not renew it and charged nothing. Your units stay yours.`,
+      'Please choose another bundle to get more units. Auto-renewal then goes on with that bundle.',
+    ],
+  }),
+  'renewal-action': ({ username, bundle = '', amountCents = 0, currency, purchaseId = '', appUrl = '' }) => ({
     subject: `Please confirm the renewal of your ${bundle} bundle`,
     lines: [
       `Hello ${username},`,
-      `Your bank asks you to confirm the payment of ${priceText(amountCents)} for the renewal of your ${bundle} bundle. Please finish it here within 24 hours:`,
+      `Your bank asks you to confirm the payment of ${priceText(amountCents, currency)} for the renewal of your ${bundle} bundle. Please finish it here within 24 hours:`,
       `${appUrl}/renewal/${purchaseId}`,
       'Nothing is charged until then.',
     ],

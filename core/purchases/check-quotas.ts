@@ -5,8 +5,9 @@ import { queueMail } from '../notifications/outbox.ts'
 import type { Deps, MoneyDeps } from '../ports.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
+import { isLowQuota } from '../quota/thresholds.ts'
 import { eachDue, type Run } from '../table/due.ts'
-import { type Expression, expr, join, setRemove } from '../table/expression.ts'
+import { type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { accountIdIn, keys, shownKey } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { MINUTE_MS } from '../time.ts'
@@ -14,7 +15,7 @@ import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
 import { beginPurchase, defaultCardOf } from './begin.ts'
 import { bundleOf } from './catalogue.ts'
 import { isOpen, readPurchase } from './purchase.ts'
-import { type Decision, decideRenewal } from './renewal.ts'
+import { type Decision, decideRenewal, holdsRemovedBundle, pauseMessages } from './renewal.ts'
 
 /** What a run did. */
 export interface Checked {
@@ -84,18 +85,19 @@ async function readUpToDate(deps: Deps<'table'>, accountId: string): Promise<Wit
 async function sendLowQuotaNotice(
   deps: Deps<'table'>,
   account: Account,
-  { noticeSinceMs }: Quota,
+  { noticeSinceMs, left, size }: Quota,
 ): Promise<boolean> {
   const { id: accountId, bundle, flags, email, username } = account
   if (noticeSinceMs === undefined || bundle === undefined || !flags.lowQuotaNotification) return false
-  const text = `Less than 10 % of your ${bundle} bundle is left.`
+  const since = isLowQuota(left, size) ? (holdsRemovedBundle(account) ? 'removed' : undefined) : 'refilled'
+  const text =
+    since === 'refilled'
+      ? 'Your units had fallen below 10 % of your bundle. More have been added since.'
+      : `Less than 10 % of your ${bundle} bundle is left.`
   const id = `${noticeSinceMs.toString(16).padStart(12, '0')}${'0'.repeat(12)}`
   const notice = { ...newNotice(deps, accountId, 'low_quota', text), ...keys.notice(accountId, id), id }
-  const { write } = queueMail(
-    deps,
-    { accountId, to: email, template: 'low-quota', values: { username, bundle } },
-    0,
-  )
+  const values = { username, bundle, since } as const
+  const { write } = queueMail(deps, { accountId, to: email, template: 'low-quota', values }, 0)
   return deps.table.transact([{ put: notice, if: expr`attribute_not_exists(pk)` }, write]).then(
     () => true,
     (error) => {
@@ -124,7 +126,7 @@ async function renewBundle(
       return { againMs: decision.untilMs }
     case 'note':
       await noteRenewal(deps, account, decision)
-      return { againMs: decision.renewal.nextAttemptAtMs }
+      return { againMs: decision.renewal.nextAttemptAtMs ?? decision.untilMs }
     case 'open':
       await abandonRenewalOfOldCard(deps, account)
       return { againMs: nowMs + MINUTE_MS }
@@ -169,13 +171,17 @@ async function noteRenewal(
   account: Account,
   { renewal }: Extract<Decision, { act: 'note' }>,
 ): Promise<void> {
-  await deps.table
-    .update(
-      keys.profile(account.id),
-      expr`SET #renewal = ${renewal}`,
-      expr`#ledgerSeq = ${account.ledgerSeq} AND attribute_not_exists(#openPurchase)`,
-    )
-    .catch(ignoreRefusal)
+  const update = keys.profile(account.id)
+  const set = expr`SET #renewal = ${renewal}`
+  const unchanged = expr`#ledgerSeq = ${account.ledgerSeq} AND attribute_not_exists(#openPurchase)`
+  const messages = pauseMessages(deps, account, renewal)
+  if (messages.length === 0) {
+    await deps.table.update(update, set, unchanged).catch(ignoreRefusal)
+    return
+  }
+  // Of two runs at once only one sends the messages.
+  const once = join([unchanged, unchangedSince(account, ['renewal'])], ' AND ')
+  await deps.table.transact([{ update, set, if: once }, ...messages]).catch(ignoreRefusal)
 }
 
 /** Clears the work that is done, unless a new wake-up has arrived meanwhile. */

@@ -28,15 +28,15 @@ export async function creditPurchase(
   purchase: Purchase,
   payment: Payment,
 ): Promise<Purchase> {
-  const { accountId, amountCents, units, id } = purchase
+  const { accountId, amountCents, currency, units, id } = purchase
   const receipt = payment.receipt ?? (await readReceipt(deps, payment))
   const nowMs = deps.clock.nowMs()
   let credited = purchase
   const other = await transactPurchase(deps, purchase, async (profile, card) => {
     const paid = await payOwedUnits(deps, profile, units)
     const entries: NewEntry[] = [
-      { kind: 'payment', units: 0, amountCents, purchaseId: id },
-      { kind: 'sale', units, amountCents: -amountCents, purchaseId: id, size: units },
+      { kind: 'payment', units: 0, amountCents, currency, purchaseId: id },
+      { kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units },
       ...paid.entries,
     ]
     credited = {
@@ -57,7 +57,7 @@ export async function creditPurchase(
       ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, entries),
       ...paid.writes,
       ...markDeclined(accountId, card, false),
-      ...creditMessages(deps, profile, credited),
+      ...creditMessages(deps, profile, credited, paid),
     ]
   })
   return other ?? credited
@@ -86,15 +86,19 @@ function creditOnProfile(purchase: Purchase, profile: Profile, paid: Paid, nowMs
 }
 
 /** A notice for each purchase, and also a mail for a renewal, because the customer did not start it. */
-function creditMessages(deps: MoneyDeps, profile: Profile, purchase: Purchase): Write[] {
-  const { accountId, bundle, amountCents, units, kind } = purchase
+function creditMessages(deps: MoneyDeps, profile: Profile, purchase: Purchase, paid: Paid): Write[] {
+  const { accountId, bundle, amountCents, currency, units, kind } = purchase
+  const price = priceText(amountCents, currency)
   const sold = unitsText(units)
   const text =
     kind === 'renewal'
-      ? `We renewed your ${bundle} bundle: ${sold} for ${priceText(amountCents)}.`
-      : `Payment received: ${sold} (${bundle}) for ${priceText(amountCents)}.`
+      ? `We renewed your ${bundle} bundle: ${sold} for ${price}.`
+      : `Payment received: ${sold} (${bundle}) for ${price}.`
+  const owed = paid.entries.reduce((sum, entry) => sum - entry.units, 0)
+  const debt =
+    owed > 0 ? ` We kept ${unitsText(owed)} of them that you had spent before a refund or dispute.` : ''
   const notice: Write = {
-    put: newNotice(deps, accountId, kind === 'renewal' ? 'renewed' : 'purchased', text),
+    put: newNotice(deps, accountId, kind === 'renewal' ? 'renewed' : 'purchased', text + debt),
   }
   if (kind !== 'renewal') return [notice]
   const { write } = queueMail(
@@ -103,7 +107,7 @@ function creditMessages(deps: MoneyDeps, profile: Profile, purchase: Purchase): 
       accountId,
       to: profile.email,
       template: 'renewed',
-      values: { username: profile.username, bundle, amountCents },
+      values: { username: profile.username, bundle, amountCents, currency },
     },
     0,
   )

@@ -1,5 +1,6 @@
 import { type Account, type Profile, renewsItself } from '../account/account.ts'
 import { changeProfile } from '../account/profile.ts'
+import type { MailTemplate } from '../notifications/mails.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
 import type { Decline, Deps } from '../ports.ts'
@@ -9,8 +10,8 @@ import { wakeRenewal } from '../quota/wake-renewal.ts'
 import { type Expression, expr, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
-import { HOUR_MS } from '../time.ts'
-import { bundleOf } from './catalogue.ts'
+import { DAY_MS, HOUR_MS } from '../time.ts'
+import { bundleOf, isSold } from './catalogue.ts'
 import type { Purchase } from './purchase.ts'
 
 type Renewal = NonNullable<Profile['renewal']>
@@ -57,25 +58,34 @@ export function declinedRenewal(
 
 const REVERSED = 'payment_reversed'
 const UNITS_OWED = 'units_owed'
+/** The catalogue no longer has the account's bundle. */
+export const BUNDLE_REMOVED = 'bundle_removed'
+
+/** How often a renewal is decided again whose bundle is not sold, in case the bundle returns. */
+const REMOVED_POLL_MS = DAY_MS
+
+/** Whether an account holds a bundle that the catalogue has no longer. Its units stay spendable. */
+export const holdsRemovedBundle = ({ bundle }: Pick<Profile, 'bundle'>): boolean =>
+  bundle !== undefined && !isSold(bundle)
 
 /**
  * How a refund or a dispute changes renewal. If the customer got money back and few units are left, renewal
  * pauses until the customer buys or sets another default card, so that the returned units are not charged
- * again. A failed refund or a won dispute ends the pause.
- * @param reversedMore whether more money went back than before; else some of it has returned.
+ * again. A failed refund or a won dispute ends the pause, unless a new refund or dispute has the same amount.
+ * @param reversedCents how much more money went back than before; negative if some of it has returned.
  */
 export function afterReversal(
   { renewal }: Profile,
   cardId: string | undefined,
-  reversedMore: boolean,
+  reversedCents: number,
   isLow: boolean,
 ): { set: Expression[]; remove: Expression[] } {
   const paused: Renewal = { state: 'paused', reason: REVERSED, cardId, failures: 0 }
   const isPaused = renewal?.state === 'paused' && renewal.cardId === cardId
   return {
     // If renewal with this card is already paused, the earlier reason stays.
-    set: reversedMore && isLow && !isPaused ? [expr`#renewal = ${paused}`] : [],
-    remove: !reversedMore && renewal?.reason === REVERSED ? [expr`#renewal`] : [],
+    set: reversedCents > 0 && isLow && !isPaused ? [expr`#renewal = ${paused}`] : [],
+    remove: reversedCents < 0 && renewal?.reason === REVERSED ? [expr`#renewal`] : [],
   }
 }
 
@@ -101,20 +111,40 @@ export function renewalNeedsAuthentication(deps: Deps, profile: Profile, purchas
 function renewalMessages(
   deps: Deps,
   profile: Profile,
-  { bundle, amountCents, id }: Purchase,
+  { bundle, amountCents, currency, id }: Purchase,
   messageType: string,
   text: string,
   template: 'renewal-declined' | 'renewal-action',
 ): Write[] {
   const { id: accountId, email: to, username } = profile
-  const values = { username, bundle, amountCents, purchaseId: id }
+  const values = { username, bundle, amountCents, currency, purchaseId: id }
   return [
     { put: newNotice(deps, accountId, messageType, text) },
     queueMail(deps, { accountId, to, template, values }, 0).write,
   ]
 }
 
-/** The cost of renewals in the month of `atMs`, in cents, including a new renewal of `cents`. */
+/** What an account is told when its renewal pauses, by reason: the notice's text, and the mail's template. */
+const PAUSE_MESSAGES: Readonly<Record<string, { text(bundle: string): string; template: MailTemplate }>> = {
+  [BUNDLE_REMOVED]: {
+    text: (bundle) =>
+      `We no longer sell the ${bundle} bundle, so we did not renew it and charged nothing. Your units stay yours. Please choose another bundle to get more.`,
+    template: 'renewal-bundle-removed',
+  },
+}
+
+/** A notice and a mail about a pause of renewal; none for a reason that has no text. */
+export function pauseMessages(deps: Deps, account: Account, { reason }: Renewal): Write[] {
+  const { id: accountId, email: to, username, bundle = '' } = account
+  const messages = PAUSE_MESSAGES[reason]
+  if (!messages) return []
+  return [
+    { put: newNotice(deps, accountId, 'renewal_paused', messages.text(bundle)) },
+    queueMail(deps, { accountId, to, template: messages.template, values: { username, bundle } }, 0).write,
+  ]
+}
+
+/** The cost of renewals in the month of `atMs`, in the currency's minor unit, including a new renewal of `cents`. */
 export function renewedThisMonth(
   profile: Profile,
   atMs: number,
@@ -133,9 +163,15 @@ export function nextMonthMs(atMs: number): number {
   return Date.UTC(at.getUTCFullYear(), at.getUTCMonth() + 1)
 }
 
-/** Why the bundle does not renew itself; undefined if it does or the default card has changed since. */
-export const renewalObstacle = ({ renewal, customer }: Account): Renewal | undefined =>
-  renewal?.cardId === customer?.defaultCardId ? renewal : undefined
+/**
+ * Why the bundle does not renew itself; undefined if it does, the default card has changed since, or the
+ * bundle is sold again.
+ */
+export function renewalObstacle(account: Account): Renewal | undefined {
+  const { renewal, customer } = account
+  if (renewal?.reason === BUNDLE_REMOVED && !holdsRemovedBundle(account)) return undefined
+  return renewal?.cardId === customer?.defaultCardId ? renewal : undefined
+}
 
 /** What to do about a counter that may need a renewal. */
 export type Decision =
@@ -144,8 +180,8 @@ export type Decision =
   | { act: 'wait'; untilMs: number }
   /** Check again later, because a purchase is open. */
   | { act: 'open' }
-  /** The bundle cannot be renewed: store the reason for the customer. */
-  | { act: 'note'; renewal: Renewal }
+  /** The bundle cannot be renewed: store the reason for the customer, and check again at `untilMs`, if set. */
+  | { act: 'note'; renewal: Renewal; untilMs?: number }
   | { act: 'renew'; bundle: string }
 
 export function decideRenewal(account: Account, quota: Quota, nowMs: number): Decision {
@@ -155,6 +191,9 @@ export function decideRenewal(account: Account, quota: Quota, nowMs: number): De
   if (!needsRenewal(quota.left, quota.size)) return { act: 'rest' }
   if (account.openPurchase !== undefined) return { act: 'open' }
   const before = renewalObstacle(account)
+  // A change of the catalogue ends this pause, and wakes no check.
+  const returnMs = nowMs + REMOVED_POLL_MS
+  if (before?.reason === BUNDLE_REMOVED) return { act: 'wait', untilMs: returnMs }
   const isDebtPaid = before?.reason === UNITS_OWED && account.owed === undefined
   if (before?.state === 'paused' && !isDebtPaid) return { act: 'rest' }
   // The cap may have changed, so it is compared again below.
@@ -162,6 +201,10 @@ export function decideRenewal(account: Account, quota: Quota, nowMs: number): De
   if (untilMs > nowMs) return { act: 'wait', untilMs }
   const cardId = account.customer?.defaultCardId
   const failures = before?.failures ?? 0
+  if (!isSold(bundle)) {
+    const renewal: Renewal = { state: 'paused', reason: BUNDLE_REMOVED, cardId, failures }
+    return { act: 'note', renewal, untilMs: returnMs }
+  }
   if (cardId === undefined) return { act: 'note', renewal: { state: 'paused', reason: 'no_card', failures } }
   // Each renewal would pay for units that are already spent.
   if (account.owed !== undefined)
@@ -177,7 +220,7 @@ export function decideRenewal(account: Account, quota: Quota, nowMs: number): De
   return { act: 'renew', bundle }
 }
 
-/** Sets what renewals may cost in a calendar month (UTC), in cents; undefined removes the limit. */
+/** Sets what renewals may cost in a calendar month (UTC), in the currency's minor unit; undefined removes the limit. */
 export async function setMonthlyCap(
   deps: Deps<'table'>,
   account: Account,
@@ -203,14 +246,20 @@ export interface RenewalStatus {
   reason: string | undefined
   /** When the renewal is tried again, epoch ms; undefined if no time is set. */
   nextAttemptAtMs: number | undefined
-  /** What renewals may cost in a calendar month (UTC), in cents; undefined means no limit. */
+  /** What renewals may cost in a calendar month (UTC), in the currency's minor unit; undefined means no limit. */
   monthlyCapCents: number | undefined
 }
+
+/** A bundle that is not sold will not be renewed, so its owner sees that before the units run low. */
+const removedObstacle = (
+  account: Account,
+): Pick<Renewal, 'state' | 'reason' | 'nextAttemptAtMs'> | undefined =>
+  holdsRemovedBundle(account) ? { state: 'paused', reason: BUNDLE_REMOVED } : undefined
 
 export function renewalStatus(account: Account): RenewalStatus {
   const { monthlyCapCents } = account
   const isOn = renewsItself(account)
-  const obstacle = isOn ? renewalObstacle(account) : undefined
+  const obstacle = isOn ? (renewalObstacle(account) ?? removedObstacle(account)) : undefined
   return {
     state: obstacle?.state ?? (isOn ? 'on' : 'off'),
     reason: obstacle?.reason,

@@ -15,7 +15,7 @@ import { webhookSender } from './stripe/webhooks.ts'
  * A double of Stripe: its REST API for customers, cards, PaymentIntents, refunds and disputes, on loopback.
  *
  * Known differences from Stripe:
- * - One account, one currency (usd), cards only, no Connect. Parameters of other payment methods are unknown.
+ * - One account, cards only, no Connect. It knows the currencies of core/purchases/currencies.ts, and converts none. Parameters of other payment methods are unknown.
  *   Parameters of Stripe that the double would have to ignore are refused with the double's own message.
  * - Only API version 2026-10-28.endive. A request without a version may use what the default version of an
  *   older account allows: `payment_method_types[]=card`, and no `return_url`. The CLI's triggers need that.

@@ -20,6 +20,7 @@ import {
   givenUp,
   indebted,
   neverRetry,
+  otherReversal,
   outage,
   refunded,
   restoredMeanwhile,
@@ -231,7 +232,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'the currency is not compared',
     near: purchaseOf,
-    find: "payment.currency === 'usd' &&",
+    find: 'payment.currency === purchase.currency.toLowerCase() &&',
     put: '',
     foundBy: failed(changedPayment({ currency: 'eur' })),
   },
@@ -358,11 +359,17 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'owed units are not taken from the next credit',
     find: [
-      "{ kind: 'sale', units, amountCents: -amountCents, purchaseId: id, size: units },",
+      "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units },",
       '...paid.entries',
     ],
-    put: "{ kind: 'sale', units, amountCents: -amountCents, purchaseId: id, size: units }",
+    put: "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units }",
     foundBy: unbroken(flows.buyOwing, 'both'),
+  },
+  {
+    title: 'a pause of renewal ends when a refund fails but a dispute takes its place',
+    find: 'remove: reversedCents < 0 && renewal?.reason === REVERSED ? [expr`#renewal`] : []',
+    put: 'remove: reversedCents <= 0 && renewal?.reason === REVERSED ? [expr`#renewal`] : []',
+    foundBy: failed(otherReversal),
   },
   {
     title: 'a dispute that is won gives nothing back',
@@ -439,7 +446,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a refund makes the bundle renew itself',
-    find: 'set: reversedMore && isLow && !isPaused ? [expr`#renewal = ${paused}`] : []',
+    find: 'set: reversedCents > 0 && isLow && !isPaused ? [expr`#renewal = ${paused}`] : []',
     put: 'set: []',
     more: [
       {

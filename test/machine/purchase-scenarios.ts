@@ -206,6 +206,27 @@ export const refunded = inWorld(async (world) => {
   assert.equal(books(world).quota.left, 1005)
 })
 
+/** A refund fails, and a dispute of the same charge takes its place: the money stays away, so renewal stays paused. */
+export const otherReversal = inWorld(async (world) => {
+  assert.equal(await world.signUp(await world.newCard(DISPUTED)), 'paid')
+  await world.consumeTo(1_005)
+  const [charge] = world.charges()
+  assert.ok(charge)
+  charge.amount_refunded = 40
+  await world.deliver()
+  await settle(world, 'refunded in part and disputed')
+  assert.equal(books(world).profile.renewal?.state, 'paused')
+  charge.amount_refunded = 0
+  // Any event of the charge makes the ledger follow it.
+  const about = Object.values(world.stripe.state.events).find(({ type }) => type === 'charge.dispute.created')
+  assert.ok(about)
+  const { id: _, ...again } = about
+  await world.receive({ ...again, id: 'evt_again' })
+  await settle(world, 'disputed in full')
+  assert.equal(books(world).profile.renewal?.state, 'paused')
+  assert.equal(credited(world), 1, 'charged again for what was given back')
+})
+
 /** Repeated renewals of a small bundle do not pay off a large debt. */
 export const indebted = inWorld(async (world) => {
   await held(world)

@@ -12,6 +12,7 @@ import {
   heardOften,
   indebted,
   neverRetry,
+  otherReversal,
   outage,
   refunded,
   restoredMeanwhile,
@@ -50,6 +51,7 @@ describe('a renewal', () => {
   )
   test('stops at the monthly cap, and resumes without a cap', () => cap())
   test('does not begin if the units have come back meanwhile', () => restoredMeanwhile())
+  test('stays paused if a refund fails and a dispute takes its place', () => otherReversal())
   test('does not begin if it was switched off meanwhile', () => switchedOff())
   test('does not charge again for what was refunded, until its owner buys', () => refunded())
   test('does not pay off a large debt bundle by bundle', () => indebted())
