@@ -409,7 +409,9 @@ export interface Page<T> {
 
 /**
  * Cards and money. A call is retried only once, after a network failure. A call whose effect is not known
- * throws `temporarily_unavailable`, except `confirmPayment`, which answers `unknown`.
+ * throws `temporarily_unavailable`, except `confirmPayment`, which answers `unknown`. A call that the provider
+ * refused because of a rate limit had no effect. It throws an error whose limit `rateLimitOf` (core/errors.ts)
+ * returns: the same call may be repeated later.
  * Cancel, attach, detach and update are idempotent.
  */
 export interface Payments {

@@ -109,7 +109,7 @@ async function readRequestKey(
  */
 async function repeatRequest(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
   const working = purchase.state === 'created' || purchase.state === 'saved'
-  if (working && isLeased(deps, purchase)) throw new DomainError('request_in_flight')
+  if (working && !purchase.promised && isLeased(deps, purchase)) throw new DomainError('request_in_flight')
   return continuePurchase(deps, purchase)
 }
 
@@ -161,7 +161,8 @@ async function openPurchase(deps: MoneyDeps, account: Account): Promise<Purchase
 
 /**
  * Joins the purchase that has the slot if this is a second click. A different order ends that purchase if the
- * purchase waits for 3-D Secure or its lease has expired.
+ * purchase waits for 3-D Secure or its lease has expired; a purchase that its customer was told is pending goes
+ * on instead, so that both are served.
  * @returns the outcome to answer with; undefined if the slot is free now.
  * @throws DomainError `purchase_open`, `bundle_removed`
  */
@@ -176,10 +177,14 @@ async function joinOrAbandon(
     const joined = await joinPurchase(deps, open)
     return joined.status === 'abandoned' ? undefined : joined
   }
-  if (open.state !== 'action_required' && isLeased(deps, open)) throw new DomainError('purchase_open')
+  const isPromised = open.promised === true && open.state !== 'action_required'
+  if (open.state !== 'action_required' && !isPromised && isLeased(deps, open))
+    throw new DomainError('purchase_open')
   // An order that cannot begin must not end another purchase.
   pricedOrder(order)
-  const settled = await settleAbandonedPurchase(deps, open, true)
+  const settled = isPromised
+    ? await advancePurchase(deps, open)
+    : await settleAbandonedPurchase(deps, open, true)
   if (settled.status === 'pending' || settled.status === 'action required')
     throw new DomainError('purchase_open')
   return undefined
@@ -188,7 +193,7 @@ async function joinOrAbandon(
 async function joinPurchase(deps: MoneyDeps, open: Purchase): Promise<PurchaseOutcome> {
   let now: Purchase | undefined = open
   for (let waitedMs = 0; waitedMs < JOIN_MS; waitedMs += JOIN_STEP_MS) {
-    const isWorking = now.state === 'created' || now.state === 'saved'
+    const isWorking = (now.state === 'created' || now.state === 'saved') && !now.promised
     if (!isWorking || !isLeased(deps, now)) return continuePurchase(deps, now)
     await deps.clock.wait(JOIN_STEP_MS)
     now = await readPurchase(deps, open.accountId, open.id)

@@ -1,4 +1,5 @@
 import { type Account, readAccount } from '../account/account.ts'
+import { AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
@@ -9,13 +10,15 @@ import { isLowQuota } from '../quota/thresholds.ts'
 import { eachDue, type Run } from '../table/due.ts'
 import { type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { accountIdIn, keys, shownKey } from '../table/keys.ts'
+import { isLeased } from '../table/lease.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { MINUTE_MS } from '../time.ts'
 import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
 import { beginPurchase, defaultCardOf } from './begin.ts'
 import { bundleOf } from './catalogue.ts'
-import { isOpen, readPurchase } from './purchase.ts'
+import { begunAtMs, isOpen, readPurchase } from './purchase.ts'
 import { type Decision, decideRenewal, holdsRemovedBundle, pauseMessages } from './renewal.ts'
+import { retryWaitMs } from './resume.ts'
 
 /** What a run did. */
 export interface Checked {
@@ -129,7 +132,7 @@ async function renewBundle(
       return { againMs: decision.renewal.nextAttemptAtMs ?? decision.untilMs }
     case 'open':
       await abandonRenewalOfOldCard(deps, account)
-      return { againMs: nowMs + MINUTE_MS }
+      return { againMs: nowMs + openWaitMs(account, nowMs) }
     case 'renew': {
       const order = { ...defaultCardOf(account), accountId: account.id, kind: 'renewal' as const }
       const bundle = bundleOf(decision.bundle)
@@ -141,11 +144,18 @@ async function renewBundle(
         return {}
       }
       if (!purchase) return { againMs: nowMs + MINUTE_MS }
-      const { status } = await advancePurchase(deps, purchase)
+      const { status } = await advancePurchase(deps, purchase, 'job')
       return { outcome: status === 'credited' ? 'renewed' : 'tried', againMs: nowMs + MINUTE_MS }
     }
   }
 }
+
+/**
+ * How long the check waits for an open purchase. What the end of the purchase changes wakes the check, but an
+ * abandoned one changes nothing.
+ */
+const openWaitMs = ({ openPurchase = '' }: Account, nowMs: number): number =>
+  Math.min(retryWaitMs({ createdAtMs: begunAtMs(openPurchase) }, nowMs), AUTHENTICATION_POLL_MS)
 
 /** The default card is not on file. Setting another default card wakes the renewal. */
 function noCard(error: unknown): 'no card' {
@@ -156,13 +166,14 @@ function noCard(error: unknown): 'no card' {
 const pausedRenewal = (cardId: string, reason: string) =>
   ({ act: 'note', renewal: { state: 'paused', reason, cardId, failures: 0 } }) as const
 
-/** Abandons a renewal that waits for its customer if the default card has changed since. */
+/** Abandons a renewal that waits for its customer or for the provider if the default card has changed since. */
 async function abandonRenewalOfOldCard(
   deps: MoneyDeps,
   { id, openPurchase, customer }: Account,
 ): Promise<void> {
   const open = openPurchase === undefined ? undefined : await readPurchase(deps, id, openPurchase)
-  if (!open || !isOpen(open) || open.kind !== 'renewal' || open.state !== 'action_required') return
+  if (!open || !isOpen(open) || open.kind !== 'renewal') return
+  if (open.state !== 'action_required' && isLeased(deps, open)) return
   if (open.cardId !== customer?.defaultCardId) await settleAbandonedPurchase(deps, open, true)
 }
 

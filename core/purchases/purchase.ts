@@ -50,6 +50,8 @@ const purchaseSchema = z.object({
   /** Digest of kind, bundle and card; a second click has the same digest. */
   fingerprint: z.string(),
   paymentId: z.optional(z.string()),
+  /** The provider refused a call for now, and the customer was told that the purchase is pending. */
+  promised: z.optional(z.literal(true)),
   createdAtMs: z.number(),
   /** Renewals only: number of the last ledger entry at the crossing, so that a cycle renews once. */
   cycle: z.optional(z.number()),
@@ -127,6 +129,9 @@ export function newPurchase(deps: Deps, order: Order): { purchase: Purchase; ite
   const due = dueAt('PURCHASE', accountId, createdAtMs + LEASE_MS)
   return { purchase, item: { ...keys.purchase(accountId, purchase.id), ...purchase, ...due } }
 }
+
+/** When a purchase began, epoch ms; its id begins with this time. */
+export const begunAtMs = (purchaseId: string): number => Number.parseInt(purchaseId.slice(0, 12), 16)
 
 /** A renewal has the fingerprint of a `buy`, so that a customer who buys meanwhile joins the renewal. */
 export const fingerprintOf = ({

@@ -99,6 +99,7 @@ export const cardRules = [
   'customer has a day for it.',
   '- 202 `{"status": "pending"}`: Stripe did not report the outcome of the hold. The hold settles by itself;',
   'send the same request again to learn the outcome.',
+  '- 503: nothing is held. Send the same request again after the seconds in `Retry-After`.',
   '- 409 `card_pending`: another card of the account is being verified. Try again in a moment.',
   '- 429 `too_many_cards_tried`: an account may try cards 3 times an hour and 10 times a day, signing up for a bundle',
   'included.',

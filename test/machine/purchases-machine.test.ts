@@ -11,12 +11,15 @@ import {
   givenUp,
   heardOften,
   indebted,
+  longOutage,
   neverRetry,
   otherReversal,
   outage,
+  promised,
   refunded,
   restoredMeanwhile,
   switchedOff,
+  switchedOffInOutage,
 } from './purchase-scenarios.ts'
 
 // stripe-node captures a stack trace with every call, which costs as much as the call itself.
@@ -49,6 +52,10 @@ describe('a renewal', () => {
     'is not declined by an outage of %s, and completes when the outage is over',
     (match) => outage(match)(),
   )
+  test('waits for the end of an outage of a day in one purchase', async () => {
+    for (const fault of ['429', '500'] as const) await longOutage('POST /v1/payment_intents', fault)()
+  })
+  test('does not go on after an outage if it was switched off meanwhile', () => switchedOffInOutage())
   test('stops at the monthly cap, and resumes without a cap', () => cap())
   test('does not begin if the units have come back meanwhile', () => restoredMeanwhile())
   test('stays paused if a refund fails and a dispute takes its place', () => otherReversal())
@@ -58,6 +65,10 @@ describe('a renewal', () => {
 })
 
 test('a request that the job abandoned may be sent again with its key', () => givenUp())
+test.each(['POST /v1/payment_intents$', 'POST /v1/payment_intents/*/confirm', 'POST /v1'])(
+  'a customer who was told that a purchase is pending is served after rate limits of %s',
+  (match) => promised(match)(),
+)
 test('each crossing of 10 % sends one notice and one mail', () => crossings())
 test('every event does its work once, though it is delivered thirty times', () => heardOften())
 
