@@ -3,13 +3,12 @@ import { readStoredCustomer } from '../cards/stored-customer.ts'
 import { DomainError } from '../errors.ts'
 import { type LedgerEntry, ledgerWrites, type NewEntry } from '../ledger/entry.ts'
 import { unitsText } from '../notifications/amounts.ts'
-import { newNotice } from '../notifications/notices.ts'
 import type { Charge, MoneyDeps } from '../ports.ts'
 import { applyLedger, moveBalance, readQuota } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
 import { needsRenewal } from '../quota/thresholds.ts'
 import { wakeRenewal } from '../quota/wake-renewal.ts'
-import { expr, setRemove } from '../table/expression.ts'
+import { expr, join, setRemove } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
@@ -17,6 +16,7 @@ import { finishPurchase } from './credit.ts'
 import { centsForReturnedUnits, unitsForReversal } from './owed-units.ts'
 import { type Purchase, readPurchase } from './purchase.ts'
 import { afterReversal } from './renewal.ts'
+import { changeRenewal } from './renewal-state.ts'
 
 const REVERSAL_ATTEMPTS = 20
 
@@ -93,7 +93,10 @@ async function reversalWrites(
     target.refundedCents + target.disputedCents > purchase.refundedCents + purchase.disputedCents
   const isLow = needsRenewal(quota.left + units, quota.size)
   const cardId = (await readStoredCustomer(deps, accountId))?.defaultCardId
-  const renewal = afterReversal(profile, cardId, reversedMore, isLow)
+  const text = noticeText(purchase, reversedMore, owedUnits)
+  const renewal = changeRenewal(deps, profile, afterReversal(profile, cardId, reversedMore, isLow), {
+    lead: { messageType: 'payment_reversed', text },
+  })
   const set = [
     expr`#ledgerSeq = ${seq}, #balanceCents = ${profile.balanceCents + amountCents}, #updatedAtMs = ${nowMs}`,
     ...(isOwed ? [expr`#owed = ${owed}`] : []),
@@ -110,13 +113,13 @@ async function reversalWrites(
     {
       update: keys.profile(accountId),
       set: setRemove(set, [...(isOwed ? [] : [expr`#owed`]), ...renewal.remove]),
-      if: expr`#ledgerSeq = ${profile.ledgerSeq}`,
+      if: join([expr`#ledgerSeq = ${profile.ledgerSeq}`, renewal.unchanged], ' AND '),
     },
     ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, entries),
     ...takeBackUnits(deps, accountId, quota, { units, seq }),
     // A renewal may have waited until no units are owed.
     ...(profile.owed && !isOwed && units >= 0 ? [wakeRenewal(deps, accountId)] : []),
-    { put: newNotice(deps, accountId, 'payment_reversed', noticeText(purchase, reversedMore, owedUnits)) },
+    ...renewal.messages,
   ]
 }
 

@@ -42,11 +42,13 @@ export function greencloudAccount(account: AccountOverview) {
   }
 }
 
-const greencloudRenewal = ({ state, reason, nextAttemptAtMs, monthlyCapCents }: RenewalStatus) => ({
-  state,
-  reason: reason ?? null,
-  nextAttemptAt: nextAttemptAtMs === undefined ? null : isoTime(nextAttemptAtMs),
-  monthlyCap: monthlyCapCents === undefined ? null : dollarsOf(monthlyCapCents),
+const greencloudRenewal = (renewal: RenewalStatus) => ({
+  state: renewal.state,
+  reason: renewal.reason ?? null,
+  nextAttemptAt: renewal.nextAttemptAtMs === undefined ? null : isoTime(renewal.nextAttemptAtMs),
+  monthlyCap: renewal.monthlyCapCents === undefined ? null : dollarsOf(renewal.monthlyCapCents),
+  maxPerHour: renewal.maxPerHour,
+  maxPerDay: renewal.maxPerDay,
 })
 
 /** GreenCloud takes the country as an alpha-2 code and shows its English short name. */
