@@ -88,23 +88,22 @@ const MOST_ENTRIES = 48
 
 /**
  * Merges neighbours until at most `most` entries are left, so that the profile stays small however many
- * renewals its owner allows. The merged entry has the later time: it never counts for a shorter time than its
- * renewals do. Neighbours that are close for their age are merged first, so that the last hour stays exact to
- * a few minutes.
+ * renewals its owner allows. A merged entry has the later time: no renewal counts for less time than it should.
+ * The entries that span the least time for their age are merged first, so that the last hour stays as exact as
+ * the last day.
  */
 function mergedTo(most: number, entries: RecentRenewals): RecentRenewals {
   if (entries.length <= most) return entries
-  const newestMs = entries.at(-1)?.atMs ?? 0
-  const gap = (at: number) => {
-    const [one, other] = [entries[at]?.atMs ?? 0, entries[at + 1]?.atMs ?? 0]
-    return (other - one) / (newestMs - one + 1)
-  }
-  const pairs = entries.slice(0, -1).map((_, at) => at)
-  const closest = pairs.reduce((best, at) => (gap(at) < gap(best) ? at : best), 0)
-  const [one, other] = entries.slice(closest, closest + 2)
+  const timeOf = (at: number) => entries[at]?.atMs ?? 0
+  const newestMs = timeOf(entries.length - 1)
+  // The oldest entry begins where no entry tells: it is not merged, and falls out of the day soon.
+  const span = (at: number) => (timeOf(at + 1) - timeOf(at - 1)) / (newestMs - timeOf(at + 1) + 1)
+  const pairs = entries.slice(1, -1).map((_, at) => at + 1)
+  const least = pairs.reduce((best, at) => (span(at) < span(best) ? at : best), 1)
+  const [one, other] = entries.slice(least, least + 2)
   if (!one || !other) return entries
   const merged = { atMs: other.atMs, count: one.count + other.count }
-  return mergedTo(most, [...entries.slice(0, closest), merged, ...entries.slice(closest + 2)])
+  return mergedTo(most, [...entries.slice(0, least), merged, ...entries.slice(least + 2)])
 }
 
 /** The calendar month of a time in UTC, such as 2026-11. */

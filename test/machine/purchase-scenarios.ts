@@ -113,8 +113,10 @@ export const backoff = inWorld(async (world) => {
   )
   const { profile, notices, mails } = books(world)
   assert.equal(profile.renewal?.state, 'paused')
-  const told = [notices, mails].map((each) => each.filter((name) => /^renewal.declined$/.test(name)).length)
-  assert.deepEqual(told, [1, 1])
+  const about = (names: string[]) => names.filter((name) => name.startsWith('renewal')).sort()
+  assert.deepEqual(about(notices), ['renewal_declined', 'renewal_paused'])
+  // The other mail says at the sign-up that renewal is on.
+  assert.deepEqual(about(mails), ['renewal-declined', 'renewal-state', 'renewal-state'])
   await settle(world, 'paused')
 })
 
