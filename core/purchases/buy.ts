@@ -5,7 +5,7 @@ import type { MoneyDeps } from '../ports.ts'
 import { keys } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
 import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
-import { beginPurchase, defaultCardOf, type RequestKey } from './begin.ts'
+import { beginPurchase, defaultCardOf, type OrderBasis, type RequestKey } from './begin.ts'
 import { type Bundle, bundleOf, isSold } from './catalogue.ts'
 import { digestOf, fingerprintOf, isOpen, type Order, type Purchase, readPurchase } from './purchase.ts'
 import type { PurchaseOutcome } from './settle.ts'
@@ -125,7 +125,7 @@ const continuePurchase = async (deps: MoneyDeps, purchase: Purchase): Promise<Pu
  */
 async function orderFor(
   deps: MoneyDeps,
-  account: Account,
+  account: OrderBasis,
   wanted: PurchaseRequest,
   mayBeSecondClick: boolean,
 ): Promise<UnpricedOrder | 'same click'> {

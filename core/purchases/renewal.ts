@@ -1,20 +1,16 @@
 import { type Account, type Profile, renewsItself } from '../account/account.ts'
-import { changeProfile } from '../account/profile.ts'
-import type { MailTemplate } from '../notifications/mails.ts'
-import { newNotice } from '../notifications/notices.ts'
-import { queueMail } from '../notifications/outbox.ts'
+import type { StoredCustomer } from '../cards/stored-customer.ts'
 import type { Decline, Deps } from '../ports.ts'
 import type { Quota } from '../quota/quota.ts'
 import { needsRenewal } from '../quota/thresholds.ts'
-import { wakeRenewal } from '../quota/wake-renewal.ts'
-import { type Expression, expr, setRemove } from '../table/expression.ts'
+import { type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
 import { DAY_MS, HOUR_MS } from '../time.ts'
 import { bundleOf, isSold } from './catalogue.ts'
 import type { Purchase } from './purchase.ts'
-
-type Renewal = NonNullable<Profile['renewal']>
+import { type LimitReached, limitReached, maxPerDay, maxPerHour } from './renewal-limits.ts'
+import { changeRenewal, type Renewal, type RenewalChange } from './renewal-state.ts'
 
 /** Waits between the tries of a declined renewal; after the last try renewal pauses. */
 const RENEWAL_BACKOFF_MS = [HOUR_MS, 3 * HOUR_MS, 7 * HOUR_MS]
@@ -34,26 +30,23 @@ export function afterDecline(
     : { state: 'retrying', reason, cardId, failures, nextAttemptAtMs: nowMs + waitMs }
 }
 
-/** Profile changes and messages for a declined renewal: a notice and a mail, for the first decline only. */
+/** The change of the profile for a declined renewal, with its messages. */
 export function declinedRenewal(
   deps: Deps,
   profile: Profile,
   purchase: Purchase,
   decline: Decline,
-): { set: Expression[]; writes: Write[] } {
-  const { cardId } = purchase
+): RenewalChange {
+  const { cardId, amountCents, currency } = purchase
   const renewal = afterDecline(profile.renewal, cardId, decline, deps.clock.nowMs())
-  const set = [expr`#renewal = ${renewal}`]
-  // A customer who was asked to authenticate has already had a mail.
-  const wasNotified =
-    purchase.state === 'action_required' ||
-    (profile.renewal?.cardId === cardId && profile.renewal.failures > 0)
-  if (wasNotified) return { set, writes: [] }
-  const text = `Your card was declined when we tried to renew your ${purchase.bundle} bundle. Nothing was charged.`
-  return {
-    set,
-    writes: renewalMessages(deps, profile, purchase, 'renewal_declined', text, 'renewal-declined'),
-  }
+  const isFirst = profile.renewal === undefined
+  const lead = {
+    messageType: 'renewal_declined',
+    template: 'renewal-declined',
+    amountCents,
+    currency,
+  } as const
+  return changeRenewal(deps, profile, { renewal }, isFirst ? { lead } : {})
 }
 
 const REVERSED = 'payment_reversed'
@@ -73,103 +66,83 @@ export const holdsRemovedBundle = ({ bundle }: Pick<Profile, 'bundle'>): boolean
  * pauses until the customer buys or sets another default card, so that the returned units are not charged
  * again. A failed refund or a won dispute ends the pause, unless a new refund or dispute has the same amount.
  * @param reversedCents how much more money went back than before; negative if some of it has returned.
+ * @returns the fields for `changeRenewal`; none if renewal stays as it is.
  */
 export function afterReversal(
   { renewal }: Profile,
   cardId: string | undefined,
   reversedCents: number,
   isLow: boolean,
-): { set: Expression[]; remove: Expression[] } {
-  const paused: Renewal = { state: 'paused', reason: REVERSED, cardId, failures: 0 }
+): { renewal?: Renewal | undefined } {
+  // If renewal with this card is already paused, the earlier reason stays.
   const isPaused = renewal?.state === 'paused' && renewal.cardId === cardId
-  return {
-    // If renewal with this card is already paused, the earlier reason stays.
-    set: reversedCents > 0 && isLow && !isPaused ? [expr`#renewal = ${paused}`] : [],
-    remove: reversedCents < 0 && renewal?.reason === REVERSED ? [expr`#renewal`] : [],
-  }
+  if (reversedCents > 0 && isLow && !isPaused)
+    return { renewal: { state: 'paused', reason: REVERSED, cardId, failures: 0 } }
+  return reversedCents < 0 && renewal?.reason === REVERSED ? { renewal: undefined } : {}
 }
 
 /** Writes for a renewal that waits for its customer, who gets a link to authenticate. */
 export function renewalNeedsAuthentication(deps: Deps, profile: Profile, purchase: Purchase): Write[] {
+  const { id: purchaseId, cardId, amountCents, currency } = purchase
   const renewal: Renewal = {
     state: 'action_required',
     reason: 'authentication_required',
-    cardId: purchase.cardId,
+    cardId,
     failures: profile.renewal?.failures ?? 0,
   }
-  const text = `Your bank asks you to confirm the renewal of your ${purchase.bundle} bundle. Please use the link that we mailed you.`
+  const lead = {
+    messageType: 'renewal_action',
+    template: 'renewal-action',
+    amountCents,
+    currency,
+    purchaseId,
+  } as const
+  const change = changeRenewal(deps, profile, { renewal }, { lead })
   return [
     {
       update: keys.profile(profile.id),
-      set: expr`SET #renewal = ${renewal}`,
-      if: expr`#openPurchase = ${purchase.id}`,
+      set: setRemove(change.set, change.remove),
+      if: join([expr`#openPurchase = ${purchaseId}`, change.unchanged], ' AND '),
     },
-    ...renewalMessages(deps, profile, purchase, 'renewal_action', text, 'renewal-action'),
+    ...change.messages,
   ]
 }
 
-function renewalMessages(
-  deps: Deps,
-  profile: Profile,
-  { bundle, amountCents, currency, id }: Purchase,
-  messageType: string,
-  text: string,
-  template: 'renewal-declined' | 'renewal-action',
-): Write[] {
-  const { id: accountId, email: to, username } = profile
-  const values = { username, bundle, amountCents, currency, purchaseId: id }
-  return [
-    { put: newNotice(deps, accountId, messageType, text) },
-    queueMail(deps, { accountId, to, template, values }, 0).write,
-  ]
+/**
+ * Everything of the profile that `decideRenewal` reads. Its type lets the decision read nothing else, and
+ * `renewalUnchanged` makes a condition of all of it, so what the decision did not see cannot be charged.
+ */
+const DECISION_FIELDS = [
+  'status',
+  'flags',
+  'bundle',
+  'openPurchase',
+  'renewal',
+  'owed',
+  'renewed',
+  'monthlyCapCents',
+  'maxRenewalsPerHour',
+  'maxRenewalsPerDay',
+] as const satisfies (keyof Profile)[]
+
+/** What a decision about a renewal is based on. */
+export type RenewalBasis = Pick<Profile, (typeof DECISION_FIELDS)[number]> & {
+  customer: Pick<StoredCustomer, 'id' | 'defaultCardId'> | undefined
 }
 
-/** What an account is told when its renewal pauses, by reason: the notice's text, and the mail's template. */
-const PAUSE_MESSAGES: Readonly<Record<string, { text(bundle: string): string; template: MailTemplate }>> = {
-  [BUNDLE_REMOVED]: {
-    text: (bundle) =>
-      `We no longer sell the ${bundle} bundle, so we did not renew it and charged nothing. Your units stay yours. Please choose another bundle to get more.`,
-    template: 'renewal-bundle-removed',
-  },
-}
-
-/** A notice and a mail about a pause of renewal; none for a reason that has no text. */
-export function pauseMessages(deps: Deps, account: Account, { reason }: Renewal): Write[] {
-  const { id: accountId, email: to, username, bundle = '' } = account
-  const messages = PAUSE_MESSAGES[reason]
-  if (!messages) return []
-  return [
-    { put: newNotice(deps, accountId, 'renewal_paused', messages.text(bundle)) },
-    queueMail(deps, { accountId, to, template: messages.template, values: { username, bundle } }, 0).write,
-  ]
-}
-
-/** The cost of renewals in the month of `atMs`, in the currency's minor unit, including a new renewal of `cents`. */
-export function renewedThisMonth(
-  profile: Profile,
-  atMs: number,
-  cents: number,
-): NonNullable<Profile['renewed']> {
-  const month = monthOf(atMs)
-  return { month, cents: (profile.renewed?.month === month ? profile.renewed.cents : 0) + cents }
-}
-
-/** The calendar month of a time in UTC, such as 2026-11. */
-const monthOf = (atMs: number): string => new Date(atMs).toISOString().slice(0, 7)
-
-/** Start of the calendar month (UTC) after the month of `atMs`, epoch ms. */
-export function nextMonthMs(atMs: number): number {
-  const at = new Date(atMs)
-  return Date.UTC(at.getUTCFullYear(), at.getUTCMonth() + 1)
-}
+/** The condition that the profile still is as the decision about a renewal read it. */
+export const renewalUnchanged = (basis: RenewalBasis): Expression => unchangedSince(basis, DECISION_FIELDS)
 
 /**
  * Why the bundle does not renew itself; undefined if it does, the default card has changed since, or the
  * bundle is sold again.
  */
-export function renewalObstacle(account: Account): Renewal | undefined {
-  const { renewal, customer } = account
-  if (renewal?.reason === BUNDLE_REMOVED && !holdsRemovedBundle(account)) return undefined
+export function renewalObstacle({
+  renewal,
+  bundle,
+  customer,
+}: Pick<RenewalBasis, 'renewal' | 'bundle' | 'customer'>): Renewal | undefined {
+  if (renewal?.reason === BUNDLE_REMOVED && !holdsRemovedBundle({ bundle })) return undefined
   return renewal?.cardId === customer?.defaultCardId ? renewal : undefined
 }
 
@@ -184,7 +157,7 @@ export type Decision =
   | { act: 'note'; renewal: Renewal; untilMs?: number }
   | { act: 'renew'; bundle: string }
 
-export function decideRenewal(account: Account, quota: Quota, nowMs: number): Decision {
+export function decideRenewal(account: RenewalBasis, quota: Quota, nowMs: number): Decision {
   const { bundle } = account
   if (quota.renewalCall === 0 || account.status !== 'active') return { act: 'rest' }
   if (bundle === undefined || !renewsItself(account)) return { act: 'rest' }
@@ -196,8 +169,8 @@ export function decideRenewal(account: Account, quota: Quota, nowMs: number): De
   if (before?.reason === BUNDLE_REMOVED) return { act: 'wait', untilMs: returnMs }
   const isDebtPaid = before?.reason === UNITS_OWED && account.owed === undefined
   if (before?.state === 'paused' && !isDebtPaid) return { act: 'rest' }
-  // The cap may have changed, so it is compared again below.
-  const untilMs = before?.state === 'capped' ? 0 : (before?.nextAttemptAtMs ?? 0)
+  // The limits may have changed, so they are compared again below.
+  const untilMs = before === undefined || isByLimit(before) ? 0 : (before.nextAttemptAtMs ?? 0)
   if (untilMs > nowMs) return { act: 'wait', untilMs }
   const cardId = account.customer?.defaultCardId
   const failures = before?.failures ?? 0
@@ -209,34 +182,29 @@ export function decideRenewal(account: Account, quota: Quota, nowMs: number): De
   // Each renewal would pay for units that are already spent.
   if (account.owed !== undefined)
     return { act: 'note', renewal: { state: 'paused', reason: UNITS_OWED, cardId, failures } }
-  const { cents } = renewedThisMonth(account, nowMs, bundleOf(bundle).priceCents)
-  if (cents > (account.monthlyCapCents ?? Number.POSITIVE_INFINITY)) {
-    const nextAttemptAtMs = nextMonthMs(nowMs)
-    return {
-      act: 'note',
-      renewal: { state: 'capped', reason: 'monthly_cap', cardId, failures, nextAttemptAtMs },
-    }
-  }
-  return { act: 'renew', bundle }
+  const limit = limitReached(account, bundleOf(bundle).priceCents, nowMs)
+  if (!limit) return { act: 'renew', bundle }
+  if (before && isSameLimit(before, limit)) return { act: 'wait', untilMs: limit.nextAttemptAtMs }
+  return { act: 'note', renewal: limitedRenewal(limit, { ...before, cardId, failures }, nowMs) }
 }
 
-/** Sets what renewals may cost in a calendar month (UTC), in the currency's minor unit; undefined removes the limit. */
-export async function setMonthlyCap(
-  deps: Deps<'table'>,
-  account: Account,
-  cents: number | undefined,
-): Promise<void> {
-  const remove = [
-    ...(cents === undefined ? [expr`#monthlyCapCents`] : []),
-    // The new cap may allow the next renewal.
-    ...(account.renewal?.state === 'capped' ? [expr`#renewal`] : []),
-  ]
-  const set = [
-    expr`#updatedAtMs = ${deps.clock.nowMs()}`,
-    ...(cents === undefined ? [] : [expr`#monthlyCapCents = ${cents}`]),
-  ]
-  await changeProfile(deps, account, setRemove(set, remove), [wakeRenewal(deps, account.id)])
-}
+/** Whether the owner's limits are what keeps the bundle from renewing. */
+export const isByLimit = ({ state }: Renewal): boolean => state === 'capped' || state === 'held_back'
+
+export const isSameLimit = (before: Renewal, limit: LimitReached): boolean =>
+  before.reason === limit.reason && before.nextAttemptAtMs === limit.nextAttemptAtMs
+
+/** The state of renewal that a limit has stopped. A hold that was there before goes on, with its link. */
+export const limitedRenewal = (
+  limit: LimitReached,
+  { cardId, failures, heldAtMs }: Pick<Renewal, 'cardId' | 'failures' | 'heldAtMs'>,
+  nowMs: number,
+): Renewal => ({
+  ...limit,
+  cardId,
+  failures,
+  ...(limit.state === 'held_back' && { heldAtMs: heldAtMs ?? nowMs }),
+})
 
 /** Auto-renewal as the customer sees it. */
 export interface RenewalStatus {
@@ -248,6 +216,9 @@ export interface RenewalStatus {
   nextAttemptAtMs: number | undefined
   /** What renewals may cost in a calendar month (UTC), in the currency's minor unit; undefined means no limit. */
   monthlyCapCents: number | undefined
+  /** How many renewals an hour and a day may have before the next one is held back. */
+  maxPerHour: number
+  maxPerDay: number
 }
 
 /** A bundle that is not sold will not be renewed, so its owner sees that before the units run low. */
@@ -265,5 +236,7 @@ export function renewalStatus(account: Account): RenewalStatus {
     reason: obstacle?.reason,
     nextAttemptAtMs: obstacle?.nextAttemptAtMs,
     monthlyCapCents,
+    maxPerHour: maxPerHour(account),
+    maxPerDay: maxPerDay(account),
   }
 }

@@ -2,13 +2,12 @@ import { type Profile, parseProfile } from '../account/account.ts'
 import { readStoredCustomer } from '../cards/stored-customer.ts'
 import { DomainError } from '../errors.ts'
 import { type LedgerEntry, ledgerWrites, type NewEntry } from '../ledger/entry.ts'
-import { newNotice } from '../notifications/notices.ts'
 import type { Charge, MoneyDeps } from '../ports.ts'
 import { applyLedger, moveBalance, readQuota } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
 import { needsRenewal } from '../quota/thresholds.ts'
 import { wakeRenewal } from '../quota/wake-renewal.ts'
-import { expr, setRemove } from '../table/expression.ts'
+import { expr, join, setRemove } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
@@ -16,6 +15,7 @@ import { finishPurchase } from './credit.ts'
 import { centsForReturnedUnits, unitsForReversal } from './owed-units.ts'
 import { type Purchase, readPurchase } from './purchase.ts'
 import { afterReversal } from './renewal.ts'
+import { changeRenewal } from './renewal-state.ts'
 import { reversalText } from './reversal-text.ts'
 
 const REVERSAL_ATTEMPTS = 20
@@ -109,12 +109,6 @@ async function reversalWrites(
   const { refundedCents, disputedCents } = reversalChange(purchase, target)
   const isLow = needsRenewal(quota.left + units, quota.size)
   const cardId = (await readStoredCustomer(deps, accountId))?.defaultCardId
-  const renewal = afterReversal(profile, cardId, refundedCents + disputedCents, isLow)
-  const set = [
-    expr`#ledgerSeq = ${seq}, #balanceCents = ${profile.balanceCents + amountCents}, #updatedAtMs = ${nowMs}`,
-    ...(isOwed ? [expr`#owed = ${owed}`] : []),
-    ...renewal.set,
-  ]
   const text = reversalText(purchase, {
     refundedCents,
     disputedCents,
@@ -123,6 +117,15 @@ async function reversalWrites(
     owedBefore: owedBefore ?? 0,
     owedAfter: owedUnits,
   })
+  const renewalChange = afterReversal(profile, cardId, refundedCents + disputedCents, isLow)
+  const renewal = changeRenewal(deps, profile, renewalChange, {
+    lead: { messageType: 'payment_reversed', text },
+  })
+  const set = [
+    expr`#ledgerSeq = ${seq}, #balanceCents = ${profile.balanceCents + amountCents}, #updatedAtMs = ${nowMs}`,
+    ...(isOwed ? [expr`#owed = ${owed}`] : []),
+    ...renewal.set,
+  ]
   const { due, dueAtMs } = dueAt('PURCHASE', accountId, nowMs + LEASE_MS)
   return [
     {
@@ -134,13 +137,13 @@ async function reversalWrites(
     {
       update: keys.profile(accountId),
       set: setRemove(set, [...(isOwed ? [] : [expr`#owed`]), ...renewal.remove]),
-      if: expr`#ledgerSeq = ${profile.ledgerSeq}`,
+      if: join([expr`#ledgerSeq = ${profile.ledgerSeq}`, renewal.unchanged], ' AND '),
     },
     ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, entries),
     ...takeBackUnits(deps, accountId, quota, { units, seq }),
     // A renewal may have waited until no units are owed.
     ...(profile.owed && !isOwed && units >= 0 ? [wakeRenewal(deps, accountId)] : []),
-    { put: newNotice(deps, accountId, 'payment_reversed', text) },
+    ...renewal.messages,
   ]
 }
 

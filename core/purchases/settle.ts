@@ -4,7 +4,7 @@ import { markDeclined } from '../cards/declined.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import type { Decline, MoneyDeps, Payment } from '../ports.ts'
-import { type Expression, expr, setRemove } from '../table/expression.ts'
+import { type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys, ttlAt, UNCHARGED_PURCHASE_KEPT_MS } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
@@ -13,6 +13,7 @@ import { creditPurchase } from './credit.ts'
 import { decideStep } from './decide.ts'
 import { isOpen, isPaymentOfPurchase, type Purchase, stillOpen } from './purchase.ts'
 import { declinedRenewal, renewalNeedsAuthentication } from './renewal.ts'
+import type { RenewalChange } from './renewal-state.ts'
 import { slotToFree, transactPurchase } from './transaction.ts'
 
 /** The outcome of a purchase so far. */
@@ -159,12 +160,8 @@ export async function endPurchase(
         // Without a payment id, the condition fails if a concurrent request has saved one meanwhile.
         if: purchase.paymentId === undefined ? expr`#state = ${'created'}` : stillOpen,
       },
-      ...endOnProfile(deps, profile, purchase, [
-        ...(decline ? [lastDeclined(deps, purchase)] : []),
-        ...(renewal?.set ?? []),
-      ]),
+      ...endOnProfile(deps, profile, purchase, decline ? [lastDeclined(deps, purchase)] : [], renewal),
       ...(decline ? markDeclined(accountId, card, true) : []),
-      ...(renewal?.writes ?? []),
       ...lateNotice(deps, purchase, decline !== undefined),
       ...eventDone,
     ]
@@ -185,17 +182,27 @@ function lateNotice(deps: MoneyDeps, purchase: Purchase, declined: boolean): Wri
 const lastDeclined = (deps: MoneyDeps, { id, fingerprint }: Purchase): Expression =>
   expr`#lastPurchase = ${{ id, fingerprint, outcome: 'declined', atMs: deps.clock.nowMs() }}`
 
-function endOnProfile(deps: MoneyDeps, profile: Profile, { id }: Purchase, set: Expression[]): Write[] {
+function endOnProfile(
+  deps: MoneyDeps,
+  profile: Profile,
+  { id }: Purchase,
+  set: Expression[],
+  renewal: RenewalChange | undefined,
+): Write[] {
   const remove = slotToFree(profile, id)
-  if (set.length + remove.length === 0) return []
+  const changes = [...set, ...(renewal?.set ?? [])]
+  if (changes.length + remove.length === 0) return []
   const updatedAt = expr`#updatedAtMs = ${deps.clock.nowMs()}`
   // The slot must be unchanged, because `set` was derived from this profile.
   const held = profile.openPurchase
+  const sameSlot =
+    held === undefined ? expr`attribute_not_exists(#openPurchase)` : expr`#openPurchase = ${held}`
   return [
     {
       update: keys.profile(profile.id),
-      set: setRemove([updatedAt, ...set], remove),
-      if: held === undefined ? expr`attribute_not_exists(#openPurchase)` : expr`#openPurchase = ${held}`,
+      set: setRemove([updatedAt, ...changes], remove),
+      if: join([sameSlot, ...(renewal ? [renewal.unchanged] : [])], ' AND '),
     },
+    ...(renewal?.messages ?? []),
   ]
 }

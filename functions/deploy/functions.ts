@@ -160,6 +160,7 @@ const guessable: readonly Placed[] = [
   v1.resend,
   v1.requestPasswordReset,
   v1.resetPassword,
+  v1.useRenewalLink,
   api.restore,
   rest.createUser,
 ]

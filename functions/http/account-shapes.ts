@@ -45,14 +45,13 @@ export function greencloudAccount(account: AccountOverview) {
 const amountOrNull = (cents: number | undefined, currency: string): number | null =>
   cents === undefined ? null : amountOf(cents, currency)
 
-const greencloudRenewal = (
-  { state, reason, nextAttemptAtMs, monthlyCapCents }: RenewalStatus,
-  currency: string,
-) => ({
-  state,
-  reason: reason ?? null,
-  nextAttemptAt: nextAttemptAtMs === undefined ? null : isoTime(nextAttemptAtMs),
-  monthlyCap: amountOrNull(monthlyCapCents, currency),
+const greencloudRenewal = (renewal: RenewalStatus, currency: string) => ({
+  state: renewal.state,
+  reason: renewal.reason ?? null,
+  nextAttemptAt: renewal.nextAttemptAtMs === undefined ? null : isoTime(renewal.nextAttemptAtMs),
+  monthlyCap: amountOrNull(renewal.monthlyCapCents, currency),
+  maxPerHour: renewal.maxPerHour,
+  maxPerDay: renewal.maxPerDay,
 })
 
 /** GreenCloud takes the country as an alpha-2 code and shows its English short name. */

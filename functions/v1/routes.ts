@@ -28,10 +28,12 @@ const account = z.object({
   apiKey: z.uuidv4(),
   bundle: z.nullable(z.object({ name: z.string(), quota: z.number(), price: z.nullable(z.number()) })),
   renewal: z.object({
-    state: z.enum(['on', 'off', 'retrying', 'paused', 'action_required', 'capped']),
+    state: z.enum(['on', 'off', 'retrying', 'paused', 'action_required', 'capped', 'held_back']),
     reason: z.nullable(z.string()),
     nextAttemptAt: z.nullable(z.iso.datetime()),
     monthlyCap: z.nullable(z.number()),
+    maxPerHour: z.int(),
+    maxPerDay: z.int(),
   }),
   flags: z.object({ bundleAutoRenewal: z.boolean(), lowQuotaNotification: z.boolean() }),
 })
@@ -87,6 +89,11 @@ const isBundle = (name: string) => bundleNamed(name) !== undefined
 
 /** Whether an amount in the catalogue's currency has no more decimals than the currency. */
 const isAmount = (amount: number) => isWholeCents(amount, CURRENCY)
+
+/** A limit on the number of renewals in an hour or a day. */
+const maxRenewals = z.int().check(z.gte(1), z.lte(10_000))
+
+const hasASetting = (body: object) => Object.values(body).some((value) => value !== undefined)
 
 const invoice = z.object({
   amount: z.number(),
@@ -407,23 +414,39 @@ export const v1 = place('v1', {
   },
   setRenewal: {
     routes: ['PUT /v1/user/renewal'],
-    summary: 'Limits what auto-renewal may charge in a calendar month',
+    summary: 'Limits what auto-renewal may charge, and how often',
     description: descriptions.setRenewal,
     auth: 'account',
-    body: z.strictObject({
-      monthlyCap: z.nullable(
-        z
-          .number()
-          .check(
-            z.gte(0),
-            z.lte(amountOf(MAX_CAP_CENTS, CURRENCY)),
-            z.refine(isAmount, `must have no more decimals than ${CURRENCY} has`),
+    body: z
+      .strictObject({
+        monthlyCap: z.optional(
+          z.nullable(
+            z
+              .number()
+              .check(
+                z.gte(0),
+                z.lte(amountOf(MAX_CAP_CENTS, CURRENCY)),
+                z.refine(isAmount, `must have no more decimals than ${CURRENCY} has`),
+              ),
           ),
-      ),
-    }),
+        ),
+        maxPerHour: z.optional(z.nullable(maxRenewals)),
+        maxPerDay: z.optional(z.nullable(maxRenewals)),
+      })
+      .check(z.refine(hasASetting, { path: ['monthlyCap'], error: 'or another setting is required' })),
     responses: { 204: null },
-    errors: ['conflict'],
+    errors: [],
     needs: ['table'],
+  },
+  useRenewalLink: {
+    routes: ['POST /v1/user/renewal/link'],
+    summary: 'Stops auto-renewal, or allows more renewals, with the code of a mailed link',
+    description: descriptions.useRenewalLink,
+    auth: 'public',
+    body: z.strictObject({ code: z.string().check(z.regex(/^[A-Za-z0-9_-]{54}$/)) }),
+    responses: { 200: message },
+    errors: ['invalid_code'],
+    needs: ['table', 'keyring'],
   },
   listInvoices: {
     routes: ['GET /v1/invoice/list'],

@@ -9,7 +9,14 @@ import { stripeOf } from '../support/stripe.ts'
 const app = await startApp()
 const { double } = stripeOf(app)
 
-const ON = { state: 'on', reason: null, nextAttemptAt: null, monthlyCap: null }
+const ON = {
+  state: 'on',
+  reason: null,
+  nextAttemptAt: null,
+  monthlyCap: null,
+  maxPerHour: 3,
+  maxPerDay: 10,
+}
 
 const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
