@@ -264,7 +264,8 @@ export function reversalOf(listed: Stripe.Refund | Stripe.Dispute): Reversal | u
     captured: charge.captured,
     chargedCents: charge.amount,
     refundedCents: charge.amount_refunded,
-    disputedCents: took ? listed.amount : 0,
+    // A dispute in another currency cannot be compared, so all of the charge counts as disputed.
+    disputedCents: took ? (listed.currency === charge.currency ? listed.amount : charge.amount) : 0,
   }
 }
 

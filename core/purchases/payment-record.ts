@@ -52,7 +52,11 @@ export async function readPaymentRecord(
   return item && parsePaymentRecord(item)
 }
 
-/** The payment is final and agrees with the ledger: it needs no further look. */
+/** The payment took no money for good, or none of ours: nothing needs its record any more. */
+export const removePaymentRecord = (deps: Deps<'table'>, paymentId: string): Promise<void> =>
+  deps.table.remove(paymentKey(paymentId))
+
+/** The payment has been credited: it needs no further look, but refunds may come, which its record explains. */
 export const closePaymentRecord = (deps: Deps<'table'>, paymentId: string): Promise<unknown> =>
   deps.table
     .update(paymentKey(paymentId), expr`REMOVE #due, #dueAtMs, #alarmedAtMs`, expr`attribute_exists(#due)`)

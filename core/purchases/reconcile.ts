@@ -5,15 +5,18 @@ import { eachDue, type WatchfulRun, type Worked } from '../table/due.ts'
 import { keys, paymentIdIn } from '../table/keys.ts'
 import { leaseDue } from '../table/lease.ts'
 import { DAY_MS, MINUTE_MS } from '../time.ts'
+import { finishPurchase } from './credit.ts'
 import { ownerOfPayment, type PaymentOwner } from './payment-owner.ts'
 import {
   alarmAboutPayment,
   closePaymentRecord,
   parsePaymentRecord,
   postponePaymentRecord,
+  removePaymentRecord,
 } from './payment-record.ts'
 import { isOpen, isPaymentOfPurchase, type Purchase, readPurchase } from './purchase.ts'
 import { reversedAmounts } from './reversal.ts'
+import { settlePurchase } from './settle.ts'
 
 /** Payments younger than this may still be in progress, so they are compared later. */
 const YOUNG_MS = 10 * MINUTE_MS
@@ -144,9 +147,8 @@ async function compareEach(
 async function compareOne(deps: MoneyDeps, run: WatchfulRun, payment: Payment): Promise<boolean> {
   const owner = await ownerOfPayment(deps, payment)
   if (owner.kind === 'foreign') return false
-  const isRecorded = owner.kind === 'purchase'
-  await record(deps, run, payment.id, await verdictOn(deps, payment, owner), isRecorded)
-  return isRecorded && payment.status === 'succeeded'
+  await record(deps, run, payment.id, await verdictOn(deps, payment, owner), owner)
+  return owner.kind === 'purchase' && payment.status === 'succeeded'
 }
 
 /**
@@ -159,9 +161,12 @@ export function compareRecorded(deps: MoneyDeps, run: WatchfulRun): Promise<Work
     if (!item) return false
     const id = paymentIdIn(key)
     const payment = await deps.payments.readPayment(id)
-    if (payment)
-      await record(deps, run, id, await verdictOn(deps, payment, await ownerOfPayment(deps, payment)), true)
-    else await record(deps, run, id, await verdictOnAbsent(deps, parsePaymentRecord(item)), true)
+    const owner = payment && (await ownerOfPayment(deps, payment))
+    const verdict = owner
+      ? await verdictOn(deps, payment, owner)
+      : await verdictOnAbsent(deps, parsePaymentRecord(item))
+    if (verdict === 'agrees' && owner?.kind !== 'purchase') await removePaymentRecord(deps, id)
+    else await record(deps, run, id, verdict, owner)
     return true
   })
 }
@@ -171,11 +176,15 @@ async function record(
   run: WatchfulRun,
   id: string,
   verdict: Verdict,
-  isRecorded: boolean,
+  owner: PaymentOwner | undefined,
 ): Promise<void> {
   if (verdict === 'open') await postponePaymentRecord(deps, id)
   else if (verdict !== 'agrees') await alarmAboutPayment(deps, run, id, verdict.alarm)
-  else if (isRecorded) await closePaymentRecord(deps, id)
+  else if (owner?.kind === 'purchase') {
+    // A purchase that is not credited expires, and its record with it.
+    const isOver = owner.purchase.state === 'declined' || owner.purchase.state === 'abandoned'
+    await (isOver ? removePaymentRecord(deps, id) : closePaymentRecord(deps, id))
+  }
 }
 
 async function verdictOn(deps: MoneyDeps, payment: Payment, owner: PaymentOwner): Promise<Verdict> {
@@ -203,11 +212,9 @@ const UNRECORDED = 'charged, but no purchase is recorded; refund it in Stripe'
 async function verdictOnPurchase(deps: MoneyDeps, payment: Payment, purchase: Purchase): Promise<Verdict> {
   const isPaid = payment.status === 'succeeded'
   if (isOpen(purchase)) {
-    // settle-payments settles the purchase; it works once a minute.
+    // settle-payments settles the purchase within minutes.
     const isLate = deps.clock.nowMs() - payment.createdMs >= CREDITED_WITHIN_MS
-    return isPaid && isLate
-      ? { alarm: 'charged, but not credited yet; see why settle-payments fails' }
-      : 'open'
+    return isPaid && isLate ? creditLate(deps, payment, purchase) : 'open'
   }
   if (purchase.state !== 'credited')
     return isPaid ? unlessReturned(deps, payment, UNCREDITED) : cancelLeft(deps, payment)
@@ -215,6 +222,15 @@ async function verdictOnPurchase(deps: MoneyDeps, payment: Payment, purchase: Pu
   return isPaymentOfPurchase(payment, purchase, deps.webhooks)
     ? 'agrees'
     : { alarm: 'differs from its purchase; compare amount, currency, customer and metadata' }
+}
+
+/** Credits a charge that its job should have credited long ago. */
+async function creditLate(deps: MoneyDeps, payment: Payment, purchase: Purchase): Promise<Verdict> {
+  const outcome = await settlePurchase(deps, purchase, payment)
+  if (outcome.status !== 'credited')
+    return { alarm: 'charged, but not credited yet; see why settle-payments fails' }
+  await finishPurchase(deps, outcome.purchase)
+  return 'agrees'
 }
 
 const isFinal = ({ status }: Payment): Verdict =>

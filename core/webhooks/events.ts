@@ -151,7 +151,7 @@ async function paymentChanged(deps: MoneyDeps, event: PaymentEvent, eventDone: W
 
 async function holdChanged(deps: MoneyDeps, hold: Hold, payment: Payment, eventDone: Write[]): Promise<void> {
   const settled = await settleHold(deps, hold, payment, eventDone)
-  // The event is done only once the dollar is released; until then the provider retries the event.
+  // The event is done only once the hold is released; until then the provider retries the event.
   if (settled.status === 'proved') await releaseHold(deps, settled.hold, eventDone)
 }
 

@@ -3,6 +3,7 @@ import { sweepCards } from '../../core/cards/expiry.ts'
 import { sweepHolds } from '../../core/cards/verify.ts'
 import type { Deps } from '../../core/ports.ts'
 import { compareReversals } from '../../core/purchases/compare-reversals.ts'
+import { pacedPayments } from '../../core/purchases/rate-limit.ts'
 import { comparePayments, compareRecorded } from '../../core/purchases/reconcile.ts'
 import { processMissedEvents } from '../../core/webhooks/events.ts'
 import { job } from '../http/job.ts'
@@ -39,7 +40,8 @@ const STEPS: Readonly<Record<string, Step>> = {
  * a step with much to do leaves some to the next; what it leaves undone is the next run's.
  * @throws the error of the first step that failed as a whole, after all of them have run
  */
-export const handler = job(jobs.sweep, async (deps, { untilMs, alarm: raise }) => {
+export const handler = job(jobs.sweep, async (unpaced, { untilMs, alarm: raise }) => {
+  const deps = { ...unpaced, payments: pacedPayments(unpaced).payments }
   const alarms: string[] = []
   const alarm = (sentence: string) => {
     alarms.push(sentence)

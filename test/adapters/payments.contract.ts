@@ -65,6 +65,7 @@ export async function newPayment(
   const result = await payments.createPayment({
     purpose,
     amountCents: purpose === 'hold' ? 100 : 999,
+    currency: 'usd',
     customerId,
     paymentMethodId,
     metadata: { account: 'a', purchase, stage: 'test' },
@@ -212,6 +213,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
           const hold = payments.createPayment({
             purpose: 'hold',
             amountCents: 100,
+            currency: 'usd',
             customerId: customer.id,
             paymentMethodId: id,
             metadata: { account: 'a', purchase: 'p', stage: 'test' },
@@ -345,8 +347,8 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         expect(payment).toMatchObject({
           status: 'succeeded',
           amountCents: 999,
-          receivedCents: 999,
           currency: 'usd',
+          receivedCents: 999,
           customerId: id,
           paymentMethodId: card.id,
           livemode: false,
@@ -455,6 +457,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         const payment: NewPayment = {
           purpose: 'purchase',
           amountCents: 999,
+          currency: 'usd',
           customerId: id,
           paymentMethodId: card.id,
           metadata: { account: 'a', purchase: 'p', stage: 'test' },
@@ -478,6 +481,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
           const result = await payments.createPayment({
             purpose: 'purchase',
             amountCents: 999,
+            currency: 'usd',
             customerId: mine.id,
             paymentMethodId: cardId,
             metadata: { account: 'a', purchase: 'p', stage: 'test' },
@@ -503,6 +507,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         const result = await payments.createPayment({
           purpose: 'purchase',
           amountCents: 999,
+          currency: 'usd',
           customerId: id,
           paymentMethodId: cardId,
           metadata: { account: 'a', purchase: 'p', stage: 'test' },
@@ -554,6 +559,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
           status: 'succeeded',
           captured: true,
           amountCents: 999,
+          currency: 'usd',
           refundedCents: 0,
           refunds: [],
           disputed: false,
@@ -614,6 +620,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
           chargeId: latestChargeId,
           paymentId,
           amountCents: 999,
+          currency: 'usd',
           status: 'open',
           reason: 'fraudulent',
         })
