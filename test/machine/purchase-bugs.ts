@@ -423,8 +423,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a pause of renewal ends when a refund fails but a dispute takes its place',
-    find: 'remove: reversedCents < 0 && renewal?.reason === REVERSED ? [expr`#renewal`] : []',
-    put: 'remove: reversedCents <= 0 && renewal?.reason === REVERSED ? [expr`#renewal`] : []',
+    find: 'return reversedCents < 0 && renewal?.reason === REVERSED ? { renewal: undefined } : {}',
+    put: 'return reversedCents <= 0 && renewal?.reason === REVERSED ? { renewal: undefined } : {}',
     foundBy: failed(otherReversal),
   },
   {
