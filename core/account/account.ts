@@ -101,7 +101,10 @@ const profileSchema = z.object({
       failures: z.number(),
     }),
   ),
-  /** The owner's limits: the cost of renewals in a calendar month (UTC), and their number. */
+  /**
+   * The owner's limits: the cost of renewals in a calendar month (UTC), in the currency's minor unit, and their
+   * number.
+   */
   monthlyCapCents: z.optional(z.number()),
   maxRenewalsPerHour: z.optional(z.number()),
   maxRenewalsPerDay: z.optional(z.number()),
@@ -120,7 +123,7 @@ const profileSchema = z.object({
   owed: z.optional(z.record(z.string(), z.number())),
   /** Whether a purchase was ever credited. */
   paid: z.boolean(),
-  /** Cents; negative if the customer owes money. */
+  /** In the currency's minor unit; negative if the customer owes money. */
   balanceCents: z.number(),
   /** Number of the last ledger entry. */
   ledgerSeq: z.number(),

@@ -234,7 +234,7 @@ export async function closeHold(
 }
 
 /**
- * Releases the dollar, which ends the verification. Until then the hold stays due.
+ * Releases the amount held, which ends the verification. Until then the hold stays due.
  * @throws DomainError `temporarily_unavailable` if the payment cannot be canceled yet
  */
 export async function releaseHold(

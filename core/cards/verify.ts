@@ -22,7 +22,7 @@ export interface CardToProve {
 }
 
 /**
- * Proves a card by holding and releasing one dollar, and puts the card on file. An open verification of the
+ * Proves a card by holding and releasing a small amount, and puts the card on file. An open verification of the
  * same card is resumed, so that two concurrent requests make one hold. An open verification of another card
  * is ended first.
  * @throws DomainError `email_unconfirmed`, `too_many_cards_tried`, `card_declined`,

@@ -11,7 +11,11 @@ export interface MailValues {
   code?: string | undefined
   /** Bundle, amount and id of a purchase, only in mails about a purchase. */
   bundle?: string | undefined
+  /** In the minor unit of `currency` (ISO 4217). */
   amountCents?: number | undefined
+  currency?: string | undefined
+  /** Only in low-quota mails: whether units were added, or the bundle is no longer sold. */
+  since?: 'refilled' | 'removed' | undefined
   purchaseId?: string | undefined
   /** A change of auto-renewal, only in mails about one. */
   news?: RenewalNews | undefined
@@ -24,6 +28,21 @@ export interface MailValues {
   allowCode?: string | undefined
   /** The team's own frontend, from the deployment's settings. Links must not depend on request headers. */
   appUrl?: string | undefined
+}
+
+/** What a low-quota mail says, by what is true when it is written. */
+const LOW_QUOTA: Record<'low' | NonNullable<MailValues['since']>, (bundle: string) => string[]> = {
+  low: (bundle) => [
+    `Less than 10 % of your ${bundle} bundle is left.`,
+    'If auto-renewal is on, we will renew it when less than 1 % is left. You can also refill it at any time.',
+  ],
+  removed: (bundle) => [
+    `Less than 10 % of your ${bundle} bundle is left.`,
+    'We no longer sell this bundle, so it can be neither renewed nor refilled. Please choose another bundle to get more units.',
+  ],
+  refilled: () => [
+    'Your units had fallen below 10 % of your bundle. More have been added since, so you need not do anything.',
+  ],
 }
 
 type Template = (values: MailValues) => { subject: string; lines: string[] }
@@ -63,6 +82,8 @@ function renewalLines({ renewed, keyUse = [], stopCode, allowCode, appUrl = '' }
 const keyUseText = (keyUse: readonly KeyUse[]): string =>
   keyUse.map(({ name, units }) => `${name ?? 'deleted keys'} ${unitsText(units)}`).join('; ')
 
+const amountText = ({ amountCents = 0, currency }: MailValues): string => priceText(amountCents, currency)
+
 /** Every mail that Bursar sends. */
 const templates = {
   'confirm-email': ({ username, code = '' }) => ({
@@ -101,11 +122,10 @@ const templates = {
     ],
   }),
   'low-quota': (values) => ({
-    subject: `Less than 10 % of your ${values.bundle ?? ''} bundle is left`,
+    subject: `Less than 10 % of your ${values.bundle ?? ''} bundle ${values.since === 'refilled' ? 'was' : 'is'} left`,
     lines: [
       `Hello ${values.username},`,
-      `Less than 10 % of your ${values.bundle ?? ''} bundle is left.`,
-      'If auto-renewal is on, we will renew it when less than 1 % is left. You can also refill it at any time.',
+      ...LOW_QUOTA[values.since ?? 'low'](values.bundle ?? ''),
       ...renewalLines(values),
     ],
   }),
@@ -113,7 +133,7 @@ const templates = {
     subject: `We renewed your ${values.bundle ?? ''} bundle`,
     lines: [
       `Hello ${values.username},`,
-      `We renewed your ${values.bundle ?? ''} bundle for ${priceText(values.amountCents ?? 0)}.`,
+      `We renewed your ${values.bundle ?? ''} bundle for ${amountText(values)}.`,
       ...(values.news ? [renewalText(values.news).happened] : []),
       'You will find the invoice and receipt in your account.',
       ...renewalLines(values),
@@ -123,7 +143,7 @@ const templates = {
     subject: `We could not renew your ${values.bundle ?? ''} bundle`,
     lines: [
       `Hello ${values.username},`,
-      `We tried to renew your ${values.bundle ?? ''} bundle for ${priceText(values.amountCents ?? 0)}, but your card was declined.`,
+      `We tried to renew your ${values.bundle ?? ''} bundle for ${amountText(values)}, but your card was declined.`,
       ...(values.news ? newsLines(values.news) : []),
       ...renewalLines(values),
     ],
@@ -132,7 +152,7 @@ const templates = {
     subject: `Please confirm the renewal of your ${values.bundle ?? ''} bundle`,
     lines: [
       `Hello ${values.username},`,
-      `Your bank asks you to confirm the payment of ${priceText(values.amountCents ?? 0)} for the renewal of your ${values.bundle ?? ''} bundle. Please finish it here within 24 hours:`,
+      `Your bank asks you to confirm the payment of ${amountText(values)} for the renewal of your ${values.bundle ?? ''} bundle. Please finish it here within 24 hours:`,
       `${values.appUrl ?? ''}/renewal/${values.purchaseId ?? ''}`,
       'Nothing is charged until then.',
       ...renewalLines(values),

@@ -27,6 +27,8 @@ const mailSchema = z.object({
     username: z.string(),
     bundle: z.optional(z.string()),
     amountCents: z.optional(z.number()),
+    currency: z.optional(z.string()),
+    since: z.optional(z.enum(['refilled', 'removed'])),
     purchaseId: z.optional(z.string()),
     news: z.optional(renewalNewsSchema),
     renewed: z.optional(z.object({ month: z.string(), cents: z.number(), count: z.number() })),

@@ -1,22 +1,26 @@
 import { type Account, readAccount, renewsItself } from '../account/account.ts'
+import { AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
 import type { Deps, MoneyDeps } from '../ports.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
+import { isLowQuota } from '../quota/thresholds.ts'
 import { eachDue, type Run } from '../table/due.ts'
 import { type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { accountIdIn, keys, shownKey } from '../table/keys.ts'
+import { isLeased } from '../table/lease.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { MINUTE_MS } from '../time.ts'
 import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
 import { beginPurchase, defaultCardOf } from './begin.ts'
 import { bundleOf } from './catalogue.ts'
-import { isOpen, readPurchase } from './purchase.ts'
-import { decideRenewal, renewalObstacle, renewalUnchanged } from './renewal.ts'
+import { begunAtMs, isOpen, readPurchase } from './purchase.ts'
+import { decideRenewal, holdsRemovedBundle, renewalObstacle, renewalUnchanged } from './renewal.ts'
 import { renewedInMonth } from './renewal-limits.ts'
 import { changeRenewal, type Renewal } from './renewal-state.ts'
+import { retryWaitMs } from './resume.ts'
 
 /** What a run did. */
 export interface Checked {
@@ -97,21 +101,22 @@ async function forgetOldCard(deps: Deps<'table'>, account: WithQuota): Promise<W
 async function sendLowQuotaNotice(
   deps: Deps<'table'>,
   account: Account,
-  { noticeSinceMs }: Quota,
+  { noticeSinceMs, left, size }: Quota,
 ): Promise<boolean> {
   const { id: accountId, bundle, flags, email, username } = account
   if (noticeSinceMs === undefined || bundle === undefined || !flags.lowQuotaNotification) return false
-  const text = `Less than 10 % of your ${bundle} bundle is left.`
-  const nowMs = deps.clock.nowMs()
-  // The mail announces a charge, so it says what renewals have charged and how to stop them.
-  const renewed = renewsItself(account) ? { renewed: renewedInMonth(account.renewed, nowMs) } : {}
+  const since = isLowQuota(left, size) ? (holdsRemovedBundle(account) ? 'removed' : undefined) : 'refilled'
+  const text =
+    since === 'refilled'
+      ? 'Your units had fallen below 10 % of your bundle. More have been added since.'
+      : `Less than 10 % of your ${bundle} bundle is left.`
+  // A mail that announces a charge says what renewals have charged and how to stop them.
+  const announces = since === undefined && renewsItself(account)
+  const renewed = announces ? { renewed: renewedInMonth(account.renewed, deps.clock.nowMs()) } : {}
   const id = `${noticeSinceMs.toString(16).padStart(12, '0')}${'0'.repeat(12)}`
   const notice = { ...newNotice(deps, accountId, 'low_quota', text), ...keys.notice(accountId, id), id }
-  const { write } = queueMail(
-    deps,
-    { accountId, to: email, template: 'low-quota', values: { username, bundle, ...renewed } },
-    0,
-  )
+  const values = { username, bundle, since, ...renewed } as const
+  const { write } = queueMail(deps, { accountId, to: email, template: 'low-quota', values }, 0)
   return deps.table.transact([{ put: notice, if: expr`attribute_not_exists(pk)` }, write]).then(
     () => true,
     (error) => {
@@ -140,11 +145,12 @@ async function renewBundle(
       return { againMs: decision.untilMs }
     case 'note': {
       const isNoted = await noteRenewal(deps, account, decision.renewal)
-      return { againMs: isNoted ? decision.renewal.nextAttemptAtMs : nowMs + MINUTE_MS }
+      const nextMs = decision.renewal.nextAttemptAtMs ?? decision.untilMs
+      return { againMs: isNoted ? nextMs : nowMs + MINUTE_MS }
     }
     case 'open':
       await abandonRenewalOfOldCard(deps, account)
-      return { againMs: nowMs + MINUTE_MS }
+      return { againMs: nowMs + openWaitMs(account, nowMs) }
     case 'renew': {
       const order = { ...defaultCardOf(account), accountId: account.id, kind: 'renewal' as const }
       const bundle = bundleOf(decision.bundle)
@@ -162,11 +168,18 @@ async function renewBundle(
         return isNoted ? {} : { againMs: nowMs + MINUTE_MS }
       }
       if (!purchase) return { againMs: nowMs + MINUTE_MS }
-      const { status } = await advancePurchase(deps, purchase)
+      const { status } = await advancePurchase(deps, purchase, 'job')
       return { outcome: status === 'credited' ? 'renewed' : 'tried', againMs: nowMs + MINUTE_MS }
     }
   }
 }
+
+/**
+ * How long the check waits for an open purchase. What the end of the purchase changes wakes the check, but an
+ * abandoned one changes nothing.
+ */
+const openWaitMs = ({ openPurchase = '' }: Account, nowMs: number): number =>
+  Math.min(retryWaitMs({ createdAtMs: begunAtMs(openPurchase) }, nowMs), AUTHENTICATION_POLL_MS)
 
 /** The default card is not on file. Setting another default card wakes the renewal. */
 function noCard(error: unknown): 'no card' {
@@ -174,13 +187,14 @@ function noCard(error: unknown): 'no card' {
   throw error
 }
 
-/** Abandons a renewal that waits for its customer if the default card has changed since. */
+/** Abandons a renewal that waits for its customer or for the provider if the default card has changed since. */
 async function abandonRenewalOfOldCard(
   deps: MoneyDeps,
   { id, openPurchase, customer }: Account,
 ): Promise<void> {
   const open = openPurchase === undefined ? undefined : await readPurchase(deps, id, openPurchase)
-  if (!open || !isOpen(open) || open.kind !== 'renewal' || open.state !== 'action_required') return
+  if (!open || !isOpen(open) || open.kind !== 'renewal') return
+  if (open.state !== 'action_required' && isLeased(deps, open)) return
   if (open.cardId !== customer?.defaultCardId) await settleAbandonedPurchase(deps, open, true)
 }
 

@@ -27,15 +27,15 @@ export async function creditPurchase(
   purchase: Purchase,
   payment: Payment,
 ): Promise<Purchase> {
-  const { accountId, amountCents, units, id } = purchase
+  const { accountId, amountCents, currency, units, id } = purchase
   const receipt = payment.receipt ?? (await readReceipt(deps, payment))
   const nowMs = deps.clock.nowMs()
   let credited = purchase
   const other = await transactPurchase(deps, purchase, async (profile, card) => {
     const paid = await payOwedUnits(deps, profile, units)
     const entries: NewEntry[] = [
-      { kind: 'payment', units: 0, amountCents, purchaseId: id },
-      { kind: 'sale', units, amountCents: -amountCents, purchaseId: id, size: units },
+      { kind: 'payment', units: 0, amountCents, currency, purchaseId: id },
+      { kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units },
       ...paid.entries,
     ]
     credited = {
@@ -87,7 +87,7 @@ function creditOnProfile(
     { bundle, renewal: undefined },
     {
       ...(before.bundle === undefined && { by: 'first_bundle' }),
-      lead: { ...creditMessage(purchase), amountCents },
+      lead: { ...creditMessage(purchase, paid), amountCents, currency: purchase.currency },
       atMs: paidAtMs,
     },
   )
@@ -111,16 +111,19 @@ function creditOnProfile(
   ]
 }
 
-function creditMessage({ kind, bundle, units, amountCents }: Purchase): LeadMessage {
+function creditMessage({ kind, bundle, units, amountCents, currency }: Purchase, paid: Paid): LeadMessage {
   const sold = unitsText(units)
-  const price = priceText(amountCents)
+  const price = priceText(amountCents, currency)
+  const owed = paid.entries.reduce((sum, entry) => sum - entry.units, 0)
+  const debt =
+    owed > 0 ? ` We kept ${unitsText(owed)} of them that you had spent before a refund or dispute.` : ''
   return kind === 'renewal'
     ? {
         messageType: 'renewed',
-        text: `We renewed your ${bundle} bundle: ${sold} for ${price}.`,
+        text: `We renewed your ${bundle} bundle: ${sold} for ${price}.${debt}`,
         template: 'renewed',
       }
-    : { messageType: 'purchased', text: `Payment received: ${sold} (${bundle}) for ${price}.` }
+    : { messageType: 'purchased', text: `Payment received: ${sold} (${bundle}) for ${price}.${debt}` }
 }
 
 /**

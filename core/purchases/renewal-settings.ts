@@ -7,7 +7,7 @@ import { attr, type Expression, expr, join, setRemove, unchangedSince } from '..
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
-import { bundleOf } from './catalogue.ts'
+import { bundleOf, isSold } from './catalogue.ts'
 import { isByLimit, isSameLimit, limitedRenewal, renewalObstacle } from './renewal.ts'
 import { limitReached, type RenewalLimits } from './renewal-limits.ts'
 import { changeRenewal, type Renewal, type RenewalChange } from './renewal-state.ts'
@@ -121,7 +121,7 @@ export async function setRenewalLimits(
 /** The state of renewal that the limits leave; no field if they do not change it. */
 function withinLimits(account: Account, nowMs: number): { renewal?: Renewal | undefined } {
   const { renewal, bundle } = account
-  if (!renewal || !isByLimit(renewal) || bundle === undefined) return {}
+  if (!renewal || !isByLimit(renewal) || bundle === undefined || !isSold(bundle)) return {}
   const limit = limitReached(account, bundleOf(bundle).priceCents, nowMs)
   if (!limit) return { renewal: undefined }
   if (isSameLimit(renewal, limit)) return {}

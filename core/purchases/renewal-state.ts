@@ -23,7 +23,9 @@ export interface LeadMessage {
   text?: string
   /** The mail that tells of it. Without one, only a change of renewal is mailed. */
   template?: 'renewed' | 'renewal-declined' | 'renewal-action'
+  /** In the minor unit of `currency` (ISO 4217). */
   amountCents?: number
+  currency?: string
   purchaseId?: string
 }
 
@@ -113,6 +115,7 @@ function messagesOf(
     username,
     bundle: news?.bundle ?? after.bundle,
     amountCents: lead?.amountCents,
+    currency: lead?.currency,
     purchaseId: lead?.purchaseId,
     news,
     renewed: renewedInMonth(after.renewed, atMs),

@@ -6,8 +6,8 @@ import { needsRenewal } from '../quota/thresholds.ts'
 import { type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
-import { HOUR_MS } from '../time.ts'
-import { bundleOf } from './catalogue.ts'
+import { DAY_MS, HOUR_MS } from '../time.ts'
+import { bundleOf, isSold } from './catalogue.ts'
 import type { Purchase } from './purchase.ts'
 import { type LimitReached, limitReached, maxPerDay, maxPerHour } from './renewal-limits.ts'
 import { changeRenewal, type Renewal, type RenewalChange } from './renewal-state.ts'
@@ -37,39 +37,53 @@ export function declinedRenewal(
   purchase: Purchase,
   decline: Decline,
 ): RenewalChange {
-  const { cardId, amountCents } = purchase
+  const { cardId, amountCents, currency } = purchase
   const renewal = afterDecline(profile.renewal, cardId, decline, deps.clock.nowMs())
   const isFirst = profile.renewal === undefined
-  const lead = { messageType: 'renewal_declined', template: 'renewal-declined', amountCents } as const
+  const lead = {
+    messageType: 'renewal_declined',
+    template: 'renewal-declined',
+    amountCents,
+    currency,
+  } as const
   return changeRenewal(deps, profile, { renewal }, isFirst ? { lead } : {})
 }
 
 const REVERSED = 'payment_reversed'
 const UNITS_OWED = 'units_owed'
+/** The catalogue no longer has the account's bundle. */
+export const BUNDLE_REMOVED = 'bundle_removed'
+
+/** How often a renewal is decided again whose bundle is not sold, in case the bundle returns. */
+const REMOVED_POLL_MS = DAY_MS
+
+/** Whether an account holds a bundle that the catalogue has no longer. Its units stay spendable. */
+export const holdsRemovedBundle = ({ bundle }: Pick<Profile, 'bundle'>): boolean =>
+  bundle !== undefined && !isSold(bundle)
 
 /**
  * How a refund or a dispute changes renewal. If the customer got money back and few units are left, renewal
  * pauses until the customer buys or sets another default card, so that the returned units are not charged
- * again. A failed refund or a won dispute ends the pause.
- * @param reversedMore whether more money went back than before; else some of it has returned.
+ * again. A failed refund or a won dispute ends the pause, unless a new refund or dispute has the same amount.
+ * @param reversedCents how much more money went back than before; negative if some of it has returned.
  * @returns the fields for `changeRenewal`; none if renewal stays as it is.
  */
 export function afterReversal(
   { renewal }: Profile,
   cardId: string | undefined,
-  reversedMore: boolean,
+  reversedCents: number,
   isLow: boolean,
 ): { renewal?: Renewal | undefined } {
   // If renewal with this card is already paused, the earlier reason stays.
   const isPaused = renewal?.state === 'paused' && renewal.cardId === cardId
-  if (reversedMore && isLow && !isPaused)
+  if (reversedCents > 0 && isLow && !isPaused)
     return { renewal: { state: 'paused', reason: REVERSED, cardId, failures: 0 } }
-  return !reversedMore && renewal?.reason === REVERSED ? { renewal: undefined } : {}
+  return reversedCents < 0 && renewal?.reason === REVERSED ? { renewal: undefined } : {}
 }
 
 /** Writes for a renewal that waits for its customer, who gets a link to authenticate. */
 export function renewalNeedsAuthentication(deps: Deps, profile: Profile, purchase: Purchase): Write[] {
-  const { id: purchaseId, cardId, amountCents } = purchase
+  const { id: purchaseId, cardId, amountCents, currency } = purchase
   const renewal: Renewal = {
     state: 'action_required',
     reason: 'authentication_required',
@@ -80,6 +94,7 @@ export function renewalNeedsAuthentication(deps: Deps, profile: Profile, purchas
     messageType: 'renewal_action',
     template: 'renewal-action',
     amountCents,
+    currency,
     purchaseId,
   } as const
   const change = changeRenewal(deps, profile, { renewal }, { lead })
@@ -118,12 +133,18 @@ export type RenewalBasis = Pick<Profile, (typeof DECISION_FIELDS)[number]> & {
 /** The condition that the profile still is as the decision about a renewal read it. */
 export const renewalUnchanged = (basis: RenewalBasis): Expression => unchangedSince(basis, DECISION_FIELDS)
 
-/** Why the bundle does not renew itself; undefined if it does or the default card has changed since. */
-export const renewalObstacle = ({
+/**
+ * Why the bundle does not renew itself; undefined if it does, the default card has changed since, or the
+ * bundle is sold again.
+ */
+export function renewalObstacle({
   renewal,
+  bundle,
   customer,
-}: Pick<RenewalBasis, 'renewal' | 'customer'>): Renewal | undefined =>
-  renewal?.cardId === customer?.defaultCardId ? renewal : undefined
+}: Pick<RenewalBasis, 'renewal' | 'bundle' | 'customer'>): Renewal | undefined {
+  if (renewal?.reason === BUNDLE_REMOVED && !holdsRemovedBundle({ bundle })) return undefined
+  return renewal?.cardId === customer?.defaultCardId ? renewal : undefined
+}
 
 /** What to do about a counter that may need a renewal. */
 export type Decision =
@@ -132,8 +153,8 @@ export type Decision =
   | { act: 'wait'; untilMs: number }
   /** Check again later, because a purchase is open. */
   | { act: 'open' }
-  /** The bundle cannot be renewed: store the reason for the customer. */
-  | { act: 'note'; renewal: Renewal }
+  /** The bundle cannot be renewed: store the reason for the customer, and check again at `untilMs`, if set. */
+  | { act: 'note'; renewal: Renewal; untilMs?: number }
   | { act: 'renew'; bundle: string }
 
 export function decideRenewal(account: RenewalBasis, quota: Quota, nowMs: number): Decision {
@@ -143,6 +164,9 @@ export function decideRenewal(account: RenewalBasis, quota: Quota, nowMs: number
   if (!needsRenewal(quota.left, quota.size)) return { act: 'rest' }
   if (account.openPurchase !== undefined) return { act: 'open' }
   const before = renewalObstacle(account)
+  // A change of the catalogue ends this pause, and wakes no check.
+  const returnMs = nowMs + REMOVED_POLL_MS
+  if (before?.reason === BUNDLE_REMOVED) return { act: 'wait', untilMs: returnMs }
   const isDebtPaid = before?.reason === UNITS_OWED && account.owed === undefined
   if (before?.state === 'paused' && !isDebtPaid) return { act: 'rest' }
   // The limits may have changed, so they are compared again below.
@@ -150,6 +174,10 @@ export function decideRenewal(account: RenewalBasis, quota: Quota, nowMs: number
   if (untilMs > nowMs) return { act: 'wait', untilMs }
   const cardId = account.customer?.defaultCardId
   const failures = before?.failures ?? 0
+  if (!isSold(bundle)) {
+    const renewal: Renewal = { state: 'paused', reason: BUNDLE_REMOVED, cardId, failures }
+    return { act: 'note', renewal, untilMs: returnMs }
+  }
   if (cardId === undefined) return { act: 'note', renewal: { state: 'paused', reason: 'no_card', failures } }
   // Each renewal would pay for units that are already spent.
   if (account.owed !== undefined)
@@ -186,17 +214,23 @@ export interface RenewalStatus {
   reason: string | undefined
   /** When the renewal is tried again, epoch ms; undefined if no time is set. */
   nextAttemptAtMs: number | undefined
-  /** What renewals may cost in a calendar month (UTC), in cents; undefined means no limit. */
+  /** What renewals may cost in a calendar month (UTC), in the currency's minor unit; undefined means no limit. */
   monthlyCapCents: number | undefined
   /** How many renewals an hour and a day may have before the next one is held back. */
   maxPerHour: number
   maxPerDay: number
 }
 
+/** A bundle that is not sold will not be renewed, so its owner sees that before the units run low. */
+const removedObstacle = (
+  account: Account,
+): Pick<Renewal, 'state' | 'reason' | 'nextAttemptAtMs'> | undefined =>
+  holdsRemovedBundle(account) ? { state: 'paused', reason: BUNDLE_REMOVED } : undefined
+
 export function renewalStatus(account: Account): RenewalStatus {
   const { monthlyCapCents } = account
   const isOn = renewsItself(account)
-  const obstacle = isOn ? renewalObstacle(account) : undefined
+  const obstacle = isOn ? (renewalObstacle(account) ?? removedObstacle(account)) : undefined
   return {
     state: obstacle?.state ?? (isOn ? 'on' : 'off'),
     reason: obstacle?.reason,

@@ -5,7 +5,7 @@ import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import type { Decline, MoneyDeps, Payment } from '../ports.ts'
 import { type Expression, expr, join, setRemove } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
+import { keys, ttlAt, UNCHARGED_PURCHASE_KEPT_MS } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
@@ -58,7 +58,7 @@ export async function settlePurchase(
     case 'reject':
       // If the payment took money, the reconciliation raises an alarm.
       if (payment.status !== 'succeeded') await deps.payments.cancelPayment(payment.id)
-      return endPurchase(deps, purchase, undefined, eventDone)
+      return endPurchase(deps, purchase, undefined, eventDone, payment.status === 'succeeded')
     case 'end':
       return endPurchase(deps, purchase, declineBefore(payment), eventDone)
     case 'wait':
@@ -134,14 +134,18 @@ async function askForAuthentication(
 /**
  * Ends a purchase whose payment can move no more money, and frees the account's slot for another purchase.
  * @param decline why the card was declined; undefined for an abandoned purchase.
+ * @param tookMoney whether its payment has taken money all the same. Only a purchase that charged nothing
+ *   expires.
  */
 export async function endPurchase(
   deps: MoneyDeps,
   purchase: Purchase,
   decline: Decline | undefined,
   eventDone: readonly Write[] = [],
+  tookMoney = false,
 ): Promise<PurchaseOutcome> {
   const { accountId, id } = purchase
+  const { ttl } = ttlAt(deps.clock.nowMs() + UNCHARGED_PURCHASE_KEPT_MS)
   const state = decline ? 'declined' : 'abandoned'
   const other = await transactPurchase(deps, purchase, (profile, card) => {
     const renewal =
@@ -149,7 +153,10 @@ export async function endPurchase(
     return [
       {
         update: keys.purchase(accountId, id),
-        set: expr`SET #state = ${state} REMOVE #due, #dueAtMs`,
+        set: setRemove(
+          [expr`#state = ${state}`, ...(tookMoney ? [] : [expr`#ttl = ${ttl}`])],
+          [expr`#due, #dueAtMs`],
+        ),
         // Without a payment id, the condition fails if a concurrent request has saved one meanwhile.
         if: purchase.paymentId === undefined ? expr`#state = ${'created'}` : stillOpen,
       },
@@ -165,7 +172,7 @@ export async function endPurchase(
 /** A notice for a customer whose request was answered as pending. A renewal has its own messages. */
 function lateNotice(deps: MoneyDeps, purchase: Purchase, declined: boolean): Write[] {
   const { accountId, bundle, kind } = purchase
-  if (kind === 'renewal' || isLeased(deps, purchase)) return []
+  if (kind === 'renewal' || (isLeased(deps, purchase) && !purchase.promised)) return []
   const text = declined
     ? `Your payment for the ${bundle} bundle was declined. Nothing was charged.`
     : `We cancelled your payment for the ${bundle} bundle. Nothing was charged.`

@@ -1,3 +1,4 @@
+import { CURRENCY } from '../../core/purchases/catalogue.ts'
 import { setRenewalLimits } from '../../core/purchases/renewal-settings.ts'
 import { endpoint } from '../http/endpoint.ts'
 import { centsOf } from '../http/money-shapes.ts'
@@ -7,7 +8,7 @@ export const handler = endpoint(v1.setRenewal, async ({ body, caller, deps }) =>
   const { monthlyCap, maxPerHour, maxPerDay } = body
   await setRenewalLimits(deps, caller.account, {
     ...(monthlyCap !== undefined && {
-      monthlyCapCents: monthlyCap === null ? undefined : centsOf(monthlyCap),
+      monthlyCapCents: monthlyCap === null ? undefined : centsOf(monthlyCap, CURRENCY),
     }),
     ...(maxPerHour !== undefined && { maxRenewalsPerHour: maxPerHour ?? undefined }),
     ...(maxPerDay !== undefined && { maxRenewalsPerDay: maxPerDay ?? undefined }),

@@ -25,14 +25,18 @@ import {
   heldBackByDay,
   heldBackByHour,
   indebted,
+  longOutage,
   madeUpLink,
   neverRetry,
   otherDefaultCard,
+  otherReversal,
   outage,
+  promised,
   refunded,
   restoredMeanwhile,
   type Scenario,
   switchedOff,
+  switchedOffInOutage,
 } from './purchase-scenarios.ts'
 import { HOUR_MS, type Purchases } from './purchase-world.ts'
 
@@ -102,11 +106,11 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'an outage is treated as a decline of a renewal',
     near: advancePurchase,
     find: [
-      "if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error",
+      "if (waiting === 'customer' && rateLimitOf(error)) await promisePurchase(deps, purchase)",
       'return pending(deps, purchase, error)',
     ],
     put: [
-      "if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error",
+      "if (waiting === 'customer' && rateLimitOf(error)) await promisePurchase(deps, purchase)",
       "return { status: 'declined' }",
     ],
     namesFrom: ["{ status: 'credited', purchase: saved }"],
@@ -123,6 +127,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
       'const saved = await save(deps, purchase, payment)',
       'if (saved.paymentId === payment.id && isOpen(saved)) return saved',
     ],
+    more: [{ find: 'if (isLeased(deps, purchase)) return undefined', put: 'return undefined' }],
     namesFrom: ["await deps.payments.confirmPayment(paymentId, 'purchase', cardId)"],
     foundBy: broken(flows.buy, 'client', 'crash-after', 25 * HOUR_MS),
   },
@@ -188,10 +193,43 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'an open purchase does not block a request with another key',
-    find: "if (open.state !== 'action_required' && isLeased(deps, open)) throw new DomainError('purchase_open')",
+    find: "if (open.state !== 'action_required' && !isPromised && isLeased(deps, open)) throw new DomainError('purchase_open')",
     put: 'if (open) await end(deps, open, undefined)',
     using: { end: endPurchase },
     foundBy: failed(fiftyAtOnce((n) => `key-${n}`)),
+  },
+  // --- Rate limits and outages ---
+  {
+    title: 'a call that a rate limit refused is treated as a decline',
+    find: "if (waiting === 'customer' && rateLimitOf(error)) await promisePurchase(deps, purchase)",
+    put: "if (rateLimitOf(error)) return end(deps, purchase, { reason: 'declined', retry: 'retryable' })",
+    using: { end: endPurchase },
+    namesFrom: ["end(deps, purchase, { reason: 'card_unusable', retry: 'never' })"],
+    foundBy: failed(outage('POST /v1/payment_intents/*/confirm')),
+  },
+  {
+    title: 'a renewal that an outage stopped is abandoned and begun again',
+    find: "if (purchase.kind !== 'renewal' || isLeased(deps, purchase)) return false",
+    put: 'return false',
+    foundBy: failed(longOutage('POST /v1/payment_intents/*/confirm', '429')),
+  },
+  {
+    title: 'a renewal that an outage stopped is resumed although it was switched off',
+    find: "if (decision.act !== 'renew' || decision.bundle !== bundle) return false",
+    put: '',
+    foundBy: failed(switchedOffInOutage),
+  },
+  {
+    title: 'a purchase of which its customer was told that it is pending is abandoned',
+    find: 'if (purchase.promised) return deps.clock.nowMs() < purchase.createdAtMs + PROMISE_MS',
+    put: '',
+    foundBy: failed(promised('POST /v1/payment_intents/*/confirm')),
+  },
+  {
+    title: 'a purchase whose payment took money expires',
+    find: '...(tookMoney ? [] : [expr`#ttl = ${ttl}`])',
+    put: 'expr`#ttl = ${ttl}`',
+    foundBy: failed(changedPayment({ amount: 50 })),
   },
   // --- Settling ---
   {
@@ -250,7 +288,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'the currency is not compared',
     near: purchaseOf,
-    find: "payment.currency === 'usd' &&",
+    find: 'payment.currency === purchase.currency.toLowerCase() &&',
     put: '',
     foundBy: failed(changedPayment({ currency: 'eur' })),
   },
@@ -377,11 +415,17 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'owed units are not taken from the next credit',
     find: [
-      "{ kind: 'sale', units, amountCents: -amountCents, purchaseId: id, size: units },",
+      "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units },",
       '...paid.entries',
     ],
-    put: "{ kind: 'sale', units, amountCents: -amountCents, purchaseId: id, size: units }",
+    put: "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units }",
     foundBy: unbroken(flows.buyOwing, 'both'),
+  },
+  {
+    title: 'a pause of renewal ends when a refund fails but a dispute takes its place',
+    find: 'return reversedCents < 0 && renewal?.reason === REVERSED ? { renewal: undefined } : {}',
+    put: 'return reversedCents <= 0 && renewal?.reason === REVERSED ? { renewal: undefined } : {}',
+    foundBy: failed(otherReversal),
   },
   {
     title: 'a dispute that is won gives nothing back',
@@ -465,7 +509,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a refund makes the bundle renew itself',
-    find: 'if (reversedMore && isLow && !isPaused) return',
+    find: 'if (reversedCents > 0 && isLow && !isPaused) return',
     put: 'if (isLow && !isLow) return',
     more: [
       {
@@ -541,7 +585,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     put: "payment.status === 'unknown' ? end(deps, purchase, { reason: 'processing_error', retry: 'retryable' })",
     using: { end: endPurchase },
     namesFrom: ["end(deps, purchase, { reason: 'card_unusable', retry: 'never' })"],
-    foundBy: failed(outage('POST /v1/payment_intents/*/confirm')),
+    foundBy: failed(outage('POST /v1/payment_intents/*/confirm', '500')),
   },
   {
     title: 'a customer is asked twice to finish a renewal',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type Expression, expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
-import { books, settle } from './purchase-checks.ts'
+import { books, checkExpiry, settle } from './purchase-checks.ts'
 import { through } from './purchase-faults.ts'
 import { held } from './purchase-flows.ts'
 import {
@@ -78,6 +78,7 @@ export const changedPayment = (change: {
     }
     assert.equal(credited(world), before, 'credited for another payment')
     assert.equal(books(world).profile.openPurchase, undefined)
+    checkExpiry(world, 'changed payment')
     // The sign-up made the first charge. Any other charge must raise an alarm.
     assert.equal(world.alarms.length > 0, world.charges().length > 1, 'an alarm exactly for another charge')
   })
@@ -132,11 +133,11 @@ export const neverRetry = inWorld(async (world) => {
 })
 
 /** An outage of Stripe is not a decline: the renewal completes when the outage is over. */
-export const outage = (match: string): Scenario =>
+export const outage = (match: string, fault: '429' | '500' = '429'): Scenario =>
   inWorld(async (world) => {
     await held(world)
     await world.consumeTo(5)
-    world.stripe.faults.add({ fault: '429', match })
+    world.stripe.faults.add({ fault, match })
     for (let minutes = 0; minutes < 30; minutes += 2) {
       world.advance(2 * MINUTE_MS)
       await world.job('checkQuotas')
@@ -145,6 +146,48 @@ export const outage = (match: string): Scenario =>
     assert.equal(books(world).profile.renewal, undefined)
     await settle(world, 'the outage is over')
     assert.equal(books(world).quota.left, 1005)
+  })
+
+/** However long an outage lasts, a waiting renewal is one purchase, which is tried less and less often. */
+export const longOutage = (match: string, fault: '429' | '500'): Scenario =>
+  inWorld(async (world) => {
+    await held(world)
+    await world.consumeTo(5)
+    world.stripe.faults.add({ fault, match })
+    let calls = 0
+    const { ports } = through(world.ports, { before: async () => calls++ })
+    for (let minutes = 0; minutes < 24 * 60; minutes += 2) {
+      world.advance(2 * MINUTE_MS)
+      await world.job('checkQuotas')
+      await world.job('settlePayments', ports)
+    }
+    assert.equal(books(world).purchases.length, 2, 'one purchase for one renewal')
+    assert.ok(calls < 2_000, `${calls} calls of settle-payments in a day`)
+    await settle(world, 'the long outage is over')
+    assert.equal(books(world).purchases.length, 2, 'the same purchase afterwards')
+    assert.equal(books(world).quota.left, 1005)
+  })
+
+/** A customer who was told that a purchase is pending is served once the rate limit allows it. */
+export const promised = (match: string): Scenario =>
+  inWorld(async (world) => {
+    await held(world)
+    world.stripe.faults.add({ fault: '429', match })
+    assert.equal(await world.buy(world.ports, 'first'), 'pending')
+    for (let minutes = 0; minutes < 12; minutes += 2) {
+      world.advance(2 * MINUTE_MS)
+      await world.job('checkQuotas')
+      await world.job('settlePayments')
+    }
+    assert.equal(await world.change('DEVELOPER'), 'purchase_open')
+    world.stripe.faults.clear()
+    assert.equal(await world.change('DEVELOPER'), 'paid', 'another order takes the first one along')
+    assert.equal(await world.buy(world.ports, 'first'), 'paid')
+    assert.deepEqual(
+      books(world).purchases.map(({ kind, state }) => `${kind} ${state}`),
+      ['signup credited', 'buy credited', 'change credited'],
+    )
+    await settle(world, 'promised')
   })
 
 /** The renewals of a month cost no more than the owner's cap. */
@@ -344,6 +387,17 @@ export const switchedOff = inWorld(async (world) => {
   assert.equal(credited(world), 1, 'renewed though it is off')
 })
 
+/** Auto-renewal is switched off while a renewal waits for the end of an outage. */
+export const switchedOffInOutage = inWorld(async (world) => {
+  await held(world)
+  await world.consumeTo(5)
+  world.stripe.faults.add({ fault: '429', match: 'POST /v1/payment_intents/*/confirm' })
+  await world.job('checkQuotas')
+  assert.equal(await world.setRenewal(false), 'done')
+  await settle(world, 'switched off in an outage')
+  assert.equal(credited(world), 1, 'renewed though it is off')
+})
+
 /** A refund takes back units, but does not cause a renewal that charges the customer again. */
 export const refunded = inWorld(async (world) => {
   await held(world)
@@ -358,6 +412,27 @@ export const refunded = inWorld(async (world) => {
   assert.equal(await world.consumeTo(5), 'done')
   await settle(world, 'renewed')
   assert.equal(books(world).quota.left, 1005)
+})
+
+/** A refund fails, and a dispute of the same charge takes its place: the money stays away, so renewal stays paused. */
+export const otherReversal = inWorld(async (world) => {
+  assert.equal(await world.signUp(await world.newCard(DISPUTED)), 'paid')
+  await world.consumeTo(1_005)
+  const [charge] = world.charges()
+  assert.ok(charge)
+  charge.amount_refunded = 40
+  await world.deliver()
+  await settle(world, 'refunded in part and disputed')
+  assert.equal(books(world).profile.renewal?.state, 'paused')
+  charge.amount_refunded = 0
+  // Any event of the charge makes the ledger follow it.
+  const about = Object.values(world.stripe.state.events).find(({ type }) => type === 'charge.dispute.created')
+  assert.ok(about)
+  const { id: _, ...again } = about
+  await world.receive({ ...again, id: 'evt_again' })
+  await settle(world, 'disputed in full')
+  assert.equal(books(world).profile.renewal?.state, 'paused')
+  assert.equal(credited(world), 1, 'charged again for what was given back')
 })
 
 /** Repeated renewals of a small bundle do not pay off a large debt. */

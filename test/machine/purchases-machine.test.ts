@@ -17,13 +17,17 @@ import {
   heldBackByDay,
   heldBackByHour,
   indebted,
+  longOutage,
   madeUpLink,
   neverRetry,
   otherDefaultCard,
+  otherReversal,
   outage,
+  promised,
   refunded,
   restoredMeanwhile,
   switchedOff,
+  switchedOffInOutage,
 } from './purchase-scenarios.ts'
 
 // stripe-node captures a stack trace with every call, which costs as much as the call itself.
@@ -56,6 +60,10 @@ describe('a renewal', () => {
     'is not declined by an outage of %s, and completes when the outage is over',
     (match) => outage(match)(),
   )
+  test('waits for the end of an outage of a day in one purchase', async () => {
+    for (const fault of ['429', '500'] as const) await longOutage('POST /v1/payment_intents', fault)()
+  })
+  test('does not go on after an outage if it was switched off meanwhile', () => switchedOffInOutage())
   test('stops at the monthly cap, and resumes without a cap', () => cap())
   test('is held back after three within an hour, until the first is an hour old', () => heldBackByHour())
   test('is held back after ten within a day, until the first is a day old', () => heldBackByDay())
@@ -66,6 +74,7 @@ describe('a renewal', () => {
   test('does not begin with a card that is no longer the default one', () =>
     forbiddenMeanwhile(otherDefaultCard)())
   test('does not begin if the units have come back meanwhile', () => restoredMeanwhile())
+  test('stays paused if a refund fails and a dispute takes its place', () => otherReversal())
   test('does not begin if it was switched off meanwhile', () => switchedOff())
   test('does not charge again for what was refunded, until its owner buys', () => refunded())
   test('does not pay off a large debt bundle by bundle', () => indebted())
@@ -74,6 +83,10 @@ describe('a renewal', () => {
 test('a link with a changed bit does nothing', () => madeUpLink())
 test('a link works for thirty days, however often', () => expiredLink())
 test('a request that the job abandoned may be sent again with its key', () => givenUp())
+test.each(['POST /v1/payment_intents$', 'POST /v1/payment_intents/*/confirm', 'POST /v1'])(
+  'a customer who was told that a purchase is pending is served after rate limits of %s',
+  (match) => promised(match)(),
+)
 test('each crossing of 10 % sends one notice and one mail', () => crossings())
 test('every event does its work once, though it is delivered thirty times', () => heardOften())
 

@@ -72,7 +72,7 @@ test('401: the key is not shown after the session has ended', async () => {
   expect([status, body.type]).toEqual([401, 'urn:bursar:problem:session_ended'])
 })
 
-test('200: the bundle with the units left, its price in dollars, and auto-renewal', async () => {
+test('200: the bundle with the units left, its price, and auto-renewal', async () => {
   const person = await newBuyer(app, { bundle: 'DEVELOPER' })
   await consume(app, person.key, { units: 42 })
   const { body } = await get(person.accessToken)
