@@ -250,8 +250,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       gated((caller) => functions.changeCard(via, caller, { cardId, address: ADDRESS })),
     setRenewal: (bundleAutoRenewal: boolean, via = ports) =>
       gated((caller) => functions.setFlags(via, caller, { bundleAutoRenewal, lowQuotaNotification: true })),
-    setCap: (cents: number | undefined, via = ports) =>
-      world.setLimits({ monthlyCapCents: cents ?? null }, via),
+    setCap: (cents: number | undefined, via = ports) => world.setLimits({ monthlyCapCents: cents }, via),
     setLimits: (limits: LimitChanges, via = ports) =>
       gated((caller) => functions.setRenewalLimits(via, caller, limits)),
     /** The code of the link to stop auto-renewal in a mail that is sent now. */
