@@ -8,7 +8,7 @@ import { parse } from 'zod/v4/core'
 import type { Account, Claims } from '../../core/account/account.ts'
 import { DomainError, failureOf } from '../../core/errors.ts'
 import type { Deps } from '../../core/ports.ts'
-import { parseBody, rawBody } from './body.ts'
+import { parseBody, RAW_BODY_LIMIT, rawBody } from './body.ts'
 import { gate } from './gate.ts'
 import { live } from './live.ts'
 import { print, requestLog } from './log.ts'
@@ -97,7 +97,7 @@ export function endpoint<const R extends Placed>(
       const log = requestLog.within({ requestId: event.requestContext.requestId, route: routeOf(row) })
       const deps = { ...(await ports), log } as unknown as Request<R>['deps']
       const caller = await callerOf(row, deps, event)
-      const body = row.raw ? rawBody(event) : parseBody(event, row.form === true)
+      const body = row.raw ? rawBody(event, RAW_BODY_LIMIT) : parseBody(event, row.form === true)
       if (body !== undefined && !row.raw && !row.body && !isEmptyObject(body)) throw unexpectedBody()
       const answer = await handle({
         path: row.path && validate(row.path, event.pathParameters ?? {}),
