@@ -2,6 +2,7 @@ import { type Account, type Profile, renewsItself } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { MoneyDeps } from '../ports.ts'
 import { DAY_MS } from '../time.ts'
+import { wasProved } from './proof.ts'
 import { readStoredCard } from './sync.ts'
 import { type ProofOutcome, proveCard } from './verify.ts'
 
@@ -19,12 +20,14 @@ export async function changeCard(
   account: Account,
   input: { cardId: string; address: Profile['address'] },
 ): Promise<ProofOutcome> {
+  const wanted = { purpose: 'change', ...input } as const
+  if (await wasProved(deps, account, wanted)) return 'proved'
   if (!input.address && !account.address) throw new DomainError('no_address')
   requireChangeInterval(account, deps.clock.nowMs())
   if (renewsItself(account) && !(await defaultCardDeclined(deps, account))) {
     throw new DomainError('card_change_not_allowed')
   }
-  return proveCard(deps, account, { purpose: 'change', ...input })
+  return proveCard(deps, account, wanted)
 }
 
 async function defaultCardDeclined(deps: MoneyDeps, account: Account): Promise<boolean> {

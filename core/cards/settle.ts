@@ -9,6 +9,7 @@ import { isLeased, LEASE_MS } from '../table/lease.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
 import { type Hold, isPaymentOfHold } from './hold.ts'
+import { lastProof } from './proof.ts'
 import { cardItem, isLiveCard, unchangedCard } from './stored.ts'
 import { customerItem, readStoredCustomer, unchangedCustomer } from './stored-customer.ts'
 import { readStoredCard } from './sync.ts'
@@ -142,9 +143,10 @@ const markReleasing = (deps: Deps, { id, accountId, paymentId }: Hold): Write =>
 })
 
 /** The profile's update for a proved card. With another default card a declined renewal starts over. */
-function profileAfterProof(deps: Deps, { purpose, address, renews }: Hold, isDefault: boolean): Expression {
+function profileAfterProof(deps: Deps, hold: Hold, isDefault: boolean): Expression {
+  const { purpose, address, renews } = hold
   const nowMs = deps.clock.nowMs()
-  const set = [expr`SET #updatedAtMs = ${nowMs}`]
+  const set = [expr`SET #updatedAtMs = ${nowMs}`, lastProof(deps, hold)]
   if (purpose === 'change') set.push(expr`#cardChangedAtMs = ${nowMs}`)
   if (address) set.push(expr`#address = ${address}`)
   const remove = isDefault && renews ? expr`#openHold, #renewal` : expr`#openHold`

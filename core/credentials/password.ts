@@ -4,6 +4,7 @@ import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
+import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
 import { MINUTE_MS } from '../time.ts'
 import { checkCode } from './codes.ts'
@@ -32,7 +33,7 @@ export interface PasswordChange {
  * Sets a new password for a signed-in caller and ends every session, the caller's included. With two-factor
  * authentication a code is always required; without, the old password or a recent sign-in is required.
  * @throws DomainError `wrong_password`, `reauthentication_required`, `two_factor_*`, `password_refused`,
- *   `conflict`, `temporarily_unavailable` while an earlier change may still be at the vault
+ *   `session_ended`, `temporarily_unavailable` while an earlier change may still be at the vault
  */
 export async function changePassword(
   deps: PasswordDeps,
@@ -43,9 +44,54 @@ export async function changePassword(
   const factor = account.totp && (await checkSecondFactor(deps, account, input.twofa))
   if (input.oldPassword !== undefined) await requirePassword(deps, account, input.oldPassword)
   else if (!factor) requireRecentSignIn(deps, account, caller.sessionId)
-  await endSessionsFirst(deps, account, [], factor, input.name)
+  try {
+    await endSessionsFirst(deps, account, [], factor, input.name)
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error
+    return afterLostRace(deps, caller, input)
+  }
   await setAtVault(deps, account, input.newPassword, [])
   await reopenSignIn(deps, account, [])
+}
+
+/** Another request has changed the account: a copy of this one, another change of the password, or any other. */
+async function afterLostRace(
+  deps: PasswordDeps,
+  { account, sessionId }: { account: Account; sessionId: string },
+  input: PasswordChange,
+): Promise<void> {
+  const now = await readAccount(deps, account.id)
+  if (!now) throw new DomainError('session_ended')
+  requireActive(now)
+  // Only the second factor was used elsewhere, which is for the caller to send again.
+  if (Object.hasOwn(now.sessions, sessionId)) throw new DomainError('two_factor_invalid')
+  await repeatPasswordChange(deps, now, input, new DomainError('session_ended'))
+}
+
+/**
+ * Answers a caller whose session has ended, who asks for the password that the account has. The password
+ * itself proves that the change was made; it is not stored in any form that could tell.
+ * @throws DomainError `refusal` if the account has another password; `temporarily_unavailable` while a change
+ *   may still be at the vault
+ */
+export async function repeatPasswordChange(
+  deps: PasswordDeps,
+  account: Account,
+  { newPassword, name }: Pick<PasswordChange, 'newPassword' | 'name'>,
+  refusal: DomainError,
+): Promise<void> {
+  requireNoChange(deps, account)
+  if (name !== undefined && name !== account.name) throw refusal
+  const tokens = await deps.identity.signIn(account.id, newPassword)
+  if (!tokens) throw refusal
+  await deps.identity.revoke(tokens.refreshToken)
+}
+
+/** @throws DomainError `temporarily_unavailable` while an earlier change may still be at the vault */
+function requireNoChange(deps: Deps, { changingUntilMs = 0 }: Profile): void {
+  const waitMs = changingUntilMs - deps.clock.nowMs()
+  if (waitMs > 0)
+    throw new DomainError('temporarily_unavailable', { retryAfterSeconds: Math.ceil(waitMs / 1000) })
 }
 
 async function requirePassword(deps: Deps<'identity'>, account: Account, password: string): Promise<void> {
@@ -61,8 +107,8 @@ function requireRecentSignIn(deps: Deps, account: Account, sessionId: string): v
 
 /**
  * Sets a new password with a mailed code and ends every session. The code is bound to the first request that
- * uses it: the same request may be sent again after a crash or an outage, and no other request can use the
- * code.
+ * uses it: the same request may be sent again after a crash, an outage or a lost answer, and no other request
+ * can use the code.
  * @throws DomainError `invalid_code`, `account_deactivated`, `account_suspended`, `two_factor_*`,
  *   `password_refused`, `temporarily_unavailable` while an earlier change may still be at the vault
  */
@@ -70,6 +116,10 @@ export async function resetPassword(
   deps: PasswordDeps,
   input: { code: string; password: string; twofa?: string | undefined },
 ): Promise<void> {
+  await retryRaces(deps, () => resetOnce(deps, input))
+}
+
+async function resetOnce(deps: PasswordDeps, input: Parameters<typeof resetPassword>[1]): Promise<void> {
   const code = await checkCode(deps, ['reset-password'], input.code)
   const account = await readAccount(deps, code.accountId)
   if (!account || account.resetCode !== code.lookup) throw new DomainError('invalid_code')
@@ -77,22 +127,38 @@ export async function resetPassword(
   const requestMac = deps.keyring
     .mac('reset', code.lookup, input.password, input.twofa ?? '')
     .toString('base64url')
+  const isRepeat = code.usedBy === requestMac
+  if (code.isDone && isRepeat) return
   const bind: Write = {
     update: code.key,
     set: expr`SET #usedBy = ${requestMac}`,
-    if: join([code.usable, expr`(attribute_not_exists(#usedBy) OR #usedBy = ${requestMac})`], ' AND '),
+    if: join(
+      [
+        code.usable,
+        expr`attribute_not_exists(#done) AND (attribute_not_exists(#usedBy) OR #usedBy = ${requestMac})`,
+      ],
+      ' AND ',
+    ),
   }
-  const isRepeat = code.usedBy === requestMac
   const factor = account.totp && !isRepeat ? await checkSecondFactor(deps, account, input.twofa) : undefined
-  await endSessionsFirst(deps, account, [bind], factor)
+  try {
+    await endSessionsFirst(deps, account, [bind], factor)
+  } catch (error) {
+    // If only the account has changed, the code may still permit the reset, or a copy of this request was first.
+    if (error instanceof ConditionFailed && !error.failed.has(0)) throw new DomainError('invalid_code')
+    throw error
+  }
   await setAtVault(deps, account, input.password, [{ update: code.key, set: expr`REMOVE #usedBy` }])
-  await reopenSignIn(deps, account, [{ remove: code.key }])
+  const done: Write = { update: code.key, set: expr`SET #done = ${true}`, if: expr`#usedBy = ${requestMac}` }
+  await reopenSignIn(deps, account, [done])
 }
 
 /**
  * Ends every session before the vault is called, so that no later failure leaves a session alive. Sign-ins
  * that began earlier cannot finish, because the generation has changed, and no sign-in can finish while the
  * change is under way. Of several concurrent changes only one passes.
+ * @throws ConditionFailed if the account or the code has changed
+ * @throws DomainError `temporarily_unavailable` while an earlier change may still be at the vault
  */
 async function endSessionsFirst(
   deps: Deps<'table'>,
@@ -107,17 +173,8 @@ async function endSessionsFirst(
   const removes = [expr`#pendingEmail`, expr`#changeCode`, ...(writes.length > 0 ? [] : [expr`#resetCode`])]
   const sets = name === undefined ? set : join([set, expr`#name = ${name}`], ', ')
   const unchanged = expr`#generation = ${account.generation} AND #status = ${'active'}`
-  if (account.changingUntilMs !== undefined && account.changingUntilMs > nowMs) {
-    const retryAfterSeconds = Math.ceil((account.changingUntilMs - nowMs) / 1000)
-    throw new DomainError('temporarily_unavailable', { retryAfterSeconds })
-  }
-  try {
-    await writeProfile(deps, account, withFactor(sets, factor, removes), guardedBy(unchanged, factor), writes)
-  } catch (error) {
-    if (error instanceof ConditionFailed)
-      throw new DomainError(writes.length > 0 ? 'invalid_code' : 'conflict')
-    throw error
-  }
+  requireNoChange(deps, account)
+  await writeProfile(deps, account, withFactor(sets, factor, removes), guardedBy(unchanged, factor), writes)
 }
 
 /**

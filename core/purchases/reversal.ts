@@ -108,6 +108,10 @@ async function reversalWrites(
       if: expr`#refundedCents = ${purchase.refundedCents} AND #disputedCents = ${purchase.disputedCents} AND #returnedUnits = ${purchase.returnedUnits}`,
     },
     {
+      update: keys.invoice(accountId, id),
+      set: expr`SET #refundedCents = ${target.refundedCents}, #disputedCents = ${target.disputedCents}`,
+    },
+    {
       update: keys.profile(accountId),
       set: setRemove(set, [...(isOwed ? [] : [expr`#owed`]), ...renewal.remove]),
       if: expr`#ledgerSeq = ${profile.ledgerSeq}`,

@@ -1,3 +1,4 @@
+import { isActive } from '../account/account.ts'
 import { AUTHENTICATION_MS, AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
 import type { Deps, MoneyDeps } from '../ports.ts'
 import { eachDue, type Run } from '../table/due.ts'
@@ -31,7 +32,11 @@ export async function settlePayments(deps: MoneyDeps, run: Run): Promise<Settled
 }
 
 async function settleOne(deps: MoneyDeps, purchase: Purchase): Promise<'credited' | 'ended' | 'waiting'> {
-  const lapsed = deps.clock.nowMs() >= purchase.createdAtMs + AUTHENTICATION_MS
+  const { accountId, state, createdAtMs } = purchase
+  const lapsed =
+    deps.clock.nowMs() >= createdAtMs + AUTHENTICATION_MS ||
+    // A deactivated account must not be charged, so nobody waits for its customer.
+    (state === 'action_required' && !(await isActive(deps, accountId)))
   const outcome = isOpen(purchase)
     ? await settleAbandonedPurchase(deps, purchase, lapsed)
     : ({ status: 'credited', purchase } as const)
