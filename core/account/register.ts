@@ -1,4 +1,5 @@
 import { newCode } from '../credentials/codes.ts'
+import { isPasswordOf } from '../credentials/password.ts'
 import { DomainError } from '../errors.ts'
 import { defaultKeyLookup, newDefaultKey } from '../keys/default-key.ts'
 import { deliverMailOrLeave, queueMail } from '../notifications/outbox.ts'
@@ -88,15 +89,9 @@ async function resume(
   const isSame =
     profile.status === 'pending'
       ? profile.attempt === wanted.attempt
-      : profile.status === 'active' && (await isPassword(deps, profile.id, password))
+      : profile.status === 'active' && (await isPasswordOf(deps, profile.id, password))
   if (!isSame) throw taken
   return profile
-}
-
-async function isPassword(deps: RegisterDeps, accountId: string, password: string): Promise<boolean> {
-  const tokens = await deps.identity.signIn(accountId, password)
-  if (tokens) await deps.identity.revoke(tokens.refreshToken)
-  return tokens !== undefined
 }
 
 function newProfile(deps: RegisterDeps, { username, email, password }: Registration) {

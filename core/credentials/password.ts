@@ -1,6 +1,6 @@
 import type { Account, Profile } from '../account/account.ts'
 import { readAccount, requireActive } from '../account/account.ts'
-import { DomainError } from '../errors.ts'
+import { DomainError, type ErrorCode } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
@@ -42,29 +42,37 @@ export async function changePassword(
 ): Promise<void> {
   const { account } = caller
   const factor = account.totp && (await checkSecondFactor(deps, account, input.twofa))
-  if (input.oldPassword !== undefined) await requirePassword(deps, account, input.oldPassword)
-  else if (!factor) requireRecentSignIn(deps, account, caller.sessionId)
+  if (input.oldPassword === undefined) {
+    if (!factor) requireRecentSignIn(deps, account, caller.sessionId)
+  } else if (!(await isPasswordOf(deps, account.id, input.oldPassword))) {
+    return refusedUnlessDone(deps, caller, input, 'wrong_password')
+  }
   try {
     await endSessionsFirst(deps, account, [], factor, input.name)
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
-    return afterLostRace(deps, caller, input)
+    // If nothing else has changed, another request has used the second factor.
+    return refusedUnlessDone(deps, caller, input, 'two_factor_invalid')
   }
   await setAtVault(deps, account, input.newPassword, [])
   await reopenSignIn(deps, account, [])
 }
 
-/** Another request has changed the account: a copy of this one, another change of the password, or any other. */
-async function afterLostRace(
+/**
+ * Refuses a change, unless a concurrent copy of the request has just made it.
+ * @throws DomainError `refusal` while the caller's session lives, else `session_ended`, `account_deactivated`,
+ *   `account_suspended`, `temporarily_unavailable`
+ */
+async function refusedUnlessDone(
   deps: PasswordDeps,
   { account, sessionId }: { account: Account; sessionId: string },
   input: PasswordChange,
+  refusal: ErrorCode,
 ): Promise<void> {
   const now = await readAccount(deps, account.id)
   if (!now) throw new DomainError('session_ended')
   requireActive(now)
-  // Only the second factor was used elsewhere, which is for the caller to send again.
-  if (Object.hasOwn(now.sessions, sessionId)) throw new DomainError('two_factor_invalid')
+  if (Object.hasOwn(now.sessions, sessionId)) throw new DomainError(refusal)
   await repeatPasswordChange(deps, now, input, new DomainError('session_ended'))
 }
 
@@ -82,9 +90,7 @@ export async function repeatPasswordChange(
 ): Promise<void> {
   requireNoChange(deps, account)
   if (name !== undefined && name !== account.name) throw refusal
-  const tokens = await deps.identity.signIn(account.id, newPassword)
-  if (!tokens) throw refusal
-  await deps.identity.revoke(tokens.refreshToken)
+  if (!(await isPasswordOf(deps, account.id, newPassword))) throw refusal
 }
 
 /** @throws DomainError `temporarily_unavailable` while an earlier change may still be at the vault */
@@ -94,10 +100,15 @@ function requireNoChange(deps: Deps, { changingUntilMs = 0 }: Profile): void {
     throw new DomainError('temporarily_unavailable', { retryAfterSeconds: Math.ceil(waitMs / 1000) })
 }
 
-async function requirePassword(deps: Deps<'identity'>, account: Account, password: string): Promise<void> {
-  const tokens = await deps.identity.signIn(account.id, password)
-  if (!tokens) throw new DomainError('wrong_password')
-  await deps.identity.revoke(tokens.refreshToken)
+/** Whether this is the account's password at the vault. */
+export async function isPasswordOf(
+  deps: Deps<'identity'>,
+  accountId: string,
+  password: string,
+): Promise<boolean> {
+  const tokens = await deps.identity.signIn(accountId, password)
+  if (tokens) await deps.identity.revoke(tokens.refreshToken)
+  return tokens !== undefined
 }
 
 function requireRecentSignIn(deps: Deps, account: Account, sessionId: string): void {
@@ -144,9 +155,12 @@ async function resetOnce(deps: PasswordDeps, input: Parameters<typeof resetPassw
   try {
     await endSessionsFirst(deps, account, [bind], factor)
   } catch (error) {
-    // If only the account has changed, the code may still permit the reset, or a copy of this request was first.
-    if (error instanceof ConditionFailed && !error.failed.has(0)) throw new DomainError('invalid_code')
-    throw error
+    // If the account has changed, the code may still permit the reset.
+    if (!(error instanceof ConditionFailed) || error.failed.has(0)) throw error
+    // A copy of this request may have been first.
+    const now = await checkCode(deps, ['reset-password'], input.code)
+    if (now.isDone && now.usedBy === requestMac) return
+    throw new DomainError('invalid_code')
   }
   await setAtVault(deps, account, input.password, [{ update: code.key, set: expr`REMOVE #usedBy` }])
   const done: Write = { update: code.key, set: expr`SET #done = ${true}`, if: expr`#usedBy = ${requestMac}` }

@@ -194,12 +194,7 @@ export const v1 = place('v1', {
     auth: 'account',
     body: z.strictObject({ password, oldPassword: z.optional(typedPassword), twofa: z.optional(twofa) }),
     responses: { 204: null },
-    errors: [
-      'wrong_password',
-      'reauthentication_required',
-      'password_refused',
-      ...secondFactorErrors,
-    ],
+    errors: ['wrong_password', 'reauthentication_required', 'password_refused', ...secondFactorErrors],
     refusalAfter: 'session_ended',
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },

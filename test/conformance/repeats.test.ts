@@ -1,84 +1,18 @@
 import { describe, expect, test } from 'vitest'
 import { keys } from '../../core/table/keys.ts'
 import type { Placed } from '../../functions/http/route.ts'
-import { rows } from '../../functions/http/rows.ts'
 import { startApp } from '../support/app.ts'
 import { appCode, enrol, wrongAppCode } from '../support/credentials.ts'
 import type { SignedInPerson } from '../support/people.ts'
-import { rowKey, type Sample, sampleOf, tokenOf } from '../support/samples.ts'
-import type { TestAnswer } from '../support/send.ts'
+import { sampleOf, tokenOf } from '../support/samples.ts'
 import { atStripe } from '../support/stripe.ts'
-import { targetOf } from './contract.ts'
-
-/**
- * How the repeat of a request that has succeeded is answered, for a client that lost the answer and sends the very
- * same request again.
- * - `same`: with the same status and body, and nothing is done twice.
- * - `fresh`: with the same status and another token or seed, which is as good as the lost one.
- * - `named`: as `same` with an Idempotency-Key. Without one the request is done again, as `why` says.
- */
-type Answer = 'same' | 'fresh' | 'named'
-
-/** Every row that writes, with the reason for its answer. A new row needs an entry. */
-const REPEATS: Record<string, [Answer, why: string]> = {
-  'api.deactivate': ['same', 'the account is blocked; any genuine token of it may learn that'],
-  'api.deletePaymentMethod': ['same', 'the mark of the removed card is kept for 30 days'],
-  'api.restore': ['same', 'an active account needs nothing, and so no second code'],
-  'api.updateCurrentUser': ['same', 'the password that the account has proves that the change was made'],
-  'api.verifyPayment': ['same', 'the profile names the request that has proved a card last'],
-  'rest.createUser': ['same', 'the names and the password prove whose account it is, for 50 minutes'],
-  'rest.updateUser': ['same', 'the profile keeps the name before, which is still in the path'],
-  'v1.activate': ['same', 'the code is kept until it expires, marked as used'],
-  'v1.buy': ['named', 'a customer may refill twice, so only ten seconds make a second click'],
-  'v1.changeBundle': ['same', 'nobody changes to the bundle that the account holds by that very change'],
-  'v1.changeCard': ['same', 'the profile names the request that has proved a card last'],
-  'v1.changePassword': ['same', 'the password that the account has proves that the change was made'],
-  'v1.consume': ['same', 'a request id is spent once'],
-  'v1.consumeBatch': ['same', 'a request id is spent once'],
-  'v1.createKey': ['named', 'two keys may have one name, so a second key is made'],
-  'v1.deleteKey': ['same', 'the mark of the revoked key is kept for 48 hours'],
-  'v1.enrolTwoFactor': [
-    'fresh',
-    'a seed counts for nothing before its first code, so another takes its place',
-  ],
-  'v1.login': ['fresh', 'the session of the lost answer ends by itself; a second code must be another one'],
-  'v1.logout': ['same', 'the session of a genuine token is ended'],
-  'v1.refresh': ['fresh', 'a session may have many access tokens'],
-  'v1.removeTwoFactor': ['same', 'the profile keeps a MAC of the code that switched two factors off'],
-  'v1.requestPasswordReset': ['same', 'one request for an address waits at a time'],
-  'v1.resend': ['same', 'one request for an address waits at a time'],
-  'v1.resetPassword': ['same', 'the code stays bound to its request until it expires'],
-  'v1.rotateKey': ['named', 'a key may be rotated twice; the key of the lost answer is refused then'],
-  'v1.setFlags': ['same', 'the flags are set to what they are'],
-  'v1.setRenewal': ['same', 'the limits are set to what they are'],
-  'v1.signUpForBundle': [
-    'same',
-    'nobody signs up for the bundle that the account holds by that very sign-up',
-  ],
-  'v1.verifyTwoFactor': ['same', 'the recovery codes follow from the seed, and the code proves who asks'],
-  'webhooks.stripe': ['same', 'an event is worked on once'],
-}
+import { REPEATS, type RepeatAnswer, sendSample, writers } from './repeats.ts'
 
 const app = await startApp()
 
-const writes = ({ routes }: Placed) => routes.some((key) => !key.startsWith('GET '))
-const writers = rows.filter(writes)
-
 test('every row that writes says how its repeat is answered', () => {
-  expect(Object.keys(REPEATS).sort()).toEqual(writers.map(rowKey).sort())
+  expect(Object.keys(REPEATS).sort()).toEqual(writers.map(([name]) => name).sort())
 })
-
-/** Sends the sample of a row. */
-function send(row: Placed, sample: Sample, token: string | undefined, key?: string): Promise<TestAnswer> {
-  const [method, target] = targetOf(row.routes.find((each) => !each.startsWith('GET '))!, sample.path ?? {})
-  const named = key === undefined ? {} : { 'idempotency-key': key }
-  if (sample.raw) return app.request(method, target, { ...sample.raw })
-  return app.request(method, target, {
-    token,
-    headers: named,
-    ...(sample.body && { json: sample.body }),
-  })
-}
 
 /** What a request that is done twice would do twice: items, mails, payments, ledger entries and card tries. */
 async function traces(person: SignedInPerson) {
@@ -99,9 +33,9 @@ async function traces(person: SignedInPerson) {
 /** A client that got no answer waits half a minute before it sends the request again. */
 const LATER_MS = 30_000
 
-const answered = (...answers: Answer[]) =>
-  writers.map((row) => [rowKey(row), row] as const).filter(([key]) => answers.includes(REPEATS[key]![0]))
+const answered = (...answers: RepeatAnswer[]) => writers.filter(([key]) => answers.includes(REPEATS[key]![0]))
 
+/** A person with input by which the row succeeds. */
 const subjectOf = async (row: Placed) => {
   const person = await app.signUp()
   const sample = await sampleOf(app, row, person)
@@ -113,11 +47,11 @@ test.each(answered('same', 'named'))(
   async (name, row) => {
     const { person, sample, token } = await subjectOf(row)
     const key = REPEATS[name]![0] === 'named' ? 'sent-once' : undefined
-    const first = await send(row, sample, token, key)
+    const first = await sendSample(app, row, sample, token, key)
     expect(first.status).toBeLessThan(300)
     const before = await traces(person)
     app.advance(LATER_MS)
-    const second = await send(row, sample, token, key)
+    const second = await sendSample(app, row, sample, token, key)
     expect([second.status, second.body]).toEqual([first.status, first.body])
     expect(await traces(person)).toEqual(before)
   },
@@ -127,9 +61,9 @@ test.each(answered('fresh', 'named'))(
   '%s: without a name for the request a repeat succeeds too',
   async (_, row) => {
     const { sample, token } = await subjectOf(row)
-    const first = await send(row, sample, token)
+    const first = await sendSample(app, row, sample, token)
     app.advance(LATER_MS)
-    expect((await send(row, sample, token)).status).toBe(first.status)
+    expect((await sendSample(app, row, sample, token)).status).toBe(first.status)
   },
 )
 
@@ -137,7 +71,7 @@ test.each(answered('named'))(
   '%s: another request with its Idempotency-Key is refused with 422',
   async (_, row) => {
     const { sample, token } = await subjectOf(row)
-    await send(row, sample, token, 'sent-once')
+    await sendSample(app, row, sample, token, 'sent-once')
     const headers = { 'idempotency-key': 'sent-once' }
     const { status } = await app.request('POST', '/v1/keys', { token, json: { name: 'another' }, headers })
     expect(status).toBe(422)
