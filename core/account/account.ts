@@ -47,6 +47,8 @@ const profileSchema = z.object({
       recovery: z.record(z.string(), z.literal(true)),
     }),
   ),
+  /** MAC of the code that restored the account last, or of none, by which a repeat is recognised. */
+  restoredBy: z.optional(z.string()),
   /** MAC of the code that switched two-factor authentication off, until it is on again. */
   twofaOffBy: z.optional(z.string()),
   /** Two-factor codes tried since the last right code, and the time of the last try. */

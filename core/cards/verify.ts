@@ -34,7 +34,15 @@ export function proveCard(deps: MoneyDeps, caller: Account, input: CardToProve):
   return changeAccount(deps, caller, (account) => proveOnce(deps, account, input))
 }
 
-async function proveOnce(deps: MoneyDeps, account: Account, input: CardToProve): Promise<ProofOutcome> {
+/**
+ * As `proveCard`, in one try.
+ * @throws ConditionFailed if a concurrent request has changed the account
+ */
+export async function proveOnce(
+  deps: MoneyDeps,
+  account: Account,
+  input: CardToProve,
+): Promise<ProofOutcome> {
   if (await wasProved(deps, account, input)) return 'proved'
   if (!account.emailVerified) throw new DomainError('email_unconfirmed')
   const open = await openHold(deps, account)

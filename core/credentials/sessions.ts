@@ -50,17 +50,24 @@ export async function signIn(deps: CredentialDeps, input: SignInInput): Promise<
 }
 
 /**
- * Makes a deactivated account active again. An active account needs nothing, so a repeat needs no second code,
- * which would have to be another one.
+ * Makes a deactivated account active again. An active account stays active. A repeat is recognised by its
+ * second code, which does not work twice.
  * @throws DomainError `invalid_credentials`; for a right password `two_factor_*`, `account_suspended`
  */
 export async function restoreAccount(deps: CredentialDeps, input: SignInInput): Promise<void> {
+  const restoredBy = (accountId: string) =>
+    deps.keyring
+      .mac('restore', accountId, input.twofa ?? '')
+      .toString('base64url')
+      .slice(0, 22)
+  const isRepeat = (account: Account) =>
+    account.status === 'active' && account.restoredBy === restoredBy(account.id)
   const work = async ({ account, tokens, factor }: Proved) => {
     if (account.status === 'suspended') requireActive(account)
-    if (account.status === 'deactivated') await activateAgain(deps, account, factor)
+    if (!isRepeat(account)) await activateAgain(deps, account, factor, restoredBy(account.id), isRepeat)
     await deps.identity.revoke(tokens.refreshToken)
   }
-  await withCredentials(deps, input, work, ({ status }) => status === 'deactivated')
+  await withCredentials(deps, input, work, (account) => !isRepeat(account))
 }
 
 /** @throws DomainError `invalid_credentials` if the password or the codes have changed meanwhile */
@@ -68,8 +75,10 @@ async function activateAgain(
   deps: CredentialDeps,
   account: Account,
   factor: SecondFactor | undefined,
+  restoredBy: string,
+  isRepeat: (account: Account) => boolean,
 ): Promise<void> {
-  const set = expr`SET #status = ${'active'}, #updatedAtMs = ${deps.clock.nowMs()}`
+  const set = expr`SET #status = ${'active'}, #restoredBy = ${restoredBy}, #updatedAtMs = ${deps.clock.nowMs()}`
   const condition = expr`#status IN (${'active'}, ${'deactivated'}) AND #generation = ${account.generation}`
   try {
     await deps.table.transact([
@@ -79,9 +88,9 @@ async function activateAgain(
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
     const now = await readAccount(deps, account.id)
-    // A concurrent copy of this request, with the same code, was first.
-    if (now?.status === 'active' && now.generation === account.generation) return
-    throw new DomainError('invalid_credentials')
+    // A concurrent copy of this request was first.
+    if (!now || now.generation !== account.generation || !isRepeat(now))
+      throw new DomainError('invalid_credentials')
   }
 }
 

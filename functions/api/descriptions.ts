@@ -29,7 +29,7 @@ export const descriptions = {
   restore: markdown(
     'Takes the same credentials as `POST /v1/auth/login`: `email` or `username`, `password`, and `twofa` where two-factor',
     'authentication is on. It begins no session: sign in afterwards. Application keys work again, and auto-renewal',
-    'resumes. For an account that is active the request changes nothing, and needs no `twofa`.',
+    'resumes. For an account that is active the request changes nothing. A repeat may send the same `twofa` again.',
   ),
   notifications: markdown(
     'Notices come newest first, 20 a page unless `limit` (1 to 100) says otherwise. The `Link` header leads to the next',

@@ -306,7 +306,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     // removed.
     'POST /api/users/current/verify-payment, second card',
     200,
-    async () => verify(app, await withCards(1), 'pm_card_visa'),
+    async () => verify(app, await withCards(1), 'pm_card_mastercard'),
     {
       dynamodb: { Query: 1, TransactWriteItems: 2, UpdateItem: 1, GetItem: 2, DeleteItem: 1 },
       readUnits: 3,
@@ -341,7 +341,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     429,
     async () => {
       const person = await withCards(3)
-      return verify(app, person, 'pm_card_visa')
+      return verify(app, person, 'pm_card_amex')
     },
     READ_ACCOUNT,
   ],
@@ -518,7 +518,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 2, GetItem: 6, TransactWriteItems: 4, UpdateItem: 3 },
       readUnits: 8,
-      writeUnits: 30,
+      writeUnits: 32,
       stripe: {
         'POST /v1/customers': 1,
         'POST /v1/customers/*': 2,
@@ -545,7 +545,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 2, GetItem: 3, TransactWriteItems: 2, UpdateItem: 3 },
       readUnits: 5,
-      writeUnits: 21,
+      writeUnits: 23,
       stripe: CONFIRMED,
     },
   ],
@@ -556,7 +556,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 2, GetItem: 3, TransactWriteItems: 2, UpdateItem: 3 },
       readUnits: 5,
-      writeUnits: 21,
+      writeUnits: 23,
       stripe: CONFIRMED,
     },
   ],
@@ -567,7 +567,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 2, GetItem: 4, TransactWriteItems: 2, UpdateItem: 3 },
       readUnits: 6,
-      writeUnits: 23,
+      writeUnits: 25,
       stripe: CONFIRMED,
     },
   ],
@@ -667,7 +667,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { GetItem: 8, Query: 2, TransactWriteItems: 2 },
       readUnits: 10,
-      writeUnits: 18,
+      writeUnits: 20,
       stripe: { 'GET /v1/refunds/*': 1, 'GET /v1/payment_intents/*': 1, 'GET /v1/charges/*': 1 },
     },
   ],
@@ -742,7 +742,7 @@ describe('jobs', () => {
       {
         dynamodb: { Query: 10, GetItem: 3, TransactWriteItems: 2, UpdateItem: 4 },
         readUnits: 9,
-        writeUnits: 26,
+        writeUnits: 28,
         stripe: CONFIRMED,
       },
     ],
@@ -759,7 +759,7 @@ describe('jobs', () => {
       {
         dynamodb: { Query: 9, GetItem: 4, TransactWriteItems: 1, UpdateItem: 3 },
         readUnits: 9,
-        writeUnits: 16,
+        writeUnits: 18,
         stripe: { 'GET /v1/payment_intents/*': 1 },
       },
     ],

@@ -18,7 +18,10 @@ export type RepeatAnswer = 'same' | 'fresh' | 'named'
 export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
   'api.deactivate': ['same', 'the account is blocked; any genuine token of it may learn that'],
   'api.deletePaymentMethod': ['same', 'the mark of the removed card is kept for 30 days'],
-  'api.restore': ['same', 'an active account needs nothing, and so no second code'],
+  'api.restore': [
+    'same',
+    'an active account stays active; the profile keeps a MAC of the code, which works once',
+  ],
   'api.updateCurrentUser': ['same', 'the password that the account has proves that the change was made'],
   'api.verifyPayment': ['same', 'the profile names the request that has proved a card last'],
   'rest.createUser': ['same', 'the names and the password prove whose account it is, for 50 minutes'],
