@@ -24,7 +24,7 @@ export interface CardToProve {
 }
 
 /**
- * Proves a card by holding and releasing one dollar, and puts the card on file. An open verification of the
+ * Proves a card by holding and releasing a small amount, and puts the card on file. An open verification of the
  * same card is resumed, so that two concurrent requests make one hold. An open verification of another card
  * is ended first.
  * @throws DomainError `email_unconfirmed`, `too_many_cards_tried`, `card_declined`,
@@ -89,6 +89,12 @@ async function abandonHold(deps: MoneyDeps, hold: Hold): Promise<void> {
   if (settled.status === 'proved') await releaseOrLeave(deps, settled.hold)
 }
 
+/** What the decision to prove a card read of the profile, by its purpose; see `proveCard` and `changeCard`. */
+const PROOF_FIELDS = {
+  verify: ['status', 'emailVerified', 'openHold', 'cardTriesMs', 'cardChangedAtMs'],
+  change: ['status', 'emailVerified', 'openHold', 'cardTriesMs', 'cardChangedAtMs', 'flags', 'bundle'],
+} as const satisfies Record<Hold['purpose'], (keyof Profile)[]>
+
 /** @throws ConditionFailed if a concurrent request has changed the account */
 async function beginHold(deps: MoneyDeps, account: Account, input: CardToProve): Promise<Hold> {
   const nowMs = deps.clock.nowMs()
@@ -99,7 +105,7 @@ async function beginHold(deps: MoneyDeps, account: Account, input: CardToProve):
     {
       update: keys.profile(account.id),
       set: expr`SET #openHold = ${hold.id}, #cardTriesMs = ${tries}`,
-      if: unchangedSince(account, ['status', 'openHold', 'cardTriesMs', 'cardChangedAtMs']),
+      if: unchangedSince(account, PROOF_FIELDS[input.purpose]),
     },
     { put: item },
   ])

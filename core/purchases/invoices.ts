@@ -12,7 +12,9 @@ import { type Purchase, readPurchase } from './purchase.ts'
 export interface ListedInvoice {
   /** The purchase's id. */
   id: string
+  /** In the minor unit of `currency` (ISO 4217). */
   amountCents: number
+  currency: string
   status: 'paid' | 'partially_refunded' | 'refunded' | 'disputed'
   paidAtMs: number
 }
@@ -34,6 +36,7 @@ export interface Invoice extends ListedInvoice {
 const invoiceSchema = z.object({
   id: z.string(),
   amountCents: z.number(),
+  currency: z.string(),
   paidAtMs: z.number(),
   refundedCents: z.number(),
   disputedCents: z.number(),
@@ -48,6 +51,7 @@ export const invoiceItem = (purchase: Purchase): Item => ({
 const listedInvoice = (stored: z.infer<typeof invoiceSchema>): ListedInvoice => ({
   id: stored.id,
   amountCents: stored.amountCents,
+  currency: stored.currency,
   status: statusOf(stored),
   paidAtMs: stored.paidAtMs,
 })

@@ -8,7 +8,9 @@ import { needsCustomer } from './settle.ts'
 export interface PurchaseView {
   id: string
   bundle: string
+  /** In the minor unit of `currency` (ISO 4217). */
   amountCents: number
+  currency: string
   /**
    * `pending`: the outcome is not known yet. `action_required`: the bank waits for the customer's 3-D Secure.
    * `abandoned`: ended before any money moved.
@@ -32,13 +34,14 @@ export async function readPurchaseView(
   // Never put untrusted text into a sort key, which DynamoDB limits to 1,024 bytes.
   const purchase = /^[0-9a-f]{24}$/.test(id) ? await readPurchase(deps, account.id, id) : undefined
   if (!purchase) throw new DomainError('not_found')
-  const { bundle, amountCents, state } = purchase
+  const { bundle, amountCents, currency, state } = purchase
   const clientSecret = state === 'action_required' ? await secretOf(deps, purchase) : undefined
   const waits = clientSecret !== undefined
   return {
     id,
     bundle,
     amountCents,
+    currency,
     state: waits ? 'action_required' : STATES[state],
     clientSecret,
     cardId: waits ? purchase.cardId : undefined,

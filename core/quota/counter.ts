@@ -1,27 +1,12 @@
-import * as z from 'zod/mini'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { attr, type Expression, expr, join } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
+import { stored } from '../table/stored.ts'
 import type { Item } from '../table/table.ts'
 import { isLiveKey, type KeyCaller, wrongKey } from './key-caller.ts'
 import { keyHashAttribute, keyUseAttribute } from './quota.ts'
 import { balanceParts, crossedThresholds } from './thresholds.ts'
-
-/** The stored attributes that a consume reads; `quota.ts` explains each attribute. */
-const counterSchema = z.object({
-  l: z.number(),
-  f: z.number(),
-  q: z.number(),
-  s: z.number(),
-  u: z.number(),
-  d: z.number(),
-  m: z.number(),
-  g: z.number(),
-  o: z.number(),
-  x: z.optional(z.enum(['deactivated', 'suspended'])),
-  a: z.optional(z.set(z.instanceof(Uint8Array))),
-})
 
 /** The hot counter with full names for its attributes. */
 export interface Counter {
@@ -52,23 +37,24 @@ export interface Counter {
 
 /**
  * Parses a stored counter.
- * @throws DomainError `unauthorized` if there is none, since no account has the key then.
+ * @throws DomainError `unauthorized` if there is none, since no account has the key then; Error if one of its
+ *   numbers is missing.
  */
 export function parseCounter(item: Item | undefined): Counter {
   if (!item) throw wrongKey()
-  const { l, f, q, s, u, d, m, g, o, x, a } = z.parse(counterSchema, item)
+  const number = (name: string) => stored(item, name, 'number')
   return {
-    aboveFloor: l,
-    floor: f,
-    size: q,
-    seq: s,
-    used: u,
-    day: d,
-    newestArchived: m,
-    fence: g,
-    archiveSpans: o,
-    blocked: x,
-    ring: a ?? new Set(),
+    aboveFloor: number('l'),
+    floor: number('f'),
+    size: number('q'),
+    seq: number('s'),
+    used: number('u'),
+    day: number('d'),
+    newestArchived: number('m'),
+    fence: number('g'),
+    archiveSpans: number('o'),
+    blocked: item.x as Counter['blocked'],
+    ring: (item.a ?? new Set()) as Counter['ring'],
     item,
   }
 }

@@ -1,11 +1,20 @@
 import type { PurchaseView } from '../../core/purchases/read-state.ts'
-import { dollarsOf } from './money-shapes.ts'
+import { amountOf } from './money-shapes.ts'
 
-/** A purchase by its id; the amount in dollars. */
-export const purchaseShape = ({ id, bundle, amountCents, state, clientSecret, cardId }: PurchaseView) => ({
+/** A purchase by its id. */
+export const purchaseShape = ({
   id,
   bundle,
-  amount: dollarsOf(amountCents),
+  amountCents,
+  currency,
+  state,
+  clientSecret,
+  cardId,
+}: PurchaseView) => ({
+  id,
+  bundle,
+  amount: amountOf(amountCents, currency),
+  currency,
   state,
   clientSecret: clientSecret ?? null,
   paymentMethod: cardId ?? null,
