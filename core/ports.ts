@@ -177,8 +177,11 @@ export interface Decline {
 export type PaymentState =
   /** The payment has no effective confirmation yet, so no money can move. */
   | { status: 'unconfirmed' }
-  /** No money moved, but the payment is still open. Cancel the payment before you give up on it. */
-  | { status: 'declined'; decline: Decline }
+  /**
+   * No money moved, but the payment is still open. Cancel the payment before you give up on it. With the secret
+   * the customer may confirm it again in the browser.
+   */
+  | { status: 'declined'; decline: Decline; clientSecret?: string | undefined }
   /** The customer must authenticate (3-D Secure) with this secret. */
   | { status: 'action_required'; clientSecret: string }
   | { status: 'processing' }

@@ -52,7 +52,11 @@ function stateOf(intent: Stripe.PaymentIntent): PaymentState {
   switch (intent.status) {
     case 'requires_payment_method':
       return intent.last_payment_error
-        ? { status: 'declined', decline: declineOf(intent.last_payment_error) }
+        ? {
+            status: 'declined',
+            decline: declineOf(intent.last_payment_error),
+            clientSecret: intent.client_secret ?? undefined,
+          }
         : { status: 'unconfirmed' }
     case 'requires_confirmation':
       return { status: 'unconfirmed' }

@@ -1,4 +1,5 @@
-import { type Account, displayName, type Profile, parseProfile, requireActive } from '../account/account.ts'
+import { type Account, displayName, isActive, type Profile } from '../account/account.ts'
+import { changeAccount } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, MoneyDeps, Payment } from '../ports.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
@@ -11,6 +12,7 @@ import { isPaymentDeleted } from './absence.ts'
 import { AUTHENTICATION_MS } from './authentication.ts'
 import { ensureCustomer, syncCustomer } from './customer.ts'
 import { type Hold, holdOf, holdPayment, newHold, parseHold } from './hold.ts'
+import { wasProved } from './proof.ts'
 import { closeHold, releaseHold, type SettledHold, settleHold } from './settle.ts'
 import { countCardAttempt } from './velocity.ts'
 
@@ -30,11 +32,20 @@ export interface CardToProve {
  * @throws DomainError `email_unconfirmed`, `too_many_cards_tried`, `card_declined`,
  *   `payment_action_required`, `card_pending`, `card_changed_recently`
  */
-export async function proveCard(
+export function proveCard(deps: MoneyDeps, caller: Account, input: CardToProve): Promise<ProofOutcome> {
+  return changeAccount(deps, caller, (account) => proveOnce(deps, account, input))
+}
+
+/**
+ * As `proveCard`, in one try.
+ * @throws ConditionFailed if a concurrent request has changed the account
+ */
+export async function proveOnce(
   deps: MoneyDeps,
   account: Account,
   input: CardToProve,
 ): Promise<ProofOutcome> {
+  if (await wasProved(deps, account, input)) return 'proved'
   if (!account.emailVerified) throw new DomainError('email_unconfirmed')
   const open = await openHold(deps, account)
   if (open?.asked === input.cardId && open.purpose === input.purpose) {
@@ -64,6 +75,13 @@ async function openHold(deps: Deps<'table'>, account: Account): Promise<Hold | u
   return item && parseHold(item)
 }
 
+/** Ends the open verification of an account that is deactivated. If it has just succeeded, its card is on file. */
+export async function stopVerification(deps: MoneyDeps, account: Account): Promise<void> {
+  const open = await openHold(deps, account)
+  const settled = open && (await settleAbandonedHold(deps, open, true))
+  if (settled?.status === 'proved') await releaseOrLeave(deps, settled.hold)
+}
+
 /**
  * Ends a verification that its customer has abandoned. If it has succeeded meanwhile, its card is on file.
  * @throws DomainError `card_pending` while the outcome is not known
@@ -80,26 +98,20 @@ const PROOF_FIELDS = {
   change: ['status', 'emailVerified', 'openHold', 'cardTriesMs', 'cardChangedAtMs', 'flags', 'bundle'],
 } as const satisfies Record<Hold['purpose'], (keyof Profile)[]>
 
+/** @throws ConditionFailed if a concurrent request has changed the account */
 async function beginHold(deps: MoneyDeps, account: Account, input: CardToProve): Promise<Hold> {
   const nowMs = deps.clock.nowMs()
   const tries = countCardAttempt(account.cardTriesMs ?? [], nowMs)
   const customer = await ensureCustomer(deps, account, displayName(account))
   const { hold, item } = newHold(deps, account, { ...input, customerId: customer.id })
-  try {
-    await deps.table.transact([
-      {
-        update: keys.profile(account.id),
-        set: expr`SET #openHold = ${hold.id}, #cardTriesMs = ${tries}`,
-        if: unchangedSince(account, PROOF_FIELDS[input.purpose]),
-      },
-      { put: item },
-    ])
-  } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error
-    const profile = error.failed.get(0)
-    if (profile) requireActive(parseProfile(profile))
-    throw new DomainError('card_pending')
-  }
+  await deps.table.transact([
+    {
+      update: keys.profile(account.id),
+      set: expr`SET #openHold = ${hold.id}, #cardTriesMs = ${tries}`,
+      if: unchangedSince(account, PROOF_FIELDS[input.purpose]),
+    },
+    { put: item },
+  ])
   return hold
 }
 
@@ -266,7 +278,7 @@ export function sweepHolds(deps: MoneyDeps, run: Run): Promise<Worked> {
     const settled = await settleAbandonedHold(
       deps,
       hold,
-      deps.clock.nowMs() >= hold.createdAtMs + AUTHENTICATION_MS,
+      deps.clock.nowMs() >= hold.createdAtMs + AUTHENTICATION_MS || !(await isActive(deps, hold.accountId)),
     )
     if (settled.status === 'proved') await releaseOrForget(deps, settled.hold)
     return settled.status !== 'pending' && settled.status !== 'action required'

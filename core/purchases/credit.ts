@@ -10,6 +10,7 @@ import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
+import { invoiceItem } from './invoices.ts'
 import { type Paid, payOwedUnits } from './owed-units.ts'
 import { type Purchase, stillOpen } from './purchase.ts'
 import { withRenewal } from './renewal-limits.ts'
@@ -50,11 +51,13 @@ export async function creditPurchase(
       brand: receipt?.brand ?? card?.card?.brand,
       last4: receipt?.last4 ?? card?.card?.last4,
       receiptUrl: receipt?.url,
+      receiptAtMs: receipt && nowMs,
     }
     const due = dueAt('PURCHASE', accountId, nowMs + LEASE_MS)
     return [
       { put: { ...keys.purchase(accountId, id), ...credited, ...due }, if: stillOpen },
       ...creditOnProfile(deps, credited, profile, paid, nowMs),
+      { put: invoiceItem(credited) },
       ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, entries),
       ...paid.writes,
       ...markDeclined(accountId, card, false),

@@ -68,6 +68,8 @@ const purchaseSchema = z.object({
   brand: z.optional(z.string()),
   last4: z.optional(z.string()),
   receiptUrl: z.optional(z.string()),
+  /** When the provider last showed the receipt, whose link it lets expire after a while, epoch ms. */
+  receiptAtMs: z.optional(z.number()),
   /** What refunds gave back to the customer. */
   refundedCents: z.number(),
   /** The amount of disputes that are open or lost. */

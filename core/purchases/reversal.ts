@@ -155,6 +155,10 @@ async function reversalWrites(
       if: expr`#refundedCents = ${purchase.refundedCents} AND #disputedCents = ${purchase.disputedCents} AND #returnedUnits = ${purchase.returnedUnits}`,
     },
     {
+      update: keys.invoice(accountId, id),
+      set: expr`SET #refundedCents = ${target.refundedCents}, #disputedCents = ${target.disputedCents}`,
+    },
+    {
       update: keys.profile(accountId),
       set: setRemove(set, [...(isOwed ? [] : [expr`#owed`]), ...renewal.remove]),
       if: join([expr`#ledgerSeq = ${profile.ledgerSeq}`, renewal.unchanged], ' AND '),

@@ -106,6 +106,10 @@ async function endedOutcome(
   return { status: purchase.state === 'declined' ? 'declined' : 'abandoned' }
 }
 
+/** When settle-payments looks at a payment that waits: at once if the account was deactivated meanwhile. */
+const nextLookMs = (deps: MoneyDeps, { status }: Profile): number =>
+  deps.clock.nowMs() + (status === 'active' ? AUTHENTICATION_POLL_MS : 0)
+
 /** Stores that the customer has to authenticate. For a renewal the customer gets a notice and a mail. */
 async function askForAuthentication(
   deps: MoneyDeps,
@@ -123,7 +127,7 @@ async function askForAuthentication(
   const other = await transactPurchase(deps, purchase, (profile, card) => [
     {
       update: keys.purchase(accountId, id),
-      set: expr`SET #state = ${'action_required'}, #paymentId = ${payment.id}, #dueAtMs = ${deps.clock.nowMs() + AUTHENTICATION_POLL_MS}`,
+      set: expr`SET #state = ${'action_required'}, #paymentId = ${payment.id}, #dueAtMs = ${nextLookMs(deps, profile)}`,
       if: expr`#state IN (${'created'}, ${'saved'})`,
     },
     ...(kind === 'renewal' ? renewalNeedsAuthentication(deps, profile, purchase) : []),

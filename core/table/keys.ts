@@ -13,11 +13,13 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | card verification | ACCOUNT#<id>           | HOLD#<id>                          | a $1 hold from its first call until it is released               | until the verification ends                       |
  * | ledger entry      | ACCOUNT#<id>           | LEDGER#<seq>                       | one credit or debit, numbered without gaps                       | for good                                          |
  * | purchase          | ACCOUNT#<id>           | PURCHASE#<id>                      | a payment for units from its first call on; ids are time-ordered | for good; 35 days if it ended uncharged           |
- * | request           | ACCOUNT#<id>           | REQUEST#<mac>                      | the purchase that an Idempotency-Key stands for                  | 48 hours                                          |
+ * | request           | ACCOUNT#<id>           | REQUEST#<mac>                      | the purchase or the answer that an Idempotency-Key stands for    | 48 hours                                          |
  * | spent ids         | ACCOUNT#<id>           | SPENT#<span>#<newest time>#<nonce> | request ids that left the counter's ring, many in one item       | 4 days                                            |
  * | spent id          | ACCOUNT#<id>           | SPENTID#<entry>                    | one request id that cannot be found by its time                  | 4 days                                            |
  * | day               | ACCOUNT#<id>           | DAY#<day>                          | the counters of use as they stood when a day ended               | for good                                          |
  * | application key   | ACCOUNT#<id>           | KEY#<id>                           | a further key: name, slot, first and last characters             | until revoked                                     |
+ * | revoked key       | ACCOUNT#<id>           | REVOKED#<id>                       | the mark of an application key that its owner has revoked        | 48 hours                                          |
+ * | invoice           | ACCOUNT#<id>           | INVOICE#<purchase id>              | what the list of invoices shows of a purchase that was paid      | for good                                          |
  * | notice            | ACCOUNT#<id>           | NOTICE#<id>                        | something to tell the user; ids are time-ordered                 | for good                                          |
  * | queued mail       | ACCOUNT#<id>           | MAIL#<id>                          | a mail that is not yet known to be sent                          | until sent; 7 days (with a code: 24 hours)        |
  * | e-mail guard      | EMAIL#<normalised>     | #GUARD                             | account of the address: makes addresses unique, finds accounts   | as long as the address                            |
@@ -97,6 +99,14 @@ export const keys = {
     sk: `${DAY_PREFIX}${dayKey(day)}`,
   }),
   key: (accountId: string, keyId: string): Key => ({ pk: ownedBy(accountId), sk: `KEY#${keyId}` }),
+  revokedKey: (accountId: string, keyId: string): Key => ({
+    pk: ownedBy(accountId),
+    sk: `REVOKED#${keyId}`,
+  }),
+  invoice: (accountId: string, purchaseId: string): Key => ({
+    pk: ownedBy(accountId),
+    sk: `INVOICE#${purchaseId}`,
+  }),
   notice: (accountId: string, noticeId: string): Key => ({
     pk: ownedBy(accountId),
     sk: `NOTICE#${noticeId}`,
@@ -121,6 +131,8 @@ export const REMOVED_CARD_KEPT_MS = 30 * DAY_MS
 export const UNCHARGED_PURCHASE_KEPT_MS = 35 * DAY_MS
 /** Longer than the 24 hours for which the API promises to recognise an Idempotency-Key. */
 export const REQUEST_KEPT_MS = 2 * DAY_MS
+/** As long as an Idempotency-Key, so that one rule holds for repeats. */
+export const REVOKED_KEY_KEPT_MS = REQUEST_KEPT_MS
 /** Longer than the three days for which a repeated consume is recognised. */
 export const SPENT_IDS_KEPT_MS = 4 * DAY_MS
 export const NEWS_MAIL_KEPT_MS = 7 * DAY_MS

@@ -169,7 +169,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a second click starts a second purchase',
-    find: 'Math.abs(deps.clock.nowMs() - last.atMs) < SAME_CLICK_MS',
+    find: 'Math.abs(deps.clock.nowMs() - last.atMs) < (isHeldBy(last, order) ? REQUEST_KEPT_MS : SAME_CLICK_MS)',
     put: 'Math.abs(deps.clock.nowMs() - last.atMs) < 0',
     foundBy: broken(flows.buy, 'click'),
   },
@@ -441,8 +441,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a pause of renewal ends when a refund fails but a dispute takes its place',
-    find: 'remove: reversedCents < 0 && renewal?.reason === REVERSED ? [expr`#renewal`] : []',
-    put: 'remove: reversedCents <= 0 && renewal?.reason === REVERSED ? [expr`#renewal`] : []',
+    find: 'return reversedCents < 0 && renewal?.reason === REVERSED ? { renewal: undefined } : {}',
+    put: 'return reversedCents <= 0 && renewal?.reason === REVERSED ? { renewal: undefined } : {}',
     foundBy: failed(otherReversal),
   },
   {
@@ -659,7 +659,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a link with a made-up code stops auto-renewal',
-    find: 'if (!timingSafeEqual(macOf(deps, content), bytes.subarray(-MAC_BYTES))) return undefined',
+    find: 'if (!timingSafeEqual(linkMac(deps, content), bytes.subarray(-MAC_BYTES))) return undefined',
     put: '',
     foundBy: failed(madeUpLink),
   },

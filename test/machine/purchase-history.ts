@@ -49,7 +49,7 @@ const deeds: Record<string, Deed> = {
   setCap: (world, n, via) => world.setCap(pick([undefined, 0, 150, 5000], n), via),
   setLimits: (world, n, via) =>
     world.setLimits(
-      pick([{ maxRenewalsPerHour: null }, { maxRenewalsPerHour: 1 }, { maxRenewalsPerDay: 2 }], n),
+      pick([{ maxRenewalsPerHour: undefined }, { maxRenewalsPerHour: 1 }, { maxRenewalsPerDay: 2 }], n),
       via,
     ),
   stopByLink: (world, n, via) => (n % 3 === 0 ? world.stopByLink(via) : undefined),

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type Stripe from 'stripe'
 import { type Account, type Profile, readAccount } from '../../core/account/account.ts'
-import { deactivateAccount } from '../../core/account/profile.ts'
+import { deactivateAccount } from '../../core/account/deactivate.ts'
 import { openKeyring } from '../../core/adapters/keyring.ts'
 import { changeCard } from '../../core/cards/change.ts'
 import { sweepCards } from '../../core/cards/expiry.ts'
@@ -254,8 +254,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       gated((caller) => functions.changeCard(via, caller, { cardId, address: ADDRESS })),
     setRenewal: (bundleAutoRenewal: boolean, via = ports) =>
       gated((caller) => functions.setFlags(via, caller, { bundleAutoRenewal, lowQuotaNotification: true })),
-    setCap: (cents: number | undefined, via = ports) =>
-      world.setLimits({ monthlyCapCents: cents ?? null }, via),
+    setCap: (cents: number | undefined, via = ports) => world.setLimits({ monthlyCapCents: cents }, via),
     setLimits: (limits: LimitChanges, via = ports) =>
       gated((caller) => functions.setRenewalLimits(via, caller, limits)),
     /** The code of the link to stop auto-renewal in a mail that is sent now. */
