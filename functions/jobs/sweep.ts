@@ -5,8 +5,7 @@ import { compareReversals } from '../../core/purchases/compare-reversals.ts'
 import { pacedPayments } from '../../core/purchases/rate-limit.ts'
 import { comparePayments, compareRecorded } from '../../core/purchases/reconcile.ts'
 import { processMissedEvents } from '../../core/webhooks/events.ts'
-import { job } from '../http/job.ts'
-import { countsOf, runSteps } from '../http/steps.ts'
+import { countsOf, job, runSteps } from '../http/job.ts'
 import { jobs } from './schedule.ts'
 
 export const handler = job(jobs.sweep, (unpaced, start) => {
