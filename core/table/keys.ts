@@ -15,7 +15,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | purchase          | ACCOUNT#<id>           | PURCHASE#<id>                      | a payment for units from its first call on; ids are time-ordered | for good                                          |
  * | request           | ACCOUNT#<id>           | REQUEST#<mac>                      | the purchase that an Idempotency-Key stands for                  | 48 hours                                          |
  * | spent ids         | ACCOUNT#<id>           | SPENT#<span>#<newest time>#<nonce> | request ids that left the counter's ring, many in one item       | 4 days                                            |
- * | spent id          | ACCOUNT#<id>           | SPENTID#<entry>                    | one request id that cannot be found by its time                  | 4 days                                            |
+ * | spent id          | ACCOUNT#<id>           | SPENTID#<entry>                    | one request id that does not share an item with others           | 4 days                                            |
  * | day               | ACCOUNT#<id>           | DAY#<day>                          | the counters of use as they stood when a day ended               | for good                                          |
  * | application key   | ACCOUNT#<id>           | KEY#<id>                           | a further key: name, slot, first and last characters             | until revoked                                     |
  * | notice            | ACCOUNT#<id>           | NOTICE#<id>                        | something to tell the user; ids are time-ordered                 | for good                                          |
@@ -47,6 +47,9 @@ export const accountIdIn = ({ pk }: Key): string => pk.slice(ownedBy('').length)
 
 /** Sort-key prefix of the archive items of one span. The newest time in the item follows it. */
 export const spentPrefix = (span: number): string => `SPENT#${span}#`
+
+/** Sort-key prefix of the archive items of one id. The id's ring entry in hex follows it, so its time first. */
+export const SPENT_ID_PREFIX = 'SPENTID#'
 
 /** A time of request ids (`core/quota/request-id.ts`) in the form for sort keys. */
 export const timeKey = (time: number): string => time.toString(16).padStart(10, '0')
@@ -82,7 +85,7 @@ export const keys = {
   }),
   spentId: (accountId: string, entryHex: string): Key => ({
     pk: ownedBy(accountId),
-    sk: `SPENTID#${entryHex}`,
+    sk: SPENT_ID_PREFIX + entryHex,
   }),
   day: (accountId: string, day: number): Key => ({
     pk: ownedBy(accountId),

@@ -211,6 +211,13 @@ function operand(reader: Reader, item: Item): unknown {
     expect(reader, ')')
     return value ?? otherwise
   }
+  if (accept(reader, 'size')) {
+    expect(reader, '(')
+    const whole = at(item, pathOf(reader))
+    expect(reader, ')')
+    if (whole !== undefined && !(whole instanceof Set)) throw new Error('only the size of a set is supported')
+    return whole?.size
+  }
   if (!token.startsWith(':')) return at(item, pathOf(reader))
   reader.tokens.shift()
   return reader.values[token]

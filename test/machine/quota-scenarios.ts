@@ -1,8 +1,13 @@
 import { expect } from 'vitest'
+import { DomainError } from '../../core/errors.ts'
 import { keyHash } from '../../core/keys/key-text.ts'
+import type { Ports } from '../../core/ports.ts'
+import { RING_MOST } from '../../core/quota/counter.ts'
+import { RING_LIMIT } from '../../core/quota/evict.ts'
 import { balanceParts } from '../../core/quota/thresholds.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
+import type { Table } from '../../core/table/table.ts'
 import { DAY_MS } from '../../core/time.ts'
 import { breaking } from './faults.ts'
 import { callsOf, interleaved, type openQuotaWorld, type QuotaWorld } from './quota-world.ts'
@@ -117,26 +122,26 @@ const ofBatches: Record<string, Scenario> = {
   'ids of a batch that commits during an eviction stay late: the eviction does not lower the newest time':
     async (open) => {
       const world = await open()
-      await world.fill(49)
+      await world.fill(RING_LIMIT - 1)
       const batch = Array.from({ length: 10 }, () => ({ units: 1, requestId: world.timed(50) }))
       // The second update of the request that fills the ring is its eviction.
       const through = interleaved(world.ports, 'update', 2, () => world.batch(batch))
       await world.spend(1, world.timed(), { through })
       for (const { requestId } of batch) expect(await world.spend(1, requestId)).toBe(200)
-      await expectUsed(world, 60)
+      await expectUsed(world, RING_LIMIT + 10)
       await world.fill(100)
       expect(await world.batch(batch)).toEqual(Array(10).fill(200))
       for (const { requestId } of batch) expect(await world.spend(1, requestId)).toBe(200)
-      await expectUsed(world, 160)
+      await expectUsed(world, RING_LIMIT + 110)
     },
   'an eviction that loses a race archives no id that was not spent': async (open) => {
     const world = await open()
-    await world.fill(49)
+    await world.fill(RING_LIMIT - 1)
     const through = interleaved(world.ports, 'update', 2, () => world.fill(10))
     await world.spend(1, world.timed(), { through })
     const ids = await world.fill(60)
     for (const id of ids) expect(await world.spend(1, id)).toBe(200)
-    await expectUsed(world, 120)
+    await expectUsed(world, RING_LIMIT + 70)
   },
   'an eviction that breaks off at any call loses no id, whether of a batch, untimed or time-ordered': async (
     open,
@@ -146,7 +151,7 @@ const ofBatches: Record<string, Scenario> = {
       const batch = Array.from({ length: 4 }, () => ({ units: 1, requestId: world.timed() }))
       await world.batch(batch)
       await world.spend(1, 'a word')
-      const ids = [...batch.map(({ requestId }) => requestId), 'a word', ...(await world.fill(47))]
+      const ids = [...batch.map(({ requestId }) => requestId), 'a word', ...(await world.fill(RING_LIMIT - 3))]
       const last = world.timed(1)
       ids.push(last)
       const { ports: through, calls } = breaking(world.ports, { at: at + 1, kind: 'crash-before' })
@@ -159,20 +164,16 @@ const ofBatches: Record<string, Scenario> = {
       return calls.length > at
     })
   },
-  'two concurrent evictions both keep their record of what the archive holds': async (open) => {
+  'an eviction and a concurrent batch both keep their record of what the archive holds': async (open) => {
     const world = await open()
-    // The ids that stay in the ring are newer than late ids. So late ids leave it next, without a change of
-    // `m`.
-    await world.fill(50)
-    for (let n = 1; n <= 33; n++) await world.spend(1, world.timed(n * -1000))
-    const slow = Array.from({ length: 16 }, (_, n) => world.timed((n + 1) * -3_600_000))
-    // A late id causes three writes: one that is refused, one that spends, and that of the eviction.
-    const through = interleaved(world.ports, 'update', 3, async () => {
-      for (const id of slow) expect(await world.spend(1, id)).toBe(200)
-    })
-    expect(await world.spend(1, world.timed(-34_000), { through })).toBe(200)
-    for (const id of slow) expect(await world.spend(1, id)).toBe(200)
-    await expectUsed(world, 100)
+    await world.fill(RING_LIMIT - 1)
+    // These ids span more time than those in the ring, so their item has another span.
+    const batch = [0, 100, 200, 300].map((ms) => ({ units: 1, requestId: world.timed(ms - 3_600_000) }))
+    // The second update of the request that fills the ring is its eviction.
+    const through = interleaved(world.ports, 'update', 2, () => world.batch(batch))
+    expect(await world.spend(1, world.timed(), { through })).toBe(200)
+    expect(await world.batch(batch)).toEqual(Array(4).fill(200))
+    await expectUsed(world, RING_LIMIT + 4)
   },
   'a batch of spent ids spends nothing, however the ids are spread over the archive': async (open) => {
     const world = await open()
@@ -522,6 +523,132 @@ const days: Record<string, Scenario> = {
   },
 }
 
+/** The same ports with a clock that is off by `ms`. */
+const offBy = (world: QuotaWorld, ms: number): Ports => ({
+  ...world.ports,
+  clock: { ...world.ports.clock, nowMs: () => world.nowMs() + ms },
+})
+
+/** Spends ids of these offsets, and makes them leave the ring. @returns them with those that made them leave */
+async function archived(world: QuotaWorld, offsetsMs: readonly number[]): Promise<string[]> {
+  const ids = offsetsMs.map((ms) => world.timed(ms))
+  for (const id of ids) expect(await world.spend(1, id)).toBe(200)
+  return [...ids, ...(await world.fill(RING_LIMIT))]
+}
+
+const ahead: Record<string, Scenario> = {
+  'ids ahead of the clock are spent once, also when time has come to them and passed them': async (open) => {
+    const world = await open()
+    const ids = await archived(world, [61_000, 120_000, 121_000, 3_600_000])
+    for (const ms of [0, 60_000, 60_000, 10_000, 3_000_000, 3_600_000]) {
+      world.advance(ms)
+      for (const id of ids) expect(await world.spend(1, id)).toBe(200)
+      ids.push(...(await world.fill(20)))
+      expect(await world.batch(ids.slice(0, 4).map((requestId) => ({ units: 1, requestId })))).toEqual(
+        Array(4).fill(200),
+      )
+    }
+    await expectUsed(world, ids.length)
+  },
+  'ids ahead of one clock and not of another are spent once, and so are ids after a clock was set back': async (
+    open,
+  ) => {
+    for (const ms of [-3_600_000, -90_000, 90_000, 3_600_000]) {
+      const world = await open()
+      const offsets = [30_000, 61_000, 100_000, 3_600_000]
+      const ids = offsets.map((offset) => world.timed(offset))
+      for (const [at, id] of ids.entries())
+        expect(await world.spend(1, id, { through: at % 2 ? offBy(world, ms) : world.ports })).toBe(200)
+      ids.push(...(await world.fill(RING_LIMIT)))
+      world.advance(ms)
+      for (const through of [world.ports, offBy(world, ms)]) {
+        for (const id of ids) expect(await world.spend(1, id, { through })).toBe(200)
+        ids.push(...(await world.fill(RING_LIMIT)))
+      }
+      await expectUsed(world, ids.length)
+    }
+  },
+  'the next ids ahead are known after the archive has passed the first, whatever is archived meanwhile': async (
+    open,
+  ) => {
+    await atEachCall(async (nth) => {
+      const world = await open()
+      const ids = await archived(world, [120_000, 240_000])
+      world.advance(130_000)
+      ids.push(...(await world.fill(RING_LIMIT - 16)))
+      const others = [180_000, 190_000].map((ms) => world.timed(ms - 130_000 + 60_000))
+      ids.push(...others)
+      let calls = 0
+      for (const method of ['update', 'list'] as const) {
+        const through = interleaved(world.ports, method, nth, async () => {
+          calls++
+          for (const id of others) expect(await world.spend(1, id)).toBe(200)
+          ids.push(...(await world.fill(RING_LIMIT)))
+        })
+        for (let n = 0; n < 12; n++) {
+          world.advance(1)
+          ids.push(world.timed())
+          expect(await world.spend(1, ids.at(-1), { through })).toBe(200)
+        }
+      }
+      for (const id of others) await world.spend(1, id)
+      for (const ms of [0, 60_000, 120_000]) {
+        world.advance(ms)
+        for (const id of ids) expect(await world.spend(1, id)).toBe(200)
+      }
+      await expectUsed(world, ids.length)
+      return calls > 0 && nth < 40
+    })
+  },
+  'an id is not the position in a batch, nor another batch, that it looks like': async (open) => {
+    const world = await open()
+    const key = world.timed()
+    const names = [`${key}#0`, [key, 0], [key, 1], key, [`${key}#0`, 0], 'a#1', ['a', 1], ['a#1', 1]] as const
+    for (let n = 0; n < 2; n++)
+      for (const requestId of names) expect(await world.batch([{ units: 1, requestId }])).toEqual([200])
+    await expectUsed(world, names.length)
+  },
+}
+
+const fullRing: Record<string, Scenario> = {
+  'while no eviction succeeds the ring stays small and ids are refused, and afterwards nothing is lost': async (
+    open,
+  ) => {
+    for (const broken of ['putAll', 'put', 'update'] as const) {
+      const world = await open()
+      const table = new Proxy(world.table, {
+        get: (object, name, receiver) => {
+          const call = Reflect.get(object, name, receiver)
+          return async (...args: [unknown, Parameters<Table['update']>[1]]) => {
+            // An eviction's update removes entries.
+            const fails = name === broken && (broken !== 'update' || JSON.stringify(args[1]).includes('DELETE'))
+            if (fails) throw new DomainError('temporarily_unavailable')
+            return call.apply(object, args)
+          }
+        },
+      })
+      const through = { ...world.ports, table }
+      const spent: string[] = []
+      const refused: string[] = []
+      for (let n = 0; n < 100; n++) {
+        world.advance(1)
+        const id = n % 2 ? world.timed() : `word-${n}`
+        const told = await world.spend(1, id, { through })
+        ;(told === 200 ? spent : refused).push(id)
+        if (told !== 200) expect(told).toBe('temporarily_unavailable')
+      }
+      expect(((await world.counter()).a as Set<unknown>).size).toBe(RING_MOST)
+      expect(await world.batch([{ units: 1, requestId: 'another' }], { through })).toEqual([
+        'temporarily_unavailable',
+      ])
+      expect(await world.spend(1, undefined, { through })).toBe(200)
+      await expectUsed(world, spent.length + 1)
+      for (const id of [...spent, ...refused]) expect(await world.spend(1, id)).toBe(200)
+      await expectUsed(world, 101)
+    }
+  },
+}
+
 const archive: Record<string, Scenario> = {
   'an id dated in the future does not make other ids late': async (open) => {
     const world = await open()
@@ -579,4 +706,6 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   ...ledger,
   ...days,
   ...archive,
+  ...ahead,
+  ...fullRing,
 }
