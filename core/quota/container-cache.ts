@@ -45,7 +45,11 @@ export function cacheEntry<V>(map: Map<string, V>, key: string, value: V, limit:
 const ARCHIVES = 1000
 
 /** Remembers what a counter says about its account's archive. @returns the counter */
-export function rememberArchive<C extends ArchiveState>(deps: Deps<'table'>, accountId: string, counter: C): C {
+export function rememberArchive<C extends ArchiveState>(
+  deps: Deps<'table'>,
+  accountId: string,
+  counter: C,
+): C {
   const { fence, newestArchived, firstAhead } = counter
   cacheEntry(cacheOf(deps.table).archives, accountId, { fence, newestArchived, firstAhead }, ARCHIVES)
   return counter
