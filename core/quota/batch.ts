@@ -8,7 +8,7 @@ import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
 import { type KeyCaller, type QuotaDeps, readKeyCaller } from './key-caller.ts'
 import { dayOf } from './quota.ts'
-import { idTimeAt, type RequestName, requestIdOf } from './request-id.ts'
+import { idTimeAt, type RequestId, type RequestName, requestIdOf } from './request-id.ts'
 
 export interface BatchRequest {
   units: number
@@ -62,13 +62,16 @@ async function answerAll(
   const { accountId } = caller
   let counter = await readCounter(deps, accountId)
   let staged: StagedItem | undefined
+  const absence: Absence = { fence: counter.fence, ids: new Set(), items: 0 }
   for (let tries = 0; tries < BATCH_ATTEMPTS; tries++) {
     if (tries > 0) await deps.clock.wait(Math.random() * BATCH_PAUSE_MS)
     const open = requests.filter(({ answer }) => !answer)
-    const { fitting, isCrowded } = await answerWithoutWrite(deps, caller, open, counter)
+    requireAdmitted(counter, caller)
+    const spent = await findSpent(deps, caller.accountId, open, counter, absence)
+    const fitting = answerWithoutWrite(open, counter, spent)
     if (fitting.length === 0) return
     const nowMs = deps.clock.nowMs()
-    const group = nextGroup(fitting, counter, idTimeAt(nowMs), isCrowded)
+    const group = nextGroup(fitting, counter, idTimeAt(nowMs), absence.items >= CROWD)
     const moved =
       counter.day < dayOf(nowMs)
         ? await changeDay(deps, accountId, counter, dayOf(nowMs))
@@ -94,22 +97,43 @@ async function answerAll(
 /** Number of entries that the write of a group adds to the ring. */
 const entryCount = ({ ids, span }: Group): number => (span === undefined ? ids.length : 1)
 
-/**
- * Answers the requests that need no write: spent ids, and requests that exceed the balance.
- * @returns the other requests, whose units are still to be spent, and whether the archive has many items
- *   around their ids
- */
-async function answerWithoutWrite(
+/** What is known of the archive as long as the counter's fence does not change. */
+interface Absence {
+  fence: number
+  /** Ids that are not in the archive. */
+  ids: Set<RequestId>
+  /** The most archive items that a lookup has read. */
+  items: number
+}
+
+/** Finds the ids that the archive holds, without a lookup of those that it is known not to hold. */
+async function findSpent(
   deps: QuotaDeps,
-  caller: KeyCaller,
+  accountId: string,
   open: readonly DistinctRequest[],
   counter: Counter,
-): Promise<{ fitting: DistinctRequest[]; isCrowded: boolean }> {
-  requireAdmitted(counter, caller)
+  absence: Absence,
+): Promise<Set<RequestId>> {
+  if (absence.fence !== counter.fence) absence.ids.clear()
+  absence.fence = counter.fence
   const late = open.flatMap(({ id }) =>
-    id && !inRing(counter, id.entry) && isArchivable(counter, id) ? [id] : [],
+    id && isArchivable(counter, id) && !absence.ids.has(id) && !inRing(counter, id.entry) ? [id] : [],
   )
-  const { spent, items } = await findArchived(deps, caller.accountId, counter, late)
+  const { spent, items } = await findArchived(deps, accountId, counter, late)
+  for (const id of late) if (!spent.has(id)) absence.ids.add(id)
+  absence.items = Math.max(absence.items, items)
+  return spent
+}
+
+/**
+ * Answers the requests that need no write: spent ids, and requests that exceed the balance.
+ * @returns the other requests, whose units are still to be spent
+ */
+function answerWithoutWrite(
+  open: readonly DistinctRequest[],
+  counter: Counter,
+  spent: ReadonlySet<RequestId>,
+): DistinctRequest[] {
   const now = { left: balanceOf(counter), used: counter.used }
   const fitting: DistinctRequest[] = []
   for (const request of open) {
@@ -122,7 +146,7 @@ async function answerWithoutWrite(
       now.used += units
     }
   }
-  return { fitting, isCrowded: items >= CROWD }
+  return fitting
 }
 
 /** Answers each request of a committed group with the balance and use after that request. */
