@@ -49,6 +49,11 @@ async function pause(deps: Deps, tries: number): Promise<void> {
 /**
  * Spends units, usually in one write, and only once per request id however often the request is repeated. A
  * retry of a spent id gets the current numbers, whatever units the retry asks for.
+ *
+ * The cost is bounded whatever ids come, on average over a thousand requests and with everything that they
+ * cause: time-ordered ids of now take 1.1 write units and no read, and all other ids take 2.1 write units and
+ * 16 read units at most, usually 2 or 3. Requests that lose a race take another write unit. In a batch an id
+ * takes no more, and time-ordered ids of now take 0.05 write units.
  * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`; `quota_exhausted`, which
  *   spends and records nothing; `temporarily_unavailable`
  */
