@@ -194,6 +194,7 @@ export type PaymentState =
 /** One intent to take money, in any state. */
 export type Payment = PaymentState & {
   id: string
+  /** In the currency's minor unit, as every amount of the provider. */
   amountCents: number
   /** The amount actually taken; 0 unless succeeded. */
   receivedCents: number
@@ -226,7 +227,10 @@ export interface OutcomeUnknown {
 /** The literal parameters of a payment. They are stored before the call, and a retry uses the stored ones. */
 export interface NewPayment {
   purpose: PaymentPurpose
+  /** In the currency's minor unit. */
   amountCents: number
+  /** ISO 4217, lower case. */
+  currency: string
   customerId: string
   paymentMethodId: string
   metadata: { account: string; purchase: string }
@@ -405,7 +409,9 @@ export interface Page<T> {
 
 /**
  * Cards and money. A call is retried only once, after a network failure. A call whose effect is not known
- * throws `temporarily_unavailable`, except `confirmPayment`, which answers `unknown`.
+ * throws `temporarily_unavailable`, except `confirmPayment`, which answers `unknown`. A call that the provider
+ * refused because of a rate limit had no effect. It throws an error whose limit `rateLimitOf` (core/errors.ts)
+ * returns: the same call may be repeated later.
  * Cancel, attach, detach and update are idempotent.
  */
 export interface Payments {

@@ -90,25 +90,40 @@ const profileSchema = z.object({
   /** Why the bundle does not renew at the moment; absent while nothing prevents it. */
   renewal: z.optional(
     z.object({
-      state: z.enum(['retrying', 'paused', 'action_required', 'capped']),
+      state: z.enum(['retrying', 'paused', 'action_required', 'capped', 'held_back']),
       reason: z.string(),
       /** The default card at that time, if there was one. Another default card makes the state obsolete. */
       cardId: z.optional(z.string()),
       nextAttemptAtMs: z.optional(z.number()),
+      /** When renewals were held back. The mailed link that allows more is valid for this hold only. */
+      heldAtMs: z.optional(z.number()),
       /** Number of consecutive declines. */
       failures: z.number(),
     }),
   ),
   /**
-   * Limit on the cost of renewals in a calendar month (UTC), and the cost in the last month with renewals.
+   * The owner's limits: the cost of renewals in a calendar month (UTC), in the currency's minor unit, and their
+   * number.
    */
   monthlyCapCents: z.optional(z.number()),
-  renewed: z.optional(z.object({ month: z.string(), cents: z.number() })),
+  maxRenewalsPerHour: z.optional(z.number()),
+  maxRenewalsPerDay: z.optional(z.number()),
+  /** What renewals have charged. `core/purchases/renewal-limits.ts` counts them. */
+  renewed: z.optional(
+    z.object({
+      /** The last month with renewals, such as 2026-11, with their cost and number. */
+      month: z.string(),
+      cents: z.number(),
+      count: z.optional(z.number()),
+      /** The renewals that count towards the limits of an hour and a day, oldest first. */
+      recent: z.optional(z.array(z.object({ atMs: z.number(), count: z.number() }))),
+    }),
+  ),
   /** Units owed, by purchase: they were spent before a refund or dispute. The next credit pays them back. */
   owed: z.optional(z.record(z.string(), z.number())),
   /** Whether a purchase was ever credited. */
   paid: z.boolean(),
-  /** Cents; negative if the customer owes money. */
+  /** In the currency's minor unit; negative if the customer owes money. */
   balanceCents: z.number(),
   /** Number of the last ledger entry. */
   ledgerSeq: z.number(),

@@ -2,7 +2,6 @@ import { newCode } from '../credentials/codes.ts'
 import { DomainError } from '../errors.ts'
 import { deliverMailOrLeave, type MailToQueue, queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
-import { wakeRenewal } from '../quota/wake-renewal.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
@@ -13,19 +12,6 @@ import { emailKey, usernameKey } from './fields.ts'
 
 export async function setName(deps: Deps<'table'>, account: Account, name: string): Promise<void> {
   await changeProfile(deps, account, expr`SET #name = ${name}, #updatedAtMs = ${deps.clock.nowMs()}`)
-}
-
-export interface Flags {
-  bundleAutoRenewal: boolean
-  lowQuotaNotification: boolean
-}
-
-/** Sets the flags. Switching auto-renewal on renews a bundle that has run low. */
-export async function setFlags(deps: Deps<'table'>, account: Account, flags: Flags): Promise<void> {
-  const set = expr`SET #flags = ${flags}, #updatedAtMs = ${deps.clock.nowMs()}`
-  const mayRenewNow =
-    flags.bundleAutoRenewal && !account.flags.bundleAutoRenewal && account.bundle !== undefined
-  await changeProfile(deps, account, set, mayRenewNow ? [wakeRenewal(deps, account.id)] : [])
 }
 
 /**

@@ -1,5 +1,5 @@
 import Stripe from 'stripe'
-import { DomainError } from '../errors.ts'
+import { DomainError, type RateLimit, rateLimited, rateLimitOf } from '../errors.ts'
 import type {
   Charge,
   CustomerChanges,
@@ -89,10 +89,11 @@ type Refusal = Stripe.errors.StripeCardError | Stripe.errors.StripeInvalidReques
 
 /**
  * Returns the answer or the refusal. After any other outcome (no connection, a time-out, a torn body, 409,
- * 429, 5xx, an idempotency key reused with other parameters, a body of another kind) the effect of the call
- * is unknown.
- * @throws DomainError `temporarily_unavailable` if the effect is unknown; `internal_error` if Stripe refuses
- *   our secret key.
+ * 5xx, an idempotency key reused with other parameters, a body of another kind) the effect of the call is
+ * unknown. After a 429 the call had no effect, because Stripe refuses it before it begins the work; but the
+ * SDK may have lost an earlier attempt of the same call.
+ * @throws DomainError `temporarily_unavailable` if the effect is unknown; the same with a `RateLimit` after a
+ *   429; `internal_error` if Stripe refuses our secret key.
  */
 async function answerOf<T extends { object: string }>(
   object: T['object'],
@@ -104,6 +105,7 @@ async function answerOf<T extends { object: string }>(
     if (answer.object === object) return answer
   } catch (error) {
     if (isRefusal(error)) return error
+    if (error instanceof Stripe.errors.StripeRateLimitError) throw limited(error)
     const misconfigured =
       error instanceof Stripe.errors.StripeAuthenticationError ||
       error instanceof Stripe.errors.StripePermissionError
@@ -138,6 +140,21 @@ function refusedFor(refusal: Refusal): PaymentRefused | undefined {
 /** The error for a refusal that no input of a caller can cause. */
 function unexpected(refusal: Refusal): DomainError {
   return new DomainError('internal_error', { cause: traceOf(refusal) })
+}
+
+/** Kinds of limits by the first word of Stripe's header. `resource-specific` and others concern one object. */
+const LIMIT_SCOPES: Readonly<Record<string, RateLimit['scope']>> = { global: 'all', endpoint: 'endpoint' }
+
+/** The error for a 429. `lock_timeout` means that another call is working on the same object. */
+function limited(error: Stripe.errors.StripeRateLimitError): DomainError {
+  const { headers, code } = error
+  const [kind = ''] = (headers?.['stripe-rate-limited-reason'] ?? 'endpoint').split('-')
+  const scope = code === 'lock_timeout' ? 'object' : (LIMIT_SCOPES[kind] ?? 'object')
+  const retryAfterSeconds = Number(headers?.['retry-after'])
+  return rateLimited(
+    { scope, retryAfterSeconds: retryAfterSeconds > 0 ? retryAfterSeconds : undefined },
+    traceOf(error),
+  )
 }
 
 /** Stripe's error without its message and body, which would carry secrets and personal data into a log. */
@@ -306,7 +323,7 @@ async function createPayment(stripe: Stripe, payment: NewPayment): Promise<Payme
   if (!isId(payment.paymentMethodId)) return { status: 'refused', reason: 'card_unusable' }
   const params: Stripe.PaymentIntentCreateParams = {
     amount: payment.amountCents,
-    currency: 'usd',
+    currency: payment.currency,
     customer: payment.customerId,
     payment_method: payment.paymentMethodId,
     metadata: payment.metadata,
@@ -343,6 +360,12 @@ async function confirmPayment(
   purpose: PaymentPurpose,
   paymentMethodId: string | undefined,
 ): Promise<Payment | OutcomeUnknown> {
+  let attempts = 0
+  let isAnswered = false
+  const countAttempt = ({ path }: Stripe.RequestEvent) => {
+    if (path === `/v1/payment_intents/${paymentId}/confirm`) attempts++
+  }
+  stripe.on('request', countAttempt)
   try {
     const answer = await answerOf<Stripe.PaymentIntent>(
       'payment_intent',
@@ -353,12 +376,15 @@ async function confirmPayment(
         ...(paymentMethodId !== undefined && { payment_method: paymentMethodId }),
       }),
     )
+    isAnswered = true
     return isRefusal(answer) ? await afterRefusal(stripe, paymentId, answer) : paymentOf(answer)
   } catch (error) {
-    if (error instanceof DomainError && error.code === 'temporarily_unavailable') {
-      return { status: 'unknown', cause: error.cause }
-    }
-    throw error
+    if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error
+    // A 429 says nothing about an attempt that the SDK has lost before.
+    if (rateLimitOf(error) && attempts === 1 && !isAnswered) throw error
+    return { status: 'unknown', cause: error.cause }
+  } finally {
+    stripe.off('request', countAttempt)
   }
 }
 

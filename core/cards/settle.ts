@@ -1,8 +1,10 @@
-import type { Profile } from '../account/account.ts'
+import { type Profile, parseProfile } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { BillingAddress, Deps, MoneyDeps, Payment, PaymentCard, PaymentCustomer } from '../ports.ts'
+import { decideStep } from '../purchases/decide.ts'
+import { changeRenewal } from '../purchases/renewal-state.ts'
 import { wakeRenewal } from '../quota/wake-renewal.ts'
-import { type Expression, expr, join } from '../table/expression.ts'
+import { expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { isLeased, LEASE_MS } from '../table/lease.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
@@ -21,40 +23,43 @@ export type SettledHold =
 
 /**
  * Settles a hold according to its payment's state, for the request, the webhook and the sweep alike. Safe to
- * repeat. `eventDone` is written together with the work, unless the card is proved: then the caller
- * passes `eventDone` to `releaseHold`.
+ * repeat.
+ * @param eventDone writes that mark the webhook event as done. They are written together with the work, unless
+ *   the card is proved: then the caller passes them to `releaseHold`.
+ * @param hasLapsed whether to stop waiting for the customer to authenticate.
  */
 export async function settleHold(
   deps: MoneyDeps,
   hold: Hold,
   payment: Payment,
   eventDone: readonly Write[] = [],
+  hasLapsed = false,
 ): Promise<SettledHold> {
   if (hold.state === 'releasing') return { status: 'proved', hold }
-  // The payment was altered outside Bursar, so it proves nothing.
-  if (!isPaymentOfHold(payment, hold, deps.webhooks.livemode))
-    return rejectCard(deps, hold, payment, eventDone)
-  switch (payment.status) {
-    case 'held':
-    case 'succeeded':
+  const step = decideStep('hold', {
+    payment,
+    matches: isPaymentOfHold(payment, hold, deps.webhooks.livemode),
+    isLeased: isLeased(deps, hold),
+    hasLapsed,
+    canAuthenticate: false,
+    wasHeld: payment.status === 'canceled' && (await wasHeld(deps, payment)),
+  })
+  switch (step) {
+    case 'take':
       return putProvedCardOnFile(deps, hold, payment, eventDone)
-    case 'action_required':
-      await writeUnlessDone(deps, eventDone)
-      return { status: 'action required', clientSecret: payment.clientSecret }
-    case 'processing':
-      await writeUnlessDone(deps, eventDone)
-      return { status: 'pending' }
-    case 'unconfirmed':
-      if (!isLeased(deps, hold)) return cancelHold(deps, hold, payment, eventDone)
-      // The request that began the verification is about to confirm the payment.
-      await writeUnlessDone(deps, eventDone)
-      return { status: 'pending' }
-    case 'declined':
+    case 'cancel':
       return cancelHold(deps, hold, payment, eventDone)
-    case 'canceled':
-      if (await wasHeld(deps, payment)) return putProvedCardOnFile(deps, hold, payment, eventDone)
+    case 'reject':
+      return rejectCard(deps, hold, payment, eventDone)
+    case 'end':
       await closeHold(deps, hold, eventDone)
       return { status: 'given up' }
+    case 'ask':
+    case 'wait':
+      await writeUnlessDone(deps, eventDone)
+      return payment.status === 'action_required'
+        ? { status: 'action required', clientSecret: payment.clientSecret }
+        : { status: 'pending' }
   }
 }
 
@@ -104,11 +109,7 @@ async function putProvedCardOnFile(
     try {
       await deps.table.transact([
         markReleasing(deps, proved),
-        {
-          update: keys.profile(accountId),
-          set: profileAfterProof(deps, hold, isDefault),
-          if: expr`#openHold = ${hold.id}`,
-        },
+        ...(await profileAfterProof(deps, hold, isDefault)),
         {
           put: cardItem(accountId, card, stored && { ...stored, declined: undefined }),
           if: unchangedCard(stored),
@@ -121,7 +122,9 @@ async function putProvedCardOnFile(
       return { status: 'proved', hold: proved }
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
-      if (!error.failed.has(0) && !error.failed.has(1)) continue
+      // The profile's condition also fails if the state of renewal has changed since it was read.
+      const isOver = error.failed.has(0) || (error.failed.has(1) && error.failed.get(1)?.openHold !== hold.id)
+      if (!isOver) continue
       // The request, the webhook and the sweep may run concurrently, and another of them was first.
       if (isLiveCard(await readStoredCard(deps, accountId, cardId))) return { status: 'proved', hold: proved }
       await writeUnlessDone(deps, eventDone)
@@ -137,14 +140,31 @@ const markReleasing = (deps: Deps, { id, accountId, paymentId }: Hold): Write =>
   if: expr`#state IN (${'created'}, ${'saved'})`,
 })
 
-/** The profile's update for a proved card. With another default card a declined renewal starts over. */
-function profileAfterProof(deps: Deps, { purpose, address, renews }: Hold, isDefault: boolean): Expression {
+/**
+ * The profile's update for a proved card. With another default card whatever kept the bundle from renewing is
+ * over.
+ */
+async function profileAfterProof(
+  deps: Deps<'table'>,
+  { id, accountId, purpose, address, renews }: Hold,
+  isDefault: boolean,
+): Promise<Write[]> {
   const nowMs = deps.clock.nowMs()
-  const set = [expr`SET #updatedAtMs = ${nowMs}`]
-  if (purpose === 'change') set.push(expr`#cardChangedAtMs = ${nowMs}`)
-  if (address) set.push(expr`#address = ${address}`)
-  const remove = isDefault && renews ? expr`#openHold, #renewal` : expr`#openHold`
-  return join([join(set, ', '), remove], ' REMOVE ')
+  const item = isDefault && renews ? await deps.table.get(keys.profile(accountId)) : undefined
+  const renewal = item && changeRenewal(deps, parseProfile(item), { renewal: undefined })
+  const set = [
+    expr`#updatedAtMs = ${nowMs}`,
+    ...(purpose === 'change' ? [expr`#cardChangedAtMs = ${nowMs}`] : []),
+    ...(address ? [expr`#address = ${address}`] : []),
+  ]
+  return [
+    {
+      update: keys.profile(accountId),
+      set: setRemove(set, [expr`#openHold`, ...(renewal?.remove ?? [])]),
+      if: join([expr`#openHold = ${id}`, ...(renewal ? [renewal.unchanged] : [])], ' AND '),
+    },
+    ...(renewal?.messages ?? []),
+  ]
 }
 
 /**
@@ -214,7 +234,7 @@ export async function closeHold(
 }
 
 /**
- * Releases the dollar, which ends the verification. Until then the hold stays due.
+ * Releases the amount held, which ends the verification. Until then the hold stays due.
  * @throws DomainError `temporarily_unavailable` if the payment cannot be canceled yet
  */
 export async function releaseHold(

@@ -1,7 +1,3 @@
-// The hold machine (hold.ts, verify.ts and settle.ts here) and the purchase machine (begin.ts, advance.ts,
-// settle.ts and credit.ts in core/purchases) have the same design and stay separate, because a proved hold is
-// released and a paid purchase is credited.
-
 import { type Account, displayName, type Profile, parseProfile, requireActive } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, MoneyDeps, Payment } from '../ports.ts'
@@ -26,7 +22,7 @@ export interface CardToProve {
 }
 
 /**
- * Proves a card by holding and releasing one dollar, and puts the card on file. An open verification of the
+ * Proves a card by holding and releasing a small amount, and puts the card on file. An open verification of the
  * same card is resumed, so that two concurrent requests make one hold. An open verification of another card
  * is ended first.
  * @throws DomainError `email_unconfirmed`, `too_many_cards_tried`, `card_declined`,
@@ -75,6 +71,12 @@ async function abandonHold(deps: MoneyDeps, hold: Hold): Promise<void> {
   if (settled.status === 'proved') await releaseOrLeave(deps, settled.hold)
 }
 
+/** What the decision to prove a card read of the profile, by its purpose; see `proveCard` and `changeCard`. */
+const PROOF_FIELDS = {
+  verify: ['status', 'emailVerified', 'openHold', 'cardTriesMs', 'cardChangedAtMs'],
+  change: ['status', 'emailVerified', 'openHold', 'cardTriesMs', 'cardChangedAtMs', 'flags', 'bundle'],
+} as const satisfies Record<Hold['purpose'], (keyof Profile)[]>
+
 async function beginHold(deps: MoneyDeps, account: Account, input: CardToProve): Promise<Hold> {
   const nowMs = deps.clock.nowMs()
   const tries = countCardAttempt(account.cardTriesMs ?? [], nowMs)
@@ -85,7 +87,7 @@ async function beginHold(deps: MoneyDeps, account: Account, input: CardToProve):
       {
         update: keys.profile(account.id),
         set: expr`SET #openHold = ${hold.id}, #cardTriesMs = ${tries}`,
-        if: unchangedSince(account, ['status', 'openHold', 'cardTriesMs', 'cardChangedAtMs']),
+        if: unchangedSince(account, PROOF_FIELDS[input.purpose]),
       },
       { put: item },
     ])
@@ -187,16 +189,15 @@ async function paymentsOf(deps: MoneyDeps, { id, customerId }: Hold): Promise<Pa
 
 /**
  * Settles an abandoned hold according to its payment's state.
- * @param isExpired whether to cancel a payment that still waits for its customer to authenticate.
+ * @param hasLapsed whether to cancel a payment that still waits for its customer to authenticate.
  */
-async function settleAbandonedHold(deps: MoneyDeps, hold: Hold, isExpired: boolean): Promise<SettledHold> {
+async function settleAbandonedHold(deps: MoneyDeps, hold: Hold, hasLapsed: boolean): Promise<SettledHold> {
   if (hold.paymentId === undefined) {
     return isLeased(deps, hold) ? { status: 'pending' } : abandonHoldWithoutPayment(deps, hold)
   }
   const payment = await deps.payments.readPayment(hold.paymentId)
   if (!payment) throw new Error('the provider does not know the payment of a hold')
-  const mustCancel = isExpired && payment.status === 'action_required'
-  return settleHold(deps, hold, mustCancel ? await deps.payments.cancelPayment(payment.id) : payment)
+  return settleHold(deps, hold, payment, [], hasLapsed)
 }
 
 /**

@@ -48,6 +48,13 @@ export async function keyIdsBySlot(deps: Deps<'table'>, accountId: string): Prom
   return new Map([[DEFAULT_KEY_SLOT, DEFAULT_KEY_ID], ...further])
 }
 
+/** Names of the live keys by id. */
+export async function keyNames(deps: Deps<'table'>, accountId: string): Promise<Map<string, string>> {
+  const items = await deps.table.list(keys.account(accountId), 'KEY#')
+  const further = items.map((item) => z.parse(keySchema, item)).map(({ id, name }) => [id, name] as const)
+  return new Map([[DEFAULT_KEY_ID, DEFAULT_KEY_ID], ...further])
+}
+
 /** All live keys, the default key first, the others in the order of their creation. */
 export async function listKeys(deps: KeyDeps, account: Account): Promise<ListedKey[]> {
   const items = await deps.table.list(keys.account(account.id), 'KEY#')

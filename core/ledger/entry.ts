@@ -9,7 +9,10 @@ const entrySchema = z.object({
   atMs: z.number(),
   kind: z.enum(ledgerKinds),
   units: z.number(),
+  /** In the minor unit of `currency`. */
   amountCents: z.number(),
+  /** ISO 4217, as in the purchase; absent in entries without an amount and in those of older versions. */
+  currency: z.optional(z.string()),
   purchaseId: z.optional(z.string()),
   /** Sales only: units of the bundle, from which the counter derives its thresholds. */
   size: z.optional(z.number()),

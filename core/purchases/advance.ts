@@ -1,37 +1,40 @@
-/**
- * The purchase machine (begin.ts, advance.ts, settle.ts, credit.ts) and the hold machine
- * (core/cards/verify.ts, settle.ts, hold.ts) are one design written twice, so a fix of one usually belongs in
- * the other as well. A purchase has these states:
- *
- * `created → saved → [action_required] → credited | declined | abandoned`
- */
-
 import { syncCustomer } from '../cards/customer.ts'
-import { DomainError } from '../errors.ts'
-import type { MoneyDeps, OutcomeUnknown, Payment } from '../ports.ts'
+import { DomainError, rateLimitOf } from '../errors.ts'
+import type { MoneyDeps, NewPayment, OutcomeUnknown, Payment } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
-import { ConditionFailed } from '../table/table.ts'
+import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
+import { MINUTE_MS } from '../time.ts'
 import { finishPurchase } from './credit.ts'
 import {
   isOpen,
+  isPaymentOfPurchase,
   type Purchase,
   parsePurchase,
   paymentFor,
   purchaseOf,
   purposeOf,
   readPurchase,
+  stillOpen,
 } from './purchase.ts'
-import { cancelPurchase, endPurchase, needsCustomer, type PurchaseOutcome, settlePurchase } from './settle.ts'
+import { endPurchase, needsCustomer, type PurchaseOutcome, settlePurchase } from './settle.ts'
+
+/** Who waits for the outcome. Only a customer can authenticate, and is told about a pending purchase. */
+type Waiting = 'customer' | 'job'
 
 /**
  * Takes a purchase as far towards its end as the provider's answers allow. A purchase whose outcome is
  * unknown stays open until a webhook or settle-payments settles it, and is never reported as failed while
- * money may have moved.
+ * money may have moved. After a call that a rate limit refused, settle-payments goes on with the purchase.
  */
-export async function advancePurchase(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
-  const outcome = await unknownIsPending(deps, purchase, () => advanceOrThrow(deps, purchase))
+export async function advancePurchase(
+  deps: MoneyDeps,
+  purchase: Purchase,
+  waiting: Waiting = 'customer',
+): Promise<PurchaseOutcome> {
+  const work = () => advanceOrThrow(deps, purchase, waiting)
+  const outcome = await unknownIsPending(deps, purchase, waiting, work)
   // The purchase stays credited even if finishing it fails.
   if (outcome.status === 'credited') {
     await finishPurchase(deps, outcome.purchase).catch((error: unknown) => {
@@ -46,14 +49,25 @@ export async function advancePurchase(deps: MoneyDeps, purchase: Purchase): Prom
 async function unknownIsPending(
   deps: MoneyDeps,
   purchase: Purchase,
+  waiting: Waiting,
   work: () => Promise<PurchaseOutcome>,
 ): Promise<PurchaseOutcome> {
   try {
     return await work()
   } catch (error) {
     if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error
+    if (waiting === 'customer' && rateLimitOf(error)) await promisePurchase(deps, purchase)
     return purchasePending(deps, purchase, error)
   }
+}
+
+/** How soon settle-payments goes on with a promised purchase. */
+const PROMISE_RETRY_MS = 10_000
+
+/** Stores that the customer is told that the purchase is pending, so that nobody abandons the purchase. */
+async function promisePurchase(deps: MoneyDeps, { accountId, id }: Purchase): Promise<void> {
+  const set = expr`SET #promised = ${true}, #dueAtMs = ${deps.clock.nowMs() + PROMISE_RETRY_MS}`
+  await deps.table.update(keys.purchase(accountId, id), set, stillOpen).catch(ignoreRefusal)
 }
 
 function purchasePending(
@@ -66,7 +80,11 @@ function purchasePending(
   return { status: 'pending' }
 }
 
-async function advanceOrThrow(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
+async function advanceOrThrow(
+  deps: MoneyDeps,
+  purchase: Purchase,
+  waiting: Waiting,
+): Promise<PurchaseOutcome> {
   if (purchase.paymentId === undefined) {
     const created = await createPurchasePayment(deps, purchase)
     if ('status' in created) return created
@@ -74,7 +92,7 @@ async function advanceOrThrow(deps: MoneyDeps, purchase: Purchase): Promise<Purc
   }
   // An earlier request saved this payment: it may be confirmed or declined, or wait for its customer.
   const payment = await readKnownPayment(deps, purchase.paymentId)
-  const byCustomer = needsCustomer(purchase, payment)
+  const byCustomer = waiting === 'customer' && needsCustomer(purchase, payment)
   return payment.status === 'unconfirmed' || byCustomer
     ? confirmPurchase(deps, purchase, byCustomer)
     : settlePurchase(deps, purchase, payment)
@@ -109,7 +127,8 @@ async function createPurchasePayment(
   deps: MoneyDeps,
   purchase: Purchase,
 ): Promise<Purchase | PurchaseOutcome> {
-  const payment = await deps.payments.createPayment(paymentFor(purchase))
+  const payment =
+    (await lostPayment(deps, purchase)) ?? (await deps.payments.createPayment(paymentOrder(deps, purchase)))
   if (payment.status === 'refused') {
     if (payment.reason === 'card_unusable') {
       return endPurchase(deps, purchase, { reason: 'card_unusable', retry: 'never' })
@@ -126,6 +145,35 @@ async function createPurchasePayment(
   return saved.state === 'credited'
     ? { status: 'credited', purchase: saved }
     : { status: isOpen(saved) ? 'pending' : saved.state === 'declined' ? 'declined' : 'abandoned' }
+}
+
+/**
+ * The payment that an earlier try has created but not saved, because the provider remembers an idempotency key
+ * for a day only. None in the first minute, when nobody can have lost it but the request that works on it.
+ */
+async function lostPayment(deps: MoneyDeps, purchase: Purchase): Promise<Payment | undefined> {
+  if (isLeased(deps, purchase)) return undefined
+  return (await paymentsOfPurchase(deps, purchase)).find(
+    (payment) =>
+      payment.status !== 'canceled' && isPaymentOfPurchase(payment, purchase, deps.webhooks.livemode),
+  )
+}
+
+/**
+ * The payment to create. The provider repeats an internal failure under its key for a day, so each later try
+ * has a key of its own.
+ */
+function paymentOrder(deps: MoneyDeps, purchase: Purchase): NewPayment {
+  const order = paymentFor(purchase)
+  if (isLeased(deps, purchase)) return order
+  const minutes = Math.floor((deps.clock.nowMs() - purchase.createdAtMs) / MINUTE_MS)
+  return { ...order, idempotencyKey: `${order.idempotencyKey}_${minutes}` }
+}
+
+/** The purchase's payments among the customer's newest 100 at the provider, whatever their idempotency keys. */
+async function paymentsOfPurchase(deps: MoneyDeps, { id, customerId }: Purchase): Promise<Payment[]> {
+  const { items } = await deps.payments.listPayments({ customerId })
+  return items.filter((payment) => purchaseOf(payment)?.purchaseId === id)
 }
 
 /** @returns the stored purchase, which a concurrent request may have changed first. */
@@ -147,20 +195,18 @@ async function savePaymentOfPurchase(
 
 /**
  * Settles a purchase that its request abandoned, according to the status of its payment.
- * @param lapsed whether to stop waiting for the customer to authenticate.
+ * @param hasLapsed whether to stop waiting for the customer to authenticate.
  */
 export async function settleAbandonedPurchase(
   deps: MoneyDeps,
   purchase: Purchase,
-  lapsed: boolean,
+  hasLapsed: boolean,
 ): Promise<PurchaseOutcome> {
   const { paymentId } = purchase
   if (paymentId === undefined) {
     return isLeased(deps, purchase) ? { status: 'pending' } : abandonPurchaseWithoutPayment(deps, purchase)
   }
-  const payment = await readKnownPayment(deps, paymentId)
-  const waits = payment.status === 'action_required' || needsCustomer(purchase, payment)
-  return lapsed && waits ? cancelPurchase(deps, purchase, payment) : settlePurchase(deps, purchase, payment)
+  return settlePurchase(deps, purchase, await readKnownPayment(deps, paymentId), [], hasLapsed)
 }
 
 /**
@@ -168,9 +214,7 @@ export async function settleAbandonedPurchase(
  * because a payment is confirmed only after its id is saved.
  */
 async function abandonPurchaseWithoutPayment(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
-  const { items } = await deps.payments.listPayments({ customerId: purchase.customerId })
-  const payments = items.filter((payment) => purchaseOf(payment)?.purchaseId === purchase.id)
-  for (const { id } of payments) {
+  for (const { id } of await paymentsOfPurchase(deps, purchase)) {
     const fenced = await deps.payments.cancelPayment(id)
     // A concurrent request has saved and confirmed the payment since we listed it.
     if (fenced.status !== 'canceled') return settlePurchase(deps, purchase, fenced)

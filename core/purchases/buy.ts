@@ -5,8 +5,8 @@ import type { MoneyDeps } from '../ports.ts'
 import { keys } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
 import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
-import { beginPurchase, defaultCardOf, type RequestKey } from './begin.ts'
-import { type Bundle, bundleOf } from './catalogue.ts'
+import { beginPurchase, defaultCardOf, type OrderBasis, type RequestKey } from './begin.ts'
+import { type Bundle, bundleOf, isSold } from './catalogue.ts'
 import { digestOf, fingerprintOf, isOpen, type Order, type Purchase, readPurchase } from './purchase.ts'
 import type { PurchaseOutcome } from './settle.ts'
 
@@ -33,8 +33,8 @@ const BUY_ATTEMPTS = 5
  * Charges a price once and adds its units: sign-up, change and refill are one operation. With an
  * Idempotency-Key a repeated request gets the same answer, whatever happens in between. Without a key, a
  * second click joins the purchase while it is open, and gets the same answer shortly after its end.
- * @throws DomainError `email_unconfirmed`, `bundle_held`, `no_bundle`, `no_card`, `too_many_cards_tried`,
- *   `card_declined`, `payment_action_required`, `purchase_open`, `request_in_flight`,
+ * @throws DomainError `email_unconfirmed`, `bundle_held`, `no_bundle`, `bundle_removed`, `no_card`,
+ *   `too_many_cards_tried`, `card_declined`, `payment_action_required`, `purchase_open`, `request_in_flight`,
  *   `idempotency_key_reused`, `account_deactivated`, `account_suspended`, `temporarily_unavailable`
  */
 export async function buyBundle(
@@ -59,12 +59,22 @@ export async function buyBundle(
       const joined = await joinOrAbandon(deps, open, order, key === undefined)
       if (joined) return purchaseAnswer(open, joined)
     } else {
-      const purchase = await beginPurchase(deps, account, order, key?.request)
+      const purchase = await beginPurchase(deps, account, pricedOrder(order), key?.request)
       if (purchase) return purchaseAnswer(purchase, await advancePurchase(deps, purchase))
     }
     account = await readAccount(deps, caller.id)
   }
   throw new DomainError('purchase_open')
+}
+
+/** An order without size and price, which count only when a purchase begins: an open purchase keeps its own. */
+type UnpricedOrder = Omit<Order, 'bundle'> & { bundle: Pick<Bundle, 'name'> }
+
+/** @throws DomainError `bundle_removed` if the catalogue no longer has the bundle that the account holds */
+function pricedOrder(order: UnpricedOrder): Order {
+  const { name } = order.bundle
+  if (!isSold(name)) throw new DomainError('bundle_removed')
+  return { ...order, bundle: bundleOf(name) }
 }
 
 /** The request as sent. It excludes the price, so a price change does not make it a different request. */
@@ -99,7 +109,7 @@ async function readRequestKey(
  */
 async function repeatRequest(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
   const working = purchase.state === 'created' || purchase.state === 'saved'
-  if (working && isLeased(deps, purchase)) throw new DomainError('request_in_flight')
+  if (working && !purchase.promised && isLeased(deps, purchase)) throw new DomainError('request_in_flight')
   return continuePurchase(deps, purchase)
 }
 
@@ -115,12 +125,12 @@ const continuePurchase = async (deps: MoneyDeps, purchase: Purchase): Promise<Pu
  */
 async function orderFor(
   deps: MoneyDeps,
-  account: Account,
+  account: OrderBasis,
   wanted: PurchaseRequest,
   mayBeSecondClick: boolean,
-): Promise<Order | 'same click'> {
+): Promise<UnpricedOrder | 'same click'> {
   const { id: accountId, lastPurchase: last } = account
-  const isSame = (order: Pick<Order, 'kind' | 'bundle' | 'cardId'>) =>
+  const isSame = (order: Pick<UnpricedOrder, 'kind' | 'bundle' | 'cardId'>) =>
     mayBeSecondClick &&
     last?.fingerprint === fingerprintOf(order) &&
     Math.abs(deps.clock.nowMs() - last.atMs) < SAME_CLICK_MS
@@ -132,7 +142,7 @@ async function orderFor(
     return { ...wanted, accountId, customerId }
   }
   if (account.bundle === undefined) throw new DomainError('no_bundle')
-  const bundle = wanted.kind === 'change' ? wanted.bundle : bundleOf(account.bundle)
+  const bundle = wanted.kind === 'change' ? wanted.bundle : { name: account.bundle }
   const order = { accountId, kind: wanted.kind, bundle, ...defaultCardOf(account) }
   if (isSame(order)) return 'same click'
   if (wanted.kind === 'change' && account.bundle === bundle.name) throw new DomainError('bundle_held')
@@ -151,14 +161,15 @@ async function openPurchase(deps: MoneyDeps, account: Account): Promise<Purchase
 
 /**
  * Joins the purchase that has the slot if this is a second click. A different order ends that purchase if the
- * purchase waits for 3-D Secure or its lease has expired.
+ * purchase waits for 3-D Secure or its lease has expired; a purchase that its customer was told is pending goes
+ * on instead, so that both are served.
  * @returns the outcome to answer with; undefined if the slot is free now.
- * @throws DomainError `purchase_open`
+ * @throws DomainError `purchase_open`, `bundle_removed`
  */
 async function joinOrAbandon(
   deps: MoneyDeps,
   open: Purchase,
-  order: Order,
+  order: UnpricedOrder,
   mayBeSecondClick: boolean,
 ): Promise<PurchaseOutcome | undefined> {
   if (!isOpen(open)) return undefined
@@ -166,8 +177,14 @@ async function joinOrAbandon(
     const joined = await joinPurchase(deps, open)
     return joined.status === 'abandoned' ? undefined : joined
   }
-  if (open.state !== 'action_required' && isLeased(deps, open)) throw new DomainError('purchase_open')
-  const settled = await settleAbandonedPurchase(deps, open, true)
+  const isPromised = open.promised === true && open.state !== 'action_required'
+  if (open.state !== 'action_required' && !isPromised && isLeased(deps, open))
+    throw new DomainError('purchase_open')
+  // An order that cannot begin must not end another purchase.
+  pricedOrder(order)
+  const settled = isPromised
+    ? await advancePurchase(deps, open)
+    : await settleAbandonedPurchase(deps, open, true)
   if (settled.status === 'pending' || settled.status === 'action required')
     throw new DomainError('purchase_open')
   return undefined
@@ -176,7 +193,7 @@ async function joinOrAbandon(
 async function joinPurchase(deps: MoneyDeps, open: Purchase): Promise<PurchaseOutcome> {
   let now: Purchase | undefined = open
   for (let waitedMs = 0; waitedMs < JOIN_MS; waitedMs += JOIN_STEP_MS) {
-    const isWorking = now.state === 'created' || now.state === 'saved'
+    const isWorking = (now.state === 'created' || now.state === 'saved') && !now.promised
     if (!isWorking || !isLeased(deps, now)) return continuePurchase(deps, now)
     await deps.clock.wait(JOIN_STEP_MS)
     now = await readPurchase(deps, open.accountId, open.id)

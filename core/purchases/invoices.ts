@@ -8,7 +8,9 @@ import { type Purchase, parsePurchase, readPurchase } from './purchase.ts'
 export interface Invoice {
   /** The purchase's id. */
   id: string
+  /** In the minor unit of `currency` (ISO 4217). */
   amountCents: number
+  currency: string
   status: 'paid' | 'partially_refunded' | 'refunded' | 'disputed'
   paidAtMs: number
   bundle: string
@@ -22,6 +24,7 @@ export interface Invoice {
 const invoiceOf = (purchase: Purchase): Invoice => ({
   id: purchase.id,
   amountCents: purchase.amountCents,
+  currency: purchase.currency,
   status: statusOf(purchase),
   paidAtMs: purchase.paidAtMs ?? purchase.createdAtMs,
   bundle: purchase.bundle,

@@ -1,9 +1,7 @@
 /**
- * The purchase machine (begin.ts, advance.ts, settle.ts, credit.ts) and the hold machine
- * (core/cards/verify.ts, settle.ts, hold.ts) are one design written twice, so a fix of one usually belongs in
- * the other as well. A purchase has these states:
- *
- * `created → saved → [action_required] → credited | declined | abandoned`
+ * A purchase goes `created → saved → [action_required] → credited | declined | abandoned`: begin.ts stores it,
+ * advance.ts creates and confirms its payment, decide.ts says what each answer of the provider means,
+ * settle.ts and credit.ts carry it out.
  */
 
 import { createHash } from 'node:crypto'
@@ -14,7 +12,7 @@ import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import type { Item } from '../table/table.ts'
-import type { Bundle } from './catalogue.ts'
+import { type Bundle, CURRENCY } from './catalogue.ts'
 
 /** How a purchase began. All four kinds charge a price and then add units to the balance. */
 export const purchaseKinds = ['signup', 'change', 'buy', 'renewal'] as const
@@ -38,7 +36,10 @@ const purchaseSchema = z.object({
   /** Bundle, units and price at the beginning of the purchase; later price changes do not affect it. */
   bundle: z.string(),
   units: z.number(),
+  /** In the minor unit of `currency`, as are all amounts of the purchase. */
   amountCents: z.number(),
+  /** ISO 4217: the catalogue's currency at the beginning. Purchases of older versions have none. */
+  currency: z._default(z.string(), () => CURRENCY),
   customerId: z.string(),
   /** The payment method as requested; a test card's alias becomes a new payment method at each use. */
   asked: z.string(),
@@ -49,6 +50,8 @@ const purchaseSchema = z.object({
   /** Digest of kind, bundle and card; a second click has the same digest. */
   fingerprint: z.string(),
   paymentId: z.optional(z.string()),
+  /** The provider refused a call for now, and the customer was told that the purchase is pending. */
+  promised: z.optional(z.literal(true)),
   createdAtMs: z.number(),
   /** Renewals only: number of the last ledger entry at the crossing, so that a cycle renews once. */
   cycle: z.optional(z.number()),
@@ -61,13 +64,13 @@ const purchaseSchema = z.object({
   brand: z.optional(z.string()),
   last4: z.optional(z.string()),
   receiptUrl: z.optional(z.string()),
-  /** Cents that refunds gave back to the customer. */
+  /** What refunds gave back to the customer. */
   refundedCents: z.number(),
-  /** Cents of disputes that are open or lost. */
+  /** The amount of disputes that are open or lost. */
   disputedCents: z.number(),
   /** Units taken back for refunds and disputes. */
   returnedUnits: z.number(),
-  /** Value of the returned units in cents. */
+  /** Value of the returned units. */
   returnedCents: z.number(),
 })
 
@@ -110,6 +113,7 @@ export function newPurchase(deps: Deps, order: Order): { purchase: Purchase; ite
     bundle: bundle.name,
     units: bundle.units,
     amountCents: bundle.priceCents,
+    currency: CURRENCY,
     customerId,
     asked: cardId,
     cardId,
@@ -126,8 +130,15 @@ export function newPurchase(deps: Deps, order: Order): { purchase: Purchase; ite
   return { purchase, item: { ...keys.purchase(accountId, purchase.id), ...purchase, ...due } }
 }
 
+/** When a purchase began, epoch ms; its id begins with this time. */
+export const begunAtMs = (purchaseId: string): number => Number.parseInt(purchaseId.slice(0, 12), 16)
+
 /** A renewal has the fingerprint of a `buy`, so that a customer who buys meanwhile joins the renewal. */
-export const fingerprintOf = ({ kind, bundle, cardId }: Pick<Order, 'kind' | 'bundle' | 'cardId'>): string =>
+export const fingerprintOf = ({
+  kind,
+  bundle,
+  cardId,
+}: Pick<Order, 'kind' | 'cardId'> & { bundle: Pick<Bundle, 'name'> }): string =>
   digestOf([kind === 'renewal' ? 'buy' : kind, bundle.name, cardId])
 
 /** Digest by which two values can be compared without storing them. */
@@ -140,11 +151,13 @@ export const paymentFor = ({
   accountId,
   kind,
   amountCents,
+  currency,
   customerId,
   asked,
 }: Purchase): NewPayment => ({
   purpose: purposeOf(kind),
   amountCents,
+  currency: currency.toLowerCase(),
   customerId,
   paymentMethodId: asked,
   metadata: { account: accountId, purchase: id },
@@ -165,7 +178,7 @@ export function purchaseOf(payment: Payment): { accountId: string; purchaseId: s
 export const isPaymentOfPurchase = (payment: Payment, purchase: Purchase, livemode: boolean): boolean =>
   payment.amountCents === purchase.amountCents &&
   (payment.status !== 'succeeded' || payment.receivedCents === purchase.amountCents) &&
-  payment.currency === 'usd' &&
+  payment.currency === purchase.currency.toLowerCase() &&
   payment.customerId === purchase.customerId &&
   payment.metadata.account === purchase.accountId &&
   payment.metadata.purchase === purchase.id &&

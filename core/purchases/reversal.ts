@@ -2,14 +2,12 @@ import { type Profile, parseProfile } from '../account/account.ts'
 import { readStoredCustomer } from '../cards/stored-customer.ts'
 import { DomainError } from '../errors.ts'
 import { type LedgerEntry, ledgerWrites, type NewEntry } from '../ledger/entry.ts'
-import { unitsText } from '../notifications/amounts.ts'
-import { newNotice } from '../notifications/notices.ts'
 import type { Charge, MoneyDeps } from '../ports.ts'
 import { applyLedger, moveBalance, readQuota } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
 import { needsRenewal } from '../quota/thresholds.ts'
 import { wakeRenewal } from '../quota/wake-renewal.ts'
-import { expr, setRemove } from '../table/expression.ts'
+import { expr, join, setRemove } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
@@ -17,17 +15,24 @@ import { finishPurchase } from './credit.ts'
 import { centsForReturnedUnits, unitsForReversal } from './owed-units.ts'
 import { type Purchase, readPurchase } from './purchase.ts'
 import { afterReversal } from './renewal.ts'
+import { changeRenewal } from './renewal-state.ts'
+import { reversalText } from './reversal-text.ts'
 
 const REVERSAL_ATTEMPTS = 20
 
-/** Money that refunds and disputes have taken from us, in cents, as the charge now shows. */
+/** What refunds and disputes have taken from us, in the charge's currency, as the charge now shows. */
 export function reversedAmounts(charge: Charge): Pick<Purchase, 'refundedCents' | 'disputedCents'> {
   // The provider reports the release of a hold as a refund.
   if (!charge.captured) return { refundedCents: 0, disputedCents: 0 }
   const refundedCents = Math.min(charge.refundedCents, charge.amountCents)
   const disputed = charge.disputes
     .filter(({ status }) => status === 'open' || status === 'lost')
-    .reduce((sum, { amountCents }) => sum + amountCents, 0)
+    // A dispute in another currency cannot be compared, so all of the charge counts as disputed.
+    .reduce(
+      (sum, { amountCents, currency }) =>
+        sum + (currency === charge.currency ? amountCents : charge.amountCents),
+      0,
+    )
   return { refundedCents, disputedCents: Math.min(disputed, charge.amountCents - refundedCents) }
 }
 
@@ -59,7 +64,7 @@ export async function applyReversal(
       purchase.refundedCents === target.refundedCents && purchase.disputedCents === target.disputedCents
     if (isUpToDate) return finishPurchase(deps, purchase, eventDone)
     try {
-      const writes = await reversalWrites(deps, purchase, parseProfile(item), target)
+      const writes = await reversalWrites(deps, purchase, parseProfile(item), target, isDisputeWon(charge))
       // A concurrent credit is not in the counter yet: retry.
       if (!writes) continue
       await deps.table.transact(writes)
@@ -72,11 +77,23 @@ export async function applyReversal(
   throw new DomainError('temporarily_unavailable')
 }
 
+/** How much more money went back by refunds and by disputes; negative if some of it has returned. */
+const reversalChange = (
+  before: Purchase,
+  target: Pick<Purchase, 'refundedCents' | 'disputedCents'>,
+): Pick<Purchase, 'refundedCents' | 'disputedCents'> => ({
+  refundedCents: target.refundedCents - before.refundedCents,
+  disputedCents: target.disputedCents - before.disputedCents,
+})
+
+const isDisputeWon = ({ disputes }: Charge): boolean => disputes.some(({ status }) => status === 'won')
+
 async function reversalWrites(
   deps: MoneyDeps,
   purchase: Purchase,
   profile: Profile,
   target: Pick<Purchase, 'refundedCents' | 'disputedCents'>,
+  isDisputeWon: boolean,
 ): Promise<Write[] | undefined> {
   const { accountId, id } = purchase
   const quota = await readQuota(deps, accountId)
@@ -86,14 +103,24 @@ async function reversalWrites(
   const amountCents = entries.reduce((sum, entry) => sum + entry.amountCents, 0)
   const units = entries.reduce((sum, entry) => sum + entry.units, 0)
   const seq = profile.ledgerSeq + entries.length
-  const { [id]: _, ...others } = profile.owed ?? {}
+  const { [id]: owedBefore, ...others } = profile.owed ?? {}
   const owed = owedUnits > 0 ? { ...others, [id]: owedUnits } : others
   const isOwed = Object.keys(owed).length > 0
-  const reversedMore =
-    target.refundedCents + target.disputedCents > purchase.refundedCents + purchase.disputedCents
+  const { refundedCents, disputedCents } = reversalChange(purchase, target)
   const isLow = needsRenewal(quota.left + units, quota.size)
   const cardId = (await readStoredCustomer(deps, accountId))?.defaultCardId
-  const renewal = afterReversal(profile, cardId, reversedMore, isLow)
+  const text = reversalText(purchase, {
+    refundedCents,
+    disputedCents,
+    isDisputeWon,
+    units,
+    owedBefore: owedBefore ?? 0,
+    owedAfter: owedUnits,
+  })
+  const renewalChange = afterReversal(profile, cardId, refundedCents + disputedCents, isLow)
+  const renewal = changeRenewal(deps, profile, renewalChange, {
+    lead: { messageType: 'payment_reversed', text },
+  })
   const set = [
     expr`#ledgerSeq = ${seq}, #balanceCents = ${profile.balanceCents + amountCents}, #updatedAtMs = ${nowMs}`,
     ...(isOwed ? [expr`#owed = ${owed}`] : []),
@@ -110,13 +137,13 @@ async function reversalWrites(
     {
       update: keys.profile(accountId),
       set: setRemove(set, [...(isOwed ? [] : [expr`#owed`]), ...renewal.remove]),
-      if: expr`#ledgerSeq = ${profile.ledgerSeq}`,
+      if: join([expr`#ledgerSeq = ${profile.ledgerSeq}`, renewal.unchanged], ' AND '),
     },
     ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, entries),
     ...takeBackUnits(deps, accountId, quota, { units, seq }),
     // A renewal may have waited until no units are owed.
     ...(profile.owed && !isOwed && units >= 0 ? [wakeRenewal(deps, accountId)] : []),
-    { put: newNotice(deps, accountId, 'payment_reversed', noticeText(purchase, reversedMore, owedUnits)) },
+    ...renewal.messages,
   ]
 }
 
@@ -141,7 +168,7 @@ export function entriesOf(
   target: Pick<Purchase, 'refundedCents' | 'disputedCents'>,
   left: number,
 ) {
-  const purchaseId = purchase.id
+  const { id: purchaseId, currency } = purchase
   const reversedCents = target.refundedCents + target.disputedCents
   const targetUnits = unitsForReversal(purchase, reversedCents)
   const returnedUnits =
@@ -150,7 +177,7 @@ export function entriesOf(
       : purchase.returnedUnits + Math.min(targetUnits - purchase.returnedUnits, left)
   const returnedCents = centsForReturnedUnits(purchase, reversedCents, returnedUnits)
   const entry = (kind: LedgerEntry['kind'], amountCents: number, units = 0): NewEntry[] =>
-    amountCents === 0 && units === 0 ? [] : [{ kind, units, amountCents, purchaseId }]
+    amountCents === 0 && units === 0 ? [] : [{ kind, units, amountCents, currency, purchaseId }]
   const refunded = purchase.refundedCents - target.refundedCents
   const disputed = purchase.disputedCents - target.disputedCents
   const units = purchase.returnedUnits - returnedUnits
@@ -165,13 +192,4 @@ export function entriesOf(
     returnedCents,
     owedUnits: targetUnits - returnedUnits,
   }
-}
-
-function noticeText({ bundle }: Purchase, reversedMore: boolean, owedUnits: number): string {
-  if (!reversedMore) return `A refund or dispute of your ${bundle} payment was reversed; its units are back.`
-  const spent =
-    owedUnits > 0
-      ? ` You had already spent ${unitsText(owedUnits)}; we will take them from your next purchase.`
-      : ''
-  return `Your ${bundle} payment was refunded or disputed, so we took back its units.${spent}`
 }

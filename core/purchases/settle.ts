@@ -4,14 +4,16 @@ import { markDeclined } from '../cards/declined.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import type { Decline, MoneyDeps, Payment } from '../ports.ts'
-import { type Expression, expr, setRemove } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
+import { type Expression, expr, join, setRemove } from '../table/expression.ts'
+import { keys, ttlAt, UNCHARGED_PURCHASE_KEPT_MS } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
 import { creditPurchase } from './credit.ts'
+import { decideStep } from './decide.ts'
 import { isOpen, isPaymentOfPurchase, type Purchase, stillOpen } from './purchase.ts'
 import { declinedRenewal, renewalNeedsAuthentication } from './renewal.ts'
+import type { RenewalChange } from './renewal-state.ts'
 import { slotToFree, transactPurchase } from './transaction.ts'
 
 /** The outcome of a purchase so far. */
@@ -28,42 +30,45 @@ export type PurchaseOutcome =
  * all decide here and nowhere else. Safe to repeat.
  * @param eventDone writes that mark the webhook event as done; they go into the last write. They are left out
  *   if the purchase is credited: then the caller passes them to `finishPurchase`.
+ * @param hasLapsed whether to stop waiting for the customer to authenticate.
  */
 export async function settlePurchase(
   deps: MoneyDeps,
   purchase: Purchase,
   payment: Payment,
   eventDone: readonly Write[] = [],
+  hasLapsed = false,
 ): Promise<PurchaseOutcome> {
   if (!isOpen(purchase)) return endedOutcome(deps, purchase, eventDone)
-  // The payment was altered outside Bursar: do not credit it. If it took money, the sweep raises an alarm.
-  if (!isPaymentOfPurchase(payment, purchase, deps.webhooks.livemode)) {
-    if (payment.status !== 'succeeded') await deps.payments.cancelPayment(payment.id)
-    return endPurchase(deps, purchase, undefined, eventDone)
-  }
-  switch (payment.status) {
-    case 'succeeded':
+  const step = decideStep('purchase', {
+    payment,
+    matches: isPaymentOfPurchase(payment, purchase, deps.webhooks.livemode),
+    isLeased: isLeased(deps, purchase),
+    hasLapsed,
+    canAuthenticate: needsCustomer(purchase, payment),
+    wasHeld: false,
+  })
+  switch (step) {
+    case 'take':
       return endedOutcome(deps, await creditPurchase(deps, purchase, payment), eventDone)
-    case 'action_required':
-      return askForAuthentication(deps, purchase, payment, payment.clientSecret, eventDone)
-    case 'processing':
-      await writeUnlessDone(deps, eventDone)
-      return { status: 'pending' }
-    case 'unconfirmed':
-      if (!isLeased(deps, purchase)) return cancelPurchase(deps, purchase, payment, eventDone)
-      // The request that began the purchase is about to confirm the payment.
-      await writeUnlessDone(deps, eventDone)
-      return { status: 'pending' }
-    case 'declined':
-      return needsCustomer(purchase, payment)
-        ? askForAuthentication(deps, purchase, payment, undefined, eventDone)
-        : cancelPurchase(deps, purchase, payment, eventDone)
-    case 'held':
+    case 'ask':
+      return askForAuthentication(deps, purchase, payment, eventDone)
+    case 'cancel':
       return cancelPurchase(deps, purchase, payment, eventDone)
-    case 'canceled':
-      return endPurchase(deps, purchase, payment.decline, eventDone)
+    case 'reject':
+      // If the payment took money, the reconciliation raises an alarm.
+      if (payment.status !== 'succeeded') await deps.payments.cancelPayment(payment.id)
+      return endPurchase(deps, purchase, undefined, eventDone, payment.status === 'succeeded')
+    case 'end':
+      return endPurchase(deps, purchase, declineBefore(payment), eventDone)
+    case 'wait':
+      await writeUnlessDone(deps, eventDone)
+      return { status: 'pending' }
   }
 }
+
+const declineBefore = (payment: Payment): Decline | undefined =>
+  payment.status === 'canceled' ? payment.decline : undefined
 
 /** Whether the bank wants 3-D Secure for a renewal, so the customer has to authenticate. */
 export const needsCustomer = ({ kind }: Purchase, payment: Payment): boolean =>
@@ -102,9 +107,9 @@ async function askForAuthentication(
   deps: MoneyDeps,
   purchase: Purchase,
   payment: Payment,
-  clientSecret: string | undefined,
   eventDone: readonly Write[],
 ): Promise<PurchaseOutcome> {
+  const clientSecret = payment.status === 'action_required' ? payment.clientSecret : undefined
   const outcome: PurchaseOutcome = { status: 'action required', clientSecret }
   if (purchase.state === 'action_required') {
     await writeUnlessDone(deps, eventDone)
@@ -129,14 +134,18 @@ async function askForAuthentication(
 /**
  * Ends a purchase whose payment can move no more money, and frees the account's slot for another purchase.
  * @param decline why the card was declined; undefined for an abandoned purchase.
+ * @param tookMoney whether its payment has taken money all the same. Only a purchase that charged nothing
+ *   expires.
  */
 export async function endPurchase(
   deps: MoneyDeps,
   purchase: Purchase,
   decline: Decline | undefined,
   eventDone: readonly Write[] = [],
+  tookMoney = false,
 ): Promise<PurchaseOutcome> {
   const { accountId, id } = purchase
+  const { ttl } = ttlAt(deps.clock.nowMs() + UNCHARGED_PURCHASE_KEPT_MS)
   const state = decline ? 'declined' : 'abandoned'
   const other = await transactPurchase(deps, purchase, (profile, card) => {
     const renewal =
@@ -144,16 +153,15 @@ export async function endPurchase(
     return [
       {
         update: keys.purchase(accountId, id),
-        set: expr`SET #state = ${state} REMOVE #due, #dueAtMs`,
+        set: setRemove(
+          [expr`#state = ${state}`, ...(tookMoney ? [] : [expr`#ttl = ${ttl}`])],
+          [expr`#due, #dueAtMs`],
+        ),
         // Without a payment id, the condition fails if a concurrent request has saved one meanwhile.
         if: purchase.paymentId === undefined ? expr`#state = ${'created'}` : stillOpen,
       },
-      ...endOnProfile(deps, profile, purchase, [
-        ...(decline ? [lastDeclined(deps, purchase)] : []),
-        ...(renewal?.set ?? []),
-      ]),
+      ...endOnProfile(deps, profile, purchase, decline ? [lastDeclined(deps, purchase)] : [], renewal),
       ...(decline ? markDeclined(accountId, card, true) : []),
-      ...(renewal?.writes ?? []),
       ...lateNotice(deps, purchase, decline !== undefined),
       ...eventDone,
     ]
@@ -164,7 +172,7 @@ export async function endPurchase(
 /** A notice for a customer whose request was answered as pending. A renewal has its own messages. */
 function lateNotice(deps: MoneyDeps, purchase: Purchase, declined: boolean): Write[] {
   const { accountId, bundle, kind } = purchase
-  if (kind === 'renewal' || isLeased(deps, purchase)) return []
+  if (kind === 'renewal' || (isLeased(deps, purchase) && !purchase.promised)) return []
   const text = declined
     ? `Your payment for the ${bundle} bundle was declined. Nothing was charged.`
     : `We cancelled your payment for the ${bundle} bundle. Nothing was charged.`
@@ -174,17 +182,27 @@ function lateNotice(deps: MoneyDeps, purchase: Purchase, declined: boolean): Wri
 const lastDeclined = (deps: MoneyDeps, { id, fingerprint }: Purchase): Expression =>
   expr`#lastPurchase = ${{ id, fingerprint, outcome: 'declined', atMs: deps.clock.nowMs() }}`
 
-function endOnProfile(deps: MoneyDeps, profile: Profile, { id }: Purchase, set: Expression[]): Write[] {
+function endOnProfile(
+  deps: MoneyDeps,
+  profile: Profile,
+  { id }: Purchase,
+  set: Expression[],
+  renewal: RenewalChange | undefined,
+): Write[] {
   const remove = slotToFree(profile, id)
-  if (set.length + remove.length === 0) return []
+  const changes = [...set, ...(renewal?.set ?? [])]
+  if (changes.length + remove.length === 0) return []
   const updatedAt = expr`#updatedAtMs = ${deps.clock.nowMs()}`
   // The slot must be unchanged, because `set` was derived from this profile.
   const held = profile.openPurchase
+  const sameSlot =
+    held === undefined ? expr`attribute_not_exists(#openPurchase)` : expr`#openPurchase = ${held}`
   return [
     {
       update: keys.profile(profile.id),
-      set: setRemove([updatedAt, ...set], remove),
-      if: held === undefined ? expr`attribute_not_exists(#openPurchase)` : expr`#openPurchase = ${held}`,
+      set: setRemove([updatedAt, ...changes], remove),
+      if: join([sameSlot, ...(renewal ? [renewal.unchanged] : [])], ' AND '),
     },
+    ...(renewal?.messages ?? []),
   ]
 }

@@ -109,7 +109,10 @@ export interface Spending {
   nowMs: number
 }
 
-/** Builds the one write that spends. One condition covers key, block, day, balance, thresholds, ids and the size of the ring. */
+/**
+ * Builds the one write that spends. One condition covers key, block, day, balance, thresholds, ids and the size
+ * of the ring.
+ */
 export function spendUpdate(spending: Spending): { set: Expression; condition: Expression } {
   const { caller, units, today, ids, entries, fence, seen } = spending
   const step = seen && units > seen.aboveFloor ? crossingSpend(spending, seen) : ordinarySpend(units)

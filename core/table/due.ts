@@ -15,6 +15,8 @@ export interface Run {
   untilMs: number
   /** Number of items worked on at once. */
   width: number
+  /** Resolves when the next item may begin, for work that has to keep a pace. */
+  ready?(): Promise<void>
 }
 
 /** Number of keys read from the index at once. */
@@ -40,6 +42,8 @@ export async function eachDue(
     for (const { pk, sk } of waiting) seen.add(`${pk} ${sk}`)
     const worker = async () => {
       for (let key = waiting.shift(); key && inTime(); key = waiting.shift()) {
+        await run.ready?.()
+        if (!inTime()) break
         try {
           if (await work(key)) worked.done++
         } catch (error) {

@@ -12,7 +12,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | card              | ACCOUNT#<id>           | CARD#<pm_>                         | our copy of a card, or the mark of a removed card                | for good; 30 days once removed                    |
  * | card verification | ACCOUNT#<id>           | HOLD#<id>                          | a $1 hold from its first call until it is released               | until the verification ends                       |
  * | ledger entry      | ACCOUNT#<id>           | LEDGER#<seq>                       | one credit or debit, numbered without gaps                       | for good                                          |
- * | purchase          | ACCOUNT#<id>           | PURCHASE#<id>                      | a payment for units from its first call on; ids are time-ordered | for good                                          |
+ * | purchase          | ACCOUNT#<id>           | PURCHASE#<id>                      | a payment for units from its first call on; ids are time-ordered | for good; 35 days if it ended uncharged           |
  * | request           | ACCOUNT#<id>           | REQUEST#<mac>                      | the purchase that an Idempotency-Key stands for                  | 48 hours                                          |
  * | spent ids         | ACCOUNT#<id>           | SPENT#<span>#<newest time>#<nonce> | request ids that left the counter's ring, many in one item       | 4 days                                            |
  * | spent id          | ACCOUNT#<id>           | SPENTID#<entry>                    | one request id that does not share an item with others           | 4 days                                            |
@@ -27,7 +27,8 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | key look-up       | APIKEY#<hash>          | #KEY                               | account of the default application key                           | until rotated                                     |
  * | customer look-up  | CUSTOMER#<cus_>        | #CUSTOMER                          | account of Stripe's customer                                     | until deleted at Stripe                           |
  * | job               | JOB#<name>             | #JOB                               | progress of a job                                                | for good                                          |
- * | event guard       | EVENT#<id>             | #EVENT                             | an event from outside that has been processed                    | 30 days (EventBridge: 7 days)                     |
+ * | call budget       | CALLS#<provider>       | #CALLS                             | how many calls the jobs may make to a provider, by endpoint      | for good                                          |
+ * | event guard       | EVENT#<source>:<id>    | #EVENT                             | an event from outside that has been processed                    | 30 days (EventBridge: 7 days)                     |
  *
  * `#` sorts before every letter: one Query with `begins_with(sk, '#')` reads profile and quota together. Text
  * from outside is only in `pk`, after a prefix, and never in `sk`, so no input can name an item of another
@@ -105,12 +106,15 @@ export const keys = {
     sk: '#ASK',
   }),
   job: (name: string): Key => ({ pk: `JOB#${name}`, sk: '#JOB' }),
+  callBudget: (provider: 'stripe'): Key => ({ pk: `CALLS#${provider}`, sk: '#CALLS' }),
   event: (eventId: string): Key => ({ pk: `EVENT#${eventId}`, sk: '#EVENT' }),
   defaultKey: (hash: string): Key => ({ pk: `APIKEY#${hash}`, sk: '#KEY' }),
 }
 
 // How long items that expire are kept. The table above lists the same times.
 export const REMOVED_CARD_KEPT_MS = 30 * DAY_MS
+/** Longer than the 30 days for which the provider's payments are compared with the purchases. */
+export const UNCHARGED_PURCHASE_KEPT_MS = 35 * DAY_MS
 /** Longer than the 24 hours for which the API promises to recognise an Idempotency-Key. */
 export const REQUEST_KEPT_MS = 2 * DAY_MS
 /** Longer than the three days for which a repeated consume is recognised. */

@@ -127,7 +127,7 @@ async function holdChanged(deps: MoneyDeps, payment: Payment, eventDone: Write[]
   if (!hold.paymentId && !isPaymentOfHold(payment, hold, deps.webhooks.livemode))
     return writeUnlessDone(deps, eventDone)
   const settled = await settleHold(deps, hold, payment, eventDone)
-  // The event is done only once the dollar is released; until then the provider retries the event.
+  // The event is done only once the hold is released; until then the provider retries the event.
   if (settled.status === 'proved') await releaseHold(deps, settled.hold, eventDone)
 }
 

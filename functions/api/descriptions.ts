@@ -1,3 +1,4 @@
+import { CURRENCY } from '../../core/purchases/catalogue.ts'
 import { cardRules, passwordRules } from '../http/descriptions.ts'
 import { markdown } from '../http/markdown.ts'
 
@@ -7,7 +8,7 @@ export const descriptions = {
     "The account in EMCP's shape.",
     '',
     '- `name` is the full name, or the username until one is given.',
-    '- `balance` is in dollars. It is negative while the account owes units that were spent before they were',
+    `- \`balance\` is in ${CURRENCY}. It is negative while the account owes units that were spent before they were`,
     'refunded; see `GET /v1/ledger`.',
     '- `status` is 0 (active). An account that EMCP would show as 1 (suspended) or 2 (deactivated) gets 403 instead.',
     '- `emailVerified` says whether the e-mail address is confirmed.',

@@ -89,7 +89,7 @@ export const api = place('api', {
   },
   verifyPayment: {
     routes: ['POST /api/users/current/verify-payment'],
-    summary: 'Proves a card with a dollar that is held and released, and puts it on file',
+    summary: 'Proves a card with a small amount that is held and released, and puts it on file',
     description: descriptions.verifyPayment,
     auth: 'account',
     body: z.strictObject({ paymentMethod }),

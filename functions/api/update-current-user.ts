@@ -1,6 +1,7 @@
 import { displayName } from '../../core/account/account.ts'
 import { setName } from '../../core/account/profile.ts'
 import { changePassword } from '../../core/credentials/password.ts'
+import { CURRENCY } from '../../core/purchases/catalogue.ts'
 import { emcpAccount } from '../http/account-shapes.ts'
 import { endpoint } from '../http/endpoint.ts'
 import { api } from './routes.ts'
@@ -9,5 +10,5 @@ export const handler = endpoint(api.updateCurrentUser, async ({ body, caller, de
   const { newPassword, name = caller.account.name } = body
   if (newPassword !== undefined) await changePassword(deps, caller, { ...body, newPassword })
   else if (body.name !== undefined) await setName(deps, caller.account, body.name)
-  return emcpAccount(caller.account, displayName({ ...caller.account, name }))
+  return emcpAccount(caller.account, displayName({ ...caller.account, name }), CURRENCY)
 })

@@ -47,7 +47,8 @@ const ofRow = (row: Placed): Deployed => ({
   needs: row.needs,
   timeoutSeconds: row.needs.some((need) => factsOf(need).callsOut) ? SLOW_SECONDS : QUICK_SECONDS,
   memoryMb: 1024,
-  // Stripe retries refused events, so 20 suffice even for a flood of events.
+  // Stripe sends refused events again, so 20 suffice even for a flood of events. This also bounds the calls to
+  // Stripe: one at a time for each event, which waits when Stripe refuses a call.
   ...(row.dialect === 'webhooks' && { reserved: 20 }),
 })
 
@@ -159,6 +160,7 @@ const guessable: readonly Placed[] = [
   v1.resend,
   v1.requestPasswordReset,
   v1.resetPassword,
+  v1.useRenewalLink,
   api.restore,
   rest.createUser,
 ]

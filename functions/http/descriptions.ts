@@ -1,3 +1,6 @@
+import { priceText } from '../../core/notifications/amounts.ts'
+import { CURRENCY } from '../../core/purchases/catalogue.ts'
+import { holdAmount } from '../../core/purchases/currencies.ts'
 import { markdown } from './markdown.ts'
 
 /** The description of the whole OpenAPI document: what concerns every endpoint. */
@@ -9,7 +12,7 @@ export const overview = markdown(
   '## One account, three shapes',
   '',
   'All endpoints read and write the same account; the dialects differ in shape alone. The full name is the username',
-  'until one is given. Times are ISO 8601 in UTC, amounts are in dollars, and a unit is one API call of the company',
+  `until one is given. Times are ISO 8601 in UTC, amounts are in ${CURRENCY}, and a unit is one API call of the company`,
   "that runs Bursar. Two endpoints answer in Stripe's own shapes, with Stripe's units: `list-payment-methods` and",
   '`retrieve`.',
   '',
@@ -87,7 +90,7 @@ export const overview = markdown(
 
 /** The text that the descriptions of all endpoints that prove a card share. */
 export const cardRules = [
-  'Bursar holds one dollar on the card and releases it: the hold proves the card, and nothing is ever charged. The',
+  `Bursar holds ${priceText(holdAmount(CURRENCY))} on the card and releases it: the hold proves the card, and nothing is ever charged. The`,
   "account's e-mail address must be confirmed first (403 `email_unconfirmed`).",
   '',
   '- 402 `card_declined` is one message, whatever the bank said.',
@@ -96,6 +99,7 @@ export const cardRules = [
   'customer has a day for it.',
   '- 202 `{"status": "pending"}`: Stripe did not report the outcome of the hold. The hold settles by itself;',
   'send the same request again to learn the outcome.',
+  '- 503: nothing is held. Send the same request again after the seconds in `Retry-After`.',
   '- 409 `card_pending`: another card of the account is being verified. Try again in a moment.',
   '- 429 `too_many_cards_tried`: an account may try cards 3 times an hour and 10 times a day, signing up for a bundle',
   'included.',

@@ -84,7 +84,7 @@ export function endpoint<const R extends Placed>(
 ) {
   // The ports open during init, when Lambda gives the full CPU. A missing setting is logged here by name;
   // requests only get a 500.
-  const ports = live(row.needs as readonly Need[], 'wire')
+  const ports = live(row.needs as readonly Need[])
   ports.catch((error: Error) => {
     print({ level: 'fatal', route: routeOf(row), message: error.message })
   })

@@ -1,11 +1,12 @@
 import { unitsText } from '../../core/notifications/amounts.ts'
 import type { Invoice } from '../../core/purchases/invoices.ts'
-import { dollarsOf } from './money-shapes.ts'
+import { amountOf } from './money-shapes.ts'
 import { isoDay } from './time-shapes.ts'
 
-/** The fields that both shapes of an invoice have; the amount in dollars, the day in UTC. */
-const face = ({ amountCents, status, paidAtMs }: Invoice) => ({
-  amount: dollarsOf(amountCents),
+/** The fields that both shapes of an invoice have; the day in UTC. */
+const face = ({ amountCents, currency, status, paidAtMs }: Invoice) => ({
+  amount: amountOf(amountCents, currency),
+  currency,
   status,
   paidDay: isoDay(paidAtMs),
 })

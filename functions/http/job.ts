@@ -32,7 +32,7 @@ export function job<const W extends Work, T extends object>(
   const name = work.file
   return async (event?: unknown, context?: Pick<Context, 'getRemainingTimeInMillis'>): Promise<T> => {
     const startedMs = performance.now()
-    const ports = await live(work.needs)
+    const ports = await live(work.needs, 'InJobs')
     const { within, leftOut } = operatorLog(print, ports.clock.nowMs)
     const deps = { ...ports, log: within({ job: name }) } as unknown as Deps<W['needs'][number]>
     const remainingMs = context?.getRemainingTimeInMillis?.() ?? work.timeoutSeconds * 1000

@@ -1,6 +1,7 @@
 import { systemClock } from '../../core/adapters/clock.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
 import type { Ports } from '../../core/ports.ts'
+import { patientPayments } from '../../core/purchases/rate-limit.ts'
 import { keys } from '../../core/table/keys.ts'
 import { requestLog } from './log.ts'
 import type { Need } from './route.ts'
@@ -57,7 +58,10 @@ function lazily<C, T extends object>(
   return new Proxy(values as T, { get: read })
 }
 
-type Adapters = { [N in Need]: () => Promise<Ports[N]> } & { wireTable: () => Promise<Ports['table']> }
+type Adapters = { [N in Need]: () => Promise<Ports[N]> } & {
+  tableInJobs: () => Promise<Ports['table']>
+  paymentsInJobs: () => Promise<Ports['payments']>
+}
 
 /**
  * Opens each port. `build.ts` removes the adapters that a function does not need from its bundle. A module in
@@ -65,9 +69,9 @@ type Adapters = { [N in Need]: () => Promise<Ports[N]> } & { wireTable: () => Pr
  * call.
  */
 const adapters: Adapters = {
-  table: async () =>
+  tableInJobs: async () =>
     import('../../core/table/dynamodb.ts').then(({ openTable }) => openTable(setting('TABLE_NAME'))),
-  wireTable: async () =>
+  table: async () =>
     (await import('../../core/table/wire.ts')).openWireTable({
       tableName: setting('TABLE_NAME'),
       region: setting('AWS_REGION'),
@@ -106,6 +110,18 @@ const adapters: Adapters = {
         ...(env.STRIPE_API_BASE !== undefined && { apiBase: env.STRIPE_API_BASE }),
       },
       (config) =>
+        import('../../core/adapters/stripe.ts').then(({ stripePayments }) =>
+          patientPayments(stripePayments(config), systemClock),
+        ),
+    ),
+  // Jobs do not wait a moment for a busy Stripe: they slow down together.
+  paymentsInJobs: async () =>
+    lazily(
+      {
+        secretKey: setting('STRIPE_SECRET_KEY'),
+        ...(env.STRIPE_API_BASE !== undefined && { apiBase: env.STRIPE_API_BASE }),
+      },
+      (config) =>
         import('../../core/adapters/stripe.ts').then(({ stripePayments }) => stripePayments(config)),
     ),
   webhooks: async () => ({
@@ -124,10 +140,10 @@ function open(adapter: keyof Adapters): Promise<Ports[Need]> {
 }
 
 /**
- * `wire` is our own DynamoDB client, which starts faster than AWS's: endpoints use it, because callers wait
- * for them. Jobs use AWS's client. Both pass the same tests.
+ * The end of the names of the adapters that jobs use instead. Endpoints have a DynamoDB client of our own,
+ * which starts faster than AWS's, because callers wait for them; both clients pass the same tests.
  */
-export type TableClient = 'wire' | 'aws'
+export type AdaptersOf = '' | 'InJobs'
 
 /**
  * Opens only the ports that a row declares.
@@ -135,7 +151,7 @@ export type TableClient = 'wire' | 'aws'
  */
 export async function live<N extends Need>(
   needs: readonly N[],
-  tableClient: TableClient = 'aws',
+  inJobs: AdaptersOf = '',
 ): Promise<Pick<Ports, N | 'clock' | 'ids' | 'log'>> {
   refuseLocalValuesWhenDeployed()
   const ports: Partial<Ports> = {
@@ -144,8 +160,8 @@ export async function live<N extends Need>(
     log: requestLog.within({}),
   }
   const openOne = async (need: N) => {
-    const adapter = need === 'table' && tableClient === 'wire' ? 'wireTable' : need
-    Object.assign(ports, { [need]: await open(adapter) })
+    const own = (need + inJobs) as Need
+    Object.assign(ports, { [need]: await open(own in adapters ? own : need) })
   }
   await Promise.all(needs.map(openOne))
   return ports as Pick<Ports, N | 'clock' | 'ids' | 'log'>
@@ -167,7 +183,7 @@ export async function ready(warm: () => Promise<unknown> = readNothing): Promise
 }
 
 async function readNothing(): Promise<void> {
-  const table = await (opened.get('table') ?? opened.get('wireTable'))
+  const table = await opened.get('table')
   if (table) await (table as Ports['table']).get(keys.profile('0'))
 }
 

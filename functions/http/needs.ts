@@ -110,7 +110,7 @@ export const needs = {
     },
     callsOut: false,
     bigClient: false,
-    adapters: { endpoint: 'wireTable', background: 'table' },
+    adapters: { endpoint: 'table', background: 'tableInJobs' },
   },
   identity: {
     settings: ['USER_POOL_ID', 'USER_POOL_CLIENT_ID', 'USER_POOL_CLIENT_SECRET'],
@@ -156,7 +156,13 @@ export const needs = {
     bigClient: true,
   },
   totp: { settings: [], grants: [], callsOut: false, bigClient: false },
-  payments: { settings: ['STRIPE_SECRET_KEY'], grants: [], callsOut: true, bigClient: true },
+  payments: {
+    settings: ['STRIPE_SECRET_KEY'],
+    grants: [],
+    callsOut: true,
+    bigClient: true,
+    adapters: { endpoint: 'payments', background: 'paymentsInJobs' },
+  },
   webhooks: {
     settings: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY'],
     grants: [],

@@ -1,6 +1,7 @@
 import { sweepPending } from '../../core/account/register.ts'
 import { sweepCards } from '../../core/cards/expiry.ts'
 import { sweepHolds } from '../../core/cards/verify.ts'
+import { pacedPayments } from '../../core/purchases/rate-limit.ts'
 import { comparePayments } from '../../core/purchases/reconcile.ts'
 import { processMissedEvents } from '../../core/webhooks/events.ts'
 import { job } from '../http/job.ts'
@@ -8,7 +9,8 @@ import { jobs } from './schedule.ts'
 
 const WIDTH = 10
 
-export const handler = job(jobs.sweep, async (deps, { untilMs }) => {
+export const handler = job(jobs.sweep, async (unpaced, { untilMs }) => {
+  const deps = { ...unpaced, payments: pacedPayments(unpaced).payments }
   const run = { untilMs, width: WIDTH }
   const { done: registrationsCleared, failed: registrationsFailed } = await sweepPending(deps, run)
   const { done: holdsEnded, failed: holdsFailed } = await sweepHolds(deps, run)

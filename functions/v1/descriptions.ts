@@ -1,6 +1,8 @@
-import { bundleNames, bundleOf } from '../../core/purchases/catalogue.ts'
+import { priceText } from '../../core/notifications/amounts.ts'
+import { bundleNames, bundleOf, CURRENCY } from '../../core/purchases/catalogue.ts'
 import { cardRules, passwordRules } from '../http/descriptions.ts'
 import { markdown } from '../http/markdown.ts'
+import { MAX_CAP_CENTS } from '../http/money-shapes.ts'
 
 const units = new Intl.NumberFormat('en-US')
 
@@ -9,7 +11,9 @@ const bundleTable = [
   '| --- | --- | --- |',
   ...bundleNames
     .map(bundleOf)
-    .map(({ name, units: size, priceCents }) => `| ${name} | ${units.format(size)} | $${priceCents / 100} |`),
+    .map(
+      ({ name, units: size, priceCents }) => `| ${name} | ${units.format(size)} | ${priceText(priceCents)} |`,
+    ),
 ]
 
 /** What the three purchases have in common. */
@@ -18,11 +22,11 @@ const purchaseRules = [
   "- 402 `payment_action_required`: the bank wants 3-D Secure. Finish it in the browser with Stripe's library and the",
   "`clientSecret` in the answer; Stripe's event then credits the units. The purchase is abandoned after a day, or as",
   'soon as the account begins another purchase.',
-  '- 202 `{"id", "status": "pending"}`: Stripe did not report the outcome of the payment. The purchase',
-  "settles by itself, within minutes of Stripe's return: charged and credited, or neither. If it fails, the",
-  'account gets a notice.',
+  '- 202 `{"id", "status": "pending"}`: Stripe did not report the outcome of the payment, or had too many requests to',
+  "take it yet. The purchase settles by itself, within minutes of Stripe's return: charged and credited, or neither.",
+  'If it fails, the account gets a notice.',
   '- 409 `purchase_open`: an account has one open purchase at a time. Try again in a moment.',
-  '- 503: nothing was charged. Send the same request again.',
+  '- 503: nothing was charged. Send the same request again after the seconds in `Retry-After`.',
   '',
   '**Repeating.** With an `Idempotency-Key` the same request has the same answer for 48 hours, a decline',
   'too. A repeat while the first request is in progress is refused with 409 `request_in_flight`; another',
@@ -41,12 +45,13 @@ export const descriptions = {
     'of the country.',
     '- `apiKey` is the default application key, a UUID. Its owner may read it here at any time.',
     '- `bundle` is null before the first purchase. `bundle.quota` is the units that are left, `bundle.price` the price in',
-    'dollars.',
+    `${CURRENCY}, or null if the bundle is no longer sold: choose another one with \`PUT /v1/user/bundle/{bundleName}\`.`,
     '- `flags` are those of `PUT /v1/user/flags`; both are on in a new account.',
     '- `renewal` is the state of auto-renewal. `state` is `on`; `off`; `retrying` after a decline, until',
     '`nextAttemptAt`; `paused` until the account buys or its default card changes; `action_required` while',
-    'the bank waits for 3-D Secure; or `capped` by `monthlyCap` until the next month. `reason` says why, in',
-    'a word.',
+    'the bank waits for 3-D Secure; `capped` by `monthlyCap` until the next month; or `held_back` by `maxPerHour` or',
+    '`maxPerDay` until `nextAttemptAt`. `reason` says why, in a word. Each change of `state` is told by a notice and a',
+    'mail.',
   ),
   activate: markdown(
     'Takes the 32 hex digits that were mailed. A code lives 24 hours and is used once; a newer code',
@@ -95,6 +100,7 @@ export const descriptions = {
     'page calls `POST /v1/user/buy`, which answers the `clientSecret` of the payment that waits.',
     '- A refund or dispute that leaves little of the bundle, or units owed, pauses renewal until the account buys or its',
     'card changes, so that a card whose holder disputes every charge is not charged again.',
+    '- A bundle that is no longer sold is not renewed: renewal pauses until the account changes to another bundle.',
     '- `PUT /v1/user/renewal` limits what renewals may charge in a month.',
     '',
     '**`lowQuotaNotification`** sends one notice and one mail each time the units fall below 10 % of the bundle.',
@@ -225,27 +231,41 @@ export const descriptions = {
     'A renewal counts as a click on buy: while one is open, the request joins it. A renewal that waits for 3-D Secure is',
     'answered with 402 and its `clientSecret`.',
     '',
-    '- 409 `no_bundle`: sign up first. 409 `no_card`: no card is on file.',
+    '- 409 `no_bundle`: sign up first. 409 `no_card`: no card is on file. 409 `bundle_removed`: the bundle is no longer',
+    'sold; choose another one with `PUT /v1/user/bundle/{bundleName}`.',
     ...purchaseRules,
   ),
   setRenewal: markdown(
-    '`monthlyCap` limits what renewals, and they alone, may charge in a calendar month (UTC), in dollars and whole cents',
-    'up to 1,000,000. null lifts the limit. A renewal that would exceed the cap waits for the next month or a higher cap.',
+    'Settings that are left out stay as they are. No renewal begins once the answer is given that the new limits forbid.',
+    '',
+    '- `monthlyCap` limits what renewals, and they alone, may charge in a calendar month (UTC), in',
+    `${CURRENCY}, up to ${priceText(MAX_CAP_CENTS)}. null lifts the limit. A renewal that would exceed the cap waits for the next month or a higher cap.`,
+    '- `maxPerHour` (3 unless set) and `maxPerDay` (10) limit the renewals within an hour and within 24 hours, 1 to 10,000',
+    'each; null sets the default. The next renewal is held back until fewer lie within that time, until the limit is',
+    'raised, or until the link in the mail allows more. Renewals that were declined do not count.',
+  ),
+  useRenewalLink: markdown(
+    'Mails about renewals have links to `/renewal/stop/<code>` and, while renewals are held back, `/renewal/allow/<code>`',
+    'of your frontend, which posts the code here. A code works without signing in, for 30 days, and may be sent again.',
+    '',
+    '- A code to stop switches auto-renewal off, with a notice and a mail.',
+    '- A code to allow ends the hold that its mail told of, and renewals count from 0 again. Later holds have other codes.',
+    '- Every code that does not work gets the same answer: 400 `invalid_code`.',
   ),
   listInvoices: markdown(
     'An invoice is one payment. Payments come newest first, 100 a page unless `limit` (1 to 1,000) says otherwise; the',
-    '`Link` header leads to the next page. A page may hold fewer than `limit` while there are more. `amount` is in dollars,',
+    '`Link` header leads to the next page. A page may hold fewer than `limit` while there are more. `amount` is in `currency` (ISO 4217),',
     '`paidDay` a day in UTC.',
   ),
   getInvoice: markdown(
-    "`payment.receiptUrl` leads to Stripe's receipt, and is null if Stripe has none. `amount` is in dollars. `status` is",
+    "`payment.receiptUrl` leads to Stripe's receipt, and is null if Stripe has none. `amount` is in `currency` (ISO 4217). `status` is",
     '`paid`, `partially_refunded`, `refunded` or `disputed`.',
   ),
   listLedger: markdown(
     'The ledger has an entry for each credit and debit, oldest first, numbered from 1 without a gap. There are 1,000 a',
     'page unless `limit` (1 to 1,000) says otherwise; the `Link` header leads to the next page.',
     '',
-    'A payment is positive and the sale that it pays for negative, so `amount` (dollars) sums to the balance of the',
+    'A payment is positive and the sale that it pays for negative, so `amount` (in `currency`) sums to the balance of the',
     'account. `units` sum to those that are left and those used; spending units makes no entry.',
     '',
     '**Refunds and disputes** are made in Stripe. They take units back pro rata, at most what is left. The rest is owed:',

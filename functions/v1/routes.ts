@@ -1,9 +1,9 @@
 import * as z from 'zod/mini'
 import { email, label, password, twofa, typedPassword } from '../../core/account/fields.ts'
 import { ledgerKinds } from '../../core/ledger/kinds.ts'
-import { bundleNames } from '../../core/purchases/catalogue.ts'
+import { bundleNamed, bundleNames, CURRENCY } from '../../core/purchases/catalogue.ts'
 import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
-import { isWholeCents } from '../http/money-shapes.ts'
+import { amountOf, isWholeCents, MAX_CAP_CENTS } from '../http/money-shapes.ts'
 import { newAddress, paymentMethod, proveCardErrors } from '../http/payment-schemas.ts'
 import { place } from '../http/route.ts'
 import { descriptions } from './descriptions.ts'
@@ -26,12 +26,14 @@ const account = z.object({
   ),
   twofa: z.boolean(),
   apiKey: z.uuidv4(),
-  bundle: z.nullable(z.object({ name: z.string(), quota: z.number(), price: z.number() })),
+  bundle: z.nullable(z.object({ name: z.string(), quota: z.number(), price: z.nullable(z.number()) })),
   renewal: z.object({
-    state: z.enum(['on', 'off', 'retrying', 'paused', 'action_required', 'capped']),
+    state: z.enum(['on', 'off', 'retrying', 'paused', 'action_required', 'capped', 'held_back']),
     reason: z.nullable(z.string()),
     nextAttemptAt: z.nullable(z.iso.datetime()),
     monthlyCap: z.nullable(z.number()),
+    maxPerHour: z.int(),
+    maxPerDay: z.int(),
   }),
   flags: z.object({ bundleAutoRenewal: z.boolean(), lowQuotaNotification: z.boolean() }),
 })
@@ -82,12 +84,20 @@ const purchaseErrors = [
   'idempotency_key_reused',
 ] as const
 
-/** Whether a name is that of a bundle, in upper or lower case. ASCII only: `toUpperCase` turns `ſ` into S. */
-const isBundle = (name: string) =>
-  /^[a-z]+$/i.test(name) && (bundleNames as readonly string[]).includes(name.toUpperCase())
+/** Whether a name is that of a bundle, in upper or lower case. */
+const isBundle = (name: string) => bundleNamed(name) !== undefined
+
+/** Whether an amount in the catalogue's currency has no more decimals than the currency. */
+const isAmount = (amount: number) => isWholeCents(amount, CURRENCY)
+
+/** A limit on the number of renewals in an hour or a day. */
+const maxRenewals = z.int().check(z.gte(1), z.lte(10_000))
+
+const hasASetting = (body: object) => Object.values(body).some((value) => value !== undefined)
 
 const invoice = z.object({
   amount: z.number(),
+  currency: z.string(),
   status: z.enum(['paid', 'partially_refunded', 'refunded', 'disputed']),
   paidDay: z.iso.date(),
 })
@@ -399,22 +409,44 @@ export const v1 = place('v1', {
     auth: 'account',
     headers: purchaseHeaders,
     responses: { 201: null, 202: pending },
-    errors: ['no_bundle', 'no_card', ...purchaseErrors],
+    errors: ['no_bundle', 'bundle_removed', 'no_card', ...purchaseErrors],
     needs: ['table', 'payments', 'webhooks'],
   },
   setRenewal: {
     routes: ['PUT /v1/user/renewal'],
-    summary: 'Limits what auto-renewal may charge in a calendar month',
+    summary: 'Limits what auto-renewal may charge, and how often',
     description: descriptions.setRenewal,
     auth: 'account',
-    body: z.strictObject({
-      monthlyCap: z.nullable(
-        z.number().check(z.gte(0), z.lte(1_000_000), z.refine(isWholeCents, 'must be whole cents')),
-      ),
-    }),
+    body: z
+      .strictObject({
+        monthlyCap: z.optional(
+          z.nullable(
+            z
+              .number()
+              .check(
+                z.gte(0),
+                z.lte(amountOf(MAX_CAP_CENTS, CURRENCY)),
+                z.refine(isAmount, `must have no more decimals than ${CURRENCY} has`),
+              ),
+          ),
+        ),
+        maxPerHour: z.optional(z.nullable(maxRenewals)),
+        maxPerDay: z.optional(z.nullable(maxRenewals)),
+      })
+      .check(z.refine(hasASetting, { path: ['monthlyCap'], error: 'or another setting is required' })),
     responses: { 204: null },
-    errors: ['conflict'],
+    errors: [],
     needs: ['table'],
+  },
+  useRenewalLink: {
+    routes: ['POST /v1/user/renewal/link'],
+    summary: 'Stops auto-renewal, or allows more renewals, with the code of a mailed link',
+    description: descriptions.useRenewalLink,
+    auth: 'public',
+    body: z.strictObject({ code: z.string().check(z.regex(/^[A-Za-z0-9_-]{54}$/)) }),
+    responses: { 200: message },
+    errors: ['invalid_code'],
+    needs: ['table', 'keyring'],
   },
   listInvoices: {
     routes: ['GET /v1/invoice/list'],
@@ -458,6 +490,7 @@ export const v1 = place('v1', {
           kind: z.enum(ledgerKinds),
           units: z.number(),
           amount: z.number(),
+          currency: z.string(),
           purchaseId: z.optional(z.string()),
         }),
       ),

@@ -65,6 +65,7 @@ export async function newPayment(
   const result = await payments.createPayment({
     purpose,
     amountCents: purpose === 'hold' ? 100 : 999,
+    currency: 'usd',
     customerId,
     paymentMethodId,
     metadata: { account: 'a', purchase },
@@ -210,6 +211,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
           const hold = payments.createPayment({
             purpose: 'hold',
             amountCents: 100,
+            currency: 'usd',
             customerId: customer.id,
             paymentMethodId: id,
             metadata: { account: 'a', purchase: 'p' },
@@ -341,8 +343,8 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         expect(payment).toMatchObject({
           status: 'succeeded',
           amountCents: 999,
-          receivedCents: 999,
           currency: 'usd',
+          receivedCents: 999,
           customerId: id,
           paymentMethodId: card.id,
           livemode: false,
@@ -450,6 +452,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         const payment: NewPayment = {
           purpose: 'purchase',
           amountCents: 999,
+          currency: 'usd',
           customerId: id,
           paymentMethodId: card.id,
           metadata: { account: 'a', purchase: 'p' },
@@ -471,6 +474,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
           const result = await payments.createPayment({
             purpose: 'purchase',
             amountCents: 999,
+            currency: 'usd',
             customerId: mine.id,
             paymentMethodId: cardId,
             metadata: { account: 'a', purchase: 'p' },
@@ -494,6 +498,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         const result = await payments.createPayment({
           purpose: 'purchase',
           amountCents: 999,
+          currency: 'usd',
           customerId: id,
           paymentMethodId: cardId,
           metadata: { account: 'a', purchase: 'p' },
@@ -543,6 +548,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
           status: 'succeeded',
           captured: true,
           amountCents: 999,
+          currency: 'usd',
           refundedCents: 0,
           refunds: [],
           disputed: false,
@@ -603,6 +609,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
           chargeId: latestChargeId,
           paymentId,
           amountCents: 999,
+          currency: 'usd',
           status: 'open',
           reason: 'fraudulent',
         })

@@ -354,6 +354,7 @@ describe('verifications', () => {
 
   test.each([
     ['amount', async () => ({ amount: 5000 })],
+    ['currency', async () => ({ currency: 'eur' })],
     ['customer', async () => ({ customer: (await dashboard.customers.create({})).id })],
   ])('a webhook of a payment with another %s settles nothing', async (_, claim) => {
     const person = await app.signUp()

@@ -84,7 +84,7 @@ describe('a function that needs a port has every setting that live.ts reads for 
   })
 
   test.each(readBy)('%s', (adapter, names) => {
-    const need = (adapter === 'wireTable' ? 'table' : adapter) as Need
+    const need = adapter.replace(/InJobs$/, '') as Need
     expect(new Set(environmentOf(needing(need)))).toEqual(names)
   })
 

@@ -157,6 +157,8 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
     ...faultControls('mail', () => stack.mail),
     ...faultControls('kms', () => stack.kms),
     ...faultControls('stripe', stripe),
+    'POST /_local/stripe/limits': ({ body }) => orRefusal(() => stripe().limit(body as never)),
+    'DELETE /_local/stripe/limits': () => stripe().limit(undefined),
     'POST /_local/stripe/authenticate': ({ body }) =>
       orRefusal(() => stripe().authenticate(body as { paymentIntent: string; outcome: 'succeed' | 'fail' })),
     'GET /_local/calls': () => ({

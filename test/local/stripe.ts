@@ -4,8 +4,9 @@ import { cut, DELAY_MS, type FaultControls, pause } from './faults.ts'
 import { listen, readBody } from './http.ts'
 import { DELETE_FOLDER, openState } from './state.ts'
 import { authenticate, type Call, replyTo, runDue, type World } from './stripe/api.ts'
-import { keyInUse, rateLimited } from './stripe/errors.ts'
+import { keyInUse, rateLimited, type StripeProblem } from './stripe/errors.ts'
 import { type Fault, faultList } from './stripe/faults.ts'
+import { type CallLimits, callLimiter } from './stripe/limits.ts'
 import { replyBook } from './stripe/replies.ts'
 import { routeOf } from './stripe/routes.ts'
 import { emptyState, forgetOld, letters, type StripeState } from './stripe/state.ts'
@@ -15,7 +16,7 @@ import { webhookSender } from './stripe/webhooks.ts'
  * A double of Stripe: its REST API for customers, cards, PaymentIntents, refunds and disputes, on loopback.
  *
  * Known differences from Stripe:
- * - One account, one currency (usd), cards only, no Connect. Parameters of other payment methods are unknown.
+ * - One account, cards only, no Connect. It knows the currencies of core/purchases/currencies.ts, and converts none. Parameters of other payment methods are unknown.
  *   Parameters of Stripe that the double would have to ignore are refused with the double's own message.
  * - Only API version 2026-10-28.endive. A request without a version may use what the default version of an
  *   older account allows: `payment_method_types[]=card`, and no `return_url`. The CLI's triggers need that.
@@ -28,8 +29,8 @@ import { webhookSender } from './stripe/webhooks.ts'
  *   Stripe promises no order. Only changes of cards and payments have events: no `charge.updated`,
  *   no `balance.*`, no `payment_method.automatically_updated`, no `charge.pending`.
  * - No balance transactions, no receipts behind `receipt_url`, no search, no files, no `processing` state.
- * - Requests for the same object wait for each other: there is no `lock_timeout`, and only a fault limits
- *   the rate.
+ * - Requests for the same object wait for each other: only a fault makes a `lock_timeout`. Only `limit` and
+ *   faults limit the rate.
  * - A pending refund succeeds, a failing refund fails, and the bank decides a dispute after 5 seconds of the
  *   stack's clock.
  * - A canceled hold fires `charge.refunded` and leaves no Refund object behind.
@@ -65,6 +66,11 @@ export interface StripeDouble extends FaultControls<Fault> {
   /** The number of calls by endpoint: the method and the path, with `*` for each id. */
   calls(): Record<string, number>
   resetCalls(): void
+  /**
+   * Refuses calls above these limits from now on; undefined accepts every call, as at the start.
+   * @throws Error for impossible limits.
+   */
+  limit(limits: CallLimits | undefined): void
   /** The double's state, for a caller in the same process. */
   state: StripeState
   /** Deletes every object, event and idempotency key. */
@@ -126,6 +132,7 @@ export async function startStripe(options: StripeOptions): Promise<StripeDouble>
     webhooks,
     onError,
   }
+  const limiter = callLimiter()
   let calls: Record<string, number> = {}
   const closing = new AbortController()
 
@@ -144,7 +151,8 @@ export async function startStripe(options: StripeOptions): Promise<StripeDouble>
     const call = await callOf(request)
     const name = routeOf(call.method, call.path)?.key ?? `${call.method} ${call.path}`
     calls[name] = (calls[name] ?? 0) + 1
-    await answer(world, save, call, response, closing.signal).catch((error: unknown) => {
+    const refusal = limiter.refusal(name, nowMs())
+    await answer(world, save, call, response, closing.signal, refusal).catch((error: unknown) => {
       onError(error)
       throw error
     })
@@ -170,6 +178,7 @@ export async function startStripe(options: StripeOptions): Promise<StripeDouble>
       Object.assign(state, emptyState())
       save()
     },
+    limit: limiter.set,
     addFault: world.faults.add,
     clearFaults: world.faults.clear,
     authenticate({ paymentIntent, outcome }) {
@@ -225,15 +234,19 @@ async function answer(
   call: Call,
   response: ServerResponse,
   closing: AbortSignal,
+  limit: StripeProblem | undefined,
 ): Promise<void> {
-  const { fault, code, delayMs } = world.faults.take(REQUEST_FAULTS, `${call.method} ${call.path}`) ?? {}
+  const { fault, code, delayMs, retryAfterSeconds } =
+    world.faults.take(REQUEST_FAULTS, `${call.method} ${call.path}`) ?? {}
   if (fault === 'lose-reply-before-commit') return cut(response)
   if (fault === 'delay') await wait(world, call, delayMs ?? DELAY_MS, closing)
   if (closing.aborted) return cut(response)
   runDue(world)
+  const lock = code === 'lock_timeout' ? code : undefined
   const reply = replyTo(world, call, {
+    ...(limit && { refusal: limit }),
     ...(fault === '409' && { refusal: keyInUse(call.idempotencyKey ?? '') }),
-    ...(fault === '429' && { refusal: rateLimited() }),
+    ...(fault === '429' && { refusal: rateLimited(lock, retryAfterSeconds) }),
     ...(fault === '500' && { failing: code === 'after-commit' ? 'after' : 'before' }),
   })
   save()

@@ -90,8 +90,11 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
   {
     title: 'the webhook abandons a payment that its request is about to confirm',
     near: settleHold,
-    find: 'if (!isLeased(deps, hold)) return fence(deps, hold, payment, marks)',
-    put: 'if (isLeased(deps, hold) || true) return fence(deps, hold, payment, marks)',
+    find: [
+      '{ payment, matches: isPayment(payment, hold, deps.webhooks.livemode),',
+      'leased: isLeased(deps, hold),',
+    ],
+    put: ['{ payment, matches: isPayment(payment, hold, deps.webhooks.livemode),', 'leased: !deps,'],
     foundBy: meanwhile(flows.first, 'every event is delivered, including types without a subscription'),
   },
   {
@@ -116,16 +119,16 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
   },
   {
     title: 'a payment that was held and released is treated as never held',
-    find: 'if (await wasHeld(deps, payment)) return prove',
-    put: 'if ((await wasHeld(deps, payment)) && false) return prove',
+    find: "held: payment.status === 'canceled' && (await wasHeld(deps, payment))",
+    put: "held: payment.status === 'canceled' && (await wasHeld(deps, payment)) && false",
     foundBy: confirmed('another card'),
   },
   {
     title: 'a payment that waits for 3-D Secure is treated as declined',
-    find: ['await writeUnlessDone(deps, marks)', "return { status: 'action required'"],
-    put: ['if (deps) return fence(deps, hold, payment, marks)', "return { status: 'action required'"],
+    find: ["case 'ask':", "case 'wait':"],
+    put: ["case 'ask':", 'if (deps) return fence(deps, hold, payment, marks)', "case 'wait':"],
     near: settleHold,
-    namesFrom: ['if (!isLeased(deps, hold)) return fence(deps, hold, payment, marks)'],
+    namesFrom: [["case 'cancel':", 'return fence(deps, hold, payment, marks)']],
     foundBy: unbroken(flows.authenticated, 'webhooks'),
   },
   {
@@ -157,7 +160,7 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
   },
   {
     title: 'an account can have two open verifications',
-    find: "['status', 'openHold', 'cardTriesMs', 'cardChangedAtMs']",
+    find: "['status', 'emailVerified', 'openHold', 'cardTriesMs', 'cardChangedAtMs']",
     put: "['status']",
     foundBy: (functions) => failuresOf([functions], tenAtOnce),
   },

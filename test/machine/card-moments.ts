@@ -238,7 +238,7 @@ export async function confirmMeanwhile(
   try {
     const card = await world.newCard(GOOD)
     world.double.addFault({ fault: '429', match: 'POST /v1/payment_intents/*/confirm' })
-    expect(await world.verify(card)).toBe('pending')
+    expect(await world.verify(card)).toBe('temporarily_unavailable')
     world.double.clearFaults()
     world.advance(MINUTE_MS)
     const given = interrupted(world.ports, at, () => world.verify(card, crashingOnceConfirmed(world.ports)))

@@ -47,7 +47,7 @@ const scenarios: Record<string, Scenario> = {
     return { spent, requests: one(world.timed()) }
   },
   'an untimed id that fills a ring of its kind': async (world) => {
-    const spent = Array.from({ length: 49 }, (_, n) => `word-${n}`)
+    const spent = Array.from({ length: RING_LIMIT - 1 }, (_, n) => `word-${n}`)
     for (const id of spent) await world.spend(1, id)
     return { spent, requests: one('word') }
   },

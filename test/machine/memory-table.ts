@@ -8,7 +8,11 @@ import { ConditionFailed, type Item, type Table, type Write } from '../../core/t
  * its answers with those of the database. Every call takes a turn of the event loop, so that concurrent calls
  * interleave.
  */
-export function memoryTable(initial: readonly Item[] = []): Table & { items(): Item[] } {
+export function memoryTable(
+  initial: readonly Item[] = [],
+  watch: (writes: readonly Write[], items: () => Item[], apply: () => void) => void = (_, __, apply) =>
+    apply(),
+): Table & { items(): Item[] } {
   const nameOf = ({ pk, sk }: Item | Key) => `${pk}\n${sk}`
   const items = new Map(initial.map((item) => [nameOf(item), item]))
   const sortKeys = sortedBy(initial)
@@ -25,7 +29,13 @@ export function memoryTable(initial: readonly Item[] = []): Table & { items(): I
       if (write.if && !holds(write.if, old ?? {})) failed.set(at, copy(old))
     })
     if (failed.size > 0) throw new ConditionFailed(failed)
-    for (const write of writes) apply(write)
+    watch(
+      writes,
+      () => [...items.values()],
+      () => {
+        for (const write of writes) apply(write)
+      },
+    )
   }
 
   function apply(write: Write): void {

@@ -12,19 +12,31 @@ import type { PurchaseBreak } from './purchase-faults.ts'
 import { breaksOf, type Flow, failuresOf, flows, type Mode, play } from './purchase-flows.ts'
 import { meetTwo } from './purchase-pairs.ts'
 import {
+  allowedOnce,
   backoff,
   cap,
   changedPayment,
   crossings,
+  expiredLink,
   fiftyAtOnce,
+  forbidden,
+  forbiddenMeanwhile,
   givenUp,
+  heldBackByDay,
+  heldBackByHour,
   indebted,
+  longOutage,
+  madeUpLink,
   neverRetry,
+  otherDefaultCard,
+  otherReversal,
   outage,
+  promised,
   refunded,
   restoredMeanwhile,
   type Scenario,
   switchedOff,
+  switchedOffInOutage,
 } from './purchase-scenarios.ts'
 import { HOUR_MS, type Purchases } from './purchase-world.ts'
 
@@ -70,6 +82,12 @@ const failed =
   (functions) =>
     failuresOf([scenario], (each) => each(functions))
 
+/** The list of what the decision about a renewal reads, as `core/purchases/renewal.ts` has it. */
+const DECISION_FIELDS = `[
+  'status', 'flags', 'bundle', 'openPurchase', 'renewal', 'owed', 'renewed', 'monthlyCapCents',
+  'maxRenewalsPerHour', 'maxRenewalsPerDay',
+]`
+
 const BUNDLE = 'the account has a bundle'
 const LOW = 'a renewal is due'
 const leftAfter = (call: number) => `a buy crashed after its call ${call}`
@@ -88,11 +106,11 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'an outage is treated as a decline of a renewal',
     near: advancePurchase,
     find: [
-      "if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error",
+      "if (waiting === 'customer' && rateLimitOf(error)) await promisePurchase(deps, purchase)",
       'return pending(deps, purchase, error)',
     ],
     put: [
-      "if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error",
+      "if (waiting === 'customer' && rateLimitOf(error)) await promisePurchase(deps, purchase)",
       "return { status: 'declined' }",
     ],
     namesFrom: ["{ status: 'credited', purchase: saved }"],
@@ -109,6 +127,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
       'const saved = await save(deps, purchase, payment)',
       'if (saved.paymentId === payment.id && isOpen(saved)) return saved',
     ],
+    more: [{ find: 'if (isLeased(deps, purchase)) return undefined', put: 'return undefined' }],
     namesFrom: ["await deps.payments.confirmPayment(paymentId, 'purchase', cardId)"],
     foundBy: broken(flows.buy, 'client', 'crash-after', 25 * HOUR_MS),
   },
@@ -138,8 +157,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a request that read the account before the last purchase can open another purchase',
-    find: "['bundle', 'lastPurchase']",
-    put: "['bundle']",
+    find: "['emailVerified', 'bundle', 'lastPurchase']",
+    put: "['emailVerified', 'bundle']",
     foundBy: met(BUNDLE, 'buy', 'buy'),
   },
   {
@@ -158,7 +177,12 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'two requests with one key both store it',
     find: "if: replaces === undefined ? free : join([free, expr`#purchaseId = ${replaces}`], ' OR ')",
     put: '...{}',
-    more: [{ find: "['bundle', 'lastPurchase']", put: "['bundle']" }],
+    more: [
+      {
+        find: "['emailVerified', 'bundle', 'lastPurchase']",
+        put: "['emailVerified', 'bundle']",
+      },
+    ],
     foundBy: met(BUNDLE, 'buy with a key', 'buy with a key'),
   },
   {
@@ -169,28 +193,55 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'an open purchase does not block a request with another key',
-    find: "if (open.state !== 'action_required' && isLeased(deps, open)) throw new DomainError('purchase_open')",
+    find: "if (open.state !== 'action_required' && !isPromised && isLeased(deps, open)) throw new DomainError('purchase_open')",
     put: 'if (open) await end(deps, open, undefined)',
     using: { end: endPurchase },
     foundBy: failed(fiftyAtOnce((n) => `key-${n}`)),
   },
+  // --- Rate limits and outages ---
+  {
+    title: 'a call that a rate limit refused is treated as a decline',
+    find: "if (waiting === 'customer' && rateLimitOf(error)) await promisePurchase(deps, purchase)",
+    put: "if (rateLimitOf(error)) return end(deps, purchase, { reason: 'declined', retry: 'retryable' })",
+    using: { end: endPurchase },
+    namesFrom: ["end(deps, purchase, { reason: 'card_unusable', retry: 'never' })"],
+    foundBy: failed(outage('POST /v1/payment_intents/*/confirm')),
+  },
+  {
+    title: 'a renewal that an outage stopped is abandoned and begun again',
+    find: "if (purchase.kind !== 'renewal' || isLeased(deps, purchase)) return false",
+    put: 'return false',
+    foundBy: failed(longOutage('POST /v1/payment_intents/*/confirm', '429')),
+  },
+  {
+    title: 'a renewal that an outage stopped is resumed although it was switched off',
+    find: "if (decision.act !== 'renew' || decision.bundle !== bundle) return false",
+    put: '',
+    foundBy: failed(switchedOffInOutage),
+  },
+  {
+    title: 'a purchase of which its customer was told that it is pending is abandoned',
+    find: 'if (purchase.promised) return deps.clock.nowMs() < purchase.createdAtMs + PROMISE_MS',
+    put: '',
+    foundBy: failed(promised('POST /v1/payment_intents/*/confirm')),
+  },
+  {
+    title: 'a purchase whose payment took money expires',
+    find: '...(tookMoney ? [] : [expr`#ttl = ${ttl}`])',
+    put: 'expr`#ttl = ${ttl}`',
+    foundBy: failed(changedPayment({ amount: 50 })),
+  },
   // --- Settling ---
   {
     title: 'a decline leaves its payment open',
-    find: [
-      ': fence(deps, purchase, payment, marks)',
-      "case 'held':",
-      'return fence(deps, purchase, payment, marks)',
-      "case 'canceled':",
-      'return end(deps, purchase, payment.decline, marks)',
-    ],
+    near: settlePurchase,
+    find: ["case 'cancel':", 'return fence(deps, purchase, payment, marks)'],
     put: [
-      ': end(deps, purchase, payment.decline, marks)',
-      "case 'held':",
-      'return fence(deps, purchase, payment, marks)',
-      "case 'canceled':",
-      'return end(deps, purchase, payment.decline, marks)',
+      "case 'cancel':",
+      "return payment.status === 'declined' ? end(deps, purchase, payment.decline, marks) : fence(deps, purchase, payment, marks)",
     ],
+    using: { end: endPurchase },
+    namesFrom: ["payment.status === 'canceled' ? payment.decline : undefined"],
     foundBy: unbroken(flows.buyDeclined, 'jobs'),
   },
   {
@@ -213,14 +264,18 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'an event abandons a payment that its request is about to confirm',
     near: settlePurchase,
-    find: 'if (!isLeased(deps, purchase)) return fence(deps, purchase, payment, marks)',
-    put: 'if (deps) return fence(deps, purchase, payment, marks)',
+    find: [
+      '{ payment, matches: isPayment(payment, purchase, deps.webhooks.livemode),',
+      'leased: isLeased(deps, purchase),',
+    ],
+    put: ['{ payment, matches: isPayment(payment, purchase, deps.webhooks.livemode),', 'leased: !deps,'],
     foundBy: met(BUNDLE, 'buy', 'every event, including types without a subscription'),
   },
   {
     title: 'a payment that waits for 3-D Secure is treated as declined',
-    find: 'return ask(deps, purchase, payment, payment.clientSecret, marks)',
-    put: 'return fence(deps, purchase, payment, marks)',
+    near: settlePurchase,
+    find: ["case 'ask':", 'return ask(deps, purchase, payment, marks)'],
+    put: ["case 'ask':", 'return fence(deps, purchase, payment, marks)'],
     using: { fence: cancelPurchase },
     foundBy: unbroken(flows.signUp3ds, 'webhooks'),
   },
@@ -233,7 +288,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'the currency is not compared',
     near: purchaseOf,
-    find: "payment.currency === 'usd' &&",
+    find: 'payment.currency === purchase.currency.toLowerCase() &&',
     put: '',
     foundBy: failed(changedPayment({ currency: 'eur' })),
   },
@@ -246,8 +301,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'ledger numbers are not guarded',
     near: creditPurchase,
-    find: 'if: expr`#ledgerSeq = ${profile.ledgerSeq}`',
-    put: 'if: expr`attribute_exists(pk)`',
+    find: "if: join([expr`#ledgerSeq = ${profile.ledgerSeq}`, change.unchanged], ' AND ')",
+    put: 'if: change.unchanged',
     more: [{ near: ledgerWrites, find: 'if: expr`attribute_not_exists(pk)`', put: '...{}' }],
     foundBy: met(BUNDLE, 'buy', 'refund'),
   },
@@ -360,11 +415,17 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'owed units are not taken from the next credit',
     find: [
-      "{ kind: 'sale', units, amountCents: -amountCents, purchaseId: id, size: units },",
+      "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units },",
       '...paid.entries',
     ],
-    put: "{ kind: 'sale', units, amountCents: -amountCents, purchaseId: id, size: units }",
+    put: "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units }",
     foundBy: unbroken(flows.buyOwing, 'both'),
+  },
+  {
+    title: 'a pause of renewal ends when a refund fails but a dispute takes its place',
+    find: 'return reversedCents < 0 && renewal?.reason === REVERSED ? { renewal: undefined } : {}',
+    put: 'return reversedCents <= 0 && renewal?.reason === REVERSED ? { renewal: undefined } : {}',
+    foundBy: failed(otherReversal),
   },
   {
     title: 'a dispute that is won gives nothing back',
@@ -375,26 +436,33 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   // --- Renewals and notices ---
   {
     title: 'a renewal does not check its cycle',
-    find: 'expr`#ledgerSeq = ${cycle} AND #flags.#bundleAutoRenewal = ${true}`',
-    put: 'expr`#flags.#bundleAutoRenewal = ${true}`',
+    find: '[expr`#ledgerSeq = ${cycle}`, unchanged(account)]',
+    put: '[unchanged(account)]',
     foundBy: failed(restoredMeanwhile),
   },
   {
-    title: 'a renewal does not check the auto-renewal flag again',
-    find: 'expr`#ledgerSeq = ${cycle} AND #flags.#bundleAutoRenewal = ${true}`',
-    put: 'expr`#ledgerSeq = ${cycle}`',
+    title: 'a renewal does not check again what its decision read',
+    find: '[expr`#ledgerSeq = ${cycle}`, unchanged(account)]',
+    put: '[expr`#ledgerSeq = ${cycle}`]',
     foundBy: failed(switchedOff),
+  },
+  ...Object.entries(forbidden).map(([field, forbid]) => ({
+    title: `a renewal does not check again what its decision read: ${field}`,
+    find: DECISION_FIELDS,
+    put: DECISION_FIELDS.replace(`'${field}',`, ''),
+    foundBy: failed(forbiddenMeanwhile(forbid)),
+  })),
+  {
+    title: 'a purchase does not check again which card is the default one',
+    find: "...(purchase.kind === 'signup' ? [] : [onFile(purchase), stillDefault(purchase)])",
+    put: "...(purchase.kind === 'signup' ? [] : [onFile(purchase)])",
+    foundBy: failed(forbiddenMeanwhile(otherDefaultCard)),
   },
   {
     title: 'a renewal begins while the counter is behind the ledger',
     find: 'if (account?.quota?.seq !== account?.ledgerSeq) {',
     put: 'if (account === undefined) {',
-    more: [
-      {
-        find: 'expr`#ledgerSeq = ${cycle} AND #flags.#bundleAutoRenewal = ${true}`',
-        put: 'expr`#flags.#bundleAutoRenewal = ${true}`',
-      },
-    ],
+    more: [{ find: '[expr`#ledgerSeq = ${cycle}`, unchanged(account)]', put: '[]' }],
     foundBy: met(LOW, 'buy', 'check-quotas'),
   },
   {
@@ -423,7 +491,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'every decline sends a notice and a mail',
-    find: 'if (wasTold) return { set, writes: [] }',
+    find: 'if (isSame && !again && (isKnown || before.renewal?.reason === reason)) return undefined',
     put: '',
     foundBy: failed(backoff),
   },
@@ -441,8 +509,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a refund makes the bundle renew itself',
-    find: 'set: reversedMore && isLow && !isPaused ? [expr`#renewal = ${paused}`] : []',
-    put: 'set: []',
+    find: 'if (reversedCents > 0 && isLow && !isPaused) return',
+    put: 'if (isLow && !isLow) return',
     more: [
       {
         find: "if (account.owed !== undefined) return { act: 'note'",
@@ -459,9 +527,57 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'the monthly cap is not checked',
-    find: 'if (cents > (account.monthlyCapCents ?? Number.POSITIVE_INFINITY))',
-    put: 'if (cents < 0)',
+    find: 'if (capCents !== undefined && inMonth(renewed, nowMs).cents + cents > capCents)',
+    put: 'if (capCents !== undefined && cents < 0)',
     foundBy: failed(cap),
+  },
+  {
+    title: 'the renewals of an hour are not limited',
+    find: [
+      'const hourEndsMs = endsMs(recent, perHour(limits), HOUR_MS, nowMs)',
+      'const dayEndsMs = endsMs(recent, perDay(limits), DAY_MS, nowMs)',
+    ],
+    put: [
+      'const hourEndsMs = endsMs(recent, perHour(limits), 0, nowMs)',
+      'const dayEndsMs = endsMs(recent, perDay(limits), DAY_MS, nowMs)',
+    ],
+    foundBy: failed(heldBackByHour),
+  },
+  {
+    title: 'the renewals of a day are not limited',
+    find: [
+      'const hourEndsMs = endsMs(recent, perHour(limits), HOUR_MS, nowMs)',
+      'const dayEndsMs = endsMs(recent, perDay(limits), DAY_MS, nowMs)',
+    ],
+    put: [
+      'const hourEndsMs = endsMs(recent, perHour(limits), HOUR_MS, nowMs)',
+      'const dayEndsMs = endsMs(recent, perDay(limits), 0, nowMs)',
+    ],
+    foundBy: failed(heldBackByDay),
+  },
+  {
+    title: 'a change of the state of auto-renewal is silent',
+    find: 'messages: messagesOf(deps, after, newsOf(before, after, by), lead, atMs)',
+    put: 'messages: messagesOf(deps, after, undefined, lead, atMs)',
+    foundBy: failed(cap),
+  },
+  {
+    title: 'a link with a made-up code stops auto-renewal',
+    find: 'if (!timingSafeEqual(macOf(deps, content), bytes.subarray(-MAC_BYTES))) return undefined',
+    put: '',
+    foundBy: failed(madeUpLink),
+  },
+  {
+    title: 'an expired link stops auto-renewal',
+    find: 'if (content.readUIntBE(18, 6) <= deps.clock.nowMs()) return undefined',
+    put: '',
+    foundBy: failed(expiredLink),
+  },
+  {
+    title: 'the link of an earlier hold allows more renewals again',
+    find: "if (renewal?.state !== 'held_back' || renewal.heldAtMs !== heldAtMs) return undefined",
+    put: "if (renewal?.state !== 'held_back') return undefined",
+    foundBy: failed(allowedOnce),
   },
   {
     title: 'a renewal with an unknown outcome is reported as declined',
@@ -469,7 +585,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     put: "payment.status === 'unknown' ? end(deps, purchase, { reason: 'processing_error', retry: 'retryable' })",
     using: { end: endPurchase },
     namesFrom: ["end(deps, purchase, { reason: 'card_unusable', retry: 'never' })"],
-    foundBy: failed(outage('POST /v1/payment_intents/*/confirm')),
+    foundBy: failed(outage('POST /v1/payment_intents/*/confirm', '500')),
   },
   {
     title: 'a customer is asked twice to finish a renewal',

@@ -64,10 +64,21 @@ function reversedAt(world: PurchaseWorld, charge: Stripe.Charge): { refunded: nu
   return { refunded, disputed: Math.min(sum(taken.map(({ amount }) => amount)), charge.amount - refunded) }
 }
 
+/** Checks that a purchase expires only if it took no money. @throws AssertionError */
+export function checkExpiry(world: PurchaseWorld, title: string): void {
+  const taken = world.charges().map(({ payment_intent }) => payment_intent)
+  const expiring = books(world).items.filter(
+    ({ sk, ttl, paymentId }) =>
+      String(sk).startsWith('PURCHASE#') && ttl !== undefined && taken.some((id) => id === paymentId),
+  )
+  assert.deepEqual(expiring, [], `${title}: a purchase that took money expires`)
+}
+
 /** Checks what must hold at every moment. @throws AssertionError */
 export function checkAlways(world: PurchaseWorld, title: string): void {
   const { profile, quota, counter, purchases, ledger } = books(world)
   const paid = world.charges().filter((charge) => !purchaseOf(charge).startsWith('hold_'))
+  checkExpiry(world, title)
   assert.deepEqual(world.stripe.mistakes, [], `${title}: mistakes of the double`)
   assert.deepEqual(world.mistakes, [], `${title}: unexpected errors`)
   assert.equal(new Set(paid.map(purchaseOf)).size, paid.length, `${title}: a purchase was charged twice`)

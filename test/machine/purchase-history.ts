@@ -46,6 +46,12 @@ const deeds: Record<string, Deed> = {
   consumeTo: (world, n, via) => world.consumeTo(pick([0, 3, 9, 90, 500], n), via),
   setRenewal: (world, n, via) => world.setRenewal(n % 3 > 0, via),
   setCap: (world, n, via) => world.setCap(pick([undefined, 0, 150, 5000], n), via),
+  setLimits: (world, n, via) =>
+    world.setLimits(
+      pick([{ maxRenewalsPerHour: null }, { maxRenewalsPerHour: 1 }, { maxRenewalsPerDay: 2 }], n),
+      via,
+    ),
+  stopByLink: (world, n, via) => (n % 3 === 0 ? world.stopByLink(via) : undefined),
   remove: async (world, n, via) => {
     const known = Object.keys(world.stripe.state.paymentMethods)
     return world.remove(pick([...known, 'pm_none'], n), via)

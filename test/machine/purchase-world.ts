@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type Stripe from 'stripe'
 import { type Account, type Profile, readAccount } from '../../core/account/account.ts'
-import { deactivateAccount, setFlags } from '../../core/account/profile.ts'
+import { deactivateAccount } from '../../core/account/profile.ts'
 import { openKeyring } from '../../core/adapters/keyring.ts'
 import { changeCard } from '../../core/cards/change.ts'
 import { sweepCards } from '../../core/cards/expiry.ts'
@@ -9,12 +9,18 @@ import { removeCard } from '../../core/cards/remove.ts'
 import { sweepHolds } from '../../core/cards/verify.ts'
 import { DomainError } from '../../core/errors.ts'
 import { newDefaultKey } from '../../core/keys/default-key.ts'
+import { renewalLinkCode } from '../../core/notifications/renewal-link.ts'
 import type { Ids, Ports } from '../../core/ports.ts'
 import { buyBundle, type PurchaseRequest } from '../../core/purchases/buy.ts'
 import { type BundleName, bundleOf } from '../../core/purchases/catalogue.ts'
 import { checkQuotas } from '../../core/purchases/check-quotas.ts'
 import { comparePayments } from '../../core/purchases/reconcile.ts'
-import { setMonthlyCap } from '../../core/purchases/renewal.ts'
+import {
+  type LimitChanges,
+  setFlags,
+  setRenewalLimits,
+  useRenewalLink,
+} from '../../core/purchases/renewal-settings.ts'
 import { settlePayments } from '../../core/purchases/settle-payments.ts'
 import { consumeUnits } from '../../core/quota/consume.ts'
 import { newQuota } from '../../core/quota/quota.ts'
@@ -31,6 +37,7 @@ import { silentLog } from '../support/log.ts'
 import { Crash, WHOLE_RUN } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 import { stripeHere } from './purchase-stripe.ts'
+import { watchRenewal } from './renewal-watch.ts'
 
 /** The functions under test; a test can replace them with broken ones. */
 export const purchases = {
@@ -38,7 +45,8 @@ export const purchases = {
   checkQuotas,
   settlePayments,
   comparePayments,
-  setMonthlyCap,
+  setRenewalLimits,
+  useRenewalLink,
   consumeUnits,
   receiveWebhook,
   processMissedEvents,
@@ -129,7 +137,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   }
   const ids = numberedIds(() => ++made)
   const stripe = stripeHere(clock.nowMs, from && structuredClone(from.stripe))
-  const memory = memoryTable()
+  const memory = memoryTable([], watchRenewal(mistakes))
   const table: Table = {
     ...memory,
     async update(key, set, condition) {
@@ -243,7 +251,15 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     setRenewal: (bundleAutoRenewal: boolean, via = ports) =>
       gated((caller) => functions.setFlags(via, caller, { bundleAutoRenewal, lowQuotaNotification: true })),
     setCap: (cents: number | undefined, via = ports) =>
-      gated((caller) => functions.setMonthlyCap(via, caller, cents)),
+      world.setLimits({ monthlyCapCents: cents ?? null }, via),
+    setLimits: (limits: LimitChanges, via = ports) =>
+      gated((caller) => functions.setRenewalLimits(via, caller, limits)),
+    /** The code of the link to stop auto-renewal in a mail that is sent now. */
+    stopCode: () => renewalLinkCode(ports, { act: 'stop', accountId: ACCOUNT_ID }),
+    openLink: (code: string, via = ports) => answerOf(functions.useRenewalLink(via, code)),
+    stopByLink: (via = ports) => world.openLink(world.stopCode(), via),
+    allowByLink: (heldAtMs: number, via = ports) =>
+      world.openLink(renewalLinkCode(ports, { act: 'allow', accountId: ACCOUNT_ID, heldAtMs }), via),
     deactivate: (via = ports) => gated((caller) => functions.deactivateAccount(via, caller)),
     /** Writes what `restore` writes after the right password. */
     async restore(): Promise<void> {

@@ -37,7 +37,7 @@ const load = (file: string) => import(/* @vite-ignore */ moduleOf(file))
 
 async function allPorts(): Promise<Ports> {
   const { live } = await import('../../functions/http/live.ts')
-  return live(Object.keys(needs) as Need[]) as Promise<Ports>
+  return live(Object.keys(needs) as Need[], 'InJobs') as Promise<Ports>
 }
 
 /** Starts the doubles and the gateway. They run until the process ends. */

@@ -26,6 +26,7 @@ test.each([
   const charge = await dashboard.charges.retrieve(String(payment?.latest_charge))
   expect(answer.body).toEqual({
     amount: 9.99,
+    currency: 'USD',
     description: 'DEVELOPER (100,000 units)',
     status: 'paid',
     paidDay: '2026-11-21',

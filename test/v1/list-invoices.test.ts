@@ -16,7 +16,7 @@ const CONFIRM = 'POST /v1/payment_intents/*/confirm'
 
 const get = ({ accessToken: token }: SignedInPerson, path = LIST) => app.request('GET', path, { token })
 
-test('200: every payment is listed, newest first, in dollars and with its date', async () => {
+test('200: every payment is listed, newest first, with its currency and date', async () => {
   let person = await newBuyer(app)
   person = await later(app, person, DAY_MS)
   expect((await changeTo(app, person, 'DEVELOPER')).status).toBe(204)
@@ -24,8 +24,14 @@ test('200: every payment is listed, newest first, in dollars and with its date',
   expectContract(v1.listInvoices, answer)
   const day = (ms: number) => new Date(ms).toISOString().slice(0, 10)
   expect(answer.body).toEqual([
-    { id: expect.any(String), amount: 9.99, status: 'paid', paidDay: day(Date.now()) },
-    { id: expect.any(String), amount: 0.99, status: 'paid', paidDay: day(Date.now() - DAY_MS) },
+    { id: expect.any(String), amount: 9.99, currency: 'USD', status: 'paid', paidDay: day(Date.now()) },
+    {
+      id: expect.any(String),
+      amount: 0.99,
+      currency: 'USD',
+      status: 'paid',
+      paidDay: day(Date.now() - DAY_MS),
+    },
   ])
   const payments = await paymentsOf(app, person)
   expect(answer.body.map(({ id }: { id: string }) => id)).toEqual(

@@ -235,7 +235,7 @@ describe('holds', () => {
     const person = await app.signUp()
     const card = await newCard(app, '4242424242424242')
     double.addFault({ fault: '429', match: 'POST /v1/payment_intents/*/confirm' })
-    expect((await verify(app, person, card)).status).toBe(202)
+    expect((await verify(app, person, card)).status).toBe(503)
     double.clearFaults()
     const [intent] = (await atStripe(app, person)).intents
     received(await deliver(app, await theEvent(intent?.id ?? '')))

@@ -85,7 +85,7 @@ export function replyTo(world: World, call: Call, { refusal, failing }: Twist = 
   } catch (error) {
     if (!(error instanceof StripeProblem)) throw error
     const { status, body } = problem(error)
-    return { status, body, headers: { ...headers, ...retryAdvice(status) } }
+    return { status, body, headers: { ...headers, ...retryAdvice(status), ...error.headers } }
   }
 }
 
