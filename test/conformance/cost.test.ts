@@ -545,7 +545,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 2, GetItem: 3, TransactWriteItems: 3, UpdateItem: 2 },
       readUnits: 5,
-      writeUnits: 27,
+      writeUnits: 29,
       stripe: CONFIRMED,
     },
   ],
@@ -556,7 +556,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 2, GetItem: 3, TransactWriteItems: 3, UpdateItem: 2 },
       readUnits: 5,
-      writeUnits: 27,
+      writeUnits: 29,
       stripe: CONFIRMED,
     },
   ],
@@ -567,7 +567,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 2, GetItem: 4, TransactWriteItems: 3, UpdateItem: 2 },
       readUnits: 6,
-      writeUnits: 29,
+      writeUnits: 31,
       stripe: CONFIRMED,
     },
   ],
