@@ -15,8 +15,10 @@ export interface Run {
   untilMs: number
   /** Number of items worked on at once. */
   width: number
-  /** Resolves when the next item may begin, for work that has to keep a pace. */
-  ready?(): Promise<void>
+  /**
+   * Resolves when the next piece of work that has to keep a pace may begin; false if the run is out of time.
+   */
+  ready?(): Promise<boolean>
 }
 
 /** Number of keys read from the index at once. */
@@ -42,8 +44,6 @@ export async function eachDue(
     for (const { pk, sk } of waiting) seen.add(`${pk} ${sk}`)
     const worker = async () => {
       for (let key = waiting.shift(); key && inTime(); key = waiting.shift()) {
-        await run.ready?.()
-        if (!inTime()) break
         try {
           if (await work(key)) worked.done++
         } catch (error) {

@@ -10,7 +10,7 @@ import { jobs } from './schedule.ts'
 const WIDTH = 10
 
 export const handler = job(jobs.sweep, async (unpaced, { untilMs }) => {
-  const deps = { ...unpaced, payments: pacedPayments(unpaced).payments }
+  const deps = { ...unpaced, payments: pacedPayments(unpaced, untilMs).payments }
   const run = { untilMs, width: WIDTH }
   const { done: registrationsCleared, failed: registrationsFailed } = await sweepPending(deps, run)
   const { done: holdsEnded, failed: holdsFailed } = await sweepHolds(deps, run)

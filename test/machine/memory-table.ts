@@ -10,7 +10,20 @@ import { ConditionFailed, type Item, type Table, type Write } from '../../core/t
  */
 export function memoryTable(initial: readonly Item[] = []): Table & { items(): Item[] } {
   const nameOf = ({ pk, sk }: Item | Key) => `${pk}\n${sk}`
-  const items = new Map(initial.map((item) => [nameOf(item), item]))
+  const items = new Map<string, Item>()
+  /** The same items by partition, for a table with many accounts. */
+  const partitions = new Map<string, Map<string, Item>>()
+  const setItem = (name: string, item: Item) => {
+    items.set(name, item)
+    const pk = String(item.pk)
+    const partition = partitions.get(pk) ?? new Map<string, Item>()
+    partitions.set(pk, partition.set(name, item))
+  }
+  const deleteItem = (name: string) => {
+    items.delete(name)
+    partitions.get(name.slice(0, name.indexOf('\n')))?.delete(name)
+  }
+  for (const item of initial) setItem(nameOf(item), item)
   const found = (key: Key): Item | undefined => items.get(nameOf(key))
   const copy = (item: Item | undefined) => item && stored(item)
 
@@ -29,10 +42,9 @@ export function memoryTable(initial: readonly Item[] = []): Table & { items(): I
 
   function apply(write: Write): void {
     const key = keyOf(write)
-    if ('put' in write) items.set(nameOf(key), stored(write.put))
-    if ('remove' in write) items.delete(nameOf(key))
-    if ('update' in write)
-      items.set(nameOf(key), updated(found(key) ?? { pk: key.pk, sk: key.sk }, write.set))
+    if ('put' in write) setItem(nameOf(key), stored(write.put))
+    if ('remove' in write) deleteItem(nameOf(key))
+    if ('update' in write) setItem(nameOf(key), updated(found(key) ?? { pk: key.pk, sk: key.sk }, write.set))
   }
 
   const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
@@ -47,7 +59,7 @@ export function memoryTable(initial: readonly Item[] = []): Table & { items(): I
       const sk = (item: Item) => String(item.sk)
       const fits = (key: string) =>
         between ? key >= prefix + between[0] && key <= prefix + between[1] : key.startsWith(prefix)
-      const all = [...items.values()].filter((item) => item.pk === pk && fits(sk(item)))
+      const all = [...(partitions.get(pk)?.values() ?? [])].filter((item) => fits(sk(item)))
       const sorted = all.sort((a, b) => (sk(a) < sk(b) === !newestFirst ? -1 : 1))
       const start = after === undefined ? 0 : sorted.findIndex((item) => sk(item) === after.sk) + 1
       return sorted.slice(start, limit === undefined ? undefined : start + limit).map(stored)
