@@ -48,6 +48,7 @@ export type ErrorCode =
   // purchases
   | 'bundle_held'
   | 'no_bundle'
+  | 'bundle_removed'
   | 'no_card'
   | 'purchase_open'
   | 'request_in_flight'

@@ -4,13 +4,12 @@
 
 import * as z from 'zod/mini'
 import type { Account, Profile } from '../account/account.ts'
-import type { Deps, NewPayment, Payment } from '../ports.ts'
+import type { Deps, NewPayment, Payment, WebhookConfig } from '../ports.ts'
+import { CURRENCY } from '../purchases/catalogue.ts'
+import { holdAmount } from '../purchases/currencies.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import type { Item } from '../table/table.ts'
-
-/** The amount of a hold: one dollar, as at EMCP. */
-const HOLD_CENTS = 100
 
 const holdSchema = z.object({
   id: z.string(),
@@ -22,11 +21,14 @@ const holdSchema = z.object({
   /** The payment method that the payment uses. */
   cardId: z.string(),
   customerId: z.string(),
+  /** What is held, in the minor unit of `currency` (ISO 4217): one dollar, as at EMCP. */
+  amountCents: z._default(z.number(), () => holdAmount(CURRENCY)),
+  currency: z._default(z.string(), () => CURRENCY),
   /** A billing address to store when the card is proved. */
   address: z.optional(z.custom<NonNullable<Profile['address']>>()),
   /**
    * `created`: the hold is stored, and nothing can be held yet. `saved`: the payment's id is stored, so the
-   * payment may be confirmed. `releasing`: the card is proved and on file, and the dollar must still be
+   * payment may be confirmed. `releasing`: the card is proved and on file, and the hold must still be
    * released.
    */
   state: z.enum(['created', 'saved', 'releasing']),
@@ -37,7 +39,7 @@ const holdSchema = z.object({
 })
 
 /**
- * A card verification from its first call until the dollar is released: `created → saved → releasing`, then
+ * A card verification from its first call until the hold is released: `created → saved → releasing`, then
  * removed. It is removed earlier if the card is declined or the verification is abandoned, after the
  * provider has confirmed that the PaymentIntent, if there is one, is canceled and can hold nothing any more.
  */
@@ -58,6 +60,8 @@ export function newHold(
     asked: input.cardId,
     ...input,
     address: input.address,
+    amountCents: holdAmount(CURRENCY),
+    currency: CURRENCY,
     state: 'created',
     renews: account.bundle === undefined ? undefined : true,
     createdAtMs,
@@ -67,12 +71,18 @@ export function newHold(
 }
 
 /** The literal parameters of a hold's payment. A retry sends the same parameters. */
-export const holdPayment = ({ id, accountId, asked, customerId }: Hold): NewPayment => ({
+export const holdPayment = (
+  { id, accountId, asked, customerId, amountCents, currency }: Hold,
+  { stage }: WebhookConfig,
+): NewPayment => ({
   purpose: 'hold',
-  amountCents: HOLD_CENTS,
+  amountCents,
+  currency: currency.toLowerCase(),
   customerId,
   paymentMethodId: asked,
-  metadata: { account: accountId, purchase: `hold_${id}` },
+  metadata: { account: accountId, purchase: `hold_${id}`, stage },
+  description: 'Card verification: held and released, never charged',
+  statementSuffix: 'CARD CHECK',
   idempotencyKey: `hold_${id}`,
 })
 
@@ -83,12 +93,17 @@ export function holdOf(payment: Payment): { accountId: string; holdId: string } 
   return holdId && /^[0-9a-f]{24}$/.test(account) ? { accountId: account, holdId } : undefined
 }
 
-/** Whether a payment matches its hold in every detail that concerns money. */
-export const isPaymentOfHold = (payment: Payment, hold: Hold, livemode: boolean): boolean =>
-  payment.amountCents === HOLD_CENTS &&
-  payment.currency === 'usd' &&
+/**
+ * Whether a payment matches its hold in every detail that concerns money. As with purchases, metadata counts
+ * only as long as no payment id is stored.
+ */
+export const isPaymentOfHold = (payment: Payment, hold: Hold, { livemode, stage }: WebhookConfig): boolean =>
+  payment.amountCents === hold.amountCents &&
+  payment.currency === hold.currency.toLowerCase() &&
   payment.customerId === hold.customerId &&
-  payment.metadata.account === hold.accountId &&
-  payment.metadata.purchase === `hold_${hold.id}` &&
   payment.livemode === livemode &&
-  (hold.paymentId === undefined || hold.paymentId === payment.id)
+  (hold.paymentId === undefined
+    ? payment.metadata.account === hold.accountId &&
+      payment.metadata.purchase === `hold_${hold.id}` &&
+      payment.metadata.stage === stage
+    : hold.paymentId === payment.id)

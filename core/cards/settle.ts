@@ -1,14 +1,16 @@
-import type { Profile } from '../account/account.ts'
+import { type Profile, parseProfile } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { BillingAddress, Deps, MoneyDeps, Payment, PaymentCard, PaymentCustomer } from '../ports.ts'
 import { decideStep } from '../purchases/decide.ts'
+import { changeRenewal } from '../purchases/renewal-state.ts'
 import { wakeRenewal } from '../quota/wake-renewal.ts'
-import { type Expression, expr, join } from '../table/expression.ts'
+import { expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { isLeased, LEASE_MS } from '../table/lease.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
 import { type Hold, isPaymentOfHold } from './hold.ts'
+import { lastProof } from './proof.ts'
 import { cardItem, isLiveCard, unchangedCard } from './stored.ts'
 import { customerItem, readStoredCustomer, unchangedCustomer } from './stored-customer.ts'
 import { readStoredCard } from './sync.ts'
@@ -37,7 +39,7 @@ export async function settleHold(
   if (hold.state === 'releasing') return { status: 'proved', hold }
   const step = decideStep('hold', {
     payment,
-    matches: isPaymentOfHold(payment, hold, deps.webhooks.livemode),
+    matches: isPaymentOfHold(payment, hold, deps.webhooks),
     isLeased: isLeased(deps, hold),
     hasLapsed,
     canAuthenticate: false,
@@ -108,11 +110,7 @@ async function putProvedCardOnFile(
     try {
       await deps.table.transact([
         markReleasing(deps, proved),
-        {
-          update: keys.profile(accountId),
-          set: profileAfterProof(deps, hold, isDefault),
-          if: expr`#openHold = ${hold.id}`,
-        },
+        ...(await profileAfterProof(deps, hold, isDefault)),
         {
           put: cardItem(accountId, card, stored && { ...stored, declined: undefined }),
           if: unchangedCard(stored),
@@ -125,7 +123,9 @@ async function putProvedCardOnFile(
       return { status: 'proved', hold: proved }
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
-      if (!error.failed.has(0) && !error.failed.has(1)) continue
+      // The profile's condition also fails if the state of renewal has changed since it was read.
+      const isOver = error.failed.has(0) || (error.failed.has(1) && error.failed.get(1)?.openHold !== hold.id)
+      if (!isOver) continue
       // The request, the webhook and the sweep may run concurrently, and another of them was first.
       if (isLiveCard(await readStoredCard(deps, accountId, cardId))) return { status: 'proved', hold: proved }
       await writeUnlessDone(deps, eventDone)
@@ -141,14 +141,29 @@ const markReleasing = (deps: Deps, { id, accountId, paymentId }: Hold): Write =>
   if: expr`#state IN (${'created'}, ${'saved'})`,
 })
 
-/** The profile's update for a proved card. With another default card a declined renewal starts over. */
-function profileAfterProof(deps: Deps, { purpose, address, renews }: Hold, isDefault: boolean): Expression {
+/**
+ * The profile's update for a proved card. With another default card whatever kept the bundle from renewing is
+ * over.
+ */
+async function profileAfterProof(deps: Deps<'table'>, hold: Hold, isDefault: boolean): Promise<Write[]> {
+  const { id, accountId, purpose, address, renews } = hold
   const nowMs = deps.clock.nowMs()
-  const set = [expr`SET #updatedAtMs = ${nowMs}`]
-  if (purpose === 'change') set.push(expr`#cardChangedAtMs = ${nowMs}`)
-  if (address) set.push(expr`#address = ${address}`)
-  const remove = isDefault && renews ? expr`#openHold, #renewal` : expr`#openHold`
-  return join([join(set, ', '), remove], ' REMOVE ')
+  const item = isDefault && renews ? await deps.table.get(keys.profile(accountId)) : undefined
+  const renewal = item && changeRenewal(deps, parseProfile(item), { renewal: undefined })
+  const set = [
+    expr`#updatedAtMs = ${nowMs}`,
+    lastProof(deps, hold),
+    ...(purpose === 'change' ? [expr`#cardChangedAtMs = ${nowMs}`] : []),
+    ...(address ? [expr`#address = ${address}`] : []),
+  ]
+  return [
+    {
+      update: keys.profile(accountId),
+      set: setRemove(set, [expr`#openHold`, ...(renewal?.remove ?? [])]),
+      if: join([expr`#openHold = ${id}`, ...(renewal ? [renewal.unchanged] : [])], ' AND '),
+    },
+    ...(renewal?.messages ?? []),
+  ]
 }
 
 /**
@@ -218,7 +233,7 @@ export async function closeHold(
 }
 
 /**
- * Releases the dollar, which ends the verification. Until then the hold stays due.
+ * Releases the amount held, which ends the verification. Until then the hold stays due.
  * @throws DomainError `temporarily_unavailable` if the payment cannot be canceled yet
  */
 export async function releaseHold(

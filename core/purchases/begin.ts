@@ -6,6 +6,7 @@ import { expr, join, unchangedSince } from '../table/expression.ts'
 import { keys, REQUEST_KEPT_MS, ttlAt } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { newPurchase, type Order, type Purchase } from './purchase.ts'
+import { renewalUnchanged } from './renewal.ts'
 
 /** An Idempotency-Key to store with the purchase that its request begins. */
 export interface RequestKey {
@@ -17,8 +18,9 @@ export interface RequestKey {
   replaces: string | undefined
 }
 
-/** Index of the card check in the transaction. */
+/** Indexes of the checks of the default card and of its owner's choice in the transaction. */
 const CARD = 2
+const DEFAULT_CARD = 3
 
 /**
  * Stores a purchase and takes the account's only purchase slot (`openPurchase`) in one transaction, so that
@@ -32,13 +34,13 @@ export async function beginPurchase(
   order: Order,
   key?: RequestKey,
 ): Promise<Purchase | undefined> {
-  const { purchase, item } = newPurchase(deps, order)
+  const { purchase, item } = newPurchase(deps, order, account.email)
   try {
     await deps.table.transact([
       takePurchaseSlot(deps, account, purchase),
       { put: item },
       // A sign-up may use a card that is not on file; the provider decides whether the card is usable.
-      ...(purchase.kind === 'signup' ? [] : [cardOnFile(purchase)]),
+      ...(purchase.kind === 'signup' ? [] : [cardOnFile(purchase), stillDefault(purchase)]),
       ...(key ? [storeRequestKey(deps, purchase, key)] : []),
     ])
     return purchase
@@ -46,29 +48,38 @@ export async function beginPurchase(
     if (!(error instanceof ConditionFailed)) throw error
     const profile = error.failed.get(0)
     if (profile) requireActive(parseProfile(profile))
-    else if (purchase.kind !== 'signup' && error.failed.has(CARD)) throw new DomainError('no_card')
+    const isSameCard = purchase.kind !== 'signup' && !error.failed.has(DEFAULT_CARD)
+    if (!profile && isSameCard && error.failed.has(CARD)) throw new DomainError('no_card')
     return undefined
   }
 }
 
+/** What `buyBundle` reads of the profile before it begins a purchase; an earlier click may have changed it. */
+const ORDER_FIELDS = ['emailVerified', 'bundle', 'lastPurchase'] as const satisfies (keyof Profile)[]
+
+/** What an order may be derived from: these fields, the default card, and what never changes a price. */
+export type OrderBasis = Pick<
+  Account,
+  (typeof ORDER_FIELDS)[number] | 'id' | 'email' | 'username' | 'name' | 'customer'
+>
+
 /**
- * Takes the slot. A sign-up also counts as an attempt to use a card; a renewal also requires that the account
- * is still in the cycle in which the renewal was due.
+ * Takes the slot, on the condition that all is as the decision to buy or to renew read it. A sign-up also
+ * counts as an attempt to use a card; a renewal also requires that the account is still in the cycle in which
+ * the renewal was due.
  */
 function takePurchaseSlot(deps: MoneyDeps, account: Account, { id, kind, cycle }: Purchase): Write {
   const set = [expr`#openPurchase = ${id}`]
-  // `lastPurchase`: an earlier click may have completed since we read the account.
-  const unchanged: (keyof Profile)[] = ['bundle', 'lastPurchase']
+  const conditions = [
+    expr`#status = ${'active'} AND attribute_not_exists(#openPurchase)`,
+    unchangedSince(account, ORDER_FIELDS),
+    ...(cycle === undefined ? [] : [expr`#ledgerSeq = ${cycle}`, renewalUnchanged(account)]),
+  ]
   if (kind === 'signup') {
     const nowMs = deps.clock.nowMs()
     set.push(expr`#cardTriesMs = ${countCardAttempt(account.cardTriesMs ?? [], nowMs)}`)
-    unchanged.push('cardTriesMs')
+    conditions.push(unchangedSince(account, ['cardTriesMs']))
   }
-  const conditions = [
-    expr`#status = ${'active'} AND attribute_not_exists(#openPurchase)`,
-    unchangedSince(account, unchanged),
-    ...(cycle === undefined ? [] : [expr`#ledgerSeq = ${cycle} AND #flags.#bundleAutoRenewal = ${true}`]),
-  ]
   return {
     update: keys.profile(account.id),
     set: join([expr`SET `, join(set, ', ')], ''),
@@ -91,8 +102,17 @@ const cardOnFile = ({ accountId, asked }: Purchase): Write => ({
   if: expr`attribute_exists(#card) AND attribute_not_exists(#removing)`,
 })
 
+/** The owner has not chosen another default card since the decision. */
+const stillDefault = ({ accountId, customerId, asked }: Purchase): Write => ({
+  check: keys.customer(accountId),
+  if: expr`#id = ${customerId} AND #defaultCardId = ${asked}`,
+})
+
 /** @throws DomainError `no_card` */
-export function defaultCardOf({ customer }: Account): { customerId: string; cardId: string } {
+export function defaultCardOf({ customer }: Pick<Account, 'customer'>): {
+  customerId: string
+  cardId: string
+} {
   if (customer?.defaultCardId === undefined) throw new DomainError('no_card')
   return { customerId: customer.id, cardId: customer.defaultCardId }
 }

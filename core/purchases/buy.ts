@@ -2,11 +2,11 @@ import { type Account, displayName, type Profile, readAccount, requireActive } f
 import { ensureCustomer } from '../cards/customer.ts'
 import { DomainError } from '../errors.ts'
 import type { MoneyDeps } from '../ports.ts'
-import { keys } from '../table/keys.ts'
+import { keys, REQUEST_KEPT_MS } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
 import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
-import { beginPurchase, defaultCardOf, type RequestKey } from './begin.ts'
-import { type Bundle, bundleOf } from './catalogue.ts'
+import { beginPurchase, defaultCardOf, type OrderBasis, type RequestKey } from './begin.ts'
+import { type Bundle, bundleOf, isSold } from './catalogue.ts'
 import { digestOf, fingerprintOf, isOpen, type Order, type Purchase, readPurchase } from './purchase.ts'
 import type { PurchaseOutcome } from './settle.ts'
 
@@ -32,9 +32,10 @@ const BUY_ATTEMPTS = 5
 /**
  * Charges a price once and adds its units: sign-up, change and refill are one operation. With an
  * Idempotency-Key a repeated request gets the same answer, whatever happens in between. Without a key, a
- * second click joins the purchase while it is open, and gets the same answer shortly after its end.
- * @throws DomainError `email_unconfirmed`, `bundle_held`, `no_bundle`, `no_card`, `too_many_cards_tried`,
- *   `card_declined`, `payment_action_required`, `purchase_open`, `request_in_flight`,
+ * second click joins the purchase while it is open, and gets the same answer shortly after its end; for a
+ * sign-up or a change, as long as a key's.
+ * @throws DomainError `email_unconfirmed`, `bundle_held`, `no_bundle`, `bundle_removed`, `no_card`,
+ *   `too_many_cards_tried`, `card_declined`, `payment_action_required`, `purchase_open`, `request_in_flight`,
  *   `idempotency_key_reused`, `account_deactivated`, `account_suspended`, `temporarily_unavailable`
  */
 export async function buyBundle(
@@ -59,12 +60,22 @@ export async function buyBundle(
       const joined = await joinOrAbandon(deps, open, order, key === undefined)
       if (joined) return purchaseAnswer(open, joined)
     } else {
-      const purchase = await beginPurchase(deps, account, order, key?.request)
+      const purchase = await beginPurchase(deps, account, pricedOrder(order), key?.request)
       if (purchase) return purchaseAnswer(purchase, await advancePurchase(deps, purchase))
     }
     account = await readAccount(deps, caller.id)
   }
   throw new DomainError('purchase_open')
+}
+
+/** An order without size and price, which count only when a purchase begins: an open purchase keeps its own. */
+type UnpricedOrder = Omit<Order, 'bundle'> & { bundle: Pick<Bundle, 'name'> }
+
+/** @throws DomainError `bundle_removed` if the catalogue no longer has the bundle that the account holds */
+function pricedOrder(order: UnpricedOrder): Order {
+  const { name } = order.bundle
+  if (!isSold(name)) throw new DomainError('bundle_removed')
+  return { ...order, bundle: bundleOf(name) }
 }
 
 /** The request as sent. It excludes the price, so a price change does not make it a different request. */
@@ -115,15 +126,15 @@ const continuePurchase = async (deps: MoneyDeps, purchase: Purchase): Promise<Pu
  */
 async function orderFor(
   deps: MoneyDeps,
-  account: Account,
+  account: OrderBasis,
   wanted: PurchaseRequest,
   mayBeSecondClick: boolean,
-): Promise<Order | 'same click'> {
+): Promise<UnpricedOrder | 'same click'> {
   const { id: accountId, lastPurchase: last } = account
-  const isSame = (order: Pick<Order, 'kind' | 'bundle' | 'cardId'>) =>
+  const isSame = (order: Pick<UnpricedOrder, 'kind' | 'bundle' | 'cardId'>) =>
     mayBeSecondClick &&
     last?.fingerprint === fingerprintOf(order) &&
-    Math.abs(deps.clock.nowMs() - last.atMs) < SAME_CLICK_MS
+    Math.abs(deps.clock.nowMs() - last.atMs) < (isHeldBy(last, order) ? REQUEST_KEPT_MS : SAME_CLICK_MS)
   if (wanted.kind === 'signup') {
     if (!account.emailVerified) throw new DomainError('email_unconfirmed')
     if (isSame(wanted)) return 'same click'
@@ -132,12 +143,21 @@ async function orderFor(
     return { ...wanted, accountId, customerId }
   }
   if (account.bundle === undefined) throw new DomainError('no_bundle')
-  const bundle = wanted.kind === 'change' ? wanted.bundle : bundleOf(account.bundle)
+  const bundle = wanted.kind === 'change' ? wanted.bundle : { name: account.bundle }
   const order = { accountId, kind: wanted.kind, bundle, ...defaultCardOf(account) }
   if (isSame(order)) return 'same click'
   if (wanted.kind === 'change' && account.bundle === bundle.name) throw new DomainError('bundle_held')
   return order
 }
+
+/**
+ * Whether the account holds its bundle by this very order. A customer who holds a bundle does not sign up for it
+ * or change to it, so such an order is a repeat even much later.
+ */
+const isHeldBy = (
+  { outcome }: NonNullable<Profile['lastPurchase']>,
+  { kind }: Pick<Order, 'kind'>,
+): boolean => outcome === 'credited' && (kind === 'signup' || kind === 'change')
 
 function lastAnswer({ lastPurchase }: Account): PurchaseAnswer {
   if (lastPurchase?.outcome === 'declined') throw new DomainError('card_declined')
@@ -154,12 +174,12 @@ async function openPurchase(deps: MoneyDeps, account: Account): Promise<Purchase
  * purchase waits for 3-D Secure or its lease has expired; a purchase that its customer was told is pending goes
  * on instead, so that both are served.
  * @returns the outcome to answer with; undefined if the slot is free now.
- * @throws DomainError `purchase_open`
+ * @throws DomainError `purchase_open`, `bundle_removed`
  */
 async function joinOrAbandon(
   deps: MoneyDeps,
   open: Purchase,
-  order: Order,
+  order: UnpricedOrder,
   mayBeSecondClick: boolean,
 ): Promise<PurchaseOutcome | undefined> {
   if (!isOpen(open)) return undefined
@@ -170,6 +190,8 @@ async function joinOrAbandon(
   const isPromised = open.promised === true && open.state !== 'action_required'
   if (open.state !== 'action_required' && !isPromised && isLeased(deps, open))
     throw new DomainError('purchase_open')
+  // An order that cannot begin must not end another purchase.
+  pricedOrder(order)
   const settled = isPromised
     ? await advancePurchase(deps, open)
     : await settleAbandonedPurchase(deps, open, true)
@@ -202,6 +224,7 @@ function purchaseAnswer({ id }: Purchase, outcome: PurchaseOutcome): PurchaseAns
     case 'declined':
       throw new DomainError('card_declined')
     case 'abandoned':
+      if (outcome.isUnclear) return { status: 'pending', id }
       // Nothing was charged, and the same request may be sent again.
       throw new DomainError('temporarily_unavailable')
   }

@@ -1,4 +1,4 @@
-import { type Account, readAccount } from '../account/account.ts'
+import { type Account, readAccount, renewsItself } from '../account/account.ts'
 import { AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
@@ -6,6 +6,7 @@ import { queueMail } from '../notifications/outbox.ts'
 import type { Deps, MoneyDeps } from '../ports.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
+import { isLowQuota } from '../quota/thresholds.ts'
 import { eachDue, type Run } from '../table/due.ts'
 import { type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { accountIdIn, keys, shownKey } from '../table/keys.ts'
@@ -16,7 +17,9 @@ import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
 import { beginPurchase, defaultCardOf } from './begin.ts'
 import { bundleOf } from './catalogue.ts'
 import { begunAtMs, isOpen, readPurchase } from './purchase.ts'
-import { type Decision, decideRenewal } from './renewal.ts'
+import { decideRenewal, holdsRemovedBundle, renewalObstacle, renewalUnchanged } from './renewal.ts'
+import { renewedInMonth } from './renewal-limits.ts'
+import { changeRenewal, type Renewal } from './renewal-state.ts'
 import { retryWaitMs } from './resume.ts'
 
 /** What a run did. */
@@ -36,7 +39,7 @@ export interface Checked {
 export async function checkQuotas(deps: MoneyDeps, run: Run): Promise<Checked> {
   const checked = { notices: 0, renewed: 0, tried: 0 }
   const checkOne = async (accountId: string): Promise<void> => {
-    const account = await readUpToDate(deps, accountId)
+    const account = await forgetOldCard(deps, await readUpToDate(deps, accountId))
     const { quota } = account
     if (await sendLowQuotaNotice(deps, account, quota)) checked.notices++
     const { outcome, againMs } = await renewBundle(deps, account, quota, run)
@@ -80,6 +83,17 @@ async function readUpToDate(deps: Deps<'table'>, accountId: string): Promise<Wit
 }
 
 /**
+ * Forgets what kept the bundle from renewing with a card that is no longer the default card. Whoever changed
+ * the default card has woken this check; its owner gets a message that renewal is on again.
+ */
+async function forgetOldCard(deps: Deps<'table'>, account: WithQuota): Promise<WithQuota> {
+  const { renewal, openPurchase } = account
+  const isOld = renewal !== undefined && renewalObstacle(account) === undefined
+  if (!isOld || openPurchase !== undefined) return account
+  return (await noteRenewal(deps, account, undefined)) ? { ...account, renewal: undefined } : account
+}
+
+/**
  * Sends at most one notice per crossing: the notice's id is derived from the time of the crossing, so that a
  * second run finds the notice.
  * @returns whether this run sent the notice.
@@ -87,18 +101,22 @@ async function readUpToDate(deps: Deps<'table'>, accountId: string): Promise<Wit
 async function sendLowQuotaNotice(
   deps: Deps<'table'>,
   account: Account,
-  { noticeSinceMs }: Quota,
+  { noticeSinceMs, left, size }: Quota,
 ): Promise<boolean> {
   const { id: accountId, bundle, flags, email, username } = account
   if (noticeSinceMs === undefined || bundle === undefined || !flags.lowQuotaNotification) return false
-  const text = `Less than 10 % of your ${bundle} bundle is left.`
+  const since = isLowQuota(left, size) ? (holdsRemovedBundle(account) ? 'removed' : undefined) : 'refilled'
+  const text =
+    since === 'refilled'
+      ? 'Your units had fallen below 10 % of your bundle. More have been added since.'
+      : `Less than 10 % of your ${bundle} bundle is left.`
+  // A mail that announces a charge says what renewals have charged and how to stop them.
+  const announces = since === undefined && renewsItself(account)
+  const renewed = announces ? { renewed: renewedInMonth(account.renewed, deps.clock.nowMs()) } : {}
   const id = `${noticeSinceMs.toString(16).padStart(12, '0')}${'0'.repeat(12)}`
   const notice = { ...newNotice(deps, accountId, 'low_quota', text), ...keys.notice(accountId, id), id }
-  const { write } = queueMail(
-    deps,
-    { accountId, to: email, template: 'low-quota', values: { username, bundle } },
-    0,
-  )
+  const values = { username, bundle, since, ...renewed } as const
+  const { write } = queueMail(deps, { accountId, to: email, template: 'low-quota', values }, 0)
   return deps.table.transact([{ put: notice, if: expr`attribute_not_exists(pk)` }, write]).then(
     () => true,
     (error) => {
@@ -126,9 +144,11 @@ async function renewBundle(
       return {}
     case 'wait':
       return { againMs: decision.untilMs }
-    case 'note':
-      await noteRenewal(deps, account, decision)
-      return { againMs: decision.renewal.nextAttemptAtMs }
+    case 'note': {
+      const isNoted = await noteRenewal(deps, account, decision.renewal)
+      const nextMs = decision.renewal.nextAttemptAtMs ?? decision.untilMs
+      return { againMs: isNoted ? nextMs : nowMs + MINUTE_MS }
+    }
     case 'open':
       await abandonRenewalOfOldCard(deps, account)
       return { againMs: nowMs + openWaitMs(account, nowMs) }
@@ -140,8 +160,14 @@ async function renewBundle(
         noCard,
       )
       if (purchase === 'no card') {
-        await noteRenewal(deps, account, pausedRenewal(order.cardId, 'no_card'))
-        return {}
+        const { cardId } = order
+        const isNoted = await noteRenewal(deps, account, {
+          state: 'paused',
+          reason: 'no_card',
+          cardId,
+          failures: 0,
+        })
+        return isNoted ? {} : { againMs: nowMs + MINUTE_MS }
       }
       if (!purchase) return { againMs: nowMs + MINUTE_MS }
       const { status } = await advancePurchase(deps, purchase, 'job')
@@ -163,9 +189,6 @@ function noCard(error: unknown): 'no card' {
   throw error
 }
 
-const pausedRenewal = (cardId: string, reason: string) =>
-  ({ act: 'note', renewal: { state: 'paused', reason, cardId, failures: 0 } }) as const
-
 /** Abandons a renewal that waits for its customer or for the provider if the default card has changed since. */
 async function abandonRenewalOfOldCard(
   deps: MoneyDeps,
@@ -177,19 +200,43 @@ async function abandonRenewalOfOldCard(
   if (open.cardId !== customer?.defaultCardId) await settleAbandonedPurchase(deps, open, true)
 }
 
+/**
+ * Stores what keeps the bundle from renewing, with its messages, if everything still is as the decision read
+ * it.
+ * @param renewal undefined if nothing does any more.
+ * @returns whether it was stored.
+ */
 async function noteRenewal(
   deps: Deps<'table'>,
   account: Account,
-  { renewal }: Extract<Decision, { act: 'note' }>,
-): Promise<void> {
-  await deps.table
-    .update(
-      keys.profile(account.id),
-      expr`SET #renewal = ${renewal}`,
-      expr`#ledgerSeq = ${account.ledgerSeq} AND attribute_not_exists(#openPurchase)`,
+  renewal: Renewal | undefined,
+): Promise<boolean> {
+  const change = changeRenewal(deps, account, { renewal })
+  const unchanged = [
+    expr`#ledgerSeq = ${account.ledgerSeq} AND attribute_not_exists(#openPurchase)`,
+    renewalUnchanged(account),
+  ]
+  return deps.table
+    .transact([
+      {
+        update: keys.profile(account.id),
+        set: setRemove(change.set, change.remove),
+        if: join(unchanged, ' AND '),
+      },
+      { check: keys.customer(account.id), if: sameDefaultCard(account.customer?.defaultCardId) },
+      ...change.messages,
+    ])
+    .then(
+      () => true,
+      (error) => {
+        ignoreRefusal(error)
+        return false
+      },
     )
-    .catch(ignoreRefusal)
 }
+
+const sameDefaultCard = (cardId: string | undefined): Expression =>
+  cardId === undefined ? expr`attribute_not_exists(#defaultCardId)` : expr`#defaultCardId = ${cardId}`
 
 /** Clears the work that is done, unless a new wake-up has arrived meanwhile. */
 async function clearWork(

@@ -4,7 +4,7 @@ import { markDeclined } from '../cards/declined.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import type { Decline, MoneyDeps, Payment } from '../ports.ts'
-import { type Expression, expr, setRemove } from '../table/expression.ts'
+import { type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys, ttlAt, UNCHARGED_PURCHASE_KEPT_MS } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
@@ -13,6 +13,7 @@ import { creditPurchase } from './credit.ts'
 import { decideStep } from './decide.ts'
 import { isOpen, isPaymentOfPurchase, type Purchase, stillOpen } from './purchase.ts'
 import { declinedRenewal, renewalNeedsAuthentication } from './renewal.ts'
+import type { RenewalChange } from './renewal-state.ts'
 import { slotToFree, transactPurchase } from './transaction.ts'
 
 /** The outcome of a purchase so far. */
@@ -21,8 +22,8 @@ export type PurchaseOutcome =
   | { status: 'credited'; purchase: Purchase }
   /** `clientSecret` is undefined for a renewal until its customer comes to authenticate. */
   | { status: 'action required'; clientSecret: string | undefined }
-  /** `abandoned`: ended before any money moved. */
-  | { status: 'pending' | 'declined' | 'abandoned' }
+  /** `abandoned`: ended before any money moved, unless that is unclear. */
+  | { status: 'pending' | 'declined' | 'abandoned'; isUnclear?: true }
 
 /**
  * Brings a purchase to the state that its payment's status calls for. The request, the webhook and the job
@@ -41,7 +42,7 @@ export async function settlePurchase(
   if (!isOpen(purchase)) return endedOutcome(deps, purchase, eventDone)
   const step = decideStep('purchase', {
     payment,
-    matches: isPaymentOfPurchase(payment, purchase, deps.webhooks.livemode),
+    matches: isPaymentOfPurchase(payment, purchase, deps.webhooks),
     isLeased: isLeased(deps, purchase),
     hasLapsed,
     canAuthenticate: needsCustomer(purchase, payment),
@@ -54,10 +55,14 @@ export async function settlePurchase(
       return askForAuthentication(deps, purchase, payment, eventDone)
     case 'cancel':
       return cancelPurchase(deps, purchase, payment, eventDone)
-    case 'reject':
-      // If the payment took money, the reconciliation raises an alarm.
-      if (payment.status !== 'succeeded') await deps.payments.cancelPayment(payment.id)
-      return endPurchase(deps, purchase, undefined, eventDone, payment.status === 'succeeded')
+    case 'reject': {
+      const { status } =
+        payment.status === 'succeeded' ? payment : await deps.payments.cancelPayment(payment.id)
+      if (status === 'canceled') return endPurchase(deps, purchase, undefined, eventDone)
+      // The payment took money or still may: the reconciliation raises an alarm.
+      const ended = await endPurchase(deps, purchase, undefined, eventDone, 'unmatched')
+      return ended.status === 'abandoned' ? { status: 'abandoned', isUnclear: true } : ended
+    }
     case 'end':
       return endPurchase(deps, purchase, declineBefore(payment), eventDone)
     case 'wait':
@@ -101,6 +106,10 @@ async function endedOutcome(
   return { status: purchase.state === 'declined' ? 'declined' : 'abandoned' }
 }
 
+/** When settle-payments looks at a payment that waits: at once if the account was deactivated meanwhile. */
+const nextLookMs = (deps: MoneyDeps, { status }: Profile): number =>
+  deps.clock.nowMs() + (status === 'active' ? AUTHENTICATION_POLL_MS : 0)
+
 /** Stores that the customer has to authenticate. For a renewal the customer gets a notice and a mail. */
 async function askForAuthentication(
   deps: MoneyDeps,
@@ -118,7 +127,7 @@ async function askForAuthentication(
   const other = await transactPurchase(deps, purchase, (profile, card) => [
     {
       update: keys.purchase(accountId, id),
-      set: expr`SET #state = ${'action_required'}, #paymentId = ${payment.id}, #dueAtMs = ${deps.clock.nowMs() + AUTHENTICATION_POLL_MS}`,
+      set: expr`SET #state = ${'action_required'}, #paymentId = ${payment.id}, #dueAtMs = ${nextLookMs(deps, profile)}`,
       if: expr`#state IN (${'created'}, ${'saved'})`,
     },
     ...(kind === 'renewal' ? renewalNeedsAuthentication(deps, profile, purchase) : []),
@@ -130,18 +139,24 @@ async function askForAuthentication(
   return endedOutcome(deps, other, eventDone)
 }
 
+/** Why a purchase ends, if neither the bank declined it nor the provider confirmed that it is canceled. */
+export type UnclearEnd =
+  /** Its payment was altered outside Bursar and may have taken money. */
+  | 'unmatched'
+  /** The provider has deleted its payment. */
+  | 'deleted'
+
 /**
  * Ends a purchase whose payment can move no more money, and frees the account's slot for another purchase.
  * @param decline why the card was declined; undefined for an abandoned purchase.
- * @param tookMoney whether its payment has taken money all the same. Only a purchase that charged nothing
- *   expires.
+ * @param unclear why the end is no confirmed one. Only a purchase that charged nothing expires.
  */
 export async function endPurchase(
   deps: MoneyDeps,
   purchase: Purchase,
   decline: Decline | undefined,
   eventDone: readonly Write[] = [],
-  tookMoney = false,
+  unclear?: UnclearEnd,
 ): Promise<PurchaseOutcome> {
   const { accountId, id } = purchase
   const { ttl } = ttlAt(deps.clock.nowMs() + UNCHARGED_PURCHASE_KEPT_MS)
@@ -153,19 +168,17 @@ export async function endPurchase(
       {
         update: keys.purchase(accountId, id),
         set: setRemove(
-          [expr`#state = ${state}`, ...(tookMoney ? [] : [expr`#ttl = ${ttl}`])],
+          [expr`#state = ${state}`, ...(unclear === 'unmatched' ? [] : [expr`#ttl = ${ttl}`])],
           [expr`#due, #dueAtMs`],
         ),
         // Without a payment id, the condition fails if a concurrent request has saved one meanwhile.
         if: purchase.paymentId === undefined ? expr`#state = ${'created'}` : stillOpen,
       },
-      ...endOnProfile(deps, profile, purchase, [
-        ...(decline ? [lastDeclined(deps, purchase)] : []),
-        ...(renewal?.set ?? []),
-      ]),
+      ...endOnProfile(deps, profile, purchase, decline ? [lastDeclined(deps, purchase)] : [], renewal),
       ...(decline ? markDeclined(accountId, card, true) : []),
-      ...(renewal?.writes ?? []),
-      ...lateNotice(deps, purchase, decline !== undefined),
+      ...(unclear
+        ? unclearNotice(deps, purchase, unclear)
+        : lateNotice(deps, purchase, decline !== undefined)),
       ...eventDone,
     ]
   })
@@ -182,20 +195,40 @@ function lateNotice(deps: MoneyDeps, purchase: Purchase, declined: boolean): Wri
   return [{ put: newNotice(deps, accountId, 'purchase_failed', text) }]
 }
 
+/** Claims nothing that was not checked at the provider. A renewal whose payment was deleted starts over. */
+function unclearNotice(deps: MoneyDeps, { accountId, bundle, kind }: Purchase, unclear: UnclearEnd): Write[] {
+  if (kind === 'renewal' && unclear === 'deleted') return []
+  const text =
+    unclear === 'unmatched'
+      ? `We could not match your payment for the ${bundle} bundle, so we added no units. We are checking the payment, and refund it if it took money.`
+      : `Our payment provider no longer has your payment for the ${bundle} bundle, so it has ended without units. Please buy the bundle again if you need it.`
+  return [{ put: newNotice(deps, accountId, 'purchase_failed', text) }]
+}
+
 const lastDeclined = (deps: MoneyDeps, { id, fingerprint }: Purchase): Expression =>
   expr`#lastPurchase = ${{ id, fingerprint, outcome: 'declined', atMs: deps.clock.nowMs() }}`
 
-function endOnProfile(deps: MoneyDeps, profile: Profile, { id }: Purchase, set: Expression[]): Write[] {
+function endOnProfile(
+  deps: MoneyDeps,
+  profile: Profile,
+  { id }: Purchase,
+  set: Expression[],
+  renewal: RenewalChange | undefined,
+): Write[] {
   const remove = slotToFree(profile, id)
-  if (set.length + remove.length === 0) return []
+  const changes = [...set, ...(renewal?.set ?? [])]
+  if (changes.length + remove.length === 0) return []
   const updatedAt = expr`#updatedAtMs = ${deps.clock.nowMs()}`
   // The slot must be unchanged, because `set` was derived from this profile.
   const held = profile.openPurchase
+  const sameSlot =
+    held === undefined ? expr`attribute_not_exists(#openPurchase)` : expr`#openPurchase = ${held}`
   return [
     {
       update: keys.profile(profile.id),
-      set: setRemove([updatedAt, ...set], remove),
-      if: held === undefined ? expr`attribute_not_exists(#openPurchase)` : expr`#openPurchase = ${held}`,
+      set: setRemove([updatedAt, ...changes], remove),
+      if: join([sameSlot, ...(renewal ? [renewal.unchanged] : [])], ' AND '),
     },
+    ...(renewal?.messages ?? []),
   ]
 }

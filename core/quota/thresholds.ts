@@ -36,5 +36,8 @@ export const crossedThresholds = (from: number, to: number, size: number): Cross
   renewal: from >= renewalAt(size) && to < renewalAt(size),
 })
 
+/** Whether the balance is low enough for a low-quota notice. */
+export const isLowQuota = (balance: number, size: number): boolean => balance < noticeAt(size)
+
 /** Whether the balance is low enough for a renewal. */
 export const needsRenewal = (balance: number, size: number): boolean => balance < renewalAt(size)

@@ -1,5 +1,5 @@
-import * as http from 'node:http'
-import * as https from 'node:https'
+import http from 'node:http'
+import https from 'node:https'
 import { clientLimits } from '../adapters/client-limits.ts'
 import { type Send, type TableAnswer, type TableRefusal, tableOver } from './requests.ts'
 import type { Table } from './table.ts'

@@ -137,6 +137,12 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
     title: 'No bundle',
     detail: 'The account has no bundle yet. Sign up for one with POST /v1/user/bundle.',
   },
+  bundle_removed: {
+    status: 409,
+    title: 'Bundle no longer sold',
+    detail:
+      'The bundle of this account is no longer sold, and nothing was charged. Choose another one with PUT /v1/user/bundle/{bundleName}; the units left stay.',
+  },
   no_card: {
     status: 409,
     title: 'No card on file',

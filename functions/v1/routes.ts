@@ -1,9 +1,9 @@
 import * as z from 'zod/mini'
 import { email, label, password, twofa, typedPassword } from '../../core/account/fields.ts'
 import { ledgerKinds } from '../../core/ledger/kinds.ts'
-import { bundleNames } from '../../core/purchases/catalogue.ts'
+import { bundleNamed, bundleNames, CURRENCY } from '../../core/purchases/catalogue.ts'
 import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
-import { isWholeCents } from '../http/money-shapes.ts'
+import { amountOf, isWholeCents, MAX_CAP_CENTS } from '../http/money-shapes.ts'
 import { newAddress, paymentMethod, proveCardErrors } from '../http/payment-schemas.ts'
 import { place } from '../http/route.ts'
 import { descriptions } from './descriptions.ts'
@@ -26,12 +26,14 @@ const account = z.object({
   ),
   twofa: z.boolean(),
   apiKey: z.uuidv4(),
-  bundle: z.nullable(z.object({ name: z.string(), quota: z.number(), price: z.number() })),
+  bundle: z.nullable(z.object({ name: z.string(), quota: z.number(), price: z.nullable(z.number()) })),
   renewal: z.object({
-    state: z.enum(['on', 'off', 'retrying', 'paused', 'action_required', 'capped']),
+    state: z.enum(['on', 'off', 'retrying', 'paused', 'action_required', 'capped', 'held_back']),
     reason: z.nullable(z.string()),
     nextAttemptAt: z.nullable(z.iso.datetime()),
     monthlyCap: z.nullable(z.number()),
+    maxPerHour: z.int(),
+    maxPerDay: z.int(),
   }),
   flags: z.object({ bundleAutoRenewal: z.boolean(), lowQuotaNotification: z.boolean() }),
 })
@@ -72,7 +74,8 @@ const day = z.iso.date('must be a day such as 2026-11-21')
 /** The answer of a purchase with an unknown outcome. Money may be moving, so the status is not `failed`. */
 const pending = z.object({ id: z.string(), status: z.literal('pending') })
 
-const purchaseHeaders = z.object({ 'idempotency-key': z.optional(requestId) })
+/** The header that names a request, so that a repeat gets the same answer. */
+const namedHeaders = z.object({ 'idempotency-key': z.optional(requestId) })
 
 const purchaseErrors = [
   'card_declined',
@@ -82,12 +85,20 @@ const purchaseErrors = [
   'idempotency_key_reused',
 ] as const
 
-/** Whether a name is that of a bundle, in upper or lower case. ASCII only: `toUpperCase` turns `ſ` into S. */
-const isBundle = (name: string) =>
-  /^[a-z]+$/i.test(name) && (bundleNames as readonly string[]).includes(name.toUpperCase())
+/** Whether a name is that of a bundle, in upper or lower case. */
+const isBundle = (name: string) => bundleNamed(name) !== undefined
+
+/** Whether an amount in the catalogue's currency has no more decimals than the currency. */
+const isAmount = (amount: number) => isWholeCents(amount, CURRENCY)
+
+/** A limit on the number of renewals in an hour or a day. */
+const maxRenewals = z.int().check(z.gte(1), z.lte(10_000))
+
+const hasASetting = (body: object) => Object.values(body).some((value) => value !== undefined)
 
 const invoice = z.object({
   amount: z.number(),
+  currency: z.string(),
   status: z.enum(['paid', 'partially_refunded', 'refunded', 'disputed']),
   paidDay: z.iso.date(),
 })
@@ -150,6 +161,7 @@ export const v1 = place('v1', {
     body: z.optional(z.strictObject({ everywhere: z.optional(z.boolean()) })),
     responses: { 204: null },
     errors: [],
+    refusalAfter: 'session_ended',
     needs: ['table'],
   },
   resend: {
@@ -182,7 +194,7 @@ export const v1 = place('v1', {
         ),
     ),
     responses: { 204: null },
-    errors: ['conflict'],
+    errors: [],
     needs: ['table'],
   },
   changePassword: {
@@ -192,13 +204,8 @@ export const v1 = place('v1', {
     auth: 'account',
     body: z.strictObject({ password, oldPassword: z.optional(typedPassword), twofa: z.optional(twofa) }),
     responses: { 204: null },
-    errors: [
-      'wrong_password',
-      'reauthentication_required',
-      'password_refused',
-      ...secondFactorErrors,
-      'conflict',
-    ],
+    errors: ['wrong_password', 'reauthentication_required', 'password_refused', ...secondFactorErrors],
+    refusalAfter: 'session_ended',
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },
   requestPasswordReset: {
@@ -276,9 +283,10 @@ export const v1 = place('v1', {
     summary: 'Creates an application key, which is shown only once',
     description: descriptions.createKey,
     auth: 'account',
+    headers: namedHeaders,
     body: z.strictObject({ name: label }),
     responses: { 201: shownKey },
-    errors: ['key_limit_reached', 'conflict'],
+    errors: ['key_limit_reached', 'idempotency_key_reused', 'conflict'],
     needs: ['table', 'keyring'],
   },
   rotateKey: {
@@ -287,8 +295,9 @@ export const v1 = place('v1', {
     description: descriptions.rotateKey,
     auth: 'account',
     path: z.object({ id: z.string() }),
+    headers: namedHeaders,
     responses: { 200: shownKey },
-    errors: ['not_found', 'conflict'],
+    errors: ['not_found', 'idempotency_key_reused', 'conflict'],
     needs: ['table', 'keyring'],
   },
   deleteKey: {
@@ -306,7 +315,7 @@ export const v1 = place('v1', {
     summary: 'Spends units, once per request id',
     description: descriptions.consume,
     auth: 'key',
-    headers: z.object({ 'idempotency-key': z.optional(requestId) }),
+    headers: namedHeaders,
     body: request,
     responses: { 200: z.object(use) },
     errors: ['quota_exhausted'],
@@ -317,7 +326,7 @@ export const v1 = place('v1', {
     summary: 'Spends units for up to 100 requests at once, each with an answer of its own',
     description: descriptions.consumeBatch,
     auth: 'key',
-    headers: z.object({ 'idempotency-key': z.optional(requestId) }),
+    headers: namedHeaders,
     body: z.strictObject({ requests: z.array(request).check(z.minLength(1), z.maxLength(100)) }),
     responses: {
       200: z.object({
@@ -373,7 +382,7 @@ export const v1 = place('v1', {
     summary: 'Buys the first bundle and keeps the card for renewals',
     description: descriptions.signUpForBundle,
     auth: 'account',
-    headers: purchaseHeaders,
+    headers: namedHeaders,
     body: z.strictObject({ name: z.enum(bundleNames), paymentMethod, address: newAddress }),
     responses: { 202: pending, 204: null },
     errors: ['email_unconfirmed', 'bundle_held', 'too_many_cards_tried', ...purchaseErrors],
@@ -387,7 +396,7 @@ export const v1 = place('v1', {
     path: z.object({
       bundleName: z.string().check(z.refine(isBundle, `must be one of ${bundleNames.join(', ')}`)),
     }),
-    headers: purchaseHeaders,
+    headers: namedHeaders,
     responses: { 202: pending, 204: null },
     errors: ['no_bundle', 'bundle_held', 'no_card', ...purchaseErrors],
     needs: ['table', 'payments', 'webhooks'],
@@ -397,24 +406,65 @@ export const v1 = place('v1', {
     summary: 'Refills your bundle: charges its price and adds its units to what is left',
     description: descriptions.buy,
     auth: 'account',
-    headers: purchaseHeaders,
+    headers: namedHeaders,
     responses: { 201: null, 202: pending },
-    errors: ['no_bundle', 'no_card', ...purchaseErrors],
+    errors: ['no_bundle', 'bundle_removed', 'no_card', ...purchaseErrors],
     needs: ['table', 'payments', 'webhooks'],
+  },
+  getPurchase: {
+    routes: ['GET /v1/purchase/{id}', 'GET /v1/renewal/{id}'],
+    summary: 'Reads the state of one purchase or renewal, with the secret to finish its 3-D Secure',
+    description: descriptions.getPurchase,
+    auth: 'account',
+    path: z.object({ id: z.string() }),
+    responses: {
+      200: z.object({
+        id: z.string(),
+        bundle: z.string(),
+        amount: z.number(),
+        state: z.enum(['pending', 'action_required', 'paid', 'declined', 'abandoned']),
+        clientSecret: z.nullable(z.string()),
+        paymentMethod: z.nullable(z.string()),
+      }),
+    },
+    errors: ['not_found'],
+    needs: ['table', 'payments'],
   },
   setRenewal: {
     routes: ['PUT /v1/user/renewal'],
-    summary: 'Limits what auto-renewal may charge in a calendar month',
+    summary: 'Limits what auto-renewal may charge, and how often',
     description: descriptions.setRenewal,
     auth: 'account',
-    body: z.strictObject({
-      monthlyCap: z.nullable(
-        z.number().check(z.gte(0), z.lte(1_000_000), z.refine(isWholeCents, 'must be whole cents')),
-      ),
-    }),
+    body: z
+      .strictObject({
+        monthlyCap: z.optional(
+          z.nullable(
+            z
+              .number()
+              .check(
+                z.gte(0),
+                z.lte(amountOf(MAX_CAP_CENTS, CURRENCY)),
+                z.refine(isAmount, `must have no more decimals than ${CURRENCY} has`),
+              ),
+          ),
+        ),
+        maxPerHour: z.optional(z.nullable(maxRenewals)),
+        maxPerDay: z.optional(z.nullable(maxRenewals)),
+      })
+      .check(z.refine(hasASetting, { path: ['monthlyCap'], error: 'or another setting is required' })),
     responses: { 204: null },
-    errors: ['conflict'],
+    errors: [],
     needs: ['table'],
+  },
+  useRenewalLink: {
+    routes: ['POST /v1/user/renewal/link'],
+    summary: 'Stops auto-renewal, or allows more renewals, with the code of a mailed link',
+    description: descriptions.useRenewalLink,
+    auth: 'public',
+    body: z.strictObject({ code: z.string().check(z.regex(/^[A-Za-z0-9_-]{54}$/)) }),
+    responses: { 200: message },
+    errors: ['invalid_code'],
+    needs: ['table', 'keyring'],
   },
   listInvoices: {
     routes: ['GET /v1/invoice/list'],
@@ -442,7 +492,8 @@ export const v1 = place('v1', {
       }),
     },
     errors: ['not_found'],
-    needs: ['table'],
+    caches: true,
+    needs: ['table', 'payments'],
   },
   listLedger: {
     routes: ['GET /v1/ledger'],
@@ -458,6 +509,7 @@ export const v1 = place('v1', {
           kind: z.enum(ledgerKinds),
           units: z.number(),
           amount: z.number(),
+          currency: z.string(),
           purchaseId: z.optional(z.string()),
         }),
       ),

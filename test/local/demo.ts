@@ -4,6 +4,7 @@
  */
 import { styleText } from 'node:util'
 import { TOTP } from 'otpauth'
+import { centsOf } from '../../functions/http/money-shapes.ts'
 import { startServer } from './server.ts'
 import { type Teller, teller } from './teller.ts'
 
@@ -112,7 +113,7 @@ async function cards({ ask, must, mailedCode, control, waitFor }: Teller): Promi
   const code = await mailedCode(cleo.email)
   await ask('so she confirms it', 'POST /v1/auth/activate', 200, { json: { code } })
   await ask(
-    'A good card is proved with a dollar that is held and released',
+    'A good card is proved with a small amount that is held and released',
     verify,
     200,
     card('pm_card_visa'),
@@ -180,11 +181,16 @@ async function quota({ ask, must, mailedCode, control }: Teller): Promise<void> 
   must(others.length === 1, 'one for each charge')
   const read = await ask('and reads the newest', `GET /v1/invoice/${invoice.id}`, 200, { token })
   must(read.description === 'STARTER (1,000 units)' && read.status === 'paid', 'it is paid')
-  const ledger: { amount: number; units: number }[] = await ask('His statement', 'GET /v1/ledger', 200, {
-    token,
-  })
+  const ledger: { amount: number; currency: string; units: number }[] = await ask(
+    'His statement',
+    'GET /v1/ledger',
+    200,
+    {
+      token,
+    },
+  )
   const sum = (values: number[]) => values.reduce((all, each) => all + each, 0)
-  const cents = sum(ledger.map(({ amount }) => Math.round(amount * 100)))
+  const cents = sum(ledger.map(({ amount, currency }) => centsOf(amount, currency)))
   const units = sum(ledger.map((entry) => entry.units))
   must(cents === 0 && units === 2100, 'sums to his balance, and to the units left and used')
 }

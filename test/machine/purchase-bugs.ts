@@ -3,6 +3,7 @@
 import { ledgerWrites } from '../../core/ledger/entry.ts'
 import { advancePurchase } from '../../core/purchases/advance.ts'
 import { creditPurchase } from '../../core/purchases/credit.ts'
+import { closePaymentRecord } from '../../core/purchases/payment-record.ts'
 import { purchaseOf } from '../../core/purchases/purchase.ts'
 import { applyReversal } from '../../core/purchases/reversal.ts'
 import { cancelPurchase, endPurchase, settlePurchase } from '../../core/purchases/settle.ts'
@@ -12,15 +13,24 @@ import type { PurchaseBreak } from './purchase-faults.ts'
 import { breaksOf, type Flow, failuresOf, flows, type Mode, play } from './purchase-flows.ts'
 import { meetTwo } from './purchase-pairs.ts'
 import {
+  allowedOnce,
   backoff,
   cap,
   changedPayment,
   crossings,
+  expiredLink,
   fiftyAtOnce,
+  forbidden,
+  forbiddenMeanwhile,
   givenUp,
+  heldBackByDay,
+  heldBackByHour,
   indebted,
   longOutage,
+  madeUpLink,
   neverRetry,
+  otherDefaultCard,
+  otherReversal,
   outage,
   promised,
   refunded,
@@ -30,6 +40,7 @@ import {
   switchedOffInOutage,
 } from './purchase-scenarios.ts'
 import { HOUR_MS, type Purchases } from './purchase-world.ts'
+import { reconciled, type reconciliations } from './reconcile-scenarios.ts'
 
 /** Plays scenarios of the other files with the given functions. @returns the messages of the failures. */
 type Finder = (functions: Purchases) => Promise<string[]>
@@ -72,6 +83,16 @@ const failed =
   (scenario: Scenario): Finder =>
   (functions) =>
     failuresOf([scenario], (each) => each(functions))
+
+const unreconciled =
+  (title: keyof typeof reconciliations): Finder =>
+  (functions) =>
+    failuresOf([title], () => reconciled(title)(functions))
+/** The list of what the decision about a renewal reads, as `core/purchases/renewal.ts` has it. */
+const DECISION_FIELDS = `[
+  'status', 'flags', 'bundle', 'openPurchase', 'renewal', 'owed', 'renewed', 'monthlyCapCents',
+  'maxRenewalsPerHour', 'maxRenewalsPerDay',
+]`
 
 const BUNDLE = 'the account has a bundle'
 const LOW = 'a renewal is due'
@@ -142,13 +163,13 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a request that read the account before the last purchase can open another purchase',
-    find: "['bundle', 'lastPurchase']",
-    put: "['bundle']",
+    find: "['emailVerified', 'bundle', 'lastPurchase']",
+    put: "['emailVerified', 'bundle']",
     foundBy: met(BUNDLE, 'buy', 'buy'),
   },
   {
     title: 'a second click starts a second purchase',
-    find: 'Math.abs(deps.clock.nowMs() - last.atMs) < SAME_CLICK_MS',
+    find: 'Math.abs(deps.clock.nowMs() - last.atMs) < (isHeldBy(last, order) ? REQUEST_KEPT_MS : SAME_CLICK_MS)',
     put: 'Math.abs(deps.clock.nowMs() - last.atMs) < 0',
     foundBy: broken(flows.buy, 'click'),
   },
@@ -162,7 +183,12 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'two requests with one key both store it',
     find: "if: replaces === undefined ? free : join([free, expr`#purchaseId = ${replaces}`], ' OR ')",
     put: '...{}',
-    more: [{ find: "['bundle', 'lastPurchase']", put: "['bundle']" }],
+    more: [
+      {
+        find: "['emailVerified', 'bundle', 'lastPurchase']",
+        put: "['emailVerified', 'bundle']",
+      },
+    ],
     foundBy: met(BUNDLE, 'buy with a key', 'buy with a key'),
   },
   {
@@ -201,13 +227,13 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a purchase of which its customer was told that it is pending is abandoned',
-    find: 'if (purchase.promised) return deps.clock.nowMs() < purchase.createdAtMs + PROMISE_MS',
-    put: '',
+    find: 'return isKept && (await isActive(deps, purchase.accountId))',
+    put: 'return false',
     foundBy: failed(promised('POST /v1/payment_intents/*/confirm')),
   },
   {
     title: 'a purchase whose payment took money expires',
-    find: '...(tookMoney ? [] : [expr`#ttl = ${ttl}`])',
+    find: "...(unclear === 'unmatched' ? [] : [expr`#ttl = ${ttl}`])",
     put: 'expr`#ttl = ${ttl}`',
     foundBy: failed(changedPayment({ amount: 50 })),
   },
@@ -222,6 +248,16 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     ],
     using: { end: endPurchase },
     namesFrom: ["payment.status === 'canceled' ? payment.decline : undefined"],
+    more: [
+      // The reconciliation would cancel it, too.
+      {
+        find: [
+          'const { status } = await deps.payments.cancelPayment(payment.id)',
+          "return status === 'canceled' ? 'agrees' : 'open'",
+        ],
+        put: "return 'agrees'",
+      },
+    ],
     foundBy: unbroken(flows.buyDeclined, 'jobs'),
   },
   {
@@ -245,10 +281,10 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'an event abandons a payment that its request is about to confirm',
     near: settlePurchase,
     find: [
-      '{ payment, matches: isPayment(payment, purchase, deps.webhooks.livemode),',
+      '{ payment, matches: isPayment(payment, purchase, deps.webhooks),',
       'leased: isLeased(deps, purchase),',
     ],
-    put: ['{ payment, matches: isPayment(payment, purchase, deps.webhooks.livemode),', 'leased: !deps,'],
+    put: ['{ payment, matches: isPayment(payment, purchase, deps.webhooks),', 'leased: !deps,'],
     foundBy: met(BUNDLE, 'buy', 'every event, including types without a subscription'),
   },
   {
@@ -268,7 +304,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'the currency is not compared',
     near: purchaseOf,
-    find: "payment.currency === 'usd' &&",
+    find: 'payment.currency === purchase.currency.toLowerCase() &&',
     put: '',
     foundBy: failed(changedPayment({ currency: 'eur' })),
   },
@@ -281,8 +317,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'ledger numbers are not guarded',
     near: creditPurchase,
-    find: 'if: expr`#ledgerSeq = ${profile.ledgerSeq}`',
-    put: 'if: expr`attribute_exists(pk)`',
+    find: "if: join([expr`#ledgerSeq = ${profile.ledgerSeq}`, change.unchanged], ' AND ')",
+    put: 'if: change.unchanged',
     more: [{ near: ledgerWrites, find: 'if: expr`attribute_not_exists(pk)`', put: '...{}' }],
     foundBy: met(BUNDLE, 'buy', 'refund'),
   },
@@ -339,11 +375,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'an event is marked as done before its work',
-    find: 'await work(deps, event, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
-    put: [
-      'await writeAll(deps, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
-      'await work(deps, event, [])',
-    ],
+    find: 'await work(deps, event, eventDoneWrites(deps, event))',
+    put: ['await writeAll(deps, eventDoneWrites(deps, event))', 'await work(deps, event, [])'],
     using: { writeAll },
     foundBy: brokenAfter(flows.buy, 'webhooks'),
   },
@@ -378,6 +411,11 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     ],
     namesFrom: [['const charge = await deps.payments.readCharge(chargeId)', 'if (!charge)']],
     more: [
+      // The reconciliation would repair it.
+      {
+        find: ['if (agrees) return false', 'await applyReversal(deps, purchase, charge.chargeId)'],
+        put: ['if (agrees || charge) return false', 'await applyReversal(deps, purchase, charge.chargeId)'],
+      },
       {
         near: applyReversal,
         find: ['const charge = await deps.payments.readCharge(chargeId)', 'if (!charge)'],
@@ -395,11 +433,17 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'owed units are not taken from the next credit',
     find: [
-      "{ kind: 'sale', units, amountCents: -amountCents, purchaseId: id, size: units },",
+      "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units, atMs },",
       '...paid.entries',
     ],
-    put: "{ kind: 'sale', units, amountCents: -amountCents, purchaseId: id, size: units }",
+    put: "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units, atMs }",
     foundBy: unbroken(flows.buyOwing, 'both'),
+  },
+  {
+    title: 'a pause of renewal ends when a refund fails but a dispute takes its place',
+    find: 'return reversedCents < 0 && renewal?.reason === REVERSED ? { renewal: undefined } : {}',
+    put: 'return reversedCents <= 0 && renewal?.reason === REVERSED ? { renewal: undefined } : {}',
+    foundBy: failed(otherReversal),
   },
   {
     title: 'a dispute that is won gives nothing back',
@@ -407,29 +451,114 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     put: "status === 'open' || status === 'lost' || status === 'won'",
     foundBy: unbroken(flows.disputeWon, 'webhooks'),
   },
+  // --- Reconciliation ---
+  {
+    title: 'a payment is matched by metadata that anybody can edit',
+    near: purchaseOf,
+    find: [
+      'payment.metadata.purchase === purchase.id && payment.metadata.stage === stage',
+      ': purchase.paymentId === payment.id)',
+    ],
+    put: [
+      'payment.metadata.purchase === purchase.id && payment.metadata.stage === stage',
+      ': payment.metadata.purchase === purchase.id)',
+    ],
+    foundBy: unreconciled('an edited payment is credited by its stored id'),
+  },
+  {
+    title: 'a refund that no event reports is not noticed',
+    find: ['if (agrees) return false', 'await applyReversal(deps, purchase, charge.chargeId)'],
+    put: ['if (agrees || charge) return false', 'await applyReversal(deps, purchase, charge.chargeId)'],
+    foundBy: unreconciled('refunds and disputes that no event reports reach the ledger'),
+  },
+  {
+    title: 'with the key of another account an absent payment counts as deleted',
+    find: 'if ((await deps.payments.readCustomer(customerId)) === undefined) throw absentObject()',
+    put: '',
+    foundBy: unreconciled('with the key of another account nothing ends'),
+  },
+  {
+    title: 'an event whose object is absent is done',
+    find: [
+      'if (!payment) throw absentObject()',
+      'const owner = await ownerOfPayment(deps, payment)',
+      'switch',
+    ],
+    put: [
+      'if (!payment) return writeUnlessDone(deps, [])',
+      'const owner = await ownerOfPayment(deps, payment)',
+      'switch',
+    ],
+    using: { writeUnlessDone },
+    foundBy: unreconciled('an event whose object is absent is not done'),
+  },
+  {
+    title: 'a payment that is open when it is compared is never compared again',
+    find: "if (verdict === 'open') await postponePaymentRecord(deps, id)",
+    put: "if (verdict === 'open') await closePaymentRecord(deps, id)",
+    using: { closePaymentRecord },
+    foundBy: unreconciled('a payment that is open when it is compared is compared again'),
+  },
+  {
+    title: 'a credit whose payment is absent raises no alarm',
+    find: "if (purchase?.state !== 'credited') return 'agrees'",
+    put: "if (purchase) return 'agrees'",
+    foundBy: unreconciled('a credit without its payment raises an alarm'),
+  },
+  {
+    title: 'a purchase whose payment is deleted stays open',
+    find: ['if (!now || !isOpen(now) || !(await isPaymentDeleted(deps, error, now))) throw error'],
+    put: 'throw error',
+    foundBy: unreconciled('a deleted payment ends its purchase'),
+  },
+  {
+    title: 'a payment of another stage is canceled',
+    find: ["if (stage !== undefined && stage !== deps.webhooks.stage) return { kind: 'foreign' }"],
+    put: '',
+    foundBy: unreconciled('payments of another stage are left alone'),
+  },
+  {
+    title: 'a credit is dated by the time at which it is settled',
+    find: 'const atMs = receipt?.chargedAtMs ?? nowMs',
+    put: 'const atMs = nowMs',
+    foundBy: unreconciled('a charge of December that is settled in January is of December'),
+  },
+  {
+    title: 'a comparison that is out of time starts over',
+    find: 'const rest = page.nextCursor === undefined ? {} : { windowMs, cursor: page.nextCursor }',
+    put: 'const rest = page.nextCursor === undefined ? {} : {}',
+    foundBy: unreconciled('a comparison that is out of time goes on where it stopped'),
+  },
   // --- Renewals and notices ---
   {
     title: 'a renewal does not check its cycle',
-    find: 'expr`#ledgerSeq = ${cycle} AND #flags.#bundleAutoRenewal = ${true}`',
-    put: 'expr`#flags.#bundleAutoRenewal = ${true}`',
+    find: '[expr`#ledgerSeq = ${cycle}`, unchanged(account)]',
+    put: '[unchanged(account)]',
     foundBy: failed(restoredMeanwhile),
   },
   {
-    title: 'a renewal does not check the auto-renewal flag again',
-    find: 'expr`#ledgerSeq = ${cycle} AND #flags.#bundleAutoRenewal = ${true}`',
-    put: 'expr`#ledgerSeq = ${cycle}`',
+    title: 'a renewal does not check again what its decision read',
+    find: '[expr`#ledgerSeq = ${cycle}`, unchanged(account)]',
+    put: '[expr`#ledgerSeq = ${cycle}`]',
     foundBy: failed(switchedOff),
+  },
+  ...Object.entries(forbidden).map(([field, forbid]) => ({
+    title: `a renewal does not check again what its decision read: ${field}`,
+    find: DECISION_FIELDS,
+    put: DECISION_FIELDS.replace(`'${field}',`, ''),
+    foundBy: failed(forbiddenMeanwhile(forbid)),
+  })),
+  {
+    title: 'a purchase does not check again which card is the default one',
+    find: "...(purchase.kind === 'signup' ? [] : [onFile(purchase), stillDefault(purchase)])",
+    put: "...(purchase.kind === 'signup' ? [] : [onFile(purchase)])",
+    foundBy: failed(forbiddenMeanwhile(otherDefaultCard)),
   },
   {
     title: 'a renewal begins while the counter is behind the ledger',
     find: 'if (account?.quota?.seq !== account?.ledgerSeq) {',
     put: 'if (account === undefined) {',
-    more: [
-      {
-        find: 'expr`#ledgerSeq = ${cycle} AND #flags.#bundleAutoRenewal = ${true}`',
-        put: 'expr`#flags.#bundleAutoRenewal = ${true}`',
-      },
-    ],
+    more: [{ find: '[expr`#ledgerSeq = ${cycle}`, unchanged(account)]', put: '[]' }],
     foundBy: met(LOW, 'buy', 'check-quotas'),
   },
   {
@@ -458,7 +587,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'every decline sends a notice and a mail',
-    find: 'if (wasTold) return { set, writes: [] }',
+    find: 'if (isSame && !again && (isKnown || before.renewal?.reason === reason)) return undefined',
     put: '',
     foundBy: failed(backoff),
   },
@@ -476,8 +605,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a refund makes the bundle renew itself',
-    find: 'set: reversedMore && isLow && !isPaused ? [expr`#renewal = ${paused}`] : []',
-    put: 'set: []',
+    find: 'if (reversedCents > 0 && isLow && !isPaused) return',
+    put: 'if (isLow && !isLow) return',
     more: [
       {
         find: "if (account.owed !== undefined) return { act: 'note'",
@@ -494,9 +623,57 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'the monthly cap is not checked',
-    find: 'if (cents > (account.monthlyCapCents ?? Number.POSITIVE_INFINITY))',
-    put: 'if (cents < 0)',
+    find: 'if (capCents !== undefined && inMonth(renewed, nowMs).cents + cents > capCents)',
+    put: 'if (capCents !== undefined && cents < 0)',
     foundBy: failed(cap),
+  },
+  {
+    title: 'the renewals of an hour are not limited',
+    find: [
+      'const hourEndsMs = endsMs(recent, perHour(limits), HOUR_MS, nowMs)',
+      'const dayEndsMs = endsMs(recent, perDay(limits), DAY_MS, nowMs)',
+    ],
+    put: [
+      'const hourEndsMs = endsMs(recent, perHour(limits), 0, nowMs)',
+      'const dayEndsMs = endsMs(recent, perDay(limits), DAY_MS, nowMs)',
+    ],
+    foundBy: failed(heldBackByHour),
+  },
+  {
+    title: 'the renewals of a day are not limited',
+    find: [
+      'const hourEndsMs = endsMs(recent, perHour(limits), HOUR_MS, nowMs)',
+      'const dayEndsMs = endsMs(recent, perDay(limits), DAY_MS, nowMs)',
+    ],
+    put: [
+      'const hourEndsMs = endsMs(recent, perHour(limits), HOUR_MS, nowMs)',
+      'const dayEndsMs = endsMs(recent, perDay(limits), 0, nowMs)',
+    ],
+    foundBy: failed(heldBackByDay),
+  },
+  {
+    title: 'a change of the state of auto-renewal is silent',
+    find: 'messages: messagesOf(deps, after, newsOf(before, after, by), lead, atMs)',
+    put: 'messages: messagesOf(deps, after, undefined, lead, atMs)',
+    foundBy: failed(cap),
+  },
+  {
+    title: 'a link with a made-up code stops auto-renewal',
+    find: 'if (!timingSafeEqual(linkMac(deps, content), bytes.subarray(-MAC_BYTES))) return undefined',
+    put: '',
+    foundBy: failed(madeUpLink),
+  },
+  {
+    title: 'an expired link stops auto-renewal',
+    find: 'if (content.readUIntBE(18, 6) <= deps.clock.nowMs()) return undefined',
+    put: '',
+    foundBy: failed(expiredLink),
+  },
+  {
+    title: 'the link of an earlier hold allows more renewals again',
+    find: "if (renewal?.state !== 'held_back' || renewal.heldAtMs !== heldAtMs) return undefined",
+    put: "if (renewal?.state !== 'held_back') return undefined",
+    foundBy: failed(allowedOnce),
   },
   {
     title: 'a renewal with an unknown outcome is reported as declined',

@@ -29,6 +29,8 @@ export interface Actor {
   harmless?: true
   /** The actor makes so many calls that it is never the interrupted one. */
   long?: true
+  /** Once the actor has its answer, no renewal begins any more. */
+  stops?: true
 }
 
 /** A starting state, and the actors that act in it. */
@@ -50,6 +52,11 @@ const renew: Actor = {
   act: (world, via) => world.job('checkQuotas', via),
   same: 'cycle',
 }
+const forbidRenewals: Actor[] = [
+  { title: 'a cap of 0', act: (world, via) => world.setCap(0, via), stops: true },
+  { title: 'auto-renewal is switched off', act: (world, via) => world.setRenewal(false, via), stops: true },
+  { title: 'the link to stop', act: (world, via) => world.stopByLink(via), stops: true },
+]
 const settleJob: Actor = { title: 'settle-payments', act: (world, via) => world.job('settlePayments', via) }
 const lateJobs: Actor = {
   title: 'the jobs a minute later',
@@ -233,6 +240,34 @@ export const scenes: Scene[] = [
     ],
   },
   {
+    title: 'a renewal is due, and its owner wants none',
+    prepare: async (world) => {
+      await held(world)
+      await world.consumeTo(5)
+    },
+    actors: [renew, ...forbidRenewals, { title: 'buy', act: (world, via) => world.buy(via) }],
+  },
+  {
+    title: 'a renewal is due after as many as an hour allows',
+    prepare: async (world) => {
+      await held(world)
+      await world.setLimits({ maxRenewalsPerHour: 1 })
+      await world.consumeTo(5)
+      await world.job('checkQuotas')
+      world.advance(MINUTE_MS)
+      await world.consumeTo(5)
+    },
+    actors: [
+      { ...renew, same: 'cycle' },
+      {
+        title: 'a higher limit',
+        act: (world, via) => world.setLimits({ maxRenewalsPerHour: 2 }, via),
+      },
+      { title: 'buy', act: (world, via) => world.buy(via) },
+      ...forbidRenewals,
+    ],
+  },
+  {
     title: 'a renewal is due by a card that asks for 3-D Secure',
     prepare: async (world) => {
       await held(world, ALWAYS_3DS)
@@ -366,12 +401,20 @@ export async function meet(
 ): Promise<string[]> {
   const world = await enter(scene, functions)
   const before = new Set(books(world).purchases.map(({ id }) => id))
+  let begun: Set<string> | undefined
+  /** Notes the renewals that had begun when the owner was answered that none begins any more. */
+  const noteStop = ({ stops }: Actor) => {
+    if (stops) begun ??= new Set(books(world).purchases.map(({ id }) => id))
+  }
   const { ports, calls } = through(world.ports, {
     before: async (now) => {
-      if (now === at) await second.act(world, world.ports)
+      if (now !== at) return
+      await second.act(world, world.ports)
+      noteStop(second)
     },
   })
   const answer = await first.act(world, ports)
+  noteStop(first)
   const title = `${scene.title}: ${first.title}, and before call ${at} (${calls[at - 1]}) ${second.title}`
   checkAlways(world, title)
   if (second.harmless && first.same !== undefined && at > 0)
@@ -381,6 +424,10 @@ export async function meet(
   if (books(world).profile.status !== 'active') {
     await world.restore()
     await settle(world, `${title}, restored`)
+  }
+  if (begun) {
+    const late = books(world).purchases.filter(({ id, kind }) => kind === 'renewal' && !begun?.has(id))
+    assert.equal(late.length, 0, `${title}: a renewal began though its owner was answered that none does`)
   }
   if (first.same !== undefined && first.same === second.same && at > 0) {
     const { purchases: after } = books(world)

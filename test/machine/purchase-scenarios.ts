@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { type Expression, expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
 import { books, checkExpiry, settle } from './purchase-checks.ts'
 import { through } from './purchase-faults.ts'
 import { held } from './purchase-flows.ts'
 import {
+  DAY_MS,
   DECLINED,
   DISPUTED,
   GOOD,
@@ -15,6 +18,7 @@ import {
   purchases,
   REFUND_FAILS,
   SECOND_MS,
+  type Snapshot,
 } from './purchase-world.ts'
 
 /** A scenario with a fixed result. @throws AssertionError if the result differs. */
@@ -79,6 +83,22 @@ export const changedPayment = (change: {
     assert.equal(world.alarms.length > 0, world.charges().length > 1, 'an alarm exactly for another charge')
   })
 
+/** The payment's metadata is edited between its creation and its confirmation, and as often as anybody likes. */
+export const editedMetadata = (metadata: Record<string, string>): Scenario =>
+  inWorld(async (world) => {
+    await held(world)
+    const before = credited(world)
+    const { ports } = through(world.ports, {
+      before: async () => {
+        const payment = Object.values(world.stripe.state.paymentIntents).at(-1)
+        if (payment?.status === 'requires_confirmation') payment.metadata = metadata
+      },
+    })
+    assert.equal(await world.buy(ports), 'paid')
+    await settle(world, 'edited')
+    assert.equal(credited(world), before + 1, 'credited by the stored id')
+  })
+
 /** The job abandoned a request whose process had died: the same request may be sent again. */
 export const givenUp = inWorld(async (world) => {
   await held(world)
@@ -110,8 +130,10 @@ export const backoff = inWorld(async (world) => {
   )
   const { profile, notices, mails } = books(world)
   assert.equal(profile.renewal?.state, 'paused')
-  const told = [notices, mails].map((each) => each.filter((name) => /^renewal.declined$/.test(name)).length)
-  assert.deepEqual(told, [1, 1])
+  const about = (names: string[]) => names.filter((name) => name.startsWith('renewal')).sort()
+  assert.deepEqual(about(notices), ['renewal_declined', 'renewal_paused'])
+  // The other mail says at the sign-up that renewal is on.
+  assert.deepEqual(about(mails), ['renewal-declined', 'renewal-state', 'renewal-state'])
   await settle(world, 'paused')
 })
 
@@ -201,6 +223,154 @@ export const cap = inWorld(async (world) => {
   assert.equal(credited(world), 3)
 })
 
+/** Low again after a renewal, so that another one is due. @returns the prepared world as a snapshot. */
+let dueAgain: Promise<Snapshot> | undefined
+const dueAgainSnapshot = (): Promise<Snapshot> => {
+  dueAgain ??= (async () => {
+    const world = await openPurchaseWorld()
+    await held(world)
+    await world.consumeTo(5)
+    await world.job('checkQuotas')
+    world.advance(2 * MINUTE_MS)
+    await world.jobs()
+    await world.consumeTo(5)
+    return world.snapshot()
+  })()
+  return dueAgain
+}
+
+type Forbid = (world: PurchaseWorld) => Promise<unknown>
+const setProfile =
+  (set: Expression): Forbid =>
+  (world) =>
+    world.ports.table.update(keys.profile(world.accountId), set)
+
+/** What forbids a renewal that is about to begin, by the field of the profile that says so. */
+export const forbidden: Readonly<Record<string, Forbid>> = {
+  flags: (world) => world.stopByLink(),
+  monthlyCapCents: (world) => world.setCap(0),
+  maxRenewalsPerHour: (world) => world.setLimits({ maxRenewalsPerHour: 1 }),
+  maxRenewalsPerDay: (world) => world.setLimits({ maxRenewalsPerDay: 1 }),
+  renewal: async (world) => {
+    const cardId = await world.defaultCard()
+    const paused = { state: 'paused', reason: 'payment_reversed', cardId, failures: 0 }
+    await setProfile(expr`SET #renewal = ${paused}`)(world)
+  },
+  owed: setProfile(expr`SET #owed = ${{ '0197f2a0c3d4e5f60718293a': 1 }}`),
+  renewed: async (world) => {
+    const recent = [{ atMs: world.nowMs(), count: 3 }]
+    await setProfile(expr`SET #renewed = ${{ month: '2026-11', cents: 297, count: 3, recent }}`)(world)
+  },
+}
+
+/** Another card becomes the default one. */
+export const otherDefaultCard: Forbid = (world) =>
+  world.ports.table.update(keys.customer(world.accountId), expr`SET #defaultCardId = ${'pm_other'}`)
+
+/** Once a renewal is forbidden, none begins, at whatever call the job is then. */
+export const forbiddenMeanwhile =
+  (forbid: Forbid): Scenario =>
+  async (functions = purchases) => {
+    const snapshot = await dueAgainSnapshot()
+    let calls = 1
+    for (let at = 1; at <= calls; at++) {
+      const world = await openPurchaseWorld(functions, snapshot)
+      let begun: number | undefined
+      const broken = through(world.ports, {
+        before: async (now) => {
+          if (now !== at) return
+          await forbid(world)
+          begun = books(world).purchases.length
+        },
+      })
+      await world.job('checkQuotas', broken.ports)
+      calls = Math.max(calls, broken.calls.length)
+      // A run without the change may make fewer calls.
+      if (begun !== undefined)
+        assert.equal(books(world).purchases.length, begun, `a renewal began after call ${at}`)
+    }
+  }
+
+/** Uses up the bundle again and again. @returns the number of renewals so far. */
+async function useUp(world: PurchaseWorld, times: number, everyMs = MINUTE_MS): Promise<number> {
+  for (let time = 0; time < times; time++) {
+    await world.consumeTo(5)
+    await world.job('checkQuotas')
+    world.advance(everyMs)
+    await world.job('settlePayments')
+  }
+  return books(world).purchases.filter(({ kind, state }) => kind === 'renewal' && state === 'credited').length
+}
+
+/** A fourth renewal within an hour is held back until the first is an hour old. */
+export const heldBackByHour = inWorld(async (world) => {
+  await held(world)
+  const startMs = world.nowMs()
+  assert.equal(await useUp(world, 6), 3)
+  const { renewal } = books(world).profile
+  assert.deepEqual(
+    [renewal?.state, renewal?.reason, renewal?.nextAttemptAtMs],
+    ['held_back', 'hourly_limit', startMs + HOUR_MS],
+  )
+  world.advance(startMs + HOUR_MS - 1 - world.nowMs())
+  assert.equal(await useUp(world, 1, 0), 3)
+  world.advance(1)
+  assert.equal(await useUp(world, 2, 0), 4)
+  await settle(world, 'held back')
+})
+
+/** An eleventh renewal within a day is held back until the first is a day old. */
+export const heldBackByDay = inWorld(async (world) => {
+  await held(world)
+  const startMs = world.nowMs()
+  assert.equal(await useUp(world, 12, HOUR_MS), 10)
+  const { renewal } = books(world).profile
+  assert.deepEqual([renewal?.reason, renewal?.nextAttemptAtMs], ['daily_limit', startMs + DAY_MS])
+  world.advance(startMs + DAY_MS - world.nowMs())
+  assert.equal(await useUp(world, 1, 0), 11)
+  await settle(world, 'held back')
+})
+
+/** The link in the mail about a hold ends this hold, once, and no later one. */
+export const allowedOnce = inWorld(async (world) => {
+  await held(world)
+  assert.equal(await useUp(world, 4), 3)
+  const { heldAtMs = 0 } = books(world).profile.renewal ?? {}
+  assert.equal(await world.allowByLink(heldAtMs), 'allowed')
+  assert.equal(await useUp(world, 4), 6)
+  assert.equal(await world.allowByLink(heldAtMs), 'nothing held back')
+  assert.equal(await useUp(world, 1), 6)
+  await settle(world, 'allowed once')
+})
+
+const isOn = (world: PurchaseWorld): boolean => books(world).profile.flags.bundleAutoRenewal
+
+/** A code that Bursar did not make does nothing. */
+export const madeUpLink = inWorld(async (world) => {
+  await held(world)
+  const code = Buffer.from(world.stopCode(), 'base64url')
+  for (let at = 12; at < code.length; at++) {
+    const changed = Buffer.from(code)
+    changed.writeUInt8(changed.readUInt8(at) ^ 1, at)
+    assert.equal(await world.openLink(changed.toString('base64url')), 'invalid_code')
+  }
+  assert.ok(isOn(world))
+})
+
+/** A code works for thirty days. */
+export const expiredLink = inWorld(async (world) => {
+  await held(world)
+  const code = world.stopCode()
+  world.advance(30 * DAY_MS)
+  assert.equal(await world.openLink(code), 'invalid_code')
+  assert.ok(isOn(world))
+  world.advance(-1)
+  assert.equal(await world.openLink(code), 'stopped')
+  assert.ok(!isOn(world))
+  assert.equal(await world.openLink(code), 'stopped')
+  await settle(world, 'stopped')
+})
+
 /** The units come back just before a renewal begins, so the renewal is no longer needed. */
 export const restoredMeanwhile = inWorld(async (world) => {
   await held(world, REFUND_FAILS)
@@ -258,6 +428,27 @@ export const refunded = inWorld(async (world) => {
   assert.equal(await world.consumeTo(5), 'done')
   await settle(world, 'renewed')
   assert.equal(books(world).quota.left, 1005)
+})
+
+/** A refund fails, and a dispute of the same charge takes its place: the money stays away, so renewal stays paused. */
+export const otherReversal = inWorld(async (world) => {
+  assert.equal(await world.signUp(await world.newCard(DISPUTED)), 'paid')
+  await world.consumeTo(1_005)
+  const [charge] = world.charges()
+  assert.ok(charge)
+  charge.amount_refunded = 40
+  await world.deliver()
+  await settle(world, 'refunded in part and disputed')
+  assert.equal(books(world).profile.renewal?.state, 'paused')
+  charge.amount_refunded = 0
+  // Any event of the charge makes the ledger follow it.
+  const about = Object.values(world.stripe.state.events).find(({ type }) => type === 'charge.dispute.created')
+  assert.ok(about)
+  const { id: _, ...again } = about
+  await world.receive({ ...again, id: 'evt_again' })
+  await settle(world, 'disputed in full')
+  assert.equal(books(world).profile.renewal?.state, 'paused')
+  assert.equal(credited(world), 1, 'charged again for what was given back')
 })
 
 /** Repeated renewals of a small bundle do not pay off a large debt. */

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type Stripe from 'stripe'
 import { type Account, type Profile, readAccount } from '../../core/account/account.ts'
-import { deactivateAccount, setFlags } from '../../core/account/profile.ts'
+import { deactivateAccount } from '../../core/account/deactivate.ts'
 import { openKeyring } from '../../core/adapters/keyring.ts'
 import { changeCard } from '../../core/cards/change.ts'
 import { sweepCards } from '../../core/cards/expiry.ts'
@@ -9,12 +9,19 @@ import { removeCard } from '../../core/cards/remove.ts'
 import { sweepHolds } from '../../core/cards/verify.ts'
 import { DomainError } from '../../core/errors.ts'
 import { newDefaultKey } from '../../core/keys/default-key.ts'
+import { renewalLinkCode } from '../../core/notifications/renewal-link.ts'
 import type { Ids, Ports } from '../../core/ports.ts'
 import { buyBundle, type PurchaseRequest } from '../../core/purchases/buy.ts'
 import { type BundleName, bundleOf } from '../../core/purchases/catalogue.ts'
 import { checkQuotas } from '../../core/purchases/check-quotas.ts'
-import { comparePayments } from '../../core/purchases/reconcile.ts'
-import { setMonthlyCap } from '../../core/purchases/renewal.ts'
+import { compareReversals } from '../../core/purchases/compare-reversals.ts'
+import { comparePayments, compareRecorded } from '../../core/purchases/reconcile.ts'
+import {
+  type LimitChanges,
+  setFlags,
+  setRenewalLimits,
+  useRenewalLink,
+} from '../../core/purchases/renewal-settings.ts'
 import { settlePayments } from '../../core/purchases/settle-payments.ts'
 import { consumeUnits } from '../../core/quota/consume.ts'
 import { newQuota } from '../../core/quota/quota.ts'
@@ -31,6 +38,7 @@ import { silentLog } from '../support/log.ts'
 import { Crash, WHOLE_RUN } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 import { stripeHere } from './purchase-stripe.ts'
+import { watchRenewal } from './renewal-watch.ts'
 
 /** The functions under test; a test can replace them with broken ones. */
 export const purchases = {
@@ -38,7 +46,10 @@ export const purchases = {
   checkQuotas,
   settlePayments,
   comparePayments,
-  setMonthlyCap,
+  compareRecorded,
+  compareReversals,
+  setRenewalLimits,
+  useRenewalLink,
   consumeUnits,
   receiveWebhook,
   processMissedEvents,
@@ -129,7 +140,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   }
   const ids = numberedIds(() => ++made)
   const stripe = stripeHere(clock.nowMs, from && structuredClone(from.stripe))
-  const memory = memoryTable()
+  const memory = memoryTable([], watchRenewal(mistakes))
   const table: Table = {
     ...memory,
     async update(key, set, condition) {
@@ -145,7 +156,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     table,
     keyring: RING,
     payments: stripe.payments,
-    webhooks: { secrets: [SECRET], livemode: false },
+    webhooks: { secrets: [SECRET], livemode: false, stage: 'world' },
   } as Partial<Ports> as Ports
   const defaultKey = newDefaultKey(
     { ...ports, ids: { ...ids, uuid: () => '6c1f0000-0000-4000-8000-000000000001' } },
@@ -192,6 +203,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   }
   const run = () => ({ untilMs: nowMs + MINUTE_MS, width: 10 })
   const alarms: string[] = []
+  const watchful = () => ({ ...run(), alarm: (sentence: string) => void alarms.push(sentence) })
 
   const world = {
     accountId: ACCOUNT_ID,
@@ -242,8 +254,15 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       gated((caller) => functions.changeCard(via, caller, { cardId, address: ADDRESS })),
     setRenewal: (bundleAutoRenewal: boolean, via = ports) =>
       gated((caller) => functions.setFlags(via, caller, { bundleAutoRenewal, lowQuotaNotification: true })),
-    setCap: (cents: number | undefined, via = ports) =>
-      gated((caller) => functions.setMonthlyCap(via, caller, cents)),
+    setCap: (cents: number | undefined, via = ports) => world.setLimits({ monthlyCapCents: cents }, via),
+    setLimits: (limits: LimitChanges, via = ports) =>
+      gated((caller) => functions.setRenewalLimits(via, caller, limits)),
+    /** The code of the link to stop auto-renewal in a mail that is sent now. */
+    stopCode: () => renewalLinkCode(ports, { act: 'stop', accountId: ACCOUNT_ID }),
+    openLink: (code: string, via = ports) => answerOf(functions.useRenewalLink(via, code)),
+    stopByLink: (via = ports) => world.openLink(world.stopCode(), via),
+    allowByLink: (heldAtMs: number, via = ports) =>
+      world.openLink(renewalLinkCode(ports, { act: 'allow', accountId: ACCOUNT_ID, heldAtMs }), via),
     deactivate: (via = ports) => gated((caller) => functions.deactivateAccount(via, caller)),
     /** Writes what `restore` writes after the right password. */
     async restore(): Promise<void> {
@@ -336,7 +355,9 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
         await world.job('sweepEvents', via),
         await world.job('sweepHolds', via),
         await world.job('sweepCards', via),
+        await world.job('compareReversals', via),
         await world.job('comparePayments', via),
+        await world.job('compareRecorded', via),
       ]
       return done.reduce((sum, failed) => sum + failed, 0)
     },
@@ -348,7 +369,9 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
         | 'sweepEvents'
         | 'sweepHolds'
         | 'sweepCards'
-        | 'comparePayments',
+        | 'compareReversals'
+        | 'comparePayments'
+        | 'compareRecorded',
       via: Ports = ports,
     ): Promise<number> {
       let failed = 0
@@ -357,14 +380,13 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
           if (name === 'sweepHolds') return functions.sweepHolds(via, WHOLE_RUN)
           if (name === 'sweepCards') return functions.sweepCards(via, WHOLE_RUN)
           if (name === 'comparePayments') {
-            const compared = await functions.comparePayments(via, run())
-            alarms.push(...compared.alarms)
+            await functions.comparePayments(via, watchful())
             return 'done'
           }
           const result =
             name === 'sweepEvents'
-              ? await functions.processMissedEvents(via, WHOLE_RUN)
-              : await functions[name](via, run())
+              ? await functions.processMissedEvents(via, watchful())
+              : await functions[name](via, watchful())
           failed = result.failed
           return 'done'
         })(),

@@ -69,7 +69,14 @@ export async function openCrowd({ renewals, customers }: { renewals: number; cus
       [(one.paymentMethods[cardId] as Stripe.PaymentMethod).id, `pm_crowd${n}`],
     ])
   const table = memoryTable()
-  const stripe = stripeHere(clock.nowMs, structuredClone(one), undefined, () => clock.wait(STRIPE_MS))
+  /** Ids of events that Stripe still has to deliver. */
+  const events: string[] = []
+  const stripe = stripeHere(
+    clock.nowMs,
+    structuredClone(one),
+    (id) => events.push(id),
+    () => clock.wait(STRIPE_MS),
+  )
   // Payments of the model stay the model's: an account of the crowd has its card only.
   for (let n = 0; n < renewals + customers; n++) {
     const names = namesOf(n)
@@ -99,7 +106,7 @@ export async function openCrowd({ renewals, customers }: { renewals: number; cus
         .slice(-2 * bytes)
         .padStart(2 * bytes, '0'),
   }
-  const webhooks = { secrets: [SECRET], livemode: false }
+  const webhooks = { ...model.ports.webhooks, secrets: [SECRET] }
   const refused = { people: 0, jobs: 0 }
   const countRefusals = (who: keyof typeof refused) =>
     new Proxy(stripe.payments, {
@@ -134,20 +141,14 @@ export async function openCrowd({ renewals, customers }: { renewals: number; cus
 
   /** Delivers events of payments as Stripe does, several at once. */
   async function deliverWebhooks(): Promise<void> {
-    const seen = new Set(Object.keys(stripe.state.events))
     const worker = async () => {
       while (!isOver) {
-        const event = Object.values(stripe.state.events).find(
-          ({ id, type }) => type === 'payment_intent.succeeded' && !seen.has(id),
-        )
-        if (!event) {
-          await clock.wait(200)
-          continue
-        }
-        seen.add(event.id)
+        const event = stripe.state.events[events.shift() ?? '']
+        if (!event) await clock.wait(200)
+        if (event?.type !== 'payment_intent.succeeded') continue
         const body = JSON.stringify(event)
         const signature = signatureOf(body, SECRET, clock.nowMs())
-        await receiveWebhook(front, { body: Buffer.from(body), signature }).catch(() => seen.delete(event.id))
+        await receiveWebhook(front, { body: Buffer.from(body), signature }).catch(() => events.push(event.id))
       }
     }
     await Promise.all(Array.from({ length: WEBHOOKS_AT_ONCE }, worker))

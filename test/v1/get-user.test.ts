@@ -9,7 +9,14 @@ import { stripeOf } from '../support/stripe.ts'
 const app = await startApp()
 const { double } = stripeOf(app)
 
-const ON = { state: 'on', reason: null, nextAttemptAt: null, monthlyCap: null }
+const ON = {
+  state: 'on',
+  reason: null,
+  nextAttemptAt: null,
+  monthlyCap: null,
+  maxPerHour: 3,
+  maxPerDay: 10,
+}
 
 const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
@@ -65,7 +72,7 @@ test('401: the key is not shown after the session has ended', async () => {
   expect([status, body.type]).toEqual([401, 'urn:bursar:problem:session_ended'])
 })
 
-test('200: the bundle with the units left, its price in dollars, and auto-renewal', async () => {
+test('200: the bundle with the units left, its price, and auto-renewal', async () => {
   const person = await newBuyer(app, { bundle: 'DEVELOPER' })
   await consume(app, person.key, { units: 42 })
   const { body } = await get(person.accessToken)

@@ -1,4 +1,5 @@
 import type Stripe from 'stripe'
+import { priceText } from '../../../core/notifications/amounts.ts'
 import { refuseDisputed } from './disputes.ts'
 import { invalid, missing } from './errors.ts'
 import { change, mergedMetadata } from './fields.ts'
@@ -18,6 +19,7 @@ export function createRefund(turn: Turn, params: Requests['POST /v1/refunds']): 
   }
   refuseDisputed(turn, taken.id)
   const left = taken.amount - taken.amount_refunded
+  const price = (cents: number) => priceText(cents, taken.currency.toUpperCase())
   if (left === 0) {
     throw invalid(`Charge ${taken.id} has already been refunded.`, { code: 'charge_already_refunded' })
   }
@@ -26,7 +28,7 @@ export function createRefund(turn: Turn, params: Requests['POST /v1/refunds']): 
     throw invalid('Invalid positive integer', { param: 'amount', code: 'parameter_invalid_integer' })
   if (amount > left) {
     throw invalid(
-      `Refund amount (${dollars(amount)}) is greater than unrefunded amount on charge (${dollars(left)})`,
+      `Refund amount (${price(amount)}) is greater than unrefunded amount on charge (${price(left)})`,
       { param: 'amount' },
     )
   }
@@ -88,8 +90,6 @@ function settleWarnings(turn: Turn, taken: Stripe.Charge): void {
     turn.emit('radar.early_fraud_warning.updated', warning, { actionable: true })
   }
 }
-
-const dollars = (cents: number) => `$${(cents / 100).toFixed(2)}`
 
 /** Makes a pending refund succeed. */
 export function settleRefund(turn: Turn, id: string): void {

@@ -1,0 +1,174 @@
+import { type Account, type Profile, parseProfile, readAccount, requireActive } from '../account/account.ts'
+import { DomainError } from '../errors.ts'
+import { readRenewalLink } from '../notifications/renewal-link.ts'
+import type { Deps } from '../ports.ts'
+import { wakeRenewal } from '../quota/wake-renewal.ts'
+import { attr, type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
+import { keys } from '../table/keys.ts'
+import { ConditionFailed, type Write } from '../table/table.ts'
+import { writeAll } from '../table/write-all.ts'
+import { bundleOf, isSold } from './catalogue.ts'
+import { isByLimit, isSameLimit, limitedRenewal, renewalObstacle } from './renewal.ts'
+import { limitReached, type RenewalLimits } from './renewal-limits.ts'
+import { changeRenewal, type Renewal, type RenewalChange } from './renewal-state.ts'
+
+/** Attempts of a change that loses races with other writers of the profile. */
+const SETTING_ATTEMPTS = 20
+
+/** A change of the profile, derived from the account as it was read. */
+interface Setting {
+  change: RenewalChange
+  set?: Expression[]
+  remove?: Expression[]
+  /** Conditions for what the change read besides the state of renewal. */
+  unchanged?: Expression[]
+  more?: Write[]
+}
+
+/**
+ * Changes the profile as `build` says. If another writer was faster, the account is read again.
+ * @param build returns undefined if there is nothing to change.
+ * @returns whether something was changed.
+ * @throws DomainError `account_deactivated`, `account_suspended` if `mayBeInactive` is not set,
+ *   `temporarily_unavailable` after too many lost races
+ */
+async function changeSettings(
+  deps: Deps<'table'>,
+  caller: Account,
+  build: (account: Account) => Setting | undefined,
+  mayBeInactive = false,
+): Promise<boolean> {
+  let account: Account | undefined = caller
+  for (let tries = 0; account && tries < SETTING_ATTEMPTS; tries++) {
+    const setting = build(account)
+    if (!setting) return false
+    const { change, set = [], remove = [], unchanged = [], more = [] } = setting
+    const isActive = expr`#status = ${'active'}`
+    const updatedAt = expr`#updatedAtMs = ${deps.clock.nowMs()}`
+    const update: Write = {
+      update: keys.profile(account.id),
+      set: setRemove([updatedAt, ...change.set, ...set], [...change.remove, ...remove]),
+      if: join([...(mayBeInactive ? [] : [isActive]), change.unchanged, ...unchanged], ' AND '),
+    }
+    try {
+      await writeAll(deps, [update, ...change.messages, ...more])
+      return true
+    } catch (error) {
+      if (!(error instanceof ConditionFailed)) throw error
+      const profile = error.failed.get(0)
+      if (profile && !mayBeInactive) requireActive(parseProfile(profile))
+    }
+    account = await readAccount(deps, caller.id)
+  }
+  throw new DomainError('temporarily_unavailable')
+}
+
+/** Switches auto-renewal and low-quota notices on or off. On renews a bundle that has run low. */
+export async function setFlags(deps: Deps<'table'>, caller: Account, flags: Profile['flags']): Promise<void> {
+  await changeSettings(deps, caller, (account) => switchTo(deps, account, flags, 'switched_on'))
+}
+
+function switchTo(
+  deps: Deps,
+  account: Account,
+  flags: Profile['flags'],
+  by: 'switched_on' | 'link',
+): Setting {
+  const isSwitchedOn = flags.bundleAutoRenewal && !account.flags.bundleAutoRenewal
+  const obstacle = renewalObstacle(account)
+  // An obstacle of a card that is no longer the default card is forgotten.
+  const forget = obstacle === account.renewal ? {} : { renewal: obstacle }
+  const change = changeRenewal(deps, account, { flags, ...forget }, { by })
+  const mayRenewNow = isSwitchedOn && account.bundle !== undefined
+  return { change, more: mayRenewNow ? [wakeRenewal(deps, account.id)] : [] }
+}
+
+/**
+ * The owner's limits to change. Limits that are no property stay as they are; the value undefined lifts the cap,
+ * or sets the default number.
+ */
+export type LimitChanges = { [Limit in keyof RenewalLimits]?: number | undefined }
+
+/** What `withinLimits` reads besides the state of renewal. */
+const LIMIT_FIELDS = ['renewed', 'monthlyCapCents', 'maxRenewalsPerHour', 'maxRenewalsPerDay'] as const
+
+/**
+ * Sets the owner's limits on renewals. A renewal that a limit had stopped goes on if the new limits allow it.
+ * No renewal begins afterwards that the new limits forbid: a renewal begins only while the limits are as it
+ * read them.
+ */
+export async function setRenewalLimits(
+  deps: Deps<'table'>,
+  caller: Account,
+  changes: LimitChanges,
+): Promise<void> {
+  const given = Object.entries(changes)
+  await changeSettings(deps, caller, (account) => {
+    const after = { ...account, ...changes }
+    const change = changeRenewal(deps, after, withinLimits(after, deps.clock.nowMs()), { by: 'allowed' })
+    return {
+      change,
+      set: given.flatMap(([limit, value]) => (value === undefined ? [] : [expr`${attr(limit)} = ${value}`])),
+      remove: given.flatMap(([limit, value]) => (value === undefined ? [expr`${attr(limit)}`] : [])),
+      // Only a renewal that a limit has stopped depends on the limits and on what was renewed.
+      unchanged: account.renewal && isByLimit(account.renewal) ? [unchangedSince(account, LIMIT_FIELDS)] : [],
+      // The new limits may allow the next renewal.
+      more: [wakeRenewal(deps, account.id)],
+    }
+  })
+}
+
+/** The state of renewal that the limits leave; no field if they do not change it. */
+function withinLimits(account: Account, nowMs: number): { renewal?: Renewal | undefined } {
+  const { renewal, bundle } = account
+  if (!renewal || !isByLimit(renewal) || bundle === undefined || !isSold(bundle)) return {}
+  const limit = limitReached(account, bundleOf(bundle).priceCents, nowMs)
+  if (!limit) return { renewal: undefined }
+  if (isSameLimit(renewal, limit)) return {}
+  return { renewal: limitedRenewal(limit, renewal, nowMs) }
+}
+
+/**
+ * Does what a mailed link says, without a sign-in. Safe to repeat: a link that has done its work does nothing
+ * more.
+ * @returns whether auto-renewal is off or goes on by this link; `nothing held back` if the hold that the link
+ *   could end is over already.
+ * @throws DomainError `invalid_code` for a code that is not Bursar's or has expired, and for an account that
+ *   is gone
+ */
+export async function useRenewalLink(
+  deps: Deps<'table' | 'keyring'>,
+  code: string,
+): Promise<'stopped' | 'allowed' | 'nothing held back'> {
+  const link = readRenewalLink(deps, code)
+  const account = link && (await readAccount(deps, link.accountId))
+  if (!account) throw new DomainError('invalid_code')
+  const isChanged = await changeSettings(
+    deps,
+    account,
+    (now) => (link.act === 'stop' ? stopRenewal(deps, now) : allowRenewals(deps, now, link.heldAtMs)),
+    // Stopping charges is right whatever the state of the account.
+    true,
+  )
+  if (link.act === 'stop') return 'stopped'
+  return isChanged ? 'allowed' : 'nothing held back'
+}
+
+function stopRenewal(deps: Deps, account: Account): Setting | undefined {
+  const { flags } = account
+  if (!flags.bundleAutoRenewal) return undefined
+  return switchTo(deps, account, { ...flags, bundleAutoRenewal: false }, 'link')
+}
+
+/** Ends the hold and counts from 0 again, so that as many renewals as before are allowed at once. */
+function allowRenewals(deps: Deps, account: Account, heldAtMs: number): Setting | undefined {
+  const { renewal, renewed } = account
+  if (renewal?.state !== 'held_back' || renewal.heldAtMs !== heldAtMs) return undefined
+  const change = changeRenewal(deps, account, { renewal: undefined }, { by: 'allowed' })
+  return {
+    change,
+    set: renewed ? [expr`#renewed = ${{ ...renewed, recent: [] }}`] : [],
+    unchanged: [unchangedSince(account, ['renewed'])],
+    more: [wakeRenewal(deps, account.id)],
+  }
+}
