@@ -9,7 +9,7 @@ import { countsOf, job, runSteps } from '../http/job.ts'
 import { jobs } from './schedule.ts'
 
 export const handler = job(jobs.sweep, (unpaced, start) => {
-  const deps = { ...unpaced, payments: pacedPayments(unpaced).payments }
+  const deps = { ...unpaced, payments: pacedPayments(unpaced, start.untilMs).payments }
   const whole = { ...start, width: 10 }
   return runSteps(deps, whole, {
     registrations: countsOf('registrationsCleared', 'registrationsFailed', (run) => sweepPending(deps, run)),
