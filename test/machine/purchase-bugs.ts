@@ -453,6 +453,12 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     foundBy: failed(forbiddenMeanwhile(forbid)),
   })),
   {
+    title: 'a renewal is charged though its owner forbade it while its payment was created',
+    find: "kind === 'renewal' ? [save, wanted(accountId, amountCents)] : [save]",
+    put: '[save]',
+    foundBy: met('a renewal is due, and its owner wants none', 'check-quotas', 'a cap of 0'),
+  },
+  {
     title: 'a purchase does not check again which card is the default one',
     find: "...(purchase.kind === 'signup' ? [] : [onFile(purchase), stillDefault(purchase)])",
     put: "...(purchase.kind === 'signup' ? [] : [onFile(purchase)])",
