@@ -1,10 +1,12 @@
 import { type Account, renewsItself } from '../account/account.ts'
+import { changeAccount } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
-import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
+import { ignoreRefusal } from '../table/table.ts'
+import { absentObject } from './absence.ts'
 import { syncCustomer } from './customer.ts'
 import { cardTombstone, isLiveCard, parseStoredCard, unchangedCard } from './stored.ts'
 import { readStoredCard } from './sync.ts'
@@ -14,13 +16,29 @@ type RemoveDeps = Deps<'table' | 'payments'>
 /**
  * Removes a card from the account. The card is off the account at once, and is then detached at the provider;
  * if the provider does not answer, the sweep detaches it. If it was the default card, the newest other card
- * takes its place.
+ * takes its place. Removing a card again is no error for as long as its mark is kept.
  * @throws DomainError `not_found` for a card that is not the account's, `card_in_use`, `conflict`
  */
-export async function removeCard(deps: RemoveDeps, account: Account, cardId: string): Promise<void> {
+export async function removeCard(deps: RemoveDeps, caller: Account, cardId: string): Promise<void> {
+  const owner = await changeAccount(deps, caller, (account) => markRemoving(deps, account, cardId))
+  // The card is off the account already; only the provider does not know of the removal yet.
+  if (!owner) return
+  await finishRemoval(deps, owner, cardId).catch((error: unknown) => {
+    const what = 'a removed card could not be detached at the provider; the job sweep will retry it'
+    deps.log.warn(what, error, { accountId: owner.accountId, cardId })
+  })
+}
+
+/** @returns undefined if the card was off the account before. */
+async function markRemoving(
+  deps: RemoveDeps,
+  account: Account,
+  cardId: string,
+): Promise<{ accountId: string; customerId: string } | undefined> {
   const { customer } = account
   const stored = await readStoredCard(deps, account.id, cardId)
-  if (!customer || !isLiveCard(stored)) throw new DomainError('not_found')
+  if (stored && !isLiveCard(stored)) return undefined
+  if (!customer || !stored) throw new DomainError('not_found')
   const isDefault = customer.defaultCardId === cardId
   const isBusy = account.openHold !== undefined || account.openPurchase !== undefined
   if (isDefault && (renewsItself(account) || isBusy)) {
@@ -28,33 +46,23 @@ export async function removeCard(deps: RemoveDeps, account: Account, cardId: str
   }
   const due = dueAt('CARD', account.id, deps.clock.nowMs() + LEASE_MS)
   const next = isDefault ? await newestOtherCard(deps, account.id, cardId) : undefined
-  try {
-    await deps.table.transact([
-      {
-        update: keys.card(account.id, cardId),
-        set: expr`SET #removing = ${true}, #version = ${stored.version + 1}, #due = ${due.due}, #dueAtMs = ${due.dueAtMs}`,
-        if: unchangedCard(stored),
-      },
-      { check: keys.profile(account.id), if: isDefault ? DEFAULT_UNUSED : expr`#status = ${'active'}` },
-      // Bursar's copy changes before the provider, so that no purchase uses the removed card.
-      isDefault
-        ? {
-            update: keys.customer(account.id),
-            set: setDefaultCard(next),
-            if: expr`#defaultCardId = ${cardId}`,
-          }
-        : { check: keys.customer(account.id), if: isNotDefault(cardId) },
-    ])
-  } catch (error) {
-    if (error instanceof ConditionFailed) throw new DomainError('conflict')
-    throw error
-  }
-  // The card is off the account already; only the provider does not know of the removal yet.
-  const owner = { accountId: account.id, customerId: customer.id }
-  await finishRemoval(deps, owner, cardId).catch((error: unknown) => {
-    const what = 'a removed card could not be detached at the provider; the job sweep will retry it'
-    deps.log.warn(what, error, { accountId: account.id, cardId })
-  })
+  await deps.table.transact([
+    {
+      update: keys.card(account.id, cardId),
+      set: expr`SET #removing = ${true}, #version = ${stored.version + 1}, #due = ${due.due}, #dueAtMs = ${due.dueAtMs}`,
+      if: unchangedCard(stored),
+    },
+    { check: keys.profile(account.id), if: isDefault ? DEFAULT_UNUSED : expr`#status = ${'active'}` },
+    // Bursar's copy changes before the provider, so that no purchase uses the removed card.
+    isDefault
+      ? {
+          update: keys.customer(account.id),
+          set: setDefaultCard(next),
+          if: expr`#defaultCardId = ${cardId}`,
+        }
+      : { check: keys.customer(account.id), if: isNotDefault(cardId) },
+  ])
+  return { accountId: account.id, customerId: customer.id }
 }
 
 /** Condition for removing the default card: no auto-renewal, open verification or open purchase needs it. */
@@ -80,8 +88,9 @@ export async function finishRemoval(
 ): Promise<void> {
   const { accountId, customerId } = owner
   const customer = await deps.payments.readCustomer(customerId)
-  const next =
-    customer?.defaultPaymentMethodId === cardId ? await newestOtherCard(deps, accountId, cardId) : undefined
+  if (!customer) throw absentObject()
+  const isDefault = customer !== 'deleted' && customer.defaultPaymentMethodId === cardId
+  const next = isDefault ? await newestOtherCard(deps, accountId, cardId) : undefined
   if (next !== undefined) await deps.payments.updateCustomer(customerId, { defaultPaymentMethodId: next })
   await deps.payments.detachCard(cardId)
   await syncCustomer(deps, accountId, customerId)

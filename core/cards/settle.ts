@@ -10,6 +10,7 @@ import { isLeased, LEASE_MS } from '../table/lease.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
 import { type Hold, isPaymentOfHold } from './hold.ts'
+import { lastProof } from './proof.ts'
 import { cardItem, isLiveCard, unchangedCard } from './stored.ts'
 import { customerItem, readStoredCustomer, unchangedCustomer } from './stored-customer.ts'
 import { readStoredCard } from './sync.ts'
@@ -38,7 +39,7 @@ export async function settleHold(
   if (hold.state === 'releasing') return { status: 'proved', hold }
   const step = decideStep('hold', {
     payment,
-    matches: isPaymentOfHold(payment, hold, deps.webhooks.livemode),
+    matches: isPaymentOfHold(payment, hold, deps.webhooks),
     isLeased: isLeased(deps, hold),
     hasLapsed,
     canAuthenticate: false,
@@ -144,16 +145,14 @@ const markReleasing = (deps: Deps, { id, accountId, paymentId }: Hold): Write =>
  * The profile's update for a proved card. With another default card whatever kept the bundle from renewing is
  * over.
  */
-async function profileAfterProof(
-  deps: Deps<'table'>,
-  { id, accountId, purpose, address, renews }: Hold,
-  isDefault: boolean,
-): Promise<Write[]> {
+async function profileAfterProof(deps: Deps<'table'>, hold: Hold, isDefault: boolean): Promise<Write[]> {
+  const { id, accountId, purpose, address, renews } = hold
   const nowMs = deps.clock.nowMs()
   const item = isDefault && renews ? await deps.table.get(keys.profile(accountId)) : undefined
   const renewal = item && changeRenewal(deps, parseProfile(item), { renewal: undefined })
   const set = [
     expr`#updatedAtMs = ${nowMs}`,
+    lastProof(deps, hold),
     ...(purpose === 'change' ? [expr`#cardChangedAtMs = ${nowMs}`] : []),
     ...(address ? [expr`#address = ${address}`] : []),
   ]

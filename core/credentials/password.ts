@@ -1,9 +1,10 @@
 import type { Account, Profile } from '../account/account.ts'
 import { readAccount, requireActive } from '../account/account.ts'
-import { DomainError } from '../errors.ts'
+import { DomainError, type ErrorCode } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
+import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
 import { MINUTE_MS } from '../time.ts'
 import { checkCode } from './codes.ts'
@@ -32,7 +33,7 @@ export interface PasswordChange {
  * Sets a new password for a signed-in caller and ends every session, the caller's included. With two-factor
  * authentication a code is always required; without, the old password or a recent sign-in is required.
  * @throws DomainError `wrong_password`, `reauthentication_required`, `two_factor_*`, `password_refused`,
- *   `conflict`, `temporarily_unavailable` while an earlier change may still be at the vault
+ *   `session_ended`, `temporarily_unavailable` while an earlier change may still be at the vault
  */
 export async function changePassword(
   deps: PasswordDeps,
@@ -41,17 +42,73 @@ export async function changePassword(
 ): Promise<void> {
   const { account } = caller
   const factor = account.totp && (await checkSecondFactor(deps, account, input.twofa))
-  if (input.oldPassword !== undefined) await requirePassword(deps, account, input.oldPassword)
-  else if (!factor) requireRecentSignIn(deps, account, caller.sessionId)
-  await endSessionsFirst(deps, account, [], factor, input.name)
+  if (input.oldPassword === undefined) {
+    if (!factor) requireRecentSignIn(deps, account, caller.sessionId)
+  } else if (!(await isPasswordOf(deps, account.id, input.oldPassword))) {
+    return refusedUnlessDone(deps, caller, input, 'wrong_password')
+  }
+  try {
+    await endSessionsFirst(deps, account, [], factor, input.name)
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error
+    // If nothing else has changed, another request has used the second factor.
+    return refusedUnlessDone(deps, caller, input, 'two_factor_invalid')
+  }
   await setAtVault(deps, account, input.newPassword, [])
   await reopenSignIn(deps, account, [])
 }
 
-async function requirePassword(deps: Deps<'identity'>, account: Account, password: string): Promise<void> {
-  const tokens = await deps.identity.signIn(account.id, password)
-  if (!tokens) throw new DomainError('wrong_password')
-  await deps.identity.revoke(tokens.refreshToken)
+/**
+ * Refuses a change, unless a concurrent copy of the request has just made it.
+ * @throws DomainError `refusal` while the caller's session lives, else `session_ended`, `account_deactivated`,
+ *   `account_suspended`, `temporarily_unavailable`
+ */
+async function refusedUnlessDone(
+  deps: PasswordDeps,
+  { account, sessionId }: { account: Account; sessionId: string },
+  input: PasswordChange,
+  refusal: ErrorCode,
+): Promise<void> {
+  const now = await readAccount(deps, account.id)
+  if (!now) throw new DomainError('session_ended')
+  requireActive(now)
+  if (Object.hasOwn(now.sessions, sessionId)) throw new DomainError(refusal)
+  await repeatPasswordChange(deps, now, input, new DomainError('session_ended'))
+}
+
+/**
+ * Answers a caller whose session has ended, who asks for the password that the account has. The password
+ * itself proves that the change was made; it is not stored in any form that could tell.
+ * @throws DomainError `refusal` if the account has another password; `temporarily_unavailable` while a change
+ *   may still be at the vault
+ */
+export async function repeatPasswordChange(
+  deps: PasswordDeps,
+  account: Account,
+  { newPassword, name }: Pick<PasswordChange, 'newPassword' | 'name'>,
+  refusal: DomainError,
+): Promise<void> {
+  requireNoChange(deps, account)
+  if (name !== undefined && name !== account.name) throw refusal
+  if (!(await isPasswordOf(deps, account.id, newPassword))) throw refusal
+}
+
+/** @throws DomainError `temporarily_unavailable` while an earlier change may still be at the vault */
+function requireNoChange(deps: Deps, { changingUntilMs = 0 }: Profile): void {
+  const waitMs = changingUntilMs - deps.clock.nowMs()
+  if (waitMs > 0)
+    throw new DomainError('temporarily_unavailable', { retryAfterSeconds: Math.ceil(waitMs / 1000) })
+}
+
+/** Whether this is the account's password at the vault. */
+export async function isPasswordOf(
+  deps: Deps<'identity'>,
+  accountId: string,
+  password: string,
+): Promise<boolean> {
+  const tokens = await deps.identity.signIn(accountId, password)
+  if (tokens) await deps.identity.revoke(tokens.refreshToken)
+  return tokens !== undefined
 }
 
 function requireRecentSignIn(deps: Deps, account: Account, sessionId: string): void {
@@ -61,8 +118,8 @@ function requireRecentSignIn(deps: Deps, account: Account, sessionId: string): v
 
 /**
  * Sets a new password with a mailed code and ends every session. The code is bound to the first request that
- * uses it: the same request may be sent again after a crash or an outage, and no other request can use the
- * code.
+ * uses it: the same request may be sent again after a crash, an outage or a lost answer, and no other request
+ * can use the code.
  * @throws DomainError `invalid_code`, `account_deactivated`, `account_suspended`, `two_factor_*`,
  *   `password_refused`, `temporarily_unavailable` while an earlier change may still be at the vault
  */
@@ -70,6 +127,10 @@ export async function resetPassword(
   deps: PasswordDeps,
   input: { code: string; password: string; twofa?: string | undefined },
 ): Promise<void> {
+  await retryRaces(deps, () => resetOnce(deps, input))
+}
+
+async function resetOnce(deps: PasswordDeps, input: Parameters<typeof resetPassword>[1]): Promise<void> {
   const code = await checkCode(deps, ['reset-password'], input.code)
   const account = await readAccount(deps, code.accountId)
   if (!account || account.resetCode !== code.lookup) throw new DomainError('invalid_code')
@@ -77,22 +138,41 @@ export async function resetPassword(
   const requestMac = deps.keyring
     .mac('reset', code.lookup, input.password, input.twofa ?? '')
     .toString('base64url')
+  const isRepeat = code.usedBy === requestMac
+  if (code.isDone && isRepeat) return
   const bind: Write = {
     update: code.key,
     set: expr`SET #usedBy = ${requestMac}`,
-    if: join([code.usable, expr`(attribute_not_exists(#usedBy) OR #usedBy = ${requestMac})`], ' AND '),
+    if: join(
+      [
+        code.usable,
+        expr`attribute_not_exists(#done) AND (attribute_not_exists(#usedBy) OR #usedBy = ${requestMac})`,
+      ],
+      ' AND ',
+    ),
   }
-  const isRepeat = code.usedBy === requestMac
   const factor = account.totp && !isRepeat ? await checkSecondFactor(deps, account, input.twofa) : undefined
-  await endSessionsFirst(deps, account, [bind], factor)
+  try {
+    await endSessionsFirst(deps, account, [bind], factor)
+  } catch (error) {
+    // If the account has changed, the code may still permit the reset.
+    if (!(error instanceof ConditionFailed) || error.failed.has(0)) throw error
+    // A copy of this request may have been first.
+    const now = await checkCode(deps, ['reset-password'], input.code)
+    if (now.isDone && now.usedBy === requestMac) return
+    throw new DomainError('invalid_code')
+  }
   await setAtVault(deps, account, input.password, [{ update: code.key, set: expr`REMOVE #usedBy` }])
-  await reopenSignIn(deps, account, [{ remove: code.key }])
+  const done: Write = { update: code.key, set: expr`SET #done = ${true}`, if: expr`#usedBy = ${requestMac}` }
+  await reopenSignIn(deps, account, [done])
 }
 
 /**
  * Ends every session before the vault is called, so that no later failure leaves a session alive. Sign-ins
  * that began earlier cannot finish, because the generation has changed, and no sign-in can finish while the
  * change is under way. Of several concurrent changes only one passes.
+ * @throws ConditionFailed if the account or the code has changed
+ * @throws DomainError `temporarily_unavailable` while an earlier change may still be at the vault
  */
 async function endSessionsFirst(
   deps: Deps<'table'>,
@@ -107,17 +187,8 @@ async function endSessionsFirst(
   const removes = [expr`#pendingEmail`, expr`#changeCode`, ...(writes.length > 0 ? [] : [expr`#resetCode`])]
   const sets = name === undefined ? set : join([set, expr`#name = ${name}`], ', ')
   const unchanged = expr`#generation = ${account.generation} AND #status = ${'active'}`
-  if (account.changingUntilMs !== undefined && account.changingUntilMs > nowMs) {
-    const retryAfterSeconds = Math.ceil((account.changingUntilMs - nowMs) / 1000)
-    throw new DomainError('temporarily_unavailable', { retryAfterSeconds })
-  }
-  try {
-    await writeProfile(deps, account, withFactor(sets, factor, removes), guardedBy(unchanged, factor), writes)
-  } catch (error) {
-    if (error instanceof ConditionFailed)
-      throw new DomainError(writes.length > 0 ? 'invalid_code' : 'conflict')
-    throw error
-  }
+  requireNoChange(deps, account)
+  await writeProfile(deps, account, withFactor(sets, factor, removes), guardedBy(unchanged, factor), writes)
 }
 
 /**

@@ -1,4 +1,5 @@
-import { type Account, type Profile, updateProfile } from '../account/account.ts'
+import type { Account, Profile } from '../account/account.ts'
+import { changeAccount } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { attr, type Expression, expr, join } from '../table/expression.ts'
@@ -11,6 +12,9 @@ const TWO_FACTOR_ATTEMPTS = 5
 const LOCK_MS = 15 * MINUTE_MS
 
 const RECOVERY_CODES = 10
+
+/** The time step of codes (RFC 6238). */
+const STEP_MS = 30_000
 
 type TwoFactorDeps = Deps<'table' | 'secrets' | 'keyring' | 'totp'>
 
@@ -28,58 +32,100 @@ export interface SecondFactor {
  */
 export async function enrolTwoFactor(
   deps: TwoFactorDeps,
-  account: Account,
+  caller: Account,
 ): Promise<{ seed: string; uri: string; svg: string }> {
-  if (account.totp) throw new DomainError('two_factor_enabled')
-  const { seed, uri, svg } = deps.totp.enrol(account.email)
-  const pending = await deps.secrets.encrypt(account.id, seed)
-  await updateProfile(
-    deps,
-    account.id,
-    expr`SET #totpPending = ${pending}`,
-    expr`attribute_not_exists(#totp) AND #status = ${'active'}`,
-    'conflict',
-  )
-  return { seed, uri, svg }
+  return changeAccount(deps, caller, async (account) => {
+    if (account.totp) throw new DomainError('two_factor_enabled')
+    const { seed, uri, svg } = deps.totp.enrol(account.email)
+    const pending = await deps.secrets.encrypt(account.id, seed)
+    await deps.table.update(
+      keys.profile(account.id),
+      expr`SET #totpPending = ${pending}`,
+      expr`attribute_not_exists(#totp) AND #status = ${'active'}`,
+    )
+    return { seed, uri, svg }
+  })
 }
 
 /**
- * Switches two-factor authentication on with a code of the enrolled seed.
- * @returns ten recovery codes, which cannot be read again.
+ * Switches two-factor authentication on with a code of the enrolled seed. For as long as the code is valid and
+ * no other was used, a repeat gets the same recovery codes.
+ * @returns ten recovery codes, which cannot be read again later.
  * @throws DomainError `two_factor_not_enrolled`, `two_factor_enabled`, `two_factor_invalid`,
  *   `two_factor_locked`, `conflict`
  */
 export async function activateTwoFactor(
   deps: TwoFactorDeps,
-  account: Account,
+  caller: Account,
   code: string,
 ): Promise<string[]> {
-  if (account.totp) throw new DomainError('two_factor_enabled')
-  if (account.totpPending === undefined) throw new DomainError('two_factor_not_enrolled')
+  return changeAccount(deps, caller, async (account) => {
+    if (account.totp) return repeatActivation(deps, account, account.totp, code)
+    if (account.totpPending === undefined) throw new DomainError('two_factor_not_enrolled')
+    await countAttempt(deps, account)
+    const seed = await deps.secrets.decrypt(account.id, account.totpPending)
+    const step = deps.totp.stepOf(seed, code, deps.clock.nowMs())
+    if (step === undefined) throw new DomainError('two_factor_invalid')
+    const codes = recoveryCodesOf(deps, account.id, seed)
+    const recovery = Object.fromEntries(codes.map((each) => [recoveryMac(deps, account.id, each), true]))
+    await deps.table.update(
+      keys.profile(account.id),
+      expr`SET #totp = ${{ seed: account.totpPending, lastStep: step, recovery }}, #twofaTries = ${0} REMOVE #totpPending, #twofaOffBy`,
+      expr`#totpPending = ${account.totpPending}`,
+    )
+    return codes
+  })
+}
+
+/** Steps of 30 s for which a code that has just been used may still be recognised. */
+const REPEAT_STEPS = 2
+
+/**
+ * The recovery codes again, for the code that has just switched two-factor authentication on.
+ * @throws DomainError `two_factor_enabled` for every other request, `two_factor_locked`
+ */
+async function repeatActivation(
+  deps: TwoFactorDeps,
+  account: Account,
+  { seed: sealed, lastStep, recovery }: NonNullable<Profile['totp']>,
+  code: string,
+): Promise<string[]> {
+  const nowMs = deps.clock.nowMs()
+  const mayBeRepeat =
+    Object.keys(recovery).length === RECOVERY_CODES && Math.abs(nowMs / STEP_MS - lastStep) <= REPEAT_STEPS
+  if (!mayBeRepeat) throw new DomainError('two_factor_enabled')
+  // A guess counts as a try, as everywhere.
   await countAttempt(deps, account)
-  const seed = await deps.secrets.decrypt(account.id, account.totpPending)
-  const step = deps.totp.stepOf(seed, code, deps.clock.nowMs())
-  if (step === undefined) throw new DomainError('two_factor_invalid')
-  const codes = Array.from({ length: RECOVERY_CODES }, () => newRecoveryCode(deps))
-  const recovery = Object.fromEntries(codes.map((each) => [recoveryMac(deps, account.id, each), true]))
-  await updateProfile(
-    deps,
-    account.id,
-    expr`SET #totp = ${{ seed: account.totpPending, lastStep: step, recovery }}, #twofaTries = ${0} REMOVE #totpPending`,
-    expr`#totpPending = ${account.totpPending}`,
-    'conflict',
+  const seed = await deps.secrets.decrypt(account.id, sealed)
+  const isSame = deps.totp.stepOf(seed, code, nowMs) === lastStep
+  const codes = recoveryCodesOf(deps, account.id, seed)
+  const areUnused = codes.every((each) => Object.hasOwn(recovery, recoveryMac(deps, account.id, each)))
+  if (!isSame || !areUnused) throw new DomainError('two_factor_enabled')
+  await deps.table.update(
+    keys.profile(account.id),
+    expr`SET #twofaTries = ${0}`,
+    expr`#totp.#lastStep = ${lastStep} AND #totp.#seed = ${sealed}`,
   )
   return codes
 }
 
 /**
- * Switches two-factor authentication off and deletes the seed and the recovery codes.
+ * Switches two-factor authentication off and deletes the seed and the recovery codes. A repeat with the same
+ * code is no error.
  * @throws DomainError `two_factor_not_enrolled`, `conflict`, and as `checkSecondFactor`
  */
-export async function removeTwoFactor(deps: TwoFactorDeps, account: Account, code: string): Promise<void> {
-  if (!account.totp) throw new DomainError('two_factor_not_enrolled')
-  const { condition } = await checkSecondFactor(deps, account, code)
-  await updateProfile(deps, account.id, expr`SET #twofaTries = ${0} REMOVE #totp`, condition, 'conflict')
+export async function removeTwoFactor(deps: TwoFactorDeps, caller: Account, code: string): Promise<void> {
+  const mac = deps.keyring.mac('two-factor-off', caller.id, code).toString('base64url').slice(0, 22)
+  await changeAccount(deps, caller, async (account) => {
+    if (!account.totp && account.twofaOffBy === mac) return
+    if (!account.totp) throw new DomainError('two_factor_not_enrolled')
+    const { condition } = await checkSecondFactor(deps, account, code)
+    await deps.table.update(
+      keys.profile(account.id),
+      expr`SET #twofaTries = ${0}, #twofaOffBy = ${mac} REMOVE #totp`,
+      condition,
+    )
+  })
 }
 
 /**
@@ -150,11 +196,16 @@ async function countAttempt(deps: Deps<'table'>, account: Profile): Promise<void
 /** Crockford's base32, which leaves out letters that are easily confused. A recovery code has 50 bits. */
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 
-function newRecoveryCode(deps: Deps): string {
-  const bytes = Buffer.from(deps.ids.hex(10), 'hex')
-  const letters = [...bytes].map((byte) => ALPHABET[byte % 32]).join('')
-  return `${letters.slice(0, 5)}-${letters.slice(5)}`
-}
+/**
+ * The recovery codes of a seed. They follow from the seed and the deployment's own secret, so that a repeat of
+ * the activation can show them again although only their MACs are stored.
+ */
+const recoveryCodesOf = (deps: Deps<'keyring'>, accountId: string, seed: string): string[] =>
+  Array.from({ length: RECOVERY_CODES }, (_, nth) => {
+    const bytes = deps.keyring.mac('recovery-codes', accountId, seed, String(nth)).subarray(0, 10)
+    const letters = [...bytes].map((byte) => ALPHABET[byte % 32]).join('')
+    return `${letters.slice(0, 5)}-${letters.slice(5)}`
+  })
 
 const recoveryMac = (deps: Deps<'keyring'>, accountId: string, code: string): string =>
   deps.keyring

@@ -1,11 +1,13 @@
 import * as z from 'zod/mini'
 import type { Account } from '../account/account.ts'
+import { changeAccount } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { DEFAULT_KEY_SLOT, keyHashAttribute, keyUseAttribute } from '../quota/quota.ts'
 import { attr, type Expression, expr, join } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
-import { ConditionFailed, type Write } from '../table/table.ts'
+import { keys, REVOKED_KEY_KEPT_MS, ttlAt } from '../table/keys.ts'
+import type { Write } from '../table/table.ts'
+import { earlierAnswer, type NamedRequest, namedRequest, storeAnswer } from './answers.ts'
 import { defaultKeyLookup, newDefaultKey, readDefaultKey } from './default-key.ts'
 import { keyHash, newKeyText } from './key-text.ts'
 
@@ -66,73 +68,133 @@ function defaultKey(account: Account, key: string): ListedKey {
   return { id: DEFAULT_KEY_ID, name: DEFAULT_KEY_ID, ...keyEnds(key), createdAtMs: account.defaultKeyAtMs }
 }
 
-/** Creates a further key. @throws DomainError `key_limit_reached`, `conflict` */
-export async function createKey(deps: KeyDeps, account: Account, name: string): Promise<ShownKey> {
-  if (account.keyCount >= MAX_KEYS) throw new DomainError('key_limit_reached')
-  const { key, stored } = makeKey(deps, account, { id: deps.ids.hex(12), name, slot: account.nextKeySlot })
-  await writeKeys(deps, [
-    takeKeySlot(account, expr`#keyCount = ${account.keyCount + 1}`),
-    { put: { ...keys.key(account.id, stored.id), ...stored } },
-    setHash(account.id, stored.slot, keyHash(deps, key)),
-  ])
-  return { ...withoutSlot(stored), key }
+/**
+ * Creates a further key.
+ * @param idempotencyKey the same request with the same key is answered alike for 48 hours: one key is made,
+ *   and its text is shown again.
+ * @throws DomainError `key_limit_reached`, `idempotency_key_reused`, `conflict`
+ */
+export function createKey(
+  deps: KeyDeps,
+  caller: Account,
+  name: string,
+  idempotencyKey?: string,
+): Promise<ShownKey> {
+  const sent = namedRequest(idempotencyKey, ['create key', name])
+  return changeKeys(deps, caller, sent, (account) => {
+    if (account.keyCount >= MAX_KEYS) throw new DomainError('key_limit_reached')
+    const { key, stored } = makeKey(deps, account, { id: deps.ids.hex(12), name, slot: account.nextKeySlot })
+    return {
+      shown: { ...withoutSlot(stored), key },
+      writes: [
+        takeKeySlot(account, expr`#keyCount = ${account.keyCount + 1}`),
+        { put: { ...keys.key(account.id, stored.id), ...stored } },
+        setHash(account.id, stored.slot, keyHash(deps, key)),
+      ],
+    }
+  })
 }
 
 /**
  * Replaces a key by a new key with the same id, name and slot, so that the count of used units continues. The
  * next request with the old key is refused.
- * @throws DomainError `not_found`, `conflict`
+ * @param idempotencyKey as for `createKey`
+ * @throws DomainError `not_found`, `idempotency_key_reused`, `conflict`
  */
-export async function rotateKey(deps: KeyDeps, account: Account, keyId: string): Promise<ShownKey> {
-  if (keyId === DEFAULT_KEY_ID) return rotateDefault(deps, account)
-  const old = await findKey(deps, account, keyId)
-  const { key, stored } = makeKey(deps, account, old)
-  await writeKeys(deps, [
-    takeKeySlot(account),
-    { put: { ...keys.key(account.id, keyId), ...stored }, if: expr`#slot = ${old.slot}` },
-    setHash(account.id, stored.slot, keyHash(deps, key)),
-  ])
-  return { ...withoutSlot(stored), key }
+export function rotateKey(
+  deps: KeyDeps,
+  caller: Account,
+  keyId: string,
+  idempotencyKey?: string,
+): Promise<ShownKey> {
+  const sent = namedRequest(idempotencyKey, ['rotate key', keyId])
+  return changeKeys(deps, caller, sent, async (account) => {
+    if (keyId === DEFAULT_KEY_ID) return rotateDefault(deps, account)
+    const old = await findKey(deps, account, keyId)
+    if (!old) throw new DomainError('not_found')
+    const { key, stored } = makeKey(deps, account, old)
+    return {
+      shown: { ...withoutSlot(stored), key },
+      writes: [
+        takeKeySlot(account),
+        { put: { ...keys.key(account.id, keyId), ...stored }, if: expr`#slot = ${old.slot}` },
+        setHash(account.id, stored.slot, keyHash(deps, key)),
+      ],
+    }
+  })
 }
 
-async function rotateDefault(deps: KeyDeps, account: Account): Promise<ShownKey> {
+/** A key to show, and the writes that make it valid. */
+interface KeyChange {
+  shown: ShownKey
+  writes: Write[]
+}
+
+function rotateDefault(deps: KeyDeps, account: Account): KeyChange {
   const fresh = newDefaultKey(deps, account.id)
   const createdAtMs = deps.clock.nowMs()
-  await writeKeys(deps, [
-    takeKeySlot(account, expr`#defaultKey = ${fresh.sealed}, #defaultKeyAtMs = ${createdAtMs}`),
-    { remove: defaultKeyLookup(deps, account) },
-    { put: fresh.lookup },
-    setHash(account.id, DEFAULT_KEY_SLOT, fresh.hash),
-  ])
   return {
-    ...defaultKey({ ...account, defaultKeyAtMs: createdAtMs }, fresh.key),
-    key: fresh.key,
+    shown: { ...defaultKey({ ...account, defaultKeyAtMs: createdAtMs }, fresh.key), key: fresh.key },
+    writes: [
+      takeKeySlot(account, expr`#defaultKey = ${fresh.sealed}, #defaultKeyAtMs = ${createdAtMs}`),
+      { remove: defaultKeyLookup(deps, account) },
+      { put: fresh.lookup },
+      setHash(account.id, DEFAULT_KEY_SLOT, fresh.hash),
+    ],
   }
 }
 
-/** Revokes a key for good. @throws DomainError `default_key_required`, `not_found`, `conflict` */
-export async function deleteKey(deps: KeyDeps, account: Account, keyId: string): Promise<void> {
-  if (keyId === DEFAULT_KEY_ID) throw new DomainError('default_key_required')
-  const { slot } = await findKey(deps, account, keyId)
-  await writeKeys(deps, [
-    {
-      update: keys.profile(account.id),
-      set: expr`SET #keyCount = ${account.keyCount - 1}`,
-      if: expr`#keyCount = ${account.keyCount} AND #status = ${'active'}`,
-    },
-    { remove: keys.key(account.id, keyId), if: expr`#slot = ${slot}` },
-    {
-      update: keys.quota(account.id),
-      set: expr`REMOVE ${attr(keyHashAttribute(slot))}, ${attr(keyUseAttribute(slot))}`,
-    },
-  ])
+/** Changes the keys once, or shows what an earlier copy of the same named request has made. */
+function changeKeys(
+  deps: KeyDeps,
+  caller: Account,
+  sent: NamedRequest | undefined,
+  change: (account: Account) => Promise<KeyChange> | KeyChange,
+): Promise<ShownKey> {
+  return changeAccount(deps, caller, async (account) => {
+    const earlier = await earlierAnswer(deps, account.id, sent)
+    if (earlier !== undefined) return earlier as ShownKey
+    const { shown, writes } = await change(account)
+    await deps.table.transact([...writes, ...(sent ? [storeAnswer(deps, account.id, sent, shown)] : [])])
+    return shown
+  })
 }
 
-async function findKey(deps: KeyDeps, account: Account, keyId: string): Promise<StoredKey> {
+/**
+ * Revokes a key for good. Revoking it again is no error for as long as the mark of the revoked key is kept.
+ * @throws DomainError `default_key_required`, `not_found`, `conflict`
+ */
+export async function deleteKey(deps: KeyDeps, caller: Account, keyId: string): Promise<void> {
+  if (keyId === DEFAULT_KEY_ID) throw new DomainError('default_key_required')
+  await changeAccount(deps, caller, async (account) => {
+    const key = await findKey(deps, account, keyId)
+    if (!key) return requireRevoked(deps, account, keyId)
+    await deps.table.transact([
+      {
+        update: keys.profile(account.id),
+        set: expr`SET #keyCount = ${account.keyCount - 1}`,
+        if: expr`#keyCount = ${account.keyCount} AND #status = ${'active'}`,
+      },
+      { remove: keys.key(account.id, keyId), if: expr`#slot = ${key.slot}` },
+      {
+        update: keys.quota(account.id),
+        set: expr`REMOVE ${attr(keyHashAttribute(key.slot))}, ${attr(keyUseAttribute(key.slot))}`,
+      },
+      { put: { ...keys.revokedKey(account.id, keyId), ...ttlAt(deps.clock.nowMs() + REVOKED_KEY_KEPT_MS) } },
+    ])
+  })
+}
+
+/** @throws DomainError `not_found` unless the account has revoked a key with this id */
+async function requireRevoked(deps: KeyDeps, { id }: Account, keyId: string): Promise<void> {
+  const mark = KEY_ID.test(keyId) ? await deps.table.get(keys.revokedKey(id, keyId)) : undefined
+  if (!mark) throw new DomainError('not_found')
+}
+
+async function findKey(deps: KeyDeps, account: Account, keyId: string): Promise<StoredKey | undefined> {
   // Text of another form never becomes part of a sort key: DynamoDB refuses sort keys beyond 1,024 bytes.
   const item = KEY_ID.test(keyId) ? await deps.table.get(keys.key(account.id, keyId)) : undefined
-  if (!item) throw new DomainError('not_found')
-  return z.parse(keySchema, item)
+  return item && z.parse(keySchema, item)
 }
 
 function makeKey(
@@ -164,12 +226,3 @@ const setHash = (accountId: string, slot: number, hash: Buffer): Write => ({
   update: keys.quota(accountId),
   set: expr`SET ${attr(keyHashAttribute(slot))} = ${hash}`,
 })
-
-async function writeKeys(deps: KeyDeps, writes: Write[]): Promise<void> {
-  try {
-    await deps.table.transact(writes)
-  } catch (error) {
-    if (error instanceof ConditionFailed) throw new DomainError('conflict')
-    throw error
-  }
-}

@@ -2,7 +2,7 @@ import { type Account, displayName, type Profile, readAccount, requireActive } f
 import { ensureCustomer } from '../cards/customer.ts'
 import { DomainError } from '../errors.ts'
 import type { MoneyDeps } from '../ports.ts'
-import { keys } from '../table/keys.ts'
+import { keys, REQUEST_KEPT_MS } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
 import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
 import { beginPurchase, defaultCardOf, type OrderBasis, type RequestKey } from './begin.ts'
@@ -32,7 +32,8 @@ const BUY_ATTEMPTS = 5
 /**
  * Charges a price once and adds its units: sign-up, change and refill are one operation. With an
  * Idempotency-Key a repeated request gets the same answer, whatever happens in between. Without a key, a
- * second click joins the purchase while it is open, and gets the same answer shortly after its end.
+ * second click joins the purchase while it is open, and gets the same answer shortly after its end; for a
+ * sign-up or a change, as long as a key's.
  * @throws DomainError `email_unconfirmed`, `bundle_held`, `no_bundle`, `bundle_removed`, `no_card`,
  *   `too_many_cards_tried`, `card_declined`, `payment_action_required`, `purchase_open`, `request_in_flight`,
  *   `idempotency_key_reused`, `account_deactivated`, `account_suspended`, `temporarily_unavailable`
@@ -133,7 +134,7 @@ async function orderFor(
   const isSame = (order: Pick<UnpricedOrder, 'kind' | 'bundle' | 'cardId'>) =>
     mayBeSecondClick &&
     last?.fingerprint === fingerprintOf(order) &&
-    Math.abs(deps.clock.nowMs() - last.atMs) < SAME_CLICK_MS
+    Math.abs(deps.clock.nowMs() - last.atMs) < (isHeldBy(last, order) ? REQUEST_KEPT_MS : SAME_CLICK_MS)
   if (wanted.kind === 'signup') {
     if (!account.emailVerified) throw new DomainError('email_unconfirmed')
     if (isSame(wanted)) return 'same click'
@@ -148,6 +149,15 @@ async function orderFor(
   if (wanted.kind === 'change' && account.bundle === bundle.name) throw new DomainError('bundle_held')
   return order
 }
+
+/**
+ * Whether the account holds its bundle by this very order. A customer who holds a bundle does not sign up for it
+ * or change to it, so such an order is a repeat even much later.
+ */
+const isHeldBy = (
+  { outcome }: NonNullable<Profile['lastPurchase']>,
+  { kind }: Pick<Order, 'kind'>,
+): boolean => outcome === 'credited' && (kind === 'signup' || kind === 'change')
 
 function lastAnswer({ lastPurchase }: Account): PurchaseAnswer {
   if (lastPurchase?.outcome === 'declined') throw new DomainError('card_declined')
@@ -214,6 +224,7 @@ function purchaseAnswer({ id }: Purchase, outcome: PurchaseOutcome): PurchaseAns
     case 'declined':
       throw new DomainError('card_declined')
     case 'abandoned':
+      if (outcome.isUnclear) return { status: 'pending', id }
       // Nothing was charged, and the same request may be sent again.
       throw new DomainError('temporarily_unavailable')
   }

@@ -1,4 +1,4 @@
-import { readAccount } from '../account/account.ts'
+import { isActive, readAccount } from '../account/account.ts'
 import type { MoneyDeps } from '../ports.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
 import { isLeased } from '../table/lease.ts'
@@ -28,7 +28,10 @@ export const retryWaitMs = ({ createdAtMs }: Pick<Purchase, 'createdAtMs'>, nowM
  */
 export async function mayResume(deps: MoneyDeps, purchase: Purchase): Promise<boolean> {
   if (purchase.state === 'action_required') return false
-  if (purchase.promised) return deps.clock.nowMs() < purchase.createdAtMs + PROMISE_MS
+  if (purchase.promised) {
+    const isKept = deps.clock.nowMs() < purchase.createdAtMs + PROMISE_MS
+    return isKept && (await isActive(deps, purchase.accountId))
+  }
   if (purchase.kind !== 'renewal' || isLeased(deps, purchase)) return false
   return isRenewalStillDue(deps, purchase)
 }

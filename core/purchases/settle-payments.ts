@@ -1,3 +1,4 @@
+import { isActive } from '../account/account.ts'
 import { AUTHENTICATION_MS, AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
 import type { Deps, MoneyDeps } from '../ports.ts'
 import { eachDue, type Run } from '../table/due.ts'
@@ -45,7 +46,11 @@ async function settleOne(deps: MoneyDeps, purchase: Purchase): Promise<'credited
 
 async function settleOpen(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
   if (await mayResume(deps, purchase)) return advancePurchase(deps, purchase, 'job')
-  const hasLapsed = deps.clock.nowMs() >= purchase.createdAtMs + AUTHENTICATION_MS
+  const { accountId, state, createdAtMs } = purchase
+  const hasLapsed =
+    deps.clock.nowMs() >= createdAtMs + AUTHENTICATION_MS ||
+    // A deactivated account must not be charged, so nobody waits for its customer.
+    (state === 'action_required' && !(await isActive(deps, accountId)))
   return settleAbandonedPurchase(deps, purchase, hasLapsed)
 }
 

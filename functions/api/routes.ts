@@ -52,7 +52,8 @@ export const api = place('api', {
         z.refine(bothPasswords, { path: ['newPassword'], error: 'goes with oldPassword, both or neither' }),
       ),
     responses: { 200: z.pick(account, { email: true, name: true, createdAt: true, _id: true }) },
-    errors: ['wrong_password', 'password_refused', ...secondFactorErrors, 'conflict'],
+    errors: ['wrong_password', 'password_refused', ...secondFactorErrors],
+    refusalAfter: 'session_ended',
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },
   deactivate: {
@@ -62,7 +63,8 @@ export const api = place('api', {
     auth: 'account',
     responses: { 200: message },
     errors: ['conflict'],
-    needs: ['table'],
+    refusalAfter: 'account_deactivated',
+    needs: ['table', 'payments', 'webhooks'],
   },
   restore: {
     routes: ['POST /api/users/restore'],

@@ -53,11 +53,13 @@ const ofRow = (row: Placed): Deployed => ({
 })
 
 /**
- * GET requests for an account never write, and an application key gives access to its account's counter only.
+ * GET requests for an account never write, unless they cache something, and an application key gives access to
+ * its account's counter only.
  */
 function tableUse(row: Placed): TableUse {
   if (row.auth === 'key') return 'spend'
-  return row.auth === 'account' && row.routes.every((key) => key.startsWith('GET ')) ? 'read' : 'write'
+  const reads = row.routes.every((key) => key.startsWith('GET ')) && !row.caches
+  return row.auth === 'account' && reads ? 'read' : 'write'
 }
 
 /** A job's next run waits until a late run has ended: two concurrent runs would only do the same work. */

@@ -1,10 +1,10 @@
 import { unitsText } from '../../core/notifications/amounts.ts'
-import type { Invoice } from '../../core/purchases/invoices.ts'
+import type { Invoice, ListedInvoice } from '../../core/purchases/invoices.ts'
 import { amountOf } from './money-shapes.ts'
 import { isoDay } from './time-shapes.ts'
 
 /** The fields that both shapes of an invoice have; the day in UTC. */
-const face = ({ amountCents, currency, status, paidAtMs }: Invoice) => ({
+const face = ({ amountCents, currency, status, paidAtMs }: ListedInvoice) => ({
   amount: amountOf(amountCents, currency),
   currency,
   status,
@@ -12,7 +12,7 @@ const face = ({ amountCents, currency, status, paidAtMs }: Invoice) => ({
 })
 
 /** An invoice in a list. */
-export const listedInvoice = (invoice: Invoice) => ({ id: invoice.id, ...face(invoice) })
+export const invoiceLine = (invoice: ListedInvoice) => ({ id: invoice.id, ...face(invoice) })
 
 /** An invoice on its own, with its card and the link to its receipt. */
 export const wholeInvoice = (invoice: Invoice) => ({

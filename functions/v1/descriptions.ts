@@ -32,7 +32,14 @@ const purchaseRules = [
   'too. A repeat while the first request is in progress is refused with 409 `request_in_flight`; another',
   'request with the same key is refused with 422 `idempotency_key_reused`. A key whose purchase was',
   'abandoned uncharged may be used again. Without a key, a second click joins the open purchase, and for ten',
-  'seconds after its end gets the same answer.',
+  'seconds after its end gets the same answer; a sign-up or a change by which the account holds its bundle, for 48',
+  'hours.',
+]
+
+/** What creating and rotating a key have in common. */
+const keyRepeats = [
+  '**Repeating.** With an `Idempotency-Key` the same request is answered for 48 hours with the same application key.',
+  'Without one a repeat makes another. Another request with the same `Idempotency-Key` is 422 `idempotency_key_reused`.',
 ]
 
 /** What client authors must know of each endpoint, in Markdown, by the name of its row. */
@@ -54,9 +61,9 @@ export const descriptions = {
     'mail.',
   ),
   activate: markdown(
-    'Takes the 32 hex digits that were mailed. A code lives 24 hours and is used once; a newer code',
+    'Takes the 32 hex digits that were mailed. A code lives 24 hours and works once; a newer code',
     'supersedes it, and five wrong tries void it. Every code that does not work gets the same answer: 400',
-    '`invalid_code`.',
+    '`invalid_code`. A code that has worked is answered 200 again until it expires, and does nothing more.',
     '',
     '- The code of a registration confirms the address, and grants a trial of 100 units, once per account.',
     '- The code of a change of address makes the new address the one of the account. 409 `email_taken`: another account',
@@ -80,7 +87,7 @@ export const descriptions = {
   ),
   logout: markdown(
     'Ends the session of this request, its access token included. `{"everywhere": true}` ends every session',
-    'of the account.',
+    'of the account. A repeat with the token of the ended session is answered alike.',
   ),
   resend: markdown(
     'Mails a new confirmation code within a minute, at most five an hour to an address; the previous code',
@@ -97,7 +104,7 @@ export const descriptions = {
     'account gets a notice and a mail about the first decline. If the bank refuses the card for good, renewal pauses at',
     'once. An outage of Stripe is not a decline.',
     '- If the bank requires 3-D Secure, the customer is mailed a link to the page `/renewal/<id>` of the frontend. That',
-    'page calls `POST /v1/user/buy`, which answers the `clientSecret` of the payment that waits.',
+    'page reads `GET /v1/renewal/{id}`, which answers the `clientSecret` of the payment that waits.',
     '- A refund or dispute that leaves little of the bundle, or units owed, pauses renewal until the account buys or its',
     'card changes, so that a card whose holder disputes every charge is not charged again.',
     '- A bundle that is no longer sold is not renewed: renewal pauses until the account changes to another bundle.',
@@ -109,6 +116,8 @@ export const descriptions = {
     'Needs a proof: `oldPassword`, or a sign-in of this session that is at most 10 minutes old (403',
     '`reauthentication_required`). With two-factor authentication on, `twofa` is required, and is proof enough.',
     '`oldPassword` is checked whenever it is sent.',
+    '',
+    'A repeat after a lost answer is 204 again while its access token lives and the password is still this one.',
     '',
     ...passwordRules,
   ),
@@ -124,7 +133,7 @@ export const descriptions = {
     'password or the address, void it. Every code that does not work gets the same answer: 400',
     '`invalid_code`.',
     '- The first request that uses a code binds the code to its content. The same request may be repeated',
-    'after a crash or a 503; a request with another password is refused.',
+    'after a crash, a 503 or a lost answer; a request with another password is refused.',
     '- `twofa` is required where two-factor authentication is on.',
     '- 400 `password_refused`: the identity provider refuses this password. The sessions have ended; the code may be used',
     'with another password.',
@@ -137,10 +146,11 @@ export const descriptions = {
   ),
   verifyTwoFactor: markdown(
     'Switches two-factor authentication on with a first code of the app, and answers ten recovery codes. Each works once,',
-    'and they are shown only here. After five wrong codes in a row every code is refused for 15 minutes.',
+    'and they are shown only here; the same code within its half minute shows them again. After five wrong codes in a row every code is refused for 15 minutes.',
   ),
   removeTwoFactor: markdown(
-    'Takes a code of the app or a recovery code. The seed and all recovery codes are deleted.',
+    'Takes a code of the app or a recovery code. The seed and all recovery codes are deleted. A repeat with the same code',
+    'is 204 again.',
   ),
   listKeys: markdown(
     'The default key comes first (`id` and `name` are `default`), then the others in the order of their creation.',
@@ -149,15 +159,19 @@ export const descriptions = {
   createKey: markdown(
     'The answer shows the whole key in `key`, this once: Bursar stores only a hash of it, so keep it safe.',
     'An account has at most 8 live keys, the default key included: 409 `key_limit_reached`.',
+    '',
+    ...keyRepeats,
   ),
   rotateKey: markdown(
     'Replaces a key by a new one with the same `id` and `name`. The old key is refused from the next request on; usage',
     'continues under the same id. The id `default` rotates the default key, which `GET /v1/user` shows again.',
     'Every other key is shown only here: Bursar stores only a hash of it.',
+    '',
+    ...keyRepeats,
   ),
   deleteKey: markdown(
     'The key is refused from the next request on. What it used stays in `GET /v1/usage`, under the id null. The default',
-    'key cannot be deleted (409 `default_key_required`): rotate it instead.',
+    'key cannot be deleted (409 `default_key_required`): rotate it instead. For 48 hours a repeat is 204 again.',
   ),
   consume: markdown(
     'Spends `units` exactly, never below zero, and answers the units that are left and those used over all keys, as they',
@@ -166,8 +180,9 @@ export const descriptions = {
     '- `units` is 1 to 1,000,000,000.',
     '- **Name the request**, with `requestId` or the header `Idempotency-Key` (if both, the same). A named',
     'request is spent once per account: for at least three days every repeat is answered 200 with the',
-    'current numbers, whatever units the repeat names. UUIDv7 and ULID ids cost half of what others do and',
-    'may be in upper or lower case; other ids are case-sensitive.',
+    'current numbers, whatever units the repeat names. UUIDv7 and ULID ids of now cost the operator half of',
+    'what others do, and may be in upper or lower case; other ids are case-sensitive. Ids that are a minute',
+    'or more ahead of the clock count as ids without a time. No kind of id makes later requests dearer.',
     '- A request without an id is a new request each time, so repeating it spends again.',
     '- 402 `quota_exhausted`: fewer units are left than asked for. Nothing was spent or recorded, so the same id may',
     'succeed after a top-up. For one second after a 402 a request without an id may be refused with another 402, even if',
@@ -181,9 +196,9 @@ export const descriptions = {
     'one may still succeed.',
     '',
     'Each request may have a `requestId`, with the rules of `POST /v1/usage`; an id that occurs twice in a',
-    'batch is spent once. An `Idempotency-Key` on the batch gives an id to the requests that have none, by',
-    'their position: repeat such a batch unchanged. After a 503, repeat the batch: requests with ids are not',
-    'spent again.',
+    'batch is spent once. An `Idempotency-Key` on the batch names the requests that have no id by their',
+    'position: repeat such a batch unchanged. These names are never equal to an id, and a UUIDv7 or ULID as',
+    'the key costs least. After a 503, repeat the batch: requests with ids are not spent again.',
   ),
   usage: markdown(
     'Counts by day (UTC) and application key, days without use left out. `from` and `to` are days, both included, and span',
@@ -198,7 +213,8 @@ export const descriptions = {
     '',
     '- 409 `card_change_not_allowed`: the card can be changed while auto-renewal is off, or once the bank declined the',
     'default card.',
-    '- 429 `card_changed_recently`: the card can be changed once in 24 hours. A failed attempt does not count.',
+    '- 429 `card_changed_recently`: the card can be changed once in 24 hours. A failed attempt does not count, and a',
+    'repeat of the request that has changed it is 204 again.',
     '',
     ...cardRules,
   ),
@@ -234,6 +250,18 @@ export const descriptions = {
     'sold; choose another one with `PUT /v1/user/bundle/{bundleName}`.',
     ...purchaseRules,
   ),
+  getPurchase: markdown(
+    'Both paths read one purchase of the account by its id: the `id` of an answer 202, or of the link `/renewal/<id>` in a',
+    'mail. Nothing is bought or charged by reading. 404 `not_found`: the account has no such purchase.',
+    '',
+    '- `pending`: the outcome is not known yet; it settles by itself.',
+    '- `action_required`: the bank wants 3-D Secure. `clientSecret` and `paymentMethod` are what',
+    "`stripe.confirmCardPayment(clientSecret, {payment_method: paymentMethod})` of Stripe's library takes. They are read",
+    'from Stripe each time, and null in every other state. Stripe does not answer: 503.',
+    '- `paid`: charged, and the units are credited. `GET /v1/invoice/{id}` has the receipt, under the same id.',
+    '- `declined`, `abandoned`: nothing was charged. A purchase that is abandoned without a charge may be gone after a',
+    'while: 404.',
+  ),
   setRenewal: markdown(
     'Settings that are left out stay as they are. No renewal begins once the answer is given that the new limits forbid.',
     '',
@@ -253,12 +281,13 @@ export const descriptions = {
   ),
   listInvoices: markdown(
     'An invoice is one payment. Payments come newest first, 100 a page unless `limit` (1 to 1,000) says otherwise; the',
-    '`Link` header leads to the next page. A page may hold fewer than `limit` while there are more. `amount` is in `currency` (ISO 4217),',
-    '`paidDay` a day in UTC.',
+    '`Link` header leads to the next page; the last page has none. `amount` is in `currency` (ISO 4217), `paidDay` a day in',
+    'UTC.',
   ),
   getInvoice: markdown(
-    "`payment.receiptUrl` leads to Stripe's receipt, and is null if Stripe has none. `amount` is in `currency` (ISO 4217). `status` is",
-    '`paid`, `partially_refunded`, `refunded` or `disputed`.',
+    "`payment.receiptUrl` leads to Stripe's receipt. Stripe's links expire after 30 days, so this reading asks for a new one",
+    'at most once a week. It is null if Stripe has none, or if the link has expired and Stripe does not answer. `amount` is',
+    'in `currency` (ISO 4217). `status` is `paid`, `partially_refunded`, `refunded` or `disputed`.',
   ),
   listLedger: markdown(
     'The ledger has an entry for each credit and debit, oldest first, numbered from 1 without a gap. There are 1,000 a',

@@ -74,7 +74,8 @@ const day = z.iso.date('must be a day such as 2026-11-21')
 /** The answer of a purchase with an unknown outcome. Money may be moving, so the status is not `failed`. */
 const pending = z.object({ id: z.string(), status: z.literal('pending') })
 
-const purchaseHeaders = z.object({ 'idempotency-key': z.optional(requestId) })
+/** The header that names a request, so that a repeat gets the same answer. */
+const namedHeaders = z.object({ 'idempotency-key': z.optional(requestId) })
 
 const purchaseErrors = [
   'card_declined',
@@ -160,6 +161,7 @@ export const v1 = place('v1', {
     body: z.optional(z.strictObject({ everywhere: z.optional(z.boolean()) })),
     responses: { 204: null },
     errors: [],
+    refusalAfter: 'session_ended',
     needs: ['table'],
   },
   resend: {
@@ -202,13 +204,8 @@ export const v1 = place('v1', {
     auth: 'account',
     body: z.strictObject({ password, oldPassword: z.optional(typedPassword), twofa: z.optional(twofa) }),
     responses: { 204: null },
-    errors: [
-      'wrong_password',
-      'reauthentication_required',
-      'password_refused',
-      ...secondFactorErrors,
-      'conflict',
-    ],
+    errors: ['wrong_password', 'reauthentication_required', 'password_refused', ...secondFactorErrors],
+    refusalAfter: 'session_ended',
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },
   requestPasswordReset: {
@@ -286,9 +283,10 @@ export const v1 = place('v1', {
     summary: 'Creates an application key, which is shown only once',
     description: descriptions.createKey,
     auth: 'account',
+    headers: namedHeaders,
     body: z.strictObject({ name: label }),
     responses: { 201: shownKey },
-    errors: ['key_limit_reached', 'conflict'],
+    errors: ['key_limit_reached', 'idempotency_key_reused', 'conflict'],
     needs: ['table', 'keyring'],
   },
   rotateKey: {
@@ -297,8 +295,9 @@ export const v1 = place('v1', {
     description: descriptions.rotateKey,
     auth: 'account',
     path: z.object({ id: z.string() }),
+    headers: namedHeaders,
     responses: { 200: shownKey },
-    errors: ['not_found', 'conflict'],
+    errors: ['not_found', 'idempotency_key_reused', 'conflict'],
     needs: ['table', 'keyring'],
   },
   deleteKey: {
@@ -316,7 +315,7 @@ export const v1 = place('v1', {
     summary: 'Spends units, once per request id',
     description: descriptions.consume,
     auth: 'key',
-    headers: z.object({ 'idempotency-key': z.optional(requestId) }),
+    headers: namedHeaders,
     body: request,
     responses: { 200: z.object(use) },
     errors: ['quota_exhausted'],
@@ -327,7 +326,7 @@ export const v1 = place('v1', {
     summary: 'Spends units for up to 100 requests at once, each with an answer of its own',
     description: descriptions.consumeBatch,
     auth: 'key',
-    headers: z.object({ 'idempotency-key': z.optional(requestId) }),
+    headers: namedHeaders,
     body: z.strictObject({ requests: z.array(request).check(z.minLength(1), z.maxLength(100)) }),
     responses: {
       200: z.object({
@@ -383,7 +382,7 @@ export const v1 = place('v1', {
     summary: 'Buys the first bundle and keeps the card for renewals',
     description: descriptions.signUpForBundle,
     auth: 'account',
-    headers: purchaseHeaders,
+    headers: namedHeaders,
     body: z.strictObject({ name: z.enum(bundleNames), paymentMethod, address: newAddress }),
     responses: { 202: pending, 204: null },
     errors: ['email_unconfirmed', 'bundle_held', 'too_many_cards_tried', ...purchaseErrors],
@@ -397,7 +396,7 @@ export const v1 = place('v1', {
     path: z.object({
       bundleName: z.string().check(z.refine(isBundle, `must be one of ${bundleNames.join(', ')}`)),
     }),
-    headers: purchaseHeaders,
+    headers: namedHeaders,
     responses: { 202: pending, 204: null },
     errors: ['no_bundle', 'bundle_held', 'no_card', ...purchaseErrors],
     needs: ['table', 'payments', 'webhooks'],
@@ -407,10 +406,29 @@ export const v1 = place('v1', {
     summary: 'Refills your bundle: charges its price and adds its units to what is left',
     description: descriptions.buy,
     auth: 'account',
-    headers: purchaseHeaders,
+    headers: namedHeaders,
     responses: { 201: null, 202: pending },
     errors: ['no_bundle', 'bundle_removed', 'no_card', ...purchaseErrors],
     needs: ['table', 'payments', 'webhooks'],
+  },
+  getPurchase: {
+    routes: ['GET /v1/purchase/{id}', 'GET /v1/renewal/{id}'],
+    summary: 'Reads the state of one purchase or renewal, with the secret to finish its 3-D Secure',
+    description: descriptions.getPurchase,
+    auth: 'account',
+    path: z.object({ id: z.string() }),
+    responses: {
+      200: z.object({
+        id: z.string(),
+        bundle: z.string(),
+        amount: z.number(),
+        state: z.enum(['pending', 'action_required', 'paid', 'declined', 'abandoned']),
+        clientSecret: z.nullable(z.string()),
+        paymentMethod: z.nullable(z.string()),
+      }),
+    },
+    errors: ['not_found'],
+    needs: ['table', 'payments'],
   },
   setRenewal: {
     routes: ['PUT /v1/user/renewal'],
@@ -474,7 +492,8 @@ export const v1 = place('v1', {
       }),
     },
     errors: ['not_found'],
-    needs: ['table'],
+    caches: true,
+    needs: ['table', 'payments'],
   },
   listLedger: {
     routes: ['GET /v1/ledger'],

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { deactivateAccount } from '../../core/account/profile.ts'
+import { deactivateAccount } from '../../core/account/deactivate.ts'
 import type { Ports } from '../../core/ports.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'

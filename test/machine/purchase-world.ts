@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type Stripe from 'stripe'
 import { type Account, type Profile, readAccount } from '../../core/account/account.ts'
-import { deactivateAccount } from '../../core/account/profile.ts'
+import { deactivateAccount } from '../../core/account/deactivate.ts'
 import { openKeyring } from '../../core/adapters/keyring.ts'
 import { changeCard } from '../../core/cards/change.ts'
 import { sweepCards } from '../../core/cards/expiry.ts'
@@ -14,7 +14,8 @@ import type { Ids, Ports } from '../../core/ports.ts'
 import { buyBundle, type PurchaseRequest } from '../../core/purchases/buy.ts'
 import { type BundleName, bundleOf } from '../../core/purchases/catalogue.ts'
 import { checkQuotas } from '../../core/purchases/check-quotas.ts'
-import { comparePayments } from '../../core/purchases/reconcile.ts'
+import { compareReversals } from '../../core/purchases/compare-reversals.ts'
+import { comparePayments, compareRecorded } from '../../core/purchases/reconcile.ts'
 import {
   type LimitChanges,
   setFlags,
@@ -45,6 +46,8 @@ export const purchases = {
   checkQuotas,
   settlePayments,
   comparePayments,
+  compareRecorded,
+  compareReversals,
   setRenewalLimits,
   useRenewalLink,
   consumeUnits,
@@ -153,7 +156,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     table,
     keyring: RING,
     payments: stripe.payments,
-    webhooks: { secrets: [SECRET], livemode: false },
+    webhooks: { secrets: [SECRET], livemode: false, stage: 'world' },
   } as Partial<Ports> as Ports
   const defaultKey = newDefaultKey(
     { ...ports, ids: { ...ids, uuid: () => '6c1f0000-0000-4000-8000-000000000001' } },
@@ -200,6 +203,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   }
   const run = () => ({ untilMs: nowMs + MINUTE_MS, width: 10 })
   const alarms: string[] = []
+  const watchful = () => ({ ...run(), alarm: (sentence: string) => void alarms.push(sentence) })
 
   const world = {
     accountId: ACCOUNT_ID,
@@ -351,7 +355,9 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
         await world.job('sweepEvents', via),
         await world.job('sweepHolds', via),
         await world.job('sweepCards', via),
+        await world.job('compareReversals', via),
         await world.job('comparePayments', via),
+        await world.job('compareRecorded', via),
       ]
       return done.reduce((sum, failed) => sum + failed, 0)
     },
@@ -363,7 +369,9 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
         | 'sweepEvents'
         | 'sweepHolds'
         | 'sweepCards'
-        | 'comparePayments',
+        | 'compareReversals'
+        | 'comparePayments'
+        | 'compareRecorded',
       via: Ports = ports,
     ): Promise<number> {
       let failed = 0
@@ -372,14 +380,13 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
           if (name === 'sweepHolds') return functions.sweepHolds(via, WHOLE_RUN)
           if (name === 'sweepCards') return functions.sweepCards(via, WHOLE_RUN)
           if (name === 'comparePayments') {
-            const compared = await functions.comparePayments(via, run())
-            alarms.push(...compared.alarms)
+            await functions.comparePayments(via, watchful())
             return 'done'
           }
           const result =
             name === 'sweepEvents'
-              ? await functions.processMissedEvents(via, WHOLE_RUN)
-              : await functions[name](via, run())
+              ? await functions.processMissedEvents(via, watchful())
+              : await functions[name](via, watchful())
           failed = result.failed
           return 'done'
         })(),

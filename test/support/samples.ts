@@ -73,6 +73,11 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     const [invoice] = await shown(app, person, '/v1/invoice/list')
     return { path: { id: invoice.id } }
   },
+  'v1.getPurchase': async (app, person) => {
+    await withBundle(app, person)
+    const [invoice] = await shown(app, person, '/v1/invoice/list')
+    return { path: { id: invoice.id } }
+  },
   'v1.listInvoices': () => ({ query: { limit: '10', cursor: 'f'.repeat(24) } }),
   'v1.listLedger': () => ({ query: { limit: '10', cursor: '0' } }),
   'v1.login': (_, { email, password }) => ({ body: { email, password } }),

@@ -124,7 +124,7 @@ describe('204', () => {
     done(await signUp(person, card, 'STARTER', 'k'))
     app.advance(MINUTE_MS)
     done(await signUp(person, card, 'STARTER', 'k'))
-    refused(await signUp(person, card), 'bundle_held')
+    refused(await signUp(person, card, 'STARTER', 'k2'), 'bundle_held')
     expect(await paymentsOf(app, person)).toHaveLength(1)
   })
 })
@@ -202,7 +202,7 @@ describe('the other refusals', () => {
     app.advance(11_000)
     app.resetCalls()
     refused(await signUp(person, 'pm_card_visa', 'DEVELOPER'), 'bundle_held')
-    refused(await signUp(person, 'pm_card_visa'), 'bundle_held')
+    refused(await signUp(person, 'pm_card_mastercard'), 'bundle_held')
     expect(app.calls().stripe).toEqual({})
   })
 
