@@ -545,7 +545,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'a renewal does not check again what its decision read',
     find: '[expr`#ledgerSeq = ${cycle}`, unchanged(account)]',
     put: '[expr`#ledgerSeq = ${cycle}`]',
-    foundBy: failed(switchedOff),
+    foundBy: failed(forbiddenMeanwhile((world) => world.setLimits({ maxRenewalsPerHour: 1 }))),
   },
   ...Object.entries(forbidden).map(([field, forbid]) => ({
     title: `a renewal does not check again what its decision read: ${field}`,
