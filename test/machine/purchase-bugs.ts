@@ -36,7 +36,6 @@ import {
   refunded,
   restoredMeanwhile,
   type Scenario,
-  switchedOff,
   switchedOffInOutage,
 } from './purchase-scenarios.ts'
 import { HOUR_MS, type Purchases } from './purchase-world.ts'
