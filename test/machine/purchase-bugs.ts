@@ -36,7 +36,6 @@ import {
   refunded,
   restoredMeanwhile,
   type Scenario,
-  switchedOff,
   switchedOffInOutage,
 } from './purchase-scenarios.ts'
 import { HOUR_MS, type Purchases } from './purchase-world.ts'
@@ -540,7 +539,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'a renewal does not check again what its decision read',
     find: '[expr`#ledgerSeq = ${cycle}`, unchanged(account)]',
     put: '[expr`#ledgerSeq = ${cycle}`]',
-    foundBy: failed(switchedOff),
+    foundBy: failed(forbiddenMeanwhile((world) => world.setLimits({ maxRenewalsPerHour: 1 }))),
   },
   ...Object.entries(forbidden).map(([field, forbid]) => ({
     title: `a renewal does not check again what its decision read: ${field}`,
@@ -548,6 +547,12 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     put: DECISION_FIELDS.replace(`'${field}',`, ''),
     foundBy: failed(forbiddenMeanwhile(forbid)),
   })),
+  {
+    title: 'a renewal is charged though its owner forbade it while its payment was created',
+    find: "kind === 'renewal' ? [stillWanted(accountId, amountCents)] : []",
+    put: '[]',
+    foundBy: met('a renewal is due, and its owner wants none', 'check-quotas', 'a cap of 0'),
+  },
   {
     title: 'a purchase does not check again which card is the default one',
     find: "...(purchase.kind === 'signup' ? [] : [onFile(purchase), stillDefault(purchase)])",

@@ -402,9 +402,13 @@ export async function meet(
   const world = await enter(scene, functions)
   const before = new Set(books(world).purchases.map(({ id }) => id))
   let begun: Set<string> | undefined
+  let unpaid: string[] = []
   /** Notes the renewals that had begun when the owner was answered that none begins any more. */
   const noteStop = ({ stops }: Actor) => {
-    if (stops) begun ??= new Set(books(world).purchases.map(({ id }) => id))
+    if (!stops || begun) return
+    const { purchases } = books(world)
+    begun = new Set(purchases.map(({ id }) => id))
+    unpaid = purchases.filter(({ state }) => state === 'created').map(({ id }) => id)
   }
   const { ports, calls } = through(world.ports, {
     before: async (now) => {
@@ -426,6 +430,9 @@ export async function meet(
     await settle(world, `${title}, restored`)
   }
   if (begun) {
+    const paid = books(world).purchases.filter(({ id, state }) => state === 'credited' && unpaid.includes(id))
+    const isBuyer = [first, second].some((each) => each.title === 'buy')
+    assert.equal(isBuyer ? 0 : paid.length, 0, `${title}: a renewal was charged though its owner forbade it`)
     const late = books(world).purchases.filter(({ id, kind }) => kind === 'renewal' && !begun?.has(id))
     assert.equal(late.length, 0, `${title}: a renewal began though its owner was answered that none does`)
   }
