@@ -545,7 +545,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 2, GetItem: 3, TransactWriteItems: 2, UpdateItem: 3 },
       readUnits: 5,
-      writeUnits: 23,
+      writeUnits: 25,
       stripe: CONFIRMED,
     },
   ],
@@ -556,7 +556,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 2, GetItem: 3, TransactWriteItems: 2, UpdateItem: 3 },
       readUnits: 5,
-      writeUnits: 23,
+      writeUnits: 25,
       stripe: CONFIRMED,
     },
   ],
@@ -567,7 +567,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 2, GetItem: 4, TransactWriteItems: 2, UpdateItem: 3 },
       readUnits: 6,
-      writeUnits: 25,
+      writeUnits: 27,
       stripe: CONFIRMED,
     },
   ],
@@ -743,7 +743,7 @@ describe('jobs', () => {
         // One read and two writes of these are for the budget of calls to Stripe.
         dynamodb: { Query: 10, GetItem: 4, PutItem: 2, TransactWriteItems: 2, UpdateItem: 4 },
         readUnits: 10,
-        writeUnits: 30,
+        writeUnits: 32,
         stripe: CONFIRMED,
       },
     ],
