@@ -49,6 +49,7 @@ export default $config({
         APP_URL: settings.appUrl,
         KMS_KEY_ID: stores.secretsKey.arn,
         ROOT_SECRET: new sst.Secret('RootSecret').value,
+        STAGE: settings.stage,
         STRIPE_SECRET_KEY: new sst.Secret('StripeSecretKey').value,
         STRIPE_WEBHOOK_SECRETS: new sst.Secret('StripeWebhookSecrets').value,
       },

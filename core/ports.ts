@@ -216,6 +216,8 @@ export type Payment = PaymentState & {
 
 /** Details of a charge that are shown to the customer. */
 export interface Receipt {
+  /** When the charge was made. The provider tells whole seconds. */
+  chargedAtMs: number
   brand: string | undefined
   last4: string | undefined
   url: string | undefined
@@ -236,7 +238,14 @@ export interface NewPayment {
   currency: string
   customerId: string
   paymentMethodId: string
-  metadata: { account: string; purchase: string }
+  /** `stage` tells the payments of several deployments apart that share one account at the provider. */
+  metadata: { account: string; purchase: string; stage: string }
+  /** What the payment is for, as the operator's Dashboard and the customer's receipt show it. */
+  description: string
+  /** What the customer's card statement shows after the operator's own name: up to 10 characters. */
+  statementSuffix: string
+  /** Where the provider mails the receipt to; the payment goes on without one if the address is refused. */
+  receiptEmail?: string | undefined
   /** At most 200 characters. The provider remembers the key for only 24 hours. */
   idempotencyKey: string
 }
@@ -360,6 +369,23 @@ export interface Charge {
   createdMs: number
 }
 
+/** What refunds or disputes have made of a charge, as a list of them shows it. */
+export interface Reversal {
+  /** Ids of the refund or dispute, of its charge and of the charge's payment. */
+  id: string
+  chargeId: string
+  paymentId: string | undefined
+  /** The charge's own copy of the payment's metadata. */
+  metadata: Readonly<Record<string, string>>
+  /** False for a hold, whose "refund" is a release and returns no money. */
+  captured: boolean
+  chargedCents: number
+  /** Sum of all refunds of the charge, including pending and excluding failed ones. */
+  refundedCents: number
+  /** Disputes only: the amount that this dispute has taken; 0 for an inquiry and after a won dispute. */
+  disputedCents: number
+}
+
 /** The card's issuer believes a charge to be fraudulent; a dispute may follow. */
 export interface FraudWarning {
   id: string
@@ -382,6 +408,8 @@ export interface PaymentEvent {
   account: string | undefined
   objectKind: string | undefined
   objectId: string | undefined
+  /** The object's customer at the time of the event. */
+  customerId: string | undefined
   /** The object's customer before the change, such as that of a card that has been detached. */
   previousCustomerId: string | undefined
 }
@@ -402,6 +430,8 @@ export interface WebhookConfig {
   secrets: readonly string[]
   /** Whether this deployment takes real money. */
   livemode: boolean
+  /** The deployment's name, which every payment carries in its metadata. */
+  stage: string
 }
 
 export interface Page<T> {
@@ -428,8 +458,11 @@ export interface Payments {
    * @throws DomainError `not_found` if there is no such customer, or the default card is not the customer's.
    */
   updateCustomer(customerId: string, changes: CustomerChanges): Promise<PaymentCustomer>
-  /** Undefined for a customer that is deleted or never existed. */
-  readCustomer(customerId: string): Promise<PaymentCustomer | undefined>
+  /**
+   * `deleted` for a customer whose deletion the provider confirms. Undefined for an unknown id, which proves
+   * nothing: the secret key may be that of another account.
+   */
+  readCustomer(customerId: string): Promise<PaymentCustomer | 'deleted' | undefined>
 
   /** Undefined for an unknown id, and for a payment method that is not a card. */
   readCard(paymentMethodId: string): Promise<PaymentCard | undefined>
@@ -451,6 +484,7 @@ export interface Payments {
   createPayment(payment: NewPayment): Promise<Payment | PaymentRefused>
   /**
    * The only call that can move money. Idempotent: repeats never charge twice.
+   * @throws DomainError `not_found` for an unknown payment
    * @param purpose as at creation, but `purchase` for a renewal whose customer is now present to
    *   authenticate.
    * @param paymentMethodId the card again, since a decline removes the card from the payment.
@@ -462,11 +496,12 @@ export interface Payments {
   ): Promise<Payment | OutcomeUnknown>
   /**
    * Cancels the payment if possible. Returns its state afterwards: canceled, else succeeded or processing.
+   * @throws DomainError `not_found` for an unknown payment
    */
   cancelPayment(paymentId: string): Promise<Payment>
   /** Undefined for an unknown id. */
   readPayment(paymentId: string): Promise<Payment | undefined>
-  /** Newest first, 100 a page. */
+  /** Newest first, 100 a page. @throws DomainError `not_found` if the payment of the cursor does not exist */
   listPayments(
     filter: { customerId?: string; createdSinceMs?: number; createdUntilMs?: number },
     cursor?: string,
@@ -478,6 +513,11 @@ export interface Payments {
   /** The payment that a refund belongs to; undefined for an unknown id. */
   readRefund(refundId: string): Promise<{ paymentId: string | undefined } | undefined>
   readFraudWarning(warningId: string): Promise<FraudWarning | undefined>
+  /**
+   * Refunds or disputes created since then, with their charges. Newest first, 100 a page.
+   * @throws DomainError `not_found` if the object of the cursor does not exist
+   */
+  listReversals(kind: 'refund' | 'dispute', createdSinceMs: number, cursor?: string): Promise<Page<Reversal>>
 
   /**
    * The event; undefined unless one of the secrets signed these bytes at most 300 s before or after `nowMs`.

@@ -13,6 +13,7 @@ import type {
   PaymentState,
   Receipt,
   Refund,
+  Reversal,
 } from '../ports.ts'
 
 /** Stripe's objects as the domain sees them. The functions are pure and do not load the SDK. */
@@ -40,6 +41,7 @@ function toReceipt(charge: Stripe.PaymentIntent['latest_charge']): Receipt | und
   if (!charge || typeof charge === 'string') return undefined
   const card = charge.payment_method_details?.card
   return {
+    chargedAtMs: charge.created * 1000,
     brand: card?.brand ?? undefined,
     last4: card?.last4 ?? undefined,
     url: charge.receipt_url ?? undefined,
@@ -253,6 +255,24 @@ function refundOf(refund: Stripe.Refund): Refund {
   }
 }
 
+/** A refund or dispute of a list whose `charge` is expanded; undefined for one without a charge. */
+export function reversalOf(listed: Stripe.Refund | Stripe.Dispute): Reversal | undefined {
+  const { charge } = listed
+  if (!charge || typeof charge === 'string') return undefined
+  const took = listed.object === 'dispute' && ['open', 'lost'].includes(disputeStatusOf(listed.status))
+  return {
+    id: listed.id,
+    chargeId: charge.id,
+    paymentId: idOrNone(charge.payment_intent),
+    metadata: charge.metadata,
+    captured: charge.captured,
+    chargedCents: charge.amount,
+    refundedCents: charge.amount_refunded,
+    // A dispute in another currency cannot be compared, so all of the charge counts as disputed.
+    disputedCents: took ? (listed.currency === charge.currency ? listed.amount : charge.amount) : 0,
+  }
+}
+
 export const refundedPaymentOf = (refund: Stripe.Refund): string | undefined =>
   idOrNone(refund.payment_intent)
 
@@ -286,7 +306,7 @@ const textOrNone = (value: unknown): string | undefined => (typeof value === 'st
 /** The event without the state of its object at that time, on purpose: the domain reads the object again. */
 export function eventOf(event: Stripe.Event): PaymentEvent {
   const { object, previous_attributes: previous } = event.data as unknown as {
-    object: { object?: unknown; id?: unknown }
+    object: { object?: unknown; id?: unknown; customer?: unknown }
     previous_attributes?: { customer?: unknown }
   }
   return {
@@ -297,6 +317,7 @@ export function eventOf(event: Stripe.Event): PaymentEvent {
     account: event.account,
     objectKind: textOrNone(object.object),
     objectId: textOrNone(object.id),
+    customerId: textOrNone(object.customer),
     previousCustomerId: textOrNone(previous?.customer),
   }
 }

@@ -1,3 +1,4 @@
+import { domainToASCII } from 'node:url'
 import Stripe from 'stripe'
 import { DomainError, type RateLimit, rateLimited, rateLimitOf } from '../errors.ts'
 import type {
@@ -15,6 +16,7 @@ import type {
   PaymentPurpose,
   PaymentRefused,
   Payments,
+  Reversal,
   SignedWebhook,
 } from '../ports.ts'
 import {
@@ -27,6 +29,7 @@ import {
   fraudWarningOf,
   paymentOf,
   refundedPaymentOf,
+  reversalOf,
   toPaymentCustomer,
 } from './stripe-views.ts'
 
@@ -71,6 +74,7 @@ export function stripePayments({ secretKey, apiBase, timeoutMs = 8000 }: StripeC
     readDispute: (id) => readDispute(stripe, id),
     readRefund: (id) => readRefund(stripe, id),
     readFraudWarning: (id) => readFraudWarning(stripe, id),
+    listReversals: (kind, sinceMs, cursor) => listReversals(stripe, kind, sinceMs, cursor),
     readEvent: async (webhook) => readEvent(stripe, webhook),
     listUndelivered: (created, cursor) => listUndelivered(stripe, created, cursor),
   }
@@ -228,12 +232,15 @@ async function updateCustomer(
   throw unexpected(answer)
 }
 
-async function readCustomer(stripe: Stripe, customerId: string): Promise<PaymentCustomer | undefined> {
+async function readCustomer(
+  stripe: Stripe,
+  customerId: string,
+): Promise<PaymentCustomer | 'deleted' | undefined> {
   const answer = await answerOf<Stripe.Customer | Stripe.DeletedCustomer>(
     'customer',
     stripe.customers.retrieve(customerId),
   )
-  if (!isRefusal(answer)) return answer.deleted ? undefined : toPaymentCustomer(answer)
+  if (!isRefusal(answer)) return answer.deleted ? 'deleted' : toPaymentCustomer(answer)
   if (isMissing(answer)) return undefined
   throw unexpected(answer)
 }
@@ -321,22 +328,39 @@ async function detachCard(stripe: Stripe, paymentMethodId: string): Promise<void
 
 async function createPayment(stripe: Stripe, payment: NewPayment): Promise<Payment | PaymentRefused> {
   if (!isId(payment.paymentMethodId)) return { status: 'refused', reason: 'card_unusable' }
-  const params: Stripe.PaymentIntentCreateParams = {
+  const params = {
     amount: payment.amountCents,
     currency: payment.currency,
     customer: payment.customerId,
     payment_method: payment.paymentMethodId,
     metadata: payment.metadata,
+    description: payment.description,
+    statement_descriptor_suffix: payment.statementSuffix,
     automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
     ...PURPOSE_PARAMS[payment.purpose],
+  } satisfies Stripe.PaymentIntentCreateParams
+  const create = (key: string, more: Stripe.PaymentIntentCreateParams | object) =>
+    createOnce<Stripe.PaymentIntent>('payment_intent', key, (options) =>
+      stripe.paymentIntents.create({ ...params, ...more }, options),
+    )
+  const receipt = receiptTo(payment.receiptEmail)
+  let answer = await create(payment.idempotencyKey, receipt)
+  // A receipt that cannot be mailed is no reason to refuse the payment. Other parameters need another key.
+  if (isRefusal(answer) && answer.param === 'receipt_email') {
+    answer = await create(`${payment.idempotencyKey}:plain`, {})
   }
-  const answer = await createOnce<Stripe.PaymentIntent>('payment_intent', payment.idempotencyKey, (options) =>
-    stripe.paymentIntents.create(params, options),
-  )
   if (!isRefusal(answer)) return paymentOf(answer)
   const refused = refusedFor(answer)
   if (refused) return refused
   throw unexpected(answer)
+}
+
+/** Stripe takes addresses in ASCII only, so a domain with other letters is sent in its Punycode form. */
+function receiptTo(email = ''): { receipt_email?: string } {
+  const at = email.lastIndexOf('@')
+  const domain = domainToASCII(email.slice(at + 1))
+  const isMailable = /^[!-~]+@$/.test(email.slice(0, at + 1)) && domain !== ''
+  return isMailable ? { receipt_email: email.slice(0, at + 1) + domain } : {}
 }
 
 /** Parameters for the card networks, by purpose. A renewal also sends `off_session` at confirmation. */
@@ -393,8 +417,12 @@ async function afterRefusal(stripe: Stripe, paymentId: string, refusal: Refusal)
   const current = refusal.payment_intent
     ? paymentOf(refusal.payment_intent)
     : await readPayment(stripe, paymentId)
-  if (!current) throw unexpected(refusal)
+  if (!current) throw new DomainError('not_found', { cause: traceOf(refusal) })
   if (current.status !== 'unconfirmed') return current
+  // The payment was absent a moment ago: the secret key has just been replaced.
+  if (isMissing(refusal) && refusal.param === 'intent') {
+    throw new DomainError('temporarily_unavailable', { cause: traceOf(refusal) })
+  }
   if (refusal instanceof Stripe.errors.StripeCardError) {
     return { ...current, status: 'declined', decline: declineOf(refusal) }
   }
@@ -410,6 +438,7 @@ async function cancelPayment(stripe: Stripe, paymentId: string): Promise<Payment
     stripe.paymentIntents.cancel(paymentId),
   )
   if (!isRefusal(answer)) return paymentOf(answer)
+  if (isMissing(answer)) throw new DomainError('not_found', { cause: traceOf(answer) })
   if (answer.code !== 'payment_intent_unexpected_state') throw unexpected(answer)
   const current = await readPayment(stripe, paymentId)
   if (!current) throw unexpected(answer)
@@ -447,6 +476,7 @@ async function listPayments(
   )
   if (isRefusal(answer)) {
     if (isMissing(answer) && cursor === undefined) return { items: [], nextCursor: undefined }
+    if (isMissing(answer)) throw new DomainError('not_found', { cause: traceOf(answer) })
     throw unexpected(answer)
   }
   return {
@@ -500,6 +530,32 @@ async function readFraudWarning(stripe: Stripe, warningId: string): Promise<Frau
   if (!isRefusal(answer)) return fraudWarningOf(answer)
   if (isMissing(answer)) return undefined
   throw unexpected(answer)
+}
+
+async function listReversals(
+  stripe: Stripe,
+  kind: 'refund' | 'dispute',
+  createdSinceMs: number,
+  cursor: string | undefined,
+): Promise<Page<Reversal>> {
+  const params = {
+    limit: 100,
+    created: { gte: Math.floor(createdSinceMs / 1000) },
+    expand: ['data.charge'],
+    ...(cursor !== undefined && { starting_after: cursor }),
+  }
+  const answer = await answerOf<Stripe.ApiList<Stripe.Refund | Stripe.Dispute>>(
+    'list',
+    kind === 'refund' ? stripe.refunds.list(params) : stripe.disputes.list(params),
+  )
+  if (isRefusal(answer)) {
+    if (isMissing(answer)) throw new DomainError('not_found', { cause: traceOf(answer) })
+    throw unexpected(answer)
+  }
+  return {
+    items: answer.data.flatMap((listed) => reversalOf(listed) ?? []),
+    nextCursor: answer.has_more ? answer.data.at(-1)?.id : undefined,
+  }
 }
 
 // --- Webhooks ---

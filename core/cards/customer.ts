@@ -5,6 +5,7 @@ import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
+import { absentObject } from './absence.ts'
 import { cardTombstone, parseStoredCard, unchangedCard } from './stored.ts'
 import {
   customerItem,
@@ -83,7 +84,8 @@ const CUSTOMER_SYNC_ATTEMPTS = 10
  * Brings Bursar's copy of a customer up to date. The version is read before the provider is asked, so that of
  * two concurrent readings the older one cannot replace the newer one. `eventDone` is written in the same
  * transaction.
- * @throws DomainError `temporarily_unavailable` after too many lost races
+ * @throws DomainError `temporarily_unavailable` after too many lost races, and for a customer that cannot be
+ *   read although the provider has not said that it is deleted
  */
 export async function syncCustomer(
   deps: Deps<'table' | 'payments'>,
@@ -94,7 +96,9 @@ export async function syncCustomer(
   for (let tries = 0; tries < CUSTOMER_SYNC_ATTEMPTS; tries++) {
     const stored = await readStoredCustomer(deps, accountId)
     if (stored && stored.id !== customerId) return writeAll(deps, eventDone).catch(ignoreRefusal)
-    const customer = await deps.payments.readCustomer(customerId)
+    const found = await deps.payments.readCustomer(customerId)
+    if (!found) throw absentObject()
+    const customer = found === 'deleted' ? undefined : found
     if (!customer) await forgetCards(deps, accountId, customerId)
     const copy: Write[] = customer
       ? [{ put: customerItem(accountId, customer, stored), if: unchangedCustomer(stored) }]

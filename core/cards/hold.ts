@@ -4,7 +4,7 @@
 
 import * as z from 'zod/mini'
 import type { Account, Profile } from '../account/account.ts'
-import type { Deps, NewPayment, Payment } from '../ports.ts'
+import type { Deps, NewPayment, Payment, WebhookConfig } from '../ports.ts'
 import { CURRENCY } from '../purchases/catalogue.ts'
 import { holdAmount } from '../purchases/currencies.ts'
 import { dueAt, keys } from '../table/keys.ts'
@@ -71,20 +71,18 @@ export function newHold(
 }
 
 /** The literal parameters of a hold's payment. A retry sends the same parameters. */
-export const holdPayment = ({
-  id,
-  accountId,
-  asked,
-  customerId,
-  amountCents,
-  currency,
-}: Hold): NewPayment => ({
+export const holdPayment = (
+  { id, accountId, asked, customerId, amountCents, currency }: Hold,
+  { stage }: WebhookConfig,
+): NewPayment => ({
   purpose: 'hold',
   amountCents,
   currency: currency.toLowerCase(),
   customerId,
   paymentMethodId: asked,
-  metadata: { account: accountId, purchase: `hold_${id}` },
+  metadata: { account: accountId, purchase: `hold_${id}`, stage },
+  description: 'Card verification: held and released, never charged',
+  statementSuffix: 'CARD CHECK',
   idempotencyKey: `hold_${id}`,
 })
 
@@ -95,12 +93,17 @@ export function holdOf(payment: Payment): { accountId: string; holdId: string } 
   return holdId && /^[0-9a-f]{24}$/.test(account) ? { accountId: account, holdId } : undefined
 }
 
-/** Whether a payment matches its hold in every detail that concerns money. */
-export const isPaymentOfHold = (payment: Payment, hold: Hold, livemode: boolean): boolean =>
+/**
+ * Whether a payment matches its hold in every detail that concerns money. As with purchases, metadata counts
+ * only as long as no payment id is stored.
+ */
+export const isPaymentOfHold = (payment: Payment, hold: Hold, { livemode, stage }: WebhookConfig): boolean =>
   payment.amountCents === hold.amountCents &&
   payment.currency === hold.currency.toLowerCase() &&
   payment.customerId === hold.customerId &&
-  payment.metadata.account === hold.accountId &&
-  payment.metadata.purchase === `hold_${hold.id}` &&
   payment.livemode === livemode &&
-  (hold.paymentId === undefined || hold.paymentId === payment.id)
+  (hold.paymentId === undefined
+    ? payment.metadata.account === hold.accountId &&
+      payment.metadata.purchase === `hold_${hold.id}` &&
+      payment.metadata.stage === stage
+    : hold.paymentId === payment.id)

@@ -2,6 +2,7 @@ import type { Profile } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { MoneyDeps } from '../ports.ts'
 import { ConditionFailed } from '../table/table.ts'
+import { requireKnownCustomer } from './absence.ts'
 import { makeDefault } from './settle.ts'
 import { cardItem, unchangedCard } from './stored.ts'
 import { customerItem, readStoredCustomer, unchangedCustomer } from './stored-customer.ts'
@@ -12,7 +13,8 @@ const KEEP_ATTEMPTS = 5
 /**
  * Puts a card that has just paid on file, and makes it the default card. The provider is updated first, so
  * that our copy never runs ahead of it. A card that was removed meanwhile stays removed. Safe to repeat.
- * @throws DomainError `temporarily_unavailable` after too many lost races
+ * @throws DomainError `temporarily_unavailable` after too many lost races, and if neither the card nor its
+ *   customer can be read
  */
 export async function keepCard(
   deps: MoneyDeps,
@@ -24,6 +26,7 @@ export async function keepCard(
     const customer = await readStoredCustomer(deps, accountId)
     if (stored?.removing || customer?.id !== customerId) return
     const card = await deps.payments.readCard(cardId)
+    if (!card) await requireKnownCustomer(deps, customerId)
     if (card?.customerId !== customerId) return
     const changed = await makeDefault(deps, kept)
     if (!changed) return

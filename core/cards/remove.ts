@@ -6,6 +6,7 @@ import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import { ignoreRefusal } from '../table/table.ts'
+import { absentObject } from './absence.ts'
 import { syncCustomer } from './customer.ts'
 import { cardTombstone, isLiveCard, parseStoredCard, unchangedCard } from './stored.ts'
 import { readStoredCard } from './sync.ts'
@@ -87,8 +88,9 @@ export async function finishRemoval(
 ): Promise<void> {
   const { accountId, customerId } = owner
   const customer = await deps.payments.readCustomer(customerId)
-  const next =
-    customer?.defaultPaymentMethodId === cardId ? await newestOtherCard(deps, accountId, cardId) : undefined
+  if (!customer) throw absentObject()
+  const isDefault = customer !== 'deleted' && customer.defaultPaymentMethodId === cardId
+  const next = isDefault ? await newestOtherCard(deps, accountId, cardId) : undefined
   if (next !== undefined) await deps.payments.updateCustomer(customerId, { defaultPaymentMethodId: next })
   await deps.payments.detachCard(cardId)
   await syncCustomer(deps, accountId, customerId)

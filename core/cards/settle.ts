@@ -39,7 +39,7 @@ export async function settleHold(
   if (hold.state === 'releasing') return { status: 'proved', hold }
   const step = decideStep('hold', {
     payment,
-    matches: isPaymentOfHold(payment, hold, deps.webhooks.livemode),
+    matches: isPaymentOfHold(payment, hold, deps.webhooks),
     isLeased: isLeased(deps, hold),
     hasLapsed,
     canAuthenticate: false,

@@ -3,6 +3,7 @@ import type { Deps } from '../ports.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
+import { requireKnownCustomer } from './absence.ts'
 import { cardItem, cardTombstone, parseStoredCard, type StoredCard, unchangedCard } from './stored.ts'
 
 const CARD_SYNC_ATTEMPTS = 10
@@ -11,7 +12,8 @@ const CARD_SYNC_ATTEMPTS = 10
  * Brings Bursar's copy of a card up to date, whatever the order of its events. The version is read before the
  * provider is asked, so that of two concurrent readings the older one cannot replace the newer one.
  * `eventDone` is written in the same transaction.
- * @throws DomainError `temporarily_unavailable` after too many lost races
+ * @throws DomainError `temporarily_unavailable` after too many lost races, and if neither the card nor its
+ *   customer can be read
  */
 export async function syncCard(
   deps: Deps<'table' | 'payments'>,
@@ -22,6 +24,7 @@ export async function syncCard(
   for (let tries = 0; tries < CARD_SYNC_ATTEMPTS; tries++) {
     const stored = await readStoredCard(deps, owner.accountId, cardId)
     const card = await deps.payments.readCard(cardId)
+    if (!card) await requireKnownCustomer(deps, owner.customerId)
     const attached = card?.customerId === owner.customerId
     const copy: Write[] = []
     if (attached && !stored?.removing) {

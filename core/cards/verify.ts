@@ -7,6 +7,8 @@ import { expr, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { isLeased, leaseDue } from '../table/lease.ts'
 import { ConditionFailed } from '../table/table.ts'
+import { writeUnlessDone } from '../table/write-all.ts'
+import { isPaymentDeleted } from './absence.ts'
 import { AUTHENTICATION_MS } from './authentication.ts'
 import { ensureCustomer, syncCustomer } from './customer.ts'
 import { type Hold, holdOf, holdPayment, newHold, parseHold } from './hold.ts'
@@ -47,9 +49,10 @@ export async function proveOnce(
   if (!account.emailVerified) throw new DomainError('email_unconfirmed')
   const open = await openHold(deps, account)
   if (open?.asked === input.cardId && open.purpose === input.purpose) {
-    return proofAnswer(await advanceHold(deps, await withPayment(deps, open)))
-  }
-  if (open) await abandonHold(deps, open)
+    const settled = await advanceHold(deps, await withPayment(deps, open))
+    // Its payment has been deleted at the provider, so another verification begins.
+    if (settled.status !== 'given up') return proofAnswer(settled)
+  } else if (open) await abandonHold(deps, open)
   const hold = await beginHold(deps, open ? { ...account, openHold: undefined } : account, input)
   return proofAnswer(await advanceHold(deps, hold))
 }
@@ -121,13 +124,44 @@ async function advanceHold(deps: MoneyDeps, hold: Hold): Promise<SettledHold> {
 
 /** Releases a hold if possible. The card is proved even if the release fails. */
 async function releaseOrLeave(deps: MoneyDeps, hold: Hold): Promise<void> {
-  await releaseHold(deps, hold).catch((error: unknown) => {
+  await releaseOrForget(deps, hold).catch((error: unknown) => {
     const { accountId, id: holdId } = hold
     deps.log.warn('a hold could not be released; its webhook or the job sweep will retry it', error, {
       accountId,
       holdId,
     })
   })
+}
+
+/** Releases a hold; one whose payment the provider has deleted holds nothing any more. */
+async function releaseOrForget(deps: MoneyDeps, hold: Hold): Promise<void> {
+  await releaseHold(deps, hold).catch(async (error: unknown) => {
+    if (!(await isPaymentDeleted(deps, error, hold))) throw error
+    logDeleted(deps, hold, error)
+    await writeUnlessDone(deps, [{ remove: keys.hold(hold.accountId, hold.id) }])
+  })
+}
+
+const logDeleted = (deps: MoneyDeps, { accountId, id: holdId }: Hold, error: unknown) =>
+  deps.log.warn('the provider has deleted the payment of a hold; the verification ends', error, {
+    accountId,
+    holdId,
+  })
+
+/** Takes a step of a hold, and ends the hold if the provider has deleted its payment. */
+async function endIfDeleted(
+  deps: MoneyDeps,
+  hold: Hold,
+  step: () => Promise<SettledHold>,
+): Promise<SettledHold> {
+  try {
+    return await step()
+  } catch (error) {
+    if (!(await isPaymentDeleted(deps, error, hold))) throw error
+    logDeleted(deps, hold, error)
+    await closeHold(deps, hold)
+    return { status: 'given up' }
+  }
 }
 
 function holdPending(deps: MoneyDeps, { accountId, id: holdId }: Hold, error: unknown): SettledHold {
@@ -140,7 +174,11 @@ async function confirmHold(deps: MoneyDeps, hold: Hold): Promise<SettledHold> {
   const known = hold.state === 'created' ? await createHoldPayment(deps, hold) : hold
   if (known?.paymentId === undefined) return { status: 'declined' }
   if (known.state === 'releasing') return { status: 'proved', hold: known }
-  const payment = await deps.payments.confirmPayment(known.paymentId, 'hold')
+  return endIfDeleted(deps, known, () => confirmKnownHold(deps, known, known.paymentId ?? ''))
+}
+
+async function confirmKnownHold(deps: MoneyDeps, known: Hold, paymentId: string): Promise<SettledHold> {
+  const payment = await deps.payments.confirmPayment(paymentId, 'hold')
   if (payment.status === 'unknown') return holdPending(deps, known, payment.cause)
   return settleHold(deps, known, payment).catch((error: unknown) => {
     // The payment is confirmed but the hold is not settled, so the outcome is still open.
@@ -155,7 +193,7 @@ async function confirmHold(deps: MoneyDeps, hold: Hold): Promise<SettledHold> {
  * @throws DomainError `temporarily_unavailable` if the customer was deleted
  */
 async function createHoldPayment(deps: MoneyDeps, hold: Hold): Promise<Hold | undefined> {
-  const payment = await deps.payments.createPayment(holdPayment(hold))
+  const payment = await deps.payments.createPayment(holdPayment(hold, deps.webhooks))
   if (payment.status === 'refused') {
     await closeHold(deps, hold)
     if (payment.reason !== 'customer_missing') return undefined
@@ -207,9 +245,12 @@ async function settleAbandonedHold(deps: MoneyDeps, hold: Hold, hasLapsed: boole
   if (hold.paymentId === undefined) {
     return isLeased(deps, hold) ? { status: 'pending' } : abandonHoldWithoutPayment(deps, hold)
   }
-  const payment = await deps.payments.readPayment(hold.paymentId)
-  if (!payment) throw new Error('the provider does not know the payment of a hold')
-  return settleHold(deps, hold, payment, [], hasLapsed)
+  const { paymentId } = hold
+  return endIfDeleted(deps, hold, async () => {
+    const payment = await deps.payments.readPayment(paymentId)
+    if (!payment) throw new DomainError('not_found')
+    return settleHold(deps, hold, payment, [], hasLapsed)
+  })
 }
 
 /**
@@ -239,7 +280,7 @@ export function sweepHolds(deps: MoneyDeps, run: Run): Promise<Worked> {
       hold,
       deps.clock.nowMs() >= hold.createdAtMs + AUTHENTICATION_MS || !(await isActive(deps, hold.accountId)),
     )
-    if (settled.status === 'proved') await releaseHold(deps, settled.hold)
+    if (settled.status === 'proved') await releaseOrForget(deps, settled.hold)
     return settled.status !== 'pending' && settled.status !== 'action required'
   })
 }

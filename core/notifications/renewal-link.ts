@@ -24,7 +24,7 @@ export function renewalLinkCode(deps: Deps<'keyring'>, link: RenewalLink): strin
   content.write(link.accountId, 'hex')
   content.writeUIntBE(link.act === 'allow' ? link.heldAtMs : 0, 12, 6)
   content.writeUIntBE(deps.clock.nowMs() + RENEWAL_LINK_DAYS * DAY_MS, 18, 6)
-  return Buffer.concat([content, macOf(deps, content)]).toString('base64url')
+  return Buffer.concat([content, linkMac(deps, content)]).toString('base64url')
 }
 
 /** Reads the code of a link. @returns undefined for any code that Bursar did not make or that has expired */
@@ -33,12 +33,12 @@ export function readRenewalLink(deps: Deps<'keyring'>, code: string): RenewalLin
   // Node ignores stray characters: only the exact text of a code is a code.
   if (bytes.length !== LINK_BYTES || bytes.toString('base64url') !== code) return undefined
   const content = bytes.subarray(0, -MAC_BYTES)
-  if (!timingSafeEqual(macOf(deps, content), bytes.subarray(-MAC_BYTES))) return undefined
+  if (!timingSafeEqual(linkMac(deps, content), bytes.subarray(-MAC_BYTES))) return undefined
   if (content.readUIntBE(18, 6) <= deps.clock.nowMs()) return undefined
   const accountId = content.toString('hex', 0, 12)
   const heldAtMs = content.readUIntBE(12, 6)
   return heldAtMs === 0 ? { act: 'stop', accountId } : { act: 'allow', accountId, heldAtMs }
 }
 
-const macOf = (deps: Deps<'keyring'>, content: Buffer): Buffer =>
+const linkMac = (deps: Deps<'keyring'>, content: Buffer): Buffer =>
   deps.keyring.mac('renewal-link', content.toString('hex')).subarray(0, MAC_BYTES)

@@ -1,3 +1,4 @@
+import { isPaymentDeleted } from '../cards/absence.ts'
 import { syncCustomer } from '../cards/customer.ts'
 import { DomainError, rateLimitOf } from '../errors.ts'
 import type { MoneyDeps, NewPayment, OutcomeUnknown, Payment } from '../ports.ts'
@@ -7,6 +8,7 @@ import { isLeased } from '../table/lease.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { MINUTE_MS } from '../time.ts'
 import { finishPurchase } from './credit.ts'
+import { watchPayment } from './payment-record.ts'
 import {
   isOpen,
   isPaymentOfPurchase,
@@ -33,7 +35,7 @@ export async function advancePurchase(
   purchase: Purchase,
   waiting: Waiting = 'customer',
 ): Promise<PurchaseOutcome> {
-  const work = () => advanceOrThrow(deps, purchase, waiting)
+  const work = () => endIfDeleted(deps, purchase, () => advanceOrThrow(deps, purchase, waiting))
   const outcome = await unknownIsPending(deps, purchase, waiting, work)
   // The purchase stays credited even if finishing it fails.
   if (outcome.status === 'credited') {
@@ -58,6 +60,27 @@ async function unknownIsPending(
     if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error
     if (waiting === 'customer' && rateLimitOf(error)) await promisePurchase(deps, purchase)
     return purchasePending(deps, purchase, error)
+  }
+}
+
+/** Takes a step of a purchase, and ends the purchase if the provider has deleted its payment. */
+async function endIfDeleted(
+  deps: MoneyDeps,
+  { accountId, id }: Purchase,
+  step: () => Promise<PurchaseOutcome>,
+): Promise<PurchaseOutcome> {
+  try {
+    return await step()
+  } catch (error) {
+    if (!(error instanceof DomainError && error.code === 'not_found')) throw error
+    // The step may have saved the payment's id, or another request may have settled the purchase.
+    const now = await readPurchase(deps, accountId, id)
+    if (!now || !isOpen(now) || !(await isPaymentDeleted(deps, error, now))) throw error
+    deps.log.warn('the provider has deleted the payment of a purchase; the purchase ends', error, {
+      accountId,
+      purchaseId: id,
+    })
+    return endPurchase(deps, now, undefined, [], 'deleted')
   }
 }
 
@@ -112,9 +135,10 @@ async function confirmPurchase(
     : settlePurchase(deps, purchase, payment)
 }
 
+/** @throws DomainError `not_found` if the provider does not know the payment */
 async function readKnownPayment(deps: MoneyDeps, paymentId: string): Promise<Payment> {
   const payment = await deps.payments.readPayment(paymentId)
-  if (!payment) throw new Error('the provider does not know the payment of a purchase')
+  if (!payment) throw new DomainError('not_found')
   return payment
 }
 
@@ -154,8 +178,7 @@ async function createPurchasePayment(
 async function lostPayment(deps: MoneyDeps, purchase: Purchase): Promise<Payment | undefined> {
   if (isLeased(deps, purchase)) return undefined
   return (await paymentsOfPurchase(deps, purchase)).find(
-    (payment) =>
-      payment.status !== 'canceled' && isPaymentOfPurchase(payment, purchase, deps.webhooks.livemode),
+    (payment) => payment.status !== 'canceled' && isPaymentOfPurchase(payment, purchase, deps.webhooks),
   )
 }
 
@@ -164,7 +187,7 @@ async function lostPayment(deps: MoneyDeps, purchase: Purchase): Promise<Payment
  * has a key of its own.
  */
 function paymentOrder(deps: MoneyDeps, purchase: Purchase): NewPayment {
-  const order = paymentFor(purchase)
+  const order = paymentFor(purchase, deps.webhooks)
   if (isLeased(deps, purchase)) return order
   const minutes = Math.floor((deps.clock.nowMs() - purchase.createdAtMs) / MINUTE_MS)
   return { ...order, idempotencyKey: `${order.idempotencyKey}_${minutes}` }
@@ -176,16 +199,31 @@ async function paymentsOfPurchase(deps: MoneyDeps, { id, customerId }: Purchase)
   return items.filter((payment) => purchaseOf(payment)?.purchaseId === id)
 }
 
-/** @returns the stored purchase, which a concurrent request may have changed first. */
+/**
+ * Saves the payment's id, and with it the record that leads from the payment to the purchase.
+ * @returns the stored purchase, which a concurrent request may have changed first.
+ */
 async function savePaymentOfPurchase(
   deps: MoneyDeps,
-  { accountId, id, asked }: Purchase,
+  purchase: Purchase,
   payment: Payment,
 ): Promise<Purchase> {
-  const set = expr`SET #paymentId = ${payment.id}, #cardId = ${payment.paymentMethodId ?? asked}, #state = ${'saved'}`
+  const { accountId, id, asked } = purchase
+  const saved = {
+    paymentId: payment.id,
+    cardId: payment.paymentMethodId ?? asked,
+    state: 'saved',
+  } as const
   try {
-    const item = await deps.table.update(keys.purchase(accountId, id), set, expr`#state = ${'created'}`)
-    return parsePurchase(item)
+    await deps.table.transact([
+      {
+        update: keys.purchase(accountId, id),
+        set: expr`SET #paymentId = ${saved.paymentId}, #cardId = ${saved.cardId}, #state = ${saved.state}`,
+        if: expr`#state = ${'created'}`,
+      },
+      watchPayment(deps, payment.id, { accountId, purchaseId: id }),
+    ])
+    return { ...purchase, ...saved }
   } catch (error) {
     const item = error instanceof ConditionFailed ? error.failed.get(0) : undefined
     if (!item) throw error
@@ -206,7 +244,9 @@ export async function settleAbandonedPurchase(
   if (paymentId === undefined) {
     return isLeased(deps, purchase) ? { status: 'pending' } : abandonPurchaseWithoutPayment(deps, purchase)
   }
-  return settlePurchase(deps, purchase, await readKnownPayment(deps, paymentId), [], hasLapsed)
+  return endIfDeleted(deps, purchase, async () =>
+    settlePurchase(deps, purchase, await readKnownPayment(deps, paymentId), [], hasLapsed),
+  )
 }
 
 /**

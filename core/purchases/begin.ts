@@ -34,7 +34,7 @@ export async function beginPurchase(
   order: Order,
   key?: RequestKey,
 ): Promise<Purchase | undefined> {
-  const { purchase, item } = newPurchase(deps, order)
+  const { purchase, item } = newPurchase(deps, order, account.email)
   try {
     await deps.table.transact([
       takePurchaseSlot(deps, account, purchase),

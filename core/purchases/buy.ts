@@ -224,6 +224,7 @@ function purchaseAnswer({ id }: Purchase, outcome: PurchaseOutcome): PurchaseAns
     case 'declined':
       throw new DomainError('card_declined')
     case 'abandoned':
+      if (outcome.isUnclear) return { status: 'pending', id }
       // Nothing was charged, and the same request may be sent again.
       throw new DomainError('temporarily_unavailable')
   }

@@ -18,7 +18,8 @@ import { changeRenewal, type LeadMessage } from './renewal-state.ts'
 import { slotToFree, transactPurchase } from './transaction.ts'
 
 /**
- * Turns the charge into units, once: one transaction changes the purchase, the ledger, the bundle and the
+ * Turns the charge into units, once. What happened is dated by the charge's own time, since the outcome may
+ * have become known much later. One transaction changes the purchase, the ledger, the bundle and the
  * slot. `finishPurchase` updates the hot counter separately, so that the transaction never conflicts with
  * consumes; the purchase stays due until that is done.
  * @returns the purchase as stored, also if a concurrent writer was first.
@@ -31,12 +32,13 @@ export async function creditPurchase(
   const { accountId, amountCents, currency, units, id } = purchase
   const receipt = payment.receipt ?? (await readReceipt(deps, payment))
   const nowMs = deps.clock.nowMs()
+  const atMs = receipt?.chargedAtMs ?? nowMs
   let credited = purchase
   const other = await transactPurchase(deps, purchase, async (profile, card) => {
     const paid = await payOwedUnits(deps, profile, units)
     const entries: NewEntry[] = [
-      { kind: 'payment', units: 0, amountCents, currency, purchaseId: id },
-      { kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units },
+      { kind: 'payment', units: 0, amountCents, currency, purchaseId: id, atMs },
+      { kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units, atMs },
       ...paid.entries,
     ]
     credited = {
@@ -44,7 +46,7 @@ export async function creditPurchase(
       state: 'credited',
       paymentId: payment.id,
       cardId: payment.paymentMethodId ?? purchase.cardId,
-      paidAtMs: nowMs,
+      paidAtMs: atMs,
       ledgerSeq: profile.ledgerSeq + entries.length,
       brand: receipt?.brand ?? card?.card?.brand,
       last4: receipt?.last4 ?? card?.card?.last4,
@@ -65,7 +67,9 @@ export async function creditPurchase(
 
 async function readReceipt(deps: MoneyDeps, { latestChargeId }: Payment): Promise<Receipt | undefined> {
   const charge = latestChargeId === undefined ? undefined : await deps.payments.readCharge(latestChargeId)
-  return charge && { brand: charge.card?.brand, last4: charge.card?.last4, url: charge.receiptUrl }
+  if (!charge) return undefined
+  const { createdMs: chargedAtMs, card, receiptUrl: url } = charge
+  return { chargedAtMs, brand: card?.brand, last4: card?.last4, url }
 }
 
 /**

@@ -13,7 +13,7 @@ import { limitReached, type RenewalLimits } from './renewal-limits.ts'
 import { changeRenewal, type Renewal, type RenewalChange } from './renewal-state.ts'
 
 /** Attempts of a change that loses races with other writers of the profile. */
-const SETTING_ATTEMPTS = 10
+const SETTING_ATTEMPTS = 20
 
 /** A change of the profile, derived from the account as it was read. */
 interface Setting {
@@ -83,8 +83,14 @@ function switchTo(
   return { change, more: mayRenewNow ? [wakeRenewal(deps, account.id)] : [] }
 }
 
-/** The owner's limits to change. Absent limits stay as they are; null lifts the cap, or sets the default number. */
-export type LimitChanges = { [Limit in keyof RenewalLimits]?: number | null }
+/**
+ * The owner's limits to change. Limits that are no property stay as they are; the value undefined lifts the cap,
+ * or sets the default number.
+ */
+export type LimitChanges = { [Limit in keyof RenewalLimits]?: number | undefined }
+
+/** What `withinLimits` reads besides the state of renewal. */
+const LIMIT_FIELDS = ['renewed', 'monthlyCapCents', 'maxRenewalsPerHour', 'maxRenewalsPerDay'] as const
 
 /**
  * Sets the owner's limits on renewals. A renewal that a limit had stopped goes on if the new limits allow it.
@@ -96,18 +102,16 @@ export async function setRenewalLimits(
   caller: Account,
   changes: LimitChanges,
 ): Promise<void> {
-  const given = Object.entries(changes).filter(([, value]) => value !== undefined)
-  const limits = Object.fromEntries(given.map(([limit, value]) => [limit, value ?? undefined]))
+  const given = Object.entries(changes)
   await changeSettings(deps, caller, (account) => {
-    const after = { ...account, ...limits }
+    const after = { ...account, ...changes }
     const change = changeRenewal(deps, after, withinLimits(after, deps.clock.nowMs()), { by: 'allowed' })
     return {
       change,
-      set: given.flatMap(([limit, value]) => (value === null ? [] : [expr`${attr(limit)} = ${value}`])),
-      remove: given.flatMap(([limit, value]) => (value === null ? [expr`${attr(limit)}`] : [])),
-      unchanged: [
-        unchangedSince(account, ['renewed', 'monthlyCapCents', 'maxRenewalsPerHour', 'maxRenewalsPerDay']),
-      ],
+      set: given.flatMap(([limit, value]) => (value === undefined ? [] : [expr`${attr(limit)} = ${value}`])),
+      remove: given.flatMap(([limit, value]) => (value === undefined ? [expr`${attr(limit)}`] : [])),
+      // Only a renewal that a limit has stopped depends on the limits and on what was renewed.
+      unchanged: account.renewal && isByLimit(account.renewal) ? [unchangedSince(account, LIMIT_FIELDS)] : [],
       // The new limits may allow the next renewal.
       more: [wakeRenewal(deps, account.id)],
     }

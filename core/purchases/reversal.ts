@@ -1,8 +1,9 @@
 import { type Profile, parseProfile } from '../account/account.ts'
+import { absentObject } from '../cards/absence.ts'
 import { readStoredCustomer } from '../cards/stored-customer.ts'
 import { DomainError } from '../errors.ts'
 import { type LedgerEntry, ledgerWrites, type NewEntry } from '../ledger/entry.ts'
-import type { Charge, MoneyDeps } from '../ports.ts'
+import type { Charge, Dispute, MoneyDeps } from '../ports.ts'
 import { applyLedger, moveBalance, readQuota } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
 import { needsRenewal } from '../quota/thresholds.ts'
@@ -20,13 +21,15 @@ import { reversalText } from './reversal-text.ts'
 
 const REVERSAL_ATTEMPTS = 20
 
+const hasTakenMoney = ({ status }: Dispute): boolean => status === 'open' || status === 'lost'
+
 /** What refunds and disputes have taken from us, in the charge's currency, as the charge now shows. */
 export function reversedAmounts(charge: Charge): Pick<Purchase, 'refundedCents' | 'disputedCents'> {
   // The provider reports the release of a hold as a refund.
   if (!charge.captured) return { refundedCents: 0, disputedCents: 0 }
   const refundedCents = Math.min(charge.refundedCents, charge.amountCents)
   const disputed = charge.disputes
-    .filter(({ status }) => status === 'open' || status === 'lost')
+    .filter(hasTakenMoney)
     // A dispute in another currency cannot be compared, so all of the charge counts as disputed.
     .reduce(
       (sum, { amountCents, currency }) =>
@@ -34,6 +37,22 @@ export function reversedAmounts(charge: Charge): Pick<Purchase, 'refundedCents' 
       0,
     )
   return { refundedCents, disputedCents: Math.min(disputed, charge.amountCents - refundedCents) }
+}
+
+/** When the provider says that money moved, by the kind of ledger entry. */
+type ReversalTimes = Partial<Record<LedgerEntry['kind'], number>>
+
+/**
+ * The times of the newest refund and dispute. The provider does not say when a refund failed or a dispute was
+ * won; those entries, and the units, get the time at which they are written.
+ */
+function reversalTimes({ refunds, disputes }: Charge): ReversalTimes {
+  const made = refunds.filter(({ status }) => status !== 'failed' && status !== 'canceled')
+  const taken = disputes.filter(hasTakenMoney)
+  const newest = (times: number[]) => (times.length > 0 ? Math.max(...times) : undefined)
+  const refund = newest(made.map(({ createdMs }) => createdMs))
+  const dispute = newest(taken.map(({ createdMs }) => createdMs))
+  return { ...(refund !== undefined && { refund }), ...(dispute !== undefined && { dispute }) }
 }
 
 /**
@@ -58,13 +77,14 @@ export async function applyReversal(
     if (!item) throw new Error('a purchase has no account')
     // Read the charge after the profile: the write requires the same `ledgerSeq`, so no stale charge wins.
     const charge = await deps.payments.readCharge(chargeId)
-    if (!charge) throw new Error('the provider does not know the charge of a purchase')
+    if (!charge) throw absentObject()
     const target = reversedAmounts(charge)
     const isUpToDate =
       purchase.refundedCents === target.refundedCents && purchase.disputedCents === target.disputedCents
     if (isUpToDate) return finishPurchase(deps, purchase, eventDone)
     try {
-      const writes = await reversalWrites(deps, purchase, parseProfile(item), target, isDisputeWon(charge))
+      const about = { times: reversalTimes(charge), isDisputeWon: isDisputeWon(charge) }
+      const writes = await reversalWrites(deps, purchase, parseProfile(item), target, about)
       // A concurrent credit is not in the counter yet: retry.
       if (!writes) continue
       await deps.table.transact(writes)
@@ -93,13 +113,13 @@ async function reversalWrites(
   purchase: Purchase,
   profile: Profile,
   target: Pick<Purchase, 'refundedCents' | 'disputedCents'>,
-  isDisputeWon: boolean,
+  { times, isDisputeWon }: { times: ReversalTimes; isDisputeWon: boolean },
 ): Promise<Write[] | undefined> {
   const { accountId, id } = purchase
   const quota = await readQuota(deps, accountId)
   if (quota.seq !== profile.ledgerSeq) return undefined
   const nowMs = deps.clock.nowMs()
-  const { entries, returnedUnits, returnedCents, owedUnits } = entriesOf(purchase, target, quota.left)
+  const { entries, returnedUnits, returnedCents, owedUnits } = entriesOf(purchase, target, quota.left, times)
   const amountCents = entries.reduce((sum, entry) => sum + entry.amountCents, 0)
   const units = entries.reduce((sum, entry) => sum + entry.units, 0)
   const seq = profile.ledgerSeq + entries.length
@@ -171,6 +191,7 @@ export function entriesOf(
   purchase: Purchase,
   target: Pick<Purchase, 'refundedCents' | 'disputedCents'>,
   left: number,
+  times: ReversalTimes = {},
 ) {
   const { id: purchaseId, currency } = purchase
   const reversedCents = target.refundedCents + target.disputedCents
@@ -181,7 +202,9 @@ export function entriesOf(
       : purchase.returnedUnits + Math.min(targetUnits - purchase.returnedUnits, left)
   const returnedCents = centsForReturnedUnits(purchase, reversedCents, returnedUnits)
   const entry = (kind: LedgerEntry['kind'], amountCents: number, units = 0): NewEntry[] =>
-    amountCents === 0 && units === 0 ? [] : [{ kind, units, amountCents, currency, purchaseId }]
+    amountCents === 0 && units === 0
+      ? []
+      : [{ kind, units, amountCents, currency, purchaseId, atMs: times[kind] }]
   const refunded = purchase.refundedCents - target.refundedCents
   const disputed = purchase.disputedCents - target.disputedCents
   const units = purchase.returnedUnits - returnedUnits

@@ -22,8 +22,8 @@ export type PurchaseOutcome =
   | { status: 'credited'; purchase: Purchase }
   /** `clientSecret` is undefined for a renewal until its customer comes to authenticate. */
   | { status: 'action required'; clientSecret: string | undefined }
-  /** `abandoned`: ended before any money moved. */
-  | { status: 'pending' | 'declined' | 'abandoned' }
+  /** `abandoned`: ended before any money moved, unless that is unclear. */
+  | { status: 'pending' | 'declined' | 'abandoned'; isUnclear?: true }
 
 /**
  * Brings a purchase to the state that its payment's status calls for. The request, the webhook and the job
@@ -42,7 +42,7 @@ export async function settlePurchase(
   if (!isOpen(purchase)) return endedOutcome(deps, purchase, eventDone)
   const step = decideStep('purchase', {
     payment,
-    matches: isPaymentOfPurchase(payment, purchase, deps.webhooks.livemode),
+    matches: isPaymentOfPurchase(payment, purchase, deps.webhooks),
     isLeased: isLeased(deps, purchase),
     hasLapsed,
     canAuthenticate: needsCustomer(purchase, payment),
@@ -55,10 +55,14 @@ export async function settlePurchase(
       return askForAuthentication(deps, purchase, payment, eventDone)
     case 'cancel':
       return cancelPurchase(deps, purchase, payment, eventDone)
-    case 'reject':
-      // If the payment took money, the reconciliation raises an alarm.
-      if (payment.status !== 'succeeded') await deps.payments.cancelPayment(payment.id)
-      return endPurchase(deps, purchase, undefined, eventDone, payment.status === 'succeeded')
+    case 'reject': {
+      const { status } =
+        payment.status === 'succeeded' ? payment : await deps.payments.cancelPayment(payment.id)
+      if (status === 'canceled') return endPurchase(deps, purchase, undefined, eventDone)
+      // The payment took money or still may: the reconciliation raises an alarm.
+      const ended = await endPurchase(deps, purchase, undefined, eventDone, 'unmatched')
+      return ended.status === 'abandoned' ? { status: 'abandoned', isUnclear: true } : ended
+    }
     case 'end':
       return endPurchase(deps, purchase, declineBefore(payment), eventDone)
     case 'wait':
@@ -135,18 +139,24 @@ async function askForAuthentication(
   return endedOutcome(deps, other, eventDone)
 }
 
+/** Why a purchase ends, if neither the bank declined it nor the provider confirmed that it is canceled. */
+export type UnclearEnd =
+  /** Its payment was altered outside Bursar and may have taken money. */
+  | 'unmatched'
+  /** The provider has deleted its payment. */
+  | 'deleted'
+
 /**
  * Ends a purchase whose payment can move no more money, and frees the account's slot for another purchase.
  * @param decline why the card was declined; undefined for an abandoned purchase.
- * @param tookMoney whether its payment has taken money all the same. Only a purchase that charged nothing
- *   expires.
+ * @param unclear why the end is no confirmed one. Only a purchase that charged nothing expires.
  */
 export async function endPurchase(
   deps: MoneyDeps,
   purchase: Purchase,
   decline: Decline | undefined,
   eventDone: readonly Write[] = [],
-  tookMoney = false,
+  unclear?: UnclearEnd,
 ): Promise<PurchaseOutcome> {
   const { accountId, id } = purchase
   const { ttl } = ttlAt(deps.clock.nowMs() + UNCHARGED_PURCHASE_KEPT_MS)
@@ -158,7 +168,7 @@ export async function endPurchase(
       {
         update: keys.purchase(accountId, id),
         set: setRemove(
-          [expr`#state = ${state}`, ...(tookMoney ? [] : [expr`#ttl = ${ttl}`])],
+          [expr`#state = ${state}`, ...(unclear === 'unmatched' ? [] : [expr`#ttl = ${ttl}`])],
           [expr`#due, #dueAtMs`],
         ),
         // Without a payment id, the condition fails if a concurrent request has saved one meanwhile.
@@ -166,7 +176,9 @@ export async function endPurchase(
       },
       ...endOnProfile(deps, profile, purchase, decline ? [lastDeclined(deps, purchase)] : [], renewal),
       ...(decline ? markDeclined(accountId, card, true) : []),
-      ...lateNotice(deps, purchase, decline !== undefined),
+      ...(unclear
+        ? unclearNotice(deps, purchase, unclear)
+        : lateNotice(deps, purchase, decline !== undefined)),
       ...eventDone,
     ]
   })
@@ -180,6 +192,16 @@ function lateNotice(deps: MoneyDeps, purchase: Purchase, declined: boolean): Wri
   const text = declined
     ? `Your payment for the ${bundle} bundle was declined. Nothing was charged.`
     : `We cancelled your payment for the ${bundle} bundle. Nothing was charged.`
+  return [{ put: newNotice(deps, accountId, 'purchase_failed', text) }]
+}
+
+/** Claims nothing that was not checked at the provider. A renewal whose payment was deleted starts over. */
+function unclearNotice(deps: MoneyDeps, { accountId, bundle, kind }: Purchase, unclear: UnclearEnd): Write[] {
+  if (kind === 'renewal' && unclear === 'deleted') return []
+  const text =
+    unclear === 'unmatched'
+      ? `We could not match your payment for the ${bundle} bundle, so we added no units. We are checking the payment, and refund it if it took money.`
+      : `Our payment provider no longer has your payment for the ${bundle} bundle, so it has ended without units. Please buy the bundle again if you need it.`
   return [{ put: newNotice(deps, accountId, 'purchase_failed', text) }]
 }
 

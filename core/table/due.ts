@@ -19,6 +19,12 @@ export interface Run {
   ready?(): Promise<void>
 }
 
+/** A run that may find what a person must see. */
+export interface WatchfulRun extends Run {
+  /** Writes a log line of level `alarm`: a sentence that names the object and says what to do. */
+  alarm(sentence: string): void
+}
+
 /** Number of keys read from the index at once. */
 const DUE_PAGE = 400
 

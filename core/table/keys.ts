@@ -28,6 +28,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | mail asked for    | ASK#<purpose>#<e-mail> | #ASK                               | a request by anyone for a mail with a code                       | 24 hours                                          |
  * | key look-up       | APIKEY#<hash>          | #KEY                               | account of the default application key                           | until rotated                                     |
  * | customer look-up  | CUSTOMER#<cus_>        | #CUSTOMER                          | account of Stripe's customer                                     | until deleted at Stripe                           |
+ * | payment look-up   | PAYMENT#<pi_>          | #PAYMENT                           | purchase of a payment; due until the two were compared           | for good                                          |
  * | job               | JOB#<name>             | #JOB                               | progress of a job                                                | for good                                          |
  * | call budget       | CALLS#<provider>       | #CALLS                             | how many calls the jobs may make to a provider, by endpoint      | for good                                          |
  * | event guard       | EVENT#<id>             | #EVENT                             | an event from outside that has been processed                    | 30 days (EventBridge: 7 days)                     |
@@ -47,6 +48,12 @@ const ownedBy = (accountId: string) => `ACCOUNT#${accountId}`
 
 /** Id of the account that owns an item of its partition. */
 export const accountIdIn = ({ pk }: Key): string => pk.slice(ownedBy('').length)
+
+/** Outside `keys`, so that functions without payments do not carry it. */
+export const paymentKey = (paymentId: string): Key => ({ pk: `PAYMENT#${paymentId}`, sk: '#PAYMENT' })
+
+/** The provider's id of the payment that a look-up item is about. */
+export const paymentIdIn = ({ pk }: Key): string => pk.slice('PAYMENT#'.length)
 
 /** Sort-key prefix of the archive items of one span. The newest time in the item follows it. */
 export const spentPrefix = (span: number): string => `SPENT#${span}#`
@@ -153,7 +160,7 @@ export function shownKey({ pk, sk }: Key): string {
 }
 
 /** What an item can wait for. Each kind has its own job. */
-export type DueKind = 'ASK' | 'CARD' | 'HOLD' | 'MAIL' | 'PENDING' | 'PURCHASE' | 'QUOTA'
+export type DueKind = 'ASK' | 'CARD' | 'HOLD' | 'MAIL' | 'PAYMENT' | 'PENDING' | 'PURCHASE' | 'QUOTA'
 
 /** Shards per kind. One partition of the index takes 1,000 writes a second; a job reads all shards. */
 export const DUE_SHARDS = 4

@@ -71,7 +71,7 @@ export const overview = markdown(
   '## Input',
   '',
   'Unknown fields are refused with 400, not ignored. So are a key given twice, more than 32 levels of nesting, and a',
-  'body where the endpoint takes none. A body has at most 64 KiB (413), is sent as UTF-8 and uncompressed, in a content',
+  'body where the endpoint takes none. A body has at most 64 KiB (413; an event of Stripe 1 MiB), is sent as UTF-8 and uncompressed, in a content',
   'type that the endpoint takes (415).',
   '',
   '## Errors',

@@ -8,7 +8,7 @@ import { parse } from 'zod/v4/core'
 import type { Account, Claims } from '../../core/account/account.ts'
 import { DomainError, failureOf } from '../../core/errors.ts'
 import type { Deps } from '../../core/ports.ts'
-import { parseBody, rawBody } from './body.ts'
+import { parseBody, RAW_BODY_LIMIT, rawBody } from './body.ts'
 import { gate } from './gate.ts'
 import { live } from './live.ts'
 import { print, requestLog } from './log.ts'
@@ -120,7 +120,7 @@ export function endpoint<const R extends Placed>(
 
 /** What the request brings, parsed by the row's schemas. */
 function inputOf(row: Placed, event: Event) {
-  const body = row.raw ? rawBody(event) : parseBody(event, row.form === true)
+  const body = row.raw ? rawBody(event, RAW_BODY_LIMIT) : parseBody(event, row.form === true)
   if (body !== undefined && !row.raw && !row.body && !isEmptyObject(body)) throw unexpectedBody()
   return {
     path: row.path && validate(row.path, event.pathParameters ?? {}),

@@ -10,6 +10,8 @@ import { print } from './log.ts'
 export interface Start {
   event: unknown
   untilMs: number
+  /** Writes a line of level `alarm` at once: what a person must see, even if the run dies. */
+  alarm(sentence: string): void
 }
 
 /**
@@ -21,8 +23,7 @@ const ENDING_MS = 50_000
 
 /**
  * The Lambda handler of a job or a subscriber. It makes one domain call, logs the result in one line and
- * answers it. The domain call logs failures, item by item. `alarms` in the result are sentences for the
- * operator, each of which gets a log line of its own. An error of the domain call is rethrown, so that the
+ * answers it. The domain call logs failures, item by item. An error of the domain call is rethrown, so that the
  * service that started the run retries the run.
  */
 export function job<const W extends Work, T extends object>(
@@ -37,11 +38,10 @@ export function job<const W extends Work, T extends object>(
     const deps = { ...ports, log: within({ job: name }) } as unknown as Deps<W['needs'][number]>
     const remainingMs = context?.getRemainingTimeInMillis?.() ?? work.timeoutSeconds * 1000
     const untilMs = ports.clock.nowMs() + remainingMs - Math.min(ENDING_MS, remainingMs * ENDING_PART)
+    const alarm = (sentence: string) => print({ level: 'alarm', job: name, alarm: sentence })
     try {
-      const done = await run(deps, { event, untilMs })
+      const done = await run(deps, { event, untilMs, alarm })
       const ms = Math.round(performance.now() - startedMs)
-      const { alarms = [] } = done as { alarms?: string[] }
-      for (const alarm of alarms) print({ level: 'alarm', job: name, alarm })
       print({ level: 'info', job: name, ms, ...done })
       return done
     } catch (error) {

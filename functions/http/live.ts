@@ -3,6 +3,7 @@ import { randomIds } from '../../core/adapters/ids.ts'
 import type { Ports } from '../../core/ports.ts'
 import { patientPayments } from '../../core/purchases/rate-limit.ts'
 import { keys } from '../../core/table/keys.ts'
+import { PRODUCTION } from '../deploy/settings.ts'
 import { requestLog } from './log.ts'
 import type { Need } from './route.ts'
 
@@ -20,6 +21,23 @@ function setting(name: string): string {
   if (!value)
     throw new Error(`${name} is not set. Deploy with npm run deploy, or start the local stack: npm run dev.`)
   return value
+}
+
+/**
+ * Stripe's secret key, or a restricted one. The deployment has checked it before; a value that was replaced
+ * since then must not start either: a publishable key pays nothing, and with a test key customers of
+ * `production` would get units for cards that are never charged.
+ */
+function checkedKey(key: string, stage: string): string {
+  const [, mode] = /^[sr]k_(test|live)_\w+$/.exec(key) ?? []
+  if (!mode)
+    throw new Error('STRIPE_SECRET_KEY is no secret key of Stripe. Set sk_… or rk_…, and deploy again.')
+  const isProduction = stage === PRODUCTION
+  if (isProduction !== (mode === 'live')) {
+    const wanted = isProduction ? 'production takes live keys only' : 'only production takes live keys'
+    throw new Error(`STRIPE_SECRET_KEY is a ${mode} key, but ${wanted}. Set another one, and deploy again.`)
+  }
+  return key
 }
 
 function refuseLocalValuesWhenDeployed(): void {
@@ -106,7 +124,7 @@ const adapters: Adapters = {
   payments: async () =>
     lazily(
       {
-        secretKey: setting('STRIPE_SECRET_KEY'),
+        secretKey: checkedKey(setting('STRIPE_SECRET_KEY'), setting('STAGE')),
         ...(env.STRIPE_API_BASE !== undefined && { apiBase: env.STRIPE_API_BASE }),
       },
       (config) =>
@@ -118,7 +136,7 @@ const adapters: Adapters = {
   paymentsInJobs: async () =>
     lazily(
       {
-        secretKey: setting('STRIPE_SECRET_KEY'),
+        secretKey: checkedKey(setting('STRIPE_SECRET_KEY'), setting('STAGE')),
         ...(env.STRIPE_API_BASE !== undefined && { apiBase: env.STRIPE_API_BASE }),
       },
       (config) =>
@@ -127,7 +145,8 @@ const adapters: Adapters = {
   webhooks: async () => ({
     secrets: setting('STRIPE_WEBHOOK_SECRETS').split(','),
     // A restricted key (rk_…) names its mode as a secret key does.
-    livemode: /^[sr]k_live_/.test(setting('STRIPE_SECRET_KEY')),
+    livemode: /^[sr]k_live_/.test(checkedKey(setting('STRIPE_SECRET_KEY'), setting('STAGE'))),
+    stage: setting('STAGE'),
   }),
 }
 

@@ -157,14 +157,14 @@ export const needs = {
   },
   totp: { settings: [], grants: [], callsOut: false, bigClient: false },
   payments: {
-    settings: ['STRIPE_SECRET_KEY'],
+    settings: ['STRIPE_SECRET_KEY', 'STAGE'],
     grants: [],
     callsOut: true,
     bigClient: true,
     adapters: { endpoint: 'payments', background: 'paymentsInJobs' },
   },
   webhooks: {
-    settings: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY'],
+    settings: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY', 'STAGE'],
     grants: [],
     callsOut: false,
     bigClient: false,

@@ -194,7 +194,7 @@ export const v1 = place('v1', {
         ),
     ),
     responses: { 204: null },
-    errors: ['conflict'],
+    errors: [],
     needs: ['table'],
   },
   changePassword: {

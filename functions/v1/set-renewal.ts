@@ -7,8 +7,10 @@ import { v1 } from './routes.ts'
 export const handler = endpoint(v1.setRenewal, async ({ body, caller, deps }) => {
   const { monthlyCap, maxPerHour, maxPerDay } = body
   await setRenewalLimits(deps, caller.account, {
-    ...(monthlyCap !== undefined && { monthlyCapCents: monthlyCap && centsOf(monthlyCap, CURRENCY) }),
-    ...(maxPerHour !== undefined && { maxRenewalsPerHour: maxPerHour }),
-    ...(maxPerDay !== undefined && { maxRenewalsPerDay: maxPerDay }),
+    ...(monthlyCap !== undefined && {
+      monthlyCapCents: monthlyCap === null ? undefined : centsOf(monthlyCap, CURRENCY),
+    }),
+    ...(maxPerHour !== undefined && { maxRenewalsPerHour: maxPerHour ?? undefined }),
+    ...(maxPerDay !== undefined && { maxRenewalsPerDay: maxPerDay ?? undefined }),
   })
 })

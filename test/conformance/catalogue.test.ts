@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { RenewalNews } from '../../core/notifications/renewal-texts.ts'
+import type { MailValues } from '../../core/notifications/mails.ts'
 import { type CatalogueData, openCatalogue } from '../../core/purchases/open-catalogue.ts'
 import { renewalStatus } from '../../core/purchases/renewal.ts'
 import { v1 } from '../../functions/v1/routes.ts'
@@ -266,7 +266,7 @@ describe.skipIf(fromBundles)('a bundle that was removed from the catalogue', () 
     await Promise.all([world.job('checkQuotas'), world.job('checkQuotas')])
     const told = itemsOf(world, 'NOTICE', 'messageType').filter((type) => type === 'renewal_paused')
     expect(told).toHaveLength(1)
-    const news = itemsOf(world, 'MAIL', 'news').map((value) => (value as RenewalNews | undefined)?.reason)
+    const news = itemsOf(world, 'MAIL', 'values').map((values) => (values as MailValues).news?.reason)
     expect(news.filter((reason) => reason === 'bundle_removed')).toHaveLength(1)
   })
 

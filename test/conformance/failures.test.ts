@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { registerAccount } from '../../core/account/register.ts'
 import { DomainError } from '../../core/errors.ts'
-import { type DueKind, dueAt, type Key, keys, shownKey } from '../../core/table/keys.ts'
+import { type DueKind, dueAt, type Key, keys, paymentKey, shownKey } from '../../core/table/keys.ts'
 import { startApp } from '../support/app.ts'
 import { recordingLog } from '../support/log.ts'
 import { newPerson } from '../support/people.ts'
@@ -29,6 +29,7 @@ const BROKEN: Record<DueKind, { key: Key; item?: object; job: string }> = {
   PENDING: { key: keys.profile(ID), item: { status: 'pending' }, job: 'sweep' },
   HOLD: { key: keys.hold(ID, ID), job: 'sweep' },
   CARD: { key: keys.card(ID, 'pm_broken'), job: 'sweep' },
+  PAYMENT: { key: paymentKey('pi_broken'), item: { accountId: 1 }, job: 'sweep' },
 }
 
 async function plant(kind: DueKind, key = BROKEN[kind].key) {

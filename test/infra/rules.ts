@@ -380,8 +380,8 @@ const BY_NEED: Record<Need, readonly string[]> = {
   keyring: ['ROOT_SECRET'],
   secrets: ['KMS_KEY_ID'],
   totp: [],
-  payments: ['STRIPE_SECRET_KEY'],
-  webhooks: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY'],
+  payments: ['STRIPE_SECRET_KEY', 'STAGE'],
+  webhooks: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY', 'STAGE'],
 }
 
 const functions: Rule = (graph) => [
@@ -702,6 +702,7 @@ function alarmsOf(graph: Graph): string[] {
     `DeadLetters: AWS/SQS ApproximateNumberOfMessagesVisible QueueName=${prefixOf(graph)}-dead-letters Maximum 1 300 1`,
     `LedgerMismatch: ${own} AlarmLines  Sum 1 300 1`,
     `WebhookFailures: ${own} WebhookFailures  Sum 3 300 1`,
+    `WebhookRefusals: ${own} WebhookRefusals  Sum 3 3600 1`,
     `RenewalsFailing: ${own} PaymentWorkFailed  Sum 3 900 1`,
     `TableThrottles: the sum of ReadThrottleEvents Sum 300, WriteThrottleEvents Sum 300 of ${prefixOf(graph)} 1 1`,
     ...reserved.map(({ name }) => `${pascal(name)}Throttles: AWS/Lambda Throttles ${fn(name)} Sum 1 300 3`),
@@ -771,6 +772,7 @@ function placesOf(graph: Graph): Record<string, string[]> {
     DeadLetters: [`queue ${prefix}-dead-letters `, group('<function>')],
     LedgerMismatch: [group('jobs-sweep'), 'in Stripe, Payments'],
     WebhookFailures: [group('webhooks-stripe'), 'Developers, Webhooks'],
+    WebhookRefusals: ['Developers, Webhooks', 'StripeWebhookSecrets'],
     RenewalsFailing: [...paying.map(({ name }) => group(name)), 'status.stripe.com'],
   }
 }
@@ -805,6 +807,7 @@ const whereToLook: Rule = (graph) => {
 const logMetrics: Rule = (graph) => {
   const apiLog = inputsOf(graph, LOG_GROUP).find(({ name }) => name.startsWith('/aws/vendedlogs/apis/'))?.name
   const failed = '{ (($.routeKey = "POST /webhooks/stripe")) && (($.status >= 500) || ($.status = 429)) }'
+  const refused = '{ (($.routeKey = "POST /webhooks/stripe")) && ($.status = 400) }'
   const paying = expected.filter(({ job, needs }) => job && needs.includes('payments'))
   const group = (name: string) => `/aws/lambda/${prefixOf(graph)}-${name}`
   return [
@@ -820,6 +823,7 @@ const logMetrics: Rule = (graph) => {
           ({ name }) => `${group(name)} %ailed.{2,3}[1-9]% Bursar/${graph.stage} PaymentWorkFailed 1`,
         ),
         `${apiLog} ${failed} Bursar/${graph.stage} WebhookFailures 1`,
+        `${apiLog} ${refused} Bursar/${graph.stage} WebhookRefusals 1`,
       ],
     ),
   ]

@@ -45,6 +45,9 @@ export interface StackOptions {
 const REGION = 'eu-west-1'
 const TABLE = 'bursar'
 
+/** A stage's name that `live.ts` refuses when deployed, like every value of the local stack. */
+const LOCAL_STAGE = 'Local0001'
+
 /** A root secret that `live.ts` refuses when deployed. */
 const ROOT_SECRET = '10ca1'.repeat(13).slice(0, 64)
 
@@ -122,6 +125,7 @@ async function startParts(
     APP_URL: 'https://app.bursar.example',
     KMS_KEY_ID: kms.keyId,
     ROOT_SECRET,
+    STAGE: LOCAL_STAGE,
     ...stripeEnv(stripe, stripeKey),
   }
   return { dynamo, cognito, mail, kms, stripe, tableName, env }

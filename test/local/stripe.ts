@@ -3,7 +3,15 @@ import * as z from 'zod/mini'
 import { cut, DELAY_MS, type FaultControls, pause } from './faults.ts'
 import { listen, readBody } from './http.ts'
 import { DELETE_FOLDER, openState } from './state.ts'
-import { authenticate, type Call, replyTo, runDue, type World } from './stripe/api.ts'
+import {
+  authenticate,
+  type Call,
+  deleteObjects,
+  otherAccount,
+  replyTo,
+  runDue,
+  type World,
+} from './stripe/api.ts'
 import { keyInUse, rateLimited, type StripeProblem } from './stripe/errors.ts'
 import { type Fault, faultList } from './stripe/faults.ts'
 import { type CallLimits, callLimiter } from './stripe/limits.ts'
@@ -34,6 +42,7 @@ import { webhookSender } from './stripe/webhooks.ts'
  * - A pending refund succeeds, a failing refund fails, and the bank decides a dispute after 5 seconds of the
  *   stack's clock.
  * - A canceled hold fires `charge.refunded` and leaves no Refund object behind.
+ * - Stripe deletes test data only as a whole; the double also deletes single objects when a test asks for it.
  * - When a customer is deleted, its cards are detached one by one, each with a `payment_method.detached`.
  * - The CLI's triggers for cards, customers, charges, refunds, disputes and intents work. These do not:
  *   `payment_intent.processing`, `payment_intent.partially_funded`, `customer.source.*`, and all triggers of
@@ -77,6 +86,8 @@ export interface StripeDouble extends FaultControls<Fault> {
   clear(): void
   /** Finishes 3-D Secure as the customer. @throws Error if the payment does not wait for 3-D Secure. */
   authenticate(request: { paymentIntent: string; outcome: 'succeed' | 'fail' }): void
+  /** Deletes objects as Stripe does with test data. @throws Error if there is no object with that id. */
+  deleteObjects(ids: readonly string[]): void
   /** Delivers every event that is due, including events held back by `reorder-webhooks`. */
   flushWebhooks(): Promise<void>
   /** The number of outstanding deliveries, including retries that are not due yet. */
@@ -186,6 +197,10 @@ export async function startStripe(options: StripeOptions): Promise<StripeDouble>
       save()
       setImmediate(deliver)
     },
+    deleteObjects(ids) {
+      deleteObjects(world, ids)
+      save()
+    },
     async flushWebhooks() {
       doWhatIsDue()
       await webhooks?.flush()
@@ -225,6 +240,7 @@ const REQUEST_FAULTS = [
   '500',
   'delay',
   'torn-body',
+  'other-account',
 ] as const
 
 /** Answers a request or applies its fault. The state is saved before the answer is sent. */
@@ -243,7 +259,7 @@ async function answer(
   if (closing.aborted) return cut(response)
   runDue(world)
   const lock = code === 'lock_timeout' ? code : undefined
-  const reply = replyTo(world, call, {
+  const reply = replyTo(fault === 'other-account' ? otherAccount(world) : world, call, {
     ...(limit && { refusal: limit }),
     ...(fault === '409' && { refusal: keyInUse(call.idempotencyKey ?? '') }),
     ...(fault === '429' && { refusal: rateLimited(lock, retryAfterSeconds) }),

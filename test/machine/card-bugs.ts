@@ -72,11 +72,8 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
   },
   {
     title: 'an event is marked as done before its work, in a write of its own',
-    find: 'await work(deps, event, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
-    put: [
-      'await writeAll(deps, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
-      'await work(deps, event, [])',
-    ],
+    find: 'await work(deps, event, eventDoneWrites(deps, event))',
+    put: ['await writeAll(deps, eventDoneWrites(deps, event))', 'await work(deps, event, [])'],
     using: { writeAll },
     foundBy: brokenAfter(flows.authenticated, 'webhooks'),
   },
@@ -90,11 +87,8 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
   {
     title: 'the webhook abandons a payment that its request is about to confirm',
     near: settleHold,
-    find: [
-      '{ payment, matches: isPayment(payment, hold, deps.webhooks.livemode),',
-      'leased: isLeased(deps, hold),',
-    ],
-    put: ['{ payment, matches: isPayment(payment, hold, deps.webhooks.livemode),', 'leased: !deps,'],
+    find: ['{ payment, matches: isPayment(payment, hold, deps.webhooks),', 'leased: isLeased(deps, hold),'],
+    put: ['{ payment, matches: isPayment(payment, hold, deps.webhooks),', 'leased: !deps,'],
     foundBy: meanwhile(flows.first, 'every event is delivered, including types without a subscription'),
   },
   {
@@ -139,7 +133,11 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
     ],
     put: 'return deps.payments.readCustomer(customerId).then(($read) => $read && { ...$read, defaultPaymentMethodId: cardId })',
     namesFrom: [
-      ['const customer = await deps.payments.readCustomer(customerId)', 'if (!customer) await forgetCards('],
+      [
+        'const found = await deps.payments.readCustomer(customerId)',
+        'if (!found) throw absentObject()',
+        "const customer = found === 'deleted'",
+      ],
     ],
     foundBy: unbroken(flows.first, 'webhooks'),
   },
@@ -184,6 +182,10 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
     title: 'the detachment of a card that is not stored yet is not recorded',
     find: '!attached && (!stored || stored.card)',
     put: '!attached && stored?.card',
+    more: [
+      // The event of the attachment would repair it.
+      { find: 'event.previousCustomerId ?? event.customerId ??', put: 'event.previousCustomerId ??' },
+    ],
     foundBy: meanwhile(flows.first, 'the operator detaches the card, and only that event is delivered'),
   },
   {

@@ -3,6 +3,7 @@
 import { ledgerWrites } from '../../core/ledger/entry.ts'
 import { advancePurchase } from '../../core/purchases/advance.ts'
 import { creditPurchase } from '../../core/purchases/credit.ts'
+import { closePaymentRecord } from '../../core/purchases/payment-record.ts'
 import { purchaseOf } from '../../core/purchases/purchase.ts'
 import { applyReversal } from '../../core/purchases/reversal.ts'
 import { cancelPurchase, endPurchase, settlePurchase } from '../../core/purchases/settle.ts'
@@ -39,6 +40,7 @@ import {
   switchedOffInOutage,
 } from './purchase-scenarios.ts'
 import { HOUR_MS, type Purchases } from './purchase-world.ts'
+import { reconciled, type reconciliations } from './reconcile-scenarios.ts'
 
 /** Plays scenarios of the other files with the given functions. @returns the messages of the failures. */
 type Finder = (functions: Purchases) => Promise<string[]>
@@ -82,6 +84,10 @@ const failed =
   (functions) =>
     failuresOf([scenario], (each) => each(functions))
 
+const unreconciled =
+  (title: keyof typeof reconciliations): Finder =>
+  (functions) =>
+    failuresOf([title], () => reconciled(title)(functions))
 /** The list of what the decision about a renewal reads, as `core/purchases/renewal.ts` has it. */
 const DECISION_FIELDS = `[
   'status', 'flags', 'bundle', 'openPurchase', 'renewal', 'owed', 'renewed', 'monthlyCapCents',
@@ -233,7 +239,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a purchase whose payment took money expires',
-    find: '...(tookMoney ? [] : [expr`#ttl = ${ttl}`])',
+    find: "...(unclear === 'unmatched' ? [] : [expr`#ttl = ${ttl}`])",
     put: 'expr`#ttl = ${ttl}`',
     foundBy: failed(changedPayment({ amount: 50 })),
   },
@@ -248,6 +254,16 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     ],
     using: { end: endPurchase },
     namesFrom: ["payment.status === 'canceled' ? payment.decline : undefined"],
+    more: [
+      // The reconciliation would cancel it, too.
+      {
+        find: [
+          'const { status } = await deps.payments.cancelPayment(payment.id)',
+          "return status === 'canceled' ? 'agrees' : 'open'",
+        ],
+        put: "return 'agrees'",
+      },
+    ],
     foundBy: unbroken(flows.buyDeclined, 'jobs'),
   },
   {
@@ -271,10 +287,10 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'an event abandons a payment that its request is about to confirm',
     near: settlePurchase,
     find: [
-      '{ payment, matches: isPayment(payment, purchase, deps.webhooks.livemode),',
+      '{ payment, matches: isPayment(payment, purchase, deps.webhooks),',
       'leased: isLeased(deps, purchase),',
     ],
-    put: ['{ payment, matches: isPayment(payment, purchase, deps.webhooks.livemode),', 'leased: !deps,'],
+    put: ['{ payment, matches: isPayment(payment, purchase, deps.webhooks),', 'leased: !deps,'],
     foundBy: met(BUNDLE, 'buy', 'every event, including types without a subscription'),
   },
   {
@@ -365,11 +381,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'an event is marked as done before its work',
-    find: 'await work(deps, event, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
-    put: [
-      'await writeAll(deps, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
-      'await work(deps, event, [])',
-    ],
+    find: 'await work(deps, event, eventDoneWrites(deps, event))',
+    put: ['await writeAll(deps, eventDoneWrites(deps, event))', 'await work(deps, event, [])'],
     using: { writeAll },
     foundBy: brokenAfter(flows.buy, 'webhooks'),
   },
@@ -404,6 +417,11 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     ],
     namesFrom: [['const charge = await deps.payments.readCharge(chargeId)', 'if (!charge)']],
     more: [
+      // The reconciliation would repair it.
+      {
+        find: ['if (agrees) return false', 'await applyReversal(deps, purchase, charge.chargeId)'],
+        put: ['if (agrees || charge) return false', 'await applyReversal(deps, purchase, charge.chargeId)'],
+      },
       {
         near: applyReversal,
         find: ['const charge = await deps.payments.readCharge(chargeId)', 'if (!charge)'],
@@ -421,10 +439,10 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'owed units are not taken from the next credit',
     find: [
-      "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units },",
+      "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units, atMs },",
       '...paid.entries',
     ],
-    put: "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units }",
+    put: "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units, atMs }",
     foundBy: unbroken(flows.buyOwing, 'both'),
   },
   {
@@ -438,6 +456,84 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     find: "status === 'open' || status === 'lost'",
     put: "status === 'open' || status === 'lost' || status === 'won'",
     foundBy: unbroken(flows.disputeWon, 'webhooks'),
+  },
+  // --- Reconciliation ---
+  {
+    title: 'a payment is matched by metadata that anybody can edit',
+    near: purchaseOf,
+    find: [
+      'payment.metadata.purchase === purchase.id && payment.metadata.stage === stage',
+      ': purchase.paymentId === payment.id)',
+    ],
+    put: [
+      'payment.metadata.purchase === purchase.id && payment.metadata.stage === stage',
+      ': payment.metadata.purchase === purchase.id)',
+    ],
+    foundBy: unreconciled('an edited payment is credited by its stored id'),
+  },
+  {
+    title: 'a refund that no event reports is not noticed',
+    find: ['if (agrees) return false', 'await applyReversal(deps, purchase, charge.chargeId)'],
+    put: ['if (agrees || charge) return false', 'await applyReversal(deps, purchase, charge.chargeId)'],
+    foundBy: unreconciled('refunds and disputes that no event reports reach the ledger'),
+  },
+  {
+    title: 'with the key of another account an absent payment counts as deleted',
+    find: 'if ((await deps.payments.readCustomer(customerId)) === undefined) throw absentObject()',
+    put: '',
+    foundBy: unreconciled('with the key of another account nothing ends'),
+  },
+  {
+    title: 'an event whose object is absent is done',
+    find: [
+      'if (!payment) throw absentObject()',
+      'const owner = await ownerOfPayment(deps, payment)',
+      'switch',
+    ],
+    put: [
+      'if (!payment) return writeUnlessDone(deps, [])',
+      'const owner = await ownerOfPayment(deps, payment)',
+      'switch',
+    ],
+    using: { writeUnlessDone },
+    foundBy: unreconciled('an event whose object is absent is not done'),
+  },
+  {
+    title: 'a payment that is open when it is compared is never compared again',
+    find: "if (verdict === 'open') await postponePaymentRecord(deps, id)",
+    put: "if (verdict === 'open') await closePaymentRecord(deps, id)",
+    using: { closePaymentRecord },
+    foundBy: unreconciled('a payment that is open when it is compared is compared again'),
+  },
+  {
+    title: 'a credit whose payment is absent raises no alarm',
+    find: "if (purchase?.state !== 'credited') return 'agrees'",
+    put: "if (purchase) return 'agrees'",
+    foundBy: unreconciled('a credit without its payment raises an alarm'),
+  },
+  {
+    title: 'a purchase whose payment is deleted stays open',
+    find: ['if (!now || !isOpen(now) || !(await isPaymentDeleted(deps, error, now))) throw error'],
+    put: 'throw error',
+    foundBy: unreconciled('a deleted payment ends its purchase'),
+  },
+  {
+    title: 'a payment of another stage is canceled',
+    find: ["if (stage !== undefined && stage !== deps.webhooks.stage) return { kind: 'foreign' }"],
+    put: '',
+    foundBy: unreconciled('payments of another stage are left alone'),
+  },
+  {
+    title: 'a credit is dated by the time at which it is settled',
+    find: 'const atMs = receipt?.chargedAtMs ?? nowMs',
+    put: 'const atMs = nowMs',
+    foundBy: unreconciled('a charge of December that is settled in January is of December'),
+  },
+  {
+    title: 'a comparison that is out of time starts over',
+    find: 'const rest = page.nextCursor === undefined ? {} : { windowMs, cursor: page.nextCursor }',
+    put: 'const rest = page.nextCursor === undefined ? {} : {}',
+    foundBy: unreconciled('a comparison that is out of time goes on where it stopped'),
   },
   // --- Renewals and notices ---
   {
@@ -569,7 +665,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a link with a made-up code stops auto-renewal',
-    find: 'if (!timingSafeEqual(macOf(deps, content), bytes.subarray(-MAC_BYTES))) return undefined',
+    find: 'if (!timingSafeEqual(linkMac(deps, content), bytes.subarray(-MAC_BYTES))) return undefined',
     put: '',
     foundBy: failed(madeUpLink),
   },

@@ -53,8 +53,11 @@ const sum = (numbers: readonly number[]): number => numbers.reduce((total, each)
 const count = (names: readonly string[], name: string): number => names.filter((each) => each === name).length
 const OPEN = ['created', 'saved', 'action_required']
 
-/** The id of the purchase that a charge belongs to. */
-const purchaseOf = (charge: Stripe.Charge): string => charge.metadata.purchase ?? ''
+/** The id of the purchase that a charge belongs to: by the stored id, since metadata may have been edited. */
+const purchaseOf = (
+  purchases: readonly Purchase[],
+  { payment_intent: id, metadata }: Stripe.Charge,
+): string => purchases.find(({ paymentId }) => paymentId === id)?.id ?? metadata.purchase ?? ''
 
 /** Cents of a charge that Stripe has refunded or taken back in disputes. */
 function reversedAt(world: PurchaseWorld, charge: Stripe.Charge): { refunded: number; disputed: number } {
@@ -77,11 +80,15 @@ export function checkExpiry(world: PurchaseWorld, title: string): void {
 /** Checks what must hold at every moment. @throws AssertionError */
 export function checkAlways(world: PurchaseWorld, title: string): void {
   const { profile, quota, counter, purchases, ledger } = books(world)
-  const paid = world.charges().filter((charge) => !purchaseOf(charge).startsWith('hold_'))
+  const paid = world.charges().filter((charge) => !purchaseOf(purchases, charge).startsWith('hold_'))
   checkExpiry(world, title)
   assert.deepEqual(world.stripe.mistakes, [], `${title}: mistakes of the double`)
   assert.deepEqual(world.mistakes, [], `${title}: unexpected errors`)
-  assert.equal(new Set(paid.map(purchaseOf)).size, paid.length, `${title}: a purchase was charged twice`)
+  assert.equal(
+    new Set(paid.map((charge) => purchaseOf(purchases, charge))).size,
+    paid.length,
+    `${title}: a purchase was charged twice`,
+  )
   assert.deepEqual(
     ledger.map(({ seq }) => seq),
     ledger.map((_, n) => n + 1),
@@ -102,7 +109,7 @@ export function checkAlways(world: PurchaseWorld, title: string): void {
     `${title}: below zero: ${counter.l} + ${counter.f}`,
   )
   for (const entry of ledger.filter(({ kind }) => kind === 'payment')) {
-    const charge = paid.find((each) => purchaseOf(each) === entry.purchaseId)
+    const charge = paid.find((each) => purchaseOf(purchases, each) === entry.purchaseId)
     assert.equal(charge?.amount, entry.amountCents, `${title}: a credit without its charge`)
   }
   const sales = ledger.filter(({ kind }) => kind === 'sale')
@@ -141,7 +148,9 @@ export function checkSettled(world: PurchaseWorld, title: string): void {
   for (const charge of paid) checkCharge(world, charge, title)
   assert.equal(paid.length, count(kindsOf(ledger), 'payment'), `${title}: charges and credits differ`)
   for (const payment of Object.values(world.stripe.state.paymentIntents)) {
-    const purchase = purchases.find(({ id }) => id === payment.metadata.purchase)
+    const purchase = purchases.find(
+      ({ id, paymentId }) => paymentId === payment.id || id === payment.metadata.purchase,
+    )
     // A retry may have created a second payment. Its id is stored nowhere, so nobody can confirm it.
     const stray = payment.status === 'requires_confirmation' && payment.id !== purchase?.paymentId
     const over = payment.status === 'succeeded' || payment.status === 'canceled'
@@ -200,7 +209,7 @@ const kindsOf = (ledger: readonly LedgerEntry[]): string[] => ledger.map(({ kind
 /** Checks that a charge is credited once, and that the ledger has its refunds and disputes. */
 function checkCharge(world: PurchaseWorld, charge: Stripe.Charge, title: string): void {
   const { purchases, ledger, profile } = books(world)
-  const purchase = purchases.find(({ id }) => id === purchaseOf(charge))
+  const purchase = purchases.find(({ id }) => id === purchaseOf(purchases, charge))
   assert.equal(purchase?.state, 'credited', `${title}: charged and not credited`)
   if (!purchase) return
   assert.equal(purchase.paymentId, charge.payment_intent, `${title}: credited by another payment`)

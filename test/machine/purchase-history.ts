@@ -30,6 +30,7 @@ type Deed = (world: PurchaseWorld, n: number, via: Ports) => Promise<unknown> | 
 const pick = <T>(options: readonly T[], n: number): T => options[n % options.length] as T
 const keyOf = (n: number): string | undefined => pick([undefined, undefined, 'key-1', 'key-2'], n)
 const CARD_KINDS = NUMBERS.length
+const OPEN = ['requires_payment_method', 'requires_confirmation', 'requires_action']
 
 async function aCard(world: PurchaseWorld, n: number): Promise<string> {
   const known = Object.keys(world.stripe.state.paymentMethods)
@@ -48,7 +49,7 @@ const deeds: Record<string, Deed> = {
   setCap: (world, n, via) => world.setCap(pick([undefined, 0, 150, 5000], n), via),
   setLimits: (world, n, via) =>
     world.setLimits(
-      pick([{ maxRenewalsPerHour: null }, { maxRenewalsPerHour: 1 }, { maxRenewalsPerDay: 2 }], n),
+      pick([{ maxRenewalsPerHour: undefined }, { maxRenewalsPerHour: 1 }, { maxRenewalsPerDay: 2 }], n),
       via,
     ),
   stopByLink: (world, n, via) => (n % 3 === 0 ? world.stopByLink(via) : undefined),
@@ -64,6 +65,8 @@ const deeds: Record<string, Deed> = {
   sweepCards: (world, _, via) => world.job('sweepCards', via),
   sweepHolds: (world, _, via) => world.job('sweepHolds', via),
   comparePayments: (world, _, via) => world.job('comparePayments', via),
+  compareRecorded: (world, _, via) => world.job('compareRecorded', via),
+  compareReversals: (world, _, via) => world.job('compareReversals', via),
   deliver: (world, _, via) => world.deliver(via),
   deliverBackwards: async (world, n, via) => {
     for (const event of world.waiting().reverse().slice(0, n)) await world.receive(event, via)
@@ -75,6 +78,20 @@ const deeds: Record<string, Deed> = {
   },
   authenticate: (world, n) => void world.authenticate(n % 4 === 0 ? 'fail' : 'succeed'),
   refund: (world, n) => world.refund(n % 3, pick([undefined, 10, 33, 99], n)),
+  /** Somebody edits the metadata of a payment in the Dashboard. */
+  editMetadata: (world, n) => {
+    const payment = Object.values(world.stripe.state.paymentIntents).at(-1 - (n % 3))
+    const purchase = pick(['0'.repeat(24), `hold_${'0'.repeat(24)}`], n)
+    const edited = [{}, { account: world.accountId, purchase }, { account: world.accountId, stage: 'other' }]
+    if (payment) payment.metadata = pick<Record<string, string>>(edited, n)
+  },
+  /** A payment that has taken no money is deleted, as test data is. */
+  deletePayment: (world, n) => {
+    const open = Object.values(world.stripe.state.paymentIntents).filter(
+      ({ status, latest_charge: charge }) => OPEN.includes(status) && charge === null,
+    )
+    if (open.length > 0 && n % 4 === 0) world.stripe.deleteObjects([pick(open, n).id])
+  },
   decideDispute: (world, n) => world.decideDispute(n % 2 ? 'winning_evidence' : 'losing_evidence'),
 }
 
@@ -87,12 +104,19 @@ const events: Record<string, Deed> = {
     ),
   longTime: (world, n) => world.advance(pick([73 * HOUR_MS, 8 * DAY_MS, -2 * MINUTE_MS, -3 * HOUR_MS], n)),
   forgetKeys: (world) => world.stripe.forgetKeys(),
-  /** Loses events about payments only, because an event is the only sign of what the operator does. */
+  /** No endpoint takes the events about money. Only an event tells what the operator does to cards. */
   loseEvents: (world) => {
     for (const event of world.waiting()) {
-      if (event.type.startsWith('payment_intent.')) event.pending_webhooks = 0
+      if (/^(payment_intent|refund|charge)\./.test(event.type)) event.pending_webhooks = 0
     }
   },
+  /** The secret key is that of another account for a while. */
+  otherAccount: (world, n) =>
+    world.stripe.faults.add({
+      fault: 'other-account',
+      times: 1 + (n % 5),
+      match: pick(['GET /v1/payment_intents/*', 'GET /v1', 'POST /v1/payment_intents/*'], n),
+    }),
   decline: (world, n) =>
     world.stripe.faults.add({
       fault: 'decline',

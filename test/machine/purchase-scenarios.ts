@@ -83,6 +83,22 @@ export const changedPayment = (change: {
     assert.equal(world.alarms.length > 0, world.charges().length > 1, 'an alarm exactly for another charge')
   })
 
+/** The payment's metadata is edited between its creation and its confirmation, and as often as anybody likes. */
+export const editedMetadata = (metadata: Record<string, string>): Scenario =>
+  inWorld(async (world) => {
+    await held(world)
+    const before = credited(world)
+    const { ports } = through(world.ports, {
+      before: async () => {
+        const payment = Object.values(world.stripe.state.paymentIntents).at(-1)
+        if (payment?.status === 'requires_confirmation') payment.metadata = metadata
+      },
+    })
+    assert.equal(await world.buy(ports), 'paid')
+    await settle(world, 'edited')
+    assert.equal(credited(world), before + 1, 'credited by the stored id')
+  })
+
 /** The job abandoned a request whose process had died: the same request may be sent again. */
 export const givenUp = inWorld(async (world) => {
   await held(world)

@@ -2,7 +2,14 @@ import { setImmediate as turn } from 'node:timers/promises'
 import Stripe from 'stripe'
 import { STRIPE_API_VERSION, stripePayments } from '../../core/adapters/stripe.ts'
 import type { Payments } from '../../core/ports.ts'
-import { authenticate, replyTo, runDue, type World } from '../local/stripe/api.ts'
+import {
+  authenticate,
+  deleteObjects,
+  otherAccount,
+  replyTo,
+  runDue,
+  type World,
+} from '../local/stripe/api.ts'
 import { rateLimited } from '../local/stripe/errors.ts'
 import { faultList } from '../local/stripe/faults.ts'
 import { type CallLimits, callLimiter } from '../local/stripe/limits.ts'
@@ -23,6 +30,8 @@ export interface StripeHere {
   mistakes: unknown[]
   /** The customer finishes 3-D Secure. */
   authenticate(paymentId: string, outcome: 'succeed' | 'fail'): void
+  /** Deletes objects as Stripe does with test data. */
+  deleteObjects(ids: readonly string[]): void
   /** Forgets all idempotency keys, as Stripe may do after a day. */
   forgetKeys(): void
   /** Runs what Stripe does on its own up to the present time. */
@@ -93,7 +102,8 @@ export function stripeHere(
         return found?.[1] === undefined ? undefined : String(found[1])
       }
       const request = `${method} ${url.pathname}`
-      const { fault, code } = (ours ? world.faults.take(['429', '500'], request) : undefined) ?? {}
+      const { fault, code } =
+        (ours ? world.faults.take(['429', '500', 'other-account'], request) : undefined) ?? {}
       const limit = limiter.refusal(routeOf(method, url.pathname)?.key ?? request, nowMs())
       runDue(world)
       const call = {
@@ -109,7 +119,7 @@ export function stripeHere(
         status,
         body,
         headers: answered,
-      } = replyTo(world, call, {
+      } = replyTo(fault === 'other-account' ? otherAccount(world) : world, call, {
         ...(limit && { refusal: limit }),
         ...(fault === '429' && { refusal: rateLimited() }),
         ...(fault === '500' && { failing: code === 'after-commit' ? 'after' : 'before' }),
@@ -134,6 +144,7 @@ export function stripeHere(
     limit: limiter.set,
     mistakes,
     authenticate: (id, outcome) => authenticate(world, id, outcome),
+    deleteObjects: (ids) => deleteObjects(world, ids),
     forgetKeys() {
       state.replies = {}
     },

@@ -14,7 +14,8 @@ import type { Ids, Ports } from '../../core/ports.ts'
 import { buyBundle, type PurchaseRequest } from '../../core/purchases/buy.ts'
 import { type BundleName, bundleOf } from '../../core/purchases/catalogue.ts'
 import { checkQuotas } from '../../core/purchases/check-quotas.ts'
-import { comparePayments } from '../../core/purchases/reconcile.ts'
+import { compareReversals } from '../../core/purchases/compare-reversals.ts'
+import { comparePayments, compareRecorded } from '../../core/purchases/reconcile.ts'
 import {
   type LimitChanges,
   setFlags,
@@ -45,6 +46,8 @@ export const purchases = {
   checkQuotas,
   settlePayments,
   comparePayments,
+  compareRecorded,
+  compareReversals,
   setRenewalLimits,
   useRenewalLink,
   consumeUnits,
@@ -153,7 +156,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     table,
     keyring: RING,
     payments: stripe.payments,
-    webhooks: { secrets: [SECRET], livemode: false },
+    webhooks: { secrets: [SECRET], livemode: false, stage: 'world' },
   } as Partial<Ports> as Ports
   const defaultKey = newDefaultKey(
     { ...ports, ids: { ...ids, uuid: () => '6c1f0000-0000-4000-8000-000000000001' } },
@@ -200,6 +203,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   }
   const run = () => ({ untilMs: nowMs + MINUTE_MS, width: 10 })
   const alarms: string[] = []
+  const watchful = () => ({ ...run(), alarm: (sentence: string) => void alarms.push(sentence) })
 
   const world = {
     accountId: ACCOUNT_ID,
@@ -250,8 +254,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       gated((caller) => functions.changeCard(via, caller, { cardId, address: ADDRESS })),
     setRenewal: (bundleAutoRenewal: boolean, via = ports) =>
       gated((caller) => functions.setFlags(via, caller, { bundleAutoRenewal, lowQuotaNotification: true })),
-    setCap: (cents: number | undefined, via = ports) =>
-      world.setLimits({ monthlyCapCents: cents ?? null }, via),
+    setCap: (cents: number | undefined, via = ports) => world.setLimits({ monthlyCapCents: cents }, via),
     setLimits: (limits: LimitChanges, via = ports) =>
       gated((caller) => functions.setRenewalLimits(via, caller, limits)),
     /** The code of the link to stop auto-renewal in a mail that is sent now. */
@@ -352,7 +355,9 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
         await world.job('sweepEvents', via),
         await world.job('sweepHolds', via),
         await world.job('sweepCards', via),
+        await world.job('compareReversals', via),
         await world.job('comparePayments', via),
+        await world.job('compareRecorded', via),
       ]
       return done.reduce((sum, failed) => sum + failed, 0)
     },
@@ -364,7 +369,9 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
         | 'sweepEvents'
         | 'sweepHolds'
         | 'sweepCards'
-        | 'comparePayments',
+        | 'compareReversals'
+        | 'comparePayments'
+        | 'compareRecorded',
       via: Ports = ports,
     ): Promise<number> {
       let failed = 0
@@ -373,14 +380,13 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
           if (name === 'sweepHolds') return functions.sweepHolds(via, WHOLE_RUN)
           if (name === 'sweepCards') return functions.sweepCards(via, WHOLE_RUN)
           if (name === 'comparePayments') {
-            const compared = await functions.comparePayments(via, run())
-            alarms.push(...compared.alarms)
+            await functions.comparePayments(via, watchful())
             return 'done'
           }
           const result =
             name === 'sweepEvents'
-              ? await functions.processMissedEvents(via, WHOLE_RUN)
-              : await functions[name](via, run())
+              ? await functions.processMissedEvents(via, watchful())
+              : await functions[name](via, watchful())
           failed = result.failed
           return 'done'
         })(),

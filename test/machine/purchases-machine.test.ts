@@ -8,6 +8,7 @@ import {
   cap,
   changedPayment,
   crossings,
+  editedMetadata,
   expiredLink,
   fiftyAtOnce,
   forbidden,
@@ -29,9 +30,15 @@ import {
   switchedOff,
   switchedOffInOutage,
 } from './purchase-scenarios.ts'
+import { reconciled, reconciliations } from './reconcile-scenarios.ts'
 
 // stripe-node captures a stack trace with every call, which costs as much as the call itself.
 Error.stackTraceLimit = 1
+
+describe('money at Stripe and in the ledger', () => {
+  const titles = Object.keys(reconciliations) as (keyof typeof reconciliations)[]
+  test.each(titles)('%s', (title) => reconciled(title)())
+})
 
 /**
  * The `*.deep.test.ts` files next to this one break every call; this file is the part that fits into `npm
@@ -44,13 +51,18 @@ describe('50 concurrent buys', () => {
 })
 
 describe('a payment that is changed before its confirmation is not credited, and a charge raises an alarm', () => {
-  test.each([
-    { amount: 50 },
-    { currency: 'eur' },
-    { customer: 'cus_other' },
-    { metadata: { account: '6740000000000000000000a1', purchase: '0'.repeat(24) } },
-  ])('%o', (change) => changedPayment(change)())
+  test.each([{ amount: 50 }, { currency: 'eur' }, { customer: 'cus_other' }])('%o', (change) =>
+    changedPayment(change)(),
+  )
 })
+
+test.each<Record<string, string>>([
+  {},
+  { account: '6740000000000000000000a1', purchase: '0'.repeat(24), stage: 'world' },
+  { account: '6740000000000000000000a1', purchase: `hold_${'0'.repeat(24)}`, stage: 'other' },
+])('a payment whose metadata is edited to %o is credited by its stored id', (metadata) =>
+  editedMetadata(metadata)(),
+)
 
 describe('a renewal', () => {
   test('that is declined is retried after 1, 3 and 7 hours, then paused, with a notice and a mail at first and at last', () =>

@@ -8,11 +8,11 @@ import { type Form, parseForm } from './form.ts'
 import { expanded } from './lists.ts'
 import { authenticateIntent, expireHold } from './payment-intents.ts'
 import { failRefund, settleRefund } from './refunds.ts'
-import type { ReplyBook } from './replies.ts'
+import { type ReplyBook, replyBook } from './replies.ts'
 import { ROUTES, refuseUnmodelled, routeOf } from './routes.ts'
 import { readRequest } from './schema.ts'
 import { authenticateSetup } from './setup-intents.ts'
-import { newId, type StripeObject, type StripeState, type Task } from './state.ts'
+import { emptyState, findObject, newId, type StripeObject, type StripeState, type Task } from './state.ts'
 import { eventAbout, type Turn } from './turn.ts'
 import type { Webhooks } from './webhooks.ts'
 import type { RouteKey } from './wire.ts'
@@ -196,19 +196,42 @@ function turnFor(
       return fault.code !== undefined && isDeclineCode(fault.code) ? fault.code : 'generic_decline'
     },
     emit(type, object, previous) {
+      const listened = webhooks !== undefined && faults.take(['no-endpoint'], name) === undefined
       const event = eventAbout(type, object, previous, {
         apiVersion: API_VERSION,
         createdSeconds: Math.floor(nowMs / 1000),
         request,
-        pending: webhooks ? 1 : 0,
+        pending: listened ? 1 : 0,
       })
       checkEvent(event)
       state.events[event.id] = event
-      if (!webhooks || faults.take(['drop-webhooks'], name)) return
+      if (!listened || faults.take(['drop-webhooks'], name)) return
       const copies = faults.take(['duplicate-webhooks'], name) ? 2 : 1
       const reordered = faults.take(['reorder-webhooks'], name) !== undefined
       webhooks.queue(event.id, { copies, reordered })
     },
+  }
+}
+
+/** The world as the secret key of another account sees it. What is created there is lost. */
+export function otherAccount(world: World): World {
+  const state = emptyState()
+  return { ...world, state, replies: replyBook(state, world.nowMs), webhooks: undefined }
+}
+
+/**
+ * Deletes objects and the events about them, as Stripe does with test data: nothing reports the deletion.
+ * @throws Error if there is no such object.
+ */
+export function deleteObjects({ state }: World, ids: readonly string[]): void {
+  for (const id of ids) {
+    if (findObject(state, id) === undefined) throw new Error(`There is no ${id}.`)
+    for (const objects of Object.values(state)) {
+      if (!Array.isArray(objects)) delete objects[id]
+    }
+    const about = Object.values(state.events).filter(({ data }) => (data.object as { id?: string }).id === id)
+    for (const event of about) delete state.events[event.id]
+    state.deliveries = state.deliveries.filter(({ eventId }) => state.events[eventId] !== undefined)
   }
 }
 

@@ -25,8 +25,12 @@ export const FAULTS = [
   'duplicate-webhooks',
   /** The events of the request are delivered a second later, newest first. */
   'reorder-webhooks',
-  /** The events of the request are never delivered. */
+  /** The events of the request are never delivered, though an endpoint subscribes to them. */
   'drop-webhooks',
+  /** No endpoint subscribes to the events of the request: none is delivered, and no delivery is pending. */
+  'no-endpoint',
+  /** The secret key is that of another account, which has no objects. */
+  'other-account',
 ] as const
 
 export type FaultName = (typeof FAULTS)[number]

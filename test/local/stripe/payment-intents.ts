@@ -65,13 +65,13 @@ export function createPaymentIntent(turn: Turn, params: Requests['POST /v1/payme
     payment_method_types: ['card'],
     payment_record: null,
     processing: null,
-    receipt_email: params.receipt_email ?? null,
+    receipt_email: receiptOf(params.receipt_email),
     review: null,
     setup_future_usage: params.setup_future_usage ?? null,
     shipping: shippingOf(params.shipping),
     source: null,
     statement_descriptor: null,
-    statement_descriptor_suffix: null,
+    statement_descriptor_suffix: suffixOf(params.statement_descriptor_suffix),
     status: method ? 'requires_confirmation' : 'requires_payment_method',
     transfer_data: null,
     transfer_group: null,
@@ -79,6 +79,29 @@ export function createPaymentIntent(turn: Turn, params: Requests['POST /v1/payme
   checkOptions(created)
   turn.emit('payment_intent.created', keep(turn.state.paymentIntents, created))
   return params.confirm ? confirm(turn, created, params) : created
+}
+
+/** What follows the account's own name on a card statement; together they have at most 22 characters. */
+function suffixOf(suffix: string | undefined): string | null {
+  if (suffix === undefined || suffix === '') return null
+  const refuse = (message: string) => {
+    throw invalid(message, { param: 'statement_descriptor_suffix' })
+  }
+  if (`${PREFIX}* ${suffix}`.length > 22)
+    refuse('The statement descriptor prefix and suffix must be at most 22 characters together.')
+  if (/[<>\\'"*]/.test(suffix)) refuse('The statement descriptor may not contain any of <>\\\'"*.')
+  if (!/^[\x20-\x7e]+$/.test(suffix) || !/[a-z]/i.test(suffix))
+    refuse('The statement descriptor must contain at least one alphabetic character, in Latin letters only.')
+  return suffix
+}
+
+/** The longest name that an account may set for its statements. */
+const PREFIX = 'BURSARTEST'
+
+function receiptOf(email: string | undefined): string | null {
+  if (email === undefined || email === '') return null
+  if (/^[!-?A-~]+@[!-?A-~]+$/.test(email)) return email
+  throw invalid(`Invalid email address: ${email}`, { code: 'email_invalid', param: 'receipt_email' })
 }
 
 function checkAmount(amount: number, currency: string): void {
