@@ -11,16 +11,16 @@ export type RenewalLink =
   /** `heldAtMs` names the hold that the link ends. It has no effect on a later hold. */
   | { act: 'allow'; accountId: string; heldAtMs: number }
 
-const MAC_BYTES = 16
+const LINK_MAC_BYTES = 16
 /** Account id 12 bytes, time of the hold 6 bytes (0: the link stops auto-renewal), expiry 6 bytes, then the MAC. */
-const LINK_BYTES = 24 + MAC_BYTES
+const LINK_BYTES = 24 + LINK_MAC_BYTES
 
 /**
  * The code of a link. It carries the account, the act and its expiry under a MAC of the keyring, so nothing is
  * stored, and a made-up code is refused without a call.
  */
 export function renewalLinkCode(deps: Deps<'keyring'>, link: RenewalLink): string {
-  const content = Buffer.alloc(LINK_BYTES - MAC_BYTES)
+  const content = Buffer.alloc(LINK_BYTES - LINK_MAC_BYTES)
   content.write(link.accountId, 'hex')
   content.writeUIntBE(link.act === 'allow' ? link.heldAtMs : 0, 12, 6)
   content.writeUIntBE(deps.clock.nowMs() + RENEWAL_LINK_DAYS * DAY_MS, 18, 6)
@@ -32,8 +32,8 @@ export function readRenewalLink(deps: Deps<'keyring'>, code: string): RenewalLin
   const bytes = Buffer.from(code, 'base64url')
   // Node ignores stray characters: only the exact text of a code is a code.
   if (bytes.length !== LINK_BYTES || bytes.toString('base64url') !== code) return undefined
-  const content = bytes.subarray(0, -MAC_BYTES)
-  if (!timingSafeEqual(linkMac(deps, content), bytes.subarray(-MAC_BYTES))) return undefined
+  const content = bytes.subarray(0, -LINK_MAC_BYTES)
+  if (!timingSafeEqual(linkMac(deps, content), bytes.subarray(-LINK_MAC_BYTES))) return undefined
   if (content.readUIntBE(18, 6) <= deps.clock.nowMs()) return undefined
   const accountId = content.toString('hex', 0, 12)
   const heldAtMs = content.readUIntBE(12, 6)
@@ -41,4 +41,4 @@ export function readRenewalLink(deps: Deps<'keyring'>, code: string): RenewalLin
 }
 
 const linkMac = (deps: Deps<'keyring'>, content: Buffer): Buffer =>
-  deps.keyring.mac('renewal-link', content.toString('hex')).subarray(0, MAC_BYTES)
+  deps.keyring.mac('renewal-link', content.toString('hex')).subarray(0, LINK_MAC_BYTES)

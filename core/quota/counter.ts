@@ -28,6 +28,11 @@ export interface Counter {
   fence: number
   /** Spans that have archive items, as bits (`spanBit`). */
   archiveSpans: number
+  /**
+   * Time of the oldest archived id that was ahead of the clock, unless `newestArchived` has passed it; Infinity
+   * if there is none.
+   */
+  firstAhead: number
   blocked: 'deactivated' | 'suspended' | undefined
   /** Entries of recent request ids. */
   ring: ReadonlySet<Uint8Array>
@@ -53,6 +58,7 @@ export function parseCounter(item: Item | undefined): Counter {
     newestArchived: number('m'),
     fence: number('g'),
     archiveSpans: number('o'),
+    firstAhead: Number(item.e ?? Infinity),
     blocked: item.x as Counter['blocked'],
     ring: (item.a ?? new Set()) as Counter['ring'],
     item,
@@ -78,6 +84,12 @@ export function requireAdmitted(counter: Counter, caller: KeyCaller): void {
 export const inRing = ({ ring }: Pick<Counter, 'ring'>, entry: Uint8Array): boolean =>
   [...ring].some((each) => Buffer.compare(each, entry) === 0)
 
+/**
+ * Most entries of the ring. A write that would exceed it fails, so the item stays under 1 KB even if no eviction
+ * succeeds.
+ */
+export const RING_MOST = 60
+
 export interface Spending {
   caller: KeyCaller
   /** At least 1. */
@@ -97,18 +109,26 @@ export interface Spending {
   nowMs: number
 }
 
-/** Builds the one write that spends. One condition covers key, block, day, balance, thresholds and ids. */
+/**
+ * Builds the one write that spends. One condition covers key, block, day, balance, thresholds, ids and the size
+ * of the ring.
+ */
 export function spendUpdate(spending: Spending): { set: Expression; condition: Expression } {
   const { caller, units, today, ids, entries, fence, seen } = spending
   const step = seen && units > seen.aboveFloor ? crossingSpend(spending, seen) : ordinarySpend(units)
   const key = attr(keyHashAttribute(caller.slot))
   const adds = [expr`#u ${units}`, expr`${attr(keyUseAttribute(caller.slot))} ${units}`]
-  if (entries.length > 0) adds.push(expr`#a ${new Set(entries)}`)
+  const room: Expression[] = []
+  if (entries.length > 0) {
+    adds.push(expr`#a ${new Set(entries)}`)
+    room.push(expr`(attribute_not_exists(#a) OR size(#a) <= ${RING_MOST - entries.length})`)
+  }
   const conditions = [
     expr`${key} = ${caller.hash}`,
     expr`attribute_not_exists(#x)`,
     expr`#d >= ${today}`,
     ...step.conditions,
+    ...room,
     ...fence,
   ]
   // One NOT covers all ids: DynamoDB allows 300 operators in an expression, and a batch may have 100 ids.

@@ -16,6 +16,7 @@ import { DAY_MS } from '../time.ts'
  * | `h<n>`, `c<n>` | hash of the live application key in slot n; units that this key has used in all       |
  * | `a`            | the ring: entries of recent request ids, as one binary set                            |
  * | `m`, `g`, `o`  | newest time of an archived id; dedupe fence; spans that have archive items (bits)     |
+ * | `e`            | oldest time above `m` of an archived id that was ahead of the clock; absent if none   |
  * | `x`            | why the account is blocked; absent otherwise                                          |
  * | `n`, `r`       | when the balance crossed the threshold of a pending low-quota notice (epoch ms);      |
  * |                | token of the last wake-up for a renewal. Both are absent when nothing is pending      |

@@ -15,7 +15,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | purchase          | ACCOUNT#<id>           | PURCHASE#<id>                      | a payment for units from its first call on; ids are time-ordered | for good; 35 days if it ended uncharged           |
  * | request           | ACCOUNT#<id>           | REQUEST#<mac>                      | the purchase or the answer that an Idempotency-Key stands for    | 48 hours                                          |
  * | spent ids         | ACCOUNT#<id>           | SPENT#<span>#<newest time>#<nonce> | request ids that left the counter's ring, many in one item       | 4 days                                            |
- * | spent id          | ACCOUNT#<id>           | SPENTID#<entry>                    | one request id that cannot be found by its time                  | 4 days                                            |
+ * | spent id          | ACCOUNT#<id>           | SPENTID#<entry>                    | one request id that does not share an item with others           | 4 days                                            |
  * | day               | ACCOUNT#<id>           | DAY#<day>                          | the counters of use as they stood when a day ended               | for good                                          |
  * | application key   | ACCOUNT#<id>           | KEY#<id>                           | a further key: name, slot, first and last characters             | until revoked                                     |
  * | revoked key       | ACCOUNT#<id>           | REVOKED#<id>                       | the mark of an application key that its owner has revoked        | 48 hours                                          |
@@ -31,7 +31,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | payment look-up   | PAYMENT#<pi_>          | #PAYMENT                           | purchase of a payment; due until the two were compared           | for good                                          |
  * | job               | JOB#<name>             | #JOB                               | progress of a job                                                | for good                                          |
  * | call budget       | CALLS#<provider>       | #CALLS                             | how many calls the jobs may make to a provider, by endpoint      | for good                                          |
- * | event guard       | EVENT#<id>             | #EVENT                             | an event from outside that has been processed                    | 30 days (EventBridge: 7 days)                     |
+ * | event guard       | EVENT#<source>:<id>    | #EVENT                             | an event from outside that has been processed                    | 30 days (EventBridge: 7 days)                     |
  *
  * `#` sorts before every letter: one Query with `begins_with(sk, '#')` reads profile and quota together. Text
  * from outside is only in `pk`, after a prefix, and never in `sk`, so no input can name an item of another
@@ -57,6 +57,9 @@ export const paymentIdIn = ({ pk }: Key): string => pk.slice('PAYMENT#'.length)
 
 /** Sort-key prefix of the archive items of one span. The newest time in the item follows it. */
 export const spentPrefix = (span: number): string => `SPENT#${span}#`
+
+/** Sort-key prefix of the archive items of one id. The id's ring entry in hex follows it, so its time first. */
+export const SPENT_ID_PREFIX = 'SPENTID#'
 
 /** A time of request ids (`core/quota/request-id.ts`) in the form for sort keys. */
 export const timeKey = (time: number): string => time.toString(16).padStart(10, '0')
@@ -92,7 +95,7 @@ export const keys = {
   }),
   spentId: (accountId: string, entryHex: string): Key => ({
     pk: ownedBy(accountId),
-    sk: `SPENTID#${entryHex}`,
+    sk: SPENT_ID_PREFIX + entryHex,
   }),
   day: (accountId: string, day: number): Key => ({
     pk: ownedBy(accountId),

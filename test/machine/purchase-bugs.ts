@@ -233,8 +233,13 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a purchase of which its customer was told that it is pending is abandoned',
-    find: 'const isKept = deps.clock.nowMs() < purchase.createdAtMs + PROMISE_MS',
-    put: 'const isKept = false',
+    find: [
+      'if (purchase.promised) {',
+      'const isKept = deps.clock.nowMs() < purchase.createdAtMs + PROMISE_MS',
+      'return isKept && (await isActive(deps, purchase.accountId))',
+      '}',
+    ],
+    put: '',
     foundBy: failed(promised('POST /v1/payment_intents/*/confirm')),
   },
   {

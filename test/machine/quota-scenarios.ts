@@ -1,8 +1,13 @@
 import { expect } from 'vitest'
+import { DomainError } from '../../core/errors.ts'
 import { keyHash } from '../../core/keys/key-text.ts'
+import type { Ports } from '../../core/ports.ts'
+import { RING_MOST } from '../../core/quota/counter.ts'
+import { RING_LIMIT } from '../../core/quota/evict.ts'
 import { balanceParts } from '../../core/quota/thresholds.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
+import type { Item, Table } from '../../core/table/table.ts'
 import { DAY_MS } from '../../core/time.ts'
 import { breaking } from './faults.ts'
 import { callsOf, interleaved, type openQuotaWorld, type QuotaWorld } from './quota-world.ts'
@@ -23,6 +28,8 @@ async function expectOnLadder(world: QuotaWorld): Promise<void> {
   const { l = 0, f = 0, q = 0 } = (await world.counter()) as Record<string, number>
   expect({ left: l, floor: f }).toEqual(balanceParts(l + f, q))
 }
+
+const ringOf = ({ a }: Item): number => (a as Set<unknown>).size
 
 const kinds: [string, (world: QuotaWorld) => string][] = [
   ['a time-ordered', (world) => world.timed()],
@@ -117,26 +124,28 @@ const ofBatches: Record<string, Scenario> = {
   'ids of a batch that commits during an eviction stay late: the eviction does not lower the newest time':
     async (open) => {
       const world = await open()
-      await world.fill(49)
+      const before = await world.fill(RING_LIMIT)
+      // Until the ring is full again.
+      while (ringOf(await world.counter()) < RING_LIMIT - 1) before.push(...(await world.fill(1)))
       const batch = Array.from({ length: 10 }, () => ({ units: 1, requestId: world.timed(50) }))
       // The second update of the request that fills the ring is its eviction.
       const through = interleaved(world.ports, 'update', 2, () => world.batch(batch))
       await world.spend(1, world.timed(), { through })
       for (const { requestId } of batch) expect(await world.spend(1, requestId)).toBe(200)
-      await expectUsed(world, 60)
+      await expectUsed(world, before.length + 11)
       await world.fill(100)
       expect(await world.batch(batch)).toEqual(Array(10).fill(200))
       for (const { requestId } of batch) expect(await world.spend(1, requestId)).toBe(200)
-      await expectUsed(world, 160)
+      await expectUsed(world, before.length + 111)
     },
   'an eviction that loses a race archives no id that was not spent': async (open) => {
     const world = await open()
-    await world.fill(49)
+    await world.fill(RING_LIMIT - 1)
     const through = interleaved(world.ports, 'update', 2, () => world.fill(10))
     await world.spend(1, world.timed(), { through })
     const ids = await world.fill(60)
     for (const id of ids) expect(await world.spend(1, id)).toBe(200)
-    await expectUsed(world, 120)
+    await expectUsed(world, RING_LIMIT + 70)
   },
   'an eviction that breaks off at any call loses no id, whether of a batch, untimed or time-ordered': async (
     open,
@@ -146,7 +155,11 @@ const ofBatches: Record<string, Scenario> = {
       const batch = Array.from({ length: 4 }, () => ({ units: 1, requestId: world.timed() }))
       await world.batch(batch)
       await world.spend(1, 'a word')
-      const ids = [...batch.map(({ requestId }) => requestId), 'a word', ...(await world.fill(47))]
+      const ids = [
+        ...batch.map(({ requestId }) => requestId),
+        'a word',
+        ...(await world.fill(RING_LIMIT - 3)),
+      ]
       const last = world.timed(1)
       ids.push(last)
       const { ports: through, calls } = breaking(world.ports, { at: at + 1, kind: 'crash-before' })
@@ -159,20 +172,16 @@ const ofBatches: Record<string, Scenario> = {
       return calls.length > at
     })
   },
-  'two concurrent evictions both keep their record of what the archive holds': async (open) => {
+  'an eviction and a concurrent batch both keep their record of what the archive holds': async (open) => {
     const world = await open()
-    // The ids that stay in the ring are newer than late ids. So late ids leave it next, without a change of
-    // `m`.
-    await world.fill(50)
-    for (let n = 1; n <= 33; n++) await world.spend(1, world.timed(n * -1000))
-    const slow = Array.from({ length: 16 }, (_, n) => world.timed((n + 1) * -3_600_000))
-    // A late id causes three writes: one that is refused, one that spends, and that of the eviction.
-    const through = interleaved(world.ports, 'update', 3, async () => {
-      for (const id of slow) expect(await world.spend(1, id)).toBe(200)
-    })
-    expect(await world.spend(1, world.timed(-34_000), { through })).toBe(200)
-    for (const id of slow) expect(await world.spend(1, id)).toBe(200)
-    await expectUsed(world, 100)
+    await world.fill(RING_LIMIT - 1)
+    // These ids span more time than those in the ring, so their item has another span.
+    const batch = [0, 100, 200, 300].map((ms) => ({ units: 1, requestId: world.timed(ms - 3_600_000) }))
+    // The second update of the request that fills the ring is its eviction.
+    const through = interleaved(world.ports, 'update', 2, () => world.batch(batch))
+    expect(await world.spend(1, world.timed(), { through })).toBe(200)
+    expect(await world.batch(batch)).toEqual(Array(4).fill(200))
+    await expectUsed(world, RING_LIMIT + 4)
   },
   'a batch of spent ids spends nothing, however the ids are spread over the archive': async (open) => {
     const world = await open()
@@ -190,16 +199,18 @@ const ofBatches: Record<string, Scenario> = {
   },
   'an id is found in the archive behind more than a page of items of its time': async (open) => {
     const world = await open()
-    const early = world.timed()
-    const batchOf = (ids: string[]) => world.batch(ids.map((requestId) => ({ units: 1, requestId })))
+    const ids = Array.from({ length: 4 }, (_, n) => world.timed(n))
+    expect(await world.batch(ids.map((requestId) => ({ units: 1, requestId })))).toEqual(Array(4).fill(200))
+    const [item] = await world.table.list(keys.account(world.accountId), 'SPENT#')
+    // Items of batches that broke off, just before that item.
+    const [, span = '', time = ''] = String(item?.sk).split('#')
     for (let n = 0; n < 210; n++) {
-      world.advance(1)
-      await batchOf(Array.from({ length: 4 }, () => world.timed()))
+      const nonce = n.toString(16).padStart(12, '0')
+      const key = keys.spent(world.accountId, Number(span), Number.parseInt(time, 16) - 1, nonce)
+      await world.table.put({ ...key, macs: Buffer.alloc(28) })
     }
-    world.advance(1)
-    await batchOf([early, ...Array.from({ length: 3 }, () => world.timed())])
-    expect(await world.spend(1, early)).toBe(200)
-    await expectUsed(world, 844)
+    for (const id of ids) expect(await world.spend(1, id)).toBe(200)
+    await expectUsed(world, 4)
   },
   'if other requests leave units for only a part of a batch, its refused ids do not count as spent': async (
     open,
@@ -522,17 +533,134 @@ const days: Record<string, Scenario> = {
   },
 }
 
+/** The same ports with a clock that is off by `ms`. */
+const offBy = (world: QuotaWorld, ms: number): Ports => ({
+  ...world.ports,
+  clock: { ...world.ports.clock, nowMs: () => world.nowMs() + ms },
+})
+
+/** The same ports in a container that remembers nothing. */
+const anotherContainer = (world: QuotaWorld): Ports => ({ ...world.ports, table: { ...world.table } })
+
+/** Spends ids of these offsets, and makes them leave the ring. @returns them with those that made them leave */
+async function archived(world: QuotaWorld, offsetsMs: readonly number[]): Promise<string[]> {
+  const ids = offsetsMs.map((ms) => world.timed(ms))
+  for (const id of ids) expect(await world.spend(1, id)).toBe(200)
+  return [...ids, ...(await world.fill(RING_LIMIT))]
+}
+
+const ahead: Record<string, Scenario> = {
+  'ids ahead of the clock are spent once, also when time has come to them and passed them': async (open) => {
+    const world = await open()
+    const ids = await archived(world, [61_000, 120_000, 121_000, 3_600_000])
+    for (const ms of [0, 60_000, 60_000, 10_000, 3_000_000, 3_600_000]) {
+      world.advance(ms)
+      for (const id of ids) expect(await world.spend(1, id, { through: anotherContainer(world) })).toBe(200)
+      ids.push(...(await world.fill(20)))
+      expect(await world.batch(ids.slice(0, 4).map((requestId) => ({ units: 1, requestId })))).toEqual(
+        Array(4).fill(200),
+      )
+    }
+    await expectUsed(world, ids.length)
+  },
+  'ids ahead of one clock and not of another are spent once, and so are ids after a clock was set back':
+    async (open) => {
+      for (const ms of [-3_600_000, -90_000, 90_000, 3_600_000]) {
+        const world = await open()
+        const offsets = [30_000, 61_000, 100_000, 3_600_000]
+        const ids = offsets.map((offset) => world.timed(offset))
+        for (const [at, id] of ids.entries())
+          expect(await world.spend(1, id, { through: at % 2 ? offBy(world, ms) : world.ports })).toBe(200)
+        ids.push(...(await world.fill(RING_LIMIT)))
+        world.advance(ms)
+        for (const through of [world.ports, offBy(world, ms)]) {
+          for (const id of ids) expect(await world.spend(1, id, { through })).toBe(200)
+          ids.push(...(await world.fill(RING_LIMIT)))
+        }
+        await expectUsed(world, ids.length)
+      }
+    },
+  'two concurrent evictions both keep their record of ids ahead of the clock': async (open) => {
+    const world = await open()
+    const [later, sooner] = [world.timed(7_200_000), world.timed(3_600_000)]
+    const words = (count: number) => Array.from({ length: count }, (_, n) => `word-${count}-${n}`)
+    for (const id of [later, ...words(RING_LIMIT - 2)]) expect(await world.spend(1, id)).toBe(200)
+    // The second update of the request that fills the ring is its eviction.
+    const through = interleaved(world.ports, 'update', 2, async () => {
+      for (const id of [sooner, ...words(7)]) expect(await world.spend(1, id)).toBe(200)
+    })
+    expect(await world.spend(1, 'last', { through })).toBe(200)
+    for (const ms of [0, 3_600_000, 3_600_000]) {
+      world.advance(ms)
+      for (const id of [sooner, later])
+        expect(await world.spend(1, id, { through: anotherContainer(world) })).toBe(200)
+    }
+    await expectUsed(world, RING_LIMIT + 8)
+  },
+  'an id is not the position in a batch, nor another batch, that it looks like': async (open) => {
+    const world = await open()
+    const key = world.timed()
+    const looks = [`${key}#0`, `${key},0`, `${key}0`, 'a#1', 'a,1', 'a1'].flatMap((id) => [
+      id,
+      [id, 1] as const,
+    ])
+    const names = [key, [key, 0], [key, 1], ['a', 1], ['A', 1], ...looks] as const
+    for (let n = 0; n < 2; n++)
+      for (const requestId of names) expect(await world.batch([{ units: 1, requestId }])).toEqual([200])
+    await expectUsed(world, names.length)
+  },
+}
+
+const fullRing: Record<string, Scenario> = {
+  'while no eviction succeeds the ring stays small and ids are refused, and afterwards nothing is lost':
+    async (open) => {
+      for (const broken of ['putAll', 'put', 'update'] as const) {
+        const world = await open()
+        const table = new Proxy(world.table, {
+          get: (object, name, receiver) => {
+            const call = Reflect.get(object, name, receiver)
+            return async (...args: [unknown, Parameters<Table['update']>[1]]) => {
+              // An eviction's update removes entries.
+              const fails =
+                name === broken && (broken !== 'update' || JSON.stringify(args[1]).includes('DELETE'))
+              if (fails) throw new DomainError('temporarily_unavailable')
+              return call.apply(object, args)
+            }
+          },
+        })
+        const through = { ...world.ports, table }
+        const spent: string[] = []
+        const refused: string[] = []
+        for (let n = 0; n < 100; n++) {
+          world.advance(1)
+          const id = n % 2 ? world.timed() : `word-${n}`
+          const told = await world.spend(1, id, { through })
+          ;(told === 200 ? spent : refused).push(id)
+          if (told !== 200) expect(told).toBe('temporarily_unavailable')
+        }
+        expect(ringOf(await world.counter())).toBe(RING_MOST)
+        expect(await world.batch([{ units: 1, requestId: 'another' }], { through })).toEqual([
+          'temporarily_unavailable',
+        ])
+        expect(await world.spend(1, undefined, { through })).toBe(200)
+        await expectUsed(world, spent.length + 1)
+        for (const id of [...spent, ...refused]) expect(await world.spend(1, id)).toBe(200)
+        await expectUsed(world, 101)
+      }
+    },
+}
+
 const archive: Record<string, Scenario> = {
   'an id dated in the future does not make other ids late': async (open) => {
     const world = await open()
-    const future = Array.from({ length: 10 }, () => world.timed(365 * DAY_MS))
+    const future = Array.from({ length: 20 }, () => world.timed(365 * DAY_MS))
     for (const id of future) await world.spend(1, id)
     await world.fill(200)
     expect(await callsOf(world.ports, (through) => world.spend(1, world.timed(), { through }))).toEqual([
       'update',
     ])
     for (const id of future) expect(await world.spend(1, id)).toBe(200)
-    await expectUsed(world, 211)
+    await expectUsed(world, 221)
   },
   'many ids share an archive item even on a quiet account whose ids are far apart': async (open) => {
     const world = await open()
@@ -579,4 +707,6 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   ...ledger,
   ...days,
   ...archive,
+  ...ahead,
+  ...fullRing,
 }
