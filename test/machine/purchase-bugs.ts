@@ -167,6 +167,12 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     foundBy: met(BUNDLE, 'buy', 'buy'),
   },
   {
+    title: 'a deactivated account keeps a payment that waits for 3-D Secure',
+    find: 'await settleAbandonedPurchase(deps, open, true)\n    await stopVerification',
+    put: 'await stopVerification',
+    foundBy: met('a buy waits for 3-D Secure', 'deactivate', 'buy'),
+  },
+  {
     title: 'a second click starts a second purchase',
     find: 'Math.abs(deps.clock.nowMs() - last.atMs) < (isHeldBy(last, order) ? REQUEST_KEPT_MS : SAME_CLICK_MS)',
     put: 'Math.abs(deps.clock.nowMs() - last.atMs) < 0',
