@@ -45,8 +45,8 @@ async function consumer(keyCount = 1) {
 test.each([
   [1, 1, 1.1],
   [4, 1, 1.1],
-  [8, 1, 1.1],
-  [8, 8, 1.1],
+  [8, 1, 1.15],
+  [8, 8, 1.15],
   [16, 8, 1.5],
 ])(
   '%i requests in flight with %i keys and time-ordered ids cost at most %f write units each',
