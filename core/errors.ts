@@ -77,7 +77,7 @@ export class DomainError extends Error {
   constructor(
     code: ErrorCode,
     options: {
-      detail?: string
+      detail?: string | undefined
       fields?: FieldError[]
       retryAfterSeconds?: number
       clientSecret?: string

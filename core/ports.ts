@@ -20,6 +20,7 @@ export interface Ports {
   totp: Totp
   payments: Payments
   webhooks: WebhookConfig
+  renewals: Renewals
 }
 
 /** The ports of a domain function: those it names, and always clock, ids and log. */
@@ -55,6 +56,15 @@ export interface Log {
   warn(what: string, error: unknown, about?: Readonly<Record<string, string>>): void
   /** For a failure that may happen again until an operator looks into it. */
   error(what: string, error: unknown, about?: Readonly<Record<string, string>>): void
+}
+
+/** Starts the job that renews bundles. */
+export interface Renewals {
+  /**
+   * Asks for a look at one account's counter now. Resolves when the job is accepted, before it runs, or
+   * rejects within a second.
+   */
+  start(accountId: string): Promise<void>
 }
 
 /** The result of a sign-in or a refresh. */

@@ -108,6 +108,8 @@ const profileSchema = z.object({
       failures: z.number(),
     }),
   ),
+  /** Name of the bundle that renewals buy, if the owner chose one; otherwise they buy the bundle held. */
+  renewalBundle: z.optional(z.string()),
   /**
    * The owner's limits: the cost of renewals in a calendar month (UTC), in the currency's minor unit, and their
    * number.

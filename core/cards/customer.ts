@@ -1,6 +1,6 @@
 import { DomainError } from '../errors.ts'
 import type { Deps, PaymentCustomer } from '../ports.ts'
-import { wakeRenewal } from '../quota/wake-renewal.ts'
+import { wakeRenewal } from '../quota/renewal-call.ts'
 import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'

@@ -2,7 +2,7 @@ import { type Account, admitCaller, readAccount, requireActive } from '../accoun
 import { emailKey, usernameKey } from '../account/fields.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, Tokens } from '../ports.ts'
-import { renewalDue } from '../quota/wake-renewal.ts'
+import { renewalDue } from '../quota/renewal-call.ts'
 import { attr, type Expression, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'

@@ -34,7 +34,7 @@ export interface MailValues {
 const LOW_QUOTA: Record<'low' | NonNullable<MailValues['since']>, (bundle: string) => string[]> = {
   low: (bundle) => [
     `Less than 10 % of your ${bundle} bundle is left.`,
-    'If auto-renewal is on, we will renew it when less than 1 % is left. You can also refill it at any time.',
+    'If auto-renewal is on, we will renew it when it runs low, by default below 1 %. You can also refill it at any time.',
   ],
   removed: (bundle) => [
     `Less than 10 % of your ${bundle} bundle is left.`,

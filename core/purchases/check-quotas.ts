@@ -1,3 +1,4 @@
+import * as z from 'zod/mini'
 import { type Account, readAccount, renewsItself } from '../account/account.ts'
 import { AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
 import { DomainError } from '../errors.ts'
@@ -17,7 +18,7 @@ import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
 import { beginPurchase, defaultCardOf } from './begin.ts'
 import { bundleOf } from './catalogue.ts'
 import { begunAtMs, isOpen, readPurchase } from './purchase.ts'
-import { decideRenewal, holdsRemovedBundle, renewalObstacle, renewalUnchanged } from './renewal.ts'
+import { decideRenewal, renewalObstacle, renewalUnchanged, renewsRemovedBundle } from './renewal.ts'
 import { renewedInMonth } from './renewal-limits.ts'
 import { changeRenewal, type Renewal } from './renewal-state.ts'
 import { retryWaitMs } from './resume.ts'
@@ -33,37 +34,69 @@ export interface Checked {
 }
 
 /**
- * Checks only the counters that fell below a threshold: sends the low-quota notice, renews the bundle, or
- * schedules the next check. Two runs at once are safe.
+ * Checks only the counters that are due: sends the low-quota notice, renews the bundle, or schedules the next
+ * check. Two runs at once are safe.
  */
 export async function checkQuotas(deps: MoneyDeps, run: Run): Promise<Checked> {
   const checked = { notices: 0, renewed: 0, tried: 0 }
-  const checkOne = async (accountId: string): Promise<void> => {
-    const account = await forgetOldCard(deps, await readUpToDate(deps, accountId))
-    const { quota } = account
-    if (await sendLowQuotaNotice(deps, account, quota)) checked.notices++
-    const { outcome, againMs } = await renewBundle(deps, account, quota, run)
-    if (outcome) checked[outcome]++
-    await clearWork(deps, accountId, quota, againMs)
-  }
   const { failed } = await eachDue(deps, 'QUOTA', run, async (key) => {
-    try {
-      await checkOne(accountIdIn(key))
-      return true
-    } catch (error) {
-      // Postpone the counter, so that failing counters never hide other counters that are due.
-      const later = expr`SET #dueAtMs = ${deps.clock.nowMs() + MINUTE_MS}`
-      await deps.table.update(key, later, expr`attribute_exists(#due)`).catch((refusal: unknown) => {
-        deps.log.warn(
-          'a counter whose check failed could not be postponed; it stays due and is checked again',
-          refusal,
-          { item: shownKey(key) },
-        )
-      })
-      throw error
-    }
+    const { notices, outcome } = await checkOrPostpone(deps, accountIdIn(key), run)
+    checked.notices += notices
+    if (outcome) checked[outcome]++
+    return true
   })
   return { ...checked, failed }
+}
+
+/** The event with which `Renewals.start` starts a check. */
+const startSchema = z.object({ accountId: z.string() })
+
+/**
+ * Checks one counter at once, whether or not it is due. A failure is logged and not thrown, because the counter
+ * stays due and `checkQuotas` checks it again.
+ * @throws Error if the event does not name an account
+ */
+export async function checkQuota(deps: MoneyDeps, event: unknown): Promise<Checked> {
+  const { accountId } = z.parse(startSchema, event)
+  const checked = { notices: 0, renewed: 0, tried: 0, failed: 0 }
+  try {
+    const { notices, outcome } = await checkOrPostpone(deps, accountId, {})
+    return { ...checked, notices, ...(outcome && { [outcome]: 1 }) }
+  } catch (error) {
+    deps.log.warn('a counter was not checked at once; check-quotas checks it again', error, { accountId })
+    return { ...checked, failed: 1 }
+  }
+}
+
+/** Checks a counter. If that fails, it is due later, so that it never hides other counters that are due. */
+async function checkOrPostpone(deps: MoneyDeps, accountId: string, run: Pick<Run, 'ready'>) {
+  try {
+    return await checkCounter(deps, accountId, run)
+  } catch (error) {
+    const key = keys.quota(accountId)
+    const later = expr`SET #dueAtMs = ${deps.clock.nowMs() + MINUTE_MS}`
+    await deps.table.update(key, later, expr`attribute_exists(#due)`).catch((refusal: unknown) => {
+      deps.log.warn(
+        'a counter whose check failed could not be postponed; it stays due and is checked again',
+        refusal,
+        { item: shownKey(key) },
+      )
+    })
+    throw error
+  }
+}
+
+async function checkCounter(
+  deps: MoneyDeps,
+  accountId: string,
+  run: Pick<Run, 'ready'>,
+): Promise<{ notices: number; outcome: 'renewed' | 'tried' | undefined }> {
+  const account = await forgetOldCard(deps, await readUpToDate(deps, accountId))
+  const { quota } = account
+  const isNotified = await sendLowQuotaNotice(deps, account, quota)
+  const { outcome, againMs } = await renewBundle(deps, account, quota, run)
+  await clearWork(deps, accountId, quota, againMs)
+  return { notices: isNotified ? 1 : 0, outcome }
 }
 
 type WithQuota = Account & { quota: Quota }
@@ -105,7 +138,7 @@ async function sendLowQuotaNotice(
 ): Promise<boolean> {
   const { id: accountId, bundle, flags, email, username } = account
   if (noticeSinceMs === undefined || bundle === undefined || !flags.lowQuotaNotification) return false
-  const since = isLowQuota(left, size) ? (holdsRemovedBundle(account) ? 'removed' : undefined) : 'refilled'
+  const since = isLowQuota(left, size) ? (renewsRemovedBundle(account) ? 'removed' : undefined) : 'refilled'
   const text =
     since === 'refilled'
       ? 'Your units had fallen below 10 % of your bundle. More have been added since.'
@@ -135,7 +168,7 @@ async function renewBundle(
   deps: MoneyDeps,
   account: WithQuota,
   quota: Quota,
-  run: Run,
+  run: Pick<Run, 'ready'>,
 ): Promise<{ outcome?: 'renewed' | 'tried'; againMs?: number | undefined }> {
   const nowMs = deps.clock.nowMs()
   const decision = decideRenewal(account, quota, nowMs)

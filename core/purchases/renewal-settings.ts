@@ -9,13 +9,15 @@ import {
 import { DomainError } from '../errors.ts'
 import { readRenewalLink } from '../notifications/renewal-link.ts'
 import type { Deps } from '../ports.ts'
-import { wakeRenewal } from '../quota/wake-renewal.ts'
+import { moveThreshold } from '../quota/apply-ledger.ts'
+import type { Quota } from '../quota/quota.ts'
+import { startIfNeeded, wakeRenewal } from '../quota/renewal-call.ts'
 import { attr, type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
-import { bundleOf, isSold } from './catalogue.ts'
-import { isByLimit, isSameLimit, limitedRenewal, renewalObstacle } from './renewal.ts'
+import { bundleNames, bundleOf, isSold } from './catalogue.ts'
+import { bundleToRenew, isByLimit, isSameLimit, limitedRenewal, renewalObstacle } from './renewal.ts'
 import { limitReached, type RenewalLimits } from './renewal-limits.ts'
 import { changeRenewal, type Renewal, type RenewalChange } from './renewal-state.ts'
 
@@ -71,8 +73,13 @@ async function changeSettings(
 }
 
 /** Switches auto-renewal and low-quota notices on or off. On renews a bundle that has run low. */
-export async function setFlags(deps: Deps<'table'>, caller: Account, flags: Profile['flags']): Promise<void> {
+export async function setFlags(
+  deps: Deps<'table' | 'renewals'>,
+  caller: Account,
+  flags: Profile['flags'],
+): Promise<void> {
   await changeSettings(deps, caller, (account) => switchTo(deps, account, flags, 'switched_on'))
+  if (flags.bundleAutoRenewal && !caller.flags.bundleAutoRenewal) await startIfNeeded(deps, caller)
 }
 
 function switchTo(
@@ -91,43 +98,91 @@ function switchTo(
 }
 
 /**
- * The owner's limits to change. Limits that are no property stay as they are; the value undefined lifts the cap,
- * or sets the default number.
+ * The owner's settings of renewal to change. Settings that are no property stay as they are; the value undefined
+ * lifts the cap, or sets the default.
  */
-export type LimitChanges = { [Limit in keyof RenewalLimits]?: number | undefined }
+export type RenewalSettings = { [Limit in keyof RenewalLimits]?: number | undefined } & {
+  /** When the bundle renews itself: below 1 a share of the bundle held, from 1 on units. */
+  below?: number | undefined
+  /** Name of the bundle that renewals buy. By default they buy the one held. */
+  renewalBundle?: string | undefined
+}
 
 /** What `withinLimits` reads besides the state of renewal. */
-const LIMIT_FIELDS = ['renewed', 'monthlyCapCents', 'maxRenewalsPerHour', 'maxRenewalsPerDay'] as const
+const LIMIT_FIELDS = [
+  'renewed',
+  'monthlyCapCents',
+  'maxRenewalsPerHour',
+  'maxRenewalsPerDay',
+  'renewalBundle',
+] as const
 
 /**
- * Sets the owner's limits on renewals. A renewal that a limit had stopped goes on if the new limits allow it.
- * No renewal begins afterwards that the new limits forbid: a renewal begins only while the limits are as it
- * read them.
+ * Changes the owner's settings of renewal, and renews at once what is due by the new ones. A renewal that a
+ * limit had stopped goes on if the new settings allow it. No renewal begins afterwards that they forbid: a
+ * renewal begins only while they are as it read them.
+ * @throws DomainError `invalid_request` if `below` is more than half of the bundle that renewals buy
  */
-export async function setRenewalLimits(
-  deps: Deps<'table'>,
+export async function setRenewal(
+  deps: Deps<'table' | 'renewals'>,
   caller: Account,
-  changes: LimitChanges,
+  changes: RenewalSettings,
 ): Promise<void> {
-  const given = Object.entries(changes)
+  const { below, ...inProfile } = changes
+  const given = Object.entries(inProfile)
+  const movesThreshold = Object.hasOwn(changes, 'below') || Object.hasOwn(changes, 'renewalBundle')
+  let quota: Quota | undefined
   await changeSettings(deps, caller, (account) => {
-    const after = { ...account, ...changes }
+    const after = { ...account, ...inProfile }
+    const levels = levelsOf(after, Object.hasOwn(changes, 'below') ? below : account.quota?.below)
+    if (below !== undefined) requireHalf(below, bundleToRenew(after))
+    quota = account.quota && { ...account.quota, ...levels }
     const change = changeRenewal(deps, after, withinLimits(after, deps.clock.nowMs()), { by: 'allowed' })
     return {
       change,
-      set: given.flatMap(([limit, value]) => (value === undefined ? [] : [expr`${attr(limit)} = ${value}`])),
-      remove: given.flatMap(([limit, value]) => (value === undefined ? [expr`${attr(limit)}`] : [])),
-      // Only a renewal that a limit has stopped depends on the limits and on what was renewed.
-      unchanged: account.renewal && isByLimit(account.renewal) ? [unchangedSince(account, LIMIT_FIELDS)] : [],
-      // The new limits may allow the next renewal.
-      more: [wakeRenewal(deps, account.id)],
+      set: given.flatMap(([setting, value]) =>
+        value === undefined ? [] : [expr`${attr(setting)} = ${value}`],
+      ),
+      remove: given.flatMap(([setting, value]) => (value === undefined ? [expr`${attr(setting)}`] : [])),
+      unchanged: [
+        // Only a renewal that a limit has stopped depends on the limits and on what was renewed.
+        ...(account.renewal && isByLimit(account.renewal) ? [unchangedSince(account, LIMIT_FIELDS)] : []),
+        ...(movesThreshold ? [unchangedSince(account, ['renewalBundle'])] : []),
+      ],
+      more: [
+        movesThreshold && account.quota
+          ? { update: keys.quota(account.id), ...moveThreshold(deps, account.id, account.quota, levels) }
+          : wakeRenewal(deps, account.id),
+      ],
     }
   })
+  await startIfNeeded(deps, { id: caller.id, quota })
+}
+
+/** The threshold of an account with these settings. */
+function levelsOf(
+  { renewalBundle }: Account,
+  below: number | undefined,
+): Pick<Quota, 'below' | 'renewalSize'> {
+  const isChosen = renewalBundle !== undefined && isSold(renewalBundle)
+  return { below, renewalSize: isChosen ? bundleOf(renewalBundle).units : undefined }
+}
+
+/** @throws DomainError `invalid_request` if `below` is more than half of the bundle */
+function requireHalf(below: number, bundle: string | undefined): void {
+  // Before the first bundle any bundle may become the one held; a smaller one then lowers the number.
+  const names = bundle === undefined ? bundleNames : [bundle].filter(isSold)
+  const most = Math.floor(Math.max(...names.map((name) => bundleOf(name).units)) / 2)
+  if (names.length === 0 || below <= most) return
+  const what = bundle === undefined ? 'the largest bundle' : `the ${bundle} bundle that renewals buy`
+  const message = `must be at most ${most}, half of ${what}`
+  throw new DomainError('invalid_request', { fields: [{ field: 'below', message }] })
 }
 
 /** The state of renewal that the limits leave; no field if they do not change it. */
 function withinLimits(account: Account, nowMs: number): { renewal?: Renewal | undefined } {
-  const { renewal, bundle } = account
+  const { renewal } = account
+  const bundle = bundleToRenew(account)
   if (!renewal || !isByLimit(renewal) || bundle === undefined || !isSold(bundle)) return {}
   const limit = limitReached(account, bundleOf(bundle).priceCents, nowMs)
   if (!limit) return { renewal: undefined }

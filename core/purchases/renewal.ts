@@ -2,7 +2,8 @@ import { type Account, type Profile, renewsItself } from '../account/account.ts'
 import type { StoredCustomer } from '../cards/stored-customer.ts'
 import type { Decline, Deps } from '../ports.ts'
 import type { Quota } from '../quota/quota.ts'
-import { needsRenewal } from '../quota/thresholds.ts'
+import { needsRenewal } from '../quota/renewal-call.ts'
+import { DEFAULT_BELOW, effectiveBelow } from '../quota/thresholds.ts'
 import { type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
@@ -57,9 +58,17 @@ export const BUNDLE_REMOVED = 'bundle_removed'
 /** How often a renewal is decided again whose bundle is not sold, in case the bundle returns. */
 const REMOVED_POLL_MS = DAY_MS
 
-/** Whether an account holds a bundle that the catalogue has no longer. Its units stay spendable. */
-export const holdsRemovedBundle = ({ bundle }: Pick<Profile, 'bundle'>): boolean =>
-  bundle !== undefined && !isSold(bundle)
+/** The name of the bundle that a renewal buys: the one that the owner chose, or the one held. */
+export const bundleToRenew = ({
+  bundle,
+  renewalBundle,
+}: Pick<Profile, 'bundle' | 'renewalBundle'>): string | undefined => renewalBundle ?? bundle
+
+/** Whether renewals would buy a bundle that the catalogue has no longer. Units of it stay spendable. */
+export function renewsRemovedBundle(account: Pick<Profile, 'bundle' | 'renewalBundle'>): boolean {
+  const bundle = bundleToRenew(account)
+  return bundle !== undefined && !isSold(bundle)
+}
 
 /**
  * How a refund or a dispute changes renewal. If the customer got money back and few units are left, renewal
@@ -116,6 +125,7 @@ const DECISION_FIELDS = [
   'status',
   'flags',
   'bundle',
+  'renewalBundle',
   'openPurchase',
   'renewal',
   'owed',
@@ -139,10 +149,10 @@ export const renewalUnchanged = (basis: RenewalBasis): Expression => unchangedSi
  */
 export function renewalObstacle({
   renewal,
-  bundle,
   customer,
-}: Pick<RenewalBasis, 'renewal' | 'bundle' | 'customer'>): Renewal | undefined {
-  if (renewal?.reason === BUNDLE_REMOVED && !holdsRemovedBundle({ bundle })) return undefined
+  ...bundles
+}: Pick<RenewalBasis, 'renewal' | 'bundle' | 'renewalBundle' | 'customer'>): Renewal | undefined {
+  if (renewal?.reason === BUNDLE_REMOVED && !renewsRemovedBundle(bundles)) return undefined
   return renewal?.cardId === customer?.defaultCardId ? renewal : undefined
 }
 
@@ -158,10 +168,10 @@ export type Decision =
   | { act: 'renew'; bundle: string }
 
 export function decideRenewal(account: RenewalBasis, quota: Quota, nowMs: number): Decision {
-  const { bundle } = account
+  const bundle = bundleToRenew(account)
   if (quota.renewalCall === 0 || account.status !== 'active') return { act: 'rest' }
   if (bundle === undefined || !renewsItself(account)) return { act: 'rest' }
-  if (!needsRenewal(quota.left, quota.size)) return { act: 'rest' }
+  if (!needsRenewal(quota)) return { act: 'rest' }
   if (account.openPurchase !== undefined) return { act: 'open' }
   const before = renewalObstacle(account)
   // A change of the catalogue ends this pause, and wakes no check.
@@ -210,12 +220,16 @@ export const limitedRenewal = (
 export interface RenewalStatus {
   /** `on`, `off`, or what keeps the bundle from renewing itself at the moment. */
   state: 'on' | 'off' | Renewal['state']
-  /** Why the bundle does not renew itself at the moment; undefined when it is `on` or `off`. */
+  /** Why the bundle does not renew itself at the moment; undefined when it is `off`, or `on` and ready. */
   reason: string | undefined
   /** When the renewal is tried again, epoch ms; undefined if no time is set. */
   nextAttemptAtMs: number | undefined
   /** What renewals may cost in a calendar month (UTC), in the currency's minor unit; undefined means no limit. */
   monthlyCapCents: number | undefined
+  /** A renewal is due below this: below 1 a share of the bundle held, from 1 on units. */
+  below: number
+  /** Name of the bundle that a renewal buys; undefined before the first bundle, unless its owner chose one. */
+  bundle: string | undefined
   /** How many renewals an hour and a day may have before the next one is held back. */
   maxPerHour: number
   maxPerDay: number
@@ -225,18 +239,27 @@ export interface RenewalStatus {
 const removedObstacle = (
   account: Account,
 ): Pick<Renewal, 'state' | 'reason' | 'nextAttemptAtMs'> | undefined =>
-  holdsRemovedBundle(account) ? { state: 'paused', reason: BUNDLE_REMOVED } : undefined
+  renewsRemovedBundle(account) ? { state: 'paused', reason: BUNDLE_REMOVED } : undefined
 
 export function renewalStatus(account: Account): RenewalStatus {
-  const { monthlyCapCents } = account
+  const { monthlyCapCents, quota } = account
   const isOn = renewsItself(account)
   const obstacle = isOn ? (renewalObstacle(account) ?? removedObstacle(account)) : undefined
   return {
     state: obstacle?.state ?? (isOn ? 'on' : 'off'),
-    reason: obstacle?.reason,
+    reason: obstacle?.reason ?? (isOn ? idleReason(account) : undefined),
     nextAttemptAtMs: obstacle?.nextAttemptAtMs,
     monthlyCapCents,
+    below: quota ? effectiveBelow(quota) : DEFAULT_BELOW,
+    bundle: bundleToRenew(account),
     maxPerHour: maxPerHour(account),
     maxPerDay: maxPerDay(account),
   }
+}
+
+/** Why requests may be refused although auto-renewal is on and nothing keeps it from renewing. */
+function idleReason({ quota, openPurchase }: Account): string | undefined {
+  if (!quota) return undefined
+  if (openPurchase !== undefined && needsRenewal(quota)) return 'purchase_open'
+  return quota.oversizeSeq === quota.seq ? 'request_larger_than_bundle' : undefined
 }

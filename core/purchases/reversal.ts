@@ -6,8 +6,8 @@ import { type LedgerEntry, ledgerWrites, type NewEntry } from '../ledger/entry.t
 import type { Charge, Dispute, MoneyDeps } from '../ports.ts'
 import { applyLedger, moveBalance, readQuota } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
-import { needsRenewal } from '../quota/thresholds.ts'
-import { wakeRenewal } from '../quota/wake-renewal.ts'
+import { wakeRenewal } from '../quota/renewal-call.ts'
+import { isBelowRenewal } from '../quota/thresholds.ts'
 import { expr, join, setRemove } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
@@ -127,7 +127,7 @@ async function reversalWrites(
   const owed = owedUnits > 0 ? { ...others, [id]: owedUnits } : others
   const isOwed = Object.keys(owed).length > 0
   const { refundedCents, disputedCents } = reversalChange(purchase, target)
-  const isLow = needsRenewal(quota.left + units, quota.size)
+  const isLow = isBelowRenewal(quota.left + units, quota)
   const cardId = (await readStoredCustomer(deps, accountId))?.defaultCardId
   const text = reversalText(purchase, {
     refundedCents,

@@ -1,9 +1,8 @@
 import { type Expression, expr } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { archiveItem, freshFence, isArchivable, spanBit } from './archive.ts'
 import type { Group } from './batch-group.ts'
-import { type Counter, parseCounter, spendUpdate } from './counter.ts'
+import { type Counter, spendUnits } from './counter.ts'
 import type { KeyCaller, QuotaDeps } from './key-caller.ts'
 import { dayOf } from './quota.ts'
 import { batchEntry, type RequestId } from './request-id.ts'
@@ -58,7 +57,7 @@ export async function commitGroup(
   const nowMs = deps.clock.nowMs()
   const entries = ids.map(({ entry }) => entry)
   const { fence, sets } = archiveChange(ids, staged && span, seen)
-  const { set, condition } = spendUpdate({
+  const spending = {
     caller,
     units: requests.reduce((sum, { units }) => sum + units, 0),
     today: dayOf(nowMs),
@@ -68,9 +67,12 @@ export async function commitGroup(
     sets,
     seen,
     nowMs,
-  })
-  const once = requests.some(({ id }) => !id)
-  return parseCounter(await deps.table.update(keys.quota(caller.accountId), set, condition, { once }))
+  }
+  return spendUnits(
+    deps,
+    spending,
+    requests.some(({ id }) => !id),
+  )
 }
 
 /**

@@ -6,6 +6,8 @@ import type { RequestId } from './request-id.ts'
 /** Outcome of one request: `exhausted` if the request asks for more units than are left. */
 export interface BatchAnswer extends Use {
   outcome: 'spent' | 'exhausted'
+  /** Why no renewal can serve the request. */
+  detail?: string | undefined
 }
 
 /** A request of a batch. Requests with the same id share one. */

@@ -8,6 +8,7 @@ import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
 import { type KeyCaller, type QuotaDeps, readKeyCaller } from './key-caller.ts'
 import { dayOf } from './quota.ts'
+import { noteRefusal, oversizeDetail, servable } from './refusal.ts'
 import { idTimeAt, type RequestId, type RequestName, requestIdOf } from './request-id.ts'
 
 export interface BatchRequest {
@@ -69,7 +70,7 @@ async function answerAll(
     requireAdmitted(counter, caller)
     const spent = await findSpent(deps, caller.accountId, open, counter, absence)
     const fitting = answerWithoutWrite(open, counter, spent)
-    if (fitting.length === 0) return
+    if (fitting.length === 0) return noteRefusals(deps, accountId, requests, counter)
     const nowMs = deps.clock.nowMs()
     const group = nextGroup(fitting, counter, idTimeAt(nowMs), absence.items >= CROWD)
     const moved =
@@ -139,7 +140,8 @@ function answerWithoutWrite(
   for (const request of open) {
     const { id, units } = request
     if (id && (spent.has(id) || inRing(counter, id.entry))) request.answer = { outcome: 'spent', ...now }
-    else if (units > now.left) request.answer = { outcome: 'exhausted', ...now }
+    else if (units > now.left)
+      request.answer = { outcome: 'exhausted', ...now, detail: oversizeDetail(units, servable(counter)) }
     else {
       fitting.push(request)
       now.left -= units
@@ -147,6 +149,19 @@ function answerWithoutWrite(
     }
   }
   return fitting
+}
+
+/** Notes the smallest of the requests that were refused and that the balance still cannot serve. */
+async function noteRefusals(
+  deps: QuotaDeps,
+  accountId: string,
+  requests: readonly DistinctRequest[],
+  counter: Counter,
+): Promise<void> {
+  const [least] = requests
+    .filter(({ answer, units }) => answer?.outcome === 'exhausted' && units > balanceOf(counter))
+    .sort((a, b) => a.units - b.units)
+  if (least) await noteRefusal(deps, accountId, counter, least.units)
 }
 
 /** Answers each request of a committed group with the balance and use after that request. */

@@ -1,7 +1,6 @@
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { findArchived, freshFence, isArchivable } from './archive.ts'
 import { type ArchiveState, cacheEntry, cacheOf, rememberArchive } from './container-cache.ts'
@@ -12,12 +11,13 @@ import {
   parseCounter,
   readCounter,
   requireAdmitted,
-  spendUpdate,
+  spendUnits,
 } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
 import { type KeyCaller, type QuotaDeps, readKeyCaller } from './key-caller.ts'
 import { dayOf } from './quota.ts'
+import { noteRefusal, oversizeDetail, servable } from './refusal.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
 
 /** Current numbers of units left and units used over all keys. */
@@ -65,7 +65,7 @@ export async function consumeUnits(
   const caller = await readKeyCaller(deps, key)
   const id = requestId === undefined ? undefined : requestIdOf(deps, caller.accountId, requestId)
   const refused = refusedLately(deps, caller, units)
-  if (refused && !id) throw new DomainError('quota_exhausted')
+  if (refused && !id) throw refused
   // The id may be spent already, so read the counter before a remembered refusal is answered. An id that the
   // archive may hold needs the counter for its lookup in any case.
   const archive = cacheOf(deps.table).archives.get(caller.accountId) ?? NOTHING_ARCHIVED
@@ -115,8 +115,7 @@ async function writeSpend(
   const nowMs = deps.clock.nowMs()
   const entries = id ? [id.entry] : []
   const today = dayOf(nowMs)
-  const { set, condition } = spendUpdate({ caller, units, today, ids: entries, entries, fence, seen, nowMs })
-  return parseCounter(await deps.table.update(keys.quota(caller.accountId), set, condition, { once: !id }))
+  return spendUnits(deps, { caller, units, today, ids: entries, entries, fence, seen, nowMs }, !id)
 }
 
 /** Decides what to do with a counter just read. If several refusals apply, the first in this order wins. */
@@ -136,8 +135,8 @@ async function decideConsume(
     if (spent.size > 0) return { use: useOf(counter) }
   }
   if (units > balanceOf(counter)) {
-    rememberRefusal(deps, caller, balanceOf(counter))
-    throw new DomainError('quota_exhausted')
+    await noteRefusal(deps, caller.accountId, counter, units)
+    throw rememberRefusal(deps, caller, units, counter)
   }
   const today = dayOf(deps.clock.nowMs())
   if (counter.day < today) return { moved: await changeDay(deps, caller.accountId, counter, today) }
@@ -146,16 +145,26 @@ async function decideConsume(
   return late ? { fence: [expr`#g = ${counter.fence}`], late } : { fence: fenceOf(id), late: false }
 }
 
-function refusedLately(deps: QuotaDeps, { hash }: KeyCaller, units: number): boolean {
+function refusedLately(deps: QuotaDeps, { hash }: KeyCaller, units: number): DomainError | undefined {
   const { refusals } = cacheOf(deps.table)
   const refusal = refusals.get(hash.toString('hex'))
   const nowMs = deps.clock.nowMs()
   // A clock that is set back must not prolong the refusal.
   const holds = refusal && nowMs < refusal.untilMs && nowMs >= refusal.untilMs - REFUSED_MS
-  return holds === true && units > refusal.balance
+  return holds && units > refusal.above ? exhausted(units, refusal.servable) : undefined
 }
 
-function rememberRefusal(deps: QuotaDeps, { hash }: KeyCaller, balance: number): void {
+/**
+ * Remembers a refusal for a second. While only a request that no renewal can serve was refused, smaller
+ * requests still reach the counter, where their refusal calls for a renewal.
+ */
+function rememberRefusal(deps: QuotaDeps, { hash }: KeyCaller, units: number, counter: Counter): DomainError {
+  const most = servable(counter)
+  const above = Math.max(balanceOf(counter), units > most ? most : 0)
   const untilMs = deps.clock.nowMs() + REFUSED_MS
-  cacheEntry(cacheOf(deps.table).refusals, hash.toString('hex'), { balance, untilMs }, REFUSALS)
+  cacheEntry(cacheOf(deps.table).refusals, hash.toString('hex'), { above, servable: most, untilMs }, REFUSALS)
+  return exhausted(units, most)
 }
+
+const exhausted = (units: number, most: number) =>
+  new DomainError('quota_exhausted', { detail: oversizeDetail(units, most) })

@@ -13,9 +13,10 @@ export interface ContainerCache {
   /** Account ids by the hash of their default key. */
   owners: Map<string, string>
   /**
-   * By key hash: the balance when a consume was refused, and until when the refusal is remembered (epoch ms).
+   * By key hash, after a consume was refused: more units than `above` are refused until `untilMs` (epoch ms);
+   * `servable` is the most units of one request for which a renewal is bought.
    */
-  refusals: Map<string, { balance: number; untilMs: number }>
+  refusals: Map<string, { above: number; servable: number; untilMs: number }>
   /**
    * By account id: what the counter last said about the archive. A request reads the counter before a write that
    * would certainly or probably fail.

@@ -9,7 +9,7 @@ import { cacheEntry, cacheOf } from './container-cache.ts'
 import { DEFAULT_KEY_SLOT, keyHashAttribute } from './quota.ts'
 
 /** Ports that consuming needs. */
-export type QuotaDeps = Deps<'table' | 'keyring'>
+export type QuotaDeps = Deps<'table' | 'keyring' | 'renewals'>
 
 /** The owner of an application key. The spending write checks by the hash that the key is still live. */
 export interface KeyCaller {

@@ -100,7 +100,7 @@ export const api = place('api', {
       202: z.object({ status: z.literal('pending') }),
     },
     errors: [...proveCardErrors],
-    needs: ['table', 'payments', 'webhooks'],
+    needs: ['table', 'payments', 'webhooks', 'renewals'],
   },
   listPaymentMethods: {
     routes: ['GET /api/users/current/list-payment-methods'],

@@ -4,6 +4,7 @@ import {
   logGroupOf,
   pascal,
   scheduled,
+  started,
   subscribed,
   webhookRoutes,
 } from './functions.ts'
@@ -48,7 +49,7 @@ export const ALARM_LINE = '%level.{3,5}alarm%'
 /** Matches the line of a run that left work undone: `"failed":1` or more, `"eventsFailed":1` and the like. */
 export const FAILED_LINE = '%ailed.{2,3}[1-9]%'
 
-const payingJobs = scheduled.filter(({ needs }) => needs.includes('payments'))
+const payingJobs = [...scheduled, ...started].filter(({ needs }) => needs.includes('payments'))
 
 const ofWebhooks = `(${webhookRoutes.map((key) => `($.routeKey = "${key}")`).join(' || ')})`
 
@@ -88,7 +89,7 @@ export function alarmsOf(prefix: string): Alarm[] {
   return [
     ...ofTheApi(prefix),
     ...functions.flatMap((fn) => throttlesOf(prefix, fn)),
-    ...[...scheduled, ...subscribed].map((fn) => errorsOf(prefix, fn)),
+    ...[...scheduled, ...subscribed, ...started].map((fn) => errorsOf(prefix, fn)),
     ...ofStoredWork(prefix),
     ...ofMoney(prefix),
   ]
@@ -118,7 +119,9 @@ function throttlesOf(prefix: string, { name, kind, reserved }: Deployed): Alarm[
   const meaning =
     kind === 'endpoint'
       ? 'Callers get errors. Stripe retries a refused event for three days, so payments and cards are settled late. In Stripe, Developers, Webhooks shows the failed deliveries.'
-      : 'A run takes longer than the time between two runs, so work is late, but none is lost.'
+      : kind === 'task'
+        ? 'Renewals wait for their turn and come late, so customers may run out of units. jobs-check-quotas renews too, so none is lost.'
+        : 'A run takes longer than the time between two runs, so work is late, but none is lost.'
   return [
     {
       ...once,

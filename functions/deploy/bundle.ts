@@ -12,11 +12,12 @@ export const BUNDLES = '.bundles'
  */
 export const bundleOf = ({ name }: Deployed) => ({ bundle: `${BUNDLES}/${name}`, handler: 'index.handler' })
 
-const isEndpoint = ({ kind }: Deployed) => kind === 'endpoint'
+/** Whether somebody waits for the function, so that it uses our own client of the table, which starts faster. */
+const isAwaited = ({ kind }: Deployed) => kind === 'endpoint' || kind === 'task'
 
 /** The names of the adapters in `live.ts` that a function needs. Its bundle leaves out all others. */
 export const adaptersOf = (fn: Deployed): string[] =>
-  fn.needs.map((need) => factsOf(need).adapters?.[isEndpoint(fn) ? 'endpoint' : 'background'] ?? need)
+  fn.needs.map((need) => factsOf(need).adapters?.[isAwaited(fn) ? 'endpoint' : 'background'] ?? need)
 
 /**
  * The source of the module that Lambda loads. The module waits until the ports are open, because Lambda gives
@@ -83,7 +84,7 @@ export const bundleOptions = (fn: Deployed, root: string) =>
     format: 'esm',
     // Stripe, KMS and parts of AWS's clients load from files of their own with the first call that needs
     // them. A function without any of them loads fastest as one file.
-    splitting: !isEndpoint(fn) || fn.needs.some((need) => factsOf(need).bigClient),
+    splitting: fn.kind !== 'endpoint' || fn.needs.some((need) => factsOf(need).bigClient),
     minify: true,
     // Nothing reads the name of a function or a class: errors set their `name` themselves.
     keepNames: false,

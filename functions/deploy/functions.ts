@@ -2,7 +2,7 @@ import { api } from '../api/routes.ts'
 import { factsOf, type TableUse } from '../http/needs.ts'
 import { gatewayKey, type Need, type Placed } from '../http/route.ts'
 import { rows } from '../http/rows.ts'
-import { jobs, subscribers, type Work } from '../jobs/schedule.ts'
+import { jobs, subscribers, tasks, type Work } from '../jobs/schedule.ts'
 import { rest } from '../rest/routes.ts'
 import { v1 } from '../v1/routes.ts'
 import { webhooks } from '../webhooks/routes.ts'
@@ -13,7 +13,7 @@ export interface Deployed {
   name: string
   handler: string
   summary: string
-  kind: 'endpoint' | 'job' | 'subscriber' | 'authorizer' | 'trigger'
+  kind: 'endpoint' | 'job' | 'subscriber' | 'task' | 'authorizer' | 'trigger'
   /** What the function may do with the table, if `needs` has the table. */
   table: TableUse
   needs: readonly Need[]
@@ -80,6 +80,13 @@ const deployedSubscribers = Object.values(subscribers).map((subscriber) => ({
   detailType: subscriber.detailType,
 }))
 
+const deployedTasks = Object.values(tasks).map((task) => ({
+  ...background(task),
+  kind: 'task' as const,
+  table: 'write' as const,
+  reserved: task.atOnce,
+}))
+
 function background({ file, summary, needs, timeoutSeconds }: Work) {
   return {
     name: `jobs-${file}`,
@@ -116,12 +123,21 @@ export const preToken: Deployed = {
 
 export const scheduled = deployedJobs
 export const subscribed = deployedSubscribers
+export const started = deployedTasks
+
+/** The function that consumes start. */
+export const renewalFunction = background(tasks.renew).name
+
+/** Whether nobody waits for a function's result: AWS retries its failed runs and keeps those that fail again. */
+export const isBackground = ({ kind }: Deployed): boolean =>
+  kind === 'job' || kind === 'subscriber' || kind === 'task'
 
 /** All functions of a deployment. */
 export const functions: readonly Deployed[] = [
   ...rows.map(ofRow),
   ...deployedJobs,
   ...deployedSubscribers,
+  ...deployedTasks,
   authorizer,
   preToken,
 ]

@@ -2,6 +2,7 @@ import type { Account } from '../../core/account/account.ts'
 import type { AccountOverview } from '../../core/account/overview.ts'
 import type { RenewalStatus } from '../../core/purchases/renewal.ts'
 import { amountOf } from './money-shapes.ts'
+import { shownBelow } from './renewal-shapes.ts'
 import { isoTime } from './time-shapes.ts'
 
 /** The account as each of the three dialects shows it. */
@@ -52,6 +53,8 @@ const greencloudRenewal = (renewal: RenewalStatus, currency: string) => ({
   monthlyCap: amountOrNull(renewal.monthlyCapCents, currency),
   maxPerHour: renewal.maxPerHour,
   maxPerDay: renewal.maxPerDay,
+  below: shownBelow(renewal.below),
+  bundle: renewal.bundle ?? null,
 })
 
 /** GreenCloud takes the country as an alpha-2 code and shows its English short name. */

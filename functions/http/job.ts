@@ -23,7 +23,7 @@ const ENDING_PART = 1 / 3
 const ENDING_MS = 50_000
 
 /**
- * The Lambda handler of a job or a subscriber. It makes one domain call, logs the result in one line and
+ * The Lambda handler of a job, a subscriber or a task. It makes one domain call, logs the result in one line and
  * answers it. The domain call logs failures, item by item. An error of the domain call is rethrown, so that the
  * service that started the run retries the run.
  */
@@ -34,7 +34,8 @@ export function job<const W extends Work, T extends object>(
   const name = work.file
   return async (event?: unknown, context?: Pick<Context, 'getRemainingTimeInMillis'>): Promise<T> => {
     const startedMs = performance.now()
-    const ports = await live(work.needs, 'InJobs')
+    // A task is awaited, so it uses the client of the table that starts faster.
+    const ports = await live(work.needs, 'atOnce' in work ? '' : 'InJobs')
     const { within, leftOut } = operatorLog(print, ports.clock.nowMs)
     const deps = { ...ports, log: within({ job: name }) } as unknown as Deps<W['needs'][number]>
     const remainingMs = context?.getRemainingTimeInMillis?.() ?? work.timeoutSeconds * 1000

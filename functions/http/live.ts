@@ -76,6 +76,16 @@ function lazily<C, T extends object>(
   return new Proxy(values as T, { get: read })
 }
 
+/** Region and credentials of this function, for our own clients of AWS. */
+const caller = () => ({
+  region: setting('AWS_REGION'),
+  credentials: {
+    accessKeyId: setting('AWS_ACCESS_KEY_ID'),
+    secretAccessKey: setting('AWS_SECRET_ACCESS_KEY'),
+    sessionToken: env.AWS_SESSION_TOKEN,
+  },
+})
+
 type Adapters = { [N in Need]: () => Promise<Ports[N]> } & {
   tableInJobs: () => Promise<Ports['table']>
   paymentsInJobs: () => Promise<Ports['payments']>
@@ -92,13 +102,8 @@ const adapters: Adapters = {
   table: async () =>
     (await import('../../core/table/wire.ts')).openWireTable({
       tableName: setting('TABLE_NAME'),
-      region: setting('AWS_REGION'),
       endpoint: env.AWS_ENDPOINT_URL_DYNAMODB,
-      credentials: {
-        accessKeyId: setting('AWS_ACCESS_KEY_ID'),
-        secretAccessKey: setting('AWS_SECRET_ACCESS_KEY'),
-        sessionToken: env.AWS_SESSION_TOKEN,
-      },
+      ...caller(),
     }),
   identity: async () =>
     (await import('../../core/adapters/cognito.ts')).cognitoIdentity({
@@ -148,6 +153,12 @@ const adapters: Adapters = {
     livemode: /^[sr]k_live_/.test(checkedKey(setting('STRIPE_SECRET_KEY'), setting('STAGE'))),
     stage: setting('STAGE'),
   }),
+  renewals: async () =>
+    (await import('../../core/adapters/lambda-renewals.ts')).lambdaRenewals({
+      functionName: setting('RENEWAL_FUNCTION'),
+      endpoint: env.AWS_ENDPOINT_URL_LAMBDA,
+      ...caller(),
+    }),
 }
 
 const opened = new Map<keyof Adapters, Promise<Ports[Need]>>()

@@ -43,6 +43,7 @@ export type Resource =
   | 'secretsKey'
   | 'mailIdentity'
   | 'deadLetters'
+  | 'renewalFunction'
 
 /** A condition of IAM. The deployment replaces values in angle brackets. */
 export interface Condition {
@@ -166,6 +167,13 @@ export const needs = {
   webhooks: {
     settings: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY', 'STAGE'],
     grants: [],
+    callsOut: false,
+    bigClient: false,
+  },
+  renewals: {
+    settings: ['RENEWAL_FUNCTION'],
+    grants: [{ actions: ['lambda:InvokeFunction'], on: ['renewalFunction'] }],
+    // The call ends within a second, whatever Lambda answers.
     callsOut: false,
     bigClient: false,
   },

@@ -5,6 +5,7 @@ import { bundleNamed, bundleNames, CURRENCY } from '../../core/purchases/catalog
 import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
 import { amountOf, isWholeCents, MAX_CAP_CENTS } from '../http/money-shapes.ts'
 import { newAddress, paymentMethod, proveCardErrors } from '../http/payment-schemas.ts'
+import { isShare, SHARE } from '../http/renewal-shapes.ts'
 import { place } from '../http/route.ts'
 import { descriptions } from './descriptions.ts'
 
@@ -32,6 +33,8 @@ const account = z.object({
     reason: z.nullable(z.string()),
     nextAttemptAt: z.nullable(z.iso.datetime()),
     monthlyCap: z.nullable(z.number()),
+    below: z.union([z.number(), z.string()]),
+    bundle: z.nullable(z.string()),
     maxPerHour: z.int(),
     maxPerDay: z.int(),
   }),
@@ -95,6 +98,20 @@ const isAmount = (amount: number) => isWholeCents(amount, CURRENCY)
 const maxRenewals = z.int().check(z.gte(1), z.lte(10_000))
 
 const hasASetting = (body: object) => Object.values(body).some((value) => value !== undefined)
+
+const BELOW = 'must be a whole number of units from 1 on, or a share from "0.01%" to "50%"'
+
+/** When a bundle renews itself: below a number of units, or below a share of the bundle. */
+const below = z.union(
+  [
+    z.int().check(z.gte(1)),
+    z.string().check(
+      z.regex(SHARE, BELOW),
+      z.refine((text) => !SHARE.test(text) || isShare(text), BELOW),
+    ),
+  ],
+  BELOW,
+)
 
 const invoice = z.object({
   amount: z.number(),
@@ -195,7 +212,7 @@ export const v1 = place('v1', {
     ),
     responses: { 204: null },
     errors: [],
-    needs: ['table'],
+    needs: ['table', 'renewals'],
   },
   changePassword: {
     routes: ['PUT /v1/user/password'],
@@ -319,7 +336,7 @@ export const v1 = place('v1', {
     body: request,
     responses: { 200: z.object(use) },
     errors: ['quota_exhausted'],
-    needs: ['table', 'keyring'],
+    needs: ['table', 'keyring', 'renewals'],
   },
   consumeBatch: {
     routes: ['POST /v1/usage/batch'],
@@ -337,6 +354,7 @@ export const v1 = place('v1', {
               requestId: z.optional(z.string()),
               status: z.literal(402),
               type: z.literal('urn:bursar:problem:quota_exhausted'),
+              detail: z.optional(z.string()),
               ...use,
             }),
           ]),
@@ -344,7 +362,7 @@ export const v1 = place('v1', {
       }),
     },
     errors: [],
-    needs: ['table', 'keyring'],
+    needs: ['table', 'keyring', 'renewals'],
   },
   usage: {
     routes: ['GET /v1/usage'],
@@ -375,7 +393,7 @@ export const v1 = place('v1', {
     body: z.strictObject({ paymentMethod, address: z.union([storedAddress, newAddress]) }),
     responses: { 202: z.object({ status: z.literal('pending') }), 204: null },
     errors: [...proveCardErrors, 'card_change_not_allowed', 'card_changed_recently', 'no_address'],
-    needs: ['table', 'payments', 'webhooks'],
+    needs: ['table', 'payments', 'webhooks', 'renewals'],
   },
   signUpForBundle: {
     routes: ['POST /v1/user/bundle'],
@@ -432,7 +450,7 @@ export const v1 = place('v1', {
   },
   setRenewal: {
     routes: ['PUT /v1/user/renewal'],
-    summary: 'Limits what auto-renewal may charge, and how often',
+    summary: 'Chooses when auto-renewal buys which bundle, and limits what it may charge, and how often',
     description: descriptions.setRenewal,
     auth: 'account',
     body: z
@@ -450,11 +468,13 @@ export const v1 = place('v1', {
         ),
         maxPerHour: z.optional(z.nullable(maxRenewals)),
         maxPerDay: z.optional(z.nullable(maxRenewals)),
+        below: z.optional(z.nullable(below)),
+        bundle: z.optional(z.nullable(z.enum(bundleNames))),
       })
       .check(z.refine(hasASetting, { path: ['monthlyCap'], error: 'or another setting is required' })),
     responses: { 204: null },
     errors: [],
-    needs: ['table'],
+    needs: ['table', 'renewals'],
   },
   useRenewalLink: {
     routes: ['POST /v1/user/renewal/link'],

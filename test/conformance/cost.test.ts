@@ -30,6 +30,7 @@ interface Cost {
   cognito?: Record<string, number>
   mail?: Record<string, number>
   kms?: Record<string, number>
+  lambda?: Record<string, number>
   stripe?: Record<string, number>
 }
 
@@ -47,7 +48,7 @@ async function cost(run: () => Promise<{ status: number }>, expectedStatus: numb
   return app.calls()
 }
 
-const nothingElse = { cognito: {}, mail: {}, kms: {}, stripe: {} }
+const nothingElse = { cognito: {}, mail: {}, kms: {}, lambda: {}, stripe: {} }
 
 const { double, dashboard } = stripeOf(app)
 
@@ -613,6 +614,21 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     204,
     async (token) => app.request('PUT', '/v1/user/renewal', { token, json: { monthlyCap: 20 } }),
     { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 5 },
+  ],
+  [
+    'PUT /v1/user/renewal, so that a renewal is due',
+    204,
+    async () => {
+      const person = await buyer()
+      const json = { below: 40_000, bundle: 'DEVELOPER' }
+      return app.request('PUT', '/v1/user/renewal', { token: person.accessToken, json })
+    },
+    {
+      dynamodb: { Query: 1, TransactWriteItems: 1 },
+      readUnits: 1,
+      writeUnits: 5,
+      lambda: { Invoke: 1 },
+    },
   ],
   [
     'GET /v1/invoice/list',

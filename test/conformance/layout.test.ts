@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { rows } from '../../functions/http/rows.ts'
-import { jobs, subscribers } from '../../functions/jobs/schedule.ts'
+import { jobs, subscribers, tasks } from '../../functions/jobs/schedule.ts'
 import { ALONE } from '../vitest.config.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -116,8 +116,8 @@ test('nothing outside test/ imports from it', () => {
   expect(naming).toEqual([])
 })
 
-test('each job and subscriber has its file and its test, and each file its entry', () => {
-  const names = Object.keys({ ...jobs, ...subscribers })
+test('each job, subscriber and task has its file and its test, and each file its entry', () => {
+  const names = Object.keys({ ...jobs, ...subscribers, ...tasks })
     .map((name) => name.replace(/[A-Z]+/g, (run) => `-${run.toLowerCase()}`))
     .sort()
   const namesIn = (folder: string, ending: string) =>

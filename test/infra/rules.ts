@@ -4,7 +4,7 @@ import { subscribedEvents } from '../../core/webhooks/event-types.ts'
 import { cors } from '../../functions/http/cors.ts'
 import { gatewayKey, type Need, type Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
-import { jobs, subscribers } from '../../functions/jobs/schedule.ts'
+import { jobs, subscribers, tasks } from '../../functions/jobs/schedule.ts'
 import { ENVIRONMENT } from './environment.ts'
 import type { Graph, Resource } from './graph.ts'
 
@@ -56,6 +56,7 @@ interface Expected {
   row?: Placed
   background?: true
   job?: true
+  reserved?: number
   timeoutSeconds?: number
 }
 
@@ -79,6 +80,7 @@ const expected: readonly Expected[] = [
     table: WORKS,
     background: true as const,
     job: true as const,
+    reserved: 1,
     timeoutSeconds,
   })),
   ...Object.entries(subscribers).map(([name, { needs, timeoutSeconds }]) => ({
@@ -86,6 +88,14 @@ const expected: readonly Expected[] = [
     needs,
     table: WRITES,
     background: true as const,
+    timeoutSeconds,
+  })),
+  ...Object.entries(tasks).map(([name, { needs, timeoutSeconds }]) => ({
+    name: `jobs-${kebab(name)}`,
+    needs,
+    table: WRITES,
+    background: true as const,
+    reserved: 20,
     timeoutSeconds,
   })),
   { name: 'authorizer', needs: [], table: [] },
@@ -154,6 +164,7 @@ function allowed(graph: Graph, { name, needs, table, background, job, row }: Exp
     totp: [],
     payments: [],
     webhooks: [],
+    renewals: on(functionArn(graph, 'jobs-renew'), 'lambda', ['InvokeFunction']),
   }
   return [
     ...on(`${logArn(graph, name)}:*`, 'logs', ['CreateLogStream', 'PutLogEvents']),
@@ -382,6 +393,7 @@ const BY_NEED: Record<Need, readonly string[]> = {
   totp: [],
   payments: ['STRIPE_SECRET_KEY', 'STAGE'],
   webhooks: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY', 'STAGE'],
+  renewals: ['RENEWAL_FUNCTION'],
 }
 
 const functions: Rule = (graph) => [
@@ -440,14 +452,13 @@ const environment: Rule = (graph) =>
   })
 
 const concurrency: Rule = (graph) =>
-  expected.flatMap(({ name, job, row }) => {
-    const reserved = job ? 1 : row?.dialect === 'webhooks' ? 20 : undefined
-    return same(
+  expected.flatMap(({ name, reserved, row }) =>
+    same(
       `reserved concurrency of ${name}`,
       lambdaOf(graph, name)?.reservedConcurrentExecutions,
-      reserved,
-    )
-  })
+      row?.dialect === 'webhooks' ? 20 : reserved,
+    ),
+  )
 
 const retention: Rule = (graph) => {
   const days = production(graph) ? 90 : 7
@@ -692,7 +703,7 @@ const pascal = (name: string) => name.replace(/(?:^|-)(\w)/g, (_, letter: string
 /** Each alarm as `name: metric, threshold, period in seconds, number of periods`. */
 function alarmsOf(graph: Graph): string[] {
   const api = 'ApiId=ApiApi-id'
-  const reserved = expected.filter(({ job, row }) => job || row?.dialect === 'webhooks')
+  const reserved = expected.filter((fn) => fn.reserved || fn.row?.dialect === 'webhooks')
   const background = expected.filter((fn) => fn.background)
   const fn = (name: string) => `FunctionName=${prefixOf(graph)}-${name}`
   const own = `Bursar/${graph.stage}`
@@ -764,7 +775,7 @@ const alarms: Rule = (graph) => {
 function placesOf(graph: Graph): Record<string, string[]> {
   const prefix = prefixOf(graph)
   const group = (name: string) => `/aws/lambda/${prefix}-${name}`
-  const paying = expected.filter(({ job, needs }) => job && needs.includes('payments'))
+  const paying = expected.filter(({ background, needs }) => background && needs.includes('payments'))
   return {
     ApiErrors: ['/aws/vendedlogs/apis/', group('<function>'), `dashboard ${prefix} `],
     Throttles: [`dashboard ${prefix}:`, '"Throttles by function"', 'Service Quotas'],
@@ -808,7 +819,7 @@ const logMetrics: Rule = (graph) => {
   const apiLog = inputsOf(graph, LOG_GROUP).find(({ name }) => name.startsWith('/aws/vendedlogs/apis/'))?.name
   const failed = '{ (($.routeKey = "POST /webhooks/stripe")) && (($.status >= 500) || ($.status = 429)) }'
   const refused = '{ (($.routeKey = "POST /webhooks/stripe")) && ($.status = 400) }'
-  const paying = expected.filter(({ job, needs }) => job && needs.includes('payments'))
+  const paying = expected.filter(({ background, needs }) => background && needs.includes('payments'))
   const group = (name: string) => `/aws/lambda/${prefixOf(graph)}-${name}`
   return [
     ...difference(

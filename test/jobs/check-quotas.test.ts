@@ -81,6 +81,8 @@ const ON = {
   monthlyCap: null,
   maxPerHour: 3,
   maxPerDay: 10,
+  below: '1%',
+  bundle: 'STARTER',
 }
 
 describe('the low-quota notice', () => {
@@ -408,7 +410,7 @@ describe('an outage of Stripe', () => {
     double.addFault({ fault: 'drop-webhooks' })
     double.addFault(fault)
     expect(await check()).toEqual({ ...NOTHING, notices: 1, tried: 1 })
-    expect(await renewalOf(person)).toEqual(ON)
+    expect(await renewalOf(person)).toEqual({ ...ON, reason: 'purchase_open' })
     expect((await noticesOf(app, person)).at(-1)).toBe('low_quota')
     double.clearFaults()
     expect(await charged(person)).toBe(taken)
@@ -431,7 +433,7 @@ describe('an outage of Stripe', () => {
     }
     double.clearFaults()
     person = await later(app, person, HOUR_MS)
-    expect(await renewalOf(person)).toEqual(ON)
+    expect(await renewalOf(person)).toEqual({ ...ON, reason: 'purchase_open' })
     for (let minutes = 0; minutes < 4; minutes++) await minuteLater()
     expect(await charged(person)).toBe(2)
     expect(await noticesOf(app, person)).toEqual(['purchased', 'low_quota', 'renewed'])
@@ -573,6 +575,8 @@ describe('the monthly cap', () => {
       reason: 'monthly_cap',
       nextAttemptAt: new Date(nextMonthMs).toISOString(),
       monthlyCap: 0.99,
+      below: '1%',
+      bundle: 'STARTER',
     })
     person = await later(app, person, nextMonthMs - Date.now() - 1)
     expect(await check()).toEqual(NOTHING)

@@ -17,6 +17,9 @@ import {
   backoff,
   cap,
   changedPayment,
+  choseMeanwhile,
+  chosenBelow,
+  chosenBundle,
   crossings,
   expiredLink,
   fiftyAtOnce,
@@ -34,6 +37,8 @@ import {
   outage,
   promised,
   refunded,
+  refusedLarge,
+  refusedOnce,
   restoredMeanwhile,
   type Scenario,
   switchedOffInOutage,
@@ -89,8 +94,8 @@ const unreconciled =
     failuresOf([title], () => reconciled(title)(functions))
 /** The list of what the decision about a renewal reads, as `core/purchases/renewal.ts` has it. */
 const DECISION_FIELDS = `[
-  'status', 'flags', 'bundle', 'openPurchase', 'renewal', 'owed', 'renewed', 'monthlyCapCents',
-  'maxRenewalsPerHour', 'maxRenewalsPerDay',
+  'status', 'flags', 'bundle', 'renewalBundle', 'openPurchase', 'renewal', 'owed', 'renewed',
+  'monthlyCapCents', 'maxRenewalsPerHour', 'maxRenewalsPerDay',
 ]`
 
 const BUNDLE = 'the account has a bundle'
@@ -347,21 +352,21 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'units are applied twice',
-    find: 'if: expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
-    put: 'if: expr`#f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
+    find: 'expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
+    put: 'expr`#f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
     foundBy: met(leftAfter(8), 'settle-payments', 'events'),
   },
   {
     title: 'a consume between read and write is lost',
     find: [
-      'const { floor } = rungOf(balance, to.size)',
+      'const { floor } = balanceParts(quota.left + to.units, { ...quota, ...to })',
       'const delta = to.units + quota.floor - floor',
-      'const set = [expr`#l = #l + ${delta}, #f = ${floor}, #q = ${to.size}, #s = ${to.seq}`',
+      'return { set: setRemove([expr`#l = #l + ${delta}, #f = ${floor}, #q = ${to.size}, #s = ${to.seq}`',
     ],
     put: [
-      'const { floor } = rungOf(balance, to.size)',
+      'const { floor } = balanceParts(quota.left + to.units, { ...quota, ...to })',
       'const delta = to.units + quota.floor - floor',
-      'const set = [expr`#l = ${balance - floor}, #f = ${floor}, #q = ${to.size}, #s = ${to.seq}`',
+      'return { set: setRemove([expr`#l = ${quota.left + to.units - floor}, #f = ${floor}, #q = ${to.size}, #s = ${to.seq}`',
     ],
     foundBy: met(BUNDLE, 'buy', 'consume'),
   },
@@ -545,7 +550,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'a renewal does not check again what its decision read',
     find: '[expr`#ledgerSeq = ${cycle}`, unchanged(account)]',
     put: '[expr`#ledgerSeq = ${cycle}`]',
-    foundBy: failed(forbiddenMeanwhile((world) => world.setLimits({ maxRenewalsPerHour: 1 }))),
+    foundBy: failed(forbiddenMeanwhile((world) => world.choose({ maxRenewalsPerHour: 1 }))),
   },
   ...Object.entries(forbidden).map(([field, forbid]) => ({
     title: `a renewal does not check again what its decision read: ${field}`,
@@ -586,8 +591,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a credit drops the pending low-quota notice',
-    find: '[quota.noticeSinceMs === undefined ? expr`#r, #due, #dueAtMs` : expr`#r`]',
-    put: '[expr`#r, #due, #dueAtMs`]',
+    find: 'quota.noticeSinceMs === undefined ? expr`#r, #due, #dueAtMs` : expr`#r`',
+    put: 'expr`#r, #due, #dueAtMs`',
     foundBy: met(LOW, 'buy', 'consume'),
   },
   {
@@ -637,6 +642,57 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     find: 'if (capCents !== undefined && inMonth(renewed, nowMs).cents + cents > capCents)',
     put: 'if (capCents !== undefined && cents < 0)',
     foundBy: failed(cap),
+  },
+  {
+    title: 'a renewal waits for the level, although a request was refused',
+    find: 'isBelowRenewal(quota.left, quota) || quota.refusedSeq === quota.seq',
+    put: 'isBelowRenewal(quota.left, quota)',
+    foundBy: failed(refusedOnce),
+  },
+  {
+    title: 'a refusal renews again after the renewal that it called for',
+    find: 'isBelowRenewal(quota.left, quota) || quota.refusedSeq === quota.seq',
+    put: 'isBelowRenewal(quota.left, quota) || quota.refusedSeq !== undefined',
+    foundBy: failed(refusedOnce),
+  },
+  {
+    title: 'a request for more units than a bundle holds renews again and again',
+    find: 'const calls = units <= servable(counter)',
+    put: 'const calls = units <= units + servable(counter)',
+    foundBy: failed(refusedLarge),
+  },
+  {
+    title: 'a renewal buys the bundle held, although its owner chose another',
+    find: "({ bundle, renewalBundle }: Pick<Profile, 'bundle' | 'renewalBundle'>): string | undefined => renewalBundle ?? bundle",
+    put: "({ bundle, renewalBundle }: Pick<Profile, 'bundle' | 'renewalBundle'>): string | undefined => bundle",
+    foundBy: failed(chosenBundle),
+  },
+  {
+    title: 'the monthly cap is compared with the price of the bundle held',
+    find: [
+      'const limit = limitReached(account, bundleOf(bundle).priceCents, nowMs)',
+      "if (!limit) return { act: 'renew', bundle }",
+    ],
+    put: [
+      'const limit = limitReached(account, bundleOf(account.bundle ?? bundle).priceCents, nowMs)',
+      "if (!limit) return { act: 'renew', bundle }",
+    ],
+    foundBy: failed(chosenBundle),
+  },
+  {
+    title: 'a renewal buys what its owner had chosen when the job read the account',
+    find: DECISION_FIELDS,
+    put: DECISION_FIELDS.replace("'renewalBundle', ", ''),
+    foundBy: failed(choseMeanwhile),
+  },
+  {
+    title: 'a renewal is due by 1 % whatever its owner chose',
+    find: ['const below = effectiveBelow(levels)', 'if (below < 1) return Math.ceil((levels.size *'],
+    put: [
+      'const below = effectiveBelow({ size: levels.size })',
+      'if (below < 1) return Math.ceil((levels.size *',
+    ],
+    foundBy: failed(chosenBelow),
   },
   {
     title: 'the renewals of an hour are not limited',

@@ -4,6 +4,7 @@ import { type Profile, parseProfile } from '../../core/account/account.ts'
 import { type LedgerEntry, parseEntry } from '../../core/ledger/entry.ts'
 import { type Purchase, parsePurchase } from '../../core/purchases/purchase.ts'
 import { parseQuota, type Quota } from '../../core/quota/quota.ts'
+import { renewalAt } from '../../core/quota/thresholds.ts'
 import type { Item } from '../../core/table/table.ts'
 import {
   DISPUTED,
@@ -256,7 +257,7 @@ function checkSaid(world: PurchaseWorld, { kind, key, answer, fromMs, toMs }: Sa
 function checkRenewed(world: PurchaseWorld, title: string): void {
   const { profile, quota, counter, items } = books(world)
   const customer = items.find(({ sk }) => sk === '#CUSTOMER')
-  const low = quota.size > 0 && quota.left < Math.ceil(quota.size / 100)
+  const low = quota.size > 0 && (quota.left < renewalAt(quota) || counter.k === counter.s)
   if (!low || profile.status !== 'active' || !profile.flags.bundleAutoRenewal) return
   const { renewal } = profile
   const stands = renewal !== undefined && renewal.cardId === customer?.defaultCardId

@@ -46,9 +46,20 @@ const deeds: Record<string, Deed> = {
   consume: (world, n, via) => world.consume(pick([1, 60, 250, 900], n), via),
   consumeTo: (world, n, via) => world.consumeTo(pick([0, 3, 9, 90, 500], n), via),
   setRenewal: (world, n, via) => world.setRenewal(n % 3 > 0, via),
+  /** Refused most of the time, and then a call for a renewal unless no bundle holds as much. */
+  consumeMuch: (world, n, via) => world.consume(pick([950, 1000, 1001, 99_000], n), via),
+  choose: (world, n, via) =>
+    world.choose(
+      {
+        below: pick([undefined, 0.2, 0.5, 30, 480], n),
+        ...(n % 3 === 0 && { renewalBundle: pick([undefined, ...bundleNames], n) }),
+      },
+      via,
+    ),
+  renewAtOnce: (world, _, via) => world.renewAtOnce(via),
   setCap: (world, n, via) => world.setCap(pick([undefined, 0, 150, 5000], n), via),
   setLimits: (world, n, via) =>
-    world.setLimits(
+    world.choose(
       pick([{ maxRenewalsPerHour: undefined }, { maxRenewalsPerHour: 1 }, { maxRenewalsPerDay: 2 }], n),
       via,
     ),
@@ -169,7 +180,16 @@ const act = (what: fc.Arbitrary<string>): fc.Arbitrary<Act> =>
   })
 
 const deed = act(
-  names(deeds, { signUp: 4, buy: 6, change: 3, consumeTo: 6, checkQuotas: 5, settlePayments: 4, deliver: 4 }),
+  names(deeds, {
+    signUp: 4,
+    buy: 6,
+    change: 3,
+    consumeTo: 6,
+    renewAtOnce: 3,
+    checkQuotas: 5,
+    settlePayments: 4,
+    deliver: 4,
+  }),
 )
 const event = act(names(events, { time: 8 }))
 

@@ -54,6 +54,11 @@ const renew: Actor = {
   act: (world, via) => world.job('checkQuotas', via),
   same: 'cycle',
 }
+const renewAtOnce: Actor = {
+  title: 'the renewal that a consume starts',
+  act: (world, via) => world.renewAtOnce(via),
+  same: 'cycle',
+}
 const forbidRenewals: Actor[] = [
   { title: 'a cap of 0', act: (world, via) => world.setCap(0, via), stops: true },
   { title: 'auto-renewal is switched off', act: (world, via) => world.setRenewal(false, via), stops: true },
@@ -232,6 +237,29 @@ export const scenes: Scene[] = [
     ],
   },
   {
+    title: 'a request was refused for want of units',
+    prepare: async (world) => {
+      await held(world)
+      await world.consumeTo(20)
+      assert.equal(await world.consume(30), 'quota_exhausted')
+    },
+    actors: [
+      { ...renew, same: 'refill' },
+      { ...renewAtOnce, same: 'refill' },
+      { ...buy, same: 'refill' },
+      change,
+      refund,
+      { title: 'a refused consume', act: (world, via) => world.consume(40, via) },
+      {
+        title: 'another choice',
+        act: (world, via) => world.choose({ below: 15, renewalBundle: 'STARTER' }, via),
+      },
+      spendAll,
+      leave,
+      lateJobs,
+    ],
+  },
+  {
     title: 'a renewal is due, and auto-renewal is off',
     prepare: async (world) => {
       await held(world)
@@ -257,7 +285,7 @@ export const scenes: Scene[] = [
     title: 'a renewal is due after as many as an hour allows',
     prepare: async (world) => {
       await held(world)
-      await world.setLimits({ maxRenewalsPerHour: 1 })
+      await world.choose({ maxRenewalsPerHour: 1 })
       await world.consumeTo(5)
       await world.job('checkQuotas')
       world.advance(MINUTE_MS)
@@ -267,7 +295,7 @@ export const scenes: Scene[] = [
       { ...renew, same: 'cycle' },
       {
         title: 'a higher limit',
-        act: (world, via) => world.setLimits({ maxRenewalsPerHour: 2 }, via),
+        act: (world, via) => world.choose({ maxRenewalsPerHour: 2 }, via),
       },
       { title: 'buy', act: (world, via) => world.buy(via) },
       ...forbidRenewals,

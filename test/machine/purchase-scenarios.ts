@@ -223,6 +223,77 @@ export const cap = inWorld(async (world) => {
   assert.equal(credited(world), 3)
 })
 
+/** A refusal for want of units renews the bundle, once in a cycle of the ledger. */
+export const refusedOnce = inWorld(async (world) => {
+  await held(world)
+  await world.consumeTo(20)
+  for (const units of [30, 40]) assert.equal(await world.consume(units), 'quota_exhausted')
+  await world.renewAtOnce()
+  await settle(world, 'renewed')
+  assert.equal(credited(world), 2, 'not renewed once')
+  assert.equal(books(world).quota.left, 1020)
+  await world.setRenewal(false)
+  await world.setRenewal(true)
+  await settle(world, 'looked at again')
+  assert.equal(credited(world), 2, 'renewed again for the same refusal')
+})
+
+/** A request for more units than a bundle holds renews nothing. */
+export const refusedLarge = inWorld(async (world) => {
+  await held(world)
+  await world.consumeTo(900)
+  for (let times = 0; times < 3; times++) {
+    assert.equal(await world.consume(1001), 'quota_exhausted')
+    await world.renewAtOnce()
+    await settle(world, 'refused')
+  }
+  assert.equal(credited(world), 1, 'renewed for a request that is refused all the same')
+})
+
+/** Renewals buy the bundle that the owner chose, within the cap, and the account then holds it. */
+export const chosenBundle = inWorld(async (world) => {
+  await held(world)
+  assert.equal(await world.choose({ renewalBundle: 'DEVELOPER', monthlyCapCents: 998 }), 'done')
+  await world.consumeTo(5)
+  await settle(world, 'capped')
+  assert.equal(credited(world), 1, 'charged more than the cap')
+  assert.equal(await world.setCap(999), 'done')
+  await settle(world, 'within the cap')
+  assert.equal(books(world).profile.bundle, 'DEVELOPER')
+  assert.equal(books(world).quota.left, 100_005)
+})
+
+/** The owner chooses another bundle after the job read the account and before the renewal begins. */
+export const choseMeanwhile = inWorld(async (world) => {
+  await held(world)
+  await world.choose({ renewalBundle: 'DEVELOPER' })
+  await world.consumeTo(5)
+  const { ports } = through(world.ports, {
+    before: async () => {
+      if (books(world).notices.includes('low_quota')) await world.choose({ renewalBundle: undefined })
+    },
+  })
+  await world.job('checkQuotas', ports)
+  await settle(world, 'chosen')
+  assert.equal(books(world).profile.bundle, 'STARTER', 'bought what was no longer chosen')
+  assert.equal(books(world).quota.left, 1005)
+})
+
+/** A renewal is due as soon as its owner moves the threshold above the balance. */
+export const chosenBelow = inWorld(async (world) => {
+  await held(world)
+  await world.consumeTo(300)
+  await world.choose({ below: 0.4 })
+  await settle(world, 'due')
+  assert.equal(books(world).quota.left, 1300)
+  await world.consumeTo(400)
+  await settle(world, 'at the threshold')
+  assert.equal(credited(world), 2)
+  await world.consume(1)
+  await settle(world, 'below it')
+  assert.equal(books(world).quota.left, 1399)
+})
+
 /** Low again after a renewal, so that another one is due. @returns the prepared world as a snapshot. */
 let dueAgain: Promise<Snapshot> | undefined
 const dueAgainSnapshot = (): Promise<Snapshot> => {
@@ -249,8 +320,8 @@ const setProfile =
 export const forbidden: Readonly<Record<string, Forbid>> = {
   flags: (world) => world.stopByLink(),
   monthlyCapCents: (world) => world.setCap(0),
-  maxRenewalsPerHour: (world) => world.setLimits({ maxRenewalsPerHour: 1 }),
-  maxRenewalsPerDay: (world) => world.setLimits({ maxRenewalsPerDay: 1 }),
+  maxRenewalsPerHour: (world) => world.choose({ maxRenewalsPerHour: 1 }),
+  maxRenewalsPerDay: (world) => world.choose({ maxRenewalsPerDay: 1 }),
   renewal: async (world) => {
     const cardId = await world.defaultCard()
     const paused = { state: 'paused', reason: 'payment_reversed', cardId, failures: 0 }

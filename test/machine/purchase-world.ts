@@ -13,20 +13,20 @@ import { renewalLinkCode } from '../../core/notifications/renewal-link.ts'
 import type { Ids, Ports } from '../../core/ports.ts'
 import { buyBundle, type PurchaseRequest } from '../../core/purchases/buy.ts'
 import { type BundleName, bundleOf } from '../../core/purchases/catalogue.ts'
-import { checkQuotas } from '../../core/purchases/check-quotas.ts'
+import { checkQuota, checkQuotas } from '../../core/purchases/check-quotas.ts'
 import { compareReversals } from '../../core/purchases/compare-reversals.ts'
 import { comparePayments, compareRecorded } from '../../core/purchases/reconcile.ts'
 import {
-  type LimitChanges,
+  type RenewalSettings,
   setFlags,
-  setRenewalLimits,
+  setRenewal,
   useRenewalLink,
 } from '../../core/purchases/renewal-settings.ts'
 import { settlePayments } from '../../core/purchases/settle-payments.ts'
 import { consumeUnits } from '../../core/quota/consume.ts'
 import { newQuota } from '../../core/quota/quota.ts'
+import { wakeRenewal } from '../../core/quota/renewal-call.ts'
 import { trialCredit } from '../../core/quota/trial.ts'
-import { wakeRenewal } from '../../core/quota/wake-renewal.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import type { Item, Table } from '../../core/table/table.ts'
@@ -43,12 +43,13 @@ import { watchRenewal } from './renewal-watch.ts'
 /** The functions under test; a test can replace them with broken ones. */
 export const purchases = {
   buyBundle,
+  checkQuota,
   checkQuotas,
   settlePayments,
   comparePayments,
   compareRecorded,
   compareReversals,
-  setRenewalLimits,
+  setRenewal,
   useRenewalLink,
   consumeUnits,
   receiveWebhook,
@@ -157,6 +158,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     keyring: RING,
     payments: stripe.payments,
     webhooks: { secrets: [SECRET], livemode: false, stage: 'world' },
+    renewals: { start: async () => {} },
   } as Partial<Ports> as Ports
   const defaultKey = newDefaultKey(
     { ...ports, ids: { ...ids, uuid: () => '6c1f0000-0000-4000-8000-000000000001' } },
@@ -254,9 +256,12 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       gated((caller) => functions.changeCard(via, caller, { cardId, address: ADDRESS })),
     setRenewal: (bundleAutoRenewal: boolean, via = ports) =>
       gated((caller) => functions.setFlags(via, caller, { bundleAutoRenewal, lowQuotaNotification: true })),
-    setCap: (cents: number | undefined, via = ports) => world.setLimits({ monthlyCapCents: cents }, via),
-    setLimits: (limits: LimitChanges, via = ports) =>
-      gated((caller) => functions.setRenewalLimits(via, caller, limits)),
+    setCap: (cents: number | undefined, via = ports) => world.choose({ monthlyCapCents: cents }, via),
+    /** The owner's settings of renewal: limits, and when which bundle is bought. */
+    choose: (settings: RenewalSettings, via = ports) =>
+      gated((caller) => functions.setRenewal(via, caller, settings)),
+    /** What a consume starts: a look at this account alone. */
+    renewAtOnce: (via = ports) => answerOf(functions.checkQuota(via, { accountId: ACCOUNT_ID })),
     /** The code of the link to stop auto-renewal in a mail that is sent now. */
     stopCode: () => renewalLinkCode(ports, { act: 'stop', accountId: ACCOUNT_ID }),
     openLink: (code: string, via = ports) => answerOf(functions.useRenewalLink(via, code)),

@@ -7,6 +7,9 @@ import {
   backoff,
   cap,
   changedPayment,
+  choseMeanwhile,
+  chosenBelow,
+  chosenBundle,
   crossings,
   editedMetadata,
   expiredLink,
@@ -26,6 +29,8 @@ import {
   outage,
   promised,
   refunded,
+  refusedLarge,
+  refusedOnce,
   restoredMeanwhile,
   switchedOff,
   switchedOffInOutage,
@@ -89,6 +94,11 @@ describe('a renewal', () => {
   test('stays paused if a refund fails and a dispute takes its place', () => otherReversal())
   test('does not begin if it was switched off meanwhile', () => switchedOff())
   test('does not charge again for what was refunded, until its owner buys', () => refunded())
+  test('follows a refusal for want of units, once in a cycle of the ledger', () => refusedOnce())
+  test('does not follow a refusal of more units than a bundle holds', () => refusedLarge())
+  test('buys the bundle that its owner chose, within the cap', () => chosenBundle())
+  test('does not buy what its owner no longer chooses', () => choseMeanwhile())
+  test('is due as soon as its owner moves the threshold above the balance', () => chosenBelow())
   test('does not pay off a large debt bundle by bundle', () => indebted())
 })
 
@@ -122,6 +132,8 @@ test.each([
   ['the account has a bundle', 'buy', 'change'],
   ['the account has a bundle', 'partial refund', 'refund'],
   ['a renewal is due', 'check-quotas', 'buy'],
+  ['a request was refused for want of units', 'the renewal that a consume starts', 'check-quotas'],
+  ['a request was refused for want of units', 'the renewal that a consume starts', 'buy'],
   ['a renewal is due', 'check-quotas', 'card removal'],
   ['a renewal is due, and its owner wants none', 'check-quotas', 'a cap of 0'],
   ['a renewal is due, and its owner wants none', 'check-quotas', 'auto-renewal is switched off'],

@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: patches of sources that have them
 
-import { spendUpdate } from '../../core/quota/counter.ts'
+import { callByConsume } from '../../core/quota/renewal-call.ts'
 import { expr } from '../../core/table/expression.ts'
 import type { Bug } from './patch.ts'
 
@@ -59,22 +59,23 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'a 402 records its id as spent',
-    find: ['if (units > balanceOf(counter)) {', 'rememberRefusal(deps, caller, balanceOf(counter))'],
+    find: ['if (units > balanceOf(counter)) {', 'await noteRefusal(deps, caller.accountId, counter, units)'],
     put: [
       'if (units > balanceOf(counter)) {',
-      'if (id) await deps.table.update(keys.quota(caller.accountId), expr`ADD #a ${new Set([id.entry])}`)',
+      'if (id) await deps.table.update(counter.item, expr`ADD #a ${new Set([id.entry])}`)',
     ],
     using: { expr },
     namesFrom: [
       'if (id && inRing(counter, id.entry)) return',
-      'await deps.table.update(keys.quota(caller.accountId), set, condition, { once: !id })',
+      'await deps.table.update(keys.quota(accountId), set, condition, { once })',
+      "unchangedSince(seen.item, ['b', 'w'])",
     ],
     foundBy: 'a 402 is not recorded: the same id is spent after a top-up',
   },
   {
     title: 'a cached 402 is the answer to a spent id',
-    find: "if (refused && !id) throw new DomainError('quota_exhausted')",
-    put: "if (refused) throw new DomainError('quota_exhausted')",
+    find: 'if (refused && !id) throw refused',
+    put: 'if (refused) throw refused',
     foundBy: 'a cached 402 is no answer to a spent id, and lasts at most a second',
   },
   {
@@ -85,8 +86,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'a cached 402 refuses fewer units than are left',
-    find: 'return holds === true && units > refusal.balance',
-    put: 'return holds === true',
+    find: 'return holds && units > refusal.above ? exhausted(',
+    put: 'return holds ? exhausted(',
     foundBy: 'a cached 402 does not refuse fewer units, and lasts no longer if the clock is set back',
   },
   {
@@ -355,46 +356,141 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'a notice is stored but not due, so that no job sees it',
-    find: ['if (notice || renewal) {', 'const { due, dueAtMs } = dueAt('],
-    put: ['if (renewal) {', 'const { due, dueAtMs } = dueAt('],
+    find: [
+      'if (!notice && !renewal) return []',
+      "const { due, dueAtMs } = dueAt('QUOTA', accountId, nowMs)",
+      'return [...(notice ? [expr`#n = ${nowMs}`] : []),',
+    ],
+    put: [
+      'if (!notice && !renewal) return []',
+      'if (!renewal) return [expr`#n = ${nowMs}`]',
+      "const { due, dueAtMs } = dueAt('QUOTA', accountId, nowMs)",
+      'return [...(notice ? [expr`#n = ${nowMs}`] : []),',
+    ],
     foundBy: 'below 10 % a notice is due, below 1 % a renewal too, and exactly at a threshold neither',
   },
   {
     title: 'a later crossing postpones what is due already',
-    near: spendUpdate,
+    near: callByConsume,
     find: 'expr`#due = if_not_exists(#due, ${due}), #dueAtMs = if_not_exists(#dueAtMs, ${dueAtMs})`',
     put: 'expr`#due = if_not_exists(#due, ${due}), #dueAtMs = ${dueAtMs}`',
     foundBy: 'below 10 % a notice is due, below 1 % a renewal too, and exactly at a threshold neither',
   },
   {
     title: 'a threshold counts as crossed when the balance equals it',
-    find: '.find((threshold) => balance >= threshold)',
-    put: '.find((threshold) => balance > threshold)',
+    find: '.filter((threshold) => balance >= threshold)',
+    put: '.filter((threshold) => balance > threshold)',
     foundBy: 'a consume that ends exactly at the next threshold does not cross that threshold',
   },
   {
     title: 'a consume over two thresholds fires only one of them',
     find: [
-      '{ notice: from >= noticeAt(size) && to < noticeAt(size),',
-      'renewal: from >= renewalAt(size) && to < renewalAt(size) }',
+      'const crossed = (threshold: number) => from >= threshold && to < threshold',
+      'return { notice: crossed(noticeAt(levels.size)), renewal: crossed(renewalAt(levels)) }',
     ],
     put: [
-      '{ notice: from >= noticeAt(size) && to < noticeAt(size),',
-      'renewal: from < noticeAt(size) && from >= renewalAt(size) && to < renewalAt(size) }',
+      'const crossed = (threshold: number) => from >= threshold && to < threshold',
+      'const $notice = crossed(noticeAt(levels.size))',
+      'return { notice: $notice, renewal: !$notice && crossed(renewalAt(levels)) }',
     ],
     foundBy: 'concurrent consumes of 100 units fire each threshold exactly once per crossing',
+  },
+  {
+    title: 'a crossing relies on a threshold that its owner has moved since',
+    find: "unchangedSince(seen.item, ['b', 'w']),",
+    put: '',
+    foundBy: 'a threshold that its owner moves between read and write is the one that counts',
+  },
+  {
+    title: 'a renewal is due by 1 % whatever its owner chose',
+    find: ['const below = effectiveBelow(levels)', 'if (below < 1) return Math.ceil((levels.size *'],
+    put: [
+      'const below = effectiveBelow({ size: levels.size })',
+      'if (below < 1) return Math.ceil((levels.size *',
+    ],
+    foundBy: 'a renewal is due below what its owner chose, also above 10 % of the bundle',
+  },
+  {
+    title: 'a number of units counts beyond half of the bundle',
+    find: 'renewalSize === 0 ? below : Math.min(below, Math.floor(renewalSize / 2))',
+    put: 'renewalSize === 0 ? below : Math.min(below, Math.floor(renewalSize * 2))',
+    foundBy: 'a smaller bundle lowers a number of units to its half, and a share follows the bundle',
+  },
+  {
+    title: 'a credit moves the floor by the threshold that its owner had chosen before',
+    find: [
+      'expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`,',
+      "unchangedSince({ b: quota.below, w: quota.renewalSize }, ['b', 'w'])",
+    ],
+    put: 'expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
+    foundBy: 'a threshold that its owner moves between read and write is the one that counts',
+  },
+  // --- Refusals ---
+  {
+    title: 'a refusal does not call for a renewal',
+    find: 'const calls = units <= servable(counter)',
+    put: 'const calls = units < 0 && units <= servable(counter)',
+    foundBy: 'the first refusal for want of units calls for a renewal, once in a cycle of the ledger',
+  },
+  {
+    title: 'every refusal calls for a renewal',
+    find: 'if (size === 0 || item[note] === seq) return',
+    put: 'if (size === 0) return',
+    more: [
+      {
+        find: 'expr`#s = ${seq} AND (attribute_not_exists(${attr(note)}) OR ${attr(note)} < ${seq})`',
+        put: 'expr`#s = ${seq}`',
+      },
+    ],
+    foundBy: 'the first refusal for want of units calls for a renewal, once in a cycle of the ledger',
+  },
+  {
+    title: 'concurrent refusals each call for a renewal',
+    find: 'expr`#s = ${seq} AND (attribute_not_exists(${attr(note)}) OR ${attr(note)} < ${seq})`',
+    put: 'expr`#s = ${seq}`',
+    foundBy: 'concurrent refusals of requests and batches call for a renewal once',
+  },
+  {
+    title: 'a refusal calls for a renewal in the next cycle',
+    find: 'expr`#s = ${seq} AND (attribute_not_exists(${attr(note)}) OR ${attr(note)} < ${seq})`',
+    put: 'expr`attribute_not_exists(${attr(note)}) OR ${attr(note)} < ${seq}`',
+    foundBy: 'a refusal that a credit overtakes does not call',
+  },
+  {
+    title: 'a request for more units than a bundle holds calls for a renewal in each cycle',
+    find: 'const calls = units <= servable(counter)',
+    put: 'const calls = units <= units + servable(counter)',
+    foundBy: 'a request for more units than a bundle holds never calls, and its caller is told',
+  },
+  {
+    title: 'the remembered refusal of a request that is too large hides one that calls',
+    find: 'const above = Math.max(balanceOf(counter), units > most ? most : 0)',
+    put: 'const above = balanceOf(counter)',
+    foundBy: 'a request for more units than a bundle holds never calls, and its caller is told',
+  },
+  {
+    title: 'a batch does not call for a renewal',
+    find: 'if (least) await noteRefusal(deps, accountId, counter, least.units)',
+    put: '',
+    foundBy: 'concurrent refusals of requests and batches call for a renewal once',
+  },
+  {
+    title: 'a crossing is stored but the renewal is not started',
+    find: ['if (callsRenewal) await startRenewal(deps, accountId)', 'return parseCounter(after)'],
+    put: 'return parseCounter(after)',
+    foundBy: 'the write that crosses the threshold starts the renewal, and no other write does',
   },
   // --- Ledger ---
   {
     title: 'the ledger is applied twice',
-    find: 'if: expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
-    put: 'if: expr`#f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
+    find: 'expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
+    put: 'expr`#f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
     foundBy: 'the ledger is applied once, though another process applies it between read and write',
   },
   {
     title: 'the ledger is applied on a stale floor',
-    find: 'if: expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
-    put: 'if: expr`#s = ${quota.seq} AND #l >= ${Math.max(0, -delta)}`',
+    find: 'expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
+    put: 'expr`#s = ${quota.seq} AND #l >= ${Math.max(0, -delta)}`',
     foundBy: 'units spent while the ledger is applied stay spent, whether or not they cross a threshold',
   },
   // --- Days ---

@@ -2,8 +2,10 @@ import { expect } from 'vitest'
 import { DomainError } from '../../core/errors.ts'
 import { keyHash } from '../../core/keys/key-text.ts'
 import type { Ports } from '../../core/ports.ts'
+import { moveThreshold } from '../../core/quota/apply-ledger.ts'
 import { RING_MOST } from '../../core/quota/counter.ts'
 import { RING_LIMIT } from '../../core/quota/evict.ts'
+import { parseQuota } from '../../core/quota/quota.ts'
 import { balanceParts } from '../../core/quota/thresholds.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
@@ -25,8 +27,8 @@ async function expectUsed(world: QuotaWorld, used: number, total = 1000): Promis
 }
 
 async function expectOnLadder(world: QuotaWorld): Promise<void> {
-  const { l = 0, f = 0, q = 0 } = (await world.counter()) as Record<string, number>
-  expect({ left: l, floor: f }).toEqual(balanceParts(l + f, q))
+  const { l = 0, f = 0, q = 0, b, w } = (await world.counter()) as Record<string, number>
+  expect({ left: l, floor: f }).toEqual(balanceParts(l + f, { size: q, below: b, renewalSize: w }))
 }
 
 const ringOf = ({ a }: Item): number => (a as Set<unknown>).size
@@ -409,6 +411,169 @@ const thresholds: Record<string, Scenario> = {
   },
 }
 
+/** Moves the threshold of the renewal as its owner does. */
+async function choose(world: QuotaWorld, below: number, renewalSize?: number): Promise<void> {
+  const quota = parseQuota(await world.counter())
+  const change = moveThreshold(world.ports, world.accountId, quota, { below, renewalSize })
+  await world.table.update(keys.quota(world.accountId), change.set, change.if)
+}
+
+/** Ends what is pending, as the job does that finds nothing to do. */
+const clear = (world: QuotaWorld) =>
+  world.table.update(keys.quota(world.accountId), expr`REMOVE #n, #r, #due, #dueAtMs`)
+
+const choices: Record<string, Scenario> = {
+  'a renewal is due below what its owner chose, also above 10 % of the bundle': async (open) => {
+    for (const [below, units] of [
+      [0.3, 300],
+      [40, 40],
+      [0.005, 5],
+    ] as const) {
+      const world = await open({ left: 1000, size: 1000 })
+      await choose(world, below)
+      await clear(world)
+      await world.spend(1000 - units)
+      expect((await world.counter()).r).toBe(undefined)
+      expect(world.started()).toBe(0)
+      await expectOnLadder(world)
+      await world.spend(1)
+      expect((await world.counter()).r).toBe(1)
+      expect(world.started()).toBe(1)
+      await expectOnLadder(world)
+      expect((await world.counter()).n).toBe(units < 101 ? world.nowMs() : undefined)
+    }
+  },
+  'a threshold that its owner moves between read and write is the one that counts': async (open) => {
+    const consumed = await open({ left: 150, size: 1000 })
+    const spending = interleaved(consumed.ports, 'update', 2, () => choose(consumed, 20))
+    expect(await consumed.spend(135, undefined, { through: spending })).toBe(200)
+    expect(consumed.started()).toBe(1)
+    await expectOnLadder(consumed)
+    const credited = await open({ left: 150, size: 1000 })
+    await sell(credited, 2, 400)
+    await credited.applyLedger(interleaved(credited.ports, 'update', 1, () => choose(credited, 0.5)))
+    await expectUsed(credited, 0, 550)
+    await expectOnLadder(credited)
+  },
+  'a smaller bundle lowers a number of units to its half, and a share follows the bundle': async (open) => {
+    for (const [below, units] of [
+      [40_000, 500],
+      [0.2, 200],
+    ] as const) {
+      const world = await open({ left: 60_000, size: 100_000 })
+      await choose(world, below)
+      await sell(world, 2, 1000)
+      await world.applyLedger()
+      await clear(world)
+      await world.spend(61_000 - units)
+      expect(world.started()).toBe(0)
+      await world.spend(1)
+      expect(world.started()).toBe(1)
+    }
+  },
+  'the write that crosses the threshold starts the renewal, and no other write does': async (open) => {
+    const world = await open({ left: 150, size: 1000 })
+    for (const units of [40, 20, 79]) await world.spend(units, world.timed())
+    expect(world.started()).toBe(0)
+    await world.batch([{ units: 1, requestId: world.timed() }, { units: 1 }])
+    expect(world.started()).toBe(1)
+    for (let n = 0; n < 9; n++) await world.spend(1, world.timed())
+    expect(await world.spend(1)).toBe(402)
+    expect(world.started()).toBe(1)
+  },
+}
+
+const noted = async (world: QuotaWorld) => {
+  const { k, j, r } = await world.counter()
+  return { k, j, r, started: world.started() }
+}
+
+const refusalCalls: Record<string, Scenario> = {
+  'the first refusal for want of units calls for a renewal, once in a cycle of the ledger': async (open) => {
+    const world = await open({ left: 20, size: 1000 })
+    for (const id of [undefined, world.timed(), 'a word']) {
+      expect(await world.spend(30, id)).toBe(402)
+      world.advance(1000)
+      expect(await noted(world)).toEqual({ k: 1, r: 1, started: 1 })
+    }
+    expect(await world.counter()).toMatchObject({ due: expect.any(String), s: 1 })
+    await world.credit(5)
+    expect(await world.spend(30)).toBe(402)
+    expect(await noted(world)).toEqual({ k: 2, r: 2, started: 2 })
+    await expectUsed(world, 0, 25)
+  },
+  'a refusal costs one more write in its cycle, and no refusal does before the first bundle': async (
+    open,
+  ) => {
+    const world = await open({ left: 20, size: 1000 })
+    const refused = (through: Ports) => world.spend(30, world.timed(), { through })
+    expect(await callsOf(world.ports, refused)).toEqual(['update', 'update', 'start'])
+    world.advance(1000)
+    expect(await callsOf(world.ports, refused)).toEqual(['update'])
+    const trial = await open({ left: 20 })
+    const call = (through: Ports) => trial.spend(30, undefined, { through })
+    expect(await callsOf(trial.ports, call)).toEqual(['update'])
+  },
+  'concurrent refusals of requests and batches call for a renewal once': async (open) => {
+    const world = await open({ left: 20, size: 1000 })
+    await Promise.all([
+      ...Array.from({ length: 20 }, () => world.spend(30)),
+      ...Array.from({ length: 20 }, () => world.batch([{ units: 21 }, { units: 1001 }])),
+    ])
+    expect(await noted(world)).toEqual({ k: 1, r: 1, started: 1 })
+    const batch = await open({ left: 20, size: 1000 })
+    expect(await batch.batch([{ units: 5 }, { units: 16 }, { units: 2000 }])).toEqual([200, 402, 402])
+    expect(await noted(batch)).toEqual({ k: 1, r: 1, started: 1 })
+  },
+  'a refusal that a credit overtakes does not call': async (open) => {
+    const world = await open({ left: 20, size: 1000 })
+    const through = interleaved(world.ports, 'update', 2, () => world.credit(1000))
+    expect(await world.spend(30, undefined, { through })).toBe(402)
+    expect(await noted(world)).toEqual({ started: 0 })
+  },
+  'a request for more units than a bundle holds never calls, and its caller is told': async (open) => {
+    const world = await open({ left: 20, size: 1000 })
+    for (let n = 0; n < 3; n++) {
+      expect(await world.spend(1001)).toBe(402)
+      const ask = { units: 1001, requestId: undefined }
+      await expect(world.functions.consumeUnits(world.ports, world.keys[0] ?? '', ask)).rejects.toMatchObject(
+        {
+          detail: expect.stringContaining('a bundle holds 1000'),
+        },
+      )
+      const [answer] = await world.functions.consumeBatch(world.ports, world.keys[0] ?? '', [ask])
+      expect(answer).toMatchObject({ outcome: 'exhausted', detail: expect.stringContaining('larger') })
+      world.advance(1000 * n)
+    }
+    expect(await noted(world)).toEqual({ j: 1, started: 0 })
+    // What is remembered of the large request does not hide a smaller one.
+    expect(await world.spend(1001)).toBe(402)
+    expect(await world.spend(1000)).toBe(402)
+    expect(await noted(world)).toEqual({ j: 1, k: 1, r: 1, started: 1 })
+  },
+  'the bundle that its owner chose for renewals says what a renewal can serve': async (open) => {
+    const world = await open({ left: 500, size: 1000 })
+    await choose(world, 0.01, 100_000)
+    await clear(world)
+    expect(await world.spend(50_000)).toBe(402)
+    expect(await noted(world)).toMatchObject({ k: 1, started: 1 })
+  },
+  'a call that cannot be stored or started is still a 402, and the next refusal calls': async (open) => {
+    for (const [at, expected] of [
+      [2, { started: 0 }],
+      [3, { k: 1, r: 1, started: 0 }],
+    ] as const) {
+      const world = await open({ left: 20, size: 1000 })
+      const { ports: through } = breaking(world.ports, { at, kind: 'error-before' })
+      expect(await world.spend(30, undefined, { through })).toBe(402)
+      expect(await noted(world)).toEqual(expected)
+      world.advance(1000)
+      expect(await world.spend(30)).toBe(402)
+      expect(await noted(world)).toMatchObject({ k: 1, r: 1 })
+    }
+  },
+}
+
 const crossings =
   (units: number): Scenario =>
   async (open) => {
@@ -698,6 +863,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   ...ofBatches,
   ...refusals,
   ...thresholds,
+  ...choices,
+  ...refusalCalls,
   ...Object.fromEntries(
     [1, 7, 100].map((units) => [
       `concurrent consumes of ${units} units fire each threshold exactly once per crossing`,

@@ -69,11 +69,12 @@ function contentTypeOf({ json, form, body }: TestRequest): string | undefined {
 
 /** Removes everything that an earlier test file has left in the stack. */
 async function clear(stack: Stack): Promise<void> {
-  const { dynamo, cognito, mail, kms, stripe } = stack
+  const { dynamo, cognito, mail, kms, lambda, stripe } = stack
   for (const double of [cognito, mail, stripe]) double?.clear()
-  for (const double of [cognito, mail, kms, stripe]) double?.resetCalls()
+  for (const double of [cognito, mail, kms, lambda, stripe]) double?.resetCalls()
+  lambda.take()
   for (const double of [dynamo, stripe]) double?.clearFaults()
-  for (const double of [cognito, mail, kms]) double.clearFaults()
+  for (const double of [cognito, mail, kms, lambda]) double.clearFaults()
   await clearTable(stack)
   dynamo.resetCounts()
 }
@@ -166,6 +167,13 @@ export async function startApp() {
     /** Moves the clock of every part. */
     advance: (ms: number) => void vi.setSystemTime(Date.now() + ms),
     job: async (name: string) => (await load(`functions/jobs/${name}.ts`)).handler(),
+    /** Runs the renewals that were started since the last call. @returns their accounts. */
+    async startedRenewals(): Promise<string[]> {
+      const events = stack.lambda.take().map(({ event }) => event as { accountId: string })
+      const { handler } = await load('functions/jobs/renew.ts')
+      for (const event of events) await handler(event)
+      return events.map(({ accountId }) => accountId)
+    },
     /** All ports, as the functions get them. */
     ports: allPorts,
     /** Calls to other services since `resetCalls`, by service. */
@@ -178,6 +186,7 @@ export async function startApp() {
         cognito: stack.cognito.calls(),
         mail: stack.mail.calls(),
         kms: stack.kms.calls(),
+        lambda: stack.lambda.calls(),
         stripe: stack.stripe?.calls() ?? {},
       }
     },
@@ -186,6 +195,7 @@ export async function startApp() {
       stack.cognito.resetCalls()
       stack.mail.resetCalls()
       stack.kms.resetCalls()
+      stack.lambda.resetCalls()
       stack.stripe?.resetCalls()
     },
   }
