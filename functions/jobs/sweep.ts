@@ -1,4 +1,5 @@
 import { sweepPending } from '../../core/account/register.ts'
+import { sweepCustomerDetails } from '../../core/cards/customer-details.ts'
 import { sweepCards } from '../../core/cards/expiry.ts'
 import { sweepHolds } from '../../core/cards/verify.ts'
 import type { Deps } from '../../core/ports.ts'
@@ -29,6 +30,7 @@ const STEPS: Readonly<Record<string, Step>> = {
   registrations: (deps, run) => named('registrationsCleared', 'registrationsFailed', sweepPending(deps, run)),
   holds: (deps, run) => named('holdsEnded', 'holdsFailed', sweepHolds(deps, run)),
   cards: sweepCards,
+  customers: (deps, run) => named('customersUpdated', 'customersFailed', sweepCustomerDetails(deps, run)),
   events: (deps, run) => named('eventsCaughtUp', 'eventsFailed', processMissedEvents(deps, run)),
   reversals: (deps, run) => named('reversalsApplied', 'reversalsFailed', compareReversals(deps, run)),
   payments: async (deps, run) => ({ paymentsCompared: await comparePayments(deps, run) }),
