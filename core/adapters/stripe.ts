@@ -392,12 +392,8 @@ async function confirmPayment(
   purpose: PaymentPurpose,
   paymentMethodId: string | undefined,
 ): Promise<Payment | OutcomeUnknown> {
-  let attempts = 0
+  const attempts = attemptsOf(stripe, `/v1/payment_intents/${paymentId}/confirm`)
   let isAnswered = false
-  const countAttempt = ({ path }: Stripe.RequestEvent) => {
-    if (path === `/v1/payment_intents/${paymentId}/confirm`) attempts++
-  }
-  stripe.on('request', countAttempt)
   try {
     const answer = await answerOf<Stripe.PaymentIntent>(
       'payment_intent',
@@ -413,11 +409,28 @@ async function confirmPayment(
   } catch (error) {
     if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error
     // A 429 says nothing about an attempt that the SDK has lost before.
-    if (rateLimitOf(error) && attempts === 1 && !isAnswered) throw error
+    if (rateLimitOf(error) && attempts.count() === 1 && !isAnswered) throw error
     return { status: 'unknown', cause: error.cause }
   } finally {
-    stripe.off('request', countAttempt)
+    attempts.end()
   }
+}
+
+/** How often the SDK has sent the call to each path that somebody counts. */
+const countedPaths = new WeakMap<Stripe, Map<string, number>>()
+
+/** Counts how often the SDK sends a call. Two calls of the same path at once count for each other. */
+function attemptsOf(stripe: Stripe, path: string): { count(): number; end(): void } {
+  const counts = countedPaths.get(stripe) ?? new Map<string, number>()
+  if (!countedPaths.has(stripe)) {
+    countedPaths.set(stripe, counts)
+    stripe.on('request', (sent: Stripe.RequestEvent) => {
+      const count = counts.get(sent.path)
+      if (count !== undefined) counts.set(sent.path, count + 1)
+    })
+  }
+  counts.set(path, counts.get(path) ?? 0)
+  return { count: () => counts.get(path) ?? Number.POSITIVE_INFINITY, end: () => counts.delete(path) }
 }
 
 /** A confirmation may be refused because an earlier one took effect, so the intent's own state decides. */

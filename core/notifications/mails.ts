@@ -65,7 +65,9 @@ function renewalLines({ renewed, keyUse = [], stopCode, allowCode, appUrl = '' }
   const { month, cents, count } = renewed
   const times = count === 1 ? '1 renewal' : `${count} renewals`
   return [
-    `Charged by auto-renewal in ${month}: ${priceText(cents)} for ${times}.`,
+    count === 0
+      ? `Auto-renewal has charged nothing in ${month}.`
+      : `Charged by auto-renewal in ${month}: ${priceText(cents)} for ${times}.`,
     ...(keyUse.length > 0 ? [`Units used in ${month}, by application key: ${keyUseText(keyUse)}.`] : []),
     ...(allowCode === undefined
       ? []

@@ -10,7 +10,7 @@ import type { MoneyDeps, NewPayment, OutcomeUnknown, Payment } from '../ports.ts
 import { expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
-import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
+import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
 import { MINUTE_MS } from '../time.ts'
 import { finishPurchase } from './credit.ts'
 import { watchPayment } from './payment-record.ts'
@@ -166,6 +166,10 @@ async function createPurchasePayment(
     return { status: 'abandoned' }
   }
   const saved = await savePaymentOfPurchase(deps, purchase, payment)
+  if (saved === 'not wanted') {
+    await deps.payments.cancelPayment(payment.id)
+    return endPurchase(deps, purchase, undefined)
+  }
   if (saved.paymentId === payment.id && isOpen(saved)) return refuseClosedSignup(deps, saved)
   // The purchase was abandoned meanwhile or has another payment, so it will never use this payment.
   if (saved.paymentId !== payment.id) await deps.payments.cancelPayment(payment.id)
@@ -238,15 +242,17 @@ async function paymentsOfPurchase(deps: MoneyDeps, { id, customerId }: Purchase)
 }
 
 /**
- * Saves the payment's id, and with it the record that leads from the payment to the purchase.
- * @returns the stored purchase, which a concurrent request may have changed first.
+ * Saves the payment's id, and with it the record that leads from the payment to the purchase. Only a saved
+ * payment is confirmed.
+ * @returns the stored purchase, which a concurrent request may have changed first; `not wanted` if a renewal's
+ *   owner has forbidden it since it began.
  */
 async function savePaymentOfPurchase(
   deps: MoneyDeps,
   purchase: Purchase,
   payment: Payment,
-): Promise<Purchase> {
-  const { accountId, id, asked } = purchase
+): Promise<Purchase | 'not wanted'> {
+  const { accountId, id, kind, asked, amountCents } = purchase
   const { cardFingerprint } = payment
   const saved = {
     paymentId: payment.id,
@@ -258,22 +264,30 @@ async function savePaymentOfPurchase(
     expr`SET #paymentId = ${saved.paymentId}, #cardId = ${saved.cardId}, #state = ${saved.state}`,
     ...(cardFingerprint === undefined ? [] : [expr`#cardFingerprint = ${cardFingerprint}`]),
   ]
+  const save: Write = {
+    update: keys.purchase(accountId, id),
+    set: join(set, ', '),
+    if: expr`#state = ${'created'}`,
+  }
+  const wanted = kind === 'renewal' ? [stillWanted(accountId, amountCents)] : []
+  const record = watchPayment(deps, payment.id, { accountId, purchaseId: id })
   try {
-    await deps.table.transact([
-      {
-        update: keys.purchase(accountId, id),
-        set: join(set, ', '),
-        if: expr`#state = ${'created'}`,
-      },
-      watchPayment(deps, payment.id, { accountId, purchaseId: id }),
-    ])
+    await deps.table.transact([save, ...wanted, record])
     return { ...purchase, ...saved }
   } catch (error) {
-    const item = error instanceof ConditionFailed ? error.failed.get(0) : undefined
-    if (!item) throw error
-    return parsePurchase(item)
+    if (!(error instanceof ConditionFailed)) throw error
+    const item = error.failed.get(0)
+    if (item) return parsePurchase(item)
+    if (kind === 'renewal' && error.failed.has(1)) return 'not wanted'
+    throw error
   }
 }
+
+/** The owner may switch auto-renewal off, or forbid its cost, while the payment is being created. */
+const stillWanted = (accountId: string, amountCents: number): Write => ({
+  check: keys.profile(accountId),
+  if: expr`#status = ${'active'} AND #flags.#bundleAutoRenewal = ${true} AND (attribute_not_exists(#monthlyCapCents) OR #monthlyCapCents >= ${amountCents})`,
+})
 
 /**
  * Settles a purchase that its request abandoned, according to the status of its payment.

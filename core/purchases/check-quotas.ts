@@ -43,7 +43,7 @@ export async function checkQuotas(deps: MoneyDeps, run: Run): Promise<Checked> {
     const account = await forgetOldCard(deps, await readUpToDate(deps, accountId))
     const { quota } = account
     if (await sendLowQuotaNotice(deps, account, quota)) checked.notices++
-    const { outcome, againMs } = await renewBundle(deps, account, quota)
+    const { outcome, againMs } = await renewBundle(deps, account, quota, run)
     if (outcome) checked[outcome]++
     await clearWork(deps, accountId, quota, againMs)
   }
@@ -136,6 +136,7 @@ async function renewBundle(
   deps: MoneyDeps,
   account: WithQuota,
   quota: Quota,
+  run: Run,
 ): Promise<{ outcome?: 'renewed' | 'tried'; againMs?: number | undefined }> {
   const nowMs = deps.clock.nowMs()
   const decision = decideRenewal(account, quota, nowMs)
@@ -153,6 +154,7 @@ async function renewBundle(
       await abandonRenewalOfOldCard(deps, account)
       return { againMs: nowMs + openWaitMs(account, nowMs) }
     case 'renew': {
+      if (run.ready && !(await run.ready())) return { againMs: nowMs }
       const order = { ...defaultCardOf(account), accountId: account.id, kind: 'renewal' as const }
       const bundle = bundleOf(decision.bundle)
       const purchase = await beginPurchase(deps, account, { ...order, bundle, cycle: quota.seq }).catch(

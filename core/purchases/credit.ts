@@ -51,7 +51,6 @@ export async function creditPurchase(
       brand: receipt?.brand ?? card?.card?.brand,
       last4: receipt?.last4 ?? card?.card?.last4,
       receiptUrl: receipt?.url,
-      receiptAtMs: receipt && nowMs,
     }
     const due = dueAt('PURCHASE', accountId, nowMs + LEASE_MS)
     return [

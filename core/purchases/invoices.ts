@@ -117,7 +117,7 @@ export async function readInvoice(
 
 /** The purchase with a receipt whose link works. While the provider does not answer, a link may be missing. */
 async function withReceipt(deps: Deps<'table' | 'payments'>, purchase: Purchase): Promise<Purchase> {
-  const { accountId, id: purchaseId, receiptAtMs = 0 } = purchase
+  const { accountId, id: purchaseId, paidAtMs = 0, receiptAtMs = paidAtMs } = purchase
   const ageMs = deps.clock.nowMs() - receiptAtMs
   if (ageMs < RECEIPT_FRESH_MS) return purchase
   try {

@@ -70,7 +70,7 @@ const purchaseSchema = z.object({
   brand: z.optional(z.string()),
   last4: z.optional(z.string()),
   receiptUrl: z.optional(z.string()),
-  /** When the provider last showed the receipt, whose link it lets expire after a while, epoch ms. */
+  /** When the link to the receipt was last renewed, epoch ms; absent if it is as old as the payment. */
   receiptAtMs: z.optional(z.number()),
   /** What refunds gave back to the customer. */
   refundedCents: z.number(),

@@ -56,6 +56,10 @@ export function rateOf(name: string, bucket: Bucket | undefined, limits: CallLim
   return Math.min(most, bucket.slowedTo * GROWTH_PER_SECOND ** seconds)
 }
 
+/** The distance of the calls of an endpoint if all of the budget is theirs, ms. */
+export const stepOf = (buckets: Buckets, endpoint: string, limits: CallLimits, nowMs: number): number =>
+  1000 / Math.min(...[endpoint, ALL].map((name) => rateOf(name, buckets[name], limits, nowMs)))
+
 /**
  * Reserves times for calls of one endpoint.
  * @param count how many calls wait; at most the calls of one second are reserved at once.
@@ -68,22 +72,31 @@ export function reserveCalls(
   limits: CallLimits,
   nowMs: number,
 ): { timesMs: number[]; buckets: Buckets } {
-  const rate = rateOf(endpoint, buckets[endpoint], limits, nowMs)
-  const reserved = Math.max(1, Math.min(count, Math.ceil(rate)))
-  const taken = [ALL, endpoint].map((name) => {
-    const bucket = buckets[name] ?? { nextMs: 0 }
-    const stepMs = 1000 / rateOf(name, bucket, limits, nowMs)
-    const nextMs = bucket.nextMs > nowMs + LONGEST_WAIT_MS ? 0 : bucket.nextMs
-    const startMs = Math.max(nextMs, nowMs - stepMs * (BURST - 1))
-    return { name, stepMs, startMs, bucket: { ...bucket, nextMs: startMs + reserved * stepMs } }
-  })
-  const timesMs = Array.from({ length: reserved }, (_, at) =>
-    Math.max(...taken.map(({ startMs, stepMs }) => startMs + at * stepMs)),
-  )
+  const reserved = Math.max(1, Math.min(count, Math.ceil(rateOf(endpoint, buckets[endpoint], limits, nowMs))))
+  const all = nextOf(ALL, buckets, limits, nowMs)
+  const own = nextOf(endpoint, buckets, limits, nowMs)
+  const timesMs: number[] = []
+  for (let at = 0; at < reserved; at++) {
+    timesMs.push(Math.max(all.startMs + at * all.stepMs, own.startMs))
+    // A call that has to wait for its turn among all calls delays the next of its endpoint.
+    own.startMs = Math.max(own.startMs, all.startMs + at * all.stepMs - own.stepMs * (BURST - 1)) + own.stepMs
+  }
   return {
     timesMs,
-    buckets: { ...buckets, ...Object.fromEntries(taken.map(({ name, bucket }) => [name, bucket])) },
+    buckets: {
+      ...buckets,
+      [ALL]: { ...buckets[ALL], nextMs: all.startMs + reserved * all.stepMs },
+      [endpoint]: { ...buckets[endpoint], nextMs: own.startMs },
+    },
   }
+}
+
+/** The next time of a bucket, and the distance between its calls, ms. */
+function nextOf(name: string, buckets: Buckets, limits: CallLimits, nowMs: number) {
+  const { nextMs = 0 } = buckets[name] ?? {}
+  const stepMs = 1000 / rateOf(name, buckets[name], limits, nowMs)
+  const known = nextMs > nowMs + LONGEST_WAIT_MS ? 0 : nextMs
+  return { stepMs, startMs: Math.max(known, nowMs - stepMs * (BURST - 1)) }
 }
 
 /**

@@ -4,14 +4,7 @@ import type { Clock, MoneyDeps, Payments } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Item } from '../table/table.ts'
-import {
-  type Buckets,
-  bucketOf,
-  LONGEST_WAIT_MS,
-  reserveCalls,
-  slowDown,
-  stripeLimits,
-} from './rate-budget.ts'
+import { type Buckets, bucketOf, reserveCalls, slowDown, stepOf, stripeLimits } from './rate-budget.ts'
 
 /** Calls a method of the provider by name. */
 type Call = (method: string, call: () => Promise<unknown>) => Promise<unknown>
@@ -60,10 +53,13 @@ export const patientPayments = (payments: Payments, clock: Clock): Payments =>
 // --- Jobs ---
 
 /** How often a job sends a refused call again before it leaves the call to a later run. */
-const JOB_TRIES = 4
+const JOB_TRIES = 12
 
-/** A job begins no more items while its calls wait longer than this for their turn. */
-const BACKLOG_MS = 3_000
+/** A job begins no more work while its calls wait longer than this for their turn. */
+const BACKLOG_MS = 2_000
+
+/** Calls may leave their queue at any time, so a job looks again after this time at the earliest. */
+const SHORTEST_WAIT_MS = 20
 
 /** The longest time that a job's call waits for its turn, shorter than what is left of a run at its end. */
 const TURN_MS = 15_000
@@ -71,63 +67,69 @@ const TURN_MS = 15_000
 /** Waits before a call is repeated that met another call about the same object. */
 const OBJECT_WAIT_MS = 500
 
-export interface PacedPayments {
-  payments: Payments
-  /** Resolves when the next item may begin: the calls of the items before it hardly have to wait. */
-  ready(): Promise<void>
-}
-
 /**
  * The provider for one run of a job. All jobs of the deployment share one budget in the table, so together
  * they make no more calls than the budget allows, and slow down together when the provider refuses a call.
  * A run pays one write for the calls of up to a second, and none if it makes no call. A call that has to wait
  * too long throws the error of a refused call.
+ * @param untilMs the time after which the run begins nothing and repeats no refused call, epoch ms.
+ * @returns the provider, and `ready` for the run.
  */
-export function pacedPayments({ payments, clock, table, webhooks }: MoneyDeps): PacedPayments {
+export function pacedPayments(
+  { payments, clock, table, webhooks }: MoneyDeps,
+  untilMs: number,
+): { payments: Payments; ready(): Promise<boolean> } {
   const limits = stripeLimits(webhooks.livemode)
   const budget = sharedBudget({ table })
+  /** Calls that wait for their turn, by method; a call gets its time only when those before it have gone. */
   const waiting = new Map<string, number>()
+  const lanes = new Map<string, Promise<unknown>>()
   const reserved = new Map<string, number[]>()
-  let newestMs = 0
   // A clock that stands still, as in tests, does not make each call wait for all calls before it.
   let wokenMs = 0
   const nowMs = () => Math.max(clock.nowMs(), wokenMs)
-  let queue: Promise<unknown> = Promise.resolve()
-
-  /** The time for the next call of an endpoint. Calls ask one after the other, so that one write serves many. */
-  function nextTime(method: string): Promise<number> {
-    const next = queue.then(async () => {
-      const known = reserved.get(method) ?? []
-      if (known.length === 0) {
-        await budget.change((buckets) => {
-          const made = reserveCalls(buckets, method, waiting.get(method) ?? 1, limits, nowMs())
-          known.splice(0, known.length, ...made.timesMs)
-          return made.buckets
-        })
-        reserved.set(method, known)
-      }
-      const atMs = known.shift() ?? nowMs()
-      newestMs = Math.max(newestMs, atMs)
-      return atMs
-    })
-    queue = next.catch(() => undefined)
-    return next
-  }
-
-  async function takeTurn(method: string): Promise<void> {
-    waiting.set(method, (waiting.get(method) ?? 0) + 1)
-    const atMs = await nextTime(method).finally(() => waiting.set(method, (waiting.get(method) ?? 1) - 1))
+  const waitUntil = async (atMs: number) => {
     const waitMs = atMs - nowMs()
-    if (waitMs > TURN_MS) throw tooLate(waitMs)
     if (waitMs <= 0) return
     await clock.wait(waitMs)
     wokenMs = Math.max(wokenMs, atMs)
+  }
+  const stepMs = (method: string) => stepOf(budget.known(), method, limits, nowMs())
+
+  async function nextTime(method: string): Promise<number> {
+    const times = reserved.get(method) ?? []
+    const known = times.shift()
+    if (known !== undefined) return known
+    await budget.change((buckets) => {
+      const made = reserveCalls(buckets, method, waiting.get(method) ?? 1, limits, nowMs())
+      times.splice(0, times.length, ...made.timesMs)
+      return made.buckets
+    })
+    reserved.set(method, times)
+    return times.shift() ?? nowMs()
+  }
+
+  async function takeTurn(method: string): Promise<void> {
+    const ahead = waiting.get(method) ?? 0
+    if (ahead * stepMs(method) > TURN_MS) throw tooLate()
+    waiting.set(method, ahead + 1)
+    const turn = (lanes.get(method) ?? Promise.resolve()).then(async () => {
+      const atMs = await nextTime(method)
+      if (atMs - nowMs() > TURN_MS) throw tooLate()
+      await waitUntil(atMs)
+    })
+    lanes.set(
+      method,
+      turn.catch(() => undefined),
+    )
+    await turn.finally(() => waiting.set(method, (waiting.get(method) ?? 1) - 1))
   }
 
   async function learn(method: string, { scope, retryAfterSeconds }: RateLimit): Promise<void> {
     const name = bucketOf(scope, method)
     if (name === undefined) return clock.wait(OBJECT_WAIT_MS)
-    reserved.delete(method)
+    if (scope === 'all') reserved.clear()
+    else reserved.delete(method)
     await budget.change((buckets) => slowDown(buckets, name, retryAfterSeconds, limits, nowMs()))
   }
 
@@ -140,25 +142,37 @@ export function pacedPayments({ payments, clock, table, webhooks }: MoneyDeps): 
         const limit = rateLimitOf(error)
         if (!limit) throw error
         await learn(method, limit)
-        if (tries === JOB_TRIES) throw error
+        if (tries === JOB_TRIES || clock.nowMs() >= untilMs) throw error
       }
     }
   }
 
+  let begunMs = 0
+  const isInTime = () => clock.nowMs() < untilMs
+  const backlogMs = () => Math.max(0, ...[...waiting].map(([method, calls]) => calls * stepMs(method)))
+  /** Work begins at the pace of the slowest endpoint that the run has called, and never while calls queue. */
+  async function mayBegin(): Promise<boolean> {
+    await waitUntil(begunMs + Math.max(...[...waiting.keys()].map(stepMs), 0))
+    for (let late = backlogMs(); late > BACKLOG_MS && isInTime(); late = backlogMs()) {
+      await clock.wait(Math.max(late - BACKLOG_MS, SHORTEST_WAIT_MS))
+    }
+    begunMs = nowMs()
+    return isInTime()
+  }
+
+  let beginning: Promise<boolean> = Promise.resolve(true)
   return {
     payments: callingThrough(payments, callPaced),
-    async ready() {
-      for (let backlogMs = newestMs - nowMs(); backlogMs > BACKLOG_MS; backlogMs = newestMs - nowMs()) {
-        await clock.wait(Math.min(backlogMs - BACKLOG_MS, LONGEST_WAIT_MS))
-        wokenMs = Math.max(wokenMs, newestMs - BACKLOG_MS)
-      }
+    ready() {
+      beginning = beginning.then(mayBegin)
+      return beginning
     },
   }
 }
 
-const tooLate = (waitMs: number) =>
+const tooLate = () =>
   rateLimited(
-    { scope: 'endpoint', retryAfterSeconds: Math.ceil(waitMs / 1000) },
+    { scope: 'endpoint', retryAfterSeconds: TURN_MS / 1000 },
     new Error('the budget of calls to the provider is used up'),
   )
 
@@ -178,11 +192,12 @@ function sharedBudget({ table }: Pick<MoneyDeps, 'table'>) {
   const key = keys.callBudget('stripe')
   // A run often is the only one that changes the budget, so it need not read what it wrote itself.
   let known: { version: number; buckets: Buckets } | undefined
+  let last: Promise<void> = Promise.resolve()
   const parsed = (item: Item | undefined) =>
     item ? z.parse(budgetSchema, item) : { version: 0, buckets: {} }
 
   /** Changes the buckets by an optimistic write, which is tried again after a lost race. */
-  async function change(decide: (buckets: Buckets) => Buckets): Promise<void> {
+  async function write(decide: (buckets: Buckets) => Buckets): Promise<void> {
     known ??= parsed(await table.get(key))
     for (let tries = 0; ; tries++) {
       const { version, buckets } = known
@@ -198,5 +213,13 @@ function sharedBudget({ table }: Pick<MoneyDeps, 'table'>) {
       }
     }
   }
-  return { change }
+  return {
+    known: (): Buckets => known?.buckets ?? {},
+    /** One change of this run at a time. @throws DomainError `temporarily_unavailable` */
+    change(decide: (buckets: Buckets) => Buckets): Promise<void> {
+      const change = last.then(() => write(decide))
+      last = change.catch(() => undefined)
+      return change
+    },
+  }
 }

@@ -1,4 +1,11 @@
-import { type Account, type Profile, parseProfile, readAccount, requireActive } from '../account/account.ts'
+import {
+  type Account,
+  type Profile,
+  parseProfile,
+  readAccount,
+  renewsItself,
+  requireActive,
+} from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import { readRenewalLink } from '../notifications/renewal-link.ts'
 import type { Deps } from '../ports.ts'
@@ -143,15 +150,20 @@ export async function useRenewalLink(
   const link = readRenewalLink(deps, code)
   const account = link && (await readAccount(deps, link.accountId))
   if (!account) throw new DomainError('invalid_code')
+  let goesOn = false
   const isChanged = await changeSettings(
     deps,
     account,
-    (now) => (link.act === 'stop' ? stopRenewal(deps, now) : allowRenewals(deps, now, link.heldAtMs)),
+    (now) => {
+      goesOn = renewsItself(now) && now.renewal === undefined
+      return link.act === 'stop' ? stopRenewal(deps, now) : allowRenewals(deps, now, link.heldAtMs)
+    },
     // Stopping charges is right whatever the state of the account.
     true,
   )
   if (link.act === 'stop') return 'stopped'
-  return isChanged ? 'allowed' : 'nothing held back'
+  // A repeat of what has succeeded is answered as the success that it was.
+  return isChanged || goesOn ? 'allowed' : 'nothing held back'
 }
 
 function stopRenewal(deps: Deps, account: Account): Setting | undefined {

@@ -25,6 +25,7 @@ export interface SettledLeft {
 export async function settlePayments(deps: MoneyDeps, run: Run): Promise<SettledLeft> {
   const settled = { credited: 0, ended: 0, waiting: 0 }
   const { failed } = await eachDue(deps, 'PURCHASE', run, async (key) => {
+    if (run.ready && !(await run.ready())) return false
     const purchase = await leasePurchase(deps, key)
     if (!purchase) return false
     settled[await settleOne(deps, purchase)]++

@@ -26,7 +26,7 @@ export const SPANS_MS = [
  */
 export const AHEAD_MS = 60_000
 
-const ITEM_NONCE_BYTES = 6
+const ITEM_NONCE_BYTES = 5
 const ARCHIVE_PAGE = 200
 /** Sorts after every nonce, and after every entry in hex. */
 const LAST = '~'

@@ -88,7 +88,7 @@ export const inRing = ({ ring }: Pick<Counter, 'ring'>, entry: Uint8Array): bool
  * Most entries of the ring. A write that would exceed it fails, so the item stays under 1 KB even if no eviction
  * succeeds.
  */
-export const RING_MOST = 60
+export const RING_MOST = 59
 
 export interface Spending {
   caller: KeyCaller

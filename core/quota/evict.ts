@@ -5,7 +5,7 @@ import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { AHEAD_MS, archiveItem, findAhead, SPANS_MS, spanBit, spentIdItem } from './archive.ts'
 import { rememberArchive } from './container-cache.ts'
-import { type Counter, parseCounter, RING_MOST } from './counter.ts'
+import { type Counter, parseCounter, RING_MOST, readCounter } from './counter.ts'
 import { type Entry, idTimeAt, readEntry } from './request-id.ts'
 
 /**
@@ -13,14 +13,17 @@ import { type Entry, idTimeAt, readEntry } from './request-id.ts'
  * afterwards, so that an id is always in at least one of the two. The removal changes the fence `g`, so a
  * request that read the archive earlier fails its condition on `g` and retries.
  */
-export const RING_LIMIT = 44
+export const RING_LIMIT = 43
 /**
  * Number of the newest entries that stay in the ring, so that ids of requests in flight are newer than the
  * archive and need no archive lookup.
  */
-const KEPT = 14
+const KEPT = 16
 /** After a failed eviction, the next try follows when the ring has grown by this many entries. */
 const NEXT_TRY = 8
+
+/** About as long as an eviction takes. */
+const EVICTION_MS = 15
 
 type Timed = Extract<Entry, { kind: 'timed' }>
 type Batch = Extract<Entry, { kind: 'batch' }>
@@ -50,8 +53,12 @@ export async function makeRoom(
   counter: Counter,
   count: number,
 ): Promise<Counter | undefined> {
-  if (counter.ring.size + count <= RING_MOST) return undefined
-  const after = await evict(deps, accountId, counter)
+  const isRoomy = ({ ring }: Counter) => ring.size + count <= RING_MOST
+  if (isRoomy(counter)) return undefined
+  // Most likely another request is evicting entries at this moment.
+  await deps.clock.wait(EVICTION_MS)
+  const now = await readCounter(deps, accountId)
+  const after = isRoomy(now) ? now : await evict(deps, accountId, now)
   if (!after) throw new DomainError('temporarily_unavailable')
   return after
 }
@@ -85,7 +92,7 @@ async function evict(deps: Deps<'table'>, accountId: string, counter: Counter): 
 }
 
 /**
- * How many eviction sizes (44, 52, 60) a ring has reached. Exactly one writer reaches each size, so exactly one
+ * How many eviction sizes (43, 51, 59) a ring has reached. Exactly one writer reaches each size, so exactly one
  * writer evicts.
  */
 const evictionStep = (size: number): number =>
@@ -182,7 +189,7 @@ export interface Leaving {
 
 /**
  * Entries that leave a full ring: first every entry that is archived alone, because its id is looked up in any
- * case: untimed ids, ids not newer than the archive, and ids more than a minute ahead of the clock, whose time
+ * case: untimed ids, ids older than the archive, and ids more than a minute ahead of the clock, whose time
  * in a shared item would make every id until that time late. Then the oldest batches and the oldest other
  * entries, until `KEPT` entries are left.
  */
@@ -197,9 +204,15 @@ export function entriesToEvict(
   const all = ring.filter((entry) => entry.kind === 'batch').sort((a, b) => a.time - b.time)
   const excess = timed.length + all.length - KEPT
   const batches = all.slice(0, Math.max(0, excess))
+  const oldest = oldestEntries(timed, excess - batches.length)
+  // Ids of requests that ran at the same time come a little out of order. They join the others, if they are no
+  // further behind the archive than the others go beyond it: then at most two items overlap.
+  const advance = (oldest.at(-1)?.time ?? newestArchived) - newestArchived
+  const isBehind = (entry: Entry): entry is Timed =>
+    entry.kind === 'timed' && entry.time <= newestArchived && entry.time > newestArchived - advance
   return {
-    inOrder: oldestEntries(timed, excess - batches.length),
-    alone: ring.filter((entry) => entry.kind !== 'batch' && !isInOrder(entry)),
+    inOrder: [...ring.filter(isBehind).sort((a, b) => a.time - b.time), ...oldest],
+    alone: ring.filter((entry) => entry.kind !== 'batch' && !isInOrder(entry) && !isBehind(entry)),
     batches,
   }
 }

@@ -2,18 +2,18 @@ import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 
 /**
- * A request id as the counter stores it. The ring entry has twelve bytes. Its kind depends on the id alone,
+ * A request id as the counter stores it. The ring entry has eleven bytes. Its kind depends on the id alone,
  * never on the clock, so that every retry of an id is looked up in the same place.
  *
  * | first byte | kind    | content                                                                       |
  * | ---------- | ------- | ----------------------------------------------------------------------------- |
- * | 0x01–0xfb  | timed   | 5 bytes of time, including the first byte; then 7 bytes of a MAC              |
- * | 0x00       | untimed | after the first byte, 11 bytes of a MAC                                       |
- * | 0xfc–0xff  | batch   | the span (`SPANS_MS`) in the first byte, then 5 bytes of time and 6 random    |
+ * | 0x01–0xfb  | timed   | 5 bytes of time, including the first byte; then 6 bytes of a MAC              |
+ * | 0x00       | untimed | after the first byte, 10 bytes of a MAC                                       |
+ * | 0xfc–0xff  | batch   | the span (`SPANS_MS`) in the first byte, then 5 bytes of time and 5 random    |
  * |            |         | bytes: together they name the archive item with the ids of a batch            |
  *
  * Two ids of one account are taken for one only if their MACs are equal: 50,000 ids of one millisecond
- * contain such a pair with a probability of 2 in 100 million.
+ * contain such a pair with a probability of 5 in a million. More bytes do not fit into the counter's 1 KB.
  */
 export interface RequestId {
   entry: Buffer
@@ -24,7 +24,7 @@ export interface RequestId {
 /** The moment at which the time scale of ids is zero. Five bytes last until 2054. */
 const EPOCH_MS = Date.UTC(2020, 0, 1)
 const TIME_BYTES = 5
-export const MAC_BYTES = 7
+export const MAC_BYTES = 6
 const UNTIMED = 0x00
 const BATCH = 0xfc
 const FIRST_TIME = 0x01_00000000
@@ -86,7 +86,7 @@ function timeBytes(time: number): Buffer {
   return bytes
 }
 
-/** The ring entry that makes a batch's archive item valid. `span` is at most 3, `nonce` is 6 bytes in hex. */
+/** The ring entry that makes a batch's archive item valid. `span` is at most 3, `nonce` is 5 bytes in hex. */
 export const batchEntry = (span: number, time: number, nonce: string): Buffer =>
   Buffer.concat([Buffer.of(BATCH + span), timeBytes(time), Buffer.from(nonce, 'hex')])
 

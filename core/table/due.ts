@@ -15,8 +15,10 @@ export interface Run {
   untilMs: number
   /** Number of items worked on at once. */
   width: number
-  /** Resolves when the next item may begin, for work that has to keep a pace. */
-  ready?(): Promise<void>
+  /**
+   * Resolves when the next piece of work that has to keep a pace may begin; false if the run is out of time.
+   */
+  ready?(): Promise<boolean>
 }
 
 /** A run that may find what a person must see. */
@@ -42,14 +44,13 @@ export async function eachDue(
   const seen = new Set<string>()
   const inTime = () => deps.clock.nowMs() < run.untilMs
   for (let fresh = true; fresh && inTime(); ) {
-    const keys = await deps.table.due(kind, deps.clock.nowMs(), DUE_PAGE)
+    // Items that stay due are the oldest, so the page also has room for those that were seen.
+    const keys = await deps.table.due(kind, deps.clock.nowMs(), DUE_PAGE + seen.size)
     const waiting = keys.filter(({ pk, sk }) => !seen.has(`${pk} ${sk}`))
     fresh = waiting.length > 0
     for (const { pk, sk } of waiting) seen.add(`${pk} ${sk}`)
     const worker = async () => {
       for (let key = waiting.shift(); key && inTime(); key = waiting.shift()) {
-        await run.ready?.()
-        if (!inTime()) break
         try {
           if (await work(key)) worked.done++
         } catch (error) {

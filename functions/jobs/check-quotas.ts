@@ -7,6 +7,6 @@ import { jobs } from './schedule.ts'
 const WIDTH = 100
 
 export const handler = job(jobs.checkQuotas, (deps, { untilMs }) => {
-  const { payments, ready } = pacedPayments(deps)
+  const { payments, ready } = pacedPayments(deps, untilMs)
   return checkQuotas({ ...deps, payments }, { untilMs, width: WIDTH, ready })
 })

@@ -6,6 +6,6 @@ import { jobs } from './schedule.ts'
 const WIDTH = 50
 
 export const handler = job(jobs.settlePayments, (deps, { untilMs }) => {
-  const { payments, ready } = pacedPayments(deps)
+  const { payments, ready } = pacedPayments(deps, untilMs)
   return settlePayments({ ...deps, payments }, { untilMs, width: WIDTH, ready })
 })

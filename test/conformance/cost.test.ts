@@ -519,7 +519,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 3, GetItem: 6, TransactWriteItems: 5, UpdateItem: 2 },
       readUnits: 9,
-      writeUnits: 41,
+      writeUnits: 40,
       stripe: {
         'POST /v1/customers': 1,
         'POST /v1/customers/*': 2,
@@ -546,7 +546,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 2, GetItem: 3, TransactWriteItems: 3, UpdateItem: 2 },
       readUnits: 5,
-      writeUnits: 27,
+      writeUnits: 29,
       stripe: CONFIRMED,
     },
   ],
@@ -557,7 +557,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 2, GetItem: 3, TransactWriteItems: 3, UpdateItem: 2 },
       readUnits: 5,
-      writeUnits: 27,
+      writeUnits: 29,
       stripe: CONFIRMED,
     },
   ],
@@ -568,7 +568,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 2, GetItem: 4, TransactWriteItems: 3, UpdateItem: 2 },
       readUnits: 6,
-      writeUnits: 29,
+      writeUnits: 31,
       stripe: CONFIRMED,
     },
   ],
@@ -744,7 +744,7 @@ describe('jobs', () => {
         // One read and two writes of these are for the budget of calls to Stripe.
         dynamodb: { Query: 10, GetItem: 4, PutItem: 2, TransactWriteItems: 3, UpdateItem: 3 },
         readUnits: 10,
-        writeUnits: 36,
+        writeUnits: 38,
         stripe: CONFIRMED,
       },
     ],

@@ -33,7 +33,8 @@ async function traces(person: SignedInPerson) {
 /** A client that got no answer waits half a minute before it sends the request again. */
 const LATER_MS = 30_000
 
-const answered = (...answers: RepeatAnswer[]) => writers.filter(([key]) => answers.includes(REPEATS[key]![0]))
+const answered = (...answers: RepeatAnswer[]) =>
+  writers.filter(([key]) => answers.some((answer) => answer === REPEATS[key]?.[0]))
 
 /** A person with input by which the row succeeds. */
 const subjectOf = async (row: Placed) => {

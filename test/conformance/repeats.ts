@@ -53,6 +53,10 @@ export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
     'same',
     'nobody signs up for the bundle that the account holds by that very sign-up',
   ],
+  'v1.useRenewalLink': [
+    'same',
+    'the code may be sent again for as long as it lives, and allows or stops once',
+  ],
   'v1.verifyTwoFactor': ['same', 'the recovery codes follow from the seed, and the code proves who asks'],
   'webhooks.stripe': ['same', 'an event is worked on once'],
 }

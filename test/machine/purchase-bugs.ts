@@ -42,7 +42,6 @@ import {
   reportedCard,
   restoredMeanwhile,
   type Scenario,
-  switchedOff,
   switchedOffInOutage,
   tiredCard,
 } from './purchase-scenarios.ts'
@@ -175,6 +174,12 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     foundBy: met(BUNDLE, 'buy', 'buy'),
   },
   {
+    title: 'a deactivated account keeps a payment that waits for 3-D Secure',
+    find: 'await settleAbandonedPurchase(deps, open, true)\n    await stopVerification',
+    put: 'await stopVerification',
+    foundBy: met('a buy waits for 3-D Secure', 'deactivate', 'buy'),
+  },
+  {
     title: 'a second click starts a second purchase',
     find: 'Math.abs(deps.clock.nowMs() - last.atMs) < (isHeldBy(last, order) ? REQUEST_KEPT_MS : SAME_CLICK_MS)',
     put: 'Math.abs(deps.clock.nowMs() - last.atMs) < 0',
@@ -235,13 +240,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a purchase of which its customer was told that it is pending is abandoned',
-    find: [
-      'if (purchase.promised) {',
-      'const isKept = deps.clock.nowMs() < purchase.createdAtMs + PROMISE_MS',
-      'return isKept && (await isActive(deps, purchase.accountId))',
-      '}',
-    ],
-    put: '',
+    find: 'return isKept && (await isActive(deps, purchase.accountId))',
+    put: 'return false',
     foundBy: failed(promised('POST /v1/payment_intents/*/confirm')),
   },
   {
@@ -553,7 +553,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'a renewal does not check again what its decision read',
     find: '[expr`#ledgerSeq = ${cycle}`, unchanged(account)]',
     put: '[expr`#ledgerSeq = ${cycle}`]',
-    foundBy: failed(switchedOff),
+    foundBy: failed(forbiddenMeanwhile((world) => world.setLimits({ maxRenewalsPerHour: 1 }))),
   },
   ...Object.entries(forbidden).map(([field, forbid]) => ({
     title: `a renewal does not check again what its decision read: ${field}`,
@@ -561,6 +561,12 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     put: DECISION_FIELDS.replace(`'${field}',`, ''),
     foundBy: failed(forbiddenMeanwhile(forbid)),
   })),
+  {
+    title: 'a renewal is charged though its owner forbade it while its payment was created',
+    find: "kind === 'renewal' ? [stillWanted(accountId, amountCents)] : []",
+    put: '[]',
+    foundBy: met('a renewal is due, and its owner wants none', 'check-quotas', 'a cap of 0'),
+  },
   {
     title: 'a purchase does not check again which card is the default one',
     find: "...(purchase.kind === 'signup' ? [] : [stillDefault(purchase)])",

@@ -27,6 +27,8 @@ export interface Actor {
   same?: string
   /** The answer of the interrupted actor must stay the same. */
   harmless?: true
+  /** Once the actor is done, no payment that was open before can take money any more. */
+  closes?: true
   /** The actor makes so many calls that it is never the interrupted one. */
   long?: true
   /** Once the actor has its answer, no renewal begins any more. */
@@ -88,7 +90,11 @@ const hearTwice: Actor = {
 }
 const spend: Actor = { title: 'consume', act: (world, via) => world.consume(100, via) }
 const spendAll: Actor = { title: 'consume all', act: (world, via) => world.consumeTo(0, via) }
-const leave: Actor = { title: 'deactivate', act: (world, via) => world.deactivate(via) }
+const leave: Actor = {
+  title: 'deactivate',
+  act: (world, via) => world.deactivate(via),
+  closes: true,
+}
 const removeCard: Actor = {
   title: 'card removal',
   act: async (world, via) => {
@@ -353,6 +359,8 @@ export const scenes: Scene[] = [
 const cardAt = (world: PurchaseWorld, n: number): string =>
   Object.keys(world.stripe.state.paymentMethods)[n] ?? ''
 
+const isOpenIntent = ({ status }: { status: string }) => status !== 'succeeded' && status !== 'canceled'
+
 const snapshots = new Map<Scene, Promise<Snapshot>>()
 
 async function enter(scene: Scene, functions: Purchases): Promise<PurchaseWorld> {
@@ -401,10 +409,15 @@ export async function meet(
 ): Promise<string[]> {
   const world = await enter(scene, functions)
   const before = new Set(books(world).purchases.map(({ id }) => id))
+  const openBefore = Object.values(world.stripe.state.paymentIntents).filter(isOpenIntent)
   let begun: Set<string> | undefined
+  let unpaid: string[] = []
   /** Notes the renewals that had begun when the owner was answered that none begins any more. */
   const noteStop = ({ stops }: Actor) => {
-    if (stops) begun ??= new Set(books(world).purchases.map(({ id }) => id))
+    if (!stops || begun) return
+    const { purchases } = books(world)
+    begun = new Set(purchases.map(({ id }) => id))
+    unpaid = purchases.filter(({ state }) => state === 'created').map(({ id }) => id)
   }
   const { ports, calls } = through(world.ports, {
     before: async (now) => {
@@ -417,6 +430,14 @@ export async function meet(
   noteStop(first)
   const title = `${scene.title}: ${first.title}, and before call ${at} (${calls[at - 1]}) ${second.title}`
   checkAlways(world, title)
+  if (first.closes || second.closes) {
+    const left = openBefore.map(({ id }) => world.stripe.state.paymentIntents[id]!).filter(isOpenIntent)
+    assert.deepEqual(
+      left.map(({ status }) => status),
+      [],
+      `${title}: a payment can still be charged`,
+    )
+  }
   if (second.harmless && first.same !== undefined && at > 0)
     assert.equal(answer, (await aloneIn(scene, first)).answer, `${title}: its answer`)
   const told = world.said.map(({ answer }) => answer).join(', ')
@@ -426,6 +447,9 @@ export async function meet(
     await settle(world, `${title}, restored`)
   }
   if (begun) {
+    const paid = books(world).purchases.filter(({ id, state }) => state === 'credited' && unpaid.includes(id))
+    const isBuyer = [first, second].some((each) => each.title === 'buy')
+    assert.equal(isBuyer ? 0 : paid.length, 0, `${title}: a renewal was charged though its owner forbade it`)
     const late = books(world).purchases.filter(({ id, kind }) => kind === 'renewal' && !begun?.has(id))
     assert.equal(late.length, 0, `${title}: a renewal began though its owner was answered that none does`)
   }

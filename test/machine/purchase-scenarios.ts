@@ -337,6 +337,7 @@ export const allowedOnce = inWorld(async (world) => {
   assert.equal(await useUp(world, 4), 3)
   const { heldAtMs = 0 } = books(world).profile.renewal ?? {}
   assert.equal(await world.allowByLink(heldAtMs), 'allowed')
+  assert.equal(await world.allowByLink(heldAtMs), 'allowed')
   assert.equal(await useUp(world, 4), 6)
   assert.equal(await world.allowByLink(heldAtMs), 'nothing held back')
   assert.equal(await useUp(world, 1), 6)

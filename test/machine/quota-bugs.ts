@@ -245,8 +245,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     put: 'expr`(attribute_not_exists(#a) OR size(#a) <= ${1000 - entries.length})`',
     more: [
       {
-        find: 'if (counter.ring.size + count <= RING_MOST)',
-        put: 'if (counter.ring.size < RING_MOST * count * 9)',
+        find: '({ ring }: Counter) => ring.size + count <= RING_MOST',
+        put: '({ ring }: Counter) => ring.size < RING_MOST * count * 9',
       },
     ],
     foundBy:

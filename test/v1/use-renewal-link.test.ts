@@ -116,7 +116,10 @@ describe('the link to allow more', () => {
   test('200: again, it allows nothing more and ends no later hold', async () => {
     const person = await heldBack()
     const [code] = await codes(person, 'allow')
-    await Promise.all([open(code), open(code)])
+    const both = await Promise.all([open(code), open(code)])
+    expect([...both, await open(code)].map(({ body }) => body.message)).toEqual(
+      Array.from({ length: 3 }, () => 'Auto-renewal goes on'),
+    )
     await app.job('check-quotas')
     for (let times = 0; times < 3; times++) await useUp(person)
     expect((await open(code)).body).toEqual({ message: 'No renewal is held back by this link any more' })
