@@ -35,6 +35,7 @@ export type ErrorCode =
   // cards
   | 'email_unconfirmed'
   | 'card_declined'
+  | 'invalid_payment_method'
   | 'payment_action_required'
   | 'too_many_cards_tried'
   | 'card_pending'

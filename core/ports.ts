@@ -216,6 +216,8 @@ export type Payment = PaymentState & {
   customerId: string | undefined
   /** The card; also present after a decline. */
   paymentMethodId: string | undefined
+  /** Equal for equal card numbers; known after creation for a hold or a sign-up, and after a decline. */
+  cardFingerprint: string | undefined
   livemode: boolean
   metadata: Readonly<Record<string, string>>
   latestChargeId: string | undefined
@@ -260,7 +262,10 @@ export interface NewPayment {
   idempotencyKey: string
 }
 
-/** Refused before anything was created: the card is unusable or the customer does not exist. */
+/**
+ * Refused before anything was created, and without asking the bank. `card_unusable`: there is no such card at
+ * this account of the provider, or it is another customer's, was detached or is used up.
+ */
 export interface PaymentRefused {
   status: 'refused'
   reason: 'card_unusable' | 'customer_missing'
@@ -330,6 +335,7 @@ export interface PaymentCustomer {
 
 /** Fields left out stay as they are. */
 export interface CustomerChanges {
+  /** ASCII only. The provider may refuse an address; the customer then keeps the old one. */
   email?: string
   name?: string
   address?: BillingAddress
@@ -373,7 +379,9 @@ export interface Charge {
   disputed: boolean
   /** The newest hundred disputes, newest first. */
   disputes: Dispute[]
-  card: { brand: string | undefined; last4: string | undefined } | undefined
+  card: { brand: string | undefined; last4: string | undefined; fingerprint: string | undefined } | undefined
+  /** The card's id. */
+  paymentMethodId: string | undefined
   receiptUrl: string | undefined
   livemode: boolean
   createdMs: number

@@ -76,8 +76,10 @@ const profileSchema = z.object({
   customerId: z.optional(z.string()),
   /** Id of the open card verification. An account has at most one. */
   openHold: z.optional(z.string()),
-  /** Times of recent card tries, epoch ms, newest last, for the limits against card testing. */
+  /** Times of recent tries of cards not on file, epoch ms, newest last, for the limits against card testing. */
   cardTriesMs: z.optional(z.array(z.number())),
+  /** Times of recent declines of cards on file, epoch ms, newest last, for the same limits. */
+  chargeDeclinesMs: z.optional(z.array(z.number())),
   cardChangedAtMs: z.optional(z.number()),
   /** The last card that was proved, so that a repeat of its request holds no other dollar. */
   lastProof: z.optional(z.object({ request: z.string(), cardId: z.string(), atMs: z.number() })),

@@ -2,10 +2,11 @@ import { type CheckedCode, checkCode } from '../credentials/codes.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { trialCredit } from '../quota/trial.ts'
-import { expr, join } from '../table/expression.ts'
+import { expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { parseProfile, readAccount, requireActive } from './account.ts'
+import { customerDetailsDue } from './customer-due.ts'
 import { emailKey } from './fields.ts'
 
 /**
@@ -84,7 +85,13 @@ async function confirmChange(deps: Deps<'table'>, code: CheckedCode): Promise<Wr
   return [
     {
       update: keys.profile(accountId),
-      set: expr`SET #email = ${pendingEmail}, #updatedAtMs = ${deps.clock.nowMs()} REMOVE #pendingEmail, #changeCode, #resetCode`,
+      set: setRemove(
+        [
+          expr`#email = ${pendingEmail}, #updatedAtMs = ${deps.clock.nowMs()}`,
+          ...customerDetailsDue(deps, account),
+        ],
+        [expr`#pendingEmail, #changeCode, #resetCode`],
+      ),
       if: expr`#changeCode = ${code.lookup} AND #status = ${'active'} AND #email = ${email}`,
     },
     { put: { ...keys.emailGuard(emailKey(pendingEmail)), accountId }, if: expr`attribute_not_exists(pk)` },

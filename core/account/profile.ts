@@ -9,10 +9,12 @@ import { writeAll } from '../table/write-all.ts'
 import { HOUR_MS, MINUTE_MS } from '../time.ts'
 import { type Account, parseProfile, requireActive } from './account.ts'
 import { changeAccount } from './change.ts'
+import { customerDetailsDue } from './customer-due.ts'
 import { emailKey, usernameKey } from './fields.ts'
 
 export async function setName(deps: Deps<'table'>, account: Account, name: string): Promise<void> {
-  await changeProfile(deps, account, expr`SET #name = ${name}, #updatedAtMs = ${deps.clock.nowMs()}`)
+  const set = [expr`SET #name = ${name}, #updatedAtMs = ${deps.clock.nowMs()}`]
+  await changeProfile(deps, account, join([...set, ...customerDetailsDue(deps, account)], ', '))
 }
 
 /**
@@ -89,7 +91,12 @@ async function renameOnce(
   const address = emailChange(deps, { ...account, username }, wanted.email ?? account.email)
   const nowMs = deps.clock.nowMs()
   const renamed = isNewUsername ? [expr`#renamedFrom = ${usernameKey(account.username)}`] : []
-  const set = [expr`SET #username = ${username}, #updatedAtMs = ${nowMs}`, ...renamed, ...address.set]
+  const set = [
+    expr`SET #username = ${username}, #updatedAtMs = ${nowMs}`,
+    ...customerDetailsDue(deps, account),
+    ...renamed,
+    ...address.set,
+  ]
   const guards = isNewUsername
     ? moveGuard(
         keys.usernameGuard(usernameKey(account.username)),

@@ -28,6 +28,7 @@ export function paymentOf(intent: Stripe.PaymentIntent): Payment {
     customerId: idOrNone(intent.customer),
     // A decline removes the card from the intent.
     paymentMethodId: idOrNone(intent.payment_method) ?? intent.last_payment_error?.payment_method?.id,
+    cardFingerprint: fingerprintIn(intent.payment_method ?? intent.last_payment_error?.payment_method),
     livemode: intent.livemode,
     metadata: intent.metadata,
     latestChargeId: idOrNone(intent.latest_charge),
@@ -35,6 +36,10 @@ export function paymentOf(intent: Stripe.PaymentIntent): Payment {
     createdMs: intent.created * 1000,
   }
 }
+
+/** Undefined if the answer has only the card's id. */
+const fingerprintIn = (method: string | Stripe.PaymentMethod | null | undefined): string | undefined =>
+  typeof method === 'object' ? (method?.card?.fingerprint ?? undefined) : undefined
 
 /** Undefined if the answer has only the charge's id. */
 function toReceipt(charge: Stripe.PaymentIntent['latest_charge']): Receipt | undefined {
@@ -232,7 +237,12 @@ export function chargeOf(charge: Stripe.Charge, disputes: Dispute[]): Charge {
     refunds: (charge.refunds?.data ?? []).map(refundOf),
     disputed: charge.disputed,
     disputes,
-    card: card ? { brand: card.brand ?? undefined, last4: card.last4 ?? undefined } : undefined,
+    card: card && {
+      brand: card.brand ?? undefined,
+      last4: card.last4 ?? undefined,
+      fingerprint: card.fingerprint ?? undefined,
+    },
+    paymentMethodId: charge.payment_method ?? undefined,
     receiptUrl: charge.receipt_url ?? undefined,
     livemode: charge.livemode,
     createdMs: charge.created * 1000,

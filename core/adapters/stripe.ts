@@ -229,6 +229,11 @@ async function updateCustomer(
   const answer = await answerOf<Stripe.Customer>('customer', stripe.customers.update(customerId, params))
   if (!isRefusal(answer)) return toPaymentCustomer(answer)
   if (isMissing(answer)) throw new DomainError('not_found', { cause: traceOf(answer) })
+  // An address that Stripe does not take must not stop a payment.
+  if (answer.param === 'email' && email !== undefined) {
+    const { email: _, ...others } = changes
+    return updateCustomer(stripe, customerId, others)
+  }
   throw unexpected(answer)
 }
 
@@ -366,12 +371,15 @@ function receiptTo(email = ''): { receipt_email?: string } {
 /** Parameters for the card networks, by purpose. A renewal also sends `off_session` at confirmation. */
 const PURPOSE_PARAMS: Record<PaymentPurpose, Partial<Stripe.PaymentIntentCreateParams>> = {
   hold: {
+    // The card's number decides whether the bank may be asked.
+    expand: ['payment_method'],
     capture_method: 'manual',
     setup_future_usage: 'off_session',
     payment_method_options: { card: { setup_credential_usage: 'unscheduled' } },
   },
   purchase: {},
   signup: {
+    expand: ['payment_method'],
     setup_future_usage: 'off_session',
     payment_method_options: { card: { setup_credential_usage: 'unscheduled' } },
   },

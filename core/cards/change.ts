@@ -3,7 +3,6 @@ import { changeAccount } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
 import type { MoneyDeps } from '../ports.ts'
 import { DAY_MS } from '../time.ts'
-import { wasProved } from './proof.ts'
 import { readStoredCard } from './sync.ts'
 import { type ProofOutcome, proveOnce } from './verify.ts'
 
@@ -20,16 +19,18 @@ export function changeCard(
   deps: MoneyDeps,
   caller: Account,
   input: { cardId: string; address: Profile['address'] },
+  idempotencyKey?: string,
 ): Promise<ProofOutcome> {
   const wanted = { purpose: 'change', ...input } as const
   return changeAccount(deps, caller, async (account) => {
-    if (await wasProved(deps, account, wanted)) return 'proved'
-    if (!input.address && !account.address) throw new DomainError('no_address')
-    requireChangeInterval(account, deps.clock.nowMs())
-    if (renewsItself(account) && !(await defaultCardDeclined(deps, account))) {
-      throw new DomainError('card_change_not_allowed')
+    const mayBegin = async () => {
+      if (!input.address && !account.address) throw new DomainError('no_address')
+      requireChangeInterval(account, deps.clock.nowMs())
+      if (renewsItself(account) && !(await defaultCardDeclined(deps, account))) {
+        throw new DomainError('card_change_not_allowed')
+      }
     }
-    return proveOnce(deps, account, wanted)
+    return proveOnce(deps, account, wanted, { idempotencyKey, mayBegin })
   })
 }
 

@@ -7,9 +7,10 @@ import type { Account, Profile } from '../account/account.ts'
 import type { Deps, NewPayment, Payment, WebhookConfig } from '../ports.ts'
 import { CURRENCY } from '../purchases/catalogue.ts'
 import { holdAmount } from '../purchases/currencies.ts'
-import { dueAt, keys } from '../table/keys.ts'
+import { expr } from '../table/expression.ts'
+import { dueAt, keys, REQUEST_KEPT_MS, ttlAt } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
-import type { Item } from '../table/table.ts'
+import type { Item, Write } from '../table/table.ts'
 
 const holdSchema = z.object({
   id: z.string(),
@@ -29,9 +30,14 @@ const holdSchema = z.object({
   /**
    * `created`: the hold is stored, and nothing can be held yet. `saved`: the payment's id is stored, so the
    * payment may be confirmed. `releasing`: the card is proved and on file, and the hold must still be
-   * released.
+   * released. `proved` and `declined`: the verification has ended; only a request with an Idempotency-Key
+   * leaves its hold behind, so that its repetition gets the same answer.
    */
-  state: z.enum(['created', 'saved', 'releasing']),
+  state: z.enum(['created', 'saved', 'releasing', 'proved', 'declined']),
+  /** A request with an Idempotency-Key began or joined the verification. */
+  keyed: z.optional(z.literal(true)),
+  /** Equal for equal card numbers. */
+  cardFingerprint: z.optional(z.string()),
   paymentId: z.optional(z.string()),
   /** The account has a bundle, whose renewal may be waiting for another card. */
   renews: z.optional(z.literal(true)),
@@ -40,7 +46,8 @@ const holdSchema = z.object({
 
 /**
  * A card verification from its first call until the hold is released: `created → saved → releasing`, then
- * removed. It is removed earlier if the card is declined or the verification is abandoned, after the
+ * removed, or kept for 48 hours if its request had an Idempotency-Key. It is removed earlier if the card is
+ * declined or the verification is abandoned, after the
  * provider has confirmed that the PaymentIntent, if there is one, is canceled and can hold nothing any more.
  */
 export type Hold = z.infer<typeof holdSchema>
@@ -50,7 +57,13 @@ export const parseHold = (item: Item): Hold => z.parse(holdSchema, item)
 export function newHold(
   deps: Deps,
   account: Account,
-  input: { purpose: Hold['purpose']; cardId: string; customerId: string; address?: Profile['address'] },
+  input: {
+    purpose: Hold['purpose']
+    cardId: string
+    customerId: string
+    address?: Profile['address']
+    keyed?: true | undefined
+  },
 ): { hold: Hold; item: Item } {
   const createdAtMs = deps.clock.nowMs()
   const id = deps.ids.hex(12)
@@ -68,6 +81,28 @@ export function newHold(
   }
   const due = dueAt('HOLD', account.id, createdAtMs + LEASE_MS)
   return { hold, item: { ...keys.hold(account.id, id), ...hold, ...due } }
+}
+
+export const hasEnded = ({ state }: Hold): boolean => state === 'proved' || state === 'declined'
+
+/**
+ * The last write of a verification: removes the hold, or keeps its answer for the repetition of a request with
+ * an Idempotency-Key. Fails if such a request has joined the verification since the hold was read.
+ */
+export function endedHold(
+  deps: Deps,
+  { accountId, id, keyed }: Hold,
+  answer: 'proved' | 'declined' | undefined,
+): Write {
+  const key = keys.hold(accountId, id)
+  if (!keyed) return { remove: key, if: expr`attribute_not_exists(#keyed)` }
+  if (!answer) return { remove: key }
+  const { ttl } = ttlAt(deps.clock.nowMs() + REQUEST_KEPT_MS)
+  return {
+    update: key,
+    set: expr`SET #state = ${answer}, #ttl = ${ttl} REMOVE #due, #dueAtMs`,
+    if: expr`attribute_exists(pk)`,
+  }
 }
 
 /** The literal parameters of a hold's payment. A retry sends the same parameters. */

@@ -1,7 +1,7 @@
 import type { Account, Profile } from '../account/account.ts'
 import type { Deps } from '../ports.ts'
-import { digestOf } from '../purchases/purchase.ts'
 import { type Expression, expr } from '../table/expression.ts'
+import { digestOf } from '../table/request-key.ts'
 import { DAY_MS, MINUTE_MS } from '../time.ts'
 import type { Hold } from './hold.ts'
 import { isLiveCard } from './stored.ts'

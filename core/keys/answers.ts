@@ -1,9 +1,9 @@
 import * as z from 'zod/mini'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
-import { digestOf } from '../purchases/purchase.ts'
 import { expr } from '../table/expression.ts'
 import { keys, REQUEST_KEPT_MS, ttlAt } from '../table/keys.ts'
+import { digestOf } from '../table/request-key.ts'
 import type { Write } from '../table/table.ts'
 
 /** A request that came with an Idempotency-Key. */

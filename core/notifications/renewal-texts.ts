@@ -95,6 +95,11 @@ const TEXTS: Readonly<Record<RenewalNews['state'], { other: Text } & Readonly<Re
     }),
   },
   retrying: {
+    too_many_declines: (news) => ({
+      subject: `${DECLINED} ${news.bundle} bundle`,
+      happened: `Your card was declined so often that we do not charge it for now, so we did not renew your ${news.bundle} bundle.`,
+      next: `We will try again ${until(news)}. To go on earlier, set another card.`,
+    }),
     other: ({ bundle }) => ({
       subject: `${DECLINED} ${bundle} bundle`,
       happened: `Your card was declined when we tried to renew your ${bundle} bundle. Nothing was charged.`,
@@ -133,6 +138,16 @@ const TEXTS: Readonly<Record<RenewalNews['state'], { other: Text } & Readonly<Re
       subject: `${PAUSED} ${bundle} bundle`,
       happened: `Auto-renewal has paused, because we no longer sell the ${bundle} bundle. Nothing was charged, and your units stay yours.`,
       next: 'Please choose another bundle: auto-renewal then goes on with it.',
+    }),
+    card_disputed: ({ bundle }) => ({
+      subject: `${PAUSED} ${bundle} bundle`,
+      happened: `Auto-renewal of your ${bundle} bundle has paused, because a payment with your card was disputed as fraud and we do not charge such a card.`,
+      next: 'Please set another card: we then renew the bundle when it runs low.',
+    }),
+    fraud_warning: ({ bundle }) => ({
+      subject: `${PAUSED} ${bundle} bundle`,
+      happened: `Auto-renewal of your ${bundle} bundle has paused, because your bank reported that a payment with your card may not have been yours, and we do not charge such a card.`,
+      next: 'Please set another card: we then renew the bundle when it runs low.',
     }),
     other: declinedPause('your card was declined'),
   },

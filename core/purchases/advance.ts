@@ -1,8 +1,13 @@
 import { isPaymentDeleted } from '../cards/absence.ts'
 import { syncCustomer } from '../cards/customer.ts'
+import { numberRefusal, readCardNumber } from '../cards/number.ts'
+import { readStoredCustomer } from '../cards/stored-customer.ts'
+import { syncCard } from '../cards/sync.ts'
+import { unusableCard } from '../cards/unusable-card.ts'
+import { uncountCardAttempt } from '../cards/velocity.ts'
 import { DomainError, rateLimitOf } from '../errors.ts'
 import type { MoneyDeps, NewPayment, OutcomeUnknown, Payment } from '../ports.ts'
-import { expr } from '../table/expression.ts'
+import { expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
@@ -154,9 +159,7 @@ async function createPurchasePayment(
   const payment =
     (await lostPayment(deps, purchase)) ?? (await deps.payments.createPayment(paymentOrder(deps, purchase)))
   if (payment.status === 'refused') {
-    if (payment.reason === 'card_unusable') {
-      return endPurchase(deps, purchase, { reason: 'card_unusable', retry: 'never' })
-    }
+    if (payment.reason !== 'customer_missing') return endRefusedCard(deps, purchase)
     await endPurchase(deps, purchase, undefined)
     // The operator has deleted the customer at the provider: the next try creates another customer.
     await syncCustomer(deps, purchase.accountId, purchase.customerId)
@@ -167,12 +170,47 @@ async function createPurchasePayment(
     await deps.payments.cancelPayment(payment.id)
     return endPurchase(deps, purchase, undefined)
   }
-  if (saved.paymentId === payment.id && isOpen(saved)) return saved
+  if (saved.paymentId === payment.id && isOpen(saved)) return refuseClosedSignup(deps, saved)
   // The purchase was abandoned meanwhile or has another payment, so it will never use this payment.
   if (saved.paymentId !== payment.id) await deps.payments.cancelPayment(payment.id)
   return saved.state === 'credited'
     ? { status: 'credited', purchase: saved }
     : { status: isOpen(saved) ? 'pending' : saved.state === 'declined' ? 'declined' : 'abandoned' }
+}
+
+/**
+ * Ends a purchase whose card the provider does not accept; no bank was asked. A card on file that is gone at
+ * the provider makes room for the next default card.
+ * @throws DomainError `invalid_payment_method` for the card of a sign-up
+ */
+async function endRefusedCard(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
+  const { accountId, customerId, asked, kind, createdAtMs } = purchase
+  if (kind === 'signup') {
+    await endPurchase(deps, purchase, undefined)
+    await uncountCardAttempt(deps, accountId, createdAtMs)
+    throw unusableCard(deps, accountId)
+  }
+  await syncCard(deps, { accountId, customerId }, asked)
+  const next = (await readStoredCustomer(deps, accountId))?.defaultCardId
+  if (next === asked) return endPurchase(deps, purchase, { reason: 'card_unusable', retry: 'never' })
+  await endPurchase(deps, purchase, undefined)
+  return { status: 'abandoned', isCardGone: true }
+}
+
+/**
+ * Ends a sign-up before its confirmation if the bank must not be asked about the card's number.
+ * @throws DomainError `card_declined`, `too_many_cards_tried`
+ */
+async function refuseClosedSignup(deps: MoneyDeps, purchase: Purchase): Promise<Purchase | PurchaseOutcome> {
+  const { accountId, kind, cardFingerprint, cardId, createdAtMs, paymentId = '' } = purchase
+  if (kind !== 'signup') return purchase
+  const record = await readCardNumber(deps, accountId, cardFingerprint ?? cardId)
+  const refusal = numberRefusal(record, deps.clock.nowMs())
+  if (!refusal) return purchase
+  const outcome = await settlePurchase(deps, purchase, await deps.payments.cancelPayment(paymentId))
+  if (outcome.status !== 'abandoned') return outcome
+  await uncountCardAttempt(deps, accountId, createdAtMs)
+  throw refusal
 }
 
 /**
@@ -215,14 +253,20 @@ async function savePaymentOfPurchase(
   payment: Payment,
 ): Promise<Purchase | 'not wanted'> {
   const { accountId, id, kind, asked, amountCents } = purchase
+  const { cardFingerprint } = payment
   const saved = {
     paymentId: payment.id,
     cardId: payment.paymentMethodId ?? asked,
     state: 'saved',
+    ...(cardFingerprint !== undefined && { cardFingerprint }),
   } as const
+  const set = [
+    expr`SET #paymentId = ${saved.paymentId}, #cardId = ${saved.cardId}, #state = ${saved.state}`,
+    ...(cardFingerprint === undefined ? [] : [expr`#cardFingerprint = ${cardFingerprint}`]),
+  ]
   const save: Write = {
     update: keys.purchase(accountId, id),
-    set: expr`SET #paymentId = ${saved.paymentId}, #cardId = ${saved.cardId}, #state = ${saved.state}`,
+    set: join(set, ', '),
     if: expr`#state = ${'created'}`,
   }
   const wanted = kind === 'renewal' ? [stillWanted(accountId, amountCents)] : []

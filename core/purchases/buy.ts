@@ -1,13 +1,14 @@
-import { type Account, displayName, type Profile, readAccount, requireActive } from '../account/account.ts'
+import { type Account, type Profile, readAccount, requireActive } from '../account/account.ts'
 import { ensureCustomer } from '../cards/customer.ts'
 import { DomainError } from '../errors.ts'
 import type { MoneyDeps } from '../ports.ts'
-import { keys, REQUEST_KEPT_MS } from '../table/keys.ts'
+import { REQUEST_KEPT_MS } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
+import { type RequestKey, readRequestKey } from '../table/request-key.ts'
 import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
-import { beginPurchase, defaultCardOf, type OrderBasis, type RequestKey } from './begin.ts'
+import { beginPurchase, defaultCardOf, type OrderBasis } from './begin.ts'
 import { type Bundle, bundleOf, isSold } from './catalogue.ts'
-import { digestOf, fingerprintOf, isOpen, type Order, type Purchase, readPurchase } from './purchase.ts'
+import { fingerprintOf, isOpen, type Order, type Purchase, readPurchase } from './purchase.ts'
 import type { PurchaseOutcome } from './settle.ts'
 
 /** What a customer can order. Renewals have no request: check-quotas starts them. */
@@ -35,7 +36,8 @@ const BUY_ATTEMPTS = 5
  * second click joins the purchase while it is open, and gets the same answer shortly after its end; for a
  * sign-up or a change, as long as a key's.
  * @throws DomainError `email_unconfirmed`, `bundle_held`, `no_bundle`, `bundle_removed`, `no_card`,
- *   `too_many_cards_tried`, `card_declined`, `payment_action_required`, `purchase_open`, `request_in_flight`,
+ *   `too_many_cards_tried`, `card_declined`, `invalid_payment_method`, `payment_action_required`, `purchase_open`,
+ *   `request_in_flight`,
  *   `idempotency_key_reused`, `account_deactivated`, `account_suspended`, `temporarily_unavailable`
  */
 export async function buyBundle(
@@ -44,14 +46,13 @@ export async function buyBundle(
   wanted: PurchaseRequest,
   idempotencyKey: string | undefined,
 ): Promise<PurchaseAnswer> {
-  const sent =
-    idempotencyKey === undefined
-      ? undefined
-      : { mac: digestOf(idempotencyKey), request: digestOf(requestContent(wanted)) }
   let account: Account | undefined = caller
   for (let tries = 0; account && tries < BUY_ATTEMPTS; tries++) {
     if (tries > 0) requireActive(account)
-    const key = sent && (await readRequestKey(deps, account.id, sent))
+    const key =
+      idempotencyKey === undefined
+        ? undefined
+        : await readPurchaseKey(deps, account.id, idempotencyKey, wanted)
     if (key?.earlier) return purchaseAnswer(key.earlier, await repeatRequest(deps, key.earlier))
     const order = await orderFor(deps, account, wanted, key === undefined)
     if (order === 'same click') return lastAnswer(account)
@@ -61,7 +62,11 @@ export async function buyBundle(
       if (joined) return purchaseAnswer(open, joined)
     } else {
       const purchase = await beginPurchase(deps, account, pricedOrder(order), key?.request)
-      if (purchase) return purchaseAnswer(purchase, await advancePurchase(deps, purchase))
+      if (purchase) {
+        const outcome = await advancePurchase(deps, purchase)
+        // Another card has taken the place of one that is gone at the provider.
+        if (!(outcome.status === 'abandoned' && outcome.isCardGone)) return purchaseAnswer(purchase, outcome)
+      }
     }
     account = await readAccount(deps, caller.id)
   }
@@ -88,20 +93,18 @@ const requestContent = (wanted: PurchaseRequest) =>
  *   a new purchase.
  * @throws DomainError `idempotency_key_reused`
  */
-async function readRequestKey(
+async function readPurchaseKey(
   deps: MoneyDeps,
   accountId: string,
-  { mac, request }: { mac: string; request: string },
+  idempotencyKey: string,
+  wanted: PurchaseRequest,
 ): Promise<{ earlier?: Purchase; request: RequestKey }> {
-  const item = await deps.table.get(keys.request(accountId, mac))
-  // DynamoDB may delete an item long after its expiry.
-  const live = item && Number(item.ttl) * 1000 > deps.clock.nowMs() ? item : undefined
-  if (!live) return { request: { mac, request, replaces: undefined } }
-  if (live.request !== request) throw new DomainError('idempotency_key_reused')
-  const earlier = await readPurchase(deps, accountId, String(live.purchaseId))
+  const request = await readRequestKey(deps, accountId, idempotencyKey, requestContent(wanted))
+  const earlier =
+    request.replaces === undefined ? undefined : await readPurchase(deps, accountId, request.replaces)
   // An abandoned purchase charged nothing, so the same request may try again.
   const mayRetry = !earlier || earlier.state === 'abandoned'
-  return { request: { mac, request, replaces: String(live.purchaseId) }, ...(!mayRetry && { earlier }) }
+  return { request, ...(!mayRetry && { earlier }) }
 }
 
 /**
@@ -139,7 +142,7 @@ async function orderFor(
     if (!account.emailVerified) throw new DomainError('email_unconfirmed')
     if (isSame(wanted)) return 'same click'
     if (account.bundle !== undefined) throw new DomainError('bundle_held')
-    const { id: customerId } = await ensureCustomer(deps, account, displayName(account))
+    const { id: customerId } = await ensureCustomer(deps, account)
     return { ...wanted, accountId, customerId }
   }
   if (account.bundle === undefined) throw new DomainError('no_bundle')

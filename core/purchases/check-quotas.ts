@@ -1,6 +1,7 @@
 import * as z from 'zod/mini'
 import { type Account, readAccount, renewsItself } from '../account/account.ts'
 import { AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
+import { readStoredCard } from '../cards/sync.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
@@ -190,17 +191,11 @@ async function renewBundle(
       const order = { ...defaultCardOf(account), accountId: account.id, kind: 'renewal' as const }
       const bundle = bundleOf(decision.bundle)
       const purchase = await beginPurchase(deps, account, { ...order, bundle, cycle: quota.seq }).catch(
-        noCard,
+        (error: unknown) => refusedRenewal(deps, account.id, order.cardId, error),
       )
-      if (purchase === 'no card') {
-        const { cardId } = order
-        const isNoted = await noteRenewal(deps, account, {
-          state: 'paused',
-          reason: 'no_card',
-          cardId,
-          failures: 0,
-        })
-        return isNoted ? {} : { againMs: nowMs + MINUTE_MS }
+      if (purchase && 'reason' in purchase) {
+        const isNoted = await noteRenewal(deps, account, purchase)
+        return { againMs: isNoted ? purchase.nextAttemptAtMs : nowMs + MINUTE_MS }
       }
       if (!purchase) return { againMs: nowMs + MINUTE_MS }
       const { status } = await advancePurchase(deps, purchase, 'job')
@@ -216,10 +211,32 @@ async function renewBundle(
 const openWaitMs = ({ openPurchase = '' }: Account, nowMs: number): number =>
   Math.min(retryWaitMs({ createdAtMs: begunAtMs(openPurchase) }, nowMs), AUTHENTICATION_POLL_MS)
 
-/** The default card is not on file. Setting another default card wakes the renewal. */
-function noCard(error: unknown): 'no card' {
-  if (error instanceof DomainError && error.code === 'no_card') return 'no card'
-  throw error
+/**
+ * Why a renewal could not even begin: the default card is not on file, or the bank must not be asked about it
+ * now or ever. Setting another default card wakes the renewal.
+ */
+async function refusedRenewal(
+  deps: Deps<'table'>,
+  accountId: string,
+  cardId: string,
+  error: unknown,
+): Promise<Renewal> {
+  if (!(error instanceof DomainError)) throw error
+  const failures = 0
+  switch (error.code) {
+    case 'no_card':
+      return { state: 'paused', reason: 'no_card', cardId, failures }
+    case 'card_declined': {
+      const reason = (await readStoredCard(deps, accountId, cardId))?.reason ?? 'declined'
+      return { state: 'paused', reason, cardId, failures }
+    }
+    case 'too_many_cards_tried': {
+      const nextAttemptAtMs = deps.clock.nowMs() + (error.retryAfterSeconds ?? 0) * 1000
+      return { state: 'retrying', reason: 'too_many_declines', cardId, failures, nextAttemptAtMs }
+    }
+    default:
+      throw error
+  }
 }
 
 /** Abandons a renewal that waits for its customer or for the provider if the default card has changed since. */

@@ -1,5 +1,5 @@
 import type { Profile } from '../account/account.ts'
-import { markDeclined } from '../cards/declined.ts'
+import { markPaid } from '../cards/declined.ts'
 import { keepCard } from '../cards/keep-card.ts'
 import { ledgerWrites, type NewEntry } from '../ledger/entry.ts'
 import { priceText, unitsText } from '../notifications/amounts.ts'
@@ -59,7 +59,7 @@ export async function creditPurchase(
       { put: invoiceItem(credited) },
       ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, entries),
       ...paid.writes,
-      ...markDeclined(accountId, card, false),
+      ...markPaid(accountId, card),
     ]
   })
   return other ?? credited

@@ -4,7 +4,6 @@
  * settle.ts and credit.ts carry it out.
  */
 
-import { createHash } from 'node:crypto'
 import * as z from 'zod/mini'
 import type { Profile } from '../account/account.ts'
 import { unitsText } from '../notifications/amounts.ts'
@@ -12,6 +11,7 @@ import type { Deps, NewPayment, Payment, WebhookConfig } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
+import { digestOf } from '../table/request-key.ts'
 import type { Item } from '../table/table.ts'
 import { type Bundle, CURRENCY } from './catalogue.ts'
 
@@ -46,6 +46,8 @@ const purchaseSchema = z.object({
   asked: z.string(),
   /** The payment method that the payment uses. */
   cardId: z.string(),
+  /** Equal for equal card numbers; known for a card that is not on file. */
+  cardFingerprint: z.optional(z.string()),
   /** A billing address to store when the purchase is credited. */
   address: z.optional(z.custom<NonNullable<Profile['address']>>()),
   /** Digest of kind, bundle and card; a second click has the same digest. */
@@ -152,10 +154,6 @@ export const fingerprintOf = ({
   cardId,
 }: Pick<Order, 'kind' | 'cardId'> & { bundle: Pick<Bundle, 'name'> }): string =>
   digestOf([kind === 'renewal' ? 'buy' : kind, bundle.name, cardId])
-
-/** Digest by which two values can be compared without storing them. */
-export const digestOf = (value: unknown): string =>
-  createHash('sha256').update(JSON.stringify(value)).digest('base64url').slice(0, 24)
 
 /** The literal parameters of the purchase's payment: a retry sends the same parameters. */
 export const paymentFor = (

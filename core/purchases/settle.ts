@@ -1,6 +1,8 @@
 import type { Profile } from '../account/account.ts'
 import { AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
-import { markDeclined } from '../cards/declined.ts'
+import { declineWrites, markDeclined } from '../cards/declined.ts'
+import { reachedBank } from '../cards/number.ts'
+import { withTry } from '../cards/velocity.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import type { Decline, MoneyDeps, Payment } from '../ports.ts'
@@ -22,8 +24,12 @@ export type PurchaseOutcome =
   | { status: 'credited'; purchase: Purchase }
   /** `clientSecret` is undefined for a renewal until its customer comes to authenticate. */
   | { status: 'action required'; clientSecret: string | undefined }
-  /** `abandoned`: ended before any money moved, unless that is unclear. */
-  | { status: 'pending' | 'declined' | 'abandoned'; isUnclear?: true }
+  | { status: 'pending' | 'declined' }
+  /**
+   * Ended before any money moved, unless that is unclear. `isCardGone`: the card on file no longer exists, and
+   * another one has taken its place, if there is one.
+   */
+  | { status: 'abandoned'; isUnclear?: true; isCardGone?: true }
 
 /**
  * Brings a purchase to the state that its payment's status calls for. The request, the webhook and the job
@@ -106,6 +112,8 @@ async function endedOutcome(
   return { status: purchase.state === 'declined' ? 'declined' : 'abandoned' }
 }
 
+const AUTHENTICATION_REQUIRED: Decline = { reason: 'authentication_required', retry: 'never' }
+
 /** When settle-payments looks at a payment that waits: at once if the account was deactivated meanwhile. */
 const nextLookMs = (deps: MoneyDeps, { status }: Profile): number =>
   deps.clock.nowMs() + (status === 'active' ? AUTHENTICATION_POLL_MS : 0)
@@ -132,7 +140,7 @@ async function askForAuthentication(
     },
     ...(kind === 'renewal' ? renewalNeedsAuthentication(deps, profile, purchase) : []),
     // The card is shown as declined, because the customer may prefer to change it.
-    ...(kind === 'renewal' ? markDeclined(accountId, card, true) : []),
+    ...(kind === 'renewal' ? markDeclined(accountId, card, AUTHENTICATION_REQUIRED) : []),
     ...eventDone,
   ])
   if (!other || other.state === 'action_required') return outcome
@@ -161,7 +169,7 @@ export async function endPurchase(
   const { accountId, id } = purchase
   const { ttl } = ttlAt(deps.clock.nowMs() + UNCHARGED_PURCHASE_KEPT_MS)
   const state = decline ? 'declined' : 'abandoned'
-  const other = await transactPurchase(deps, purchase, (profile, card) => {
+  const other = await transactPurchase(deps, purchase, async (profile) => {
     const renewal =
       purchase.kind === 'renewal' && decline ? declinedRenewal(deps, profile, purchase, decline) : undefined
     return [
@@ -174,8 +182,16 @@ export async function endPurchase(
         // Without a payment id, the condition fails if a concurrent request has saved one meanwhile.
         if: purchase.paymentId === undefined ? expr`#state = ${'created'}` : stillOpen,
       },
-      ...endOnProfile(deps, profile, purchase, decline ? [lastDeclined(deps, purchase)] : [], renewal),
-      ...(decline ? markDeclined(accountId, card, true) : []),
+      ...endOnProfile(
+        deps,
+        profile,
+        purchase,
+        decline ? lastDeclined(deps, profile, purchase, decline) : [],
+        renewal,
+      ),
+      ...(decline
+        ? await declineWrites(deps, accountId, { ...purchase, isProof: purchase.kind === 'signup' }, decline)
+        : []),
       ...(unclear
         ? unclearNotice(deps, purchase, unclear)
         : lateNotice(deps, purchase, decline !== undefined)),
@@ -205,8 +221,20 @@ function unclearNotice(deps: MoneyDeps, { accountId, bundle, kind }: Purchase, u
   return [{ put: newNotice(deps, accountId, 'purchase_failed', text) }]
 }
 
-const lastDeclined = (deps: MoneyDeps, { id, fingerprint }: Purchase): Expression =>
-  expr`#lastPurchase = ${{ id, fingerprint, outcome: 'declined', atMs: deps.clock.nowMs() }}`
+/** The decline as the profile keeps it. The try of a sign-up was counted when it began. */
+function lastDeclined(
+  deps: MoneyDeps,
+  { chargeDeclinesMs = [] }: Profile,
+  { id, fingerprint, kind }: Purchase,
+  decline: Decline,
+): Expression[] {
+  const nowMs = deps.clock.nowMs()
+  const counts = kind !== 'signup' && reachedBank(decline)
+  return [
+    expr`#lastPurchase = ${{ id, fingerprint, outcome: 'declined', atMs: nowMs }}`,
+    ...(counts ? [expr`#chargeDeclinesMs = ${withTry(chargeDeclinesMs, nowMs)}`] : []),
+  ]
+}
 
 function endOnProfile(
   deps: MoneyDeps,

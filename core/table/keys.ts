@@ -10,6 +10,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | quota             | ACCOUNT#<id>           | #QUOTA                             | the hot counter: units left and used                             | for good                                          |
  * | customer          | ACCOUNT#<id>           | #CUSTOMER                          | our copy of Stripe's customer                                    | until deleted at Stripe                           |
  * | card              | ACCOUNT#<id>           | CARD#<pm_>                         | our copy of a card, or the mark of a removed card                | for good; 30 days once removed                    |
+ * | card number       | ACCOUNT#<id>           | NUMBER#<fingerprint>               | declines of a card, whichever payment method stands for it       | 30 days; for good once reported as misused        |
  * | card verification | ACCOUNT#<id>           | HOLD#<id>                          | a $1 hold from its first call until it is released               | until the verification ends                       |
  * | ledger entry      | ACCOUNT#<id>           | LEDGER#<seq>                       | one credit or debit, numbered without gaps                       | for good                                          |
  * | purchase          | ACCOUNT#<id>           | PURCHASE#<id>                      | a payment for units from its first call on; ids are time-ordered | for good; 35 days if it ended uncharged           |
@@ -79,6 +80,10 @@ export const keys = {
   customer: (accountId: string): Key => ({ pk: ownedBy(accountId), sk: '#CUSTOMER' }),
   customerOwner: (customerId: string): Key => ({ pk: `CUSTOMER#${customerId}`, sk: '#CUSTOMER' }),
   card: (accountId: string, cardId: string): Key => ({ pk: ownedBy(accountId), sk: `CARD#${cardId}` }),
+  cardNumber: (accountId: string, fingerprint: string): Key => ({
+    pk: ownedBy(accountId),
+    sk: `NUMBER#${fingerprint}`,
+  }),
   hold: (accountId: string, holdId: string): Key => ({ pk: ownedBy(accountId), sk: `HOLD#${holdId}` }),
   ledger: (accountId: string, seq: number): Key => ({
     pk: ownedBy(accountId),
@@ -163,7 +168,16 @@ export function shownKey({ pk, sk }: Key): string {
 }
 
 /** What an item can wait for. Each kind has its own job. */
-export type DueKind = 'ASK' | 'CARD' | 'HOLD' | 'MAIL' | 'PAYMENT' | 'PENDING' | 'PURCHASE' | 'QUOTA'
+export type DueKind =
+  | 'ASK'
+  | 'CARD'
+  | 'CUSTOMER'
+  | 'HOLD'
+  | 'MAIL'
+  | 'PAYMENT'
+  | 'PENDING'
+  | 'PURCHASE'
+  | 'QUOTA'
 
 /** Shards per kind. One partition of the index takes 1,000 writes a second; a job reads all shards. */
 export const DUE_SHARDS = 4

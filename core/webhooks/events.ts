@@ -1,11 +1,11 @@
 import { absentObject, isAbsentObject } from '../cards/absence.ts'
 import { ownerOf, syncCustomer } from '../cards/customer.ts'
 import type { Hold } from '../cards/hold.ts'
+import { applyFraudReport, fraudReportOf, isFraudDispute } from '../cards/report-fraud.ts'
 import { releaseHold, settleHold } from '../cards/settle.ts'
 import { syncCard } from '../cards/sync.ts'
 import { DomainError } from '../errors.ts'
-import { newNotice } from '../notifications/notices.ts'
-import type { MoneyDeps, Payment, PaymentEvent } from '../ports.ts'
+import type { Charge, MoneyDeps, Payment, PaymentEvent } from '../ports.ts'
 import { finishPurchase } from '../purchases/credit.ts'
 import { ownerOfPayment } from '../purchases/payment-owner.ts'
 import type { Purchase } from '../purchases/purchase.ts'
@@ -182,7 +182,14 @@ async function refundChanged(deps: MoneyDeps, event: PaymentEvent, eventDone: Wr
 async function disputeChanged(deps: MoneyDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const dispute = await deps.payments.readDispute(event.objectId ?? '')
   if (!dispute) throw absentObject()
-  await settleReversal(deps, dispute.paymentId, eventDone)
+  if (!isFraudDispute(dispute)) return settleReversal(deps, dispute.paymentId, eventDone)
+  // The money first: a sign-up puts its card on file only once it is credited.
+  await settleReversal(deps, dispute.paymentId, [])
+  const charge = await deps.payments.readCharge(dispute.chargeId)
+  if (!charge) throw absentObject()
+  const accountId = await ownerOf(deps, charge.customerId)
+  if (accountId === undefined) return writeUnlessDone(deps, eventDone)
+  await applyFraudReport(deps, accountId, charge, fraudReportOf(charge, false), eventDone)
 }
 
 /** Applies a refund or a dispute, whose event may arrive before the event of the payment's success. */
@@ -233,6 +240,13 @@ async function fraudWarned(deps: MoneyDeps, event: PaymentEvent, eventDone: Writ
   if (!charge) throw absentObject()
   const accountId = await ownerOf(deps, charge.customerId)
   if (accountId === undefined) return writeUnlessDone(deps, eventDone)
+  // A sign-up puts its card on file only once it is credited.
+  await settleReversal(deps, charge.captured ? charge.paymentId : undefined, [])
   const text = `Your bank reports that a payment with the card ending in ${charge.card?.last4 ?? '????'} may not have been yours. If you do not recognise it, please contact us.`
-  await writeUnlessDone(deps, [...eventDone, { put: newNotice(deps, accountId, 'card_warning', text) }])
+  const news = event.type.endsWith('.created') ? { news: { messageType: 'card_warning', text } } : {}
+  const report = fraudReportOf(charge, warning.actionable || hasGoneBack(charge))
+  await applyFraudReport(deps, accountId, charge, { ...report, ...news }, eventDone)
 }
+
+/** A warning stops being actionable when its charge goes back, which says nothing good about the card. */
+const hasGoneBack = ({ refundedCents, disputes }: Charge): boolean => refundedCents > 0 || disputes.length > 0

@@ -1,7 +1,13 @@
 import * as z from 'zod/mini'
 import { fullName, password, twofa, typedPassword } from '../../core/account/fields.ts'
 import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
-import { customer, paymentMethod, proveCardErrors, stripeCard } from '../http/payment-schemas.ts'
+import {
+  customer,
+  idempotencyHeaders,
+  paymentMethod,
+  proveCardErrors,
+  stripeCard,
+} from '../http/payment-schemas.ts'
 import { place } from '../http/route.ts'
 import { descriptions } from './descriptions.ts'
 
@@ -94,6 +100,7 @@ export const api = place('api', {
     summary: 'Proves a card with a small amount that is held and released, and puts it on file',
     description: descriptions.verifyPayment,
     auth: 'account',
+    headers: idempotencyHeaders,
     body: z.strictObject({ paymentMethod }),
     responses: {
       200: z.object({ status: z.literal('ok') }),

@@ -84,6 +84,12 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
     title: 'Card declined',
     detail: 'The card was declined and nothing was charged. Check its details or use another card.',
   },
+  invalid_payment_method: {
+    status: 400,
+    title: 'Invalid payment method',
+    detail:
+      'There is no such payment method, or it is not yours. Make a new one with the publishable key of this service. It did not count as a try.',
+  },
   payment_action_required: {
     status: 402,
     title: 'Payment action required',
@@ -93,7 +99,8 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
   too_many_cards_tried: {
     status: 429,
     title: 'Too many card attempts',
-    detail: 'You can try cards 3 times an hour and 10 times a day. Try again after the time in Retry-After.',
+    detail:
+      'You can try new cards 3 times an hour and 10 times a day, and so often a card on file can be declined. Try again after the time in Retry-After.',
   },
   card_pending: {
     status: 409,

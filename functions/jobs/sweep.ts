@@ -1,4 +1,5 @@
 import { sweepPending } from '../../core/account/register.ts'
+import { sweepCustomerDetails } from '../../core/cards/customer-details.ts'
 import { sweepCards } from '../../core/cards/expiry.ts'
 import { sweepHolds } from '../../core/cards/verify.ts'
 import { compareReversals } from '../../core/purchases/compare-reversals.ts'
@@ -15,6 +16,7 @@ export const handler = job(jobs.sweep, (unpaced, start) => {
     registrations: countsOf('registrationsCleared', 'registrationsFailed', (run) => sweepPending(deps, run)),
     holds: countsOf('holdsEnded', 'holdsFailed', (run) => sweepHolds(deps, run)),
     cards: (run) => sweepCards(deps, run),
+    customers: countsOf('customersUpdated', 'customersFailed', (run) => sweepCustomerDetails(deps, run)),
     events: countsOf('eventsCaughtUp', 'eventsFailed', (run) => processMissedEvents(deps, run)),
     reversals: countsOf('reversalsApplied', 'reversalsFailed', (run) => compareReversals(deps, run)),
     payments: async (run) => ({ paymentsCompared: await comparePayments(deps, run) }),

@@ -4,7 +4,13 @@ import { ledgerKinds } from '../../core/ledger/kinds.ts'
 import { bundleNamed, bundleNames, CURRENCY } from '../../core/purchases/catalogue.ts'
 import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
 import { amountOf, isWholeCents, MAX_CAP_CENTS } from '../http/money-shapes.ts'
-import { newAddress, paymentMethod, proveCardErrors } from '../http/payment-schemas.ts'
+import {
+  idempotencyHeaders,
+  newAddress,
+  paymentMethod,
+  proveCardErrors,
+  requestId,
+} from '../http/payment-schemas.ts'
 import { isShare, SHARE } from '../http/renewal-shapes.ts'
 import { place } from '../http/route.ts'
 import { descriptions } from './descriptions.ts'
@@ -63,8 +69,6 @@ const listedKey = z.object({
 })
 const shownKey = z.extend(listedKey, { key: z.string() })
 
-/** Printable ASCII without spaces, so that it is the same in a header and in a body. */
-const requestId = z.string().check(z.maxLength(255), z.regex(/^[!-~]+$/, 'must be visible ASCII'))
 const units = z.int().check(z.gte(1), z.lte(1_000_000_000))
 const request = z.strictObject({ units, requestId: z.optional(requestId) })
 
@@ -77,11 +81,9 @@ const day = z.iso.date('must be a day such as 2026-11-21')
 /** The answer of a purchase with an unknown outcome. Money may be moving, so the status is not `failed`. */
 const pending = z.object({ id: z.string(), status: z.literal('pending') })
 
-/** The header that names a request, so that a repeat gets the same answer. */
-const namedHeaders = z.object({ 'idempotency-key': z.optional(requestId) })
-
 const purchaseErrors = [
   'card_declined',
+  'too_many_cards_tried',
   'payment_action_required',
   'purchase_open',
   'request_in_flight',
@@ -300,7 +302,7 @@ export const v1 = place('v1', {
     summary: 'Creates an application key, which is shown only once',
     description: descriptions.createKey,
     auth: 'account',
-    headers: namedHeaders,
+    headers: idempotencyHeaders,
     body: z.strictObject({ name: label }),
     responses: { 201: shownKey },
     errors: ['key_limit_reached', 'idempotency_key_reused', 'conflict'],
@@ -312,7 +314,7 @@ export const v1 = place('v1', {
     description: descriptions.rotateKey,
     auth: 'account',
     path: z.object({ id: z.string() }),
-    headers: namedHeaders,
+    headers: idempotencyHeaders,
     responses: { 200: shownKey },
     errors: ['not_found', 'idempotency_key_reused', 'conflict'],
     needs: ['table', 'keyring'],
@@ -332,7 +334,7 @@ export const v1 = place('v1', {
     summary: 'Spends units, once per request id',
     description: descriptions.consume,
     auth: 'key',
-    headers: namedHeaders,
+    headers: idempotencyHeaders,
     body: request,
     responses: { 200: z.object(use) },
     errors: ['quota_exhausted'],
@@ -343,7 +345,7 @@ export const v1 = place('v1', {
     summary: 'Spends units for up to 100 requests at once, each with an answer of its own',
     description: descriptions.consumeBatch,
     auth: 'key',
-    headers: namedHeaders,
+    headers: idempotencyHeaders,
     body: z.strictObject({ requests: z.array(request).check(z.minLength(1), z.maxLength(100)) }),
     responses: {
       200: z.object({
@@ -390,6 +392,7 @@ export const v1 = place('v1', {
     summary: 'Proves another card and makes it the default one, once in 24 hours',
     description: descriptions.changeCard,
     auth: 'account',
+    headers: idempotencyHeaders,
     body: z.strictObject({ paymentMethod, address: z.union([storedAddress, newAddress]) }),
     responses: { 202: z.object({ status: z.literal('pending') }), 204: null },
     errors: [...proveCardErrors, 'card_change_not_allowed', 'card_changed_recently', 'no_address'],
@@ -400,10 +403,10 @@ export const v1 = place('v1', {
     summary: 'Buys the first bundle and keeps the card for renewals',
     description: descriptions.signUpForBundle,
     auth: 'account',
-    headers: namedHeaders,
+    headers: idempotencyHeaders,
     body: z.strictObject({ name: z.enum(bundleNames), paymentMethod, address: newAddress }),
     responses: { 202: pending, 204: null },
-    errors: ['email_unconfirmed', 'bundle_held', 'too_many_cards_tried', ...purchaseErrors],
+    errors: ['email_unconfirmed', 'bundle_held', 'invalid_payment_method', ...purchaseErrors],
     needs: ['table', 'payments', 'webhooks'],
   },
   changeBundle: {
@@ -414,7 +417,7 @@ export const v1 = place('v1', {
     path: z.object({
       bundleName: z.string().check(z.refine(isBundle, `must be one of ${bundleNames.join(', ')}`)),
     }),
-    headers: namedHeaders,
+    headers: idempotencyHeaders,
     responses: { 202: pending, 204: null },
     errors: ['no_bundle', 'bundle_held', 'no_card', ...purchaseErrors],
     needs: ['table', 'payments', 'webhooks'],
@@ -424,7 +427,7 @@ export const v1 = place('v1', {
     summary: 'Refills your bundle: charges its price and adds its units to what is left',
     description: descriptions.buy,
     auth: 'account',
-    headers: namedHeaders,
+    headers: idempotencyHeaders,
     responses: { 201: null, 202: pending },
     errors: ['no_bundle', 'bundle_removed', 'no_card', ...purchaseErrors],
     needs: ['table', 'payments', 'webhooks'],

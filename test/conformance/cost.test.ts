@@ -55,8 +55,9 @@ const { double, dashboard } = stripeOf(app)
 /** Signs up a person with `count` cards on file, added a second apart. */
 async function withCards(count: number): Promise<SignedInPerson> {
   const person = await app.signUp()
-  for (let cards = 0; cards < count; cards++) {
-    await cardOnFile(app, person)
+  // Two entries of one number would become one.
+  for (const name of ['pm_card_visa', 'pm_card_discover', 'pm_card_amex'].slice(0, count)) {
+    await cardOnFile(app, person, name)
     app.advance(1000)
   }
   app.resetCalls()
@@ -296,22 +297,22 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     200,
     async () => verify(app, await withCards(0), 'pm_card_visa'),
     {
-      dynamodb: { Query: 1, TransactWriteItems: 3, UpdateItem: 1, GetItem: 2, DeleteItem: 1 },
-      readUnits: 3,
-      writeUnits: 23,
+      dynamodb: { Query: 2, TransactWriteItems: 3, UpdateItem: 1, GetItem: 2, DeleteItem: 1 },
+      readUnits: 4,
+      writeUnits: 25,
       stripe: { 'POST /v1/customers': 1, 'POST /v1/customers/*': 2, ...PROVED },
     },
   ],
   [
-    // The hold is stored; the payment's id is saved before its confirmation; the card is proved; the hold is
-    // removed.
+    // The hold is stored; the payment's id is saved and the card's number looked up before the confirmation; the
+    // card is proved; the hold is removed.
     'POST /api/users/current/verify-payment, second card',
     200,
     async () => verify(app, await withCards(1), 'pm_card_mastercard'),
     {
-      dynamodb: { Query: 1, TransactWriteItems: 2, UpdateItem: 1, GetItem: 2, DeleteItem: 1 },
-      readUnits: 3,
-      writeUnits: 15,
+      dynamodb: { Query: 2, TransactWriteItems: 2, UpdateItem: 1, GetItem: 2, DeleteItem: 1 },
+      readUnits: 4,
+      writeUnits: 17,
       stripe: PROVED,
     },
   ],
@@ -320,9 +321,9 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     402,
     async () => verify(app, await withCards(1), 'pm_card_chargeDeclined'),
     {
-      dynamodb: { Query: 1, TransactWriteItems: 2, UpdateItem: 1 },
-      readUnits: 1,
-      writeUnits: 11,
+      dynamodb: { Query: 2, GetItem: 2, TransactWriteItems: 2, UpdateItem: 1 },
+      readUnits: 4,
+      writeUnits: 15,
       stripe: CANCELED,
     },
   ],
@@ -331,9 +332,9 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     402,
     async () => verify(app, await withCards(1), 'pm_card_authenticationRequired'),
     {
-      dynamodb: { Query: 1, TransactWriteItems: 1, UpdateItem: 1 },
-      readUnits: 1,
-      writeUnits: 6,
+      dynamodb: { Query: 1, GetItem: 1, TransactWriteItems: 1, UpdateItem: 1 },
+      readUnits: 2,
+      writeUnits: 8,
       stripe: CONFIRMED,
     },
   ],
@@ -370,7 +371,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return remove(app, person, newest)
     },
     {
-      dynamodb: { Query: 1, GetItem: 3, TransactWriteItems: 1, PutItem: 2 },
+      dynamodb: { Query: 2, GetItem: 2, TransactWriteItems: 1, PutItem: 2 },
       readUnits: 4,
       writeUnits: 11,
       stripe: { 'POST /v1/payment_methods/*/detach': 1, 'GET /v1/customers/*': 2 },
@@ -386,8 +387,8 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return remove(app, person, oldest)
     },
     {
-      dynamodb: { Query: 3, GetItem: 3, TransactWriteItems: 1, PutItem: 2 },
-      readUnits: 6,
+      dynamodb: { Query: 3, GetItem: 2, TransactWriteItems: 1, PutItem: 2 },
+      readUnits: 5,
       writeUnits: 11,
       stripe: {
         'POST /v1/payment_methods/*/detach': 1,
@@ -400,7 +401,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     'DELETE /api/users/current/payment-method/{id}, not there',
     404,
     async () => remove(app, await withCards(1), 'pm_1Unknown0000000000000'),
-    { dynamodb: { Query: 1, GetItem: 1 }, readUnits: 2, writeUnits: 0 },
+    { dynamodb: { Query: 2 }, readUnits: 2, writeUnits: 0 },
   ],
   [
     'PUT /v1/user/card',
@@ -411,9 +412,9 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return app.request('PUT', '/v1/user/card', { token, json })
     },
     {
-      dynamodb: { Query: 1, TransactWriteItems: 2, UpdateItem: 1, GetItem: 2, DeleteItem: 1 },
-      readUnits: 3,
-      writeUnits: 17,
+      dynamodb: { Query: 2, TransactWriteItems: 2, UpdateItem: 1, GetItem: 2, DeleteItem: 1 },
+      readUnits: 4,
+      writeUnits: 19,
       stripe: { ...PROVED, 'POST /v1/customers/*': 1 },
     },
   ],
@@ -466,7 +467,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return deliver(app, event)
     },
     {
-      dynamodb: { GetItem: 4, TransactWriteItems: 2 },
+      dynamodb: { GetItem: 3, Query: 1, TransactWriteItems: 2 },
       readUnits: 4,
       writeUnits: 12,
       stripe: {
@@ -517,9 +518,9 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return signUpFor(app, person, 'STARTER', card)
     },
     {
-      dynamodb: { Query: 2, GetItem: 6, TransactWriteItems: 5, UpdateItem: 2 },
-      readUnits: 8,
-      writeUnits: 38,
+      dynamodb: { Query: 3, GetItem: 6, TransactWriteItems: 5, UpdateItem: 2 },
+      readUnits: 9,
+      writeUnits: 40,
       stripe: {
         'POST /v1/customers': 1,
         'POST /v1/customers/*': 2,
@@ -533,9 +534,9 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     402,
     async () => signUpFor(app, await withCards(1), 'STARTER', 'pm_card_chargeDeclined'),
     {
-      dynamodb: { Query: 1, GetItem: 2, TransactWriteItems: 3 },
-      readUnits: 3,
-      writeUnits: 15,
+      dynamodb: { Query: 2, GetItem: 4, TransactWriteItems: 3 },
+      readUnits: 6,
+      writeUnits: 19,
       stripe: CANCELED,
     },
   ],
@@ -603,9 +604,9 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return buy(app, person)
     },
     {
-      dynamodb: { Query: 1, GetItem: 2, TransactWriteItems: 3 },
-      readUnits: 3,
-      writeUnits: 21,
+      dynamodb: { Query: 2, GetItem: 3, TransactWriteItems: 3 },
+      readUnits: 5,
+      writeUnits: 23,
       stripe: CANCELED,
     },
   ],

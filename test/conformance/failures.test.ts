@@ -28,6 +28,7 @@ const BROKEN: Record<DueKind, { key: Key; item?: object; job: string }> = {
   PURCHASE: { key: keys.purchase(ID, ID), job: 'settle-payments' },
   PENDING: { key: keys.profile(ID), item: { status: 'pending' }, job: 'sweep' },
   HOLD: { key: keys.hold(ID, ID), job: 'sweep' },
+  CUSTOMER: { key: keys.profile(ID), job: 'sweep' },
   CARD: { key: keys.card(ID, 'pm_broken'), job: 'sweep' },
   PAYMENT: { key: paymentKey('pi_broken'), item: { accountId: 1 }, job: 'sweep' },
 }

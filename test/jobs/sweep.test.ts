@@ -250,7 +250,8 @@ describe('abandoned holds', () => {
 describe('interrupted removals', () => {
   test('are finished, and counted', async () => {
     const person = await app.signUp()
-    const [first, second] = [await cardOnFile(app, person), await cardOnFile(app, person)]
+    const first = await cardOnFile(app, person)
+    const second = await cardOnFile(app, person, 'pm_card_discover')
     double.addFault({ fault: '500' })
     expect((await remove(app, person, first)).status).toBe(204)
     double.clearFaults()
@@ -385,7 +386,8 @@ describe('cards that expire', () => {
 describe('events of Stripe that never arrived', () => {
   test('cards attached, changed and detached meanwhile are as Stripe has them after the sweep', async () => {
     const person = await app.signUp()
-    const [first, second] = [await cardOnFile(app, person), await cardOnFile(app, person)]
+    const first = await cardOnFile(app, person)
+    const second = await cardOnFile(app, person, 'pm_card_discover')
     const customer = (await customerId(app, person)) ?? ''
     double.addFault({ fault: 'drop-webhooks' })
     const third = await newCard(app, '5555555555554444')

@@ -173,6 +173,11 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
     'DELETE /_local/stripe/limits': () => stripe().limit(undefined),
     'POST /_local/stripe/authenticate': ({ body }) =>
       orRefusal(() => stripe().authenticate(body as { paymentIntent: string; outcome: 'succeed' | 'fail' })),
+    'POST /_local/stripe/card': ({ body }) =>
+      orRefusal(() => stripe().updateCard(body as { paymentMethod: string })),
+    'POST /_local/stripe/dispute': ({ body }) =>
+      orRefusal(() => stripe().dispute(body as { charge: string })),
+    'POST /_local/stripe/warning': ({ body }) => orRefusal(() => stripe().warn(body as { charge: string })),
     'POST /_local/stripe/delete': ({ body }) =>
       orRefusal(() => stripe().deleteObjects(Array.isArray(body.ids) ? body.ids.map(String) : [])),
     'GET /_local/calls': () => ({

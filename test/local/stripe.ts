@@ -5,6 +5,7 @@ import { listen, readBody } from './http.ts'
 import { DELETE_FOLDER, openState } from './state.ts'
 import {
   authenticate,
+  bank,
   type Call,
   deleteObjects,
   otherAccount,
@@ -12,6 +13,7 @@ import {
   runDue,
   type World,
 } from './stripe/api.ts'
+import type { CardUpdate } from './stripe/bank.ts'
 import { keyInUse, rateLimited, type StripeProblem } from './stripe/errors.ts'
 import { type Fault, faultList } from './stripe/faults.ts'
 import { type CallLimits, callLimiter } from './stripe/limits.ts'
@@ -35,7 +37,7 @@ import { webhookSender } from './stripe/webhooks.ts'
  * - Whether 3-D Secure is required depends on the test card alone, not on `request_three_d_secure` or Radar.
  * - Events are delivered to one endpoint, one after the other and in order, unless a fault changes that;
  *   Stripe promises no order. Only changes of cards and payments have events: no `charge.updated`,
- *   no `balance.*`, no `payment_method.automatically_updated`, no `charge.pending`.
+ *   no `balance.*`, no `charge.pending`. `updateCard()`, `dispute()` and `warn()` act as banks and networks.
  * - No balance transactions, no receipts behind `receipt_url`, no search, no files, no `processing` state.
  * - Requests for the same object wait for each other: only a fault makes a `lock_timeout`. Only `limit` and
  *   faults limit the rate.
@@ -86,6 +88,15 @@ export interface StripeDouble extends FaultControls<Fault> {
   clear(): void
   /** Finishes 3-D Secure as the customer. @throws Error if the payment does not wait for 3-D Secure. */
   authenticate(request: { paymentIntent: string; outcome: 'succeed' | 'fail' }): void
+  /**
+   * The network replaces the card behind a payment method: another expiry date, or another number.
+   * @throws Error if there is no such payment method or test card
+   */
+  updateCard(update: CardUpdate): void
+  /** The holder disputes a charge, as fraud by default. @throws Error if there is no such charge */
+  dispute(of: { charge: string; reason?: string }): void
+  /** The bank warns of a charge. @throws Error if there is no such charge */
+  warn(of: { charge: string }): void
   /** Deletes objects as Stripe does with test data. @throws Error if there is no object with that id. */
   deleteObjects(ids: readonly string[]): void
   /** Delivers every event that is due, including events held back by `reorder-webhooks`. */
@@ -194,6 +205,21 @@ export async function startStripe(options: StripeOptions): Promise<StripeDouble>
     clearFaults: world.faults.clear,
     authenticate({ paymentIntent, outcome }) {
       authenticate(world, paymentIntent, outcome)
+      save()
+      setImmediate(deliver)
+    },
+    updateCard(update) {
+      bank(world).updateCard(update)
+      save()
+      setImmediate(deliver)
+    },
+    dispute(of) {
+      bank(world).dispute(of)
+      save()
+      setImmediate(deliver)
+    },
+    warn(of) {
+      bank(world).warn(of)
       save()
       setImmediate(deliver)
     },

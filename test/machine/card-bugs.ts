@@ -2,9 +2,12 @@
 
 import { syncCustomer } from '../../core/cards/customer.ts'
 import { settleHold } from '../../core/cards/settle.ts'
+import { uncountCardAttempt } from '../../core/cards/velocity.ts'
+import { proveCard } from '../../core/cards/verify.ts'
 import { writeAll, writeUnlessDone } from '../../core/table/write-all.ts'
 import { breaksOf, type Flow, failuresOf, flows, type Mode, onFile, play } from './card-flows.ts'
 import { confirmMeanwhile, meanwhiles, overtake, playWith, tenAtOnce } from './card-moments.ts'
+import { detachedDefault, sentTwice, stolenTwice, typedTwice, unknownCards } from './card-scenarios.ts'
 import type { Cards } from './card-world.ts'
 import type { Bug } from './patch.ts'
 
@@ -139,7 +142,7 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
         "const customer = found === 'deleted'",
       ],
     ],
-    foundBy: unbroken(flows.first, 'webhooks'),
+    foundBy: unbroken(flows.first, 'sweep'),
   },
   {
     title: 'a card can be proved while its owner removes it',
@@ -167,26 +170,26 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
     find: ['const item = error.failed.get(0)', 'return item && parseHold(item)'],
     put: "return { ...hold, state: 'saved', paymentId: id }",
     namesFrom: [
-      "const set = expr`SET #paymentId = ${id}, #cardId = ${paymentMethodId ?? hold.cardId}, #state = ${'saved'}`",
+      "expr`SET #paymentId = ${id}, #cardId = ${paymentMethodId ?? hold.cardId}, #state = ${'saved'}`",
       "{ ...hold, state: 'releasing', paymentId: payment.id }",
     ],
     foundBy: meanwhile(flows.first, 'after a minute another card is verified'),
   },
   {
     title: 'an older reading of a card overwrites a newer one',
-    find: 'copy.push({ put: cardItem(owner.accountId, card, stored), if: unchanged(stored) })',
-    put: 'copy.push({ put: cardItem(owner.accountId, card, stored) })',
+    find: 'if (stored?.card) return [{ put: item, if: unchanged(stored) }, ...writes]',
+    put: 'if (stored?.card) return [{ put: item }, ...writes]',
     foundBy: overtaken('card', 1),
   },
   {
     title: 'the detachment of a card that is not stored yet is not recorded',
-    find: '!attached && (!stored || stored.card)',
-    put: '!attached && stored?.card',
+    find: 'if (stored && !stored.card) return []',
+    put: 'if (!stored?.card) return []',
     more: [
       // The event of the attachment would repair it.
       { find: 'event.previousCustomerId ?? event.customerId ??', put: 'event.previousCustomerId ??' },
     ],
-    foundBy: meanwhile(flows.first, 'the operator detaches the card, and only that event is delivered'),
+    foundBy: meanwhile(flows.second, 'the operator detaches the card, and only that event is delivered'),
   },
   {
     title: 'an older reading of the customer overwrites a newer one',
@@ -202,15 +205,45 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
     foundBy: overtaken('customer', 3),
   },
   {
-    title: 'a card is detached before another one is the default',
-    find: [
-      'if (next !== undefined) await deps.payments.updateCustomer(customerId, { defaultPaymentMethodId: next })',
-      'await deps.payments.detachCard(cardId)',
-    ],
-    put: [
-      'if (next === cardId) await deps.payments.updateCustomer(customerId, { defaultPaymentMethodId: next })',
-      'await deps.payments.detachCard(cardId)',
-    ],
-    foundBy: unbroken(flows.removeDefault, 'webhooks'),
+    title: 'an older entry of a proved card stays on file',
+    near: settleHold,
+    find: 'const twins = card ? twinsOf(cards.filter(isLiveCard), card) : []',
+    put: 'const twins = card ? [] : []',
+    foundBy: (functions) => failuresOf([functions], typedTwice),
+  },
+  {
+    title: 'a repeated request with its Idempotency-Key begins a second verification',
+    near: proveCard,
+    find: '...(key ? [storeRequestKey(deps, account.id, key, hold.id)] : [])',
+    put: '...[]',
+    foundBy: (functions) => failuresOf([functions], sentTwice),
+  },
+  {
+    title: 'the answer of a verification with an Idempotency-Key is not kept',
+    find: 'if (!answer) return { remove: key }',
+    put: 'if (key) return { remove: key }',
+    foundBy: (functions) => failuresOf([functions], sentTwice),
+  },
+  {
+    title: 'a number that was declined for good can be proved under another payment method',
+    near: proveCard,
+    find: ['const refused = await refuse(deps, known, paymentId)', 'if (refused) return refused'],
+    put: '',
+    foundBy: (functions) => failuresOf([functions], stolenTwice),
+  },
+  {
+    title: 'a payment method that Stripe does not know counts as a try',
+    near: uncountCardAttempt,
+    find: 'if (!before || at < 0) return',
+    put: 'if (!before || at > -2) return',
+    foundBy: (functions) => failuresOf([functions], unknownCards),
+  },
+  {
+    title: 'no card takes the place of a default card that is detached at Stripe',
+    find: 'return await deps.payments.updateCustomer(id, { defaultPaymentMethodId: cardId })',
+    put: 'if (cardId) return customer',
+    near: syncCustomer,
+    namesFrom: ['if (defaultPaymentMethodId !== undefined && isUnchanged) return customer'],
+    foundBy: (functions) => failuresOf([functions], detachedDefault),
   },
 ]

@@ -184,7 +184,8 @@ export async function openCardWorld(overrides: Partial<Profile> = {}, functions:
         removing: items.filter(({ removing }) => removing).map(({ cardId }) => cardId),
         customer,
         openHold,
-        holds: await ports.table.list(pk, 'HOLD#'),
+        // The answers kept for requests with an Idempotency-Key are no verifications any more.
+        holds: (await ports.table.list(pk, 'HOLD#')).filter(({ ttl }) => ttl === undefined),
       }
     },
     /** All customers, payments and charges of the double; they belong to this account. */

@@ -1,7 +1,9 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: patches of sources that have them
 
+import { applyFraudReport } from '../../core/cards/report-fraud.ts'
 import { ledgerWrites } from '../../core/ledger/entry.ts'
 import { advancePurchase } from '../../core/purchases/advance.ts'
+import { beginPurchase } from '../../core/purchases/begin.ts'
 import { creditPurchase } from '../../core/purchases/credit.ts'
 import { closePaymentRecord } from '../../core/purchases/payment-record.ts'
 import { purchaseOf } from '../../core/purchases/purchase.ts'
@@ -20,7 +22,9 @@ import {
   choseMeanwhile,
   chosenBelow,
   chosenBundle,
+  closedCard,
   crossings,
+  detachedUnseen,
   expiredLink,
   fiftyAtOnce,
   forbidden,
@@ -39,9 +43,12 @@ import {
   refunded,
   refusedLarge,
   refusedOnce,
+  replacedByNetwork,
+  reportedCard,
   restoredMeanwhile,
   type Scenario,
   switchedOffInOutage,
+  tiredCard,
 } from './purchase-scenarios.ts'
 import { HOUR_MS, type Purchases } from './purchase-world.ts'
 import { reconciled, type reconciliations } from './reconcile-scenarios.ts'
@@ -130,12 +137,12 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'a payment is confirmed before its id is saved',
     find: [
       'const saved = await save(deps, purchase, payment)',
-      'if (saved.paymentId === payment.id && isOpen(saved)) return saved',
+      'if (saved.paymentId === payment.id && isOpen(saved)) return refuse(deps, saved)',
     ],
     put: [
       "await deps.payments.confirmPayment(payment.id, 'purchase')",
       'const saved = await save(deps, purchase, payment)',
-      'if (saved.paymentId === payment.id && isOpen(saved)) return saved',
+      'if (saved.paymentId === payment.id && isOpen(saved)) return refuse(deps, saved)',
     ],
     more: [{ find: 'if (isLeased(deps, purchase)) return undefined', put: 'return undefined' }],
     namesFrom: ["await deps.payments.confirmPayment(paymentId, 'purchase', cardId)"],
@@ -185,13 +192,14 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'an Idempotency-Key is not stored with its purchase',
-    find: '...(key ? [remember(deps, purchase, key)] : [])',
+    near: beginPurchase,
+    find: '...(key ? [remember(deps, purchase.accountId, key, purchase.id)] : [])',
     put: '...[]',
     foundBy: broken(flows.buy, 'client'),
   },
   {
     title: 'two requests with one key both store it',
-    find: "if: replaces === undefined ? free : join([free, expr`#purchaseId = ${replaces}`], ' OR ')",
+    find: "if: replaces === undefined ? free : join([free, expr`#beganId = ${replaces}`], ' OR ')",
     put: '...{}',
     more: [
       {
@@ -348,7 +356,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'the card of a sign-up is not put on file',
     find: "if (kind === 'signup' && !finished",
     put: "if (kind === 'buy' && !finished",
-    foundBy: unbroken(flows.signUp, 'both'),
+    foundBy: unbroken(flows.signUp, 'jobs'),
   },
   {
     title: 'units are applied twice',
@@ -566,8 +574,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a purchase does not check again which card is the default one',
-    find: "...(purchase.kind === 'signup' ? [] : [onFile(purchase), stillDefault(purchase)])",
-    put: "...(purchase.kind === 'signup' ? [] : [onFile(purchase)])",
+    find: "...(purchase.kind === 'signup' ? [] : [stillDefault(purchase)])",
+    put: "...(purchase.kind === 'signup' ? [] : [])",
     foundBy: failed(forbiddenMeanwhile(otherDefaultCard)),
   },
   {
@@ -757,5 +765,46 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     put: 'if: stillOpen',
     namesFrom: ["purchase.paymentId === undefined ? expr`#state = ${'created'}` : stillOpen"],
     foundBy: met('a renewal is due by a card that asks for 3-D Secure', 'check-quotas', 'events'),
+  },
+  // --- The card ---
+  {
+    title: 'a card that was declined for good is charged again',
+    near: beginPurchase,
+    find: "join([expr`attribute_exists(#card) AND attribute_not_exists(#removing)`, mayCharge(createdAtMs)], ' AND ')",
+    put: 'expr`attribute_exists(#card) AND attribute_not_exists(#removing)`',
+    foundBy: failed(closedCard),
+  },
+  {
+    title: 'declines of a card are not counted',
+    find: 'reachedBank(decline) ? { ...record, declinesMs: [...recent(record, nowMs), nowMs] } : record',
+    put: 'reachedBank(decline) ? record : record',
+    foundBy: failed(tiredCard),
+  },
+  {
+    title: 'a disputed card is charged while much is left',
+    near: applyFraudReport,
+    find: ['return markCard(accountId, each, {', 'declined: true,', 'reason,', 'closed: true,'],
+    put: ['return markCard(accountId, each, {', 'declined: true,', 'reason,'],
+    foundBy: failed(reportedCard),
+  },
+  {
+    title: 'a won dispute does not let the renewal go on',
+    find: 'if (isPaused === (reason !== undefined)) return []',
+    put: 'if (isPaused || !reason) return []',
+    near: applyFraudReport,
+    foundBy: failed(reportedCard),
+  },
+  {
+    title: 'a card that the network has replaced stays declined',
+    find: 'if (!before || !isReplaced(before, card)) return { last: stored, writes: [] }',
+    put: 'if (!before || !isReplaced(before, card) || before) return { last: stored, writes: [] }',
+    foundBy: failed(replacedByNetwork),
+  },
+  {
+    title: 'a purchase whose card is gone at Stripe is declined though another card is on file',
+    near: advancePurchase,
+    find: 'if (next === asked) return endPurchase(',
+    put: 'if (next) return endPurchase(',
+    foundBy: failed(detachedUnseen),
   },
 ]

@@ -568,3 +568,76 @@ export const heardOften = inWorld(async (world) => {
   await settle(world, 'heard often')
   assert.equal(credited(world), 1)
 })
+
+/** A decline for good closes the card: its owner may click as often as he likes, the bank is asked once. */
+export const closedCard = inWorld(async (world) => {
+  await held(world)
+  await bank(world, LOST)
+  const before = Object.keys(world.stripe.state.charges).length
+  for (let clicks = 0; clicks < 5; clicks++) {
+    assert.equal(await world.buy(), 'card_declined')
+    world.advance(HOUR_MS)
+  }
+  assert.equal(Object.keys(world.stripe.state.charges).length - before, 1, 'the bank was asked again')
+  await settle(world, 'closed')
+})
+
+/** A card that is declined for the moment is tried ten times in 30 days at most. */
+export const tiredCard = inWorld(async (world) => {
+  await held(world)
+  await world.setRenewal(false)
+  await bank(world, DECLINED)
+  const before = Object.keys(world.stripe.state.charges).length
+  for (let clicks = 0; clicks < 20; clicks++) {
+    await world.buy()
+    world.advance(4 * HOUR_MS)
+  }
+  assert.equal(Object.keys(world.stripe.state.charges).length - before, 10, 'tries of the card')
+  await settle(world, 'tired')
+})
+
+/** A disputed card is not charged while much is left, and again once the dispute is won. */
+export const reportedCard = inWorld(async (world) => {
+  await held(world)
+  const [charge] = world.charges()
+  world.stripe.bank.dispute({ charge: charge?.id ?? '' })
+  await world.deliver()
+  assert.equal(books(world).profile.renewal?.reason, 'card_disputed')
+  assert.equal(await world.buy(), 'card_declined')
+  await world.consumeTo(5)
+  await settle(world, 'reported')
+  assert.equal(credited(world), 1, 'a disputed card was charged')
+  assert.ok(await world.decideDispute('winning_evidence'))
+  await settle(world, 'won')
+  await world.consumeTo(5)
+  await settle(world, 'low')
+  assert.equal(credited(world), 2, 'renewed once the dispute is won')
+})
+
+/** The network replaces the card behind the payment method: the renewal that waited goes on. */
+export const replacedByNetwork = inWorld(async (world) => {
+  await held(world)
+  await world.consumeTo(5)
+  await bank(world, LOST)
+  await world.job('checkQuotas')
+  assert.equal(books(world).profile.renewal?.state, 'paused')
+  const paymentMethod = (await world.defaultCard()) ?? ''
+  world.stripe.bank.updateCard({ paymentMethod, number: GOOD, expYear: 2044 })
+  await settle(world, 'replaced')
+  assert.equal(credited(world), 2, 'renewed with the replaced card')
+})
+
+/** The default card is detached at Stripe, and no event says so: the other card on file pays. */
+export const detachedUnseen = inWorld(async (world) => {
+  const card = await held(world)
+  await world.setRenewal(false)
+  assert.equal(await world.changeCard(await world.newCard(OTHER)), 'proved')
+  await world.deliver()
+  const other = (await world.defaultCard()) ?? ''
+  assert.notEqual(other, card)
+  await world.stripe.operator.paymentMethods.detach(other)
+  world.loseEvents()
+  assert.equal(await world.buy(), 'paid')
+  assert.equal(await world.defaultCard(), card)
+  await settle(world, 'detached')
+})

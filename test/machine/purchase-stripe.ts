@@ -4,6 +4,7 @@ import { STRIPE_API_VERSION, stripePayments } from '../../core/adapters/stripe.t
 import type { Payments } from '../../core/ports.ts'
 import {
   authenticate,
+  bank,
   deleteObjects,
   otherAccount,
   replyTo,
@@ -30,6 +31,8 @@ export interface StripeHere {
   mistakes: unknown[]
   /** The customer finishes 3-D Secure. */
   authenticate(paymentId: string, outcome: 'succeed' | 'fail'): void
+  /** Acts as banks and card networks. */
+  bank: ReturnType<typeof bank>
   /** Deletes objects as Stripe does with test data. */
   deleteObjects(ids: readonly string[]): void
   /** Forgets all idempotency keys, as Stripe may do after a day. */
@@ -144,6 +147,7 @@ export function stripeHere(
     limit: limiter.set,
     mistakes,
     authenticate: (id, outcome) => authenticate(world, id, outcome),
+    bank: bank(world),
     deleteObjects: (ids) => deleteObjects(world, ids),
     forgetKeys() {
       state.replies = {}

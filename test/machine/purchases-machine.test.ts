@@ -10,7 +10,9 @@ import {
   choseMeanwhile,
   chosenBelow,
   chosenBundle,
+  closedCard,
   crossings,
+  detachedUnseen,
   editedMetadata,
   expiredLink,
   fiftyAtOnce,
@@ -31,9 +33,12 @@ import {
   refunded,
   refusedLarge,
   refusedOnce,
+  replacedByNetwork,
+  reportedCard,
   restoredMeanwhile,
   switchedOff,
   switchedOffInOutage,
+  tiredCard,
 } from './purchase-scenarios.ts'
 import { reconciled, reconciliations } from './reconcile-scenarios.ts'
 
@@ -104,6 +109,14 @@ describe('a renewal', () => {
 
 test('a link with a changed bit does nothing', () => madeUpLink())
 test('a link works for thirty days, however often', () => expiredLink())
+describe('a card', () => {
+  test('that was declined for good is not tried again', () => closedCard())
+  test('that is declined for the moment is tried ten times in 30 days', () => tiredCard())
+  test('that is disputed as fraud is not charged until the dispute is won', () => reportedCard())
+  test('that the network has replaced renews the bundle that waited', () => replacedByNetwork())
+  test('that is detached at Stripe unseen makes room for the other one', () => detachedUnseen())
+})
+
 test('a request that the job abandoned may be sent again with its key', () => givenUp())
 test.each(['POST /v1/payment_intents$', 'POST /v1/payment_intents/*/confirm', 'POST /v1'])(
   'a customer who was told that a purchase is pending is served after rate limits of %s',

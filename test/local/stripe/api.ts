@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type Stripe from 'stripe'
+import { type CardUpdate, disputeCharge, updateCardByNetwork, warnOfCharge } from './bank.ts'
 import { checkAnswer, checkError, checkEvent } from './check.ts'
 import { decideDispute } from './disputes.ts'
 import { malformed, StripeProblem, serverError, unauthorized } from './errors.ts'
@@ -269,3 +270,13 @@ export function authenticate(world: World, id: string, outcome: 'succeed' | 'fai
     if (!declined) throw error
   }
 }
+
+/** What banks and networks do by themselves. @throws Error with Stripe's message for an unknown id. */
+export const bank = (world: World) => ({
+  updateCard: (update: CardUpdate): void =>
+    updateCardByNetwork(turnFor(world, 'POST /_local/stripe/card', null, false), update),
+  dispute: (of: { charge: string; reason?: string }): Stripe.Dispute =>
+    disputeCharge(turnFor(world, 'POST /_local/stripe/dispute', null, false), of),
+  warn: (of: { charge: string }): void =>
+    warnOfCharge(turnFor(world, 'POST /_local/stripe/warning', null, false), of),
+})

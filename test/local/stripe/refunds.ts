@@ -7,6 +7,7 @@ import { listPage } from './lists.ts'
 import { charge, paymentIntent } from './lookup.ts'
 import { newId, own, ref, testCardOf } from './state.ts'
 import { keep, later, seconds, type Turn } from './turn.ts'
+import { settleWarnings } from './warnings.ts'
 import type { Requests } from './wire.ts'
 
 /** How long a refund to a test card with asynchronous refunds takes. */
@@ -80,15 +81,6 @@ function chargeToRefund(turn: Turn, params: Requests['POST /v1/refunds']): Strip
 function give(taken: Stripe.Charge, amount: number): Partial<Stripe.Charge> {
   const refunded = taken.amount_refunded + amount
   return change(taken, { amount_refunded: refunded, refunded: refunded === taken.amount })
-}
-
-/** Makes the fraud warnings of a fully refunded charge no longer actionable. */
-function settleWarnings(turn: Turn, taken: Stripe.Charge): void {
-  for (const warning of Object.values(turn.state.fraudWarnings)) {
-    if (warning.charge !== taken.id || !warning.actionable || !taken.refunded) continue
-    warning.actionable = false
-    turn.emit('radar.early_fraud_warning.updated', warning, { actionable: true })
-  }
 }
 
 /** Makes a pending refund succeed. */
