@@ -137,12 +137,12 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'a payment is confirmed before its id is saved',
     find: [
       'const saved = await save(deps, purchase, payment)',
-      'if (saved.paymentId === payment.id && isOpen(saved)) return refuse(deps, saved)',
+      "if (saved === 'not wanted') {",
     ],
     put: [
       "await deps.payments.confirmPayment(payment.id, 'purchase')",
       'const saved = await save(deps, purchase, payment)',
-      'if (saved.paymentId === payment.id && isOpen(saved)) return refuse(deps, saved)',
+      "if (saved === 'not wanted') {",
     ],
     more: [{ find: 'if (isLeased(deps, purchase)) return undefined', put: 'return undefined' }],
     namesFrom: ["await deps.payments.confirmPayment(paymentId, 'purchase', cardId)"],
