@@ -21,6 +21,7 @@ export const ENV = {
   APP_URL: 'https://app.bursar.example',
   KMS_KEY_ID: 'example',
   ROOT_SECRET: '0f'.repeat(32),
+  RENEWAL_FUNCTION: 'example',
   STAGE: 'example',
   STRIPE_SECRET_KEY: 'sk_test_example',
   STRIPE_WEBHOOK_SECRETS: 'whsec_example',

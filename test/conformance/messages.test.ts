@@ -120,6 +120,7 @@ describe('a dispute', () => {
     expect(noticesIn(world)).toEqual([
       BOUGHT,
       `payment_reversed: Your bank took back your STARTER payment of $0.99 because of a dispute. ${text}`,
+      'card_blocked: A payment with your card ending in 0259 was disputed as fraud, so we no longer charge this card. Please add another card.',
     ])
   })
 

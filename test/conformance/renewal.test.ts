@@ -295,6 +295,8 @@ describe('a renewal is held back', () => {
       monthlyCap: null,
       maxPerHour: 3,
       maxPerDay: 10,
+      below: '1%',
+      bundle: 'STARTER',
     })
     const mail = await expectTold(person, {
       state: 'held_back',

@@ -135,17 +135,17 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a payment is confirmed before its id is saved',
-    find: [
-      'const saved = await save(deps, purchase, payment)',
-      "if (saved === 'not wanted') {",
-    ],
+    find: ['const saved = await save(deps, purchase, payment)', "if (saved === 'not wanted') {"],
     put: [
       "await deps.payments.confirmPayment(payment.id, 'purchase')",
       'const saved = await save(deps, purchase, payment)',
       "if (saved === 'not wanted') {",
     ],
     more: [{ find: 'if (isLeased(deps, purchase)) return undefined', put: 'return undefined' }],
-    namesFrom: ["await deps.payments.confirmPayment(paymentId, 'purchase', cardId)"],
+    namesFrom: [
+      "await deps.payments.confirmPayment(paymentId, 'purchase', cardId)",
+      'if (saved.paymentId !== payment.id) await deps.payments.cancelPayment(payment.id)',
+    ],
     foundBy: broken(flows.buy, 'client', 'crash-after', 25 * HOUR_MS),
   },
   {

@@ -16,6 +16,8 @@ const ON = {
   monthlyCap: null,
   maxPerHour: 3,
   maxPerDay: 10,
+  below: '1%',
+  bundle: 'STARTER',
 }
 
 const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
@@ -35,7 +37,7 @@ test('200: the caller’s account in GreenCloud’s format', async () => {
     twofa: false,
     apiKey: expect.stringMatching(UUID_V4),
     bundle: null,
-    renewal: { ...ON, state: 'off' },
+    renewal: { ...ON, state: 'off', bundle: null },
     flags: { bundleAutoRenewal: true, lowQuotaNotification: true },
   })
 })
@@ -100,7 +102,7 @@ test('200: auto-renewal is shown as off if its flag is off', async () => {
   const { accessToken: token } = await newBuyer(app)
   await app.request('PUT', '/v1/user/flags', { token, json: { lowQuotaNotification: true } })
   expect((await get(token)).body).toMatchObject({
-    renewal: { ...ON, state: 'off' },
+    renewal: { ...ON, state: 'off', bundle: null },
     flags: { bundleAutoRenewal: false, lowQuotaNotification: true },
   })
 })
