@@ -268,14 +268,13 @@ function creditedNear(world: PurchaseWorld, { id }: Purchase, { kind, newest, fr
 
 /** Whether a card is declined before anything begins: it was reported as misused, or its bank closed it. */
 function isRefusedAtOnce({ stripe }: PurchaseWorld, { cards, toMs }: Said): boolean {
-  const { charges, disputes, fraudWarnings, paymentMethods } = stripe.state
+  const { charges, disputes, fraudWarnings } = stripe.state
   if (Object.keys({ ...disputes, ...fraudWarnings }).length > 0) return true
-  const numbers = cards.map((id) => paymentMethods[id]?.card?.fingerprint)
   return Object.values(charges).some(
     ({ outcome, created, payment_method: id, payment_method_details: details }) =>
       outcome?.advice_code === 'do_not_try_again' &&
       created * SECOND_MS <= toMs &&
-      (cards.includes(id ?? '') || numbers.includes(details?.card?.fingerprint ?? '')),
+      (cards.includes(id ?? '') || cards.includes(details?.card?.fingerprint ?? '')),
   )
 }
 

@@ -88,7 +88,7 @@ const RING = openKeyring('5a'.repeat(32))
 export interface Said {
   kind: PurchaseRequest['kind']
   key: string | undefined
-  /** The payment methods that it may have been about: the one sent, or the default cards meanwhile. */
+  /** The card sent, or the default cards meanwhile: ids of payment methods, and the numbers behind them then. */
   cards: string[]
   /** The newest credited purchases before the request and after it. */
   newest: (string | undefined)[]
@@ -204,14 +204,15 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   }
   const request = async (wanted: PurchaseRequest, key: string | undefined, via: Ports): Promise<string> => {
     const fromMs = nowMs
-    const before = defaultOf(memory.items())
+    const cards = () => (wanted.kind === 'signup' ? [wanted.cardId] : defaultOf(memory.items()))
+    const cardsBefore = withNumbers(stripe.state, cards())
     const newest = () => [...creditedAtMs.keys()].at(-1)
     const newestBefore = newest()
     const answer = await gated((caller) => functions.buyBundle(via, caller, wanted, key))
     said.push({
       kind: wanted.kind,
       key,
-      cards: wanted.kind === 'signup' ? [wanted.cardId] : [...before, ...defaultOf(memory.items())],
+      cards: [...cardsBefore, ...withNumbers(stripe.state, cards())],
       newest: [newestBefore, newest()],
       answer,
       fromMs: Math.min(fromMs, nowMs),
@@ -431,6 +432,10 @@ const creditedBy = (writes: readonly Write[]): string[] =>
 /** The id of the default card, if there is one. */
 const defaultOf = (items: readonly Item[]): string[] =>
   items.flatMap(({ sk, defaultCardId: id }) => (sk === '#CUSTOMER' && id !== undefined ? [String(id)] : []))
+
+/** Ids of payment methods, and the fingerprints of the numbers that they stand for now. */
+const withNumbers = ({ paymentMethods }: StripeState, ids: readonly string[]): string[] =>
+  ids.flatMap((id) => [id, paymentMethods[id]?.card?.fingerprint ?? id])
 
 /** A confirmed account right after its registration, with its 100 trial units. */
 function newAccount({ sealed, hash, lookup }: ReturnType<typeof newDefaultKey>, nowMs: number): Item[] {
