@@ -34,6 +34,7 @@ import {
   heldBackByHour,
   indebted,
   longOutage,
+  lowAtCap,
   madeUpLink,
   neverRetry,
   otherDefaultCard,
@@ -560,6 +561,12 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     foundBy: unreconciled('a comparison that is out of time goes on where it stopped'),
   },
   // --- Renewals and notices ---
+  {
+    title: 'a notice waits for the end of the cap',
+    find: 'notice ? expr`#dueAtMs = ${dueAtMs}` : expr`#dueAtMs = if_not_exists(#dueAtMs, ${dueAtMs})`',
+    put: 'expr`#dueAtMs = if_not_exists(#dueAtMs, ${dueAtMs})`',
+    foundBy: failed(lowAtCap),
+  },
   {
     title: 'a renewal does not check its cycle',
     find: '[expr`#ledgerSeq = ${cycle}`, unchanged(account)]',

@@ -543,6 +543,20 @@ export const indebted = inWorld(async (world) => {
   assert.equal(credited(world), 3, 'charged for nothing')
 })
 
+/** A refusal has called for a renewal that the cap forbids until the month ends; then 10 % is crossed. */
+export const lowAtCap = inWorld(async (world) => {
+  await held(world)
+  assert.equal(await world.setCap(0), 'done')
+  await world.consumeTo(150)
+  assert.equal(await world.consume(500), 'quota_exhausted')
+  await world.job('checkQuotas')
+  assert.equal(books(world).profile.renewal?.state, 'capped')
+  await world.consumeTo(60)
+  await world.job('checkQuotas')
+  assert.ok(books(world).notices.includes('low_quota'), 'the notice waits for the end of the month')
+  await settle(world, 'low at the cap')
+})
+
 /** Each crossing of the threshold sends one notice and one mail. */
 export const crossings = inWorld(async (world) => {
   await held(world, GOOD)
