@@ -269,6 +269,8 @@ export async function expectSettled(world: CardWorld, title: string): Promise<vo
   const theirs = (await Promise.all(customers.map(({ id }) => world.ports.payments.listCards(id)))).flat()
   const byId = (a: { id: string }, b: { id: string }) => a.id.localeCompare(b.id)
   expect(stored.cards.sort(byId), `${title}: cards`).toEqual(theirs.map(withoutMetadata).sort(byId))
+  const numbers = stored.cards.map(({ id, fingerprint }) => fingerprint ?? id)
+  expect(new Set(numbers).size, `${title}: two entries of one card`).toBe(numbers.length)
   // A customer that was created but never stored does no harm, because it has no cards.
   if (!kept || kept === 'deleted') return expect(stored.customer, `${title}: the customer`).toBeUndefined()
   const { accountId: _, defaultPaymentMethodId, ...customer } = kept
