@@ -286,7 +286,7 @@ describe("Payments under the double's controls", () => {
     const outcome = await payments.confirmPayment(payment.id, 'purchase')
     double.clearFaults()
     const refused = await payments
-      .updateCustomer(id, { name: 'not an address'.repeat(40) })
+      .updateCustomer(id, { defaultPaymentMethodId: 'not an address' })
       .catch((error: DomainError) => error.cause)
     for (const cause of [outcome.status === 'unknown' && outcome.cause, refused]) {
       const told = JSON.stringify(cause, Object.getOwnPropertyNames(cause))

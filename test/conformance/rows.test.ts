@@ -276,7 +276,7 @@ describe.each(only(({ body }) => body))('%s accepts its declared body and no oth
     const { properties = {} } = jsonSchema(schema, 'input')
     const absent = Object.keys(properties).filter((name) => !Object.hasOwn(body, name))
     // Fields that exclude each other cannot both be in the sample.
-    const guesses = ['person', 'person@mail.example', '5%', true, 1, {}, []]
+    const guesses = ['person', 'person@mail.example', true, 1, {}, []]
     const fitting = absent.filter((name) =>
       guesses.some((guess) => safeParse(schema, { ...body, [name]: guess }).success),
     )

@@ -161,7 +161,6 @@ async function quota({ ask, must, mailedCode, control }: Teller): Promise<void> 
   await spend('His service spends units with his application key', 1020, 'call-1')
   const again = await spend('The same request again spends nothing', 1020, 'call-1')
   must(again.left === 80, '80 units are left')
-  await spend('More than is left is refused, and nothing is spent', 81, 'call-2', 402)
   await control('POST', '/jobs/check-quotas')
   const notices = async (title: string): Promise<string[]> =>
     (await ask(title, 'GET /api/users/current/notifications', 200, { token })).map(
@@ -169,14 +168,11 @@ async function quota({ ask, must, mailedCode, control }: Teller): Promise<void> 
     )
   must((await notices('The schedule has looked'))[0] === 'low_quota', 'less than 10 % is left: he is told so')
 
-  await spend('His service goes on', 75, 'call-3')
+  await spend('More than is left is refused, nothing is spent, and a renewal is called', 81, 'call-2', 402)
   await control('POST', '/jobs/check-quotas')
-  must(
-    (await notices('The schedule has looked again'))[0] === 'renewed',
-    'below 1 % the bundle renews itself',
-  )
+  must((await notices('The schedule has looked again'))[0] === 'renewed', 'the bundle renews itself')
   const { left } = await spend('and his service goes on', 5, 'call-4')
-  must(left === 1000, 'with the units of the renewal')
+  must(left === 1075, 'with the units of the renewal')
   const [invoice, ...others] = await ask('He lists his invoices', 'GET /v1/invoice/list', 200, { token })
   must(others.length === 1, 'one for each charge')
   const read = await ask('and reads the newest', `GET /v1/invoice/${invoice.id}`, 200, { token })

@@ -97,7 +97,9 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
   },
   'v1.rotateKey': async (app, person) => ({ path: { id: await newKey(app, person) } }),
   'v1.setFlags': () => ({ body: { bundleAutoRenewal: true, lowQuotaNotification: false } }),
-  'v1.setRenewal': () => ({ body: { monthlyCap: 25.5, maxPerHour: 5, maxPerDay: 20 } }),
+  'v1.setRenewal': () => ({
+    body: { monthlyCap: 25.5, maxPerHour: 5, maxPerDay: 20, below: '5%', bundle: 'STARTER' },
+  }),
   'v1.signUpForBundle': () => ({
     body: { name: 'STARTER', paymentMethod: 'pm_card_visa', address: ADDRESS },
   }),

@@ -80,7 +80,7 @@ test('200: the bundle with the units left, its price, and auto-renewal', async (
   const { body } = await get(person.accessToken)
   expect(body).toMatchObject({
     bundle: { name: 'DEVELOPER', quota: 100_058, price: 9.99 },
-    renewal: ON,
+    renewal: { ...ON, bundle: 'DEVELOPER' },
     address: { street: 'Main st.', country: 'United Kingdom' },
   })
 })
@@ -102,7 +102,7 @@ test('200: auto-renewal is shown as off if its flag is off', async () => {
   const { accessToken: token } = await newBuyer(app)
   await app.request('PUT', '/v1/user/flags', { token, json: { lowQuotaNotification: true } })
   expect((await get(token)).body).toMatchObject({
-    renewal: { ...ON, state: 'off', bundle: null },
+    renewal: { ...ON, state: 'off' },
     flags: { bundleAutoRenewal: false, lowQuotaNotification: true },
   })
 })
