@@ -167,7 +167,11 @@ export async function play(
   mode: Mode,
   { name = 'unbroken', point, after, fault, functions = cards }: Trouble = {},
 ): Promise<{ calls: string[]; callsAfter: string[] }> {
-  const world = await openCardWorld({}, functions)
+  const world = await openCardWorld(
+    {},
+    functions,
+    fault?.delayMs === undefined ? undefined : fault.delayMs / 2,
+  )
   const title = `${flow.title}, ${name}, recovered by ${mode}`
   try {
     const cardId = await flow.prepare(world)
