@@ -1,3 +1,4 @@
+import { applyFraudReport, fraudReportOf, isFraudDispute } from '../cards/report-fraud.ts'
 import { DomainError } from '../errors.ts'
 import type { MoneyDeps, Page, Reversal } from '../ports.ts'
 import type { Run, Worked } from '../table/due.ts'
@@ -87,9 +88,18 @@ async function compareCharge(
     purchase.refundedCents === refundedCents &&
     (kind === 'refund' || purchase.disputedCents === disputedCents)
   if (agrees) return false
+  // The card comes first: once the ledger agrees, no sweep looks at this charge again.
+  if (kind === 'dispute') await reportFraud(deps, purchase, charge.chargeId)
   // `applyReversal` reads the charge itself, so it decides by all refunds and disputes of the charge.
   await applyReversal(deps, purchase, charge.chargeId)
   return true
+}
+
+/** Blocks the card of a charge that its holder denies, or unblocks it once the dispute is won. */
+async function reportFraud(deps: MoneyDeps, { accountId }: Purchase, chargeId: string): Promise<void> {
+  const charge = await deps.payments.readCharge(chargeId)
+  if (!charge?.disputes.some(isFraudDispute)) return
+  await applyFraudReport(deps, accountId, charge, fraudReportOf(charge, false), [])
 }
 
 /** The charge has its own copy of the payment's metadata, which is only a hint: the stored id decides. */

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, vi } from 'vitest'
+import { systemClock } from '../../core/adapters/clock.ts'
 import type { Ports } from '../../core/ports.ts'
 import { keys } from '../../core/table/keys.ts'
 import { cors } from '../../functions/http/cors.ts'
@@ -33,6 +34,20 @@ interface Running {
 }
 
 let running: Promise<Running> | undefined
+
+/** How long a second click waits between two looks at the first one's purchase, ms. */
+const JOIN_STEP_MS = 200
+
+/**
+ * Waits of a job or a request for a provider that is busy are shortened, because nothing happens meanwhile.
+ * A wait for other requests of the test takes its time: the short pauses after lost races, and a second click's.
+ */
+function shortenWaits(): void {
+  const { wait } = systemClock
+  vi.spyOn(systemClock, 'wait').mockImplementation((ms) =>
+    wait(ms < 30 || ms === JOIN_STEP_MS ? ms : ms / 20),
+  )
+}
 
 const load = (file: string) => import(/* @vite-ignore */ moduleOf(file))
 
@@ -88,6 +103,7 @@ async function clear(stack: Stack): Promise<void> {
  */
 export async function startApp() {
   vi.useFakeTimers({ toFake: ['Date'], now: START })
+  shortenWaits()
   const logs: string[] = []
   vi.spyOn(console, 'log').mockImplementation((line: string) => void logs.push(line))
   running ??= start()
