@@ -387,9 +387,11 @@ export interface Charge {
   createdMs: number
 }
 
-/** What refunds or disputes have made of a charge, as a list of them shows it. */
+export type ReversalKind = 'refund' | 'dispute' | 'warning'
+
+/** What refunds, disputes or fraud warnings have made of a charge, as a list of them shows it. */
 export interface Reversal {
-  /** Ids of the refund or dispute, of its charge and of the charge's payment. */
+  /** Ids of the refund, dispute or fraud warning, of its charge and of the charge's payment. */
   id: string
   chargeId: string
   paymentId: string | undefined
@@ -402,6 +404,13 @@ export interface Reversal {
   refundedCents: number
   /** Disputes only: the amount that this dispute has taken; 0 for an inquiry and after a won dispute. */
   disputedCents: number
+  customerId: string | undefined
+  /** The fingerprint of the card's number; without one, the payment method's id. */
+  cardNumber: string | undefined
+  /** Disputes only: what the card's holder says about the charge, and how the dispute stands. */
+  dispute?: Pick<Dispute, 'reason' | 'status'>
+  /** Fraud warnings only: whether it still counts against the card. */
+  warns?: boolean
 }
 
 /** The card's issuer believes a charge to be fraudulent; a dispute may follow. */
@@ -532,10 +541,10 @@ export interface Payments {
   readRefund(refundId: string): Promise<{ paymentId: string | undefined } | undefined>
   readFraudWarning(warningId: string): Promise<FraudWarning | undefined>
   /**
-   * Refunds or disputes created since then, with their charges. Newest first, 100 a page.
+   * Refunds, disputes or fraud warnings created since then, with their charges. Newest first, 100 a page.
    * @throws DomainError `not_found` if the object of the cursor does not exist
    */
-  listReversals(kind: 'refund' | 'dispute', createdSinceMs: number, cursor?: string): Promise<Page<Reversal>>
+  listReversals(kind: ReversalKind, createdSinceMs: number, cursor?: string): Promise<Page<Reversal>>
 
   /**
    * The event; undefined unless one of the secrets signed these bytes at most 300 s before or after `nowMs`.

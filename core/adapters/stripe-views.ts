@@ -266,7 +266,9 @@ function refundOf(refund: Stripe.Refund): Refund {
 }
 
 /** A refund or dispute of a list whose `charge` is expanded; undefined for one without a charge. */
-export function reversalOf(listed: Stripe.Refund | Stripe.Dispute): Reversal | undefined {
+export type ListedReversal = Stripe.Refund | Stripe.Dispute | Stripe.Radar.EarlyFraudWarning
+
+export function reversalOf(listed: ListedReversal): Reversal | undefined {
   const { charge } = listed
   if (!charge || typeof charge === 'string') return undefined
   const took = listed.object === 'dispute' && ['open', 'lost'].includes(disputeStatusOf(listed.status))
@@ -280,6 +282,15 @@ export function reversalOf(listed: Stripe.Refund | Stripe.Dispute): Reversal | u
     refundedCents: charge.amount_refunded,
     // A dispute in another currency cannot be compared, so all of the charge counts as disputed.
     disputedCents: took ? (listed.currency === charge.currency ? listed.amount : charge.amount) : 0,
+    customerId: idOrNone(charge.customer),
+    cardNumber: charge.payment_method_details?.card?.fingerprint ?? charge.payment_method ?? undefined,
+    ...(listed.object === 'dispute' && {
+      dispute: { reason: listed.reason, status: disputeStatusOf(listed.status) },
+    }),
+    // A warning stops being actionable when its charge goes back, which says nothing good about the card.
+    ...(listed.object === 'radar.early_fraud_warning' && {
+      warns: listed.actionable || charge.amount_refunded > 0 || charge.disputed,
+    }),
   }
 }
 

@@ -17,6 +17,7 @@ import type {
   PaymentRefused,
   Payments,
   Reversal,
+  ReversalKind,
   SignedWebhook,
 } from '../ports.ts'
 import {
@@ -27,6 +28,7 @@ import {
   disputeOf,
   eventOf,
   fraudWarningOf,
+  type ListedReversal,
   paymentOf,
   refundedPaymentOf,
   reversalOf,
@@ -555,7 +557,7 @@ async function readFraudWarning(stripe: Stripe, warningId: string): Promise<Frau
 
 async function listReversals(
   stripe: Stripe,
-  kind: 'refund' | 'dispute',
+  kind: ReversalKind,
   createdSinceMs: number,
   cursor: string | undefined,
 ): Promise<Page<Reversal>> {
@@ -565,10 +567,12 @@ async function listReversals(
     expand: ['data.charge'],
     ...(cursor !== undefined && { starting_after: cursor }),
   }
-  const answer = await answerOf<Stripe.ApiList<Stripe.Refund | Stripe.Dispute>>(
-    'list',
-    kind === 'refund' ? stripe.refunds.list(params) : stripe.disputes.list(params),
-  )
+  const list = {
+    refund: () => stripe.refunds.list(params),
+    dispute: () => stripe.disputes.list(params),
+    warning: () => stripe.radar.earlyFraudWarnings.list(params),
+  } satisfies Record<ReversalKind, unknown>
+  const answer = await answerOf<Stripe.ApiList<ListedReversal>>('list', list[kind]())
   if (isRefusal(answer)) {
     if (isMissing(answer)) throw new DomainError('not_found', { cause: traceOf(answer) })
     throw unexpected(answer)

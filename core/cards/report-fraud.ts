@@ -1,13 +1,15 @@
 import { parseProfile } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
-import type { Charge, Deps, Dispute } from '../ports.ts'
+import type { Charge, Deps, Dispute, Reversal } from '../ports.ts'
 import { changeRenewal } from '../purchases/renewal-state.ts'
 import { wakeRenewal } from '../quota/renewal-call.ts'
 import { setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeAll, writeUnlessDone } from '../table/write-all.ts'
+import { absentObject } from './absence.ts'
+import { ownerOf } from './customer.ts'
 import { listLiveCards, markCard } from './declined.ts'
 import {
   type CardNumber,
@@ -32,7 +34,7 @@ export interface FraudReport {
 /** Reasons of a dispute by which the card's holder denies having made the payment. */
 const FRAUD_REASONS: readonly string[] = ['fraudulent', 'unrecognized']
 
-export const isFraudDispute = ({ reason, status }: Dispute): boolean =>
+export const isFraudDispute = ({ reason, status }: Pick<Dispute, 'reason' | 'status'>): boolean =>
   FRAUD_REASONS.includes(reason) && status !== 'inquiry'
 
 /**
@@ -43,6 +45,42 @@ export function fraudReportOf({ id, disputes }: Charge, isWarned: boolean): Frau
   const denied = disputes.filter(isFraudDispute)
   if (denied.some(({ status }) => status !== 'won')) return { chargeId: id, reason: 'card_disputed' }
   return { chargeId: id, reason: isWarned && denied.length === 0 ? 'fraud_warning' : undefined }
+}
+
+/** What the owner of a card is told about a bank's warning of a charge. */
+export const warningNews = ({ card }: Charge): NonNullable<FraudReport['news']> => ({
+  messageType: 'card_warning',
+  text: `Your bank reports that a payment with the card ending in ${card?.last4 ?? '????'} may not have been yours. If you do not recognise it, please contact us.`,
+})
+
+/**
+ * Makes the card of a charge follow the disputes or warnings of the charge that a list shows, whether or not an
+ * event reported them. Costs two reads of the table if the card agrees, and none if nothing speaks of fraud.
+ * @param listed all of the charge's disputes in the list, or its warning.
+ * @returns whether the card was behind.
+ */
+export async function compareFraudReport(
+  deps: Deps<'table' | 'payments'>,
+  { chargeId, customerId, cardNumber }: Reversal,
+  listed: readonly Reversal[],
+): Promise<boolean> {
+  const denied = listed.flatMap(({ dispute }) => (dispute && isFraudDispute(dispute) ? [dispute] : []))
+  const isWarned = listed.some(({ warns }) => warns)
+  if (cardNumber === undefined || (denied.length === 0 && !isWarned)) return false
+  const accountId = await ownerOf(deps, customerId)
+  if (accountId === undefined) return false
+  const { signals } = await readCardNumber(deps, accountId, cardNumber)
+  const known = signals?.[chargeId]
+  const reason = denied.some(({ status }) => status !== 'won') ? 'card_disputed' : undefined
+  // A dispute says more than a warning, and so does the win of one.
+  if (isWarned ? known !== undefined : known === reason) return false
+  const charge = await deps.payments.readCharge(chargeId)
+  if (!charge) throw absentObject()
+  const report = fraudReportOf(charge, isWarned)
+  if (report.reason === known) return false
+  const news = isWarned ? { news: warningNews(charge) } : {}
+  await applyFraudReport(deps, accountId, charge, { ...report, ...news }, [])
+  return true
 }
 
 const REPORT_ATTEMPTS = 10

@@ -1,6 +1,6 @@
-import { applyFraudReport, fraudReportOf, isFraudDispute } from '../cards/report-fraud.ts'
+import { compareFraudReport } from '../cards/report-fraud.ts'
 import { DomainError } from '../errors.ts'
-import type { MoneyDeps, Page, Reversal } from '../ports.ts'
+import type { MoneyDeps, Page, Reversal, ReversalKind } from '../ports.ts'
 import type { Run, Worked } from '../table/due.ts'
 import { keys } from '../table/keys.ts'
 import { DAY_MS } from '../time.ts'
@@ -9,17 +9,20 @@ import { type Purchase, purchaseOf, readPurchase } from './purchase.ts'
 import { applyReversal } from './reversal.ts'
 
 /** How far back each pass looks. A bank may take months to decide a dispute. */
-const KINDS = { refund: 30 * DAY_MS, dispute: 120 * DAY_MS } as const
+const KINDS = { refund: 30 * DAY_MS, dispute: 120 * DAY_MS, warning: 30 * DAY_MS } as const satisfies Record<
+  ReversalKind,
+  number
+>
 
 /**
- * Makes the ledger follow every refund and dispute of the last months, whether or not an event reported it:
- * the endpoint may have been deleted or disabled meanwhile. Each run lists all of them, newest first; a run
- * that is out of time is resumed by the next one.
+ * Makes the ledger follow every refund and dispute of the last months, and the cards every report of fraud,
+ * whether or not an event reported it: the endpoint may have been deleted or disabled meanwhile. Each run lists
+ * all of them, newest first; a run that is out of time is resumed by the next one.
  * @returns how many charges were behind and now agree, and how many failed.
  */
 export async function compareReversals(deps: MoneyDeps, run: Run): Promise<Worked> {
   const worked = { done: 0, failed: 0 }
-  for (const kind of ['refund', 'dispute'] as const) {
+  for (const kind of ['refund', 'dispute', 'warning'] as const) {
     const key = keys.job(`compare-${kind}s`)
     const begunAt = (await deps.table.get(key))?.cursor
     let cursor = begunAt === undefined ? undefined : String(begunAt)
@@ -35,11 +38,7 @@ export async function compareReversals(deps: MoneyDeps, run: Run): Promise<Worke
 }
 
 /** The page after the cursor; the first one again if the object of the cursor no longer exists. */
-function listFrom(
-  deps: MoneyDeps,
-  kind: keyof typeof KINDS,
-  cursor: string | undefined,
-): Promise<Page<Reversal>> {
+function listFrom(deps: MoneyDeps, kind: ReversalKind, cursor: string | undefined): Promise<Page<Reversal>> {
   const sinceMs = deps.clock.nowMs() - KINDS[kind]
   return deps.payments.listReversals(kind, sinceMs, cursor).catch((error: unknown) => {
     if (!(error instanceof DomainError && error.code === 'not_found')) throw error
@@ -49,7 +48,7 @@ function listFrom(
 
 async function compareCharges(
   deps: MoneyDeps,
-  kind: keyof typeof KINDS,
+  kind: ReversalKind,
   reversals: Reversal[],
   width: number,
   worked: Worked,
@@ -59,11 +58,19 @@ async function compareCharges(
     for (let listed = charges.shift(); listed; listed = charges.shift()) {
       const [first] = listed
       try {
-        if (first && (await compareCharge(deps, kind, first, listed))) worked.done++
+        if (!first) continue
+        // The money first: a sign-up puts its card on file only once it is credited.
+        const wasBehind = kind !== 'warning' && (await compareCharge(deps, kind, first, listed))
+        const wasUntold = await compareFraudReport(deps, first, listed)
+        if (wasBehind || wasUntold) worked.done++
       } catch (error) {
         worked.failed++
         const about = { item: first?.chargeId ?? '' }
-        deps.log.error('a refund or dispute could not be applied; the next sweep retries it', error, about)
+        deps.log.error(
+          'a refund, dispute or fraud warning could not be applied; the next sweep retries it',
+          error,
+          about,
+        )
       }
     }
   }
@@ -73,7 +80,7 @@ async function compareCharges(
 /** @returns whether the ledger was behind. */
 async function compareCharge(
   deps: MoneyDeps,
-  kind: keyof typeof KINDS,
+  kind: 'refund' | 'dispute',
   charge: Reversal,
   listed: Reversal[],
 ): Promise<boolean> {
@@ -88,18 +95,9 @@ async function compareCharge(
     purchase.refundedCents === refundedCents &&
     (kind === 'refund' || purchase.disputedCents === disputedCents)
   if (agrees) return false
-  // The card comes first: once the ledger agrees, no sweep looks at this charge again.
-  if (kind === 'dispute') await reportFraud(deps, purchase, charge.chargeId)
   // `applyReversal` reads the charge itself, so it decides by all refunds and disputes of the charge.
   await applyReversal(deps, purchase, charge.chargeId)
   return true
-}
-
-/** Blocks the card of a charge that its holder denies, or unblocks it once the dispute is won. */
-async function reportFraud(deps: MoneyDeps, { accountId }: Purchase, chargeId: string): Promise<void> {
-  const charge = await deps.payments.readCharge(chargeId)
-  if (!charge?.disputes.some(isFraudDispute)) return
-  await applyFraudReport(deps, accountId, charge, fraudReportOf(charge, false), [])
 }
 
 /** The charge has its own copy of the payment's metadata, which is only a hint: the stored id decides. */

@@ -1,7 +1,7 @@
 import { absentObject, isAbsentObject } from '../cards/absence.ts'
 import { ownerOf, syncCustomer } from '../cards/customer.ts'
 import type { Hold } from '../cards/hold.ts'
-import { applyFraudReport, fraudReportOf, isFraudDispute } from '../cards/report-fraud.ts'
+import { applyFraudReport, fraudReportOf, isFraudDispute, warningNews } from '../cards/report-fraud.ts'
 import { releaseHold, settleHold } from '../cards/settle.ts'
 import { syncCard } from '../cards/sync.ts'
 import { DomainError } from '../errors.ts'
@@ -241,8 +241,7 @@ async function fraudWarned(deps: MoneyDeps, event: PaymentEvent, eventDone: Writ
   if (accountId === undefined) return writeUnlessDone(deps, eventDone)
   // A sign-up puts its card on file only once it is credited.
   await settleReversal(deps, charge.captured ? charge.paymentId : undefined, [])
-  const text = `Your bank reports that a payment with the card ending in ${charge.card?.last4 ?? '????'} may not have been yours. If you do not recognise it, please contact us.`
-  const news = event.type.endsWith('.created') ? { news: { messageType: 'card_warning', text } } : {}
+  const news = event.type.endsWith('.created') ? { news: warningNews(charge) } : {}
   const report = fraudReportOf(charge, warning.actionable || hasGoneBack(charge))
   await applyFraudReport(deps, accountId, charge, { ...report, ...news }, eventDone)
 }

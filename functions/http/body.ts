@@ -40,7 +40,8 @@ export function parseBody({ body, isBase64Encoded, headers }: RawBody, form: boo
  */
 export function rawBody({ body = '', isBase64Encoded }: Omit<RawBody, 'headers'>, limit: number): Buffer {
   const bytes = Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8')
-  if (bytes.length > limit) throw new DomainError('payload_too_large')
+  if (bytes.length > limit)
+    throw new DomainError('payload_too_large', { detail: `The body is larger than ${limit / 1024} KiB.` })
   // Node ignores characters that are not Base64, so the bytes are compared with the text.
   if (isBase64Encoded && bytes.toString('base64') !== body) throw new DomainError('malformed_body')
   return bytes

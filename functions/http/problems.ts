@@ -193,7 +193,7 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
   not_found: { status: 404, title: 'Not found', detail: 'Not found.' },
   username_taken: { status: 409, title: 'Username taken', detail: 'Another account has this username.' },
   email_taken: { status: 409, title: 'E-mail address taken', detail: 'Another account has this address.' },
-  payload_too_large: { status: 413, title: 'Payload too large', detail: 'The body is larger than 64 KiB.' },
+  payload_too_large: { status: 413, title: 'Payload too large', detail: 'The body is too large.' },
   unsupported_media_type: {
     status: 415,
     title: 'Unsupported media type',

@@ -200,6 +200,27 @@ describe('without an endpoint at Stripe, the sweep makes the ledger follow', () 
     expect(await alarmsOfAnHour()).toEqual([])
   })
 
+  test.each([
+    ['a dispute for fraud', '4000000000000259', 'card_disputed'],
+    ['a fraud warning', '4000000000005423', 'fraud_warning'],
+  ])('%s closes the card and pauses renewal, and is told once', async (_, card, reason) => {
+    double.addFault({ fault: 'no-endpoint' })
+    const person = await newBuyer(app, { card })
+    await sweep()
+    await sweep()
+    expect((await shown(app, person, '/v1/user')).renewal).toMatchObject({ state: 'paused', reason })
+    const told = await shown(app, person, '/api/users/current/notifications')
+    const ofCard = told.filter(({ messageType }: { messageType: string }) => messageType.startsWith('card_'))
+    expect(ofCard).toHaveLength(1)
+    expect((await buy(app, person)).status).toBe(402)
+    const [dispute] = (await dashboard.disputes.list()).data
+    if (!dispute) return
+    await dashboard.disputes.update(dispute.id, { evidence: { uncategorized_text: 'winning_evidence' } })
+    app.advance(MINUTE_MS)
+    await sweep()
+    expect((await shown(app, person, '/v1/user')).renewal).toMatchObject({ state: 'on', reason: null })
+  })
+
   test('and a refund is dated by the day when it was made', async () => {
     double.addFault({ fault: 'no-endpoint' })
     const person = await newBuyer(app)

@@ -377,7 +377,9 @@ describe('cards that expire', () => {
     await withCard(0)
     app.resetCalls()
     expect(await sweep()).toMatchObject({ expiryNotices: 1 })
-    const lists = ['events', 'payment_intents', 'refunds', 'disputes'].map((list) => `GET /v1/${list}`)
+    const lists = ['events', 'payment_intents', 'refunds', 'disputes', 'radar/early_fraud_warnings'].map(
+      (list) => `GET /v1/${list}`,
+    )
     const others = Object.keys(app.calls().stripe).filter((call) => !lists.includes(call))
     expect(others).toEqual([])
   })

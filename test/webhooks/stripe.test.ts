@@ -121,6 +121,7 @@ describe('the body is read as the received bytes', () => {
     const body = large(1)
     const tooLarge = await post(app, body, signed(body, double.webhookSecret))
     expectError(webhooks.stripe, tooLarge, 'payload_too_large')
+    expect(tooLarge.body.detail).toBe('The body is larger than 1024 KiB.')
     refused(await post(app, '', signed('', double.webhookSecret)))
   })
 
