@@ -434,8 +434,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     more: [
       // The reconciliation would repair it.
       {
-        find: ['if (agrees) return false', "if (kind === 'dispute')"],
-        put: ['if (agrees || kind) return false', "if (kind === 'dispute')"],
+        find: ['if (agrees) return false', 'await applyReversal(deps, purchase, charge.chargeId)'],
+        put: ['if (agrees || charge) return false', 'await applyReversal(deps, purchase, charge.chargeId)'],
       },
       {
         near: applyReversal,
@@ -488,8 +488,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a refund that no event reports is not noticed',
-    find: ['if (agrees) return false', "if (kind === 'dispute')"],
-    put: ['if (agrees || kind) return false', "if (kind === 'dispute')"],
+    find: ['if (agrees) return false', 'await applyReversal(deps, purchase, charge.chargeId)'],
+    put: ['if (agrees || charge) return false', 'await applyReversal(deps, purchase, charge.chargeId)'],
     foundBy: unreconciled('refunds and disputes that no event reports reach the ledger'),
   },
   {
