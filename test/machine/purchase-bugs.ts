@@ -428,7 +428,9 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
       'for (let tries = 0; tries < TRIES; tries++) {',
       'await applyLedger(deps, accountId)',
     ],
-    namesFrom: [['const charge = await deps.payments.readCharge(chargeId)', 'if (!charge)']],
+    namesFrom: [
+      ['const charge = await deps.payments.readCharge(chargeId)', 'if (!charge) throw absentObject()'],
+    ],
     more: [
       // The reconciliation would repair it.
       {
