@@ -190,8 +190,8 @@ const BUDGET_TRIES = 60
 /** Attempts that start without a pause. */
 const BUDGET_PATIENCE = 2
 /** The longest pause before the first attempt that waits; it grows by as much, to a limit, ms. */
-const BUDGET_PAUSE_MS = 10
-const LONGEST_BUDGET_PAUSE_MS = 250
+const BUDGET_PAUSE_MS = 25
+const LONGEST_BUDGET_PAUSE_MS = 1_500
 
 function sharedBudget({ table, clock }: Pick<MoneyDeps, 'table' | 'clock'>) {
   const key = keys.callBudget('stripe')
