@@ -164,7 +164,7 @@ export function compareRecorded(deps: MoneyDeps, run: WatchfulRun): Promise<Work
     const owner = payment && (await ownerOfPayment(deps, payment))
     const verdict = owner
       ? await verdictOn(deps, payment, owner)
-      : await verdictOnAbsent(deps, parsePaymentRecord(item))
+      : await verdictOnAbsent(deps, id, parsePaymentRecord(item))
     if (verdict === 'agrees' && owner?.kind !== 'purchase') await removePaymentRecord(deps, id)
     else await record(deps, run, id, verdict, owner)
     return true
@@ -255,17 +255,29 @@ function isReturned(charge: Charge): boolean {
   return refundedCents + disputedCents >= charge.amountCents
 }
 
-/** The verdict on a recorded payment that the provider does not know. */
+/**
+ * The verdict on a recorded payment that the provider does not know. With the secret key of another account the
+ * customer is absent, too: that proves nothing about the payment, but the operator is told within the hour.
+ */
 async function verdictOnAbsent(
   deps: MoneyDeps,
+  id: string,
   { accountId = '', purchaseId = '' }: { accountId?: string | undefined; purchaseId?: string | undefined },
 ): Promise<Verdict> {
   const purchase = purchaseId === '' ? undefined : await readPurchase(deps, accountId, purchaseId)
   if (purchase && isOpen(purchase)) return 'open'
   if (purchase?.state !== 'credited') return 'agrees'
-  // With the secret key of another account the customer is absent, too. Then the operator is told later.
-  const isLate = deps.clock.nowMs() - (purchase.paidAtMs ?? 0) >= CREDITED_WITHIN_MS
   const isKnown = (await deps.payments.readCustomer(purchase.customerId)) !== undefined
-  if (!isLate && !isKnown) return 'open'
-  return { alarm: 'credited, but Stripe has no such payment; check the ledger of the account' }
+  if (!isKnown) {
+    const isLate = deps.clock.nowMs() - (purchase.paidAtMs ?? 0) >= CREDITED_WITHIN_MS
+    return isLate ? { alarm: UNKNOWN } : 'open'
+  }
+  // The key may have been put right between the two calls.
+  const isAbsent = (await deps.payments.readPayment(id)) === undefined
+  return isAbsent
+    ? { alarm: 'credited, but Stripe has no such payment; check the ledger of the account' }
+    : 'open'
 }
+
+const UNKNOWN =
+  'credited, but Stripe knows neither it nor its customer; check that StripeSecretKey is of the right account'

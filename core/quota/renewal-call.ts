@@ -21,8 +21,9 @@ import { type CrossedThresholds, isBelowRenewal } from './thresholds.ts'
  */
 
 /**
- * Assignments with which a consume makes a notice or a renewal due. What is due already keeps its time, so
- * that later calls do not postpone it.
+ * Assignments with which a consume makes a notice or a renewal due. A renewal that is due already keeps its
+ * time, so that later calls do not postpone it. A notice is due at once: the check that is due already may wait
+ * for the end of the month, as at the owner's cap.
  */
 export function callByConsume(
   accountId: string,
@@ -34,7 +35,8 @@ export function callByConsume(
   return [
     ...(notice ? [expr`#n = ${nowMs}`] : []),
     ...(renewal ? [expr`#r = if_not_exists(#r, ${0}) + ${1}`] : []),
-    expr`#due = if_not_exists(#due, ${due}), #dueAtMs = if_not_exists(#dueAtMs, ${dueAtMs})`,
+    expr`#due = ${due}`,
+    notice ? expr`#dueAtMs = ${dueAtMs}` : expr`#dueAtMs = if_not_exists(#dueAtMs, ${dueAtMs})`,
   ]
 }
 

@@ -32,7 +32,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | payment look-up   | PAYMENT#<pi_>          | #PAYMENT                           | purchase of a payment; due until the two were compared           | for good                                          |
  * | job               | JOB#<name>             | #JOB                               | progress of a job                                                | for good                                          |
  * | call budget       | CALLS#<provider>       | #CALLS                             | how many calls the jobs may make to a provider, by endpoint      | for good                                          |
- * | event guard       | EVENT#<source>:<id>    | #EVENT                             | an event from outside that has been processed                    | 30 days (EventBridge: 7 days)                     |
+ * | event guard       | EVENT#<source>:<id>    | #EVENT                             | an event from outside: processed, or absent since a time         | 30 days (EventBridge: 7 days)                     |
  *
  * `#` sorts before every letter: one Query with `begins_with(sk, '#')` reads profile and quota together. Text
  * from outside is only in `pk`, after a prefix, and never in `sk`, so no input can name an item of another

@@ -17,7 +17,7 @@ import { keys, STRIPE_EVENT_KEPT_MS, ttlAt } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
-import { DAY_MS } from '../time.ts'
+import { isAbsentForGood, noteAbsence, UNDELIVERED_MS } from './absent-events.ts'
 import type { ObjectKind } from './event-types.ts'
 
 /** Does an event's work, and writes `eventDone` in the same transaction. */
@@ -58,12 +58,6 @@ export async function receiveWebhook(
   await processEvent(deps, event)
 }
 
-/** How far back the sweep looks for missed events. The provider itself retries an event for three days. */
-const UNDELIVERED_MS = 7 * DAY_MS
-
-/** An event whose object is absent is retried for this time. */
-const ABSENT_MS = DAY_MS
-
 /** Pages of 100 events, newest first. Older events have to wait until these are delivered. */
 const UNDELIVERED_PAGES = 10
 
@@ -92,7 +86,7 @@ export async function processMissedEvents(
     try {
       if (isOurs(deps, event) && (await processEvent(deps, event))) worked.done++
     } catch (error) {
-      if (isAbsentObject(error) && nowMs - event.createdMs >= ABSENT_MS) {
+      if (isAbsentObject(error) && (await isAbsentForGood(deps, event))) {
         await giveUpEvent(deps, alarm, event)
         continue
       }
@@ -109,7 +103,7 @@ export async function processMissedEvents(
 /** An event whose object stays absent raises an alarm, once. Money is compared with the ledger all the same. */
 async function giveUpEvent(deps: MoneyDeps, alarm: WatchfulRun['alarm'], event: PaymentEvent): Promise<void> {
   alarm(
-    `event ${event.id}: ${event.type} of ${event.objectId}, which Stripe has not shown for a day; check that StripeSecretKey is of the right account`,
+    `event ${event.id}: ${event.type} of ${event.objectId}, which Stripe does not show; check that StripeSecretKey is of the right account`,
   )
   await writeUnlessDone(deps, eventDoneWrites(deps, event))
 }
@@ -129,7 +123,12 @@ async function processEvent(deps: MoneyDeps, event: PaymentEvent): Promise<boole
   const work = HANDLERS.get(event.objectKind)
   if (!work || event.objectId === undefined || COVERED_BY_PAYMENT.has(event.type)) return false
   if (await deps.table.get(doneKey(event))) return false
-  await work(deps, event, eventDoneWrites(deps, event))
+  try {
+    await work(deps, event, eventDoneWrites(deps, event))
+  } catch (error) {
+    if (isAbsentObject(error)) await noteAbsence(deps, event)
+    throw error
+  }
   return true
 }
 

@@ -182,6 +182,7 @@ describe('without an endpoint at Stripe, the sweep makes the ledger follow', () 
     await refund(app, (await paymentsOf(app, person))[0] ?? { id: '' })
     await sweep()
     expect([await unitsLeft(app, person), await unitsLeft(app, other)]).toEqual([100, 100])
+    expect((await shown(app, other, '/v1/user')).renewal.reason).toBe('card_disputed')
     app.advance(5 * DAY_MS)
     await sweep()
     const [dispute] = (await dashboard.disputes.list()).data
@@ -193,6 +194,7 @@ describe('without an endpoint at Stripe, the sweep makes the ledger follow', () 
     for (const each of [person, other]) {
       const signedIn = await later(app, each, HOUR_MS)
       expect(await unitsLeft(app, signedIn)).toBe(1100)
+      expect((await shown(app, signedIn, '/v1/user')).renewal.state).toBe('on')
       expect((await ledgerOf(app, signedIn)).map(({ amount }) => amount).reduce((a, b) => a + b)).toBe(0)
     }
     expect(await alarmsOfAnHour()).toEqual([])

@@ -7,7 +7,14 @@ import { proveCard } from '../../core/cards/verify.ts'
 import { writeAll, writeUnlessDone } from '../../core/table/write-all.ts'
 import { breaksOf, type Flow, failuresOf, flows, type Mode, onFile, play } from './card-flows.ts'
 import { confirmMeanwhile, meanwhiles, overtake, playWith, tenAtOnce } from './card-moments.ts'
-import { detachedDefault, sentTwice, stolenTwice, typedTwice, unknownCards } from './card-scenarios.ts'
+import {
+  detachedDefault,
+  sentAgain,
+  sentTwice,
+  stolenTwice,
+  typedTwice,
+  unknownCards,
+} from './card-scenarios.ts'
 import type { Cards } from './card-world.ts'
 import type { Bug } from './patch.ts'
 
@@ -223,6 +230,12 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
     find: 'if (!answer) return { remove: key }',
     put: 'if (key) return { remove: key }',
     foundBy: (functions) => failuresOf([functions], sentTwice),
+  },
+  {
+    title: 'a repeated request without a key begins a second verification',
+    find: "if (await wasProved(deps, account, input)) return 'proved'",
+    put: '',
+    foundBy: (functions) => failuresOf([functions], sentAgain),
   },
   {
     title: 'a number that was declined for good can be proved under another payment method',

@@ -8,8 +8,11 @@ import {
   cards,
   expectSettled,
   listed,
+  MINUTE_MS,
   openCardWorld,
 } from './card-world.ts'
+
+const HOUR_MS = 60 * MINUTE_MS
 
 const STOLEN = '4000000000009979'
 
@@ -39,7 +42,10 @@ export const typedTwice = inWorld('typed twice', async (world) => {
   expect((await world.account()).customer?.defaultCardId).toBe(newer)
 })
 
-/** A request that is repeated with its Idempotency-Key gets its answer, and makes no second hold. */
+/**
+ * A request that is repeated with its Idempotency-Key gets its answer, and makes no second hold. Only the key can
+ * tell: too much time has passed for a repetition that would be recognised without one.
+ */
 export const sentTwice = inWorld('sent twice', async (world) => {
   const cardId = await world.newCard(GOOD)
   const send = async () =>
@@ -54,6 +60,18 @@ export const sentTwice = inWorld('sent twice', async (world) => {
   for (let times = 0; times < 3; times++) {
     expect(await send()).toBe('proved')
     await world.deliver()
+    world.advance(HOUR_MS)
+  }
+  expect(await charges(world)).toBe(1)
+})
+
+/** A request that is sent again after a lost answer, without any key, makes no second hold. */
+export const sentAgain = inWorld('sent again', async (world) => {
+  const cardId = await world.newCard(GOOD)
+  for (let times = 0; times < 3; times++) {
+    expect(await world.verify(cardId)).toBe('proved')
+    await world.deliver()
+    world.advance(MINUTE_MS)
   }
   expect(await charges(world)).toBe(1)
 })

@@ -34,6 +34,7 @@ import {
   heldBackByHour,
   indebted,
   longOutage,
+  lowAtCap,
   madeUpLink,
   neverRetry,
   otherDefaultCard,
@@ -524,6 +525,18 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     foundBy: unreconciled('a credit without its payment raises an alarm'),
   },
   {
+    title: 'an absent payment is not read again once its customer is found',
+    find: 'const isAbsent = (await deps.payments.readPayment(id)) === undefined',
+    put: 'const isAbsent = id !== undefined',
+    foundBy: unreconciled('a key that is put right between two calls proves nothing about a payment'),
+  },
+  {
+    title: 'an old event whose object is absent is given up at the first look',
+    find: 'return item !== undefined && nowMs - Number(item.sinceMs) >= ABSENT_MS',
+    put: 'return item !== undefined',
+    foundBy: unreconciled('an event is given up only after a day of looks'),
+  },
+  {
     title: 'a purchase whose payment is deleted stays open',
     find: ['if (!now || !isOpen(now) || !(await isPaymentDeleted(deps, error, now))) throw error'],
     put: 'throw error',
@@ -548,6 +561,12 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     foundBy: unreconciled('a comparison that is out of time goes on where it stopped'),
   },
   // --- Renewals and notices ---
+  {
+    title: 'a notice waits for the end of the cap',
+    find: 'notice ? expr`#dueAtMs = ${dueAtMs}` : expr`#dueAtMs = if_not_exists(#dueAtMs, ${dueAtMs})`',
+    put: 'expr`#dueAtMs = if_not_exists(#dueAtMs, ${dueAtMs})`',
+    foundBy: failed(lowAtCap),
+  },
   {
     title: 'a renewal does not check its cycle',
     find: '[expr`#ledgerSeq = ${cycle}`, unchanged(account)]',

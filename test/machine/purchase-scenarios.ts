@@ -502,16 +502,20 @@ export const refunded = inWorld(async (world) => {
   assert.equal(books(world).quota.left, 1005)
 })
 
-/** A refund fails, and a dispute of the same charge takes its place: the money stays away, so renewal stays paused. */
+/**
+ * A refund fails, and a dispute of the same charge takes its place: the money stays away, so renewal stays
+ * paused. The customer says that nothing was delivered; a dispute for fraud would pause renewal by itself.
+ */
 export const otherReversal = inWorld(async (world) => {
   assert.equal(await world.signUp(await world.newCard(DISPUTED)), 'paid')
+  for (const dispute of Object.values(world.stripe.state.disputes)) dispute.reason = 'product_not_received'
   await world.consumeTo(1_005)
   const [charge] = world.charges()
   assert.ok(charge)
   charge.amount_refunded = 40
   await world.deliver()
   await settle(world, 'refunded in part and disputed')
-  assert.equal(books(world).profile.renewal?.state, 'paused')
+  assert.equal(books(world).profile.renewal?.reason, 'payment_reversed')
   charge.amount_refunded = 0
   // Any event of the charge makes the ledger follow it.
   const about = Object.values(world.stripe.state.events).find(({ type }) => type === 'charge.dispute.created')
@@ -519,7 +523,7 @@ export const otherReversal = inWorld(async (world) => {
   const { id: _, ...again } = about
   await world.receive({ ...again, id: 'evt_again' })
   await settle(world, 'disputed in full')
-  assert.equal(books(world).profile.renewal?.state, 'paused')
+  assert.equal(books(world).profile.renewal?.reason, 'payment_reversed')
   assert.equal(credited(world), 1, 'charged again for what was given back')
 })
 
@@ -537,6 +541,20 @@ export const indebted = inWorld(async (world) => {
   await world.setRenewal(true)
   await settle(world, 'in debt, with another card')
   assert.equal(credited(world), 3, 'charged for nothing')
+})
+
+/** A refusal has called for a renewal that the cap forbids until the month ends; then 10 % is crossed. */
+export const lowAtCap = inWorld(async (world) => {
+  await held(world)
+  assert.equal(await world.setCap(0), 'done')
+  await world.consumeTo(150)
+  assert.equal(await world.consume(500), 'quota_exhausted')
+  await world.job('checkQuotas')
+  assert.equal(books(world).profile.renewal?.state, 'capped')
+  await world.consumeTo(60)
+  await world.job('checkQuotas')
+  assert.ok(books(world).notices.includes('low_quota'), 'the notice waits for the end of the month')
+  await settle(world, 'low at the cap')
 })
 
 /** Each crossing of the threshold sends one notice and one mail. */

@@ -29,7 +29,7 @@ import { wakeRenewal } from '../../core/quota/renewal-call.ts'
 import { trialCredit } from '../../core/quota/trial.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
-import type { Item, Table } from '../../core/table/table.ts'
+import type { Item, Table, Write } from '../../core/table/table.ts'
 import { subscribedEvents } from '../../core/webhooks/event-types.ts'
 import { processMissedEvents, receiveWebhook } from '../../core/webhooks/events.ts'
 import type { StripeState } from '../local/stripe/state.ts'
@@ -88,6 +88,10 @@ const RING = openKeyring('5a'.repeat(32))
 export interface Said {
   kind: PurchaseRequest['kind']
   key: string | undefined
+  /** The card sent, or the default cards meanwhile: ids of payment methods, and the numbers behind them then. */
+  cards: string[]
+  /** The newest credited purchases before the request and after it. */
+  newest: (string | undefined)[]
   /** `paid`, `pending` or the code of an error; `gone` if the process died. */
   answer: string
   fromMs: number
@@ -103,6 +107,7 @@ export interface Snapshot {
   stripe: StripeState
   said: Said[]
   crossings: number[]
+  creditedAtMs: [id: string, atMs: number][]
 }
 
 export type PurchaseWorld = Awaited<ReturnType<typeof openPurchaseWorld>>
@@ -132,6 +137,8 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   let made = from?.made ?? 0
   const said: Said[] = [...(from?.said ?? [])]
   const crossings = new Set<number>(from?.crossings)
+  /** When each purchase was credited; the purchase itself is dated by its charge, which may be older. */
+  const creditedAtMs = new Map<string, number>(from?.creditedAtMs)
   const mistakes: string[] = []
   const clock = {
     nowMs: () => nowMs,
@@ -141,7 +148,11 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   }
   const ids = numberedIds(() => ++made)
   const stripe = stripeHere(clock.nowMs, from && structuredClone(from.stripe))
-  const memory = memoryTable([], watchRenewal(mistakes))
+  const watchRenewals = watchRenewal(mistakes)
+  const memory = memoryTable([], (writes, items, apply) => {
+    watchRenewals(writes, items, apply)
+    for (const id of creditedBy(writes)) if (!creditedAtMs.has(id)) creditedAtMs.set(id, nowMs)
+  })
   const table: Table = {
     ...memory,
     async update(key, set, condition) {
@@ -193,10 +204,16 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   }
   const request = async (wanted: PurchaseRequest, key: string | undefined, via: Ports): Promise<string> => {
     const fromMs = nowMs
+    const cards = () => (wanted.kind === 'signup' ? [wanted.cardId] : defaultOf(memory.items()))
+    const cardsBefore = withNumbers(stripe.state, cards())
+    const newest = () => [...creditedAtMs.keys()].at(-1)
+    const newestBefore = newest()
     const answer = await gated((caller) => functions.buyBundle(via, caller, wanted, key))
     said.push({
       kind: wanted.kind,
       key,
+      cards: [...cardsBefore, ...withNumbers(stripe.state, cards())],
+      newest: [newestBefore, newest()],
       answer,
       fromMs: Math.min(fromMs, nowMs),
       toMs: Math.max(fromMs, nowMs),
@@ -215,6 +232,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     mistakes,
     said,
     crossings,
+    creditedAtMs,
     alarms,
     account,
     items: () => memory.items(),
@@ -236,6 +254,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       stripe: structuredClone(stripe.state),
       said: [...said],
       crossings: [...crossings],
+      creditedAtMs: [...creditedAtMs],
     }),
 
     // --- The client ---
@@ -401,6 +420,22 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   }
   return world
 }
+
+/** The ids of the purchases that these writes credit. */
+const creditedBy = (writes: readonly Write[]): string[] =>
+  writes.flatMap((write) =>
+    'put' in write && String(write.put.sk).startsWith('PURCHASE#') && write.put.state === 'credited'
+      ? [String(write.put.id)]
+      : [],
+  )
+
+/** The id of the default card, if there is one. */
+const defaultOf = (items: readonly Item[]): string[] =>
+  items.flatMap(({ sk, defaultCardId: id }) => (sk === '#CUSTOMER' && id !== undefined ? [String(id)] : []))
+
+/** Ids of payment methods, and the fingerprints of the numbers that they stand for now. */
+const withNumbers = ({ paymentMethods }: StripeState, ids: readonly string[]): string[] =>
+  ids.flatMap((id) => [id, paymentMethods[id]?.card?.fingerprint ?? id])
 
 /** A confirmed account right after its registration, with its 100 trial units. */
 function newAccount({ sealed, hash, lookup }: ReturnType<typeof newDefaultKey>, nowMs: number): Item[] {

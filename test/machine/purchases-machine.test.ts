@@ -24,6 +24,7 @@ import {
   heldBackByHour,
   indebted,
   longOutage,
+  lowAtCap,
   madeUpLink,
   neverRetry,
   otherDefaultCard,
@@ -123,6 +124,7 @@ test.each(['POST /v1/payment_intents$', 'POST /v1/payment_intents/*/confirm', 'P
   (match) => promised(match)(),
 )
 test('each crossing of 10 % sends one notice and one mail', () => crossings())
+test('a crossing of 10 % is told at once though the cap keeps the bundle from renewing', () => lowAtCap())
 test('every event does its work once, though it is delivered thirty times', () => heardOften())
 
 describe.each(Object.values(flows))('$title', (flow) => {

@@ -372,8 +372,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   {
     title: 'a later crossing postpones what is due already',
     near: callByConsume,
-    find: 'expr`#due = if_not_exists(#due, ${due}), #dueAtMs = if_not_exists(#dueAtMs, ${dueAtMs})`',
-    put: 'expr`#due = if_not_exists(#due, ${due}), #dueAtMs = ${dueAtMs}`',
+    find: 'expr`#dueAtMs = if_not_exists(#dueAtMs, ${dueAtMs})`',
+    put: 'expr`#dueAtMs = ${dueAtMs}`',
     foundBy: 'below 10 % a notice is due, below 1 % a renewal too, and exactly at a threshold neither',
   },
   {

@@ -6,6 +6,7 @@ import { through } from './purchase-faults.ts'
 import { held } from './purchase-flows.ts'
 import {
   ALWAYS_3DS,
+  DAY_MS,
   GOOD,
   HOUR_MS,
   MINUTE_MS,
@@ -123,6 +124,28 @@ export const reconciliations = {
     world.stripe.deleteObjects([bought])
     await sweeps(world)
     assert.equal(world.alarms.filter((alarm) => alarm.includes(bought)).length, 1, 'an alarm for the credit')
+  },
+  'a key that is put right between two calls proves nothing about a payment': async (world) => {
+    await held(world)
+    assert.equal(await world.buy(), 'paid')
+    world.advance(2 * HOUR_MS)
+    world.stripe.faults.add({ fault: 'other-account', times: 1, match: 'GET /v1/payment_intents/*' })
+    await world.job('compareRecorded')
+    assert.deepEqual(world.alarms, [], 'an alarm without a reason')
+    await settle(world, 'the key is right again')
+  },
+  'an event is given up only after a day of looks': async (world) => {
+    await held(world)
+    assert.ok(await world.refund(0, 33))
+    world.advance(2 * DAY_MS)
+    for (const match of ['GET /v1/refunds/*', 'GET /v1/charges/*'])
+      world.stripe.faults.add({ fault: 'other-account', match })
+    assert.ok((await world.job('sweepEvents')) > 0)
+    assert.deepEqual(world.alarms, [], 'given up at the first look')
+    world.stripe.faults.clear()
+    await world.job('sweepEvents')
+    assert.equal(books(world).purchases[0]?.refundedCents, 33, 'an event that is not handled any more')
+    await settle(world, 'the key is right again')
   },
   'a deleted payment ends its purchase': async (world) => {
     await held(world, ALWAYS_3DS)

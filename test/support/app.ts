@@ -1,5 +1,7 @@
 import { afterAll, afterEach, vi } from 'vitest'
+import { systemClock } from '../../core/adapters/clock.ts'
 import type { Ports } from '../../core/ports.ts'
+import { keys } from '../../core/table/keys.ts'
 import { cors } from '../../functions/http/cors.ts'
 import { needs } from '../../functions/http/needs.ts'
 import type { Need } from '../../functions/http/route.ts'
@@ -32,6 +34,20 @@ interface Running {
 }
 
 let running: Promise<Running> | undefined
+
+/** How long a second click waits between two looks at the first one's purchase, ms. */
+const JOIN_STEP_MS = 200
+
+/**
+ * Waits of a job or a request for a provider that is busy are shortened, because nothing happens meanwhile.
+ * A wait for other requests of the test takes its time: the short pauses after lost races, and a second click's.
+ */
+function shortenWaits(): void {
+  const { wait } = systemClock
+  vi.spyOn(systemClock, 'wait').mockImplementation((ms) =>
+    wait(ms < 30 || ms === JOIN_STEP_MS ? ms : ms / 20),
+  )
+}
 
 const load = (file: string) => import(/* @vite-ignore */ moduleOf(file))
 
@@ -87,6 +103,7 @@ async function clear(stack: Stack): Promise<void> {
  */
 export async function startApp() {
   vi.useFakeTimers({ toFake: ['Date'], now: START })
+  shortenWaits()
   const logs: string[] = []
   vi.spyOn(console, 'log').mockImplementation((line: string) => void logs.push(line))
   running ??= start()
@@ -98,9 +115,23 @@ export async function startApp() {
   }
   await startAfresh()
   Object.assign(process.env, stack.env)
-  // How late it is does not depend on the tests before.
-  afterEach(() => void vi.setSystemTime(START))
+  let hasRunJobs = false
+  // How late it is does not depend on the tests before, nor do the calls to Stripe that jobs may make now: their
+  // times are reserved, and would be in the future of the next test.
+  afterEach(async () => {
+    vi.setSystemTime(START)
+    if (!hasRunJobs) return
+    hasRunJobs = false
+    const { table } = await allPorts()
+    await table.transact([{ remove: keys.callBudget('stripe') }])
+  })
   afterAll(() => void vi.useRealTimers())
+
+  async function runJob(name: string, event?: { accountId: string }) {
+    hasRunJobs = true
+    const { handler } = await load(`functions/jobs/${name}.ts`)
+    return handler(event)
+  }
 
   async function request(method: string, path: string, options: TestRequest = {}): Promise<TestAnswer> {
     const { json, form, token } = options
@@ -166,12 +197,11 @@ export async function startApp() {
     forgetVerdicts: () => gateway.setRoutes(gatewayRoutes()),
     /** Moves the clock of every part. */
     advance: (ms: number) => void vi.setSystemTime(Date.now() + ms),
-    job: async (name: string) => (await load(`functions/jobs/${name}.ts`)).handler(),
+    job: (name: string) => runJob(name),
     /** Runs the renewals that were started since the last call. @returns their accounts. */
     async startedRenewals(): Promise<string[]> {
       const events = stack.lambda.take().map(({ event }) => event as { accountId: string })
-      const { handler } = await load('functions/jobs/renew.ts')
-      for (const event of events) await handler(event)
+      for (const event of events) await runJob('renew', event)
       return events.map(({ accountId }) => accountId)
     },
     /** All ports, as the functions get them. */
