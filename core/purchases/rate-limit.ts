@@ -80,7 +80,7 @@ export function pacedPayments(
   untilMs: number,
 ): { payments: Payments; ready(): Promise<boolean> } {
   const limits = stripeLimits(webhooks.livemode)
-  const budget = sharedBudget({ table })
+  const budget = sharedBudget({ table, clock })
   /** Calls that wait for their turn, by method; a call gets its time only when those before it have gone. */
   const waiting = new Map<string, number>()
   const lanes = new Map<string, Promise<unknown>>()
@@ -185,10 +185,15 @@ const bucketSchema = z.object({
 })
 const budgetSchema = z.object({ version: z.number(), buckets: z.record(z.string(), bucketSchema) })
 
-/** Attempts of a change that loses races with other jobs. There are only a few jobs. */
-const BUDGET_TRIES = 20
+/** Attempts of a change that loses races: each renewal that a request starts is a run of its own. */
+const BUDGET_TRIES = 60
+/** Attempts that start without a pause. */
+const BUDGET_PATIENCE = 2
+/** The longest pause before the first attempt that waits; it grows by as much, to a limit, ms. */
+const BUDGET_PAUSE_MS = 25
+const LONGEST_BUDGET_PAUSE_MS = 1_500
 
-function sharedBudget({ table }: Pick<MoneyDeps, 'table'>) {
+function sharedBudget({ table, clock }: Pick<MoneyDeps, 'table' | 'clock'>) {
   const key = keys.callBudget('stripe')
   // A run often is the only one that changes the budget, so it need not read what it wrote itself.
   let known: { version: number; buckets: Buckets } | undefined
@@ -196,7 +201,16 @@ function sharedBudget({ table }: Pick<MoneyDeps, 'table'>) {
   const parsed = (item: Item | undefined) =>
     item ? z.parse(budgetSchema, item) : { version: 0, buckets: {} }
 
-  /** Changes the buckets by an optimistic write, which is tried again after a lost race. */
+  /** Waits for a random time, so that competing runs do not try again together. */
+  const pause = async (tries: number): Promise<void> => {
+    const longestMs = Math.min(BUDGET_PAUSE_MS * (tries - 1), LONGEST_BUDGET_PAUSE_MS)
+    if (tries >= BUDGET_PATIENCE) await clock.wait(Math.random() * longestMs)
+  }
+
+  /**
+   * Changes the buckets by an optimistic write, which is tried again after a lost race.
+   * @throws DomainError `temporarily_unavailable` with a `RateLimit` after too many: no call was made.
+   */
   async function write(decide: (buckets: Buckets) => Buckets): Promise<void> {
     known ??= parsed(await table.get(key))
     for (let tries = 0; ; tries++) {
@@ -208,8 +222,11 @@ function sharedBudget({ table }: Pick<MoneyDeps, 'table'>) {
         known = next
         return
       } catch (error) {
-        if (!(error instanceof ConditionFailed) || tries === BUDGET_TRIES) throw error
+        if (!(error instanceof ConditionFailed)) throw error
         known = parsed(error.failed.get(0))
+        // The caller must not take the lost race for one about its own items.
+        if (tries === BUDGET_TRIES) throw tooLate()
+        await pause(tries)
       }
     }
   }

@@ -56,6 +56,18 @@ describe('the budget of the jobs', () => {
     expect((Math.max(...times) - Math.min(...times)) / 1000).toBeLessThan(14.2)
   })
 
+  test('sixty runs that begin at once, as requests start renewals, all get their turn', async () => {
+    const clock = countedClock()
+    const table = memoryTable()
+    const { payments, accepted } = busyStripe(clock)
+    const runs = Array.from({ length: 60 }, () => jobOf(clock, table, payments)('createPayment'))
+    await clock.run(Promise.all(runs))
+    const times = accepted.map(({ atMs }) => atMs)
+    expect(times).toHaveLength(60)
+    expect(most(times)).toBeLessThanOrEqual(24)
+    expect((Math.max(...times) - Math.min(...times)) / 1000).toBeLessThan(10)
+  })
+
   test('a sandbox has 25 calls a second in all', async () => {
     const clock = countedClock()
     const { payments, accepted } = busyStripe(clock)
