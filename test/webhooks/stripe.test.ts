@@ -1,5 +1,6 @@
 import type Stripe from 'stripe'
 import { afterEach, describe, expect, expectTypeOf, test } from 'vitest'
+import { keys } from '../../core/table/keys.ts'
 import { eventTypes, type ObjectKind, subscribedEvents } from '../../core/webhooks/event-types.ts'
 import { RAW_BODY_LIMIT } from '../../functions/http/body.ts'
 import { webhooks } from '../../functions/webhooks/routes.ts'
