@@ -39,6 +39,7 @@ export default $config({
         secretsKey: [stores.secretsKey.arn],
         mailIdentity: mail.arns,
         deadLetters: [deadLetters.arn],
+        renewalFunction: [arnOfFunction(`${base.prefix}-${data.renewalFunction}`)],
       },
       values: {
         TABLE_NAME: stores.table.name,
@@ -48,7 +49,9 @@ export default $config({
         MAIL_FROM: settings.mailFrom,
         APP_URL: settings.appUrl,
         KMS_KEY_ID: stores.secretsKey.arn,
+        RENEWAL_FUNCTION: `${base.prefix}-${data.renewalFunction}`,
         ROOT_SECRET: new sst.Secret('RootSecret').value,
+        STAGE: settings.stage,
         STRIPE_SECRET_KEY: new sst.Secret('StripeSecretKey').value,
         STRIPE_WEBHOOK_SECRETS: new sst.Secret('StripeWebhookSecrets').value,
       },
@@ -253,7 +256,7 @@ function createFunction(deployment: Deployment, deployed: Deployed): Lambda {
     name: data.logGroupOf(prefix, deployed.name),
     retentionInDays: settings.production ? 90 : 7,
   })
-  const background = deployed.kind === 'job' || deployed.kind === 'subscriber'
+  const background = data.isBackground(deployed)
   const fn = new sst.aws.Function(id, {
     name,
     description: deployed.summary.slice(0, 256),
@@ -289,6 +292,10 @@ function createFunction(deployment: Deployment, deployed: Deployed): Lambda {
   })
   return { fn, log }
 }
+
+/** The ARN of a function that need not exist yet, by its name. */
+const arnOfFunction = (name: string) =>
+  $interpolate`arn:${aws.getPartitionOutput().partition}:lambda:${aws.getRegionOutput().region}:${aws.getCallerIdentityOutput().accountId}:function:${name}`
 
 function statement({ arns, settings }: Deployment, { actions, on, when = [] }: Grant) {
   const filled: Record<string, $util.Input<string>> = {

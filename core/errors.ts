@@ -35,6 +35,7 @@ export type ErrorCode =
   // cards
   | 'email_unconfirmed'
   | 'card_declined'
+  | 'invalid_payment_method'
   | 'payment_action_required'
   | 'too_many_cards_tried'
   | 'card_pending'
@@ -48,6 +49,7 @@ export type ErrorCode =
   // purchases
   | 'bundle_held'
   | 'no_bundle'
+  | 'bundle_removed'
   | 'no_card'
   | 'purchase_open'
   | 'request_in_flight'
@@ -76,7 +78,7 @@ export class DomainError extends Error {
   constructor(
     code: ErrorCode,
     options: {
-      detail?: string
+      detail?: string | undefined
       fields?: FieldError[]
       retryAfterSeconds?: number
       clientSecret?: string
@@ -94,6 +96,30 @@ export class DomainError extends Error {
   get detail(): string | undefined {
     return this.message === this.code ? undefined : this.message
   }
+}
+
+/** Why a provider refused a call that had no effect. */
+export interface RateLimit {
+  /** Whether too many calls were made in all, of one endpoint, or about one object at the same time. */
+  scope: 'all' | 'endpoint' | 'object'
+  /** How long the provider wants no more such calls; undefined if the provider did not say. */
+  retryAfterSeconds: number | undefined
+}
+
+/** Shortest `Retry-After` of a caller whose request met a rate limit, seconds. */
+const LIMITED_SECONDS = 2
+
+/** The error for a call that a rate limit refused, so that it had no effect. */
+export const rateLimited = (limit: RateLimit, cause: Error): DomainError =>
+  new DomainError('temporarily_unavailable', {
+    retryAfterSeconds: Math.max(Math.ceil(limit.retryAfterSeconds ?? 0), LIMITED_SECONDS),
+    cause: Object.assign(cause, { rateLimit: limit }),
+  })
+
+/** The limit because of which a call had no effect; undefined for every other error. */
+export function rateLimitOf(error: unknown): RateLimit | undefined {
+  const cause = error instanceof DomainError ? error.cause : undefined
+  return cause instanceof Error && 'rateLimit' in cause ? (cause.rateLimit as RateLimit) : undefined
 }
 
 /** What a log line may contain of an error: our code, the class of its cause, and the first stack frames. */

@@ -20,6 +20,7 @@ export interface Ports {
   totp: Totp
   payments: Payments
   webhooks: WebhookConfig
+  renewals: Renewals
 }
 
 /** The ports of a domain function: those it names, and always clock, ids and log. */
@@ -55,6 +56,15 @@ export interface Log {
   warn(what: string, error: unknown, about?: Readonly<Record<string, string>>): void
   /** For a failure that may happen again until an operator looks into it. */
   error(what: string, error: unknown, about?: Readonly<Record<string, string>>): void
+}
+
+/** Starts the job that renews bundles. */
+export interface Renewals {
+  /**
+   * Asks for a look at one account's counter now. Resolves when the job is accepted, before it runs, or
+   * rejects within a second.
+   */
+  start(accountId: string): Promise<void>
 }
 
 /** The result of a sign-in or a refresh. */
@@ -177,8 +187,11 @@ export interface Decline {
 export type PaymentState =
   /** The payment has no effective confirmation yet, so no money can move. */
   | { status: 'unconfirmed' }
-  /** No money moved, but the payment is still open. Cancel the payment before you give up on it. */
-  | { status: 'declined'; decline: Decline }
+  /**
+   * No money moved, but the payment is still open. Cancel the payment before you give up on it. With the secret
+   * the customer may confirm it again in the browser.
+   */
+  | { status: 'declined'; decline: Decline; clientSecret?: string | undefined }
   /** The customer must authenticate (3-D Secure) with this secret. */
   | { status: 'action_required'; clientSecret: string }
   | { status: 'processing' }
@@ -194,6 +207,7 @@ export type PaymentState =
 /** One intent to take money, in any state. */
 export type Payment = PaymentState & {
   id: string
+  /** In the currency's minor unit, as every amount of the provider. */
   amountCents: number
   /** The amount actually taken; 0 unless succeeded. */
   receivedCents: number
@@ -202,6 +216,8 @@ export type Payment = PaymentState & {
   customerId: string | undefined
   /** The card; also present after a decline. */
   paymentMethodId: string | undefined
+  /** Equal for equal card numbers; known after creation for a hold or a sign-up, and after a decline. */
+  cardFingerprint: string | undefined
   livemode: boolean
   metadata: Readonly<Record<string, string>>
   latestChargeId: string | undefined
@@ -212,6 +228,8 @@ export type Payment = PaymentState & {
 
 /** Details of a charge that are shown to the customer. */
 export interface Receipt {
+  /** When the charge was made. The provider tells whole seconds. */
+  chargedAtMs: number
   brand: string | undefined
   last4: string | undefined
   url: string | undefined
@@ -226,15 +244,28 @@ export interface OutcomeUnknown {
 /** The literal parameters of a payment. They are stored before the call, and a retry uses the stored ones. */
 export interface NewPayment {
   purpose: PaymentPurpose
+  /** In the currency's minor unit. */
   amountCents: number
+  /** ISO 4217, lower case. */
+  currency: string
   customerId: string
   paymentMethodId: string
-  metadata: { account: string; purchase: string }
+  /** `stage` tells the payments of several deployments apart that share one account at the provider. */
+  metadata: { account: string; purchase: string; stage: string }
+  /** What the payment is for, as the operator's Dashboard and the customer's receipt show it. */
+  description: string
+  /** What the customer's card statement shows after the operator's own name: up to 10 characters. */
+  statementSuffix: string
+  /** Where the provider mails the receipt to; the payment goes on without one if the address is refused. */
+  receiptEmail?: string | undefined
   /** At most 200 characters. The provider remembers the key for only 24 hours. */
   idempotencyKey: string
 }
 
-/** Refused before anything was created: the card is unusable or the customer does not exist. */
+/**
+ * Refused before anything was created, and without asking the bank. `card_unusable`: there is no such card at
+ * this account of the provider, or it is another customer's, was detached or is used up.
+ */
 export interface PaymentRefused {
   status: 'refused'
   reason: 'card_unusable' | 'customer_missing'
@@ -304,6 +335,7 @@ export interface PaymentCustomer {
 
 /** Fields left out stay as they are. */
 export interface CustomerChanges {
+  /** ASCII only. The provider may refuse an address; the customer then keeps the old one. */
   email?: string
   name?: string
   address?: BillingAddress
@@ -347,10 +379,38 @@ export interface Charge {
   disputed: boolean
   /** The newest hundred disputes, newest first. */
   disputes: Dispute[]
-  card: { brand: string | undefined; last4: string | undefined } | undefined
+  card: { brand: string | undefined; last4: string | undefined; fingerprint: string | undefined } | undefined
+  /** The card's id. */
+  paymentMethodId: string | undefined
   receiptUrl: string | undefined
   livemode: boolean
   createdMs: number
+}
+
+export type ReversalKind = 'refund' | 'dispute' | 'warning'
+
+/** What refunds, disputes or fraud warnings have made of a charge, as a list of them shows it. */
+export interface Reversal {
+  /** Ids of the refund, dispute or fraud warning, of its charge and of the charge's payment. */
+  id: string
+  chargeId: string
+  paymentId: string | undefined
+  /** The charge's own copy of the payment's metadata. */
+  metadata: Readonly<Record<string, string>>
+  /** False for a hold, whose "refund" is a release and returns no money. */
+  captured: boolean
+  chargedCents: number
+  /** Sum of all refunds of the charge, including pending and excluding failed ones. */
+  refundedCents: number
+  /** Disputes only: the amount that this dispute has taken; 0 for an inquiry and after a won dispute. */
+  disputedCents: number
+  customerId: string | undefined
+  /** The fingerprint of the card's number; without one, the payment method's id. */
+  cardNumber: string | undefined
+  /** Disputes only: what the card's holder says about the charge, and how the dispute stands. */
+  dispute?: Pick<Dispute, 'reason' | 'status'>
+  /** Fraud warnings only: whether it still counts against the card. */
+  warns?: boolean
 }
 
 /** The card's issuer believes a charge to be fraudulent; a dispute may follow. */
@@ -375,6 +435,8 @@ export interface PaymentEvent {
   account: string | undefined
   objectKind: string | undefined
   objectId: string | undefined
+  /** The object's customer at the time of the event. */
+  customerId: string | undefined
   /** The object's customer before the change, such as that of a card that has been detached. */
   previousCustomerId: string | undefined
 }
@@ -395,6 +457,8 @@ export interface WebhookConfig {
   secrets: readonly string[]
   /** Whether this deployment takes real money. */
   livemode: boolean
+  /** The deployment's name, which every payment carries in its metadata. */
+  stage: string
 }
 
 export interface Page<T> {
@@ -405,7 +469,9 @@ export interface Page<T> {
 
 /**
  * Cards and money. A call is retried only once, after a network failure. A call whose effect is not known
- * throws `temporarily_unavailable`, except `confirmPayment`, which answers `unknown`.
+ * throws `temporarily_unavailable`, except `confirmPayment`, which answers `unknown`. A call that the provider
+ * refused because of a rate limit had no effect. It throws an error whose limit `rateLimitOf` (core/errors.ts)
+ * returns: the same call may be repeated later.
  * Cancel, attach, detach and update are idempotent.
  */
 export interface Payments {
@@ -419,8 +485,11 @@ export interface Payments {
    * @throws DomainError `not_found` if there is no such customer, or the default card is not the customer's.
    */
   updateCustomer(customerId: string, changes: CustomerChanges): Promise<PaymentCustomer>
-  /** Undefined for a customer that is deleted or never existed. */
-  readCustomer(customerId: string): Promise<PaymentCustomer | undefined>
+  /**
+   * `deleted` for a customer whose deletion the provider confirms. Undefined for an unknown id, which proves
+   * nothing: the secret key may be that of another account.
+   */
+  readCustomer(customerId: string): Promise<PaymentCustomer | 'deleted' | undefined>
 
   /** Undefined for an unknown id, and for a payment method that is not a card. */
   readCard(paymentMethodId: string): Promise<PaymentCard | undefined>
@@ -442,6 +511,7 @@ export interface Payments {
   createPayment(payment: NewPayment): Promise<Payment | PaymentRefused>
   /**
    * The only call that can move money. Idempotent: repeats never charge twice.
+   * @throws DomainError `not_found` for an unknown payment
    * @param purpose as at creation, but `purchase` for a renewal whose customer is now present to
    *   authenticate.
    * @param paymentMethodId the card again, since a decline removes the card from the payment.
@@ -453,11 +523,12 @@ export interface Payments {
   ): Promise<Payment | OutcomeUnknown>
   /**
    * Cancels the payment if possible. Returns its state afterwards: canceled, else succeeded or processing.
+   * @throws DomainError `not_found` for an unknown payment
    */
   cancelPayment(paymentId: string): Promise<Payment>
   /** Undefined for an unknown id. */
   readPayment(paymentId: string): Promise<Payment | undefined>
-  /** Newest first, 100 a page. */
+  /** Newest first, 100 a page. @throws DomainError `not_found` if the payment of the cursor does not exist */
   listPayments(
     filter: { customerId?: string; createdSinceMs?: number; createdUntilMs?: number },
     cursor?: string,
@@ -469,6 +540,11 @@ export interface Payments {
   /** The payment that a refund belongs to; undefined for an unknown id. */
   readRefund(refundId: string): Promise<{ paymentId: string | undefined } | undefined>
   readFraudWarning(warningId: string): Promise<FraudWarning | undefined>
+  /**
+   * Refunds, disputes or fraud warnings created since then, with their charges. Newest first, 100 a page.
+   * @throws DomainError `not_found` if the object of the cursor does not exist
+   */
+  listReversals(kind: ReversalKind, createdSinceMs: number, cursor?: string): Promise<Page<Reversal>>
 
   /**
    * The event; undefined unless one of the secrets signed these bytes at most 300 s before or after `nowMs`.

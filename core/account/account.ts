@@ -1,11 +1,10 @@
 import * as z from 'zod/mini'
 import { parseCustomer, type StoredCustomer } from '../cards/stored-customer.ts'
-import { DomainError, type ErrorCode } from '../errors.ts'
+import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { parseQuota, type Quota } from '../quota/quota.ts'
-import type { Expression } from '../table/expression.ts'
 import { CORE_PREFIX, keys } from '../table/keys.ts'
-import { ConditionFailed, type Item } from '../table/table.ts'
+import type { Item } from '../table/table.ts'
 import { usernameKey } from './fields.ts'
 
 /** The stored profile: an account's identity, credentials and state. */
@@ -24,6 +23,8 @@ const profileSchema = z.object({
   resetCode: z.optional(z.string()),
   /** The new address that a confirmed account has requested, until its code is confirmed. */
   pendingEmail: z.optional(z.string()),
+  /** Key of the username before the last change of it, by which a repeat of that change is recognised. */
+  renamedFrom: z.optional(z.string()),
   /** Times of recent changes of the address, epoch ms, for the hourly limit. */
   emailChangesMs: z.optional(z.array(z.number())),
   createdAtMs: z.number(),
@@ -37,6 +38,8 @@ const profileSchema = z.object({
       sinceMs: z.number(),
       /** When its user last proved who they are: at sign-in or later, epoch ms. */
       provedMs: z.number(),
+      /** MAC of the code that proved it last, by which a repeat of that request is recognised. */
+      provedBy: z.optional(z.string()),
     }),
   ),
   /** Grows with every password change: a sign-in that began before the change cannot finish after it. */
@@ -54,6 +57,12 @@ const profileSchema = z.object({
       recovery: z.record(z.string(), z.literal(true)),
     }),
   ),
+  /** The generation of the password change that replaced every key, by which a repeat is recognised. */
+  keysReplacedIn: z.optional(z.number()),
+  /** MAC of the code that restored the account last, or of none, by which a repeat is recognised. */
+  restoredBy: z.optional(z.string()),
+  /** MAC of the code that switched two-factor authentication off, until it is on again. */
+  twofaOffBy: z.optional(z.string()),
   /** Two-factor codes tried since the last right code, and the time of the last try. */
   twofaTries: z.number(),
   twofaTriedAtMs: z.number(),
@@ -79,9 +88,13 @@ const profileSchema = z.object({
   customerId: z.optional(z.string()),
   /** Id of the open card verification. An account has at most one. */
   openHold: z.optional(z.string()),
-  /** Times of recent card tries, epoch ms, newest last, for the limits against card testing. */
+  /** Times of recent tries of cards not on file, epoch ms, newest last, for the limits against card testing. */
   cardTriesMs: z.optional(z.array(z.number())),
+  /** Times of recent declines of cards on file, epoch ms, newest last, for the same limits. */
+  chargeDeclinesMs: z.optional(z.array(z.number())),
   cardChangedAtMs: z.optional(z.number()),
+  /** The last card that was proved, so that a repeat of its request holds no other dollar. */
+  lastProof: z.optional(z.object({ request: z.string(), cardId: z.string(), atMs: z.number() })),
   /** Name of the account's bundle; absent before the first purchase. */
   bundle: z.optional(z.string()),
   /** Id of the open purchase, which may still charge the card. An account has at most one. */
@@ -98,25 +111,42 @@ const profileSchema = z.object({
   /** Why the bundle does not renew at the moment; absent while nothing prevents it. */
   renewal: z.optional(
     z.object({
-      state: z.enum(['retrying', 'paused', 'action_required', 'capped']),
+      state: z.enum(['retrying', 'paused', 'action_required', 'capped', 'held_back']),
       reason: z.string(),
       /** The default card at that time, if there was one. Another default card makes the state obsolete. */
       cardId: z.optional(z.string()),
       nextAttemptAtMs: z.optional(z.number()),
+      /** When renewals were held back. The mailed link that allows more is valid for this hold only. */
+      heldAtMs: z.optional(z.number()),
       /** Number of consecutive declines. */
       failures: z.number(),
     }),
   ),
+  /** Name of the bundle that renewals buy, if the owner chose one; otherwise they buy the bundle held. */
+  renewalBundle: z.optional(z.string()),
   /**
-   * Limit on the cost of renewals in a calendar month (UTC), and the cost in the last month with renewals.
+   * The owner's limits: the cost of renewals in a calendar month (UTC), in the currency's minor unit, and their
+   * number.
    */
   monthlyCapCents: z.optional(z.number()),
-  renewed: z.optional(z.object({ month: z.string(), cents: z.number() })),
+  maxRenewalsPerHour: z.optional(z.number()),
+  maxRenewalsPerDay: z.optional(z.number()),
+  /** What renewals have charged. `core/purchases/renewal-limits.ts` counts them. */
+  renewed: z.optional(
+    z.object({
+      /** The last month with renewals, such as 2026-11, with their cost and number. */
+      month: z.string(),
+      cents: z.number(),
+      count: z.optional(z.number()),
+      /** The renewals that count towards the limits of an hour and a day, oldest first. */
+      recent: z.optional(z.array(z.object({ atMs: z.number(), count: z.number() }))),
+    }),
+  ),
   /** Units owed, by purchase: they were spent before a refund or dispute. The next credit pays them back. */
   owed: z.optional(z.record(z.string(), z.number())),
   /** Whether a purchase was ever credited. */
   paid: z.boolean(),
-  /** Cents; negative if the customer owes money. */
+  /** In the currency's minor unit; negative if the customer owes money. */
   balanceCents: z.number(),
   /** Number of the last ledger entry. */
   ledgerSeq: z.number(),
@@ -173,25 +203,54 @@ export interface Claims {
   expiresAtSec: number
 }
 
+/** A caller with a genuine, unexpired access token. */
+export interface Caller {
+  account: Account
+  sessionId: string
+  /** Why the caller is not admitted; undefined for an admitted caller. */
+  refusal: DomainError | undefined
+}
+
 /**
  * The account gate: every protected handler calls it, because the gateway may have cached an outdated answer
  * of the authorizer. One read.
- * @throws DomainError `session_ended` for an expired token or a session that the account no longer lists,
- *   `account_deactivated`, `account_suspended`.
+ * @returns the caller, with a `refusal` `session_ended` for a session that the account no longer lists,
+ *   `account_deactivated` or `account_suspended`.
+ * @throws DomainError `session_ended` for an expired token or an account that does not exist
  */
-export async function admitCaller(deps: Deps<'table'>, claims: Claims): Promise<Account> {
+export async function readCaller(deps: Deps<'table'>, claims: Claims): Promise<Caller> {
+  const { accountId, sessionId } = claims
   if (claims.expiresAtSec * 1000 <= deps.clock.nowMs()) throw new DomainError('session_ended')
-  const account = await readAccount(deps, claims.accountId)
+  const account = await readAccount(deps, accountId)
   if (!account || account.status === 'pending') throw new DomainError('session_ended')
-  requireActive(account)
-  if (!Object.hasOwn(account.sessions, claims.sessionId)) throw new DomainError('session_ended')
+  const isLive = Object.hasOwn(account.sessions, sessionId)
+  return {
+    account,
+    sessionId,
+    refusal: inactivity(account) ?? (isLive ? undefined : new DomainError('session_ended')),
+  }
+}
+
+/** The account of a caller who is admitted. @throws DomainError as `readCaller`, and its refusal */
+export async function admitCaller(deps: Deps<'table'>, claims: Claims): Promise<Account> {
+  const { account, refusal } = await readCaller(deps, claims)
+  if (refusal) throw refusal
   return account
 }
 
+function inactivity({ status }: Pick<Profile, 'status'>): DomainError | undefined {
+  if (status === 'deactivated') return new DomainError('account_deactivated')
+  return status === 'suspended' ? new DomainError('account_suspended') : undefined
+}
+
+/** Whether the account of something that is left open is active. One read. */
+export const isActive = async (deps: Deps<'table'>, accountId: string): Promise<boolean> =>
+  (await deps.table.get(keys.profile(accountId)))?.status === 'active'
+
 /** @throws DomainError `account_deactivated` or `account_suspended` */
-export function requireActive({ status }: Pick<Profile, 'status'>): void {
-  if (status === 'deactivated') throw new DomainError('account_deactivated')
-  if (status === 'suspended') throw new DomainError('account_suspended')
+export function requireActive(profile: Pick<Profile, 'status'>): void {
+  const refusal = inactivity(profile)
+  if (refusal) throw refusal
 }
 
 /**
@@ -207,22 +266,6 @@ export function requireConfirmed({ emailVerified }: Pick<Profile, 'emailVerified
  * Checks that the username in a path is the caller's own, in upper or lower case.
  * @throws DomainError `not_found` for any other name, so that nobody learns which names exist
  */
-export function requireOwnUsername(account: Account, name: string): void {
-  if (usernameKey(name) !== usernameKey(account.username)) throw new DomainError('not_found')
-}
-
-/** Writes the profile under a condition. @throws DomainError `refusedAs` if the condition fails */
-export async function updateProfile(
-  deps: Deps<'table'>,
-  accountId: string,
-  set: Expression,
-  condition: Expression,
-  refusedAs: ErrorCode,
-): Promise<void> {
-  try {
-    await deps.table.update(keys.profile(accountId), set, condition)
-  } catch (error) {
-    if (error instanceof ConditionFailed) throw new DomainError(refusedAs)
-    throw error
-  }
+export function requireOwnUsername({ username }: Pick<Profile, 'username'>, name: string): void {
+  if (usernameKey(name) !== usernameKey(username)) throw new DomainError('not_found')
 }

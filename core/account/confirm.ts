@@ -3,33 +3,68 @@ import { changeHolder } from '../credentials/holder.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { trialCredit } from '../quota/trial.ts'
-import { expr, setRemove } from '../table/expression.ts'
+import { expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
+import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { parseProfile, readAccount, requireActive } from './account.ts'
+import { customerDetailsDue } from './customer-due.ts'
 import { emailKey } from './fields.ts'
 import { takeAddress } from './register.ts'
 
 /**
  * Confirms the e-mail address that a code was mailed to: the registered address, which grants the trial
- * quota, or the new address of a confirmed account.
+ * quota, or the new address of a confirmed account. Until it expires, a code that was used is answered as
+ * before and does nothing more.
  * @throws DomainError `invalid_code`; for a right code `account_deactivated`, `account_suspended`, and
  *   `email_taken` if another account has taken the new address meanwhile.
  */
 export async function confirmEmail(deps: Deps<'table' | 'keyring'>, typed: string): Promise<void> {
-  const code = await checkCode(deps, ['confirm-email', 'change-email'], typed)
-  const use: Write = { remove: code.key, if: code.usable }
+  await retryRaces(deps, () => confirmOnce(deps, typed))
+}
+
+async function confirmOnce(deps: Deps<'table' | 'keyring'>, typed: string): Promise<void> {
+  const code = await checkCode(deps, PURPOSES, typed)
+  if (code.isDone) return requireOwner(deps, code)
+  const use: Write = {
+    update: code.key,
+    set: expr`SET #done = ${true}`,
+    if: join([code.usable, expr`attribute_not_exists(#done)`], ' AND '),
+  }
   const writes = code.purpose === 'confirm-email' ? confirmFirst(deps, code) : await confirmChange(deps, code)
+  if (writes && (await isWritten(deps, code, [...writes, use]))) return
+  // A concurrent copy of this request may have been first.
+  const now = await checkCode(deps, PURPOSES, typed)
+  if (!now.isDone) throw new DomainError('invalid_code')
+}
+
+/**
+ * @returns false if the code or the account has changed.
+ * @throws ConditionFailed if another account has taken or freed the new address meanwhile.
+ * @throws DomainError `account_deactivated`, `account_suspended`
+ */
+async function isWritten(deps: Deps<'table'>, { purpose }: CheckedCode, writes: Write[]): Promise<boolean> {
   try {
-    await deps.table.transact([...writes, use])
+    await deps.table.transact(writes)
+    return true
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
     const profile = error.failed.get(0)
     if (profile) requireActive(parseProfile(profile))
     // The first write updates the profile and the last one spends the code. Those between take a new address.
-    const stale = error.failed.has(0) || error.failed.has(writes.length)
-    throw new DomainError(stale || code.purpose === 'confirm-email' ? 'invalid_code' : 'email_taken')
+    const isStale = error.failed.has(0) || error.failed.has(writes.length - 1)
+    if (!isStale && purpose === 'change-email') throw error
+    return false
   }
+}
+
+const PURPOSES = ['confirm-email', 'change-email'] as const
+
+/** @throws DomainError `invalid_code` without an account, `account_deactivated`, `account_suspended` */
+async function requireOwner(deps: Deps<'table'>, { accountId }: CheckedCode): Promise<void> {
+  const profile = await deps.table.get(keys.profile(accountId))
+  if (!profile) throw new DomainError('invalid_code')
+  requireActive(parseProfile(profile))
 }
 
 /**
@@ -54,10 +89,14 @@ function confirmFirst(deps: Deps, code: CheckedCode): Write[] {
   ]
 }
 
-async function confirmChange(deps: Deps<'table'>, code: CheckedCode): Promise<Write[]> {
+/**
+ * @returns undefined if the code is no longer the account's.
+ * @throws DomainError `email_taken` if another account has proved the new address
+ */
+async function confirmChange(deps: Deps<'table'>, code: CheckedCode): Promise<Write[] | undefined> {
   const { accountId } = code
   const account = await readAccount(deps, accountId)
-  if (!account?.pendingEmail || account.changeCode !== code.lookup) throw new DomainError('invalid_code')
+  if (!account?.pendingEmail || account.changeCode !== code.lookup) return undefined
   const { email, pendingEmail } = account
   const holder = changeHolder({ sessions: {} })
   const taken = await takeAddress(deps, accountId, pendingEmail)
@@ -66,7 +105,11 @@ async function confirmChange(deps: Deps<'table'>, code: CheckedCode): Promise<Wr
     {
       update: keys.profile(accountId),
       set: setRemove(
-        [...holder.set, expr`#email = ${pendingEmail}, #updatedAtMs = ${deps.clock.nowMs()}`],
+        [
+          ...holder.set,
+          expr`#email = ${pendingEmail}, #updatedAtMs = ${deps.clock.nowMs()}`,
+          ...customerDetailsDue(deps, account),
+        ],
         holder.remove,
       ),
       if: expr`#changeCode = ${code.lookup} AND #status = ${'active'} AND #email = ${email}`,

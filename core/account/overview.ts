@@ -1,6 +1,6 @@
 import { readDefaultKey } from '../keys/default-key.ts'
 import type { Deps } from '../ports.ts'
-import { bundleOf } from '../purchases/catalogue.ts'
+import { bundleOf, CURRENCY, isSold } from '../purchases/catalogue.ts'
 import { type RenewalStatus, renewalStatus } from '../purchases/renewal.ts'
 import { type Account, displayName, type Profile } from './account.ts'
 
@@ -14,8 +14,13 @@ export interface AccountOverview {
   hasTwoFactor: boolean
   /** The default application key: in plain text for a recent session, else by its first and last characters. */
   defaultKey: string
-  /** The account's bundle, with the units left on the account and the price of one more bundle. */
-  bundle: { name: string; unitsLeft: number; priceCents: number } | undefined
+  /**
+   * The account's bundle, with the units left on the account and the price of one more bundle, in the minor
+   * unit of `currency`; without a price if the bundle is no longer sold.
+   */
+  bundle: { name: string; unitsLeft: number; priceCents: number | undefined } | undefined
+  /** ISO 4217: the currency of every amount here. */
+  currency: string
   renewal: RenewalStatus
   flags: Profile['flags']
 }
@@ -33,6 +38,7 @@ export const describeAccount = (
   hasTwoFactor: account.totp !== undefined,
   defaultKey: showsKey ? readDefaultKey(deps, account) : maskedKey(readDefaultKey(deps, account)),
   bundle: bundleHeld(account),
+  currency: CURRENCY,
   renewal: renewalStatus(account),
   flags: account.flags,
 })
@@ -42,5 +48,6 @@ const maskedKey = (key: string): string => `${key.slice(0, 8)}…${key.slice(-4)
 
 function bundleHeld({ bundle, quota }: Account): AccountOverview['bundle'] {
   if (bundle === undefined) return undefined
-  return { name: bundle, unitsLeft: quota?.left ?? 0, priceCents: bundleOf(bundle).priceCents }
+  const priceCents = isSold(bundle) ? bundleOf(bundle).priceCents : undefined
+  return { name: bundle, unitsLeft: quota?.left ?? 0, priceCents }
 }

@@ -3,42 +3,19 @@ import { changeHolder } from '../credentials/holder.ts'
 import { DomainError } from '../errors.ts'
 import { deliverMailOrLeave, type MailToQueue, queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
-import { wakeRenewal } from '../quota/wake-renewal.ts'
-import { type Expression, expr, setRemove } from '../table/expression.ts'
+import { type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
-import { HOUR_MS } from '../time.ts'
+import { HOUR_MS, MINUTE_MS } from '../time.ts'
 import { type Account, parseProfile, requireActive, type SessionCaller } from './account.ts'
+import { changeSession } from './change.ts'
+import { customerDetailsDue } from './customer-due.ts'
 import { emailKey, usernameKey } from './fields.ts'
 
 export async function setName(deps: Deps<'table'>, account: Account, name: string): Promise<void> {
-  await changeProfile(deps, account, expr`SET #name = ${name}, #updatedAtMs = ${deps.clock.nowMs()}`)
-}
-
-export interface Flags {
-  bundleAutoRenewal: boolean
-  lowQuotaNotification: boolean
-}
-
-/** Sets the flags. Switching auto-renewal on renews a bundle that has run low. */
-export async function setFlags(deps: Deps<'table'>, account: Account, flags: Flags): Promise<void> {
-  const set = expr`SET #flags = ${flags}, #updatedAtMs = ${deps.clock.nowMs()}`
-  const mayRenewNow =
-    flags.bundleAutoRenewal && !account.flags.bundleAutoRenewal && account.bundle !== undefined
-  await changeProfile(deps, account, set, mayRenewNow ? [wakeRenewal(deps, account.id)] : [])
-}
-
-/**
- * Blocks the account and keeps its data. Every session ends for good: restoring the account revives none of
- * them.
- */
-export async function deactivateAccount(deps: Deps<'table'>, account: Account): Promise<void> {
-  const { set, remove } = changeHolder(account)
-  const deactivated = expr`#status = ${'deactivated'}, #updatedAtMs = ${deps.clock.nowMs()}`
-  // Consumes read the counter only, so the block is stored there too.
-  const block: Write = { update: keys.quota(account.id), set: expr`SET #x = ${'deactivated'}` }
-  await changeProfile(deps, account, setRemove([...set, deactivated], remove), [block])
+  const set = [expr`SET #name = ${name}, #updatedAtMs = ${deps.clock.nowMs()}`]
+  await changeProfile(deps, account, join([...set, ...customerDetailsDue(deps, account)], ', '))
 }
 
 /**
@@ -71,6 +48,25 @@ function refusal(error: ConditionFailed): DomainError {
 }
 
 /**
+ * Whether a caller's username was changed from `name` to what is wanted by an earlier copy of this request. The
+ * path of the repeat still has the old name.
+ */
+export const isRepeatedRename = (account: Account, name: string, wanted: Names): boolean =>
+  wanted.username !== undefined &&
+  account.renamedFrom === usernameKey(name) &&
+  usernameKey(wanted.username) === usernameKey(account.username) &&
+  (wanted.email === undefined || hasAddress(account, wanted.email))
+
+const hasAddress = ({ email, pendingEmail = email }: Account, wanted: string): boolean =>
+  [email, pendingEmail].some((each) => emailKey(each) === emailKey(wanted))
+
+/** The names that a caller wants; undefined keeps what there is. */
+export interface Names {
+  username?: string | undefined
+  email?: string | undefined
+}
+
+/**
  * Changes username, e-mail address or both, each with its uniqueness guard, in one transaction. An
  * unconfirmed address changes at once, and a new code is mailed to the new address. A confirmed address gets
  * a mail about the request and stays until the code mailed to the new address is confirmed. Only then does
@@ -78,10 +74,18 @@ function refusal(error: ConditionFailed): DomainError {
  * @returns the account after the change.
  * @throws DomainError `username_taken`, `email_taken` (unconfirmed accounts), `too_many_changes`, `conflict`
  */
-export async function renameAccount(
+export function renameAccount(
+  deps: Deps<'table' | 'mail' | 'keyring'>,
+  caller: SessionCaller,
+  wanted: Names,
+): Promise<Account> {
+  return changeSession(deps, caller, (now) => renameOnce(deps, now, wanted))
+}
+
+async function renameOnce(
   deps: Deps<'table' | 'mail' | 'keyring'>,
   { account, sessionId }: SessionCaller,
-  wanted: { username?: string | undefined; email?: string | undefined },
+  wanted: Names,
 ): Promise<Account> {
   const username = wanted.username ?? account.username
   const isNewUsername = usernameKey(username) !== usernameKey(account.username)
@@ -89,8 +93,15 @@ export async function renameAccount(
   const nowMs = deps.clock.nowMs()
   // Setting the present address again cancels a change that is not confirmed yet.
   const cancels = wanted.email !== undefined && address.isSame
-  const holder = cancels ? changeHolder(account, { sessionId }) : { set: [], remove: [] }
-  const set = [expr`#username = ${username}, #updatedAtMs = ${nowMs}`, ...address.set, ...holder.set]
+  const holder = cancels ? changeHolder(account, { sessionId }) : { set: [], remove: [], unchanged: [] }
+  const renamed = isNewUsername ? [expr`#renamedFrom = ${usernameKey(account.username)}`] : []
+  const set = [
+    expr`#username = ${username}, #updatedAtMs = ${nowMs}`,
+    ...customerDetailsDue(deps, account),
+    ...renamed,
+    ...address.set,
+    ...holder.set,
+  ]
   const guards = isNewUsername
     ? moveGuard(
         keys.usernameGuard(usernameKey(account.username)),
@@ -103,14 +114,20 @@ export async function renameAccount(
       {
         update: keys.profile(account.id),
         set: setRemove(set, [...holder.remove, ...(address.dropsReset ? [expr`#resetCode`] : [])]),
-        if: expr`#status = ${'active'} AND #username = ${account.username} AND #email = ${account.email} AND #emailVerified = ${account.emailVerified}`,
+        if: join(
+          [
+            expr`#status = ${'active'} AND #username = ${account.username} AND #email = ${account.email} AND #emailVerified = ${account.emailVerified}`,
+            ...holder.unchanged,
+          ],
+          ' AND ',
+        ),
       },
       ...guards,
       ...address.writes,
     ])
   } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error
-    if (error.failed.has(0)) throw refusal(error)
+    // If the profile has changed, the change begins anew.
+    if (!(error instanceof ConditionFailed) || error.failed.has(0)) throw error
     throw new DomainError(isNewUsername && error.failed.has(1) ? 'username_taken' : 'email_taken')
   }
   await Promise.all(address.mails.map((mail) => deliverMailOrLeave(deps, mail)))
@@ -137,6 +154,10 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
   const { id: accountId, username } = account
   const sameKey = emailKey(email) === emailKey(account.email)
   const needsConfirmation = !sameKey && account.emailVerified
+  // A repeat: both mails are on their way.
+  if (needsConfirmation && wasJustRequested(deps, account, email)) {
+    return { email: account.email, isSame: false, dropsReset: false, set, writes, mails: [] }
+  }
   if (!sameKey) set.push(expr`#emailChangesMs = ${countChange(deps, account)}`)
   if (sameKey) {
     set.push(expr`#email = ${email}`)
@@ -165,6 +186,18 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
     mails: mails.map(({ mail }) => mail),
   }
 }
+
+/** Within this time a repeated change of a confirmed address mails nothing; later it mails another code. */
+const SAME_CHANGE_MS = MINUTE_MS
+
+const wasJustRequested = (
+  deps: Deps,
+  { pendingEmail, emailChangesMs = [] }: Account,
+  email: string,
+): boolean =>
+  pendingEmail !== undefined &&
+  emailKey(pendingEmail) === emailKey(email) &&
+  deps.clock.nowMs() - (emailChangesMs.at(-1) ?? 0) < SAME_CHANGE_MS
 
 /** Address changes allowed in an hour. Each mails the new address, which may belong to a stranger. */
 const CHANGES_AN_HOUR = 5

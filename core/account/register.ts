@@ -1,4 +1,5 @@
 import { newCode } from '../credentials/codes.ts'
+import { isPasswordOf } from '../credentials/proof.ts'
 import { DomainError } from '../errors.ts'
 import { defaultKeyLookup, newDefaultKey } from '../keys/default-key.ts'
 import { deliverMailOrLeave, queueMail } from '../notifications/outbox.ts'
@@ -36,11 +37,12 @@ const absent = expr`attribute_not_exists(pk)`
  *
  * One transaction takes the names and stores the account as `pending`. Then the password vault creates its
  * user, and the account becomes active. A crash leaves a pending account, which only the same request can
- * resume.
+ * resume. For as long, the same request is answered with the account that it has made.
  * @throws DomainError `username_taken`, `email_taken`, `password_refused`
  */
 export async function registerAccount(deps: RegisterDeps, input: Registration): Promise<Account> {
   const profile = await reserve(deps, input)
+  if (profile.status === 'active') return { ...profile, quota: undefined, customer: undefined }
   try {
     await deps.identity.enroll(profile.id, input.password)
   } catch (error) {
@@ -65,18 +67,20 @@ async function reserve(deps: RegisterDeps, input: Registration): Promise<Profile
     return fresh.profile
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
-    return resume(deps, fresh.profile, error.failed.get(1), error.failed.get(2))
+    return resume(deps, fresh.profile, input.password, error.failed.get(1), error.failed.get(2))
   }
 }
 
 /**
- * Resumes the pending account that an earlier try of the same request has registered.
+ * Resumes the pending account that an earlier try of the same request has registered, or finds the account that
+ * it has made. An active account no longer stores anything of the request, so the vault compares the password.
  * @throws DomainError `username_taken`, `email_taken` if the names belong to another account, or this one is
  *   too old to resume
  */
 async function resume(
   deps: RegisterDeps,
   wanted: Profile,
+  password: string,
   byUsername: Item | undefined,
   byEmail: Item | undefined,
 ): Promise<Profile> {
@@ -85,11 +89,12 @@ async function resume(
   const item = await deps.table.get(keys.profile(String(byUsername.accountId)))
   if (!item) throw taken
   const profile = parseProfile(item)
-  const resumable =
-    profile.status === 'pending' &&
-    profile.attempt === wanted.attempt &&
-    deps.clock.nowMs() - profile.createdAtMs < RESUME_MS
-  if (!resumable) throw taken
+  if (deps.clock.nowMs() - profile.createdAtMs >= RESUME_MS) throw taken
+  const isSame =
+    profile.status === 'pending'
+      ? profile.attempt === wanted.attempt
+      : profile.status === 'active' && (await isPasswordOf(deps, profile.id, password))
+  if (!isSame) throw taken
   return profile
 }
 
@@ -126,10 +131,12 @@ function newProfile(deps: RegisterDeps, { username, email, password }: Registrat
 }
 
 /**
- * Makes a pending account active. Of several concurrent requests only one can.
- * @throws DomainError `username_taken` for the others
+ * Makes a pending account active. Of several concurrent copies of a request only one can; the others find the
+ * account active.
+ * @throws DomainError `username_taken` if the account has been removed meanwhile
  */
 async function activateAccount(deps: RegisterDeps, pending: Profile): Promise<Account> {
+  const active: Account = { ...pending, status: 'active', quota: undefined, customer: undefined }
   const code = newCode(deps, 'confirm-email', pending.id)
   const { mail, write } = queueMail(deps, {
     accountId: pending.id,
@@ -149,11 +156,12 @@ async function activateAccount(deps: RegisterDeps, pending: Profile): Promise<Ac
       write,
     ])
   } catch (error) {
-    if (error instanceof ConditionFailed) throw new DomainError('username_taken')
-    throw error
+    if (!(error instanceof ConditionFailed)) throw error
+    if (error.failed.get(0)?.status !== 'active') throw new DomainError('username_taken')
+    return active
   }
   await deliverMailOrLeave(deps, mail)
-  return { ...pending, status: 'active', quota: undefined, customer: undefined }
+  return active
 }
 
 /** What an account without a confirmed address may have besides its profile and counter. */
@@ -227,6 +235,7 @@ const stopUnconfirmed = (deps: Deps<'table'>, { id }: Profile): Promise<boolean>
  * Writes with which the owner of an address takes it from an account that never proved it. The sweep removes that
  * account.
  * @returns undefined if the account that has the address has proved it.
+ * @throws ConditionFailed if that account is removed meanwhile
  */
 export async function takeAddress(
   deps: Deps<'table'>,
@@ -239,7 +248,8 @@ export async function takeAddress(
   if (holderId === undefined) return [{ put, if: absent }]
   if (holderId === newOwnerId) return []
   const item = await deps.table.get(keys.profile(String(holderId)))
-  if (!item) return undefined
+  // It has just been removed.
+  if (!item) throw new ConditionFailed(new Map())
   const holder = parseProfile(item)
   if (holder.emailVerified) return undefined
   const due = dueAt('PENDING', holder.id, deps.clock.nowMs())

@@ -13,6 +13,7 @@ import type {
   PaymentState,
   Receipt,
   Refund,
+  Reversal,
 } from '../ports.ts'
 
 /** Stripe's objects as the domain sees them. The functions are pure and do not load the SDK. */
@@ -27,6 +28,7 @@ export function paymentOf(intent: Stripe.PaymentIntent): Payment {
     customerId: idOrNone(intent.customer),
     // A decline removes the card from the intent.
     paymentMethodId: idOrNone(intent.payment_method) ?? intent.last_payment_error?.payment_method?.id,
+    cardFingerprint: fingerprintIn(intent.payment_method ?? intent.last_payment_error?.payment_method),
     livemode: intent.livemode,
     metadata: intent.metadata,
     latestChargeId: idOrNone(intent.latest_charge),
@@ -35,11 +37,16 @@ export function paymentOf(intent: Stripe.PaymentIntent): Payment {
   }
 }
 
+/** Undefined if the answer has only the card's id. */
+const fingerprintIn = (method: string | Stripe.PaymentMethod | null | undefined): string | undefined =>
+  typeof method === 'object' ? (method?.card?.fingerprint ?? undefined) : undefined
+
 /** Undefined if the answer has only the charge's id. */
 function toReceipt(charge: Stripe.PaymentIntent['latest_charge']): Receipt | undefined {
   if (!charge || typeof charge === 'string') return undefined
   const card = charge.payment_method_details?.card
   return {
+    chargedAtMs: charge.created * 1000,
     brand: card?.brand ?? undefined,
     last4: card?.last4 ?? undefined,
     url: charge.receipt_url ?? undefined,
@@ -50,7 +57,11 @@ function stateOf(intent: Stripe.PaymentIntent): PaymentState {
   switch (intent.status) {
     case 'requires_payment_method':
       return intent.last_payment_error
-        ? { status: 'declined', decline: declineOf(intent.last_payment_error) }
+        ? {
+            status: 'declined',
+            decline: declineOf(intent.last_payment_error),
+            clientSecret: intent.client_secret ?? undefined,
+          }
         : { status: 'unconfirmed' }
     case 'requires_confirmation':
       return { status: 'unconfirmed' }
@@ -226,7 +237,12 @@ export function chargeOf(charge: Stripe.Charge, disputes: Dispute[]): Charge {
     refunds: (charge.refunds?.data ?? []).map(refundOf),
     disputed: charge.disputed,
     disputes,
-    card: card ? { brand: card.brand ?? undefined, last4: card.last4 ?? undefined } : undefined,
+    card: card && {
+      brand: card.brand ?? undefined,
+      last4: card.last4 ?? undefined,
+      fingerprint: card.fingerprint ?? undefined,
+    },
+    paymentMethodId: charge.payment_method ?? undefined,
     receiptUrl: charge.receipt_url ?? undefined,
     livemode: charge.livemode,
     createdMs: charge.created * 1000,
@@ -246,6 +262,35 @@ function refundOf(refund: Stripe.Refund): Refund {
     amountCents: refund.amount,
     status: REFUND_STATUS[refund.status ?? ''] ?? 'pending',
     createdMs: refund.created * 1000,
+  }
+}
+
+/** A refund or dispute of a list whose `charge` is expanded; undefined for one without a charge. */
+export type ListedReversal = Stripe.Refund | Stripe.Dispute | Stripe.Radar.EarlyFraudWarning
+
+export function reversalOf(listed: ListedReversal): Reversal | undefined {
+  const { charge } = listed
+  if (!charge || typeof charge === 'string') return undefined
+  const took = listed.object === 'dispute' && ['open', 'lost'].includes(disputeStatusOf(listed.status))
+  return {
+    id: listed.id,
+    chargeId: charge.id,
+    paymentId: idOrNone(charge.payment_intent),
+    metadata: charge.metadata,
+    captured: charge.captured,
+    chargedCents: charge.amount,
+    refundedCents: charge.amount_refunded,
+    // A dispute in another currency cannot be compared, so all of the charge counts as disputed.
+    disputedCents: took ? (listed.currency === charge.currency ? listed.amount : charge.amount) : 0,
+    customerId: idOrNone(charge.customer),
+    cardNumber: charge.payment_method_details?.card?.fingerprint ?? charge.payment_method ?? undefined,
+    ...(listed.object === 'dispute' && {
+      dispute: { reason: listed.reason, status: disputeStatusOf(listed.status) },
+    }),
+    // A warning stops being actionable when its charge goes back, which says nothing good about the card.
+    ...(listed.object === 'radar.early_fraud_warning' && {
+      warns: listed.actionable || charge.amount_refunded > 0 || charge.disputed,
+    }),
   }
 }
 
@@ -282,7 +327,7 @@ const textOrNone = (value: unknown): string | undefined => (typeof value === 'st
 /** The event without the state of its object at that time, on purpose: the domain reads the object again. */
 export function eventOf(event: Stripe.Event): PaymentEvent {
   const { object, previous_attributes: previous } = event.data as unknown as {
-    object: { object?: unknown; id?: unknown }
+    object: { object?: unknown; id?: unknown; customer?: unknown }
     previous_attributes?: { customer?: unknown }
   }
   return {
@@ -293,6 +338,7 @@ export function eventOf(event: Stripe.Event): PaymentEvent {
     account: event.account,
     objectKind: textOrNone(object.object),
     objectId: textOrNone(object.id),
+    customerId: textOrNone(object.customer),
     previousCustomerId: textOrNone(previous?.customer),
   }
 }

@@ -1,5 +1,6 @@
+import { domainToASCII } from 'node:url'
 import Stripe from 'stripe'
-import { DomainError } from '../errors.ts'
+import { DomainError, type RateLimit, rateLimited, rateLimitOf } from '../errors.ts'
 import type {
   Charge,
   CustomerChanges,
@@ -15,6 +16,8 @@ import type {
   PaymentPurpose,
   PaymentRefused,
   Payments,
+  Reversal,
+  ReversalKind,
   SignedWebhook,
 } from '../ports.ts'
 import {
@@ -25,8 +28,10 @@ import {
   disputeOf,
   eventOf,
   fraudWarningOf,
+  type ListedReversal,
   paymentOf,
   refundedPaymentOf,
+  reversalOf,
   toPaymentCustomer,
 } from './stripe-views.ts'
 
@@ -71,6 +76,7 @@ export function stripePayments({ secretKey, apiBase, timeoutMs = 8000 }: StripeC
     readDispute: (id) => readDispute(stripe, id),
     readRefund: (id) => readRefund(stripe, id),
     readFraudWarning: (id) => readFraudWarning(stripe, id),
+    listReversals: (kind, sinceMs, cursor) => listReversals(stripe, kind, sinceMs, cursor),
     readEvent: async (webhook) => readEvent(stripe, webhook),
     listUndelivered: (created, cursor) => listUndelivered(stripe, created, cursor),
   }
@@ -89,10 +95,11 @@ type Refusal = Stripe.errors.StripeCardError | Stripe.errors.StripeInvalidReques
 
 /**
  * Returns the answer or the refusal. After any other outcome (no connection, a time-out, a torn body, 409,
- * 429, 5xx, an idempotency key reused with other parameters, a body of another kind) the effect of the call
- * is unknown.
- * @throws DomainError `temporarily_unavailable` if the effect is unknown; `internal_error` if Stripe refuses
- *   our secret key.
+ * 5xx, an idempotency key reused with other parameters, a body of another kind) the effect of the call is
+ * unknown. After a 429 the call had no effect, because Stripe refuses it before it begins the work; but the
+ * SDK may have lost an earlier attempt of the same call.
+ * @throws DomainError `temporarily_unavailable` if the effect is unknown; the same with a `RateLimit` after a
+ *   429; `internal_error` if Stripe refuses our secret key.
  */
 async function answerOf<T extends { object: string }>(
   object: T['object'],
@@ -104,6 +111,7 @@ async function answerOf<T extends { object: string }>(
     if (answer.object === object) return answer
   } catch (error) {
     if (isRefusal(error)) return error
+    if (error instanceof Stripe.errors.StripeRateLimitError) throw limited(error)
     const misconfigured =
       error instanceof Stripe.errors.StripeAuthenticationError ||
       error instanceof Stripe.errors.StripePermissionError
@@ -138,6 +146,21 @@ function refusedFor(refusal: Refusal): PaymentRefused | undefined {
 /** The error for a refusal that no input of a caller can cause. */
 function unexpected(refusal: Refusal): DomainError {
   return new DomainError('internal_error', { cause: traceOf(refusal) })
+}
+
+/** Kinds of limits by the first word of Stripe's header. `resource-specific` and others concern one object. */
+const LIMIT_SCOPES: Readonly<Record<string, RateLimit['scope']>> = { global: 'all', endpoint: 'endpoint' }
+
+/** The error for a 429. `lock_timeout` means that another call is working on the same object. */
+function limited(error: Stripe.errors.StripeRateLimitError): DomainError {
+  const { headers, code } = error
+  const [kind = ''] = (headers?.['stripe-rate-limited-reason'] ?? 'endpoint').split('-')
+  const scope = code === 'lock_timeout' ? 'object' : (LIMIT_SCOPES[kind] ?? 'object')
+  const retryAfterSeconds = Number(headers?.['retry-after'])
+  return rateLimited(
+    { scope, retryAfterSeconds: retryAfterSeconds > 0 ? retryAfterSeconds : undefined },
+    traceOf(error),
+  )
 }
 
 /** Stripe's error without its message and body, which would carry secrets and personal data into a log. */
@@ -208,15 +231,23 @@ async function updateCustomer(
   const answer = await answerOf<Stripe.Customer>('customer', stripe.customers.update(customerId, params))
   if (!isRefusal(answer)) return toPaymentCustomer(answer)
   if (isMissing(answer)) throw new DomainError('not_found', { cause: traceOf(answer) })
+  // An address that Stripe does not take must not stop a payment.
+  if (answer.param === 'email' && email !== undefined) {
+    const { email: _, ...others } = changes
+    return updateCustomer(stripe, customerId, others)
+  }
   throw unexpected(answer)
 }
 
-async function readCustomer(stripe: Stripe, customerId: string): Promise<PaymentCustomer | undefined> {
+async function readCustomer(
+  stripe: Stripe,
+  customerId: string,
+): Promise<PaymentCustomer | 'deleted' | undefined> {
   const answer = await answerOf<Stripe.Customer | Stripe.DeletedCustomer>(
     'customer',
     stripe.customers.retrieve(customerId),
   )
-  if (!isRefusal(answer)) return answer.deleted ? undefined : toPaymentCustomer(answer)
+  if (!isRefusal(answer)) return answer.deleted ? 'deleted' : toPaymentCustomer(answer)
   if (isMissing(answer)) return undefined
   throw unexpected(answer)
 }
@@ -304,33 +335,53 @@ async function detachCard(stripe: Stripe, paymentMethodId: string): Promise<void
 
 async function createPayment(stripe: Stripe, payment: NewPayment): Promise<Payment | PaymentRefused> {
   if (!isId(payment.paymentMethodId)) return { status: 'refused', reason: 'card_unusable' }
-  const params: Stripe.PaymentIntentCreateParams = {
+  const params = {
     amount: payment.amountCents,
-    currency: 'usd',
+    currency: payment.currency,
     customer: payment.customerId,
     payment_method: payment.paymentMethodId,
     metadata: payment.metadata,
+    description: payment.description,
+    statement_descriptor_suffix: payment.statementSuffix,
     automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
     ...PURPOSE_PARAMS[payment.purpose],
+  } satisfies Stripe.PaymentIntentCreateParams
+  const create = (key: string, more: Stripe.PaymentIntentCreateParams | object) =>
+    createOnce<Stripe.PaymentIntent>('payment_intent', key, (options) =>
+      stripe.paymentIntents.create({ ...params, ...more }, options),
+    )
+  const receipt = receiptTo(payment.receiptEmail)
+  let answer = await create(payment.idempotencyKey, receipt)
+  // A receipt that cannot be mailed is no reason to refuse the payment. Other parameters need another key.
+  if (isRefusal(answer) && answer.param === 'receipt_email') {
+    answer = await create(`${payment.idempotencyKey}:plain`, {})
   }
-  const answer = await createOnce<Stripe.PaymentIntent>('payment_intent', payment.idempotencyKey, (options) =>
-    stripe.paymentIntents.create(params, options),
-  )
   if (!isRefusal(answer)) return paymentOf(answer)
   const refused = refusedFor(answer)
   if (refused) return refused
   throw unexpected(answer)
 }
 
+/** Stripe takes addresses in ASCII only, so a domain with other letters is sent in its Punycode form. */
+function receiptTo(email = ''): { receipt_email?: string } {
+  const at = email.lastIndexOf('@')
+  const domain = domainToASCII(email.slice(at + 1))
+  const isMailable = /^[!-~]+@$/.test(email.slice(0, at + 1)) && domain !== ''
+  return isMailable ? { receipt_email: email.slice(0, at + 1) + domain } : {}
+}
+
 /** Parameters for the card networks, by purpose. A renewal also sends `off_session` at confirmation. */
 const PURPOSE_PARAMS: Record<PaymentPurpose, Partial<Stripe.PaymentIntentCreateParams>> = {
   hold: {
+    // The card's number decides whether the bank may be asked.
+    expand: ['payment_method'],
     capture_method: 'manual',
     setup_future_usage: 'off_session',
     payment_method_options: { card: { setup_credential_usage: 'unscheduled' } },
   },
   purchase: {},
   signup: {
+    expand: ['payment_method'],
     setup_future_usage: 'off_session',
     payment_method_options: { card: { setup_credential_usage: 'unscheduled' } },
   },
@@ -343,6 +394,8 @@ async function confirmPayment(
   purpose: PaymentPurpose,
   paymentMethodId: string | undefined,
 ): Promise<Payment | OutcomeUnknown> {
+  const attempts = attemptsOf(stripe, `/v1/payment_intents/${paymentId}/confirm`)
+  let isAnswered = false
   try {
     const answer = await answerOf<Stripe.PaymentIntent>(
       'payment_intent',
@@ -353,13 +406,33 @@ async function confirmPayment(
         ...(paymentMethodId !== undefined && { payment_method: paymentMethodId }),
       }),
     )
+    isAnswered = true
     return isRefusal(answer) ? await afterRefusal(stripe, paymentId, answer) : paymentOf(answer)
   } catch (error) {
-    if (error instanceof DomainError && error.code === 'temporarily_unavailable') {
-      return { status: 'unknown', cause: error.cause }
-    }
-    throw error
+    if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error
+    // A 429 says nothing about an attempt that the SDK has lost before.
+    if (rateLimitOf(error) && attempts.count() === 1 && !isAnswered) throw error
+    return { status: 'unknown', cause: error.cause }
+  } finally {
+    attempts.end()
   }
+}
+
+/** How often the SDK has sent the call to each path that somebody counts. */
+const countedPaths = new WeakMap<Stripe, Map<string, number>>()
+
+/** Counts how often the SDK sends a call. Two calls of the same path at once count for each other. */
+function attemptsOf(stripe: Stripe, path: string): { count(): number; end(): void } {
+  const counts = countedPaths.get(stripe) ?? new Map<string, number>()
+  if (!countedPaths.has(stripe)) {
+    countedPaths.set(stripe, counts)
+    stripe.on('request', (sent: Stripe.RequestEvent) => {
+      const count = counts.get(sent.path)
+      if (count !== undefined) counts.set(sent.path, count + 1)
+    })
+  }
+  counts.set(path, counts.get(path) ?? 0)
+  return { count: () => counts.get(path) ?? Number.POSITIVE_INFINITY, end: () => counts.delete(path) }
 }
 
 /** A confirmation may be refused because an earlier one took effect, so the intent's own state decides. */
@@ -367,8 +440,12 @@ async function afterRefusal(stripe: Stripe, paymentId: string, refusal: Refusal)
   const current = refusal.payment_intent
     ? paymentOf(refusal.payment_intent)
     : await readPayment(stripe, paymentId)
-  if (!current) throw unexpected(refusal)
+  if (!current) throw new DomainError('not_found', { cause: traceOf(refusal) })
   if (current.status !== 'unconfirmed') return current
+  // The payment was absent a moment ago: the secret key has just been replaced.
+  if (isMissing(refusal) && refusal.param === 'intent') {
+    throw new DomainError('temporarily_unavailable', { cause: traceOf(refusal) })
+  }
   if (refusal instanceof Stripe.errors.StripeCardError) {
     return { ...current, status: 'declined', decline: declineOf(refusal) }
   }
@@ -384,6 +461,7 @@ async function cancelPayment(stripe: Stripe, paymentId: string): Promise<Payment
     stripe.paymentIntents.cancel(paymentId),
   )
   if (!isRefusal(answer)) return paymentOf(answer)
+  if (isMissing(answer)) throw new DomainError('not_found', { cause: traceOf(answer) })
   if (answer.code !== 'payment_intent_unexpected_state') throw unexpected(answer)
   const current = await readPayment(stripe, paymentId)
   if (!current) throw unexpected(answer)
@@ -421,6 +499,7 @@ async function listPayments(
   )
   if (isRefusal(answer)) {
     if (isMissing(answer) && cursor === undefined) return { items: [], nextCursor: undefined }
+    if (isMissing(answer)) throw new DomainError('not_found', { cause: traceOf(answer) })
     throw unexpected(answer)
   }
   return {
@@ -474,6 +553,34 @@ async function readFraudWarning(stripe: Stripe, warningId: string): Promise<Frau
   if (!isRefusal(answer)) return fraudWarningOf(answer)
   if (isMissing(answer)) return undefined
   throw unexpected(answer)
+}
+
+async function listReversals(
+  stripe: Stripe,
+  kind: ReversalKind,
+  createdSinceMs: number,
+  cursor: string | undefined,
+): Promise<Page<Reversal>> {
+  const params = {
+    limit: 100,
+    created: { gte: Math.floor(createdSinceMs / 1000) },
+    expand: ['data.charge'],
+    ...(cursor !== undefined && { starting_after: cursor }),
+  }
+  const list = {
+    refund: () => stripe.refunds.list(params),
+    dispute: () => stripe.disputes.list(params),
+    warning: () => stripe.radar.earlyFraudWarnings.list(params),
+  } satisfies Record<ReversalKind, unknown>
+  const answer = await answerOf<Stripe.ApiList<ListedReversal>>('list', list[kind]())
+  if (isRefusal(answer)) {
+    if (isMissing(answer)) throw new DomainError('not_found', { cause: traceOf(answer) })
+    throw unexpected(answer)
+  }
+  return {
+    items: answer.data.flatMap((listed) => reversalOf(listed) ?? []),
+    nextCursor: answer.has_more ? answer.data.at(-1)?.id : undefined,
+  }
 }
 
 // --- Webhooks ---

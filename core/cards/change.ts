@@ -1,9 +1,10 @@
 import { type Account, type Profile, renewsItself } from '../account/account.ts'
+import { changeAccount } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
 import type { MoneyDeps } from '../ports.ts'
 import { DAY_MS } from '../time.ts'
 import { readStoredCard } from './sync.ts'
-import { type ProofOutcome, proveCard } from './verify.ts'
+import { type ProofOutcome, proveOnce } from './verify.ts'
 
 /** The default card may be changed once in this interval. */
 const CHANGE_INTERVAL_MS = DAY_MS
@@ -14,17 +15,23 @@ const CHANGE_INTERVAL_MS = DAY_MS
  * @param input.address a new billing address; undefined keeps the stored address.
  * @throws DomainError `no_address`, `card_change_not_allowed`, and as `proveCard`
  */
-export async function changeCard(
+export function changeCard(
   deps: MoneyDeps,
-  account: Account,
+  caller: Account,
   input: { cardId: string; address: Profile['address'] },
+  idempotencyKey?: string,
 ): Promise<ProofOutcome> {
-  if (!input.address && !account.address) throw new DomainError('no_address')
-  requireChangeInterval(account, deps.clock.nowMs())
-  if (renewsItself(account) && !(await defaultCardDeclined(deps, account))) {
-    throw new DomainError('card_change_not_allowed')
-  }
-  return proveCard(deps, account, { purpose: 'change', ...input })
+  const wanted = { purpose: 'change', ...input } as const
+  return changeAccount(deps, caller, async (account) => {
+    const mayBegin = async () => {
+      if (!input.address && !account.address) throw new DomainError('no_address')
+      requireChangeInterval(account, deps.clock.nowMs())
+      if (renewsItself(account) && !(await defaultCardDeclined(deps, account))) {
+        throw new DomainError('card_change_not_allowed')
+      }
+    }
+    return proveOnce(deps, account, wanted, { idempotencyKey, mayBegin })
+  })
 }
 
 async function defaultCardDeclined(deps: MoneyDeps, account: Account): Promise<boolean> {

@@ -1,10 +1,15 @@
+import type { Account } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, PaymentCustomer } from '../ports.ts'
-import { wakeRenewal } from '../quota/wake-renewal.ts'
+import { wakeRenewal } from '../quota/renewal-call.ts'
 import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
+import { absentObject } from './absence.ts'
+import { listLiveCards } from './declined.ts'
+import { successors } from './default-card.ts'
+import { customerDetails, emailRefused } from './details.ts'
 import { cardTombstone, parseStoredCard, unchangedCard } from './stored.ts'
 import {
   customerItem,
@@ -20,11 +25,10 @@ import {
  */
 export async function ensureCustomer(
   deps: Deps<'table' | 'payments'>,
-  account: { id: string; email: string; customer: StoredCustomer | undefined },
-  name: string,
+  account: Pick<Account, 'id' | 'email' | 'name' | 'username' | 'customer'>,
 ): Promise<StoredCustomer> {
   if (account.customer) return account.customer
-  const created = await createStripeCustomer(deps, account, name)
+  const created = await createStripeCustomer(deps, account)
   const item = customerItem(account.id, created, undefined)
   try {
     await deps.table.transact([
@@ -51,15 +55,18 @@ export async function ensureCustomer(
  */
 async function createStripeCustomer(
   deps: Deps<'payments'>,
-  { id: accountId, email }: { id: string; email: string },
-  name: string,
+  account: Pick<Account, 'id' | 'email' | 'name' | 'username'>,
 ): Promise<PaymentCustomer> {
+  const { id: accountId } = account
+  const details = customerDetails(account)
   let deleted: string | undefined
   for (let tries = 0; tries < CUSTOMER_SYNC_ATTEMPTS; tries++) {
     const { id } = await deps.payments.createCustomer(accountId, deleted)
     try {
       // Separate from the creation, because an idempotent creation must repeat the same parameters.
-      return await deps.payments.updateCustomer(id, { email, name })
+      const customer = await deps.payments.updateCustomer(id, details)
+      if (customer.email === undefined) emailRefused(deps, accountId)
+      return customer
     } catch (error) {
       if (!(error instanceof DomainError && error.code === 'not_found')) throw error
       deleted = id
@@ -83,18 +90,24 @@ const CUSTOMER_SYNC_ATTEMPTS = 10
  * Brings Bursar's copy of a customer up to date. The version is read before the provider is asked, so that of
  * two concurrent readings the older one cannot replace the newer one. `eventDone` is written in the same
  * transaction.
- * @throws DomainError `temporarily_unavailable` after too many lost races
+ * @param goneCardId a card that was just found to be gone at the provider.
+ * @throws DomainError `temporarily_unavailable` after too many lost races, and for a customer that cannot be
+ *   read although the provider has not said that it is deleted
  */
 export async function syncCustomer(
   deps: Deps<'table' | 'payments'>,
   accountId: string,
   customerId: string,
   eventDone: readonly Write[] = [],
+  goneCardId?: string,
 ): Promise<void> {
   for (let tries = 0; tries < CUSTOMER_SYNC_ATTEMPTS; tries++) {
     const stored = await readStoredCustomer(deps, accountId)
     if (stored && stored.id !== customerId) return writeAll(deps, eventDone).catch(ignoreRefusal)
-    const customer = await deps.payments.readCustomer(customerId)
+    const found = await deps.payments.readCustomer(customerId)
+    if (!found) throw absentObject()
+    const customer =
+      found === 'deleted' ? undefined : await withDefaultCard(deps, accountId, found, stored, goneCardId)
     if (!customer) await forgetCards(deps, accountId, customerId)
     const copy: Write[] = customer
       ? [{ put: customerItem(accountId, customer, stored), if: unchangedCustomer(stored) }]
@@ -114,6 +127,43 @@ export async function syncCustomer(
     }
   }
   throw new DomainError('temporarily_unavailable')
+}
+
+/**
+ * The customer with a default card, as long as a card is on file: if the default card is gone, or is no card
+ * of the account, the best other card takes its place, at the provider first. Whichever way the default card
+ * went, this rule finds it.
+ */
+async function withDefaultCard(
+  deps: Deps<'table' | 'payments'>,
+  accountId: string,
+  customer: PaymentCustomer,
+  stored: StoredCustomer | undefined,
+  goneCardId: string | undefined,
+): Promise<PaymentCustomer> {
+  const { id, defaultPaymentMethodId } = customer
+  // A card that goes is noticed by its own event, so an unchanged default card needs no look.
+  const isUnchanged =
+    defaultPaymentMethodId === stored?.defaultCardId && defaultPaymentMethodId !== goneCardId
+  if (defaultPaymentMethodId !== undefined && isUnchanged) return customer
+  const cards = await listLiveCards(deps, accountId)
+  if (cards.some(({ cardId }) => cardId === defaultPaymentMethodId)) return customer
+  if (defaultPaymentMethodId !== undefined && (await isOwnCard(deps, id, defaultPaymentMethodId)))
+    return customer
+  for (const { cardId } of successors(cards, { id: stored?.defaultCardId }, deps.clock.nowMs())) {
+    try {
+      return await deps.payments.updateCustomer(id, { defaultPaymentMethodId: cardId })
+    } catch (error) {
+      // The card is gone too, and its own event is on its way.
+      if (!(error instanceof DomainError && error.code === 'not_found')) throw error
+    }
+  }
+  return customer
+}
+
+/** Whether a card that is not on file here yet is the customer's at the provider: its event comes later. */
+async function isOwnCard(deps: Deps<'payments'>, customerId: string, cardId: string): Promise<boolean> {
+  return (await deps.payments.readCard(cardId))?.customerId === customerId
 }
 
 /** Removes the cards of a deleted customer: the provider has deleted them together with the customer. */

@@ -3,7 +3,9 @@ import type { Deps } from '../ports.ts'
 import { eachDue, type Run } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
 import { accountIdIn, dueAt, type Key } from '../table/keys.ts'
+import { LEASE_MS } from '../table/lease.ts'
 import { ignoreRefusal } from '../table/table.ts'
+import { isInPayment } from './detach-twins.ts'
 import { finishRemoval } from './remove.ts'
 import { isLiveCard, nextNotice, parseStoredCard, type StoredCard, unchangedCard } from './stored.ts'
 
@@ -27,6 +29,11 @@ export async function sweepCards(
     if (!item) return false
     const stored = parseStoredCard(item)
     const accountId = accountIdIn(key)
+    if (stored.removing && (await isInPayment(deps, accountId, stored.cardId))) {
+      const later = expr`SET #dueAtMs = ${deps.clock.nowMs() + LEASE_MS}`
+      await deps.table.update(key, later, unchangedCard(stored)).catch(ignoreRefusal)
+      return false
+    }
     if (stored.removing && stored.card?.customerId !== undefined) {
       await finishRemoval(deps, { accountId, customerId: stored.card.customerId }, stored.cardId)
       done.removalsFinished++

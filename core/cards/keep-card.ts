@@ -1,18 +1,24 @@
 import type { Profile } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { MoneyDeps } from '../ports.ts'
+import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
+import { requireKnownCustomer } from './absence.ts'
+import { withProof } from './declined.ts'
+import { detachTwins } from './detach-twins.ts'
 import { makeDefault } from './settle.ts'
-import { cardItem, unchangedCard } from './stored.ts'
+import { cardItem, isLiveCard, parseStoredCard, unchangedCard } from './stored.ts'
 import { customerItem, readStoredCustomer, unchangedCustomer } from './stored-customer.ts'
-import { readStoredCard } from './sync.ts'
+import { retireTwins, twinsOf } from './twins.ts'
 
 const KEEP_ATTEMPTS = 5
 
 /**
  * Puts a card that has just paid on file, and makes it the default card. The provider is updated first, so
- * that our copy never runs ahead of it. A card that was removed meanwhile stays removed. Safe to repeat.
- * @throws DomainError `temporarily_unavailable` after too many lost races
+ * that our copy never runs ahead of it. A card that was removed meanwhile stays removed. An older entry of the
+ * same card gives way. Safe to repeat.
+ * @throws DomainError `temporarily_unavailable` after too many lost races, and if neither the card nor its
+ *   customer can be read
  */
 export async function keepCard(
   deps: MoneyDeps,
@@ -20,21 +26,23 @@ export async function keepCard(
 ): Promise<void> {
   const { accountId, customerId, cardId } = kept
   for (let tries = 0; tries < KEEP_ATTEMPTS; tries++) {
-    const stored = await readStoredCard(deps, accountId, cardId)
+    const cards = (await deps.table.list(keys.account(accountId), 'CARD#')).map(parseStoredCard)
+    const stored = cards.find((each) => each.cardId === cardId)
     const customer = await readStoredCustomer(deps, accountId)
     if (stored?.removing || customer?.id !== customerId) return
     const card = await deps.payments.readCard(cardId)
+    if (!card) await requireKnownCustomer(deps, customerId)
     if (card?.customerId !== customerId) return
     const changed = await makeDefault(deps, kept)
     if (!changed) return
+    const twins = twinsOf(cards.filter(isLiveCard), card)
     try {
-      return await deps.table.transact([
-        {
-          put: cardItem(accountId, card, stored && { ...stored, declined: undefined }),
-          if: unchangedCard(stored),
-        },
+      await deps.table.transact([
+        { put: cardItem(accountId, card, withProof(stored)), if: unchangedCard(stored) },
         { put: customerItem(accountId, changed, customer), if: unchangedCustomer(customer) },
+        ...retireTwins(deps, accountId, twins),
       ])
+      return await detachTwins(deps, { accountId, customerId }, twins)
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
     }

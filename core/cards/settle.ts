@@ -1,17 +1,30 @@
-import type { Profile } from '../account/account.ts'
+import { type Profile, parseProfile } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
-import type { BillingAddress, Deps, MoneyDeps, Payment, PaymentCard, PaymentCustomer } from '../ports.ts'
+import type {
+  BillingAddress,
+  Decline,
+  Deps,
+  MoneyDeps,
+  Payment,
+  PaymentCard,
+  PaymentCustomer,
+} from '../ports.ts'
 import { decideStep } from '../purchases/decide.ts'
-import { wakeRenewal } from '../quota/wake-renewal.ts'
-import { type Expression, expr, join } from '../table/expression.ts'
+import { changeRenewal } from '../purchases/renewal-state.ts'
+import { wakeRenewal } from '../quota/renewal-call.ts'
+import { expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { isLeased, LEASE_MS } from '../table/lease.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
-import { writeUnlessDone } from '../table/write-all.ts'
-import { type Hold, isPaymentOfHold } from './hold.ts'
-import { cardItem, isLiveCard, unchangedCard } from './stored.ts'
+import { writeAll, writeUnlessDone } from '../table/write-all.ts'
+import { declineWrites, withProof } from './declined.ts'
+import { detachTwins } from './detach-twins.ts'
+import { endedHold, type Hold, isPaymentOfHold, parseHold } from './hold.ts'
+import { lastProof } from './proof.ts'
+import { cardItem, isLiveCard, parseStoredCard, type StoredCard, unchangedCard } from './stored.ts'
 import { customerItem, readStoredCustomer, unchangedCustomer } from './stored-customer.ts'
 import { readStoredCard } from './sync.ts'
+import { retireTwins, twinsOf } from './twins.ts'
 
 /** The outcome of settling a verification. */
 export type SettledHold =
@@ -34,10 +47,14 @@ export async function settleHold(
   eventDone: readonly Write[] = [],
   hasLapsed = false,
 ): Promise<SettledHold> {
-  if (hold.state === 'releasing') return { status: 'proved', hold }
+  if (hold.state === 'releasing' || hold.state === 'proved') return { status: 'proved', hold }
+  if (hold.state === 'declined') {
+    await writeUnlessDone(deps, eventDone)
+    return { status: 'declined' }
+  }
   const step = decideStep('hold', {
     payment,
-    matches: isPaymentOfHold(payment, hold, deps.webhooks.livemode),
+    matches: isPaymentOfHold(payment, hold, deps.webhooks),
     isLeased: isLeased(deps, hold),
     hasLapsed,
     canAuthenticate: false,
@@ -51,8 +68,7 @@ export async function settleHold(
     case 'reject':
       return rejectCard(deps, hold, payment, eventDone)
     case 'end':
-      await closeHold(deps, hold, eventDone)
-      return { status: 'given up' }
+      return endHold(deps, hold, payment.status === 'canceled' ? payment.decline : undefined, eventDone)
     case 'ask':
     case 'wait':
       await writeUnlessDone(deps, eventDone)
@@ -72,8 +88,17 @@ async function cancelHold(
   const latest = await deps.payments.cancelPayment(payment.id)
   const confirmedMeanwhile = latest.latestChargeId !== payment.latestChargeId
   if (latest.status !== 'canceled' || confirmedMeanwhile) return settleHold(deps, hold, latest, eventDone)
-  await closeHold(deps, hold, eventDone)
-  return { status: payment.status === 'declined' ? 'declined' : 'given up' }
+  return endHold(deps, hold, payment.status === 'declined' ? payment.decline : latest.decline, eventDone)
+}
+
+async function endHold(
+  deps: MoneyDeps,
+  hold: Hold,
+  decline: Decline | undefined,
+  eventDone: readonly Write[],
+): Promise<SettledHold> {
+  await closeHold(deps, hold, eventDone, { decline })
+  return { status: decline ? 'declined' : 'given up' }
 }
 
 /** Whether a canceled payment was held before it was canceled. If so, its card is proved and attached. */
@@ -98,34 +123,38 @@ async function putProvedCardOnFile(
   const { accountId, cardId, customerId } = hold
   const proved = { ...hold, state: 'releasing', paymentId: payment.id } as const
   for (let tries = 0; tries < PROVE_TRIES; tries++) {
-    const stored = await readStoredCard(deps, accountId, cardId)
+    const cards = (await deps.table.list(keys.account(accountId), 'CARD#')).map(parseStoredCard)
+    const stored = cards.find((each) => each.cardId === cardId)
     const customer = await readStoredCustomer(deps, accountId)
     // A card that its owner is removing cannot be put on file.
     const card = stored?.removing ? undefined : await attachedCard(deps, cardId, customerId)
-    const isDefault = hold.purpose === 'change' || customer?.defaultCardId === undefined
+    const twins = card ? twinsOf(cards.filter(isLiveCard), card) : []
+    const isDefault = hold.purpose === 'change' || takesOver(cards, twins, customer?.defaultCardId)
     const changed = card && isDefault ? await makeDefault(deps, hold) : undefined
     if (!card || (isDefault && !changed)) return rejectCard(deps, hold, payment, eventDone)
+    // Proved anew, the default card may be charged again.
+    const mayRenew = isDefault || customer?.defaultCardId === cardId
     try {
       await deps.table.transact([
         markReleasing(deps, proved),
+        ...(await profileAfterProof(deps, hold, mayRenew)),
         {
-          update: keys.profile(accountId),
-          set: profileAfterProof(deps, hold, isDefault),
-          if: expr`#openHold = ${hold.id}`,
-        },
-        {
-          put: cardItem(accountId, card, stored && { ...stored, declined: undefined }),
+          put: cardItem(accountId, card, withProof(stored)),
           if: unchangedCard(stored),
         },
         ...(changed
           ? [{ put: customerItem(accountId, changed, customer), if: unchangedCustomer(customer) }]
           : []),
-        ...(isDefault && hold.renews ? [wakeRenewal(deps, accountId)] : []),
+        ...(mayRenew && hold.renews ? [wakeRenewal(deps, accountId)] : []),
+        ...retireTwins(deps, accountId, twins),
       ])
+      await detachTwins(deps, { accountId, customerId }, twins)
       return { status: 'proved', hold: proved }
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
-      if (!error.failed.has(0) && !error.failed.has(1)) continue
+      // The profile's condition also fails if the state of renewal has changed since it was read.
+      const isOver = error.failed.has(0) || (error.failed.has(1) && error.failed.get(1)?.openHold !== hold.id)
+      if (!isOver) continue
       // The request, the webhook and the sweep may run concurrently, and another of them was first.
       if (isLiveCard(await readStoredCard(deps, accountId, cardId))) return { status: 'proved', hold: proved }
       await writeUnlessDone(deps, eventDone)
@@ -135,20 +164,48 @@ async function putProvedCardOnFile(
   throw new DomainError('temporarily_unavailable')
 }
 
+/**
+ * Whether a proved card becomes the default card without being asked to: there is none, the default card is an
+ * older entry of the same card, or the bank must not be asked about it again.
+ */
+const takesOver = (
+  cards: readonly StoredCard[],
+  twins: readonly StoredCard[],
+  defaultId: string | undefined,
+): boolean =>
+  defaultId === undefined ||
+  twins.some(({ cardId }) => cardId === defaultId) ||
+  cards.some(({ cardId, closed }) => cardId === defaultId && closed === true)
+
 const markReleasing = (deps: Deps, { id, accountId, paymentId }: Hold): Write => ({
   update: keys.hold(accountId, id),
   set: expr`SET #state = ${'releasing'}, #paymentId = ${paymentId}, #dueAtMs = ${deps.clock.nowMs() + LEASE_MS}`,
   if: expr`#state IN (${'created'}, ${'saved'})`,
 })
 
-/** The profile's update for a proved card. With another default card a declined renewal starts over. */
-function profileAfterProof(deps: Deps, { purpose, address, renews }: Hold, isDefault: boolean): Expression {
+/**
+ * The profile's update for a proved card. With another default card, or the same proved anew, whatever kept the
+ * bundle from renewing is over.
+ */
+async function profileAfterProof(deps: Deps<'table'>, hold: Hold, mayRenew: boolean): Promise<Write[]> {
+  const { id, accountId, purpose, address, renews } = hold
   const nowMs = deps.clock.nowMs()
-  const set = [expr`SET #updatedAtMs = ${nowMs}`]
-  if (purpose === 'change') set.push(expr`#cardChangedAtMs = ${nowMs}`)
-  if (address) set.push(expr`#address = ${address}`)
-  const remove = isDefault && renews ? expr`#openHold, #renewal` : expr`#openHold`
-  return join([join(set, ', '), remove], ' REMOVE ')
+  const item = mayRenew && renews ? await deps.table.get(keys.profile(accountId)) : undefined
+  const renewal = item && changeRenewal(deps, parseProfile(item), { renewal: undefined })
+  const set = [
+    expr`#updatedAtMs = ${nowMs}`,
+    lastProof(deps, hold),
+    ...(purpose === 'change' ? [expr`#cardChangedAtMs = ${nowMs}`] : []),
+    ...(address ? [expr`#address = ${address}`] : []),
+  ]
+  return [
+    {
+      update: keys.profile(accountId),
+      set: setRemove(set, [expr`#openHold`, ...(renewal?.remove ?? [])]),
+      if: join([expr`#openHold = ${id}`, ...(renewal ? [renewal.unchanged] : [])], ' AND '),
+    },
+    ...(renewal?.messages ?? []),
+  ]
 }
 
 /**
@@ -196,29 +253,55 @@ async function rejectCard(
   eventDone: readonly Write[],
 ): Promise<SettledHold> {
   await deps.payments.cancelPayment(payment.id)
-  await closeHold(deps, hold, eventDone)
+  await closeHold(deps, hold, eventDone, { answer: 'declined' })
   return { status: 'declined' }
 }
 
-/** Ends a verification that has not proved its card. The account is free for another try. */
+const CLOSE_ATTEMPTS = 5
+
+/**
+ * Ends a verification that has not proved its card. The account is free for another try.
+ * @param ended.decline the bank's refusal, which counts for the card.
+ * @param ended.answer what a repetition of the request is answered; undefined if it may begin again.
+ * @throws DomainError `temporarily_unavailable` after too many lost races
+ */
 export async function closeHold(
   deps: Deps<'table'>,
   hold: Hold,
   eventDone: readonly Write[] = [],
+  ended: { decline?: Decline | undefined; answer?: 'declined' | undefined } = {},
 ): Promise<void> {
-  await writeUnlessDone(deps, [
-    {
-      update: keys.profile(hold.accountId),
-      set: expr`REMOVE #openHold`,
-      if: expr`#openHold = ${hold.id}`,
-    },
-    { remove: keys.hold(hold.accountId, hold.id) },
-    ...eventDone,
-  ])
+  let last = hold
+  for (let tries = 0; tries < CLOSE_ATTEMPTS; tries++) {
+    const { decline, answer = decline && ('declined' as const) } = ended
+    const declines = decline
+      ? await declineWrites(deps, hold.accountId, { ...hold, isProof: true }, decline)
+      : []
+    try {
+      return await deps.table.transact([
+        {
+          update: keys.profile(hold.accountId),
+          set: expr`REMOVE #openHold`,
+          if: expr`#openHold = ${hold.id}`,
+        },
+        endedHold(deps, last, answer),
+        ...eventDone,
+        ...declines,
+      ])
+    } catch (error) {
+      if (!(error instanceof ConditionFailed)) throw error
+      // It has ended already, or another delivery of the event has done this work.
+      const isDone = error.failed.has(0) || eventDone.some((_, at) => error.failed.has(2 + at))
+      const item = isDone ? undefined : await deps.table.get(keys.hold(hold.accountId, hold.id))
+      if (!item) return
+      last = parseHold(item)
+    }
+  }
+  throw new DomainError('temporarily_unavailable')
 }
 
 /**
- * Releases the dollar, which ends the verification. Until then the hold stays due.
+ * Releases the amount held, which ends the verification. Until then the hold stays due.
  * @throws DomainError `temporarily_unavailable` if the payment cannot be canceled yet
  */
 export async function releaseHold(
@@ -228,5 +311,11 @@ export async function releaseHold(
 ): Promise<void> {
   const { status } = await deps.payments.cancelPayment(hold.paymentId ?? '')
   if (status !== 'canceled' && status !== 'succeeded') throw new DomainError('temporarily_unavailable')
-  await writeUnlessDone(deps, [{ remove: keys.hold(hold.accountId, hold.id) }, ...eventDone])
+  const ended = endedHold(deps, hold, 'proved')
+  await writeAll(deps, [ended, ...eventDone]).catch(async (error: unknown) => {
+    if (!(error instanceof ConditionFailed)) throw error
+    // A request with an Idempotency-Key has joined: its answer is kept.
+    const item = error.failed.get(0)
+    if (item) await releaseHold(deps, parseHold(item), eventDone)
+  })
 }

@@ -50,6 +50,12 @@ const storedCardSchema = z.object({
   noticed: optionalString,
   /** The bank declined the card, and no payment with it has succeeded since. */
   declined: z.optional(z.literal(true)),
+  /** Why it counts as declined: the bank's reason, or a report of fraud. */
+  reason: optionalString,
+  /** The bank must not be asked about this card again until its details change or it is replaced. */
+  closed: z.optional(z.literal(true)),
+  /** The bank must not be asked before this time, epoch ms, after too many declines of the card. */
+  restsUntilMs: z.optional(z.number()),
 })
 
 export type StoredCard = z.infer<typeof storedCardSchema>

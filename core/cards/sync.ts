@@ -1,17 +1,25 @@
 import { DomainError } from '../errors.ts'
-import type { Deps } from '../ports.ts'
-import { keys } from '../table/keys.ts'
+import type { Deps, PaymentCard } from '../ports.ts'
+import { dueAt, keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
+import { requireKnownCustomer } from './absence.ts'
+import { syncCustomer } from './customer.ts'
+import { listLiveCards } from './declined.ts'
+import { replacedCard } from './replaced.ts'
 import { cardItem, cardTombstone, parseStoredCard, type StoredCard, unchangedCard } from './stored.ts'
+import { retireTwin, twinsOf } from './twins.ts'
 
 const CARD_SYNC_ATTEMPTS = 10
 
 /**
  * Brings Bursar's copy of a card up to date, whatever the order of its events. The version is read before the
- * provider is asked, so that of two concurrent readings the older one cannot replace the newer one.
- * `eventDone` is written in the same transaction.
- * @throws DomainError `temporarily_unavailable` after too many lost races
+ * provider is asked, so that of two concurrent readings the older one cannot replace the newer one. A card
+ * whose details have changed is a new card to its bank: what was remembered about the old one is forgotten. A
+ * card that is gone may have been the default card, so another card takes its place.
+ * `eventDone` is written in the same transaction as the last change.
+ * @throws DomainError `temporarily_unavailable` after too many lost races, and if neither the card nor its
+ *   customer can be read
  */
 export async function syncCard(
   deps: Deps<'table' | 'payments'>,
@@ -19,27 +27,54 @@ export async function syncCard(
   cardId: string,
   eventDone: readonly Write[] = [],
 ): Promise<void> {
+  const { accountId, customerId } = owner
   for (let tries = 0; tries < CARD_SYNC_ATTEMPTS; tries++) {
-    const stored = await readStoredCard(deps, owner.accountId, cardId)
+    const stored = await readStoredCard(deps, accountId, cardId)
     const card = await deps.payments.readCard(cardId)
-    const attached = card?.customerId === owner.customerId
-    const copy: Write[] = []
-    if (attached && !stored?.removing) {
-      copy.push({ put: cardItem(owner.accountId, card, stored), if: unchangedCard(stored) })
-    } else if (!attached && (!stored || stored.card)) {
-      // A card that was never on file gets a tombstone too: an older reading must not put it on file.
-      const item = cardTombstone(owner.accountId, cardId, stored?.version ?? 0, deps.clock.nowMs())
-      copy.push({ put: item, if: unchangedCard(stored) })
-    }
+    if (!card) await requireKnownCustomer(deps, customerId)
+    const attached = card?.customerId === customerId
+    const copy = attached
+      ? await attachedCopy(deps, accountId, card, stored)
+      : goneCopy(deps, accountId, cardId, stored)
     try {
-      return await writeAll(deps, [...copy, ...eventDone])
+      if (attached) return await writeAll(deps, [...copy, ...eventDone])
+      await writeAll(deps, copy)
+      // Once a card is detached, the provider does not show any more that it was the default card.
+      return await syncCustomer(deps, accountId, customerId, eventDone, cardId)
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
       // The event is marked as done already: another delivery has done this work.
-      if (eventDone.length > 0 && error.failed.has(copy.length)) return
+      if (attached && eventDone.length > 0 && error.failed.has(copy.length)) return
     }
   }
   throw new DomainError('temporarily_unavailable')
+}
+
+async function attachedCopy(
+  deps: Deps<'table'>,
+  accountId: string,
+  card: PaymentCard,
+  stored: StoredCard | undefined,
+): Promise<Write[]> {
+  if (stored?.removing) return []
+  const { last, writes } = await replacedCard(deps, accountId, card, stored)
+  const item = cardItem(accountId, card, last)
+  if (stored?.card) return [{ put: item, if: unchangedCard(stored) }, ...writes]
+  // A card that is new on file replaces an older entry of the same card; the sweep detaches the older one.
+  const twins = twinsOf(await listLiveCards(deps, accountId), card)
+  const isOlder = twins.some((twin) => twin.card.createdMs > card.createdMs)
+  const due = dueAt('CARD', accountId, deps.clock.nowMs())
+  return [
+    { put: isOlder ? { ...item, removing: true, ...due } : item, if: unchangedCard(stored) },
+    ...(isOlder ? [] : twins.map((twin) => retireTwin(deps, accountId, twin))),
+  ]
+}
+
+/** A card that was never on file gets a tombstone too: an older reading must not put it on file. */
+function goneCopy(deps: Deps, accountId: string, cardId: string, stored: StoredCard | undefined): Write[] {
+  if (stored && !stored.card) return []
+  const item = cardTombstone(accountId, cardId, stored?.version ?? 0, deps.clock.nowMs())
+  return [{ put: item, if: unchangedCard(stored) }]
 }
 
 export async function readStoredCard(

@@ -1,23 +1,23 @@
-import {
-  type Account,
-  displayName,
-  type Profile,
-  parseProfile,
-  requireActive,
-  requireConfirmed,
-} from '../account/account.ts'
+import { type Account, isActive, type Profile, requireConfirmed } from '../account/account.ts'
+import { changeAccount } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, MoneyDeps, Payment } from '../ports.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
-import { expr, unchangedSince } from '../table/expression.ts'
+import { expr, join, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { isLeased, leaseDue } from '../table/lease.ts'
+import { type RequestKey, readRequestKey, storeRequestKey } from '../table/request-key.ts'
 import { ConditionFailed } from '../table/table.ts'
+import { writeUnlessDone } from '../table/write-all.ts'
+import { isPaymentDeleted } from './absence.ts'
 import { AUTHENTICATION_MS } from './authentication.ts'
 import { ensureCustomer, syncCustomer } from './customer.ts'
-import { type Hold, holdOf, holdPayment, newHold, parseHold } from './hold.ts'
+import { type Hold, hasEnded, holdOf, holdPayment, newHold, parseHold } from './hold.ts'
+import { mayProve, numberRefusal, readCardNumber } from './number.ts'
+import { wasProved } from './proof.ts'
 import { closeHold, releaseHold, type SettledHold, settleHold } from './settle.ts'
-import { countCardAttempt } from './velocity.ts'
+import { unusableCard } from './unusable-card.ts'
+import { requireVelocity, uncountCardAttempt, withTry } from './velocity.ts'
 
 /** `pending`: the outcome is unknown until a webhook or the sweep settles it. The request may be repeated. */
 export type ProofOutcome = 'proved' | 'pending'
@@ -28,27 +28,64 @@ export interface CardToProve {
   address?: Profile['address']
 }
 
+export interface ProofOptions {
+  idempotencyKey?: string | undefined
+  /** Checks that must not refuse the repetition of a request that was answered. */
+  mayBegin?: () => Promise<void>
+}
+
 /**
- * Proves a card by holding and releasing one dollar, and puts the card on file. An open verification of the
+ * Proves a card by holding and releasing a small amount, and puts the card on file. An open verification of the
  * same card is resumed, so that two concurrent requests make one hold. An open verification of another card
- * is ended first.
- * @throws DomainError `email_unconfirmed`, `too_many_cards_tried`, `card_declined`,
- *   `payment_action_required`, `card_pending`, `card_changed_recently`
+ * is ended first. A request that is repeated with its Idempotency-Key gets the same answer.
+ * @throws DomainError `email_unconfirmed`, `too_many_cards_tried`, `card_declined`, `invalid_payment_method`,
+ *   `payment_action_required`, `card_pending`, `card_changed_recently`, `idempotency_key_reused`
  */
-export async function proveCard(
+export function proveCard(
+  deps: MoneyDeps,
+  caller: Account,
+  input: CardToProve,
+  options: ProofOptions = {},
+): Promise<ProofOutcome> {
+  return changeAccount(deps, caller, (account) => proveOnce(deps, account, input, options))
+}
+
+/**
+ * As `proveCard`, in one try.
+ * @throws ConditionFailed if a concurrent request has changed the account
+ */
+export async function proveOnce(
   deps: MoneyDeps,
   account: Account,
   input: CardToProve,
+  { idempotencyKey, mayBegin }: ProofOptions = {},
 ): Promise<ProofOutcome> {
+  let key =
+    idempotencyKey === undefined
+      ? undefined
+      : await readRequestKey(deps, account.id, idempotencyKey, contentOf(input))
+  const earlier = key?.replaces === undefined ? undefined : await readHold(deps, account.id, key.replaces)
+  // A verification that ended without an answer has held nothing, so the same request may begin again.
+  if (earlier) return proofAnswer(await advanceHold(deps, await withPayment(deps, earlier)))
+  if (await wasProved(deps, account, input)) return 'proved'
+  await mayBegin?.()
   requireConfirmed(account)
-  const open = await openHold(deps, account)
+  const { openHold } = account
+  const open = openHold === undefined ? undefined : await readHold(deps, account.id, openHold)
   if (open?.asked === input.cardId && open.purpose === input.purpose) {
-    return proofAnswer(await advanceHold(deps, await withPayment(deps, open)))
-  }
-  if (open) await abandonHold(deps, open)
-  const hold = await beginHold(deps, open ? { ...account, openHold: undefined } : account, input)
+    if (key) {
+      await joinHold(deps, open, key)
+      key = { ...key, replaces: open.id }
+    }
+    const settled = await advanceHold(deps, await withPayment(deps, open))
+    // Its payment has been deleted at the provider, so another verification begins.
+    if (settled.status !== 'given up') return proofAnswer(settled)
+  } else if (open) await abandonHold(deps, open)
+  const hold = await beginHold(deps, open ? { ...account, openHold: undefined } : account, input, key)
   return proofAnswer(await advanceHold(deps, hold))
 }
+
+const contentOf = ({ purpose, cardId, address }: CardToProve) => ['prove', purpose, cardId, address]
 
 function proofAnswer(settled: SettledHold): ProofOutcome {
   switch (settled.status) {
@@ -62,10 +99,31 @@ function proofAnswer(settled: SettledHold): ProofOutcome {
   }
 }
 
-async function openHold(deps: Deps<'table'>, account: Account): Promise<Hold | undefined> {
-  if (account.openHold === undefined) return undefined
-  const item = await deps.table.get(keys.hold(account.id, account.openHold))
+async function readHold(deps: Deps<'table'>, accountId: string, holdId: string): Promise<Hold | undefined> {
+  const item = await deps.table.get(keys.hold(accountId, holdId))
   return item && parseHold(item)
+}
+
+/** Lets a request with an Idempotency-Key share the answer of an open verification. */
+async function joinHold(deps: MoneyDeps, { accountId, id }: Hold, key: RequestKey): Promise<void> {
+  const mark = { update: keys.hold(accountId, id), set: expr`SET #keyed = ${true}` }
+  try {
+    await deps.table.transact([
+      storeRequestKey(deps, accountId, key, id),
+      { ...mark, if: expr`attribute_exists(pk)` },
+    ])
+  } catch (error) {
+    if (error instanceof ConditionFailed) throw new DomainError('card_pending')
+    throw error
+  }
+}
+
+/** Ends the open verification of an account that is deactivated. If it has just succeeded, its card is on file. */
+export async function stopVerification(deps: MoneyDeps, account: Account): Promise<void> {
+  const { openHold } = account
+  const open = openHold === undefined ? undefined : await readHold(deps, account.id, openHold)
+  const settled = open && (await settleAbandonedHold(deps, open, true))
+  if (settled?.status === 'proved') await releaseOrLeave(deps, settled.hold)
 }
 
 /**
@@ -78,25 +136,46 @@ async function abandonHold(deps: MoneyDeps, hold: Hold): Promise<void> {
   if (settled.status === 'proved') await releaseOrLeave(deps, settled.hold)
 }
 
-async function beginHold(deps: MoneyDeps, account: Account, input: CardToProve): Promise<Hold> {
-  const nowMs = deps.clock.nowMs()
-  const tries = countCardAttempt(account.cardTriesMs ?? [], nowMs)
-  const customer = await ensureCustomer(deps, account, displayName(account))
-  const { hold, item } = newHold(deps, account, { ...input, customerId: customer.id })
+/** What the decision to prove a card read of the profile, by its purpose; see `proveCard` and `changeCard`. */
+const PROOF_FIELDS = {
+  verify: ['status', 'emailVerified', 'openHold', 'cardTriesMs', 'cardChangedAtMs'],
+  change: ['status', 'emailVerified', 'openHold', 'cardTriesMs', 'cardChangedAtMs', 'flags', 'bundle'],
+} as const satisfies Record<Hold['purpose'], (keyof Profile)[]>
+
+/** Index of the card check in the transaction. */
+const CARD = 2
+
+/**
+ * @throws ConditionFailed if a concurrent request has changed the account, DomainError `card_declined` for a card
+ *   that must not be proved again
+ */
+async function beginHold(
+  deps: MoneyDeps,
+  account: Account,
+  input: CardToProve,
+  key: RequestKey | undefined,
+): Promise<Hold> {
+  requireVelocity(account.cardTriesMs ?? [], deps.clock.nowMs())
+  const customer = await ensureCustomer(deps, account)
+  const keyed = key && true
+  const { hold, item } = newHold(deps, account, { ...input, customerId: customer.id, keyed })
+  const { createdAtMs } = hold
+  const tries = withTry(account.cardTriesMs ?? [], createdAtMs)
   try {
     await deps.table.transact([
       {
         update: keys.profile(account.id),
         set: expr`SET #openHold = ${hold.id}, #cardTriesMs = ${tries}`,
-        if: unchangedSince(account, ['status', 'openHold', 'cardTriesMs', 'cardChangedAtMs']),
+        if: unchangedSince(account, PROOF_FIELDS[input.purpose]),
       },
       { put: item },
+      { check: keys.cardNumber(account.id, input.cardId), if: mayProve(createdAtMs) },
+      ...(key ? [storeRequestKey(deps, account.id, key, hold.id)] : []),
     ])
   } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error
-    const profile = error.failed.get(0)
-    if (profile) requireActive(parseProfile(profile))
-    throw new DomainError('card_pending')
+    const isClosed = error instanceof ConditionFailed && !error.failed.has(0) && error.failed.has(CARD)
+    if (isClosed) throw new DomainError('card_declined')
+    throw error
   }
   return hold
 }
@@ -110,13 +189,44 @@ async function advanceHold(deps: MoneyDeps, hold: Hold): Promise<SettledHold> {
 
 /** Releases a hold if possible. The card is proved even if the release fails. */
 async function releaseOrLeave(deps: MoneyDeps, hold: Hold): Promise<void> {
-  await releaseHold(deps, hold).catch((error: unknown) => {
+  await releaseOrForget(deps, hold).catch((error: unknown) => {
     const { accountId, id: holdId } = hold
     deps.log.warn('a hold could not be released; its webhook or the job sweep will retry it', error, {
       accountId,
       holdId,
     })
   })
+}
+
+/** Releases a hold; one whose payment the provider has deleted holds nothing any more. */
+async function releaseOrForget(deps: MoneyDeps, hold: Hold): Promise<void> {
+  await releaseHold(deps, hold).catch(async (error: unknown) => {
+    if (!(await isPaymentDeleted(deps, error, hold))) throw error
+    logDeleted(deps, hold, error)
+    await writeUnlessDone(deps, [{ remove: keys.hold(hold.accountId, hold.id) }])
+  })
+}
+
+const logDeleted = (deps: MoneyDeps, { accountId, id: holdId }: Hold, error: unknown) =>
+  deps.log.warn('the provider has deleted the payment of a hold; the verification ends', error, {
+    accountId,
+    holdId,
+  })
+
+/** Takes a step of a hold, and ends the hold if the provider has deleted its payment. */
+async function endIfDeleted(
+  deps: MoneyDeps,
+  hold: Hold,
+  step: () => Promise<SettledHold>,
+): Promise<SettledHold> {
+  try {
+    return await step()
+  } catch (error) {
+    if (!(await isPaymentDeleted(deps, error, hold))) throw error
+    logDeleted(deps, hold, error)
+    await closeHold(deps, hold)
+    return { status: 'given up' }
+  }
 }
 
 function holdPending(deps: MoneyDeps, { accountId, id: holdId }: Hold, error: unknown): SettledHold {
@@ -129,7 +239,14 @@ async function confirmHold(deps: MoneyDeps, hold: Hold): Promise<SettledHold> {
   const known = hold.state === 'created' ? await createHoldPayment(deps, hold) : hold
   if (known?.paymentId === undefined) return { status: 'declined' }
   if (known.state === 'releasing') return { status: 'proved', hold: known }
-  const payment = await deps.payments.confirmPayment(known.paymentId, 'hold')
+  if (hasEnded(known)) return known.state === 'proved' ? { status: 'proved', hold: known } : DECLINED
+  return endIfDeleted(deps, known, () => confirmKnownHold(deps, known, known.paymentId ?? ''))
+}
+
+async function confirmKnownHold(deps: MoneyDeps, known: Hold, paymentId: string): Promise<SettledHold> {
+  const refused = await refuseClosedHold(deps, known, paymentId)
+  if (refused) return refused
+  const payment = await deps.payments.confirmPayment(paymentId, 'hold')
   if (payment.status === 'unknown') return holdPending(deps, known, payment.cause)
   return settleHold(deps, known, payment).catch((error: unknown) => {
     // The payment is confirmed but the hold is not settled, so the outcome is still open.
@@ -138,16 +255,40 @@ async function confirmHold(deps: MoneyDeps, hold: Hold): Promise<SettledHold> {
   })
 }
 
+const DECLINED = { status: 'declined' } as const
+
+/**
+ * Ends a verification before its confirmation if the bank must not be asked about the card's number.
+ * @returns undefined if the bank may be asked, else the outcome, if it was asked before.
+ * @throws DomainError `card_declined`, `too_many_cards_tried`
+ */
+async function refuseClosedHold(
+  deps: MoneyDeps,
+  hold: Hold,
+  paymentId: string,
+): Promise<SettledHold | undefined> {
+  const { accountId, cardFingerprint, cardId, createdAtMs } = hold
+  const record = await readCardNumber(deps, accountId, cardFingerprint ?? cardId)
+  const refusal = numberRefusal(record, deps.clock.nowMs())
+  if (!refusal) return undefined
+  const settled = await settleHold(deps, hold, await deps.payments.cancelPayment(paymentId))
+  if (settled.status !== 'given up') return settled
+  await uncountCardAttempt(deps, accountId, createdAtMs)
+  throw refusal
+}
+
 /**
  * Creates the payment and saves its id before the payment is confirmed, so that Bursar knows of every hold.
- * @returns undefined if the provider refuses the card, or another request has abandoned the verification.
- * @throws DomainError `temporarily_unavailable` if the customer was deleted
+ * @returns undefined if another request has abandoned the verification.
+ * @throws DomainError `invalid_payment_method` if the provider refuses the card, `temporarily_unavailable` if the
+ *   customer was deleted
  */
 async function createHoldPayment(deps: MoneyDeps, hold: Hold): Promise<Hold | undefined> {
-  const payment = await deps.payments.createPayment(holdPayment(hold))
+  const payment = await deps.payments.createPayment(holdPayment(hold, deps.webhooks))
   if (payment.status === 'refused') {
     await closeHold(deps, hold)
-    if (payment.reason !== 'customer_missing') return undefined
+    await uncountCardAttempt(deps, hold.accountId, hold.createdAtMs)
+    if (payment.reason === 'card_unusable') throw unusableCard(deps, hold.accountId)
     // The operator has deleted the customer. The next try creates another one.
     await syncCustomer(deps, hold.accountId, hold.customerId)
     throw new DomainError('temporarily_unavailable')
@@ -162,9 +303,15 @@ async function createHoldPayment(deps: MoneyDeps, hold: Hold): Promise<Hold | un
 async function savePaymentOfHold(
   deps: MoneyDeps,
   hold: Hold,
-  { id, paymentMethodId }: Payment,
+  { id, paymentMethodId, cardFingerprint }: Payment,
 ): Promise<Hold | undefined> {
-  const set = expr`SET #paymentId = ${id}, #cardId = ${paymentMethodId ?? hold.cardId}, #state = ${'saved'}`
+  const set = join(
+    [
+      expr`SET #paymentId = ${id}, #cardId = ${paymentMethodId ?? hold.cardId}, #state = ${'saved'}`,
+      ...(cardFingerprint === undefined ? [] : [expr`#cardFingerprint = ${cardFingerprint}`]),
+    ],
+    ', ',
+  )
   try {
     return parseHold(
       await deps.table.update(keys.hold(hold.accountId, hold.id), set, expr`#state = ${'created'}`),
@@ -196,9 +343,12 @@ async function settleAbandonedHold(deps: MoneyDeps, hold: Hold, hasLapsed: boole
   if (hold.paymentId === undefined) {
     return isLeased(deps, hold) ? { status: 'pending' } : abandonHoldWithoutPayment(deps, hold)
   }
-  const payment = await deps.payments.readPayment(hold.paymentId)
-  if (!payment) throw new Error('the provider does not know the payment of a hold')
-  return settleHold(deps, hold, payment, [], hasLapsed)
+  const { paymentId } = hold
+  return endIfDeleted(deps, hold, async () => {
+    const payment = await deps.payments.readPayment(paymentId)
+    if (!payment) throw new DomainError('not_found')
+    return settleHold(deps, hold, payment, [], hasLapsed)
+  })
 }
 
 /**
@@ -226,9 +376,9 @@ export function sweepHolds(deps: MoneyDeps, run: Run): Promise<Worked> {
     const settled = await settleAbandonedHold(
       deps,
       hold,
-      deps.clock.nowMs() >= hold.createdAtMs + AUTHENTICATION_MS,
+      deps.clock.nowMs() >= hold.createdAtMs + AUTHENTICATION_MS || !(await isActive(deps, hold.accountId)),
     )
-    if (settled.status === 'proved') await releaseHold(deps, settled.hold)
+    if (settled.status === 'proved') await releaseOrForget(deps, settled.hold)
     return settled.status !== 'pending' && settled.status !== 'action required'
   })
 }

@@ -24,6 +24,8 @@ const codeSchema = z.object({
   triesLeft: z.number(),
   /** MAC over the first request that used the code. From then on the code works for this request only. */
   usedBy: z.optional(z.string()),
+  /** The change that the code permits is made. The code is kept until it expires, to recognise repeats. */
+  done: z.optional(z.literal(true)),
 })
 
 /**
@@ -67,6 +69,8 @@ export interface CheckedCode {
   accountId: string
   lookup: string
   usedBy: string | undefined
+  /** The change that the code permits is made, and the code has not expired. */
+  isDone: boolean
   key: Key
   /** Condition on the code's item: it exists, has tries left and has not expired. */
   usable: Expression
@@ -88,13 +92,15 @@ export async function checkCode(
   const key = keys.code(lookup)
   const item = await deps.table.get(key)
   if (!item) throw new DomainError('invalid_code')
-  const { purpose, accountId, usedBy } = z.parse(codeSchema, item)
-  const usable = expr`#triesLeft > ${0} AND #expiresAtMs > ${deps.clock.nowMs()}`
+  const { purpose, accountId, usedBy, done, expiresAtMs, triesLeft } = z.parse(codeSchema, item)
+  const nowMs = deps.clock.nowMs()
+  const usable = expr`#triesLeft > ${0} AND #expiresAtMs > ${nowMs}`
   if (!purposes.includes(purpose)) throw new DomainError('invalid_code')
   const expected = codeText(deps, purpose, accountId, lookup)
   if (!timingSafeEqual(Buffer.from(expected), Buffer.from(code.padEnd(32).slice(0, 32)))) {
     await deps.table.update(key, expr`SET #triesLeft = #triesLeft - ${1}`, usable).catch(ignoreRefusal)
     throw new DomainError('invalid_code')
   }
-  return { purpose, accountId, lookup, usedBy, key, usable }
+  const isDone = done === true && triesLeft > 0 && expiresAtMs > nowMs
+  return { purpose, accountId, lookup, usedBy, isDone, key, usable }
 }

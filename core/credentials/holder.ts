@@ -1,5 +1,5 @@
 import type { Profile } from '../account/account.ts'
-import { type Expression, expr } from '../table/expression.ts'
+import { attr, type Expression, expr } from '../table/expression.ts'
 
 /**
  * What every write contains after which someone else may hold the account: a new password, a confirmed address, a
@@ -7,11 +7,12 @@ import { type Expression, expr } from '../table/expression.ts'
  * and voids what a former holder has begun: a change of the address, a mailed code, an enrolment.
  * @param keep.sessionId the session that asked for the change and proved who uses it; all others end.
  * @param keep.resetCode whether the reset code stays, because the same request may be sent again.
+ * @returns assignments, what to remove, and conditions under which the kept session still lives.
  */
 export function changeHolder(
   account: Pick<Profile, 'sessions'>,
   keep: { sessionId?: string; resetCode?: boolean } = {},
-): { set: Expression[]; remove: Expression[] } {
+): { set: Expression[]; remove: Expression[]; unchanged: Expression[] } {
   const kept = Object.entries(account.sessions).filter(([id]) => id === keep.sessionId)
   return {
     set: [expr`#sessions = ${Object.fromEntries(kept)}`, expr`#generation = #generation + ${1}`],
@@ -21,5 +22,7 @@ export function changeHolder(
       expr`#totpPending`,
       ...(keep.resetCode ? [] : [expr`#resetCode`]),
     ],
+    // Without this, a session that a concurrent logout has ended would be written back.
+    unchanged: kept.map(([id]) => expr`attribute_exists(#sessions.${attr(id)})`),
   }
 }

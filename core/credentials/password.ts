@@ -1,13 +1,20 @@
-import { type Profile, readAccount, requireActive, type SessionCaller } from '../account/account.ts'
-import { DomainError } from '../errors.ts'
-import { replaceEveryKey } from '../keys/application-keys.ts'
+import {
+  type Account,
+  type Profile,
+  readAccount,
+  requireActive,
+  type SessionCaller,
+} from '../account/account.ts'
+import { DomainError, type ErrorCode } from '../errors.ts'
+import { haveKeysChanged, type KeysReplaced, replaceEveryKey } from '../keys/application-keys.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
+import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
 import { checkCode } from './codes.ts'
 import { changeHolder } from './holder.ts'
-import { type ProofDeps, requirePassword, requireRecentSession } from './proof.ts'
+import { isPasswordOf, type ProofDeps, requireRecentSession } from './proof.ts'
 import { checkSecondFactor, guardedBy, type SecondFactor } from './two-factor.ts'
 
 /**
@@ -30,7 +37,7 @@ export interface PasswordChange {
  * Sets a new password for a signed-in caller and ends every session, the caller's included. With two-factor
  * authentication a code is always required; without, the old password or a recent sign-in is required.
  * @throws DomainError `wrong_password`, `reauthentication_required`, `two_factor_*`, `password_refused`,
- *   `conflict`, `temporarily_unavailable` while an earlier change may still be at the vault
+ *   `session_ended`, `temporarily_unavailable` while an earlier change may still be at the vault
  */
 export async function changePassword(
   deps: ProofDeps,
@@ -39,25 +46,108 @@ export async function changePassword(
 ): Promise<void> {
   const { account } = caller
   const factor = account.totp && (await checkSecondFactor(deps, account, input.twofa))
-  if (input.oldPassword !== undefined) await requirePassword(deps, account, input.oldPassword)
-  else if (!factor) requireRecentSession(deps, caller)
-  const keysToo = input.replaceKeys ? await replaceEveryKey(deps, account) : undefined
-  const name = input.name === undefined ? [] : [expr`#name = ${input.name}`]
-  await endSessionsFirst(deps, account, {
-    factor,
-    set: [...name, ...(keysToo?.set ?? [])],
-    unchanged: keysToo && [keysToo.unchanged],
-    writes: keysToo?.writes ?? [],
-    refusedAs: 'conflict',
-  })
+  if (input.oldPassword === undefined) {
+    if (!factor) requireRecentSession(deps, caller)
+  } else if (!(await isPasswordOf(deps, account.id, input.oldPassword))) {
+    return refusedUnlessDone(deps, caller, input, 'wrong_password')
+  }
+  const isBegun = await (input.replaceKeys ? beginWithKeys : beginChange)(deps, account, input, factor)
+  // If nothing else has changed, another request has used the second factor.
+  if (!isBegun) return refusedUnlessDone(deps, caller, input, 'two_factor_invalid')
   await setAtVault(deps, account, input.newPassword, [])
   await reopenSignIn(deps, account, [])
 }
 
+/** @returns false if the account has changed, or the second factor was used. */
+async function beginChange(
+  deps: ProofDeps,
+  account: Account,
+  { name }: PasswordChange,
+  factor: SecondFactor | undefined,
+  replaced?: KeysReplaced,
+): Promise<boolean> {
+  try {
+    await endSessionsFirst(deps, account, {
+      factor,
+      set: [
+        ...(name === undefined ? [] : [expr`#name = ${name}`]),
+        ...(replaced ? [...replaced.set, expr`#keysReplacedIn = ${account.generation + 1}`] : []),
+      ],
+      unchanged: replaced && [replaced.unchanged],
+      writes: replaced?.writes ?? [],
+    })
+    return true
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error
+    return false
+  }
+}
+
+/** As `beginChange`, and replaces every key. It begins again only if a concurrent request has changed the keys. */
+async function beginWithKeys(
+  deps: ProofDeps,
+  read: Account,
+  input: PasswordChange,
+  factor: SecondFactor | undefined,
+): Promise<boolean> {
+  let account = read
+  return retryRaces(deps, async () => {
+    const replaced = await replaceEveryKey(deps, account)
+    if (await beginChange(deps, account, input, factor, replaced)) return true
+    const now = await readAccount(deps, account.id)
+    if (!now || now.generation !== account.generation || !haveKeysChanged(account, now)) return false
+    account = now
+    throw new ConditionFailed(new Map())
+  })
+}
+
+/**
+ * Refuses a change, unless a concurrent copy of the request has just made it.
+ * @throws DomainError `refusal` while the caller's session lives, else `session_ended`, `account_deactivated`,
+ *   `account_suspended`, `temporarily_unavailable`
+ */
+async function refusedUnlessDone(
+  deps: ProofDeps,
+  { account, sessionId }: SessionCaller,
+  input: PasswordChange,
+  refusal: ErrorCode,
+): Promise<void> {
+  const now = await readAccount(deps, account.id)
+  if (!now) throw new DomainError('session_ended')
+  requireActive(now)
+  if (Object.hasOwn(now.sessions, sessionId)) throw new DomainError(refusal)
+  await repeatPasswordChange(deps, now, input, new DomainError('session_ended'))
+}
+
+/**
+ * Answers a caller whose session has ended, who asks for the password that the account has. The password
+ * itself proves that the change was made; it is not stored in any form that could tell.
+ * @throws DomainError `refusal` if the account has another password; `temporarily_unavailable` while a change
+ *   may still be at the vault
+ */
+export async function repeatPasswordChange(
+  deps: ProofDeps,
+  account: Account,
+  { newPassword, name, replaceKeys }: Omit<PasswordChange, 'oldPassword' | 'twofa'>,
+  refusal: DomainError,
+): Promise<void> {
+  requireNoChange(deps, account)
+  if (name !== undefined && name !== account.name) throw refusal
+  if (replaceKeys && account.keysReplacedIn !== account.generation) throw refusal
+  if (!(await isPasswordOf(deps, account.id, newPassword))) throw refusal
+}
+
+/** @throws DomainError `temporarily_unavailable` while an earlier change may still be at the vault */
+function requireNoChange(deps: Deps, { changingUntilMs = 0 }: Profile): void {
+  const waitMs = changingUntilMs - deps.clock.nowMs()
+  if (waitMs > 0)
+    throw new DomainError('temporarily_unavailable', { retryAfterSeconds: Math.ceil(waitMs / 1000) })
+}
+
 /**
  * Sets a new password with a mailed code and ends every session. The code is bound to the first request that
- * uses it: the same request may be sent again after a crash or an outage, and no other request can use the
- * code.
+ * uses it: the same request may be sent again after a crash, an outage or a lost answer, and no other request
+ * can use the code.
  * @throws DomainError `invalid_code`, `account_deactivated`, `account_suspended`, `two_factor_*`,
  *   `password_refused`, `temporarily_unavailable` while an earlier change may still be at the vault
  */
@@ -65,6 +155,10 @@ export async function resetPassword(
   deps: ProofDeps,
   input: { code: string; password: string; twofa?: string | undefined },
 ): Promise<void> {
+  await retryRaces(deps, () => resetOnce(deps, input))
+}
+
+async function resetOnce(deps: ProofDeps, input: Parameters<typeof resetPassword>[1]): Promise<void> {
   const code = await checkCode(deps, ['reset-password'], input.code)
   const account = await readAccount(deps, code.accountId)
   if (!account || account.resetCode !== code.lookup) throw new DomainError('invalid_code')
@@ -72,33 +166,52 @@ export async function resetPassword(
   const requestMac = deps.keyring
     .mac('reset', code.lookup, input.password, input.twofa ?? '')
     .toString('base64url')
+  const isRepeat = code.usedBy === requestMac
+  if (code.isDone && isRepeat) return
   const bind: Write = {
     update: code.key,
     set: expr`SET #usedBy = ${requestMac}`,
-    if: join([code.usable, expr`(attribute_not_exists(#usedBy) OR #usedBy = ${requestMac})`], ' AND '),
+    if: join(
+      [
+        code.usable,
+        expr`attribute_not_exists(#done) AND (attribute_not_exists(#usedBy) OR #usedBy = ${requestMac})`,
+      ],
+      ' AND ',
+    ),
   }
-  const isRepeat = code.usedBy === requestMac
   // Nobody has proved an unconfirmed address, so neither its keys nor its second factor are its owner's.
   const isProven = account.emailVerified
   const asksFactor = account.totp && isProven && !isRepeat
   const factor = asksFactor ? await checkSecondFactor(deps, account, input.twofa) : undefined
-  const keysToo = isProven ? undefined : await replaceEveryKey(deps, account)
-  await endSessionsFirst(deps, account, {
-    factor,
-    set: keysToo?.set ?? [],
-    remove: isProven ? [] : [expr`#totp`],
-    unchanged: keysToo && [keysToo.unchanged],
-    writes: [bind, ...(keysToo?.writes ?? [])],
-    refusedAs: 'invalid_code',
-  })
+  const replaced = isProven ? undefined : await replaceEveryKey(deps, account)
+  try {
+    await endSessionsFirst(deps, account, {
+      factor,
+      set: replaced?.set ?? [],
+      remove: isProven ? [] : [expr`#totp`],
+      unchanged: replaced && [replaced.unchanged],
+      writes: [bind, ...(replaced?.writes ?? [])],
+      isReset: true,
+    })
+  } catch (error) {
+    // If the account has changed, the code may still permit the reset.
+    if (!(error instanceof ConditionFailed) || error.failed.has(0)) throw error
+    // A copy of this request may have been first.
+    const now = await checkCode(deps, ['reset-password'], input.code)
+    if (now.isDone && now.usedBy === requestMac) return
+    throw new DomainError('invalid_code')
+  }
   await setAtVault(deps, account, input.password, [{ update: code.key, set: expr`REMOVE #usedBy` }])
-  await reopenSignIn(deps, account, [{ remove: code.key }])
+  const done: Write = { update: code.key, set: expr`SET #done = ${true}`, if: expr`#usedBy = ${requestMac}` }
+  await reopenSignIn(deps, account, [done])
 }
 
 /**
  * Ends every session before the vault is called, so that no later failure leaves a session alive. Sign-ins
  * that began earlier cannot finish, because the generation has changed, and no sign-in can finish while the
  * change is under way. Of several concurrent changes only one passes.
+ * @throws ConditionFailed if the account or the code has changed
+ * @throws DomainError `temporarily_unavailable` while an earlier change may still be at the vault
  */
 async function endSessionsFirst(
   deps: Deps<'table'>,
@@ -110,13 +223,13 @@ async function endSessionsFirst(
     /** Further conditions on the profile. */
     unchanged?: Expression[] | undefined
     writes: Write[]
-    refusedAs: 'conflict' | 'invalid_code'
+    isReset?: true
   },
 ): Promise<void> {
   const nowMs = deps.clock.nowMs()
-  const { factor, writes, refusedAs } = change
+  const { factor, writes } = change
   // A reset may be sent again with the same code.
-  const holder = changeHolder(account, { resetCode: refusedAs === 'invalid_code' })
+  const holder = changeHolder(account, { resetCode: change.isReset === true })
   const set = setRemove(
     [
       ...holder.set,
@@ -130,16 +243,8 @@ async function endSessionsFirst(
     [expr`#generation = ${account.generation} AND #status = ${'active'}`, ...(change.unchanged ?? [])],
     ' AND ',
   )
-  if (account.changingUntilMs !== undefined && account.changingUntilMs > nowMs) {
-    const retryAfterSeconds = Math.ceil((account.changingUntilMs - nowMs) / 1000)
-    throw new DomainError('temporarily_unavailable', { retryAfterSeconds })
-  }
-  try {
-    await writeProfile(deps, account, set, guardedBy(unchanged, factor), writes)
-  } catch (error) {
-    if (error instanceof ConditionFailed) throw new DomainError(refusedAs)
-    throw error
-  }
+  requireNoChange(deps, account)
+  await writeProfile(deps, account, set, guardedBy(unchanged, factor), writes)
 }
 
 /**

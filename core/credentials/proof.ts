@@ -1,7 +1,7 @@
-import type { Account, SessionCaller } from '../account/account.ts'
+import { type Account, readAccount, type SessionCaller } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
-import { attr, expr } from '../table/expression.ts'
+import { attr, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { MINUTE_MS } from '../time.ts'
@@ -44,37 +44,55 @@ const reauthentication = ({ totp }: Account) =>
 
 /**
  * Makes a session recent again. With two-factor authentication on, the proof is a code; else it is the
- * password. A password that is sent is checked in either case.
+ * password. A password that is sent is checked in either case. While the session is recent, the code that made it
+ * so may be sent again, because a request is repeated with the same headers.
  * @throws DomainError `wrong_password`, `two_factor_*`, `reauthentication_required` if nothing that proves is
  *   sent, `session_ended` if the session has ended meanwhile
  */
 export async function proveSession(
   deps: ProofDeps,
-  { account, sessionId }: SessionCaller,
+  caller: SessionCaller,
   { password, twofa }: GivenProof,
 ): Promise<void> {
+  const { account, sessionId } = caller
   if (password === undefined && !account.totp) throw reauthentication(account)
-  const factor = account.totp && (await checkSecondFactor(deps, account, twofa))
-  if (password !== undefined) await requirePassword(deps, account, password)
+  const provedBy = account.totp && twofa !== undefined ? proofMac(deps, caller, twofa) : undefined
+  const isRepeat = (now: SessionCaller) =>
+    provedBy !== undefined &&
+    isRecentSession(deps, now) &&
+    now.account.sessions[sessionId]?.provedBy === provedBy
+  const isChecked = account.totp !== undefined && !isRepeat(caller)
+  const factor = isChecked ? await checkSecondFactor(deps, account, twofa) : undefined
+  if (password !== undefined && !(await isPasswordOf(deps, account.id, password)))
+    throw new DomainError('wrong_password')
+  if (account.totp && !factor) return
   const session = attr(sessionId)
   const proved = expr`SET #sessions.${session}.#provedMs = ${deps.clock.nowMs()}`
+  const byCode = provedBy && expr`#sessions.${session}.#provedBy = ${provedBy}`
   const live = expr`attribute_exists(#sessions.${session}) AND #generation = ${account.generation}`
   try {
-    await deps.table.update(keys.profile(account.id), withFactor(proved, factor), guardedBy(live, factor))
+    const set = byCode ? join([proved, byCode], ', ') : proved
+    await deps.table.update(keys.profile(account.id), withFactor(set, factor), guardedBy(live, factor))
   } catch (error) {
-    if (error instanceof ConditionFailed)
-      throw new DomainError(factor ? 'two_factor_invalid' : 'session_ended')
-    throw error
+    if (!(error instanceof ConditionFailed)) throw error
+    const now = await readAccount(deps, account.id)
+    if (!now || !Object.hasOwn(now.sessions, sessionId)) throw new DomainError('session_ended')
+    // A concurrent copy of this request was first.
+    if (isRepeat({ account: now, sessionId })) return
+    throw new DomainError(factor ? 'two_factor_invalid' : 'session_ended')
   }
 }
 
-/** Checks the account's password at the vault. @throws DomainError `wrong_password` */
-export async function requirePassword(
+const proofMac = (deps: Deps<'keyring'>, { account, sessionId }: SessionCaller, code: string): string =>
+  deps.keyring.mac('session-proof', account.id, sessionId, code).toString('base64url').slice(0, 22)
+
+/** Whether this is the account's password at the vault. */
+export async function isPasswordOf(
   deps: Deps<'identity'>,
-  account: Account,
+  accountId: string,
   password: string,
-): Promise<void> {
-  const tokens = await deps.identity.signIn(account.id, password)
-  if (!tokens) throw new DomainError('wrong_password')
-  await deps.identity.revoke(tokens.refreshToken)
+): Promise<boolean> {
+  const tokens = await deps.identity.signIn(accountId, password)
+  if (tokens) await deps.identity.revoke(tokens.refreshToken)
+  return tokens !== undefined
 }

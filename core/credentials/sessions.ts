@@ -1,15 +1,8 @@
-import {
-  type Account,
-  admitCaller,
-  type Profile,
-  readAccount,
-  requireActive,
-  updateProfile,
-} from '../account/account.ts'
+import { type Account, admitCaller, type Profile, readAccount, requireActive } from '../account/account.ts'
 import { emailKey, usernameKey } from '../account/fields.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, Tokens } from '../ports.ts'
-import { renewalDue } from '../quota/wake-renewal.ts'
+import { renewalDue } from '../quota/renewal-call.ts'
 import { attr, type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
@@ -58,39 +51,67 @@ export async function signIn(deps: CredentialDeps, input: SignInInput): Promise<
 }
 
 /**
- * Makes a deactivated account active again. An active account stays active.
+ * Makes a deactivated account active again. An active account stays active. A repeat is recognised by its
+ * second code, which does not work twice.
  * @throws DomainError `invalid_credentials`; for a right password `two_factor_*`, `account_suspended`
  */
 export async function restoreAccount(deps: CredentialDeps, input: SignInInput): Promise<void> {
-  await withCredentials(deps, input, async ({ account, tokens, factor }) => {
-    if (account.status !== 'deactivated') requireActive(account)
-    // Its sessions ended when it was deactivated. A repeat finds an active account with newer ones.
-    const { remove } = account.status === 'deactivated' ? changeHolder(account) : { remove: [] }
-    const sets = [
-      expr`#status = ${'active'}, #updatedAtMs = ${deps.clock.nowMs()}`,
-      ...(factor ? [factor.set] : []),
-    ]
-    const condition = expr`#status IN (${'active'}, ${'deactivated'}) AND #generation = ${account.generation}`
-    try {
-      await deps.table.transact([
-        {
-          update: keys.profile(account.id),
-          set: setRemove(sets, [...remove, ...(factor?.remove ? [factor.remove] : [])]),
-          if: guardedBy(condition, factor),
-        },
-        { update: keys.quota(account.id), set: unblockCounter(deps, account) },
-      ])
-    } catch (error) {
-      if (error instanceof ConditionFailed) throw new DomainError('invalid_credentials')
-      throw error
-    }
+  const restoredBy = (accountId: string) =>
+    deps.keyring
+      .mac('restore', accountId, input.twofa ?? '')
+      .toString('base64url')
+      .slice(0, 22)
+  const isRepeat = (account: Account) =>
+    account.status === 'active' && account.restoredBy === restoredBy(account.id)
+  const work = async ({ account, tokens, factor }: Proved) => {
+    if (account.status === 'suspended') requireActive(account)
+    if (!isRepeat(account)) await activateAgain(deps, account, factor, restoredBy(account.id), isRepeat)
     await deps.identity.revoke(tokens.refreshToken)
-  })
+  }
+  await withCredentials(deps, input, work, (account) => !isRepeat(account))
+}
+
+/** @throws DomainError `invalid_credentials` if the password or the codes have changed meanwhile */
+async function activateAgain(
+  deps: CredentialDeps,
+  account: Account,
+  factor: SecondFactor | undefined,
+  restoredBy: string,
+  isRepeat: (account: Account) => boolean,
+): Promise<void> {
+  // Its sessions ended when it was deactivated. A repeat finds an active account with newer ones.
+  const { remove } = account.status === 'deactivated' ? changeHolder(account) : { remove: [] }
+  const set = setRemove(
+    [
+      expr`#status = ${'active'}, #restoredBy = ${restoredBy}, #updatedAtMs = ${deps.clock.nowMs()}`,
+      ...(factor ? [factor.set] : []),
+    ],
+    [...remove, ...(factor?.remove ? [factor.remove] : [])],
+  )
+  const condition = expr`#status IN (${'active'}, ${'deactivated'}) AND #generation = ${account.generation}`
+  try {
+    await deps.table.transact([
+      { update: keys.profile(account.id), set, if: guardedBy(condition, factor) },
+      { update: keys.quota(account.id), set: unblockCounter(deps, account) },
+    ])
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error
+    const now = await readAccount(deps, account.id)
+    // A concurrent copy of this request was first.
+    if (!now || now.generation !== account.generation || !isRepeat(now))
+      throw new DomainError('invalid_credentials')
+  }
 }
 
 /** Allows consumes again, and has the job renew a bundle that ran out meanwhile. */
 const unblockCounter = (deps: CredentialDeps, { id, bundle }: Account): Expression =>
   bundle === undefined ? expr`REMOVE #x` : join([expr`SET `, renewalDue(deps, id), expr` REMOVE #x`], '')
+
+interface Proved {
+  account: Account
+  tokens: Tokens
+  factor: SecondFactor | undefined
+}
 
 /**
  * Finds the account, has the vault check the password, checks the second factor if the account has one, and
@@ -100,7 +121,8 @@ const unblockCounter = (deps: CredentialDeps, { id, bundle }: Account): Expressi
 async function withCredentials<T>(
   deps: CredentialDeps,
   input: SignInInput,
-  work: (proved: { account: Account; tokens: Tokens; factor: SecondFactor | undefined }) => Promise<T>,
+  work: (proved: Proved) => Promise<T>,
+  needsFactor: (account: Account) => boolean = () => true,
 ): Promise<T> {
   const guard =
     input.email === undefined
@@ -113,7 +135,8 @@ async function withCredentials<T>(
   if (!tokens) throw new DomainError('invalid_credentials')
   try {
     if (!account || account.status === 'pending') throw new DomainError('invalid_credentials')
-    const factor = account.totp && (await checkSecondFactor(deps, account, input.twofa))
+    const isChecked = account.totp !== undefined && needsFactor(account)
+    const factor = isChecked ? await checkSecondFactor(deps, account, input.twofa) : undefined
     return await work({ account, tokens, factor })
   } catch (error) {
     await deps.identity.revoke(tokens.refreshToken)
@@ -132,13 +155,17 @@ async function listSession(
   const session = { sinceMs: nowMs, provedMs: nowMs }
   const set = expr`SET #sessions.${attr(sessionId)} = ${session}, #lastLoginAtMs = ${nowMs}`
   const condition = expr`#status = ${'active'} AND #generation = ${account.generation} AND (attribute_not_exists(#changingUntilMs) OR #changingUntilMs <= ${nowMs})`
-  await updateProfile(
-    deps,
-    account.id,
-    withFactor(set, factor, stale),
-    guardedBy(condition, factor),
-    'invalid_credentials',
-  )
+  try {
+    await deps.table.update(
+      keys.profile(account.id),
+      withFactor(set, factor, stale),
+      guardedBy(condition, factor),
+    )
+  } catch (error) {
+    // The password is being changed, or a concurrent request has used the code.
+    if (error instanceof ConditionFailed) throw new DomainError('invalid_credentials')
+    throw error
+  }
 }
 
 /** Ids of the sessions that a new sign-in drops: the expired ones, and the oldest beyond the limit. */
@@ -174,6 +201,13 @@ const toSignedIn = ({ accessToken, refreshToken, expiresInSeconds }: Tokens): Si
 export async function endSession(deps: Deps<'table'>, account: Account, sessionId: string): Promise<void> {
   await deps.table.update(keys.profile(account.id), expr`REMOVE #sessions.${attr(sessionId)}`)
 }
+
+/**
+ * Whether an ended session may be told that its request to end sessions has succeeded: its own is ended, and
+ * for `everywhere` no other lives.
+ */
+export const areSessionsEnded = ({ sessions }: Account, everywhere: boolean): boolean =>
+  !everywhere || Object.keys(sessions).length === 0
 
 /** Ends every session of the account, and voids every change that one of them has begun. */
 export async function endEverySession(deps: Deps<'table'>, account: Account): Promise<void> {

@@ -1,10 +1,5 @@
-import {
-  type Account,
-  type Profile,
-  requireConfirmed,
-  type SessionCaller,
-  updateProfile,
-} from '../account/account.ts'
+import { type Account, type Profile, requireConfirmed, type SessionCaller } from '../account/account.ts'
+import { changeSession } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { attr, type Expression, expr, join, setRemove } from '../table/expression.ts'
@@ -18,6 +13,9 @@ const TWO_FACTOR_ATTEMPTS = 5
 const LOCK_MS = 15 * MINUTE_MS
 
 const RECOVERY_CODES = 10
+
+/** The time step of codes (RFC 6238). */
+const STEP_MS = 30_000
 
 type TwoFactorDeps = Deps<'table' | 'secrets' | 'keyring' | 'totp'>
 
@@ -35,69 +33,109 @@ export interface SecondFactor {
  */
 export async function enrolTwoFactor(
   deps: TwoFactorDeps,
-  account: Account,
+  caller: SessionCaller,
 ): Promise<{ seed: string; uri: string; svg: string }> {
-  requireConfirmed(account)
-  if (account.totp) throw new DomainError('two_factor_enabled')
-  const { seed, uri, svg } = deps.totp.enrol(account.email)
-  const pending = await deps.secrets.encrypt(account.id, seed)
-  await updateProfile(
-    deps,
-    account.id,
-    expr`SET #totpPending = ${pending}`,
-    expr`attribute_not_exists(#totp) AND #status = ${'active'}`,
-    'conflict',
-  )
-  return { seed, uri, svg }
+  return changeSession(deps, caller, async ({ account }) => {
+    requireConfirmed(account)
+    if (account.totp) throw new DomainError('two_factor_enabled')
+    const { seed, uri, svg } = deps.totp.enrol(account.email)
+    const pending = await deps.secrets.encrypt(account.id, seed)
+    await deps.table.update(
+      keys.profile(account.id),
+      expr`SET #totpPending = ${pending}`,
+      expr`attribute_not_exists(#totp) AND #status = ${'active'}`,
+    )
+    return { seed, uri, svg }
+  })
 }
 
 /**
- * Switches two-factor authentication on with a code of the enrolled seed. Every session but the caller's ends.
- * @returns ten recovery codes, which cannot be read again.
+ * Switches two-factor authentication on with a code of the enrolled seed. Every session but the caller's ends. For
+ * as long as the code is valid and no other was used, a repeat gets the same recovery codes.
+ * @returns ten recovery codes, which cannot be read again later.
  * @throws DomainError `email_unconfirmed`, `two_factor_not_enrolled`, `two_factor_enabled`, `two_factor_invalid`,
  *   `two_factor_locked`, `conflict`
  */
 export async function activateTwoFactor(
   deps: TwoFactorDeps,
-  { account, sessionId }: SessionCaller,
+  caller: SessionCaller,
   code: string,
 ): Promise<string[]> {
-  requireConfirmed(account)
-  if (account.totp) throw new DomainError('two_factor_enabled')
-  if (account.totpPending === undefined) throw new DomainError('two_factor_not_enrolled')
+  return changeSession(deps, caller, async ({ account, sessionId }) => {
+    requireConfirmed(account)
+    if (account.totp) return repeatActivation(deps, account, account.totp, code)
+    if (account.totpPending === undefined) throw new DomainError('two_factor_not_enrolled')
+    await countAttempt(deps, account)
+    const seed = await deps.secrets.decrypt(account.id, account.totpPending)
+    const step = deps.totp.stepOf(seed, code, deps.clock.nowMs())
+    if (step === undefined) throw new DomainError('two_factor_invalid')
+    const codes = recoveryCodesOf(deps, account.id, seed)
+    const recovery = Object.fromEntries(codes.map((each) => [recoveryMac(deps, account.id, each), true]))
+    const totp = { seed: account.totpPending, lastStep: step, recovery }
+    const { set, remove, unchanged } = changeHolder(account, { sessionId })
+    await deps.table.update(
+      keys.profile(account.id),
+      setRemove([...set, expr`#totp = ${totp}, #twofaTries = ${0}`], [...remove, expr`#twofaOffBy`]),
+      join([expr`#totpPending = ${account.totpPending}`, ...unchanged], ' AND '),
+    )
+    return codes
+  })
+}
+
+/** Steps of 30 s for which a code that has just been used may still be recognised. */
+const REPEAT_STEPS = 2
+
+/**
+ * The recovery codes again, for the code that has just switched two-factor authentication on.
+ * @throws DomainError `two_factor_enabled` for every other request, `two_factor_locked`
+ */
+async function repeatActivation(
+  deps: TwoFactorDeps,
+  account: Account,
+  { seed: sealed, lastStep, recovery }: NonNullable<Profile['totp']>,
+  code: string,
+): Promise<string[]> {
+  const nowMs = deps.clock.nowMs()
+  const mayBeRepeat =
+    Object.keys(recovery).length === RECOVERY_CODES && Math.abs(nowMs / STEP_MS - lastStep) <= REPEAT_STEPS
+  if (!mayBeRepeat) throw new DomainError('two_factor_enabled')
+  // A guess counts as a try, as everywhere.
   await countAttempt(deps, account)
-  const seed = await deps.secrets.decrypt(account.id, account.totpPending)
-  const step = deps.totp.stepOf(seed, code, deps.clock.nowMs())
-  if (step === undefined) throw new DomainError('two_factor_invalid')
-  const codes = Array.from({ length: RECOVERY_CODES }, () => newRecoveryCode(deps))
-  const recovery = Object.fromEntries(codes.map((each) => [recoveryMac(deps, account.id, each), true]))
-  const totp = { seed: account.totpPending, lastStep: step, recovery }
-  const { set, remove } = changeHolder(account, { sessionId })
-  await updateProfile(
-    deps,
-    account.id,
-    setRemove([...set, expr`#totp = ${totp}, #twofaTries = ${0}`], remove),
-    expr`#totpPending = ${account.totpPending}`,
-    'conflict',
+  const seed = await deps.secrets.decrypt(account.id, sealed)
+  const isSame = deps.totp.stepOf(seed, code, nowMs) === lastStep
+  const codes = recoveryCodesOf(deps, account.id, seed)
+  const areUnused = codes.every((each) => Object.hasOwn(recovery, recoveryMac(deps, account.id, each)))
+  if (!isSame || !areUnused) throw new DomainError('two_factor_enabled')
+  await deps.table.update(
+    keys.profile(account.id),
+    expr`SET #twofaTries = ${0}`,
+    expr`#totp.#lastStep = ${lastStep} AND #totp.#seed = ${sealed}`,
   )
   return codes
 }
 
 /**
  * Switches two-factor authentication off and deletes the seed and the recovery codes. Every session but the
- * caller's ends.
+ * caller's ends. A repeat with the same code is no error.
  * @throws DomainError `two_factor_not_enrolled`, `conflict`, and as `checkSecondFactor`
  */
 export async function removeTwoFactor(
   deps: TwoFactorDeps,
-  { account, sessionId }: SessionCaller,
+  caller: SessionCaller,
   code: string,
 ): Promise<void> {
-  if (!account.totp) throw new DomainError('two_factor_not_enrolled')
-  const { condition } = await checkSecondFactor(deps, account, code)
-  const { set, remove } = changeHolder(account, { sessionId })
-  const change = setRemove([...set, expr`#twofaTries = ${0}`], [...remove, expr`#totp`])
-  await updateProfile(deps, account.id, change, condition, 'conflict')
+  const mac = deps.keyring.mac('two-factor-off', caller.account.id, code).toString('base64url').slice(0, 22)
+  await changeSession(deps, caller, async ({ account, sessionId }) => {
+    if (!account.totp && account.twofaOffBy === mac) return
+    if (!account.totp) throw new DomainError('two_factor_not_enrolled')
+    const { condition } = await checkSecondFactor(deps, account, code)
+    const { set, remove, unchanged } = changeHolder(account, { sessionId })
+    await deps.table.update(
+      keys.profile(account.id),
+      setRemove([...set, expr`#twofaTries = ${0}, #twofaOffBy = ${mac}`], [...remove, expr`#totp`]),
+      join([condition, ...unchanged], ' AND '),
+    )
+  })
 }
 
 /**
@@ -168,11 +206,16 @@ async function countAttempt(deps: Deps<'table'>, account: Profile): Promise<void
 /** Crockford's base32, which leaves out letters that are easily confused. A recovery code has 50 bits. */
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 
-function newRecoveryCode(deps: Deps): string {
-  const bytes = Buffer.from(deps.ids.hex(10), 'hex')
-  const letters = [...bytes].map((byte) => ALPHABET[byte % 32]).join('')
-  return `${letters.slice(0, 5)}-${letters.slice(5)}`
-}
+/**
+ * The recovery codes of a seed. They follow from the seed and the deployment's own secret, so that a repeat of
+ * the activation can show them again although only their MACs are stored.
+ */
+const recoveryCodesOf = (deps: Deps<'keyring'>, accountId: string, seed: string): string[] =>
+  Array.from({ length: RECOVERY_CODES }, (_, nth) => {
+    const bytes = deps.keyring.mac('recovery-codes', accountId, seed, String(nth)).subarray(0, 10)
+    const letters = [...bytes].map((byte) => ALPHABET[byte % 32]).join('')
+    return `${letters.slice(0, 5)}-${letters.slice(5)}`
+  })
 
 const recoveryMac = (deps: Deps<'keyring'>, accountId: string, code: string): string =>
   deps.keyring

@@ -1,11 +1,13 @@
 import * as z from 'zod/mini'
-import { type Account, type Profile, requireConfirmed } from '../account/account.ts'
+import { type Account, type Profile, requireConfirmed, type SessionCaller } from '../account/account.ts'
+import { changeSession } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { DEFAULT_KEY_SLOT, keyHashAttribute, keyUseAttribute } from '../quota/quota.ts'
 import { attr, type Expression, expr, join, setRemove } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
-import { ConditionFailed, type Write } from '../table/table.ts'
+import { keys, REVOKED_KEY_KEPT_MS, ttlAt } from '../table/keys.ts'
+import type { Write } from '../table/table.ts'
+import { earlierAnswer, type NamedRequest, namedRequest, storeAnswer } from './answers.ts'
 import { defaultKeyLookup, newDefaultKey, readDefaultKey } from './default-key.ts'
 import { keyHash, newKeyText } from './key-text.ts'
 
@@ -48,6 +50,13 @@ export async function keyIdsBySlot(deps: Deps<'table'>, accountId: string): Prom
   return new Map([[DEFAULT_KEY_SLOT, DEFAULT_KEY_ID], ...further])
 }
 
+/** Names of the live keys by id. */
+export async function keyNames(deps: Deps<'table'>, accountId: string): Promise<Map<string, string>> {
+  const items = await deps.table.list(keys.account(accountId), 'KEY#')
+  const further = items.map((item) => z.parse(keySchema, item)).map(({ id, name }) => [id, name] as const)
+  return new Map([[DEFAULT_KEY_ID, DEFAULT_KEY_ID], ...further])
+}
+
 /** All live keys, the default key first, the others in the order of their creation. */
 export async function listKeys(deps: KeyDeps, account: Account): Promise<ListedKey[]> {
   const items = await deps.table.list(keys.account(account.id), 'KEY#')
@@ -59,79 +68,116 @@ function defaultKey(account: Account, key: string): ListedKey {
   return { id: DEFAULT_KEY_ID, name: DEFAULT_KEY_ID, ...keyEnds(key), createdAtMs: account.defaultKeyAtMs }
 }
 
-/** Creates a further key. @throws DomainError `email_unconfirmed`, `key_limit_reached`, `conflict` */
-export async function createKey(deps: KeyDeps, account: Account, name: string): Promise<ShownKey> {
-  requireConfirmed(account)
-  if (account.keyCount >= MAX_KEYS) throw new DomainError('key_limit_reached')
-  const { key, stored } = makeKey(deps, account, { id: deps.ids.hex(12), name, slot: account.nextKeySlot })
-  await writeKeys(deps, [
-    takeKeySlot(account, expr`#keyCount = ${account.keyCount + 1}`),
-    { put: { ...keys.key(account.id, stored.id), ...stored } },
-    setHash(account.id, stored.slot, keyHash(deps, key)),
-  ])
-  return { ...withoutSlot(stored), key }
+/**
+ * Creates a further key.
+ * @param idempotencyKey the same request with the same key is answered alike for 48 hours: one key is made,
+ *   and its text is shown again.
+ * @throws DomainError `email_unconfirmed`, `key_limit_reached`, `idempotency_key_reused`, `conflict`
+ */
+export function createKey(
+  deps: KeyDeps,
+  caller: SessionCaller,
+  name: string,
+  idempotencyKey?: string,
+): Promise<ShownKey> {
+  const sent = namedRequest(idempotencyKey, ['create key', name])
+  return changeKeys(deps, caller, sent, (account) => {
+    requireConfirmed(account)
+    if (account.keyCount >= MAX_KEYS) throw new DomainError('key_limit_reached')
+    const { key, stored } = makeKey(deps, account, { id: deps.ids.hex(12), name, slot: account.nextKeySlot })
+    return {
+      shown: { ...withoutSlot(stored), key },
+      writes: [
+        takeKeySlot(account, expr`#keyCount = ${account.keyCount + 1}`),
+        { put: { ...keys.key(account.id, stored.id), ...stored } },
+        setHash(account.id, stored.slot, keyHash(deps, key)),
+      ],
+    }
+  })
 }
 
 /**
  * Replaces a key by a new key with the same id, name and slot, so that the count of used units continues. The
  * next request with the old key is refused.
- * @throws DomainError `email_unconfirmed`, `not_found`, `conflict`
+ * @param idempotencyKey as for `createKey`
+ * @throws DomainError `email_unconfirmed`, `not_found`, `idempotency_key_reused`, `conflict`
  */
-export async function rotateKey(deps: KeyDeps, account: Account, keyId: string): Promise<ShownKey> {
-  requireConfirmed(account)
-  if (keyId === DEFAULT_KEY_ID) return rotateDefault(deps, account)
-  const old = await findKey(deps, account, keyId)
-  const { key, stored } = makeKey(deps, account, old)
-  await writeKeys(deps, [
-    takeKeySlot(account),
-    { put: { ...keys.key(account.id, keyId), ...stored }, if: expr`#slot = ${old.slot}` },
-    setHash(account.id, stored.slot, keyHash(deps, key)),
-  ])
-  return { ...withoutSlot(stored), key }
+export function rotateKey(
+  deps: KeyDeps,
+  caller: SessionCaller,
+  keyId: string,
+  idempotencyKey?: string,
+): Promise<ShownKey> {
+  const sent = namedRequest(idempotencyKey, ['rotate key', keyId])
+  return changeKeys(deps, caller, sent, async (account) => {
+    requireConfirmed(account)
+    if (keyId === DEFAULT_KEY_ID) return rotateDefault(deps, account)
+    const old = await findKey(deps, account, keyId)
+    if (!old) throw new DomainError('not_found')
+    const { key, stored } = makeKey(deps, account, old)
+    return {
+      shown: { ...withoutSlot(stored), key },
+      writes: [
+        takeKeySlot(account),
+        { put: { ...keys.key(account.id, keyId), ...stored }, if: expr`#slot = ${old.slot}` },
+        setHash(account.id, stored.slot, keyHash(deps, key)),
+      ],
+    }
+  })
 }
 
-async function rotateDefault(deps: KeyDeps, account: Account): Promise<ShownKey> {
+/** A key to show, and the writes that make it valid. */
+interface KeyChange {
+  shown: ShownKey
+  writes: Write[]
+}
+
+function rotateDefault(deps: KeyDeps, account: Account): KeyChange {
   const fresh = newDefaultKey(deps, account.id)
   const createdAtMs = deps.clock.nowMs()
-  await writeKeys(deps, [
-    takeKeySlot(account, expr`#defaultKey = ${fresh.sealed}, #defaultKeyAtMs = ${createdAtMs}`),
-    { remove: defaultKeyLookup(deps, account) },
-    { put: fresh.lookup },
-    setHash(account.id, DEFAULT_KEY_SLOT, fresh.hash),
-  ])
   return {
-    ...defaultKey({ ...account, defaultKeyAtMs: createdAtMs }, fresh.key),
-    key: fresh.key,
+    shown: { ...defaultKey({ ...account, defaultKeyAtMs: createdAtMs }, fresh.key), key: fresh.key },
+    writes: [
+      takeKeySlot(account, expr`#defaultKey = ${fresh.sealed}, #defaultKeyAtMs = ${createdAtMs}`),
+      { remove: defaultKeyLookup(deps, account) },
+      { put: fresh.lookup },
+      setHash(account.id, DEFAULT_KEY_SLOT, fresh.hash),
+    ],
   }
 }
 
-/** Revokes a key for good. @throws DomainError `default_key_required`, `not_found`, `conflict` */
-export async function deleteKey(deps: KeyDeps, account: Account, keyId: string): Promise<void> {
-  if (keyId === DEFAULT_KEY_ID) throw new DomainError('default_key_required')
-  const { slot } = await findKey(deps, account, keyId)
-  await writeKeys(deps, [
-    {
-      update: keys.profile(account.id),
-      set: expr`SET #keyCount = ${account.keyCount - 1}`,
-      if: expr`#keyCount = ${account.keyCount} AND #status = ${'active'}`,
-    },
-    { remove: keys.key(account.id, keyId), if: expr`#slot = ${slot}` },
-    {
-      update: keys.quota(account.id),
-      set: expr`REMOVE ${attr(keyHashAttribute(slot))}, ${attr(keyUseAttribute(slot))}`,
-    },
-  ])
+/** Changes the keys once, or shows what an earlier copy of the same named request has made. */
+function changeKeys(
+  deps: KeyDeps,
+  caller: SessionCaller,
+  sent: NamedRequest | undefined,
+  change: (account: Account) => Promise<KeyChange> | KeyChange,
+): Promise<ShownKey> {
+  return changeSession(deps, caller, async ({ account }) => {
+    const earlier = await earlierAnswer(deps, account.id, sent)
+    if (earlier !== undefined) return earlier as ShownKey
+    const { shown, writes } = await change(account)
+    await deps.table.transact([...writes, ...(sent ? [storeAnswer(deps, account.id, sent, shown)] : [])])
+    return shown
+  })
 }
+
+/** What `replaceEveryKey` writes: assignments and a condition for the profile, and other writes. */
+export interface KeysReplaced {
+  set: Expression[]
+  unchanged: Expression
+  writes: Write[]
+}
+
+/** Whether a key was made, replaced or revoked between two reads of an account. */
+export const haveKeysChanged = (before: Profile, now: Profile): boolean =>
+  before.nextKeySlot !== now.nextKeySlot || before.keyCount !== now.keyCount
 
 /**
  * What to write so that no key that anybody has read works any more: the default key is replaced, and all others
  * are revoked.
- * @returns assignments and a condition for the profile, and the other writes of the transaction.
  */
-export async function replaceEveryKey(
-  deps: KeyDeps,
-  account: Account | Profile,
-): Promise<{ set: Expression[]; unchanged: Expression; writes: Write[] }> {
+export async function replaceEveryKey(deps: KeyDeps, account: Profile): Promise<KeysReplaced> {
   const { id, nextKeySlot, keyCount, defaultKeyAtMs } = account
   const fresh = newDefaultKey(deps, id)
   const items = await deps.table.list(keys.account(id), 'KEY#')
@@ -158,11 +204,41 @@ export async function replaceEveryKey(
   }
 }
 
-async function findKey(deps: KeyDeps, account: Account, keyId: string): Promise<StoredKey> {
+/**
+ * Revokes a key for good. Revoking it again is no error for as long as the mark of the revoked key is kept.
+ * @throws DomainError `default_key_required`, `not_found`, `conflict`
+ */
+export async function deleteKey(deps: KeyDeps, caller: SessionCaller, keyId: string): Promise<void> {
+  if (keyId === DEFAULT_KEY_ID) throw new DomainError('default_key_required')
+  await changeSession(deps, caller, async ({ account }) => {
+    const key = await findKey(deps, account, keyId)
+    if (!key) return requireRevoked(deps, account, keyId)
+    await deps.table.transact([
+      {
+        update: keys.profile(account.id),
+        set: expr`SET #keyCount = ${account.keyCount - 1}`,
+        if: expr`#keyCount = ${account.keyCount} AND #status = ${'active'}`,
+      },
+      { remove: keys.key(account.id, keyId), if: expr`#slot = ${key.slot}` },
+      {
+        update: keys.quota(account.id),
+        set: expr`REMOVE ${attr(keyHashAttribute(key.slot))}, ${attr(keyUseAttribute(key.slot))}`,
+      },
+      { put: { ...keys.revokedKey(account.id, keyId), ...ttlAt(deps.clock.nowMs() + REVOKED_KEY_KEPT_MS) } },
+    ])
+  })
+}
+
+/** @throws DomainError `not_found` unless the account has revoked a key with this id */
+async function requireRevoked(deps: KeyDeps, { id }: Account, keyId: string): Promise<void> {
+  const mark = KEY_ID.test(keyId) ? await deps.table.get(keys.revokedKey(id, keyId)) : undefined
+  if (!mark) throw new DomainError('not_found')
+}
+
+async function findKey(deps: KeyDeps, account: Account, keyId: string): Promise<StoredKey | undefined> {
   // Text of another form never becomes part of a sort key: DynamoDB refuses sort keys beyond 1,024 bytes.
   const item = KEY_ID.test(keyId) ? await deps.table.get(keys.key(account.id, keyId)) : undefined
-  if (!item) throw new DomainError('not_found')
-  return z.parse(keySchema, item)
+  return item && z.parse(keySchema, item)
 }
 
 function makeKey(
@@ -194,12 +270,3 @@ const setHash = (accountId: string, slot: number, hash: Buffer): Write => ({
   update: keys.quota(accountId),
   set: expr`SET ${attr(keyHashAttribute(slot))} = ${hash}`,
 })
-
-async function writeKeys(deps: KeyDeps, writes: Write[]): Promise<void> {
-  try {
-    await deps.table.transact(writes)
-  } catch (error) {
-    if (error instanceof ConditionFailed) throw new DomainError('conflict')
-    throw error
-  }
-}

@@ -1,5 +1,5 @@
 /**
- * What moved money or units. Amounts are in cents: a payment is positive and its sale is negative, so that
+ * What moved money or units. Amounts are in the currency's minor unit: a payment is positive and its sale is negative, so that
  * all amounts sum to the balance. All units sum to the units left plus the units used.
  */
 export const ledgerKinds = [

@@ -40,7 +40,7 @@ export async function addNotice(
   try {
     await deps.table.transact([
       {
-        put: { ...keys.event(eventId), ...ttlAt(deps.clock.nowMs() + BUS_EVENT_KEPT_MS) },
+        put: { ...keys.event(`bus:${eventId}`), ...ttlAt(deps.clock.nowMs() + BUS_EVENT_KEPT_MS) },
         if: expr`attribute_not_exists(pk)`,
       },
       { put: newNotice(deps, accountId, messageType, message) },

@@ -7,7 +7,10 @@ import { CODE_MAIL_KEPT_MS, dueAt, keys, NEWS_MAIL_KEPT_MS, ttlAt } from '../tab
 import { LEASE_MS, leaseDue } from '../table/lease.ts'
 import { ignoreRefusal, type Write } from '../table/table.ts'
 import { HOUR_MS } from '../time.ts'
-import { mailTemplates, renderMail } from './mails.ts'
+import { keyUseInMonth } from './key-use.ts'
+import { type MailValues, mailTemplates, renderMail } from './mails.ts'
+import { renewalLinkCode } from './renewal-link.ts'
+import { renewalNewsSchema } from './renewal-texts.ts'
 
 /**
  * A mail in the outbox. It is stored in the same transaction as the change it announces, sent, then removed.
@@ -24,8 +27,14 @@ const mailSchema = z.object({
     username: z.string(),
     bundle: z.optional(z.string()),
     amountCents: z.optional(z.number()),
+    currency: z.optional(z.string()),
+    since: z.optional(z.enum(['refilled', 'removed'])),
     purchaseId: z.optional(z.string()),
+    news: z.optional(renewalNewsSchema),
+    renewed: z.optional(z.object({ month: z.string(), cents: z.number(), count: z.number() })),
   }),
+  /** When renewals were held back, if the mail has a link that allows more, epoch ms. */
+  heldAtMs: z.optional(z.number()),
   /**
    * Look-up half of the mail's code, if it has one; the other half is computed when the mail is sent. The
    * template of a mail with a code has the name of the code's purpose.
@@ -63,8 +72,27 @@ export function queueMail(
 export async function deliverMail(deps: Deps<'table' | 'mail' | 'keyring'>, mail: QueuedMail): Promise<void> {
   const { accountId, to, template, codeLookup } = mail
   const code = codeLookup && codeText(deps, template as CodePurpose, accountId, codeLookup)
-  await deps.mail.send(renderMail(to, template, { ...mail.values, code, appUrl: deps.mail.appUrl }))
+  const about = await renewalDetails(deps, mail)
+  await deps.mail.send(renderMail(to, template, { ...mail.values, ...about, code, appUrl: deps.mail.appUrl }))
   await deps.table.remove(mail)
+}
+
+/**
+ * What only the delivery adds to a mail about renewals: the use by key, which the change itself need not
+ * read, and the codes of the links, which are not stored.
+ */
+async function renewalDetails(
+  deps: Deps<'table' | 'keyring'>,
+  { accountId, values: { renewed, news }, heldAtMs }: QueuedMail,
+): Promise<Pick<MailValues, 'keyUse' | 'stopCode' | 'allowCode'>> {
+  if (!renewed) return {}
+  return {
+    keyUse: await keyUseInMonth(deps, accountId, renewed.month),
+    ...(news?.state !== 'off' && { stopCode: renewalLinkCode(deps, { act: 'stop', accountId }) }),
+    ...(heldAtMs !== undefined && {
+      allowCode: renewalLinkCode(deps, { act: 'allow', accountId, heldAtMs }),
+    }),
+  }
 }
 
 /** Sends a stored mail. If that fails, the mail stays in the outbox; the change it announces stays valid. */

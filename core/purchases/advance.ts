@@ -1,29 +1,47 @@
+import { isPaymentDeleted } from '../cards/absence.ts'
 import { syncCustomer } from '../cards/customer.ts'
-import { DomainError } from '../errors.ts'
-import type { MoneyDeps, OutcomeUnknown, Payment } from '../ports.ts'
-import { expr } from '../table/expression.ts'
+import { numberRefusal, readCardNumber } from '../cards/number.ts'
+import { readStoredCustomer } from '../cards/stored-customer.ts'
+import { syncCard } from '../cards/sync.ts'
+import { unusableCard } from '../cards/unusable-card.ts'
+import { uncountCardAttempt } from '../cards/velocity.ts'
+import { DomainError, rateLimitOf } from '../errors.ts'
+import type { MoneyDeps, NewPayment, OutcomeUnknown, Payment } from '../ports.ts'
+import { expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
-import { ConditionFailed } from '../table/table.ts'
+import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
+import { MINUTE_MS } from '../time.ts'
 import { finishPurchase } from './credit.ts'
+import { watchPayment } from './payment-record.ts'
 import {
   isOpen,
+  isPaymentOfPurchase,
   type Purchase,
   parsePurchase,
   paymentFor,
   purchaseOf,
   purposeOf,
   readPurchase,
+  stillOpen,
 } from './purchase.ts'
 import { endPurchase, needsCustomer, type PurchaseOutcome, settlePurchase } from './settle.ts'
+
+/** Who waits for the outcome. Only a customer can authenticate, and is told about a pending purchase. */
+type Waiting = 'customer' | 'job'
 
 /**
  * Takes a purchase as far towards its end as the provider's answers allow. A purchase whose outcome is
  * unknown stays open until a webhook or settle-payments settles it, and is never reported as failed while
- * money may have moved.
+ * money may have moved. After a call that a rate limit refused, settle-payments goes on with the purchase.
  */
-export async function advancePurchase(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
-  const outcome = await unknownIsPending(deps, purchase, () => advanceOrThrow(deps, purchase))
+export async function advancePurchase(
+  deps: MoneyDeps,
+  purchase: Purchase,
+  waiting: Waiting = 'customer',
+): Promise<PurchaseOutcome> {
+  const work = () => endIfDeleted(deps, purchase, () => advanceOrThrow(deps, purchase, waiting))
+  const outcome = await unknownIsPending(deps, purchase, waiting, work)
   // The purchase stays credited even if finishing it fails.
   if (outcome.status === 'credited') {
     await finishPurchase(deps, outcome.purchase).catch((error: unknown) => {
@@ -38,14 +56,46 @@ export async function advancePurchase(deps: MoneyDeps, purchase: Purchase): Prom
 async function unknownIsPending(
   deps: MoneyDeps,
   purchase: Purchase,
+  waiting: Waiting,
   work: () => Promise<PurchaseOutcome>,
 ): Promise<PurchaseOutcome> {
   try {
     return await work()
   } catch (error) {
     if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error
+    if (waiting === 'customer' && rateLimitOf(error)) await promisePurchase(deps, purchase)
     return purchasePending(deps, purchase, error)
   }
+}
+
+/** Takes a step of a purchase, and ends the purchase if the provider has deleted its payment. */
+async function endIfDeleted(
+  deps: MoneyDeps,
+  { accountId, id }: Purchase,
+  step: () => Promise<PurchaseOutcome>,
+): Promise<PurchaseOutcome> {
+  try {
+    return await step()
+  } catch (error) {
+    if (!(error instanceof DomainError && error.code === 'not_found')) throw error
+    // The step may have saved the payment's id, or another request may have settled the purchase.
+    const now = await readPurchase(deps, accountId, id)
+    if (!now || !isOpen(now) || !(await isPaymentDeleted(deps, error, now))) throw error
+    deps.log.warn('the provider has deleted the payment of a purchase; the purchase ends', error, {
+      accountId,
+      purchaseId: id,
+    })
+    return endPurchase(deps, now, undefined, [], 'deleted')
+  }
+}
+
+/** How soon settle-payments goes on with a promised purchase. */
+const PROMISE_RETRY_MS = 10_000
+
+/** Stores that the customer is told that the purchase is pending, so that nobody abandons the purchase. */
+async function promisePurchase(deps: MoneyDeps, { accountId, id }: Purchase): Promise<void> {
+  const set = expr`SET #promised = ${true}, #dueAtMs = ${deps.clock.nowMs() + PROMISE_RETRY_MS}`
+  await deps.table.update(keys.purchase(accountId, id), set, stillOpen).catch(ignoreRefusal)
 }
 
 function purchasePending(
@@ -58,7 +108,11 @@ function purchasePending(
   return { status: 'pending' }
 }
 
-async function advanceOrThrow(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
+async function advanceOrThrow(
+  deps: MoneyDeps,
+  purchase: Purchase,
+  waiting: Waiting,
+): Promise<PurchaseOutcome> {
   if (purchase.paymentId === undefined) {
     const created = await createPurchasePayment(deps, purchase)
     if ('status' in created) return created
@@ -66,7 +120,7 @@ async function advanceOrThrow(deps: MoneyDeps, purchase: Purchase): Promise<Purc
   }
   // An earlier request saved this payment: it may be confirmed or declined, or wait for its customer.
   const payment = await readKnownPayment(deps, purchase.paymentId)
-  const byCustomer = needsCustomer(purchase, payment)
+  const byCustomer = waiting === 'customer' && needsCustomer(purchase, payment)
   return payment.status === 'unconfirmed' || byCustomer
     ? confirmPurchase(deps, purchase, byCustomer)
     : settlePurchase(deps, purchase, payment)
@@ -86,9 +140,10 @@ async function confirmPurchase(
     : settlePurchase(deps, purchase, payment)
 }
 
+/** @throws DomainError `not_found` if the provider does not know the payment */
 async function readKnownPayment(deps: MoneyDeps, paymentId: string): Promise<Payment> {
   const payment = await deps.payments.readPayment(paymentId)
-  if (!payment) throw new Error('the provider does not know the payment of a purchase')
+  if (!payment) throw new DomainError('not_found')
   return payment
 }
 
@@ -101,18 +156,21 @@ async function createPurchasePayment(
   deps: MoneyDeps,
   purchase: Purchase,
 ): Promise<Purchase | PurchaseOutcome> {
-  const payment = await deps.payments.createPayment(paymentFor(purchase))
+  const payment =
+    (await lostPayment(deps, purchase)) ?? (await deps.payments.createPayment(paymentOrder(deps, purchase)))
   if (payment.status === 'refused') {
-    if (payment.reason === 'card_unusable') {
-      return endPurchase(deps, purchase, { reason: 'card_unusable', retry: 'never' })
-    }
+    if (payment.reason !== 'customer_missing') return endRefusedCard(deps, purchase)
     await endPurchase(deps, purchase, undefined)
     // The operator has deleted the customer at the provider: the next try creates another customer.
     await syncCustomer(deps, purchase.accountId, purchase.customerId)
     return { status: 'abandoned' }
   }
   const saved = await savePaymentOfPurchase(deps, purchase, payment)
-  if (saved.paymentId === payment.id && isOpen(saved)) return saved
+  if (saved === 'not wanted') {
+    await deps.payments.cancelPayment(payment.id)
+    return endPurchase(deps, purchase, undefined)
+  }
+  if (saved.paymentId === payment.id && isOpen(saved)) return refuseClosedSignup(deps, saved)
   // The purchase was abandoned meanwhile or has another payment, so it will never use this payment.
   if (saved.paymentId !== payment.id) await deps.payments.cancelPayment(payment.id)
   return saved.state === 'credited'
@@ -120,22 +178,116 @@ async function createPurchasePayment(
     : { status: isOpen(saved) ? 'pending' : saved.state === 'declined' ? 'declined' : 'abandoned' }
 }
 
-/** @returns the stored purchase, which a concurrent request may have changed first. */
+/**
+ * Ends a purchase whose card the provider does not accept; no bank was asked. A card on file that is gone at
+ * the provider makes room for the next default card.
+ * @throws DomainError `invalid_payment_method` for the card of a sign-up
+ */
+async function endRefusedCard(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
+  const { accountId, customerId, asked, kind, createdAtMs } = purchase
+  if (kind === 'signup') {
+    await endPurchase(deps, purchase, undefined)
+    await uncountCardAttempt(deps, accountId, createdAtMs)
+    throw unusableCard(deps, accountId)
+  }
+  await syncCard(deps, { accountId, customerId }, asked)
+  const next = (await readStoredCustomer(deps, accountId))?.defaultCardId
+  if (next === asked) return endPurchase(deps, purchase, { reason: 'card_unusable', retry: 'never' })
+  await endPurchase(deps, purchase, undefined)
+  return { status: 'abandoned', isCardGone: true }
+}
+
+/**
+ * Ends a sign-up before its confirmation if the bank must not be asked about the card's number.
+ * @throws DomainError `card_declined`, `too_many_cards_tried`
+ */
+async function refuseClosedSignup(deps: MoneyDeps, purchase: Purchase): Promise<Purchase | PurchaseOutcome> {
+  const { accountId, kind, cardFingerprint, cardId, createdAtMs, paymentId = '' } = purchase
+  if (kind !== 'signup') return purchase
+  const record = await readCardNumber(deps, accountId, cardFingerprint ?? cardId)
+  const refusal = numberRefusal(record, deps.clock.nowMs())
+  if (!refusal) return purchase
+  const outcome = await settlePurchase(deps, purchase, await deps.payments.cancelPayment(paymentId))
+  if (outcome.status !== 'abandoned') return outcome
+  await uncountCardAttempt(deps, accountId, createdAtMs)
+  throw refusal
+}
+
+/**
+ * The payment that an earlier try has created but not saved, because the provider remembers an idempotency key
+ * for a day only. None in the first minute, when nobody can have lost it but the request that works on it.
+ */
+async function lostPayment(deps: MoneyDeps, purchase: Purchase): Promise<Payment | undefined> {
+  if (isLeased(deps, purchase)) return undefined
+  return (await paymentsOfPurchase(deps, purchase)).find(
+    (payment) => payment.status !== 'canceled' && isPaymentOfPurchase(payment, purchase, deps.webhooks),
+  )
+}
+
+/**
+ * The payment to create. The provider repeats an internal failure under its key for a day, so each later try
+ * has a key of its own.
+ */
+function paymentOrder(deps: MoneyDeps, purchase: Purchase): NewPayment {
+  const order = paymentFor(purchase, deps.webhooks)
+  if (isLeased(deps, purchase)) return order
+  const minutes = Math.floor((deps.clock.nowMs() - purchase.createdAtMs) / MINUTE_MS)
+  return { ...order, idempotencyKey: `${order.idempotencyKey}_${minutes}` }
+}
+
+/** The purchase's payments among the customer's newest 100 at the provider, whatever their idempotency keys. */
+async function paymentsOfPurchase(deps: MoneyDeps, { id, customerId }: Purchase): Promise<Payment[]> {
+  const { items } = await deps.payments.listPayments({ customerId })
+  return items.filter((payment) => purchaseOf(payment)?.purchaseId === id)
+}
+
+/**
+ * Saves the payment's id, and with it the record that leads from the payment to the purchase. Only a saved
+ * payment is confirmed.
+ * @returns the stored purchase, which a concurrent request may have changed first; `not wanted` if a renewal's
+ *   owner has forbidden it since it began.
+ */
 async function savePaymentOfPurchase(
   deps: MoneyDeps,
-  { accountId, id, asked }: Purchase,
+  purchase: Purchase,
   payment: Payment,
-): Promise<Purchase> {
-  const set = expr`SET #paymentId = ${payment.id}, #cardId = ${payment.paymentMethodId ?? asked}, #state = ${'saved'}`
+): Promise<Purchase | 'not wanted'> {
+  const { accountId, id, kind, asked, amountCents } = purchase
+  const { cardFingerprint } = payment
+  const saved = {
+    paymentId: payment.id,
+    cardId: payment.paymentMethodId ?? asked,
+    state: 'saved',
+    ...(cardFingerprint !== undefined && { cardFingerprint }),
+  } as const
+  const set = [
+    expr`SET #paymentId = ${saved.paymentId}, #cardId = ${saved.cardId}, #state = ${saved.state}`,
+    ...(cardFingerprint === undefined ? [] : [expr`#cardFingerprint = ${cardFingerprint}`]),
+  ]
+  const save: Write = {
+    update: keys.purchase(accountId, id),
+    set: join(set, ', '),
+    if: expr`#state = ${'created'}`,
+  }
+  const wanted = kind === 'renewal' ? [stillWanted(accountId, amountCents)] : []
+  const record = watchPayment(deps, payment.id, { accountId, purchaseId: id })
   try {
-    const item = await deps.table.update(keys.purchase(accountId, id), set, expr`#state = ${'created'}`)
-    return parsePurchase(item)
+    await deps.table.transact([save, ...wanted, record])
+    return { ...purchase, ...saved }
   } catch (error) {
-    const item = error instanceof ConditionFailed ? error.failed.get(0) : undefined
-    if (!item) throw error
-    return parsePurchase(item)
+    if (!(error instanceof ConditionFailed)) throw error
+    const item = error.failed.get(0)
+    if (item) return parsePurchase(item)
+    if (kind === 'renewal' && error.failed.has(1)) return 'not wanted'
+    throw error
   }
 }
+
+/** The owner may switch auto-renewal off, or forbid its cost, while the payment is being created. */
+const stillWanted = (accountId: string, amountCents: number): Write => ({
+  check: keys.profile(accountId),
+  if: expr`#status = ${'active'} AND #flags.#bundleAutoRenewal = ${true} AND (attribute_not_exists(#monthlyCapCents) OR #monthlyCapCents >= ${amountCents})`,
+})
 
 /**
  * Settles a purchase that its request abandoned, according to the status of its payment.
@@ -150,7 +302,9 @@ export async function settleAbandonedPurchase(
   if (paymentId === undefined) {
     return isLeased(deps, purchase) ? { status: 'pending' } : abandonPurchaseWithoutPayment(deps, purchase)
   }
-  return settlePurchase(deps, purchase, await readKnownPayment(deps, paymentId), [], hasLapsed)
+  return endIfDeleted(deps, purchase, async () =>
+    settlePurchase(deps, purchase, await readKnownPayment(deps, paymentId), [], hasLapsed),
+  )
 }
 
 /**
@@ -158,9 +312,7 @@ export async function settleAbandonedPurchase(
  * because a payment is confirmed only after its id is saved.
  */
 async function abandonPurchaseWithoutPayment(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
-  const { items } = await deps.payments.listPayments({ customerId: purchase.customerId })
-  const payments = items.filter((payment) => purchaseOf(payment)?.purchaseId === purchase.id)
-  for (const { id } of payments) {
+  for (const { id } of await paymentsOfPurchase(deps, purchase)) {
     const fenced = await deps.payments.cancelPayment(id)
     // A concurrent request has saved and confirmed the payment since we listed it.
     if (fenced.status !== 'canceled') return settlePurchase(deps, purchase, fenced)

@@ -1,6 +1,5 @@
 import {
   type Account,
-  displayName,
   type Profile,
   readAccount,
   requireActive,
@@ -9,12 +8,13 @@ import {
 import { ensureCustomer } from '../cards/customer.ts'
 import { DomainError } from '../errors.ts'
 import type { MoneyDeps } from '../ports.ts'
-import { keys } from '../table/keys.ts'
+import { REQUEST_KEPT_MS } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
+import { type RequestKey, readRequestKey } from '../table/request-key.ts'
 import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
-import { beginPurchase, defaultCardOf, type RequestKey } from './begin.ts'
-import { type Bundle, bundleOf } from './catalogue.ts'
-import { digestOf, fingerprintOf, isOpen, type Order, type Purchase, readPurchase } from './purchase.ts'
+import { beginPurchase, defaultCardOf, type OrderBasis } from './begin.ts'
+import { type Bundle, bundleOf, isSold } from './catalogue.ts'
+import { fingerprintOf, isOpen, type Order, type Purchase, readPurchase } from './purchase.ts'
 import type { PurchaseOutcome } from './settle.ts'
 
 /** What a customer can order. Renewals have no request: check-quotas starts them. */
@@ -39,9 +39,11 @@ const BUY_ATTEMPTS = 5
 /**
  * Charges a price once and adds its units: sign-up, change and refill are one operation. With an
  * Idempotency-Key a repeated request gets the same answer, whatever happens in between. Without a key, a
- * second click joins the purchase while it is open, and gets the same answer shortly after its end.
- * @throws DomainError `email_unconfirmed`, `bundle_held`, `no_bundle`, `no_card`, `too_many_cards_tried`,
- *   `card_declined`, `payment_action_required`, `purchase_open`, `request_in_flight`,
+ * second click joins the purchase while it is open, and gets the same answer shortly after its end; for a
+ * sign-up or a change, as long as a key's.
+ * @throws DomainError `email_unconfirmed`, `bundle_held`, `no_bundle`, `bundle_removed`, `no_card`,
+ *   `too_many_cards_tried`, `card_declined`, `invalid_payment_method`, `payment_action_required`, `purchase_open`,
+ *   `request_in_flight`,
  *   `idempotency_key_reused`, `account_deactivated`, `account_suspended`, `temporarily_unavailable`
  */
 export async function buyBundle(
@@ -50,14 +52,13 @@ export async function buyBundle(
   wanted: PurchaseRequest,
   idempotencyKey: string | undefined,
 ): Promise<PurchaseAnswer> {
-  const sent =
-    idempotencyKey === undefined
-      ? undefined
-      : { mac: digestOf(idempotencyKey), request: digestOf(requestContent(wanted)) }
   let account: Account | undefined = caller
   for (let tries = 0; account && tries < BUY_ATTEMPTS; tries++) {
     if (tries > 0) requireActive(account)
-    const key = sent && (await readRequestKey(deps, account.id, sent))
+    const key =
+      idempotencyKey === undefined
+        ? undefined
+        : await readPurchaseKey(deps, account.id, idempotencyKey, wanted)
     if (key?.earlier) return purchaseAnswer(key.earlier, await repeatRequest(deps, key.earlier))
     const order = await orderFor(deps, account, wanted, key === undefined)
     if (order === 'same click') return lastAnswer(account)
@@ -66,12 +67,26 @@ export async function buyBundle(
       const joined = await joinOrAbandon(deps, open, order, key === undefined)
       if (joined) return purchaseAnswer(open, joined)
     } else {
-      const purchase = await beginPurchase(deps, account, order, key?.request)
-      if (purchase) return purchaseAnswer(purchase, await advancePurchase(deps, purchase))
+      const purchase = await beginPurchase(deps, account, pricedOrder(order), key?.request)
+      if (purchase) {
+        const outcome = await advancePurchase(deps, purchase)
+        // Another card has taken the place of one that is gone at the provider.
+        if (!(outcome.status === 'abandoned' && outcome.isCardGone)) return purchaseAnswer(purchase, outcome)
+      }
     }
     account = await readAccount(deps, caller.id)
   }
   throw new DomainError('purchase_open')
+}
+
+/** An order without size and price, which count only when a purchase begins: an open purchase keeps its own. */
+type UnpricedOrder = Omit<Order, 'bundle'> & { bundle: Pick<Bundle, 'name'> }
+
+/** @throws DomainError `bundle_removed` if the catalogue no longer has the bundle that the account holds */
+function pricedOrder(order: UnpricedOrder): Order {
+  const { name } = order.bundle
+  if (!isSold(name)) throw new DomainError('bundle_removed')
+  return { ...order, bundle: bundleOf(name) }
 }
 
 /** The request as sent. It excludes the price, so a price change does not make it a different request. */
@@ -84,20 +99,18 @@ const requestContent = (wanted: PurchaseRequest) =>
  *   a new purchase.
  * @throws DomainError `idempotency_key_reused`
  */
-async function readRequestKey(
+async function readPurchaseKey(
   deps: MoneyDeps,
   accountId: string,
-  { mac, request }: { mac: string; request: string },
+  idempotencyKey: string,
+  wanted: PurchaseRequest,
 ): Promise<{ earlier?: Purchase; request: RequestKey }> {
-  const item = await deps.table.get(keys.request(accountId, mac))
-  // DynamoDB may delete an item long after its expiry.
-  const live = item && Number(item.ttl) * 1000 > deps.clock.nowMs() ? item : undefined
-  if (!live) return { request: { mac, request, replaces: undefined } }
-  if (live.request !== request) throw new DomainError('idempotency_key_reused')
-  const earlier = await readPurchase(deps, accountId, String(live.purchaseId))
+  const request = await readRequestKey(deps, accountId, idempotencyKey, requestContent(wanted))
+  const earlier =
+    request.replaces === undefined ? undefined : await readPurchase(deps, accountId, request.replaces)
   // An abandoned purchase charged nothing, so the same request may try again.
   const mayRetry = !earlier || earlier.state === 'abandoned'
-  return { request: { mac, request, replaces: String(live.purchaseId) }, ...(!mayRetry && { earlier }) }
+  return { request, ...(!mayRetry && { earlier }) }
 }
 
 /**
@@ -106,7 +119,7 @@ async function readRequestKey(
  */
 async function repeatRequest(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
   const working = purchase.state === 'created' || purchase.state === 'saved'
-  if (working && isLeased(deps, purchase)) throw new DomainError('request_in_flight')
+  if (working && !purchase.promised && isLeased(deps, purchase)) throw new DomainError('request_in_flight')
   return continuePurchase(deps, purchase)
 }
 
@@ -122,29 +135,38 @@ const continuePurchase = async (deps: MoneyDeps, purchase: Purchase): Promise<Pu
  */
 async function orderFor(
   deps: MoneyDeps,
-  account: Account,
+  account: OrderBasis,
   wanted: PurchaseRequest,
   mayBeSecondClick: boolean,
-): Promise<Order | 'same click'> {
+): Promise<UnpricedOrder | 'same click'> {
   const { id: accountId, lastPurchase: last } = account
-  const isSame = (order: Pick<Order, 'kind' | 'bundle' | 'cardId'>) =>
+  const isSame = (order: Pick<UnpricedOrder, 'kind' | 'bundle' | 'cardId'>) =>
     mayBeSecondClick &&
     last?.fingerprint === fingerprintOf(order) &&
-    Math.abs(deps.clock.nowMs() - last.atMs) < SAME_CLICK_MS
+    Math.abs(deps.clock.nowMs() - last.atMs) < (isHeldBy(last, order) ? REQUEST_KEPT_MS : SAME_CLICK_MS)
   if (wanted.kind === 'signup') {
     requireConfirmed(account)
     if (isSame(wanted)) return 'same click'
     if (account.bundle !== undefined) throw new DomainError('bundle_held')
-    const { id: customerId } = await ensureCustomer(deps, account, displayName(account))
+    const { id: customerId } = await ensureCustomer(deps, account)
     return { ...wanted, accountId, customerId }
   }
   if (account.bundle === undefined) throw new DomainError('no_bundle')
-  const bundle = wanted.kind === 'change' ? wanted.bundle : bundleOf(account.bundle)
+  const bundle = wanted.kind === 'change' ? wanted.bundle : { name: account.bundle }
   const order = { accountId, kind: wanted.kind, bundle, ...defaultCardOf(account) }
   if (isSame(order)) return 'same click'
   if (wanted.kind === 'change' && account.bundle === bundle.name) throw new DomainError('bundle_held')
   return order
 }
+
+/**
+ * Whether the account holds its bundle by this very order. A customer who holds a bundle does not sign up for it
+ * or change to it, so such an order is a repeat even much later.
+ */
+const isHeldBy = (
+  { outcome }: NonNullable<Profile['lastPurchase']>,
+  { kind }: Pick<Order, 'kind'>,
+): boolean => outcome === 'credited' && (kind === 'signup' || kind === 'change')
 
 function lastAnswer({ lastPurchase }: Account): PurchaseAnswer {
   if (lastPurchase?.outcome === 'declined') throw new DomainError('card_declined')
@@ -158,14 +180,15 @@ async function openPurchase(deps: MoneyDeps, account: Account): Promise<Purchase
 
 /**
  * Joins the purchase that has the slot if this is a second click. A different order ends that purchase if the
- * purchase waits for 3-D Secure or its lease has expired.
+ * purchase waits for 3-D Secure or its lease has expired; a purchase that its customer was told is pending goes
+ * on instead, so that both are served.
  * @returns the outcome to answer with; undefined if the slot is free now.
- * @throws DomainError `purchase_open`
+ * @throws DomainError `purchase_open`, `bundle_removed`
  */
 async function joinOrAbandon(
   deps: MoneyDeps,
   open: Purchase,
-  order: Order,
+  order: UnpricedOrder,
   mayBeSecondClick: boolean,
 ): Promise<PurchaseOutcome | undefined> {
   if (!isOpen(open)) return undefined
@@ -173,8 +196,14 @@ async function joinOrAbandon(
     const joined = await joinPurchase(deps, open)
     return joined.status === 'abandoned' ? undefined : joined
   }
-  if (open.state !== 'action_required' && isLeased(deps, open)) throw new DomainError('purchase_open')
-  const settled = await settleAbandonedPurchase(deps, open, true)
+  const isPromised = open.promised === true && open.state !== 'action_required'
+  if (open.state !== 'action_required' && !isPromised && isLeased(deps, open))
+    throw new DomainError('purchase_open')
+  // An order that cannot begin must not end another purchase.
+  pricedOrder(order)
+  const settled = isPromised
+    ? await advancePurchase(deps, open)
+    : await settleAbandonedPurchase(deps, open, true)
   if (settled.status === 'pending' || settled.status === 'action required')
     throw new DomainError('purchase_open')
   return undefined
@@ -183,7 +212,7 @@ async function joinOrAbandon(
 async function joinPurchase(deps: MoneyDeps, open: Purchase): Promise<PurchaseOutcome> {
   let now: Purchase | undefined = open
   for (let waitedMs = 0; waitedMs < JOIN_MS; waitedMs += JOIN_STEP_MS) {
-    const isWorking = now.state === 'created' || now.state === 'saved'
+    const isWorking = (now.state === 'created' || now.state === 'saved') && !now.promised
     if (!isWorking || !isLeased(deps, now)) return continuePurchase(deps, now)
     await deps.clock.wait(JOIN_STEP_MS)
     now = await readPurchase(deps, open.accountId, open.id)
@@ -204,6 +233,7 @@ function purchaseAnswer({ id }: Purchase, outcome: PurchaseOutcome): PurchaseAns
     case 'declined':
       throw new DomainError('card_declined')
     case 'abandoned':
+      if (outcome.isUnclear) return { status: 'pending', id }
       // Nothing was charged, and the same request may be sent again.
       throw new DomainError('temporarily_unavailable')
   }

@@ -1,26 +1,20 @@
-/** A number of calls at a price. */
-export interface Bundle {
-  name: BundleName
-  /** Calls that the bundle adds. */
-  units: number
-  priceCents: number
-}
+import { openCatalogue } from './open-catalogue.ts'
 
-/** GreenCloud's three bundles. Change prices and sizes here; keep a name while an account has the bundle. */
-const CATALOGUE = {
-  STARTER: { units: 1_000, priceCents: 99 },
-  DEVELOPER: { units: 100_000, priceCents: 999 },
-  ENTERPRISE: { units: 1_000_000, priceCents: 7_999 },
-} as const
+export type { Bundle } from './open-catalogue.ts'
 
-export type BundleName = keyof typeof CATALOGUE
+/**
+ * GreenCloud's three bundles. Change currency, prices and sizes here and nowhere else; functions/README.md
+ * ("Changing the catalogue") says what a change does to accounts that hold a bundle. A price is in the
+ * currency's minor unit, as Stripe counts: 99 is 0.99 USD, or 99 JPY. A mistake stops everything that reads
+ * the catalogue, the deployment first, with an error that names the entry.
+ */
+export const { CURRENCY, bundleNames, bundleOf, isSold, bundleNamed } = openCatalogue({
+  currency: 'USD',
+  bundles: {
+    STARTER: { units: 1_000, priceCents: 99 },
+    DEVELOPER: { units: 100_000, priceCents: 999 },
+    ENTERPRISE: { units: 1_000_000, priceCents: 7_999 },
+  },
+})
 
-export const bundleNames = Object.keys(CATALOGUE) as [BundleName, ...BundleName[]]
-
-const isBundleName = (name: string): name is BundleName => Object.hasOwn(CATALOGUE, name)
-
-/** @throws Error for a name that is not in the catalogue */
-export function bundleOf(name: string): Bundle {
-  if (!isBundleName(name)) throw new Error(`the catalogue has no bundle ${name}`)
-  return { name, ...CATALOGUE[name] }
-}
+export type BundleName = (typeof bundleNames)[number]

@@ -1,20 +1,28 @@
-import { type Account, readAccount } from '../account/account.ts'
+import * as z from 'zod/mini'
+import { type Account, readAccount, renewsItself } from '../account/account.ts'
+import { AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
+import { readStoredCard } from '../cards/sync.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
 import type { Deps, MoneyDeps } from '../ports.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
+import { isLowQuota } from '../quota/thresholds.ts'
 import { eachDue, type Run } from '../table/due.ts'
 import { type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { accountIdIn, keys, shownKey } from '../table/keys.ts'
+import { isLeased } from '../table/lease.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { MINUTE_MS } from '../time.ts'
 import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
 import { beginPurchase, defaultCardOf } from './begin.ts'
 import { bundleOf } from './catalogue.ts'
-import { isOpen, readPurchase } from './purchase.ts'
-import { type Decision, decideRenewal } from './renewal.ts'
+import { begunAtMs, isOpen, readPurchase } from './purchase.ts'
+import { decideRenewal, renewalObstacle, renewalUnchanged, renewsRemovedBundle } from './renewal.ts'
+import { renewedInMonth } from './renewal-limits.ts'
+import { changeRenewal, type Renewal } from './renewal-state.ts'
+import { retryWaitMs } from './resume.ts'
 
 /** What a run did. */
 export interface Checked {
@@ -27,37 +35,69 @@ export interface Checked {
 }
 
 /**
- * Checks only the counters that fell below a threshold: sends the low-quota notice, renews the bundle, or
- * schedules the next check. Two runs at once are safe.
+ * Checks only the counters that are due: sends the low-quota notice, renews the bundle, or schedules the next
+ * check. Two runs at once are safe.
  */
 export async function checkQuotas(deps: MoneyDeps, run: Run): Promise<Checked> {
   const checked = { notices: 0, renewed: 0, tried: 0 }
-  const checkOne = async (accountId: string): Promise<void> => {
-    const account = await readUpToDate(deps, accountId)
-    const { quota } = account
-    if (await sendLowQuotaNotice(deps, account, quota)) checked.notices++
-    const { outcome, againMs } = await renewBundle(deps, account, quota)
-    if (outcome) checked[outcome]++
-    await clearWork(deps, accountId, quota, againMs)
-  }
   const { failed } = await eachDue(deps, 'QUOTA', run, async (key) => {
-    try {
-      await checkOne(accountIdIn(key))
-      return true
-    } catch (error) {
-      // Postpone the counter, so that failing counters never hide other counters that are due.
-      const later = expr`SET #dueAtMs = ${deps.clock.nowMs() + MINUTE_MS}`
-      await deps.table.update(key, later, expr`attribute_exists(#due)`).catch((refusal: unknown) => {
-        deps.log.warn(
-          'a counter whose check failed could not be postponed; it stays due and is checked again',
-          refusal,
-          { item: shownKey(key) },
-        )
-      })
-      throw error
-    }
+    const { notices, outcome } = await checkOrPostpone(deps, accountIdIn(key), run)
+    checked.notices += notices
+    if (outcome) checked[outcome]++
+    return true
   })
   return { ...checked, failed }
+}
+
+/** The event with which `Renewals.start` starts a check. */
+const startSchema = z.object({ accountId: z.string() })
+
+/**
+ * Checks one counter at once, whether or not it is due. A failure is logged and not thrown, because the counter
+ * stays due and `checkQuotas` checks it again.
+ * @throws Error if the event does not name an account
+ */
+export async function checkQuota(deps: MoneyDeps, event: unknown): Promise<Checked> {
+  const { accountId } = z.parse(startSchema, event)
+  const checked = { notices: 0, renewed: 0, tried: 0, failed: 0 }
+  try {
+    const { notices, outcome } = await checkOrPostpone(deps, accountId, {})
+    return { ...checked, notices, ...(outcome && { [outcome]: 1 }) }
+  } catch (error) {
+    deps.log.warn('a counter was not checked at once; check-quotas checks it again', error, { accountId })
+    return { ...checked, failed: 1 }
+  }
+}
+
+/** Checks a counter. If that fails, it is due later, so that it never hides other counters that are due. */
+async function checkOrPostpone(deps: MoneyDeps, accountId: string, run: Pick<Run, 'ready'>) {
+  try {
+    return await checkCounter(deps, accountId, run)
+  } catch (error) {
+    const key = keys.quota(accountId)
+    const later = expr`SET #dueAtMs = ${deps.clock.nowMs() + MINUTE_MS}`
+    await deps.table.update(key, later, expr`attribute_exists(#due)`).catch((refusal: unknown) => {
+      deps.log.warn(
+        'a counter whose check failed could not be postponed; it stays due and is checked again',
+        refusal,
+        { item: shownKey(key) },
+      )
+    })
+    throw error
+  }
+}
+
+async function checkCounter(
+  deps: MoneyDeps,
+  accountId: string,
+  run: Pick<Run, 'ready'>,
+): Promise<{ notices: number; outcome: 'renewed' | 'tried' | undefined }> {
+  const account = await forgetOldCard(deps, await readUpToDate(deps, accountId))
+  const { quota } = account
+  const isNotified = await sendLowQuotaNotice(deps, account, quota)
+  const { outcome, againMs } = await renewBundle(deps, account, quota, run)
+  await clearWork(deps, accountId, quota, againMs)
+  return { notices: isNotified ? 1 : 0, outcome }
 }
 
 type WithQuota = Account & { quota: Quota }
@@ -77,6 +117,17 @@ async function readUpToDate(deps: Deps<'table'>, accountId: string): Promise<Wit
 }
 
 /**
+ * Forgets what kept the bundle from renewing with a card that is no longer the default card. Whoever changed
+ * the default card has woken this check; its owner gets a message that renewal is on again.
+ */
+async function forgetOldCard(deps: Deps<'table'>, account: WithQuota): Promise<WithQuota> {
+  const { renewal, openPurchase } = account
+  const isOld = renewal !== undefined && renewalObstacle(account) === undefined
+  if (!isOld || openPurchase !== undefined) return account
+  return (await noteRenewal(deps, account, undefined)) ? { ...account, renewal: undefined } : account
+}
+
+/**
  * Sends at most one notice per crossing: the notice's id is derived from the time of the crossing, so that a
  * second run finds the notice.
  * @returns whether this run sent the notice.
@@ -84,18 +135,22 @@ async function readUpToDate(deps: Deps<'table'>, accountId: string): Promise<Wit
 async function sendLowQuotaNotice(
   deps: Deps<'table'>,
   account: Account,
-  { noticeSinceMs }: Quota,
+  { noticeSinceMs, left, size }: Quota,
 ): Promise<boolean> {
   const { id: accountId, bundle, flags, email, username } = account
   if (noticeSinceMs === undefined || bundle === undefined || !flags.lowQuotaNotification) return false
-  const text = `Less than 10 % of your ${bundle} bundle is left.`
+  const since = isLowQuota(left, size) ? (renewsRemovedBundle(account) ? 'removed' : undefined) : 'refilled'
+  const text =
+    since === 'refilled'
+      ? 'Your units had fallen below 10 % of your bundle. More have been added since.'
+      : `Less than 10 % of your ${bundle} bundle is left.`
+  // A mail that announces a charge says what renewals have charged and how to stop them.
+  const announces = since === undefined && renewsItself(account)
+  const renewed = announces ? { renewed: renewedInMonth(account.renewed, deps.clock.nowMs()) } : {}
   const id = `${noticeSinceMs.toString(16).padStart(12, '0')}${'0'.repeat(12)}`
   const notice = { ...newNotice(deps, accountId, 'low_quota', text), ...keys.notice(accountId, id), id }
-  const { write } = queueMail(
-    deps,
-    { accountId, to: email, template: 'low-quota', values: { username, bundle } },
-    0,
-  )
+  const values = { username, bundle, since, ...renewed } as const
+  const { write } = queueMail(deps, { accountId, to: email, template: 'low-quota', values }, 0)
   return deps.table.transact([{ put: notice, if: expr`attribute_not_exists(pk)` }, write]).then(
     () => true,
     (error) => {
@@ -114,6 +169,7 @@ async function renewBundle(
   deps: MoneyDeps,
   account: WithQuota,
   quota: Quota,
+  run: Pick<Run, 'ready'>,
 ): Promise<{ outcome?: 'renewed' | 'tried'; againMs?: number | undefined }> {
   const nowMs = deps.clock.nowMs()
   const decision = decideRenewal(account, quota, nowMs)
@@ -122,61 +178,115 @@ async function renewBundle(
       return {}
     case 'wait':
       return { againMs: decision.untilMs }
-    case 'note':
-      await noteRenewal(deps, account, decision)
-      return { againMs: decision.renewal.nextAttemptAtMs }
+    case 'note': {
+      const isNoted = await noteRenewal(deps, account, decision.renewal)
+      const nextMs = decision.renewal.nextAttemptAtMs ?? decision.untilMs
+      return { againMs: isNoted ? nextMs : nowMs + MINUTE_MS }
+    }
     case 'open':
       await abandonRenewalOfOldCard(deps, account)
-      return { againMs: nowMs + MINUTE_MS }
+      return { againMs: nowMs + openWaitMs(account, nowMs) }
     case 'renew': {
+      if (run.ready && !(await run.ready())) return { againMs: nowMs }
       const order = { ...defaultCardOf(account), accountId: account.id, kind: 'renewal' as const }
       const bundle = bundleOf(decision.bundle)
       const purchase = await beginPurchase(deps, account, { ...order, bundle, cycle: quota.seq }).catch(
-        noCard,
+        (error: unknown) => refusedRenewal(deps, account.id, order.cardId, error),
       )
-      if (purchase === 'no card') {
-        await noteRenewal(deps, account, pausedRenewal(order.cardId, 'no_card'))
-        return {}
+      if (purchase && 'reason' in purchase) {
+        const isNoted = await noteRenewal(deps, account, purchase)
+        return { againMs: isNoted ? purchase.nextAttemptAtMs : nowMs + MINUTE_MS }
       }
       if (!purchase) return { againMs: nowMs + MINUTE_MS }
-      const { status } = await advancePurchase(deps, purchase)
+      const { status } = await advancePurchase(deps, purchase, 'job')
       return { outcome: status === 'credited' ? 'renewed' : 'tried', againMs: nowMs + MINUTE_MS }
     }
   }
 }
 
-/** The default card is not on file. Setting another default card wakes the renewal. */
-function noCard(error: unknown): 'no card' {
-  if (error instanceof DomainError && error.code === 'no_card') return 'no card'
-  throw error
+/**
+ * How long the check waits for an open purchase. What the end of the purchase changes wakes the check, but an
+ * abandoned one changes nothing.
+ */
+const openWaitMs = ({ openPurchase = '' }: Account, nowMs: number): number =>
+  Math.min(retryWaitMs({ createdAtMs: begunAtMs(openPurchase) }, nowMs), AUTHENTICATION_POLL_MS)
+
+/**
+ * Why a renewal could not even begin: the default card is not on file, or the bank must not be asked about it
+ * now or ever. Setting another default card wakes the renewal.
+ */
+async function refusedRenewal(
+  deps: Deps<'table'>,
+  accountId: string,
+  cardId: string,
+  error: unknown,
+): Promise<Renewal> {
+  if (!(error instanceof DomainError)) throw error
+  const failures = 0
+  switch (error.code) {
+    case 'no_card':
+      return { state: 'paused', reason: 'no_card', cardId, failures }
+    case 'card_declined': {
+      const reason = (await readStoredCard(deps, accountId, cardId))?.reason ?? 'declined'
+      return { state: 'paused', reason, cardId, failures }
+    }
+    case 'too_many_cards_tried': {
+      const nextAttemptAtMs = deps.clock.nowMs() + (error.retryAfterSeconds ?? 0) * 1000
+      return { state: 'retrying', reason: 'too_many_declines', cardId, failures, nextAttemptAtMs }
+    }
+    default:
+      throw error
+  }
 }
 
-const pausedRenewal = (cardId: string, reason: string) =>
-  ({ act: 'note', renewal: { state: 'paused', reason, cardId, failures: 0 } }) as const
-
-/** Abandons a renewal that waits for its customer if the default card has changed since. */
+/** Abandons a renewal that waits for its customer or for the provider if the default card has changed since. */
 async function abandonRenewalOfOldCard(
   deps: MoneyDeps,
   { id, openPurchase, customer }: Account,
 ): Promise<void> {
   const open = openPurchase === undefined ? undefined : await readPurchase(deps, id, openPurchase)
-  if (!open || !isOpen(open) || open.kind !== 'renewal' || open.state !== 'action_required') return
+  if (!open || !isOpen(open) || open.kind !== 'renewal') return
+  if (open.state !== 'action_required' && isLeased(deps, open)) return
   if (open.cardId !== customer?.defaultCardId) await settleAbandonedPurchase(deps, open, true)
 }
 
+/**
+ * Stores what keeps the bundle from renewing, with its messages, if everything still is as the decision read
+ * it.
+ * @param renewal undefined if nothing does any more.
+ * @returns whether it was stored.
+ */
 async function noteRenewal(
   deps: Deps<'table'>,
   account: Account,
-  { renewal }: Extract<Decision, { act: 'note' }>,
-): Promise<void> {
-  await deps.table
-    .update(
-      keys.profile(account.id),
-      expr`SET #renewal = ${renewal}`,
-      expr`#ledgerSeq = ${account.ledgerSeq} AND attribute_not_exists(#openPurchase)`,
+  renewal: Renewal | undefined,
+): Promise<boolean> {
+  const change = changeRenewal(deps, account, { renewal })
+  const unchanged = [
+    expr`#ledgerSeq = ${account.ledgerSeq} AND attribute_not_exists(#openPurchase)`,
+    renewalUnchanged(account),
+  ]
+  return deps.table
+    .transact([
+      {
+        update: keys.profile(account.id),
+        set: setRemove(change.set, change.remove),
+        if: join(unchanged, ' AND '),
+      },
+      { check: keys.customer(account.id), if: sameDefaultCard(account.customer?.defaultCardId) },
+      ...change.messages,
+    ])
+    .then(
+      () => true,
+      (error) => {
+        ignoreRefusal(error)
+        return false
+      },
     )
-    .catch(ignoreRefusal)
 }
+
+const sameDefaultCard = (cardId: string | undefined): Expression =>
+  cardId === undefined ? expr`attribute_not_exists(#defaultCardId)` : expr`#defaultCardId = ${cardId}`
 
 /** Clears the work that is done, unless a new wake-up has arrived meanwhile. */
 async function clearWork(

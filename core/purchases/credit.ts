@@ -1,24 +1,25 @@
 import type { Profile } from '../account/account.ts'
-import { markDeclined } from '../cards/declined.ts'
+import { markPaid } from '../cards/declined.ts'
 import { keepCard } from '../cards/keep-card.ts'
 import { ledgerWrites, type NewEntry } from '../ledger/entry.ts'
 import { priceText, unitsText } from '../notifications/amounts.ts'
-import { newNotice } from '../notifications/notices.ts'
-import { queueMail } from '../notifications/outbox.ts'
 import type { MoneyDeps, Payment, Receipt } from '../ports.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
-import { expr, setRemove } from '../table/expression.ts'
+import { expr, join, setRemove } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
+import { invoiceItem } from './invoices.ts'
 import { type Paid, payOwedUnits } from './owed-units.ts'
 import { type Purchase, stillOpen } from './purchase.ts'
-import { renewedThisMonth } from './renewal.ts'
+import { withRenewal } from './renewal-limits.ts'
+import { changeRenewal, type LeadMessage } from './renewal-state.ts'
 import { slotToFree, transactPurchase } from './transaction.ts'
 
 /**
- * Turns the charge into units, once: one transaction changes the purchase, the ledger, the bundle and the
+ * Turns the charge into units, once. What happened is dated by the charge's own time, since the outcome may
+ * have become known much later. One transaction changes the purchase, the ledger, the bundle and the
  * slot. `finishPurchase` updates the hot counter separately, so that the transaction never conflicts with
  * consumes; the purchase stays due until that is done.
  * @returns the purchase as stored, also if a concurrent writer was first.
@@ -28,15 +29,16 @@ export async function creditPurchase(
   purchase: Purchase,
   payment: Payment,
 ): Promise<Purchase> {
-  const { accountId, amountCents, units, id } = purchase
+  const { accountId, amountCents, currency, units, id } = purchase
   const receipt = payment.receipt ?? (await readReceipt(deps, payment))
   const nowMs = deps.clock.nowMs()
+  const atMs = receipt?.chargedAtMs ?? nowMs
   let credited = purchase
   const other = await transactPurchase(deps, purchase, async (profile, card) => {
     const paid = await payOwedUnits(deps, profile, units)
     const entries: NewEntry[] = [
-      { kind: 'payment', units: 0, amountCents, purchaseId: id },
-      { kind: 'sale', units, amountCents: -amountCents, purchaseId: id, size: units },
+      { kind: 'payment', units: 0, amountCents, currency, purchaseId: id, atMs },
+      { kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units, atMs },
       ...paid.entries,
     ]
     credited = {
@@ -44,7 +46,7 @@ export async function creditPurchase(
       state: 'credited',
       paymentId: payment.id,
       cardId: payment.paymentMethodId ?? purchase.cardId,
-      paidAtMs: nowMs,
+      paidAtMs: atMs,
       ledgerSeq: profile.ledgerSeq + entries.length,
       brand: receipt?.brand ?? card?.card?.brand,
       last4: receipt?.last4 ?? card?.card?.last4,
@@ -53,11 +55,11 @@ export async function creditPurchase(
     const due = dueAt('PURCHASE', accountId, nowMs + LEASE_MS)
     return [
       { put: { ...keys.purchase(accountId, id), ...credited, ...due }, if: stillOpen },
-      creditOnProfile(credited, profile, paid, nowMs),
+      ...creditOnProfile(deps, credited, profile, paid, nowMs),
+      { put: invoiceItem(credited) },
       ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, entries),
       ...paid.writes,
-      ...markDeclined(accountId, card, false),
-      ...creditMessages(deps, profile, credited),
+      ...markPaid(accountId, card),
     ]
   })
   return other ?? credited
@@ -65,49 +67,69 @@ export async function creditPurchase(
 
 async function readReceipt(deps: MoneyDeps, { latestChargeId }: Payment): Promise<Receipt | undefined> {
   const charge = latestChargeId === undefined ? undefined : await deps.payments.readCharge(latestChargeId)
-  return charge && { brand: charge.card?.brand, last4: charge.card?.last4, url: charge.receiptUrl }
+  if (!charge) return undefined
+  const { createdMs: chargedAtMs, card, receiptUrl: url } = charge
+  return { chargedAtMs, brand: card?.brand, last4: card?.last4, url }
 }
 
-function creditOnProfile(purchase: Purchase, profile: Profile, paid: Paid, nowMs: number): Write {
-  const { id, fingerprint, address, kind, amountCents, bundle, ledgerSeq } = purchase
+/**
+ * The profile's update, with a notice for each purchase, and also a mail for a renewal, because the customer
+ * did not start it. A credit ends whatever kept the bundle from renewing.
+ */
+function creditOnProfile(
+  deps: MoneyDeps,
+  purchase: Purchase,
+  before: Profile,
+  paid: Paid,
+  nowMs: number,
+): Write[] {
+  const { id, fingerprint, address, kind, amountCents, bundle, ledgerSeq, paidAtMs = nowMs } = purchase
+  const isRenewal = kind === 'renewal'
+  const renewed = isRenewal ? withRenewal(before, paidAtMs, amountCents) : before.renewed
+  const profile = { ...before, renewed }
+  const change = changeRenewal(
+    deps,
+    profile,
+    { bundle, renewal: undefined },
+    {
+      ...(before.bundle === undefined && { by: 'first_bundle' }),
+      lead: { ...creditMessage(purchase, paid), amountCents, currency: purchase.currency },
+      atMs: paidAtMs,
+    },
+  )
   const last = { id, fingerprint, outcome: 'credited', atMs: nowMs }
   const set = [
     expr`#ledgerSeq = ${ledgerSeq}, #balanceCents = ${profile.balanceCents + paid.amountCents}`,
-    expr`#bundle = ${bundle}, #paid = ${true}, #lastPurchase = ${last}, #updatedAtMs = ${nowMs}`,
+    expr`#paid = ${true}, #lastPurchase = ${last}, #updatedAtMs = ${nowMs}`,
+    ...change.set,
     ...(address ? [expr`#address = ${address}`] : []),
     ...(paid.owed ? [expr`#owed = ${paid.owed}`] : []),
-    ...(kind === 'renewal' ? [expr`#renewed = ${renewedThisMonth(profile, nowMs, amountCents)}`] : []),
+    ...(isRenewal ? [expr`#renewed = ${renewed}`] : []),
   ]
-  return {
-    update: keys.profile(profile.id),
-    set: setRemove(set, [expr`#renewal`, ...slotToFree(profile, id), ...(paid.owed ? [] : [expr`#owed`])]),
-    if: expr`#ledgerSeq = ${profile.ledgerSeq}`,
-  }
+  const remove = [...change.remove, ...slotToFree(profile, id), ...(paid.owed ? [] : [expr`#owed`])]
+  return [
+    {
+      update: keys.profile(profile.id),
+      set: setRemove(set, remove),
+      if: join([expr`#ledgerSeq = ${profile.ledgerSeq}`, change.unchanged], ' AND '),
+    },
+    ...change.messages,
+  ]
 }
 
-/** A notice for each purchase, and also a mail for a renewal, because the customer did not start it. */
-function creditMessages(deps: MoneyDeps, profile: Profile, purchase: Purchase): Write[] {
-  const { accountId, bundle, amountCents, units, kind } = purchase
+function creditMessage({ kind, bundle, units, amountCents, currency }: Purchase, paid: Paid): LeadMessage {
   const sold = unitsText(units)
-  const text =
-    kind === 'renewal'
-      ? `We renewed your ${bundle} bundle: ${sold} for ${priceText(amountCents)}.`
-      : `Payment received: ${sold} (${bundle}) for ${priceText(amountCents)}.`
-  const notice: Write = {
-    put: newNotice(deps, accountId, kind === 'renewal' ? 'renewed' : 'purchased', text),
-  }
-  if (kind !== 'renewal') return [notice]
-  const { write } = queueMail(
-    deps,
-    {
-      accountId,
-      to: profile.email,
-      template: 'renewed',
-      values: { username: profile.username, bundle, amountCents },
-    },
-    0,
-  )
-  return [notice, write]
+  const price = priceText(amountCents, currency)
+  const owed = paid.entries.reduce((sum, entry) => sum - entry.units, 0)
+  const debt =
+    owed > 0 ? ` We kept ${unitsText(owed)} of them that you had spent before a refund or dispute.` : ''
+  return kind === 'renewal'
+    ? {
+        messageType: 'renewed',
+        text: `We renewed your ${bundle} bundle: ${sold} for ${price}.${debt}`,
+        template: 'renewed',
+      }
+    : { messageType: 'purchased', text: `Payment received: ${sold} (${bundle}) for ${price}.${debt}` }
 }
 
 /**

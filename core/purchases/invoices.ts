@@ -1,16 +1,26 @@
+import * as z from 'zod/mini'
 import type { Account } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
-import type { Deps } from '../ports.ts'
+import type { Deps, Receipt } from '../ports.ts'
+import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
-import { type Purchase, parsePurchase, readPurchase } from './purchase.ts'
+import { type Item, ignoreRefusal } from '../table/table.ts'
+import { DAY_MS } from '../time.ts'
+import { type Purchase, readPurchase } from './purchase.ts'
 
-/** A payment of the account and what was bought with it. */
-export interface Invoice {
+/** What the list shows of an invoice. */
+export interface ListedInvoice {
   /** The purchase's id. */
   id: string
+  /** In the minor unit of `currency` (ISO 4217). */
   amountCents: number
+  currency: string
   status: 'paid' | 'partially_refunded' | 'refunded' | 'disputed'
   paidAtMs: number
+}
+
+/** A payment of the account and what was bought with it. */
+export interface Invoice extends ListedInvoice {
   bundle: string
   units: number
   /** The card that paid and the receipt, where the provider named them. */
@@ -19,11 +29,35 @@ export interface Invoice {
   receiptUrl: string | undefined
 }
 
+/**
+ * What the list needs of a paid purchase, in an item of its own. Purchases that were not paid have no such item,
+ * so that reading a page costs the same however many of them there are.
+ */
+const invoiceSchema = z.object({
+  id: z.string(),
+  amountCents: z.number(),
+  currency: z.string(),
+  paidAtMs: z.number(),
+  refundedCents: z.number(),
+  disputedCents: z.number(),
+})
+
+/** The item by which the list of invoices finds a credited purchase. A reversal keeps it up to date. */
+export const invoiceItem = (purchase: Purchase): Item => ({
+  ...keys.invoice(purchase.accountId, purchase.id),
+  ...z.parse(invoiceSchema, purchase),
+})
+
+const listedInvoice = (stored: z.infer<typeof invoiceSchema>): ListedInvoice => ({
+  id: stored.id,
+  amountCents: stored.amountCents,
+  currency: stored.currency,
+  status: statusOf(stored),
+  paidAtMs: stored.paidAtMs,
+})
+
 const invoiceOf = (purchase: Purchase): Invoice => ({
-  id: purchase.id,
-  amountCents: purchase.amountCents,
-  status: statusOf(purchase),
-  paidAtMs: purchase.paidAtMs ?? purchase.createdAtMs,
+  ...listedInvoice(z.parse(invoiceSchema, purchase)),
   bundle: purchase.bundle,
   units: purchase.units,
   cardBrand: purchase.brand,
@@ -31,41 +65,85 @@ const invoiceOf = (purchase: Purchase): Invoice => ({
   receiptUrl: purchase.receiptUrl,
 })
 
-function statusOf({ amountCents, refundedCents, disputedCents }: Purchase): Invoice['status'] {
+function statusOf({
+  amountCents,
+  refundedCents,
+  disputedCents,
+}: Pick<Purchase, 'amountCents' | 'refundedCents' | 'disputedCents'>): Invoice['status'] {
   if (disputedCents > 0) return 'disputed'
   if (refundedCents === 0) return 'paid'
   return refundedCents < amountCents ? 'partially_refunded' : 'refunded'
 }
 
-const isPaid = ({ state }: Purchase) => state === 'credited'
-
 /**
- * The account's payments, newest first, with one read and no call to Stripe. A page may have fewer than
- * `limit` invoices, because it leaves out purchases that were not paid.
+ * The account's payments, newest first, with one read and no call to Stripe.
  * @param page.cursor `next` of the previous page.
- * @returns `next`, the cursor of the next page; undefined on the last page.
+ * @returns a page of `limit` invoices, unless it is the last one, and `next`, the cursor of the next page;
+ *   undefined on the last page.
  */
 export async function listInvoices(
   deps: Deps<'table'>,
   account: Account,
   page: { limit: number; cursor?: string | undefined },
-): Promise<{ invoices: Invoice[]; next: string | undefined }> {
-  const items = await deps.table.list(keys.account(account.id), 'PURCHASE#', {
+): Promise<{ invoices: ListedInvoice[]; next: string | undefined }> {
+  const items = await deps.table.list(keys.account(account.id), 'INVOICE#', {
     limit: page.limit + 1,
     newestFirst: true,
-    ...(page.cursor !== undefined && { after: keys.purchase(account.id, page.cursor) }),
+    ...(page.cursor !== undefined && { after: keys.invoice(account.id, page.cursor) }),
   })
-  const purchases = items.slice(0, page.limit).map(parsePurchase)
-  return {
-    invoices: purchases.filter(isPaid).map(invoiceOf),
-    next: items.length > page.limit ? purchases.at(-1)?.id : undefined,
+  const invoices = items.slice(0, page.limit).map((item) => listedInvoice(z.parse(invoiceSchema, item)))
+  return { invoices, next: items.length > page.limit ? invoices.at(-1)?.id : undefined }
+}
+
+/** How long a receipt's link is shown as it was read. Stripe lets a link expire 30 days after that. */
+const RECEIPT_FRESH_MS = 7 * DAY_MS
+const RECEIPT_EXPIRES_MS = 30 * DAY_MS
+
+/**
+ * One payment with its card and the link to its receipt. Reading it asks Stripe for a new link at most once a
+ * week.
+ * @throws DomainError `not_found` if the account has no paid purchase with this id
+ */
+export async function readInvoice(
+  deps: Deps<'table' | 'payments'>,
+  account: Account,
+  id: string,
+): Promise<Invoice> {
+  // Never put untrusted text into a sort key, which DynamoDB limits to 1,024 bytes.
+  const purchase = /^[0-9a-f]{24}$/.test(id) ? await readPurchase(deps, account.id, id) : undefined
+  if (purchase?.state !== 'credited') throw new DomainError('not_found')
+  return invoiceOf(await withReceipt(deps, purchase))
+}
+
+/** The purchase with a receipt whose link works. While the provider does not answer, a link may be missing. */
+async function withReceipt(deps: Deps<'table' | 'payments'>, purchase: Purchase): Promise<Purchase> {
+  const { accountId, id: purchaseId, paidAtMs = 0, receiptAtMs = paidAtMs } = purchase
+  const ageMs = deps.clock.nowMs() - receiptAtMs
+  if (ageMs < RECEIPT_FRESH_MS) return purchase
+  try {
+    const payment = await deps.payments.readPayment(purchase.paymentId ?? '')
+    return await storeReceipt(deps, purchase, payment?.receipt)
+  } catch (error) {
+    const what = 'the link to a receipt could not be renewed; the next reading of the invoice tries again'
+    deps.log.warn(what, error, { accountId, purchaseId })
+    return ageMs < RECEIPT_EXPIRES_MS ? purchase : { ...purchase, receiptUrl: undefined }
   }
 }
 
-/** @throws DomainError `not_found` if the account has no paid purchase with this id */
-export async function readInvoice(deps: Deps<'table'>, account: Account, id: string): Promise<Invoice> {
-  // Never put untrusted text into a sort key, which DynamoDB limits to 1,024 bytes.
-  const purchase = /^[0-9a-f]{24}$/.test(id) ? await readPurchase(deps, account.id, id) : undefined
-  if (!purchase || !isPaid(purchase)) throw new DomainError('not_found')
-  return invoiceOf(purchase)
+async function storeReceipt(
+  deps: Deps<'table'>,
+  purchase: Purchase,
+  receipt: Receipt | undefined,
+): Promise<Purchase> {
+  const now = { ...purchase, receiptUrl: receipt?.url, receiptAtMs: deps.clock.nowMs() }
+  const set = expr`SET #receiptUrl = ${now.receiptUrl}, #receiptAtMs = ${now.receiptAtMs}`
+  const without = expr`SET #receiptAtMs = ${now.receiptAtMs} REMOVE #receiptUrl`
+  await deps.table
+    .update(
+      keys.purchase(purchase.accountId, purchase.id),
+      now.receiptUrl === undefined ? without : set,
+      expr`#state = ${'credited'}`,
+    )
+    .catch(ignoreRefusal)
+  return now
 }

@@ -10,7 +10,7 @@ import { type Purchase, readPurchase } from './purchase.ts'
 export const unitsForReversal = ({ units, amountCents }: Purchase, reversedCents: number): number =>
   reversedCents >= amountCents ? units : Math.floor((units * reversedCents) / amountCents)
 
-/** Value of `returned` units in cents, so that returning every unit is worth exactly `reversedCents`. */
+/** Value of `returned` units, so that returning every unit is worth exactly `reversedCents`. */
 export function centsForReturnedUnits(purchase: Purchase, reversedCents: number, returned: number): number {
   const owed = unitsForReversal(purchase, reversedCents)
   if (returned >= owed) return reversedCents
@@ -21,7 +21,7 @@ export function centsForReturnedUnits(purchase: Purchase, reversedCents: number,
 export interface Paid {
   entries: NewEntry[]
   writes: Write[]
-  /** Value of the paid units in cents, by which the account's debt shrinks. */
+  /** Value of the paid units, in the currency's minor unit, by which the account's debt shrinks. */
   amountCents: number
   /** Units still owed, by purchase id; undefined if no units are owed. */
   owed: Profile['owed']
@@ -46,7 +46,7 @@ export async function payOwedUnits(deps: Deps<'table'>, profile: Profile, units:
     const returned = purchase.returnedUnits + taken
     const worth = centsForReturnedUnits(purchase, purchase.refundedCents + purchase.disputedCents, returned)
     const amountCents = worth - purchase.returnedCents
-    paid.entries.push({ kind: 'return', units: -taken, amountCents, purchaseId })
+    paid.entries.push({ kind: 'return', units: -taken, amountCents, currency: purchase.currency, purchaseId })
     paid.amountCents += amountCents
     paid.writes.push({
       update: keys.purchase(profile.id, purchaseId),

@@ -4,15 +4,16 @@
  * settle.ts and credit.ts carry it out.
  */
 
-import { createHash } from 'node:crypto'
 import * as z from 'zod/mini'
 import type { Profile } from '../account/account.ts'
-import type { Deps, NewPayment, Payment } from '../ports.ts'
+import { unitsText } from '../notifications/amounts.ts'
+import type { Deps, NewPayment, Payment, WebhookConfig } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
+import { digestOf } from '../table/request-key.ts'
 import type { Item } from '../table/table.ts'
-import type { Bundle } from './catalogue.ts'
+import { type Bundle, CURRENCY } from './catalogue.ts'
 
 /** How a purchase began. All four kinds charge a price and then add units to the balance. */
 export const purchaseKinds = ['signup', 'change', 'buy', 'renewal'] as const
@@ -36,21 +37,31 @@ const purchaseSchema = z.object({
   /** Bundle, units and price at the beginning of the purchase; later price changes do not affect it. */
   bundle: z.string(),
   units: z.number(),
+  /** In the minor unit of `currency`, as are all amounts of the purchase. */
   amountCents: z.number(),
+  /** ISO 4217: the catalogue's currency at the beginning. Purchases of older versions have none. */
+  currency: z._default(z.string(), () => CURRENCY),
   customerId: z.string(),
   /** The payment method as requested; a test card's alias becomes a new payment method at each use. */
   asked: z.string(),
   /** The payment method that the payment uses. */
   cardId: z.string(),
+  /** Equal for equal card numbers; known for a card that is not on file. */
+  cardFingerprint: z.optional(z.string()),
   /** A billing address to store when the purchase is credited. */
   address: z.optional(z.custom<NonNullable<Profile['address']>>()),
   /** Digest of kind, bundle and card; a second click has the same digest. */
   fingerprint: z.string(),
+  /** The account's address when the purchase began, for the receipt. */
+  receiptEmail: z.optional(z.string()),
   paymentId: z.optional(z.string()),
+  /** The provider refused a call for now, and the customer was told that the purchase is pending. */
+  promised: z.optional(z.literal(true)),
   createdAtMs: z.number(),
   /** Renewals only: number of the last ledger entry at the crossing, so that a cycle renews once. */
   cycle: z.optional(z.number()),
   // The fields from `paidAtMs` to `receiptUrl` are set once the purchase is credited.
+  /** When the charge was made, which may be long before we learned of it. */
   paidAtMs: z.optional(z.number()),
   /** Number of the purchase's last ledger entry. */
   ledgerSeq: z.optional(z.number()),
@@ -59,13 +70,15 @@ const purchaseSchema = z.object({
   brand: z.optional(z.string()),
   last4: z.optional(z.string()),
   receiptUrl: z.optional(z.string()),
-  /** Cents that refunds gave back to the customer. */
+  /** When the link to the receipt was last renewed, epoch ms; absent if it is as old as the payment. */
+  receiptAtMs: z.optional(z.number()),
+  /** What refunds gave back to the customer. */
   refundedCents: z.number(),
-  /** Cents of disputes that are open or lost. */
+  /** The amount of disputes that are open or lost. */
   disputedCents: z.number(),
   /** Units taken back for refunds and disputes. */
   returnedUnits: z.number(),
-  /** Value of the returned units in cents. */
+  /** Value of the returned units. */
   returnedCents: z.number(),
 })
 
@@ -97,7 +110,12 @@ export interface Order {
   cycle?: number | undefined
 }
 
-export function newPurchase(deps: Deps, order: Order): { purchase: Purchase; item: Item } {
+/** @param receiptEmail the account's e-mail address. */
+export function newPurchase(
+  deps: Deps,
+  order: Order,
+  receiptEmail: string,
+): { purchase: Purchase; item: Item } {
   const { accountId, kind, bundle, customerId, cardId, address, cycle } = order
   const createdAtMs = deps.clock.nowMs()
   const purchase: Purchase = {
@@ -108,11 +126,13 @@ export function newPurchase(deps: Deps, order: Order): { purchase: Purchase; ite
     bundle: bundle.name,
     units: bundle.units,
     amountCents: bundle.priceCents,
+    currency: CURRENCY,
     customerId,
     asked: cardId,
     cardId,
     address,
     fingerprint: fingerprintOf(order),
+    receiptEmail,
     createdAtMs,
     cycle,
     refundedCents: 0,
@@ -124,48 +144,76 @@ export function newPurchase(deps: Deps, order: Order): { purchase: Purchase; ite
   return { purchase, item: { ...keys.purchase(accountId, purchase.id), ...purchase, ...due } }
 }
 
+/** When a purchase began, epoch ms; its id begins with this time. */
+export const begunAtMs = (purchaseId: string): number => Number.parseInt(purchaseId.slice(0, 12), 16)
+
 /** A renewal has the fingerprint of a `buy`, so that a customer who buys meanwhile joins the renewal. */
-export const fingerprintOf = ({ kind, bundle, cardId }: Pick<Order, 'kind' | 'bundle' | 'cardId'>): string =>
+export const fingerprintOf = ({
+  kind,
+  bundle,
+  cardId,
+}: Pick<Order, 'kind' | 'cardId'> & { bundle: Pick<Bundle, 'name'> }): string =>
   digestOf([kind === 'renewal' ? 'buy' : kind, bundle.name, cardId])
 
-/** Digest by which two values can be compared without storing them. */
-export const digestOf = (value: unknown): string =>
-  createHash('sha256').update(JSON.stringify(value)).digest('base64url').slice(0, 24)
-
 /** The literal parameters of the purchase's payment: a retry sends the same parameters. */
-export const paymentFor = ({
-  id,
-  accountId,
-  kind,
-  amountCents,
-  customerId,
-  asked,
-}: Purchase): NewPayment => ({
+export const paymentFor = (
+  { id, accountId, kind, bundle, units, amountCents, currency, customerId, asked, receiptEmail }: Purchase,
+  { stage }: WebhookConfig,
+): NewPayment => ({
   purpose: purposeOf(kind),
   amountCents,
+  currency: currency.toLowerCase(),
   customerId,
   paymentMethodId: asked,
-  metadata: { account: accountId, purchase: id },
+  metadata: { account: accountId, purchase: id, stage },
+  description: `${bundle} bundle: ${unitsText(units)}`,
+  statementSuffix: statementSuffixOf(bundle),
+  receiptEmail,
   idempotencyKey: `purchase_${id}`,
 })
+
+/**
+ * A name in the form for card statements: letters, digits, spaces and hyphens, with at least one letter.
+ * Together with the operator's own prefix of up to 10 characters it fits into the 22 that a statement shows.
+ */
+export function statementSuffixOf(name: string): string {
+  const plain = name
+    .toUpperCase()
+    .replace(/[^A-Z0-9 -]/g, '')
+    .trim()
+    .slice(0, 10)
+    .trim()
+  return /[A-Z]/.test(plain) ? plain : 'UNITS'
+}
 
 export const purposeOf = (kind: PurchaseKind): NewPayment['purpose'] =>
   kind === 'signup' || kind === 'renewal' ? kind : 'purchase'
 
 /** The purchase that a payment was made for, by its metadata; undefined for other payments. */
-export function purchaseOf(payment: Payment): { accountId: string; purchaseId: string } | undefined {
+export function purchaseOf(
+  payment: Pick<Payment, 'metadata'>,
+): { accountId: string; purchaseId: string } | undefined {
   const { account = '', purchase = '' } = payment.metadata
   const id = /^[0-9a-f]{24}$/
   return id.test(account) && id.test(purchase) ? { accountId: account, purchaseId: purchase } : undefined
 }
 
-/** Whether a payment matches its purchase in every detail that money depends on. */
-export const isPaymentOfPurchase = (payment: Payment, purchase: Purchase, livemode: boolean): boolean =>
+/**
+ * Whether a payment matches its purchase in every detail that money depends on. A purchase knows its payment
+ * by the stored id; metadata, which people edit in the Dashboard, counts only as long as no id is stored.
+ */
+export const isPaymentOfPurchase = (
+  payment: Payment,
+  purchase: Purchase,
+  { livemode, stage }: WebhookConfig,
+): boolean =>
   payment.amountCents === purchase.amountCents &&
   (payment.status !== 'succeeded' || payment.receivedCents === purchase.amountCents) &&
-  payment.currency === 'usd' &&
+  payment.currency === purchase.currency.toLowerCase() &&
   payment.customerId === purchase.customerId &&
-  payment.metadata.account === purchase.accountId &&
-  payment.metadata.purchase === purchase.id &&
   payment.livemode === livemode &&
-  (purchase.paymentId === undefined || purchase.paymentId === payment.id)
+  (purchase.paymentId === undefined
+    ? payment.metadata.account === purchase.accountId &&
+      payment.metadata.purchase === purchase.id &&
+      payment.metadata.stage === stage
+    : purchase.paymentId === payment.id)

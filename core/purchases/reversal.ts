@@ -1,15 +1,14 @@
 import { type Profile, parseProfile } from '../account/account.ts'
+import { absentObject } from '../cards/absence.ts'
 import { readStoredCustomer } from '../cards/stored-customer.ts'
 import { DomainError } from '../errors.ts'
 import { type LedgerEntry, ledgerWrites, type NewEntry } from '../ledger/entry.ts'
-import { unitsText } from '../notifications/amounts.ts'
-import { newNotice } from '../notifications/notices.ts'
-import type { Charge, MoneyDeps } from '../ports.ts'
+import type { Charge, Dispute, MoneyDeps } from '../ports.ts'
 import { applyLedger, moveBalance, readQuota } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
-import { needsRenewal } from '../quota/thresholds.ts'
-import { wakeRenewal } from '../quota/wake-renewal.ts'
-import { expr, setRemove } from '../table/expression.ts'
+import { wakeRenewal } from '../quota/renewal-call.ts'
+import { isBelowRenewal } from '../quota/thresholds.ts'
+import { expr, join, setRemove } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
@@ -17,18 +16,43 @@ import { finishPurchase } from './credit.ts'
 import { centsForReturnedUnits, unitsForReversal } from './owed-units.ts'
 import { type Purchase, readPurchase } from './purchase.ts'
 import { afterReversal } from './renewal.ts'
+import { changeRenewal } from './renewal-state.ts'
+import { reversalText } from './reversal-text.ts'
 
 const REVERSAL_ATTEMPTS = 20
 
-/** Money that refunds and disputes have taken from us, in cents, as the charge now shows. */
+const hasTakenMoney = ({ status }: Dispute): boolean => status === 'open' || status === 'lost'
+
+/** What refunds and disputes have taken from us, in the charge's currency, as the charge now shows. */
 export function reversedAmounts(charge: Charge): Pick<Purchase, 'refundedCents' | 'disputedCents'> {
   // The provider reports the release of a hold as a refund.
   if (!charge.captured) return { refundedCents: 0, disputedCents: 0 }
   const refundedCents = Math.min(charge.refundedCents, charge.amountCents)
   const disputed = charge.disputes
-    .filter(({ status }) => status === 'open' || status === 'lost')
-    .reduce((sum, { amountCents }) => sum + amountCents, 0)
+    .filter(hasTakenMoney)
+    // A dispute in another currency cannot be compared, so all of the charge counts as disputed.
+    .reduce(
+      (sum, { amountCents, currency }) =>
+        sum + (currency === charge.currency ? amountCents : charge.amountCents),
+      0,
+    )
   return { refundedCents, disputedCents: Math.min(disputed, charge.amountCents - refundedCents) }
+}
+
+/** When the provider says that money moved, by the kind of ledger entry. */
+type ReversalTimes = Partial<Record<LedgerEntry['kind'], number>>
+
+/**
+ * The times of the newest refund and dispute. The provider does not say when a refund failed or a dispute was
+ * won; those entries, and the units, get the time at which they are written.
+ */
+function reversalTimes({ refunds, disputes }: Charge): ReversalTimes {
+  const made = refunds.filter(({ status }) => status !== 'failed' && status !== 'canceled')
+  const taken = disputes.filter(hasTakenMoney)
+  const newest = (times: number[]) => (times.length > 0 ? Math.max(...times) : undefined)
+  const refund = newest(made.map(({ createdMs }) => createdMs))
+  const dispute = newest(taken.map(({ createdMs }) => createdMs))
+  return { ...(refund !== undefined && { refund }), ...(dispute !== undefined && { dispute }) }
 }
 
 /**
@@ -53,13 +77,14 @@ export async function applyReversal(
     if (!item) throw new Error('a purchase has no account')
     // Read the charge after the profile: the write requires the same `ledgerSeq`, so no stale charge wins.
     const charge = await deps.payments.readCharge(chargeId)
-    if (!charge) throw new Error('the provider does not know the charge of a purchase')
+    if (!charge) throw absentObject()
     const target = reversedAmounts(charge)
     const isUpToDate =
       purchase.refundedCents === target.refundedCents && purchase.disputedCents === target.disputedCents
     if (isUpToDate) return finishPurchase(deps, purchase, eventDone)
     try {
-      const writes = await reversalWrites(deps, purchase, parseProfile(item), target)
+      const about = { times: reversalTimes(charge), isDisputeWon: isDisputeWon(charge) }
+      const writes = await reversalWrites(deps, purchase, parseProfile(item), target, about)
       // A concurrent credit is not in the counter yet: retry.
       if (!writes) continue
       await deps.table.transact(writes)
@@ -72,28 +97,50 @@ export async function applyReversal(
   throw new DomainError('temporarily_unavailable')
 }
 
+/** How much more money went back by refunds and by disputes; negative if some of it has returned. */
+const reversalChange = (
+  before: Purchase,
+  target: Pick<Purchase, 'refundedCents' | 'disputedCents'>,
+): Pick<Purchase, 'refundedCents' | 'disputedCents'> => ({
+  refundedCents: target.refundedCents - before.refundedCents,
+  disputedCents: target.disputedCents - before.disputedCents,
+})
+
+const isDisputeWon = ({ disputes }: Charge): boolean => disputes.some(({ status }) => status === 'won')
+
 async function reversalWrites(
   deps: MoneyDeps,
   purchase: Purchase,
   profile: Profile,
   target: Pick<Purchase, 'refundedCents' | 'disputedCents'>,
+  { times, isDisputeWon }: { times: ReversalTimes; isDisputeWon: boolean },
 ): Promise<Write[] | undefined> {
   const { accountId, id } = purchase
   const quota = await readQuota(deps, accountId)
   if (quota.seq !== profile.ledgerSeq) return undefined
   const nowMs = deps.clock.nowMs()
-  const { entries, returnedUnits, returnedCents, owedUnits } = entriesOf(purchase, target, quota.left)
+  const { entries, returnedUnits, returnedCents, owedUnits } = entriesOf(purchase, target, quota.left, times)
   const amountCents = entries.reduce((sum, entry) => sum + entry.amountCents, 0)
   const units = entries.reduce((sum, entry) => sum + entry.units, 0)
   const seq = profile.ledgerSeq + entries.length
-  const { [id]: _, ...others } = profile.owed ?? {}
+  const { [id]: owedBefore, ...others } = profile.owed ?? {}
   const owed = owedUnits > 0 ? { ...others, [id]: owedUnits } : others
   const isOwed = Object.keys(owed).length > 0
-  const reversedMore =
-    target.refundedCents + target.disputedCents > purchase.refundedCents + purchase.disputedCents
-  const isLow = needsRenewal(quota.left + units, quota.size)
+  const { refundedCents, disputedCents } = reversalChange(purchase, target)
+  const isLow = isBelowRenewal(quota.left + units, quota)
   const cardId = (await readStoredCustomer(deps, accountId))?.defaultCardId
-  const renewal = afterReversal(profile, cardId, reversedMore, isLow)
+  const text = reversalText(purchase, {
+    refundedCents,
+    disputedCents,
+    isDisputeWon,
+    units,
+    owedBefore: owedBefore ?? 0,
+    owedAfter: owedUnits,
+  })
+  const renewalChange = afterReversal(profile, cardId, refundedCents + disputedCents, isLow)
+  const renewal = changeRenewal(deps, profile, renewalChange, {
+    lead: { messageType: 'payment_reversed', text },
+  })
   const set = [
     expr`#ledgerSeq = ${seq}, #balanceCents = ${profile.balanceCents + amountCents}, #updatedAtMs = ${nowMs}`,
     ...(isOwed ? [expr`#owed = ${owed}`] : []),
@@ -108,15 +155,19 @@ async function reversalWrites(
       if: expr`#refundedCents = ${purchase.refundedCents} AND #disputedCents = ${purchase.disputedCents} AND #returnedUnits = ${purchase.returnedUnits}`,
     },
     {
+      update: keys.invoice(accountId, id),
+      set: expr`SET #refundedCents = ${target.refundedCents}, #disputedCents = ${target.disputedCents}`,
+    },
+    {
       update: keys.profile(accountId),
       set: setRemove(set, [...(isOwed ? [] : [expr`#owed`]), ...renewal.remove]),
-      if: expr`#ledgerSeq = ${profile.ledgerSeq}`,
+      if: join([expr`#ledgerSeq = ${profile.ledgerSeq}`, renewal.unchanged], ' AND '),
     },
     ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, entries),
     ...takeBackUnits(deps, accountId, quota, { units, seq }),
     // A renewal may have waited until no units are owed.
     ...(profile.owed && !isOwed && units >= 0 ? [wakeRenewal(deps, accountId)] : []),
-    { put: newNotice(deps, accountId, 'payment_reversed', noticeText(purchase, reversedMore, owedUnits)) },
+    ...renewal.messages,
   ]
 }
 
@@ -140,8 +191,9 @@ export function entriesOf(
   purchase: Purchase,
   target: Pick<Purchase, 'refundedCents' | 'disputedCents'>,
   left: number,
+  times: ReversalTimes = {},
 ) {
-  const purchaseId = purchase.id
+  const { id: purchaseId, currency } = purchase
   const reversedCents = target.refundedCents + target.disputedCents
   const targetUnits = unitsForReversal(purchase, reversedCents)
   const returnedUnits =
@@ -150,7 +202,9 @@ export function entriesOf(
       : purchase.returnedUnits + Math.min(targetUnits - purchase.returnedUnits, left)
   const returnedCents = centsForReturnedUnits(purchase, reversedCents, returnedUnits)
   const entry = (kind: LedgerEntry['kind'], amountCents: number, units = 0): NewEntry[] =>
-    amountCents === 0 && units === 0 ? [] : [{ kind, units, amountCents, purchaseId }]
+    amountCents === 0 && units === 0
+      ? []
+      : [{ kind, units, amountCents, currency, purchaseId, atMs: times[kind] }]
   const refunded = purchase.refundedCents - target.refundedCents
   const disputed = purchase.disputedCents - target.disputedCents
   const units = purchase.returnedUnits - returnedUnits
@@ -165,13 +219,4 @@ export function entriesOf(
     returnedCents,
     owedUnits: targetUnits - returnedUnits,
   }
-}
-
-function noticeText({ bundle }: Purchase, reversedMore: boolean, owedUnits: number): string {
-  if (!reversedMore) return `A refund or dispute of your ${bundle} payment was reversed; its units are back.`
-  const spent =
-    owedUnits > 0
-      ? ` You had already spent ${unitsText(owedUnits)}; we will take them from your next purchase.`
-      : ''
-  return `Your ${bundle} payment was refunded or disputed, so we took back its units.${spent}`
 }

@@ -1,11 +1,14 @@
+import { isActive } from '../account/account.ts'
 import { AUTHENTICATION_MS, AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
 import type { Deps, MoneyDeps } from '../ports.ts'
 import { eachDue, type Run } from '../table/due.ts'
 import type { Key } from '../table/keys.ts'
 import { LEASE_MS, leaseDue } from '../table/lease.ts'
-import { settleAbandonedPurchase } from './advance.ts'
+import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
 import { finishPurchase } from './credit.ts'
 import { isOpen, type Purchase, parsePurchase } from './purchase.ts'
+import { mayResume, retryWaitMs } from './resume.ts'
+import type { PurchaseOutcome } from './settle.ts'
 
 /** What a run did with the purchases that were due. */
 export interface SettledLeft {
@@ -22,6 +25,7 @@ export interface SettledLeft {
 export async function settlePayments(deps: MoneyDeps, run: Run): Promise<SettledLeft> {
   const settled = { credited: 0, ended: 0, waiting: 0 }
   const { failed } = await eachDue(deps, 'PURCHASE', run, async (key) => {
+    if (run.ready && !(await run.ready())) return false
     const purchase = await leasePurchase(deps, key)
     if (!purchase) return false
     settled[await settleOne(deps, purchase)]++
@@ -31,9 +35,8 @@ export async function settlePayments(deps: MoneyDeps, run: Run): Promise<Settled
 }
 
 async function settleOne(deps: MoneyDeps, purchase: Purchase): Promise<'credited' | 'ended' | 'waiting'> {
-  const lapsed = deps.clock.nowMs() >= purchase.createdAtMs + AUTHENTICATION_MS
   const outcome = isOpen(purchase)
-    ? await settleAbandonedPurchase(deps, purchase, lapsed)
+    ? await settleOpen(deps, purchase)
     : ({ status: 'credited', purchase } as const)
   if (outcome.status === 'credited') {
     await finishPurchase(deps, outcome.purchase)
@@ -42,11 +45,28 @@ async function settleOne(deps: MoneyDeps, purchase: Purchase): Promise<'credited
   return outcome.status === 'pending' || outcome.status === 'action required' ? 'waiting' : 'ended'
 }
 
-/** Leases a due purchase, for longer if the purchase waits for 3-D Secure. */
+async function settleOpen(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
+  if (await mayResume(deps, purchase)) return advancePurchase(deps, purchase, 'job')
+  const { accountId, state, createdAtMs } = purchase
+  const hasLapsed =
+    deps.clock.nowMs() >= createdAtMs + AUTHENTICATION_MS ||
+    // A deactivated account must not be charged, so nobody waits for its customer.
+    (state === 'action_required' && !(await isActive(deps, accountId)))
+  return settleAbandonedPurchase(deps, purchase, hasLapsed)
+}
+
+/**
+ * Leases a due purchase. The longer a purchase has been open, the later it is tried again, so that an outage
+ * does not make every purchase call the provider every minute.
+ */
 async function leasePurchase(deps: Deps<'table'>, key: Key): Promise<Purchase | undefined> {
   const item = await deps.table.get(key)
   if (!item) return undefined
-  const { state } = parsePurchase(item)
-  const leased = await leaseDue(deps, key, state === 'action_required' ? AUTHENTICATION_POLL_MS : LEASE_MS)
+  const leased = await leaseDue(deps, key, leaseMs(parsePurchase(item), deps.clock.nowMs()))
   return leased && parsePurchase(leased)
+}
+
+function leaseMs(purchase: Purchase, nowMs: number): number {
+  if (purchase.state === 'action_required') return AUTHENTICATION_POLL_MS
+  return isOpen(purchase) ? retryWaitMs(purchase, nowMs) : LEASE_MS
 }

@@ -1,11 +1,13 @@
 import type { Profile } from '../account/account.ts'
 import { AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
-import { markDeclined } from '../cards/declined.ts'
+import { declineWrites, markDeclined } from '../cards/declined.ts'
+import { reachedBank } from '../cards/number.ts'
+import { withTry } from '../cards/velocity.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import type { Decline, MoneyDeps, Payment } from '../ports.ts'
-import { type Expression, expr, setRemove } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
+import { type Expression, expr, join, setRemove } from '../table/expression.ts'
+import { keys, ttlAt, UNCHARGED_PURCHASE_KEPT_MS } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
@@ -13,6 +15,7 @@ import { creditPurchase } from './credit.ts'
 import { decideStep } from './decide.ts'
 import { isOpen, isPaymentOfPurchase, type Purchase, stillOpen } from './purchase.ts'
 import { declinedRenewal, renewalNeedsAuthentication } from './renewal.ts'
+import type { RenewalChange } from './renewal-state.ts'
 import { slotToFree, transactPurchase } from './transaction.ts'
 
 /** The outcome of a purchase so far. */
@@ -21,8 +24,12 @@ export type PurchaseOutcome =
   | { status: 'credited'; purchase: Purchase }
   /** `clientSecret` is undefined for a renewal until its customer comes to authenticate. */
   | { status: 'action required'; clientSecret: string | undefined }
-  /** `abandoned`: ended before any money moved. */
-  | { status: 'pending' | 'declined' | 'abandoned' }
+  | { status: 'pending' | 'declined' }
+  /**
+   * Ended before any money moved, unless that is unclear. `isCardGone`: the card on file no longer exists, and
+   * another one has taken its place, if there is one.
+   */
+  | { status: 'abandoned'; isUnclear?: true; isCardGone?: true }
 
 /**
  * Brings a purchase to the state that its payment's status calls for. The request, the webhook and the job
@@ -41,7 +48,7 @@ export async function settlePurchase(
   if (!isOpen(purchase)) return endedOutcome(deps, purchase, eventDone)
   const step = decideStep('purchase', {
     payment,
-    matches: isPaymentOfPurchase(payment, purchase, deps.webhooks.livemode),
+    matches: isPaymentOfPurchase(payment, purchase, deps.webhooks),
     isLeased: isLeased(deps, purchase),
     hasLapsed,
     canAuthenticate: needsCustomer(purchase, payment),
@@ -54,10 +61,14 @@ export async function settlePurchase(
       return askForAuthentication(deps, purchase, payment, eventDone)
     case 'cancel':
       return cancelPurchase(deps, purchase, payment, eventDone)
-    case 'reject':
-      // If the payment took money, the reconciliation raises an alarm.
-      if (payment.status !== 'succeeded') await deps.payments.cancelPayment(payment.id)
-      return endPurchase(deps, purchase, undefined, eventDone)
+    case 'reject': {
+      const { status } =
+        payment.status === 'succeeded' ? payment : await deps.payments.cancelPayment(payment.id)
+      if (status === 'canceled') return endPurchase(deps, purchase, undefined, eventDone)
+      // The payment took money or still may: the reconciliation raises an alarm.
+      const ended = await endPurchase(deps, purchase, undefined, eventDone, 'unmatched')
+      return ended.status === 'abandoned' ? { status: 'abandoned', isUnclear: true } : ended
+    }
     case 'end':
       return endPurchase(deps, purchase, declineBefore(payment), eventDone)
     case 'wait':
@@ -101,6 +112,12 @@ async function endedOutcome(
   return { status: purchase.state === 'declined' ? 'declined' : 'abandoned' }
 }
 
+const AUTHENTICATION_REQUIRED: Decline = { reason: 'authentication_required', retry: 'never' }
+
+/** When settle-payments looks at a payment that waits: at once if the account was deactivated meanwhile. */
+const nextLookMs = (deps: MoneyDeps, { status }: Profile): number =>
+  deps.clock.nowMs() + (status === 'active' ? AUTHENTICATION_POLL_MS : 0)
+
 /** Stores that the customer has to authenticate. For a renewal the customer gets a notice and a mail. */
 async function askForAuthentication(
   deps: MoneyDeps,
@@ -118,47 +135,66 @@ async function askForAuthentication(
   const other = await transactPurchase(deps, purchase, (profile, card) => [
     {
       update: keys.purchase(accountId, id),
-      set: expr`SET #state = ${'action_required'}, #paymentId = ${payment.id}, #dueAtMs = ${deps.clock.nowMs() + AUTHENTICATION_POLL_MS}`,
+      set: expr`SET #state = ${'action_required'}, #paymentId = ${payment.id}, #dueAtMs = ${nextLookMs(deps, profile)}`,
       if: expr`#state IN (${'created'}, ${'saved'})`,
     },
     ...(kind === 'renewal' ? renewalNeedsAuthentication(deps, profile, purchase) : []),
     // The card is shown as declined, because the customer may prefer to change it.
-    ...(kind === 'renewal' ? markDeclined(accountId, card, true) : []),
+    ...(kind === 'renewal' ? markDeclined(accountId, card, AUTHENTICATION_REQUIRED) : []),
     ...eventDone,
   ])
   if (!other || other.state === 'action_required') return outcome
   return endedOutcome(deps, other, eventDone)
 }
 
+/** Why a purchase ends, if neither the bank declined it nor the provider confirmed that it is canceled. */
+export type UnclearEnd =
+  /** Its payment was altered outside Bursar and may have taken money. */
+  | 'unmatched'
+  /** The provider has deleted its payment. */
+  | 'deleted'
+
 /**
  * Ends a purchase whose payment can move no more money, and frees the account's slot for another purchase.
  * @param decline why the card was declined; undefined for an abandoned purchase.
+ * @param unclear why the end is no confirmed one. Only a purchase that charged nothing expires.
  */
 export async function endPurchase(
   deps: MoneyDeps,
   purchase: Purchase,
   decline: Decline | undefined,
   eventDone: readonly Write[] = [],
+  unclear?: UnclearEnd,
 ): Promise<PurchaseOutcome> {
   const { accountId, id } = purchase
+  const { ttl } = ttlAt(deps.clock.nowMs() + UNCHARGED_PURCHASE_KEPT_MS)
   const state = decline ? 'declined' : 'abandoned'
-  const other = await transactPurchase(deps, purchase, (profile, card) => {
+  const other = await transactPurchase(deps, purchase, async (profile) => {
     const renewal =
       purchase.kind === 'renewal' && decline ? declinedRenewal(deps, profile, purchase, decline) : undefined
     return [
       {
         update: keys.purchase(accountId, id),
-        set: expr`SET #state = ${state} REMOVE #due, #dueAtMs`,
+        set: setRemove(
+          [expr`#state = ${state}`, ...(unclear === 'unmatched' ? [] : [expr`#ttl = ${ttl}`])],
+          [expr`#due, #dueAtMs`],
+        ),
         // Without a payment id, the condition fails if a concurrent request has saved one meanwhile.
         if: purchase.paymentId === undefined ? expr`#state = ${'created'}` : stillOpen,
       },
-      ...endOnProfile(deps, profile, purchase, [
-        ...(decline ? [lastDeclined(deps, purchase)] : []),
-        ...(renewal?.set ?? []),
-      ]),
-      ...(decline ? markDeclined(accountId, card, true) : []),
-      ...(renewal?.writes ?? []),
-      ...lateNotice(deps, purchase, decline !== undefined),
+      ...endOnProfile(
+        deps,
+        profile,
+        purchase,
+        decline ? lastDeclined(deps, profile, purchase, decline) : [],
+        renewal,
+      ),
+      ...(decline
+        ? await declineWrites(deps, accountId, { ...purchase, isProof: purchase.kind === 'signup' }, decline)
+        : []),
+      ...(unclear
+        ? unclearNotice(deps, purchase, unclear)
+        : lateNotice(deps, purchase, decline !== undefined)),
       ...eventDone,
     ]
   })
@@ -168,27 +204,59 @@ export async function endPurchase(
 /** A notice for a customer whose request was answered as pending. A renewal has its own messages. */
 function lateNotice(deps: MoneyDeps, purchase: Purchase, declined: boolean): Write[] {
   const { accountId, bundle, kind } = purchase
-  if (kind === 'renewal' || isLeased(deps, purchase)) return []
+  if (kind === 'renewal' || (isLeased(deps, purchase) && !purchase.promised)) return []
   const text = declined
     ? `Your payment for the ${bundle} bundle was declined. Nothing was charged.`
     : `We cancelled your payment for the ${bundle} bundle. Nothing was charged.`
   return [{ put: newNotice(deps, accountId, 'purchase_failed', text) }]
 }
 
-const lastDeclined = (deps: MoneyDeps, { id, fingerprint }: Purchase): Expression =>
-  expr`#lastPurchase = ${{ id, fingerprint, outcome: 'declined', atMs: deps.clock.nowMs() }}`
+/** Claims nothing that was not checked at the provider. A renewal whose payment was deleted starts over. */
+function unclearNotice(deps: MoneyDeps, { accountId, bundle, kind }: Purchase, unclear: UnclearEnd): Write[] {
+  if (kind === 'renewal' && unclear === 'deleted') return []
+  const text =
+    unclear === 'unmatched'
+      ? `We could not match your payment for the ${bundle} bundle, so we added no units. We are checking the payment, and refund it if it took money.`
+      : `Our payment provider no longer has your payment for the ${bundle} bundle, so it has ended without units. Please buy the bundle again if you need it.`
+  return [{ put: newNotice(deps, accountId, 'purchase_failed', text) }]
+}
 
-function endOnProfile(deps: MoneyDeps, profile: Profile, { id }: Purchase, set: Expression[]): Write[] {
+/** The decline as the profile keeps it. The try of a sign-up was counted when it began. */
+function lastDeclined(
+  deps: MoneyDeps,
+  { chargeDeclinesMs = [] }: Profile,
+  { id, fingerprint, kind }: Purchase,
+  decline: Decline,
+): Expression[] {
+  const nowMs = deps.clock.nowMs()
+  const counts = kind !== 'signup' && reachedBank(decline)
+  return [
+    expr`#lastPurchase = ${{ id, fingerprint, outcome: 'declined', atMs: nowMs }}`,
+    ...(counts ? [expr`#chargeDeclinesMs = ${withTry(chargeDeclinesMs, nowMs)}`] : []),
+  ]
+}
+
+function endOnProfile(
+  deps: MoneyDeps,
+  profile: Profile,
+  { id }: Purchase,
+  set: Expression[],
+  renewal: RenewalChange | undefined,
+): Write[] {
   const remove = slotToFree(profile, id)
-  if (set.length + remove.length === 0) return []
+  const changes = [...set, ...(renewal?.set ?? [])]
+  if (changes.length + remove.length === 0) return []
   const updatedAt = expr`#updatedAtMs = ${deps.clock.nowMs()}`
   // The slot must be unchanged, because `set` was derived from this profile.
   const held = profile.openPurchase
+  const sameSlot =
+    held === undefined ? expr`attribute_not_exists(#openPurchase)` : expr`#openPurchase = ${held}`
   return [
     {
       update: keys.profile(profile.id),
-      set: setRemove([updatedAt, ...set], remove),
-      if: held === undefined ? expr`attribute_not_exists(#openPurchase)` : expr`#openPurchase = ${held}`,
+      set: setRemove([updatedAt, ...changes], remove),
+      if: join([sameSlot, ...(renewal ? [renewal.unchanged] : [])], ' AND '),
     },
+    ...(renewal?.messages ?? []),
   ]
 }

@@ -1,12 +1,12 @@
 import { DomainError } from '../errors.ts'
 import { parseEntry } from '../ledger/entry.ts'
 import type { Deps } from '../ports.ts'
-import { type Expression, expr, join } from '../table/expression.ts'
+import { type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { parseQuota, type Quota } from './quota.ts'
-import { balanceParts, needsRenewal } from './thresholds.ts'
-import { renewalDue } from './wake-renewal.ts'
+import { renewalDue } from './renewal-call.ts'
+import { balanceParts, isBelowRenewal, type Levels } from './thresholds.ts'
 
 /** Tries of the write, which can lose races against concurrent consumes. */
 const LEDGER_ATTEMPTS = 20
@@ -27,7 +27,7 @@ export async function applyLedger(deps: Deps<'table'>, accountId: string): Promi
     if (!last) return
     const units = entries.reduce((sum, entry) => sum + entry.units, 0)
     const size = entries.findLast((entry) => entry.size !== undefined)?.size ?? quota.size
-    const change = moveBalance(deps, accountId, quota, { units, size, seq: last.seq })
+    const change = moveBalance(deps, accountId, quota, { units, seq: last.seq, size })
     try {
       await deps.table.update(keys.quota(accountId), change.set, change.if)
       return
@@ -50,28 +50,73 @@ export async function readQuota(deps: Deps<'table'>, accountId: string): Promise
 
 /**
  * Builds the write that adds `units` (takes them away if negative) and sets the thresholds of the new bundle
- * size. The condition tolerates concurrent consumes unless they cross a threshold. A pending notice stays
- * pending; a pending renewal is canceled if the new balance does not need a renewal.
+ * size. A pending notice stays pending; a pending renewal is canceled if the new balance does not need a
+ * renewal.
  */
 export function moveBalance(
   deps: Deps,
   accountId: string,
   quota: Quota,
   to: { units: number; size: number; seq: number },
-): { set: Expression; if: Expression } {
-  const balance = quota.left + to.units
-  const { floor } = balanceParts(balance, to.size)
+): CounterUpdate {
+  const calls = isBelowRenewal(quota.left + to.units, { ...quota, size: to.size })
+  const remove = quota.noticeSinceMs === undefined ? expr`#r, #due, #dueAtMs` : expr`#r`
+  return updateBalance(quota, to, {
+    set: calls ? [renewalDue(deps, accountId)] : [],
+    remove: calls ? [] : [remove],
+  })
+}
+
+/**
+ * Builds the write that moves the threshold of the renewal, and calls for a look: the balance may be below the
+ * new threshold.
+ */
+export function moveThreshold(
+  deps: Deps,
+  accountId: string,
+  quota: Quota,
+  { below, renewalSize }: Pick<Levels, 'below' | 'renewalSize'>,
+): CounterUpdate {
+  const more = {
+    set: [
+      renewalDue(deps, accountId),
+      ...(below === undefined ? [] : [expr`#b = ${below}`]),
+      ...(renewalSize === undefined ? [] : [expr`#w = ${renewalSize}`]),
+    ],
+    remove: [...(below === undefined ? [expr`#b`] : []), ...(renewalSize === undefined ? [expr`#w`] : [])],
+  }
+  return updateBalance(quota, { ...quota, below, renewalSize, units: 0 }, more)
+}
+
+/** A write of the counter and its condition. */
+interface CounterUpdate {
+  set: Expression
+  if: Expression
+}
+
+/**
+ * Builds a write that keeps balance and floor in step with the thresholds. The condition tolerates concurrent
+ * consumes unless they cross a threshold.
+ */
+function updateBalance(
+  quota: Quota,
+  to: Levels & { units: number; seq: number },
+  more: { set: readonly Expression[]; remove: readonly Expression[] },
+): CounterUpdate {
+  const { floor } = balanceParts(quota.left + to.units, { ...quota, ...to })
   // Change of the units above the floor.
   const delta = to.units + quota.floor - floor
-  const set = [
-    expr`#l = #l + ${delta}, #f = ${floor}, #q = ${to.size}, #s = ${to.seq}`,
-    ...(needsRenewal(balance, to.size) ? [renewalDue(deps, accountId)] : []),
-  ]
-  const remove = needsRenewal(balance, to.size)
-    ? []
-    : [quota.noticeSinceMs === undefined ? expr`#r, #due, #dueAtMs` : expr`#r`]
   return {
-    set: join([expr`SET `, join(set, ', '), ...(remove.length > 0 ? [expr` REMOVE `, ...remove] : [])], ''),
-    if: expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`,
+    set: setRemove(
+      [expr`#l = #l + ${delta}, #f = ${floor}, #q = ${to.size}, #s = ${to.seq}`, ...more.set],
+      more.remove,
+    ),
+    if: join(
+      [
+        expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`,
+        unchangedSince({ b: quota.below, w: quota.renewalSize }, ['b', 'w']),
+      ],
+      ' AND ',
+    ),
   }
 }

@@ -1,30 +1,44 @@
-import * as z from 'zod/mini'
 import type { Deps } from '../ports.ts'
-import { keys, SPENT_IDS_KEPT_MS, spentPrefix, timeKey, ttlAt } from '../table/keys.ts'
+import { type Expression, expr } from '../table/expression.ts'
+import { keys, SPENT_ID_PREFIX, SPENT_IDS_KEPT_MS, spentPrefix, timeKey, ttlAt } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
+import type { ArchiveState } from './container-cache.ts'
 import { type Counter, inRing } from './counter.ts'
-import { batchEntry, macOf, type RequestId } from './request-id.ts'
+import { batchEntry, LAST_TIME, MAC_BYTES, macOf, type RequestId } from './request-id.ts'
 
 /**
- * Longest spans of archive items, ms. The archive holds ids that left the ring. One item holds many timed
- * ids, and its key has the newest time among them. An id of time t can therefore only be in items whose
- * newest time lies between t and t plus the item's span. Items of a busy account span seconds and items of a
- * quiet account hours, so that a lookup reads few items for both.
+ * The archive holds ids that left the ring, in two ways.
+ *
+ * - Ids that came in the order of their times share items. The key of such an item has its span and the
+ *   newest time in it, so an id of time t can only be in items whose newest time lies between t and t plus
+ *   the span. The items of a busy account span milliseconds and those of a quiet account hours, so that a
+ *   lookup reads few items for both: because new items do not overlap with older ones, about eight of a span.
+ * - Every other id has an item of its own (`spentId`): untimed ids, ids older than what the archive already
+ *   holds, and ids ahead of the clock.
  */
-export const SPANS_MS = [10_000, 160_000, 2_560_000, 40_960_000, 655_360_000] as const
+export const SPANS_MS = [
+  64, 512, 4_096, 32_768, 262_144, 2_097_152, 16_777_216, 134_217_728, 1_073_741_824,
+] as const
 
-const ARCHIVED_MAC_BYTES = 5
-const ITEM_NONCE_BYTES = 4
+/**
+ * How far the time of an id may be ahead of the clock. An id further ahead does not share an archive item,
+ * whose newest time would make every id until that time late.
+ */
+export const AHEAD_MS = 60_000
+
+const ITEM_NONCE_BYTES = 5
 const ARCHIVE_PAGE = 200
-/** Sorts after every nonce. */
-const LAST = '#~'
+/** Sorts after every nonce, and after every entry in hex. */
+const LAST = '~'
+/** Most items of single ids that one Query reads. */
+const SINGLES_PAGE = 64
 
-const archiveSchema = z.object({
-  sk: z.string(),
-  macs: z.instanceof(Uint8Array),
+interface ArchiveItem {
+  sk: string
+  macs: Uint8Array
   /** Absent while the item is valid only together with its batch's entry in the ring. */
-  valid: z.optional(z.literal(true)),
-})
+  valid?: true
+}
 
 const expiry = (deps: Deps) => ttlAt(deps.clock.nowMs() + SPENT_IDS_KEPT_MS)
 
@@ -43,20 +57,33 @@ export function archiveItem(
   return { item: valid ? { ...item, valid } : item, time, nonce }
 }
 
-/** The archive item of one untimed entry, with the whole entry in its key. */
+/** The archive item of one entry, with the whole entry in its key. */
 export const spentIdItem = (deps: Deps, accountId: string, entry: Buffer): Item => ({
   ...keys.spentId(accountId, entry.toString('hex')),
   ...expiry(deps),
 })
 
-/** Whether the id is late: not newer than everything archived, so that it may be in the archive. */
-export const isArchivable = (
-  { newestArchived }: Pick<Counter, 'newestArchived'>,
-  { time }: RequestId,
-): boolean => time <= newestArchived
+/** The position in `SPANS_MS` of the shortest span that covers this many milliseconds. */
+export const spanOf = (widthMs: number): number => SPANS_MS.findIndex((spanMs) => spanMs >= widthMs)
+
+/** Whether the archive may hold the id. Otherwise the write's conditions (`freshFence`) prove that it does not. */
+export const isArchivable = ({ newestArchived, firstAhead }: ArchiveState, { time }: RequestId): boolean =>
+  time <= newestArchived || time >= firstAhead
+
+/** Conditions that hold as long as the archive cannot hold an id between these times. */
+export const freshFence = (oldest: number, newest: number): Expression =>
+  expr`#m < ${oldest} AND (attribute_not_exists(#e) OR #e > ${newest})`
+
+/** What a lookup found. */
+interface Lookup {
+  /** The ids that are in the archive. */
+  spent: Set<RequestId>
+  /** Number of items with many ids that the lookup read. */
+  items: number
+}
 
 /**
- * Finds which of these late ids are in the archive. The counter must have been read before the call: as long
+ * Finds which of these ids are in the archive. The counter must have been read before the call: as long
  * as its fence `g` does not change, an id that was not found is not in the archive.
  */
 export async function findArchived(
@@ -64,34 +91,71 @@ export async function findArchived(
   accountId: string,
   counter: Counter,
   ids: readonly RequestId[],
-): Promise<Set<RequestId>> {
-  const found = new Set<RequestId>()
+): Promise<Lookup> {
+  const lookup: Lookup = { spent: new Set(), items: 0 }
   const timed = ids.filter(({ time }) => time > 0).sort((a, b) => a.time - b.time)
-  const spans = SPANS_MS.flatMap((spanMs, span) => (hasSpan(counter, span) ? [{ spanMs, span }] : []))
+  const spans = SPANS_MS.flatMap((spanMs, span) =>
+    counter.archiveSpans & spanBit(span) ? [{ spanMs, span }] : [],
+  )
   await Promise.all([
-    ...ids
-      .filter(({ time }) => time === 0)
-      .map(async (id) => {
-        const key = keys.spentId(accountId, id.entry.toString('hex'))
-        if (await deps.table.get(key)) found.add(id)
-      }),
+    ...ids.filter(({ time }) => time === 0).map((id) => findSingles(deps, accountId, [id], lookup)),
+    ...ranges(timed, SPANS_MS[3]).map((range) => findSingles(deps, accountId, range.ids, lookup)),
     ...spans.flatMap(({ spanMs, span }) =>
       ranges(timed, spanMs).map(async (range) => {
         for await (const macs of archiveItems(deps, accountId, counter, span, range)) {
-          for (const id of range.ids) if (hasMac(macs, macOf(id.entry))) found.add(id)
+          lookup.items++
+          for (const id of range.ids) if (hasMac(macs, macOf(id.entry))) lookup.spent.add(id)
         }
       }),
     ),
   ])
-  return found
+  return lookup
 }
 
-/** Whether items of a span may exist. The counter has a bit for every span but the shortest. */
-const hasSpan = ({ archiveSpans }: Counter, span: number): boolean =>
-  span === 0 || (archiveSpans & spanBit(span)) !== 0
+/** Finds ids that have an archive item of their own. Several ids must be timed and sorted by time. */
+async function findSingles(
+  deps: Deps<'table'>,
+  accountId: string,
+  ids: readonly RequestId[],
+  { spent }: Lookup,
+): Promise<void> {
+  const [first, last] = [ids[0]?.time ?? 0, ids.at(-1)?.time ?? 0]
+  const page = ids.length > 1 ? await singlesBetween(deps, accountId, first, last, SINGLES_PAGE) : undefined
+  const inPage = new Set(page)
+  await Promise.all(
+    ids.map(async (id) => {
+      const entry = id.entry.toString('hex')
+      // A page that is full may lack some of the items.
+      const isKnown = inPage.has(entry) || (page && page.length < SINGLES_PAGE)
+      if (isKnown ? inPage.has(entry) : await deps.table.get(keys.spentId(accountId, entry))) spent.add(id)
+    }),
+  )
+}
 
-/** The counter's bit for a span that has items. The shortest span has no bit. */
-export const spanBit = (span: number): number => (span === 0 ? 0 : 2 ** (span - 1))
+/** The entries, in hex, of ids in these times that have an archive item of their own; the oldest come first. */
+async function singlesBetween(
+  deps: Deps<'table'>,
+  accountId: string,
+  from: number,
+  to: number,
+  limit: number,
+): Promise<string[]> {
+  const between = [timeKey(from), timeKey(to) + LAST] as const
+  const items = await deps.table.list(keys.account(accountId), SPENT_ID_PREFIX, { between, limit })
+  return items.map(({ sk }) => String(sk).slice(SPENT_ID_PREFIX.length))
+}
+
+/**
+ * The time of the oldest id newer than `time` that has an archive item of its own: it was ahead of the clock.
+ * Infinity if there is none.
+ */
+export async function findAhead(deps: Deps<'table'>, accountId: string, time: number): Promise<number> {
+  const [entry] = await singlesBetween(deps, accountId, time + 1, LAST_TIME, 1)
+  return entry === undefined ? Infinity : Number.parseInt(entry.slice(0, timeKey(0).length), 16)
+}
+
+/** The bit for a span that has items, in the counter's `archiveSpans`. */
+export const spanBit = (span: number): number => 2 ** span
 
 interface Range {
   from: number
@@ -128,11 +192,11 @@ async function* archiveItems(
   let after: string | undefined
   do {
     const page = await deps.table.list(pk, prefix, {
-      between: [timeKey(from), timeKey(to) + LAST],
+      between: [timeKey(from), `${timeKey(to)}#${LAST}`],
       limit: ARCHIVE_PAGE,
       ...(after !== undefined && { after: { pk, sk: after } }),
     })
-    const items = page.map((item) => z.parse(archiveSchema, item))
+    const items = page as unknown as ArchiveItem[]
     for (const { sk, macs, valid } of items) if (valid || isCommitted(counter, sk)) yield Buffer.from(macs)
     after = items.length === ARCHIVE_PAGE ? items.at(-1)?.sk : undefined
   } while (after !== undefined)
@@ -140,13 +204,13 @@ async function* archiveItems(
 
 /** Whether the ring has the item's entry, which the write of the item's batch adds. */
 function isCommitted(counter: Counter, sk: string): boolean {
-  const [, , time = '', nonce = ''] = sk.split('#')
-  return inRing(counter, batchEntry(Number.parseInt(time, 16), nonce))
+  const [, span, time = '', nonce = ''] = sk.split('#')
+  return inRing(counter, batchEntry(Number(span), Number.parseInt(time, 16), nonce))
 }
 
 /** Whether the MAC is among these MACs, which follow each other without separators. */
 function hasMac(macs: Buffer, mac: Buffer): boolean {
   for (let at = macs.indexOf(mac); at >= 0; at = macs.indexOf(mac, at + 1))
-    if (at % ARCHIVED_MAC_BYTES === 0) return true
+    if (at % MAC_BYTES === 0) return true
   return false
 }

@@ -1,73 +1,35 @@
 import { DomainError } from '../errors.ts'
-import { type Expression, expr } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
-import { archiveItem, findArchived, isArchivable, SPANS_MS } from './archive.ts'
-import type { Use } from './consume.ts'
-import {
-  balanceOf,
-  type Counter,
-  inRing,
-  parseCounter,
-  readCounter,
-  requireAdmitted,
-  spendUpdate,
-} from './counter.ts'
+import { findArchived, isArchivable } from './archive.ts'
+import { commitGroup, type StagedItem, stageGroup } from './batch-commit.ts'
+import { type BatchAnswer, type DistinctRequest, type Group, nextGroup } from './batch-group.ts'
+import { balanceOf, type Counter, inRing, parseCounter, readCounter, requireAdmitted } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
-import { evictIfFull } from './evict.ts'
+import { evictIfFull, makeRoom } from './evict.ts'
 import { type KeyCaller, type QuotaDeps, readKeyCaller } from './key-caller.ts'
 import { dayOf } from './quota.ts'
-import { batchEntry, idTimeAt, type RequestId, requestIdOf } from './request-id.ts'
+import { noteRefusal, oversizeDetail, servable } from './refusal.ts'
+import { idTimeAt, type RequestId, type RequestName, requestIdOf } from './request-id.ts'
 
 export interface BatchRequest {
   units: number
-  requestId?: string | undefined
-}
-
-/** Outcome of one request: `exhausted` if the request asks for more units than are left. */
-interface BatchOutcome extends Use {
-  outcome: 'spent' | 'exhausted'
-}
-
-export interface BatchAnswer extends BatchOutcome {
-  requestId?: string
+  requestId?: RequestName | undefined
 }
 
 /** Tries of one write: concurrent batches with late ids make each other's conditions fail. */
 const BATCH_ATTEMPTS = 40
 /** Longest pause before a further try. */
 const BATCH_PAUSE_MS = 25
-
-/** Most ids that one write adds to the ring. */
-const RING_GROUP = 24
 /**
- * How far an id's time may be ahead of our clock. An id further ahead is kept out of archive items, where its
- * time would make every id until that time late.
+ * Number of archive items around the ids of a batch from which on the batch adds no further item for ids that
+ * are not newer than all others. So a lookup never reads many more items than this.
  */
-const AHEAD_MS = 60_000
-/** Least number of ids that are worth an archive item of their own. */
-const ARCHIVE_LEAST = 4
-
-/** A request of the batch. Requests with the same id share one. */
-interface DistinctRequest {
-  units: number
-  id: RequestId | undefined
-  answer?: BatchOutcome
-}
-
-/** Requests whose units one write spends. */
-interface Group {
-  asks: DistinctRequest[]
-  ids: RequestId[]
-  /** Whether the ids go into an archive item instead of the ring. */
-  archive: boolean
-}
+const CROWD = 100
 
 /**
  * Spends units for many requests as if they came one after the other: a request that exceeds the balance is
- * refused, and a later request that fits is not. Many time-ordered ids share one archive item, which becomes
- * valid when the spending write adds the item's entry to the ring. If a batch is interrupted before that
- * write, the item is ignored.
+ * refused, and a later request that fits is not. The cost of an id is at most that of a consume of its own.
+ * @returns the answers in the order of the requests
  * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`, `temporarily_unavailable`
  */
 export async function consumeBatch(
@@ -80,178 +42,136 @@ export async function consumeBatch(
   const asked = requests.map(({ units, requestId }): DistinctRequest => {
     if (requestId === undefined) return { units, id: undefined }
     const id = requestIdOf(deps, caller.accountId, requestId)
-    const ask = byEntry.get(id.entry.toString('hex')) ?? { units, id }
-    byEntry.set(id.entry.toString('hex'), ask)
-    return ask
+    const entry = id.entry.toString('hex')
+    const request = byEntry.get(entry) ?? { units, id }
+    byEntry.set(entry, request)
+    return request
   })
   await answerAll(deps, caller, [...new Set(asked)])
-  return requests.map(({ requestId }, at) => batchAnswer(requestId, asked[at]))
+  return asked.map(({ answer }) => {
+    if (!answer) throw new DomainError('temporarily_unavailable')
+    return answer
+  })
 }
 
-function batchAnswer(requestId: string | undefined, ask: DistinctRequest | undefined): BatchAnswer {
-  if (!ask?.answer) throw new DomainError('temporarily_unavailable')
-  return { ...(requestId !== undefined && { requestId }), ...ask.answer }
-}
-
+/** Answers the requests group by group, one write each, until all have an answer or the tries are used up. */
 async function answerAll(
   deps: QuotaDeps,
   caller: KeyCaller,
-  asks: readonly DistinctRequest[],
+  requests: readonly DistinctRequest[],
 ): Promise<void> {
-  let counter = await readCounter(deps, caller.accountId)
-  let staged: Staged | undefined
-  for (let tries = 0; tries < BATCH_ATTEMPTS; ) {
+  const { accountId } = caller
+  let counter = await readCounter(deps, accountId)
+  let staged: StagedItem | undefined
+  const absence: Absence = { fence: counter.fence, ids: new Set(), items: 0 }
+  for (let tries = 0; tries < BATCH_ATTEMPTS; tries++) {
     if (tries > 0) await deps.clock.wait(Math.random() * BATCH_PAUSE_MS)
-    const fitting = await fittingRequests(
-      deps,
-      caller,
-      asks.filter(({ answer }) => !answer),
-      counter,
-    )
-    if (fitting.length === 0) return
-    const today = dayOf(deps.clock.nowMs())
-    if (counter.day < today) {
-      counter = await changeDay(deps, caller.accountId, counter, today)
-      tries++
+    const open = requests.filter(({ answer }) => !answer)
+    requireAdmitted(counter, caller)
+    const spent = await findSpent(deps, caller.accountId, open, counter, absence)
+    const fitting = answerWithoutWrite(open, counter, spent)
+    if (fitting.length === 0) return noteRefusals(deps, accountId, requests, counter)
+    const nowMs = deps.clock.nowMs()
+    const group = nextGroup(fitting, counter, idTimeAt(nowMs), absence.items >= CROWD)
+    const moved =
+      counter.day < dayOf(nowMs)
+        ? await changeDay(deps, accountId, counter, dayOf(nowMs))
+        : await makeRoom(deps, accountId, counter, entryCount(group))
+    if (moved) {
+      counter = moved
       continue
     }
-    const group = nextGroup(fitting, idTimeAt(deps.clock.nowMs()))
     try {
-      if (group.archive && !isStaged(staged, group))
-        staged = await stageArchiveItem(deps, caller.accountId, group)
-      counter = await commitGroup(deps, caller, group, group.archive ? staged : undefined, counter)
-      answerGroup(group, counter)
-      tries = 0
+      staged = await stageGroup(deps, accountId, group, staged)
+      counter = await commitGroup(deps, caller, group, staged, counter)
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
       counter = parseCounter(error.failed.get(0))
-      tries++
       continue
     }
-    await evictIfFull(deps, caller.accountId, counter, group.archive ? 1 : group.ids.length)
+    answerGroup(group, counter)
+    await evictIfFull(deps, accountId, counter, entryCount(group))
+    tries = -1
   }
+}
+
+/** Number of entries that the write of a group adds to the ring. */
+const entryCount = ({ ids, span }: Group): number => (span === undefined ? ids.length : 1)
+
+/** What is known of the archive as long as the counter's fence does not change. */
+interface Absence {
+  fence: number
+  /** Ids that are not in the archive. */
+  ids: Set<RequestId>
+  /** The most archive items that a lookup has read. */
+  items: number
+}
+
+/** Finds the ids that the archive holds, without a lookup of those that it is known not to hold. */
+async function findSpent(
+  deps: QuotaDeps,
+  accountId: string,
+  open: readonly DistinctRequest[],
+  counter: Counter,
+  absence: Absence,
+): Promise<Set<RequestId>> {
+  if (absence.fence !== counter.fence) absence.ids.clear()
+  absence.fence = counter.fence
+  const late = open.flatMap(({ id }) =>
+    id && isArchivable(counter, id) && !absence.ids.has(id) && !inRing(counter, id.entry) ? [id] : [],
+  )
+  const { spent, items } = await findArchived(deps, accountId, counter, late)
+  for (const id of late) if (!spent.has(id)) absence.ids.add(id)
+  absence.items = Math.max(absence.items, items)
+  return spent
 }
 
 /**
  * Answers the requests that need no write: spent ids, and requests that exceed the balance.
- * @returns the other requests, whose units are still to be spent.
+ * @returns the other requests, whose units are still to be spent
  */
-async function fittingRequests(
-  deps: QuotaDeps,
-  caller: KeyCaller,
+function answerWithoutWrite(
   open: readonly DistinctRequest[],
   counter: Counter,
-): Promise<DistinctRequest[]> {
-  requireAdmitted(counter, caller)
-  const late = open.flatMap(({ id }) =>
-    id && !inRing(counter, id.entry) && isArchivable(counter, id) ? [id] : [],
-  )
-  const archived =
-    late.length > 0 ? await findArchived(deps, caller.accountId, counter, late) : new Set<RequestId>()
+  spent: ReadonlySet<RequestId>,
+): DistinctRequest[] {
   const now = { left: balanceOf(counter), used: counter.used }
   const fitting: DistinctRequest[] = []
-  for (const ask of open) {
-    if (ask.id && (archived.has(ask.id) || inRing(counter, ask.id.entry)))
-      ask.answer = { outcome: 'spent', ...now }
-    else if (ask.units > now.left) ask.answer = { outcome: 'exhausted', ...now }
+  for (const request of open) {
+    const { id, units } = request
+    if (id && (spent.has(id) || inRing(counter, id.entry))) request.answer = { outcome: 'spent', ...now }
+    else if (units > now.left)
+      request.answer = { outcome: 'exhausted', ...now, detail: oversizeDetail(units, servable(counter)) }
     else {
-      fitting.push(ask)
-      now.left -= ask.units
-      now.used += ask.units
+      fitting.push(request)
+      now.left -= units
+      now.used += units
     }
   }
   return fitting
 }
 
-/**
- * Chooses requests for the next write: all without an id, and either the ids close in time or some others.
- */
-function nextGroup(fitting: DistinctRequest[], nowTime: number): Group {
-  const without = fitting.filter(({ id }) => !id)
-  const withId = fitting.flatMap((ask) => (ask.id ? [{ ask, id: ask.id }] : []))
-  const dated = withId.filter(({ id }) => id.time > 0 && id.time <= nowTime + AHEAD_MS)
-  const newest = Math.max(0, ...dated.map(({ id }) => id.time))
-  const close = dated.filter(({ id }) => id.time >= newest - SPANS_MS[0])
-  const archive = close.length >= ARCHIVE_LEAST
-  const chosen = archive ? close : withId.slice(0, RING_GROUP)
-  const ids = chosen.map(({ id }) => id).sort((a, b) => a.time - b.time)
-  // Keep the requests' order, because their answers count the balance down in this order.
-  const members = new Set([...without, ...chosen.map(({ ask }) => ask)])
-  return { asks: fitting.filter((ask) => members.has(ask)), ids, archive }
-}
-
-/** An archive item that is stored but not valid yet. */
-interface Staged {
-  ids: RequestId[]
-  entry: Buffer
-}
-
-const isStaged = (staged: Staged | undefined, { ids }: Group): staged is Staged =>
-  staged?.ids.length === ids.length && staged.ids.every((id, at) => id === ids[at])
-
-async function stageArchiveItem(deps: QuotaDeps, accountId: string, group: Group): Promise<Staged> {
-  const { ids } = group
-  const entries = ids.map(({ time, entry }) => ({ time, bytes: entry }))
-  const { item, time, nonce } = archiveItem(deps, accountId, 0, entries, false)
-  try {
-    await deps.table.put(item, expr`attribute_not_exists(pk)`)
-    return { ids, entry: batchEntry(time, nonce) }
-  } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error
-    // The key is taken, by this item if the reply was lost or by another item with the same nonce. A new
-    // nonce helps in both cases.
-    return stageArchiveItem(deps, accountId, group)
-  }
-}
-
-/**
- * Spends the units of a group. For ids newer than everything archived, the condition on `m` checks that they
- * still are. Older ids were looked up in the archive, and the condition on `g` checks that the lookup is
- * still valid: `g` grows whenever ids are archived, except by a batch whose ids are all newer than `m`.
- */
-async function commitGroup(
+/** Notes the smallest of the requests that were refused and that the balance still cannot serve. */
+async function noteRefusals(
   deps: QuotaDeps,
-  caller: KeyCaller,
-  { asks, ids }: Group,
-  staged: Staged | undefined,
-  seen: Counter,
-): Promise<Counter> {
-  const nowMs = deps.clock.nowMs()
-  const late = ids.filter((id) => isArchivable(seen, id))
-  const oldestFresh = ids.find((id) => !isArchivable(seen, id))
-  const newest = ids.at(-1)
-  const fence: Expression[] = []
-  const sets: Expression[] = []
-  if (oldestFresh) fence.push(expr`#m < ${oldestFresh.time}`)
-  if (late.length > 0) fence.push(expr`#g = ${seen.fence}`)
-  if (staged && oldestFresh && newest) sets.push(expr`#m = ${newest.time}`)
-  if (staged && late.length > 0) sets.push(expr`#g = #g + ${1}`)
-  const { set, condition } = spendUpdate({
-    caller,
-    units: asks.reduce((sum, { units }) => sum + units, 0),
-    today: dayOf(nowMs),
-    ids: ids.map(({ entry }) => entry),
-    entries: staged ? [staged.entry] : ids.map(({ entry }) => entry),
-    fence,
-    sets,
-    seen,
-    nowMs,
-  })
-  return parseCounter(
-    await deps.table.update(keys.quota(caller.accountId), set, condition, {
-      once: asks.some(({ id }) => !id),
-    }),
-  )
+  accountId: string,
+  requests: readonly DistinctRequest[],
+  counter: Counter,
+): Promise<void> {
+  const [least] = requests
+    .filter(({ answer, units }) => answer?.outcome === 'exhausted' && units > balanceOf(counter))
+    .sort((a, b) => a.units - b.units)
+  if (least) await noteRefusal(deps, accountId, counter, least.units)
 }
 
 /** Answers each request of a committed group with the balance and use after that request. */
-function answerGroup({ asks }: Group, after: Counter): void {
-  const units = asks.reduce((sum, ask) => sum + ask.units, 0)
-  let left = balanceOf(after) + units
-  let used = after.used - units
-  for (const ask of asks) {
-    left -= ask.units
-    used += ask.units
-    ask.answer = { outcome: 'spent', left, used }
+function answerGroup({ requests }: Group, after: Counter): void {
+  const total = requests.reduce((sum, { units }) => sum + units, 0)
+  let left = balanceOf(after) + total
+  let used = after.used - total
+  for (const request of requests) {
+    left -= request.units
+    used += request.units
+    request.answer = { outcome: 'spent', left, used }
   }
 }

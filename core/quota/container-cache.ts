@@ -1,22 +1,34 @@
+import type { Deps } from '../ports.ts'
 import type { Table } from '../table/table.ts'
+
+/** What a counter says about its account's archive. */
+export interface ArchiveState {
+  fence: number
+  newestArchived: number
+  firstAhead: number
+}
 
 /** What a container remembers between requests. Each map is bounded, and its entries may be out of date. */
 export interface ContainerCache {
   /** Account ids by the hash of their default key. */
   owners: Map<string, string>
   /**
-   * By key hash: the balance when a consume was refused, and until when the refusal is remembered (epoch ms).
+   * By key hash, after a consume was refused: more units than `above` are refused until `untilMs` (epoch ms);
+   * `servable` is the most units of one request for which a renewal is bought.
    */
-  refusals: Map<string, { balance: number; untilMs: number }>
-  /** By account id: the last dedupe fence seen. A request skips a write whose fence is known to be stale. */
-  fences: Map<string, number>
+  refusals: Map<string, { above: number; servable: number; untilMs: number }>
+  /**
+   * By account id: what the counter last said about the archive. A request reads the counter before a write that
+   * would certainly or probably fail.
+   */
+  archives: Map<string, ArchiveState>
 }
 
 /** One cache per table connection, so that connections do not share a cache. */
 const caches = new WeakMap<Table, ContainerCache>()
 
 export function cacheOf(table: Table): ContainerCache {
-  const cache = caches.get(table) ?? { owners: new Map(), refusals: new Map(), fences: new Map() }
+  const cache = caches.get(table) ?? { owners: new Map(), refusals: new Map(), archives: new Map() }
   caches.set(table, cache)
   return cache
 }
@@ -28,4 +40,18 @@ export function cacheEntry<V>(map: Map<string, V>, key: string, value: V, limit:
   if (map.size <= limit) return
   const [oldest] = map.keys()
   if (oldest !== undefined) map.delete(oldest)
+}
+
+/** Number of accounts whose archive a container remembers. */
+const ARCHIVES = 1000
+
+/** Remembers what a counter says about its account's archive. @returns the counter */
+export function rememberArchive<C extends ArchiveState>(
+  deps: Deps<'table'>,
+  accountId: string,
+  counter: C,
+): C {
+  const { fence, newestArchived, firstAhead } = counter
+  cacheEntry(cacheOf(deps.table).archives, accountId, { fence, newestArchived, firstAhead }, ARCHIVES)
+  return counter
 }

@@ -1,36 +1,20 @@
-import * as z from 'zod/mini'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
-import { attr, type Expression, expr, join } from '../table/expression.ts'
-import { dueAt, keys } from '../table/keys.ts'
+import { attr, type Expression, expr, join, unchangedSince } from '../table/expression.ts'
+import { keys } from '../table/keys.ts'
+import { stored } from '../table/stored.ts'
 import type { Item } from '../table/table.ts'
-import { isLiveKey, type KeyCaller, wrongKey } from './key-caller.ts'
+import { isLiveKey, type KeyCaller, type QuotaDeps, wrongKey } from './key-caller.ts'
 import { keyHashAttribute, keyUseAttribute } from './quota.ts'
-import { balanceParts, crossedThresholds } from './thresholds.ts'
-
-/** The stored attributes that a consume reads; `quota.ts` explains each attribute. */
-const counterSchema = z.object({
-  l: z.number(),
-  f: z.number(),
-  q: z.number(),
-  s: z.number(),
-  u: z.number(),
-  d: z.number(),
-  m: z.number(),
-  g: z.number(),
-  o: z.number(),
-  x: z.optional(z.enum(['deactivated', 'suspended'])),
-  a: z.optional(z.set(z.instanceof(Uint8Array))),
-})
+import { callByConsume, startRenewal } from './renewal-call.ts'
+import { balanceParts, crossedThresholds, type Levels } from './thresholds.ts'
 
 /** The hot counter with full names for its attributes. */
-export interface Counter {
+export interface Counter extends Levels {
   /** Units above the floor. */
   aboveFloor: number
   /** The highest threshold that the balance has not fallen below. The balance is `aboveFloor + floor`. */
   floor: number
-  /** Units of the bundle held; 0 before the first bundle. */
-  size: number
   /** Number of the last ledger entry applied. */
   seq: number
   /** Units used in all. */
@@ -43,6 +27,11 @@ export interface Counter {
   fence: number
   /** Spans that have archive items, as bits (`spanBit`). */
   archiveSpans: number
+  /**
+   * Time of the oldest archived id that was ahead of the clock, unless `newestArchived` has passed it; Infinity
+   * if there is none.
+   */
+  firstAhead: number
   blocked: 'deactivated' | 'suspended' | undefined
   /** Entries of recent request ids. */
   ring: ReadonlySet<Uint8Array>
@@ -52,23 +41,27 @@ export interface Counter {
 
 /**
  * Parses a stored counter.
- * @throws DomainError `unauthorized` if there is none, since no account has the key then.
+ * @throws DomainError `unauthorized` if there is none, since no account has the key then; Error if one of its
+ *   numbers is missing.
  */
 export function parseCounter(item: Item | undefined): Counter {
   if (!item) throw wrongKey()
-  const { l, f, q, s, u, d, m, g, o, x, a } = z.parse(counterSchema, item)
+  const number = (name: string) => stored(item, name, 'number')
   return {
-    aboveFloor: l,
-    floor: f,
-    size: q,
-    seq: s,
-    used: u,
-    day: d,
-    newestArchived: m,
-    fence: g,
-    archiveSpans: o,
-    blocked: x,
-    ring: a ?? new Set(),
+    aboveFloor: number('l'),
+    floor: number('f'),
+    size: number('q'),
+    seq: number('s'),
+    used: number('u'),
+    day: number('d'),
+    newestArchived: number('m'),
+    fence: number('g'),
+    archiveSpans: number('o'),
+    below: item.b as Counter['below'],
+    renewalSize: item.w as Counter['renewalSize'],
+    firstAhead: Number(item.e ?? Infinity),
+    blocked: item.x as Counter['blocked'],
+    ring: (item.a ?? new Set()) as Counter['ring'],
     item,
   }
 }
@@ -92,6 +85,12 @@ export function requireAdmitted(counter: Counter, caller: KeyCaller): void {
 export const inRing = ({ ring }: Pick<Counter, 'ring'>, entry: Uint8Array): boolean =>
   [...ring].some((each) => Buffer.compare(each, entry) === 0)
 
+/**
+ * Most entries of the ring. A write that would exceed it fails, so the item stays under 1 KB even if no eviction
+ * succeeds.
+ */
+export const RING_MOST = 59
+
 export interface Spending {
   caller: KeyCaller
   /** At least 1. */
@@ -111,18 +110,46 @@ export interface Spending {
   nowMs: number
 }
 
-/** Builds the one write that spends. One condition covers key, block, day, balance, thresholds and ids. */
-export function spendUpdate(spending: Spending): { set: Expression; condition: Expression } {
+/** The one write that spends, and whether it calls for a renewal. */
+interface SpendUpdate {
+  set: Expression
+  condition: Expression
+  callsRenewal: boolean
+}
+
+/**
+ * Spends in one write, and starts the renewal if the write calls for one.
+ * @param once whether an unknown outcome must not be retried, because a request has no id.
+ * @throws ConditionFailed with the counter as it is, if one condition of `spendUpdate` does not hold
+ */
+export async function spendUnits(deps: QuotaDeps, spending: Spending, once: boolean): Promise<Counter> {
+  const { accountId } = spending.caller
+  const { set, condition, callsRenewal } = spendUpdate(spending)
+  const after = await deps.table.update(keys.quota(accountId), set, condition, { once })
+  if (callsRenewal) await startRenewal(deps, accountId)
+  return parseCounter(after)
+}
+
+/**
+ * Builds the one write that spends. One condition covers key, block, day, balance, thresholds, ids and the size
+ * of the ring.
+ */
+export function spendUpdate(spending: Spending): SpendUpdate {
   const { caller, units, today, ids, entries, fence, seen } = spending
   const step = seen && units > seen.aboveFloor ? crossingSpend(spending, seen) : ordinarySpend(units)
   const key = attr(keyHashAttribute(caller.slot))
   const adds = [expr`#u ${units}`, expr`${attr(keyUseAttribute(caller.slot))} ${units}`]
-  if (entries.length > 0) adds.push(expr`#a ${new Set(entries)}`)
+  const room: Expression[] = []
+  if (entries.length > 0) {
+    adds.push(expr`#a ${new Set(entries)}`)
+    room.push(expr`(attribute_not_exists(#a) OR size(#a) <= ${RING_MOST - entries.length})`)
+  }
   const conditions = [
     expr`${key} = ${caller.hash}`,
     expr`attribute_not_exists(#x)`,
     expr`#d >= ${today}`,
     ...step.conditions,
+    ...room,
     ...fence,
   ]
   // One NOT covers all ids: DynamoDB allows 300 operators in an expression, and a batch may have 100 ids.
@@ -132,12 +159,14 @@ export function spendUpdate(spending: Spending): { set: Expression; condition: E
   return {
     set: join([join([expr`SET `, join(sets, ', ')], ''), join(adds, ', ')], ' ADD '),
     condition: join(conditions, ' AND '),
+    callsRenewal: step.callsRenewal,
   }
 }
 
 const ordinarySpend = (units: number) => ({
   sets: [expr`#l = #l - ${units}`],
   conditions: [expr`#l >= ${units}`],
+  callsRenewal: false,
 })
 
 /**
@@ -145,20 +174,20 @@ const ordinarySpend = (units: number) => ({
  * same threshold, only one succeeds.
  */
 function crossingSpend({ caller, units, nowMs }: Spending, seen: Counter) {
-  const { floor } = balanceParts(balanceOf(seen) - units, seen.size)
-  const { notice, renewal } = crossedThresholds(seen.floor, floor, seen.size)
-  const sets = [expr`#f = ${floor}`, expr`#l = #l + ${seen.floor - floor - units}`]
-  if (notice) sets.push(expr`#n = ${nowMs}`)
-  if (renewal) sets.push(expr`#r = if_not_exists(#r, ${0}) + ${1}`)
-  if (notice || renewal) {
-    const { due, dueAtMs } = dueAt('QUOTA', caller.accountId, nowMs)
-    sets.push(expr`#due = if_not_exists(#due, ${due}), #dueAtMs = if_not_exists(#dueAtMs, ${dueAtMs})`)
-  }
+  const { floor } = balanceParts(balanceOf(seen) - units, seen)
+  const crossed = crossedThresholds(seen.floor, floor, seen)
   return {
-    sets,
+    sets: [
+      expr`#f = ${floor}`,
+      expr`#l = #l + ${seen.floor - floor - units}`,
+      ...callByConsume(caller.accountId, nowMs, crossed),
+    ],
     conditions: [
       expr`#f = ${seen.floor} AND #s = ${seen.seq} AND #q = ${seen.size}`,
+      // The owner has not moved the threshold meanwhile.
+      unchangedSince(seen.item, ['b', 'w']),
       expr`#l >= ${units - seen.floor + floor} AND #l < ${units}`,
     ],
+    callsRenewal: crossed.renewal,
   }
 }

@@ -1,34 +1,35 @@
+import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
-import { archiveItem, SPANS_MS, spanBit, spentIdItem } from './archive.ts'
-import { cacheEntry, cacheOf } from './container-cache.ts'
-import { type Counter, parseCounter } from './counter.ts'
-import { type Entry, readEntry } from './request-id.ts'
+import { AHEAD_MS, archiveItem, findAhead, SPANS_MS, spanBit, spentIdItem } from './archive.ts'
+import { rememberArchive } from './container-cache.ts'
+import { type Counter, parseCounter, RING_MOST, readCounter } from './counter.ts'
+import { type Entry, idTimeAt, readEntry } from './request-id.ts'
 
 /**
- * Number of entries at which the ring is full. An eviction then copies the oldest entries to the archive and
- * removes them from the ring afterwards, so that an id is always in at least one of the two. The removal
- * changes the fence `g`, so a request that read the archive earlier fails its condition on `g` and retries.
+ * Number of entries at which an eviction copies the oldest entries to the archive and removes them from the ring
+ * afterwards, so that an id is always in at least one of the two. The removal changes the fence `g`, so a
+ * request that read the archive earlier fails its condition on `g` and retries.
  */
-const RING_LIMIT = 50
+export const RING_LIMIT = 43
 /**
  * Number of the newest entries that stay in the ring, so that ids of requests in flight are newer than the
  * archive and need no archive lookup.
  */
 const KEPT = 16
 /** After a failed eviction, the next try follows when the ring has grown by this many entries. */
-const NEXT_TRY = 16
+const NEXT_TRY = 8
 
-/** Number of accounts whose fence a container remembers. */
-const FENCES = 1000
+/** About as long as an eviction takes. */
+const EVICTION_MS = 15
 
 type Timed = Extract<Entry, { kind: 'timed' }>
+type Batch = Extract<Entry, { kind: 'batch' }>
 
 /**
- * Evicts old entries if the write that led to `counter` and added `added` entries filled the ring. A failure
- * is logged and not thrown.
+ * Evicts old entries if the write that led to `counter` and added `added` entries filled the ring.
  */
 export async function evictIfFull(
   deps: Deps<'table'>,
@@ -37,54 +38,87 @@ export async function evictIfFull(
   added: number,
 ): Promise<void> {
   const { size } = counter.ring
-  if (evictionStep(size) <= evictionStep(size - added)) return
+  // The units are spent and the id is in the ring, even if the eviction fails.
+  if (evictionStep(size) > evictionStep(size - added)) await evict(deps, accountId, counter)
+}
+
+/**
+ * Makes room for `count` entries in the ring, where earlier evictions failed or came too late.
+ * @returns the counter after an eviction; undefined if there is room already
+ * @throws DomainError `temporarily_unavailable` if the eviction fails
+ */
+export async function makeRoom(
+  deps: Deps<'table'>,
+  accountId: string,
+  counter: Counter,
+  count: number,
+): Promise<Counter | undefined> {
+  const isRoomy = ({ ring }: Counter) => ring.size + count <= RING_MOST
+  if (isRoomy(counter)) return undefined
+  // Most likely another request is evicting entries at this moment.
+  await deps.clock.wait(EVICTION_MS)
+  const now = await readCounter(deps, accountId)
+  const after = isRoomy(now) ? now : await evict(deps, accountId, now)
+  if (!after) throw new DomainError('temporarily_unavailable')
+  return after
+}
+
+/** Evicts entries. @returns the counter afterwards; undefined after a failure, which is logged. */
+async function evict(deps: Deps<'table'>, accountId: string, counter: Counter): Promise<Counter | undefined> {
   try {
-    await evictOldest(deps, accountId, counter)
+    const { inOrder, alone, batches } = entriesToEvict(
+      [...counter.ring].map(readEntry),
+      counter,
+      idTimeAt(deps.clock.nowMs()),
+    )
+    const groups = groupBySpan(inOrder)
+    await Promise.all([
+      deps.table.putAll(alone.map(({ bytes }) => spentIdItem(deps, accountId, bytes))),
+      ...batches.map((entry) => validateBatchItem(deps, accountId, entry)),
+      ...groups.map(({ span, ids }) => {
+        const { item } = archiveItem(deps, accountId, span, ids, true)
+        return deps.table.put(item, expr`attribute_not_exists(pk)`)
+      }),
+    ])
+    return await dropFromRing(deps, accountId, counter, {
+      leaving: [...inOrder, ...alone, ...batches],
+      newest: inOrder.at(-1)?.time ?? 0,
+      spans: groups.reduce((bits, { span }) => bits | spanBit(span), 0),
+    })
   } catch (error) {
-    // The units are spent and the id is in the ring, even though the eviction failed.
     deps.log.warn('old request ids were not archived; a later consume archives them', error, { accountId })
+    return undefined
   }
 }
 
 /**
- * How many eviction sizes (50, 66, 82, …) a ring has reached. Exactly one writer reaches each size, so
- * exactly one writer evicts.
+ * How many eviction sizes (43, 51, 59) a ring has reached. Exactly one writer reaches each size, so exactly one
+ * writer evicts.
  */
 const evictionStep = (size: number): number =>
   size < RING_LIMIT ? 0 : 1 + Math.floor((size - RING_LIMIT) / NEXT_TRY)
 
-async function evictOldest(deps: Deps<'table'>, accountId: string, counter: Counter): Promise<void> {
-  const leaving = entriesToEvict([...counter.ring].map(readEntry))
-  const timed = leaving.filter((entry) => entry.kind === 'timed')
-  const groups = groupBySpan(timed)
-  await Promise.all([
-    deps.table.putAll(
-      leaving
-        .filter(({ kind }) => kind === 'untimed')
-        .map(({ bytes }) => spentIdItem(deps, accountId, bytes)),
-    ),
-    ...leaving
-      .filter((entry) => entry.kind === 'batch')
-      .map((entry) => validateBatchItem(deps, accountId, entry)),
-    ...groups.map(({ span, ids }) => {
-      const { item } = archiveItem(deps, accountId, span, ids, true)
-      return deps.table.put(item, expr`attribute_not_exists(pk)`)
-    }),
-  ])
-  const spans = groups.reduce((bits, { span }) => bits | spanBit(span), 0)
-  await dropFromRing(deps, accountId, counter, { leaving, newest: timed.at(-1)?.time ?? 0, spans })
+/** Entries that are now in the archive. */
+interface Evicted {
+  leaving: readonly Entry[]
+  /** Newest time in the items that hold many ids; 0 without such an item. */
+  newest: number
+  /** Spans of these items, as bits. */
+  spans: number
 }
 
 /**
  * Removes entries from the ring that are now in the archive. A concurrent removal of the same entries does no
- * harm. The conditions protect the newest archived time and the archive spans from being lowered or lost.
+ * harm. The conditions protect the newest archived time, the archive spans and the first id ahead from being
+ * changed by what another eviction knows nothing of.
  */
 async function dropFromRing(
   deps: Deps<'table'>,
   accountId: string,
-  { newestArchived, archiveSpans }: Counter,
-  evicted: { leaving: readonly Entry[]; newest: number; spans: number },
-): Promise<void> {
+  counter: Counter,
+  evicted: Evicted,
+): Promise<Counter> {
+  const { newestArchived, archiveSpans } = counter
   const sets = [expr`#g = #g + ${1}`]
   const conditions = [expr`attribute_exists(pk)`]
   if (evicted.newest > newestArchived) {
@@ -96,18 +130,41 @@ async function dropFromRing(
     sets.push(expr`#o = ${spans}`)
     conditions.push(expr`#o = ${archiveSpans}`)
   }
-  const entries = expr` DELETE #a ${new Set(evicted.leaving.map(({ bytes }) => bytes))}`
+  const ahead = await aheadAfter(deps, accountId, counter, evicted)
+  // Every eviction changes `g`, so none comes between.
+  if (ahead.isFenced) conditions.push(expr`#g = ${counter.fence}`)
+  if (ahead.first < Infinity && ahead.first !== counter.firstAhead) sets.push(expr`#e = ${ahead.first}`)
+  const parts = [expr`SET `, join(sets, ', ')]
+  if (ahead.first === Infinity && counter.firstAhead < Infinity) parts.push(expr` REMOVE #e`)
+  parts.push(expr` DELETE #a ${new Set(evicted.leaving.map(({ bytes }) => bytes))}`)
   try {
-    const after = await deps.table.update(
-      keys.quota(accountId),
-      join([expr`SET `, join(sets, ', '), entries], ''),
-      join(conditions, ' AND '),
-    )
-    cacheEntry(cacheOf(deps.table).fences, accountId, parseCounter(after).fence, FENCES)
+    const after = await deps.table.update(keys.quota(accountId), join(parts, ''), join(conditions, ' AND '))
+    return rememberArchive(deps, accountId, parseCounter(after))
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
-    // Both attributes only grow, so the recursion ends.
-    await dropFromRing(deps, accountId, parseCounter(error.failed.get(0)), evicted)
+    // Each time another eviction has succeeded, so the recursion ends.
+    return dropFromRing(deps, accountId, parseCounter(error.failed.get(0)), evicted)
+  }
+}
+
+/**
+ * The first id ahead after an eviction, and whether that is true only as long as no other eviction succeeds. The
+ * first one is looked up when the shared items have passed the one known so far.
+ */
+async function aheadAfter(
+  deps: Deps<'table'>,
+  accountId: string,
+  { newestArchived, firstAhead }: Counter,
+  { leaving, newest }: Evicted,
+): Promise<{ first: number; isFenced: boolean }> {
+  const last = Math.max(newest, newestArchived)
+  const evictedAhead = leaving.flatMap((entry) =>
+    entry.kind === 'timed' && entry.time > last ? [entry.time] : [],
+  )
+  const known = firstAhead > last ? firstAhead : await findAhead(deps, accountId, last)
+  return {
+    first: Math.min(known, ...evictedAhead),
+    isFenced: evictedAhead.length > 0 || known !== firstAhead,
   }
 }
 
@@ -115,25 +172,49 @@ async function dropFromRing(
 async function validateBatchItem(
   deps: Deps<'table'>,
   accountId: string,
-  { time, nonce }: Extract<Entry, { kind: 'batch' }>,
+  { span, time, nonce }: Batch,
 ): Promise<void> {
-  const key = keys.spent(accountId, 0, time, nonce)
+  const key = keys.spent(accountId, span, time, nonce)
   await deps.table.update(key, expr`SET #valid = ${true}`, expr`attribute_exists(pk)`).catch(ignoreRefusal)
 }
 
+/** Entries that leave the ring. */
+export interface Leaving {
+  /** Timed entries that came in order, sorted by time. They share archive items. */
+  inOrder: Timed[]
+  /** Entries that get an archive item of their own. */
+  alone: Entry[]
+  batches: Batch[]
+}
+
 /**
- * Entries that leave a full ring: every untimed entry, because untimed ids are looked up one by one in any
- * case; then the oldest batches and the oldest timed entries, until `KEPT` entries are left. Timed entries
- * come out sorted by time. An id dated in the future is among the newest and stays, because in the archive
- * its time would make every id until that time late.
+ * Entries that leave a full ring: first every entry that is archived alone, because its id is looked up in any
+ * case: untimed ids, ids older than the archive, and ids more than a minute ahead of the clock, whose time
+ * in a shared item would make every id until that time late. Then the oldest batches and the oldest other
+ * entries, until `KEPT` entries are left.
  */
-export function entriesToEvict(ring: readonly Entry[]): Entry[] {
-  const timed = ring.filter((entry) => entry.kind === 'timed').sort((a, b) => a.time - b.time)
-  const batches = ring.filter((entry) => entry.kind === 'batch').sort((a, b) => a.time - b.time)
-  const untimed = ring.filter(({ kind }) => kind === 'untimed')
-  const excess = timed.length + batches.length - KEPT
-  const oldBatches = batches.slice(0, Math.max(0, excess))
-  return [...untimed, ...oldBatches, ...oldestEntries(timed, excess - oldBatches.length)]
+export function entriesToEvict(
+  ring: readonly Entry[],
+  { newestArchived }: Pick<Counter, 'newestArchived'>,
+  nowTime: number,
+): Leaving {
+  const isInOrder = (entry: Entry): entry is Timed =>
+    entry.kind === 'timed' && entry.time > newestArchived && entry.time <= nowTime + AHEAD_MS
+  const timed = ring.filter(isInOrder).sort((a, b) => a.time - b.time)
+  const all = ring.filter((entry) => entry.kind === 'batch').sort((a, b) => a.time - b.time)
+  const excess = timed.length + all.length - KEPT
+  const batches = all.slice(0, Math.max(0, excess))
+  const oldest = oldestEntries(timed, excess - batches.length)
+  // Ids of requests that ran at the same time come a little out of order. They join the others, if they are no
+  // further behind the archive than the others go beyond it: then at most two items overlap.
+  const advance = (oldest.at(-1)?.time ?? newestArchived) - newestArchived
+  const isBehind = (entry: Entry): entry is Timed =>
+    entry.kind === 'timed' && entry.time <= newestArchived && entry.time > newestArchived - advance
+  return {
+    inOrder: [...ring.filter(isBehind).sort((a, b) => a.time - b.time), ...oldest],
+    alone: ring.filter((entry) => entry.kind !== 'batch' && !isInOrder(entry) && !isBehind(entry)),
+    batches,
+  }
 }
 
 /** The oldest `count` entries; entries of the same millisecond leave together. */
@@ -152,9 +233,12 @@ export function groupBySpan(timed: readonly Timed[]): { span: number; ids: Timed
   while (rest.length > 0) {
     const newest = rest.at(-1)?.time ?? 0
     const within = (spanMs: number) => rest.filter(({ time }) => time >= newest - spanMs)
-    const span = SPANS_MS.findIndex((spanMs) => within(spanMs).length * 2 >= rest.length)
-    const ids = within(SPANS_MS[span] ?? SPANS_MS[0])
-    groups.push({ span: Math.max(span, 0), ids })
+    const span = Math.max(
+      0,
+      SPANS_MS.findIndex((spanMs) => within(spanMs).length * 2 >= rest.length),
+    )
+    const ids = within(SPANS_MS[span] ?? 0)
+    groups.push({ span, ids })
     rest = rest.slice(0, rest.length - ids.length)
   }
   return groups

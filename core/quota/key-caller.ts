@@ -1,15 +1,15 @@
 import { timingSafeEqual } from 'node:crypto'
-import * as z from 'zod/mini'
 import { DomainError } from '../errors.ts'
 import { defaultKeyLookupOf } from '../keys/default-key.ts'
 import { keyHash, readKeyText } from '../keys/key-text.ts'
 import type { Deps } from '../ports.ts'
+import { stored } from '../table/stored.ts'
 import type { Item } from '../table/table.ts'
 import { cacheEntry, cacheOf } from './container-cache.ts'
 import { DEFAULT_KEY_SLOT, keyHashAttribute } from './quota.ts'
 
 /** Ports that consuming needs. */
-export type QuotaDeps = Deps<'table' | 'keyring'>
+export type QuotaDeps = Deps<'table' | 'keyring' | 'renewals'>
 
 /** The owner of an application key. The spending write checks by the hash that the key is still live. */
 export interface KeyCaller {
@@ -20,8 +20,6 @@ export interface KeyCaller {
 
 /** A default key is a version 4 UUID. The key belongs to slot 0 and does not contain its account id. */
 const DEFAULT_KEY = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
-
-const lookupSchema = z.object({ accountId: z.string() })
 
 /** Number of default keys whose account a container remembers. */
 const REMEMBERED = 10_000
@@ -44,7 +42,7 @@ export async function readKeyCaller(deps: Deps<'table' | 'keyring'>, key: string
   const item = await deps.table.get(defaultKeyLookupOf(deps, key))
   // Unknown keys are not remembered, because guessed keys would push out real ones.
   if (!item) throw wrongKey()
-  const { accountId } = z.parse(lookupSchema, item)
+  const accountId = stored(item, 'accountId', 'string')
   cacheEntry(owners, hash.toString('hex'), accountId, REMEMBERED)
   return { accountId, slot: DEFAULT_KEY_SLOT, hash }
 }

@@ -2,6 +2,7 @@ import * as z from 'zod/mini'
 import { keys } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
 import { DAY_MS } from '../time.ts'
+import type { Levels } from './thresholds.ts'
 
 /**
  * The hot counter as stored. Attribute names have one letter, because the item must stay under 1 KB for a
@@ -11,14 +12,19 @@ import { DAY_MS } from '../time.ts'
  * | -------------- | ------------------------------------------------------------------------------------- |
  * | `l`, `f`       | units above the floor; the floor itself (`thresholds.ts`). The balance is their sum   |
  * | `q`            | units of the bundle, which set the thresholds; 0 before the first bundle              |
+ * | `b`, `w`       | what the owner chose, absent otherwise: when to renew (`Levels.below`), and the units |
+ * |                | of the bundle that a renewal buys                                                     |
+ * | `k`, `j`       | value of `s` when a request was last refused for want of units: one that a renewal    |
+ * |                | can serve, which called for one; one for more units than a bundle holds               |
  * | `s`            | number of the last ledger entry applied                                               |
  * | `u`, `d`       | units used in all; the day (UTC, days since 1970) on which use is counted now         |
  * | `h<n>`, `c<n>` | hash of the live application key in slot n; units that this key has used in all       |
  * | `a`            | the ring: entries of recent request ids, as one binary set                            |
  * | `m`, `g`, `o`  | newest time of an archived id; dedupe fence; spans that have archive items (bits)     |
+ * | `e`            | oldest time above `m` of an archived id that was ahead of the clock; absent if none   |
  * | `x`            | why the account is blocked; absent otherwise                                          |
  * | `n`, `r`       | when the balance crossed the threshold of a pending low-quota notice (epoch ms);      |
- * |                | token of the last wake-up for a renewal. Both are absent when nothing is pending      |
+ * |                | token of the last call for a renewal.    Both are absent when nothing is pending      |
  *
  * `due` and `dueAtMs` list the item in the index `due` while `n` or `r` is set.
  */
@@ -28,6 +34,10 @@ const quotaSchema = z.object({
   u: z.number(),
   s: z.number(),
   q: z.number(),
+  b: z.optional(z.number()),
+  w: z.optional(z.number()),
+  k: z.optional(z.number()),
+  j: z.optional(z.number()),
   n: z.optional(z.number()),
   r: z.optional(z.number()),
 })
@@ -59,27 +69,41 @@ export const keyUseAttribute = (slot: number): string => `c${slot}`
 /** Day of a moment (UTC, days since 1970). */
 export const dayOf = (atMs: number): number => Math.floor(atMs / DAY_MS)
 
-export interface Quota {
+export interface Quota extends Levels {
   /** Units left. */
   left: number
   /** The highest threshold that `left` has not fallen below, in units. */
   floor: number
   /** Units used over all application keys, ever. */
   used: number
-  /** Units of the bundle held; 0 before the first bundle. */
-  size: number
   /** Number of the last ledger entry included in `left`. */
   seq: number
   /** When the balance crossed the threshold of a pending low-quota notice, epoch ms. */
   noticeSinceMs: number | undefined
   /**
-   * Token of the last wake-up for a renewal, unique while `seq` stays the same; 0 if no renewal is pending.
+   * Token of the last call for a renewal, unique while `seq` stays the same; 0 if no renewal is pending.
    */
   renewalCall: number
+  /** Value of `seq` when a request that a renewal can serve was last refused for want of units. */
+  refusedSeq: number | undefined
+  /** Value of `seq` when a request for more units than a bundle holds was last refused. */
+  oversizeSeq: number | undefined
 }
 
 /** Parses a stored counter. @throws Error if the item is not a counter. */
 export function parseQuota(item: Item): Quota {
-  const { l, f, u, q, s, n, r } = z.parse(quotaSchema, item)
-  return { left: l + f, floor: f, used: u, size: q, seq: s, noticeSinceMs: n, renewalCall: r ?? 0 }
+  const { l, f, u, q, s, b, w, k, j, n, r } = z.parse(quotaSchema, item)
+  return {
+    left: l + f,
+    floor: f,
+    used: u,
+    size: q,
+    below: b,
+    renewalSize: w,
+    seq: s,
+    noticeSinceMs: n,
+    renewalCall: r ?? 0,
+    refusedSeq: k,
+    oversizeSeq: j,
+  }
 }

@@ -2,15 +2,18 @@ import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 
 /**
- * A request id as the counter stores it. The ring entry has ten bytes. Its kind depends on the id alone,
+ * A request id as the counter stores it. The ring entry has eleven bytes. Its kind depends on the id alone,
  * never on the clock, so that every retry of an id is looked up in the same place.
  *
- * | first byte | kind    | content                                                                 |
- * | ---------- | ------- | ----------------------------------------------------------------------- |
- * | 0x01–0xfe  | timed   | 5 bytes of time, including the first byte; then 5 bytes of a MAC        |
- * | 0x00       | untimed | after the first byte, 9 bytes of a MAC                                  |
- * | 0xff       | batch   | after the first byte, 5 bytes of time and 4 random bytes: together they |
- * |            |         | name the archive item with the ids of a batch                           |
+ * | first byte | kind    | content                                                                       |
+ * | ---------- | ------- | ----------------------------------------------------------------------------- |
+ * | 0x01–0xfb  | timed   | 5 bytes of time, including the first byte; then 6 bytes of a MAC              |
+ * | 0x00       | untimed | after the first byte, 10 bytes of a MAC                                       |
+ * | 0xfc–0xff  | batch   | the span (`SPANS_MS`) in the first byte, then 5 bytes of time and 5 random    |
+ * |            |         | bytes: together they name the archive item with the ids of a batch            |
+ *
+ * Two ids of one account are taken for one only if their MACs are equal: 50,000 ids of one millisecond
+ * contain such a pair with a probability of 5 in a million. More bytes do not fit into the counter's 1 KB.
  */
 export interface RequestId {
   entry: Buffer
@@ -21,11 +24,12 @@ export interface RequestId {
 /** The moment at which the time scale of ids is zero. Five bytes last until 2054. */
 const EPOCH_MS = Date.UTC(2020, 0, 1)
 const TIME_BYTES = 5
-const MAC_BYTES = 5
+export const MAC_BYTES = 6
 const UNTIMED = 0x00
-const BATCH = 0xff
+const BATCH = 0xfc
 const FIRST_TIME = 0x01_00000000
-const LAST_TIME = 0xfe_ffffffff
+/** The newest time of an id, on the scale of `RequestId.time`. */
+export const LAST_TIME = 0xfb_ffffffff
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 const ULID = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/
@@ -34,13 +38,23 @@ const CROCKFORD = '0123456789abcdefghjkmnpqrstvwxyz'
 /** Converts epoch ms to the scale of `RequestId.time`. */
 export const idTimeAt = (atMs: number): number => atMs - EPOCH_MS
 
-/** The stored form of an id within its account. Only time-ordered ids are case-insensitive. */
-export function requestIdOf(deps: Deps<'keyring'>, accountId: string, text: string): RequestId {
+/**
+ * How a caller names a request: by an id, or by a key for a whole batch and the position in it. No id is equal
+ * to a key with a position, whatever characters it has.
+ */
+export type RequestName = string | readonly [batchKey: string, position: number]
+
+/**
+ * The stored form of a request's name within its account. Only time-ordered ids are case-insensitive. A
+ * position has the time of its batch's key.
+ */
+export function requestIdOf(deps: Deps<'keyring'>, accountId: string, name: RequestName): RequestId {
+  const [text, ...position] = typeof name === 'string' ? [name] : name
   const lower = text.toLowerCase()
   const time = timeIn(lower)
-  const mac = deps.keyring.mac('request', accountId, time === 0 ? text : lower)
-  if (time > 0) return { time, entry: Buffer.concat([timeBytes(time), mac.subarray(0, MAC_BYTES)]) }
-  return { time, entry: Buffer.concat([Buffer.of(UNTIMED), mac.subarray(0, 9)]) }
+  const mac = deps.keyring.mac('request', accountId, time === 0 ? text : lower, ...position.map(String))
+  const head = time === 0 ? Buffer.of(UNTIMED) : timeBytes(time)
+  return { time, entry: Buffer.concat([head, mac], TIME_BYTES + MAC_BYTES) }
 }
 
 /**
@@ -72,23 +86,24 @@ function timeBytes(time: number): Buffer {
   return bytes
 }
 
-/** The ring entry that makes a batch's archive item valid. `nonce` is 4 bytes in hex. */
-export const batchEntry = (time: number, nonce: string): Buffer =>
-  Buffer.concat([Buffer.of(BATCH), timeBytes(time), Buffer.from(nonce, 'hex')])
+/** The ring entry that makes a batch's archive item valid. `span` is at most 3, `nonce` is 5 bytes in hex. */
+export const batchEntry = (span: number, time: number, nonce: string): Buffer =>
+  Buffer.concat([Buffer.of(BATCH + span), timeBytes(time), Buffer.from(nonce, 'hex')])
 
 /** An entry of the ring by kind. */
 export type Entry =
   | { kind: 'untimed'; bytes: Buffer }
   | { kind: 'timed'; bytes: Buffer; time: number }
-  | { kind: 'batch'; bytes: Buffer; time: number; nonce: string }
+  | { kind: 'batch'; bytes: Buffer; span: number; time: number; nonce: string }
 
 export function readEntry(stored: Uint8Array): Entry {
   const bytes = Buffer.from(stored)
-  if (bytes[0] === UNTIMED) return { kind: 'untimed', bytes }
-  if (bytes[0] === BATCH)
-    return { kind: 'batch', bytes, time: bytes.readUIntBE(1, TIME_BYTES), nonce: bytes.toString('hex', 6) }
-  return { kind: 'timed', bytes, time: bytes.readUIntBE(0, TIME_BYTES) }
+  const [first = UNTIMED] = bytes
+  if (first === UNTIMED) return { kind: 'untimed', bytes }
+  if (first < BATCH) return { kind: 'timed', bytes, time: bytes.readUIntBE(0, TIME_BYTES) }
+  const time = bytes.readUIntBE(1, TIME_BYTES)
+  return { kind: 'batch', bytes, span: first - BATCH, time, nonce: bytes.toString('hex', 1 + TIME_BYTES) }
 }
 
-/** The MAC in a timed entry. An archive item stores only this part of the entry. */
+/** The MAC in a timed entry. An archive item of many ids stores only this part of each entry. */
 export const macOf = (entry: Buffer): Buffer => entry.subarray(TIME_BYTES)

@@ -14,27 +14,60 @@ export interface BalanceParts {
 export interface CrossedThresholds {
   /** The balance fell below 10 % of the bundle. */
   notice: boolean
-  /** The balance fell below 1 % of the bundle. */
+  /** The balance fell below the threshold of the renewal. */
   renewal: boolean
 }
+
+/** What the thresholds depend on. */
+export interface Levels {
+  /** Units of the bundle held; 0 before the first bundle. */
+  size: number
+  /** The owner's choice of when to renew: below 1 a share of the bundle held, from 1 on units. */
+  below?: number | undefined
+  /** Units of the bundle that a renewal buys, if its owner chose one; otherwise it buys the bundle held. */
+  renewalSize?: number | undefined
+}
+
+/** When a bundle renews itself unless its owner chose otherwise: below 1 % of it. */
+export const DEFAULT_BELOW = 0.01
+
+/** Shares are stored with four decimals, so `below` is exact to a hundredth of a percent. */
+const SHARES = 10_000
 
 /**
  * Thresholds for a bundle of `size` units: a balance below them calls for action. 0 before the first bundle.
  */
 const noticeAt = (size: number): number => Math.ceil(size / 10)
-const renewalAt = (size: number): number => Math.ceil(size / 100)
+
+/**
+ * The owner's choice as it acts. A number of units counts up to half of the bundle that will be bought, so that
+ * a renewal always lifts the balance above the threshold and does not call for the next one.
+ */
+export const effectiveBelow = ({ size, below = DEFAULT_BELOW, renewalSize = size }: Levels): number =>
+  below < 1 || renewalSize === 0 ? below : Math.min(below, Math.floor(renewalSize / 2))
+
+/** The units below which a renewal is due; 0 before the first bundle. */
+export function renewalAt(levels: Levels): number {
+  const below = effectiveBelow(levels)
+  if (below < 1) return Math.ceil((levels.size * Math.round(below * SHARES)) / SHARES)
+  return levels.size && below
+}
 
 /** Splits a balance at the highest threshold of the bundle that the balance has not fallen below. */
-export function balanceParts(balance: number, size: number): BalanceParts {
-  const floor = [noticeAt(size), renewalAt(size)].find((threshold) => balance >= threshold) ?? 0
+export function balanceParts(balance: number, levels: Levels): BalanceParts {
+  const reached = [noticeAt(levels.size), renewalAt(levels)].filter((threshold) => balance >= threshold)
+  const floor = Math.max(0, ...reached)
   return { left: balance - floor, floor }
 }
 
 /** Which thresholds of a bundle are crossed when the floor moves down from `from` to `to`. */
-export const crossedThresholds = (from: number, to: number, size: number): CrossedThresholds => ({
-  notice: from >= noticeAt(size) && to < noticeAt(size),
-  renewal: from >= renewalAt(size) && to < renewalAt(size),
-})
+export function crossedThresholds(from: number, to: number, levels: Levels): CrossedThresholds {
+  const crossed = (threshold: number) => from >= threshold && to < threshold
+  return { notice: crossed(noticeAt(levels.size)), renewal: crossed(renewalAt(levels)) }
+}
 
-/** Whether the balance is low enough for a renewal. */
-export const needsRenewal = (balance: number, size: number): boolean => balance < renewalAt(size)
+/** Whether a balance is low enough for a low-quota notice. */
+export const isLowQuota = (balance: number, size: number): boolean => balance < noticeAt(size)
+
+/** Whether a balance is so low that a renewal is due. */
+export const isBelowRenewal = (balance: number, levels: Levels): boolean => balance < renewalAt(levels)

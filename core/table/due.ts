@@ -15,6 +15,16 @@ export interface Run {
   untilMs: number
   /** Number of items worked on at once. */
   width: number
+  /**
+   * Resolves when the next piece of work that has to keep a pace may begin; false if the run is out of time.
+   */
+  ready?(): Promise<boolean>
+}
+
+/** A run that may find what a person must see. */
+export interface WatchfulRun extends Run {
+  /** Writes a log line of level `alarm`: a sentence that names the object and says what to do. */
+  alarm(sentence: string): void
 }
 
 /** Number of keys read from the index at once. */
@@ -34,7 +44,8 @@ export async function eachDue(
   const seen = new Set<string>()
   const inTime = () => deps.clock.nowMs() < run.untilMs
   for (let fresh = true; fresh && inTime(); ) {
-    const keys = await deps.table.due(kind, deps.clock.nowMs(), DUE_PAGE)
+    // Items that stay due are the oldest, so the page also has room for those that were seen.
+    const keys = await deps.table.due(kind, deps.clock.nowMs(), DUE_PAGE + seen.size)
     const waiting = keys.filter(({ pk, sk }) => !seen.has(`${pk} ${sk}`))
     fresh = waiting.length > 0
     for (const { pk, sk } of waiting) seen.add(`${pk} ${sk}`)

@@ -10,14 +10,17 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | quota             | ACCOUNT#<id>           | #QUOTA                             | the hot counter: units left and used                             | for good                                          |
  * | customer          | ACCOUNT#<id>           | #CUSTOMER                          | our copy of Stripe's customer                                    | until deleted at Stripe                           |
  * | card              | ACCOUNT#<id>           | CARD#<pm_>                         | our copy of a card, or the mark of a removed card                | for good; 30 days once removed                    |
+ * | card number       | ACCOUNT#<id>           | NUMBER#<fingerprint>               | declines of a card, whichever payment method stands for it       | 30 days; for good once reported as misused        |
  * | card verification | ACCOUNT#<id>           | HOLD#<id>                          | a $1 hold from its first call until it is released               | until the verification ends                       |
  * | ledger entry      | ACCOUNT#<id>           | LEDGER#<seq>                       | one credit or debit, numbered without gaps                       | for good                                          |
- * | purchase          | ACCOUNT#<id>           | PURCHASE#<id>                      | a payment for units from its first call on; ids are time-ordered | for good                                          |
- * | request           | ACCOUNT#<id>           | REQUEST#<mac>                      | the purchase that an Idempotency-Key stands for                  | 48 hours                                          |
+ * | purchase          | ACCOUNT#<id>           | PURCHASE#<id>                      | a payment for units from its first call on; ids are time-ordered | for good; 35 days if it ended uncharged           |
+ * | request           | ACCOUNT#<id>           | REQUEST#<mac>                      | the purchase or the answer that an Idempotency-Key stands for    | 48 hours                                          |
  * | spent ids         | ACCOUNT#<id>           | SPENT#<span>#<newest time>#<nonce> | request ids that left the counter's ring, many in one item       | 4 days                                            |
- * | spent id          | ACCOUNT#<id>           | SPENTID#<entry>                    | one request id that cannot be found by its time                  | 4 days                                            |
+ * | spent id          | ACCOUNT#<id>           | SPENTID#<entry>                    | one request id that does not share an item with others           | 4 days                                            |
  * | day               | ACCOUNT#<id>           | DAY#<day>                          | the counters of use as they stood when a day ended               | for good                                          |
  * | application key   | ACCOUNT#<id>           | KEY#<id>                           | a further key: name, slot, first and last characters             | until revoked                                     |
+ * | revoked key       | ACCOUNT#<id>           | REVOKED#<id>                       | the mark of an application key that its owner has revoked        | 48 hours                                          |
+ * | invoice           | ACCOUNT#<id>           | INVOICE#<purchase id>              | what the list of invoices shows of a purchase that was paid      | for good                                          |
  * | notice            | ACCOUNT#<id>           | NOTICE#<id>                        | something to tell the user; ids are time-ordered                 | for good                                          |
  * | queued mail       | ACCOUNT#<id>           | MAIL#<id>                          | a mail that is not yet known to be sent                          | until sent; 7 days (with a code: 24 hours)        |
  * | e-mail guard      | EMAIL#<normalised>     | #GUARD                             | account of the address: makes addresses unique, finds accounts   | as long as the address                            |
@@ -26,8 +29,10 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | mail asked for    | ASK#<purpose>#<e-mail> | #ASK                               | a request by anyone for a mail with a code                       | 24 hours                                          |
  * | key look-up       | APIKEY#<hash>          | #KEY                               | account of the default application key                           | until rotated                                     |
  * | customer look-up  | CUSTOMER#<cus_>        | #CUSTOMER                          | account of Stripe's customer                                     | until deleted at Stripe                           |
+ * | payment look-up   | PAYMENT#<pi_>          | #PAYMENT                           | purchase of a payment; due until the two were compared           | for good                                          |
  * | job               | JOB#<name>             | #JOB                               | progress of a job                                                | for good                                          |
- * | event guard       | EVENT#<id>             | #EVENT                             | an event from outside that has been processed                    | 30 days (EventBridge: 7 days)                     |
+ * | call budget       | CALLS#<provider>       | #CALLS                             | how many calls the jobs may make to a provider, by endpoint      | for good                                          |
+ * | event guard       | EVENT#<source>:<id>    | #EVENT                             | an event from outside: processed, or absent since a time         | 30 days (EventBridge: 7 days)                     |
  *
  * `#` sorts before every letter: one Query with `begins_with(sk, '#')` reads profile and quota together. Text
  * from outside is only in `pk`, after a prefix, and never in `sk`, so no input can name an item of another
@@ -45,8 +50,17 @@ const ownedBy = (accountId: string) => `ACCOUNT#${accountId}`
 /** Id of the account that owns an item of its partition. */
 export const accountIdIn = ({ pk }: Key): string => pk.slice(ownedBy('').length)
 
+/** Outside `keys`, so that functions without payments do not carry it. */
+export const paymentKey = (paymentId: string): Key => ({ pk: `PAYMENT#${paymentId}`, sk: '#PAYMENT' })
+
+/** The provider's id of the payment that a look-up item is about. */
+export const paymentIdIn = ({ pk }: Key): string => pk.slice('PAYMENT#'.length)
+
 /** Sort-key prefix of the archive items of one span. The newest time in the item follows it. */
 export const spentPrefix = (span: number): string => `SPENT#${span}#`
+
+/** Sort-key prefix of the archive items of one id. The id's ring entry in hex follows it, so its time first. */
+export const SPENT_ID_PREFIX = 'SPENTID#'
 
 /** A time of request ids (`core/quota/request-id.ts`) in the form for sort keys. */
 export const timeKey = (time: number): string => time.toString(16).padStart(10, '0')
@@ -66,6 +80,10 @@ export const keys = {
   customer: (accountId: string): Key => ({ pk: ownedBy(accountId), sk: '#CUSTOMER' }),
   customerOwner: (customerId: string): Key => ({ pk: `CUSTOMER#${customerId}`, sk: '#CUSTOMER' }),
   card: (accountId: string, cardId: string): Key => ({ pk: ownedBy(accountId), sk: `CARD#${cardId}` }),
+  cardNumber: (accountId: string, fingerprint: string): Key => ({
+    pk: ownedBy(accountId),
+    sk: `NUMBER#${fingerprint}`,
+  }),
   hold: (accountId: string, holdId: string): Key => ({ pk: ownedBy(accountId), sk: `HOLD#${holdId}` }),
   ledger: (accountId: string, seq: number): Key => ({
     pk: ownedBy(accountId),
@@ -82,13 +100,21 @@ export const keys = {
   }),
   spentId: (accountId: string, entryHex: string): Key => ({
     pk: ownedBy(accountId),
-    sk: `SPENTID#${entryHex}`,
+    sk: SPENT_ID_PREFIX + entryHex,
   }),
   day: (accountId: string, day: number): Key => ({
     pk: ownedBy(accountId),
     sk: `${DAY_PREFIX}${dayKey(day)}`,
   }),
   key: (accountId: string, keyId: string): Key => ({ pk: ownedBy(accountId), sk: `KEY#${keyId}` }),
+  revokedKey: (accountId: string, keyId: string): Key => ({
+    pk: ownedBy(accountId),
+    sk: `REVOKED#${keyId}`,
+  }),
+  invoice: (accountId: string, purchaseId: string): Key => ({
+    pk: ownedBy(accountId),
+    sk: `INVOICE#${purchaseId}`,
+  }),
   notice: (accountId: string, noticeId: string): Key => ({
     pk: ownedBy(accountId),
     sk: `NOTICE#${noticeId}`,
@@ -102,14 +128,19 @@ export const keys = {
     sk: '#ASK',
   }),
   job: (name: string): Key => ({ pk: `JOB#${name}`, sk: '#JOB' }),
+  callBudget: (provider: 'stripe'): Key => ({ pk: `CALLS#${provider}`, sk: '#CALLS' }),
   event: (eventId: string): Key => ({ pk: `EVENT#${eventId}`, sk: '#EVENT' }),
   defaultKey: (hash: string): Key => ({ pk: `APIKEY#${hash}`, sk: '#KEY' }),
 }
 
 // How long items that expire are kept. The table above lists the same times.
 export const REMOVED_CARD_KEPT_MS = 30 * DAY_MS
+/** Longer than the 30 days for which the provider's payments are compared with the purchases. */
+export const UNCHARGED_PURCHASE_KEPT_MS = 35 * DAY_MS
 /** Longer than the 24 hours for which the API promises to recognise an Idempotency-Key. */
 export const REQUEST_KEPT_MS = 2 * DAY_MS
+/** As long as an Idempotency-Key, so that one rule holds for repeats. */
+export const REVOKED_KEY_KEPT_MS = REQUEST_KEPT_MS
 /** Longer than the three days for which a repeated consume is recognised. */
 export const SPENT_IDS_KEPT_MS = 4 * DAY_MS
 export const NEWS_MAIL_KEPT_MS = 7 * DAY_MS
@@ -137,7 +168,16 @@ export function shownKey({ pk, sk }: Key): string {
 }
 
 /** What an item can wait for. Each kind has its own job. */
-export type DueKind = 'ASK' | 'CARD' | 'HOLD' | 'MAIL' | 'PENDING' | 'PURCHASE' | 'QUOTA'
+export type DueKind =
+  | 'ASK'
+  | 'CARD'
+  | 'CUSTOMER'
+  | 'HOLD'
+  | 'MAIL'
+  | 'PAYMENT'
+  | 'PENDING'
+  | 'PURCHASE'
+  | 'QUOTA'
 
 /** Shards per kind. One partition of the index takes 1,000 writes a second; a job reads all shards. */
 export const DUE_SHARDS = 4

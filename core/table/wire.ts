@@ -1,10 +1,9 @@
-import * as http from 'node:http'
-import * as https from 'node:https'
+import { awsUrl, poster, type Reply } from '../adapters/aws-post.ts'
+import { type AwsCredentials, requestSigner } from '../adapters/aws-sign.ts'
 import { clientLimits } from '../adapters/client-limits.ts'
 import { type Send, type TableAnswer, type TableRefusal, tableOver } from './requests.ts'
 import type { Table } from './table.ts'
 import { fromNotation, toNotation } from './wire-notation.ts'
-import { type AwsCredentials, requestSigner } from './wire-sign.ts'
 
 /** Where the table is, and the credentials for it. */
 export interface WireOptions {
@@ -26,9 +25,9 @@ export function openWireTable(options: WireOptions): Table {
 
 /** DynamoDB's JSON protocol (version 20120810, AWS JSON 1.0) as a `Send`. */
 function wire({ region, endpoint, credentials }: WireOptions): Send {
-  const url = new URL(endpoint ?? `https://dynamodb.${region}.${domainOf(region)}`)
-  const post = poster(url)
-  const sign = requestSigner(region, credentials)
+  const url = new URL(endpoint ?? awsUrl('dynamodb', region))
+  const post = poster(url, 'DynamoDB', clientLimits.requestHandler)
+  const sign = requestSigner(region, credentials, 'dynamodb')
   return async (operation, input, once = false) => {
     const body = JSON.stringify(convert(input, toNotation))
     const headers = {
@@ -50,55 +49,6 @@ function wire({ region, endpoint, credentials }: WireOptions): Send {
 
 /** Longest wait before the second try, ms. AWS's own DynamoDB clients start with the same value. */
 const BACKOFF_MS = 50
-
-const domainOf = (region: string) => (region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com')
-
-interface Reply {
-  status: number
-  text: string
-}
-
-/** Sends one POST within `clientLimits`. Rejects with the socket's error or a `TimeoutError`. */
-function poster(url: URL): (headers: Record<string, string>, body: string) => Promise<Reply> {
-  const { request, Agent } = url.protocol === 'http:' ? http : https
-  const agent = new Agent({ keepAlive: true })
-  const { connectionTimeout, requestTimeout } = clientLimits.requestHandler
-  return (headers, body) =>
-    new Promise((resolve, reject) => {
-      const call = request(url, { method: 'POST', headers, agent }, (response) => {
-        let text = ''
-        response.setEncoding('utf8')
-        response.on('data', (piece: string) => {
-          text += piece
-        })
-        // A connection that is cut within the body emits an `aborted` error here and never `end`.
-        response.once('error', fail)
-        response.once('end', () => {
-          clearTimeout(limit)
-          resolve({ status: response.statusCode ?? 0, text })
-        })
-      })
-      const fail = (error: Error) => {
-        clearTimeout(limit)
-        reject(error)
-      }
-      const timeOut = (what: string) =>
-        call.destroy(
-          Object.assign(new Error(`DynamoDB: no ${what} within the time limit`), { name: 'TimeoutError' }),
-        )
-      let limit = setTimeout(timeOut, connectionTimeout, 'connection')
-      const connected = () => {
-        clearTimeout(limit)
-        limit = setTimeout(timeOut, requestTimeout, 'answer')
-      }
-      call.once('socket', (socket) => {
-        if (!socket.connecting) connected()
-        else socket.once(url.protocol === 'http:' ? 'connect' : 'secureConnect', connected)
-      })
-      call.once('error', fail)
-      call.end(body)
-    })
-}
 
 /**
  * Parses a reply.

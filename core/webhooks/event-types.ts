@@ -25,7 +25,7 @@ export const eventTypes = {
     'charge.dispute.funds_withdrawn',
     'charge.dispute.funds_reinstated',
   ],
-  'radar.early_fraud_warning': ['radar.early_fraud_warning.created'],
+  'radar.early_fraud_warning': ['radar.early_fraud_warning.created', 'radar.early_fraud_warning.updated'],
 } as const
 
 /** The kind of an object, as in Stripe's field `object`. */

@@ -1,21 +1,23 @@
+import { absentObject, isAbsentObject } from '../cards/absence.ts'
 import { ownerOf, syncCustomer } from '../cards/customer.ts'
-import { holdOf, isPaymentOfHold, parseHold } from '../cards/hold.ts'
+import type { Hold } from '../cards/hold.ts'
+import { applyFraudReport, fraudReportOf, isFraudDispute, warningNews } from '../cards/report-fraud.ts'
 import { releaseHold, settleHold } from '../cards/settle.ts'
 import { syncCard } from '../cards/sync.ts'
 import { DomainError } from '../errors.ts'
-import { newNotice } from '../notifications/notices.ts'
-import type { MoneyDeps, Payment, PaymentEvent } from '../ports.ts'
+import type { Charge, MoneyDeps, Payment, PaymentEvent } from '../ports.ts'
 import { finishPurchase } from '../purchases/credit.ts'
-import { isPaymentOfPurchase, purchaseOf, readPurchase } from '../purchases/purchase.ts'
+import { ownerOfPayment } from '../purchases/payment-owner.ts'
+import type { Purchase } from '../purchases/purchase.ts'
 import { applyReversal } from '../purchases/reversal.ts'
 import { settlePurchase } from '../purchases/settle.ts'
-import type { Run, Worked } from '../table/due.ts'
+import type { WatchfulRun, Worked } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
 import { keys, STRIPE_EVENT_KEPT_MS, ttlAt } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
-import { DAY_MS } from '../time.ts'
+import { isAbsentForGood, noteAbsence, UNDELIVERED_MS } from './absent-events.ts'
 import type { ObjectKind } from './event-types.ts'
 
 /** Does an event's work, and writes `eventDone` in the same transaction. */
@@ -41,9 +43,10 @@ const COVERED_BY_PAYMENT = new Set(['charge.succeeded', 'charge.failed', 'charge
 /**
  * Receives an event from the provider. Neither its content nor the order of events is trusted: the event
  * names an object, which is read from the provider again. The event is marked as done in the transaction that
- * does its work, so that after an error the provider sends the event again.
+ * does its work, so that after an error the provider sends the event again. An object that cannot be read is
+ * such an error: the secret key may be that of another account for a while.
  * @throws DomainError `webhook_refused` for an event without a valid signature, of the other mode (live or
- *   test) or of another account
+ *   test) or of another account; `temporarily_unavailable` if the object cannot be read
  */
 export async function receiveWebhook(
   deps: MoneyDeps,
@@ -55,9 +58,6 @@ export async function receiveWebhook(
   await processEvent(deps, event)
 }
 
-/** How far back the sweep looks for missed events. The provider itself retries an event for three days. */
-const UNDELIVERED_MS = 7 * DAY_MS
-
 /** Pages of 100 events, newest first. Older events have to wait until these are delivered. */
 const UNDELIVERED_PAGES = 10
 
@@ -68,7 +68,7 @@ const UNDELIVERED_PAGES = 10
  */
 export async function processMissedEvents(
   deps: MoneyDeps,
-  { untilMs }: Pick<Run, 'untilMs'>,
+  { untilMs, alarm }: Omit<WatchfulRun, 'width'>,
 ): Promise<Worked> {
   const inTime = () => deps.clock.nowMs() < untilMs
   const nowMs = deps.clock.nowMs()
@@ -86,6 +86,10 @@ export async function processMissedEvents(
     try {
       if (isOurs(deps, event) && (await processEvent(deps, event))) worked.done++
     } catch (error) {
+      if (isAbsentObject(error) && (await isAbsentForGood(deps, event))) {
+        await giveUpEvent(deps, alarm, event)
+        continue
+      }
       worked.failed++
       deps.log.error('a missed event of the provider failed; the next sweep will retry it', error, {
         event: event.id,
@@ -96,6 +100,21 @@ export async function processMissedEvents(
   return worked
 }
 
+/** An event whose object stays absent raises an alarm, once. Money is compared with the ledger all the same. */
+async function giveUpEvent(deps: MoneyDeps, alarm: WatchfulRun['alarm'], event: PaymentEvent): Promise<void> {
+  alarm(
+    `event ${event.id}: ${event.type} of ${event.objectId}, which Stripe does not show; check that StripeSecretKey is of the right account`,
+  )
+  await writeUnlessDone(deps, eventDoneWrites(deps, event))
+}
+
+const eventDoneWrites = (deps: MoneyDeps, event: PaymentEvent): Write[] => {
+  const expiry = ttlAt(deps.clock.nowMs() + STRIPE_EVENT_KEPT_MS)
+  return [{ put: { ...doneKey(event), ...expiry }, if: expr`attribute_not_exists(pk)` }]
+}
+
+const doneKey = (event: PaymentEvent) => keys.event(`stripe:${event.id}`)
+
 const isOurs = (deps: MoneyDeps, event: PaymentEvent): boolean =>
   event.livemode === deps.webhooks.livemode && event.account === undefined
 
@@ -103,42 +122,44 @@ const isOurs = (deps: MoneyDeps, event: PaymentEvent): boolean =>
 async function processEvent(deps: MoneyDeps, event: PaymentEvent): Promise<boolean> {
   const work = HANDLERS.get(event.objectKind)
   if (!work || event.objectId === undefined || COVERED_BY_PAYMENT.has(event.type)) return false
-  const done = keys.event(`stripe:${event.id}`)
-  if (await deps.table.get(done)) return false
-  const expiry = ttlAt(deps.clock.nowMs() + STRIPE_EVENT_KEPT_MS)
-  await work(deps, event, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])
+  if (await deps.table.get(doneKey(event))) return false
+  try {
+    await work(deps, event, eventDoneWrites(deps, event))
+  } catch (error) {
+    if (isAbsentObject(error)) await noteAbsence(deps, event)
+    throw error
+  }
   return true
 }
 
 async function paymentChanged(deps: MoneyDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const payment = await deps.payments.readPayment(event.objectId ?? '')
-  if (payment && holdOf(payment)) return holdChanged(deps, payment, eventDone)
-  if (payment && purchaseOf(payment)) return purchaseChanged(deps, payment, eventDone)
-  await writeUnlessDone(deps, eventDone)
+  if (!payment) throw absentObject()
+  const owner = await ownerOfPayment(deps, payment)
+  switch (owner.kind) {
+    case 'hold':
+      return holdChanged(deps, owner.hold, payment, eventDone)
+    case 'purchase':
+      return purchaseChanged(deps, owner.purchase, payment, eventDone)
+    case 'stray':
+      return cancelStray(deps, payment, eventDone)
+    default:
+      return writeUnlessDone(deps, eventDone)
+  }
 }
 
-async function holdChanged(deps: MoneyDeps, payment: Payment, eventDone: Write[]): Promise<void> {
-  const found = holdOf(payment)
-  if (!found) return writeUnlessDone(deps, eventDone)
-  const item = await deps.table.get(keys.hold(found.accountId, found.holdId))
-  const hold = item && parseHold(item)
-  if (!hold || (hold.paymentId ?? payment.id) !== payment.id) return cancelStray(deps, payment, eventDone)
-  // The payment names the hold in its metadata but does not match it.
-  if (!hold.paymentId && !isPaymentOfHold(payment, hold, deps.webhooks.livemode))
-    return writeUnlessDone(deps, eventDone)
+async function holdChanged(deps: MoneyDeps, hold: Hold, payment: Payment, eventDone: Write[]): Promise<void> {
   const settled = await settleHold(deps, hold, payment, eventDone)
-  // The event is done only once the dollar is released; until then the provider retries the event.
+  // The event is done only once the hold is released; until then the provider retries the event.
   if (settled.status === 'proved') await releaseHold(deps, settled.hold, eventDone)
 }
 
-async function purchaseChanged(deps: MoneyDeps, payment: Payment, eventDone: Write[]): Promise<void> {
-  const found = purchaseOf(payment)
-  const purchase = found && (await readPurchase(deps, found.accountId, found.purchaseId))
-  if (!purchase || (purchase.paymentId ?? payment.id) !== payment.id)
-    return cancelStray(deps, payment, eventDone)
-  // The payment names the purchase in its metadata but does not match it.
-  if (!purchase.paymentId && !isPaymentOfPurchase(payment, purchase, deps.webhooks.livemode))
-    return writeUnlessDone(deps, eventDone)
+async function purchaseChanged(
+  deps: MoneyDeps,
+  purchase: Purchase,
+  payment: Payment,
+  eventDone: Write[],
+): Promise<void> {
   const settled = await settlePurchase(deps, purchase, payment, eventDone)
   // The event is done only once the units are in the counter; until then the provider retries the event.
   if (settled.status === 'credited') await finishPurchase(deps, settled.purchase, eventDone)
@@ -146,18 +167,28 @@ async function purchaseChanged(deps: MoneyDeps, payment: Payment, eventDone: Wri
 
 async function chargeChanged(deps: MoneyDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const charge = await deps.payments.readCharge(event.objectId ?? '')
+  if (!charge) throw absentObject()
   // Stripe reports the release of a hold as a refund; only a captured charge has taken money.
-  await settleReversal(deps, charge?.captured ? charge.paymentId : undefined, eventDone)
+  await settleReversal(deps, charge.captured ? charge.paymentId : undefined, eventDone)
 }
 
 async function refundChanged(deps: MoneyDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const refund = await deps.payments.readRefund(event.objectId ?? '')
-  await settleReversal(deps, refund?.paymentId, eventDone)
+  if (!refund) throw absentObject()
+  await settleReversal(deps, refund.paymentId, eventDone)
 }
 
 async function disputeChanged(deps: MoneyDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const dispute = await deps.payments.readDispute(event.objectId ?? '')
-  await settleReversal(deps, dispute?.paymentId, eventDone)
+  if (!dispute) throw absentObject()
+  if (!isFraudDispute(dispute)) return settleReversal(deps, dispute.paymentId, eventDone)
+  // The money first: a sign-up puts its card on file only once it is credited.
+  await settleReversal(deps, dispute.paymentId, [])
+  const charge = await deps.payments.readCharge(dispute.chargeId)
+  if (!charge) throw absentObject()
+  const accountId = await ownerOf(deps, charge.customerId)
+  if (accountId === undefined) return writeUnlessDone(deps, eventDone)
+  await applyFraudReport(deps, accountId, charge, fraudReportOf(charge, false), eventDone)
 }
 
 /** Applies a refund or a dispute, whose event may arrive before the event of the payment's success. */
@@ -166,11 +197,13 @@ async function settleReversal(
   paymentId: string | undefined,
   eventDone: Write[],
 ): Promise<void> {
-  const payment = paymentId === undefined ? undefined : await deps.payments.readPayment(paymentId)
-  const found = payment && purchaseOf(payment)
-  const purchase = found && (await readPurchase(deps, found.accountId, found.purchaseId))
-  if (!purchase || payment.latestChargeId === undefined) return writeUnlessDone(deps, eventDone)
-  const settled = await settlePurchase(deps, purchase, payment)
+  if (paymentId === undefined) return writeUnlessDone(deps, eventDone)
+  const payment = await deps.payments.readPayment(paymentId)
+  if (!payment) throw absentObject()
+  const owner = await ownerOfPayment(deps, payment)
+  if (owner.kind !== 'purchase' || payment.latestChargeId === undefined)
+    return writeUnlessDone(deps, eventDone)
+  const settled = await settlePurchase(deps, owner.purchase, payment)
   const isPaid = settled.status === 'credited' && settled.purchase.paymentId === payment.id
   if (!isPaid) return writeUnlessDone(deps, eventDone)
   await applyReversal(deps, settled.purchase, payment.latestChargeId, eventDone)
@@ -187,7 +220,8 @@ async function cancelStray(deps: MoneyDeps, payment: Payment, eventDone: Write[]
 async function cardChanged(deps: MoneyDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const cardId = event.objectId ?? ''
   // A detached card no longer names its customer, but the event still does.
-  const customerId = event.previousCustomerId ?? (await deps.payments.readCard(cardId))?.customerId
+  const customerId =
+    event.previousCustomerId ?? event.customerId ?? (await deps.payments.readCard(cardId))?.customerId
   const accountId = await ownerOf(deps, customerId)
   if (accountId === undefined || customerId === undefined) return writeUnlessDone(deps, eventDone)
   await syncCard(deps, { accountId, customerId }, cardId, eventDone)
@@ -202,8 +236,15 @@ async function customerChanged(deps: MoneyDeps, event: PaymentEvent, eventDone: 
 async function fraudWarned(deps: MoneyDeps, event: PaymentEvent, eventDone: Write[]): Promise<void> {
   const warning = await deps.payments.readFraudWarning(event.objectId ?? '')
   const charge = warning && (await deps.payments.readCharge(warning.chargeId))
-  const accountId = await ownerOf(deps, charge?.customerId)
+  if (!charge) throw absentObject()
+  const accountId = await ownerOf(deps, charge.customerId)
   if (accountId === undefined) return writeUnlessDone(deps, eventDone)
-  const text = `Your bank reports that a payment with the card ending in ${charge?.card?.last4 ?? '????'} may not have been yours. If you do not recognise it, please contact us.`
-  await writeUnlessDone(deps, [...eventDone, { put: newNotice(deps, accountId, 'card_warning', text) }])
+  // A sign-up puts its card on file only once it is credited.
+  await settleReversal(deps, charge.captured ? charge.paymentId : undefined, [])
+  const news = event.type.endsWith('.created') ? { news: warningNews(charge) } : {}
+  const report = fraudReportOf(charge, warning.actionable || hasGoneBack(charge))
+  await applyFraudReport(deps, accountId, charge, { ...report, ...news }, eventDone)
 }
+
+/** A warning stops being actionable when its charge goes back, which says nothing good about the card. */
+const hasGoneBack = ({ refundedCents, disputes }: Charge): boolean => refundedCents > 0 || disputes.length > 0

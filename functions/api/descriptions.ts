@@ -1,3 +1,4 @@
+import { CURRENCY } from '../../core/purchases/catalogue.ts'
 import { cardRules, passwordRules } from '../http/descriptions.ts'
 import { markdown } from '../http/markdown.ts'
 
@@ -7,7 +8,7 @@ export const descriptions = {
     "The account in EMCP's shape.",
     '',
     '- `name` is the full name, or the username until one is given.',
-    '- `balance` is in dollars. It is negative while the account owes units that were spent before they were',
+    `- \`balance\` is in ${CURRENCY}. It is negative while the account owes units that were spent before they were`,
     'refunded; see `GET /v1/ledger`.',
     '- `status` is 0 (active). An account that EMCP would show as 1 (suspended) or 2 (deactivated) gets 403 instead.',
     '- `emailVerified` says whether the e-mail address is confirmed.',
@@ -15,17 +16,21 @@ export const descriptions = {
   updateCurrentUser: markdown(
     'Every field is optional. `oldPassword` and `newPassword` go together, both or neither; with two-factor',
     'authentication on, a new password also needs `twofa`. 403 `wrong_password` and a wrong `twofa` change nothing.',
+    'A repeat after a lost answer is 200 again while its access token lives and the password is still this one.',
     '',
     ...passwordRules,
   ),
   deactivate: markdown(
     'Blocks the account from the next request on and keeps its data. Every session ends for good, and application keys',
     'are refused with 403. `POST /api/users/restore` makes the account active again; tokens from before stay dead.',
+    '',
+    'A payment or a verification that waits for 3-D Secure is canceled at Stripe, by a job if Stripe does not answer. One',
+    'that has succeeded before that is credited. A repeat with a token of the account is 200 again.',
   ),
   restore: markdown(
     'Takes the same credentials as `POST /v1/auth/login`: `email` or `username`, `password`, and `twofa` where two-factor',
     'authentication is on. It begins no session: sign in afterwards. Application keys work again, and auto-renewal',
-    'resumes. For an account that is active the request changes nothing.',
+    'resumes. For an account that is active the request changes nothing. A repeat may send the same `twofa` again.',
   ),
   notifications: markdown(
     'Notices come newest first, 20 a page unless `limit` (1 to 100) says otherwise. The `Link` header leads to the next',
@@ -43,6 +48,8 @@ export const descriptions = {
     "Proves a payment method that Stripe's library made in the browser (`pm_…`) and puts it on file.",
     ...cardRules,
     '',
+    'For ten minutes a repeat of the request that has proved a card last is 200 again, and holds nothing.',
+    '',
     'The first card of an account becomes its default card, which pays for purchases and renewals.',
     '`PUT /v1/user/card` makes another card the default one.',
   ),
@@ -56,7 +63,7 @@ export const descriptions = {
   ),
   deletePaymentMethod: markdown(
     'The card is gone from the account at once and is detached at Stripe, by a job if Stripe does not answer. If it was',
-    'the default card, the newest other card becomes the default one.',
+    'the default card, the newest other card becomes the default one. For 30 days a repeat is 204 again.',
     '',
     '409 `card_in_use`: the default card cannot be removed while auto-renewal is on and the account has a bundle, or',
     'while a verification or a payment is open.',

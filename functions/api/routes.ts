@@ -1,7 +1,13 @@
 import * as z from 'zod/mini'
 import { fullName, password, twofa, typedPassword } from '../../core/account/fields.ts'
 import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
-import { customer, paymentMethod, proveCardErrors, stripeCard } from '../http/payment-schemas.ts'
+import {
+  customer,
+  idempotencyHeaders,
+  paymentMethod,
+  proveCardErrors,
+  stripeCard,
+} from '../http/payment-schemas.ts'
 import { place } from '../http/route.ts'
 import { descriptions } from './descriptions.ts'
 
@@ -53,7 +59,8 @@ export const api = place('api', {
         z.refine(bothPasswords, { path: ['newPassword'], error: 'goes with oldPassword, both or neither' }),
       ),
     responses: { 200: z.pick(account, { email: true, name: true, createdAt: true, _id: true }) },
-    errors: ['wrong_password', 'password_refused', ...secondFactorErrors, 'conflict'],
+    errors: ['wrong_password', 'password_refused', ...secondFactorErrors],
+    refusalAfter: 'session_ended',
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },
   deactivate: {
@@ -64,7 +71,8 @@ export const api = place('api', {
     proof: 'recent',
     responses: { 200: message },
     errors: ['conflict'],
-    needs: ['table'],
+    refusalAfter: 'account_deactivated',
+    needs: ['table', 'payments', 'webhooks'],
   },
   restore: {
     routes: ['POST /api/users/restore'],
@@ -91,16 +99,17 @@ export const api = place('api', {
   },
   verifyPayment: {
     routes: ['POST /api/users/current/verify-payment'],
-    summary: 'Proves a card with a dollar that is held and released, and puts it on file',
+    summary: 'Proves a card with a small amount that is held and released, and puts it on file',
     description: descriptions.verifyPayment,
     auth: 'account',
+    headers: idempotencyHeaders,
     body: z.strictObject({ paymentMethod }),
     responses: {
       200: z.object({ status: z.literal('ok') }),
       202: z.object({ status: z.literal('pending') }),
     },
     errors: [...proveCardErrors],
-    needs: ['table', 'payments', 'webhooks'],
+    needs: ['table', 'payments', 'webhooks', 'renewals'],
   },
   listPaymentMethods: {
     routes: ['GET /api/users/current/list-payment-methods'],

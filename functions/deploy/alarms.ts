@@ -4,6 +4,7 @@ import {
   logGroupOf,
   pascal,
   scheduled,
+  started,
   subscribed,
   webhookRoutes,
 } from './functions.ts'
@@ -33,7 +34,7 @@ export interface Metric {
 export interface CountedLines {
   /** PascalCase and unique. */
   name: string
-  metric: 'AlarmLines' | 'PaymentWorkFailed' | 'WebhookFailures'
+  metric: 'AlarmLines' | 'PaymentWorkFailed' | 'WebhookFailures' | 'WebhookRefusals'
   /** A filter pattern of CloudWatch Logs. */
   pattern: string
   log: 'access' | { function: string }
@@ -48,7 +49,9 @@ export const ALARM_LINE = '%level.{3,5}alarm%'
 /** Matches the line of a run that left work undone: `"failed":1` or more, `"eventsFailed":1` and the like. */
 export const FAILED_LINE = '%ailed.{2,3}[1-9]%'
 
-const payingJobs = scheduled.filter(({ needs }) => needs.includes('payments'))
+const payingJobs = [...scheduled, ...started].filter(({ needs }) => needs.includes('payments'))
+
+const ofWebhooks = `(${webhookRoutes.map((key) => `($.routeKey = "${key}")`).join(' || ')})`
 
 /** To count another kind of line, such as one of level `warn`, add an entry here and an alarm below. */
 export const countedLines: readonly CountedLines[] = [
@@ -67,7 +70,13 @@ export const countedLines: readonly CountedLines[] = [
   {
     name: 'WebhookFailures',
     metric: 'WebhookFailures',
-    pattern: `{ (${webhookRoutes.map((key) => `($.routeKey = "${key}")`).join(' || ')}) && (($.status >= 500) || ($.status = 429)) }`,
+    pattern: `{ ${ofWebhooks} && (($.status >= 500) || ($.status = 429)) }`,
+    log: 'access',
+  },
+  {
+    name: 'WebhookRefusals',
+    metric: 'WebhookRefusals',
+    pattern: `{ ${ofWebhooks} && ($.status = 400) }`,
     log: 'access',
   },
 ]
@@ -80,7 +89,7 @@ export function alarmsOf(prefix: string): Alarm[] {
   return [
     ...ofTheApi(prefix),
     ...functions.flatMap((fn) => throttlesOf(prefix, fn)),
-    ...[...scheduled, ...subscribed].map((fn) => errorsOf(prefix, fn)),
+    ...[...scheduled, ...subscribed, ...started].map((fn) => errorsOf(prefix, fn)),
     ...ofStoredWork(prefix),
     ...ofMoney(prefix),
   ]
@@ -110,7 +119,9 @@ function throttlesOf(prefix: string, { name, kind, reserved }: Deployed): Alarm[
   const meaning =
     kind === 'endpoint'
       ? 'Callers get errors. Stripe retries a refused event for three days, so payments and cards are settled late. In Stripe, Developers, Webhooks shows the failed deliveries.'
-      : 'A run takes longer than the time between two runs, so work is late, but none is lost.'
+      : kind === 'task'
+        ? 'Renewals wait for their turn and come late, so customers may run out of units. jobs-check-quotas renews too, so none is lost.'
+        : 'A run takes longer than the time between two runs, so work is late, but none is lost.'
   return [
     {
       ...once,
@@ -154,7 +165,7 @@ function ofMoney(prefix: string): Alarm[] {
     {
       ...once,
       name: 'LedgerMismatch',
-      sentence: `Money or units do not add up: a function wrote a line of level alarm, which names the payment. Bursar does not correct it by itself. Search the log group ${logGroupOf(prefix, 'jobs-sweep')} for "alarm", then those of the other functions, and compare the payment in Stripe, Payments, with the account's ledger.`,
+      sentence: `Money or units do not add up: a function wrote a line of level alarm, which names the payment and says what to do. Bursar does not correct it by itself, and repeats the line once a day until it agrees. Search the log group ${logGroupOf(prefix, 'jobs-sweep')} for "alarm", then those of the other functions, and compare the payment in Stripe, Payments, with the account's ledger.`,
       metric: sum('logLines', 'AlarmLines'),
     },
     {
@@ -162,6 +173,14 @@ function ofMoney(prefix: string): Alarm[] {
       name: 'WebhookFailures',
       sentence: `At least 3 events of Stripe were answered 5xx or 429 in 5 minutes. Stripe retries each for three days, and jobs-sweep processes the rest, so payments and cards are settled late. Open the log group ${logGroupOf(prefix, 'webhooks-stripe')} and, in Stripe, the failed deliveries under Developers, Webhooks.`,
       metric: sum('logLines', 'WebhookFailures'),
+      threshold: 3,
+    },
+    {
+      ...once,
+      name: 'WebhookRefusals',
+      sentence: `At least 3 events were refused with 400 within an hour: the signing secret is wrong, or the endpoint in Stripe is of the other mode or account. Until this is mended, payments and cards are settled late, by jobs. Compare the secret in Stripe, Developers, Webhooks, with StripeWebhookSecrets, set it and deploy again. If Stripe shows no failed delivery, somebody else sends requests to the endpoint, which is harmless.`,
+      metric: sum('logLines', 'WebhookRefusals'),
+      periodSeconds: 3_600,
       threshold: 3,
     },
     {

@@ -2,7 +2,7 @@ import { api } from '../api/routes.ts'
 import { factsOf, type TableUse } from '../http/needs.ts'
 import { gatewayKey, type Need, type Placed, PROOF_NEEDS } from '../http/route.ts'
 import { rows } from '../http/rows.ts'
-import { jobs, subscribers, type Work } from '../jobs/schedule.ts'
+import { jobs, subscribers, tasks, type Work } from '../jobs/schedule.ts'
 import { rest } from '../rest/routes.ts'
 import { v1 } from '../v1/routes.ts'
 import { webhooks } from '../webhooks/routes.ts'
@@ -13,7 +13,7 @@ export interface Deployed {
   name: string
   handler: string
   summary: string
-  kind: 'endpoint' | 'job' | 'subscriber' | 'authorizer' | 'trigger'
+  kind: 'endpoint' | 'job' | 'subscriber' | 'task' | 'authorizer' | 'trigger'
   /** What the function may do with the table, if `needs` has the table. */
   table: TableUse
   needs: readonly Need[]
@@ -54,16 +54,19 @@ const ofRow = (row: Placed): Deployed => ({
   lazyIdentity: !row.needs.includes('identity'),
   timeoutSeconds: needsOf(row).some((need) => factsOf(need).callsOut) ? SLOW_SECONDS : QUICK_SECONDS,
   memoryMb: 1024,
-  // Stripe retries refused events, so 20 suffice even for a flood of events.
+  // Stripe sends refused events again, so 20 suffice even for a flood of events. This also bounds the calls to
+  // Stripe: one at a time for each event, which waits when Stripe refuses a call.
   ...(row.dialect === 'webhooks' && { reserved: 20 }),
 })
 
 /**
- * GET requests for an account never write, and an application key gives access to its account's counter only.
+ * GET requests for an account never write, unless they cache something, and an application key gives access to
+ * its account's counter only.
  */
 function tableUse(row: Placed): TableUse {
   if (row.auth === 'key') return 'spend'
-  return row.auth === 'account' && row.routes.every((key) => key.startsWith('GET ')) ? 'read' : 'write'
+  const reads = row.routes.every((key) => key.startsWith('GET ')) && !row.caches
+  return row.auth === 'account' && reads ? 'read' : 'write'
 }
 
 /** A job's next run waits until a late run has ended: two concurrent runs would only do the same work. */
@@ -82,6 +85,13 @@ const deployedSubscribers = Object.values(subscribers).map((subscriber) => ({
   kind: 'subscriber' as const,
   table: 'write' as const,
   detailType: subscriber.detailType,
+}))
+
+const deployedTasks = Object.values(tasks).map((task) => ({
+  ...background(task),
+  kind: 'task' as const,
+  table: 'write' as const,
+  reserved: task.atOnce,
 }))
 
 function background({ file, summary, needs, timeoutSeconds }: Work) {
@@ -120,12 +130,21 @@ export const preToken: Deployed = {
 
 export const scheduled = deployedJobs
 export const subscribed = deployedSubscribers
+export const started = deployedTasks
+
+/** The function that consumes start. */
+export const renewalFunction = background(tasks.renew).name
+
+/** Whether nobody waits for a function's result: AWS retries its failed runs and keeps those that fail again. */
+export const isBackground = ({ kind }: Deployed): boolean =>
+  kind === 'job' || kind === 'subscriber' || kind === 'task'
 
 /** All functions of a deployment. */
 export const functions: readonly Deployed[] = [
   ...rows.map(ofRow),
   ...deployedJobs,
   ...deployedSubscribers,
+  ...deployedTasks,
   authorizer,
   preToken,
 ]
@@ -167,6 +186,7 @@ const guessable: readonly Placed[] = [
   v1.requestPasswordReset,
   v1.resetPassword,
   v1.confirmSession,
+  v1.useRenewalLink,
   api.restore,
   rest.createUser,
 ]

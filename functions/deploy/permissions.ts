@@ -1,18 +1,17 @@
 import { factsOf, type Grant, type Setting } from '../http/needs.ts'
 import type { Need } from '../http/route.ts'
-import type { Deployed } from './functions.ts'
+import { type Deployed, isBackground } from './functions.ts'
 
 /** The permissions of a function, besides that to write its own log. */
-export function grantsOf({ kind, needs, table }: Deployed): Grant[] {
+export function grantsOf(deployed: Deployed): Grant[] {
+  const { needs, table } = deployed
   const ofPort = (need: Need): readonly Grant[] => {
     const { grants } = factsOf(need)
     return 'read' in grants ? grants[table] : grants
   }
   return [
     ...needs.flatMap(ofPort),
-    ...(kind === 'job' || kind === 'subscriber'
-      ? [{ actions: ['sqs:SendMessage'], on: ['deadLetters' as const] }]
-      : []),
+    ...(isBackground(deployed) ? [{ actions: ['sqs:SendMessage'], on: ['deadLetters' as const] }] : []),
   ]
 }
 

@@ -117,7 +117,8 @@ const secretChecks = {
     const [, mode] = /^[sr]k_(test|live)_\w+$/.exec(value) ?? []
     if (!mode)
       return 'a secret key of Stripe, sk_test_… or sk_live_…, or a restricted one, rk_test_… or rk_live_…'
-    return production || mode === 'test' ? undefined : 'sk_test_… or rk_test_… on every stage but production'
+    if (production) return mode === 'live' ? undefined : 'sk_live_… or rk_live_… on the stage production'
+    return mode === 'test' ? undefined : 'sk_test_… or rk_test_… on every stage but production'
   },
   StripeWebhookSecrets: (value: string) =>
     /^whsec_\w+(,whsec_\w+)?$/.test(value)

@@ -1,20 +1,21 @@
 import type { Account } from '../../core/account/account.ts'
 import type { AccountOverview } from '../../core/account/overview.ts'
 import type { RenewalStatus } from '../../core/purchases/renewal.ts'
-import { dollarsOf } from './money-shapes.ts'
+import { amountOf } from './money-shapes.ts'
+import { shownBelow } from './renewal-shapes.ts'
 import { isoTime } from './time-shapes.ts'
 
 /** The account as each of the three dialects shows it. */
 
 const EMCP_STATUS = { pending: 1, active: 0, suspended: 1, deactivated: 2 } as const
 
-/** EMCP's account: `status` 0 active, 1 suspended, 2 deactivated; `name` the display name; `balance` in dollars. */
-export const emcpAccount = (account: Account, name: string) => ({
+/** EMCP's account: `status` 0 active, 1 suspended, 2 deactivated; `name` the display name. */
+export const emcpAccount = (account: Account, name: string, currency: string) => ({
   _id: account.id,
   email: account.email,
   name,
   createdAt: isoTime(account.createdAtMs),
-  balance: dollarsOf(account.balanceCents),
+  balance: amountOf(account.balanceCents, currency),
   status: EMCP_STATUS[account.status],
   emailVerified: account.emailVerified,
 })
@@ -24,7 +25,7 @@ export const emcpAccount = (account: Account, name: string) => ({
  * `address` and `bundle` are null until the account has one.
  */
 export function greencloudAccount(account: AccountOverview) {
-  const { id, email, displayName, address, bundle, flags } = account
+  const { id, email, displayName, address, bundle, currency, flags } = account
   const split = displayName.lastIndexOf(' ')
   return {
     id,
@@ -35,18 +36,25 @@ export function greencloudAccount(account: AccountOverview) {
     twofa: account.hasTwoFactor,
     apiKey: account.defaultKey,
     bundle: bundle
-      ? { name: bundle.name, quota: bundle.unitsLeft, price: dollarsOf(bundle.priceCents) }
+      ? { name: bundle.name, quota: bundle.unitsLeft, price: amountOrNull(bundle.priceCents, currency) }
       : null,
-    renewal: greencloudRenewal(account.renewal),
+    renewal: greencloudRenewal(account.renewal, currency),
     flags,
   }
 }
 
-const greencloudRenewal = ({ state, reason, nextAttemptAtMs, monthlyCapCents }: RenewalStatus) => ({
-  state,
-  reason: reason ?? null,
-  nextAttemptAt: nextAttemptAtMs === undefined ? null : isoTime(nextAttemptAtMs),
-  monthlyCap: monthlyCapCents === undefined ? null : dollarsOf(monthlyCapCents),
+const amountOrNull = (cents: number | undefined, currency: string): number | null =>
+  cents === undefined ? null : amountOf(cents, currency)
+
+const greencloudRenewal = (renewal: RenewalStatus, currency: string) => ({
+  state: renewal.state,
+  reason: renewal.reason ?? null,
+  nextAttemptAt: renewal.nextAttemptAtMs === undefined ? null : isoTime(renewal.nextAttemptAtMs),
+  monthlyCap: amountOrNull(renewal.monthlyCapCents, currency),
+  maxPerHour: renewal.maxPerHour,
+  maxPerDay: renewal.maxPerDay,
+  below: shownBelow(renewal.below),
+  bundle: renewal.bundle ?? null,
 })
 
 /** GreenCloud takes the country as an alpha-2 code and shows its English short name. */

@@ -4,6 +4,9 @@ import { parseForm } from './form.ts'
 /** The largest body that is accepted, in bytes; the gateway's own limit is far higher. */
 export const BODY_LIMIT = 65_536
 
+/** The largest body of a row that takes it unparsed, in bytes: a signed event is as large as Stripe makes it. */
+export const RAW_BODY_LIMIT = 1_048_576
+
 /**
  * The deepest nesting that is accepted, more than any schema has. Recursive code never sees a deeper body.
  */
@@ -21,7 +24,7 @@ interface RawBody {
  */
 export function parseBody({ body, isBase64Encoded, headers }: RawBody, form: boolean): unknown {
   if (body === undefined || body === '') return undefined
-  const bytes = rawBody({ body, isBase64Encoded })
+  const bytes = rawBody({ body, isBase64Encoded }, BODY_LIMIT)
   const type = mediaType(headers['content-type'])
   const encoding = headers['content-encoding'] ?? 'identity'
   if (encoding !== 'identity') throw new DomainError('unsupported_media_type')
@@ -30,10 +33,15 @@ export function parseBody({ body, isBase64Encoded, headers }: RawBody, form: boo
   throw new DomainError('unsupported_media_type')
 }
 
-/** Returns the body's bytes as they were sent. @throws DomainError `payload_too_large`, `malformed_body` */
-export function rawBody({ body = '', isBase64Encoded }: Omit<RawBody, 'headers'>): Buffer {
+/**
+ * Returns the body's bytes as they were sent.
+ * @param limit the most bytes that are accepted.
+ * @throws DomainError `payload_too_large`, `malformed_body`
+ */
+export function rawBody({ body = '', isBase64Encoded }: Omit<RawBody, 'headers'>, limit: number): Buffer {
   const bytes = Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8')
-  if (bytes.length > BODY_LIMIT) throw new DomainError('payload_too_large')
+  if (bytes.length > limit)
+    throw new DomainError('payload_too_large', { detail: `The body is larger than ${limit / 1024} KiB.` })
   // Node ignores characters that are not Base64, so the bytes are compared with the text.
   if (isBase64Encoded && bytes.toString('base64') !== body) throw new DomainError('malformed_body')
   return bytes

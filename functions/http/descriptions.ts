@@ -1,3 +1,6 @@
+import { priceText } from '../../core/notifications/amounts.ts'
+import { CURRENCY } from '../../core/purchases/catalogue.ts'
+import { holdAmount } from '../../core/purchases/currencies.ts'
 import { markdown } from './markdown.ts'
 
 /** The description of the whole OpenAPI document: what concerns every endpoint. */
@@ -9,7 +12,7 @@ export const overview = markdown(
   '## One account, three shapes',
   '',
   'All endpoints read and write the same account; the dialects differ in shape alone. The full name is the username',
-  'until one is given. Times are ISO 8601 in UTC, amounts are in dollars, and a unit is one API call of the company',
+  `until one is given. Times are ISO 8601 in UTC, amounts are in ${CURRENCY}, and a unit is one API call of the company`,
   "that runs Bursar. Two endpoints answer in Stripe's own shapes, with Stripe's units: `list-payment-methods` and",
   '`retrieve`.',
   '',
@@ -57,17 +60,18 @@ export const overview = markdown(
   '- The three purchases (`/v1/user/bundle`, `/v1/user/bundle/{bundleName}`, `/v1/user/buy`) take an `Idempotency-Key`.',
   '- An id or key has 1 to 255 visible ASCII characters without spaces, and belongs to its account: the same key of',
   'another account is another key.',
-  '- Registration, proving a card and resetting a password recognise the same request by its content: send it again,',
-  'and it resumes.',
+  '- Creating and rotating an application key take an `Idempotency-Key` too, and show the same key again.',
+  '- Every other request is recognised by its content: send it again after a crash or a lost answer, and it resumes, or is',
+  'answered as the success that it was. Codes of an authenticator app work once, so signing in needs the next one.',
   '',
-  '409 `conflict` means that another request changed the same thing at the same time: read it again, then',
-  'repeat. 503 `temporarily_unavailable` means that a service behind Bursar did not answer: repeat the',
+  '409 `conflict` means that other requests kept changing the same thing, in spite of many tries of Bursar itself: read it',
+  'again, then repeat. 503 `temporarily_unavailable` means that a service behind Bursar did not answer: repeat the',
   'request after the time in Retry-After.',
   '',
   '## Input',
   '',
   'Unknown fields are refused with 400, not ignored. So are a key given twice, more than 32 levels of nesting, and a',
-  'body where the endpoint takes none. A body has at most 64 KiB (413), is sent as UTF-8 and uncompressed, in a content',
+  'body where the endpoint takes none. A body has at most 64 KiB (413; an event of Stripe 1 MiB), is sent as UTF-8 and uncompressed, in a content',
   'type that the endpoint takes (415).',
   '',
   '## Errors',
@@ -87,7 +91,7 @@ export const overview = markdown(
 
 /** The text that the descriptions of all endpoints that prove a card share. */
 export const cardRules = [
-  'Bursar holds one dollar on the card and releases it: the hold proves the card, and nothing is ever charged. The',
+  `Bursar holds ${priceText(holdAmount(CURRENCY))} on the card and releases it: the hold proves the card, and nothing is ever charged. The`,
   "account's e-mail address must be confirmed first (403 `email_unconfirmed`).",
   '',
   '- 402 `card_declined` is one message, whatever the bank said.',
@@ -96,6 +100,7 @@ export const cardRules = [
   'customer has a day for it.',
   '- 202 `{"status": "pending"}`: Stripe did not report the outcome of the hold. The hold settles by itself;',
   'send the same request again to learn the outcome.',
+  '- 503: nothing is held. Send the same request again after the seconds in `Retry-After`.',
   '- 409 `card_pending`: another card of the account is being verified. Try again in a moment.',
   '- 429 `too_many_cards_tried`: an account may try cards 3 times an hour and 10 times a day, signing up for a bundle',
   'included.',

@@ -8,7 +8,7 @@ import { parse } from 'zod/v4/core'
 import type { Account, Claims } from '../../core/account/account.ts'
 import { DomainError, failureOf } from '../../core/errors.ts'
 import type { Deps } from '../../core/ports.ts'
-import { parseBody, rawBody } from './body.ts'
+import { parseBody, RAW_BODY_LIMIT, rawBody } from './body.ts'
 import { gate } from './gate.ts'
 import { live } from './live.ts'
 import { print, requestLog } from './log.ts'
@@ -54,6 +54,12 @@ interface Callers {
   key: { key: string }
 }
 
+/** A caller, and why the gate refuses it; undefined for a caller who is admitted. */
+interface Gated {
+  caller: Callers[Row['auth']]
+  refusal: DomainError | undefined
+}
+
 /** The request as a handler sees it: only what its row declares. */
 export interface Request<R extends Placed> {
   path: Parsed<R['path']>
@@ -74,18 +80,24 @@ const SECURITY_HEADERS = {
   'x-content-type-options': 'nosniff',
 }
 
+type Handle<R extends Placed> = (request: Request<R>) => Promise<Replies<R> | Bare<R>>
+
 /**
  * The Lambda handler of a row: gate, input, proof, domain call, output, in this order, and one log line.
  *
- * `handle` returns the body of the row's only success status, or `reply(status, body)` where there are several.
+ * @param handle returns the body of the row's only success status, or `reply(status, body)` where there are
+ *   several.
+ * @param repeat for a row with `refusalAfter`: answers a caller whom the gate refuses so, if the request
+ *   repeats one that has succeeded. It throws the refusal that it is given for every other request.
  */
 export function endpoint<const R extends Placed>(
   row: R,
-  handle: (request: Request<R>) => Promise<Replies<R> | Bare<R>>,
+  handle: Handle<R>,
+  repeat?: (request: Request<R>, refusal: DomainError) => ReturnType<Handle<R>>,
 ) {
   // The ports open during init, when Lambda gives the full CPU. A missing setting is logged here by name;
   // requests only get a 500.
-  const ports = live(row.needs as readonly Need[], 'wire')
+  const ports = live(row.needs as readonly Need[])
   ports.catch((error: Error) => {
     print({ level: 'fatal', route: routeOf(row), message: error.message })
   })
@@ -97,27 +109,45 @@ export function endpoint<const R extends Placed>(
       if (event.pathParameters?.slash) return json(404, { message: 'Not Found' }, SECURITY_HEADERS)
       const log = requestLog.within({ requestId: event.requestContext.requestId, route: routeOf(row) })
       const deps = { ...(await ports), log } as unknown as Request<R>['deps']
-      const caller = await callerOf(row, deps, event)
-      const body = row.raw ? rawBody(event) : parseBody(event, row.form === true)
-      if (body !== undefined && !row.raw && !row.body && !isEmptyObject(body)) throw unexpectedBody()
-      const request = {
-        path: row.path && validate(row.path, event.pathParameters ?? {}),
-        query: row.query && validate(row.query, event.queryStringParameters ?? {}),
-        headers: row.headers && validate(row.headers, event.headers),
-        body: row.body ? validate(row.body, body) : body,
-        caller,
-        deps,
-      } as Request<R>
+      const { caller, refusal } = await callerOf(row, deps, event)
+      const request = () => ({ ...inputOf(row, event), caller, deps }) as Request<R>
+      if (refusal) {
+        if (!repeat || refusal.code !== row.refusalAfter) throw refusal
+        // The repeat changes nothing, so its caller, whose session has ended, needs no recent proof.
+        return success(row, await repeat(orRefuse(request, refusal), refusal))
+      }
+      const wanted = request()
       if (row.proof === 'recent') await checkProof(deps, caller as Callers['account'], event.headers)
-      return success(row, await handle(request))
+      return success(row, await handle(wanted))
     })
 }
 
-async function callerOf(row: Placed, deps: unknown, event: Event): Promise<Callers[Row['auth']]> {
-  if (row.auth === 'public') return undefined
-  if (row.auth === 'key') return { key: applicationKey(event.headers) }
-  const claims = event.requestContext.authorizer?.lambda
-  return { account: await gate(row, deps, claims), sessionId: claims?.sessionId ?? '' }
+/** What the request brings, parsed by the row's schemas. */
+function inputOf(row: Placed, event: Event) {
+  const body = row.raw ? rawBody(event, RAW_BODY_LIMIT) : parseBody(event, row.form === true)
+  if (body !== undefined && !row.raw && !row.body && !isEmptyObject(body)) throw unexpectedBody()
+  return {
+    path: row.path && validate(row.path, event.pathParameters ?? {}),
+    query: row.query && validate(row.query, event.queryStringParameters ?? {}),
+    headers: row.headers && validate(row.headers, event.headers),
+    body: row.body ? validate(row.body, body) : body,
+  }
+}
+
+/** A caller whom the gate refuses does not learn what is wrong with the input. */
+function orRefuse<T>(make: () => T, refusal: DomainError): T {
+  try {
+    return make()
+  } catch {
+    throw refusal
+  }
+}
+
+async function callerOf(row: Placed, deps: unknown, event: Event): Promise<Gated> {
+  if (row.auth === 'public') return { caller: undefined, refusal: undefined }
+  if (row.auth === 'key') return { caller: { key: applicationKey(event.headers) }, refusal: undefined }
+  const { refusal, ...caller } = await gate(row, deps, event.requestContext.authorizer?.lambda)
+  return { caller, refusal }
 }
 
 /**

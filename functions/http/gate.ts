@@ -1,4 +1,4 @@
-import { type Account, admitCaller, type Claims } from '../../core/account/account.ts'
+import { type Caller, type Claims, readCaller } from '../../core/account/account.ts'
 import { DomainError } from '../../core/errors.ts'
 import type { Deps } from '../../core/ports.ts'
 import type { Placed } from './route.ts'
@@ -6,11 +6,11 @@ import type { Placed } from './route.ts'
 /**
  * Reads the account behind an access token on every request, because the authorizer's answer may come from a
  * cache. Bundles of functions that take no access token leave this function out.
- * @throws DomainError as `admitCaller` does, and `unauthorized` if the authorizer passed no claims.
+ * @throws DomainError as `readCaller` does, and `unauthorized` if the authorizer passed no claims.
  */
-export async function gate(row: Placed, deps: unknown, claims: Claims | undefined): Promise<Account> {
+export async function gate(row: Placed, deps: unknown, claims: Claims | undefined): Promise<Caller> {
   if (!claims) throw new DomainError('unauthorized')
   if (!row.needs.includes('table'))
     throw new Error(`${row.name} has callers with accounts and must need the table`)
-  return admitCaller(deps as Deps<'table'>, claims)
+  return readCaller(deps as Deps<'table'>, claims)
 }

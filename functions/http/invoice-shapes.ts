@@ -1,17 +1,18 @@
 import { unitsText } from '../../core/notifications/amounts.ts'
-import type { Invoice } from '../../core/purchases/invoices.ts'
-import { dollarsOf } from './money-shapes.ts'
+import type { Invoice, ListedInvoice } from '../../core/purchases/invoices.ts'
+import { amountOf } from './money-shapes.ts'
 import { isoDay } from './time-shapes.ts'
 
-/** The fields that both shapes of an invoice have; the amount in dollars, the day in UTC. */
-const face = ({ amountCents, status, paidAtMs }: Invoice) => ({
-  amount: dollarsOf(amountCents),
+/** The fields that both shapes of an invoice have; the day in UTC. */
+const face = ({ amountCents, currency, status, paidAtMs }: ListedInvoice) => ({
+  amount: amountOf(amountCents, currency),
+  currency,
   status,
   paidDay: isoDay(paidAtMs),
 })
 
 /** An invoice in a list. */
-export const listedInvoice = (invoice: Invoice) => ({ id: invoice.id, ...face(invoice) })
+export const invoiceLine = (invoice: ListedInvoice) => ({ id: invoice.id, ...face(invoice) })
 
 /** An invoice on its own, with its card and the link to its receipt. */
 export const wholeInvoice = (invoice: Invoice) => ({

@@ -2,6 +2,7 @@ import type { Context } from 'aws-lambda'
 import { operatorLog } from '../../core/adapters/log.ts'
 import { failureOf } from '../../core/errors.ts'
 import type { Deps } from '../../core/ports.ts'
+import type { WatchfulRun, Worked } from '../../core/table/due.ts'
 import type { Work } from '../jobs/schedule.ts'
 import { live } from './live.ts'
 import { print } from './log.ts'
@@ -10,6 +11,8 @@ import { print } from './log.ts'
 export interface Start {
   event: unknown
   untilMs: number
+  /** Writes a line of level `alarm` at once: what a person must see, even if the run dies. */
+  alarm(sentence: string): void
 }
 
 /**
@@ -20,9 +23,8 @@ const ENDING_PART = 1 / 3
 const ENDING_MS = 50_000
 
 /**
- * The Lambda handler of a job or a subscriber. It makes one domain call, logs the result in one line and
- * answers it. The domain call logs failures, item by item. `alarms` in the result are sentences for the
- * operator, each of which gets a log line of its own. An error of the domain call is rethrown, so that the
+ * The Lambda handler of a job, a subscriber or a task. It makes one domain call, logs the result in one line and
+ * answers it. The domain call logs failures, item by item. An error of the domain call is rethrown, so that the
  * service that started the run retries the run.
  */
 export function job<const W extends Work, T extends object>(
@@ -32,16 +34,16 @@ export function job<const W extends Work, T extends object>(
   const name = work.file
   return async (event?: unknown, context?: Pick<Context, 'getRemainingTimeInMillis'>): Promise<T> => {
     const startedMs = performance.now()
-    const ports = await live(work.needs)
+    // A task is awaited, so it uses the client of the table that starts faster.
+    const ports = await live(work.needs, 'atOnce' in work ? '' : 'InJobs')
     const { within, leftOut } = operatorLog(print, ports.clock.nowMs)
     const deps = { ...ports, log: within({ job: name }) } as unknown as Deps<W['needs'][number]>
     const remainingMs = context?.getRemainingTimeInMillis?.() ?? work.timeoutSeconds * 1000
     const untilMs = ports.clock.nowMs() + remainingMs - Math.min(ENDING_MS, remainingMs * ENDING_PART)
+    const alarm = (sentence: string) => print({ level: 'alarm', job: name, alarm: sentence })
     try {
-      const done = await run(deps, { event, untilMs })
+      const done = await run(deps, { event, untilMs, alarm })
       const ms = Math.round(performance.now() - startedMs)
-      const { alarms = [] } = done as { alarms?: string[] }
-      for (const alarm of alarms) print({ level: 'alarm', job: name, alarm })
       print({ level: 'info', job: name, ms, ...done })
       return done
     } catch (error) {
@@ -51,4 +53,49 @@ export function job<const W extends Work, T extends object>(
       if (leftOut() > 0) print({ level: 'error', job: name, what: 'more failures', leftOut: leftOut() })
     }
   }
+}
+
+/** One part of a run's work. None needs another one. @returns counts for the run's log line. */
+export type RunStep = (run: WatchfulRun) => Promise<object>
+
+/** The counts of a step under the names that the log line has for them. */
+export const countsOf =
+  (done: string, failed: string, work: (run: WatchfulRun) => Promise<Worked>): RunStep =>
+  async (run) => {
+    const worked = await work(run)
+    return { [done]: worked.done, [failed]: worked.failed }
+  }
+
+/**
+ * Runs every step, whatever became of the others. Each may use an equal part of the time that is left, so that
+ * a step with much to do leaves some to the next; what it leaves undone is the next run's.
+ * @returns the counts of all steps, and the alarms that they raised.
+ * @throws the error of the first step that failed as a whole, after all of them have run
+ */
+export async function runSteps(
+  deps: Deps,
+  run: WatchfulRun,
+  steps: Readonly<Record<string, RunStep>>,
+): Promise<object> {
+  const alarms: string[] = []
+  const errors: unknown[] = []
+  const counts = {}
+  const alarm = (sentence: string) => {
+    alarms.push(sentence)
+    run.alarm(sentence)
+  }
+  let left = Object.keys(steps).length
+  for (const [name, step] of Object.entries(steps)) {
+    const nowMs = deps.clock.nowMs()
+    const untilMs = nowMs + Math.max(0, run.untilMs - nowMs) / left--
+    try {
+      Object.assign(counts, await step({ ...run, untilMs, alarm }))
+    } catch (error) {
+      errors.push(error)
+      const what = 'a step of the sweep failed; the other steps run, and the next sweep repeats it'
+      deps.log.error(what, error, { item: name })
+    }
+  }
+  if (errors.length > 0) throw errors[0]
+  return { ...counts, alarms }
 }

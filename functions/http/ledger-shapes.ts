@@ -1,13 +1,14 @@
-import type { LedgerEntry } from '../../core/ledger/entry.ts'
-import { dollarsOf } from './money-shapes.ts'
+import type { StatementLine } from '../../core/ledger/statement.ts'
+import { amountOf } from './money-shapes.ts'
 import { isoTime } from './time-shapes.ts'
 
-/** An entry of the statement, with the amount in dollars. */
-export const ledgerLine = ({ seq, atMs, kind, units, amountCents, purchaseId }: LedgerEntry) => ({
+/** An entry of the statement. */
+export const ledgerLine = ({ seq, atMs, kind, units, amountCents, currency, purchaseId }: StatementLine) => ({
   seq,
   at: isoTime(atMs),
   kind,
   units,
-  amount: dollarsOf(amountCents),
+  amount: amountOf(amountCents, currency),
+  currency,
   ...(purchaseId !== undefined && { purchaseId }),
 })

@@ -1,7 +1,9 @@
 import { systemClock } from '../../core/adapters/clock.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
 import type { Ports } from '../../core/ports.ts'
+import { patientPayments } from '../../core/purchases/rate-limit.ts'
 import { keys } from '../../core/table/keys.ts'
+import { PRODUCTION } from '../deploy/settings.ts'
 import { requestLog } from './log.ts'
 import type { Need } from './route.ts'
 
@@ -19,6 +21,23 @@ function setting(name: string): string {
   if (!value)
     throw new Error(`${name} is not set. Deploy with npm run deploy, or start the local stack: npm run dev.`)
   return value
+}
+
+/**
+ * Stripe's secret key, or a restricted one. The deployment has checked it before; a value that was replaced
+ * since then must not start either: a publishable key pays nothing, and with a test key customers of
+ * `production` would get units for cards that are never charged.
+ */
+function checkedKey(key: string, stage: string): string {
+  const [, mode] = /^[sr]k_(test|live)_\w+$/.exec(key) ?? []
+  if (!mode)
+    throw new Error('STRIPE_SECRET_KEY is no secret key of Stripe. Set sk_… or rk_…, and deploy again.')
+  const isProduction = stage === PRODUCTION
+  if (isProduction !== (mode === 'live')) {
+    const wanted = isProduction ? 'production takes live keys only' : 'only production takes live keys'
+    throw new Error(`STRIPE_SECRET_KEY is a ${mode} key, but ${wanted}. Set another one, and deploy again.`)
+  }
+  return key
 }
 
 function refuseLocalValuesWhenDeployed(): void {
@@ -57,9 +76,20 @@ function lazily<C, T extends object>(
   return new Proxy(values as T, { get: read })
 }
 
+/** Region and credentials of this function, for our own clients of AWS. */
+const caller = () => ({
+  region: setting('AWS_REGION'),
+  credentials: {
+    accessKeyId: setting('AWS_ACCESS_KEY_ID'),
+    secretAccessKey: setting('AWS_SECRET_ACCESS_KEY'),
+    sessionToken: env.AWS_SESSION_TOKEN,
+  },
+})
+
 type Adapters = { [N in Need]: () => Promise<Ports[N]> } & {
-  wireTable: () => Promise<Ports['table']>
-  lazyIdentity: () => Promise<Ports['identity']>
+  tableInJobs: () => Promise<Ports['table']>
+  identityInProofs: () => Promise<Ports['identity']>
+  paymentsInJobs: () => Promise<Ports['payments']>
 }
 
 /**
@@ -68,18 +98,13 @@ type Adapters = { [N in Need]: () => Promise<Ports[N]> } & {
  * call.
  */
 const adapters: Adapters = {
-  table: async () =>
+  tableInJobs: async () =>
     import('../../core/table/dynamodb.ts').then(({ openTable }) => openTable(setting('TABLE_NAME'))),
-  wireTable: async () =>
+  table: async () =>
     (await import('../../core/table/wire.ts')).openWireTable({
       tableName: setting('TABLE_NAME'),
-      region: setting('AWS_REGION'),
       endpoint: env.AWS_ENDPOINT_URL_DYNAMODB,
-      credentials: {
-        accessKeyId: setting('AWS_ACCESS_KEY_ID'),
-        secretAccessKey: setting('AWS_SECRET_ACCESS_KEY'),
-        sessionToken: env.AWS_SESSION_TOKEN,
-      },
+      ...caller(),
     }),
   identity: async () =>
     (await import('../../core/adapters/cognito.ts')).cognitoIdentity({
@@ -87,7 +112,8 @@ const adapters: Adapters = {
       clientId: setting('USER_POOL_CLIENT_ID'),
       clientSecret: setting('USER_POOL_CLIENT_SECRET'),
     }),
-  lazyIdentity: async () =>
+  // Only requests that bring a proof call the vault.
+  identityInProofs: async () =>
     lazily(
       {
         userPoolId: setting('USER_POOL_ID'),
@@ -115,7 +141,19 @@ const adapters: Adapters = {
   payments: async () =>
     lazily(
       {
-        secretKey: setting('STRIPE_SECRET_KEY'),
+        secretKey: checkedKey(setting('STRIPE_SECRET_KEY'), setting('STAGE')),
+        ...(env.STRIPE_API_BASE !== undefined && { apiBase: env.STRIPE_API_BASE }),
+      },
+      (config) =>
+        import('../../core/adapters/stripe.ts').then(({ stripePayments }) =>
+          patientPayments(stripePayments(config), systemClock),
+        ),
+    ),
+  // Jobs do not wait a moment for a busy Stripe: they slow down together.
+  paymentsInJobs: async () =>
+    lazily(
+      {
+        secretKey: checkedKey(setting('STRIPE_SECRET_KEY'), setting('STAGE')),
         ...(env.STRIPE_API_BASE !== undefined && { apiBase: env.STRIPE_API_BASE }),
       },
       (config) =>
@@ -124,8 +162,15 @@ const adapters: Adapters = {
   webhooks: async () => ({
     secrets: setting('STRIPE_WEBHOOK_SECRETS').split(','),
     // A restricted key (rk_…) names its mode as a secret key does.
-    livemode: /^[sr]k_live_/.test(setting('STRIPE_SECRET_KEY')),
+    livemode: /^[sr]k_live_/.test(checkedKey(setting('STRIPE_SECRET_KEY'), setting('STAGE'))),
+    stage: setting('STAGE'),
   }),
+  renewals: async () =>
+    (await import('../../core/adapters/lambda-renewals.ts')).lambdaRenewals({
+      functionName: setting('RENEWAL_FUNCTION'),
+      endpoint: env.AWS_ENDPOINT_URL_LAMBDA,
+      ...caller(),
+    }),
 }
 
 const opened = new Map<keyof Adapters, Promise<Ports[Need]>>()
@@ -137,20 +182,18 @@ function open(adapter: keyof Adapters): Promise<Ports[Need]> {
 }
 
 /**
- * `wire` is our own DynamoDB client, which starts faster than AWS's: endpoints use it, because callers wait
- * for them. Jobs use AWS's client. Both pass the same tests.
+ * The end of the names of the adapters that jobs, or the guard of a recent proof, use instead. Endpoints have a DynamoDB client of our own,
+ * which starts faster than AWS's, because callers wait for them; both clients pass the same tests.
  */
-export type TableClient = 'wire' | 'aws'
+export type AdaptersOf = '' | 'InJobs' | 'InProofs'
 
 /**
  * Opens only the ports that a row declares.
- * @param lazyIdentity loads the vault's client with its first call, where only some requests need it.
  * @throws Error that names a setting, if it is missing or belongs to the local stack.
  */
 export async function live<N extends Need>(
   needs: readonly N[],
-  tableClient: TableClient = 'aws',
-  lazyIdentity = false,
+  suffix: AdaptersOf = '',
 ): Promise<Pick<Ports, N | 'clock' | 'ids' | 'log'>> {
   refuseLocalValuesWhenDeployed()
   const ports: Partial<Ports> = {
@@ -159,11 +202,8 @@ export async function live<N extends Need>(
     log: requestLog.within({}),
   }
   const openOne = async (need: N) => {
-    const adapter =
-      (need === 'table' && tableClient === 'wire' && 'wireTable') ||
-      (need === 'identity' && lazyIdentity && 'lazyIdentity') ||
-      need
-    Object.assign(ports, { [need]: await open(adapter) })
+    const own = (need + suffix) as Need
+    Object.assign(ports, { [need]: await open(own in adapters ? own : need) })
   }
   await Promise.all(needs.map(openOne))
   return ports as Pick<Ports, N | 'clock' | 'ids' | 'log'>
@@ -185,7 +225,7 @@ export async function ready(warm: () => Promise<unknown> = readNothing): Promise
 }
 
 async function readNothing(): Promise<void> {
-  const table = await (opened.get('table') ?? opened.get('wireTable'))
+  const table = await opened.get('table')
   if (table) await (table as Ports['table']).get(keys.profile('0'))
 }
 

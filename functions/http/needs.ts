@@ -43,6 +43,7 @@ export type Resource =
   | 'secretsKey'
   | 'mailIdentity'
   | 'deadLetters'
+  | 'renewalFunction'
 
 /** A condition of IAM. The deployment replaces values in angle brackets. */
 export interface Condition {
@@ -110,7 +111,7 @@ export const needs = {
     },
     callsOut: false,
     bigClient: false,
-    adapters: { endpoint: 'wireTable', background: 'table' },
+    adapters: { endpoint: 'table', background: 'tableInJobs' },
   },
   identity: {
     settings: ['USER_POOL_ID', 'USER_POOL_CLIENT_ID', 'USER_POOL_CLIENT_SECRET'],
@@ -156,10 +157,23 @@ export const needs = {
     bigClient: true,
   },
   totp: { settings: [], grants: [], callsOut: false, bigClient: false },
-  payments: { settings: ['STRIPE_SECRET_KEY'], grants: [], callsOut: true, bigClient: true },
-  webhooks: {
-    settings: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY'],
+  payments: {
+    settings: ['STRIPE_SECRET_KEY', 'STAGE'],
     grants: [],
+    callsOut: true,
+    bigClient: true,
+    adapters: { endpoint: 'payments', background: 'paymentsInJobs' },
+  },
+  webhooks: {
+    settings: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY', 'STAGE'],
+    grants: [],
+    callsOut: false,
+    bigClient: false,
+  },
+  renewals: {
+    settings: ['RENEWAL_FUNCTION'],
+    grants: [{ actions: ['lambda:InvokeFunction'], on: ['renewalFunction'] }],
+    // The call ends within a second, whatever Lambda answers.
     callsOut: false,
     bigClient: false,
   },

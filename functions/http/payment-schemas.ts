@@ -19,6 +19,12 @@ export const paymentMethod = z
   .string()
   .check(z.regex(/^pm_[A-Za-z0-9_]{1,100}$/, 'must be a payment method id, pm_…'))
 
+/** Printable ASCII without spaces, so that it is the same in a header and in a body. */
+export const requestId = z.string().check(z.maxLength(255), z.regex(/^[!-~]+$/, 'must be visible ASCII'))
+
+/** The headers of an endpoint that holds or charges money. */
+export const idempotencyHeaders = z.object({ 'idempotency-key': z.optional(requestId) })
+
 export const stripeCard = z.object({
   id: z.string(),
   object: z.literal('payment_method'),
@@ -77,9 +83,11 @@ export const customer = z.object({
 export const proveCardErrors = [
   'email_unconfirmed',
   'card_declined',
+  'invalid_payment_method',
   'payment_action_required',
   'too_many_cards_tried',
   'card_pending',
+  'idempotency_key_reused',
 ] as const
 
 /**

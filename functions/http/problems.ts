@@ -84,6 +84,12 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
     title: 'Card declined',
     detail: 'The card was declined and nothing was charged. Check its details or use another card.',
   },
+  invalid_payment_method: {
+    status: 400,
+    title: 'Invalid payment method',
+    detail:
+      'There is no such payment method, or it is not yours. Make a new one with the publishable key of this service. It did not count as a try.',
+  },
   payment_action_required: {
     status: 402,
     title: 'Payment action required',
@@ -93,7 +99,8 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
   too_many_cards_tried: {
     status: 429,
     title: 'Too many card attempts',
-    detail: 'You can try cards 3 times an hour and 10 times a day. Try again after the time in Retry-After.',
+    detail:
+      'You can try new cards 3 times an hour and 10 times a day, and so often a card on file can be declined. Try again after the time in Retry-After.',
   },
   card_pending: {
     status: 409,
@@ -136,6 +143,12 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
     status: 409,
     title: 'No bundle',
     detail: 'The account has no bundle yet. Sign up for one with POST /v1/user/bundle.',
+  },
+  bundle_removed: {
+    status: 409,
+    title: 'Bundle no longer sold',
+    detail:
+      'The bundle of this account is no longer sold, and nothing was charged. Choose another one with PUT /v1/user/bundle/{bundleName}; the units left stay.',
   },
   no_card: {
     status: 409,
@@ -180,7 +193,7 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
   not_found: { status: 404, title: 'Not found', detail: 'Not found.' },
   username_taken: { status: 409, title: 'Username taken', detail: 'Another account has this username.' },
   email_taken: { status: 409, title: 'E-mail address taken', detail: 'Another account has this address.' },
-  payload_too_large: { status: 413, title: 'Payload too large', detail: 'The body is larger than 64 KiB.' },
+  payload_too_large: { status: 413, title: 'Payload too large', detail: 'The body is too large.' },
   unsupported_media_type: {
     status: 415,
     title: 'Unsupported media type',

@@ -25,6 +25,6 @@ export async function checkProof(
 ): Promise<void> {
   const { 'x-proof-password': password, 'x-proof-code': code } = validate(proofHeaders, sent)
   if (password === undefined && code === undefined) return requireRecentSession(deps, caller)
-  const ports = await live(PROOF_NEEDS, 'wire', true)
+  const ports = await live(PROOF_NEEDS, 'InProofs')
   await proveSession({ ...ports, log: deps.log }, caller, { password, twofa: code })
 }

@@ -58,6 +58,13 @@ export interface Row {
   responses: Readonly<Record<number, Schema | null>>
   /** Error codes of this endpoint's domain call; `errorsOf` adds those of the stack around the handler. */
   errors: readonly ErrorCode[]
+  /**
+   * What the gate says to the caller once this row has succeeded. A request that is refused so may be a repeat,
+   * which the handler's `repeat` answers.
+   */
+  refusalAfter?: 'session_ended' | 'account_deactivated'
+  /** A GET that keeps in the table what it has read elsewhere. */
+  caches?: true
   needs: readonly Need[]
 }
 

@@ -6,6 +6,7 @@ import { jobs } from './schedule.ts'
 /** Concurrent renewals. Each spends most of its time waiting for Stripe. */
 const WIDTH = 100
 
-export const handler = job(jobs.checkQuotas, (deps, { untilMs }) =>
-  checkQuotas({ ...deps, payments: pacedPayments(deps) }, { untilMs, width: WIDTH }),
-)
+export const handler = job(jobs.checkQuotas, (deps, { untilMs }) => {
+  const { payments, ready } = pacedPayments(deps, untilMs)
+  return checkQuotas({ ...deps, payments }, { untilMs, width: WIDTH, ready })
+})

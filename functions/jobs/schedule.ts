@@ -1,6 +1,6 @@
 import { fileOf, type Need } from '../http/route.ts'
 
-/** What jobs and subscribers have in common. */
+/** What jobs, subscribers and tasks have in common. */
 export interface Work {
   /** `functions/jobs/<file>.ts`: the name in kebab-case. */
   file: string
@@ -23,7 +23,13 @@ export interface Job extends Work {
   everyMs: number
 }
 
-/** Gives each job or subscriber its file. */
+/** A function that another function of ours starts, to have work done at once. */
+export interface Task extends Work {
+  /** How many runs may be under way at once. Lambda lets further ones wait. */
+  atOnce: number
+}
+
+/** Gives each job, subscriber or task its file. */
 function place<const T extends Record<string, object>>(works: T) {
   const placed = Object.entries(works).map(([name, work]) => [name, { ...work, file: fileOf(name) }])
   return Object.fromEntries(placed) as { readonly [K in keyof T]: T[K] & { file: string } }
@@ -40,7 +46,7 @@ export const jobs = place({
     needs: ['table', 'mail', 'keyring'],
   },
   checkQuotas: {
-    summary: 'Renews bundles below 1 % and sends notices below 10 %',
+    summary: 'Renews bundles that run low and sends notices below 10 %',
     every: 'rate(1 minute)',
     everyMs: 2_000,
     timeoutSeconds: 300,
@@ -55,7 +61,7 @@ export const jobs = place({
   },
   sweep: {
     summary:
-      'Finishes abandoned registrations, holds and card removals; announces cards that expire; processes webhooks that were missed; reconciles payments with the ledger',
+      'Finishes abandoned registrations, holds and card removals; announces cards that expire; tells Stripe of changed names and e-mail addresses; processes webhooks that were missed; reconciles payments, refunds and disputes with the ledger',
     every: 'rate(10 minutes)',
     everyMs: 10 * MINUTE_MS,
     timeoutSeconds: 60,
@@ -71,3 +77,12 @@ export const subscribers = place({
     needs: ['table'],
   },
 }) satisfies Record<string, Subscriber>
+
+export const tasks = place({
+  renew: {
+    summary: 'Renews the bundle of one account at once; check-quotas renews what it could not',
+    timeoutSeconds: 60,
+    atOnce: 20,
+    needs: ['table', 'payments', 'webhooks'],
+  },
+}) satisfies Record<string, Task>

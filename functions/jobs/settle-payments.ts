@@ -5,6 +5,7 @@ import { jobs } from './schedule.ts'
 
 const WIDTH = 50
 
-export const handler = job(jobs.settlePayments, (deps, { untilMs }) =>
-  settlePayments({ ...deps, payments: pacedPayments(deps) }, { untilMs, width: WIDTH }),
-)
+export const handler = job(jobs.settlePayments, (deps, { untilMs }) => {
+  const { payments, ready } = pacedPayments(deps, untilMs)
+  return settlePayments({ ...deps, payments }, { untilMs, width: WIDTH, ready })
+})

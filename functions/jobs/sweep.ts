@@ -1,20 +1,25 @@
 import { sweepPending } from '../../core/account/register.ts'
+import { sweepCustomerDetails } from '../../core/cards/customer-details.ts'
 import { sweepCards } from '../../core/cards/expiry.ts'
 import { sweepHolds } from '../../core/cards/verify.ts'
-import { comparePayments } from '../../core/purchases/reconcile.ts'
+import { compareReversals } from '../../core/purchases/compare-reversals.ts'
+import { pacedPayments } from '../../core/purchases/rate-limit.ts'
+import { comparePayments, compareRecorded } from '../../core/purchases/reconcile.ts'
 import { processMissedEvents } from '../../core/webhooks/events.ts'
-import { job } from '../http/job.ts'
+import { countsOf, job, runSteps } from '../http/job.ts'
 import { jobs } from './schedule.ts'
 
-const WIDTH = 10
-
-export const handler = job(jobs.sweep, async (deps, { untilMs }) => {
-  const run = { untilMs, width: WIDTH }
-  const { done: registrationsCleared, failed: registrationsFailed } = await sweepPending(deps, run)
-  const { done: holdsEnded, failed: holdsFailed } = await sweepHolds(deps, run)
-  const cards = await sweepCards(deps, run)
-  const { done: eventsCaughtUp, failed: eventsFailed } = await processMissedEvents(deps, run)
-  const { compared: paymentsCompared, alarms } = await comparePayments(deps, run)
-  const finished = { registrationsCleared, registrationsFailed, holdsEnded, holdsFailed, ...cards }
-  return { ...finished, eventsCaughtUp, eventsFailed, paymentsCompared, alarms }
+export const handler = job(jobs.sweep, (unpaced, start) => {
+  const deps = { ...unpaced, payments: pacedPayments(unpaced, start.untilMs).payments }
+  const whole = { ...start, width: 10 }
+  return runSteps(deps, whole, {
+    registrations: countsOf('registrationsCleared', 'registrationsFailed', (run) => sweepPending(deps, run)),
+    holds: countsOf('holdsEnded', 'holdsFailed', (run) => sweepHolds(deps, run)),
+    cards: (run) => sweepCards(deps, run),
+    customers: countsOf('customersUpdated', 'customersFailed', (run) => sweepCustomerDetails(deps, run)),
+    events: countsOf('eventsCaughtUp', 'eventsFailed', (run) => processMissedEvents(deps, run)),
+    reversals: countsOf('reversalsApplied', 'reversalsFailed', (run) => compareReversals(deps, run)),
+    payments: async (run) => ({ paymentsCompared: await comparePayments(deps, run) }),
+    records: countsOf('recordsCompared', 'recordsFailed', (run) => compareRecorded(deps, run)),
+  })
 })

@@ -1,9 +1,12 @@
 import { changeCard } from '../../core/cards/change.ts'
+import { startIfNeeded } from '../../core/quota/renewal-call.ts'
 import { endpoint, reply } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
-export const handler = endpoint(v1.changeCard, async ({ body, caller, deps }) => {
+export const handler = endpoint(v1.changeCard, async ({ body, caller, deps, headers }) => {
   const address = 'default' in body.address ? undefined : body.address
-  const outcome = await changeCard(deps, caller.account, { cardId: body.paymentMethod, address })
+  const card = { cardId: body.paymentMethod, address }
+  const outcome = await changeCard(deps, caller.account, card, headers['idempotency-key'])
+  if (outcome === 'proved') await startIfNeeded(deps, caller.account)
   return outcome === 'proved' ? reply(204, undefined) : reply(202, { status: 'pending' as const })
 })

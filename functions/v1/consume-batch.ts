@@ -4,11 +4,11 @@ import { endpoint } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.consumeBatch, async ({ caller, body, deps, headers }) => {
-  const key = headers['idempotency-key']
-  // A key for the whole batch gives an id to each request that has none.
-  const named = body.requests.map((request, at) =>
-    key === undefined ? request : { requestId: `${key}#${at}`, ...request },
-  )
-  const answers = await consumeBatch(deps, caller.key, named)
-  return { answers: answers.map(batchAnswer) }
+  const batchKey = headers['idempotency-key']
+  const requests = body.requests.map(({ units, requestId }, position) => ({
+    units,
+    requestId: requestId ?? (batchKey === undefined ? undefined : ([batchKey, position] as const)),
+  }))
+  const answers = await consumeBatch(deps, caller.key, requests)
+  return { answers: answers.map((answer, at) => batchAnswer(body.requests[at]?.requestId, answer)) }
 })

@@ -3,5 +3,5 @@ import { endpoint } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.deleteKey, async ({ caller, deps, path }) =>
-  deleteKey(deps, caller.account, path.id),
+  deleteKey(deps, caller, path.id),
 )

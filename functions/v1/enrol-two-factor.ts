@@ -3,6 +3,6 @@ import { endpoint } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.enrolTwoFactor, async ({ caller, deps }) => {
-  const { seed, uri, svg } = await enrolTwoFactor(deps, caller.account)
+  const { seed, uri, svg } = await enrolTwoFactor(deps, caller)
   return { seed, uri, qr: svg }
 })

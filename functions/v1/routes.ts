@@ -1,10 +1,17 @@
 import * as z from 'zod/mini'
 import { email, label, password, twofa, typedPassword } from '../../core/account/fields.ts'
 import { ledgerKinds } from '../../core/ledger/kinds.ts'
-import { bundleNames } from '../../core/purchases/catalogue.ts'
+import { bundleNamed, bundleNames, CURRENCY } from '../../core/purchases/catalogue.ts'
 import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
-import { isWholeCents } from '../http/money-shapes.ts'
-import { newAddress, paymentMethod, proveCardErrors } from '../http/payment-schemas.ts'
+import { amountOf, isWholeCents, MAX_CAP_CENTS } from '../http/money-shapes.ts'
+import {
+  idempotencyHeaders,
+  newAddress,
+  paymentMethod,
+  proveCardErrors,
+  requestId,
+} from '../http/payment-schemas.ts'
+import { isShare, SHARE } from '../http/renewal-shapes.ts'
 import { place } from '../http/route.ts'
 import { descriptions } from './descriptions.ts'
 
@@ -27,12 +34,16 @@ const account = z.object({
   twofa: z.boolean(),
   /** Whole for a recent session, else `92c85d5c…d764`. */
   apiKey: z.string(),
-  bundle: z.nullable(z.object({ name: z.string(), quota: z.number(), price: z.number() })),
+  bundle: z.nullable(z.object({ name: z.string(), quota: z.number(), price: z.nullable(z.number()) })),
   renewal: z.object({
-    state: z.enum(['on', 'off', 'retrying', 'paused', 'action_required', 'capped']),
+    state: z.enum(['on', 'off', 'retrying', 'paused', 'action_required', 'capped', 'held_back']),
     reason: z.nullable(z.string()),
     nextAttemptAt: z.nullable(z.iso.datetime()),
     monthlyCap: z.nullable(z.number()),
+    below: z.union([z.number(), z.string()]),
+    bundle: z.nullable(z.string()),
+    maxPerHour: z.int(),
+    maxPerDay: z.int(),
   }),
   flags: z.object({ bundleAutoRenewal: z.boolean(), lowQuotaNotification: z.boolean() }),
 })
@@ -59,8 +70,6 @@ const listedKey = z.object({
 })
 const shownKey = z.extend(listedKey, { key: z.string() })
 
-/** Printable ASCII without spaces, so that it is the same in a header and in a body. */
-const requestId = z.string().check(z.maxLength(255), z.regex(/^[!-~]+$/, 'must be visible ASCII'))
 const units = z.int().check(z.gte(1), z.lte(1_000_000_000))
 const request = z.strictObject({ units, requestId: z.optional(requestId) })
 
@@ -76,22 +85,43 @@ const hasProof = (body: { password?: unknown; twofa?: unknown }) =>
 /** The answer of a purchase with an unknown outcome. Money may be moving, so the status is not `failed`. */
 const pending = z.object({ id: z.string(), status: z.literal('pending') })
 
-const purchaseHeaders = z.object({ 'idempotency-key': z.optional(requestId) })
-
 const purchaseErrors = [
   'card_declined',
+  'too_many_cards_tried',
   'payment_action_required',
   'purchase_open',
   'request_in_flight',
   'idempotency_key_reused',
 ] as const
 
-/** Whether a name is that of a bundle, in upper or lower case. ASCII only: `toUpperCase` turns `ſ` into S. */
-const isBundle = (name: string) =>
-  /^[a-z]+$/i.test(name) && (bundleNames as readonly string[]).includes(name.toUpperCase())
+/** Whether a name is that of a bundle, in upper or lower case. */
+const isBundle = (name: string) => bundleNamed(name) !== undefined
+
+/** Whether an amount in the catalogue's currency has no more decimals than the currency. */
+const isAmount = (amount: number) => isWholeCents(amount, CURRENCY)
+
+/** A limit on the number of renewals in an hour or a day. */
+const maxRenewals = z.int().check(z.gte(1), z.lte(10_000))
+
+const hasASetting = (body: object) => Object.values(body).some((value) => value !== undefined)
+
+const BELOW = 'must be a whole number of units from 1 on, or a share from "0.01%" to "50%"'
+
+/** When a bundle renews itself: below a number of units, or below a share of the bundle. */
+const below = z.union(
+  [
+    z.int().check(z.gte(1)),
+    z.string().check(
+      z.regex(SHARE, BELOW),
+      z.refine((text) => !SHARE.test(text) || isShare(text), BELOW),
+    ),
+  ],
+  BELOW,
+)
 
 const invoice = z.object({
   amount: z.number(),
+  currency: z.string(),
   status: z.enum(['paid', 'partially_refunded', 'refunded', 'disputed']),
   paidDay: z.iso.date(),
 })
@@ -167,6 +197,7 @@ export const v1 = place('v1', {
     body: z.optional(z.strictObject({ everywhere: z.optional(z.boolean()) })),
     responses: { 204: null },
     errors: [],
+    refusalAfter: 'session_ended',
     needs: ['table'],
   },
   resend: {
@@ -199,8 +230,8 @@ export const v1 = place('v1', {
         ),
     ),
     responses: { 204: null },
-    errors: ['conflict'],
-    needs: ['table'],
+    errors: [],
+    needs: ['table', 'renewals'],
   },
   changePassword: {
     routes: ['PUT /v1/user/password'],
@@ -215,13 +246,8 @@ export const v1 = place('v1', {
       keys: z.optional(z.literal('rotate')),
     }),
     responses: { 204: null },
-    errors: [
-      'wrong_password',
-      'reauthentication_required',
-      'password_refused',
-      ...secondFactorErrors,
-      'conflict',
-    ],
+    errors: ['wrong_password', 'reauthentication_required', 'password_refused', ...secondFactorErrors],
+    refusalAfter: 'session_ended',
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },
   requestPasswordReset: {
@@ -304,9 +330,10 @@ export const v1 = place('v1', {
     description: descriptions.createKey,
     auth: 'account',
     proof: 'recent',
+    headers: idempotencyHeaders,
     body: z.strictObject({ name: label }),
     responses: { 201: shownKey },
-    errors: ['email_unconfirmed', 'key_limit_reached', 'conflict'],
+    errors: ['email_unconfirmed', 'key_limit_reached', 'idempotency_key_reused', 'conflict'],
     needs: ['table', 'keyring'],
   },
   rotateKey: {
@@ -316,8 +343,9 @@ export const v1 = place('v1', {
     auth: 'account',
     proof: 'recent',
     path: z.object({ id: z.string() }),
+    headers: idempotencyHeaders,
     responses: { 200: shownKey },
-    errors: ['email_unconfirmed', 'not_found', 'conflict'],
+    errors: ['email_unconfirmed', 'not_found', 'idempotency_key_reused', 'conflict'],
     needs: ['table', 'keyring'],
   },
   deleteKey: {
@@ -336,18 +364,18 @@ export const v1 = place('v1', {
     summary: 'Spends units, once per request id',
     description: descriptions.consume,
     auth: 'key',
-    headers: z.object({ 'idempotency-key': z.optional(requestId) }),
+    headers: idempotencyHeaders,
     body: request,
     responses: { 200: z.object(use) },
     errors: ['quota_exhausted'],
-    needs: ['table', 'keyring'],
+    needs: ['table', 'keyring', 'renewals'],
   },
   consumeBatch: {
     routes: ['POST /v1/usage/batch'],
     summary: 'Spends units for up to 100 requests at once, each with an answer of its own',
     description: descriptions.consumeBatch,
     auth: 'key',
-    headers: z.object({ 'idempotency-key': z.optional(requestId) }),
+    headers: idempotencyHeaders,
     body: z.strictObject({ requests: z.array(request).check(z.minLength(1), z.maxLength(100)) }),
     responses: {
       200: z.object({
@@ -358,6 +386,7 @@ export const v1 = place('v1', {
               requestId: z.optional(z.string()),
               status: z.literal(402),
               type: z.literal('urn:bursar:problem:quota_exhausted'),
+              detail: z.optional(z.string()),
               ...use,
             }),
           ]),
@@ -365,7 +394,7 @@ export const v1 = place('v1', {
       }),
     },
     errors: [],
-    needs: ['table', 'keyring'],
+    needs: ['table', 'keyring', 'renewals'],
   },
   usage: {
     routes: ['GET /v1/usage'],
@@ -393,20 +422,21 @@ export const v1 = place('v1', {
     summary: 'Proves another card and makes it the default one, once in 24 hours',
     description: descriptions.changeCard,
     auth: 'account',
+    headers: idempotencyHeaders,
     body: z.strictObject({ paymentMethod, address: z.union([storedAddress, newAddress]) }),
     responses: { 202: z.object({ status: z.literal('pending') }), 204: null },
     errors: [...proveCardErrors, 'card_change_not_allowed', 'card_changed_recently', 'no_address'],
-    needs: ['table', 'payments', 'webhooks'],
+    needs: ['table', 'payments', 'webhooks', 'renewals'],
   },
   signUpForBundle: {
     routes: ['POST /v1/user/bundle'],
     summary: 'Buys the first bundle and keeps the card for renewals',
     description: descriptions.signUpForBundle,
     auth: 'account',
-    headers: purchaseHeaders,
+    headers: idempotencyHeaders,
     body: z.strictObject({ name: z.enum(bundleNames), paymentMethod, address: newAddress }),
     responses: { 202: pending, 204: null },
-    errors: ['email_unconfirmed', 'bundle_held', 'too_many_cards_tried', ...purchaseErrors],
+    errors: ['email_unconfirmed', 'bundle_held', 'invalid_payment_method', ...purchaseErrors],
     needs: ['table', 'payments', 'webhooks'],
   },
   changeBundle: {
@@ -417,7 +447,7 @@ export const v1 = place('v1', {
     path: z.object({
       bundleName: z.string().check(z.refine(isBundle, `must be one of ${bundleNames.join(', ')}`)),
     }),
-    headers: purchaseHeaders,
+    headers: idempotencyHeaders,
     responses: { 202: pending, 204: null },
     errors: ['no_bundle', 'bundle_held', 'no_card', ...purchaseErrors],
     needs: ['table', 'payments', 'webhooks'],
@@ -427,24 +457,67 @@ export const v1 = place('v1', {
     summary: 'Refills your bundle: charges its price and adds its units to what is left',
     description: descriptions.buy,
     auth: 'account',
-    headers: purchaseHeaders,
+    headers: idempotencyHeaders,
     responses: { 201: null, 202: pending },
-    errors: ['no_bundle', 'no_card', ...purchaseErrors],
+    errors: ['no_bundle', 'bundle_removed', 'no_card', ...purchaseErrors],
     needs: ['table', 'payments', 'webhooks'],
+  },
+  getPurchase: {
+    routes: ['GET /v1/purchase/{id}', 'GET /v1/renewal/{id}'],
+    summary: 'Reads the state of one purchase or renewal, with the secret to finish its 3-D Secure',
+    description: descriptions.getPurchase,
+    auth: 'account',
+    path: z.object({ id: z.string() }),
+    responses: {
+      200: z.object({
+        id: z.string(),
+        bundle: z.string(),
+        amount: z.number(),
+        state: z.enum(['pending', 'action_required', 'paid', 'declined', 'abandoned']),
+        clientSecret: z.nullable(z.string()),
+        paymentMethod: z.nullable(z.string()),
+      }),
+    },
+    errors: ['not_found'],
+    needs: ['table', 'payments'],
   },
   setRenewal: {
     routes: ['PUT /v1/user/renewal'],
-    summary: 'Limits what auto-renewal may charge in a calendar month',
+    summary: 'Chooses when auto-renewal buys which bundle, and limits what it may charge, and how often',
     description: descriptions.setRenewal,
     auth: 'account',
-    body: z.strictObject({
-      monthlyCap: z.nullable(
-        z.number().check(z.gte(0), z.lte(1_000_000), z.refine(isWholeCents, 'must be whole cents')),
-      ),
-    }),
+    body: z
+      .strictObject({
+        monthlyCap: z.optional(
+          z.nullable(
+            z
+              .number()
+              .check(
+                z.gte(0),
+                z.lte(amountOf(MAX_CAP_CENTS, CURRENCY)),
+                z.refine(isAmount, `must have no more decimals than ${CURRENCY} has`),
+              ),
+          ),
+        ),
+        maxPerHour: z.optional(z.nullable(maxRenewals)),
+        maxPerDay: z.optional(z.nullable(maxRenewals)),
+        below: z.optional(z.nullable(below)),
+        bundle: z.optional(z.nullable(z.enum(bundleNames))),
+      })
+      .check(z.refine(hasASetting, { path: ['monthlyCap'], error: 'or another setting is required' })),
     responses: { 204: null },
-    errors: ['conflict'],
-    needs: ['table'],
+    errors: [],
+    needs: ['table', 'renewals'],
+  },
+  useRenewalLink: {
+    routes: ['POST /v1/user/renewal/link'],
+    summary: 'Stops auto-renewal, or allows more renewals, with the code of a mailed link',
+    description: descriptions.useRenewalLink,
+    auth: 'public',
+    body: z.strictObject({ code: z.string().check(z.regex(/^[A-Za-z0-9_-]{54}$/)) }),
+    responses: { 200: message },
+    errors: ['invalid_code'],
+    needs: ['table', 'keyring'],
   },
   listInvoices: {
     routes: ['GET /v1/invoice/list'],
@@ -472,7 +545,8 @@ export const v1 = place('v1', {
       }),
     },
     errors: ['not_found'],
-    needs: ['table'],
+    caches: true,
+    needs: ['table', 'payments'],
   },
   listLedger: {
     routes: ['GET /v1/ledger'],
@@ -488,6 +562,7 @@ export const v1 = place('v1', {
           kind: z.enum(ledgerKinds),
           units: z.number(),
           amount: z.number(),
+          currency: z.string(),
           purchaseId: z.optional(z.string()),
         }),
       ),

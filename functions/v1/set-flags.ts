@@ -1,4 +1,4 @@
-import { setFlags } from '../../core/account/profile.ts'
+import { setFlags } from '../../core/purchases/renewal-settings.ts'
 import { endpoint } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 

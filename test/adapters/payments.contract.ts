@@ -65,9 +65,12 @@ export async function newPayment(
   const result = await payments.createPayment({
     purpose,
     amountCents: purpose === 'hold' ? 100 : 999,
+    currency: 'usd',
     customerId,
     paymentMethodId,
-    metadata: { account: 'a', purchase },
+    metadata: { account: 'a', purchase, stage: 'test' },
+    description: 'DEVELOPER bundle',
+    statementSuffix: 'DEVELOPER',
     idempotencyKey: purchase,
     ...changes,
   })
@@ -159,11 +162,11 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         )
       })
 
-      test('a deleted or unknown customer is undefined, has no cards and cannot be changed', async () => {
+      test('a deleted customer is told from an unknown one, and either has no cards and cannot be changed', async () => {
         const { id } = await newCustomer(subject)
         await stripe.customers.del(id)
         for (const gone of [id, 'cus_neverwas']) {
-          expect(await payments.readCustomer(gone)).toBeUndefined()
+          expect(await payments.readCustomer(gone)).toBe(gone === id ? 'deleted' : undefined)
           expect(await payments.listCards(gone)).toEqual([])
           await expect(payments.updateCustomer(gone, { name: 'x' })).rejects.toEqual(domainError('not_found'))
         }
@@ -210,9 +213,12 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
           const hold = payments.createPayment({
             purpose: 'hold',
             amountCents: 100,
+            currency: 'usd',
             customerId: customer.id,
             paymentMethodId: id,
-            metadata: { account: 'a', purchase: 'p' },
+            metadata: { account: 'a', purchase: 'p', stage: 'test' },
+            description: 'A bundle',
+            statementSuffix: 'BUNDLE',
             idempotencyKey: randomUUID(),
           })
           expect(await hold).toEqual(unusable)
@@ -335,20 +341,21 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
       test.each(['purchase', 'renewal'] as const)('a %s takes the whole amount, once', async (purpose) => {
         const { id } = await newCustomer(subject)
         const card = await attachedCard(subject, id)
-        const metadata = { account: 'acc', purchase: randomUUID() }
+        const metadata = { account: 'acc', purchase: randomUUID(), stage: 'test' }
         const { id: paymentId } = await newPayment(subject, purpose, id, card.id, { metadata })
         const payment = known(await payments.confirmPayment(paymentId, purpose))
         expect(payment).toMatchObject({
           status: 'succeeded',
           amountCents: 999,
-          receivedCents: 999,
           currency: 'usd',
+          receivedCents: 999,
           customerId: id,
           paymentMethodId: card.id,
           livemode: false,
           metadata,
         })
         expect(payment.receipt).toEqual({
+          chargedAtMs: expect.any(Number),
           brand: 'visa',
           last4: '4242',
           url: expect.stringMatching(/^https:/),
@@ -450,9 +457,12 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         const payment: NewPayment = {
           purpose: 'purchase',
           amountCents: 999,
+          currency: 'usd',
           customerId: id,
           paymentMethodId: card.id,
-          metadata: { account: 'a', purchase: 'p' },
+          metadata: { account: 'a', purchase: 'p', stage: 'test' },
+          description: 'A bundle',
+          statementSuffix: 'BUNDLE',
           idempotencyKey: randomUUID(),
         }
         const first = created(await payments.createPayment(payment))
@@ -471,9 +481,12 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
           const result = await payments.createPayment({
             purpose: 'purchase',
             amountCents: 999,
+            currency: 'usd',
             customerId: mine.id,
             paymentMethodId: cardId,
-            metadata: { account: 'a', purchase: 'p' },
+            metadata: { account: 'a', purchase: 'p', stage: 'test' },
+            description: 'A bundle',
+            statementSuffix: 'BUNDLE',
             idempotencyKey: randomUUID(),
           })
           if (result.status === 'refused') {
@@ -494,20 +507,23 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         const result = await payments.createPayment({
           purpose: 'purchase',
           amountCents: 999,
+          currency: 'usd',
           customerId: id,
           paymentMethodId: cardId,
-          metadata: { account: 'a', purchase: 'p' },
+          metadata: { account: 'a', purchase: 'p', stage: 'test' },
+          description: 'A bundle',
+          statementSuffix: 'BUNDLE',
           idempotencyKey: randomUUID(),
         })
         expect(result).toEqual({ status: 'refused', reason: 'customer_missing' })
       })
 
-      test('an unknown payment is undefined; confirming or canceling it is internal_error', async () => {
+      test('an unknown payment is undefined; confirming or canceling it is not_found', async () => {
         expect(await payments.readPayment('pi_neverwas')).toBeUndefined()
         await expect(payments.confirmPayment('pi_neverwas', 'purchase')).rejects.toEqual(
-          domainError('internal_error'),
+          domainError('not_found'),
         )
-        await expect(payments.cancelPayment('pi_neverwas')).rejects.toEqual(domainError('internal_error'))
+        await expect(payments.cancelPayment('pi_neverwas')).rejects.toEqual(domainError('not_found'))
       })
 
       test("a customer's payments are listed newest first, and no other's", async () => {
@@ -543,6 +559,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
           status: 'succeeded',
           captured: true,
           amountCents: 999,
+          currency: 'usd',
           refundedCents: 0,
           refunds: [],
           disputed: false,
@@ -603,6 +620,7 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
           chargeId: latestChargeId,
           paymentId,
           amountCents: 999,
+          currency: 'usd',
           status: 'open',
           reason: 'fraudulent',
         })

@@ -1,7 +1,7 @@
 import Stripe from 'stripe'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { STRIPE_API_VERSION, stripePayments } from '../../core/adapters/stripe.ts'
-import type { DomainError } from '../../core/errors.ts'
+import { type DomainError, rateLimitOf } from '../../core/errors.ts'
 import type { Payments } from '../../core/ports.ts'
 import { listen } from '../local/http.ts'
 import { type StripeDouble, startStripe } from '../local/stripe.ts'
@@ -59,7 +59,6 @@ const faults = [
   { fault: 'lose-reply-after-commit' },
   { fault: 'torn-body' },
   { fault: '409' },
-  { fault: '429' },
   { fault: '500' },
   { fault: '500', code: 'after-commit' },
   { fault: 'delay', delayMs: 700 },
@@ -112,6 +111,51 @@ describe.concurrent('Payments when the outcome is unknown', () => {
     for (const result of await Promise.allSettled(calls)) {
       expect(result).toEqual({ status: 'rejected', reason: domainError('temporarily_unavailable') })
     }
+    await subject.close()
+  })
+})
+
+describe.concurrent('Payments under a rate limit', () => {
+  /** A customer with a payment that is not confirmed yet. */
+  async function limited() {
+    const subject = await onDouble()
+    const { id } = await newCustomer(subject)
+    const card = await attachedCard(subject, id)
+    return { ...subject, customer: id, payment: await newPayment(subject, 'purchase', id, card.id) }
+  }
+  const caught = (call: Promise<unknown>) =>
+    call.then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+
+  test('every refused call says that it had no effect, a confirmation too', async () => {
+    const { payments, double, customer, payment, ...subject } = await limited()
+    double.addFault({ fault: '429' })
+    for (const call of [
+      payments.confirmPayment(payment.id, 'purchase'),
+      payments.readPayment(payment.id),
+      payments.cancelPayment(payment.id),
+      payments.updateCustomer(customer, { name: 'x' }),
+    ]) {
+      const error = await caught(call)
+      expect(error).toEqual(domainError('temporarily_unavailable'))
+      expect(rateLimitOf(error)).toEqual({ scope: 'endpoint', retryAfterSeconds: undefined })
+    }
+    double.clearFaults()
+    expect(known(await payments.confirmPayment(payment.id, 'purchase')).status).toBe('succeeded')
+    await subject.close()
+  })
+
+  test('a confirmation that was lost before it was refused is unknown', async () => {
+    const { impatient, payments, double, stripe, payment, ...subject } = await limited()
+    const match = 'POST /v1/payment_intents/*/confirm$'
+    double.addFault({ fault: 'lose-reply-after-commit', match, times: 1 })
+    double.addFault({ fault: '429', match })
+    expect(await impatient.confirmPayment(payment.id, 'purchase')).toMatchObject({ status: 'unknown' })
+    double.clearFaults()
+    expect(known(await payments.confirmPayment(payment.id, 'purchase')).status).toBe('succeeded')
+    expect((await stripe.charges.list({ payment_intent: payment.id })).data).toHaveLength(1)
     await subject.close()
   })
 })
@@ -242,7 +286,7 @@ describe("Payments under the double's controls", () => {
     const outcome = await payments.confirmPayment(payment.id, 'purchase')
     double.clearFaults()
     const refused = await payments
-      .updateCustomer(id, { email: 'not an address' })
+      .updateCustomer(id, { defaultPaymentMethodId: 'not an address' })
       .catch((error: DomainError) => error.cause)
     for (const cause of [outcome.status === 'unknown' && outcome.cause, refused]) {
       const told = JSON.stringify(cause, Object.getOwnPropertyNames(cause))

@@ -114,7 +114,7 @@ describe('204', () => {
       double.addFault({ fault })
       removed(await remove(app, person, first))
       expect(await listed(app, person)).toEqual([second])
-      refused(await remove(app, person, first), 'not_found')
+      removed(await remove(app, person, first))
       double.clearFaults()
       app.advance(MINUTE_MS)
       await app.job('sweep')
@@ -162,12 +162,10 @@ describe('204', () => {
     await expectSameAsStripe(app, person)
   })
 
-  test('of 20 concurrent requests one detaches the card, and the others are 404 or 409', async () => {
+  test('20 concurrent requests are all answered alike, and the card is detached once', async () => {
     const { person, cards } = await withCards(2)
     const answers = await Promise.all(Array.from({ length: 20 }, () => remove(app, person, cards[1] ?? '')))
-    const statuses = answers.map(({ status }) => status)
-    expect(statuses.filter((status) => status === 204)).toHaveLength(1)
-    expect([204, 404, 409]).toEqual(expect.arrayContaining([...new Set(statuses)]))
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 204))
     await double.flushWebhooks()
     await expectSameAsStripe(app, person)
   })
@@ -180,22 +178,14 @@ describe('404', () => {
     return { status, headers: rest, text: text.replaceAll(id, '<id>') }
   }
 
-  test('another customer’s card, an unknown card, a removed card and an invalid id have the same answer', async () => {
+  test('another customer’s card, an unknown card and an invalid id have the same answer', async () => {
     const { person, cards } = await withCards(2)
     const { person: other, cards: theirs } = await withCards(1)
     removed(await remove(app, person, cards[1] ?? ''))
     const unattached = await newCard(app, '4242424242424242')
     app.resetCalls()
     const answers = []
-    const ids = [
-      theirs[0],
-      cards[1],
-      unattached,
-      'pm_1Unknown0000000000000',
-      'x',
-      'pm_',
-      await customerId(app, other),
-    ]
+    const ids = [theirs[0], unattached, 'pm_1Unknown0000000000000', 'x', 'pm_', await customerId(app, other)]
     for (const id of ids) answers.push(await remove(app, person, id ?? ''))
     for (const answer of answers) refused(answer, 'not_found')
     expect(new Set(answers.map((answer) => JSON.stringify(comparable(answer)))).size).toBe(1)

@@ -85,7 +85,8 @@ test('a customer whose first card was declined has no default card and no addres
 
 test('changes of the operator at Stripe are shown once their event is processed', async () => {
   const person = await app.signUp()
-  const [first, second] = [await cardOnFile(app, person), await cardOnFile(app, person)]
+  const first = await cardOnFile(app, person)
+  const second = await cardOnFile(app, person, 'pm_card_mastercard')
   const id = (await customerId(app, person)) ?? ''
   await dashboard.customers.update(id, {
     description: 'a good customer',

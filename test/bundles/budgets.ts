@@ -16,16 +16,17 @@ export type FunctionClass = 'bare' | 'document' | 'usage' | 'table' | 'identityO
  * The budget of each class. Raise a number only on purpose. `npm test` enforces the kilobytes, and
  * `npm run check` enforces the ratios too.
  *
- * The ratios of `usage` and `identityOrMail` are above the 1.15 and 1.7 that are the goal: starts became slower, and the
- * cause is not known yet.
+ * The ratio of `usage` leaves room for one garbage collection, which every start has. A start that fills the young
+ * generation a second time takes 3 % more, and `bundles.test.ts` holds that none of this class does.
  */
 export const budgets: Record<FunctionClass, Budget> = {
   bare: { initKb: 140, packageKb: 140, ratio: 1.3 },
-  // The whole OpenAPI document, whose descriptions take 30 KB.
-  document: { initKb: 175, packageKb: 175, ratio: 1.3 },
-  usage: { initKb: 60, packageKb: 60, ratio: 1.3 },
+  // The whole OpenAPI document, whose descriptions take 31 KB.
+  document: { initKb: 180, packageKb: 180, ratio: 1.3 },
+  // A consume calls for the renewal of its bundle and starts it at once: 2 KB.
+  usage: { initKb: 62, packageKb: 62, ratio: 1.15 },
   table: { initKb: 230, packageKb: 600, ratio: 1.45 },
-  identityOrMail: { initKb: 400, packageKb: 750, ratio: 1.9 },
+  identityOrMail: { initKb: 400, packageKb: 750, ratio: 1.7 },
 }
 
 /** The class of a function, by the services that it needs. */
@@ -42,7 +43,8 @@ export const lazyPackages = ['stripe', '@aws-sdk/client-kms', '@aws-sdk/client-s
 /** Packages that a bundle contains exactly if the condition holds for its function. */
 export const neededBy: Record<string, (fn: Deployed) => boolean> = {
   '@aws-sdk/client-cognito-identity-provider': ({ needs }) => needs.includes('identity'),
-  '@aws-sdk/client-dynamodb': ({ needs, kind }) => needs.includes('table') && kind !== 'endpoint',
+  '@aws-sdk/client-dynamodb': ({ needs, kind }) =>
+    needs.includes('table') && kind !== 'endpoint' && kind !== 'task',
   '@aws-sdk/client-kms': ({ needs }) => needs.includes('secrets'),
   '@aws-sdk/client-sesv2': ({ needs }) => needs.includes('mail'),
   otpauth: ({ needs }) => needs.includes('totp'),

@@ -21,6 +21,8 @@ export const ENV = {
   APP_URL: 'https://app.bursar.example',
   KMS_KEY_ID: 'example',
   ROOT_SECRET: '0f'.repeat(32),
+  RENEWAL_FUNCTION: 'example',
+  STAGE: 'example',
   STRIPE_SECRET_KEY: 'sk_test_example',
   STRIPE_WEBHOOK_SECRETS: 'whsec_example',
 }
@@ -46,9 +48,7 @@ export async function measureStarts(
   onStart: (name: string, round: number) => void = () => {},
 ): Promise<{ emptyMs: number; starts: Map<string, Start> }> {
   const folder = mkdtempSync(join(tmpdir(), 'bursar-start-'))
-  const runtimeApi = createServer((_, response) => void response.end(EVENT))
-  await once(runtimeApi.listen(0, '127.0.0.1'), 'listening')
-  const { port } = runtimeApi.address() as AddressInfo
+  const { port, close } = await openRuntimeApi()
   try {
     const empty = join(folder, 'empty.mjs')
     writeFileSync(empty, 'export const handler = async () => ({})\n')
@@ -67,16 +67,38 @@ export async function measureStarts(
     })
     return { emptyMs, starts: new Map(starts) }
   } finally {
-    runtimeApi.close()
+    close()
     rmSync(folder, { recursive: true })
   }
 }
 
+/** Stands for the runtime API, which gives each container its first event. */
+async function openRuntimeApi() {
+  const server = createServer((_, response) => void response.end(EVENT))
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  return { port: (server.address() as AddressInfo).port, close: () => server.close() }
+}
+
+const runContainer = (module: string, port: number, flags: readonly string[] = []) => {
+  const args = [...flags, join(import.meta.dirname, 'container.mjs'), module, String(port)]
+  return promisify(execFile)(process.execPath, args, { env: ENV })
+}
+
 async function startContainer(module: string, port: number): Promise<number> {
-  const args = [join(import.meta.dirname, 'container.mjs'), module, String(port)]
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { env: ENV })
+  const { stdout, stderr } = await runContainer(module, port)
   if (stderr) throw new Error(`${module} wrote to stderr while it started: ${stderr}`)
   return Number(stdout)
+}
+
+/** Counts the garbage collections of a start, which do not depend on how busy the machine is. */
+export async function collectionsAtStart(module: string): Promise<number> {
+  const { port, close } = await openRuntimeApi()
+  try {
+    const { stdout } = await runContainer(module, port, ['--trace-gc'])
+    return stdout.match(/Scavenge|Mark-Compact/g)?.length ?? 0
+  } finally {
+    close()
+  }
 }
 
 function median(values: number[]): number {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { rows } from '../../functions/http/rows.ts'
-import { jobs, subscribers } from '../../functions/jobs/schedule.ts'
+import { jobs, subscribers, tasks } from '../../functions/jobs/schedule.ts'
 import { ALONE } from '../vitest.config.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -94,7 +94,7 @@ test('only functions/http/live.ts reads the environment', () => {
  * dollars.
  */
 const DIALECT =
-  /\bstatus: \d|\burn:|\b_id\b|\bobject: '|\bhas_more\b|\bnull\b|\ballusage\b|toISOString\(\)(?!\.slice\(0, 7\))|[cC]ents \/ 100(?!\)\.toFixed)/
+  /\bstatus: \d|\burn:|\b_id\b|\bobject: '|\bhas_more\b|\bnull\b|\ballusage\b|toISOString\(\)(?!\.slice\(0, (?:7|16)\))|[cC]ents \/ 100(?!\)\.toFixed)/
 
 test('core returns no values in the format of HTTP or of a dialect', () => {
   const nouns = filesUnder('core').filter((file) => !/^core\/(adapters|table)\//.test(file))
@@ -116,8 +116,8 @@ test('nothing outside test/ imports from it', () => {
   expect(naming).toEqual([])
 })
 
-test('each job and subscriber has its file and its test, and each file its entry', () => {
-  const names = Object.keys({ ...jobs, ...subscribers })
+test('each job, subscriber and task has its file and its test, and each file its entry', () => {
+  const names = Object.keys({ ...jobs, ...subscribers, ...tasks })
     .map((name) => name.replace(/[A-Z]+/g, (run) => `-${run.toLowerCase()}`))
     .sort()
   const namesIn = (folder: string, ending: string) =>

@@ -45,8 +45,8 @@ async function consumer(keyCount = 1) {
 test.each([
   [1, 1, 1.1],
   [4, 1, 1.1],
-  [8, 1, 1.1],
-  [8, 8, 1.1],
+  [8, 1, 1.15],
+  [8, 8, 1.15],
   [16, 8, 1.5],
 ])(
   '%i requests in flight with %i keys and time-ordered ids cost at most %f write units each',
@@ -96,15 +96,15 @@ test.each([1, 4, 8])(
   },
 )
 
-test('a retry costs a refused write; a retry of an archived id costs one or two reads besides', async () => {
+test('a retry costs a refused write; a retry of an archived id costs two reads or three instead', async () => {
   const { nextKey } = await consumer()
   const ids = Array.from({ length: 120 }, idOfNow)
   for (const requestId of ids) await consumeUnits(ports, nextKey(), { units: 1, requestId })
   const retries = [...ids]
   const again = () => consumeUnits(ports, nextKey(), { units: 1, requestId: retries.pop() ?? '' })
   const { writes, reads } = await costOf(120, 1, again)
-  expect(writes).toBe(1)
-  expect(reads).toBeLessThanOrEqual(2)
+  expect(writes).toBeLessThanOrEqual(0.5)
+  expect(reads).toBeLessThanOrEqual(3)
 })
 
 test('a cached 402 costs no write, and an invalid key costs no call', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { keys } from '../../core/table/keys.ts'
 import { api } from '../../functions/api/routes.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import { v1 } from '../../functions/v1/routes.ts'
@@ -48,7 +49,10 @@ const takers: [name: string, row: Placed, use: (person: Protected, twofa?: strin
       'EMCP’s password change',
       api.updateCurrentUser,
       ({ accessToken: token, password: oldPassword }, twofa) =>
-        app.request('PUT', '/api/users/current', { token, json: { oldPassword, newPassword: NEW, twofa } }),
+        app.request('PUT', '/api/users/current', {
+          token,
+          json: { oldPassword, newPassword: 'Changed2!', twofa },
+        }),
     ],
     [
       'reset',
@@ -82,12 +86,17 @@ describe.each(takers)('%s', (name, row, use) => {
     }
   })
 
-  test('accepts at most one of five concurrent uses of one code', async () => {
+  test('five concurrent copies of a request with one code do one thing', async () => {
     const person = await protectedPerson()
     const code = appCode(person.seed)
+    const generation = async () =>
+      (await (await app.ports()).table.get(keys.profile(person.accountId)))?.generation
+    const before = Number(await generation())
     const answers = await Promise.all(Array.from({ length: 5 }, () => use(person, code)))
     for (const answer of answers) expectContract(row, answer)
-    expect(answers.filter(({ status }) => status < 300).length).toBeLessThanOrEqual(1)
+    // A sign-in gives a session each time; copies of any other request are answered as the first of them.
+    if (name === 'sign-in') expect(answers.filter(({ status }) => status < 300).length).toBeLessThanOrEqual(1)
+    expect(await generation()).toBeLessThanOrEqual(before + 1)
   })
 })
 

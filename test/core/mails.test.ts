@@ -3,6 +3,12 @@ import { mailTemplates, renderMail } from '../../core/notifications/mails.ts'
 
 const CODE = 'b352935253674aeeb43d4ed4362745ab'
 
+/** A change of auto-renewal, as the mails about one show it. */
+const newsFor = (template: string) =>
+  template === 'renewal-declined'
+    ? ({ state: 'retrying', reason: 'insufficient_funds', bundle: 'STARTER' } as const)
+    : ({ state: 'on', reason: 'other', bundle: 'STARTER' } as const)
+
 test.each(mailTemplates)('%s reads as the preview in __snapshots__/mails shows it', async (template) => {
   const { to, subject, text, html } = renderMail('john.doe@mail.com', template, {
     username: 'john.doe',
@@ -10,6 +16,13 @@ test.each(mailTemplates)('%s reads as the preview in __snapshots__/mails shows i
     bundle: 'STARTER',
     amountCents: 99,
     purchaseId: '0197f2a0c3d4e5f60718293a',
+    news: newsFor(template),
+    renewed: { month: '2026-11', cents: 198, count: 2 },
+    keyUse: [
+      { name: 'default', units: 1_790 },
+      { name: 'batch jobs', units: 300 },
+    ],
+    stopCode: 'S'.repeat(54),
     appUrl: 'https://app.mail.com',
   })
   await expect(`To: ${to}\nSubject: ${subject}\n\n${text}`).toMatchFileSnapshot(

@@ -21,8 +21,11 @@ async function account(accountId: string) {
   return found
 }
 
-const renameTo = async (deps: Ports, accountId: string, wanted: Partial<Person>) =>
-  renameAccount(deps, { account: await account(accountId), sessionId: '' }, wanted)
+async function renameTo(deps: Ports, accountId: string, wanted: Partial<Person>) {
+  const found = await account(accountId)
+  const [sessionId = ''] = Object.keys(found.sessions)
+  return renameAccount(deps, { account: found, sessionId }, wanted)
+}
 
 const ownerOf = async (username: string) => (await ports.table.get(keys.usernameGuard(username)))?.accountId
 const ownerOfEmail = async (email: string) => (await ports.table.get(keys.emailGuard(email)))?.accountId
@@ -31,6 +34,7 @@ const ownerOfEmail = async (email: string) => (await ports.table.get(keys.emailG
 async function unconfirmed(): Promise<Person & { accountId: string }> {
   const person = newPerson()
   await app.register(person)
+  await app.login(person)
   return { ...person, accountId: (await whoHas(app, ports, person)).accountId ?? '' }
 }
 

@@ -3,11 +3,11 @@ import { marshall, unmarshall } from '@aws-sdk/util-dynamodb'
 import { SignatureV4 } from '@smithy/signature-v4'
 import fc from 'fast-check'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
+import { requestSigner } from '../../core/adapters/aws-sign.ts'
 import { openTable } from '../../core/table/dynamodb.ts'
 import { expr } from '../../core/table/expression.ts'
 import { openWireTable } from '../../core/table/wire.ts'
 import { fromNotation, toNotation } from '../../core/table/wire-notation.ts'
-import { requestSigner } from '../../core/table/wire-sign.ts'
 import { listen, readBody } from '../local/http.ts'
 import { startApp } from '../support/app.ts'
 import { Sha256 } from '../support/sha256.ts'
@@ -49,17 +49,17 @@ describe('signatures', () => {
           body,
         }
         const signed = await reference.sign(request, { signingDate: new Date(atMs) })
-        expect(requestSigner(region, whole)({ headers, body }, atMs)).toEqual(signed.headers)
+        expect(requestSigner(region, whole, 'dynamodb')({ headers, body }, atMs)).toEqual(signed.headers)
       }),
     )
   })
 
   test('are right on different days with one signer', () => {
-    const sign = requestSigner(region, credentials)
+    const sign = requestSigner(region, credentials, 'dynamodb')
     const request = { headers: { host: 'localhost' }, body: '{}' }
     const dayMs = 86_400_000
     for (const atMs of [0, dayMs, 0])
-      expect(sign(request, atMs)).toEqual(requestSigner(region, credentials)(request, atMs))
+      expect(sign(request, atMs)).toEqual(requestSigner(region, credentials, 'dynamodb')(request, atMs))
   })
 })
 

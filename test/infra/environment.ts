@@ -1,4 +1,4 @@
-/** The environment that an operator would configure. */
+/** The environment that an operator would configure, for a stage with test keys. */
 export const ENVIRONMENT = {
   MAIL_FROM: 'Acme <no-reply@mail.acme.io>',
   APP_URL: 'https://app.acme.io',
@@ -8,3 +8,7 @@ export const ENVIRONMENT = {
   SST_SECRET_StripeSecretKey: 'sk_test_51NotReal',
   SST_SECRET_StripeWebhookSecrets: 'whsec_first,whsec_second',
 }
+
+/** The environment of a stage: production takes live keys only. */
+export const environmentFor = (stage: string): typeof ENVIRONMENT =>
+  stage === 'production' ? { ...ENVIRONMENT, SST_SECRET_StripeSecretKey: 'sk_live_51NotReal' } : ENVIRONMENT

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { progressOn } from '../support/progress.ts'
-import { ENVIRONMENT } from './environment.ts'
+import { environmentFor } from './environment.ts'
 
 export const ROOT = join(import.meta.dirname, '..', '..')
 export const PLATFORM = join(ROOT, '.sst', 'platform')
@@ -127,7 +127,7 @@ export async function graphOf({ stage, edits = [], environment = {}, dev = false
     writeFileSync(job, JSON.stringify({ bundle, platform: PLATFORM, stage, root: ROOT, work, output, dev }))
     const { PATH = '', HOME = '' } = process.env
     const child = spawn(process.execPath, [join(import.meta.dirname, 'evaluate.mjs'), job], {
-      env: { PATH, HOME, ...ENVIRONMENT, ...environment },
+      env: { PATH, HOME, ...environmentFor(stage), ...environment },
       stdio: ['ignore', 'inherit', 'inherit'],
     })
     const code = await new Promise((resolve) => child.on('exit', resolve))

@@ -4,7 +4,7 @@ import { subscribedEvents } from '../../core/webhooks/event-types.ts'
 import { cors } from '../../functions/http/cors.ts'
 import { gatewayKey, type Need, type Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
-import { jobs, subscribers } from '../../functions/jobs/schedule.ts'
+import { jobs, subscribers, tasks } from '../../functions/jobs/schedule.ts'
 import { ENVIRONMENT } from './environment.ts'
 import type { Graph, Resource } from './graph.ts'
 
@@ -56,6 +56,7 @@ interface Expected {
   row?: Placed
   background?: true
   job?: true
+  reserved?: number
   timeoutSeconds?: number
 }
 
@@ -64,21 +65,34 @@ const WRITES = [...READS, 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheck
 const SPENDS = [...READS, 'PutItem', 'UpdateItem', 'BatchWriteItem']
 const WORKS = [...WRITES, 'BatchWriteItem']
 
-function tableOf({ auth, routes }: Placed): readonly string[] {
+/** Of all requests that read an account, one stores what it has fetched: the invoice with its receipt's link. */
+const CACHING = ['get-invoice']
+
+function tableOf({ auth, routes, file }: Placed): readonly string[] {
   if (auth === 'key') return SPENDS
-  return auth === 'account' && routes.every((key) => key.startsWith('GET ')) ? READS : WRITES
+  const reads = routes.every((key) => key.startsWith('GET ')) && !CACHING.includes(file)
+  return auth === 'account' && reads ? READS : WRITES
 }
+
+/** What the guard of a recent proof needs: the password's vault, and what checks a second factor. */
+const PROVING: readonly Need[] = ['table', 'identity', 'secrets', 'keyring', 'totp']
 
 const kebab = (name: string) => name.replace(/[A-Z]+/g, (run) => `-${run.toLowerCase()}`)
 
 const expected: readonly Expected[] = [
-  ...rows.map((row) => ({ name: `${row.dialect}-${row.file}`, needs: row.needs, table: tableOf(row), row })),
+  ...rows.map((row) => ({
+    name: `${row.dialect}-${row.file}`,
+    needs: [...new Set([...row.needs, ...(row.proof === 'recent' ? PROVING : [])])],
+    table: tableOf(row),
+    row,
+  })),
   ...Object.entries(jobs).map(([name, { needs, timeoutSeconds }]) => ({
     name: `jobs-${kebab(name)}`,
     needs,
     table: WORKS,
     background: true as const,
     job: true as const,
+    reserved: 1,
     timeoutSeconds,
   })),
   ...Object.entries(subscribers).map(([name, { needs, timeoutSeconds }]) => ({
@@ -86,6 +100,14 @@ const expected: readonly Expected[] = [
     needs,
     table: WRITES,
     background: true as const,
+    timeoutSeconds,
+  })),
+  ...Object.entries(tasks).map(([name, { needs, timeoutSeconds }]) => ({
+    name: `jobs-${kebab(name)}`,
+    needs,
+    table: WRITES,
+    background: true as const,
+    reserved: 20,
     timeoutSeconds,
   })),
   { name: 'authorizer', needs: [], table: [] },
@@ -154,6 +176,7 @@ function allowed(graph: Graph, { name, needs, table, background, job, row }: Exp
     totp: [],
     payments: [],
     webhooks: [],
+    renewals: on(functionArn(graph, 'jobs-renew'), 'lambda', ['InvokeFunction']),
   }
   return [
     ...on(`${logArn(graph, name)}:*`, 'logs', ['CreateLogStream', 'PutLogEvents']),
@@ -326,13 +349,15 @@ const targets: Rule = (graph) =>
 
 /**
  * Routes where passwords, codes or cards can be tried, or mails and accounts be made in bulk: public routes
- * with a body, and routes that take a card. Refreshing is left out, because refresh tokens cannot be guessed
+ * with a body, routes that take a card, and the one that takes nothing but a proof. Refreshing is left out, because refresh tokens cannot be guessed
  * and every client sends them.
  */
 const TIGHT = rows
   .filter(
     ({ auth, body, name, errors }) =>
-      (auth === 'public' && body && name !== 'refresh') || errors.includes('too_many_cards_tried'),
+      (auth === 'public' && body && name !== 'refresh') ||
+      errors.includes('too_many_cards_tried') ||
+      name === 'confirmSession',
   )
   .flatMap(routesOf)
 
@@ -380,8 +405,9 @@ const BY_NEED: Record<Need, readonly string[]> = {
   keyring: ['ROOT_SECRET'],
   secrets: ['KMS_KEY_ID'],
   totp: [],
-  payments: ['STRIPE_SECRET_KEY'],
-  webhooks: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY'],
+  payments: ['STRIPE_SECRET_KEY', 'STAGE'],
+  webhooks: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY', 'STAGE'],
+  renewals: ['RENEWAL_FUNCTION'],
 }
 
 const functions: Rule = (graph) => [
@@ -440,14 +466,13 @@ const environment: Rule = (graph) =>
   })
 
 const concurrency: Rule = (graph) =>
-  expected.flatMap(({ name, job, row }) => {
-    const reserved = job ? 1 : row?.dialect === 'webhooks' ? 20 : undefined
-    return same(
+  expected.flatMap(({ name, reserved, row }) =>
+    same(
       `reserved concurrency of ${name}`,
       lambdaOf(graph, name)?.reservedConcurrentExecutions,
-      reserved,
-    )
-  })
+      row?.dialect === 'webhooks' ? 20 : reserved,
+    ),
+  )
 
 const retention: Rule = (graph) => {
   const days = production(graph) ? 90 : 7
@@ -692,7 +717,7 @@ const pascal = (name: string) => name.replace(/(?:^|-)(\w)/g, (_, letter: string
 /** Each alarm as `name: metric, threshold, period in seconds, number of periods`. */
 function alarmsOf(graph: Graph): string[] {
   const api = 'ApiId=ApiApi-id'
-  const reserved = expected.filter(({ job, row }) => job || row?.dialect === 'webhooks')
+  const reserved = expected.filter((fn) => fn.reserved || fn.row?.dialect === 'webhooks')
   const background = expected.filter((fn) => fn.background)
   const fn = (name: string) => `FunctionName=${prefixOf(graph)}-${name}`
   const own = `Bursar/${graph.stage}`
@@ -702,6 +727,7 @@ function alarmsOf(graph: Graph): string[] {
     `DeadLetters: AWS/SQS ApproximateNumberOfMessagesVisible QueueName=${prefixOf(graph)}-dead-letters Maximum 1 300 1`,
     `LedgerMismatch: ${own} AlarmLines  Sum 1 300 1`,
     `WebhookFailures: ${own} WebhookFailures  Sum 3 300 1`,
+    `WebhookRefusals: ${own} WebhookRefusals  Sum 3 3600 1`,
     `RenewalsFailing: ${own} PaymentWorkFailed  Sum 3 900 1`,
     `TableThrottles: the sum of ReadThrottleEvents Sum 300, WriteThrottleEvents Sum 300 of ${prefixOf(graph)} 1 1`,
     ...reserved.map(({ name }) => `${pascal(name)}Throttles: AWS/Lambda Throttles ${fn(name)} Sum 1 300 3`),
@@ -763,7 +789,7 @@ const alarms: Rule = (graph) => {
 function placesOf(graph: Graph): Record<string, string[]> {
   const prefix = prefixOf(graph)
   const group = (name: string) => `/aws/lambda/${prefix}-${name}`
-  const paying = expected.filter(({ job, needs }) => job && needs.includes('payments'))
+  const paying = expected.filter(({ background, needs }) => background && needs.includes('payments'))
   return {
     ApiErrors: ['/aws/vendedlogs/apis/', group('<function>'), `dashboard ${prefix} `],
     Throttles: [`dashboard ${prefix}:`, '"Throttles by function"', 'Service Quotas'],
@@ -771,6 +797,7 @@ function placesOf(graph: Graph): Record<string, string[]> {
     DeadLetters: [`queue ${prefix}-dead-letters `, group('<function>')],
     LedgerMismatch: [group('jobs-sweep'), 'in Stripe, Payments'],
     WebhookFailures: [group('webhooks-stripe'), 'Developers, Webhooks'],
+    WebhookRefusals: ['Developers, Webhooks', 'StripeWebhookSecrets'],
     RenewalsFailing: [...paying.map(({ name }) => group(name)), 'status.stripe.com'],
   }
 }
@@ -805,7 +832,8 @@ const whereToLook: Rule = (graph) => {
 const logMetrics: Rule = (graph) => {
   const apiLog = inputsOf(graph, LOG_GROUP).find(({ name }) => name.startsWith('/aws/vendedlogs/apis/'))?.name
   const failed = '{ (($.routeKey = "POST /webhooks/stripe")) && (($.status >= 500) || ($.status = 429)) }'
-  const paying = expected.filter(({ job, needs }) => job && needs.includes('payments'))
+  const refused = '{ (($.routeKey = "POST /webhooks/stripe")) && ($.status = 400) }'
+  const paying = expected.filter(({ background, needs }) => background && needs.includes('payments'))
   const group = (name: string) => `/aws/lambda/${prefixOf(graph)}-${name}`
   return [
     ...difference(
@@ -820,6 +848,7 @@ const logMetrics: Rule = (graph) => {
           ({ name }) => `${group(name)} %ailed.{2,3}[1-9]% Bursar/${graph.stage} PaymentWorkFailed 1`,
         ),
         `${apiLog} ${failed} Bursar/${graph.stage} WebhookFailures 1`,
+        `${apiLog} ${refused} Bursar/${graph.stage} WebhookRefusals 1`,
       ],
     ),
   ]
@@ -875,7 +904,9 @@ const counts: Rule = (graph) => {
     [FILTER]: inputsOf(graph, FILTER).length,
     'aws:s3/bucketObjectv2:BucketObjectv2': fns,
     'aws:lambda/permission:Permission': keys + subscriberCount + 2,
-    'aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig': jobCount + subscriberCount,
+    'aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig': expected.filter(
+      ({ background }) => background,
+    ).length,
     'aws:apigatewayv2/api:Api': 1,
     'aws:apigatewayv2/stage:Stage': 1,
     'aws:apigatewayv2/authorizer:Authorizer': 1,

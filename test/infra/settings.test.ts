@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { checkSecrets, settingsOf } from '../../functions/deploy/settings.ts'
 import { startStack } from '../local/stack.ts'
-import { ENVIRONMENT } from './environment.ts'
+import { ENVIRONMENT, environmentFor } from './environment.ts'
 
 const settings = (changes: Record<string, string | undefined> = {}, stage = 'production') =>
   settingsOf(stage, { ...ENVIRONMENT, ...changes })
 const secrets = (changes: Record<string, string | undefined> = {}, stage = 'production') =>
-  checkSecrets(settings({}, stage), { ...ENVIRONMENT, ...changes })
+  checkSecrets(settings({}, stage), { ...environmentFor(stage), ...changes })
 
 describe('settings', () => {
   test('are read once, in the form in which they are used', () => {
@@ -91,17 +91,22 @@ describe('settings', () => {
 })
 
 describe('secrets', () => {
-  test('are accepted, including a second webhook secret, and a live key in production', () => {
+  test('are accepted, including a second webhook secret', () => {
     secrets()
-    secrets({ SST_SECRET_StripeSecretKey: 'sk_live_51NotReal', SST_SECRET_StripeWebhookSecrets: 'whsec_one' })
+    secrets({ SST_SECRET_StripeWebhookSecrets: 'whsec_one' })
     secrets({}, 'dev-ada')
   })
 
-  test('a restricted key is like a secret key: test keys everywhere, live keys in production', () => {
+  test('a restricted key is like a secret key', () => {
     const restricted = (mode: string) => ({ SST_SECRET_StripeSecretKey: `rk_${mode}_51NotReal` })
-    secrets(restricted('test'))
     secrets(restricted('live'))
     secrets(restricted('test'), 'dev-ada')
+  })
+
+  test.each(['sk_test_51NotReal', 'rk_test_51NotReal'])('a test key is refused in production: %s', (key) => {
+    expect(() => secrets({ SST_SECRET_StripeSecretKey: key })).toThrow(
+      /^StripeSecretKey must be sk_live_… or rk_live_… on the stage production\./,
+    )
   })
 
   const refused: [string, Record<string, string | undefined>, RegExp][] = [
@@ -164,7 +169,7 @@ test('no value of the running local stack can be configured', async () => {
   // Left out: SST's own region and credentials, and names that no deployment reads from the operator's
   // environment.
   const deployed =
-    /^(AWS_(REGION|ACCESS_KEY_ID|SECRET_ACCESS_KEY)|TABLE_NAME|USER_POOL_CLIENT_\w+|KMS_KEY_ID)$/
+    /^(AWS_(REGION|ACCESS_KEY_ID|SECRET_ACCESS_KEY)|TABLE_NAME|USER_POOL_CLIENT_\w+|KMS_KEY_ID|RENEWAL_FUNCTION)$/
   const asSecret: Record<string, string> = {
     ROOT_SECRET: 'SST_SECRET_RootSecret',
     STRIPE_SECRET_KEY: 'SST_SECRET_StripeSecretKey',

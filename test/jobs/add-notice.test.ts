@@ -83,7 +83,7 @@ test('an unknown account gets no notice; the event may come again once the accou
   expect(await handler(lost)).toEqual({ notice: 'no such account' })
   expect(await notices({ accountId: NOBODY })).toEqual([])
   const { table } = await app.ports()
-  expect(await table.get(keys.event(lost.id))).toBe(undefined)
+  expect(await table.get(keys.event(`bus:${lost.id}`))).toBe(undefined)
 })
 
 const PERSON = await app.signUp()

@@ -74,7 +74,16 @@ async function dueBuyer(options: { card?: string } = {}) {
   return person
 }
 
-const ON = { state: 'on', reason: null, nextAttemptAt: null, monthlyCap: null }
+const ON = {
+  state: 'on',
+  reason: null,
+  nextAttemptAt: null,
+  monthlyCap: null,
+  maxPerHour: 3,
+  maxPerDay: 10,
+  below: '1%',
+  bundle: 'STARTER',
+}
 
 describe('the low-quota notice', () => {
   test('comes in the list and by mail below 10 % of the bundle, and not at 10 %', async () => {
@@ -251,13 +260,13 @@ describe('renewal', () => {
 
 describe('a declined renewal', () => {
   const declinedAt = (hours: number, atMs: number) => ({
+    ...ON,
     state: 'retrying',
     reason: 'insufficient_funds',
     nextAttemptAt: new Date(atMs + hours * HOUR_MS).toISOString(),
-    monthlyCap: null,
   })
 
-  test('is retried after 1 h, 3 h and 7 h, then pauses; one notice and one mail at first', async () => {
+  test('is retried after 1 h, 3 h and 7 h, then pauses; a notice and a mail at first and at last', async () => {
     let person = await dueBuyer()
     decline()
     expect(await check()).toEqual({ ...NOTHING, notices: 1, tried: 1 })
@@ -276,13 +285,18 @@ describe('a declined renewal', () => {
     const paused = { ...ON, state: 'paused', reason: 'insufficient_funds' }
     expect(await renewalOf(person)).toEqual(paused)
     double.clearFaults()
+    const mails = (await mailsTo(app, person)).filter((subject) => subject.includes('could not renew'))
+    expect(mails).toHaveLength(2)
     person = await later(app, person, 10 * DAY_MS)
     app.resetCalls()
     expect(await check()).toEqual(NOTHING)
     expect(app.calls().stripe).toEqual({})
-    expect(await noticesOf(app, person)).toEqual(['purchased', 'low_quota', 'renewal_declined'])
-    const mails = (await mailsTo(app, person)).filter((subject) => subject.includes('could not renew'))
-    expect(mails).toHaveLength(1)
+    expect(await noticesOf(app, person)).toEqual([
+      'purchased',
+      'low_quota',
+      'renewal_declined',
+      'renewal_paused',
+    ])
     expect(await charged(person)).toBe(1)
     await expectNothingOpen(app, person)
     await expectBooksAgree(app, person)
@@ -396,7 +410,7 @@ describe('an outage of Stripe', () => {
     double.addFault({ fault: 'drop-webhooks' })
     double.addFault(fault)
     expect(await check()).toEqual({ ...NOTHING, notices: 1, tried: 1 })
-    expect(await renewalOf(person)).toEqual(ON)
+    expect(await renewalOf(person)).toEqual({ ...ON, reason: 'purchase_open' })
     expect((await noticesOf(app, person)).at(-1)).toBe('low_quota')
     double.clearFaults()
     expect(await charged(person)).toBe(taken)
@@ -419,7 +433,7 @@ describe('an outage of Stripe', () => {
     }
     double.clearFaults()
     person = await later(app, person, HOUR_MS)
-    expect(await renewalOf(person)).toEqual(ON)
+    expect(await renewalOf(person)).toEqual({ ...ON, reason: 'purchase_open' })
     for (let minutes = 0; minutes < 4; minutes++) await minuteLater()
     expect(await charged(person)).toBe(2)
     expect(await noticesOf(app, person)).toEqual(['purchased', 'low_quota', 'renewed'])
@@ -443,7 +457,7 @@ describe('a card that asks for 3-D Secure', () => {
     await mailsTo(app, person)
     const links = app.stack.mail
       .messages(person.email)
-      .flatMap(({ text }) => text.match(/https:\/\/app\.bursar\.example\/renewal\/\w+/g) ?? [])
+      .flatMap(({ text }) => text.match(/https:\/\/app\.bursar\.example\/renewal\/[0-9a-f]{24}\b/g) ?? [])
     expect(links).toEqual([`https://app.bursar.example/renewal/${waiting.metadata.purchase}`])
 
     const answer = await buy(app, person)
@@ -556,10 +570,13 @@ describe('the monthly cap', () => {
     const now = new Date()
     const nextMonthMs = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1)
     expect(await renewalOf(person)).toEqual({
+      ...ON,
       state: 'capped',
       reason: 'monthly_cap',
       nextAttemptAt: new Date(nextMonthMs).toISOString(),
       monthlyCap: 0.99,
+      below: '1%',
+      bundle: 'STARTER',
     })
     person = await later(app, person, nextMonthMs - Date.now() - 1)
     expect(await check()).toEqual(NOTHING)

@@ -22,7 +22,7 @@ async function send(server: Server, request: string, json?: unknown, token?: str
 const start = () => startServer({ port: 0, schedule: false, reload: false, quiet: true })
 
 const MINUTE_MS = 60_000
-const SERVICES = ['dynamodb', 'cognito', 'mail', 'kms'] as const
+const SERVICES = ['dynamodb', 'cognito', 'mail', 'kms', 'lambda'] as const
 const COMMON = [
   'error-before',
   'error-after',
@@ -38,9 +38,16 @@ const local = (request: string, json?: unknown) => send(server, request, json)
 const register = (person: Person) => local('POST /rest/users', person)
 const login = ({ email, password }: Person) => local('POST /v1/auth/login', { email, password })
 
+async function confirm({ email }: { email: string }): Promise<void> {
+  const [mail] = (await local(`GET /_local/mail?to=${email}`)).body
+  const code = /[0-9a-f]{32}/.exec(mail.text)?.[0]
+  expect((await local('POST /v1/auth/activate', { code })).status).toBe(200)
+}
+
 async function signUp(): Promise<string> {
   const person = newPerson()
   expect((await register(person)).status).toBe(201)
+  await confirm(person)
   return (await login(person)).body.accessToken
 }
 
@@ -77,6 +84,25 @@ describe('GET /_local', () => {
     expect(await deliver(webhookSecret)).toBe(200)
     expect(await deliver(`${webhookSecret}x`)).toBe(400)
   })
+})
+
+test('POST /_local/jobs/renew runs what requests have started, while there is no schedule', async () => {
+  const person = newPerson()
+  await register(person)
+  await confirm(person)
+  const token = (await login(person)).body.accessToken
+  const address = { street: 'Main st. 1', city: 'York', postCode: 'YO31 8SB', country: 'GB' }
+  const bundle = { name: 'STARTER', paymentMethod: 'pm_card_visa', address }
+  expect((await send(server, 'POST /v1/user/bundle', bundle, token)).status).toBe(204)
+  const { apiKey } = (await send(server, 'GET /v1/user', undefined, token)).body
+  const spend = (units: number) => send(server, 'POST /v1/usage', { units }, apiKey)
+  expect((await spend(1080)).body.left).toBe(20)
+  expect((await spend(30)).status).toBe(402)
+  const renewed = { notices: 1, renewed: 1, tried: 0, failed: 0 }
+  expect((await local('POST /_local/jobs/renew')).body).toEqual([renewed])
+  expect((await local('POST /_local/jobs/renew')).body).toEqual([])
+  expect((await send(server, 'GET /v1/user', undefined, token)).body.bundle.quota).toBe(1020)
+  expect((await local('POST /_local/jobs/send-mail')).body).toMatchObject({ failed: 0 })
 })
 
 describe('POST and DELETE /_local/{service}/faults', () => {

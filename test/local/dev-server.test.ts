@@ -197,7 +197,8 @@ describe('a running server', { shuffle: false }, () => {
     expect(registered).toMatchObject({ status: 1, content: { username: 'ada' } })
     expect(mail).toMatchObject([{ to: 'ada@mail.example', subject: 'Confirm your e-mail address' }])
     const [, again] = commands.map(answer)
-    expect(again).toMatchObject({ status: 0, message: expect.any(String) })
+    // The same registration again gets the same answer, and makes no second account.
+    expect(again).toEqual(registered)
   })
 
   test('the walk-through works when it is pasted into bash unchanged, and works again', async () => {
@@ -266,7 +267,7 @@ describe('a running server', { shuffle: false }, () => {
   test('POST /_local/jobs runs a job now and returns what it did', async () => {
     expect(await local('POST /_local/jobs/send-mail')).toMatchObject({
       status: 200,
-      body: { sent: 0, failed: 0 },
+      body: { failed: 0 },
     })
     expect(await local('POST /_local/jobs/sweep')).toMatchObject({
       status: 200,

@@ -2,12 +2,13 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { cors } from '../../functions/http/cors.ts'
-import { jobs, subscribers } from '../../functions/jobs/schedule.ts'
+import { jobs, subscribers, tasks } from '../../functions/jobs/schedule.ts'
 import { type LocalClock, startClock } from './clock.ts'
 import { ControlError, type Controls, serveControls } from './controls.ts'
 import type { FaultControls } from './faults.ts'
 import { startGateway } from './gateway.ts'
 import { startLambda } from './lambda.ts'
+import type { Invocation } from './lambda-api.ts'
 import { lockFolder } from './lock.ts'
 import { type Stack, startStack } from './stack.ts'
 import type { StripeDouble } from './stripe.ts'
@@ -49,7 +50,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     }
     const clock = startClock(dataFolder && join(dataFolder, 'clock.json'))
     let api = ''
-    const stack = await startStack({ nowMs: clock.nowMs, dataFolder, onStep, apiUrl: () => api })
+    // Invocations run at once, like the schedule; without a schedule they wait for POST /_local/jobs/renew.
+    const onInvoke = ({ event }: Invocation) => void runJob(tasks.renew.file, event).catch(() => {})
+    const stack = await startStack({
+      nowMs: clock.nowMs,
+      dataFolder,
+      onStep,
+      apiUrl: () => api,
+      ...(options.schedule && { onInvoke }),
+    })
     parts.push(stack)
     onStep('functions   (TypeScript from core/ and functions/, reloaded when it changes)')
     const lambda = startLambda({
@@ -140,6 +149,8 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
         throw new ControlError(`There is no job ${name}. There are: ${names.join(', ')}`)
       return runJob(name)
     },
+    [`POST /_local/jobs/${tasks.renew.file}`]: () =>
+      Promise.all(stack.lambda.take().map(({ event }) => runJob(tasks.renew.file, event))),
     'POST /_local/events': ({ body }) => {
       const detailType = body['detail-type']
       const found = Object.values(subscribers).find((subscriber) => subscriber.detailType === detailType)
@@ -156,18 +167,30 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
     ...faultControls('cognito', () => stack.cognito),
     ...faultControls('mail', () => stack.mail),
     ...faultControls('kms', () => stack.kms),
+    ...faultControls('lambda', () => stack.lambda),
     ...faultControls('stripe', stripe),
+    'POST /_local/stripe/limits': ({ body }) => orRefusal(() => stripe().limit(body as never)),
+    'DELETE /_local/stripe/limits': () => stripe().limit(undefined),
     'POST /_local/stripe/authenticate': ({ body }) =>
       orRefusal(() => stripe().authenticate(body as { paymentIntent: string; outcome: 'succeed' | 'fail' })),
+    'POST /_local/stripe/card': ({ body }) =>
+      orRefusal(() => stripe().updateCard(body as { paymentMethod: string })),
+    'POST /_local/stripe/dispute': ({ body }) =>
+      orRefusal(() => stripe().dispute(body as { charge: string })),
+    'POST /_local/stripe/warning': ({ body }) => orRefusal(() => stripe().warn(body as { charge: string })),
+    'POST /_local/stripe/delete': ({ body }) =>
+      orRefusal(() => stripe().deleteObjects(Array.isArray(body.ids) ? body.ids.map(String) : [])),
     'GET /_local/calls': () => ({
       dynamodb: stack.dynamo.counts(),
       cognito: { calls: stack.cognito.calls() },
       mail: { calls: stack.mail.calls() },
       kms: { calls: stack.kms.calls() },
+      lambda: { calls: stack.lambda.calls() },
       stripe: { calls: stack.stripe?.calls() ?? {} },
     }),
     'DELETE /_local/calls': () => {
-      for (const double of [stack.cognito, stack.mail, stack.kms, stack.stripe]) double?.resetCalls()
+      for (const double of [stack.cognito, stack.mail, stack.kms, stack.lambda, stack.stripe])
+        double?.resetCalls()
       stack.dynamo.resetCounts()
     },
   }

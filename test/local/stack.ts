@@ -11,6 +11,7 @@ import { handler as preToken } from '../../functions/pre-token.ts'
 import { type CognitoDouble, startCognito } from './cognito.ts'
 import { type DynamoDouble, startDynamo } from './dynamodb.ts'
 import { type KmsDouble, startKms } from './kms.ts'
+import { type Invocation, type LambdaApiDouble, startLambdaApi } from './lambda-api.ts'
 import { type MailDouble, startMail } from './mail.ts'
 import { type StripeDouble, startStripe } from './stripe.ts'
 
@@ -20,6 +21,7 @@ export interface Stack {
   cognito: CognitoDouble
   mail: MailDouble
   kms: KmsDouble
+  lambda: LambdaApiDouble
   /** Undefined when the stack talks to Stripe's test mode. */
   stripe: StripeDouble | undefined
   tableName: string
@@ -38,12 +40,17 @@ export interface StackOptions {
   tableName?: string
   /** Whether Stripe's double delivers events only when asked to. */
   manualWebhooks?: boolean
+  /** Runs a function that another one invokes. Without it such invocations wait in the double of Lambda. */
+  onInvoke?: ((invocation: Invocation) => void) | undefined
   /** Called before each part starts. */
   onStep?(step: string): void
 }
 
 const REGION = 'eu-west-1'
 const TABLE = 'bursar'
+
+/** A stage's name that `live.ts` refuses when deployed, like every value of the local stack. */
+const LOCAL_STAGE = 'Local0001'
 
 /** A root secret that `live.ts` refuses when deployed. */
 const ROOT_SECRET = '10ca1'.repeat(13).slice(0, 64)
@@ -101,6 +108,7 @@ async function startParts(
   onStep('SES and KMS (doubles: mail stays here)')
   const mail = await started(startMail({ nowMs, ...file('mail.json') }))
   const kms = await started(startKms(file('kms.json')))
+  const lambda = await started(startLambdaApi(options.onInvoke))
   const stripe =
     stripeKey === undefined ? await started(startPayments(options, file('stripe.json'))) : undefined
   if (!stripe) onStep('Stripe      (test mode; forward its events with the Stripe CLI, see the README)')
@@ -113,6 +121,7 @@ async function startParts(
     AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER: cognito.url,
     AWS_ENDPOINT_URL_SESV2: mail.url,
     AWS_ENDPOINT_URL_KMS: kms.url,
+    AWS_ENDPOINT_URL_LAMBDA: lambda.url,
     TABLE_NAME: tableName,
     USER_POOL_ID: cognito.userPoolId,
     USER_POOL_CLIENT_ID: cognito.clientId,
@@ -121,10 +130,12 @@ async function startParts(
     MAIL_FROM: 'Bursar <no-reply@bursar.example>',
     APP_URL: 'https://app.bursar.example',
     KMS_KEY_ID: kms.keyId,
+    RENEWAL_FUNCTION: 'bursar-local-jobs-renew',
     ROOT_SECRET,
+    STAGE: LOCAL_STAGE,
     ...stripeEnv(stripe, stripeKey),
   }
-  return { dynamo, cognito, mail, kms, stripe, tableName, env }
+  return { dynamo, cognito, mail, kms, lambda, stripe, tableName, env }
 }
 
 /**

@@ -18,7 +18,8 @@ export const HELP = `Starts all of Bursar on this machine.
 
   --port PORT     where the API listens; 3000 without it, and 0 picks a free port
   --data FOLDER   where data are kept; .local without it, and :memory: keeps nothing
-  --no-schedule   jobs run only when POST /_local/jobs/NAME asks for them
+  --no-schedule   jobs run only when POST /_local/jobs/NAME asks for them; so do renewals (NAME is renew),
+                  which otherwise start when units run low
   --routes        prints every route and the whole walk-through, too
   --help          prints this text
 

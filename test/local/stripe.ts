@@ -3,9 +3,20 @@ import * as z from 'zod/mini'
 import { cut, DELAY_MS, type FaultControls, pause } from './faults.ts'
 import { listen, readBody } from './http.ts'
 import { DELETE_FOLDER, openState } from './state.ts'
-import { authenticate, type Call, replyTo, runDue, type World } from './stripe/api.ts'
-import { keyInUse, rateLimited } from './stripe/errors.ts'
+import {
+  authenticate,
+  bank,
+  type Call,
+  deleteObjects,
+  otherAccount,
+  replyTo,
+  runDue,
+  type World,
+} from './stripe/api.ts'
+import type { CardUpdate } from './stripe/bank.ts'
+import { keyInUse, rateLimited, type StripeProblem } from './stripe/errors.ts'
 import { type Fault, faultList } from './stripe/faults.ts'
+import { type CallLimits, callLimiter } from './stripe/limits.ts'
 import { replyBook } from './stripe/replies.ts'
 import { routeOf } from './stripe/routes.ts'
 import { emptyState, forgetOld, letters, type StripeState } from './stripe/state.ts'
@@ -15,7 +26,7 @@ import { webhookSender } from './stripe/webhooks.ts'
  * A double of Stripe: its REST API for customers, cards, PaymentIntents, refunds and disputes, on loopback.
  *
  * Known differences from Stripe:
- * - One account, one currency (usd), cards only, no Connect. Parameters of other payment methods are unknown.
+ * - One account, cards only, no Connect. It knows the currencies of core/purchases/currencies.ts, and converts none. Parameters of other payment methods are unknown.
  *   Parameters of Stripe that the double would have to ignore are refused with the double's own message.
  * - Only API version 2026-10-28.endive. A request without a version may use what the default version of an
  *   older account allows: `payment_method_types[]=card`, and no `return_url`. The CLI's triggers need that.
@@ -26,13 +37,14 @@ import { webhookSender } from './stripe/webhooks.ts'
  * - Whether 3-D Secure is required depends on the test card alone, not on `request_three_d_secure` or Radar.
  * - Events are delivered to one endpoint, one after the other and in order, unless a fault changes that;
  *   Stripe promises no order. Only changes of cards and payments have events: no `charge.updated`,
- *   no `balance.*`, no `payment_method.automatically_updated`, no `charge.pending`.
+ *   no `balance.*`, no `charge.pending`. `updateCard()`, `dispute()` and `warn()` act as banks and networks.
  * - No balance transactions, no receipts behind `receipt_url`, no search, no files, no `processing` state.
- * - Requests for the same object wait for each other: there is no `lock_timeout`, and only a fault limits
- *   the rate.
+ * - Requests for the same object wait for each other: only a fault makes a `lock_timeout`. Only `limit` and
+ *   faults limit the rate.
  * - A pending refund succeeds, a failing refund fails, and the bank decides a dispute after 5 seconds of the
  *   stack's clock.
  * - A canceled hold fires `charge.refunded` and leaves no Refund object behind.
+ * - Stripe deletes test data only as a whole; the double also deletes single objects when a test asks for it.
  * - When a customer is deleted, its cards are detached one by one, each with a `payment_method.detached`.
  * - The CLI's triggers for cards, customers, charges, refunds, disputes and intents work. These do not:
  *   `payment_intent.processing`, `payment_intent.partially_funded`, `customer.source.*`, and all triggers of
@@ -65,12 +77,28 @@ export interface StripeDouble extends FaultControls<Fault> {
   /** The number of calls by endpoint: the method and the path, with `*` for each id. */
   calls(): Record<string, number>
   resetCalls(): void
+  /**
+   * Refuses calls above these limits from now on; undefined accepts every call, as at the start.
+   * @throws Error for impossible limits.
+   */
+  limit(limits: CallLimits | undefined): void
   /** The double's state, for a caller in the same process. */
   state: StripeState
   /** Deletes every object, event and idempotency key. */
   clear(): void
   /** Finishes 3-D Secure as the customer. @throws Error if the payment does not wait for 3-D Secure. */
   authenticate(request: { paymentIntent: string; outcome: 'succeed' | 'fail' }): void
+  /**
+   * The network replaces the card behind a payment method: another expiry date, or another number.
+   * @throws Error if there is no such payment method or test card
+   */
+  updateCard(update: CardUpdate): void
+  /** The holder disputes a charge, as fraud by default. @throws Error if there is no such charge */
+  dispute(of: { charge: string; reason?: string }): void
+  /** The bank warns of a charge. @throws Error if there is no such charge */
+  warn(of: { charge: string }): void
+  /** Deletes objects as Stripe does with test data. @throws Error if there is no object with that id. */
+  deleteObjects(ids: readonly string[]): void
   /** Delivers every event that is due, including events held back by `reorder-webhooks`. */
   flushWebhooks(): Promise<void>
   /** The number of outstanding deliveries, including retries that are not due yet. */
@@ -126,6 +154,7 @@ export async function startStripe(options: StripeOptions): Promise<StripeDouble>
     webhooks,
     onError,
   }
+  const limiter = callLimiter()
   let calls: Record<string, number> = {}
   const closing = new AbortController()
 
@@ -144,7 +173,8 @@ export async function startStripe(options: StripeOptions): Promise<StripeDouble>
     const call = await callOf(request)
     const name = routeOf(call.method, call.path)?.key ?? `${call.method} ${call.path}`
     calls[name] = (calls[name] ?? 0) + 1
-    await answer(world, save, call, response, closing.signal).catch((error: unknown) => {
+    const refusal = limiter.refusal(name, nowMs())
+    await answer(world, save, call, response, closing.signal, refusal).catch((error: unknown) => {
       onError(error)
       throw error
     })
@@ -170,12 +200,32 @@ export async function startStripe(options: StripeOptions): Promise<StripeDouble>
       Object.assign(state, emptyState())
       save()
     },
+    limit: limiter.set,
     addFault: world.faults.add,
     clearFaults: world.faults.clear,
     authenticate({ paymentIntent, outcome }) {
       authenticate(world, paymentIntent, outcome)
       save()
       setImmediate(deliver)
+    },
+    updateCard(update) {
+      bank(world).updateCard(update)
+      save()
+      setImmediate(deliver)
+    },
+    dispute(of) {
+      bank(world).dispute(of)
+      save()
+      setImmediate(deliver)
+    },
+    warn(of) {
+      bank(world).warn(of)
+      save()
+      setImmediate(deliver)
+    },
+    deleteObjects(ids) {
+      deleteObjects(world, ids)
+      save()
     },
     async flushWebhooks() {
       doWhatIsDue()
@@ -216,6 +266,7 @@ const REQUEST_FAULTS = [
   '500',
   'delay',
   'torn-body',
+  'other-account',
 ] as const
 
 /** Answers a request or applies its fault. The state is saved before the answer is sent. */
@@ -225,15 +276,19 @@ async function answer(
   call: Call,
   response: ServerResponse,
   closing: AbortSignal,
+  limit: StripeProblem | undefined,
 ): Promise<void> {
-  const { fault, code, delayMs } = world.faults.take(REQUEST_FAULTS, `${call.method} ${call.path}`) ?? {}
+  const { fault, code, delayMs, retryAfterSeconds } =
+    world.faults.take(REQUEST_FAULTS, `${call.method} ${call.path}`) ?? {}
   if (fault === 'lose-reply-before-commit') return cut(response)
   if (fault === 'delay') await wait(world, call, delayMs ?? DELAY_MS, closing)
   if (closing.aborted) return cut(response)
   runDue(world)
-  const reply = replyTo(world, call, {
+  const lock = code === 'lock_timeout' ? code : undefined
+  const reply = replyTo(fault === 'other-account' ? otherAccount(world) : world, call, {
+    ...(limit && { refusal: limit }),
     ...(fault === '409' && { refusal: keyInUse(call.idempotencyKey ?? '') }),
-    ...(fault === '429' && { refusal: rateLimited() }),
+    ...(fault === '429' && { refusal: rateLimited(lock, retryAfterSeconds) }),
     ...(fault === '500' && { failing: code === 'after-commit' ? 'after' : 'before' }),
   })
   save()

@@ -1,3 +1,6 @@
+import { bundleNames, bundleOf, CURRENCY } from '../../core/purchases/catalogue.ts'
+import { amountOf } from '../../functions/http/money-shapes.ts'
+
 /**
  * The first five minutes as requests, which `npm run dev -- --routes` prints and the README shows: one source for every
  * shell, and a test that pastes it as it stands. `{name}` in a text is a value that was kept under that name.
@@ -17,6 +20,10 @@ interface Request {
 interface Json {
   [name: string]: string | number | Json
 }
+
+/** Without a symbol such as $, which the shells would take for a variable. */
+const first = bundleOf(bundleNames[0])
+const price = `${amountOf(first.priceCents, CURRENCY)} ${CURRENCY}`
 
 const usage: Request = {
   method: 'POST',
@@ -66,7 +73,7 @@ const steps: { title: string; requests: Request[] }[] = [
     ],
   },
   {
-    title: 'Prove a test card with a dollar that is held and released.',
+    title: 'Prove a test card with a small amount that is held and released.',
     requests: [
       {
         method: 'POST',
@@ -78,14 +85,14 @@ const steps: { title: string; requests: Request[] }[] = [
     ],
   },
   {
-    title: 'Sign up for a bundle: 1,000 calls for 0.99 dollars, on top of the 100 of the trial.',
+    title: `Sign up for a bundle: ${first.units.toLocaleString('en-US')} calls for ${price}, on top of the 100 of the trial.`,
     requests: [
       {
         method: 'POST',
         path: '/v1/user/bundle',
         token: 'token',
         json: {
-          name: 'STARTER',
+          name: first.name,
           paymentMethod: 'pm_card_visa',
           address: { street: 'Main st. 1', city: 'York', postCode: 'YO31 8SB', country: 'GB' },
         },

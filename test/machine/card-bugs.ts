@@ -2,9 +2,19 @@
 
 import { syncCustomer } from '../../core/cards/customer.ts'
 import { settleHold } from '../../core/cards/settle.ts'
+import { uncountCardAttempt } from '../../core/cards/velocity.ts'
+import { proveCard } from '../../core/cards/verify.ts'
 import { writeAll, writeUnlessDone } from '../../core/table/write-all.ts'
 import { breaksOf, type Flow, failuresOf, flows, type Mode, onFile, play } from './card-flows.ts'
 import { confirmMeanwhile, meanwhiles, overtake, playWith, tenAtOnce } from './card-moments.ts'
+import {
+  detachedDefault,
+  sentAgain,
+  sentTwice,
+  stolenTwice,
+  typedTwice,
+  unknownCards,
+} from './card-scenarios.ts'
 import type { Cards } from './card-world.ts'
 import type { Bug } from './patch.ts'
 
@@ -72,11 +82,8 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
   },
   {
     title: 'an event is marked as done before its work, in a write of its own',
-    find: 'await work(deps, event, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
-    put: [
-      'await writeAll(deps, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
-      'await work(deps, event, [])',
-    ],
+    find: 'await work(deps, event, eventDoneWrites(deps, event))',
+    put: ['await writeAll(deps, eventDoneWrites(deps, event))', 'await work(deps, event, [])'],
     using: { writeAll },
     foundBy: brokenAfter(flows.authenticated, 'webhooks'),
   },
@@ -90,11 +97,8 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
   {
     title: 'the webhook abandons a payment that its request is about to confirm',
     near: settleHold,
-    find: [
-      '{ payment, matches: isPayment(payment, hold, deps.webhooks.livemode),',
-      'leased: isLeased(deps, hold),',
-    ],
-    put: ['{ payment, matches: isPayment(payment, hold, deps.webhooks.livemode),', 'leased: !deps,'],
+    find: ['{ payment, matches: isPayment(payment, hold, deps.webhooks),', 'leased: isLeased(deps, hold),'],
+    put: ['{ payment, matches: isPayment(payment, hold, deps.webhooks),', 'leased: !deps,'],
     foundBy: meanwhile(flows.first, 'every event is delivered, including types without a subscription'),
   },
   {
@@ -139,9 +143,13 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
     ],
     put: 'return deps.payments.readCustomer(customerId).then(($read) => $read && { ...$read, defaultPaymentMethodId: cardId })',
     namesFrom: [
-      ['const customer = await deps.payments.readCustomer(customerId)', 'if (!customer) await forgetCards('],
+      [
+        'const found = await deps.payments.readCustomer(customerId)',
+        'if (!found) throw absentObject()',
+        "const customer = found === 'deleted'",
+      ],
     ],
-    foundBy: unbroken(flows.first, 'webhooks'),
+    foundBy: unbroken(flows.first, 'sweep'),
   },
   {
     title: 'a card can be proved while its owner removes it',
@@ -160,7 +168,7 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
   },
   {
     title: 'an account can have two open verifications',
-    find: "['status', 'openHold', 'cardTriesMs', 'cardChangedAtMs']",
+    find: "['status', 'emailVerified', 'openHold', 'cardTriesMs', 'cardChangedAtMs']",
     put: "['status']",
     foundBy: (functions) => failuresOf([functions], tenAtOnce),
   },
@@ -169,22 +177,26 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
     find: ['const item = error.failed.get(0)', 'return item && parseHold(item)'],
     put: "return { ...hold, state: 'saved', paymentId: id }",
     namesFrom: [
-      "const set = expr`SET #paymentId = ${id}, #cardId = ${paymentMethodId ?? hold.cardId}, #state = ${'saved'}`",
+      "expr`SET #paymentId = ${id}, #cardId = ${paymentMethodId ?? hold.cardId}, #state = ${'saved'}`",
       "{ ...hold, state: 'releasing', paymentId: payment.id }",
     ],
     foundBy: meanwhile(flows.first, 'after a minute another card is verified'),
   },
   {
     title: 'an older reading of a card overwrites a newer one',
-    find: 'copy.push({ put: cardItem(owner.accountId, card, stored), if: unchanged(stored) })',
-    put: 'copy.push({ put: cardItem(owner.accountId, card, stored) })',
+    find: 'if (stored?.card) return [{ put: item, if: unchanged(stored) }, ...writes]',
+    put: 'if (stored?.card) return [{ put: item }, ...writes]',
     foundBy: overtaken('card', 1),
   },
   {
     title: 'the detachment of a card that is not stored yet is not recorded',
-    find: '!attached && (!stored || stored.card)',
-    put: '!attached && stored?.card',
-    foundBy: meanwhile(flows.first, 'the operator detaches the card, and only that event is delivered'),
+    find: 'if (stored && !stored.card) return []',
+    put: 'if (!stored?.card) return []',
+    more: [
+      // The event of the attachment would repair it.
+      { find: 'event.previousCustomerId ?? event.customerId ??', put: 'event.previousCustomerId ??' },
+    ],
+    foundBy: meanwhile(flows.second, 'the operator detaches the card, and only that event is delivered'),
   },
   {
     title: 'an older reading of the customer overwrites a newer one',
@@ -200,15 +212,51 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
     foundBy: overtaken('customer', 3),
   },
   {
-    title: 'a card is detached before another one is the default',
-    find: [
-      'if (next !== undefined) await deps.payments.updateCustomer(customerId, { defaultPaymentMethodId: next })',
-      'await deps.payments.detachCard(cardId)',
-    ],
-    put: [
-      'if (next === cardId) await deps.payments.updateCustomer(customerId, { defaultPaymentMethodId: next })',
-      'await deps.payments.detachCard(cardId)',
-    ],
-    foundBy: unbroken(flows.removeDefault, 'webhooks'),
+    title: 'an older entry of a proved card stays on file',
+    near: settleHold,
+    find: 'const twins = card ? twinsOf(cards.filter(isLiveCard), card) : []',
+    put: 'const twins = card ? [] : []',
+    foundBy: (functions) => failuresOf([functions], typedTwice),
+  },
+  {
+    title: 'a repeated request with its Idempotency-Key begins a second verification',
+    near: proveCard,
+    find: '...(key ? [storeRequestKey(deps, account.id, key, hold.id)] : [])',
+    put: '...[]',
+    foundBy: (functions) => failuresOf([functions], sentTwice),
+  },
+  {
+    title: 'the answer of a verification with an Idempotency-Key is not kept',
+    find: 'if (!answer) return { remove: key }',
+    put: 'if (key) return { remove: key }',
+    foundBy: (functions) => failuresOf([functions], sentTwice),
+  },
+  {
+    title: 'a repeated request without a key begins a second verification',
+    find: "if (await wasProved(deps, account, input)) return 'proved'",
+    put: '',
+    foundBy: (functions) => failuresOf([functions], sentAgain),
+  },
+  {
+    title: 'a number that was declined for good can be proved under another payment method',
+    near: proveCard,
+    find: ['const refused = await refuse(deps, known, paymentId)', 'if (refused) return refused'],
+    put: '',
+    foundBy: (functions) => failuresOf([functions], stolenTwice),
+  },
+  {
+    title: 'a payment method that Stripe does not know counts as a try',
+    near: uncountCardAttempt,
+    find: 'if (!before || at < 0) return',
+    put: 'if (!before || at > -2) return',
+    foundBy: (functions) => failuresOf([functions], unknownCards),
+  },
+  {
+    title: 'no card takes the place of a default card that is detached at Stripe',
+    find: 'return await deps.payments.updateCustomer(id, { defaultPaymentMethodId: cardId })',
+    put: 'if (cardId) return customer',
+    near: syncCustomer,
+    namesFrom: ['if (defaultPaymentMethodId !== undefined && isUnchanged) return customer'],
+    foundBy: (functions) => failuresOf([functions], detachedDefault),
   },
 ]

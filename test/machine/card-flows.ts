@@ -18,7 +18,7 @@ import { type Break, breaking } from './faults.ts'
 
 export const GOOD = '4242424242424242'
 export const OTHER = '6011111111111117'
-const DECLINED = '4000000000000002'
+export const DECLINED = '4000000000000002'
 export const ALWAYS_3DS = '4000002760003184'
 const DECLINED_AFTER_3DS = '4000008400001629'
 
@@ -167,7 +167,11 @@ export async function play(
   mode: Mode,
   { name = 'unbroken', point, after, fault, functions = cards }: Trouble = {},
 ): Promise<{ calls: string[]; callsAfter: string[] }> {
-  const world = await openCardWorld({}, functions)
+  const world = await openCardWorld(
+    {},
+    functions,
+    fault?.delayMs === undefined ? undefined : fault.delayMs / 2,
+  )
   const title = `${flow.title}, ${name}, recovered by ${mode}`
   try {
     const cardId = await flow.prepare(world)

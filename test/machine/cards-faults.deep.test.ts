@@ -31,7 +31,10 @@ describe.each([flows.authenticated, flows.notAuthenticated])('after $title', (fl
   )
 })
 
-/** Each fault leaves open whether the call took effect, and outlasts the one retry. */
+/**
+ * Each fault outlasts the one retry. All but a 429 leave open whether the call took effect. A delayed call takes
+ * twice as long as the client waits.
+ */
 const FAULTS: Fault[] = [
   { fault: 'lose-reply-before-commit' },
   { fault: 'lose-reply-after-commit' },
@@ -40,7 +43,7 @@ const FAULTS: Fault[] = [
   { fault: '500' },
   { fault: '500', code: 'after-commit' },
   { fault: 'torn-body' },
-  { fault: 'delay', delayMs: 600 },
+  { fault: 'delay', delayMs: 2000 },
 ]
 
 test.each([flows.first, flows.declined, flows.change, flows.removeDefault])(

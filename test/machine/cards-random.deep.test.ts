@@ -21,7 +21,7 @@ const RUNS = Number(process.env.CARD_RUNS ?? 100)
 const SEED = Number(process.env.CARD_SEED ?? 1)
 
 const STEPS = 10
-const NUMBERS = [GOOD, OTHER, ALWAYS_3DS, '4000000000000002', '4000008400001629']
+const NUMBERS = [GOOD, OTHER, ALWAYS_3DS, '4000000000000002', '4000008400001629', '4000000000009979']
 
 /** Pseudo-random integers below `n`, determined by the seed (mulberry32). */
 function diceOf(seed: number): (n: number) => number {
@@ -99,6 +99,23 @@ async function run(seed: number): Promise<void> {
         if (dice(3) > 0) return
         await world.operator.paymentMethods.detach(card).catch(() => {})
         log.push(`operator detaches ${name(card)}`)
+      },
+      async () => {
+        const card = cards[dice(cards.length)] ?? ''
+        const change = { card: { exp_year: 2032 + dice(8) } }
+        await world.operator.paymentMethods.update(card, change).then(
+          () => log.push(`${name(card)} updated in place`),
+          () => {},
+        )
+      },
+      async () => {
+        const { payments } = await world.atStripe()
+        // A payment that was never confirmed can hold nothing, and once edited it cannot be known any more.
+        const payment = payments.find(({ status }) => status !== 'requires_confirmation')
+        if (!payment || dice(2) > 0) return
+        const metadata = { purchase: `edited ${payment.id}`, account: 'edited' }
+        await world.operator.paymentIntents.update(payment.id, { metadata })
+        log.push('metadata edited')
       },
       async () => {
         if (dice(4) > 0) return

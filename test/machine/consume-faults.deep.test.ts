@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Ports } from '../../core/ports.ts'
+import { RING_LIMIT } from '../../core/quota/evict.ts'
 import { keys } from '../../core/table/keys.ts'
 import type { Table } from '../../core/table/table.ts'
 import { everyBreak } from './faults.ts'
@@ -37,16 +38,16 @@ async function batches(world: QuotaWorld, count: number, size: number): Promise<
 const scenarios: Record<string, Scenario> = {
   'a request': async (world) => ({ spent: await world.fill(3), requests: one(world.timed()) }),
   'a request that fills the ring': async (world) => ({
-    spent: await world.fill(49),
+    spent: await world.fill(RING_LIMIT - 1),
     requests: one(world.timed()),
   }),
   'a request that fills a ring of batches': async (world) => {
-    const spent = [...(await batches(world, 9, 4)), ...(await world.fill(40))]
+    const spent = [...(await batches(world, 9, 4)), ...(await world.fill(RING_LIMIT - 10))]
     world.advance(1)
     return { spent, requests: one(world.timed()) }
   },
   'an untimed id that fills a ring of its kind': async (world) => {
-    const spent = Array.from({ length: 49 }, (_, n) => `word-${n}`)
+    const spent = Array.from({ length: RING_LIMIT - 1 }, (_, n) => `word-${n}`)
     for (const id of spent) await world.spend(1, id)
     return { spent, requests: one('word') }
   },
@@ -63,7 +64,7 @@ const scenarios: Record<string, Scenario> = {
     return { spent, batch: true, requests: Array.from({ length: 30 }, () => one(world.timed())).flat() }
   },
   'a batch that fills the ring': async (world) => {
-    const spent = [...(await batches(world, 9, 4)), ...(await world.fill(40))]
+    const spent = [...(await batches(world, 9, 4)), ...(await world.fill(RING_LIMIT - 10))]
     world.advance(5)
     return { spent, batch: true, requests: Array.from({ length: 30 }, () => one(world.timed())).flat() }
   },

@@ -100,7 +100,7 @@ async function history(seed: number): Promise<void> {
 
   const { l = 0, f = 0, u = 0, q = 0 } = (await world.counter()) as Record<string, number>
   expect(l + f + u).toBe(credited)
-  expect({ left: l, floor: f }).toEqual(balanceParts(l + f, q))
+  expect({ left: l, floor: f }).toEqual(balanceParts(l + f, { size: q }))
   const usage = await readUsage(world.ports, world.accountId, {})
   expect(usage.days.reduce((sum, { units }) => sum + units, 0)).toBe(u)
 

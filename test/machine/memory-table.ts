@@ -8,9 +8,14 @@ import { ConditionFailed, type Item, type Table, type Write } from '../../core/t
  * its answers with those of the database. Every call takes a turn of the event loop, so that concurrent calls
  * interleave.
  */
-export function memoryTable(initial: readonly Item[] = []): Table & { items(): Item[] } {
+export function memoryTable(
+  initial: readonly Item[] = [],
+  watch: (writes: readonly Write[], items: () => Item[], apply: () => void) => void = (_, __, apply) =>
+    apply(),
+): Table & { items(): Item[] } {
   const nameOf = ({ pk, sk }: Item | Key) => `${pk}\n${sk}`
   const items = new Map(initial.map((item) => [nameOf(item), item]))
+  const sortKeys = sortedBy(initial)
   const found = (key: Key): Item | undefined => items.get(nameOf(key))
   const copy = (item: Item | undefined) => item && stored(item)
 
@@ -24,15 +29,26 @@ export function memoryTable(initial: readonly Item[] = []): Table & { items(): I
       if (write.if && !holds(write.if, old ?? {})) failed.set(at, copy(old))
     })
     if (failed.size > 0) throw new ConditionFailed(failed)
-    for (const write of writes) apply(write)
+    watch(
+      writes,
+      () => [...items.values()],
+      () => {
+        for (const write of writes) apply(write)
+      },
+    )
   }
 
   function apply(write: Write): void {
     const key = keyOf(write)
-    if ('put' in write) items.set(nameOf(key), stored(write.put))
-    if ('remove' in write) items.delete(nameOf(key))
-    if ('update' in write)
-      items.set(nameOf(key), updated(found(key) ?? { pk: key.pk, sk: key.sk }, write.set))
+    if ('check' in write) return
+    if ('remove' in write) {
+      if (items.delete(nameOf(key))) sortKeys.remove(key)
+      return
+    }
+    if (!items.has(nameOf(key))) sortKeys.add(key)
+    const item =
+      'put' in write ? stored(write.put) : updated(found(key) ?? { pk: key.pk, sk: key.sk }, write.set)
+    items.set(nameOf(key), item)
   }
 
   const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
@@ -44,13 +60,14 @@ export function memoryTable(initial: readonly Item[] = []): Table & { items(): I
     },
     async list(pk, prefix, { limit, newestFirst, after, between } = {}) {
       await turn()
-      const sk = (item: Item) => String(item.sk)
-      const fits = (key: string) =>
-        between ? key >= prefix + between[0] && key <= prefix + between[1] : key.startsWith(prefix)
-      const all = [...items.values()].filter((item) => item.pk === pk && fits(sk(item)))
-      const sorted = all.sort((a, b) => (sk(a) < sk(b) === !newestFirst ? -1 : 1))
-      const start = after === undefined ? 0 : sorted.findIndex((item) => sk(item) === after.sk) + 1
-      return sorted.slice(start, limit === undefined ? undefined : start + limit).map(stored)
+      const [from, to] = between
+        ? [prefix + between[0], `${prefix}${between[1]}\0`]
+        : [prefix, `${prefix}\uffff`]
+      const inRange = sortKeys.between(pk, from, to)
+      if (newestFirst) inRange.reverse()
+      const start = after === undefined ? 0 : inRange.indexOf(after.sk) + 1
+      const page = inRange.slice(start, limit === undefined ? undefined : start + limit)
+      return page.map((sk) => stored(found({ pk, sk }) ?? {}))
     },
     async put(item, condition) {
       await turn()
@@ -83,6 +100,34 @@ export function memoryTable(initial: readonly Item[] = []): Table & { items(): I
         return first.map(({ pk, sk }) => ({ pk: String(pk), sk: String(sk) }))
       })
     },
+  }
+}
+
+/** The sort keys of each partition in order. */
+function sortedBy(initial: readonly Item[]) {
+  const partitions = new Map<string, string[]>()
+  /** The number of sort keys before this one. */
+  const before = (all: readonly string[], sk: string): number => {
+    let [low, high] = [0, all.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((all[middle] ?? '') < sk) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+  const of = (pk: string): string[] => {
+    const all = partitions.get(pk) ?? []
+    partitions.set(pk, all)
+    return all
+  }
+  const add = ({ pk, sk }: Key) => void of(pk).splice(before(of(pk), sk), 0, sk)
+  for (const { pk, sk } of initial) add({ pk: String(pk), sk: String(sk) })
+  return {
+    add,
+    remove: ({ pk, sk }: Key) => void of(pk).splice(before(of(pk), sk), 1),
+    /** The sort keys from `from`, included, to `to`, not included. */
+    between: (pk: string, from: string, to: string) => of(pk).slice(before(of(pk), from), before(of(pk), to)),
   }
 }
 
@@ -122,7 +167,11 @@ function readerOf(expression: Expression): Reader {
   return { tokens, names, values }
 }
 
-const same = (a: unknown, b: unknown) => JSON.stringify(sorted(a)) === JSON.stringify(sorted(b))
+function same(a: unknown, b: unknown): boolean {
+  if (a instanceof Uint8Array && b instanceof Uint8Array) return Buffer.compare(a, b) === 0
+  if (typeof a !== 'object' || typeof b !== 'object') return a === b
+  return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b))
+}
 const sorted = (value: unknown): unknown => {
   if (value instanceof Uint8Array) return { binary: Buffer.from(value).toString('hex') }
   if (value instanceof Set) return { set: [...value].map((each) => JSON.stringify(sorted(each))).sort() }
@@ -210,6 +259,13 @@ function operand(reader: Reader, item: Item): unknown {
     const otherwise = operand(reader, item)
     expect(reader, ')')
     return value ?? otherwise
+  }
+  if (accept(reader, 'size')) {
+    expect(reader, '(')
+    const whole = at(item, pathOf(reader))
+    expect(reader, ')')
+    if (whole !== undefined && !(whole instanceof Set)) throw new Error('only the size of a set is supported')
+    return whole?.size
   }
   if (!token.startsWith(':')) return at(item, pathOf(reader))
   reader.tokens.shift()

@@ -14,6 +14,8 @@ const app = await startApp()
 const ports = await app.ports()
 
 const LOCK_MS = 31_000
+/** For this long the vault refuses every password at most, after wrong ones. */
+const LONGEST_LOCK_MS = 15 * 60_000
 const NEW = 'Changed1!'
 const code = (error: unknown) => (error as DomainError).code
 
@@ -48,7 +50,7 @@ async function mailedReset(person: Person): Promise<string> {
 }
 
 async function withTwoFactor(person: SignedInPerson): Promise<{ seed: string; recoveryCodes: string[] }> {
-  const { seed } = await enrolTwoFactor(ports, (await caller(person)).account)
+  const { seed } = await enrolTwoFactor(ports, await caller(person))
   const recoveryCodes = await activateTwoFactor(ports, await caller(person), totp(seed))
   app.advance(30_000)
   return { seed, recoveryCodes }
@@ -122,12 +124,16 @@ describe('a password change broken at any call', () => {
     const results = await Promise.allSettled(all)
     const winners = results.flatMap(({ status }, n) => (status === 'fulfilled' ? [n] : []))
     expect(winners).toHaveLength(1)
-    expect(await works(person, `Parallel${winners[0]}!`)).toBe(true)
+    for (let n = 0; n < 10; n++) {
+      // The losers asked the vault whether their change had been made, and it locks after five wrong passwords.
+      app.advance(LONGEST_LOCK_MS)
+      expect(await works(person, `Parallel${n}!`), `the password of change ${n}`).toBe(n === winners[0])
+    }
   })
 })
 
 describe('a reset broken at any call', () => {
-  test('neither uses up the code nor lets another request use it, and succeeds on retry', async () => {
+  test('neither uses up the code nor lets another request use it, and succeeds on retry and on any repeat', async () => {
     const calls = await everyBreak(ports, async ({ broken, title }) => {
       const person = await app.signUp()
       const input = { code: await mailedReset(person), password: NEW }
@@ -139,13 +145,18 @@ describe('a reset broken at any call', () => {
           const other = await resetPassword(ports, { ...input, password: 'Another1!' }).catch(code)
           expect(other, `${title}: the code works for another password`).toBe('invalid_code')
         }
-        await resetPassword(ports, input).catch((error) => expect(code(error), title).toBe('invalid_code'))
+        expect(await resetPassword(ports, input).catch(code), `${title}: the retry`).toBeUndefined()
       }
       expect(await expectOnePassword(person, title)).toBe(true)
       expect(await sessionLives(person), `${title}: an old session lives`).toBe(false)
-      expect(await resetPassword(ports, input).catch(code), `${title}: the code works twice`).toBe(
-        'invalid_code',
-      )
+      const since = await app.login({ ...person, password: NEW })
+      expect(await resetPassword(ports, input).catch(code), `${title}: a repeat`).toBeUndefined()
+      expect(
+        await resetPassword(ports, { ...input, password: 'Another1!' }).catch(code),
+        `${title}: the code works twice`,
+      ).toBe('invalid_code')
+      expect(await sessionLives(since), `${title}: a repeat ends a later session`).toBe(true)
+      expect(await expectOnePassword(person, `${title}, repeated`)).toBe(true)
     })
     expect(calls).toBe(5)
   })
@@ -172,7 +183,7 @@ describe('a reset broken at any call', () => {
       const input = { code: await mailedReset(person), password: NEW, twofa: recoveryCodes[0] }
       await resetPassword(broken, input).catch(() => {})
       app.advance(LOCK_MS)
-      await resetPassword(ports, input).catch((error) => expect(code(error), title).toBe('invalid_code'))
+      expect(await resetPassword(ports, input).catch(code), `${title}: the retry`).toBeUndefined()
       const [second = ''] = recoveryCodes.slice(1)
       await signIn(ports, { email: person.email, password: NEW, twofa: second })
       const used = await signIn(ports, { email: person.email, password: NEW, twofa: recoveryCodes[0] }).catch(
@@ -251,8 +262,8 @@ describe('two factors', () => {
   test('enrolment broken at any call is off or on, and on only if the recovery codes were shown or can be replaced', async () => {
     await everyBreak(ports, async ({ broken, title }) => {
       const person = await app.signUp()
-      const enrolled = await enrolTwoFactor(broken, (await caller(person)).account).catch(() => undefined)
-      const seed = enrolled?.seed ?? (await enrolTwoFactor(ports, (await caller(person)).account)).seed
+      const enrolled = await enrolTwoFactor(broken, await caller(person)).catch(() => undefined)
+      const seed = enrolled?.seed ?? (await enrolTwoFactor(ports, await caller(person))).seed
       const shown = await activateTwoFactor(broken, await caller(person), totp(seed)).catch(() => undefined)
       const { account } = await caller(person)
       if (shown) expect(Object.keys(account.totp?.recovery ?? {}), title).toHaveLength(10)

@@ -1,8 +1,11 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: patches of sources that have them
 
+import { applyFraudReport } from '../../core/cards/report-fraud.ts'
 import { ledgerWrites } from '../../core/ledger/entry.ts'
 import { advancePurchase } from '../../core/purchases/advance.ts'
+import { beginPurchase } from '../../core/purchases/begin.ts'
 import { creditPurchase } from '../../core/purchases/credit.ts'
+import { closePaymentRecord } from '../../core/purchases/payment-record.ts'
 import { purchaseOf } from '../../core/purchases/purchase.ts'
 import { applyReversal } from '../../core/purchases/reversal.ts'
 import { cancelPurchase, endPurchase, settlePurchase } from '../../core/purchases/settle.ts'
@@ -12,21 +15,44 @@ import type { PurchaseBreak } from './purchase-faults.ts'
 import { breaksOf, type Flow, failuresOf, flows, type Mode, play } from './purchase-flows.ts'
 import { meetTwo } from './purchase-pairs.ts'
 import {
+  allowedOnce,
   backoff,
   cap,
   changedPayment,
+  choseMeanwhile,
+  chosenBelow,
+  chosenBundle,
+  closedCard,
   crossings,
+  detachedUnseen,
+  expiredLink,
   fiftyAtOnce,
+  forbidden,
+  forbiddenMeanwhile,
   givenUp,
+  heldBackByDay,
+  heldBackByHour,
   indebted,
+  longOutage,
+  lowAtCap,
+  madeUpLink,
   neverRetry,
+  otherDefaultCard,
+  otherReversal,
   outage,
+  promised,
   refunded,
+  refusedLarge,
+  refusedOnce,
+  replacedByNetwork,
+  reportedCard,
   restoredMeanwhile,
   type Scenario,
-  switchedOff,
+  switchedOffInOutage,
+  tiredCard,
 } from './purchase-scenarios.ts'
 import { HOUR_MS, type Purchases } from './purchase-world.ts'
+import { reconciled, type reconciliations } from './reconcile-scenarios.ts'
 
 /** Plays scenarios of the other files with the given functions. @returns the messages of the failures. */
 type Finder = (functions: Purchases) => Promise<string[]>
@@ -70,6 +96,16 @@ const failed =
   (functions) =>
     failuresOf([scenario], (each) => each(functions))
 
+const unreconciled =
+  (title: keyof typeof reconciliations): Finder =>
+  (functions) =>
+    failuresOf([title], () => reconciled(title)(functions))
+/** The list of what the decision about a renewal reads, as `core/purchases/renewal.ts` has it. */
+const DECISION_FIELDS = `[
+  'status', 'flags', 'bundle', 'renewalBundle', 'openPurchase', 'renewal', 'owed', 'renewed',
+  'monthlyCapCents', 'maxRenewalsPerHour', 'maxRenewalsPerDay',
+]`
+
 const BUNDLE = 'the account has a bundle'
 const LOW = 'a renewal is due'
 const leftAfter = (call: number) => `a buy crashed after its call ${call}`
@@ -88,11 +124,11 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'an outage is treated as a decline of a renewal',
     near: advancePurchase,
     find: [
-      "if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error",
+      "if (waiting === 'customer' && rateLimitOf(error)) await promisePurchase(deps, purchase)",
       'return pending(deps, purchase, error)',
     ],
     put: [
-      "if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error",
+      "if (waiting === 'customer' && rateLimitOf(error)) await promisePurchase(deps, purchase)",
       "return { status: 'declined' }",
     ],
     namesFrom: ["{ status: 'credited', purchase: saved }"],
@@ -100,16 +136,17 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a payment is confirmed before its id is saved',
-    find: [
-      'const saved = await save(deps, purchase, payment)',
-      'if (saved.paymentId === payment.id && isOpen(saved)) return saved',
-    ],
+    find: ['const saved = await save(deps, purchase, payment)', "if (saved === 'not wanted') {"],
     put: [
       "await deps.payments.confirmPayment(payment.id, 'purchase')",
       'const saved = await save(deps, purchase, payment)',
-      'if (saved.paymentId === payment.id && isOpen(saved)) return saved',
+      "if (saved === 'not wanted') {",
     ],
-    namesFrom: ["await deps.payments.confirmPayment(paymentId, 'purchase', cardId)"],
+    more: [{ find: 'if (isLeased(deps, purchase)) return undefined', put: 'return undefined' }],
+    namesFrom: [
+      "await deps.payments.confirmPayment(paymentId, 'purchase', cardId)",
+      'if (saved.paymentId !== payment.id) await deps.payments.cancelPayment(payment.id)',
+    ],
     foundBy: broken(flows.buy, 'client', 'crash-after', 25 * HOUR_MS),
   },
   {
@@ -138,27 +175,39 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a request that read the account before the last purchase can open another purchase',
-    find: "['bundle', 'lastPurchase']",
-    put: "['bundle']",
+    find: "['emailVerified', 'bundle', 'lastPurchase']",
+    put: "['emailVerified', 'bundle']",
     foundBy: met(BUNDLE, 'buy', 'buy'),
   },
   {
+    title: 'a deactivated account keeps a payment that waits for 3-D Secure',
+    find: 'await settleAbandonedPurchase(deps, open, true)\n    await stopVerification',
+    put: 'await stopVerification',
+    foundBy: met('a buy waits for 3-D Secure', 'deactivate', 'buy'),
+  },
+  {
     title: 'a second click starts a second purchase',
-    find: 'Math.abs(deps.clock.nowMs() - last.atMs) < SAME_CLICK_MS',
+    find: 'Math.abs(deps.clock.nowMs() - last.atMs) < (isHeldBy(last, order) ? REQUEST_KEPT_MS : SAME_CLICK_MS)',
     put: 'Math.abs(deps.clock.nowMs() - last.atMs) < 0',
     foundBy: broken(flows.buy, 'click'),
   },
   {
     title: 'an Idempotency-Key is not stored with its purchase',
-    find: '...(key ? [remember(deps, purchase, key)] : [])',
+    near: beginPurchase,
+    find: '...(key ? [remember(deps, purchase.accountId, key, purchase.id)] : [])',
     put: '...[]',
     foundBy: broken(flows.buy, 'client'),
   },
   {
     title: 'two requests with one key both store it',
-    find: "if: replaces === undefined ? free : join([free, expr`#purchaseId = ${replaces}`], ' OR ')",
+    find: "if: replaces === undefined ? free : join([free, expr`#beganId = ${replaces}`], ' OR ')",
     put: '...{}',
-    more: [{ find: "['bundle', 'lastPurchase']", put: "['bundle']" }],
+    more: [
+      {
+        find: "['emailVerified', 'bundle', 'lastPurchase']",
+        put: "['emailVerified', 'bundle']",
+      },
+    ],
     foundBy: met(BUNDLE, 'buy with a key', 'buy with a key'),
   },
   {
@@ -169,10 +218,43 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'an open purchase does not block a request with another key',
-    find: "if (open.state !== 'action_required' && isLeased(deps, open)) throw new DomainError('purchase_open')",
+    find: "if (open.state !== 'action_required' && !isPromised && isLeased(deps, open)) throw new DomainError('purchase_open')",
     put: 'if (open) await end(deps, open, undefined)',
     using: { end: endPurchase },
     foundBy: failed(fiftyAtOnce((n) => `key-${n}`)),
+  },
+  // --- Rate limits and outages ---
+  {
+    title: 'a call that a rate limit refused is treated as a decline',
+    find: "if (waiting === 'customer' && rateLimitOf(error)) await promisePurchase(deps, purchase)",
+    put: "if (rateLimitOf(error)) return end(deps, purchase, { reason: 'declined', retry: 'retryable' })",
+    using: { end: endPurchase },
+    namesFrom: ["end(deps, purchase, { reason: 'card_unusable', retry: 'never' })"],
+    foundBy: failed(outage('POST /v1/payment_intents/*/confirm')),
+  },
+  {
+    title: 'a renewal that an outage stopped is abandoned and begun again',
+    find: "if (purchase.kind !== 'renewal' || isLeased(deps, purchase)) return false",
+    put: 'return false',
+    foundBy: failed(longOutage('POST /v1/payment_intents/*/confirm', '429')),
+  },
+  {
+    title: 'a renewal that an outage stopped is resumed although it was switched off',
+    find: "if (decision.act !== 'renew' || decision.bundle !== bundle) return false",
+    put: '',
+    foundBy: failed(switchedOffInOutage),
+  },
+  {
+    title: 'a purchase of which its customer was told that it is pending is abandoned',
+    find: 'return isKept && (await isActive(deps, purchase.accountId))',
+    put: 'return false',
+    foundBy: failed(promised('POST /v1/payment_intents/*/confirm')),
+  },
+  {
+    title: 'a purchase whose payment took money expires',
+    find: "...(unclear === 'unmatched' ? [] : [expr`#ttl = ${ttl}`])",
+    put: 'expr`#ttl = ${ttl}`',
+    foundBy: failed(changedPayment({ amount: 50 })),
   },
   // --- Settling ---
   {
@@ -185,6 +267,16 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     ],
     using: { end: endPurchase },
     namesFrom: ["payment.status === 'canceled' ? payment.decline : undefined"],
+    more: [
+      // The reconciliation would cancel it, too.
+      {
+        find: [
+          'const { status } = await deps.payments.cancelPayment(payment.id)',
+          "return status === 'canceled' ? 'agrees' : 'open'",
+        ],
+        put: "return 'agrees'",
+      },
+    ],
     foundBy: unbroken(flows.buyDeclined, 'jobs'),
   },
   {
@@ -208,10 +300,10 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'an event abandons a payment that its request is about to confirm',
     near: settlePurchase,
     find: [
-      '{ payment, matches: isPayment(payment, purchase, deps.webhooks.livemode),',
+      '{ payment, matches: isPayment(payment, purchase, deps.webhooks),',
       'leased: isLeased(deps, purchase),',
     ],
-    put: ['{ payment, matches: isPayment(payment, purchase, deps.webhooks.livemode),', 'leased: !deps,'],
+    put: ['{ payment, matches: isPayment(payment, purchase, deps.webhooks),', 'leased: !deps,'],
     foundBy: met(BUNDLE, 'buy', 'every event, including types without a subscription'),
   },
   {
@@ -231,7 +323,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'the currency is not compared',
     near: purchaseOf,
-    find: "payment.currency === 'usd' &&",
+    find: 'payment.currency === purchase.currency.toLowerCase() &&',
     put: '',
     foundBy: failed(changedPayment({ currency: 'eur' })),
   },
@@ -244,8 +336,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'ledger numbers are not guarded',
     near: creditPurchase,
-    find: 'if: expr`#ledgerSeq = ${profile.ledgerSeq}`',
-    put: 'if: expr`attribute_exists(pk)`',
+    find: "if: join([expr`#ledgerSeq = ${profile.ledgerSeq}`, change.unchanged], ' AND ')",
+    put: 'if: change.unchanged',
     more: [{ near: ledgerWrites, find: 'if: expr`attribute_not_exists(pk)`', put: '...{}' }],
     foundBy: met(BUNDLE, 'buy', 'refund'),
   },
@@ -265,25 +357,25 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'the card of a sign-up is not put on file',
     find: "if (kind === 'signup' && !finished",
     put: "if (kind === 'buy' && !finished",
-    foundBy: unbroken(flows.signUp, 'both'),
+    foundBy: unbroken(flows.signUp, 'jobs'),
   },
   {
     title: 'units are applied twice',
-    find: 'if: expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
-    put: 'if: expr`#f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
+    find: 'expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
+    put: 'expr`#f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
     foundBy: met(leftAfter(8), 'settle-payments', 'events'),
   },
   {
     title: 'a consume between read and write is lost',
     find: [
-      'const { floor } = rungOf(balance, to.size)',
+      'const { floor } = balanceParts(quota.left + to.units, { ...quota, ...to })',
       'const delta = to.units + quota.floor - floor',
-      'const set = [expr`#l = #l + ${delta}, #f = ${floor}, #q = ${to.size}, #s = ${to.seq}`',
+      'return { set: setRemove([expr`#l = #l + ${delta}, #f = ${floor}, #q = ${to.size}, #s = ${to.seq}`',
     ],
     put: [
-      'const { floor } = rungOf(balance, to.size)',
+      'const { floor } = balanceParts(quota.left + to.units, { ...quota, ...to })',
       'const delta = to.units + quota.floor - floor',
-      'const set = [expr`#l = ${balance - floor}, #f = ${floor}, #q = ${to.size}, #s = ${to.seq}`',
+      'return { set: setRemove([expr`#l = ${quota.left + to.units - floor}, #f = ${floor}, #q = ${to.size}, #s = ${to.seq}`',
     ],
     foundBy: met(BUNDLE, 'buy', 'consume'),
   },
@@ -302,11 +394,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'an event is marked as done before its work',
-    find: 'await work(deps, event, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
-    put: [
-      'await writeAll(deps, [{ put: { ...done, ...expiry }, if: expr`attribute_not_exists(pk)` }])',
-      'await work(deps, event, [])',
-    ],
+    find: 'await work(deps, event, eventDoneWrites(deps, event))',
+    put: ['await writeAll(deps, eventDoneWrites(deps, event))', 'await work(deps, event, [])'],
     using: { writeAll },
     foundBy: brokenAfter(flows.buy, 'webhooks'),
   },
@@ -339,8 +428,15 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
       'for (let tries = 0; tries < TRIES; tries++) {',
       'await applyLedger(deps, accountId)',
     ],
-    namesFrom: [['const charge = await deps.payments.readCharge(chargeId)', 'if (!charge)']],
+    namesFrom: [
+      ['const charge = await deps.payments.readCharge(chargeId)', 'if (!charge) throw absentObject()'],
+    ],
     more: [
+      // The reconciliation would repair it.
+      {
+        find: ['if (agrees) return false', 'await applyReversal(deps, purchase, charge.chargeId)'],
+        put: ['if (agrees || charge) return false', 'await applyReversal(deps, purchase, charge.chargeId)'],
+      },
       {
         near: applyReversal,
         find: ['const charge = await deps.payments.readCharge(chargeId)', 'if (!charge)'],
@@ -358,11 +454,17 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'owed units are not taken from the next credit',
     find: [
-      "{ kind: 'sale', units, amountCents: -amountCents, purchaseId: id, size: units },",
+      "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units, atMs },",
       '...paid.entries',
     ],
-    put: "{ kind: 'sale', units, amountCents: -amountCents, purchaseId: id, size: units }",
+    put: "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units, atMs }",
     foundBy: unbroken(flows.buyOwing, 'both'),
+  },
+  {
+    title: 'a pause of renewal ends when a refund fails but a dispute takes its place',
+    find: 'return reversedCents < 0 && renewal?.reason === REVERSED ? { renewal: undefined } : {}',
+    put: 'return reversedCents <= 0 && renewal?.reason === REVERSED ? { renewal: undefined } : {}',
+    foundBy: failed(otherReversal),
   },
   {
     title: 'a dispute that is won gives nothing back',
@@ -370,29 +472,138 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     put: "status === 'open' || status === 'lost' || status === 'won'",
     foundBy: unbroken(flows.disputeWon, 'webhooks'),
   },
+  // --- Reconciliation ---
+  {
+    title: 'a payment is matched by metadata that anybody can edit',
+    near: purchaseOf,
+    find: [
+      'payment.metadata.purchase === purchase.id && payment.metadata.stage === stage',
+      ': purchase.paymentId === payment.id)',
+    ],
+    put: [
+      'payment.metadata.purchase === purchase.id && payment.metadata.stage === stage',
+      ': payment.metadata.purchase === purchase.id)',
+    ],
+    foundBy: unreconciled('an edited payment is credited by its stored id'),
+  },
+  {
+    title: 'a refund that no event reports is not noticed',
+    find: ['if (agrees) return false', 'await applyReversal(deps, purchase, charge.chargeId)'],
+    put: ['if (agrees || charge) return false', 'await applyReversal(deps, purchase, charge.chargeId)'],
+    foundBy: unreconciled('refunds and disputes that no event reports reach the ledger'),
+  },
+  {
+    title: 'with the key of another account an absent payment counts as deleted',
+    find: 'if ((await deps.payments.readCustomer(customerId)) === undefined) throw absentObject()',
+    put: '',
+    foundBy: unreconciled('with the key of another account nothing ends'),
+  },
+  {
+    title: 'an event whose object is absent is done',
+    find: [
+      'if (!payment) throw absentObject()',
+      'const owner = await ownerOfPayment(deps, payment)',
+      'switch',
+    ],
+    put: [
+      'if (!payment) return writeUnlessDone(deps, [])',
+      'const owner = await ownerOfPayment(deps, payment)',
+      'switch',
+    ],
+    using: { writeUnlessDone },
+    foundBy: unreconciled('an event whose object is absent is not done'),
+  },
+  {
+    title: 'a payment that is open when it is compared is never compared again',
+    find: "if (verdict === 'open') await postponePaymentRecord(deps, id)",
+    put: "if (verdict === 'open') await closePaymentRecord(deps, id)",
+    using: { closePaymentRecord },
+    foundBy: unreconciled('a payment that is open when it is compared is compared again'),
+  },
+  {
+    title: 'a credit whose payment is absent raises no alarm',
+    find: "if (purchase?.state !== 'credited') return 'agrees'",
+    put: "if (purchase) return 'agrees'",
+    foundBy: unreconciled('a credit without its payment raises an alarm'),
+  },
+  {
+    title: 'an absent payment is not read again once its customer is found',
+    find: 'const isAbsent = (await deps.payments.readPayment(id)) === undefined',
+    put: 'const isAbsent = id !== undefined',
+    foundBy: unreconciled('a key that is put right between two calls proves nothing about a payment'),
+  },
+  {
+    title: 'an old event whose object is absent is given up at the first look',
+    find: 'return item !== undefined && nowMs - Number(item.sinceMs) >= ABSENT_MS',
+    put: 'return item !== undefined',
+    foundBy: unreconciled('an event is given up only after a day of looks'),
+  },
+  {
+    title: 'a purchase whose payment is deleted stays open',
+    find: ['if (!now || !isOpen(now) || !(await isPaymentDeleted(deps, error, now))) throw error'],
+    put: 'throw error',
+    foundBy: unreconciled('a deleted payment ends its purchase'),
+  },
+  {
+    title: 'a payment of another stage is canceled',
+    find: ["if (stage !== undefined && stage !== deps.webhooks.stage) return { kind: 'foreign' }"],
+    put: '',
+    foundBy: unreconciled('payments of another stage are left alone'),
+  },
+  {
+    title: 'a credit is dated by the time at which it is settled',
+    find: 'const atMs = receipt?.chargedAtMs ?? nowMs',
+    put: 'const atMs = nowMs',
+    foundBy: unreconciled('a charge of December that is settled in January is of December'),
+  },
+  {
+    title: 'a comparison that is out of time starts over',
+    find: 'const rest = page.nextCursor === undefined ? {} : { windowMs, cursor: page.nextCursor }',
+    put: 'const rest = page.nextCursor === undefined ? {} : {}',
+    foundBy: unreconciled('a comparison that is out of time goes on where it stopped'),
+  },
   // --- Renewals and notices ---
   {
+    title: 'a notice waits for the end of the cap',
+    find: 'notice ? expr`#dueAtMs = ${dueAtMs}` : expr`#dueAtMs = if_not_exists(#dueAtMs, ${dueAtMs})`',
+    put: 'expr`#dueAtMs = if_not_exists(#dueAtMs, ${dueAtMs})`',
+    foundBy: failed(lowAtCap),
+  },
+  {
     title: 'a renewal does not check its cycle',
-    find: 'expr`#ledgerSeq = ${cycle} AND #flags.#bundleAutoRenewal = ${true}`',
-    put: 'expr`#flags.#bundleAutoRenewal = ${true}`',
+    find: '[expr`#ledgerSeq = ${cycle}`, unchanged(account)]',
+    put: '[unchanged(account)]',
     foundBy: failed(restoredMeanwhile),
   },
   {
-    title: 'a renewal does not check the auto-renewal flag again',
-    find: 'expr`#ledgerSeq = ${cycle} AND #flags.#bundleAutoRenewal = ${true}`',
-    put: 'expr`#ledgerSeq = ${cycle}`',
-    foundBy: failed(switchedOff),
+    title: 'a renewal does not check again what its decision read',
+    find: '[expr`#ledgerSeq = ${cycle}`, unchanged(account)]',
+    put: '[expr`#ledgerSeq = ${cycle}`]',
+    foundBy: failed(forbiddenMeanwhile((world) => world.choose({ maxRenewalsPerHour: 1 }))),
+  },
+  ...Object.entries(forbidden).map(([field, forbid]) => ({
+    title: `a renewal does not check again what its decision read: ${field}`,
+    find: DECISION_FIELDS,
+    put: DECISION_FIELDS.replace(`'${field}',`, ''),
+    foundBy: failed(forbiddenMeanwhile(forbid)),
+  })),
+  {
+    title: 'a renewal is charged though its owner forbade it while its payment was created',
+    find: "kind === 'renewal' ? [stillWanted(accountId, amountCents)] : []",
+    put: '[]',
+    foundBy: met('a renewal is due, and its owner wants none', 'check-quotas', 'a cap of 0'),
+  },
+  {
+    title: 'a purchase does not check again which card is the default one',
+    find: "...(purchase.kind === 'signup' ? [] : [stillDefault(purchase)])",
+    put: "...(purchase.kind === 'signup' ? [] : [])",
+    foundBy: failed(forbiddenMeanwhile(otherDefaultCard)),
   },
   {
     title: 'a renewal begins while the counter is behind the ledger',
     find: 'if (account?.quota?.seq !== account?.ledgerSeq) {',
     put: 'if (account === undefined) {',
-    more: [
-      {
-        find: 'expr`#ledgerSeq = ${cycle} AND #flags.#bundleAutoRenewal = ${true}`',
-        put: 'expr`#flags.#bundleAutoRenewal = ${true}`',
-      },
-    ],
+    more: [{ find: '[expr`#ledgerSeq = ${cycle}`, unchanged(account)]', put: '[]' }],
     foundBy: met(LOW, 'buy', 'check-quotas'),
   },
   {
@@ -409,8 +620,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a credit drops the pending low-quota notice',
-    find: '[quota.noticeSinceMs === undefined ? expr`#r, #due, #dueAtMs` : expr`#r`]',
-    put: '[expr`#r, #due, #dueAtMs`]',
+    find: 'quota.noticeSinceMs === undefined ? expr`#r, #due, #dueAtMs` : expr`#r`',
+    put: 'expr`#r, #due, #dueAtMs`',
     foundBy: met(LOW, 'buy', 'consume'),
   },
   {
@@ -421,7 +632,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'every decline sends a notice and a mail',
-    find: 'if (wasTold) return { set, writes: [] }',
+    find: 'if (isSame && !again && (isKnown || before.renewal?.reason === reason)) return undefined',
     put: '',
     foundBy: failed(backoff),
   },
@@ -439,8 +650,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a refund makes the bundle renew itself',
-    find: 'set: reversedMore && isLow && !isPaused ? [expr`#renewal = ${paused}`] : []',
-    put: 'set: []',
+    find: 'if (reversedCents > 0 && isLow && !isPaused) return',
+    put: 'if (isLow && !isLow) return',
     more: [
       {
         find: "if (account.owed !== undefined) return { act: 'note'",
@@ -457,9 +668,108 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'the monthly cap is not checked',
-    find: 'if (cents > (account.monthlyCapCents ?? Number.POSITIVE_INFINITY))',
-    put: 'if (cents < 0)',
+    find: 'if (capCents !== undefined && inMonth(renewed, nowMs).cents + cents > capCents)',
+    put: 'if (capCents !== undefined && cents < 0)',
     foundBy: failed(cap),
+  },
+  {
+    title: 'a renewal waits for the level, although a request was refused',
+    find: 'isBelowRenewal(quota.left, quota) || quota.refusedSeq === quota.seq',
+    put: 'isBelowRenewal(quota.left, quota)',
+    foundBy: failed(refusedOnce),
+  },
+  {
+    title: 'a refusal renews again after the renewal that it called for',
+    find: 'isBelowRenewal(quota.left, quota) || quota.refusedSeq === quota.seq',
+    put: 'isBelowRenewal(quota.left, quota) || quota.refusedSeq !== undefined',
+    foundBy: failed(refusedOnce),
+  },
+  {
+    title: 'a request for more units than a bundle holds renews again and again',
+    find: 'const calls = units <= servable(counter)',
+    put: 'const calls = units <= units + servable(counter)',
+    foundBy: failed(refusedLarge),
+  },
+  {
+    title: 'a renewal buys the bundle held, although its owner chose another',
+    find: "({ bundle, renewalBundle }: Pick<Profile, 'bundle' | 'renewalBundle'>): string | undefined => renewalBundle ?? bundle",
+    put: "({ bundle, renewalBundle }: Pick<Profile, 'bundle' | 'renewalBundle'>): string | undefined => bundle",
+    foundBy: failed(chosenBundle),
+  },
+  {
+    title: 'the monthly cap is compared with the price of the bundle held',
+    find: [
+      'const limit = limitReached(account, bundleOf(bundle).priceCents, nowMs)',
+      "if (!limit) return { act: 'renew', bundle }",
+    ],
+    put: [
+      'const limit = limitReached(account, bundleOf(account.bundle ?? bundle).priceCents, nowMs)',
+      "if (!limit) return { act: 'renew', bundle }",
+    ],
+    foundBy: failed(chosenBundle),
+  },
+  {
+    title: 'a renewal buys what its owner had chosen when the job read the account',
+    find: DECISION_FIELDS,
+    put: DECISION_FIELDS.replace("'renewalBundle', ", ''),
+    foundBy: failed(choseMeanwhile),
+  },
+  {
+    title: 'a renewal is due by 1 % whatever its owner chose',
+    find: ['const below = effectiveBelow(levels)', 'if (below < 1) return Math.ceil((levels.size *'],
+    put: [
+      'const below = effectiveBelow({ size: levels.size })',
+      'if (below < 1) return Math.ceil((levels.size *',
+    ],
+    foundBy: failed(chosenBelow),
+  },
+  {
+    title: 'the renewals of an hour are not limited',
+    find: [
+      'const hourEndsMs = endsMs(recent, perHour(limits), HOUR_MS, nowMs)',
+      'const dayEndsMs = endsMs(recent, perDay(limits), DAY_MS, nowMs)',
+    ],
+    put: [
+      'const hourEndsMs = endsMs(recent, perHour(limits), 0, nowMs)',
+      'const dayEndsMs = endsMs(recent, perDay(limits), DAY_MS, nowMs)',
+    ],
+    foundBy: failed(heldBackByHour),
+  },
+  {
+    title: 'the renewals of a day are not limited',
+    find: [
+      'const hourEndsMs = endsMs(recent, perHour(limits), HOUR_MS, nowMs)',
+      'const dayEndsMs = endsMs(recent, perDay(limits), DAY_MS, nowMs)',
+    ],
+    put: [
+      'const hourEndsMs = endsMs(recent, perHour(limits), HOUR_MS, nowMs)',
+      'const dayEndsMs = endsMs(recent, perDay(limits), 0, nowMs)',
+    ],
+    foundBy: failed(heldBackByDay),
+  },
+  {
+    title: 'a change of the state of auto-renewal is silent',
+    find: 'messages: messagesOf(deps, after, newsOf(before, after, by), lead, atMs)',
+    put: 'messages: messagesOf(deps, after, undefined, lead, atMs)',
+    foundBy: failed(cap),
+  },
+  {
+    title: 'a link with a made-up code stops auto-renewal',
+    find: 'if (!timingSafeEqual(linkMac(deps, content), bytes.subarray(-MAC_BYTES))) return undefined',
+    put: '',
+    foundBy: failed(madeUpLink),
+  },
+  {
+    title: 'an expired link stops auto-renewal',
+    find: 'if (content.readUIntBE(18, 6) <= deps.clock.nowMs()) return undefined',
+    put: '',
+    foundBy: failed(expiredLink),
+  },
+  {
+    title: 'the link of an earlier hold allows more renewals again',
+    find: "if (renewal?.state !== 'held_back' || renewal.heldAtMs !== heldAtMs) return undefined",
+    put: "if (renewal?.state !== 'held_back') return undefined",
+    foundBy: failed(allowedOnce),
   },
   {
     title: 'a renewal with an unknown outcome is reported as declined',
@@ -467,7 +777,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     put: "payment.status === 'unknown' ? end(deps, purchase, { reason: 'processing_error', retry: 'retryable' })",
     using: { end: endPurchase },
     namesFrom: ["end(deps, purchase, { reason: 'card_unusable', retry: 'never' })"],
-    foundBy: failed(outage('POST /v1/payment_intents/*/confirm')),
+    foundBy: failed(outage('POST /v1/payment_intents/*/confirm', '500')),
   },
   {
     title: 'a customer is asked twice to finish a renewal',
@@ -476,5 +786,46 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     put: 'if: stillOpen',
     namesFrom: ["purchase.paymentId === undefined ? expr`#state = ${'created'}` : stillOpen"],
     foundBy: met('a renewal is due by a card that asks for 3-D Secure', 'check-quotas', 'events'),
+  },
+  // --- The card ---
+  {
+    title: 'a card that was declined for good is charged again',
+    near: beginPurchase,
+    find: "join([expr`attribute_exists(#card) AND attribute_not_exists(#removing)`, mayCharge(createdAtMs)], ' AND ')",
+    put: 'expr`attribute_exists(#card) AND attribute_not_exists(#removing)`',
+    foundBy: failed(closedCard),
+  },
+  {
+    title: 'declines of a card are not counted',
+    find: 'reachedBank(decline) ? { ...record, declinesMs: [...recent(record, nowMs), nowMs] } : record',
+    put: 'reachedBank(decline) ? record : record',
+    foundBy: failed(tiredCard),
+  },
+  {
+    title: 'a disputed card is charged while much is left',
+    near: applyFraudReport,
+    find: ['return markCard(accountId, each, {', 'declined: true,', 'reason,', 'closed: true,'],
+    put: ['return markCard(accountId, each, {', 'declined: true,', 'reason,'],
+    foundBy: failed(reportedCard),
+  },
+  {
+    title: 'a won dispute does not let the renewal go on',
+    find: 'if (isPaused === (reason !== undefined)) return []',
+    put: 'if (isPaused || !reason) return []',
+    near: applyFraudReport,
+    foundBy: failed(reportedCard),
+  },
+  {
+    title: 'a card that the network has replaced stays declined',
+    find: 'if (!before || !isReplaced(before, card)) return { last: stored, writes: [] }',
+    put: 'if (!before || !isReplaced(before, card) || before) return { last: stored, writes: [] }',
+    foundBy: failed(replacedByNetwork),
+  },
+  {
+    title: 'a purchase whose card is gone at Stripe is declined though another card is on file',
+    near: advancePurchase,
+    find: 'if (next === asked) return endPurchase(',
+    put: 'if (next) return endPurchase(',
+    foundBy: failed(detachedUnseen),
   },
 ]

@@ -4,6 +4,8 @@ import { type Profile, parseProfile } from '../../core/account/account.ts'
 import { type LedgerEntry, parseEntry } from '../../core/ledger/entry.ts'
 import { type Purchase, parsePurchase } from '../../core/purchases/purchase.ts'
 import { parseQuota, type Quota } from '../../core/quota/quota.ts'
+import { renewalAt } from '../../core/quota/thresholds.ts'
+import { REQUEST_KEPT_MS } from '../../core/table/keys.ts'
 import type { Item } from '../../core/table/table.ts'
 import {
   DISPUTED,
@@ -53,8 +55,11 @@ const sum = (numbers: readonly number[]): number => numbers.reduce((total, each)
 const count = (names: readonly string[], name: string): number => names.filter((each) => each === name).length
 const OPEN = ['created', 'saved', 'action_required']
 
-/** The id of the purchase that a charge belongs to. */
-const purchaseOf = (charge: Stripe.Charge): string => charge.metadata.purchase ?? ''
+/** The id of the purchase that a charge belongs to: by the stored id, since metadata may have been edited. */
+const purchaseOf = (
+  purchases: readonly Purchase[],
+  { payment_intent: id, metadata }: Stripe.Charge,
+): string => purchases.find(({ paymentId }) => paymentId === id)?.id ?? metadata.purchase ?? ''
 
 /** Cents of a charge that Stripe has refunded or taken back in disputes. */
 function reversedAt(world: PurchaseWorld, charge: Stripe.Charge): { refunded: number; disputed: number } {
@@ -64,13 +69,28 @@ function reversedAt(world: PurchaseWorld, charge: Stripe.Charge): { refunded: nu
   return { refunded, disputed: Math.min(sum(taken.map(({ amount }) => amount)), charge.amount - refunded) }
 }
 
+/** Checks that a purchase expires only if it took no money. @throws AssertionError */
+export function checkExpiry(world: PurchaseWorld, title: string): void {
+  const taken = world.charges().map(({ payment_intent }) => payment_intent)
+  const expiring = books(world).items.filter(
+    ({ sk, ttl, paymentId }) =>
+      String(sk).startsWith('PURCHASE#') && ttl !== undefined && taken.some((id) => id === paymentId),
+  )
+  assert.deepEqual(expiring, [], `${title}: a purchase that took money expires`)
+}
+
 /** Checks what must hold at every moment. @throws AssertionError */
 export function checkAlways(world: PurchaseWorld, title: string): void {
   const { profile, quota, counter, purchases, ledger } = books(world)
-  const paid = world.charges().filter((charge) => !purchaseOf(charge).startsWith('hold_'))
+  const paid = world.charges().filter((charge) => !purchaseOf(purchases, charge).startsWith('hold_'))
+  checkExpiry(world, title)
   assert.deepEqual(world.stripe.mistakes, [], `${title}: mistakes of the double`)
   assert.deepEqual(world.mistakes, [], `${title}: unexpected errors`)
-  assert.equal(new Set(paid.map(purchaseOf)).size, paid.length, `${title}: a purchase was charged twice`)
+  assert.equal(
+    new Set(paid.map((charge) => purchaseOf(purchases, charge))).size,
+    paid.length,
+    `${title}: a purchase was charged twice`,
+  )
   assert.deepEqual(
     ledger.map(({ seq }) => seq),
     ledger.map((_, n) => n + 1),
@@ -91,7 +111,7 @@ export function checkAlways(world: PurchaseWorld, title: string): void {
     `${title}: below zero: ${counter.l} + ${counter.f}`,
   )
   for (const entry of ledger.filter(({ kind }) => kind === 'payment')) {
-    const charge = paid.find((each) => purchaseOf(each) === entry.purchaseId)
+    const charge = paid.find((each) => purchaseOf(purchases, each) === entry.purchaseId)
     assert.equal(charge?.amount, entry.amountCents, `${title}: a credit without its charge`)
   }
   const sales = ledger.filter(({ kind }) => kind === 'sale')
@@ -130,7 +150,9 @@ export function checkSettled(world: PurchaseWorld, title: string): void {
   for (const charge of paid) checkCharge(world, charge, title)
   assert.equal(paid.length, count(kindsOf(ledger), 'payment'), `${title}: charges and credits differ`)
   for (const payment of Object.values(world.stripe.state.paymentIntents)) {
-    const purchase = purchases.find(({ id }) => id === payment.metadata.purchase)
+    const purchase = purchases.find(
+      ({ id, paymentId }) => paymentId === payment.id || id === payment.metadata.purchase,
+    )
     // A retry may have created a second payment. Its id is stored nowhere, so nobody can confirm it.
     const stray = payment.status === 'requires_confirmation' && payment.id !== purchase?.paymentId
     const over = payment.status === 'succeeded' || payment.status === 'canceled'
@@ -189,7 +211,7 @@ const kindsOf = (ledger: readonly LedgerEntry[]): string[] => ledger.map(({ kind
 /** Checks that a charge is credited once, and that the ledger has its refunds and disputes. */
 function checkCharge(world: PurchaseWorld, charge: Stripe.Charge, title: string): void {
   const { purchases, ledger, profile } = books(world)
-  const purchase = purchases.find(({ id }) => id === purchaseOf(charge))
+  const purchase = purchases.find(({ id }) => id === purchaseOf(purchases, charge))
   assert.equal(purchase?.state, 'credited', `${title}: charged and not credited`)
   if (!purchase) return
   assert.equal(purchase.paymentId, charge.payment_intent, `${title}: credited by another payment`)
@@ -211,7 +233,8 @@ function checkCharge(world: PurchaseWorld, charge: Stripe.Charge, title: string)
 }
 
 /** Checks that an answer to a client is true. */
-function checkSaid(world: PurchaseWorld, { kind, key, answer, fromMs, toMs }: Said, title: string): void {
+function checkSaid(world: PurchaseWorld, said: Said, title: string): void {
+  const { kind, key, answer, fromMs } = said
   if (answer !== 'paid' && answer !== 'card_declined') return
   const { purchases } = books(world)
   const state = answer === 'paid' ? 'credited' : 'declined'
@@ -219,11 +242,12 @@ function checkSaid(world: PurchaseWorld, { kind, key, answer, fromMs, toMs }: Sa
   const fits = (purchase: Purchase) =>
     purchase.state === state &&
     (purchase.kind === kind || purchase.kind === 'renewal') &&
-    (answer !== 'paid' ||
-      ((purchase.paidAtMs ?? 0) >= fromMs - 10 * SECOND_MS &&
-        (purchase.paidAtMs ?? 0) <= toMs + 10 * SECOND_MS) ||
-      key !== undefined)
-  assert.ok(purchases.some(fits), `${title}: ${kind} was answered ${answer}, and none is ${state}`)
+    (answer !== 'paid' || creditedNear(world, purchase, said) || key !== undefined)
+  const isRefused = answer === 'card_declined' && isRefusedAtOnce(world, said)
+  assert.ok(
+    isRefused || purchases.some(fits),
+    `${title}: ${kind} was answered ${answer}, and none is ${state}`,
+  )
   if (key === undefined) return
   // An Idempotency-Key is remembered for at least a day.
   const same = world.said.filter((each) => each.key === key && Math.abs(each.toMs - fromMs) < 24 * HOUR_MS)
@@ -232,11 +256,33 @@ function checkSaid(world: PurchaseWorld, { kind, key, answer, fromMs, toMs }: Sa
   assert.ok(!both, `${title}: one key was answered paid and declined`)
 }
 
+/**
+ * Whether a purchase was credited during a request or within ten seconds of it. A sign-up or a change that is
+ * sent again within a day is a repeat, as long as nothing was bought since.
+ */
+function creditedNear(world: PurchaseWorld, { id }: Purchase, { kind, newest, fromMs, toMs }: Said): boolean {
+  const atMs = world.creditedAtMs.get(id) ?? 0
+  const forMs = kind !== 'buy' && newest.includes(id) ? REQUEST_KEPT_MS : 10 * SECOND_MS
+  return atMs >= fromMs - forMs && atMs <= toMs + forMs
+}
+
+/** Whether a card is declined before anything begins: it was reported as misused, or its bank closed it. */
+function isRefusedAtOnce({ stripe }: PurchaseWorld, { cards, toMs }: Said): boolean {
+  const { charges, disputes, fraudWarnings } = stripe.state
+  if (Object.keys({ ...disputes, ...fraudWarnings }).length > 0) return true
+  return Object.values(charges).some(
+    ({ outcome, created, payment_method: id, payment_method_details: details }) =>
+      outcome?.advice_code === 'do_not_try_again' &&
+      created * SECOND_MS <= toMs &&
+      (cards.includes(id ?? '') || cards.includes(details?.card?.fingerprint ?? '')),
+  )
+}
+
 /** Checks that a low bundle either renews or has a stored reason why not. */
 function checkRenewed(world: PurchaseWorld, title: string): void {
   const { profile, quota, counter, items } = books(world)
   const customer = items.find(({ sk }) => sk === '#CUSTOMER')
-  const low = quota.size > 0 && quota.left < Math.ceil(quota.size / 100)
+  const low = quota.size > 0 && (quota.left < renewalAt(quota) || counter.k === counter.s)
   if (!low || profile.status !== 'active' || !profile.flags.bundleAutoRenewal) return
   const { renewal } = profile
   const stands = renewal !== undefined && renewal.cardId === customer?.defaultCardId

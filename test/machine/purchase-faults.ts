@@ -1,9 +1,9 @@
-import { DomainError } from '../../core/errors.ts'
+import { DomainError, rateLimited } from '../../core/errors.ts'
 import type { Ports } from '../../core/ports.ts'
 import { Crash } from './faults.ts'
 
 /** The ways in which a call to a port can break. */
-export const PURCHASE_BREAKS = ['crash-after', 'error-before', 'error-after', 'late'] as const
+export const PURCHASE_BREAKS = ['crash-after', 'error-before', 'error-after', 'late', 'limited'] as const
 
 /**
  * Where a run breaks. Calls to the table and to the payment provider are numbered from 1.
@@ -11,6 +11,7 @@ export const PURCHASE_BREAKS = ['crash-after', 'error-before', 'error-after', 'l
  * - `error-before`, `error-after`: only this call throws, before or after it takes effect
  * - `late`: the call throws, and takes effect after later calls; a call to the table never does, as in
  *   `error-before`
+ * - `limited`: a rate limit refuses the call, which has no effect; for a call to the table as `error-before`
  */
 export interface PurchaseBreak {
   at: number
@@ -58,6 +59,9 @@ export function through(
           }
           if (kind === 'error-after') await run()
           if (kind === 'late' && port === 'payments') late.push(run)
+          if (kind === 'limited' && port === 'payments') {
+            throw rateLimited({ scope: 'endpoint', retryAfterSeconds: undefined }, new Error('429'))
+          }
           const error = new DomainError('temporarily_unavailable')
           // For this call alone the port returns an unknown outcome instead of throwing.
           if (method === 'confirmPayment') return { status: 'unknown', cause: error }

@@ -27,8 +27,12 @@ export interface Actor {
   same?: string
   /** The answer of the interrupted actor must stay the same. */
   harmless?: true
+  /** Once the actor is done, no payment that was open before can take money any more. */
+  closes?: true
   /** The actor makes so many calls that it is never the interrupted one. */
   long?: true
+  /** Once the actor has its answer, no renewal begins any more. */
+  stops?: true
 }
 
 /** A starting state, and the actors that act in it. */
@@ -50,6 +54,16 @@ const renew: Actor = {
   act: (world, via) => world.job('checkQuotas', via),
   same: 'cycle',
 }
+const renewAtOnce: Actor = {
+  title: 'the renewal that a consume starts',
+  act: (world, via) => world.renewAtOnce(via),
+  same: 'cycle',
+}
+const forbidRenewals: Actor[] = [
+  { title: 'a cap of 0', act: (world, via) => world.setCap(0, via), stops: true },
+  { title: 'auto-renewal is switched off', act: (world, via) => world.setRenewal(false, via), stops: true },
+  { title: 'the link to stop', act: (world, via) => world.stopByLink(via), stops: true },
+]
 const settleJob: Actor = { title: 'settle-payments', act: (world, via) => world.job('settlePayments', via) }
 const lateJobs: Actor = {
   title: 'the jobs a minute later',
@@ -81,7 +95,11 @@ const hearTwice: Actor = {
 }
 const spend: Actor = { title: 'consume', act: (world, via) => world.consume(100, via) }
 const spendAll: Actor = { title: 'consume all', act: (world, via) => world.consumeTo(0, via) }
-const leave: Actor = { title: 'deactivate', act: (world, via) => world.deactivate(via) }
+const leave: Actor = {
+  title: 'deactivate',
+  act: (world, via) => world.deactivate(via),
+  closes: true,
+}
 const removeCard: Actor = {
   title: 'card removal',
   act: async (world, via) => {
@@ -219,6 +237,29 @@ export const scenes: Scene[] = [
     ],
   },
   {
+    title: 'a request was refused for want of units',
+    prepare: async (world) => {
+      await held(world)
+      await world.consumeTo(20)
+      assert.equal(await world.consume(30), 'quota_exhausted')
+    },
+    actors: [
+      { ...renew, same: 'refill' },
+      { ...renewAtOnce, same: 'refill' },
+      { ...buy, same: 'refill' },
+      change,
+      refund,
+      { title: 'a refused consume', act: (world, via) => world.consume(40, via) },
+      {
+        title: 'another choice',
+        act: (world, via) => world.choose({ below: 15, renewalBundle: 'STARTER' }, via),
+      },
+      spendAll,
+      leave,
+      lateJobs,
+    ],
+  },
+  {
     title: 'a renewal is due, and auto-renewal is off',
     prepare: async (world) => {
       await held(world)
@@ -230,6 +271,34 @@ export const scenes: Scene[] = [
       { title: 'auto-renewal is switched on', act: (world, via) => world.setRenewal(true, via) },
       { title: 'buy', act: (world, via) => world.buy(via) },
       spendAll,
+    ],
+  },
+  {
+    title: 'a renewal is due, and its owner wants none',
+    prepare: async (world) => {
+      await held(world)
+      await world.consumeTo(5)
+    },
+    actors: [renew, ...forbidRenewals, { title: 'buy', act: (world, via) => world.buy(via) }],
+  },
+  {
+    title: 'a renewal is due after as many as an hour allows',
+    prepare: async (world) => {
+      await held(world)
+      await world.choose({ maxRenewalsPerHour: 1 })
+      await world.consumeTo(5)
+      await world.job('checkQuotas')
+      world.advance(MINUTE_MS)
+      await world.consumeTo(5)
+    },
+    actors: [
+      { ...renew, same: 'cycle' },
+      {
+        title: 'a higher limit',
+        act: (world, via) => world.choose({ maxRenewalsPerHour: 2 }, via),
+      },
+      { title: 'buy', act: (world, via) => world.buy(via) },
+      ...forbidRenewals,
     ],
   },
   {
@@ -318,6 +387,8 @@ export const scenes: Scene[] = [
 const cardAt = (world: PurchaseWorld, n: number): string =>
   Object.keys(world.stripe.state.paymentMethods)[n] ?? ''
 
+const isOpenIntent = ({ status }: { status: string }) => status !== 'succeeded' && status !== 'canceled'
+
 const snapshots = new Map<Scene, Promise<Snapshot>>()
 
 async function enter(scene: Scene, functions: Purchases): Promise<PurchaseWorld> {
@@ -366,14 +437,35 @@ export async function meet(
 ): Promise<string[]> {
   const world = await enter(scene, functions)
   const before = new Set(books(world).purchases.map(({ id }) => id))
+  const openBefore = Object.values(world.stripe.state.paymentIntents).filter(isOpenIntent)
+  let begun: Set<string> | undefined
+  let unpaid: string[] = []
+  /** Notes the renewals that had begun when the owner was answered that none begins any more. */
+  const noteStop = ({ stops }: Actor) => {
+    if (!stops || begun) return
+    const { purchases } = books(world)
+    begun = new Set(purchases.map(({ id }) => id))
+    unpaid = purchases.filter(({ state }) => state === 'created').map(({ id }) => id)
+  }
   const { ports, calls } = through(world.ports, {
     before: async (now) => {
-      if (now === at) await second.act(world, world.ports)
+      if (now !== at) return
+      await second.act(world, world.ports)
+      noteStop(second)
     },
   })
   const answer = await first.act(world, ports)
+  noteStop(first)
   const title = `${scene.title}: ${first.title}, and before call ${at} (${calls[at - 1]}) ${second.title}`
   checkAlways(world, title)
+  if (first.closes || second.closes) {
+    const left = openBefore.map(({ id }) => world.stripe.state.paymentIntents[id]!).filter(isOpenIntent)
+    assert.deepEqual(
+      left.map(({ status }) => status),
+      [],
+      `${title}: a payment can still be charged`,
+    )
+  }
   if (second.harmless && first.same !== undefined && at > 0)
     assert.equal(answer, (await aloneIn(scene, first)).answer, `${title}: its answer`)
   const told = world.said.map(({ answer }) => answer).join(', ')
@@ -381,6 +473,13 @@ export async function meet(
   if (books(world).profile.status !== 'active') {
     await world.restore()
     await settle(world, `${title}, restored`)
+  }
+  if (begun) {
+    const paid = books(world).purchases.filter(({ id, state }) => state === 'credited' && unpaid.includes(id))
+    const isBuyer = [first, second].some((each) => each.title === 'buy')
+    assert.equal(isBuyer ? 0 : paid.length, 0, `${title}: a renewal was charged though its owner forbade it`)
+    const late = books(world).purchases.filter(({ id, kind }) => kind === 'renewal' && !begun?.has(id))
+    assert.equal(late.length, 0, `${title}: a renewal began though its owner was answered that none does`)
   }
   if (first.same !== undefined && first.same === second.same && at > 0) {
     const { purchases: after } = books(world)

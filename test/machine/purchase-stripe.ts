@@ -2,9 +2,20 @@ import { setImmediate as turn } from 'node:timers/promises'
 import Stripe from 'stripe'
 import { STRIPE_API_VERSION, stripePayments } from '../../core/adapters/stripe.ts'
 import type { Payments } from '../../core/ports.ts'
-import { authenticate, replyTo, runDue, type World } from '../local/stripe/api.ts'
+import {
+  authenticate,
+  bank,
+  deleteObjects,
+  otherAccount,
+  replyTo,
+  runDue,
+  type World,
+} from '../local/stripe/api.ts'
+import { rateLimited } from '../local/stripe/errors.ts'
 import { faultList } from '../local/stripe/faults.ts'
+import { type CallLimits, callLimiter } from '../local/stripe/limits.ts'
 import { replyBook } from '../local/stripe/replies.ts'
+import { routeOf } from '../local/stripe/routes.ts'
 import { emptyState, type StripeState } from '../local/stripe/state.ts'
 
 export interface StripeHere {
@@ -14,10 +25,16 @@ export interface StripeHere {
   /** Acts as the operator's Dashboard; faults do not affect its calls. */
   operator: Stripe
   faults: World['faults']
+  /** Refuses calls above these limits; undefined accepts every call, as at the start. */
+  limit(limits: CallLimits | undefined): void
   /** Errors of the double itself. */
   mistakes: unknown[]
   /** The customer finishes 3-D Secure. */
   authenticate(paymentId: string, outcome: 'succeed' | 'fail'): void
+  /** Acts as banks and card networks. */
+  bank: ReturnType<typeof bank>
+  /** Deletes objects as Stripe does with test data. */
+  deleteObjects(ids: readonly string[]): void
   /** Forgets all idempotency keys, as Stripe may do after a day. */
   forgetKeys(): void
   /** Runs what Stripe does on its own up to the present time. */
@@ -51,7 +68,10 @@ export function stripeHere(
   state: StripeState = emptyState(),
   /** Called with the id of each event that Stripe would deliver. */
   onEvent: (eventId: string) => void = () => {},
+  /** Resolves when a call reaches Stripe. */
+  arrive: () => Promise<void> = turn,
 ): StripeHere {
+  const limiter = callLimiter()
   const mistakes: unknown[] = []
   const world: World = {
     state,
@@ -78,14 +98,16 @@ export function stripeHere(
       headers: Record<string, unknown>,
       data: string | null,
     ) {
-      await turn()
+      await arrive()
       const url = new URL(target, 'http://stripe')
       const header = (name: string) => {
         const found = Object.entries(headers).find(([each]) => each.toLowerCase() === name)
         return found?.[1] === undefined ? undefined : String(found[1])
       }
       const request = `${method} ${url.pathname}`
-      const { fault, code } = (ours ? world.faults.take(['429', '500'], request) : undefined) ?? {}
+      const { fault, code } =
+        (ours ? world.faults.take(['429', '500', 'other-account'], request) : undefined) ?? {}
+      const limit = limiter.refusal(routeOf(method, url.pathname)?.key ?? request, nowMs())
       runDue(world)
       const call = {
         method,
@@ -96,18 +118,15 @@ export function stripeHere(
         version: header('stripe-version'),
         idempotencyKey: header('idempotency-key'),
       }
-      // To the adapter a 429 means the same as a 500 that Stripe does not store under the idempotency key.
       const {
         status,
         body,
         headers: answered,
-      } = fault === '429'
-        ? { status: 429, body: '{"error":{"type":"rate_limit_error","message":"Slow down."}}', headers: {} }
-        : replyTo(
-            world,
-            call,
-            fault === '500' ? { failing: code === 'after-commit' ? 'after' : 'before' } : {},
-          )
+      } = replyTo(fault === 'other-account' ? otherAccount(world) : world, call, {
+        ...(limit && { refusal: limit }),
+        ...(fault === '429' && { refusal: rateLimited() }),
+        ...(fault === '500' && { failing: code === 'after-commit' ? 'after' : 'before' }),
+      })
       return {
         getStatusCode: () => status,
         getHeaders: () => answered,
@@ -125,8 +144,11 @@ export function stripeHere(
     payments,
     operator,
     faults: world.faults,
+    limit: limiter.set,
     mistakes,
     authenticate: (id, outcome) => authenticate(world, id, outcome),
+    bank: bank(world),
+    deleteObjects: (ids) => deleteObjects(world, ids),
     forgetKeys() {
       state.replies = {}
     },

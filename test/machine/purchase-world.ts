@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type Stripe from 'stripe'
 import { type Account, type Profile, readAccount } from '../../core/account/account.ts'
-import { deactivateAccount, setFlags } from '../../core/account/profile.ts'
+import { deactivateAccount } from '../../core/account/deactivate.ts'
 import { openKeyring } from '../../core/adapters/keyring.ts'
 import { changeCard } from '../../core/cards/change.ts'
 import { sweepCards } from '../../core/cards/expiry.ts'
@@ -9,20 +9,27 @@ import { removeCard } from '../../core/cards/remove.ts'
 import { sweepHolds } from '../../core/cards/verify.ts'
 import { DomainError } from '../../core/errors.ts'
 import { newDefaultKey } from '../../core/keys/default-key.ts'
+import { renewalLinkCode } from '../../core/notifications/renewal-link.ts'
 import type { Ids, Ports } from '../../core/ports.ts'
 import { buyBundle, type PurchaseRequest } from '../../core/purchases/buy.ts'
 import { type BundleName, bundleOf } from '../../core/purchases/catalogue.ts'
-import { checkQuotas } from '../../core/purchases/check-quotas.ts'
-import { comparePayments } from '../../core/purchases/reconcile.ts'
-import { setMonthlyCap } from '../../core/purchases/renewal.ts'
+import { checkQuota, checkQuotas } from '../../core/purchases/check-quotas.ts'
+import { compareReversals } from '../../core/purchases/compare-reversals.ts'
+import { comparePayments, compareRecorded } from '../../core/purchases/reconcile.ts'
+import {
+  type RenewalSettings,
+  setFlags,
+  setRenewal,
+  useRenewalLink,
+} from '../../core/purchases/renewal-settings.ts'
 import { settlePayments } from '../../core/purchases/settle-payments.ts'
 import { consumeUnits } from '../../core/quota/consume.ts'
 import { newQuota } from '../../core/quota/quota.ts'
+import { wakeRenewal } from '../../core/quota/renewal-call.ts'
 import { trialCredit } from '../../core/quota/trial.ts'
-import { wakeRenewal } from '../../core/quota/wake-renewal.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
-import type { Item, Table } from '../../core/table/table.ts'
+import type { Item, Table, Write } from '../../core/table/table.ts'
 import { subscribedEvents } from '../../core/webhooks/event-types.ts'
 import { processMissedEvents, receiveWebhook } from '../../core/webhooks/events.ts'
 import type { StripeState } from '../local/stripe/state.ts'
@@ -31,14 +38,19 @@ import { silentLog } from '../support/log.ts'
 import { Crash, WHOLE_RUN } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 import { stripeHere } from './purchase-stripe.ts'
+import { watchRenewal } from './renewal-watch.ts'
 
 /** The functions under test; a test can replace them with broken ones. */
 export const purchases = {
   buyBundle,
+  checkQuota,
   checkQuotas,
   settlePayments,
   comparePayments,
-  setMonthlyCap,
+  compareRecorded,
+  compareReversals,
+  setRenewal,
+  useRenewalLink,
   consumeUnits,
   receiveWebhook,
   processMissedEvents,
@@ -76,6 +88,10 @@ const RING = openKeyring('5a'.repeat(32))
 export interface Said {
   kind: PurchaseRequest['kind']
   key: string | undefined
+  /** The card sent, or the default cards meanwhile: ids of payment methods, and the numbers behind them then. */
+  cards: string[]
+  /** The newest credited purchases before the request and after it. */
+  newest: (string | undefined)[]
   /** `paid`, `pending` or the code of an error; `gone` if the process died. */
   answer: string
   fromMs: number
@@ -91,6 +107,7 @@ export interface Snapshot {
   stripe: StripeState
   said: Said[]
   crossings: number[]
+  creditedAtMs: [id: string, atMs: number][]
 }
 
 export type PurchaseWorld = Awaited<ReturnType<typeof openPurchaseWorld>>
@@ -120,6 +137,8 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   let made = from?.made ?? 0
   const said: Said[] = [...(from?.said ?? [])]
   const crossings = new Set<number>(from?.crossings)
+  /** When each purchase was credited; the purchase itself is dated by its charge, which may be older. */
+  const creditedAtMs = new Map<string, number>(from?.creditedAtMs)
   const mistakes: string[] = []
   const clock = {
     nowMs: () => nowMs,
@@ -129,7 +148,11 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   }
   const ids = numberedIds(() => ++made)
   const stripe = stripeHere(clock.nowMs, from && structuredClone(from.stripe))
-  const memory = memoryTable()
+  const watchRenewals = watchRenewal(mistakes)
+  const memory = memoryTable([], (writes, items, apply) => {
+    watchRenewals(writes, items, apply)
+    for (const id of creditedBy(writes)) if (!creditedAtMs.has(id)) creditedAtMs.set(id, nowMs)
+  })
   const table: Table = {
     ...memory,
     async update(key, set, condition) {
@@ -145,7 +168,8 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     table,
     keyring: RING,
     payments: stripe.payments,
-    webhooks: { secrets: [SECRET], livemode: false },
+    webhooks: { secrets: [SECRET], livemode: false, stage: 'world' },
+    renewals: { start: async () => {} },
   } as Partial<Ports> as Ports
   const defaultKey = newDefaultKey(
     { ...ports, ids: { ...ids, uuid: () => '6c1f0000-0000-4000-8000-000000000001' } },
@@ -180,10 +204,16 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   }
   const request = async (wanted: PurchaseRequest, key: string | undefined, via: Ports): Promise<string> => {
     const fromMs = nowMs
+    const cards = () => (wanted.kind === 'signup' ? [wanted.cardId] : defaultOf(memory.items()))
+    const cardsBefore = withNumbers(stripe.state, cards())
+    const newest = () => [...creditedAtMs.keys()].at(-1)
+    const newestBefore = newest()
     const answer = await gated((caller) => functions.buyBundle(via, caller, wanted, key))
     said.push({
       kind: wanted.kind,
       key,
+      cards: [...cardsBefore, ...withNumbers(stripe.state, cards())],
+      newest: [newestBefore, newest()],
       answer,
       fromMs: Math.min(fromMs, nowMs),
       toMs: Math.max(fromMs, nowMs),
@@ -192,6 +222,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   }
   const run = () => ({ untilMs: nowMs + MINUTE_MS, width: 10 })
   const alarms: string[] = []
+  const watchful = () => ({ ...run(), alarm: (sentence: string) => void alarms.push(sentence) })
 
   const world = {
     accountId: ACCOUNT_ID,
@@ -201,6 +232,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     mistakes,
     said,
     crossings,
+    creditedAtMs,
     alarms,
     account,
     items: () => memory.items(),
@@ -222,6 +254,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       stripe: structuredClone(stripe.state),
       said: [...said],
       crossings: [...crossings],
+      creditedAtMs: [...creditedAtMs],
     }),
 
     // --- The client ---
@@ -242,8 +275,18 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       gated((caller) => functions.changeCard(via, caller, { cardId, address: ADDRESS })),
     setRenewal: (bundleAutoRenewal: boolean, via = ports) =>
       gated((caller) => functions.setFlags(via, caller, { bundleAutoRenewal, lowQuotaNotification: true })),
-    setCap: (cents: number | undefined, via = ports) =>
-      gated((caller) => functions.setMonthlyCap(via, caller, cents)),
+    setCap: (cents: number | undefined, via = ports) => world.choose({ monthlyCapCents: cents }, via),
+    /** The owner's settings of renewal: limits, and when which bundle is bought. */
+    choose: (settings: RenewalSettings, via = ports) =>
+      gated((caller) => functions.setRenewal(via, caller, settings)),
+    /** What a consume starts: a look at this account alone. */
+    renewAtOnce: (via = ports) => answerOf(functions.checkQuota(via, { accountId: ACCOUNT_ID })),
+    /** The code of the link to stop auto-renewal in a mail that is sent now. */
+    stopCode: () => renewalLinkCode(ports, { act: 'stop', accountId: ACCOUNT_ID }),
+    openLink: (code: string, via = ports) => answerOf(functions.useRenewalLink(via, code)),
+    stopByLink: (via = ports) => world.openLink(world.stopCode(), via),
+    allowByLink: (heldAtMs: number, via = ports) =>
+      world.openLink(renewalLinkCode(ports, { act: 'allow', accountId: ACCOUNT_ID, heldAtMs }), via),
     deactivate: (via = ports) => gated((caller) => functions.deactivateAccount(via, caller)),
     /** Writes what `restore` writes after the right password. */
     async restore(): Promise<void> {
@@ -336,7 +379,9 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
         await world.job('sweepEvents', via),
         await world.job('sweepHolds', via),
         await world.job('sweepCards', via),
+        await world.job('compareReversals', via),
         await world.job('comparePayments', via),
+        await world.job('compareRecorded', via),
       ]
       return done.reduce((sum, failed) => sum + failed, 0)
     },
@@ -348,7 +393,9 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
         | 'sweepEvents'
         | 'sweepHolds'
         | 'sweepCards'
-        | 'comparePayments',
+        | 'compareReversals'
+        | 'comparePayments'
+        | 'compareRecorded',
       via: Ports = ports,
     ): Promise<number> {
       let failed = 0
@@ -357,14 +404,13 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
           if (name === 'sweepHolds') return functions.sweepHolds(via, WHOLE_RUN)
           if (name === 'sweepCards') return functions.sweepCards(via, WHOLE_RUN)
           if (name === 'comparePayments') {
-            const compared = await functions.comparePayments(via, run())
-            alarms.push(...compared.alarms)
+            await functions.comparePayments(via, watchful())
             return 'done'
           }
           const result =
             name === 'sweepEvents'
-              ? await functions.processMissedEvents(via, WHOLE_RUN)
-              : await functions[name](via, run())
+              ? await functions.processMissedEvents(via, watchful())
+              : await functions[name](via, watchful())
           failed = result.failed
           return 'done'
         })(),
@@ -374,6 +420,22 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   }
   return world
 }
+
+/** The ids of the purchases that these writes credit. */
+const creditedBy = (writes: readonly Write[]): string[] =>
+  writes.flatMap((write) =>
+    'put' in write && String(write.put.sk).startsWith('PURCHASE#') && write.put.state === 'credited'
+      ? [String(write.put.id)]
+      : [],
+  )
+
+/** The id of the default card, if there is one. */
+const defaultOf = (items: readonly Item[]): string[] =>
+  items.flatMap(({ sk, defaultCardId: id }) => (sk === '#CUSTOMER' && id !== undefined ? [String(id)] : []))
+
+/** Ids of payment methods, and the fingerprints of the numbers that they stand for now. */
+const withNumbers = ({ paymentMethods }: StripeState, ids: readonly string[]): string[] =>
+  ids.flatMap((id) => [id, paymentMethods[id]?.card?.fingerprint ?? id])
 
 /** A confirmed account right after its registration, with its 100 trial units. */
 function newAccount({ sealed, hash, lookup }: ReturnType<typeof newDefaultKey>, nowMs: number): Item[] {

@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: patches of sources that have them
 
-import { spendUpdate } from '../../core/quota/counter.ts'
+import { callByConsume } from '../../core/quota/renewal-call.ts'
 import { expr } from '../../core/table/expression.ts'
 import type { Bug } from './patch.ts'
 
@@ -29,8 +29,9 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
       'const known = ids.map((id) => expr`contains(#a, ${id})`)',
       'if (known.length < 0) conditions.push(',
     ],
-    more: [{ find: 'let counter = id && (refused || id.time === 0) ?', put: 'let counter = id ?' }],
-    foundBy: 'a future id is spent once, though an eviction archives it while its retry is in flight',
+    more: [{ find: 'const reads = id && (refused || isArchivable(archive, id))', put: 'const reads = id' }],
+    foundBy:
+      'an untimed id is spent once by a concurrent batch and request, whichever comes first at each step',
   },
   {
     title: 'the write does not check the key',
@@ -58,22 +59,23 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'a 402 records its id as spent',
-    find: ['if (units > balanceOf(counter)) {', 'rememberRefusal(deps, caller, balanceOf(counter))'],
+    find: ['if (units > balanceOf(counter)) {', 'await noteRefusal(deps, caller.accountId, counter, units)'],
     put: [
       'if (units > balanceOf(counter)) {',
-      'if (id) await deps.table.update(keys.quota(caller.accountId), expr`ADD #a ${new Set([id.entry])}`)',
+      'if (id) await deps.table.update(counter.item, expr`ADD #a ${new Set([id.entry])}`)',
     ],
     using: { expr },
     namesFrom: [
       'if (id && inRing(counter, id.entry)) return',
-      'await deps.table.update(keys.quota(caller.accountId), set, condition, { once: !id })',
+      'await deps.table.update(keys.quota(accountId), set, condition, { once })',
+      "unchangedSince(seen.item, ['b', 'w'])",
     ],
     foundBy: 'a 402 is not recorded: the same id is spent after a top-up',
   },
   {
     title: 'a cached 402 is the answer to a spent id',
-    find: "if (refused && !id) throw new DomainError('quota_exhausted')",
-    put: "if (refused) throw new DomainError('quota_exhausted')",
+    find: 'if (refused && !id) throw refused',
+    put: 'if (refused) throw refused',
     foundBy: 'a cached 402 is no answer to a spent id, and lasts at most a second',
   },
   {
@@ -84,8 +86,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'a cached 402 refuses fewer units than are left',
-    find: 'return holds === true && units > refusal.balance',
-    put: 'return holds === true',
+    find: 'return holds && units > refusal.above ? exhausted(',
+    put: 'return holds ? exhausted(',
     foundBy: 'a cached 402 does not refuse fewer units, and lasts no longer if the clock is set back',
   },
   {
@@ -97,8 +99,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   // --- Fences ---
   {
     title: 'a fresh id is spent without the fence m',
-    find: '(id ? [expr`#m < ${id.time}`] : [])',
-    put: '(id ? [] : [])',
+    find: 'expr`#m < ${oldest} AND (attribute_not_exists(#e) OR #e > ${newest})`',
+    put: 'expr`(attribute_not_exists(#e) OR #e > ${newest})`',
     foundBy: 'a time-ordered id is spent once, though an eviction archives it while its retry is in flight',
   },
   {
@@ -110,55 +112,62 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'the archive is not read',
-    find: 'if (late && (await archived(deps, caller.accountId, counter, [id])).size > 0)',
-    put: 'if (late && !late && (await archived(deps, caller.accountId, counter, [id])).size > 0)',
+    find: 'if (spent.size > 0) return { use: useOf(counter) }',
+    put: 'if (spent.size > 1) return { use: useOf(counter) }',
     foundBy: 'an untimed id is spent once, however many requests and evictions follow',
   },
   {
     title: 'a batch is spent without the fence m',
-    find: 'if (oldestFresh) fence.push(expr`#m < ${oldestFresh.time}`)',
+    find: 'if (oldest && newest) fence.push(freshFence(oldest.time, newest.time))',
     put: '',
     foundBy: 'a batch of fresh ids that another batch spends between read and write spends nothing',
   },
   {
     title: 'a batch is spent without the fence g',
-    find: 'if (late.length > 0) fence.push(expr`#g = ${seen.g}`)',
+    find: 'if (hasLate) fence.push(expr`#g = ${seen.fence}`)',
     put: '',
     foundBy: 'a batch of late ids that another batch spends between read and write spends nothing',
   },
   {
     title: 'a batch of late ids does not move the fence g',
-    find: 'if (staged && late.length > 0) sets.push(expr`#g = #g + ${1}`)',
+    find: 'if (hasLate) sets.push(expr`#g = #g + ${1}`)',
     put: '',
     foundBy: 'a batch of late ids that another batch spends between read and write spends nothing',
   },
   {
     title: 'a batch does not make its ids late',
-    find: 'if (staged && oldestFresh && newest) sets.push(expr`#m = ${newest.time}`)',
+    find: 'if (newest) sets.push(expr`#m = ${newest.time}`)',
     put: '',
     foundBy:
       'a time-ordered id is spent once by a concurrent batch and request, whichever comes first at each step',
   },
   {
     title: 'a batch of ids dated in the future makes all other ids late',
-    find: 'id.time > 0 && id.time <= nowTime + AHEAD_MS',
-    put: 'id.time > 0 && nowTime > 0',
+    find: 'if (id.time === 0 || id.time > nowTime + AHEAD_MS) return false',
+    put: 'if (id.time === 0 || nowTime < 0) return false',
     foundBy: 'a batch of ids dated in the future does not make other ids late',
   },
   // --- Turn and archive ---
   {
     title: 'an eviction drops ids before it archives them',
-    find: ['await Promise.all([', 'deps.table.putAll('],
-    put: [
-      'const $spans = groups.reduce((bits, { span }) => bits | spanBit(span), 0)',
-      'await drop(deps, accountId, counter, { leaving, newest: timed.at(-1)?.time ?? 0, spans: $spans })',
+    find: [
+      'const groups = groupBySpan(inOrder)',
       'await Promise.all([',
-      'deps.table.putAll(',
+      'deps.table.putAll(alone.map(({ bytes }) => spentIdItem(deps, accountId, bytes))),',
+    ],
+    put: [
+      'const groups = groupBySpan(inOrder)',
+      'const $gone = { leaving: [...inOrder, ...alone, ...batches], newest: inOrder.at(-1)?.time ?? 0, spans: 511 }',
+      'await dropFromRing(deps, accountId, counter, $gone)',
+      'await Promise.all([',
+      'deps.table.putAll(alone.map(({ bytes }) => spentIdItem(deps, accountId, bytes))),',
     ],
     namesFrom: [
       [
-        'const spans = groups.reduce((bits, { span }) => bits | spanBit(span), 0)',
-        'await drop(deps, accountId, counter, { leaving, newest: timed.at(-1)?.time ?? 0, spans })',
+        'return await dropFromRing(deps, accountId, counter, {',
+        'leaving: [...inOrder, ...alone, ...batches],',
+        'newest: inOrder.at(-1)?.time ?? 0,',
+        'spans: groups.reduce((bits, { span }) => bits | spanBit(span), 0) })',
       ],
     ],
     foundBy:
@@ -173,32 +182,92 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'an eviction lowers the fence m',
-    find: ['sets.push(expr`#m = ${gone.newest}`)', 'conditions.push(expr`#m < ${gone.newest}`)'],
-    put: 'sets.push(expr`#m = ${gone.newest}`)',
+    find: ['sets.push(expr`#m = ${evicted.newest}`)', 'conditions.push(expr`#m < ${evicted.newest}`)'],
+    put: 'sets.push(expr`#m = ${evicted.newest}`)',
     foundBy:
       'ids of a batch that commits during an eviction stay late: the eviction does not lower the newest time',
   },
   {
     title: 'an eviction does not record the spans of the ids that it archives',
-    find: 'const spans = archiveSpans | gone.spans\nif (spans !== archiveSpans)',
-    put: 'const spans = archiveSpans | gone.spans\nif (archiveSpans > 4096)',
+    find: 'const spans = archiveSpans | evicted.spans\nif (spans !== archiveSpans)',
+    put: 'const spans = archiveSpans | evicted.spans\nif (archiveSpans > 4096)',
     foundBy: 'many ids share an archive item even on a quiet account whose ids are far apart',
   },
   {
     title: 'an eviction does not archive untimed ids',
-    find: ".filter(({ kind }) => kind === 'untimed').map(",
-    put: ".filter(({ kind }) => kind === 'timed').map(",
+    find: [
+      'const groups = groupBySpan(inOrder)',
+      'await Promise.all([',
+      'deps.table.putAll(alone.map(({ bytes }) => spentIdItem(deps, accountId, bytes))),',
+    ],
+    put: [
+      'const groups = groupBySpan(inOrder)',
+      'await Promise.all([',
+      'deps.table.putAll(inOrder.map(({ bytes }) => spentIdItem(deps, accountId, bytes))),',
+    ],
     foundBy: 'an untimed id is spent once, however many requests and evictions follow',
   },
   {
-    title: 'an eviction also archives the newest ids, including those dated in the future',
-    find: 'timed.length + batches.length - KEPT',
-    put: 'timed.length + batches.length - 0',
+    title: 'an eviction takes ids dated in the future for ids that came in order',
+    find: 'entry.time > newestArchived && entry.time <= nowTime + AHEAD_MS',
+    put: 'entry.time > newestArchived && nowTime > 0',
     foundBy: 'an id dated in the future does not make other ids late',
   },
   {
+    title: 'an eviction does not record the first id ahead',
+    find: [
+      'return { first: Math.min(known, ...evictedAhead),',
+      'isFenced: evictedAhead.length > 0 || known !== firstAhead }',
+    ],
+    put: ['return { first: known,', 'isFenced: evictedAhead.length > 0 || known !== firstAhead }'],
+    foundBy: 'ids ahead of the clock are spent once, also when time has come to them and passed them',
+  },
+  {
+    title: 'a fresh id is spent without the fence e',
+    find: 'expr`#m < ${oldest} AND (attribute_not_exists(#e) OR #e > ${newest})`',
+    put: 'expr`#m < ${oldest} AND (attribute_not_exists(#e) OR #e > ${0})`',
+    foundBy: 'ids ahead of the clock are spent once, also when time has come to them and passed them',
+  },
+  {
+    title: 'an eviction that passes the first id ahead forgets those that follow',
+    find: 'firstAhead > last ? firstAhead : await findAhead(deps, accountId, last)',
+    put: 'firstAhead > last ? firstAhead : Infinity',
+    foundBy: 'ids ahead of the clock are spent once, also when time has come to them and passed them',
+  },
+  {
+    title: 'an eviction records the first id ahead though another eviction came between',
+    find: 'if (ahead.isFenced) conditions.push(expr`#g = ${counter.fence}`)',
+    put: '',
+    foundBy: 'two concurrent evictions both keep their record of ids ahead of the clock',
+  },
+  {
+    title: 'a write may make the ring larger than it may be',
+    find: 'expr`(attribute_not_exists(#a) OR size(#a) <= ${RING_MOST - entries.length})`',
+    put: 'expr`(attribute_not_exists(#a) OR size(#a) <= ${1000 - entries.length})`',
+    more: [
+      {
+        find: '({ ring }: Counter) => ring.size + count <= RING_MOST',
+        put: '({ ring }: Counter) => ring.size < RING_MOST * count * 9',
+      },
+    ],
+    foundBy:
+      'while no eviction succeeds the ring stays small and ids are refused, and afterwards nothing is lost',
+  },
+  {
+    title: 'the position in a batch has the identity of an id',
+    find: [
+      'const time = timeIn(lower)',
+      "const mac = deps.keyring.mac('request', accountId, time === 0 ? text : lower, ...position.map(String))",
+    ],
+    put: [
+      'const time = timeIn(lower)',
+      "const mac = deps.keyring.mac('request', accountId, `${[time === 0 ? text : lower, ...position]}`)",
+    ],
+    foundBy: 'an id is not the position in a batch, nor another batch, that it looks like',
+  },
+  {
     title: 'the archive item of a batch does not count once its entry has left the ring',
-    find: "...leaving.filter((entry) => entry.kind === 'batch').map((entry) => validate(deps, accountId, entry))",
+    find: '...batches.map((entry) => validate(deps, accountId, entry))',
     put: '...[]',
     foundBy:
       'ids of a batch that commits during an eviction stay late: the eviction does not lower the newest time',
@@ -226,7 +295,7 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     title: 'an eviction overwrites the spans that another eviction recorded',
     find: ['sets.push(expr`#o = ${spans}`)', 'conditions.push(expr`#o = ${archiveSpans}`)'],
     put: 'sets.push(expr`#o = ${spans}`)',
-    foundBy: 'two concurrent evictions both keep their record of what the archive holds',
+    foundBy: 'an eviction and a concurrent batch both keep their record of what the archive holds',
   },
   {
     title: 'an eviction creates an item that TTL has deleted again, without its ids',
@@ -254,14 +323,14 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'a retry of a batch commits the archive item of its previous attempt',
-    find: 'staged?.ids.length === ids.length && staged.ids.every((id, at) => id === ids[at])',
-    put: 'staged !== undefined && ids.length > 0',
+    find: 'if (before?.ids.length === ids.length && before.ids.every((id, at) => id === ids[at])) return before',
+    put: 'if (before && ids.length > 0) return before',
     foundBy:
       'if other requests leave units for only a part of a batch, its refused ids do not count as spent',
   },
   {
     title: 'a batch spends units for each occurrence of an id',
-    find: "byEntry.get(id.entry.toString('hex')) ?? { units, id }",
+    find: 'byEntry.get(entry) ?? { units, id }',
     put: '{ units, id }',
     foundBy: 'a batch with the same id twice spends its units once',
   },
@@ -287,46 +356,141 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'a notice is stored but not due, so that no job sees it',
-    find: ['if (notice || renewal) {', 'const { due, dueAtMs } = dueAt('],
-    put: ['if (renewal) {', 'const { due, dueAtMs } = dueAt('],
+    find: [
+      'if (!notice && !renewal) return []',
+      "const { due, dueAtMs } = dueAt('QUOTA', accountId, nowMs)",
+      'return [...(notice ? [expr`#n = ${nowMs}`] : []),',
+    ],
+    put: [
+      'if (!notice && !renewal) return []',
+      'if (!renewal) return [expr`#n = ${nowMs}`]',
+      "const { due, dueAtMs } = dueAt('QUOTA', accountId, nowMs)",
+      'return [...(notice ? [expr`#n = ${nowMs}`] : []),',
+    ],
     foundBy: 'below 10 % a notice is due, below 1 % a renewal too, and exactly at a threshold neither',
   },
   {
     title: 'a later crossing postpones what is due already',
-    near: spendUpdate,
-    find: 'expr`#due = if_not_exists(#due, ${due}), #dueAtMs = if_not_exists(#dueAtMs, ${dueAtMs})`',
-    put: 'expr`#due = if_not_exists(#due, ${due}), #dueAtMs = ${dueAtMs}`',
+    near: callByConsume,
+    find: 'expr`#dueAtMs = if_not_exists(#dueAtMs, ${dueAtMs})`',
+    put: 'expr`#dueAtMs = ${dueAtMs}`',
     foundBy: 'below 10 % a notice is due, below 1 % a renewal too, and exactly at a threshold neither',
   },
   {
     title: 'a threshold counts as crossed when the balance equals it',
-    find: '.find((threshold) => balance >= threshold)',
-    put: '.find((threshold) => balance > threshold)',
+    find: '.filter((threshold) => balance >= threshold)',
+    put: '.filter((threshold) => balance > threshold)',
     foundBy: 'a consume that ends exactly at the next threshold does not cross that threshold',
   },
   {
     title: 'a consume over two thresholds fires only one of them',
     find: [
-      '{ notice: from >= noticeAt(size) && to < noticeAt(size),',
-      'renewal: from >= renewalAt(size) && to < renewalAt(size) }',
+      'const crossed = (threshold: number) => from >= threshold && to < threshold',
+      'return { notice: crossed(noticeAt(levels.size)), renewal: crossed(renewalAt(levels)) }',
     ],
     put: [
-      '{ notice: from >= noticeAt(size) && to < noticeAt(size),',
-      'renewal: from < noticeAt(size) && from >= renewalAt(size) && to < renewalAt(size) }',
+      'const crossed = (threshold: number) => from >= threshold && to < threshold',
+      'const $notice = crossed(noticeAt(levels.size))',
+      'return { notice: $notice, renewal: !$notice && crossed(renewalAt(levels)) }',
     ],
     foundBy: 'concurrent consumes of 100 units fire each threshold exactly once per crossing',
+  },
+  {
+    title: 'a crossing relies on a threshold that its owner has moved since',
+    find: "unchangedSince(seen.item, ['b', 'w']),",
+    put: '',
+    foundBy: 'a threshold that its owner moves between read and write is the one that counts',
+  },
+  {
+    title: 'a renewal is due by 1 % whatever its owner chose',
+    find: ['const below = effectiveBelow(levels)', 'if (below < 1) return Math.ceil((levels.size *'],
+    put: [
+      'const below = effectiveBelow({ size: levels.size })',
+      'if (below < 1) return Math.ceil((levels.size *',
+    ],
+    foundBy: 'a renewal is due below what its owner chose, also above 10 % of the bundle',
+  },
+  {
+    title: 'a number of units counts beyond half of the bundle',
+    find: 'renewalSize === 0 ? below : Math.min(below, Math.floor(renewalSize / 2))',
+    put: 'renewalSize === 0 ? below : Math.min(below, Math.floor(renewalSize * 2))',
+    foundBy: 'a smaller bundle lowers a number of units to its half, and a share follows the bundle',
+  },
+  {
+    title: 'a credit moves the floor by the threshold that its owner had chosen before',
+    find: [
+      'expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`,',
+      "unchangedSince({ b: quota.below, w: quota.renewalSize }, ['b', 'w'])",
+    ],
+    put: 'expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
+    foundBy: 'a threshold that its owner moves between read and write is the one that counts',
+  },
+  // --- Refusals ---
+  {
+    title: 'a refusal does not call for a renewal',
+    find: 'const calls = units <= servable(counter)',
+    put: 'const calls = units < 0 && units <= servable(counter)',
+    foundBy: 'the first refusal for want of units calls for a renewal, once in a cycle of the ledger',
+  },
+  {
+    title: 'every refusal calls for a renewal',
+    find: 'if (size === 0 || item[note] === seq) return',
+    put: 'if (size === 0) return',
+    more: [
+      {
+        find: 'expr`#s = ${seq} AND (attribute_not_exists(${attr(note)}) OR ${attr(note)} < ${seq})`',
+        put: 'expr`#s = ${seq}`',
+      },
+    ],
+    foundBy: 'the first refusal for want of units calls for a renewal, once in a cycle of the ledger',
+  },
+  {
+    title: 'concurrent refusals each call for a renewal',
+    find: 'expr`#s = ${seq} AND (attribute_not_exists(${attr(note)}) OR ${attr(note)} < ${seq})`',
+    put: 'expr`#s = ${seq}`',
+    foundBy: 'concurrent refusals of requests and batches call for a renewal once',
+  },
+  {
+    title: 'a refusal calls for a renewal in the next cycle',
+    find: 'expr`#s = ${seq} AND (attribute_not_exists(${attr(note)}) OR ${attr(note)} < ${seq})`',
+    put: 'expr`attribute_not_exists(${attr(note)}) OR ${attr(note)} < ${seq}`',
+    foundBy: 'a refusal that a credit overtakes does not call',
+  },
+  {
+    title: 'a request for more units than a bundle holds calls for a renewal in each cycle',
+    find: 'const calls = units <= servable(counter)',
+    put: 'const calls = units <= units + servable(counter)',
+    foundBy: 'a request for more units than a bundle holds never calls, and its caller is told',
+  },
+  {
+    title: 'the remembered refusal of a request that is too large hides one that calls',
+    find: 'const above = Math.max(balanceOf(counter), units > most ? most : 0)',
+    put: 'const above = balanceOf(counter)',
+    foundBy: 'a request for more units than a bundle holds never calls, and its caller is told',
+  },
+  {
+    title: 'a batch does not call for a renewal',
+    find: 'if (least) await noteRefusal(deps, accountId, counter, least.units)',
+    put: '',
+    foundBy: 'concurrent refusals of requests and batches call for a renewal once',
+  },
+  {
+    title: 'a crossing is stored but the renewal is not started',
+    find: ['if (callsRenewal) await startRenewal(deps, accountId)', 'return parseCounter(after)'],
+    put: 'return parseCounter(after)',
+    foundBy: 'the write that crosses the threshold starts the renewal, and no other write does',
   },
   // --- Ledger ---
   {
     title: 'the ledger is applied twice',
-    find: 'if: expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
-    put: 'if: expr`#f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
+    find: 'expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
+    put: 'expr`#f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
     foundBy: 'the ledger is applied once, though another process applies it between read and write',
   },
   {
     title: 'the ledger is applied on a stale floor',
-    find: 'if: expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
-    put: 'if: expr`#s = ${quota.seq} AND #l >= ${Math.max(0, -delta)}`',
+    find: 'expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
+    put: 'expr`#s = ${quota.seq} AND #l >= ${Math.max(0, -delta)}`',
     foundBy: 'units spent while the ledger is applied stay spent, whether or not they cross a threshold',
   },
   // --- Days ---

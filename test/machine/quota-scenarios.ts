@@ -1,8 +1,15 @@
 import { expect } from 'vitest'
+import { DomainError } from '../../core/errors.ts'
 import { keyHash } from '../../core/keys/key-text.ts'
+import type { Ports } from '../../core/ports.ts'
+import { moveThreshold } from '../../core/quota/apply-ledger.ts'
+import { RING_MOST } from '../../core/quota/counter.ts'
+import { RING_LIMIT } from '../../core/quota/evict.ts'
+import { parseQuota } from '../../core/quota/quota.ts'
 import { balanceParts } from '../../core/quota/thresholds.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
+import type { Item, Table } from '../../core/table/table.ts'
 import { DAY_MS } from '../../core/time.ts'
 import { breaking } from './faults.ts'
 import { callsOf, interleaved, type openQuotaWorld, type QuotaWorld } from './quota-world.ts'
@@ -20,9 +27,11 @@ async function expectUsed(world: QuotaWorld, used: number, total = 1000): Promis
 }
 
 async function expectOnLadder(world: QuotaWorld): Promise<void> {
-  const { l = 0, f = 0, q = 0 } = (await world.counter()) as Record<string, number>
-  expect({ left: l, floor: f }).toEqual(balanceParts(l + f, q))
+  const { l = 0, f = 0, q = 0, b, w } = (await world.counter()) as Record<string, number>
+  expect({ left: l, floor: f }).toEqual(balanceParts(l + f, { size: q, below: b, renewalSize: w }))
 }
+
+const ringOf = ({ a }: Item): number => (a as Set<unknown>).size
 
 const kinds: [string, (world: QuotaWorld) => string][] = [
   ['a time-ordered', (world) => world.timed()],
@@ -117,26 +126,28 @@ const ofBatches: Record<string, Scenario> = {
   'ids of a batch that commits during an eviction stay late: the eviction does not lower the newest time':
     async (open) => {
       const world = await open()
-      await world.fill(49)
+      const before = await world.fill(RING_LIMIT)
+      // Until the ring is full again.
+      while (ringOf(await world.counter()) < RING_LIMIT - 1) before.push(...(await world.fill(1)))
       const batch = Array.from({ length: 10 }, () => ({ units: 1, requestId: world.timed(50) }))
       // The second update of the request that fills the ring is its eviction.
       const through = interleaved(world.ports, 'update', 2, () => world.batch(batch))
       await world.spend(1, world.timed(), { through })
       for (const { requestId } of batch) expect(await world.spend(1, requestId)).toBe(200)
-      await expectUsed(world, 60)
+      await expectUsed(world, before.length + 11)
       await world.fill(100)
       expect(await world.batch(batch)).toEqual(Array(10).fill(200))
       for (const { requestId } of batch) expect(await world.spend(1, requestId)).toBe(200)
-      await expectUsed(world, 160)
+      await expectUsed(world, before.length + 111)
     },
   'an eviction that loses a race archives no id that was not spent': async (open) => {
     const world = await open()
-    await world.fill(49)
+    await world.fill(RING_LIMIT - 1)
     const through = interleaved(world.ports, 'update', 2, () => world.fill(10))
     await world.spend(1, world.timed(), { through })
     const ids = await world.fill(60)
     for (const id of ids) expect(await world.spend(1, id)).toBe(200)
-    await expectUsed(world, 120)
+    await expectUsed(world, RING_LIMIT + 70)
   },
   'an eviction that breaks off at any call loses no id, whether of a batch, untimed or time-ordered': async (
     open,
@@ -146,7 +157,11 @@ const ofBatches: Record<string, Scenario> = {
       const batch = Array.from({ length: 4 }, () => ({ units: 1, requestId: world.timed() }))
       await world.batch(batch)
       await world.spend(1, 'a word')
-      const ids = [...batch.map(({ requestId }) => requestId), 'a word', ...(await world.fill(47))]
+      const ids = [
+        ...batch.map(({ requestId }) => requestId),
+        'a word',
+        ...(await world.fill(RING_LIMIT - 3)),
+      ]
       const last = world.timed(1)
       ids.push(last)
       const { ports: through, calls } = breaking(world.ports, { at: at + 1, kind: 'crash-before' })
@@ -159,20 +174,16 @@ const ofBatches: Record<string, Scenario> = {
       return calls.length > at
     })
   },
-  'two concurrent evictions both keep their record of what the archive holds': async (open) => {
+  'an eviction and a concurrent batch both keep their record of what the archive holds': async (open) => {
     const world = await open()
-    // The ids that stay in the ring are newer than late ids. So late ids leave it next, without a change of
-    // `m`.
-    await world.fill(50)
-    for (let n = 1; n <= 33; n++) await world.spend(1, world.timed(n * -1000))
-    const slow = Array.from({ length: 16 }, (_, n) => world.timed((n + 1) * -3_600_000))
-    // A late id causes three writes: one that is refused, one that spends, and that of the eviction.
-    const through = interleaved(world.ports, 'update', 3, async () => {
-      for (const id of slow) expect(await world.spend(1, id)).toBe(200)
-    })
-    expect(await world.spend(1, world.timed(-34_000), { through })).toBe(200)
-    for (const id of slow) expect(await world.spend(1, id)).toBe(200)
-    await expectUsed(world, 100)
+    await world.fill(RING_LIMIT - 1)
+    // These ids span more time than those in the ring, so their item has another span.
+    const batch = [0, 100, 200, 300].map((ms) => ({ units: 1, requestId: world.timed(ms - 3_600_000) }))
+    // The second update of the request that fills the ring is its eviction.
+    const through = interleaved(world.ports, 'update', 2, () => world.batch(batch))
+    expect(await world.spend(1, world.timed(), { through })).toBe(200)
+    expect(await world.batch(batch)).toEqual(Array(4).fill(200))
+    await expectUsed(world, RING_LIMIT + 4)
   },
   'a batch of spent ids spends nothing, however the ids are spread over the archive': async (open) => {
     const world = await open()
@@ -190,16 +201,18 @@ const ofBatches: Record<string, Scenario> = {
   },
   'an id is found in the archive behind more than a page of items of its time': async (open) => {
     const world = await open()
-    const early = world.timed()
-    const batchOf = (ids: string[]) => world.batch(ids.map((requestId) => ({ units: 1, requestId })))
+    const ids = Array.from({ length: 4 }, (_, n) => world.timed(n))
+    expect(await world.batch(ids.map((requestId) => ({ units: 1, requestId })))).toEqual(Array(4).fill(200))
+    const [item] = await world.table.list(keys.account(world.accountId), 'SPENT#')
+    // Items of batches that broke off, just before that item.
+    const [, span = '', time = ''] = String(item?.sk).split('#')
     for (let n = 0; n < 210; n++) {
-      world.advance(1)
-      await batchOf(Array.from({ length: 4 }, () => world.timed()))
+      const nonce = n.toString(16).padStart(10, '0')
+      const key = keys.spent(world.accountId, Number(span), Number.parseInt(time, 16) - 1, nonce)
+      await world.table.put({ ...key, macs: Buffer.alloc(24) })
     }
-    world.advance(1)
-    await batchOf([early, ...Array.from({ length: 3 }, () => world.timed())])
-    expect(await world.spend(1, early)).toBe(200)
-    await expectUsed(world, 844)
+    for (const id of ids) expect(await world.spend(1, id)).toBe(200)
+    await expectUsed(world, 4)
   },
   'if other requests leave units for only a part of a batch, its refused ids do not count as spent': async (
     open,
@@ -398,6 +411,169 @@ const thresholds: Record<string, Scenario> = {
   },
 }
 
+/** Moves the threshold of the renewal as its owner does. */
+async function choose(world: QuotaWorld, below: number, renewalSize?: number): Promise<void> {
+  const quota = parseQuota(await world.counter())
+  const change = moveThreshold(world.ports, world.accountId, quota, { below, renewalSize })
+  await world.table.update(keys.quota(world.accountId), change.set, change.if)
+}
+
+/** Ends what is pending, as the job does that finds nothing to do. */
+const clear = (world: QuotaWorld) =>
+  world.table.update(keys.quota(world.accountId), expr`REMOVE #n, #r, #due, #dueAtMs`)
+
+const choices: Record<string, Scenario> = {
+  'a renewal is due below what its owner chose, also above 10 % of the bundle': async (open) => {
+    for (const [below, units] of [
+      [0.3, 300],
+      [40, 40],
+      [0.005, 5],
+    ] as const) {
+      const world = await open({ left: 1000, size: 1000 })
+      await choose(world, below)
+      await clear(world)
+      await world.spend(1000 - units)
+      expect((await world.counter()).r).toBe(undefined)
+      expect(world.started()).toBe(0)
+      await expectOnLadder(world)
+      await world.spend(1)
+      expect((await world.counter()).r).toBe(1)
+      expect(world.started()).toBe(1)
+      await expectOnLadder(world)
+      expect((await world.counter()).n).toBe(units < 101 ? world.nowMs() : undefined)
+    }
+  },
+  'a threshold that its owner moves between read and write is the one that counts': async (open) => {
+    const consumed = await open({ left: 150, size: 1000 })
+    const spending = interleaved(consumed.ports, 'update', 2, () => choose(consumed, 20))
+    expect(await consumed.spend(135, undefined, { through: spending })).toBe(200)
+    expect(consumed.started()).toBe(1)
+    await expectOnLadder(consumed)
+    const credited = await open({ left: 150, size: 1000 })
+    await sell(credited, 2, 400)
+    await credited.applyLedger(interleaved(credited.ports, 'update', 1, () => choose(credited, 0.5)))
+    await expectUsed(credited, 0, 550)
+    await expectOnLadder(credited)
+  },
+  'a smaller bundle lowers a number of units to its half, and a share follows the bundle': async (open) => {
+    for (const [below, units] of [
+      [40_000, 500],
+      [0.2, 200],
+    ] as const) {
+      const world = await open({ left: 60_000, size: 100_000 })
+      await choose(world, below)
+      await sell(world, 2, 1000)
+      await world.applyLedger()
+      await clear(world)
+      await world.spend(61_000 - units)
+      expect(world.started()).toBe(0)
+      await world.spend(1)
+      expect(world.started()).toBe(1)
+    }
+  },
+  'the write that crosses the threshold starts the renewal, and no other write does': async (open) => {
+    const world = await open({ left: 150, size: 1000 })
+    for (const units of [40, 20, 79]) await world.spend(units, world.timed())
+    expect(world.started()).toBe(0)
+    await world.batch([{ units: 1, requestId: world.timed() }, { units: 1 }])
+    expect(world.started()).toBe(1)
+    for (let n = 0; n < 9; n++) await world.spend(1, world.timed())
+    expect(await world.spend(1)).toBe(402)
+    expect(world.started()).toBe(1)
+  },
+}
+
+const noted = async (world: QuotaWorld) => {
+  const { k, j, r } = await world.counter()
+  return { k, j, r, started: world.started() }
+}
+
+const refusalCalls: Record<string, Scenario> = {
+  'the first refusal for want of units calls for a renewal, once in a cycle of the ledger': async (open) => {
+    const world = await open({ left: 20, size: 1000 })
+    for (const id of [undefined, world.timed(), 'a word']) {
+      expect(await world.spend(30, id)).toBe(402)
+      world.advance(1000)
+      expect(await noted(world)).toEqual({ k: 1, r: 1, started: 1 })
+    }
+    expect(await world.counter()).toMatchObject({ due: expect.any(String), s: 1 })
+    await world.credit(5)
+    expect(await world.spend(30)).toBe(402)
+    expect(await noted(world)).toEqual({ k: 2, r: 2, started: 2 })
+    await expectUsed(world, 0, 25)
+  },
+  'a refusal costs one more write in its cycle, and no refusal does before the first bundle': async (
+    open,
+  ) => {
+    const world = await open({ left: 20, size: 1000 })
+    const refused = (through: Ports) => world.spend(30, world.timed(), { through })
+    expect(await callsOf(world.ports, refused)).toEqual(['update', 'update', 'start'])
+    world.advance(1000)
+    expect(await callsOf(world.ports, refused)).toEqual(['update'])
+    const trial = await open({ left: 20 })
+    const call = (through: Ports) => trial.spend(30, undefined, { through })
+    expect(await callsOf(trial.ports, call)).toEqual(['update'])
+  },
+  'concurrent refusals of requests and batches call for a renewal once': async (open) => {
+    const world = await open({ left: 20, size: 1000 })
+    await Promise.all([
+      ...Array.from({ length: 20 }, () => world.spend(30)),
+      ...Array.from({ length: 20 }, () => world.batch([{ units: 21 }, { units: 1001 }])),
+    ])
+    expect(await noted(world)).toEqual({ k: 1, r: 1, started: 1 })
+    const batch = await open({ left: 20, size: 1000 })
+    expect(await batch.batch([{ units: 5 }, { units: 16 }, { units: 2000 }])).toEqual([200, 402, 402])
+    expect(await noted(batch)).toEqual({ k: 1, r: 1, started: 1 })
+  },
+  'a refusal that a credit overtakes does not call': async (open) => {
+    const world = await open({ left: 20, size: 1000 })
+    const through = interleaved(world.ports, 'update', 2, () => world.credit(1000))
+    expect(await world.spend(30, undefined, { through })).toBe(402)
+    expect(await noted(world)).toEqual({ started: 0 })
+  },
+  'a request for more units than a bundle holds never calls, and its caller is told': async (open) => {
+    const world = await open({ left: 20, size: 1000 })
+    for (let n = 0; n < 3; n++) {
+      expect(await world.spend(1001)).toBe(402)
+      const ask = { units: 1001, requestId: undefined }
+      await expect(world.functions.consumeUnits(world.ports, world.keys[0] ?? '', ask)).rejects.toMatchObject(
+        {
+          detail: expect.stringContaining('a bundle holds 1000'),
+        },
+      )
+      const [answer] = await world.functions.consumeBatch(world.ports, world.keys[0] ?? '', [ask])
+      expect(answer).toMatchObject({ outcome: 'exhausted', detail: expect.stringContaining('larger') })
+      world.advance(1000 * n)
+    }
+    expect(await noted(world)).toEqual({ j: 1, started: 0 })
+    // What is remembered of the large request does not hide a smaller one.
+    expect(await world.spend(1001)).toBe(402)
+    expect(await world.spend(1000)).toBe(402)
+    expect(await noted(world)).toEqual({ j: 1, k: 1, r: 1, started: 1 })
+  },
+  'the bundle that its owner chose for renewals says what a renewal can serve': async (open) => {
+    const world = await open({ left: 500, size: 1000 })
+    await choose(world, 0.01, 100_000)
+    await clear(world)
+    expect(await world.spend(50_000)).toBe(402)
+    expect(await noted(world)).toMatchObject({ k: 1, started: 1 })
+  },
+  'a call that cannot be stored or started is still a 402, and the next refusal calls': async (open) => {
+    for (const [at, expected] of [
+      [2, { started: 0 }],
+      [3, { k: 1, r: 1, started: 0 }],
+    ] as const) {
+      const world = await open({ left: 20, size: 1000 })
+      const { ports: through } = breaking(world.ports, { at, kind: 'error-before' })
+      expect(await world.spend(30, undefined, { through })).toBe(402)
+      expect(await noted(world)).toEqual(expected)
+      world.advance(1000)
+      expect(await world.spend(30)).toBe(402)
+      expect(await noted(world)).toMatchObject({ k: 1, r: 1 })
+    }
+  },
+}
+
 const crossings =
   (units: number): Scenario =>
   async (open) => {
@@ -522,17 +698,134 @@ const days: Record<string, Scenario> = {
   },
 }
 
+/** The same ports with a clock that is off by `ms`. */
+const offBy = (world: QuotaWorld, ms: number): Ports => ({
+  ...world.ports,
+  clock: { ...world.ports.clock, nowMs: () => world.nowMs() + ms },
+})
+
+/** The same ports in a container that remembers nothing. */
+const anotherContainer = (world: QuotaWorld): Ports => ({ ...world.ports, table: { ...world.table } })
+
+/** Spends ids of these offsets, and makes them leave the ring. @returns them with those that made them leave */
+async function archived(world: QuotaWorld, offsetsMs: readonly number[]): Promise<string[]> {
+  const ids = offsetsMs.map((ms) => world.timed(ms))
+  for (const id of ids) expect(await world.spend(1, id)).toBe(200)
+  return [...ids, ...(await world.fill(RING_LIMIT))]
+}
+
+const ahead: Record<string, Scenario> = {
+  'ids ahead of the clock are spent once, also when time has come to them and passed them': async (open) => {
+    const world = await open()
+    const ids = await archived(world, [61_000, 120_000, 121_000, 3_600_000])
+    for (const ms of [0, 60_000, 60_000, 10_000, 3_000_000, 3_600_000]) {
+      world.advance(ms)
+      for (const id of ids) expect(await world.spend(1, id, { through: anotherContainer(world) })).toBe(200)
+      ids.push(...(await world.fill(20)))
+      expect(await world.batch(ids.slice(0, 4).map((requestId) => ({ units: 1, requestId })))).toEqual(
+        Array(4).fill(200),
+      )
+    }
+    await expectUsed(world, ids.length)
+  },
+  'ids ahead of one clock and not of another are spent once, and so are ids after a clock was set back':
+    async (open) => {
+      for (const ms of [-3_600_000, -90_000, 90_000, 3_600_000]) {
+        const world = await open()
+        const offsets = [30_000, 61_000, 100_000, 3_600_000]
+        const ids = offsets.map((offset) => world.timed(offset))
+        for (const [at, id] of ids.entries())
+          expect(await world.spend(1, id, { through: at % 2 ? offBy(world, ms) : world.ports })).toBe(200)
+        ids.push(...(await world.fill(RING_LIMIT)))
+        world.advance(ms)
+        for (const through of [world.ports, offBy(world, ms)]) {
+          for (const id of ids) expect(await world.spend(1, id, { through })).toBe(200)
+          ids.push(...(await world.fill(RING_LIMIT)))
+        }
+        await expectUsed(world, ids.length)
+      }
+    },
+  'two concurrent evictions both keep their record of ids ahead of the clock': async (open) => {
+    const world = await open()
+    const [later, sooner] = [world.timed(7_200_000), world.timed(3_600_000)]
+    const words = (count: number) => Array.from({ length: count }, (_, n) => `word-${count}-${n}`)
+    for (const id of [later, ...words(RING_LIMIT - 2)]) expect(await world.spend(1, id)).toBe(200)
+    // The second update of the request that fills the ring is its eviction.
+    const through = interleaved(world.ports, 'update', 2, async () => {
+      for (const id of [sooner, ...words(7)]) expect(await world.spend(1, id)).toBe(200)
+    })
+    expect(await world.spend(1, 'last', { through })).toBe(200)
+    for (const ms of [0, 3_600_000, 3_600_000]) {
+      world.advance(ms)
+      for (const id of [sooner, later])
+        expect(await world.spend(1, id, { through: anotherContainer(world) })).toBe(200)
+    }
+    await expectUsed(world, RING_LIMIT + 8)
+  },
+  'an id is not the position in a batch, nor another batch, that it looks like': async (open) => {
+    const world = await open()
+    const key = world.timed()
+    const looks = [`${key}#0`, `${key},0`, `${key}0`, 'a#1', 'a,1', 'a1'].flatMap((id) => [
+      id,
+      [id, 1] as const,
+    ])
+    const names = [key, [key, 0], [key, 1], ['a', 1], ['A', 1], ...looks] as const
+    for (let n = 0; n < 2; n++)
+      for (const requestId of names) expect(await world.batch([{ units: 1, requestId }])).toEqual([200])
+    await expectUsed(world, names.length)
+  },
+}
+
+const fullRing: Record<string, Scenario> = {
+  'while no eviction succeeds the ring stays small and ids are refused, and afterwards nothing is lost':
+    async (open) => {
+      for (const broken of ['putAll', 'put', 'update'] as const) {
+        const world = await open()
+        const table = new Proxy(world.table, {
+          get: (object, name, receiver) => {
+            const call = Reflect.get(object, name, receiver)
+            return async (...args: [unknown, Parameters<Table['update']>[1]]) => {
+              // An eviction's update removes entries.
+              const fails =
+                name === broken && (broken !== 'update' || JSON.stringify(args[1]).includes('DELETE'))
+              if (fails) throw new DomainError('temporarily_unavailable')
+              return call.apply(object, args)
+            }
+          },
+        })
+        const through = { ...world.ports, table }
+        const spent: string[] = []
+        const refused: string[] = []
+        for (let n = 0; n < 100; n++) {
+          world.advance(1)
+          const id = n % 2 ? world.timed() : `word-${n}`
+          const told = await world.spend(1, id, { through })
+          ;(told === 200 ? spent : refused).push(id)
+          if (told !== 200) expect(told).toBe('temporarily_unavailable')
+        }
+        expect(ringOf(await world.counter())).toBe(RING_MOST)
+        expect(await world.batch([{ units: 1, requestId: 'another' }], { through })).toEqual([
+          'temporarily_unavailable',
+        ])
+        expect(await world.spend(1, undefined, { through })).toBe(200)
+        await expectUsed(world, spent.length + 1)
+        for (const id of [...spent, ...refused]) expect(await world.spend(1, id)).toBe(200)
+        await expectUsed(world, 101)
+      }
+    },
+}
+
 const archive: Record<string, Scenario> = {
   'an id dated in the future does not make other ids late': async (open) => {
     const world = await open()
-    const future = Array.from({ length: 10 }, () => world.timed(365 * DAY_MS))
+    const future = Array.from({ length: 20 }, () => world.timed(365 * DAY_MS))
     for (const id of future) await world.spend(1, id)
     await world.fill(200)
     expect(await callsOf(world.ports, (through) => world.spend(1, world.timed(), { through }))).toEqual([
       'update',
     ])
     for (const id of future) expect(await world.spend(1, id)).toBe(200)
-    await expectUsed(world, 211)
+    await expectUsed(world, 221)
   },
   'many ids share an archive item even on a quiet account whose ids are far apart': async (open) => {
     const world = await open()
@@ -545,7 +838,7 @@ const archive: Record<string, Scenario> = {
     for (const id of ids) expect(await world.spend(1, id)).toBe(200)
     await expectUsed(world, 120)
     const spent = await world.table.list(keys.account(world.accountId), 'SPENT')
-    expect(spent).toHaveLength(3)
+    expect(spent).toHaveLength(6)
   },
   'a batch of ids dated in the future does not make other ids late': async (open) => {
     const world = await open()
@@ -570,6 +863,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   ...ofBatches,
   ...refusals,
   ...thresholds,
+  ...choices,
+  ...refusalCalls,
   ...Object.fromEntries(
     [1, 7, 100].map((units) => [
       `concurrent consumes of ${units} units fire each threshold exactly once per crossing`,
@@ -579,4 +874,6 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   ...ledger,
   ...days,
   ...archive,
+  ...ahead,
+  ...fullRing,
 }

@@ -41,11 +41,18 @@ export async function openQuotaWorld({
   }
   const ids = randomIds(clock)
   const ring = openKeyring('5'.repeat(64))
-  const ports = { clock, ids, log: silentLog, table, keyring: ring } as Partial<Ports> as Ports
+  /** How often a renewal was started. */
+  let started = 0
+  const renewals = {
+    start: async () => {
+      started += 1
+    },
+  }
+  const ports = { clock, ids, log: silentLog, table, keyring: ring, renewals } as Partial<Ports> as Ports
   const accountId = ids.accountId()
   const texts = Array.from({ length: keyCount }, (_, slot) => newKeyText(ports, accountId, slot))
   const hashes = texts.map((text, slot) => [keyHashAttribute(slot), keyHash(ports, text)])
-  const { left: l, floor: f } = balanceParts(left, size)
+  const { left: l, floor: f } = balanceParts(left, { size })
   await table.put({
     ...newQuota(accountId, Buffer.alloc(12), nowMs),
     ...Object.fromEntries(hashes),
@@ -60,12 +67,14 @@ export async function openQuotaWorld({
   const world = {
     accountId,
     ports,
+    functions,
     table,
     keys: texts,
     advance: (ms: number) => {
       nowMs += ms
     },
     nowMs: () => nowMs,
+    started: () => started,
     /** A new UUIDv7 whose time is `offsetMs` from now. */
     timed: (offsetMs = 0): string => {
       made += 1
@@ -102,9 +111,9 @@ export async function openQuotaWorld({
     /** Adds units as `applyLedger` does, with a condition on the sequence and the floor. */
     credit: async (units: number, newSize?: number): Promise<void> => {
       for (;;) {
-        const { l, f, q, s } = (await world.counter()) as Record<string, number>
+        const { l, f, q, s, b, w } = (await world.counter()) as Record<string, number>
         const size = newSize ?? q ?? 0
-        const { floor } = balanceParts((l ?? 0) + (f ?? 0) + units, size)
+        const { floor } = balanceParts((l ?? 0) + (f ?? 0) + units, { size, below: b, renewalSize: w })
         const delta = units + (f ?? 0) - floor
         try {
           await table.update(
@@ -176,5 +185,5 @@ export function dawdling(ports: Ports, turns: () => number): Ports {
 export async function callsOf(ports: Ports, work: (through: Ports) => Promise<unknown>): Promise<string[]> {
   const watched = breaking(ports)
   await work(watched.ports)
-  return watched.calls.map((call) => call.replace('table.', ''))
+  return watched.calls.map((call) => call.replace(/^.*\./, ''))
 }

@@ -1,5 +1,7 @@
 import { afterAll, afterEach, vi } from 'vitest'
+import { systemClock } from '../../core/adapters/clock.ts'
 import type { Ports } from '../../core/ports.ts'
+import { keys } from '../../core/table/keys.ts'
 import { cors } from '../../functions/http/cors.ts'
 import { needs } from '../../functions/http/needs.ts'
 import type { Need } from '../../functions/http/route.ts'
@@ -33,11 +35,25 @@ interface Running {
 
 let running: Promise<Running> | undefined
 
+/** How long a second click waits between two looks at the first one's purchase, ms. */
+const JOIN_STEP_MS = 200
+
+/**
+ * Waits of a job or a request for a provider that is busy are shortened, because nothing happens meanwhile.
+ * A wait for other requests of the test takes its time: the short pauses after lost races, and a second click's.
+ */
+function shortenWaits(): void {
+  const { wait } = systemClock
+  vi.spyOn(systemClock, 'wait').mockImplementation((ms) =>
+    wait(ms < 30 || ms === JOIN_STEP_MS ? ms : ms / 20),
+  )
+}
+
 const load = (file: string) => import(/* @vite-ignore */ moduleOf(file))
 
 async function allPorts(): Promise<Ports> {
   const { live } = await import('../../functions/http/live.ts')
-  return live(Object.keys(needs) as Need[]) as Promise<Ports>
+  return live(Object.keys(needs) as Need[], 'InJobs') as Promise<Ports>
 }
 
 /** Starts the doubles and the gateway. They run until the process ends. */
@@ -69,11 +85,12 @@ function contentTypeOf({ json, form, body }: TestRequest): string | undefined {
 
 /** Removes everything that an earlier test file has left in the stack. */
 async function clear(stack: Stack): Promise<void> {
-  const { dynamo, cognito, mail, kms, stripe } = stack
+  const { dynamo, cognito, mail, kms, lambda, stripe } = stack
   for (const double of [cognito, mail, stripe]) double?.clear()
-  for (const double of [cognito, mail, kms, stripe]) double?.resetCalls()
+  for (const double of [cognito, mail, kms, lambda, stripe]) double?.resetCalls()
+  lambda.take()
   for (const double of [dynamo, stripe]) double?.clearFaults()
-  for (const double of [cognito, mail, kms]) double.clearFaults()
+  for (const double of [cognito, mail, kms, lambda]) double.clearFaults()
   await clearTable(stack)
   dynamo.resetCounts()
 }
@@ -86,6 +103,7 @@ async function clear(stack: Stack): Promise<void> {
  */
 export async function startApp() {
   vi.useFakeTimers({ toFake: ['Date'], now: START })
+  shortenWaits()
   const logs: string[] = []
   vi.spyOn(console, 'log').mockImplementation((line: string) => void logs.push(line))
   running ??= start()
@@ -97,9 +115,23 @@ export async function startApp() {
   }
   await startAfresh()
   Object.assign(process.env, stack.env)
-  // How late it is does not depend on the tests before.
-  afterEach(() => void vi.setSystemTime(START))
+  let hasRunJobs = false
+  // How late it is does not depend on the tests before, nor do the calls to Stripe that jobs may make now: their
+  // times are reserved, and would be in the future of the next test.
+  afterEach(async () => {
+    vi.setSystemTime(START)
+    if (!hasRunJobs) return
+    hasRunJobs = false
+    const { table } = await allPorts()
+    await table.transact([{ remove: keys.callBudget('stripe') }])
+  })
   afterAll(() => void vi.useRealTimers())
+
+  async function runJob(name: string, event?: { accountId: string }) {
+    hasRunJobs = true
+    const { handler } = await load(`functions/jobs/${name}.ts`)
+    return handler(event)
+  }
 
   async function request(method: string, path: string, options: TestRequest = {}): Promise<TestAnswer> {
     const { json, form, token } = options
@@ -165,7 +197,13 @@ export async function startApp() {
     forgetVerdicts: () => gateway.setRoutes(gatewayRoutes()),
     /** Moves the clock of every part. */
     advance: (ms: number) => void vi.setSystemTime(Date.now() + ms),
-    job: async (name: string) => (await load(`functions/jobs/${name}.ts`)).handler(),
+    job: (name: string) => runJob(name),
+    /** Runs the renewals that were started since the last call. @returns their accounts. */
+    async startedRenewals(): Promise<string[]> {
+      const events = stack.lambda.take().map(({ event }) => event as { accountId: string })
+      for (const event of events) await runJob('renew', event)
+      return events.map(({ accountId }) => accountId)
+    },
     /** All ports, as the functions get them. */
     ports: allPorts,
     /** Calls to other services since `resetCalls`, by service. */
@@ -178,6 +216,7 @@ export async function startApp() {
         cognito: stack.cognito.calls(),
         mail: stack.mail.calls(),
         kms: stack.kms.calls(),
+        lambda: stack.lambda.calls(),
         stripe: stack.stripe?.calls() ?? {},
       }
     },
@@ -186,6 +225,7 @@ export async function startApp() {
       stack.cognito.resetCalls()
       stack.mail.resetCalls()
       stack.kms.resetCalls()
+      stack.lambda.resetCalls()
       stack.stripe?.resetCalls()
     },
   }

@@ -1,7 +1,8 @@
 import type Stripe from 'stripe'
 import { expect } from 'vitest'
-import type { BundleName } from '../../core/purchases/catalogue.ts'
+import { type BundleName, CURRENCY } from '../../core/purchases/catalogue.ts'
 import { keys } from '../../core/table/keys.ts'
+import { centsOf } from '../../functions/http/money-shapes.ts'
 import type { App } from './app.ts'
 import { newPerson, type SignedInPerson } from './people.ts'
 import { type Consumer, consume } from './quota.ts'
@@ -84,6 +85,7 @@ export interface Entry {
   kind: string
   units: number
   amount: number
+  currency: string
   purchaseId?: string
 }
 
@@ -118,13 +120,13 @@ export async function expectBooksAgree(app: App, person: SignedInPerson): Promis
   const entries = await ledgerOf(app, person)
   expect(entries.map(({ seq }) => seq)).toEqual(entries.map((_, at) => at + 1))
   const of = (kind: string) => entries.filter((entry) => entry.kind === kind)
-  const cents = (some: Entry[]) => some.reduce((sum, { amount }) => sum + Math.round(amount * 100), 0)
+  const cents = (some: Entry[]) => some.reduce((sum, { amount }) => sum + centsOf(amount, CURRENCY), 0)
   expect(of('payment').map(({ purchaseId }) => purchaseId)).toEqual(
     payments.map(({ metadata }) => metadata.purchase),
   )
   expect(cents(of('payment'))).toBe(payments.reduce((sum, { amount_received }) => sum + amount_received, 0))
   const { balance } = await shown(app, person, '/api/users/current')
-  expect(cents(entries)).toBe(Math.round(balance * 100))
+  expect(cents(entries)).toBe(centsOf(balance, CURRENCY))
   const { allusage } = await shown(app, person, '/v1/usage')
   const left = (await unitsLeft(app, person)) ?? 100
   expect(left).toBeGreaterThanOrEqual(0)

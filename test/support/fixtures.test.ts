@@ -90,7 +90,7 @@ async function buyerOverHttp(card: string): Promise<SignedInPerson> {
 
 test('an account equals what registration, confirmation and sign-in make', async () => {
   const expected = await addedBy(() => app.signUpOverHttp())
-  expect(expected.items).toHaveLength(6)
+  expect(expected.items).toHaveLength(7)
   expect(await addedBy(() => app.signUp())).toEqual(expected)
 })
 

@@ -10,7 +10,7 @@ import { readDefaultKey } from '../../core/keys/default-key.ts'
 import type { Identity, Ports } from '../../core/ports.ts'
 import { buyBundle } from '../../core/purchases/buy.ts'
 import { type BundleName, bundleOf } from '../../core/purchases/catalogue.ts'
-import { keys } from '../../core/table/keys.ts'
+import { keys, paymentKey } from '../../core/table/keys.ts'
 import type { Item, Table } from '../../core/table/table.ts'
 import { openWireTable } from '../../core/table/wire.ts'
 import { receiveWebhook } from '../../core/webhooks/events.ts'
@@ -104,7 +104,8 @@ export function openFixtures(stack: Stack, live: () => Promise<Ports>): Fixtures
       backstage(accountId, async ({ ports, deliverEvents }) => {
         const cards = () => ports.table.list(keys.account(accountId), 'CARD#')
         const before = (await cards()).map(({ sk }) => sk)
-        const account = await accountOf(ports, accountId)
+        // A fixture wants another card, and is no repeat of the fixture before.
+        const account = { ...(await accountOf(ports, accountId)), lastProof: undefined }
         await proveCard(ports, account, { purpose: 'verify', cardId: paymentMethod })
         await deliverEvents()
         const added = (await cards()).filter(({ sk, card }) => !before.includes(sk) && card)
@@ -127,6 +128,7 @@ async function itemsOf(table: Table, accountId: string): Promise<Item[]> {
   const account = await accountOf({ table: memoryTable(own) }, accountId)
   const guards = [keys.emailGuard(emailKey(account.email))]
   if (account.customer) guards.push(keys.customerOwner(account.customer.id))
+  for (const { paymentId } of own) if (paymentId !== undefined) guards.push(paymentKey(String(paymentId)))
   const found = await Promise.all(guards.map((key) => table.get(key)))
   return [...own, ...found.filter((item) => item !== undefined)]
 }

@@ -21,7 +21,7 @@ export async function newConsumer(app: App, left = 100, size = 0): Promise<Consu
 
 /** Sets the units left; `size` is the units of the account's bundle, which determine the thresholds. */
 export async function setUnits(app: App, person: SignedInPerson, left: number, size = 0): Promise<void> {
-  const { left: above, floor } = balanceParts(left, size)
+  const { left: above, floor } = balanceParts(left, { size })
   const { table } = await app.ports()
   const set = expr`SET #l = ${above}, #f = ${floor}, #q = ${size}, #s = #s + ${1}`
   await table.update(keys.quota(person.accountId), set)

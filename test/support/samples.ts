@@ -1,4 +1,5 @@
 import { TOTP } from 'otpauth'
+import { renewalLinkCode } from '../../core/notifications/renewal-link.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import type { App } from './app.ts'
 import { ADDRESS, shown, signUpFor } from './buyers.ts'
@@ -73,6 +74,11 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     const [invoice] = await shown(app, person, '/v1/invoice/list')
     return { path: { id: invoice.id } }
   },
+  'v1.getPurchase': async (app, person) => {
+    await withBundle(app, person)
+    const [invoice] = await shown(app, person, '/v1/invoice/list')
+    return { path: { id: invoice.id } }
+  },
   'v1.listInvoices': () => ({ query: { limit: '10', cursor: 'f'.repeat(24) } }),
   'v1.listLedger': () => ({ query: { limit: '10', cursor: '0' } }),
   'v1.login': (_, { email, password }) => ({ body: { email, password } }),
@@ -92,10 +98,16 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
   },
   'v1.rotateKey': async (app, person) => ({ path: { id: await newKey(app, person) } }),
   'v1.setFlags': () => ({ body: { bundleAutoRenewal: true, lowQuotaNotification: false } }),
-  'v1.setRenewal': () => ({ body: { monthlyCap: 25.5 } }),
+  'v1.setRenewal': () => ({
+    body: { monthlyCap: 25.5, maxPerHour: 5, maxPerDay: 20, below: '5%', bundle: 'STARTER' },
+  }),
   'v1.signUpForBundle': () => ({
     body: { name: 'STARTER', paymentMethod: 'pm_card_visa', address: ADDRESS },
   }),
+  'v1.useRenewalLink': async (app, { accountId }) => {
+    const ports = await app.ports()
+    return { body: { code: renewalLinkCode(ports, { act: 'stop', accountId }) } }
+  },
   'v1.usage': () => ({ query: { from: '2026-11-01', to: '2026-11-30' } }),
   'v1.verifyTwoFactor': async (app, person) => ({ body: { code: await enrolled(app, person) } }),
   'webhooks.stripe': (app) => {

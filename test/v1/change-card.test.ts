@@ -258,7 +258,7 @@ describe('once in 24 hours', () => {
   test('a failed change does not start the 24 hours', async () => {
     const person = await app.signUp()
     refused(await change(person, 'pm_card_chargeDeclined'), 'card_declined')
-    refused(await change(person, 'pm_1Unknown0000000000000'), 'card_declined')
+    refused(await change(person, 'pm_1Unknown0000000000000'), 'invalid_payment_method')
     changed(await change(person, 'pm_card_visa'))
   })
 
@@ -376,10 +376,10 @@ describe('the rules of every verification', () => {
     await expectNothingHeld(app, person)
   })
 
-  test('402 for another customer’s card, which stays with that customer', async () => {
+  test('400 for another customer’s card, which stays with that customer', async () => {
     const [person, other] = [await app.signUp(), await app.signUp()]
     const theirs = await cardOnFile(app, other)
-    refused(await change(person, theirs), 'card_declined')
+    refused(await change(person, theirs), 'invalid_payment_method')
     await double.flushWebhooks()
     expect([await listed(app, person), await listed(app, other)]).toEqual([[], [theirs]])
     await expectSameAsStripe(app, other)

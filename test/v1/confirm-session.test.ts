@@ -1,7 +1,7 @@
-import { TOTP } from 'otpauth'
 import { expect, test } from 'vitest'
 import { MINUTE_MS } from '../../core/time.ts'
 import { startApp } from '../support/app.ts'
+import { appCode, withTwoFactor } from '../support/credentials.ts'
 import type { SignedInPerson } from '../support/people.ts'
 
 const app = await startApp()
@@ -11,15 +11,6 @@ const confirm = (token: string, json: unknown) => app.request('POST', '/v1/auth/
 const createKey = ({ accessToken: token }: SignedInPerson, headers: Record<string, string> = {}) =>
   app.request('POST', '/v1/keys', { token, headers, json: { name: 'laptop' } })
 
-/** Switches two-factor authentication on. @returns what the app shows, so many steps later. */
-async function withTwoFactor({ accessToken: token }: SignedInPerson): Promise<() => string> {
-  const { body } = await app.request('POST', '/v1/auth/2FA', { token })
-  const totp = new TOTP({ secret: body.seed })
-  const shown = () => totp.generate({ timestamp: Date.now() })
-  await app.request('POST', '/v1/auth/verify2FA', { token, json: { code: shown() } })
-  return shown
-}
-
 test('204: the password makes the session recent again for ten minutes', async () => {
   const person = await app.signUp()
   app.advance(STALE_MS)
@@ -28,20 +19,23 @@ test('204: the password makes the session recent again for ten minutes', async (
   expect((await createKey(person)).status).toBe(201)
 })
 
-test('204: with two-factor authentication a code alone is the proof, and works once', async () => {
+test('204: with two-factor authentication a code alone is the proof, which only its own session may repeat', async () => {
   const person = await app.signUp()
-  const shown = await withTwoFactor(person)
+  const { seed, recoveryCodes } = await withTwoFactor(app, person)
   app.advance(STALE_MS)
-  const code = shown()
+  const code = appCode(seed)
   expect((await confirm(person.accessToken, { twofa: code })).status).toBe(204)
   expect((await createKey(person)).status).toBe(201)
-  const again = await confirm(person.accessToken, { twofa: code })
+  expect((await confirm(person.accessToken, { twofa: code })).status).toBe(204)
+  const json = { email: person.email, password: person.password, twofa: recoveryCodes[0] }
+  const other = (await app.request('POST', '/v1/auth/login', { json })).body.accessToken
+  const again = await confirm(other, { twofa: code })
   expect([again.status, again.body.type]).toEqual([401, 'urn:bursar:problem:two_factor_invalid'])
 })
 
 test('401: with two-factor authentication the password alone is no proof', async () => {
   const person = await app.signUp()
-  await withTwoFactor(person)
+  await withTwoFactor(app, person)
   app.advance(STALE_MS)
   const refused = await confirm(person.accessToken, { password: person.password })
   expect([refused.status, refused.body.type]).toEqual([401, 'urn:bursar:problem:two_factor_required'])

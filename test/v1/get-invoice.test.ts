@@ -4,11 +4,13 @@ import { expectContract, expectError } from '../conformance/contract.ts'
 import { startApp } from '../support/app.ts'
 import { ALWAYS_3DS, buy, newBuyer, paymentsOf, shown } from '../support/buyers.ts'
 import type { SignedInPerson } from '../support/people.ts'
-import { stripeOf } from '../support/stripe.ts'
+import { later, stripeOf } from '../support/stripe.ts'
 
 const app = await startApp()
 const { double, dashboard } = stripeOf(app)
 afterEach(() => double.clearFaults())
+
+const DAY_MS = 24 * 3_600_000
 
 const get = ({ accessToken: token }: SignedInPerson, id: string) =>
   app.request('GET', `/v1/invoice/${encodeURIComponent(id)}`, { token })
@@ -26,6 +28,7 @@ test.each([
   const charge = await dashboard.charges.retrieve(String(payment?.latest_charge))
   expect(answer.body).toEqual({
     amount: 9.99,
+    currency: 'USD',
     description: 'DEVELOPER (100,000 units)',
     status: 'paid',
     paidDay: '2026-11-21',
@@ -48,4 +51,40 @@ test('200: the invoice is shown while Stripe is down', async () => {
   const person = await newBuyer(app)
   double.addFault({ fault: '500' })
   expect((await get(person, await newest(person))).status).toBe(200)
+})
+
+test('200: the link to the receipt is renewed after a week, once, and kept for a week', async () => {
+  let person: SignedInPerson = await newBuyer(app)
+  const id = await newest(person)
+  const [payment] = await paymentsOf(app, person)
+  const charge = double.state.charges[String(payment?.latest_charge)]!
+  charge.receipt_url = 'https://pay.stripe.com/receipts/payment/renewed'
+  const linkAfter = async (ms: number) => {
+    person = await later(app, person, ms)
+    app.resetCalls()
+    const { body } = await get(person, id)
+    return [body.payment.receiptUrl, Object.values(app.calls().stripe)]
+  }
+  const [first] = await linkAfter(7 * DAY_MS - 60_000)
+  expect(first).not.toBe(charge.receipt_url)
+  expect(await linkAfter(60_000)).toEqual([charge.receipt_url, [1]])
+  expect(await linkAfter(7 * DAY_MS - 60_000)).toEqual([charge.receipt_url, []])
+  charge.receipt_url = 'https://pay.stripe.com/receipts/payment/again'
+  expect(await linkAfter(60_000)).toEqual([charge.receipt_url, [1]])
+})
+
+test('200: while Stripe is down the last link is shown until it has expired, then none', async () => {
+  let person: SignedInPerson = await newBuyer(app)
+  const id = await newest(person)
+  double.addFault({ fault: '500' })
+  for (const [days, link] of [
+    [8, expect.stringMatching(/^https:/)],
+    [23, null],
+  ] as const) {
+    person = await later(app, person, days * DAY_MS)
+    const { status, body } = await get(person, id)
+    expect([status, body.payment.receiptUrl]).toEqual([200, link])
+  }
+  double.clearFaults()
+  expect((await get(person, id)).body.payment.receiptUrl).toMatch(/^https:/)
 })

@@ -9,7 +9,16 @@ import { stripeOf } from '../support/stripe.ts'
 const app = await startApp()
 const { double } = stripeOf(app)
 
-const ON = { state: 'on', reason: null, nextAttemptAt: null, monthlyCap: null }
+const ON = {
+  state: 'on',
+  reason: null,
+  nextAttemptAt: null,
+  monthlyCap: null,
+  maxPerHour: 3,
+  maxPerDay: 10,
+  below: '1%',
+  bundle: 'STARTER',
+}
 
 const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
@@ -28,7 +37,7 @@ test('200: the caller’s account in GreenCloud’s format', async () => {
     twofa: false,
     apiKey: expect.stringMatching(UUID_V4),
     bundle: null,
-    renewal: { ...ON, state: 'off' },
+    renewal: { ...ON, state: 'off', bundle: null },
     flags: { bundleAutoRenewal: true, lowQuotaNotification: true },
   })
 })
@@ -65,13 +74,13 @@ test('401: the key is not shown after the session has ended', async () => {
   expect([status, body.type]).toEqual([401, 'urn:bursar:problem:session_ended'])
 })
 
-test('200: the bundle with the units left, its price in dollars, and auto-renewal', async () => {
+test('200: the bundle with the units left, its price, and auto-renewal', async () => {
   const person = await newBuyer(app, { bundle: 'DEVELOPER' })
   await consume(app, person.key, { units: 42 })
   const { body } = await get(person.accessToken)
   expect(body).toMatchObject({
     bundle: { name: 'DEVELOPER', quota: 100_058, price: 9.99 },
-    renewal: ON,
+    renewal: { ...ON, bundle: 'DEVELOPER' },
     address: { street: 'Main st.', country: 'United Kingdom' },
   })
 })

@@ -1,9 +1,11 @@
 import { afterEach, expect, test } from 'vitest'
+import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectContract, expectError } from '../conformance/contract.ts'
 import { startApp } from '../support/app.ts'
 import { buy, changeTo, newBuyer, paymentsOf, refund, shown } from '../support/buyers.ts'
 import type { SignedInPerson } from '../support/people.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { later, stripeOf } from '../support/stripe.ts'
 
 const app = await startApp()
@@ -16,7 +18,9 @@ const CONFIRM = 'POST /v1/payment_intents/*/confirm'
 
 const get = ({ accessToken: token }: SignedInPerson, path = LIST) => app.request('GET', path, { token })
 
-test('200: every payment is listed, newest first, in dollars and with its date', async () => {
+const linkOf = ({ headers }: TestAnswer) => headers.get('link')
+
+test('200: every payment is listed, newest first, with its currency and date', async () => {
   let person = await newBuyer(app)
   person = await later(app, person, DAY_MS)
   expect((await changeTo(app, person, 'DEVELOPER')).status).toBe(204)
@@ -24,8 +28,14 @@ test('200: every payment is listed, newest first, in dollars and with its date',
   expectContract(v1.listInvoices, answer)
   const day = (ms: number) => new Date(ms).toISOString().slice(0, 10)
   expect(answer.body).toEqual([
-    { id: expect.any(String), amount: 9.99, status: 'paid', paidDay: day(Date.now()) },
-    { id: expect.any(String), amount: 0.99, status: 'paid', paidDay: day(Date.now() - DAY_MS) },
+    { id: expect.any(String), amount: 9.99, currency: 'USD', status: 'paid', paidDay: day(Date.now()) },
+    {
+      id: expect.any(String),
+      amount: 0.99,
+      currency: 'USD',
+      status: 'paid',
+      paidDay: day(Date.now() - DAY_MS),
+    },
   ])
   const payments = await paymentsOf(app, person)
   expect(answer.body.map(({ id }: { id: string }) => id)).toEqual(
@@ -79,6 +89,34 @@ test('200: the pages along the Link header show each payment once, without a cal
   expect(app.calls().stripe).toEqual({})
   expect(ids).toEqual((await shown(app, person, LIST)).map(({ id }: { id: string }) => id))
   expect(new Set(ids).size).toBe(5)
+})
+
+test('200: a page is full unless it is the last, at the same cost however many purchases were never paid', async () => {
+  const person = await newBuyer(app)
+  for (const _ of [1, 2, 3]) {
+    expect((await buy(app, person)).status).toBe(201)
+    app.advance(11_000)
+  }
+  const cost = async () => {
+    app.resetCalls()
+    const pages = [await get(person, `${LIST}?limit=2`), await get(person, `${LIST}?limit=4`)]
+    return {
+      rows: pages.map(({ body }) => body.length),
+      next: pages.map(linkOf),
+      reads: app.calls().readUnits,
+    }
+  }
+  const before = await cost()
+  expect(before.rows).toEqual([2, 4])
+  expect(before.next).toEqual([expect.stringContaining('cursor='), null])
+  const { table } = await app.ports()
+  const [paid] = await table.list(keys.account(person.accountId), 'PURCHASE#')
+  const abandoned = Array.from({ length: 60 }, (_, n) => {
+    const id = String(paid?.id).slice(0, 12) + n.toString(16).padStart(12, 'f')
+    return { ...paid, ...keys.purchase(person.accountId, id), id, state: 'abandoned' }
+  })
+  await app.fixtures.put(abandoned)
+  expect(await cost()).toEqual(before)
 })
 
 test('200: the list has nothing of other accounts', async () => {

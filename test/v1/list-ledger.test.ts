@@ -32,11 +32,11 @@ test('200: every credit and debit is listed, oldest first, numbered without a ga
     .reverse()
   const at = expect.stringMatching(/^2026-11-21T.*Z$/)
   expect(answer.body).toEqual([
-    { seq: 1, at, kind: 'trial', units: 100, amount: 0 },
-    { seq: 2, at, kind: 'payment', units: 0, amount: 0.99, purchaseId: first },
-    { seq: 3, at, kind: 'sale', units: 1000, amount: -0.99, purchaseId: first },
-    { seq: 4, at, kind: 'payment', units: 0, amount: 9.99, purchaseId: second },
-    { seq: 5, at, kind: 'sale', units: 100_000, amount: -9.99, purchaseId: second },
+    { seq: 1, at, kind: 'trial', units: 100, amount: 0, currency: 'USD' },
+    { seq: 2, at, kind: 'payment', units: 0, amount: 0.99, currency: 'USD', purchaseId: first },
+    { seq: 3, at, kind: 'sale', units: 1000, amount: -0.99, currency: 'USD', purchaseId: first },
+    { seq: 4, at, kind: 'payment', units: 0, amount: 9.99, currency: 'USD', purchaseId: second },
+    { seq: 5, at, kind: 'sale', units: 100_000, amount: -9.99, currency: 'USD', purchaseId: second },
   ])
 })
 

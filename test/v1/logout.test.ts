@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { startApp } from '../support/app.ts'
+import { sessionStatuses } from '../support/credentials.ts'
 
 const app = await startApp()
 
@@ -43,11 +44,22 @@ test('204: a sign-in in the second of a sign-out everywhere works', async () => 
   expect([await accountStatus(after), await refreshStatus(after)]).toEqual([200, 200])
 })
 
-test('401: signing out a second time', async () => {
-  const { accessToken } = await app.signUp()
-  await logout(accessToken)
-  const { status, body } = await logout(accessToken)
-  expect([status, body.type]).toEqual([401, 'urn:bursar:problem:session_ended'])
+test('204: signing out a second time, which ends no other session', async () => {
+  const person = await app.signUp()
+  await logout(person.accessToken)
+  const other = await app.login(person)
+  expect((await logout(person.accessToken)).status).toBe(204)
+  expect(await sessionStatuses(app, other)).toEqual([200, 200])
+})
+
+test('401: an ended session cannot sign out everywhere while another lives', async () => {
+  const person = await app.signUp()
+  await logout(person.accessToken)
+  const other = await app.login(person)
+  const json = { everywhere: true }
+  const { status } = await app.request('POST', '/v1/auth/logout', { token: person.accessToken, json })
+  expect(status).toBe(401)
+  expect(await sessionStatuses(app, other)).toEqual([200, 200])
 })
 
 test.each([

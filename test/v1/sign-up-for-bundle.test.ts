@@ -124,7 +124,7 @@ describe('204', () => {
     done(await signUp(person, card, 'STARTER', 'k'))
     app.advance(MINUTE_MS)
     done(await signUp(person, card, 'STARTER', 'k'))
-    refused(await signUp(person, card), 'bundle_held')
+    refused(await signUp(person, card, 'STARTER', 'k2'), 'bundle_held')
     expect(await paymentsOf(app, person)).toHaveLength(1)
   })
 })
@@ -152,7 +152,7 @@ describe('202', () => {
   })
 })
 
-describe('402', () => {
+describe('402, or 400 if no bank was asked', () => {
   test.each([
     'pm_card_chargeDeclined',
     'pm_card_chargeDeclinedInsufficientFunds',
@@ -162,7 +162,8 @@ describe('402', () => {
     'pm_1Unknown0000000000000',
   ])('%s: no bundle, no units, no address, no card, nothing open', async (card) => {
     const person = await app.signUp()
-    refused(await signUp(person, card), 'card_declined')
+    const code = card.startsWith('pm_card_') ? 'card_declined' : 'invalid_payment_method'
+    refused(await signUp(person, card), code)
     await double.flushWebhooks()
     expect(await shown(app, person)).toMatchObject({ bundle: null, address: null })
     expect((await ledgerOf(app, person)).map(({ kind }) => kind)).toEqual(['trial'])
@@ -202,7 +203,7 @@ describe('the other refusals', () => {
     app.advance(11_000)
     app.resetCalls()
     refused(await signUp(person, 'pm_card_visa', 'DEVELOPER'), 'bundle_held')
-    refused(await signUp(person, 'pm_card_visa'), 'bundle_held')
+    refused(await signUp(person, 'pm_card_mastercard'), 'bundle_held')
     expect(app.calls().stripe).toEqual({})
   })
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type Stripe from 'stripe'
+import { type CardUpdate, disputeCharge, updateCardByNetwork, warnOfCharge } from './bank.ts'
 import { checkAnswer, checkError, checkEvent } from './check.ts'
 import { decideDispute } from './disputes.ts'
 import { malformed, StripeProblem, serverError, unauthorized } from './errors.ts'
@@ -8,11 +9,11 @@ import { type Form, parseForm } from './form.ts'
 import { expanded } from './lists.ts'
 import { authenticateIntent, expireHold } from './payment-intents.ts'
 import { failRefund, settleRefund } from './refunds.ts'
-import type { ReplyBook } from './replies.ts'
+import { type ReplyBook, replyBook } from './replies.ts'
 import { ROUTES, refuseUnmodelled, routeOf } from './routes.ts'
 import { readRequest } from './schema.ts'
 import { authenticateSetup } from './setup-intents.ts'
-import { newId, type StripeObject, type StripeState, type Task } from './state.ts'
+import { emptyState, findObject, newId, type StripeObject, type StripeState, type Task } from './state.ts'
 import { eventAbout, type Turn } from './turn.ts'
 import type { Webhooks } from './webhooks.ts'
 import type { RouteKey } from './wire.ts'
@@ -85,7 +86,7 @@ export function replyTo(world: World, call: Call, { refusal, failing }: Twist = 
   } catch (error) {
     if (!(error instanceof StripeProblem)) throw error
     const { status, body } = problem(error)
-    return { status, body, headers: { ...headers, ...retryAdvice(status) } }
+    return { status, body, headers: { ...headers, ...retryAdvice(status), ...error.headers } }
   }
 }
 
@@ -196,19 +197,42 @@ function turnFor(
       return fault.code !== undefined && isDeclineCode(fault.code) ? fault.code : 'generic_decline'
     },
     emit(type, object, previous) {
+      const listened = webhooks !== undefined && faults.take(['no-endpoint'], name) === undefined
       const event = eventAbout(type, object, previous, {
         apiVersion: API_VERSION,
         createdSeconds: Math.floor(nowMs / 1000),
         request,
-        pending: webhooks ? 1 : 0,
+        pending: listened ? 1 : 0,
       })
       checkEvent(event)
       state.events[event.id] = event
-      if (!webhooks || faults.take(['drop-webhooks'], name)) return
+      if (!listened || faults.take(['drop-webhooks'], name)) return
       const copies = faults.take(['duplicate-webhooks'], name) ? 2 : 1
       const reordered = faults.take(['reorder-webhooks'], name) !== undefined
       webhooks.queue(event.id, { copies, reordered })
     },
+  }
+}
+
+/** The world as the secret key of another account sees it. What is created there is lost. */
+export function otherAccount(world: World): World {
+  const state = emptyState()
+  return { ...world, state, replies: replyBook(state, world.nowMs), webhooks: undefined }
+}
+
+/**
+ * Deletes objects and the events about them, as Stripe does with test data: nothing reports the deletion.
+ * @throws Error if there is no such object.
+ */
+export function deleteObjects({ state }: World, ids: readonly string[]): void {
+  for (const id of ids) {
+    if (findObject(state, id) === undefined) throw new Error(`There is no ${id}.`)
+    for (const objects of Object.values(state)) {
+      if (!Array.isArray(objects)) delete objects[id]
+    }
+    const about = Object.values(state.events).filter(({ data }) => (data.object as { id?: string }).id === id)
+    for (const event of about) delete state.events[event.id]
+    state.deliveries = state.deliveries.filter(({ eventId }) => state.events[eventId] !== undefined)
   }
 }
 
@@ -246,3 +270,13 @@ export function authenticate(world: World, id: string, outcome: 'succeed' | 'fai
     if (!declined) throw error
   }
 }
+
+/** What banks and networks do by themselves. @throws Error with Stripe's message for an unknown id. */
+export const bank = (world: World) => ({
+  updateCard: (update: CardUpdate): void =>
+    updateCardByNetwork(turnFor(world, 'POST /_local/stripe/card', null, false), update),
+  dispute: (of: { charge: string; reason?: string }): Stripe.Dispute =>
+    disputeCharge(turnFor(world, 'POST /_local/stripe/dispute', null, false), of),
+  warn: (of: { charge: string }): void =>
+    warnOfCharge(turnFor(world, 'POST /_local/stripe/warning', null, false), of),
+})

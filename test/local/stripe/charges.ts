@@ -61,7 +61,7 @@ export function chargeFor(
     source: null,
     source_transfer: null,
     statement_descriptor: null,
-    statement_descriptor_suffix: null,
+    statement_descriptor_suffix: intent.statement_descriptor_suffix,
     status: failure ? 'failed' : 'succeeded',
     transfer_data: null,
     transfer_group: null,
@@ -145,7 +145,10 @@ export function releaseCharge(
 export function disputeOrWarn(turn: Turn, taken: Stripe.Charge): void {
   const { dispute, fraudWarning } = testCardOf(turn.state, taken.payment_method!)
   if (dispute) openDispute(turn, taken, dispute)
-  if (!fraudWarning) return
+  if (fraudWarning) warnAbout(turn, taken)
+}
+
+export function warnAbout(turn: Turn, taken: Stripe.Charge): void {
   const warning = keep<Stripe.Radar.EarlyFraudWarning>(turn.state.fraudWarnings, {
     id: newId('issfr'),
     object: 'radar.early_fraud_warning',

@@ -61,7 +61,8 @@ type Changeable = Requests['POST /v1/customers'] & Requests['POST /v1/customers/
 
 function changesOf(turn: Turn, before: Stripe.Customer, params: Changeable): Partial<Stripe.Customer> {
   const { address, email, invoice_settings: settings, metadata } = params
-  if (email && !/^[^\s@]+@[^\s@]+$/.test(email)) {
+  // Stripe takes ASCII only: an international domain in its `xn--` form.
+  if (email && !/^[!-?A-~]+@[!-?A-~]+$/.test(email)) {
     throw invalid(`Invalid email address: ${email}`, { code: 'email_invalid', param: 'email' })
   }
   const text = (name: 'description' | 'email' | 'name' | 'phone') =>

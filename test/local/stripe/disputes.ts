@@ -5,13 +5,19 @@ import { listPage } from './lists.ts'
 import { charge } from './lookup.ts'
 import { newId, own, ref } from './state.ts'
 import { keep, later, seconds, type Turn } from './turn.ts'
+import { settleWarnings } from './warnings.ts'
 import type { Requests } from './wire.ts'
 
 /** How long the bank takes to decide on the evidence. */
 const VERDICT_MS = 5000
 
 /** Disputes a charge as the card holder. A chargeback takes the money at once; an inquiry does not. */
-export function openDispute(turn: Turn, taken: Stripe.Charge, track: 'chargeback' | 'inquiry'): void {
+export function openDispute(
+  turn: Turn,
+  taken: Stripe.Charge,
+  track: 'chargeback' | 'inquiry',
+  reason = 'fraudulent',
+): Stripe.Dispute {
   const inquiry = track === 'inquiry'
   const opened = keep<Stripe.Dispute>(turn.state.disputes, {
     id: newId('du'),
@@ -45,12 +51,14 @@ export function openDispute(turn: Turn, taken: Stripe.Charge, track: 'chargeback
       },
       type: 'card',
     },
-    reason: 'fraudulent',
+    reason,
     status: inquiry ? 'warning_needs_response' : 'needs_response',
   })
   taken.disputed = true
   turn.emit('charge.dispute.created', opened)
   if (!inquiry) turn.emit('charge.dispute.funds_withdrawn', opened)
+  settleWarnings(turn, taken)
+  return opened
 }
 
 const NO_EVIDENCE: Stripe.Dispute.Evidence = {

@@ -9,12 +9,20 @@ export class StripeProblem extends Error {
    * malformed request may be corrected and sent again with the same key.
    */
   readonly executed: boolean
+  /** Further headers of the answer. */
+  readonly headers: Readonly<Record<string, string>>
 
-  constructor(status: number, body: ErrorBody, executed = true) {
+  constructor(
+    status: number,
+    body: ErrorBody,
+    executed = true,
+    headers: Readonly<Record<string, string>> = {},
+  ) {
     super(body.message)
     this.status = status
     this.body = body
     this.executed = executed
+    this.headers = headers
   }
 }
 
@@ -72,11 +80,27 @@ export function keyMisused(key: string): StripeProblem {
   )
 }
 
-export function rateLimited(): StripeProblem {
+/**
+ * 429: too many calls, or with `lock_timeout` another call is working on the same object.
+ * @param reason Stripe's header `Stripe-Rate-Limited-Reason`.
+ */
+export function rateLimited(
+  reason: 'global-rate' | 'endpoint-rate' | 'lock_timeout' = 'endpoint-rate',
+  retryAfterSeconds?: number,
+): StripeProblem {
+  const isLock = reason === 'lock_timeout'
   return new StripeProblem(
     429,
-    { type: 'invalid_request_error', code: 'rate_limit', message: 'Request rate limit exceeded.' },
+    {
+      type: 'invalid_request_error',
+      code: isLock ? 'lock_timeout' : 'rate_limit',
+      message: isLock ? 'This object cannot be accessed right now.' : 'Request rate limit exceeded.',
+    },
     false,
+    {
+      ...(!isLock && { 'stripe-rate-limited-reason': reason }),
+      ...(retryAfterSeconds !== undefined && { 'retry-after': String(retryAfterSeconds) }),
+    },
   )
 }
 

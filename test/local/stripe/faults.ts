@@ -9,7 +9,9 @@ export const FAULTS = [
   'lose-reply-after-commit',
   /** The answer for an idempotency key in use; no work is done. */
   '409',
-  /** The answer for too many requests; no work is done. */
+  /**
+   * The answer for too many requests, or with `code: "lock_timeout"` for an object in use; no work is done.
+   */
   '429',
   /** Stored under the idempotency key. The work is done only with `code: "after-commit"`. */
   '500',
@@ -23,8 +25,12 @@ export const FAULTS = [
   'duplicate-webhooks',
   /** The events of the request are delivered a second later, newest first. */
   'reorder-webhooks',
-  /** The events of the request are never delivered. */
+  /** The events of the request are never delivered, though an endpoint subscribes to them. */
   'drop-webhooks',
+  /** No endpoint subscribes to the events of the request: none is delivered, and no delivery is pending. */
+  'no-endpoint',
+  /** The secret key is that of another account, which has no objects. */
+  'other-account',
 ] as const
 
 export type FaultName = (typeof FAULTS)[number]
@@ -34,8 +40,10 @@ export type FaultName = (typeof FAULTS)[number]
  * counts retries too: stripe-node retries once after a reset or a 409.
  */
 export interface Fault extends DoubleFault<FaultName> {
-  /** For `decline` a decline code, for `500` optionally `after-commit`. */
+  /** For `decline` a decline code, for `500` optionally `after-commit`, for `429` `lock_timeout`. */
   code?: string
+  /** For `429` the answer's `Retry-After`, seconds; Stripe itself sends none. */
+  retryAfterSeconds?: number
 }
 
 export type FaultList = FaultQueue<Fault>

@@ -1,4 +1,6 @@
 import type Stripe from 'stripe'
+import { priceText } from '../../../core/notifications/amounts.ts'
+import { currencyCodes, currencyRules, MAX_CHARGE } from '../../../core/purchases/currencies.ts'
 import type { DeclineCode } from './cards.ts'
 import { chargeFor, disputeOrWarn, releaseCharge } from './charges.ts'
 import { invalid } from './errors.ts'
@@ -16,10 +18,8 @@ const HOLD_MS = 7 * 86_400_000
 type Intent = Stripe.PaymentIntent
 
 export function createPaymentIntent(turn: Turn, params: Requests['POST /v1/payment_intents']): Intent {
-  checkAmount(params.amount)
-  if (params.currency.toLowerCase() !== 'usd') {
-    throw invalid('The local double knows one currency, usd.', { param: 'currency' })
-  }
+  const currency = params.currency.toLowerCase()
+  checkAmount(params.amount, currency)
   if (params.off_session && !params.confirm) {
     throw invalid(
       'The parameter `off_session` cannot be passed when creating a PaymentIntent unless `confirm` is set to true.',
@@ -47,7 +47,7 @@ export function createPaymentIntent(turn: Turn, params: Requests['POST /v1/payme
     client_secret: `${id}_secret_${letters(25)}`,
     confirmation_method: params.confirmation_method ?? 'automatic',
     created: seconds(turn),
-    currency: 'usd',
+    currency,
     customer: customerId,
     customer_account: null,
     description: params.description ?? null,
@@ -65,13 +65,13 @@ export function createPaymentIntent(turn: Turn, params: Requests['POST /v1/payme
     payment_method_types: ['card'],
     payment_record: null,
     processing: null,
-    receipt_email: params.receipt_email ?? null,
+    receipt_email: receiptOf(params.receipt_email),
     review: null,
     setup_future_usage: params.setup_future_usage ?? null,
     shipping: shippingOf(params.shipping),
     source: null,
     statement_descriptor: null,
-    statement_descriptor_suffix: null,
+    statement_descriptor_suffix: suffixOf(params.statement_descriptor_suffix),
     status: method ? 'requires_confirmation' : 'requires_payment_method',
     transfer_data: null,
     transfer_group: null,
@@ -81,12 +81,47 @@ export function createPaymentIntent(turn: Turn, params: Requests['POST /v1/payme
   return params.confirm ? confirm(turn, created, params) : created
 }
 
-function checkAmount(amount: number): void {
-  if (amount < 50) {
-    throw invalid('Amount must be at least $0.50 usd', { code: 'amount_too_small', param: 'amount' })
+/** What follows the account's own name on a card statement; together they have at most 22 characters. */
+function suffixOf(suffix: string | undefined): string | null {
+  if (suffix === undefined || suffix === '') return null
+  const refuse = (message: string) => {
+    throw invalid(message, { param: 'statement_descriptor_suffix' })
   }
-  if (amount > 99_999_999) {
-    throw invalid('Amount must be no more than $999,999.99', { code: 'amount_too_large', param: 'amount' })
+  if (`${PREFIX}* ${suffix}`.length > 22)
+    refuse('The statement descriptor prefix and suffix must be at most 22 characters together.')
+  if (/[<>\\'"*]/.test(suffix)) refuse('The statement descriptor may not contain any of <>\\\'"*.')
+  if (!/^[\x20-\x7e]+$/.test(suffix) || !/[a-z]/i.test(suffix))
+    refuse('The statement descriptor must contain at least one alphabetic character, in Latin letters only.')
+  return suffix
+}
+
+/** The longest name that an account may set for its statements. */
+const PREFIX = 'BURSARTEST'
+
+function receiptOf(email: string | undefined): string | null {
+  if (email === undefined || email === '') return null
+  if (/^[!-?A-~]+@[!-?A-~]+$/.test(email)) return email
+  throw invalid(`Invalid email address: ${email}`, { code: 'email_invalid', param: 'receipt_email' })
+}
+
+function checkAmount(amount: number, currency: string): void {
+  const code = currency.toUpperCase()
+  if (!currencyCodes.includes(code)) throw invalid(`Invalid currency: ${currency}.`, { param: 'currency' })
+  const { minimum, step } = currencyRules(code)
+  if (amount < minimum) {
+    throw invalid(`Amount must be at least ${priceText(minimum, code)} ${currency}`, {
+      code: 'amount_too_small',
+      param: 'amount',
+    })
+  }
+  if (amount > MAX_CHARGE) {
+    throw invalid(`Amount must be no more than ${priceText(MAX_CHARGE, code)}`, {
+      code: 'amount_too_large',
+      param: 'amount',
+    })
+  }
+  if (amount % step !== 0) {
+    throw invalid(`Amounts in ${currency} must be divisible by ${step}.`, { param: 'amount' })
   }
 }
 
@@ -207,7 +242,7 @@ export function updatePaymentIntent(
       `This PaymentIntent's ${what} could not be updated because it has a status of ${intent.status}. You may only update the ${what} of a PaymentIntent with one of the following statuses: ${OPEN.join(', ')}.`,
     )
   }
-  if (amount !== undefined) checkAmount(amount)
+  if (amount !== undefined) checkAmount(amount, intent.currency)
   const method = methodId === undefined ? undefined : materialise(turn, methodId)
   if (method) checkUsable(turn, method, ref(intent.customer), intent)
   if (amount !== undefined) intent.amount = amount

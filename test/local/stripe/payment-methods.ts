@@ -107,7 +107,7 @@ function newMethod(
   return keep(turn.state.paymentMethods, created)
 }
 
-function cardOf(
+export function cardOf(
   known: TestCard,
   number: string,
   expires: { month: number; year: number },

@@ -1,4 +1,5 @@
 import type Stripe from 'stripe'
+import { priceText } from '../../../core/notifications/amounts.ts'
 import { refuseDisputed } from './disputes.ts'
 import { invalid, missing } from './errors.ts'
 import { change, mergedMetadata } from './fields.ts'
@@ -6,6 +7,7 @@ import { listPage } from './lists.ts'
 import { charge, paymentIntent } from './lookup.ts'
 import { newId, own, ref, testCardOf } from './state.ts'
 import { keep, later, seconds, type Turn } from './turn.ts'
+import { settleWarnings } from './warnings.ts'
 import type { Requests } from './wire.ts'
 
 /** How long a refund to a test card with asynchronous refunds takes. */
@@ -18,6 +20,7 @@ export function createRefund(turn: Turn, params: Requests['POST /v1/refunds']): 
   }
   refuseDisputed(turn, taken.id)
   const left = taken.amount - taken.amount_refunded
+  const price = (cents: number) => priceText(cents, taken.currency.toUpperCase())
   if (left === 0) {
     throw invalid(`Charge ${taken.id} has already been refunded.`, { code: 'charge_already_refunded' })
   }
@@ -26,7 +29,7 @@ export function createRefund(turn: Turn, params: Requests['POST /v1/refunds']): 
     throw invalid('Invalid positive integer', { param: 'amount', code: 'parameter_invalid_integer' })
   if (amount > left) {
     throw invalid(
-      `Refund amount (${dollars(amount)}) is greater than unrefunded amount on charge (${dollars(left)})`,
+      `Refund amount (${price(amount)}) is greater than unrefunded amount on charge (${price(left)})`,
       { param: 'amount' },
     )
   }
@@ -79,17 +82,6 @@ function give(taken: Stripe.Charge, amount: number): Partial<Stripe.Charge> {
   const refunded = taken.amount_refunded + amount
   return change(taken, { amount_refunded: refunded, refunded: refunded === taken.amount })
 }
-
-/** Makes the fraud warnings of a fully refunded charge no longer actionable. */
-function settleWarnings(turn: Turn, taken: Stripe.Charge): void {
-  for (const warning of Object.values(turn.state.fraudWarnings)) {
-    if (warning.charge !== taken.id || !warning.actionable || !taken.refunded) continue
-    warning.actionable = false
-    turn.emit('radar.early_fraud_warning.updated', warning, { actionable: true })
-  }
-}
-
-const dollars = (cents: number) => `$${(cents / 100).toFixed(2)}`
 
 /** Makes a pending refund succeed. */
 export function settleRefund(turn: Turn, id: string): void {

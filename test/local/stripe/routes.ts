@@ -95,6 +95,7 @@ export const ROUTES: { readonly [K in RouteKey]: Route<Requests[K]> } = {
       'off_session',
       'payment_method_options',
       'receipt_email',
+      'statement_descriptor_suffix',
       'setup_future_usage',
       'shipping',
     ],

@@ -8,19 +8,20 @@ export interface AwsCredentials {
   sessionToken?: string | undefined
 }
 
-/** A `POST /` request. Names of `headers` are lower-case and include `host`. */
+/** A `POST` request. Names of `headers` are lower-case and include `host`. */
 export interface Unsigned {
   headers: Readonly<Record<string, string>>
   body: string
 }
 
 /**
- * Signs requests to DynamoDB by AWS's Signature Version 4, as far as these requests need it: one path, no
+ * Signs requests to a service by AWS's Signature Version 4, as far as our requests need it: one path, no
  * query, header values without runs of spaces, every header signed.
+ * @param path must consist of characters that a URL does not escape.
  * @returns a function that gives the request's headers with the signature, which is valid for five minutes
  *   from `atMs`.
  */
-export function requestSigner(region: string, credentials: AwsCredentials) {
+export function requestSigner(region: string, credentials: AwsCredentials, service: string, path = '/') {
   const { accessKeyId, secretAccessKey, sessionToken } = credentials
   let key: { day: string; secret: Buffer } | undefined
 
@@ -29,7 +30,7 @@ export function requestSigner(region: string, credentials: AwsCredentials) {
     const day = time.slice(0, 8)
     // The signing key is derived from the secret by four MACs and stays the same for a day.
     if (key?.day !== day) {
-      const parts = [day, region, 'dynamodb', 'aws4_request']
+      const parts = [day, region, service, 'aws4_request']
       key = { day, secret: parts.reduce<Buffer>(hmac, Buffer.from(`AWS4${secretAccessKey}`)) }
     }
     const signed: Record<string, string> = {
@@ -39,8 +40,8 @@ export function requestSigner(region: string, credentials: AwsCredentials) {
     }
     const names = Object.keys(signed).sort()
     const lines = names.map((name) => `${name}:${signed[name]}\n`).join('')
-    const canonical = `POST\n/\n\n${lines}\n${names.join(';')}\n${sha256(body)}`
-    const scope = `${day}/${region}/dynamodb/aws4_request`
+    const canonical = `POST\n${path}\n\n${lines}\n${names.join(';')}\n${sha256(body)}`
+    const scope = `${day}/${region}/${service}/aws4_request`
     const toSign = `AWS4-HMAC-SHA256\n${time}\n${scope}\n${sha256(canonical)}`
     const signature = hmac(key.secret, toSign).toString('hex')
     signed.authorization = `AWS4-HMAC-SHA256 Credential=${accessKeyId}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`

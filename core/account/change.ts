@@ -1,0 +1,42 @@
+import { DomainError } from '../errors.ts'
+import type { Deps } from '../ports.ts'
+import { retryRaces } from '../table/race.ts'
+import { type Account, readAccount, requireActive, type SessionCaller } from './account.ts'
+
+/**
+ * Changes an account on behalf of its owner. After a lost race the account is read again, and `change` decides
+ * anew by what it finds.
+ * @param read the account as the gate has read it.
+ * @param change throws `ConditionFailed` if the account has changed when it writes.
+ * @throws DomainError `account_deactivated`, `account_suspended` if the account stopped being active meanwhile;
+ *   `conflict` if every try lost a race
+ */
+export function changeAccount<T>(
+  deps: Deps<'table'>,
+  read: Account,
+  change: (account: Account) => Promise<T>,
+): Promise<T> {
+  return retryRaces(deps, async (tries) => {
+    if (tries === 1) return change(read)
+    const account = await readAccount(deps, read.id)
+    if (!account) throw new DomainError('session_ended')
+    requireActive(account)
+    return change(account)
+  })
+}
+
+/**
+ * As `changeAccount`, for a change that decides who gets in or makes a secret: a lost race may have ended the
+ * caller's session, and then nothing is changed.
+ * @throws DomainError `session_ended` if the session has ended meanwhile, and as `changeAccount` does
+ */
+export function changeSession<T>(
+  deps: Deps<'table'>,
+  { account: read, sessionId }: SessionCaller,
+  change: (caller: SessionCaller) => Promise<T>,
+): Promise<T> {
+  return changeAccount(deps, read, async (account) => {
+    if (!Object.hasOwn(account.sessions, sessionId)) throw new DomainError('session_ended')
+    return change({ account, sessionId })
+  })
+}

@@ -1,0 +1,30 @@
+import type { Deps } from '../ports.ts'
+import { expr } from '../table/expression.ts'
+import { dueAt, keys } from '../table/keys.ts'
+import { LEASE_MS } from '../table/lease.ts'
+import type { Write } from '../table/table.ts'
+import { type Card, type StoredCard, unchangedCard } from './stored.ts'
+
+type LiveCard = StoredCard & { card: Card }
+
+/** Other cards on file with the same number. */
+export const twinsOf = (
+  cards: readonly LiveCard[],
+  { id, fingerprint }: Pick<Card, 'id' | 'fingerprint'>,
+): LiveCard[] =>
+  cards.filter(
+    ({ cardId, card }) => cardId !== id && fingerprint !== undefined && card.fingerprint === fingerprint,
+  )
+
+/** Takes a twin off the account. It is detached at the provider afterwards. */
+export function retireTwin(deps: Deps, accountId: string, twin: StoredCard): Write {
+  const { due, dueAtMs } = dueAt('CARD', accountId, deps.clock.nowMs() + LEASE_MS)
+  return {
+    update: keys.card(accountId, twin.cardId),
+    set: expr`SET #removing = ${true}, #version = ${twin.version + 1}, #due = ${due}, #dueAtMs = ${dueAtMs}`,
+    if: unchangedCard(twin),
+  }
+}
+
+export const retireTwins = (deps: Deps, accountId: string, twins: readonly StoredCard[]): Write[] =>
+  twins.map((twin) => retireTwin(deps, accountId, twin))

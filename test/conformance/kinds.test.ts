@@ -1,0 +1,124 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+
+/**
+ * Kinds of faults that systems of this job are known for, each with the test that holds it: the file, and the words
+ * of its title. A kind is one input of many, so look there before you add a case of the same kind elsewhere.
+ */
+const KINDS: Readonly<Record<string, readonly [file: string, title: string]>> = {
+  'a retry that changes its own request': ['core/table.test.ts', 'is retried as the same request'],
+  'a table that is busy': ['conformance/table-faults.deep.test.ts', 'FAULTS.flatMap'],
+  'a trigger by level only': ['jobs/renew.test.ts', 'a refusal for want of units'],
+  'a request that no renewal can serve': [
+    'jobs/renew.test.ts',
+    'of more units than a bundle holds never renews',
+  ],
+  'a payment that is compared once': [
+    'conformance/reconciliation.test.ts',
+    'a payment that is open when it is ten minutes old',
+  ],
+  'identity by what others can edit': [
+    'conformance/reconciliation.test.ts',
+    'a payment whose metadata was edited belongs to the purchase that has stored its id',
+  ],
+  'events that nobody takes': [
+    'conformance/reconciliation.test.ts',
+    'without an endpoint at Stripe, the sweep makes the ledger follow',
+  ],
+  'a burst that becomes a retry storm': ['machine/renewal-crowd.deep.test.ts', 'renewals due at once'],
+  'an outage that makes work without end': [
+    'machine/purchases-machine.test.ts',
+    'waits for the end of an outage of a day in one purchase',
+  ],
+  'absence taken for completion': [
+    'conformance/reconciliation.test.ts',
+    'an absent object proves nothing while the secret key is that of another account',
+  ],
+  'a hot event answered by a poll': [
+    'jobs/renew.test.ts',
+    'starts the renewal, and no other consume calls Lambda',
+  ],
+  'a steady customer who is refused': ['machine/steady-use.test.ts', 'faster use than that is refused'],
+  'a charge without a brake': ['v1/use-renewal-link.test.ts', 'auto-renewal is off without a sign-in'],
+  'identity by id where the thing behind it changes': [
+    'conformance/card-limits.test.ts',
+    'a payment method whose card the network replaces',
+  ],
+  'a rule on one of two ways': [
+    'conformance/card-limits.test.ts',
+    'the newest other card takes the place of a default card',
+  ],
+  'an edge of a state machine without a message': [
+    'conformance/renewal.test.ts',
+    'every change of the state of auto-renewal tells its owner',
+  ],
+  'processing time for event time': [
+    'conformance/reconciliation.test.ts',
+    'a charge of December that is settled in January',
+  ],
+  'a signal about a card judged by the balance': [
+    'conformance/card-limits.test.ts',
+    'a card that is reported as misused',
+  ],
+  'a limit by endpoint instead of by card': [
+    'conformance/card-limits.test.ts',
+    'the bank is asked about a card',
+  ],
+  'check and act apart': ['machine/purchases-machine.test.ts', 'never begins once %s forbids it'],
+  'a runaway': ['conformance/renewal.test.ts', 'when it is the fourth within an hour'],
+  'ids that make consumes expensive': ['conformance/id-cost.deep.test.ts', 'cost no more'],
+  'a customer text chosen by arithmetic': [
+    'conformance/messages.test.ts',
+    'a refund and a dispute of one payment',
+  ],
+  'a charge after deactivation': ['api/deactivate.test.ts', '3-D Secure'],
+  'two stages in one account of the provider': [
+    'conformance/reconciliation.test.ts',
+    'not of another stage in the same Stripe account',
+  ],
+  'a wrong card that counts as a decline': [
+    'conformance/card-limits.test.ts',
+    'a payment method that Stripe does not accept',
+  ],
+  'a link that dies': ['v1/get-invoice.test.ts', 'the link to the receipt is renewed after a week'],
+  'a repeat that is refused': [
+    'conformance/repeats.test.ts',
+    'every row that writes says how its repeat is answered',
+  ],
+  'a filter after the limit': ['v1/list-invoices.test.ts', 'a page is full unless it is the last'],
+  'an object that was deleted elsewhere': [
+    'conformance/reconciliation.test.ts',
+    'a payment that Stripe has deleted can take no money',
+  ],
+  'an address that another system refuses': [
+    'conformance/card-limits.test.ts',
+    'an international domain is sent in ASCII',
+  ],
+  'two entries for one thing': ['conformance/card-limits.test.ts', 'the same card number twice'],
+  'a mailed link to a list instead of its object': [
+    'v1/get-purchase.test.ts',
+    'the mailed link names a renewal that waits',
+  ],
+  'a limit below what the sender sends': ['webhooks/stripe.test.ts', '200 up to 1 MiB'],
+  'an idempotency key on one endpoint only': [
+    'conformance/card-limits.test.ts',
+    'on verify-payment and PUT card',
+  ],
+  'a lost race told to the caller': ['conformance/races.deep.test.ts', 'none is refused for a conflict'],
+  'a currency written by hand': [
+    'conformance/catalogue.test.ts',
+    'a purchase, a renewal, a refund, invoices',
+  ],
+  'a catalogue that is trusted': ['core/catalogue.test.ts', 'a catalogue is refused'],
+  'a product that is no longer sold': [
+    'conformance/catalogue.test.ts',
+    'a bundle that was removed from the catalogue',
+  ],
+}
+
+test.each(Object.entries(KINDS))('%s: a test holds it', (_, [file, title]) => {
+  const source = readFileSync(join(import.meta.dirname, '..', file), 'utf8')
+  expect(source).toContain(title)
+  expect(source).not.toMatch(/\.(only|todo)\(|test\.skip\(/)
+})

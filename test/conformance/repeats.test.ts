@@ -1,0 +1,131 @@
+import { describe, expect, test } from 'vitest'
+import { keys } from '../../core/table/keys.ts'
+import type { Placed } from '../../functions/http/route.ts'
+import { startApp } from '../support/app.ts'
+import { appCode, enrol, wrongAppCode } from '../support/credentials.ts'
+import type { SignedInPerson } from '../support/people.ts'
+import { sampleOf, tokenOf } from '../support/samples.ts'
+import { atStripe } from '../support/stripe.ts'
+import { REPEATS, type RepeatAnswer, sendSample, writers } from './repeats.ts'
+
+const app = await startApp()
+
+test('every row that writes says how its repeat is answered', () => {
+  expect(Object.keys(REPEATS).sort()).toEqual(writers.map(([name]) => name).sort())
+})
+
+/** What a request that is done twice would do twice: items, mails, payments, ledger entries and card tries. */
+async function traces(person: SignedInPerson) {
+  const { table } = await app.ports()
+  const items = await table.list(keys.account(person.accountId), '')
+  const profile = items.find(({ sk }) => sk === '#PROFILE')
+  const { intents, cards } = await atStripe(app, person)
+  return {
+    items: items.map(({ sk }) => sk),
+    mails: app.stack.mail.messages().length,
+    payments: intents.map(({ id }) => id),
+    cards,
+    counts: [profile?.ledgerSeq, profile?.keyCount, profile?.nextKeySlot, profile?.cardTriesMs],
+    sessions: profile?.sessions,
+  }
+}
+
+/** A client that got no answer waits half a minute before it sends the request again. */
+const LATER_MS = 30_000
+
+const answered = (...answers: RepeatAnswer[]) =>
+  writers.filter(([key]) => answers.some((answer) => answer === REPEATS[key]?.[0]))
+
+/** A person with input by which the row succeeds. */
+const subjectOf = async (row: Placed) => {
+  const person = await app.signUp()
+  const sample = await sampleOf(app, row, person)
+  return { person, sample, token: await tokenOf(app, row, person) }
+}
+
+test.each(answered('same', 'named'))(
+  '%s: a repeat has the same answer, and nothing is done twice',
+  async (name, row) => {
+    const { person, sample, token } = await subjectOf(row)
+    const key = REPEATS[name]![0] === 'named' ? 'sent-once' : undefined
+    const first = await sendSample(app, row, sample, token, key)
+    expect(first.status).toBeLessThan(300)
+    const before = await traces(person)
+    app.advance(LATER_MS)
+    const second = await sendSample(app, row, sample, token, key)
+    expect([second.status, second.body]).toEqual([first.status, first.body])
+    expect(await traces(person)).toEqual(before)
+  },
+)
+
+test.each(answered('fresh', 'named'))(
+  '%s: without a name for the request a repeat succeeds too',
+  async (_, row) => {
+    const { sample, token } = await subjectOf(row)
+    const first = await sendSample(app, row, sample, token)
+    app.advance(LATER_MS)
+    expect((await sendSample(app, row, sample, token)).status).toBe(first.status)
+  },
+)
+
+test.each(answered('named'))(
+  '%s: another request with its Idempotency-Key is refused with 422',
+  async (_, row) => {
+    const { sample, token } = await subjectOf(row)
+    await sendSample(app, row, sample, token, 'sent-once')
+    const headers = { 'idempotency-key': 'sent-once' }
+    const { status } = await app.request('POST', '/v1/keys', { token, json: { name: 'another' }, headers })
+    expect(status).toBe(422)
+  },
+)
+
+describe('what looks like a repeat, but is none', () => {
+  test('a session that was ended without a change of password does not learn that the password was changed', async () => {
+    const person = await app.signUp()
+    await app.request('POST', '/v1/auth/logout', { token: person.accessToken })
+    const json = { password: 'Another1!', oldPassword: person.password }
+    const { status, body } = await app.request('PUT', '/v1/user/password', {
+      token: person.accessToken,
+      json,
+    })
+    expect([status, body.type]).toEqual([401, 'urn:bursar:problem:session_ended'])
+  })
+
+  test('an expired token repeats nothing', async () => {
+    const { accessToken: token } = await app.signUp()
+    await app.request('PUT', '/api/users/current/deactivate', { token })
+    app.advance(15 * 60_000)
+    const { status } = await app.request('PUT', '/api/users/current/deactivate', { token })
+    expect(status).toBe(401)
+  })
+
+  test('the code that switched two factors on shows the recovery codes to no later guess', async () => {
+    const person = await app.signUp()
+    const seed = await enrol(app, person)
+    const verify = (code: string) =>
+      app.request('POST', '/v1/auth/verify2FA', { token: person.accessToken, json: { code } })
+    const code = appCode(seed)
+    const { body } = await verify(code)
+    const guesses = await Promise.all([0, 1, 2, 3].map((nth) => verify(wrongAppCode(seed, nth))))
+    expect(guesses.map(({ status }) => status)).toEqual([409, 409, 409, 409])
+    const json = { email: person.email, password: person.password, twofa: body.recoveryCodes[0] }
+    await app.request('POST', '/v1/auth/login', { json })
+    expect((await verify(code)).status).toBe(409)
+  })
+
+  test('a card that was removed or declined since is proved again', async () => {
+    const person = await app.signUp()
+    const verify = () =>
+      app.request('POST', '/api/users/current/verify-payment', {
+        token: person.accessToken,
+        json: { paymentMethod: 'pm_card_visa' },
+      })
+    await verify()
+    const [first] = (await atStripe(app, person)).cards
+    const token = person.accessToken
+    await app.request('DELETE', `/api/users/current/payment-method/${first}`, { token })
+    expect((await verify()).status).toBe(200)
+    expect((await atStripe(app, person)).cards).toHaveLength(1)
+    expect((await atStripe(app, person)).intents).toHaveLength(2)
+  })
+})

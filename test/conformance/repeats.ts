@@ -1,0 +1,88 @@
+import type { Placed } from '../../functions/http/route.ts'
+import { rows } from '../../functions/http/rows.ts'
+import type { App } from '../support/app.ts'
+import { rowKey, type Sample } from '../support/samples.ts'
+import type { TestAnswer } from '../support/send.ts'
+import { targetOf } from './contract.ts'
+
+/**
+ * How the repeat of a request that has succeeded is answered, for a client that lost the answer and sends the very
+ * same request again.
+ * - `same`: with the same status and body, and nothing is done twice.
+ * - `fresh`: with the same status and another token or seed, which is as good as the lost one.
+ * - `named`: as `same` with an Idempotency-Key. Without one the request is done again, as `why` says.
+ */
+export type RepeatAnswer = 'same' | 'fresh' | 'named'
+
+/** Every row that writes, with the reason for its answer. A new row needs an entry. */
+export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
+  'api.deactivate': ['same', 'the account is blocked; any genuine token of it may learn that'],
+  'api.deletePaymentMethod': ['same', 'the mark of the removed card is kept for 30 days'],
+  'api.restore': [
+    'same',
+    'an active account stays active; the profile keeps a MAC of the code, which works once',
+  ],
+  'api.updateCurrentUser': ['same', 'the password that the account has proves that the change was made'],
+  'api.verifyPayment': ['same', 'the profile names the request that has proved a card last'],
+  'rest.createUser': ['same', 'the names and the password prove whose account it is, for 50 minutes'],
+  'rest.updateUser': ['same', 'the profile keeps the name before, which is still in the path'],
+  'v1.activate': ['same', 'the code is kept until it expires, marked as used'],
+  'v1.buy': ['named', 'a customer may refill twice, so only ten seconds make a second click'],
+  'v1.changeBundle': ['same', 'nobody changes to the bundle that the account holds by that very change'],
+  'v1.changeCard': ['same', 'the profile names the request that has proved a card last'],
+  'v1.changePassword': ['same', 'the password that the account has proves that the change was made'],
+  'v1.confirmSession': [
+    'fresh',
+    'the ten minutes begin again; the session keeps a MAC of the code that proved it',
+  ],
+  'v1.consume': ['same', 'a request id is spent once'],
+  'v1.consumeBatch': ['same', 'a request id is spent once'],
+  'v1.createKey': ['named', 'two keys may have one name, so a second key is made'],
+  'v1.deleteKey': ['same', 'the mark of the revoked key is kept for 48 hours'],
+  'v1.enrolTwoFactor': [
+    'fresh',
+    'a seed counts for nothing before its first code, so another takes its place',
+  ],
+  'v1.login': ['fresh', 'the session of the lost answer ends by itself; a second code must be another one'],
+  'v1.logout': ['same', 'the session of a genuine token is ended'],
+  'v1.refresh': ['fresh', 'a session may have many access tokens'],
+  'v1.removeTwoFactor': ['same', 'the profile keeps a MAC of the code that switched two factors off'],
+  'v1.requestPasswordReset': ['same', 'one request for an address waits at a time'],
+  'v1.resend': ['same', 'one request for an address waits at a time'],
+  'v1.resetPassword': ['same', 'the code stays bound to its request until it expires'],
+  'v1.rotateKey': ['named', 'a key may be rotated twice; the key of the lost answer is refused then'],
+  'v1.setFlags': ['same', 'the flags are set to what they are'],
+  'v1.setRenewal': ['same', 'the limits are set to what they are'],
+  'v1.signUpForBundle': [
+    'same',
+    'nobody signs up for the bundle that the account holds by that very sign-up',
+  ],
+  'v1.useRenewalLink': [
+    'same',
+    'the code may be sent again for as long as it lives, and allows or stops once',
+  ],
+  'v1.verifyTwoFactor': ['same', 'the recovery codes follow from the seed, and the code proves who asks'],
+  'webhooks.stripe': ['same', 'an event is worked on once'],
+}
+
+const writes = ({ routes }: Placed) => routes.some((key) => !key.startsWith('GET '))
+/** The rows that write, by their names. */
+export const writers = rows.filter(writes).map((row) => [rowKey(row), row] as const)
+
+/** Sends the sample of a row. @param key an Idempotency-Key */
+export function sendSample(
+  app: App,
+  row: Placed,
+  sample: Sample,
+  token: string | undefined,
+  key?: string,
+): Promise<TestAnswer> {
+  const [method, target] = targetOf(row.routes.find((each) => !each.startsWith('GET '))!, sample.path ?? {})
+  const named = key === undefined ? {} : { 'idempotency-key': key }
+  if (sample.raw) return app.request(method, target, { ...sample.raw })
+  return app.request(method, target, {
+    token,
+    headers: named,
+    ...(sample.body && { json: sample.body }),
+  })
+}

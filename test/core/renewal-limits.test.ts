@@ -1,0 +1,65 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { limitReached, withRenewal } from '../../core/purchases/renewal-limits.ts'
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+const START_MS = Date.UTC(2026, 10, 2)
+
+/** The profile's count after renewals at these times. */
+const renewedAt = (timesMs: readonly number[], cents = 99) =>
+  timesMs.reduce<Parameters<typeof withRenewal>[0]>(
+    (profile, atMs) => ({ renewed: withRenewal(profile, atMs, cents) }),
+    { renewed: undefined },
+  )
+
+describe('the number of renewals', () => {
+  test('in an hour and in a day is exact for up to 48 a day', () => {
+    const gaps = fc.array(fc.integer({ min: 1, max: HOUR_MS }), { minLength: 1, maxLength: 48 })
+    fc.assert(
+      fc.property(gaps, fc.integer({ min: 1, max: 12 }), (steps, most) => {
+        let atMs = START_MS
+        const timesMs = steps.map((step) => (atMs += step))
+        const profile = { ...renewedAt(timesMs), maxRenewalsPerHour: most, maxRenewalsPerDay: 3 * most }
+        const nowMs = atMs + 1
+        const within = (ms: number) => timesMs.filter((each) => each > nowMs - ms).length
+        const isHeld = within(HOUR_MS) >= most || within(DAY_MS) >= 3 * most
+        const reached = limitReached(profile, 99, nowMs)
+        expect(reached !== undefined).toBe(isHeld)
+        if (!reached) return
+        expect(limitReached(profile, 99, reached.nextAttemptAtMs - 1)).toBeDefined()
+        expect(limitReached(profile, 99, reached.nextAttemptAtMs)).toBeUndefined()
+      }),
+    )
+  })
+
+  test('of thousands a day stays small, never counts too few, and a fifth too many at most', () => {
+    const timesMs = Array.from({ length: 9_000 }, (_, at) => START_MS + at * 20_000)
+    const { renewed } = renewedAt(timesMs)
+    const nowMs = START_MS + 8_999 * 20_000
+    expect(JSON.stringify(renewed).length).toBeLessThan(2_000)
+    for (const [ms, real] of [
+      [HOUR_MS, 180],
+      [DAY_MS, 4_320],
+    ] as const) {
+      const counted = (renewed?.recent ?? [])
+        .filter(({ atMs }) => atMs > nowMs - ms)
+        .reduce((sum, { count }) => sum + count, 0)
+      expect(counted).toBeGreaterThanOrEqual(real)
+      expect(counted).toBeLessThan(real * 1.25)
+    }
+  })
+
+  test('and their cost begin anew with each month of the charge', () => {
+    const { renewed } = renewedAt([Date.UTC(2026, 10, 30, 23, 59), Date.UTC(2026, 11, 1)])
+    expect(renewed).toMatchObject({ month: '2026-12', cents: 99, count: 1 })
+    expect(renewed?.recent).toHaveLength(2)
+  })
+
+  test('stored before it was counted is 0', () => {
+    expect(withRenewal({ renewed: { month: '2026-11', cents: 198 } }, START_MS, 99)).toMatchObject({
+      cents: 297,
+      count: 1,
+    })
+  })
+})
