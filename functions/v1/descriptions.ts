@@ -68,7 +68,10 @@ export const descriptions = {
     '',
     '- The code of a registration confirms the address, and grants a trial of 100 units, once per account.',
     '- The code of a change of address makes the new address the one of the account. 409 `email_taken`: another account',
-    'has taken the new address meanwhile.',
+    'has proved the new address meanwhile. An account that never proved it loses it.',
+    '',
+    'Either ends every session of the account: sign in again. An account whose address nobody confirms within 7 days is',
+    'removed.',
   ),
   login: markdown(
     'Send either `email` or `username`, `password`, and `twofa` where two-factor authentication is on. `expiresIn` is the',
@@ -126,7 +129,8 @@ export const descriptions = {
   changePassword: markdown(
     'Needs a proof: `oldPassword`, or a sign-in of this session that is at most 10 minutes old (403',
     '`reauthentication_required`). With two-factor authentication on, `twofa` is required, and is proof enough.',
-    '`oldPassword` is checked whenever it is sent.',
+    '`oldPassword` is checked whenever it is sent. `{"keys": "rotate"}` also replaces the default key and revokes all',
+    'others.',
     '',
     'A repeat after a lost answer is 204 again while its access token lives and the password is still this one.',
     '',
@@ -157,7 +161,7 @@ export const descriptions = {
   ),
   verifyTwoFactor: markdown(
     'Switches two-factor authentication on with a first code of the app, and answers ten recovery codes. Each works once,',
-    'and they are shown only here; the same code within its half minute shows them again. After five wrong codes in a row every code is refused for 15 minutes.',
+    'and they are shown only here; the same code within its half minute shows them again. Every other session ends. After five wrong codes in a row every code is refused for 15 minutes.',
   ),
   removeTwoFactor: markdown(
     'Takes a code of the app or a recovery code. The seed and all recovery codes are deleted. A repeat with the same code',
@@ -169,6 +173,7 @@ export const descriptions = {
   ),
   createKey: markdown(
     'The answer shows the whole key in `key`, this once: Bursar stores only a hash of it, so keep it safe.',
+    'The address must be confirmed: 403 `email_unconfirmed`.',
     'An account has at most 8 live keys, the default key included: 409 `key_limit_reached`.',
     '',
     ...keyRepeats,
