@@ -2,6 +2,8 @@ import type { Account } from '../account/account.ts'
 import type { Deps } from '../ports.ts'
 import { CURRENCY } from '../purchases/catalogue.ts'
 import { keys } from '../table/keys.ts'
+import { readPage } from '../table/page.ts'
+import type { Item } from '../table/table.ts'
 import { type LedgerEntry, parseEntry } from './entry.ts'
 
 /** An entry with the currency of its amount: the catalogue's for an entry that names none. */
@@ -18,13 +20,12 @@ export async function listLedger(
   account: Account,
   page: { limit: number; cursor?: number | undefined },
 ): Promise<{ entries: StatementLine[]; next: number | undefined }> {
-  const items = await deps.table.list(keys.account(account.id), 'LEDGER#', {
-    limit: page.limit + 1,
-    ...(page.cursor !== undefined && { after: keys.ledger(account.id, page.cursor) }),
-  })
-  const entries = items.slice(0, page.limit).map((item) => {
+  const { limit, cursor } = page
+  const after = cursor === undefined ? undefined : keys.ledger(account.id, cursor)
+  const read = (item: Item): StatementLine => {
     const entry = parseEntry(item)
     return { ...entry, currency: entry.currency ?? CURRENCY }
-  })
-  return { entries, next: items.length > page.limit ? entries.at(-1)?.seq : undefined }
+  }
+  const { items, last } = await readPage(deps, keys.account(account.id), 'LEDGER#', { limit, after }, read)
+  return { entries: items, next: last?.seq }
 }

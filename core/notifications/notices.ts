@@ -3,6 +3,7 @@ import type { Account } from '../account/account.ts'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { BUS_EVENT_KEPT_MS, keys, ttlAt } from '../table/keys.ts'
+import { readPage } from '../table/page.ts'
 import { ConditionFailed, type Item } from '../table/table.ts'
 
 const noticeSchema = z.object({
@@ -70,11 +71,10 @@ export async function listNotices(
   account: Account,
   page: { limit: number; cursor?: string | undefined },
 ): Promise<{ notices: Notice[]; next: string | undefined }> {
-  const items = await deps.table.list(keys.account(account.id), 'NOTICE#', {
-    limit: page.limit + 1,
-    newestFirst: true,
-    ...(page.cursor !== undefined && { after: keys.notice(account.id, page.cursor) }),
-  })
-  const notices = items.slice(0, page.limit).map((item) => z.parse(noticeSchema, item))
-  return { notices, next: items.length > page.limit ? notices.at(-1)?.id : undefined }
+  const { limit, cursor } = page
+  const after = cursor === undefined ? undefined : keys.notice(account.id, cursor)
+  const read = (item: Item) => z.parse(noticeSchema, item)
+  const newest = { limit, after, newestFirst: true }
+  const { items, last } = await readPage(deps, keys.account(account.id), 'NOTICE#', newest, read)
+  return { notices: items, next: last?.id }
 }

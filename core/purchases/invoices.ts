@@ -4,6 +4,7 @@ import { DomainError } from '../errors.ts'
 import type { Deps, Receipt } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
+import { readPage } from '../table/page.ts'
 import { type Item, ignoreRefusal } from '../table/table.ts'
 import { DAY_MS } from '../time.ts'
 import { type Purchase, readPurchase } from './purchase.ts'
@@ -86,13 +87,12 @@ export async function listInvoices(
   account: Account,
   page: { limit: number; cursor?: string | undefined },
 ): Promise<{ invoices: ListedInvoice[]; next: string | undefined }> {
-  const items = await deps.table.list(keys.account(account.id), 'INVOICE#', {
-    limit: page.limit + 1,
-    newestFirst: true,
-    ...(page.cursor !== undefined && { after: keys.invoice(account.id, page.cursor) }),
-  })
-  const invoices = items.slice(0, page.limit).map((item) => listedInvoice(z.parse(invoiceSchema, item)))
-  return { invoices, next: items.length > page.limit ? invoices.at(-1)?.id : undefined }
+  const { limit, cursor } = page
+  const after = cursor === undefined ? undefined : keys.invoice(account.id, cursor)
+  const read = (item: Item) => listedInvoice(z.parse(invoiceSchema, item))
+  const newest = { limit, after, newestFirst: true }
+  const { items, last } = await readPage(deps, keys.account(account.id), 'INVOICE#', newest, read)
+  return { invoices: items, next: last?.id }
 }
 
 /** How long a receipt's link is shown as it was read. Stripe lets a link expire 30 days after that. */
