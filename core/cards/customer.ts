@@ -7,10 +7,10 @@ import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
 import { absentObject } from './absence.ts'
-import { listLiveCards } from './declined.ts'
 import { successors } from './default-card.ts'
 import { customerDetails, emailRefused } from './details.ts'
-import { cardTombstone, parseStoredCard, unchangedCard } from './stored.ts'
+import { listLiveCards, readCardEntries } from './on-file.ts'
+import { cardTombstone, unchangedCard } from './stored.ts'
 import {
   customerItem,
   parseCustomer,
@@ -168,8 +168,7 @@ async function isOwnCard(deps: Deps<'payments'>, customerId: string, cardId: str
 
 /** Removes the cards of a deleted customer: the provider has deleted them together with the customer. */
 async function forgetCards(deps: Deps<'table'>, accountId: string, customerId: string): Promise<void> {
-  for (const item of await deps.table.list(keys.account(accountId), 'CARD#')) {
-    const stored = parseStoredCard(item)
+  for (const stored of await readCardEntries(deps, accountId)) {
     if (stored.card?.customerId !== customerId) continue
     const tombstone = cardTombstone(accountId, stored.cardId, stored.version, deps.clock.nowMs())
     await deps.table.put(tombstone, unchangedCard(stored)).catch(ignoreRefusal)

@@ -17,7 +17,8 @@ import {
   withClosure,
   withDecline,
 } from './number.ts'
-import { type Card, isLiveCard, parseStoredCard, type StoredCard, unchangedCard } from './stored.ts'
+import { listLiveCards } from './on-file.ts'
+import { isLiveCard, parseStoredCard, type StoredCard, unchangedCard } from './stored.ts'
 
 /** The marks of a card on file; a mark that is left out is removed. */
 export type CardMarks = Pick<StoredCard, 'declined' | 'reason' | 'closed' | 'restsUntilMs'>
@@ -86,15 +87,6 @@ export const withProof = (card: StoredCard | undefined): StoredCard | undefined 
     closed: undefined,
     ...marksAfterProof(card),
   }
-
-/** The account's cards on file. */
-export async function listLiveCards(
-  deps: Deps<'table'>,
-  accountId: string,
-): Promise<(StoredCard & { card: Card })[]> {
-  const items = await deps.table.list(keys.account(accountId), 'CARD#')
-  return items.map(parseStoredCard).filter(isLiveCard)
-}
 
 /**
  * Writes for a decline, whichever way the card was tried: the decline is counted for the card's number, and a

@@ -1,6 +1,4 @@
-import type { Card, StoredCard } from './stored.ts'
-
-type LiveCard = StoredCard & { card: Card }
+import type { LiveCard } from './stored.ts'
 
 /** Whether a charge can succeed as far as we know: neither declined nor expired. */
 const isUsable = ({ card, declined, closed }: LiveCard, nowMs: number): boolean =>

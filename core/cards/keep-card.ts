@@ -1,13 +1,13 @@
 import type { Profile } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { MoneyDeps } from '../ports.ts'
-import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { requireKnownCustomer } from './absence.ts'
 import { withProof } from './declined.ts'
 import { detachTwins } from './detach-twins.ts'
+import { readCardEntries } from './on-file.ts'
 import { makeDefault } from './settle.ts'
-import { cardItem, isLiveCard, parseStoredCard, unchangedCard } from './stored.ts'
+import { cardItem, isLiveCard, unchangedCard } from './stored.ts'
 import { customerItem, readStoredCustomer, unchangedCustomer } from './stored-customer.ts'
 import { retireTwins, twinsOf } from './twins.ts'
 
@@ -26,7 +26,7 @@ export async function keepCard(
 ): Promise<void> {
   const { accountId, customerId, cardId } = kept
   for (let tries = 0; tries < KEEP_ATTEMPTS; tries++) {
-    const cards = (await deps.table.list(keys.account(accountId), 'CARD#')).map(parseStoredCard)
+    const cards = await readCardEntries(deps, accountId)
     const stored = cards.find((each) => each.cardId === cardId)
     const customer = await readStoredCustomer(deps, accountId)
     if (stored?.removing || customer?.id !== customerId) return

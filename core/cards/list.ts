@@ -1,14 +1,13 @@
 import type { Account } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
-import { keys } from '../table/keys.ts'
-import { type Card, isLiveCard, parseStoredCard } from './stored.ts'
+import { listLiveCards } from './on-file.ts'
+import type { Card } from './stored.ts'
 import type { StoredCustomer } from './stored-customer.ts'
 
 /** The account's cards, newest first: one read, and no call to Stripe. */
 export async function listStoredCards(deps: Deps<'table'>, account: Account): Promise<Card[]> {
-  const items = await deps.table.list(keys.account(account.id), 'CARD#')
-  const cards = items.map(parseStoredCard).filter(isLiveCard)
+  const cards = await listLiveCards(deps, account.id)
   return cards.map(({ card }) => card).sort((a, b) => b.createdMs - a.createdMs)
 }
 

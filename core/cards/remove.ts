@@ -7,11 +7,11 @@ import { keys } from '../table/keys.ts'
 import { ignoreRefusal } from '../table/table.ts'
 import { absentObject } from './absence.ts'
 import { syncCustomer } from './customer.ts'
-import type { listLiveCards } from './declined.ts'
 import { successors } from './default-card.ts'
-import { cardTombstone, isLiveCard, parseStoredCard, type StoredCard, unchangedCard } from './stored.ts'
+import { readCardEntries } from './on-file.ts'
+import { cardTombstone, isLiveCard, type LiveCard, type StoredCard, unchangedCard } from './stored.ts'
 import { readStoredCard } from './sync.ts'
-import { retireTwin, twinsOf } from './twins.ts'
+import { retireTwins, twinsOf } from './twins.ts'
 
 type RemoveDeps = Deps<'table' | 'payments'>
 
@@ -40,7 +40,7 @@ async function markRemoving(
   cardId: string,
 ): Promise<{ accountId: string; customerId: string; cardIds: string[] } | undefined> {
   const { customer } = account
-  const items = (await deps.table.list(keys.account(account.id), 'CARD#')).map(parseStoredCard)
+  const items = await readCardEntries(deps, account.id)
   const stored = items.find((each) => each.cardId === cardId)
   if (stored && !isLiveCard(stored)) return undefined
   if (!customer || !stored) throw new DomainError('not_found')
@@ -63,7 +63,7 @@ async function markRemoving(
           if: expr`#defaultCardId = ${customer.defaultCardId}`,
         }
       : { check: keys.customer(account.id), if: isNotDefault(cardId) },
-    ...gone.map((each) => retireTwin(deps, account.id, each)),
+    ...retireTwins(deps, account.id, gone),
   ])
   return { accountId: account.id, customerId: customer.id, cardIds: gone.map((each) => each.cardId) }
 }
@@ -106,7 +106,7 @@ export async function finishRemoval(
 /** The card that takes the place of a default card that goes together with other entries of the same card. */
 const nextDefault = (
   deps: RemoveDeps,
-  cards: Awaited<ReturnType<typeof listLiveCards>>,
+  cards: readonly LiveCard[],
   gone: readonly StoredCard[],
 ): string | undefined => {
   const others = cards.filter((each) => !gone.some(({ cardId }) => cardId === each.cardId))
@@ -114,7 +114,7 @@ const nextDefault = (
 }
 
 async function successorOf(deps: RemoveDeps, accountId: string, cardId: string): Promise<string | undefined> {
-  const items = (await deps.table.list(keys.account(accountId), 'CARD#')).map(parseStoredCard)
+  const items = await readCardEntries(deps, accountId)
   const fingerprint = items.find((each) => each.cardId === cardId)?.card?.fingerprint
   const others = items.filter(isLiveCard).filter((each) => each.cardId !== cardId)
   return successors(others, { id: cardId, fingerprint }, deps.clock.nowMs())[0]?.cardId

@@ -10,7 +10,7 @@ import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeAll, writeUnlessDone } from '../table/write-all.ts'
 import { absentObject } from './absence.ts'
 import { ownerOf } from './customer.ts'
-import { listLiveCards, markCard } from './declined.ts'
+import { markCard } from './declined.ts'
 import {
   type CardNumber,
   cardNumberItem,
@@ -19,6 +19,7 @@ import {
   type SignalReason,
   unchangedNumber,
 } from './number.ts'
+import { listLiveCards } from './on-file.ts'
 import { readStoredCustomer } from './stored-customer.ts'
 import { readStoredCard, syncCard } from './sync.ts'
 

@@ -20,8 +20,9 @@ import { writeAll, writeUnlessDone } from '../table/write-all.ts'
 import { declineWrites, withProof } from './declined.ts'
 import { detachTwins } from './detach-twins.ts'
 import { endedHold, type Hold, isPaymentOfHold, parseHold } from './hold.ts'
+import { readCardEntries } from './on-file.ts'
 import { lastProof } from './proof.ts'
-import { cardItem, isLiveCard, parseStoredCard, type StoredCard, unchangedCard } from './stored.ts'
+import { cardItem, isLiveCard, type StoredCard, unchangedCard } from './stored.ts'
 import { customerItem, readStoredCustomer, unchangedCustomer } from './stored-customer.ts'
 import { readStoredCard } from './sync.ts'
 import { retireTwins, twinsOf } from './twins.ts'
@@ -123,7 +124,7 @@ async function putProvedCardOnFile(
   const { accountId, cardId, customerId } = hold
   const proved = { ...hold, state: 'releasing', paymentId: payment.id } as const
   for (let tries = 0; tries < PROVE_TRIES; tries++) {
-    const cards = (await deps.table.list(keys.account(accountId), 'CARD#')).map(parseStoredCard)
+    const cards = await readCardEntries(deps, accountId)
     const stored = cards.find((each) => each.cardId === cardId)
     const customer = await readStoredCustomer(deps, accountId)
     // A card that its owner is removing cannot be put on file.

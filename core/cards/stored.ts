@@ -68,8 +68,11 @@ export const parseStoredCard = (item: Item): StoredCard => z.parse(storedCardSch
 export const unchangedCard = (stored: StoredCard | undefined): Expression =>
   stored ? expr`#version = ${stored.version}` : expr`attribute_not_exists(pk)`
 
+/** A card on file. */
+export type LiveCard = StoredCard & { card: Card }
+
 /** Whether a card is on file and its owner can use it. */
-export const isLiveCard = (stored: StoredCard | undefined): stored is StoredCard & { card: Card } =>
+export const isLiveCard = (stored: StoredCard | undefined): stored is LiveCard =>
   stored?.card !== undefined && !stored.removing
 
 /** The item that stores a card. It is due when the next expiry notice is. */

@@ -5,10 +5,10 @@ import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
 import { requireKnownCustomer } from './absence.ts'
 import { syncCustomer } from './customer.ts'
-import { listLiveCards } from './declined.ts'
+import { listLiveCards } from './on-file.ts'
 import { replacedCard } from './replaced.ts'
 import { cardItem, cardTombstone, parseStoredCard, type StoredCard, unchangedCard } from './stored.ts'
-import { retireTwin, twinsOf } from './twins.ts'
+import { retireTwins, twinsOf } from './twins.ts'
 
 const CARD_SYNC_ATTEMPTS = 10
 
@@ -66,7 +66,7 @@ async function attachedCopy(
   const due = dueAt('CARD', accountId, deps.clock.nowMs())
   return [
     { put: isOlder ? { ...item, removing: true, ...due } : item, if: unchangedCard(stored) },
-    ...(isOlder ? [] : twins.map((twin) => retireTwin(deps, accountId, twin))),
+    ...(isOlder ? [] : retireTwins(deps, accountId, twins)),
   ]
 }
 

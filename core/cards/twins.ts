@@ -3,9 +3,7 @@ import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
-import { type Card, type StoredCard, unchangedCard } from './stored.ts'
-
-type LiveCard = StoredCard & { card: Card }
+import { type Card, type LiveCard, type StoredCard, unchangedCard } from './stored.ts'
 
 /** Other cards on file with the same number. */
 export const twinsOf = (
@@ -16,8 +14,11 @@ export const twinsOf = (
     ({ cardId, card }) => cardId !== id && fingerprint !== undefined && card.fingerprint === fingerprint,
   )
 
-/** Takes a twin off the account. It is detached at the provider afterwards. */
-export function retireTwin(deps: Deps, accountId: string, twin: StoredCard): Write {
+/** Takes twins off the account. They are detached at the provider afterwards. */
+export const retireTwins = (deps: Deps, accountId: string, twins: readonly StoredCard[]): Write[] =>
+  twins.map((twin) => retireTwin(deps, accountId, twin))
+
+function retireTwin(deps: Deps, accountId: string, twin: StoredCard): Write {
   const { due, dueAtMs } = dueAt('CARD', accountId, deps.clock.nowMs() + LEASE_MS)
   return {
     update: keys.card(accountId, twin.cardId),
@@ -25,6 +26,3 @@ export function retireTwin(deps: Deps, accountId: string, twin: StoredCard): Wri
     if: unchangedCard(twin),
   }
 }
-
-export const retireTwins = (deps: Deps, accountId: string, twins: readonly StoredCard[]): Write[] =>
-  twins.map((twin) => retireTwin(deps, accountId, twin))
