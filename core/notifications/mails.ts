@@ -3,10 +3,13 @@ import { priceText, unitsText } from './amounts.ts'
 import type { KeyUse } from './key-use.ts'
 import { RENEWAL_LINK_DAYS } from './renewal-link.ts'
 import { type RenewalNews, renewalText } from './renewal-texts.ts'
+import { type SecurityEvent, securityTexts } from './security-texts.ts'
 
 /** All that a mail can show. A template gets no other data. */
 export interface MailValues {
   username: string
+  /** A change of who gets into the account, only in mails about one. */
+  event?: SecurityEvent | undefined
   /** The whole code, only in mails with a code. */
   code?: string | undefined
   /** Bundle, amount and id of a purchase, only in mails about a purchase. */
@@ -164,6 +167,10 @@ const templates = {
     const { news = NO_NEWS } = values
     const { subject, happened, next } = renewalText(news)
     return { subject, lines: [`Hello ${values.username},`, happened, next, ...renewalLines(values)] }
+  },
+  security: ({ username, event = 'new-sign-in' }) => {
+    const { subject, happened, next } = securityTexts[event]
+    return { subject, lines: [`Hello ${username},`, happened, next] }
   },
 } satisfies Record<string, Template>
 

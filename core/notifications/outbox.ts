@@ -11,6 +11,7 @@ import { keyUseInMonth } from './key-use.ts'
 import { type MailValues, mailTemplates, renderMail } from './mails.ts'
 import { renewalLinkCode } from './renewal-link.ts'
 import { renewalNewsSchema } from './renewal-texts.ts'
+import { securityEvents } from './security-texts.ts'
 
 /**
  * A mail in the outbox. It is stored in the same transaction as the change it announces, sent, then removed.
@@ -25,6 +26,7 @@ const mailSchema = z.object({
   template: z.enum(mailTemplates),
   values: z.object({
     username: z.string(),
+    event: z.optional(z.enum(securityEvents)),
     bundle: z.optional(z.string()),
     amountCents: z.optional(z.number()),
     currency: z.optional(z.string()),

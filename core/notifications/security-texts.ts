@@ -1,0 +1,80 @@
+/** A change of who gets into an account, by the message type of its notice. */
+export const securityEvents = [
+  'password-changed',
+  'password-reset',
+  'two-factor-on',
+  'two-factor-off',
+  'recovery-code-used',
+  'key-created',
+  'address-changed',
+  'new-sign-in',
+  'deactivated',
+  'restored',
+] as const
+
+export type SecurityEvent = (typeof securityEvents)[number]
+
+const CHANGE_PASSWORD = 'If this was not you, please change your password now. That ends every session.'
+const RESET_PASSWORD =
+  'If this was not you, please reset your password now with the code that we mail you on request. That ends every session.'
+
+/** What a mail and a notice about the change say: its subject, what happened, and what to do if it was not you. */
+export const securityTexts: Record<SecurityEvent, { subject: string; happened: string; next: string }> = {
+  'password-changed': {
+    subject: 'Your password was changed',
+    happened: 'The password of your account was changed, and every session has ended.',
+    next: RESET_PASSWORD,
+  },
+  'password-reset': {
+    subject: 'Your password was reset',
+    happened: 'The password of your account was reset with a mailed code, and every session has ended.',
+    next: RESET_PASSWORD,
+  },
+  'two-factor-on': {
+    subject: 'Two-factor authentication is on',
+    happened: 'Two-factor authentication was switched on for your account. Signing in now needs a code.',
+    next: CHANGE_PASSWORD,
+  },
+  'two-factor-off': {
+    subject: 'Two-factor authentication is off',
+    happened:
+      'Two-factor authentication was switched off for your account. Signing in needs no code any more.',
+    next: CHANGE_PASSWORD,
+  },
+  'recovery-code-used': {
+    subject: 'A recovery code was used',
+    happened: 'One of the recovery codes of your account was used. It does not work again.',
+    next: 'If this was not you, please change your password now, and enrol your authenticator app again to get new recovery codes.',
+  },
+  'key-created': {
+    subject: 'You have a new application key',
+    happened: 'An application key of your account was created or replaced.',
+    next: 'If this was not you, please delete the key and change your password now.',
+  },
+  'address-changed': {
+    subject: 'Your e-mail address was changed',
+    happened: 'The e-mail address of your account was changed, and every session has ended.',
+    next: 'If this was not you, please contact us at once.',
+  },
+  'new-sign-in': {
+    subject: 'A new device has signed in',
+    happened: 'Someone has signed in to your account from a device or browser that we have not seen before.',
+    next: CHANGE_PASSWORD,
+  },
+  deactivated: {
+    subject: 'Your account was deactivated',
+    happened: 'Your account was deactivated. It keeps its data and units, but nobody can use it.',
+    next: 'You can restore it at any time. If you did not deactivate it, please restore it with a new password.',
+  },
+  restored: {
+    subject: 'Your account is active again',
+    happened: 'Your account was restored and can be used again.',
+    next: RESET_PASSWORD,
+  },
+}
+
+/** The text of the notice about a change. */
+export function securityText(event: SecurityEvent): string {
+  const { happened, next } = securityTexts[event]
+  return `${happened} ${next}`
+}

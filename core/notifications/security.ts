@@ -1,0 +1,27 @@
+import type { Profile } from '../account/account.ts'
+import type { Deps } from '../ports.ts'
+import type { Write } from '../table/table.ts'
+import { newNotice } from './notices.ts'
+import { queueMail } from './outbox.ts'
+import { type SecurityEvent, securityText } from './security-texts.ts'
+
+/**
+ * Writes that tell an account's owner of a change of who gets in: one mail and one notice. They belong in the
+ * transaction that makes the change; the job `send-mail` sends the mail within a minute, so that no request waits
+ * for it. An address that nobody has proved gets no mail, because it may be a stranger's.
+ * @param to the addresses to mail, if not the account's own alone.
+ */
+export function announce(
+  deps: Deps,
+  account: Pick<Profile, 'id' | 'username' | 'email' | 'emailVerified'>,
+  event: SecurityEvent,
+  to: readonly string[] = [account.email],
+): Write[] {
+  const { id: accountId, username, emailVerified } = account
+  const mail = (address: string) =>
+    queueMail(deps, { accountId, to: address, template: 'security', values: { username, event } }, 0).write
+  return [
+    { put: newNotice(deps, accountId, event, securityText(event)) },
+    ...(emailVerified ? to.map(mail) : []),
+  ]
+}
