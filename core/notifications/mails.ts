@@ -10,6 +10,8 @@ export interface MailValues {
   username: string
   /** A change of who gets into the account, only in mails about one. */
   event?: SecurityEvent | undefined
+  /** When it happened, epoch ms. */
+  atMs?: number | undefined
   /** The whole code, only in mails with a code. */
   code?: string | undefined
   /** Bundle, amount and id of a purchase, only in mails about a purchase. */
@@ -87,6 +89,10 @@ function renewalLines({ renewed, keyUse = [], stopCode, allowCode, appUrl = '' }
 const keyUseText = (keyUse: readonly KeyUse[]): string =>
   keyUse.map(({ name, units }) => `${name ?? 'deleted keys'} ${unitsText(units)}`).join('; ')
 
+/** The minute of an event, such as 2026-11-21 18:30 UTC. */
+const timeText = (atMs: number): string =>
+  `${new Date(atMs).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+
 const amountText = ({ amountCents = 0, currency }: MailValues): string => priceText(amountCents, currency)
 
 /** Every mail that Bursar sends. */
@@ -109,14 +115,10 @@ const templates = {
       'Your account keeps its old address until then.',
     ],
   }),
-  'email-is-changing': ({ username }) => ({
-    subject: 'Your e-mail address is about to change',
-    lines: [
-      `Hello ${username},`,
-      'Someone who is signed in to your account asked to change its e-mail address. Your account keeps this address until the new one is confirmed.',
-      'If this was not you, please change your password now. That ends every session.',
-    ],
-  }),
+  'email-is-changing': ({ username }) => {
+    const { subject, happened, next } = securityTexts['address-is-changing']
+    return { subject, lines: [`Hello ${username},`, happened, next] }
+  },
   'reset-password': ({ username, code = '' }) => ({
     subject: 'Reset your password',
     lines: [
@@ -168,9 +170,10 @@ const templates = {
     const { subject, happened, next } = renewalText(news)
     return { subject, lines: [`Hello ${values.username},`, happened, next, ...renewalLines(values)] }
   },
-  security: ({ username, event = 'new-sign-in' }) => {
+  security: ({ username, event = 'new-sign-in', atMs = 0, appUrl = '' }) => {
     const { subject, happened, next } = securityTexts[event]
-    return { subject, lines: [`Hello ${username},`, happened, next] }
+    const lines = [happened, `Time: ${timeText(atMs)}.`, next, 'You reach your account and us here:', appUrl]
+    return { subject, lines: [`Hello ${username},`, ...lines] }
   },
 } satisfies Record<string, Template>
 
