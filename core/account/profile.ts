@@ -6,7 +6,7 @@ import { deliverMailOrLeave, type MailToQueue, queueMail } from '../notification
 import { securityText } from '../notifications/security-texts.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join, setRemove } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
+import { ADDRESS_CHANGE_KEPT_MS, keys, ttlAt } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
 import { HOUR_MS, MINUTE_MS } from '../time.ts'
@@ -166,9 +166,18 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
   } else if (needsConfirmation) {
     const code = newCode(deps, 'change-email', accountId)
     const notice = newNotice(deps, accountId, 'address-is-changing', securityText('address-is-changing'))
-    writes.push({ put: code.item }, { put: notice })
+    const kept = ttlAt(deps.clock.nowMs() + ADDRESS_CHANGE_KEPT_MS)
+    const change = { ...keys.addressChange(emailKey(email), accountId), accountId, ...kept }
+    writes.push({ put: code.item }, { put: notice }, { put: change })
     set.push(expr`#pendingEmail = ${email}, #changeCode = ${code.lookup}`)
-    queue({ accountId, to: email, template: 'change-email', values: { username }, codeLookup: code.lookup })
+    queue({
+      accountId,
+      to: email,
+      template: 'change-email',
+      values: { username },
+      codeLookup: code.lookup,
+      isLimited: true,
+    })
     queue({ accountId, to: account.email, template: 'email-is-changing', values: { username } })
   } else {
     const code = newCode(deps, 'confirm-email', accountId)
@@ -177,7 +186,14 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
     )
     writes.push({ put: code.item })
     set.push(expr`#email = ${email}, #confirmCode = ${code.lookup}`)
-    queue({ accountId, to: email, template: 'confirm-email', values: { username }, codeLookup: code.lookup })
+    queue({
+      accountId,
+      to: email,
+      template: 'confirm-email',
+      values: { username },
+      codeLookup: code.lookup,
+      isLimited: true,
+    })
   }
   return {
     email: needsConfirmation ? account.email : email,

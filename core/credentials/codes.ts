@@ -2,9 +2,17 @@ import { timingSafeEqual } from 'node:crypto'
 import * as z from 'zod/mini'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
-import { type Expression, expr } from '../table/expression.ts'
-import { CONFIRMATION_CODE_KEPT_MS, type Key, keys, RESET_CODE_KEPT_MS, ttlAt } from '../table/keys.ts'
-import { type Item, ignoreRefusal } from '../table/table.ts'
+import { type Expression, expr, join } from '../table/expression.ts'
+import {
+  CONFIRMATION_CODE_KEPT_MS,
+  EXPIRED_CODE_KEPT_MS,
+  type Key,
+  keys,
+  RESET_CODE_KEPT_MS,
+  ttlAt,
+} from '../table/keys.ts'
+import { ConditionFailed, type Item, ignoreRefusal } from '../table/table.ts'
+import { HOUR_MS } from '../time.ts'
 
 /** What a mailed code is for. A code made for one purpose does not work for another. */
 export type CodePurpose = 'confirm-email' | 'change-email' | 'reset-password'
@@ -39,7 +47,8 @@ export function newCode(
   accountId: string,
 ): { lookup: string; item: Item } {
   const lookup = deps.ids.hex(8)
-  const expiresAtMs = deps.clock.nowMs() + LIFETIME_MS[purpose]
+  const nowMs = deps.clock.nowMs()
+  const expiresAtMs = nowMs + LIFETIME_MS[purpose]
   return {
     lookup,
     item: {
@@ -48,8 +57,41 @@ export function newCode(
       accountId,
       expiresAtMs,
       triesLeft: CODE_ATTEMPTS,
-      ...ttlAt(expiresAtMs),
+      madeAtMs: nowMs,
+      ...ttlAt(expiresAtMs + EXPIRED_CODE_KEPT_MS),
     },
+  }
+}
+
+/**
+ * Makes a code that was mailed before valid for its whole lifetime again, unless it was used. One write.
+ * @param onlyValid leaves an expired code alone, and one that is older than its lifetime and an hour.
+ * @returns `spent` for a code that was used, or that no try is left of; `left` for one that was left alone.
+ */
+export async function renewCode(
+  deps: Deps<'table'>,
+  purpose: CodePurpose,
+  lookup: string,
+  onlyValid: boolean,
+): Promise<'renewed' | 'spent' | 'left'> {
+  const nowMs = deps.clock.nowMs()
+  const lifetimeMs = LIFETIME_MS[purpose]
+  const expiresAtMs = nowMs + lifetimeMs
+  const { ttl } = ttlAt(expiresAtMs + EXPIRED_CODE_KEPT_MS)
+  const unspent = expr`#triesLeft > ${0} AND attribute_not_exists(#done) AND attribute_not_exists(#usedBy)`
+  const young = expr`#expiresAtMs > ${nowMs} AND #madeAtMs > ${nowMs - Math.max(lifetimeMs, HOUR_MS)}`
+  try {
+    await deps.table.update(
+      keys.code(lookup),
+      expr`SET #expiresAtMs = ${expiresAtMs}, #ttl = ${ttl}`,
+      onlyValid ? join([unspent, young], ' AND ') : unspent,
+    )
+    return 'renewed'
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error
+    const item = error.failed.get(0)
+    const isSpent = !item || Number(item.triesLeft) <= 0 || Boolean(item.done) || item.usedBy !== undefined
+    return isSpent ? 'spent' : 'left'
   }
 }
 

@@ -27,6 +27,7 @@ export const rest = place('rest', {
     summary: 'Registers an account and mails the code that confirms its address',
     description: descriptions.createUser,
     auth: 'public',
+    sourceLimit: 'register',
     body: z.strictObject({ username, email, password }),
     form: true,
     responses: { 201: envelope },

@@ -19,6 +19,8 @@ import { descriptions } from './descriptions.ts'
 const account = z.object({
   id: z.string(),
   email: z.string(),
+  /** The new address, while it waits to be confirmed. */
+  pendingEmail: z.optional(z.string()),
   name: z.string(),
   surname: z.string(),
   address: z.nullable(
@@ -202,13 +204,14 @@ export const v1 = place('v1', {
   },
   resend: {
     routes: ['POST /v1/auth/resend'],
-    summary: 'Mails a new confirmation code; the answer is the same for every address',
+    summary: 'Mails the confirmation code again; the answer is the same for every address',
     description: descriptions.resend,
     auth: 'public',
+    sourceLimit: 'ask-for-mail',
     body: z.strictObject({ email }),
     responses: { 204: null },
     errors: [],
-    needs: ['table'],
+    needs: ['table', 'keyring'],
   },
   setFlags: {
     routes: ['PUT /v1/user/flags'],
@@ -255,10 +258,11 @@ export const v1 = place('v1', {
     summary: 'Mails a reset code; the answer is the same for every address',
     description: descriptions.requestPasswordReset,
     auth: 'public',
+    sourceLimit: 'ask-for-mail',
     body: z.strictObject({ email }),
     responses: { 204: null },
     errors: [],
-    needs: ['table'],
+    needs: ['table', 'keyring'],
   },
   resetPassword: {
     routes: ['GET /v1/user/resetPassword', 'PUT /v1/user/resetPassword'],
