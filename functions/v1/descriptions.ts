@@ -96,7 +96,8 @@ export const descriptions = {
     '- Without two-factor authentication the proof is `password`, or the header `X-Proof-Password`.',
     '- With two-factor authentication the proof is `twofa`, or the header `X-Proof-Code`: a code of the authenticator app,',
     'or a recovery code.',
-    '- A header holds ASCII only. For a password with other characters use this endpoint.',
+    '- A header holds other characters than ASCII in UTF-8, which browsers do not send. For a password with such characters',
+    'use this endpoint.',
   ),
   logout: markdown(
     'Ends the session of this request, its access token included. `{"everywhere": true}` ends every session',
