@@ -1,7 +1,9 @@
 import { newCode } from '../credentials/codes.ts'
 import { changeHolder } from '../credentials/holder.ts'
 import { DomainError } from '../errors.ts'
+import { newNotice } from '../notifications/notices.ts'
 import { deliverMailOrLeave, type MailToQueue, queueMail } from '../notifications/outbox.ts'
+import { securityText } from '../notifications/security-texts.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
@@ -163,7 +165,8 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
     set.push(expr`#email = ${email}`)
   } else if (needsConfirmation) {
     const code = newCode(deps, 'change-email', accountId)
-    writes.push({ put: code.item })
+    const notice = newNotice(deps, accountId, 'address-is-changing', securityText('address-is-changing'))
+    writes.push({ put: code.item }, { put: notice })
     set.push(expr`#pendingEmail = ${email}, #changeCode = ${code.lookup}`)
     queue({ accountId, to: email, template: 'change-email', values: { username }, codeLookup: code.lookup })
     queue({ accountId, to: account.email, template: 'email-is-changing', values: { username } })

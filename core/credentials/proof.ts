@@ -4,6 +4,7 @@ import type { Deps } from '../ports.ts'
 import { attr, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
+import { writeAll } from '../table/write-all.ts'
 import { MINUTE_MS } from '../time.ts'
 import { checkSecondFactor, guardedBy, withFactor } from './two-factor.ts'
 
@@ -72,7 +73,10 @@ export async function proveSession(
   const live = expr`attribute_exists(#sessions.${session}) AND #generation = ${account.generation}`
   try {
     const set = byCode ? join([proved, byCode], ', ') : proved
-    await deps.table.update(keys.profile(account.id), withFactor(set, factor), guardedBy(live, factor))
+    await writeAll(deps, [
+      { update: keys.profile(account.id), set: withFactor(set, factor), if: guardedBy(live, factor) },
+      ...(factor?.told ?? []),
+    ])
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
     const now = await readAccount(deps, account.id)

@@ -1,11 +1,13 @@
 import { type Account, admitCaller, type Profile, readAccount, requireActive } from '../account/account.ts'
 import { emailKey, usernameKey } from '../account/fields.ts'
 import { DomainError } from '../errors.ts'
+import { announce } from '../notifications/security.ts'
 import type { Deps, Tokens } from '../ports.ts'
 import { renewalDue } from '../quota/renewal-call.ts'
 import { attr, type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
+import { writeAll } from '../table/write-all.ts'
 import { DAY_MS } from '../time.ts'
 import { changeHolder } from './holder.ts'
 import { checkSecondFactor, guardedBy, type SecondFactor, withFactor } from './two-factor.ts'
@@ -88,18 +90,24 @@ async function activateAgain(
     ],
     [...remove, ...(factor?.remove ? [factor.remove] : [])],
   )
-  const condition = expr`#status IN (${'active'}, ${'deactivated'}) AND #generation = ${account.generation}`
+  const condition = expr`#status = ${account.status} AND #generation = ${account.generation}`
   try {
     await deps.table.transact([
       { update: keys.profile(account.id), set, if: guardedBy(condition, factor) },
       { update: keys.quota(account.id), set: unblockCounter(deps, account) },
+      ...(factor?.told ?? []),
+      ...(account.status === 'active' ? [] : announce(deps, account, 'restored')),
     ])
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
     const now = await readAccount(deps, account.id)
+    if (!now || now.generation !== account.generation) throw new DomainError('invalid_credentials')
     // A concurrent copy of this request was first.
-    if (!now || now.generation !== account.generation || !isRepeat(now))
-      throw new DomainError('invalid_credentials')
+    if (isRepeat(now)) return
+    // Another request has restored the account. This one still uses up its code.
+    if (now.status === 'active' && account.status === 'deactivated')
+      return activateAgain(deps, now, factor, restoredBy, isRepeat)
+    throw new DomainError('invalid_credentials')
   }
 }
 
@@ -156,11 +164,14 @@ async function listSession(
   const set = expr`SET #sessions.${attr(sessionId)} = ${session}, #lastLoginAtMs = ${nowMs}`
   const condition = expr`#status = ${'active'} AND #generation = ${account.generation} AND (attribute_not_exists(#changingUntilMs) OR #changingUntilMs <= ${nowMs})`
   try {
-    await deps.table.update(
-      keys.profile(account.id),
-      withFactor(set, factor, stale),
-      guardedBy(condition, factor),
-    )
+    await writeAll(deps, [
+      {
+        update: keys.profile(account.id),
+        set: withFactor(set, factor, stale),
+        if: guardedBy(condition, factor),
+      },
+      ...(factor?.told ?? []),
+    ])
   } catch (error) {
     // The password is being changed, or a concurrent request has used the code.
     if (error instanceof ConditionFailed) throw new DomainError('invalid_credentials')

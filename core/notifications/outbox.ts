@@ -27,6 +27,7 @@ const mailSchema = z.object({
   values: z.object({
     username: z.string(),
     event: z.optional(z.enum(securityEvents)),
+    atMs: z.optional(z.number()),
     bundle: z.optional(z.string()),
     amountCents: z.optional(z.number()),
     currency: z.optional(z.string()),

@@ -183,7 +183,8 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     ONE_WRITE,
   ],
   [
-    // The first write ends all sessions, then the vault is called, and the second write unlocks the account.
+    // The first write ends all sessions and queues the notice and the mail about it, which cost 5 units. Then the
+    // vault is called, and the second write unlocks the account.
     'PUT /v1/user/password',
     204,
     async () => {
@@ -192,9 +193,9 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return app.request('PUT', '/v1/user/password', { token: accessToken, json: { password: 'Changed1!' } })
     },
     {
-      dynamodb: { Query: 1, UpdateItem: 2 },
+      dynamodb: { Query: 1, TransactWriteItems: 1, UpdateItem: 1 },
       readUnits: 1,
-      writeUnits: 2,
+      writeUnits: 8,
       cognito: { AdminSetUserPassword: 1 },
     },
   ],
@@ -206,8 +207,8 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       app.resetCalls()
       return app.request('PUT', '/api/users/current/deactivate', { token: accessToken })
     },
-    // The writes change the profile, and the counter, where a consume sees the deactivation.
-    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 4 },
+    // The writes change the profile, and the counter, where a consume sees the deactivation, and tell the owner.
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 9 },
   ],
   [
     'POST /api/users/restore',
@@ -221,7 +222,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { GetItem: 1, Query: 1, TransactWriteItems: 1 },
       readUnits: 2,
-      writeUnits: 4,
+      writeUnits: 9,
       cognito: { AdminInitiateAuth: 1, RevokeToken: 1 },
     },
   ],
@@ -258,7 +259,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { GetItem: 1, Query: 1, TransactWriteItems: 2 },
       readUnits: 2,
-      writeUnits: 8,
+      writeUnits: 13,
       cognito: { AdminSetUserPassword: 1 },
     },
   ],
@@ -283,7 +284,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     'POST /v1/keys',
     201,
     (token) => app.request('POST', '/v1/keys', { token, json: { name: 'one' } }),
-    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 6 },
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 11 },
   ],
   [
     'GET /api/users/current/notifications',

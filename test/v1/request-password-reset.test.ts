@@ -35,7 +35,7 @@ test('204: the job mails a code of 32 hex digits, which sets a password', async 
   expect(await app.job('send-mail')).toMatchObject({ asked: 1 })
   const [mail, ...more] = resetMails(person)
   expect(more).toEqual([])
-  expect(mail?.text).toMatch(new RegExp(`^Hello ${person.username},\n[^]*\n[0-9a-f]{32}\n`))
+  expect(mail?.text).toMatch(/^Hello,\n[^]*\n[0-9a-f]{32}\n/)
   expect((await set(app.mailedCode(person.email))).status).toBe(204)
   expect(await signInStatus(app, person, NEW)).toBe(200)
 })
