@@ -62,12 +62,13 @@ test('every text that a row takes has a limit, far below the longest key of the 
 
 const LETTERS = ['a', '1', '%', '..', '🔑', 'pm_', 'A.b-']
 
-test('every limit holds: no row takes 1,500 characters where it says less', () => {
+test('every limit holds: 1,500 characters are refused, or cut in a path, where a row says less', () => {
   const taken = rows.flatMap((row) =>
     inputsOf(row).flatMap(({ place, schema }) =>
       Object.keys(jsonSchema(schema, 'input').properties ?? {}).flatMap((name) =>
         LETTERS.filter((each) => {
-          const { error } = safeParse(schema, { [name]: each.repeat(1500) })
+          const { error, data } = safeParse(schema, { [name]: each.repeat(1500) })
+          if (data) return String(Reflect.get(data, name)).length > KEY_CHARACTERS
           return !error?.issues.some(({ path }) => path[0] === name)
         }).map(() => `${rowKey(row)} ${place}.${name}`),
       ),
