@@ -25,7 +25,7 @@ export const descriptions = {
     '- `type` is `card` while there is a default card, else `invoice`.',
   ),
   updateUser: markdown(
-    'Takes JSON or a form, with one field or both; they change together or not at all. `username` in the path is the',
+    'Takes JSON or a form, with one field or both; they change together or not at all. An empty field is absent. `username` in the path is the',
     "caller's own, in any case.",
     '',
     '- A new **username** frees the old one. 409: another account has it. A repeat, whose path still has the old name, is',
