@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'payload_too_large'
   // the caller
   | 'unauthorized'
+  | 'token_expired'
   | 'session_ended'
   | 'invalid_credentials'
   | 'account_deactivated'

@@ -237,7 +237,8 @@ async function endSessionsFirst(
       ...change.set,
       ...(factor ? [factor.set] : []),
     ],
-    [...holder.remove, ...(change.remove ?? []), ...(factor?.remove ? [factor.remove] : [])],
+    // No device has signed in with the new password yet.
+    [...holder.remove, expr`#devices`, ...(change.remove ?? []), ...(factor?.remove ? [factor.remove] : [])],
   )
   const unchanged = join(
     [expr`#generation = ${account.generation} AND #status = ${'active'}`, ...(change.unchanged ?? [])],

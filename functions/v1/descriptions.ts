@@ -83,10 +83,13 @@ export const descriptions = {
     '- While a change of password is under way, for at most 30 seconds, sign-ins are refused with 401.',
     '',
     'An address need not be confirmed to sign in. An account has at most 20 sessions of 30 days: a further',
-    'one ends the oldest.',
+    'one ends the oldest. A sign-in from a browser or system that the account has not used before, by its User-Agent, is',
+    'told to the owner by a notice and a mail.',
   ),
   refresh: markdown(
     'Answers a new access token, which lives 15 minutes. The refresh token stays the same, for the 30 days of its session.',
+    'It needs no access token, so an expired one does not matter.',
+    '',
     '401 `session_ended`: the session has expired or was ended. Sign in again.',
   ),
   confirmSession: markdown(
@@ -99,8 +102,24 @@ export const descriptions = {
     '- A header holds ASCII only. For a password with other characters use this endpoint.',
   ),
   logout: markdown(
-    'Ends the session of this request, its access token included. `{"everywhere": true}` ends every session',
-    'of the account. A repeat with the token of the ended session is answered alike.',
+    'Ends a session: the one of `refreshToken`, or without it the one of the access token. With `refreshToken` no access',
+    'token is needed, and one that is sent does not matter. `{"everywhere": true}` ends every session of the account. A',
+    'repeat with a token of the ended session is answered alike.',
+    '',
+    '- 401 `token_expired`: the access token has expired, and **the session is still live**. Send `refreshToken`.',
+    '- 401 `session_ended`: the session had ended before. With `everywhere`, other sessions are live: sign in to end them.',
+    '- 401 `unauthorized`: neither a refresh token nor a valid access token was sent.',
+  ),
+  listSessions: markdown(
+    'Each sign-in makes a session. `since` is when it signed in, and `lastSeen` when it signed in or last refreshed its',
+    'access token, to the hour. `userAgent` is its browser and system in our own words, such as `Firefox on Windows`, or',
+    'null if we do not know them. `current` is true for the session of this request.',
+  ),
+  endSession: markdown(
+    'Takes an `id` of `GET /v1/auth/sessions`. The tokens of that session are refused from the next request on. A repeat is',
+    'answered alike; an id that never named a session of your account is 404. Ending another session also drops a change of',
+    'e-mail address that is not confirmed yet, in case that session asked for it. To be safe from somebody who knows your',
+    'password, change it instead: that ends every session.',
   ),
   resend: markdown(
     'Mails a new confirmation code within a minute, at most five an hour to an address; the previous code',

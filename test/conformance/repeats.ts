@@ -39,12 +39,16 @@ export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
   'v1.consumeBatch': ['same', 'a request id is spent once'],
   'v1.createKey': ['named', 'two keys may have one name, so a second key is made'],
   'v1.deleteKey': ['same', 'the mark of the revoked key is kept for 48 hours'],
+  'v1.endSession': ['same', 'the id itself proves that it once named a session of the account'],
   'v1.enrolTwoFactor': [
     'fresh',
     'a seed counts for nothing before its first code, so another takes its place',
   ],
   'v1.login': ['fresh', 'the session of the lost answer ends by itself; a second code must be another one'],
-  'v1.logout': ['same', 'the session of a genuine token is ended'],
+  'v1.logout': [
+    'same',
+    'the session of a genuine token is ended, and the vault still knows its refresh token',
+  ],
   'v1.refresh': ['fresh', 'a session may have many access tokens'],
   'v1.removeTwoFactor': ['same', 'the profile keeps a MAC of the code that switched two factors off'],
   'v1.requestPasswordReset': ['same', 'one request for an address waits at a time'],
