@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'too_many_changes'
   // credentials
   | 'wrong_password'
+  | 'password_locked'
   | 'reauthentication_required'
   | 'two_factor_required'
   | 'two_factor_invalid'

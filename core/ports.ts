@@ -86,8 +86,11 @@ export interface Identity {
    * @throws DomainError `password_refused` if the vault's own policy refuses it.
    */
   enroll(accountId: string, password: string): Promise<void>
-  /** Tokens for the right password; undefined for a wrong one or an unknown or disabled account. */
-  signIn(accountId: string, password: string): Promise<Tokens | undefined>
+  /**
+   * Tokens for the right password; undefined for a wrong one or an unknown or disabled account; `locked` if the vault
+   * looks at no password of the account for a time, because too many were wrong.
+   */
+  signIn(accountId: string, password: string): Promise<Tokens | 'locked' | undefined>
   /** New access token for a live refresh token, which stays valid; undefined for any other string. */
   refresh(refreshToken: string): Promise<Tokens | undefined>
   /**

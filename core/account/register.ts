@@ -38,7 +38,8 @@ const absent = expr`attribute_not_exists(pk)`
  * One transaction takes the names and stores the account as `pending`. Then the password vault creates its
  * user, and the account becomes active. A crash leaves a pending account, which only the same request can
  * resume. For as long, the same request is answered with the account that it has made.
- * @throws DomainError `username_taken`, `email_taken`, `password_refused`
+ * @throws DomainError `username_taken`, `email_taken`, `password_refused`; `password_locked` for a repeat with wrong
+ *   passwords
  */
 export async function registerAccount(deps: RegisterDeps, input: Registration): Promise<Account> {
   const profile = await reserve(deps, input)
@@ -93,7 +94,7 @@ async function resume(
   const isSame =
     profile.status === 'pending'
       ? profile.attempt === wanted.attempt
-      : profile.status === 'active' && (await isPasswordOf(deps, profile.id, password))
+      : profile.status === 'active' && (await isPasswordOf(deps, profile, password))
   if (!isSame) throw taken
   return profile
 }

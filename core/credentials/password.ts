@@ -36,7 +36,7 @@ export interface PasswordChange {
 /**
  * Sets a new password for a signed-in caller and ends every session, the caller's included. With two-factor
  * authentication a code is always required; without, the old password or a recent sign-in is required.
- * @throws DomainError `wrong_password`, `reauthentication_required`, `two_factor_*`, `password_refused`,
+ * @throws DomainError `wrong_password`, `password_locked`, `reauthentication_required`, `two_factor_*`, `password_refused`,
  *   `session_ended`, `temporarily_unavailable` while an earlier change may still be at the vault
  */
 export async function changePassword(
@@ -48,7 +48,7 @@ export async function changePassword(
   const factor = account.totp && (await checkSecondFactor(deps, account, input.twofa))
   if (input.oldPassword === undefined) {
     if (!factor) requireRecentSession(deps, caller)
-  } else if (!(await isPasswordOf(deps, account.id, input.oldPassword))) {
+  } else if (!(await isPasswordOf(deps, account, input.oldPassword))) {
     return refusedUnlessDone(deps, caller, input, 'wrong_password')
   }
   const isBegun = await (input.replaceKeys ? beginWithKeys : beginChange)(deps, account, input, factor)
@@ -134,7 +134,7 @@ export async function repeatPasswordChange(
   requireNoChange(deps, account)
   if (name !== undefined && name !== account.name) throw refusal
   if (replaceKeys && account.keysReplacedIn !== account.generation) throw refusal
-  if (!(await isPasswordOf(deps, account.id, newPassword))) throw refusal
+  if (!(await isPasswordOf(deps, account, newPassword))) throw refusal
 }
 
 /** @throws DomainError `temporarily_unavailable` while an earlier change may still be at the vault */

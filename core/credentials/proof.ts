@@ -1,10 +1,11 @@
-import { type Account, readAccount, type SessionCaller } from '../account/account.ts'
+import { type Account, type Profile, readAccount, type SessionCaller } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { attr, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { MINUTE_MS } from '../time.ts'
+import { countWrongPasswordOf, lockedAtVault } from './password-tries.ts'
 import { checkSecondFactor, guardedBy, withFactor } from './two-factor.ts'
 
 /** Ports that checking a proof needs. */
@@ -46,7 +47,7 @@ const reauthentication = ({ totp }: Account) =>
  * Makes a session recent again. With two-factor authentication on, the proof is a code; else it is the
  * password. A password that is sent is checked in either case. While the session is recent, the code that made it
  * so may be sent again, because a request is repeated with the same headers.
- * @throws DomainError `wrong_password`, `two_factor_*`, `reauthentication_required` if nothing that proves is
+ * @throws DomainError `wrong_password`, `password_locked`, `two_factor_*`, `reauthentication_required` if nothing that proves is
  *   sent, `session_ended` if the session has ended meanwhile
  */
 export async function proveSession(
@@ -63,7 +64,7 @@ export async function proveSession(
     now.account.sessions[sessionId]?.provedBy === provedBy
   const isChecked = account.totp !== undefined && !isRepeat(caller)
   const factor = isChecked ? await checkSecondFactor(deps, account, twofa) : undefined
-  if (password !== undefined && !(await isPasswordOf(deps, account.id, password)))
+  if (password !== undefined && !(await isPasswordOf(deps, account, password)))
     throw new DomainError('wrong_password')
   if (account.totp && !factor) return
   const session = attr(sessionId)
@@ -86,13 +87,18 @@ export async function proveSession(
 const proofMac = (deps: Deps<'keyring'>, { account, sessionId }: SessionCaller, code: string): string =>
   deps.keyring.mac('session-proof', account.id, sessionId, code).toString('base64url').slice(0, 22)
 
-/** Whether this is the account's password at the vault. */
+/**
+ * Whether this is the account's password at the vault. A wrong one counts as a try to sign in.
+ * @throws DomainError `password_locked` if the vault looks at none for a time
+ */
 export async function isPasswordOf(
-  deps: Deps<'identity'>,
-  accountId: string,
+  deps: Deps<'table' | 'identity'>,
+  account: Pick<Profile, 'id' | 'email' | 'username'>,
   password: string,
 ): Promise<boolean> {
-  const tokens = await deps.identity.signIn(accountId, password)
+  const tokens = await deps.identity.signIn(account.id, password)
+  if (tokens === 'locked') throw await lockedAtVault(deps, account)
   if (tokens) await deps.identity.revoke(tokens.refreshToken)
+  else await countWrongPasswordOf(deps, account)
   return tokens !== undefined
 }

@@ -19,6 +19,7 @@ import { ConditionFailed } from '../table/table.ts'
 import { HOUR_MS } from '../time.ts'
 import { deviceName } from './device.ts'
 import { changeHolder } from './holder.ts'
+import { countWrongPassword, forgetWrongPasswords, readName, requireUnlocked } from './password-tries.ts'
 import { SESSION_MS } from './session-life.ts'
 import { checkSecondFactor, guardedBy, type SecondFactor, withFactor } from './two-factor.ts'
 
@@ -50,7 +51,7 @@ export interface SignedIn {
  * returned; this write fails if the password has changed since it was checked. The owner is told of a device that the
  * account has not used before.
  * @param userAgent the request's header, from which the device is read.
- * @throws DomainError `invalid_credentials`; for a right password `two_factor_*`, `account_deactivated`,
+ * @throws DomainError `invalid_credentials`, `password_locked`; for a right password `two_factor_*`, `account_deactivated`,
  *   `account_suspended`
  */
 export async function signIn(
@@ -69,7 +70,7 @@ export async function signIn(
 /**
  * Makes a deactivated account active again. An active account stays active. A repeat is recognised by its
  * second code, which does not work twice.
- * @throws DomainError `invalid_credentials`; for a right password `two_factor_*`, `account_suspended`
+ * @throws DomainError `invalid_credentials`, `password_locked`; for a right password `two_factor_*`, `account_suspended`
  */
 export async function restoreAccount(deps: CredentialDeps, input: SignInInput): Promise<void> {
   const restoredBy = (accountId: string) =>
@@ -144,12 +145,17 @@ async function withCredentials<T>(
     input.email === undefined
       ? keys.usernameGuard(usernameKey(input.username ?? ''))
       : keys.emailGuard(emailKey(input.email))
-  const owner = await deps.table.get(guard)
-  const accountId = owner ? String(owner.accountId) : NOBODY
+  const { accountId = NOBODY, tries } = await readName(deps, guard)
+  requireUnlocked(deps, tries)
   const account = await readAccount(deps, accountId)
   const tokens = await deps.identity.signIn(accountId, input.password)
-  if (!tokens) throw new DomainError('invalid_credentials')
+  // Only a user that exists can be locked at the vault, so here its lock looks like a wrong password.
+  if (tokens === undefined || tokens === 'locked') {
+    await countWrongPassword(deps, guard)
+    throw new DomainError('invalid_credentials')
+  }
   try {
+    await forgetWrongPasswords(deps, guard, tries)
     if (!account || account.status === 'pending') throw new DomainError('invalid_credentials')
     const isChecked = account.totp !== undefined && needsFactor(account)
     const factor = isChecked ? await checkSecondFactor(deps, account, input.twofa) : undefined

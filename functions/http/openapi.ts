@@ -28,6 +28,7 @@ export function errorsOf(row: Placed): ErrorCode[] {
 const proofErrors: ErrorCode[] = [
   'reauthentication_required',
   'wrong_password',
+  'password_locked',
   'two_factor_required',
   'two_factor_invalid',
   'two_factor_locked',

@@ -53,6 +53,12 @@ export const problems: Record<ErrorCode, Problem> = {
     title: 'Wrong password',
     detail: 'The current password is wrong.',
   },
+  password_locked: {
+    status: 429,
+    title: 'Too many wrong passwords',
+    detail:
+      'Too many wrong passwords were tried, so none is looked at now. Try again after the time in Retry-After.',
+  },
   reauthentication_required: {
     status: 403,
     title: 'Sign in again',

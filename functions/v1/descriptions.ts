@@ -78,6 +78,8 @@ export const descriptions = {
     "access token's life in seconds.",
     '',
     '- 401 `invalid_credentials` is the answer for a wrong password and for an unknown name.',
+    '- 429 `password_locked`, with Retry-After: after five wrong passwords in a row for a name, known or not, no password',
+    'is looked at for a second, and after each further one for twice as long, up to 15 minutes.',
     '- Only the right password gets a more precise answer: 401 `two_factor_required` or',
     '`two_factor_invalid`, 403 `account_deactivated` or `account_suspended`.',
     '- While a change of password is under way, for at most 30 seconds, sign-ins are refused with 401.',

@@ -176,7 +176,13 @@ export const v1 = place('v1', {
     headers: z.object({ 'user-agent': z.optional(z.string()) }),
     body: credentials,
     responses: { 200: tokens },
-    errors: ['invalid_credentials', ...secondFactorErrors, 'account_deactivated', 'account_suspended'],
+    errors: [
+      'invalid_credentials',
+      'password_locked',
+      ...secondFactorErrors,
+      'account_deactivated',
+      'account_suspended',
+    ],
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },
   refresh: {
@@ -199,7 +205,7 @@ export const v1 = place('v1', {
       .strictObject({ password: z.optional(typedPassword), twofa: z.optional(twofa) })
       .check(z.refine(hasProof, { path: ['password'], error: 'or twofa is required' })),
     responses: { 204: null },
-    errors: ['wrong_password', 'reauthentication_required', ...secondFactorErrors],
+    errors: ['wrong_password', 'password_locked', 'reauthentication_required', ...secondFactorErrors],
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },
   logout: {
@@ -282,7 +288,13 @@ export const v1 = place('v1', {
       keys: z.optional(z.literal('rotate')),
     }),
     responses: { 204: null },
-    errors: ['wrong_password', 'reauthentication_required', 'password_refused', ...secondFactorErrors],
+    errors: [
+      'wrong_password',
+      'password_locked',
+      'reauthentication_required',
+      'password_refused',
+      ...secondFactorErrors,
+    ],
     refusalAfter: 'session_ended',
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },

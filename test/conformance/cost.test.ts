@@ -130,7 +130,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     200,
     () => app.request('POST', '/v1/auth/login', { json: { username: 'costs', password: 'Hello123!' } }),
     {
-      dynamodb: { GetItem: 1, Query: 1, UpdateItem: 1 },
+      dynamodb: { Query: 2, UpdateItem: 1 },
       readUnits: 2,
       writeUnits: 1,
       cognito: { AdminInitiateAuth: 1 },
@@ -146,7 +146,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
         headers: { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0' },
       }),
     {
-      dynamodb: { GetItem: 1, Query: 1, TransactWriteItems: 1 },
+      dynamodb: { Query: 2, TransactWriteItems: 1 },
       readUnits: 2,
       writeUnits: 7,
       cognito: { AdminInitiateAuth: 1 },
@@ -156,7 +156,19 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     'POST /v1/auth/login, unknown name',
     401,
     () => app.request('POST', '/v1/auth/login', { json: { username: 'nobody', password: 'Hello123!' } }),
-    { dynamodb: { GetItem: 1, Query: 1 }, readUnits: 2, writeUnits: 0, cognito: { AdminInitiateAuth: 1 } },
+    // A wrong password is counted for the name that was typed, whether or not an account has it.
+    { dynamodb: { Query: 2, UpdateItem: 1 }, readUnits: 2, writeUnits: 1, cognito: { AdminInitiateAuth: 1 } },
+  ],
+  [
+    'POST /v1/auth/login, locked',
+    429,
+    async () => {
+      const json = { username: 'costs', password: 'Wrong123!' }
+      for (let n = 0; n < 5; n++) await app.request('POST', '/v1/auth/login', { json })
+      app.resetCalls()
+      return app.request('POST', '/v1/auth/login', { json })
+    },
+    { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 },
   ],
   [
     'POST /v1/auth/refresh',
@@ -271,7 +283,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return app.request('POST', '/api/users/restore', { json: { email, password } })
     },
     {
-      dynamodb: { GetItem: 1, Query: 1, TransactWriteItems: 1 },
+      dynamodb: { Query: 2, TransactWriteItems: 1 },
       readUnits: 2,
       writeUnits: 4,
       cognito: { AdminInitiateAuth: 1, RevokeToken: 1 },
