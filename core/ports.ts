@@ -138,8 +138,10 @@ export interface Keyring {
  * Time-based one-time passwords (RFC 6238: 30 s steps, 6 digits, SHA-1, as authenticator apps expect them).
  */
 export interface Totp {
-  /** A fresh 160-bit seed in base32, with the URI and the QR code (SVG) by which an app imports the seed. */
-  enrol(account: string): { seed: string; uri: string; svg: string }
+  /**
+   * A fresh 160-bit seed in base32, or the given one, with the URI and the QR code (SVG) by which an app imports it.
+   */
+  enrol(account: string, seed?: string): { seed: string; uri: string; svg: string }
   /**
    * The code's time step; undefined unless it is the current or a neighbouring step (RFC 6238, section 5.2).
    */

@@ -53,8 +53,11 @@ const profileSchema = z.object({
   generation: z.number(),
   /** Set while the vault changes the password: no sign-in can finish before this time, epoch ms. */
   changingUntilMs: z.optional(z.number()),
-  /** Seed of an enrolment that no code has confirmed yet, encrypted for this account. */
-  totpPending: z.optional(z.string()),
+  /**
+   * Seeds of enrolments that no code has confirmed yet, encrypted for this account, by the session that has begun
+   * them; `atMs` is when, epoch ms.
+   */
+  totpPending: z.optional(z.record(z.string(), z.object({ seed: z.string(), atMs: z.number() }))),
   totp: z.optional(
     z.object({
       seed: z.string(),

@@ -9,7 +9,7 @@ import { dueAt, type Key, keys, MAIL_REQUEST_KEPT_MS, ttlAt } from '../table/key
 import { leaseDue } from '../table/lease.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { HOUR_MS } from '../time.ts'
-import { newCode } from './codes.ts'
+import { codeToMail } from './codes.ts'
 
 /** Mails that anybody can request for an address, with the profile's attribute for the valid code of each. */
 const CODE_ATTRIBUTE = { 'reset-password': 'resetCode', 'confirm-email': 'confirmCode' } as const
@@ -46,7 +46,7 @@ export async function requestMail(
 }
 
 /**
- * Answers the requests that are due: mails a new code, which replaces the account's earlier code. A request
+ * Answers the requests that are due: mails a code, which replaces the account's earlier code unless that is fresh. A request
  * is dropped if no account with this address needs the code, or if the address has had its mails for the
  * hour.
  * @returns how many requests led to a mail, and how many failed and stay due.
@@ -70,7 +70,8 @@ async function answerMailRequest(deps: Deps<'table' | 'mail' | 'keyring'>, key: 
       return false
     }
     const { id: accountId, email, username } = account
-    const code = newCode(deps, request.purpose, accountId)
+    const attribute = CODE_ATTRIBUTE[request.purpose]
+    const code = await codeToMail(deps, request.purpose, accountId, account[attribute])
     const { mail, write } = queueMail(deps, {
       accountId,
       to: email,
@@ -81,10 +82,10 @@ async function answerMailRequest(deps: Deps<'table' | 'mail' | 'keyring'>, key: 
     await deps.table.transact([
       {
         update: keys.profile(accountId),
-        set: expr`SET ${attr(CODE_ATTRIBUTE[request.purpose])} = ${code.lookup}`,
+        set: expr`SET ${attr(attribute)} = ${code.lookup}`,
         if: expr`#status = ${'active'} AND #email = ${email}`,
       },
-      { put: code.item },
+      { put: code.item, ...(code.unchanged && { if: code.unchanged }) },
       write,
       { update: key, set: expr`SET #sentAtMs = ${[...recent, nowMs]} REMOVE #due, #dueAtMs`, if: unchanged },
     ])

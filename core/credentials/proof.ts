@@ -68,12 +68,15 @@ export async function proveSession(
     throw new DomainError('wrong_password')
   if (account.totp && !factor) return
   const session = attr(sessionId)
-  const proved = expr`SET #sessions.${session}.#provedMs = ${deps.clock.nowMs()}`
+  const provedMs = deps.clock.nowMs()
+  const proved = expr`SET #sessions.${session}.#provedMs = ${provedMs}`
   const byCode = provedBy && expr`#sessions.${session}.#provedBy = ${provedBy}`
   const live = expr`attribute_exists(#sessions.${session}) AND #generation = ${account.generation}`
   try {
     const set = byCode ? join([proved, byCode], ', ') : proved
     await deps.table.update(keys.profile(account.id), withFactor(set, factor), guardedBy(live, factor))
+    // What follows in this request may write the session as it was read.
+    Object.assign(account.sessions[sessionId] ?? {}, { provedMs, ...(provedBy && { provedBy }) })
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
     const now = await readAccount(deps, account.id)
@@ -82,6 +85,19 @@ export async function proveSession(
     if (isRepeat({ account: now, sessionId })) return
     throw new DomainError(factor ? 'two_factor_invalid' : 'session_ended')
   }
+}
+
+/**
+ * Checks the proof that a request brings in its headers. While the session is recent, a password passes with two-factor
+ * authentication on too: the request that has switched it on is sent again with the proof of before.
+ * @throws DomainError as `proveSession` does
+ */
+export async function proveRequest(deps: ProofDeps, caller: SessionCaller, given: GivenProof): Promise<void> {
+  const { password, twofa } = given
+  const isEarlierProof =
+    password !== undefined && twofa === undefined && caller.account.totp && isRecentSession(deps, caller)
+  if (!isEarlierProof) return proveSession(deps, caller, given)
+  if (!(await isPasswordOf(deps, caller.account, password))) throw new DomainError('wrong_password')
 }
 
 const proofMac = (deps: Deps<'keyring'>, { account, sessionId }: SessionCaller, code: string): string =>

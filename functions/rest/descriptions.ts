@@ -8,7 +8,7 @@ export const descriptions = {
     '',
     '- 409: another account has this username or this e-mail address.',
     '- After a crash, a time-out or a 503 send the same request again: for 50 minutes it resumes where it stopped. Any',
-    'other request for the names is refused with 409 meanwhile. One that has finished is answered 201 again for as long,',
+    'other request for the names is refused with 409 meanwhile. One that has finished is answered 201 again for an hour,',
     'and mails nothing more. A registration that never finishes frees its names after an hour.',
   ),
   getUser: markdown(

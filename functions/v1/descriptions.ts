@@ -39,7 +39,7 @@ const purchaseRules = [
 /** What creating and rotating a key have in common. */
 const keyRepeats = [
   '**Repeating.** With an `Idempotency-Key` the same request is answered for 48 hours with the same application key.',
-  'Without one a repeat makes another. Another request with the same `Idempotency-Key` is 422 `idempotency_key_reused`.',
+  'Without one a repeat makes another, except that rotations of a key at the same moment make one. Another request with the same `Idempotency-Key` is 422 `idempotency_key_reused`.',
 ]
 
 /** What client authors must know of each endpoint, in Markdown, by the name of its row. */
@@ -64,7 +64,8 @@ export const descriptions = {
   activate: markdown(
     'Takes the 32 hex digits that were mailed. A code lives 24 hours and works once; a newer code',
     'supersedes it, and five wrong tries void it. Every code that does not work gets the same answer: 400',
-    '`invalid_code`. A code that has worked is answered 200 again until it expires, and does nothing more.',
+    '`invalid_code`. A code that has worked is answered 200 again until it expires, and for an hour in any case, and does',
+    'nothing more.',
     '',
     '- The code of a registration confirms the address, and grants a trial of 100 units, once per account.',
     '- The code of a change of address makes the new address the one of the account. 409 `email_taken`: another account',
@@ -124,8 +125,8 @@ export const descriptions = {
     'password, change it instead: that ends every session.',
   ),
   resend: markdown(
-    'Mails a new confirmation code within a minute, at most five an hour to an address; the previous code',
-    'stops working. The answer is 204 whether the address is known, confirmed or neither.',
+    'Mails a confirmation code within a minute, at most five an hour to an address. A code that was mailed in the last five',
+    'minutes is mailed again; an older one stops working. The answer is 204 whether the address is known, confirmed or neither.',
   ),
   setFlags: markdown(
     'A flag that is omitted is switched off, so an empty body switches both off. `bundleAutoRenew` is another spelling of',
@@ -158,8 +159,9 @@ export const descriptions = {
     ...passwordRules,
   ),
   requestPasswordReset: markdown(
-    'Mails a reset code of 32 hex digits within a minute, at most five an hour to an address. The code lives 10 minutes,',
-    'and a newer code supersedes it. The answer is 204 whether the address is known or not, with the same work done.',
+    'Mails a reset code of 32 hex digits within a minute, at most five an hour to an address. The code lives 10 minutes.',
+    'One that was mailed in the last five minutes is mailed again, to live as long again; an older one is superseded by a new',
+    'one. The answer is 204 whether the address is known or not, with the same work done.',
   ),
   resetPassword: markdown(
     'Sets a new password with the mailed code, and ends every session. PUT is the same as GET, for the many clients that',
@@ -169,7 +171,7 @@ export const descriptions = {
     'password or the address, void it. Every code that does not work gets the same answer: 400',
     '`invalid_code`.',
     '- The first request that uses a code binds the code to its content. The same request may be repeated',
-    'after a crash, a 503 or a lost answer; a request with another password is refused.',
+    'for an hour, after a crash, a 503 or a lost answer; a request with another password is refused.',
     '- `twofa` is required where two-factor authentication is on.',
     '- 400 `password_refused`: the identity provider refuses this password. The sessions have ended; the code may be used',
     'with another password.',
@@ -178,11 +180,13 @@ export const descriptions = {
   ),
   enrolTwoFactor: markdown(
     'Answers a new seed in base32, its `otpauth://` URI, and the URI as a QR code in SVG. Nothing asks for a code until',
-    '`POST /v1/auth/verify2FA` has proved the seed. Enrolling again before that replaces the seed.',
+    '`POST /v1/auth/verify2FA` has proved the seed. Within an hour the same session is shown the same seed again, so a QR',
+    'code on a screen stays good; after that, or in another session, enrolling makes another seed.',
   ),
   verifyTwoFactor: markdown(
     'Switches two-factor authentication on with a first code of the app, and answers ten recovery codes. Each works once,',
-    'and they are shown only here; the same code within its half minute shows them again. Every other session ends. After five wrong codes in a row every code is refused for 15 minutes.',
+    'and they are shown only here; for an hour, until another code is used, the same code shows them again. Every other',
+    'session ends. After five wrong codes in a row every code is refused for 15 minutes.',
   ),
   removeTwoFactor: markdown(
     'Takes a code of the app or a recovery code. The seed and all recovery codes are deleted. A repeat with the same code',

@@ -29,9 +29,10 @@ async function resent({ email }: Person): Promise<string> {
   return app.mailedCode(email)
 }
 
-test('204: the job mails a new code, which confirms the address and supersedes the previous code', async () => {
+test('204: the job mails a new code, which confirms the address and supersedes a code of five minutes', async () => {
   const person = await registered()
   const first = app.mailedCode(person.email)
+  app.advance(5 * 60_000)
   const second = await resent(person)
   expect(second).not.toBe(first)
   expect(app.stack.mail.messages(person.email).at(-1)).toMatchObject({
