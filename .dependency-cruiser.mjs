@@ -19,7 +19,7 @@ export default {
     only(
       'core-nouns-built-ins',
       { path: '^core/(?!adapters|table)' },
-      { dependencyTypes: ['core'], pathNot: '^(node:)?(crypto|buffer)$' },
+      { dependencyTypes: ['core'], pathNot: '^(node:)?(crypto|buffer|url)$' },
       'the domain does no I/O of its own',
     ),
     only(

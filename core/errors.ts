@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'account_deactivated'
   | 'account_suspended'
   | 'not_found'
+  | 'too_many_requests'
   // registration and confirmation
   | 'username_taken'
   | 'email_taken'

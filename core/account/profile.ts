@@ -1,10 +1,12 @@
 import { newCode, SAME_CODE_MS } from '../credentials/codes.ts'
 import { changeHolder } from '../credentials/holder.ts'
 import { DomainError } from '../errors.ts'
+import { newNotice } from '../notifications/notices.ts'
 import { deliverMailOrLeave, type MailToQueue, queueMail } from '../notifications/outbox.ts'
+import { securityText } from '../notifications/security-texts.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join, setRemove } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
+import { ADDRESS_CHANGE_KEPT_MS, keys, ttlAt } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
 import { HOUR_MS, MINUTE_MS } from '../time.ts'
@@ -163,9 +165,19 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
     set.push(expr`#email = ${email}`)
   } else if (needsConfirmation) {
     const code = newCode(deps, 'change-email', accountId, freshCode(deps, account, email))
-    writes.push({ put: code.item })
+    const notice = newNotice(deps, accountId, 'address-is-changing', securityText('address-is-changing'))
+    const kept = ttlAt(deps.clock.nowMs() + ADDRESS_CHANGE_KEPT_MS)
+    const change = { ...keys.addressChange(emailKey(email), accountId), accountId, ...kept }
+    writes.push({ put: code.item }, { put: notice }, { put: change })
     set.push(expr`#pendingEmail = ${email}, #changeCode = ${code.lookup}`)
-    queue({ accountId, to: email, template: 'change-email', values: { username }, codeLookup: code.lookup })
+    queue({
+      accountId,
+      to: email,
+      template: 'change-email',
+      values: { username },
+      codeLookup: code.lookup,
+      isLimited: true,
+    })
     queue({ accountId, to: account.email, template: 'email-is-changing', values: { username } })
   } else {
     const code = newCode(deps, 'confirm-email', accountId)
@@ -174,7 +186,14 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
     )
     writes.push({ put: code.item })
     set.push(expr`#email = ${email}, #confirmCode = ${code.lookup}`)
-    queue({ accountId, to: email, template: 'confirm-email', values: { username }, codeLookup: code.lookup })
+    queue({
+      accountId,
+      to: email,
+      template: 'confirm-email',
+      values: { username },
+      codeLookup: code.lookup,
+      isLimited: true,
+    })
   }
   return {
     email: needsConfirmation ? account.email : email,

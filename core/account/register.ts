@@ -146,6 +146,7 @@ async function activateAccount(deps: RegisterDeps, pending: Profile): Promise<Ac
     template: 'confirm-email',
     values: { username: pending.username },
     codeLookup: code.lookup,
+    isLimited: true,
   })
   try {
     await deps.table.transact([

@@ -2,10 +2,17 @@ import { timingSafeEqual } from 'node:crypto'
 import * as z from 'zod/mini'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
-import { type Expression, expr } from '../table/expression.ts'
-import { CONFIRMATION_CODE_KEPT_MS, type Key, keys, RESET_CODE_KEPT_MS, ttlAt } from '../table/keys.ts'
-import { type Item, ignoreRefusal } from '../table/table.ts'
-import { MINUTE_MS, REPEAT_MS } from '../time.ts'
+import { type Expression, expr, join } from '../table/expression.ts'
+import {
+  CONFIRMATION_CODE_KEPT_MS,
+  EXPIRED_CODE_KEPT_MS,
+  type Key,
+  keys,
+  RESET_CODE_KEPT_MS,
+  ttlAt,
+} from '../table/keys.ts'
+import { ConditionFailed, type Item, ignoreRefusal } from '../table/table.ts'
+import { HOUR_MS, MINUTE_MS, REPEAT_MS } from '../time.ts'
 
 /** What a mailed code is for. A code made for one purpose does not work for another. */
 export type CodePurpose = 'confirm-email' | 'change-email' | 'reset-password'
@@ -35,7 +42,7 @@ const codeSchema = z.object({
  * Makes a code of 32 hex digits: a look-up half, and a MAC over this half, the purpose and the account. The
  * table stores the look-up half only, so that reading the table yields no working code. A wrong second half
  * uses up one try of the code that the first half names.
- * @param lookup of a code that is made again, to live as long as a new one.
+ * @param lookup of a code that is mailed again, to live as long as a new one.
  */
 export function newCode(
   deps: Deps<'keyring'>,
@@ -43,7 +50,8 @@ export function newCode(
   accountId: string,
   lookup: string = deps.ids.hex(8),
 ): { lookup: string; item: Item } {
-  const expiresAtMs = deps.clock.nowMs() + LIFETIME_MS[purpose]
+  const nowMs = deps.clock.nowMs()
+  const expiresAtMs = nowMs + LIFETIME_MS[purpose]
   return {
     lookup,
     item: {
@@ -52,39 +60,46 @@ export function newCode(
       accountId,
       expiresAtMs,
       triesLeft: CODE_ATTEMPTS,
-      ...ttlAt(expiresAtMs),
+      madeAtMs: nowMs,
+      ...ttlAt(expiresAtMs + EXPIRED_CODE_KEPT_MS),
     },
   }
 }
 
 /**
- * For so long after a code was mailed, the next mail to the same address has the same code. So the first mail works
- * when it arrives, also if its reader has asked again meanwhile.
+ * Makes a code that was mailed before valid for its whole lifetime again, unless it was used. One write.
+ * @param onlyValid leaves an expired code alone, and one that is older than its lifetime and an hour.
+ * @returns `spent` for a code that was used, or that no try is left of; `left` for one that was left alone.
  */
-export const SAME_CODE_MS = 5 * MINUTE_MS
-
-/**
- * The code that an account has, made again for another mail, or a new one. One read if the account has a code.
- * @param lookup of the account's code.
- * @returns the code with a condition for the write that puts it: nobody has used it or guessed at it meanwhile.
- */
-export async function codeToMail(
-  deps: Deps<'table' | 'keyring'>,
+export async function renewCode(
+  deps: Deps<'table'>,
   purpose: CodePurpose,
-  accountId: string,
-  lookup: string | undefined,
-): Promise<{ lookup: string; item: Item; unchanged?: Expression }> {
-  const item = lookup === undefined ? undefined : await deps.table.get(keys.code(lookup))
+  lookup: string,
+  onlyValid: boolean,
+): Promise<'renewed' | 'spent' | 'left'> {
   const nowMs = deps.clock.nowMs()
-  const code = item && z.parse(codeSchema, item)
-  const isFresh = code && code.expiresAtMs - LIFETIME_MS[purpose] > nowMs - SAME_CODE_MS
-  if (!isFresh || code.usedBy !== undefined || code.done || code.triesLeft < 1)
-    return newCode(deps, purpose, accountId)
-  return {
-    ...newCode(deps, purpose, accountId, lookup),
-    unchanged: expr`#triesLeft = ${code.triesLeft} AND attribute_not_exists(#usedBy) AND attribute_not_exists(#done)`,
+  const lifetimeMs = LIFETIME_MS[purpose]
+  const expiresAtMs = nowMs + lifetimeMs
+  const { ttl } = ttlAt(expiresAtMs + EXPIRED_CODE_KEPT_MS)
+  const unspent = expr`#triesLeft > ${0} AND attribute_not_exists(#done) AND attribute_not_exists(#usedBy)`
+  const young = expr`#expiresAtMs > ${nowMs} AND #madeAtMs > ${nowMs - Math.max(lifetimeMs, HOUR_MS)}`
+  try {
+    await deps.table.update(
+      keys.code(lookup),
+      expr`SET #expiresAtMs = ${expiresAtMs}, #ttl = ${ttl}`,
+      onlyValid ? join([unspent, young], ' AND ') : unspent,
+    )
+    return 'renewed'
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error
+    const item = error.failed.get(0)
+    const isSpent = !item || Number(item.triesLeft) <= 0 || Boolean(item.done) || item.usedBy !== undefined
+    return isSpent ? 'spent' : 'left'
   }
 }
+
+/** For so long after a change of address was requested, its repeat mails the same code. */
+export const SAME_CODE_MS = 5 * MINUTE_MS
 
 /** The whole code, as it is mailed. */
 export function codeText(
@@ -105,7 +120,7 @@ export interface CheckedCode {
   /** The change that the code permits is made, and its repeat is still recognised. */
   isDone: boolean
   key: Key
-  /** Assignments for the first use: the request may be sent again for an hour, however old the code is. */
+  /** Assignment for the first use: the request may be sent again for an hour, however old the code is. */
   keepForRepeats: Expression
   /** Condition on the code's item: it exists, has tries left and has not expired. */
   usable: Expression
@@ -145,7 +160,6 @@ export async function checkCode(
     throw new DomainError('invalid_code')
   }
   const isDone = done === true && triesLeft > 0 && Math.max(expiresAtMs, repeatUntilMs) > nowMs
-  const { ttl } = ttlAt(Math.max(expiresAtMs, nowMs + REPEAT_MS))
-  const keepForRepeats = expr`#repeatUntilMs = ${nowMs + REPEAT_MS}, #ttl = ${ttl}`
+  const keepForRepeats = expr`#repeatUntilMs = ${nowMs + REPEAT_MS}`
   return { purpose, accountId, lookup, usedBy, isDone, key, keepForRepeats, usable }
 }

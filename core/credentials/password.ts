@@ -7,6 +7,7 @@ import {
 } from '../account/account.ts'
 import { DomainError, type ErrorCode } from '../errors.ts'
 import { haveKeysChanged, type KeysReplaced, replaceEveryKey } from '../keys/application-keys.ts'
+import { announce, withdrawal } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
@@ -51,10 +52,11 @@ export async function changePassword(
   } else if (!(await isPasswordOf(deps, account, input.oldPassword))) {
     return refusedUnlessDone(deps, caller, input, 'wrong_password')
   }
-  const isBegun = await (input.replaceKeys ? beginWithKeys : beginChange)(deps, account, input, factor)
+  const told = announce(deps, account, 'password-changed')
+  const isBegun = await (input.replaceKeys ? beginWithKeys : beginChange)(deps, account, input, factor, told)
   // If nothing else has changed, another request has used the second factor.
   if (!isBegun) return refusedUnlessDone(deps, caller, input, 'two_factor_invalid')
-  await setAtVault(deps, account, input.newPassword, [])
+  await setAtVault(deps, account, input.newPassword, withdrawal(told))
   await reopenSignIn(deps, account, [])
 }
 
@@ -64,6 +66,7 @@ async function beginChange(
   account: Account,
   { name }: PasswordChange,
   factor: SecondFactor | undefined,
+  told: Write[],
   replaced?: KeysReplaced,
 ): Promise<boolean> {
   try {
@@ -74,7 +77,7 @@ async function beginChange(
         ...(replaced ? [...replaced.set, expr`#keysReplacedIn = ${account.generation + 1}`] : []),
       ],
       unchanged: replaced && [replaced.unchanged],
-      writes: replaced?.writes ?? [],
+      writes: [...told, ...(replaced?.writes ?? [])],
     })
     return true
   } catch (error) {
@@ -89,11 +92,12 @@ async function beginWithKeys(
   read: Account,
   input: PasswordChange,
   factor: SecondFactor | undefined,
+  told: Write[],
 ): Promise<boolean> {
   let account = read
   return retryRaces(deps, async () => {
     const replaced = await replaceEveryKey(deps, account)
-    if (await beginChange(deps, account, input, factor, replaced)) return true
+    if (await beginChange(deps, account, input, factor, told, replaced)) return true
     const now = await readAccount(deps, account.id)
     if (!now || now.generation !== account.generation || !haveKeysChanged(account, now)) return false
     account = now
@@ -176,13 +180,15 @@ async function resetOnce(deps: ProofDeps, input: Parameters<typeof resetPassword
   const asksFactor = account.totp && isProven && !isRepeat
   const factor = asksFactor ? await checkSecondFactor(deps, account, input.twofa) : undefined
   const replaced = isProven ? undefined : await replaceEveryKey(deps, account)
+  // The first try of this request has told the owner.
+  const told = isRepeat ? [] : announce(deps, account, 'password-reset')
   try {
     await endSessionsFirst(deps, account, {
       factor,
       set: replaced?.set ?? [],
       remove: isProven ? [] : [expr`#totp`],
       unchanged: replaced && [replaced.unchanged],
-      writes: [bind, ...(replaced?.writes ?? [])],
+      writes: [bind, ...told, ...(replaced?.writes ?? [])],
       isReset: true,
     })
   } catch (error) {
@@ -193,9 +199,8 @@ async function resetOnce(deps: ProofDeps, input: Parameters<typeof resetPassword
     if (now.isDone && now.usedBy === requestMac) return
     throw new DomainError('invalid_code')
   }
-  await setAtVault(deps, account, input.password, [
-    { update: code.key, set: expr`REMOVE #usedBy, #repeatUntilMs` },
-  ])
+  const unbind: Write = { update: code.key, set: expr`REMOVE #usedBy, #repeatUntilMs` }
+  await setAtVault(deps, account, input.password, [unbind, ...withdrawal(told)])
   const done: Write = { update: code.key, set: expr`SET #done = ${true}`, if: expr`#usedBy = ${requestMac}` }
   await reopenSignIn(deps, account, [done])
 }
@@ -255,12 +260,12 @@ async function endSessionsFirst(
     ' AND ',
   )
   requireNoChange(deps, account)
-  await writeProfile(deps, account, set, guardedBy(unchanged, factor), writes)
+  await writeProfile(deps, account, set, guardedBy(unchanged, factor), [...writes, ...(factor?.told ?? [])])
 }
 
 /**
- * Sets the password at the vault. If the vault refuses the password, sign-ins may finish and the code may be
- * used again. After any other error the vault may still be at work, so sign-ins stay blocked for
+ * Sets the password at the vault. If the vault refuses the password, sign-ins may finish, the code may be used
+ * again, and the owner is not told of a change. After any other error the vault may still be at work, so sign-ins stay blocked for
  * `CHANGING_MS`.
  */
 async function setAtVault(

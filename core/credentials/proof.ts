@@ -4,6 +4,7 @@ import type { Deps } from '../ports.ts'
 import { attr, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
+import { writeAll } from '../table/write-all.ts'
 import { MINUTE_MS } from '../time.ts'
 import { countWrongPasswordOf, lockedAtVault } from './password-tries.ts'
 import { checkSecondFactor, guardedBy, withFactor } from './two-factor.ts'
@@ -74,7 +75,10 @@ export async function proveSession(
   const live = expr`attribute_exists(#sessions.${session}) AND #generation = ${account.generation}`
   try {
     const set = byCode ? join([proved, byCode], ', ') : proved
-    await deps.table.update(keys.profile(account.id), withFactor(set, factor), guardedBy(live, factor))
+    await writeAll(deps, [
+      { update: keys.profile(account.id), set: withFactor(set, factor), if: guardedBy(live, factor) },
+      ...(factor?.told ?? []),
+    ])
     // What follows in this request may write the session as it was read.
     Object.assign(account.sessions[sessionId] ?? {}, { provedMs, ...(provedBy && { provedBy }) })
   } catch (error) {

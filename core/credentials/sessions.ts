@@ -16,6 +16,7 @@ import { renewalDue } from '../quota/renewal-call.ts'
 import { attr, type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
+import { writeAll } from '../table/write-all.ts'
 import { HOUR_MS } from '../time.ts'
 import { deviceName } from './device.ts'
 import { changeHolder } from './holder.ts'
@@ -105,18 +106,24 @@ async function activateAgain(
     ],
     [...remove, ...(factor?.remove ? [factor.remove] : [])],
   )
-  const condition = expr`#status IN (${'active'}, ${'deactivated'}) AND #generation = ${account.generation}`
+  const condition = expr`#status = ${account.status} AND #generation = ${account.generation}`
   try {
     await deps.table.transact([
       { update: keys.profile(account.id), set, if: guardedBy(condition, factor) },
       { update: keys.quota(account.id), set: unblockCounter(deps, account) },
+      ...(factor?.told ?? []),
+      ...(account.status === 'active' ? [] : announce(deps, account, 'restored')),
     ])
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
     const now = await readAccount(deps, account.id)
+    if (!now || now.generation !== account.generation) throw new DomainError('invalid_credentials')
     // A concurrent copy of this request was first.
-    if (!now || now.generation !== account.generation || !isRepeat(now))
-      throw new DomainError('invalid_credentials')
+    if (isRepeat(now)) return
+    // Another request has restored the account. This one still uses up its code.
+    if (now.status === 'active' && account.status === 'deactivated')
+      return activateAgain(deps, now, factor, restoredBy, isRepeat)
+    throw new DomainError('invalid_credentials')
   }
 }
 
@@ -197,9 +204,11 @@ async function listSession(deps: Deps<'table'>, account: Account, session: NewSe
     if: guardedBy(condition, factor),
   }
   try {
-    if (isNew && devices.length > 0)
-      await deps.table.transact([profile, ...announce(deps, account, 'new-sign-in')])
-    else await deps.table.update(profile.update, profile.set, profile.if)
+    await writeAll(deps, [
+      profile,
+      ...(factor?.told ?? []),
+      ...(isNew && devices.length > 0 ? announce(deps, account, 'new-sign-in') : []),
+    ])
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
     const now = isNew ? await readAccount(deps, account.id) : undefined

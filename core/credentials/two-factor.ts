@@ -1,10 +1,11 @@
 import { type Account, type Profile, requireConfirmed, type SessionCaller } from '../account/account.ts'
 import { changeSession } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
+import { announce } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
 import { attr, type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
-import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
+import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
 import { HOUR_MS, MINUTE_MS, REPEAT_MS } from '../time.ts'
 import { changeHolder } from './holder.ts'
 
@@ -24,6 +25,8 @@ export interface SecondFactor {
   set: Expression
   remove?: Expression
   condition: Expression
+  /** What tells the owner of a recovery code that is used up. It belongs in the same transaction. */
+  told: Write[]
 }
 
 /** For so long an enrolment that is begun again shows the same seed, so that a QR code on a screen stays good. */
@@ -87,11 +90,14 @@ export async function activateTwoFactor(
     const recovery = Object.fromEntries(codes.map((each) => [recoveryMac(deps, account.id, each), true]))
     const totp = { seed: sealed, lastStep: step, recovery }
     const { set, remove, unchanged } = changeHolder(account, { sessionId })
-    await deps.table.update(
-      keys.profile(account.id),
-      setRemove([...set, expr`#totp = ${totp}, #twofaTries = ${0}`], [...remove, expr`#twofaOffBy`]),
-      join([expr`#totpPending.${attr(begunBy)}.#seed = ${sealed}`, ...unchanged], ' AND '),
-    )
+    await deps.table.transact([
+      {
+        update: keys.profile(account.id),
+        set: setRemove([...set, expr`#totp = ${totp}, #twofaTries = ${0}`], [...remove, expr`#twofaOffBy`]),
+        if: join([expr`#totpPending.${attr(begunBy)}.#seed = ${sealed}`, ...unchanged], ' AND '),
+      },
+      ...announce(deps, account, 'two-factor-on'),
+    ])
     return codes
   })
 }
@@ -159,13 +165,17 @@ export async function removeTwoFactor(
   await changeSession(deps, caller, async ({ account, sessionId }) => {
     if (!account.totp && account.twofaOffBy === mac) return
     if (!account.totp) throw new DomainError('two_factor_not_enrolled')
-    const { condition } = await checkSecondFactor(deps, account, code)
+    const { condition, told } = await checkSecondFactor(deps, account, code)
     const { set, remove, unchanged } = changeHolder(account, { sessionId })
-    await deps.table.update(
-      keys.profile(account.id),
-      setRemove([...set, expr`#twofaTries = ${0}, #twofaOffBy = ${mac}`], [...remove, expr`#totp`]),
-      join([condition, ...unchanged], ' AND '),
-    )
+    await deps.table.transact([
+      {
+        update: keys.profile(account.id),
+        set: setRemove([...set, expr`#twofaTries = ${0}, #twofaOffBy = ${mac}`], [...remove, expr`#totp`]),
+        if: join([condition, ...unchanged], ' AND '),
+      },
+      ...told,
+      ...announce(deps, account, 'two-factor-off'),
+    ])
   })
 }
 
@@ -189,7 +199,12 @@ export async function checkSecondFactor(
     const mac = recoveryMac(deps, account.id, typed)
     if (!Object.hasOwn(totp.recovery, mac)) throw new DomainError('two_factor_invalid')
     const code = expr`#totp.#recovery.${attr(mac)}`
-    return { set, remove: code, condition: expr`attribute_exists(#totp.#recovery.${attr(mac)})` }
+    return {
+      set,
+      remove: code,
+      condition: expr`attribute_exists(#totp.#recovery.${attr(mac)})`,
+      told: announce(deps, account, 'recovery-code-used'),
+    }
   }
   const seed = await deps.secrets.decrypt(account.id, totp.seed)
   const step = deps.totp.stepOf(seed, typed, deps.clock.nowMs())
@@ -197,6 +212,7 @@ export async function checkSecondFactor(
   return {
     set: expr`#twofaTries = ${0}, #totp.#lastStep = ${step}`,
     condition: expr`#totp.#lastStep < ${step} AND #totp.#seed = ${totp.seed}`,
+    told: [],
   }
 }
 

@@ -1,6 +1,8 @@
 import * as z from 'zod/mini'
 import { fullName, password, twofa, typedPassword } from '../../core/account/fields.ts'
 import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
+import { optionalField } from '../http/optional-field.ts'
+import { pathText } from '../http/path-schemas.ts'
 import {
   customer,
   idempotencyHeaders,
@@ -50,10 +52,10 @@ export const api = place('api', {
     proof: 'own',
     body: z
       .strictObject({
-        name: z.optional(fullName),
-        oldPassword: z.optional(typedPassword),
-        newPassword: z.optional(password),
-        twofa: z.optional(twofa),
+        name: optionalField(fullName),
+        oldPassword: optionalField(typedPassword),
+        newPassword: optionalField(password),
+        twofa: optionalField(twofa),
       })
       .check(
         z.refine(bothPasswords, { path: ['newPassword'], error: 'goes with oldPassword, both or neither' }),
@@ -90,7 +92,7 @@ export const api = place('api', {
     description: descriptions.notifications,
     auth: 'account',
     query: z.strictObject({
-      limit: z.optional(z.string().check(z.regex(/^([1-9]\d?|100)$/, 'must be 1 to 100'))),
+      limit: optionalField(z.string().check(z.regex(/^([1-9]\d?|100)$/, 'must be 1 to 100'))),
       cursor: z.optional(z.string().check(z.regex(/^[0-9a-f]{24}$/))),
     }),
     responses: { 200: z.array(notice) },
@@ -132,7 +134,7 @@ export const api = place('api', {
     summary: 'Removes a card from your account',
     description: descriptions.deletePaymentMethod,
     auth: 'account',
-    path: z.object({ id: z.string() }),
+    path: z.object({ id: pathText }),
     responses: { 204: null },
     errors: ['not_found', 'card_in_use', 'conflict'],
     needs: ['table', 'payments'],

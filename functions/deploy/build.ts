@@ -67,10 +67,14 @@ function onlyWhatIsUsed(fn: Deployed): Plugin {
 const optionalModules: Record<string, { name: string; isUnusedBy: (row: Placed) => boolean }> = {
   'functions/http/gate.ts': { name: 'gate', isUnusedBy: ({ auth }) => auth !== 'account' },
   'functions/http/proof.ts': { name: 'checkProof', isUnusedBy: ({ proof }) => proof !== 'recent' },
+  'functions/http/source-limit.ts': {
+    name: 'limitSource',
+    isUnusedBy: ({ sourceLimit }) => !sourceLimit,
+  },
   'functions/http/form.ts': { name: 'parseForm', isUnusedBy: ({ form }) => !form },
 }
 
-const stubOf = (name: string) => `export function ${name}() { throw new Error('built without ${name}') }`
+const stubOf = (name: string) => `export function ${name}() { throw Error('not bundled') }`
 
 /**
  * Makes the imports that `live.ts` awaits static. `import().then()` stays: such a module loads at its first

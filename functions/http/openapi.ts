@@ -17,6 +17,7 @@ export function errorsOf(row: Placed): ErrorCode[] {
     codes.push('unauthorized', 'token_expired', 'session_ended', 'account_deactivated', 'account_suspended')
   }
   if (row.proof === 'recent') codes.push(...proofErrors)
+  if (row.sourceLimit) codes.push('too_many_requests')
   if (row.auth === 'key') codes.push('unauthorized', 'account_deactivated', 'account_suspended')
   // A row without a body or parameters still refuses a request that has a body.
   codes.push('invalid_request', 'malformed_body', 'payload_too_large', 'unsupported_media_type')

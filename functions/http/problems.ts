@@ -29,6 +29,12 @@ export const problems: Record<ErrorCode, Problem> = {
     title: 'Too many changes',
     detail: 'The e-mail address may be changed 5 times an hour. Try again after the time in Retry-After.',
   },
+  too_many_requests: {
+    status: 429,
+    title: 'Too many requests',
+    detail:
+      'Too many requests of this kind came from your network address within an hour. Try again after the time in Retry-After.',
+  },
   unauthorized: { status: 401, title: 'Not authorised', detail: 'Send a valid access token.' },
   token_expired: {
     status: 401,

@@ -1,4 +1,5 @@
 import type { $ZodType as Schema } from 'zod/v4/core'
+import type { Limited } from '../../core/credentials/hourly-limit.ts'
 import type { ErrorCode } from '../../core/errors.ts'
 import type { Ports } from '../../core/ports.ts'
 
@@ -47,6 +48,11 @@ export interface Row {
    * `X-Proof-Code`. `own`: the domain call takes the proof from the body and demands it.
    */
   proof?: 'recent' | 'own'
+  /**
+   * For public endpoints that make accounts or mails: `endpoint` counts the requests of each network address under
+   * this limit. The row needs the table and the keyring.
+   */
+  sourceLimit?: Limited
   path?: Schema
   query?: Schema
   /** Lower-cased headers that the handler sees. */

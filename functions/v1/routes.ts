@@ -4,6 +4,8 @@ import { ledgerKinds } from '../../core/ledger/kinds.ts'
 import { bundleNamed, bundleNames, CURRENCY } from '../../core/purchases/catalogue.ts'
 import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
 import { amountOf, isWholeCents, MAX_CAP_CENTS } from '../http/money-shapes.ts'
+import { optionalField } from '../http/optional-field.ts'
+import { pathText } from '../http/path-schemas.ts'
 import {
   idempotencyHeaders,
   newAddress,
@@ -19,6 +21,8 @@ import { descriptions } from './descriptions.ts'
 const account = z.object({
   id: z.string(),
   email: z.string(),
+  /** The new address, while it waits to be confirmed. */
+  pendingEmail: z.optional(z.string()),
   name: z.string(),
   surname: z.string(),
   address: z.nullable(
@@ -141,7 +145,7 @@ const invoice = z.object({
 /** A page of a list; the Link header leads to the next one. */
 const pageOf = (cursor: z.ZodMiniType<string>) =>
   z.strictObject({
-    limit: z.optional(z.string().check(z.regex(/^([1-9]\d{0,2}|1000)$/, 'must be 1 to 1000'))),
+    limit: optionalField(z.string().check(z.regex(/^([1-9]\d{0,2}|1000)$/, 'must be 1 to 1000'))),
     cursor: z.optional(cursor),
   })
 
@@ -202,7 +206,7 @@ export const v1 = place('v1', {
     auth: 'account',
     proof: 'own',
     body: z
-      .strictObject({ password: z.optional(typedPassword), twofa: z.optional(twofa) })
+      .strictObject({ password: optionalField(typedPassword), twofa: optionalField(twofa) })
       .check(z.refine(hasProof, { path: ['password'], error: 'or twofa is required' })),
     responses: { 204: null },
     errors: ['wrong_password', 'password_locked', 'reauthentication_required', ...secondFactorErrors],
@@ -244,13 +248,14 @@ export const v1 = place('v1', {
   },
   resend: {
     routes: ['POST /v1/auth/resend'],
-    summary: 'Mails a new confirmation code; the answer is the same for every address',
+    summary: 'Mails the confirmation code again; the answer is the same for every address',
     description: descriptions.resend,
     auth: 'public',
+    sourceLimit: 'ask-for-mail',
     body: z.strictObject({ email }),
     responses: { 204: null },
     errors: [],
-    needs: ['table'],
+    needs: ['table', 'keyring'],
   },
   setFlags: {
     routes: ['PUT /v1/user/flags'],
@@ -283,9 +288,9 @@ export const v1 = place('v1', {
     proof: 'own',
     body: z.strictObject({
       password,
-      oldPassword: z.optional(typedPassword),
-      twofa: z.optional(twofa),
-      keys: z.optional(z.literal('rotate')),
+      oldPassword: optionalField(typedPassword),
+      twofa: optionalField(twofa),
+      keys: optionalField(z.literal('rotate')),
     }),
     responses: { 204: null },
     errors: [
@@ -303,17 +308,18 @@ export const v1 = place('v1', {
     summary: 'Mails a reset code; the answer is the same for every address',
     description: descriptions.requestPasswordReset,
     auth: 'public',
+    sourceLimit: 'ask-for-mail',
     body: z.strictObject({ email }),
     responses: { 204: null },
     errors: [],
-    needs: ['table'],
+    needs: ['table', 'keyring'],
   },
   resetPassword: {
     routes: ['GET /v1/user/resetPassword', 'PUT /v1/user/resetPassword'],
     summary: 'Sets a new password with a mailed code, which ends every session',
     description: descriptions.resetPassword,
     auth: 'public',
-    body: z.strictObject({ password, code, twofa: z.optional(twofa) }),
+    body: z.strictObject({ password, code, twofa: optionalField(twofa) }),
     responses: { 204: null },
     errors: [
       'invalid_code',
@@ -390,7 +396,7 @@ export const v1 = place('v1', {
     description: descriptions.rotateKey,
     auth: 'account',
     proof: 'recent',
-    path: z.object({ id: z.string() }),
+    path: z.object({ id: pathText }),
     headers: idempotencyHeaders,
     responses: { 200: shownKey },
     errors: ['email_unconfirmed', 'not_found', 'idempotency_key_reused', 'conflict'],
@@ -402,7 +408,7 @@ export const v1 = place('v1', {
     description: descriptions.deleteKey,
     auth: 'account',
     proof: 'recent',
-    path: z.object({ id: z.string() }),
+    path: z.object({ id: pathText }),
     responses: { 204: null },
     errors: ['not_found', 'default_key_required', 'conflict'],
     needs: ['table', 'keyring'],
@@ -449,7 +455,7 @@ export const v1 = place('v1', {
     summary: 'Reads the units used, by day and application key',
     description: descriptions.usage,
     auth: 'account',
-    query: z.strictObject({ from: z.optional(day), to: z.optional(day) }),
+    query: z.strictObject({ from: optionalField(day), to: optionalField(day) }),
     responses: {
       200: z.object({
         allusage: z.number(),
@@ -493,7 +499,9 @@ export const v1 = place('v1', {
     description: descriptions.changeBundle,
     auth: 'account',
     path: z.object({
-      bundleName: z.string().check(z.refine(isBundle, `must be one of ${bundleNames.join(', ')}`)),
+      bundleName: z
+        .string()
+        .check(z.maxLength(32), z.refine(isBundle, `must be one of ${bundleNames.join(', ')}`)),
     }),
     headers: idempotencyHeaders,
     responses: { 202: pending, 204: null },
@@ -515,7 +523,7 @@ export const v1 = place('v1', {
     summary: 'Reads the state of one purchase or renewal, with the secret to finish its 3-D Secure',
     description: descriptions.getPurchase,
     auth: 'account',
-    path: z.object({ id: z.string() }),
+    path: z.object({ id: pathText }),
     responses: {
       200: z.object({
         id: z.string(),
@@ -536,7 +544,7 @@ export const v1 = place('v1', {
     auth: 'account',
     body: z
       .strictObject({
-        monthlyCap: z.optional(
+        monthlyCap: optionalField(
           z.nullable(
             z
               .number()
@@ -547,10 +555,10 @@ export const v1 = place('v1', {
               ),
           ),
         ),
-        maxPerHour: z.optional(z.nullable(maxRenewals)),
-        maxPerDay: z.optional(z.nullable(maxRenewals)),
-        below: z.optional(z.nullable(below)),
-        bundle: z.optional(z.nullable(z.enum(bundleNames))),
+        maxPerHour: optionalField(z.nullable(maxRenewals)),
+        maxPerDay: optionalField(z.nullable(maxRenewals)),
+        below: optionalField(z.nullable(below)),
+        bundle: optionalField(z.nullable(z.enum(bundleNames))),
       })
       .check(z.refine(hasASetting, { path: ['monthlyCap'], error: 'or another setting is required' })),
     responses: { 204: null },
@@ -582,7 +590,7 @@ export const v1 = place('v1', {
     summary: 'Reads one payment with its card and the link to its receipt',
     description: descriptions.getInvoice,
     auth: 'account',
-    path: z.object({ id: z.string() }),
+    path: z.object({ id: pathText }),
     responses: {
       200: z.extend(invoice, {
         description: z.string(),
