@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'payload_too_large'
   // the caller
   | 'unauthorized'
+  | 'token_expired'
   | 'session_ended'
   | 'invalid_credentials'
   | 'account_deactivated'
@@ -24,6 +25,7 @@ export type ErrorCode =
   | 'too_many_changes'
   // credentials
   | 'wrong_password'
+  | 'password_locked'
   | 'reauthentication_required'
   | 'two_factor_required'
   | 'two_factor_invalid'

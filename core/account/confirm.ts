@@ -15,8 +15,8 @@ import { takeAddress } from './register.ts'
 
 /**
  * Confirms the e-mail address that a code was mailed to: the registered address, which grants the trial
- * quota, or the new address of a confirmed account. Until it expires, a code that was used is answered as
- * before and does nothing more.
+ * quota, or the new address of a confirmed account. Until it expires, and for an hour in any case, a code that was
+ * used is answered as before and does nothing more.
  * @throws DomainError `invalid_code`; for a right code `account_deactivated`, `account_suspended`, and
  *   `email_taken` if another account has taken the new address meanwhile.
  */
@@ -29,7 +29,7 @@ async function confirmOnce(deps: Deps<'table' | 'keyring'>, typed: string): Prom
   if (code.isDone) return requireOwner(deps, code)
   const use: Write = {
     update: code.key,
-    set: expr`SET #done = ${true}`,
+    set: join([expr`SET #done = ${true}`, code.keepForRepeats], ', '),
     if: join([code.usable, expr`attribute_not_exists(#done)`], ' AND '),
   }
   const writes = code.purpose === 'confirm-email' ? confirmFirst(deps, code) : await confirmChange(deps, code)

@@ -13,7 +13,7 @@ import { type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
-import { checkCode } from './codes.ts'
+import { type CheckedCode, checkCode } from './codes.ts'
 import { changeHolder } from './holder.ts'
 import { isPasswordOf, type ProofDeps, requireRecentSession } from './proof.ts'
 import { checkSecondFactor, guardedBy, type SecondFactor } from './two-factor.ts'
@@ -37,7 +37,7 @@ export interface PasswordChange {
 /**
  * Sets a new password for a signed-in caller and ends every session, the caller's included. With two-factor
  * authentication a code is always required; without, the old password or a recent sign-in is required.
- * @throws DomainError `wrong_password`, `reauthentication_required`, `two_factor_*`, `password_refused`,
+ * @throws DomainError `wrong_password`, `password_locked`, `reauthentication_required`, `two_factor_*`, `password_refused`,
  *   `session_ended`, `temporarily_unavailable` while an earlier change may still be at the vault
  */
 export async function changePassword(
@@ -49,7 +49,7 @@ export async function changePassword(
   const factor = account.totp && (await checkSecondFactor(deps, account, input.twofa))
   if (input.oldPassword === undefined) {
     if (!factor) requireRecentSession(deps, caller)
-  } else if (!(await isPasswordOf(deps, account.id, input.oldPassword))) {
+  } else if (!(await isPasswordOf(deps, account, input.oldPassword))) {
     return refusedUnlessDone(deps, caller, input, 'wrong_password')
   }
   const told = announce(deps, account, 'password-changed')
@@ -138,7 +138,7 @@ export async function repeatPasswordChange(
   requireNoChange(deps, account)
   if (name !== undefined && name !== account.name) throw refusal
   if (replaceKeys && account.keysReplacedIn !== account.generation) throw refusal
-  if (!(await isPasswordOf(deps, account.id, newPassword))) throw refusal
+  if (!(await isPasswordOf(deps, account, newPassword))) throw refusal
 }
 
 /** @throws DomainError `temporarily_unavailable` while an earlier change may still be at the vault */
@@ -165,24 +165,16 @@ export async function resetPassword(
 async function resetOnce(deps: ProofDeps, input: Parameters<typeof resetPassword>[1]): Promise<void> {
   const code = await checkCode(deps, ['reset-password'], input.code)
   const account = await readAccount(deps, code.accountId)
-  if (!account || account.resetCode !== code.lookup) throw new DomainError('invalid_code')
-  requireActive(account)
+  if (!account) throw new DomainError('invalid_code')
   const requestMac = deps.keyring
     .mac('reset', code.lookup, input.password, input.twofa ?? '')
     .toString('base64url')
   const isRepeat = code.usedBy === requestMac
+  // Whatever has replaced the code since, the answer is that of the first time.
+  if (!(code.isDone && isRepeat) && account.resetCode !== code.lookup) throw new DomainError('invalid_code')
+  requireActive(account)
   if (code.isDone && isRepeat) return
-  const bind: Write = {
-    update: code.key,
-    set: expr`SET #usedBy = ${requestMac}`,
-    if: join(
-      [
-        code.usable,
-        expr`attribute_not_exists(#done) AND (attribute_not_exists(#usedBy) OR #usedBy = ${requestMac})`,
-      ],
-      ' AND ',
-    ),
-  }
+  const bind = bindCode(deps, code, requestMac)
   // Nobody has proved an unconfirmed address, so neither its keys nor its second factor are its owner's.
   const isProven = account.emailVerified
   const asksFactor = account.totp && isProven && !isRepeat
@@ -207,10 +199,26 @@ async function resetOnce(deps: ProofDeps, input: Parameters<typeof resetPassword
     if (now.isDone && now.usedBy === requestMac) return
     throw new DomainError('invalid_code')
   }
-  const unbind: Write = { update: code.key, set: expr`REMOVE #usedBy` }
+  const unbind: Write = { update: code.key, set: expr`REMOVE #usedBy, #repeatUntilMs` }
   await setAtVault(deps, account, input.password, [unbind, ...withdrawal(told)])
   const done: Write = { update: code.key, set: expr`SET #done = ${true}`, if: expr`#usedBy = ${requestMac}` }
   await reopenSignIn(deps, account, [done])
+}
+
+/**
+ * The write that binds a code to the first request that uses it. Only this request may use the code from then on, so
+ * it may do so for longer than the code lives.
+ */
+function bindCode(deps: Deps, code: CheckedCode, requestMac: string): Write {
+  const isRepeat = code.usedBy === requestMac
+  const bound = expr`SET #usedBy = ${requestMac}`
+  const isOurs = expr`attribute_not_exists(#done) AND (attribute_not_exists(#usedBy) OR #usedBy = ${requestMac})`
+  const isKept = expr`#triesLeft > ${0} AND #repeatUntilMs > ${deps.clock.nowMs()}`
+  return {
+    update: code.key,
+    set: isRepeat ? bound : join([bound, code.keepForRepeats], ', '),
+    if: join([isRepeat ? isKept : code.usable, isOurs], ' AND '),
+  }
 }
 
 /**
@@ -244,7 +252,8 @@ async function endSessionsFirst(
       ...change.set,
       ...(factor ? [factor.set] : []),
     ],
-    [...holder.remove, ...(change.remove ?? []), ...(factor?.remove ? [factor.remove] : [])],
+    // No device has signed in with the new password yet.
+    [...holder.remove, expr`#devices`, ...(change.remove ?? []), ...(factor?.remove ? [factor.remove] : [])],
   )
   const unchanged = join(
     [expr`#generation = ${account.generation} AND #status = ${'active'}`, ...(change.unchanged ?? [])],

@@ -11,7 +11,7 @@ export const descriptions = {
     'registrations follow in the next hours.',
     '- 429: too many registrations came from this network address within an hour. Wait for Retry-After.',
     '- After a crash, a time-out or a 503 send the same request again: for 50 minutes it resumes where it stopped. Any',
-    'other request for the names is refused with 409 meanwhile. One that has finished is answered 201 again for as long,',
+    'other request for the names is refused with 409 meanwhile. One that has finished is answered 201 again for an hour,',
     'and mails nothing more. A registration that never finishes frees its names after an hour.',
   ),
   getUser: markdown(

@@ -39,7 +39,7 @@ const purchaseRules = [
 /** What creating and rotating a key have in common. */
 const keyRepeats = [
   '**Repeating.** With an `Idempotency-Key` the same request is answered for 48 hours with the same application key.',
-  'Without one a repeat makes another. Another request with the same `Idempotency-Key` is 422 `idempotency_key_reused`.',
+  'Without one a repeat makes another, except that rotations of a key at the same moment make one. Another request with the same `Idempotency-Key` is 422 `idempotency_key_reused`.',
 ]
 
 /** What client authors must know of each endpoint, in Markdown, by the name of its row. */
@@ -65,7 +65,8 @@ export const descriptions = {
   activate: markdown(
     'Takes the 32 hex digits that were mailed. A code lives 24 hours and works once; a newer code',
     'supersedes it, and five wrong tries void it. Every code that does not work gets the same answer: 400',
-    '`invalid_code`. A code that has worked is answered 200 again until it expires, and does nothing more.',
+    '`invalid_code`. A code that has worked is answered 200 again until it expires, and for an hour in any case, and does',
+    'nothing more.',
     '',
     '- The code of a registration confirms the address, and grants a trial of 100 units, once per account.',
     '- The code of a change of address makes the new address the one of the account. 409 `email_taken`: another account',
@@ -79,15 +80,20 @@ export const descriptions = {
     "access token's life in seconds.",
     '',
     '- 401 `invalid_credentials` is the answer for a wrong password and for an unknown name.',
+    '- 429 `password_locked`, with Retry-After: after five wrong passwords in a row for a name, known or not, no password',
+    'is looked at for a second, and after each further one for twice as long, up to 15 minutes.',
     '- Only the right password gets a more precise answer: 401 `two_factor_required` or',
     '`two_factor_invalid`, 403 `account_deactivated` or `account_suspended`.',
     '- While a change of password is under way, for at most 30 seconds, sign-ins are refused with 401.',
     '',
     'An address need not be confirmed to sign in. An account has at most 20 sessions of 30 days: a further',
-    'one ends the oldest.',
+    'one ends the oldest. A sign-in from a browser or system that the account has not used before, by its User-Agent, is',
+    'told to the owner by a notice and a mail.',
   ),
   refresh: markdown(
     'Answers a new access token, which lives 15 minutes. The refresh token stays the same, for the 30 days of its session.',
+    'It needs no access token, so an expired one does not matter.',
+    '',
     '401 `session_ended`: the session has expired or was ended. Sign in again.',
   ),
   confirmSession: markdown(
@@ -101,8 +107,24 @@ export const descriptions = {
     'use this endpoint.',
   ),
   logout: markdown(
-    'Ends the session of this request, its access token included. `{"everywhere": true}` ends every session',
-    'of the account. A repeat with the token of the ended session is answered alike.',
+    'Ends a session: the one of `refreshToken`, or without it the one of the access token. With `refreshToken` no access',
+    'token is needed, and one that is sent does not matter. `{"everywhere": true}` ends every session of the account. A',
+    'repeat with a token of the ended session is answered alike.',
+    '',
+    '- 401 `token_expired`: the access token has expired, and **the session is still live**. Send `refreshToken`.',
+    '- 401 `session_ended`: the session had ended before. With `everywhere`, other sessions are live: sign in to end them.',
+    '- 401 `unauthorized`: neither a refresh token nor a valid access token was sent.',
+  ),
+  listSessions: markdown(
+    'Each sign-in makes a session. `since` is when it signed in, and `lastSeen` when it signed in or last refreshed its',
+    'access token, to the hour. `userAgent` is its browser and system in our own words, such as `Firefox on Windows`, or',
+    'null if we do not know them. `current` is true for the session of this request.',
+  ),
+  endSession: markdown(
+    'Takes an `id` of `GET /v1/auth/sessions`. The tokens of that session are refused from the next request on. A repeat is',
+    'answered alike; an id that never named a session of your account is 404. Ending another session also drops a change of',
+    'e-mail address that is not confirmed yet, in case that session asked for it. To be safe from somebody who knows your',
+    'password, change it instead: that ends every session.',
   ),
   resend: markdown(
     'Mails the confirmation code within a minute: of an account that has the address, or of a change to the address that',
@@ -161,7 +183,7 @@ export const descriptions = {
     'tries, or changing the password or the address, void it. Every code that does not work gets the same answer: 400',
     '`invalid_code`.',
     '- The first request that uses a code binds the code to its content. The same request may be repeated',
-    'after a crash, a 503 or a lost answer; a request with another password is refused.',
+    'for an hour, after a crash, a 503 or a lost answer; a request with another password is refused.',
     '- `twofa` is required where two-factor authentication is on.',
     '- 400 `password_refused`: the identity provider refuses this password. The sessions have ended; the code may be used',
     'with another password.',
@@ -170,11 +192,13 @@ export const descriptions = {
   ),
   enrolTwoFactor: markdown(
     'Answers a new seed in base32, its `otpauth://` URI, and the URI as a QR code in SVG. Nothing asks for a code until',
-    '`POST /v1/auth/verify2FA` has proved the seed. Enrolling again before that replaces the seed.',
+    '`POST /v1/auth/verify2FA` has proved the seed. Within an hour the same session is shown the same seed again, so a QR',
+    'code on a screen stays good; after that, or in another session, enrolling makes another seed.',
   ),
   verifyTwoFactor: markdown(
     'Switches two-factor authentication on with a first code of the app, and answers ten recovery codes. Each works once,',
-    'and they are shown only here; the same code within its half minute shows them again. Every other session ends. After five wrong codes in a row every code is refused for 15 minutes.',
+    'and they are shown only here; for an hour, until another code is used, the same code shows them again. Every other',
+    'session ends. After five wrong codes in a row every code is refused for 15 minutes.',
   ),
   removeTwoFactor: markdown(
     'Takes a code of the app or a recovery code. The seed and all recovery codes are deleted. A repeat with the same code',

@@ -55,6 +55,18 @@ const account = z.object({
 /** `expiresIn` is the life of the access token in seconds. */
 const tokens = z.object({ accessToken: z.string(), refreshToken: z.string(), expiresIn: z.number() })
 
+/** `userAgent` is in our own words, such as `Firefox on Windows`. */
+const listedSession = z.object({
+  id: z.string(),
+  since: z.iso.datetime(),
+  lastSeen: z.iso.datetime(),
+  userAgent: z.nullable(z.string()),
+  current: z.boolean(),
+})
+
+/** As signing in answers it. */
+const refreshToken = z.string().check(z.minLength(1), z.maxLength(4096))
+
 /** 32 hex digits, as mailed. */
 const code = z.string().check(z.regex(/^[0-9a-fA-F]{32}$/))
 
@@ -165,9 +177,16 @@ export const v1 = place('v1', {
     summary: 'Signs in by e-mail address or username',
     description: descriptions.login,
     auth: 'public',
+    headers: z.object({ 'user-agent': z.optional(z.string()) }),
     body: credentials,
     responses: { 200: tokens },
-    errors: ['invalid_credentials', ...secondFactorErrors, 'account_deactivated', 'account_suspended'],
+    errors: [
+      'invalid_credentials',
+      'password_locked',
+      ...secondFactorErrors,
+      'account_deactivated',
+      'account_suspended',
+    ],
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },
   refresh: {
@@ -175,7 +194,7 @@ export const v1 = place('v1', {
     summary: 'Gives a new access token for a live session',
     description: descriptions.refresh,
     auth: 'public',
-    body: z.strictObject({ refreshToken: z.string().check(z.minLength(1), z.maxLength(4096)) }),
+    body: z.strictObject({ refreshToken }),
     responses: { 200: tokens },
     errors: ['session_ended', 'account_deactivated', 'account_suspended'],
     needs: ['table', 'identity'],
@@ -190,19 +209,42 @@ export const v1 = place('v1', {
       .strictObject({ password: optionalField(typedPassword), twofa: optionalField(twofa) })
       .check(z.refine(hasProof, { path: ['password'], error: 'or twofa is required' })),
     responses: { 204: null },
-    errors: ['wrong_password', 'reauthentication_required', ...secondFactorErrors],
+    errors: ['wrong_password', 'password_locked', 'reauthentication_required', ...secondFactorErrors],
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },
   logout: {
     routes: ['POST /v1/auth/logout'],
     summary: 'Ends this session, or every session of your account',
     description: descriptions.logout,
-    auth: 'account',
-    body: z.optional(z.strictObject({ everywhere: z.optional(z.boolean()) })),
+    // An expired token must not keep anybody from signing out, so the gateway does not ask for one.
+    auth: 'public',
+    token: 'optional',
+    headers: z.object({ authorization: z.optional(z.string()) }),
+    body: z.optional(
+      z.strictObject({ everywhere: z.optional(z.boolean()), refreshToken: z.optional(refreshToken) }),
+    ),
     responses: { 204: null },
+    errors: ['unauthorized', 'token_expired', 'session_ended'],
+    needs: ['table', 'identity'],
+  },
+  listSessions: {
+    routes: ['GET /v1/auth/sessions'],
+    summary: 'Lists the live sessions of your account, the one seen last first',
+    description: descriptions.listSessions,
+    auth: 'account',
+    responses: { 200: z.array(listedSession) },
     errors: [],
-    refusalAfter: 'session_ended',
-    needs: ['table'],
+    needs: ['table', 'keyring'],
+  },
+  endSession: {
+    routes: ['DELETE /v1/auth/sessions/{id}'],
+    summary: 'Ends one session of your account',
+    description: descriptions.endSession,
+    auth: 'account',
+    path: z.object({ id: z.string().check(z.maxLength(100)) }),
+    responses: { 204: null },
+    errors: ['not_found', 'conflict'],
+    needs: ['table', 'keyring'],
   },
   resend: {
     routes: ['POST /v1/auth/resend'],
@@ -251,7 +293,13 @@ export const v1 = place('v1', {
       keys: optionalField(z.literal('rotate')),
     }),
     responses: { 204: null },
-    errors: ['wrong_password', 'reauthentication_required', 'password_refused', ...secondFactorErrors],
+    errors: [
+      'wrong_password',
+      'password_locked',
+      'reauthentication_required',
+      'password_refused',
+      ...secondFactorErrors,
+    ],
     refusalAfter: 'session_ended',
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },

@@ -132,9 +132,25 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     200,
     () => app.request('POST', '/v1/auth/login', { json: { username: 'costs', password: 'Hello123!' } }),
     {
-      dynamodb: { GetItem: 1, Query: 1, UpdateItem: 1 },
+      dynamodb: { Query: 2, UpdateItem: 1 },
       readUnits: 2,
       writeUnits: 1,
+      cognito: { AdminInitiateAuth: 1 },
+    },
+  ],
+  [
+    // The owner is told of a new device in the transaction that makes its session.
+    'POST /v1/auth/login, new device',
+    200,
+    () =>
+      app.request('POST', '/v1/auth/login', {
+        json: { username: 'costs', password: 'Hello123!' },
+        headers: { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0' },
+      }),
+    {
+      dynamodb: { Query: 2, TransactWriteItems: 1 },
+      readUnits: 2,
+      writeUnits: 7,
       cognito: { AdminInitiateAuth: 1 },
     },
   ],
@@ -142,7 +158,19 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     'POST /v1/auth/login, unknown name',
     401,
     () => app.request('POST', '/v1/auth/login', { json: { username: 'nobody', password: 'Hello123!' } }),
-    { dynamodb: { GetItem: 1, Query: 1 }, readUnits: 2, writeUnits: 0, cognito: { AdminInitiateAuth: 1 } },
+    // A wrong password is counted for the name that was typed, whether or not an account has it.
+    { dynamodb: { Query: 2, UpdateItem: 1 }, readUnits: 2, writeUnits: 1, cognito: { AdminInitiateAuth: 1 } },
+  ],
+  [
+    'POST /v1/auth/login, locked',
+    429,
+    async () => {
+      const json = { username: 'costs', password: 'Wrong123!' }
+      for (let n = 0; n < 5; n++) await app.request('POST', '/v1/auth/login', { json })
+      app.resetCalls()
+      return app.request('POST', '/v1/auth/login', { json })
+    },
+    { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 },
   ],
   [
     'POST /v1/auth/refresh',
@@ -157,6 +185,42 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return app.request('POST', '/v1/auth/refresh', { json: { refreshToken } })
     },
     { ...READ_ACCOUNT, cognito: { GetTokensFromRefreshToken: 1 } },
+  ],
+  [
+    // Once an hour a session in use writes down that it was seen.
+    'POST /v1/auth/refresh, an hour later',
+    200,
+    async () => {
+      const { refreshToken } = await app.signUp()
+      app.advance(3_600_000)
+      app.resetCalls()
+      return app.request('POST', '/v1/auth/refresh', { json: { refreshToken } })
+    },
+    { ...ONE_WRITE, cognito: { GetTokensFromRefreshToken: 1 } },
+  ],
+  ['GET /v1/auth/sessions', 200, (token) => app.request('GET', '/v1/auth/sessions', { token }), READ_ACCOUNT],
+  [
+    'DELETE /v1/auth/sessions/{id}',
+    204,
+    async () => {
+      const person = await app.signUp()
+      await app.login(person)
+      const sessions = await shown(app, person, '/v1/auth/sessions')
+      const { id } = sessions.find(({ current }: { current: boolean }) => !current)
+      app.resetCalls()
+      return app.request('DELETE', `/v1/auth/sessions/${id}`, { token: person.accessToken })
+    },
+    ONE_WRITE,
+  ],
+  [
+    'POST /v1/auth/logout, refresh token',
+    204,
+    async () => {
+      const { refreshToken } = await app.signUp()
+      app.resetCalls()
+      return app.request('POST', '/v1/auth/logout', { json: { refreshToken } })
+    },
+    { ...ONE_WRITE, cognito: { GetTokensFromRefreshToken: 1 } },
   ],
   [
     'POST /v1/auth/logout',
@@ -222,7 +286,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return app.request('POST', '/api/users/restore', { json: { email, password } })
     },
     {
-      dynamodb: { GetItem: 1, Query: 1, TransactWriteItems: 1 },
+      dynamodb: { Query: 2, TransactWriteItems: 1 },
       readUnits: 2,
       writeUnits: 9,
       cognito: { AdminInitiateAuth: 1, RevokeToken: 1 },
