@@ -176,3 +176,18 @@ test('refresh tokens that are unknown, garbled, revoked or of a deleted account 
   ]
   for (const token of tokens) expect(await refresh(token)).toEqual(unknown)
 })
+
+test('signing out with a refresh token that is unknown, garbled or of a deleted account has the same answer', async () => {
+  const signOut = async (refreshToken: string) => {
+    const { calls, ...answer } = await observed(() =>
+      app.request('POST', '/v1/auth/logout', { json: { refreshToken } }),
+    )
+    return answer
+  }
+  const unknown = await signOut('unknown')
+  expect(unknown.status).toBe(401)
+  const gone = await app.signUp()
+  await (await app.ports()).table.remove(keys.profile(gone.accountId))
+  for (const token of [gone.refreshToken, gone.accessToken, `${gone.refreshToken}x`, 'a.b.c', 'ü'])
+    expect(await signOut(token)).toEqual(unknown)
+})
