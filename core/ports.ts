@@ -112,6 +112,8 @@ export interface Email {
   subject: string
   text: string
   html: string
+  /** The account that the mail is about, by which the provider's reports of a bounce or complaint find it. */
+  accountId?: string | undefined
 }
 
 /** Outgoing mail. Resolves once the provider has accepted the message. */
@@ -119,6 +121,8 @@ export interface Mail {
   send(email: Email): Promise<void>
   /** Base URL of the team's own frontend, without a slash at the end. Links in mails begin with it. */
   appUrl: string
+  /** What customers know the deployment as. Mails are signed with it. */
+  appName: string
 }
 
 /**

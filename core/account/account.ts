@@ -28,6 +28,18 @@ const profileSchema = z.object({
   renamedFrom: z.optional(z.string()),
   /** Times of recent changes of the address, epoch ms, for the hourly limit. */
   emailChangesMs: z.optional(z.array(z.number())),
+  /**
+   * Addresses of the account that get no more mail, in the form of `emailKey`: why, and when mail last failed to
+   * arrive, epoch ms.
+   */
+  undeliverable: z.optional(
+    z.record(
+      z.string(),
+      z.object({ reason: z.enum(['bounced', 'complained', 'suppressed']), atMs: z.number() }),
+    ),
+  ),
+  /** When the owner last set an address or confirmed one, epoch ms. Bounces of earlier mails no longer count. */
+  addressSinceMs: z.optional(z.number()),
   createdAtMs: z.number(),
   updatedAtMs: z.number(),
   lastLoginAtMs: z.optional(z.number()),
@@ -175,6 +187,10 @@ export interface Account extends Profile {
 /** Whether auto-renewal is on. It counts as on only once there is a bundle to renew. */
 export const renewsItself = ({ flags, bundle }: Pick<Profile, 'flags' | 'bundle'>): boolean =>
   flags.bundleAutoRenewal && bundle !== undefined
+
+/** The state of auto-renewal: whether it is on, and why it does not renew at the moment. */
+export const renewalStateOf = (account: Pick<Profile, 'flags' | 'bundle' | 'renewal'>) =>
+  renewsItself(account) ? (account.renewal?.state ?? 'on') : 'off'
 
 /** The full name, or the username until a full name is given. */
 export const displayName = ({ name, username }: Pick<Profile, 'name' | 'username'>): string =>

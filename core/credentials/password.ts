@@ -8,6 +8,7 @@ import {
 import { DomainError, type ErrorCode } from '../errors.ts'
 import { haveKeysChanged, type KeysReplaced, replaceEveryKey } from '../keys/application-keys.ts'
 import { announce, withdrawal } from '../notifications/security.ts'
+import { trustAddress } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
@@ -182,11 +183,13 @@ async function resetOnce(deps: ProofDeps, input: Parameters<typeof resetPassword
   const replaced = isProven ? undefined : await replaceEveryKey(deps, account)
   // The first try of this request has told the owner.
   const told = isRepeat ? [] : announce(deps, account, 'password-reset')
+  // The code has arrived, so mail does.
+  const trusted = trustAddress(deps.clock.nowMs())
   try {
     await endSessionsFirst(deps, account, {
       factor,
-      set: replaced?.set ?? [],
-      remove: isProven ? [] : [expr`#totp`],
+      set: [...(replaced?.set ?? []), ...trusted.set],
+      remove: [...(isProven ? [] : [expr`#totp`]), ...trusted.remove],
       unchanged: replaced && [replaced.unchanged],
       writes: [bind, ...told, ...(replaced?.writes ?? [])],
       isReset: true,

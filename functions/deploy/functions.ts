@@ -84,7 +84,8 @@ const deployedSubscribers = Object.values(subscribers).map((subscriber) => ({
   ...background(subscriber),
   kind: 'subscriber' as const,
   table: 'write' as const,
-  detailType: subscriber.detailType,
+  detailTypes: subscriber.detailTypes,
+  from: subscriber.from,
 }))
 
 const deployedTasks = Object.values(tasks).map((task) => ({

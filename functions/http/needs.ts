@@ -42,6 +42,7 @@ export type Resource =
   | 'userPool'
   | 'secretsKey'
   | 'mailIdentity'
+  | 'mailConfigurationSet'
   | 'deadLetters'
   | 'renewalFunction'
 
@@ -132,8 +133,12 @@ export const needs = {
     bigClient: true,
   },
   mail: {
-    settings: ['MAIL_FROM', 'APP_URL'],
-    grants: [{ actions: ['ses:SendEmail'], on: ['mailIdentity'], when: [asOurSender] }],
+    settings: ['MAIL_FROM', 'MAIL_CONFIGURATION_SET', 'APP_URL', 'APP_NAME'],
+    grants: [
+      { actions: ['ses:SendEmail'], on: ['mailIdentity'], when: [asOurSender] },
+      // SES asks for the configuration set of a mail, too. Without the identity this permits nothing.
+      { actions: ['ses:SendEmail'], on: ['mailConfigurationSet'] },
+    ],
     callsOut: true,
     bigClient: true,
   },
@@ -156,7 +161,7 @@ export const needs = {
     callsOut: true,
     bigClient: true,
   },
-  totp: { settings: [], grants: [], callsOut: false, bigClient: false },
+  totp: { settings: ['APP_NAME'], grants: [], callsOut: false, bigClient: false },
   payments: {
     settings: ['STRIPE_SECRET_KEY', 'STAGE'],
     grants: [],

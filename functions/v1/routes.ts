@@ -21,6 +21,8 @@ import { descriptions } from './descriptions.ts'
 const account = z.object({
   id: z.string(),
   email: z.string(),
+  /** Only there while mail to the address does not arrive. */
+  emailUndeliverable: z.optional(z.literal(true)),
   /** The new address, while it waits to be confirmed. */
   pendingEmail: z.optional(z.string()),
   name: z.string(),

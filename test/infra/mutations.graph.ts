@@ -101,6 +101,11 @@ const lots: Mistake[][] = [
       found: /^permission of rest-create-user: ses:SendEmail on \S+ should not be there$/,
     },
     {
+      title: 'a sender whose name is not quoted',
+      edit: config('MAIL_FROM: settings.mailFrom,', 'MAIL_FROM: process.env.MAIL_FROM!,'),
+      found: /^the sender and the name in rest-create-user is \["Acme, Inc\. </,
+    },
+    {
       title: 'every secret in every function',
       edit: grants("settings: ['TABLE_NAME'],", "settings: ['TABLE_NAME', 'STRIPE_SECRET_KEY'],"),
       found: /^environment of v1-get-user: STRIPE_SECRET_KEY should not be there$/,
@@ -220,6 +225,19 @@ const lots: Mistake[][] = [
         'protect: false, retainOnDelete: false })',
       ),
       found: /^protected: aws:dynamodb\/table:Table Table is missing$/,
+    },
+    {
+      title: 'mails whose bounces nobody hears of',
+      edit: config("matchingEventTypes: ['BOUNCE', 'COMPLAINT', 'REJECT'],", "matchingEventTypes: ['SEND'],"),
+      found: /^the events of mail is .*"matchingEventTypes":\["SEND"\]/,
+    },
+    {
+      title: 'events of SES from anybody, about mails of any stage',
+      edit: config(
+        "const pattern = { source: ['aws.ses'], detailType, detail: ofThisStage }",
+        'const pattern = { detailType }',
+      ),
+      found: /^rule: default .*Email Bounced.* should not be there$/,
     },
     {
       title: 'an additional bucket',

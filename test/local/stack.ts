@@ -6,6 +6,7 @@ import {
   DynamoDBClient,
 } from '@aws-sdk/client-dynamodb'
 import { tableDefinition } from '../../core/table/definition.ts'
+import { appNameOf, senderOf } from '../../functions/deploy/settings.ts'
 import type { Setting } from '../../functions/http/needs.ts'
 import { handler as preToken } from '../../functions/pre-token.ts'
 import { type CognitoDouble, startCognito } from './cognito.ts'
@@ -13,6 +14,7 @@ import { type DynamoDouble, startDynamo } from './dynamodb.ts'
 import { type KmsDouble, startKms } from './kms.ts'
 import { type Invocation, type LambdaApiDouble, startLambdaApi } from './lambda-api.ts'
 import { type MailDouble, startMail } from './mail.ts'
+import type { MailEvent } from './mail-events.ts'
 import { type StripeDouble, startStripe } from './stripe.ts'
 
 /** All services that the functions call, on loopback. */
@@ -42,6 +44,8 @@ export interface StackOptions {
   manualWebhooks?: boolean
   /** Runs a function that another one invokes. Without it such invocations wait in the double of Lambda. */
   onInvoke?: ((invocation: Invocation) => void) | undefined
+  /** Gets SES's events about messages that it suppressed. Without it they wait in the double. */
+  onMailEvent?: ((event: MailEvent) => void) | undefined
   /** Called before each part starts. */
   onStep?(step: string): void
 }
@@ -61,6 +65,7 @@ const ROOT_SECRET = '10ca1'.repeat(13).slice(0, 64)
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const stripeKey = stripeTestKey(process.env.STRIPE_SECRET_KEY)
+  const names = namesOf(process.env)
   const parts: Part[] = []
   const close = async () => {
     await Promise.all(parts.map((part) => part.close()))
@@ -71,7 +76,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     return part
   }
   try {
-    return { ...(await startParts(options, stripeKey, started)), close }
+    return { ...(await startParts(options, stripeKey, names, started)), close }
   } catch (error) {
     await close()
     throw error
@@ -85,6 +90,7 @@ interface Part {
 async function startParts(
   options: StackOptions,
   stripeKey: string | undefined,
+  { appName, sender }: ReturnType<typeof namesOf>,
   /** Waits for a part and notes that the part has to be closed. */
   started: <P extends Part>(starting: Promise<P>) => Promise<P>,
 ): Promise<Omit<Stack, 'close'>> {
@@ -106,7 +112,7 @@ async function startParts(
     }),
   )
   onStep('SES and KMS (doubles: mail stays here)')
-  const mail = await started(startMail({ nowMs, ...file('mail.json') }))
+  const mail = await started(startMail({ nowMs, onEvent: options.onMailEvent, ...file('mail.json') }))
   const kms = await started(startKms(file('kms.json')))
   const lambda = await started(startLambdaApi(options.onInvoke))
   const stripe =
@@ -127,8 +133,10 @@ async function startParts(
     USER_POOL_CLIENT_ID: cognito.clientId,
     USER_POOL_CLIENT_SECRET: cognito.clientSecret,
     JWKS_URI: cognito.jwksUri,
-    MAIL_FROM: 'Bursar <no-reply@bursar.example>',
+    MAIL_FROM: sender,
+    MAIL_CONFIGURATION_SET: 'bursar-local',
     APP_URL: 'https://app.bursar.example',
+    APP_NAME: appName,
     KMS_KEY_ID: kms.keyId,
     RENEWAL_FUNCTION: 'bursar-local-jobs-renew',
     ROOT_SECRET,
@@ -136,6 +144,15 @@ async function startParts(
     ...stripeEnv(stripe, stripeKey),
   }
   return { dynamo, cognito, mail, kms, lambda, stripe, tableName, env }
+}
+
+/**
+ * The name and the sender with which the stack mails, as a deployment with the same settings would.
+ * @throws Error with a sentence that says what is wrong with `APP_NAME` or `MAIL_FROM`
+ */
+function namesOf({ APP_NAME, MAIL_FROM }: typeof process.env) {
+  const appName = appNameOf(APP_NAME)
+  return { appName, sender: senderOf(MAIL_FROM || '<no-reply@bursar.example>', appName).header }
 }
 
 /**
