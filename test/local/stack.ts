@@ -5,6 +5,10 @@ import {
   DescribeTableCommand,
   DynamoDBClient,
 } from '@aws-sdk/client-dynamodb'
+import { systemClock } from '../../core/adapters/clock.ts'
+import { randomIds } from '../../core/adapters/ids.ts'
+import { openKeyring } from '../../core/adapters/keyring.ts'
+import { answerTrigger, type CustomAuthEvent } from '../../core/credentials/verified-sign-in.ts'
 import { tableDefinition } from '../../core/table/definition.ts'
 import type { Setting } from '../../functions/http/needs.ts'
 import { handler as preToken } from '../../functions/pre-token.ts'
@@ -40,6 +44,8 @@ export interface StackOptions {
   tableName?: string
   /** Whether Stripe's double delivers events only when asked to. */
   manualWebhooks?: boolean
+  /** The frontend: mails link to it, and passkeys belong to its host. */
+  appUrl?: string | undefined
   /** Runs a function that another one invokes. Without it such invocations wait in the double of Lambda. */
   onInvoke?: ((invocation: Invocation) => void) | undefined
   /** Called before each part starts. */
@@ -48,6 +54,15 @@ export interface StackOptions {
 
 const REGION = 'eu-west-1'
 const TABLE = 'bursar'
+
+/** The trigger of the custom flow. Its handler would read the environment of a container, which the pool has not. */
+const customAuth = (event: CustomAuthEvent, nowMs: () => number) => ({
+  ...event,
+  response: answerTrigger(
+    { keyring: openKeyring(ROOT_SECRET), ids: randomIds({ ...systemClock, nowMs }) },
+    event,
+  ),
+})
 
 /** A stage's name that `live.ts` refuses when deployed, like every value of the local stack. */
 const LOCAL_STAGE = 'Local0001'
@@ -102,6 +117,7 @@ async function startParts(
       nowMs,
       region: REGION,
       preToken: (event) => preToken(event as never),
+      customAuth: async (event) => customAuth(event as CustomAuthEvent, nowMs),
       ...file('cognito.json'),
     }),
   )
@@ -128,7 +144,7 @@ async function startParts(
     USER_POOL_CLIENT_SECRET: cognito.clientSecret,
     JWKS_URI: cognito.jwksUri,
     MAIL_FROM: 'Bursar <no-reply@bursar.example>',
-    APP_URL: 'https://app.bursar.example',
+    APP_URL: options.appUrl ?? 'https://app.bursar.example',
     KMS_KEY_ID: kms.keyId,
     RENEWAL_FUNCTION: 'bursar-local-jobs-renew',
     ROOT_SECRET,
