@@ -26,7 +26,8 @@ export default $config({
     }
     const base = { data, settings, prefix: `${$app.name}-${settings.stage}` }
     const stores = createStores(base)
-    const pool = createUserPool(base)
+    const rootSecret = new sst.Secret('RootSecret').value
+    const pool = createUserPool(base, rootSecret)
     const mail = createMail(base)
     const deadLetters = createDeadLetters(base)
     const deployment: Deployment = {
@@ -53,13 +54,16 @@ export default $config({
         APP_NAME: settings.appName,
         KMS_KEY_ID: stores.secretsKey.arn,
         RENEWAL_FUNCTION: `${base.prefix}-${data.renewalFunction}`,
-        ROOT_SECRET: new sst.Secret('RootSecret').value,
+        ROOT_SECRET: rootSecret,
         STAGE: settings.stage,
         STRIPE_SECRET_KEY: new sst.Secret('StripeSecretKey').value,
         STRIPE_WEBHOOK_SECRETS: new sst.Secret('StripeWebhookSecrets').value,
       },
     }
-    const functions = new Map([[data.preToken.name, pool.preToken]])
+    const functions = new Map([
+      [data.preToken.name, pool.preToken],
+      [data.customAuth.name, pool.customAuth],
+    ])
     for (const deployed of data.functions) {
       if (!functions.has(deployed.name)) functions.set(deployed.name, createFunction(deployment, deployed))
     }
@@ -165,10 +169,12 @@ function createStores({ data, settings, prefix }: Base) {
  * The user pool stores passwords and nothing else: no sign-up, no hosted pages, no OAuth, no attribute in
  * use.
  */
-function createUserPool(base: Base) {
+function createUserPool(base: Base, rootSecret: $util.Output<string>) {
   const { data, settings, prefix } = base
-  // This function needs no port, so it needs no ARN and no value either.
-  const preToken = createFunction({ ...base, arns: {} as never, values: {} as never }, data.preToken)
+  // The pool's own triggers exist before the pool. They need no ARN, and at most the root secret.
+  const early: Deployment = { ...base, arns: {} as never, values: { ROOT_SECRET: rootSecret } as never }
+  const preToken = createFunction(early, data.preToken)
+  const customAuth = createFunction(early, data.customAuth)
   const pool = new aws.cognito.UserPool(
     'UserPool',
     {
@@ -187,24 +193,32 @@ function createUserPool(base: Base) {
         requireUppercase: false,
         temporaryPasswordValidityDays: 1,
       },
-      lambdaConfig: { preTokenGenerationConfig: { lambdaArn: preToken.fn.arn, lambdaVersion: 'V2_0' } },
+      lambdaConfig: {
+        preTokenGenerationConfig: { lambdaArn: preToken.fn.arn, lambdaVersion: 'V2_0' },
+        defineAuthChallenge: customAuth.fn.arn,
+        createAuthChallenge: customAuth.fn.arn,
+        verifyAuthChallengeResponse: customAuth.fn.arn,
+      },
       deletionProtection: settings.production ? 'ACTIVE' : 'INACTIVE',
     },
     kept(settings),
   )
-  new aws.lambda.Permission('UserPoolInvokesPreToken', {
-    action: 'lambda:InvokeFunction',
-    function: preToken.fn.name,
-    principal: 'cognito-idp.amazonaws.com',
-    sourceArn: pool.arn,
-  })
+  for (const [name, { fn }] of Object.entries({ PreToken: preToken, CustomAuth: customAuth })) {
+    new aws.lambda.Permission(`UserPoolInvokes${name}`, {
+      action: 'lambda:InvokeFunction',
+      function: fn.name,
+      principal: 'cognito-idp.amazonaws.com',
+      sourceArn: pool.arn,
+    })
+  }
   const client = new aws.cognito.UserPoolClient(
     'UserPoolClient',
     {
       name: prefix,
       userPoolId: pool.id,
       generateSecret: true,
-      explicitAuthFlows: ['ALLOW_ADMIN_USER_PASSWORD_AUTH', 'ALLOW_REFRESH_TOKEN_AUTH'],
+      // The custom flow gives tokens for an answer of ours alone: core/credentials/verified-sign-in.ts.
+      explicitAuthFlows: ['ALLOW_ADMIN_USER_PASSWORD_AUTH', 'ALLOW_CUSTOM_AUTH', 'ALLOW_REFRESH_TOKEN_AUTH'],
       allowedOauthFlowsUserPoolClient: false,
       preventUserExistenceErrors: 'ENABLED',
       enableTokenRevocation: true,
@@ -215,7 +229,7 @@ function createUserPool(base: Base) {
     },
     kept(settings),
   )
-  return { pool, client, preToken }
+  return { pool, client, preToken, customAuth }
 }
 
 /** The bus to which SES sends its events: it knows no other one. */

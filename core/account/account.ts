@@ -79,6 +79,25 @@ const profileSchema = z.object({
       recovery: z.record(z.string(), z.literal(true)),
     }),
   ),
+  /** Passkeys by id: the digest of the credential's id. `core/credentials/passkeys.ts` limits their number. */
+  passkeys: z.optional(
+    z.record(
+      z.string(),
+      z.object({
+        name: z.string(),
+        credentialId: z.string(),
+        publicKey: z.string(),
+        counter: z.number(),
+        synced: z.boolean(),
+        createdAtMs: z.number(),
+        lastUsedAtMs: z.optional(z.number()),
+        /** Id of the challenge that made it, by which a repeat of that request is recognised. */
+        madeBy: z.string(),
+      }),
+    ),
+  ),
+  /** Id of the passkey that was removed last, by which a repeat is recognised. */
+  removedPasskey: z.optional(z.string()),
   /** The generation of the password change that replaced every key, by which a repeat is recognised. */
   keysReplacedIn: z.optional(z.number()),
   /** MAC of the code that restored the account last, or of none, by which a repeat is recognised. */

@@ -129,6 +129,17 @@ export const preToken: Deployed = {
   memoryMb: 256,
 }
 
+export const customAuth: Deployed = {
+  name: 'custom-auth',
+  handler: 'functions/custom-auth.handler',
+  summary: 'Gives tokens to people whom Bursar has verified without a password',
+  kind: 'trigger',
+  table: 'read',
+  needs: ['keyring'],
+  timeoutSeconds: 5,
+  memoryMb: 256,
+}
+
 export const scheduled = deployedJobs
 export const subscribed = deployedSubscribers
 export const started = deployedTasks
@@ -148,6 +159,7 @@ export const functions: readonly Deployed[] = [
   ...deployedTasks,
   authorizer,
   preToken,
+  customAuth,
 ]
 
 const METHODS = { GET: 'Get', POST: 'Post', PUT: 'Put', DELETE: 'Delete' }
@@ -187,6 +199,7 @@ const guessable: readonly Placed[] = [
   v1.requestPasswordReset,
   v1.resetPassword,
   v1.confirmSession,
+  v1.passkeyLogin,
   v1.useRenewalLink,
   api.restore,
   rest.createUser,

@@ -141,6 +141,12 @@ const adapters: Adapters = {
     lazily({ keyId: setting('KMS_KEY_ID') }, (config) =>
       import('../../core/adapters/kms.ts').then(({ kmsSecrets }) => kmsSecrets(config)),
     ),
+  // Only requests that bring a passkey need the library, which is large.
+  passkeys: async () =>
+    lazily({ appUrl: setting('APP_URL') }, (config) =>
+      import('../../core/adapters/webauthn.ts').then(({ webauthnPasskeys }) => webauthnPasskeys(config)),
+    ),
+  relyingParty: async () => ({ id: new URL(setting('APP_URL')).hostname, name: setting('APP_NAME') }),
   totp: async () => (await import('../../core/adapters/totp.ts')).otpauthTotp(setting('APP_NAME')),
   // Most requests that may need Stripe are refused or answered before they call it.
   payments: async () =>

@@ -123,6 +123,7 @@ export const needs = {
           'cognito-idp:AdminCreateUser',
           'cognito-idp:AdminDeleteUser',
           'cognito-idp:AdminInitiateAuth',
+          'cognito-idp:AdminRespondToAuthChallenge',
           'cognito-idp:AdminSetUserPassword',
           'cognito-idp:AdminUserGlobalSignOut',
         ],
@@ -161,6 +162,9 @@ export const needs = {
     callsOut: true,
     bigClient: true,
   },
+  relyingParty: { settings: ['APP_URL', 'APP_NAME'], grants: [], callsOut: false, bigClient: false },
+  // The library is large, and only requests that bring a passkey load it.
+  passkeys: { settings: ['APP_URL'], grants: [], callsOut: false, bigClient: true },
   totp: { settings: ['APP_NAME'], grants: [], callsOut: false, bigClient: false },
   payments: {
     settings: ['STRIPE_SECRET_KEY', 'STAGE'],

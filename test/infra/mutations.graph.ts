@@ -64,7 +64,10 @@ const lots: Mistake[][] = [
     },
     {
       title: 'Cognito’s default sign-in flows',
-      edit: config("explicitAuthFlows: ['ALLOW_ADMIN_USER_PASSWORD_AUTH', 'ALLOW_REFRESH_TOKEN_AUTH'],", ''),
+      edit: config(
+        "explicitAuthFlows: ['ALLOW_ADMIN_USER_PASSWORD_AUTH', 'ALLOW_CUSTOM_AUTH', 'ALLOW_REFRESH_TOKEN_AUTH'],",
+        '',
+      ),
       found: /^the clients of the user pool is /,
     },
   ],

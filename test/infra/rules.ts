@@ -113,7 +113,11 @@ const expected: readonly Expected[] = [
   })),
   { name: 'authorizer', needs: [], table: [] },
   { name: 'pre-token', needs: [], table: [], timeoutSeconds: 5 },
+  { name: 'custom-auth', needs: ['keyring'], table: [], timeoutSeconds: 5 },
 ]
+
+/** The functions that the user pool calls. */
+const TRIGGERS = ['pre-token', 'custom-auth']
 
 const routesOf = (row: Placed) => row.routes.map(gatewayKey)
 
@@ -158,6 +162,7 @@ function allowed(graph: Graph, { name, needs, table, background, job, row }: Exp
       'AdminCreateUser',
       'AdminDeleteUser',
       'AdminInitiateAuth',
+      'AdminRespondToAuthChallenge',
       'AdminSetUserPassword',
       'AdminUserGlobalSignOut',
     ]),
@@ -178,6 +183,8 @@ function allowed(graph: Graph, { name, needs, table, background, job, row }: Exp
     ),
     keyring: [],
     totp: [],
+    relyingParty: [],
+    passkeys: [],
     payments: [],
     webhooks: [],
     renewals: on(functionArn(graph, 'jobs-renew'), 'lambda', ['InvokeFunction']),
@@ -278,7 +285,10 @@ const callers: Rule = (graph) =>
         ),
       ),
       `lambda:InvokeFunction ${prefixOf(graph)}-authorizer apigateway.amazonaws.com ${arn('execute-api', 'api/authorizers/ApiAuthorizerAccessTokenAuthorizer-id')}`,
-      `lambda:InvokeFunction ${prefixOf(graph)}-pre-token cognito-idp.amazonaws.com ${arn('cognito-idp', 'userpool/pool')}`,
+      ...TRIGGERS.map(
+        (name) =>
+          `lambda:InvokeFunction ${prefixOf(graph)}-${name} cognito-idp.amazonaws.com ${arn('cognito-idp', 'userpool/pool')}`,
+      ),
       ...Object.keys(subscribers).map((name) => {
         const fn = `jobs-${kebab(name)}`
         return `lambda:InvokeFunction ${prefixOf(graph)}-${fn} events.amazonaws.com ${ruleArn(graph, fn)}`
@@ -409,6 +419,8 @@ const BY_NEED: Record<Need, readonly string[]> = {
   keyring: ['ROOT_SECRET'],
   secrets: ['KMS_KEY_ID'],
   totp: ['APP_NAME'],
+  relyingParty: ['APP_URL', 'APP_NAME'],
+  passkeys: ['APP_URL'],
   payments: ['STRIPE_SECRET_KEY', 'STAGE'],
   webhooks: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY', 'STAGE'],
   renewals: ['RENEWAL_FUNCTION'],
@@ -428,7 +440,7 @@ const functions: Rule = (graph) => [
         [lambda.runtime, lambda.architectures, lambda.packageType],
         ['nodejs24.x', ['arm64'], 'Zip'],
       ),
-      ...same(`memory of ${fn.name}`, lambda.memorySize, fn.name === 'pre-token' ? 256 : 1024),
+      ...same(`memory of ${fn.name}`, lambda.memorySize, TRIGGERS.includes(fn.name) ? 256 : 1024),
       ...(lambda.timeout > 0 && lambda.timeout <= (fn.timeoutSeconds ?? 29)
         ? []
         : [`the time-out of ${fn.name} is ${lambda.timeout} s`]),
@@ -552,6 +564,9 @@ const userPool: Rule = (graph) => [
       },
       lambdaConfig: {
         preTokenGenerationConfig: { lambdaArn: functionArn(graph, 'pre-token'), lambdaVersion: 'V2_0' },
+        defineAuthChallenge: functionArn(graph, 'custom-auth'),
+        createAuthChallenge: functionArn(graph, 'custom-auth'),
+        verifyAuthChallengeResponse: functionArn(graph, 'custom-auth'),
       },
       deletionProtection: production(graph) ? 'ACTIVE' : 'INACTIVE',
     },
@@ -561,7 +576,7 @@ const userPool: Rule = (graph) => [
       name: prefixOf(graph),
       userPoolId: 'UserPool-id',
       generateSecret: true,
-      explicitAuthFlows: ['ALLOW_ADMIN_USER_PASSWORD_AUTH', 'ALLOW_REFRESH_TOKEN_AUTH'],
+      explicitAuthFlows: ['ALLOW_ADMIN_USER_PASSWORD_AUTH', 'ALLOW_CUSTOM_AUTH', 'ALLOW_REFRESH_TOKEN_AUTH'],
       allowedOauthFlowsUserPoolClient: false,
       preventUserExistenceErrors: 'ENABLED',
       enableTokenRevocation: true,
@@ -959,7 +974,7 @@ const counts: Rule = (graph) => {
     [ALARM]: inputsOf(graph, ALARM).length,
     [FILTER]: inputsOf(graph, FILTER).length,
     'aws:s3/bucketObjectv2:BucketObjectv2': fns,
-    'aws:lambda/permission:Permission': keys + subscriberCount + 2,
+    'aws:lambda/permission:Permission': keys + subscriberCount + 1 + TRIGGERS.length,
     'aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig': expected.filter(
       ({ background }) => background,
     ).length,

@@ -19,6 +19,8 @@ export interface ServerOptions {
   port: number
   /** The folder for data. Without a folder everything is in memory. */
   dataFolder?: string | undefined
+  /** The frontend, if not the made-up one. */
+  appUrl?: string | undefined
   /** Whether jobs run at their rates. */
   schedule: boolean
   /** Whether changed sources are reloaded. */
@@ -59,6 +61,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       onMailEvent,
       nowMs: clock.nowMs,
       dataFolder,
+      appUrl: options.appUrl,
       onStep,
       apiUrl: () => api,
       ...(options.schedule && { onInvoke }),

@@ -5,6 +5,10 @@ import {
   DescribeTableCommand,
   DynamoDBClient,
 } from '@aws-sdk/client-dynamodb'
+import { systemClock } from '../../core/adapters/clock.ts'
+import { randomIds } from '../../core/adapters/ids.ts'
+import { openKeyring } from '../../core/adapters/keyring.ts'
+import { answerTrigger, type CustomAuthEvent } from '../../core/credentials/verified-sign-in.ts'
 import { tableDefinition } from '../../core/table/definition.ts'
 import { appNameOf, senderOf } from '../../functions/deploy/settings.ts'
 import type { Setting } from '../../functions/http/needs.ts'
@@ -42,6 +46,8 @@ export interface StackOptions {
   tableName?: string
   /** Whether Stripe's double delivers events only when asked to. */
   manualWebhooks?: boolean
+  /** The frontend: mails link to it, and passkeys belong to its host. */
+  appUrl?: string | undefined
   /** Runs a function that another one invokes. Without it such invocations wait in the double of Lambda. */
   onInvoke?: ((invocation: Invocation) => void) | undefined
   /** Gets SES's events about messages that it suppressed. Without it they wait in the double. */
@@ -52,6 +58,15 @@ export interface StackOptions {
 
 const REGION = 'eu-west-1'
 const TABLE = 'bursar'
+
+/** The trigger of the custom flow. Its handler would read the environment of a container, which the pool has not. */
+const customAuth = (event: CustomAuthEvent, nowMs: () => number) => ({
+  ...event,
+  response: answerTrigger(
+    { keyring: openKeyring(ROOT_SECRET), ids: randomIds({ ...systemClock, nowMs }) },
+    event,
+  ),
+})
 
 /** A stage's name that `live.ts` refuses when deployed, like every value of the local stack. */
 const LOCAL_STAGE = 'Local0001'
@@ -108,6 +123,7 @@ async function startParts(
       nowMs,
       region: REGION,
       preToken: (event) => preToken(event as never),
+      customAuth: async (event) => customAuth(event as CustomAuthEvent, nowMs),
       ...file('cognito.json'),
     }),
   )
@@ -135,7 +151,7 @@ async function startParts(
     JWKS_URI: cognito.jwksUri,
     MAIL_FROM: sender,
     MAIL_CONFIGURATION_SET: 'bursar-local',
-    APP_URL: 'https://app.bursar.example',
+    APP_URL: options.appUrl ?? 'https://app.bursar.example',
     APP_NAME: appName,
     KMS_KEY_ID: kms.keyId,
     RENEWAL_FUNCTION: 'bursar-local-jobs-renew',
