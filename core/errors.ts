@@ -23,6 +23,10 @@ export type ErrorCode =
   | 'password_refused'
   | 'invalid_code'
   | 'too_many_changes'
+  // export and deletion
+  | 'too_many_exports'
+  | 'units_left'
+  | 'balance_owed'
   // credentials
   | 'wrong_password'
   | 'password_locked'

@@ -42,6 +42,9 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * from outside is only in `pk`, after a prefix, and never in `sk`, so no input can name an item of another
  * kind.
  *
+ * Of an erased account (`core/account/erase.ts`) profile, quota, ledger entries, purchases and invoices stay as
+ * bookkeeping, without anything that says whose they were, and so do the look-ups of its payments. All else goes.
+ *
  * Index `due` (sparse): an item that waits for work carries `due` = `<KIND>#<shard>` and `dueAtMs`.
  */
 export interface Key {
@@ -79,6 +82,15 @@ export const DAY_PREFIX = 'DAY#'
 
 /** A day (days since 1970) in the form for sort keys. */
 export const dayKey = (day: number): string => String(day).padStart(5, '0')
+
+/**
+ * The first and the last sort key that an item can have: between them is the whole partition of an account. DynamoDB
+ * takes no empty prefix.
+ */
+export const WHOLE_PARTITION = ['#', '~'] as const
+
+/** A sort key after every one that begins with `prefix`. */
+export const endOfKind = (prefix: string): string => `${prefix}~`
 
 /** Sort-key prefix of the accounts that asked to change their address to one address. */
 export const ADDRESS_CHANGE_PREFIX = '#CHANGE#'
@@ -199,6 +211,7 @@ export type DueKind =
   | 'ASK'
   | 'CARD'
   | 'CUSTOMER'
+  | 'ERASE'
   | 'HOLD'
   | 'MAIL'
   | 'PAYMENT'

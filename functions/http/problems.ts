@@ -29,6 +29,23 @@ export const problems: Record<ErrorCode, Problem> = {
     title: 'Too many changes',
     detail: 'The e-mail address may be changed 5 times an hour. Try again after the time in Retry-After.',
   },
+  too_many_exports: {
+    status: 429,
+    title: 'Too many exports',
+    detail: 'The data may be exported 5 times an hour. Try again after the time in Retry-After.',
+  },
+  units_left: {
+    status: 409,
+    title: 'Units left',
+    detail:
+      'The account has units that were paid for. Deleting the account forfeits them: send `{"units": "forfeit"}` if you agree.',
+  },
+  balance_owed: {
+    status: 409,
+    title: 'Balance owed',
+    detail:
+      'The account owes for units that were spent before a refund or dispute. The next purchase settles that; or contact support. Then delete the account.',
+  },
   too_many_requests: {
     status: 429,
     title: 'Too many requests',

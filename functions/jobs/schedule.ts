@@ -66,7 +66,7 @@ export const jobs = place({
   },
   sweep: {
     summary:
-      'Finishes abandoned registrations, holds and card removals; announces cards that expire; tells Stripe of changed names and e-mail addresses; processes webhooks that were missed; reconciles payments, refunds and disputes with the ledger',
+      'Finishes abandoned registrations, holds and card removals; erases deleted accounts after 30 days; announces cards that expire; tells Stripe of changed names and e-mail addresses; processes webhooks that were missed; reconciles payments, refunds and disputes with the ledger',
     every: 'rate(10 minutes)',
     everyMs: 10 * MINUTE_MS,
     timeoutSeconds: 60,

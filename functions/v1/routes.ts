@@ -4,6 +4,7 @@ import { assertion, attestation } from '../../core/credentials/passkey-shapes.ts
 import { ledgerKinds } from '../../core/ledger/kinds.ts'
 import { bundleNamed, bundleNames, CURRENCY } from '../../core/purchases/catalogue.ts'
 import { credentials, message, oneFactor, secondFactorErrors } from '../http/account-schemas.ts'
+import { exportCursor, exportPage } from '../http/export-schema.ts'
 import { amountOf, isWholeCents, MAX_CAP_CENTS } from '../http/money-shapes.ts'
 import { optionalField } from '../http/optional-field.ts'
 import { pathText } from '../http/path-schemas.ts'
@@ -204,6 +205,29 @@ export const v1 = place('v1', {
     responses: { 200: account },
     errors: [],
     needs: ['table', 'keyring'],
+  },
+  exportUser: {
+    routes: ['POST /v1/user/export'],
+    summary: 'Exports everything that is stored about you, page by page',
+    description: descriptions.exportUser,
+    auth: 'account',
+    proof: 'recent',
+    body: z.optional(z.strictObject({ cursor: z.optional(exportCursor) })),
+    responses: { 200: exportPage },
+    errors: ['too_many_exports', 'conflict'],
+    needs: ['table'],
+  },
+  deleteUser: {
+    routes: ['DELETE /v1/user'],
+    summary: 'Deletes your account; signing in within 30 days keeps it, then your data is erased',
+    description: descriptions.deleteUser,
+    auth: 'account',
+    proof: 'recent',
+    body: z.optional(z.strictObject({ units: z.optional(z.literal('forfeit')) })),
+    responses: { 202: z.object({ status: z.literal('deleted'), eraseAt: z.iso.datetime() }) },
+    errors: ['units_left', 'balance_owed', 'conflict'],
+    refusalAfter: 'account_deactivated',
+    needs: ['table', 'payments', 'webhooks'],
   },
   activate: {
     routes: ['POST /v1/auth/activate'],

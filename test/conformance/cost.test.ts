@@ -278,6 +278,45 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 9 },
   ],
   [
+    // As a deactivation; the profile enters the index of what is due, and a notice and a mail are stored.
+    'DELETE /v1/user',
+    202,
+    async () => {
+      const { accessToken } = await app.signUp()
+      app.resetCalls()
+      return app.request('DELETE', '/v1/user', { token: accessToken })
+    },
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 10 },
+  ],
+  [
+    // The undoing and the session are two writes.
+    'POST /v1/auth/login, which undoes a deletion',
+    200,
+    async () => {
+      const { accessToken, email, password } = await app.signUp()
+      await app.request('DELETE', '/v1/user', { token: accessToken })
+      app.resetCalls()
+      return app.request('POST', '/v1/auth/login', { json: { email, password } })
+    },
+    {
+      dynamodb: { Query: 2, TransactWriteItems: 1, UpdateItem: 1 },
+      readUnits: 2,
+      writeUnits: 11,
+      cognito: { AdminInitiateAuth: 1 },
+    },
+  ],
+  [
+    // The start is stored with its notice and mail. The second query finds that nothing follows.
+    'POST /v1/user/export',
+    200,
+    async () => {
+      const { accessToken } = await app.signUp()
+      app.resetCalls()
+      return app.request('POST', '/v1/user/export', { token: accessToken })
+    },
+    { dynamodb: { Query: 3, GetItem: 2, TransactWriteItems: 1 }, readUnits: 5, writeUnits: 7 },
+  ],
+  [
     'POST /api/users/restore',
     200,
     async () => {

@@ -46,8 +46,10 @@ export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
   'v1.consumeBatch': ['same', 'a request id is spent once'],
   'v1.createKey': ['named', 'two keys may have one name, so a second key is made'],
   'v1.deleteKey': ['same', 'the mark of the revoked key is kept for 48 hours'],
+  'v1.deleteUser': ['same', 'the account says when it is erased; any genuine token of it may learn that'],
   'v1.endSession': ['same', 'the id itself proves that it once named a session of the account'],
   'v1.enrolTwoFactor': ['same', 'the session is shown its seed again for an hour'],
+  'v1.exportUser': ['same', 'a start within a minute is the same start; further pages only read'],
   'v1.login': ['fresh', 'the session of the lost answer ends by itself; a second code must be another one'],
   'v1.logout': [
     'same',

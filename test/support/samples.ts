@@ -84,6 +84,8 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
   }),
   'v1.createKey': () => ({ body: { name: 'sample' } }),
   'v1.deleteKey': async (app, person) => ({ path: { id: await newKey(app, person) } }),
+  'v1.deleteUser': () => ({ body: { units: 'forfeit' } }),
+  'v1.exportUser': () => ({ body: { cursor: Buffer.from('#PROFILE').toString('base64url') } }),
   'v1.getInvoice': async (app, person) => {
     await withBundle(app, person)
     const [invoice] = await shown(app, person, '/v1/invoice/list')
