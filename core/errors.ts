@@ -74,6 +74,8 @@ export class DomainError extends Error {
   readonly retryAfterSeconds: number | undefined
   /** The secret with which the customer finishes 3-D Secure. The caller sees it; it is never logged. */
   readonly clientSecret: string | undefined
+  /** Whether an earlier copy of the request got this answer, and this one has done nothing. */
+  readonly replayed: boolean
 
   constructor(
     code: ErrorCode,
@@ -81,7 +83,8 @@ export class DomainError extends Error {
       detail?: string | undefined
       fields?: FieldError[]
       retryAfterSeconds?: number
-      clientSecret?: string
+      clientSecret?: string | undefined
+      replayed?: boolean | undefined
       cause?: unknown
     } = {},
   ) {
@@ -90,6 +93,7 @@ export class DomainError extends Error {
     this.fields = options.fields ?? []
     this.retryAfterSeconds = options.retryAfterSeconds
     this.clientSecret = options.clientSecret
+    this.replayed = options.replayed === true
   }
 
   /** The explanation for the caller beyond the code's title, if there is one. */

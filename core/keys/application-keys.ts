@@ -37,6 +37,8 @@ export type ListedKey = Omit<StoredKey, 'slot'>
 export interface ShownKey extends ListedKey {
   /** The whole key. A further key cannot be read again later. */
   key: string
+  /** Set if an earlier copy of the request has made the key. */
+  replayed?: true
 }
 
 const withoutSlot = ({ slot: _, ...key }: StoredKey): ListedKey => key
@@ -155,7 +157,7 @@ function changeKeys(
 ): Promise<ShownKey> {
   return changeSession(deps, caller, async ({ account }) => {
     const earlier = await earlierAnswer(deps, account.id, sent)
-    if (earlier !== undefined) return earlier as ShownKey
+    if (earlier !== undefined) return { ...(earlier as ShownKey), replayed: true }
     const { shown, writes } = await change(account)
     await deps.table.transact([...writes, ...(sent ? [storeAnswer(deps, account.id, sent, shown)] : [])])
     return shown

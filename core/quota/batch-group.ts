@@ -14,6 +14,8 @@ export interface BatchAnswer extends Use {
 export interface DistinctRequest {
   units: number
   id: RequestId | undefined
+  /** Whether the reply of a write of ours that spends the units was lost. */
+  inDoubt?: boolean
   answer?: BatchAnswer
 }
 

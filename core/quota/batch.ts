@@ -48,9 +48,12 @@ export async function consumeBatch(
     return request
   })
   await answerAll(deps, caller, [...new Set(asked)])
-  return asked.map(({ answer }) => {
+  return asked.map((request, at) => {
+    const { answer } = request
     if (!answer) throw new DomainError('temporarily_unavailable')
-    return answer
+    // Of requests with the same id, only the first can have spent units.
+    const isFirst = asked.indexOf(request) === at
+    return isFirst || answer.outcome === 'exhausted' ? answer : { ...answer, replayed: true }
   })
 }
 
@@ -87,6 +90,7 @@ async function answerAll(
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
       counter = parseCounter(error.failed.get(0))
+      if (error.inDoubt) for (const request of group.requests) request.inDoubt = true
       continue
     }
     answerGroup(group, counter)
@@ -138,8 +142,9 @@ function answerWithoutWrite(
   const now = { left: balanceOf(counter), used: counter.used }
   const fitting: DistinctRequest[] = []
   for (const request of open) {
-    const { id, units } = request
-    if (id && (spent.has(id) || inRing(counter, id.entry))) request.answer = { outcome: 'spent', ...now }
+    const { id, units, inDoubt } = request
+    if (id && (spent.has(id) || inRing(counter, id.entry)))
+      request.answer = { outcome: 'spent', ...now, ...(!inDoubt && { replayed: true }) }
     else if (units > now.left)
       request.answer = { outcome: 'exhausted', ...now, detail: oversizeDetail(units, servable(counter)) }
     else {

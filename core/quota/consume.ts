@@ -24,6 +24,8 @@ import { type RequestId, requestIdOf } from './request-id.ts'
 export interface Use {
   left: number
   used: number
+  /** Set if an earlier request with the same id has spent its units, so this request has spent none. */
+  replayed?: true
 }
 
 /**
@@ -71,12 +73,14 @@ export async function consumeUnits(
   const archive = cacheOf(deps.table).archives.get(caller.accountId) ?? NOTHING_ARCHIVED
   const reads = id && (refused || isArchivable(archive, id))
   let counter = reads ? await readCounter(deps, caller.accountId) : undefined
+  // Once the reply of our own write is lost, the id in the ring may be the trace of that write.
+  let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pause(deps, tries)
     const step = counter
       ? await decideConsume(deps, caller, units, id, counter)
       : { fence: fenceOf(id), late: false }
-    if ('use' in step) return step.use
+    if ('spent' in step) return inDoubt ? useOf(step.spent) : { ...useOf(step.spent), replayed: true }
     if ('moved' in step) {
       counter = step.moved
       continue
@@ -94,6 +98,7 @@ export async function consumeUnits(
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
       counter = parseCounter(error.failed.get(0))
+      inDoubt ||= error.inDoubt
     }
   }
   throw new DomainError('temporarily_unavailable')
@@ -125,14 +130,14 @@ async function decideConsume(
   units: number,
   id: RequestId | undefined,
   counter: Counter,
-): Promise<{ use: Use } | { moved: Counter } | { fence: Expression[]; late: boolean }> {
+): Promise<{ spent: Counter } | { moved: Counter } | { fence: Expression[]; late: boolean }> {
   requireAdmitted(counter, caller)
-  if (id && inRing(counter, id.entry)) return { use: useOf(counter) }
+  if (id && inRing(counter, id.entry)) return { spent: counter }
   const late = id && isArchivable(counter, id)
   if (late) {
     rememberArchive(deps, caller.accountId, counter)
     const { spent } = await findArchived(deps, caller.accountId, counter, [id])
-    if (spent.size > 0) return { use: useOf(counter) }
+    if (spent.size > 0) return { spent: counter }
   }
   if (units > balanceOf(counter)) {
     await noteRefusal(deps, caller.accountId, counter, units)

@@ -47,6 +47,8 @@ const problemSchema = {
     status: { type: 'integer' },
     detail: { type: 'string' },
     requestId: { type: 'string' },
+    clientSecret: { type: 'string' },
+    replayed: { const: true },
     errors: {
       type: 'array',
       items: {

@@ -83,6 +83,7 @@ function expectDeclaredError(row: Placed, { status, headers, body }: TestAnswer)
     detail: expect.stringMatching(/^[A-Z].*\.$/),
     requestId: headers.get('apigw-requestid'),
     ...(code === 'invalid_request' && { errors: expect.any(Array) }),
+    ...(headers.get('idempotent-replayed') === 'true' && { replayed: true }),
     ...(code === 'payment_action_required' && { clientSecret: expect.stringMatching(/^pi_\w+_secret_\w+$/) }),
   })
   for (const error of body.errors ?? []) {

@@ -112,8 +112,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'the archive is not read',
-    find: 'if (spent.size > 0) return { use: useOf(counter) }',
-    put: 'if (spent.size > 1) return { use: useOf(counter) }',
+    find: 'if (spent.size > 0) return { spent: counter }',
+    put: 'if (spent.size > 1) return { spent: counter }',
     foundBy: 'an untimed id is spent once, however many requests and evictions follow',
   },
   {

@@ -59,6 +59,26 @@ test('200: an id that occurs twice in a batch gets its first answer again', asyn
   ])
 })
 
+test('200: each request of a batch is told whether it is a repeat; a whole repeated batch has the header', async () => {
+  const { key } = await newConsumer(app, 10)
+  await consume(app, key, { units: 1, requestId: 'a' })
+  const requests = ['a', 'b', 'b'].map((requestId) => ({ units: 1, requestId }))
+  const replays = ({ body, headers }: TestAnswer) => [
+    headers.get('idempotent-replayed'),
+    ...body.answers.map(({ replayed }: { replayed?: true }) => replayed === true),
+  ]
+  expect(replays(await consumeBatch(app, key, requests))).toEqual([null, true, false, true])
+  expect(replays(await consumeBatch(app, key, requests))).toEqual(['true', true, true, true])
+})
+
+test('200: a batch whose own write lost its reply is not told to be a repeat', async () => {
+  const { key } = await newConsumer(app, 10)
+  await consumeBatch(app, key, timed(1))
+  app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'UpdateItem', times: 1 })
+  const { body } = await consumeBatch(app, key, [{ units: 1, requestId: 'a' }, ...timed(5)])
+  expect(body.answers.filter(({ replayed }: { replayed?: true }) => replayed)).toEqual([])
+})
+
 test.each(['timed', 'untimed', 'old and new', 'future'])(
   '200: %s ids are spent once, whether a batch is repeated or concurrent or its requests are sent alone',
   async (kind) => {

@@ -63,6 +63,38 @@ describe('a request id', () => {
     expect(told(await consume(app, person.key, { units: 5, requestId }))).toEqual([200, 95, 5])
   })
 
+  test('200: the answer of a spent id says so, in the body and in a header; no other answer does', async () => {
+    const { key } = await newConsumer(app)
+    for (const requestId of ['word', uuidv7(), uuidv7(Date.UTC(2025, 0, 1))]) {
+      const [first, again] = [
+        await consume(app, key, { units: 1, requestId }),
+        await consume(app, key, { units: 1, requestId }),
+      ]
+      const replays = [first, again].map(({ headers, body }) => [
+        headers.get('idempotent-replayed'),
+        body.replayed,
+      ])
+      expect(replays).toEqual([
+        [null, undefined],
+        ['true', true],
+      ])
+    }
+  })
+
+  test('200: of concurrent copies of a request all but one are told to be repeats', async () => {
+    const { key } = await newConsumer(app)
+    const request = { units: 1, requestId: uuidv7() }
+    const answers = await Promise.all(Array.from({ length: 8 }, () => consume(app, key, request)))
+    expect(answers.filter(({ body }) => !body.replayed)).toHaveLength(1)
+  })
+
+  test('200: a request whose own write lost its reply is not told to be a repeat', async () => {
+    const { key } = await newConsumer(app)
+    app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'UpdateItem', times: 1 })
+    const { status, body } = await consume(app, key, { units: 1, requestId: uuidv7() })
+    expect([status, body]).toEqual([200, { left: 99, used: 1 }])
+  })
+
   test('200: the same id with other units spends nothing more, and the answer has the current numbers', async () => {
     const { key } = await newConsumer(app)
     await consume(app, key, { units: 5, requestId: 'a' })
