@@ -74,6 +74,8 @@ export class DomainError extends Error {
   readonly retryAfterSeconds: number | undefined
   /** The secret with which the customer finishes 3-D Secure. The caller sees it; it is never logged. */
   readonly clientSecret: string | undefined
+  /** Further members of the answer, such as the units left. */
+  readonly members: Record<string, unknown>
   /** Whether an earlier copy of the request got this answer, and this one has done nothing. */
   readonly replayed: boolean
 
@@ -84,6 +86,7 @@ export class DomainError extends Error {
       fields?: FieldError[]
       retryAfterSeconds?: number
       clientSecret?: string | undefined
+      members?: Record<string, unknown>
       replayed?: boolean | undefined
       cause?: unknown
     } = {},
@@ -93,6 +96,7 @@ export class DomainError extends Error {
     this.fields = options.fields ?? []
     this.retryAfterSeconds = options.retryAfterSeconds
     this.clientSecret = options.clientSecret
+    this.members = options.members ?? {}
     this.replayed = options.replayed === true
   }
 

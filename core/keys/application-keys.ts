@@ -9,15 +9,13 @@ import { keys, REVOKED_KEY_KEPT_MS, ttlAt } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
 import { earlierAnswer, type NamedRequest, namedRequest, storeAnswer } from './answers.ts'
 import { defaultKeyLookup, newDefaultKey, readDefaultKey } from './default-key.ts'
-import { keyHash, newKeyText } from './key-text.ts'
+import { DEFAULT_KEY_ID, keyHash, keyIdOf, newKeyText } from './key-text.ts'
 
 type KeyDeps = Deps<'table' | 'keyring'>
 
 /** Live keys that an account may have, the default key included. */
 const MAX_KEYS = 8
 
-/** Id of the default key. Further keys have random ids. */
-export const DEFAULT_KEY_ID = 'default'
 const KEY_ID = /^[0-9a-f]{24}$/
 
 const keySchema = z.object({
@@ -86,7 +84,8 @@ export function createKey(
   return changeKeys(deps, caller, sent, (account) => {
     requireConfirmed(account)
     if (account.keyCount >= MAX_KEYS) throw new DomainError('key_limit_reached')
-    const { key, stored } = makeKey(deps, account, { id: deps.ids.hex(12), name, slot: account.nextKeySlot })
+    const slot = account.nextKeySlot
+    const { key, stored } = makeKey(deps, account, { id: keyIdOf(deps, account.id, slot), name, slot })
     return {
       shown: { ...withoutSlot(stored), key },
       writes: [

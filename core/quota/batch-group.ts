@@ -8,6 +8,8 @@ export interface BatchAnswer extends Use {
   outcome: 'spent' | 'exhausted'
   /** Why no renewal can serve the request. */
   detail?: string | undefined
+  /** Units that a refused request asks for. */
+  needed?: number
 }
 
 /** A request of a batch. Requests with the same id share one. */

@@ -25,7 +25,7 @@ export const emcpAccount = (account: Account, name: string, currency: string) =>
  * `address` and `bundle` are null until the account has one.
  */
 export function greencloudAccount(account: AccountOverview) {
-  const { id, email, displayName, address, bundle, currency, flags } = account
+  const { id, email, displayName, address, usage, bundle, currency, flags } = account
   const split = displayName.lastIndexOf(' ')
   return {
     id,
@@ -35,6 +35,7 @@ export function greencloudAccount(account: AccountOverview) {
     address: address ? greencloudAddress(address) : null,
     twofa: account.hasTwoFactor,
     apiKey: account.defaultKey,
+    usage,
     bundle: bundle
       ? { name: bundle.name, quota: bundle.unitsLeft, price: amountOrNull(bundle.priceCents, currency) }
       : null,

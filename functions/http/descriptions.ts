@@ -50,7 +50,7 @@ export const overview = markdown(
   '## Application keys',
   '',
   'Metered services spend units with an application key, sent as `Authorization: Bearer` or as `x-api-key`. A key opens',
-  '`POST /v1/usage` and `POST /v1/usage/batch` and nothing else, and no access token opens those two.',
+  'the `POST` endpoints of `/v1/usage` and `GET /v1/usage/balance`, and nothing else; no access token opens those.',
   '',
   '## Repeating a request',
   '',

@@ -227,6 +227,7 @@ export function problemDetails(error: DomainError, requestId: string) {
     detail: error.detail ?? detail,
     requestId,
     ...(error.clientSecret !== undefined && { clientSecret: error.clientSecret }),
+    ...error.members,
     ...(error.replayed && { replayed: true }),
     ...errors,
   }

@@ -35,6 +35,8 @@ const account = z.object({
   twofa: z.boolean(),
   /** Whole for a recent session, else `92c85d5c…d764`. */
   apiKey: z.string(),
+  /** Units left and used, before the first bundle too. */
+  usage: z.object({ left: z.number(), used: z.number() }),
   bundle: z.nullable(z.object({ name: z.string(), quota: z.number(), price: z.nullable(z.number()) })),
   renewal: z.object({
     state: z.enum(['on', 'off', 'retrying', 'paused', 'action_required', 'capped', 'held_back']),
@@ -71,11 +73,15 @@ const listedKey = z.object({
 })
 const shownKey = z.extend(listedKey, { key: z.string(), ...replay })
 
-const units = z.int().check(z.gte(1), z.lte(1_000_000_000))
+/** 0 units are a check, which spends nothing. */
+const units = z.int().check(z.gte(0), z.lte(1_000_000_000))
 const request = z.strictObject({ units, requestId: z.optional(requestId) })
 
 /** The units left and used after a request. */
 const use = { left: z.number(), used: z.number(), ...replay }
+
+/** The account and the application key of a request, without `name` where it could not be read. */
+const spender = { account: z.string(), key: z.object({ id: z.string(), name: z.optional(z.string()) }) }
 
 /** A day of the calendar, UTC. */
 const day = z.iso.date('must be a day such as 2026-11-21')
@@ -367,7 +373,7 @@ export const v1 = place('v1', {
     auth: 'key',
     headers: idempotencyHeaders,
     body: request,
-    responses: { 200: z.object(use) },
+    responses: { 200: z.object({ ...use, ...spender }) },
     errors: ['quota_exhausted'],
     needs: ['table', 'keyring', 'renewals'],
   },
@@ -380,13 +386,15 @@ export const v1 = place('v1', {
     body: z.strictObject({ requests: z.array(request).check(z.minLength(1), z.maxLength(100)) }),
     responses: {
       200: z.object({
+        ...spender,
         answers: z.array(
-          // `type` and `detail` come with a 402. A union of two shapes would take another kilobyte of the bundle.
+          // `type`, `detail` and `needed` come with a 402. A union of two shapes would take another kilobyte of the bundle.
           z.object({
             requestId: z.optional(z.string()),
             status: z.literal([200, 402]),
             type: z.optional(z.literal('urn:bursar:problem:quota_exhausted')),
             detail: z.optional(z.string()),
+            needed: z.optional(z.number()),
             ...use,
           }),
         ),
@@ -394,6 +402,15 @@ export const v1 = place('v1', {
     },
     errors: [],
     needs: ['table', 'keyring', 'renewals'],
+  },
+  balance: {
+    routes: ['GET /v1/usage/balance'],
+    summary: 'Reads the units left, with an application key',
+    description: descriptions.balance,
+    auth: 'key',
+    responses: { 200: z.object({ left: z.number(), used: z.number(), ...spender }) },
+    errors: [],
+    needs: ['table', 'keyring'],
   },
   usage: {
     routes: ['GET /v1/usage'],

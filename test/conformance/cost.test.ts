@@ -274,6 +274,18 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 6 },
   ],
   [
+    // After the first request the container has the owner of the key cached.
+    'GET /v1/usage/balance',
+    200,
+    async (token) => {
+      const key = (await app.request('GET', '/v1/user', { token })).body.apiKey
+      await app.request('GET', '/v1/usage/balance', { token: key })
+      app.resetCalls()
+      return app.request('GET', '/v1/usage/balance', { token: key })
+    },
+    { dynamodb: { GetItem: 1 }, readUnits: 1, writeUnits: 0 },
+  ],
+  [
     'GET /v1/keys',
     200,
     (token) => app.request('GET', '/v1/keys', { token }),

@@ -29,7 +29,12 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
       'const known = ids.map((id) => expr`contains(#a, ${id})`)',
       'if (known.length < 0) conditions.push(',
     ],
-    more: [{ find: 'const reads = id && (refused || isArchivable(archive, id))', put: 'const reads = id' }],
+    more: [
+      {
+        find: 'const reads = units === 0 || (id && (refused || isArchivable(archive, id)))',
+        put: 'const reads = id',
+      },
+    ],
     foundBy:
       'an untimed id is spent once by a concurrent batch and request, whichever comes first at each step',
   },
@@ -112,8 +117,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'the archive is not read',
-    find: 'if (spent.size > 0) return { spent: counter }',
-    put: 'if (spent.size > 1) return { spent: counter }',
+    find: 'if (spent.size > 0) return { known: counter, replayed: true }',
+    put: 'if (spent.size > 1) return { known: counter, replayed: true }',
     foundBy: 'an untimed id is spent once, however many requests and evictions follow',
   },
   {
@@ -464,8 +469,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'the remembered refusal of a request that is too large hides one that calls',
-    find: 'const above = Math.max(balanceOf(counter), units > most ? most : 0)',
-    put: 'const above = balanceOf(counter)',
+    find: 'const above = Math.max(refused.left, units > refused.servable ? refused.servable : 0)',
+    put: 'const above = refused.left',
     foundBy: 'a request for more units than a bundle holds never calls, and its caller is told',
   },
   {

@@ -541,8 +541,8 @@ const refusalCalls: Record<string, Scenario> = {
           detail: expect.stringContaining('a bundle holds 1000'),
         },
       )
-      const [answer] = await world.functions.consumeBatch(world.ports, world.keys[0] ?? '', [ask])
-      expect(answer).toMatchObject({ outcome: 'exhausted', detail: expect.stringContaining('larger') })
+      const { answers } = await world.functions.consumeBatch(world.ports, world.keys[0] ?? '', [ask])
+      expect(answers[0]).toMatchObject({ outcome: 'exhausted', detail: expect.stringContaining('larger') })
       world.advance(1000 * n)
     }
     expect(await noted(world)).toEqual({ j: 1, started: 0 })

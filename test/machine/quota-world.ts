@@ -94,7 +94,7 @@ export async function openQuotaWorld({
       { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
     ): Promise<Told[]> =>
       functions.consumeBatch(through, keyAt(slot), requests).then(
-        (answers) => answers.map(({ outcome }) => TOLD[outcome]),
+        ({ answers }) => answers.map(({ outcome }) => TOLD[outcome]),
         (error) => requests.map(() => toldOf(error)),
       ),
     /** Spends one unit for each of `count` new ids, one after the other. @returns the ids. */

@@ -15,17 +15,25 @@ const units = (...all: number[]) => all.map((each) => ({ units: each }))
 const timed = (count: number) => Array.from({ length: count }, () => ({ units: 1, requestId: uuidv7() }))
 
 test('200: each request is answered, in order, as if the requests had come one after the other', async () => {
-  const { key } = await newConsumer(app, 10)
+  const { key, accountId } = await newConsumer(app, 10)
   const answer = await consumeBatch(app, key, [
     { units: 1, requestId: 'a' },
     { units: 2 },
     { units: 9, requestId: 'b' },
     { units: 3, requestId: 'c' },
   ])
+  expect(answer.body).toMatchObject({ account: accountId, key: { id: 'default', name: 'default' } })
   expect(answer.body.answers).toEqual([
     { requestId: 'a', status: 200, left: 9, used: 1 },
     { status: 200, left: 7, used: 3 },
-    { requestId: 'b', status: 402, type: 'urn:bursar:problem:quota_exhausted', left: 7, used: 3 },
+    {
+      requestId: 'b',
+      status: 402,
+      type: 'urn:bursar:problem:quota_exhausted',
+      left: 7,
+      used: 3,
+      needed: 9,
+    },
     { requestId: 'c', status: 200, left: 4, used: 6 },
   ])
 })

@@ -1,0 +1,17 @@
+import type { Deps } from '../ports.ts'
+import { balanceOf, readCounter, requireAdmitted } from './counter.ts'
+import { describeSpender, readKeyCaller, type Spender } from './key-caller.ts'
+
+/**
+ * The units left and those used in all, for whoever has a key of the account. One read.
+ * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`
+ */
+export async function readBalance(
+  deps: Deps<'table' | 'keyring'>,
+  key: string,
+): Promise<Spender & { left: number; used: number }> {
+  const caller = await readKeyCaller(deps, key)
+  const counter = await readCounter(deps, caller.accountId)
+  requireAdmitted(counter, caller)
+  return { left: balanceOf(counter), used: counter.used, ...(await describeSpender(deps, caller)) }
+}
