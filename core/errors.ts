@@ -46,6 +46,7 @@ export type ErrorCode =
   | 'webhook_refused'
   // quota
   | 'quota_exhausted'
+  | 'reservation_ended'
   // purchases
   | 'bundle_held'
   | 'no_bundle'

@@ -3,15 +3,16 @@ import { balanceOf, readCounter, requireAdmitted } from './counter.ts'
 import { describeSpender, readKeyCaller, type Spender } from './key-caller.ts'
 
 /**
- * The units left and those used in all, for whoever has a key of the account. One read.
+ * The units left, those used in all and those of open reservations, for whoever has a key of the account. One read.
  * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`
  */
 export async function readBalance(
   deps: Deps<'table' | 'keyring'>,
   key: string,
-): Promise<Spender & { left: number; used: number }> {
+): Promise<Spender & { left: number; used: number; reserved: number }> {
   const caller = await readKeyCaller(deps, key)
   const counter = await readCounter(deps, caller.accountId)
   requireAdmitted(counter, caller)
-  return { left: balanceOf(counter), used: counter.used, ...(await describeSpender(deps, caller)) }
+  const { used, held: reserved } = counter
+  return { left: balanceOf(counter), used, reserved, ...(await describeSpender(deps, caller)) }
 }

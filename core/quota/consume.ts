@@ -31,7 +31,7 @@ export interface Use {
 /**
  * Tries of one consume. After a lost race, the next try starts from the counter that made the condition fail.
  */
-const CONSUME_ATTEMPTS = 20
+export const CONSUME_ATTEMPTS = 20
 /** Number of tries that start without a pause. */
 const PATIENCE = 2
 /** Longest pause before the first try that waits; the limit grows by this much with every further try. */
@@ -44,7 +44,7 @@ const REFUSALS = 1000
 const useOf = (counter: Counter): Use => ({ left: balanceOf(counter), used: counter.used })
 
 /** Waits for a random time before a later try, so that competing requests do not retry together. */
-async function pause(deps: Deps, tries: number): Promise<void> {
+export async function pauseBetween(deps: Deps, tries: number): Promise<void> {
   if (tries >= PATIENCE) await deps.clock.wait(Math.random() * CONSUME_PAUSE_MS * (tries - 1))
 }
 
@@ -92,7 +92,7 @@ async function spendOrCheck(
   // Once the reply of our own write is lost, the id in the ring may be the trace of that write.
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
-    await pause(deps, tries)
+    await pauseBetween(deps, tries)
     const step = counter
       ? await decideConsume(deps, caller, units, id, counter)
       : { fence: fenceOf(id), late: false }
@@ -123,7 +123,8 @@ async function spendOrCheck(
 /** What is assumed of an archive of which the container knows nothing. */
 const NOTHING_ARCHIVED: ArchiveState = { fence: 0, newestArchived: 0, firstAhead: Infinity }
 
-const fenceOf = (id: RequestId | undefined): Expression[] => (id ? [freshFence(id.time, id.time)] : [])
+/** The condition under which the archive cannot hold an id that is newer than everything in it. */
+export const fenceOf = (id: RequestId | undefined): Expression[] => (id ? [freshFence(id.time, id.time)] : [])
 
 async function writeSpend(
   deps: QuotaDeps,

@@ -1,12 +1,21 @@
 import type { Deps } from '../ports.ts'
 import type { Table } from '../table/table.ts'
-import type { Refused } from './refusal.ts'
 
 /** What a counter says about its account's archive. */
 export interface ArchiveState {
   fence: number
   newestArchived: number
   firstAhead: number
+}
+
+/** What a refusal for want of units is told with. */
+export interface Refused {
+  /** Units left. */
+  left: number
+  /** Units used in all. */
+  used: number
+  /** Most units of one request for which a renewal is bought; 0 before the first bundle. */
+  servable: number
 }
 
 /** What a container remembers between requests. Each map is bounded, and its entries may be out of date. */

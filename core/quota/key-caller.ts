@@ -68,7 +68,10 @@ export async function describeSpender(
   const { keyNames } = cacheOf(deps.table)
   let name = slot === DEFAULT_KEY_SLOT ? DEFAULT_KEY_ID : keyNames.get(id)
   if (name === undefined) {
-    const item = await deps.table.get(keys.key(accountId, id)).catch(() => undefined)
+    const item = await deps.table.get(keys.key(accountId, id)).catch((error: unknown) => {
+      deps.log.warn('the name of a key was not read; the answer has its id alone', error, { accountId })
+      return undefined
+    })
     name = item && stored(item, 'name', 'string')
     if (name !== undefined) cacheEntry(keyNames, id, name, REMEMBERED)
   }

@@ -23,6 +23,8 @@ import type { Levels } from './thresholds.ts'
  * | `m`, `g`, `o`  | newest time of an archived id; dedupe fence; spans that have archive items (bits)     |
  * | `e`            | oldest time above `m` of an archived id that was ahead of the clock; absent if none   |
  * | `x`            | why the account is blocked; absent otherwise                                          |
+ * | `v`, `y`       | entries of open reservations, as one binary set; units of all open reservations       |
+ * | `z`            | the token of the alarm that makes the job look at `v`; not above 0 without an alarm   |
  * | `n`, `r`       | when the balance crossed the threshold of a pending low-quota notice (epoch ms);      |
  * |                | token of the last call for a renewal.    Both are absent when nothing is pending      |
  *

@@ -2,6 +2,7 @@ import { DomainError } from '../errors.ts'
 import { attr, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
+import type { Refused } from './container-cache.ts'
 import { balanceOf, type Counter } from './counter.ts'
 import type { QuotaDeps } from './key-caller.ts'
 import { callByConsume, startRenewal } from './renewal-call.ts'
@@ -9,16 +10,6 @@ import { isBelowRenewal } from './thresholds.ts'
 
 /** Most units of one request for which a renewal is bought: those of the bundle that would be bought. */
 export const servable = ({ size, renewalSize = size }: Counter): number => size && renewalSize
-
-/** What a refusal for want of units is told with. */
-export interface Refused {
-  /** Units left. */
-  left: number
-  /** Units used in all. */
-  used: number
-  /** Most units of one request for which a renewal is bought; 0 before the first bundle. */
-  servable: number
-}
 
 export const refusedBy = (counter: Counter): Refused => ({
   left: balanceOf(counter),

@@ -133,6 +133,12 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
     title: 'Quota exhausted',
     detail: 'Not enough units are left. Nothing was spent; the same request can succeed after a refill.',
   },
+  reservation_ended: {
+    status: 409,
+    title: 'Reservation ended',
+    detail:
+      'No open reservation has this id: it was settled or given back, or it has expired and its units were returned. Nothing changed.',
+  },
   bundle_held: {
     status: 409,
     title: 'Bundle already held',

@@ -2,6 +2,7 @@ import * as z from 'zod/mini'
 import { email, label, password, twofa, typedPassword } from '../../core/account/fields.ts'
 import { ledgerKinds } from '../../core/ledger/kinds.ts'
 import { bundleNamed, bundleNames, CURRENCY } from '../../core/purchases/catalogue.ts'
+import { RESERVATION_MOST_SECONDS } from '../../core/quota/reservation.ts'
 import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
 import { amountOf, isWholeCents, MAX_CAP_CENTS } from '../http/money-shapes.ts'
 import {
@@ -82,6 +83,9 @@ const use = { left: z.number(), used: z.number(), ...replay }
 
 /** The account and the application key of a request, without `name` where it could not be read. */
 const spender = { account: z.string(), key: z.object({ id: z.string(), name: z.optional(z.string()) }) }
+
+/** A reservation that has ended: the units that were used, and those of them that were covered. */
+const settled = z.object({ id: z.string(), units: z.number(), covered: z.number(), ...use, ...spender })
 
 /** A day of the calendar, UTC. */
 const day = z.iso.date('must be a day such as 2026-11-21')
@@ -403,12 +407,58 @@ export const v1 = place('v1', {
     errors: [],
     needs: ['table', 'keyring', 'renewals'],
   },
+  reserve: {
+    routes: ['POST /v1/usage/reservations'],
+    summary: 'Takes units now for work whose cost is known afterwards',
+    description: descriptions.reserve,
+    auth: 'key',
+    headers: idempotencyHeaders,
+    body: z.strictObject({
+      units: z.int().check(z.gte(1), z.lte(1_000_000_000)),
+      requestId: z.optional(requestId),
+      ttlSeconds: z.optional(z.int().check(z.gte(1), z.lte(RESERVATION_MOST_SECONDS))),
+    }),
+    responses: {
+      201: z.object({
+        id: z.string(),
+        units: z.optional(z.number()),
+        expiresAt: z.optional(z.iso.datetime()),
+        ...use,
+        ...spender,
+      }),
+    },
+    errors: ['quota_exhausted'],
+    needs: ['table', 'keyring', 'renewals'],
+  },
+  settleReservation: {
+    routes: ['POST /v1/usage/reservations/{id}/settle'],
+    summary: 'Keeps the units of a reservation that were used, and returns the rest',
+    description: descriptions.settleReservation,
+    auth: 'key',
+    path: z.object({ id: z.string() }),
+    headers: idempotencyHeaders,
+    body: request,
+    responses: { 200: settled },
+    errors: ['not_found', 'reservation_ended'],
+    needs: ['table', 'keyring', 'renewals'],
+  },
+  returnReservation: {
+    routes: ['DELETE /v1/usage/reservations/{id}'],
+    summary: 'Gives all units of a reservation back',
+    description: descriptions.returnReservation,
+    auth: 'key',
+    path: z.object({ id: z.string() }),
+    headers: idempotencyHeaders,
+    responses: { 200: settled },
+    errors: ['not_found', 'reservation_ended'],
+    needs: ['table', 'keyring', 'renewals'],
+  },
   balance: {
     routes: ['GET /v1/usage/balance'],
     summary: 'Reads the units left, with an application key',
     description: descriptions.balance,
     auth: 'key',
-    responses: { 200: z.object({ left: z.number(), used: z.number(), ...spender }) },
+    responses: { 200: z.object({ left: z.number(), used: z.number(), reserved: z.number(), ...spender }) },
     errors: [],
     needs: ['table', 'keyring'],
   },

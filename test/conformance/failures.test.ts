@@ -25,6 +25,7 @@ const BROKEN: Record<DueKind, { key: Key; item?: object; job: string }> = {
   ASK: { key: keys.ask('reset-password', ADDRESS), job: 'send-mail' },
   MAIL: { key: keys.mail(ID, 'broken'), job: 'send-mail' },
   QUOTA: { key: keys.quota(ID), job: 'check-quotas' },
+  RESERVED: { key: keys.reservation(ID, 'ff'), job: 'expire-reservations' },
   PURCHASE: { key: keys.purchase(ID, ID), job: 'settle-payments' },
   PENDING: { key: keys.profile(ID), item: { status: 'pending' }, job: 'sweep' },
   HOLD: { key: keys.hold(ID, ID), job: 'sweep' },

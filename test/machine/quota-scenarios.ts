@@ -13,6 +13,7 @@ import type { Item, Table } from '../../core/table/table.ts'
 import { DAY_MS } from '../../core/time.ts'
 import { breaking } from './faults.ts'
 import { callsOf, interleaved, type openQuotaWorld, type QuotaWorld } from './quota-world.ts'
+import { reservationScenarios } from './reservation-scenarios.ts'
 
 /**
  * A scenario of the counter, which opens its own worlds.
@@ -876,4 +877,5 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   ...archive,
   ...ahead,
   ...fullRing,
+  ...reservationScenarios,
 }
