@@ -101,7 +101,7 @@ async function settleOnce(
     }
     const covered = Math.min(units, found.reservation.units + balanceOf(counter))
     try {
-      const after = await writeSettle(deps, caller, found, { id, units, covered, today }, counter)
+      const after = await writeSettle(deps, caller, found, { id, units, covered }, counter)
       await evictIfFull(deps, accountId, after, 1)
       return { counter: after, covered }
     } catch (error) {
@@ -130,7 +130,6 @@ interface Settling {
   id: RequestId
   units: number
   covered: number
-  today: number
 }
 
 /** @throws ConditionFailed */
@@ -138,7 +137,7 @@ async function writeSettle(
   deps: QuotaDeps,
   caller: KeyCaller,
   { reservation, isMoved }: Found,
-  { id, units, covered, today }: Settling,
+  { id, units, covered }: Settling,
   seen: Counter,
 ): Promise<Counter> {
   const { accountId } = caller
@@ -164,7 +163,7 @@ async function writeSettle(
   const condition = join(
     [
       expr`${attr(keyHashAttribute(caller.slot))} = ${caller.hash}`,
-      expr`attribute_not_exists(#x) AND #d >= ${today}`,
+      expr`attribute_not_exists(#x)`,
       expr`(attribute_not_exists(#a) OR size(#a) < ${RING_MOST})`,
       isKeyLive ? expr`attribute_exists(${hash})` : expr`attribute_not_exists(${hash})`,
       ...(isMoved ? [] : [expr`contains(#v, ${entry})`]),

@@ -298,7 +298,7 @@ export const reservationScenarios: Readonly<Record<string, ReservationScenario>>
       )
   },
   'a spend that crosses a threshold leaves the right floor, wherever units return': async (open) => {
-    for (const spent of [45, 60, 99, 141])
+    for (const spent of [45, 60, 99, 105, 141])
       await atEachCall(
         () => open({ left: 1150, size: 1000 }),
         async (world) => {
@@ -310,11 +310,23 @@ export const reservationScenarios: Readonly<Record<string, ReservationScenario>>
         async (world, title) => expectUnits(world, title, await held(world), 1150),
       )
   },
+  'two returns that lift the balance together leave the right floor': async (open) => {
+    await atEachCall(
+      () => open({ left: 110, size: 1000 }),
+      async (world) => {
+        await world.reserve(15, { requestId: 'other' })
+        return (await world.reserve(15)).id
+      },
+      (world, id, through) => world.settle(id, 0, { through }),
+      async (world) => world.settle((await world.reserve(15, { requestId: 'other' })).id, 0),
+      async (world, title) => expectUnits(world, title, await held(world), 110),
+    )
+  },
   'a credit leaves the right floor, wherever units return': async (open) => {
     for (const units of [20, 60, 100])
       await atEachCall(
-        () => open({ left: 150, size: 1000 }),
-        async (world) => (await world.reserve(100)).id,
+        () => open({ left: 90, size: 1000 }),
+        async (world) => (await world.reserve(40)).id,
         async (world, _, through) => {
           const entry = {
             ...keys.ledger(world.accountId, 2),
@@ -328,7 +340,7 @@ export const reservationScenarios: Readonly<Record<string, ReservationScenario>>
           await world.applyLedger(through)
         },
         (world, id) => world.settle(id, 0),
-        async (world, title) => expectUnits(world, title, await held(world), 150 + units),
+        async (world, title) => expectUnits(world, title, await held(world), 90 + units),
       )
   },
   'a settle counts on its own day, and the snapshot of the day before is right': inBothPlaces(
