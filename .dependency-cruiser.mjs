@@ -19,7 +19,7 @@ export default {
     only(
       'core-nouns-built-ins',
       { path: '^core/(?!adapters|table)' },
-      { dependencyTypes: ['core'], pathNot: '^(node:)?(crypto|buffer)$' },
+      { dependencyTypes: ['core'], pathNot: '^(node:)?(crypto|buffer|url)$' },
       'the domain does no I/O of its own',
     ),
     only(
@@ -74,7 +74,7 @@ export default {
       { path: '^functions/(api|v1|rest|webhooks|jobs)/(?!routes|descriptions|schedule)' },
       {
         pathNot:
-          '^functions/[^/]+/routes\\.ts$|^functions/jobs/schedule\\.ts$|^functions/http/(endpoint|job|[^/]+-shapes)\\.ts$|^core/(?!adapters|table)',
+          '^functions/[^/]+/routes\\.ts$|^functions/jobs/schedule\\.ts$|^functions/http/(endpoint|access-token|job|[^/]+-shapes)\\.ts$|^core/(?!adapters|table)',
       },
       'a handler may import its row, the endpoint stack, the shapes of the dialects and the domain',
     ),

@@ -86,8 +86,11 @@ export interface Identity {
    * @throws DomainError `password_refused` if the vault's own policy refuses it.
    */
   enroll(accountId: string, password: string): Promise<void>
-  /** Tokens for the right password; undefined for a wrong one or an unknown or disabled account. */
-  signIn(accountId: string, password: string): Promise<Tokens | undefined>
+  /**
+   * Tokens for the right password; undefined for a wrong one or an unknown or disabled account; `locked` if the vault
+   * looks at no password of the account for a time, because too many were wrong.
+   */
+  signIn(accountId: string, password: string): Promise<Tokens | 'locked' | undefined>
   /** New access token for a live refresh token, which stays valid; undefined for any other string. */
   refresh(refreshToken: string): Promise<Tokens | undefined>
   /**
@@ -135,8 +138,10 @@ export interface Keyring {
  * Time-based one-time passwords (RFC 6238: 30 s steps, 6 digits, SHA-1, as authenticator apps expect them).
  */
 export interface Totp {
-  /** A fresh 160-bit seed in base32, with the URI and the QR code (SVG) by which an app imports the seed. */
-  enrol(account: string): { seed: string; uri: string; svg: string }
+  /**
+   * A fresh 160-bit seed in base32, or the given one, with the URI and the QR code (SVG) by which an app imports it.
+   */
+  enrol(account: string, seed?: string): { seed: string; uri: string; svg: string }
   /**
    * The code's time step; undefined unless it is the current or a neighbouring step (RFC 6238, section 5.2).
    */

@@ -1,6 +1,7 @@
 import { type CheckedCode, checkCode } from '../credentials/codes.ts'
 import { changeHolder } from '../credentials/holder.ts'
 import { DomainError } from '../errors.ts'
+import { announce } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
 import { trialCredit } from '../quota/trial.ts'
 import { expr, join, setRemove } from '../table/expression.ts'
@@ -14,8 +15,8 @@ import { takeAddress } from './register.ts'
 
 /**
  * Confirms the e-mail address that a code was mailed to: the registered address, which grants the trial
- * quota, or the new address of a confirmed account. Until it expires, a code that was used is answered as
- * before and does nothing more.
+ * quota, or the new address of a confirmed account. Until it expires, and for an hour in any case, a code that was
+ * used is answered as before and does nothing more.
  * @throws DomainError `invalid_code`; for a right code `account_deactivated`, `account_suspended`, and
  *   `email_taken` if another account has taken the new address meanwhile.
  */
@@ -28,7 +29,7 @@ async function confirmOnce(deps: Deps<'table' | 'keyring'>, typed: string): Prom
   if (code.isDone) return requireOwner(deps, code)
   const use: Write = {
     update: code.key,
-    set: expr`SET #done = ${true}`,
+    set: join([expr`SET #done = ${true}`, code.keepForRepeats], ', '),
     if: join([code.usable, expr`attribute_not_exists(#done)`], ' AND '),
   }
   const writes = code.purpose === 'confirm-email' ? confirmFirst(deps, code) : await confirmChange(deps, code)
@@ -116,5 +117,6 @@ async function confirmChange(deps: Deps<'table'>, code: CheckedCode): Promise<Wr
     },
     ...taken,
     { remove: keys.emailGuard(emailKey(email)), if: expr`#accountId = ${accountId}` },
+    ...announce(deps, account, 'address-changed', [email, pendingEmail]),
   ]
 }

@@ -1,4 +1,6 @@
 import * as z from 'zod/mini'
+import { asciiDomain } from './email-domain.ts'
+import { isVisibleText } from './visible-text.ts'
 
 /** 3 to 32 of `A-Z a-z 0-9 . _ -`, beginning with a letter or digit. ASCII excludes look-alike letters. */
 export const username = z
@@ -11,21 +13,57 @@ export const username = z
   )
 
 /**
- * An address of letters, marks and digits of any script with RFC 5322's atom symbols before the `@`, and
- * dotted labels after it. Control characters, spaces, lone surrogates and invisible characters (zero width,
- * direction, fillers) are refused.
+ * Letters, marks and digits of any script with RFC 5322's atom symbols before the `@`. Control characters, spaces,
+ * lone surrogates and invisible characters (zero width, direction, fillers) are refused.
  */
 const emailSyntax =
-  /^(?!.*\p{DI})(?=.{1,64}@)[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+(?:\.[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+)*@(?:[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]{0,61}[\p{L}\p{M}\p{N}])?\.)+(?:[\p{L}\p{M}]{2,63}|xn--[a-z0-9-]{1,59})$/iu
-export const email = z.string().check(z.maxLength(254), z.regex(emailSyntax, 'must be an e-mail address'))
+  /^(?!.*\p{DI}.*@)(?=.{1,64}@)[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+(?:\.[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+)*@[^@\s]+$/u
+
+/** The most characters of an address, in the form in which mail goes there (RFC 5321, 4.5.3.1.3). */
+const EMAIL_MAX = 254
+
+/** The part of an address up to its last `@`, and its domain. */
+function splitEmail(address: string): [local: string, domain: string] {
+  const at = address.lastIndexOf('@') + 1
+  return [address.slice(0, at), address.slice(at)]
+}
+
+function hasMailDomain(address: string): boolean {
+  const [local, domain] = splitEmail(address)
+  const ascii = asciiDomain(domain)
+  return ascii !== undefined && local.length + ascii.length <= EMAIL_MAX
+}
+
+export const email = z
+  .string()
+  .check(
+    z.maxLength(EMAIL_MAX, { abort: true }),
+    z.regex(emailSyntax, { error: 'must be an e-mail address', abort: true }),
+    z.refine(hasMailDomain, 'must be an e-mail address with a valid domain'),
+  )
+
+/**
+ * The most UTF-16 units of a password before it is normalised: NFC composes at most four units into one. Longer
+ * text is too long in any form, and normalising it could take long.
+ */
+const PASSWORD_TYPED_MAX = 512
+
+/**
+ * The form in which a password is set and compared, OpaqueString of RFC 8265: NFC, with every space as U+0020. So
+ * ä is one password, whether the keyboard sends one character or two. NFKC would make one password of several that
+ * look different, such as ﬁ and fi.
+ */
+const opaqueString = (text: string): string =>
+  text.length > PASSWORD_TYPED_MAX ? text : text.replace(/\p{Zs}/gu, ' ').normalize('NFC')
 
 /**
  * 8 to 128 characters with at least one of `!@#$%&*` (GreenCloud: min=8, containsany). Control characters and
- * spaces at either end are refused, because Cognito refuses them.
+ * spaces at either end are refused, because Cognito refuses them. Every check is of the normalised password.
  */
 export const password = z
   .string()
   .check(
+    z.overwrite(opaqueString),
     z.minLength(8),
     z.maxLength(128),
     z.regex(/[!@#$%&*]/, 'must have one of ! @ # $ % & *'),
@@ -38,23 +76,33 @@ export const password = z
 /** A password that a user types to prove an identity. Every password that could ever have been set passes. */
 export const typedPassword = z
   .string()
-  .check(z.minLength(1), z.maxLength(128), z.regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not have control characters'))
+  .check(
+    z.overwrite(opaqueString),
+    z.minLength(1),
+    z.maxLength(128),
+    z.regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not have control characters'),
+  )
 
-/** The form in which e-mail addresses are compared: NFC and lower case. */
-export const emailKey = (address: string): string => address.normalize('NFC').toLowerCase().normalize('NFC')
+/**
+ * The form in which e-mail addresses are compared: NFC and lower case before the `@`, and the domain as DNS has it.
+ * So `ada@bücher.example` is `ada@xn--bcher-kva.example`, which browsers send.
+ */
+export function emailKey(address: string): string {
+  const [local, domain] = splitEmail(address)
+  return lowered(local) + (asciiDomain(domain) ?? lowered(domain))
+}
+
+const lowered = (text: string): string => text.normalize('NFC').toLowerCase().normalize('NFC')
 
 /** The form in which usernames are compared. */
 export const usernameKey = (name: string): string => name.toLowerCase()
 
-/** A full name: 1 to 100 characters, without control or invisible characters, and not only spaces. */
+/** A full name: 1 to 100 characters that show something; of invisible ones only those that its script needs. */
 export const fullName = z
   .string()
   .check(
-    z.maxLength(100),
-    z.regex(
-      /^(?=.*\S)[^\p{Cc}\p{Cf}\p{Cs}\p{DI}]+$/u,
-      'must have 1 to 100 characters and no control characters',
-    ),
+    z.maxLength(100, { abort: true }),
+    z.refine(isVisibleText, 'must have 1 to 100 characters and no control characters'),
   )
 
 /** A code of an authenticator app, or a recovery code. */

@@ -8,6 +8,8 @@ import { type Account, displayName, type Profile } from './account.ts'
 export interface AccountOverview {
   id: string
   email: string
+  /** The new address that waits to be confirmed; undefined without one. */
+  pendingEmail: string | undefined
   displayName: string
   /** The billing address; undefined until there is one. */
   address: Profile['address']
@@ -35,6 +37,7 @@ export const describeAccount = (
 ): AccountOverview => ({
   id: account.id,
   email: account.email,
+  pendingEmail: account.pendingEmail,
   displayName: displayName(account),
   address: account.address,
   hasTwoFactor: account.totp !== undefined,

@@ -1,10 +1,12 @@
-import { newCode } from '../credentials/codes.ts'
+import { newCode, SAME_CODE_MS } from '../credentials/codes.ts'
 import { changeHolder } from '../credentials/holder.ts'
 import { DomainError } from '../errors.ts'
+import { newNotice } from '../notifications/notices.ts'
 import { deliverMailOrLeave, type MailToQueue, queueMail } from '../notifications/outbox.ts'
+import { securityText } from '../notifications/security-texts.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join, setRemove } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
+import { ADDRESS_CHANGE_KEPT_MS, keys, ttlAt } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
 import { HOUR_MS, MINUTE_MS } from '../time.ts'
@@ -162,10 +164,20 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
   if (sameKey) {
     set.push(expr`#email = ${email}`)
   } else if (needsConfirmation) {
-    const code = newCode(deps, 'change-email', accountId)
-    writes.push({ put: code.item })
+    const code = newCode(deps, 'change-email', accountId, freshCode(deps, account, email))
+    const notice = newNotice(deps, accountId, 'address-is-changing', securityText('address-is-changing'))
+    const kept = ttlAt(deps.clock.nowMs() + ADDRESS_CHANGE_KEPT_MS)
+    const change = { ...keys.addressChange(emailKey(email), accountId), accountId, ...kept }
+    writes.push({ put: code.item }, { put: notice }, { put: change })
     set.push(expr`#pendingEmail = ${email}, #changeCode = ${code.lookup}`)
-    queue({ accountId, to: email, template: 'change-email', values: { username }, codeLookup: code.lookup })
+    queue({
+      accountId,
+      to: email,
+      template: 'change-email',
+      values: { username },
+      codeLookup: code.lookup,
+      isLimited: true,
+    })
     queue({ accountId, to: account.email, template: 'email-is-changing', values: { username } })
   } else {
     const code = newCode(deps, 'confirm-email', accountId)
@@ -174,7 +186,14 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
     )
     writes.push({ put: code.item })
     set.push(expr`#email = ${email}, #confirmCode = ${code.lookup}`)
-    queue({ accountId, to: email, template: 'confirm-email', values: { username }, codeLookup: code.lookup })
+    queue({
+      accountId,
+      to: email,
+      template: 'confirm-email',
+      values: { username },
+      codeLookup: code.lookup,
+      isLimited: true,
+    })
   }
   return {
     email: needsConfirmation ? account.email : email,
@@ -190,14 +209,18 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
 /** Within this time a repeated change of a confirmed address mails nothing; later it mails another code. */
 const SAME_CHANGE_MS = MINUTE_MS
 
-const wasJustRequested = (
-  deps: Deps,
-  { pendingEmail, emailChangesMs = [] }: Account,
-  email: string,
-): boolean =>
-  pendingEmail !== undefined &&
-  emailKey(pendingEmail) === emailKey(email) &&
-  deps.clock.nowMs() - (emailChangesMs.at(-1) ?? 0) < SAME_CHANGE_MS
+const wasJustRequested = (deps: Deps, account: Account, email: string): boolean =>
+  sinceRequestMs(deps, account, email) < SAME_CHANGE_MS
+
+/** The code that was mailed to this address a moment ago, which the next mail repeats; undefined if another is due. */
+const freshCode = (deps: Deps, account: Account, email: string): string | undefined =>
+  sinceRequestMs(deps, account, email) < SAME_CODE_MS ? account.changeCode : undefined
+
+/** The time since the change that is pending was requested for this address; without end for any other address. */
+const sinceRequestMs = (deps: Deps, { pendingEmail, emailChangesMs = [] }: Account, email: string): number =>
+  pendingEmail !== undefined && emailKey(pendingEmail) === emailKey(email)
+    ? deps.clock.nowMs() - (emailChangesMs.at(-1) ?? 0)
+    : Number.POSITIVE_INFINITY
 
 /** Address changes allowed in an hour. Each mails the new address, which may belong to a stranger. */
 const CHANGES_AN_HOUR = 5

@@ -59,15 +59,9 @@ export function cognitoIdentity(config: CognitoConfig): Identity {
             AuthParameters: { USERNAME: accountId, PASSWORD: password, SECRET_HASH },
           }),
         ),
-        // Cognito also answers NotAuthorized after too many wrong passwords, and a locked account must look
-        // like an unknown one.
-        undefinedFor(
-          'NotAuthorizedException',
-          'UserNotFoundException',
-          'PasswordResetRequiredException',
-          'UserNotConfirmedException',
-        ),
+        (error) => (isLock(error) ? 'locked' : wrongPassword(error)),
       )
+      if (answer === 'locked') return answer
       // A challenge instead of tokens means that the user has no password of its own yet.
       return answer?.AuthenticationResult && toTokens(answer.AuthenticationResult)
     },
@@ -108,6 +102,17 @@ export function cognitoIdentity(config: CognitoConfig): Identity {
     },
   }
 }
+
+/** Cognito has no name of its own for a user whom too many wrong passwords have locked. */
+const isLock = ({ name, message }: Error): boolean =>
+  name === 'NotAuthorizedException' && /attempts exceeded/i.test(message)
+
+const wrongPassword = undefinedFor(
+  'NotAuthorizedException',
+  'UserNotFoundException',
+  'PasswordResetRequiredException',
+  'UserNotConfirmedException',
+)
 
 const refusedToken = ['NotAuthorizedException', 'UserNotFoundException', 'InvalidParameterException']
 

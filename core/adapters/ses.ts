@@ -1,5 +1,5 @@
-import { domainToASCII } from 'node:url'
 import { SESv2Client, SendEmailCommand } from '@aws-sdk/client-sesv2'
+import { asciiDomain } from '../account/email-domain.ts'
 import { DomainError } from '../errors.ts'
 import type { Mail } from '../ports.ts'
 import { clientLimits } from './client-limits.ts'
@@ -27,7 +27,7 @@ export function sesMail(config: {
     async send(email) {
       const command = new SendEmailCommand({
         FromEmailAddress: config.from,
-        Destination: { ToAddresses: [asciiDomain(email.to)] },
+        Destination: { ToAddresses: [withAsciiDomain(email.to)] },
         Content: {
           Simple: {
             Subject: utf8(email.subject),
@@ -46,8 +46,8 @@ export function sesMail(config: {
   }
 }
 
-/** Converts the domain to Punycode: SES accepts only 7-bit addresses. SES refuses an invalid address. */
-function asciiDomain(address: string): string {
+/** SES accepts only 7-bit addresses. It refuses an address whose domain has no such form. */
+function withAsciiDomain(address: string): string {
   const at = address.lastIndexOf('@') + 1
-  return address.slice(0, at) + (domainToASCII(address.slice(at)) || address.slice(at))
+  return address.slice(0, at) + (asciiDomain(address.slice(at)) ?? address.slice(at))
 }

@@ -15,8 +15,8 @@ export function otpauthTotp(issuer: string): Totp {
   const totp = (seed: Secret | string, label = '') =>
     new TOTP({ issuer, label, secret: seed, period: PERIOD_SEC })
   return {
-    enrol(account) {
-      const secret = new Secret({ size: SEED_BYTES })
+    enrol(account, seed) {
+      const secret = seed === undefined ? new Secret({ size: SEED_BYTES }) : Secret.fromBase32(seed)
       const uri = totp(secret, account).toString()
       return { seed: secret.base32, uri, svg: renderSVG(uri, { border: QUIET_ZONE }) }
     },

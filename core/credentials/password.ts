@@ -7,12 +7,13 @@ import {
 } from '../account/account.ts'
 import { DomainError, type ErrorCode } from '../errors.ts'
 import { haveKeysChanged, type KeysReplaced, replaceEveryKey } from '../keys/application-keys.ts'
+import { announce, withdrawal } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
-import { checkCode } from './codes.ts'
+import { type CheckedCode, checkCode } from './codes.ts'
 import { changeHolder } from './holder.ts'
 import { isPasswordOf, type ProofDeps, requireRecentSession } from './proof.ts'
 import { checkSecondFactor, guardedBy, type SecondFactor } from './two-factor.ts'
@@ -36,7 +37,7 @@ export interface PasswordChange {
 /**
  * Sets a new password for a signed-in caller and ends every session, the caller's included. With two-factor
  * authentication a code is always required; without, the old password or a recent sign-in is required.
- * @throws DomainError `wrong_password`, `reauthentication_required`, `two_factor_*`, `password_refused`,
+ * @throws DomainError `wrong_password`, `password_locked`, `reauthentication_required`, `two_factor_*`, `password_refused`,
  *   `session_ended`, `temporarily_unavailable` while an earlier change may still be at the vault
  */
 export async function changePassword(
@@ -48,13 +49,14 @@ export async function changePassword(
   const factor = account.totp && (await checkSecondFactor(deps, account, input.twofa))
   if (input.oldPassword === undefined) {
     if (!factor) requireRecentSession(deps, caller)
-  } else if (!(await isPasswordOf(deps, account.id, input.oldPassword))) {
+  } else if (!(await isPasswordOf(deps, account, input.oldPassword))) {
     return refusedUnlessDone(deps, caller, input, 'wrong_password')
   }
-  const isBegun = await (input.replaceKeys ? beginWithKeys : beginChange)(deps, account, input, factor)
+  const told = announce(deps, account, 'password-changed')
+  const isBegun = await (input.replaceKeys ? beginWithKeys : beginChange)(deps, account, input, factor, told)
   // If nothing else has changed, another request has used the second factor.
   if (!isBegun) return refusedUnlessDone(deps, caller, input, 'two_factor_invalid')
-  await setAtVault(deps, account, input.newPassword, [])
+  await setAtVault(deps, account, input.newPassword, withdrawal(told))
   await reopenSignIn(deps, account, [])
 }
 
@@ -64,6 +66,7 @@ async function beginChange(
   account: Account,
   { name }: PasswordChange,
   factor: SecondFactor | undefined,
+  told: Write[],
   replaced?: KeysReplaced,
 ): Promise<boolean> {
   try {
@@ -74,7 +77,7 @@ async function beginChange(
         ...(replaced ? [...replaced.set, expr`#keysReplacedIn = ${account.generation + 1}`] : []),
       ],
       unchanged: replaced && [replaced.unchanged],
-      writes: replaced?.writes ?? [],
+      writes: [...told, ...(replaced?.writes ?? [])],
     })
     return true
   } catch (error) {
@@ -89,11 +92,12 @@ async function beginWithKeys(
   read: Account,
   input: PasswordChange,
   factor: SecondFactor | undefined,
+  told: Write[],
 ): Promise<boolean> {
   let account = read
   return retryRaces(deps, async () => {
     const replaced = await replaceEveryKey(deps, account)
-    if (await beginChange(deps, account, input, factor, replaced)) return true
+    if (await beginChange(deps, account, input, factor, told, replaced)) return true
     const now = await readAccount(deps, account.id)
     if (!now || now.generation !== account.generation || !haveKeysChanged(account, now)) return false
     account = now
@@ -134,7 +138,7 @@ export async function repeatPasswordChange(
   requireNoChange(deps, account)
   if (name !== undefined && name !== account.name) throw refusal
   if (replaceKeys && account.keysReplacedIn !== account.generation) throw refusal
-  if (!(await isPasswordOf(deps, account.id, newPassword))) throw refusal
+  if (!(await isPasswordOf(deps, account, newPassword))) throw refusal
 }
 
 /** @throws DomainError `temporarily_unavailable` while an earlier change may still be at the vault */
@@ -161,36 +165,30 @@ export async function resetPassword(
 async function resetOnce(deps: ProofDeps, input: Parameters<typeof resetPassword>[1]): Promise<void> {
   const code = await checkCode(deps, ['reset-password'], input.code)
   const account = await readAccount(deps, code.accountId)
-  if (!account || account.resetCode !== code.lookup) throw new DomainError('invalid_code')
-  requireActive(account)
+  if (!account) throw new DomainError('invalid_code')
   const requestMac = deps.keyring
     .mac('reset', code.lookup, input.password, input.twofa ?? '')
     .toString('base64url')
   const isRepeat = code.usedBy === requestMac
+  // Whatever has replaced the code since, the answer is that of the first time.
+  if (!(code.isDone && isRepeat) && account.resetCode !== code.lookup) throw new DomainError('invalid_code')
+  requireActive(account)
   if (code.isDone && isRepeat) return
-  const bind: Write = {
-    update: code.key,
-    set: expr`SET #usedBy = ${requestMac}`,
-    if: join(
-      [
-        code.usable,
-        expr`attribute_not_exists(#done) AND (attribute_not_exists(#usedBy) OR #usedBy = ${requestMac})`,
-      ],
-      ' AND ',
-    ),
-  }
+  const bind = bindCode(deps, code, requestMac)
   // Nobody has proved an unconfirmed address, so neither its keys nor its second factor are its owner's.
   const isProven = account.emailVerified
   const asksFactor = account.totp && isProven && !isRepeat
   const factor = asksFactor ? await checkSecondFactor(deps, account, input.twofa) : undefined
   const replaced = isProven ? undefined : await replaceEveryKey(deps, account)
+  // The first try of this request has told the owner.
+  const told = isRepeat ? [] : announce(deps, account, 'password-reset')
   try {
     await endSessionsFirst(deps, account, {
       factor,
       set: replaced?.set ?? [],
       remove: isProven ? [] : [expr`#totp`],
       unchanged: replaced && [replaced.unchanged],
-      writes: [bind, ...(replaced?.writes ?? [])],
+      writes: [bind, ...told, ...(replaced?.writes ?? [])],
       isReset: true,
     })
   } catch (error) {
@@ -201,9 +199,26 @@ async function resetOnce(deps: ProofDeps, input: Parameters<typeof resetPassword
     if (now.isDone && now.usedBy === requestMac) return
     throw new DomainError('invalid_code')
   }
-  await setAtVault(deps, account, input.password, [{ update: code.key, set: expr`REMOVE #usedBy` }])
+  const unbind: Write = { update: code.key, set: expr`REMOVE #usedBy, #repeatUntilMs` }
+  await setAtVault(deps, account, input.password, [unbind, ...withdrawal(told)])
   const done: Write = { update: code.key, set: expr`SET #done = ${true}`, if: expr`#usedBy = ${requestMac}` }
   await reopenSignIn(deps, account, [done])
+}
+
+/**
+ * The write that binds a code to the first request that uses it. Only this request may use the code from then on, so
+ * it may do so for longer than the code lives.
+ */
+function bindCode(deps: Deps, code: CheckedCode, requestMac: string): Write {
+  const isRepeat = code.usedBy === requestMac
+  const bound = expr`SET #usedBy = ${requestMac}`
+  const isOurs = expr`attribute_not_exists(#done) AND (attribute_not_exists(#usedBy) OR #usedBy = ${requestMac})`
+  const isKept = expr`#triesLeft > ${0} AND #repeatUntilMs > ${deps.clock.nowMs()}`
+  return {
+    update: code.key,
+    set: isRepeat ? bound : join([bound, code.keepForRepeats], ', '),
+    if: join([isRepeat ? isKept : code.usable, isOurs], ' AND '),
+  }
 }
 
 /**
@@ -237,19 +252,20 @@ async function endSessionsFirst(
       ...change.set,
       ...(factor ? [factor.set] : []),
     ],
-    [...holder.remove, ...(change.remove ?? []), ...(factor?.remove ? [factor.remove] : [])],
+    // No device has signed in with the new password yet.
+    [...holder.remove, expr`#devices`, ...(change.remove ?? []), ...(factor?.remove ? [factor.remove] : [])],
   )
   const unchanged = join(
     [expr`#generation = ${account.generation} AND #status = ${'active'}`, ...(change.unchanged ?? [])],
     ' AND ',
   )
   requireNoChange(deps, account)
-  await writeProfile(deps, account, set, guardedBy(unchanged, factor), writes)
+  await writeProfile(deps, account, set, guardedBy(unchanged, factor), [...writes, ...(factor?.told ?? [])])
 }
 
 /**
- * Sets the password at the vault. If the vault refuses the password, sign-ins may finish and the code may be
- * used again. After any other error the vault may still be at work, so sign-ins stay blocked for
+ * Sets the password at the vault. If the vault refuses the password, sign-ins may finish, the code may be used
+ * again, and the owner is not told of a change. After any other error the vault may still be at work, so sign-ins stay blocked for
  * `CHANGING_MS`.
  */
 async function setAtVault(

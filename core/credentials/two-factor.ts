@@ -1,11 +1,12 @@
 import { type Account, type Profile, requireConfirmed, type SessionCaller } from '../account/account.ts'
 import { changeSession } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
+import { announce } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
-import { attr, type Expression, expr, join, setRemove } from '../table/expression.ts'
+import { attr, type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
-import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
-import { MINUTE_MS } from '../time.ts'
+import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
+import { HOUR_MS, MINUTE_MS, REPEAT_MS } from '../time.ts'
 import { changeHolder } from './holder.ts'
 
 /** The number of wrong codes in a row that lock two-factor codes, and how long the lock lasts. */
@@ -24,10 +25,16 @@ export interface SecondFactor {
   set: Expression
   remove?: Expression
   condition: Expression
+  /** What tells the owner of a recovery code that is used up. It belongs in the same transaction. */
+  told: Write[]
 }
 
+/** For so long an enrolment that is begun again shows the same seed, so that a QR code on a screen stays good. */
+const SAME_SEED_MS = HOUR_MS
+
 /**
- * Begins or restarts enrolment. The seed has no effect until a code confirms it.
+ * Begins enrolment, or shows the one again that this session has begun. The seed has no effect until a code confirms
+ * it. Each session has a seed of its own: a stranger in another session must not know the seed that the owner confirms.
  * @returns the seed in base32, the `otpauth://` URI, and the URI as a QR code in SVG.
  * @throws DomainError `email_unconfirmed`, `two_factor_enabled`, `conflict`
  */
@@ -35,23 +42,35 @@ export async function enrolTwoFactor(
   deps: TwoFactorDeps,
   caller: SessionCaller,
 ): Promise<{ seed: string; uri: string; svg: string }> {
-  return changeSession(deps, caller, async ({ account }) => {
+  const nowMs = deps.clock.nowMs()
+  return changeSession(deps, caller, async ({ account, sessionId }) => {
     requireConfirmed(account)
     if (account.totp) throw new DomainError('two_factor_enabled')
-    const { seed, uri, svg } = deps.totp.enrol(account.email)
-    const pending = await deps.secrets.encrypt(account.id, seed)
+    const begun = account.totpPending?.[sessionId]
+    if (begun && nowMs - begun.atMs < SAME_SEED_MS)
+      return deps.totp.enrol(account.email, await deps.secrets.decrypt(account.id, begun.seed))
+    const enrolment = deps.totp.enrol(account.email)
+    const seed = await deps.secrets.encrypt(account.id, enrolment.seed)
+    const others = Object.entries(account.totpPending ?? {}).filter(([id]) =>
+      Object.hasOwn(account.sessions, id),
+    )
+    const pending = { ...Object.fromEntries(others), [sessionId]: { seed, atMs: nowMs } }
+    const unchanged = unchangedSince(account, ['totpPending', 'totp'])
     await deps.table.update(
       keys.profile(account.id),
       expr`SET #totpPending = ${pending}`,
-      expr`attribute_not_exists(#totp) AND #status = ${'active'}`,
+      join(
+        [unchanged, expr`#status = ${'active'} AND attribute_exists(#sessions.${attr(sessionId)})`],
+        ' AND ',
+      ),
     )
-    return { seed, uri, svg }
+    return enrolment
   })
 }
 
 /**
  * Switches two-factor authentication on with a code of the enrolled seed. Every session but the caller's ends. For
- * as long as the code is valid and no other was used, a repeat gets the same recovery codes.
+ * an hour, while no other code was used, a repeat gets the same recovery codes.
  * @returns ten recovery codes, which cannot be read again later.
  * @throws DomainError `email_unconfirmed`, `two_factor_not_enrolled`, `two_factor_enabled`, `two_factor_invalid`,
  *   `two_factor_locked`, `conflict`
@@ -66,27 +85,45 @@ export async function activateTwoFactor(
     if (account.totp) return repeatActivation(deps, account, account.totp, code)
     if (account.totpPending === undefined) throw new DomainError('two_factor_not_enrolled')
     await countAttempt(deps, account)
-    const seed = await deps.secrets.decrypt(account.id, account.totpPending)
-    const step = deps.totp.stepOf(seed, code, deps.clock.nowMs())
-    if (step === undefined) throw new DomainError('two_factor_invalid')
+    const { begunBy, sealed, seed, step } = await findSeed(deps, account, account.totpPending, code)
     const codes = recoveryCodesOf(deps, account.id, seed)
     const recovery = Object.fromEntries(codes.map((each) => [recoveryMac(deps, account.id, each), true]))
-    const totp = { seed: account.totpPending, lastStep: step, recovery }
+    const totp = { seed: sealed, lastStep: step, recovery }
     const { set, remove, unchanged } = changeHolder(account, { sessionId })
-    await deps.table.update(
-      keys.profile(account.id),
-      setRemove([...set, expr`#totp = ${totp}, #twofaTries = ${0}`], [...remove, expr`#twofaOffBy`]),
-      join([expr`#totpPending = ${account.totpPending}`, ...unchanged], ' AND '),
-    )
+    await deps.table.transact([
+      {
+        update: keys.profile(account.id),
+        set: setRemove([...set, expr`#totp = ${totp}, #twofaTries = ${0}`], [...remove, expr`#twofaOffBy`]),
+        if: join([expr`#totpPending.${attr(begunBy)}.#seed = ${sealed}`, ...unchanged], ' AND '),
+      },
+      ...announce(deps, account, 'two-factor-on'),
+    ])
     return codes
   })
 }
 
-/** Steps of 30 s for which a code that has just been used may still be recognised. */
-const REPEAT_STEPS = 2
+/**
+ * The seed that a code belongs to. Whoever has scanned a QR code may have signed in again since, so the seeds of all
+ * sessions count. A stranger's seed does no harm here, because only the stranger's app shows its codes.
+ * @throws DomainError `two_factor_invalid`
+ */
+async function findSeed(
+  deps: TwoFactorDeps,
+  account: Account,
+  pending: NonNullable<Profile['totpPending']>,
+  code: string,
+) {
+  const newestFirst = Object.entries(pending).sort(([, a], [, b]) => b.atMs - a.atMs)
+  for (const [begunBy, { seed: sealed }] of newestFirst) {
+    const seed = await deps.secrets.decrypt(account.id, sealed)
+    const step = deps.totp.stepOf(seed, code, deps.clock.nowMs())
+    if (step !== undefined) return { begunBy, sealed, seed, step }
+  }
+  throw new DomainError('two_factor_invalid')
+}
 
 /**
- * The recovery codes again, for the code that has just switched two-factor authentication on.
+ * The recovery codes again, for the code that has switched two-factor authentication on, within an hour.
  * @throws DomainError `two_factor_enabled` for every other request, `two_factor_locked`
  */
 async function repeatActivation(
@@ -95,14 +132,14 @@ async function repeatActivation(
   { seed: sealed, lastStep, recovery }: NonNullable<Profile['totp']>,
   code: string,
 ): Promise<string[]> {
-  const nowMs = deps.clock.nowMs()
+  const usedAtMs = lastStep * STEP_MS
   const mayBeRepeat =
-    Object.keys(recovery).length === RECOVERY_CODES && Math.abs(nowMs / STEP_MS - lastStep) <= REPEAT_STEPS
+    Object.keys(recovery).length === RECOVERY_CODES && deps.clock.nowMs() - usedAtMs < REPEAT_MS
   if (!mayBeRepeat) throw new DomainError('two_factor_enabled')
   // A guess counts as a try, as everywhere.
   await countAttempt(deps, account)
   const seed = await deps.secrets.decrypt(account.id, sealed)
-  const isSame = deps.totp.stepOf(seed, code, nowMs) === lastStep
+  const isSame = deps.totp.stepOf(seed, code, usedAtMs) === lastStep
   const codes = recoveryCodesOf(deps, account.id, seed)
   const areUnused = codes.every((each) => Object.hasOwn(recovery, recoveryMac(deps, account.id, each)))
   if (!isSame || !areUnused) throw new DomainError('two_factor_enabled')
@@ -128,13 +165,17 @@ export async function removeTwoFactor(
   await changeSession(deps, caller, async ({ account, sessionId }) => {
     if (!account.totp && account.twofaOffBy === mac) return
     if (!account.totp) throw new DomainError('two_factor_not_enrolled')
-    const { condition } = await checkSecondFactor(deps, account, code)
+    const { condition, told } = await checkSecondFactor(deps, account, code)
     const { set, remove, unchanged } = changeHolder(account, { sessionId })
-    await deps.table.update(
-      keys.profile(account.id),
-      setRemove([...set, expr`#twofaTries = ${0}, #twofaOffBy = ${mac}`], [...remove, expr`#totp`]),
-      join([condition, ...unchanged], ' AND '),
-    )
+    await deps.table.transact([
+      {
+        update: keys.profile(account.id),
+        set: setRemove([...set, expr`#twofaTries = ${0}, #twofaOffBy = ${mac}`], [...remove, expr`#totp`]),
+        if: join([condition, ...unchanged], ' AND '),
+      },
+      ...told,
+      ...announce(deps, account, 'two-factor-off'),
+    ])
   })
 }
 
@@ -158,7 +199,12 @@ export async function checkSecondFactor(
     const mac = recoveryMac(deps, account.id, typed)
     if (!Object.hasOwn(totp.recovery, mac)) throw new DomainError('two_factor_invalid')
     const code = expr`#totp.#recovery.${attr(mac)}`
-    return { set, remove: code, condition: expr`attribute_exists(#totp.#recovery.${attr(mac)})` }
+    return {
+      set,
+      remove: code,
+      condition: expr`attribute_exists(#totp.#recovery.${attr(mac)})`,
+      told: announce(deps, account, 'recovery-code-used'),
+    }
   }
   const seed = await deps.secrets.decrypt(account.id, totp.seed)
   const step = deps.totp.stepOf(seed, typed, deps.clock.nowMs())
@@ -166,6 +212,7 @@ export async function checkSecondFactor(
   return {
     set: expr`#twofaTries = ${0}, #totp.#lastStep = ${step}`,
     condition: expr`#totp.#lastStep < ${step} AND #totp.#seed = ${totp.seed}`,
+    told: [],
   }
 }
 

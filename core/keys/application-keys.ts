@@ -1,33 +1,27 @@
-import * as z from 'zod/mini'
 import { type Account, type Profile, requireConfirmed, type SessionCaller } from '../account/account.ts'
 import { changeSession } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
+import { announce } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
 import { DEFAULT_KEY_SLOT, keyHashAttribute, keyUseAttribute } from '../quota/quota.ts'
 import { attr, type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys, REVOKED_KEY_KEPT_MS, ttlAt } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
+import { MINUTE_MS } from '../time.ts'
 import { earlierAnswer, type NamedRequest, namedRequest, storeAnswer } from './answers.ts'
 import { defaultKeyLookup, newDefaultKey, readDefaultKey } from './default-key.ts'
 import { DEFAULT_KEY_ID, keyHash, keyIdOf, newKeyText } from './key-text.ts'
+import { furtherKeys, parseKey, type StoredKey } from './stored-keys.ts'
 
 type KeyDeps = Deps<'table' | 'keyring'>
+
+/** How long a rotation is kept for another click that has begun before its end. */
+const CLICK_KEPT_MS = MINUTE_MS
 
 /** Live keys that an account may have, the default key included. */
 const MAX_KEYS = 8
 
 const KEY_ID = /^[0-9a-f]{24}$/
-
-const keySchema = z.object({
-  id: z.string(),
-  name: z.string(),
-  slot: z.number(),
-  prefix: z.string(),
-  last4: z.string(),
-  createdAtMs: z.number(),
-})
-
-type StoredKey = z.infer<typeof keySchema>
 
 /** A key as a list shows it: its owner can recognise the key, but nobody can use what is shown. */
 export type ListedKey = Omit<StoredKey, 'slot'>
@@ -43,24 +37,9 @@ const withoutSlot = ({ slot: _, ...key }: StoredKey): ListedKey => key
 
 const keyEnds = (key: string) => ({ prefix: key.slice(0, 8), last4: key.slice(-4) })
 
-/** Key ids by slot, with the default key's. */
-export async function keyIdsBySlot(deps: Deps<'table'>, accountId: string): Promise<Map<number, string>> {
-  const items = await deps.table.list(keys.account(accountId), 'KEY#')
-  const further = items.map((item) => z.parse(keySchema, item)).map(({ slot, id }) => [slot, id] as const)
-  return new Map([[DEFAULT_KEY_SLOT, DEFAULT_KEY_ID], ...further])
-}
-
-/** Names of the live keys by id. */
-export async function keyNames(deps: Deps<'table'>, accountId: string): Promise<Map<string, string>> {
-  const items = await deps.table.list(keys.account(accountId), 'KEY#')
-  const further = items.map((item) => z.parse(keySchema, item)).map(({ id, name }) => [id, name] as const)
-  return new Map([[DEFAULT_KEY_ID, DEFAULT_KEY_ID], ...further])
-}
-
 /** All live keys, the default key first, the others in the order of their creation. */
 export async function listKeys(deps: KeyDeps, account: Account): Promise<ListedKey[]> {
-  const items = await deps.table.list(keys.account(account.id), 'KEY#')
-  const further = items.map((item) => z.parse(keySchema, item)).sort((a, b) => a.slot - b.slot)
+  const further = (await furtherKeys(deps, account.id)).sort((a, b) => a.slot - b.slot)
   return [defaultKey(account, readDefaultKey(deps, account)), ...further.map(withoutSlot)]
 }
 
@@ -109,7 +88,10 @@ export function rotateKey(
   keyId: string,
   idempotencyKey?: string,
 ): Promise<ShownKey> {
-  const sent = namedRequest(idempotencyKey, ['rotate key', keyId])
+  const request = ['rotate key', keyId]
+  // Two clicks at once have read the same account. Both show one key, because the key of the first would be dead.
+  const click = `rotate ${keyId} ${caller.account.nextKeySlot}`
+  const sent = namedRequest(idempotencyKey, request) ?? namedRequest(click, request, CLICK_KEPT_MS)
   return changeKeys(deps, caller, sent, async (account) => {
     requireConfirmed(account)
     if (keyId === DEFAULT_KEY_ID) return rotateDefault(deps, account)
@@ -158,7 +140,11 @@ function changeKeys(
     const earlier = await earlierAnswer(deps, account.id, sent)
     if (earlier !== undefined) return { ...(earlier as ShownKey), replayed: true }
     const { shown, writes } = await change(account)
-    await deps.table.transact([...writes, ...(sent ? [storeAnswer(deps, account.id, sent, shown)] : [])])
+    await deps.table.transact([
+      ...writes,
+      ...announce(deps, account, 'key-created'),
+      ...(sent ? [storeAnswer(deps, account.id, sent, shown)] : []),
+    ])
     return shown
   })
 }
@@ -181,8 +167,7 @@ export const haveKeysChanged = (before: Profile, now: Profile): boolean =>
 export async function replaceEveryKey(deps: KeyDeps, account: Profile): Promise<KeysReplaced> {
   const { id, nextKeySlot, keyCount, defaultKeyAtMs } = account
   const fresh = newDefaultKey(deps, id)
-  const items = await deps.table.list(keys.account(id), 'KEY#')
-  const further = items.map((item) => z.parse(keySchema, item))
+  const further = await furtherKeys(deps, id)
   const hashes = further.flatMap(({ slot }) => [attr(keyHashAttribute(slot)), attr(keyUseAttribute(slot))])
   return {
     set: [
@@ -201,6 +186,7 @@ export async function replaceEveryKey(deps: KeyDeps, account: Profile): Promise<
         ),
       },
       ...further.map((key): Write => ({ remove: keys.key(id, key.id) })),
+      ...announce(deps, account, 'keys-replaced'),
     ],
   }
 }
@@ -239,7 +225,7 @@ async function requireRevoked(deps: KeyDeps, { id }: Account, keyId: string): Pr
 async function findKey(deps: KeyDeps, account: Account, keyId: string): Promise<StoredKey | undefined> {
   // Text of another form never becomes part of a sort key: DynamoDB refuses sort keys beyond 1,024 bytes.
   const item = KEY_ID.test(keyId) ? await deps.table.get(keys.key(account.id, keyId)) : undefined
-  return item && z.parse(keySchema, item)
+  return item && parseKey(item)
 }
 
 function makeKey(

@@ -1,4 +1,4 @@
-import { keyNames } from '../keys/application-keys.ts'
+import { keyNames } from '../keys/stored-keys.ts'
 import type { Deps } from '../ports.ts'
 import { readUsage } from '../quota/usage.ts'
 import { nextMonthMs } from '../time.ts'

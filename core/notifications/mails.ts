@@ -1,5 +1,6 @@
 import type { Email } from '../ports.ts'
 import { priceText, unitsText } from './amounts.ts'
+import { quotedText, unlinkedText } from './free-text.ts'
 import type { KeyUse } from './key-use.ts'
 import { RENEWAL_LINK_DAYS } from './renewal-link.ts'
 import { type RenewalNews, renewalText } from './renewal-texts.ts'
@@ -10,6 +11,8 @@ export interface MailValues {
   username: string
   /** A change of who gets into the account, only in mails about one. */
   event?: SecurityEvent | undefined
+  /** When it happened, epoch ms. */
+  atMs?: number | undefined
   /** The whole code, only in mails with a code. */
   code?: string | undefined
   /** Bundle, amount and id of a purchase, only in mails about a purchase. */
@@ -48,7 +51,14 @@ const LOW_QUOTA: Record<'low' | NonNullable<MailValues['since']>, (bundle: strin
   ],
 }
 
-type Template = (values: MailValues) => { subject: string; lines: string[] }
+interface Content {
+  subject: string
+  lines: string[]
+}
+
+/** Greets by the username only if it is a word: one with dots would become a link in most mail clients. */
+const greeting = (username: string): string =>
+  unlinkedText(username) === username ? `Hello ${username},` : 'Hello,'
 
 /** Stands for the news in a preview of the mail without values. */
 const NO_NEWS: RenewalNews = { state: 'on', reason: '', bundle: '' }
@@ -85,51 +95,61 @@ function renewalLines({ renewed, keyUse = [], stopCode, allowCode, appUrl = '' }
 }
 
 const keyUseText = (keyUse: readonly KeyUse[]): string =>
-  keyUse.map(({ name, units }) => `${name ?? 'deleted keys'} ${unitsText(units)}`).join('; ')
+  keyUse
+    .map(({ name, units }) => `${name === undefined ? 'deleted keys' : quotedText(name)} ${unitsText(units)}`)
+    .join('; ')
+
+/** The minute of an event, such as 2026-11-21 18:30 UTC. */
+const timeText = (atMs: number): string =>
+  `${new Date(atMs).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 
 const amountText = ({ amountCents = 0, currency }: MailValues): string => priceText(amountCents, currency)
 
-/** Every mail that Bursar sends. */
-const templates = {
-  'confirm-email': ({ username, code = '' }) => ({
+/**
+ * Mails that may reach an address which nobody has proved, because anybody can cause them. They see nothing that a
+ * person wrote, so no stranger's words reach anybody from our domain.
+ */
+const toAnyone = {
+  'confirm-email': ({ code = '' }) => ({
     subject: 'Confirm your e-mail address',
     lines: [
-      `Hello ${username},`,
+      'Hello,',
       'Please use this code to confirm your e-mail address. It is valid for 24 hours:',
       code,
       'If you did not register, please ignore this mail. Without the code the registration is deleted after 7 days.',
     ],
   }),
-  'change-email': ({ username, code = '' }) => ({
+  'change-email': ({ code = '' }) => ({
     subject: 'Confirm your new e-mail address',
     lines: [
-      `Hello ${username},`,
+      'Hello,',
       'Please use this code to confirm your new e-mail address. It is valid for 24 hours:',
       code,
-      'Your account keeps its old address until then.',
+      'Your account keeps its old address until then. If you did not ask for this, please ignore this mail.',
     ],
   }),
-  'email-is-changing': ({ username }) => ({
-    subject: 'Your e-mail address is about to change',
-    lines: [
-      `Hello ${username},`,
-      'Someone who is signed in to your account asked to change its e-mail address. Your account keeps this address until the new one is confirmed.',
-      'If this was not you, please change your password now. That ends every session.',
-    ],
-  }),
-  'reset-password': ({ username, code = '' }) => ({
+  'reset-password': ({ code = '' }) => ({
     subject: 'Reset your password',
     lines: [
-      `Hello ${username},`,
+      'Hello,',
       'Please use this code to set a new password. It is valid for 10 minutes and works once:',
       code,
+      'If the code has expired, please ask again. If no other mail arrives within two minutes, then the code in our newest mail is valid again.',
       'If you did not ask for this, please ignore this mail. Your password stays as it is.',
     ],
   }),
+} satisfies Record<string, (values: Pick<MailValues, 'code' | 'appUrl'>) => Content>
+
+/** Mails to addresses that their owner has proved. */
+const toConfirmed = {
+  'email-is-changing': ({ username }) => {
+    const { subject, happened, next } = securityTexts['address-is-changing']
+    return { subject, lines: [greeting(username), happened, next] }
+  },
   'low-quota': (values) => ({
     subject: `Less than 10 % of your ${values.bundle ?? ''} bundle ${values.since === 'refilled' ? 'was' : 'is'} left`,
     lines: [
-      `Hello ${values.username},`,
+      greeting(values.username),
       ...LOW_QUOTA[values.since ?? 'low'](values.bundle ?? ''),
       ...renewalLines(values),
     ],
@@ -137,7 +157,7 @@ const templates = {
   renewed: (values) => ({
     subject: `We renewed your ${values.bundle ?? ''} bundle`,
     lines: [
-      `Hello ${values.username},`,
+      greeting(values.username),
       `We renewed your ${values.bundle ?? ''} bundle for ${amountText(values)}.`,
       ...(values.news ? [renewalText(values.news).happened] : []),
       'You will find the invoice and receipt in your account.',
@@ -147,7 +167,7 @@ const templates = {
   'renewal-declined': (values) => ({
     subject: `We could not renew your ${values.bundle ?? ''} bundle`,
     lines: [
-      `Hello ${values.username},`,
+      greeting(values.username),
       `We tried to renew your ${values.bundle ?? ''} bundle for ${amountText(values)}, but your card was declined.`,
       ...(values.news ? newsLines(values.news) : []),
       ...renewalLines(values),
@@ -156,7 +176,7 @@ const templates = {
   'renewal-action': (values) => ({
     subject: `Please confirm the renewal of your ${values.bundle ?? ''} bundle`,
     lines: [
-      `Hello ${values.username},`,
+      greeting(values.username),
       `Your bank asks you to confirm the payment of ${amountText(values)} for the renewal of your ${values.bundle ?? ''} bundle. Please finish it here within 24 hours:`,
       `${values.appUrl ?? ''}/renewal/${values.purchaseId ?? ''}`,
       'Nothing is charged until then.',
@@ -166,28 +186,44 @@ const templates = {
   'renewal-state': (values) => {
     const { news = NO_NEWS } = values
     const { subject, happened, next } = renewalText(news)
-    return { subject, lines: [`Hello ${values.username},`, happened, next, ...renewalLines(values)] }
+    return { subject, lines: [greeting(values.username), happened, next, ...renewalLines(values)] }
   },
-  security: ({ username, event = 'new-sign-in' }) => {
+  security: ({ username, event = 'new-sign-in', atMs = 0, appUrl = '' }) => {
     const { subject, happened, next } = securityTexts[event]
-    return { subject, lines: [`Hello ${username},`, happened, next] }
+    const lines = [happened, `Time: ${timeText(atMs)}.`, next, 'You reach your account and us here:', appUrl]
+    return { subject, lines: [greeting(username), ...lines] }
   },
-} satisfies Record<string, Template>
+} satisfies Record<string, (values: MailValues) => Content>
 
-export type MailTemplate = keyof typeof templates
+const templates: Record<MailTemplate, (values: MailValues) => Content> = { ...toAnyone, ...toConfirmed }
+
+export type MailTemplate = keyof typeof toAnyone | keyof typeof toConfirmed
+
+/** Whether the mail may reach an address that nobody has proved. */
+export const isForAnyone = (template: MailTemplate): boolean => Object.hasOwn(toAnyone, template)
 
 export const mailTemplates = Object.keys(templates) as [MailTemplate, ...MailTemplate[]]
 
-/** The mail as plain text, and as simple HTML with the same words. */
+/** The mail as plain text, and as simple HTML with the same words. The only links are ours. */
 export function renderMail(to: string, template: MailTemplate, values: MailValues): Email {
   const { subject, lines } = templates[template](values)
-  const paragraphs = lines.map((line) => `<p>${escapeHtml(line)}</p>`).join('')
+  const paragraphs = lines.map((line) => `<p>${paragraphHtml(line, values.appUrl)}</p>`).join('')
   return {
     to,
     subject,
     text: `${lines.join('\n\n')}\n`,
-    html: `<!doctype html><html lang="en"><body>${paragraphs}</body></html>`,
+    html: `<!doctype html><html lang="en"><head>${NO_DETECTION}</head><body>${paragraphs}</body></html>`,
   }
+}
+
+/** Keeps mail clients from making links of what looks like a number, a date or an address. */
+const NO_DETECTION =
+  '<meta name="format-detection" content="telephone=no,date=no,address=no,email=no,url=no">'
+
+function paragraphHtml(line: string, appUrl = ''): string {
+  const text = escapeHtml(line)
+  const isOwnLink = appUrl !== '' && (line === appUrl || line.startsWith(`${appUrl}/`))
+  return isOwnLink ? `<a href="${text}">${text}</a>` : text
 }
 
 const escapeHtml = (text: string): string =>

@@ -15,10 +15,10 @@ const noticeSchema = z.object({
 
 export type Notice = z.infer<typeof noticeSchema>
 
-/** A `bursar.notice` event of EventBridge, as other systems send it. */
+/** A `bursar.notice` event of EventBridge, as other systems send it. Fields that they add are ignored. */
 const noticeEvent = z.object({
   id: z.string().check(z.minLength(1), z.maxLength(100)),
-  detail: z.strictObject({
+  detail: z.object({
     accountId: z.string().check(z.regex(/^[0-9a-f]{24}$/)),
     messageType: z.string().check(z.minLength(1), z.maxLength(50)),
     message: z.string().check(z.minLength(1), z.maxLength(1000)),

@@ -1,12 +1,13 @@
 import * as z from 'zod/mini'
 import { type CodePurpose, codeText } from '../credentials/codes.ts'
+import { countInHour, mailboxOf } from '../credentials/hourly-limit.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
 import { CODE_MAIL_KEPT_MS, dueAt, keys, NEWS_MAIL_KEPT_MS, ttlAt } from '../table/keys.ts'
 import { LEASE_MS, leaseDue } from '../table/lease.ts'
 import { ignoreRefusal, type Write } from '../table/table.ts'
-import { HOUR_MS } from '../time.ts'
+import { HOUR_MS, MINUTE_MS } from '../time.ts'
 import { keyUseInMonth } from './key-use.ts'
 import { type MailValues, mailTemplates, renderMail } from './mails.ts'
 import { renewalLinkCode } from './renewal-link.ts'
@@ -27,6 +28,7 @@ const mailSchema = z.object({
   values: z.object({
     username: z.string(),
     event: z.optional(z.enum(securityEvents)),
+    atMs: z.optional(z.number()),
     bundle: z.optional(z.string()),
     amountCents: z.optional(z.number()),
     currency: z.optional(z.string()),
@@ -42,6 +44,8 @@ const mailSchema = z.object({
    * template of a mail with a code has the name of the code's purpose.
    */
   codeLookup: z.optional(z.string()),
+  /** The mail counts towards the limit of its mailbox, because nobody has proved that the address is theirs. */
+  isLimited: z.optional(z.literal(true)),
   dueAtMs: z.number(),
   /** Failed tries of the job `send-mail`. */
   failures: z.number(),
@@ -70,14 +74,35 @@ export function queueMail(
   return { mail: item, write: { put: item } }
 }
 
-/** Sends a stored mail and removes it. @throws the provider's error; the mail then stays due. */
-export async function deliverMail(deps: Deps<'table' | 'mail' | 'keyring'>, mail: QueuedMail): Promise<void> {
+/**
+ * Sends a stored mail and removes it. A mail to a mailbox that has had its mails for the hour waits for the next one.
+ * @returns whether the mail was sent.
+ * @throws the provider's error; the mail then stays due.
+ */
+export async function deliverMail(
+  deps: Deps<'table' | 'mail' | 'keyring'>,
+  mail: QueuedMail,
+): Promise<boolean> {
   const { accountId, to, template, codeLookup } = mail
+  const waitSeconds = mail.isLimited ? await countInHour(deps, 'confirm-to', mailboxOf(to)) : 0
+  if (waitSeconds > 0) {
+    await moveDue(deps, mail, waitSeconds * 1000 + spreadMs(deps), mail.failures)
+    return false
+  }
   const code = codeLookup && codeText(deps, template as CodePurpose, accountId, codeLookup)
   const about = await renewalDetails(deps, mail)
-  await deps.mail.send(renderMail(to, template, { ...mail.values, ...about, code, appUrl: deps.mail.appUrl }))
+  const values = { ...mail.values, ...about, code, appUrl: deps.mail.appUrl }
+  await deps.mail.send(renderMail(to, template, values)).catch(async (error: unknown) => {
+    // The mailbox has counted the mail, whose next try is not counted again.
+    if (mail.isLimited) await deps.table.update(mail, expr`REMOVE #isLimited`, expr`attribute_exists(pk)`)
+    throw error
+  })
   await deps.table.remove(mail)
+  return true
 }
+
+/** Mails that wait for the next hour do not all come at its beginning, and none is always the first. */
+const spreadMs = (deps: Deps): number => (10 * MINUTE_MS * Number.parseInt(deps.ids.hex(2), 16)) / 0xffff
 
 /**
  * What only the delivery adds to a mail about renewals: the use by key, which the change itself need not
@@ -124,22 +149,28 @@ export async function sendDueMail(
       await deps.table.remove(mail)
       return false
     }
-    await deliverMail(deps, mail).catch(async (error: unknown) => {
+    return deliverMail(deps, mail).catch(async (error: unknown) => {
       await postpone(deps, mail)
       throw error
     })
-    return true
   })
   return { sent: done, failed }
 }
 
 /** Each failure doubles the wait, up to an hour, so that a refused address is not tried every minute. */
-async function postpone(deps: Deps<'table'>, mail: QueuedMail): Promise<void> {
-  const waitMs = Math.min(LEASE_MS * 2 ** mail.failures, HOUR_MS)
+const postpone = (deps: Deps<'table'>, mail: QueuedMail): Promise<void> =>
+  moveDue(deps, mail, Math.min(LEASE_MS * 2 ** mail.failures, HOUR_MS), mail.failures + 1)
+
+async function moveDue(
+  deps: Deps<'table'>,
+  mail: QueuedMail,
+  waitMs: number,
+  failures: number,
+): Promise<void> {
   await deps.table
     .update(
       mail,
-      expr`SET #dueAtMs = ${deps.clock.nowMs() + waitMs}, #failures = ${mail.failures + 1}`,
+      expr`SET #dueAtMs = ${Math.ceil(deps.clock.nowMs() + waitMs)}, #failures = ${failures}`,
       expr`#dueAtMs = ${mail.dueAtMs}`,
     )
     .catch(ignoreRefusal)

@@ -6,6 +6,8 @@ export const securityEvents = [
   'two-factor-off',
   'recovery-code-used',
   'key-created',
+  'keys-replaced',
+  'address-is-changing',
   'address-changed',
   'new-sign-in',
   'deactivated',
@@ -28,32 +30,46 @@ export const securityTexts: Record<SecurityEvent, { subject: string; happened: s
   'password-reset': {
     subject: 'Your password was reset',
     happened: 'The password of your account was reset with a mailed code, and every session has ended.',
-    next: RESET_PASSWORD,
+    next: 'If this was not you, somebody else can read your mail. Please secure your mailbox first, and then reset your password with a new code.',
   },
   'two-factor-on': {
     subject: 'Two-factor authentication is on',
-    happened: 'Two-factor authentication was switched on for your account. Signing in now needs a code.',
-    next: CHANGE_PASSWORD,
+    happened:
+      'Two-factor authentication was switched on for your account, and every other session has ended. Signing in now needs a code.',
+    next: 'If this was not you, somebody else knows your password. Please contact us at once: without a code of that app you cannot sign in.',
   },
   'two-factor-off': {
     subject: 'Two-factor authentication is off',
     happened:
-      'Two-factor authentication was switched off for your account. Signing in needs no code any more.',
-    next: CHANGE_PASSWORD,
+      'Two-factor authentication was switched off for your account, and every other session has ended. Signing in needs no code any more.',
+    next: `${CHANGE_PASSWORD} Then switch two-factor authentication on again.`,
   },
   'recovery-code-used': {
     subject: 'A recovery code was used',
     happened: 'One of the recovery codes of your account was used. It does not work again.',
-    next: 'If this was not you, please change your password now, and enrol your authenticator app again to get new recovery codes.',
+    next: 'If this was not you, somebody else has your recovery codes. Please change your password now. Then switch two-factor authentication off and on again to get new codes.',
   },
   'key-created': {
     subject: 'You have a new application key',
     happened: 'An application key of your account was created or replaced.',
-    next: 'If this was not you, please delete the key and change your password now.',
+    next: 'If this was not you, please delete or replace that key, and change your password now.',
+  },
+  'keys-replaced': {
+    subject: 'Your application keys were replaced',
+    happened:
+      'The default application key of your account was replaced, and every other key was revoked. Programs that use an old key are refused.',
+    next: RESET_PASSWORD,
+  },
+  'address-is-changing': {
+    subject: 'Your e-mail address is about to change',
+    happened:
+      'Someone who is signed in to your account asked to change its e-mail address. Your account keeps this address until the new one is confirmed.',
+    next: CHANGE_PASSWORD,
   },
   'address-changed': {
     subject: 'Your e-mail address was changed',
-    happened: 'The e-mail address of your account was changed, and every session has ended.',
+    happened:
+      'The e-mail address of your account was changed, and every session has ended. We write to the new address from now on.',
     next: 'If this was not you, please contact us at once.',
   },
   'new-sign-in': {
@@ -64,7 +80,7 @@ export const securityTexts: Record<SecurityEvent, { subject: string; happened: s
   deactivated: {
     subject: 'Your account was deactivated',
     happened: 'Your account was deactivated. It keeps its data and units, but nobody can use it.',
-    next: 'You can restore it at any time. If you did not deactivate it, please restore it with a new password.',
+    next: 'You can restore it at any time. If this was not you, please restore it and change your password.',
   },
   restored: {
     subject: 'Your account is active again',

@@ -1,5 +1,6 @@
 import type { Profile } from '../account/account.ts'
 import type { Deps } from '../ports.ts'
+import type { Key } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
 import { newNotice } from './notices.ts'
 import { queueMail } from './outbox.ts'
@@ -18,10 +19,15 @@ export function announce(
   to: readonly string[] = [account.email],
 ): Write[] {
   const { id: accountId, username, emailVerified } = account
+  const values = { username, event, atMs: deps.clock.nowMs() }
   const mail = (address: string) =>
-    queueMail(deps, { accountId, to: address, template: 'security', values: { username, event } }, 0).write
+    queueMail(deps, { accountId, to: address, template: 'security', values }, 0).write
   return [
     { put: newNotice(deps, accountId, event, securityText(event)) },
     ...(emailVerified ? to.map(mail) : []),
   ]
 }
+
+/** Writes that take an announcement back, because the change was not made after all. */
+export const withdrawal = (announcement: readonly Write[]): Write[] =>
+  announcement.flatMap((write) => ('put' in write ? [{ remove: write.put as unknown as Key }] : []))

@@ -2,7 +2,7 @@ import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { expr, join } from '../table/expression.ts'
-import { accountIdIn, type Key, keys } from '../table/keys.ts'
+import { accountIdIn, type Key, keys, reservationAlarmKey } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
 import { CONSUME_ATTEMPTS, pauseBetween } from './consume.ts'
 import { type Counter, parseCounter, readCounter } from './counter.ts'
@@ -17,13 +17,13 @@ import { balanceChange, endedItem } from './settle-reservation.ts'
 export const expireReservations = (deps: Deps<'table'>, run: Run): Promise<Worked> =>
   eachDue(deps, 'RESERVED', run, (key) => {
     const accountId = accountIdIn(key)
-    const isAlarm = key.sk === keys.reservationAlarm(accountId).sk
+    const isAlarm = key.sk === reservationAlarmKey(accountId).sk
     return isAlarm ? lookIntoCounter(deps, accountId) : expireItem(deps, accountId, key)
   })
 
 /** Returns what has expired in a counter, and switches its alarm off once no reservation is open there. */
 async function lookIntoCounter(deps: Deps<'table'>, accountId: string): Promise<boolean> {
-  const alarm = await deps.table.get(keys.reservationAlarm(accountId))
+  const alarm = await deps.table.get(reservationAlarmKey(accountId))
   let counter = await readCounter(deps, accountId)
   let returned = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
@@ -105,6 +105,6 @@ async function switchOff(deps: Deps<'table'>, accountId: string, token: number):
   } catch (error) {
     return ignoreRefusal(error)
   }
-  const alarm = keys.reservationAlarm(accountId)
+  const alarm = reservationAlarmKey(accountId)
   await deps.table.remove(alarm, expr`#token = ${token}`).catch(ignoreRefusal)
 }

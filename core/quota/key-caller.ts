@@ -69,7 +69,7 @@ export async function describeSpender(
   let name = slot === DEFAULT_KEY_SLOT ? DEFAULT_KEY_ID : keyNames.get(id)
   if (name === undefined) {
     const item = await deps.table.get(keys.key(accountId, id)).catch((error: unknown) => {
-      deps.log.warn('the name of a key was not read; the answer has its id alone', error, { accountId })
+      deps.log.warn('the name of a key was not read', error, { accountId })
       return undefined
     })
     name = item && stored(item, 'name', 'string')

@@ -1,5 +1,5 @@
 import type { Deps } from '../ports.ts'
-import { keys } from '../table/keys.ts'
+import { reservationKey } from '../table/keys.ts'
 import { stored } from '../table/stored.ts'
 import type { Item } from '../table/table.ts'
 import type { Counter } from './counter.ts'
@@ -108,7 +108,7 @@ export async function readStoredReservation(
   accountId: string,
   nonce: Buffer,
 ): Promise<StoredReservation | undefined> {
-  const item = await deps.table.get(keys.reservation(accountId, nonce.toString('hex')))
+  const item = await deps.table.get(reservationKey(accountId, nonce.toString('hex')))
   return item && { open: openOf(item, nonce), covered: item.covered as number | undefined }
 }
 

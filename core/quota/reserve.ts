@@ -1,7 +1,14 @@
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, unchangedSince } from '../table/expression.ts'
-import { dueAt, keys, RESERVATION_KEPT_MS, ttlAt } from '../table/keys.ts'
+import {
+  dueAt,
+  keys,
+  RESERVATION_KEPT_MS,
+  reservationAlarmKey,
+  reservationKey,
+  ttlAt,
+} from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { findArchived, isArchivable } from './archive.ts'
 import { CONSUME_ATTEMPTS, fenceOf, pauseBetween } from './consume.ts'
@@ -173,7 +180,7 @@ async function holdInItem(
 ): Promise<Counter> {
   const { accountId } = spending.caller
   const { set, condition, callsRenewal } = spendUpdate(spending)
-  const key = keys.reservation(accountId, nonce.toString('hex'))
+  const key = reservationKey(accountId, nonce.toString('hex'))
   const item = {
     ...key,
     units,
@@ -199,7 +206,7 @@ async function alarmFor(deps: Deps<'table'>, accountId: string, { item }: Counte
   const token = 1 + Number.parseInt(deps.ids.hex(5), 16)
   const { due, dueAtMs } = dueAt('RESERVED', accountId, deps.clock.nowMs())
   const set = expr`SET #due = ${due}, #dueAtMs = ${dueAtMs}, #token = ${token}`
-  await deps.table.update(keys.reservationAlarm(accountId), set)
+  await deps.table.update(reservationAlarmKey(accountId), set)
   return [expr`#z = ${token}`]
 }
 

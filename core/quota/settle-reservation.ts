@@ -1,6 +1,6 @@
 import { DomainError } from '../errors.ts'
 import { attr, type Expression, expr, join, unchangedSince } from '../table/expression.ts'
-import { keys, RESERVATION_KEPT_MS, ttlAt } from '../table/keys.ts'
+import { keys, RESERVATION_KEPT_MS, reservationKey, ttlAt } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { staysUnder } from './apply-ledger.ts'
 import { CONSUME_ATTEMPTS, pauseBetween } from './consume.ts'
@@ -193,7 +193,7 @@ export function endedItem(
 ) {
   const { ttl } = ttlAt(expiresAtMs + RESERVATION_KEPT_MS)
   return {
-    update: keys.reservation(accountId, nonce.toString('hex')),
+    update: reservationKey(accountId, nonce.toString('hex')),
     set: expr`SET #covered = ${covered}, #ttl = ${ttl} REMOVE #due, #dueAtMs`,
     if: isMoved ? expr`attribute_exists(#due)` : expr`attribute_not_exists(pk)`,
   }

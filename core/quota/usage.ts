@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 import { DomainError } from '../errors.ts'
-import { keyIdsBySlot } from '../keys/application-keys.ts'
+import { keyIdsBySlot } from '../keys/stored-keys.ts'
 import type { Deps } from '../ports.ts'
 import { DAY_PREFIX, dayKey, keys } from '../table/keys.ts'
 import { DAY_MS } from '../time.ts'

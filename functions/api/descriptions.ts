@@ -42,7 +42,7 @@ export const descriptions = {
     '',
     'Other systems of the operator add a notice with an EventBridge event of detail-type `bursar.notice` and',
     'the detail `{accountId, messageType, message}`. `messageType` has up to 50 characters, `message` up to',
-    '1,000. The same event id adds at most one notice within a week.',
+    '1,000; further fields are ignored. The same event id adds at most one notice within a week.',
   ),
   verifyPayment: markdown(
     "Proves a payment method that Stripe's library made in the browser (`pm_…`) and puts it on file.",

@@ -1,6 +1,8 @@
 import * as z from 'zod/mini'
 import { fullName, password, twofa, typedPassword } from '../../core/account/fields.ts'
 import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
+import { optionalField } from '../http/optional-field.ts'
+import { pathText } from '../http/path-schemas.ts'
 import {
   customer,
   idempotencyHeaders,
@@ -51,16 +53,16 @@ export const api = place('api', {
     proof: 'own',
     body: z
       .strictObject({
-        name: z.optional(fullName),
-        oldPassword: z.optional(typedPassword),
-        newPassword: z.optional(password),
-        twofa: z.optional(twofa),
+        name: optionalField(fullName),
+        oldPassword: optionalField(typedPassword),
+        newPassword: optionalField(password),
+        twofa: optionalField(twofa),
       })
       .check(
         z.refine(bothPasswords, { path: ['newPassword'], error: 'goes with oldPassword, both or neither' }),
       ),
     responses: { 200: z.pick(account, { email: true, name: true, createdAt: true, _id: true }) },
-    errors: ['wrong_password', 'password_refused', ...secondFactorErrors],
+    errors: ['wrong_password', 'password_locked', 'password_refused', ...secondFactorErrors],
     refusalAfter: 'session_ended',
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },
@@ -82,7 +84,7 @@ export const api = place('api', {
     auth: 'public',
     body: credentials,
     responses: { 200: message },
-    errors: ['invalid_credentials', ...secondFactorErrors, 'account_suspended'],
+    errors: ['invalid_credentials', 'password_locked', ...secondFactorErrors, 'account_suspended'],
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },
   notifications: {
@@ -91,7 +93,7 @@ export const api = place('api', {
     description: descriptions.notifications,
     auth: 'account',
     query: z.strictObject({
-      limit: z.optional(z.string().check(z.regex(/^([1-9]\d?|100)$/, 'must be 1 to 100'))),
+      limit: optionalField(z.string().check(z.regex(/^([1-9]\d?|100)$/, 'must be 1 to 100'))),
       cursor: z.optional(z.string().check(z.regex(/^[0-9a-f]{24}$/))),
     }),
     responses: { 200: z.array(notice) },
@@ -133,7 +135,7 @@ export const api = place('api', {
     summary: 'Removes a card from your account',
     description: descriptions.deletePaymentMethod,
     auth: 'account',
-    path: z.object({ id: z.string() }),
+    path: z.object({ id: pathText }),
     responses: { 204: null },
     errors: ['not_found', 'card_in_use', 'conflict'],
     needs: ['table', 'payments'],

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { email, twofa, typedPassword, username } from '../../core/account/fields.ts'
+import { optionalField } from './optional-field.ts'
 
 /** Schemas and error codes for accounts that the rows of several dialects share. */
 
@@ -11,10 +12,10 @@ const hasOneName = (body: { email?: unknown; username?: unknown }) =>
 /** The proof of identity from a caller without a session. */
 export const credentials = z
   .strictObject({
-    email: z.optional(email),
-    username: z.optional(username),
+    email: optionalField(email),
+    username: optionalField(username),
     password: typedPassword,
-    twofa: z.optional(twofa),
+    twofa: optionalField(twofa),
   })
   .check(z.refine(hasOneName, { path: ['email'], error: 'send either email or username' }))
 

@@ -25,11 +25,12 @@ export const emcpAccount = (account: Account, name: string, currency: string) =>
  * `address` and `bundle` are null until the account has one.
  */
 export function greencloudAccount(account: AccountOverview) {
-  const { id, email, displayName, address, usage, bundle, currency, flags } = account
+  const { id, email, pendingEmail, displayName, address, usage, bundle, currency, flags } = account
   const split = displayName.lastIndexOf(' ')
   return {
     id,
     email,
+    pendingEmail,
     name: split < 0 ? displayName : displayName.slice(0, split),
     surname: split < 0 ? '' : displayName.slice(split + 1),
     address: address ? greencloudAddress(address) : null,

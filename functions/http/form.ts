@@ -1,7 +1,7 @@
 import { DomainError } from '../../core/errors.ts'
 
 /**
- * Parses a form into one flat object. URLSearchParams skips the `?&` with which Skylink's forms start.
+ * Parses a form into one flat object. A field without a value is one that a person left empty, so it is absent. URLSearchParams skips the `?&` with which Skylink's forms start.
  * Bundles of functions whose row takes no form leave this function out.
  * @throws DomainError `malformed_body`
  */
@@ -17,5 +17,5 @@ export function parseForm(text: string): Record<string, string> {
   if (names.size !== pairs.length) {
     throw new DomainError('malformed_body', { detail: 'The form has a field twice.' })
   }
-  return Object.fromEntries(pairs)
+  return Object.fromEntries(pairs.filter(([, value]) => value !== ''))
 }

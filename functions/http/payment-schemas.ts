@@ -1,5 +1,7 @@
 import { iso31661Alpha2ToAlpha3 } from 'iso-3166/1-a2-to-1-a3.js'
 import * as z from 'zod/mini'
+import { isVisibleText } from '../../core/account/visible-text.ts'
+import { optionalField } from './optional-field.ts'
 
 /** Schemas for cards that several dialects share, in Stripe's shapes as EMCP and GreenCloud show them. */
 
@@ -101,26 +103,24 @@ export const proveCardErrors = [
  * characters. GreenCloud's page allows letters, digits and spaces only, which would refuse the page's own
  * example "Main st.".
  */
-const addressLine = z
-  .string()
-  .check(
-    z.maxLength(100),
-    z.regex(
-      /^(?=.*\S)(?!.*\p{DI})[\p{L}\p{M}\p{N} .,'’\-/#()]+$/u,
-      "must be of letters, digits, spaces and . , ' ’ - / # ( )",
-    ),
-  )
+const ADDRESS_CHARACTERS = /^[\u200b-\u200d\p{L}\p{M}\p{N} .,'’\-/#()]+$/u
+const addressLine = z.string().check(
+  z.maxLength(100, { abort: true }),
+  z.refine(
+    (text) => ADDRESS_CHARACTERS.test(text) && isVisibleText(text),
+    "must be of letters, digits, spaces and . , ' ’ - / # ( )",
+  ),
+)
 
 /** GreenCloud's address; the country is an ISO 3166-1 alpha-2 code. */
 export const newAddress = z.strictObject({
-  company: z.optional(addressLine),
+  company: optionalField(addressLine),
   street: addressLine,
   city: addressLine,
-  district: z.optional(addressLine),
+  district: optionalField(addressLine),
   postCode: addressLine,
-  country: z
-    .string()
-    .check(
-      z.refine((code) => Object.hasOwn(iso31661Alpha2ToAlpha3, code), 'must be an ISO 3166-1 alpha-2 code'),
-    ),
+  country: z.string().check(
+    z.maxLength(2),
+    z.refine((code) => Object.hasOwn(iso31661Alpha2ToAlpha3, code), 'must be an ISO 3166-1 alpha-2 code'),
+  ),
 })

@@ -1,7 +1,18 @@
 import type { DomainError, ErrorCode } from '../../core/errors.ts'
 
+interface Problem {
+  status: number
+  title: string
+  detail: string
+  /** WWW-Authenticate of a 401, if it says more than `Bearer` (RFC 6750, section 3). */
+  challenge?: string
+}
+
+/** The access token was sent and does not work. It is no use to send it again. */
+const INVALID_TOKEN = 'Bearer error="invalid_token"'
+
 /** HTTP status, title and detail of each error code. The domain may give a more precise detail. */
-export const problems: Record<ErrorCode, { status: number; title: string; detail: string }> = {
+export const problems: Record<ErrorCode, Problem> = {
   invalid_request: {
     status: 400,
     title: 'Invalid request',
@@ -18,11 +29,25 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
     title: 'Too many changes',
     detail: 'The e-mail address may be changed 5 times an hour. Try again after the time in Retry-After.',
   },
+  too_many_requests: {
+    status: 429,
+    title: 'Too many requests',
+    detail:
+      'Too many requests of this kind came from your network address within an hour. Try again after the time in Retry-After.',
+  },
   unauthorized: { status: 401, title: 'Not authorised', detail: 'Send a valid access token.' },
+  token_expired: {
+    status: 401,
+    title: 'Access token expired',
+    detail:
+      'The access token has expired. Get a new one with POST /v1/auth/refresh and send the request again.',
+    challenge: INVALID_TOKEN,
+  },
   session_ended: {
     status: 401,
     title: 'Session ended',
     detail: 'The session has expired or was ended. Sign in again.',
+    challenge: INVALID_TOKEN,
   },
   invalid_credentials: {
     status: 401,
@@ -33,6 +58,12 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
     status: 403,
     title: 'Wrong password',
     detail: 'The current password is wrong.',
+  },
+  password_locked: {
+    status: 429,
+    title: 'Too many wrong passwords',
+    detail:
+      'Too many wrong passwords were tried, so none is looked at now. Try again after the time in Retry-After.',
   },
   reauthentication_required: {
     status: 403,

@@ -1,5 +1,7 @@
 import * as z from 'zod/mini'
 import { email, password, username } from '../../core/account/fields.ts'
+import { optionalField } from '../http/optional-field.ts'
+import { pathText } from '../http/path-schemas.ts'
 import { place } from '../http/route.ts'
 import { descriptions } from './descriptions.ts'
 
@@ -27,10 +29,11 @@ export const rest = place('rest', {
     summary: 'Registers an account and mails the code that confirms its address',
     description: descriptions.createUser,
     auth: 'public',
+    sourceLimit: 'register',
     body: z.strictObject({ username, email, password }),
     form: true,
     responses: { 201: envelope },
-    errors: ['username_taken', 'email_taken', 'password_refused'],
+    errors: ['username_taken', 'email_taken', 'password_refused', 'password_locked'],
     needs: ['table', 'identity', 'keyring', 'mail'],
   },
   getUser: {
@@ -38,7 +41,7 @@ export const rest = place('rest', {
     summary: 'Reads your account',
     description: descriptions.getUser,
     auth: 'account',
-    path: z.object({ username: z.string() }),
+    path: z.object({ username: pathText }),
     responses: { 200: envelope },
     errors: ['not_found'],
     needs: ['table'],
@@ -49,9 +52,9 @@ export const rest = place('rest', {
     description: descriptions.updateUser,
     auth: 'account',
     proof: 'recent',
-    path: z.object({ username: z.string() }),
+    path: z.object({ username: pathText }),
     body: z
-      .strictObject({ username: z.optional(username), email: z.optional(email) })
+      .strictObject({ username: optionalField(username), email: optionalField(email) })
       .check(z.refine(hasSomething, { path: ['username'], error: 'or email is required' })),
     form: true,
     responses: { 200: envelope },

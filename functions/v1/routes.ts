@@ -5,6 +5,8 @@ import { bundleNamed, bundleNames, CURRENCY } from '../../core/purchases/catalog
 import { RESERVATION_MOST_SECONDS } from '../../core/quota/reservation.ts'
 import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
 import { amountOf, isWholeCents, MAX_CAP_CENTS } from '../http/money-shapes.ts'
+import { optionalField } from '../http/optional-field.ts'
+import { pathText } from '../http/path-schemas.ts'
 import {
   idempotencyHeaders,
   newAddress,
@@ -21,6 +23,8 @@ import { descriptions } from './descriptions.ts'
 const account = z.object({
   id: z.string(),
   email: z.string(),
+  /** The new address, while it waits to be confirmed. */
+  pendingEmail: z.optional(z.string()),
   name: z.string(),
   surname: z.string(),
   address: z.nullable(
@@ -54,6 +58,18 @@ const account = z.object({
 
 /** `expiresIn` is the life of the access token in seconds. */
 const tokens = z.object({ accessToken: z.string(), refreshToken: z.string(), expiresIn: z.number() })
+
+/** `userAgent` is in our own words, such as `Firefox on Windows`. */
+const listedSession = z.object({
+  id: z.string(),
+  since: z.iso.datetime(),
+  lastSeen: z.iso.datetime(),
+  userAgent: z.nullable(z.string()),
+  current: z.boolean(),
+})
+
+/** As signing in answers it. */
+const refreshToken = z.string().check(z.minLength(1), z.maxLength(4096))
 
 /** 32 hex digits, as mailed. */
 const code = z.string().check(z.regex(/^[0-9a-fA-F]{32}$/))
@@ -140,7 +156,7 @@ const invoice = z.object({
 /** A page of a list; the Link header leads to the next one. */
 const pageOf = (cursor: z.ZodMiniType<string>) =>
   z.strictObject({
-    limit: z.optional(z.string().check(z.regex(/^([1-9]\d{0,2}|1000)$/, 'must be 1 to 1000'))),
+    limit: optionalField(z.string().check(z.regex(/^([1-9]\d{0,2}|1000)$/, 'must be 1 to 1000'))),
     cursor: z.optional(cursor),
   })
 
@@ -172,9 +188,16 @@ export const v1 = place('v1', {
     summary: 'Signs in by e-mail address or username',
     description: descriptions.login,
     auth: 'public',
+    headers: z.object({ 'user-agent': z.optional(z.string()) }),
     body: credentials,
     responses: { 200: tokens },
-    errors: ['invalid_credentials', ...secondFactorErrors, 'account_deactivated', 'account_suspended'],
+    errors: [
+      'invalid_credentials',
+      'password_locked',
+      ...secondFactorErrors,
+      'account_deactivated',
+      'account_suspended',
+    ],
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },
   refresh: {
@@ -182,7 +205,7 @@ export const v1 = place('v1', {
     summary: 'Gives a new access token for a live session',
     description: descriptions.refresh,
     auth: 'public',
-    body: z.strictObject({ refreshToken: z.string().check(z.minLength(1), z.maxLength(4096)) }),
+    body: z.strictObject({ refreshToken }),
     responses: { 200: tokens },
     errors: ['session_ended', 'account_deactivated', 'account_suspended'],
     needs: ['table', 'identity'],
@@ -194,32 +217,56 @@ export const v1 = place('v1', {
     auth: 'account',
     proof: 'own',
     body: z
-      .strictObject({ password: z.optional(typedPassword), twofa: z.optional(twofa) })
+      .strictObject({ password: optionalField(typedPassword), twofa: optionalField(twofa) })
       .check(z.refine(hasProof, { path: ['password'], error: 'or twofa is required' })),
     responses: { 204: null },
-    errors: ['wrong_password', 'reauthentication_required', ...secondFactorErrors],
+    errors: ['wrong_password', 'password_locked', 'reauthentication_required', ...secondFactorErrors],
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },
   logout: {
     routes: ['POST /v1/auth/logout'],
     summary: 'Ends this session, or every session of your account',
     description: descriptions.logout,
-    auth: 'account',
-    body: z.optional(z.strictObject({ everywhere: z.optional(z.boolean()) })),
+    // An expired token must not keep anybody from signing out, so the gateway does not ask for one.
+    auth: 'public',
+    token: 'optional',
+    headers: z.object({ authorization: z.optional(z.string()) }),
+    body: z.optional(
+      z.strictObject({ everywhere: z.optional(z.boolean()), refreshToken: z.optional(refreshToken) }),
+    ),
     responses: { 204: null },
+    errors: ['unauthorized', 'token_expired', 'session_ended'],
+    needs: ['table', 'identity'],
+  },
+  listSessions: {
+    routes: ['GET /v1/auth/sessions'],
+    summary: 'Lists the live sessions of your account, the one seen last first',
+    description: descriptions.listSessions,
+    auth: 'account',
+    responses: { 200: z.array(listedSession) },
     errors: [],
-    refusalAfter: 'session_ended',
-    needs: ['table'],
+    needs: ['table', 'keyring'],
+  },
+  endSession: {
+    routes: ['DELETE /v1/auth/sessions/{id}'],
+    summary: 'Ends one session of your account',
+    description: descriptions.endSession,
+    auth: 'account',
+    path: z.object({ id: z.string().check(z.maxLength(100)) }),
+    responses: { 204: null },
+    errors: ['not_found', 'conflict'],
+    needs: ['table', 'keyring'],
   },
   resend: {
     routes: ['POST /v1/auth/resend'],
-    summary: 'Mails a new confirmation code; the answer is the same for every address',
+    summary: 'Mails the confirmation code again; the answer is the same for every address',
     description: descriptions.resend,
     auth: 'public',
+    sourceLimit: 'ask-for-mail',
     body: z.strictObject({ email }),
     responses: { 204: null },
     errors: [],
-    needs: ['table'],
+    needs: ['table', 'keyring'],
   },
   setFlags: {
     routes: ['PUT /v1/user/flags'],
@@ -252,12 +299,18 @@ export const v1 = place('v1', {
     proof: 'own',
     body: z.strictObject({
       password,
-      oldPassword: z.optional(typedPassword),
-      twofa: z.optional(twofa),
-      keys: z.optional(z.literal('rotate')),
+      oldPassword: optionalField(typedPassword),
+      twofa: optionalField(twofa),
+      keys: optionalField(z.literal('rotate')),
     }),
     responses: { 204: null },
-    errors: ['wrong_password', 'reauthentication_required', 'password_refused', ...secondFactorErrors],
+    errors: [
+      'wrong_password',
+      'password_locked',
+      'reauthentication_required',
+      'password_refused',
+      ...secondFactorErrors,
+    ],
     refusalAfter: 'session_ended',
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },
@@ -266,17 +319,18 @@ export const v1 = place('v1', {
     summary: 'Mails a reset code; the answer is the same for every address',
     description: descriptions.requestPasswordReset,
     auth: 'public',
+    sourceLimit: 'ask-for-mail',
     body: z.strictObject({ email }),
     responses: { 204: null },
     errors: [],
-    needs: ['table'],
+    needs: ['table', 'keyring'],
   },
   resetPassword: {
     routes: ['GET /v1/user/resetPassword', 'PUT /v1/user/resetPassword'],
     summary: 'Sets a new password with a mailed code, which ends every session',
     description: descriptions.resetPassword,
     auth: 'public',
-    body: z.strictObject({ password, code, twofa: z.optional(twofa) }),
+    body: z.strictObject({ password, code, twofa: optionalField(twofa) }),
     responses: { 204: null },
     errors: [
       'invalid_code',
@@ -353,7 +407,7 @@ export const v1 = place('v1', {
     description: descriptions.rotateKey,
     auth: 'account',
     proof: 'recent',
-    path: z.object({ id: z.string() }),
+    path: z.object({ id: pathText }),
     headers: idempotencyHeaders,
     responses: { 200: shownKey },
     errors: ['email_unconfirmed', 'not_found', 'idempotency_key_reused', 'conflict'],
@@ -365,7 +419,7 @@ export const v1 = place('v1', {
     description: descriptions.deleteKey,
     auth: 'account',
     proof: 'recent',
-    path: z.object({ id: z.string() }),
+    path: z.object({ id: pathText }),
     responses: { 204: null },
     errors: ['not_found', 'default_key_required', 'conflict'],
     needs: ['table', 'keyring'],
@@ -422,7 +476,8 @@ export const v1 = place('v1', {
       201: z.object({
         id: z.string(),
         units: z.optional(z.number()),
-        expiresAt: z.optional(z.iso.datetime()),
+        // As ISO 8601. The schema of a time would take two kilobytes of the bundle.
+        expiresAt: z.optional(z.string()),
         ...use,
         ...spender,
       }),
@@ -467,7 +522,7 @@ export const v1 = place('v1', {
     summary: 'Reads the units used, by day and application key',
     description: descriptions.usage,
     auth: 'account',
-    query: z.strictObject({ from: z.optional(day), to: z.optional(day) }),
+    query: z.strictObject({ from: optionalField(day), to: optionalField(day) }),
     responses: {
       200: z.object({
         allusage: z.number(),
@@ -511,7 +566,9 @@ export const v1 = place('v1', {
     description: descriptions.changeBundle,
     auth: 'account',
     path: z.object({
-      bundleName: z.string().check(z.refine(isBundle, `must be one of ${bundleNames.join(', ')}`)),
+      bundleName: z
+        .string()
+        .check(z.maxLength(32), z.refine(isBundle, `must be one of ${bundleNames.join(', ')}`)),
     }),
     headers: idempotencyHeaders,
     responses: { 202: pending, 204: null },
@@ -533,7 +590,7 @@ export const v1 = place('v1', {
     summary: 'Reads the state of one purchase or renewal, with the secret to finish its 3-D Secure',
     description: descriptions.getPurchase,
     auth: 'account',
-    path: z.object({ id: z.string() }),
+    path: z.object({ id: pathText }),
     responses: {
       200: z.object({
         id: z.string(),
@@ -554,7 +611,7 @@ export const v1 = place('v1', {
     auth: 'account',
     body: z
       .strictObject({
-        monthlyCap: z.optional(
+        monthlyCap: optionalField(
           z.nullable(
             z
               .number()
@@ -565,10 +622,10 @@ export const v1 = place('v1', {
               ),
           ),
         ),
-        maxPerHour: z.optional(z.nullable(maxRenewals)),
-        maxPerDay: z.optional(z.nullable(maxRenewals)),
-        below: z.optional(z.nullable(below)),
-        bundle: z.optional(z.nullable(z.enum(bundleNames))),
+        maxPerHour: optionalField(z.nullable(maxRenewals)),
+        maxPerDay: optionalField(z.nullable(maxRenewals)),
+        below: optionalField(z.nullable(below)),
+        bundle: optionalField(z.nullable(z.enum(bundleNames))),
       })
       .check(z.refine(hasASetting, { path: ['monthlyCap'], error: 'or another setting is required' })),
     responses: { 204: null },
@@ -600,7 +657,7 @@ export const v1 = place('v1', {
     summary: 'Reads one payment with its card and the link to its receipt',
     description: descriptions.getInvoice,
     auth: 'account',
-    path: z.object({ id: z.string() }),
+    path: z.object({ id: pathText }),
     responses: {
       200: z.extend(invoice, {
         description: z.string(),

@@ -18,7 +18,7 @@ export const webhooks = place('webhooks', {
       'event again.',
     ),
     auth: 'public',
-    headers: z.object({ 'stripe-signature': z.optional(z.string()) }),
+    headers: z.object({ 'stripe-signature': z.optional(z.string().check(z.maxLength(4096))) }),
     raw: true,
     responses: { 200: z.object({ received: z.literal(true) }) },
     errors: ['webhook_refused'],

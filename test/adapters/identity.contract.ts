@@ -49,7 +49,7 @@ export async function signedIn(
   password = goodPassword,
 ): Promise<Tokens> {
   const tokens = await identity.signIn(accountId, password)
-  if (!tokens) throw new Error(`${accountId} could not sign in`)
+  if (!tokens || tokens === 'locked') throw new Error(`${accountId} could not sign in`)
   return tokens
 }
 

@@ -133,7 +133,6 @@ test.each([
     'newPassword',
     'must have at least 8 characters',
   ],
-  ['an empty name', { name: '' }, 'name', NAME_RULE],
   ['a name of spaces', { name: '   ' }, 'name', NAME_RULE],
   ['a name of 101 characters', { name: 'x'.repeat(101) }, 'name', 'must have at most 100 characters'],
   ['a newline in the name', { name: 'Ada\nLove' }, 'name', NAME_RULE],
@@ -148,6 +147,12 @@ test.each([
   expect(answer.body.errors).toEqual([{ field, message }])
   expect(await nameOf(person.accessToken)).toBe(person.username)
   expect(await signInStatus(app, person, 'Hello123!')).toBe(200)
+})
+
+test('an empty name, as a form sends it, keeps the name', async () => {
+  const person = await bystander()
+  const { status, body } = await update(person.accessToken, { name: '', oldPassword: '', newPassword: '' })
+  expect([status, body.name]).toEqual([200, person.username])
 })
 
 test('400: a password that only the vault refuses leaves the old password', async () => {

@@ -99,14 +99,18 @@ function expectDeclaredError(row: Placed, { status, headers, body }: TestAnswer)
   }
 }
 
-interface JsonSchema {
+export interface JsonSchema {
   type?: string | string[]
   properties?: Record<string, JsonSchema>
+  required?: string[]
   additionalProperties?: boolean | JsonSchema
   items?: JsonSchema
   anyOf?: JsonSchema[]
   const?: unknown
   enum?: unknown[]
+  maxLength?: number
+  pattern?: string
+  format?: string
 }
 
 export const jsonSchema = (schema: $ZodType, io: 'input' | 'output') =>

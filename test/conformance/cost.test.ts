@@ -43,7 +43,8 @@ beforeEach(app.startAfresh)
 const READ_ACCOUNT = { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }
 
 const ONE_WRITE = { dynamodb: { Query: 1, UpdateItem: 1 }, readUnits: 1, writeUnits: 1 }
-const ASK = { dynamodb: { UpdateItem: 1 }, readUnits: 0, writeUnits: 2 }
+/** One write counts the request by its network address. */
+const ASK = { dynamodb: { UpdateItem: 2 }, readUnits: 0, writeUnits: 3 }
 
 async function cost(run: () => Promise<{ status: number }>, expectedStatus: number): Promise<Cost> {
   app.resetCalls()
@@ -112,14 +113,15 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
   ],
   [
     // One transaction writes names, profile and key look-up, a second one the activation, code and mail; then
-    // the mail is sent. The index of what is due moves the account to the day on which it lapses.
+    // the mail is sent. The index of what is due moves the account to the day on which it lapses. Two writes count the
+    // request by its network address, and the mail by its mailbox.
     'POST /rest/users',
     201,
     () => app.register(newPerson()),
     {
-      dynamodb: { TransactWriteItems: 2, DeleteItem: 1 },
+      dynamodb: { UpdateItem: 2, TransactWriteItems: 2, DeleteItem: 1 },
       readUnits: 0,
-      writeUnits: 22,
+      writeUnits: 24,
       cognito: { AdminCreateUser: 1, AdminSetUserPassword: 1 },
       mail: { SendEmail: 1 },
     },
@@ -141,9 +143,25 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     200,
     () => app.request('POST', '/v1/auth/login', { json: { username: 'costs', password: 'Hello123!' } }),
     {
-      dynamodb: { GetItem: 1, Query: 1, UpdateItem: 1 },
+      dynamodb: { Query: 2, UpdateItem: 1 },
       readUnits: 2,
       writeUnits: 1,
+      cognito: { AdminInitiateAuth: 1 },
+    },
+  ],
+  [
+    // The owner is told of a new device in the transaction that makes its session.
+    'POST /v1/auth/login, new device',
+    200,
+    () =>
+      app.request('POST', '/v1/auth/login', {
+        json: { username: 'costs', password: 'Hello123!' },
+        headers: { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0' },
+      }),
+    {
+      dynamodb: { Query: 2, TransactWriteItems: 1 },
+      readUnits: 2,
+      writeUnits: 7,
       cognito: { AdminInitiateAuth: 1 },
     },
   ],
@@ -151,7 +169,19 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     'POST /v1/auth/login, unknown name',
     401,
     () => app.request('POST', '/v1/auth/login', { json: { username: 'nobody', password: 'Hello123!' } }),
-    { dynamodb: { GetItem: 1, Query: 1 }, readUnits: 2, writeUnits: 0, cognito: { AdminInitiateAuth: 1 } },
+    // A wrong password is counted for the name that was typed, whether or not an account has it.
+    { dynamodb: { Query: 2, UpdateItem: 1 }, readUnits: 2, writeUnits: 1, cognito: { AdminInitiateAuth: 1 } },
+  ],
+  [
+    'POST /v1/auth/login, locked',
+    429,
+    async () => {
+      const json = { username: 'costs', password: 'Wrong123!' }
+      for (let n = 0; n < 5; n++) await app.request('POST', '/v1/auth/login', { json })
+      app.resetCalls()
+      return app.request('POST', '/v1/auth/login', { json })
+    },
+    { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 },
   ],
   [
     'POST /v1/auth/refresh',
@@ -166,6 +196,42 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return app.request('POST', '/v1/auth/refresh', { json: { refreshToken } })
     },
     { ...READ_ACCOUNT, cognito: { GetTokensFromRefreshToken: 1 } },
+  ],
+  [
+    // Once an hour a session in use writes down that it was seen.
+    'POST /v1/auth/refresh, an hour later',
+    200,
+    async () => {
+      const { refreshToken } = await app.signUp()
+      app.advance(3_600_000)
+      app.resetCalls()
+      return app.request('POST', '/v1/auth/refresh', { json: { refreshToken } })
+    },
+    { ...ONE_WRITE, cognito: { GetTokensFromRefreshToken: 1 } },
+  ],
+  ['GET /v1/auth/sessions', 200, (token) => app.request('GET', '/v1/auth/sessions', { token }), READ_ACCOUNT],
+  [
+    'DELETE /v1/auth/sessions/{id}',
+    204,
+    async () => {
+      const person = await app.signUp()
+      await app.login(person)
+      const sessions = await shown(app, person, '/v1/auth/sessions')
+      const { id } = sessions.find(({ current }: { current: boolean }) => !current)
+      app.resetCalls()
+      return app.request('DELETE', `/v1/auth/sessions/${id}`, { token: person.accessToken })
+    },
+    ONE_WRITE,
+  ],
+  [
+    'POST /v1/auth/logout, refresh token',
+    204,
+    async () => {
+      const { refreshToken } = await app.signUp()
+      app.resetCalls()
+      return app.request('POST', '/v1/auth/logout', { json: { refreshToken } })
+    },
+    { ...ONE_WRITE, cognito: { GetTokensFromRefreshToken: 1 } },
   ],
   [
     'POST /v1/auth/logout',
@@ -194,7 +260,8 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     ONE_WRITE,
   ],
   [
-    // The first write ends all sessions, then the vault is called, and the second write unlocks the account.
+    // The first write ends all sessions and queues the notice and the mail about it, which cost 5 units. Then the
+    // vault is called, and the second write unlocks the account.
     'PUT /v1/user/password',
     204,
     async () => {
@@ -203,9 +270,9 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return app.request('PUT', '/v1/user/password', { token: accessToken, json: { password: 'Changed1!' } })
     },
     {
-      dynamodb: { Query: 1, UpdateItem: 2 },
+      dynamodb: { Query: 1, TransactWriteItems: 1, UpdateItem: 1 },
       readUnits: 1,
-      writeUnits: 2,
+      writeUnits: 8,
       cognito: { AdminSetUserPassword: 1 },
     },
   ],
@@ -217,8 +284,8 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       app.resetCalls()
       return app.request('PUT', '/api/users/current/deactivate', { token: accessToken })
     },
-    // The writes change the profile, and the counter, where a consume sees the deactivation.
-    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 4 },
+    // The writes change the profile, and the counter, where a consume sees the deactivation, and tell the owner.
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 9 },
   ],
   [
     'POST /api/users/restore',
@@ -230,9 +297,9 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return app.request('POST', '/api/users/restore', { json: { email, password } })
     },
     {
-      dynamodb: { GetItem: 1, Query: 1, TransactWriteItems: 1 },
+      dynamodb: { Query: 2, TransactWriteItems: 1 },
       readUnits: 2,
-      writeUnits: 4,
+      writeUnits: 9,
       cognito: { AdminInitiateAuth: 1, RevokeToken: 1 },
     },
   ],
@@ -269,7 +336,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { GetItem: 1, Query: 1, TransactWriteItems: 2 },
       readUnits: 2,
-      writeUnits: 8,
+      writeUnits: 13,
       cognito: { AdminSetUserPassword: 1 },
     },
   ],
@@ -361,7 +428,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     'POST /v1/keys',
     201,
     (token) => app.request('POST', '/v1/keys', { token, json: { name: 'one' } }),
-    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 6 },
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 11 },
   ],
   [
     'GET /api/users/current/notifications',

@@ -13,7 +13,7 @@ import { expectContract, targetOf } from './contract.ts'
  * who gets into an account, or shows a secret, does not belong here.
  */
 const NEEDS_NO_PROOF: Record<string, string> = {
-  'v1.logout': 'ends access and gives none',
+  'v1.endSession': 'ends access and gives none',
   'v1.setFlags': 'concerns renewals and notices',
   'v1.setRenewal': 'limits what renewals charge',
   'v1.signUpForBundle': 'the bank proves the card',

@@ -1,7 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { safeParse } from 'zod/mini'
-import { email, emailKey, password, typedPassword, username, usernameKey } from '../../core/account/fields.ts'
+import {
+  email,
+  emailKey,
+  fullName,
+  password,
+  typedPassword,
+  username,
+  usernameKey,
+} from '../../core/account/fields.ts'
 
 const takes = (schema: Parameters<typeof safeParse>[0], value: unknown) => safeParse(schema, value).success
 
@@ -172,5 +180,66 @@ describe('password', () => {
     expect(takes(typedPassword, 'x')).toBe(true)
     expect(takes(typedPassword, '')).toBe(false)
     expect(takes(typedPassword, 'x'.repeat(129))).toBe(false)
+  })
+})
+
+describe('fullName', () => {
+  test.each([
+    ['a Persian name', 'علی\u200cرضا'],
+    ['a Persian name with a joiner after a letter that does not join', 'امیر\u200cحسین'],
+    ['a Sinhala name', 'ශ්\u200dරී'],
+    ['a Malayalam name that ends in a joiner', 'രാജന്\u200d'],
+    ['a Bengali name', 'র\u200d্যামন'],
+    ['a Hindi name', 'क्\u200cष'],
+    ['a Khmer name with a line break opportunity', 'ភ្នំ\u200bពេញ'],
+    ['a Mongolian name with a vowel separator', 'ᠰᠠᠢ\u180eᠨ'],
+    ['a Japanese name in its own variant', '葛\u{e0100}城'],
+    ['a heart in colour', '❤\ufe0f'],
+    ['a family', '👨\u200d👩🏽\u200d👧'],
+    ['a keycap', '1\ufe0f\u20e3'],
+    ['the flag of Scotland', '🏴\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}'],
+    ['braille with a blank', '⠓⠊\u2800⠁'],
+    ['a question mark', '?'],
+    ['a letter with a mark', 'Zoe\u0308'],
+  ])('takes %s', (_, name) => {
+    expect(takes(fullName, name)).toBe(true)
+  })
+
+  test.each([
+    ['the braille blank', '\u2800'],
+    ['braille blanks and spaces', '\u2800 \u2800'],
+    ['a joiner', '\u200d'],
+    ['a non-joiner', '\u200c'],
+    ['a Hangul filler', '\u3164'],
+    ['a half-width Hangul filler', '\uffa0'],
+    ['a Hangul jamo filler', '\u115f'],
+    ['a Mongolian vowel separator', '\u180e'],
+    ['a combining mark', '\u0301'],
+    ['a mark on a blank', '\u2800\u0301'],
+    ['a variation selector', '\ufe0f'],
+    ['an ideographic space', '\u3000'],
+    ['a null notehead', '\u{1d159}'],
+    ['nothing', ''],
+  ])('refuses %s alone', (_, name) => {
+    expect(takes(fullName, name)).toBe(false)
+  })
+
+  test.each([
+    ['a joiner in a Latin word', 'a\u200db'],
+    ['a joiner before a word', '\u200cعلی'],
+    ['a joiner after a word', 'علی\u200c'],
+    ['a joiner between two scripts', 'علی\u200cශ'],
+    ['two joiners', 'علی\u200c\u200cرضا'],
+    ['a joiner after an emoji', '👨\u200d'],
+    ['a selector after a letter', 'a\ufe0f'],
+    ['a text in tags', 'a\u{e0041}\u{e007f}'],
+    ['a line separator', 'a\u2028b'],
+    ['a right-to-left override', 'a\u202eb'],
+    ['an isolate', 'ع\u2066ع'],
+    ['a mark of direction', 'ع\u061cع'],
+    ['a byte order mark', 'a\ufeff'],
+    ['101 characters', 'a'.repeat(101)],
+  ])('refuses %s', (_, name) => {
+    expect(takes(fullName, name)).toBe(false)
   })
 })

@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest'
-import { mailTemplates, renderMail } from '../../core/notifications/mails.ts'
+import { describe, expect, test } from 'vitest'
+import { isForAnyone, type MailTemplate, mailTemplates, renderMail } from '../../core/notifications/mails.ts'
 
 const CODE = 'b352935253674aeeb43d4ed4362745ab'
 
@@ -42,13 +42,88 @@ test.each(mailTemplates)('%s: text and HTML say the same, line by line', (templa
   expect(`${paragraphs.join('\n\n')}\n`).toBe(text)
 })
 
-test.each(mailTemplates)('%s: nothing that a user chose becomes markup, a header or a link', (template) => {
-  const username = `<a href="https://evil.example">it's & so</a>`
-  const { to, subject, text, html } = renderMail('john.doe@mail.com', template, { username, code: CODE })
-  expect(text).toContain(username)
-  expect(html.replaceAll(/<\/?(?:html|body|p|!doctype)[^<>]*>/g, '')).not.toMatch(/[<>"']/)
-  expect(html).toContain('&#60;a href=&#34;https://evil.example&#34;&#62;it&#39;s &#38; so&#60;/a&#62;')
-  expect([to, subject].join()).not.toMatch(/evil|[\r\n]/)
+/** Texts of which mail clients make links, by what they are. */
+const HOSTILE: [string, string][] = [
+  ['a URL', 'https://evil.example/login?a=b#c'],
+  ['a URL without a host name', 'http://localhost:3000'],
+  ['another scheme', 'tel:+18005550199'],
+  ['a script', 'javascript:alert(1)'],
+  ['a domain', 'claim-x.evil-site.com'],
+  ['a domain after words', 'you won: visit evil.co.uk now'],
+  ['www', 'www.evil.example'],
+  ['a Cyrillic domain', 'пример.рф'],
+  ['a Chinese domain with its own dot', '例え。テスト'],
+  ['a domain with a full-width dot', 'evil．com'],
+  ['a domain with a half-width dot', 'evil｡com'],
+  ['a domain with a one-dot leader', 'evil․com'],
+  ['a domain in full-width letters', 'ｅｖｉｌ．ｃｏｍ'],
+  ['a digit with its own full stop', '⒈evil⒈com'],
+  ['an Arabic domain', 'موقع.وزارة'],
+  ['an Indian domain', 'डाटामेल.भारत'],
+  ['Punycode', 'xn--e1afmkfd.xn--p1ai'],
+  ['an e-mail address', 'help@evil.example'],
+  ['an e-mail address with a full-width at sign', 'help＠evil.example'],
+  ['an IPv4 address', '203.0.113.7'],
+  ['an IPv6 address', '[2001:db8::1]:443'],
+  ['a telephone number', '+1-800-555-0199'],
+  ['a telephone number in one piece', '18005550199'],
+  ['a telephone number in Arabic digits', '٠٩٨٧٦٥٤٣٢١'],
+  ['a network path', '\\\\evil\\share'],
+  ['markup', `<a href="https://evil.example">it's & so</a>`],
+  ['Markdown', '[x](https://evil.example)'],
+]
+
+/** What the linkers of mail clients look for, in any script, after the compatible forms of letters are folded. */
+const LINKS =
+  /:\/\/|\\\\|\b(?:https?|ftp|mailto|tel|javascript):|[\p{L}\p{M}\p{N}][.。:@][\p{L}\p{M}\p{N}]|(?:\p{N}[ ().+-]*){7}/iu
+
+/** The lines and the subject of a mail in which the username and the name of a key are this text. */
+function said(template: MailTemplate, text: string): { lines: string[]; html: string; subject: string } {
+  const mail = renderMail('john.doe@mail.com', template, {
+    username: text,
+    code: 'f'.repeat(32),
+    renewed: { month: '2026-11', cents: 198, count: 2 },
+    keyUse: [{ name: text, units: 1 }],
+  })
+  return { lines: mail.text.split('\n'), html: mail.html, subject: mail.subject }
+}
+
+describe.each(mailTemplates)('%s', (template) => {
+  test.each(HOSTILE)('makes no link of a name that is %s', (_, hostile) => {
+    const [plain, mail] = [said(template, 'sam'), said(template, hostile)]
+    const [ours, theirs] = [new Set(plain.lines), mail.lines.map((line) => line.normalize('NFKC'))]
+    const quoting = theirs.filter((line) => !ours.has(line))
+    for (const line of quoting)
+      expect(line.replaceAll('2026-11,', '').replace(' application key:', '')).not.toMatch(LINKS)
+    expect(mail.subject).toBe(plain.subject)
+    expect(mail.html.replaceAll(/<\/?(?:html|head|meta|body|p|!doctype)[^<>]*>/g, '')).not.toMatch(/[<>"']/)
+  })
+
+  test('quotes nothing that a person wrote, if it may reach an address that nobody has proved', () => {
+    if (isForAnyone(template)) expect(said(template, 'eve')).toEqual(said(template, 'mallory'))
+    else expect(said(template, 'eve')).not.toEqual(said(template, 'mallory'))
+  })
+})
+
+test('the mails that anybody can cause are the three that carry a code', () => {
+  const carriesCode = (template: MailTemplate) =>
+    renderMail('a@mail.com', template, { username: 'sam', code: CODE }).text.includes(CODE)
+  expect(mailTemplates.filter(isForAnyone)).toEqual(mailTemplates.filter(carriesCode))
+})
+
+test('a greeting has the name if it is a word, and names of keys stand in quotation marks', () => {
+  const lines = (username: string) => said('renewed', username).lines
+  expect(lines('ada_99')[0]).toBe('Hello ada_99,')
+  expect(lines('ada.lovelace')[0]).toBe('Hello,')
+  expect(lines('ada.lovelace').join()).toContain('by application key: “ada·lovelace” 1 unit.')
+  expect(lines('علی‌رضا 👩‍🔬').join()).toContain('“علی‌رضا 👩‍🔬” 1 unit.')
+})
+
+test('our own links are links', () => {
+  const values = { username: 'sam', event: 'restored', appUrl: 'https://app.mail.com' } as const
+  expect(renderMail('a@mail.com', 'security', values).html).toContain(
+    '<p><a href="https://app.mail.com">https://app.mail.com</a></p>',
+  )
 })
 
 test.each(mailTemplates)('%s: names no host and has no link', (template) => {

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest'
 import { OPEN_IN_COUNTER } from '../../core/quota/reservation.ts'
-import { keys } from '../../core/table/keys.ts'
+import { reservationAlarmKey } from '../../core/table/keys.ts'
 import { startApp } from '../support/app.ts'
 import { newConsumer } from '../support/quota.ts'
 import { giveBack, reserve, settle, unitsOf } from '../support/reservations.ts'
@@ -9,7 +9,7 @@ const app = await startApp()
 beforeEach(app.startAfresh)
 
 const expire = () => app.job('expire-reservations')
-const alarmOf = async (accountId: string) => (await app.ports()).table.get(keys.reservationAlarm(accountId))
+const alarmOf = async (accountId: string) => (await app.ports()).table.get(reservationAlarmKey(accountId))
 
 test.each([
   ['in the counter', 1],

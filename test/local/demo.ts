@@ -95,7 +95,8 @@ async function leaving({ ask, must, mailedCode, control }: Teller): Promise<void
     200,
     { token },
   )
-  must(notices.length === 1, 'the same event is one notice')
+  const types = notices.map(({ messageType }: { messageType: string }) => messageType)
+  must(types.join() === 'invite,key-created', 'the same event is one notice, and his key is one')
 
   await ask('He deactivates his account', 'PUT /api/users/current/deactivate', 200, { token })
   await ask('Nothing works with it', 'GET /v1/user', 403, { token })

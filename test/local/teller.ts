@@ -78,7 +78,8 @@ export function teller(url: string, { verbose }: { verbose: boolean }): Teller {
     },
     async mailedCode(email) {
       const { body } = await send('GET', `/_local/mail?to=${email}`)
-      const code = body.at(-1)?.text.match(/\b[0-9a-f]{32}\b/)?.[0]
+      const codes = body.map(({ text }: { text: string }) => text.match(/\b[0-9a-f]{32}\b/)?.[0])
+      const code = codes.findLast((each: string | undefined) => each !== undefined)
       if (!code) throw new Error(`no mail with a code arrived for ${email}`)
       return code
     },

@@ -85,7 +85,7 @@ test('201: one mail with a code goes to the address, and the account can sign in
     {
       to: person.email,
       subject: 'Confirm your e-mail address',
-      text: expect.stringMatching(new RegExp(`^Hello ${person.username},\n[\\s\\S]*\n[0-9a-f]{32}\n`)),
+      text: expect.stringMatching(/^Hello,\n[\s\S]*\n[0-9a-f]{32}\n/),
       html: expect.stringContaining(app.mailedCode(person.email)),
       sentAt: '2026-11-21T12:00:00.000Z',
     },

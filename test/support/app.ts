@@ -148,13 +148,10 @@ export async function startApp() {
 
   const register = (person: Person) => request('POST', '/rest/users', { json: person })
 
-  /** The code in the newest mail to an address. */
+  /** The code in the newest mail with a code to an address. */
   function mailedCode(email: string): string {
-    const [code] =
-      stack.mail
-        .messages(email)
-        .at(-1)
-        ?.text.match(/\b[0-9a-f]{32}\b/) ?? []
+    const codes = stack.mail.messages(email).map(({ text }) => text.match(/\b[0-9a-f]{32}\b/)?.[0])
+    const code = codes.findLast((each) => each !== undefined)
     if (!code) throw new Error(`no code was mailed to ${email}`)
     return code
   }

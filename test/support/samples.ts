@@ -82,7 +82,8 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
   'v1.listInvoices': () => ({ query: { limit: '10', cursor: 'f'.repeat(24) } }),
   'v1.listLedger': () => ({ query: { limit: '10', cursor: '0' } }),
   'v1.login': (_, { email, password }) => ({ body: { email, password } }),
-  'v1.logout': () => ({ body: { everywhere: true } }),
+  'v1.endSession': async (app, person) => ({ path: { id: await otherSession(app, person) } }),
+  'v1.logout': (_, { refreshToken }) => ({ body: { everywhere: true, refreshToken } }),
   'v1.refresh': (_, { refreshToken }) => ({ body: { refreshToken } }),
   'v1.removeTwoFactor': async (app, person) => {
     const json = { code: await enrolled(app, person) }
@@ -134,6 +135,13 @@ async function reserved(app: App, person: SignedInPerson): Promise<string> {
   return body.id
 }
 
+/** Signs in once more. @returns the id of that session. */
+async function otherSession(app: App, person: SignedInPerson): Promise<string> {
+  await app.login(person)
+  const sessions = await shown(app, person, '/v1/auth/sessions')
+  return sessions.find(({ current }: { current: boolean }) => !current).id
+}
+
 async function newKey(app: App, { accessToken: token }: SignedInPerson): Promise<string> {
   const { body } = await app.request('POST', '/v1/keys', { token, json: { name: 'sample' } })
   return body.id
@@ -147,8 +155,8 @@ async function enrolled(app: App, { accessToken: token }: SignedInPerson): Promi
 
 /** The access token or application key that a row needs in the Authorization header, if any. */
 export async function tokenOf(app: App, row: Placed, person: SignedInPerson): Promise<string | undefined> {
-  if (row.auth === 'public') return undefined
-  return row.auth === 'account' ? person.accessToken : applicationKey(app, person)
+  if (row.auth === 'public' && !row.token) return undefined
+  return row.auth !== 'key' ? person.accessToken : applicationKey(app, person)
 }
 
 export const rowKey = (row: Placed): string => `${row.dialect}.${row.name}`

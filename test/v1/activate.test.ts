@@ -199,6 +199,7 @@ test('200: afterwards resets go to the new address only, and codes mailed to the
   await activate(code)
   const json = { code: stale, password: 'Changed1!' }
   expect((await app.request('PUT', '/v1/user/resetPassword', { json })).status).toBe(400)
+  await app.job('send-mail')
   const sent = app.stack.mail.messages(person.email).length
   await app.request('POST', '/v1/user/resetPassword', { json: { email: person.email } })
   await app.job('send-mail')

@@ -158,6 +158,7 @@ describe('the address', () => {
     'Þórsgata 1, 2. hæð',
     "O'Connell St, Rue de l’Église #12 (rear)",
     '東京都千代田区 1-1 שדרות नई दिल्ली',
+    'خیابان علی\u200cآباد, ශ්\u200dරී 5',
     'a'.repeat(100),
   ])('accepts "%s" in every line', async (text) => {
     const person = await app.signUp()
@@ -167,8 +168,11 @@ describe('the address', () => {
   })
 
   test.each([
-    '',
     ' ',
+    '\u200c',
+    '\u0301',
+    'علی\u200c',
+    '\u3164',
     'a'.repeat(101),
     'Main st.; DROP',
     '<b>Main</b>',
