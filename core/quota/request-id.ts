@@ -38,6 +38,9 @@ const CROCKFORD = '0123456789abcdefghjkmnpqrstvwxyz'
 /** Converts epoch ms to the scale of `RequestId.time`. */
 export const idTimeAt = (atMs: number): number => atMs - EPOCH_MS
 
+/** Converts a time on the scale of `RequestId.time` to epoch ms; 0 stands for no time in both. */
+export const epochMsAt = (time: number): number => (time === 0 ? 0 : time + EPOCH_MS)
+
 /**
  * How a caller names a request: by an id, by a key for a whole batch and the position in it, or by an id and the
  * kind of request, unless that spends at once. No two of these are equal, whatever characters they have.

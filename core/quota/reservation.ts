@@ -14,7 +14,7 @@ import type { Counter } from './counter.ts'
  * - Whatever ends a reservation removes its entry, or marks its item, on the condition that it is there. So exactly
  *   one of all settles, returns and expiries takes effect.
  * - A repeat is recognised by its request id, in the ring and the archive as that of a consume. Without an id of the
- *   client the id of a settle is made of the reservation and the units.
+ *   client the id of a settle is made of the reservation's and the units.
  * - Units count as used when they are settled, on that day (UTC), for the key that reserved, if that is still live.
  * - Expiry: while `v` has entries, the account has an alarm, an item that is due all the time, so that the job looks
  *   at the counter each minute. Until the job has returned the units, a late settle still counts. Items of their own
@@ -49,12 +49,19 @@ export interface Reservation {
   slot: number
 }
 
-/** The reservation's id as callers see it. */
-export const reservationIdOf = (nonce: Buffer): string => `rsv_${nonce.toString('hex')}`
+/**
+ * The reservation's id as callers see it: a UUIDv7 that ends in the nonce, so that a settle without a request id of its
+ * own has one with a time, which costs half. The time is that of the request's id, or of the moment without an id: a
+ * repeat of the request must have the same.
+ */
+export function reservationIdOf(atMs: number, nonce: Buffer): string {
+  const time = atMs.toString(16).padStart(12, '0')
+  return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${nonce.toString('hex')}`
+}
 
 /** The nonce in a reservation's id; undefined if the text is no such id. */
 export function nonceIn(reservationId: string): Buffer | undefined {
-  const hex = /^rsv_([0-9a-f]{12})$/.exec(reservationId)?.[1]
+  const hex = /^[0-9a-f]{8}-[0-9a-f]{4}-7000-8000-([0-9a-f]{12})$/.exec(reservationId)?.[1]
   return hex === undefined ? undefined : Buffer.from(hex, 'hex')
 }
 

@@ -27,7 +27,7 @@ import { evictIfFull, makeRoom } from './evict.ts'
 import { describeSpender, type KeyCaller, type QuotaDeps, readKeyCaller, type Spender } from './key-caller.ts'
 import { noteRefusal, quotaExhausted, refusedBy } from './refusal.ts'
 import { startRenewal } from './renewal-call.ts'
-import { type RequestId, requestIdOf } from './request-id.ts'
+import { epochMsAt, type RequestId, requestIdOf } from './request-id.ts'
 import {
   expiryAfter,
   newNonce,
@@ -90,13 +90,17 @@ async function reserveOnce(
   const { accountId, slot } = caller
   const id = requestId === undefined ? undefined : requestIdOf(deps, accountId, [requestId, 'reserve'])
   const nonce = newNonce(deps, accountId, id?.entry)
+  const reservationId = reservationIdOf(id ? epochMsAt(id.time) : deps.clock.nowMs(), nonce)
   let counter = await readCounter(deps, accountId)
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
     requireAdmitted(counter, caller)
     if (id && (await isSpent(deps, accountId, counter, id)))
-      return repeatedAnswer(deps, accountId, counter, nonce, inDoubt)
+      return {
+        ...answerOf(counter, reservationId, await openReservation(deps, accountId, counter, nonce)),
+        ...(!inDoubt && { replayed: true }),
+      }
     if (units > balanceOf(counter)) {
       await noteRefusal(deps, accountId, counter, units)
       throw quotaExhausted(units, refusedBy(counter))
@@ -110,7 +114,7 @@ async function reserveOnce(
     try {
       const after = await hold(deps, caller, reservation, id, counter)
       if (id) await evictIfFull(deps, accountId, after, 1)
-      return answerOf(after, nonce, reservation)
+      return answerOf(after, reservationId, reservation)
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
       counter = error.failed.has(0) ? parseCounter(error.failed.get(0)) : await readCounter(deps, accountId)
@@ -191,7 +195,8 @@ async function holdInItem(
   }
   await deps.table.transact([
     { update: keys.quota(accountId), set, if: condition },
-    { put: item, if: expr`attribute_not_exists(pk)` },
+    // An item that has ended belongs to a request of days ago with the same id.
+    { put: item, if: expr`attribute_not_exists(#due)` },
   ])
   if (callsRenewal) await startRenewal(deps, accountId)
   return readCounter(deps, accountId)
@@ -210,22 +215,13 @@ async function alarmFor(deps: Deps<'table'>, accountId: string, { item }: Counte
   return [expr`#z = ${token}`]
 }
 
-/** The answer to a repeat, whose reservation may have ended since. */
-async function repeatedAnswer(
-  deps: QuotaDeps,
-  accountId: string,
-  counter: Counter,
-  nonce: Buffer,
-  inDoubt: boolean,
-): Promise<Omit<Reserved, keyof Spender>> {
-  const open =
-    openIn(counter).find((each) => each.nonce.equals(nonce)) ??
-    (await readStoredReservation(deps, accountId, nonce))?.open
-  return { ...answerOf(counter, nonce, open), ...(!inDoubt && { replayed: true }) }
-}
+/** The reservation of a repeat, unless it has ended since. */
+const openReservation = async (deps: QuotaDeps, accountId: string, counter: Counter, nonce: Buffer) =>
+  openIn(counter).find((each) => each.nonce.equals(nonce)) ??
+  (await readStoredReservation(deps, accountId, nonce))?.open
 
-const answerOf = (counter: Counter, nonce: Buffer, open: Reservation | undefined) => ({
-  id: reservationIdOf(nonce),
+const answerOf = (counter: Counter, id: string, open: Reservation | undefined) => ({
+  id,
   units: open?.units,
   expiresAtMs: open?.expiresAtMs,
   left: balanceOf(counter),

@@ -195,7 +195,7 @@ export function endedItem(
   return {
     update: reservationKey(accountId, nonce.toString('hex')),
     set: expr`SET #covered = ${covered}, #ttl = ${ttl} REMOVE #due, #dueAtMs`,
-    if: isMoved ? expr`attribute_exists(#due)` : expr`attribute_not_exists(pk)`,
+    if: isMoved ? expr`attribute_exists(#due)` : expr`attribute_not_exists(#due)`,
   }
 }
 

@@ -40,8 +40,8 @@ const account = z.object({
   twofa: z.boolean(),
   /** Whole for a recent session, else `92c85d5c…d764`. */
   apiKey: z.string(),
-  /** Units left and used, before the first bundle too. */
-  usage: z.object({ left: z.number(), used: z.number() }),
+  /** Units left, used and reserved, before the first bundle too. */
+  usage: z.object({ left: z.number(), used: z.number(), reserved: z.number() }),
   bundle: z.nullable(z.object({ name: z.string(), quota: z.number(), price: z.nullable(z.number()) })),
   renewal: z.object({
     state: z.enum(['on', 'off', 'retrying', 'paused', 'action_required', 'capped', 'held_back']),

@@ -520,8 +520,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'the item of a reservation ends twice',
-    find: 'if: isMoved ? expr`attribute_exists(#due)` : expr`attribute_not_exists(pk)`',
-    put: 'if: isMoved ? expr`attribute_exists(#units)` : expr`attribute_not_exists(pk)`',
+    find: 'if: isMoved ? expr`attribute_exists(#due)` : expr`attribute_not_exists(#due)`',
+    put: 'if: isMoved ? expr`attribute_exists(pk)` : expr`attribute_not_exists(#due)`',
     foundBy: 'a reservation ends once, whichever two ends come at once and wherever one overtakes the other',
   },
   {

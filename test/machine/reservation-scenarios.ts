@@ -264,13 +264,44 @@ export const reservationScenarios: Readonly<Record<string, ReservationScenario>>
     )
   },
   'a reservation with the same id is made once, wherever its copy comes': async (open) => {
-    await atEachCall(
-      () => open({ keyCount: 2 }),
-      async () => '',
-      (world, _, through) => world.reserve(30, { requestId: 'r-1', through }),
-      (world) => world.reserve(30, { requestId: 'r-1', slot: 1 }),
-      (world, title) => expectUnits(world, title, { used: 0, held: 30 }),
-    )
+    for (const isMoved of [false, true])
+      await atEachCall(
+        () => open({ keyCount: 2 }),
+        async (world) => {
+          if (isMoved) await fillCounter(world)
+          return ''
+        },
+        (world, _, through) => world.reserve(30, { requestId: 'r-1', through }),
+        (world) => world.reserve(30, { requestId: 'r-1', slot: 1 }),
+        (world, title) => expectUnits(world, title, { used: 0, held: 30 + (isMoved ? OPEN_IN_COUNTER : 0) }),
+      )
+  },
+  'an id of days ago reserves again, and is settled again': async (open) => {
+    for (const isMoved of [false, true]) {
+      const world = await open({ keyCount: 2 })
+      const forgotten = async () => {
+        world.advance(5 * DAY_MS)
+        await world.expire()
+        // As TTL does with ids and reservations, of which it may take any first.
+        for (const { pk, sk } of await world.table.list(keys.account(world.accountId), 'SPENT'))
+          await world.table.remove({ pk, sk } as { pk: string; sk: string })
+      }
+      let left = TOTAL
+      for (let times = 0; times < 2; times++) {
+        if (isMoved) await fillCounter(world)
+        const { id, told } = await world.reserve(30, { requestId: 'r-1' })
+        expect(told).toBe(200)
+        const others = isMoved ? OPEN_IN_COUNTER : 0
+        const used = times === 0 ? left - others - 100 : 100
+        left -= used
+        expect(await world.settle(id, used)).toMatchObject({ told: 200, covered: used })
+        // The ids leave the ring, so that the archive is where they are.
+        for (let n = 0; n < 60; n++)
+          await world.settle((await world.reserve(1, { requestId: `x-${times}-${n}` })).id, 0)
+        await forgotten()
+      }
+      await expectUnits(world, 'in the end', { used: TOTAL - left, held: 0 })
+    }
   },
   'the units of a reservation that a spend overtakes are never below zero': async (open) => {
     for (const units of [980, 1500])

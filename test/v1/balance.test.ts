@@ -21,7 +21,7 @@ test('200: any key of the account reads the units left and used, before the firs
   expect(body).toEqual({ ...numbers, key: { id, name } })
   expect((await balance(person.key)).body).toEqual({ ...numbers, key: { id: 'default', name: 'default' } })
   const { body: user } = await app.request('GET', '/v1/user', { token: person.accessToken })
-  expect([user.bundle, user.usage]).toEqual([null, { left: 7, used: 3 }])
+  expect([user.bundle, user.usage]).toEqual([null, { left: 7, used: 3, reserved: 0 }])
 })
 
 test('401 and 403: a rotated key and a deactivated account are refused', async () => {

@@ -17,7 +17,7 @@ test('201: units that are reserved are neither left nor used', async () => {
   const { status, body } = await reserve(app, key, { units: 30 })
   expect(status).toBe(201)
   expect(body).toEqual({
-    id: expect.stringMatching(/^rsv_[0-9a-f]{12}$/),
+    id: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7000-8000-[0-9a-f]{12}$/),
     units: 30,
     expiresAt: expect.stringMatching(/:\d\d\.000Z$/),
     left: 70,

@@ -21,6 +21,6 @@ test('409: a reservation that was settled is not given back', async () => {
   const { id } = (await reserve(app, key, { units: 30 })).body
   await settle(app, key, id, { units: 30 })
   expectError(v1.returnReservation, await giveBack(app, key, id), 'reservation_ended')
-  expectError(v1.returnReservation, await giveBack(app, key, 'rsv_x'), 'not_found')
+  expectError(v1.returnReservation, await giveBack(app, key, 'x'), 'not_found')
   expect(await unitsOf(app, key)).toEqual([70, 30, 0])
 })

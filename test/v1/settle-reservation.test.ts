@@ -114,7 +114,7 @@ test('404: what is no id of a reservation; 409: the id of another account’s', 
   const [mine, theirs] = [await newConsumer(app), await newConsumer(app)]
   const id = await reservedBy(mine, false)
   refused(await settle(app, theirs.key, id, { units: 0 }), 'reservation_ended')
-  for (const wrong of ['x', 'rsv_', `${id}0`, id.toUpperCase()])
+  for (const wrong of ['x', uuidv7().replace('-7000', '-7001'), `${id}0`, ` ${id}`])
     refused(await settle(app, mine.key, wrong, { units: 0 }), 'not_found')
   expect(await unitsOf(app, mine.key)).toEqual([70, 0, 30])
 })
