@@ -171,6 +171,15 @@ describe('a request id', () => {
     expect([status, body.left, body.replayed]).toEqual([200, 99, undefined])
   })
 
+  test('200: a repeat whose write was throttled first is still told to be one', async () => {
+    const { key } = await newConsumer(app)
+    const request = { units: 1, requestId: uuidv7() }
+    await consume(app, key, request)
+    app.stack.dynamo.addFault({ fault: 'throttle', match: 'UpdateItem', times: 1 })
+    const { status, body } = await consume(app, key, request)
+    expect([status, body.left, body.replayed]).toEqual([200, 99, true])
+  })
+
   test('200: the same id with other units spends nothing more, and the answer has the current numbers', async () => {
     const { key } = await newConsumer(app)
     await consume(app, key, { units: 5, requestId: 'a' })
