@@ -32,6 +32,9 @@ export type ErrorCode =
   | 'two_factor_locked'
   | 'two_factor_enabled'
   | 'two_factor_not_enrolled'
+  | 'passkey_refused'
+  | 'invalid_passkey'
+  | 'passkey_limit_reached'
   // application keys
   | 'key_limit_reached'
   | 'default_key_required'

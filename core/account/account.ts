@@ -28,6 +28,18 @@ const profileSchema = z.object({
   renamedFrom: z.optional(z.string()),
   /** Times of recent changes of the address, epoch ms, for the hourly limit. */
   emailChangesMs: z.optional(z.array(z.number())),
+  /**
+   * Addresses of the account that get no more mail, in the form of `emailKey`: why, and when mail last failed to
+   * arrive, epoch ms.
+   */
+  undeliverable: z.optional(
+    z.record(
+      z.string(),
+      z.object({ reason: z.enum(['bounced', 'complained', 'suppressed']), atMs: z.number() }),
+    ),
+  ),
+  /** When the owner last set an address or confirmed one, epoch ms. Bounces of earlier mails no longer count. */
+  addressSinceMs: z.optional(z.number()),
   createdAtMs: z.number(),
   updatedAtMs: z.number(),
   lastLoginAtMs: z.optional(z.number()),
@@ -67,6 +79,25 @@ const profileSchema = z.object({
       recovery: z.record(z.string(), z.literal(true)),
     }),
   ),
+  /** Passkeys by id: the digest of the credential's id. `core/credentials/passkeys.ts` limits their number. */
+  passkeys: z.optional(
+    z.record(
+      z.string(),
+      z.object({
+        name: z.string(),
+        credentialId: z.string(),
+        publicKey: z.string(),
+        counter: z.number(),
+        synced: z.boolean(),
+        createdAtMs: z.number(),
+        lastUsedAtMs: z.optional(z.number()),
+        /** Id of the challenge that made it, by which a repeat of that request is recognised. */
+        madeBy: z.string(),
+      }),
+    ),
+  ),
+  /** Id of the passkey that was removed last, by which a repeat is recognised. */
+  removedPasskey: z.optional(z.string()),
   /** The generation of the password change that replaced every key, by which a repeat is recognised. */
   keysReplacedIn: z.optional(z.number()),
   /** MAC of the code that restored the account last, or of none, by which a repeat is recognised. */
@@ -175,6 +206,10 @@ export interface Account extends Profile {
 /** Whether auto-renewal is on. It counts as on only once there is a bundle to renew. */
 export const renewsItself = ({ flags, bundle }: Pick<Profile, 'flags' | 'bundle'>): boolean =>
   flags.bundleAutoRenewal && bundle !== undefined
+
+/** The state of auto-renewal: whether it is on, and why it does not renew at the moment. */
+export const renewalStateOf = (account: Pick<Profile, 'flags' | 'bundle' | 'renewal'>) =>
+  renewsItself(account) ? (account.renewal?.state ?? 'on') : 'off'
 
 /** The full name, or the username until a full name is given. */
 export const displayName = ({ name, username }: Pick<Profile, 'name' | 'username'>): string =>

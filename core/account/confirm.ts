@@ -2,6 +2,7 @@ import { type CheckedCode, checkCode } from '../credentials/codes.ts'
 import { changeHolder } from '../credentials/holder.ts'
 import { DomainError } from '../errors.ts'
 import { announce } from '../notifications/security.ts'
+import { marksWithout, trustAddress } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { trialCredit } from '../quota/trial.ts'
 import { expr, join, setRemove } from '../table/expression.ts'
@@ -77,12 +78,17 @@ function confirmFirst(deps: Deps, code: CheckedCode): Write[] {
   const trial = trialCredit(code.accountId, nowMs)
   // Whoever registered the address may not be its owner.
   const holder = changeHolder({ sessions: {} })
+  const trusted = trustAddress(nowMs)
   return [
     {
       update: keys.profile(code.accountId),
       set: setRemove(
-        [...holder.set, expr`#emailVerified = ${true}, #ledgerSeq = ${trial.seq}, #updatedAtMs = ${nowMs}`],
-        [...holder.remove, expr`#confirmCode, #due, #dueAtMs`],
+        [
+          ...holder.set,
+          ...trusted.set,
+          expr`#emailVerified = ${true}, #ledgerSeq = ${trial.seq}, #updatedAtMs = ${nowMs}`,
+        ],
+        [...holder.remove, ...trusted.remove, expr`#confirmCode, #due, #dueAtMs`],
       ),
       if: expr`#confirmCode = ${code.lookup} AND #status = ${'active'}`,
     },
@@ -100,6 +106,8 @@ async function confirmChange(deps: Deps<'table'>, code: CheckedCode): Promise<Wr
   if (!account?.pendingEmail || account.changeCode !== code.lookup) return undefined
   const { email, pendingEmail } = account
   const holder = changeHolder({ sessions: {} })
+  // The mail about the change goes to the old address, too, unless that one bounced.
+  const trusted = trustAddress(deps.clock.nowMs(), marksWithout(account, pendingEmail))
   const taken = await takeAddress(deps, accountId, pendingEmail)
   if (!taken) throw new DomainError('email_taken')
   return [
@@ -108,10 +116,11 @@ async function confirmChange(deps: Deps<'table'>, code: CheckedCode): Promise<Wr
       set: setRemove(
         [
           ...holder.set,
+          ...trusted.set,
           expr`#email = ${pendingEmail}, #updatedAtMs = ${deps.clock.nowMs()}`,
           ...customerDetailsDue(deps, account),
         ],
-        holder.remove,
+        [...holder.remove, ...trusted.remove],
       ),
       if: expr`#changeCode = ${code.lookup} AND #status = ${'active'} AND #email = ${email}`,
     },

@@ -4,6 +4,7 @@ import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { deliverMailOrLeave, type MailToQueue, queueMail } from '../notifications/outbox.ts'
 import { securityText } from '../notifications/security-texts.ts'
+import { holdsMailBack, marksWithout, trustAddress } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { ADDRESS_CHANGE_KEPT_MS, keys, ttlAt } from '../table/keys.ts'
@@ -96,6 +97,7 @@ async function renameOnce(
   // Setting the present address again cancels a change that is not confirmed yet.
   const cancels = wanted.email !== undefined && address.isSame
   const holder = cancels ? changeHolder(account, { sessionId }) : { set: [], remove: [], unchanged: [] }
+  const trusted = wanted.email === undefined ? { set: [], remove: [] } : address.trusted
   const renamed = isNewUsername ? [expr`#renamedFrom = ${usernameKey(account.username)}`] : []
   const set = [
     expr`#username = ${username}, #updatedAtMs = ${nowMs}`,
@@ -103,6 +105,7 @@ async function renameOnce(
     ...renamed,
     ...address.set,
     ...holder.set,
+    ...trusted.set,
   ]
   const guards = isNewUsername
     ? moveGuard(
@@ -115,7 +118,11 @@ async function renameOnce(
     await deps.table.transact([
       {
         update: keys.profile(account.id),
-        set: setRemove(set, [...holder.remove, ...(address.dropsReset ? [expr`#resetCode`] : [])]),
+        set: setRemove(set, [
+          ...holder.remove,
+          ...trusted.remove,
+          ...(address.dropsReset ? [expr`#resetCode`] : []),
+        ]),
         if: join(
           [
             expr`#status = ${'active'} AND #username = ${account.username} AND #email = ${account.email} AND #emailVerified = ${account.emailVerified}`,
@@ -156,9 +163,12 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
   const { id: accountId, username } = account
   const sameKey = emailKey(email) === emailKey(account.email)
   const needsConfirmation = !sameKey && account.emailVerified
+  const nowMs = deps.clock.nowMs()
+  // The owner says that this address works: it gets mail again, and a former one may still not.
+  const trusted = trustAddress(nowMs, needsConfirmation ? marksWithout(account, email) : {})
   // A repeat: both mails are on their way.
   if (needsConfirmation && wasJustRequested(deps, account, email)) {
-    return { email: account.email, isSame: false, dropsReset: false, set, writes, mails: [] }
+    return { email: account.email, isSame: false, dropsReset: false, trusted, set, writes, mails: [] }
   }
   if (!sameKey) set.push(expr`#emailChangesMs = ${countChange(deps, account)}`)
   if (sameKey) {
@@ -200,9 +210,13 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
     isSame: sameKey,
     /** Whether to drop the reset code, because a code mailed to the old address must not work any more. */
     dropsReset: !sameKey && !needsConfirmation,
+    trusted,
     set,
     writes: [...writes, ...mails.map(({ write }) => write)],
-    mails: mails.map(({ mail }) => mail),
+    // What is held back is left to the job, which drops it and says so.
+    mails: mails
+      .map(({ mail }) => mail)
+      .filter(({ to }) => to === email || !holdsMailBack(account, to, false, nowMs)),
   }
 }
 

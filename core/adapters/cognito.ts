@@ -3,6 +3,7 @@ import {
   AdminCreateUserCommand,
   AdminDeleteUserCommand,
   AdminInitiateAuthCommand,
+  AdminRespondToAuthChallengeCommand,
   AdminSetUserPasswordCommand,
   AdminUserGlobalSignOutCommand,
   type AuthenticationResultType,
@@ -45,26 +46,7 @@ export function cognitoIdentity(config: CognitoConfig): Identity {
       await askCognito(putPassword(accountId, password), refusedPassword('temporarily_unavailable'))
     },
 
-    async signIn(accountId, password) {
-      if (password === '') return undefined // Cognito treats an empty password as a missing parameter.
-      const SECRET_HASH = createHmac('sha256', ClientSecret)
-        .update(accountId + ClientId)
-        .digest('base64')
-      const answer = await askCognito(
-        client.send(
-          new AdminInitiateAuthCommand({
-            UserPoolId,
-            ClientId,
-            AuthFlow: 'ADMIN_USER_PASSWORD_AUTH',
-            AuthParameters: { USERNAME: accountId, PASSWORD: password, SECRET_HASH },
-          }),
-        ),
-        (error) => (isLock(error) ? 'locked' : wrongPassword(error)),
-      )
-      if (answer === 'locked') return answer
-      // A challenge instead of tokens means that the user has no password of its own yet.
-      return answer?.AuthenticationResult && toTokens(answer.AuthenticationResult)
-    },
+    ...signIns(config, client),
 
     async refresh(refreshToken) {
       const answer = await askCognito(
@@ -99,6 +81,71 @@ export function cognitoIdentity(config: CognitoConfig): Identity {
         client.send(new AdminDeleteUserCommand(user(accountId))),
         undefinedFor('UserNotFoundException'),
       )
+    },
+  }
+}
+
+/** How an account gets the tokens of a new session. */
+function signIns(
+  { userPoolId: UserPoolId, clientId: ClientId, clientSecret }: CognitoConfig,
+  client: CognitoIdentityProviderClient,
+): Pick<Identity, 'signIn' | 'signInVerified'> {
+  const secretHash = (accountId: string) =>
+    createHmac('sha256', clientSecret)
+      .update(accountId + ClientId)
+      .digest('base64')
+
+  return {
+    async signIn(accountId, password) {
+      if (password === '') return undefined // Cognito treats an empty password as a missing parameter.
+      const SECRET_HASH = secretHash(accountId)
+      const answer = await askCognito(
+        client.send(
+          new AdminInitiateAuthCommand({
+            UserPoolId,
+            ClientId,
+            AuthFlow: 'ADMIN_USER_PASSWORD_AUTH',
+            AuthParameters: { USERNAME: accountId, PASSWORD: password, SECRET_HASH },
+          }),
+        ),
+        (error) => (isLock(error) ? 'locked' : wrongPassword(error)),
+      )
+      if (answer === 'locked') return answer
+      // A challenge instead of tokens means that the user has no password of its own yet.
+      return answer?.AuthenticationResult && toTokens(answer.AuthenticationResult)
+    },
+
+    async signInVerified(accountId, answerOf) {
+      const name = { USERNAME: accountId, SECRET_HASH: secretHash(accountId) }
+      const refused = undefinedFor('NotAuthorizedException', 'UserNotFoundException')
+      const begun = await askCognito(
+        client.send(
+          new AdminInitiateAuthCommand({
+            UserPoolId,
+            ClientId,
+            AuthFlow: 'CUSTOM_AUTH',
+            AuthParameters: name,
+          }),
+        ),
+        refused,
+      )
+      if (!begun) return undefined
+      const { nonce } = begun.ChallengeParameters ?? {}
+      if (begun.ChallengeName !== 'CUSTOM_CHALLENGE' || nonce === undefined)
+        throw new Error('Cognito sent no nonce: has the user pool its triggers for the custom flow?')
+      const answer = await askCognito(
+        client.send(
+          new AdminRespondToAuthChallengeCommand({
+            UserPoolId,
+            ClientId,
+            ChallengeName: 'CUSTOM_CHALLENGE',
+            Session: begun.Session,
+            ChallengeResponses: { ...name, ANSWER: answerOf(nonce) },
+          }),
+        ),
+        refused,
+      )
+      return answer?.AuthenticationResult && toTokens(answer.AuthenticationResult)
     },
   }
 }
@@ -159,7 +206,7 @@ const transientNames = new Set([
   'LimitExceededException',
   'ThrottlingException',
   'InternalErrorException',
-  // The pre-token trigger never refuses a user; if it fails, it is broken or throttled.
+  // Our triggers never refuse a user by failing; if one fails, it is broken or throttled.
   'UnexpectedLambdaException',
   'UserLambdaValidationException',
   'InvalidLambdaResponseException',

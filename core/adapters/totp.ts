@@ -9,7 +9,8 @@ const PERIOD_SEC = 30
 const QUIET_ZONE = 4
 
 /**
- * One-time passwords by otpauth, with uqr's QR code for enrolment. Apps show `issuer` next to the account.
+ * One-time passwords by otpauth, with uqr's QR code for enrolment. Apps show `issuer`, the deployment's
+ * name, next to the account.
  */
 export function otpauthTotp(issuer: string): Totp {
   const totp = (seed: Secret | string, label = '') =>

@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import * as z from 'zod/mini'
+import type { Profile } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
@@ -109,6 +110,31 @@ export function codeText(
   lookup: string,
 ): string {
   return lookup + deps.keyring.mac(`code:${purpose}`, lookup, accountId).toString('hex').slice(0, 16)
+}
+
+/** The profile's attribute for the valid code of each purpose. */
+const CODE_IN_PROFILE = {
+  'confirm-email': 'confirmCode',
+  'change-email': 'changeCode',
+  'reset-password': 'resetCode',
+} as const satisfies Record<CodePurpose, keyof Profile>
+
+/**
+ * Whether a code that is about to be mailed still does something: it is the account's newest for its purpose, and
+ * neither used, nor used up by wrong guesses, nor expired. One read, or none for a code that was superseded.
+ */
+export async function isCodeAlive(
+  deps: Deps<'table'>,
+  account: Profile,
+  purpose: CodePurpose,
+  lookup: string,
+): Promise<boolean> {
+  if (account[CODE_IN_PROFILE[purpose]] !== lookup) return false
+  const item = await deps.table.get(keys.code(lookup))
+  if (!item) return false
+  const { usedBy, done, expiresAtMs, triesLeft } = z.parse(codeSchema, item)
+  const isUnused = usedBy === undefined && done === undefined
+  return isUnused && triesLeft > 0 && expiresAtMs > deps.clock.nowMs()
 }
 
 /** A code that was typed correctly. The change that it permits is written under the condition `usable`. */

@@ -1,7 +1,9 @@
 import * as z from 'zod/mini'
 import { type Account, readAccount } from '../account/account.ts'
 import { emailKey } from '../account/fields.ts'
-import { deliverMailOrLeave, type QueuedMail, queueMail } from '../notifications/outbox.ts'
+import { deliverMailOrLeave, queueMail } from '../notifications/outbox.ts'
+import type { QueuedMail } from '../notifications/queued-mail.ts'
+import { holdsMailBack } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { attr, expr, join } from '../table/expression.ts'
@@ -111,6 +113,11 @@ async function prepareMail(
   mayMail: boolean,
 ): Promise<{ mail: QueuedMail; writes: Write[] } | undefined> {
   const { id: accountId, emailVerified } = account
+  if (holdsMailBack(account, to, true, deps.clock.nowMs())) {
+    const what = 'a mail that was asked for was not sent, because its address gets no mail'
+    deps.log.warn(what, undefined, { accountId, template: purpose })
+    return undefined
+  }
   const attribute = CODE_ATTRIBUTE[purpose]
   const lookup = account[attribute]
   const renew = (onlyValid: boolean) => lookup && renewCode(deps, purpose, lookup, onlyValid)

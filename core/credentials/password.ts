@@ -8,15 +8,24 @@ import {
 import { DomainError, type ErrorCode } from '../errors.ts'
 import { haveKeysChanged, type KeysReplaced, replaceEveryKey } from '../keys/application-keys.ts'
 import { announce, withdrawal } from '../notifications/security.ts'
+import { trustAddress } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
-import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
+import { ConditionFailed, type Write } from '../table/table.ts'
+import { writeAll, writeUnlessDone } from '../table/write-all.ts'
 import { type CheckedCode, checkCode } from './codes.ts'
 import { changeHolder } from './holder.ts'
 import { isPasswordOf, type ProofDeps, requireRecentSession } from './proof.ts'
-import { checkSecondFactor, guardedBy, type SecondFactor } from './two-factor.ts'
+import {
+  checkSecondFactor,
+  factorText,
+  type GivenFactor,
+  guardedBy,
+  isOtherwiseUsed,
+  type SecondFactor,
+} from './two-factor.ts'
 
 /**
  * How long a password change keeps sign-ins from finishing. This is longer than any function may run, so that
@@ -27,7 +36,8 @@ const CHANGING_MS = 30_000
 export interface PasswordChange {
   newPassword: string
   oldPassword?: string | undefined
-  twofa?: string | undefined
+  /** A passkey proves the change by itself, whether or not two-factor authentication is on. */
+  twofa?: GivenFactor
   /** A new full name, set along with the password. */
   name?: string | undefined
   /** Replace the default key and revoke all others, in case somebody else has read them. */
@@ -36,7 +46,8 @@ export interface PasswordChange {
 
 /**
  * Sets a new password for a signed-in caller and ends every session, the caller's included. With two-factor
- * authentication a code is always required; without, the old password or a recent sign-in is required.
+ * authentication a code is always required; without, the old password or a recent sign-in is required. A passkey
+ * takes the place of either.
  * @throws DomainError `wrong_password`, `password_locked`, `reauthentication_required`, `two_factor_*`, `password_refused`,
  *   `session_ended`, `temporarily_unavailable` while an earlier change may still be at the vault
  */
@@ -46,7 +57,8 @@ export async function changePassword(
   input: PasswordChange,
 ): Promise<void> {
   const { account } = caller
-  const factor = account.totp && (await checkSecondFactor(deps, account, input.twofa))
+  const asksFactor = account.totp !== undefined || typeof input.twofa === 'object'
+  const factor = asksFactor ? await checkSecondFactor(deps, account, input.twofa) : undefined
   if (input.oldPassword === undefined) {
     if (!factor) requireRecentSession(deps, caller)
   } else if (!(await isPasswordOf(deps, account, input.oldPassword))) {
@@ -55,7 +67,8 @@ export async function changePassword(
   const told = announce(deps, account, 'password-changed')
   const isBegun = await (input.replaceKeys ? beginWithKeys : beginChange)(deps, account, input, factor, told)
   // If nothing else has changed, another request has used the second factor.
-  if (!isBegun) return refusedUnlessDone(deps, caller, input, 'two_factor_invalid')
+  const used = typeof input.twofa === 'object' ? 'passkey_refused' : 'two_factor_invalid'
+  if (!isBegun) return refusedUnlessDone(deps, caller, input, used)
   await setAtVault(deps, account, input.newPassword, withdrawal(told))
   await reopenSignIn(deps, account, [])
 }
@@ -157,7 +170,7 @@ function requireNoChange(deps: Deps, { changingUntilMs = 0 }: Profile): void {
  */
 export async function resetPassword(
   deps: ProofDeps,
-  input: { code: string; password: string; twofa?: string | undefined },
+  input: { code: string; password: string; twofa?: GivenFactor },
 ): Promise<void> {
   await retryRaces(deps, () => resetOnce(deps, input))
 }
@@ -167,7 +180,7 @@ async function resetOnce(deps: ProofDeps, input: Parameters<typeof resetPassword
   const account = await readAccount(deps, code.accountId)
   if (!account) throw new DomainError('invalid_code')
   const requestMac = deps.keyring
-    .mac('reset', code.lookup, input.password, input.twofa ?? '')
+    .mac('reset', code.lookup, input.password, factorText(input.twofa))
     .toString('base64url')
   const isRepeat = code.usedBy === requestMac
   // Whatever has replaced the code since, the answer is that of the first time.
@@ -182,11 +195,13 @@ async function resetOnce(deps: ProofDeps, input: Parameters<typeof resetPassword
   const replaced = isProven ? undefined : await replaceEveryKey(deps, account)
   // The first try of this request has told the owner.
   const told = isRepeat ? [] : announce(deps, account, 'password-reset')
+  // The code has arrived, so mail does.
+  const trusted = trustAddress(deps.clock.nowMs())
   try {
     await endSessionsFirst(deps, account, {
       factor,
-      set: replaced?.set ?? [],
-      remove: isProven ? [] : [expr`#totp`],
+      set: [...(replaced?.set ?? []), ...trusted.set],
+      remove: [...(isProven ? [] : [expr`#totp`]), ...trusted.remove],
       unchanged: replaced && [replaced.unchanged],
       writes: [bind, ...told, ...(replaced?.writes ?? [])],
       isReset: true,
@@ -197,7 +212,7 @@ async function resetOnce(deps: ProofDeps, input: Parameters<typeof resetPassword
     // A copy of this request may have been first.
     const now = await checkCode(deps, ['reset-password'], input.code)
     if (now.isDone && now.usedBy === requestMac) return
-    throw new DomainError('invalid_code')
+    throw new DomainError(isOtherwiseUsed(error, factor, 2) ? 'passkey_refused' : 'invalid_code')
   }
   const unbind: Write = { update: code.key, set: expr`REMOVE #usedBy, #repeatUntilMs` }
   await setAtVault(deps, account, input.password, [unbind, ...withdrawal(told)])
@@ -260,7 +275,11 @@ async function endSessionsFirst(
     ' AND ',
   )
   requireNoChange(deps, account)
-  await writeProfile(deps, account, set, guardedBy(unchanged, factor), [...writes, ...(factor?.told ?? [])])
+  await writeAll(deps, [
+    { update: keys.profile(account.id), set, if: guardedBy(unchanged, factor) },
+    ...writes,
+    ...(factor?.writes ?? []),
+  ])
 }
 
 /**
@@ -287,17 +306,5 @@ async function setAtVault(
 async function reopenSignIn(deps: Deps<'table'>, account: Profile, writes: Write[]): Promise<void> {
   const set = expr`SET #updatedAtMs = ${deps.clock.nowMs()} REMOVE #changingUntilMs`
   const condition = expr`#generation = ${account.generation + 1}`
-  await writeProfile(deps, account, set, condition, writes).catch(ignoreRefusal)
-}
-
-/** Writes the profile alone in a plain write, if possible: a plain write costs half of a transaction. */
-async function writeProfile(
-  { table }: Deps<'table'>,
-  { id }: Profile,
-  set: Expression,
-  condition: Expression,
-  others: Write[],
-): Promise<void> {
-  if (others.length === 0) await table.update(keys.profile(id), set, condition)
-  else await table.transact([{ update: keys.profile(id), set, if: condition }, ...others])
+  await writeUnlessDone(deps, [{ update: keys.profile(account.id), set, if: condition }, ...writes])
 }

@@ -1,5 +1,5 @@
 import { type Account, type Profile, readAccount, type SessionCaller } from '../account/account.ts'
-import { DomainError } from '../errors.ts'
+import { DomainError, type ErrorCode } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { attr, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
@@ -7,7 +7,7 @@ import { ConditionFailed } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
 import { MINUTE_MS } from '../time.ts'
 import { countWrongPasswordOf, lockedAtVault } from './password-tries.ts'
-import { checkSecondFactor, guardedBy, withFactor } from './two-factor.ts'
+import { checkSecondFactor, guardedBy, type SecondFactor, withFactor } from './two-factor.ts'
 
 /** Ports that checking a proof needs. */
 export type ProofDeps = Deps<'table' | 'identity' | 'secrets' | 'keyring' | 'totp'>
@@ -37,12 +37,15 @@ export function requireRecentSession(deps: Deps, caller: SessionCaller): void {
   if (!isRecentSession(deps, caller)) throw reauthentication(caller.account)
 }
 
-const reauthentication = ({ totp }: Account) =>
-  new DomainError('reauthentication_required', {
-    detail: totp
-      ? 'This needs a code of the authenticator app, or a recovery code: send it in X-Proof-Code or to POST /v1/auth/confirm, or sign in again.'
-      : 'This needs your password: send it in X-Proof-Password or to POST /v1/auth/confirm, or sign in again.',
+const reauthentication = ({ totp, passkeys = {} }: Account) => {
+  const known = totp
+    ? 'This needs a code of the authenticator app, or a recovery code: send it in X-Proof-Code or to POST /v1/auth/confirm, or sign in again.'
+    : 'This needs your password: send it in X-Proof-Password or to POST /v1/auth/confirm, or sign in again.'
+  const hasPasskey = Object.keys(passkeys).length > 0
+  return new DomainError('reauthentication_required', {
+    detail: hasPasskey ? `${known} POST /v1/auth/confirm takes a passkey, too.` : known,
   })
+}
 
 /**
  * Makes a session recent again. With two-factor authentication on, the proof is a code; else it is the
@@ -68,6 +71,26 @@ export async function proveSession(
   if (password !== undefined && !(await isPasswordOf(deps, account, password)))
     throw new DomainError('wrong_password')
   if (account.totp && !factor) return
+  await markProved(deps, caller, { provedBy, factor, isRepeat, used: 'two_factor_invalid' })
+}
+
+/**
+ * Makes a session recent, with what proved it.
+ * @param proof.provedBy MAC of the proof, by which a repeat is recognised.
+ * @param proof.used the refusal if a concurrent request has used the proof.
+ * @throws DomainError `session_ended` if the session has ended meanwhile, or `proof.used`
+ */
+export async function markProved(
+  deps: Deps<'table'>,
+  { account, sessionId }: SessionCaller,
+  proof: {
+    provedBy: string | undefined
+    factor: SecondFactor | undefined
+    isRepeat: (now: SessionCaller) => boolean
+    used: ErrorCode
+  },
+): Promise<void> {
+  const { provedBy, factor } = proof
   const session = attr(sessionId)
   const provedMs = deps.clock.nowMs()
   const proved = expr`SET #sessions.${session}.#provedMs = ${provedMs}`
@@ -77,7 +100,7 @@ export async function proveSession(
     const set = byCode ? join([proved, byCode], ', ') : proved
     await writeAll(deps, [
       { update: keys.profile(account.id), set: withFactor(set, factor), if: guardedBy(live, factor) },
-      ...(factor?.told ?? []),
+      ...(factor?.writes ?? []),
     ])
     // What follows in this request may write the session as it was read.
     Object.assign(account.sessions[sessionId] ?? {}, { provedMs, ...(provedBy && { provedBy }) })
@@ -86,8 +109,8 @@ export async function proveSession(
     const now = await readAccount(deps, account.id)
     if (!now || !Object.hasOwn(now.sessions, sessionId)) throw new DomainError('session_ended')
     // A concurrent copy of this request was first.
-    if (isRepeat({ account: now, sessionId })) return
-    throw new DomainError(factor ? 'two_factor_invalid' : 'session_ended')
+    if (proof.isRepeat({ account: now, sessionId })) return
+    throw new DomainError(factor ? proof.used : 'session_ended')
   }
 }
 
@@ -104,8 +127,12 @@ export async function proveRequest(deps: ProofDeps, caller: SessionCaller, given
   if (!(await isPasswordOf(deps, caller.account, password))) throw new DomainError('wrong_password')
 }
 
-const proofMac = (deps: Deps<'keyring'>, { account, sessionId }: SessionCaller, code: string): string =>
-  deps.keyring.mac('session-proof', account.id, sessionId, code).toString('base64url').slice(0, 22)
+/** What a session keeps of the code or passkey that proved it last. */
+export const proofMac = (
+  deps: Deps<'keyring'>,
+  { account, sessionId }: SessionCaller,
+  code: string,
+): string => deps.keyring.mac('session-proof', account.id, sessionId, code).toString('base64url').slice(0, 22)
 
 /**
  * Whether this is the account's password at the vault. A wrong one counts as a try to sign in.

@@ -22,7 +22,15 @@ import { deviceName } from './device.ts'
 import { changeHolder } from './holder.ts'
 import { countWrongPassword, forgetWrongPasswords, readName, requireUnlocked } from './password-tries.ts'
 import { SESSION_MS } from './session-life.ts'
-import { checkSecondFactor, guardedBy, type SecondFactor, withFactor } from './two-factor.ts'
+import {
+  checkSecondFactor,
+  factorText,
+  type GivenFactor,
+  guardedBy,
+  isOtherwiseUsed,
+  type SecondFactor,
+  withFactor,
+} from './two-factor.ts'
 
 /** Live sessions that an account may have. One more sign-in ends the oldest. */
 const MAX_SESSIONS = 20
@@ -35,7 +43,7 @@ export interface SignInInput {
   email?: string | undefined
   username?: string | undefined
   password: string
-  twofa?: string | undefined
+  twofa?: GivenFactor
 }
 
 type CredentialDeps = Deps<'table' | 'identity' | 'secrets' | 'keyring' | 'totp'>
@@ -75,10 +83,7 @@ export async function signIn(
  */
 export async function restoreAccount(deps: CredentialDeps, input: SignInInput): Promise<void> {
   const restoredBy = (accountId: string) =>
-    deps.keyring
-      .mac('restore', accountId, input.twofa ?? '')
-      .toString('base64url')
-      .slice(0, 22)
+    deps.keyring.mac('restore', accountId, factorText(input.twofa)).toString('base64url').slice(0, 22)
   const isRepeat = (account: Account) =>
     account.status === 'active' && account.restoredBy === restoredBy(account.id)
   const work = async ({ account, tokens, factor }: Proved) => {
@@ -111,7 +116,7 @@ async function activateAgain(
     await deps.table.transact([
       { update: keys.profile(account.id), set, if: guardedBy(condition, factor) },
       { update: keys.quota(account.id), set: unblockCounter(deps, account) },
-      ...(factor?.told ?? []),
+      ...(factor?.writes ?? []),
       ...(account.status === 'active' ? [] : announce(deps, account, 'restored')),
     ])
   } catch (error) {
@@ -185,8 +190,13 @@ interface NewSession {
   factor: SecondFactor | undefined
 }
 
-/** One write, or a transaction with what tells the owner if the device is new and is not the account's first. */
-async function listSession(deps: Deps<'table'>, account: Account, session: NewSession): Promise<void> {
+/**
+ * Adds a session that the vault has begun to the account's own list, without which its tokens open nothing: one
+ * write, or a transaction with what tells the owner if the device is new and is not the account's first.
+ * @throws DomainError `invalid_credentials` if the account or the password has changed since it was read, or if a
+ *   concurrent request has used the code; `passkey_refused` if one has used the passkey
+ */
+export async function listSession(deps: Deps<'table'>, account: Account, session: NewSession): Promise<void> {
   const nowMs = deps.clock.nowMs()
   const { sessionId, device, factor } = session
   const { devices = [] } = account
@@ -206,7 +216,7 @@ async function listSession(deps: Deps<'table'>, account: Account, session: NewSe
   try {
     await writeAll(deps, [
       profile,
-      ...(factor?.told ?? []),
+      ...(factor?.writes ?? []),
       ...(isNew && devices.length > 0 ? announce(deps, account, 'new-sign-in') : []),
     ])
   } catch (error) {
@@ -216,7 +226,7 @@ async function listSession(deps: Deps<'table'>, account: Account, session: NewSe
     if (now?.generation === account.generation && now.devices?.[0] !== devices[0])
       return listSession(deps, now, session)
     // The password is being changed, or a concurrent request has used the code.
-    throw new DomainError('invalid_credentials')
+    throw new DomainError(isOtherwiseUsed(error, factor) ? 'passkey_refused' : 'invalid_credentials')
   }
 }
 
@@ -266,7 +276,7 @@ async function noteSeen(deps: Deps<'table'>, account: Account, sessionId: string
   }
 }
 
-const toSignedIn = ({ accessToken, refreshToken, expiresInSeconds }: Tokens): SignedIn => ({
+export const toSignedIn = ({ accessToken, refreshToken, expiresInSeconds }: Tokens): SignedIn => ({
   accessToken,
   refreshToken,
   expiresInSeconds,

@@ -1,4 +1,10 @@
-import { type Account, type Profile, requireConfirmed, type SessionCaller } from '../account/account.ts'
+import {
+  type Account,
+  type Profile,
+  readAccount,
+  requireConfirmed,
+  type SessionCaller,
+} from '../account/account.ts'
 import { changeSession } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
 import { announce } from '../notifications/security.ts'
@@ -25,9 +31,26 @@ export interface SecondFactor {
   set: Expression
   remove?: Expression
   condition: Expression
-  /** What tells the owner of a recovery code that is used up. It belongs in the same transaction. */
-  told: Write[]
+  /**
+   * Writes on other items, for the same transaction: what tells the owner of a recovery code that is used up, or
+   * that a challenge is answered.
+   */
+  writes: Write[]
 }
+
+/** A second factor that is no code: an answer that it checks itself. */
+export interface AnsweredFactor {
+  /** Stands for the answer where a request is compared with an earlier one. */
+  text: string
+  check(account: Profile): Promise<SecondFactor>
+}
+
+/** A second factor as a request brings it: a typed code, or something else that proves as much. */
+export type GivenFactor = string | AnsweredFactor | undefined
+
+/** The text by which a repeat of a request is recognised. */
+export const factorText = (given: GivenFactor): string =>
+  typeof given === 'object' ? given.text : (given ?? '')
 
 /** For so long an enrolment that is begun again shows the same seed, so that a QR code on a screen stays good. */
 const SAME_SEED_MS = HOUR_MS
@@ -159,37 +182,49 @@ async function repeatActivation(
 export async function removeTwoFactor(
   deps: TwoFactorDeps,
   caller: SessionCaller,
-  code: string,
+  code: string | AnsweredFactor,
 ): Promise<void> {
-  const mac = deps.keyring.mac('two-factor-off', caller.account.id, code).toString('base64url').slice(0, 22)
+  const text = factorText(code)
+  const mac = deps.keyring.mac('two-factor-off', caller.account.id, text).toString('base64url').slice(0, 22)
   await changeSession(deps, caller, async ({ account, sessionId }) => {
     if (!account.totp && account.twofaOffBy === mac) return
     if (!account.totp) throw new DomainError('two_factor_not_enrolled')
-    const { condition, told } = await checkSecondFactor(deps, account, code)
+    const factor = await checkSecondFactor(deps, account, code)
     const { set, remove, unchanged } = changeHolder(account, { sessionId })
-    await deps.table.transact([
-      {
-        update: keys.profile(account.id),
-        set: setRemove([...set, expr`#twofaTries = ${0}, #twofaOffBy = ${mac}`], [...remove, expr`#totp`]),
-        if: join([condition, ...unchanged], ' AND '),
-      },
-      ...told,
-      ...announce(deps, account, 'two-factor-off'),
-    ])
+    // A code goes with the seed, so nothing of it is stored; a passkey stays.
+    const used = typeof code === 'object' ? [factor.set] : []
+    const off = expr`#twofaTries = ${0}, #twofaOffBy = ${mac}`
+    try {
+      await deps.table.transact([
+        {
+          update: keys.profile(account.id),
+          set: setRemove([...set, ...used, off], [...remove, expr`#totp`]),
+          if: join([factor.condition, ...unchanged], ' AND '),
+        },
+        ...factor.writes,
+        ...announce(deps, account, 'two-factor-off'),
+      ])
+    } catch (error) {
+      if (!isOtherwiseUsed(error, factor)) throw error
+      // A concurrent copy of this request may have been first.
+      const now = await readAccount(deps, account.id)
+      if (now?.totp || now?.twofaOffBy !== mac) throw new DomainError('passkey_refused')
+    }
   })
 }
 
 /**
- * Checks a code of the authenticator app or a recovery code. The try is counted before the code is checked,
+ * Checks a code of the authenticator app, a recovery code, or what else was given in its place. The try is counted before the code is checked,
  * so that concurrent guesses are counted one by one.
- * @throws DomainError `two_factor_required`, `two_factor_invalid`, `two_factor_locked`
+ * @throws DomainError `two_factor_required`, `two_factor_invalid`, `two_factor_locked`, `passkey_refused`
  * @throws Error if the account has no second factor
  */
 export async function checkSecondFactor(
   deps: TwoFactorDeps,
   account: Profile,
-  typed: string | undefined,
+  typed: GivenFactor,
 ): Promise<SecondFactor> {
+  if (typeof typed === 'object') return typed.check(account)
   const { totp } = account
   if (!totp) throw new Error('the account has no second factor')
   if (typed === undefined) throw new DomainError('two_factor_required')
@@ -203,7 +238,7 @@ export async function checkSecondFactor(
       set,
       remove: code,
       condition: expr`attribute_exists(#totp.#recovery.${attr(mac)})`,
-      told: announce(deps, account, 'recovery-code-used'),
+      writes: announce(deps, account, 'recovery-code-used'),
     }
   }
   const seed = await deps.secrets.decrypt(account.id, totp.seed)
@@ -212,9 +247,19 @@ export async function checkSecondFactor(
   return {
     set: expr`#twofaTries = ${0}, #totp.#lastStep = ${step}`,
     condition: expr`#totp.#lastStep < ${step} AND #totp.#seed = ${totp.seed}`,
-    told: [],
+    writes: [],
   }
 }
+
+/**
+ * Whether a transaction failed only because an earlier request has used the answer of the factor, so that another
+ * try would fail alike.
+ * @param ownWrites number of the writes before the factor's own.
+ */
+export const isOtherwiseUsed = (error: unknown, factor: SecondFactor | undefined, ownWrites = 1): boolean =>
+  factor !== undefined &&
+  error instanceof ConditionFailed &&
+  [...error.failed.keys()].every((at) => at >= ownWrites)
 
 /** The profile's update with what the factor adds. `remove` are further paths to remove. */
 export function withFactor(

@@ -24,11 +24,12 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | revoked key       | ACCOUNT#<id>           | REVOKED#<id>                       | the mark of an application key that its owner has revoked        | 48 hours                                          |
  * | invoice           | ACCOUNT#<id>           | INVOICE#<purchase id>              | what the list of invoices shows of a purchase that was paid      | for good                                          |
  * | notice            | ACCOUNT#<id>           | NOTICE#<id>                        | something to tell the user; ids are time-ordered                 | for good                                          |
- * | queued mail       | ACCOUNT#<id>           | MAIL#<id>                          | a mail that is not yet known to be sent                          | until sent; 7 days (with a code: 24 hours)        |
+ * | queued mail       | ACCOUNT#<id>           | MAIL#<id>                          | a mail that is not yet known to be sent                          | until sent; 7 days (with a code: as long as it)   |
  * | e-mail guard      | EMAIL#<normalised>     | #GUARD                             | account of the address: makes addresses unique, finds accounts   | as long as the address                            |
  * | username guard    | USERNAME#<lower>       | #GUARD                             | account of the username                                          | as long as the username                           |
  * | password tries    | as the guard           | #TRIES                             | wrong passwords typed for the name, known or not                 | 15 minutes after the last                         |
  * | mailed code       | CODE#<look-up half>    | #CODE                              | purpose, account, expiry, tries left                             | 2 hours longer than it is valid                   |
+ * | passkey challenge | CHALLENGE#<id>         | #CHALLENGE                         | a challenge that was answered, so that nobody answers it again   | 10 minutes                                        |
  * | mail asked for    | ASK#<purpose>#<e-mail> | #ASK                               | a request by anyone for a mail with a code                       | 24 hours                                          |
  * | address change    | CHANGE#<e-mail>        | #CHANGE#<id>                       | an account that asked to change its address to this one          | 7 days                                            |
  * | hourly limit      | LIMIT#<mac>            | #LIMIT#<hour>                      | how often something has happened within an hour                  | 2 hours                                           |
@@ -54,6 +55,12 @@ const ownedBy = (accountId: string) => `ACCOUNT#${accountId}`
 
 /** Id of the account that owns an item of its partition. */
 export const accountIdIn = ({ pk }: Key): string => pk.slice(ownedBy('').length)
+
+/** Outside `keys`, so that functions without passkeys do not carry it. */
+export const challengeKey = (challengeId: string): Key => ({
+  pk: `CHALLENGE#${challengeId}`,
+  sk: '#CHALLENGE',
+})
 
 /** Outside `keys`, so that functions without payments do not carry it. */
 export const paymentKey = (paymentId: string): Key => ({ pk: `PAYMENT#${paymentId}`, sk: '#PAYMENT' })
@@ -168,9 +175,12 @@ export const SPENT_IDS_KEPT_MS = 4 * DAY_MS
 /** As long as a request id, so that one rule holds for repeats. */
 export const RESERVATION_KEPT_MS = SPENT_IDS_KEPT_MS
 export const NEWS_MAIL_KEPT_MS = 7 * DAY_MS
+/** As long as the longest-lived code. Before a mail is sent, its own code decides. */
 export const CODE_MAIL_KEPT_MS = DAY_MS
 export const CONFIRMATION_CODE_KEPT_MS = DAY_MS
 export const RESET_CODE_KEPT_MS = 10 * MINUTE_MS
+/** Longer than the five minutes for which a challenge may be answered, because clocks differ. */
+export const CHALLENGE_KEPT_MS = 10 * MINUTE_MS
 /** After its expiry a code can be made valid again for as long as an address may get no more mails. */
 export const EXPIRED_CODE_KEPT_MS = 120 * MINUTE_MS
 export const ADDRESS_CHANGE_KEPT_MS = 7 * DAY_MS

@@ -73,7 +73,8 @@ export const problems: Record<ErrorCode, Problem> = {
   two_factor_required: {
     status: 401,
     title: 'Two-factor code required',
-    detail: 'Send `twofa`: a code of the authenticator app, or a recovery code.',
+    detail:
+      'Send `twofa`: a code of the authenticator app, or a recovery code. An account with passkeys may send `passkey` instead.',
   },
   two_factor_invalid: {
     status: 401,
@@ -94,6 +95,23 @@ export const problems: Record<ErrorCode, Problem> = {
     status: 409,
     title: 'Two-factor authentication is not enrolled',
     detail: 'Enrol with POST /v1/auth/2FA first.',
+  },
+  passkey_refused: {
+    status: 401,
+    title: 'Passkey refused',
+    detail:
+      'The passkey is unknown or was removed, or its answer is wrong, expired or was used before. Ask for a new challenge and try again, or sign in with your password.',
+  },
+  invalid_passkey: {
+    status: 400,
+    title: 'Invalid passkey',
+    detail:
+      'The passkey could not be added. Its options have expired or were used, or were answered on another page, or the device did not check who uses it. Ask for new options and try again.',
+  },
+  passkey_limit_reached: {
+    status: 409,
+    title: 'Too many passkeys',
+    detail: 'An account has 10 passkeys at most. Delete one first.',
   },
   key_limit_reached: {
     status: 409,

@@ -35,6 +35,7 @@ export const descriptions = {
     '`POST /v1/auth/activate`; the old address gets a mail. Whether the new address is taken shows only on activation.',
     '- The same change of a confirmed address within a minute mails nothing again; later it mails another code.',
     'So does `POST /v1/auth/resend` with the new address.',
+    '- Setting the **present address** again cancels a change that waits, and ends `emailUndeliverable` of `GET /v1/user`.',
     '- 429: the address can be changed 5 times an hour. Wait for Retry-After.',
   ),
 }

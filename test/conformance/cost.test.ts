@@ -3,6 +3,7 @@ import { OPEN_IN_COUNTER } from '../../core/quota/reservation.ts'
 import { dueAt, keys } from '../../core/table/keys.ts'
 import { startApp } from '../support/app.ts'
 import { buy, changeTo, newBuyer, paymentsOf, refund, shown, signUpFor, spendTo } from '../support/buyers.ts'
+import { add, answerOf, newPasskey, signInWith, withPasskey } from '../support/passkeys.ts'
 import { newPerson, type SignedInPerson } from '../support/people.ts'
 import { consume, newConsumer, uuidv7 } from '../support/quota.ts'
 import { giveBack, reserve, settle } from '../support/reservations.ts'
@@ -302,6 +303,59 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       writeUnits: 9,
       cognito: { AdminInitiateAuth: 1, RevokeToken: 1 },
     },
+  ],
+  [
+    // Nothing is stored before the answer.
+    'POST /v1/auth/passkeys/options/get',
+    200,
+    () => app.request('POST', '/v1/auth/passkeys/options/get'),
+    { dynamodb: {}, readUnits: 0, writeUnits: 0 },
+  ],
+  [
+    'POST /v1/auth/passkeys/options/create',
+    200,
+    (token) => app.request('POST', '/v1/auth/passkeys/options/create', { token }),
+    READ_ACCOUNT,
+  ],
+  [
+    // The profile, the spent challenge, and the notice and the mail, which is due, for the owner.
+    'POST /v1/auth/passkeys',
+    201,
+    async () => {
+      const person = await app.signUp()
+      const passkey = await newPasskey(app, person)
+      app.resetCalls()
+      return add(app, person, passkey)
+    },
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 9 },
+  ],
+  [
+    // The session and the spent challenge.
+    'POST /v1/auth/login/passkey',
+    200,
+    async () => {
+      const passkey = await answerOf(app, await withPasskey(app, await app.signUp()))
+      app.resetCalls()
+      return signInWith(app, passkey)
+    },
+    {
+      dynamodb: { Query: 1, TransactWriteItems: 1 },
+      readUnits: 1,
+      writeUnits: 4,
+      cognito: { AdminInitiateAuth: 1, AdminRespondToAuthChallenge: 1 },
+    },
+  ],
+  [
+    'POST /v1/auth/login/passkey, unknown account',
+    401,
+    async () => {
+      const person = await withPasskey(app, await app.signUp())
+      const userHandle = Buffer.from('0'.repeat(24)).toString('base64url')
+      const passkey = await answerOf(app, person, { userHandle })
+      app.resetCalls()
+      return signInWith(app, passkey)
+    },
+    { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 },
   ],
   // A known and an unknown address cost the same write: an item and its entry in the index of due work.
   [

@@ -120,6 +120,14 @@ test.each(answered('fresh', 'named'))(
   },
 )
 
+test.each(answered('refused'))('%s: a repeat is refused, and nothing is done', async (_, row) => {
+  const { person, sample, token } = await subjectOf(row)
+  expect((await sendSample(app, row, sample, token)).status).toBe(200)
+  const before = await traces(person)
+  expect((await sendSample(app, row, sample, token)).status).toBe(401)
+  expect(await traces(person)).toEqual(before)
+})
+
 test.each(answered('named'))(
   '%s: another request with its Idempotency-Key is refused with 422',
   async (_, row) => {

@@ -10,9 +10,10 @@ import { targetOf } from './contract.ts'
  * same request again.
  * - `same`: with the same status and body, and nothing is done twice.
  * - `fresh`: with the same status and another token or seed, which is as good as the lost one.
+ * - `refused`: the client begins again, because the request proves something that is accepted once.
  * - `named`: as `same` with an Idempotency-Key. Without one the request is done again, as `why` says.
  */
-export type RepeatAnswer = 'same' | 'fresh' | 'named'
+export type RepeatAnswer = 'same' | 'fresh' | 'named' | 'refused'
 
 /** Every row that writes, with the reason for its answer. A new row needs an entry. */
 export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
@@ -26,6 +27,12 @@ export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
   'api.verifyPayment': ['same', 'the profile names the request that has proved a card last'],
   'rest.createUser': ['same', 'the names and the password prove whose account it is, for an hour'],
   'rest.updateUser': ['same', 'the profile keeps the name before, which is still in the path'],
+  'v1.addPasskey': ['same', 'the passkey keeps the id of the challenge that made it'],
+  'v1.passkeyChallenge': ['fresh', 'a challenge counts for nothing before its answer'],
+  'v1.passkeyLogin': ['refused', 'who has seen an answer to a challenge must not sign in with it'],
+  'v1.passkeyOptions': ['fresh', 'options count for nothing before their answer'],
+  'v1.removePasskey': ['same', 'the profile names the passkey that was removed last'],
+  'v1.renamePasskey': ['same', 'the name is set to what it is'],
   'v1.activate': ['same', 'the code is kept for an hour and more, marked as used'],
   'v1.buy': ['named', 'a customer may refill twice, so only ten seconds make a second click'],
   'v1.changeBundle': ['same', 'nobody changes to the bundle that the account holds by that very change'],

@@ -4,6 +4,7 @@ import type { Placed } from '../../functions/http/route.ts'
 import type { App } from './app.ts'
 import { ADDRESS, shown, signUpFor } from './buyers.ts'
 import { defaultKey as applicationKey } from './keys.ts'
+import { answerOf, newPasskey, withPasskey } from './passkeys.ts'
 import { newPerson, type SignedInPerson } from './people.ts'
 import { bodyOf, cardOnFile, newEvent, signed, stripeOf } from './stripe.ts'
 
@@ -42,6 +43,20 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     const { username, email } = newPerson()
     return { path: { username: person.username }, body: { username, email } }
   },
+  'v1.addPasskey': async (app, person) => ({
+    body: { name: 'sample', passkey: await newPasskey(app, person) },
+  }),
+  'v1.passkeyLogin': async (app, person) => {
+    const passkey = await answerOf(app, await withPasskey(app, person))
+    return { body: { passkey } }
+  },
+  'v1.removePasskey': async (app, person) => ({
+    path: { id: (await withPasskey(app, person)).passkeyId },
+  }),
+  'v1.renamePasskey': async (app, person) => ({
+    path: { id: (await withPasskey(app, person)).passkeyId },
+    body: { name: 'renamed' },
+  }),
   'v1.activate': async (app) => {
     const person = newPerson()
     await app.register(person)
