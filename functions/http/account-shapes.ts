@@ -25,8 +25,18 @@ export const emcpAccount = (account: Account, name: string, currency: string) =>
  * `address` and `bundle` are null until the account has one, and `emailUndeliverable` is there only if it is true.
  */
 export function greencloudAccount(account: AccountOverview) {
-  const { id, email, isEmailUndeliverable, pendingEmail, displayName, address, bundle, currency, flags } =
-    account
+  const {
+    id,
+    email,
+    isEmailUndeliverable,
+    pendingEmail,
+    displayName,
+    address,
+    usage,
+    bundle,
+    currency,
+    flags,
+  } = account
   const split = displayName.lastIndexOf(' ')
   return {
     id,
@@ -38,6 +48,7 @@ export function greencloudAccount(account: AccountOverview) {
     address: address ? greencloudAddress(address) : null,
     twofa: account.hasTwoFactor,
     apiKey: account.defaultKey,
+    usage,
     bundle: bundle
       ? { name: bundle.name, quota: bundle.unitsLeft, price: amountOrNull(bundle.priceCents, currency) }
       : null,
