@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
+import { v1 } from '../../functions/v1/routes.ts'
 import { startApp } from '../support/app.ts'
 import { resetCode } from '../support/credentials.ts'
 import { newPerson } from '../support/people.ts'
@@ -82,6 +83,6 @@ test('an address that somebody has proved is taken by nobody', async () => {
     json: { email: owner.email },
   })
   const json = { code: app.mailedCode(owner.email) }
-  expect((await app.request('POST', '/v1/auth/activate', { json })).status).toBe(409)
+  expectError(v1.activate, await app.request('POST', '/v1/auth/activate', { json }), 'email_taken')
   expect((await app.login(owner)).accountId).toBe(owner.accountId)
 })
