@@ -10,11 +10,13 @@ export type ErrorCode =
   | 'payload_too_large'
   // the caller
   | 'unauthorized'
+  | 'token_expired'
   | 'session_ended'
   | 'invalid_credentials'
   | 'account_deactivated'
   | 'account_suspended'
   | 'not_found'
+  | 'too_many_requests'
   // registration and confirmation
   | 'username_taken'
   | 'email_taken'
@@ -23,12 +25,16 @@ export type ErrorCode =
   | 'too_many_changes'
   // credentials
   | 'wrong_password'
+  | 'password_locked'
   | 'reauthentication_required'
   | 'two_factor_required'
   | 'two_factor_invalid'
   | 'two_factor_locked'
   | 'two_factor_enabled'
   | 'two_factor_not_enrolled'
+  | 'passkey_refused'
+  | 'invalid_passkey'
+  | 'passkey_limit_reached'
   // application keys
   | 'key_limit_reached'
   | 'default_key_required'

@@ -2,24 +2,34 @@ import * as z from 'zod/mini'
 import { type Account, readAccount } from '../account/account.ts'
 import { emailKey } from '../account/fields.ts'
 import { deliverMailOrLeave, queueMail } from '../notifications/outbox.ts'
+import type { QueuedMail } from '../notifications/queued-mail.ts'
+import { holdsMailBack } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
-import { attr, expr } from '../table/expression.ts'
-import { dueAt, type Key, keys, MAIL_REQUEST_KEPT_MS, ttlAt } from '../table/keys.ts'
+import { attr, expr, join } from '../table/expression.ts'
+import { ADDRESS_CHANGE_PREFIX, dueAt, type Key, keys, MAIL_REQUEST_KEPT_MS, ttlAt } from '../table/keys.ts'
 import { leaseDue } from '../table/lease.ts'
-import { ConditionFailed } from '../table/table.ts'
+import { ConditionFailed, type Write } from '../table/table.ts'
 import { HOUR_MS } from '../time.ts'
-import { newCode } from './codes.ts'
+import { newCode, renewCode } from './codes.ts'
+import { countInHour, mailboxOf } from './hourly-limit.ts'
 
-/** Mails that anybody can request for an address, with the profile's attribute for the valid code of each. */
-const CODE_ATTRIBUTE = { 'reset-password': 'resetCode', 'confirm-email': 'confirmCode' } as const
+/** Purposes for which anybody can request a mail. */
+const PURPOSES = ['reset-password', 'confirm-email'] as const
 
-export type MailRequestPurpose = keyof typeof CODE_ATTRIBUTE
+export type MailRequestPurpose = (typeof PURPOSES)[number]
+
+/** The profile's attribute for the valid code of each purpose. */
+const CODE_ATTRIBUTE = {
+  'reset-password': 'resetCode',
+  'confirm-email': 'confirmCode',
+  'change-email': 'changeCode',
+} as const
 
 /** Most mails of one purpose that an address gets in an hour, however many are requested. */
 const MAILS_AN_HOUR = 5
 const mailRequestSchema = z.object({
-  purpose: z.enum(['reset-password', 'confirm-email']),
+  purpose: z.enum(PURPOSES),
   email: z.string(),
   dueAtMs: z.number(),
   /** Times of recent mails for this request, epoch ms, for the hourly limit. */
@@ -46,9 +56,10 @@ export async function requestMail(
 }
 
 /**
- * Answers the requests that are due: mails a new code, which replaces the account's earlier code. A request
- * is dropped if no account with this address needs the code, or if the address has had its mails for the
- * hour.
+ * Answers the requests that are due: mails a code. The code of the mail before is sent again for as long as it is
+ * valid, so that nobody makes the code useless that its owner is about to type. An address that has had its mails for
+ * the hour gets no other, but the code in its newest mail is made valid again: whoever asks all day keeps nobody from
+ * a code that works.
  * @returns how many requests led to a mail, and how many failed and stay due.
  */
 export function answerMailRequests(deps: Deps<'table' | 'mail' | 'keyring'>, run: Run): Promise<Worked> {
@@ -64,31 +75,19 @@ async function answerMailRequest(deps: Deps<'table' | 'mail' | 'keyring'>, key: 
     // A request that arrives meanwhile changes the due time. This condition then fails; the next run answers.
     const unchanged = expr`#dueAtMs = ${request.dueAtMs}`
     const recent = (request.sentAtMs ?? []).filter((sentMs) => sentMs > nowMs - HOUR_MS)
-    const account = await findRecipient(deps, request.purpose, request.email)
-    if (!account || recent.length >= MAILS_AN_HOUR) {
+    const recipients = await findRecipients(deps, request.purpose, request.email)
+    const mayMail = recent.length < MAILS_AN_HOUR
+    const prepared = await Promise.all(recipients.map((recipient) => prepareMail(deps, recipient, mayMail)))
+    const mails = prepared.filter((each) => each !== undefined)
+    if (mails.length === 0) {
       await deps.table.update(key, expr`REMOVE #due, #dueAtMs`, unchanged)
       return false
     }
-    const { id: accountId, email, username } = account
-    const code = newCode(deps, request.purpose, accountId)
-    const { mail, write } = queueMail(deps, {
-      accountId,
-      to: email,
-      template: request.purpose,
-      values: { username },
-      codeLookup: code.lookup,
-    })
     await deps.table.transact([
-      {
-        update: keys.profile(accountId),
-        set: expr`SET ${attr(CODE_ATTRIBUTE[request.purpose])} = ${code.lookup}`,
-        if: expr`#status = ${'active'} AND #email = ${email}`,
-      },
-      { put: code.item },
-      write,
+      ...mails.flatMap(({ writes }) => writes),
       { update: key, set: expr`SET #sentAtMs = ${[...recent, nowMs]} REMOVE #due, #dueAtMs`, if: unchanged },
     ])
-    await deliverMailOrLeave(deps, mail)
+    await Promise.all(mails.map(({ mail }) => deliverMailOrLeave(deps, mail)))
     return true
   } catch (error) {
     if (error instanceof ConditionFailed) return false
@@ -96,14 +95,91 @@ async function answerMailRequest(deps: Deps<'table' | 'mail' | 'keyring'>, key: 
   }
 }
 
-/** The account that has the address and needs the code; undefined if there is none. */
-async function findRecipient(
+/** Who needs a code, and where it goes. */
+interface Recipient {
+  account: Account
+  purpose: keyof typeof CODE_ATTRIBUTE
+  to: string
+}
+
+/**
+ * The mail with a recipient's code, and the writes that store both.
+ * @param mayMail whether the address may get another mail within this hour.
+ * @returns undefined if there is to be no mail; the code in the newest mail is valid then, if there is one.
+ */
+async function prepareMail(
+  deps: Deps<'table' | 'mail' | 'keyring'>,
+  { account, purpose, to }: Recipient,
+  mayMail: boolean,
+): Promise<{ mail: QueuedMail; writes: Write[] } | undefined> {
+  const { id: accountId, emailVerified } = account
+  if (holdsMailBack(account, to, true, deps.clock.nowMs())) {
+    const what = 'a mail that was asked for was not sent, because its address gets no mail'
+    deps.log.warn(what, undefined, { accountId, template: purpose })
+    return undefined
+  }
+  const attribute = CODE_ATTRIBUTE[purpose]
+  const lookup = account[attribute]
+  const renew = (onlyValid: boolean) => lookup && renewCode(deps, purpose, lookup, onlyValid)
+  // Only the owner of the mailbox can use a code up, and only the holder can void it: that frees another mail.
+  const isOwners = emailVerified && purpose === 'reset-password'
+  const isFreed = async () => (lookup === undefined ? isOwners : (await renew(false)) === 'spent')
+  if (!mayMail && !(await isFreed())) return undefined
+  const limit = purpose === 'reset-password' ? 'reset-to' : 'confirm-to'
+  if (!isOwners && (await countInHour(deps, limit, mailboxOf(to))) > 0) {
+    await renew(false)
+    return undefined
+  }
+  const isRepeated = (await renew(true)) === 'renewed'
+  const code = isRepeated ? undefined : newCode(deps, purpose, accountId)
+  const codeLookup = code?.lookup ?? lookup ?? ''
+  const { mail, write } = queueMail(deps, {
+    accountId,
+    to,
+    template: purpose,
+    values: { username: account.username },
+    codeLookup,
+  })
+  const isStill = expr`#status = ${'active'} AND ${attr(purpose === 'change-email' ? 'pendingEmail' : 'email')} = ${to}`
+  const profile = keys.profile(accountId)
+  const codeWrites: Write[] = code
+    ? [
+        { update: profile, set: expr`SET ${attr(attribute)} = ${code.lookup}`, if: isStill },
+        { put: code.item },
+      ]
+    : [{ check: profile, if: join([isStill, expr`${attr(attribute)} = ${codeLookup}`], ' AND ') }]
+  return { mail, writes: [...codeWrites, write] }
+}
+
+/** Accounts whose change to one address is looked at, at most. */
+const MOST_CHANGES = 3
+
+/**
+ * Who needs the code: the account that has the address, and for a confirmation also the accounts that wait for this
+ * address to be confirmed.
+ */
+async function findRecipients(
   deps: Deps<'table'>,
   purpose: MailRequestPurpose,
   email: string,
-): Promise<Account | undefined> {
+): Promise<Recipient[]> {
   const guard = await deps.table.get(keys.emailGuard(email))
-  const account = guard && (await readAccount(deps, String(guard.accountId)))
-  if (account?.status !== 'active') return undefined
-  return purpose === 'reset-password' || !account.emailVerified ? account : undefined
+  const holder = guard && (await readAccount(deps, String(guard.accountId)))
+  const own =
+    holder?.status === 'active' && (purpose === 'reset-password' || !holder.emailVerified)
+      ? [{ account: holder, purpose, to: holder.email }]
+      : []
+  return purpose === 'reset-password' ? own : [...own, ...(await findChanges(deps, email))]
+}
+
+async function findChanges(deps: Deps<'table'>, email: string): Promise<Recipient[]> {
+  const items = await deps.table.list(keys.addressChanges(email), ADDRESS_CHANGE_PREFIX, {
+    limit: MOST_CHANGES,
+  })
+  const accounts = await Promise.all(items.map(({ accountId }) => readAccount(deps, String(accountId))))
+  return accounts.flatMap((account) => {
+    const to = account?.pendingEmail
+    const isWaiting = account?.status === 'active' && to !== undefined && emailKey(to) === email
+    return isWaiting ? [{ account, purpose: 'change-email' as const, to }] : []
+  })
 }

@@ -8,15 +8,24 @@ import {
 import { DomainError, type ErrorCode } from '../errors.ts'
 import { haveKeysChanged, type KeysReplaced, replaceEveryKey } from '../keys/application-keys.ts'
 import { announce, withdrawal } from '../notifications/security.ts'
+import { trustAddress } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
-import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
-import { checkCode } from './codes.ts'
+import { ConditionFailed, type Write } from '../table/table.ts'
+import { writeAll, writeUnlessDone } from '../table/write-all.ts'
+import { type CheckedCode, checkCode } from './codes.ts'
 import { changeHolder } from './holder.ts'
 import { isPasswordOf, type ProofDeps, requireRecentSession } from './proof.ts'
-import { checkSecondFactor, guardedBy, type SecondFactor } from './two-factor.ts'
+import {
+  checkSecondFactor,
+  factorText,
+  type GivenFactor,
+  guardedBy,
+  isOtherwiseUsed,
+  type SecondFactor,
+} from './two-factor.ts'
 
 /**
  * How long a password change keeps sign-ins from finishing. This is longer than any function may run, so that
@@ -27,7 +36,8 @@ const CHANGING_MS = 30_000
 export interface PasswordChange {
   newPassword: string
   oldPassword?: string | undefined
-  twofa?: string | undefined
+  /** A passkey proves the change by itself, whether or not two-factor authentication is on. */
+  twofa?: GivenFactor
   /** A new full name, set along with the password. */
   name?: string | undefined
   /** Replace the default key and revoke all others, in case somebody else has read them. */
@@ -36,8 +46,9 @@ export interface PasswordChange {
 
 /**
  * Sets a new password for a signed-in caller and ends every session, the caller's included. With two-factor
- * authentication a code is always required; without, the old password or a recent sign-in is required.
- * @throws DomainError `wrong_password`, `reauthentication_required`, `two_factor_*`, `password_refused`,
+ * authentication a code is always required; without, the old password or a recent sign-in is required. A passkey
+ * takes the place of either.
+ * @throws DomainError `wrong_password`, `password_locked`, `reauthentication_required`, `two_factor_*`, `password_refused`,
  *   `session_ended`, `temporarily_unavailable` while an earlier change may still be at the vault
  */
 export async function changePassword(
@@ -46,16 +57,18 @@ export async function changePassword(
   input: PasswordChange,
 ): Promise<void> {
   const { account } = caller
-  const factor = account.totp && (await checkSecondFactor(deps, account, input.twofa))
+  const asksFactor = account.totp !== undefined || typeof input.twofa === 'object'
+  const factor = asksFactor ? await checkSecondFactor(deps, account, input.twofa) : undefined
   if (input.oldPassword === undefined) {
     if (!factor) requireRecentSession(deps, caller)
-  } else if (!(await isPasswordOf(deps, account.id, input.oldPassword))) {
+  } else if (!(await isPasswordOf(deps, account, input.oldPassword))) {
     return refusedUnlessDone(deps, caller, input, 'wrong_password')
   }
   const told = announce(deps, account, 'password-changed')
   const isBegun = await (input.replaceKeys ? beginWithKeys : beginChange)(deps, account, input, factor, told)
   // If nothing else has changed, another request has used the second factor.
-  if (!isBegun) return refusedUnlessDone(deps, caller, input, 'two_factor_invalid')
+  const used = typeof input.twofa === 'object' ? 'passkey_refused' : 'two_factor_invalid'
+  if (!isBegun) return refusedUnlessDone(deps, caller, input, used)
   await setAtVault(deps, account, input.newPassword, withdrawal(told))
   await reopenSignIn(deps, account, [])
 }
@@ -138,7 +151,7 @@ export async function repeatPasswordChange(
   requireNoChange(deps, account)
   if (name !== undefined && name !== account.name) throw refusal
   if (replaceKeys && account.keysReplacedIn !== account.generation) throw refusal
-  if (!(await isPasswordOf(deps, account.id, newPassword))) throw refusal
+  if (!(await isPasswordOf(deps, account, newPassword))) throw refusal
 }
 
 /** @throws DomainError `temporarily_unavailable` while an earlier change may still be at the vault */
@@ -157,7 +170,7 @@ function requireNoChange(deps: Deps, { changingUntilMs = 0 }: Profile): void {
  */
 export async function resetPassword(
   deps: ProofDeps,
-  input: { code: string; password: string; twofa?: string | undefined },
+  input: { code: string; password: string; twofa?: GivenFactor },
 ): Promise<void> {
   await retryRaces(deps, () => resetOnce(deps, input))
 }
@@ -165,24 +178,16 @@ export async function resetPassword(
 async function resetOnce(deps: ProofDeps, input: Parameters<typeof resetPassword>[1]): Promise<void> {
   const code = await checkCode(deps, ['reset-password'], input.code)
   const account = await readAccount(deps, code.accountId)
-  if (!account || account.resetCode !== code.lookup) throw new DomainError('invalid_code')
-  requireActive(account)
+  if (!account) throw new DomainError('invalid_code')
   const requestMac = deps.keyring
-    .mac('reset', code.lookup, input.password, input.twofa ?? '')
+    .mac('reset', code.lookup, input.password, factorText(input.twofa))
     .toString('base64url')
   const isRepeat = code.usedBy === requestMac
+  // Whatever has replaced the code since, the answer is that of the first time.
+  if (!(code.isDone && isRepeat) && account.resetCode !== code.lookup) throw new DomainError('invalid_code')
+  requireActive(account)
   if (code.isDone && isRepeat) return
-  const bind: Write = {
-    update: code.key,
-    set: expr`SET #usedBy = ${requestMac}`,
-    if: join(
-      [
-        code.usable,
-        expr`attribute_not_exists(#done) AND (attribute_not_exists(#usedBy) OR #usedBy = ${requestMac})`,
-      ],
-      ' AND ',
-    ),
-  }
+  const bind = bindCode(deps, code, requestMac)
   // Nobody has proved an unconfirmed address, so neither its keys nor its second factor are its owner's.
   const isProven = account.emailVerified
   const asksFactor = account.totp && isProven && !isRepeat
@@ -190,11 +195,13 @@ async function resetOnce(deps: ProofDeps, input: Parameters<typeof resetPassword
   const replaced = isProven ? undefined : await replaceEveryKey(deps, account)
   // The first try of this request has told the owner.
   const told = isRepeat ? [] : announce(deps, account, 'password-reset')
+  // The code has arrived, so mail does.
+  const trusted = trustAddress(deps.clock.nowMs())
   try {
     await endSessionsFirst(deps, account, {
       factor,
-      set: replaced?.set ?? [],
-      remove: isProven ? [] : [expr`#totp`],
+      set: [...(replaced?.set ?? []), ...trusted.set],
+      remove: [...(isProven ? [] : [expr`#totp`]), ...trusted.remove],
       unchanged: replaced && [replaced.unchanged],
       writes: [bind, ...told, ...(replaced?.writes ?? [])],
       isReset: true,
@@ -205,12 +212,28 @@ async function resetOnce(deps: ProofDeps, input: Parameters<typeof resetPassword
     // A copy of this request may have been first.
     const now = await checkCode(deps, ['reset-password'], input.code)
     if (now.isDone && now.usedBy === requestMac) return
-    throw new DomainError('invalid_code')
+    throw new DomainError(isOtherwiseUsed(error, factor, 2) ? 'passkey_refused' : 'invalid_code')
   }
-  const unbind: Write = { update: code.key, set: expr`REMOVE #usedBy` }
+  const unbind: Write = { update: code.key, set: expr`REMOVE #usedBy, #repeatUntilMs` }
   await setAtVault(deps, account, input.password, [unbind, ...withdrawal(told)])
   const done: Write = { update: code.key, set: expr`SET #done = ${true}`, if: expr`#usedBy = ${requestMac}` }
   await reopenSignIn(deps, account, [done])
+}
+
+/**
+ * The write that binds a code to the first request that uses it. Only this request may use the code from then on, so
+ * it may do so for longer than the code lives.
+ */
+function bindCode(deps: Deps, code: CheckedCode, requestMac: string): Write {
+  const isRepeat = code.usedBy === requestMac
+  const bound = expr`SET #usedBy = ${requestMac}`
+  const isOurs = expr`attribute_not_exists(#done) AND (attribute_not_exists(#usedBy) OR #usedBy = ${requestMac})`
+  const isKept = expr`#triesLeft > ${0} AND #repeatUntilMs > ${deps.clock.nowMs()}`
+  return {
+    update: code.key,
+    set: isRepeat ? bound : join([bound, code.keepForRepeats], ', '),
+    if: join([isRepeat ? isKept : code.usable, isOurs], ' AND '),
+  }
 }
 
 /**
@@ -244,14 +267,19 @@ async function endSessionsFirst(
       ...change.set,
       ...(factor ? [factor.set] : []),
     ],
-    [...holder.remove, ...(change.remove ?? []), ...(factor?.remove ? [factor.remove] : [])],
+    // No device has signed in with the new password yet.
+    [...holder.remove, expr`#devices`, ...(change.remove ?? []), ...(factor?.remove ? [factor.remove] : [])],
   )
   const unchanged = join(
     [expr`#generation = ${account.generation} AND #status = ${'active'}`, ...(change.unchanged ?? [])],
     ' AND ',
   )
   requireNoChange(deps, account)
-  await writeProfile(deps, account, set, guardedBy(unchanged, factor), [...writes, ...(factor?.told ?? [])])
+  await writeAll(deps, [
+    { update: keys.profile(account.id), set, if: guardedBy(unchanged, factor) },
+    ...writes,
+    ...(factor?.writes ?? []),
+  ])
 }
 
 /**
@@ -278,17 +306,5 @@ async function setAtVault(
 async function reopenSignIn(deps: Deps<'table'>, account: Profile, writes: Write[]): Promise<void> {
   const set = expr`SET #updatedAtMs = ${deps.clock.nowMs()} REMOVE #changingUntilMs`
   const condition = expr`#generation = ${account.generation + 1}`
-  await writeProfile(deps, account, set, condition, writes).catch(ignoreRefusal)
-}
-
-/** Writes the profile alone in a plain write, if possible: a plain write costs half of a transaction. */
-async function writeProfile(
-  { table }: Deps<'table'>,
-  { id }: Profile,
-  set: Expression,
-  condition: Expression,
-  others: Write[],
-): Promise<void> {
-  if (others.length === 0) await table.update(keys.profile(id), set, condition)
-  else await table.transact([{ update: keys.profile(id), set, if: condition }, ...others])
+  await writeUnlessDone(deps, [{ update: keys.profile(account.id), set, if: condition }, ...writes])
 }

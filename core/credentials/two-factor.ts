@@ -1,12 +1,18 @@
-import { type Account, type Profile, requireConfirmed, type SessionCaller } from '../account/account.ts'
+import {
+  type Account,
+  type Profile,
+  readAccount,
+  requireConfirmed,
+  type SessionCaller,
+} from '../account/account.ts'
 import { changeSession } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
 import { announce } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
-import { attr, type Expression, expr, join, setRemove } from '../table/expression.ts'
+import { attr, type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
-import { MINUTE_MS } from '../time.ts'
+import { HOUR_MS, MINUTE_MS, REPEAT_MS } from '../time.ts'
 import { changeHolder } from './holder.ts'
 
 /** The number of wrong codes in a row that lock two-factor codes, and how long the lock lasts. */
@@ -25,12 +31,33 @@ export interface SecondFactor {
   set: Expression
   remove?: Expression
   condition: Expression
-  /** What tells the owner of a recovery code that is used up. It belongs in the same transaction. */
-  told: Write[]
+  /**
+   * Writes on other items, for the same transaction: what tells the owner of a recovery code that is used up, or
+   * that a challenge is answered.
+   */
+  writes: Write[]
 }
 
+/** A second factor that is no code: an answer that it checks itself. */
+export interface AnsweredFactor {
+  /** Stands for the answer where a request is compared with an earlier one. */
+  text: string
+  check(account: Profile): Promise<SecondFactor>
+}
+
+/** A second factor as a request brings it: a typed code, or something else that proves as much. */
+export type GivenFactor = string | AnsweredFactor | undefined
+
+/** The text by which a repeat of a request is recognised. */
+export const factorText = (given: GivenFactor): string =>
+  typeof given === 'object' ? given.text : (given ?? '')
+
+/** For so long an enrolment that is begun again shows the same seed, so that a QR code on a screen stays good. */
+const SAME_SEED_MS = HOUR_MS
+
 /**
- * Begins or restarts enrolment. The seed has no effect until a code confirms it.
+ * Begins enrolment, or shows the one again that this session has begun. The seed has no effect until a code confirms
+ * it. Each session has a seed of its own: a stranger in another session must not know the seed that the owner confirms.
  * @returns the seed in base32, the `otpauth://` URI, and the URI as a QR code in SVG.
  * @throws DomainError `email_unconfirmed`, `two_factor_enabled`, `conflict`
  */
@@ -38,23 +65,35 @@ export async function enrolTwoFactor(
   deps: TwoFactorDeps,
   caller: SessionCaller,
 ): Promise<{ seed: string; uri: string; svg: string }> {
-  return changeSession(deps, caller, async ({ account }) => {
+  const nowMs = deps.clock.nowMs()
+  return changeSession(deps, caller, async ({ account, sessionId }) => {
     requireConfirmed(account)
     if (account.totp) throw new DomainError('two_factor_enabled')
-    const { seed, uri, svg } = deps.totp.enrol(account.email)
-    const pending = await deps.secrets.encrypt(account.id, seed)
+    const begun = account.totpPending?.[sessionId]
+    if (begun && nowMs - begun.atMs < SAME_SEED_MS)
+      return deps.totp.enrol(account.email, await deps.secrets.decrypt(account.id, begun.seed))
+    const enrolment = deps.totp.enrol(account.email)
+    const seed = await deps.secrets.encrypt(account.id, enrolment.seed)
+    const others = Object.entries(account.totpPending ?? {}).filter(([id]) =>
+      Object.hasOwn(account.sessions, id),
+    )
+    const pending = { ...Object.fromEntries(others), [sessionId]: { seed, atMs: nowMs } }
+    const unchanged = unchangedSince(account, ['totpPending', 'totp'])
     await deps.table.update(
       keys.profile(account.id),
       expr`SET #totpPending = ${pending}`,
-      expr`attribute_not_exists(#totp) AND #status = ${'active'}`,
+      join(
+        [unchanged, expr`#status = ${'active'} AND attribute_exists(#sessions.${attr(sessionId)})`],
+        ' AND ',
+      ),
     )
-    return { seed, uri, svg }
+    return enrolment
   })
 }
 
 /**
  * Switches two-factor authentication on with a code of the enrolled seed. Every session but the caller's ends. For
- * as long as the code is valid and no other was used, a repeat gets the same recovery codes.
+ * an hour, while no other code was used, a repeat gets the same recovery codes.
  * @returns ten recovery codes, which cannot be read again later.
  * @throws DomainError `email_unconfirmed`, `two_factor_not_enrolled`, `two_factor_enabled`, `two_factor_invalid`,
  *   `two_factor_locked`, `conflict`
@@ -69,18 +108,16 @@ export async function activateTwoFactor(
     if (account.totp) return repeatActivation(deps, account, account.totp, code)
     if (account.totpPending === undefined) throw new DomainError('two_factor_not_enrolled')
     await countAttempt(deps, account)
-    const seed = await deps.secrets.decrypt(account.id, account.totpPending)
-    const step = deps.totp.stepOf(seed, code, deps.clock.nowMs())
-    if (step === undefined) throw new DomainError('two_factor_invalid')
+    const { begunBy, sealed, seed, step } = await findSeed(deps, account, account.totpPending, code)
     const codes = recoveryCodesOf(deps, account.id, seed)
     const recovery = Object.fromEntries(codes.map((each) => [recoveryMac(deps, account.id, each), true]))
-    const totp = { seed: account.totpPending, lastStep: step, recovery }
+    const totp = { seed: sealed, lastStep: step, recovery }
     const { set, remove, unchanged } = changeHolder(account, { sessionId })
     await deps.table.transact([
       {
         update: keys.profile(account.id),
         set: setRemove([...set, expr`#totp = ${totp}, #twofaTries = ${0}`], [...remove, expr`#twofaOffBy`]),
-        if: join([expr`#totpPending = ${account.totpPending}`, ...unchanged], ' AND '),
+        if: join([expr`#totpPending.${attr(begunBy)}.#seed = ${sealed}`, ...unchanged], ' AND '),
       },
       ...announce(deps, account, 'two-factor-on'),
     ])
@@ -88,11 +125,28 @@ export async function activateTwoFactor(
   })
 }
 
-/** Steps of 30 s for which a code that has just been used may still be recognised. */
-const REPEAT_STEPS = 2
+/**
+ * The seed that a code belongs to. Whoever has scanned a QR code may have signed in again since, so the seeds of all
+ * sessions count. A stranger's seed does no harm here, because only the stranger's app shows its codes.
+ * @throws DomainError `two_factor_invalid`
+ */
+async function findSeed(
+  deps: TwoFactorDeps,
+  account: Account,
+  pending: NonNullable<Profile['totpPending']>,
+  code: string,
+) {
+  const newestFirst = Object.entries(pending).sort(([, a], [, b]) => b.atMs - a.atMs)
+  for (const [begunBy, { seed: sealed }] of newestFirst) {
+    const seed = await deps.secrets.decrypt(account.id, sealed)
+    const step = deps.totp.stepOf(seed, code, deps.clock.nowMs())
+    if (step !== undefined) return { begunBy, sealed, seed, step }
+  }
+  throw new DomainError('two_factor_invalid')
+}
 
 /**
- * The recovery codes again, for the code that has just switched two-factor authentication on.
+ * The recovery codes again, for the code that has switched two-factor authentication on, within an hour.
  * @throws DomainError `two_factor_enabled` for every other request, `two_factor_locked`
  */
 async function repeatActivation(
@@ -101,14 +155,14 @@ async function repeatActivation(
   { seed: sealed, lastStep, recovery }: NonNullable<Profile['totp']>,
   code: string,
 ): Promise<string[]> {
-  const nowMs = deps.clock.nowMs()
+  const usedAtMs = lastStep * STEP_MS
   const mayBeRepeat =
-    Object.keys(recovery).length === RECOVERY_CODES && Math.abs(nowMs / STEP_MS - lastStep) <= REPEAT_STEPS
+    Object.keys(recovery).length === RECOVERY_CODES && deps.clock.nowMs() - usedAtMs < REPEAT_MS
   if (!mayBeRepeat) throw new DomainError('two_factor_enabled')
   // A guess counts as a try, as everywhere.
   await countAttempt(deps, account)
   const seed = await deps.secrets.decrypt(account.id, sealed)
-  const isSame = deps.totp.stepOf(seed, code, nowMs) === lastStep
+  const isSame = deps.totp.stepOf(seed, code, usedAtMs) === lastStep
   const codes = recoveryCodesOf(deps, account.id, seed)
   const areUnused = codes.every((each) => Object.hasOwn(recovery, recoveryMac(deps, account.id, each)))
   if (!isSame || !areUnused) throw new DomainError('two_factor_enabled')
@@ -128,37 +182,49 @@ async function repeatActivation(
 export async function removeTwoFactor(
   deps: TwoFactorDeps,
   caller: SessionCaller,
-  code: string,
+  code: string | AnsweredFactor,
 ): Promise<void> {
-  const mac = deps.keyring.mac('two-factor-off', caller.account.id, code).toString('base64url').slice(0, 22)
+  const text = factorText(code)
+  const mac = deps.keyring.mac('two-factor-off', caller.account.id, text).toString('base64url').slice(0, 22)
   await changeSession(deps, caller, async ({ account, sessionId }) => {
     if (!account.totp && account.twofaOffBy === mac) return
     if (!account.totp) throw new DomainError('two_factor_not_enrolled')
-    const { condition, told } = await checkSecondFactor(deps, account, code)
+    const factor = await checkSecondFactor(deps, account, code)
     const { set, remove, unchanged } = changeHolder(account, { sessionId })
-    await deps.table.transact([
-      {
-        update: keys.profile(account.id),
-        set: setRemove([...set, expr`#twofaTries = ${0}, #twofaOffBy = ${mac}`], [...remove, expr`#totp`]),
-        if: join([condition, ...unchanged], ' AND '),
-      },
-      ...told,
-      ...announce(deps, account, 'two-factor-off'),
-    ])
+    // A code goes with the seed, so nothing of it is stored; a passkey stays.
+    const used = typeof code === 'object' ? [factor.set] : []
+    const off = expr`#twofaTries = ${0}, #twofaOffBy = ${mac}`
+    try {
+      await deps.table.transact([
+        {
+          update: keys.profile(account.id),
+          set: setRemove([...set, ...used, off], [...remove, expr`#totp`]),
+          if: join([factor.condition, ...unchanged], ' AND '),
+        },
+        ...factor.writes,
+        ...announce(deps, account, 'two-factor-off'),
+      ])
+    } catch (error) {
+      if (!isOtherwiseUsed(error, factor)) throw error
+      // A concurrent copy of this request may have been first.
+      const now = await readAccount(deps, account.id)
+      if (now?.totp || now?.twofaOffBy !== mac) throw new DomainError('passkey_refused')
+    }
   })
 }
 
 /**
- * Checks a code of the authenticator app or a recovery code. The try is counted before the code is checked,
+ * Checks a code of the authenticator app, a recovery code, or what else was given in its place. The try is counted before the code is checked,
  * so that concurrent guesses are counted one by one.
- * @throws DomainError `two_factor_required`, `two_factor_invalid`, `two_factor_locked`
+ * @throws DomainError `two_factor_required`, `two_factor_invalid`, `two_factor_locked`, `passkey_refused`
  * @throws Error if the account has no second factor
  */
 export async function checkSecondFactor(
   deps: TwoFactorDeps,
   account: Profile,
-  typed: string | undefined,
+  typed: GivenFactor,
 ): Promise<SecondFactor> {
+  if (typeof typed === 'object') return typed.check(account)
   const { totp } = account
   if (!totp) throw new Error('the account has no second factor')
   if (typed === undefined) throw new DomainError('two_factor_required')
@@ -172,7 +238,7 @@ export async function checkSecondFactor(
       set,
       remove: code,
       condition: expr`attribute_exists(#totp.#recovery.${attr(mac)})`,
-      told: announce(deps, account, 'recovery-code-used'),
+      writes: announce(deps, account, 'recovery-code-used'),
     }
   }
   const seed = await deps.secrets.decrypt(account.id, totp.seed)
@@ -181,9 +247,19 @@ export async function checkSecondFactor(
   return {
     set: expr`#twofaTries = ${0}, #totp.#lastStep = ${step}`,
     condition: expr`#totp.#lastStep < ${step} AND #totp.#seed = ${totp.seed}`,
-    told: [],
+    writes: [],
   }
 }
+
+/**
+ * Whether a transaction failed only because an earlier request has used the answer of the factor, so that another
+ * try would fail alike.
+ * @param ownWrites number of the writes before the factor's own.
+ */
+export const isOtherwiseUsed = (error: unknown, factor: SecondFactor | undefined, ownWrites = 1): boolean =>
+  factor !== undefined &&
+  error instanceof ConditionFailed &&
+  [...error.failed.keys()].every((at) => at >= ownWrites)
 
 /** The profile's update with what the factor adds. `remove` are further paths to remove. */
 export function withFactor(

@@ -5,6 +5,8 @@ export const securityEvents = [
   'two-factor-on',
   'two-factor-off',
   'recovery-code-used',
+  'passkey-added',
+  'passkey-removed',
   'key-created',
   'keys-replaced',
   'address-is-changing',
@@ -48,6 +50,16 @@ export const securityTexts: Record<SecurityEvent, { subject: string; happened: s
     subject: 'A recovery code was used',
     happened: 'One of the recovery codes of your account was used. It does not work again.',
     next: 'If this was not you, somebody else has your recovery codes. Please change your password now. Then switch two-factor authentication off and on again to get new codes.',
+  },
+  'passkey-added': {
+    subject: 'A passkey was added to your account',
+    happened: 'A passkey was added to your account. It signs in without your password and without a code.',
+    next: 'If this was not you, please delete the passkey and change your password now. That ends every session.',
+  },
+  'passkey-removed': {
+    subject: 'A passkey was removed from your account',
+    happened: 'A passkey was removed from your account. It does not sign in any more.',
+    next: CHANGE_PASSWORD,
   },
   'key-created': {
     subject: 'You have a new application key',

@@ -22,11 +22,15 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | revoked key       | ACCOUNT#<id>           | REVOKED#<id>                       | the mark of an application key that its owner has revoked        | 48 hours                                          |
  * | invoice           | ACCOUNT#<id>           | INVOICE#<purchase id>              | what the list of invoices shows of a purchase that was paid      | for good                                          |
  * | notice            | ACCOUNT#<id>           | NOTICE#<id>                        | something to tell the user; ids are time-ordered                 | for good                                          |
- * | queued mail       | ACCOUNT#<id>           | MAIL#<id>                          | a mail that is not yet known to be sent                          | until sent; 7 days (with a code: 24 hours)        |
+ * | queued mail       | ACCOUNT#<id>           | MAIL#<id>                          | a mail that is not yet known to be sent                          | until sent; 7 days (with a code: as long as it)   |
  * | e-mail guard      | EMAIL#<normalised>     | #GUARD                             | account of the address: makes addresses unique, finds accounts   | as long as the address                            |
  * | username guard    | USERNAME#<lower>       | #GUARD                             | account of the username                                          | as long as the username                           |
- * | mailed code       | CODE#<look-up half>    | #CODE                              | purpose, account, expiry, tries left                             | until used; 24 hours (password reset: 10 minutes) |
+ * | password tries    | as the guard           | #TRIES                             | wrong passwords typed for the name, known or not                 | 15 minutes after the last                         |
+ * | mailed code       | CODE#<look-up half>    | #CODE                              | purpose, account, expiry, tries left                             | 2 hours longer than it is valid                   |
+ * | passkey challenge | CHALLENGE#<id>         | #CHALLENGE                         | a challenge that was answered, so that nobody answers it again   | 10 minutes                                        |
  * | mail asked for    | ASK#<purpose>#<e-mail> | #ASK                               | a request by anyone for a mail with a code                       | 24 hours                                          |
+ * | address change    | CHANGE#<e-mail>        | #CHANGE#<id>                       | an account that asked to change its address to this one          | 7 days                                            |
+ * | hourly limit      | LIMIT#<mac>            | #LIMIT#<hour>                      | how often something has happened within an hour                  | 2 hours                                           |
  * | key look-up       | APIKEY#<hash>          | #KEY                               | account of the default application key                           | until rotated                                     |
  * | customer look-up  | CUSTOMER#<cus_>        | #CUSTOMER                          | account of Stripe's customer                                     | until deleted at Stripe                           |
  * | payment look-up   | PAYMENT#<pi_>          | #PAYMENT                           | purchase of a payment; due until the two were compared           | for good                                          |
@@ -50,6 +54,12 @@ const ownedBy = (accountId: string) => `ACCOUNT#${accountId}`
 /** Id of the account that owns an item of its partition. */
 export const accountIdIn = ({ pk }: Key): string => pk.slice(ownedBy('').length)
 
+/** Outside `keys`, so that functions without passkeys do not carry it. */
+export const challengeKey = (challengeId: string): Key => ({
+  pk: `CHALLENGE#${challengeId}`,
+  sk: '#CHALLENGE',
+})
+
 /** Outside `keys`, so that functions without payments do not carry it. */
 export const paymentKey = (paymentId: string): Key => ({ pk: `PAYMENT#${paymentId}`, sk: '#PAYMENT' })
 
@@ -69,6 +79,9 @@ export const DAY_PREFIX = 'DAY#'
 
 /** A day (days since 1970) in the form for sort keys. */
 export const dayKey = (day: number): string => String(day).padStart(5, '0')
+
+/** Sort-key prefix of the accounts that asked to change their address to one address. */
+export const ADDRESS_CHANGE_PREFIX = '#CHANGE#'
 
 /** Prefix of the items that every request for an account reads at once. */
 export const CORE_PREFIX = '#'
@@ -122,11 +135,18 @@ export const keys = {
   mail: (accountId: string, mailId: string): Key => ({ pk: ownedBy(accountId), sk: `MAIL#${mailId}` }),
   emailGuard: (normalisedEmail: string): Key => ({ pk: `EMAIL#${normalisedEmail}`, sk: '#GUARD' }),
   usernameGuard: (lowerUsername: string): Key => ({ pk: `USERNAME#${lowerUsername}`, sk: '#GUARD' }),
+  passwordTries: ({ pk }: Key): Key => ({ pk, sk: '#TRIES' }),
   code: (lookup: string): Key => ({ pk: `CODE#${lookup}`, sk: '#CODE' }),
   ask: (purpose: string, normalisedEmail: string): Key => ({
     pk: `ASK#${purpose}#${normalisedEmail}`,
     sk: '#ASK',
   }),
+  addressChanges: (normalisedEmail: string): string => `CHANGE#${normalisedEmail}`,
+  addressChange: (normalisedEmail: string, accountId: string): Key => ({
+    pk: `CHANGE#${normalisedEmail}`,
+    sk: `${ADDRESS_CHANGE_PREFIX}${accountId}`,
+  }),
+  limit: (mac: string, hour: number): Key => ({ pk: `LIMIT#${mac}`, sk: `#LIMIT#${hour}` }),
   job: (name: string): Key => ({ pk: `JOB#${name}`, sk: '#JOB' }),
   callBudget: (provider: 'stripe'): Key => ({ pk: `CALLS#${provider}`, sk: '#CALLS' }),
   event: (eventId: string): Key => ({ pk: `EVENT#${eventId}`, sk: '#EVENT' }),
@@ -144,9 +164,16 @@ export const REVOKED_KEY_KEPT_MS = REQUEST_KEPT_MS
 /** Longer than the three days for which a repeated consume is recognised. */
 export const SPENT_IDS_KEPT_MS = 4 * DAY_MS
 export const NEWS_MAIL_KEPT_MS = 7 * DAY_MS
+/** As long as the longest-lived code. Before a mail is sent, its own code decides. */
 export const CODE_MAIL_KEPT_MS = DAY_MS
 export const CONFIRMATION_CODE_KEPT_MS = DAY_MS
 export const RESET_CODE_KEPT_MS = 10 * MINUTE_MS
+/** Longer than the five minutes for which a challenge may be answered, because clocks differ. */
+export const CHALLENGE_KEPT_MS = 10 * MINUTE_MS
+/** After its expiry a code can be made valid again for as long as an address may get no more mails. */
+export const EXPIRED_CODE_KEPT_MS = 120 * MINUTE_MS
+export const ADDRESS_CHANGE_KEPT_MS = 7 * DAY_MS
+export const LIMIT_KEPT_MS = 120 * MINUTE_MS
 export const MAIL_REQUEST_KEPT_MS = DAY_MS
 /** Stripe redelivers an event for three days and lists it for thirty. */
 export const STRIPE_EVENT_KEPT_MS = 30 * DAY_MS

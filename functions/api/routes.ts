@@ -61,7 +61,7 @@ export const api = place('api', {
         z.refine(bothPasswords, { path: ['newPassword'], error: 'goes with oldPassword, both or neither' }),
       ),
     responses: { 200: z.pick(account, { email: true, name: true, createdAt: true, _id: true }) },
-    errors: ['wrong_password', 'password_refused', ...secondFactorErrors],
+    errors: ['wrong_password', 'password_locked', 'password_refused', ...secondFactorErrors],
     refusalAfter: 'session_ended',
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },
@@ -83,7 +83,7 @@ export const api = place('api', {
     auth: 'public',
     body: credentials,
     responses: { 200: message },
-    errors: ['invalid_credentials', ...secondFactorErrors, 'account_suspended'],
+    errors: ['invalid_credentials', 'password_locked', ...secondFactorErrors, 'account_suspended'],
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
   },
   notifications: {

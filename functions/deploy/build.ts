@@ -67,10 +67,14 @@ function onlyWhatIsUsed(fn: Deployed): Plugin {
 const optionalModules: Record<string, { name: string; isUnusedBy: (row: Placed) => boolean }> = {
   'functions/http/gate.ts': { name: 'gate', isUnusedBy: ({ auth }) => auth !== 'account' },
   'functions/http/proof.ts': { name: 'checkProof', isUnusedBy: ({ proof }) => proof !== 'recent' },
+  'functions/http/source-limit.ts': {
+    name: 'limitSource',
+    isUnusedBy: ({ sourceLimit }) => !sourceLimit,
+  },
   'functions/http/form.ts': { name: 'parseForm', isUnusedBy: ({ form }) => !form },
 }
 
-const stubOf = (name: string) => `export function ${name}() { throw new Error('built without ${name}') }`
+const stubOf = (name: string) => `export function ${name}() { throw Error('not bundled') }`
 
 /**
  * Makes the imports that `live.ts` awaits static. `import().then()` stays: such a module loads at its first
@@ -86,7 +90,7 @@ function importStatically(code: string): string {
 }
 
 /** Properties of a row that only the OpenAPI document and the deployment read. */
-const FOR_THE_DOCUMENT = ['summary', 'description', 'errors']
+const FOR_THE_DOCUMENT = ['summary', 'description', 'errors', 'token']
 
 /** The entries that a row uses of a module's table: rows by name, or texts by error code. */
 function usedTableOf(module: string, row: Placed): UsedTable | undefined {

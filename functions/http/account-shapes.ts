@@ -22,14 +22,17 @@ export const emcpAccount = (account: Account, name: string, currency: string) =>
 
 /**
  * GreenCloud's account. The display name is split at its last space; without a space `surname` is "".
- * `address` and `bundle` are null until the account has one.
+ * `address` and `bundle` are null until the account has one, and `emailUndeliverable` is there only if it is true.
  */
 export function greencloudAccount(account: AccountOverview) {
-  const { id, email, displayName, address, bundle, currency, flags } = account
+  const { id, email, isEmailUndeliverable, pendingEmail, displayName, address, bundle, currency, flags } =
+    account
   const split = displayName.lastIndexOf(' ')
   return {
     id,
     email,
+    ...(isEmailUndeliverable && { emailUndeliverable: true as const }),
+    pendingEmail,
     name: split < 0 ? displayName : displayName.slice(0, split),
     surname: split < 0 ? '' : displayName.slice(split + 1),
     address: address ? greencloudAddress(address) : null,

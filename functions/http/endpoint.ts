@@ -15,6 +15,7 @@ import { print, requestLog } from './log.ts'
 import { problemDetails, problems, skylinkFailure } from './problems.ts'
 import { checkProof } from './proof.ts'
 import type { Need, Placed, Row } from './route.ts'
+import { limitSource } from './source-limit.ts'
 import { validate } from './validate.ts'
 
 type Event = APIGatewayProxyEventV2WithLambdaAuthorizer<Claims>
@@ -83,7 +84,7 @@ const SECURITY_HEADERS = {
 type Handle<R extends Placed> = (request: Request<R>) => Promise<Replies<R> | Bare<R>>
 
 /**
- * The Lambda handler of a row: gate, input, proof, domain call, output, in this order, and one log line.
+ * The Lambda handler of a row: gate, input, limit, proof, domain call, output, in this order, and one log line.
  *
  * @param handle returns the body of the row's only success status, or `reply(status, body)` where there are
  *   several.
@@ -117,6 +118,7 @@ export function endpoint<const R extends Placed>(
         return success(row, await repeat(orRefuse(request, refusal), refusal))
       }
       const wanted = request()
+      if (row.sourceLimit) await limitSource(deps, row.sourceLimit, event.requestContext.http.sourceIp)
       if (row.proof === 'recent') await checkProof(deps, caller as Callers['account'], event.headers)
       return success(row, await handle(wanted))
     })
@@ -193,9 +195,9 @@ function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
   return {
     onError(request) {
       const error = asDomainError(request.error)
-      const { status } = problems[error.code]
+      const { status, challenge = 'Bearer' } = problems[error.code]
       const headers: Record<string, string> = { ...SECURITY_HEADERS }
-      if (status === 401) headers['www-authenticate'] = 'Bearer'
+      if (status === 401) headers['www-authenticate'] = challenge
       const retryAfterSeconds = error.retryAfterSeconds ?? (status === 503 ? UNAVAILABLE_SECONDS : undefined)
       if (retryAfterSeconds !== undefined) headers['retry-after'] = String(retryAfterSeconds)
       const { requestId } = request.event.requestContext

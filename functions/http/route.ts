@@ -1,4 +1,5 @@
 import type { $ZodType as Schema } from 'zod/v4/core'
+import type { Limited } from '../../core/credentials/hourly-limit.ts'
 import type { ErrorCode } from '../../core/errors.ts'
 import type { Ports } from '../../core/ports.ts'
 
@@ -39,12 +40,19 @@ export interface Row {
    * application key, which the domain checks in the write that spends.
    */
   auth: 'public' | 'account' | 'key'
+  /** For a public endpoint that also takes an access token, which its handler checks. */
+  token?: 'optional'
   /**
    * For endpoints that change who gets into an account. `recent`: `endpoint` demands that the session's user
    * proved who they are in the last ten minutes, or a proof in the headers `X-Proof-Password` or
    * `X-Proof-Code`. `own`: the domain call takes the proof from the body and demands it.
    */
   proof?: 'recent' | 'own'
+  /**
+   * For public endpoints that make accounts or mails: `endpoint` counts the requests of each network address under
+   * this limit. The row needs the table and the keyring.
+   */
+  sourceLimit?: Limited
   path?: Schema
   query?: Schema
   /** Lower-cased headers that the handler sees. */

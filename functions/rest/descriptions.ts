@@ -7,8 +7,11 @@ export const descriptions = {
     '`POST /v1/auth/activate`. Only a confirmed account can put a card on file and buy.',
     '',
     '- 409: another account has this username or this e-mail address.',
+    '- A mailbox gets six such mails an hour, whatever dots or plus tags its address is written with. The mails of further',
+    'registrations follow in the next hours.',
+    '- 429: too many registrations came from this network address within an hour. Wait for Retry-After.',
     '- After a crash, a time-out or a 503 send the same request again: for 50 minutes it resumes where it stopped. Any',
-    'other request for the names is refused with 409 meanwhile. One that has finished is answered 201 again for as long,',
+    'other request for the names is refused with 409 meanwhile. One that has finished is answered 201 again for an hour,',
     'and mails nothing more. A registration that never finishes frees its names after an hour.',
   ),
   getUser: markdown(
@@ -31,6 +34,8 @@ export const descriptions = {
     '- A **confirmed address** stays until the code that is mailed to the new address is sent to',
     '`POST /v1/auth/activate`; the old address gets a mail. Whether the new address is taken shows only on activation.',
     '- The same change of a confirmed address within a minute mails nothing again; later it mails another code.',
+    'So does `POST /v1/auth/resend` with the new address.',
+    '- Setting the **present address** again cancels a change that waits, and ends `emailUndeliverable` of `GET /v1/user`.',
     '- 429: the address can be changed 5 times an hour. Wait for Retry-After.',
   ),
 }

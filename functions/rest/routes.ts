@@ -29,10 +29,11 @@ export const rest = place('rest', {
     summary: 'Registers an account and mails the code that confirms its address',
     description: descriptions.createUser,
     auth: 'public',
+    sourceLimit: 'register',
     body: z.strictObject({ username, email, password }),
     form: true,
     responses: { 201: envelope },
-    errors: ['username_taken', 'email_taken', 'password_refused'],
+    errors: ['username_taken', 'email_taken', 'password_refused', 'password_locked'],
     needs: ['table', 'identity', 'keyring', 'mail'],
   },
   getUser: {

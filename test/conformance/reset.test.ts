@@ -137,7 +137,10 @@ test.each([
 test('only the newest of three codes works, in whatever order they are tried', async () => {
   const person = await app.signUp()
   const codes = []
-  for (let count = 0; count < 3; count++) codes.push(await resetCode(app, person.email))
+  for (let count = 0; count < 3; count++) {
+    codes.push(await resetCode(app, person.email))
+    app.advance(count < 2 ? 600_000 : 0)
+  }
   const [first = '', second = '', third = ''] = codes
   for (const code of [second, first]) invalid(await reset({ code }))
   expect((await reset({ code: third })).status).toBe(204)

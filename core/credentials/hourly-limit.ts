@@ -1,0 +1,55 @@
+import { emailKey } from '../account/fields.ts'
+import type { Deps } from '../ports.ts'
+import { expr } from '../table/expression.ts'
+import { keys, LIMIT_KEPT_MS, ttlAt } from '../table/keys.ts'
+import { ConditionFailed } from '../table/table.ts'
+import { HOUR_MS } from '../time.ts'
+
+/**
+ * How often each thing may happen within an hour of the clock.
+ * - `confirm-to`, `reset-to`: mails to one mailbox that strangers can cause, because its owner has not proved the
+ *   address yet. They are counted apart, so that nobody who registers a stranger's address keeps its owner from a reset.
+ * - `register`, `ask-for-mail`: requests from one network address. A whole company may share an address.
+ */
+const HOURLY = { 'confirm-to': 6, 'reset-to': 6, register: 300, 'ask-for-mail': 600 }
+
+export type Limited = keyof typeof HOURLY
+
+/**
+ * Counts one more event within this hour: one write. The table holds a MAC of the subject for two hours at most, so
+ * that it does not tell who asked.
+ * @returns how many seconds the limit lasts; 0 if the event is within the limit.
+ */
+export async function countInHour(
+  deps: Deps<'table' | 'keyring'>,
+  what: Limited,
+  subject: string,
+): Promise<number> {
+  const nowMs = deps.clock.nowMs()
+  const hour = Math.floor(nowMs / HOUR_MS)
+  const mac = deps.keyring.mac('hourly-limit', what, subject).toString('base64url').slice(0, 22)
+  const { ttl } = ttlAt(nowMs + LIMIT_KEPT_MS)
+  try {
+    await deps.table.update(
+      keys.limit(mac, hour),
+      expr`SET #ttl = ${ttl} ADD #count ${1}`,
+      expr`attribute_not_exists(#count) OR #count < ${HOURLY[what]}`,
+    )
+    return 0
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error
+    return Math.ceil(((hour + 1) * HOUR_MS - nowMs) / 1000)
+  }
+}
+
+/**
+ * Names the mailbox behind an address, for limits alone: many providers ignore dots and what follows a plus. The
+ * forms with a plus have a limit of their own, so that nobody uses up the limit of the plain address with them.
+ */
+export function mailboxOf(address: string): string {
+  const key = emailKey(address)
+  const at = key.lastIndexOf('@')
+  const [name = '', ...tags] = key.slice(0, at).replaceAll('.', '').split('+')
+  const domain = key.slice(at + 1).replace(/^googlemail\.com$/, 'gmail.com')
+  return `${name}${tags.length > 0 ? '+' : ''}@${domain}`
+}
