@@ -1,12 +1,7 @@
 import * as z from 'zod/mini'
+import { cutText } from '../http/cut-text.ts'
 import { markdown } from '../http/markdown.ts'
 import { place } from '../http/route.ts'
-
-/** Longer text is cut, and so no signature: it is refused as every other that is wrong. */
-const signature = z.string().check(
-  z.overwrite((text) => text.slice(0, 4096)),
-  z.maxLength(4096),
-)
 
 export const webhooks = place('webhooks', {
   stripe: {
@@ -24,7 +19,7 @@ export const webhooks = place('webhooks', {
       'event again.',
     ),
     auth: 'public',
-    headers: z.object({ 'stripe-signature': z.optional(signature) }),
+    headers: z.object({ 'stripe-signature': z.optional(cutText(4096)) }),
     raw: true,
     responses: { 200: z.object({ received: z.literal(true) }) },
     errors: ['webhook_refused'],
