@@ -561,6 +561,16 @@ export interface Payments {
    * nothing: the secret key may be that of another account.
    */
   readCustomer(customerId: string): Promise<PaymentCustomer | 'deleted' | undefined>
+  /**
+   * Ids of the account's customers that have this e-mail address now, most recent first: also such a one whose id
+   * got lost because the process died after its creation. At most 100.
+   */
+  findCustomers(accountId: string, email: string): Promise<string[]>
+  /**
+   * Deletes the customer with its cards for good. Its payments stay. `deleted` also if it was deleted before;
+   * `absent` for an unknown id, which proves nothing, as with `readCustomer`.
+   */
+  deleteCustomer(customerId: string): Promise<'deleted' | 'absent'>
 
   /** Undefined for an unknown id, and for a payment method that is not a card. */
   readCard(paymentMethodId: string): Promise<PaymentCard | undefined>

@@ -15,8 +15,15 @@ const profileSchema = z.object({
   email: z.string(),
   /** Full name; absent until given. */
   name: z.optional(z.string()),
-  /** `pending`: registered, but the registration has not finished. */
-  status: z.enum(['pending', 'active', 'suspended', 'deactivated']),
+  /**
+   * `pending`: registered, but the registration has not finished. `erased`: the time of `eraseAtMs` has passed, so
+   * that nothing brings the account back; its names go once the services outside have forgotten it.
+   */
+  status: z.enum(['pending', 'active', 'suspended', 'deactivated', 'erased']),
+  /** When a deactivated account whose owner has deleted it is erased, epoch ms. Restoring it removes the time. */
+  eraseAtMs: z.optional(z.number()),
+  /** When the erasure was done: what is left is bookkeeping without a name. */
+  erasedAtMs: z.optional(z.number()),
   emailVerified: z.boolean(),
   /** Look-up halves of the valid mailed codes, one for each purpose. */
   confirmCode: z.optional(z.string()),
@@ -40,6 +47,8 @@ const profileSchema = z.object({
   ),
   /** When the owner last set an address or confirmed one, epoch ms. Bounces of earlier mails no longer count. */
   addressSinceMs: z.optional(z.number()),
+  /** Times of recent exports of the data, epoch ms, for the hourly limit. */
+  exportsMs: z.optional(z.array(z.number())),
   createdAtMs: z.number(),
   updatedAtMs: z.number(),
   lastLoginAtMs: z.optional(z.number()),
@@ -267,7 +276,7 @@ export interface Caller {
 export async function readCaller(deps: Deps<'table'>, claims: Claims): Promise<Caller> {
   const { accountId, sessionId } = claims
   const account = await readAccount(deps, accountId)
-  if (!account || account.status === 'pending') throw new DomainError('session_ended')
+  if (!account || isNobodys(account)) throw new DomainError('session_ended')
   const isLive = Object.hasOwn(account.sessions, sessionId)
   const nowMs = deps.clock.nowMs()
   if (claims.expiresAtSec * 1000 <= nowMs) {
@@ -288,8 +297,13 @@ export async function admitCaller(deps: Deps<'table'>, claims: Claims): Promise<
   return account
 }
 
+/** Whether nobody can get into the account: it is not there yet, or not there any more. */
+export const isNobodys = ({ status }: Pick<Profile, 'status'>): boolean =>
+  status === 'pending' || status === 'erased'
+
 function inactivity({ status }: Pick<Profile, 'status'>): DomainError | undefined {
   if (status === 'deactivated') return new DomainError('account_deactivated')
+  if (status === 'erased') return new DomainError('session_ended')
   return status === 'suspended' ? new DomainError('account_suspended') : undefined
 }
 

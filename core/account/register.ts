@@ -20,7 +20,7 @@ const PENDING_MS = HOUR_MS
 const RESUME_MS = PENDING_MS - 10 * MINUTE_MS
 
 /** An account whose address nobody confirms for this long is removed, and its names are free again. */
-const UNCONFIRMED_MS = 7 * DAY_MS
+export const UNCONFIRMED_MS = 7 * DAY_MS
 
 type RegisterDeps = Deps<'table' | 'identity' | 'keyring' | 'mail'>
 

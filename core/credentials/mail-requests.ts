@@ -15,9 +15,9 @@ import { newCode, renewCode } from './codes.ts'
 import { countInHour, mailboxOf } from './hourly-limit.ts'
 
 /** Purposes for which anybody can request a mail. */
-const PURPOSES = ['reset-password', 'confirm-email'] as const
+export const mailRequestPurposes = ['reset-password', 'confirm-email'] as const
 
-export type MailRequestPurpose = (typeof PURPOSES)[number]
+export type MailRequestPurpose = (typeof mailRequestPurposes)[number]
 
 /** The profile's attribute for the valid code of each purpose. */
 const CODE_ATTRIBUTE = {
@@ -29,7 +29,7 @@ const CODE_ATTRIBUTE = {
 /** Most mails of one purpose that an address gets in an hour, however many are requested. */
 const MAILS_AN_HOUR = 5
 const mailRequestSchema = z.object({
-  purpose: z.enum(PURPOSES),
+  purpose: z.enum(mailRequestPurposes),
   email: z.string(),
   dueAtMs: z.number(),
   /** Times of recent mails for this request, epoch ms, for the hourly limit. */

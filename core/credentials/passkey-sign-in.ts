@@ -1,4 +1,10 @@
-import { type Profile, readAccount, requireActive, type SessionCaller } from '../account/account.ts'
+import {
+  isNobodys,
+  type Profile,
+  readAccount,
+  requireActive,
+  type SessionCaller,
+} from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, PasskeyAssertion } from '../ports.ts'
 import { attr, expr, join } from '../table/expression.ts'
@@ -6,7 +12,7 @@ import { deviceName } from './device.ts'
 import { ASSERTION, openChallenge } from './passkey-challenge.ts'
 import { passkeyId, passkeyOf } from './passkeys.ts'
 import { isRecentSession, markProved, proofMac } from './proof.ts'
-import { listSession, type SignedIn, toSignedIn } from './sessions.ts'
+import { keepAccount, listSession, type SignedIn, toSignedIn } from './sessions.ts'
 import type { AnsweredFactor, SecondFactor } from './two-factor.ts'
 import { verifiedAnswer } from './verified-sign-in.ts'
 
@@ -19,7 +25,7 @@ const refused = () => new DomainError('passkey_refused')
 
 /**
  * Signs in by passkey alone. The authenticator has verified its user, by fingerprint or PIN, so the passkey counts
- * as both factors: no password and no code is asked. Nobody learns which accounts exist, or have passkeys: without
+ * as both factors: no password and no code is asked. Signing in undoes a deletion, as with the password. Nobody learns which accounts exist, or have passkeys: without
  * the passkey's key every answer is the same.
  * @param userAgent the request's header, from which the device is read.
  * @throws DomainError `passkey_refused`; for a right passkey `account_deactivated`, `account_suspended`
@@ -34,16 +40,19 @@ export async function signInByPasskey(
   if (accountId === undefined || !openChallenge(deps, ASSERTION, answer.response.clientDataJSON))
     throw refused()
   const account = await readAccount(deps, accountId)
-  if (!account || account.status === 'pending') throw refused()
+  if (!account || isNobodys(account)) throw refused()
   const passkey = await checkPasskey(deps, account, answer)
-  requireActive(account)
+  if (account.eraseAtMs === undefined) requireActive(account)
   const tokens = await deps.identity.signInVerified(accountId, (nonce) =>
     verifiedAnswer(deps, accountId, nonce),
   )
   if (!tokens) throw refused()
   try {
+    const proved = { account, factor: passkey }
+    const kept = await keepAccount(deps, passkeyFactor(deps, answer), proved)
+    requireActive(kept.account)
     const { sessionId } = tokens
-    await listSession(deps, account, { sessionId, device: deviceName(userAgent), factor: passkey })
+    await listSession(deps, kept.account, { sessionId, device: deviceName(userAgent), factor: kept.factor })
     return toSignedIn(tokens)
   } catch (error) {
     await deps.identity.revoke(tokens.refreshToken)

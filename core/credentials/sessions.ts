@@ -2,6 +2,7 @@ import {
   type Account,
   admitCaller,
   type Claims,
+  isNobodys,
   type Profile,
   readAccount,
   readCaller,
@@ -9,6 +10,7 @@ import {
   type SessionCaller,
 } from '../account/account.ts'
 import { emailKey, usernameKey } from '../account/fields.ts'
+import { reactivate } from '../account/reactivate.ts'
 import { DomainError } from '../errors.ts'
 import { announce } from '../notifications/security.ts'
 import type { Deps, Tokens } from '../ports.ts'
@@ -58,7 +60,7 @@ export interface SignedIn {
 /**
  * Signs in by e-mail address or username. The session is stored in the account before its tokens are
  * returned; this write fails if the password has changed since it was checked. The owner is told of a device that the
- * account has not used before.
+ * account has not used before. Signing in to an account whose owner has deleted it undoes the deletion first.
  * @param userAgent the request's header, from which the device is read.
  * @throws DomainError `invalid_credentials`, `password_locked`; for a right password `two_factor_*`, `account_deactivated`,
  *   `account_suspended`
@@ -69,7 +71,9 @@ export async function signIn(
   userAgent?: string,
 ): Promise<SignedIn> {
   const device = deviceName(userAgent)
-  return withCredentials(deps, input, async ({ account, tokens, factor }) => {
+  return withCredentials(deps, input, async (proved) => {
+    const { tokens } = proved
+    const { account, factor } = await keepAccount(deps, input.twofa, proved)
     requireActive(account)
     await listSession(deps, account, { sessionId: tokens.sessionId, device, factor })
     return toSignedIn(tokens)
@@ -82,10 +86,7 @@ export async function signIn(
  * @throws DomainError `invalid_credentials`, `password_locked`; for a right password `two_factor_*`, `account_suspended`
  */
 export async function restoreAccount(deps: CredentialDeps, input: SignInInput): Promise<void> {
-  const restoredBy = (accountId: string) =>
-    deps.keyring.mac('restore', accountId, factorText(input.twofa)).toString('base64url').slice(0, 22)
-  const isRepeat = (account: Account) =>
-    account.status === 'active' && account.restoredBy === restoredBy(account.id)
+  const { restoredBy, isRepeat } = restoration(deps, input.twofa)
   const work = async ({ account, tokens, factor }: Proved) => {
     if (account.status === 'suspended') requireActive(account)
     if (!isRepeat(account)) await activateAgain(deps, account, factor, restoredBy(account.id), isRepeat)
@@ -94,9 +95,31 @@ export async function restoreAccount(deps: CredentialDeps, input: SignInInput): 
   await withCredentials(deps, input, work, (account) => !isRepeat(account))
 }
 
+/** How a restored account shows which request has restored it. */
+function restoration(deps: Deps<'keyring'>, twofa: GivenFactor) {
+  const restoredBy = (accountId: string) =>
+    deps.keyring.mac('restore', accountId, factorText(twofa)).toString('base64url').slice(0, 22)
+  const isRepeat = (account: Account) =>
+    account.status === 'active' && account.restoredBy === restoredBy(account.id)
+  return { restoredBy, isRepeat }
+}
+
+/** Undoes the deletion of an account that is about to be erased, with the code that proved who signs in. */
+export async function keepAccount(
+  deps: Deps<'table' | 'keyring'>,
+  twofa: GivenFactor,
+  { account, factor }: Pick<Proved, 'account' | 'factor'>,
+): Promise<Pick<Proved, 'account' | 'factor'>> {
+  if (account.status !== 'deactivated' || account.eraseAtMs === undefined) return { account, factor }
+  const { restoredBy, isRepeat } = restoration(deps, twofa)
+  await activateAgain(deps, account, factor, restoredBy(account.id), isRepeat)
+  // The code is used up now.
+  return { account: { ...account, status: 'active' }, factor: undefined }
+}
+
 /** @throws DomainError `invalid_credentials` if the password or the codes have changed meanwhile */
 async function activateAgain(
-  deps: CredentialDeps,
+  deps: Deps<'table'>,
   account: Account,
   factor: SecondFactor | undefined,
   restoredBy: string,
@@ -104,20 +127,25 @@ async function activateAgain(
 ): Promise<void> {
   // Its sessions ended when it was deactivated. A repeat finds an active account with newer ones.
   const { remove } = account.status === 'deactivated' ? changeHolder(account) : { remove: [] }
+  const again = reactivate(deps, account)
   const set = setRemove(
     [
       expr`#status = ${'active'}, #restoredBy = ${restoredBy}, #updatedAtMs = ${deps.clock.nowMs()}`,
+      ...again.set,
       ...(factor ? [factor.set] : []),
     ],
-    [...remove, ...(factor?.remove ? [factor.remove] : [])],
+    [...remove, ...again.remove, ...(factor?.remove ? [factor.remove] : [])],
   )
-  const condition = expr`#status = ${account.status} AND #generation = ${account.generation}`
+  const condition = join(
+    [expr`#status = ${account.status} AND #generation = ${account.generation}`, again.unchanged],
+    ' AND ',
+  )
   try {
     await deps.table.transact([
       { update: keys.profile(account.id), set, if: guardedBy(condition, factor) },
       { update: keys.quota(account.id), set: unblockCounter(deps, account) },
       ...(factor?.writes ?? []),
-      ...(account.status === 'active' ? [] : announce(deps, account, 'restored')),
+      ...again.writes,
     ])
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
@@ -133,7 +161,7 @@ async function activateAgain(
 }
 
 /** Allows consumes again, and has the job renew a bundle that ran out meanwhile. */
-const unblockCounter = (deps: CredentialDeps, { id, bundle }: Account): Expression =>
+const unblockCounter = (deps: Deps<'table'>, { id, bundle }: Account): Expression =>
   bundle === undefined ? expr`REMOVE #x` : join([expr`SET `, renewalDue(deps, id), expr` REMOVE #x`], '')
 
 interface Proved {
@@ -168,7 +196,7 @@ async function withCredentials<T>(
   }
   try {
     await forgetWrongPasswords(deps, guard, tries)
-    if (!account || account.status === 'pending') throw new DomainError('invalid_credentials')
+    if (!account || isNobodys(account)) throw new DomainError('invalid_credentials')
     const isChecked = account.totp !== undefined && needsFactor(account)
     const factor = isChecked ? await checkSecondFactor(deps, account, input.twofa) : undefined
     return await work({ account, tokens, factor })
@@ -323,7 +351,7 @@ async function readRefreshToken(
 ): Promise<SessionCaller> {
   const tokens = await deps.identity.refresh(refreshToken)
   const account = tokens && (await readAccount(deps, tokens.accountId))
-  if (!account || account.status === 'pending') throw new DomainError('session_ended')
+  if (!account || isNobodys(account)) throw new DomainError('session_ended')
   return { account, sessionId: tokens.sessionId }
 }
 

@@ -14,6 +14,10 @@ export const securityEvents = [
   'new-sign-in',
   'deactivated',
   'restored',
+  'deletion-begun',
+  'deletion-undone',
+  'deleted',
+  'data-exported',
 ] as const
 
 export type SecurityEvent = (typeof securityEvents)[number]
@@ -98,6 +102,29 @@ export const securityTexts: Record<SecurityEvent, { subject: string; happened: s
     subject: 'Your account is active again',
     happened: 'Your account was restored and can be used again.',
     next: RESET_PASSWORD,
+  },
+  'deletion-begun': {
+    subject: 'Your account will be deleted',
+    happened:
+      'Your account was deleted at your request and nobody can use it. In 30 days we erase your data for good, with every unit that is left. Auto-renewal is off, and nothing is charged.',
+    next: 'If you want to keep the account, please sign in within these 30 days. If this was not you, please sign in now and change your password.',
+  },
+  'deletion-undone': {
+    subject: 'Your account will not be deleted',
+    happened:
+      'Someone has signed in to your account, so it will not be deleted and can be used again. Auto-renewal stays off until you switch it on.',
+    next: RESET_PASSWORD,
+  },
+  deleted: {
+    subject: 'Your account is deleted',
+    happened:
+      'We have erased your account and your personal data. As the law demands, we keep the amounts of your payments, without your name.',
+    next: 'You can register again at any time. This is our last mail about this account.',
+  },
+  'data-exported': {
+    subject: 'Your data was exported',
+    happened: 'Someone who is signed in to your account has exported the data that we store about you.',
+    next: CHANGE_PASSWORD,
   },
 }
 

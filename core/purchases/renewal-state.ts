@@ -102,7 +102,8 @@ function messagesOf(
   lead: LeadMessage | undefined,
   atMs: number,
 ): Write[] {
-  if (!news && lead?.text === undefined) return []
+  // Of an erased account nobody is left who could be told.
+  if (after.status === 'erased' || (!news && lead?.text === undefined)) return []
   const { id: accountId, email: to, username, renewal } = after
   const { happened, next } = news ? renewalText(news) : {}
   const said = [lead?.text, happened, next].filter((each) => each !== undefined)

@@ -17,6 +17,8 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | request           | ACCOUNT#<id>           | REQUEST#<mac>                      | the purchase or the answer that an Idempotency-Key stands for    | 48 hours                                          |
  * | spent ids         | ACCOUNT#<id>           | SPENT#<span>#<newest time>#<nonce> | request ids that left the counter's ring, many in one item       | 4 days                                            |
  * | spent id          | ACCOUNT#<id>           | SPENTID#<entry>                    | one request id that does not share an item with others           | 4 days                                            |
+ * | reservation       | ACCOUNT#<id>           | RESERVED#<nonce>                   | a reservation that had no room in the counter, or how it ended   | until 4 days after its expiry                     |
+ * | reservation alarm | ACCOUNT#<id>           | ALARM#                             | makes the job look at reservations in the counter each minute    | until none is open                                |
  * | day               | ACCOUNT#<id>           | DAY#<day>                          | the counters of use as they stood when a day ended               | for good                                          |
  * | application key   | ACCOUNT#<id>           | KEY#<id>                           | a further key: name, slot, first and last characters             | until revoked                                     |
  * | revoked key       | ACCOUNT#<id>           | REVOKED#<id>                       | the mark of an application key that its owner has revoked        | 48 hours                                          |
@@ -42,6 +44,9 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * from outside is only in `pk`, after a prefix, and never in `sk`, so no input can name an item of another
  * kind.
  *
+ * Of an erased account (`core/account/erase.ts`) profile, quota, ledger entries, purchases and invoices stay as
+ * bookkeeping, without anything that says whose they were, and so do the look-ups of its payments. All else goes.
+ *
  * Index `due` (sparse): an item that waits for work carries `due` = `<KIND>#<shard>` and `dueAtMs`.
  */
 export interface Key {
@@ -63,6 +68,13 @@ export const challengeKey = (challengeId: string): Key => ({
 /** Outside `keys`, so that functions without payments do not carry it. */
 export const paymentKey = (paymentId: string): Key => ({ pk: `PAYMENT#${paymentId}`, sk: '#PAYMENT' })
 
+/** Outside `keys` too, so that a consume does not carry them. */
+export const reservationKey = (accountId: string, nonceHex: string): Key => ({
+  pk: ownedBy(accountId),
+  sk: `RESERVED#${nonceHex}`,
+})
+export const reservationAlarmKey = (accountId: string): Key => ({ pk: ownedBy(accountId), sk: 'ALARM#' })
+
 /** The provider's id of the payment that a look-up item is about. */
 export const paymentIdIn = ({ pk }: Key): string => pk.slice('PAYMENT#'.length)
 
@@ -79,6 +91,15 @@ export const DAY_PREFIX = 'DAY#'
 
 /** A day (days since 1970) in the form for sort keys. */
 export const dayKey = (day: number): string => String(day).padStart(5, '0')
+
+/**
+ * The first and the last sort key that an item can have: between them is the whole partition of an account. DynamoDB
+ * takes no empty prefix.
+ */
+export const WHOLE_PARTITION = ['#', '~'] as const
+
+/** A sort key after every one that begins with `prefix`. */
+export const endOfKind = (prefix: string): string => `${prefix}~`
 
 /** Sort-key prefix of the accounts that asked to change their address to one address. */
 export const ADDRESS_CHANGE_PREFIX = '#CHANGE#'
@@ -163,6 +184,8 @@ export const REQUEST_KEPT_MS = 2 * DAY_MS
 export const REVOKED_KEY_KEPT_MS = REQUEST_KEPT_MS
 /** Longer than the three days for which a repeated consume is recognised. */
 export const SPENT_IDS_KEPT_MS = 4 * DAY_MS
+/** As long as a request id, so that one rule holds for repeats. */
+export const RESERVATION_KEPT_MS = SPENT_IDS_KEPT_MS
 export const NEWS_MAIL_KEPT_MS = 7 * DAY_MS
 /** As long as the longest-lived code. Before a mail is sent, its own code decides. */
 export const CODE_MAIL_KEPT_MS = DAY_MS
@@ -199,12 +222,14 @@ export type DueKind =
   | 'ASK'
   | 'CARD'
   | 'CUSTOMER'
+  | 'ERASE'
   | 'HOLD'
   | 'MAIL'
   | 'PAYMENT'
   | 'PENDING'
   | 'PURCHASE'
   | 'QUOTA'
+  | 'RESERVED'
 
 /** Shards per kind. One partition of the index takes 1,000 writes a second; a job reads all shards. */
 export const DUE_SHARDS = 4

@@ -8,6 +8,7 @@ import {
   idempotencyHeaders,
   paymentMethod,
   proveCardErrors,
+  replay,
   stripeCard,
 } from '../http/payment-schemas.ts'
 import { place } from '../http/route.ts'
@@ -107,8 +108,8 @@ export const api = place('api', {
     headers: idempotencyHeaders,
     body: z.strictObject({ paymentMethod }),
     responses: {
-      200: z.object({ status: z.literal('ok') }),
-      202: z.object({ status: z.literal('pending') }),
+      200: z.object({ status: z.literal('ok'), ...replay }),
+      202: z.object({ status: z.literal('pending'), ...replay }),
     },
     errors: [...proveCardErrors],
     needs: ['table', 'payments', 'webhooks', 'renewals'],

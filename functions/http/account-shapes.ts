@@ -7,7 +7,7 @@ import { isoTime } from './time-shapes.ts'
 
 /** The account as each of the three dialects shows it. */
 
-const EMCP_STATUS = { pending: 1, active: 0, suspended: 1, deactivated: 2 } as const
+const EMCP_STATUS = { pending: 1, active: 0, suspended: 1, deactivated: 2, erased: 2 } as const
 
 /** EMCP's account: `status` 0 active, 1 suspended, 2 deactivated; `name` the display name. */
 export const emcpAccount = (account: Account, name: string, currency: string) => ({
@@ -25,8 +25,18 @@ export const emcpAccount = (account: Account, name: string, currency: string) =>
  * `address` and `bundle` are null until the account has one, and `emailUndeliverable` is there only if it is true.
  */
 export function greencloudAccount(account: AccountOverview) {
-  const { id, email, isEmailUndeliverable, pendingEmail, displayName, address, bundle, currency, flags } =
-    account
+  const {
+    id,
+    email,
+    isEmailUndeliverable,
+    pendingEmail,
+    displayName,
+    address,
+    usage,
+    bundle,
+    currency,
+    flags,
+  } = account
   const split = displayName.lastIndexOf(' ')
   return {
     id,
@@ -38,6 +48,7 @@ export function greencloudAccount(account: AccountOverview) {
     address: address ? greencloudAddress(address) : null,
     twofa: account.hasTwoFactor,
     apiKey: account.defaultKey,
+    usage,
     bundle: bundle
       ? { name: bundle.name, quota: bundle.unitsLeft, price: amountOrNull(bundle.priceCents, currency) }
       : null,
@@ -97,3 +108,9 @@ export function skylinkAccount(account: Account) {
   }
   return { status: 1 as const, content }
 }
+
+/** An account that was deleted. @param eraseAtMs when its data is erased, epoch ms. */
+export const deletedAccount = (eraseAtMs: number) => ({
+  status: 'deleted' as const,
+  eraseAt: isoTime(eraseAtMs),
+})

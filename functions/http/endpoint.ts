@@ -43,6 +43,10 @@ class Reply<S extends number, B> {
 export const reply = <S extends number, B>(status: S, body: B, headers: Record<string, string> = {}) =>
   new Reply(status, body, headers)
 
+/** The header of an answer that an earlier copy of the request got, for answers without a body. */
+export const replayHeader = ({ replayed }: { replayed?: boolean | undefined }): Record<string, string> =>
+  replayed ? { 'idempotent-replayed': 'true' } : {}
+
 type Replies<R extends Placed> = { [S in Statuses<R>]: Reply<S, Body<R['responses'][S]>> }[Statuses<R>]
 
 /** The handler of a row may return the bare body only if the row has one success status. */
@@ -178,7 +182,7 @@ function success(row: Placed, answer: unknown): Result {
     answer instanceof Reply ? answer : reply(Number(Object.keys(row.responses)[0]), answer)
   const schema = row.responses[status]
   if (!schema) return { statusCode: status, headers: { ...SECURITY_HEADERS, ...headers } }
-  return json(status, parse(schema, body), { ...SECURITY_HEADERS, ...headers })
+  return json(status, parse(schema, body), { ...SECURITY_HEADERS, ...replayHeader(body ?? {}), ...headers })
 }
 
 const json = (statusCode: number, body: unknown, headers: Record<string, string>): Result => ({
@@ -196,7 +200,7 @@ function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
     onError(request) {
       const error = asDomainError(request.error)
       const { status, challenge = 'Bearer' } = problems[error.code]
-      const headers: Record<string, string> = { ...SECURITY_HEADERS }
+      const headers: Record<string, string> = { ...SECURITY_HEADERS, ...replayHeader(error) }
       if (status === 401) headers['www-authenticate'] = challenge
       const retryAfterSeconds = error.retryAfterSeconds ?? (status === 503 ? UNAVAILABLE_SECONDS : undefined)
       if (retryAfterSeconds !== undefined) headers['retry-after'] = String(retryAfterSeconds)

@@ -29,6 +29,23 @@ export const problems: Record<ErrorCode, Problem> = {
     title: 'Too many changes',
     detail: 'The e-mail address may be changed 5 times an hour. Try again after the time in Retry-After.',
   },
+  too_many_exports: {
+    status: 429,
+    title: 'Too many exports',
+    detail: 'The data may be exported 5 times an hour. Try again after the time in Retry-After.',
+  },
+  units_left: {
+    status: 409,
+    title: 'Units left',
+    detail:
+      'The account has units that were paid for. Deleting the account forfeits them: send `{"units": "forfeit"}` if you agree.',
+  },
+  balance_owed: {
+    status: 409,
+    title: 'Balance owed',
+    detail:
+      'The account owes for units that were spent before a refund or dispute. The next purchase settles that; or contact support. Then delete the account.',
+  },
   too_many_requests: {
     status: 429,
     title: 'Too many requests',
@@ -182,6 +199,12 @@ export const problems: Record<ErrorCode, Problem> = {
     title: 'Quota exhausted',
     detail: 'Not enough units are left. Nothing was spent; the same request can succeed after a refill.',
   },
+  reservation_ended: {
+    status: 409,
+    title: 'Reservation ended',
+    detail:
+      'No open reservation has this id: it was settled or given back, or it has expired and its units were returned. Nothing changed.',
+  },
   bundle_held: {
     status: 409,
     title: 'Bundle already held',
@@ -276,6 +299,8 @@ export function problemDetails(error: DomainError, requestId: string) {
     detail: error.detail ?? detail,
     requestId,
     ...(error.clientSecret !== undefined && { clientSecret: error.clientSecret }),
+    ...error.members,
+    ...(error.replayed && { replayed: true }),
     ...errors,
   }
 }

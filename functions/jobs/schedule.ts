@@ -57,6 +57,13 @@ export const jobs = place({
     timeoutSeconds: 300,
     needs: ['table', 'payments', 'webhooks'],
   },
+  expireReservations: {
+    summary: 'Returns the units of reservations that have expired',
+    every: 'rate(1 minute)',
+    everyMs: 2_000,
+    timeoutSeconds: 60,
+    needs: ['table'],
+  },
   settlePayments: {
     summary: 'Settles purchases that are open, have an unknown outcome, or are credited but not finished',
     every: 'rate(1 minute)',
@@ -66,7 +73,7 @@ export const jobs = place({
   },
   sweep: {
     summary:
-      'Finishes abandoned registrations, holds and card removals; announces cards that expire; tells Stripe of changed names and e-mail addresses; processes webhooks that were missed; reconciles payments, refunds and disputes with the ledger',
+      'Finishes abandoned registrations, holds and card removals; erases deleted accounts after 30 days; announces cards that expire; tells Stripe of changed names and e-mail addresses; processes webhooks that were missed; reconciles payments, refunds and disputes with the ledger',
     every: 'rate(10 minutes)',
     everyMs: 10 * MINUTE_MS,
     timeoutSeconds: 60,

@@ -83,7 +83,7 @@ describe('sign-in', () => {
   test('with a wrong password has the same answer for an unconfirmed, suspended or deactivated account', async () => {
     const { table } = await app.ports()
     const unknown = await observed(login({ email: newPerson().email, password: 'Wrong123!' }))
-    for (const status of ['active', 'suspended', 'deactivated', 'pending']) {
+    for (const status of ['active', 'suspended', 'deactivated', 'pending', 'erased']) {
       const { accountId, email } = await app.signUp()
       await table.update(keys.profile(accountId), expr`SET #status = ${status}`)
       expect(await observed(login({ email, password: 'Wrong123!' }))).toEqual(unknown)
@@ -160,6 +160,26 @@ describe('sign-in by passkey', () => {
       expect(await attempt(accountId)).toEqual(unknown)
     }
   })
+})
+
+test('an account that is being deleted, or is erased, is answered as an unknown one without the password', async () => {
+  const person = await app.signUp()
+  await app.request('DELETE', '/v1/user', { token: person.accessToken })
+  const { email } = person
+  const unknown = newPerson()
+  const restore = (json: object) => () => app.request('POST', '/api/users/restore', { json })
+  for (const ask of [login, restore]) {
+    const password = 'Wrong123!'
+    const wrong = await observed(ask({ email, password }))
+    expect(wrong).toEqual(await observed(ask({ email: unknown.email, password })))
+    expect(wrong.status).toBe(401)
+  }
+  app.advance(30 * 24 * 3_600_000)
+  await app.job('sweep')
+  const { password } = person
+  expect(await observed(login({ email, password }))).toEqual(
+    await observed(login({ email: newPerson().email, password })),
+  )
 })
 
 test('unknown, wrong and superseded codes have the same answer', async () => {
