@@ -1,8 +1,8 @@
 import * as z from 'zod/mini'
 import { fullName, password, twofa, typedPassword } from '../../core/account/fields.ts'
 import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
+import { pathText } from '../http/cut-text.ts'
 import { optionalField } from '../http/optional-field.ts'
-import { pathText } from '../http/path-schemas.ts'
 import {
   customer,
   idempotencyHeaders,

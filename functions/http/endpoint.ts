@@ -231,7 +231,6 @@ function logLine(row: Placed): middy.MiddlewareObj<Event, Result> {
   const write: middy.MiddlewareFn<Event, Result> = ({ event, response, error }) => {
     const { requestId, authorizer } = event.requestContext
     const status = response?.statusCode ?? 500
-    const failure = error ? failureOf(asDomainError(error)) : {}
     const line = {
       level: status >= 500 ? 'error' : 'info',
       requestId,
@@ -239,7 +238,7 @@ function logLine(row: Placed): middy.MiddlewareObj<Event, Result> {
       status,
       ms: Math.round(performance.now() - (startedMs.get(event) ?? 0)),
       accountId: authorizer?.lambda?.accountId,
-      ...(status >= 500 ? failure : { error: failure.error }),
+      ...(error && (status >= 500 ? failureOf(asDomainError(error)) : { error: asDomainError(error).code })),
     }
     print(line)
   }

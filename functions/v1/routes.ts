@@ -5,10 +5,10 @@ import { ledgerKinds } from '../../core/ledger/kinds.ts'
 import { bundleNamed, bundleNames, CURRENCY } from '../../core/purchases/catalogue.ts'
 import { RESERVATION_MOST_SECONDS } from '../../core/quota/reservation.ts'
 import { credentials, message, oneFactor, secondFactorErrors } from '../http/account-schemas.ts'
+import { cutText, pathText } from '../http/cut-text.ts'
 import { exportCursor, exportPage } from '../http/export-schema.ts'
 import { amountOf, isWholeCents, MAX_CAP_CENTS } from '../http/money-shapes.ts'
 import { optionalField } from '../http/optional-field.ts'
-import { pathText } from '../http/path-schemas.ts'
 import {
   idempotencyHeaders,
   newAddress,
@@ -255,7 +255,7 @@ export const v1 = place('v1', {
     summary: 'Signs in by e-mail address or username',
     description: descriptions.login,
     auth: 'public',
-    headers: z.object({ 'user-agent': z.optional(z.string()) }),
+    headers: z.object({ 'user-agent': z.optional(cutText(10_240)) }),
     body: z.safeExtend(credentials, { passkey: optionalField(assertion) }).check(oneFactor),
     responses: { 200: tokens },
     errors: [
@@ -309,9 +309,9 @@ export const v1 = place('v1', {
     // An expired token must not keep anybody from signing out, so the gateway does not ask for one.
     auth: 'public',
     token: 'optional',
-    headers: z.object({ authorization: z.optional(z.string()) }),
+    headers: z.object({ authorization: z.optional(cutText(10_240)) }),
     body: z.optional(
-      z.strictObject({ everywhere: z.optional(z.boolean()), refreshToken: z.optional(refreshToken) }),
+      z.strictObject({ everywhere: z.optional(z.boolean()), refreshToken: optionalField(refreshToken) }),
     ),
     responses: { 204: null },
     errors: ['unauthorized', 'token_expired', 'session_ended'],
@@ -540,7 +540,7 @@ export const v1 = place('v1', {
     summary: 'Signs in by passkey, without a name, a password or a code',
     description: descriptions.passkeyLogin,
     auth: 'public',
-    headers: z.object({ 'user-agent': z.optional(z.string()) }),
+    headers: z.object({ 'user-agent': z.optional(cutText(10_240)) }),
     body: z.strictObject({ passkey: assertion }),
     responses: { 200: tokens },
     errors: ['passkey_refused', 'account_deactivated', 'account_suspended'],

@@ -32,8 +32,11 @@ const issuesIn = (issues: readonly $ZodIssue[], path: PropertyKey[] = []): strin
       : [at.join('.')]
   })
 
-/** Fields whose empty value is a fault of the client: repeats would not be recognised, a list would begin again. */
-const NEVER_EMPTY = ['requestId', 'idempotency-key', 'cursor']
+/**
+ * Fields that no person fills in, so that an empty one is a fault of the client: repeats would not be recognised, a
+ * list would begin again.
+ */
+const NEVER_EMPTY = ['requestId', 'idempotency-key', 'cursor', 'userHandle']
 
 const schemas = rows.flatMap((row) =>
   Object.entries({ query: row.query, headers: row.headers, body: row.body })
