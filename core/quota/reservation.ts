@@ -13,8 +13,8 @@ import type { Counter } from './counter.ts'
  *   item of its own, in a transaction that costs four times as much, and the counter stays under 1 KB.
  * - Whatever ends a reservation removes its entry, or marks its item, on the condition that it is there. So exactly
  *   one of all settles, returns and expiries takes effect.
- * - A repeat is recognised by its request id, in the ring and the archive as that of a consume. Without an id of the
- *   client the id of a settle is made of the reservation's and the units.
+ * - A repeat is recognised by its request id, in the ring and the archive as that of a consume. The id of a settle
+ *   includes the reservation's and the units; without an id of the client it is made of these alone.
  * - Units count as used when they are settled, on that day (UTC), for the key that reserved, if that is still live.
  * - Expiry: while `v` has entries, the account has an alarm, an item that is due all the time, so that the job looks
  *   at the counter each minute. Until the job has returned the units, a late settle still counts. Items of their own

@@ -77,7 +77,10 @@ async function settleOnce(
   const id = requestIdOf(
     deps,
     accountId,
-    requestId === undefined ? [reservationId, `settle ${units}`] : [requestId, `settle ${reservationId}`],
+    // The units belong to the name: an answer to a repeat says what was covered, which is true of these units only.
+    requestId === undefined
+      ? [reservationId, `settle ${units}`]
+      : [requestId, `settle ${reservationId} ${units}`],
   )
   let counter = await readCounter(deps, accountId)
   let inDoubt = false

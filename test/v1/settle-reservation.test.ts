@@ -75,6 +75,18 @@ test('200: without a request id the same units are a repeat, and other units are
   refused(await settle(app, person.key, id, { units: 6 }), 'reservation_ended')
 })
 
+test('409: a request id that is sent again with other units, or to give back, is no repeat', async () => {
+  const person = await newConsumer(app, 100)
+  const id = await reservedBy(person, false)
+  const requestId = uuidv7()
+  await settle(app, person.key, id, { units: 3, requestId })
+  refused(await settle(app, person.key, id, { units: 8, requestId }), 'reservation_ended')
+  const headers = { 'idempotency-key': requestId }
+  const path = `/v1/usage/reservations/${id}`
+  refused(await app.request('DELETE', path, { token: person.key, headers }), 'reservation_ended')
+  expect(await unitsOf(app, person.key)).toEqual([97, 3, 0])
+})
+
 test('200: a settle whose own write lost its reply is not told to be a repeat', async () => {
   const person = await newConsumer(app, 100)
   const id = await reservedBy(person, false)
