@@ -21,8 +21,8 @@ export const KEPT_AFTER_DELETION_MS = 30 * DAY_MS
  * undoes the deletion. An account that nobody has confirmed goes when it would have lapsed.
  * @param forfeits the owner agrees to lose the units that are left.
  * @returns when the account is erased, epoch ms.
- * @throws DomainError `balance_owed`; `units_left` if units that were paid for are left and the owner has not
- *   agreed; `account_suspended`, `account_deactivated`, `conflict`
+ * @throws DomainError `balance_owed`; `units_left` if units that were paid for are left or reserved and the owner
+ *   has not agreed; `account_suspended`, `account_deactivated`, `conflict`
  */
 export async function deleteAccount(deps: MoneyDeps, caller: Account, forfeits: boolean): Promise<number> {
   const begun = await changeAccount(deps, caller, (account) => beginDeletion(deps, account, forfeits)).catch(
@@ -85,7 +85,9 @@ async function beginDeletion(deps: MoneyDeps, account: Account, forfeits: boolea
  */
 function requireSettled({ balanceCents, paid, quota }: Account, forfeits: boolean): void {
   if (balanceCents < 0) throw new DomainError('balance_owed')
-  if (paid && (quota?.left ?? 0) > 0 && !forfeits) throw new DomainError('units_left')
+  // The units of open reservations may come back.
+  const units = (quota?.left ?? 0) + (quota?.held ?? 0)
+  if (paid && units > 0 && !forfeits) throw new DomainError('units_left')
 }
 
 /** An account without a confirmed address lapses by itself, which the deletion does not postpone. */
