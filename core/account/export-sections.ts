@@ -1,4 +1,5 @@
 import { usesBySlot } from '../quota/day-snapshot.ts'
+import { openIn } from '../quota/reservation.ts'
 import { DAY_PREFIX } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
 import { DAY_MS } from '../time.ts'
@@ -16,8 +17,8 @@ export interface ExportedKind {
   omits?: Readonly<Record<string, string>>
   /** Values that are not an attribute of their own. */
   adds?(item: Item): Item
-  /** The entries of a section that has several in one item. */
-  each?(item: Item): Item[]
+  /** The attribute whose entries, an object by id, are those of the section. */
+  inside?: string
 }
 
 const SECRET = 'A secret: whoever has it can get into the account.'
@@ -50,6 +51,7 @@ export const exportedKinds: readonly ExportedKind[] = [
       ...['chargeDeclinesMs', 'cardChangedAtMs', 'bundle', 'openPurchase', 'renewal', 'renewalBundle'],
       ...['monthlyCapCents', 'maxRenewalsPerHour', 'maxRenewalsPerDay', 'renewed', 'owed', 'paid'],
       ...['balanceCents', 'ledgerSeq'],
+      ...['undeliverable', 'addressSinceMs'],
       ['lastProof', ['cardId', 'atMs']],
       ['lastPurchase', ['id', 'outcome', 'atMs']],
     ],
@@ -62,6 +64,7 @@ export const exportedKinds: readonly ExportedKind[] = [
       resetCode: SECRET,
       restoredBy: MARK,
       twofaOffBy: MARK,
+      removedPasskey: MARK,
       attempt: MARK,
       request: MARK,
       fingerprint: MARK,
@@ -71,6 +74,7 @@ export const exportedKinds: readonly ExportedKind[] = [
       twofaTries: 'A count of wrong codes, which would tell somebody who guesses how many tries are left.',
       changingUntilMs: 'Set for seconds, while a password changes.',
       eraseAtMs: 'An account that will be erased exports nothing.',
+      erasedAtMs: 'An account that is erased exports nothing.',
     },
     adds: ({ totp }) => ({ twofa: totp !== undefined }),
   },
@@ -79,7 +83,14 @@ export const exportedKinds: readonly ExportedKind[] = [
     section: 'sessions',
     shows: ['sinceMs', 'provedMs', 'seenMs', 'device'],
     omits: { provedBy: MARK },
-    each: ({ sessions }) => Object.values(sessions as Record<string, Item>),
+    inside: 'sessions',
+  },
+  {
+    prefix: '#PROFILE',
+    section: 'passkeys',
+    shows: ['name', 'credentialId', 'publicKey', 'counter', 'synced', 'createdAtMs', 'lastUsedAtMs'],
+    omits: { madeBy: MARK },
+    inside: 'passkeys',
   },
   {
     prefix: '#QUOTA',
@@ -98,10 +109,17 @@ export const exportedKinds: readonly ExportedKind[] = [
       n: FENCE,
       r: FENCE,
       x: 'An active account has none.',
+      z: FENCE,
     },
     adds: (counter) => ({
       left: Number(counter.l) + Number(counter.f),
       used: counter.u,
+      reserved: counter.y ?? 0,
+      reservations: openIn({ item: counter }).map(({ units, expiresAtMs, slot }) => ({
+        units,
+        expiresAtMs,
+        keySlot: slot,
+      })),
       dayMs: Number(counter.d) * DAY_MS,
       bundleUnits: counter.q,
       renewsBelow: counter.b,
@@ -185,6 +203,11 @@ export const exportedKinds: readonly ExportedKind[] = [
   },
   { prefix: 'REVOKED#', section: 'revokedKeys', shows: ['ttl'], adds: (item) => ({ id: idOf(item) }) },
   {
+    prefix: 'RESERVED#',
+    section: 'reservations',
+    shows: ['units', 'expiresAtMs', 'slot', 'covered', 'ttl'],
+  },
+  {
     prefix: 'NOTICE#',
     section: 'notices',
     shows: ['id', 'messageType', 'message', 'createdAtMs'],
@@ -192,7 +215,7 @@ export const exportedKinds: readonly ExportedKind[] = [
   {
     prefix: 'MAIL#',
     section: 'mails',
-    shows: ['to', 'template', 'values', 'heldAtMs', 'isLimited', 'failures', 'ttl'],
+    shows: ['to', 'template', 'values', 'readyAtMs', 'heldAtMs', 'isLimited', 'failures', 'ttl'],
     omits: { codeLookup: SECRET, accountId: 'It is in the profile.' },
     adds: (item) => ({ id: idOf(item) }),
   },
@@ -208,6 +231,7 @@ export const mailRequestKind: ExportedKind = {
 /** Kinds that no export shows, each with what is in it and the reason. */
 export const omittedKinds: readonly { prefix: string; section: string; why: string }[] = [
   { prefix: 'REQUEST#', section: 'requests', why: `Digests of Idempotency-Keys, for 48 hours. ${MARK}` },
+  { prefix: 'ALARM#', section: 'alarm', why: 'A mark by which reservations that expire are found.' },
   { prefix: 'SPENT#', section: 'spentIds', why: `Digests of request ids, for 4 days. ${MARK}` },
   { prefix: 'SPENTID#', section: 'spentIds', why: `Digests of request ids, for 4 days. ${MARK}` },
 ]
@@ -233,8 +257,9 @@ export const storedElsewhere: readonly { where: string; what: string }[] = [
 ]
 
 /** What an export shows of an item: one entry of the section, or several. */
-export function exportedEntries({ shows, adds, each }: ExportedKind, item: Item): Item[] {
-  if (each) return each(item).map((entry) => shownOf(shows, entry))
+export function exportedEntries({ shows, adds, inside }: ExportedKind, item: Item): Item[] {
+  if (inside !== undefined)
+    return Object.values((item[inside] ?? {}) as Record<string, Item>).map((entry) => shownOf(shows, entry))
   return [{ ...shownOf(shows, item), ...adds?.(item) }]
 }
 

@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest'
+import { profileSchema } from '../../core/account/account.ts'
 import { exportedKinds, mailRequestKind, omittedKinds } from '../../core/account/export-sections.ts'
 import type { ErrorCode } from '../../core/errors.ts'
 import { newNotice } from '../../core/notifications/notices.ts'
+import { OPEN_IN_COUNTER } from '../../core/quota/reservation.ts'
+import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import type { Item } from '../../core/table/table.ts'
 import { HOUR_MS, MINUTE_MS } from '../../core/time.ts'
@@ -13,6 +16,7 @@ import { withTwoFactor } from '../support/credentials.ts'
 import { richPerson, verifyLater } from '../support/erasure.ts'
 import { defaultKey } from '../support/keys.ts'
 import type { SignedInPerson } from '../support/people.ts'
+import { reserve } from '../support/reservations.ts'
 import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
@@ -50,7 +54,7 @@ const INDEX = ['pk', 'sk', 'due', 'dueAtMs']
 const plainName = (kind: string, name: string) => (kind === 'units' ? name.replace(/\d+$/, '') : name)
 
 /** Attributes of the counter that its section shows under names that people can read. */
-const COUNTED = ['l', 'f', 'u', 'd', 'q', 'b', 'w', 'c']
+const COUNTED = ['l', 'f', 'u', 'd', 'q', 'b', 'w', 'c', 'y', 'v']
 
 /** The texts in a value, and its times as an export writes them. */
 function facts(value: unknown, name = ''): string[] {
@@ -60,6 +64,16 @@ function facts(value: unknown, name = ''): string[] {
   return Object.entries(value).flatMap(([inner, each]) => facts(each, Array.isArray(value) ? name : inner))
 }
 
+const PASSKEY = {
+  name: 'Planted passkey',
+  credentialId: 'planted-credential',
+  publicKey: 'planted-public-key',
+  counter: 1,
+  synced: false,
+  createdAtMs: 1,
+  madeBy: 'mark',
+}
+
 /** Every kind of item that an account may have. */
 async function personOfAllKinds() {
   const { person } = await richPerson(app)
@@ -67,6 +81,12 @@ async function personOfAllKinds() {
   const { table, clock } = await app.ports()
   // What needs thousands of requests, or an outage, to come about.
   await table.put({ ...keys.spent(person.accountId, 0, clock.nowMs(), 'x'), ids: new Uint8Array([1]) })
+  for (let n = 0; n <= OPEN_IN_COUNTER; n++)
+    expect((await reserve(app, person.key, { units: 1 })).status).toBe(201)
+  await table.update(
+    keys.profile(person.accountId),
+    expr`SET #passkeys = ${{ pk: PASSKEY }}, #undeliverable = ${{ [person.email]: { reason: 'bounced', atMs: 1 } }}`,
+  )
   await table.put({ ...keys.spentId(person.accountId, '00'), ttl: 1 })
   await table.put({
     ...keys.ask('reset-password', person.email.toLowerCase()),
@@ -91,11 +111,11 @@ describe('200', () => {
       for (const [name, value] of Object.entries(item).filter(([name]) => !INDEX.includes(name))) {
         const isOmitted = kinds.some(({ section, omits = {} }) => plainName(section, name) in omits)
         const isShown = kinds.some(
-          ({ section, shows, each }) =>
+          ({ section, shows, inside }) =>
             shows.some((each) => each === name || each[0] === name) ||
             (section === 'units' && COUNTED.includes(plainName(section, name))) ||
             (section === 'usage' && ['u', 'c'].includes(name)) ||
-            (each !== undefined && name === 'sessions'),
+            inside === name,
         )
         if (isOmitted === isShown) missing.push(`${sk} ${name}`)
         const omitted = new Set(kinds.flatMap(({ omits = {} }) => Object.keys(omits)))
@@ -114,6 +134,16 @@ describe('200', () => {
     const kept = Object.entries(value).filter(([name]) => !omitted.has(name))
     return Object.fromEntries(kept.map(([name, each]) => [name, withoutOmitted(each, omitted)]))
   }
+
+  test('has a place for every attribute that a profile can have', () => {
+    const kinds = exportedKinds.filter(({ prefix }) => prefix === '#PROFILE')
+    const placed = kinds.flatMap(({ shows, omits = {}, inside }) => [
+      ...shows.map((each) => (typeof each === 'string' ? each : each[0])),
+      ...Object.keys(omits),
+      ...(inside === undefined ? [] : [inside]),
+    ])
+    expect(Object.keys(profileSchema.shape).filter((name) => !placed.includes(name))).toEqual([])
+  })
 
   test('has the names and values of the API’s own answers, with times in ISO 8601 and amounts in a currency', async () => {
     const { person } = await richPerson(app)
