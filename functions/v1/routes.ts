@@ -234,7 +234,7 @@ export const v1 = place('v1', {
     description: descriptions.deleteUser,
     auth: 'account',
     proof: 'recent',
-    body: z.optional(z.strictObject({ units: z.optional(z.literal('forfeit')) })),
+    body: z.optional(z.strictObject({ units: optionalField(z.literal('forfeit')) })),
     responses: { 202: z.object({ status: z.literal('deleted'), eraseAt: z.iso.datetime() }) },
     errors: ['units_left', 'balance_owed', 'conflict'],
     refusalAfter: 'account_deactivated',
@@ -636,7 +636,7 @@ export const v1 = place('v1', {
     body: z.strictObject({
       units: z.int().check(z.gte(1), z.lte(1_000_000_000)),
       requestId: z.optional(requestId),
-      ttlSeconds: z.optional(z.int().check(z.gte(1), z.lte(RESERVATION_MOST_SECONDS))),
+      ttlSeconds: optionalField(z.int().check(z.gte(1), z.lte(RESERVATION_MOST_SECONDS))),
     }),
     responses: {
       201: z.object({
@@ -656,7 +656,7 @@ export const v1 = place('v1', {
     summary: 'Keeps the units of a reservation that were used, and returns the rest',
     description: descriptions.settleReservation,
     auth: 'key',
-    path: z.object({ id: z.string() }),
+    path: z.object({ id: pathText }),
     headers: idempotencyHeaders,
     body: request,
     responses: { 200: settled },
@@ -668,7 +668,7 @@ export const v1 = place('v1', {
     summary: 'Gives all units of a reservation back',
     description: descriptions.returnReservation,
     auth: 'key',
-    path: z.object({ id: z.string() }),
+    path: z.object({ id: pathText }),
     headers: idempotencyHeaders,
     responses: { 200: settled },
     errors: ['not_found', 'reservation_ended'],

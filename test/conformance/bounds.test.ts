@@ -54,6 +54,7 @@ const NEVER_IN_A_KEY: Record<string, string> = {
   refreshToken: 'goes to the vault',
   'stripe-signature': 'is compared',
   'user-agent': 'is shortened, and only shown',
+  'exportUser body.cursor': 'is decoded to at most 301 characters of ASCII',
   'passkey.id': 'is ASCII, and compared',
   'passkey.rawId': 'is ASCII, and compared',
   clientDataJSON: 'is verified',
