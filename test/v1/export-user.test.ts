@@ -120,7 +120,9 @@ describe('each thing that can be stored has its place in an export, or a reason 
       if (within) return [[within.attribute, [...shows.map(nameOf), ...left]]]
       return shows.flatMap((each) => (typeof each === 'string' ? [] : [[each[0], [...each[1], ...left]]]))
     })
-    expect(inPart.map(([name]) => name)).toEqual(expect.arrayContaining(['sessions', 'passkeys', 'lastProof']))
+    expect(inPart.map(([name]) => name)).toEqual(
+      expect.arrayContaining(['sessions', 'passkeys', 'lastProof']),
+    )
     const missing = inPart.flatMap(([name, placed]) =>
       namesIn(profileSchema.shape[name as keyof typeof profileSchema.shape])
         .filter((inner) => !placed.includes(inner))
