@@ -27,8 +27,7 @@ export function openKeyring(rootSecret: string): Keyring {
   return {
     mac: (purpose, ...parts) => createHmac('sha256', keyFor('mac', purpose)).update(framed(parts)).digest(),
     seal(purpose, context, plaintext) {
-      if (!plaintext.isWellFormed())
-        throw new Error('The text has a lone surrogate, which sealing would change.')
+      if (!plaintext.isWellFormed()) throw new Error('Sealing would change a lone surrogate.')
       const nonce = randomBytes(NONCE_BYTES)
       const cipher = createCipheriv('aes-256-gcm', keyFor('seal', purpose), nonce)
       cipher.setAAD(framed([purpose, context]))

@@ -231,6 +231,7 @@ function logLine(row: Placed): middy.MiddlewareObj<Event, Result> {
   const write: middy.MiddlewareFn<Event, Result> = ({ event, response, error }) => {
     const { requestId, authorizer } = event.requestContext
     const status = response?.statusCode ?? 500
+    const failed = error && asDomainError(error)
     const line = {
       level: status >= 500 ? 'error' : 'info',
       requestId,
@@ -238,7 +239,7 @@ function logLine(row: Placed): middy.MiddlewareObj<Event, Result> {
       status,
       ms: Math.round(performance.now() - (startedMs.get(event) ?? 0)),
       accountId: authorizer?.lambda?.accountId,
-      ...(error && (status >= 500 ? failureOf(asDomainError(error)) : { error: asDomainError(error).code })),
+      ...(failed && (status >= 500 ? failureOf(failed) : { error: failed.code })),
     }
     print(line)
   }

@@ -36,7 +36,7 @@ const issuesIn = (issues: readonly $ZodIssue[], path: PropertyKey[] = []): strin
  * Fields that no person fills in, so that an empty one is a fault of the client: repeats would not be recognised, a
  * list would begin again.
  */
-const NEVER_EMPTY = ['requestId', 'idempotency-key', 'cursor', 'userHandle']
+const NEVER_EMPTY = ['requestId', 'idempotency-key', 'cursor', 'userHandle', 'ttlSeconds']
 
 const schemas = rows.flatMap((row) =>
   Object.entries({ query: row.query, headers: row.headers, body: row.body })
