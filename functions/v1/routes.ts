@@ -636,7 +636,7 @@ export const v1 = place('v1', {
     body: z.strictObject({
       units: z.int().check(z.gte(1), z.lte(1_000_000_000)),
       requestId: z.optional(requestId),
-      ttlSeconds: optionalField(z.int().check(z.gte(1), z.lte(RESERVATION_MOST_SECONDS))),
+      ttlSeconds: z.optional(z.int().check(z.gte(1), z.lte(RESERVATION_MOST_SECONDS))),
     }),
     responses: {
       201: z.object({
