@@ -5,6 +5,7 @@ import { readStoredCustomer } from '../cards/stored-customer.ts'
 import { mailRequestPurposes } from '../credentials/mail-requests.ts'
 import { defaultKeyLookup } from '../keys/default-key.ts'
 import { queueMail } from '../notifications/outbox.ts'
+import { isUndeliverable } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { attr, expr, setRemove, unchangedSince } from '../table/expression.ts'
@@ -193,7 +194,8 @@ const ERASE_ATTEMPTS = 10
 
 /**
  * Takes the names off the profile and frees them, with the last mail. The address stays in the outbox until that
- * mail is sent, for 7 days at most.
+ * mail is sent, for 7 days at most. Nobody is left then who knows that mail does not arrive there, so that is decided
+ * here.
  */
 async function eraseNames(deps: EraseDeps, accountId: string): Promise<void> {
   for (let tries = 1; ; tries++) {
@@ -225,7 +227,7 @@ async function namesGone(deps: EraseDeps, profile: Profile): Promise<Write[]> {
     ...guards.map((guard): Write => ({ remove: keys.passwordTries(guard) })),
     { remove: defaultKeyLookup(deps, profile) },
     ...mailRequestPurposes.map((purpose): Write => ({ remove: keys.ask(purpose, emailKey(email)) })),
-    ...(emailVerified ? [mail.write] : []),
+    ...(emailVerified && !isUndeliverable(profile) ? [mail.write] : []),
   ]
 }
 

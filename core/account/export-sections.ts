@@ -17,8 +17,8 @@ export interface ExportedKind {
   omits?: Readonly<Record<string, string>>
   /** Values that are not an attribute of their own. */
   adds?(item: Item): Item
-  /** The attribute whose entries, an object by id, are those of the section. */
-  inside?: string
+  /** For a section that is one attribute of the item: its name, and the entries in it, with all that they have. */
+  within?: { attribute: string; entries(item: Item): Item[] }
 }
 
 const SECRET = 'A secret: whoever has it can get into the account.'
@@ -37,7 +37,8 @@ export const exportedKinds: readonly ExportedKind[] = [
     prefix: '#PROFILE',
     section: 'profile',
     shows: [
-      ...['id', 'username', 'email', 'emailVerified', 'pendingEmail', 'name', 'status', 'address'],
+      ...['id', 'username', 'email', 'emailVerified', 'pendingEmail', 'undeliverable', 'addressSinceMs'],
+      ...['name', 'status', 'address'],
       ...[
         'renamedFrom',
         'emailChangesMs',
@@ -51,7 +52,6 @@ export const exportedKinds: readonly ExportedKind[] = [
       ...['chargeDeclinesMs', 'cardChangedAtMs', 'bundle', 'openPurchase', 'renewal', 'renewalBundle'],
       ...['monthlyCapCents', 'maxRenewalsPerHour', 'maxRenewalsPerDay', 'renewed', 'owed', 'paid'],
       ...['balanceCents', 'ledgerSeq'],
-      ...['undeliverable', 'addressSinceMs'],
       ['lastProof', ['cardId', 'atMs']],
       ['lastPurchase', ['id', 'outcome', 'atMs']],
     ],
@@ -63,8 +63,8 @@ export const exportedKinds: readonly ExportedKind[] = [
       changeCode: SECRET,
       resetCode: SECRET,
       restoredBy: MARK,
-      twofaOffBy: MARK,
       removedPasskey: MARK,
+      twofaOffBy: MARK,
       attempt: MARK,
       request: MARK,
       fingerprint: MARK,
@@ -74,7 +74,7 @@ export const exportedKinds: readonly ExportedKind[] = [
       twofaTries: 'A count of wrong codes, which would tell somebody who guesses how many tries are left.',
       changingUntilMs: 'Set for seconds, while a password changes.',
       eraseAtMs: 'An account that will be erased exports nothing.',
-      erasedAtMs: 'An account that is erased exports nothing.',
+      erasedAtMs: 'An account that was erased exports nothing.',
     },
     adds: ({ totp }) => ({ twofa: totp !== undefined }),
   },
@@ -83,14 +83,27 @@ export const exportedKinds: readonly ExportedKind[] = [
     section: 'sessions',
     shows: ['sinceMs', 'provedMs', 'seenMs', 'device'],
     omits: { provedBy: MARK },
-    inside: 'sessions',
+    within: {
+      attribute: 'sessions',
+      entries: ({ sessions }) => Object.values(sessions as Record<string, Item>),
+    },
   },
   {
     prefix: '#PROFILE',
     section: 'passkeys',
-    shows: ['name', 'credentialId', 'publicKey', 'counter', 'synced', 'createdAtMs', 'lastUsedAtMs'],
-    omits: { madeBy: MARK },
-    inside: 'passkeys',
+    shows: ['id', 'name', 'createdAtMs', 'lastUsedAtMs', 'synced'],
+    omits: {
+      credentialId: `${MARK} \`id\` is its digest.`,
+      publicKey:
+        'The public half of a key pair, which says nothing without the private half in the authenticator.',
+      counter: 'A number by which Bursar recognises a copy of the passkey.',
+      madeBy: MARK,
+    },
+    within: {
+      attribute: 'passkeys',
+      entries: ({ passkeys = {} }) =>
+        Object.entries(passkeys as Record<string, Item>).map(([id, passkey]) => ({ ...passkey, id })),
+    },
   },
   {
     prefix: '#QUOTA',
@@ -114,18 +127,28 @@ export const exportedKinds: readonly ExportedKind[] = [
     adds: (counter) => ({
       left: Number(counter.l) + Number(counter.f),
       used: counter.u,
-      reserved: counter.y ?? 0,
-      reservations: openIn({ item: counter }).map(({ units, expiresAtMs, slot }) => ({
-        units,
-        expiresAtMs,
-        keySlot: slot,
-      })),
+      reserved: counter.y,
       dayMs: Number(counter.d) * DAY_MS,
       bundleUnits: counter.q,
       renewsBelow: counter.b,
       renewalBundleUnits: counter.w,
       usedByKeySlot: usesBySlot(counter),
     }),
+  },
+  {
+    prefix: '#QUOTA',
+    section: 'reservations',
+    shows: ['nonce', 'units', 'expiresAtMs', 'slot'],
+    within: {
+      attribute: 'v',
+      entries: (item) => openIn({ item }).map((open) => ({ ...open, nonce: open.nonce.toString('hex') })),
+    },
+  },
+  {
+    prefix: 'RESERVED#',
+    section: 'reservations',
+    shows: ['units', 'expiresAtMs', 'slot', 'covered', 'ttl'],
+    adds: (item) => ({ nonce: idOf(item) }),
   },
   {
     prefix: '#CUSTOMER',
@@ -203,11 +226,6 @@ export const exportedKinds: readonly ExportedKind[] = [
   },
   { prefix: 'REVOKED#', section: 'revokedKeys', shows: ['ttl'], adds: (item) => ({ id: idOf(item) }) },
   {
-    prefix: 'RESERVED#',
-    section: 'reservations',
-    shows: ['units', 'expiresAtMs', 'slot', 'covered', 'ttl'],
-  },
-  {
     prefix: 'NOTICE#',
     section: 'notices',
     shows: ['id', 'messageType', 'message', 'createdAtMs'],
@@ -215,7 +233,7 @@ export const exportedKinds: readonly ExportedKind[] = [
   {
     prefix: 'MAIL#',
     section: 'mails',
-    shows: ['to', 'template', 'values', 'readyAtMs', 'heldAtMs', 'isLimited', 'failures', 'ttl'],
+    shows: ['to', 'template', 'values', 'heldAtMs', 'isLimited', 'readyAtMs', 'failures', 'ttl'],
     omits: { codeLookup: SECRET, accountId: 'It is in the profile.' },
     adds: (item) => ({ id: idOf(item) }),
   },
@@ -230,8 +248,12 @@ export const mailRequestKind: ExportedKind = {
 
 /** Kinds that no export shows, each with what is in it and the reason. */
 export const omittedKinds: readonly { prefix: string; section: string; why: string }[] = [
+  {
+    prefix: 'ALARM#',
+    section: 'reservationAlarm',
+    why: 'Says when Bursar looks at open reservations next. They are in `reservations`.',
+  },
   { prefix: 'REQUEST#', section: 'requests', why: `Digests of Idempotency-Keys, for 48 hours. ${MARK}` },
-  { prefix: 'ALARM#', section: 'alarm', why: 'A mark by which reservations that expire are found.' },
   { prefix: 'SPENT#', section: 'spentIds', why: `Digests of request ids, for 4 days. ${MARK}` },
   { prefix: 'SPENTID#', section: 'spentIds', why: `Digests of request ids, for 4 days. ${MARK}` },
 ]
@@ -257,9 +279,8 @@ export const storedElsewhere: readonly { where: string; what: string }[] = [
 ]
 
 /** What an export shows of an item: one entry of the section, or several. */
-export function exportedEntries({ shows, adds, inside }: ExportedKind, item: Item): Item[] {
-  if (inside !== undefined)
-    return Object.values((item[inside] ?? {}) as Record<string, Item>).map((entry) => shownOf(shows, entry))
+export function exportedEntries({ shows, adds, within }: ExportedKind, item: Item): Item[] {
+  if (within) return within.entries(item).map((entry) => shownOf(shows, entry))
   return [{ ...shownOf(shows, item), ...adds?.(item) }]
 }
 

@@ -154,7 +154,7 @@ describe('sign-in by passkey', () => {
     expect(unknown.status).toBe(401)
     const without = await app.signUp()
     expect(await attempt(without.accountId)).toEqual(unknown)
-    for (const status of ['active', 'suspended', 'deactivated', 'pending']) {
+    for (const status of ['active', 'suspended', 'deactivated', 'pending', 'erased']) {
       const { accountId } = await withPasskey(app, await app.signUp())
       await table.update(keys.profile(accountId), expr`SET #status = ${status}`)
       expect(await attempt(accountId)).toEqual(unknown)
