@@ -531,6 +531,12 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     foundBy: 'a settle that breaks off at any call takes effect once',
   },
   {
+    title: 'a settle with other units is taken for a repeat',
+    find: '[requestId, `settle ${reservationId} ${units}`]',
+    put: '[requestId, `settle ${reservationId}`]',
+    foundBy: 'a settle is repeated by the same units only',
+  },
+  {
     title: 'a reservation does not look whether its alarm is still on',
     find: "unchangedSince(seen.item, ['z'])",
     put: "unchangedSince(seen.item, ['s'])",

@@ -303,6 +303,15 @@ export const reservationScenarios: Readonly<Record<string, ReservationScenario>>
       await expectUnits(world, 'in the end', { used: TOTAL - left, held: 0 })
     }
   },
+  'a settle is repeated by the same units only': inBothPlaces(async (world, others) => {
+    const { id } = await world.reserve(30)
+    const requestId = 'settle-1'
+    expect(await world.settle(id, 7, { requestId })).toMatchObject({ told: 200, covered: 7 })
+    expect(await world.settle(id, 7, { requestId })).toMatchObject({ told: 200, covered: 7 })
+    for (const units of [0, 8, 2000])
+      expect(await world.settle(id, units, { requestId })).toMatchObject({ told: 409 })
+    await expectUnits(world, 'once', { used: 7, held: others })
+  }),
   'the units of a reservation that a spend overtakes are never below zero': async (open) => {
     for (const units of [980, 1500])
       await atEachCall(
