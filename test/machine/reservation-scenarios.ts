@@ -309,7 +309,7 @@ export const reservationScenarios: Readonly<Record<string, ReservationScenario>>
     expect(await world.settle(id, 7, { requestId })).toMatchObject({ told: 200, covered: 7 })
     expect(await world.settle(id, 7, { requestId })).toMatchObject({ told: 200, covered: 7 })
     for (const units of [0, 8, 2000])
-      expect(await world.settle(id, units, { requestId })).toMatchObject({ told: 409 })
+      expect(await world.settle(id, units, { requestId })).toMatchObject({ told: 'reservation_ended' })
     await expectUnits(world, 'once', { used: 7, held: others })
   }),
   'the units of a reservation that a spend overtakes are never below zero': async (open) => {
