@@ -262,7 +262,7 @@ export const omittedKinds: readonly { prefix: string; section: string; why: stri
 export const storedElsewhere: readonly { where: string; what: string }[] = [
   {
     where: 'Look-ups of the same table',
-    what: 'The account id under the e-mail address and a new one that waits to be confirmed, the username, the customer id, the payments’ ids and a hash of the default key, and under mailed codes until they expire. All are in the sections, apart from keys and codes, which are secrets.',
+    what: 'The account id under the e-mail address and a new one that waits to be confirmed, the username, the customer id, the payments’ ids and a hash of the default key, and under mailed codes until they expire. All are in the sections, apart from keys and codes, which are secrets. For 15 minutes, how many wrong passwords were typed for the address and the username.',
   },
   {
     where: 'Stripe',
