@@ -1,3 +1,4 @@
+import { openRecovery } from '../credentials/recovery-state.ts'
 import { readDefaultKey } from '../keys/default-key.ts'
 import type { Deps } from '../ports.ts'
 import { bundleOf, CURRENCY, isSold } from '../purchases/catalogue.ts'
@@ -14,6 +15,8 @@ export interface AccountOverview {
   /** The billing address; undefined until there is one. */
   address: Profile['address']
   hasTwoFactor: boolean
+  /** When a recovery of lost two-factor codes can be finished, epoch ms; undefined if none is open. */
+  recoveryFinishesAtMs: number | undefined
   /** The default application key: in plain text for a recent session, else by its first and last characters. */
   defaultKey: string
   /**
@@ -27,7 +30,10 @@ export interface AccountOverview {
   flags: Profile['flags']
 }
 
-/** @param showsKey whether the default key may be shown in plain text. */
+/**
+ * @param showsKey whether the session may see the default key in plain text. Nobody sees the key of an account whose
+ *   address is not confirmed, so a confirmation has no key to replace.
+ */
 export const describeAccount = (
   deps: Deps<'keyring'>,
   account: Account,
@@ -39,15 +45,22 @@ export const describeAccount = (
   displayName: displayName(account),
   address: account.address,
   hasTwoFactor: account.totp !== undefined,
-  defaultKey: showsKey ? readDefaultKey(deps, account) : maskedKey(readDefaultKey(deps, account)),
+  recoveryFinishesAtMs: openRecovery(account, deps.clock.nowMs())?.finishesAtMs,
+  defaultKey:
+    showsKey && account.emailVerified
+      ? readDefaultKey(deps, account)
+      : maskedKey(readDefaultKey(deps, account)),
   bundle: bundleHeld(account),
   currency: CURRENCY,
   renewal: renewalStatus(account),
   flags: account.flags,
 })
 
-/** Enough of a key to recognise it, and nothing to use it with. */
-const maskedKey = (key: string): string => `${key.slice(0, 8)}…${key.slice(-4)}`
+/**
+ * Enough of a key to recognise it, and nothing to use it with. It is ASCII, so that a client that sends it as a key
+ * learns that it is none.
+ */
+const maskedKey = (key: string): string => `${key.slice(0, 8)}...${key.slice(-4)}`
 
 function bundleHeld({ bundle, quota }: Account): AccountOverview['bundle'] {
   if (bundle === undefined) return undefined

@@ -5,18 +5,27 @@ import {
   requireActive,
   type SessionCaller,
 } from '../account/account.ts'
+import { emailKey } from '../account/fields.ts'
 import { DomainError, type ErrorCode } from '../errors.ts'
 import { haveKeysChanged, type KeysReplaced, replaceEveryKey } from '../keys/application-keys.ts'
 import { announce, withdrawal } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
-import { type Expression, expr, join, setRemove } from '../table/expression.ts'
+import { type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
-import { checkCode } from './codes.ts'
+import { type CheckedCode, checkCode } from './codes.ts'
 import { changeHolder } from './holder.ts'
 import { isPasswordOf, type ProofDeps, requireRecentSession } from './proof.ts'
-import { checkSecondFactor, guardedBy, type SecondFactor } from './two-factor.ts'
+import { openRecovery, recoveryStopped } from './recovery-state.ts'
+import { restoration } from './restore.ts'
+import {
+  guardedBy,
+  hasSecondFactor,
+  type SecondFactor,
+  secondFactorsOff,
+  withSecondFactor,
+} from './two-factor.ts'
 
 /**
  * How long a password change keeps sign-ins from finishing. This is longer than any function may run, so that
@@ -46,7 +55,17 @@ export async function changePassword(
   input: PasswordChange,
 ): Promise<void> {
   const { account } = caller
-  const factor = account.totp && (await checkSecondFactor(deps, account, input.twofa))
+  if (!account.totp) return changeProved(deps, caller, input, undefined)
+  await withSecondFactor(deps, account, input.twofa, (factor) => changeProved(deps, caller, input, factor))
+}
+
+async function changeProved(
+  deps: ProofDeps,
+  caller: SessionCaller,
+  input: PasswordChange,
+  factor: SecondFactor | undefined,
+): Promise<void> {
+  const { account } = caller
   if (input.oldPassword === undefined) {
     if (!factor) requireRecentSession(deps, caller)
   } else if (!(await isPasswordOf(deps, account.id, input.oldPassword))) {
@@ -149,29 +168,83 @@ function requireNoChange(deps: Deps, { changingUntilMs = 0 }: Profile): void {
 }
 
 /**
- * Sets a new password with a mailed code and ends every session. The code is bound to the first request that
- * uses it: the same request may be sent again after a crash, an outage or a lost answer, and no other request
- * can use the code.
+ * Sets a new password with a mailed code, ends every session, and makes a deactivated account active again. The code
+ * is bound to the first request that uses it: the same request may be sent again after a crash, an outage or a lost
+ * answer, and no other request can use the code.
+ * @param input.restore false refuses a deactivated account instead.
  * @throws DomainError `invalid_code`, `account_deactivated`, `account_suspended`, `two_factor_*`,
  *   `password_refused`, `temporarily_unavailable` while an earlier change may still be at the vault
  */
 export async function resetPassword(
   deps: ProofDeps,
-  input: { code: string; password: string; twofa?: string | undefined },
+  input: { code: string; password: string; twofa?: string | undefined; restore?: boolean | undefined },
 ): Promise<void> {
-  await retryRaces(deps, () => resetOnce(deps, input))
+  await retryRaces(deps, () => resetOnce(deps, 'reset-password', input))
 }
 
-async function resetOnce(deps: ProofDeps, input: Parameters<typeof resetPassword>[1]): Promise<void> {
-  const code = await checkCode(deps, ['reset-password'], input.code)
+/**
+ * Finishes a recovery that is 72 hours old with a mailed code: as `resetPassword`, but without the second factor,
+ * which is switched off. Every key is replaced. Until it is done, the recovery stays open, so that a crash or a
+ * password that the vault refuses costs no other 72 hours.
+ * @throws DomainError `invalid_code`, also if the recovery was stopped, `account_suspended`, `password_refused`,
+ *   `temporarily_unavailable`
+ */
+export async function finishRecovery(
+  deps: ProofDeps,
+  input: { code: string; password: string },
+): Promise<void> {
+  await retryRaces(deps, () => resetOnce(deps, 'finish-recovery', input))
+}
+
+type ResetPurpose = 'reset-password' | 'finish-recovery'
+
+async function resetOnce(
+  deps: ProofDeps,
+  purpose: ResetPurpose,
+  input: Parameters<typeof resetPassword>[1],
+): Promise<void> {
+  const code = await checkCode(deps, [purpose], input.code)
   const account = await readAccount(deps, code.accountId)
-  if (!account || account.resetCode !== code.lookup) throw new DomainError('invalid_code')
-  requireActive(account)
+  const isRecovery = purpose === 'finish-recovery'
+  if (!account || account[isRecovery ? 'recoveryCode' : 'resetCode'] !== code.lookup)
+    throw new DomainError('invalid_code')
+  if (account.status !== 'deactivated' || input.restore === false) requireActive(account)
   const requestMac = deps.keyring
     .mac('reset', code.lookup, input.password, input.twofa ?? '')
     .toString('base64url')
   const isRepeat = code.usedBy === requestMac
   if (code.isDone && isRepeat) return
+  const isReady = openRecovery(account, deps.clock.nowMs())?.isReady === true
+  if (isRecovery && !isReady) {
+    // A copy of this request may have finished it since the code was read.
+    const now = await checkCode(deps, [purpose], input.code)
+    if (now.isDone && now.usedBy === requestMac) return
+    throw new DomainError('invalid_code')
+  }
+  const reset = (factor?: SecondFactor) =>
+    resetProved(deps, account, { code, requestMac, isRecovery, isRepeat, factor }, input)
+  // Nobody has proved an unconfirmed address, so its second factor is not its owner's.
+  const asksFactor = account.totp && account.emailVerified && !isRepeat && !isRecovery
+  if (asksFactor) await withSecondFactor(deps, account, input.twofa, reset)
+  else await reset()
+}
+
+/** A reset whose code, and second factor if it needs one, are right. */
+interface ProvedReset {
+  code: CheckedCode
+  requestMac: string
+  isRecovery: boolean
+  /** An earlier try of the same request has bound the code. */
+  isRepeat: boolean
+  factor: SecondFactor | undefined
+}
+
+async function resetProved(
+  deps: ProofDeps,
+  account: Account,
+  { code, requestMac, isRecovery, isRepeat, factor }: ProvedReset,
+  input: { code: string; password: string },
+): Promise<void> {
   const bind: Write = {
     update: code.key,
     set: expr`SET #usedBy = ${requestMac}`,
@@ -183,35 +256,76 @@ async function resetOnce(deps: ProofDeps, input: Parameters<typeof resetPassword
       ' AND ',
     ),
   }
-  // Nobody has proved an unconfirmed address, so neither its keys nor its second factor are its owner's.
-  const isProven = account.emailVerified
-  const asksFactor = account.totp && isProven && !isRepeat
-  const factor = asksFactor ? await checkSecondFactor(deps, account, input.twofa) : undefined
-  const replaced = isProven ? undefined : await replaceEveryKey(deps, account)
+  // A repeat of a recovery finds the second factor off and the keys replaced.
+  const isFirst = isRecovery && hasSecondFactor(account)
+  // Who has a second factor of the account is its holder, and has read no key of somebody else.
+  const isReplaced = isFirst || (factor === undefined && mayKnowKeys(account))
+  const replaced = isReplaced ? await replaceEveryKey(deps, account) : undefined
+  const isOff = isRecovery || !account.emailVerified
   // The first try of this request has told the owner.
-  const told = isRepeat ? [] : announce(deps, account, 'password-reset')
+  const told = isRecovery || isRepeat ? [] : announce(deps, account, 'password-reset')
   try {
     await endSessionsFirst(deps, account, {
       factor,
-      set: replaced?.set ?? [],
-      remove: isProven ? [] : [expr`#totp`],
-      unchanged: replaced && [replaced.unchanged],
-      writes: [bind, ...told, ...(replaced?.writes ?? [])],
-      isReset: true,
+      set: [
+        expr`#holderEmail = ${emailKey(account.email)}`,
+        // From now on it is too late to stop the recovery.
+        ...(isRecovery ? [expr`#recoveredFrom = ${account.recovery?.beganAtMs}`] : []),
+        ...(replaced?.set ?? []),
+      ],
+      remove: isOff ? secondFactorsOff() : [],
+      unchanged: [
+        ...(replaced ? [replaced.unchanged] : []),
+        ...(isRecovery ? [unchangedSince(account, ['recovery', 'recoveryCode'])] : []),
+      ],
+      writes: [
+        bind,
+        ...told,
+        ...(replaced?.writes ?? []),
+        ...(isFirst ? announce(deps, account, 'recovered') : []),
+      ],
+      keep: isRecovery ? { recovery: true } : { resetCode: true },
     })
   } catch (error) {
     // If the account has changed, the code may still permit the reset.
     if (!(error instanceof ConditionFailed) || error.failed.has(0)) throw error
     // A copy of this request may have been first.
-    const now = await checkCode(deps, ['reset-password'], input.code)
+    const now = await checkCode(deps, [code.purpose], input.code)
     if (now.isDone && now.usedBy === requestMac) return
     throw new DomainError('invalid_code')
   }
   const unbind: Write = { update: code.key, set: expr`REMOVE #usedBy` }
   await setAtVault(deps, account, input.password, [unbind, ...withdrawal(told)])
-  const done: Write = { update: code.key, set: expr`SET #done = ${true}`, if: expr`#usedBy = ${requestMac}` }
-  await reopenSignIn(deps, account, [done])
+  await finishReset(deps, account, { code, requestMac, isRecovery })
 }
+
+/** Marks the code as used. Only now that the password is set, the account becomes active and a recovery ends. */
+async function finishReset(
+  deps: ProofDeps,
+  account: Account,
+  { code, requestMac, isRecovery }: Pick<ProvedReset, 'code' | 'requestMac' | 'isRecovery'>,
+): Promise<void> {
+  const done: Write = { update: code.key, set: expr`SET #done = ${true}`, if: expr`#usedBy = ${requestMac}` }
+  const restored = account.status === 'deactivated' ? restoration(deps, account) : undefined
+  const isDone = await reopenSignIn(
+    deps,
+    account,
+    [done, ...(restored?.writes ?? []), ...(isRecovery ? [{ remove: keys.recovery(account.id) }] : [])],
+    { set: restored ? [restored.set] : [], remove: isRecovery ? [expr`#recovery`] : [] },
+  )
+  if (isDone || !restored) return
+  // A later change has begun. It makes the account active, or a repeat of this request does.
+  const now = await readAccount(deps, account.id)
+  if (now?.status === 'deactivated') throw new DomainError('temporarily_unavailable')
+}
+
+/**
+ * Whether somebody who never proved the address may have read the keys: the holder of an unconfirmed account, or
+ * one who had set the password before the address was confirmed. Once the address's owner has set the password, or
+ * something was paid, the keys are in use and stay.
+ */
+const mayKnowKeys = ({ emailVerified, holderEmail, email, paid }: Account): boolean =>
+  !emailVerified || (holderEmail !== emailKey(email) && !paid)
 
 /**
  * Ends every session before the vault is called, so that no later failure leaves a session alive. Sign-ins
@@ -230,13 +344,18 @@ async function endSessionsFirst(
     /** Further conditions on the profile. */
     unchanged?: Expression[] | undefined
     writes: Write[]
-    isReset?: true
+    /** What stays because the same request may be sent again. */
+    keep?: { resetCode?: boolean; recovery?: boolean }
   },
 ): Promise<void> {
   const nowMs = deps.clock.nowMs()
-  const { factor, writes } = change
-  // A reset may be sent again with the same code.
-  const holder = changeHolder(account, { resetCode: change.isReset === true })
+  const { factor, keep = {} } = change
+  const holder = changeHolder(account, keep)
+  const writes = [
+    ...change.writes,
+    ...(factor?.told ?? []),
+    ...(keep.recovery ? [] : recoveryStopped(deps, account)),
+  ]
   const set = setRemove(
     [
       ...holder.set,
@@ -247,11 +366,11 @@ async function endSessionsFirst(
     [...holder.remove, ...(change.remove ?? []), ...(factor?.remove ? [factor.remove] : [])],
   )
   const unchanged = join(
-    [expr`#generation = ${account.generation} AND #status = ${'active'}`, ...(change.unchanged ?? [])],
+    [expr`#generation = ${account.generation} AND #status = ${account.status}`, ...(change.unchanged ?? [])],
     ' AND ',
   )
   requireNoChange(deps, account)
-  await writeProfile(deps, account, set, guardedBy(unchanged, factor), [...writes, ...(factor?.told ?? [])])
+  await writeProfile(deps, account, set, guardedBy(unchanged, factor), writes)
 }
 
 /**
@@ -274,11 +393,28 @@ async function setAtVault(
   }
 }
 
-/** Allows sign-ins again, unless a later change has begun. */
-async function reopenSignIn(deps: Deps<'table'>, account: Profile, writes: Write[]): Promise<void> {
-  const set = expr`SET #updatedAtMs = ${deps.clock.nowMs()} REMOVE #changingUntilMs`
-  const condition = expr`#generation = ${account.generation + 1}`
-  await writeProfile(deps, account, set, condition, writes).catch(ignoreRefusal)
+/**
+ * Allows sign-ins again, unless a later change has begun, and makes further changes of the profile.
+ * @returns false if a later change has begun.
+ */
+async function reopenSignIn(
+  deps: Deps<'table'>,
+  account: Profile,
+  writes: Write[],
+  more: { set: Expression[]; remove: Expression[] } = { set: [], remove: [] },
+): Promise<boolean> {
+  const set = setRemove(
+    [expr`#updatedAtMs = ${deps.clock.nowMs()}`, ...more.set],
+    [expr`#changingUntilMs`, ...more.remove],
+  )
+  const condition = expr`#generation = ${account.generation + 1} AND #status = ${account.status}`
+  try {
+    await writeProfile(deps, account, set, condition, writes)
+    return true
+  } catch (error) {
+    ignoreRefusal(error)
+    return false
+  }
 }
 
 /** Writes the profile alone in a plain write, if possible: a plain write costs half of a transaction. */

@@ -6,7 +6,8 @@ import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
 import { MINUTE_MS } from '../time.ts'
-import { checkSecondFactor, guardedBy, withFactor } from './two-factor.ts'
+import { recoveryStopped } from './recovery-state.ts'
+import { guardedBy, type SecondFactor, withFactor, withSecondFactor } from './two-factor.ts'
 
 /** Ports that checking a proof needs. */
 export type ProofDeps = Deps<'table' | 'identity' | 'secrets' | 'keyring' | 'totp'>
@@ -62,11 +63,24 @@ export async function proveSession(
     provedBy !== undefined &&
     isRecentSession(deps, now) &&
     now.account.sessions[sessionId]?.provedBy === provedBy
-  const isChecked = account.totp !== undefined && !isRepeat(caller)
-  const factor = isChecked ? await checkSecondFactor(deps, account, twofa) : undefined
-  if (password !== undefined && !(await isPasswordOf(deps, account.id, password)))
-    throw new DomainError('wrong_password')
-  if (account.totp && !factor) return
+  const prove = async (factor?: SecondFactor) => {
+    if (password !== undefined && !(await isPasswordOf(deps, account.id, password)))
+      throw new DomainError('wrong_password')
+    if (account.totp && !factor) return
+    await recordProof(deps, caller, provedBy, factor, isRepeat)
+  }
+  if (account.totp && !isRepeat(caller)) await withSecondFactor(deps, account, twofa, prove)
+  else await prove()
+}
+
+/** @throws DomainError `session_ended`, or `two_factor_invalid` if another request has used the code */
+async function recordProof(
+  deps: ProofDeps,
+  { account, sessionId }: SessionCaller,
+  provedBy: string | undefined,
+  factor: SecondFactor | undefined,
+  isRepeat: (now: SessionCaller) => boolean,
+): Promise<void> {
   const session = attr(sessionId)
   const proved = expr`SET #sessions.${session}.#provedMs = ${deps.clock.nowMs()}`
   const byCode = provedBy && expr`#sessions.${session}.#provedBy = ${provedBy}`
@@ -75,7 +89,7 @@ export async function proveSession(
     const set = byCode ? join([proved, byCode], ', ') : proved
     await writeAll(deps, [
       { update: keys.profile(account.id), set: withFactor(set, factor), if: guardedBy(live, factor) },
-      ...(factor?.told ?? []),
+      ...(factor ? [...factor.told, ...recoveryStopped(deps, account)] : []),
     ])
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error

@@ -1,16 +1,16 @@
 import { type Account, admitCaller, type Profile, readAccount, requireActive } from '../account/account.ts'
 import { emailKey, usernameKey } from '../account/fields.ts'
 import { DomainError } from '../errors.ts'
-import { announce } from '../notifications/security.ts'
 import type { Deps, Tokens } from '../ports.ts'
-import { renewalDue } from '../quota/renewal-call.ts'
-import { attr, type Expression, expr, join, setRemove } from '../table/expression.ts'
+import { attr, expr, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
 import { DAY_MS } from '../time.ts'
 import { changeHolder } from './holder.ts'
-import { checkSecondFactor, guardedBy, type SecondFactor, withFactor } from './two-factor.ts'
+import { recoveryStopped } from './recovery-state.ts'
+import { restoration } from './restore.ts'
+import { guardedBy, type SecondFactor, withFactor, withSecondFactor } from './two-factor.ts'
 
 /** Live sessions that an account may have. One more sign-in ends the oldest. */
 const MAX_SESSIONS = 20
@@ -82,21 +82,21 @@ async function activateAgain(
   isRepeat: (account: Account) => boolean,
 ): Promise<void> {
   // Its sessions ended when it was deactivated. A repeat finds an active account with newer ones.
-  const { remove } = account.status === 'deactivated' ? changeHolder(account) : { remove: [] }
-  const set = setRemove(
-    [
-      expr`#status = ${'active'}, #restoredBy = ${restoredBy}, #updatedAtMs = ${deps.clock.nowMs()}`,
-      ...(factor ? [factor.set] : []),
-    ],
-    [...remove, ...(factor?.remove ? [factor.remove] : [])],
-  )
+  const isDeactivated = account.status === 'deactivated'
+  const { set, writes } = restoration(deps, account)
+  const sets = [set, expr`#restoredBy = ${restoredBy}, #updatedAtMs = ${deps.clock.nowMs()}`]
+  const update = isDeactivated
+    ? setRemove(
+        [...sets, ...(factor ? [factor.set] : [])],
+        [...changeHolder(account).remove, ...(factor?.remove ? [factor.remove] : [])],
+      )
+    : withFactor(setRemove(sets, []), factor)
   const condition = expr`#status = ${account.status} AND #generation = ${account.generation}`
   try {
     await deps.table.transact([
-      { update: keys.profile(account.id), set, if: guardedBy(condition, factor) },
-      { update: keys.quota(account.id), set: unblockCounter(deps, account) },
-      ...(factor?.told ?? []),
-      ...(account.status === 'active' ? [] : announce(deps, account, 'restored')),
+      { update: keys.profile(account.id), set: update, if: guardedBy(condition, factor) },
+      ...writes,
+      ...(factor ? [...factor.told, ...recoveryStopped(deps, account)] : []),
     ])
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
@@ -110,10 +110,6 @@ async function activateAgain(
     throw new DomainError('invalid_credentials')
   }
 }
-
-/** Allows consumes again, and has the job renew a bundle that ran out meanwhile. */
-const unblockCounter = (deps: CredentialDeps, { id, bundle }: Account): Expression =>
-  bundle === undefined ? expr`REMOVE #x` : join([expr`SET `, renewalDue(deps, id), expr` REMOVE #x`], '')
 
 interface Proved {
   account: Account
@@ -143,9 +139,9 @@ async function withCredentials<T>(
   if (!tokens) throw new DomainError('invalid_credentials')
   try {
     if (!account || account.status === 'pending') throw new DomainError('invalid_credentials')
-    const isChecked = account.totp !== undefined && needsFactor(account)
-    const factor = isChecked ? await checkSecondFactor(deps, account, input.twofa) : undefined
-    return await work({ account, tokens, factor })
+    const go = (factor?: SecondFactor) => work({ account, tokens, factor })
+    if (account.totp === undefined || !needsFactor(account)) return await go()
+    return await withSecondFactor(deps, account, input.twofa, go)
   } catch (error) {
     await deps.identity.revoke(tokens.refreshToken)
     throw error
@@ -170,7 +166,7 @@ async function listSession(
         set: withFactor(set, factor, stale),
         if: guardedBy(condition, factor),
       },
-      ...(factor?.told ?? []),
+      ...(factor ? [...factor.told, ...recoveryStopped(deps, account)] : []),
     ])
   } catch (error) {
     // The password is being changed, or a concurrent request has used the code.

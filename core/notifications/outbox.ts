@@ -10,6 +10,8 @@ import { ignoreRefusal, type Write } from '../table/table.ts'
 import { HOUR_MS, MINUTE_MS } from '../time.ts'
 import { keyUseInMonth } from './key-use.ts'
 import { type MailValues, mailTemplates, renderMail } from './mails.ts'
+import { recoveryLinkCode } from './recovery-link.ts'
+import { recoveryNewsSchema } from './recovery-texts.ts'
 import { renewalLinkCode } from './renewal-link.ts'
 import { renewalNewsSchema } from './renewal-texts.ts'
 import { securityEvents } from './security-texts.ts'
@@ -28,6 +30,8 @@ const mailSchema = z.object({
   values: z.object({
     username: z.string(),
     event: z.optional(z.enum(securityEvents)),
+    restores: z.optional(z.boolean()),
+    recovery: z.optional(recoveryNewsSchema),
     atMs: z.optional(z.number()),
     bundle: z.optional(z.string()),
     amountCents: z.optional(z.number()),
@@ -90,7 +94,10 @@ export async function deliverMail(
     return false
   }
   const code = codeLookup && codeText(deps, template as CodePurpose, accountId, codeLookup)
-  const about = await renewalDetails(deps, mail)
+  const { recovery } = mail.values
+  const about = recovery
+    ? { stopCode: recoveryLinkCode(deps, { accountId, beganAtMs: recovery.beganAtMs }) }
+    : await renewalDetails(deps, mail)
   const values = { ...mail.values, ...about, code, appUrl: deps.mail.appUrl }
   await deps.mail.send(renderMail(to, template, values)).catch(async (error: unknown) => {
     // The mailbox has counted the mail, whose next try is not counted again.

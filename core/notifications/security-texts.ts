@@ -12,6 +12,8 @@ export const securityEvents = [
   'new-sign-in',
   'deactivated',
   'restored',
+  'recovered',
+  'recovery-stopped',
 ] as const
 
 export type SecurityEvent = (typeof securityEvents)[number]
@@ -86,6 +88,18 @@ export const securityTexts: Record<SecurityEvent, { subject: string; happened: s
     subject: 'Your account is active again',
     happened: 'Your account was restored and can be used again.',
     next: RESET_PASSWORD,
+  },
+  recovered: {
+    subject: 'Your account was recovered',
+    happened:
+      'Your account has a new password. Two-factor authentication was switched off, every session has ended, and your application keys were replaced: please give your services the new default key.',
+    next: 'If this was not you, someone can read your mail. Please change the password of your mailbox, then reset your password here.',
+  },
+  'recovery-stopped': {
+    subject: 'The recovery of your account has stopped',
+    happened:
+      'The recovery of your account was stopped, or nobody finished it in time. Two-factor authentication stays on.',
+    next: 'If you did not begin the recovery, someone can read your mail. Please change the password of your mailbox.',
   },
 }
 

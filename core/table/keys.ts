@@ -22,6 +22,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | revoked key       | ACCOUNT#<id>           | REVOKED#<id>                       | the mark of an application key that its owner has revoked        | 48 hours                                          |
  * | invoice           | ACCOUNT#<id>           | INVOICE#<purchase id>              | what the list of invoices shows of a purchase that was paid      | for good                                          |
  * | notice            | ACCOUNT#<id>           | NOTICE#<id>                        | something to tell the user; ids are time-ordered                 | for good                                          |
+ * | recovery          | ACCOUNT#<id>           | RECOVERY                           | reminders of a recovery of lost two-factor codes                 | until the recovery ends                           |
  * | queued mail       | ACCOUNT#<id>           | MAIL#<id>                          | a mail that is not yet known to be sent                          | until sent; 7 days (with a code: 24 hours)        |
  * | e-mail guard      | EMAIL#<normalised>     | #GUARD                             | account of the address: makes addresses unique, finds accounts   | as long as the address                            |
  * | username guard    | USERNAME#<lower>       | #GUARD                             | account of the username                                          | as long as the username                           |
@@ -125,6 +126,7 @@ export const keys = {
     sk: `NOTICE#${noticeId}`,
   }),
   mail: (accountId: string, mailId: string): Key => ({ pk: ownedBy(accountId), sk: `MAIL#${mailId}` }),
+  recovery: (accountId: string): Key => ({ pk: ownedBy(accountId), sk: 'RECOVERY' }),
   emailGuard: (normalisedEmail: string): Key => ({ pk: `EMAIL#${normalisedEmail}`, sk: '#GUARD' }),
   usernameGuard: (lowerUsername: string): Key => ({ pk: `USERNAME#${lowerUsername}`, sk: '#GUARD' }),
   code: (lookup: string): Key => ({ pk: `CODE#${lookup}`, sk: '#CODE' }),
@@ -193,6 +195,7 @@ export type DueKind =
   | 'PENDING'
   | 'PURCHASE'
   | 'QUOTA'
+  | 'RECOVERY'
 
 /** Shards per kind. One partition of the index takes 1,000 writes a second; a job reads all shards. */
 export const DUE_SHARDS = 4

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { SecurityEvent } from '../../core/notifications/security-texts.ts'
 import { securityEvents, securityTexts } from '../../core/notifications/security-texts.ts'
+import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
@@ -27,8 +28,10 @@ const TOLD: Record<string, { events: SecurityEvent[]; mails?: (person: Person) =
   'v1.deleteKey': 'ends access and gives none',
   'v1.enrolTwoFactor': 'the seed counts for nothing before its first code',
   'v1.removeTwoFactor': { events: ['two-factor-off', 'recovery-code-used'] },
-  'v1.resetPassword': { events: ['password-reset'] },
+  // The first reset of an account that has paid nothing replaces its keys.
+  'v1.resetPassword': { events: ['keys-replaced', 'password-reset'] },
   'v1.rotateKey': { events: ['key-created'] },
+  'v1.stopRecovery': { events: ['recovery-stopped'] },
   'v1.verifyTwoFactor': { events: ['two-factor-on'] },
 }
 
@@ -150,6 +153,9 @@ test.each(['change', 'reset'])(
   'a password that the vault refuses at its %s is told to nobody',
   async (way) => {
     const person = await app.signUp()
+    // The keys of an account that has paid stay, so that nothing else is told.
+    const { table } = await app.ports()
+    await table.update(keys.profile(person.accountId), expr`SET #paid = ${true}`)
     const code = await resetCode(app, person.email)
     await forgetTold(person.accountId)
     const password = 'Hello\u2028123!'

@@ -30,6 +30,7 @@ const BROKEN: Record<DueKind, { key: Key; item?: object; job: string }> = {
   HOLD: { key: keys.hold(ID, ID), job: 'sweep' },
   CUSTOMER: { key: keys.profile(ID), job: 'sweep' },
   CARD: { key: keys.card(ID, 'pm_broken'), job: 'sweep' },
+  RECOVERY: { key: keys.recovery(ID), job: 'send-mail' },
   PAYMENT: { key: paymentKey('pi_broken'), item: { accountId: 1 }, job: 'sweep' },
 }
 
