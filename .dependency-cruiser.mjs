@@ -25,7 +25,7 @@ export default {
     only(
       'sdks-in-adapters-only',
       { pathNot: '^core/(adapters|table)/|^test/' },
-      { path: '^node_modules/(@aws-sdk|@smithy|stripe|otpauth)' },
+      { path: '^node_modules/(@aws-sdk|@smithy|@simplewebauthn|stripe|otpauth)' },
       'an SDK outside an adapter would get into every bundle',
     ),
     only(
@@ -59,7 +59,7 @@ export default {
       },
       {
         reachable: true,
-        path: '^core/(adapters/|table/(dynamodb|wire))|^functions/http/(live|endpoint)|^node_modules/(@aws-sdk|@middy|stripe)',
+        path: '^core/(adapters/|table/(dynamodb|wire))|^functions/http/(live|endpoint)|^node_modules/(@aws-sdk|@middy|@simplewebauthn|stripe)',
       },
       'the deployment must be able to read the rows without loading other code',
     ),
@@ -74,7 +74,7 @@ export default {
       { path: '^functions/(api|v1|rest|webhooks|jobs)/(?!routes|descriptions|schedule)' },
       {
         pathNot:
-          '^functions/[^/]+/routes\\.ts$|^functions/jobs/schedule\\.ts$|^functions/http/(endpoint|job|[^/]+-shapes)\\.ts$|^core/(?!adapters|table)',
+          '^functions/[^/]+/routes\\.ts$|^functions/jobs/schedule\\.ts$|^functions/http/(endpoint|access-token|job|[^/]+-shapes)\\.ts$|^core/(?!adapters|table)',
       },
       'a handler may import its row, the endpoint stack, the shapes of the dialects and the domain',
     ),

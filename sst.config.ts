@@ -26,7 +26,8 @@ export default $config({
     }
     const base = { data, settings, prefix: `${$app.name}-${settings.stage}` }
     const stores = createStores(base)
-    const pool = createUserPool(base)
+    const rootSecret = new sst.Secret('RootSecret').value
+    const pool = createUserPool(base, rootSecret)
     const mail = createMail(base)
     const deadLetters = createDeadLetters(base)
     const deployment: Deployment = {
@@ -38,6 +39,7 @@ export default $config({
         userPool: [pool.pool.arn],
         secretsKey: [stores.secretsKey.arn],
         mailIdentity: mail.arns,
+        mailConfigurationSet: [mail.configurationSet.arn],
         deadLetters: [deadLetters.arn],
         renewalFunction: [arnOfFunction(`${base.prefix}-${data.renewalFunction}`)],
       },
@@ -47,21 +49,26 @@ export default $config({
         USER_POOL_CLIENT_ID: pool.client.id,
         USER_POOL_CLIENT_SECRET: pool.client.clientSecret,
         MAIL_FROM: settings.mailFrom,
+        MAIL_CONFIGURATION_SET: mail.configurationSet.configurationSetName,
         APP_URL: settings.appUrl,
+        APP_NAME: settings.appName,
         KMS_KEY_ID: stores.secretsKey.arn,
         RENEWAL_FUNCTION: `${base.prefix}-${data.renewalFunction}`,
-        ROOT_SECRET: new sst.Secret('RootSecret').value,
+        ROOT_SECRET: rootSecret,
         STAGE: settings.stage,
         STRIPE_SECRET_KEY: new sst.Secret('StripeSecretKey').value,
         STRIPE_WEBHOOK_SECRETS: new sst.Secret('StripeWebhookSecrets').value,
       },
     }
-    const functions = new Map([[data.preToken.name, pool.preToken]])
+    const functions = new Map([
+      [data.preToken.name, pool.preToken],
+      [data.customAuth.name, pool.customAuth],
+    ])
     for (const deployed of data.functions) {
       if (!functions.has(deployed.name)) functions.set(deployed.name, createFunction(deployment, deployed))
     }
     const api = createApi(deployment, functions)
-    const bus = createWork(deployment, functions, deadLetters)
+    const bus = createWork(deployment, functions, { deadLetters, mail })
     createAlarms(deployment, functions, { api, table: stores.table, deadLetters })
     return {
       api: api.url,
@@ -162,10 +169,12 @@ function createStores({ data, settings, prefix }: Base) {
  * The user pool stores passwords and nothing else: no sign-up, no hosted pages, no OAuth, no attribute in
  * use.
  */
-function createUserPool(base: Base) {
+function createUserPool(base: Base, rootSecret: $util.Output<string>) {
   const { data, settings, prefix } = base
-  // This function needs no port, so it needs no ARN and no value either.
-  const preToken = createFunction({ ...base, arns: {} as never, values: {} as never }, data.preToken)
+  // The pool's own triggers exist before the pool. They need no ARN, and at most the root secret.
+  const early: Deployment = { ...base, arns: {} as never, values: { ROOT_SECRET: rootSecret } as never }
+  const preToken = createFunction(early, data.preToken)
+  const customAuth = createFunction(early, data.customAuth)
   const pool = new aws.cognito.UserPool(
     'UserPool',
     {
@@ -184,24 +193,32 @@ function createUserPool(base: Base) {
         requireUppercase: false,
         temporaryPasswordValidityDays: 1,
       },
-      lambdaConfig: { preTokenGenerationConfig: { lambdaArn: preToken.fn.arn, lambdaVersion: 'V2_0' } },
+      lambdaConfig: {
+        preTokenGenerationConfig: { lambdaArn: preToken.fn.arn, lambdaVersion: 'V2_0' },
+        defineAuthChallenge: customAuth.fn.arn,
+        createAuthChallenge: customAuth.fn.arn,
+        verifyAuthChallengeResponse: customAuth.fn.arn,
+      },
       deletionProtection: settings.production ? 'ACTIVE' : 'INACTIVE',
     },
     kept(settings),
   )
-  new aws.lambda.Permission('UserPoolInvokesPreToken', {
-    action: 'lambda:InvokeFunction',
-    function: preToken.fn.name,
-    principal: 'cognito-idp.amazonaws.com',
-    sourceArn: pool.arn,
-  })
+  for (const [name, { fn }] of Object.entries({ PreToken: preToken, CustomAuth: customAuth })) {
+    new aws.lambda.Permission(`UserPoolInvokes${name}`, {
+      action: 'lambda:InvokeFunction',
+      function: fn.name,
+      principal: 'cognito-idp.amazonaws.com',
+      sourceArn: pool.arn,
+    })
+  }
   const client = new aws.cognito.UserPoolClient(
     'UserPoolClient',
     {
       name: prefix,
       userPoolId: pool.id,
       generateSecret: true,
-      explicitAuthFlows: ['ALLOW_ADMIN_USER_PASSWORD_AUTH', 'ALLOW_REFRESH_TOKEN_AUTH'],
+      // The custom flow gives tokens for an answer of ours alone: core/credentials/verified-sign-in.ts.
+      explicitAuthFlows: ['ALLOW_ADMIN_USER_PASSWORD_AUTH', 'ALLOW_CUSTOM_AUTH', 'ALLOW_REFRESH_TOKEN_AUTH'],
       allowedOauthFlowsUserPoolClient: false,
       preventUserExistenceErrors: 'ENABLED',
       enableTokenRevocation: true,
@@ -212,24 +229,44 @@ function createUserPool(base: Base) {
     },
     kept(settings),
   )
-  return { pool, client, preToken }
+  return { pool, client, preToken, customAuth }
 }
+
+/** The bus to which SES sends its events: it knows no other one. */
+const defaultBus = () =>
+  $interpolate`arn:${aws.getPartitionOutput().partition}:events:${aws.getRegionOutput().region}:${aws.getCallerIdentityOutput().accountId}:event-bus/default`
 
 /**
  * The sender's domain at SES. The operator publishes the DKIM records, because any provider may host the
- * zone.
+ * zone. The configuration set, which every mail names, reports what bounces, and keeps mail from addresses that
+ * bounced or complained before.
  */
-function createMail({ settings }: Base) {
+function createMail({ settings, prefix }: Base) {
   const { mailDomain, mailAddress, createMailIdentity } = settings
+  const configurationSet = new aws.sesv2.ConfigurationSet('MailSet', {
+    configurationSetName: prefix,
+    reputationOptions: { reputationMetricsEnabled: true },
+    suppressionOptions: { suppressedReasons: ['BOUNCE', 'COMPLAINT'] },
+  })
+  new aws.sesv2.ConfigurationSetEventDestination('MailEvents', {
+    configurationSetName: configurationSet.configurationSetName,
+    eventDestinationName: 'events',
+    eventDestination: {
+      enabled: true,
+      matchingEventTypes: ['BOUNCE', 'COMPLAINT', 'REJECT'],
+      eventBridgeDestination: { eventBusArn: defaultBus() },
+    },
+  })
   const here = $interpolate`arn:${aws.getPartitionOutput().partition}:ses:${aws.getRegionOutput().region}:${aws.getCallerIdentityOutput().accountId}:identity`
   if (!createMailIdentity) {
-    return { arns: [$interpolate`${here}/${mailDomain}`, $interpolate`${here}/${mailAddress}`], dns: [] }
+    const arns = [$interpolate`${here}/${mailDomain}`, $interpolate`${here}/${mailAddress}`]
+    return { configurationSet, arns, dns: [] }
   }
   const identity = new aws.sesv2.EmailIdentity('MailIdentity', { emailIdentity: mailDomain })
   const dns = identity.dkimSigningAttributes.tokens.apply((tokens) =>
     tokens.map((token) => `${token}._domainkey.${mailDomain} CNAME ${token}.dkim.amazonses.com`),
   )
-  return { arns: [identity.arn], dns }
+  return { configurationSet, arns: [identity.arn], dns }
 }
 
 /**
@@ -378,8 +415,12 @@ function lambdaOf(functions: Map<string, Lambda>, name: string): Lambda {
   return lambda
 }
 
-/** The schedules of jobs, and the event bus on which other systems send us events. */
-function createWork({ data }: Deployment, functions: Map<string, Lambda>, deadLetters: aws.sqs.Queue) {
+/** The schedules of jobs, the event bus on which other systems send us events, and what SES sends us. */
+function createWork(
+  { data }: Deployment,
+  functions: Map<string, Lambda>,
+  { deadLetters, mail }: { deadLetters: aws.sqs.Queue; mail: ReturnType<typeof createMail> },
+) {
   for (const job of data.scheduled) {
     new sst.aws.CronV2(data.pascal(`${job.name}-schedule`), {
       function: lambdaOf(functions, job.name).fn,
@@ -389,17 +430,25 @@ function createWork({ data }: Deployment, functions: Map<string, Lambda>, deadLe
     })
   }
   const bus = new sst.aws.Bus('Events')
-  const rules = data.subscribed.map((subscriber) =>
-    bus.subscribe(data.pascal(subscriber.name), lambdaOf(functions, subscriber.name).fn, {
-      pattern: { detailType: [subscriber.detailType] },
-      transform: {
-        target: {
-          retryPolicy: { maximumEventAgeInSeconds: DAY_SECONDS, maximumRetryAttempts: 20 },
-          deadLetterConfig: { arn: deadLetters.arn },
-        },
+  // Other stages of the account send their mails' events to the same bus.
+  const ofThisStage = {
+    mail: { tags: { 'ses:configuration-set': [mail.configurationSet.configurationSetName] } },
+  }
+  const rules = data.subscribed.map((subscriber) => {
+    const { fn } = lambdaOf(functions, subscriber.name)
+    const name = data.pascal(subscriber.name)
+    const detailType = [...subscriber.detailTypes]
+    const transform = {
+      target: {
+        retryPolicy: { maximumEventAgeInSeconds: DAY_SECONDS, maximumRetryAttempts: 20 },
+        deadLetterConfig: { arn: deadLetters.arn },
       },
-    }),
-  )
+    }
+    if (subscriber.from === 'other-systems')
+      return bus.subscribe(name, fn, { pattern: { detailType }, transform })
+    const pattern = { source: ['aws.ses'], detailType, detail: ofThisStage }
+    return sst.aws.Bus.subscribe(name, defaultBus(), fn, { pattern, transform })
+  })
   new aws.sqs.QueuePolicy('DeadLettersPolicy', {
     queueUrl: deadLetters.url,
     policy: aws.iam.getPolicyDocumentOutput({
@@ -474,6 +523,7 @@ function sourceOf(
     table: { namespace: 'AWS/DynamoDB', dimensions: { TableName: table.name } },
     deadLetters: { namespace: 'AWS/SQS', dimensions: { QueueName: deadLetters.name } },
     logLines: { namespace: `Bursar/${settings.stage}` },
+    mail: { namespace: 'AWS/SES' },
   }
   return sources[of]
 }
@@ -533,10 +583,18 @@ function createDashboard({ settings, prefix }: Deployment, { api, table, deadLet
           tableName,
         ]),
       ],
+      [
+        'Mail: rates of bounces and complaints',
+        ['Reputation.BounceRate', 'Reputation.ComplaintRate'].map((metric) => [
+          'AWS/SES',
+          metric,
+          { stat: 'Maximum' },
+        ]),
+      ],
       ['Dead letters', [['AWS/SQS', 'ApproximateNumberOfMessagesVisible', 'QueueName', queueName]]],
       [
-        'Lines of level alarm, webhook failures, failed payment work',
-        ['AlarmLines', 'WebhookFailures', 'PaymentWorkFailed'].map((metric) => [
+        'Lines of level alarm, webhook failures, failed payment work, failed and overdue mail',
+        ['AlarmLines', 'WebhookFailures', 'PaymentWorkFailed', 'MailFailed', 'MailOverdue'].map((metric) => [
           `Bursar/${settings.stage}`,
           metric,
         ]),

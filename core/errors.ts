@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'payload_too_large'
   // the caller
   | 'unauthorized'
+  | 'token_expired'
   | 'session_ended'
   | 'invalid_credentials'
   | 'account_deactivated'
@@ -22,14 +23,22 @@ export type ErrorCode =
   | 'password_refused'
   | 'invalid_code'
   | 'too_many_changes'
+  // export and deletion
+  | 'too_many_exports'
+  | 'units_left'
+  | 'balance_owed'
   // credentials
   | 'wrong_password'
+  | 'password_locked'
   | 'reauthentication_required'
   | 'two_factor_required'
   | 'two_factor_invalid'
   | 'two_factor_locked'
   | 'two_factor_enabled'
   | 'two_factor_not_enrolled'
+  | 'passkey_refused'
+  | 'invalid_passkey'
+  | 'passkey_limit_reached'
   // application keys
   | 'key_limit_reached'
   | 'default_key_required'

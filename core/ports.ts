@@ -18,6 +18,8 @@ export interface Ports {
   keyring: Keyring
   secrets: Secrets
   totp: Totp
+  relyingParty: RelyingParty
+  passkeys: Passkeys
   payments: Payments
   webhooks: WebhookConfig
   renewals: Renewals
@@ -86,8 +88,17 @@ export interface Identity {
    * @throws DomainError `password_refused` if the vault's own policy refuses it.
    */
   enroll(accountId: string, password: string): Promise<void>
-  /** Tokens for the right password; undefined for a wrong one or an unknown or disabled account. */
-  signIn(accountId: string, password: string): Promise<Tokens | undefined>
+  /**
+   * Tokens for the right password; undefined for a wrong one or an unknown or disabled account; `locked` if the vault
+   * looks at no password of the account for a time, because too many were wrong.
+   */
+  signIn(accountId: string, password: string): Promise<Tokens | 'locked' | undefined>
+  /**
+   * Tokens for an account whose holder Bursar itself has verified, such as by a passkey. The vault sends a fresh
+   * nonce, and gives the tokens for the right answer alone (`core/credentials/verified-sign-in.ts`).
+   * @returns undefined for a wrong answer, and for an unknown or disabled account.
+   */
+  signInVerified(accountId: string, answerOf: (nonce: string) => string): Promise<Tokens | undefined>
   /** New access token for a live refresh token, which stays valid; undefined for any other string. */
   refresh(refreshToken: string): Promise<Tokens | undefined>
   /**
@@ -109,6 +120,8 @@ export interface Email {
   subject: string
   text: string
   html: string
+  /** The account that the mail is about, by which the provider's reports of a bounce or complaint find it. */
+  accountId?: string | undefined
 }
 
 /** Outgoing mail. Resolves once the provider has accepted the message. */
@@ -116,6 +129,8 @@ export interface Mail {
   send(email: Email): Promise<void>
   /** Base URL of the team's own frontend, without a slash at the end. Links in mails begin with it. */
   appUrl: string
+  /** What customers know the deployment as. Mails are signed with it. */
+  appName: string
 }
 
 /**
@@ -135,12 +150,68 @@ export interface Keyring {
  * Time-based one-time passwords (RFC 6238: 30 s steps, 6 digits, SHA-1, as authenticator apps expect them).
  */
 export interface Totp {
-  /** A fresh 160-bit seed in base32, with the URI and the QR code (SVG) by which an app imports the seed. */
-  enrol(account: string): { seed: string; uri: string; svg: string }
+  /**
+   * A fresh 160-bit seed in base32, or the given one, with the URI and the QR code (SVG) by which an app imports it.
+   */
+  enrol(account: string, seed?: string): { seed: string; uri: string; svg: string }
   /**
    * The code's time step; undefined unless it is the current or a neighbouring step (RFC 6238, section 5.2).
    */
   stepOf(seed: string, code: string, nowMs: number): number | undefined
+}
+
+/** What a browser answers to `navigator.credentials.get`, in the JSON form of WebAuthn Level 3, base64url. */
+export interface PasskeyAssertion {
+  /** The credential's id. */
+  id: string
+  rawId: string
+  type: 'public-key'
+  response: {
+    clientDataJSON: string
+    authenticatorData: string
+    signature: string
+    /** The account id, as we named the user when the passkey was made. */
+    userHandle?: string | undefined
+  }
+}
+
+/** What a browser answers to `navigator.credentials.create`, in the same form. */
+export interface PasskeyAttestation {
+  id: string
+  rawId: string
+  type: 'public-key'
+  response: { clientDataJSON: string; attestationObject: string }
+}
+
+/** What is stored of a passkey to verify its assertions. */
+export interface PasskeyKey {
+  credentialId: string
+  /** COSE key, base64url. */
+  publicKey: string
+  /** The authenticator's signature counter; 0 for ever where it has none, as for passkeys that are synced. */
+  counter: number
+  /** Whether the passkey may be copied to the user's other devices. */
+  synced: boolean
+}
+
+/** What passkeys call this deployment (WebAuthn Level 3). */
+export interface RelyingParty {
+  /** The domain of the frontend. Its passkeys work there, and nowhere else. */
+  id: string
+  /** The name that the browser shows when it makes a passkey. */
+  name: string
+}
+
+/** Verifies passkeys for the relying party that this deployment is. */
+export interface Passkeys {
+  /** @returns undefined unless a user was verified and answers this challenge on the frontend's own origin. */
+  verifyAttestation(answer: PasskeyAttestation, challenge: string): Promise<PasskeyKey | undefined>
+  /** As `verifyAttestation`. The caller compares `counter` and `synced` with what is stored. */
+  verifyAssertion(
+    answer: PasskeyAssertion,
+    challenge: string,
+    stored: PasskeyKey,
+  ): Promise<Pick<PasskeyKey, 'counter' | 'synced'> | undefined>
 }
 
 /** Secrets encrypted under a key that never leaves the provider. Each ciphertext is bound to one account. */
@@ -490,6 +561,16 @@ export interface Payments {
    * nothing: the secret key may be that of another account.
    */
   readCustomer(customerId: string): Promise<PaymentCustomer | 'deleted' | undefined>
+  /**
+   * Ids of the account's customers that have this e-mail address now, most recent first: also such a one whose id
+   * got lost because the process died after its creation. At most 100.
+   */
+  findCustomers(accountId: string, email: string): Promise<string[]>
+  /**
+   * Deletes the customer with its cards for good. Its payments stay. `deleted` also if it was deleted before;
+   * `absent` for an unknown id, which proves nothing, as with `readCustomer`.
+   */
+  deleteCustomer(customerId: string): Promise<'deleted' | 'absent'>
 
   /** Undefined for an unknown id, and for a payment method that is not a card. */
   readCard(paymentMethodId: string): Promise<PaymentCard | undefined>

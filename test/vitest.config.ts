@@ -7,6 +7,7 @@ import { ShortReporter } from './support/reporter.ts'
  * share the process of their worker, with its loaded modules and its stack.
  */
 export const ALONE = [
+  'test/adapters/webauthn.test.ts',
   'test/conformance/catalogue.test.ts',
   'test/conformance/money.test.ts',
   'test/conformance/tokens.test.ts',

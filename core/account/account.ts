@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { parseCustomer, type StoredCustomer } from '../cards/stored-customer.ts'
+import { SESSION_MS } from '../credentials/session-life.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { parseQuota, type Quota } from '../quota/quota.ts'
@@ -14,8 +15,15 @@ const profileSchema = z.object({
   email: z.string(),
   /** Full name; absent until given. */
   name: z.optional(z.string()),
-  /** `pending`: registered, but the registration has not finished. */
-  status: z.enum(['pending', 'active', 'suspended', 'deactivated']),
+  /**
+   * `pending`: registered, but the registration has not finished. `erased`: the time of `eraseAtMs` has passed, so
+   * that nothing brings the account back; its names go once the services outside have forgotten it.
+   */
+  status: z.enum(['pending', 'active', 'suspended', 'deactivated', 'erased']),
+  /** When a deactivated account whose owner has deleted it is erased, epoch ms. Restoring it removes the time. */
+  eraseAtMs: z.optional(z.number()),
+  /** When the erasure was done: what is left is bookkeeping without a name. */
+  erasedAtMs: z.optional(z.number()),
   emailVerified: z.boolean(),
   /** Look-up halves of the valid mailed codes, one for each purpose. */
   confirmCode: z.optional(z.string()),
@@ -28,6 +36,20 @@ const profileSchema = z.object({
   renamedFrom: z.optional(z.string()),
   /** Times of recent changes of the address, epoch ms, for the hourly limit. */
   emailChangesMs: z.optional(z.array(z.number())),
+  /**
+   * Addresses of the account that get no more mail, in the form of `emailKey`: why, and when mail last failed to
+   * arrive, epoch ms.
+   */
+  undeliverable: z.optional(
+    z.record(
+      z.string(),
+      z.object({ reason: z.enum(['bounced', 'complained', 'suppressed']), atMs: z.number() }),
+    ),
+  ),
+  /** When the owner last set an address or confirmed one, epoch ms. Bounces of earlier mails no longer count. */
+  addressSinceMs: z.optional(z.number()),
+  /** Times of recent exports of the data, epoch ms, for the hourly limit. */
+  exportsMs: z.optional(z.array(z.number())),
   createdAtMs: z.number(),
   updatedAtMs: z.number(),
   lastLoginAtMs: z.optional(z.number()),
@@ -37,18 +59,27 @@ const profileSchema = z.object({
     z.object({
       /** When the session signed in, epoch ms. */
       sinceMs: z.number(),
+      /** When the session was last seen to refresh its token, epoch ms; absent in its first hour. */
+      seenMs: z.optional(z.number()),
+      /** What signed in, in words of our own such as `Firefox on Windows`; absent if it did not say. */
+      device: z.optional(z.string()),
       /** When its user last proved who they are: at sign-in or later, epoch ms. */
       provedMs: z.number(),
       /** MAC of the code that proved it last, by which a repeat of that request is recognised. */
       provedBy: z.optional(z.string()),
     }),
   ),
+  /** Names of the devices that have signed in with this password, the newest first. */
+  devices: z.optional(z.array(z.string())),
   /** Grows with every password change: a sign-in that began before the change cannot finish after it. */
   generation: z.number(),
   /** Set while the vault changes the password: no sign-in can finish before this time, epoch ms. */
   changingUntilMs: z.optional(z.number()),
-  /** Seed of an enrolment that no code has confirmed yet, encrypted for this account. */
-  totpPending: z.optional(z.string()),
+  /**
+   * Seeds of enrolments that no code has confirmed yet, encrypted for this account, by the session that has begun
+   * them; `atMs` is when, epoch ms.
+   */
+  totpPending: z.optional(z.record(z.string(), z.object({ seed: z.string(), atMs: z.number() }))),
   totp: z.optional(
     z.object({
       seed: z.string(),
@@ -58,6 +89,25 @@ const profileSchema = z.object({
       recovery: z.record(z.string(), z.literal(true)),
     }),
   ),
+  /** Passkeys by id: the digest of the credential's id. `core/credentials/passkeys.ts` limits their number. */
+  passkeys: z.optional(
+    z.record(
+      z.string(),
+      z.object({
+        name: z.string(),
+        credentialId: z.string(),
+        publicKey: z.string(),
+        counter: z.number(),
+        synced: z.boolean(),
+        createdAtMs: z.number(),
+        lastUsedAtMs: z.optional(z.number()),
+        /** Id of the challenge that made it, by which a repeat of that request is recognised. */
+        madeBy: z.string(),
+      }),
+    ),
+  ),
+  /** Id of the passkey that was removed last, by which a repeat is recognised. */
+  removedPasskey: z.optional(z.string()),
   /** The generation of the password change that replaced every key, by which a repeat is recognised. */
   keysReplacedIn: z.optional(z.number()),
   /** The recovery of a lost second factor that has not ended; its beginning, epoch ms, also names it. */
@@ -174,6 +224,10 @@ export interface Account extends Profile {
 export const renewsItself = ({ flags, bundle }: Pick<Profile, 'flags' | 'bundle'>): boolean =>
   flags.bundleAutoRenewal && bundle !== undefined
 
+/** The state of auto-renewal: whether it is on, and why it does not renew at the moment. */
+export const renewalStateOf = (account: Pick<Profile, 'flags' | 'bundle' | 'renewal'>) =>
+  renewsItself(account) ? (account.renewal?.state ?? 'on') : 'off'
+
 /** The full name, or the username until a full name is given. */
 export const displayName = ({ name, username }: Pick<Profile, 'name' | 'username'>): string =>
   name ?? username
@@ -211,7 +265,7 @@ export interface Claims {
   expiresAtSec: number
 }
 
-/** A caller with a genuine, unexpired access token. */
+/** A caller with a genuine access token that has not expired. */
 export interface Caller {
   account: Account
   sessionId: string
@@ -224,14 +278,19 @@ export interface Caller {
  * of the authorizer. One read.
  * @returns the caller, with a `refusal` `session_ended` for a session that the account no longer lists,
  *   `account_deactivated` or `account_suspended`.
- * @throws DomainError `session_ended` for an expired token or an account that does not exist
+ * @throws DomainError `token_expired` for an expired token of a session that may be refreshed; `session_ended` for
+ *   one of any other session, and for an account that does not exist. No expired token gets past this.
  */
 export async function readCaller(deps: Deps<'table'>, claims: Claims): Promise<Caller> {
   const { accountId, sessionId } = claims
-  if (claims.expiresAtSec * 1000 <= deps.clock.nowMs()) throw new DomainError('session_ended')
   const account = await readAccount(deps, accountId)
-  if (!account || account.status === 'pending') throw new DomainError('session_ended')
+  if (!account || isNobodys(account)) throw new DomainError('session_ended')
   const isLive = Object.hasOwn(account.sessions, sessionId)
+  const nowMs = deps.clock.nowMs()
+  if (claims.expiresAtSec * 1000 <= nowMs) {
+    const canRefresh = isLive && nowMs < (account.sessions[sessionId]?.sinceMs ?? 0) + SESSION_MS
+    throw new DomainError(canRefresh ? 'token_expired' : 'session_ended')
+  }
   return {
     account,
     sessionId,
@@ -246,8 +305,13 @@ export async function admitCaller(deps: Deps<'table'>, claims: Claims): Promise<
   return account
 }
 
+/** Whether nobody can get into the account: it is not there yet, or not there any more. */
+export const isNobodys = ({ status }: Pick<Profile, 'status'>): boolean =>
+  status === 'pending' || status === 'erased'
+
 function inactivity({ status }: Pick<Profile, 'status'>): DomainError | undefined {
   if (status === 'deactivated') return new DomainError('account_deactivated')
+  if (status === 'erased') return new DomainError('session_ended')
   return status === 'suspended' ? new DomainError('account_suspended') : undefined
 }
 

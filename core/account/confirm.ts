@@ -2,6 +2,7 @@ import { type CheckedCode, checkCode } from '../credentials/codes.ts'
 import { changeHolder } from '../credentials/holder.ts'
 import { DomainError } from '../errors.ts'
 import { announce } from '../notifications/security.ts'
+import { marksWithout, trustAddress } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { trialCredit } from '../quota/trial.ts'
 import { expr, join, setRemove } from '../table/expression.ts'
@@ -15,8 +16,8 @@ import { takeAddress } from './register.ts'
 
 /**
  * Confirms the e-mail address that a code was mailed to: the registered address, which grants the trial
- * quota, or the new address of a confirmed account. Until it expires, a code that was used is answered as
- * before and does nothing more.
+ * quota, or the new address of a confirmed account. Until it expires, and for an hour in any case, a code that was
+ * used is answered as before and does nothing more.
  * @throws DomainError `invalid_code`; for a right code `account_deactivated`, `account_suspended`, and
  *   `email_taken` if another account has taken the new address meanwhile.
  */
@@ -29,7 +30,7 @@ async function confirmOnce(deps: Deps<'table' | 'keyring'>, typed: string): Prom
   if (code.isDone) return requireOwner(deps, code)
   const use: Write = {
     update: code.key,
-    set: expr`SET #done = ${true}`,
+    set: join([expr`SET #done = ${true}`, code.keepForRepeats], ', '),
     if: join([code.usable, expr`attribute_not_exists(#done)`], ' AND '),
   }
   const writes = code.purpose === 'confirm-email' ? confirmFirst(deps, code) : await confirmChange(deps, code)
@@ -77,12 +78,17 @@ function confirmFirst(deps: Deps, code: CheckedCode): Write[] {
   const trial = trialCredit(code.accountId, nowMs)
   // Whoever registered the address may not be its owner.
   const holder = changeHolder({ sessions: {} })
+  const trusted = trustAddress(nowMs)
   return [
     {
       update: keys.profile(code.accountId),
       set: setRemove(
-        [...holder.set, expr`#emailVerified = ${true}, #ledgerSeq = ${trial.seq}, #updatedAtMs = ${nowMs}`],
-        [...holder.remove, expr`#confirmCode, #due, #dueAtMs`],
+        [
+          ...holder.set,
+          ...trusted.set,
+          expr`#emailVerified = ${true}, #ledgerSeq = ${trial.seq}, #updatedAtMs = ${nowMs}`,
+        ],
+        [...holder.remove, ...trusted.remove, expr`#confirmCode, #due, #dueAtMs`],
       ),
       if: expr`#confirmCode = ${code.lookup} AND #status = ${'active'}`,
     },
@@ -100,6 +106,8 @@ async function confirmChange(deps: Deps<'table'>, code: CheckedCode): Promise<Wr
   if (!account?.pendingEmail || account.changeCode !== code.lookup) return undefined
   const { email, pendingEmail } = account
   const holder = changeHolder({ sessions: {} })
+  // The mail about the change goes to the old address, too, unless that one bounced.
+  const trusted = trustAddress(deps.clock.nowMs(), marksWithout(account, pendingEmail))
   const taken = await takeAddress(deps, accountId, pendingEmail)
   if (!taken) throw new DomainError('email_taken')
   return [
@@ -108,10 +116,11 @@ async function confirmChange(deps: Deps<'table'>, code: CheckedCode): Promise<Wr
       set: setRemove(
         [
           ...holder.set,
+          ...trusted.set,
           expr`#email = ${pendingEmail}, #updatedAtMs = ${deps.clock.nowMs()}`,
           ...customerDetailsDue(deps, account),
         ],
-        holder.remove,
+        [...holder.remove, ...trusted.remove],
       ),
       if: expr`#changeCode = ${code.lookup} AND #status = ${'active'} AND #email = ${email}`,
     },

@@ -1,5 +1,6 @@
 import { openRecovery } from '../credentials/recovery-state.ts'
 import { readDefaultKey } from '../keys/default-key.ts'
+import { isUndeliverable } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { bundleOf, CURRENCY, isSold } from '../purchases/catalogue.ts'
 import { type RenewalStatus, renewalStatus } from '../purchases/renewal.ts'
@@ -9,6 +10,8 @@ import { type Account, displayName, type Profile } from './account.ts'
 export interface AccountOverview {
   id: string
   email: string
+  /** Whether mail to the address does not arrive, as far as is known. */
+  isEmailUndeliverable: boolean
   /** The new address that waits to be confirmed; undefined without one. */
   pendingEmail: string | undefined
   displayName: string
@@ -41,6 +44,7 @@ export const describeAccount = (
 ): AccountOverview => ({
   id: account.id,
   email: account.email,
+  isEmailUndeliverable: isUndeliverable(account),
   pendingEmail: account.pendingEmail,
   displayName: displayName(account),
   address: account.address,

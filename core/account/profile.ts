@@ -1,9 +1,10 @@
-import { newCode } from '../credentials/codes.ts'
+import { newCode, SAME_CODE_MS } from '../credentials/codes.ts'
 import { changeHolder } from '../credentials/holder.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { deliverMailOrLeave, type MailToQueue, queueMail } from '../notifications/outbox.ts'
 import { securityText } from '../notifications/security-texts.ts'
+import { holdsMailBack, marksWithout, trustAddress } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { ADDRESS_CHANGE_KEPT_MS, keys, ttlAt } from '../table/keys.ts'
@@ -96,6 +97,7 @@ async function renameOnce(
   // Setting the present address again cancels a change that is not confirmed yet.
   const cancels = wanted.email !== undefined && address.isSame
   const holder = cancels ? changeHolder(account, { sessionId }) : { set: [], remove: [], unchanged: [] }
+  const trusted = wanted.email === undefined ? { set: [], remove: [] } : address.trusted
   const renamed = isNewUsername ? [expr`#renamedFrom = ${usernameKey(account.username)}`] : []
   const set = [
     expr`#username = ${username}, #updatedAtMs = ${nowMs}`,
@@ -103,6 +105,7 @@ async function renameOnce(
     ...renamed,
     ...address.set,
     ...holder.set,
+    ...trusted.set,
   ]
   const guards = isNewUsername
     ? moveGuard(
@@ -115,7 +118,11 @@ async function renameOnce(
     await deps.table.transact([
       {
         update: keys.profile(account.id),
-        set: setRemove(set, [...holder.remove, ...(address.dropsReset ? [expr`#resetCode`] : [])]),
+        set: setRemove(set, [
+          ...holder.remove,
+          ...trusted.remove,
+          ...(address.dropsReset ? [expr`#resetCode`] : []),
+        ]),
         if: join(
           [
             expr`#status = ${'active'} AND #username = ${account.username} AND #email = ${account.email} AND #emailVerified = ${account.emailVerified}`,
@@ -156,15 +163,18 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
   const { id: accountId, username } = account
   const sameKey = emailKey(email) === emailKey(account.email)
   const needsConfirmation = !sameKey && account.emailVerified
+  const nowMs = deps.clock.nowMs()
+  // The owner says that this address works: it gets mail again, and a former one may still not.
+  const trusted = trustAddress(nowMs, needsConfirmation ? marksWithout(account, email) : {})
   // A repeat: both mails are on their way.
   if (needsConfirmation && wasJustRequested(deps, account, email)) {
-    return { email: account.email, isSame: false, dropsReset: false, set, writes, mails: [] }
+    return { email: account.email, isSame: false, dropsReset: false, trusted, set, writes, mails: [] }
   }
   if (!sameKey) set.push(expr`#emailChangesMs = ${countChange(deps, account)}`)
   if (sameKey) {
     set.push(expr`#email = ${email}`)
   } else if (needsConfirmation) {
-    const code = newCode(deps, 'change-email', accountId)
+    const code = newCode(deps, 'change-email', accountId, freshCode(deps, account, email))
     const notice = newNotice(deps, accountId, 'address-is-changing', securityText('address-is-changing'))
     const kept = ttlAt(deps.clock.nowMs() + ADDRESS_CHANGE_KEPT_MS)
     const change = { ...keys.addressChange(emailKey(email), accountId), accountId, ...kept }
@@ -200,23 +210,31 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
     isSame: sameKey,
     /** Whether to drop the reset code, because a code mailed to the old address must not work any more. */
     dropsReset: !sameKey && !needsConfirmation,
+    trusted,
     set,
     writes: [...writes, ...mails.map(({ write }) => write)],
-    mails: mails.map(({ mail }) => mail),
+    // What is held back is left to the job, which drops it and says so.
+    mails: mails
+      .map(({ mail }) => mail)
+      .filter(({ to }) => to === email || !holdsMailBack(account, to, false, nowMs)),
   }
 }
 
 /** Within this time a repeated change of a confirmed address mails nothing; later it mails another code. */
 const SAME_CHANGE_MS = MINUTE_MS
 
-const wasJustRequested = (
-  deps: Deps,
-  { pendingEmail, emailChangesMs = [] }: Account,
-  email: string,
-): boolean =>
-  pendingEmail !== undefined &&
-  emailKey(pendingEmail) === emailKey(email) &&
-  deps.clock.nowMs() - (emailChangesMs.at(-1) ?? 0) < SAME_CHANGE_MS
+const wasJustRequested = (deps: Deps, account: Account, email: string): boolean =>
+  sinceRequestMs(deps, account, email) < SAME_CHANGE_MS
+
+/** The code that was mailed to this address a moment ago, which the next mail repeats; undefined if another is due. */
+const freshCode = (deps: Deps, account: Account, email: string): string | undefined =>
+  sinceRequestMs(deps, account, email) < SAME_CODE_MS ? account.changeCode : undefined
+
+/** The time since the change that is pending was requested for this address; without end for any other address. */
+const sinceRequestMs = (deps: Deps, { pendingEmail, emailChangesMs = [] }: Account, email: string): number =>
+  pendingEmail !== undefined && emailKey(pendingEmail) === emailKey(email)
+    ? deps.clock.nowMs() - (emailChangesMs.at(-1) ?? 0)
+    : Number.POSITIVE_INFINITY
 
 /** Address changes allowed in an hour. Each mails the new address, which may belong to a stranger. */
 const CHANGES_AN_HOUR = 5

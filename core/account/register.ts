@@ -9,18 +9,18 @@ import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { ConditionFailed, type Item, ignoreRefusal, type Write } from '../table/table.ts'
-import { DAY_MS, HOUR_MS, MINUTE_MS } from '../time.ts'
+import { DAY_MS, HOUR_MS, MINUTE_MS, REPEAT_MS } from '../time.ts'
 import { type Account, type Profile, parseProfile } from './account.ts'
 import { emailKey, usernameKey } from './fields.ts'
 
 /** After this time the sweep removes an unfinished registration, and its names are free again. */
 const PENDING_MS = HOUR_MS
 
-/** Resuming ends well before the sweep begins, so that the two never work on one account at once. */
+/** Resuming an unfinished registration ends well before the sweep begins, so that the two never work on one account at once. */
 const RESUME_MS = PENDING_MS - 10 * MINUTE_MS
 
 /** An account whose address nobody confirms for this long is removed, and its names are free again. */
-const UNCONFIRMED_MS = 7 * DAY_MS
+export const UNCONFIRMED_MS = 7 * DAY_MS
 
 type RegisterDeps = Deps<'table' | 'identity' | 'keyring' | 'mail'>
 
@@ -37,8 +37,9 @@ const absent = expr`attribute_not_exists(pk)`
  *
  * One transaction takes the names and stores the account as `pending`. Then the password vault creates its
  * user, and the account becomes active. A crash leaves a pending account, which only the same request can
- * resume. For as long, the same request is answered with the account that it has made.
- * @throws DomainError `username_taken`, `email_taken`, `password_refused`
+ * resume. For an hour, the same request is answered with the account that it has made.
+ * @throws DomainError `username_taken`, `email_taken`, `password_refused`; `password_locked` for a repeat with wrong
+ *   passwords
  */
 export async function registerAccount(deps: RegisterDeps, input: Registration): Promise<Account> {
   const profile = await reserve(deps, input)
@@ -89,11 +90,12 @@ async function resume(
   const item = await deps.table.get(keys.profile(String(byUsername.accountId)))
   if (!item) throw taken
   const profile = parseProfile(item)
-  if (deps.clock.nowMs() - profile.createdAtMs >= RESUME_MS) throw taken
+  const repeatableMs = profile.status === 'pending' ? RESUME_MS : REPEAT_MS
+  if (deps.clock.nowMs() - profile.createdAtMs >= repeatableMs) throw taken
   const isSame =
     profile.status === 'pending'
       ? profile.attempt === wanted.attempt
-      : profile.status === 'active' && (await isPasswordOf(deps, profile.id, password))
+      : profile.status === 'active' && (await isPasswordOf(deps, profile, password))
   if (!isSame) throw taken
   return profile
 }

@@ -3,6 +3,7 @@ import {
   AdminCreateUserCommand,
   AdminDeleteUserCommand,
   AdminInitiateAuthCommand,
+  AdminRespondToAuthChallengeCommand,
   AdminSetUserPasswordCommand,
   AdminUserGlobalSignOutCommand,
   type AuthenticationResultType,
@@ -45,32 +46,7 @@ export function cognitoIdentity(config: CognitoConfig): Identity {
       await askCognito(putPassword(accountId, password), refusedPassword('temporarily_unavailable'))
     },
 
-    async signIn(accountId, password) {
-      if (password === '') return undefined // Cognito treats an empty password as a missing parameter.
-      const SECRET_HASH = createHmac('sha256', ClientSecret)
-        .update(accountId + ClientId)
-        .digest('base64')
-      const answer = await askCognito(
-        client.send(
-          new AdminInitiateAuthCommand({
-            UserPoolId,
-            ClientId,
-            AuthFlow: 'ADMIN_USER_PASSWORD_AUTH',
-            AuthParameters: { USERNAME: accountId, PASSWORD: password, SECRET_HASH },
-          }),
-        ),
-        // Cognito also answers NotAuthorized after too many wrong passwords, and a locked account must look
-        // like an unknown one.
-        undefinedFor(
-          'NotAuthorizedException',
-          'UserNotFoundException',
-          'PasswordResetRequiredException',
-          'UserNotConfirmedException',
-        ),
-      )
-      // A challenge instead of tokens means that the user has no password of its own yet.
-      return answer?.AuthenticationResult && toTokens(answer.AuthenticationResult)
-    },
+    ...signIns(config, client),
 
     async refresh(refreshToken) {
       const answer = await askCognito(
@@ -108,6 +84,82 @@ export function cognitoIdentity(config: CognitoConfig): Identity {
     },
   }
 }
+
+/** How an account gets the tokens of a new session. */
+function signIns(
+  { userPoolId: UserPoolId, clientId: ClientId, clientSecret }: CognitoConfig,
+  client: CognitoIdentityProviderClient,
+): Pick<Identity, 'signIn' | 'signInVerified'> {
+  const secretHash = (accountId: string) =>
+    createHmac('sha256', clientSecret)
+      .update(accountId + ClientId)
+      .digest('base64')
+
+  return {
+    async signIn(accountId, password) {
+      if (password === '') return undefined // Cognito treats an empty password as a missing parameter.
+      const SECRET_HASH = secretHash(accountId)
+      const answer = await askCognito(
+        client.send(
+          new AdminInitiateAuthCommand({
+            UserPoolId,
+            ClientId,
+            AuthFlow: 'ADMIN_USER_PASSWORD_AUTH',
+            AuthParameters: { USERNAME: accountId, PASSWORD: password, SECRET_HASH },
+          }),
+        ),
+        (error) => (isLock(error) ? 'locked' : wrongPassword(error)),
+      )
+      if (answer === 'locked') return answer
+      // A challenge instead of tokens means that the user has no password of its own yet.
+      return answer?.AuthenticationResult && toTokens(answer.AuthenticationResult)
+    },
+
+    async signInVerified(accountId, answerOf) {
+      const name = { USERNAME: accountId, SECRET_HASH: secretHash(accountId) }
+      const refused = undefinedFor('NotAuthorizedException', 'UserNotFoundException')
+      const begun = await askCognito(
+        client.send(
+          new AdminInitiateAuthCommand({
+            UserPoolId,
+            ClientId,
+            AuthFlow: 'CUSTOM_AUTH',
+            AuthParameters: name,
+          }),
+        ),
+        refused,
+      )
+      if (!begun) return undefined
+      const { nonce } = begun.ChallengeParameters ?? {}
+      if (begun.ChallengeName !== 'CUSTOM_CHALLENGE' || nonce === undefined)
+        throw new Error('Cognito sent no nonce: has the user pool its triggers for the custom flow?')
+      const answer = await askCognito(
+        client.send(
+          new AdminRespondToAuthChallengeCommand({
+            UserPoolId,
+            ClientId,
+            ChallengeName: 'CUSTOM_CHALLENGE',
+            Session: begun.Session,
+            ChallengeResponses: { ...name, ANSWER: answerOf(nonce) },
+          }),
+        ),
+        refused,
+      )
+      return answer?.AuthenticationResult && toTokens(answer.AuthenticationResult)
+    },
+  }
+}
+
+/** Cognito has no name of its own for a user whom too many wrong passwords have locked. */
+const isLock = ({ name, message }: Error): boolean =>
+  name === 'NotAuthorizedException' && /attempts exceeded/i.test(message)
+
+const wrongPassword = undefinedFor(
+  'NotAuthorizedException',
+  'UserNotFoundException',
+  'PasswordResetRequiredException',
+  'UserNotConfirmedException',
+)
 
 const refusedToken = ['NotAuthorizedException', 'UserNotFoundException', 'InvalidParameterException']
 
@@ -154,7 +206,7 @@ const transientNames = new Set([
   'LimitExceededException',
   'ThrottlingException',
   'InternalErrorException',
-  // The pre-token trigger never refuses a user; if it fails, it is broken or throttled.
+  // Our triggers never refuse a user by failing; if one fails, it is broken or throttled.
   'UnexpectedLambdaException',
   'UserLambdaValidationException',
   'InvalidLambdaResponseException',

@@ -1,6 +1,8 @@
 import { SESv2Client, SendEmailCommand } from '@aws-sdk/client-sesv2'
 import { asciiDomain } from '../account/email-domain.ts'
 import { DomainError } from '../errors.ts'
+import { readSender, senderHeader } from '../notifications/sender.ts'
+import { ACCOUNT_TAG } from '../notifications/undeliverable.ts'
 import type { Mail } from '../ports.ts'
 import { clientLimits } from './client-limits.ts'
 
@@ -8,7 +10,8 @@ import { clientLimits } from './client-limits.ts'
 const REFUSED = new Set(['MessageRejected', 'BadRequestException'])
 
 /**
- * Mail through SES. `from` is a verified address, with or without a display name.
+ * Mail through SES. `from` is a verified address, with or without a display name, as people write it.
+ * `configurationSet` is the set whose event destination gets the bounces and complaints.
  * @throws Error if SES refuses this message for good. The error names no address and has no cause, which
  *   could name one.
  * @throws DomainError `temporarily_unavailable` for every other failure: throttling, outage, time-out,
@@ -17,16 +20,20 @@ const REFUSED = new Set(['MessageRejected', 'BadRequestException'])
 export function sesMail(config: {
   from: string
   appUrl: string
+  appName: string
   configurationSet?: string
   client?: SESv2Client
 }): Mail {
   const client = config.client ?? new SESv2Client(clientLimits)
+  const from = senderHeader(readSender(config.from))
   const utf8 = (text: string) => ({ Data: text, Charset: 'UTF-8' })
   return {
     appUrl: config.appUrl,
+    appName: config.appName,
     async send(email) {
+      const { accountId } = email
       const command = new SendEmailCommand({
-        FromEmailAddress: config.from,
+        FromEmailAddress: from,
         Destination: { ToAddresses: [withAsciiDomain(email.to)] },
         Content: {
           Simple: {
@@ -35,6 +42,8 @@ export function sesMail(config: {
           },
         },
         ConfigurationSetName: config.configurationSet,
+        // SES's events about the mail carry its tags, so that they find the account by its id.
+        ...(accountId !== undefined && { EmailTags: [{ Name: ACCOUNT_TAG, Value: accountId }] }),
       })
       await client.send(command).catch((cause: unknown) => {
         if (cause instanceof Error && REFUSED.has(cause.name)) {

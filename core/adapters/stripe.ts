@@ -63,6 +63,8 @@ export function stripePayments({ secretKey, apiBase, timeoutMs = 8000 }: StripeC
     createCustomer: (accountId, deletedCustomerId) => createCustomer(stripe, accountId, deletedCustomerId),
     updateCustomer: (id, changes) => updateCustomer(stripe, id, changes),
     readCustomer: (id) => readCustomer(stripe, id),
+    findCustomers: (accountId, email) => findCustomers(stripe, accountId, email),
+    deleteCustomer: (id) => deleteCustomer(stripe, id),
     readCard: (id) => readCard(stripe, id),
     listCards: (customerId) => listCards(stripe, customerId),
     attachCard: (id, customerId) => attachCard(stripe, id, customerId),
@@ -249,6 +251,26 @@ async function readCustomer(
   )
   if (!isRefusal(answer)) return answer.deleted ? 'deleted' : toPaymentCustomer(answer)
   if (isMissing(answer)) return undefined
+  throw unexpected(answer)
+}
+
+async function findCustomers(stripe: Stripe, accountId: string, email: string): Promise<string[]> {
+  const page = await answerOf<Stripe.ApiList<Stripe.Customer>>(
+    'list',
+    stripe.customers.list({ email, limit: 100 }),
+  )
+  if (isRefusal(page)) throw unexpected(page)
+  return page.data.filter(({ metadata }) => metadata.account === accountId).map(({ id }) => id)
+}
+
+async function deleteCustomer(stripe: Stripe, customerId: string): Promise<'deleted' | 'absent'> {
+  const answer = await answerOf<Stripe.DeletedCustomer>('customer', stripe.customers.del(customerId))
+  if (!isRefusal(answer)) return 'deleted'
+  if (!isMissing(answer)) throw unexpected(answer)
+  // Stripe refuses a second deletion as it refuses an unknown id.
+  const found = await readCustomer(stripe, customerId)
+  if (found === undefined) return 'absent'
+  if (found === 'deleted') return 'deleted'
   throw unexpected(answer)
 }
 

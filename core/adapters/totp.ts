@@ -9,14 +9,15 @@ const PERIOD_SEC = 30
 const QUIET_ZONE = 4
 
 /**
- * One-time passwords by otpauth, with uqr's QR code for enrolment. Apps show `issuer` next to the account.
+ * One-time passwords by otpauth, with uqr's QR code for enrolment. Apps show `issuer`, the deployment's
+ * name, next to the account.
  */
 export function otpauthTotp(issuer: string): Totp {
   const totp = (seed: Secret | string, label = '') =>
     new TOTP({ issuer, label, secret: seed, period: PERIOD_SEC })
   return {
-    enrol(account) {
-      const secret = new Secret({ size: SEED_BYTES })
+    enrol(account, seed) {
+      const secret = seed === undefined ? new Secret({ size: SEED_BYTES }) : Secret.fromBase32(seed)
       const uri = totp(secret, account).toString()
       return { seed: secret.base32, uri, svg: renderSVG(uri, { border: QUIET_ZONE }) }
     },

@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import * as z from 'zod/mini'
+import type { Profile } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
@@ -12,7 +13,7 @@ import {
   ttlAt,
 } from '../table/keys.ts'
 import { ConditionFailed, type Item, ignoreRefusal } from '../table/table.ts'
-import { HOUR_MS } from '../time.ts'
+import { HOUR_MS, MINUTE_MS, REPEAT_MS } from '../time.ts'
 import { mailedCode } from './typed-codes.ts'
 
 /** What a mailed code is for. A code made for one purpose does not work for another. */
@@ -43,21 +44,24 @@ const codeSchema = z.object({
   triesLeft: z.number(),
   /** MAC over the first request that used the code. From then on the code works for this request only. */
   usedBy: z.optional(z.string()),
-  /** The change that the code permits is made. The code is kept until it expires, to recognise repeats. */
+  /** The change that the code permits is made. The code is kept for a time, to recognise repeats. */
   done: z.optional(z.literal(true)),
+  /** Until when the request that used the code is recognised, epoch ms, also if the code has expired by then. */
+  repeatUntilMs: z.optional(z.number()),
 })
 
 /**
  * Makes a code of 32 hex digits: a look-up half, and a MAC over this half, the purpose and the account. The
  * table stores the look-up half only, so that reading the table yields no working code. A wrong second half
  * uses up one try of the code that the first half names.
+ * @param lookup of a code that is mailed again, to live as long as a new one.
  */
 export function newCode(
   deps: Deps<'keyring'>,
   purpose: CodePurpose,
   accountId: string,
+  lookup: string = deps.ids.hex(8),
 ): { lookup: string; item: Item } {
-  const lookup = deps.ids.hex(8)
   const nowMs = deps.clock.nowMs()
   const expiresAtMs = nowMs + LIFETIME_MS[purpose]
   return {
@@ -106,6 +110,9 @@ export async function renewCode(
   }
 }
 
+/** For so long after a change of address was requested, its repeat mails the same code. */
+export const SAME_CODE_MS = 5 * MINUTE_MS
+
 /** The whole code, as it is mailed. */
 export function codeText(
   deps: Deps<'keyring'>,
@@ -116,15 +123,44 @@ export function codeText(
   return lookup + deps.keyring.mac(`code:${purpose}`, lookup, accountId).toString('hex').slice(0, 16)
 }
 
+/** The profile's attribute for the valid code of each purpose. */
+export const CODE_IN_PROFILE = {
+  'confirm-email': 'confirmCode',
+  'change-email': 'changeCode',
+  'reset-password': 'resetCode',
+  'begin-recovery': 'recoveryCode',
+  'finish-recovery': 'recoveryCode',
+} as const satisfies Record<CodePurpose, keyof Profile>
+
+/**
+ * Whether a code that is about to be mailed still does something: it is the account's newest for its purpose, and
+ * neither used, nor used up by wrong guesses, nor expired. One read, or none for a code that was superseded.
+ */
+export async function isCodeAlive(
+  deps: Deps<'table'>,
+  account: Profile,
+  purpose: CodePurpose,
+  lookup: string,
+): Promise<boolean> {
+  if (account[CODE_IN_PROFILE[purpose]] !== lookup) return false
+  const item = await deps.table.get(keys.code(lookup))
+  if (!item) return false
+  const { usedBy, done, expiresAtMs, triesLeft } = z.parse(codeSchema, item)
+  const isUnused = usedBy === undefined && done === undefined
+  return isUnused && triesLeft > 0 && expiresAtMs > deps.clock.nowMs()
+}
+
 /** A code that was typed correctly. The change that it permits is written under the condition `usable`. */
 export interface CheckedCode {
   purpose: CodePurpose
   accountId: string
   lookup: string
   usedBy: string | undefined
-  /** The change that the code permits is made, and the code has not expired. */
+  /** The change that the code permits is made, and its repeat is still recognised. */
   isDone: boolean
   key: Key
+  /** Assignment for the first use: the request may be sent again for an hour, however old the code is. */
+  keepForRepeats: Expression
   /** Condition on the code's item: it exists, has tries left and has not expired. */
   usable: Expression
 }
@@ -145,7 +181,15 @@ export async function checkCode(
   const key = keys.code(lookup)
   const item = await deps.table.get(key)
   if (!item) throw new DomainError('invalid_code')
-  const { purpose, accountId, usedBy, done, expiresAtMs, triesLeft } = z.parse(codeSchema, item)
+  const {
+    purpose,
+    accountId,
+    usedBy,
+    done,
+    expiresAtMs,
+    triesLeft,
+    repeatUntilMs = 0,
+  } = z.parse(codeSchema, item)
   const nowMs = deps.clock.nowMs()
   const usable = expr`#triesLeft > ${0} AND #expiresAtMs > ${nowMs}`
   if (!purposes.includes(purpose)) throw new DomainError('invalid_code')
@@ -154,6 +198,7 @@ export async function checkCode(
     await deps.table.update(key, expr`SET #triesLeft = #triesLeft - ${1}`, usable).catch(ignoreRefusal)
     throw new DomainError('invalid_code')
   }
-  const isDone = done === true && triesLeft > 0 && expiresAtMs > nowMs
-  return { purpose, accountId, lookup, usedBy, isDone, key, usable }
+  const isDone = done === true && triesLeft > 0 && Math.max(expiresAtMs, repeatUntilMs) > nowMs
+  const keepForRepeats = expr`#repeatUntilMs = ${nowMs + REPEAT_MS}`
+  return { purpose, accountId, lookup, usedBy, isDone, key, keepForRepeats, usable }
 }

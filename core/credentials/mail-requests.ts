@@ -1,7 +1,9 @@
 import * as z from 'zod/mini'
 import { type Account, readAccount } from '../account/account.ts'
 import { emailKey } from '../account/fields.ts'
-import { deliverMailOrLeave, type QueuedMail, queueMail } from '../notifications/outbox.ts'
+import { deliverMailOrLeave, queueMail } from '../notifications/outbox.ts'
+import type { QueuedMail } from '../notifications/queued-mail.ts'
+import { holdsMailBack } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { attr, expr, join } from '../table/expression.ts'
@@ -9,30 +11,21 @@ import { ADDRESS_CHANGE_PREFIX, dueAt, type Key, keys, MAIL_REQUEST_KEPT_MS, ttl
 import { leaseDue } from '../table/lease.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { HOUR_MS } from '../time.ts'
-import { newCode, renewCode } from './codes.ts'
+import { CODE_IN_PROFILE, type CodePurpose, newCode, renewCode } from './codes.ts'
 import { countInHour, mailboxOf } from './hourly-limit.ts'
 import { recoveryMail } from './recovery.ts'
 import { openRecovery } from './recovery-state.ts'
 import { hasSecondFactor } from './two-factor.ts'
 
 /** What anybody can request a mail for, by the address. */
-const requestPurposes = ['reset-password', 'confirm-email', 'recovery'] as const
+export const mailRequestPurposes = ['reset-password', 'confirm-email', 'recovery'] as const
 
-export type MailRequestPurpose = (typeof requestPurposes)[number]
-
-/** The profile's attribute for the valid code of each purpose. */
-const CODE_ATTRIBUTE = {
-  'reset-password': 'resetCode',
-  'confirm-email': 'confirmCode',
-  'change-email': 'changeCode',
-  'begin-recovery': 'recoveryCode',
-  'finish-recovery': 'recoveryCode',
-} as const
+export type MailRequestPurpose = (typeof mailRequestPurposes)[number]
 
 /** Most mails of one purpose that an address gets in an hour, however many are requested. */
 const MAILS_AN_HOUR = 5
 const mailRequestSchema = z.object({
-  purpose: z.enum(requestPurposes),
+  purpose: z.enum(mailRequestPurposes),
   email: z.string(),
   dueAtMs: z.number(),
   /** Times of recent mails for this request, epoch ms, for the hourly limit. */
@@ -101,7 +94,7 @@ async function answerMailRequest(deps: Deps<'table' | 'mail' | 'keyring'>, key: 
 /** Who needs a mail, and where it goes. During the 72 hours of a recovery it has no code. */
 interface Recipient {
   account: Account
-  purpose: keyof typeof CODE_ATTRIBUTE | 'wait-for-recovery'
+  purpose: CodePurpose | 'wait-for-recovery'
   to: string
 }
 
@@ -116,15 +109,21 @@ async function prepareMail(
   mayMail: boolean,
 ): Promise<{ mail: QueuedMail; writes: Write[] } | undefined> {
   const { id: accountId, emailVerified, status, username } = account
+  const nowMs = deps.clock.nowMs()
+  if (holdsMailBack(account, to, purpose !== 'wait-for-recovery', nowMs)) {
+    const what = 'a mail that was asked for was not sent, because its address gets no mail'
+    deps.log.warn(what, undefined, { accountId, template: purpose })
+    return undefined
+  }
   const profile = keys.profile(accountId)
   const isStill = expr`#status = ${status} AND ${attr(purpose === 'change-email' ? 'pendingEmail' : 'email')} = ${to}`
   if (purpose === 'wait-for-recovery') {
-    const open = openRecovery(account, deps.clock.nowMs())
+    const open = openRecovery(account, nowMs)
     if (!mayMail || !open) return undefined
     const { mail, write } = recoveryMail(deps, account, open, 'running')
     return { mail, writes: [{ check: profile, if: isStill }, write] }
   }
-  const attribute = CODE_ATTRIBUTE[purpose]
+  const attribute = CODE_IN_PROFILE[purpose]
   const lookup = account[attribute]
   const renew = (onlyValid: boolean) => lookup && renewCode(deps, purpose, lookup, onlyValid)
   // Only the owner of the mailbox can use a code up, and only the holder can void it: that frees another mail.

@@ -1,27 +1,33 @@
 import {
   type Account,
+  isNobodys,
   type Profile,
   readAccount,
   requireActive,
   type SessionCaller,
 } from '../account/account.ts'
 import { emailKey } from '../account/fields.ts'
+import { reactivate } from '../account/reactivate.ts'
 import { DomainError, type ErrorCode } from '../errors.ts'
 import { haveKeysChanged, type KeysReplaced, replaceEveryKey } from '../keys/application-keys.ts'
 import { announce, withdrawal } from '../notifications/security.ts'
+import { trustAddress } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
+import { writeAll } from '../table/write-all.ts'
 import { type CheckedCode, checkCode } from './codes.ts'
 import { changeHolder } from './holder.ts'
 import { isPasswordOf, type ProofDeps, requireRecentSession } from './proof.ts'
 import { openRecovery, recoveryStopped } from './recovery-state.ts'
-import { restoration } from './restore.ts'
 import {
+  factorText,
+  type GivenFactor,
   guardedBy,
   hasSecondFactor,
+  isOtherwiseUsed,
   type SecondFactor,
   secondFactorsOff,
   withSecondFactor,
@@ -36,7 +42,8 @@ const CHANGING_MS = 30_000
 export interface PasswordChange {
   newPassword: string
   oldPassword?: string | undefined
-  twofa?: string | undefined
+  /** A passkey proves the change by itself, whether or not two-factor authentication is on. */
+  twofa?: GivenFactor
   /** A new full name, set along with the password. */
   name?: string | undefined
   /** Replace the default key and revoke all others, in case somebody else has read them. */
@@ -45,8 +52,9 @@ export interface PasswordChange {
 
 /**
  * Sets a new password for a signed-in caller and ends every session, the caller's included. With two-factor
- * authentication a code is always required; without, the old password or a recent sign-in is required.
- * @throws DomainError `wrong_password`, `reauthentication_required`, `two_factor_*`, `password_refused`,
+ * authentication a code is always required; without, the old password or a recent sign-in is required. A passkey
+ * takes the place of either.
+ * @throws DomainError `wrong_password`, `password_locked`, `reauthentication_required`, `two_factor_*`, `password_refused`,
  *   `session_ended`, `temporarily_unavailable` while an earlier change may still be at the vault
  */
 export async function changePassword(
@@ -55,7 +63,8 @@ export async function changePassword(
   input: PasswordChange,
 ): Promise<void> {
   const { account } = caller
-  if (!account.totp) return changeProved(deps, caller, input, undefined)
+  const asksFactor = account.totp !== undefined || typeof input.twofa === 'object'
+  if (!asksFactor) return changeProved(deps, caller, input, undefined)
   await withSecondFactor(deps, account, input.twofa, (factor) => changeProved(deps, caller, input, factor))
 }
 
@@ -68,13 +77,14 @@ async function changeProved(
   const { account } = caller
   if (input.oldPassword === undefined) {
     if (!factor) requireRecentSession(deps, caller)
-  } else if (!(await isPasswordOf(deps, account.id, input.oldPassword))) {
+  } else if (!(await isPasswordOf(deps, account, input.oldPassword))) {
     return refusedUnlessDone(deps, caller, input, 'wrong_password')
   }
   const told = announce(deps, account, 'password-changed')
   const isBegun = await (input.replaceKeys ? beginWithKeys : beginChange)(deps, account, input, factor, told)
   // If nothing else has changed, another request has used the second factor.
-  if (!isBegun) return refusedUnlessDone(deps, caller, input, 'two_factor_invalid')
+  const used = typeof input.twofa === 'object' ? 'passkey_refused' : 'two_factor_invalid'
+  if (!isBegun) return refusedUnlessDone(deps, caller, input, used)
   await setAtVault(deps, account, input.newPassword, withdrawal(told))
   await reopenSignIn(deps, account, [])
 }
@@ -157,7 +167,7 @@ export async function repeatPasswordChange(
   requireNoChange(deps, account)
   if (name !== undefined && name !== account.name) throw refusal
   if (replaceKeys && account.keysReplacedIn !== account.generation) throw refusal
-  if (!(await isPasswordOf(deps, account.id, newPassword))) throw refusal
+  if (!(await isPasswordOf(deps, account, newPassword))) throw refusal
 }
 
 /** @throws DomainError `temporarily_unavailable` while an earlier change may still be at the vault */
@@ -177,7 +187,7 @@ function requireNoChange(deps: Deps, { changingUntilMs = 0 }: Profile): void {
  */
 export async function resetPassword(
   deps: ProofDeps,
-  input: { code: string; password: string; twofa?: string | undefined; restore?: boolean | undefined },
+  input: { code: string; password: string; twofa?: GivenFactor; restore?: boolean | undefined },
 ): Promise<void> {
   await retryRaces(deps, () => resetOnce(deps, 'reset-password', input))
 }
@@ -205,14 +215,16 @@ async function resetOnce(
 ): Promise<void> {
   const code = await checkCode(deps, [purpose], input.code)
   const account = await readAccount(deps, code.accountId)
-  const isRecovery = purpose === 'finish-recovery'
-  if (!account || account[isRecovery ? 'recoveryCode' : 'resetCode'] !== code.lookup)
-    throw new DomainError('invalid_code')
-  if (account.status !== 'deactivated' || input.restore === false) requireActive(account)
+  if (!account || isNobodys(account)) throw new DomainError('invalid_code')
   const requestMac = deps.keyring
-    .mac('reset', code.lookup, input.password, input.twofa ?? '')
+    .mac('reset', code.lookup, input.password, factorText(input.twofa))
     .toString('base64url')
   const isRepeat = code.usedBy === requestMac
+  const isRecovery = purpose === 'finish-recovery'
+  const newest = account[isRecovery ? 'recoveryCode' : 'resetCode']
+  // Whatever has replaced the code since, the answer is that of the first time.
+  if (!(code.isDone && isRepeat) && newest !== code.lookup) throw new DomainError('invalid_code')
+  if (account.status !== 'deactivated' || input.restore === false) requireActive(account)
   if (code.isDone && isRepeat) return
   const isReady = openRecovery(account, deps.clock.nowMs())?.isReady === true
   if (isRecovery && !isReady) {
@@ -245,17 +257,7 @@ async function resetProved(
   { code, requestMac, isRecovery, isRepeat, factor }: ProvedReset,
   input: { code: string; password: string },
 ): Promise<void> {
-  const bind: Write = {
-    update: code.key,
-    set: expr`SET #usedBy = ${requestMac}`,
-    if: join(
-      [
-        code.usable,
-        expr`attribute_not_exists(#done) AND (attribute_not_exists(#usedBy) OR #usedBy = ${requestMac})`,
-      ],
-      ' AND ',
-    ),
-  }
+  const bind = bindCode(deps, code, requestMac)
   // A repeat of a recovery finds the second factor off and the keys replaced.
   const isFirst = isRecovery && hasSecondFactor(account)
   // Who has a second factor of the account is its holder, and has read no key of somebody else.
@@ -264,6 +266,8 @@ async function resetProved(
   const isOff = isRecovery || !account.emailVerified
   // The first try of this request has told the owner.
   const told = isRecovery || isRepeat ? [] : announce(deps, account, 'password-reset')
+  // The code has arrived, so mail does.
+  const trusted = trustAddress(deps.clock.nowMs())
   try {
     await endSessionsFirst(deps, account, {
       factor,
@@ -272,8 +276,9 @@ async function resetProved(
         // From now on it is too late to stop the recovery.
         ...(isRecovery ? [expr`#recoveredFrom = ${account.recovery?.beganAtMs}`] : []),
         ...(replaced?.set ?? []),
+        ...trusted.set,
       ],
-      remove: isOff ? secondFactorsOff() : [],
+      remove: [...(isOff ? secondFactorsOff() : []), ...trusted.remove],
       unchanged: [
         ...(replaced ? [replaced.unchanged] : []),
         ...(isRecovery ? [unchangedSince(account, ['recovery', 'recoveryCode'])] : []),
@@ -292,9 +297,9 @@ async function resetProved(
     // A copy of this request may have been first.
     const now = await checkCode(deps, [code.purpose], input.code)
     if (now.isDone && now.usedBy === requestMac) return
-    throw new DomainError('invalid_code')
+    throw new DomainError(isOtherwiseUsed(error, factor, 2) ? 'passkey_refused' : 'invalid_code')
   }
-  const unbind: Write = { update: code.key, set: expr`REMOVE #usedBy` }
+  const unbind: Write = { update: code.key, set: expr`REMOVE #usedBy, #repeatUntilMs` }
   await setAtVault(deps, account, input.password, [unbind, ...withdrawal(told)])
   await finishReset(deps, account, { code, requestMac, isRecovery })
 }
@@ -306,17 +311,21 @@ async function finishReset(
   { code, requestMac, isRecovery }: Pick<ProvedReset, 'code' | 'requestMac' | 'isRecovery'>,
 ): Promise<void> {
   const done: Write = { update: code.key, set: expr`SET #done = ${true}`, if: expr`#usedBy = ${requestMac}` }
-  const restored = account.status === 'deactivated' ? restoration(deps, account) : undefined
-  const isDone = await reopenSignIn(
-    deps,
-    account,
-    [done, ...(restored?.writes ?? []), ...(isRecovery ? [{ remove: keys.recovery(account.id) }] : [])],
-    { set: restored ? [restored.set] : [], remove: isRecovery ? [expr`#recovery`] : [] },
-  )
-  if (isDone || !restored) return
-  // A later change has begun. It makes the account active, or a repeat of this request does.
+  const again = account.status === 'deactivated' ? reactivate(deps, account) : undefined
+  const ended = isRecovery ? [{ remove: keys.recovery(account.id) }] : []
+  const isDone = await reopenSignIn(deps, account, [done, ...(again?.writes ?? []), ...ended], {
+    set: again?.set ?? [touched(deps)],
+    remove: [...(again?.remove ?? []), ...(isRecovery ? [expr`#recovery`] : [])],
+    unchanged: again ? [expr`#status = ${account.status}`, again.unchanged] : [],
+  })
+  if (isDone || !again) return
   const now = await readAccount(deps, account.id)
-  if (now?.status === 'deactivated') throw new DomainError('temporarily_unavailable')
+  // The time to undo the deletion is over.
+  if (!now || isNobodys(now)) throw new DomainError('invalid_code')
+  // A later change has begun. It makes the account active, or a repeat of this request does.
+  if (now.status === 'deactivated') throw new DomainError('temporarily_unavailable')
+  // Somebody has restored the account with the new password.
+  await finishReset(deps, { ...now, generation: account.generation }, { code, requestMac, isRecovery })
 }
 
 /**
@@ -326,6 +335,22 @@ async function finishReset(
  */
 const mayKnowKeys = ({ emailVerified, holderEmail, email, paid }: Account): boolean =>
   !emailVerified || (holderEmail !== emailKey(email) && !paid)
+
+/**
+ * The write that binds a code to the first request that uses it. Only this request may use the code from then on, so
+ * it may do so for longer than the code lives.
+ */
+function bindCode(deps: Deps, code: CheckedCode, requestMac: string): Write {
+  const isRepeat = code.usedBy === requestMac
+  const bound = expr`SET #usedBy = ${requestMac}`
+  const isOurs = expr`attribute_not_exists(#done) AND (attribute_not_exists(#usedBy) OR #usedBy = ${requestMac})`
+  const isKept = expr`#triesLeft > ${0} AND #repeatUntilMs > ${deps.clock.nowMs()}`
+  return {
+    update: code.key,
+    set: isRepeat ? bound : join([bound, code.keepForRepeats], ', '),
+    if: join([isRepeat ? isKept : code.usable, isOurs], ' AND '),
+  }
+}
 
 /**
  * Ends every session before the vault is called, so that no later failure leaves a session alive. Sign-ins
@@ -353,7 +378,7 @@ async function endSessionsFirst(
   const holder = changeHolder(account, keep)
   const writes = [
     ...change.writes,
-    ...(factor?.told ?? []),
+    ...(factor?.writes ?? []),
     ...(keep.recovery ? [] : recoveryStopped(deps, account)),
   ]
   const set = setRemove(
@@ -363,14 +388,18 @@ async function endSessionsFirst(
       ...change.set,
       ...(factor ? [factor.set] : []),
     ],
-    [...holder.remove, ...(change.remove ?? []), ...(factor?.remove ? [factor.remove] : [])],
+    // No device has signed in with the new password yet.
+    [...holder.remove, expr`#devices`, ...(change.remove ?? []), ...(factor?.remove ? [factor.remove] : [])],
   )
   const unchanged = join(
     [expr`#generation = ${account.generation} AND #status = ${account.status}`, ...(change.unchanged ?? [])],
     ' AND ',
   )
   requireNoChange(deps, account)
-  await writeProfile(deps, account, set, guardedBy(unchanged, factor), writes)
+  await writeAll(deps, [
+    { update: keys.profile(account.id), set, if: guardedBy(unchanged, factor) },
+    ...writes,
+  ])
 }
 
 /**
@@ -395,21 +424,22 @@ async function setAtVault(
 
 /**
  * Allows sign-ins again, unless a later change has begun, and makes further changes of the profile.
- * @returns false if a later change has begun.
+ * @returns false if a later change has begun, or if one of `more.unchanged` fails.
  */
 async function reopenSignIn(
   deps: Deps<'table'>,
   account: Profile,
   writes: Write[],
-  more: { set: Expression[]; remove: Expression[] } = { set: [], remove: [] },
+  more: { set: Expression[]; remove: Expression[]; unchanged: Expression[] } = {
+    set: [touched(deps)],
+    remove: [],
+    unchanged: [],
+  },
 ): Promise<boolean> {
-  const set = setRemove(
-    [expr`#updatedAtMs = ${deps.clock.nowMs()}`, ...more.set],
-    [expr`#changingUntilMs`, ...more.remove],
-  )
-  const condition = expr`#generation = ${account.generation + 1} AND #status = ${account.status}`
+  const set = setRemove(more.set, [expr`#changingUntilMs`, ...more.remove])
+  const condition = join([expr`#generation = ${account.generation + 1}`, ...more.unchanged], ' AND ')
   try {
-    await writeProfile(deps, account, set, condition, writes)
+    await writeAll(deps, [{ update: keys.profile(account.id), set, if: condition }, ...writes])
     return true
   } catch (error) {
     ignoreRefusal(error)
@@ -417,14 +447,4 @@ async function reopenSignIn(
   }
 }
 
-/** Writes the profile alone in a plain write, if possible: a plain write costs half of a transaction. */
-async function writeProfile(
-  { table }: Deps<'table'>,
-  { id }: Profile,
-  set: Expression,
-  condition: Expression,
-  others: Write[],
-): Promise<void> {
-  if (others.length === 0) await table.update(keys.profile(id), set, condition)
-  else await table.transact([{ update: keys.profile(id), set, if: condition }, ...others])
-}
+const touched = (deps: Deps): Expression => expr`#updatedAtMs = ${deps.clock.nowMs()}`

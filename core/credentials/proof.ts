@@ -1,11 +1,12 @@
-import { type Account, readAccount, type SessionCaller } from '../account/account.ts'
-import { DomainError } from '../errors.ts'
+import { type Account, type Profile, readAccount, type SessionCaller } from '../account/account.ts'
+import { DomainError, type ErrorCode } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { attr, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
 import { MINUTE_MS } from '../time.ts'
+import { countWrongPasswordOf, lockedAtVault } from './password-tries.ts'
 import { recoveryStopped } from './recovery-state.ts'
 import { guardedBy, type SecondFactor, withFactor, withSecondFactor } from './two-factor.ts'
 
@@ -37,18 +38,21 @@ export function requireRecentSession(deps: Deps, caller: SessionCaller): void {
   if (!isRecentSession(deps, caller)) throw reauthentication(caller.account)
 }
 
-const reauthentication = ({ totp }: Account) =>
-  new DomainError('reauthentication_required', {
-    detail: totp
-      ? 'This needs a code of the authenticator app, or a recovery code: send it in X-Proof-Code or to POST /v1/auth/confirm, or sign in again.'
-      : 'This needs your password: send it in X-Proof-Password or to POST /v1/auth/confirm, or sign in again.',
+const reauthentication = ({ totp, passkeys = {} }: Account) => {
+  const known = totp
+    ? 'This needs a code of the authenticator app, or a recovery code: send it in X-Proof-Code or to POST /v1/auth/confirm, or sign in again.'
+    : 'This needs your password: send it in X-Proof-Password or to POST /v1/auth/confirm, or sign in again.'
+  const hasPasskey = Object.keys(passkeys).length > 0
+  return new DomainError('reauthentication_required', {
+    detail: hasPasskey ? `${known} POST /v1/auth/confirm takes a passkey, too.` : known,
   })
+}
 
 /**
  * Makes a session recent again. With two-factor authentication on, the proof is a code; else it is the
  * password. A password that is sent is checked in either case. While the session is recent, the code that made it
  * so may be sent again, because a request is repeated with the same headers.
- * @throws DomainError `wrong_password`, `two_factor_*`, `reauthentication_required` if nothing that proves is
+ * @throws DomainError `wrong_password`, `password_locked`, `two_factor_*`, `reauthentication_required` if nothing that proves is
  *   sent, `session_ended` if the session has ended meanwhile
  */
 export async function proveSession(
@@ -64,53 +68,87 @@ export async function proveSession(
     isRecentSession(deps, now) &&
     now.account.sessions[sessionId]?.provedBy === provedBy
   const prove = async (factor?: SecondFactor) => {
-    if (password !== undefined && !(await isPasswordOf(deps, account.id, password)))
+    if (password !== undefined && !(await isPasswordOf(deps, account, password)))
       throw new DomainError('wrong_password')
     if (account.totp && !factor) return
-    await recordProof(deps, caller, provedBy, factor, isRepeat)
+    await markProved(deps, caller, { provedBy, factor, isRepeat, used: 'two_factor_invalid' })
   }
   if (account.totp && !isRepeat(caller)) await withSecondFactor(deps, account, twofa, prove)
   else await prove()
 }
 
-/** @throws DomainError `session_ended`, or `two_factor_invalid` if another request has used the code */
-async function recordProof(
-  deps: ProofDeps,
+/**
+ * Makes a session recent, with what proved it.
+ * @param proof.provedBy MAC of the proof, by which a repeat is recognised.
+ * @param proof.used the refusal if a concurrent request has used the proof.
+ * @throws DomainError `session_ended` if the session has ended meanwhile, or `proof.used`
+ */
+export async function markProved(
+  deps: Deps<'table'>,
   { account, sessionId }: SessionCaller,
-  provedBy: string | undefined,
-  factor: SecondFactor | undefined,
-  isRepeat: (now: SessionCaller) => boolean,
+  proof: {
+    provedBy: string | undefined
+    factor: SecondFactor | undefined
+    isRepeat: (now: SessionCaller) => boolean
+    used: ErrorCode
+  },
 ): Promise<void> {
+  const { provedBy, factor } = proof
   const session = attr(sessionId)
-  const proved = expr`SET #sessions.${session}.#provedMs = ${deps.clock.nowMs()}`
+  const provedMs = deps.clock.nowMs()
+  const proved = expr`SET #sessions.${session}.#provedMs = ${provedMs}`
   const byCode = provedBy && expr`#sessions.${session}.#provedBy = ${provedBy}`
   const live = expr`attribute_exists(#sessions.${session}) AND #generation = ${account.generation}`
   try {
     const set = byCode ? join([proved, byCode], ', ') : proved
     await writeAll(deps, [
       { update: keys.profile(account.id), set: withFactor(set, factor), if: guardedBy(live, factor) },
-      ...(factor ? [...factor.told, ...recoveryStopped(deps, account)] : []),
+      ...(factor ? [...factor.writes, ...recoveryStopped(deps, account)] : []),
     ])
+    // What follows in this request may write the session as it was read.
+    Object.assign(account.sessions[sessionId] ?? {}, { provedMs, ...(provedBy && { provedBy }) })
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
     const now = await readAccount(deps, account.id)
     if (!now || !Object.hasOwn(now.sessions, sessionId)) throw new DomainError('session_ended')
     // A concurrent copy of this request was first.
-    if (isRepeat({ account: now, sessionId })) return
-    throw new DomainError(factor ? 'two_factor_invalid' : 'session_ended')
+    if (proof.isRepeat({ account: now, sessionId })) return
+    throw new DomainError(factor ? proof.used : 'session_ended')
   }
 }
 
-const proofMac = (deps: Deps<'keyring'>, { account, sessionId }: SessionCaller, code: string): string =>
-  deps.keyring.mac('session-proof', account.id, sessionId, code).toString('base64url').slice(0, 22)
+/**
+ * Checks the proof that a request brings in its headers. While the session is recent, a password passes with two-factor
+ * authentication on too: the request that has switched it on is sent again with the proof of before.
+ * @throws DomainError as `proveSession` does
+ */
+export async function proveRequest(deps: ProofDeps, caller: SessionCaller, given: GivenProof): Promise<void> {
+  const { password, twofa } = given
+  const isEarlierProof =
+    password !== undefined && twofa === undefined && caller.account.totp && isRecentSession(deps, caller)
+  if (!isEarlierProof) return proveSession(deps, caller, given)
+  if (!(await isPasswordOf(deps, caller.account, password))) throw new DomainError('wrong_password')
+}
 
-/** Whether this is the account's password at the vault. */
+/** What a session keeps of the code or passkey that proved it last. */
+export const proofMac = (
+  deps: Deps<'keyring'>,
+  { account, sessionId }: SessionCaller,
+  code: string,
+): string => deps.keyring.mac('session-proof', account.id, sessionId, code).toString('base64url').slice(0, 22)
+
+/**
+ * Whether this is the account's password at the vault. A wrong one counts as a try to sign in.
+ * @throws DomainError `password_locked` if the vault looks at none for a time
+ */
 export async function isPasswordOf(
-  deps: Deps<'identity'>,
-  accountId: string,
+  deps: Deps<'table' | 'identity'>,
+  account: Pick<Profile, 'id' | 'email' | 'username'>,
   password: string,
 ): Promise<boolean> {
-  const tokens = await deps.identity.signIn(accountId, password)
+  const tokens = await deps.identity.signIn(account.id, password)
+  if (tokens === 'locked') throw await lockedAtVault(deps, account)
   if (tokens) await deps.identity.revoke(tokens.refreshToken)
+  else await countWrongPasswordOf(deps, account)
   return tokens !== undefined
 }

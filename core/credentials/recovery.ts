@@ -1,6 +1,7 @@
 import * as z from 'zod/mini'
 import {
   type Account,
+  isNobodys,
   type Profile,
   readAccount,
   requireActive,
@@ -13,6 +14,7 @@ import { queueMail } from '../notifications/outbox.ts'
 import { readRecoveryLink } from '../notifications/recovery-link.ts'
 import { type RecoveryNews, recoveryText } from '../notifications/recovery-texts.ts'
 import { announce } from '../notifications/security.ts'
+import { trustAddress } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { attr, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
@@ -55,7 +57,7 @@ export async function beginRecovery(deps: Deps<'table' | 'keyring'>, typed: stri
   await retryRaces(deps, async () => {
     const code = await checkCode(deps, ['begin-recovery'], typed)
     const account = await readAccount(deps, code.accountId)
-    if (!account) throw new DomainError('invalid_code')
+    if (!account || isNobodys(account)) throw new DomainError('invalid_code')
     if (account.status === 'suspended') requireActive(account)
     if (code.isDone) return
     if (account.recoveryCode !== code.lookup || !hasSecondFactor(account))
@@ -89,11 +91,16 @@ function beginning(deps: Deps, account: Account, nowMs: number): Write[] {
       retryAfterSeconds: Math.ceil((oldest + WEEK_MS - nowMs) / 1000),
     })
   const recovery = { beganAtMs: nowMs }
+  // The code has arrived, so mail does, and the announcements are not held back.
+  const trusted = trustAddress(nowMs)
   const open = openRecovery({ recovery }, nowMs)
   return [
     {
       update: keys.profile(accountId),
-      set: expr`SET #recovery = ${recovery}, #recoveriesMs = ${[...recent, nowMs]}`,
+      set: setRemove(
+        [expr`#recovery = ${recovery}, #recoveriesMs = ${[...recent, nowMs]}`, ...trusted.set],
+        trusted.remove,
+      ),
       if: join(
         [
           expr`#recoveryCode = ${recoveryCode} AND #generation = ${generation} AND #status = ${account.status}`,
@@ -176,7 +183,7 @@ export async function stopRecovery(
     throw new DomainError('reauthentication_required', {
       detail: 'This needs your password or a two-factor code in the body, or a new sign-in.',
     })
-  if (password !== undefined && !(await isPasswordOf(deps, caller.account.id, password)))
+  if (password !== undefined && !(await isPasswordOf(deps, caller.account, password)))
     throw new DomainError('wrong_password')
   await changeSession(deps, caller, async ({ account, sessionId }) => {
     // Without a recovery there is nothing that a code would have to be used up for.
@@ -202,7 +209,7 @@ async function endRecovery(
       set: factor ? withFactor(set, factor) : join([set, expr`#recovery, #recoveryCode`], ' REMOVE '),
       if: guardedBy(join([live, same], ' AND '), factor),
     },
-    ...(factor?.told ?? []),
+    ...(factor?.writes ?? []),
     ...recoveryStopped(deps, account),
   ])
 }

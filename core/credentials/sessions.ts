@@ -1,22 +1,41 @@
-import { type Account, admitCaller, type Profile, readAccount, requireActive } from '../account/account.ts'
+import {
+  type Account,
+  admitCaller,
+  type Claims,
+  isNobodys,
+  type Profile,
+  readAccount,
+  readCaller,
+  requireActive,
+  type SessionCaller,
+} from '../account/account.ts'
 import { emailKey, usernameKey } from '../account/fields.ts'
+import { reactivate } from '../account/reactivate.ts'
 import { DomainError } from '../errors.ts'
+import { announce } from '../notifications/security.ts'
 import type { Deps, Tokens } from '../ports.ts'
-import { attr, expr, setRemove } from '../table/expression.ts'
+import { attr, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
-import { DAY_MS } from '../time.ts'
+import { HOUR_MS } from '../time.ts'
+import { deviceName } from './device.ts'
 import { changeHolder } from './holder.ts'
+import { countWrongPassword, forgetWrongPasswords, readName, requireUnlocked } from './password-tries.ts'
 import { recoveryStopped } from './recovery-state.ts'
-import { restoration } from './restore.ts'
-import { guardedBy, type SecondFactor, withFactor, withSecondFactor } from './two-factor.ts'
+import { SESSION_MS } from './session-life.ts'
+import {
+  factorText,
+  type GivenFactor,
+  guardedBy,
+  isOtherwiseUsed,
+  type SecondFactor,
+  withFactor,
+  withSecondFactor,
+} from './two-factor.ts'
 
 /** Live sessions that an account may have. One more sign-in ends the oldest. */
 const MAX_SESSIONS = 20
-
-/** Lifetime of a refresh token at the vault. The next sign-in drops sessions that are older. */
-const SESSION_MS = 30 * DAY_MS
 
 /** The account id that is used for an unknown name, so that an unknown name costs the same calls. */
 const NOBODY = '000000000000000000000000'
@@ -26,7 +45,7 @@ export interface SignInInput {
   email?: string | undefined
   username?: string | undefined
   password: string
-  twofa?: string | undefined
+  twofa?: GivenFactor
 }
 
 type CredentialDeps = Deps<'table' | 'identity' | 'secrets' | 'keyring' | 'totp'>
@@ -40,14 +59,23 @@ export interface SignedIn {
 
 /**
  * Signs in by e-mail address or username. The session is stored in the account before its tokens are
- * returned; this write fails if the password has changed since it was checked.
- * @throws DomainError `invalid_credentials`; for a right password `two_factor_*`, `account_deactivated`,
+ * returned; this write fails if the password has changed since it was checked. The owner is told of a device that the
+ * account has not used before. Signing in to an account whose owner has deleted it undoes the deletion first.
+ * @param userAgent the request's header, from which the device is read.
+ * @throws DomainError `invalid_credentials`, `password_locked`; for a right password `two_factor_*`, `account_deactivated`,
  *   `account_suspended`
  */
-export async function signIn(deps: CredentialDeps, input: SignInInput): Promise<SignedIn> {
-  return withCredentials(deps, input, async ({ account, tokens, factor }) => {
+export async function signIn(
+  deps: CredentialDeps,
+  input: SignInInput,
+  userAgent?: string,
+): Promise<SignedIn> {
+  const device = deviceName(userAgent)
+  return withCredentials(deps, input, async (proved) => {
+    const { tokens } = proved
+    const { account, factor } = await keepAccount(deps, input.twofa, proved)
     requireActive(account)
-    await listSession(deps, account, tokens.sessionId, factor)
+    await listSession(deps, account, { sessionId: tokens.sessionId, device, factor })
     return toSignedIn(tokens)
   })
 }
@@ -55,16 +83,10 @@ export async function signIn(deps: CredentialDeps, input: SignInInput): Promise<
 /**
  * Makes a deactivated account active again. An active account stays active. A repeat is recognised by its
  * second code, which does not work twice.
- * @throws DomainError `invalid_credentials`; for a right password `two_factor_*`, `account_suspended`
+ * @throws DomainError `invalid_credentials`, `password_locked`; for a right password `two_factor_*`, `account_suspended`
  */
 export async function restoreAccount(deps: CredentialDeps, input: SignInInput): Promise<void> {
-  const restoredBy = (accountId: string) =>
-    deps.keyring
-      .mac('restore', accountId, input.twofa ?? '')
-      .toString('base64url')
-      .slice(0, 22)
-  const isRepeat = (account: Account) =>
-    account.status === 'active' && account.restoredBy === restoredBy(account.id)
+  const { restoredBy, isRepeat } = restoration(deps, input.twofa)
   const work = async ({ account, tokens, factor }: Proved) => {
     if (account.status === 'suspended') requireActive(account)
     if (!isRepeat(account)) await activateAgain(deps, account, factor, restoredBy(account.id), isRepeat)
@@ -73,9 +95,31 @@ export async function restoreAccount(deps: CredentialDeps, input: SignInInput): 
   await withCredentials(deps, input, work, (account) => !isRepeat(account))
 }
 
+/** How a restored account shows which request has restored it. */
+function restoration(deps: Deps<'keyring'>, twofa: GivenFactor) {
+  const restoredBy = (accountId: string) =>
+    deps.keyring.mac('restore', accountId, factorText(twofa)).toString('base64url').slice(0, 22)
+  const isRepeat = (account: Account) =>
+    account.status === 'active' && account.restoredBy === restoredBy(account.id)
+  return { restoredBy, isRepeat }
+}
+
+/** Undoes the deletion of an account that is about to be erased, with the code that proved who signs in. */
+export async function keepAccount(
+  deps: Deps<'table' | 'keyring'>,
+  twofa: GivenFactor,
+  { account, factor }: Pick<Proved, 'account' | 'factor'>,
+): Promise<Pick<Proved, 'account' | 'factor'>> {
+  if (account.status !== 'deactivated' || account.eraseAtMs === undefined) return { account, factor }
+  const { restoredBy, isRepeat } = restoration(deps, twofa)
+  await activateAgain(deps, account, factor, restoredBy(account.id), isRepeat)
+  // The code is used up now.
+  return { account: { ...account, status: 'active' }, factor: undefined }
+}
+
 /** @throws DomainError `invalid_credentials` if the password or the codes have changed meanwhile */
 async function activateAgain(
-  deps: CredentialDeps,
+  deps: Deps<'table'>,
   account: Account,
   factor: SecondFactor | undefined,
   restoredBy: string,
@@ -83,20 +127,23 @@ async function activateAgain(
 ): Promise<void> {
   // Its sessions ended when it was deactivated. A repeat finds an active account with newer ones.
   const isDeactivated = account.status === 'deactivated'
-  const { set, writes } = restoration(deps, account)
-  const sets = [set, expr`#restoredBy = ${restoredBy}, #updatedAtMs = ${deps.clock.nowMs()}`]
+  const again = reactivate(deps, account)
+  const sets = [...again.set, expr`#restoredBy = ${restoredBy}`]
   const update = isDeactivated
     ? setRemove(
         [...sets, ...(factor ? [factor.set] : [])],
-        [...changeHolder(account).remove, ...(factor?.remove ? [factor.remove] : [])],
+        [...changeHolder(account).remove, ...again.remove, ...(factor?.remove ? [factor.remove] : [])],
       )
     : withFactor(setRemove(sets, []), factor)
-  const condition = expr`#status = ${account.status} AND #generation = ${account.generation}`
+  const condition = join(
+    [expr`#status = ${account.status} AND #generation = ${account.generation}`, again.unchanged],
+    ' AND ',
+  )
   try {
     await deps.table.transact([
       { update: keys.profile(account.id), set: update, if: guardedBy(condition, factor) },
-      ...writes,
-      ...(factor ? [...factor.told, ...recoveryStopped(deps, account)] : []),
+      ...(factor ? [...factor.writes, ...recoveryStopped(deps, account)] : []),
+      ...again.writes,
     ])
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
@@ -132,13 +179,18 @@ async function withCredentials<T>(
     input.email === undefined
       ? keys.usernameGuard(usernameKey(input.username ?? ''))
       : keys.emailGuard(emailKey(input.email))
-  const owner = await deps.table.get(guard)
-  const accountId = owner ? String(owner.accountId) : NOBODY
+  const { accountId = NOBODY, tries } = await readName(deps, guard)
+  requireUnlocked(deps, tries)
   const account = await readAccount(deps, accountId)
   const tokens = await deps.identity.signIn(accountId, input.password)
-  if (!tokens) throw new DomainError('invalid_credentials')
+  // Only a user that exists can be locked at the vault, so here its lock looks like a wrong password.
+  if (tokens === undefined || tokens === 'locked') {
+    await countWrongPassword(deps, guard)
+    throw new DomainError('invalid_credentials')
+  }
   try {
-    if (!account || account.status === 'pending') throw new DomainError('invalid_credentials')
+    await forgetWrongPasswords(deps, guard, tries)
+    if (!account || isNobodys(account)) throw new DomainError('invalid_credentials')
     const go = (factor?: SecondFactor) => work({ account, tokens, factor })
     if (account.totp === undefined || !needsFactor(account)) return await go()
     return await withSecondFactor(deps, account, input.twofa, go)
@@ -148,30 +200,55 @@ async function withCredentials<T>(
   }
 }
 
-async function listSession(
-  deps: Deps<'table'>,
-  account: Account,
-  sessionId: string,
-  factor: SecondFactor | undefined,
-): Promise<void> {
+/** Devices that an account remembers. One more forgets the one that came first. */
+const MAX_DEVICES = 20
+
+/** Stands for a device that did not say what it is. */
+const UNNAMED = 'unnamed'
+
+interface NewSession {
+  sessionId: string
+  device: string | undefined
+  factor: SecondFactor | undefined
+}
+
+/**
+ * Adds a session that the vault has begun to the account's own list, without which its tokens open nothing: one
+ * write, or a transaction with what tells the owner if the device is new and is not the account's first.
+ * @throws DomainError `invalid_credentials` if the account or the password has changed since it was read, or if a
+ *   concurrent request has used the code; `passkey_refused` if one has used the passkey
+ */
+export async function listSession(deps: Deps<'table'>, account: Account, session: NewSession): Promise<void> {
   const nowMs = deps.clock.nowMs()
+  const { sessionId, device, factor } = session
+  const { devices = [] } = account
+  const isNew = !devices.includes(device ?? UNNAMED)
   const stale = staleSessions(account.sessions, nowMs).map((id) => expr`#sessions.${attr(id)}`)
-  const session = { sinceMs: nowMs, provedMs: nowMs }
-  const set = expr`SET #sessions.${attr(sessionId)} = ${session}, #lastLoginAtMs = ${nowMs}`
-  const condition = expr`#status = ${'active'} AND #generation = ${account.generation} AND (attribute_not_exists(#changingUntilMs) OR #changingUntilMs <= ${nowMs})`
+  const stored = { sinceMs: nowMs, provedMs: nowMs, ...(device !== undefined && { device }) }
+  const signedIn = expr`SET #sessions.${attr(sessionId)} = ${stored}, #lastLoginAtMs = ${nowMs}`
+  const known = [device ?? UNNAMED, ...devices].slice(0, MAX_DEVICES)
+  const set = isNew ? join([signedIn, expr`#devices = ${known}`], ', ') : signedIn
+  const passed = expr`#status = ${'active'} AND #generation = ${account.generation} AND (attribute_not_exists(#changingUntilMs) OR #changingUntilMs <= ${nowMs})`
+  const condition = isNew ? join([passed, unchangedSince(account, ['devices'])], ' AND ') : passed
+  const profile = {
+    update: keys.profile(account.id),
+    set: withFactor(set, factor, stale),
+    if: guardedBy(condition, factor),
+  }
   try {
     await writeAll(deps, [
-      {
-        update: keys.profile(account.id),
-        set: withFactor(set, factor, stale),
-        if: guardedBy(condition, factor),
-      },
-      ...(factor ? [...factor.told, ...recoveryStopped(deps, account)] : []),
+      profile,
+      ...(factor ? [...factor.writes, ...recoveryStopped(deps, account)] : []),
+      ...(isNew && devices.length > 0 ? announce(deps, account, 'new-sign-in') : []),
     ])
   } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error
+    const now = isNew ? await readAccount(deps, account.id) : undefined
+    // Another device has signed in at the same time.
+    if (now?.generation === account.generation && now.devices?.[0] !== devices[0])
+      return listSession(deps, now, session)
     // The password is being changed, or a concurrent request has used the code.
-    if (error instanceof ConditionFailed) throw new DomainError('invalid_credentials')
-    throw error
+    throw new DomainError(isOtherwiseUsed(error, factor) ? 'passkey_refused' : 'invalid_credentials')
   }
 }
 
@@ -193,28 +270,89 @@ export async function refreshSession(
 ): Promise<SignedIn> {
   const tokens = await deps.identity.refresh(refreshToken)
   if (!tokens) throw new DomainError('session_ended')
+  const { accountId, sessionId } = tokens
   const expiresAtSec = deps.clock.nowMs() / 1000 + tokens.expiresInSeconds
-  await admitCaller(deps, { accountId: tokens.accountId, sessionId: tokens.sessionId, expiresAtSec })
+  const account = await admitCaller(deps, { accountId, sessionId, expiresAtSec })
+  await noteSeen(deps, account, sessionId)
   return toSignedIn(tokens)
 }
 
-const toSignedIn = ({ accessToken, refreshToken, expiresInSeconds }: Tokens): SignedIn => ({
+/** A session in use writes down that it was seen once in this time, and no other request does. */
+const SEEN_EVERY_MS = HOUR_MS
+
+/** @throws DomainError `session_ended` if the session has ended meanwhile */
+async function noteSeen(deps: Deps<'table'>, account: Account, sessionId: string): Promise<void> {
+  const nowMs = deps.clock.nowMs()
+  const { sinceMs = nowMs, seenMs = sinceMs } = account.sessions[sessionId] ?? {}
+  if (nowMs - seenMs < SEEN_EVERY_MS) return
+  const session = expr`#sessions.${attr(sessionId)}`
+  try {
+    await deps.table.update(
+      keys.profile(account.id),
+      join([expr`SET `, session, expr`.#seenMs = ${nowMs}`], ''),
+      join([expr`attribute_exists(`, session, expr`)`], ''),
+    )
+  } catch (error) {
+    if (error instanceof ConditionFailed) throw new DomainError('session_ended')
+    throw error
+  }
+}
+
+export const toSignedIn = ({ accessToken, refreshToken, expiresInSeconds }: Tokens): SignedIn => ({
   accessToken,
   refreshToken,
   expiresInSeconds,
 })
 
+/** What a caller who signs out has sent. */
+export interface SignOut {
+  refreshToken: string | undefined
+  /** Reads the access token of the request; undefined without a genuine one. */
+  readClaims: () => Promise<Claims | undefined>
+  /** End every session of the account. */
+  everywhere: boolean
+}
+
+/**
+ * Ends a session, or every session of its account: the session of the refresh token, or else that of the access token.
+ * Signing out is allowed in every state of the account. If the session has ended before, there is nothing to do.
+ * @throws DomainError `unauthorized` without either token; `token_expired` for an access token alone that has expired;
+ *   `session_ended` for a refresh token that the vault does not know, and for an ended session that asks to end every
+ *   session while another lives
+ */
+export async function signOut(
+  deps: Deps<'table' | 'identity'>,
+  { refreshToken, readClaims, everywhere }: SignOut,
+): Promise<void> {
+  const { account, sessionId } =
+    refreshToken === undefined
+      ? await readTokenCaller(deps, await readClaims())
+      : await readRefreshToken(deps, refreshToken)
+  const isLive = Object.hasOwn(account.sessions, sessionId)
+  if (isLive) return everywhere ? endEverySession(deps, account) : endSession(deps, account, sessionId)
+  if (everywhere && Object.keys(account.sessions).length > 0) throw new DomainError('session_ended')
+}
+
+async function readTokenCaller(deps: Deps<'table'>, claims: Claims | undefined): Promise<SessionCaller> {
+  if (claims) return readCaller(deps, claims)
+  throw new DomainError('unauthorized', { detail: 'Send a valid access token, or `refreshToken`.' })
+}
+
+/** The vault knows the token of an ended session until it expires, so a request to end it can be repeated. */
+async function readRefreshToken(
+  deps: Deps<'table' | 'identity'>,
+  refreshToken: string,
+): Promise<SessionCaller> {
+  const tokens = await deps.identity.refresh(refreshToken)
+  const account = tokens && (await readAccount(deps, tokens.accountId))
+  if (!account || isNobodys(account)) throw new DomainError('session_ended')
+  return { account, sessionId: tokens.sessionId }
+}
+
 /** Ends one session: from now on its access tokens and its refresh token are refused. */
 export async function endSession(deps: Deps<'table'>, account: Account, sessionId: string): Promise<void> {
   await deps.table.update(keys.profile(account.id), expr`REMOVE #sessions.${attr(sessionId)}`)
 }
-
-/**
- * Whether an ended session may be told that its request to end sessions has succeeded: its own is ended, and
- * for `everywhere` no other lives.
- */
-export const areSessionsEnded = ({ sessions }: Account, everywhere: boolean): boolean =>
-  !everywhere || Object.keys(sessions).length === 0
 
 /** Ends every session of the account, and voids every change that one of them has begun. */
 export async function endEverySession(deps: Deps<'table'>, account: Account): Promise<void> {

@@ -1,4 +1,10 @@
-import { type Account, type Profile, requireConfirmed, type SessionCaller } from '../account/account.ts'
+import {
+  type Account,
+  type Profile,
+  readAccount,
+  requireConfirmed,
+  type SessionCaller,
+} from '../account/account.ts'
 import { changeSession } from '../account/change.ts'
 import { DomainError, type ErrorCode } from '../errors.ts'
 import { timeText } from '../notifications/recovery-texts.ts'
@@ -7,7 +13,7 @@ import type { Deps } from '../ports.ts'
 import { attr, type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
-import { MINUTE_MS } from '../time.ts'
+import { HOUR_MS, MINUTE_MS, REPEAT_MS } from '../time.ts'
 import { changeHolder } from './holder.ts'
 import { openRecovery, recoveryStopped } from './recovery-state.ts'
 import { secondFactorCode } from './typed-codes.ts'
@@ -28,12 +34,33 @@ export interface SecondFactor {
   set: Expression
   remove?: Expression
   condition: Expression
-  /** What tells the owner of a recovery code that is used up. It belongs in the same transaction. */
-  told: Write[]
+  /**
+   * Writes on other items, for the same transaction: what tells the owner of a recovery code that is used up, or
+   * that a challenge is answered.
+   */
+  writes: Write[]
 }
 
+/** A second factor that is no code: an answer that it checks itself. */
+export interface AnsweredFactor {
+  /** Stands for the answer where a request is compared with an earlier one. */
+  text: string
+  check(account: Profile): Promise<SecondFactor>
+}
+
+/** A second factor as a request brings it: a typed code, or something else that proves as much. */
+export type GivenFactor = string | AnsweredFactor | undefined
+
+/** The text by which a repeat of a request is recognised. */
+export const factorText = (given: GivenFactor): string =>
+  typeof given === 'object' ? given.text : (given ?? '')
+
+/** For so long an enrolment that is begun again shows the same seed, so that a QR code on a screen stays good. */
+const SAME_SEED_MS = HOUR_MS
+
 /**
- * Begins or restarts enrolment. The seed has no effect until a code confirms it.
+ * Begins enrolment, or shows the one again that this session has begun. The seed has no effect until a code confirms
+ * it. Each session has a seed of its own: a stranger in another session must not know the seed that the owner confirms.
  * @returns the seed in base32, the `otpauth://` URI, and the URI as a QR code in SVG.
  * @throws DomainError `email_unconfirmed`, `two_factor_enabled`, `conflict`
  */
@@ -41,23 +68,35 @@ export async function enrolTwoFactor(
   deps: TwoFactorDeps,
   caller: SessionCaller,
 ): Promise<{ seed: string; uri: string; svg: string }> {
-  return changeSession(deps, caller, async ({ account }) => {
+  const nowMs = deps.clock.nowMs()
+  return changeSession(deps, caller, async ({ account, sessionId }) => {
     requireConfirmed(account)
     if (account.totp) throw new DomainError('two_factor_enabled')
-    const { seed, uri, svg } = deps.totp.enrol(account.email)
-    const pending = await deps.secrets.encrypt(account.id, seed)
+    const begun = account.totpPending?.[sessionId]
+    if (begun && nowMs - begun.atMs < SAME_SEED_MS)
+      return deps.totp.enrol(account.email, await deps.secrets.decrypt(account.id, begun.seed))
+    const enrolment = deps.totp.enrol(account.email)
+    const seed = await deps.secrets.encrypt(account.id, enrolment.seed)
+    const others = Object.entries(account.totpPending ?? {}).filter(([id]) =>
+      Object.hasOwn(account.sessions, id),
+    )
+    const pending = { ...Object.fromEntries(others), [sessionId]: { seed, atMs: nowMs } }
+    const unchanged = unchangedSince(account, ['totpPending', 'totp'])
     await deps.table.update(
       keys.profile(account.id),
       expr`SET #totpPending = ${pending}`,
-      expr`attribute_not_exists(#totp) AND #status = ${'active'}`,
+      join(
+        [unchanged, expr`#status = ${'active'} AND attribute_exists(#sessions.${attr(sessionId)})`],
+        ' AND ',
+      ),
     )
-    return { seed, uri, svg }
+    return enrolment
   })
 }
 
 /**
  * Switches two-factor authentication on with a code of the enrolled seed. Every session but the caller's ends. For
- * as long as the code is valid and no other was used, a repeat gets the same recovery codes.
+ * an hour, while no other code was used, a repeat gets the same recovery codes.
  * @returns ten recovery codes, which cannot be read again later.
  * @throws DomainError `email_unconfirmed`, `two_factor_not_enrolled`, `two_factor_enabled`, `two_factor_invalid`,
  *   `two_factor_locked`, `conflict`
@@ -72,22 +111,18 @@ export async function activateTwoFactor(
     if (account.totp) return repeatActivation(deps, account, account.totp, code)
     const { totpPending } = account
     if (totpPending === undefined) throw new DomainError('two_factor_not_enrolled')
-    const check = async () => {
-      const seed = await deps.secrets.decrypt(account.id, totpPending)
-      const step = deps.totp.stepOf(seed, code, deps.clock.nowMs())
-      return step === undefined ? undefined : { seed, step }
-    }
-    return countingTry(deps, account, check, async ({ seed, step }) => {
+    const check = () => findSeed(deps, account, totpPending, code)
+    return countingTry(deps, account, check, async ({ begunBy, sealed, seed, step }) => {
       const codes = recoveryCodesOf(deps, account.id, seed)
       const recovery = Object.fromEntries(codes.map((each) => [recoveryMac(deps, account.id, each), true]))
-      const totp = { seed: totpPending, lastStep: step, recovery }
+      const totp = { seed: sealed, lastStep: step, recovery }
       const { set, remove, unchanged } = changeHolder(account, { sessionId })
       const on = expr`#totp = ${totp}, #twofaTries = ${0}`
       await deps.table.transact([
         {
           update: keys.profile(account.id),
           set: setRemove([...set, on], [...remove, expr`#twofaOffBy`]),
-          if: join([expr`#totpPending = ${totpPending}`, ...unchanged], ' AND '),
+          if: join([expr`#totpPending.${attr(begunBy)}.#seed = ${sealed}`, ...unchanged], ' AND '),
         },
         ...announce(deps, account, 'two-factor-on'),
       ])
@@ -96,11 +131,28 @@ export async function activateTwoFactor(
   })
 }
 
-/** Steps of 30 s for which a code that has just been used may still be recognised. */
-const REPEAT_STEPS = 2
+/**
+ * The seed that a code belongs to. Whoever has scanned a QR code may have signed in again since, so the seeds of all
+ * sessions count. A stranger's seed does no harm here, because only the stranger's app shows its codes.
+ * @returns undefined for a wrong code.
+ */
+async function findSeed(
+  deps: TwoFactorDeps,
+  account: Account,
+  pending: NonNullable<Profile['totpPending']>,
+  code: string,
+) {
+  const newestFirst = Object.entries(pending).sort(([, a], [, b]) => b.atMs - a.atMs)
+  for (const [begunBy, { seed: sealed }] of newestFirst) {
+    const seed = await deps.secrets.decrypt(account.id, sealed)
+    const step = deps.totp.stepOf(seed, code, deps.clock.nowMs())
+    if (step !== undefined) return { begunBy, sealed, seed, step }
+  }
+  return undefined
+}
 
 /**
- * The recovery codes again, for the code that has just switched two-factor authentication on.
+ * The recovery codes again, for the code that has switched two-factor authentication on, within an hour.
  * @throws DomainError `two_factor_enabled` for every other request, `two_factor_locked`
  */
 async function repeatActivation(
@@ -110,12 +162,13 @@ async function repeatActivation(
   code: string,
 ): Promise<string[]> {
   const nowMs = deps.clock.nowMs()
-  const mayBeRepeat =
-    Object.keys(recovery).length === RECOVERY_CODES && Math.abs(nowMs / STEP_MS - lastStep) <= REPEAT_STEPS
+  const usedAtMs = lastStep * STEP_MS
+  const mayBeRepeat = Object.keys(recovery).length === RECOVERY_CODES && nowMs - usedAtMs < REPEAT_MS
   if (!mayBeRepeat) throw new DomainError('two_factor_enabled')
   const check = async () => {
     const seed = await deps.secrets.decrypt(account.id, sealed)
-    const step = deps.totp.stepOf(seed, code, nowMs)
+    // A code that the app shows now is no repeat, and no guess.
+    const step = deps.totp.stepOf(seed, code, usedAtMs) ?? deps.totp.stepOf(seed, code, nowMs)
     return step === undefined ? undefined : { seed, isSame: step === lastStep }
   }
   const show = async ({ seed, isSame }: { seed: string; isSame: boolean }) => {
@@ -141,50 +194,62 @@ async function repeatActivation(
 export async function removeTwoFactor(
   deps: TwoFactorDeps,
   caller: SessionCaller,
-  code: string,
+  code: string | AnsweredFactor,
 ): Promise<void> {
-  const mac = deps.keyring.mac('two-factor-off', caller.account.id, code).toString('base64url').slice(0, 22)
+  const text = factorText(code)
+  const mac = deps.keyring.mac('two-factor-off', caller.account.id, text).toString('base64url').slice(0, 22)
   await changeSession(deps, caller, async ({ account, sessionId }) => {
     if (!account.totp && account.twofaOffBy === mac) return
     if (!account.totp) throw new DomainError('two_factor_not_enrolled')
-    await withSecondFactor(deps, account, code, async ({ condition, told }) => {
+    await withSecondFactor(deps, account, code, async (factor) => {
       const { set, remove, unchanged } = changeHolder(account, { sessionId })
+      // A code goes with the seed, so nothing of it is stored; a passkey stays.
+      const used = typeof code === 'object' ? [factor.set] : []
       const off = expr`#twofaTries = ${0}, #twofaOffBy = ${mac}`
-      await deps.table.transact([
-        {
-          update: keys.profile(account.id),
-          set: setRemove([...set, off], [...remove, ...secondFactorsOff()]),
-          if: join([condition, ...unchanged], ' AND '),
-        },
-        ...told,
-        ...announce(deps, account, 'two-factor-off'),
-        ...recoveryStopped(deps, account),
-      ])
+      try {
+        await deps.table.transact([
+          {
+            update: keys.profile(account.id),
+            set: setRemove([...set, ...used, off], [...remove, expr`#totp`]),
+            if: join([factor.condition, ...unchanged], ' AND '),
+          },
+          ...factor.writes,
+          ...announce(deps, account, 'two-factor-off'),
+          ...recoveryStopped(deps, account),
+        ])
+      } catch (error) {
+        if (!isOtherwiseUsed(error, factor)) throw error
+        // A concurrent copy of this request may have been first.
+        const now = await readAccount(deps, account.id)
+        if (now?.totp || now?.twofaOffBy !== mac) throw new DomainError('passkey_refused')
+      }
     })
   })
 }
 
-/** Whether signing in needs a second factor. */
+/** Whether signing in with the password needs a second factor, so that its owner can be locked out by its loss. */
 export const hasSecondFactor = ({ totp }: Profile): boolean => totp !== undefined
 
-/** What to remove so that signing in needs no second factor any more. */
-export const secondFactorsOff = (): Expression[] => [expr`#totp`]
+/** What to remove so that nothing but the password signs in: lost factors may be in the hands of somebody else. */
+export const secondFactorsOff = (): Expression[] => [expr`#totp`, expr`#passkeys`]
 
 /**
- * Checks a code of the authenticator app or a recovery code, and does the `work` that a right code permits. A right
- * code is used up by the write of `work` alone: if the request is refused, the code may be sent again.
- * @throws DomainError `two_factor_required`, `two_factor_invalid`, `two_factor_locked`, and as `work` does
+ * Checks a code of the authenticator app, a recovery code, or what else was given in its place, and does the `work`
+ * that a right one permits. It is used up by the write of `work` alone: if the request is refused, it may be sent again.
+ * @throws DomainError `two_factor_required`, `two_factor_invalid`, `two_factor_locked`, `passkey_refused`, and as
+ *   `work` does
  * @throws Error if the account has no second factor
  */
 export async function withSecondFactor<T>(
   deps: TwoFactorDeps,
   account: Profile,
-  typed: string | undefined,
+  given: GivenFactor,
   work: (factor: SecondFactor) => Promise<T>,
 ): Promise<T> {
+  if (typeof given === 'object') return work(await given.check(account))
   if (!account.totp) throw new Error('the account has no second factor')
-  if (typed === undefined) throw factorRequired(deps, account)
-  return countingTry(deps, account, () => checkSecondFactor(deps, account, typed), work)
+  if (given === undefined) throw factorRequired(deps, account)
+  return countingTry(deps, account, () => checkCodeOf(deps, account, given), work)
 }
 
 /** Whoever signs in while the account is being recovered learns that, and how to stop it. */
@@ -202,7 +267,7 @@ function factorRequired(deps: Deps, account: Profile): DomainError {
  * @throws DomainError `two_factor_invalid` for a right code of the app that is no longer valid, because it or a
  *   later one was used
  */
-async function checkSecondFactor(
+async function checkCodeOf(
   deps: TwoFactorDeps,
   account: Profile,
   typed: string,
@@ -218,7 +283,7 @@ async function checkSecondFactor(
       set,
       remove: code,
       condition: expr`attribute_exists(#totp.#recovery.${attr(mac)})`,
-      told: announce(deps, account, 'recovery-code-used'),
+      writes: announce(deps, account, 'recovery-code-used'),
     }
   }
   const seed = await deps.secrets.decrypt(id, totp.seed)
@@ -228,9 +293,19 @@ async function checkSecondFactor(
   return {
     set: expr`#twofaTries = ${0}, #totp.#lastStep = ${step}`,
     condition: expr`#totp.#lastStep < ${step} AND #totp.#seed = ${totp.seed}`,
-    told: [],
+    writes: [],
   }
 }
+
+/**
+ * Whether a transaction failed only because an earlier request has used the answer of the factor, so that another
+ * try would fail alike.
+ * @param ownWrites number of the writes before the factor's own.
+ */
+export const isOtherwiseUsed = (error: unknown, factor: SecondFactor | undefined, ownWrites = 1): boolean =>
+  factor !== undefined &&
+  error instanceof ConditionFailed &&
+  [...error.failed.keys()].every((at) => at >= ownWrites)
 
 /**
  * The profile's update with what the factor adds, for a write without `changeHolder`. Whoever has a factor is not

@@ -12,14 +12,19 @@ export interface NamedRequest {
   mac: string
   /** Digest of the endpoint and its input. */
   request: string
+  /** How long the answer is stored, ms. */
+  keptMs: number
 }
 
 /** @param request names the endpoint and its input; another request with the same key is refused. */
 export const namedRequest = (
   idempotencyKey: string | undefined,
   request: unknown,
+  keptMs = REQUEST_KEPT_MS,
 ): NamedRequest | undefined =>
-  idempotencyKey === undefined ? undefined : { mac: digestOf(idempotencyKey), request: digestOf(request) }
+  idempotencyKey === undefined
+    ? undefined
+    : { mac: digestOf(idempotencyKey), request: digestOf(request), keptMs }
 
 const answerSchema = z.object({
   request: z.string(),
@@ -32,7 +37,7 @@ const answerSchema = z.object({
 export const storeAnswer = (
   deps: Deps<'keyring'>,
   accountId: string,
-  { mac, request }: NamedRequest,
+  { mac, request, keptMs }: NamedRequest,
   answer: object,
 ): Write => ({
   put: {
@@ -40,7 +45,7 @@ export const storeAnswer = (
     request,
     // The answer may show a secret, so it is readable only with the deployment's own secret.
     answer: deps.keyring.seal('answer', `${accountId} ${mac}`, JSON.stringify(answer)),
-    ...ttlAt(deps.clock.nowMs() + REQUEST_KEPT_MS),
+    ...ttlAt(deps.clock.nowMs() + keptMs),
   },
   if: expr`attribute_not_exists(pk) OR #ttl <= ${Math.floor(deps.clock.nowMs() / 1000)}`,
 })

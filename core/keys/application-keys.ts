@@ -7,12 +7,16 @@ import { DEFAULT_KEY_SLOT, keyHashAttribute, keyUseAttribute } from '../quota/qu
 import { attr, type Expression, expr, join, setRemove } from '../table/expression.ts'
 import { keys, REVOKED_KEY_KEPT_MS, ttlAt } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
+import { MINUTE_MS } from '../time.ts'
 import { earlierAnswer, type NamedRequest, namedRequest, storeAnswer } from './answers.ts'
 import { defaultKeyLookup, newDefaultKey, readDefaultKey } from './default-key.ts'
 import { keyHash, newKeyText } from './key-text.ts'
 import { DEFAULT_KEY_ID, furtherKeys, parseKey, type StoredKey } from './stored-keys.ts'
 
 type KeyDeps = Deps<'table' | 'keyring'>
+
+/** How long a rotation is kept for another click that has begun before its end. */
+const CLICK_KEPT_MS = MINUTE_MS
 
 /** Live keys that an account may have, the default key included. */
 const MAX_KEYS = 8
@@ -81,7 +85,10 @@ export function rotateKey(
   keyId: string,
   idempotencyKey?: string,
 ): Promise<ShownKey> {
-  const sent = namedRequest(idempotencyKey, ['rotate key', keyId])
+  const request = ['rotate key', keyId]
+  // Two clicks at once have read the same account. Both show one key, because the key of the first would be dead.
+  const click = `rotate ${keyId} ${caller.account.nextKeySlot}`
+  const sent = namedRequest(idempotencyKey, request) ?? namedRequest(click, request, CLICK_KEPT_MS)
   return changeKeys(deps, caller, sent, async (account) => {
     requireConfirmed(account)
     if (keyId === DEFAULT_KEY_ID) return rotateDefault(deps, account)

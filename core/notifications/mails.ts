@@ -39,6 +39,8 @@ export interface MailValues {
   allowCode?: string | undefined
   /** The team's own frontend, from the deployment's settings. Links must not depend on request headers. */
   appUrl?: string | undefined
+  /** What customers know the deployment as, which signs every mail. */
+  appName?: string | undefined
 }
 
 /** What a low-quota mail says, by what is true when it is written. */
@@ -239,7 +241,8 @@ export const mailTemplates = Object.keys(templates) as [MailTemplate, ...MailTem
 
 /** The mail as plain text, and as simple HTML with the same words. The only links are ours. */
 export function renderMail(to: string, template: MailTemplate, values: MailValues): Email {
-  const { subject, lines } = templates[template](values)
+  const { subject, lines: body } = templates[template](values)
+  const lines = [...body, ...(values.appName === undefined ? [] : [values.appName])]
   const paragraphs = lines.map((line) => `<p>${paragraphHtml(line, values.appUrl)}</p>`).join('')
   return {
     to,

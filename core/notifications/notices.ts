@@ -45,7 +45,8 @@ export async function addNotice(
         if: expr`attribute_not_exists(pk)`,
       },
       { put: newNotice(deps, accountId, messageType, message) },
-      { check: keys.profile(accountId), if: expr`attribute_exists(pk)` },
+      // Of an erased account nobody is left who could read it.
+      { check: keys.profile(accountId), if: expr`attribute_exists(pk) AND #status <> ${'erased'}` },
     ])
     return 'added'
   } catch (error) {

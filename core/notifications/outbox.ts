@@ -8,57 +8,14 @@ import { CODE_MAIL_KEPT_MS, dueAt, keys, NEWS_MAIL_KEPT_MS, ttlAt } from '../tab
 import { LEASE_MS, leaseDue } from '../table/lease.ts'
 import { ignoreRefusal, type Write } from '../table/table.ts'
 import { HOUR_MS, MINUTE_MS } from '../time.ts'
+import { currentMail } from './current-mail.ts'
 import { keyUseInMonth } from './key-use.ts'
-import { type MailValues, mailTemplates, renderMail } from './mails.ts'
+import { type MailValues, renderMail } from './mails.ts'
+import { mailSchema, type QueuedMail } from './queued-mail.ts'
 import { recoveryLinkCode } from './recovery-link.ts'
-import { recoveryNewsSchema } from './recovery-texts.ts'
 import { renewalLinkCode } from './renewal-link.ts'
-import { renewalNewsSchema } from './renewal-texts.ts'
-import { securityEvents } from './security-texts.ts'
 
-/**
- * A mail in the outbox. It is stored in the same transaction as the change it announces, sent, then removed.
- * A mail that a crash leaves behind is due after a minute, when the job `send-mail` sends it; so a crash
- * causes at most one duplicate.
- */
-const mailSchema = z.object({
-  pk: z.string(),
-  sk: z.string(),
-  accountId: z.string(),
-  to: z.string(),
-  template: z.enum(mailTemplates),
-  values: z.object({
-    username: z.string(),
-    event: z.optional(z.enum(securityEvents)),
-    restores: z.optional(z.boolean()),
-    recovery: z.optional(recoveryNewsSchema),
-    atMs: z.optional(z.number()),
-    bundle: z.optional(z.string()),
-    amountCents: z.optional(z.number()),
-    currency: z.optional(z.string()),
-    since: z.optional(z.enum(['refilled', 'removed'])),
-    purchaseId: z.optional(z.string()),
-    news: z.optional(renewalNewsSchema),
-    renewed: z.optional(z.object({ month: z.string(), cents: z.number(), count: z.number() })),
-  }),
-  /** When renewals were held back, if the mail has a link that allows more, epoch ms. */
-  heldAtMs: z.optional(z.number()),
-  /**
-   * Look-up half of the mail's code, if it has one; the other half is computed when the mail is sent. The
-   * template of a mail with a code has the name of the code's purpose.
-   */
-  codeLookup: z.optional(z.string()),
-  /** The mail counts towards the limit of its mailbox, because nobody has proved that the address is theirs. */
-  isLimited: z.optional(z.literal(true)),
-  dueAtMs: z.number(),
-  /** Failed tries of the job `send-mail`. */
-  failures: z.number(),
-  /** Time after which the mail is no longer worth sending, epoch seconds. */
-  ttl: z.number(),
-})
-
-export type QueuedMail = z.infer<typeof mailSchema>
-export type MailToQueue = Omit<QueuedMail, 'pk' | 'sk' | 'dueAtMs' | 'failures' | 'ttl'>
+export type MailToQueue = Omit<QueuedMail, 'pk' | 'sk' | 'readyAtMs' | 'dueAtMs' | 'failures' | 'ttl'>
 
 /**
  * Makes a mail, and the write that stores it. Send the mail with `deliverMail` once the transaction has
@@ -73,8 +30,9 @@ export function queueMail(
 ): { mail: QueuedMail; write: Write } {
   const nowMs = deps.clock.nowMs()
   const due = dueAt('MAIL', mail.accountId, nowMs + waitMs)
-  const expiry = ttlAt(nowMs + (mail.codeLookup === undefined ? NEWS_MAIL_KEPT_MS : CODE_MAIL_KEPT_MS))
-  const item = { ...keys.mail(mail.accountId, deps.ids.uuid()), ...mail, ...due, failures: 0, ...expiry }
+  const keptMs = mail.codeLookup === undefined ? NEWS_MAIL_KEPT_MS : CODE_MAIL_KEPT_MS
+  const state = { readyAtMs: nowMs, ...due, failures: 0, ...ttlAt(nowMs + keptMs) }
+  const item = { ...keys.mail(mail.accountId, deps.ids.uuid()), ...mail, ...state }
   return { mail: item, write: { put: item } }
 }
 
@@ -98,8 +56,10 @@ export async function deliverMail(
   const about = recovery
     ? { stopCode: recoveryLinkCode(deps, { accountId, beganAtMs: recovery.beganAtMs }) }
     : await renewalDetails(deps, mail)
-  const values = { ...mail.values, ...about, code, appUrl: deps.mail.appUrl }
-  await deps.mail.send(renderMail(to, template, values)).catch(async (error: unknown) => {
+  const { appUrl, appName } = deps.mail
+  const values = { ...mail.values, ...about, code, appUrl, appName }
+  const email = { ...renderMail(to, template, values), accountId }
+  await deps.mail.send(email).catch(async (error: unknown) => {
     // The mailbox has counted the mail, whose next try is not counted again.
     if (mail.isLimited) await deps.table.update(mail, expr`REMOVE #isLimited`, expr`attribute_exists(pk)`)
     throw error
@@ -140,28 +100,45 @@ export async function deliverMailOrLeave(
   })
 }
 
+/** A mail that waits longer than this is overdue, which raises an alarm. */
+const OVERDUE_MS = 15 * MINUTE_MS
+
 /**
- * Sends the mails that are due. Each is leased for a minute, so that two runs do not send the same mail.
- * @returns how many mails were sent, and how many failed and stay due.
+ * Sends the mails that are due. Each is leased for a minute, so that two runs do not send the same mail. A mail
+ * that is no longer true, or whose address gets no mail, is dropped.
+ * @returns how many mails were sent, how many failed and stay due, how many were dropped, and how many of the sent
+ *   and failed ones were overdue.
  */
 export async function sendDueMail(
   deps: Deps<'table' | 'mail' | 'keyring'>,
   run: Run,
-): Promise<{ sent: number; failed: number }> {
+): Promise<{ sent: number; failed: number; dropped: number; overdue: number }> {
+  let dropped = 0
+  let overdue = 0
   const { done, failed } = await eachDue(deps, 'MAIL', run, async (key) => {
     const item = await leaseDue(deps, key)
     if (!item) return false
     const mail = z.parse(mailSchema, item)
-    if (mail.ttl * 1000 <= deps.clock.nowMs()) {
+    const current = await currentMail(deps, mail)
+    if ('dropped' in current) {
       await deps.table.remove(mail)
+      dropped++
+      const { accountId, template } = mail
+      const about = { accountId, template, reason: current.dropped }
+      deps.log.warn('a queued mail was dropped instead of sent', undefined, about)
       return false
     }
-    return deliverMail(deps, mail).catch(async (error: unknown) => {
+    const late = deps.clock.nowMs() - mail.readyAtMs >= OVERDUE_MS ? 1 : 0
+    const isSent = await deliverMail(deps, current).catch(async (error: unknown) => {
+      overdue += late
       await postpone(deps, mail)
       throw error
     })
+    // A mail that waits for its mailbox's next hour does so on purpose.
+    if (isSent) overdue += late
+    return isSent
   })
-  return { sent: done, failed }
+  return { sent: done, failed, dropped, overdue }
 }
 
 /** Each failure doubles the wait, up to an hour, so that a refused address is not tried every minute. */
@@ -174,10 +151,13 @@ async function moveDue(
   waitMs: number,
   failures: number,
 ): Promise<void> {
+  const dueAtMs = Math.ceil(deps.clock.nowMs() + waitMs)
+  // A mail that waits without a failure is not overdue.
+  const readyAtMs = failures === mail.failures ? dueAtMs : mail.readyAtMs
   await deps.table
     .update(
       mail,
-      expr`SET #dueAtMs = ${Math.ceil(deps.clock.nowMs() + waitMs)}, #failures = ${failures}`,
+      expr`SET #dueAtMs = ${dueAtMs}, #readyAtMs = ${readyAtMs}, #failures = ${failures}`,
       expr`#dueAtMs = ${mail.dueAtMs}`,
     )
     .catch(ignoreRefusal)

@@ -36,7 +36,7 @@ export function recoveryText({ state, beganAtMs, finishesAtMs, endsAtMs }: Recov
   return {
     subject: SUBJECTS[state],
     happened,
-    next: `${next} That switches two-factor authentication off, ends every session and replaces your application keys.`,
+    next: `${next} That switches two-factor authentication off, removes your passkeys, ends every session and replaces your application keys.`,
     stop: 'If this was not you, please stop it now. Signing in with a two-factor code stops it too.',
   }
 }

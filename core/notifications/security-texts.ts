@@ -5,6 +5,8 @@ export const securityEvents = [
   'two-factor-on',
   'two-factor-off',
   'recovery-code-used',
+  'passkey-added',
+  'passkey-removed',
   'key-created',
   'keys-replaced',
   'address-is-changing',
@@ -14,6 +16,10 @@ export const securityEvents = [
   'restored',
   'recovered',
   'recovery-stopped',
+  'deletion-begun',
+  'deletion-undone',
+  'deleted',
+  'data-exported',
 ] as const
 
 export type SecurityEvent = (typeof securityEvents)[number]
@@ -50,6 +56,16 @@ export const securityTexts: Record<SecurityEvent, { subject: string; happened: s
     subject: 'A recovery code was used',
     happened: 'One of the recovery codes of your account was used. It does not work again.',
     next: 'If this was not you, somebody else has your recovery codes. Please change your password now. Then switch two-factor authentication off and on again to get new codes.',
+  },
+  'passkey-added': {
+    subject: 'A passkey was added to your account',
+    happened: 'A passkey was added to your account. It signs in without your password and without a code.',
+    next: 'If this was not you, please delete the passkey and change your password now. That ends every session.',
+  },
+  'passkey-removed': {
+    subject: 'A passkey was removed from your account',
+    happened: 'A passkey was removed from your account. It does not sign in any more.',
+    next: CHANGE_PASSWORD,
   },
   'key-created': {
     subject: 'You have a new application key',
@@ -92,7 +108,7 @@ export const securityTexts: Record<SecurityEvent, { subject: string; happened: s
   recovered: {
     subject: 'Your account was recovered',
     happened:
-      'Your account has a new password. Two-factor authentication was switched off, every session has ended, and your application keys were replaced: please give your services the new default key.',
+      'Your account has a new password. Two-factor authentication was switched off, your passkeys were removed, every session has ended, and your application keys were replaced: please give your services the new default key.',
     next: 'If this was not you, someone can read your mail. Please change the password of your mailbox, then reset your password here.',
   },
   'recovery-stopped': {
@@ -100,6 +116,29 @@ export const securityTexts: Record<SecurityEvent, { subject: string; happened: s
     happened:
       'The recovery of your account was stopped, or nobody finished it in time. Two-factor authentication stays on.',
     next: 'If you did not begin the recovery, someone can read your mail. Please change the password of your mailbox.',
+  },
+  'deletion-begun': {
+    subject: 'Your account will be deleted',
+    happened:
+      'Your account was deleted at your request and nobody can use it. In 30 days we erase your data for good, with every unit that is left. Auto-renewal is off, and nothing is charged.',
+    next: 'If you want to keep the account, please sign in within these 30 days. If this was not you, please sign in now and change your password.',
+  },
+  'deletion-undone': {
+    subject: 'Your account will not be deleted',
+    happened:
+      'Someone has signed in to your account or reset its password, so it will not be deleted and can be used again. Auto-renewal stays off until you switch it on.',
+    next: RESET_PASSWORD,
+  },
+  deleted: {
+    subject: 'Your account is deleted',
+    happened:
+      'We have erased your account and your personal data. As the law demands, we keep the amounts of your payments, without your name.',
+    next: 'You can register again at any time. This is our last mail about this account.',
+  },
+  'data-exported': {
+    subject: 'Your data was exported',
+    happened: 'Someone who is signed in to your account has exported the data that we store about you.',
+    next: CHANGE_PASSWORD,
   },
 }
 

@@ -1,4 +1,4 @@
-import type { Profile } from '../account/account.ts'
+import { type Profile, renewalStateOf } from '../account/account.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
 import { type RenewalNews, renewalText } from '../notifications/renewal-texts.ts'
@@ -66,14 +66,11 @@ export function changeRenewal(
   }
 }
 
-const stateOf = ({ flags, bundle, renewal }: RenewalFields): RenewalNews['state'] =>
-  flags.bundleAutoRenewal && bundle !== undefined ? (renewal?.state ?? 'on') : 'off'
-
 /** What the owner must be told; undefined if the owner knows the state already. */
 function newsOf(before: Profile, after: Profile, by: ChangedBy | undefined): RenewalNews | undefined {
-  const state = stateOf(after)
+  const state = renewalStateOf(after)
   const reason = (state === 'on' || state === 'off' ? by : after.renewal?.reason) ?? 'other'
-  const isSame = stateOf(before) === state
+  const isSame = renewalStateOf(before) === state
   // Each retry of a declined renewal may have another reason; the owner can do the same about all of them.
   const isKnown = state === 'on' || state === 'off' || state === 'retrying'
   // Each renewal that waits for 3-D Secure has a link of its own.
@@ -105,7 +102,8 @@ function messagesOf(
   lead: LeadMessage | undefined,
   atMs: number,
 ): Write[] {
-  if (!news && lead?.text === undefined) return []
+  // Of an erased account nobody is left who could be told.
+  if (after.status === 'erased' || (!news && lead?.text === undefined)) return []
   const { id: accountId, email: to, username, renewal } = after
   const { happened, next } = news ? renewalText(news) : {}
   const said = [lead?.text, happened, next].filter((each) => each !== undefined)

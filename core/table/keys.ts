@@ -23,10 +23,12 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | invoice           | ACCOUNT#<id>           | INVOICE#<purchase id>              | what the list of invoices shows of a purchase that was paid      | for good                                          |
  * | notice            | ACCOUNT#<id>           | NOTICE#<id>                        | something to tell the user; ids are time-ordered                 | for good                                          |
  * | recovery          | ACCOUNT#<id>           | RECOVERY                           | reminders of a recovery of lost two-factor codes                 | until the recovery ends                           |
- * | queued mail       | ACCOUNT#<id>           | MAIL#<id>                          | a mail that is not yet known to be sent                          | until sent; 7 days (with a code: 24 hours)        |
+ * | queued mail       | ACCOUNT#<id>           | MAIL#<id>                          | a mail that is not yet known to be sent                          | until sent; 7 days (with a code: as long as it)   |
  * | e-mail guard      | EMAIL#<normalised>     | #GUARD                             | account of the address: makes addresses unique, finds accounts   | as long as the address                            |
  * | username guard    | USERNAME#<lower>       | #GUARD                             | account of the username                                          | as long as the username                           |
+ * | password tries    | as the guard           | #TRIES                             | wrong passwords typed for the name, known or not                 | 15 minutes after the last                         |
  * | mailed code       | CODE#<look-up half>    | #CODE                              | purpose, account, expiry, tries left                             | 2 hours longer than it is valid                   |
+ * | passkey challenge | CHALLENGE#<id>         | #CHALLENGE                         | a challenge that was answered, so that nobody answers it again   | 10 minutes                                        |
  * | mail asked for    | ASK#<purpose>#<e-mail> | #ASK                               | a request by anyone for a mail with a code                       | 24 hours                                          |
  * | address change    | CHANGE#<e-mail>        | #CHANGE#<id>                       | an account that asked to change its address to this one          | 7 days                                            |
  * | hourly limit      | LIMIT#<mac>            | #LIMIT#<hour>                      | how often something has happened within an hour                  | 2 hours                                           |
@@ -41,6 +43,9 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * from outside is only in `pk`, after a prefix, and never in `sk`, so no input can name an item of another
  * kind.
  *
+ * Of an erased account (`core/account/erase.ts`) profile, quota, ledger entries, purchases and invoices stay as
+ * bookkeeping, without anything that says whose they were, and so do the look-ups of its payments. All else goes.
+ *
  * Index `due` (sparse): an item that waits for work carries `due` = `<KIND>#<shard>` and `dueAtMs`.
  */
 export interface Key {
@@ -52,6 +57,12 @@ const ownedBy = (accountId: string) => `ACCOUNT#${accountId}`
 
 /** Id of the account that owns an item of its partition. */
 export const accountIdIn = ({ pk }: Key): string => pk.slice(ownedBy('').length)
+
+/** Outside `keys`, so that functions without passkeys do not carry it. */
+export const challengeKey = (challengeId: string): Key => ({
+  pk: `CHALLENGE#${challengeId}`,
+  sk: '#CHALLENGE',
+})
 
 /** Outside `keys`, so that functions without payments do not carry it. */
 export const paymentKey = (paymentId: string): Key => ({ pk: `PAYMENT#${paymentId}`, sk: '#PAYMENT' })
@@ -72,6 +83,15 @@ export const DAY_PREFIX = 'DAY#'
 
 /** A day (days since 1970) in the form for sort keys. */
 export const dayKey = (day: number): string => String(day).padStart(5, '0')
+
+/**
+ * The first and the last sort key that an item can have: between them is the whole partition of an account. DynamoDB
+ * takes no empty prefix.
+ */
+export const WHOLE_PARTITION = ['#', '~'] as const
+
+/** A sort key after every one that begins with `prefix`. */
+export const endOfKind = (prefix: string): string => `${prefix}~`
 
 /** Sort-key prefix of the accounts that asked to change their address to one address. */
 export const ADDRESS_CHANGE_PREFIX = '#CHANGE#'
@@ -129,6 +149,7 @@ export const keys = {
   recovery: (accountId: string): Key => ({ pk: ownedBy(accountId), sk: 'RECOVERY' }),
   emailGuard: (normalisedEmail: string): Key => ({ pk: `EMAIL#${normalisedEmail}`, sk: '#GUARD' }),
   usernameGuard: (lowerUsername: string): Key => ({ pk: `USERNAME#${lowerUsername}`, sk: '#GUARD' }),
+  passwordTries: ({ pk }: Key): Key => ({ pk, sk: '#TRIES' }),
   code: (lookup: string): Key => ({ pk: `CODE#${lookup}`, sk: '#CODE' }),
   ask: (purpose: string, normalisedEmail: string): Key => ({
     pk: `ASK#${purpose}#${normalisedEmail}`,
@@ -157,9 +178,12 @@ export const REVOKED_KEY_KEPT_MS = REQUEST_KEPT_MS
 /** Longer than the three days for which a repeated consume is recognised. */
 export const SPENT_IDS_KEPT_MS = 4 * DAY_MS
 export const NEWS_MAIL_KEPT_MS = 7 * DAY_MS
+/** As long as the longest-lived code. Before a mail is sent, its own code decides. */
 export const CODE_MAIL_KEPT_MS = DAY_MS
 export const CONFIRMATION_CODE_KEPT_MS = DAY_MS
 export const RESET_CODE_KEPT_MS = 10 * MINUTE_MS
+/** Longer than the five minutes for which a challenge may be answered, because clocks differ. */
+export const CHALLENGE_KEPT_MS = 10 * MINUTE_MS
 /** After its expiry a code can be made valid again for as long as an address may get no more mails. */
 export const EXPIRED_CODE_KEPT_MS = 120 * MINUTE_MS
 export const ADDRESS_CHANGE_KEPT_MS = 7 * DAY_MS
@@ -189,6 +213,7 @@ export type DueKind =
   | 'ASK'
   | 'CARD'
   | 'CUSTOMER'
+  | 'ERASE'
   | 'HOLD'
   | 'MAIL'
   | 'PAYMENT'

@@ -25,7 +25,8 @@ export interface Alarm {
 
 /** A metric of CloudWatch. The values of several names are added up. */
 export interface Metric {
-  of: 'api' | 'allFunctions' | 'table' | 'deadLetters' | 'logLines' | { function: string }
+  /** `mail`: all mail of the AWS account in this region, by whose rates SES judges the account. */
+  of: 'api' | 'allFunctions' | 'table' | 'deadLetters' | 'logLines' | 'mail' | { function: string }
   names: readonly [string, ...string[]]
   statistic: 'Sum' | 'Maximum'
 }
@@ -34,7 +35,13 @@ export interface Metric {
 export interface CountedLines {
   /** PascalCase and unique. */
   name: string
-  metric: 'AlarmLines' | 'PaymentWorkFailed' | 'WebhookFailures' | 'WebhookRefusals'
+  metric:
+    | 'AlarmLines'
+    | 'PaymentWorkFailed'
+    | 'MailFailed'
+    | 'MailOverdue'
+    | 'WebhookFailures'
+    | 'WebhookRefusals'
   /** A filter pattern of CloudWatch Logs. */
   pattern: string
   log: 'access' | { function: string }
@@ -48,8 +55,11 @@ export interface CountedLines {
 export const ALARM_LINE = '%level.{3,5}alarm%'
 /** Matches the line of a run that left work undone: `"failed":1` or more, `"eventsFailed":1` and the like. */
 export const FAILED_LINE = '%ailed.{2,3}[1-9]%'
+/** Matches the line of a run of `send-mail` that found mails which had waited for too long: `"overdue":1` or more. */
+export const OVERDUE_LINE = '%overdue.{2,3}[1-9]%'
 
 const payingJobs = [...scheduled, ...started].filter(({ needs }) => needs.includes('payments'))
+const mailJobs = scheduled.filter(({ needs }) => needs.includes('mail'))
 
 const ofWebhooks = `(${webhookRoutes.map((key) => `($.routeKey = "${key}")`).join(' || ')})`
 
@@ -67,6 +77,20 @@ export const countedLines: readonly CountedLines[] = [
     pattern: FAILED_LINE,
     log: { function: name },
   })),
+  ...mailJobs.flatMap(({ name }) => [
+    {
+      name: `${pascal(name)}Failed`,
+      metric: 'MailFailed' as const,
+      pattern: FAILED_LINE,
+      log: { function: name },
+    },
+    {
+      name: `${pascal(name)}Overdue`,
+      metric: 'MailOverdue' as const,
+      pattern: OVERDUE_LINE,
+      log: { function: name },
+    },
+  ]),
   {
     name: 'WebhookFailures',
     metric: 'WebhookFailures',
@@ -92,6 +116,7 @@ export function alarmsOf(prefix: string): Alarm[] {
     ...[...scheduled, ...subscribed, ...started].map((fn) => errorsOf(prefix, fn)),
     ...ofStoredWork(prefix),
     ...ofMoney(prefix),
+    ...ofMail(prefix),
   ]
 }
 
@@ -190,6 +215,49 @@ function ofMoney(prefix: string): Alarm[] {
       metric: sum('logLines', 'PaymentWorkFailed'),
       periodSeconds: 900,
       threshold: 3,
+    },
+  ]
+}
+
+/** SES reviews an account at 5 % bounces or 0.1 % complaints, and stops its mail at 10 % or 0.5 %. */
+const BOUNCE_RATE = 0.03
+const COMPLAINT_RATE = 0.0008
+
+function ofMail(prefix: string): Alarm[] {
+  const sending = mailJobs.map(({ name }) => logGroupOf(prefix, name)).join(', ')
+  const marking = logGroupOf(prefix, 'jobs-note-mail-event')
+  const rate = (name: string): Metric => ({ of: 'mail', names: [name], statistic: 'Maximum' })
+  return [
+    {
+      ...once,
+      name: 'MailFailing',
+      sentence: `At least 3 runs within 15 minutes could not send mails: customers wait for codes and news. The next runs retry them, each mail for as long as its code works, and news for a week. Search the log group ${sending} for "failed": the lines before say why SES refused. If it says SendingPausedException, SES has stopped the account's mail: open SES, Account dashboard.`,
+      metric: sum('logLines', 'MailFailed'),
+      periodSeconds: 900,
+      threshold: 3,
+    },
+    {
+      ...once,
+      name: 'MailOverdue',
+      sentence: `A mail has waited for more than 15 minutes. Either SES refuses it again and again, or there are more mails than SES lets the account send in a second. Search the log group ${sending} for "overdue" and for the errors before, and raise the sending rate under SES, Account dashboard, if it is in use.`,
+      metric: sum('logLines', 'MailOverdue'),
+      periodSeconds: 900,
+    },
+    {
+      name: 'BounceRate',
+      sentence: `More than 3 % of the account's mails bounce. SES reviews an account at 5 % and stops its mail at 10 %. Bursar sends no more mail to an address that bounced, so somebody may be registering addresses that do not exist, or another sender of this AWS account causes it. Open SES, Reputation metrics, and search the log group ${marking} for "bounced".`,
+      metric: rate('Reputation.BounceRate'),
+      threshold: BOUNCE_RATE,
+      periodSeconds: 3_600,
+      periods: 1,
+    },
+    {
+      name: 'ComplaintRate',
+      sentence: `More than 0.08 % of the account's mails are reported as spam. SES reviews an account at 0.1 % and stops its mail at 0.5 %. Bursar sends no more mail to an address that complained. Open SES, Reputation metrics, and search the log group ${marking} for "spam"; somebody may be registering addresses of strangers.`,
+      metric: rate('Reputation.ComplaintRate'),
+      threshold: COMPLAINT_RATE,
+      periodSeconds: 3_600,
+      periods: 1,
     },
   ]
 }

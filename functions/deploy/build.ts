@@ -90,7 +90,7 @@ function importStatically(code: string): string {
 }
 
 /** Properties of a row that only the OpenAPI document and the deployment read. */
-const FOR_THE_DOCUMENT = ['summary', 'description', 'errors']
+const FOR_THE_DOCUMENT = ['summary', 'description', 'errors', 'token']
 
 /** The entries that a row uses of a module's table: rows by name, or texts by error code. */
 function usedTableOf(module: string, row: Placed): UsedTable | undefined {

@@ -84,7 +84,8 @@ const deployedSubscribers = Object.values(subscribers).map((subscriber) => ({
   ...background(subscriber),
   kind: 'subscriber' as const,
   table: 'write' as const,
-  detailType: subscriber.detailType,
+  detailTypes: subscriber.detailTypes,
+  from: subscriber.from,
 }))
 
 const deployedTasks = Object.values(tasks).map((task) => ({
@@ -128,6 +129,17 @@ export const preToken: Deployed = {
   memoryMb: 256,
 }
 
+export const customAuth: Deployed = {
+  name: 'custom-auth',
+  handler: 'functions/custom-auth.handler',
+  summary: 'Gives tokens to people whom Bursar has verified without a password',
+  kind: 'trigger',
+  table: 'read',
+  needs: ['keyring'],
+  timeoutSeconds: 5,
+  memoryMb: 256,
+}
+
 export const scheduled = deployedJobs
 export const subscribed = deployedSubscribers
 export const started = deployedTasks
@@ -147,6 +159,7 @@ export const functions: readonly Deployed[] = [
   ...deployedTasks,
   authorizer,
   preToken,
+  customAuth,
 ]
 
 const METHODS = { GET: 'Get', POST: 'Post', PUT: 'Put', DELETE: 'Delete' }
@@ -186,6 +199,7 @@ const guessable: readonly Placed[] = [
   v1.requestPasswordReset,
   v1.resetPassword,
   v1.confirmSession,
+  v1.passkeyLogin,
   v1.useRenewalLink,
   api.restore,
   rest.createUser,

@@ -1,3 +1,5 @@
+import { mailAddress, readSender, senderHeader, UNPRINTABLE } from '../../core/notifications/sender.ts'
+
 /** The only stage whose data is protected against deletion by mistake. */
 export const PRODUCTION = 'production'
 
@@ -5,7 +7,9 @@ export const PRODUCTION = 'production'
 export interface Settings {
   stage: string
   production: boolean
-  /** The sender as SES takes it, with or without a display name. */
+  /** What customers know the service as: in mails and in authenticator apps. */
+  appName: string
+  /** The sender as a mail's header takes it, with the app's name unless it has a display name of its own. */
   mailFrom: string
   mailAddress: string
   mailDomain: string
@@ -48,16 +52,21 @@ export function settingsOf(stage: string, env: Environment): Settings {
   const local = names.find((name) => LOCAL_NAMES.test(name) || env[name]?.includes(LOCAL_MARK))
   if (local) throw new Error(`${local} has a value of the local stack. Unset it before you deploy.`)
   const production = stage === PRODUCTION
-  const mailFrom = required(env, 'MAIL_FROM', 'the sender of mails, "Name <no-reply@your.domain>"')
-  const mailAddress = address('MAIL_FROM', /<([^<>]*)>$/.exec(mailFrom)?.[1] ?? mailFrom)
+  const appName = appNameOf(env.APP_NAME)
+  const from = senderOf(
+    required(env, 'MAIL_FROM', 'the sender of mails, "Name <no-reply@your.domain>"'),
+    appName,
+  )
+  requireDeliverable('MAIL_FROM', from.address)
   const identity = env.MAIL_IDENTITY || 'create'
   if (!/^(create|existing)$/.test(identity)) throw new Error('MAIL_IDENTITY must be "create" or "existing".')
   return {
     stage,
     production,
-    mailFrom,
-    mailAddress,
-    mailDomain: mailAddress.slice(mailAddress.indexOf('@') + 1),
+    appName,
+    mailFrom: from.header,
+    mailAddress: from.address,
+    mailDomain: from.address.slice(from.address.indexOf('@') + 1),
     createMailIdentity: identity === 'create',
     appUrl: frontend(required(env, 'APP_URL', 'your frontend, which mails link to, https://…'), production),
     alarmEmail: address('ALARM_EMAIL', required(env, 'ALARM_EMAIL', 'where alarms go, an e-mail address')),
@@ -71,24 +80,68 @@ function required(env: Environment, name: string, what: string): string {
   return value
 }
 
+/** The name of a deployment that does not set one. */
+export const DEFAULT_APP_NAME = 'Bursar'
+
+const APP_NAME_LENGTH = 40
+
+/**
+ * The name of the deployment. Authenticator apps take what comes before a colon for the issuer, so it has none.
+ * @throws Error with a sentence that says what to set instead
+ */
+export function appNameOf(text: string | undefined): string {
+  const name = text?.trim().normalize('NFC') || DEFAULT_APP_NAME
+  if ([...name].length > APP_NAME_LENGTH || name.includes(':') || UNPRINTABLE.test(name)) {
+    throw new Error(
+      `APP_NAME must be 1 to ${APP_NAME_LENGTH} characters on one line, without a colon. Set the name that your customers know.`,
+    )
+  }
+  return name
+}
+
+/**
+ * The sender as the header of mails has it, and its address alone. A sender without a name gets the app's.
+ * @throws Error with a sentence that says what to set instead
+ */
+export function senderOf(text: string, appName: string): { header: string; address: string } {
+  try {
+    const { name, address } = readSender(text)
+    return { header: senderHeader({ name: name ?? appName, address }), address }
+  } catch (error) {
+    throw new Error(`MAIL_FROM ${(error as Error).message}`)
+  }
+}
+
 function address(name: string, text: string): string {
-  const [, domain] = /^[^\s@<>]+@([a-z0-9-]+(?:\.[a-z0-9-]+)+)$/i.exec(text) ?? []
-  if (!domain) throw new Error(`${name} has no valid e-mail address. Set one, such as ops@your.domain.`)
+  const found = mailAddress(text)
+  if (!found) throw new Error(`${name} has no valid e-mail address. Set one, such as ops@your.domain.`)
+  requireDeliverable(name, found)
+  return found
+}
+
+function requireDeliverable(name: string, address: string): void {
+  const domain = address.slice(address.indexOf('@') + 1)
   if (NOWHERE.test(domain))
     throw new Error(`${name} has an address at ${domain}, where no mail arrives. Use a real domain.`)
-  return text
 }
+
+/** A host name of at least two labels, as certificates have it. */
+const HOST = /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+$/
 
 /** Whether browsers can reach the page over HTTPS. `localhost` is accepted, too, except in production. */
 function isPage({ protocol, hostname }: InstanceType<typeof URL>, production: boolean): boolean {
   if (hostname === 'localhost') return !production
-  return protocol === 'https:' && /^[a-z0-9.-]+$/.test(hostname) && !NOWHERE.test(hostname)
+  return protocol === 'https:' && HOST.test(hostname) && !NOWHERE.test(hostname)
 }
 
 function frontend(text: string, production: boolean): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  if (!url || url.search || url.hash || url.username || !isPage(url, production)) {
-    throw new Error(`APP_URL is "${text}". It must be https://your.domain, with a path or without.`)
+  // A link's path is put behind it, and even an empty query or fragment would swallow that path.
+  const isPlain = !/[?#\p{Cc}]/u.test(text) && !url?.username && !url?.password
+  if (!url || !isPlain || !isPage(url, production)) {
+    throw new Error(
+      `APP_URL is ${JSON.stringify(text)}. It must be https://your.domain, with a path or without, and nothing behind it.`,
+    )
   }
   return url.href.replace(/\/+$/, '')
 }
@@ -100,7 +153,10 @@ function origins(list: string, production: boolean): string[] {
   const given = list.split(',').map((origin) => origin.trim())
   return given.filter(Boolean).map((origin) => {
     const url = URL.canParse(origin) ? new URL(origin) : undefined
-    if (url?.origin !== origin || !isPage(url, production)) {
+    if (url && url.origin !== origin && isPage(url, production)) {
+      throw new Error(`ALLOWED_ORIGINS has "${origin}". Write it as browsers send it: ${url.origin}.`)
+    }
+    if (!url || !isPage(url, production)) {
       throw new Error(
         `ALLOWED_ORIGINS has "${origin}". Each one must be https://your.domain, without a path.`,
       )

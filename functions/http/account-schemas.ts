@@ -19,5 +19,14 @@ export const credentials = z
   })
   .check(z.refine(hasOneName, { path: ['email'], error: 'send either email or username' }))
 
+const hasOneFactor = (body: { twofa?: unknown; passkey?: unknown }) =>
+  body.twofa === undefined || body.passkey === undefined
+
+/** Refuses a body with two second factors. */
+export const oneFactor = z.refine<{ twofa?: unknown; passkey?: unknown }>(hasOneFactor, {
+  path: ['passkey'],
+  error: 'send either twofa or passkey',
+})
+
 /** Error codes of an endpoint that asks for the second factor if the account has one. */
 export const secondFactorErrors = ['two_factor_required', 'two_factor_invalid', 'two_factor_locked'] as const

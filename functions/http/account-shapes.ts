@@ -7,7 +7,7 @@ import { isoTime } from './time-shapes.ts'
 
 /** The account as each of the three dialects shows it. */
 
-const EMCP_STATUS = { pending: 1, active: 0, suspended: 1, deactivated: 2 } as const
+const EMCP_STATUS = { pending: 1, active: 0, suspended: 1, deactivated: 2, erased: 2 } as const
 
 /** EMCP's account: `status` 0 active, 1 suspended, 2 deactivated; `name` the display name. */
 export const emcpAccount = (account: Account, name: string, currency: string) => ({
@@ -22,14 +22,16 @@ export const emcpAccount = (account: Account, name: string, currency: string) =>
 
 /**
  * GreenCloud's account. The display name is split at its last space; without a space `surname` is "".
- * `address` and `bundle` are null until the account has one.
+ * `address` and `bundle` are null until the account has one, and `emailUndeliverable` is there only if it is true.
  */
 export function greencloudAccount(account: AccountOverview) {
-  const { id, email, pendingEmail, displayName, address, bundle, currency, flags } = account
+  const { id, email, isEmailUndeliverable, pendingEmail, displayName, address, bundle, currency, flags } =
+    account
   const split = displayName.lastIndexOf(' ')
   return {
     id,
     email,
+    ...(isEmailUndeliverable && { emailUndeliverable: true as const }),
     pendingEmail,
     name: split < 0 ? displayName : displayName.slice(0, split),
     surname: split < 0 ? '' : displayName.slice(split + 1),
@@ -98,3 +100,9 @@ export function skylinkAccount(account: Account) {
   }
   return { status: 1 as const, content }
 }
+
+/** An account that was deleted. @param eraseAtMs when its data is erased, epoch ms. */
+export const deletedAccount = (eraseAtMs: number) => ({
+  status: 'deleted' as const,
+  eraseAt: isoTime(eraseAtMs),
+})

@@ -195,9 +195,9 @@ function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
   return {
     onError(request) {
       const error = asDomainError(request.error)
-      const { status } = problems[error.code]
+      const { status, challenge = 'Bearer' } = problems[error.code]
       const headers: Record<string, string> = { ...SECURITY_HEADERS }
-      if (status === 401) headers['www-authenticate'] = 'Bearer'
+      if (status === 401) headers['www-authenticate'] = challenge
       const retryAfterSeconds = error.retryAfterSeconds ?? (status === 503 ? UNAVAILABLE_SECONDS : undefined)
       if (retryAfterSeconds !== undefined) headers['retry-after'] = String(retryAfterSeconds)
       const { requestId } = request.event.requestContext

@@ -126,9 +126,14 @@ const adapters: Adapters = {
   // Mail is the last step of a request, and its client is large.
   mail: async () =>
     lazily(
-      { from: setting('MAIL_FROM'), appUrl: setting('APP_URL') },
+      {
+        from: setting('MAIL_FROM'),
+        configurationSet: setting('MAIL_CONFIGURATION_SET'),
+        appUrl: setting('APP_URL'),
+        appName: setting('APP_NAME'),
+      },
       (config) => import('../../core/adapters/ses.ts').then(({ sesMail }) => sesMail(config)),
-      { appUrl: setting('APP_URL') },
+      { appUrl: setting('APP_URL'), appName: setting('APP_NAME') },
     ),
   keyring: async () => (await import('../../core/adapters/keyring.ts')).openKeyring(setting('ROOT_SECRET')),
   // Only accounts with a second factor need KMS, and most have none.
@@ -136,7 +141,13 @@ const adapters: Adapters = {
     lazily({ keyId: setting('KMS_KEY_ID') }, (config) =>
       import('../../core/adapters/kms.ts').then(({ kmsSecrets }) => kmsSecrets(config)),
     ),
-  totp: async () => (await import('../../core/adapters/totp.ts')).otpauthTotp('Bursar'),
+  // Only requests that bring a passkey need the library, which is large.
+  passkeys: async () =>
+    lazily({ appUrl: setting('APP_URL') }, (config) =>
+      import('../../core/adapters/webauthn.ts').then(({ webauthnPasskeys }) => webauthnPasskeys(config)),
+    ),
+  relyingParty: async () => ({ id: new URL(setting('APP_URL')).hostname, name: setting('APP_NAME') }),
+  totp: async () => (await import('../../core/adapters/totp.ts')).otpauthTotp(setting('APP_NAME')),
   // Most requests that may need Stripe are refused or answered before they call it.
   payments: async () =>
     lazily(

@@ -42,6 +42,7 @@ export type Resource =
   | 'userPool'
   | 'secretsKey'
   | 'mailIdentity'
+  | 'mailConfigurationSet'
   | 'deadLetters'
   | 'renewalFunction'
 
@@ -122,6 +123,7 @@ export const needs = {
           'cognito-idp:AdminCreateUser',
           'cognito-idp:AdminDeleteUser',
           'cognito-idp:AdminInitiateAuth',
+          'cognito-idp:AdminRespondToAuthChallenge',
           'cognito-idp:AdminSetUserPassword',
           'cognito-idp:AdminUserGlobalSignOut',
         ],
@@ -132,8 +134,12 @@ export const needs = {
     bigClient: true,
   },
   mail: {
-    settings: ['MAIL_FROM', 'APP_URL'],
-    grants: [{ actions: ['ses:SendEmail'], on: ['mailIdentity'], when: [asOurSender] }],
+    settings: ['MAIL_FROM', 'MAIL_CONFIGURATION_SET', 'APP_URL', 'APP_NAME'],
+    grants: [
+      { actions: ['ses:SendEmail'], on: ['mailIdentity'], when: [asOurSender] },
+      // SES asks for the configuration set of a mail, too. Without the identity this permits nothing.
+      { actions: ['ses:SendEmail'], on: ['mailConfigurationSet'] },
+    ],
     callsOut: true,
     bigClient: true,
   },
@@ -156,7 +162,10 @@ export const needs = {
     callsOut: true,
     bigClient: true,
   },
-  totp: { settings: [], grants: [], callsOut: false, bigClient: false },
+  relyingParty: { settings: ['APP_URL', 'APP_NAME'], grants: [], callsOut: false, bigClient: false },
+  // The library is large, and only requests that bring a passkey load it.
+  passkeys: { settings: ['APP_URL'], grants: [], callsOut: false, bigClient: true },
+  totp: { settings: ['APP_NAME'], grants: [], callsOut: false, bigClient: false },
   payments: {
     settings: ['STRIPE_SECRET_KEY', 'STAGE'],
     grants: [],

@@ -14,7 +14,7 @@ import { rows } from './rows.ts'
 export function errorsOf(row: Placed): ErrorCode[] {
   const codes: ErrorCode[] = [...row.errors, 'internal_error']
   if (row.auth === 'account') {
-    codes.push('unauthorized', 'session_ended', 'account_deactivated', 'account_suspended')
+    codes.push('unauthorized', 'token_expired', 'session_ended', 'account_deactivated', 'account_suspended')
   }
   if (row.proof === 'recent') codes.push(...proofErrors)
   if (row.sourceLimit) codes.push('too_many_requests')
@@ -29,6 +29,7 @@ export function errorsOf(row: Placed): ErrorCode[] {
 const proofErrors: ErrorCode[] = [
   'reauthentication_required',
   'wrong_password',
+  'password_locked',
   'two_factor_required',
   'two_factor_invalid',
   'two_factor_locked',
@@ -109,6 +110,9 @@ const security: Record<Placed['auth'], Record<string, never[]>[]> = {
   key: [{ applicationKey: [] }, { apiKeyHeader: [] }],
 }
 
+/** Headers that OpenAPI describes elsewhere: the security schemes have it. */
+const isParameter = ({ name }: { name: string }) => name !== 'authorization'
+
 function operation(row: Placed, method: string, more: boolean) {
   const types = ['application/json', ...(row.form ? ['application/x-www-form-urlencoded'] : [])]
   const schema = row.body && jsonSchema(row.body, 'input')
@@ -117,11 +121,11 @@ function operation(row: Placed, method: string, more: boolean) {
     summary: row.summary,
     ...(row.description !== undefined && { description: row.description }),
     tags: [row.dialect],
-    security: security[row.auth],
+    security: row.token === 'optional' ? [...security.account, {}] : security[row.auth],
     parameters: [
       ...parameters(row.path, 'path'),
       ...parameters(row.query, 'query'),
-      ...parameters(row.headers, 'header'),
+      ...parameters(row.headers, 'header').filter(isParameter),
     ],
     ...(schema && { requestBody: { content: Object.fromEntries(types.map((type) => [type, { schema }])) } }),
     responses: responses(row),

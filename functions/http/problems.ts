@@ -1,7 +1,18 @@
 import type { DomainError, ErrorCode } from '../../core/errors.ts'
 
+interface Problem {
+  status: number
+  title: string
+  detail: string
+  /** WWW-Authenticate of a 401, if it says more than `Bearer` (RFC 6750, section 3). */
+  challenge?: string
+}
+
+/** The access token was sent and does not work. It is no use to send it again. */
+const INVALID_TOKEN = 'Bearer error="invalid_token"'
+
 /** HTTP status, title and detail of each error code. The domain may give a more precise detail. */
-export const problems: Record<ErrorCode, { status: number; title: string; detail: string }> = {
+export const problems: Record<ErrorCode, Problem> = {
   invalid_request: {
     status: 400,
     title: 'Invalid request',
@@ -18,6 +29,23 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
     title: 'Too many changes',
     detail: 'The e-mail address may be changed 5 times an hour. Try again after the time in Retry-After.',
   },
+  too_many_exports: {
+    status: 429,
+    title: 'Too many exports',
+    detail: 'The data may be exported 5 times an hour. Try again after the time in Retry-After.',
+  },
+  units_left: {
+    status: 409,
+    title: 'Units left',
+    detail:
+      'The account has units that were paid for. Deleting the account forfeits them: send `{"units": "forfeit"}` if you agree.',
+  },
+  balance_owed: {
+    status: 409,
+    title: 'Balance owed',
+    detail:
+      'The account owes for units that were spent before a refund or dispute. The next purchase settles that; or contact support. Then delete the account.',
+  },
   too_many_requests: {
     status: 429,
     title: 'Too many requests',
@@ -25,10 +53,18 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
       'Too many requests of this kind came from your network address within an hour. Try again after the time in Retry-After.',
   },
   unauthorized: { status: 401, title: 'Not authorised', detail: 'Send a valid access token.' },
+  token_expired: {
+    status: 401,
+    title: 'Access token expired',
+    detail:
+      'The access token has expired. Get a new one with POST /v1/auth/refresh and send the request again.',
+    challenge: INVALID_TOKEN,
+  },
   session_ended: {
     status: 401,
     title: 'Session ended',
     detail: 'The session has expired or was ended. Sign in again.',
+    challenge: INVALID_TOKEN,
   },
   invalid_credentials: {
     status: 401,
@@ -40,6 +76,12 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
     title: 'Wrong password',
     detail: 'The current password is wrong.',
   },
+  password_locked: {
+    status: 429,
+    title: 'Too many wrong passwords',
+    detail:
+      'Too many wrong passwords were tried, so none is looked at now. Try again after the time in Retry-After.',
+  },
   reauthentication_required: {
     status: 403,
     title: 'Sign in again',
@@ -48,7 +90,8 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
   two_factor_required: {
     status: 401,
     title: 'Two-factor code required',
-    detail: 'Send `twofa`: a code of the authenticator app, or a recovery code.',
+    detail:
+      'Send `twofa`: a code of the authenticator app, or a recovery code. An account with passkeys may send `passkey` instead.',
   },
   two_factor_invalid: {
     status: 401,
@@ -69,6 +112,23 @@ export const problems: Record<ErrorCode, { status: number; title: string; detail
     status: 409,
     title: 'Two-factor authentication is not enrolled',
     detail: 'Enrol with POST /v1/auth/2FA first.',
+  },
+  passkey_refused: {
+    status: 401,
+    title: 'Passkey refused',
+    detail:
+      'The passkey is unknown or was removed, or its answer is wrong, expired or was used before. Ask for a new challenge and try again, or sign in with your password.',
+  },
+  invalid_passkey: {
+    status: 400,
+    title: 'Invalid passkey',
+    detail:
+      'The passkey could not be added. Its options have expired or were used, or were answered on another page, or the device did not check who uses it. Ask for new options and try again.',
+  },
+  passkey_limit_reached: {
+    status: 409,
+    title: 'Too many passkeys',
+    detail: 'An account has 10 passkeys at most. Delete one first.',
   },
   key_limit_reached: {
     status: 409,

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import type { SessionCaller } from '../../core/account/account.ts'
 import { twofa, typedPassword } from '../../core/account/fields.ts'
-import { proveSession, requireRecentSession } from '../../core/credentials/proof.ts'
+import { proveRequest, requireRecentSession } from '../../core/credentials/proof.ts'
 import type { Deps } from '../../core/ports.ts'
 import { live } from './live.ts'
 import { optionalField } from './optional-field.ts'
@@ -17,7 +17,7 @@ export const proofHeaders = z.object({
  * The guard of rows with `proof: 'recent'`: lets a session pass whose user proved who they are in the last ten
  * minutes, or a request with a proof in its headers. Bundles of other rows leave this function out. The ports
  * that check a proof open only for a request that brings one.
- * @throws DomainError as `requireRecentSession` and `proveSession` do
+ * @throws DomainError as `requireRecentSession` and `proveRequest` do
  */
 export async function checkProof(
   deps: Deps,
@@ -31,7 +31,7 @@ export async function checkProof(
   })
   if (password === undefined && code === undefined) return requireRecentSession(deps, caller)
   const ports = await live(PROOF_NEEDS, 'InProofs')
-  await proveSession({ ...ports, log: deps.log }, caller, { password, twofa: code })
+  await proveRequest({ ...ports, log: deps.log }, caller, { password, twofa: code })
 }
 
 /**

@@ -40,6 +40,8 @@ export interface Row {
    * application key, which the domain checks in the write that spends.
    */
   auth: 'public' | 'account' | 'key'
+  /** For a public endpoint that also takes an access token, which its handler checks. */
+  token?: 'optional'
   /**
    * For endpoints that change who gets into an account. `recent`: `endpoint` demands that the session's user
    * proved who they are in the last ten minutes, or a proof in the headers `X-Proof-Password` or

@@ -11,8 +11,13 @@ export interface Work {
 
 /** A function that an event of EventBridge starts. */
 export interface Subscriber extends Work {
-  /** The event's `detail-type`. */
-  detailType: string
+  /** The `detail-type` of its events, one of these. */
+  detailTypes: readonly [string, ...string[]]
+  /**
+   * Who sends them: other systems, on the bus of the stage; or SES, about mails of the stage, on the default bus of
+   * the account, to which nobody else can send events of SES.
+   */
+  from: 'other-systems' | 'ses'
 }
 
 /** A function that runs on a schedule. */
@@ -62,7 +67,7 @@ export const jobs = place({
   },
   sweep: {
     summary:
-      'Finishes abandoned registrations, holds and card removals; announces cards that expire; tells Stripe of changed names and e-mail addresses; processes webhooks that were missed; reconciles payments, refunds and disputes with the ledger',
+      'Finishes abandoned registrations, holds and card removals; erases deleted accounts after 30 days; announces cards that expire; tells Stripe of changed names and e-mail addresses; processes webhooks that were missed; reconciles payments, refunds and disputes with the ledger',
     every: 'rate(10 minutes)',
     everyMs: 10 * MINUTE_MS,
     timeoutSeconds: 60,
@@ -73,7 +78,15 @@ export const jobs = place({
 export const subscribers = place({
   addNotice: {
     summary: 'Adds a notice that another system sends to a user',
-    detailType: 'bursar.notice',
+    detailTypes: ['bursar.notice'],
+    from: 'other-systems',
+    timeoutSeconds: 30,
+    needs: ['table'],
+  },
+  noteMailEvent: {
+    summary: 'Marks an e-mail address whose mail came back or was reported as spam, so that it gets no more',
+    detailTypes: ['Email Bounced', 'Email Complaint Received', 'Email Rejected'],
+    from: 'ses',
     timeoutSeconds: 30,
     needs: ['table'],
   },

@@ -1,4 +1,4 @@
-import { sweepPending } from '../../core/account/register.ts'
+import { sweepAccounts } from '../../core/account/sweep-accounts.ts'
 import { sweepCustomerDetails } from '../../core/cards/customer-details.ts'
 import { sweepCards } from '../../core/cards/expiry.ts'
 import { sweepHolds } from '../../core/cards/verify.ts'
@@ -13,7 +13,7 @@ export const handler = job(jobs.sweep, (unpaced, start) => {
   const deps = { ...unpaced, payments: pacedPayments(unpaced, start.untilMs).payments }
   const whole = { ...start, width: 10 }
   return runSteps(deps, whole, {
-    registrations: countsOf('registrationsCleared', 'registrationsFailed', (run) => sweepPending(deps, run)),
+    accounts: (run) => sweepAccounts(deps, run),
     holds: countsOf('holdsEnded', 'holdsFailed', (run) => sweepHolds(deps, run)),
     cards: (run) => sweepCards(deps, run),
     customers: countsOf('customersUpdated', 'customersFailed', (run) => sweepCustomerDetails(deps, run)),

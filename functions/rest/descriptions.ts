@@ -11,7 +11,7 @@ export const descriptions = {
     'registrations follow in the next hours.',
     '- 429: too many registrations came from this network address within an hour. Wait for Retry-After.',
     '- After a crash, a time-out or a 503 send the same request again: for 50 minutes it resumes where it stopped. Any',
-    'other request for the names is refused with 409 meanwhile. One that has finished is answered 201 again for as long,',
+    'other request for the names is refused with 409 meanwhile. One that has finished is answered 201 again for an hour,',
     'and mails nothing more. A registration that never finishes frees its names after an hour.',
   ),
   getUser: markdown(
@@ -35,6 +35,7 @@ export const descriptions = {
     '`POST /v1/auth/activate`; the old address gets a mail. Whether the new address is taken shows only on activation.',
     '- The same change of a confirmed address within a minute mails nothing again; later it mails another code.',
     'So does `POST /v1/auth/resend` with the new address.',
+    '- Setting the **present address** again cancels a change that waits, and ends `emailUndeliverable` of `GET /v1/user`.',
     '- 429: the address can be changed 5 times an hour. Wait for Retry-After.',
   ),
 }

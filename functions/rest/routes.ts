@@ -33,7 +33,7 @@ export const rest = place('rest', {
     body: z.strictObject({ username, email, password }),
     form: true,
     responses: { 201: envelope },
-    errors: ['username_taken', 'email_taken', 'password_refused'],
+    errors: ['username_taken', 'email_taken', 'password_refused', 'password_locked'],
     needs: ['table', 'identity', 'keyring', 'mail'],
   },
   getUser: {

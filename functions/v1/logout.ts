@@ -1,14 +1,12 @@
-import { areSessionsEnded, endEverySession, endSession } from '../../core/credentials/sessions.ts'
+import { signOut } from '../../core/credentials/sessions.ts'
+import { readAccessToken } from '../http/access-token.ts'
 import { endpoint } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
-export const handler = endpoint(
-  v1.logout,
-  async ({ body, caller, deps }) => {
-    if (body?.everywhere) return endEverySession(deps, caller.account)
-    return endSession(deps, caller.account, caller.sessionId)
-  },
-  async ({ body, caller }, refusal) => {
-    if (!areSessionsEnded(caller.account, body?.everywhere === true)) throw refusal
-  },
+export const handler = endpoint(v1.logout, async ({ body, headers, deps }) =>
+  signOut(deps, {
+    refreshToken: body?.refreshToken,
+    readClaims: () => readAccessToken(headers.authorization),
+    everywhere: body?.everywhere === true,
+  }),
 )

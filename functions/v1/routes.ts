@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { email, label, password, twofa, typedPassword } from '../../core/account/fields.ts'
+import { assertion, attestation } from '../../core/credentials/passkey-shapes.ts'
 import {
   linkCode,
   mailedCode,
@@ -8,7 +9,8 @@ import {
 } from '../../core/credentials/typed-codes.ts'
 import { ledgerKinds } from '../../core/ledger/kinds.ts'
 import { bundleNamed, bundleNames, CURRENCY } from '../../core/purchases/catalogue.ts'
-import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
+import { credentials, message, oneFactor, secondFactorErrors } from '../http/account-schemas.ts'
+import { exportCursor, exportPage } from '../http/export-schema.ts'
 import { amountOf, isWholeCents, MAX_CAP_CENTS } from '../http/money-shapes.ts'
 import { optionalField } from '../http/optional-field.ts'
 import { pathText } from '../http/path-schemas.ts'
@@ -27,6 +29,8 @@ import { descriptions } from './descriptions.ts'
 const account = z.object({
   id: z.string(),
   email: z.string(),
+  /** Only there while mail to the address does not arrive. */
+  emailUndeliverable: z.optional(z.literal(true)),
   /** The new address, while it waits to be confirmed. */
   pendingEmail: z.optional(z.string()),
   name: z.string(),
@@ -62,6 +66,18 @@ const account = z.object({
 
 /** `expiresIn` is the life of the access token in seconds. */
 const tokens = z.object({ accessToken: z.string(), refreshToken: z.string(), expiresIn: z.number() })
+
+/** `userAgent` is in our own words, such as `Firefox on Windows`. */
+const listedSession = z.object({
+  id: z.string(),
+  since: z.iso.datetime(),
+  lastSeen: z.iso.datetime(),
+  userAgent: z.nullable(z.string()),
+  current: z.boolean(),
+})
+
+/** As signing in answers it. */
+const refreshToken = z.string().check(z.minLength(1), z.maxLength(4096))
 
 const isMailedCode = (code: string) => /^[0-9a-f]{32}$/.test(code)
 
@@ -99,8 +115,48 @@ const use = { left: z.number(), used: z.number() }
 /** A day of the calendar, UTC. */
 const day = z.iso.date('must be a day such as 2026-11-21')
 
-const hasProof = (body: { password?: unknown; twofa?: unknown }) =>
-  body.password !== undefined || body.twofa !== undefined
+const hasOneCode = (body: { code?: unknown; passkey?: unknown }) =>
+  (body.code === undefined) !== (body.passkey === undefined)
+
+const hasProof = (body: { password?: unknown; twofa?: unknown; passkey?: unknown }) =>
+  [body.password, body.twofa, body.passkey].some((proof) => proof !== undefined)
+
+const listedPasskey = z.object({
+  id: z.string(),
+  name: z.string(),
+  /** By which a frontend tells the browser which passkeys still exist. */
+  credentialId: z.string(),
+  synced: z.boolean(),
+  createdAt: z.iso.datetime(),
+  lastUsedAt: z.nullable(z.iso.datetime()),
+})
+
+const credentialType = z.literal('public-key')
+
+/** `PublicKeyCredentialRequestOptionsJSON` of WebAuthn. */
+const assertionOptions = z.object({
+  challenge: z.string(),
+  rpId: z.string(),
+  timeout: z.number(),
+  userVerification: z.literal('required'),
+  allowCredentials: z.array(z.object({ id: z.string(), type: credentialType })),
+})
+
+/** `PublicKeyCredentialCreationOptionsJSON` of WebAuthn. */
+const attestationOptions = z.object({
+  challenge: z.string(),
+  rp: z.object({ id: z.string(), name: z.string() }),
+  user: z.object({ id: z.string(), name: z.string(), displayName: z.string() }),
+  pubKeyCredParams: z.array(z.object({ alg: z.number(), type: credentialType })),
+  timeout: z.number(),
+  excludeCredentials: z.array(z.object({ id: z.string(), type: credentialType })),
+  authenticatorSelection: z.object({
+    residentKey: z.literal('required'),
+    requireResidentKey: z.boolean(),
+    userVerification: z.literal('required'),
+  }),
+  attestation: z.literal('none'),
+})
 
 /** The answer of a purchase with an unknown outcome. Money may be moving, so the status is not `failed`. */
 const pending = z.object({ id: z.string(), status: z.literal('pending') })
@@ -166,6 +222,29 @@ export const v1 = place('v1', {
     errors: [],
     needs: ['table', 'keyring'],
   },
+  exportUser: {
+    routes: ['POST /v1/user/export'],
+    summary: 'Exports everything that is stored about you, page by page',
+    description: descriptions.exportUser,
+    auth: 'account',
+    proof: 'recent',
+    body: z.optional(z.strictObject({ cursor: z.optional(exportCursor) })),
+    responses: { 200: exportPage },
+    errors: ['too_many_exports', 'conflict'],
+    needs: ['table'],
+  },
+  deleteUser: {
+    routes: ['DELETE /v1/user'],
+    summary: 'Deletes your account; signing in within 30 days keeps it, then your data is erased',
+    description: descriptions.deleteUser,
+    auth: 'account',
+    proof: 'recent',
+    body: z.optional(z.strictObject({ units: z.optional(z.literal('forfeit')) })),
+    responses: { 202: z.object({ status: z.literal('deleted'), eraseAt: z.iso.datetime() }) },
+    errors: ['units_left', 'balance_owed', 'conflict'],
+    refusalAfter: 'account_deactivated',
+    needs: ['table', 'payments', 'webhooks'],
+  },
   activate: {
     routes: ['POST /v1/auth/activate'],
     summary: 'Confirms an e-mail address with the code mailed to it',
@@ -181,44 +260,86 @@ export const v1 = place('v1', {
     summary: 'Signs in by e-mail address or username',
     description: descriptions.login,
     auth: 'public',
-    body: credentials,
+    headers: z.object({ 'user-agent': z.optional(z.string()) }),
+    body: z.safeExtend(credentials, { passkey: optionalField(assertion) }).check(oneFactor),
     responses: { 200: tokens },
-    errors: ['invalid_credentials', ...secondFactorErrors, 'account_deactivated', 'account_suspended'],
-    needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
+    errors: [
+      'invalid_credentials',
+      'password_locked',
+      ...secondFactorErrors,
+      'passkey_refused',
+      'account_deactivated',
+      'account_suspended',
+    ],
+    needs: ['table', 'identity', 'secrets', 'keyring', 'totp', 'passkeys'],
   },
   refresh: {
     routes: ['POST /v1/auth/refresh'],
     summary: 'Gives a new access token for a live session',
     description: descriptions.refresh,
     auth: 'public',
-    body: z.strictObject({ refreshToken: z.string().check(z.minLength(1), z.maxLength(4096)) }),
+    body: z.strictObject({ refreshToken }),
     responses: { 200: tokens },
     errors: ['session_ended', 'account_deactivated', 'account_suspended'],
     needs: ['table', 'identity'],
   },
   confirmSession: {
     routes: ['POST /v1/auth/confirm'],
-    summary: 'Proves again who uses this session, by password or code, for what needs a recent proof',
+    summary:
+      'Proves again who uses this session, by password, code or passkey, for what needs a recent proof',
     description: descriptions.confirmSession,
     auth: 'account',
     proof: 'own',
     body: z
-      .strictObject({ password: optionalField(typedPassword), twofa: optionalField(twofa) })
-      .check(z.refine(hasProof, { path: ['password'], error: 'or twofa is required' })),
+      .strictObject({
+        password: optionalField(typedPassword),
+        twofa: optionalField(twofa),
+        passkey: optionalField(assertion),
+      })
+      .check(z.refine(hasProof, { path: ['password'], error: 'or twofa or passkey is required' }), oneFactor),
     responses: { 204: null },
-    errors: ['wrong_password', 'reauthentication_required', ...secondFactorErrors],
-    needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
+    errors: [
+      'wrong_password',
+      'password_locked',
+      'reauthentication_required',
+      ...secondFactorErrors,
+      'passkey_refused',
+    ],
+    needs: ['table', 'identity', 'secrets', 'keyring', 'totp', 'passkeys'],
   },
   logout: {
     routes: ['POST /v1/auth/logout'],
     summary: 'Ends this session, or every session of your account',
     description: descriptions.logout,
-    auth: 'account',
-    body: z.optional(z.strictObject({ everywhere: z.optional(z.boolean()) })),
+    // An expired token must not keep anybody from signing out, so the gateway does not ask for one.
+    auth: 'public',
+    token: 'optional',
+    headers: z.object({ authorization: z.optional(z.string()) }),
+    body: z.optional(
+      z.strictObject({ everywhere: z.optional(z.boolean()), refreshToken: z.optional(refreshToken) }),
+    ),
     responses: { 204: null },
+    errors: ['unauthorized', 'token_expired', 'session_ended'],
+    needs: ['table', 'identity'],
+  },
+  listSessions: {
+    routes: ['GET /v1/auth/sessions'],
+    summary: 'Lists the live sessions of your account, the one seen last first',
+    description: descriptions.listSessions,
+    auth: 'account',
+    responses: { 200: z.array(listedSession) },
     errors: [],
-    refusalAfter: 'session_ended',
-    needs: ['table'],
+    needs: ['table', 'keyring'],
+  },
+  endSession: {
+    routes: ['DELETE /v1/auth/sessions/{id}'],
+    summary: 'Ends one session of your account',
+    description: descriptions.endSession,
+    auth: 'account',
+    path: z.object({ id: z.string().check(z.maxLength(100)) }),
+    responses: { 204: null },
+    errors: ['not_found', 'conflict'],
+    needs: ['table', 'keyring'],
   },
   resend: {
     routes: ['POST /v1/auth/resend'],
@@ -260,16 +381,26 @@ export const v1 = place('v1', {
     description: descriptions.changePassword,
     auth: 'account',
     proof: 'own',
-    body: z.strictObject({
-      password,
-      oldPassword: optionalField(typedPassword),
-      twofa: optionalField(twofa),
-      keys: optionalField(z.literal('rotate')),
-    }),
+    body: z
+      .strictObject({
+        password,
+        oldPassword: optionalField(typedPassword),
+        twofa: optionalField(twofa),
+        passkey: optionalField(assertion),
+        keys: optionalField(z.literal('rotate')),
+      })
+      .check(oneFactor),
     responses: { 204: null },
-    errors: ['wrong_password', 'reauthentication_required', 'password_refused', ...secondFactorErrors],
+    errors: [
+      'wrong_password',
+      'password_locked',
+      'reauthentication_required',
+      'password_refused',
+      ...secondFactorErrors,
+      'passkey_refused',
+    ],
     refusalAfter: 'session_ended',
-    needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
+    needs: ['table', 'identity', 'secrets', 'keyring', 'totp', 'passkeys'],
   },
   requestPasswordReset: {
     routes: ['POST /v1/user/resetPassword'],
@@ -287,21 +418,25 @@ export const v1 = place('v1', {
     summary: 'Sets a new password with a mailed code, ends every session and restores a deactivated account',
     description: descriptions.resetPassword,
     auth: 'public',
-    body: z.strictObject({
-      password,
-      code,
-      twofa: optionalField(twofa),
-      restore: z.optional(z.boolean()),
-    }),
+    body: z
+      .strictObject({
+        password,
+        code,
+        twofa: optionalField(twofa),
+        passkey: optionalField(assertion),
+        restore: z.optional(z.boolean()),
+      })
+      .check(oneFactor),
     responses: { 204: null },
     errors: [
       'invalid_code',
       'password_refused',
       ...secondFactorErrors,
+      'passkey_refused',
       'account_deactivated',
       'account_suspended',
     ],
-    needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
+    needs: ['table', 'identity', 'secrets', 'keyring', 'totp', 'passkeys'],
   },
   enrolTwoFactor: {
     routes: ['POST /v1/auth/2FA'],
@@ -333,24 +468,105 @@ export const v1 = place('v1', {
   },
   removeTwoFactor: {
     routes: ['DELETE /v1/auth/2FA'],
-    summary: 'Switches two-factor authentication off with a code',
+    summary: 'Switches two-factor authentication off with a code or a passkey',
     description: descriptions.removeTwoFactor,
     auth: 'account',
     proof: 'own',
-    body: z.strictObject({ code: twofa }),
+    body: z
+      .strictObject({ code: optionalField(twofa), passkey: optionalField(assertion) })
+      .check(z.refine(hasOneCode, { path: ['code'], error: 'is required, or passkey in its place' })),
     responses: { 204: null },
-    errors: ['two_factor_not_enrolled', 'two_factor_invalid', 'two_factor_locked', 'conflict'],
-    needs: ['table', 'secrets', 'keyring', 'totp'],
+    errors: [
+      'two_factor_not_enrolled',
+      'two_factor_invalid',
+      'two_factor_locked',
+      'passkey_refused',
+      'conflict',
+    ],
+    needs: ['table', 'secrets', 'keyring', 'totp', 'passkeys'],
+  },
+  passkeyOptions: {
+    routes: ['POST /v1/auth/passkeys/options/create'],
+    summary: 'Answers the options with which a browser makes a passkey for your account',
+    description: descriptions.passkeyOptions,
+    auth: 'account',
+    proof: 'recent',
+    responses: { 200: attestationOptions },
+    errors: ['email_unconfirmed', 'passkey_limit_reached'],
+    needs: ['table', 'keyring', 'relyingParty'],
+  },
+  addPasskey: {
+    routes: ['POST /v1/auth/passkeys'],
+    summary: 'Adds a passkey that the browser has made to your account',
+    description: descriptions.addPasskey,
+    auth: 'account',
+    proof: 'recent',
+    body: z.strictObject({ name: label, passkey: attestation }),
+    responses: { 201: listedPasskey },
+    errors: ['invalid_passkey', 'email_unconfirmed', 'passkey_limit_reached', 'conflict'],
+    needs: ['table', 'keyring', 'passkeys'],
+  },
+  listPasskeys: {
+    routes: ['GET /v1/auth/passkeys'],
+    summary: 'Lists the passkeys of your account, oldest first',
+    description: descriptions.listPasskeys,
+    auth: 'account',
+    responses: { 200: z.array(listedPasskey) },
+    errors: [],
+    needs: ['table'],
+  },
+  renamePasskey: {
+    routes: ['PUT /v1/auth/passkeys/{id}'],
+    summary: 'Gives a passkey another name',
+    description: descriptions.renamePasskey,
+    auth: 'account',
+    path: z.object({ id: pathText }),
+    body: z.strictObject({ name: label }),
+    responses: { 200: listedPasskey },
+    errors: ['not_found', 'conflict'],
+    needs: ['table'],
+  },
+  removePasskey: {
+    routes: ['DELETE /v1/auth/passkeys/{id}'],
+    summary: 'Removes a passkey from your account',
+    description: descriptions.removePasskey,
+    auth: 'account',
+    proof: 'recent',
+    path: z.object({ id: pathText }),
+    responses: { 204: null },
+    errors: ['not_found', 'conflict'],
+    needs: ['table'],
+  },
+  passkeyChallenge: {
+    routes: ['POST /v1/auth/passkeys/options/get'],
+    summary: 'Answers a challenge for a passkey; the answer is the same kind for everybody',
+    description: descriptions.passkeyChallenge,
+    auth: 'public',
+    responses: { 200: assertionOptions },
+    errors: [],
+    needs: ['keyring', 'relyingParty'],
+  },
+  passkeyLogin: {
+    routes: ['POST /v1/auth/login/passkey'],
+    summary: 'Signs in by passkey, without a name, a password or a code',
+    description: descriptions.passkeyLogin,
+    auth: 'public',
+    headers: z.object({ 'user-agent': z.optional(z.string()) }),
+    body: z.strictObject({ passkey: assertion }),
+    responses: { 200: tokens },
+    errors: ['passkey_refused', 'account_deactivated', 'account_suspended'],
+    needs: ['table', 'identity', 'keyring', 'passkeys'],
   },
   requestRecovery: {
     routes: ['POST /v1/auth/recovery/code'],
     summary: 'Mails a code that begins or finishes a recovery; the answer is the same for every address',
     description: descriptions.requestRecovery,
     auth: 'public',
+    sourceLimit: 'ask-for-mail',
     body: z.strictObject({ email }),
     responses: { 204: null },
     errors: [],
-    needs: ['table'],
+    needs: ['table', 'keyring'],
   },
   beginRecovery: {
     routes: ['POST /v1/auth/recovery'],

@@ -4,6 +4,7 @@ import {
   AdminDisableUserCommand,
   AdminEnableUserCommand,
   AdminInitiateAuthCommand,
+  AdminRespondToAuthChallengeCommand,
   AdminSetUserPasswordCommand,
   AdminUserGlobalSignOutCommand,
   type CognitoIdentityProviderClient,
@@ -27,6 +28,8 @@ export interface IdentityUnderTest {
   clientId: string
   clientSecret: string
   jwks: Jwks
+  /** The right answer to the nonce of the custom flow. */
+  answerOf(accountId: string, nonce: string): string
   close(): Promise<void>
 }
 
@@ -49,7 +52,7 @@ export async function signedIn(
   password = goodPassword,
 ): Promise<Tokens> {
   const tokens = await identity.signIn(accountId, password)
-  if (!tokens) throw new Error(`${accountId} could not sign in`)
+  if (!tokens || tokens === 'locked') throw new Error(`${accountId} could not sign in`)
   return tokens
 }
 
@@ -106,6 +109,72 @@ export function identityContract(name: string, setup: () => Promise<IdentityUnde
         }),
       )
     }
+
+    describe('signInVerified', () => {
+      const right = (accountId: string) => (nonce: string) => pool.answerOf(accountId, nonce)
+
+      test('with the right answer the tokens name the account, and are as those of a password', async () => {
+        const accountId = await enrolled()
+        const tokens = await identity.signInVerified(accountId, right(accountId))
+        const claims = claimsOf(tokens?.accessToken ?? '')
+        expect(tokens).toMatchObject({ accountId, sessionId: claims.origin_jti, expiresInSeconds: 900 })
+        expect(claims).not.toHaveProperty('scope')
+        expect(await identity.refresh(tokens?.refreshToken ?? '')).toMatchObject({ accountId })
+      })
+
+      test('a wrong answer, that of another account, and that to an earlier nonce give nothing', async () => {
+        const [accountId, other] = [await enrolled(), await enrolled()]
+        let earlier = ''
+        const note = (nonce: string) => {
+          earlier = pool.answerOf(accountId, nonce)
+          return earlier
+        }
+        expect(await identity.signInVerified(accountId, note)).toBeDefined()
+        for (const answer of [() => 'wrong', () => earlier, right(other), (nonce: string) => nonce]) {
+          expect(await identity.signInVerified(accountId, answer)).toBeUndefined()
+        }
+      })
+
+      test('an unknown and a disabled account get nothing for the right answer', async () => {
+        const [accountId, unknown] = [await enrolled(), newId()]
+        const user = { UserPoolId: pool.userPoolId, Username: accountId }
+        await pool.client.send(new AdminDisableUserCommand(user))
+        for (const id of [accountId, unknown]) {
+          expect(await identity.signInVerified(id, right(id))).toBeUndefined()
+        }
+      })
+
+      test('a nonce is answered once, whether rightly or wrongly', async () => {
+        const accountId = await enrolled()
+        const begin = () =>
+          pool.client.send(
+            new AdminInitiateAuthCommand({
+              UserPoolId: pool.userPoolId,
+              ClientId: pool.clientId,
+              AuthFlow: 'CUSTOM_AUTH',
+              AuthParameters: { USERNAME: accountId, SECRET_HASH: secretHash(accountId) },
+            }),
+          )
+        for (const first of ['right', 'wrong']) {
+          const { ChallengeParameters, Session } = await begin()
+          const answer = pool.answerOf(accountId, ChallengeParameters?.nonce ?? '')
+          const respond = (ANSWER: string) =>
+            pool.client.send(
+              new AdminRespondToAuthChallengeCommand({
+                UserPoolId: pool.userPoolId,
+                ClientId: pool.clientId,
+                ChallengeName: 'CUSTOM_CHALLENGE',
+                Session,
+                ChallengeResponses: { USERNAME: accountId, ANSWER, SECRET_HASH: secretHash(accountId) },
+              }),
+            )
+          const outcome = respond(first === 'right' ? answer : 'wrong')
+          if (first === 'right') expect((await outcome).AuthenticationResult).toBeDefined()
+          else await expect(outcome).rejects.toMatchObject({ name: 'NotAuthorizedException' })
+          await expect(respond(answer)).rejects.toMatchObject({ name: 'NotAuthorizedException' })
+        }
+      })
+    })
 
     describe('enroll and signIn', () => {
       test('an enrolled account signs in and its tokens name it, for 15 minutes', async () => {

@@ -15,7 +15,15 @@ import {
 import { CognitoJwtVerifier } from 'aws-jwt-verify'
 import type { Jwks } from 'aws-jwt-verify/jwk'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { systemClock } from '../../core/adapters/clock.ts'
 import { cognitoIdentity } from '../../core/adapters/cognito.ts'
+import { randomIds } from '../../core/adapters/ids.ts'
+import { openKeyring } from '../../core/adapters/keyring.ts'
+import {
+  answerTrigger,
+  type CustomAuthEvent,
+  verifiedAnswer,
+} from '../../core/credentials/verified-sign-in.ts'
 import type { Identity } from '../../core/ports.ts'
 import { handler as preToken } from '../../functions/pre-token.ts'
 import { type CognitoDouble, type CognitoOptions, startCognito } from '../local/cognito.ts'
@@ -31,6 +39,11 @@ import {
 
 const credentials = { accessKeyId: 'local', secretAccessKey: 'local' }
 const trigger = preToken as (event: unknown) => Promise<unknown>
+const keyring = openKeyring('0123456789abcdef'.repeat(4))
+const customAuth = async (event: unknown) => ({
+  ...(event as object),
+  response: answerTrigger({ keyring, ids: randomIds(systemClock) }, event as CustomAuthEvent),
+})
 const minuteMs = 60_000
 const dayMs = 24 * 60 * minuteMs
 
@@ -50,13 +63,14 @@ async function verifierOf({ userPoolId, clientId, jwksUri }: CognitoDouble) {
 }
 
 identityContract('Identity on the double', async () => {
-  const double = await startCognito({ nowMs: Date.now, preToken: trigger })
+  const double = await startCognito({ nowMs: Date.now, preToken: trigger, customAuth })
   const client = clientOf(double.url)
   return {
     ...double,
     client,
     identity: cognitoIdentity({ ...double, client }),
     jwks: await jwksOf(double.jwksUri),
+    answerOf: (accountId, nonce) => verifiedAnswer({ keyring }, accountId, nonce),
     async close() {
       client.destroy()
       await double.close()
@@ -64,7 +78,7 @@ identityContract('Identity on the double', async () => {
   }
 })
 
-const { COGNITO_USER_POOL_ID, COGNITO_CLIENT_ID, COGNITO_CLIENT_SECRET } = process.env
+const { COGNITO_USER_POOL_ID, COGNITO_CLIENT_ID, COGNITO_CLIENT_SECRET, COGNITO_ROOT_SECRET } = process.env
 if (COGNITO_USER_POOL_ID && COGNITO_CLIENT_ID && COGNITO_CLIENT_SECRET) {
   const region = COGNITO_USER_POOL_ID.split('_')[0] ?? ''
   const config = {
@@ -78,6 +92,9 @@ if (COGNITO_USER_POOL_ID && COGNITO_CLIENT_ID && COGNITO_CLIENT_SECRET) {
       ...config,
       client,
       identity: cognitoIdentity({ ...config, client }),
+      // The root secret of the deployment whose trigger the pool has.
+      answerOf: (accountId, nonce) =>
+        verifiedAnswer({ keyring: openKeyring(COGNITO_ROOT_SECRET ?? '') }, accountId, nonce),
       jwks: await jwksOf(
         `https://cognito-idp.${region}.amazonaws.com/${config.userPoolId}/.well-known/jwks.json`,
       ),
@@ -154,7 +171,7 @@ describe('the double’s clock', () => {
   test('the fifth wrong password locks the account for 1 s, each further one twice as long, at most 15 min', async () => {
     const { identity, clock } = await start()
     const accountId = await enrolled(identity)
-    const locked = async () => expect(await identity.signIn(accountId, goodPassword)).toBeUndefined()
+    const locked = async () => expect(await identity.signIn(accountId, goodPassword)).toBe('locked')
     const wrong = async () => expect(await identity.signIn(accountId, 'wrong-password')).toBeUndefined()
     for (let n = 1; n <= 4; n++) await wrong()
     for (let n = 5; n <= 17; n++) {
@@ -164,7 +181,7 @@ describe('the double’s clock', () => {
       await locked() // An attempt while locked neither succeeds nor extends the lock.
       clock.nowMs += 1
     }
-    expect(await identity.signIn(accountId, goodPassword)).toBeDefined()
+    await signedIn(identity, accountId)
   })
 
   test('success, or 15 minutes without an attempt, resets the count of that account only', async () => {
@@ -176,7 +193,7 @@ describe('the double’s clock', () => {
     await wrong(4)
     await signedIn(identity, a)
     await wrong(5)
-    expect(await identity.signIn(a, goodPassword)).toBeUndefined()
+    expect(await identity.signIn(a, goodPassword)).toBe('locked')
     await signedIn(identity, b)
     clock.nowMs += 15 * minuteMs
     await wrong(4)
@@ -188,9 +205,9 @@ describe('the double’s clock', () => {
     const accountId = await enrolled(identity)
     await Promise.all(Array.from({ length: 5 }, () => identity.signIn(accountId, 'wrong-password')))
     clock.nowMs += 999
-    expect(await identity.signIn(accountId, goodPassword)).toBeUndefined()
+    expect(await identity.signIn(accountId, goodPassword)).toBe('locked')
     clock.nowMs += 1
-    expect(await identity.signIn(accountId, goodPassword)).toBeDefined()
+    await signedIn(identity, accountId)
   })
 })
 
@@ -398,7 +415,7 @@ describe('the double’s state', () => {
     expect(await (await killed()).identity.signIn(accountId, newPassword)).toBeUndefined()
     await client.send(new AdminEnableUserCommand(user))
     for (let n = 0; n < 5; n++) await identity.signIn(accountId, 'wrong-password')
-    expect(await (await killed()).identity.signIn(accountId, newPassword)).toBeUndefined()
+    expect(await (await killed()).identity.signIn(accountId, newPassword)).toBe('locked')
     await identity.remove(accountId)
     expect((await killed()).double.users()).toEqual([])
   })

@@ -14,17 +14,31 @@ export function mailContract(service: string, addresses: { from: string; to: str
 
   describe(`mail through ${service}`, () => {
     test('accepts a message in any script', async () => {
-      await expect(sesMail({ from, appUrl: '' }).send(email)).resolves.toBeUndefined()
+      await expect(sesMail({ from, appUrl: '', appName: 'Bursar' }).send(email)).resolves.toBeUndefined()
     })
 
-    test('accepts a sender with a display name', async () => {
-      await expect(sesMail({ from: `Bursar <${from}>`, appUrl: '' }).send(email)).resolves.toBeUndefined()
+    test.each([
+      ['plain words', (address: string) => `Bursar <${address}>`],
+      ['brackets alone', (address: string) => `<${address}>`],
+      ['a comma', (address: string) => `Acme, Inc. <${address}>`],
+      ['quotes and backslashes', (address: string) => `The "Best" \\ Inc <${address}>`],
+      ['quotes around it', (address: string) => `"Acme, Inc." <${address}>`],
+      ['every special character', (address: string) => `()<>[]:;@,."\\ <${address}>`],
+      ['letters beyond ASCII', (address: string) => `Bücher GmbH 🚲 ${'本'.repeat(60)} <${address}>`],
+    ])('accepts a sender whose name has %s', async (_, sender) => {
+      const mail = sesMail({ from: sender(from), appUrl: '', appName: 'Bursar' })
+      await expect(mail.send(email)).resolves.toBeUndefined()
+    })
+
+    test('accepts a message that is tagged with its account', async () => {
+      const mail = sesMail({ from, appUrl: '', appName: 'Bursar' })
+      await expect(mail.send({ ...email, accountId: '0'.repeat(24) })).resolves.toBeUndefined()
     })
 
     test.each(['nobody', 'no body@example.com', 'a@b@example.com', 'a@', '@example.com', 'ü@example.com'])(
       'refuses %j as a recipient permanently, without quoting it',
       async (address) => {
-        const error = await sesMail({ from, appUrl: '' })
+        const error = await sesMail({ from, appUrl: '', appName: 'Bursar' })
           .send({ ...email, to: address })
           .catch((thrown: unknown) => thrown)
         expect(error).toBeInstanceOf(Error)

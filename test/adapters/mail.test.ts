@@ -44,12 +44,13 @@ describe('with the double in the environment', () => {
 
   test('a message arrives as it was sent, stamped with the stack’s clock', async () => {
     nowMs = Date.UTC(2026, 5, 7, 8, 9, 10, 11)
-    await sesMail({ from: FROM, appUrl: APP_URL, configurationSet: 'bursar-main' }).send({
+    await sesMail({ from: FROM, appUrl: APP_URL, appName: 'Bursar', configurationSet: 'bursar-main' }).send({
       to: 'whole@example.com',
       subject: 'Zażółć',
       text: 'γεια\r\n',
       html: '<b>γεια</b>',
     })
+    expect(double.senders('whole@example.com')).toEqual([FROM])
     expect(double.messages('whole@example.com')).toEqual([
       {
         to: 'whole@example.com',
@@ -62,7 +63,7 @@ describe('with the double in the environment', () => {
   })
 
   test('messages are found by address in any case, oldest first, and only those', async () => {
-    const mail = sesMail({ from: FROM, appUrl: APP_URL })
+    const mail = sesMail({ from: FROM, appUrl: APP_URL, appName: 'Bursar' })
     await mail.send(emailTo('Ordered@Example.com', 'first'))
     await mail.send(emailTo('someone.else@example.com', 'between'))
     await mail.send(emailTo('ordered@example.com', 'second'))
@@ -72,14 +73,14 @@ describe('with the double in the environment', () => {
   })
 
   test('an international domain goes out in Punycode and is found by either spelling', async () => {
-    await sesMail({ from: FROM, appUrl: APP_URL }).send(emailTo('leser@Bücher.example'))
+    await sesMail({ from: FROM, appUrl: APP_URL, appName: 'Bursar' }).send(emailTo('leser@Bücher.example'))
     expect(double.messages('leser@bücher.example')).toMatchObject([{ to: 'leser@xn--bcher-kva.example' }])
     expect(double.messages('leser@xn--bcher-kva.example')).toHaveLength(1)
   })
 
   test('a transient fault is retried once, and the message is sent once', async () => {
     double.addFault({ fault: 'error-before', times: 1 })
-    await sesMail({ from: FROM, appUrl: APP_URL }).send(emailTo('retried@example.com'))
+    await sesMail({ from: FROM, appUrl: APP_URL, appName: 'Bursar' }).send(emailTo('retried@example.com'))
     expect(double.messages('retried@example.com')).toHaveLength(1)
     expect(double.calls()).toEqual({ SendEmail: 2 })
   })
@@ -87,19 +88,23 @@ describe('with the double in the environment', () => {
   test('a lasting fault is temporarily_unavailable after two attempts, and nothing is sent', async () => {
     double.addFault({ fault: 'error-before', times: 2 })
     await expect(
-      sesMail({ from: FROM, appUrl: APP_URL }).send(emailTo('lost@example.com')),
+      sesMail({ from: FROM, appUrl: APP_URL, appName: 'Bursar' }).send(emailTo('lost@example.com')),
     ).rejects.toMatchObject({
       code: 'temporarily_unavailable',
       cause: { $metadata: { httpStatusCode: 500 } },
     })
     expect(double.messages('lost@example.com')).toEqual([])
     expect(double.calls()).toEqual({ SendEmail: 2 })
-    await sesMail({ from: FROM, appUrl: APP_URL }).send(emailTo('lost@example.com'))
+    await sesMail({ from: FROM, appUrl: APP_URL, appName: 'Bursar' }).send(emailTo('lost@example.com'))
     expect(double.messages('lost@example.com')).toHaveLength(1)
   })
 
   test.each([
     ['an unknown parameter', { Colour: 'red' }],
+    ['a sender with a comma outside quotes', { FromEmailAddress: `Acme, Inc. <${FROM}>` }],
+    ['a sender with a quote inside quotes', { FromEmailAddress: `"The "Best"" <${FROM}>` }],
+    ['a sender with letters beyond ASCII', { FromEmailAddress: `Bücher <${FROM}>` }],
+    ['a tag with a space', { EmailTags: [{ Name: 'account', Value: 'a b' }] }],
     ['a recipient in Bcc', { Destination: { BccAddresses: ['a@example.com'] } }],
     ['two recipients', { Destination: { ToAddresses: ['a@example.com', 'b@example.com'] } }],
     ['a list in one recipient', { Destination: { ToAddresses: ['a@example.com, b@example.com'] } }],
@@ -144,7 +149,9 @@ describe('when SES fails', () => {
       response.writeHead(status, { 'x-amzn-errortype': type }).end('{"message": "not now"}')
     })
     pointAt(ses.url)
-    const sending = sesMail({ from: FROM, appUrl: APP_URL }).send(emailTo('later@example.com'))
+    const sending = sesMail({ from: FROM, appUrl: APP_URL, appName: 'Bursar' }).send(
+      emailTo('later@example.com'),
+    )
     await expect(sending).rejects.toMatchObject({ code: 'temporarily_unavailable', cause: { name: type } })
     await ses.close()
   })
@@ -155,7 +162,9 @@ describe('when SES fails', () => {
       response.writeHead(400, { 'x-amzn-errortype': 'MessageRejected' }).end(JSON.stringify({ message }))
     })
     pointAt(ses.url)
-    const sending = sesMail({ from: FROM, appUrl: APP_URL }).send(emailTo('secret@example.com'))
+    const sending = sesMail({ from: FROM, appUrl: APP_URL, appName: 'Bursar' }).send(
+      emailTo('secret@example.com'),
+    )
     await expect(sending).rejects.toEqual(new Error('SES refused the message (MessageRejected).'))
     await ses.close()
   })
@@ -164,7 +173,9 @@ describe('when SES fails', () => {
     const ses = await listen(() => {})
     await ses.close()
     pointAt(ses.url)
-    const sending = sesMail({ from: FROM, appUrl: APP_URL }).send(emailTo('later@example.com'))
+    const sending = sesMail({ from: FROM, appUrl: APP_URL, appName: 'Bursar' }).send(
+      emailTo('later@example.com'),
+    )
     await expect(sending).rejects.toMatchObject({ code: 'temporarily_unavailable' })
   })
 
@@ -176,7 +187,7 @@ describe('when SES fails', () => {
     pointAt(ses.url)
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     let error: unknown
-    const sending = sesMail({ from: FROM, appUrl: APP_URL })
+    const sending = sesMail({ from: FROM, appUrl: APP_URL, appName: 'Bursar' })
       .send(emailTo('later@example.com'))
       .catch((thrown: unknown) => {
         error = thrown
@@ -204,7 +215,7 @@ test('accepted mail survives a restart with the same state file', async () => {
     region: 'us-east-1',
     credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
   })
-  await sesMail({ from: FROM, appUrl: APP_URL, client }).send(emailTo('kept@example.com'))
+  await sesMail({ from: FROM, appUrl: APP_URL, appName: 'Bursar', client }).send(emailTo('kept@example.com'))
   const kept = first.messages()
   await first.close()
   const second = await startMail(options)
@@ -217,7 +228,7 @@ test('accepted mail survives a restart with the same state file', async () => {
 test('a client that the caller passes is used unchanged', async () => {
   const client = new SESv2Client({})
   const send = vi.spyOn(client, 'send').mockImplementation(async () => ({}))
-  await sesMail({ from: FROM, appUrl: APP_URL, client }).send(emailTo('any@example.com'))
+  await sesMail({ from: FROM, appUrl: APP_URL, appName: 'Bursar', client }).send(emailTo('any@example.com'))
   expect(send).toHaveBeenCalledExactlyOnceWith(expect.any(SendEmailCommand))
 })
 

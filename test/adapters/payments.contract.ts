@@ -123,6 +123,32 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         expect(first).toMatchObject({ accountId, metadata: { account: accountId }, livemode: false })
       })
 
+      test('a deletion takes the customer and its cards, keeps its payments, and may be repeated', async () => {
+        const { id } = await newCustomer(subject)
+        const payment = await paid(subject, id)
+        const card = payment.paymentMethodId ?? ''
+        expect(await payments.deleteCustomer(id)).toBe('deleted')
+        expect(await payments.deleteCustomer(id)).toBe('deleted')
+        expect(await payments.readCustomer(id)).toBe('deleted')
+        expect((await payments.readCard(card))?.customerId).toBeUndefined()
+        expect(await payments.readPayment(payment.id)).toMatchObject({ status: 'succeeded', customerId: id })
+      })
+
+      test('the deletion of a customer that the provider does not know says so, and claims nothing', async () => {
+        expect(await payments.deleteCustomer('cus_unknown0000')).toBe('absent')
+      })
+
+      test('the customers of an account are found by their address, and no other account’s', async () => {
+        const accountId = accountIdForTest()
+        const email = `${accountId}@example.com`
+        const { id } = await payments.createCustomer(accountId)
+        const { id: other } = await newCustomer(subject)
+        for (const each of [id, other]) await payments.updateCustomer(each, { email })
+        expect(await payments.findCustomers(accountId, email)).toEqual([id])
+        await payments.deleteCustomer(id)
+        expect(await payments.findCustomers(accountId, email)).toEqual([])
+      })
+
       test('a change affects only the fields that it names', async () => {
         const { id } = await newCustomer(subject)
         const address = {

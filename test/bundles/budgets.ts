@@ -21,8 +21,8 @@ export type FunctionClass = 'bare' | 'document' | 'usage' | 'table' | 'identityO
  */
 export const budgets: Record<FunctionClass, Budget> = {
   bare: { initKb: 140, packageKb: 140, ratio: 1.3 },
-  // The whole OpenAPI document, whose descriptions take 35 KB.
-  document: { initKb: 200, packageKb: 200, ratio: 1.3 },
+  // The whole OpenAPI document, whose descriptions take 39 KB.
+  document: { initKb: 230, packageKb: 230, ratio: 1.3 },
   // A consume calls for the renewal of its bundle and starts it at once: 2 KB.
   usage: { initKb: 62, packageKb: 62, ratio: 1.15 },
   table: { initKb: 230, packageKb: 600, ratio: 1.45 },
@@ -38,7 +38,13 @@ export function classOf({ name, needs, table }: Deployed): FunctionClass {
 }
 
 /** Packages that no function may load before its first event. */
-export const lazyPackages = ['stripe', '@aws-sdk/client-kms', '@aws-sdk/client-sesv2', 'bowser']
+export const lazyPackages = [
+  '@simplewebauthn/server',
+  'stripe',
+  '@aws-sdk/client-kms',
+  '@aws-sdk/client-sesv2',
+  'bowser',
+]
 
 /** Packages that a bundle contains exactly if the condition holds for its function. */
 export const neededBy: Record<string, (fn: Deployed) => boolean> = {
@@ -47,6 +53,7 @@ export const neededBy: Record<string, (fn: Deployed) => boolean> = {
     needs.includes('table') && kind !== 'endpoint' && kind !== 'task',
   '@aws-sdk/client-kms': ({ needs }) => needs.includes('secrets'),
   '@aws-sdk/client-sesv2': ({ needs }) => needs.includes('mail'),
+  '@simplewebauthn/server': ({ needs }) => needs.includes('passkeys'),
   otpauth: ({ needs }) => needs.includes('totp'),
   stripe: ({ needs }) => needs.includes('payments'),
 }

@@ -26,7 +26,9 @@ const TOLD: Record<string, { events: SecurityEvent[]; mails?: (person: Person) =
   'v1.confirmSession': 'lets nobody in who is not in; a recovery code is told of below',
   'v1.createKey': { events: ['key-created'] },
   'v1.deleteKey': 'ends access and gives none',
+  'v1.deleteUser': { events: ['deletion-begun'] },
   'v1.enrolTwoFactor': 'the seed counts for nothing before its first code',
+  'v1.exportUser': { events: ['data-exported'] },
   'v1.removeTwoFactor': { events: ['two-factor-off', 'recovery-code-used'] },
   // The first reset of an account that has paid nothing replaces its keys.
   'v1.resetPassword': { events: ['keys-replaced', 'password-reset'] },

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { dueAt, keys } from '../../core/table/keys.ts'
 import { startApp } from '../support/app.ts'
 import { buy, changeTo, newBuyer, paymentsOf, refund, shown, signUpFor, spendTo } from '../support/buyers.ts'
+import { add, answerOf, newPasskey, signInWith, withPasskey } from '../support/passkeys.ts'
 import { newPerson, type SignedInPerson } from '../support/people.ts'
 import {
   atStripe,
@@ -132,9 +133,25 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     200,
     () => app.request('POST', '/v1/auth/login', { json: { username: 'costs', password: 'Hello123!' } }),
     {
-      dynamodb: { GetItem: 1, Query: 1, UpdateItem: 1 },
+      dynamodb: { Query: 2, UpdateItem: 1 },
       readUnits: 2,
       writeUnits: 1,
+      cognito: { AdminInitiateAuth: 1 },
+    },
+  ],
+  [
+    // The owner is told of a new device in the transaction that makes its session.
+    'POST /v1/auth/login, new device',
+    200,
+    () =>
+      app.request('POST', '/v1/auth/login', {
+        json: { username: 'costs', password: 'Hello123!' },
+        headers: { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0' },
+      }),
+    {
+      dynamodb: { Query: 2, TransactWriteItems: 1 },
+      readUnits: 2,
+      writeUnits: 7,
       cognito: { AdminInitiateAuth: 1 },
     },
   ],
@@ -142,7 +159,19 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     'POST /v1/auth/login, unknown name',
     401,
     () => app.request('POST', '/v1/auth/login', { json: { username: 'nobody', password: 'Hello123!' } }),
-    { dynamodb: { GetItem: 1, Query: 1 }, readUnits: 2, writeUnits: 0, cognito: { AdminInitiateAuth: 1 } },
+    // A wrong password is counted for the name that was typed, whether or not an account has it.
+    { dynamodb: { Query: 2, UpdateItem: 1 }, readUnits: 2, writeUnits: 1, cognito: { AdminInitiateAuth: 1 } },
+  ],
+  [
+    'POST /v1/auth/login, locked',
+    429,
+    async () => {
+      const json = { username: 'costs', password: 'Wrong123!' }
+      for (let n = 0; n < 5; n++) await app.request('POST', '/v1/auth/login', { json })
+      app.resetCalls()
+      return app.request('POST', '/v1/auth/login', { json })
+    },
+    { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 },
   ],
   [
     'POST /v1/auth/refresh',
@@ -157,6 +186,42 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return app.request('POST', '/v1/auth/refresh', { json: { refreshToken } })
     },
     { ...READ_ACCOUNT, cognito: { GetTokensFromRefreshToken: 1 } },
+  ],
+  [
+    // Once an hour a session in use writes down that it was seen.
+    'POST /v1/auth/refresh, an hour later',
+    200,
+    async () => {
+      const { refreshToken } = await app.signUp()
+      app.advance(3_600_000)
+      app.resetCalls()
+      return app.request('POST', '/v1/auth/refresh', { json: { refreshToken } })
+    },
+    { ...ONE_WRITE, cognito: { GetTokensFromRefreshToken: 1 } },
+  ],
+  ['GET /v1/auth/sessions', 200, (token) => app.request('GET', '/v1/auth/sessions', { token }), READ_ACCOUNT],
+  [
+    'DELETE /v1/auth/sessions/{id}',
+    204,
+    async () => {
+      const person = await app.signUp()
+      await app.login(person)
+      const sessions = await shown(app, person, '/v1/auth/sessions')
+      const { id } = sessions.find(({ current }: { current: boolean }) => !current)
+      app.resetCalls()
+      return app.request('DELETE', `/v1/auth/sessions/${id}`, { token: person.accessToken })
+    },
+    ONE_WRITE,
+  ],
+  [
+    'POST /v1/auth/logout, refresh token',
+    204,
+    async () => {
+      const { refreshToken } = await app.signUp()
+      app.resetCalls()
+      return app.request('POST', '/v1/auth/logout', { json: { refreshToken } })
+    },
+    { ...ONE_WRITE, cognito: { GetTokensFromRefreshToken: 1 } },
   ],
   [
     'POST /v1/auth/logout',
@@ -213,6 +278,45 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 9 },
   ],
   [
+    // As a deactivation; the profile enters the index of what is due, and a notice and a mail are stored.
+    'DELETE /v1/user',
+    202,
+    async () => {
+      const { accessToken } = await app.signUp()
+      app.resetCalls()
+      return app.request('DELETE', '/v1/user', { token: accessToken })
+    },
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 10 },
+  ],
+  [
+    // The undoing and the session are two writes.
+    'POST /v1/auth/login, which undoes a deletion',
+    200,
+    async () => {
+      const { accessToken, email, password } = await app.signUp()
+      await app.request('DELETE', '/v1/user', { token: accessToken })
+      app.resetCalls()
+      return app.request('POST', '/v1/auth/login', { json: { email, password } })
+    },
+    {
+      dynamodb: { Query: 2, TransactWriteItems: 1, UpdateItem: 1 },
+      readUnits: 2,
+      writeUnits: 11,
+      cognito: { AdminInitiateAuth: 1 },
+    },
+  ],
+  [
+    // The start is stored with its notice and mail. The second query finds that nothing follows.
+    'POST /v1/user/export',
+    200,
+    async () => {
+      const { accessToken } = await app.signUp()
+      app.resetCalls()
+      return app.request('POST', '/v1/user/export', { token: accessToken })
+    },
+    { dynamodb: { Query: 3, GetItem: 3, TransactWriteItems: 1 }, readUnits: 6, writeUnits: 7 },
+  ],
+  [
     'POST /api/users/restore',
     200,
     async () => {
@@ -222,11 +326,64 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return app.request('POST', '/api/users/restore', { json: { email, password } })
     },
     {
-      dynamodb: { GetItem: 1, Query: 1, TransactWriteItems: 1 },
+      dynamodb: { Query: 2, TransactWriteItems: 1 },
       readUnits: 2,
       writeUnits: 9,
       cognito: { AdminInitiateAuth: 1, RevokeToken: 1 },
     },
+  ],
+  [
+    // Nothing is stored before the answer.
+    'POST /v1/auth/passkeys/options/get',
+    200,
+    () => app.request('POST', '/v1/auth/passkeys/options/get'),
+    { dynamodb: {}, readUnits: 0, writeUnits: 0 },
+  ],
+  [
+    'POST /v1/auth/passkeys/options/create',
+    200,
+    (token) => app.request('POST', '/v1/auth/passkeys/options/create', { token }),
+    READ_ACCOUNT,
+  ],
+  [
+    // The profile, the spent challenge, and the notice and the mail, which is due, for the owner.
+    'POST /v1/auth/passkeys',
+    201,
+    async () => {
+      const person = await app.signUp()
+      const passkey = await newPasskey(app, person)
+      app.resetCalls()
+      return add(app, person, passkey)
+    },
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 9 },
+  ],
+  [
+    // The session and the spent challenge.
+    'POST /v1/auth/login/passkey',
+    200,
+    async () => {
+      const passkey = await answerOf(app, await withPasskey(app, await app.signUp()))
+      app.resetCalls()
+      return signInWith(app, passkey)
+    },
+    {
+      dynamodb: { Query: 1, TransactWriteItems: 1 },
+      readUnits: 1,
+      writeUnits: 4,
+      cognito: { AdminInitiateAuth: 1, AdminRespondToAuthChallenge: 1 },
+    },
+  ],
+  [
+    'POST /v1/auth/login/passkey, unknown account',
+    401,
+    async () => {
+      const person = await withPasskey(app, await app.signUp())
+      const userHandle = Buffer.from('0'.repeat(24)).toString('base64url')
+      const passkey = await answerOf(app, person, { userHandle })
+      app.resetCalls()
+      return signInWith(app, passkey)
+    },
+    { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 },
   ],
   // A known and an unknown address cost the same write: an item and its entry in the index of due work.
   [

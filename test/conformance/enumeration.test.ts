@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { startApp } from '../support/app.ts'
+import { answerOf, signInWith, withPasskey } from '../support/passkeys.ts'
 import { newPerson } from '../support/people.ts'
 import type { TestAnswer } from '../support/send.ts'
 
@@ -82,7 +83,7 @@ describe('sign-in', () => {
   test('with a wrong password has the same answer for an unconfirmed, suspended or deactivated account', async () => {
     const { table } = await app.ports()
     const unknown = await observed(login({ email: newPerson().email, password: 'Wrong123!' }))
-    for (const status of ['active', 'suspended', 'deactivated', 'pending']) {
+    for (const status of ['active', 'suspended', 'deactivated', 'pending', 'erased']) {
       const { accountId, email } = await app.signUp()
       await table.update(keys.profile(accountId), expr`SET #status = ${status}`)
       expect(await observed(login({ email, password: 'Wrong123!' }))).toEqual(unknown)
@@ -114,6 +115,8 @@ describe('sign-in', () => {
       'x'.repeat(129),
       '',
     ]) {
+      // No name is locked by the passwords before.
+      app.advance(15 * 60_000)
       const right = await observed(login({ email: known.email, password }))
       const wrong = await observed(login({ email: unknown.email, password }))
       expect([password, right]).toEqual([password, wrong])
@@ -128,6 +131,55 @@ describe('sign-in', () => {
       expect(await observed(login({ username, password: known.password }))).toEqual(unknown)
     }
   })
+})
+
+describe('sign-in by passkey', () => {
+  test('the options are the same for everybody, and need nothing', async () => {
+    const ask = () => observed(() => app.request('POST', '/v1/auth/passkeys/options/get'))
+    const [one, another] = [await ask(), await ask()]
+    const shape = ({ text, ...rest }: typeof one) => ({ ...rest, ...JSON.parse(text), challenge: '' })
+    expect(shape(another)).toEqual(shape(one))
+    expect(one.calls.dynamodb).toEqual({})
+  })
+
+  test('of an unknown account, one without passkeys, and each state of one with another’s passkey has the same answer and the same calls', async () => {
+    const { table } = await app.ports()
+    const stranger = await withPasskey(app, await app.signUp())
+    const attempt = async (accountId: string) => {
+      const userHandle = Buffer.from(accountId).toString('base64url')
+      const passkey = await answerOf(app, stranger, { userHandle })
+      return observed(() => signInWith(app, passkey))
+    }
+    const unknown = await attempt('0'.repeat(24))
+    expect(unknown.status).toBe(401)
+    const without = await app.signUp()
+    expect(await attempt(without.accountId)).toEqual(unknown)
+    for (const status of ['active', 'suspended', 'deactivated', 'pending']) {
+      const { accountId } = await withPasskey(app, await app.signUp())
+      await table.update(keys.profile(accountId), expr`SET #status = ${status}`)
+      expect(await attempt(accountId)).toEqual(unknown)
+    }
+  })
+})
+
+test('an account that is being deleted, or is erased, is answered as an unknown one without the password', async () => {
+  const person = await app.signUp()
+  await app.request('DELETE', '/v1/user', { token: person.accessToken })
+  const { email } = person
+  const unknown = newPerson()
+  const restore = (json: object) => () => app.request('POST', '/api/users/restore', { json })
+  for (const ask of [login, restore]) {
+    const password = 'Wrong123!'
+    const wrong = await observed(ask({ email, password }))
+    expect(wrong).toEqual(await observed(ask({ email: unknown.email, password })))
+    expect(wrong.status).toBe(401)
+  }
+  app.advance(30 * 24 * 3_600_000)
+  await app.job('sweep')
+  const { password } = person
+  expect(await observed(login({ email, password }))).toEqual(
+    await observed(login({ email: newPerson().email, password })),
+  )
 })
 
 test('unknown, wrong and superseded codes have the same answer', async () => {
@@ -173,4 +225,19 @@ test('refresh tokens that are unknown, garbled, revoked or of a deleted account 
     '\n',
   ]
   for (const token of tokens) expect(await refresh(token)).toEqual(unknown)
+})
+
+test('signing out with a refresh token that is unknown, garbled or of a deleted account has the same answer', async () => {
+  const signOut = async (refreshToken: string) => {
+    const { calls, ...answer } = await observed(() =>
+      app.request('POST', '/v1/auth/logout', { json: { refreshToken } }),
+    )
+    return answer
+  }
+  const unknown = await signOut('unknown')
+  expect(unknown.status).toBe(401)
+  const gone = await app.signUp()
+  await (await app.ports()).table.remove(keys.profile(gone.accountId))
+  for (const token of [gone.refreshToken, gone.accessToken, `${gone.refreshToken}x`, 'a.b.c', 'ü'])
+    expect(await signOut(token)).toEqual(unknown)
 })

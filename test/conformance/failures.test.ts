@@ -27,6 +27,7 @@ const BROKEN: Record<DueKind, { key: Key; item?: object; job: string }> = {
   QUOTA: { key: keys.quota(ID), job: 'check-quotas' },
   PURCHASE: { key: keys.purchase(ID, ID), job: 'settle-payments' },
   PENDING: { key: keys.profile(ID), item: { status: 'pending' }, job: 'sweep' },
+  ERASE: { key: keys.profile(ID), job: 'sweep' },
   HOLD: { key: keys.hold(ID, ID), job: 'sweep' },
   CUSTOMER: { key: keys.profile(ID), job: 'sweep' },
   CARD: { key: keys.card(ID, 'pm_broken'), job: 'sweep' },

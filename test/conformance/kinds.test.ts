@@ -27,6 +27,8 @@ const KINDS: Readonly<Record<string, readonly [file: string, title: string]>> = 
     'without an endpoint at Stripe, the sweep makes the ledger follow',
   ],
   'a burst that becomes a retry storm': ['machine/renewal-crowd.deep.test.ts', 'renewals due at once'],
+  'a proof that opens twice': ['v1/passkey-login.test.ts', 'a second time, and two at once'],
+  'a proof made on another page': ['v1/passkey-login.test.ts', 'from a page whose name begins alike'],
   'an outage that makes work without end': [
     'machine/purchases-machine.test.ts',
     'waits for the end of an outage of a day in one purchase',

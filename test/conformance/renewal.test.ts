@@ -331,6 +331,8 @@ describe('a renewal is held back', () => {
 
   test('until a higher limit allows more; a limit that is still reached does not', async () => {
     const person = await useUp(await newBuyer(app), 4)
+    // Each hold is mailed while it lasts.
+    await mails(person)
     await put(person, '/v1/user/renewal', { maxPerHour: 2 })
     await check()
     expect(await paymentsOf(app, person)).toHaveLength(4)

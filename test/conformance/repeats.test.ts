@@ -68,6 +68,14 @@ test.each(answered('fresh', 'named'))(
   },
 )
 
+test.each(answered('refused'))('%s: a repeat is refused, and nothing is done', async (_, row) => {
+  const { person, sample, token } = await subjectOf(row)
+  expect((await sendSample(app, row, sample, token)).status).toBe(200)
+  const before = await traces(person)
+  expect((await sendSample(app, row, sample, token)).status).toBe(401)
+  expect(await traces(person)).toEqual(before)
+})
+
 test.each(answered('named'))(
   '%s: another request with its Idempotency-Key is refused with 422',
   async (_, row) => {
@@ -95,8 +103,8 @@ describe('what looks like a repeat, but is none', () => {
     const { accessToken: token } = await app.signUp()
     await app.request('PUT', '/api/users/current/deactivate', { token })
     app.advance(15 * 60_000)
-    const { status } = await app.request('PUT', '/api/users/current/deactivate', { token })
-    expect(status).toBe(401)
+    const { status, body } = await app.request('PUT', '/api/users/current/deactivate', { token })
+    expect([status, body.type]).toEqual([401, 'urn:bursar:problem:session_ended'])
   })
 
   test('the code that switched two factors on shows the recovery codes to no later guess', async () => {

@@ -10,9 +10,10 @@ import { targetOf } from './contract.ts'
  * same request again.
  * - `same`: with the same status and body, and nothing is done twice.
  * - `fresh`: with the same status and another token or seed, which is as good as the lost one.
+ * - `refused`: the client begins again, because the request proves something that is accepted once.
  * - `named`: as `same` with an Idempotency-Key. Without one the request is done again, as `why` says.
  */
-export type RepeatAnswer = 'same' | 'fresh' | 'named'
+export type RepeatAnswer = 'same' | 'fresh' | 'named' | 'refused'
 
 /** Every row that writes, with the reason for its answer. A new row needs an entry. */
 export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
@@ -24,10 +25,16 @@ export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
   ],
   'api.updateCurrentUser': ['same', 'the password that the account has proves that the change was made'],
   'api.verifyPayment': ['same', 'the profile names the request that has proved a card last'],
-  'rest.createUser': ['same', 'the names and the password prove whose account it is, for 50 minutes'],
+  'rest.createUser': ['same', 'the names and the password prove whose account it is, for an hour'],
   'rest.updateUser': ['same', 'the profile keeps the name before, which is still in the path'],
-  'v1.activate': ['same', 'the code is kept until it expires, marked as used'],
-  'v1.beginRecovery': ['same', 'the code is kept until it expires, marked as used'],
+  'v1.addPasskey': ['same', 'the passkey keeps the id of the challenge that made it'],
+  'v1.passkeyChallenge': ['fresh', 'a challenge counts for nothing before its answer'],
+  'v1.passkeyLogin': ['refused', 'who has seen an answer to a challenge must not sign in with it'],
+  'v1.passkeyOptions': ['fresh', 'options count for nothing before their answer'],
+  'v1.removePasskey': ['same', 'the profile names the passkey that was removed last'],
+  'v1.renamePasskey': ['same', 'the name is set to what it is'],
+  'v1.activate': ['same', 'the code is kept for an hour and more, marked as used'],
+  'v1.beginRecovery': ['same', 'the code is kept for an hour and more, marked as used'],
   'v1.buy': ['named', 'a customer may refill twice, so only ten seconds make a second click'],
   'v1.changeBundle': ['same', 'nobody changes to the bundle that the account holds by that very change'],
   'v1.changeCard': ['same', 'the profile names the request that has proved a card last'],
@@ -40,19 +47,22 @@ export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
   'v1.consumeBatch': ['same', 'a request id is spent once'],
   'v1.createKey': ['named', 'two keys may have one name, so a second key is made'],
   'v1.deleteKey': ['same', 'the mark of the revoked key is kept for 48 hours'],
-  'v1.enrolTwoFactor': [
-    'fresh',
-    'a seed counts for nothing before its first code, so another takes its place',
-  ],
-  'v1.finishRecovery': ['same', 'the code stays bound to its request until it expires'],
+  'v1.deleteUser': ['same', 'the account says when it is erased; any genuine token of it may learn that'],
+  'v1.endSession': ['same', 'the id itself proves that it once named a session of the account'],
+  'v1.enrolTwoFactor': ['same', 'the session is shown its seed again for an hour'],
+  'v1.exportUser': ['same', 'a start within a minute is the same start; further pages only read'],
+  'v1.finishRecovery': ['same', 'the code stays bound to its request for an hour'],
   'v1.login': ['fresh', 'the session of the lost answer ends by itself; a second code must be another one'],
-  'v1.logout': ['same', 'the session of a genuine token is ended'],
+  'v1.logout': [
+    'same',
+    'the session of a genuine token is ended, and the vault still knows its refresh token',
+  ],
   'v1.refresh': ['fresh', 'a session may have many access tokens'],
   'v1.removeTwoFactor': ['same', 'the profile keeps a MAC of the code that switched two factors off'],
   'v1.requestPasswordReset': ['same', 'one request for an address waits at a time'],
   'v1.requestRecovery': ['same', 'one request for an address waits at a time'],
   'v1.resend': ['same', 'one request for an address waits at a time'],
-  'v1.resetPassword': ['same', 'the code stays bound to its request until it expires'],
+  'v1.resetPassword': ['same', 'the code stays bound to its request for an hour'],
   'v1.rotateKey': ['named', 'a key may be rotated twice; the key of the lost answer is refused then'],
   'v1.setFlags': ['same', 'the flags are set to what they are'],
   'v1.setRenewal': ['same', 'the limits are set to what they are'],

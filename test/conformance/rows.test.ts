@@ -207,7 +207,8 @@ describe.each(only(({ auth }) => auth === 'account'))('%s requires a live sessio
   async function expectGateRefuses(code: ErrorCode): Promise<void> {
     await expectRefused(subject, json(JSON.stringify(subject.sample.body ?? {})), code)
     const answer = await expectRefused(subject, json('{'), code)
-    expect(answer.headers.get('www-authenticate')).toBe(answer.status === 401 ? 'Bearer' : null)
+    const challenge = answer.status === 401 ? 'Bearer error="invalid_token"' : null
+    expect(answer.headers.get('www-authenticate')).toBe(challenge)
   }
 
   test('401 of the gateway without a token, and nothing is read', async () => {
@@ -244,6 +245,14 @@ describe.each(only(({ auth }) => auth === 'account'))('%s requires a live sessio
       expect(status).toBe(204)
     }
     await meanwhile(change, () => expectGateRefuses('session_ended'))
+  })
+
+  test('401 token_expired for a token that has expired, before anything else, and only the account is read', async () => {
+    await meanwhile(
+      async () => app.advance(15 * 60_000),
+      () => expectGateRefuses('token_expired'),
+    )
+    app.advance(-15 * 60_000)
   })
 
   test('401 session_ended for a deleted account', async () => {

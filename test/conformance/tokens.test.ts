@@ -65,6 +65,15 @@ async function expectEnded(token: string, code = 'session_ended'): Promise<void>
   expect(outsideCalls(app)).toEqual({ Query: 1 })
 }
 
+/** Asserts that a genuine token is refused because it has expired, after the one read of the account. */
+async function expectExpired(token: string): Promise<void> {
+  app.resetCalls()
+  const { status, body, headers } = await open(token)
+  expect([status, body.type]).toEqual([401, 'urn:bursar:problem:token_expired'])
+  expect(headers.get('www-authenticate')).toBe('Bearer error="invalid_token"')
+  expect(outsideCalls(app)).toEqual({ Query: 1 })
+}
+
 /** An RSA key that is not the pool's. */
 const mine = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const withMyKey = (text: string) => signBytes('RSA-SHA256', Buffer.from(text), mine.privateKey)
@@ -258,16 +267,28 @@ test('an expired token is refused from the second of its expiry on, cached or no
   await expectAccepted(token())
 
   app.advance(1)
-  for (const each of [cached, token()]) {
-    app.resetCalls()
-    const { status, body } = await open(each)
-    expect([status, body.type, outsideCalls(app)]).toEqual([401, 'urn:bursar:problem:session_ended', {}])
-  }
-  app.advance(1)
-  await expectForged(token())
-  await expectForged(signed(fresh({ exp: expSec - 3600 })))
+  for (const each of [cached, token(), signed(fresh({ exp: expSec - 3600 }))]) await expectExpired(each)
+  await expectForged(signed(fresh({ exp: expSec - 31 * 86_400 })))
   await expectForged(signed(fresh({ exp: 0 })))
   await expectAccepted(signed(fresh()))
+})
+
+test('an expired token is token_expired while its session lives, and session_ended once it has ended', async () => {
+  const owner = await app.signUp()
+  await expectAccepted(owner.accessToken, owner)
+  app.advance(15 * 60_000)
+  await expectExpired(owner.accessToken)
+  // Neither has the gateway cached a verdict on a token that it sees for the first time.
+  app.forgetVerdicts()
+  await expectExpired(owner.accessToken)
+  app.advance(29 * 86_400_000)
+  await expectExpired(owner.accessToken)
+  app.advance(86_400_000)
+  expect((await open(owner.accessToken)).status).toBeOneOf([401, 403])
+  const other = await app.login(owner)
+  await app.request('POST', '/v1/auth/logout', { json: { refreshToken: other.refreshToken } })
+  app.advance(15 * 60_000)
+  await expectEnded(other.accessToken)
 })
 
 test('a token from the future is refused, by nbf without a tolerance and by iat after a tolerance of a minute', async () => {

@@ -24,6 +24,7 @@ test.each(mailTemplates)('%s reads as the preview in __snapshots__/mails shows i
     ],
     stopCode: 'S'.repeat(54),
     appUrl: 'https://app.mail.com',
+    appName: 'Acme',
   })
   await expect(`To: ${to}\nSubject: ${subject}\n\n${text}`).toMatchFileSnapshot(
     `__snapshots__/mails/${template}.txt`,

@@ -1,6 +1,7 @@
 /** The environment that an operator would configure, for a stage with test keys. */
 export const ENVIRONMENT = {
-  MAIL_FROM: 'Acme <no-reply@mail.acme.io>',
+  MAIL_FROM: 'Acme, Inc. <no-reply@mail.acme.io>',
+  APP_NAME: 'Acme',
   APP_URL: 'https://app.acme.io',
   ALARM_EMAIL: 'ops@acme.io',
   ALLOWED_ORIGINS: 'https://app.acme.io,https://admin.acme.io',

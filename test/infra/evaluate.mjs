@@ -52,6 +52,9 @@ const answers = {
     arn: arnOf('ses', `identity/${emailIdentity}`),
     dkimSigningAttributes: { tokens: ['a', 'b', 'c'] },
   }),
+  'aws:sesv2/configurationSet:ConfigurationSet': ({ configurationSetName }) => ({
+    arn: arnOf('ses', `configuration-set/${configurationSetName}`),
+  }),
   'random:index/randomBytes:RandomBytes': () => ({ base64: Buffer.alloc(32, 7).toString('base64') }),
 }
 

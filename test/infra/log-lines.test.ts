@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ALARM_LINE, FAILED_LINE } from '../../functions/deploy/alarms.ts'
+import { ALARM_LINE, FAILED_LINE, OVERDUE_LINE } from '../../functions/deploy/alarms.ts'
 
 /** The deployment counts log lines by pattern. These tests check the patterns against real lines. */
 const pattern = (filter: string) => new RegExp(/^%(.*)%$/.exec(filter)?.[1] ?? '^$')
@@ -26,4 +26,10 @@ test('a run that left something undone is counted in both forms, and no other ru
   for (const form of forms({ level: 'info', failed: 0, renewed: 5, eventsFailed: 0 })) {
     expect(form).not.toMatch(pattern(FAILED_LINE))
   }
+})
+
+test('a run that found overdue mail is counted in both forms, and no other run is', () => {
+  const run = { level: 'info', job: 'send-mail', sent: 3, failed: 0, dropped: 2 }
+  for (const form of forms({ ...run, overdue: 12 })) expect(form).toMatch(pattern(OVERDUE_LINE))
+  for (const form of forms({ ...run, overdue: 0 })) expect(form).not.toMatch(pattern(OVERDUE_LINE))
 })

@@ -64,7 +64,10 @@ const lots: Mistake[][] = [
     },
     {
       title: 'Cognito’s default sign-in flows',
-      edit: config("explicitAuthFlows: ['ALLOW_ADMIN_USER_PASSWORD_AUTH', 'ALLOW_REFRESH_TOKEN_AUTH'],", ''),
+      edit: config(
+        "explicitAuthFlows: ['ALLOW_ADMIN_USER_PASSWORD_AUTH', 'ALLOW_CUSTOM_AUTH', 'ALLOW_REFRESH_TOKEN_AUTH'],",
+        '',
+      ),
       found: /^the clients of the user pool is /,
     },
   ],
@@ -99,6 +102,11 @@ const lots: Mistake[][] = [
       title: 'mail from any sender',
       edit: grants("on: ['mailIdentity'], when: [asOurSender]", "on: ['mailIdentity']"),
       found: /^permission of rest-create-user: ses:SendEmail on \S+ should not be there$/,
+    },
+    {
+      title: 'a sender whose name is not quoted',
+      edit: config('MAIL_FROM: settings.mailFrom,', 'MAIL_FROM: process.env.MAIL_FROM!,'),
+      found: /^the sender and the name in rest-create-user is \["Acme, Inc\. </,
     },
     {
       title: 'every secret in every function',
@@ -220,6 +228,19 @@ const lots: Mistake[][] = [
         'protect: false, retainOnDelete: false })',
       ),
       found: /^protected: aws:dynamodb\/table:Table Table is missing$/,
+    },
+    {
+      title: 'mails whose bounces nobody hears of',
+      edit: config("matchingEventTypes: ['BOUNCE', 'COMPLAINT', 'REJECT'],", "matchingEventTypes: ['SEND'],"),
+      found: /^the events of mail is .*"matchingEventTypes":\["SEND"\]/,
+    },
+    {
+      title: 'events of SES from anybody, about mails of any stage',
+      edit: config(
+        "const pattern = { source: ['aws.ses'], detailType, detail: ofThisStage }",
+        'const pattern = { detailType }',
+      ),
+      found: /^rule: default .*Email Bounced.* should not be there$/,
     },
     {
       title: 'an additional bucket',

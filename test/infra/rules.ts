@@ -28,6 +28,7 @@ const inputsOf = (graph: Graph, type: string) => all(graph, type).map(({ inputs 
 const LAMBDA = 'aws:lambda/function:Function'
 const ROLE = 'aws:iam/role:Role'
 const ROUTE = 'aws:apigatewayv2/route:Route'
+const DESTINATION = 'aws:sesv2/configurationSetEventDestination:ConfigurationSetEventDestination'
 const ALARM = 'aws:cloudwatch/metricAlarm:MetricAlarm'
 const FILTER = 'aws:cloudwatch/logMetricFilter:LogMetricFilter'
 const LOG_GROUP = 'aws:cloudwatch/logGroup:LogGroup'
@@ -112,7 +113,11 @@ const expected: readonly Expected[] = [
   })),
   { name: 'authorizer', needs: [], table: [] },
   { name: 'pre-token', needs: [], table: [], timeoutSeconds: 5 },
+  { name: 'custom-auth', needs: ['keyring'], table: [], timeoutSeconds: 5 },
 ]
+
+/** The functions that the user pool calls. */
+const TRIGGERS = ['pre-token', 'custom-auth']
 
 const routesOf = (row: Placed) => row.routes.map(gatewayKey)
 
@@ -157,15 +162,19 @@ function allowed(graph: Graph, { name, needs, table, background, job, row }: Exp
       'AdminCreateUser',
       'AdminDeleteUser',
       'AdminInitiateAuth',
+      'AdminRespondToAuthChallenge',
       'AdminSetUserPassword',
       'AdminUserGlobalSignOut',
     ]),
-    mail: on(
-      arn('ses', 'identity/mail.acme.io'),
-      'ses',
-      ['SendEmail'],
-      ' if ses:FromAddress StringEquals no-reply@mail.acme.io',
-    ),
+    mail: [
+      ...on(
+        arn('ses', 'identity/mail.acme.io'),
+        'ses',
+        ['SendEmail'],
+        ' if ses:FromAddress StringEquals no-reply@mail.acme.io',
+      ),
+      ...on(arn('ses', `configuration-set/${prefixOf(graph)}`), 'ses', ['SendEmail']),
+    ],
     secrets: on(
       arn('kms', 'SecretsKey'),
       'kms',
@@ -174,6 +183,8 @@ function allowed(graph: Graph, { name, needs, table, background, job, row }: Exp
     ),
     keyring: [],
     totp: [],
+    relyingParty: [],
+    passkeys: [],
     payments: [],
     webhooks: [],
     renewals: on(functionArn(graph, 'jobs-renew'), 'lambda', ['InvokeFunction']),
@@ -274,7 +285,10 @@ const callers: Rule = (graph) =>
         ),
       ),
       `lambda:InvokeFunction ${prefixOf(graph)}-authorizer apigateway.amazonaws.com ${arn('execute-api', 'api/authorizers/ApiAuthorizerAccessTokenAuthorizer-id')}`,
-      `lambda:InvokeFunction ${prefixOf(graph)}-pre-token cognito-idp.amazonaws.com ${arn('cognito-idp', 'userpool/pool')}`,
+      ...TRIGGERS.map(
+        (name) =>
+          `lambda:InvokeFunction ${prefixOf(graph)}-${name} cognito-idp.amazonaws.com ${arn('cognito-idp', 'userpool/pool')}`,
+      ),
       ...Object.keys(subscribers).map((name) => {
         const fn = `jobs-${kebab(name)}`
         return `lambda:InvokeFunction ${prefixOf(graph)}-${fn} events.amazonaws.com ${ruleArn(graph, fn)}`
@@ -401,10 +415,12 @@ const crossOrigin: Rule = (graph) =>
 const BY_NEED: Record<Need, readonly string[]> = {
   table: ['TABLE_NAME'],
   identity: ['USER_POOL_ID', 'USER_POOL_CLIENT_ID', 'USER_POOL_CLIENT_SECRET'],
-  mail: ['MAIL_FROM', 'APP_URL'],
+  mail: ['MAIL_FROM', 'MAIL_CONFIGURATION_SET', 'APP_URL', 'APP_NAME'],
   keyring: ['ROOT_SECRET'],
   secrets: ['KMS_KEY_ID'],
-  totp: [],
+  totp: ['APP_NAME'],
+  relyingParty: ['APP_URL', 'APP_NAME'],
+  passkeys: ['APP_URL'],
   payments: ['STRIPE_SECRET_KEY', 'STAGE'],
   webhooks: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY', 'STAGE'],
   renewals: ['RENEWAL_FUNCTION'],
@@ -424,7 +440,7 @@ const functions: Rule = (graph) => [
         [lambda.runtime, lambda.architectures, lambda.packageType],
         ['nodejs24.x', ['arm64'], 'Zip'],
       ),
-      ...same(`memory of ${fn.name}`, lambda.memorySize, fn.name === 'pre-token' ? 256 : 1024),
+      ...same(`memory of ${fn.name}`, lambda.memorySize, TRIGGERS.includes(fn.name) ? 256 : 1024),
       ...(lambda.timeout > 0 && lambda.timeout <= (fn.timeoutSeconds ?? 29)
         ? []
         : [`the time-out of ${fn.name} is ${lambda.timeout} s`]),
@@ -548,6 +564,9 @@ const userPool: Rule = (graph) => [
       },
       lambdaConfig: {
         preTokenGenerationConfig: { lambdaArn: functionArn(graph, 'pre-token'), lambdaVersion: 'V2_0' },
+        defineAuthChallenge: functionArn(graph, 'custom-auth'),
+        createAuthChallenge: functionArn(graph, 'custom-auth'),
+        verifyAuthChallengeResponse: functionArn(graph, 'custom-auth'),
       },
       deletionProtection: production(graph) ? 'ACTIVE' : 'INACTIVE',
     },
@@ -557,7 +576,7 @@ const userPool: Rule = (graph) => [
       name: prefixOf(graph),
       userPoolId: 'UserPool-id',
       generateSecret: true,
-      explicitAuthFlows: ['ALLOW_ADMIN_USER_PASSWORD_AUTH', 'ALLOW_REFRESH_TOKEN_AUTH'],
+      explicitAuthFlows: ['ALLOW_ADMIN_USER_PASSWORD_AUTH', 'ALLOW_CUSTOM_AUTH', 'ALLOW_REFRESH_TOKEN_AUTH'],
       allowedOauthFlowsUserPoolClient: false,
       preventUserExistenceErrors: 'ENABLED',
       enableTokenRevocation: true,
@@ -666,8 +685,8 @@ const events: Rule = (graph) => {
             )}`,
       ),
       Object.entries(subscribers).map(
-        ([name, { detailType }]) =>
-          `${bus[0]} ${JSON.stringify({ 'detail-type': [detailType] })} ${JSON.stringify([
+        ([name, { detailTypes, from }]) =>
+          `${from === 'ses' ? 'default' : bus[0]} ${eventPattern(graph, detailTypes, from)} ${JSON.stringify([
             functionArn(graph, `jobs-${kebab(name)}`),
             { arn: deadLettersArn(graph) },
             { maximumEventAgeInSeconds: 86_400, maximumRetryAttempts: 20 },
@@ -676,6 +695,18 @@ const events: Rule = (graph) => {
     ),
   ]
 }
+
+/** Nobody but SES can send events of the source `aws.ses`, and other stages' mails name other configuration sets. */
+const eventPattern = (graph: Graph, detailTypes: readonly string[], from: string) =>
+  JSON.stringify(
+    from === 'ses'
+      ? {
+          'detail-type': detailTypes,
+          source: ['aws.ses'],
+          detail: { mail: { tags: { 'ses:configuration-set': [prefixOf(graph)] } } },
+        }
+      : { 'detail-type': detailTypes },
+  )
 
 const deadLetters: Rule = (graph) => [
   ...same('the queues', inputsOf(graph, 'aws:sqs/queue:Queue'), [
@@ -729,6 +760,10 @@ function alarmsOf(graph: Graph): string[] {
     `WebhookFailures: ${own} WebhookFailures  Sum 3 300 1`,
     `WebhookRefusals: ${own} WebhookRefusals  Sum 3 3600 1`,
     `RenewalsFailing: ${own} PaymentWorkFailed  Sum 3 900 1`,
+    `MailFailing: ${own} MailFailed  Sum 3 900 1`,
+    `MailOverdue: ${own} MailOverdue  Sum 1 900 1`,
+    'BounceRate: AWS/SES Reputation.BounceRate  Maximum 0.03 3600 1',
+    'ComplaintRate: AWS/SES Reputation.ComplaintRate  Maximum 0.0008 3600 1',
     `TableThrottles: the sum of ReadThrottleEvents Sum 300, WriteThrottleEvents Sum 300 of ${prefixOf(graph)} 1 1`,
     ...reserved.map(({ name }) => `${pascal(name)}Throttles: AWS/Lambda Throttles ${fn(name)} Sum 1 300 3`),
     ...background.map(({ name }) => `${pascal(name)}Errors: AWS/Lambda Errors ${fn(name)} Sum 1 300 1`),
@@ -798,6 +833,10 @@ function placesOf(graph: Graph): Record<string, string[]> {
     LedgerMismatch: [group('jobs-sweep'), 'in Stripe, Payments'],
     WebhookFailures: [group('webhooks-stripe'), 'Developers, Webhooks'],
     WebhookRefusals: ['Developers, Webhooks', 'StripeWebhookSecrets'],
+    MailFailing: [group('jobs-send-mail'), 'SES, Account dashboard'],
+    MailOverdue: [group('jobs-send-mail'), 'SES, Account dashboard'],
+    BounceRate: [group('jobs-note-mail-event'), 'SES, Reputation metrics'],
+    ComplaintRate: [group('jobs-note-mail-event'), 'SES, Reputation metrics'],
     RenewalsFailing: [...paying.map(({ name }) => group(name)), 'status.stripe.com'],
   }
 }
@@ -847,6 +886,8 @@ const logMetrics: Rule = (graph) => {
         ...paying.map(
           ({ name }) => `${group(name)} %ailed.{2,3}[1-9]% Bursar/${graph.stage} PaymentWorkFailed 1`,
         ),
+        `${group('jobs-send-mail')} %ailed.{2,3}[1-9]% Bursar/${graph.stage} MailFailed 1`,
+        `${group('jobs-send-mail')} %overdue.{2,3}[1-9]% Bursar/${graph.stage} MailOverdue 1`,
         `${apiLog} ${failed} Bursar/${graph.stage} WebhookFailures 1`,
         `${apiLog} ${refused} Bursar/${graph.stage} WebhookRefusals 1`,
       ],
@@ -872,10 +913,40 @@ const dashboard: Rule = (graph) => {
   ]
 }
 
-const mail: Rule = (graph) =>
-  same('the identities of mail', inputsOf(graph, 'aws:sesv2/emailIdentity:EmailIdentity'), [
+const mail: Rule = (graph) => [
+  ...same('the identities of mail', inputsOf(graph, 'aws:sesv2/emailIdentity:EmailIdentity'), [
     { emailIdentity: 'mail.acme.io' },
-  ])
+  ]),
+  ...same('the configuration sets of mail', inputsOf(graph, 'aws:sesv2/configurationSet:ConfigurationSet'), [
+    {
+      configurationSetName: prefixOf(graph),
+      reputationOptions: { reputationMetricsEnabled: true },
+      suppressionOptions: { suppressedReasons: ['BOUNCE', 'COMPLAINT'] },
+    },
+  ]),
+  ...same('the events of mail', inputsOf(graph, DESTINATION), [
+    {
+      configurationSetName: prefixOf(graph),
+      eventDestinationName: 'events',
+      eventDestination: {
+        enabled: true,
+        matchingEventTypes: ['BOUNCE', 'COMPLAINT', 'REJECT'],
+        eventBridgeDestination: { eventBusArn: arn('events', 'event-bus/default') },
+      },
+    },
+  ]),
+  ...expected
+    .filter(({ needs }) => needs.includes('mail'))
+    .flatMap(({ name }) =>
+      same(
+        `the sender and the name in ${name}`,
+        ['MAIL_FROM', 'MAIL_CONFIGURATION_SET', 'APP_NAME'].map(
+          (setting) => lambdaOf(graph, name)?.environment.variables[setting],
+        ),
+        ['"Acme, Inc." <no-reply@mail.acme.io>', prefixOf(graph), 'Acme'],
+      ),
+    ),
+]
 
 /** Checks that the stage has no value of the local stack, and no secret where none is needed. */
 const nothingLocal: Rule = (graph) =>
@@ -903,7 +974,7 @@ const counts: Rule = (graph) => {
     [ALARM]: inputsOf(graph, ALARM).length,
     [FILTER]: inputsOf(graph, FILTER).length,
     'aws:s3/bucketObjectv2:BucketObjectv2': fns,
-    'aws:lambda/permission:Permission': keys + subscriberCount + 2,
+    'aws:lambda/permission:Permission': keys + subscriberCount + 1 + TRIGGERS.length,
     'aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig': expected.filter(
       ({ background }) => background,
     ).length,
@@ -916,6 +987,8 @@ const counts: Rule = (graph) => {
     'aws:cognito/userPool:UserPool': 1,
     'aws:cognito/userPoolClient:UserPoolClient': 1,
     'aws:sesv2/emailIdentity:EmailIdentity': 1,
+    'aws:sesv2/configurationSet:ConfigurationSet': 1,
+    [DESTINATION]: 1,
     'aws:sqs/queue:Queue': 1,
     'aws:sqs/queuePolicy:QueuePolicy': 1,
     'aws:scheduler/schedule:Schedule': jobCount,
@@ -964,7 +1037,7 @@ export const rules: Record<string, Rule> = {
   'an alarm’s mail says where to look': whereToLook,
   'log lines that a person must see are counted': logMetrics,
   'the dashboard shows the stage': dashboard,
-  'mail comes from the configured domain': mail,
+  'mail comes from the configured domain, and what bounces is reported': mail,
   'the deployment prints the events that an endpoint at Stripe subscribes to': printed,
   'the stage has no value of the local stack': nothingLocal,
   'there are no other resources': counts,

@@ -13,7 +13,8 @@ describe('settings', () => {
     expect(settings()).toEqual({
       stage: 'production',
       production: true,
-      mailFrom: 'Acme <no-reply@mail.acme.io>',
+      appName: 'Acme',
+      mailFrom: '"Acme, Inc." <no-reply@mail.acme.io>',
       mailAddress: 'no-reply@mail.acme.io',
       mailDomain: 'mail.acme.io',
       createMailIdentity: true,
@@ -26,6 +27,20 @@ describe('settings', () => {
   test('allow no origin unless one is named', () => {
     expect(settings({ ALLOWED_ORIGINS: undefined }).allowedOrigins).toEqual([])
     expect(settings({ ALLOWED_ORIGINS: ' ' }).allowedOrigins).toEqual([])
+  })
+
+  test('a sender without a name gets the name of the app, which is Bursar unless another is set', () => {
+    expect(settings({ MAIL_FROM: 'no-reply@acme.io' }).mailFrom).toBe('Acme <no-reply@acme.io>')
+    const unnamed = settings({ MAIL_FROM: '<no-reply@acme.io>', APP_NAME: ' ' })
+    expect(unnamed).toMatchObject({ appName: 'Bursar', mailFrom: 'Bursar <no-reply@acme.io>' })
+  })
+
+  test('the sender’s identity and permission are those of its address in ASCII', () => {
+    expect(settings({ MAIL_FROM: 'Bücher GmbH <No-Reply@BÜCHER.de>' })).toMatchObject({
+      mailFrom: '=?UTF-8?B?QsO8Y2hlciBHbWJI?= <No-Reply@xn--bcher-kva.de>',
+      mailAddress: 'No-Reply@xn--bcher-kva.de',
+      mailDomain: 'xn--bcher-kva.de',
+    })
   })
 
   test('may name a developer’s own machine, except in production', () => {
@@ -45,6 +60,74 @@ describe('settings', () => {
       /^MAIL_FROM has no valid e-mail address\. Set one/,
     ],
     [
+      'a sender on two lines',
+      { MAIL_FROM: 'Acme\r\nBcc: eve@evil.io <no-reply@acme.io>' },
+      /^MAIL_FROM has a line break or a control character\. Write it on one line\.$/,
+    ],
+    [
+      'a sender with an encoded line break',
+      { MAIL_FROM: '=?UTF-8?Q?Acme=0D=0ABcc=3A?= <no-reply@acme.io>' },
+      /^MAIL_FROM has a line break or a control character in its name\./,
+    ],
+    ['a long name', { MAIL_FROM: `${'n'.repeat(101)} <no-reply@acme.io>` }, /^MAIL_FROM has a name of more/],
+    ...[
+      'Acme <>',
+      'Acme <no-reply@acme.io',
+      'Acme no-reply@acme.io',
+      'no-reply@acme.io, other@acme.io',
+      'no-reply@acme.io,other@acme.io',
+      'no-reply,other@acme.io',
+      'Acme <no-reply@acme.io> (Acme)',
+      'Acme <no-reply@acme.io>, Other <other@acme.io> x',
+      'bücher@acme.io',
+      '.no-reply@acme.io',
+      'no..reply@acme.io',
+      '"no reply"@acme.io',
+      `${'n'.repeat(65)}@acme.io`,
+      'no-reply@acme',
+      'no-reply@-acme.io',
+      'no-reply@acme.io.',
+      'no-reply@10.0.0.1',
+      'no-reply@[10.0.0.1]',
+      'no-reply@%61cme.io',
+    ].map((sender): [string, Record<string, string>, RegExp] => [
+      `the sender ${sender.slice(0, 40)}`,
+      { MAIL_FROM: sender },
+      /^MAIL_FROM has no valid e-mail address\. Set one/,
+    ]),
+    [
+      'a name with a colon',
+      { APP_NAME: 'Acme: API' },
+      /^APP_NAME must be 1 to 40 characters .* without a colon\./,
+    ],
+    ['a name on two lines', { APP_NAME: 'Acme\nAPI' }, /^APP_NAME must be 1 to 40 characters on one line/],
+    ['a name of 41 characters', { APP_NAME: '🚲'.repeat(41) }, /^APP_NAME must be 1 to 40 characters/],
+    ['two addresses for alarms', { ALARM_EMAIL: 'a@acme.io,b@acme.io' }, /^ALARM_EMAIL has no valid/],
+    ['a name before the alarms’ address', { ALARM_EMAIL: 'Ops <a@acme.io>' }, /^ALARM_EMAIL has no valid/],
+    [
+      'a frontend with a query',
+      { APP_URL: 'https://app.acme.io/?a=1' },
+      /^APP_URL is .* nothing behind it\.$/,
+    ],
+    [
+      'a frontend with an empty query',
+      { APP_URL: 'https://app.acme.io/?' },
+      /^APP_URL is .* nothing behind it\.$/,
+    ],
+    [
+      'a frontend with a fragment',
+      { APP_URL: 'https://app.acme.io/#' },
+      /^APP_URL is .* nothing behind it\.$/,
+    ],
+    ['a frontend with a password', { APP_URL: 'https://:pw@app.acme.io' }, /^APP_URL is .* must be https:/],
+    ['a frontend on two lines', { APP_URL: 'https://app.ac\nme.io' }, /^APP_URL is .* must be https:/],
+    ['a frontend without a domain', { APP_URL: 'https://app' }, /^APP_URL is .* must be https:/],
+    [
+      'the local frontend with a dot',
+      { APP_URL: 'https://app.bursar.example.' },
+      /^APP_URL is .* must be https:/,
+    ],
+    [
       'the local sender',
       { MAIL_FROM: 'Bursar <no-reply@bursar.example>' },
       /^MAIL_FROM .* no mail arrives\. Use a real domain\.$/,
@@ -62,7 +145,16 @@ describe('settings', () => {
     ['any origin', { ALLOWED_ORIGINS: '*' }, /^ALLOWED_ORIGINS has "\*"\./],
     ['origins by pattern', { ALLOWED_ORIGINS: 'https://*.acme.io' }, /^ALLOWED_ORIGINS has /],
     ['the null origin', { ALLOWED_ORIGINS: 'null' }, /^ALLOWED_ORIGINS has /],
-    ['an origin with a path', { ALLOWED_ORIGINS: 'https://acme.io/' }, /^ALLOWED_ORIGINS has /],
+    [
+      'an origin with a path',
+      { ALLOWED_ORIGINS: 'https://acme.io/' },
+      /^ALLOWED_ORIGINS has .* Write it as browsers send it: https:\/\/acme\.io\.$/,
+    ],
+    [
+      'an origin beyond ASCII',
+      { ALLOWED_ORIGINS: 'https://bücher.de' },
+      /Write it as browsers send it: https:\/\/xn--bcher-kva\.de\.$/,
+    ],
     ['an origin without TLS', { ALLOWED_ORIGINS: 'http://acme.io' }, /^ALLOWED_ORIGINS has /],
     ['an origin by address', { ALLOWED_ORIGINS: 'https://127.0.0.1' }, /^ALLOWED_ORIGINS has /],
     [
@@ -168,8 +260,9 @@ test('no value of the running local stack can be configured', async () => {
   await stack.close()
   // Left out: SST's own region and credentials, and names that no deployment reads from the operator's
   // environment.
+  // The name of the app is no value of the local stack either: a deployment may be called Bursar, too.
   const deployed =
-    /^(AWS_(REGION|ACCESS_KEY_ID|SECRET_ACCESS_KEY)|TABLE_NAME|USER_POOL_CLIENT_\w+|KMS_KEY_ID|RENEWAL_FUNCTION)$/
+    /^(AWS_(REGION|ACCESS_KEY_ID|SECRET_ACCESS_KEY)|TABLE_NAME|USER_POOL_CLIENT_\w+|KMS_KEY_ID|RENEWAL_FUNCTION|MAIL_CONFIGURATION_SET|APP_NAME)$/
   const asSecret: Record<string, string> = {
     ROOT_SECRET: 'SST_SECRET_RootSecret',
     STRIPE_SECRET_KEY: 'SST_SECRET_StripeSecretKey',

@@ -1,6 +1,7 @@
-import { beforeEach, expect, test } from 'vitest'
-import { sendDueMail } from '../../core/notifications/outbox.ts'
-import { keys } from '../../core/table/keys.ts'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { type MailToQueue, queueMail, sendDueMail } from '../../core/notifications/outbox.ts'
+import { type Expression, expr } from '../../core/table/expression.ts'
+import { type Key, keys } from '../../core/table/keys.ts'
 import { WHOLE_RUN } from '../machine/faults.ts'
 import { startApp } from '../support/app.ts'
 import { newPerson } from '../support/people.ts'
@@ -22,8 +23,7 @@ async function registeredWithoutMail() {
   app.stack.mail.addFault({ fault: 'error-before', times: TRIES })
   expect((await app.register(person)).status).toBe(201)
   expect(app.stack.mail.messages(person.email)).toEqual([])
-  const { accountId } = await app.login(person)
-  return { ...person, accountId }
+  return app.login(person)
 }
 
 const mailsTo = (email: string) => app.stack.mail.messages(email).length
@@ -75,7 +75,7 @@ test('the lease of a run that crashed while sending a mail expires after a minut
       return table.update(...args)
     },
   }
-  expect(await sendDueMail({ ...ports, table: dying }, WHOLE_RUN)).toEqual({ sent: 0, failed: 1 })
+  expect(await sendDueMail({ ...ports, table: dying }, WHOLE_RUN)).toMatchObject({ sent: 0, failed: 1 })
   expect(await sendMail()).toMatchObject({ sent: 0, failed: 0 })
   app.advance(MINUTE_MS)
   expect(await sendMail()).toMatchObject({ sent: 1, failed: 0 })
@@ -146,4 +146,158 @@ test('a run with nothing due only reads', async () => {
     writeUnits: 0,
     mail: {},
   })
+})
+
+describe('a mail that is no longer true when its turn comes', () => {
+  const HOLD_BACK = { fault: 'error-before', times: TRIES } as const
+  const subjectsTo = (email: string) => app.stack.mail.messages(email).map(({ subject }) => subject)
+
+  test('a confirmation whose code was superseded, by another address, is dropped, and the newer one is sent', async () => {
+    const { email, username, accessToken } = await registeredWithoutMail()
+    const json = { email: `new-${email}` }
+    app.stack.mail.addFault(HOLD_BACK)
+    const { status } = await app.request('PUT', `/rest/users/${username}`, { token: accessToken, json })
+    expect(status).toBe(200)
+    app.advance(MINUTE_MS)
+    expect(await sendMail()).toMatchObject({ sent: 1, failed: 0, dropped: 1 })
+    expect([mailsTo(email), mailsTo(json.email)]).toEqual([0, 1])
+    const code = app.mailedCode(json.email)
+    expect((await app.request('POST', '/v1/auth/activate', { json: { code } })).status).toBe(200)
+  })
+
+  test('a reset whose code has expired while a newer one was asked for leaves one mail, whose code works', async () => {
+    const { email } = await app.signUp()
+    const ask = () => app.request('POST', '/v1/user/resetPassword', { json: { email } })
+    app.stack.mail.addFault({ fault: 'error-before' })
+    await ask()
+    await sendMail()
+    app.advance(10 * MINUTE_MS)
+    await ask()
+    await sendMail()
+    app.stack.mail.clearFaults()
+    app.advance(MINUTE_MS)
+    await sendMail()
+    expect(subjectsTo(email).filter((subject) => subject === 'Reset your password')).toHaveLength(1)
+    const json = { code: app.mailedCode(email), password: 'Changed1!' }
+    expect((await app.request('PUT', '/v1/user/resetPassword', { json })).status).toBe(204)
+  })
+
+  test('a reset whose ten minutes are over is dropped', async () => {
+    const { email } = await app.signUp()
+    app.stack.mail.addFault({ fault: 'error-before' })
+    await app.request('POST', '/v1/user/resetPassword', { json: { email } })
+    await sendMail()
+    app.advance(10 * MINUTE_MS)
+    app.stack.mail.clearFaults()
+    const before = mailsTo(email)
+    expect(await sendMail()).toMatchObject({ sent: 0, failed: 0, dropped: 1 })
+    expect(mailsTo(email)).toBe(before)
+  })
+
+  test('a mail whose code was used, which had arrived before a crash could record it, is not sent twice', async () => {
+    const { email } = await app.signUp()
+    await app.request('POST', '/v1/user/resetPassword', { json: { email } })
+    app.stack.dynamo.addFault({ fault: 'error-before', match: 'DeleteItem', times: TRIES })
+    await sendMail()
+    const json = { code: app.mailedCode(email), password: 'Changed1!' }
+    expect((await app.request('PUT', '/v1/user/resetPassword', { json })).status).toBe(204)
+    app.advance(MINUTE_MS)
+    // What is sent are the mails about the reset and about the keys that it has replaced.
+    expect(await sendMail()).toMatchObject({ sent: 2, dropped: 1 })
+    expect(subjectsTo(email).filter((subject) => subject === 'Reset your password')).toHaveLength(1)
+  })
+
+  test.each([
+    ['to an account that is gone', (key: Key) => [{ remove: key }]],
+    [
+      'with a code that a new password has voided',
+      (key: Key) => [{ update: key, set: expr`REMOVE #confirmCode` }],
+    ],
+  ])('a mail %s is dropped', async (_, writes) => {
+    const { email, accountId } = await registeredWithoutMail()
+    await (await app.ports()).table.transact(writes(keys.profile(accountId)))
+    app.advance(MINUTE_MS)
+    expect(await sendMail()).toMatchObject({ sent: 0, failed: 0, dropped: 1 })
+    expect(mailsTo(email)).toBe(0)
+  })
+
+  test('a change of address that was canceled is announced to nobody', async () => {
+    const person = await app.signUp()
+    const token = person.accessToken
+    const path = `/rest/users/${person.username}`
+    app.stack.mail.addFault({ fault: 'error-before', times: 2 * TRIES })
+    const wanted = `new-${person.email}`
+    await app.request('PUT', path, { token, json: { email: wanted } })
+    expect((await app.request('PUT', path, { token, json: { email: person.email } })).status).toBe(200)
+    app.advance(MINUTE_MS)
+    expect(await sendMail()).toMatchObject({ sent: 0, failed: 0, dropped: 2 })
+    expect([...subjectsTo(wanted), ...subjectsTo(person.email)]).not.toContainEqual(
+      expect.stringMatching(/new e-mail address|about to change/),
+    )
+  })
+
+  /** Queues a mail of a kind for a person whose profile is changed meanwhile. */
+  async function queued(template: MailToQueue['template'], values: object, profile: object = {}) {
+    const { accountId, email, username } = await app.signUp()
+    const { table, ...ports } = await app.ports()
+    const about = { values: { username, bundle: 'STARTER', ...values }, ...profile }
+    const { write } = queueMail(ports, { accountId, to: email, template, ...about }, 0)
+    const change = (set: Expression) => table.update(keys.profile(accountId), set)
+    await table.transact([write])
+    return { email, change }
+  }
+  const news = (state: 'paused' | 'held_back') => ({ state, reason: 'other', bundle: 'STARTER' })
+  const renewal = (state: string, more: object = {}) => ({ state, reason: 'other', failures: 0, ...more })
+  const holding = (state: string, more?: object) =>
+    expr`SET #bundle = ${'STARTER'}, #renewal = ${renewal(state, more)}`
+
+  test('a change of auto-renewal is told while it lasts', async () => {
+    const lasting = await queued('renewal-state', { news: news('paused') })
+    await lasting.change(holding('paused'))
+    const over = await queued('renewal-state', { news: news('paused') })
+    await over.change(expr`SET #bundle = ${'STARTER'}`)
+    const declined = await queued('renewal-declined', { news: news('paused'), amountCents: 99 })
+    await declined.change(expr`SET #bundle = ${'STARTER'}`)
+    const switched = await queued('renewal-state', { news: { ...news('paused'), state: 'off' } })
+    const older = await queued('renewal-state', { news: news('held_back') }, { heldAtMs: 1 })
+    await older.change(holding('held_back', { heldAtMs: 2 }))
+    expect(await sendMail()).toMatchObject({ sent: 2, failed: 0, dropped: 3 })
+    expect(subjectsTo(switched.email)).toHaveLength(2)
+    expect(subjectsTo(lasting.email)).toContainEqual('We could not renew your STARTER bundle')
+  })
+
+  test('the link to a payment is mailed while the payment waits for its customer', async () => {
+    const open = await queued('renewal-action', { amountCents: 99, purchaseId: 'a1' })
+    await open.change(expr`SET #openPurchase = ${'a1'}`)
+    await queued('renewal-action', { amountCents: 99, purchaseId: 'a1' })
+    expect(await sendMail()).toMatchObject({ sent: 1, failed: 0, dropped: 1 })
+  })
+
+  test('news follows its owner to a new address, and never goes to the old one', async () => {
+    const { email, change } = await queued('renewed', { amountCents: 99 })
+    await change(expr`SET #email = ${`new-${email}`}`)
+    const before = mailsTo(email)
+    expect(await sendMail()).toMatchObject({ sent: 1, failed: 0, dropped: 0 })
+    expect([mailsTo(email) - before, mailsTo(`new-${email}`)]).toEqual([0, 1])
+  })
+
+  test('a low balance that was refilled meanwhile is not called low, and nobody hears of it who does not want to', async () => {
+    const { email } = await queued('low-quota', {})
+    const unwanted = await queued('low-quota', {})
+    await unwanted.change(expr`SET #flags.#lowQuotaNotification = ${false}`)
+    expect(await sendMail()).toMatchObject({ sent: 1, failed: 0, dropped: 1 })
+    expect(subjectsTo(email).at(-1)).toBe('Less than 10 % of your STARTER bundle was left')
+  })
+})
+
+test('a mail that has waited for 15 minutes is counted as overdue, sent or not', async () => {
+  await registeredWithoutMail()
+  app.stack.mail.addFault({ fault: 'error-before' })
+  app.advance(15 * MINUTE_MS - 1)
+  expect(await sendMail()).toMatchObject({ failed: 1, overdue: 0 })
+  app.advance(MINUTE_MS)
+  expect(await sendMail()).toMatchObject({ failed: 1, overdue: 1 })
+  app.stack.mail.clearFaults()
+  app.advance(2 * MINUTE_MS)
+  expect(await sendMail()).toMatchObject({ sent: 1, overdue: 1 })
 })

@@ -14,6 +14,8 @@
  * - Requests must be signed for the right service and region, but the signature itself is not checked, and
  *   there is no IAM.
  * - One signing key for both kinds of token (the real pool publishes two); it never rotates.
+ * - The custom flow: no SRP_A before it, no client metadata, and a `Session` is random text, kept in memory for the
+ *   three minutes that are the default. After a wrong answer DefineAuthChallenge decides, as in the real service.
  * - Refresh tokens look like the real ones (five segments) and are random. The double distinguishes revoked
  *   and signed-out tokens from unknown ones only until they expire.
  * - User names are case-sensitive. There are no aliases, attributes, groups, devices, MFA, advanced
@@ -55,6 +57,8 @@ export interface CognitoOptions {
   stateFile?: string
   /** The pre token generation trigger (V2_0): takes the event and returns the event with its response. */
   preToken?: (event: unknown) => Promise<unknown>
+  /** The triggers of the custom flow, as one function: DefineAuthChallenge, CreateAuthChallenge, Verify…Response. */
+  customAuth?: (event: unknown) => Promise<unknown>
   /** Default `eu-west-1`; the pool is `<region>_Local0001`. */
   region?: string
 }
@@ -151,6 +155,16 @@ const poolSchema = z.object({
   sessions: z.record(z.string(), sessionSchema),
 }) satisfies z.ZodMiniType<Pool>
 
+/** A custom flow that has sent its challenge. */
+interface CustomFlow {
+  username: string
+  /** `privateChallengeParameters`, which the client does not see. */
+  secrets: Record<string, string>
+  history: { challengeName: string; challengeResult: boolean }[]
+  expiresAtMs: number
+}
+
+const customFlowMs = 3 * 60 * 1000
 const accessTokenSeconds = 15 * 60
 const refreshTokenMs = 30 * 24 * 60 * 60 * 1000
 const longestLockMs = 15 * 60 * 1000
@@ -159,7 +173,7 @@ const longestLockMs = 15 * 60 * 1000
  * Starts the double. A pool without a state file, or with a new state file, uses the process's shared key.
  */
 export async function startCognito(options: CognitoOptions): Promise<CognitoDouble> {
-  const { nowMs, preToken, region = 'eu-west-1' } = options
+  const { nowMs, preToken, customAuth, region = 'eu-west-1' } = options
   const userPoolId = `${region}_Local0001`
   const issuer = `https://cognito-idp.${region}.amazonaws.com/${userPoolId}`
   const kept = { file: options.stateFile, schema: poolSchema, remedy: DELETE_FOLDER }
@@ -290,7 +304,7 @@ export async function startCognito(options: CognitoOptions): Promise<CognitoDoub
       },
       response: { claimsAndScopeOverrideDetails: null },
     }
-    const changes = preToken ? await runTrigger(preToken, event) : {}
+    const changes = preToken ? await runPreToken(preToken, event) : {}
     const id = {
       ...common,
       'cognito:username': username,
@@ -311,6 +325,11 @@ export async function startCognito(options: CognitoOptions): Promise<CognitoDoub
   async function signIn(username: string, password: string) {
     const user = checkPassword(findUser(username), password)
     state.save()
+    return begin(username, user)
+  }
+
+  /** Tokens of a new session for a user who has passed a flow. */
+  async function begin(username: string, user: User) {
     if (!user.enabled) refuse('NotAuthorizedException', 'User is disabled.')
     if (user.status === 'FORCE_CHANGE_PASSWORD') {
       return {
@@ -337,6 +356,76 @@ export async function startCognito(options: CognitoOptions): Promise<CognitoDoub
     pool.sessions[sha256(refreshToken)] = session
     state.save()
     return { AuthenticationResult: { ...result, RefreshToken: refreshToken }, ChallengeParameters: {} }
+  }
+
+  // The custom flow
+
+  /** Custom flows that wait for an answer, by the SHA-256 of their `Session`. */
+  const flows = new Map<string, CustomFlow>()
+
+  async function runCustom(step: string, username: string, request: object): Promise<Input> {
+    if (!customAuth)
+      return refuse('InvalidLambdaResponseException', 'There is no trigger of the custom flow.')
+    const user = findUser(username)
+    return runTrigger(customAuth, step, {
+      version: '1',
+      triggerSource: `${step}_Authentication`,
+      region,
+      userPoolId,
+      userName: username,
+      callerContext: { awsSdkVersion: 'aws-sdk-js-3', clientId: pool.clientId },
+      request: {
+        userAttributes: user ? { sub: user.sub, 'cognito:user_status': user.status } : {},
+        ...(user ? {} : { userNotFound: true }),
+        ...request,
+      },
+      response: {},
+    })
+  }
+
+  /** Asks DefineAuthChallenge what comes next: tokens, the end, or another challenge. */
+  async function nextOfCustom(username: string, history: CustomFlow['history']) {
+    const wrong = 'Incorrect username or password.'
+    const next = await runCustom('DefineAuthChallenge', username, { session: history })
+    if (next.failAuthentication === true) refuse('NotAuthorizedException', wrong)
+    const user = findUser(username)
+    if (next.issueTokens === true) {
+      return user ? begin(username, user) : refuse('NotAuthorizedException', wrong)
+    }
+    if (user && !user.enabled) refuse('NotAuthorizedException', 'User is disabled.')
+    const made = await runCustom('CreateAuthChallenge', username, {
+      challengeName: next.challengeName,
+      session: history,
+    })
+    const Session = randomBytes(96).toString('base64url')
+    const secrets = made.privateChallengeParameters as Record<string, string>
+    flows.set(sha256(Session), { username, secrets, history, expiresAtMs: nowMs() + customFlowMs })
+    return {
+      ChallengeName: next.challengeName,
+      ChallengeParameters: { USERNAME: username, ...(made.publicChallengeParameters as object) },
+      Session,
+    }
+  }
+
+  async function respond(input: Input) {
+    requireClient(text(input.ClientId))
+    if (input.ChallengeName !== 'CUSTOM_CHALLENGE')
+      refuse('InvalidParameterException', 'The double knows CUSTOM_CHALLENGE only')
+    const answers = (input.ChallengeResponses ?? {}) as Record<string, string | undefined>
+    const { USERNAME, ANSWER, SECRET_HASH } = answers
+    requireExactly(answers, ['USERNAME', 'ANSWER'])
+    requireSecretHash(text(USERNAME), SECRET_HASH)
+    const key = sha256(text(input.Session))
+    const flow = flows.get(key)
+    flows.delete(key)
+    if (!flow || flow.username !== USERNAME || flow.expiresAtMs <= nowMs())
+      return refuse('NotAuthorizedException', 'Invalid session for the user, session can only be used once.')
+    const { answerCorrect } = await runCustom('VerifyAuthChallengeResponse', flow.username, {
+      privateChallengeParameters: flow.secrets,
+      challengeAnswer: ANSWER,
+    })
+    const result = { challengeName: 'CUSTOM_CHALLENGE', challengeResult: answerCorrect === true }
+    return nextOfCustom(flow.username, [...flow.history, result])
   }
 
   function findSession(refreshToken: string): Session | undefined {
@@ -370,6 +459,11 @@ export async function startCognito(options: CognitoOptions): Promise<CognitoDoub
       requireExactly(parameters, ['USERNAME', 'PASSWORD'])
       requireSecretHash(text(USERNAME), SECRET_HASH)
       return signIn(text(USERNAME), text(PASSWORD))
+    }
+    if (input.AuthFlow === 'CUSTOM_AUTH') {
+      requireExactly(parameters, ['USERNAME'])
+      requireSecretHash(text(USERNAME), SECRET_HASH)
+      return nextOfCustom(text(USERNAME), [])
     }
     if (input.AuthFlow === 'REFRESH_TOKEN_AUTH' || input.AuthFlow === 'REFRESH_TOKEN') {
       requireExactly(parameters, ['REFRESH_TOKEN'])
@@ -439,6 +533,15 @@ export async function startCognito(options: CognitoOptions): Promise<CognitoDoub
       members: authMembers,
       run: (input) => initiateAuth(input, undefined),
     },
+    AdminRespondToAuthChallenge: {
+      signed: true,
+      members: { UserPoolId: poolId, ...respondMembers },
+      run(input) {
+        requirePool(text(input.UserPoolId))
+        return respond(input)
+      },
+    },
+    RespondToAuthChallenge: { signed: false, members: respondMembers, run: respond },
     GetTokensFromRefreshToken: {
       signed: false,
       members: { RefreshToken: token, ClientId: clientId, ClientSecret: clientSecret },
@@ -636,6 +739,13 @@ const authMembers: Record<string, Member> = {
   AuthParameters: { type: 'map', optional: true },
 }
 
+const respondMembers: Record<string, Member> = {
+  ClientId: clientId,
+  ChallengeName: { type: 'string' },
+  Session: { type: 'string', min: 20, max: 2048 },
+  ChallengeResponses: { type: 'map' },
+}
+
 function parseInput(body: Buffer): Input {
   try {
     const input: unknown = JSON.parse(body.toString())
@@ -703,23 +813,36 @@ interface AccessTokenChanges {
   claimsToSuppress?: string[]
 }
 
-async function runTrigger(
+async function runPreToken(
   trigger: (event: unknown) => Promise<unknown>,
   event: object,
 ): Promise<AccessTokenChanges> {
+  const response = await runTrigger(trigger, 'PreTokenGeneration', event)
+  const details = response.claimsAndScopeOverrideDetails as
+    | { accessTokenGeneration?: AccessTokenChanges }
+    | undefined
+  return details?.accessTokenGeneration ?? {}
+}
+
+/** The response in a trigger's answer. */
+async function runTrigger(
+  trigger: (event: unknown) => Promise<unknown>,
+  name: string,
+  event: object,
+): Promise<Input> {
   let output: unknown
   try {
     output = await trigger(structuredClone(event))
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    refuse('UserLambdaValidationException', `PreTokenGeneration failed with error ${reason}.`)
+    refuse('UserLambdaValidationException', `${name} failed with error ${reason}.`)
   }
   // A round trip through JSON, as over the wire: values that JSON cannot hold are lost.
   const { response } = (output === undefined ? null : JSON.parse(JSON.stringify(output))) ?? {}
   if (typeof response !== 'object' || response === null) {
     refuse('InvalidLambdaResponseException', 'Unrecognizable lambda output')
   }
-  return response.claimsAndScopeOverrideDetails?.accessTokenGeneration ?? {}
+  return response
 }
 
 /** Claims that a trigger can neither set nor remove, in addition to the claims that every token has. */

@@ -105,6 +105,29 @@ test('POST /_local/jobs/renew runs what requests have started, while there is no
   expect((await local('POST /_local/jobs/send-mail')).body).toMatchObject({ failed: 0 })
 })
 
+test('POST /_local/mail/events: an address that bounced is suppressed, marked and gets no mail until its owner sets it again', async () => {
+  const person = newPerson()
+  await register(person)
+  await confirm(person)
+  const token = (await login(person)).body.accessToken
+  const read = async () => (await send(server, 'GET /v1/user', undefined, token)).body
+  const event = { to: person.email, event: 'bounce' }
+  expect((await local('POST /_local/mail/events', event)).body).toEqual({ mail: 'marked' })
+  expect(await read()).toMatchObject({ emailUndeliverable: true })
+  expect(await local('DELETE /_local/mail/suppressed')).toEqual(DONE)
+  const path = `PUT /rest/users/${person.username}`
+  expect((await send(server, path, { email: person.email }, token)).status).toBe(200)
+  expect(await read()).not.toHaveProperty('emailUndeliverable')
+  expect(await local('POST /_local/mail/events', { ...event, event: 'burst' })).toMatchObject({
+    status: 400,
+    body: { message: expect.stringMatching(/^There is no report burst\. There are: bounce, /) },
+  })
+  expect(await local('POST /_local/mail/events', { ...event, to: 'nobody@mail.example' })).toMatchObject({
+    status: 400,
+    body: { message: 'No mail was sent to nobody@mail.example.' },
+  })
+})
+
 describe('POST and DELETE /_local/{service}/faults', () => {
   test('dynamodb: every request that needs the table is unavailable until DELETE', async () => {
     expect(await local('POST /_local/dynamodb/faults', { fault: 'error-before' })).toEqual(DONE)

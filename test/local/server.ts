@@ -10,6 +10,7 @@ import { startGateway } from './gateway.ts'
 import { startLambda } from './lambda.ts'
 import type { Invocation } from './lambda-api.ts'
 import { lockFolder } from './lock.ts'
+import type { MailEvent } from './mail-events.ts'
 import { type Stack, startStack } from './stack.ts'
 import type { StripeDouble } from './stripe.ts'
 
@@ -18,6 +19,8 @@ export interface ServerOptions {
   port: number
   /** The folder for data. Without a folder everything is in memory. */
   dataFolder?: string | undefined
+  /** The frontend, if not the made-up one. */
+  appUrl?: string | undefined
   /** Whether jobs run at their rates. */
   schedule: boolean
   /** Whether changed sources are reloaded. */
@@ -52,9 +55,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     let api = ''
     // Invocations run at once, like the schedule; without a schedule they wait for POST /_local/jobs/renew.
     const onInvoke = ({ event }: Invocation) => void runJob(tasks.renew.file, event).catch(() => {})
+    const onMailEvent = (event: MailEvent) =>
+      void runJob(subscribers.noteMailEvent.file, event).catch(() => {})
     const stack = await startStack({
+      onMailEvent,
       nowMs: clock.nowMs,
       dataFolder,
+      appUrl: options.appUrl,
       onStep,
       apiUrl: () => api,
       ...(options.schedule && { onInvoke }),
@@ -136,6 +143,15 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
       stack.mail
         .messages(query.get('to') ?? undefined)
         .map(({ to, subject, text, sentAt }) => ({ to, subject, text, sentAt })),
+    'GET /_local/mail/senders': ({ query }) => stack.mail.senders(query.get('to') ?? ''),
+    'POST /_local/mail/events': ({ body }) => {
+      let event: MailEvent | undefined
+      orRefusal(() => {
+        event = stack.mail.report(String(body.to), String(body.event))
+      })
+      return runJob(subscribers.noteMailEvent.file, event)
+    },
+    'DELETE /_local/mail/suppressed': () => stack.mail.clearSuppressed(),
     'POST /_local/clock': ({ body }) => {
       if (!Number.isSafeInteger(body.advanceMs)) {
         throw new ControlError('advanceMs must be a whole number of milliseconds')
@@ -153,7 +169,9 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
       Promise.all(stack.lambda.take().map(({ event }) => runJob(tasks.renew.file, event))),
     'POST /_local/events': ({ body }) => {
       const detailType = body['detail-type']
-      const found = Object.values(subscribers).find((subscriber) => subscriber.detailType === detailType)
+      const found = Object.values(subscribers).find(({ detailTypes }) =>
+        detailTypes.some((known) => known === detailType),
+      )
       if (!found) throw new ControlError(`Nobody listens to the detail-type ${String(detailType)}`)
       const event = {
         version: '0',

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { startServer } from './server.ts'
+import { startStack } from './stack.ts'
 import { emptyState } from './stripe/state.ts'
 
 const folders: string[] = []
@@ -174,4 +175,20 @@ describe('STRIPE_SECRET_KEY', () => {
     expect(stripe).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
     await server.close()
   })
+})
+
+test('the stack mails in the name and from the sender of the environment, as a deployment would', async () => {
+  vi.stubEnv('APP_NAME', 'Acme')
+  vi.stubEnv('MAIL_FROM', 'Acme, Inc. <no-reply@acme.example>')
+  const named = await startStack({ nowMs: () => 0 })
+  await named.close()
+  expect(named.env).toMatchObject({ APP_NAME: 'Acme', MAIL_FROM: '"Acme, Inc." <no-reply@acme.example>' })
+  vi.stubEnv('MAIL_FROM', '')
+  const unnamed = await startStack({ nowMs: () => 0 })
+  await unnamed.close()
+  expect(unnamed.env.MAIL_FROM).toBe('Acme <no-reply@bursar.example>')
+  vi.stubEnv('MAIL_FROM', 'Acme')
+  await expect(startStack({ nowMs: () => 0 })).rejects.toThrow(/^MAIL_FROM has no valid e-mail address/)
+  vi.stubEnv('APP_NAME', 'Acme: API')
+  await expect(startStack({ nowMs: () => 0 })).rejects.toThrow(/^APP_NAME must be 1 to 40 characters/)
 })

@@ -5,7 +5,12 @@ import {
   DescribeTableCommand,
   DynamoDBClient,
 } from '@aws-sdk/client-dynamodb'
+import { systemClock } from '../../core/adapters/clock.ts'
+import { randomIds } from '../../core/adapters/ids.ts'
+import { openKeyring } from '../../core/adapters/keyring.ts'
+import { answerTrigger, type CustomAuthEvent } from '../../core/credentials/verified-sign-in.ts'
 import { tableDefinition } from '../../core/table/definition.ts'
+import { appNameOf, senderOf } from '../../functions/deploy/settings.ts'
 import type { Setting } from '../../functions/http/needs.ts'
 import { handler as preToken } from '../../functions/pre-token.ts'
 import { type CognitoDouble, startCognito } from './cognito.ts'
@@ -13,6 +18,7 @@ import { type DynamoDouble, startDynamo } from './dynamodb.ts'
 import { type KmsDouble, startKms } from './kms.ts'
 import { type Invocation, type LambdaApiDouble, startLambdaApi } from './lambda-api.ts'
 import { type MailDouble, startMail } from './mail.ts'
+import type { MailEvent } from './mail-events.ts'
 import { type StripeDouble, startStripe } from './stripe.ts'
 
 /** All services that the functions call, on loopback. */
@@ -40,14 +46,27 @@ export interface StackOptions {
   tableName?: string
   /** Whether Stripe's double delivers events only when asked to. */
   manualWebhooks?: boolean
+  /** The frontend: mails link to it, and passkeys belong to its host. */
+  appUrl?: string | undefined
   /** Runs a function that another one invokes. Without it such invocations wait in the double of Lambda. */
   onInvoke?: ((invocation: Invocation) => void) | undefined
+  /** Gets SES's events about messages that it suppressed. Without it they wait in the double. */
+  onMailEvent?: ((event: MailEvent) => void) | undefined
   /** Called before each part starts. */
   onStep?(step: string): void
 }
 
 const REGION = 'eu-west-1'
 const TABLE = 'bursar'
+
+/** The trigger of the custom flow. Its handler would read the environment of a container, which the pool has not. */
+const customAuth = (event: CustomAuthEvent, nowMs: () => number) => ({
+  ...event,
+  response: answerTrigger(
+    { keyring: openKeyring(ROOT_SECRET), ids: randomIds({ ...systemClock, nowMs }) },
+    event,
+  ),
+})
 
 /** A stage's name that `live.ts` refuses when deployed, like every value of the local stack. */
 const LOCAL_STAGE = 'Local0001'
@@ -61,6 +80,7 @@ const ROOT_SECRET = '10ca1'.repeat(13).slice(0, 64)
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const stripeKey = stripeTestKey(process.env.STRIPE_SECRET_KEY)
+  const names = namesOf(process.env)
   const parts: Part[] = []
   const close = async () => {
     await Promise.all(parts.map((part) => part.close()))
@@ -71,7 +91,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     return part
   }
   try {
-    return { ...(await startParts(options, stripeKey, started)), close }
+    return { ...(await startParts(options, stripeKey, names, started)), close }
   } catch (error) {
     await close()
     throw error
@@ -85,6 +105,7 @@ interface Part {
 async function startParts(
   options: StackOptions,
   stripeKey: string | undefined,
+  { appName, sender }: ReturnType<typeof namesOf>,
   /** Waits for a part and notes that the part has to be closed. */
   started: <P extends Part>(starting: Promise<P>) => Promise<P>,
 ): Promise<Omit<Stack, 'close'>> {
@@ -102,11 +123,12 @@ async function startParts(
       nowMs,
       region: REGION,
       preToken: (event) => preToken(event as never),
+      customAuth: async (event) => customAuth(event as CustomAuthEvent, nowMs),
       ...file('cognito.json'),
     }),
   )
   onStep('SES and KMS (doubles: mail stays here)')
-  const mail = await started(startMail({ nowMs, ...file('mail.json') }))
+  const mail = await started(startMail({ nowMs, onEvent: options.onMailEvent, ...file('mail.json') }))
   const kms = await started(startKms(file('kms.json')))
   const lambda = await started(startLambdaApi(options.onInvoke))
   const stripe =
@@ -127,8 +149,10 @@ async function startParts(
     USER_POOL_CLIENT_ID: cognito.clientId,
     USER_POOL_CLIENT_SECRET: cognito.clientSecret,
     JWKS_URI: cognito.jwksUri,
-    MAIL_FROM: 'Bursar <no-reply@bursar.example>',
-    APP_URL: 'https://app.bursar.example',
+    MAIL_FROM: sender,
+    MAIL_CONFIGURATION_SET: 'bursar-local',
+    APP_URL: options.appUrl ?? 'https://app.bursar.example',
+    APP_NAME: appName,
     KMS_KEY_ID: kms.keyId,
     RENEWAL_FUNCTION: 'bursar-local-jobs-renew',
     ROOT_SECRET,
@@ -136,6 +160,15 @@ async function startParts(
     ...stripeEnv(stripe, stripeKey),
   }
   return { dynamo, cognito, mail, kms, lambda, stripe, tableName, env }
+}
+
+/**
+ * The name and the sender with which the stack mails, as a deployment with the same settings would.
+ * @throws Error with a sentence that says what is wrong with `APP_NAME` or `MAIL_FROM`
+ */
+function namesOf({ APP_NAME, MAIL_FROM }: typeof process.env) {
+  const appName = appNameOf(APP_NAME)
+  return { appName, sender: senderOf(MAIL_FROM || '<no-reply@bursar.example>', appName).header }
 }
 
 /**

@@ -8,6 +8,8 @@ export interface StartOptions {
   schedule: boolean
   routes: boolean
   help: boolean
+  /** The frontend, if the environment names one. */
+  appUrl: string | undefined
 }
 
 const USAGE = 'npm run dev -- [--port 3000] [--data .local | :memory:] [--no-schedule] [--routes] [--help]'
@@ -27,6 +29,8 @@ Environment
 
   PORT                     the port, where --port is not given
   DYNAMODB_ENDPOINT        a DynamoDB to use instead of starting one, such as http://127.0.0.1:8000
+  APP_URL                  your frontend, such as http://localhost:5173, to which mails link and on which passkeys
+                           work; https://app.bursar.example without it
   STRIPE_SECRET_KEY        sk_test_… or rk_test_…: Stripe's test mode instead of the double
   STRIPE_WEBHOOK_SECRETS   whsec_… that \`npx stripe listen\` prints, to be given with STRIPE_SECRET_KEY; while
                            secrets rotate, two with a comma between
@@ -49,7 +53,19 @@ export function readOptions(args: string[], env: Record<string, string | undefin
     schedule: !values['no-schedule'],
     routes: values.routes,
     help: values.help,
+    appUrl: frontendIn(env),
   }
+}
+
+/** Browsers make no passkey for an IP address, so `localhost` is the local frontend's name. */
+function frontendIn({ APP_URL: text }: Record<string, string | undefined>): string | undefined {
+  if (!text) return undefined
+  const { protocol, hostname, href } = URL.canParse(text) ? new URL(text) : { href: '' }
+  const isPage = protocol === 'https:' || (protocol === 'http:' && hostname === 'localhost')
+  if (!isPage || /^[\d.]+$|:/.test(hostname ?? '')) {
+    throw new Error(`APP_URL ${text} is no page: set https://… or http://localhost:PORT. Usage: ${USAGE}`)
+  }
+  return href.replace(/\/+$/, '')
 }
 
 function parse(args: string[]) {

@@ -4,13 +4,14 @@ import { startServer } from './server.ts'
 import { HELP, readOptions } from './start-options.ts'
 
 async function main(): Promise<void> {
-  const { port, data, schedule, routes, help } = readOptions(process.argv.slice(2), process.env)
+  const { port, data, schedule, routes, help, appUrl } = readOptions(process.argv.slice(2), process.env)
   if (help) return console.log(HELP)
   console.log('Bursar starts on this machine; it needs no account, key or network.')
   const server = await startServer({
     port,
     dataFolder: data === ':memory:' ? undefined : data,
     schedule,
+    appUrl,
     reload: true,
     onStep: (step) => console.log(startingLine(step)),
   })

@@ -65,8 +65,8 @@ export function memoryTable(
         : [prefix, `${prefix}\uffff`]
       const inRange = sortKeys.between(pk, from, to)
       if (newestFirst) inRange.reverse()
-      const start = after === undefined ? 0 : inRange.indexOf(after.sk) + 1
-      const page = inRange.slice(start, limit === undefined ? undefined : start + limit)
+      const isAfter = (sk: string) => !after || (newestFirst ? sk < after.sk : sk > after.sk)
+      const page = inRange.filter(isAfter).slice(0, limit)
       return page.map((sk) => stored(found({ pk, sk }) ?? {}))
     },
     async put(item, condition) {

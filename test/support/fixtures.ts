@@ -152,6 +152,7 @@ function openBackstage(stack: Stack, live: Ports, table: Table): Backstage {
     identity: vaultOf(stack, live.identity),
     mail: {
       appUrl: live.mail.appUrl,
+      appName: live.mail.appName,
       async send(email) {
         newestText = email.text
         stack.mail.add(email)

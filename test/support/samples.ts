@@ -9,6 +9,7 @@ import type { App } from './app.ts'
 import { ADDRESS, shown, signUpFor } from './buyers.ts'
 import { loseFactors, recoveryCode } from './credentials.ts'
 import { defaultKey as applicationKey } from './keys.ts'
+import { answerOf, newPasskey, withPasskey } from './passkeys.ts'
 import { newPerson, type SignedInPerson } from './people.ts'
 import { bodyOf, cardOnFile, newEvent, signed, stripeOf } from './stripe.ts'
 
@@ -47,6 +48,20 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     const { username, email } = newPerson()
     return { path: { username: person.username }, body: { username, email } }
   },
+  'v1.addPasskey': async (app, person) => ({
+    body: { name: 'sample', passkey: await newPasskey(app, person) },
+  }),
+  'v1.passkeyLogin': async (app, person) => {
+    const passkey = await answerOf(app, await withPasskey(app, person))
+    return { body: { passkey } }
+  },
+  'v1.removePasskey': async (app, person) => ({
+    path: { id: (await withPasskey(app, person)).passkeyId },
+  }),
+  'v1.renamePasskey': async (app, person) => ({
+    path: { id: (await withPasskey(app, person)).passkeyId },
+    body: { name: 'renamed' },
+  }),
   'v1.activate': async (app) => {
     const person = newPerson()
     await app.register(person)
@@ -84,6 +99,8 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     await loseFactors(app, person, Date.now() - 72 * HOUR_MS)
     return { body: { code: await recoveryCode(app, person.email), password: 'Other123!' } }
   },
+  'v1.deleteUser': () => ({ body: { units: 'forfeit' } }),
+  'v1.exportUser': () => ({ body: { cursor: Buffer.from('#PROFILE').toString('base64url') } }),
   'v1.getInvoice': async (app, person) => {
     await withBundle(app, person)
     const [invoice] = await shown(app, person, '/v1/invoice/list')
@@ -97,7 +114,8 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
   'v1.listInvoices': () => ({ query: { limit: '10', cursor: 'f'.repeat(24) } }),
   'v1.listLedger': () => ({ query: { limit: '10', cursor: '0' } }),
   'v1.login': (_, { email, password }) => ({ body: { email, password } }),
-  'v1.logout': () => ({ body: { everywhere: true } }),
+  'v1.endSession': async (app, person) => ({ path: { id: await otherSession(app, person) } }),
+  'v1.logout': (_, { refreshToken }) => ({ body: { everywhere: true, refreshToken } }),
   'v1.refresh': (_, { refreshToken }) => ({ body: { refreshToken } }),
   'v1.removeTwoFactor': async (app, person) => {
     const json = { code: await enrolled(app, person) }
@@ -150,6 +168,13 @@ async function withBundle(app: App, person: SignedInPerson): Promise<void> {
   if (status !== 204) throw new Error(`signing up for a bundle answered ${status}`)
 }
 
+/** Signs in once more. @returns the id of that session. */
+async function otherSession(app: App, person: SignedInPerson): Promise<string> {
+  await app.login(person)
+  const sessions = await shown(app, person, '/v1/auth/sessions')
+  return sessions.find(({ current }: { current: boolean }) => !current).id
+}
+
 async function newKey(app: App, { accessToken: token }: SignedInPerson): Promise<string> {
   const { body } = await app.request('POST', '/v1/keys', { token, json: { name: 'sample' } })
   return body.id
@@ -163,8 +188,8 @@ async function enrolled(app: App, { accessToken: token }: SignedInPerson): Promi
 
 /** The access token or application key that a row needs in the Authorization header, if any. */
 export async function tokenOf(app: App, row: Placed, person: SignedInPerson): Promise<string | undefined> {
-  if (row.auth === 'public') return undefined
-  return row.auth === 'account' ? person.accessToken : applicationKey(app, person)
+  if (row.auth === 'public' && !row.token) return undefined
+  return row.auth !== 'key' ? person.accessToken : applicationKey(app, person)
 }
 
 export const rowKey = (row: Placed): string => `${row.dialect}.${row.name}`

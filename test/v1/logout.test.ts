@@ -1,6 +1,9 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
 import { startApp } from '../support/app.ts'
 import { sessionStatuses } from '../support/credentials.ts'
+import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
 
@@ -81,4 +84,76 @@ test('503: while the database is down the session stays live', async () => {
   app.stack.dynamo.clearFaults()
   expect([status, body.type]).toEqual([503, 'urn:bursar:problem:temporarily_unavailable'])
   expect([await accountStatus(person), await refreshStatus(person)]).toEqual([200, 200])
+})
+
+describe('with a refresh token', () => {
+  const MINUTE_MS = 60_000
+  const out = (refreshToken: unknown, more: object = {}, token?: string) =>
+    app.request('POST', '/v1/auth/logout', { json: { refreshToken, ...more }, token })
+  const problem = ({ status, body }: TestAnswer) => [status, body?.type?.split(':').at(-1)]
+
+  test('204: it needs no access token, and ends its session and no other', async () => {
+    const mine = await app.signUp()
+    const other = await app.login(mine)
+    expect((await out(mine.refreshToken)).status).toBe(204)
+    expect(await sessionStatuses(app, mine)).toEqual([401, 401])
+    expect(await sessionStatuses(app, other)).toEqual([200, 200])
+    expect((await out(mine.refreshToken)).status).toBe(204)
+  })
+
+  test.each([
+    ['expired', 15 * MINUTE_MS, async ({ accessToken }: { accessToken: string }) => accessToken],
+    ['garbled', 0, async () => 'a.b.c'],
+    ['another account’s', 0, async () => (await app.signUp()).accessToken],
+  ])('204: an access token that is %s does not matter', async (_, laterMs, other) => {
+    const mine = await app.signUp()
+    const token = await other(mine)
+    app.advance(laterMs)
+    expect((await out(mine.refreshToken, {}, token)).status).toBe(204)
+    expect((await sessionStatuses(app, mine))[1]).toBe(401)
+  })
+
+  test('204: everywhere ends every session of its account', async () => {
+    const mine = await app.signUp()
+    const other = await app.login(mine)
+    expect((await out(mine.refreshToken, { everywhere: true })).status).toBe(204)
+    expect(await sessionStatuses(app, other)).toEqual([401, 401])
+    const later = await app.login(mine)
+    expect(problem(await out(mine.refreshToken, { everywhere: true }))).toEqual([401, 'session_ended'])
+    expect(await sessionStatuses(app, later)).toEqual([200, 200])
+  })
+
+  test('204: of a suspended account, whose session does not live again afterwards', async () => {
+    const mine = await app.signUp()
+    const { table } = await app.ports()
+    const set = (status: string) => table.update(keys.profile(mine.accountId), expr`SET #status = ${status}`)
+    await set('suspended')
+    expect((await out(mine.refreshToken)).status).toBe(204)
+    await set('active')
+    expect(await sessionStatuses(app, mine)).toEqual([401, 401])
+  })
+
+  test('401: unknown, and an access token in its place', async () => {
+    const mine = await app.signUp()
+    for (const token of ['x', 'a.b.c', `${mine.refreshToken}x`, mine.accessToken, 'ü'])
+      expect(problem(await out(token))).toEqual([401, 'session_ended'])
+    expect(await sessionStatuses(app, mine)).toEqual([200, 200])
+  })
+
+  test('401: an expired access token alone is not told that its session was ended', async () => {
+    const mine = await app.signUp()
+    app.advance(15 * MINUTE_MS)
+    const answer = await logout(mine.accessToken)
+    expect(problem(answer)).toEqual([401, 'token_expired'])
+    expect(answer.headers.get('www-authenticate')).toBe('Bearer error="invalid_token"')
+    expect(await refreshStatus(mine)).toBe(200)
+  })
+
+  test('401: neither token', async () => {
+    for (const options of [{}, { token: 'garbage' }, { token: '' }, { json: {} }]) {
+      const answer = await app.request('POST', '/v1/auth/logout', options)
+      expect(problem(answer)).toEqual([401, 'unauthorized'])
+      expect(answer.headers.get('www-authenticate')).toBe('Bearer')
+    }
+  })
 })

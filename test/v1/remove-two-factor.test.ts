@@ -99,7 +99,7 @@ test('429: after five wrong codes the right one and every recovery code are refu
 })
 
 test.each([
-  ['no code', undefined, 'is required'],
+  ['no code', undefined, 'is required, or passkey in its place'],
   ['five digits', '12345', 'must be a 6-digit code or a recovery code'],
   ['a number', 123456, 'must be of type string'],
 ])('400: %s, and two factors stay on', async (_, code, message) => {

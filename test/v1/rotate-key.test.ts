@@ -91,14 +91,14 @@ test('200: after repeated rotations only the newest key works', async () => {
 })
 
 test.each(['default', 'further'])(
-  '409: ten concurrent rotations of a %s key leave one that works, and it was shown',
+  '200: ten concurrent rotations of a %s key leave one that works, and it was shown',
   async (kind) => {
     const person = await app.signUp()
     const { id } = kind === 'default' ? { id: kind } : await createKey(app, person)
     const answers = await Promise.all(Array.from({ length: 10 }, () => rotate(person, id)))
-    const shown = answers.filter(({ status }) => status === 200).map(({ body }) => body.key)
-    for (const answer of answers.filter(({ status }) => status !== 200)) refused(answer, 'conflict')
-    expect(await liveKeys(app, person, shown)).toHaveLength(1)
+    expect(answers.map(({ status }) => status)).toEqual(Array(10).fill(200))
+    const shown = new Set(answers.map(({ body }) => body.key))
+    expect(await liveKeys(app, person, [...shown])).toHaveLength(1)
     expect(Object.keys(await liveHashes(app, person))).toHaveLength(kind === 'default' ? 1 : 2)
   },
 )

@@ -1,0 +1,250 @@
+import { usesBySlot } from '../quota/day-snapshot.ts'
+import { DAY_PREFIX } from '../table/keys.ts'
+import type { Item } from '../table/table.ts'
+import { DAY_MS } from '../time.ts'
+
+/** An attribute to show: its name, or the name of an object with the names inside it. */
+type Shown = string | readonly [name: string, inner: readonly string[]]
+
+/** How the items of one kind appear in an export. */
+export interface ExportedKind {
+  /** Beginning of the sort keys. */
+  prefix: string
+  section: string
+  shows: readonly Shown[]
+  /** Attributes that are left out, each with the reason. Index and key attributes are left out everywhere. */
+  omits?: Readonly<Record<string, string>>
+  /** Values that are not an attribute of their own. */
+  adds?(item: Item): Item
+  /** The entries of a section that has several in one item. */
+  each?(item: Item): Item[]
+}
+
+const SECRET = 'A secret: whoever has it can get into the account.'
+const MARK = 'A mark by which Bursar recognises a repeated request. It says nothing outside Bursar.'
+const FENCE = 'A number that only counts writes, so that no write undoes another one.'
+
+/** What follows the kind in a sort key. */
+const idOf = ({ sk }: Item): string => String(sk).slice(String(sk).indexOf('#') + 1)
+
+/**
+ * Every kind of item in an account's partition. An attribute of a later version is in no export until it has its
+ * place here; `test/v1/export-user.test.ts` holds that each has one.
+ */
+export const exportedKinds: readonly ExportedKind[] = [
+  {
+    prefix: '#PROFILE',
+    section: 'profile',
+    shows: [
+      ...['id', 'username', 'email', 'emailVerified', 'pendingEmail', 'name', 'status', 'address'],
+      ...[
+        'renamedFrom',
+        'emailChangesMs',
+        'exportsMs',
+        'createdAtMs',
+        'updatedAtMs',
+        'lastLoginAtMs',
+        'devices',
+      ],
+      ...['twofaTriedAtMs', 'defaultKeyAtMs', 'keyCount', 'flags', 'customerId', 'openHold', 'cardTriesMs'],
+      ...['chargeDeclinesMs', 'cardChangedAtMs', 'bundle', 'openPurchase', 'renewal', 'renewalBundle'],
+      ...['monthlyCapCents', 'maxRenewalsPerHour', 'maxRenewalsPerDay', 'renewed', 'owed', 'paid'],
+      ...['balanceCents', 'ledgerSeq', 'recovery', 'recoveriesMs', 'recoveredFrom', 'holderEmail'],
+      ['lastProof', ['cardId', 'atMs']],
+      ['lastPurchase', ['id', 'outcome', 'atMs']],
+    ],
+    omits: {
+      totp: SECRET,
+      totpPending: SECRET,
+      defaultKey: `${SECRET} GET /v1/user shows it.`,
+      confirmCode: SECRET,
+      changeCode: SECRET,
+      resetCode: SECRET,
+      recoveryCode: SECRET,
+      restoredBy: MARK,
+      twofaOffBy: MARK,
+      attempt: MARK,
+      request: MARK,
+      fingerprint: MARK,
+      generation: FENCE,
+      keysReplacedIn: FENCE,
+      nextKeySlot: FENCE,
+      twofaTries: 'A count of wrong codes, which would tell somebody who guesses how many tries are left.',
+      changingUntilMs: 'Set for seconds, while a password changes.',
+      eraseAtMs: 'An account that will be erased exports nothing.',
+    },
+    adds: ({ totp }) => ({ twofa: totp !== undefined }),
+  },
+  {
+    prefix: '#PROFILE',
+    section: 'sessions',
+    shows: ['sinceMs', 'provedMs', 'seenMs', 'device'],
+    omits: { provedBy: MARK },
+    each: ({ sessions }) => Object.values(sessions as Record<string, Item>),
+  },
+  {
+    prefix: '#QUOTA',
+    section: 'units',
+    shows: [],
+    omits: {
+      h: `A hash of an application key. ${SECRET}`,
+      a: MARK,
+      s: FENCE,
+      m: FENCE,
+      g: FENCE,
+      o: FENCE,
+      e: FENCE,
+      k: FENCE,
+      j: FENCE,
+      n: FENCE,
+      r: FENCE,
+      x: 'An active account has none.',
+    },
+    adds: (counter) => ({
+      left: Number(counter.l) + Number(counter.f),
+      used: counter.u,
+      dayMs: Number(counter.d) * DAY_MS,
+      bundleUnits: counter.q,
+      renewsBelow: counter.b,
+      renewalBundleUnits: counter.w,
+      usedByKeySlot: usesBySlot(counter),
+    }),
+  },
+  {
+    prefix: '#CUSTOMER',
+    section: 'stripeCustomer',
+    shows: [
+      ...['id', 'email', 'name', 'phone', 'description', 'address', 'defaultCardId', 'balanceCents'],
+      ...['currency', 'delinquent', 'invoicePrefix', 'livemode', 'createdMs'],
+    ],
+    omits: { version: FENCE },
+  },
+  {
+    prefix: 'CARD#',
+    section: 'cards',
+    shows: ['cardId', 'card', 'removing', 'noticed', 'declined', 'reason', 'closed', 'restsUntilMs', 'ttl'],
+    omits: { version: FENCE },
+  },
+  {
+    prefix: 'NUMBER#',
+    section: 'cardNumbers',
+    shows: ['declinesMs', 'closed', 'signals', 'ttl'],
+    omits: { version: FENCE },
+    adds: (item) => ({ fingerprint: idOf(item) }),
+  },
+  {
+    prefix: 'HOLD#',
+    section: 'cardVerifications',
+    shows: [
+      ...['id', 'purpose', 'state', 'asked', 'cardId', 'customerId', 'amountCents', 'currency', 'address'],
+      ...['cardFingerprint', 'paymentId', 'renews', 'createdAtMs', 'ttl'],
+    ],
+    omits: { keyed: MARK, accountId: 'It is in the profile.' },
+  },
+  {
+    prefix: 'LEDGER#',
+    section: 'ledger',
+    shows: ['seq', 'atMs', 'kind', 'units', 'amountCents', 'currency', 'purchaseId', 'size'],
+  },
+  {
+    prefix: 'PURCHASE#',
+    section: 'purchases',
+    shows: [
+      ...[
+        'id',
+        'kind',
+        'state',
+        'bundle',
+        'units',
+        'amountCents',
+        'currency',
+        'customerId',
+        'asked',
+        'cardId',
+      ],
+      ...['cardFingerprint', 'address', 'receiptEmail', 'paymentId', 'promised', 'createdAtMs', 'cycle'],
+      ...['paidAtMs', 'ledgerSeq', 'finished', 'brand', 'last4', 'receiptUrl', 'receiptAtMs'],
+      ...['refundedCents', 'disputedCents', 'returnedUnits', 'returnedCents', 'ttl'],
+    ],
+    omits: { fingerprint: MARK, accountId: 'It is in the profile.' },
+  },
+  {
+    prefix: 'INVOICE#',
+    section: 'invoices',
+    shows: ['id', 'amountCents', 'currency', 'paidAtMs', 'refundedCents', 'disputedCents'],
+  },
+  {
+    prefix: DAY_PREFIX,
+    section: 'usage',
+    shows: [],
+    adds: (item) => ({ startMs: Number(idOf(item)) * DAY_MS, usedUntilThen: item.u, usedByKeySlot: item.c }),
+  },
+  {
+    prefix: 'KEY#',
+    section: 'keys',
+    shows: ['id', 'name', 'slot', 'prefix', 'last4', 'createdAtMs'],
+  },
+  { prefix: 'REVOKED#', section: 'revokedKeys', shows: ['ttl'], adds: (item) => ({ id: idOf(item) }) },
+  {
+    prefix: 'NOTICE#',
+    section: 'notices',
+    shows: ['id', 'messageType', 'message', 'createdAtMs'],
+  },
+  { prefix: 'RECOVERY', section: 'recoveryReminders', shows: ['beganAtMs', 'daysTold'] },
+  {
+    prefix: 'MAIL#',
+    section: 'mails',
+    shows: ['to', 'template', 'values', 'heldAtMs', 'isLimited', 'failures', 'ttl'],
+    omits: { codeLookup: SECRET, accountId: 'It is in the profile.' },
+    adds: (item) => ({ id: idOf(item) }),
+  },
+]
+
+/** Requests by anyone for mails to the address. They are not in the partition: their key is the address. */
+export const mailRequestKind: ExportedKind = {
+  prefix: '#ASK',
+  section: 'mailRequests',
+  shows: ['purpose', 'email', 'sentAtMs', 'ttl'],
+}
+
+/** Kinds that no export shows, each with what is in it and the reason. */
+export const omittedKinds: readonly { prefix: string; section: string; why: string }[] = [
+  { prefix: 'REQUEST#', section: 'requests', why: `Digests of Idempotency-Keys, for 48 hours. ${MARK}` },
+  { prefix: 'SPENT#', section: 'spentIds', why: `Digests of request ids, for 4 days. ${MARK}` },
+  { prefix: 'SPENTID#', section: 'spentIds', why: `Digests of request ids, for 4 days. ${MARK}` },
+]
+
+/** What is stored about a person in places that no export reads. */
+export const storedElsewhere: readonly { where: string; what: string }[] = [
+  {
+    where: 'Look-ups of the same table',
+    what: 'The account id under the e-mail address and a new one that waits to be confirmed, the username, the customer id, the payments’ ids and a hash of the default key, and under mailed codes until they expire. All are in the sections, apart from keys and codes, which are secrets.',
+  },
+  {
+    where: 'Stripe',
+    what: 'Your name, e-mail address, billing address and cards, of which stripeCustomer and cards are our copies; and your payments with their receipts, which Stripe keeps as its own records.',
+  },
+  {
+    where: 'Amazon Cognito',
+    what: 'The account id, your password in a form that nobody can read, and the tokens of your sessions. No name and no address.',
+  },
+  {
+    where: 'Logs',
+    what: 'The account id, with the time and the outcome of each request. No name and no address.',
+  },
+]
+
+/** What an export shows of an item: one entry of the section, or several. */
+export function exportedEntries({ shows, adds, each }: ExportedKind, item: Item): Item[] {
+  if (each) return each(item).map((entry) => shownOf(shows, entry))
+  return [{ ...shownOf(shows, item), ...adds?.(item) }]
+}
+
+function shownOf(shows: readonly Shown[], item: Item): Item {
+  const shown = shows.flatMap((each) => {
+    const [name, inner] = typeof each === 'string' ? [each, undefined] : each
+    const value = item[name]
+    return value === undefined ? [] : [[name, inner ? shownOf(inner, value as Item) : value] as const]
+  })
+  return Object.fromEntries(shown)
+}

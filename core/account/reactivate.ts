@@ -1,0 +1,49 @@
+import { announce } from '../notifications/security.ts'
+import type { Deps } from '../ports.ts'
+import { renewalDue } from '../quota/renewal-call.ts'
+import { type Expression, expr, join } from '../table/expression.ts'
+import { dueAt, keys } from '../table/keys.ts'
+import type { Write } from '../table/table.ts'
+import type { Profile } from './account.ts'
+
+/**
+ * What every write contains that makes a deactivated account active again, whoever proves to be its owner: consumes
+ * are allowed, the job renews a bundle that ran out meanwhile, a deletion is undone, and the owner is told. For an
+ * active account it changes nothing and tells nobody.
+ * @returns assignments, what to remove, and the condition for the profile; and the other writes of its transaction.
+ */
+export function reactivate(
+  deps: Deps,
+  account: Profile,
+): { set: Expression[]; remove: Expression[]; unchanged: Expression; writes: Write[] } {
+  const { id, bundle, status, eraseAtMs, emailVerified } = account
+  const active = expr`#status = ${'active'}, #updatedAtMs = ${deps.clock.nowMs()}`
+  const unblock =
+    bundle === undefined ? expr`REMOVE #x` : join([expr`SET `, renewalDue(deps, id), expr` REMOVE #x`], '')
+  const unblocked: Write = { update: keys.quota(id), set: unblock }
+  if (eraseAtMs === undefined)
+    return {
+      set: [active],
+      remove: [],
+      unchanged: expr`attribute_not_exists(#eraseAtMs)`,
+      writes: [unblocked, ...(status === 'active' ? [] : announce(deps, account, 'restored'))],
+    }
+  const due = emailVerified ? dueAgain(deps, account) : { set: [], remove: [] }
+  return {
+    set: [active, ...due.set],
+    remove: [expr`#eraseAtMs`, ...due.remove],
+    // Of two requests that restore the account one tells its owner.
+    unchanged: expr`#eraseAtMs = ${eraseAtMs}`,
+    writes: [unblocked, ...announce(deps, account, 'deletion-undone')],
+  }
+}
+
+/**
+ * The deletion took the place of other work for which the profile was due: a change of the name that the provider's
+ * customer had not followed yet. An account that nobody has confirmed stays due to lapse.
+ */
+function dueAgain(deps: Deps, { id, customerId }: Profile): { set: Expression[]; remove: Expression[] } {
+  if (customerId === undefined) return { set: [], remove: [expr`#due, #dueAtMs`] }
+  const { due, dueAtMs } = dueAt('CUSTOMER', id, deps.clock.nowMs())
+  return { set: [expr`#due = ${due}, #dueAtMs = ${dueAtMs}`], remove: [] }
+}

@@ -1,0 +1,83 @@
+import { type Account, readAccount, renewalStateOf, renewsItself } from '../account/account.ts'
+import { emailKey } from '../account/fields.ts'
+import { type CodePurpose, isCodeAlive } from '../credentials/codes.ts'
+import type { Deps } from '../ports.ts'
+import { isLowQuota } from '../quota/thresholds.ts'
+import type { MailTemplate } from './mails.ts'
+import type { QueuedMail } from './queued-mail.ts'
+import { holdsMailBack } from './undeliverable.ts'
+
+/** Why a queued mail is not sent. */
+type DropReason = 'expired' | 'no account' | 'code ended' | 'no longer true' | 'undeliverable'
+
+/**
+ * A queued mail as it is true now, or why it is not sent: its time is over, its code has ended or was superseded,
+ * its news is no longer so, or its address gets no mail. The one place that decides this, for every mail that the
+ * job `send-mail` sends; a request sends only what it has just written. One read, and one more for a mail with a
+ * code.
+ */
+export async function currentMail(
+  deps: Deps<'table'>,
+  mail: QueuedMail,
+): Promise<QueuedMail | { dropped: DropReason }> {
+  const nowMs = deps.clock.nowMs()
+  if (mail.ttl * 1000 <= nowMs) return { dropped: 'expired' }
+  const account = await readAccount(deps, mail.accountId)
+  if (!account) return { dropped: 'no account' }
+  const { codeLookup } = mail
+  const hasCode = codeLookup !== undefined
+  if (hasCode && !(await isCodeAlive(deps, account, mail.template as CodePurpose, codeLookup)))
+    return { dropped: 'code ended' }
+  const current = (NEWS[mail.template] ?? ((_, same) => same))(account, mail)
+  if (!current) return { dropped: 'no longer true' }
+  return holdsMailBack(account, current.to, hasCode, nowMs) ? { dropped: 'undeliverable' } : current
+}
+
+/** The mail as it is true now; undefined if it no longer is. */
+type Renew = (account: Account, mail: QueuedMail) => QueuedMail | undefined
+
+/** News for the account's holder goes to the address that the account has now, and to no former one. */
+const toOwner = ({ email }: Account, mail: QueuedMail): QueuedMail => ({ ...mail, to: email })
+
+/**
+ * How mails without a code age. A template that is not here says what has happened, to a chosen address, and stays
+ * true.
+ */
+const NEWS: Partial<Record<MailTemplate, Renew>> = {
+  'email-is-changing': ({ pendingEmail, email }, mail) =>
+    pendingEmail !== undefined && emailKey(mail.to) === emailKey(email) ? mail : undefined,
+  'low-quota': lowQuota,
+  // Whoever stops or finishes a recovery has another mail that says so.
+  recovery: (account, mail) =>
+    account.recovery?.beganAtMs === mail.values.recovery?.beganAtMs ? toOwner(account, mail) : undefined,
+  renewed: toOwner,
+  // Its link leads to a payment that waits for its customer.
+  'renewal-action': (account, mail) =>
+    account.openPurchase === mail.values.purchaseId ? toOwner(account, mail) : undefined,
+  'renewal-declined': ofState,
+  'renewal-state': ofState,
+}
+
+/**
+ * That somebody switched auto-renewal on or off stays true. What keeps it from renewing asks its owner to act, and is
+ * told only while it lasts; a hold is another one after a time, with a link of its own.
+ */
+function ofState(account: Account, mail: QueuedMail): QueuedMail | undefined {
+  const { news } = mail.values
+  const isDone = news === undefined || news.state === 'on' || news.state === 'off'
+  const lasts = news?.state === renewalStateOf(account)
+  const isSameHold = mail.heldAtMs === undefined || mail.heldAtMs === account.renewal?.heldAtMs
+  return isDone || (lasts && isSameHold) ? toOwner(account, mail) : undefined
+}
+
+/** What little is left may have been refilled since; and it is no news for an owner who wants none. */
+function lowQuota(account: Account, mail: QueuedMail): QueuedMail | undefined {
+  const { quota, flags, status } = account
+  if (status !== 'active' || !flags.lowQuotaNotification) return undefined
+  const isRefilled = quota !== undefined && !isLowQuota(quota.left, quota.size)
+  const { renewed, ...values } = mail.values
+  // Only a mail that announces a charge says what renewals have charged.
+  const announces = !isRefilled && renewed !== undefined && renewsItself(account)
+  const since = isRefilled ? 'refilled' : values.since === 'refilled' ? undefined : values.since
+  return toOwner(account, { ...mail, values: { ...values, since, ...(announces && { renewed }) } })
+}

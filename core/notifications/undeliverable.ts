@@ -1,0 +1,60 @@
+import type { Profile } from '../account/account.ts'
+import { emailKey } from '../account/fields.ts'
+import { type Expression, expr } from '../table/expression.ts'
+import { DAY_MS } from '../time.ts'
+
+/** The name of the tag by which an event about a mail finds its account. */
+export const ACCOUNT_TAG = 'account'
+
+type Marks = NonNullable<Profile['undeliverable']>
+
+/** What the account says about the delivery of its mail. */
+type Marked = Pick<Profile, 'email' | 'undeliverable'>
+
+/** SES takes only ASCII before the @. */
+const isUnsupported = (address: string): boolean => /[^\x20-\x7e].*@/u.test(address)
+
+/** Whether mail to the account's own address does not arrive, as far as is known. */
+export const isUndeliverable = ({ email, undeliverable = {} }: Marked): boolean =>
+  isUnsupported(email) || Object.hasOwn(undeliverable, emailKey(email))
+
+/** After this time a person's request for a code may find out whether an address that bounced works again. */
+const CODE_AGAIN_MS = DAY_MS
+
+/**
+ * Whether mail to an address of the account is held back. A complaint holds until the owner sets an address or
+ * confirms a code. What bounced is tried again after a day, if somebody asks for a code: the owner may have no
+ * other way in.
+ */
+export function holdsMailBack(
+  { undeliverable = {} }: Pick<Profile, 'undeliverable'>,
+  address: string,
+  hasCode: boolean,
+  nowMs: number,
+): boolean {
+  if (isUnsupported(address)) return true
+  const mark = undeliverable[emailKey(address)]
+  if (!mark) return false
+  return mark.reason === 'complained' || !hasCode || nowMs < mark.atMs + CODE_AGAIN_MS
+}
+
+/**
+ * What the profile's update contains once the owner has set an address or confirmed a code that arrived: mail goes
+ * there again, and a late bounce of an earlier mail no longer counts.
+ * @param kept the marks that stay; none if the account's own address is known to work.
+ */
+export function trustAddress(
+  nowMs: number,
+  kept: Profile['undeliverable'] = {},
+): { set: Expression[]; remove: Expression[] } {
+  const since = expr`#addressSinceMs = ${nowMs}`
+  return Object.keys(kept).length > 0
+    ? { set: [since, expr`#undeliverable = ${kept}`], remove: [] }
+    : { set: [since], remove: [expr`#undeliverable`] }
+}
+
+/** The marks of an account without that of one address. */
+export function marksWithout({ undeliverable = {} }: Pick<Profile, 'undeliverable'>, address: string): Marks {
+  const key = emailKey(address)
+  return Object.fromEntries(Object.entries(undeliverable).filter(([each]) => each !== key))
+}

@@ -1,0 +1,8 @@
+import { renamePasskey } from '../../core/credentials/passkeys.ts'
+import { endpoint } from '../http/endpoint.ts'
+import { listedPasskey } from '../http/passkey-shapes.ts'
+import { v1 } from './routes.ts'
+
+export const handler = endpoint(v1.renamePasskey, async ({ body, caller, deps, path }) =>
+  listedPasskey(await renamePasskey(deps, caller, path.id, body.name)),
+)
