@@ -56,6 +56,7 @@ export type ErrorCode =
   | 'webhook_refused'
   // quota
   | 'quota_exhausted'
+  | 'reservation_ended'
   // purchases
   | 'bundle_held'
   | 'no_bundle'
@@ -84,6 +85,10 @@ export class DomainError extends Error {
   readonly retryAfterSeconds: number | undefined
   /** The secret with which the customer finishes 3-D Secure. The caller sees it; it is never logged. */
   readonly clientSecret: string | undefined
+  /** Further members of the answer, such as the units left. */
+  readonly members: Record<string, unknown>
+  /** Whether an earlier copy of the request got this answer, and this one has done nothing. */
+  readonly replayed: boolean
 
   constructor(
     code: ErrorCode,
@@ -91,7 +96,9 @@ export class DomainError extends Error {
       detail?: string | undefined
       fields?: FieldError[]
       retryAfterSeconds?: number
-      clientSecret?: string
+      clientSecret?: string | undefined
+      members?: Record<string, unknown>
+      replayed?: boolean | undefined
       cause?: unknown
     } = {},
   ) {
@@ -100,6 +107,8 @@ export class DomainError extends Error {
     this.fields = options.fields ?? []
     this.retryAfterSeconds = options.retryAfterSeconds
     this.clientSecret = options.clientSecret
+    this.members = options.members ?? {}
+    this.replayed = options.replayed === true
   }
 
   /** The explanation for the caller beyond the code's title, if there is one. */

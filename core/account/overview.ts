@@ -22,6 +22,8 @@ export interface AccountOverview {
   recoveryFinishesAtMs: number | undefined
   /** The default application key: in plain text for a recent session, else by its first and last characters. */
   defaultKey: string
+  /** Units left, those used in all, and those of open reservations. */
+  usage: { left: number; used: number; reserved: number }
   /**
    * The account's bundle, with the units left on the account and the price of one more bundle, in the minor
    * unit of `currency`; without a price if the bundle is no longer sold.
@@ -54,6 +56,11 @@ export const describeAccount = (
     showsKey && account.emailVerified
       ? readDefaultKey(deps, account)
       : maskedKey(readDefaultKey(deps, account)),
+  usage: {
+    left: account.quota?.left ?? 0,
+    used: account.quota?.used ?? 0,
+    reserved: account.quota?.held ?? 0,
+  },
   bundle: bundleHeld(account),
   currency: CURRENCY,
   renewal: renewalStatus(account),

@@ -1,4 +1,12 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto'
 import type { Keyring } from '../ports.ts'
 
 const NONCE_BYTES = 12
@@ -19,8 +27,7 @@ export function openKeyring(rootSecret: string): Keyring {
   return {
     mac: (purpose, ...parts) => createHmac('sha256', keyFor('mac', purpose)).update(framed(parts)).digest(),
     seal(purpose, context, plaintext) {
-      if (!plaintext.isWellFormed())
-        throw new Error('The text has a lone surrogate, which sealing would change.')
+      if (!plaintext.isWellFormed()) throw new Error('Sealing would change a lone surrogate.')
       const nonce = randomBytes(NONCE_BYTES)
       const cipher = createCipheriv('aes-256-gcm', keyFor('seal', purpose), nonce)
       cipher.setAAD(framed([purpose, context]))
@@ -68,13 +75,14 @@ function framed(parts: string[]): Buffer {
   )
 }
 
-function derivedKeys(root: Buffer): (use: 'mac' | 'seal', purpose: string) => Buffer {
-  const keys = new Map<string, Buffer>()
+/** The keys are KeyObjects, because preparing a Buffer as a key takes longer than a MAC. */
+function derivedKeys(root: Buffer): (use: 'mac' | 'seal', purpose: string) => KeyObject {
+  const keys = new Map<string, KeyObject>()
   return (use, purpose) => {
     const info = `bursar:${use}:${purpose}`
     const known = keys.get(info)
     if (known) return known
-    const key = Buffer.from(hkdfSync('sha256', root, '', info, 32))
+    const key = createSecretKey(Buffer.from(hkdfSync('sha256', root, '', info, 32)))
     keys.set(info, key)
     return key
   }

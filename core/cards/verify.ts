@@ -20,7 +20,11 @@ import { unusableCard } from './unusable-card.ts'
 import { requireVelocity, uncountCardAttempt, withTry } from './velocity.ts'
 
 /** `pending`: the outcome is unknown until a webhook or the sweep settles it. The request may be repeated. */
-export type ProofOutcome = 'proved' | 'pending'
+export interface ProofOutcome {
+  status: 'proved' | 'pending'
+  /** Set if the verification is that of an earlier copy of the request, and this request has begun none. */
+  replayed?: true
+}
 
 export interface CardToProve {
   purpose: Hold['purpose']
@@ -66,8 +70,8 @@ export async function proveOnce(
       : await readRequestKey(deps, account.id, idempotencyKey, contentOf(input))
   const earlier = key?.replaces === undefined ? undefined : await readHold(deps, account.id, key.replaces)
   // A verification that ended without an answer has held nothing, so the same request may begin again.
-  if (earlier) return proofAnswer(await advanceHold(deps, await withPayment(deps, earlier)))
-  if (await wasProved(deps, account, input)) return 'proved'
+  if (earlier) return proofAnswer(await advanceHold(deps, await withPayment(deps, earlier)), REPLAY)
+  if (await wasProved(deps, account, input)) return { status: 'proved', ...REPLAY }
   await mayBegin?.()
   requireConfirmed(account)
   const { openHold } = account
@@ -79,7 +83,7 @@ export async function proveOnce(
     }
     const settled = await advanceHold(deps, await withPayment(deps, open))
     // Its payment has been deleted at the provider, so another verification begins.
-    if (settled.status !== 'given up') return proofAnswer(settled)
+    if (settled.status !== 'given up') return proofAnswer(settled, REPLAY)
   } else if (open) await abandonHold(deps, open)
   const hold = await beginHold(deps, open ? { ...account, openHold: undefined } : account, input, key)
   return proofAnswer(await advanceHold(deps, hold))
@@ -87,15 +91,18 @@ export async function proveOnce(
 
 const contentOf = ({ purpose, cardId, address }: CardToProve) => ['prove', purpose, cardId, address]
 
-function proofAnswer(settled: SettledHold): ProofOutcome {
+/** What every answer has that an earlier copy of the request got. */
+const REPLAY = { replayed: true } as const
+
+function proofAnswer(settled: SettledHold, replay: { replayed?: true } = {}): ProofOutcome {
   switch (settled.status) {
     case 'proved':
     case 'pending':
-      return settled.status
+      return { status: settled.status, ...replay }
     case 'action required':
-      throw new DomainError('payment_action_required', { clientSecret: settled.clientSecret })
+      throw new DomainError('payment_action_required', { clientSecret: settled.clientSecret, ...replay })
     default:
-      throw new DomainError('card_declined')
+      throw new DomainError('card_declined', replay)
   }
 }
 

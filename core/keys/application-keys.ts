@@ -10,8 +10,8 @@ import type { Write } from '../table/table.ts'
 import { MINUTE_MS } from '../time.ts'
 import { earlierAnswer, type NamedRequest, namedRequest, storeAnswer } from './answers.ts'
 import { defaultKeyLookup, newDefaultKey, readDefaultKey } from './default-key.ts'
-import { keyHash, newKeyText } from './key-text.ts'
-import { DEFAULT_KEY_ID, furtherKeys, parseKey, type StoredKey } from './stored-keys.ts'
+import { DEFAULT_KEY_ID, keyHash, keyIdOf, newKeyText } from './key-text.ts'
+import { furtherKeys, parseKey, type StoredKey } from './stored-keys.ts'
 
 type KeyDeps = Deps<'table' | 'keyring'>
 
@@ -29,6 +29,8 @@ export type ListedKey = Omit<StoredKey, 'slot'>
 export interface ShownKey extends ListedKey {
   /** The whole key. A further key cannot be read again later. */
   key: string
+  /** Set if an earlier copy of the request has made the key. */
+  replayed?: true
 }
 
 const withoutSlot = ({ slot: _, ...key }: StoredKey): ListedKey => key
@@ -61,7 +63,8 @@ export function createKey(
   return changeKeys(deps, caller, sent, (account) => {
     requireConfirmed(account)
     if (account.keyCount >= MAX_KEYS) throw new DomainError('key_limit_reached')
-    const { key, stored } = makeKey(deps, account, { id: deps.ids.hex(12), name, slot: account.nextKeySlot })
+    const slot = account.nextKeySlot
+    const { key, stored } = makeKey(deps, account, { id: keyIdOf(deps, account.id, slot), name, slot })
     return {
       shown: { ...withoutSlot(stored), key },
       writes: [
@@ -135,7 +138,7 @@ function changeKeys(
 ): Promise<ShownKey> {
   return changeSession(deps, caller, async ({ account }) => {
     const earlier = await earlierAnswer(deps, account.id, sent)
-    if (earlier !== undefined) return earlier as ShownKey
+    if (earlier !== undefined) return { ...(earlier as ShownKey), replayed: true }
     const { shown, writes } = await change(account)
     await deps.table.transact([
       ...writes,

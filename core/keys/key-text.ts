@@ -28,6 +28,18 @@ export function readKeyText(
   return { accountId, slot: Number(slot) }
 }
 
+/** Id of the default key, which is in slot 0. */
+export const DEFAULT_KEY_ID = 'default'
+
+/**
+ * The id of an account's key, which follows from the key's slot: whoever has the key knows the id without a read.
+ * A further key has 24 hex digits.
+ */
+export const keyIdOf = (deps: Deps<'keyring'>, accountId: string, slot: number): string =>
+  slot === 0
+    ? DEFAULT_KEY_ID
+    : deps.keyring.mac('key-id', accountId, String(slot)).toString('hex').slice(0, 24)
+
 const check = (deps: Deps<'keyring'>, text: string): string =>
   deps.keyring.mac('key-check', text).toString('hex').slice(0, 16)
 

@@ -2,9 +2,7 @@ import * as z from 'zod/mini'
 import type { Deps } from '../ports.ts'
 import { DEFAULT_KEY_SLOT } from '../quota/quota.ts'
 import { keys } from '../table/keys.ts'
-
-/** Id of the default key. Further keys have random ids. */
-export const DEFAULT_KEY_ID = 'default'
+import { DEFAULT_KEY_ID } from './key-text.ts'
 
 const keySchema = z.object({
   id: z.string(),

@@ -23,8 +23,11 @@ export type PurchaseRequest =
   | { kind: 'change'; bundle: Bundle }
   | { kind: 'buy' }
 
-/** `pending`: the outcome is unknown; a webhook or settle-payments settles the purchase later. */
-export type PurchaseAnswer = { status: 'paid' } | { status: 'pending'; id: string }
+/**
+ * `pending`: the outcome is unknown; a webhook or settle-payments settles the purchase later. `replayed`: the
+ * purchase is that of an earlier copy of the request, and this request has begun none.
+ */
+export type PurchaseAnswer = ({ status: 'paid' } | { status: 'pending'; id: string }) & { replayed?: true }
 
 /** A second click within this time after the end of a purchase gets the same answer. */
 const SAME_CLICK_MS = 10_000
@@ -59,13 +62,13 @@ export async function buyBundle(
       idempotencyKey === undefined
         ? undefined
         : await readPurchaseKey(deps, account.id, idempotencyKey, wanted)
-    if (key?.earlier) return purchaseAnswer(key.earlier, await repeatRequest(deps, key.earlier))
+    if (key?.earlier) return purchaseAnswer(key.earlier, await repeatRequest(deps, key.earlier), REPLAY)
     const order = await orderFor(deps, account, wanted, key === undefined)
     if (order === 'same click') return lastAnswer(account)
     const open = await openPurchase(deps, account)
     if (open) {
       const joined = await joinOrAbandon(deps, open, order, key === undefined)
-      if (joined) return purchaseAnswer(open, joined)
+      if (joined) return purchaseAnswer(open, joined, REPLAY)
     } else {
       const purchase = await beginPurchase(deps, account, pricedOrder(order), key?.request)
       if (purchase) {
@@ -169,8 +172,8 @@ const isHeldBy = (
 ): boolean => outcome === 'credited' && (kind === 'signup' || kind === 'change')
 
 function lastAnswer({ lastPurchase }: Account): PurchaseAnswer {
-  if (lastPurchase?.outcome === 'declined') throw new DomainError('card_declined')
-  return { status: 'paid' }
+  if (lastPurchase?.outcome === 'declined') throw new DomainError('card_declined', REPLAY)
+  return { status: 'paid', ...REPLAY }
 }
 
 async function openPurchase(deps: MoneyDeps, account: Account): Promise<Purchase | undefined> {
@@ -221,19 +224,27 @@ async function joinPurchase(deps: MoneyDeps, open: Purchase): Promise<PurchaseOu
   return { status: 'pending' }
 }
 
-function purchaseAnswer({ id }: Purchase, outcome: PurchaseOutcome): PurchaseAnswer {
-  switch (outcome.status) {
+/** What every answer has that an earlier copy of the request got. */
+const REPLAY = { replayed: true } as const
+
+function purchaseAnswer(
+  { id }: Purchase,
+  outcome: PurchaseOutcome,
+  replay: { replayed?: true } = {},
+): PurchaseAnswer {
+  const { status } = outcome
+  switch (status) {
     case 'credited':
-      return { status: 'paid' }
+      return { status: 'paid', ...replay }
     case 'pending':
-      return { status: 'pending', id }
+      return { status, id, ...replay }
     case 'action required':
-      if (outcome.clientSecret === undefined) return { status: 'pending', id }
-      throw new DomainError('payment_action_required', { clientSecret: outcome.clientSecret })
+      if (outcome.clientSecret === undefined) return { status: 'pending', id, ...replay }
+      throw new DomainError('payment_action_required', { clientSecret: outcome.clientSecret, ...replay })
     case 'declined':
-      throw new DomainError('card_declined')
+      throw new DomainError('card_declined', replay)
     case 'abandoned':
-      if (outcome.isUnclear) return { status: 'pending', id }
+      if (outcome.isUnclear) return { status: 'pending', id, ...replay }
       // Nothing was charged, and the same request may be sent again.
       throw new DomainError('temporarily_unavailable')
   }

@@ -6,7 +6,7 @@ import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { parseQuota, type Quota } from './quota.ts'
 import { renewalDue } from './renewal-call.ts'
-import { balanceParts, isBelowRenewal, type Levels } from './thresholds.ts'
+import { balanceParts, isBelowRenewal, type Levels, thresholdAbove } from './thresholds.ts'
 
 /** Tries of the write, which can lose races against concurrent consumes. */
 const LEDGER_ATTEMPTS = 20
@@ -94,6 +94,9 @@ interface CounterUpdate {
   if: Expression
 }
 
+/** The condition that the units above the floor are fewer, where there is a limit. */
+export const staysUnder = (limit: number): Expression[] => (limit < Infinity ? [expr`#l < ${limit}`] : [])
+
 /**
  * Builds a write that keeps balance and floor in step with the thresholds. The condition tolerates concurrent
  * consumes unless they cross a threshold.
@@ -115,6 +118,7 @@ function updateBalance(
       [
         expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`,
         unchangedSince({ b: quota.below, w: quota.renewalSize }, ['b', 'w']),
+        ...staysUnder(thresholdAbove(floor, { ...quota, ...to }) - floor - delta),
       ],
       ' AND ',
     ),

@@ -8,12 +8,16 @@ export interface BatchAnswer extends Use {
   outcome: 'spent' | 'exhausted'
   /** Why no renewal can serve the request. */
   detail?: string | undefined
+  /** Units that a refused request asks for. */
+  needed?: number
 }
 
 /** A request of a batch. Requests with the same id share one. */
 export interface DistinctRequest {
   units: number
   id: RequestId | undefined
+  /** Whether the reply of a write of ours that spends the units was lost. */
+  inDoubt?: boolean
   answer?: BatchAnswer
 }
 

@@ -6,7 +6,7 @@ import { type BatchAnswer, type DistinctRequest, type Group, nextGroup } from '.
 import { balanceOf, type Counter, inRing, parseCounter, readCounter, requireAdmitted } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { type KeyCaller, type QuotaDeps, readKeyCaller } from './key-caller.ts'
+import { describeSpender, type KeyCaller, type QuotaDeps, readKeyCaller, type Spender } from './key-caller.ts'
 import { dayOf } from './quota.ts'
 import { noteRefusal, oversizeDetail, servable } from './refusal.ts'
 import { idTimeAt, type RequestId, type RequestName, requestIdOf } from './request-id.ts'
@@ -36,7 +36,7 @@ export async function consumeBatch(
   deps: QuotaDeps,
   key: string,
   requests: readonly BatchRequest[],
-): Promise<BatchAnswer[]> {
+): Promise<Spender & { answers: BatchAnswer[] }> {
   const caller = await readKeyCaller(deps, key)
   const byEntry = new Map<string, DistinctRequest>()
   const asked = requests.map(({ units, requestId }): DistinctRequest => {
@@ -48,10 +48,14 @@ export async function consumeBatch(
     return request
   })
   await answerAll(deps, caller, [...new Set(asked)])
-  return asked.map(({ answer }) => {
+  const answers = asked.map((request, at): BatchAnswer => {
+    const { answer } = request
     if (!answer) throw new DomainError('temporarily_unavailable')
-    return answer
+    // Of requests with the same id, only the first can have spent units.
+    const isFirst = asked.indexOf(request) === at
+    return isFirst || answer.outcome === 'exhausted' ? answer : { ...answer, replayed: true }
   })
+  return { answers, ...(await describeSpender(deps, caller)) }
 }
 
 /** Answers the requests group by group, one write each, until all have an answer or the tries are used up. */
@@ -87,6 +91,7 @@ async function answerAll(
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
       counter = parseCounter(error.failed.get(0))
+      if (error.inDoubt) for (const request of group.requests) request.inDoubt = true
       continue
     }
     answerGroup(group, counter)
@@ -138,10 +143,13 @@ function answerWithoutWrite(
   const now = { left: balanceOf(counter), used: counter.used }
   const fitting: DistinctRequest[] = []
   for (const request of open) {
-    const { id, units } = request
-    if (id && (spent.has(id) || inRing(counter, id.entry))) request.answer = { outcome: 'spent', ...now }
-    else if (units > now.left)
-      request.answer = { outcome: 'exhausted', ...now, detail: oversizeDetail(units, servable(counter)) }
+    const { id, units, inDoubt } = request
+    if (id && (spent.has(id) || inRing(counter, id.entry)))
+      request.answer = { outcome: 'spent', ...now, ...(!inDoubt && { replayed: true }) }
+    else if (units > now.left) {
+      const detail = oversizeDetail(units, servable(counter))
+      request.answer = { outcome: 'exhausted', ...now, needed: units, detail }
+    } else if (units === 0) request.answer = { outcome: 'spent', ...now }
     else {
       fitting.push(request)
       now.left -= units

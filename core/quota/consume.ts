@@ -15,21 +15,23 @@ import {
 } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { type KeyCaller, type QuotaDeps, readKeyCaller } from './key-caller.ts'
+import { describeSpender, type KeyCaller, type QuotaDeps, readKeyCaller, type Spender } from './key-caller.ts'
 import { dayOf } from './quota.ts'
-import { noteRefusal, oversizeDetail, servable } from './refusal.ts'
+import { noteRefusal, quotaExhausted, refusedBy } from './refusal.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
 
 /** Current numbers of units left and units used over all keys. */
 export interface Use {
   left: number
   used: number
+  /** Set if an earlier request with the same id has spent its units, so this request has spent none. */
+  replayed?: true
 }
 
 /**
  * Tries of one consume. After a lost race, the next try starts from the counter that made the condition fail.
  */
-const CONSUME_ATTEMPTS = 20
+export const CONSUME_ATTEMPTS = 20
 /** Number of tries that start without a pause. */
 const PATIENCE = 2
 /** Longest pause before the first try that waits; the limit grows by this much with every further try. */
@@ -42,13 +44,14 @@ const REFUSALS = 1000
 const useOf = (counter: Counter): Use => ({ left: balanceOf(counter), used: counter.used })
 
 /** Waits for a random time before a later try, so that competing requests do not retry together. */
-async function pause(deps: Deps, tries: number): Promise<void> {
+export async function pauseBetween(deps: Deps, tries: number): Promise<void> {
   if (tries >= PATIENCE) await deps.clock.wait(Math.random() * CONSUME_PAUSE_MS * (tries - 1))
 }
 
 /**
  * Spends units, usually in one write, and only once per request id however often the request is repeated. A
- * retry of a spent id gets the current numbers, whatever units the retry asks for.
+ * retry of a spent id gets the current numbers, whatever units the retry asks for. 0 units are a check: it reads
+ * the counter, and spends and records nothing.
  *
  * The cost is bounded whatever ids come, on average over a thousand requests and with everything that they
  * cause: time-ordered ids of now take 1.1 write units and no read, and all other ids take 2.1 write units and
@@ -60,23 +63,40 @@ async function pause(deps: Deps, tries: number): Promise<void> {
 export async function consumeUnits(
   deps: QuotaDeps,
   key: string,
+  request: { units: number; requestId?: string | undefined },
+): Promise<Use & Spender> {
+  const caller = await readKeyCaller(deps, key)
+  try {
+    const use = await spendOrCheck(deps, caller, request)
+    return { ...use, ...(await describeSpender(deps, caller)) }
+  } catch (error) {
+    if (error instanceof DomainError && error.code === 'quota_exhausted')
+      Object.assign(error.members, await describeSpender(deps, caller))
+    throw error
+  }
+}
+
+async function spendOrCheck(
+  deps: QuotaDeps,
+  caller: KeyCaller,
   { units, requestId }: { units: number; requestId?: string | undefined },
 ): Promise<Use> {
-  const caller = await readKeyCaller(deps, key)
   const id = requestId === undefined ? undefined : requestIdOf(deps, caller.accountId, requestId)
   const refused = refusedLately(deps, caller, units)
   if (refused && !id) throw refused
   // The id may be spent already, so read the counter before a remembered refusal is answered. An id that the
   // archive may hold needs the counter for its lookup in any case.
   const archive = cacheOf(deps.table).archives.get(caller.accountId) ?? NOTHING_ARCHIVED
-  const reads = id && (refused || isArchivable(archive, id))
+  const reads = units === 0 || (id && (refused || isArchivable(archive, id)))
   let counter = reads ? await readCounter(deps, caller.accountId) : undefined
+  // Once the reply of our own write is lost, the id in the ring may be the trace of that write.
+  let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
-    await pause(deps, tries)
+    await pauseBetween(deps, tries)
     const step = counter
       ? await decideConsume(deps, caller, units, id, counter)
       : { fence: fenceOf(id), late: false }
-    if ('use' in step) return step.use
+    if ('known' in step) return { ...useOf(step.known), ...(step.replayed && !inDoubt && { replayed: true }) }
     if ('moved' in step) {
       counter = step.moved
       continue
@@ -94,6 +114,7 @@ export async function consumeUnits(
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
       counter = parseCounter(error.failed.get(0))
+      inDoubt ||= error.inDoubt
     }
   }
   throw new DomainError('temporarily_unavailable')
@@ -102,7 +123,8 @@ export async function consumeUnits(
 /** What is assumed of an archive of which the container knows nothing. */
 const NOTHING_ARCHIVED: ArchiveState = { fence: 0, newestArchived: 0, firstAhead: Infinity }
 
-const fenceOf = (id: RequestId | undefined): Expression[] => (id ? [freshFence(id.time, id.time)] : [])
+/** The condition under which the archive cannot hold an id that is newer than everything in it. */
+export const fenceOf = (id: RequestId | undefined): Expression[] => (id ? [freshFence(id.time, id.time)] : [])
 
 async function writeSpend(
   deps: QuotaDeps,
@@ -125,15 +147,18 @@ async function decideConsume(
   units: number,
   id: RequestId | undefined,
   counter: Counter,
-): Promise<{ use: Use } | { moved: Counter } | { fence: Expression[]; late: boolean }> {
+): Promise<
+  { known: Counter; replayed: boolean } | { moved: Counter } | { fence: Expression[]; late: boolean }
+> {
   requireAdmitted(counter, caller)
-  if (id && inRing(counter, id.entry)) return { use: useOf(counter) }
+  if (id && inRing(counter, id.entry)) return { known: counter, replayed: true }
   const late = id && isArchivable(counter, id)
   if (late) {
     rememberArchive(deps, caller.accountId, counter)
     const { spent } = await findArchived(deps, caller.accountId, counter, [id])
-    if (spent.size > 0) return { use: useOf(counter) }
+    if (spent.size > 0) return { known: counter, replayed: true }
   }
+  if (units === 0) return { known: counter, replayed: false }
   if (units > balanceOf(counter)) {
     await noteRefusal(deps, caller.accountId, counter, units)
     throw rememberRefusal(deps, caller, units, counter)
@@ -151,7 +176,7 @@ function refusedLately(deps: QuotaDeps, { hash }: KeyCaller, units: number): Dom
   const nowMs = deps.clock.nowMs()
   // A clock that is set back must not prolong the refusal.
   const holds = refusal && nowMs < refusal.untilMs && nowMs >= refusal.untilMs - REFUSED_MS
-  return holds && units > refusal.above ? exhausted(units, refusal.servable) : undefined
+  return holds && units > refusal.above ? quotaExhausted(units, refusal.refused) : undefined
 }
 
 /**
@@ -159,12 +184,9 @@ function refusedLately(deps: QuotaDeps, { hash }: KeyCaller, units: number): Dom
  * requests still reach the counter, where their refusal calls for a renewal.
  */
 function rememberRefusal(deps: QuotaDeps, { hash }: KeyCaller, units: number, counter: Counter): DomainError {
-  const most = servable(counter)
-  const above = Math.max(balanceOf(counter), units > most ? most : 0)
+  const refused = refusedBy(counter)
+  const above = Math.max(refused.left, units > refused.servable ? refused.servable : 0)
   const untilMs = deps.clock.nowMs() + REFUSED_MS
-  cacheEntry(cacheOf(deps.table).refusals, hash.toString('hex'), { above, servable: most, untilMs }, REFUSALS)
-  return exhausted(units, most)
+  cacheEntry(cacheOf(deps.table).refusals, hash.toString('hex'), { above, refused, untilMs }, REFUSALS)
+  return quotaExhausted(units, refused)
 }
-
-const exhausted = (units: number, most: number) =>
-  new DomainError('quota_exhausted', { detail: oversizeDetail(units, most) })

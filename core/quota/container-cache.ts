@@ -8,15 +8,27 @@ export interface ArchiveState {
   firstAhead: number
 }
 
+/** What a refusal for want of units is told with. */
+export interface Refused {
+  /** Units left. */
+  left: number
+  /** Units used in all. */
+  used: number
+  /** Most units of one request for which a renewal is bought; 0 before the first bundle. */
+  servable: number
+}
+
 /** What a container remembers between requests. Each map is bounded, and its entries may be out of date. */
 export interface ContainerCache {
   /** Account ids by the hash of their default key. */
   owners: Map<string, string>
+  /** Names of further keys by their ids. A key keeps its name. */
+  keyNames: Map<string, string>
   /**
    * By key hash, after a consume was refused: more units than `above` are refused until `untilMs` (epoch ms);
-   * `servable` is the most units of one request for which a renewal is bought.
+   * `refused` says what the refused consume was told.
    */
-  refusals: Map<string, { above: number; servable: number; untilMs: number }>
+  refusals: Map<string, { above: number; refused: Refused; untilMs: number }>
   /**
    * By account id: what the counter last said about the archive. A request reads the counter before a write that
    * would certainly or probably fail.
@@ -28,7 +40,12 @@ export interface ContainerCache {
 const caches = new WeakMap<Table, ContainerCache>()
 
 export function cacheOf(table: Table): ContainerCache {
-  const cache = caches.get(table) ?? { owners: new Map(), refusals: new Map(), archives: new Map() }
+  const cache = caches.get(table) ?? {
+    owners: new Map(),
+    keyNames: new Map(),
+    refusals: new Map(),
+    archives: new Map(),
+  }
   caches.set(table, cache)
   return cache
 }

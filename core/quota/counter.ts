@@ -7,7 +7,7 @@ import type { Item } from '../table/table.ts'
 import { isLiveKey, type KeyCaller, type QuotaDeps, wrongKey } from './key-caller.ts'
 import { keyHashAttribute, keyUseAttribute } from './quota.ts'
 import { callByConsume, startRenewal } from './renewal-call.ts'
-import { balanceParts, crossedThresholds, type Levels } from './thresholds.ts'
+import { balanceParts, crossedThresholds, type Levels, thresholdAbove } from './thresholds.ts'
 
 /** The hot counter with full names for its attributes. */
 export interface Counter extends Levels {
@@ -33,6 +33,8 @@ export interface Counter extends Levels {
    */
   firstAhead: number
   blocked: 'deactivated' | 'suspended' | undefined
+  /** Units of open reservations. They are neither left nor used. */
+  held: number
   /** Entries of recent request ids. */
   ring: ReadonlySet<Uint8Array>
   /** The item as stored. */
@@ -61,6 +63,7 @@ export function parseCounter(item: Item | undefined): Counter {
     renewalSize: item.w as Counter['renewalSize'],
     firstAhead: Number(item.e ?? Infinity),
     blocked: item.x as Counter['blocked'],
+    held: Number(item.y ?? 0),
     ring: (item.a ?? new Set()) as Counter['ring'],
     item,
   }
@@ -103,8 +106,11 @@ export interface Spending {
   entries: readonly Uint8Array[]
   /** Conditions that hold only as long as none of the ids can be in the archive. */
   fence: readonly Expression[]
-  /** Further assignments. */
+  /** Further assignments and conditions. */
   sets?: readonly Expression[]
+  conditions?: readonly Expression[]
+  /** Additions that take the place of those to the counters of use, if the units are not used yet. */
+  adds?: readonly Expression[]
   /** The counter as last read. Without it the write fails if the units do not fit above the floor. */
   seen?: Counter | undefined
   nowMs: number
@@ -138,7 +144,9 @@ export function spendUpdate(spending: Spending): SpendUpdate {
   const { caller, units, today, ids, entries, fence, seen } = spending
   const step = seen && units > seen.aboveFloor ? crossingSpend(spending, seen) : ordinarySpend(units)
   const key = attr(keyHashAttribute(caller.slot))
-  const adds = [expr`#u ${units}`, expr`${attr(keyUseAttribute(caller.slot))} ${units}`]
+  const adds = [
+    ...(spending.adds ?? [expr`#u ${units}`, expr`${attr(keyUseAttribute(caller.slot))} ${units}`]),
+  ]
   const room: Expression[] = []
   if (entries.length > 0) {
     adds.push(expr`#a ${new Set(entries)}`)
@@ -151,6 +159,7 @@ export function spendUpdate(spending: Spending): SpendUpdate {
     ...step.conditions,
     ...room,
     ...fence,
+    ...(spending.conditions ?? []),
   ]
   // One NOT covers all ids: DynamoDB allows 300 operators in an expression, and a batch may have 100 ids.
   const known = ids.map((id) => expr`contains(#a, ${id})`)
@@ -176,6 +185,8 @@ const ordinarySpend = (units: number) => ({
 function crossingSpend({ caller, units, nowMs }: Spending, seen: Counter) {
   const { floor } = balanceParts(balanceOf(seen) - units, seen)
   const crossed = crossedThresholds(seen.floor, floor, seen)
+  // Units that have returned meanwhile may keep the balance above a threshold that is not crossed then.
+  const spared = Math.max(0, seen.floor - thresholdAbove(floor, seen))
   return {
     sets: [
       expr`#f = ${floor}`,
@@ -187,6 +198,7 @@ function crossingSpend({ caller, units, nowMs }: Spending, seen: Counter) {
       // The owner has not moved the threshold meanwhile.
       unchangedSince(seen.item, ['b', 'w']),
       expr`#l >= ${units - seen.floor + floor} AND #l < ${units}`,
+      ...(spared > 0 ? [expr`#l < ${units - spared}`] : []),
     ],
     callsRenewal: crossed.renewal,
   }

@@ -1,8 +1,9 @@
 import { timingSafeEqual } from 'node:crypto'
 import { DomainError } from '../errors.ts'
 import { defaultKeyLookupOf } from '../keys/default-key.ts'
-import { keyHash, readKeyText } from '../keys/key-text.ts'
+import { DEFAULT_KEY_ID, keyHash, keyIdOf, readKeyText } from '../keys/key-text.ts'
 import type { Deps } from '../ports.ts'
+import { keys } from '../table/keys.ts'
 import { stored } from '../table/stored.ts'
 import type { Item } from '../table/table.ts'
 import { cacheEntry, cacheOf } from './container-cache.ts'
@@ -21,7 +22,7 @@ export interface KeyCaller {
 /** A default key is a version 4 UUID. The key belongs to slot 0 and does not contain its account id. */
 const DEFAULT_KEY = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
-/** Number of default keys whose account a container remembers. */
+/** Number of default keys whose account a container remembers, and of further keys whose name it does. */
 const REMEMBERED = 10_000
 
 export const wrongKey = () => new DomainError('unauthorized', { detail: 'Send a valid application key.' })
@@ -45,6 +46,36 @@ export async function readKeyCaller(deps: Deps<'table' | 'keyring'>, key: string
   const accountId = stored(item, 'accountId', 'string')
   cacheEntry(owners, hash.toString('hex'), accountId, REMEMBERED)
   return { accountId, slot: DEFAULT_KEY_SLOT, hash }
+}
+
+/** Who spends, as the answer tells it. */
+export interface Spender {
+  /** Account id. */
+  account: string
+  /** Without `name` where it could not be read. */
+  key: { id: string; name?: string }
+}
+
+/**
+ * Names the account and the key of a caller. Only the name of a further key takes a read, once in a container. The
+ * units may be spent by then, so a failure of the read does not fail the request.
+ */
+export async function describeSpender(
+  deps: Deps<'table' | 'keyring'>,
+  { accountId, slot }: KeyCaller,
+): Promise<Spender> {
+  const id = keyIdOf(deps, accountId, slot)
+  const { keyNames } = cacheOf(deps.table)
+  let name = slot === DEFAULT_KEY_SLOT ? DEFAULT_KEY_ID : keyNames.get(id)
+  if (name === undefined) {
+    const item = await deps.table.get(keys.key(accountId, id)).catch((error: unknown) => {
+      deps.log.warn('the name of a key was not read', error, { accountId })
+      return undefined
+    })
+    name = item && stored(item, 'name', 'string')
+    if (name !== undefined) cacheEntry(keyNames, id, name, REMEMBERED)
+  }
+  return { account: accountId, key: name === undefined ? { id } : { id, name } }
 }
 
 /** Whether the caller's key is still live according to the stored counter. */

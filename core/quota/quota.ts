@@ -23,6 +23,8 @@ import type { Levels } from './thresholds.ts'
  * | `m`, `g`, `o`  | newest time of an archived id; dedupe fence; spans that have archive items (bits)     |
  * | `e`            | oldest time above `m` of an archived id that was ahead of the clock; absent if none   |
  * | `x`            | why the account is blocked; absent otherwise                                          |
+ * | `v`, `y`       | entries of open reservations, as one binary set; units of all open reservations       |
+ * | `z`            | the token of the alarm that makes the job look at `v`; not above 0 without an alarm   |
  * | `n`, `r`       | when the balance crossed the threshold of a pending low-quota notice (epoch ms);      |
  * |                | token of the last call for a renewal.    Both are absent when nothing is pending      |
  *
@@ -40,6 +42,7 @@ const quotaSchema = z.object({
   j: z.optional(z.number()),
   n: z.optional(z.number()),
   r: z.optional(z.number()),
+  y: z.optional(z.number()),
 })
 
 /** The counter of a new account, whose default key is in slot 0. */
@@ -76,6 +79,8 @@ export interface Quota extends Levels {
   floor: number
   /** Units used over all application keys, ever. */
   used: number
+  /** Units of open reservations, neither left nor used. */
+  held: number
   /** Number of the last ledger entry included in `left`. */
   seq: number
   /** When the balance crossed the threshold of a pending low-quota notice, epoch ms. */
@@ -92,11 +97,12 @@ export interface Quota extends Levels {
 
 /** Parses a stored counter. @throws Error if the item is not a counter. */
 export function parseQuota(item: Item): Quota {
-  const { l, f, u, q, s, b, w, k, j, n, r } = z.parse(quotaSchema, item)
+  const { l, f, u, q, s, b, w, k, j, n, r, y } = z.parse(quotaSchema, item)
   return {
     left: l + f,
     floor: f,
     used: u,
+    held: y ?? 0,
     size: q,
     below: b,
     renewalSize: w,

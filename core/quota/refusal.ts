@@ -1,6 +1,8 @@
+import { DomainError } from '../errors.ts'
 import { attr, expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
+import type { Refused } from './container-cache.ts'
 import { balanceOf, type Counter } from './counter.ts'
 import type { QuotaDeps } from './key-caller.ts'
 import { callByConsume, startRenewal } from './renewal-call.ts'
@@ -8,6 +10,24 @@ import { isBelowRenewal } from './thresholds.ts'
 
 /** Most units of one request for which a renewal is bought: those of the bundle that would be bought. */
 export const servable = ({ size, renewalSize = size }: Counter): number => size && renewalSize
+
+export const refusedBy = (counter: Counter): Refused => ({
+  left: balanceOf(counter),
+  used: counter.used,
+  servable: servable(counter),
+})
+
+/** About as long as a renewal takes, and as long as nothing changes unless a person buys, seconds. */
+const RENEWAL_SECONDS = 2
+const PERSON_SECONDS = 60
+
+/** The error of a request for which too few units are left. */
+export const quotaExhausted = (needed: number, { left, used, servable: most }: Refused): DomainError =>
+  new DomainError('quota_exhausted', {
+    detail: oversizeDetail(needed, most),
+    retryAfterSeconds: needed <= most ? RENEWAL_SECONDS : PERSON_SECONDS,
+    members: { left, used, needed, refill: most > 0 ? '/v1/user/buy' : '/v1/user/bundle' },
+  })
 
 /** What a caller is told whose request no renewal can serve; undefined for any other refusal. */
 export const oversizeDetail = (units: number, most: number): string | undefined =>

@@ -38,15 +38,18 @@ const CROCKFORD = '0123456789abcdefghjkmnpqrstvwxyz'
 /** Converts epoch ms to the scale of `RequestId.time`. */
 export const idTimeAt = (atMs: number): number => atMs - EPOCH_MS
 
+/** Converts a time on the scale of `RequestId.time` to epoch ms; 0 stands for no time in both. */
+export const epochMsAt = (time: number): number => (time === 0 ? 0 : time + EPOCH_MS)
+
 /**
- * How a caller names a request: by an id, or by a key for a whole batch and the position in it. No id is equal
- * to a key with a position, whatever characters it has.
+ * How a caller names a request: by an id, by a key for a whole batch and the position in it, or by an id and the
+ * kind of request, unless that spends at once. No two of these are equal, whatever characters they have.
  */
-export type RequestName = string | readonly [batchKey: string, position: number]
+export type RequestName = string | readonly [idOrKey: string, positionOrKind: number | string]
 
 /**
  * The stored form of a request's name within its account. Only time-ordered ids are case-insensitive. A
- * position has the time of its batch's key.
+ * position has the time of its batch's key, and a kind that of its id.
  */
 export function requestIdOf(deps: Deps<'keyring'>, accountId: string, name: RequestName): RequestId {
   const [text, ...position] = typeof name === 'string' ? [name] : name

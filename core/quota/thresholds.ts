@@ -60,6 +60,13 @@ export function balanceParts(balance: number, levels: Levels): BalanceParts {
   return { left: balance - floor, floor }
 }
 
+/**
+ * The threshold above a floor, or Infinity: a balance from there on has a higher floor. Units that return from
+ * reservations can lift a balance that far while a write is under way.
+ */
+export const thresholdAbove = (floor: number, levels: Levels): number =>
+  Math.min(...[noticeAt(levels.size), renewalAt(levels)].filter((threshold) => threshold > floor))
+
 /** Which thresholds of a bundle are crossed when the floor moves down from `from` to `to`. */
 export function crossedThresholds(from: number, to: number, levels: Levels): CrossedThresholds {
   const crossed = (threshold: number) => from >= threshold && to < threshold

@@ -39,7 +39,9 @@ export function openTable(tableName: string, base = new DynamoDBClient(clientLim
     try {
       return (await (once && single ? single : client).send(command as never)) as TableAnswer
     } catch (error) {
-      throw withPlainItems(error)
+      const { $metadata } = error as { $metadata?: { attempts?: number } }
+      // AWS's client does not say why it retried.
+      throw Object.assign(withPlainItems(error) as Error, { inDoubt: ($metadata?.attempts ?? 1) > 1 })
     }
   })
 }

@@ -17,6 +17,8 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | request           | ACCOUNT#<id>           | REQUEST#<mac>                      | the purchase or the answer that an Idempotency-Key stands for    | 48 hours                                          |
  * | spent ids         | ACCOUNT#<id>           | SPENT#<span>#<newest time>#<nonce> | request ids that left the counter's ring, many in one item       | 4 days                                            |
  * | spent id          | ACCOUNT#<id>           | SPENTID#<entry>                    | one request id that does not share an item with others           | 4 days                                            |
+ * | reservation       | ACCOUNT#<id>           | RESERVED#<nonce>                   | a reservation that had no room in the counter, or how it ended   | until 4 days after its expiry                     |
+ * | reservation alarm | ACCOUNT#<id>           | ALARM#                             | makes the job look at reservations in the counter each minute    | until none is open                                |
  * | day               | ACCOUNT#<id>           | DAY#<day>                          | the counters of use as they stood when a day ended               | for good                                          |
  * | application key   | ACCOUNT#<id>           | KEY#<id>                           | a further key: name, slot, first and last characters             | until revoked                                     |
  * | revoked key       | ACCOUNT#<id>           | REVOKED#<id>                       | the mark of an application key that its owner has revoked        | 48 hours                                          |
@@ -66,6 +68,13 @@ export const challengeKey = (challengeId: string): Key => ({
 
 /** Outside `keys`, so that functions without payments do not carry it. */
 export const paymentKey = (paymentId: string): Key => ({ pk: `PAYMENT#${paymentId}`, sk: '#PAYMENT' })
+
+/** Outside `keys` too, so that a consume does not carry them. */
+export const reservationKey = (accountId: string, nonceHex: string): Key => ({
+  pk: ownedBy(accountId),
+  sk: `RESERVED#${nonceHex}`,
+})
+export const reservationAlarmKey = (accountId: string): Key => ({ pk: ownedBy(accountId), sk: 'ALARM#' })
 
 /** The provider's id of the payment that a look-up item is about. */
 export const paymentIdIn = ({ pk }: Key): string => pk.slice('PAYMENT#'.length)
@@ -177,6 +186,8 @@ export const REQUEST_KEPT_MS = 2 * DAY_MS
 export const REVOKED_KEY_KEPT_MS = REQUEST_KEPT_MS
 /** Longer than the three days for which a repeated consume is recognised. */
 export const SPENT_IDS_KEPT_MS = 4 * DAY_MS
+/** As long as a request id, so that one rule holds for repeats. */
+export const RESERVATION_KEPT_MS = SPENT_IDS_KEPT_MS
 export const NEWS_MAIL_KEPT_MS = 7 * DAY_MS
 /** As long as the longest-lived code. Before a mail is sent, its own code decides. */
 export const CODE_MAIL_KEPT_MS = DAY_MS
@@ -221,6 +232,7 @@ export type DueKind =
   | 'PURCHASE'
   | 'QUOTA'
   | 'RECOVERY'
+  | 'RESERVED'
 
 /** Shards per kind. One partition of the index takes 1,000 writes a second; a job reads all shards. */
 export const DUE_SHARDS = 4

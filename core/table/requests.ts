@@ -28,7 +28,8 @@ export interface TableAnswer {
  * A DynamoDB client. Sends one request and retries it, within limits, after throttling; without `once` also
  * after a lost answer or a fault of the service. Keys, items and values are plain JavaScript in both
  * directions, and undefined values are left out. Rejects with an error that has the `name` of DynamoDB's
- * exception and, if the exception has them, its `Item` or `CancellationReasons`.
+ * exception and, if the exception has them, its `Item` or `CancellationReasons`; `inDoubt` says that an earlier
+ * try, whose reply was lost, may have taken effect.
  */
 export type Send = (
   operation: Operation,
@@ -176,11 +177,12 @@ export interface TableRefusal {
   name?: string
   Item?: Item
   CancellationReasons?: { Code?: string; Item?: Item }[]
+  inDoubt?: boolean
 }
 
 function conditionFailed(error: unknown): ConditionFailed | undefined {
-  const { name, Item, CancellationReasons } = error as TableRefusal
-  if (name === 'ConditionalCheckFailedException') return new ConditionFailed(new Map([[0, Item]]))
+  const { name, Item, CancellationReasons, inDoubt } = error as TableRefusal
+  if (name === 'ConditionalCheckFailedException') return new ConditionFailed(new Map([[0, Item]]), inDoubt)
   const failed = (CancellationReasons ?? []).flatMap(({ Code, Item }, at) =>
     Code === 'ConditionalCheckFailed' ? [[at, Item] as const] : [],
   )

@@ -18,10 +18,16 @@ export class ConditionFailed extends Error {
    * Positions of the writes whose conditions failed (0 for a single write), with the stored items, if any.
    */
   readonly failed: ReadonlyMap<number, Item | undefined>
+  /**
+   * Whether an earlier try of this very write, whose reply was lost, may have taken effect: then the condition may
+   * fail because of the write itself.
+   */
+  readonly inDoubt: boolean
 
-  constructor(failed: ReadonlyMap<number, Item | undefined>) {
+  constructor(failed: ReadonlyMap<number, Item | undefined>, inDoubt = false) {
     super('a condition did not hold')
     this.failed = failed
+    this.inDoubt = inDoubt
   }
 }
 

@@ -35,11 +35,14 @@ function wire({ region, endpoint, credentials }: WireOptions): Send {
       'content-type': 'application/x-amz-json-1.0',
       'x-amz-target': `DynamoDB_20120810.${operation}`,
     }
+    let inDoubt = false
     for (let tries = 1; ; tries++) {
       try {
         return readReply(await post(sign({ headers, body }, Date.now()), body))
       } catch (error) {
-        if (tries === clientLimits.maxAttempts || !isRetryable(error, once)) throw error
+        if (tries === clientLimits.maxAttempts || !isRetryable(error, once))
+          throw Object.assign(error as Error, { inDoubt })
+        inDoubt ||= !isThrottled(error)
         // Full jitter, so that clients that were throttled together do not retry together.
         await new Promise((resolve) => setTimeout(resolve, Math.random() * BACKOFF_MS * 2 ** (tries - 1)))
       }
@@ -75,6 +78,9 @@ const THROTTLES = new Set([
   'ThrottlingException',
 ])
 
+/** Whether the request was refused before it could take effect. */
+const isThrottled = (error: unknown): boolean => THROTTLES.has((error as Error).name)
+
 /**
  * Whether a retry may succeed: after throttling, a fault of the service, or an answer that is lost or
  * unreadable. With `once`, only throttling allows a retry, because after any other failure the request may
@@ -82,7 +88,7 @@ const THROTTLES = new Set([
  */
 function isRetryable(error: unknown, once: boolean): boolean {
   const { name = '', status } = error as { name?: string; status?: number }
-  if (THROTTLES.has(name)) return true
+  if (isThrottled(error)) return true
   return !once && (status === undefined || status >= 500 || name === 'BrokenReply')
 }
 

@@ -2,13 +2,14 @@ import * as z from 'zod/mini'
 import { fullName, password, twofa, typedPassword } from '../../core/account/fields.ts'
 import { assertion } from '../../core/credentials/passkey-shapes.ts'
 import { credentials, message, oneFactor, secondFactorErrors } from '../http/account-schemas.ts'
+import { pathText } from '../http/cut-text.ts'
 import { optionalField } from '../http/optional-field.ts'
-import { pathText } from '../http/path-schemas.ts'
 import {
   customer,
   idempotencyHeaders,
   paymentMethod,
   proveCardErrors,
+  replay,
   stripeCard,
 } from '../http/payment-schemas.ts'
 import { place } from '../http/route.ts'
@@ -114,8 +115,8 @@ export const api = place('api', {
     headers: idempotencyHeaders,
     body: z.strictObject({ paymentMethod }),
     responses: {
-      200: z.object({ status: z.literal('ok') }),
-      202: z.object({ status: z.literal('pending') }),
+      200: z.object({ status: z.literal('ok'), ...replay }),
+      202: z.object({ status: z.literal('pending'), ...replay }),
     },
     errors: [...proveCardErrors],
     needs: ['table', 'payments', 'webhooks', 'renewals'],

@@ -7,8 +7,8 @@ export const handler = endpoint(api.verifyPayment, async ({ body, caller, deps, 
   const card = { purpose: 'verify', cardId: body.paymentMethod } as const
   const idempotencyKey = headers['idempotency-key']
   const outcome = await proveCard(deps, caller.account, card, { idempotencyKey })
-  if (outcome === 'proved') await startIfNeeded(deps, caller.account)
-  return outcome === 'proved'
-    ? reply(200, { status: 'ok' as const })
-    : reply(202, { status: 'pending' as const })
+  const { status, ...replay } = outcome
+  if (status === 'pending') return reply(202, { status, ...replay })
+  await startIfNeeded(deps, caller.account)
+  return reply(200, { status: 'ok' as const, ...replay })
 })

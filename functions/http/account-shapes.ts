@@ -25,8 +25,18 @@ export const emcpAccount = (account: Account, name: string, currency: string) =>
  * `address` and `bundle` are null until the account has one, and `emailUndeliverable` is there only if it is true.
  */
 export function greencloudAccount(account: AccountOverview) {
-  const { id, email, isEmailUndeliverable, pendingEmail, displayName, address, bundle, currency, flags } =
-    account
+  const {
+    id,
+    email,
+    isEmailUndeliverable,
+    pendingEmail,
+    displayName,
+    address,
+    usage,
+    bundle,
+    currency,
+    flags,
+  } = account
   const split = displayName.lastIndexOf(' ')
   return {
     id,
@@ -41,6 +51,7 @@ export function greencloudAccount(account: AccountOverview) {
       recovery: { finishesAt: isoTime(account.recoveryFinishesAtMs) },
     }),
     apiKey: account.defaultKey,
+    usage,
     bundle: bundle
       ? { name: bundle.name, quota: bundle.unitsLeft, price: amountOrNull(bundle.priceCents, currency) }
       : null,

@@ -5,6 +5,6 @@
 export const cors = {
   methods: ['GET', 'POST', 'PUT', 'DELETE'],
   headers: ['authorization', 'content-type', 'idempotency-key', 'x-proof-password', 'x-proof-code'],
-  exposeHeaders: ['link', 'retry-after', 'www-authenticate'],
+  exposeHeaders: ['idempotent-replayed', 'link', 'retry-after', 'www-authenticate'],
   maxAgeSeconds: 600,
 } as const

@@ -43,6 +43,10 @@ class Reply<S extends number, B> {
 export const reply = <S extends number, B>(status: S, body: B, headers: Record<string, string> = {}) =>
   new Reply(status, body, headers)
 
+/** The header of an answer that an earlier copy of the request got, for answers without a body. */
+export const replayHeader = ({ replayed }: { replayed?: boolean | undefined }): Record<string, string> =>
+  replayed ? { 'idempotent-replayed': 'true' } : {}
+
 type Replies<R extends Placed> = { [S in Statuses<R>]: Reply<S, Body<R['responses'][S]>> }[Statuses<R>]
 
 /** The handler of a row may return the bare body only if the row has one success status. */
@@ -178,7 +182,7 @@ function success(row: Placed, answer: unknown): Result {
     answer instanceof Reply ? answer : reply(Number(Object.keys(row.responses)[0]), answer)
   const schema = row.responses[status]
   if (!schema) return { statusCode: status, headers: { ...SECURITY_HEADERS, ...headers } }
-  return json(status, parse(schema, body), { ...SECURITY_HEADERS, ...headers })
+  return json(status, parse(schema, body), { ...SECURITY_HEADERS, ...replayHeader(body ?? {}), ...headers })
 }
 
 const json = (statusCode: number, body: unknown, headers: Record<string, string>): Result => ({
@@ -196,7 +200,7 @@ function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
     onError(request) {
       const error = asDomainError(request.error)
       const { status, challenge = 'Bearer' } = problems[error.code]
-      const headers: Record<string, string> = { ...SECURITY_HEADERS }
+      const headers: Record<string, string> = { ...SECURITY_HEADERS, ...replayHeader(error) }
       if (status === 401) headers['www-authenticate'] = challenge
       const retryAfterSeconds = error.retryAfterSeconds ?? (status === 503 ? UNAVAILABLE_SECONDS : undefined)
       if (retryAfterSeconds !== undefined) headers['retry-after'] = String(retryAfterSeconds)
@@ -227,7 +231,7 @@ function logLine(row: Placed): middy.MiddlewareObj<Event, Result> {
   const write: middy.MiddlewareFn<Event, Result> = ({ event, response, error }) => {
     const { requestId, authorizer } = event.requestContext
     const status = response?.statusCode ?? 500
-    const failure = error ? failureOf(asDomainError(error)) : {}
+    const failed = error && asDomainError(error)
     const line = {
       level: status >= 500 ? 'error' : 'info',
       requestId,
@@ -235,7 +239,7 @@ function logLine(row: Placed): middy.MiddlewareObj<Event, Result> {
       status,
       ms: Math.round(performance.now() - (startedMs.get(event) ?? 0)),
       accountId: authorizer?.lambda?.accountId,
-      ...(status >= 500 ? failure : { error: failure.error }),
+      ...(failed && (status >= 500 ? failureOf(failed) : { error: failed.code })),
     }
     print(line)
   }

@@ -11,4 +11,8 @@ export const listedKey = ({ id, name, prefix, last4, createdAtMs }: ListedKey) =
 })
 
 /** An application key that was just made, with the whole key. */
-export const shownKey = (key: ShownKey) => ({ ...listedKey(key), key: key.key })
+export const shownKey = (key: ShownKey) => ({
+  ...listedKey(key),
+  key: key.key,
+  ...(key.replayed && { replayed: true as const }),
+})

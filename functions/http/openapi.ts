@@ -49,6 +49,18 @@ const problemSchema = {
     status: { type: 'integer' },
     detail: { type: 'string' },
     requestId: { type: 'string' },
+    clientSecret: { type: 'string' },
+    replayed: { const: true },
+    left: { type: 'number' },
+    used: { type: 'number' },
+    needed: { type: 'number' },
+    refill: { type: 'string', format: 'uri-reference' },
+    account: { type: 'string' },
+    key: {
+      type: 'object',
+      required: ['id'],
+      properties: { id: { type: 'string' }, name: { type: 'string' } },
+    },
     errors: {
       type: 'array',
       items: {

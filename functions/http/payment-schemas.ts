@@ -27,6 +27,12 @@ export const requestId = z.string().check(z.maxLength(255), z.regex(/^[!-~]+$/, 
 /** The headers of an endpoint that holds or charges money. */
 export const idempotencyHeaders = z.object({ 'idempotency-key': z.optional(requestId) })
 
+/**
+ * Tells a caller that an earlier copy of the request got this answer and that this one has done nothing. Absent
+ * otherwise.
+ */
+export const replay = { replayed: z.optional(z.literal(true)) }
+
 export const stripeCard = z.object({
   id: z.string(),
   object: z.literal('payment_method'),

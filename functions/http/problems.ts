@@ -199,6 +199,12 @@ export const problems: Record<ErrorCode, Problem> = {
     title: 'Quota exhausted',
     detail: 'Not enough units are left. Nothing was spent; the same request can succeed after a refill.',
   },
+  reservation_ended: {
+    status: 409,
+    title: 'Reservation ended',
+    detail:
+      'No open reservation has this id: it was settled or given back, or it has expired and its units were returned. Nothing changed.',
+  },
   bundle_held: {
     status: 409,
     title: 'Bundle already held',
@@ -293,6 +299,8 @@ export function problemDetails(error: DomainError, requestId: string) {
     detail: error.detail ?? detail,
     requestId,
     ...(error.clientSecret !== undefined && { clientSecret: error.clientSecret }),
+    ...error.members,
+    ...(error.replayed && { replayed: true }),
     ...errors,
   }
 }

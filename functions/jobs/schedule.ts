@@ -58,6 +58,13 @@ export const jobs = place({
     timeoutSeconds: 300,
     needs: ['table', 'payments', 'webhooks'],
   },
+  expireReservations: {
+    summary: 'Returns the units of reservations that have expired',
+    every: 'rate(1 minute)',
+    everyMs: 2_000,
+    timeoutSeconds: 60,
+    needs: ['table'],
+  },
   settlePayments: {
     summary: 'Settles purchases that are open, have an unknown outcome, or are credited but not finished',
     every: 'rate(1 minute)',

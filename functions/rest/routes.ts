@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import { email, password, username } from '../../core/account/fields.ts'
+import { pathText } from '../http/cut-text.ts'
 import { optionalField } from '../http/optional-field.ts'
-import { pathText } from '../http/path-schemas.ts'
 import { place } from '../http/route.ts'
 import { descriptions } from './descriptions.ts'
 

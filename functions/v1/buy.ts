@@ -1,8 +1,8 @@
 import { buyBundle } from '../../core/purchases/buy.ts'
-import { endpoint, reply } from '../http/endpoint.ts'
+import { endpoint, replayHeader, reply } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.buy, async ({ caller, deps, headers }) => {
   const answer = await buyBundle(deps, caller.account, { kind: 'buy' }, headers['idempotency-key'])
-  return answer.status === 'paid' ? reply(201, undefined) : reply(202, answer)
+  return answer.status === 'paid' ? reply(201, undefined, replayHeader(answer)) : reply(202, answer)
 })

@@ -1,6 +1,6 @@
 import { consumeBatch } from '../../core/quota/batch.ts'
 import { batchAnswer } from '../http/batch-shapes.ts'
-import { endpoint } from '../http/endpoint.ts'
+import { endpoint, replayHeader, reply } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.consumeBatch, async ({ caller, body, deps, headers }) => {
@@ -9,6 +9,11 @@ export const handler = endpoint(v1.consumeBatch, async ({ caller, body, deps, he
     units,
     requestId: requestId ?? (batchKey === undefined ? undefined : ([batchKey, position] as const)),
   }))
-  const answers = await consumeBatch(deps, caller.key, requests)
-  return { answers: answers.map((answer, at) => batchAnswer(body.requests[at]?.requestId, answer)) }
+  const { answers, ...spender } = await consumeBatch(deps, caller.key, requests)
+  const shown = answers.map((answer, at) => batchAnswer(body.requests[at]?.requestId, answer))
+  return reply(
+    200,
+    { ...spender, answers: shown },
+    replayHeader({ replayed: answers.every(({ replayed }) => replayed) }),
+  )
 })

@@ -9,16 +9,18 @@ import {
 } from '../../core/credentials/typed-codes.ts'
 import { ledgerKinds } from '../../core/ledger/kinds.ts'
 import { bundleNamed, bundleNames, CURRENCY } from '../../core/purchases/catalogue.ts'
+import { RESERVATION_MOST_SECONDS } from '../../core/quota/reservation.ts'
 import { credentials, message, oneFactor, secondFactorErrors } from '../http/account-schemas.ts'
+import { cutText, pathText } from '../http/cut-text.ts'
 import { exportCursor, exportPage } from '../http/export-schema.ts'
 import { amountOf, isWholeCents, MAX_CAP_CENTS } from '../http/money-shapes.ts'
 import { optionalField } from '../http/optional-field.ts'
-import { pathText } from '../http/path-schemas.ts'
 import {
   idempotencyHeaders,
   newAddress,
   paymentMethod,
   proveCardErrors,
+  replay,
   requestId,
 } from '../http/payment-schemas.ts'
 import { isShare, SHARE } from '../http/renewal-shapes.ts'
@@ -50,6 +52,8 @@ const account = z.object({
   recovery: z.optional(z.object({ finishesAt: z.iso.datetime() })),
   /** Whole for a recent session, else `92c85d5c...d764`. */
   apiKey: z.string(),
+  /** Units left, used and reserved, before the first bundle too. */
+  usage: z.object({ left: z.number(), used: z.number(), reserved: z.number() }),
   bundle: z.nullable(z.object({ name: z.string(), quota: z.number(), price: z.nullable(z.number()) })),
   renewal: z.object({
     state: z.enum(['on', 'off', 'retrying', 'paused', 'action_required', 'capped', 'held_back']),
@@ -104,13 +108,20 @@ const listedKey = z.object({
   last4: z.string(),
   createdAt: z.iso.datetime(),
 })
-const shownKey = z.extend(listedKey, { key: z.string() })
+const shownKey = z.extend(listedKey, { key: z.string(), ...replay })
 
-const units = z.int().check(z.gte(1), z.lte(1_000_000_000))
+/** 0 units are a check, which spends nothing. */
+const units = z.int().check(z.gte(0), z.lte(1_000_000_000))
 const request = z.strictObject({ units, requestId: z.optional(requestId) })
 
 /** The units left and used after a request. */
-const use = { left: z.number(), used: z.number() }
+const use = { left: z.number(), used: z.number(), ...replay }
+
+/** The account and the application key of a request, without `name` where it could not be read. */
+const spender = { account: z.string(), key: z.object({ id: z.string(), name: z.optional(z.string()) }) }
+
+/** A reservation that has ended: the units that were used, and those of them that were covered. */
+const settled = z.object({ id: z.string(), units: z.number(), covered: z.number(), ...use, ...spender })
 
 /** A day of the calendar, UTC. */
 const day = z.iso.date('must be a day such as 2026-11-21')
@@ -159,7 +170,7 @@ const attestationOptions = z.object({
 })
 
 /** The answer of a purchase with an unknown outcome. Money may be moving, so the status is not `failed`. */
-const pending = z.object({ id: z.string(), status: z.literal('pending') })
+const pending = z.object({ id: z.string(), status: z.literal('pending'), ...replay })
 
 const purchaseErrors = [
   'card_declined',
@@ -239,7 +250,7 @@ export const v1 = place('v1', {
     description: descriptions.deleteUser,
     auth: 'account',
     proof: 'recent',
-    body: z.optional(z.strictObject({ units: z.optional(z.literal('forfeit')) })),
+    body: z.optional(z.strictObject({ units: optionalField(z.literal('forfeit')) })),
     responses: { 202: z.object({ status: z.literal('deleted'), eraseAt: z.iso.datetime() }) },
     errors: ['units_left', 'balance_owed', 'conflict'],
     refusalAfter: 'account_deactivated',
@@ -260,7 +271,7 @@ export const v1 = place('v1', {
     summary: 'Signs in by e-mail address or username',
     description: descriptions.login,
     auth: 'public',
-    headers: z.object({ 'user-agent': z.optional(z.string()) }),
+    headers: z.object({ 'user-agent': z.optional(cutText(10_240)) }),
     body: z.safeExtend(credentials, { passkey: optionalField(assertion) }).check(oneFactor),
     responses: { 200: tokens },
     errors: [
@@ -314,9 +325,9 @@ export const v1 = place('v1', {
     // An expired token must not keep anybody from signing out, so the gateway does not ask for one.
     auth: 'public',
     token: 'optional',
-    headers: z.object({ authorization: z.optional(z.string()) }),
+    headers: z.object({ authorization: z.optional(cutText(10_240)) }),
     body: z.optional(
-      z.strictObject({ everywhere: z.optional(z.boolean()), refreshToken: z.optional(refreshToken) }),
+      z.strictObject({ everywhere: z.optional(z.boolean()), refreshToken: optionalField(refreshToken) }),
     ),
     responses: { 204: null },
     errors: ['unauthorized', 'token_expired', 'session_ended'],
@@ -551,7 +562,7 @@ export const v1 = place('v1', {
     summary: 'Signs in by passkey, without a name, a password or a code',
     description: descriptions.passkeyLogin,
     auth: 'public',
-    headers: z.object({ 'user-agent': z.optional(z.string()) }),
+    headers: z.object({ 'user-agent': z.optional(cutText(10_240)) }),
     body: z.strictObject({ passkey: assertion }),
     responses: { 200: tokens },
     errors: ['passkey_refused', 'account_deactivated', 'account_suspended'],
@@ -666,7 +677,7 @@ export const v1 = place('v1', {
     auth: 'key',
     headers: idempotencyHeaders,
     body: request,
-    responses: { 200: z.object(use) },
+    responses: { 200: z.object({ ...use, ...spender }) },
     errors: ['quota_exhausted'],
     needs: ['table', 'keyring', 'renewals'],
   },
@@ -679,22 +690,78 @@ export const v1 = place('v1', {
     body: z.strictObject({ requests: z.array(request).check(z.minLength(1), z.maxLength(100)) }),
     responses: {
       200: z.object({
+        ...spender,
         answers: z.array(
-          z.union([
-            z.object({ requestId: z.optional(z.string()), status: z.literal(200), ...use }),
-            z.object({
-              requestId: z.optional(z.string()),
-              status: z.literal(402),
-              type: z.literal('urn:bursar:problem:quota_exhausted'),
-              detail: z.optional(z.string()),
-              ...use,
-            }),
-          ]),
+          // `type`, `detail` and `needed` come with a 402. A union of two shapes would take another kilobyte of the bundle.
+          z.object({
+            requestId: z.optional(z.string()),
+            status: z.literal([200, 402]),
+            type: z.optional(z.literal('urn:bursar:problem:quota_exhausted')),
+            detail: z.optional(z.string()),
+            needed: z.optional(z.number()),
+            ...use,
+          }),
         ),
       }),
     },
     errors: [],
     needs: ['table', 'keyring', 'renewals'],
+  },
+  reserve: {
+    routes: ['POST /v1/usage/reservations'],
+    summary: 'Takes units now for work whose cost is known afterwards',
+    description: descriptions.reserve,
+    auth: 'key',
+    headers: idempotencyHeaders,
+    body: z.strictObject({
+      units: z.int().check(z.gte(1), z.lte(1_000_000_000)),
+      requestId: z.optional(requestId),
+      ttlSeconds: z.optional(z.int().check(z.gte(1), z.lte(RESERVATION_MOST_SECONDS))),
+    }),
+    responses: {
+      201: z.object({
+        id: z.string(),
+        units: z.optional(z.number()),
+        // As ISO 8601. The schema of a time would take two kilobytes of the bundle.
+        expiresAt: z.optional(z.string()),
+        ...use,
+        ...spender,
+      }),
+    },
+    errors: ['quota_exhausted'],
+    needs: ['table', 'keyring', 'renewals'],
+  },
+  settleReservation: {
+    routes: ['POST /v1/usage/reservations/{id}/settle'],
+    summary: 'Keeps the units of a reservation that were used, and returns the rest',
+    description: descriptions.settleReservation,
+    auth: 'key',
+    path: z.object({ id: pathText }),
+    headers: idempotencyHeaders,
+    body: request,
+    responses: { 200: settled },
+    errors: ['not_found', 'reservation_ended'],
+    needs: ['table', 'keyring', 'renewals'],
+  },
+  returnReservation: {
+    routes: ['DELETE /v1/usage/reservations/{id}'],
+    summary: 'Gives all units of a reservation back',
+    description: descriptions.returnReservation,
+    auth: 'key',
+    path: z.object({ id: pathText }),
+    headers: idempotencyHeaders,
+    responses: { 200: settled },
+    errors: ['not_found', 'reservation_ended'],
+    needs: ['table', 'keyring', 'renewals'],
+  },
+  balance: {
+    routes: ['GET /v1/usage/balance'],
+    summary: 'Reads the units left, with an application key',
+    description: descriptions.balance,
+    auth: 'key',
+    responses: { 200: z.object({ left: z.number(), used: z.number(), reserved: z.number(), ...spender }) },
+    errors: [],
+    needs: ['table', 'keyring'],
   },
   usage: {
     routes: ['GET /v1/usage'],
@@ -724,7 +791,7 @@ export const v1 = place('v1', {
     auth: 'account',
     headers: idempotencyHeaders,
     body: z.strictObject({ paymentMethod, address: z.union([storedAddress, newAddress]) }),
-    responses: { 202: z.object({ status: z.literal('pending') }), 204: null },
+    responses: { 202: z.object({ status: z.literal('pending'), ...replay }), 204: null },
     errors: [...proveCardErrors, 'card_change_not_allowed', 'card_changed_recently', 'no_address'],
     needs: ['table', 'payments', 'webhooks', 'renewals'],
   },

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { cutText } from '../http/cut-text.ts'
 import { markdown } from '../http/markdown.ts'
 import { place } from '../http/route.ts'
 
@@ -18,7 +19,7 @@ export const webhooks = place('webhooks', {
       'event again.',
     ),
     auth: 'public',
-    headers: z.object({ 'stripe-signature': z.optional(z.string().check(z.maxLength(4096))) }),
+    headers: z.object({ 'stripe-signature': z.optional(cutText(4096)) }),
     raw: true,
     responses: { 200: z.object({ received: z.literal(true) }) },
     errors: ['webhook_refused'],

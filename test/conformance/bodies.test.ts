@@ -5,7 +5,7 @@ import { rest } from '../../functions/rest/routes.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { startApp } from '../support/app.ts'
 import { newPerson } from '../support/people.ts'
-import { rowKey, sampleOf } from '../support/samples.ts'
+import { rowKey, sampleOf, tokenOf } from '../support/samples.ts'
 import { sendRaw } from '../support/send.ts'
 import { expectError, outsideCalls } from './contract.ts'
 import { invoke } from './event.ts'
@@ -136,6 +136,7 @@ test.each(
     expect((await sendRaw(app.url, 'GET', target, headers, body)).status).toBe(401)
     headers.push(['authorization', `Bearer ${person.accessToken}`])
   }
+  if (row.auth === 'key') headers.push(['x-api-key', String(await tokenOf(app, row, person))])
   expectError(row, await sendRaw(app.url, 'GET', target, headers, body), 'invalid_request')
 })
 

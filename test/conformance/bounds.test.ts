@@ -49,15 +49,32 @@ const strings = rows.flatMap((row) =>
 )
 
 /** Texts that are too long for a key of the table, and why none has them. */
-const NEVER_IN_A_KEY = ['v1.refresh body.refreshToken', 'webhooks.stripe headers.stripe-signature']
+const NEVER_IN_A_KEY: Record<string, string> = {
+  authorization: 'is verified',
+  refreshToken: 'goes to the vault',
+  'stripe-signature': 'is compared',
+  'user-agent': 'is shortened, and only shown',
+  'exportUser body.cursor': 'is ASCII, and read part by part',
+  'passkey.id': 'is ASCII, and compared',
+  'passkey.rawId': 'is ASCII, and compared',
+  clientDataJSON: 'is verified',
+  authenticatorData: 'is verified',
+  attestationObject: 'is verified',
+  signature: 'is verified',
+}
+
+const isNeverInAKey = (path: string) =>
+  Object.keys(NEVER_IN_A_KEY).some((name) =>
+    ` ${path}`.replaceAll('.', ' ').endsWith(` ${name.replaceAll('.', ' ')}`),
+  )
 
 /** A sort key has at most 1,024 bytes; a character has at most three in UTF-8, and the key has a prefix. */
 const KEY_CHARACTERS = 320
 
 test('every text that a row takes has a limit, far below the longest key of the table', () => {
   const long = strings.filter(([, schema]) => longest(schema) > KEY_CHARACTERS)
-  expect(long.map(([path]) => path).sort()).toEqual(NEVER_IN_A_KEY)
-  for (const [path, schema] of long) expect([path, longest(schema)]).toEqual([path, 4096])
+  expect(long.map(([path]) => path).filter((path) => !isNeverInAKey(path))).toEqual([])
+  expect(long.filter(([, schema]) => longest(schema) > 10_240)).toEqual([])
 })
 
 const LETTERS = ['a', '1', '%', '..', '🔑', 'pm_', 'A.b-']
@@ -74,7 +91,7 @@ test('every limit holds: 1,500 characters are refused, or cut in a path, where a
       ),
     ),
   )
-  expect(taken.filter((path) => !NEVER_IN_A_KEY.includes(path))).toEqual([])
+  expect(taken.filter((path) => !isNeverInAKey(path))).toEqual([])
 })
 
 /** Texts as they stand in a path or a query, percent-encoded. */

@@ -83,6 +83,15 @@ function expectDeclaredError(row: Placed, { status, headers, body }: TestAnswer)
     detail: expect.stringMatching(/^[A-Z].*\.$/),
     requestId: headers.get('apigw-requestid'),
     ...(code === 'invalid_request' && { errors: expect.any(Array) }),
+    ...(headers.get('idempotent-replayed') === 'true' && { replayed: true }),
+    ...(code === 'quota_exhausted' && {
+      left: expect.any(Number),
+      used: expect.any(Number),
+      needed: expect.any(Number),
+      refill: expect.stringMatching(/^\/v1\/user\/(buy|bundle)$/),
+      account: expect.stringMatching(/^[0-9a-f]{24}$/),
+      key: { id: expect.any(String), name: expect.any(String) },
+    }),
     ...(code === 'payment_action_required' && { clientSecret: expect.stringMatching(/^pi_\w+_secret_\w+$/) }),
   })
   for (const error of body.errors ?? []) {

@@ -1,9 +1,12 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import { OPEN_IN_COUNTER } from '../../core/quota/reservation.ts'
 import { dueAt, keys } from '../../core/table/keys.ts'
 import { startApp } from '../support/app.ts'
 import { buy, changeTo, newBuyer, paymentsOf, refund, shown, signUpFor, spendTo } from '../support/buyers.ts'
 import { add, answerOf, newPasskey, signInWith, withPasskey } from '../support/passkeys.ts'
 import { newPerson, type SignedInPerson } from '../support/people.ts'
+import { consume, newConsumer, uuidv7 } from '../support/quota.ts'
+import { giveBack, reserve, settle } from '../support/reservations.ts'
 import {
   atStripe,
   cardOnFile,
@@ -69,6 +72,14 @@ async function withCards(count: number): Promise<SignedInPerson> {
 /** Signs up a person with a bundle and no open work. */
 async function buyer() {
   const person = await newBuyer(app)
+  app.resetCalls()
+  return person
+}
+
+/** A person whose key this container knows. */
+async function withKey() {
+  const person = await newConsumer(app, 1000)
+  await consume(app, person.key, { units: 0 })
   app.resetCalls()
   return person
 }
@@ -434,6 +445,73 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return app.request('PUT', `/rest/users/${username}`, { token: accessToken, json })
     },
     { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 6 },
+  ],
+  [
+    // After the first request the container has the owner of the key cached.
+    'GET /v1/usage/balance',
+    200,
+    async (token) => {
+      const key = (await app.request('GET', '/v1/user', { token })).body.apiKey
+      await app.request('GET', '/v1/usage/balance', { token: key })
+      app.resetCalls()
+      return app.request('GET', '/v1/usage/balance', { token: key })
+    },
+    { dynamodb: { GetItem: 1 }, readUnits: 1, writeUnits: 0 },
+  ],
+  [
+    // The alarm, which is due, and the counter.
+    'POST /v1/usage/reservations, the first one',
+    201,
+    async () => {
+      const { key } = await withKey()
+      return reserve(app, key, { units: 1 })
+    },
+    { dynamodb: { GetItem: 1, UpdateItem: 2 }, readUnits: 1, writeUnits: 3 },
+  ],
+  [
+    'POST /v1/usage/reservations, while another one is open',
+    201,
+    async () => {
+      const { key } = await withKey()
+      await reserve(app, key, { units: 1 })
+      app.resetCalls()
+      return reserve(app, key, { units: 1, requestId: uuidv7() })
+    },
+    { dynamodb: { GetItem: 1, UpdateItem: 1 }, readUnits: 1, writeUnits: 1 },
+  ],
+  [
+    // The counter and an item, which is due, in a transaction.
+    'POST /v1/usage/reservations, beyond those in the counter',
+    201,
+    async () => {
+      const { key } = await withKey()
+      for (let n = 0; n < OPEN_IN_COUNTER; n++) await reserve(app, key, { units: 1 })
+      app.resetCalls()
+      return reserve(app, key, { units: 1 })
+    },
+    { dynamodb: { GetItem: 2, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 5 },
+  ],
+  [
+    'POST /v1/usage/reservations/{id}/settle',
+    200,
+    async () => {
+      const { key } = await withKey()
+      const { body } = await reserve(app, key, { units: 3 })
+      app.resetCalls()
+      return settle(app, key, body.id, { units: 2, requestId: uuidv7() })
+    },
+    { dynamodb: { GetItem: 1, UpdateItem: 1 }, readUnits: 1, writeUnits: 1 },
+  ],
+  [
+    'DELETE /v1/usage/reservations/{id}',
+    200,
+    async () => {
+      const { key } = await withKey()
+      const { body } = await reserve(app, key, { units: 3 })
+      app.resetCalls()
+      return giveBack(app, key, body.id)
+    },
+    { dynamodb: { GetItem: 1, UpdateItem: 1 }, readUnits: 1, writeUnits: 1 },
   ],
   [
     'GET /v1/keys',
@@ -885,8 +963,9 @@ async function jobCost(name: string): Promise<Cost> {
 }
 
 describe('jobs', () => {
-  test('check-quotas and settle-payments read 2 units with nothing due, even with 20,000 accounts', async () => {
-    await plantAccounts(20_000)
+  const many = process.env.DEEP ? 20_000 : 2_000
+  test(`check-quotas and settle-payments read 2 units with nothing due, even with ${many} accounts`, async () => {
+    await plantAccounts(many)
     // A run reads one page of each shard, at half a unit each.
     const nothingDue = { ...nothingElse, dynamodb: { Query: 4 }, readUnits: 2, writeUnits: 0 }
     expect(await jobCost('check-quotas')).toEqual(nothingDue)
@@ -952,3 +1031,26 @@ describe('jobs', () => {
     expect(await jobCost(name)).toEqual({ ...nothingElse, ...expected })
   })
 })
+
+test.each([
+  [2.1, 'without ids of the client', () => ({})],
+  [2.2, 'with ids of the moment', () => ({ requestId: uuidv7() })],
+])(
+  'to reserve and settle takes %f write units in a flow %s, with all that the job and the archive write for it',
+  async (most, _, idOf) => {
+    const { key } = await withKey()
+    // One reservation stays open, as in a flow whose reservations overlap.
+    await reserve(app, key, { units: 1, ttlSeconds: 3600 })
+    await app.job('expire-reservations')
+    app.resetCalls()
+    const PAIRS = 150
+    for (let n = 0; n < PAIRS; n++) {
+      app.advance(100)
+      const { body } = await reserve(app, key, { units: 3, ...idOf() })
+      await settle(app, key, body.id, { units: 2, ...idOf() })
+    }
+    await app.job('expire-reservations')
+    const each = app.calls().writeUnits / PAIRS
+    expect([each, each > 2 && each <= most]).toEqual([each, true])
+  },
+)

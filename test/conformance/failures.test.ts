@@ -3,7 +3,15 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { registerAccount } from '../../core/account/register.ts'
 import { DomainError } from '../../core/errors.ts'
-import { type DueKind, dueAt, type Key, keys, paymentKey, shownKey } from '../../core/table/keys.ts'
+import {
+  type DueKind,
+  dueAt,
+  type Key,
+  keys,
+  paymentKey,
+  reservationKey,
+  shownKey,
+} from '../../core/table/keys.ts'
 import { startApp } from '../support/app.ts'
 import { recordingLog } from '../support/log.ts'
 import { newPerson } from '../support/people.ts'
@@ -25,6 +33,7 @@ const BROKEN: Record<DueKind, { key: Key; item?: object; job: string }> = {
   ASK: { key: keys.ask('reset-password', ADDRESS), job: 'send-mail' },
   MAIL: { key: keys.mail(ID, 'broken'), job: 'send-mail' },
   QUOTA: { key: keys.quota(ID), job: 'check-quotas' },
+  RESERVED: { key: reservationKey(ID, 'ff'), job: 'expire-reservations' },
   PURCHASE: { key: keys.purchase(ID, ID), job: 'settle-payments' },
   PENDING: { key: keys.profile(ID), item: { status: 'pending' }, job: 'sweep' },
   ERASE: { key: keys.profile(ID), job: 'sweep' },

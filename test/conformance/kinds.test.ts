@@ -119,7 +119,105 @@ const KINDS: Readonly<Record<string, readonly [file: string, title: string]>> = 
   ],
 }
 
-test.each(Object.entries(KINDS))('%s: a test holds it', (_, [file, title]) => {
+/** The same for accounts: how accounts are taken from their owners, and how owners lose them. */
+const ACCOUNT_KINDS: typeof KINDS = {
+  'step-up on one endpoint only': ['conformance/proof.test.ts', 'has a proof, or a reason why it needs none'],
+  'a change of holder that forgets something': [
+    'core/holder.test.ts',
+    'voids the change of the address that one of the sessions has begun',
+  ],
+  'a key that a former holder has read': ['core/holder.test.ts', 'keys that somebody read under an address'],
+  'a squatter who keeps an address': [
+    'conformance/unproven.test.ts',
+    'takes it from an account that never proved it',
+  ],
+  'a registration that nobody confirms': ['jobs/sweep.test.ts', 'an account that nobody confirms for a week'],
+  'one code for two states': [
+    'conformance/tokens.test.ts',
+    'an expired token is token_expired while its session lives',
+  ],
+  'a sign-out that leaves the session alive': [
+    'v1/logout.test.ts',
+    'an expired access token alone is not told that its session was ended',
+  ],
+  'a lock-out that looks like a wrong password': [
+    'conformance/password-lock.test.ts',
+    'five wrong passwords lock a name, the right password included',
+  ],
+  'a lock that tells which names exist': [
+    'conformance/enumeration.test.ts',
+    'with a wrong password ten times in a row equals ten sign-ins with an unknown name',
+  ],
+  'an answer that was lost': [
+    'conformance/repeats.test.ts',
+    'every row that writes says how its repeat is answered',
+  ],
+  'two forms of one domain': ['core/fields.test.ts', 'the key of a key is the same key'],
+  'two spellings of one password': ['core/fields.test.ts', 'every password that could ever have been set'],
+  'a sender that nobody can use': ['core/sender.test.ts', 'a long name is encoded in words'],
+  'mail that nobody watches': ['jobs/note-mail-event.test.ts', 'marks the address: the account shows it'],
+  'a suppressed mail taken for a sent one': [
+    'jobs/note-mail-event.test.ts',
+    'a mail that SES accepts and suppresses counts as not delivered',
+  ],
+  'a mail that outlives its code': [
+    'jobs/send-mail.test.ts',
+    'a mail that is no longer true when its turn comes',
+  ],
+  'a stranger’s words in our mail': ['core/mails.test.ts', 'quotes nothing that a person wrote'],
+  'a name that becomes a link': ['core/mails.test.ts', 'makes no link of a name'],
+  'a mailbox that strangers fill': [
+    'conformance/mail-limits.test.ts',
+    'forty registrations with plus addresses send six mails',
+  ],
+  'a limit that works against the owner': [
+    'conformance/mail-limits.test.ts',
+    'nor keeps the owner from a code that works',
+  ],
+  'a public row without a limit': [
+    'conformance/mail-limits.test.ts',
+    'every public row that makes an account or a mail is limited by network address',
+  ],
+  'a change that nobody is told of': [
+    'conformance/announcements.test.ts',
+    'every row that changes who gets in is listed',
+  ],
+  'a new device that nobody notices': [
+    'conformance/devices.test.ts',
+    'from a device that the account has not used',
+  ],
+  'a pending change that its owner cannot see': [
+    'conformance/mail-limits.test.ts',
+    'the owner sees the address until it is confirmed',
+  ],
+  'a session that cannot be ended alone': [
+    'v1/end-session.test.ts',
+    'another session ends from the next request on',
+  ],
+  'the vendor’s name in a customer’s app': ['infra/settings.test.ts', 'gets the name of the app'],
+  'a name that its script cannot spell': ['core/fields.test.ts', 'fullName'],
+  'two of one request, of which the shown one dies': [
+    'v1/enrol-two-factor.test.ts',
+    'a second enrolment an hour later gives another seed',
+  ],
+  'an event with one more field': ['jobs/add-notice.test.ts', 'events grow'],
+  'a form field that was left empty': [
+    'conformance/empty-fields.test.ts',
+    'an optional field of any row may be empty',
+  ],
+  'an input without a length': ['conformance/bounds.test.ts', 'every text that a row takes has a limit'],
+  'a passkey that is replayed': ['v1/passkey-login.test.ts', 'a second time, and two at once'],
+  'an export that leaves something out': [
+    'v1/export-user.test.ts',
+    'shows every attribute that is stored about the account, or says why it is left out',
+  ],
+  'a deletion that leaves something behind': [
+    'v1/delete-user.test.ts',
+    'nothing of the person is left, in the table, in the vault or at Stripe’s customer',
+  ],
+}
+
+test.each(Object.entries({ ...KINDS, ...ACCOUNT_KINDS }))('%s: a test holds it', (_, [file, title]) => {
   const source = readFileSync(join(import.meta.dirname, '..', file), 'utf8')
   expect(source).toContain(title)
   expect(source).not.toMatch(/\.(only|todo)\(|test\.skip\(/)

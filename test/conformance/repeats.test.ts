@@ -1,11 +1,14 @@
 import { describe, expect, test } from 'vitest'
+import type { ZodMiniObject } from 'zod/mini'
 import { keys } from '../../core/table/keys.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import { startApp } from '../support/app.ts'
 import { appCode, enrol, wrongAppCode } from '../support/credentials.ts'
 import type { SignedInPerson } from '../support/people.ts'
-import { sampleOf, tokenOf } from '../support/samples.ts'
+import { type Sample, sampleOf, tokenOf } from '../support/samples.ts'
+import type { TestAnswer } from '../support/send.ts'
 import { atStripe } from '../support/stripe.ts'
+import { expectContract } from './contract.ts'
 import { REPEATS, type RepeatAnswer, sendSample, writers } from './repeats.ts'
 
 const app = await startApp()
@@ -53,10 +56,59 @@ test.each(answered('same', 'named'))(
     const before = await traces(person)
     app.advance(LATER_MS)
     const second = await sendSample(app, row, sample, token, key)
-    expect([second.status, second.body]).toEqual([first.status, first.body])
+    expect([second.status, withoutReplays(second.body)]).toEqual([first.status, first.body])
     expect(await traces(person)).toEqual(before)
   },
 )
+
+/** A body without the members that tell a repeat from its first request. */
+const withoutReplays = (body: unknown) =>
+  JSON.parse(JSON.stringify(body ?? null), (name, value) => (name === 'replayed' ? undefined : value)) ??
+  undefined
+
+/** The rows that take a name for the request: those that move money or units, or make a key. */
+const naming = writers.filter(
+  ([, { headers }]) => headers && 'idempotency-key' in (headers as ZodMiniObject).shape,
+)
+
+test.each(naming)('%s: the answer of a named request says whether it is a repeat', async (_, row) => {
+  const { sample, token } = await subjectOf(row)
+  const [first, second] = [
+    await sendSample(app, row, sample, token, ...namesOf(sample)),
+    await sendSample(app, row, sample, token, ...namesOf(sample)),
+  ]
+  expect(second.status).toBe(first.status)
+  const headers = [first, second].map((answer) => answer.headers.get('idempotent-replayed'))
+  // A batch whose second request is refused twice is not a repeat as a whole.
+  expect(headers).toEqual([null, row.name === 'consumeBatch' ? null : 'true'])
+  for (const answer of [first, second]) expectContract(row, answer)
+  if (second.text === '') return
+  expect(first.text).not.toContain('replayed')
+  expect((second.body.answers?.[0] ?? second.body).replayed).toBe(true)
+})
+
+/** The Idempotency-Key for a sample, unless the sample names its request in the body. */
+const namesOf = ({ body = {} }: Sample): [string?] => ('requestId' in body ? [] : ['sent-once'])
+
+test('a repeat of a card that was declined says so too', async () => {
+  const { accessToken: token } = await app.signUp()
+  const ask = () =>
+    app.request('POST', '/api/users/current/verify-payment', {
+      token,
+      json: { paymentMethod: 'pm_card_chargeDeclined' },
+      headers: { 'idempotency-key': 'sent-once' },
+    })
+  const [first, second] = [await ask(), await ask()]
+  const told = ({ status, headers, body }: TestAnswer) => [
+    status,
+    headers.get('idempotent-replayed'),
+    body.replayed,
+  ]
+  expect([told(first), told(second)]).toEqual([
+    [402, null, undefined],
+    [402, 'true', true],
+  ])
+})
 
 test.each(answered('fresh', 'named'))(
   '%s: without a name for the request a repeat succeeds too',

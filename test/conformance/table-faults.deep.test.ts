@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { type App, startApp } from '../support/app.ts'
 import { buy, newBuyer } from '../support/buyers.ts'
 import { type Consumer, consume, consumeBatch, counterOf, uuidv7 } from '../support/quota.ts'
+import { reserve } from '../support/reservations.ts'
 import type { TestAnswer } from '../support/send.ts'
 import { atStripe, stripeOf } from '../support/stripe.ts'
 
@@ -30,6 +31,11 @@ const REPEATABLE: Record<string, Repeatable> = {
     send: (at, { key }, requestId) => consumeBatch(at, key, [{ units: 1, requestId }]),
     success: 200,
     effects: spent,
+  },
+  'POST /v1/usage/reservations': {
+    send: (at, { key }, requestId) => reserve(at, key, { units: 1, requestId }),
+    success: 201,
+    effects: async (person) => Number((await counterOf(app, person)).y ?? 0),
   },
   'POST /v1/user/buy': {
     send: (at, person, id) => buy(at, person, id),

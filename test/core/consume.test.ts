@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { cacheOf } from '../../core/quota/container-cache.ts'
+import { OPEN_IN_COUNTER, openIn } from '../../core/quota/reservation.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { scenarios } from '../machine/quota-scenarios.ts'
@@ -9,12 +10,14 @@ import { sizeOf } from '../support/quota.ts'
 test.each(Object.entries(scenarios))('%s', (_, scenario) => scenario(openQuotaWorld))
 
 describe('bounds', () => {
-  test('the counter stays under 1 KB with 8 keys, 16 requests in flight and every attribute set', async () => {
+  test('the counter stays under 1 KB with 8 keys, 16 requests in flight, every attribute set and all reservations that fit', async () => {
     const world = await openQuotaWorld({ left: 1_000_000, size: 1_000_000, keyCount: 8 })
     await world.table.update(
       keys.quota(world.accountId),
       expr`SET #due = ${'QUOTA#0'}, #dueAtMs = ${world.nowMs()}, #n = ${world.nowMs()}, #r = ${3}`,
     )
+    for (let n = 0; n < OPEN_IN_COUNTER; n++) await world.reserve(999, { ttlSeconds: 3600, slot: n })
+    expect(openIn({ item: await world.counter() })).toHaveLength(OPEN_IN_COUNTER)
     let largest = 0
     let most = 0
     for (let round = 0; round < 100; round++) {

@@ -621,16 +621,18 @@ describe('the monthly cap', () => {
 
 describe('the clock is wrong', () => {
   test.each([
-    ['25 hours ahead', 25 * HOUR_MS],
-    ['73 hours ahead', 73 * HOUR_MS],
-    ['8 days ahead', 8 * DAY_MS],
-    ['2 hours back', -2 * HOUR_MS],
-  ])('%s during a renewal with an unknown outcome: one charge', async (_, ms) => {
-    for (const fault of [
+    ['25 hours ahead', 25 * HOUR_MS, 0],
+    ['73 hours ahead', 73 * HOUR_MS, 1],
+    ['8 days ahead', 8 * DAY_MS, 2],
+    ['2 hours back', -2 * HOUR_MS, 0],
+  ])('%s during a renewal with an unknown outcome: one charge', async (_, ms, nth) => {
+    const faults = [
       { fault: 'torn-body', match: CONFIRM },
       { fault: 'torn-body', match: CREATE },
       { fault: '500', match: CONFIRM },
-    ] as const) {
+    ] as const
+    // Each time meets one fault; the deep tests try every pair.
+    for (const fault of process.env.DEEP ? faults : faults.slice(nth, nth + 1)) {
       const person = await dueBuyer()
       double.addFault({ fault: 'drop-webhooks' })
       double.addFault(fault)

@@ -161,13 +161,16 @@ describe('the clock is wrong, and Stripe has forgotten the idempotency keys', ()
     { fault: '500', match: CREATE },
   ] as const
 
+  const ORDERS = ['both', 'request', 'job']
+
   test.each([
     ['25 hours', 25 * HOUR_MS],
     ['73 hours', 73 * HOUR_MS],
     ['8 days', 8 * 24 * HOUR_MS],
   ])('%s later: the same request again, the job, or both charge no second time', async (_, ms) => {
-    for (const fault of faults) {
-      for (const order of ['request', 'job', 'both']) {
+    for (const [nth, fault] of faults.entries()) {
+      // Each fault meets one order; the deep tests try every pair.
+      for (const order of process.env.DEEP ? ORDERS : ORDERS.slice(nth % 3, (nth % 3) + 1)) {
         let person = await unknown(fault)
         person = await later(app, person, ms)
         const again = order === 'job' ? [] : [buy(app, person)]

@@ -1,5 +1,4 @@
 import { Agent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
-import { buffer } from 'node:stream/consumers'
 import { crc32 } from 'node:zlib'
 import { type DatabaseOptions, openDatabase } from './database.ts'
 import { cut, type FaultControls, type OperationFault, operationFaults } from './faults.ts'
@@ -56,7 +55,8 @@ type Json = Record<string, unknown>
 interface Answer {
   status: number
   headers: IncomingHttpHeaders
-  body: Buffer
+  /** JSON. Node sends text along with the headers, and bytes apart. */
+  body: string
 }
 
 /** The operations that report capacity, each with the kind of unit. PartiQL is not measured. */
@@ -84,7 +84,7 @@ async function startProxy(target: URL) {
 
   /** The answer to one request; undefined means that the connection is cut without an answer. */
   const exchange = async (request: IncomingMessage): Promise<Answer | undefined> => {
-    const body = await readBody(request)
+    const body = (await readBody(request)).toString()
     const operation = String(request.headers['x-amz-target'] ?? '').split('.')[1]
     if (operation !== undefined) counts.calls[operation] = (counts.calls[operation] ?? 0) + 1
     const input = operation !== undefined && operation in UNITS ? asObject(body) : undefined
@@ -105,24 +105,24 @@ async function startProxy(target: URL) {
   /** Counts the capacity in the database's answer; the caller sees it only if the request asked for it. */
   const measure = async (
     request: IncomingMessage,
-    body: Buffer,
+    body: string,
     operation: string,
     input: Json,
   ): Promise<Answer> => {
     const asked = input.ReturnConsumedCapacity === 'TOTAL' || input.ReturnConsumedCapacity === 'INDEXES'
-    const measured = asked ? body : toBuffer({ ...input, ReturnConsumedCapacity: 'TOTAL' })
+    const measured = asked ? body : JSON.stringify({ ...input, ReturnConsumedCapacity: 'TOTAL' })
     const answer = await forward(agent, target, request, measured)
     const output = asObject(answer.body) ?? {}
     charge(counts, operation, input, output)
     if (asked || !('ConsumedCapacity' in output)) return answer
     delete output.ConsumedCapacity
-    return { ...answer, body: toBuffer(output) }
+    return { ...answer, body: JSON.stringify(output) }
   }
 
   const listener = await listen(async (request, response) => {
     const answer = await exchange(request)
     if (answer === undefined) return cut(response)
-    const headers = { ...answer.headers, 'content-length': answer.body.length }
+    const headers = { ...answer.headers, 'content-length': Buffer.byteLength(answer.body) }
     delete headers.connection
     delete headers['transfer-encoding']
     delete headers.date
@@ -134,7 +134,7 @@ async function startProxy(target: URL) {
 
   return {
     url: listener.url,
-    counts: () => structuredClone(counts),
+    counts: () => ({ ...counts, calls: { ...counts.calls } }),
     resetCounts: () => {
       counts = zero()
     },
@@ -148,8 +148,8 @@ async function startProxy(target: URL) {
   }
 }
 
-function forward(agent: Agent, target: URL, request: IncomingMessage, body: Buffer): Promise<Answer> {
-  const headers = { ...request.headers, host: target.host, 'content-length': body.length }
+function forward(agent: Agent, target: URL, request: IncomingMessage, body: string): Promise<Answer> {
+  const headers = { ...request.headers, host: target.host, 'content-length': Buffer.byteLength(body) }
   // The answer must not be compressed, because the proxy reads the answer. The proxy's connection to the
   // database is separate from the client's.
   delete headers['accept-encoding']
@@ -160,8 +160,13 @@ function forward(agent: Agent, target: URL, request: IncomingMessage, body: Buff
       target,
       { method: request.method, path: request.url, headers, agent },
       (response) => {
-        buffer(response).then(
-          (bytes) => resolve({ status: response.statusCode ?? 500, headers: response.headers, body: bytes }),
+        readBody(response).then(
+          (bytes) =>
+            resolve({
+              status: response.statusCode ?? 500,
+              headers: response.headers,
+              body: bytes.toString(),
+            }),
           reject,
         )
       },
@@ -215,7 +220,7 @@ function refuse(why: 'error' | 'conflict' | 'throttle', operation: string, input
 function refusal(status: number, type: string, message: string, more: Json = {}): Answer {
   // The field is `Message` in a cancelled transaction and `message` in every other error.
   const key = 'CancellationReasons' in more ? 'Message' : 'message'
-  const body = toBuffer({ __type: `com.amazonaws.dynamodb.v20120810#${type}`, [key]: message, ...more })
+  const body = JSON.stringify({ __type: `com.amazonaws.dynamodb.v20120810#${type}`, [key]: message, ...more })
   const headers = { 'content-type': 'application/x-amz-json-1.0', 'x-amz-crc32': '' }
   return { status, headers, body }
 }
@@ -224,15 +229,11 @@ function itemsOf(input: Json): unknown[] {
   return Array.isArray(input.TransactItems) ? input.TransactItems : []
 }
 
-function asObject(body: Buffer): Json | undefined {
+function asObject(body: string): Json | undefined {
   try {
-    const value: unknown = JSON.parse(body.toString('utf8'))
+    const value: unknown = JSON.parse(body)
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : undefined
   } catch {
     return undefined
   }
-}
-
-function toBuffer(value: Json): Buffer {
-  return Buffer.from(JSON.stringify(value))
 }

@@ -32,7 +32,7 @@ import {
   parseTarget,
   type ReceivedRequest,
 } from './event.ts'
-import { type Listener, listen } from './http.ts'
+import { type Listener, listen, readBody } from './http.ts'
 
 export interface GatewayRoute {
   /** `GET /path/{x}`; a last segment `{x+}` takes the rest of the path. */
@@ -140,18 +140,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
  * Reads the request to its end, so that the client reads the answer. Drops the rest of a body over the limit.
  */
 async function receive(message: IncomingMessage, receivedMs: number): Promise<ReceivedRequest> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of message as AsyncIterable<Buffer>) {
-    if (bytes <= MAX_BODY_BYTES) chunks.push(chunk)
-    bytes += chunk.length
-  }
   return {
     method: message.method ?? '',
     target: message.url ?? '',
     httpVersion: message.httpVersion,
     rawHeaders: message.rawHeaders,
-    body: Buffer.concat(chunks),
+    body: await readBody(message, MAX_BODY_BYTES),
     sourceIp: message.socket.remoteAddress ?? '',
     receivedMs,
     requestId: randomBytes(11).toString('base64'),

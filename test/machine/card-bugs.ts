@@ -233,7 +233,7 @@ export const cardBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
   },
   {
     title: 'a repeated request without a key begins a second verification',
-    find: "if (await wasProved(deps, account, input)) return 'proved'",
+    find: "if (await wasProved(deps, account, input)) return { status: 'proved', ...REPLAY }",
     put: '',
     foundBy: (functions) => failuresOf([functions], sentAgain),
   },

@@ -50,7 +50,7 @@ export type Answer = string
 
 export const answerOf = (call: Promise<unknown>): Promise<Answer> =>
   call.then(
-    (outcome) => String(outcome ?? 'done'),
+    (outcome) => (Object(outcome) as { status?: string }).status ?? String(outcome ?? 'done'),
     (error: unknown) => (error instanceof DomainError ? error.code : String(error)),
   )
 

@@ -3,23 +3,13 @@ import { expect, test } from 'vitest'
 import { balanceParts } from '../../core/quota/thresholds.ts'
 import { readUsage } from '../../core/quota/usage.ts'
 import { dawdling, openQuotaWorld, type Told } from './quota-world.ts'
+import { randomFrom } from './random.ts'
 
 const HOUR_MS = 3_600_000
 const RUNS = process.env.DEEP ? 20 : 2
 const OPERATIONS = 200
 const LANES = 12
 const START_UNITS = 400
-
-/** Pseudo-random numbers from 0 to 1, determined by the seed (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 /** A random history: two containers concurrently spend, retry and top up while time passes. */
 async function history(seed: number): Promise<void> {

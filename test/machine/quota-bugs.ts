@@ -29,7 +29,12 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
       'const known = ids.map((id) => expr`contains(#a, ${id})`)',
       'if (known.length < 0) conditions.push(',
     ],
-    more: [{ find: 'const reads = id && (refused || isArchivable(archive, id))', put: 'const reads = id' }],
+    more: [
+      {
+        find: 'const reads = units === 0 || (id && (refused || isArchivable(archive, id)))',
+        put: 'const reads = id',
+      },
+    ],
     foundBy:
       'an untimed id is spent once by a concurrent batch and request, whichever comes first at each step',
   },
@@ -112,8 +117,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'the archive is not read',
-    find: 'if (spent.size > 0) return { use: useOf(counter) }',
-    put: 'if (spent.size > 1) return { use: useOf(counter) }',
+    find: 'if (spent.size > 0) return { known: counter, replayed: true }',
+    put: 'if (spent.size > 1) return { known: counter, replayed: true }',
     foundBy: 'an untimed id is spent once, however many requests and evictions follow',
   },
   {
@@ -345,6 +350,13 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     title: 'a threshold is crossed despite a credit between read and write',
     find: 'expr`#f = ${seen.floor} AND #s = ${seen.seq} AND #q = ${seen.size}`',
     put: 'expr`#f = ${seen.floor} AND #q = ${seen.size}`',
+    // Units that return are noticed too, and so is a credit.
+    more: [
+      {
+        find: 'spared > 0 ? [expr`#l < ${units - spared}`] : []',
+        put: 'spared < 0 ? [expr`#l < ${units - spared}`] : []',
+      },
+    ],
     foundBy: 'a threshold that is no longer crossed after a credit between read and write does not fire',
   },
   {
@@ -464,8 +476,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'the remembered refusal of a request that is too large hides one that calls',
-    find: 'const above = Math.max(balanceOf(counter), units > most ? most : 0)',
-    put: 'const above = balanceOf(counter)',
+    find: 'const above = Math.max(refused.left, units > refused.servable ? refused.servable : 0)',
+    put: 'const above = refused.left',
     foundBy: 'a request for more units than a bundle holds never calls, and its caller is told',
   },
   {
@@ -492,6 +504,115 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     find: 'expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
     put: 'expr`#s = ${quota.seq} AND #l >= ${Math.max(0, -delta)}`',
     foundBy: 'units spent while the ledger is applied stay spent, whether or not they cross a threshold',
+  },
+  // --- Reservations ---
+  {
+    title: 'a settle does not check that its reservation is open',
+    find: 'isMoved ? [] : [expr`contains(#v, ${entry})`]',
+    put: 'isMoved ? [] : []',
+    foundBy: 'a reservation ends once, whichever two ends come at once and wherever one overtakes the other',
+  },
+  {
+    title: 'an expiry does not check that its reservation is open',
+    find: "const condition = join([...change.conditions, ...(inCounter ? [end.if] : [])], ' AND ')",
+    put: "const condition = join([...change.conditions], ' AND ')",
+    foundBy: 'a reservation ends once, whichever two ends come at once and wherever one overtakes the other',
+  },
+  {
+    title: 'the item of a reservation ends twice',
+    find: 'if: isMoved ? expr`attribute_exists(#due)` : expr`attribute_not_exists(#due)`',
+    put: 'if: isMoved ? expr`attribute_exists(pk)` : expr`attribute_not_exists(#due)`',
+    foundBy: 'a reservation ends once, whichever two ends come at once and wherever one overtakes the other',
+  },
+  {
+    title: 'a settle leaves no trace by which its repeat is known',
+    find: 'expr`#u ${covered}, #y ${-reservation.units}, #a ${new Set([id.entry])}`',
+    put: 'expr`#u ${covered}, #y ${-reservation.units}`',
+    foundBy: 'a settle that breaks off at any call takes effect once',
+  },
+  {
+    title: 'a reservation does not look whether its alarm is still on',
+    find: "unchangedSince(seen.item, ['z'])",
+    put: "unchangedSince(seen.item, ['s'])",
+    foundBy: 'a reservation always has an alarm, wherever the job comes while it is made',
+  },
+  {
+    title: 'the job takes an alarm away before the counter says so',
+    find: 'expr`SET #z = ${-token}`',
+    put: 'expr`SET #g = #g`',
+    foundBy: 'a reservation always has an alarm, wherever the job comes while it is made',
+  },
+  {
+    title: 'the job switches the alarm off though a reservation is open',
+    find: 'expr`attribute_not_exists(#v)`',
+    put: 'expr`attribute_exists(pk)`',
+    foundBy: 'a job that is overtaken by reservations leaves them an alarm',
+  },
+  {
+    title: 'the job removes an alarm that was set meanwhile',
+    find: 'await deps.table.remove(alarm, expr`#token = ${token}`)',
+    put: 'await deps.table.remove(alarm, expr`attribute_exists(pk)`)',
+    foundBy: 'a job that is overtaken by reservations leaves them an alarm',
+  },
+  {
+    title: 'a reservation that has not expired is returned',
+    find: 'openIn(counter).filter(({ expiresAtMs }) => expiresAtMs <= deps.clock.nowMs())',
+    put: 'openIn(counter)',
+    foundBy: 'only what has expired returns',
+  },
+  {
+    title: 'a reservation counts as used when it is made',
+    find: ['adds: [expr`#y ${units}`]', '}', 'if (!isRoomy)'],
+    put: ['adds: [expr`#y ${units}, #u ${units}`]', '}', 'if (!isRoomy)'],
+    foundBy: 'a reserve that breaks off at any call holds its units once, and loses none',
+  },
+  {
+    title: 'a settle does not change the day',
+    find: 'counter.day < today ? await changeDay(deps, accountId, counter, today) : await makeRoom(deps, accountId, counter, 1)',
+    put: 'await makeRoom(deps, accountId, counter, 1)',
+    foundBy: 'a settle counts on its own day, and the snapshot of the day before is right',
+  },
+  {
+    title: 'a blocked account settles',
+    find: [
+      'requireAdmitted(counter, caller)',
+      'const found = await findReservation(deps, accountId, counter, nonce)',
+    ],
+    put: 'const found = await findReservation(deps, accountId, counter, nonce)',
+    more: [
+      {
+        find: [
+          'expr`attribute_not_exists(#x)`,',
+          'expr`(attribute_not_exists(#a) OR size(#a) < ${RING_MOST})`',
+        ],
+        put: 'expr`(attribute_not_exists(#a) OR size(#a) < ${RING_MOST})`',
+      },
+    ],
+    foundBy: 'a blocked account settles nothing, and its reservations return',
+  },
+  {
+    title: 'use is counted for a key that was revoked meanwhile',
+    find: 'isKeyLive ? expr`attribute_exists(${hash})` : expr`attribute_not_exists(${hash})`',
+    put: 'expr`attribute_exists(pk)`',
+    foundBy: 'use goes to the key that reserved, unless that is revoked, wherever the revocation comes',
+  },
+  {
+    title: 'a return lifts the balance above a threshold, and the floor stays',
+    find: 'staysUnder(thresholdAbove(floor, seen) - floor - delta)',
+    put: 'staysUnder(thresholdAbove(floor, seen) - floor + delta)',
+    foundBy: 'two returns that lift the balance together leave the right floor',
+  },
+  {
+    title: 'a crossing does not see units that have returned meanwhile',
+    find: 'spared > 0 ? [expr`#l < ${units - spared}`] : []',
+    put: 'spared < 0 ? [expr`#l < ${units - spared}`] : []',
+    foundBy: 'a spend that crosses a threshold leaves the right floor, wherever units return',
+  },
+  {
+    title: 'a credit does not see units that have returned meanwhile',
+    find: 'staysUnder(thresholdAbove(floor, { ...quota, ...to }) - floor - delta)',
+    put: 'staysUnder(thresholdAbove(floor, { ...quota, ...to }) - floor + delta)',
+    foundBy: 'a credit leaves the right floor, wherever units return',
   },
   // --- Days ---
   {

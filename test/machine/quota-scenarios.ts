@@ -13,6 +13,7 @@ import type { Item, Table } from '../../core/table/table.ts'
 import { DAY_MS } from '../../core/time.ts'
 import { breaking } from './faults.ts'
 import { callsOf, interleaved, type openQuotaWorld, type QuotaWorld } from './quota-world.ts'
+import { reservationScenarios } from './reservation-scenarios.ts'
 
 /**
  * A scenario of the counter, which opens its own worlds.
@@ -541,8 +542,8 @@ const refusalCalls: Record<string, Scenario> = {
           detail: expect.stringContaining('a bundle holds 1000'),
         },
       )
-      const [answer] = await world.functions.consumeBatch(world.ports, world.keys[0] ?? '', [ask])
-      expect(answer).toMatchObject({ outcome: 'exhausted', detail: expect.stringContaining('larger') })
+      const { answers } = await world.functions.consumeBatch(world.ports, world.keys[0] ?? '', [ask])
+      expect(answers[0]).toMatchObject({ outcome: 'exhausted', detail: expect.stringContaining('larger') })
       world.advance(1000 * n)
     }
     expect(await noted(world)).toEqual({ j: 1, started: 0 })
@@ -876,4 +877,5 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   ...archive,
   ...ahead,
   ...fullRing,
+  ...reservationScenarios,
 }

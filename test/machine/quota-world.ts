@@ -6,13 +6,16 @@ import type { Ports } from '../../core/ports.ts'
 import { applyLedger } from '../../core/quota/apply-ledger.ts'
 import { type BatchRequest, consumeBatch } from '../../core/quota/batch.ts'
 import { consumeUnits } from '../../core/quota/consume.ts'
+import { expireReservations } from '../../core/quota/expire-reservations.ts'
 import { keyHashAttribute, newQuota } from '../../core/quota/quota.ts'
-import { balanceParts } from '../../core/quota/thresholds.ts'
+import { reserveUnits } from '../../core/quota/reserve.ts'
+import { settleReservation } from '../../core/quota/settle-reservation.ts'
+import { balanceParts, thresholdAbove } from '../../core/quota/thresholds.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { ConditionFailed, type Item, type Table } from '../../core/table/table.ts'
 import { silentLog } from '../support/log.ts'
-import { breaking } from './faults.ts'
+import { breaking, WHOLE_RUN } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 
 export const START_MS = Date.UTC(2026, 10, 21, 12)
@@ -23,7 +26,14 @@ export type Told = 200 | 402 | string
 const TOLD = { spent: 200, exhausted: 402 } as const
 
 /** The functions under test; a test can replace them with functions that have a planted bug. */
-export const quotaFunctions = { consumeUnits, consumeBatch, applyLedger }
+export const quotaFunctions = {
+  consumeUnits,
+  consumeBatch,
+  applyLedger,
+  reserveUnits,
+  settleReservation,
+  expireReservations,
+}
 export type QuotaFunctions = typeof quotaFunctions
 
 /** One account with a counter and keys, in a table in memory by default. */
@@ -94,7 +104,7 @@ export async function openQuotaWorld({
       { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
     ): Promise<Told[]> =>
       functions.consumeBatch(through, keyAt(slot), requests).then(
-        (answers) => answers.map(({ outcome }) => TOLD[outcome]),
+        ({ answers }) => answers.map(({ outcome }) => TOLD[outcome]),
         (error) => requests.map(() => toldOf(error)),
       ),
     /** Spends one unit for each of `count` new ids, one after the other. @returns the ids. */
@@ -108,18 +118,45 @@ export async function openQuotaWorld({
       }
       return spent
     },
+    /** Reserves units through these ports. @returns the answer, and the reservation's id. */
+    reserve: (
+      units: number,
+      {
+        requestId,
+        ttlSeconds = 60,
+        slot = 0,
+        through = ports,
+      }: { requestId?: string; ttlSeconds?: number; slot?: number; through?: Ports } = {},
+    ): Promise<{ told: Told; id: string }> =>
+      functions.reserveUnits(through, keyAt(slot), { units, requestId, ttlSeconds }).then(
+        ({ id }) => ({ told: 200 as const, id }),
+        (error) => ({ told: toldOf(error), id: '' }),
+      ),
+    /** Settles a reservation. @returns the answer, and the units that were covered. */
+    settle: (
+      reservationId: string,
+      units: number,
+      { requestId, slot = 0, through = ports }: { requestId?: string; slot?: number; through?: Ports } = {},
+    ): Promise<{ told: Told; covered: number; replayed: boolean }> =>
+      functions.settleReservation(through, keyAt(slot), { reservationId, units, requestId }).then(
+        ({ covered, replayed }) => ({ told: 200 as const, covered, replayed: replayed === true }),
+        (error) => ({ told: toldOf(error), covered: 0, replayed: false }),
+      ),
+    /** Runs the job that returns expired reservations. */
+    expire: (through = ports) => functions.expireReservations(through, WHOLE_RUN),
     /** Adds units as `applyLedger` does, with a condition on the sequence and the floor. */
     credit: async (units: number, newSize?: number): Promise<void> => {
       for (;;) {
         const { l, f, q, s, b, w } = (await world.counter()) as Record<string, number>
         const size = newSize ?? q ?? 0
-        const { floor } = balanceParts((l ?? 0) + (f ?? 0) + units, { size, below: b, renewalSize: w })
+        const levels = { size, below: b, renewalSize: w }
+        const { floor } = balanceParts((l ?? 0) + (f ?? 0) + units, levels)
         const delta = units + (f ?? 0) - floor
         try {
           await table.update(
             keys.quota(accountId),
             expr`SET #l = #l + ${delta}, #f = ${floor}, #q = ${size}, #s = ${(s ?? 0) + 1}`,
-            expr`#s = ${s} AND #f = ${f} AND #l >= ${Math.max(0, -delta)}`,
+            expr`#s = ${s} AND #f = ${f} AND #l >= ${Math.max(0, -delta)} AND #l < ${Math.min(thresholdAbove(floor, levels) - floor - delta, 1e12)}`,
           )
           return
         } catch (error) {

@@ -2,6 +2,7 @@ import { afterAll, afterEach, vi } from 'vitest'
 import { systemClock } from '../../core/adapters/clock.ts'
 import type { Ports } from '../../core/ports.ts'
 import { keys } from '../../core/table/keys.ts'
+import { openWireTable } from '../../core/table/wire.ts'
 import { cors } from '../../functions/http/cors.ts'
 import { needs } from '../../functions/http/needs.ts'
 import type { Need } from '../../functions/http/route.ts'
@@ -47,6 +48,26 @@ function shortenWaits(): void {
   vi.spyOn(systemClock, 'wait').mockImplementation((ms) =>
     wait(ms < 30 || ms === JOIN_STEP_MS ? ms : ms / 20),
   )
+}
+
+/**
+ * Jobs use AWS's client of DynamoDB, whose calls take several times as long as those of our own. Both pass the same
+ * tests (`core/table.test.ts`), so only `npm run test:deep` runs the jobs as they are deployed.
+ */
+function useOwnClientInJobs(): void {
+  const setting = (name: string) => process.env[name] ?? ''
+  vi.doMock('../../core/table/dynamodb.ts', () => ({
+    openTable: (tableName: string) =>
+      openWireTable({
+        tableName,
+        endpoint: setting('AWS_ENDPOINT_URL_DYNAMODB'),
+        region: setting('AWS_REGION'),
+        credentials: {
+          accessKeyId: setting('AWS_ACCESS_KEY_ID'),
+          secretAccessKey: setting('AWS_SECRET_ACCESS_KEY'),
+        },
+      }),
+  }))
 }
 
 const load = (file: string) => import(/* @vite-ignore */ moduleOf(file))
@@ -104,6 +125,7 @@ async function clear(stack: Stack): Promise<void> {
 export async function startApp() {
   vi.useFakeTimers({ toFake: ['Date'], now: START })
   shortenWaits()
+  if (!process.env.DEEP) useOwnClientInJobs()
   const logs: string[] = []
   vi.spyOn(console, 'log').mockImplementation((line: string) => void logs.push(line))
   running ??= start()

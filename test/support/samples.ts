@@ -130,6 +130,12 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     await app.job('send-mail')
     return { body: { code: app.mailedCode(email), password: 'Other123!', restore: true } }
   },
+  'v1.reserve': () => ({ body: { units: 1, requestId: 'sample-4', ttlSeconds: 60 } }),
+  'v1.returnReservation': async (app, person) => ({ path: { id: await reserved(app, person) } }),
+  'v1.settleReservation': async (app, person) => ({
+    path: { id: await reserved(app, person) },
+    body: { units: 1, requestId: 'sample-5' },
+  }),
   'v1.rotateKey': async (app, person) => ({ path: { id: await newKey(app, person) } }),
   'v1.setFlags': () => ({ body: { bundleAutoRenewal: true, lowQuotaNotification: false } }),
   'v1.setRenewal': () => ({
@@ -166,6 +172,12 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
 async function withBundle(app: App, person: SignedInPerson): Promise<void> {
   const { status } = await signUpFor(app, person, 'STARTER', 'pm_card_visa')
   if (status !== 204) throw new Error(`signing up for a bundle answered ${status}`)
+}
+
+async function reserved(app: App, person: SignedInPerson): Promise<string> {
+  const token = await applicationKey(app, person)
+  const { body } = await app.request('POST', '/v1/usage/reservations', { token, json: { units: 2 } })
+  return body.id
 }
 
 /** Signs in once more. @returns the id of that session. */

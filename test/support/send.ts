@@ -1,5 +1,5 @@
 import { request as httpRequest } from 'node:http'
-import { text } from 'node:stream/consumers'
+import { readBody } from '../local/http.ts'
 
 export interface TestAnswer {
   status: number
@@ -35,7 +35,8 @@ export function sendRaw(
         for (let at = 0; at < response.rawHeaders.length; at += 2) {
           answered.append(response.rawHeaders[at] ?? '', response.rawHeaders[at + 1] ?? '')
         }
-        text(response).then((whole) => {
+        readBody(response).then((bytes) => {
+          const whole = bytes.toString()
           const isJson = answered.get('content-type')?.includes('json')
           const parsed = isJson && whole !== '' ? JSON.parse(whole) : undefined
           resolve({ status: response.statusCode ?? 0, headers: answered, text: whole, body: parsed })

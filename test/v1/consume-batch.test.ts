@@ -15,17 +15,25 @@ const units = (...all: number[]) => all.map((each) => ({ units: each }))
 const timed = (count: number) => Array.from({ length: count }, () => ({ units: 1, requestId: uuidv7() }))
 
 test('200: each request is answered, in order, as if the requests had come one after the other', async () => {
-  const { key } = await newConsumer(app, 10)
+  const { key, accountId } = await newConsumer(app, 10)
   const answer = await consumeBatch(app, key, [
     { units: 1, requestId: 'a' },
     { units: 2 },
     { units: 9, requestId: 'b' },
     { units: 3, requestId: 'c' },
   ])
+  expect(answer.body).toMatchObject({ account: accountId, key: { id: 'default', name: 'default' } })
   expect(answer.body.answers).toEqual([
     { requestId: 'a', status: 200, left: 9, used: 1 },
     { status: 200, left: 7, used: 3 },
-    { requestId: 'b', status: 402, type: 'urn:bursar:problem:quota_exhausted', left: 7, used: 3 },
+    {
+      requestId: 'b',
+      status: 402,
+      type: 'urn:bursar:problem:quota_exhausted',
+      left: 7,
+      used: 3,
+      needed: 9,
+    },
     { requestId: 'c', status: 200, left: 4, used: 6 },
   ])
 })
@@ -57,6 +65,26 @@ test('200: an id that occurs twice in a batch gets its first answer again', asyn
     [402, 6, 4],
     [402, 6, 4],
   ])
+})
+
+test('200: each request of a batch is told whether it is a repeat; a whole repeated batch has the header', async () => {
+  const { key } = await newConsumer(app, 10)
+  await consume(app, key, { units: 1, requestId: 'a' })
+  const requests = ['a', 'b', 'b'].map((requestId) => ({ units: 1, requestId }))
+  const replays = ({ body, headers }: TestAnswer) => [
+    headers.get('idempotent-replayed'),
+    ...body.answers.map(({ replayed }: { replayed?: true }) => replayed === true),
+  ]
+  expect(replays(await consumeBatch(app, key, requests))).toEqual([null, true, false, true])
+  expect(replays(await consumeBatch(app, key, requests))).toEqual(['true', true, true, true])
+})
+
+test('200: a batch whose own write lost its reply is not told to be a repeat', async () => {
+  const { key } = await newConsumer(app, 10)
+  await consumeBatch(app, key, timed(1))
+  app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'UpdateItem', times: 1 })
+  const { body } = await consumeBatch(app, key, [{ units: 1, requestId: 'a' }, ...timed(5)])
+  expect(body.answers.filter(({ replayed }: { replayed?: true }) => replayed)).toEqual([])
 })
 
 test.each(['timed', 'untimed', 'old and new', 'future'])(

@@ -29,6 +29,82 @@ test('200: the key may be in x-api-key, or the same key in both headers', async 
   expect((await ask({ 'x-api-key': key, authorization: `bearer ${key}` })).status).toBe(200)
 })
 
+describe('0 units are a check', () => {
+  test('it reads the counter once, and spends and records nothing', async () => {
+    const person = await newConsumer(app, 5)
+    await consume(app, person.key, { units: 5, requestId: 'a' })
+    const before = await counterOf(app, person)
+    const requestId = uuidv7()
+    for (const json of [{ units: 0 }, { units: 0, requestId }]) {
+      app.resetCalls()
+      const answer = await consume(app, person.key, json)
+      expect([told(answer), answer.body.replayed]).toEqual([[200, 0, 5], undefined])
+      expect(outsideCalls(app)).toEqual({ GetItem: 1 })
+    }
+    expect((await consume(app, person.key, { units: 0, requestId: 'a' })).body.replayed).toBe(true)
+    expect(await counterOf(app, person)).toEqual(before)
+    refused(await consume(app, person.key, { units: 1, requestId }), 'quota_exhausted')
+    await setUnits(app, person, 1)
+    expect(told(await consume(app, person.key, { units: 1, requestId }))).toEqual([200, 0, 6])
+  })
+
+  test('it is refused as a spend is: a dead key 401, a blocked account 403', async () => {
+    const person = await newConsumer(app)
+    const token = person.accessToken
+    const { key } = await createKey(app, person)
+    await app.request('POST', '/v1/keys/default/rotate', { token })
+    refused(await consume(app, person.key, { units: 0 }), 'unauthorized')
+    await app.request('PUT', '/api/users/current/deactivate', { token })
+    refused(await consume(app, key, { units: 0 }), 'account_deactivated')
+  })
+})
+
+describe('every answer says who spends', () => {
+  test('the account, and the key by its id and name, which costs one read in a container for a further key', async () => {
+    const person = await newConsumer(app, 10)
+    const { accountId: account } = person
+    const further = await createKey(app, person)
+    const { id, name } = further
+    const read = await consume(app, person.key, { units: 1 })
+    expect(read.body).toEqual({ left: 9, used: 1, account, key: { id: 'default', name: 'default' } })
+    const callsOf = async (key: string) => {
+      app.resetCalls()
+      expect((await consume(app, key, { units: 1 })).body).toMatchObject({ account, key: { id, name } })
+      return outsideCalls(app)
+    }
+    expect(await callsOf(further.key)).toEqual({ GetItem: 1, UpdateItem: 1 })
+    expect(await callsOf(further.key)).toEqual({ UpdateItem: 1 })
+    const { body } = await app.request('POST', `/v1/keys/${id}/rotate`, { token: person.accessToken })
+    expect(await callsOf(body.key)).toEqual({ UpdateItem: 1 })
+  })
+
+  test('if the name cannot be read, the units are spent and the answer has the id alone', async () => {
+    const person = await newConsumer(app, 10)
+    const { key, id } = await createKey(app, person)
+    app.stack.dynamo.addFault({ fault: 'error-before', match: 'GetItem' })
+    const { status, body } = await consume(app, key, { units: 1 })
+    app.stack.dynamo.clearFaults()
+    expect([status, body.left, body.key]).toEqual([200, 9, { id }])
+  })
+
+  test('a 402 too, with what is left, what was needed, when to try again and where to get more', async () => {
+    const person = await newConsumer(app, 4)
+    const { accountId: account } = person
+    const key = { id: 'default', name: 'default' }
+    // The second answer comes from the memory of the first.
+    for (let times = 0; times < 2; times++) {
+      const { status, body, headers } = await consume(app, person.key, { units: 5 })
+      expect([status, headers.get('retry-after')]).toEqual([402, '60'])
+      expect(body).toMatchObject({ left: 4, used: 0, needed: 5, account, key, refill: '/v1/user/bundle' })
+    }
+    await setUnits(app, person, 4, 1000)
+    app.advance(1_000)
+    const { body, headers } = await consume(app, person.key, { units: 5 })
+    expect([headers.get('retry-after'), body.refill]).toEqual(['2', '/v1/user/buy'])
+    expect((await consume(app, person.key, { units: 1001 })).headers.get('retry-after')).toBe('60')
+  })
+})
+
 test('200: each key has its own count, even after its rotation', async () => {
   const person = await newConsumer(app)
   const first = await createKey(app, person)
@@ -63,6 +139,47 @@ describe('a request id', () => {
     expect(told(await consume(app, person.key, { units: 5, requestId }))).toEqual([200, 95, 5])
   })
 
+  test('200: the answer of a spent id says so, in the body and in a header; no other answer does', async () => {
+    const { key } = await newConsumer(app)
+    for (const requestId of ['word', uuidv7(), uuidv7(Date.UTC(2025, 0, 1))]) {
+      const [first, again] = [
+        await consume(app, key, { units: 1, requestId }),
+        await consume(app, key, { units: 1, requestId }),
+      ]
+      const replays = [first, again].map(({ headers, body }) => [
+        headers.get('idempotent-replayed'),
+        body.replayed,
+      ])
+      expect(replays).toEqual([
+        [null, undefined],
+        ['true', true],
+      ])
+    }
+  })
+
+  test('200: of concurrent copies of a request all but one are told to be repeats', async () => {
+    const { key } = await newConsumer(app)
+    const request = { units: 1, requestId: uuidv7() }
+    const answers = await Promise.all(Array.from({ length: 8 }, () => consume(app, key, request)))
+    expect(answers.filter(({ body }) => !body.replayed)).toHaveLength(1)
+  })
+
+  test('200: a request whose own write lost its reply is not told to be a repeat', async () => {
+    const { key } = await newConsumer(app)
+    app.stack.dynamo.addFault({ fault: 'lose-reply-after-commit', match: 'UpdateItem', times: 1 })
+    const { status, body } = await consume(app, key, { units: 1, requestId: uuidv7() })
+    expect([status, body.left, body.replayed]).toEqual([200, 99, undefined])
+  })
+
+  test('200: a repeat whose write was throttled first is still told to be one', async () => {
+    const { key } = await newConsumer(app)
+    const request = { units: 1, requestId: uuidv7() }
+    await consume(app, key, request)
+    app.stack.dynamo.addFault({ fault: 'throttle', match: 'UpdateItem', times: 1 })
+    const { status, body } = await consume(app, key, request)
+    expect([status, body.left, body.replayed]).toEqual([200, 99, true])
+  })
+
   test('200: the same id with other units spends nothing more, and the answer has the current numbers', async () => {
     const { key } = await newConsumer(app)
     await consume(app, key, { units: 5, requestId: 'a' })
@@ -75,7 +192,7 @@ describe('a request id', () => {
     for (const requestId of ['same', uuidv7()]) {
       const answers = [mine, theirs].map(({ key }) => consume(app, key, { units: 1, requestId }))
       const [first, second] = (await Promise.all(answers)).map(({ body }) => body)
-      expect(first).toEqual(second)
+      expect([first.left, first.replayed]).toEqual([second.left, undefined])
     }
     expect((await counterOf(app, theirs)).u).toBe(2)
   })
@@ -259,8 +376,7 @@ describe('401 and 403', () => {
 })
 
 test.each([
-  ['-1', { units: -1 }, 'units', 'must be at least 1'],
-  ['0', { units: 0 }, 'units', 'must be at least 1'],
+  ['-1', { units: -1 }, 'units', 'must be at least 0'],
   ['1.5', { units: 1.5 }, 'units', 'must be of type int'],
   ['2^53', { units: 2 ** 53 }, 'units', 'must be at most 9007199254740991'],
   ['a billion and one', { units: 1_000_000_001 }, 'units', 'must be at most 1000000000'],

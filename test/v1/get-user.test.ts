@@ -36,6 +36,7 @@ test('200: the caller’s account in GreenCloud’s format', async () => {
     address: null,
     twofa: false,
     apiKey: expect.stringMatching(UUID_V4),
+    usage: { left: 100, used: 0, reserved: 0 },
     bundle: null,
     renewal: { ...ON, state: 'off', bundle: null },
     flags: { bundleAutoRenewal: true, lowQuotaNotification: true },

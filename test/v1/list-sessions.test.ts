@@ -88,6 +88,7 @@ test('200: sessions that have ended or are over are not listed', async () => {
 
 test('a stranger’s text in User-Agent is neither stored nor shown', async () => {
   const person = await app.signUp()
+  app.advance(1)
   const hostile = '<script>alert(1)</script> https://evil.example Firefox/1 \u00e9 X11'
   const session = await loginFrom(hostile, person)
   const { table } = await app.ports()

@@ -1,0 +1,126 @@
+import type { Deps } from '../ports.ts'
+import { reservationKey } from '../table/keys.ts'
+import { stored } from '../table/stored.ts'
+import type { Item } from '../table/table.ts'
+import type { Counter } from './counter.ts'
+
+/*
+ * A reservation takes units now and says later how many of them were used. Its units are held: neither left nor
+ * used. At any time `left + used + held` are the units credited.
+ *
+ * - Open reservations live in the counter, as entries of the set `v`, so that reserving and settling are one
+ *   conditional write each. An entry has all that there is to know. Beyond `OPEN_IN_COUNTER` a reservation gets an
+ *   item of its own, in a transaction that costs four times as much, and the counter stays under 1 KB.
+ * - Whatever ends a reservation removes its entry, or marks its item, on the condition that it is there. So exactly
+ *   one of all settles, returns and expiries takes effect.
+ * - A repeat is recognised by its request id, in the ring and the archive as that of a consume. Without an id of the
+ *   client the id of a settle is made of the reservation's and the units.
+ * - Units count as used when they are settled, on that day (UTC), for the key that reserved, if that is still live.
+ * - Expiry: while `v` has entries, the account has an alarm, an item that is due all the time, so that the job looks
+ *   at the counter each minute. Until the job has returned the units, a late settle still counts. Items of their own
+ *   are due at their expiry.
+ * - `z` is the alarm's token. A reservation writes on the condition that `z` is as it was read, and first sets an
+ *   alarm if `z` is not above 0. The job switches an alarm off in the counter first, by a `z` that no reservation has
+ *   read, on the condition that `v` is empty, and then removes the alarm if its token is still the same. So no write
+ *   adds an entry without an alarm.
+ * - Any live key of the account settles. A blocked account settles nothing; its reservations expire as all do.
+ */
+
+/** Most entries of `v`. */
+export const OPEN_IN_COUNTER = 6
+
+/** Longest life of a reservation, seconds. */
+export const RESERVATION_MOST_SECONDS = 3600
+
+/** Bytes of an entry: nonce, units, second of the expiry (since 1970), slot of the key. */
+const NONCE_BYTES = 6
+const UNITS_AT = NONCE_BYTES
+const EXPIRY_AT = UNITS_AT + 4
+const SLOT_AT = EXPIRY_AT + 4
+const ENTRY_BYTES = SLOT_AT + 3
+
+/** An open reservation. */
+export interface Reservation {
+  nonce: Buffer
+  units: number
+  /** On a whole second, epoch ms. */
+  expiresAtMs: number
+  /** Slot of the key that reserved. */
+  slot: number
+}
+
+/**
+ * The reservation's id as callers see it: a UUIDv7 that ends in the nonce, so that a settle without a request id of its
+ * own has one with a time, which costs half. The time is that of the request's id, or of the moment without an id: a
+ * repeat of the request must have the same.
+ */
+export function reservationIdOf(atMs: number, nonce: Buffer): string {
+  const time = atMs.toString(16).padStart(12, '0')
+  return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${nonce.toString('hex')}`
+}
+
+/** The nonce in a reservation's id; undefined if the text is no such id. */
+export function nonceIn(reservationId: string): Buffer | undefined {
+  const hex = /^[0-9a-f]{8}-[0-9a-f]{4}-7000-8000-([0-9a-f]{12})$/.exec(reservationId)?.[1]
+  return hex === undefined ? undefined : Buffer.from(hex, 'hex')
+}
+
+/** The nonce of a new reservation. A request with an id always gets the same one. */
+export const newNonce = (
+  deps: Deps<'keyring'>,
+  accountId: string,
+  requestEntry: Buffer | undefined,
+): Buffer =>
+  requestEntry
+    ? deps.keyring.mac('reservation', accountId, requestEntry.toString('hex')).subarray(0, NONCE_BYTES)
+    : Buffer.from(deps.ids.hex(NONCE_BYTES), 'hex')
+
+/** When a reservation that is made now expires: on a whole second, epoch ms. */
+export const expiryAfter = (deps: Deps, seconds: number): number =>
+  Math.ceil(deps.clock.nowMs() / 1000 + seconds) * 1000
+
+export function reservationEntry({ nonce, units, expiresAtMs, slot }: Reservation): Buffer {
+  const bytes = Buffer.alloc(ENTRY_BYTES)
+  nonce.copy(bytes)
+  bytes.writeUInt32BE(units, UNITS_AT)
+  bytes.writeUInt32BE(expiresAtMs / 1000, EXPIRY_AT)
+  bytes.writeUIntBE(slot, SLOT_AT, 3)
+  return bytes
+}
+
+function readReservation(entry: Uint8Array): Reservation {
+  const bytes = Buffer.from(entry)
+  return {
+    nonce: bytes.subarray(0, NONCE_BYTES),
+    units: bytes.readUInt32BE(UNITS_AT),
+    expiresAtMs: bytes.readUInt32BE(EXPIRY_AT) * 1000,
+    slot: bytes.readUIntBE(SLOT_AT, 3),
+  }
+}
+
+/** The open reservations in a counter. */
+export const openIn = ({ item }: Pick<Counter, 'item'>): Reservation[] =>
+  [...((item.v as Set<Uint8Array> | undefined) ?? [])].map(readReservation)
+
+/** What is stored of a reservation outside the counter. */
+export interface StoredReservation {
+  /** Undefined once it has ended. */
+  open: Reservation | undefined
+  /** Units that its settle covered, if it was settled here. */
+  covered: number | undefined
+}
+
+export async function readStoredReservation(
+  deps: Deps<'table'>,
+  accountId: string,
+  nonce: Buffer,
+): Promise<StoredReservation | undefined> {
+  const item = await deps.table.get(reservationKey(accountId, nonce.toString('hex')))
+  return item && { open: openOf(item, nonce), covered: item.covered as number | undefined }
+}
+
+function openOf(item: Item, nonce: Buffer): Reservation | undefined {
+  if (item.due === undefined) return undefined
+  const number = (name: string) => stored(item, name, 'number')
+  return { nonce, units: number('units'), expiresAtMs: number('expiresAtMs'), slot: number('slot') }
+}

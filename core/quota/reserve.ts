@@ -1,0 +1,229 @@
+import { DomainError } from '../errors.ts'
+import type { Deps } from '../ports.ts'
+import { type Expression, expr, unchangedSince } from '../table/expression.ts'
+import {
+  dueAt,
+  keys,
+  RESERVATION_KEPT_MS,
+  reservationAlarmKey,
+  reservationKey,
+  ttlAt,
+} from '../table/keys.ts'
+import { ConditionFailed } from '../table/table.ts'
+import { findArchived, isArchivable } from './archive.ts'
+import { CONSUME_ATTEMPTS, fenceOf, pauseBetween } from './consume.ts'
+import {
+  balanceOf,
+  type Counter,
+  inRing,
+  parseCounter,
+  readCounter,
+  requireAdmitted,
+  type Spending,
+  spendUnits,
+  spendUpdate,
+} from './counter.ts'
+import { evictIfFull, makeRoom } from './evict.ts'
+import { describeSpender, type KeyCaller, type QuotaDeps, readKeyCaller, type Spender } from './key-caller.ts'
+import { noteRefusal, quotaExhausted, refusedBy } from './refusal.ts'
+import { startRenewal } from './renewal-call.ts'
+import { epochMsAt, type RequestId, requestIdOf } from './request-id.ts'
+import {
+  expiryAfter,
+  newNonce,
+  OPEN_IN_COUNTER,
+  openIn,
+  type Reservation,
+  readStoredReservation,
+  reservationEntry,
+  reservationIdOf,
+} from './reservation.ts'
+
+/** What whoever reserves is told. */
+export interface Reserved extends Spender {
+  /** The reservation's id. */
+  id: string
+  /** Undefined for a repeat whose reservation has ended, as `expiresAtMs`. */
+  units: number | undefined
+  /** Epoch ms. */
+  expiresAtMs: number | undefined
+  left: number
+  used: number
+  /** Set if an earlier request with the same id has made the reservation. */
+  replayed?: true
+}
+
+export interface ReservationRequest {
+  /** At least 1. */
+  units: number
+  requestId?: string | undefined
+  ttlSeconds: number
+}
+
+/**
+ * Takes units from those left and holds them until the reservation is settled, given back or expired. Usually one
+ * read and one write of the counter; another two writes set the alarm if no reservation was open.
+ * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`; `quota_exhausted`, which holds and
+ *   records nothing; `temporarily_unavailable`
+ */
+export async function reserveUnits(
+  deps: QuotaDeps,
+  key: string,
+  request: ReservationRequest,
+): Promise<Reserved> {
+  const caller = await readKeyCaller(deps, key)
+  try {
+    const reserved = await reserveOnce(deps, caller, request)
+    return { ...reserved, ...(await describeSpender(deps, caller)) }
+  } catch (error) {
+    if (error instanceof DomainError && error.code === 'quota_exhausted')
+      Object.assign(error.members, await describeSpender(deps, caller))
+    throw error
+  }
+}
+
+async function reserveOnce(
+  deps: QuotaDeps,
+  caller: KeyCaller,
+  { units, requestId, ttlSeconds }: ReservationRequest,
+): Promise<Omit<Reserved, keyof Spender>> {
+  const { accountId, slot } = caller
+  const id = requestId === undefined ? undefined : requestIdOf(deps, accountId, [requestId, 'reserve'])
+  const nonce = newNonce(deps, accountId, id?.entry)
+  const reservationId = reservationIdOf(id ? epochMsAt(id.time) : deps.clock.nowMs(), nonce)
+  let counter = await readCounter(deps, accountId)
+  let inDoubt = false
+  for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
+    await pauseBetween(deps, tries)
+    requireAdmitted(counter, caller)
+    if (id && (await isSpent(deps, accountId, counter, id)))
+      return {
+        ...answerOf(counter, reservationId, await openReservation(deps, accountId, counter, nonce)),
+        ...(!inDoubt && { replayed: true }),
+      }
+    if (units > balanceOf(counter)) {
+      await noteRefusal(deps, accountId, counter, units)
+      throw quotaExhausted(units, refusedBy(counter))
+    }
+    const roomy = id && (await makeRoom(deps, accountId, counter, 1))
+    if (roomy) {
+      counter = roomy
+      continue
+    }
+    const reservation = { nonce, units, slot, expiresAtMs: expiryAfter(deps, ttlSeconds) }
+    try {
+      const after = await hold(deps, caller, reservation, id, counter)
+      if (id) await evictIfFull(deps, accountId, after, 1)
+      return answerOf(after, reservationId, reservation)
+    } catch (error) {
+      if (!(error instanceof ConditionFailed)) throw error
+      counter = error.failed.has(0) ? parseCounter(error.failed.get(0)) : await readCounter(deps, accountId)
+      inDoubt ||= error.inDoubt
+    }
+  }
+  throw new DomainError('temporarily_unavailable')
+}
+
+/** Whether a request with this id has taken effect before the counter was read. */
+export async function isSpent(
+  deps: QuotaDeps,
+  accountId: string,
+  counter: Counter,
+  id: RequestId,
+): Promise<boolean> {
+  if (inRing(counter, id.entry)) return true
+  return isArchivable(counter, id) && (await findArchived(deps, accountId, counter, [id])).spent.size > 0
+}
+
+/** Holds the units in the counter, or in an item of their own if the counter has no room. @throws ConditionFailed */
+async function hold(
+  deps: QuotaDeps,
+  caller: KeyCaller,
+  reservation: Reservation,
+  id: RequestId | undefined,
+  seen: Counter,
+): Promise<Counter> {
+  const { units } = reservation
+  const entries = id ? [id.entry] : []
+  const late = id && isArchivable(seen, id)
+  const isRoomy = openIn(seen).length < OPEN_IN_COUNTER
+  const spending: Spending = {
+    caller,
+    units,
+    // No use is counted, so the counter's day does not matter.
+    today: seen.day,
+    ids: entries,
+    entries,
+    fence: late ? [expr`#g = ${seen.fence}`] : fenceOf(id),
+    seen,
+    nowMs: deps.clock.nowMs(),
+    adds: [expr`#y ${units}`],
+  }
+  if (!isRoomy) return holdInItem(deps, spending, reservation)
+  const alarm = await alarmFor(deps, caller.accountId, seen)
+  return spendUnits(
+    deps,
+    {
+      ...spending,
+      adds: [expr`#y ${units}`, expr`#v ${new Set([reservationEntry(reservation)])}`],
+      sets: alarm,
+      conditions: [
+        expr`(attribute_not_exists(#v) OR size(#v) < ${OPEN_IN_COUNTER})`,
+        unchangedSince(seen.item, ['z']),
+      ],
+    },
+    !id,
+  )
+}
+
+/** @throws ConditionFailed */
+async function holdInItem(
+  deps: QuotaDeps,
+  spending: Spending,
+  { nonce, units, expiresAtMs, slot }: Reservation,
+): Promise<Counter> {
+  const { accountId } = spending.caller
+  const { set, condition, callsRenewal } = spendUpdate(spending)
+  const key = reservationKey(accountId, nonce.toString('hex'))
+  const item = {
+    ...key,
+    units,
+    expiresAtMs,
+    slot,
+    ...dueAt('RESERVED', accountId, expiresAtMs),
+    ...ttlAt(expiresAtMs + RESERVATION_KEPT_MS),
+  }
+  await deps.table.transact([
+    { update: keys.quota(accountId), set, if: condition },
+    // An item that has ended belongs to a request of days ago with the same id.
+    { put: item, if: expr`attribute_not_exists(#due)` },
+  ])
+  if (callsRenewal) await startRenewal(deps, accountId)
+  return readCounter(deps, accountId)
+}
+
+/**
+ * Sets the alarm unless there is one.
+ * @returns the assignment for the write that adds an entry, which also needs the condition that `z` is unchanged
+ */
+async function alarmFor(deps: Deps<'table'>, accountId: string, { item }: Counter): Promise<Expression[]> {
+  if (Number(item.z ?? 0) > 0) return []
+  const token = 1 + Number.parseInt(deps.ids.hex(5), 16)
+  const { due, dueAtMs } = dueAt('RESERVED', accountId, deps.clock.nowMs())
+  const set = expr`SET #due = ${due}, #dueAtMs = ${dueAtMs}, #token = ${token}`
+  await deps.table.update(reservationAlarmKey(accountId), set)
+  return [expr`#z = ${token}`]
+}
+
+/** The reservation of a repeat, unless it has ended since. */
+const openReservation = async (deps: QuotaDeps, accountId: string, counter: Counter, nonce: Buffer) =>
+  openIn(counter).find((each) => each.nonce.equals(nonce)) ??
+  (await readStoredReservation(deps, accountId, nonce))?.open
+
+const answerOf = (counter: Counter, id: string, open: Reservation | undefined) => ({
+  id,
+  units: open?.units,
+  expiresAtMs: open?.expiresAtMs,
+  left: balanceOf(counter),
+  used: counter.used,
+})
