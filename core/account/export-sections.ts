@@ -37,6 +37,7 @@ export const exportedKinds: readonly ExportedKind[] = [
     section: 'profile',
     shows: [
       ...['id', 'username', 'email', 'emailVerified', 'pendingEmail', 'name', 'status', 'address'],
+      ...['undeliverable', 'addressSinceMs'],
       ...[
         'renamedFrom',
         'emailChangesMs',
@@ -62,6 +63,7 @@ export const exportedKinds: readonly ExportedKind[] = [
       resetCode: SECRET,
       recoveryCode: SECRET,
       restoredBy: MARK,
+      removedPasskey: MARK,
       twofaOffBy: MARK,
       attempt: MARK,
       request: MARK,
@@ -81,6 +83,13 @@ export const exportedKinds: readonly ExportedKind[] = [
     shows: ['sinceMs', 'provedMs', 'seenMs', 'device'],
     omits: { provedBy: MARK },
     each: ({ sessions }) => Object.values(sessions as Record<string, Item>),
+  },
+  {
+    prefix: '#PROFILE',
+    section: 'passkeys',
+    shows: ['name', 'credentialId', 'publicKey', 'synced', 'createdAtMs', 'lastUsedAtMs'],
+    omits: { counter: FENCE, madeBy: MARK },
+    each: ({ passkeys = {} }) => Object.values(passkeys as Record<string, Item>),
   },
   {
     prefix: '#QUOTA',
@@ -194,7 +203,7 @@ export const exportedKinds: readonly ExportedKind[] = [
   {
     prefix: 'MAIL#',
     section: 'mails',
-    shows: ['to', 'template', 'values', 'heldAtMs', 'isLimited', 'failures', 'ttl'],
+    shows: ['to', 'template', 'values', 'heldAtMs', 'isLimited', 'readyAtMs', 'failures', 'ttl'],
     omits: { codeLookup: SECRET, accountId: 'It is in the profile.' },
     adds: (item) => ({ id: idOf(item) }),
   },

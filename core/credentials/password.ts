@@ -14,7 +14,7 @@ import { announce, withdrawal } from '../notifications/security.ts'
 import { trustAddress } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
+import { keys, recoveryKey } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
@@ -312,7 +312,7 @@ async function finishReset(
 ): Promise<void> {
   const done: Write = { update: code.key, set: expr`SET #done = ${true}`, if: expr`#usedBy = ${requestMac}` }
   const again = account.status === 'deactivated' ? reactivate(deps, account) : undefined
-  const ended = isRecovery ? [{ remove: keys.recovery(account.id) }] : []
+  const ended = isRecovery ? [{ remove: recoveryKey(account.id) }] : []
   const isDone = await reopenSignIn(deps, account, [done, ...(again?.writes ?? []), ...ended], {
     set: again?.set ?? [touched(deps)],
     remove: [...(again?.remove ?? []), ...(isRecovery ? [expr`#recovery`] : [])],

@@ -1,7 +1,7 @@
 import type { Profile } from '../account/account.ts'
 import { announce } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
-import { keys } from '../table/keys.ts'
+import { recoveryKey } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
 import { DAY_MS, HOUR_MS } from '../time.ts'
 
@@ -39,5 +39,5 @@ export function openRecovery(
  */
 export const recoveryStopped = (deps: Deps, account: Profile): Write[] =>
   account.recovery
-    ? [{ remove: keys.recovery(account.id) }, ...announce(deps, account, 'recovery-stopped')]
+    ? [{ remove: recoveryKey(account.id) }, ...announce(deps, account, 'recovery-stopped')]
     : []

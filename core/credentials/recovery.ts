@@ -18,7 +18,7 @@ import { trustAddress } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { attr, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
-import { accountIdIn, dueAt, type Key, keys } from '../table/keys.ts'
+import { accountIdIn, dueAt, type Key, keys, recoveryKey } from '../table/keys.ts'
 import { leaseDue } from '../table/lease.ts'
 import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
@@ -111,7 +111,7 @@ function beginning(deps: Deps, account: Account, nowMs: number): Write[] {
     },
     {
       put: {
-        ...keys.recovery(accountId),
+        ...recoveryKey(accountId),
         ...recovery,
         daysTold: 0,
         ...dueAt('RECOVERY', accountId, nowMs + LOOK_MS),
@@ -232,7 +232,7 @@ async function announceOne(deps: Deps<'table'>, key: Key): Promise<boolean> {
   try {
     if (account?.recovery?.beganAtMs !== beganAtMs) {
       // A sign-in with a code, or a change of holder, has stopped it.
-      const told = account ? announce(deps, account, 'recovery-stopped') : []
+      const told = account && !isNobodys(account) ? announce(deps, account, 'recovery-stopped') : []
       await deps.table.transact([{ remove: key, if: same }, ...told])
       return true
     }

@@ -76,6 +76,9 @@ export const reservationKey = (accountId: string, nonceHex: string): Key => ({
 })
 export const reservationAlarmKey = (accountId: string): Key => ({ pk: ownedBy(accountId), sk: 'ALARM#' })
 
+/** Outside `keys`, so that functions without sign-ins do not carry it. */
+export const recoveryKey = (accountId: string): Key => ({ pk: ownedBy(accountId), sk: 'RECOVERY' })
+
 /** The provider's id of the payment that a look-up item is about. */
 export const paymentIdIn = ({ pk }: Key): string => pk.slice('PAYMENT#'.length)
 
@@ -155,7 +158,6 @@ export const keys = {
     sk: `NOTICE#${noticeId}`,
   }),
   mail: (accountId: string, mailId: string): Key => ({ pk: ownedBy(accountId), sk: `MAIL#${mailId}` }),
-  recovery: (accountId: string): Key => ({ pk: ownedBy(accountId), sk: 'RECOVERY' }),
   emailGuard: (normalisedEmail: string): Key => ({ pk: `EMAIL#${normalisedEmail}`, sk: '#GUARD' }),
   usernameGuard: (lowerUsername: string): Key => ({ pk: `USERNAME#${lowerUsername}`, sk: '#GUARD' }),
   passwordTries: ({ pk }: Key): Key => ({ pk, sk: '#TRIES' }),

@@ -22,6 +22,7 @@ const TOLD: Record<string, { events: SecurityEvent[]; mails?: (person: Person) =
   // The mail about it and the code for the new address leave at once.
   'rest.updateUser': { events: ['address-is-changing'], mails: () => [] },
   'v1.activate': 'the registered address is confirmed with the code that was mailed to it',
+  'v1.addPasskey': { events: ['passkey-added'] },
   'v1.changePassword': { events: ['password-changed'] },
   'v1.confirmSession': 'lets nobody in who is not in; a recovery code is told of below',
   'v1.createKey': { events: ['key-created'] },
@@ -29,6 +30,8 @@ const TOLD: Record<string, { events: SecurityEvent[]; mails?: (person: Person) =
   'v1.deleteUser': { events: ['deletion-begun'] },
   'v1.enrolTwoFactor': 'the seed counts for nothing before its first code',
   'v1.exportUser': { events: ['data-exported'] },
+  'v1.passkeyOptions': 'the options count for nothing before their answer',
+  'v1.removePasskey': { events: ['passkey-removed'] },
   'v1.removeTwoFactor': { events: ['two-factor-off', 'recovery-code-used'] },
   // The first reset of an account that has paid nothing replaces its keys.
   'v1.resetPassword': { events: ['keys-replaced', 'password-reset'] },

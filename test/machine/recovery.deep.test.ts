@@ -6,7 +6,7 @@ import { announceRecoveries, beginRecovery, stopRecoveryByLink } from '../../cor
 import { signIn } from '../../core/credentials/sessions.ts'
 import type { DomainError } from '../../core/errors.ts'
 import { recoveryLinkCode } from '../../core/notifications/recovery-link.ts'
-import { keys } from '../../core/table/keys.ts'
+import { keys, recoveryKey } from '../../core/table/keys.ts'
 import { startApp } from '../support/app.ts'
 import { loseFactors, recoveryCode, resetCode } from '../support/credentials.ts'
 import type { Person, SignedInPerson } from '../support/people.ts'
@@ -82,7 +82,7 @@ test('a finish broken at any call ends with one password, no second factor, new 
       true,
     ])
     expect(now.defaultKey, title).not.toBe(key)
-    expect(await ports.table.get(keys.recovery(person.accountId)), title).toBeUndefined()
+    expect(await ports.table.get(recoveryKey(person.accountId)), title).toBeUndefined()
     expect((await ports.table.get(keys.quota(person.accountId)))?.x, title).toBeUndefined()
     expect(await finishRecovery(ports, input).catch(code), `${title}: a repeat`).toBeUndefined()
     expect(await told(person, 'Your account was recovered'), title).toBe(1)
@@ -139,15 +139,15 @@ test('a reminder broken at any call is sent once for its day', async () => {
     const person = await app.signUp()
     await loseFactors(app, person, Date.now() - DAY_MS)
     await ports.table.put({
-      ...(await ports.table.get(keys.recovery(person.accountId))),
-      ...keys.recovery(person.accountId),
+      ...(await ports.table.get(recoveryKey(person.accountId))),
+      ...recoveryKey(person.accountId),
       due: 'RECOVERY#0',
       dueAtMs: beganAtMs,
     })
     await announceRecoveries(broken, WHOLE_RUN).catch(() => {})
     expect(await told(person, 'Your account is being recovered'), title).toBe(1)
     expect(await told(person, 'Your account is being recovered'), title).toBe(1)
-    await ports.table.remove(keys.recovery(person.accountId))
+    await ports.table.remove(recoveryKey(person.accountId))
   })
 })
 

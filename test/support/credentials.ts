@@ -1,6 +1,6 @@
 import { TOTP } from 'otpauth'
 import { expr } from '../../core/table/expression.ts'
-import { keys } from '../../core/table/keys.ts'
+import { keys, recoveryKey } from '../../core/table/keys.ts'
 import type { App } from './app.ts'
 import type { Person, SignedInPerson } from './people.ts'
 
@@ -56,7 +56,7 @@ export async function loseFactors(
   await table.update(keys.profile(accountId), expr`SET #totp = ${totp}`)
   if (beganAtMs === undefined) return
   await table.update(keys.profile(accountId), expr`SET #recovery = ${{ beganAtMs }}`)
-  await table.put({ ...keys.recovery(accountId), beganAtMs, daysTold: 0 })
+  await table.put({ ...recoveryKey(accountId), beganAtMs, daysTold: 0 })
 }
 
 /** Asks for a code of a recovery and runs the job that mails the code, after other mails. @returns the code. */

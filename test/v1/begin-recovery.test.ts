@@ -1,12 +1,15 @@
 import { beforeEach, expect, test } from 'vitest'
 import { announceRecoveries } from '../../core/credentials/recovery.ts'
 import type { ErrorCode } from '../../core/errors.ts'
+import { expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { WHOLE_RUN } from '../machine/faults.ts'
 import { startApp } from '../support/app.ts'
 import { noticesOf } from '../support/buyers.ts'
 import { appCode, recoveryCode, signInStatus, withTwoFactor, wrongHalf } from '../support/credentials.ts'
+import { answerOf, signInWith, withPasskey } from '../support/passkeys.ts'
 import type { Person } from '../support/people.ts'
 import type { TestAnswer } from '../support/send.ts'
 
@@ -97,6 +100,43 @@ test.each([
   expect(about(person).slice(2)).toEqual(['The recovery of your account has stopped'])
   expect(await recoveryCode(app, person.email)).toMatch(/./)
   expect(about(person).at(-1)).toBe('Recover your account')
+})
+
+test('a right passkey stops it, and the owner is told', async () => {
+  type Way = (answer: object, person: Protected) => Promise<TestAnswer>
+  const ways: Way[] = [
+    (passkey) => signInWith(app, passkey),
+    (passkey, { email, password }) =>
+      app.request('POST', '/v1/auth/login', { json: { email, password, passkey } }),
+    (passkey, { accessToken: token }) =>
+      app.request('POST', '/v1/auth/confirm', { token, json: { passkey } }),
+  ]
+  for (const way of ways) {
+    const person = await withPasskey(app, await protectedPerson())
+    expect((await begin(await recoveryCode(app, person.email))).status).toBe(200)
+    await app.job('send-mail')
+    expect((await way(await answerOf(app, person), person)).status).toBeLessThan(300)
+    await pass(1)
+    expect(about(person).slice(2)).toEqual(['The recovery of your account has stopped'])
+  }
+})
+
+test('200: an address whose mail came back is trusted again, so that the announcements reach it', async () => {
+  const person = await protectedPerson()
+  const { table } = await app.ports()
+  const marks = { [person.email.toLowerCase()]: { reason: 'bounced', atMs: Date.now() - DAY_MS } }
+  await table.update(keys.profile(person.accountId), expr`SET #undeliverable = ${marks}`)
+  expect((await begin(await recoveryCode(app, person.email))).status).toBe(200)
+  await app.job('send-mail')
+  expect(about(person)).toEqual(['Recover your account', 'Someone has begun to recover your account'])
+})
+
+test('a mail about a recovery that was stopped meanwhile is not sent', async () => {
+  const person = await protectedPerson()
+  expect((await begin(await recoveryCode(app, person.email))).status).toBe(200)
+  expect(await signInStatus(app, person, person.password, appCode(person.seed))).toBe(200)
+  await app.job('send-mail')
+  expect(about(person)).toEqual(['Recover your account', 'The recovery of your account has stopped'])
 })
 
 test.each([

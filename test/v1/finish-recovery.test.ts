@@ -9,6 +9,7 @@ import { startApp } from '../support/app.ts'
 import { newBuyer, noticesOf } from '../support/buyers.ts'
 import { loseFactors, recoveryCode, sessionStatuses, signInStatus } from '../support/credentials.ts'
 import { createKey, defaultKey } from '../support/keys.ts'
+import { answerOf, signInWith, withPasskey } from '../support/passkeys.ts'
 import type { SignedInPerson } from '../support/people.ts'
 import type { TestAnswer } from '../support/send.ts'
 
@@ -58,6 +59,32 @@ test('204: makes a deactivated account active again', async () => {
   const { accessToken: token } = await app.login({ ...person, password: NEW })
   const { apiKey } = (await app.request('GET', '/v1/user', { token })).body
   expect((await app.request('POST', '/v1/usage', { token: apiKey, json: { units: 1 } })).status).toBe(200)
+})
+
+test('204: removes every passkey, because a lost device may have it', async () => {
+  const owner = await withPasskey(app, await app.signUp())
+  const person = await ready(owner)
+  const answer = await answerOf(app, owner)
+  expect((await finish(person.code)).status).toBe(204)
+  expect((await signInWith(app, answer)).status).toBe(401)
+  const { accessToken } = await app.login({ ...person, password: NEW })
+  expect((await app.request('GET', '/v1/auth/passkeys', { token: accessToken })).body).toEqual([])
+})
+
+test('204: undoes the deletion of the account, and the owner is told once', async () => {
+  const person = await app.signUp()
+  expect((await app.request('DELETE', '/v1/user', { token: person.accessToken })).status).toBe(202)
+  const { code } = await ready(person)
+  expect((await finish(code)).status).toBe(204)
+  expect((await finish(code)).status).toBe(204)
+  await app.job('send-mail')
+  const told = app.stack.mail.messages(person.email).map(({ subject }) => subject)
+  expect(told.filter((subject) => /will not be deleted|active again/.test(subject))).toEqual([
+    'Your account will not be deleted',
+  ])
+  app.advance(30 * 24 * HOUR_MS)
+  await app.job('sweep')
+  expect(await signInStatus(app, person, NEW)).toBe(200)
 })
 
 test('204: the same request again does nothing more, and another password is refused', async () => {

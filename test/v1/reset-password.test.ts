@@ -285,6 +285,33 @@ describe('of a deactivated account', () => {
     expect(await signInStatus(app, person, NEW, appCode(person.seed, 1))).toBe(200)
   })
 
+  test('204: within 30 days of its deletion the code undoes the deletion, and the owner is told once', async () => {
+    const person = await app.signUp()
+    expect((await app.request('DELETE', '/v1/user', { token: person.accessToken })).status).toBe(202)
+    app.advance(29 * 24 * 60 * MINUTE_MS)
+    const code = await resetCode(app, person.email)
+    expect((await put({ code })).status).toBe(204)
+    expect((await put({ code })).status).toBe(204)
+    await app.job('send-mail')
+    const told = app.stack.mail.messages(person.email).map(({ subject }) => subject)
+    expect(told.filter((subject) => /will not be deleted|active again/.test(subject))).toEqual([
+      'Your account will not be deleted',
+    ])
+    app.advance(24 * 60 * MINUTE_MS)
+    await app.job('sweep')
+    expect(await signInStatus(app, person, NEW)).toBe(200)
+  })
+
+  test('400: a code that was mailed before the account was erased opens nothing', async () => {
+    const person = await app.signUp()
+    await app.request('DELETE', '/v1/user', { token: person.accessToken })
+    const code = await resetCode(app, person.email)
+    const { table } = await app.ports()
+    await table.update(keys.profile(person.accountId), expr`SET #status = ${'erased'}`)
+    invalidCode(await put({ code }))
+    expect((await table.get(keys.profile(person.accountId)))?.status).toBe('erased')
+  })
+
   test('403: with `restore` false nothing changes', async () => {
     const person = await deactivated(await app.signUp())
     const code = await resetCode(app, person.email)
