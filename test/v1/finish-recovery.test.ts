@@ -85,6 +85,8 @@ test('204: undoes the deletion of the account, and the owner is told once', asyn
   app.advance(30 * 24 * HOUR_MS)
   await app.job('sweep')
   expect(await signInStatus(app, person, NEW)).toBe(200)
+  const { table } = await app.ports()
+  expect(await table.get(keys.profile(person.accountId))).not.toHaveProperty('eraseAtMs')
 })
 
 test('204: the same request again does nothing more, and another password is refused', async () => {

@@ -300,6 +300,8 @@ describe('of a deactivated account', () => {
     app.advance(24 * 60 * MINUTE_MS)
     await app.job('sweep')
     expect(await signInStatus(app, person, NEW)).toBe(200)
+    const { table } = await app.ports()
+    expect(await table.get(keys.profile(person.accountId))).not.toHaveProperty('eraseAtMs')
   })
 
   test('400: a code that was mailed before the account was erased opens nothing', async () => {
