@@ -9,7 +9,7 @@ import type { Item } from '../table/table.ts'
 import { usernameKey } from './fields.ts'
 
 /** The stored profile: an account's identity, credentials and state. */
-const profileSchema = z.object({
+export const profileSchema = z.object({
   id: z.string(),
   username: z.string(),
   email: z.string(),

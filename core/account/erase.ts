@@ -6,6 +6,7 @@ import { CODE_IN_PROFILE } from '../credentials/codes.ts'
 import { mailRequestPurposes } from '../credentials/mail-requests.ts'
 import { defaultKeyLookup } from '../keys/default-key.ts'
 import { queueMail } from '../notifications/outbox.ts'
+import { isUndeliverable } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { attr, expr, setRemove, unchangedSince } from '../table/expression.ts'
@@ -194,7 +195,8 @@ const ERASE_ATTEMPTS = 10
 
 /**
  * Takes the names off the profile and frees them, with the last mail. The address stays in the outbox until that
- * mail is sent, for 7 days at most.
+ * mail is sent, for 7 days at most. Nobody is left then who knows that mail does not arrive there, so that is decided
+ * here.
  */
 async function eraseNames(deps: EraseDeps, accountId: string): Promise<void> {
   for (let tries = 1; ; tries++) {
@@ -226,7 +228,7 @@ async function namesGone(deps: EraseDeps, profile: Profile): Promise<Write[]> {
     ...guards.map((guard): Write => ({ remove: keys.passwordTries(guard) })),
     { remove: defaultKeyLookup(deps, profile) },
     ...mailRequestPurposes.map((purpose): Write => ({ remove: keys.ask(purpose, emailKey(email)) })),
-    ...(emailVerified ? [mail.write] : []),
+    ...(emailVerified && !isUndeliverable(profile) ? [mail.write] : []),
   ]
 }
 

@@ -1,4 +1,5 @@
 import { usesBySlot } from '../quota/day-snapshot.ts'
+import { openIn } from '../quota/reservation.ts'
 import { DAY_PREFIX } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
 import { DAY_MS } from '../time.ts'
@@ -16,8 +17,8 @@ export interface ExportedKind {
   omits?: Readonly<Record<string, string>>
   /** Values that are not an attribute of their own. */
   adds?(item: Item): Item
-  /** The entries of a section that has several in one item. */
-  each?(item: Item): Item[]
+  /** For a section that is one attribute of the item: its name, and the entries in it, with all that they have. */
+  within?: { attribute: string; entries(item: Item): Item[] }
 }
 
 const SECRET = 'A secret: whoever has it can get into the account.'
@@ -36,8 +37,8 @@ export const exportedKinds: readonly ExportedKind[] = [
     prefix: '#PROFILE',
     section: 'profile',
     shows: [
-      ...['id', 'username', 'email', 'emailVerified', 'pendingEmail', 'name', 'status', 'address'],
-      ...['undeliverable', 'addressSinceMs'],
+      ...['id', 'username', 'email', 'emailVerified', 'pendingEmail', 'undeliverable', 'addressSinceMs'],
+      ...['name', 'status', 'address'],
       ...[
         'renamedFrom',
         'emailChangesMs',
@@ -74,6 +75,7 @@ export const exportedKinds: readonly ExportedKind[] = [
       twofaTries: 'A count of wrong codes, which would tell somebody who guesses how many tries are left.',
       changingUntilMs: 'Set for seconds, while a password changes.',
       eraseAtMs: 'An account that will be erased exports nothing.',
+      erasedAtMs: 'An account that was erased exports nothing.',
     },
     adds: ({ totp }) => ({ twofa: totp !== undefined }),
   },
@@ -82,14 +84,27 @@ export const exportedKinds: readonly ExportedKind[] = [
     section: 'sessions',
     shows: ['sinceMs', 'provedMs', 'seenMs', 'device'],
     omits: { provedBy: MARK },
-    each: ({ sessions }) => Object.values(sessions as Record<string, Item>),
+    within: {
+      attribute: 'sessions',
+      entries: ({ sessions }) => Object.values(sessions as Record<string, Item>),
+    },
   },
   {
     prefix: '#PROFILE',
     section: 'passkeys',
-    shows: ['name', 'credentialId', 'publicKey', 'synced', 'createdAtMs', 'lastUsedAtMs'],
-    omits: { counter: FENCE, madeBy: MARK },
-    each: ({ passkeys = {} }) => Object.values(passkeys as Record<string, Item>),
+    shows: ['id', 'name', 'createdAtMs', 'lastUsedAtMs', 'synced'],
+    omits: {
+      credentialId: `${MARK} \`id\` is its digest.`,
+      publicKey:
+        'The public half of a key pair, which says nothing without the private half in the authenticator.',
+      counter: 'A number by which Bursar recognises a copy of the passkey.',
+      madeBy: MARK,
+    },
+    within: {
+      attribute: 'passkeys',
+      entries: ({ passkeys = {} }) =>
+        Object.entries(passkeys as Record<string, Item>).map(([id, passkey]) => ({ ...passkey, id })),
+    },
   },
   {
     prefix: '#QUOTA',
@@ -108,16 +123,33 @@ export const exportedKinds: readonly ExportedKind[] = [
       n: FENCE,
       r: FENCE,
       x: 'An active account has none.',
+      z: FENCE,
     },
     adds: (counter) => ({
       left: Number(counter.l) + Number(counter.f),
       used: counter.u,
+      reserved: counter.y,
       dayMs: Number(counter.d) * DAY_MS,
       bundleUnits: counter.q,
       renewsBelow: counter.b,
       renewalBundleUnits: counter.w,
       usedByKeySlot: usesBySlot(counter),
     }),
+  },
+  {
+    prefix: '#QUOTA',
+    section: 'reservations',
+    shows: ['nonce', 'units', 'expiresAtMs', 'slot'],
+    within: {
+      attribute: 'v',
+      entries: (item) => openIn({ item }).map((open) => ({ ...open, nonce: open.nonce.toString('hex') })),
+    },
+  },
+  {
+    prefix: 'RESERVED#',
+    section: 'reservations',
+    shows: ['units', 'expiresAtMs', 'slot', 'covered', 'ttl'],
+    adds: (item) => ({ nonce: idOf(item) }),
   },
   {
     prefix: '#CUSTOMER',
@@ -218,6 +250,11 @@ export const mailRequestKind: ExportedKind = {
 
 /** Kinds that no export shows, each with what is in it and the reason. */
 export const omittedKinds: readonly { prefix: string; section: string; why: string }[] = [
+  {
+    prefix: 'ALARM#',
+    section: 'reservationAlarm',
+    why: 'Says when Bursar looks at open reservations next. They are in `reservations`.',
+  },
   { prefix: 'REQUEST#', section: 'requests', why: `Digests of Idempotency-Keys, for 48 hours. ${MARK}` },
   { prefix: 'SPENT#', section: 'spentIds', why: `Digests of request ids, for 4 days. ${MARK}` },
   { prefix: 'SPENTID#', section: 'spentIds', why: `Digests of request ids, for 4 days. ${MARK}` },
@@ -227,7 +264,7 @@ export const omittedKinds: readonly { prefix: string; section: string; why: stri
 export const storedElsewhere: readonly { where: string; what: string }[] = [
   {
     where: 'Look-ups of the same table',
-    what: 'The account id under the e-mail address and a new one that waits to be confirmed, the username, the customer id, the payments’ ids and a hash of the default key, and under mailed codes until they expire. All are in the sections, apart from keys and codes, which are secrets.',
+    what: 'The account id under the e-mail address and a new one that waits to be confirmed, the username, the customer id, the payments’ ids and a hash of the default key, and under mailed codes until they expire. All are in the sections, apart from keys and codes, which are secrets. For 15 minutes, how many wrong passwords were typed for the address and the username.',
   },
   {
     where: 'Stripe',
@@ -244,8 +281,8 @@ export const storedElsewhere: readonly { where: string; what: string }[] = [
 ]
 
 /** What an export shows of an item: one entry of the section, or several. */
-export function exportedEntries({ shows, adds, each }: ExportedKind, item: Item): Item[] {
-  if (each) return each(item).map((entry) => shownOf(shows, entry))
+export function exportedEntries({ shows, adds, within }: ExportedKind, item: Item): Item[] {
+  if (within) return within.entries(item).map((entry) => shownOf(shows, entry))
   return [{ ...shownOf(shows, item), ...adds?.(item) }]
 }
 

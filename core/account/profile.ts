@@ -54,7 +54,7 @@ function refusal(error: ConditionFailed): DomainError {
  * Whether a caller's username was changed from `name` to what is wanted by an earlier copy of this request. The
  * path of the repeat still has the old name.
  */
-export const isRepeatedRename = (account: Account, name: string, wanted: Names): boolean =>
+export const isRepeatedRename = (account: Account, name: string, wanted: WantedNames): boolean =>
   wanted.username !== undefined &&
   account.renamedFrom === usernameKey(name) &&
   usernameKey(wanted.username) === usernameKey(account.username) &&
@@ -64,7 +64,7 @@ const hasAddress = ({ email, pendingEmail = email }: Account, wanted: string): b
   [email, pendingEmail].some((each) => emailKey(each) === emailKey(wanted))
 
 /** The names that a caller wants; undefined keeps what there is. */
-export interface Names {
+export interface WantedNames {
   username?: string | undefined
   email?: string | undefined
 }
@@ -80,7 +80,7 @@ export interface Names {
 export function renameAccount(
   deps: Deps<'table' | 'mail' | 'keyring'>,
   caller: SessionCaller,
-  wanted: Names,
+  wanted: WantedNames,
 ): Promise<Account> {
   return changeSession(deps, caller, (now) => renameOnce(deps, now, wanted))
 }
@@ -88,7 +88,7 @@ export function renameAccount(
 async function renameOnce(
   deps: Deps<'table' | 'mail' | 'keyring'>,
   { account, sessionId }: SessionCaller,
-  wanted: Names,
+  wanted: WantedNames,
 ): Promise<Account> {
   const username = wanted.username ?? account.username
   const isNewUsername = usernameKey(username) !== usernameKey(account.username)

@@ -1,11 +1,11 @@
 import { parseProfile } from '../account/account.ts'
-import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import type { Charge, Deps, Dispute, Reversal } from '../ports.ts'
 import { changeRenewal } from '../purchases/renewal-state.ts'
 import { wakeRenewal } from '../quota/renewal-call.ts'
 import { setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
+import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeAll, writeUnlessDone } from '../table/write-all.ts'
 import { absentObject } from './absence.ts'
@@ -84,8 +84,6 @@ export async function compareFraudReport(
   return true
 }
 
-const REPORT_ATTEMPTS = 10
-
 /**
  * Makes the card of a charge follow a report of fraud: no bank is asked about the card any more and renewal
  * pauses, whatever is left of the bundle, until another card is proved or the report is withdrawn. Safe to
@@ -103,7 +101,7 @@ export async function applyFraudReport(
   await bringOnFile(deps, accountId, charge)
   const number = charge.card?.fingerprint ?? charge.paymentMethodId
   if (number === undefined) return writeUnlessDone(deps, eventDone)
-  for (let tries = 0; tries < REPORT_ATTEMPTS; tries++) {
+  const apply = async () => {
     const before = await readCardNumber(deps, accountId, number)
     const after = withReport(before, report)
     const { writes, isTold } = after
@@ -112,15 +110,14 @@ export async function applyFraudReport(
     const { news } = report
     const notice = news && !isTold ? [{ put: newNotice(deps, accountId, news.messageType, news.text) }] : []
     const copy = [...writes, ...notice]
-    try {
-      return await writeAll(deps, [...copy, ...eventDone])
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error
+    await writeAll(deps, [...copy, ...eventDone]).catch((error: unknown) => {
       // The event is marked as done already: another delivery has done this work.
-      if (eventDone.some((_, at) => error.failed.has(copy.length + at))) return
-    }
+      const isDone = (failed: ConditionFailed['failed']) =>
+        eventDone.some((_, at) => failed.has(copy.length + at))
+      if (!(error instanceof ConditionFailed && isDone(error.failed))) throw error
+    })
   }
-  throw new DomainError('temporarily_unavailable')
+  return retryRaces(deps, apply, 'temporarily_unavailable')
 }
 
 /** The event of the charge may come before that of its card. */

@@ -25,8 +25,8 @@ const refused = () => new DomainError('passkey_refused')
 
 /**
  * Signs in by passkey alone. The authenticator has verified its user, by fingerprint or PIN, so the passkey counts
- * as both factors: no password and no code is asked. Signing in undoes a deletion, as with the password. Nobody learns which accounts exist, or have passkeys: without
- * the passkey's key every answer is the same.
+ * as both factors: no password and no code is asked. Signing in undoes a deletion, as with the password. Nobody
+ * learns which accounts exist, or have passkeys: without the passkey's key every answer is the same.
  * @param userAgent the request's header, from which the device is read.
  * @throws DomainError `passkey_refused`; for a right passkey `account_deactivated`, `account_suspended`
  */

@@ -104,15 +104,18 @@ function restoration(deps: Deps<'keyring'>, twofa: GivenFactor) {
   return { restoredBy, isRepeat }
 }
 
-/** Undoes the deletion of an account that is about to be erased, with the code that proved who signs in. */
+/**
+ * Undoes the deletion of an account that is about to be erased, with the code that proved who signs in. No copy of the
+ * request counts as its repeat: each would begin a session of its own with a code that works once.
+ */
 export async function keepAccount(
   deps: Deps<'table' | 'keyring'>,
   twofa: GivenFactor,
   { account, factor }: Pick<Proved, 'account' | 'factor'>,
 ): Promise<Pick<Proved, 'account' | 'factor'>> {
   if (account.status !== 'deactivated' || account.eraseAtMs === undefined) return { account, factor }
-  const { restoredBy, isRepeat } = restoration(deps, twofa)
-  await activateAgain(deps, account, factor, restoredBy(account.id), isRepeat)
+  const { restoredBy } = restoration(deps, twofa)
+  await activateAgain(deps, account, factor, restoredBy(account.id), () => false)
   // The code is used up now.
   return { account: { ...account, status: 'active' }, factor: undefined }
 }

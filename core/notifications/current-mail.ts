@@ -28,7 +28,7 @@ export async function currentMail(
   const hasCode = codeLookup !== undefined
   if (hasCode && !(await isCodeAlive(deps, account, mail.template as CodePurpose, codeLookup)))
     return { dropped: 'code ended' }
-  const current = (NEWS[mail.template] ?? ((_, same) => same))(account, mail)
+  const current = hasCode ? mail : NEWS[mail.template as NewsTemplate](account, mail)
   if (!current) return { dropped: 'no longer true' }
   return holdsMailBack(account, current.to, hasCode, nowMs) ? { dropped: 'undeliverable' } : current
 }
@@ -39,11 +39,13 @@ type Renew = (account: Account, mail: QueuedMail) => QueuedMail | undefined
 /** News for the account's holder goes to the address that the account has now, and to no former one. */
 const toOwner = ({ email }: Account, mail: QueuedMail): QueuedMail => ({ ...mail, to: email })
 
-/**
- * How mails without a code age. A template that is not here says what has happened, to a chosen address, and stays
- * true.
- */
-const NEWS: Partial<Record<MailTemplate, Renew>> = {
+/** What has happened, and is told to chosen addresses, stays true. */
+const asWritten: Renew = (_, mail) => mail
+
+type NewsTemplate = Exclude<MailTemplate, CodePurpose>
+
+/** How mails without a code age. */
+const NEWS: Record<NewsTemplate, Renew> = {
   'email-is-changing': ({ pendingEmail, email }, mail) =>
     pendingEmail !== undefined && emailKey(mail.to) === emailKey(email) ? mail : undefined,
   'low-quota': lowQuota,
@@ -56,6 +58,7 @@ const NEWS: Partial<Record<MailTemplate, Renew>> = {
     account.openPurchase === mail.values.purchaseId ? toOwner(account, mail) : undefined,
   'renewal-declined': ofState,
   'renewal-state': ofState,
+  security: asWritten,
 }
 
 /**

@@ -67,7 +67,7 @@ test('401: a token that expired while the gateway had its verdict cached', async
   expect((await get(accessToken)).status).toBe(200)
   app.advance(60_000)
   const { status, body } = await get(accessToken)
-  expect([status, body.type]).toEqual([401, 'urn:bursar:problem:session_ended'])
+  expect([status, body.type]).toEqual([401, 'urn:bursar:problem:token_expired'])
 })
 
 test.each(['deactivated', 'suspended'])(

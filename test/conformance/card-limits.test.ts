@@ -381,6 +381,8 @@ describe('the bank is asked about a card', () => {
 
 describe('a payment method that Stripe does not accept', () => {
   test('leaves a line that says what to look at, is no try, and stores nothing', async () => {
+    // Of one line 20 are printed in a minute, which may be one of another file of this process.
+    app.advance(75 * HOUR_MS)
     const person = await app.signUp()
     app.logs.length = 0
     for (let tries = 0; tries < 4; tries++) {
@@ -499,7 +501,8 @@ describe('an Idempotency-Key', () => {
     const card = await newCard(app, GOOD)
     for (let times = 0; times < 3; times++) {
       const answer = await verifyWith(person, card, 'key-1')
-      expect([answer.status, answer.body]).toEqual([200, { status: 'ok' }])
+      const repeat = times > 0 && { replayed: true }
+      expect([answer.status, answer.body]).toEqual([200, { status: 'ok', ...repeat }])
       app.advance(11_000)
     }
     expect(await holds(person)).toBe(1)

@@ -1,12 +1,14 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { OPEN_IN_COUNTER } from '../../core/quota/reservation.ts'
 import { dueAt, keys } from '../../core/table/keys.ts'
+import { rows } from '../../functions/http/rows.ts'
 import { startApp } from '../support/app.ts'
 import { buy, changeTo, newBuyer, paymentsOf, refund, shown, signUpFor, spendTo } from '../support/buyers.ts'
 import { add, answerOf, newPasskey, signInWith, withPasskey } from '../support/passkeys.ts'
 import { newPerson, type SignedInPerson } from '../support/people.ts'
 import { consume, newConsumer, uuidv7 } from '../support/quota.ts'
 import { giveBack, reserve, settle } from '../support/reservations.ts'
+import { rowKey, sampleOf, tokenOf } from '../support/samples.ts'
 import {
   atStripe,
   cardOnFile,
@@ -22,6 +24,7 @@ import {
   stripeOf,
   verify,
 } from '../support/stripe.ts'
+import { targetOf } from './contract.ts'
 
 /**
  * The cost of an endpoint, counted on the wire: DynamoDB calls with their read and write units, and calls to
@@ -937,6 +940,71 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
 test.each(table)('%s (%i) has exactly its listed cost', async (_, status, run, expected) => {
   const { accessToken } = await app.signUp({ username: 'costs', email: 'costs@mail.example' })
   expect(await cost(() => run(accessToken), status)).toEqual({ ...nothingElse, ...expected })
+})
+
+/** Rows with one ordinary case: the cost of their sample in `test/support/samples.ts`. */
+const bySample: [route: string, Cost][] = [
+  ['POST /v1/auth/confirm', { ...ONE_WRITE, cognito: { AdminInitiateAuth: 1, RevokeToken: 1 } }],
+  ['POST /v1/auth/2FA', { ...ONE_WRITE, kms: { Encrypt: 1 } }],
+  [
+    // One write counts the try.
+    'POST /v1/auth/verify2FA',
+    {
+      dynamodb: { Query: 1, UpdateItem: 1, TransactWriteItems: 1 },
+      readUnits: 1,
+      writeUnits: 8,
+      kms: { Decrypt: 1 },
+    },
+  ],
+  [
+    // With a recovery code, which its owner is told of.
+    'DELETE /v1/auth/2FA',
+    { dynamodb: { Query: 1, UpdateItem: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 13 },
+  ],
+  ['GET /v1/auth/passkeys', READ_ACCOUNT],
+  ['PUT /v1/auth/passkeys/{id}', ONE_WRITE],
+  [
+    'DELETE /v1/auth/passkeys/{id}',
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 7 },
+  ],
+  [
+    'DELETE /v1/keys/{id}',
+    { dynamodb: { Query: 1, GetItem: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 8 },
+  ],
+  [
+    'POST /v1/keys/{id}/rotate',
+    { dynamodb: { Query: 1, GetItem: 2, TransactWriteItems: 1 }, readUnits: 3, writeUnits: 13 },
+  ],
+  ['GET /v1/purchase/{id}', { dynamodb: { Query: 1, GetItem: 1 }, readUnits: 2, writeUnits: 0 }],
+  ['GET /v1/usage', { dynamodb: { Query: 4, GetItem: 1 }, readUnits: 5, writeUnits: 0 }],
+  // In a container that has not seen the key; `quota-cost.deep.test.ts` has all others.
+  ['POST /v1/usage', { dynamodb: { GetItem: 3, UpdateItem: 1 }, readUnits: 3, writeUnits: 1 }],
+  ['POST /v1/usage/batch', { dynamodb: { GetItem: 4, UpdateItem: 1 }, readUnits: 4, writeUnits: 1 }],
+  ['POST /v1/user/renewal/link', ONE_WRITE],
+]
+
+test.each(bySample)('%s has exactly its listed cost', async (route, expected) => {
+  const row = rowOf(route)
+  const person = await app.signUp()
+  const token = await tokenOf(app, row, person)
+  const { path, query, body } = await sampleOf(app, row, person)
+  const [method, target] = targetOf(route, path)
+  const asked = `${target}?${new URLSearchParams(query)}`
+  app.resetCalls()
+  const { status } = await app.request(method, asked, { token, ...(body && { json: body }) })
+  expect([status < 300, app.calls()]).toEqual([true, { ...nothingElse, ...expected }])
+})
+
+const rowOf = (route: string) => {
+  const row = rows.find(({ routes }) => (routes as readonly string[]).includes(route))
+  if (!row) throw new Error(`no row has the route ${route}`)
+  return row
+}
+
+test('the cost of every endpoint is listed', () => {
+  const listed = [...table, ...bySample].map(([title]) => title.replace(/,.*/, ''))
+  const without = rows.filter(({ routes }) => !routes.some((route) => listed.includes(route)))
+  expect(without.map(rowKey)).toEqual([])
 })
 
 /** Stores accounts with a counter. With `due` they are below 1 % of their units, with auto-renewal off. */

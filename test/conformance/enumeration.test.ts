@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
+import { rows } from '../../functions/http/rows.ts'
 import { startApp } from '../support/app.ts'
 import { answerOf, signInWith, withPasskey } from '../support/passkeys.ts'
 import { newPerson } from '../support/people.ts'
+import { rowKey } from '../support/samples.ts'
 import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
@@ -18,6 +20,47 @@ async function observed(asking: () => Promise<TestAnswer>) {
   const { date, 'apigw-requestid': id = '', ...rest } = Object.fromEntries(headers)
   return { status, headers: rest, text: text.replaceAll(id, '<id>'), calls: app.calls() }
 }
+
+/** What a public row could tell of accounts, and where it is held that it does not. */
+const HELD: Record<string, string> = {
+  'http.health': 'knows no account',
+  'http.openapiDocument': 'knows no account',
+  'rest.createUser': 'registration, below',
+  'v1.login': 'sign-in, below',
+  'v1.passkeyLogin': 'sign-in by passkey, below',
+  'v1.passkeyChallenge': 'sign-in by passkey, below',
+  'v1.activate': 'codes, below',
+  'v1.refresh': 'refresh tokens, below',
+  'v1.logout': 'refresh tokens, below',
+  'v1.requestPasswordReset': 'reset.test.ts',
+  'v1.resetPassword': 'reset.test.ts',
+  'v1.resend': 'resending, below',
+  'v1.useRenewalLink': 'its code names the account, and is a MAC',
+  'api.restore': 'deletion, below, and restore.test.ts',
+  'webhooks.stripe': 'is signed by Stripe',
+}
+
+test('every public row is held to tell nobody which accounts exist', () => {
+  const open = rows.filter(({ auth }) => auth === 'public')
+  expect(open.map(rowKey).sort()).toEqual(Object.keys(HELD).sort())
+})
+
+test('resending is answered alike for an address in every state, and for an unknown one', async () => {
+  const { table } = await app.ports()
+  const resend = async (email: string) => {
+    const { status, text } = await app.request('POST', '/v1/auth/resend', { json: { email } })
+    return [status, text]
+  }
+  const unconfirmed = newPerson()
+  await app.register(unconfirmed)
+  const unknown = await resend(newPerson().email)
+  expect(await resend(unconfirmed.email)).toEqual(unknown)
+  for (const status of ['active', 'suspended', 'deactivated', 'pending', 'erased']) {
+    const { accountId, email } = await app.signUp()
+    await table.update(keys.profile(accountId), expr`SET #status = ${status}`)
+    expect(await resend(email)).toEqual(unknown)
+  }
+})
 
 const login = (json: object) => () => app.request('POST', '/v1/auth/login', { json })
 
@@ -154,7 +197,7 @@ describe('sign-in by passkey', () => {
     expect(unknown.status).toBe(401)
     const without = await app.signUp()
     expect(await attempt(without.accountId)).toEqual(unknown)
-    for (const status of ['active', 'suspended', 'deactivated', 'pending']) {
+    for (const status of ['active', 'suspended', 'deactivated', 'pending', 'erased']) {
       const { accountId } = await withPasskey(app, await app.signUp())
       await table.update(keys.profile(accountId), expr`SET #status = ${status}`)
       expect(await attempt(accountId)).toEqual(unknown)

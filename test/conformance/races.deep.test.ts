@@ -19,6 +19,8 @@ const ALSO: Record<string, ErrorCode[]> = {
   'v1.changePassword': ['temporarily_unavailable', 'session_ended'],
   'api.updateCurrentUser': ['temporarily_unavailable', 'session_ended'],
   'v1.resetPassword': ['temporarily_unavailable'],
+  // An answer to a challenge begins one session.
+  'v1.passkeyLogin': ['passkey_refused'],
   'v1.createKey': ['key_limit_reached'],
 }
 

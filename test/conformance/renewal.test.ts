@@ -379,13 +379,13 @@ test('mails of a renewal say what renewals charged this month, how often, and wh
     [
       'Charged by auto-renewal in 2026-11: $0.99 for 1 renewal.',
       expect.stringMatching(
-        /^Units used in 2026-11, by application key: default .*; batch jobs 300 units\.$/,
+        /^Units used in 2026-11, by application key: “default” .*; “batch jobs” 300 units\.$/,
       ),
     ],
     [
       'Charged by auto-renewal in 2026-11: $1.98 for 2 renewals.',
       expect.stringMatching(
-        /^Units used in 2026-11, by application key: default .*; batch jobs 300 units\.$/,
+        /^Units used in 2026-11, by application key: “default” .*; “batch jobs” 300 units\.$/,
       ),
     ],
   ])

@@ -362,14 +362,19 @@ const targets: Rule = (graph) =>
   )
 
 /**
+ * Public routes whose input is a refresh token, which cannot be guessed. Every client sends them, and under a limit
+ * for all callers together, somebody who floods the route would keep others from signing out.
+ */
+const BY_REFRESH_TOKEN = ['refresh', 'logout']
+
+/**
  * Routes where passwords, codes or cards can be tried, or mails and accounts be made in bulk: public routes
- * with a body, routes that take a card, and the one that takes nothing but a proof. Refreshing is left out, because refresh tokens cannot be guessed
- * and every client sends them.
+ * with a body, apart from those by refresh token, routes that take a card, and the one that takes nothing but a proof.
  */
 const TIGHT = rows
   .filter(
     ({ auth, body, name, errors }) =>
-      (auth === 'public' && body && name !== 'refresh') ||
+      (auth === 'public' && body && !BY_REFRESH_TOKEN.includes(name)) ||
       errors.includes('too_many_cards_tried') ||
       name === 'confirmSession',
   )

@@ -273,6 +273,13 @@ describe('a mail that is no longer true when its turn comes', () => {
     expect(await sendMail()).toMatchObject({ sent: 1, failed: 0, dropped: 1 })
   })
 
+  test('a change of who gets in stays true, and is told to the address that it was for', async () => {
+    const { email, change } = await queued('security', { event: 'password-changed', atMs: 0 })
+    await change(expr`SET #email = ${`new-${email}`}`)
+    expect(await sendMail()).toMatchObject({ sent: 1, failed: 0, dropped: 0 })
+    expect([subjectsTo(email).at(-1), mailsTo(`new-${email}`)]).toEqual(['Your password was changed', 0])
+  })
+
   test('news follows its owner to a new address, and never goes to the old one', async () => {
     const { email, change } = await queued('renewed', { amountCents: 99 })
     await change(expr`SET #email = ${`new-${email}`}`)

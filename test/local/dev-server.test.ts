@@ -256,7 +256,7 @@ describe('a running server', { shuffle: false }, () => {
     expect(aheadMs).toBeLessThan(16 * MINUTE_MS)
 
     // The authorizer and its cache, the functions, the user pool and the mail box.
-    expect((await send(server.url, 'GET /v1/user', undefined, token)).status).toBe(403)
+    expect((await send(server.url, 'GET /v1/user', undefined, token)).status).toBe(401)
     const later = newPerson()
     const { created } = (await register(server.url, later)).body.content
     const { accessToken } = (await login(server.url, later)).body

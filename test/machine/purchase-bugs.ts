@@ -552,8 +552,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a credit is dated by the time at which it is settled',
-    find: 'const atMs = receipt?.chargedAtMs ?? nowMs',
-    put: 'const atMs = nowMs',
+    find: 'const nowMs = deps.clock.nowMs()\n  const atMs = receipt?.chargedAtMs ?? nowMs\n  let credited = purchase',
+    put: 'const nowMs = deps.clock.nowMs()\n  const atMs = nowMs\n  let credited = purchase',
     foundBy: unreconciled('a charge of December that is settled in January is of December'),
   },
   {

@@ -3,9 +3,12 @@ import { DynamoDBDocumentClient, ScanCommand } from '@aws-sdk/lib-dynamodb'
 import { expect } from 'vitest'
 import { expr, setRemove } from '../../core/table/expression.ts'
 import { keys, recoveryKey } from '../../core/table/keys.ts'
+import { handler as noteMailEvent } from '../../functions/jobs/note-mail-event.ts'
 import type { App } from './app.ts'
 import { ALWAYS_3DS, newBuyer } from './buyers.ts'
+import { withTwoFactor } from './credentials.ts'
 import { createKey } from './keys.ts'
+import { add, newPasskey } from './passkeys.ts'
 import type { SignedInPerson } from './people.ts'
 import { consume } from './quota.ts'
 import { cardOnFile, customerId, newCard, remove, stripeOf, verify } from './stripe.ts'
@@ -17,7 +20,8 @@ export type Traces = Record<string, string>
 
 /**
  * A person with something of every kind in the account: a name, an address, cards of which one was removed and one
- * declined, keys of which one was revoked, purchases, days of use, notices, and mails that wait.
+ * declined, keys of which one was revoked, purchases, days of use, notices, mails that wait, a second factor, a
+ * passkey, and a new address that waits and gets no mail.
  */
 export async function richPerson(app: App) {
   const buyer = await newBuyer(app)
@@ -48,11 +52,13 @@ export async function richPerson(app: App) {
   app.advance(DAY_MS)
   await consume(app, buyer.key, { units: 2, requestId: 'planted-request-2' })
   const again = await app.login(buyer)
-  const person = { ...buyer, ...again }
+  const person = await withTwoFactor(app, { ...buyer, ...again })
+  expect((await add(app, person, await newPasskey(app, person), 'Planted passkey')).status).toBe(201)
   expect((await verify(app, person, await newCard(app, '4000000000000002'))).status).toBe(402)
   await app.request('POST', '/v1/user/resetPassword', { json: { email: person.email } })
   await app.request('POST', '/v1/auth/recovery/code', { json: { email: person.email } })
   await plantRecovery(app, person)
+  await requestAddress(app, person, 'planted@pending.example')
   await double.flushWebhooks()
   const traces: Traces = {
     username: person.username.toLowerCase(),
@@ -67,6 +73,8 @@ export async function richPerson(app: App) {
     'description of the customer': 'planted description',
     'key name': 'planted keyname',
     'named key': 'planted named',
+    'passkey name': 'planted passkey',
+    'address that waits and bounced': 'planted@pending.example',
     'last digits': '"4242"',
     'other last digits': '"4444"',
   }
@@ -86,6 +94,12 @@ async function plantRecovery(app: App, { accountId }: SignedInPerson): Promise<v
     ),
   )
   await table.put({ ...recoveryKey(accountId), beganAtMs, daysTold: 0 })
+}
+
+/** Asks to change the address to another one, where the code does not arrive. */
+async function requestAddress(app: App, { username, accessToken: token }: SignedInPerson, email: string) {
+  expect((await app.request('PUT', `/rest/users/${username}`, { token, json: { email } })).status).toBe(200)
+  expect((await noteMailEvent(app.stack.mail.report(email, 'bounce'))).mail).toBe('marked')
 }
 
 /** Leaves a verification waiting for 3-D Secure. */

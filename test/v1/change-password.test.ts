@@ -234,9 +234,10 @@ test('of ten concurrent changes one wins, and only its password works', async ()
   const winners = passwords.filter((_, n) => answers[n]?.status === 204)
   expect(winners).toHaveLength(1)
   const losers = answers.filter(({ status }) => status !== 204)
-  // The winner has ended the session of the others, or its change is still at the vault.
-  for (const loser of losers)
-    refused(loser, loser.status === 401 ? 'session_ended' : 'temporarily_unavailable')
+  // The winner has ended the session of the others, or its change is still at the vault, which counts the old password
+  // of those who come later as wrong.
+  const codes: Record<number, ErrorCode> = { 401: 'session_ended', 429: 'password_locked' }
+  for (const loser of losers) refused(loser, codes[loser.status] ?? 'temporarily_unavailable')
   for (const password of passwords) {
     // The vault counts wrong passwords, and after five it refuses the right one too.
     app.advance(15 * 60_000)

@@ -4,6 +4,7 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { DAY_MS, HOUR_MS } from '../../core/time.ts'
+import { handler as noteMailEvent } from '../../functions/jobs/note-mail-event.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { startApp } from '../support/app.ts'
@@ -188,6 +189,17 @@ describe('within 30 days', () => {
     expect(await profileOf(person)).not.toHaveProperty('eraseAtMs')
   })
 
+  test('of copies of one sign-in with a code at once, one begins a session, and the owner is told once', async () => {
+    const person = await withTwoFactor(app, await app.signUp())
+    const code = appCode(person.seed)
+    await deleteUser(person)
+    const copies = await Promise.all([1, 2, 3].map(() => signIn(person, code)))
+    expect(copies.map(({ status }) => status).sort()).toEqual([200, 401, 401])
+    expect(Object.keys((await profileOf(person)).sessions as object)).toHaveLength(1)
+    const subjects = await mailed(person)
+    expect(subjects.filter((subject) => subject === 'Your account will not be deleted')).toHaveLength(1)
+  })
+
   test('a change of the name that Stripe had not followed is sent after the deletion is undone', async () => {
     const person = await app.signUp()
     await cardOnFile(app, person)
@@ -253,6 +265,17 @@ describe('after 30 days', () => {
     const subjects = await mailed(person)
     expect(subjects.at(-1)).toBe('Your account is deleted')
     expect(await mailed(person)).toEqual(subjects)
+  })
+
+  test.each(['bounce', 'complaint'])('no last mail goes to an address after a %s', async (what) => {
+    const person = await app.signUp()
+    await app.request('POST', '/v1/user/resetPassword', { json: { email: person.email } })
+    await app.job('send-mail')
+    expect((await noteMailEvent(app.stack.mail.report(person.email, what))).mail).toBe('marked')
+    await deleteUser(person)
+    await erase()
+    expect(await kindsOf(app, person.accountId)).not.toContain('MAIL#')
+    expect(await mailed(person)).not.toContain('Your account is deleted')
   })
 
   test('the last mail waits for the mail service, and the last look leaves it there', async () => {

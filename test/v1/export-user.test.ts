@@ -1,7 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import { profileSchema } from '../../core/account/account.ts'
 import { exportedKinds, mailRequestKind, omittedKinds } from '../../core/account/export-sections.ts'
 import type { ErrorCode } from '../../core/errors.ts'
 import { newNotice } from '../../core/notifications/notices.ts'
+import { mailSchema } from '../../core/notifications/queued-mail.ts'
+import { OPEN_IN_COUNTER } from '../../core/quota/reservation.ts'
+import * as tableKeys from '../../core/table/keys.ts'
 import { keys } from '../../core/table/keys.ts'
 import type { Item } from '../../core/table/table.ts'
 import { HOUR_MS, MINUTE_MS } from '../../core/time.ts'
@@ -12,8 +16,8 @@ import { mailsTo } from '../support/buyers.ts'
 import { withTwoFactor } from '../support/credentials.ts'
 import { richPerson, verifyLater } from '../support/erasure.ts'
 import { defaultKey } from '../support/keys.ts'
-import { withPasskey } from '../support/passkeys.ts'
 import type { SignedInPerson } from '../support/people.ts'
+import { reserve } from '../support/reservations.ts'
 import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
@@ -51,7 +55,7 @@ const INDEX = ['pk', 'sk', 'due', 'dueAtMs']
 const plainName = (kind: string, name: string) => (kind === 'units' ? name.replace(/\d+$/, '') : name)
 
 /** Attributes of the counter that its section shows under names that people can read. */
-const COUNTED = ['l', 'f', 'u', 'd', 'q', 'b', 'w', 'c']
+const COUNTED = ['l', 'f', 'u', 'd', 'q', 'b', 'w', 'c', 'y']
 
 /** The texts in a value, and its times as an export writes them. */
 function facts(value: unknown, name = ''): string[] {
@@ -64,8 +68,10 @@ function facts(value: unknown, name = ''): string[] {
 /** Every kind of item that an account may have. */
 async function personOfAllKinds() {
   const { person } = await richPerson(app)
-  await withPasskey(app, person)
   await verifyLater(app, person)
+  // One more than the counter holds.
+  for (let nth = 0; nth <= OPEN_IN_COUNTER; nth++)
+    expect((await reserve(app, person.key, { units: 1 })).status).toBe(201)
   const { table, clock } = await app.ports()
   // What needs thousands of requests, or an outage, to come about.
   await table.put({ ...keys.spent(person.accountId, 0, clock.nowMs(), 'x'), ids: new Uint8Array([1]) })
@@ -78,6 +84,65 @@ async function personOfAllKinds() {
   })
   return person
 }
+
+/** A schema as far as this test looks into it. */
+interface Shape {
+  _zod: { def: { shape?: Record<string, Shape>; innerType?: Shape; valueType?: Shape } }
+}
+
+/** The names in an object, in an optional one, and in the values of a record of such. */
+function namesIn(schema: unknown): string[] {
+  const { shape, innerType, valueType } = (schema as Shape)._zod.def
+  if (shape) return Object.keys(shape)
+  return innerType || valueType ? namesIn(innerType ?? valueType) : []
+}
+
+const nameOf = (shown: string | readonly [string, ...unknown[]]): string =>
+  typeof shown === 'string' ? shown : shown[0]
+
+describe('each thing that can be stored has its place in an export, or a reason why it has none', () => {
+  test.each([
+    ['#PROFILE', profileSchema],
+    ['MAIL#', mailSchema],
+  ])('each attribute of %s, once', (prefix, schema) => {
+    const kinds = exportedKinds.filter((kind) => kind.prefix === prefix)
+    const placed = kinds.flatMap(({ shows, omits = {}, within }) =>
+      within ? [within.attribute] : [...shows.map(nameOf), ...Object.keys(omits)],
+    )
+    const names = namesIn(schema).filter((name) => !INDEX.includes(name))
+    expect(names.filter((name) => placed.filter((each) => each === name).length !== 1)).toEqual([])
+  })
+
+  test('each attribute of an object in the profile that is shown in part', () => {
+    const kinds = exportedKinds.filter(({ prefix }) => prefix === '#PROFILE')
+    const inPart = kinds.flatMap(({ shows, omits = {}, within }): [string, string[]][] => {
+      const left = Object.keys(omits)
+      if (within) return [[within.attribute, [...shows.map(nameOf), ...left]]]
+      return shows.flatMap((each) => (typeof each === 'string' ? [] : [[each[0], [...each[1], ...left]]]))
+    })
+    expect(inPart.map(([name]) => name)).toEqual(
+      expect.arrayContaining(['sessions', 'passkeys', 'lastProof']),
+    )
+    const missing = inPart.flatMap(([name, placed]) =>
+      namesIn(profileSchema.shape[name as keyof typeof profileSchema.shape])
+        .filter((inner) => !placed.includes(inner))
+        .map((inner) => `${name}.${inner}`),
+    )
+    expect(missing).toEqual([])
+  })
+
+  test('each kind of item in the partition of an account', () => {
+    const more = Object.entries(tableKeys).filter(([name]) => /[a-z]Key$/.test(name) && name !== 'shownKey')
+    const makers = [...Object.values(keys), ...more.map(([, make]) => make)] as ((
+      ...args: unknown[]
+    ) => unknown)[]
+    const made = makers.map((make) => make('id', 'x', 'x', 'x') as { pk?: string; sk?: string })
+    const own = made.flatMap(({ pk, sk }) => (pk === 'ACCOUNT#id' && sk ? [sk] : []))
+    expect(own.length).toBeGreaterThan(15)
+    const kinds = [...exportedKinds, ...omittedKinds]
+    expect(own.filter((sk) => !kinds.some(({ prefix }) => sk.startsWith(prefix)))).toEqual([])
+  })
+})
 
 describe('200', () => {
   test('shows every attribute that is stored about the account, or says why it is left out', async () => {
@@ -93,11 +158,11 @@ describe('200', () => {
       for (const [name, value] of Object.entries(item).filter(([name]) => !INDEX.includes(name))) {
         const isOmitted = kinds.some(({ section, omits = {} }) => plainName(section, name) in omits)
         const isShown = kinds.some(
-          ({ section, shows, each }) =>
-            shows.some((each) => each === name || each[0] === name) ||
+          ({ section, shows, within }) =>
+            shows.some((each) => nameOf(each) === name) ||
             (section === 'units' && COUNTED.includes(plainName(section, name))) ||
             (section === 'usage' && ['u', 'c'].includes(name)) ||
-            (each !== undefined && name === section),
+            within?.attribute === name,
         )
         if (isOmitted === isShown) missing.push(`${sk} ${name}`)
         const omitted = new Set(kinds.flatMap(({ omits = {} }) => Object.keys(omits)))
@@ -128,7 +193,7 @@ describe('200', () => {
       createdAt: '2026-11-21T12:00:00.000Z',
       balance: 0,
       currency: 'USD',
-      twofa: false,
+      twofa: true,
     })
     const { body: ledger } = await app.request('GET', '/v1/ledger', { token: person.accessToken })
     expect(sections.ledger).toMatchObject(ledger)

@@ -191,6 +191,70 @@ describe('403: a right passkey learns the state of its account', () => {
   })
 })
 
+describe('an account that its owner has deleted', () => {
+  const UNDONE = 'Your account will not be deleted'
+
+  async function deleted() {
+    const person = await owner()
+    const { status } = await app.request('DELETE', '/v1/user', { token: person.accessToken })
+    expect(status).toBe(202)
+    return person
+  }
+
+  /** How often the owner is told that the account stays, by notice and by mail. */
+  async function toldOf({ accountId, email }: SignedInPerson): Promise<[notices: number, mails: number]> {
+    await app.job('send-mail')
+    const notices = await (await app.ports()).table.list(keys.account(accountId), 'NOTICE#')
+    const mails = app.stack.mail.messages(email)
+    return [
+      notices.filter(({ messageType }) => messageType === 'deletion-undone').length,
+      mails.filter(({ subject }) => subject === UNDONE).length,
+    ]
+  }
+
+  const profileOf = async ({ accountId }: SignedInPerson) =>
+    (await app.ports()).table.get(keys.profile(accountId))
+
+  test('200: stays, its session works, and the owner is told once; the answer is used up', async () => {
+    const person = await deleted()
+    const answer = await answerOf(app, person)
+    const { status, body } = await signInWith(app, answer)
+    expect(status).toBe(200)
+    expect(await sessionStatuses(app, body)).toEqual([200, 200])
+    const profile = await profileOf(person)
+    expect([profile?.status, profile?.eraseAtMs]).toEqual(['active', undefined])
+    refused(await signInWith(app, answer))
+    expect(await toldOf(person)).toEqual([1, 1])
+  })
+
+  test('200: of copies of one answer at once, one signs in, and the owner is told once', async () => {
+    const person = await deleted()
+    const answer = await answerOf(app, person)
+    const copies = await Promise.all([1, 2, 3].map(() => signInWith(app, answer)))
+    expect(copies.map(({ status }) => status).sort()).toEqual([200, 401, 401])
+    expect(await sessionsOf(person)).toHaveLength(1)
+    expect(await toldOf(person)).toEqual([1, 1])
+  })
+
+  test('401: a wrong answer undoes nothing', async () => {
+    const person = await deleted()
+    refused(await signInWith(app, await answerOf(app, person, { userVerified: false })))
+    expect(await profileOf(person)).toHaveProperty('eraseAtMs')
+    expect(await toldOf(person)).toEqual([0, 0])
+  })
+
+  test('401: once it is erased it is an unknown one, also while its names are still there', async () => {
+    const person = await deleted()
+    await setStatus(person, 'erased')
+    refused(await signInWith(app, await answerOf(app, person)))
+    const other = await deleted()
+    app.advance(30 * 24 * 60 * MINUTE_MS)
+    expect(await app.job('sweep')).toMatchObject({ erasuresFailed: 0 })
+    refused(await signInWith(app, await answerOf(app, other)))
+    expect(await sessionsOf(other)).toEqual([])
+  })
+})
+
 test('503: while the vault does not answer, and the same answer signs in when it does', async () => {
   const person = await owner()
   const answer = await answerOf(app, person)
