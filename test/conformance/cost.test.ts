@@ -961,6 +961,34 @@ const bySample: [route: string, Cost][] = [
     'DELETE /v1/auth/2FA',
     { dynamodb: { Query: 1, UpdateItem: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 13 },
   ],
+  ['POST /v1/auth/recovery/code', { dynamodb: { UpdateItem: 2 }, readUnits: 0, writeUnits: 3 }],
+  [
+    'POST /v1/auth/recovery',
+    { dynamodb: { GetItem: 1, Query: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 12 },
+  ],
+  [
+    'PUT /v1/auth/recovery',
+    {
+      dynamodb: { GetItem: 1, Query: 2, TransactWriteItems: 2 },
+      readUnits: 3,
+      writeUnits: 26,
+      cognito: { AdminSetUserPassword: 1 },
+    },
+  ],
+  [
+    // With the password.
+    'DELETE /v1/auth/recovery',
+    {
+      dynamodb: { Query: 1, TransactWriteItems: 1 },
+      readUnits: 1,
+      writeUnits: 9,
+      cognito: { AdminInitiateAuth: 1, RevokeToken: 1 },
+    },
+  ],
+  [
+    'POST /v1/auth/recovery/stop',
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 9 },
+  ],
   ['GET /v1/auth/passkeys', READ_ACCOUNT],
   ['PUT /v1/auth/passkeys/{id}', ONE_WRITE],
   [
