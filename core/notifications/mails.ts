@@ -162,7 +162,7 @@ const toAnyone = {
       'Hello,',
       'Please use this code to set a new password and to switch two-factor authentication off. It is valid for 10 minutes and works once:',
       code,
-      'If you did not ask for this, someone can read your mail: please sign in with a two-factor code, which stops the recovery, and change the password of your mailbox.',
+      'If you did not ask for this, someone can read your mail: please sign in with a two-factor code or a passkey, which stops the recovery, and change the password of your mailbox.',
     ],
   }),
 } satisfies Record<string, (values: Pick<MailValues, 'code' | 'appUrl' | 'restores'>) => Content>

@@ -37,6 +37,6 @@ export function recoveryText({ state, beganAtMs, finishesAtMs, endsAtMs }: Recov
     subject: SUBJECTS[state],
     happened,
     next: `${next} That switches two-factor authentication off, removes your passkeys, ends every session and replaces your application keys.`,
-    stop: 'If this was not you, please stop it now. Signing in with a two-factor code stops it too.',
+    stop: 'If this was not you, please stop it now. Signing in with a two-factor code or a passkey stops it too.',
   }
 }
