@@ -29,6 +29,7 @@ export const profileSchema = z.object({
   confirmCode: z.optional(z.string()),
   changeCode: z.optional(z.string()),
   resetCode: z.optional(z.string()),
+  recoveryCode: z.optional(z.string()),
   /** The new address that a confirmed account has requested, until its code is confirmed. */
   pendingEmail: z.optional(z.string()),
   /** Key of the username before the last change of it, by which a repeat of that change is recognised. */
@@ -109,6 +110,13 @@ export const profileSchema = z.object({
   removedPasskey: z.optional(z.string()),
   /** The generation of the password change that replaced every key, by which a repeat is recognised. */
   keysReplacedIn: z.optional(z.number()),
+  /** The recovery of a lost second factor that has not ended; its beginning, epoch ms, also names it. */
+  recovery: z.optional(z.object({ beganAtMs: z.number() })),
+  /** Times of the recoveries that began in the last week, epoch ms, and the last one that was finished. */
+  recoveriesMs: z.optional(z.array(z.number())),
+  recoveredFrom: z.optional(z.number()),
+  /** The comparable form of the address whose mailbox has set the password: its owner is the account's holder. */
+  holderEmail: z.optional(z.string()),
   /** MAC of the code that restored the account last, or of none, by which a repeat is recognised. */
   restoredBy: z.optional(z.string()),
   /** MAC of the code that switched two-factor authentication off, until it is on again. */

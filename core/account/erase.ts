@@ -2,6 +2,7 @@ import { absentObject } from '../cards/absence.ts'
 import { asciiEmail } from '../cards/ascii-email.ts'
 import { hasEnded, parseHold } from '../cards/hold.ts'
 import { readStoredCustomer } from '../cards/stored-customer.ts'
+import { CODE_IN_PROFILE } from '../credentials/codes.ts'
 import { mailRequestPurposes } from '../credentials/mail-requests.ts'
 import { defaultKeyLookup } from '../keys/default-key.ts'
 import { queueMail } from '../notifications/outbox.ts'
@@ -58,12 +59,12 @@ async function beginErasure(deps: EraseDeps, profile: Profile): Promise<boolean>
   // A hold is released at the provider only as long as its customer is there.
   const holds = (await deps.table.list(keys.account(id), 'HOLD#')).map(parseHold)
   if (!holds.every(hasEnded)) return false
-  const codes = [profile.confirmCode, profile.changeCode, profile.resetCode].flatMap((code) => code ?? [])
+  const codes = Object.values(CODE_IN_PROFILE).flatMap((name) => profile[name] ?? [])
   try {
     await deps.table.transact([
       {
         update: keys.profile(id),
-        set: expr`SET #status = ${'erased'}, #sessions = ${{}}, #generation = #generation + ${1} REMOVE #confirmCode, #changeCode, #resetCode`,
+        set: expr`SET #status = ${'erased'}, #sessions = ${{}}, #generation = #generation + ${1} REMOVE #confirmCode, #changeCode, #resetCode, #recoveryCode, #recovery`,
         if: expr`#status = ${'deactivated'} AND #eraseAtMs = ${eraseAtMs} AND attribute_not_exists(#openPurchase) AND attribute_not_exists(#openHold)`,
       },
       ...codes.map((code): Write => ({ remove: keys.code(code) })),

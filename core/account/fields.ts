@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { secondFactorCode, TYPED_CODE_LENGTH } from '../credentials/typed-codes.ts'
 import { asciiDomain } from './email-domain.ts'
 import { isVisibleText } from './visible-text.ts'
 
@@ -105,10 +106,16 @@ export const fullName = z
     z.refine(isVisibleText, 'must have 1 to 100 characters and no control characters'),
   )
 
-/** A code of an authenticator app, or a recovery code. */
+const isSecondFactor = (code: string) => /^([0-9]{6}|[0-9a-z]{10})$/.test(code)
+
+/** A code of an authenticator app, or a recovery code, in the form in which it is checked. */
 export const twofa = z
   .string()
-  .check(z.regex(/^(\d{6}|[0-9a-zA-Z]{5}-?[0-9a-zA-Z]{5})$/, 'must be a 6-digit code or a recovery code'))
+  .check(
+    z.maxLength(TYPED_CODE_LENGTH, { abort: true }),
+    z.overwrite(secondFactorCode),
+    z.refine(isSecondFactor, 'must be a 6-digit code or a recovery code'),
+  )
 
 /** A name that a user gives to something, such as an application key. */
 export const label = fullName

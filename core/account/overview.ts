@@ -1,3 +1,4 @@
+import { openRecovery } from '../credentials/recovery-state.ts'
 import { readDefaultKey } from '../keys/default-key.ts'
 import { isUndeliverable } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
@@ -17,6 +18,8 @@ export interface AccountOverview {
   /** The billing address; undefined until there is one. */
   address: Profile['address']
   hasTwoFactor: boolean
+  /** When a recovery of lost two-factor codes can be finished, epoch ms; undefined if none is open. */
+  recoveryFinishesAtMs: number | undefined
   /** The default application key: in plain text for a recent session, else by its first and last characters. */
   defaultKey: string
   /** Units left, those used in all, and those of open reservations. */
@@ -32,7 +35,10 @@ export interface AccountOverview {
   flags: Profile['flags']
 }
 
-/** @param showsKey whether the default key may be shown in plain text. */
+/**
+ * @param showsKey whether the session may see the default key in plain text. Nobody sees the key of an account whose
+ *   address is not confirmed, so a confirmation has no key to replace.
+ */
 export const describeAccount = (
   deps: Deps<'keyring'>,
   account: Account,
@@ -45,7 +51,11 @@ export const describeAccount = (
   displayName: displayName(account),
   address: account.address,
   hasTwoFactor: account.totp !== undefined,
-  defaultKey: showsKey ? readDefaultKey(deps, account) : maskedKey(readDefaultKey(deps, account)),
+  recoveryFinishesAtMs: openRecovery(account, deps.clock.nowMs())?.finishesAtMs,
+  defaultKey:
+    showsKey && account.emailVerified
+      ? readDefaultKey(deps, account)
+      : maskedKey(readDefaultKey(deps, account)),
   usage: {
     left: account.quota?.left ?? 0,
     used: account.quota?.used ?? 0,
@@ -57,8 +67,11 @@ export const describeAccount = (
   flags: account.flags,
 })
 
-/** Enough of a key to recognise it, and nothing to use it with. */
-const maskedKey = (key: string): string => `${key.slice(0, 8)}…${key.slice(-4)}`
+/**
+ * Enough of a key to recognise it, and nothing to use it with. It is ASCII, so that a client that sends it as a key
+ * learns that it is none.
+ */
+const maskedKey = (key: string): string => `${key.slice(0, 8)}...${key.slice(-4)}`
 
 function bundleHeld({ bundle, quota }: Account): AccountOverview['bundle'] {
   if (bundle === undefined) return undefined

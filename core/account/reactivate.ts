@@ -1,34 +1,40 @@
 import { announce } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
-import { type Expression, expr } from '../table/expression.ts'
-import { dueAt } from '../table/keys.ts'
+import { renewalDue } from '../quota/renewal-call.ts'
+import { type Expression, expr, join } from '../table/expression.ts'
+import { dueAt, keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
 import type { Profile } from './account.ts'
 
 /**
- * What every write contains that makes a deactivated account active again, so that no account is active and about to
- * be erased: it undoes a deletion, and tells the owner. For an active account it is empty.
- * @returns assignments, what to remove, and the condition for the profile; and the messages.
+ * What every write contains that makes a deactivated account active again, whoever proves to be its owner: consumes
+ * are allowed, the job renews a bundle that ran out meanwhile, a deletion is undone, and the owner is told. For an
+ * active account it changes nothing and tells nobody.
+ * @returns assignments, what to remove, and the condition for the profile; and the other writes of its transaction.
  */
 export function reactivate(
   deps: Deps,
   account: Profile,
 ): { set: Expression[]; remove: Expression[]; unchanged: Expression; writes: Write[] } {
-  const { eraseAtMs, emailVerified } = account
+  const { id, bundle, status, eraseAtMs, emailVerified } = account
+  const active = expr`#status = ${'active'}, #updatedAtMs = ${deps.clock.nowMs()}`
+  const unblock =
+    bundle === undefined ? expr`REMOVE #x` : join([expr`SET `, renewalDue(deps, id), expr` REMOVE #x`], '')
+  const unblocked: Write = { update: keys.quota(id), set: unblock }
   if (eraseAtMs === undefined)
     return {
-      set: [],
+      set: [active],
       remove: [],
       unchanged: expr`attribute_not_exists(#eraseAtMs)`,
-      writes: account.status === 'active' ? [] : announce(deps, account, 'restored'),
+      writes: [unblocked, ...(status === 'active' ? [] : announce(deps, account, 'restored'))],
     }
   const due = emailVerified ? dueAgain(deps, account) : { set: [], remove: [] }
   return {
-    set: due.set,
+    set: [active, ...due.set],
     remove: [expr`#eraseAtMs`, ...due.remove],
     // Of two requests that restore the account one tells its owner.
     unchanged: expr`#eraseAtMs = ${eraseAtMs}`,
-    writes: announce(deps, account, 'deletion-undone'),
+    writes: [unblocked, ...announce(deps, account, 'deletion-undone')],
   }
 }
 

@@ -14,20 +14,31 @@ import {
 } from '../table/keys.ts'
 import { ConditionFailed, type Item, ignoreRefusal } from '../table/table.ts'
 import { HOUR_MS, MINUTE_MS, REPEAT_MS } from '../time.ts'
+import { mailedCode } from './typed-codes.ts'
 
 /** What a mailed code is for. A code made for one purpose does not work for another. */
-export type CodePurpose = 'confirm-email' | 'change-email' | 'reset-password'
+export const codePurposes = [
+  'confirm-email',
+  'change-email',
+  'reset-password',
+  'begin-recovery',
+  'finish-recovery',
+] as const
+
+export type CodePurpose = (typeof codePurposes)[number]
 
 const LIFETIME_MS: Record<CodePurpose, number> = {
   'confirm-email': CONFIRMATION_CODE_KEPT_MS,
   'change-email': CONFIRMATION_CODE_KEPT_MS,
   'reset-password': RESET_CODE_KEPT_MS,
+  'begin-recovery': RESET_CODE_KEPT_MS,
+  'finish-recovery': RESET_CODE_KEPT_MS,
 }
 
 const CODE_ATTEMPTS = 5
 
 const codeSchema = z.object({
-  purpose: z.enum(['confirm-email', 'change-email', 'reset-password']),
+  purpose: z.enum(codePurposes),
   accountId: z.string(),
   expiresAtMs: z.number(),
   triesLeft: z.number(),
@@ -82,7 +93,7 @@ export async function renewCode(
   const lifetimeMs = LIFETIME_MS[purpose]
   const expiresAtMs = nowMs + lifetimeMs
   const { ttl } = ttlAt(expiresAtMs + EXPIRED_CODE_KEPT_MS)
-  const unspent = expr`#triesLeft > ${0} AND attribute_not_exists(#done) AND attribute_not_exists(#usedBy)`
+  const unspent = expr`#purpose = ${purpose} AND #triesLeft > ${0} AND attribute_not_exists(#done) AND attribute_not_exists(#usedBy)`
   const young = expr`#expiresAtMs > ${nowMs} AND #madeAtMs > ${nowMs - Math.max(lifetimeMs, HOUR_MS)}`
   try {
     await deps.table.update(
@@ -113,10 +124,12 @@ export function codeText(
 }
 
 /** The profile's attribute for the valid code of each purpose. */
-const CODE_IN_PROFILE = {
+export const CODE_IN_PROFILE = {
   'confirm-email': 'confirmCode',
   'change-email': 'changeCode',
   'reset-password': 'resetCode',
+  'begin-recovery': 'recoveryCode',
+  'finish-recovery': 'recoveryCode',
 } as const satisfies Record<CodePurpose, keyof Profile>
 
 /**
@@ -163,7 +176,7 @@ export async function checkCode(
   purposes: readonly CodePurpose[],
   typed: string,
 ): Promise<CheckedCode> {
-  const code = typed.toLowerCase()
+  const code = mailedCode(typed)
   const lookup = code.slice(0, 16)
   const key = keys.code(lookup)
   const item = await deps.table.get(key)

@@ -11,20 +11,16 @@ import { ADDRESS_CHANGE_PREFIX, dueAt, type Key, keys, MAIL_REQUEST_KEPT_MS, ttl
 import { leaseDue } from '../table/lease.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { HOUR_MS } from '../time.ts'
-import { newCode, renewCode } from './codes.ts'
+import { CODE_IN_PROFILE, type CodePurpose, newCode, renewCode } from './codes.ts'
 import { countInHour, mailboxOf } from './hourly-limit.ts'
+import { recoveryMail } from './recovery.ts'
+import { openRecovery } from './recovery-state.ts'
+import { hasSecondFactor } from './two-factor.ts'
 
-/** Purposes for which anybody can request a mail. */
-export const mailRequestPurposes = ['reset-password', 'confirm-email'] as const
+/** What anybody can request a mail for, by the address. */
+export const mailRequestPurposes = ['reset-password', 'confirm-email', 'recovery'] as const
 
 export type MailRequestPurpose = (typeof mailRequestPurposes)[number]
-
-/** The profile's attribute for the valid code of each purpose. */
-const CODE_ATTRIBUTE = {
-  'reset-password': 'resetCode',
-  'confirm-email': 'confirmCode',
-  'change-email': 'changeCode',
-} as const
 
 /** Most mails of one purpose that an address gets in an hour, however many are requested. */
 const MAILS_AN_HOUR = 5
@@ -95,10 +91,10 @@ async function answerMailRequest(deps: Deps<'table' | 'mail' | 'keyring'>, key: 
   }
 }
 
-/** Who needs a code, and where it goes. */
+/** Who needs a mail, and where it goes. During the 72 hours of a recovery it has no code. */
 interface Recipient {
   account: Account
-  purpose: keyof typeof CODE_ATTRIBUTE
+  purpose: CodePurpose | 'wait-for-recovery'
   to: string
 }
 
@@ -112,17 +108,26 @@ async function prepareMail(
   { account, purpose, to }: Recipient,
   mayMail: boolean,
 ): Promise<{ mail: QueuedMail; writes: Write[] } | undefined> {
-  const { id: accountId, emailVerified } = account
-  if (holdsMailBack(account, to, true, deps.clock.nowMs())) {
+  const { id: accountId, emailVerified, status, username } = account
+  const nowMs = deps.clock.nowMs()
+  if (holdsMailBack(account, to, purpose !== 'wait-for-recovery', nowMs)) {
     const what = 'a mail that was asked for was not sent, because its address gets no mail'
     deps.log.warn(what, undefined, { accountId, template: purpose })
     return undefined
   }
-  const attribute = CODE_ATTRIBUTE[purpose]
+  const profile = keys.profile(accountId)
+  const isStill = expr`#status = ${status} AND ${attr(purpose === 'change-email' ? 'pendingEmail' : 'email')} = ${to}`
+  if (purpose === 'wait-for-recovery') {
+    const open = openRecovery(account, nowMs)
+    if (!mayMail || !open) return undefined
+    const { mail, write } = recoveryMail(deps, account, open, 'running')
+    return { mail, writes: [{ check: profile, if: isStill }, write] }
+  }
+  const attribute = CODE_IN_PROFILE[purpose]
   const lookup = account[attribute]
   const renew = (onlyValid: boolean) => lookup && renewCode(deps, purpose, lookup, onlyValid)
   // Only the owner of the mailbox can use a code up, and only the holder can void it: that frees another mail.
-  const isOwners = emailVerified && purpose === 'reset-password'
+  const isOwners = emailVerified && purpose !== 'confirm-email' && purpose !== 'change-email'
   const isFreed = async () => (lookup === undefined ? isOwners : (await renew(false)) === 'spent')
   if (!mayMail && !(await isFreed())) return undefined
   const limit = purpose === 'reset-password' ? 'reset-to' : 'confirm-to'
@@ -137,11 +142,9 @@ async function prepareMail(
     accountId,
     to,
     template: purpose,
-    values: { username: account.username },
+    values: { username, ...(status === 'deactivated' && { restores: true }) },
     codeLookup,
   })
-  const isStill = expr`#status = ${'active'} AND ${attr(purpose === 'change-email' ? 'pendingEmail' : 'email')} = ${to}`
-  const profile = keys.profile(accountId)
   const codeWrites: Write[] = code
     ? [
         { update: profile, set: expr`SET ${attr(attribute)} = ${code.lookup}`, if: isStill },
@@ -166,10 +169,27 @@ async function findRecipients(
   const guard = await deps.table.get(keys.emailGuard(email))
   const holder = guard && (await readAccount(deps, String(guard.accountId)))
   const own =
-    holder?.status === 'active' && (purpose === 'reset-password' || !holder.emailVerified)
-      ? [{ account: holder, purpose, to: holder.email }]
+    holder && needsMail[purpose](holder)
+      ? [{ account: holder, purpose: purposeFor(deps, holder, purpose), to: holder.email }]
       : []
-  return purpose === 'reset-password' ? own : [...own, ...(await findChanges(deps, email))]
+  return purpose === 'confirm-email' ? [...own, ...(await findChanges(deps, email))] : own
+}
+
+/** Which accounts need a mail. A reset or a recovery is the way back to a deactivated account as well. */
+const needsMail: Record<MailRequestPurpose, (account: Account) => boolean> = {
+  'reset-password': ({ status }) => status === 'active' || status === 'deactivated',
+  'confirm-email': ({ status, emailVerified }) => status === 'active' && !emailVerified,
+  recovery: (account) =>
+    needsMail['reset-password'](account) &&
+    account.emailVerified &&
+    (hasSecondFactor(account) || account.recovery !== undefined),
+}
+
+function purposeFor(deps: Deps, account: Account, asked: MailRequestPurpose): Recipient['purpose'] {
+  if (asked !== 'recovery') return asked
+  const open = openRecovery(account, deps.clock.nowMs())
+  if (!open) return 'begin-recovery'
+  return open.isReady ? 'finish-recovery' : 'wait-for-recovery'
 }
 
 async function findChanges(deps: Deps<'table'>, email: string): Promise<Recipient[]> {

@@ -1,30 +1,36 @@
 import {
   type Account,
+  isNobodys,
   type Profile,
   readAccount,
   requireActive,
   type SessionCaller,
 } from '../account/account.ts'
+import { emailKey } from '../account/fields.ts'
+import { reactivate } from '../account/reactivate.ts'
 import { DomainError, type ErrorCode } from '../errors.ts'
 import { haveKeysChanged, type KeysReplaced, replaceEveryKey } from '../keys/application-keys.ts'
 import { announce, withdrawal } from '../notifications/security.ts'
 import { trustAddress } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
-import { type Expression, expr, join, setRemove } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
+import { type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
+import { keys, recoveryKey } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
-import { ConditionFailed, type Write } from '../table/table.ts'
-import { writeAll, writeUnlessDone } from '../table/write-all.ts'
+import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
+import { writeAll } from '../table/write-all.ts'
 import { type CheckedCode, checkCode } from './codes.ts'
 import { changeHolder } from './holder.ts'
 import { isPasswordOf, type ProofDeps, requireRecentSession } from './proof.ts'
+import { openRecovery, recoveryStopped } from './recovery-state.ts'
 import {
-  checkSecondFactor,
   factorText,
   type GivenFactor,
   guardedBy,
+  hasSecondFactor,
   isOtherwiseUsed,
   type SecondFactor,
+  secondFactorsOff,
+  withSecondFactor,
 } from './two-factor.ts'
 
 /**
@@ -58,7 +64,17 @@ export async function changePassword(
 ): Promise<void> {
   const { account } = caller
   const asksFactor = account.totp !== undefined || typeof input.twofa === 'object'
-  const factor = asksFactor ? await checkSecondFactor(deps, account, input.twofa) : undefined
+  if (!asksFactor) return changeProved(deps, caller, input, undefined)
+  await withSecondFactor(deps, account, input.twofa, (factor) => changeProved(deps, caller, input, factor))
+}
+
+async function changeProved(
+  deps: ProofDeps,
+  caller: SessionCaller,
+  input: PasswordChange,
+  factor: SecondFactor | undefined,
+): Promise<void> {
+  const { account } = caller
   if (input.oldPassword === undefined) {
     if (!factor) requireRecentSession(deps, caller)
   } else if (!(await isPasswordOf(deps, account, input.oldPassword))) {
@@ -162,63 +178,163 @@ function requireNoChange(deps: Deps, { changingUntilMs = 0 }: Profile): void {
 }
 
 /**
- * Sets a new password with a mailed code and ends every session. The code is bound to the first request that
- * uses it: the same request may be sent again after a crash, an outage or a lost answer, and no other request
- * can use the code.
+ * Sets a new password with a mailed code, ends every session, and makes a deactivated account active again. The code
+ * is bound to the first request that uses it: the same request may be sent again after a crash, an outage or a lost
+ * answer, and no other request can use the code.
+ * @param input.restore false refuses a deactivated account instead.
  * @throws DomainError `invalid_code`, `account_deactivated`, `account_suspended`, `two_factor_*`,
  *   `password_refused`, `temporarily_unavailable` while an earlier change may still be at the vault
  */
 export async function resetPassword(
   deps: ProofDeps,
-  input: { code: string; password: string; twofa?: GivenFactor },
+  input: { code: string; password: string; twofa?: GivenFactor; restore?: boolean | undefined },
 ): Promise<void> {
-  await retryRaces(deps, () => resetOnce(deps, input))
+  await retryRaces(deps, () => resetOnce(deps, 'reset-password', input))
 }
 
-async function resetOnce(deps: ProofDeps, input: Parameters<typeof resetPassword>[1]): Promise<void> {
-  const code = await checkCode(deps, ['reset-password'], input.code)
+/**
+ * Finishes a recovery that is 72 hours old with a mailed code: as `resetPassword`, but without the second factor,
+ * which is switched off. Every key is replaced. Until it is done, the recovery stays open, so that a crash or a
+ * password that the vault refuses costs no other 72 hours.
+ * @throws DomainError `invalid_code`, also if the recovery was stopped, `account_suspended`, `password_refused`,
+ *   `temporarily_unavailable`
+ */
+export async function finishRecovery(
+  deps: ProofDeps,
+  input: { code: string; password: string },
+): Promise<void> {
+  await retryRaces(deps, () => resetOnce(deps, 'finish-recovery', input))
+}
+
+type ResetPurpose = 'reset-password' | 'finish-recovery'
+
+async function resetOnce(
+  deps: ProofDeps,
+  purpose: ResetPurpose,
+  input: Parameters<typeof resetPassword>[1],
+): Promise<void> {
+  const code = await checkCode(deps, [purpose], input.code)
   const account = await readAccount(deps, code.accountId)
-  if (!account) throw new DomainError('invalid_code')
+  if (!account || isNobodys(account)) throw new DomainError('invalid_code')
   const requestMac = deps.keyring
     .mac('reset', code.lookup, input.password, factorText(input.twofa))
     .toString('base64url')
   const isRepeat = code.usedBy === requestMac
+  const isRecovery = purpose === 'finish-recovery'
+  const newest = account[isRecovery ? 'recoveryCode' : 'resetCode']
   // Whatever has replaced the code since, the answer is that of the first time.
-  if (!(code.isDone && isRepeat) && account.resetCode !== code.lookup) throw new DomainError('invalid_code')
-  requireActive(account)
+  if (!(code.isDone && isRepeat) && newest !== code.lookup) throw new DomainError('invalid_code')
+  if (account.status !== 'deactivated' || input.restore === false) requireActive(account)
   if (code.isDone && isRepeat) return
+  const isReady = openRecovery(account, deps.clock.nowMs())?.isReady === true
+  if (isRecovery && !isReady) {
+    // A copy of this request may have finished it since the code was read.
+    const now = await checkCode(deps, [purpose], input.code)
+    if (now.isDone && now.usedBy === requestMac) return
+    throw new DomainError('invalid_code')
+  }
+  const reset = (factor?: SecondFactor) =>
+    resetProved(deps, account, { code, requestMac, isRecovery, isRepeat, factor }, input)
+  // Nobody has proved an unconfirmed address, so its second factor is not its owner's.
+  const asksFactor = account.totp && account.emailVerified && !isRepeat && !isRecovery
+  if (asksFactor) await withSecondFactor(deps, account, input.twofa, reset)
+  else await reset()
+}
+
+/** A reset whose code, and second factor if it needs one, are right. */
+interface ProvedReset {
+  code: CheckedCode
+  requestMac: string
+  isRecovery: boolean
+  /** An earlier try of the same request has bound the code. */
+  isRepeat: boolean
+  factor: SecondFactor | undefined
+}
+
+async function resetProved(
+  deps: ProofDeps,
+  account: Account,
+  { code, requestMac, isRecovery, isRepeat, factor }: ProvedReset,
+  input: { code: string; password: string },
+): Promise<void> {
   const bind = bindCode(deps, code, requestMac)
-  // Nobody has proved an unconfirmed address, so neither its keys nor its second factor are its owner's.
-  const isProven = account.emailVerified
-  const asksFactor = account.totp && isProven && !isRepeat
-  const factor = asksFactor ? await checkSecondFactor(deps, account, input.twofa) : undefined
-  const replaced = isProven ? undefined : await replaceEveryKey(deps, account)
+  // A repeat of a recovery finds the second factor off and the keys replaced.
+  const isFirst = isRecovery && hasSecondFactor(account)
+  // Who has a second factor of the account is its holder, and has read no key of somebody else.
+  const isReplaced = isFirst || (factor === undefined && mayKnowKeys(account))
+  const replaced = isReplaced ? await replaceEveryKey(deps, account) : undefined
+  const isOff = isRecovery || !account.emailVerified
   // The first try of this request has told the owner.
-  const told = isRepeat ? [] : announce(deps, account, 'password-reset')
+  const told = isRecovery || isRepeat ? [] : announce(deps, account, 'password-reset')
   // The code has arrived, so mail does.
   const trusted = trustAddress(deps.clock.nowMs())
   try {
     await endSessionsFirst(deps, account, {
       factor,
-      set: [...(replaced?.set ?? []), ...trusted.set],
-      remove: [...(isProven ? [] : [expr`#totp`]), ...trusted.remove],
-      unchanged: replaced && [replaced.unchanged],
-      writes: [bind, ...told, ...(replaced?.writes ?? [])],
-      isReset: true,
+      set: [
+        expr`#holderEmail = ${emailKey(account.email)}`,
+        // From now on it is too late to stop the recovery.
+        ...(isRecovery ? [expr`#recoveredFrom = ${account.recovery?.beganAtMs}`] : []),
+        ...(replaced?.set ?? []),
+        ...trusted.set,
+      ],
+      remove: [...(isOff ? secondFactorsOff() : []), ...trusted.remove],
+      unchanged: [
+        ...(replaced ? [replaced.unchanged] : []),
+        ...(isRecovery ? [unchangedSince(account, ['recovery', 'recoveryCode'])] : []),
+      ],
+      writes: [
+        bind,
+        ...told,
+        ...(replaced?.writes ?? []),
+        ...(isFirst ? announce(deps, account, 'recovered') : []),
+      ],
+      keep: isRecovery ? { recovery: true } : { resetCode: true },
     })
   } catch (error) {
     // If the account has changed, the code may still permit the reset.
     if (!(error instanceof ConditionFailed) || error.failed.has(0)) throw error
     // A copy of this request may have been first.
-    const now = await checkCode(deps, ['reset-password'], input.code)
+    const now = await checkCode(deps, [code.purpose], input.code)
     if (now.isDone && now.usedBy === requestMac) return
     throw new DomainError(isOtherwiseUsed(error, factor, 2) ? 'passkey_refused' : 'invalid_code')
   }
   const unbind: Write = { update: code.key, set: expr`REMOVE #usedBy, #repeatUntilMs` }
   await setAtVault(deps, account, input.password, [unbind, ...withdrawal(told)])
-  const done: Write = { update: code.key, set: expr`SET #done = ${true}`, if: expr`#usedBy = ${requestMac}` }
-  await reopenSignIn(deps, account, [done])
+  await finishReset(deps, account, { code, requestMac, isRecovery })
 }
+
+/** Marks the code as used. Only now that the password is set, the account becomes active and a recovery ends. */
+async function finishReset(
+  deps: ProofDeps,
+  account: Account,
+  { code, requestMac, isRecovery }: Pick<ProvedReset, 'code' | 'requestMac' | 'isRecovery'>,
+): Promise<void> {
+  const done: Write = { update: code.key, set: expr`SET #done = ${true}`, if: expr`#usedBy = ${requestMac}` }
+  const again = account.status === 'deactivated' ? reactivate(deps, account) : undefined
+  const ended = isRecovery ? [{ remove: recoveryKey(account.id) }] : []
+  const isDone = await reopenSignIn(deps, account, [done, ...(again?.writes ?? []), ...ended], {
+    set: again?.set ?? [touched(deps)],
+    remove: [...(again?.remove ?? []), ...(isRecovery ? [expr`#recovery`] : [])],
+    unchanged: again ? [expr`#status = ${account.status}`, again.unchanged] : [],
+  })
+  if (isDone || !again) return
+  const now = await readAccount(deps, account.id)
+  // The time to undo the deletion is over.
+  if (!now || isNobodys(now)) throw new DomainError('invalid_code')
+  // A later change has begun. It makes the account active, or a repeat of this request does.
+  if (now.status === 'deactivated') throw new DomainError('temporarily_unavailable')
+  // Somebody has restored the account with the new password.
+  await finishReset(deps, { ...now, generation: account.generation }, { code, requestMac, isRecovery })
+}
+
+/**
+ * Whether somebody who never proved the address may have read the keys: the holder of an unconfirmed account, or
+ * one who had set the password before the address was confirmed. Once the address's owner has set the password, or
+ * something was paid, the keys are in use and stay.
+ */
+const mayKnowKeys = ({ emailVerified, holderEmail, email, paid }: Account): boolean =>
+  !emailVerified || (holderEmail !== emailKey(email) && !paid)
 
 /**
  * The write that binds a code to the first request that uses it. Only this request may use the code from then on, so
@@ -253,13 +369,18 @@ async function endSessionsFirst(
     /** Further conditions on the profile. */
     unchanged?: Expression[] | undefined
     writes: Write[]
-    isReset?: true
+    /** What stays because the same request may be sent again. */
+    keep?: { resetCode?: boolean; recovery?: boolean }
   },
 ): Promise<void> {
   const nowMs = deps.clock.nowMs()
-  const { factor, writes } = change
-  // A reset may be sent again with the same code.
-  const holder = changeHolder(account, { resetCode: change.isReset === true })
+  const { factor, keep = {} } = change
+  const holder = changeHolder(account, keep)
+  const writes = [
+    ...change.writes,
+    ...(factor?.writes ?? []),
+    ...(keep.recovery ? [] : recoveryStopped(deps, account)),
+  ]
   const set = setRemove(
     [
       ...holder.set,
@@ -271,14 +392,13 @@ async function endSessionsFirst(
     [...holder.remove, expr`#devices`, ...(change.remove ?? []), ...(factor?.remove ? [factor.remove] : [])],
   )
   const unchanged = join(
-    [expr`#generation = ${account.generation} AND #status = ${'active'}`, ...(change.unchanged ?? [])],
+    [expr`#generation = ${account.generation} AND #status = ${account.status}`, ...(change.unchanged ?? [])],
     ' AND ',
   )
   requireNoChange(deps, account)
   await writeAll(deps, [
     { update: keys.profile(account.id), set, if: guardedBy(unchanged, factor) },
     ...writes,
-    ...(factor?.writes ?? []),
   ])
 }
 
@@ -302,9 +422,29 @@ async function setAtVault(
   }
 }
 
-/** Allows sign-ins again, unless a later change has begun. */
-async function reopenSignIn(deps: Deps<'table'>, account: Profile, writes: Write[]): Promise<void> {
-  const set = expr`SET #updatedAtMs = ${deps.clock.nowMs()} REMOVE #changingUntilMs`
-  const condition = expr`#generation = ${account.generation + 1}`
-  await writeUnlessDone(deps, [{ update: keys.profile(account.id), set, if: condition }, ...writes])
+/**
+ * Allows sign-ins again, unless a later change has begun, and makes further changes of the profile.
+ * @returns false if a later change has begun, or if one of `more.unchanged` fails.
+ */
+async function reopenSignIn(
+  deps: Deps<'table'>,
+  account: Profile,
+  writes: Write[],
+  more: { set: Expression[]; remove: Expression[]; unchanged: Expression[] } = {
+    set: [touched(deps)],
+    remove: [],
+    unchanged: [],
+  },
+): Promise<boolean> {
+  const set = setRemove(more.set, [expr`#changingUntilMs`, ...more.remove])
+  const condition = join([expr`#generation = ${account.generation + 1}`, ...more.unchanged], ' AND ')
+  try {
+    await writeAll(deps, [{ update: keys.profile(account.id), set, if: condition }, ...writes])
+    return true
+  } catch (error) {
+    ignoreRefusal(error)
+    return false
+  }
 }
+
+const touched = (deps: Deps): Expression => expr`#updatedAtMs = ${deps.clock.nowMs()}`

@@ -7,7 +7,8 @@ import { ConditionFailed } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
 import { MINUTE_MS } from '../time.ts'
 import { countWrongPasswordOf, lockedAtVault } from './password-tries.ts'
-import { checkSecondFactor, guardedBy, type SecondFactor, withFactor } from './two-factor.ts'
+import { recoveryStopped } from './recovery-state.ts'
+import { guardedBy, type SecondFactor, withFactor, withSecondFactor } from './two-factor.ts'
 
 /** Ports that checking a proof needs. */
 export type ProofDeps = Deps<'table' | 'identity' | 'secrets' | 'keyring' | 'totp'>
@@ -66,12 +67,14 @@ export async function proveSession(
     provedBy !== undefined &&
     isRecentSession(deps, now) &&
     now.account.sessions[sessionId]?.provedBy === provedBy
-  const isChecked = account.totp !== undefined && !isRepeat(caller)
-  const factor = isChecked ? await checkSecondFactor(deps, account, twofa) : undefined
-  if (password !== undefined && !(await isPasswordOf(deps, account, password)))
-    throw new DomainError('wrong_password')
-  if (account.totp && !factor) return
-  await markProved(deps, caller, { provedBy, factor, isRepeat, used: 'two_factor_invalid' })
+  const prove = async (factor?: SecondFactor) => {
+    if (password !== undefined && !(await isPasswordOf(deps, account, password)))
+      throw new DomainError('wrong_password')
+    if (account.totp && !factor) return
+    await markProved(deps, caller, { provedBy, factor, isRepeat, used: 'two_factor_invalid' })
+  }
+  if (account.totp && !isRepeat(caller)) await withSecondFactor(deps, account, twofa, prove)
+  else await prove()
 }
 
 /**
@@ -100,7 +103,7 @@ export async function markProved(
     const set = byCode ? join([proved, byCode], ', ') : proved
     await writeAll(deps, [
       { update: keys.profile(account.id), set: withFactor(set, factor), if: guardedBy(live, factor) },
-      ...(factor?.writes ?? []),
+      ...(factor ? [...factor.writes, ...recoveryStopped(deps, account)] : []),
     ])
     // What follows in this request may write the session as it was read.
     Object.assign(account.sessions[sessionId] ?? {}, { provedMs, ...(provedBy && { provedBy }) })

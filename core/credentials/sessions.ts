@@ -14,8 +14,7 @@ import { reactivate } from '../account/reactivate.ts'
 import { DomainError } from '../errors.ts'
 import { announce } from '../notifications/security.ts'
 import type { Deps, Tokens } from '../ports.ts'
-import { renewalDue } from '../quota/renewal-call.ts'
-import { attr, type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
+import { attr, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
@@ -23,15 +22,16 @@ import { HOUR_MS } from '../time.ts'
 import { deviceName } from './device.ts'
 import { changeHolder } from './holder.ts'
 import { countWrongPassword, forgetWrongPasswords, readName, requireUnlocked } from './password-tries.ts'
+import { recoveryStopped } from './recovery-state.ts'
 import { SESSION_MS } from './session-life.ts'
 import {
-  checkSecondFactor,
   factorText,
   type GivenFactor,
   guardedBy,
   isOtherwiseUsed,
   type SecondFactor,
   withFactor,
+  withSecondFactor,
 } from './two-factor.ts'
 
 /** Live sessions that an account may have. One more sign-in ends the oldest. */
@@ -129,25 +129,23 @@ async function activateAgain(
   isRepeat: (account: Account) => boolean,
 ): Promise<void> {
   // Its sessions ended when it was deactivated. A repeat finds an active account with newer ones.
-  const { remove } = account.status === 'deactivated' ? changeHolder(account) : { remove: [] }
+  const isDeactivated = account.status === 'deactivated'
   const again = reactivate(deps, account)
-  const set = setRemove(
-    [
-      expr`#status = ${'active'}, #restoredBy = ${restoredBy}, #updatedAtMs = ${deps.clock.nowMs()}`,
-      ...again.set,
-      ...(factor ? [factor.set] : []),
-    ],
-    [...remove, ...again.remove, ...(factor?.remove ? [factor.remove] : [])],
-  )
+  const sets = [...again.set, expr`#restoredBy = ${restoredBy}`]
+  const update = isDeactivated
+    ? setRemove(
+        [...sets, ...(factor ? [factor.set] : [])],
+        [...changeHolder(account).remove, ...again.remove, ...(factor?.remove ? [factor.remove] : [])],
+      )
+    : withFactor(setRemove(sets, []), factor)
   const condition = join(
     [expr`#status = ${account.status} AND #generation = ${account.generation}`, again.unchanged],
     ' AND ',
   )
   try {
     await deps.table.transact([
-      { update: keys.profile(account.id), set, if: guardedBy(condition, factor) },
-      { update: keys.quota(account.id), set: unblockCounter(deps, account) },
-      ...(factor?.writes ?? []),
+      { update: keys.profile(account.id), set: update, if: guardedBy(condition, factor) },
+      ...(factor ? [...factor.writes, ...recoveryStopped(deps, account)] : []),
       ...again.writes,
     ])
   } catch (error) {
@@ -162,10 +160,6 @@ async function activateAgain(
     throw new DomainError('invalid_credentials')
   }
 }
-
-/** Allows consumes again, and has the job renew a bundle that ran out meanwhile. */
-const unblockCounter = (deps: Deps<'table'>, { id, bundle }: Account): Expression =>
-  bundle === undefined ? expr`REMOVE #x` : join([expr`SET `, renewalDue(deps, id), expr` REMOVE #x`], '')
 
 interface Proved {
   account: Account
@@ -200,9 +194,9 @@ async function withCredentials<T>(
   try {
     await forgetWrongPasswords(deps, guard, tries)
     if (!account || isNobodys(account)) throw new DomainError('invalid_credentials')
-    const isChecked = account.totp !== undefined && needsFactor(account)
-    const factor = isChecked ? await checkSecondFactor(deps, account, input.twofa) : undefined
-    return await work({ account, tokens, factor })
+    const go = (factor?: SecondFactor) => work({ account, tokens, factor })
+    if (account.totp === undefined || !needsFactor(account)) return await go()
+    return await withSecondFactor(deps, account, input.twofa, go)
   } catch (error) {
     await deps.identity.revoke(tokens.refreshToken)
     throw error
@@ -247,7 +241,7 @@ export async function listSession(deps: Deps<'table'>, account: Account, session
   try {
     await writeAll(deps, [
       profile,
-      ...(factor?.writes ?? []),
+      ...(factor ? [...factor.writes, ...recoveryStopped(deps, account)] : []),
       ...(isNew && devices.length > 0 ? announce(deps, account, 'new-sign-in') : []),
     ])
   } catch (error) {

@@ -6,7 +6,8 @@ import {
   type SessionCaller,
 } from '../account/account.ts'
 import { changeSession } from '../account/change.ts'
-import { DomainError } from '../errors.ts'
+import { DomainError, type ErrorCode } from '../errors.ts'
+import { timeText } from '../notifications/recovery-texts.ts'
 import { announce } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
 import { attr, type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
@@ -14,6 +15,8 @@ import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
 import { HOUR_MS, MINUTE_MS, REPEAT_MS } from '../time.ts'
 import { changeHolder } from './holder.ts'
+import { openRecovery, recoveryStopped } from './recovery-state.ts'
+import { secondFactorCode } from './typed-codes.ts'
 
 /** The number of wrong codes in a row that lock two-factor codes, and how long the lock lasts. */
 const TWO_FACTOR_ATTEMPTS = 5
@@ -106,29 +109,32 @@ export async function activateTwoFactor(
   return changeSession(deps, caller, async ({ account, sessionId }) => {
     requireConfirmed(account)
     if (account.totp) return repeatActivation(deps, account, account.totp, code)
-    if (account.totpPending === undefined) throw new DomainError('two_factor_not_enrolled')
-    await countAttempt(deps, account)
-    const { begunBy, sealed, seed, step } = await findSeed(deps, account, account.totpPending, code)
-    const codes = recoveryCodesOf(deps, account.id, seed)
-    const recovery = Object.fromEntries(codes.map((each) => [recoveryMac(deps, account.id, each), true]))
-    const totp = { seed: sealed, lastStep: step, recovery }
-    const { set, remove, unchanged } = changeHolder(account, { sessionId })
-    await deps.table.transact([
-      {
-        update: keys.profile(account.id),
-        set: setRemove([...set, expr`#totp = ${totp}, #twofaTries = ${0}`], [...remove, expr`#twofaOffBy`]),
-        if: join([expr`#totpPending.${attr(begunBy)}.#seed = ${sealed}`, ...unchanged], ' AND '),
-      },
-      ...announce(deps, account, 'two-factor-on'),
-    ])
-    return codes
+    const { totpPending } = account
+    if (totpPending === undefined) throw new DomainError('two_factor_not_enrolled')
+    const check = () => findSeed(deps, account, totpPending, code)
+    return countingTry(deps, account, check, async ({ begunBy, sealed, seed, step }) => {
+      const codes = recoveryCodesOf(deps, account.id, seed)
+      const recovery = Object.fromEntries(codes.map((each) => [recoveryMac(deps, account.id, each), true]))
+      const totp = { seed: sealed, lastStep: step, recovery }
+      const { set, remove, unchanged } = changeHolder(account, { sessionId })
+      const on = expr`#totp = ${totp}, #twofaTries = ${0}`
+      await deps.table.transact([
+        {
+          update: keys.profile(account.id),
+          set: setRemove([...set, on], [...remove, expr`#twofaOffBy`]),
+          if: join([expr`#totpPending.${attr(begunBy)}.#seed = ${sealed}`, ...unchanged], ' AND '),
+        },
+        ...announce(deps, account, 'two-factor-on'),
+      ])
+      return codes
+    })
   })
 }
 
 /**
  * The seed that a code belongs to. Whoever has scanned a QR code may have signed in again since, so the seeds of all
  * sessions count. A stranger's seed does no harm here, because only the stranger's app shows its codes.
- * @throws DomainError `two_factor_invalid`
+ * @returns undefined for a wrong code.
  */
 async function findSeed(
   deps: TwoFactorDeps,
@@ -142,7 +148,7 @@ async function findSeed(
     const step = deps.totp.stepOf(seed, code, deps.clock.nowMs())
     if (step !== undefined) return { begunBy, sealed, seed, step }
   }
-  throw new DomainError('two_factor_invalid')
+  return undefined
 }
 
 /**
@@ -155,29 +161,35 @@ async function repeatActivation(
   { seed: sealed, lastStep, recovery }: NonNullable<Profile['totp']>,
   code: string,
 ): Promise<string[]> {
+  const nowMs = deps.clock.nowMs()
   const usedAtMs = lastStep * STEP_MS
-  const mayBeRepeat =
-    Object.keys(recovery).length === RECOVERY_CODES && deps.clock.nowMs() - usedAtMs < REPEAT_MS
+  const mayBeRepeat = Object.keys(recovery).length === RECOVERY_CODES && nowMs - usedAtMs < REPEAT_MS
   if (!mayBeRepeat) throw new DomainError('two_factor_enabled')
+  const check = async () => {
+    const seed = await deps.secrets.decrypt(account.id, sealed)
+    // A code that the app shows now is no repeat, and no guess.
+    const step = deps.totp.stepOf(seed, code, usedAtMs) ?? deps.totp.stepOf(seed, code, nowMs)
+    return step === undefined ? undefined : { seed, isSame: step === lastStep }
+  }
+  const show = async ({ seed, isSame }: { seed: string; isSame: boolean }) => {
+    const codes = recoveryCodesOf(deps, account.id, seed)
+    const areUnused = codes.every((each) => Object.hasOwn(recovery, recoveryMac(deps, account.id, each)))
+    if (!isSame || !areUnused) throw new DomainError('two_factor_enabled')
+    await deps.table.update(
+      keys.profile(account.id),
+      expr`SET #twofaTries = ${0}`,
+      expr`#totp.#lastStep = ${lastStep} AND #totp.#seed = ${sealed}`,
+    )
+    return codes
+  }
   // A guess counts as a try, as everywhere.
-  await countAttempt(deps, account)
-  const seed = await deps.secrets.decrypt(account.id, sealed)
-  const isSame = deps.totp.stepOf(seed, code, usedAtMs) === lastStep
-  const codes = recoveryCodesOf(deps, account.id, seed)
-  const areUnused = codes.every((each) => Object.hasOwn(recovery, recoveryMac(deps, account.id, each)))
-  if (!isSame || !areUnused) throw new DomainError('two_factor_enabled')
-  await deps.table.update(
-    keys.profile(account.id),
-    expr`SET #twofaTries = ${0}`,
-    expr`#totp.#lastStep = ${lastStep} AND #totp.#seed = ${sealed}`,
-  )
-  return codes
+  return countingTry(deps, account, check, show, 'two_factor_enabled')
 }
 
 /**
  * Switches two-factor authentication off and deletes the seed and the recovery codes. Every session but the
  * caller's ends. A repeat with the same code is no error.
- * @throws DomainError `two_factor_not_enrolled`, `conflict`, and as `checkSecondFactor`
+ * @throws DomainError `two_factor_not_enrolled`, `conflict`, and as `withSecondFactor`
  */
 export async function removeTwoFactor(
   deps: TwoFactorDeps,
@@ -189,50 +201,83 @@ export async function removeTwoFactor(
   await changeSession(deps, caller, async ({ account, sessionId }) => {
     if (!account.totp && account.twofaOffBy === mac) return
     if (!account.totp) throw new DomainError('two_factor_not_enrolled')
-    const factor = await checkSecondFactor(deps, account, code)
-    const { set, remove, unchanged } = changeHolder(account, { sessionId })
-    // A code goes with the seed, so nothing of it is stored; a passkey stays.
-    const used = typeof code === 'object' ? [factor.set] : []
-    const off = expr`#twofaTries = ${0}, #twofaOffBy = ${mac}`
-    try {
-      await deps.table.transact([
-        {
-          update: keys.profile(account.id),
-          set: setRemove([...set, ...used, off], [...remove, expr`#totp`]),
-          if: join([factor.condition, ...unchanged], ' AND '),
-        },
-        ...factor.writes,
-        ...announce(deps, account, 'two-factor-off'),
-      ])
-    } catch (error) {
-      if (!isOtherwiseUsed(error, factor)) throw error
-      // A concurrent copy of this request may have been first.
-      const now = await readAccount(deps, account.id)
-      if (now?.totp || now?.twofaOffBy !== mac) throw new DomainError('passkey_refused')
-    }
+    await withSecondFactor(deps, account, code, async (factor) => {
+      const { set, remove, unchanged } = changeHolder(account, { sessionId })
+      // A code goes with the seed, so nothing of it is stored; a passkey stays.
+      const used = typeof code === 'object' ? [factor.set] : []
+      const off = expr`#twofaTries = ${0}, #twofaOffBy = ${mac}`
+      try {
+        await deps.table.transact([
+          {
+            update: keys.profile(account.id),
+            set: setRemove([...set, ...used, off], [...remove, expr`#totp`]),
+            if: join([factor.condition, ...unchanged], ' AND '),
+          },
+          ...factor.writes,
+          ...announce(deps, account, 'two-factor-off'),
+          ...recoveryStopped(deps, account),
+        ])
+      } catch (error) {
+        if (!isOtherwiseUsed(error, factor)) throw error
+        // A concurrent copy of this request may have been first.
+        const now = await readAccount(deps, account.id)
+        if (now?.totp || now?.twofaOffBy !== mac) throw new DomainError('passkey_refused')
+      }
+    })
+  })
+}
+
+/** Whether signing in with the password needs a second factor, so that its owner can be locked out by its loss. */
+export const hasSecondFactor = ({ totp }: Profile): boolean => totp !== undefined
+
+/** What to remove so that nothing but the password signs in: lost factors may be in the hands of somebody else. */
+export const secondFactorsOff = (): Expression[] => [expr`#totp`, expr`#passkeys`]
+
+/**
+ * Checks a code of the authenticator app, a recovery code, or what else was given in its place, and does the `work`
+ * that a right one permits. It is used up by the write of `work` alone: if the request is refused, it may be sent again.
+ * @throws DomainError `two_factor_required`, `two_factor_invalid`, `two_factor_locked`, `passkey_refused`, and as
+ *   `work` does
+ * @throws Error if the account has no second factor
+ */
+export async function withSecondFactor<T>(
+  deps: TwoFactorDeps,
+  account: Profile,
+  given: GivenFactor,
+  work: (factor: SecondFactor) => Promise<T>,
+): Promise<T> {
+  if (typeof given === 'object') return work(await given.check(account))
+  if (!account.totp) throw new Error('the account has no second factor')
+  if (given === undefined) throw factorRequired(deps, account)
+  return countingTry(deps, account, () => checkCodeOf(deps, account, given), work)
+}
+
+/** Whoever signs in while the account is being recovered learns that, and how to stop it. */
+function factorRequired(deps: Deps, account: Profile): DomainError {
+  const open = openRecovery(account, deps.clock.nowMs())
+  return new DomainError('two_factor_required', {
+    detail:
+      open &&
+      `Send \`twofa\`: a code of the authenticator app, or a recovery code. Someone who can read your mail is recovering this account without a code, and can finish from ${timeText(open.finishesAtMs)} on: signing in with a code stops that.`,
   })
 }
 
 /**
- * Checks a code of the authenticator app, a recovery code, or what else was given in its place. The try is counted before the code is checked,
- * so that concurrent guesses are counted one by one.
- * @throws DomainError `two_factor_required`, `two_factor_invalid`, `two_factor_locked`, `passkey_refused`
- * @throws Error if the account has no second factor
+ * @returns undefined for a wrong code.
+ * @throws DomainError `two_factor_invalid` for a right code of the app that is no longer valid, because it or a
+ *   later one was used
  */
-export async function checkSecondFactor(
+async function checkCodeOf(
   deps: TwoFactorDeps,
   account: Profile,
-  typed: GivenFactor,
-): Promise<SecondFactor> {
-  if (typeof typed === 'object') return typed.check(account)
-  const { totp } = account
-  if (!totp) throw new Error('the account has no second factor')
-  if (typed === undefined) throw new DomainError('two_factor_required')
-  await countAttempt(deps, account)
+  typed: string,
+): Promise<SecondFactor | undefined> {
+  const { id, totp } = account
+  if (!totp) return undefined
   const set = expr`#twofaTries = ${0}`
   if (!/^\d{6}$/.test(typed)) {
-    const mac = recoveryMac(deps, account.id, typed)
-    if (!Object.hasOwn(totp.recovery, mac)) throw new DomainError('two_factor_invalid')
+    const mac = recoveryMac(deps, id, typed)
+    if (!Object.hasOwn(totp.recovery, mac)) return undefined
     const code = expr`#totp.#recovery.${attr(mac)}`
     return {
       set,
@@ -241,9 +286,10 @@ export async function checkSecondFactor(
       writes: announce(deps, account, 'recovery-code-used'),
     }
   }
-  const seed = await deps.secrets.decrypt(account.id, totp.seed)
+  const seed = await deps.secrets.decrypt(id, totp.seed)
   const step = deps.totp.stepOf(seed, typed, deps.clock.nowMs())
-  if (step === undefined || step <= totp.lastStep) throw new DomainError('two_factor_invalid')
+  if (step === undefined) return undefined
+  if (step <= totp.lastStep) throw new DomainError('two_factor_invalid')
   return {
     set: expr`#twofaTries = ${0}, #totp.#lastStep = ${step}`,
     condition: expr`#totp.#lastStep < ${step} AND #totp.#seed = ${totp.seed}`,
@@ -261,19 +307,66 @@ export const isOtherwiseUsed = (error: unknown, factor: SecondFactor | undefined
   error instanceof ConditionFailed &&
   [...error.failed.keys()].every((at) => at >= ownWrites)
 
-/** The profile's update with what the factor adds. `remove` are further paths to remove. */
+/**
+ * The profile's update with what the factor adds, for a write without `changeHolder`. Whoever has a factor is not
+ * locked out, so a recovery stops. `remove` are further paths to remove.
+ */
 export function withFactor(
   set: Expression,
   factor: SecondFactor | undefined,
   remove: Expression[] = [],
 ): Expression {
   const sets = factor ? join([set, factor.set], ', ') : set
-  const removes = factor?.remove ? [...remove, factor.remove] : remove
+  const used = factor?.remove ? [factor.remove] : []
+  const removes = factor ? [...remove, ...used, expr`#recovery, #recoveryCode`] : remove
   return removes.length > 0 ? join([sets, join(removes, ', ')], ' REMOVE ') : sets
 }
 
 export const guardedBy = (condition: Expression, factor: SecondFactor | undefined): Expression =>
   factor ? join([condition, factor.condition], ' AND ') : condition
+
+/**
+ * Counts a try, checks the code, and does the `work` that a right code permits. The try is counted before the check,
+ * so that concurrent guesses are counted one by one. Only a wrong code stays counted: whatever else refuses the
+ * request, a right code and one that could not be checked give their try back.
+ * @param check returns undefined for a wrong code.
+ * @throws DomainError `two_factor_locked`, `refusal` for a wrong code, and as `check` and `work` do
+ */
+async function countingTry<C, T>(
+  deps: Deps<'table'>,
+  account: Profile,
+  check: () => Promise<C | undefined>,
+  work: (right: C) => Promise<T>,
+  refusal: ErrorCode = 'two_factor_invalid',
+): Promise<T> {
+  await countAttempt(deps, account)
+  let isWrong = false
+  try {
+    const right = await check()
+    isWrong = right === undefined
+    if (right === undefined) throw new DomainError(refusal)
+    return await work(right)
+  } catch (error) {
+    if (!isWrong) await giveTryBack(deps, account)
+    throw error
+  }
+}
+
+/**
+ * Gives a counted try back, unless the count began anew since: a request that has used a code, or switched two
+ * factors on or off, has set it to 0. After an outage the try stays counted, for 15 minutes at most.
+ */
+async function giveTryBack(deps: Deps<'table'>, account: Profile): Promise<void> {
+  const same = join([expr`#twofaTries > ${0}`, unchangedSince(account, ['totp', 'totpPending'])], ' AND ')
+  await deps.table
+    .update(keys.profile(account.id), expr`SET #twofaTries = #twofaTries - ${1}`, same)
+    .catch((error: unknown) => {
+      if (error instanceof ConditionFailed) return
+      deps.log.warn('a try with a right two-factor code stays counted as a wrong one', error, {
+        accountId: account.id,
+      })
+    })
+}
 
 /** @throws DomainError `two_factor_locked` with the seconds until another try is allowed */
 async function countAttempt(deps: Deps<'table'>, account: Profile): Promise<void> {
@@ -310,7 +403,4 @@ const recoveryCodesOf = (deps: Deps<'keyring'>, accountId: string, seed: string)
   })
 
 const recoveryMac = (deps: Deps<'keyring'>, accountId: string, code: string): string =>
-  deps.keyring
-    .mac('recovery-code', accountId, code.toLowerCase().replace('-', ''))
-    .toString('base64url')
-    .slice(0, 22)
+  deps.keyring.mac('recovery-code', accountId, secondFactorCode(code)).toString('base64url').slice(0, 22)

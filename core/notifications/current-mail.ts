@@ -49,6 +49,9 @@ const NEWS: Record<NewsTemplate, Renew> = {
   'email-is-changing': ({ pendingEmail, email }, mail) =>
     pendingEmail !== undefined && emailKey(mail.to) === emailKey(email) ? mail : undefined,
   'low-quota': lowQuota,
+  // Whoever stops or finishes a recovery has another mail that says so.
+  recovery: (account, mail) =>
+    account.recovery?.beganAtMs === mail.values.recovery?.beganAtMs ? toOwner(account, mail) : undefined,
   renewed: toOwner,
   // Its link leads to a payment that waits for its customer.
   'renewal-action': (account, mail) =>

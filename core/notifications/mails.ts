@@ -2,6 +2,7 @@ import type { Email } from '../ports.ts'
 import { priceText, unitsText } from './amounts.ts'
 import { quotedText, unlinkedText } from './free-text.ts'
 import type { KeyUse } from './key-use.ts'
+import { type RecoveryNews, recoveryText, timeText } from './recovery-texts.ts'
 import { RENEWAL_LINK_DAYS } from './renewal-link.ts'
 import { type RenewalNews, renewalText } from './renewal-texts.ts'
 import { type SecurityEvent, securityTexts } from './security-texts.ts'
@@ -11,6 +12,10 @@ export interface MailValues {
   username: string
   /** A change of who gets into the account, only in mails about one. */
   event?: SecurityEvent | undefined
+  /** Only in mails with a reset code: whether the new password makes a deactivated account active again. */
+  restores?: boolean | undefined
+  /** A recovery that is open, only in mails about one. */
+  recovery?: RecoveryNews | undefined
   /** When it happened, epoch ms. */
   atMs?: number | undefined
   /** The whole code, only in mails with a code. */
@@ -29,7 +34,7 @@ export interface MailValues {
   renewed?: { month: string; cents: number; count: number } | undefined
   /** Units used in that month by application key, most first. */
   keyUse?: readonly KeyUse[] | undefined
-  /** Codes of the links that stop auto-renewal or, after a hold, allow more renewals. */
+  /** Codes of the links that stop auto-renewal or a recovery or, after a hold, allow more renewals. */
   stopCode?: string | undefined
   allowCode?: string | undefined
   /** The team's own frontend, from the deployment's settings. Links must not depend on request headers. */
@@ -64,6 +69,9 @@ const greeting = (username: string): string =>
 
 /** Stands for the news in a preview of the mail without values. */
 const NO_NEWS: RenewalNews = { state: 'on', reason: '', bundle: '' }
+
+/** Stands for the recovery in a preview of the mail without values. */
+const NO_RECOVERY: RecoveryNews = { state: 'begun', beganAtMs: 0, finishesAtMs: 0, endsAtMs: 0 }
 
 /** The rest of a mail about a decline: a pause says why; a retry says when. */
 function newsLines(news: RenewalNews): string[] {
@@ -101,10 +109,6 @@ const keyUseText = (keyUse: readonly KeyUse[]): string =>
     .map(({ name, units }) => `${name === undefined ? 'deleted keys' : quotedText(name)} ${unitsText(units)}`)
     .join('; ')
 
-/** The minute of an event, such as 2026-11-21 18:30 UTC. */
-const timeText = (atMs: number): string =>
-  `${new Date(atMs).toISOString().slice(0, 16).replace('T', ' ')} UTC`
-
 const amountText = ({ amountCents = 0, currency }: MailValues): string => priceText(amountCents, currency)
 
 /**
@@ -130,23 +134,52 @@ const toAnyone = {
       'Your account keeps its old address until then. If you did not ask for this, please ignore this mail.',
     ],
   }),
-  'reset-password': ({ code = '' }) => ({
+  'reset-password': ({ code = '', restores }) => ({
     subject: 'Reset your password',
     lines: [
       'Hello,',
       'Please use this code to set a new password. It is valid for 10 minutes and works once:',
       code,
       'If the code has expired, please ask again. If no other mail arrives within two minutes, then the code in our newest mail is valid again.',
+      ...(restores
+        ? ['Your account is deactivated. Setting a new password makes it active again, with all its units.']
+        : []),
       'If you did not ask for this, please ignore this mail. Your password stays as it is.',
     ],
   }),
-} satisfies Record<string, (values: Pick<MailValues, 'code' | 'appUrl'>) => Content>
+  'begin-recovery': ({ code = '' }) => ({
+    subject: 'Recover your account',
+    lines: [
+      'Hello,',
+      'Please use this code if you have lost your authenticator app and your recovery codes. It is valid for 10 minutes:',
+      code,
+      'The recovery takes 72 hours, in which we will mail you every day. If you did not ask for this, please ignore this mail. Nothing has changed.',
+    ],
+  }),
+  'finish-recovery': ({ code = '' }) => ({
+    subject: 'Finish the recovery of your account',
+    lines: [
+      'Hello,',
+      'Please use this code to set a new password and to switch two-factor authentication off. It is valid for 10 minutes and works once:',
+      code,
+      'If you did not ask for this, someone can read your mail: please sign in with a two-factor code or a passkey, which stops the recovery, and change the password of your mailbox.',
+    ],
+  }),
+} satisfies Record<string, (values: Pick<MailValues, 'code' | 'appUrl' | 'restores'>) => Content>
 
 /** Mails to addresses that their owner has proved. */
 const toConfirmed = {
   'email-is-changing': ({ username }) => {
     const { subject, happened, next } = securityTexts['address-is-changing']
     return { subject, lines: [greeting(username), happened, next] }
+  },
+  recovery: ({ username, recovery = NO_RECOVERY, stopCode, appUrl = '' }) => {
+    const { subject, happened, next, stop } = recoveryText(recovery)
+    const link =
+      stopCode === undefined
+        ? []
+        : ['This link stops it without signing in:', `${appUrl}/recovery/stop/${stopCode}`]
+    return { subject, lines: [greeting(username), happened, next, stop, ...link] }
   },
   'low-quota': (values) => ({
     subject: `Less than 10 % of your ${values.bundle ?? ''} bundle ${values.since === 'refilled' ? 'was' : 'is'} left`,

@@ -12,6 +12,7 @@ import { currentMail } from './current-mail.ts'
 import { keyUseInMonth } from './key-use.ts'
 import { type MailValues, renderMail } from './mails.ts'
 import { mailSchema, type QueuedMail } from './queued-mail.ts'
+import { recoveryLinkCode } from './recovery-link.ts'
 import { renewalLinkCode } from './renewal-link.ts'
 
 export type MailToQueue = Omit<QueuedMail, 'pk' | 'sk' | 'readyAtMs' | 'dueAtMs' | 'failures' | 'ttl'>
@@ -51,7 +52,10 @@ export async function deliverMail(
     return false
   }
   const code = codeLookup && codeText(deps, template as CodePurpose, accountId, codeLookup)
-  const about = await renewalDetails(deps, mail)
+  const { recovery } = mail.values
+  const about = recovery
+    ? { stopCode: recoveryLinkCode(deps, { accountId, beganAtMs: recovery.beganAtMs }) }
+    : await renewalDetails(deps, mail)
   const { appUrl, appName } = deps.mail
   const values = { ...mail.values, ...about, code, appUrl, appName }
   const email = { ...renderMail(to, template, values), accountId }

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { mailTemplates } from './mails.ts'
+import { recoveryNewsSchema } from './recovery-texts.ts'
 import { renewalNewsSchema } from './renewal-texts.ts'
 import { securityEvents } from './security-texts.ts'
 
@@ -17,6 +18,8 @@ export const mailSchema = z.object({
   values: z.object({
     username: z.string(),
     event: z.optional(z.enum(securityEvents)),
+    restores: z.optional(z.boolean()),
+    recovery: z.optional(recoveryNewsSchema),
     atMs: z.optional(z.number()),
     bundle: z.optional(z.string()),
     amountCents: z.optional(z.number()),

@@ -14,6 +14,8 @@ export const securityEvents = [
   'new-sign-in',
   'deactivated',
   'restored',
+  'recovered',
+  'recovery-stopped',
   'deletion-begun',
   'deletion-undone',
   'deleted',
@@ -103,6 +105,18 @@ export const securityTexts: Record<SecurityEvent, { subject: string; happened: s
     happened: 'Your account was restored and can be used again.',
     next: RESET_PASSWORD,
   },
+  recovered: {
+    subject: 'Your account was recovered',
+    happened:
+      'Your account has a new password. Two-factor authentication was switched off, your passkeys were removed, every session has ended, and your application keys were replaced: please give your services the new default key.',
+    next: 'If this was not you, someone can read your mail. Please change the password of your mailbox, then reset your password here.',
+  },
+  'recovery-stopped': {
+    subject: 'The recovery of your account has stopped',
+    happened:
+      'The recovery of your account was stopped, or nobody finished it in time. Two-factor authentication stays on.',
+    next: 'If you did not begin the recovery, someone can read your mail. Please change the password of your mailbox.',
+  },
   'deletion-begun': {
     subject: 'Your account will be deleted',
     happened:
@@ -112,7 +126,7 @@ export const securityTexts: Record<SecurityEvent, { subject: string; happened: s
   'deletion-undone': {
     subject: 'Your account will not be deleted',
     happened:
-      'Someone has signed in to your account, so it will not be deleted and can be used again. Auto-renewal stays off until you switch it on.',
+      'Someone has signed in to your account or reset its password, so it will not be deleted and can be used again. Auto-renewal stays off until you switch it on.',
     next: RESET_PASSWORD,
   },
   deleted: {

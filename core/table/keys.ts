@@ -24,6 +24,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | revoked key       | ACCOUNT#<id>           | REVOKED#<id>                       | the mark of an application key that its owner has revoked        | 48 hours                                          |
  * | invoice           | ACCOUNT#<id>           | INVOICE#<purchase id>              | what the list of invoices shows of a purchase that was paid      | for good                                          |
  * | notice            | ACCOUNT#<id>           | NOTICE#<id>                        | something to tell the user; ids are time-ordered                 | for good                                          |
+ * | recovery          | ACCOUNT#<id>           | RECOVERY                           | reminders of a recovery of lost two-factor codes                 | until the recovery ends                           |
  * | queued mail       | ACCOUNT#<id>           | MAIL#<id>                          | a mail that is not yet known to be sent                          | until sent; 7 days (with a code: as long as it)   |
  * | e-mail guard      | EMAIL#<normalised>     | #GUARD                             | account of the address: makes addresses unique, finds accounts   | as long as the address                            |
  * | username guard    | USERNAME#<lower>       | #GUARD                             | account of the username                                          | as long as the username                           |
@@ -74,6 +75,9 @@ export const reservationKey = (accountId: string, nonceHex: string): Key => ({
   sk: `RESERVED#${nonceHex}`,
 })
 export const reservationAlarmKey = (accountId: string): Key => ({ pk: ownedBy(accountId), sk: 'ALARM#' })
+
+/** Outside `keys`, so that functions without sign-ins do not carry it. */
+export const recoveryKey = (accountId: string): Key => ({ pk: ownedBy(accountId), sk: 'RECOVERY' })
 
 /** The provider's id of the payment that a look-up item is about. */
 export const paymentIdIn = ({ pk }: Key): string => pk.slice('PAYMENT#'.length)
@@ -229,6 +233,7 @@ export type DueKind =
   | 'PENDING'
   | 'PURCHASE'
   | 'QUOTA'
+  | 'RECOVERY'
   | 'RESERVED'
 
 /** Shards per kind. One partition of the index takes 1,000 writes a second; a job reads all shards. */

@@ -28,8 +28,8 @@ export const descriptions = {
     'that has succeeded before that is credited. A repeat with a token of the account is 200 again.',
   ),
   restore: markdown(
-    'Takes the same credentials as `POST /v1/auth/login`: `email` or `username`, `password`, and `twofa` where two-factor',
-    'authentication is on. It begins no session: sign in afterwards. Application keys work again, and auto-renewal',
+    'Takes the same credentials as `POST /v1/auth/login`: `email` or `username`, `password`, and `twofa`, or `passkey` in its',
+    'place, where two-factor authentication is on. It begins no session: sign in afterwards. Application keys work again, and auto-renewal',
     'resumes. For an account that is active the request changes nothing. A repeat may send the same `twofa` again.',
   ),
   notifications: markdown(

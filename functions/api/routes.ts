@@ -1,6 +1,7 @@
 import * as z from 'zod/mini'
 import { fullName, password, twofa, typedPassword } from '../../core/account/fields.ts'
-import { credentials, message, secondFactorErrors } from '../http/account-schemas.ts'
+import { assertion } from '../../core/credentials/passkey-shapes.ts'
+import { credentials, message, oneFactor, secondFactorErrors } from '../http/account-schemas.ts'
 import { pathText } from '../http/cut-text.ts'
 import { optionalField } from '../http/optional-field.ts'
 import {
@@ -82,10 +83,16 @@ export const api = place('api', {
     summary: 'Makes a deactivated account active again',
     description: descriptions.restore,
     auth: 'public',
-    body: credentials,
+    body: z.safeExtend(credentials, { passkey: optionalField(assertion) }).check(oneFactor),
     responses: { 200: message },
-    errors: ['invalid_credentials', 'password_locked', ...secondFactorErrors, 'account_suspended'],
-    needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
+    errors: [
+      'invalid_credentials',
+      'password_locked',
+      ...secondFactorErrors,
+      'passkey_refused',
+      'account_suspended',
+    ],
+    needs: ['table', 'identity', 'secrets', 'keyring', 'totp', 'passkeys'],
   },
   notifications: {
     routes: ['GET /api/users/current/notifications'],

@@ -47,6 +47,9 @@ export function greencloudAccount(account: AccountOverview) {
     surname: split < 0 ? '' : displayName.slice(split + 1),
     address: address ? greencloudAddress(address) : null,
     twofa: account.hasTwoFactor,
+    ...(account.recoveryFinishesAtMs !== undefined && {
+      recovery: { finishesAt: isoTime(account.recoveryFinishesAtMs) },
+    }),
     apiKey: account.defaultKey,
     usage,
     bundle: bundle

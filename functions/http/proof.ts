@@ -27,6 +27,7 @@ export async function checkProof(
   const { 'x-proof-password': password, 'x-proof-code': code } = validate(proofHeaders, {
     ...sent,
     'x-proof-password': headerText(sent['x-proof-password']),
+    'x-proof-code': headerText(sent['x-proof-code']),
   })
   if (password === undefined && code === undefined) return requireRecentSession(deps, caller)
   const ports = await live(PROOF_NEEDS, 'InProofs')

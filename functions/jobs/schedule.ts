@@ -44,7 +44,8 @@ const MINUTE_MS = 60_000
 
 export const jobs = place({
   sendMail: {
-    summary: 'Sends the mails that were requested, and those that a crash or an outage left in the outbox',
+    summary:
+      'Announces open recoveries; sends the mails that were requested, and those that a crash or an outage left in the outbox',
     every: 'rate(1 minute)',
     everyMs: 1_000,
     timeoutSeconds: 60,

@@ -1,6 +1,12 @@
 import * as z from 'zod/mini'
 import { email, label, password, twofa, typedPassword } from '../../core/account/fields.ts'
 import { assertion, attestation } from '../../core/credentials/passkey-shapes.ts'
+import {
+  linkCode,
+  mailedCode,
+  secondFactorCode,
+  TYPED_CODE_LENGTH,
+} from '../../core/credentials/typed-codes.ts'
 import { ledgerKinds } from '../../core/ledger/kinds.ts'
 import { bundleNamed, bundleNames, CURRENCY } from '../../core/purchases/catalogue.ts'
 import { RESERVATION_MOST_SECONDS } from '../../core/quota/reservation.ts'
@@ -42,7 +48,9 @@ const account = z.object({
     }),
   ),
   twofa: z.boolean(),
-  /** Whole for a recent session, else `92c85d5c…d764`. */
+  /** Present while a recovery of lost two-factor codes is open. */
+  recovery: z.optional(z.object({ finishesAt: z.iso.datetime() })),
+  /** Whole for a recent session, else `92c85d5c...d764`. */
   apiKey: z.string(),
   /** Units left, used and reserved, before the first bundle too. */
   usage: z.object({ left: z.number(), used: z.number(), reserved: z.number() }),
@@ -75,14 +83,22 @@ const listedSession = z.object({
 /** As signing in answers it. */
 const refreshToken = z.string().check(z.minLength(1), z.maxLength(4096))
 
-/** 32 hex digits, as mailed. */
-const code = z.string().check(z.regex(/^[0-9a-fA-F]{32}$/))
+const isMailedCode = (code: string) => /^[0-9a-f]{32}$/.test(code)
+
+/** 32 hex digits, as mailed, in the form in which they are checked. */
+const code = z
+  .string()
+  .check(z.maxLength(TYPED_CODE_LENGTH, { abort: true }), z.overwrite(mailedCode), z.refine(isMailedCode))
 
 const oneSpelling = (body: { bundleAutoRenewal?: unknown; bundleAutoRenew?: unknown }) =>
   body.bundleAutoRenewal === undefined || body.bundleAutoRenew === undefined
 
 /** Six digits of an authenticator app. Recovery codes do not exist yet at this step. */
-const appCode = z.string().check(z.regex(/^\d{6}$/, 'must be the 6 digits that the app shows'))
+const appCode = z.string().check(
+  z.maxLength(TYPED_CODE_LENGTH, { abort: true }),
+  z.overwrite(secondFactorCode),
+  z.refine((code) => /^[0-9]{6}$/.test(code), 'must be the 6 digits that the app shows'),
+)
 
 /** `prefix` and `last4` tell keys apart; the whole key is shown only when it is made. */
 const listedKey = z.object({
@@ -410,11 +426,17 @@ export const v1 = place('v1', {
   },
   resetPassword: {
     routes: ['GET /v1/user/resetPassword', 'PUT /v1/user/resetPassword'],
-    summary: 'Sets a new password with a mailed code, which ends every session',
+    summary: 'Sets a new password with a mailed code, ends every session and restores a deactivated account',
     description: descriptions.resetPassword,
     auth: 'public',
     body: z
-      .strictObject({ password, code, twofa: optionalField(twofa), passkey: optionalField(assertion) })
+      .strictObject({
+        password,
+        code,
+        twofa: optionalField(twofa),
+        passkey: optionalField(assertion),
+        restore: z.optional(z.boolean()),
+      })
       .check(oneFactor),
     responses: { 204: null },
     errors: [
@@ -545,6 +567,64 @@ export const v1 = place('v1', {
     responses: { 200: tokens },
     errors: ['passkey_refused', 'account_deactivated', 'account_suspended'],
     needs: ['table', 'identity', 'keyring', 'passkeys'],
+  },
+  requestRecovery: {
+    routes: ['POST /v1/auth/recovery/code'],
+    summary: 'Mails a code that begins or finishes a recovery; the answer is the same for every address',
+    description: descriptions.requestRecovery,
+    auth: 'public',
+    sourceLimit: 'ask-for-mail',
+    body: z.strictObject({ email }),
+    responses: { 204: null },
+    errors: [],
+    needs: ['table', 'keyring'],
+  },
+  beginRecovery: {
+    routes: ['POST /v1/auth/recovery'],
+    summary: 'Begins the 72 hours of a recovery without two-factor codes, with a mailed code',
+    description: descriptions.beginRecovery,
+    auth: 'public',
+    body: z.strictObject({ code }),
+    responses: { 200: message },
+    errors: ['invalid_code', 'too_many_changes', 'account_suspended', 'conflict'],
+    needs: ['table', 'keyring'],
+  },
+  finishRecovery: {
+    routes: ['PUT /v1/auth/recovery'],
+    summary: 'Finishes a recovery after 72 hours: sets a password and switches two-factor authentication off',
+    description: descriptions.finishRecovery,
+    auth: 'public',
+    body: z.strictObject({ code, password }),
+    responses: { 204: null },
+    errors: ['invalid_code', 'password_refused', 'account_suspended', 'conflict'],
+    needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
+  },
+  stopRecovery: {
+    routes: ['DELETE /v1/auth/recovery'],
+    summary: 'Stops a recovery of your account, with any proof that you are its owner',
+    description: descriptions.stopRecovery,
+    auth: 'account',
+    proof: 'own',
+    body: z.optional(z.strictObject({ password: optionalField(typedPassword), twofa: optionalField(twofa) })),
+    responses: { 204: null },
+    errors: ['wrong_password', 'reauthentication_required', ...secondFactorErrors, 'conflict'],
+    needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
+  },
+  stopRecoveryByLink: {
+    routes: ['POST /v1/auth/recovery/stop'],
+    summary: 'Stops a recovery with the code of the link that each mail about it has',
+    description: descriptions.stopRecoveryByLink,
+    auth: 'public',
+    body: z.strictObject({
+      code: z.string().check(
+        z.maxLength(TYPED_CODE_LENGTH, { abort: true }),
+        z.overwrite(linkCode),
+        z.refine((code) => /^[A-Za-z0-9_-]{46}$/.test(code)),
+      ),
+    }),
+    responses: { 200: message },
+    errors: ['invalid_code', 'conflict'],
+    needs: ['table', 'keyring'],
   },
   listKeys: {
     routes: ['GET /v1/keys'],
@@ -803,7 +883,13 @@ export const v1 = place('v1', {
     summary: 'Stops auto-renewal, or allows more renewals, with the code of a mailed link',
     description: descriptions.useRenewalLink,
     auth: 'public',
-    body: z.strictObject({ code: z.string().check(z.regex(/^[A-Za-z0-9_-]{54}$/)) }),
+    body: z.strictObject({
+      code: z.string().check(
+        z.maxLength(TYPED_CODE_LENGTH, { abort: true }),
+        z.overwrite(linkCode),
+        z.refine((code) => /^[A-Za-z0-9_-]{54}$/.test(code)),
+      ),
+    }),
     responses: { 200: message },
     errors: ['invalid_code'],
     needs: ['table', 'keyring'],

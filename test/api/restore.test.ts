@@ -14,6 +14,7 @@ import {
   wrongAppCode,
 } from '../support/credentials.ts'
 import { createKey, defaultKey, liveKeys } from '../support/keys.ts'
+import { answerOf, signInWith, withPasskey } from '../support/passkeys.ts'
 import { newPerson, type SignedInPerson } from '../support/people.ts'
 import { counterOf } from '../support/quota.ts'
 import type { TestAnswer } from '../support/send.ts'
@@ -181,4 +182,16 @@ test('503: while the database is down the account stays deactivated, and the vau
   refused(answer, 'temporarily_unavailable')
   expect(app.calls().cognito).toEqual({ AdminInitiateAuth: 1, RevokeToken: 1 })
   expect(await statusOf(person)).toBe('deactivated')
+})
+
+test('200: a passkey takes the place of the code where two-factor authentication is on', async () => {
+  const person = await deactivated(await withPasskey(app, await withTwoFactor(app, await app.signUp())))
+  const { email, password } = person
+  refused(await restore({ email, password }), 'two_factor_required')
+  const passkey = await answerOf(app, person)
+  expect((await restore({ email, password, passkey })).status).toBe(200)
+  expect(await statusOf(person)).toBe('active')
+  // A repeat is the same request, and the answer signs nobody in any more.
+  expect((await restore({ email, password, passkey })).status).toBe(200)
+  expect((await signInWith(app, passkey)).status).toBe(401)
 })

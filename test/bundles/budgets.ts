@@ -21,8 +21,8 @@ export type FunctionClass = 'bare' | 'document' | 'usage' | 'table' | 'identityO
  */
 export const budgets: Record<FunctionClass, Budget> = {
   bare: { initKb: 140, packageKb: 140, ratio: 1.3 },
-  // The whole OpenAPI document, whose descriptions take 44 KB.
-  document: { initKb: 245, packageKb: 245, ratio: 1.3 },
+  // The whole OpenAPI document, whose descriptions take 46 KB.
+  document: { initKb: 255, packageKb: 255, ratio: 1.3 },
   // A consume calls for the renewal of its bundle and starts it at once: 2 KB.
   usage: { initKb: 62, packageKb: 62, ratio: 1.15 },
   table: { initKb: 230, packageKb: 600, ratio: 1.45 },

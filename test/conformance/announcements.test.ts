@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { SecurityEvent } from '../../core/notifications/security-texts.ts'
 import { securityEvents, securityTexts } from '../../core/notifications/security-texts.ts'
+import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
@@ -23,6 +24,7 @@ const TOLD: Record<string, { events: SecurityEvent[]; mails?: (person: Person) =
   'rest.updateUser': { events: ['address-is-changing'], mails: () => [] },
   'v1.activate': 'the registered address is confirmed with the code that was mailed to it',
   'v1.addPasskey': { events: ['passkey-added'] },
+  'v1.beginRecovery': 'is announced at once and every day, in begin-recovery.test.ts',
   'v1.changePassword': { events: ['password-changed'] },
   'v1.confirmSession': 'lets nobody in who is not in; a recovery code is told of below',
   'v1.createKey': { events: ['key-created'] },
@@ -30,13 +32,17 @@ const TOLD: Record<string, { events: SecurityEvent[]; mails?: (person: Person) =
   'v1.deleteUser': { events: ['deletion-begun'] },
   'v1.enrolTwoFactor': 'the seed counts for nothing before its first code',
   'v1.exportUser': { events: ['data-exported'] },
+  'v1.finishRecovery': 'the notice and the mail are in finish-recovery.test.ts',
   'v1.login': 'a new device is told of in devices.test.ts, a recovery code and an undone deletion below',
   'v1.passkeyLogin': 'as `v1.login`',
   'v1.passkeyOptions': 'a challenge counts for nothing before it is answered',
   'v1.removePasskey': { events: ['passkey-removed'] },
   'v1.removeTwoFactor': { events: ['two-factor-off', 'recovery-code-used'] },
-  'v1.resetPassword': { events: ['password-reset'] },
+  // The first reset of an account that has paid nothing replaces its keys.
+  'v1.resetPassword': { events: ['keys-replaced', 'password-reset'] },
   'v1.rotateKey': { events: ['key-created'] },
+  'v1.stopRecovery': { events: ['recovery-stopped'] },
+  'v1.stopRecoveryByLink': { events: ['recovery-stopped'] },
   'v1.verifyTwoFactor': { events: ['two-factor-on'] },
 }
 
@@ -49,6 +55,7 @@ const LETS_NOBODY_IN: Record<string, string> = {
   'v1.passkeyChallenge': 'a challenge counts for nothing before it is answered',
   'v1.refresh': 'goes on with a session that has begun',
   'v1.requestPasswordReset': 'the mail tells of itself',
+  'v1.requestRecovery': 'the mail tells of itself',
   'v1.resend': 'the mail tells of itself',
   'v1.useRenewalLink': 'concerns renewals',
   'webhooks.stripe': 'is signed by Stripe',
@@ -170,6 +177,9 @@ test.each(['change', 'reset'])(
   'a password that the vault refuses at its %s is told to nobody',
   async (way) => {
     const person = await app.signUp()
+    // The keys of an account that has paid stay, so that nothing else is told.
+    const { table } = await app.ports()
+    await table.update(keys.profile(person.accountId), expr`SET #paid = ${true}`)
     const code = await resetCode(app, person.email)
     await forgetTold(person.accountId)
     const password = 'Hello\u2028123!'

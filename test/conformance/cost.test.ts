@@ -328,7 +328,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       app.resetCalls()
       return app.request('POST', '/v1/user/export', { token: accessToken })
     },
-    { dynamodb: { Query: 3, GetItem: 2, TransactWriteItems: 1 }, readUnits: 5, writeUnits: 7 },
+    { dynamodb: { Query: 3, GetItem: 3, TransactWriteItems: 1 }, readUnits: 6, writeUnits: 7 },
   ],
   [
     'POST /api/users/restore',
@@ -429,10 +429,12 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       app.resetCalls()
       return app.request('PUT', '/v1/user/resetPassword', { json: { code, password: 'Changed1!' } })
     },
+    // The first reset of an account that has paid nothing replaces its keys, which takes a read and
+    // three writes, and tells the owner.
     {
-      dynamodb: { GetItem: 1, Query: 1, TransactWriteItems: 2 },
-      readUnits: 2,
-      writeUnits: 13,
+      dynamodb: { GetItem: 1, Query: 2, TransactWriteItems: 2 },
+      readUnits: 3,
+      writeUnits: 24,
       cognito: { AdminSetUserPassword: 1 },
     },
   ],
@@ -958,6 +960,34 @@ const bySample: [route: string, Cost][] = [
     // With a recovery code, which its owner is told of.
     'DELETE /v1/auth/2FA',
     { dynamodb: { Query: 1, UpdateItem: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 13 },
+  ],
+  ['POST /v1/auth/recovery/code', { dynamodb: { UpdateItem: 2 }, readUnits: 0, writeUnits: 3 }],
+  [
+    'POST /v1/auth/recovery',
+    { dynamodb: { GetItem: 1, Query: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 12 },
+  ],
+  [
+    'PUT /v1/auth/recovery',
+    {
+      dynamodb: { GetItem: 1, Query: 2, TransactWriteItems: 2 },
+      readUnits: 3,
+      writeUnits: 26,
+      cognito: { AdminSetUserPassword: 1 },
+    },
+  ],
+  [
+    // With the password.
+    'DELETE /v1/auth/recovery',
+    {
+      dynamodb: { Query: 1, TransactWriteItems: 1 },
+      readUnits: 1,
+      writeUnits: 9,
+      cognito: { AdminInitiateAuth: 1, RevokeToken: 1 },
+    },
+  ],
+  [
+    'POST /v1/auth/recovery/stop',
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 9 },
   ],
   ['GET /v1/auth/passkeys', READ_ACCOUNT],
   ['PUT /v1/auth/passkeys/{id}', ONE_WRITE],

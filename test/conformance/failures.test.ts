@@ -9,6 +9,7 @@ import {
   type Key,
   keys,
   paymentKey,
+  recoveryKey,
   reservationKey,
   shownKey,
 } from '../../core/table/keys.ts'
@@ -40,6 +41,7 @@ const BROKEN: Record<DueKind, { key: Key; item?: object; job: string }> = {
   HOLD: { key: keys.hold(ID, ID), job: 'sweep' },
   CUSTOMER: { key: keys.profile(ID), job: 'sweep' },
   CARD: { key: keys.card(ID, 'pm_broken'), job: 'sweep' },
+  RECOVERY: { key: recoveryKey(ID), job: 'send-mail' },
   PAYMENT: { key: paymentKey('pi_broken'), item: { accountId: 1 }, job: 'sweep' },
 }
 

@@ -126,7 +126,10 @@ const ACCOUNT_KINDS: typeof KINDS = {
     'core/holder.test.ts',
     'voids the change of the address that one of the sessions has begun',
   ],
-  'a key that a former holder has read': ['core/holder.test.ts', 'keys that somebody read under an address'],
+  'a key that a former holder has read': [
+    'core/holder.test.ts',
+    'end with the owner’s first reset, also if the owner had confirmed the address before',
+  ],
   'a squatter who keeps an address': [
     'conformance/unproven.test.ts',
     'takes it from an account that never proved it',

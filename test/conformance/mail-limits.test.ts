@@ -198,7 +198,12 @@ const limited = rows.filter(({ sourceLimit }) => sourceLimit)
 const named = limited.map((row) => [rowKey(row), row] as const)
 
 test('every public row that makes an account or a mail is limited by network address', () => {
-  expect(limited.map(rowKey).sort()).toEqual(['rest.createUser', 'v1.requestPasswordReset', 'v1.resend'])
+  expect(limited.map(rowKey).sort()).toEqual([
+    'rest.createUser',
+    'v1.requestPasswordReset',
+    'v1.requestRecovery',
+    'v1.resend',
+  ])
 })
 
 /** Uses up the limit of the address from which the tests send. */

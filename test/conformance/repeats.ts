@@ -34,6 +34,7 @@ export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
   'v1.removePasskey': ['same', 'the profile names the passkey that was removed last'],
   'v1.renamePasskey': ['same', 'the name is set to what it is'],
   'v1.activate': ['same', 'the code is kept for an hour and more, marked as used'],
+  'v1.beginRecovery': ['same', 'the code is kept for an hour and more, marked as used'],
   'v1.buy': ['named', 'a customer may refill twice, so only ten seconds make a second click'],
   'v1.changeBundle': ['same', 'nobody changes to the bundle that the account holds by that very change'],
   'v1.changeCard': ['same', 'the profile names the request that has proved a card last'],
@@ -50,6 +51,7 @@ export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
   'v1.endSession': ['same', 'the id itself proves that it once named a session of the account'],
   'v1.enrolTwoFactor': ['same', 'the session is shown its seed again for an hour'],
   'v1.exportUser': ['same', 'a start within a minute is the same start; further pages only read'],
+  'v1.finishRecovery': ['same', 'the code stays bound to its request for an hour'],
   'v1.login': ['fresh', 'the session of the lost answer ends by itself; a second code must be another one'],
   'v1.logout': [
     'same',
@@ -58,6 +60,7 @@ export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
   'v1.refresh': ['fresh', 'a session may have many access tokens'],
   'v1.removeTwoFactor': ['same', 'the profile keeps a MAC of the code that switched two factors off'],
   'v1.requestPasswordReset': ['same', 'one request for an address waits at a time'],
+  'v1.requestRecovery': ['same', 'one request for an address waits at a time'],
   'v1.resend': ['same', 'one request for an address waits at a time'],
   'v1.resetPassword': ['same', 'the code stays bound to its request for an hour'],
   'v1.reserve': ['same', 'a request id reserves once'],
@@ -70,6 +73,8 @@ export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
     'same',
     'nobody signs up for the bundle that the account holds by that very sign-up',
   ],
+  'v1.stopRecovery': ['same', 'without an open recovery there is nothing to stop'],
+  'v1.stopRecoveryByLink': ['same', 'a recovery that the link has stopped stays stopped'],
   'v1.useRenewalLink': [
     'same',
     'the code may be sent again for as long as it lives, and allows or stops once',

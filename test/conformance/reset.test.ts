@@ -3,6 +3,7 @@ import { v1 } from '../../functions/v1/routes.ts'
 import { startApp } from '../support/app.ts'
 import {
   appCode,
+  loseFactors,
   resetCode,
   sessionStatuses,
   signInStatus,
@@ -38,31 +39,35 @@ async function observed(asking: () => Promise<TestAnswer>) {
   return { status, headers: rest, text: text.replaceAll(id, '<id>'), calls: app.calls() }
 }
 
-describe.each(['/v1/user/resetPassword', '/v1/auth/resend'])('%s for an address that is', (path) => {
-  test('known, unknown, unconfirmed, deactivated or pending is the same each time, including the calls and their cost', async () => {
-    const [deactivated, changing] = [await app.signUp(), await app.signUp()]
-    await app.request('PUT', '/api/users/current/deactivate', { token: deactivated.accessToken })
-    const [unconfirmed, waiting] = [newPerson(), newPerson()]
-    await app.register(unconfirmed)
-    await app.request('PUT', `/rest/users/${changing.username}`, {
-      token: changing.accessToken,
-      json: { email: waiting.email },
-    })
-    const [confirmed, unknown] = [await app.signUp(), newPerson()]
-    // The known person gets a mail with a code; the others do not.
-    const known: Person = path.endsWith('resend') ? unconfirmed : confirmed
-    const others: Person[] = [confirmed, unconfirmed, deactivated, waiting].filter((each) => each !== known)
-    for (let round = 1; round <= 7; round++) {
-      const expected = await observed(() => ask(path, known.email))
-      expect(expected.status).toBe(204)
-      // The other states are tried once, and an unknown address until the mails of the hour are used up.
-      for (const { email } of round === 1 ? [unknown, ...others] : [unknown]) {
-        expect([round, await observed(() => ask(path, email))]).toEqual([round, expected])
+describe.each(['/v1/user/resetPassword', '/v1/auth/resend', '/v1/auth/recovery/code'])(
+  '%s for an address that is',
+  (path) => {
+    test('known, unknown, unconfirmed, deactivated or pending is the same each time, including the calls and their cost', async () => {
+      const [deactivated, changing] = [await app.signUp(), await app.signUp()]
+      await app.request('PUT', '/api/users/current/deactivate', { token: deactivated.accessToken })
+      const [unconfirmed, waiting] = [newPerson(), newPerson()]
+      await app.register(unconfirmed)
+      await app.request('PUT', `/rest/users/${changing.username}`, {
+        token: changing.accessToken,
+        json: { email: waiting.email },
+      })
+      const [confirmed, unknown] = [await app.signUp(), newPerson()]
+      if (path.endsWith('recovery/code')) await loseFactors(app, confirmed)
+      // The known person gets a mail with a code.
+      const known: Person = path.endsWith('resend') ? unconfirmed : confirmed
+      const others: Person[] = [confirmed, unconfirmed, deactivated, waiting].filter((each) => each !== known)
+      for (let round = 1; round <= 7; round++) {
+        const expected = await observed(() => ask(path, known.email))
+        expect(expected.status).toBe(204)
+        // The other states are tried once, and an unknown address until the mails of the hour are used up.
+        for (const { email } of round === 1 ? [unknown, ...others] : [unknown]) {
+          expect([round, await observed(() => ask(path, email))]).toEqual([round, expected])
+        }
+        await app.job('send-mail')
       }
-      await app.job('send-mail')
-    }
-  })
-})
+    })
+  },
+)
 
 test('every invalid code has the same answer, which does not reveal whether an account exists', async () => {
   const person = await app.signUp()
@@ -197,6 +202,15 @@ describe('mail bombing', () => {
   test.each([
     ['/v1/user/resetPassword', 'Reset your password', () => app.signUp()],
     ['/v1/auth/resend', 'Confirm your e-mail address', () => registered()],
+    [
+      '/v1/auth/recovery/code',
+      'Recover your account',
+      async () => {
+        const person = await app.signUp()
+        await loseFactors(app, person)
+        return person
+      },
+    ],
   ])('by %s: a hundred requests in an hour send five mails', async (path, subject, who) => {
     const { email } = await who()
     const before = mailsTo(email, subject)

@@ -196,6 +196,90 @@ test('with five tries per 15 minutes, guesses do not add up over the hours', asy
   }
 })
 
+/** Requests that are refused although their code is right. */
+const refusedAnyway: [
+  name: string,
+  state: 'active' | 'deactivated',
+  use: (person: Protected, twofa: string) => Promise<TestAnswer>,
+][] = [
+  [
+    'a password change with a wrong old password',
+    'active',
+    ({ accessToken: token }, twofa) =>
+      app.request('PUT', '/v1/user/password', {
+        token,
+        json: { password: NEW, oldPassword: 'Wrong123!', twofa },
+      }),
+  ],
+  [
+    'a proof with a wrong password',
+    'active',
+    ({ accessToken: token }, twofa) =>
+      app.request('POST', '/v1/auth/confirm', { token, json: { password: 'Wrong123!', twofa } }),
+  ],
+  [
+    'a sign-in to a deactivated account',
+    'deactivated',
+    ({ email, password }, twofa) =>
+      app.request('POST', '/v1/auth/login', { json: { email, password, twofa } }),
+  ],
+  [
+    'a restore during an outage of the table',
+    'deactivated',
+    async ({ email, password }, twofa) => {
+      app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems' })
+      const answer = await app.request('POST', '/api/users/restore', { json: { email, password, twofa } })
+      app.stack.dynamo.clearFaults()
+      return answer
+    },
+  ],
+]
+
+test.each(refusedAnyway)(
+  '%s counts no right code as a wrong one, and does not use it up, but hides no wrong code',
+  async (_, state, use) => {
+    const person = await protectedPerson()
+    const { email, password, accessToken: token, seed } = person
+    if (state === 'deactivated') await app.request('PUT', '/api/users/current/deactivate', { token })
+    const [code] = person.recoveryCodes
+    for (const twofa of Array.from({ length: 6 }, (_, nth) => (nth % 2 ? appCode(seed) : code!))) {
+      const { status, body } = await use(person, twofa)
+      expect([status >= 400, body.type]).toEqual([true, expect.not.stringContaining('two_factor')])
+    }
+    const guess = async (nth: number) => {
+      const wrong = wrongAppCode(seed, nth)
+      const json = { email, password, twofa: wrong }
+      // The vault locks an active account after its wrong passwords.
+      const answer =
+        state === 'deactivated'
+          ? await app.request('POST', '/api/users/restore', { json })
+          : await app.request('DELETE', '/v1/auth/2FA', { token, json: { code: wrong } })
+      return [answer.status, answer.body.type]
+    }
+    const wrongCode = [401, 'urn:bursar:problem:two_factor_invalid']
+    for (const nth of [0, 1, 2, 3]) expect(await guess(nth)).toEqual(wrongCode)
+    await use(person, appCode(seed))
+    expect(await guess(4)).toEqual(wrongCode)
+    expect(await guess(5)).toEqual([429, 'urn:bursar:problem:two_factor_locked'])
+    app.advance(15 * MINUTE_MS)
+    const json = { email, password, twofa: code }
+    expect((await app.request('POST', '/api/users/restore', { json })).status).toBe(200)
+  },
+)
+
+test('neither a code that was used before nor an outage of the service that opens seeds counts as a wrong code', async () => {
+  const person = await protectedPerson()
+  const used = appCode(person.seed)
+  expect(await signInStatus(app, person, person.password, used)).toBe(200)
+  for (let count = 0; count < 6; count++)
+    expect(await signInStatus(app, person, person.password, used)).toBe(401)
+  app.stack.kms.addFault({ fault: 'error-before', match: 'Decrypt', times: 60 })
+  for (let count = 0; count < 6; count++)
+    expect(await signInStatus(app, person, person.password, appCode(person.seed, 1))).toBe(503)
+  app.stack.kms.clearFaults()
+  expect(await signInStatus(app, person, person.password, appCode(person.seed, 1))).toBe(200)
+})
+
 test('an account with two factors on cannot enrol another seed', async () => {
   const person = await protectedPerson()
   const begun = await app.request('POST', '/v1/auth/2FA', { token: person.accessToken })

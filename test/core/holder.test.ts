@@ -1,10 +1,12 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { readAccount } from '../../core/account/account.ts'
 import { renameAccount } from '../../core/account/profile.ts'
 import { changePassword } from '../../core/credentials/password.ts'
 import { endEverySession, endSession } from '../../core/credentials/sessions.ts'
 import type { DomainError } from '../../core/errors.ts'
 import { createKey } from '../../core/keys/application-keys.ts'
+import { expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
 import { startApp } from '../support/app.ts'
 import { appCode, resetCode, withTwoFactor } from '../support/credentials.ts'
 import { newPerson } from '../support/people.ts'
@@ -16,14 +18,18 @@ const code = (error: unknown) => (error as DomainError).code
 /** A caller as the gate has read them, just before something else is written. */
 async function admitted() {
   const person = await app.signUp()
-  const account = (await readAccount(ports, person.accountId))!
-  return { person, account, sessionId: Object.keys(account.sessions)[0]! }
+  return { person, ...(await callerOf(person)) }
 }
 
 async function admittedUnconfirmed() {
   const person = newPerson()
   await app.register(person)
   return app.login(person)
+}
+
+async function callerOf({ accountId }: { accountId: string }) {
+  const account = (await readAccount(ports, accountId))!
+  return { account, sessionId: Object.keys(account.sessions)[0]! }
 }
 
 const sessionsOf = async (id: string) => Object.keys((await readAccount(ports, id))!.sessions)
@@ -72,18 +78,53 @@ test('a logout everywhere voids the change of the address that one of the sessio
   expect([now?.pendingEmail, now?.changeCode, now?.sessions]).toEqual([undefined, undefined, {}])
 })
 
-test('keys that somebody read under an address that they never proved end with its owner’s reset', async () => {
-  const squatter = await admittedUnconfirmed()
-  const { apiKey } = (await app.request('GET', '/v1/user', { token: squatter.accessToken })).body
+describe('keys of an account whose registration somebody else has made', () => {
+  const spend = (key: string) => app.request('POST', '/v1/usage', { token: key, json: { units: 1 } })
+  const keyOf = async ({ accessToken: token }: { accessToken: string }) =>
+    (await app.request('GET', '/v1/user', { token })).body.apiKey as string
+  const confirm = (email: string) =>
+    app.request('POST', '/v1/auth/activate', { json: { code: app.mailedCode(email) } })
   const password = 'Changed1!'
-  const json = { code: await resetCode(app, squatter.email), password }
-  expect((await app.request('PUT', '/v1/user/resetPassword', { json })).status).toBe(204)
-  const spent = await app.request('POST', '/v1/usage', { token: apiKey, json: { units: 1 } })
-  expect(spent.status).toBe(401)
-  expect((await app.request('GET', '/v1/user', { token: squatter.accessToken })).status).toBe(401)
-  const owner = await app.login({ ...squatter, password })
-  const own = (await app.request('GET', '/v1/user', { token: owner.accessToken })).body.apiKey
-  expect(own).not.toBe(apiKey)
+  const reset = async (email: string) => {
+    await app.job('send-mail')
+    const json = { code: await resetCode(app, email), password }
+    return app.request('PUT', '/v1/user/resetPassword', { json })
+  }
+
+  test('are not shown before the address is confirmed', async () => {
+    const squatter = await admittedUnconfirmed()
+    const shown = await keyOf(squatter)
+    expect(shown).toMatch(/^[0-9a-f]{8}\.{3}[0-9a-f]{4}$/)
+    expect((await spend(shown)).status).toBe(401)
+    await confirm(squatter.email)
+    expect(await keyOf(await app.login(squatter))).toMatch(/^[0-9a-f-]{36}$/)
+  })
+
+  test('end with the owner’s first reset, also if the owner had confirmed the address before', async () => {
+    const squatter = await admittedUnconfirmed()
+    await confirm(squatter.email)
+    const again = await app.login(squatter)
+    const read = [await keyOf(again), (await createKey(ports, await callerOf(again), 'laptop')).key]
+    for (const key of read) expect((await spend(key)).status).toBe(200)
+    expect((await reset(squatter.email)).status).toBe(204)
+    for (const key of read) expect((await spend(key)).status).toBe(401)
+    await app.job('send-mail')
+    const subjects = app.stack.mail.messages(squatter.email).map(({ subject }) => subject)
+    expect(subjects).toContain('Your application keys were replaced')
+  })
+
+  test('stay once the owner of the address has set the password, or has paid', async () => {
+    const person = await app.signUp()
+    await reset(person.email)
+    const key = await keyOf(await app.login({ ...person, password }))
+    await reset(person.email)
+    expect((await spend(key)).status).toBe(200)
+    const buyer = await app.signUp()
+    await ports.table.update(keys.profile(buyer.accountId), expr`SET #paid = ${true}`)
+    const paid = await keyOf(buyer)
+    await reset(buyer.email)
+    expect((await spend(paid)).status).toBe(200)
+  })
 })
 
 test('a named request with a code in its header is answered again as the first time', async () => {

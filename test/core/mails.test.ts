@@ -106,7 +106,7 @@ describe.each(mailTemplates)('%s', (template) => {
   })
 })
 
-test('the mails that anybody can cause are the three that carry a code', () => {
+test('the mails that anybody can cause are those that carry a code', () => {
   const carriesCode = (template: MailTemplate) =>
     renderMail('a@mail.com', template, { username: 'sam', code: CODE }).text.includes(CODE)
   expect(mailTemplates.filter(isForAnyone)).toEqual(mailTemplates.filter(carriesCode))

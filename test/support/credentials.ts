@@ -1,4 +1,6 @@
 import { TOTP } from 'otpauth'
+import { expr } from '../../core/table/expression.ts'
+import { keys, recoveryKey } from '../../core/table/keys.ts'
 import type { App } from './app.ts'
 import type { Person, SignedInPerson } from './people.ts'
 
@@ -38,6 +40,31 @@ export async function withTwoFactor<P extends SignedInPerson>(
   if (status !== 200) throw new Error(`activation answered ${status}`)
   app.advance(STEP_MS)
   return { ...person, seed, recoveryCodes: body.recoveryCodes }
+}
+
+/**
+ * Gives an account a second factor that nobody has, and, if a time is given, a recovery that began then. Without
+ * `withTwoFactor`'s requests, which move the clock.
+ */
+export async function loseFactors(
+  app: App,
+  { accountId }: Pick<SignedInPerson, 'accountId'>,
+  beganAtMs?: number,
+): Promise<void> {
+  const { table } = await app.ports()
+  const totp = { seed: 'lost', lastStep: 0, recovery: {} }
+  await table.update(keys.profile(accountId), expr`SET #totp = ${totp}`)
+  if (beganAtMs === undefined) return
+  await table.update(keys.profile(accountId), expr`SET #recovery = ${{ beganAtMs }}`)
+  await table.put({ ...recoveryKey(accountId), beganAtMs, daysTold: 0 })
+}
+
+/** Asks for a code of a recovery and runs the job that mails the code, after other mails. @returns the code. */
+export async function recoveryCode(app: App, email: string): Promise<string> {
+  await app.job('send-mail')
+  await app.request('POST', '/v1/auth/recovery/code', { json: { email } })
+  await app.job('send-mail')
+  return app.mailedCode(email)
 }
 
 /** Asks for a reset code and runs the job that mails the code. @returns the code. */

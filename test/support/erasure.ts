@@ -1,7 +1,8 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { DynamoDBDocumentClient, ScanCommand } from '@aws-sdk/lib-dynamodb'
 import { expect } from 'vitest'
-import { keys } from '../../core/table/keys.ts'
+import { expr, setRemove } from '../../core/table/expression.ts'
+import { keys, recoveryKey } from '../../core/table/keys.ts'
 import { handler as noteMailEvent } from '../../functions/jobs/note-mail-event.ts'
 import type { App } from './app.ts'
 import { ALWAYS_3DS, newBuyer } from './buyers.ts'
@@ -55,6 +56,8 @@ export async function richPerson(app: App) {
   expect((await add(app, person, await newPasskey(app, person), 'Planted passkey')).status).toBe(201)
   expect((await verify(app, person, await newCard(app, '4000000000000002'))).status).toBe(402)
   await app.request('POST', '/v1/user/resetPassword', { json: { email: person.email } })
+  await app.request('POST', '/v1/auth/recovery/code', { json: { email: person.email } })
+  await plantRecovery(app, person)
   await requestAddress(app, person, 'planted@pending.example')
   await double.flushWebhooks()
   const traces: Traces = {
@@ -64,6 +67,7 @@ export async function richPerson(app: App) {
     'billing address': 'south district',
     company: 'greencloud',
     'card holder': 'planted cardholder',
+    'address of the holder': 'at@planted.example',
     phone: '+49309998887',
     'phone of the customer': '+49111222333',
     'description of the customer': 'planted description',
@@ -75,6 +79,21 @@ export async function richPerson(app: App) {
     'other last digits': '"4444"',
   }
   return { person, traces }
+}
+
+/** What a recovery of the account has left, without the second factor that would have to be lost. */
+async function plantRecovery(app: App, { accountId }: SignedInPerson): Promise<void> {
+  const { table, clock } = await app.ports()
+  const beganAtMs = clock.nowMs()
+  const planted = expr`#recovery = ${{ beganAtMs }}, #recoveriesMs = ${[beganAtMs]}, #recoveredFrom = ${1}`
+  await table.update(
+    keys.profile(accountId),
+    setRemove(
+      [planted, expr`#recoveryCode = ${'00000000000000ff'}, #holderEmail = ${'at@planted.example'}`],
+      [],
+    ),
+  )
+  await table.put({ ...recoveryKey(accountId), beganAtMs, daysTold: 0 })
 }
 
 /** Asks to change the address to another one, where the code does not arrive. */

@@ -1,8 +1,13 @@
 import { TOTP } from 'otpauth'
+import { recoveryLinkCode } from '../../core/notifications/recovery-link.ts'
 import { renewalLinkCode } from '../../core/notifications/renewal-link.ts'
+import { expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
+import { HOUR_MS } from '../../core/time.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import type { App } from './app.ts'
 import { ADDRESS, shown, signUpFor } from './buyers.ts'
+import { loseFactors, recoveryCode } from './credentials.ts'
 import { defaultKey as applicationKey } from './keys.ts'
 import { answerOf, newPasskey, withPasskey } from './passkeys.ts'
 import { newPerson, type SignedInPerson } from './people.ts'
@@ -62,6 +67,11 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     await app.register(person)
     return { body: { code: app.mailedCode(person.email) } }
   },
+  'v1.beginRecovery': async (app) => {
+    const person = await app.signUp()
+    await loseFactors(app, person)
+    return { body: { code: await recoveryCode(app, person.email) } }
+  },
   'v1.buy': async (app, person) => {
     await withBundle(app, person)
     return {}
@@ -84,6 +94,11 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
   }),
   'v1.createKey': () => ({ body: { name: 'sample' } }),
   'v1.deleteKey': async (app, person) => ({ path: { id: await newKey(app, person) } }),
+  'v1.finishRecovery': async (app) => {
+    const person = await app.signUp()
+    await loseFactors(app, person, Date.now() - 72 * HOUR_MS)
+    return { body: { code: await recoveryCode(app, person.email), password: 'Other123!' } }
+  },
   'v1.deleteUser': () => ({ body: { units: 'forfeit' } }),
   'v1.exportUser': () => ({ body: { cursor: Buffer.from('#PROFILE').toString('base64url') } }),
   'v1.getInvoice': async (app, person) => {
@@ -108,11 +123,12 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     return { body: { code: body.recoveryCodes[0] } }
   },
   'v1.requestPasswordReset': (_, { email }) => ({ body: { email } }),
+  'v1.requestRecovery': (_, { email }) => ({ body: { email } }),
   'v1.resend': (_, { email }) => ({ body: { email } }),
   'v1.resetPassword': async (app, { email }) => {
     await app.request('POST', '/v1/user/resetPassword', { json: { email } })
     await app.job('send-mail')
-    return { body: { code: app.mailedCode(email), password: 'Other123!' } }
+    return { body: { code: app.mailedCode(email), password: 'Other123!', restore: true } }
   },
   'v1.reserve': () => ({ body: { units: 1, requestId: 'sample-4', ttlSeconds: 60 } }),
   'v1.returnReservation': async (app, person) => ({ path: { id: await reserved(app, person) } }),
@@ -128,6 +144,18 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
   'v1.signUpForBundle': () => ({
     body: { name: 'STARTER', paymentMethod: 'pm_card_visa', address: ADDRESS },
   }),
+  'v1.stopRecovery': async (app, { accountId, password }) => {
+    const beganAtMs = Date.now()
+    const { table } = await app.ports()
+    await table.update(keys.profile(accountId), expr`SET #recovery = ${{ beganAtMs }}`)
+    return { body: { password, twofa: '123456' } }
+  },
+  'v1.stopRecoveryByLink': async (app, { accountId }) => {
+    const beganAtMs = Date.now()
+    const ports = await app.ports()
+    await ports.table.update(keys.profile(accountId), expr`SET #recovery = ${{ beganAtMs }}`)
+    return { body: { code: recoveryLinkCode(ports, { accountId, beganAtMs }) } }
+  },
   'v1.useRenewalLink': async (app, { accountId }) => {
     const ports = await app.ports()
     return { body: { code: renewalLinkCode(ports, { act: 'stop', accountId }) } }

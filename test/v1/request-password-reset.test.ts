@@ -128,10 +128,10 @@ test('204: mails over the hourly limit are not sent later', async () => {
   expect(resetMails(person)).toHaveLength(5)
 })
 
-test.each(['deactivated', 'suspended'])('204: an account that is %s gets no mail', async (state) => {
+test('204: an account that is suspended gets no mail', async () => {
   const person = await app.signUp()
   const { table } = await app.ports()
-  await table.update(keys.profile(person.accountId), expr`SET #status = ${state}`)
+  await table.update(keys.profile(person.accountId), expr`SET #status = ${'suspended'}`)
   await expectAsked(person.email)
   expect(await app.job('send-mail')).toMatchObject({ asked: 0 })
   expect(resetMails(person)).toEqual([])

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
@@ -6,6 +6,7 @@ import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { stationBefore } from '../conformance/outage.ts'
 import { claims, startApp } from '../support/app.ts'
+import { newBuyer } from '../support/buyers.ts'
 import {
   appCode,
   resetCode,
@@ -15,7 +16,8 @@ import {
   wrongAppCode,
   wrongHalf,
 } from '../support/credentials.ts'
-import { newPerson } from '../support/people.ts'
+import { defaultKey } from '../support/keys.ts'
+import { newPerson, type SignedInPerson } from '../support/people.ts'
 import type { TestAnswer } from '../support/send.ts'
 import { sendRaw } from '../support/send.ts'
 
@@ -242,19 +244,92 @@ test.each([
   expect((await put({ code })).status).toBe(204)
 })
 
-test.each(['deactivated', 'suspended'] as const)(
-  '403: the right code of an account that was %s meanwhile; a wrong code does not reveal the status',
-  async (state) => {
-    const person = await withCode()
+test('403: the right code of an account that was suspended meanwhile; a wrong code does not reveal the status', async () => {
+  const person = await withCode()
+  const { table } = await app.ports()
+  const key = keys.profile(person.accountId)
+  await table.update(key, expr`SET #status = ${'suspended'}`)
+  invalidCode(await put({ code: wrongHalf(person.code) }))
+  refused(await put({ code: person.code }), 'account_suspended')
+  await table.update(key, expr`SET #status = ${'active'}`)
+  expect(await signInStatus(app, person, person.password)).toBe(200)
+})
+
+describe('of a deactivated account', () => {
+  const deactivated = async <P extends SignedInPerson>(person: P) => {
+    await app.request('PUT', '/api/users/current/deactivate', { token: person.accessToken })
+    return person
+  }
+  const spend = (token: string) => app.request('POST', '/v1/usage', { token, json: { units: 1 } })
+
+  test('204: the code sets the password and makes the account active in one step, with its units', async () => {
+    const person = await deactivated(await newBuyer(app))
+    await app.job('send-mail')
+    const key = await defaultKey(app, person)
+    expect((await spend(key)).status).toBe(403)
+    const code = await resetCode(app, person.email)
+    expect(app.stack.mail.messages(person.email).at(-1)?.text).toContain('makes it active again')
+    expect((await put({ code })).status).toBe(204)
+    expect(await signInStatus(app, person, NEW)).toBe(200)
+    expect((await spend(key)).status).toBe(200)
+    expect((await put({ code })).status).toBe(204)
+  })
+
+  test('401: with two factors on it stays deactivated without a right code, and is restored with one', async () => {
+    const person = await deactivated(await withTwoFactor(app, await app.signUp()))
+    const code = await resetCode(app, person.email)
+    refused(await put({ code }), 'two_factor_required')
+    refused(await put({ code, twofa: wrongAppCode(person.seed) }), 'two_factor_invalid')
+    expect(await signInStatus(app, person, person.password, appCode(person.seed))).toBe(403)
+    expect((await put({ code, twofa: appCode(person.seed) })).status).toBe(204)
+    expect(await signInStatus(app, person, NEW, appCode(person.seed, 1))).toBe(200)
+  })
+
+  test('204: within 30 days of its deletion the code undoes the deletion, and the owner is told once', async () => {
+    const person = await app.signUp()
+    expect((await app.request('DELETE', '/v1/user', { token: person.accessToken })).status).toBe(202)
+    app.advance(29 * 24 * 60 * MINUTE_MS)
+    const code = await resetCode(app, person.email)
+    expect((await put({ code })).status).toBe(204)
+    expect((await put({ code })).status).toBe(204)
+    await app.job('send-mail')
+    const told = app.stack.mail.messages(person.email).map(({ subject }) => subject)
+    expect(told.filter((subject) => /will not be deleted|active again/.test(subject))).toEqual([
+      'Your account will not be deleted',
+    ])
+    app.advance(24 * 60 * MINUTE_MS)
+    await app.job('sweep')
+    expect(await signInStatus(app, person, NEW)).toBe(200)
     const { table } = await app.ports()
-    const key = keys.profile(person.accountId)
-    await table.update(key, expr`SET #status = ${state}`)
-    invalidCode(await put({ code: wrongHalf(person.code) }))
-    refused(await put({ code: person.code }), `account_${state}`)
-    await table.update(key, expr`SET #status = ${'active'}`)
-    expect(await signInStatus(app, person, person.password)).toBe(200)
-  },
-)
+    expect(await table.get(keys.profile(person.accountId))).not.toHaveProperty('eraseAtMs')
+  })
+
+  test('400: a code that was mailed before the account was erased opens nothing', async () => {
+    const person = await app.signUp()
+    await app.request('DELETE', '/v1/user', { token: person.accessToken })
+    const code = await resetCode(app, person.email)
+    const { table } = await app.ports()
+    await table.update(keys.profile(person.accountId), expr`SET #status = ${'erased'}`)
+    invalidCode(await put({ code }))
+    expect((await table.get(keys.profile(person.accountId)))?.status).toBe('erased')
+  })
+
+  test('403: with `restore` false nothing changes', async () => {
+    const person = await deactivated(await app.signUp())
+    const code = await resetCode(app, person.email)
+    refused(await put({ code, restore: false }), 'account_deactivated')
+    expect(await signInStatus(app, person, person.password)).toBe(403)
+  })
+
+  test('400: a password that the vault refuses leaves it deactivated, and the code valid', async () => {
+    const person = await deactivated(await app.signUp())
+    const code = await resetCode(app, person.email)
+    refused(await put({ code, password: 'Hello\u2028123!' }), 'password_refused')
+    expect(await signInStatus(app, person, person.password)).toBe(403)
+    expect((await put({ code })).status).toBe(204)
+    expect(await signInStatus(app, person, NEW)).toBe(200)
+  })
+})
 
 test('503: if the vault does not answer, sessions end, and only the same request succeeds later', async () => {
   const person = await withCode()

@@ -144,7 +144,7 @@ test.each([
   ['five digits', '12345', 'must be the 6 digits that the app shows'],
   ['a number', 123456, 'must be of type string'],
   ['a recovery code', 'abcde-fghjk', 'must be the 6 digits that the app shows'],
-  ['digits of another script', '١٢٣٤٥٦', 'must be the 6 digits that the app shows'],
+  ['five digits of another script', '١٢٣٤٥', 'must be the 6 digits that the app shows'],
 ])('400: %s, which does not count as a try', async (_, code, message) => {
   const person = await enrolled()
   for (let count = 0; count < 6; count++) {

@@ -1,0 +1,288 @@
+import * as z from 'zod/mini'
+import {
+  type Account,
+  isNobodys,
+  type Profile,
+  readAccount,
+  requireActive,
+  type SessionCaller,
+} from '../account/account.ts'
+import { changeSession } from '../account/change.ts'
+import { DomainError } from '../errors.ts'
+import { newNotice } from '../notifications/notices.ts'
+import { queueMail } from '../notifications/outbox.ts'
+import { readRecoveryLink } from '../notifications/recovery-link.ts'
+import { type RecoveryNews, recoveryText } from '../notifications/recovery-texts.ts'
+import { announce } from '../notifications/security.ts'
+import { trustAddress } from '../notifications/undeliverable.ts'
+import type { Deps } from '../ports.ts'
+import { eachDue, type Run, type Worked } from '../table/due.ts'
+import { attr, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
+import { accountIdIn, dueAt, type Key, keys, recoveryKey } from '../table/keys.ts'
+import { leaseDue } from '../table/lease.ts'
+import { retryRaces } from '../table/race.ts'
+import { ConditionFailed, type Write } from '../table/table.ts'
+import { DAY_MS, HOUR_MS } from '../time.ts'
+import { checkCode } from './codes.ts'
+import { type GivenProof, isPasswordOf, isRecentSession, type ProofDeps } from './proof.ts'
+import { type OpenRecovery, openRecovery, recoveryStopped } from './recovery-state.ts'
+import { guardedBy, hasSecondFactor, type SecondFactor, withFactor, withSecondFactor } from './two-factor.ts'
+
+/**
+ * The way back for an owner who has lost the authenticator and the recovery codes. A mailed code begins it. For 72
+ * hours it is announced at once, every day and at every sign-in, and whoever has a factor can stop it; then another
+ * mailed code finishes it (`finishRecovery` in password.ts). So a mailbox alone opens the account only if its owner
+ * does not look for three days.
+ */
+
+/** Recoveries of an account that may begin within a week, however they end. Each announces itself by mail. */
+const RECOVERIES_A_WEEK = 3
+const WEEK_MS = 7 * DAY_MS
+
+/** How often the job looks whether a recovery was stopped by something else, such as a sign-in. */
+const LOOK_MS = HOUR_MS
+
+const reminderSchema = z.object({
+  beganAtMs: z.number(),
+  /** Whole days of the recovery that were announced. */
+  daysTold: z.number(),
+})
+
+/**
+ * Begins a recovery with a mailed code. A repeat is no error, and neither restarts nor shortens the wait.
+ * @throws DomainError `invalid_code`; for a right code `account_suspended`, and `too_many_changes` with the seconds
+ *   until another recovery may begin
+ */
+export async function beginRecovery(deps: Deps<'table' | 'keyring'>, typed: string): Promise<void> {
+  await retryRaces(deps, async () => {
+    const code = await checkCode(deps, ['begin-recovery'], typed)
+    const account = await readAccount(deps, code.accountId)
+    if (!account || isNobodys(account)) throw new DomainError('invalid_code')
+    if (account.status === 'suspended') requireActive(account)
+    if (code.isDone) return
+    if (account.recoveryCode !== code.lookup || !hasSecondFactor(account))
+      throw new DomainError('invalid_code')
+    const nowMs = deps.clock.nowMs()
+    const done: Write = {
+      update: code.key,
+      set: expr`SET #done = ${true}`,
+      if: join([code.usable, expr`attribute_not_exists(#done)`], ' AND '),
+    }
+    // Another code has begun one: the wait goes on as it is.
+    const begun = openRecovery(account, nowMs) ? [] : beginning(deps, account, nowMs)
+    try {
+      await deps.table.transact([done, ...begun])
+    } catch (error) {
+      // If the account has changed, the recovery may still begin.
+      if (!(error instanceof ConditionFailed) || !error.failed.has(0)) throw error
+      if (!(await checkCode(deps, ['begin-recovery'], typed)).isDone) throw new DomainError('invalid_code')
+    }
+  })
+}
+
+/** @throws DomainError `too_many_changes` */
+function beginning(deps: Deps, account: Account, nowMs: number): Write[] {
+  const { id: accountId, recoveryCode, generation } = account
+  const recent = (account.recoveriesMs ?? []).filter((atMs) => atMs > nowMs - WEEK_MS)
+  const [oldest = nowMs] = recent
+  if (recent.length >= RECOVERIES_A_WEEK)
+    throw new DomainError('too_many_changes', {
+      detail: `An account may be recovered ${RECOVERIES_A_WEEK} times a week. Try again after the time in Retry-After.`,
+      retryAfterSeconds: Math.ceil((oldest + WEEK_MS - nowMs) / 1000),
+    })
+  const recovery = { beganAtMs: nowMs }
+  // The code has arrived, so mail does, and the announcements are not held back.
+  const trusted = trustAddress(nowMs)
+  const open = openRecovery({ recovery }, nowMs)
+  return [
+    {
+      update: keys.profile(accountId),
+      set: setRemove(
+        [expr`#recovery = ${recovery}, #recoveriesMs = ${[...recent, nowMs]}`, ...trusted.set],
+        trusted.remove,
+      ),
+      if: join(
+        [
+          expr`#recoveryCode = ${recoveryCode} AND #generation = ${generation} AND #status = ${account.status}`,
+          unchangedSince(account, ['recovery', 'recoveriesMs']),
+        ],
+        ' AND ',
+      ),
+    },
+    {
+      put: {
+        ...recoveryKey(accountId),
+        ...recovery,
+        daysTold: 0,
+        ...dueAt('RECOVERY', accountId, nowMs + LOOK_MS),
+      },
+    },
+    ...(open ? tellOfRecovery(deps, account, open, 'begun') : []),
+  ]
+}
+
+/** One mail and one notice about a recovery that is open. */
+function tellOfRecovery(
+  deps: Deps,
+  account: Profile,
+  open: OpenRecovery,
+  state: RecoveryNews['state'],
+): Write[] {
+  const { happened, next, stop } = recoveryText({ ...open, state })
+  return [
+    { put: newNotice(deps, account.id, 'recovery', `${happened} ${next} ${stop}`) },
+    recoveryMail(deps, account, open, state).write,
+  ]
+}
+
+/** A mail about a recovery that is open, with the link that stops it. */
+export const recoveryMail = (
+  deps: Deps,
+  { id: accountId, username, email }: Profile,
+  { beganAtMs, finishesAtMs, endsAtMs }: OpenRecovery,
+  state: RecoveryNews['state'],
+) => {
+  const recovery = { state, beganAtMs, finishesAtMs, endsAtMs }
+  return queueMail(deps, { accountId, to: email, template: 'recovery', values: { username, recovery } }, 0)
+}
+
+/**
+ * Stops a recovery with the link of a mail about it. A recovery that has stopped before is no error.
+ * @throws DomainError `invalid_code`, also for a recovery that was finished
+ */
+export async function stopRecoveryByLink(deps: Deps<'table' | 'keyring'>, code: string): Promise<void> {
+  const link = readRecoveryLink(deps, code)
+  if (!link) throw new DomainError('invalid_code')
+  await retryRaces(deps, async () => {
+    const account = await readAccount(deps, link.accountId)
+    if (!account || account.recoveredFrom === link.beganAtMs) throw new DomainError('invalid_code')
+    if (account.recovery?.beganAtMs !== link.beganAtMs) return
+    await deps.table.transact([
+      {
+        update: keys.profile(account.id),
+        set: expr`REMOVE #recovery, #recoveryCode`,
+        if: unchangedSince(account, ['recovery', 'recoveredFrom']),
+      },
+      ...recoveryStopped(deps, account),
+    ])
+  })
+}
+
+/**
+ * Stops the caller's recovery. The proof is any of: a session that is recent, a two-factor code, or the password,
+ * because whoever recovers the account has none of them.
+ * @throws DomainError `reauthentication_required`, `wrong_password`, `two_factor_*`, `session_ended`, `conflict`
+ */
+export async function stopRecovery(
+  deps: ProofDeps,
+  caller: SessionCaller,
+  { password, twofa }: GivenProof,
+): Promise<void> {
+  const hasCode = twofa !== undefined && hasSecondFactor(caller.account)
+  if (!isRecentSession(deps, caller) && password === undefined && !hasCode)
+    throw new DomainError('reauthentication_required', {
+      detail: 'This needs your password or a two-factor code in the body, or a new sign-in.',
+    })
+  if (password !== undefined && !(await isPasswordOf(deps, caller.account, password)))
+    throw new DomainError('wrong_password')
+  await changeSession(deps, caller, async ({ account, sessionId }) => {
+    // Without a recovery there is nothing that a code would have to be used up for.
+    if (!account.recovery) return
+    const stop = (factor?: SecondFactor) => endRecovery(deps, account, sessionId, factor)
+    if (twofa === undefined || !hasSecondFactor(account)) await stop()
+    else await withSecondFactor(deps, account, twofa, stop)
+  })
+}
+
+async function endRecovery(
+  deps: Deps<'table'>,
+  account: Account,
+  sessionId: string,
+  factor: SecondFactor | undefined,
+): Promise<void> {
+  const set = expr`SET #updatedAtMs = ${deps.clock.nowMs()}`
+  const live = expr`attribute_exists(#sessions.${attr(sessionId)})`
+  const same = unchangedSince(account, ['recovery'])
+  await deps.table.transact([
+    {
+      update: keys.profile(account.id),
+      set: factor ? withFactor(set, factor) : join([set, expr`#recovery, #recoveryCode`], ' REMOVE '),
+      if: guardedBy(join([live, same], ' AND '), factor),
+    },
+    ...(factor?.writes ?? []),
+    ...recoveryStopped(deps, account),
+  ])
+}
+
+/**
+ * Announces each recovery that is open once a day, and once more when it can be finished. Ends those that nobody has
+ * finished, and tells the owner of those that something else has stopped.
+ * @returns how many were announced or ended, and how many failed and stay due.
+ */
+export const announceRecoveries = (deps: Deps<'table'>, run: Run): Promise<Worked> =>
+  eachDue(deps, 'RECOVERY', run, (key) => announceOne(deps, key))
+
+async function announceOne(deps: Deps<'table'>, key: Key): Promise<boolean> {
+  const item = await leaseDue(deps, key)
+  if (!item) return false
+  const { beganAtMs, daysTold } = z.parse(reminderSchema, item)
+  const account = await readAccount(deps, accountIdIn(key))
+  const nowMs = deps.clock.nowMs()
+  const same = expr`#beganAtMs = ${beganAtMs} AND #daysTold = ${daysTold}`
+  try {
+    if (account?.recovery?.beganAtMs !== beganAtMs) {
+      // A sign-in with a code, or a change of holder, has stopped it.
+      const told = account && !isNobodys(account) ? announce(deps, account, 'recovery-stopped') : []
+      await deps.table.transact([{ remove: key, if: same }, ...told])
+      return true
+    }
+    const open = openRecovery(account, nowMs)
+    if (!open) {
+      await deps.table.transact([
+        {
+          update: keys.profile(account.id),
+          set: expr`REMOVE #recovery, #recoveryCode`,
+          if: expr`#recovery.#beganAtMs = ${beganAtMs}`,
+        },
+        { remove: key, if: same },
+        ...announce(deps, account, 'recovery-stopped'),
+      ])
+      return true
+    }
+    return await remind(deps, key, account, open, daysTold)
+  } catch (error) {
+    // It has just been stopped, finished or announced.
+    if (error instanceof ConditionFailed) return false
+    throw error
+  }
+}
+
+async function remind(
+  deps: Deps<'table'>,
+  key: Key,
+  account: Account,
+  open: OpenRecovery,
+  daysTold: number,
+): Promise<boolean> {
+  const nowMs = deps.clock.nowMs()
+  const days = Math.floor((nowMs - open.beganAtMs) / DAY_MS)
+  const nextDayMs = open.beganAtMs + (days + 1) * DAY_MS
+  const same = expr`#beganAtMs = ${open.beganAtMs} AND #daysTold = ${daysTold}`
+  const next = setRemove(
+    [expr`#daysTold = ${days}, #dueAtMs = ${Math.min(nowMs + LOOK_MS, nextDayMs, open.endsAtMs)}`],
+    [],
+  )
+  if (days <= daysTold) {
+    await deps.table.update(key, next, same)
+    return false
+  }
+  await deps.table.transact([
+    { update: key, set: next, if: same },
+    {
+      check: keys.profile(account.id),
+      if: expr`#recovery.#beganAtMs = ${open.beganAtMs}`,
+    },
+    ...tellOfRecovery(deps, account, open, open.isReady ? 'ready' : 'running'),
+  ])
+  return true
+}

@@ -1,0 +1,5 @@
+import { finishRecovery } from '../../core/credentials/password.ts'
+import { endpoint } from '../http/endpoint.ts'
+import { v1 } from './routes.ts'
+
+export const handler = endpoint(v1.finishRecovery, async ({ body, deps }) => finishRecovery(deps, body))
