@@ -143,6 +143,17 @@ const ACCOUNT_KINDS: typeof KINDS = {
     'v1/logout.test.ts',
     'an expired access token alone is not told that its session was ended',
   ],
+  'a state without a way back': [
+    'v1/reset-password.test.ts',
+    'with two factors on it stays deactivated without a right code, and is restored with one',
+  ],
+  'a way back that a thief takes unseen': ['v1/begin-recovery.test.ts', 'it is announced every day'],
+  'a wait that a repeat shortens': ['v1/begin-recovery.test.ts', 'do not restart or shorten the 72 hours'],
+  'a counter that counts right answers': [
+    'conformance/two-factor.test.ts',
+    'counts no right code as a wrong one, and does not use it up, but hides no wrong code',
+  ],
+  'a code as people type it': ['core/typed-codes.test.ts', 'a code of any kind is taken with'],
   'a lock-out that looks like a wrong password': [
     'conformance/password-lock.test.ts',
     'five wrong passwords lock a name, the right password included',

@@ -755,7 +755,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a link with a made-up code stops auto-renewal',
-    find: 'if (!timingSafeEqual(linkMac(deps, content), bytes.subarray(-MAC_BYTES))) return undefined',
+    find: 'if (!timingSafeEqual(linkMac(deps, purpose, content), bytes.subarray(size))) return undefined',
     put: '',
     foundBy: failed(madeUpLink),
   },

@@ -1,0 +1,36 @@
+import { timingSafeEqual } from 'node:crypto'
+import type { Deps } from '../ports.ts'
+
+const LINK_MAC_BYTES = 16
+
+/** What a link in a mail is for. A code made for one purpose does not work for another. */
+type LinkPurpose = 'renewal-link' | 'recovery-link'
+
+/**
+ * The code of a link in a mail. It carries its content under a MAC of the keyring, so nothing is stored, and a made-up
+ * code is refused without a call.
+ */
+export const linkCodeOf = (deps: Deps<'keyring'>, purpose: LinkPurpose, content: Buffer): string =>
+  Buffer.concat([content, linkMac(deps, purpose, content)]).toString('base64url')
+
+/**
+ * Reads the content of a link's code.
+ * @param size the content's length in bytes.
+ * @returns undefined for any code that Bursar did not make for this purpose
+ */
+export function linkContent(
+  deps: Deps<'keyring'>,
+  purpose: LinkPurpose,
+  code: string,
+  size: number,
+): Buffer | undefined {
+  const bytes = Buffer.from(code, 'base64url')
+  // Node ignores stray characters: only the exact text of a code is a code.
+  if (bytes.length !== size + LINK_MAC_BYTES || bytes.toString('base64url') !== code) return undefined
+  const content = bytes.subarray(0, size)
+  if (!timingSafeEqual(linkMac(deps, purpose, content), bytes.subarray(size))) return undefined
+  return content
+}
+
+const linkMac = (deps: Deps<'keyring'>, purpose: LinkPurpose, content: Buffer): Buffer =>
+  deps.keyring.mac(purpose, content.toString('hex')).subarray(0, LINK_MAC_BYTES)
