@@ -31,7 +31,7 @@ import { guardedBy, hasSecondFactor, type SecondFactor, withFactor, withSecondFa
 /**
  * The way back for an owner who has lost the authenticator and the recovery codes. A mailed code begins it. For 72
  * hours it is announced at once, every day and at every sign-in, and whoever has a factor can stop it; then another
- * mailed code finishes it (`finishRecovery` in password.ts). So a mailbox alone opens the account only if its owner
+ * mailed code finishes it (`finishRecovery` in reset.ts). So a mailbox alone opens the account only if its owner
  * does not look for three days.
  */
 

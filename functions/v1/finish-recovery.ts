@@ -1,4 +1,4 @@
-import { finishRecovery } from '../../core/credentials/password.ts'
+import { finishRecovery } from '../../core/credentials/reset.ts'
 import { endpoint } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 

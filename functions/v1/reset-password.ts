@@ -1,5 +1,5 @@
 import { passkeyFactor } from '../../core/credentials/passkey-sign-in.ts'
-import { resetPassword } from '../../core/credentials/password.ts'
+import { resetPassword } from '../../core/credentials/reset.ts'
 import { endpoint } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 

@@ -1,0 +1,120 @@
+import type { Profile } from '../account/account.ts'
+import { DomainError } from '../errors.ts'
+import type { Deps } from '../ports.ts'
+import { type Expression, expr, join, setRemove } from '../table/expression.ts'
+import { keys } from '../table/keys.ts'
+import { ignoreRefusal, type Write } from '../table/table.ts'
+import { writeAll } from '../table/write-all.ts'
+import { changeHolder } from './holder.ts'
+import { recoveryStopped } from './recovery-state.ts'
+import { guardedBy, type SecondFactor } from './two-factor.ts'
+
+/**
+ * How long a password change keeps sign-ins from finishing. This is longer than any function may run, so that
+ * no request can still be calling the vault afterwards.
+ */
+const CHANGING_MS = 30_000
+
+/** @throws DomainError `temporarily_unavailable` while an earlier change may still be at the vault */
+export function requireNoChange(deps: Deps, { changingUntilMs = 0 }: Profile): void {
+  const waitMs = changingUntilMs - deps.clock.nowMs()
+  if (waitMs > 0)
+    throw new DomainError('temporarily_unavailable', { retryAfterSeconds: Math.ceil(waitMs / 1000) })
+}
+
+/**
+ * Ends every session before the vault is called, so that no later failure leaves a session alive. Sign-ins
+ * that began earlier cannot finish, because the generation has changed, and no sign-in can finish while the
+ * change is under way. Of several concurrent changes only one passes.
+ * @throws ConditionFailed if the account or the code has changed
+ * @throws DomainError `temporarily_unavailable` while an earlier change may still be at the vault
+ */
+export async function endSessionsFirst(
+  deps: Deps<'table'>,
+  account: Profile,
+  change: {
+    factor: SecondFactor | undefined
+    set: Expression[]
+    remove?: Expression[]
+    /** Further conditions on the profile. */
+    unchanged?: Expression[] | undefined
+    writes: Write[]
+    /** What stays because the same request may be sent again. */
+    keep?: { resetCode?: boolean; recovery?: boolean }
+  },
+): Promise<void> {
+  const nowMs = deps.clock.nowMs()
+  const { factor, keep = {} } = change
+  const holder = changeHolder(account, keep)
+  const writes = [
+    ...change.writes,
+    ...(factor?.writes ?? []),
+    ...(keep.recovery ? [] : recoveryStopped(deps, account)),
+  ]
+  const set = setRemove(
+    [
+      ...holder.set,
+      expr`#changingUntilMs = ${nowMs + CHANGING_MS}`,
+      ...change.set,
+      ...(factor ? [factor.set] : []),
+    ],
+    // No device has signed in with the new password yet.
+    [...holder.remove, expr`#devices`, ...(change.remove ?? []), ...(factor?.remove ? [factor.remove] : [])],
+  )
+  const unchanged = join(
+    [expr`#generation = ${account.generation} AND #status = ${account.status}`, ...(change.unchanged ?? [])],
+    ' AND ',
+  )
+  requireNoChange(deps, account)
+  await writeAll(deps, [
+    { update: keys.profile(account.id), set, if: guardedBy(unchanged, factor) },
+    ...writes,
+  ])
+}
+
+/**
+ * Sets the password at the vault. If the vault refuses the password, sign-ins may finish, the code may be used
+ * again, and the owner is not told of a change. After any other error the vault may still be at work, so sign-ins stay blocked for
+ * `CHANGING_MS`.
+ */
+export async function setAtVault(
+  deps: Deps<'table' | 'identity'>,
+  account: Profile,
+  password: string,
+  onRefusal: Write[],
+): Promise<void> {
+  try {
+    await deps.identity.setPassword(account.id, password)
+  } catch (error) {
+    if (error instanceof DomainError && error.code === 'password_refused')
+      await reopenSignIn(deps, account, onRefusal)
+    throw error
+  }
+}
+
+/**
+ * Allows sign-ins again, unless a later change has begun, and makes further changes of the profile.
+ * @returns false if a later change has begun, or if one of `more.unchanged` fails.
+ */
+export async function reopenSignIn(
+  deps: Deps<'table'>,
+  account: Profile,
+  writes: Write[],
+  more: { set: Expression[]; remove: Expression[]; unchanged: Expression[] } = {
+    set: [touched(deps)],
+    remove: [],
+    unchanged: [],
+  },
+): Promise<boolean> {
+  const set = setRemove(more.set, [expr`#changingUntilMs`, ...more.remove])
+  const condition = join([expr`#generation = ${account.generation + 1}`, ...more.unchanged], ' AND ')
+  try {
+    await writeAll(deps, [{ update: keys.profile(account.id), set, if: condition }, ...writes])
+    return true
+  } catch (error) {
+    ignoreRefusal(error)
+    return false
+  }
+}
+
+export const touched = (deps: Deps): Expression => expr`#updatedAtMs = ${deps.clock.nowMs()}`
