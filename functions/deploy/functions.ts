@@ -201,6 +201,10 @@ const guessable: readonly Placed[] = [
   v1.confirmSession,
   v1.passkeyLogin,
   v1.useRenewalLink,
+  v1.requestRecovery,
+  v1.beginRecovery,
+  v1.finishRecovery,
+  v1.stopRecoveryByLink,
   api.restore,
   rest.createUser,
 ]
