@@ -6,7 +6,7 @@ import { deliverMailOrLeave, type MailToQueue, queueMail } from '../notification
 import { securityText } from '../notifications/security-texts.ts'
 import { holdsMailBack, marksWithout, trustAddress } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
-import { type Expression, expr, join, setRemove } from '../table/expression.ts'
+import { attr, type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { ADDRESS_CHANGE_KEPT_MS, keys, ttlAt } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
@@ -126,7 +126,15 @@ async function renameOnce(
         if: join(
           [
             expr`#status = ${'active'} AND #username = ${account.username} AND #email = ${account.email} AND #emailVerified = ${account.emailVerified}`,
-            ...holder.unchanged,
+            // The session may have ended, and another change of the address may have begun, since they were read.
+            expr`attribute_exists(#sessions.${attr(sessionId)})`,
+            unchangedSince(account, [
+              'generation',
+              'pendingEmail',
+              'changeCode',
+              'confirmCode',
+              'emailChangesMs',
+            ]),
           ],
           ' AND ',
         ),

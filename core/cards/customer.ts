@@ -4,6 +4,7 @@ import type { Deps, PaymentCustomer } from '../ports.ts'
 import { wakeRenewal } from '../quota/renewal-call.ts'
 import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
+import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
 import { absentObject } from './absence.ts'
@@ -48,6 +49,8 @@ export async function ensureCustomer(
   }
 }
 
+const CUSTOMER_CREATE_ATTEMPTS = 10
+
 /**
  * Creates a customer. For a day the provider's idempotency key may stand for a customer that the operator has
  * deleted; a new customer is then created instead.
@@ -60,7 +63,7 @@ async function createStripeCustomer(
   const { id: accountId } = account
   const details = customerDetails(account)
   let deleted: string | undefined
-  for (let tries = 0; tries < CUSTOMER_SYNC_ATTEMPTS; tries++) {
+  for (let tries = 0; tries < CUSTOMER_CREATE_ATTEMPTS; tries++) {
     const { id } = await deps.payments.createCustomer(accountId, deleted)
     try {
       // Separate from the creation, because an idempotent creation must repeat the same parameters.
@@ -84,8 +87,6 @@ export async function ownerOf(
   return item && String(item.accountId)
 }
 
-const CUSTOMER_SYNC_ATTEMPTS = 10
-
 /**
  * Brings Bursar's copy of a customer up to date. The version is read before the provider is asked, so that of
  * two concurrent readings the older one cannot replace the newer one. `eventDone` is written in the same
@@ -101,7 +102,7 @@ export async function syncCustomer(
   eventDone: readonly Write[] = [],
   goneCardId?: string,
 ): Promise<void> {
-  for (let tries = 0; tries < CUSTOMER_SYNC_ATTEMPTS; tries++) {
+  const sync = async () => {
     const stored = await readStoredCustomer(deps, accountId)
     if (stored && stored.id !== customerId) return writeAll(deps, eventDone).catch(ignoreRefusal)
     const found = await deps.payments.readCustomer(customerId)
@@ -124,9 +125,10 @@ export async function syncCustomer(
       if (!(error instanceof ConditionFailed)) throw error
       // The event is marked as done already: another delivery has done this work.
       if (eventDone.length > 0 && error.failed.has(copy.length)) return
+      throw error
     }
   }
-  throw new DomainError('temporarily_unavailable')
+  await retryRaces(deps, sync, 'temporarily_unavailable')
 }
 
 /**

@@ -1,6 +1,6 @@
-import { DomainError } from '../errors.ts'
 import type { Deps, PaymentCard } from '../ports.ts'
 import { dueAt, keys } from '../table/keys.ts'
+import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
 import { requireKnownCustomer } from './absence.ts'
@@ -9,8 +9,6 @@ import { listLiveCards } from './on-file.ts'
 import { replacedCard } from './replaced.ts'
 import { cardItem, cardTombstone, parseStoredCard, type StoredCard, unchangedCard } from './stored.ts'
 import { retireTwins, twinsOf } from './twins.ts'
-
-const CARD_SYNC_ATTEMPTS = 10
 
 /**
  * Brings Bursar's copy of a card up to date, whatever the order of its events. The version is read before the
@@ -28,7 +26,7 @@ export async function syncCard(
   eventDone: readonly Write[] = [],
 ): Promise<void> {
   const { accountId, customerId } = owner
-  for (let tries = 0; tries < CARD_SYNC_ATTEMPTS; tries++) {
+  const sync = async () => {
     const stored = await readStoredCard(deps, accountId, cardId)
     const card = await deps.payments.readCard(cardId)
     if (!card) await requireKnownCustomer(deps, customerId)
@@ -45,9 +43,10 @@ export async function syncCard(
       if (!(error instanceof ConditionFailed)) throw error
       // The event is marked as done already: another delivery has done this work.
       if (attached && eventDone.length > 0 && error.failed.has(copy.length)) return
+      throw error
     }
   }
-  throw new DomainError('temporarily_unavailable')
+  return retryRaces(deps, sync, 'temporarily_unavailable')
 }
 
 async function attachedCopy(
