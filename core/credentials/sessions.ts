@@ -317,8 +317,7 @@ export interface SignOut {
 }
 
 /**
- * Ends a session, or every session of its account: the session of the refresh token, or else, also if
- * nobody knows the refresh token, that of the access token.
+ * Ends a session, or every session of its account: the session of the refresh token, or else that of the access token.
  * Signing out is allowed in every state of the account. If the session has ended before, there is nothing to do.
  * @throws DomainError `unauthorized` without either token; `token_expired` for an access token alone that has expired;
  *   `session_ended` for a refresh token that the vault does not know, and for an ended session that asks to end every
@@ -328,34 +327,29 @@ export async function signOut(
   deps: Deps<'table' | 'identity'>,
   { refreshToken, readClaims, everywhere }: SignOut,
 ): Promise<void> {
-  const known = refreshToken === undefined ? undefined : await readRefreshToken(deps, refreshToken)
-  const { account, sessionId } = known ?? (await readTokenCaller(deps, await readClaims(), refreshToken))
+  const { account, sessionId } =
+    refreshToken === undefined
+      ? await readTokenCaller(deps, await readClaims())
+      : await readRefreshToken(deps, refreshToken)
   const isLive = Object.hasOwn(account.sessions, sessionId)
   if (isLive) return everywhere ? endEverySession(deps, account) : endSession(deps, account, sessionId)
   if (everywhere && Object.keys(account.sessions).length > 0) throw new DomainError('session_ended')
 }
 
-async function readTokenCaller(
-  deps: Deps<'table'>,
-  claims: Claims | undefined,
-  refreshToken: string | undefined,
-): Promise<SessionCaller> {
+async function readTokenCaller(deps: Deps<'table'>, claims: Claims | undefined): Promise<SessionCaller> {
   if (claims) return readCaller(deps, claims)
-  if (refreshToken !== undefined) throw new DomainError('session_ended')
   throw new DomainError('unauthorized', { detail: 'Send a valid access token, or `refreshToken`.' })
 }
 
-/**
- * The vault knows the token of an ended session until it expires, so a request to end it can be repeated.
- * @returns undefined for a token that it does not know
- */
+/** The vault knows the token of an ended session until it expires, so a request to end it can be repeated. */
 async function readRefreshToken(
   deps: Deps<'table' | 'identity'>,
   refreshToken: string,
-): Promise<SessionCaller | undefined> {
+): Promise<SessionCaller> {
   const tokens = await deps.identity.refresh(refreshToken)
   const account = tokens && (await readAccount(deps, tokens.accountId))
-  return account && !isNobodys(account) ? { account, sessionId: tokens.sessionId } : undefined
+  if (!account || isNobodys(account)) throw new DomainError('session_ended')
+  return { account, sessionId: tokens.sessionId }
 }
 
 /** Ends one session: from now on its access tokens and its refresh token are refused. */

@@ -140,14 +140,6 @@ describe('with a refresh token', () => {
     expect(await sessionStatuses(app, mine)).toEqual([200, 200])
   })
 
-  test('204: unknown, with a live access token, whose session then ends', async () => {
-    const mine = await app.signUp()
-    const json = { refreshToken: 'garbage' }
-    const answer = await app.request('POST', '/v1/auth/logout', { token: mine.accessToken, json })
-    expect(answer.status).toBe(204)
-    expect(await sessionStatuses(app, mine)).toEqual([401, 401])
-  })
-
   test('401: an expired access token alone is not told that its session was ended', async () => {
     const mine = await app.signUp()
     app.advance(15 * MINUTE_MS)
