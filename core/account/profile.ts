@@ -96,7 +96,7 @@ async function renameOnce(
   const nowMs = deps.clock.nowMs()
   // Setting the present address again cancels a change that is not confirmed yet.
   const cancels = wanted.email !== undefined && address.isSame
-  const holder = cancels ? changeHolder(account, { sessionId }) : { set: [], remove: [], unchanged: [] }
+  const holder = cancels ? changeHolder(account, { sessionId }) : { set: [], remove: [] }
   const trusted = wanted.email === undefined ? { set: [], remove: [] } : address.trusted
   const renamed = isNewUsername ? [expr`#renamedFrom = ${usernameKey(account.username)}`] : []
   const set = [

@@ -6,7 +6,7 @@ import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
-import { writeAll } from '../table/write-all.ts'
+import { writeUnlessDone, writeWithEvent } from '../table/write-all.ts'
 import { absentObject } from './absence.ts'
 import { successors } from './default-card.ts'
 import { customerDetails, emailRefused } from './details.ts'
@@ -104,7 +104,7 @@ export async function syncCustomer(
 ): Promise<void> {
   const sync = async () => {
     const stored = await readStoredCustomer(deps, accountId)
-    if (stored && stored.id !== customerId) return writeAll(deps, eventDone).catch(ignoreRefusal)
+    if (stored && stored.id !== customerId) return writeUnlessDone(deps, eventDone)
     const found = await deps.payments.readCustomer(customerId)
     if (!found) throw absentObject()
     const customer =
@@ -119,14 +119,7 @@ export async function syncCustomer(
         ]
     // A renewal may be waiting for another default card.
     if (stored?.defaultCardId !== customer?.defaultPaymentMethodId) copy.push(wakeRenewal(deps, accountId))
-    try {
-      return await writeAll(deps, [...copy, ...eventDone])
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error
-      // The event is marked as done already: another delivery has done this work.
-      if (eventDone.length > 0 && error.failed.has(copy.length)) return
-      throw error
-    }
+    await writeWithEvent(deps, copy, eventDone)
   }
   await retryRaces(deps, sync, 'temporarily_unavailable')
 }

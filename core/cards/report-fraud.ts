@@ -6,8 +6,8 @@ import { wakeRenewal } from '../quota/renewal-call.ts'
 import { setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
-import { ConditionFailed, type Write } from '../table/table.ts'
-import { writeAll, writeUnlessDone } from '../table/write-all.ts'
+import type { Write } from '../table/table.ts'
+import { writeUnlessDone, writeWithEvent } from '../table/write-all.ts'
 import { absentObject } from './absence.ts'
 import { ownerOf } from './customer.ts'
 import { markCard } from './declined.ts'
@@ -109,13 +109,7 @@ export async function applyFraudReport(
       : { writes: [], isTold: false }
     const { news } = report
     const notice = news && !isTold ? [{ put: newNotice(deps, accountId, news.messageType, news.text) }] : []
-    const copy = [...writes, ...notice]
-    await writeAll(deps, [...copy, ...eventDone]).catch((error: unknown) => {
-      // The event is marked as done already: another delivery has done this work.
-      const isDone = (failed: ConditionFailed['failed']) =>
-        eventDone.some((_, at) => failed.has(copy.length + at))
-      if (!(error instanceof ConditionFailed && isDone(error.failed))) throw error
-    })
+    await writeWithEvent(deps, [...writes, ...notice], eventDone)
   }
   return retryRaces(deps, apply, 'temporarily_unavailable')
 }

@@ -1,8 +1,8 @@
 import type { Deps, PaymentCard } from '../ports.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
-import { ConditionFailed, type Write } from '../table/table.ts'
-import { writeAll } from '../table/write-all.ts'
+import type { Write } from '../table/table.ts'
+import { writeAll, writeWithEvent } from '../table/write-all.ts'
 import { requireKnownCustomer } from './absence.ts'
 import { syncCustomer } from './customer.ts'
 import { listLiveCards } from './on-file.ts'
@@ -34,17 +34,10 @@ export async function syncCard(
     const copy = attached
       ? await attachedCopy(deps, accountId, card, stored)
       : goneCopy(deps, accountId, cardId, stored)
-    try {
-      if (attached) return await writeAll(deps, [...copy, ...eventDone])
-      await writeAll(deps, copy)
-      // Once a card is detached, the provider does not show any more that it was the default card.
-      return await syncCustomer(deps, accountId, customerId, eventDone, cardId)
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error
-      // The event is marked as done already: another delivery has done this work.
-      if (attached && eventDone.length > 0 && error.failed.has(copy.length)) return
-      throw error
-    }
+    if (attached) return writeWithEvent(deps, copy, eventDone)
+    await writeAll(deps, copy)
+    // Once a card is detached, the provider does not show any more that it was the default card.
+    await syncCustomer(deps, accountId, customerId, eventDone, cardId)
   }
   return retryRaces(deps, sync, 'temporarily_unavailable')
 }

@@ -268,10 +268,7 @@ async function remind(
   const days = Math.floor((nowMs - open.beganAtMs) / DAY_MS)
   const nextDayMs = open.beganAtMs + (days + 1) * DAY_MS
   const same = expr`#beganAtMs = ${open.beganAtMs} AND #daysTold = ${daysTold}`
-  const next = setRemove(
-    [expr`#daysTold = ${days}, #dueAtMs = ${Math.min(nowMs + LOOK_MS, nextDayMs, open.endsAtMs)}`],
-    [],
-  )
+  const next = expr`SET #daysTold = ${days}, #dueAtMs = ${Math.min(nowMs + LOOK_MS, nextDayMs, open.endsAtMs)}`
   if (days <= daysTold) {
     await deps.table.update(key, next, same)
     return false

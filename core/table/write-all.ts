@@ -1,5 +1,5 @@
 import type { Deps } from '../ports.ts'
-import { ignoreRefusal, type Write } from './table.ts'
+import { ConditionFailed, ignoreRefusal, type Write } from './table.ts'
 
 /** Writes all or nothing: no call for no write, a plain call for one write, else a transaction. */
 export async function writeAll({ table }: Deps<'table'>, writes: readonly Write[]): Promise<void> {
@@ -16,3 +16,20 @@ export async function writeAll({ table }: Deps<'table'>, writes: readonly Write[
  */
 export const writeUnlessDone = (deps: Deps<'table'>, writes: readonly Write[]): Promise<void> =>
   writeAll(deps, writes).catch(ignoreRefusal)
+
+/**
+ * Writes a change together with the writes that mark its event as done. If the event is marked already, another
+ * delivery has done this work, which is no error.
+ * @throws ConditionFailed if another writer was faster, so that the change has to be decided anew
+ */
+export async function writeWithEvent(
+  deps: Deps<'table'>,
+  change: readonly Write[],
+  eventDone: readonly Write[],
+): Promise<void> {
+  await writeAll(deps, [...change, ...eventDone]).catch((error: unknown) => {
+    const isDone =
+      error instanceof ConditionFailed && eventDone.some((_, at) => error.failed.has(change.length + at))
+    if (!isDone) throw error
+  })
+}
