@@ -35,6 +35,8 @@ export function operatorLog(print: (line: object) => void, nowMs: () => number, 
       warn: (...line) => write('warn', context, ...line),
       error: (...line) => write('error', context, ...line),
     }),
+    /** Begins a new window for every kind, for tests that share a process. */
+    restart: () => kinds.clear(),
     /** How many lines the limit has kept out since the last window began. */
     leftOut: () => [...kinds.values()].reduce((sum, kind) => sum + kind.leftOut, 0),
   }

@@ -4,6 +4,7 @@ import type { Ports } from '../../core/ports.ts'
 import { keys } from '../../core/table/keys.ts'
 import { openWireTable } from '../../core/table/wire.ts'
 import { cors } from '../../functions/http/cors.ts'
+import { requestLog } from '../../functions/http/log.ts'
 import { needs } from '../../functions/http/needs.ts'
 import type { Need } from '../../functions/http/route.ts'
 import { moduleOf } from '../bundles/module-of.ts'
@@ -114,6 +115,8 @@ async function clear(stack: Stack): Promise<void> {
   for (const double of [cognito, mail, kms, lambda]) double.clearFaults()
   await clearTable(stack)
   dynamo.resetCounts()
+  // Else the lines of a failure that twenty earlier tests have caused would be left out.
+  requestLog.restart()
 }
 
 /**
