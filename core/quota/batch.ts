@@ -6,7 +6,7 @@ import { type BatchAnswer, type DistinctRequest, type Group, nextGroup } from '.
 import { balanceOf, type Counter, inRing, parseCounter, readCounter, requireAdmitted } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { describeSpender, type KeyCaller, type QuotaDeps, readKeyCaller, type Spender } from './key-caller.ts'
+import { forKey, type KeyCaller, type QuotaDeps, type Spender } from './key-caller.ts'
 import { dayOf } from './quota.ts'
 import { noteRefusal, oversizeDetail, servable } from './refusal.ts'
 import { idTimeAt, type RequestId, type RequestName, requestIdOf } from './request-id.ts'
@@ -32,12 +32,18 @@ const CROWD = 100
  * @returns the answers in the order of the requests
  * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`, `temporarily_unavailable`
  */
-export async function consumeBatch(
+export const consumeBatch = (
   deps: QuotaDeps,
   key: string,
   requests: readonly BatchRequest[],
-): Promise<Spender & { answers: BatchAnswer[] }> {
-  const caller = await readKeyCaller(deps, key)
+): Promise<Spender & { answers: BatchAnswer[] }> =>
+  forKey(deps, key, async (caller) => ({ answers: await consumeEach(deps, caller, requests) }))
+
+async function consumeEach(
+  deps: QuotaDeps,
+  caller: KeyCaller,
+  requests: readonly BatchRequest[],
+): Promise<BatchAnswer[]> {
   const byEntry = new Map<string, DistinctRequest>()
   const asked = requests.map(({ units, requestId }): DistinctRequest => {
     if (requestId === undefined) return { units, id: undefined }
@@ -48,14 +54,13 @@ export async function consumeBatch(
     return request
   })
   await answerAll(deps, caller, [...new Set(asked)])
-  const answers = asked.map((request, at): BatchAnswer => {
+  return asked.map((request, at): BatchAnswer => {
     const { answer } = request
     if (!answer) throw new DomainError('temporarily_unavailable')
     // Of requests with the same id, only the first can have spent units.
     const isFirst = asked.indexOf(request) === at
     return isFirst || answer.outcome === 'exhausted' ? answer : { ...answer, replayed: true }
   })
-  return { answers, ...(await describeSpender(deps, caller)) }
 }
 
 /** Answers the requests group by group, one write each, until all have an answer or the tries are used up. */

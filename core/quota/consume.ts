@@ -15,7 +15,7 @@ import {
 } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { describeSpender, type KeyCaller, type QuotaDeps, readKeyCaller, type Spender } from './key-caller.ts'
+import { forKey, type KeyCaller, type QuotaDeps, type Spender } from './key-caller.ts'
 import { dayOf } from './quota.ts'
 import { noteRefusal, quotaExhausted, refusedBy } from './refusal.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
@@ -60,21 +60,11 @@ export async function pauseBetween(deps: Deps, tries: number): Promise<void> {
  * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`; `quota_exhausted`, which
  *   spends and records nothing; `temporarily_unavailable`
  */
-export async function consumeUnits(
+export const consumeUnits = (
   deps: QuotaDeps,
   key: string,
   request: { units: number; requestId?: string | undefined },
-): Promise<Use & Spender> {
-  const caller = await readKeyCaller(deps, key)
-  try {
-    const use = await spendOrCheck(deps, caller, request)
-    return { ...use, ...(await describeSpender(deps, caller)) }
-  } catch (error) {
-    if (error instanceof DomainError && error.code === 'quota_exhausted')
-      Object.assign(error.members, await describeSpender(deps, caller))
-    throw error
-  }
-}
+): Promise<Use & Spender> => forKey(deps, key, (caller) => spendOrCheck(deps, caller, request))
 
 async function spendOrCheck(
   deps: QuotaDeps,

@@ -32,7 +32,7 @@ export const wrongKey = () => new DomainError('unauthorized', { detail: 'Send a 
  * key needs one read unless this container remembers its owner.
  * @throws DomainError `unauthorized` for a malformed or unknown key
  */
-export async function readKeyCaller(deps: Deps<'table' | 'keyring'>, key: string): Promise<KeyCaller> {
+async function readKeyCaller(deps: Deps<'table' | 'keyring'>, key: string): Promise<KeyCaller> {
   const named = readKeyText(deps, key)
   if (named) return { ...named, hash: keyHash(deps, key) }
   if (!DEFAULT_KEY.test(key)) throw wrongKey()
@@ -57,10 +57,30 @@ export interface Spender {
 }
 
 /**
+ * Does something for whoever has the key, and says in the answer who that is, also in a refusal for want of units.
+ * @throws DomainError `unauthorized` for a malformed or unknown key, and what `run` throws
+ */
+export async function forKey<T extends object>(
+  deps: Deps<'table' | 'keyring'>,
+  key: string,
+  run: (caller: KeyCaller) => Promise<T>,
+): Promise<T & Spender> {
+  const caller = await readKeyCaller(deps, key)
+  try {
+    const done = await run(caller)
+    return { ...done, ...(await describeSpender(deps, caller)) }
+  } catch (error) {
+    if (error instanceof DomainError && error.code === 'quota_exhausted')
+      Object.assign(error.members, await describeSpender(deps, caller))
+    throw error
+  }
+}
+
+/**
  * Names the account and the key of a caller. Only the name of a further key takes a read, once in a container. The
  * units may be spent by then, so a failure of the read does not fail the request.
  */
-export async function describeSpender(
+async function describeSpender(
   deps: Deps<'table' | 'keyring'>,
   { accountId, slot }: KeyCaller,
 ): Promise<Spender> {

@@ -24,7 +24,7 @@ import {
   spendUpdate,
 } from './counter.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { describeSpender, type KeyCaller, type QuotaDeps, readKeyCaller, type Spender } from './key-caller.ts'
+import { forKey, type KeyCaller, type QuotaDeps, type Spender } from './key-caller.ts'
 import { noteRefusal, quotaExhausted, refusedBy } from './refusal.ts'
 import { startRenewal } from './renewal-call.ts'
 import { epochMsAt, type RequestId, requestIdOf } from './request-id.ts'
@@ -66,21 +66,8 @@ export interface ReservationRequest {
  * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`; `quota_exhausted`, which holds and
  *   records nothing; `temporarily_unavailable`
  */
-export async function reserveUnits(
-  deps: QuotaDeps,
-  key: string,
-  request: ReservationRequest,
-): Promise<Reserved> {
-  const caller = await readKeyCaller(deps, key)
-  try {
-    const reserved = await reserveOnce(deps, caller, request)
-    return { ...reserved, ...(await describeSpender(deps, caller)) }
-  } catch (error) {
-    if (error instanceof DomainError && error.code === 'quota_exhausted')
-      Object.assign(error.members, await describeSpender(deps, caller))
-    throw error
-  }
-}
+export const reserveUnits = (deps: QuotaDeps, key: string, request: ReservationRequest): Promise<Reserved> =>
+  forKey(deps, key, (caller) => reserveOnce(deps, caller, request))
 
 async function reserveOnce(
   deps: QuotaDeps,

@@ -7,7 +7,7 @@ import { CONSUME_ATTEMPTS, pauseBetween } from './consume.ts'
 import { balanceOf, type Counter, parseCounter, RING_MOST, readCounter, requireAdmitted } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { describeSpender, type KeyCaller, type QuotaDeps, readKeyCaller, type Spender } from './key-caller.ts'
+import { forKey, type KeyCaller, type QuotaDeps, type Spender } from './key-caller.ts'
 import { dayOf, keyHashAttribute, keyUseAttribute } from './quota.ts'
 import { callByConsume, startRenewal } from './renewal-call.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
@@ -53,18 +53,13 @@ export async function settleReservation(
   key: string,
   request: SettleRequest,
 ): Promise<Settled> {
-  const caller = await readKeyCaller(deps, key)
   const nonce = nonceIn(request.reservationId)
-  if (!nonce) throw new DomainError('not_found')
-  const { counter, ...settled } = await settleOnce(deps, caller, nonce, request)
-  return {
-    id: request.reservationId,
-    units: request.units,
-    ...settled,
-    left: balanceOf(counter),
-    used: counter.used,
-    ...(await describeSpender(deps, caller)),
-  }
+  return forKey(deps, key, async (caller) => {
+    if (!nonce) throw new DomainError('not_found')
+    const { counter, ...settled } = await settleOnce(deps, caller, nonce, request)
+    const { reservationId: id, units } = request
+    return { id, units, ...settled, left: balanceOf(counter), used: counter.used }
+  })
 }
 
 async function settleOnce(
