@@ -178,6 +178,17 @@ export const descriptions = {
     'made valid again instead, so ask and use that one.',
     '- 429: too many requests came from this network address within an hour. Wait for Retry-After.',
   ),
+  setAlerts: markdown(
+    'Replaces your alerts: up to 5, each with `below`: a whole number of units from 1 on, or a share such as `"20%"` of',
+    'the bundle held, from `"0.01%"` to `"99.99%"`. Your bundle may change; a share follows it. An empty list switches',
+    'alerts off. The flag `lowQuotaNotification` has nothing to do with them.',
+    '',
+    'An alert fires once when fewer units are left than it says: with a notice of the type `quota_alert` and a mail,',
+    'within about two minutes, and with an event for other systems of the operator. `GET /v1/user` shows by `armed`',
+    'whether it will fire at the next crossing. Firing disarms it; a refill, a renewal or any other credit arms it again',
+    'unless fewer units are left even then. Units that return from reservations do not arm it. An alert that is new, and',
+    'above what is left, waits for such a credit too; one that stays in the list keeps its state.',
+  ),
   setFlags: markdown(
     'A flag that is omitted is switched off, so an empty body switches both off. `bundleAutoRenew` is another spelling of',
     '`bundleAutoRenewal`; sending both is refused.',

@@ -38,6 +38,7 @@ interface Cost {
   mail?: Record<string, number>
   kms?: Record<string, number>
   lambda?: Record<string, number>
+  events?: Record<string, number>
   stripe?: Record<string, number>
 }
 
@@ -56,7 +57,7 @@ async function cost(run: () => Promise<{ status: number }>, expectedStatus: numb
   return app.calls()
 }
 
-const nothingElse = { cognito: {}, mail: {}, kms: {}, lambda: {}, stripe: {} }
+const nothingElse = { cognito: {}, mail: {}, kms: {}, lambda: {}, events: {}, stripe: {} }
 
 const { double, dashboard } = stripeOf(app)
 

@@ -188,6 +188,7 @@ function allowed(graph: Graph, { name, needs, table, background, job, row }: Exp
     payments: [],
     webhooks: [],
     renewals: on(functionArn(graph, 'jobs-renew'), 'lambda', ['InvokeFunction']),
+    events: on(arn('events', 'event-bus/EventsBus'), 'events', ['PutEvents']),
   }
   return [
     ...on(`${logArn(graph, name)}:*`, 'logs', ['CreateLogStream', 'PutLogEvents']),
@@ -429,6 +430,7 @@ const BY_NEED: Record<Need, readonly string[]> = {
   payments: ['STRIPE_SECRET_KEY', 'STAGE'],
   webhooks: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY', 'STAGE'],
   renewals: ['RENEWAL_FUNCTION'],
+  events: ['EVENT_BUS'],
 }
 
 const functions: Rule = (graph) => [

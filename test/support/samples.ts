@@ -137,6 +137,7 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     body: { units: 1, requestId: 'sample-5' },
   }),
   'v1.rotateKey': async (app, person) => ({ path: { id: await newKey(app, person) } }),
+  'v1.setAlerts': () => ({ body: { alerts: [{ below: 50 }, { below: '20%' }] } }),
   'v1.setFlags': () => ({ body: { bundleAutoRenewal: true, lowQuotaNotification: false } }),
   'v1.setRenewal': () => ({
     body: { monthlyCap: 25.5, maxPerHour: 5, maxPerDay: 20, below: '5%', bundle: 'STARTER' },
