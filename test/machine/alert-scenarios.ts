@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
 import type { Ports } from '../../core/ports.ts'
+import { isAnyCrossed } from '../../core/quota/alerts.ts'
 import { balanceParts } from '../../core/quota/thresholds.ts'
 import { keys } from '../../core/table/keys.ts'
 import type { openQuotaWorld, QuotaWorld } from './quota-world.ts'
@@ -133,26 +134,49 @@ export const alertScenarios: Readonly<Record<string, AlertScenario>> = {
   },
   'an alert that is removed and chosen again fires again': async (open) => {
     const world = await open({ left: 1000, size: 1000, alerts: [900] })
-    for (let times = 1; times <= 3; times++) {
+    for (let times = 0; times < 3; times++) {
       const { id } = await world.reserve(200)
       await world.choose([])
       await world.settle(id, 0)
       await world.choose([900])
-      await expectHandedOver(world, `${times} times`, times)
     }
+    await expectHandedOver(world, 'three times', 3)
   },
   'units that return from reservations arm no alert': async (open) => {
     const world = await open({ left: 1000, size: 1000, alerts: [900, 0.3] })
-    for (let times = 0; times < 3; times++) await world.settle((await world.reserve(800)).id, 0)
-    await expectHandedOver(world, 'three times', 2)
+    for (let times = 1; times <= 3; times++) {
+      await world.settle((await world.reserve(800)).id, 0)
+      await expectHandedOver(world, `${times} times`, 2)
+    }
     await credit(world, 1)
     await world.settle((await world.reserve(800)).id, 900)
     await expectHandedOver(world, 'after a credit', 4)
   },
+  'a credit loses no crossing that units which return hide from it': async (open) => {
+    await atEachCall(
+      () => open({ left: 1000, size: 1000, alerts: [900] }),
+      async (world) => {
+        // The credit arms one alert while the other one is crossed.
+        await world.settle((await world.reserve(200)).id, 0)
+        await world.choose([900, 300])
+        await enter(world, 200)
+        return ''
+      },
+      (world, _, through) => world.applyLedger(through),
+      async (world) => world.settle((await world.reserve(800)).id, 0),
+      (world, title) => expectHandedOver(world, title),
+    )
+  },
+  'an alert that stays among others keeps its state': async (open) => {
+    const world = await open({ left: 1000, size: 1000, alerts: [900] })
+    await world.settle((await world.reserve(200)).id, 0)
+    await world.choose([800, 900])
+    await world.reserve(150)
+    await expectHandedOver(world, 'above the new one', 1)
+  },
   'a debit fires the alerts that it falls below, and arms none': async (open) => {
     const world = await open({ left: 1000, size: 1000, alerts: [900, 700, 100] })
-    await world.spend(150)
-    await credit(world, -250)
+    await credit(world, -350)
     expect(await world.counter()).toMatchObject({ due: expect.stringMatching(/^QUOTA#/) })
     await expectHandedOver(world, 'a debit', 2)
   },
@@ -168,6 +192,11 @@ export const alertScenarios: Readonly<Record<string, AlertScenario>> = {
     await enter(world, 0, 100_000)
     await world.applyLedger()
     expect(world.crossings).toEqual([{ below: 0.5, seq: expect.any(Number) }])
+    const owing = await open({ left: 1000, size: 1000, alerts: [0.5] })
+    await enter(owing, 100, 100_000)
+    await owing.applyLedger()
+    expect(owing.crossings).toHaveLength(1)
+    expect(isAnyCrossed((await owing.counter()).i as Uint8Array)).toBe(true)
   },
   'a credit that breaks off at any call loses no crossing, and hands none over twice': async (open) => {
     await atEachBreak(

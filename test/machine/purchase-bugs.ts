@@ -716,10 +716,10 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a renewal is due by 1 % whatever its owner chose',
-    find: ['const below = effectiveBelow(levels)', 'if (below < 1) return Math.ceil((levels.size *'],
+    find: ['const below = effectiveBelow(levels)', 'if (below < 1) return unitsOf(below, levels.size)'],
     put: [
       'const below = effectiveBelow({ size: levels.size })',
-      'if (below < 1) return Math.ceil((levels.size *',
+      'if (below < 1) return unitsOf(below, levels.size)',
     ],
     foundBy: failed(chosenBelow),
   },
