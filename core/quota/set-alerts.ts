@@ -1,5 +1,4 @@
-import type { Account } from '../account/account.ts'
-import { requireConfirmed } from '../account/account.ts'
+import { type Account, requireConfirmed } from '../account/account.ts'
 import type { Deps } from '../ports.ts'
 import { keys } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
@@ -8,7 +7,7 @@ import { handOverAlerts } from './crossed-alerts.ts'
 
 /**
  * Replaces the owner's alerts. What the earlier ones have crossed is still told; one that stays keeps its state.
- * Usually two reads and one write; the same alerts again write nothing.
+ * Usually one write and no further read; the same alerts again write nothing.
  * @param chosen thresholds, each once: below 1 a share of the bundle held, from 1 on units. Empty for no alerts.
  * @throws DomainError `email_unconfirmed`, because alerts are mailed; `conflict` after too many lost races
  */
@@ -18,8 +17,8 @@ export async function setAlerts(
   chosen: readonly number[],
 ): Promise<void> {
   requireConfirmed(account)
-  await retryRaces(deps, async () => {
-    const quota = await readQuota(deps, account.id)
+  await retryRaces(deps, async (tries) => {
+    const quota = (tries === 1 && account.quota) || (await readQuota(deps, account.id))
     const change = moveAlertSteps(quota, chosen)
     if (!change) return
     await handOverAlerts(deps, account.id, quota)
