@@ -598,11 +598,15 @@ function createDashboard({ settings, prefix }: Deployment, { api, table, deadLet
       ],
       ['Dead letters', [['AWS/SQS', 'ApproximateNumberOfMessagesVisible', 'QueueName', queueName]]],
       [
-        'Lines of level alarm, webhook failures, failed payment work, failed and overdue mail',
-        ['AlarmLines', 'WebhookFailures', 'PaymentWorkFailed', 'MailFailed', 'MailOverdue'].map((metric) => [
-          `Bursar/${settings.stage}`,
-          metric,
-        ]),
+        'Lines of level alarm, webhook failures, failed payment work, failed and overdue mail, failed events',
+        [
+          'AlarmLines',
+          'WebhookFailures',
+          'PaymentWorkFailed',
+          'MailFailed',
+          'MailOverdue',
+          'EventsFailed',
+        ].map((metric) => [`Bursar/${settings.stage}`, metric]),
       ],
     ])
   const dashboardBody = $jsonStringify({
