@@ -62,6 +62,7 @@ export const descriptions = {
     '- `bundle` is null before the first purchase. `bundle.quota` is the units that are left, `bundle.price` the price in',
     `${CURRENCY}, or null if the bundle is no longer sold: choose another one with \`PUT /v1/user/bundle/{bundleName}\`.`,
     '- `flags` are those of `PUT /v1/user/flags`; both are on in a new account.',
+    '- `alerts` are those of `PUT /v1/user/alerts`; `armed` says whether one fires at the next crossing.',
     '- `renewal` is the state of auto-renewal. `state` is `on`; `off`; `retrying` after a decline, until',
     '`nextAttemptAt`; `paused` until the account buys or its default card changes; `action_required` while',
     'the bank waits for 3-D Secure; `capped` by `monthlyCap` until the next month; or `held_back` by `maxPerHour` or',
@@ -201,8 +202,8 @@ export const descriptions = {
   ),
   setAlerts: markdown(
     'Replaces your alerts: up to 5, each with `below`: a whole number of units from 1 on, or a share such as `"20%"` of',
-    'the bundle held, from `"0.01%"` to `"99.99%"`. Your bundle may change; a share follows it. An empty list switches',
-    'alerts off. The flag `lowQuotaNotification` has nothing to do with them.',
+    'the bundle held, from `"0.01%"` to `"99.99%"`. A share follows your bundle when it changes. An empty list switches',
+    'alerts off; the flag `lowQuotaNotification` does not.',
     '',
     'An alert fires once when fewer units are left than it says: with a notice of the type `quota_alert` and a mail,',
     'within about two minutes, and with an event for other systems of the operator. `GET /v1/user` shows by `armed`',

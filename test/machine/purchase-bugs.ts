@@ -449,7 +449,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'units are taken back without a check of the units left',
-    find: '...taken(deps, accountId, quota, { units, seq })',
+    find: '...(await taken(deps, accountId, quota, { units, seq }))',
     put: '...[]',
     foundBy: met(BUNDLE, 'refund', 'consume all'),
   },
@@ -622,7 +622,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a credit drops the pending low-quota notice',
-    find: 'quota.noticeSinceMs === undefined ? expr`#r, #due, #dueAtMs` : expr`#r`',
+    find: 'stays ? expr`#r` : expr`#r, #due, #dueAtMs`',
     put: 'expr`#r, #due, #dueAtMs`',
     foundBy: met(LOW, 'buy', 'consume'),
   },
