@@ -185,14 +185,9 @@ describe('once each', () => {
   })
 
   test.each([
-    ['dynamo', 'error-before', 'PutItem'],
-    ['dynamo', 'lose-reply-after-commit', 'PutItem'],
-    ['dynamo', 'error-before', 'TransactWriteItems'],
     ['dynamo', 'lose-reply-after-commit', 'TransactWriteItems'],
-    ['dynamo', 'lose-reply-after-commit', 'UpdateItem'],
     ['events', 'error-before', 'PutEvents'],
     ['events', 'lose-reply-after-commit', 'PutEvents'],
-    ['events', 'throttle', 'PutEvents'],
   ] as const)('after the fault %s %s %s', async (double, fault, match) => {
     const person = await onTrial()
     await choose(person, 50)
