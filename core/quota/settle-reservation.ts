@@ -4,10 +4,10 @@ import { keys, RESERVATION_KEPT_MS, reservationKey, ttlAt } from '../table/keys.
 import { ConditionFailed } from '../table/table.ts'
 import { staysUnder } from './apply-ledger.ts'
 import { CONSUME_ATTEMPTS, pauseBetween } from './consume.ts'
-import { balanceOf, type Counter, parseCounter, RING_MOST, readCounter, requireAdmitted } from './counter.ts'
+import { admitCaller, balanceOf, type Counter, parseCounter, RING_MOST, readCounter } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { forKey, type KeyCaller, type QuotaDeps, type Spender } from './key-caller.ts'
+import { forKey, type KeyCaller, type QuotaDeps, type SentKey, type Spender } from './key-caller.ts'
 import { dayOf, keyHashAttribute, keyUseAttribute } from './quota.ts'
 import { callByConsume, startRenewal } from './renewal-call.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
@@ -50,7 +50,7 @@ interface Found {
  */
 export async function settleReservation(
   deps: QuotaDeps,
-  key: string,
+  key: string | SentKey,
   request: SettleRequest,
 ): Promise<Settled> {
   const nonce = nonceIn(request.reservationId)
@@ -64,10 +64,11 @@ export async function settleReservation(
 
 async function settleOnce(
   deps: QuotaDeps,
-  caller: KeyCaller,
+  found: KeyCaller,
   nonce: Buffer,
   { reservationId, units, requestId }: SettleRequest,
 ): Promise<{ counter: Counter; covered: number; replayed?: true }> {
+  let caller = found
   const { accountId } = caller
   const id = requestIdOf(
     deps,
@@ -81,9 +82,9 @@ async function settleOnce(
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
-    requireAdmitted(counter, caller)
-    const found = await findReservation(deps, accountId, counter, nonce)
-    if (!found) {
+    caller = await admitCaller(deps, counter, caller)
+    const open = await findReservation(deps, accountId, counter, nonce)
+    if (!open) {
       if (!(await isSpent(deps, accountId, counter, id))) throw new DomainError('reservation_ended')
       const covered = (await readStoredReservation(deps, accountId, nonce))?.covered ?? units
       return { counter, covered, ...(!inDoubt && { replayed: true }) }
@@ -97,9 +98,9 @@ async function settleOnce(
       counter = moved
       continue
     }
-    const covered = Math.min(units, found.reservation.units + balanceOf(counter))
+    const covered = Math.min(units, open.reservation.units + balanceOf(counter))
     try {
-      const after = await writeSettle(deps, caller, found, { id, units, covered }, counter)
+      const after = await writeSettle(deps, caller, open, { id, units, covered }, counter)
       await evictIfFull(deps, accountId, after, 1)
       return { counter: after, covered }
     } catch (error) {
@@ -160,7 +161,7 @@ async function writeSettle(
   )
   const condition = join(
     [
-      expr`${attr(keyHashAttribute(caller.slot))} = ${caller.hash}`,
+      expr`${attr(keyHashAttribute(caller.slot))} = ${caller.stamp}`,
       expr`attribute_not_exists(#x)`,
       expr`(attribute_not_exists(#a) OR size(#a) < ${RING_MOST})`,
       isKeyLive ? expr`attribute_exists(${hash})` : expr`attribute_not_exists(${hash})`,

@@ -117,8 +117,16 @@ const request = z.strictObject({ units, requestId: z.optional(requestId) })
 /** The units left and used after a request. */
 const use = { left: z.number(), used: z.number(), ...replay }
 
-/** The account and the application key of a request, without `name` where it could not be read. */
-const spender = { account: z.string(), key: z.object({ id: z.string(), name: z.optional(z.string()) }) }
+/** The account and the application key of a request. */
+const spender = {
+  account: z.string(),
+  key: z.object({
+    id: z.string(),
+    name: z.string(),
+    scopes: z.array(z.string()),
+    metadata: z.optional(z.record(z.string(), z.unknown())),
+  }),
+}
 
 /** A reservation that has ended: the units that were used, and those of them that were covered. */
 const settled = z.object({ id: z.string(), units: z.number(), covered: z.number(), ...use, ...spender })

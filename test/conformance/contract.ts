@@ -90,7 +90,10 @@ function expectDeclaredError(row: Placed, { status, headers, body }: TestAnswer)
       needed: expect.any(Number),
       refill: expect.stringMatching(/^\/v1\/user\/(buy|bundle)$/),
       account: expect.stringMatching(/^[0-9a-f]{24}$/),
-      key: { id: expect.any(String), name: expect.any(String) },
+      key: { id: expect.any(String), name: expect.any(String), scopes: expect.any(Array) },
+    }),
+    ...(code === 'insufficient_scope' && {
+      missing: expect.any(Array),
     }),
     ...(code === 'payment_action_required' && { clientSecret: expect.stringMatching(/^pi_\w+_secret_\w+$/) }),
   })
