@@ -1,6 +1,9 @@
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
 import { DomainError } from '../errors.ts'
 
+/** The longest grace period of a rotation, seconds: a week. */
+export const GRACE_MOST_SECONDS = 604_800
+
 /** Units that a key may use in a period: a day or a month (UTC), or in all. */
 export interface KeyBudget {
   units: number
@@ -32,6 +35,37 @@ export interface KeySettings extends KeyLimits {
   /** Only there while the owner has switched the key off. */
   disabled?: true
 }
+
+/** What an owner changes. A setting that is absent stays as it is, and null removes it. */
+export interface SettingsChange {
+  name?: string | undefined
+  expiresAtMs?: number | null | undefined
+  scopes?: string[] | null | undefined
+  ip?: string[] | null | undefined
+  metadata?: string | null | undefined
+  budget?: KeyBudget | null | undefined
+  rate?: KeyRate | null | undefined
+  enabled?: boolean | undefined
+}
+
+/**
+ * The settings after a change.
+ * @throws DomainError `invalid_request` if another expiry is set that has passed already
+ */
+export function changedSettings(settings: KeySettings, change: SettingsChange, nowMs: number): KeySettings {
+  const { name: _, enabled, ...rest } = change
+  const { expiresAtMs } = rest
+  if (expiresAtMs && expiresAtMs !== settings.expiresAtMs && expiresAtMs <= nowMs)
+    throw new DomainError('invalid_request', {
+      fields: [{ field: 'expiresAt', message: 'has passed already' }],
+    })
+  const switched = enabled === undefined ? {} : { disabled: enabled ? null : true }
+  const sent = Object.entries({ ...rest, ...switched }).filter(([, value]) => value !== undefined)
+  const all = Object.entries({ ...settings, ...Object.fromEntries(sent) })
+  return Object.fromEntries(all.filter(([, value]) => value !== null && !isEmptyList(value))) as KeySettings
+}
+
+const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0
 
 /** What a request says of its caller besides the key itself. */
 export interface Demands {

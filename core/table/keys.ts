@@ -20,7 +20,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | reservation       | ACCOUNT#<id>           | RESERVED#<nonce>                   | a reservation that had no room in the counter, or how it ended   | until 4 days after its expiry                     |
  * | reservation alarm | ACCOUNT#<id>           | ALARM#                             | makes the job look at reservations in the counter each minute    | until none is open                                |
  * | day               | ACCOUNT#<id>           | DAY#<day>                          | the counters of use as they stood when a day ended               | for good                                          |
- * | application key   | ACCOUNT#<id>           | KEY#<id>                           | a further key: name, slot, first and last characters             | until revoked                                     |
+ * | application key   | ACCOUNT#<id>           | KEY#<id>                           | a key: name, slot, settings. The default key's only if it has any | until revoked                                     |
  * | revoked key       | ACCOUNT#<id>           | REVOKED#<id>                       | the mark of an application key that its owner has revoked        | 48 hours                                          |
  * | invoice           | ACCOUNT#<id>           | INVOICE#<purchase id>              | what the list of invoices shows of a purchase that was paid      | for good                                          |
  * | notice            | ACCOUNT#<id>           | NOTICE#<id>                        | something to tell the user; ids are time-ordered                 | for good                                          |
