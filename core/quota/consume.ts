@@ -5,7 +5,7 @@ import { ConditionFailed } from '../table/table.ts'
 import { findArchived, freshFence, isArchivable } from './archive.ts'
 import { type ArchiveState, cacheEntry, cacheOf, rememberArchive } from './container-cache.ts'
 import {
-  admitCaller,
+  admitKey,
   balanceOf,
   type Counter,
   inRing,
@@ -84,7 +84,7 @@ async function spendOrCheck(
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
-    if (counter) caller = await admitCaller(deps, counter, caller)
+    if (counter) caller = await admitKey(deps, counter, caller)
     const step = counter
       ? await decideConsume(deps, caller, units, id, counter)
       : { fence: fenceOf(id), late: false }

@@ -13,7 +13,7 @@ import { ConditionFailed } from '../table/table.ts'
 import { findArchived, isArchivable } from './archive.ts'
 import { CONSUME_ATTEMPTS, fenceOf, pauseBetween } from './consume.ts'
 import {
-  admitCaller,
+  admitKey,
   balanceOf,
   type Counter,
   inRing,
@@ -86,7 +86,7 @@ async function reserveOnce(
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
-    caller = await admitCaller(deps, counter, caller)
+    caller = await admitKey(deps, counter, caller)
     if (id && (await isSpent(deps, accountId, counter, id)))
       return {
         ...answerOf(counter, reservationId, await openReservation(deps, accountId, counter, nonce)),

@@ -675,7 +675,7 @@ export const v1 = place('v1', {
     headers: idempotencyHeaders,
     body: z.optional(
       z.strictObject({
-        graceSeconds: z.optional(z.int().check(z.gte(0), z.lte(GRACE_MOST_SECONDS))),
+        graceSeconds: optionalField(z.int().check(z.gte(0), z.lte(GRACE_MOST_SECONDS))),
       }),
     ),
     responses: { 200: shownKey },
