@@ -51,7 +51,11 @@ export async function richPerson(app: App) {
   await request('PUT', '/v1/keys/default', settings)
   await request('PUT', '/v1/keys/default', { name: 'Planted default', metadata: { for: 'Planted metadata' } })
   await request('PUT', '/v1/keys/default', { metadata: null })
-  const spent = await consume(app, buyer.key, { units: 3, requestId: 'planted-request' })
+  const spent = await consume(app, buyer.key, {
+    units: 3,
+    requestId: 'planted-request',
+    tag: 'planted-tag',
+  })
   expect(spent.status).toBe(200)
   app.advance(DAY_MS)
   await consume(app, buyer.key, { units: 2, requestId: 'planted-request-2' })
@@ -75,6 +79,7 @@ export async function richPerson(app: App) {
     phone: '+49309998887',
     'phone of the customer': '+49111222333',
     'description of the customer': 'planted description',
+    'tag of use': 'planted-tag',
     'key name': 'planted keyname',
     'named key': 'planted named',
     'default key name': 'planted default',
