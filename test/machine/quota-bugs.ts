@@ -45,6 +45,18 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     foundBy: 'the key is deleted or rotated between read and write: 401',
   },
   {
+    title: 'the settings of a key are checked before the first try only',
+    find: 'if (!isLiveKey(now.item, current)) current = await rereadCaller(deps, current)',
+    put: 'if (!isLiveKey(now.item, current)) current = { ...current, stamp: Buffer.from(Object.values(now.item).find((value) => value instanceof Uint8Array) ?? []) }',
+    foundBy: 'the settings of a key change between read and write: they decide',
+  },
+  {
+    title: 'a container refuses a key out of its memory',
+    find: ['} catch {', 'return rereadCaller(deps, { ...owner, sent })', '}'],
+    put: ['} catch (error) {', 'throw error', '}'],
+    foundBy: 'a key that is switched on again works at once where it was refused',
+  },
+  {
     title: 'the write does not check whether the account is blocked',
     find: ['expr`attribute_not_exists(#x)`,', 'expr`#d >= ${today}`'],
     put: 'expr`#d >= ${today}`',
@@ -581,7 +593,7 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   {
     title: 'a blocked account settles',
     find: [
-      'requireAdmitted(counter, caller)',
+      'caller = await admitKey(deps, counter, caller)',
       'const found = await findReservation(deps, accountId, counter, nonce)',
     ],
     put: 'const found = await findReservation(deps, accountId, counter, nonce)',
