@@ -45,9 +45,9 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     foundBy: 'the key is deleted or rotated between read and write: 401',
   },
   {
-    title: 'the settings of a key are checked before the first try only',
-    find: 'if (!isLiveKey(now.item, current)) current = await rereadCaller(deps, current)',
-    put: 'if (!isLiveKey(now.item, current)) current = { ...current, stamp: Buffer.from(Object.values(now.item).find((value) => value instanceof Uint8Array) ?? []) }',
+    title: 'settings that are read again are not checked',
+    find: 'requireAllowed(settings, sent, nowMs)',
+    put: 'requireAllowed({}, sent, nowMs)',
     foundBy: 'the settings of a key change between read and write: they decide',
   },
   {
