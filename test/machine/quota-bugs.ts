@@ -46,14 +46,22 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'settings that are read again are not checked',
-    find: 'requireAllowed(settings, sent, nowMs)',
-    put: 'requireAllowed({}, sent, nowMs)',
+    find: ['requireAllowed(settings, sent, nowMs)', 'const { budget, rate } = settings'],
+    put: 'const { budget, rate } = settings',
     foundBy: 'the settings of a key change between read and write: they decide',
   },
   {
     title: 'a container refuses a key out of its memory',
-    find: ['} catch {', 'return rereadCaller(deps, { ...owner, sent })', '}'],
-    put: ['} catch (error) {', 'throw error', '}'],
+    find: [
+      'return checkedCaller(deps, { ...owner, sent }, remembered)',
+      '} catch {',
+      'return rereadCaller(deps, { ...owner, sent })',
+    ],
+    put: [
+      'return checkedCaller(deps, { ...owner, sent }, remembered)',
+      '} catch {',
+      'return checkedCaller(deps, { ...owner, sent }, remembered)',
+    ],
     foundBy: 'a key that is switched on again works at once where it was refused',
   },
   {
