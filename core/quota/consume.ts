@@ -5,17 +5,17 @@ import { ConditionFailed } from '../table/table.ts'
 import { findArchived, freshFence, isArchivable } from './archive.ts'
 import { type ArchiveState, cacheEntry, cacheOf, rememberArchive } from './container-cache.ts'
 import {
+  admitKey,
   balanceOf,
   type Counter,
   inRing,
   parseCounter,
   readCounter,
-  requireAdmitted,
   spendUnits,
 } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { forKey, type KeyCaller, type QuotaDeps, type Spender } from './key-caller.ts'
+import { forKey, type KeyCaller, type QuotaDeps, type SentKey, type Spender } from './key-caller.ts'
 import { dayOf } from './quota.ts'
 import { noteRefusal, quotaExhausted, refusedBy } from './refusal.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
@@ -66,14 +66,18 @@ export async function pauseBetween(deps: Deps, tries: number): Promise<void> {
  * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`; `quota_exhausted`, which
  *   spends and records nothing; `temporarily_unavailable`
  */
-export const consumeUnits = (deps: QuotaDeps, key: string, request: ConsumeRequest): Promise<Use & Spender> =>
-  forKey(deps, key, (caller) => spendOrCheck(deps, caller, request))
+export const consumeUnits = (
+  deps: QuotaDeps,
+  key: string | SentKey,
+  request: ConsumeRequest,
+): Promise<Use & Spender> => forKey(deps, key, (caller) => spendOrCheck(deps, caller, request))
 
 async function spendOrCheck(
   deps: QuotaDeps,
-  caller: KeyCaller,
+  found: KeyCaller,
   { units, requestId, tag }: ConsumeRequest,
 ): Promise<Use> {
+  let caller = found
   const id = requestId === undefined ? undefined : requestIdOf(deps, caller.accountId, requestId)
   const refused = refusedLately(deps, caller, units)
   if (refused && !id) throw refused
@@ -86,6 +90,7 @@ async function spendOrCheck(
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
+    if (counter) caller = await admitKey(deps, counter, caller)
     const step = counter
       ? await decideConsume(deps, caller, units, id, counter)
       : { fence: fenceOf(id), late: false }
@@ -147,7 +152,6 @@ async function decideConsume(
 ): Promise<
   { known: Counter; replayed: boolean } | { moved: Counter } | { fence: Expression[]; late: boolean }
 > {
-  requireAdmitted(counter, caller)
   if (id && inRing(counter, id.entry)) return { known: counter, replayed: true }
   const late = id && isArchivable(counter, id)
   if (late) {
@@ -167,9 +171,9 @@ async function decideConsume(
   return late ? { fence: [expr`#g = ${counter.fence}`], late } : { fence: fenceOf(id), late: false }
 }
 
-function refusedLately(deps: QuotaDeps, { hash }: KeyCaller, units: number): DomainError | undefined {
+function refusedLately(deps: QuotaDeps, { stamp }: KeyCaller, units: number): DomainError | undefined {
   const { refusals } = cacheOf(deps.table)
-  const refusal = refusals.get(hash.toString('hex'))
+  const refusal = refusals.get(stamp.toString('hex'))
   const nowMs = deps.clock.nowMs()
   // A clock that is set back must not prolong the refusal.
   const holds = refusal && nowMs < refusal.untilMs && nowMs >= refusal.untilMs - REFUSED_MS
@@ -180,10 +184,15 @@ function refusedLately(deps: QuotaDeps, { hash }: KeyCaller, units: number): Dom
  * Remembers a refusal for a second. While only a request that no renewal can serve was refused, smaller
  * requests still reach the counter, where their refusal calls for a renewal.
  */
-function rememberRefusal(deps: QuotaDeps, { hash }: KeyCaller, units: number, counter: Counter): DomainError {
+function rememberRefusal(
+  deps: QuotaDeps,
+  { stamp }: KeyCaller,
+  units: number,
+  counter: Counter,
+): DomainError {
   const refused = refusedBy(counter)
   const above = Math.max(refused.left, units > refused.servable ? refused.servable : 0)
   const untilMs = deps.clock.nowMs() + REFUSED_MS
-  cacheEntry(cacheOf(deps.table).refusals, hash.toString('hex'), { above, refused, untilMs }, REFUSALS)
+  cacheEntry(cacheOf(deps.table).refusals, stamp.toString('hex'), { above, refused, untilMs }, REFUSALS)
   return quotaExhausted(units, refused)
 }

@@ -4,10 +4,10 @@ import { keys, RESERVATION_KEPT_MS, reservationKey, ttlAt } from '../table/keys.
 import { ConditionFailed } from '../table/table.ts'
 import { staysUnder } from './apply-ledger.ts'
 import { CONSUME_ATTEMPTS, pauseBetween } from './consume.ts'
-import { balanceOf, type Counter, parseCounter, RING_MOST, readCounter, requireAdmitted } from './counter.ts'
+import { admitKey, balanceOf, type Counter, parseCounter, RING_MOST, readCounter } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { forKey, type KeyCaller, type QuotaDeps, type Spender } from './key-caller.ts'
+import { forKey, type KeyCaller, type QuotaDeps, type SentKey, type Spender } from './key-caller.ts'
 import { dayOf, keyHashAttribute, keyUseAttribute } from './quota.ts'
 import { callByConsume, startRenewal } from './renewal-call.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
@@ -53,7 +53,7 @@ interface Found {
  */
 export async function settleReservation(
   deps: QuotaDeps,
-  key: string,
+  key: string | SentKey,
   request: SettleRequest,
 ): Promise<Settled> {
   const nonce = nonceIn(request.reservationId)
@@ -67,10 +67,11 @@ export async function settleReservation(
 
 async function settleOnce(
   deps: QuotaDeps,
-  caller: KeyCaller,
+  found: KeyCaller,
   nonce: Buffer,
   { reservationId, units, requestId, tag }: SettleRequest,
 ): Promise<{ counter: Counter; covered: number; replayed?: true }> {
+  let caller = found
   const { accountId } = caller
   const id = requestIdOf(
     deps,
@@ -84,9 +85,9 @@ async function settleOnce(
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
-    requireAdmitted(counter, caller)
-    const found = await findReservation(deps, accountId, counter, nonce)
-    if (!found) {
+    caller = await admitKey(deps, counter, caller)
+    const open = await findReservation(deps, accountId, counter, nonce)
+    if (!open) {
       if (!(await isSpent(deps, accountId, counter, id))) throw new DomainError('reservation_ended')
       const covered = (await readStoredReservation(deps, accountId, nonce))?.covered ?? units
       if (inDoubt) leaveUntagged(deps, accountId, [{ tag, units }])
@@ -101,11 +102,11 @@ async function settleOnce(
       counter = moved
       continue
     }
-    const covered = Math.min(units, found.reservation.units + balanceOf(counter))
+    const covered = Math.min(units, open.reservation.units + balanceOf(counter))
     try {
-      const after = await writeSettle(deps, caller, found, { id, units, covered }, counter)
+      const after = await writeSettle(deps, caller, open, { id, units, covered }, counter)
       await evictIfFull(deps, accountId, after, 1)
-      const { slot } = found.reservation
+      const { slot } = open.reservation
       await countTags(deps, { accountId, slot }, after, [{ tag, units: covered }])
       return { counter: after, covered }
     } catch (error) {
@@ -166,7 +167,7 @@ async function writeSettle(
   )
   const condition = join(
     [
-      expr`${attr(keyHashAttribute(caller.slot))} = ${caller.hash}`,
+      expr`${attr(keyHashAttribute(caller.slot))} = ${caller.stamp}`,
       expr`attribute_not_exists(#x)`,
       expr`(attribute_not_exists(#a) OR size(#a) < ${RING_MOST})`,
       isKeyLive ? expr`attribute_exists(${hash})` : expr`attribute_not_exists(${hash})`,

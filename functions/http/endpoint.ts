@@ -56,7 +56,7 @@ type Bare<R extends Placed, S = Statuses<R>> =
 interface Callers {
   public: undefined
   account: { account: Account; sessionId: string }
-  key: { key: string }
+  key: { key: { text: string; ip: string } }
 }
 
 /** A caller, and why the gate refuses it; undefined for a caller who is admitted. */
@@ -151,7 +151,10 @@ function orRefuse<T>(make: () => T, refusal: DomainError): T {
 
 async function callerOf(row: Placed, deps: unknown, event: Event): Promise<Gated> {
   if (row.auth === 'public') return { caller: undefined, refusal: undefined }
-  if (row.auth === 'key') return { caller: { key: applicationKey(event.headers) }, refusal: undefined }
+  if (row.auth === 'key') {
+    const key = { text: applicationKey(event.headers), ip: event.requestContext.http.sourceIp }
+    return { caller: { key }, refusal: undefined }
+  }
   const { refusal, ...caller } = await gate(row, deps, event.requestContext.authorizer?.lambda)
   return { caller, refusal }
 }

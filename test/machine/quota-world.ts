@@ -2,7 +2,7 @@ import type { Account } from '../../core/account/account.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
 import { openKeyring } from '../../core/adapters/keyring.ts'
 import { DomainError } from '../../core/errors.ts'
-import { keyHash, newKeyText } from '../../core/keys/key-text.ts'
+import { keyHash, keyIdOf, newKeyText } from '../../core/keys/key-text.ts'
 import type { Ports } from '../../core/ports.ts'
 import { chooseAlerts } from '../../core/quota/alerts.ts'
 import { applyLedger, moveBalance } from '../../core/quota/apply-ledger.ts'
@@ -81,6 +81,14 @@ export async function openQuotaWorld({
     s: 1,
     ...(i && { i }),
   })
+
+  // The default key has an item only if it has settings.
+  for (const [slot] of texts.entries())
+    if (slot > 0) {
+      const id = keyIdOf(ports, accountId, slot)
+      const shown = { prefix: '', last4: '', createdAtMs: nowMs }
+      await table.put({ ...keys.key(accountId, id), id, name: `key ${slot}`, slot, ...shown })
+    }
 
   const keyAt = (slot: number) => texts[slot] ?? ''
   let made = 0
