@@ -7,6 +7,7 @@ import { applyLedger } from '../../core/quota/apply-ledger.ts'
 import { type BatchRequest, consumeBatch } from '../../core/quota/batch.ts'
 import { consumeUnits } from '../../core/quota/consume.ts'
 import { expireReservations } from '../../core/quota/expire-reservations.ts'
+import { consumeTogether } from '../../core/quota/group-commit.ts'
 import { keyHashAttribute, newQuota } from '../../core/quota/quota.ts'
 import { reserveUnits } from '../../core/quota/reserve.ts'
 import { settleReservation } from '../../core/quota/settle-reservation.ts'
@@ -28,6 +29,7 @@ const TOLD = { spent: 200, exhausted: 402 } as const
 /** The functions under test; a test can replace them with functions that have a planted bug. */
 export const quotaFunctions = {
   consumeUnits,
+  consumeTogether,
   consumeBatch,
   applyLedger,
   reserveUnits,
