@@ -54,7 +54,7 @@ async function spendInTurn(deps: QuotaDeps, caller: KeyCaller, request: ConsumeR
     return await spendOrCheck(deps, caller, request)
   } finally {
     // The answer does not wait for the others.
-    void serve(waiting).then(() => ofTable.delete(name))
+    void serve(waiting, () => ofTable.delete(name))
   }
 }
 
@@ -66,13 +66,19 @@ const laneOf = ({ accountId, slot, hash }: KeyCaller, { requestId }: ConsumeRequ
   `${accountId} ${slot} ${hash.toString('hex')} ${requestId === undefined}`
 
 /** Serves those who wait, and those who come meanwhile. It never fails: each request gets its answer or its error. */
-async function serve(waiting: Waiting[]): Promise<void> {
+async function serve(waiting: Waiting[], end: () => void): Promise<void> {
   while (waiting.length > 0) {
     const group = waiting.splice(0, TOGETHER_MOST)
     const [first] = group
-    if (group.length > 1) await serveTogether(group)
-    else if (first) await serveAlone(first)
+    try {
+      if (group.length > 1) await serveTogether(group)
+      else if (first) await serveAlone(first)
+    } catch (error) {
+      for (const each of group) each.reject(error)
+    }
   }
+  // At once, so that nobody joins a queue that is not served any more.
+  end()
 }
 
 async function serveAlone({ deps, caller, request, resolve, reject }: Waiting): Promise<void> {

@@ -18,6 +18,8 @@ export interface Crowd {
   /** Time of a call on its way to the database, and back, ms; up to twice as long at random. */
   wayMs?: number
   named?: boolean
+  /** Watches the calls that reach the table. */
+  watch?: (table: Table) => Table
 }
 
 /**
@@ -25,10 +27,18 @@ export interface Crowd {
  * each time.
  * @returns averages over all spends: write units, read units, and how long an answer took (ms)
  */
-export async function runCrowd({ callers, each, apart, writeMs = 1, wayMs = 2, named = true }: Crowd) {
+export async function runCrowd({
+  callers,
+  each,
+  apart,
+  writeMs = 1,
+  wayMs = 2,
+  named = true,
+  watch = (table) => table,
+}: Crowd) {
   const random = randomFrom(1)
   const time = simulatedTime()
-  const { table, units } = metered(slowTable(memoryTable(), time, random, writeMs, wayMs))
+  const { table, units } = metered(slowTable(watch(memoryTable()), time, random, writeMs, wayMs))
   const world = await time.run(openQuotaWorld({ left: 10_000_000, table }))
   const key = world.keys[0] ?? ''
   const started = time.nowMs()

@@ -492,6 +492,19 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     put: 'return parseCounter(after)',
     foundBy: 'the write that crosses the threshold starts the renewal, and no other write does',
   },
+  // --- Requests that come together ---
+  {
+    title: 'requests that come together are spent by the key of the first',
+    find: "`${accountId} ${slot} ${hash.toString('hex')} ${requestId === undefined}`",
+    put: '`${accountId} ${requestId === undefined}`',
+    foundBy: 'requests that come together are spent for their own keys, and not for a key that is dead',
+  },
+  {
+    title: 'a request that comes together with others is told 200 though the batch refused it',
+    find: "else if (answer.outcome !== 'spent') refused.push(each)",
+    put: '',
+    foundBy: 'requests that come together get what is left and no more, and are told so',
+  },
   // --- Ledger ---
   {
     title: 'the ledger is applied twice',

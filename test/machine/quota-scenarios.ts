@@ -515,6 +515,24 @@ const refusalCalls: Record<string, Scenario> = {
     const call = (through: Ports) => trial.spend(30, undefined, { through })
     expect(await callsOf(trial.ports, call)).toEqual(['update'])
   },
+  'requests that come together are spent for their own keys, and not for a key that is dead': async (
+    open,
+  ) => {
+    const world = await open({ left: 100, keyCount: 3 })
+    await world.table.put({ ...(await world.counter()), h2: Buffer.alloc(12) })
+    const told = await Promise.all(
+      Array.from({ length: 30 }, (_, n) => world.spendTogether(1, world.timed(), { slot: n % 3 })),
+    )
+    expect(told).toEqual(Array.from({ length: 30 }, (_, n) => (n % 3 === 2 ? 'unauthorized' : 200)))
+    expect(await world.counter()).toMatchObject({ u: 20, c0: 10, c1: 10 })
+  },
+  'requests that come together get what is left and no more, and are told so': async (open) => {
+    const world = await open({ left: 25 })
+    const told = await Promise.all(Array.from({ length: 40 }, () => world.spendTogether(1, world.timed())))
+    expect(told.filter((each) => each === 200)).toHaveLength(25)
+    expect(told.filter((each) => each === 402)).toHaveLength(15)
+    await expectUsed(world, 25, 25)
+  },
   'concurrent refusals of requests and batches call for a renewal once': async (open) => {
     const world = await open({ left: 20, size: 1000 })
     await Promise.all([

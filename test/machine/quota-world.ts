@@ -101,6 +101,13 @@ export async function openQuotaWorld({
       { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
     ): Promise<Told> =>
       functions.consumeUnits(through, keyAt(slot), { units, requestId }).then(() => 200 as const, toldOf),
+    /** Consumes `units` as `spend` does, together with others that come at the same time through these ports. */
+    spendTogether: (
+      units: number,
+      requestId?: string,
+      { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
+    ): Promise<Told> =>
+      functions.consumeTogether(through, keyAt(slot), { units, requestId }).then(() => 200 as const, toldOf),
     batch: async (
       requests: readonly BatchRequest[],
       { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
