@@ -156,13 +156,13 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   {
     title: 'an eviction drops ids before it archives them',
     find: [
-      'const groups = groupBySpan(inOrder)',
+      'const groups = groupBySpan(timed)',
       'await Promise.all([',
       'deps.table.putAll(alone.map(({ bytes }) => spentIdItem(deps, accountId, bytes))),',
     ],
     put: [
-      'const groups = groupBySpan(inOrder)',
-      'const $gone = { leaving: [...inOrder, ...alone, ...batches], newest: inOrder.at(-1)?.time ?? 0, spans: 511 }',
+      'const groups = groupBySpan(timed)',
+      'const $gone = { leaving: [...timed, ...alone, ...batches], isFresh: false, newest: timed.at(-1)?.time ?? 0, spans: 511 }',
       'await dropFromRing(deps, accountId, counter, $gone)',
       'await Promise.all([',
       'deps.table.putAll(alone.map(({ bytes }) => spentIdItem(deps, accountId, bytes))),',
@@ -170,8 +170,9 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     namesFrom: [
       [
         'return await dropFromRing(deps, accountId, counter, {',
-        'leaving: [...inOrder, ...alone, ...batches],',
-        'newest: inOrder.at(-1)?.time ?? 0,',
+        'leaving: [...timed, ...alone, ...batches],',
+        'isFresh: behind.length + alone.length === 0 && counter.firstAhead === Infinity,',
+        'newest: timed.at(-1)?.time ?? 0,',
         'spans: groups.reduce((bits, { span }) => bits | spanBit(span), 0) })',
       ],
     ],
@@ -180,10 +181,24 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'an eviction does not move the fence g',
-    find: 'const sets = [expr`#g = #g + ${1}`]',
-    put: 'const sets = [expr`#g = #g + ${0}`]',
+    find: 'const sets = evicted.isFresh ? [] : [expr`#g = #g + ${1}`]',
+    put: 'const sets = evicted.isFresh ? [] : [expr`#g = #g + ${0}`]',
     foundBy:
       'an untimed id is spent once, though an eviction archives it between the archive lookup and the write',
+  },
+  {
+    title: 'an eviction of ids that are a little late does not move the fence g',
+    find: 'isFresh: behind.length + alone.length === 0 && counter.firstAhead === Infinity',
+    put: 'isFresh: alone.length === 0 && counter.firstAhead === Infinity',
+    foundBy:
+      'a little late id is spent once, though an eviction archives it between the archive lookup and the write',
+  },
+  {
+    title: 'an eviction does not move the fence g for ids that another one ahead makes late',
+    find: 'isFresh: behind.length + alone.length === 0 && counter.firstAhead === Infinity',
+    put: 'isFresh: behind.length + alone.length === 0',
+    foundBy:
+      'an id that another one ahead of the clock makes late is spent once, though an eviction archives it between the archive lookup and the write',
   },
   {
     title: 'an eviction lowers the fence m',
