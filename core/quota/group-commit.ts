@@ -7,9 +7,9 @@ import { forKey, type KeyCaller, type QuotaDeps, type Spender } from './key-call
 
 /*
  * Requests of one process that spend with the same key at the same time share their writes. The first goes at once;
- * those that come while it is under way wait for it, and are spent together by the next write, as a batch is. So no
- * request waits for the writes of more than two others, and a crowd does not fight for the counter: without this, ids
- * grow late while their writes are refused and tried again, and each try costs a write unit.
+ * those that come while it is under way wait for it, and are spent together by the next write, as a batch is. So a crowd
+ * does not fight for the counter: without this, ids grow late while their writes are refused and tried again, and each
+ * try costs a write unit. On AWS a container has one request at a time, so this serves processes that have many.
  *
  * Every request keeps its id and gets its own answer. One that a shared write does not serve is decided on its own.
  */
@@ -59,11 +59,11 @@ async function spendInTurn(deps: QuotaDeps, caller: KeyCaller, request: ConsumeR
 }
 
 /**
- * Requests with and without an id do not share a write: after a lost reply, the former are tried again and the latter
- * must not be.
+ * Whatever is known of the caller, so that no request is spent by what was checked for another one. Requests with and
+ * without an id do not share a write: after a lost reply, the former are tried again and the latter must not be.
  */
-const laneOf = ({ accountId, slot, hash }: KeyCaller, { requestId }: ConsumeRequest): string =>
-  `${accountId} ${slot} ${hash.toString('hex')} ${requestId === undefined}`
+const laneOf = (caller: KeyCaller, { requestId }: ConsumeRequest): string =>
+  JSON.stringify([caller, requestId === undefined])
 
 /** Serves those who wait, and those who come meanwhile. It never fails: each request gets its answer or its error. */
 async function serve(waiting: Waiting[], end: () => void): Promise<void> {
@@ -99,8 +99,8 @@ async function serveTogether(group: readonly Waiting[]): Promise<void> {
     if (!answer) each.reject(failure ?? new DomainError('temporarily_unavailable'))
     else if (answer.outcome !== 'spent') refused.push(each)
     else {
-      const { left, used, replayed } = answer
-      each.resolve({ left, used, ...(replayed && { replayed }) })
+      const { outcome: _, ...use } = answer
+      each.resolve(use)
     }
   })
   await refuse(refused)

@@ -510,8 +510,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   // --- Requests that come together ---
   {
     title: 'requests that come together are spent by the key of the first',
-    find: "`${accountId} ${slot} ${hash.toString('hex')} ${requestId === undefined}`",
-    put: '`${accountId} ${requestId === undefined}`',
+    find: 'JSON.stringify([caller, requestId === undefined])',
+    put: 'JSON.stringify([requestId === undefined])',
     foundBy: 'requests that come together are spent for their own keys, and not for a key that is dead',
   },
   {
