@@ -176,13 +176,13 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   {
     title: 'an eviction drops ids before it archives them',
     find: [
-      'const groups = groupBySpan(inOrder)',
+      'const groups = groupBySpan(timed)',
       'await Promise.all([',
       'deps.table.putAll(alone.map(({ bytes }) => spentIdItem(deps, accountId, bytes))),',
     ],
     put: [
-      'const groups = groupBySpan(inOrder)',
-      'const $gone = { leaving: [...inOrder, ...alone, ...batches], newest: inOrder.at(-1)?.time ?? 0, spans: 511 }',
+      'const groups = groupBySpan(timed)',
+      'const $gone = { leaving: [...timed, ...alone, ...batches], isFresh: false, newest: timed.at(-1)?.time ?? 0, spans: 511 }',
       'await dropFromRing(deps, accountId, counter, $gone)',
       'await Promise.all([',
       'deps.table.putAll(alone.map(({ bytes }) => spentIdItem(deps, accountId, bytes))),',
@@ -190,8 +190,9 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     namesFrom: [
       [
         'return await dropFromRing(deps, accountId, counter, {',
-        'leaving: [...inOrder, ...alone, ...batches],',
-        'newest: inOrder.at(-1)?.time ?? 0,',
+        'leaving: [...timed, ...alone, ...batches],',
+        'isFresh: behind.length + alone.length === 0 && counter.firstAhead === Infinity,',
+        'newest: timed.at(-1)?.time ?? 0,',
         'spans: groups.reduce((bits, { span }) => bits | spanBit(span), 0) })',
       ],
     ],
@@ -200,10 +201,24 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'an eviction does not move the fence g',
-    find: 'const sets = [expr`#g = #g + ${1}`]',
-    put: 'const sets = [expr`#g = #g + ${0}`]',
+    find: 'const sets = evicted.isFresh ? [] : [expr`#g = #g + ${1}`]',
+    put: 'const sets = evicted.isFresh ? [] : [expr`#g = #g + ${0}`]',
     foundBy:
       'an untimed id is spent once, though an eviction archives it between the archive lookup and the write',
+  },
+  {
+    title: 'an eviction of ids that are a little late does not move the fence g',
+    find: 'isFresh: behind.length + alone.length === 0 && counter.firstAhead === Infinity',
+    put: 'isFresh: alone.length === 0 && counter.firstAhead === Infinity',
+    foundBy:
+      'a little late id is spent once, though an eviction archives it between the archive lookup and the write',
+  },
+  {
+    title: 'an eviction does not move the fence g for ids that another one ahead makes late',
+    find: 'isFresh: behind.length + alone.length === 0 && counter.firstAhead === Infinity',
+    put: 'isFresh: behind.length + alone.length === 0',
+    foundBy:
+      'an id that another one ahead of the clock makes late is spent once, though an eviction archives it between the archive lookup and the write',
   },
   {
     title: 'an eviction lowers the fence m',
@@ -513,6 +528,19 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     find: ['if (callsRenewal) await startRenewal(deps, accountId)', 'return parseCounter(after)'],
     put: 'return parseCounter(after)',
     foundBy: 'the write that crosses the threshold starts the renewal, and no other write does',
+  },
+  // --- Requests that come together ---
+  {
+    title: 'requests that come together are spent by the key of the first',
+    find: 'JSON.stringify([caller, requestId === undefined])',
+    put: 'JSON.stringify([requestId === undefined])',
+    foundBy: 'requests that come together are spent for their own keys, and not for a key that is dead',
+  },
+  {
+    title: 'a request that comes together with others is told 200 though the batch refused it',
+    find: "else if (answer.outcome !== 'spent') refused.push(each)",
+    put: '',
+    foundBy: 'requests that come together get what is left and no more, and are told so',
   },
   // --- Ledger ---
   {

@@ -9,6 +9,7 @@ import { applyLedger, moveBalance } from '../../core/quota/apply-ledger.ts'
 import { type BatchRequest, consumeBatch } from '../../core/quota/batch.ts'
 import { consumeUnits } from '../../core/quota/consume.ts'
 import { expireReservations } from '../../core/quota/expire-reservations.ts'
+import { consumeTogether } from '../../core/quota/group-commit.ts'
 import { keyHashAttribute, newQuota, parseQuota } from '../../core/quota/quota.ts'
 import { reserveUnits } from '../../core/quota/reserve.ts'
 import { setAlerts } from '../../core/quota/set-alerts.ts'
@@ -32,6 +33,7 @@ const TOLD = { spent: 200, exhausted: 402 } as const
 /** The functions under test; a test can replace them with functions that have a planted bug. */
 export const quotaFunctions = {
   consumeUnits,
+  consumeTogether,
   consumeBatch,
   applyLedger,
   reserveUnits,
@@ -117,6 +119,13 @@ export async function openQuotaWorld({
       { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
     ): Promise<Told> =>
       functions.consumeUnits(through, keyAt(slot), { units, requestId }).then(() => 200 as const, toldOf),
+    /** Consumes `units` as `spend` does, together with others that come at the same time through these ports. */
+    spendTogether: (
+      units: number,
+      requestId?: string,
+      { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
+    ): Promise<Told> =>
+      functions.consumeTogether(through, keyAt(slot), { units, requestId }).then(() => 200 as const, toldOf),
     batch: async (
       requests: readonly BatchRequest[],
       { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
