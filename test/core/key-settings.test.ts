@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { readAccount } from '../../core/account/account.ts'
+import { changePassword } from '../../core/credentials/password.ts'
 import type { DomainError } from '../../core/errors.ts'
 import { createKey, deleteKey, rotateKey } from '../../core/keys/application-keys.ts'
 import { changeKeySettings } from '../../core/keys/change-settings.ts'
@@ -13,7 +14,7 @@ import { settleReservation } from '../../core/quota/settle-reservation.ts'
 import { ConditionFailed } from '../../core/table/table.ts'
 import { interleaved } from '../machine/quota-world.ts'
 import { startApp } from '../support/app.ts'
-import { counterOf, newConsumer, uuidv7 } from '../support/quota.ts'
+import { type Consumer, counterOf, newConsumer, uuidv7 } from '../support/quota.ts'
 
 const app = await startApp()
 const ports = await app.ports()
@@ -38,6 +39,7 @@ async function owner() {
   const { id, key } = await createKey(ports, await caller(), { name: 'further' })
   return {
     person,
+    caller,
     keys: [
       ['default', person.key],
       [id, key],
@@ -193,6 +195,31 @@ describe('changes of one key at once', () => {
       const spent = await consumeUnits(container(), { text: rotated.key, requires: ['kept'] }, { units: 1 })
       expect(spent.key.scopes).toEqual(['kept'])
     }
+  })
+
+  test('the first settings of the default key, made while it is rotated or replaced, leave a key that works', async () => {
+    const works = async (key: string, account: Consumer) => {
+      expect((await consumeUnits(container(), key, { units: 1 })).account).toBe(account.accountId)
+      return Object.keys(await counterOf(app, account)).includes('h0')
+    }
+    const first = await owner()
+    const settled = interleaved(ports, 'transact', 1, () => first.change('default', { scopes: ['a'] }))
+    const { key } = await rotateKey(settled, await first.caller(), 'default')
+    expect(await works(key, first.person)).toBe(true)
+    const second = await owner()
+    const rotated = interleaved(ports, 'transact', 1, () => second.rotate('default'))
+    await changeKeySettings(rotated, await second.caller(), 'default', { scopes: ['a'] })
+    const { body } = await app.request('GET', '/v1/user', { token: second.person.accessToken })
+    expect(await works(body.apiKey, second.person)).toBe(true)
+    const third = await owner()
+    const replaced = interleaved(ports, 'transact', 1, () => third.change('default', { scopes: ['a'] }))
+    const { password, email } = third.person
+    const change = { newPassword: 'Changed1!', oldPassword: password, replaceKeys: true }
+    await changePassword(replaced, await third.caller(), change)
+    const { accessToken: token } = await app.login({ ...third.person, email, password: 'Changed1!' })
+    expect(await works((await app.request('GET', '/v1/user', { token })).body.apiKey, third.person)).toBe(
+      true,
+    )
   })
 
   test('a deletion and a change of settings leave no key', async () => {
