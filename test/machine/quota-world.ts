@@ -85,10 +85,10 @@ export async function openQuotaWorld({
   })
 
   // The default key has an item only if it has settings.
-  for (const [slot] of texts.entries())
+  for (const [slot, text] of texts.entries())
     if (slot > 0) {
       const id = keyIdOf(ports, accountId, slot)
-      const shown = { prefix: '', last4: '', createdAtMs: nowMs }
+      const shown = { prefix: '', last4: '', createdAtMs: nowMs, hash: keyHash(ports, text) }
       await table.put({ ...keys.key(accountId, id), id, name: `key ${slot}`, slot, ...shown })
     }
 
