@@ -66,7 +66,9 @@ export async function buildClient(folder = CLIENT_FOLDER): Promise<void> {
 
 /** Declarations import each other by the names of our sources, `./errors.ts`. Other tools than tsc expect `./errors.js`. */
 function nameJavaScript(types: string): void {
-  const files = readdirSync(types, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.d.ts'))
+  const files = readdirSync(types, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith('.d.ts'),
+  )
   for (const file of files) {
     const text = readFileSync(join(types, file), 'utf8')
     writeFileSync(join(types, file), text.replaceAll(/(['"]\.{1,2}\/[^'"]+)\.ts(?=['"])/g, '$1.js'))

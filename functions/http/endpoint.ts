@@ -220,7 +220,8 @@ function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
  * Whether a caller of `/rest` asks for problem details, which have a code, in place of Skylink's message. Only a caller
  * who names the type does; Skylink's callers never do.
  */
-const wantsProblem = ({ accept = '' }: Event['headers']): boolean => accept.includes('application/problem+json')
+const wantsProblem = ({ accept = '' }: Event['headers']): boolean =>
+  accept.includes('application/problem+json')
 
 const asDomainError = (error: unknown): DomainError =>
   error instanceof DomainError ? error : new DomainError('internal_error', { cause: error })
