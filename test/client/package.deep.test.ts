@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { buildClient } from '../../functions/deploy/client-package.ts'
+import { startServer } from '../local/server.ts'
 
 /** The package as it is built, in a folder in which nothing else is installed. */
 
@@ -46,6 +47,17 @@ test('a plain Node process loads it, by the name of the package', async () => {
   writeFileSync(join(folder, 'main.mjs'), script)
   const { stdout } = await run(process.execPath, [join(folder, 'main.mjs')], { cwd: folder })
   expect(stdout).toBe('true not_found\n')
+})
+
+test('the example of its page runs as it stands', async () => {
+  const page = readFileSync(join(ROOT, 'functions', 'client', 'README.md'), 'utf8')
+  const [, example = ''] = /^```js\n([\s\S]*?)^```$/m.exec(page) ?? []
+  const server = await startServer({ port: 0, schedule: false, reload: false, quiet: true })
+  onTestFinished(() => server.close())
+  expect(example).toContain("'http://127.0.0.1:3000'")
+  writeFileSync(join(folder, 'try.mjs'), example.replace('http://127.0.0.1:3000', server.url))
+  const { stdout } = await run(process.execPath, ['try.mjs'], { cwd: folder })
+  expect(stdout).toBe('97 units left\n97 left of 1000: /v1/user/bundle\n1 trial 100\n')
 })
 
 const SETTINGS = {
@@ -93,12 +105,8 @@ describe('the declarations', () => {
       export const differing: Differing[keyof Rows] extends never ? true : Differing[keyof Rows] = true
       export const names: Same<keyof Rows, keyof Spelled> = true
       export const codes: Same<RowCode, SpelledCode> = true`
-    const settings = {
-      allowImportingTsExtensions: true,
-      types: ['node'],
-      lib: ['es2024'],
-      skipLibCheck: true,
-    }
+    const ours = { target: 'es2024', lib: ['es2024'], types: ['node'], skipLibCheck: true }
+    const settings = { ...ours, allowImportingTsExtensions: true }
     const said = await complaints(place, { 'equal.ts': source }, settings)
     rmSync(place, { recursive: true })
     expect(said).toBe('')
