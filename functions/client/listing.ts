@@ -1,3 +1,5 @@
+import { BursarError } from './errors.ts'
+
 /** A part of a list. With `cursor` the next call goes on; it is undefined on the last page. */
 export interface Page<Item> {
   items: Item[]
@@ -10,6 +12,12 @@ export interface Listing<Item> extends AsyncIterable<Item> {
   page(): Promise<Page<Item>>
 }
 
+const endlessList = () =>
+  new BursarError('unexpected_answer', {
+    status: 200,
+    message: 'The list leads from a page to the same page.',
+  })
+
 /** @param read reads the page at a cursor; undefined means the one of the query */
 export function listing<Item>(read: (cursor?: string) => Promise<Page<Item>>): Listing<Item> {
   return {
@@ -18,7 +26,9 @@ export function listing<Item>(read: (cursor?: string) => Promise<Page<Item>>): L
       let page = await read()
       yield* page.items
       while (page.cursor !== undefined) {
-        page = await read(page.cursor)
+        const { cursor } = page
+        page = await read(cursor)
+        if (page.cursor === cursor) throw endlessList()
         yield* page.items
       }
     },

@@ -168,8 +168,8 @@ describe('access tokens', () => {
     expect(again.body.type).toBe('urn:bursar:problem:session_ended')
   })
 
-  test('a proof with letters beyond ASCII reaches Bursar', async () => {
-    const person = await app.signUpOverHttp({ password: 'Grüße123!' })
+  test('a proof in letters that no header can hold reaches Bursar', async () => {
+    const person = await app.signUpOverHttp({ password: 'Zażółć123!' })
     app.advance(11 * 60_000)
     const client = createClient({ url: app.url, tokens: person })
     expect((await failure(client.keys.create({ name: 'a' }))).code).toBe('reauthentication_required')
@@ -360,14 +360,31 @@ describe('time-outs and aborts', () => {
     await expect(waiting).rejects.toThrow(/timeout/)
   })
 
-  test('who aborts does not abort the refresh that others wait for', async () => {
+  test('who aborts waits no longer for a refresh, which goes on for the others', async () => {
     const { refreshToken, email } = await app.signUp()
-    const client = createClient({ url: app.url, tokens: { refreshToken } })
+    const held = Promise.withResolvers<void>()
+    const { sent, fetch } = counted(async (...args) => {
+      await held.promise
+      return globalThis.fetch(...args)
+    })
+    const client = createClient({ url: app.url, fetch, tokens: { refreshToken } })
     const controller = new AbortController()
     const aborted = client.account.get({ signal: controller.signal })
     const other = client.account.get()
     controller.abort(new Error('enough'))
     await expect(aborted).rejects.toThrow('enough')
+    held.resolve()
     expect((await other).email).toBe(email)
+    expect(sent).toEqual(['POST /v1/auth/refresh', 'GET /v1/user'])
+  })
+
+  test('a list that leads from a page to the same page ends with an error', async () => {
+    const headers = { link: '</v1/ledger?cursor=7>; rel="next"' }
+    const client = createClient({
+      url: app.url,
+      fetch: async () => Response.json([1], { headers }),
+      tokens: { accessToken: 'a' },
+    })
+    await expect(all(client.ledger.list())).rejects.toMatchObject({ code: 'unexpected_answer' })
   })
 })
