@@ -46,9 +46,14 @@ class CodedError extends Error {
   override readonly name = 'BursarError'
   readonly code: ErrorCode | ClientErrorCode
 
-  constructor(code: ErrorCode | ClientErrorCode, { message, cause, ...details }: ErrorDetails) {
+  constructor(code: ErrorCode | ClientErrorCode, details: ErrorDetails) {
+    const { message, cause, clientSecret, body, ...shown } = details
     super(message, { cause })
-    Object.assign(this, details)
+    Object.assign(this, shown)
+    // A logged error shows its enumerable fields, and the secret of a payment belongs into no log.
+    for (const [name, value] of Object.entries({ clientSecret, body })) {
+      Object.defineProperty(this, name, { value })
+    }
     this.code = code
   }
 }

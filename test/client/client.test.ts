@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { BursarError, type Client, type ClientOptions, createClient, type Tokens } from 'bursar/client'
 import { describe, expect, test } from 'vitest'
 import { createClientWith } from '../../functions/client/client.ts'
@@ -270,6 +271,25 @@ describe('repeats', () => {
     expect(error.retryAfter).toBeGreaterThan(3000)
   })
 
+  test('a request whose first copy is still under way is repeated under its key; an empty quota is not asked again', async () => {
+    const keys: unknown[] = []
+    const answers: [number, string][] = [
+      [409, 'request_in_flight'],
+      [402, 'quota_exhausted'],
+    ]
+    const fetch = async (_: string, { headers }: RequestInit) => {
+      keys.push((headers as Record<string, string>)['idempotency-key'])
+      const [status, code] = answers.shift() ?? expect.fail('asked again')
+      return Response.json(
+        { type: `urn:bursar:problem:${code}` },
+        { status, headers: { 'retry-after': '2' } },
+      )
+    }
+    const { client, waits } = clientOf({ fetch, key: 'k' })
+    expect((await failure(client.usage.consume({ units: 1 }))).code).toBe('quota_exhausted')
+    expect([keys.length, new Set(keys).size, waits]).toEqual([2, 1, [2000]])
+  })
+
   test('a service that stays away is asked three times in all', async () => {
     const { accessToken } = await app.signUp()
     const { sent, fetch } = counted()
@@ -288,6 +308,15 @@ describe('errors', () => {
     expect(error).toMatchObject({ code: 'quota_exhausted', status: 402, left: 2, needed: 3, retryAfter: 60 })
     expect(error).toMatchObject({ refill: '/v1/user/bundle', name: 'BursarError' })
     expect(error.message).toMatch(/^Not enough units are left/)
+  })
+
+  test('a payment that needs 3-D Secure has its secret, which a logged error does not show', async () => {
+    const client = createClient({ url: app.url, tokens: await app.signUp() })
+    const error = await failure(client.cards.verify({ paymentMethod: 'pm_card_authenticationRequired' }))
+    expect(error.code).toBe('payment_action_required')
+    const secret = error.clientSecret ?? expect.fail('no secret')
+    expect(secret).toMatch(/_secret_/)
+    expect(JSON.stringify(error) + inspect(error)).not.toContain(secret)
   })
 
   test('refused fields are listed, and Skylink’s endpoints give their code too', async () => {
