@@ -43,7 +43,7 @@ export const endpoints = {
   'recovery.stopByLink': 'POST /v1/auth/recovery/stop public body repeats',
   'keys.list': 'GET /v1/keys account repeats',
   'keys.create': 'POST /v1/keys account body named repeats',
-  'keys.rotate': 'POST /v1/keys/{id}/rotate account named repeats',
+  'keys.rotate': 'POST /v1/keys/{id}/rotate account body named repeats',
   'keys.delete': 'DELETE /v1/keys/{id} account repeats',
   'usage.consume': 'POST /v1/usage key body named repeats',
   'usage.consumeBatch': 'POST /v1/usage/batch key body named repeats',
