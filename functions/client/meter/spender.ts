@@ -104,19 +104,23 @@ export interface Settled extends Balance {
 export interface SpenderTools {
   call: Call
   clock: Clock
+  /** A UUIDv7 of now. */
   newId(): string
+  /** Members of a body that name the customer: the key with a service credential, else nothing. */
+  named(key: string): { key?: string }
+  /** How long a request may wait for Bursar, ms. */
+  timeoutMs: number
   journal: Ledger
   measure: Measure
 }
 
 /** One request to Bursar, sent at most twice under the same ids. */
 export interface WireRequest {
-  method: 'POST' | 'DELETE' | 'GET'
-  /** `/v1/usage` */
+  /** Of a POST: `/v1/usage` */
   path: string
   /** The customer's key. With a service credential it is sent in the body instead, which the caller has written. */
   key: string
-  body?: unknown
+  body: unknown
   /** When the caller gives up, on the clock of `Clock.nowMs`. */
   deadlineMs: number
   /** Called when the first try has not answered in time, so that others need not wait behind it. */
@@ -147,8 +151,12 @@ export interface Clock {
 
 /** What has happened without Bursar having confirmed it: entries are told to Bursar, with their ids, until it answers. */
 export interface Ledger {
+  /** Settles when the entries of an earlier process are known. Never rejects. */
+  ready: Promise<void>
   /** @throws what the store throws. The entry is then not kept. */
   add(entry: JournalEntry): Promise<void>
+  /** Something was answered, so the entries can be told now. */
+  answered(): void
   /** Units of `spend` entries that Bursar has not confirmed. */
   openUnits(): number
 }
@@ -169,4 +177,4 @@ export interface JournalEntry {
 
 /** Counts for telemetry, by name; see `telemetry.ts`. */
 export type Measure = (name: MeasureName, value: number, attributes?: Record<string, string | number>) => void
-export type MeasureName = 'batch' | 'hedge' | 'allowed_unavailable' | 'uncollected' | 'replayed'
+export type MeasureName = 'batch' | 'hedge' | 'no_answer' | 'allowed_unavailable' | 'uncollected'
