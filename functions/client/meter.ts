@@ -245,7 +245,7 @@ const OWN_CODES = new Set(['unavailable', 'meter_closed'])
 /** Any key of Bursar is shorter, and has no other characters. */
 const KEY = /^[!-~]{1,256}$/
 const SCOPE = /^[!-~]{1,64}$/
-const TAG = /^[^\p{C}\p{Zl}\p{Zp}]{1,64}$/u
+const TAG = SCOPE
 
 /**
  * Refuses a key that cannot be one, without a call.
@@ -253,7 +253,7 @@ const TAG = /^[^\p{C}\p{Zl}\p{Zp}]{1,64}$/u
  */
 function refusedUnsent({ key, units, tag, requires = [] }: SpendRequest): Refused | undefined {
   checkedUnits(units)
-  if (tag !== undefined && !TAG.test(tag)) throw new RangeError('A tag has 1 to 64 visible characters.')
+  if (tag !== undefined && !TAG.test(tag)) throw new RangeError('A tag has 1 to 64 visible ASCII characters.')
   if (!requires.every((scope) => SCOPE.test(scope)))
     throw new RangeError('A scope has 1 to 64 visible ASCII characters.')
   return KEY.test(key) ? undefined : { allowed: false, status: 401, code: 'unauthorized' }

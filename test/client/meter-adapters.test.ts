@@ -294,6 +294,20 @@ test('a customer who leaves a stream early pays for what was charged until then'
   expect(await leftOf(consumer)).toBe(17)
 })
 
+test('tags of spends, batches and settles are in the customer’s report', async () => {
+  const consumer = await newConsumer(app, 20)
+  const m = openMeter()
+  const { key } = consumer
+  await Promise.all(['a', 'a', 'b'].map((tag) => m.spend({ key, units: 1, tag })))
+  const reserved = await m.reserve({ key, units: 5, tag: 'b' })
+  if (reserved.allowed) await reserved.settle(2)
+  const { body } = await app.request('GET', '/v1/usage', { token: consumer.accessToken })
+  expect(body.days[0].keys[0].tags).toEqual([
+    { tag: 'b', units: 3 },
+    { tag: 'a', units: 2 },
+  ])
+})
+
 test('Next: a redirect is thrown and has not failed', async () => {
   const consumer = await newConsumer(app, 20)
   const m = openMeter()

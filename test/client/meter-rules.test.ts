@@ -58,12 +58,12 @@ test('a rule reads units, tag and key from the request, and takes the place of t
   await fake.fetch(fine)(request())
   await fake.fetch(fine, {
     units: async ({ header }) => Number(header('x-size')),
-    tag: ({ method, path }) => `${method} ${path}`,
+    tag: ({ method, path }) => `${method}:${path}`,
     key: ({ raw }) => new URL(raw.url).searchParams.get('key') ?? undefined,
   })(request({ 'x-size': '4' }, 'http://service.test/reports/7?key=k'))
   expect(fake.spends).toEqual([
     { key: 'k', units: 7, tag: 'default' },
-    { key: 'k', units: 4, tag: 'GET /reports/7' },
+    { key: 'k', units: 4, tag: 'GET:/reports/7' },
   ])
 })
 

@@ -180,7 +180,7 @@ type Reserving = SpenderTools & Pick<ExactParts, 'outage'> & { track<T>(work: Pr
 
 async function reserveOnWire(tools: Reserving, request: SpendRequest, ttlSeconds: number): Promise<Reserved> {
   const { clock, outage, journal, timeoutMs, named } = tools
-  const { key, units, tag, requires, ip } = request
+  const { key, units, requires, ip } = request
   const requestId = request.requestId ?? tools.newId()
   const who = named(key)
   const answer = await tools.call({
@@ -192,7 +192,6 @@ async function reserveOnWire(tools: Reserving, request: SpendRequest, ttlSeconds
       ttlSeconds,
       ...who,
       ...(who.key !== undefined && ip !== undefined && { ip }),
-      ...(tag !== undefined && { tag }),
       ...(requires?.length && { requires }),
     },
     deadlineMs: clock.nowMs() + timeoutMs,

@@ -212,12 +212,12 @@ export const hasEnded = ({ code }: WireAnswer): boolean =>
 
 export const sendSettle = (
   { call, named }: Pick<SpenderTools, 'call' | 'named'>,
-  { id, key, units, reservationId = '' }: JournalEntry,
+  { id, key, units, tag, reservationId = '' }: JournalEntry,
   deadlineMs: number,
 ): Promise<WireAnswer | undefined> =>
   call({
     path: `/v1/usage/reservations/${encodeURIComponent(reservationId)}/settle`,
     key,
-    body: { units, requestId: id, ...named(key) },
+    body: { units, requestId: id, ...(tag !== undefined && { tag }), ...named(key) },
     deadlineMs,
   })

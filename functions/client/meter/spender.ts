@@ -28,7 +28,7 @@ export interface SpendRequest {
   key: string
   /** 0 to 1,000,000,000. 0 is a check, which spends and records nothing. */
   units: number
-  /** 1 to 64 visible characters, for the customer's report of what the units were used for. */
+  /** 1 to 64 visible ASCII characters, for the customer's report of what the units were used for. */
   tag?: string | undefined
   /** Scopes that the key must have. */
   requires?: readonly string[] | undefined
