@@ -74,7 +74,7 @@ export interface MeterOptions extends Rule<any> {
   clock?: Clock
 }
 
-/** `uncollected`: served and refused for good. `credential_refused`, or Bursar's code: nothing was served. */
+/** `uncollected`: served and refused for good. `service_refused`, or another code of Bursar: nothing was served. */
 export interface MeterProblem {
   code: string
   detail: string
@@ -139,11 +139,11 @@ export function meter(options: MeterOptions): Meter {
       onProblem({ code: 'journal_failed', detail: `The journal's store failed: ${value} units are lost.` })
     }
   }
-  const named = (key: string) => (credential === undefined ? {} : { key })
+  const byService = credential !== undefined
   const call = openTransport({ url, credential, hedgeAfterMs, fetch, clock, measure })
   const journal = openJournal({
     call,
-    named,
+    byService,
     timeoutMs,
     measure,
     clock,
@@ -160,7 +160,7 @@ export function meter(options: MeterOptions): Meter {
   const tools: SpenderTools = {
     call,
     clock,
-    named,
+    byService,
     timeoutMs,
     measure,
     journal,

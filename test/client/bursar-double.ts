@@ -5,6 +5,8 @@
 export interface Call {
   path: string
   authorization: string
+  /** With a service credential: the headers that name the customer. */
+  customer: string | undefined
   // biome-ignore lint/suspicious/noExplicitAny: tests read bodies of every shape
   body: any
 }
@@ -72,8 +74,8 @@ export function bursarDouble(units: Record<string, number>) {
 
   const spender = (key: string) => ({ account: `account-${key}`, key: { id: key, scopes: ['read'] } })
 
-  function effect({ path, authorization, body }: Call): Response {
-    const key = body.key ?? authorization.replace('Bearer ', '')
+  function effect({ path, authorization, customer, body }: Call): Response {
+    const key = customer ?? authorization.replace('Bearer ', '')
     const [, reservation] = /reservations\/([^/]+)\/settle$/.exec(path) ?? []
     if (reservation) return settle(reservation, body)
     if (path === '/v1/usage/batch') {
@@ -101,8 +103,9 @@ export function bursarDouble(units: Record<string, number>) {
 
   async function fetch(url: string, init: RequestInit): Promise<Response> {
     const { pathname } = new URL(url)
-    const { authorization = '' } = init.headers as Record<string, string>
-    const call = { path: pathname, authorization, body: JSON.parse(String(init.body)) }
+    const headers = init.headers as Record<string, string>
+    const { authorization = '', 'x-bursar-key': customer } = headers
+    const call = { path: pathname, authorization, customer, body: JSON.parse(String(init.body)) }
     calls.push(call)
     const fate = fates.shift() ?? otherwise
     if (fate === 'dropped') throw new TypeError('fetch failed')

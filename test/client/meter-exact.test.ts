@@ -223,7 +223,8 @@ test('a part of a batch that has no answer goes once more, alone', async () => {
   bursar.release()
   expect((await Promise.all(all)).every(({ allowed }) => allowed)).toBe(true)
   const [, batch, again] = bursar.calls
-  expect(again?.body.requests).toEqual([batch?.body.requests[1]])
+  const { key, ...request } = batch?.body.requests[1] ?? {}
+  expect([again?.customer, again?.body]).toEqual([key, request])
 })
 
 test('a service credential carries many customers in one batch, and each is refused alone', async () => {
@@ -240,16 +241,17 @@ test('a service credential carries many customers in one batch, and each is refu
   ])
   expect(sizes(bursar)).toEqual([1, 3])
   expect(bursar.calls.map(({ authorization }) => authorization)).toEqual(Array(2).fill('Bearer bss_secret'))
-  expect(bursar.calls[0]?.body.requests).toMatchObject([{ key: 'a', ip: '192.0.2.1', units: 1 }])
+  expect(bursar.calls[0]).toMatchObject({ customer: 'a' })
+  expect(bursar.calls[1]?.body.requests[0]).toMatchObject({ key: 'a', ip: '192.0.2.1', units: 1 })
 })
 
 test('a credential that is refused is no fault of the customer: 503, and the operator is told', async () => {
   const { m, bursar, problems } = world({ credential: 'bss_revoked', onUnavailable: 'allow' })
   bursar.always(() =>
-    Response.json({ type: 'urn:bursar:problem:unauthorized', detail: 'Revoked.' }, { status: 401 }),
+    Response.json({ type: 'urn:bursar:problem:service_refused', detail: 'Revoked.' }, { status: 401 }),
   )
-  expect(await m.spend({ key: 'k', units: 1 })).toMatchObject({ status: 503, code: 'credential_refused' })
-  expect(problems).toEqual([{ code: 'credential_refused', detail: 'Revoked.' }])
+  expect(await m.spend({ key: 'k', units: 1 })).toMatchObject({ status: 503, code: 'service_refused' })
+  expect(problems).toEqual([{ code: 'service_refused', detail: 'Revoked.' }])
 })
 
 const allow = { onUnavailable: 'allow', allowance: { units: 10, seconds: 60 } } as const

@@ -101,7 +101,7 @@ test('answers can be the service’s own, and a 503 tells customers nothing of t
   expect(refused.headers.get('content-type')).toBe('application/json')
   expect(refused.headers.get('x-plan')).toBe('free')
   expect(await refused.json()).toEqual({ error: 'upgrade', needed: 1 })
-  fake.refuseAll({ status: 503, code: 'credential_refused' })
+  fake.refuseAll({ status: 503, code: 'service_refused' })
   const down = await own(request())
   expect(await down.json()).toMatchObject({ type: 'urn:bursar:problem:temporarily_unavailable', status: 503 })
   fake.refuseAll({ status: 429, retryAfterSeconds: 1.2 })

@@ -61,7 +61,7 @@ export function exactSpender(tools: SpenderTools, parts: ExactParts): Spender {
   return {
     spend(request) {
       if (isClosed) return CLOSED
-      const isShared = tools.named(request.key).key !== undefined
+      const isShared = tools.byService
       const name = JSON.stringify([isShared ? '' : request.key, request.requires ?? []])
       const kept = request.requestId === undefined ? unserved.take(request) : undefined
       const id = request.requestId ?? kept ?? tools.newId()
@@ -179,19 +179,17 @@ async function missed(
 type Reserving = SpenderTools & Pick<ExactParts, 'outage'> & { track<T>(work: Promise<T>): Promise<T> }
 
 async function reserveOnWire(tools: Reserving, request: SpendRequest, ttlSeconds: number): Promise<Reserved> {
-  const { clock, outage, journal, timeoutMs, named } = tools
+  const { clock, outage, journal, timeoutMs } = tools
   const { key, units, requires, ip } = request
   const requestId = request.requestId ?? tools.newId()
-  const who = named(key)
   const answer = await tools.call({
     path: '/v1/usage/reservations',
     key,
+    ip,
     body: {
       units,
       requestId,
       ttlSeconds,
-      ...who,
-      ...(who.key !== undefined && ip !== undefined && { ip }),
       ...(requires?.length && { requires }),
     },
     deadlineMs: clock.nowMs() + timeoutMs,

@@ -1,5 +1,5 @@
 import type { Clock, JournalEntry, Ledger, SpenderTools, WireAnswer } from './spender.ts'
-import { BATCH_MOST, sendSpends } from './wire.ts'
+import { BATCH_MOST, CREDENTIAL_REFUSED, sendSpends } from './wire.ts'
 
 /** Where entries are kept. One that outlives the process makes the units of an outage survive a crash. */
 export interface JournalStore {
@@ -12,7 +12,7 @@ export interface JournalStore {
 
 export const memoryStore = (): JournalStore => ({ add() {}, remove() {}, list: () => [] })
 
-export interface JournalOptions extends Pick<SpenderTools, 'call' | 'named' | 'timeoutMs' | 'measure'> {
+export interface JournalOptions extends Pick<SpenderTools, 'call' | 'byService' | 'timeoutMs' | 'measure'> {
   store: JournalStore
   clock: Clock
   /** Told of each entry that Bursar has refused for good: the operator bears its units. */
@@ -157,11 +157,11 @@ function openEntries() {
 const nameOf = ({ kind, id }: JournalEntry): string => `${kind} ${id}`
 
 /** Spends of one customer share a batch, and with a service credential those of all do. A settle goes alone. */
-function groupsOf({ named }: JournalOptions, entries: readonly JournalEntry[]): JournalEntry[][] {
+function groupsOf({ byService }: JournalOptions, entries: readonly JournalEntry[]): JournalEntry[][] {
   const groups: JournalEntry[][] = []
   const filling = new Map<string, JournalEntry[]>()
   for (const entry of entries) {
-    const name = named(entry.key).key === undefined ? entry.key : ''
+    const name = byService ? '' : entry.key
     const group = filling.get(name)
     if (entry.kind === 'settle') groups.push([entry])
     else if (group !== undefined && group.length < BATCH_MOST) group.push(entry)
@@ -187,7 +187,7 @@ async function tellGroup(options: JournalOptions, group: readonly JournalEntry[]
     const decision = decisions[fresh.indexOf(entry)]
     if (decision?.allowed) return 'done'
     // A rate that is used up frees itself, and a credential that does not work is the operator's to repair.
-    if (!decision || decision.status === 429 || decision.code === 'credential_refused') return 'kept'
+    if (!decision || decision.status === 429 || decision.code === CREDENTIAL_REFUSED) return 'kept'
     return { uncollected: decision.code }
   })
 }
@@ -199,9 +199,8 @@ async function tellSettle(options: JournalOptions, entry: JournalEntry, deadline
   const answer = await sendSettle(options, entry, deadlineMs)
   if (answer === undefined || answer.status === 429) return 'kept'
   if (answer.status === 200) return 'done'
-  // With a service credential these are about the credential, which is the operator's to repair.
-  const byService = options.named(entry.key).key !== undefined
-  if (byService && (answer.status === 401 || answer.status === 403)) return 'kept'
+  // That is the operator's to repair.
+  if (answer.code === CREDENTIAL_REFUSED) return 'kept'
   if (hasEnded(answer)) return entry.units === 0 ? 'done' : { instead: { ...entry, kind: 'spend' } }
   return { uncollected: answer.code ?? 'refused' }
 }
@@ -211,13 +210,13 @@ export const hasEnded = ({ code }: WireAnswer): boolean =>
   code === 'reservation_ended' || code === 'not_found'
 
 export const sendSettle = (
-  { call, named }: Pick<SpenderTools, 'call' | 'named'>,
+  { call }: Pick<SpenderTools, 'call'>,
   { id, key, units, tag, reservationId = '' }: JournalEntry,
   deadlineMs: number,
 ): Promise<WireAnswer | undefined> =>
   call({
     path: `/v1/usage/reservations/${encodeURIComponent(reservationId)}/settle`,
     key,
-    body: { units, requestId: id, ...(tag !== undefined && { tag }), ...named(key) },
+    body: { units, requestId: id, ...(tag !== undefined && { tag }) },
     deadlineMs,
   })

@@ -106,8 +106,8 @@ export interface SpenderTools {
   clock: Clock
   /** A UUIDv7 of now. */
   newId(): string
-  /** Members of a body that name the customer: the key with a service credential, else nothing. */
-  named(key: string): { key?: string }
+  /** There is a service credential, so one batch may carry many customers. */
+  byService: boolean
   /** How long a request may wait for Bursar, ms. */
   timeoutMs: number
   journal: Ledger
@@ -118,8 +118,10 @@ export interface SpenderTools {
 export interface WireRequest {
   /** Of a POST: `/v1/usage` */
   path: string
-  /** The customer's key. With a service credential it is sent in the body instead, which the caller has written. */
-  key: string
+  /** The customer's key. Undefined for a batch of a service, whose requests name their customers themselves. */
+  key: string | undefined
+  /** The customer's address, which only a service tells. */
+  ip?: string | undefined
   body: unknown
   /** When the caller gives up, on the clock of `Clock.nowMs`. */
   deadlineMs: number
