@@ -66,6 +66,11 @@ export interface MeterOptions extends Rule<any> {
   timeoutMs?: number
   /** When a second try is sent under the same id, 250 ms by default. */
   hedgeAfterMs?: number
+  /**
+   * Whether requests that come at once share batches: true, but on Cloudflare Workers, where a request may not wait for
+   * what another one has sent.
+   */
+  group?: boolean
   /** Told what the operator should know: units that Bursar has refused for good, and requests that it does not take. */
   onProblem?: (problem: MeterProblem) => void
   /** `@opentelemetry/api`. It is loaded by itself where it is installed; a bundled service hands it over. false: none. */
@@ -128,8 +133,9 @@ const DEFAULT_ALLOWANCE: Allowance = { units: 1_000, seconds: 300 }
 /** Protects an API of the operator with a customer's units. Works wherever `fetch` does. */
 export function meter(options: MeterOptions): Meter {
   const { clock = systemClock, credential, timeoutMs = 800, hedgeAfterMs = 250, mode = 'exact' } = options
-  const { onProblem = warn } = options
-  const url = options.url.replace(/\/+$/, '')
+  const { group = globalThis.navigator?.userAgent !== 'Cloudflare-Workers' } = options
+  const onProblem = quietly(options.onProblem ?? warn)
+  const url = new URL(options.url).href.replace(/\/+$/, '')
   // Called as a method of another object, the `fetch` of browsers and Workers throws.
   const fetch: Fetch = options.fetch ?? ((target, init) => globalThis.fetch(target, init))
   const telemetry = openTelemetry(options.openTelemetry, clock.nowMs)
@@ -166,7 +172,8 @@ export function meter(options: MeterOptions): Meter {
     journal,
     newId: () => uuidV7(clock.nowMs()),
   }
-  const parts = { outage: openOutage(allowance, clock, journal), unserved: openUnserved(clock) }
+  const outage = openOutage(allowance, clock, journal)
+  const parts = { isGrouped: group, outage, unserved: openUnserved(clock) }
   const spender = spenders[mode](exactSpender(tools, parts), tools)
   return meterWith(options, spender, telemetry, onProblem, async () => {
     await spender.close()
@@ -238,6 +245,15 @@ function meterWith(
     close,
   }
 }
+
+/** What a listener throws must not fail the request that it hears of. */
+const quietly =
+  (listener: (problem: MeterProblem) => void) =>
+  (problem: MeterProblem): void => {
+    try {
+      listener(problem)
+    } catch {}
+  }
 
 /** Codes of the meter's own refusals, of which metrics tell. Any other 503 is a mistake that somebody has to repair. */
 const OWN_CODES = new Set(['unavailable', 'meter_closed'])

@@ -106,6 +106,24 @@ test.each(['lost', 'dropped', 503] as const)(
   },
 )
 
+test('without groups each request goes alone, at once', async () => {
+  const { bursar, spend } = world({ group: false })
+  bursar.next('held', 'held', 'held')
+  const all = [spend(), spend(), spend()]
+  await quiet()
+  expect(bursar.mostUnderWay()).toBe(3)
+  bursar.release()
+  expect((await Promise.all(all)).every(({ allowed }) => allowed)).toBe(true)
+  expect(sizes(bursar)).toEqual([1, 1, 1])
+})
+
+test('a repeat of the caller’s own id is told, and takes nothing', async () => {
+  const { bursar, spend } = world()
+  expect(await spend(2, { requestId: 'job-7' })).not.toHaveProperty('replayed')
+  expect(await spend(2, { requestId: 'job-7' })).toMatchObject({ allowed: true, replayed: true })
+  expect(bursar.used('k')).toBe(2)
+})
+
 test('hedge: a slow request goes once more under the same id; the first answer counts, and one unit is spent', async () => {
   const { bursar, clock, spend } = world()
   bursar.next('hang')

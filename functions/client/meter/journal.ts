@@ -180,7 +180,7 @@ async function tellGroup(options: JournalOptions, group: readonly JournalEntry[]
   if (first === undefined) return []
   if (first.kind === 'settle') return [await tellSettle(options, first, deadlineMs)]
   const fresh = group.filter((entry) => !isTooOld(entry, clock))
-  const named = fresh.map(({ id, key, units, tag }) => ({ id, request: { key, units, tag } }))
+  const named = fresh.map(({ id, key, units, tag, ip }) => ({ id, request: { key, units, tag, ip } }))
   const decisions = await sendSpends(options, named, { deadlineMs })
   return group.map((entry) => {
     if (isTooOld(entry, clock)) return { uncollected: 'too_old' }
@@ -211,12 +211,13 @@ export const hasEnded = ({ code }: WireAnswer): boolean =>
 
 export const sendSettle = (
   { call }: Pick<SpenderTools, 'call'>,
-  { id, key, units, tag, reservationId = '' }: JournalEntry,
+  { id, key, units, tag, ip, reservationId = '' }: JournalEntry,
   deadlineMs: number,
 ): Promise<WireAnswer | undefined> =>
   call({
     path: `/v1/usage/reservations/${encodeURIComponent(reservationId)}/settle`,
     key,
+    ip,
     body: { units, requestId: id, ...(tag !== undefined && { tag }) },
     deadlineMs,
   })

@@ -62,6 +62,11 @@ export interface Allowed extends Balance {
   requestId?: string
   /** Set where Bursar did not answer and `onUnavailable: 'allow'` lets the request pass: its units are journalled. */
   unavailable?: true
+  /**
+   * An earlier request with this id has taken the units: a first try whose answer was late, failed work, or a request of the
+   * caller's own `requestId`. A caller that names ids serves each once.
+   */
+  replayed?: true
 }
 
 export interface Refused extends Balance {
@@ -171,6 +176,8 @@ export interface JournalEntry {
   key: string
   units: number
   tag?: string | undefined
+  /** The customer's address, where the request had one. */
+  ip?: string | undefined
   /** Of a `settle`. */
   reservationId?: string
   /** Epoch ms. */

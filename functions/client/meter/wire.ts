@@ -126,7 +126,12 @@ function allowance(
   answer: Pick<WireAnswer, 'rateLimit' | 'rateLimitPolicy'>,
   requestId: string | undefined,
 ): Allowed {
-  return { allowed: true, ...balance(body, answer), ...(requestId !== undefined && { requestId }) }
+  return {
+    allowed: true,
+    ...balance(body, answer),
+    ...(requestId !== undefined && { requestId }),
+    ...(body.replayed === true && { replayed: true }),
+  }
 }
 
 function refusal(answer: WireAnswer, units: number): Refused {
