@@ -148,12 +148,15 @@ export interface WireAnswer {
   rateLimitPolicy?: string
 }
 
-/** The time, and timers that do not keep a process alive. */
+/** The time, and timers. */
 export interface Clock {
   /** Epoch ms. */
   nowMs(): number
-  /** @returns what cancels the timer. */
-  after(ms: number, work: () => void): () => void
+  /**
+   * @param keepsAlive for a timer that somebody waits for; others do not keep the process alive
+   * @returns what cancels the timer
+   */
+  after(ms: number, work: () => void, keepsAlive?: true): () => void
 }
 
 /** What has happened without Bursar having confirmed it: entries are told to Bursar, with their ids, until it answers. */

@@ -53,7 +53,7 @@ export function openTransport(options: TransportOptions): Call {
       }
 
       timers.push(
-        clock.after(request.deadlineMs - clock.nowMs(), () => end(undefined)),
+        clock.after(request.deadlineMs - clock.nowMs(), () => end(undefined), true),
         clock.after(hedgeAfterMs, () => {
           request.onSlow?.()
           void attempt()
