@@ -45,12 +45,12 @@ export interface Balance {
   account?: string
   key?: {
     id: string
-    name?: string
-    scopes?: readonly string[]
-    metadata?: Readonly<Record<string, unknown>>
+    name?: string | undefined
+    scopes?: readonly string[] | undefined
+    metadata?: Readonly<Record<string, unknown>> | undefined
   }
   /** Units that the key's own budget leaves; null without a budget. */
-  keyLeft?: number | null
+  keyLeft?: number | null | undefined
   /** Fields `RateLimit` and `RateLimit-Policy` of a key with a rate. */
   rateLimit?: string
   rateLimitPolicy?: string
