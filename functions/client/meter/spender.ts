@@ -2,7 +2,7 @@
  * The seam between the meter and the ways to take units. `exact.ts` spends on the wire for each request (in groups);
  * a leased spender spends out of a block of units in its own memory. Adapters, give-back, telemetry and `fakeMeter` know
  * only these types, so a spender is one function `(tools: SpenderTools, …) => Spender` and one row in `spenders` of
- * `../meter.ts`.
+ * `meter.ts`.
  *
  * What every spender keeps:
  * - `spend` and `reserve` never reject and never throw: whatever happens is a decision. A spender that can decide in
