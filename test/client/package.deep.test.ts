@@ -49,6 +49,24 @@ test('a plain Node process loads it, by the name of the package', async () => {
   expect(stdout).toBe('true not_found\n')
 })
 
+test('the meter has at most 48 KB, 16 KB of them compressed, imports nothing, and a plain Node process loads it', async () => {
+  const code = read('meter.js')
+  expect(code.length).toBeLessThanOrEqual(48_000)
+  expect(gzipSync(code).length).toBeLessThanOrEqual(16_000)
+  expect(code).not.toMatch(/from ?"|require\(|node:|process\b/)
+  const script = `
+    import { fakeMeter, meter } from 'bursar/meter'
+    const fetch = async () => Response.json({ left: 4, used: 1 })
+    const real = meter({ url: 'https://api.example.com', fetch })
+    const { left } = await real.spend({ key: 'k', units: 1 })
+    const work = fakeMeter({ keys: { k: 0 } }).fetch(() => new Response('fine'))
+    const { status } = await work(new Request('http://x/', { headers: { 'x-api-key': 'k' } }))
+    console.log(left, status)`
+  writeFileSync(join(folder, 'meter.mjs'), script)
+  const { stdout } = await run(process.execPath, [join(folder, 'meter.mjs')], { cwd: folder })
+  expect(stdout).toBe('4 402\n')
+})
+
 test('the example of its page runs as it stands', async () => {
   const page = readFileSync(join(ROOT, 'functions', 'client', 'README.md'), 'utf8')
   const [, example = ''] = /^```js\n([\s\S]*?)^```$/m.exec(page) ?? []
@@ -84,12 +102,21 @@ async function complaints(at: string, files: Record<string, string>, settings: o
 }
 
 describe('the declarations', () => {
-  const types = () => readdirSync(join(built, '.client', 'types'))
+  const types = () =>
+    readdirSync(join(built, '.client', 'types'), { recursive: true, encoding: 'utf8' }).filter((file) =>
+      file.endsWith('.d.ts'),
+    )
 
   test('import only each other, and are complete for a project that has no other types', async () => {
-    for (const file of types()) expect(read('types', file)).not.toMatch(/from ['"](?!\.\/)|\.\.\//)
+    for (const file of types()) expect(read('types', file)).not.toMatch(/(from |import\()['"](?!\.\/)|\.\.\//)
     const use = readFileSync(join(import.meta.dirname, 'types.ts'), 'utf8')
-    expect(await complaints(folder, { 'use.ts': use, 'package.json': '{"type":"module"}' }, {})).toBe('')
+    const metered = `
+      import { fakeMeter, type Meter, meter } from 'bursar/meter'
+      const m: Meter = meter({ url: 'https://api.example.com', units: ({ path }) => path.length })
+      export const GET = m.fetch((request: Request) => Response.json({ left: m.metered(request).left }))
+      export const spent: number = fakeMeter({ keys: { k: 1 } }).spends.length`
+    const files = { 'use.ts': use, 'metered.ts': metered, 'package.json': '{"type":"module"}' }
+    expect(await complaints(folder, files, {})).toBe('')
   })
 
   test('have the same types as the rows', async () => {
