@@ -1,8 +1,7 @@
 import * as z from 'zod/mini'
 import type { Deps } from '../ports.ts'
-import { DEFAULT_KEY_SLOT } from '../quota/quota.ts'
 import { keys } from '../table/keys.ts'
-import { DEFAULT_KEY_ID } from './key-text.ts'
+import { FIXED_KEY_IDS } from './key-text.ts'
 
 const keySchema = z.object({
   id: z.string(),
@@ -24,14 +23,14 @@ export async function furtherKeys(deps: Deps<'table'>, accountId: string): Promi
   return (await deps.table.list(keys.account(accountId), 'KEY#')).map(parseKey)
 }
 
-/** Key ids by slot, with the default key's. */
+/** Key ids by slot, with the default key's and that of services. */
 export async function keyIdsBySlot(deps: Deps<'table'>, accountId: string): Promise<Map<number, string>> {
   const further = (await furtherKeys(deps, accountId)).map(({ slot, id }) => [slot, id] as const)
-  return new Map([[DEFAULT_KEY_SLOT, DEFAULT_KEY_ID], ...further])
+  return new Map([...FIXED_KEY_IDS, ...further])
 }
 
 /** Names of the live keys by id. */
 export async function keyNames(deps: Deps<'table'>, accountId: string): Promise<Map<string, string>> {
   const further = (await furtherKeys(deps, accountId)).map(({ id, name }) => [id, name] as const)
-  return new Map([[DEFAULT_KEY_ID, DEFAULT_KEY_ID], ...further])
+  return new Map([...[...FIXED_KEY_IDS.values()].map((id) => [id, id] as const), ...further])
 }

@@ -15,7 +15,14 @@ import {
 } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { forKey, type KeyCaller, type QuotaDeps, type Spender } from './key-caller.ts'
+import {
+  callerId,
+  forKey,
+  type KeyCaller,
+  type KeyOrAccount,
+  type QuotaDeps,
+  type Spender,
+} from './key-caller.ts'
 import { dayOf } from './quota.ts'
 import { noteRefusal, quotaExhausted, refusedBy } from './refusal.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
@@ -62,7 +69,7 @@ export async function pauseBetween(deps: Deps, tries: number): Promise<void> {
  */
 export const consumeUnits = (
   deps: QuotaDeps,
-  key: string,
+  key: KeyOrAccount,
   request: { units: number; requestId?: string | undefined },
 ): Promise<Use & Spender> => forKey(deps, key, (caller) => spendOrCheck(deps, caller, request))
 
@@ -160,9 +167,9 @@ async function decideConsume(
   return late ? { fence: [expr`#g = ${counter.fence}`], late } : { fence: fenceOf(id), late: false }
 }
 
-function refusedLately(deps: QuotaDeps, { hash }: KeyCaller, units: number): DomainError | undefined {
+function refusedLately(deps: QuotaDeps, caller: KeyCaller, units: number): DomainError | undefined {
   const { refusals } = cacheOf(deps.table)
-  const refusal = refusals.get(hash.toString('hex'))
+  const refusal = refusals.get(callerId(caller))
   const nowMs = deps.clock.nowMs()
   // A clock that is set back must not prolong the refusal.
   const holds = refusal && nowMs < refusal.untilMs && nowMs >= refusal.untilMs - REFUSED_MS
@@ -173,10 +180,10 @@ function refusedLately(deps: QuotaDeps, { hash }: KeyCaller, units: number): Dom
  * Remembers a refusal for a second. While only a request that no renewal can serve was refused, smaller
  * requests still reach the counter, where their refusal calls for a renewal.
  */
-function rememberRefusal(deps: QuotaDeps, { hash }: KeyCaller, units: number, counter: Counter): DomainError {
+function rememberRefusal(deps: QuotaDeps, caller: KeyCaller, units: number, counter: Counter): DomainError {
   const refused = refusedBy(counter)
   const above = Math.max(refused.left, units > refused.servable ? refused.servable : 0)
   const untilMs = deps.clock.nowMs() + REFUSED_MS
-  cacheEntry(cacheOf(deps.table).refusals, hash.toString('hex'), { above, refused, untilMs }, REFUSALS)
+  cacheEntry(cacheOf(deps.table).refusals, callerId(caller), { above, refused, untilMs }, REFUSALS)
   return quotaExhausted(units, refused)
 }

@@ -1,8 +1,9 @@
 import { timingSafeEqual } from 'node:crypto'
 import { DomainError } from '../errors.ts'
 import { defaultKeyLookupOf } from '../keys/default-key.ts'
-import { DEFAULT_KEY_ID, keyHash, keyIdOf, readKeyText } from '../keys/key-text.ts'
+import { FIXED_KEY_IDS, keyHash, keyIdOf, readKeyText, SERVICE_SLOT } from '../keys/key-text.ts'
 import type { Deps } from '../ports.ts'
+import { attr, type Expression, expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { stored } from '../table/stored.ts'
 import type { Item } from '../table/table.ts'
@@ -16,8 +17,12 @@ export type QuotaDeps = Deps<'table' | 'keyring' | 'renewals'>
 export interface KeyCaller {
   accountId: string
   slot: number
-  hash: Buffer
+  /** Undefined for a service that has named the account. No key has to be live then. */
+  hash: Buffer | undefined
 }
+
+/** Whose units a request is about: those of whoever has this key, or of the account that a service has named. */
+export type KeyOrAccount = string | { accountId: string }
 
 /** A default key is a version 4 UUID. The key belongs to slot 0 and does not contain its account id. */
 const DEFAULT_KEY = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
@@ -32,7 +37,8 @@ export const wrongKey = () => new DomainError('unauthorized', { detail: 'Send a 
  * key needs one read unless this container remembers its owner.
  * @throws DomainError `unauthorized` for a malformed or unknown key
  */
-async function readKeyCaller(deps: Deps<'table' | 'keyring'>, key: string): Promise<KeyCaller> {
+async function readKeyCaller(deps: Deps<'table' | 'keyring'>, key: KeyOrAccount): Promise<KeyCaller> {
+  if (typeof key !== 'string') return { ...key, slot: SERVICE_SLOT, hash: undefined }
   const named = readKeyText(deps, key)
   if (named) return { ...named, hash: keyHash(deps, key) }
   if (!DEFAULT_KEY.test(key)) throw wrongKey()
@@ -58,11 +64,12 @@ export interface Spender {
 
 /**
  * Does something for whoever has the key, and says in the answer who that is, also in a refusal for want of units.
- * @throws DomainError `unauthorized` for a malformed or unknown key, and what `run` throws
+ * @throws DomainError `unauthorized` for a malformed or unknown key, `not_found` for an account that a service has named
+ *   and that does not exist, and what `run` throws
  */
 export async function forKey<T extends object>(
   deps: Deps<'table' | 'keyring'>,
-  key: string,
+  key: KeyOrAccount,
   run: (caller: KeyCaller) => Promise<T>,
 ): Promise<T & Spender> {
   const caller = await readKeyCaller(deps, key)
@@ -72,6 +79,9 @@ export async function forKey<T extends object>(
   } catch (error) {
     if (error instanceof DomainError && error.code === 'quota_exhausted')
       Object.assign(error.members, await describeSpender(deps, caller))
+    // Without a key, all that can be wrong is the account.
+    if (!caller.hash && error instanceof DomainError && error.code === 'unauthorized')
+      throw new DomainError('not_found', { detail: 'No account has this id.' })
     throw error
   }
 }
@@ -86,7 +96,7 @@ async function describeSpender(
 ): Promise<Spender> {
   const id = keyIdOf(deps, accountId, slot)
   const { keyNames } = cacheOf(deps.table)
-  let name = slot === DEFAULT_KEY_SLOT ? DEFAULT_KEY_ID : keyNames.get(id)
+  let name = FIXED_KEY_IDS.get(slot) ?? keyNames.get(id)
   if (name === undefined) {
     const item = await deps.table.get(keys.key(accountId, id)).catch((error: unknown) => {
       deps.log.warn('the name of a key was not read', error, { accountId })
@@ -100,6 +110,26 @@ async function describeSpender(
 
 /** Whether the caller's key is still live according to the stored counter. */
 export function isLiveKey(counter: Item, { slot, hash }: KeyCaller): boolean {
+  if (!hash) return true
   const stored = counter[keyHashAttribute(slot)]
   return stored instanceof Uint8Array && stored.length === hash.length && timingSafeEqual(stored, hash)
 }
+
+/** The conditions under which the caller's key is live when a write takes effect. */
+export const whileLive = ({ slot, hash }: KeyCaller): Expression[] =>
+  hash ? [expr`${attr(keyHashAttribute(slot))} = ${hash}`] : []
+
+/** Whether use counts under a slot according to the stored counter: for a live key, and for services. */
+export const countsUse = (counter: Item, slot: number): boolean =>
+  slot === SERVICE_SLOT || counter[keyHashAttribute(slot)] !== undefined
+
+/** The conditions under which this is still so when a write takes effect. */
+export function whileCounting(counter: Item, slot: number): Expression[] {
+  if (slot === SERVICE_SLOT) return []
+  const hash = attr(keyHashAttribute(slot))
+  return [countsUse(counter, slot) ? expr`attribute_exists(${hash})` : expr`attribute_not_exists(${hash})`]
+}
+
+/** What a container remembers about a caller goes by this text. */
+export const callerId = ({ accountId, hash }: KeyCaller): string =>
+  hash?.toString('hex') ?? `account ${accountId}`

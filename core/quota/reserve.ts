@@ -24,7 +24,7 @@ import {
   spendUpdate,
 } from './counter.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { forKey, type KeyCaller, type QuotaDeps, type Spender } from './key-caller.ts'
+import { forKey, type KeyCaller, type KeyOrAccount, type QuotaDeps, type Spender } from './key-caller.ts'
 import { noteRefusal, quotaExhausted, refusedBy } from './refusal.ts'
 import { startRenewal } from './renewal-call.ts'
 import { epochMsAt, type RequestId, requestIdOf } from './request-id.ts'
@@ -66,8 +66,11 @@ export interface ReservationRequest {
  * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`; `quota_exhausted`, which holds and
  *   records nothing; `temporarily_unavailable`
  */
-export const reserveUnits = (deps: QuotaDeps, key: string, request: ReservationRequest): Promise<Reserved> =>
-  forKey(deps, key, (caller) => reserveOnce(deps, caller, request))
+export const reserveUnits = (
+  deps: QuotaDeps,
+  key: KeyOrAccount,
+  request: ReservationRequest,
+): Promise<Reserved> => forKey(deps, key, (caller) => reserveOnce(deps, caller, request))
 
 async function reserveOnce(
   deps: QuotaDeps,

@@ -130,6 +130,13 @@ export const problems: Record<ErrorCode, Problem> = {
     title: 'Too many passkeys',
     detail: 'An account has 10 passkeys at most. Delete one first.',
   },
+  service_refused: {
+    status: 401,
+    title: 'Service credential refused',
+    detail:
+      'The credential of the service is unknown or was revoked. This says nothing about the customer. Ask the operator of this deployment for a new one.',
+    challenge: INVALID_TOKEN,
+  },
   key_limit_reached: {
     status: 409,
     title: 'Too many application keys',
