@@ -27,10 +27,14 @@ export type KeyOrAccount = string | { accountId: string }
 /** A default key is a version 4 UUID. The key belongs to slot 0 and does not contain its account id. */
 const DEFAULT_KEY = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
+const ACCOUNT_ID = /^[0-9a-f]{24}$/
+
 /** Number of default keys whose account a container remembers, and of further keys whose name it does. */
 const REMEMBERED = 10_000
 
 export const wrongKey = () => new DomainError('unauthorized', { detail: 'Send a valid application key.' })
+
+const noAccount = () => new DomainError('not_found', { detail: 'No account has this id.' })
 
 /**
  * Finds the owner of an application key. A further key, valid or not, needs no call to the table. A default
@@ -38,7 +42,10 @@ export const wrongKey = () => new DomainError('unauthorized', { detail: 'Send a 
  * @throws DomainError `unauthorized` for a malformed or unknown key
  */
 async function readKeyCaller(deps: Deps<'table' | 'keyring'>, key: KeyOrAccount): Promise<KeyCaller> {
-  if (typeof key !== 'string') return { ...key, slot: SERVICE_SLOT, hash: undefined }
+  if (typeof key !== 'string') {
+    if (!ACCOUNT_ID.test(key.accountId)) throw noAccount()
+    return { accountId: key.accountId, slot: SERVICE_SLOT, hash: undefined }
+  }
   const named = readKeyText(deps, key)
   if (named) return { ...named, hash: keyHash(deps, key) }
   if (!DEFAULT_KEY.test(key)) throw wrongKey()
@@ -80,8 +87,7 @@ export async function forKey<T extends object>(
     if (error instanceof DomainError && error.code === 'quota_exhausted')
       Object.assign(error.members, await describeSpender(deps, caller))
     // Without a key, all that can be wrong is the account.
-    if (!caller.hash && error instanceof DomainError && error.code === 'unauthorized')
-      throw new DomainError('not_found', { detail: 'No account has this id.' })
+    if (!caller.hash && error instanceof DomainError && error.code === 'unauthorized') throw noAccount()
     throw error
   }
 }

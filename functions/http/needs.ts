@@ -65,13 +65,13 @@ const WRITES = [
 const SPENDS = [...READS, 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:BatchWriteItem']
 
 /**
- * A request with an application key reaches accounts and the look-up of keys, but no e-mail address, username
- * or mailed code.
+ * A request with an application key reaches accounts and the look-ups of keys and of services, but no e-mail address,
+ * username or mailed code.
  */
 const accountsAndKeys: Condition = {
   test: 'ForAllValues:StringLike',
   variable: 'dynamodb:LeadingKeys',
-  values: ['ACCOUNT#*', 'APIKEY#*'],
+  values: ['ACCOUNT#*', 'APIKEY#*', 'SERVICE#*'],
 }
 
 const READS_KEY = ['kms:Decrypt', 'kms:DescribeKey']

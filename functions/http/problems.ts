@@ -295,6 +295,9 @@ export const problems: Record<ErrorCode, Problem> = {
   },
 }
 
+/** The Retry-After of a 503, unless the domain's error has another. */
+export const UNAVAILABLE_SECONDS = 1
+
 /** RFC 9457 problem details: the error format of `/api` and `/v1`. */
 export function problemDetails(error: DomainError, requestId: string) {
   const { status, title, detail } = problems[error.code]

@@ -113,6 +113,9 @@ const shownKey = z.extend(listedKey, { key: z.string(), ...replay })
 /** 0 units are a check, which spends nothing. */
 const units = z.int().check(z.gte(0), z.lte(1_000_000_000))
 const request = z.strictObject({ units, requestId: z.optional(requestId) })
+/** A request of a batch. Only a service names a customer in it, by key or by account. */
+const named = z.optional(z.string().check(z.maxLength(200)))
+const customerRequest = z.extend(request, { key: named, account: named, ip: named })
 
 /** The units left and used after a request. */
 const use = { left: z.number(), used: z.number(), ...replay }
@@ -687,19 +690,23 @@ export const v1 = place('v1', {
     description: descriptions.consumeBatch,
     auth: 'key',
     headers: idempotencyHeaders,
-    body: z.strictObject({ requests: z.array(request).check(z.minLength(1), z.maxLength(100)) }),
+    customers: 'each',
+    body: z.strictObject({ requests: z.array(customerRequest).check(z.minLength(1), z.maxLength(100)) }),
     responses: {
       200: z.object({
-        ...spender,
+        // A batch of a service has them in each answer instead.
+        ...z.partial(z.object(spender)).shape,
         answers: z.array(
           // `type`, `detail` and `needed` come with a 402. A union of two shapes would take another kilobyte of the bundle.
+          // Other failures than 402 are those of a service's customer, and have no units left or used.
           z.object({
             requestId: z.optional(z.string()),
-            status: z.literal([200, 402]),
-            type: z.optional(z.literal('urn:bursar:problem:quota_exhausted')),
+            status: z.literal([200, 401, 402, 403, 404, 500, 503]),
+            type: z.optional(z.string()),
             detail: z.optional(z.string()),
             needed: z.optional(z.number()),
-            ...use,
+            retryAfter: z.optional(z.number()),
+            ...z.partial(z.object({ ...use, ...spender })).shape,
           }),
         ),
       }),

@@ -1,0 +1,101 @@
+import { isIP } from 'node:net'
+import { DomainError, type FieldError } from '../../core/errors.ts'
+import type { CustomerAnswer } from '../../core/quota/batch-customers.ts'
+import type { KeyOrAccount } from '../../core/quota/key-caller.ts'
+import { batchAnswer } from './batch-shapes.ts'
+import { problems, UNAVAILABLE_SECONDS } from './problems.ts'
+
+/** Whose units a request is about, and from where they use them. */
+export interface Customer {
+  key: KeyOrAccount
+  /** The network address of the key's user; undefined if a service has not said it. */
+  ip: string | undefined
+}
+
+/** A customer as a service names them. */
+export interface NamedCustomer {
+  key?: string | undefined
+  account?: string | undefined
+  ip?: string | undefined
+}
+
+/** Whoever sends a request with an application key, or with the credential of a service. */
+export type KeyCallers =
+  | { service: undefined; customer: Customer }
+  /** `service` is its name. `customer` is undefined only for a row with `customers: 'each'` whose headers name nobody. */
+  | { service: string; customer: Customer | undefined }
+
+/** Only a service is believed about a customer: a customer's own key speaks for itself. */
+export const ONLY_SERVICES = 'is for the credential of a service; an application key names its own account'
+
+/**
+ * The customer of each request of a batch: the one whom the request names, or else whoever is known from the headers.
+ * The network address in the headers is that of the customer there, so it counts for nobody else.
+ * @throws DomainError `invalid_request` for requests without a customer, and with one that no service has named
+ */
+export function customersOfEach(
+  { customer, service }: KeyCallers,
+  named: readonly NamedCustomer[],
+): Customer[] {
+  const faults: FieldError[] = []
+  const customers = named.map((each, at) => {
+    const path = (name: string) => `requests.${at}.${name}`
+    const given = (['key', 'account', 'ip'] as const).filter((name) => each[name] !== undefined)
+    if (service === undefined)
+      faults.push(...given.map((name) => ({ field: path(name), message: ONLY_SERVICES })))
+    else faults.push(...faultsOf(each, path, customer !== undefined))
+    return customerOf(each) ?? (customer && { ...customer, ip: each.ip ?? customer.ip })
+  })
+  refuse(faults)
+  return customers as Customer[]
+}
+
+/** The customer whom a service has named; undefined if it has named nobody. */
+export function customerOf({ key, account, ip }: NamedCustomer): Customer | undefined {
+  if (key !== undefined) return { key, ip }
+  return account === undefined ? undefined : { key: { accountId: account }, ip }
+}
+
+/** @param path gives a field of the customer its place in the request. */
+export function faultsOf(
+  { key, account, ip }: NamedCustomer,
+  path: (name: string) => string,
+  isOptional: boolean,
+): FieldError[] {
+  const faults: FieldError[] = []
+  if (key !== undefined && account !== undefined)
+    faults.push({
+      field: path('account'),
+      message: `cannot come with ${path('key')}: name the customer once`,
+    })
+  if (key === undefined && account === undefined && !isOptional)
+    faults.push({
+      field: path('key'),
+      message: `is required from a service: the customer's key here, or their account id as ${path('account')}`,
+    })
+  if (ip !== undefined && isIP(ip) === 0)
+    faults.push({ field: path('ip'), message: 'must be an IPv4 or IPv6 address' })
+  return faults
+}
+
+/** Most refused fields that an answer shows. */
+const FIELDS_SHOWN = 20
+
+export function refuse(fields: FieldError[]): void {
+  if (fields.length > 0) throw new DomainError('invalid_request', { fields: fields.slice(0, FIELDS_SHOWN) })
+}
+
+/** The answer to one request of a service's batch, whose customer may be refused. */
+export function customerAnswer(requestId: string | undefined, answer: CustomerAnswer) {
+  if (!(answer instanceof DomainError)) return batchAnswer(requestId, answer)
+  const { status, detail } = problems[answer.code]
+  const retryAfter = answer.retryAfterSeconds ?? (status === 503 ? UNAVAILABLE_SECONDS : undefined)
+  return {
+    ...answer.members,
+    ...(requestId !== undefined && { requestId }),
+    status: status as 401 | 402 | 403 | 404 | 500 | 503,
+    type: `urn:bursar:problem:${answer.code}`,
+    detail: answer.detail ?? detail,
+    ...(retryAfter !== undefined && { retryAfter }),
+  }
+}
