@@ -3,7 +3,7 @@
  * starts with the operator's own credentials, or in the stack on this machine.
  */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -38,9 +38,11 @@ async function onAws(stage: string, command: ServiceCommand): Promise<CommandRes
   const folder = mkdtempSync(join(tmpdir(), 'bursar-ops-'))
   const file = join(folder, 'result.json')
   try {
-    const args = ['lambda', 'invoke', '--function-name', name, '--payload', JSON.stringify(command)]
-    const format = ['--cli-binary-format', 'raw-in-base64-out', '--output', 'json', file]
-    const { stdout } = await promisify(execFile)('aws', [...args, ...format])
+    const sent = join(folder, 'command.json')
+    writeFileSync(sent, JSON.stringify(command))
+    // Both major versions of the CLI read a payload from a file unchanged.
+    const args = ['lambda', 'invoke', '--function-name', name, '--payload', `fileb://${sent}`]
+    const { stdout } = await promisify(execFile)('aws', [...args, '--output', 'json', file])
     if (JSON.parse(stdout).FunctionError)
       throw new Error(
         `${name} failed, and its log says why. "service list" shows whether the command took effect.`,

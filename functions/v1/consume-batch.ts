@@ -1,7 +1,7 @@
 import { consumeBatch } from '../../core/quota/batch.ts'
 import { consumeForCustomers } from '../../core/quota/batch-customers.ts'
-import { batchAnswer, customerAnswer } from '../http/batch-shapes.ts'
-import { customersOfEach } from '../http/customers.ts'
+import { batchAnswer } from '../http/batch-shapes.ts'
+import { customerAnswer, customersOfEach } from '../http/customers.ts'
 import { endpoint, replayHeader, reply } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
