@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { DomainError, type FieldError } from '../../core/errors.ts'
-import type { CustomerAnswer } from '../../core/quota/batch-customers.ts'
+import type { CustomerAnswer, CustomerRequest } from '../../core/quota/batch-customers.ts'
+import type { BatchAnswer } from '../../core/quota/batch-group.ts'
 import type { KeyOrAccount } from '../../core/quota/key-caller.ts'
 import { batchAnswer } from './batch-shapes.ts'
 import { problems, UNAVAILABLE_SECONDS } from './problems.ts'
@@ -28,15 +29,42 @@ export type KeyCallers =
 /** Only a service is believed about a customer: a customer's own key speaks for itself. */
 export const ONLY_SERVICES = 'is for the credential of a service; an application key names its own account'
 
+/** A request of a batch as it is sent. */
+interface SentRequest extends NamedCustomer {
+  units: number
+  requestId?: string | undefined
+}
+
+/**
+ * The requests of a batch with their customers. A request without an id of its own is named by the batch's
+ * Idempotency-Key and by its place.
+ * @throws DomainError `invalid_request`
+ */
+export function batchRequests(
+  callers: KeyCallers,
+  sent: readonly SentRequest[],
+  batchKey: string | undefined,
+): CustomerRequest[] {
+  const customers = customersOfEach(callers, sent)
+  return sent.map(({ units, requestId }, at) => ({
+    units,
+    requestId: requestId ?? (batchKey === undefined ? undefined : ([batchKey, at] as const)),
+    customer: customers[at] as Customer,
+  }))
+}
+
+/** The answers to the requests of a batch, and whether each of them is that of an earlier copy. */
+export function batchAnswers(sent: readonly SentRequest[], all: readonly (BatchAnswer | CustomerAnswer)[]) {
+  const answers = all.map((answer, at) => customerAnswer(sent[at]?.requestId, answer))
+  return { answers, replayed: answers.every((answer) => 'replayed' in answer && answer.replayed === true) }
+}
+
 /**
  * The customer of each request of a batch: the one whom the request names, or else whoever is known from the headers.
  * The network address in the headers is that of the customer there, so it counts for nobody else.
  * @throws DomainError `invalid_request` for requests without a customer, and with one that no service has named
  */
-export function customersOfEach(
-  { customer, service }: KeyCallers,
-  named: readonly NamedCustomer[],
-): Customer[] {
+function customersOfEach({ customer, service }: KeyCallers, named: readonly NamedCustomer[]) {
   const faults: FieldError[] = []
   const customers = named.map((each, at) => {
     const path = (name: string) => `requests.${at}.${name}`
@@ -47,7 +75,7 @@ export function customersOfEach(
     return customerOf(each) ?? (customer && { ...customer, ip: each.ip ?? customer.ip })
   })
   refuse(faults)
-  return customers as Customer[]
+  return customers
 }
 
 /** The customer whom a service has named; undefined if it has named nobody. */
@@ -86,7 +114,7 @@ export function refuse(fields: FieldError[]): void {
 }
 
 /** The answer to one request of a service's batch, whose customer may be refused. */
-export function customerAnswer(requestId: string | undefined, answer: CustomerAnswer) {
+function customerAnswer(requestId: string | undefined, answer: BatchAnswer | CustomerAnswer) {
   if (!(answer instanceof DomainError)) return batchAnswer(requestId, answer)
   const { status, detail } = problems[answer.code]
   const retryAfter = answer.retryAfterSeconds ?? (status === 503 ? UNAVAILABLE_SECONDS : undefined)

@@ -65,13 +65,20 @@ const WRITES = [
 const SPENDS = [...READS, 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:BatchWriteItem']
 
 /**
- * A request with an application key reaches accounts and the look-ups of keys and of services, but no e-mail address,
- * username or mailed code.
+ * A request with an application key reaches accounts and the look-up of keys, but no e-mail address, username
+ * or mailed code.
  */
 const accountsAndKeys: Condition = {
   test: 'ForAllValues:StringLike',
   variable: 'dynamodb:LeadingKeys',
-  values: ['ACCOUNT#*', 'APIKEY#*', 'SERVICE#*'],
+  values: ['ACCOUNT#*', 'APIKEY#*'],
+}
+
+/** It reads to which service a credential belongs, and can make none. */
+const services: Condition = {
+  test: 'ForAllValues:StringLike',
+  variable: 'dynamodb:LeadingKeys',
+  values: ['SERVICE#*'],
 }
 
 const READS_KEY = ['kms:Decrypt', 'kms:DescribeKey']
@@ -103,7 +110,11 @@ export const needs = {
     grants: {
       read: [{ actions: READS, on: ['table'] }, tableKey(READS_KEY)],
       write: [{ actions: WRITES, on: ['table'] }, tableKey(WRITES_KEY)],
-      spend: [{ actions: SPENDS, on: ['table'], when: [accountsAndKeys] }, tableKey(WRITES_KEY)],
+      spend: [
+        { actions: SPENDS, on: ['table'], when: [accountsAndKeys] },
+        { actions: ['dynamodb:GetItem'], on: ['table'], when: [services] },
+        tableKey(WRITES_KEY),
+      ],
       work: [
         { actions: [...WRITES, 'dynamodb:BatchWriteItem'], on: ['table'] },
         { actions: ['dynamodb:Query'], on: ['dueIndex'] },
