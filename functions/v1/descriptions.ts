@@ -390,6 +390,11 @@ export const descriptions = {
     '',
     'An answer has `replayed: true` if an earlier request with its id has spent the units, also one of the same batch. The',
     'header `Idempotent-Replayed: true` says that all answers have it.',
+    '',
+    'A service may name a customer in each request, by `key` or by `account`, and their network address as `ip`; the headers count for',
+    'requests that name nobody. The requests of one customer are answered in their order, and exactly; those of different',
+    'customers at the same time. Each answer then has `account` and `key`, and the batch has none. Whatever refuses one customer is the',
+    'answer to their requests alone: `status` 401, 403, 404, 500 or 503, with `type`, `detail` and, for a 503, `retryAfter` in seconds.',
   ),
   reserve: markdown(
     'Takes `units` now, 1 to 1,000,000,000, for work whose cost is known afterwards, such as a streamed answer. The units are',
@@ -430,7 +435,7 @@ export const descriptions = {
     'Counts by day (UTC) and application key, days without use left out. `from` and `to` are days, both included, and span',
     'at most 366 days. Without `from` the answer has the 30 days up to `to`; without `to` it ends today. `allusage` is the',
     'units used over all keys and all time. A rotated key keeps its id and its usage; the usage of deleted keys has the id',
-    'null.',
+    'null, and what services of the operator have used without a key has the id `service`.',
   ),
   changeCard: markdown(
     'Proves a payment method (`pm_…`) as `POST /api/users/current/verify-payment` does, and makes it the default card.',
