@@ -112,16 +112,20 @@ const shownKey = z.extend(listedKey, { key: z.string(), ...replay })
 
 /** 0 units are a check, which spends nothing. */
 const units = z.int().check(z.gte(0), z.lte(1_000_000_000))
-const request = z.strictObject({ units, requestId: z.optional(requestId) })
+const requestFields = { units, requestId: z.optional(requestId) }
+const request = z.strictObject(requestFields)
 /** A request of a batch. Only a service names a customer in it, by key or by account. */
 const named = z.optional(z.string().check(z.maxLength(200)))
-const customerRequest = z.extend(request, { key: named, account: named, ip: named })
+const customerRequest = z.strictObject({ ...requestFields, key: named, account: named, ip: named })
 
 /** The units left and used after a request. */
 const use = { left: z.number(), used: z.number(), ...replay }
 
 /** The account and the application key of a request, without `name` where it could not be read. */
 const spender = { account: z.string(), key: z.object({ id: z.string(), name: z.optional(z.string()) }) }
+
+/** The same where one of several answers may have it. */
+const someSpender = { account: z.optional(spender.account), key: z.optional(spender.key) }
 
 /** A reservation that has ended: the units that were used, and those of them that were covered. */
 const settled = z.object({ id: z.string(), units: z.number(), covered: z.number(), ...use, ...spender })
@@ -695,7 +699,7 @@ export const v1 = place('v1', {
     responses: {
       200: z.object({
         // A batch of a service has them in each answer instead.
-        ...z.partial(z.object(spender)).shape,
+        ...someSpender,
         answers: z.array(
           // `type`, `detail` and `needed` come with a 402. A union of two shapes would take another kilobyte of the bundle.
           // Other failures than 402 are those of a service's customer, and have no units left or used.
@@ -706,7 +710,10 @@ export const v1 = place('v1', {
             detail: z.optional(z.string()),
             needed: z.optional(z.number()),
             retryAfter: z.optional(z.number()),
-            ...z.partial(z.object({ ...use, ...spender })).shape,
+            left: z.optional(z.number()),
+            used: z.optional(z.number()),
+            ...replay,
+            ...someSpender,
           }),
         ),
       }),
