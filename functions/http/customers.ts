@@ -32,6 +32,7 @@ export const ONLY_SERVICES = 'is for the credential of a service; an application
 /** A request of a batch as it is sent. */
 interface SentRequest extends NamedCustomer {
   units: number
+  tag?: string | undefined
   requestId?: string | undefined
 }
 
@@ -42,12 +43,13 @@ interface SentRequest extends NamedCustomer {
  */
 export function batchRequests(
   callers: KeyCallers,
-  sent: readonly SentRequest[],
+  sent: { requests: readonly SentRequest[]; tag?: string | undefined },
   batchKey: string | undefined,
 ): CustomerRequest[] {
-  const customers = customersOfEach(callers, sent)
-  return sent.map(({ units, requestId }, at) => ({
+  const customers = customersOfEach(callers, sent.requests)
+  return sent.requests.map(({ units, tag = sent.tag, requestId }, at) => ({
     units,
+    tag,
     requestId: requestId ?? (batchKey === undefined ? undefined : ([batchKey, at] as const)),
     customer: customers[at] as Customer,
   }))

@@ -5,7 +5,7 @@ import { endpoint, replayHeader, reply } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.consumeBatch, async ({ caller, body, deps, headers }) => {
-  const requests = batchRequests(caller, body.requests, headers['idempotency-key'])
+  const requests = batchRequests(caller, body, headers['idempotency-key'])
   if (caller.service !== undefined) {
     const shown = batchAnswers(body.requests, await consumeForCustomers(deps, requests))
     return reply(200, { answers: shown.answers }, replayHeader(shown))

@@ -112,7 +112,9 @@ const shownKey = z.extend(listedKey, { key: z.string(), ...replay })
 
 /** 0 units are a check, which spends nothing. */
 const units = z.int().check(z.gte(0), z.lte(1_000_000_000))
-const requestFields = { units, requestId: z.optional(requestId) }
+/** What units are used for. Visible ASCII, as an id. */
+const tag = z.optional(requestId.check(z.maxLength(64)))
+const requestFields = { units, requestId: z.optional(requestId), tag }
 const request = z.strictObject(requestFields)
 /** A request of a batch. Only a service names a customer in it, by key or by account. */
 const named = z.optional(z.string().check(z.maxLength(200)))
@@ -695,7 +697,7 @@ export const v1 = place('v1', {
     auth: 'key',
     headers: idempotencyHeaders,
     customers: 'each',
-    body: z.strictObject({ requests: z.array(customerRequest).check(z.minLength(1), z.maxLength(100)) }),
+    body: z.strictObject({ requests: z.array(customerRequest).check(z.minLength(1), z.maxLength(100)), tag }),
     responses: {
       200: z.object({
         // A batch of a service has them in each answer instead.
@@ -790,7 +792,13 @@ export const v1 = place('v1', {
           z.object({
             day: z.string(),
             units: z.number(),
-            keys: z.array(z.object({ id: z.nullable(z.string()), units: z.number() })),
+            keys: z.array(
+              z.object({
+                id: z.nullable(z.string()),
+                units: z.number(),
+                tags: z.optional(z.array(z.object({ tag: z.nullable(z.string()), units: z.number() }))),
+              }),
+            ),
           }),
         ),
       }),
