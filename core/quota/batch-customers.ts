@@ -15,22 +15,25 @@ export type CustomerAnswer = (BatchAnswer & Spender) | DomainError
 const CUSTOMERS_AT_ONCE = 16
 
 /**
- * Spends units for many customers. The requests for one customer are a batch of their own: exact by itself, with the
- * cost of `consumeBatch`, and whatever fails for one customer fails for them alone.
+ * Spends units for many customers. The requests for one customer from one network address are a batch of their own: exact
+ * by itself, with the cost of `consumeBatch`, and whatever fails for one customer fails for them alone. Batches of one
+ * customer run one after the other, because they would only make each other's writes fail.
  * @returns the answers in the order of the requests
  */
 export async function consumeForCustomers(
   deps: QuotaDeps,
   requests: readonly CustomerRequest[],
 ): Promise<CustomerAnswer[]> {
-  const batches = Map.groupBy(requests.keys(), (at) => JSON.stringify(requests[at]?.customer))
+  const customers = Map.groupBy(requests.keys(), (at) => JSON.stringify(requests[at]?.customer.key))
   const answers: CustomerAnswer[] = []
-  const waiting = [...batches.values()]
+  const waiting = [...customers.values()]
   const work = async () => {
-    for (let places = waiting.shift(); places; places = waiting.shift()) {
-      const part = await consumePart(deps, requests, places)
-      for (const [nth, at] of places.entries())
-        answers[at] = part instanceof DomainError ? part : (part[nth] as CustomerAnswer)
+    for (let all = waiting.shift(); all; all = waiting.shift()) {
+      for (const places of Map.groupBy(all, (at) => requests[at]?.customer.ip).values()) {
+        const part = await consumePart(deps, requests, places)
+        for (const [nth, at] of places.entries())
+          answers[at] = part instanceof DomainError ? part : (part[nth] as CustomerAnswer)
+      }
     }
   }
   await Promise.all(Array.from({ length: CUSTOMERS_AT_ONCE }, work))

@@ -397,8 +397,8 @@ export const descriptions = {
     'Each request may have a `tag`, as in `POST /v1/usage`. A `tag` beside `requests` is that of all which have none.',
     '',
     'A service may name a customer in each request, by `key` or by `account`, and their network address as `ip`; the headers count for',
-    'requests that name nobody. The requests of one customer are answered in their order, and exactly; those of different',
-    'customers at the same time. Each answer then has `account` and `key`, and the batch has none. Whatever refuses one customer is the',
+    'requests that name nobody. The requests of one customer from one address are answered in their order, and exactly; those of',
+    'different customers at the same time. Each answer then has `account` and `key`, and the batch has none. Whatever refuses one customer is the',
     'answer to their requests alone: `status` 401, 403, 404, 500 or 503, with `type`, `detail` and, for a 503, `retryAfter` in seconds.',
   ),
   reserve: markdown(
