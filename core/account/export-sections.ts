@@ -218,7 +218,12 @@ export const exportedKinds: readonly ExportedKind[] = [
     prefix: DAY_PREFIX,
     section: 'usage',
     shows: [],
-    adds: (item) => ({ startMs: Number(idOf(item)) * DAY_MS, usedUntilThen: item.u, usedByKeySlot: item.c }),
+    adds: (item) => ({
+      startMs: Number(idOf(item)) * DAY_MS,
+      usedUntilThen: item.u,
+      usedByKeySlot: item.c,
+      lastUsedDayByKeySlot: item.t,
+    }),
   },
   {
     prefix: TAGS_PREFIX,
@@ -233,7 +238,8 @@ export const exportedKinds: readonly ExportedKind[] = [
   {
     prefix: 'KEY#',
     section: 'keys',
-    shows: ['id', 'name', 'slot', 'prefix', 'last4', 'createdAtMs'],
+    shows: ['id', 'name', 'slot', 'prefix', 'last4', 'createdAtMs', 'settings'],
+    omits: { hash: SECRET, previous: `A hash of a key before a rotation. ${SECRET}`, revision: FENCE },
   },
   { prefix: 'REVOKED#', section: 'revokedKeys', shows: ['ttl'], adds: (item) => ({ id: idOf(item) }) },
   {

@@ -1,5 +1,5 @@
 import type { Deps } from '../ports.ts'
-import { balanceOf, readCounter, requireAdmitted } from './counter.ts'
+import { admitKey, balanceOf, readCounter } from './counter.ts'
 import { forKey, type KeyOrAccount, type Spender } from './key-caller.ts'
 
 /**
@@ -12,6 +12,6 @@ export const readBalance = (
 ): Promise<Spender & { left: number; used: number; reserved: number }> =>
   forKey(deps, key, async (caller) => {
     const counter = await readCounter(deps, caller.accountId)
-    requireAdmitted(counter, caller)
+    await admitKey(deps, counter, caller)
     return { left: balanceOf(counter), used: counter.used, reserved: counter.held }
   })

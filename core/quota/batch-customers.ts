@@ -1,11 +1,11 @@
 import { DomainError } from '../errors.ts'
 import { type BatchRequest, consumeBatch } from './batch.ts'
 import type { BatchAnswer } from './batch-group.ts'
-import type { KeyOrAccount, QuotaDeps, Spender } from './key-caller.ts'
+import type { NamedAccount, QuotaDeps, SentKey, Spender } from './key-caller.ts'
 
 /** A request of a batch, and whose units it is about. */
 export interface CustomerRequest extends BatchRequest {
-  customer: { key: KeyOrAccount; ip: string | undefined }
+  customer: SentKey | NamedAccount
 }
 
 /** What became of a request: an answer, or why all requests for its customer failed. */
@@ -24,7 +24,7 @@ export async function consumeForCustomers(
   deps: QuotaDeps,
   requests: readonly CustomerRequest[],
 ): Promise<CustomerAnswer[]> {
-  const customers = Map.groupBy(requests.keys(), (at) => JSON.stringify(requests[at]?.customer.key))
+  const customers = Map.groupBy(requests.keys(), (at) => customerId(requests[at]?.customer))
   const answers: CustomerAnswer[] = []
   const waiting = [...customers.values()]
   const work = async () => {
@@ -40,7 +40,11 @@ export async function consumeForCustomers(
   return answers
 }
 
-/** The requests of one customer. @param places where they are among all requests */
+/** The same for the same key or account. */
+const customerId = (customer: CustomerRequest['customer'] | undefined): string =>
+  customer && 'accountId' in customer ? `account ${customer.accountId}` : `key ${customer?.text}`
+
+/** The requests of one customer from one address. @param places where they are among all requests */
 async function consumePart(
   deps: QuotaDeps,
   all: readonly CustomerRequest[],
@@ -50,7 +54,7 @@ async function consumePart(
   const [first] = requests
   if (!first) return []
   try {
-    const { answers, ...spender } = await consumeBatch(deps, first.customer.key, requests)
+    const { answers, ...spender } = await consumeBatch(deps, first.customer, requests)
     return answers.map((answer) => ({ ...answer, ...spender }))
   } catch (error) {
     const failure = error instanceof DomainError ? error : new DomainError('internal_error', { cause: error })

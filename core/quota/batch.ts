@@ -3,7 +3,7 @@ import { ConditionFailed } from '../table/table.ts'
 import { findArchived, isArchivable } from './archive.ts'
 import { commitGroup, type StagedItem, stageGroup } from './batch-commit.ts'
 import { type BatchAnswer, type DistinctRequest, type Group, nextGroup } from './batch-group.ts'
-import { balanceOf, type Counter, inRing, parseCounter, readCounter, requireAdmitted } from './counter.ts'
+import { admitKey, balanceOf, type Counter, inRing, parseCounter, readCounter } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
 import { forKey, type KeyCaller, type KeyOrAccount, type QuotaDeps, type Spender } from './key-caller.ts'
@@ -66,9 +66,10 @@ async function consumeEach(
 /** Answers the requests group by group, one write each, until all have an answer or the tries are used up. */
 async function answerAll(
   deps: QuotaDeps,
-  caller: KeyCaller,
+  found: KeyCaller,
   requests: readonly DistinctRequest[],
 ): Promise<void> {
+  let caller = found
   const { accountId } = caller
   let counter = await readCounter(deps, accountId)
   let staged: StagedItem | undefined
@@ -76,7 +77,7 @@ async function answerAll(
   for (let tries = 0; tries < BATCH_ATTEMPTS; tries++) {
     if (tries > 0) await deps.clock.wait(Math.random() * BATCH_PAUSE_MS)
     const open = requests.filter(({ answer }) => !answer)
-    requireAdmitted(counter, caller)
+    caller = await admitKey(deps, counter, caller)
     const spent = await findSpent(deps, caller.accountId, open, counter, absence)
     const fitting = answerWithoutWrite(open, counter, spent)
     leaveUntagged(

@@ -5,12 +5,12 @@ import { ConditionFailed } from '../table/table.ts'
 import { findArchived, freshFence, isArchivable } from './archive.ts'
 import { type ArchiveState, cacheEntry, cacheOf, rememberArchive } from './container-cache.ts'
 import {
+  admitKey,
   balanceOf,
   type Counter,
   inRing,
   parseCounter,
   readCounter,
-  requireAdmitted,
   spendUnits,
 } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
@@ -81,9 +81,10 @@ export const consumeUnits = (
 
 async function spendOrCheck(
   deps: QuotaDeps,
-  caller: KeyCaller,
+  found: KeyCaller,
   { units, requestId, tag }: ConsumeRequest,
 ): Promise<Use> {
+  let caller = found
   const id = requestId === undefined ? undefined : requestIdOf(deps, caller.accountId, requestId)
   const refused = refusedLately(deps, caller, units)
   if (refused && !id) throw refused
@@ -96,6 +97,7 @@ async function spendOrCheck(
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
+    if (counter) caller = await admitKey(deps, counter, caller)
     const step = counter
       ? await decideConsume(deps, caller, units, id, counter)
       : { fence: fenceOf(id), late: false }
@@ -157,7 +159,6 @@ async function decideConsume(
 ): Promise<
   { known: Counter; replayed: boolean } | { moved: Counter } | { fence: Expression[]; late: boolean }
 > {
-  requireAdmitted(counter, caller)
   if (id && inRing(counter, id.entry)) return { known: counter, replayed: true }
   const late = id && isArchivable(counter, id)
   if (late) {

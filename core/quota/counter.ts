@@ -4,7 +4,15 @@ import { attr, type Expression, expr, join, unchangedSince } from '../table/expr
 import { keys } from '../table/keys.ts'
 import { stored } from '../table/stored.ts'
 import type { Item } from '../table/table.ts'
-import { isLiveKey, type KeyCaller, type QuotaDeps, whileLive, wrongKey } from './key-caller.ts'
+import {
+  hasHashOf,
+  isLiveKey,
+  type KeyCaller,
+  type QuotaDeps,
+  rereadCaller,
+  whileLive,
+  wrongKey,
+} from './key-caller.ts'
 import { keyUseAttribute } from './quota.ts'
 import { callByConsume, startRenewal } from './renewal-call.ts'
 import { balanceParts, crossedThresholds, type Levels, thresholdAbove } from './thresholds.ts'
@@ -76,13 +84,30 @@ export const readCounter = async (deps: Deps<'table'>, accountId: string): Promi
 export const balanceOf = ({ aboveFloor, floor }: Pick<Counter, 'aboveFloor' | 'floor'>): number =>
   aboveFloor + floor
 
+/** Looks at a key whose settings change again and again. */
+const ADMISSIONS = 4
+
 /**
- * Checks that the key is live and the account not blocked.
- * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`
+ * Checks that the key is live, with the settings that the caller was checked against, and the account not blocked. If
+ * the settings have changed since, they are read and checked again.
+ * @returns the caller to write for
+ * @throws DomainError `unauthorized`, `key_expired`, `key_disabled`, `ip_not_allowed`, `insufficient_scope`,
+ *   `account_deactivated`, `account_suspended`; `temporarily_unavailable` if the settings do not come to rest
  */
-export function requireAdmitted(counter: Counter, caller: KeyCaller): void {
-  if (!isLiveKey(counter.item, caller)) throw wrongKey()
-  if (counter.blocked) throw new DomainError(`account_${counter.blocked}`)
+export async function admitKey(
+  deps: Deps<'table' | 'keyring'>,
+  counter: Counter,
+  caller: KeyCaller,
+): Promise<KeyCaller> {
+  let [now, current] = [counter, caller]
+  for (let looks = 0; looks < ADMISSIONS; looks++) {
+    if (looks > 0) now = await readCounter(deps, caller.accountId)
+    if (!isLiveKey(now.item, current)) current = await rereadCaller(deps, current)
+    if (!isLiveKey(now.item, current)) continue
+    if (now.blocked) throw new DomainError(`account_${now.blocked}`)
+    return current
+  }
+  throw hasHashOf(now.item, current) ? new DomainError('temporarily_unavailable') : wrongKey()
 }
 
 export const inRing = ({ ring }: Pick<Counter, 'ring'>, entry: Uint8Array): boolean =>

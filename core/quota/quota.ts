@@ -18,7 +18,8 @@ import type { Levels } from './thresholds.ts'
  * |                | can serve, which called for one; one for more units than a bundle holds               |
  * | `s`            | number of the last ledger entry applied                                               |
  * | `u`, `d`       | units used in all; the day (UTC, days since 1970) on which use is counted now         |
- * | `h<n>`, `c<n>` | hash of the live application key in slot n; units that this key has used in all       |
+ * | `h<n>`, `c<n>` | stamp of the live application key in slot n: its hash and, once it had settings, their |
+ * |                | revision (`keyStamp`); units that this key has used in all                            |
  * | `a`            | the ring: entries of recent request ids, as one binary set                            |
  * | `m`, `g`, `o`  | newest time of an archived id; dedupe fence; spans that have archive items (bits)     |
  * | `e`            | oldest time above `m` of an archived id that was ahead of the clock; absent if none   |
@@ -63,7 +64,7 @@ export const newQuota = (accountId: string, defaultKeyHash: Uint8Array, nowMs: n
 /** Slot of the default key. A rotation does not change the slot. */
 export const DEFAULT_KEY_SLOT = 0
 
-/** Attribute with the hash of the live key in a slot. */
+/** Attribute with the stamp of the live key in a slot. */
 export const keyHashAttribute = (slot: number): string => `h${slot}`
 
 /** Attribute with the units that the key in a slot has used; absent before the key's first consume. */

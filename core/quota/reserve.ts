@@ -13,12 +13,12 @@ import { ConditionFailed } from '../table/table.ts'
 import { findArchived, isArchivable } from './archive.ts'
 import { CONSUME_ATTEMPTS, fenceOf, pauseBetween } from './consume.ts'
 import {
+  admitKey,
   balanceOf,
   type Counter,
   inRing,
   parseCounter,
   readCounter,
-  requireAdmitted,
   type Spending,
   spendUnits,
   spendUpdate,
@@ -74,9 +74,10 @@ export const reserveUnits = (
 
 async function reserveOnce(
   deps: QuotaDeps,
-  caller: KeyCaller,
+  found: KeyCaller,
   { units, requestId, ttlSeconds }: ReservationRequest,
 ): Promise<Omit<Reserved, keyof Spender>> {
+  let caller = found
   const { accountId, slot } = caller
   const id = requestId === undefined ? undefined : requestIdOf(deps, accountId, [requestId, 'reserve'])
   const nonce = newNonce(deps, accountId, id?.entry)
@@ -85,7 +86,7 @@ async function reserveOnce(
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
-    requireAdmitted(counter, caller)
+    caller = await admitKey(deps, counter, caller)
     if (id && (await isSpent(deps, accountId, counter, id)))
       return {
         ...answerOf(counter, reservationId, await openReservation(deps, accountId, counter, nonce)),

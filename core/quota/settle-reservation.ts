@@ -4,7 +4,7 @@ import { keys, RESERVATION_KEPT_MS, reservationKey, ttlAt } from '../table/keys.
 import { ConditionFailed } from '../table/table.ts'
 import { staysUnder } from './apply-ledger.ts'
 import { CONSUME_ATTEMPTS, pauseBetween } from './consume.ts'
-import { balanceOf, type Counter, parseCounter, RING_MOST, readCounter, requireAdmitted } from './counter.ts'
+import { admitKey, balanceOf, type Counter, parseCounter, RING_MOST, readCounter } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
 import {
@@ -76,10 +76,11 @@ export async function settleReservation(
 
 async function settleOnce(
   deps: QuotaDeps,
-  caller: KeyCaller,
+  found: KeyCaller,
   nonce: Buffer,
   { reservationId, units, requestId, tag }: SettleRequest,
 ): Promise<{ counter: Counter; covered: number; replayed?: true }> {
+  let caller = found
   const { accountId } = caller
   const id = requestIdOf(
     deps,
@@ -93,9 +94,9 @@ async function settleOnce(
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
-    requireAdmitted(counter, caller)
-    const found = await findReservation(deps, accountId, counter, nonce)
-    if (!found) {
+    caller = await admitKey(deps, counter, caller)
+    const open = await findReservation(deps, accountId, counter, nonce)
+    if (!open) {
       if (!(await isSpent(deps, accountId, counter, id))) throw new DomainError('reservation_ended')
       const covered = (await readStoredReservation(deps, accountId, nonce))?.covered ?? units
       if (inDoubt) leaveUntagged(deps, accountId, [{ tag, units }])
@@ -110,11 +111,11 @@ async function settleOnce(
       counter = moved
       continue
     }
-    const covered = Math.min(units, found.reservation.units + balanceOf(counter))
+    const covered = Math.min(units, open.reservation.units + balanceOf(counter))
     try {
-      const after = await writeSettle(deps, caller, found, { id, units, covered }, counter)
+      const after = await writeSettle(deps, caller, open, { id, units, covered }, counter)
       await evictIfFull(deps, accountId, after, 1)
-      const { slot } = found.reservation
+      const { slot } = open.reservation
       await countTags(deps, { accountId, slot }, after, [{ tag, units: covered }])
       return { counter: after, covered }
     } catch (error) {

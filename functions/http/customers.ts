@@ -2,16 +2,12 @@ import { isIP } from 'node:net'
 import { DomainError, type FieldError } from '../../core/errors.ts'
 import type { CustomerAnswer, CustomerRequest } from '../../core/quota/batch-customers.ts'
 import type { BatchAnswer } from '../../core/quota/batch-group.ts'
-import type { KeyOrAccount } from '../../core/quota/key-caller.ts'
+import type { NamedAccount, SentKey } from '../../core/quota/key-caller.ts'
 import { batchAnswer } from './batch-shapes.ts'
 import { problems, UNAVAILABLE_SECONDS } from './problems.ts'
 
-/** Whose units a request is about, and from where they use them. */
-export interface Customer {
-  key: KeyOrAccount
-  /** The network address of the key's user; undefined if a service has not said it. */
-  ip: string | undefined
-}
+/** Whose units a request is about. Without `ip` if a service has not said from where they use them. */
+export type Customer = SentKey | NamedAccount
 
 /** A customer as a service names them. */
 export interface NamedCustomer {
@@ -22,9 +18,9 @@ export interface NamedCustomer {
 
 /** Whoever sends a request with an application key, or with the credential of a service. */
 export type KeyCallers =
-  | { service: undefined; customer: Customer }
-  /** `service` is its name. `customer` is undefined only for a row with `customers: 'each'` whose headers name nobody. */
-  | { service: string; customer: Customer | undefined }
+  | { service: undefined; key: Customer }
+  /** `service` is its name. `key` is undefined only for a row with `customers: 'each'` whose headers name nobody. */
+  | { service: string; key: Customer | undefined }
 
 /** Only a service is believed about a customer: a customer's own key speaks for itself. */
 export const ONLY_SERVICES = 'is for the credential of a service; an application key names its own account'
@@ -43,7 +39,7 @@ interface SentRequest extends NamedCustomer {
  */
 export function batchRequests(
   callers: KeyCallers,
-  sent: { requests: readonly SentRequest[]; tag?: string | undefined },
+  sent: { requests: readonly SentRequest[]; tag?: string | undefined; requires?: string[] | undefined },
   batchKey: string | undefined,
 ): CustomerRequest[] {
   const customers = customersOfEach(callers, sent.requests)
@@ -51,7 +47,7 @@ export function batchRequests(
     units,
     tag,
     requestId: requestId ?? (batchKey === undefined ? undefined : ([batchKey, at] as const)),
-    customer: customers[at] as Customer,
+    customer: { ...(customers[at] as Customer), requires: sent.requires },
   }))
 }
 
@@ -66,15 +62,15 @@ export function batchAnswers(sent: readonly SentRequest[], all: readonly (BatchA
  * The network address in the headers is that of the customer there, so it counts for nobody else.
  * @throws DomainError `invalid_request` for requests without a customer, and with one that no service has named
  */
-function customersOfEach({ customer, service }: KeyCallers, named: readonly NamedCustomer[]) {
+function customersOfEach({ key, service }: KeyCallers, named: readonly NamedCustomer[]) {
   const faults: FieldError[] = []
   const customers = named.map((each, at) => {
     const path = (name: string) => `requests.${at}.${name}`
     const given = (['key', 'account', 'ip'] as const).filter((name) => each[name] !== undefined)
     if (service === undefined)
       faults.push(...given.map((name) => ({ field: path(name), message: ONLY_SERVICES })))
-    else faults.push(...faultsOf(each, path, customer !== undefined))
-    return customerOf(each) ?? (customer && { ...customer, ip: each.ip ?? customer.ip })
+    else faults.push(...faultsOf(each, path, key !== undefined))
+    return customerOf(each) ?? (key && { ...key, ip: each.ip ?? key.ip })
   })
   refuse(faults)
   return customers
@@ -82,8 +78,8 @@ function customersOfEach({ customer, service }: KeyCallers, named: readonly Name
 
 /** The customer whom a service has named; undefined if it has named nobody. */
 export function customerOf({ key, account, ip }: NamedCustomer): Customer | undefined {
-  if (key !== undefined) return { key, ip }
-  return account === undefined ? undefined : { key: { accountId: account }, ip }
+  if (key !== undefined) return { text: key, ip }
+  return account === undefined ? undefined : { accountId: account, ip }
 }
 
 /** @param path gives a field of the customer its place in the request. */

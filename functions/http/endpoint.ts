@@ -58,7 +58,7 @@ type Bare<R extends Placed, S = Statuses<R>> =
 interface Callers {
   public: undefined
   account: { account: Account; sessionId: string }
-  key: Customer
+  key: { key: Customer }
 }
 
 /** A caller, and why the gate refuses it; undefined for a caller who is admitted. */
@@ -160,10 +160,9 @@ async function callerOf(row: Placed, deps: unknown, event: Event): Promise<Gated
   if (row.auth === 'public') return { caller: undefined, refusal: undefined }
   if (row.auth === 'key') {
     const { sourceIp } = event.requestContext.http
-    const each = row.customers === 'each'
-    const callers = await keyCaller(deps as Deps<'table' | 'keyring'>, event.headers, sourceIp, each)
-    const { customer, service } = callers
-    return { caller: each ? callers : customer, refusal: undefined, service }
+    const isOptional = row.customers === 'each'
+    const caller = await keyCaller(deps as Deps<'table' | 'keyring'>, event.headers, sourceIp, isOptional)
+    return { caller, refusal: undefined, service: caller.service }
   }
   const { refusal, ...caller } = await gate(row, deps, event.requestContext.authorizer?.lambda)
   return { caller, refusal }

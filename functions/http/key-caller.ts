@@ -41,14 +41,14 @@ export async function keyCaller(
   const named = Object.entries(CUSTOMER_HEADERS).filter(([header]) => headers[header] !== undefined)
   if (!looksLikeService(sent)) {
     refuse(named.map(([field]) => ({ field, message: ONLY_SERVICES })))
-    return { customer: { key: sent, ip: sourceIp }, service: undefined }
+    return { key: { text: sent, ip: sourceIp }, service: undefined }
   }
   const service = await findService(deps, sent)
   const customer = Object.fromEntries(named.map(([header, name]) => [name, headers[header]])) as NamedCustomer
   // An address that belongs to nobody would be ignored.
   const isOptional = isNameOptional && customer.ip === undefined
   refuse(faultsOf(customer, (name) => `x-bursar-${name}`, isOptional))
-  return { customer: customerOf(customer), service }
+  return { key: customerOf(customer), service }
 }
 
 /**

@@ -7,12 +7,14 @@ import {
   secondFactorCode,
   TYPED_CODE_LENGTH,
 } from '../../core/credentials/typed-codes.ts'
+import { GRACE_MOST_SECONDS } from '../../core/keys/settings.ts'
 import { ledgerKinds } from '../../core/ledger/kinds.ts'
 import { bundleNamed, bundleNames, CURRENCY } from '../../core/purchases/catalogue.ts'
 import { RESERVATION_MOST_SECONDS } from '../../core/quota/reservation.ts'
 import { credentials, message, oneFactor, secondFactorErrors } from '../http/account-schemas.ts'
 import { cutText, pathText } from '../http/cut-text.ts'
 import { exportCursor, exportPage } from '../http/export-schema.ts'
+import { keyChangeBody, newKeyBody, ownedKey } from '../http/key-schemas.ts'
 import { amountOf, isWholeCents, MAX_CAP_CENTS } from '../http/money-shapes.ts'
 import { optionalField } from '../http/optional-field.ts'
 import {
@@ -100,15 +102,11 @@ const appCode = z.string().check(
   z.refine((code) => /^[0-9]{6}$/.test(code), 'must be the 6 digits that the app shows'),
 )
 
-/** `prefix` and `last4` tell keys apart; the whole key is shown only when it is made. */
-const listedKey = z.object({
-  id: z.string(),
-  name: z.string(),
-  prefix: z.string(),
-  last4: z.string(),
-  createdAt: z.iso.datetime(),
-})
-const shownKey = z.extend(listedKey, { key: z.string(), ...replay })
+const listedKey = z.extend(ownedKey, { lastUsedDay: z.nullable(z.string()) })
+const shownKey = z.extend(ownedKey, { key: z.string(), ...replay })
+
+/** Scopes that the application key of a request must have. */
+const requires = z.optional(z.array(z.string().check(z.regex(/^[!-~]{1,64}$/))).check(z.maxLength(20)))
 
 /** 0 units are a check, which spends nothing. */
 const units = z.int().check(z.gte(0), z.lte(1_000_000_000))
@@ -123,8 +121,16 @@ const customerRequest = z.strictObject({ ...requestFields, key: named, account: 
 /** The units left and used after a request. */
 const use = { left: z.number(), used: z.number(), ...replay }
 
-/** The account and the application key of a request, without `name` where it could not be read. */
-const spender = { account: z.string(), key: z.object({ id: z.string(), name: z.optional(z.string()) }) }
+/** The account and the application key of a request. */
+const spender = {
+  account: z.string(),
+  key: z.object({
+    id: z.string(),
+    name: z.string(),
+    scopes: z.array(z.string()),
+    metadata: z.optional(z.record(z.string(), z.unknown())),
+  }),
+}
 
 /** The same where one of several answers may have it. */
 const someSpender = { account: z.optional(spender.account), key: z.optional(spender.key) }
@@ -651,19 +657,36 @@ export const v1 = place('v1', {
     auth: 'account',
     proof: 'recent',
     headers: idempotencyHeaders,
-    body: z.strictObject({ name: label }),
+    body: newKeyBody,
     responses: { 201: shownKey },
     errors: ['email_unconfirmed', 'key_limit_reached', 'idempotency_key_reused', 'conflict'],
     needs: ['table', 'keyring'],
   },
+  changeKey: {
+    routes: ['PUT /v1/keys/{id}'],
+    summary: 'Changes the name and the settings of an application key, also of the default key',
+    description: descriptions.changeKey,
+    auth: 'account',
+    proof: 'recent',
+    path: z.object({ id: pathText }),
+    body: keyChangeBody,
+    responses: { 200: ownedKey },
+    errors: ['not_found', 'conflict'],
+    needs: ['table', 'keyring'],
+  },
   rotateKey: {
     routes: ['POST /v1/keys/{id}/rotate'],
-    summary: 'Replaces an application key; the old one is refused from then on',
+    summary: 'Replaces an application key; the old one is refused from then on, or after a grace period',
     description: descriptions.rotateKey,
     auth: 'account',
     proof: 'recent',
     path: z.object({ id: pathText }),
     headers: idempotencyHeaders,
+    body: z.optional(
+      z.strictObject({
+        graceSeconds: optionalField(z.int().check(z.gte(0), z.lte(GRACE_MOST_SECONDS))),
+      }),
+    ),
     responses: { 200: shownKey },
     errors: ['email_unconfirmed', 'not_found', 'idempotency_key_reused', 'conflict'],
     needs: ['table', 'keyring'],
@@ -685,9 +708,9 @@ export const v1 = place('v1', {
     description: descriptions.consume,
     auth: 'key',
     headers: idempotencyHeaders,
-    body: request,
+    body: z.strictObject({ units, requestId: z.optional(requestId), tag, requires }),
     responses: { 200: z.object({ ...use, ...spender }) },
-    errors: ['quota_exhausted'],
+    errors: ['quota_exhausted', 'insufficient_scope'],
     needs: ['table', 'keyring', 'renewals'],
   },
   consumeBatch: {
@@ -697,7 +720,11 @@ export const v1 = place('v1', {
     auth: 'key',
     headers: idempotencyHeaders,
     customers: 'each',
-    body: z.strictObject({ requests: z.array(customerRequest).check(z.minLength(1), z.maxLength(100)), tag }),
+    body: z.strictObject({
+      requests: z.array(customerRequest).check(z.minLength(1), z.maxLength(100)),
+      tag,
+      requires,
+    }),
     responses: {
       200: z.object({
         // A batch of a service has them in each answer instead.
@@ -712,6 +739,7 @@ export const v1 = place('v1', {
             detail: z.optional(z.string()),
             needed: z.optional(z.number()),
             retryAfter: z.optional(z.number()),
+            missing: z.optional(z.array(z.string())),
             left: z.optional(z.number()),
             used: z.optional(z.number()),
             ...replay,
@@ -720,7 +748,7 @@ export const v1 = place('v1', {
         ),
       }),
     },
-    errors: [],
+    errors: ['insufficient_scope'],
     needs: ['table', 'keyring', 'renewals'],
   },
   reserve: {
@@ -733,6 +761,7 @@ export const v1 = place('v1', {
       units: z.int().check(z.gte(1), z.lte(1_000_000_000)),
       requestId: z.optional(requestId),
       ttlSeconds: z.optional(z.int().check(z.gte(1), z.lte(RESERVATION_MOST_SECONDS))),
+      requires,
     }),
     responses: {
       201: z.object({
@@ -744,7 +773,7 @@ export const v1 = place('v1', {
         ...spender,
       }),
     },
-    errors: ['quota_exhausted'],
+    errors: ['quota_exhausted', 'insufficient_scope'],
     needs: ['table', 'keyring', 'renewals'],
   },
   settleReservation: {

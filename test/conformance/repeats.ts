@@ -32,6 +32,7 @@ export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
   'v1.passkeyLogin': ['refused', 'who has seen an answer to a challenge must not sign in with it'],
   'v1.passkeyOptions': ['fresh', 'options count for nothing before their answer'],
   'v1.removePasskey': ['same', 'the profile names the passkey that was removed last'],
+  'v1.changeKey': ['same', 'the settings are set to what they are'],
   'v1.renamePasskey': ['same', 'the name is set to what it is'],
   'v1.activate': ['same', 'the code is kept for an hour and more, marked as used'],
   'v1.beginRecovery': ['same', 'the code is kept for an hour and more, marked as used'],

@@ -268,7 +268,7 @@ describe('use without a key', () => {
     const first = await spendAs(app, service, { account }, json)
     expect([first.status, first.body]).toEqual([
       200,
-      { left: 7, used: 3, account, key: { id: 'service', name: 'service' } },
+      { left: 7, used: 3, account, key: { id: 'service', name: 'service', scopes: [] } },
     ])
     for (const repeat of [
       await spendAs(app, service, { account }, json),
@@ -342,8 +342,8 @@ describe('a batch across customers', () => {
     expectContract(batchRow, answer)
     const { answers, ...rest } = answer.body
     expect([answer.status, rest]).toEqual([200, {}])
-    const adas = { account: ada.accountId, key: { id: 'default', name: 'default' } }
-    const ofService = { id: 'service', name: 'service' }
+    const adas = { account: ada.accountId, key: { id: 'default', name: 'default', scopes: [] } }
+    const ofService = { id: 'service', name: 'service', scopes: [] }
     expect(answers).toEqual([
       { status: 200, left: 6, used: 4, ...adas },
       {
@@ -448,6 +448,60 @@ describe('a batch across customers', () => {
     const again = await batchAs(app, service, requests)
     expect(again.body.answers.map(({ status }: { status: number }) => status)).toEqual([200, 200])
     for (const { key } of [ada, eve]) expect((await unitsOf(app, key)).slice(0, 2)).toEqual([9, 1])
+  })
+})
+
+describe('the settings of a customer’s key', () => {
+  const batchRow = metering.find(({ customers }) => customers === 'each') as Placed
+  const set = async ({ accessToken: token }: SignedInPerson, json: object) =>
+    expect((await app.request('PUT', '/v1/keys/default', { token, json })).status).toBe(200)
+
+  test('hold for a service that names the key, at the network address that it says, and not for one that names the account', async () => {
+    const person = await newConsumer(app, 10)
+    const { key, accountId: account } = person
+    await set(person, { ip: ['192.0.2.0/24'] })
+    expect((await spendAs(app, service, { key, ip: '192.0.2.7' })).status).toBe(200)
+    for (const ip of ['198.51.100.1', '2001:db8::1'])
+      expectError(consumeRow, await spendAs(app, service, { key, ip }), 'ip_not_allowed')
+    // Where the service itself is says nothing about its customer.
+    await set(person, { ip: ['127.0.0.1', '::1'] })
+    expectError(consumeRow, await spendAs(app, service, { key }), 'ip_not_allowed')
+    expect((await spendAs(app, service, { account })).status).toBe(200)
+    expect((await spendAs(app, service, { account }, { units: 1, requires: ['reports'] })).status).toBe(200)
+    expect((await unitsOf(app, key)).slice(0, 2)).toEqual([7, 3])
+  })
+
+  test('hold for each request of a batch by itself', async () => {
+    const [ada, eve] = [await newConsumer(app, 10), await newConsumer(app, 10)]
+    await set(ada, { ip: ['192.0.2.0/24'], scopes: ['reports'] })
+    const requests = [
+      { units: 1, key: ada.key, ip: '192.0.2.1' },
+      { units: 1, key: ada.key, ip: '198.51.100.1' },
+      { units: 1, key: ada.key },
+      { units: 1, key: ada.key, ip: '192.0.2.2' },
+      { units: 1, key: eve.key, ip: '198.51.100.1' },
+    ]
+    const headers = asService(service)
+    const json = { requests, requires: ['reports'] }
+    const answer = await app.request('POST', '/v1/usage/batch', { headers, json })
+    expectContract(batchRow, answer)
+    expect(
+      answer.body.answers.map(({ status, type = '' }: { status: number; type?: string }) => [
+        status,
+        type.split(':').at(-1),
+      ]),
+    ).toEqual([
+      [200, ''],
+      [403, 'ip_not_allowed'],
+      [403, 'ip_not_allowed'],
+      [200, ''],
+      [403, 'insufficient_scope'],
+    ])
+    expect(answer.body.answers[4].missing).toEqual(['reports'])
+    await set(ada, { enabled: false })
+    const { body } = await batchAs(app, service, [{ units: 1, key: ada.key }])
+    expect(body.answers[0].type).toBe('urn:bursar:problem:key_disabled')
+    expect((await unitsOf(app, eve.key)).slice(0, 2)).toEqual([10, 0])
   })
 })
 

@@ -1,7 +1,7 @@
 import { randomIds } from '../../core/adapters/ids.ts'
 import { openKeyring } from '../../core/adapters/keyring.ts'
 import { DomainError } from '../../core/errors.ts'
-import { keyHash, newKeyText } from '../../core/keys/key-text.ts'
+import { keyHash, keyIdOf, newKeyText } from '../../core/keys/key-text.ts'
 import type { Ports } from '../../core/ports.ts'
 import { applyLedger } from '../../core/quota/apply-ledger.ts'
 import { type BatchRequest, consumeBatch } from '../../core/quota/batch.ts'
@@ -71,6 +71,14 @@ export async function openQuotaWorld({
     q: size,
     s: 1,
   })
+
+  // The default key has an item only if it has settings.
+  for (const [slot] of texts.entries())
+    if (slot > 0) {
+      const id = keyIdOf(ports, accountId, slot)
+      const shown = { prefix: '', last4: '', createdAtMs: nowMs }
+      await table.put({ ...keys.key(accountId, id), id, name: `key ${slot}`, slot, ...shown })
+    }
 
   const keyAt = (slot: number) => texts[slot] ?? ''
   let made = 0
