@@ -1,7 +1,7 @@
 import { randomIds } from '../../core/adapters/ids.ts'
 import { openKeyring } from '../../core/adapters/keyring.ts'
 import { DomainError } from '../../core/errors.ts'
-import { keyHash, keyIdOf, newKeyText } from '../../core/keys/key-text.ts'
+import { keyHash, keyIdOf, newKeyText, SERVICE_SLOT } from '../../core/keys/key-text.ts'
 import type { Ports } from '../../core/ports.ts'
 import { applyLedger } from '../../core/quota/apply-ledger.ts'
 import { type BatchRequest, consumeBatch } from '../../core/quota/batch.ts'
@@ -80,7 +80,8 @@ export async function openQuotaWorld({
       await table.put({ ...keys.key(accountId, id), id, name: `key ${slot}`, slot, ...shown })
     }
 
-  const keyAt = (slot: number) => texts[slot] ?? ''
+  /** The key in a slot, or the account as a service names it. */
+  const keyAt = (slot: number) => (slot === SERVICE_SLOT ? { accountId } : (texts[slot] ?? ''))
   let made = 0
   const world = {
     accountId,
