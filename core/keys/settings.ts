@@ -1,4 +1,5 @@
-import { BlockList, isIPv4, isIPv6 } from 'node:net'
+// The class of address lists loads when it is first needed.
+import net, { isIPv4, isIPv6 } from 'node:net'
 import { DomainError } from '../errors.ts'
 
 /** The longest grace period of a rotation, seconds: a week. */
@@ -94,7 +95,7 @@ export function requireAllowed(settings: KeySettings, { requires = [], ip }: Dem
 
 /** Whether an address is in one of the networks. An unknown address is in none. */
 export function isInNetworks(networks: readonly string[], ip = ''): boolean {
-  const list = new BlockList()
+  const list = new net.BlockList()
   for (const network of networks) {
     const [address = '', bits] = network.split('/')
     const family = isIPv4(address) ? 'ipv4' : 'ipv6'
