@@ -76,7 +76,7 @@ export async function openQuotaWorld({
   for (const [slot] of texts.entries())
     if (slot > 0) {
       const id = keyIdOf(ports, accountId, slot)
-      const shown = { prefix: '', last4: '', createdAtMs: nowMs }
+      const shown = { prefix: '', last4: '', createdAtMs: nowMs, hash: keyHash(ports, texts[slot] ?? '') }
       await table.put({ ...keys.key(accountId, id), id, name: `key ${slot}`, slot, ...shown })
     }
 
