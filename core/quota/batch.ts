@@ -44,6 +44,20 @@ async function consumeEach(
   caller: KeyCaller,
   requests: readonly BatchRequest[],
 ): Promise<BatchAnswer[]> {
+  const { answers, failure } = await answerEach(deps, caller, requests)
+  if (failure !== undefined) throw failure
+  return answers.map((answer) => {
+    if (!answer) throw new DomainError('temporarily_unavailable')
+    return answer
+  })
+}
+
+/** @returns the answers in the order of the requests; those that have none failed, for `failure` if that is known */
+export async function answerEach(
+  deps: QuotaDeps,
+  caller: KeyCaller,
+  requests: readonly BatchRequest[],
+): Promise<{ answers: (BatchAnswer | undefined)[]; failure: unknown }> {
   const byEntry = new Map<string, DistinctRequest>()
   const asked = requests.map(({ units, tag, requestId }): DistinctRequest => {
     if (requestId === undefined) return { units, tag, id: undefined }
@@ -53,14 +67,18 @@ async function consumeEach(
     byEntry.set(entry, request)
     return request
   })
-  await answerAll(deps, caller, [...new Set(asked)])
-  return asked.map((request, at): BatchAnswer => {
+  let failure: unknown
+  await answerAll(deps, caller, [...new Set(asked)]).catch((error) => {
+    failure = error
+  })
+  const answers = asked.map((request, at): BatchAnswer | undefined => {
     const { answer } = request
-    if (!answer) throw new DomainError('temporarily_unavailable')
+    if (!answer) return undefined
     // Of requests with the same id, only the first can have spent units.
     const isFirst = asked.indexOf(request) === at
     return isFirst || answer.outcome === 'exhausted' ? answer : { ...answer, replayed: true }
   })
+  return { answers, failure }
 }
 
 /** Answers the requests group by group, one write each, until all have an answer or the tries are used up. */

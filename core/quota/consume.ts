@@ -50,7 +50,7 @@ const REFUSED_MS = 1000
 const REFUSALS = 1000
 
 /** A request to spend units, 0 for a check. */
-interface ConsumeRequest extends TaggedUse {
+export interface ConsumeRequest extends TaggedUse {
   requestId?: string | undefined
 }
 
@@ -79,10 +79,12 @@ export const consumeUnits = (
   request: ConsumeRequest,
 ): Promise<Use & Spender> => forKey(deps, key, (caller) => spendOrCheck(deps, caller, request))
 
-async function spendOrCheck(
+/** @param seen the counter as read after the request came, if it was read. @throws DomainError as `consumeUnits` */
+export async function spendOrCheck(
   deps: QuotaDeps,
   found: KeyCaller,
   { units, requestId, tag }: ConsumeRequest,
+  seen?: Counter,
 ): Promise<Use> {
   let caller = found
   const id = requestId === undefined ? undefined : requestIdOf(deps, caller.accountId, requestId)
@@ -92,7 +94,7 @@ async function spendOrCheck(
   // archive may hold needs the counter for its lookup in any case.
   const archive = cacheOf(deps.table).archives.get(caller.accountId) ?? NOTHING_ARCHIVED
   const reads = units === 0 || (id && (refused || isArchivable(archive, id)))
-  let counter = reads ? await readCounter(deps, caller.accountId) : undefined
+  let counter = seen ?? (reads ? await readCounter(deps, caller.accountId) : undefined)
   // Once the reply of our own write is lost, the id in the ring may be the trace of that write.
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {

@@ -6,6 +6,7 @@ import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import type { Table } from '../../core/table/table.ts'
 import { DAY_MS } from '../../core/time.ts'
+import { watchAlerts } from './alert-watch.ts'
 import { breaking, everyBreak } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 import { interleaved, type openQuotaWorld, type QuotaWorld } from './quota-world.ts'
@@ -62,7 +63,7 @@ const METHODS = ['get', 'update', 'transact', 'put', 'remove'] as const satisfie
  * Runs `first` before each call of the table that `work` makes, each time in a new world.
  * @param check runs afterwards
  */
-async function atEachCall(
+export async function atEachCall(
   world: () => Promise<QuotaWorld>,
   prepare: (world: QuotaWorld) => Promise<string>,
   work: (world: QuotaWorld, id: string, through: Ports) => Promise<unknown>,
@@ -86,7 +87,7 @@ async function atEachCall(
 }
 
 /** Breaks `work` at each call, tries it again as its client or schedule would, and checks. */
-async function atEachBreak(
+export async function atEachBreak(
   open: typeof openQuotaWorld,
   prepare: (world: QuotaWorld) => Promise<string>,
   work: (world: QuotaWorld, id: string, through: Ports) => Promise<unknown>,
@@ -95,8 +96,9 @@ async function atEachBreak(
   let table = memoryTable()
   const current = new Proxy({} as Table, { get: (_, name) => Reflect.get(table, name) })
   await everyBreak({ table: current } as unknown as Ports, async ({ broken, title }) => {
-    table = memoryTable()
-    const world = await open({ left: TOTAL, size: 500, keyCount: 2, table })
+    const watched = watchAlerts()
+    table = memoryTable([], watched.watch)
+    const world = await open({ left: TOTAL, size: 500, keyCount: 2, table, watched })
     const id = await prepare(world)
     await work(world, id, { ...world.ports, table: broken.table }).catch(() => undefined)
     await work(world, id, world.ports)
