@@ -239,14 +239,16 @@ describe('a revoked credential', () => {
 test('a container reads a credential once in 30 seconds, however many requests bring it', async () => {
   const one = await newService(app)
   const { accountId: account } = await newConsumer(app)
-  const spendMany = () => Promise.all(Array.from({ length: 5 }, () => spendAs(app, one, { account })))
+  const spendMany = () =>
+    Promise.all(Array.from({ length: 5 }, () => spendAs(app, one, { account }, { units: 0 })))
   app.resetCalls()
   await spendMany()
   await spendMany()
-  expect(app.calls().dynamodb).toEqual({ GetItem: 1, UpdateItem: 10 })
+  // A check reads the counter.
+  expect(app.calls().dynamodb).toEqual({ GetItem: 1 + 10 })
   app.advance(REMEMBERED_MS)
   await spendMany()
-  expect(app.calls().dynamodb).toEqual({ GetItem: 2, UpdateItem: 15 })
+  expect(app.calls().dynamodb).toEqual({ GetItem: 2 + 15 })
 })
 
 test('a credential that cannot be read answers 503, and the next request reads it again', async () => {
@@ -285,6 +287,18 @@ describe('use without a key', () => {
       { id: 'default', units: 2 },
       { id: 'service', units: 3 },
     ])
+  })
+
+  test('at the same time as use by key never takes more than there is, nor less', async () => {
+    const { key, accountId: account } = await newConsumer(app, 10)
+    const all = Array.from({ length: 24 }, (_, n) =>
+      n % 3 === 0
+        ? consume(app, key, { units: 1 })
+        : spendAs(app, service, n % 3 === 1 ? { key } : { account }, { units: 1, requestId: uuidv7() }),
+    )
+    const statuses = (await Promise.all(all)).map(({ status }) => status)
+    expect(statuses.filter((status) => status === 200)).toHaveLength(10)
+    expect(await unitsOf(app, key)).toEqual([0, 10, 0])
   })
 
   test('goes on when every key is replaced, and a refusal of one account is not remembered for another', async () => {
