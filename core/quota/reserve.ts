@@ -24,7 +24,7 @@ import {
   spendUpdate,
 } from './counter.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { forKey, type KeyCaller, type QuotaDeps, type SentKey, type Spender } from './key-caller.ts'
+import { forKey, type KeyCaller, type KeyOrAccount, type QuotaDeps, type Spender } from './key-caller.ts'
 import { noteRefusal, quotaExhausted, refusedBy } from './refusal.ts'
 import { startRenewal } from './renewal-call.ts'
 import { epochMsAt, type RequestId, requestIdOf } from './request-id.ts'
@@ -68,7 +68,7 @@ export interface ReservationRequest {
  */
 export const reserveUnits = (
   deps: QuotaDeps,
-  key: string | SentKey,
+  key: KeyOrAccount,
   request: ReservationRequest,
 ): Promise<Reserved> => forKey(deps, key, (caller) => reserveOnce(deps, caller, request))
 

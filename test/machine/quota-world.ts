@@ -2,7 +2,7 @@ import type { Account } from '../../core/account/account.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
 import { openKeyring } from '../../core/adapters/keyring.ts'
 import { DomainError } from '../../core/errors.ts'
-import { keyHash, keyIdOf, newKeyText } from '../../core/keys/key-text.ts'
+import { keyHash, keyIdOf, newKeyText, SERVICE_SLOT } from '../../core/keys/key-text.ts'
 import type { Ports } from '../../core/ports.ts'
 import { chooseAlerts } from '../../core/quota/alerts.ts'
 import { applyLedger, moveBalance } from '../../core/quota/apply-ledger.ts'
@@ -92,7 +92,8 @@ export async function openQuotaWorld({
       await table.put({ ...keys.key(accountId, id), id, name: `key ${slot}`, slot, ...shown })
     }
 
-  const keyAt = (slot: number) => texts[slot] ?? ''
+  /** The key in a slot, or the account as a service names it. */
+  const keyAt = (slot: number) => (slot === SERVICE_SLOT ? { accountId } : (texts[slot] ?? ''))
   let made = 0
   const world = {
     accountId,
