@@ -168,7 +168,7 @@ interface Settling {
   /** Units of the use that are paid for, and those of them that are not counted as used yet. */
   covered: number
   counted: number
-  /** Whether the balance is taken to the last unit. */
+  /** Whether the balance is taken to the last unit, and does not suffice. */
   isPartial: boolean
   next: Reservation | undefined
 }
@@ -193,7 +193,7 @@ function decideSettle(
       units: after,
       expiresAtMs: expiryAfter(deps, next.ttlSeconds),
     }
-  const isPartial = covered < units || after < wanted
+  const isPartial = covered < units
   return { id, before, after, covered, counted, isPartial, next: opened || undefined }
 }
 
