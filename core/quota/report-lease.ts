@@ -3,19 +3,13 @@ import { balanceOf } from './counter.ts'
 import { forKey, type QuotaDeps, type Spender } from './key-caller.ts'
 import { epochMsAt, requestIdOf } from './request-id.ts'
 import { LEASE, newNonce, nonceIn, reservationIdOf } from './reservation.ts'
-import { endReservation } from './settle-reservation.ts'
-
-/** Units of a lease that were used for one purpose. */
-export interface LeaseUse {
-  tag?: string | undefined
-  /** At least 0. */
-  units: number
-}
+import { endReservation, totalUnits } from './settle-reservation.ts'
+import type { TaggedUse } from './tags.ts'
 
 /** A report of what was used of a lease since it was made or last renewed. */
 export interface LeaseReport {
   leaseId: string
-  use: readonly LeaseUse[]
+  use: readonly TaggedUse[]
   requestId?: string | undefined
   /** What the renewed lease should have; without it the lease ends. */
   renewal?: { units: number; ttlSeconds: number }
@@ -48,7 +42,7 @@ export interface Reported extends Spender {
 export async function reportLease(deps: QuotaDeps, key: string, report: LeaseReport): Promise<Reported> {
   const { leaseId, requestId, renewal } = report
   const nonce = nonceIn(leaseId, LEASE)
-  const units = report.use.reduce((sum, each) => sum + each.units, 0)
+  const units = totalUnits(report.use)
   const kind = renewal ? 'renew' : 'return'
   return forKey(deps, key, async (caller) => {
     if (!nonce) throw new DomainError('not_found')
@@ -60,7 +54,7 @@ export async function reportLease(deps: QuotaDeps, key: string, report: LeaseRep
       requestId === undefined ? [leaseId, `${kind} ${units}`] : [requestId, `${kind} ${leaseId} ${units}`],
     )
     const next = renewal && { nonce: newNonce(deps, accountId, id.entry), ...renewal }
-    const ended = await endReservation(deps, caller, { nonce, id, units, next }).catch(leaseEnded)
+    const ended = await endReservation(deps, caller, { nonce, id, use: report.use, next }).catch(leaseEnded)
     const { counter, covered, replayed } = ended
     return {
       id: ended.next ? reservationIdOf(epochMsAt(id.time), ended.next.nonce, LEASE) : leaseId,

@@ -22,6 +22,7 @@ import {
   reservationEntry,
 } from './reservation.ts'
 import { isSpent, newEntry, newItem, openReservation } from './reserve.ts'
+import { countTags, leaveUntagged, type TaggedUse } from './tags.ts'
 import { balanceParts, crossedThresholds, thresholdAbove } from './thresholds.ts'
 
 /** What whoever settles a reservation is told. */
@@ -43,6 +44,8 @@ export interface SettleRequest {
   /** 0 gives everything back. */
   units: number
   requestId?: string | undefined
+  /** What the units were used for. */
+  tag?: string | undefined
 }
 
 /** A reservation that is found. */
@@ -63,7 +66,7 @@ export async function settleReservation(
   key: string,
   request: SettleRequest,
 ): Promise<Settled> {
-  const { reservationId, units, requestId } = request
+  const { reservationId, units, requestId, tag } = request
   const nonce = nonceIn(reservationId)
   return forKey(deps, key, async (caller) => {
     if (!nonce) throw new DomainError('not_found')
@@ -75,7 +78,11 @@ export async function settleReservation(
         ? [reservationId, `settle ${units}`]
         : [requestId, `settle ${reservationId} ${units}`],
     )
-    const { counter, covered, replayed } = await endReservation(deps, caller, { nonce, id, units })
+    const { counter, covered, replayed } = await endReservation(deps, caller, {
+      nonce,
+      id,
+      use: [{ tag, units }],
+    })
     const answer = { id: reservationId, units, covered, left: balanceOf(counter), used: counter.used }
     return { ...answer, ...(replayed && { replayed }) }
   })
@@ -85,8 +92,8 @@ export async function settleReservation(
 export interface Ending {
   nonce: Buffer
   id: RequestId
-  /** Units that were used. */
-  units: number
+  /** Units that were used, and what for. */
+  use: readonly TaggedUse[]
   /** The lease that the same write opens, if it can have units. */
   next?: { nonce: Buffer; units: number; ttlSeconds: number } | undefined
 }
@@ -109,7 +116,8 @@ export interface Ended {
  */
 export async function endReservation(deps: QuotaDeps, caller: KeyCaller, ending: Ending): Promise<Ended> {
   const { accountId } = caller
-  const { nonce, id, units } = ending
+  const { nonce, id, use } = ending
+  const units = totalUnits(use)
   let counter = await readCounter(deps, accountId)
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
@@ -119,6 +127,7 @@ export async function endReservation(deps: QuotaDeps, caller: KeyCaller, ending:
     if (!found) {
       if (!(await isSpent(deps, accountId, counter, id))) throw new DomainError('reservation_ended')
       const covered = (await readStoredReservation(deps, accountId, nonce))?.covered ?? units
+      if (inDoubt) leaveUntagged(deps, accountId, use)
       const next = ending.next && (await openReservation(deps, accountId, counter, ending.next.nonce))
       return { counter, covered, next, reservation: undefined, ...(!inDoubt && { replayed: true }) }
     }
@@ -135,6 +144,8 @@ export async function endReservation(deps: QuotaDeps, caller: KeyCaller, ending:
     try {
       const after = await writeSettle(deps, caller, found, settling, counter)
       await evictIfFull(deps, accountId, after, 1)
+      const { slot } = found.reservation
+      await countTags(deps, { accountId, slot }, after, firstUnits(use, settling.counted))
       return { counter: after, ...settling, reservation: found.reservation }
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
@@ -143,6 +154,19 @@ export async function endReservation(deps: QuotaDeps, caller: KeyCaller, ending:
     }
   }
   throw new DomainError('temporarily_unavailable')
+}
+
+export const totalUnits = (use: readonly TaggedUse[]): number =>
+  use.reduce((sum, { units }) => sum + units, 0)
+
+/** The first `most` of these units. */
+function firstUnits(use: readonly TaggedUse[], most: number): TaggedUse[] {
+  let left = most
+  return use.map(({ tag, units }) => {
+    const counted = Math.min(units, left)
+    left -= counted
+    return { tag, units: counted }
+  })
 }
 
 async function findReservation(
@@ -176,9 +200,10 @@ interface Settling {
 function decideSettle(
   deps: QuotaDeps,
   { reservation, place }: Found,
-  { id, units, next }: Ending,
+  { id, use, next }: Ending,
   counter: Counter,
 ): Settling {
+  const units = totalUnits(use)
   // Of an expired lease nothing is held: its units have returned, or they are counted as used.
   const before = place === 'expired' ? 0 : reservation.units
   const charged = place === 'expired' && reservation.unreported === 'charge' ? reservation.units : 0

@@ -5,5 +5,5 @@ import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.consume, async ({ caller, headers, body, deps }) => {
   const requestId = agreedId(body.requestId, headers['idempotency-key'])
-  return consumeUnits(deps, caller.key, { units: body.units, requestId })
+  return consumeUnits(deps, caller.key, { units: body.units, tag: body.tag, requestId })
 })

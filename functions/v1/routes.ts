@@ -112,7 +112,9 @@ const shownKey = z.extend(listedKey, { key: z.string(), ...replay })
 
 /** 0 units are a check, which spends nothing. */
 const units = z.int().check(z.gte(0), z.lte(1_000_000_000))
-const request = z.strictObject({ units, requestId: z.optional(requestId) })
+/** What units are used for. Visible ASCII, as an id. */
+const tag = z.optional(requestId.check(z.maxLength(64)))
+const request = z.strictObject({ units, requestId: z.optional(requestId), tag })
 
 /** The units left and used after a request. */
 const use = { left: z.number(), used: z.number(), ...replay }
@@ -131,9 +133,7 @@ const leaseTerms = {
 }
 
 /** What was used of a lease, and for what. */
-const leaseUse = z
-  .array(z.strictObject({ tag: z.optional(z.string().check(z.regex(/^[!-~]{1,64}$/))), units }))
-  .check(z.maxLength(100))
+const leaseUse = z.array(z.strictObject({ tag, units })).check(z.maxLength(100))
 
 /** A reservation or a lease as its maker is told. */
 const leased = {
@@ -709,7 +709,7 @@ export const v1 = place('v1', {
     description: descriptions.consumeBatch,
     auth: 'key',
     headers: idempotencyHeaders,
-    body: z.strictObject({ requests: z.array(request).check(z.minLength(1), z.maxLength(100)) }),
+    body: z.strictObject({ requests: z.array(request).check(z.minLength(1), z.maxLength(100)), tag }),
     responses: {
       200: z.object({
         ...spender,
@@ -820,7 +820,13 @@ export const v1 = place('v1', {
           z.object({
             day: z.string(),
             units: z.number(),
-            keys: z.array(z.object({ id: z.nullable(z.string()), units: z.number() })),
+            keys: z.array(
+              z.object({
+                id: z.nullable(z.string()),
+                units: z.number(),
+                tags: z.optional(z.array(z.object({ tag: z.nullable(z.string()), units: z.number() }))),
+              }),
+            ),
           }),
         ),
       }),

@@ -46,7 +46,7 @@ async function lane(): Promise<void> {
   while (made < work.spends) {
     made += 1
     if (made % 100 === 0) jumpedMs += work.jumpsMs[(made / 100) % work.jumpsMs.length] ?? 0
-    const decision = await m.spend({ key: work.key, units: 1 })
+    const decision = await m.spend({ key: work.key, units: 1, tag: 'work' })
     writeSync(1, decision.allowed ? '1\n' : `${decision.code}\n`)
     if (made % 10 === 0) await pause(1)
   }

@@ -27,3 +27,30 @@ test('200: a return whose own write lost its reply is not told to be a repeat', 
   const { body } = await report(app, key, id, 'return', { use: [{ units: 5 }] })
   expect([body.covered, body.left, body.replayed]).toEqual([5, 95, undefined])
 })
+
+test('use is counted by tag, and what is not paid for is not counted', async () => {
+  const person = await newConsumer(app, 20)
+  const { id } = (await lease(app, person.key, { units: 10 })).body
+  const chat = { tag: 'chat', units: 4 }
+  await report(app, person.key, id, 'return', { use: [chat, { units: 3 }, { tag: 'draw', units: 50 }] })
+  const { body } = await app.request('GET', '/v1/usage', { token: person.accessToken })
+  expect(body.days[0].keys[0].tags).toEqual(
+    expect.arrayContaining([chat, { tag: 'draw', units: 13 }, { tag: null, units: 3 }]),
+  )
+})
+
+test('units of an expired lease that count as used already have no tag', async () => {
+  const person = await newConsumer(app, 20)
+  const { id } = (await lease(app, person.key, { units: 10, unreported: 'charge', ttlSeconds: 60 })).body
+  app.advance(61_000)
+  await app.job('expire-reservations')
+  await report(app, person.key, id, 'return', { use: [{ tag: 'chat', units: 12 }] })
+  const { body } = await app.request('GET', '/v1/usage', { token: person.accessToken })
+  expect(body.days[0].keys[0]).toMatchObject({
+    units: 12,
+    tags: [
+      { tag: 'chat', units: 2 },
+      { tag: null, units: 10 },
+    ],
+  })
+})

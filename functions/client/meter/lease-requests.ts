@@ -61,6 +61,8 @@ const SHARE = 8
 /** How long a customer is served exactly after a lease had no use or no units. */
 const EXACT_MS = 2_000
 const RETRY_MS = 250
+/** A tag as Bursar takes it. */
+const TAG = /^[!-~]{1,64}$/
 /** Most entries of a report. */
 const MOST_USE = 100
 
@@ -208,11 +210,14 @@ async function reportSpends({ tools }: LeaseDesk, key: string, use: Use): Promis
 
 const total = (use: Use): number => [...use.values()].reduce((sum, units) => sum + units, 0)
 
-/** The entries of a report. Tags beyond those that fit are reported without their names. */
+/** The entries of a report. A tag that Bursar would not take, or that is one too many, must not hold the report up. */
 function entriesOf(use: Use): LeaseUse[] {
-  const all = [...use].filter(([, units]) => units > 0)
-  const shown = all.length > MOST_USE ? all.slice(0, MOST_USE - 1) : all
-  const rest = all.slice(shown.length).reduce((sum, [, units]) => sum + units, 0)
-  const entries = shown.map(([tag, units]) => ({ units, ...(tag !== undefined && { tag }) }))
-  return rest > 0 ? [...entries, { units: rest }] : entries
+  const entries: LeaseUse[] = []
+  let untagged = 0
+  for (const [tag, units] of use) {
+    const isShown = tag !== undefined && TAG.test(tag) && entries.length < MOST_USE - 1
+    if (isShown && units > 0) entries.push({ tag, units })
+    if (!isShown) untagged += units
+  }
+  return untagged > 0 ? [...entries, { units: untagged }] : entries
 }
