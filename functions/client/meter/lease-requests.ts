@@ -48,6 +48,8 @@ export interface LeaseDesk {
   tools: SpenderTools
   terms: { units: number; ttlSeconds: number; unreported: 'return' | 'charge' }
   now(): Moment
+  /** Milliseconds of a clock that is never set. */
+  steadyMs(): number
   isClosed(): boolean
 }
 
@@ -66,7 +68,7 @@ const TAG = /^[!-~]{1,64}$/
 /** Most entries of a report. */
 const MOST_USE = 100
 
-export const distance = (from: Moment, to: Moment): number =>
+const distance = (from: Moment, to: Moment): number =>
   Math.max(to.steadyMs - from.steadyMs, to.wallMs - from.wallMs)
 
 /** Units that the next lease should have: no more than a share of what is left, so that others find some too. */
