@@ -28,17 +28,26 @@ import { balanceChange, endedItem } from './settle-reservation.ts'
 /**
  * Returns the units of reservations that have expired, whether or not the account is blocked. Two runs at once are
  * safe: a reservation ends once.
+ * @param collectOwed takes what an account owes out of units that have returned, and says whether it owes more
  * @returns how many accounts or items had something to return, and how many failed and stay due
  */
-export const expireReservations = (deps: Deps<'table'>, run: Run): Promise<Worked> =>
+export const expireReservations = (
+  deps: Deps<'table'>,
+  run: Run,
+  collectOwed: (accountId: string) => Promise<boolean>,
+): Promise<Worked> =>
   eachDue(deps, 'RESERVED', run, (key) => {
     const accountId = accountIdIn(key)
     const isAlarm = key.sk === reservationAlarmKey(accountId).sk
-    return isAlarm ? lookIntoCounter(deps, accountId) : expireItem(deps, accountId, key)
+    return isAlarm ? lookIntoCounter(deps, accountId, collectOwed) : expireItem(deps, accountId, key)
   })
 
 /** Returns what has expired in a counter, and switches its alarm off once no reservation is open there. */
-async function lookIntoCounter(deps: Deps<'table'>, accountId: string): Promise<boolean> {
+async function lookIntoCounter(
+  deps: Deps<'table'>,
+  accountId: string,
+  collectOwed: (accountId: string) => Promise<boolean>,
+): Promise<boolean> {
   const alarm = await deps.table.get(reservationAlarmKey(accountId))
   let counter = await readCounter(deps, accountId)
   let returned = false
@@ -46,7 +55,10 @@ async function lookIntoCounter(deps: Deps<'table'>, accountId: string): Promise<
     await pauseBetween(deps, tries)
     const expired = openIn(counter).filter(({ expiresAtMs }) => expiresAtMs <= deps.clock.nowMs())
     if (expired.length === 0) {
-      if (openIn(counter).length === 0 && alarm) await switchOff(deps, accountId, Number(alarm.token))
+      // While units are held that the account owes, the job looks again.
+      const owes = alarm?.owes === true && (await collectOwed(accountId)) && counter.held > 0
+      if (openIn(counter).length === 0 && alarm && !owes)
+        await switchOff(deps, accountId, Number(alarm.token))
       return returned
     }
     const moved = await moveToToday(deps, accountId, counter, expired)

@@ -29,6 +29,7 @@ import { noteRefusal, quotaExhausted, refusedBy } from './refusal.ts'
 import { startRenewal } from './renewal-call.ts'
 import { epochMsAt, type RequestId, requestIdOf } from './request-id.ts'
 import {
+  alarm,
   expiryAfter,
   LEASE,
   newNonce,
@@ -208,9 +209,7 @@ async function holdInItem(deps: QuotaDeps, spending: Spending, reservation: Rese
  */
 async function alarmFor(deps: Deps<'table'>, accountId: string, { item }: Counter): Promise<Expression[]> {
   if (Number(item.z ?? 0) > 0) return []
-  const token = 1 + Number.parseInt(deps.ids.hex(5), 16)
-  const { due, dueAtMs } = dueAt('RESERVED', accountId, deps.clock.nowMs())
-  const set = expr`SET #due = ${due}, #dueAtMs = ${dueAtMs}, #token = ${token}`
+  const { token, set } = alarm(deps, accountId)
   await deps.table.update(reservationAlarmKey(accountId), set)
   return [expr`#z = ${token}`]
 }

@@ -196,7 +196,7 @@ export async function openQuotaWorld({
           (error) => ({ told: toldOf(error), id: '', units: 0, covered: 0, replayed: false }),
         ),
     /** Runs the job that returns expired reservations. */
-    expire: (through = ports) => functions.expireReservations(through, WHOLE_RUN),
+    expire: (through = ports) => functions.expireReservations(through, WHOLE_RUN, async () => false),
     /** Adds units as `applyLedger` does, with a condition on the sequence and the floor. */
     credit: async (units: number, newSize?: number): Promise<void> => {
       for (;;) {
