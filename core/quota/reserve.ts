@@ -109,7 +109,7 @@ async function reserveOnce(
     }
     const reservation = { nonce, units, slot, unreported, expiresAtMs: expiryAfter(deps, ttlSeconds) }
     try {
-      const after = await hold(deps, caller, reservation, id, counter)
+      const after = await hold(deps, caller, reservation, id, counter, OPEN_IN_COUNTER - tries)
       if (id) await evictIfFull(deps, accountId, after, 1)
       return answerOf(after, reservationId, reservation)
     } catch (error) {
@@ -132,18 +132,23 @@ export async function isSpent(
   return isArchivable(counter, id) && (await findArchived(deps, accountId, counter, [id])).spent.size > 0
 }
 
-/** Holds the units in the counter, or in an item of their own if the counter has no room. @throws ConditionFailed */
+/**
+ * Holds the units in the counter, or in an item of their own if the counter has no room.
+ * @param room less with each race that was lost, so that requests do not compete for the last room
+ * @throws ConditionFailed
+ */
 async function hold(
   deps: QuotaDeps,
   caller: KeyCaller,
   reservation: Reservation,
   id: RequestId | undefined,
   seen: Counter,
+  room: number,
 ): Promise<Counter> {
   const { units } = reservation
   const entries = id ? [id.entry] : []
   const late = id && isArchivable(seen, id)
-  const isRoomy = openIn(seen).length < OPEN_IN_COUNTER
+  const isRoomy = openIn(seen).length < room
   const spending: Spending = {
     caller,
     units,
