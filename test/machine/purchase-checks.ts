@@ -103,8 +103,8 @@ export function checkAlways(world: PurchaseWorld, title: string): void {
   const applied = sum(ledger.filter(({ seq }) => seq <= quota.seq).map(({ units }) => units))
   assert.equal(
     quota.left,
-    applied - quota.used,
-    `${title}: units left are not those credited less those used`,
+    applied - quota.used - quota.held,
+    `${title}: units left are not those credited less those used and held`,
   )
   assert.ok(
     Number(counter.l) >= 0 && Number(counter.f) >= 0,
