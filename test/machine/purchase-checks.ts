@@ -138,6 +138,8 @@ export function checkSettled(world: PurchaseWorld, title: string): void {
   assert.deepEqual(world.alarms, [], `${title}: alarms`)
   assert.equal(profile.openPurchase, undefined, `${title}: the slot is taken`)
   assert.equal(quota.seq, profile.ledgerSeq, `${title}: the counter is behind the ledger`)
+  assert.equal(quota.held, 0, `${title}: units are held though every lease has expired`)
+  if (profile.owed) assert.equal(quota.left, 0, `${title}: units are left though units are owed`)
   assert.deepEqual(
     purchases.filter(({ state, finished }) => OPEN.includes(state) || (state === 'credited' && !finished)),
     [],
