@@ -170,6 +170,12 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       if (key.sk === '#QUOTA' && typeof after.n === 'number') crossings.add(after.n)
       return after
     },
+    // A lease that takes or returns units together with an item may cross a threshold too.
+    async transact(writes) {
+      await memory.transact(writes)
+      const since = memory.items().find(({ sk }) => sk === '#QUOTA')?.n
+      if (typeof since === 'number') crossings.add(since)
+    },
   }
   const ports = {
     clock,
