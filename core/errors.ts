@@ -42,6 +42,10 @@ export type ErrorCode =
   // application keys
   | 'key_limit_reached'
   | 'default_key_required'
+  | 'key_expired'
+  | 'key_disabled'
+  | 'ip_not_allowed'
+  | 'insufficient_scope'
   // cards
   | 'email_unconfirmed'
   | 'card_declined'

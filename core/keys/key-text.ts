@@ -10,7 +10,7 @@ import type { Deps } from '../ports.ts'
 const KEY_TEXT = /^(bsr_[0-9a-f]{64}_(\d{1,6})_([0-9a-f]{24})_)([0-9a-f]{16})$/
 
 /** Bytes of a key's hash that the hot counter stores: 96 bits of a keyed MAC. */
-const HASH_BYTES = 12
+export const HASH_BYTES = 12
 
 export function newKeyText(deps: Deps<'keyring'>, accountId: string, slot: number): string {
   const text = `bsr_${deps.ids.hex(32)}_${slot}_${accountId}_`

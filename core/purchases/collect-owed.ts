@@ -37,7 +37,7 @@ export async function collectOwedUnits(deps: Deps<'table'>, accountId: string): 
       ...(paid.owed ? [expr`#owed = ${paid.owed}`] : []),
     ]
     // Where this leaves too few units, it calls for a renewal, which may have waited until nothing is owed.
-    const taken = moveBalance(deps, accountId, quota, { units, size: quota.size, seq })
+    const taken = await moveBalance(deps, accountId, quota, { units, size: quota.size, seq })
     const text = `We have taken back ${unitsText(-units)} for a refund or dispute. They were reserved when the money went back.`
     try {
       await deps.table.transact([

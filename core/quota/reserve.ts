@@ -13,18 +13,18 @@ import { ConditionFailed, type Write } from '../table/table.ts'
 import { findArchived, isArchivable } from './archive.ts'
 import { CONSUME_ATTEMPTS, fenceOf, pauseBetween } from './consume.ts'
 import {
+  admitKey,
   balanceOf,
   type Counter,
   inRing,
   parseCounter,
   readCounter,
-  requireAdmitted,
   type Spending,
   spendUnits,
   spendUpdate,
 } from './counter.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { forKey, type KeyCaller, type QuotaDeps, type Spender } from './key-caller.ts'
+import { forKey, type KeyCaller, type QuotaDeps, type SentKey, type Spender } from './key-caller.ts'
 import { noteRefusal, quotaExhausted, refusedBy } from './refusal.ts'
 import { startRenewal } from './renewal-call.ts'
 import { epochMsAt, type RequestId, requestIdOf } from './request-id.ts'
@@ -72,14 +72,18 @@ export interface ReservationRequest {
  * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`; `quota_exhausted`, which holds and
  *   records nothing; `temporarily_unavailable`
  */
-export const reserveUnits = (deps: QuotaDeps, key: string, request: ReservationRequest): Promise<Reserved> =>
-  forKey(deps, key, (caller) => reserveOnce(deps, caller, request))
+export const reserveUnits = (
+  deps: QuotaDeps,
+  key: string | SentKey,
+  request: ReservationRequest,
+): Promise<Reserved> => forKey(deps, key, (caller) => reserveOnce(deps, caller, request))
 
 async function reserveOnce(
   deps: QuotaDeps,
-  caller: KeyCaller,
+  found: KeyCaller,
   { units: most, requestId, ttlSeconds, unreported }: ReservationRequest,
 ): Promise<Omit<Reserved, keyof Spender>> {
+  let caller = found
   const { accountId, slot } = caller
   const kind = unreported ? 'lease' : 'reserve'
   const id = requestId === undefined ? undefined : requestIdOf(deps, accountId, [requestId, kind])
@@ -90,7 +94,7 @@ async function reserveOnce(
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
-    requireAdmitted(counter, caller)
+    caller = await admitKey(deps, counter, caller)
     if (id && (await isSpent(deps, accountId, counter, id)))
       return {
         ...answerOf(counter, reservationId, await openReservation(deps, accountId, counter, nonce)),

@@ -56,7 +56,7 @@ type Bare<R extends Placed, S = Statuses<R>> =
 interface Callers {
   public: undefined
   account: { account: Account; sessionId: string }
-  key: { key: string }
+  key: { key: { text: string; ip: string } }
 }
 
 /** A caller, and why the gate refuses it; undefined for a caller who is admitted. */
@@ -151,7 +151,10 @@ function orRefuse<T>(make: () => T, refusal: DomainError): T {
 
 async function callerOf(row: Placed, deps: unknown, event: Event): Promise<Gated> {
   if (row.auth === 'public') return { caller: undefined, refusal: undefined }
-  if (row.auth === 'key') return { caller: { key: applicationKey(event.headers) }, refusal: undefined }
+  if (row.auth === 'key') {
+    const key = { text: applicationKey(event.headers), ip: event.requestContext.http.sourceIp }
+    return { caller: { key }, refusal: undefined }
+  }
   const { refusal, ...caller } = await gate(row, deps, event.requestContext.authorizer?.lambda)
   return { caller, refusal }
 }
@@ -206,7 +209,7 @@ function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
       if (retryAfterSeconds !== undefined) headers['retry-after'] = String(retryAfterSeconds)
       const { requestId } = request.event.requestContext
       request.response =
-        row.dialect === 'rest'
+        row.dialect === 'rest' && !wantsProblem(request.event.headers)
           ? json(status, skylinkFailure(error), headers)
           : json(status, problemDetails(error, requestId), {
               ...headers,
@@ -215,6 +218,13 @@ function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
     },
   }
 }
+
+/**
+ * Whether a caller of `/rest` asks for problem details, which have a code, in place of Skylink's message. Only a caller
+ * who names the type does; Skylink's callers never do.
+ */
+const wantsProblem = ({ accept = '' }: Event['headers']): boolean =>
+  accept.includes('application/problem+json')
 
 const asDomainError = (error: unknown): DomainError =>
   error instanceof DomainError ? error : new DomainError('internal_error', { cause: error })

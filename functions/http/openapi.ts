@@ -18,7 +18,10 @@ export function errorsOf(row: Placed): ErrorCode[] {
   }
   if (row.proof === 'recent') codes.push(...proofErrors)
   if (row.sourceLimit) codes.push('too_many_requests')
-  if (row.auth === 'key') codes.push('unauthorized', 'account_deactivated', 'account_suspended')
+  if (row.auth === 'key') {
+    codes.push('unauthorized', 'account_deactivated', 'account_suspended')
+    codes.push('key_expired', 'key_disabled', 'ip_not_allowed')
+  }
   // A row without a body or parameters still refuses a request that has a body.
   codes.push('invalid_request', 'malformed_body', 'payload_too_large', 'unsupported_media_type')
   if (row.needs.length > 0) codes.push('temporarily_unavailable')
@@ -91,10 +94,12 @@ function responses(row: Placed) {
     String(status),
     {
       description: codes.map((code) => `\`${code}\`: ${problems[code].title}`).join('. '),
-      content:
-        row.dialect === 'rest'
-          ? { 'application/json': { schema: { $ref: '#/components/schemas/Failure' } } }
-          : { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      content: {
+        ...(row.dialect === 'rest' && {
+          'application/json': { schema: { $ref: '#/components/schemas/Failure' } },
+        }),
+        'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
+      },
     },
   ])
   return Object.fromEntries([...success, ...failure])

@@ -140,6 +140,28 @@ export const problems: Record<ErrorCode, Problem> = {
     title: 'Default key required',
     detail: 'The default key cannot be deleted. Rotate it instead.',
   },
+  key_expired: {
+    status: 401,
+    title: 'Application key expired',
+    detail: 'The application key has expired, and nothing was spent. Its owner can extend or rotate it.',
+    challenge: INVALID_TOKEN,
+  },
+  key_disabled: {
+    status: 403,
+    title: 'Application key disabled',
+    detail: 'The owner has switched this application key off, and nothing was spent. Use another key.',
+  },
+  ip_not_allowed: {
+    status: 403,
+    title: 'Network address not allowed',
+    detail:
+      'The application key does not work from your network address, and nothing was spent. Its owner can allow the address.',
+  },
+  insufficient_scope: {
+    status: 403,
+    title: 'Scope missing',
+    detail: 'The application key lacks a scope that the request requires, and nothing was spent.',
+  },
   email_unconfirmed: {
     status: 403,
     title: 'E-mail address not confirmed',

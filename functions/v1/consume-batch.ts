@@ -10,7 +10,11 @@ export const handler = endpoint(v1.consumeBatch, async ({ caller, body, deps, he
     tag,
     requestId: requestId ?? (batchKey === undefined ? undefined : ([batchKey, position] as const)),
   }))
-  const { answers, ...spender } = await consumeBatch(deps, caller.key, requests)
+  const { answers, ...spender } = await consumeBatch(
+    deps,
+    { ...caller.key, requires: body.requires },
+    requests,
+  )
   const shown = answers.map((answer, at) => batchAnswer(body.requests[at]?.requestId, answer))
   return reply(
     200,

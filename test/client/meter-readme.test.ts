@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -15,11 +15,7 @@ test('README’s lines protect a Hono route as they stand', async () => {
 
   const folder = mkdtempSync(join(tmpdir(), 'bursar-meter-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
-  mkdirSync(join(folder, 'node_modules/bursar'), { recursive: true })
-  symlinkSync(join(ROOT, 'node_modules/hono'), join(folder, 'node_modules/hono'))
-  symlinkSync(join(ROOT, 'functions'), join(folder, 'node_modules/bursar/functions'))
-  const exports = { './meter': './functions/client/meter.ts' }
-  writeFileSync(join(folder, 'node_modules/bursar/package.json'), JSON.stringify({ type: 'module', exports }))
+  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }))
   writeFileSync(join(folder, 'service.ts'), code)
 

@@ -2,7 +2,7 @@
  * The seam between the meter and the ways to take units. `exact.ts` spends on the wire for each request (in groups);
  * a leased spender spends out of a block of units in its own memory. Adapters, give-back, telemetry and `fakeMeter` know
  * only these types, so a spender is one function `(tools: SpenderTools, …) => Spender` and one row in `spenders` of
- * `../meter.ts`.
+ * `meter.ts`.
  *
  * What every spender keeps:
  * - `spend` and `reserve` never reject and never throw: whatever happens is a decision. A spender that can decide in
@@ -45,12 +45,12 @@ export interface Balance {
   account?: string
   key?: {
     id: string
-    name?: string
-    scopes?: readonly string[]
-    metadata?: Readonly<Record<string, unknown>>
+    name?: string | undefined
+    scopes?: readonly string[] | undefined
+    metadata?: Readonly<Record<string, unknown>> | undefined
   }
   /** Units that the key's own budget leaves; null without a budget. */
-  keyLeft?: number | null
+  keyLeft?: number | null | undefined
   /** Fields `RateLimit` and `RateLimit-Policy` of a key with a rate. */
   rateLimit?: string
   rateLimitPolicy?: string

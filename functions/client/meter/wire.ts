@@ -1,5 +1,3 @@
-import type * as z from 'zod/mini'
-import type { v1 } from '../../v1/routes.ts'
 import type {
   Allowed,
   Balance,
@@ -21,9 +19,13 @@ export interface NamedRequest {
   id: string
 }
 
-type Body = z.output<(typeof v1)['consumeBatch']['responses'][200]>
-/** An answer of a batch: each customer's requests may be refused on their own. */
-type Part = Omit<Partial<Body['answers'][number]>, 'status' | 'type'> & { status?: number; type?: string }
+/** One answer of a batch, as far as the meter reads it. */
+export interface BatchPart {
+  requestId?: string | undefined
+  status?: number
+  type?: string | undefined
+}
+
 type Spending = Pick<SpenderTools, 'call' | 'byService' | 'measure'>
 type When = Pick<WireRequest, 'deadlineMs' | 'onSlow'>
 
@@ -108,7 +110,7 @@ const members = ({ units, tag }: SpendRequest, id: string) => ({
 /** The answers of a batch come in the order of its requests. Answers that do not fit say nothing. */
 function partDecisions(requests: readonly NamedRequest[], { body }: WireAnswer): (Decision | undefined)[] {
   const { answers, ...spender } = body
-  const parts: Part[] = Array.isArray(answers) && answers.length === requests.length ? answers : []
+  const parts: BatchPart[] = Array.isArray(answers) && answers.length === requests.length ? answers : []
   return requests.map(({ request, id }, at) => {
     const part = parts[at]
     if (part === undefined || (request.units > 0 && part.requestId !== id)) return undefined
