@@ -4,7 +4,8 @@ import { changePassword } from '../../core/credentials/password.ts'
 import type { DomainError } from '../../core/errors.ts'
 import { createKey, deleteKey, rotateKey } from '../../core/keys/application-keys.ts'
 import { changeKeySettings } from '../../core/keys/change-settings.ts'
-import { isInNetworks, keyStamp, type SettingsChange } from '../../core/keys/settings.ts'
+import { isInNetworks } from '../../core/keys/networks.ts'
+import { keyStamp, type SettingsChange } from '../../core/keys/settings.ts'
 import type { Ports } from '../../core/ports.ts'
 import { readBalance } from '../../core/quota/balance.ts'
 import { consumeBatch } from '../../core/quota/batch.ts'
@@ -265,6 +266,7 @@ test.each([
   ['2001:DB8:0:0::1', ['2001:db8::/32'], true],
   ['2001:db9::1', ['2001:db8::/32', '::1'], false],
   ['::ffff:203.0.113.7', ['203.0.113.0/24'], true],
+  ['10.0.0.1', ['::ffff:10.0.0.1'], true],
   // All of IPv6 includes the IPv4 addresses in the notation of IPv6.
   ['203.0.113.7', ['::/0'], true],
   ['203.0.113.7', ['2001:db8::/32'], false],
