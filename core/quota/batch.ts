@@ -45,7 +45,11 @@ async function consumeEach(
   requests: readonly BatchRequest[],
 ): Promise<BatchAnswer[]> {
   const { answers, failure } = await answerEach(deps, caller, requests)
-  if (failure !== undefined) throw failure
+  if (failure !== undefined) {
+    // A refusal says that nothing was spent, but the writes before it may have spent for others of the requests.
+    const hasSpent = answers.some((answer) => answer?.outcome === 'spent' && !answer.replayed)
+    throw hasSpent && failure instanceof DomainError ? new DomainError('temporarily_unavailable') : failure
+  }
   return answers.map((answer) => {
     if (!answer) throw new DomainError('temporarily_unavailable')
     return answer
@@ -95,7 +99,8 @@ async function answerAll(
   for (let tries = 0; tries < BATCH_ATTEMPTS; tries++) {
     if (tries > 0) await deps.clock.wait(Math.random() * BATCH_PAUSE_MS)
     const open = requests.filter(({ answer }) => !answer)
-    caller = await admitKey(deps, counter, caller)
+    const inDoubt = open.some((request) => request.inDoubt)
+    caller = await admitKey(deps, counter, caller, inDoubt)
     const spent = await findSpent(deps, caller.accountId, open, counter, absence)
     const fitting = answerWithoutWrite(open, counter, spent)
     leaveUntagged(

@@ -99,7 +99,7 @@ export async function spendOrCheck(
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
-    if (counter) caller = await admitKey(deps, counter, caller)
+    if (counter) caller = await admitKey(deps, counter, caller, inDoubt)
     const step = counter
       ? await decideConsume(deps, caller, units, id, counter)
       : { fence: fenceOf(id), late: false }

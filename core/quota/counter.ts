@@ -91,11 +91,27 @@ const ADMISSIONS = 4
 /**
  * Checks that the key is live, with the settings that the caller was checked against, and the account not blocked. If
  * the settings have changed since, they are read and checked again.
+ * @param inDoubt whether the reply of a write for this caller was lost, so that units may be spent
  * @returns the caller to write for
  * @throws DomainError `unauthorized`, `key_expired`, `key_disabled`, `ip_not_allowed`, `insufficient_scope`,
- *   `account_deactivated`, `account_suspended`; `temporarily_unavailable` if the settings do not come to rest
+ *   `account_deactivated`, `account_suspended`; `temporarily_unavailable` if the settings do not come to rest, and
+ *   instead of any refusal in doubt
  */
 export async function admitKey(
+  deps: Deps<'table' | 'keyring'>,
+  counter: Counter,
+  caller: KeyCaller,
+  inDoubt = false,
+): Promise<KeyCaller> {
+  try {
+    return await admitAsItStands(deps, counter, caller)
+  } catch (error) {
+    // A refusal says that nothing was spent.
+    throw inDoubt && error instanceof DomainError ? new DomainError('temporarily_unavailable') : error
+  }
+}
+
+async function admitAsItStands(
   deps: Deps<'table' | 'keyring'>,
   counter: Counter,
   caller: KeyCaller,

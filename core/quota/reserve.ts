@@ -94,7 +94,7 @@ async function reserveOnce(
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
-    caller = await admitKey(deps, counter, caller)
+    caller = await admitKey(deps, counter, caller, inDoubt)
     if (id && (await isSpent(deps, accountId, counter, id)))
       return {
         ...answerOf(counter, reservationId, await openReservation(deps, accountId, counter, nonce)),

@@ -132,7 +132,7 @@ export async function endReservation(deps: QuotaDeps, found: KeyCaller, ending: 
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
-    caller = await admitKey(deps, counter, caller)
+    caller = await admitKey(deps, counter, caller, inDoubt)
     const open = await findReservation(deps, accountId, counter, nonce)
     if (!open) {
       if (!(await isSpent(deps, accountId, counter, id))) throw new DomainError('reservation_ended')
