@@ -631,7 +631,7 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   {
     title: 'a blocked account settles',
     find: [
-      'caller = await admitKey(deps, counter, caller)',
+      'caller = await admitKey(deps, counter, caller, inDoubt)',
       'const found = await findReservation(deps, accountId, counter, nonce)',
     ],
     put: 'const found = await findReservation(deps, accountId, counter, nonce)',
