@@ -43,7 +43,16 @@ export async function startPostgres(): Promise<Postgres | undefined> {
   const data = join(folder, 'data')
   const made = run('initdb', ['-D', data, '-U', 'bench', '-A', 'trust', '--no-sync'])
   execFileSync(made.command, made.rest, { stdio: 'ignore', cwd: folder })
-  const server = run('postgres', ['-D', data, '-k', folder, '-c', 'listen_addresses=', '-c', 'max_connections=90'])
+  const server = run('postgres', [
+    '-D',
+    data,
+    '-k',
+    folder,
+    '-c',
+    'listen_addresses=',
+    '-c',
+    'max_connections=90',
+  ])
   const child = spawn(server.command, server.rest, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
   await new Promise<void>((resolve, reject) => {

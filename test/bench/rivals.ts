@@ -72,7 +72,9 @@ export async function betterAuth(
     keys.push(await server.api.createApiKey({ body: { userId: user.id, remaining: EACH } }))
   const left = async () => {
     const sql = 'SELECT SUM(remaining) AS left FROM apikey'
-    return Number(pool ? (await pool.query(sql)).rows[0].left : (database as DatabaseSync).prepare(sql).get()?.left)
+    return Number(
+      pool ? (await pool.query(sql)).rows[0].left : (database as DatabaseSync).prepare(sql).get()?.left,
+    )
   }
   return {
     name: `better-auth api-key, ${postgres ? 'Postgres' : 'SQLite'}`,
@@ -96,8 +98,13 @@ export async function byHand(
   const { default: pg } = await load('pg')
   const pool = new pg.Pool({ ...client(postgres), max: 64 })
   await pool.query('CREATE TABLE balance (id int PRIMARY KEY, units bigint NOT NULL)')
-  await pool.query('CREATE TABLE spent (id uuid PRIMARY KEY, account int NOT NULL, at timestamptz DEFAULT now())')
-  await pool.query('INSERT INTO balance SELECT n, $1 FROM generate_series(0, $2::int - 1) n', [EACH, accounts])
+  await pool.query(
+    'CREATE TABLE spent (id uuid PRIMARY KEY, account int NOT NULL, at timestamptz DEFAULT now())',
+  )
+  await pool.query('INSERT INTO balance SELECT n, $1 FROM generate_series(0, $2::int - 1) n', [
+    EACH,
+    accounts,
+  ])
   const sql = `
     WITH fresh AS (INSERT INTO spent (id, account) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1)
     UPDATE balance SET units = units - 1 WHERE id = $2 AND units >= 1 AND EXISTS (SELECT FROM fresh) RETURNING units`
