@@ -57,6 +57,7 @@ export type ErrorCode =
   // quota
   | 'quota_exhausted'
   | 'reservation_ended'
+  | 'lease_ended'
   // purchases
   | 'bundle_held'
   | 'no_bundle'

@@ -9,7 +9,7 @@ import {
   reservationKey,
   ttlAt,
 } from '../table/keys.ts'
-import { ConditionFailed } from '../table/table.ts'
+import { ConditionFailed, type Write } from '../table/table.ts'
 import { findArchived, isArchivable } from './archive.ts'
 import { CONSUME_ATTEMPTS, fenceOf, pauseBetween } from './consume.ts'
 import {
@@ -30,13 +30,16 @@ import { startRenewal } from './renewal-call.ts'
 import { epochMsAt, type RequestId, requestIdOf } from './request-id.ts'
 import {
   expiryAfter,
+  LEASE,
   newNonce,
   OPEN_IN_COUNTER,
   openIn,
   type Reservation,
   readStoredReservation,
+  reservationAttributes,
   reservationEntry,
   reservationIdOf,
+  type Unreported,
 } from './reservation.ts'
 
 /** What whoever reserves is told. */
@@ -58,6 +61,8 @@ export interface ReservationRequest {
   units: number
   requestId?: string | undefined
   ttlSeconds: number
+  /** Makes the reservation a lease, which takes what is left if that is less than `units`. */
+  unreported?: Unreported | undefined
 }
 
 /**
@@ -72,12 +77,14 @@ export const reserveUnits = (deps: QuotaDeps, key: string, request: ReservationR
 async function reserveOnce(
   deps: QuotaDeps,
   caller: KeyCaller,
-  { units, requestId, ttlSeconds }: ReservationRequest,
+  { units: most, requestId, ttlSeconds, unreported }: ReservationRequest,
 ): Promise<Omit<Reserved, keyof Spender>> {
   const { accountId, slot } = caller
-  const id = requestId === undefined ? undefined : requestIdOf(deps, accountId, [requestId, 'reserve'])
+  const kind = unreported ? 'lease' : 'reserve'
+  const id = requestId === undefined ? undefined : requestIdOf(deps, accountId, [requestId, kind])
   const nonce = newNonce(deps, accountId, id?.entry)
-  const reservationId = reservationIdOf(id ? epochMsAt(id.time) : deps.clock.nowMs(), nonce)
+  const atMs = id ? epochMsAt(id.time) : deps.clock.nowMs()
+  const reservationId = reservationIdOf(atMs, nonce, unreported && LEASE)
   let counter = await readCounter(deps, accountId)
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
@@ -88,6 +95,8 @@ async function reserveOnce(
         ...answerOf(counter, reservationId, await openReservation(deps, accountId, counter, nonce)),
         ...(!inDoubt && { replayed: true }),
       }
+    // A lease of a single unit would do, so a renewal serves it whatever it asks for.
+    const units = unreported ? Math.max(1, Math.min(most, balanceOf(counter))) : most
     if (units > balanceOf(counter)) {
       await noteRefusal(deps, accountId, counter, units)
       throw quotaExhausted(units, refusedBy(counter))
@@ -97,7 +106,7 @@ async function reserveOnce(
       counter = roomy
       continue
     }
-    const reservation = { nonce, units, slot, expiresAtMs: expiryAfter(deps, ttlSeconds) }
+    const reservation = { nonce, units, slot, unreported, expiresAtMs: expiryAfter(deps, ttlSeconds) }
     try {
       const after = await hold(deps, caller, reservation, id, counter)
       if (id) await evictIfFull(deps, accountId, after, 1)
@@ -147,43 +156,47 @@ async function hold(
     adds: [expr`#y ${units}`],
   }
   if (!isRoomy) return holdInItem(deps, spending, reservation)
-  const alarm = await alarmFor(deps, caller.accountId, seen)
-  return spendUnits(
-    deps,
-    {
-      ...spending,
-      adds: [expr`#y ${units}`, expr`#v ${new Set([reservationEntry(reservation)])}`],
-      sets: alarm,
-      conditions: [
-        expr`(attribute_not_exists(#v) OR size(#v) < ${OPEN_IN_COUNTER})`,
-        unchangedSince(seen.item, ['z']),
-      ],
-    },
-    !id,
-  )
+  const { add, sets, conditions } = await newEntry(deps, caller.accountId, reservation, seen)
+  return spendUnits(deps, { ...spending, adds: [expr`#y ${units}`, add], sets, conditions }, !id)
 }
 
-/** @throws ConditionFailed */
-async function holdInItem(
-  deps: QuotaDeps,
-  spending: Spending,
-  { nonce, units, expiresAtMs, slot }: Reservation,
-): Promise<Counter> {
-  const { accountId } = spending.caller
-  const { set, condition, callsRenewal } = spendUpdate(spending)
-  const key = reservationKey(accountId, nonce.toString('hex'))
+/** What a write of the counter says to add the entry of a reservation. Sets the alarm unless there is one. */
+export async function newEntry(
+  deps: Deps<'table'>,
+  accountId: string,
+  reservation: Reservation,
+  seen: Counter,
+): Promise<{ add: Expression; sets: Expression[]; conditions: Expression[] }> {
+  return {
+    add: expr`#v ${new Set([reservationEntry(reservation)])}`,
+    sets: await alarmFor(deps, accountId, seen),
+    conditions: [
+      expr`(attribute_not_exists(#v) OR size(#v) < ${OPEN_IN_COUNTER})`,
+      unchangedSince(seen.item, ['z']),
+    ],
+  }
+}
+
+/** Puts the item of a reservation for which the counter has no room. */
+export function newItem(accountId: string, reservation: Reservation): Write {
+  const { nonce, expiresAtMs } = reservation
   const item = {
-    ...key,
-    units,
-    expiresAtMs,
-    slot,
+    ...reservationKey(accountId, nonce.toString('hex')),
+    ...reservationAttributes(reservation),
     ...dueAt('RESERVED', accountId, expiresAtMs),
     ...ttlAt(expiresAtMs + RESERVATION_KEPT_MS),
   }
+  // An item that has ended belongs to a request of days ago with the same id.
+  return { put: item, if: expr`attribute_not_exists(#due)` }
+}
+
+/** @throws ConditionFailed */
+async function holdInItem(deps: QuotaDeps, spending: Spending, reservation: Reservation): Promise<Counter> {
+  const { accountId } = spending.caller
+  const { set, condition, callsRenewal } = spendUpdate(spending)
   await deps.table.transact([
     { update: keys.quota(accountId), set, if: condition },
-    // An item that has ended belongs to a request of days ago with the same id.
-    { put: item, if: expr`attribute_not_exists(#due)` },
+    newItem(accountId, reservation),
   ])
   if (callsRenewal) await startRenewal(deps, accountId)
   return readCounter(deps, accountId)
@@ -203,7 +216,7 @@ async function alarmFor(deps: Deps<'table'>, accountId: string, { item }: Counte
 }
 
 /** The reservation of a repeat, unless it has ended since. */
-const openReservation = async (deps: QuotaDeps, accountId: string, counter: Counter, nonce: Buffer) =>
+export const openReservation = async (deps: QuotaDeps, accountId: string, counter: Counter, nonce: Buffer) =>
   openIn(counter).find((each) => each.nonce.equals(nonce)) ??
   (await readStoredReservation(deps, accountId, nonce))?.open
 

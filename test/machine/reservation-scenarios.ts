@@ -10,9 +10,9 @@ import { breaking, everyBreak } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 import { interleaved, type openQuotaWorld, type QuotaWorld } from './quota-world.ts'
 
-type ReservationScenario = (open: typeof openQuotaWorld) => Promise<void>
+export type ReservationScenario = (open: typeof openQuotaWorld) => Promise<void>
 
-const TOTAL = 1000
+export const TOTAL = 1000
 const LIFE_MS = 3_700_000
 
 /** Asserts the units left, used and held, which are all that there are, and that the floor fits. */
@@ -34,7 +34,12 @@ export async function expectUnits(
 }
 
 /** Asserts that all units are back once every reservation must have expired. */
-async function expectAllBack(world: QuotaWorld, title: string, used: number, total = TOTAL): Promise<void> {
+export async function expectAllBack(
+  world: QuotaWorld,
+  title: string,
+  used: number,
+  total = TOTAL,
+): Promise<void> {
   world.advance(LIFE_MS)
   await world.expire()
   await world.expire()
@@ -42,12 +47,12 @@ async function expectAllBack(world: QuotaWorld, title: string, used: number, tot
 }
 
 /** Fills the counter's room for reservations. */
-async function fillCounter(world: QuotaWorld): Promise<void> {
+export async function fillCounter(world: QuotaWorld): Promise<void> {
   for (let n = 0; n < OPEN_IN_COUNTER; n++) await world.reserve(1)
 }
 
 /** Runs a scenario for a reservation in the counter and for one in an item of its own. */
-const inBothPlaces =
+export const inBothPlaces =
   (scenario: (world: QuotaWorld, others: number, title: string) => Promise<void>): ReservationScenario =>
   async (open) => {
     await scenario(await open({ keyCount: 2 }), 0, 'in the counter')
@@ -62,7 +67,7 @@ const METHODS = ['get', 'update', 'transact', 'put', 'remove'] as const satisfie
  * Runs `first` before each call of the table that `work` makes, each time in a new world.
  * @param check runs afterwards
  */
-async function atEachCall(
+export async function atEachCall(
   world: () => Promise<QuotaWorld>,
   prepare: (world: QuotaWorld) => Promise<string>,
   work: (world: QuotaWorld, id: string, through: Ports) => Promise<unknown>,
@@ -86,7 +91,7 @@ async function atEachCall(
 }
 
 /** Breaks `work` at each call, tries it again as its client or schedule would, and checks. */
-async function atEachBreak(
+export async function atEachBreak(
   open: typeof openQuotaWorld,
   prepare: (world: QuotaWorld) => Promise<string>,
   work: (world: QuotaWorld, id: string, through: Ports) => Promise<unknown>,
