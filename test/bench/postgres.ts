@@ -51,7 +51,7 @@ export async function startPostgres(): Promise<Postgres | undefined> {
     '-c',
     'listen_addresses=',
     '-c',
-    'max_connections=90',
+    'max_connections=200',
   ])
   const child = spawn(server.command, server.rest, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
