@@ -18,8 +18,9 @@ export default {
     ),
     only(
       'core-nouns-built-ins',
-      { path: '^core/(?!adapters|table)' },
-      { dependencyTypes: ['core'], pathNot: '^(node:)?(crypto|buffer|url)$' },
+      // The one class of node:net that it needs holds addresses and opens nothing.
+      { path: '^core/(?!adapters|table)', pathNot: '^core/keys/networks\\.ts$' },
+      { dependencyTypes: ['core'], pathNot: '^(node:)?(crypto|buffer|url|util)$' },
       'the domain does no I/O of its own',
     ),
     only(
@@ -42,8 +43,8 @@ export default {
     ),
     only(
       'bundling-ships-nothing',
-      { path: '^(core|functions)/', pathNot: '^functions/deploy/(build|bundle)\\.ts$' },
-      { path: '^functions/deploy/build\\.ts$|^node_modules/(esbuild|@swc)' },
+      { path: '^(core|functions)/', pathNot: '^functions/deploy/(build|bundle|client-package)\\.ts$' },
+      { path: '^functions/deploy/(build|client-package)\\.ts$|^node_modules/(esbuild|@swc)' },
       'the code that builds the functions must not be deployed with them',
     ),
     only(
@@ -51,6 +52,18 @@ export default {
       { path: '^(core|functions)/', pathNot: '^core/adapters/stripe' },
       { path: '^node_modules/stripe' },
       'functions without payments must not load the Stripe SDK',
+    ),
+    only(
+      'client-stands-alone',
+      { path: '^functions/client/' },
+      { pathNot: '^functions/client/', dependencyTypesNot: ['type-only'] },
+      'the package runs where only fetch is: from the rest of Bursar and from packages it may import types',
+    ),
+    only(
+      'client-ships-alone',
+      { path: '^(core|functions)/(?!client/)' },
+      { path: '^functions/client/(?!names\\.ts$)' },
+      'no function may carry the client; only the build of the client reads its names',
     ),
     only(
       'rows-are-data',
@@ -74,7 +87,7 @@ export default {
       { path: '^functions/(api|v1|rest|webhooks|jobs)/(?!routes|descriptions|schedule)' },
       {
         pathNot:
-          '^functions/[^/]+/routes\\.ts$|^functions/jobs/schedule\\.ts$|^functions/http/(endpoint|access-token|job|[^/]+-shapes)\\.ts$|^core/(?!adapters|table)',
+          '^functions/[^/]+/routes\\.ts$|^functions/jobs/schedule\\.ts$|^functions/http/(endpoint|access-token|customers|job|[^/]+-shapes)\\.ts$|^core/(?!adapters|table)',
       },
       'a handler may import its row, the endpoint stack, the shapes of the dialects and the domain',
     ),

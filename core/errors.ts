@@ -39,9 +39,14 @@ export type ErrorCode =
   | 'passkey_refused'
   | 'invalid_passkey'
   | 'passkey_limit_reached'
-  // application keys
+  // application keys and services
+  | 'service_refused'
   | 'key_limit_reached'
   | 'default_key_required'
+  | 'key_expired'
+  | 'key_disabled'
+  | 'ip_not_allowed'
+  | 'insufficient_scope'
   // cards
   | 'email_unconfirmed'
   | 'card_declined'

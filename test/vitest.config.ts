@@ -29,10 +29,17 @@ const exclude = process.env.DEEP ? [] : ['test/**/*.deep.test.ts']
 
 export default defineConfig({
   root: `${import.meta.dirname}/..`,
+  // Tests take the client's sources by the name of the package, so that no test sees an old build.
+  resolve: {
+    alias: {
+      'bursar/client': `${import.meta.dirname}/../functions/client/client.ts`,
+      'bursar/meter': `${import.meta.dirname}/../functions/client/meter.ts`,
+    },
+  },
   test: {
     // Bundles run as Lambda runs them, untransformed.
     server: { deps: { external: [/\/\.bundles\//] } },
-    setupFiles: ['test/support/fresh-process.ts', 'test/support/no-network.ts'],
+    setupFiles: ['test/support/fresh-process.ts', 'test/support/no-network.ts', 'test/support/short-ways.ts'],
     // A worker keeps a core busy; two are what CI has.
     maxWorkers: 2,
     // Much is made and thrown away at once: with little room for it, collecting it takes twice the time.

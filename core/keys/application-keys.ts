@@ -3,15 +3,17 @@ import { changeSession } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
 import { announce } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
+import { readLastUse } from '../quota/day-snapshot.ts'
 import { DEFAULT_KEY_SLOT, keyHashAttribute, keyUseAttribute } from '../quota/quota.ts'
-import { attr, type Expression, expr, join, setRemove } from '../table/expression.ts'
+import { attr, type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys, REVOKED_KEY_KEPT_MS, ttlAt } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
 import { MINUTE_MS } from '../time.ts'
 import { earlierAnswer, type NamedRequest, namedRequest, storeAnswer } from './answers.ts'
 import { defaultKeyLookup, newDefaultKey, readDefaultKey } from './default-key.ts'
 import { DEFAULT_KEY_ID, keyHash, keyIdOf, newKeyText } from './key-text.ts'
-import { furtherKeys, parseKey, type StoredKey } from './stored-keys.ts'
+import { changedSettings, type KeySettings, keyStamp, type SettingsChange } from './settings.ts'
+import { findStoredKey, KEY_ID, type StoredKey, storedKeys } from './stored-keys.ts'
 
 type KeyDeps = Deps<'table' | 'keyring'>
 
@@ -21,64 +23,102 @@ const CLICK_KEPT_MS = MINUTE_MS
 /** Live keys that an account may have, the default key included. */
 const MAX_KEYS = 8
 
-const KEY_ID = /^[0-9a-f]{24}$/
+/** A key as its owner sees it: recognisable, but nobody can use what is shown. */
+export interface OwnedKey {
+  id: string
+  name: string
+  prefix: string
+  last4: string
+  createdAtMs: number
+  settings: KeySettings
+  /** Until when the key before the last rotation works too, epoch ms; undefined if it does not. */
+  graceUntilMs?: number | undefined
+}
 
-/** A key as a list shows it: its owner can recognise the key, but nobody can use what is shown. */
-export type ListedKey = Omit<StoredKey, 'slot'>
+/** A key in a list. */
+export interface ListedKey extends OwnedKey {
+  /** When the last day on which the key has used units began (UTC, epoch ms); undefined if there is none. */
+  lastUsedDayMs: number | undefined
+}
 
-export interface ShownKey extends ListedKey {
+export interface ShownKey extends OwnedKey {
   /** The whole key. A further key cannot be read again later. */
   key: string
   /** Set if an earlier copy of the request has made the key. */
   replayed?: true
 }
 
-const withoutSlot = ({ slot: _, ...key }: StoredKey): ListedKey => key
+/** What a key's owner sees of its item. */
+export function ownedKey(deps: Deps, stored: StoredKey): OwnedKey {
+  const { id, name, prefix, last4, createdAtMs, settings = {}, previous } = stored
+  const graceUntilMs = previous && previous.untilMs > deps.clock.nowMs() ? previous.untilMs : undefined
+  return { id, name, prefix, last4, createdAtMs, settings, ...(graceUntilMs && { graceUntilMs }) }
+}
 
-const keyEnds = (key: string) => ({ prefix: key.slice(0, 8), last4: key.slice(-4) })
+export const keyEnds = (key: string) => ({ prefix: key.slice(0, 8), last4: key.slice(-4) })
 
 /** All live keys, the default key first, the others in the order of their creation. */
 export async function listKeys(deps: KeyDeps, account: Account): Promise<ListedKey[]> {
-  const further = (await furtherKeys(deps, account.id)).sort((a, b) => a.slot - b.slot)
-  return [defaultKey(account, readDefaultKey(deps, account)), ...further.map(withoutSlot)]
+  const [kept, lastUsed] = await Promise.all([storedKeys(deps, account.id), readLastUse(deps, account.id)])
+  const first = kept.find(({ id }) => id === DEFAULT_KEY_ID) ?? plainDefaultKey(deps, account)
+  const further = kept.filter(({ id }) => id !== DEFAULT_KEY_ID).sort((a, b) => a.slot - b.slot)
+  return [first, ...further].map((key) => ({ ...ownedKey(deps, key), lastUsedDayMs: lastUsed[key.slot] }))
 }
 
-function defaultKey(account: Account, key: string): ListedKey {
-  return { id: DEFAULT_KEY_ID, name: DEFAULT_KEY_ID, ...keyEnds(key), createdAtMs: account.defaultKeyAtMs }
+/** The item that the default key would have, of an account where it has none. */
+export function plainDefaultKey(deps: KeyDeps, account: Account): StoredKey {
+  const key = readDefaultKey(deps, account)
+  return {
+    id: DEFAULT_KEY_ID,
+    name: DEFAULT_KEY_ID,
+    slot: DEFAULT_KEY_SLOT,
+    ...keyEnds(key),
+    createdAtMs: account.defaultKeyAtMs,
+    hash: keyHash(deps, key),
+  }
 }
 
 /**
  * Creates a further key.
  * @param idempotencyKey the same request with the same key is answered alike for 48 hours: one key is made,
  *   and its text is shown again.
- * @throws DomainError `email_unconfirmed`, `key_limit_reached`, `idempotency_key_reused`, `conflict`
+ * @throws DomainError `email_unconfirmed`, `key_limit_reached`, `idempotency_key_reused`, `conflict`;
+ *   `invalid_request` for an expiry that has passed
  */
 export function createKey(
   deps: KeyDeps,
   caller: SessionCaller,
-  name: string,
+  { name, ...change }: SettingsChange & { name: string },
   idempotencyKey?: string,
 ): Promise<ShownKey> {
-  const sent = namedRequest(idempotencyKey, ['create key', name])
+  const sent = namedRequest(idempotencyKey, ['create key', name, change])
   return changeKeys(deps, caller, sent, (account) => {
     requireConfirmed(account)
     if (account.keyCount >= MAX_KEYS) throw new DomainError('key_limit_reached')
     const slot = account.nextKeySlot
-    const { key, stored } = makeKey(deps, account, { id: keyIdOf(deps, account.id, slot), name, slot })
+    const settings = changedSettings({}, change, deps.clock.nowMs())
+    const hasSettings = Object.keys(settings).length > 0
+    const { key, stored } = makeKey(deps, account, {
+      id: keyIdOf(deps, account.id, slot),
+      name,
+      slot,
+      ...(hasSettings && { settings }),
+    })
     return {
-      shown: { ...withoutSlot(stored), key },
+      shown: { ...ownedKey(deps, stored), key },
       writes: [
         takeKeySlot(account, expr`#keyCount = ${account.keyCount + 1}`),
         { put: { ...keys.key(account.id, stored.id), ...stored } },
-        setHash(account.id, stored.slot, keyHash(deps, key)),
+        setStamp(account.id, stored),
       ],
     }
   })
 }
 
 /**
- * Replaces a key by a new key with the same id, name and slot, so that the count of used units continues. The
- * next request with the old key is refused.
+ * Replaces a key by a new key with the same id, name, settings and slot, so that the count of used units continues.
+ * The next request with the old key is refused, unless the rotation has a grace period.
+ * @param graceSeconds for this long the old key works too. A grace period of an earlier rotation ends.
  * @param idempotencyKey as for `createKey`
  * @throws DomainError `email_unconfirmed`, `not_found`, `idempotency_key_reused`, `conflict`
  */
@@ -86,24 +126,26 @@ export function rotateKey(
   deps: KeyDeps,
   caller: SessionCaller,
   keyId: string,
-  idempotencyKey?: string,
+  { graceSeconds = 0, idempotencyKey }: { graceSeconds?: number; idempotencyKey?: string | undefined } = {},
 ): Promise<ShownKey> {
-  const request = ['rotate key', keyId]
   // Two clicks at once have read the same account. Both show one key, because the key of the first would be dead.
   const click = `rotate ${keyId} ${caller.account.nextKeySlot}`
-  const sent = namedRequest(idempotencyKey, request) ?? namedRequest(click, request, CLICK_KEPT_MS)
+  const sent =
+    namedRequest(idempotencyKey, ['rotate key', keyId, graceSeconds]) ??
+    namedRequest(click, ['rotate key', keyId], CLICK_KEPT_MS)
   return changeKeys(deps, caller, sent, async (account) => {
     requireConfirmed(account)
-    if (keyId === DEFAULT_KEY_ID) return rotateDefault(deps, account)
-    const old = await findKey(deps, account, keyId)
+    const untilMs = deps.clock.nowMs() + graceSeconds * 1000
+    const old = await findStoredKey(deps, account.id, keyId)
+    if (keyId === DEFAULT_KEY_ID) return rotateDefault(deps, account, old, untilMs)
     if (!old) throw new DomainError('not_found')
-    const { key, stored } = makeKey(deps, account, old)
+    const { key, stored } = makeKey(deps, account, { ...old, ...graceOf(deps, old, untilMs) })
     return {
-      shown: { ...withoutSlot(stored), key },
+      shown: { ...ownedKey(deps, stored), key },
       writes: [
         takeKeySlot(account),
-        { put: { ...keys.key(account.id, keyId), ...stored }, if: expr`#slot = ${old.slot}` },
-        setHash(account.id, stored.slot, keyHash(deps, key)),
+        { put: { ...keys.key(account.id, keyId), ...stored }, if: unchangedSince(old, ['slot', 'revision']) },
+        setStamp(account.id, stored),
       ],
     }
   })
@@ -115,16 +157,45 @@ interface KeyChange {
   writes: Write[]
 }
 
-function rotateDefault(deps: KeyDeps, account: Account): KeyChange {
+/** The old key, if it is to work until `untilMs`. A key that is switched off has no grace period. */
+const graceOf = (
+  deps: Deps,
+  { hash, settings }: StoredKey,
+  untilMs: number,
+): Pick<StoredKey, 'previous'> => ({
+  previous: untilMs > deps.clock.nowMs() && !settings?.disabled ? { hash, untilMs } : undefined,
+})
+
+function rotateDefault(
+  deps: KeyDeps,
+  account: Account,
+  kept: StoredKey | undefined,
+  untilMs: number,
+): KeyChange {
   const fresh = newDefaultKey(deps, account.id)
   const createdAtMs = deps.clock.nowMs()
+  const old = kept ?? plainDefaultKey(deps, account)
+  const grace = graceOf(deps, old, untilMs)
+  const stored = { ...old, ...grace, ...keyEnds(fresh.key), createdAtMs, hash: fresh.hash }
+  const record = keys.key(account.id, DEFAULT_KEY_ID)
   return {
-    shown: { ...defaultKey({ ...account, defaultKeyAtMs: createdAtMs }, fresh.key), key: fresh.key },
+    shown: { ...ownedKey(deps, stored), key: fresh.key },
     writes: [
       takeKeySlot(account, expr`#defaultKey = ${fresh.sealed}, #defaultKeyAtMs = ${createdAtMs}`),
-      { remove: defaultKeyLookup(deps, account) },
+      // Until the grace period ends the old key has to lead to the account.
+      grace.previous
+        ? { update: defaultKeyLookup(deps, account), set: expr`SET #ttl = ${ttlAt(untilMs).ttl}` }
+        : { remove: defaultKeyLookup(deps, account) },
       { put: fresh.lookup },
-      setHash(account.id, DEFAULT_KEY_SLOT, fresh.hash),
+      ...(kept || grace.previous
+        ? [
+            {
+              put: { ...record, ...stored },
+              if: kept ? unchangedSince(kept, ['revision']) : expr`attribute_not_exists(pk)`,
+            },
+          ]
+        : []),
+      setStamp(account.id, stored),
     ],
   }
 }
@@ -167,7 +238,9 @@ export const haveKeysChanged = (before: Profile, now: Profile): boolean =>
 export async function replaceEveryKey(deps: KeyDeps, account: Profile): Promise<KeysReplaced> {
   const { id, nextKeySlot, keyCount, defaultKeyAtMs } = account
   const fresh = newDefaultKey(deps, id)
-  const further = await furtherKeys(deps, id)
+  // The new default key begins without settings, because whoever had the old one may have made them.
+  const kept = await storedKeys(deps, id)
+  const further = kept.filter(({ slot }) => slot !== DEFAULT_KEY_SLOT)
   const hashes = further.flatMap(({ slot }) => [attr(keyHashAttribute(slot)), attr(keyUseAttribute(slot))])
   return {
     set: [
@@ -185,7 +258,7 @@ export async function replaceEveryKey(deps: KeyDeps, account: Profile): Promise<
           hashes.map((name) => expr`${name}`),
         ),
       },
-      ...further.map((key): Write => ({ remove: keys.key(id, key.id) })),
+      ...kept.map((key): Write => ({ remove: keys.key(id, key.id) })),
       ...announce(deps, account, 'keys-replaced'),
     ],
   }
@@ -198,7 +271,7 @@ export async function replaceEveryKey(deps: KeyDeps, account: Profile): Promise<
 export async function deleteKey(deps: KeyDeps, caller: SessionCaller, keyId: string): Promise<void> {
   if (keyId === DEFAULT_KEY_ID) throw new DomainError('default_key_required')
   await changeSession(deps, caller, async ({ account }) => {
-    const key = await findKey(deps, account, keyId)
+    const key = await findStoredKey(deps, account.id, keyId)
     if (!key) return requireRevoked(deps, account, keyId)
     await deps.table.transact([
       {
@@ -222,28 +295,25 @@ async function requireRevoked(deps: KeyDeps, { id }: Account, keyId: string): Pr
   if (!mark) throw new DomainError('not_found')
 }
 
-async function findKey(deps: KeyDeps, account: Account, keyId: string): Promise<StoredKey | undefined> {
-  // Text of another form never becomes part of a sort key: DynamoDB refuses sort keys beyond 1,024 bytes.
-  const item = KEY_ID.test(keyId) ? await deps.table.get(keys.key(account.id, keyId)) : undefined
-  return item && parseKey(item)
-}
-
+/** The item of a key with a new text, in place of what is known of the text before. */
 function makeKey(
   deps: KeyDeps,
   account: Account,
-  { id, name, slot }: { id: string; name: string; slot: number },
+  key: Pick<StoredKey, 'id' | 'name' | 'slot' | 'revision' | 'settings' | 'previous'>,
 ) {
-  const key = newKeyText(deps, account.id, slot)
-  const stored: StoredKey = { id, name, slot, ...keyEnds(key), createdAtMs: deps.clock.nowMs() }
-  return { key, stored }
+  const text = newKeyText(deps, account.id, key.slot)
+  const createdAtMs = deps.clock.nowMs()
+  const stored: StoredKey = { ...key, ...keyEnds(text), createdAtMs, hash: keyHash(deps, text) }
+  return { key: text, stored }
 }
 
 /**
  * Takes the next slot. No two keys ever have the same slot, so that a slot's count of used units belongs to
- * one key. A rotation takes a slot too, which stays unused, so that it conflicts with concurrent changes.
+ * one key. A rotation takes a slot too, which stays unused, so that it conflicts with concurrent changes, and so do the
+ * first settings of a default key.
  * `keyCount` may be written as it was read, because every write that changes it has a condition on it.
  */
-function takeKeySlot(account: Account, more?: Expression): Write {
+export function takeKeySlot(account: Account, more?: Expression): Write {
   const { nextKeySlot, keyCount } = account
   const set = expr`SET #nextKeySlot = ${nextKeySlot + 1}`
   return {
@@ -253,7 +323,7 @@ function takeKeySlot(account: Account, more?: Expression): Write {
   }
 }
 
-const setHash = (accountId: string, slot: number, hash: Buffer): Write => ({
+const setStamp = (accountId: string, { slot, hash, revision = 0 }: StoredKey): Write => ({
   update: keys.quota(accountId),
-  set: expr`SET ${attr(keyHashAttribute(slot))} = ${hash}`,
+  set: expr`SET ${attr(keyHashAttribute(slot))} = ${keyStamp(hash, revision)}`,
 })

@@ -1,8 +1,10 @@
 import * as z from 'zod/mini'
 import type { Deps } from '../ports.ts'
-import { DEFAULT_KEY_SLOT } from '../quota/quota.ts'
 import { keys } from '../table/keys.ts'
-import { DEFAULT_KEY_ID } from './key-text.ts'
+import { DEFAULT_KEY_ID, FIXED_KEY_IDS } from './key-text.ts'
+import type { KeySettings } from './settings.ts'
+
+const isBinary = (value: unknown): boolean => value instanceof Uint8Array
 
 const keySchema = z.object({
   id: z.string(),
@@ -11,27 +13,54 @@ const keySchema = z.object({
   prefix: z.string(),
   last4: z.string(),
   createdAtMs: z.number(),
+  hash: z.custom<Uint8Array>(isBinary),
+  revision: z.optional(z.number()),
+  settings: z.optional(z.custom<KeySettings>()),
+  previous: z.optional(z.object({ hash: z.custom<Uint8Array>(isBinary), untilMs: z.number() })),
 })
 
-/** A further key as it is stored: enough to recognise it, and nothing to use it with. */
+/**
+ * A key as it is stored: enough to recognise and check it, and nothing to use it with. `KeyRecord` explains `revision`,
+ * `settings` and `previous`. The default key has an item only since it has had settings or a grace period.
+ */
 export type StoredKey = z.infer<typeof keySchema>
 
 /** Reads a stored key. @throws Error if the item is not a key. */
 export const parseKey = (item: unknown): StoredKey => z.parse(keySchema, item)
 
-/** The further keys of an account, in no particular order. */
-export async function furtherKeys(deps: Deps<'table'>, accountId: string): Promise<StoredKey[]> {
+/** The keys of an account that have an item, in no particular order. */
+export async function storedKeys(deps: Deps<'table'>, accountId: string): Promise<StoredKey[]> {
   return (await deps.table.list(keys.account(accountId), 'KEY#')).map(parseKey)
 }
 
-/** Key ids by slot, with the default key's. */
+/** The further keys of an account, in no particular order. */
+export async function furtherKeys(deps: Deps<'table'>, accountId: string): Promise<StoredKey[]> {
+  return (await storedKeys(deps, accountId)).filter(({ id }) => id !== DEFAULT_KEY_ID)
+}
+
+/** The default key's item, if there is one, or a further key's. Text that is no id finds nothing. */
+export async function findStoredKey(
+  deps: Deps<'table'>,
+  accountId: string,
+  keyId: string,
+): Promise<StoredKey | undefined> {
+  // Text of another form never becomes part of a sort key: DynamoDB refuses sort keys beyond 1,024 bytes.
+  if (keyId !== DEFAULT_KEY_ID && !KEY_ID.test(keyId)) return undefined
+  const item = await deps.table.get(keys.key(accountId, keyId))
+  return item && parseKey(item)
+}
+
+/** The id of a further key. */
+export const KEY_ID = /^[0-9a-f]{24}$/
+
+/** Key ids by slot, with the default key's and that of services. */
 export async function keyIdsBySlot(deps: Deps<'table'>, accountId: string): Promise<Map<number, string>> {
   const further = (await furtherKeys(deps, accountId)).map(({ slot, id }) => [slot, id] as const)
-  return new Map([[DEFAULT_KEY_SLOT, DEFAULT_KEY_ID], ...further])
+  return new Map([...FIXED_KEY_IDS, ...further])
 }
 
 /** Names of the live keys by id. */
 export async function keyNames(deps: Deps<'table'>, accountId: string): Promise<Map<string, string>> {
-  const further = (await furtherKeys(deps, accountId)).map(({ id, name }) => [id, name] as const)
-  return new Map([[DEFAULT_KEY_ID, DEFAULT_KEY_ID], ...further])
+  const named = (await storedKeys(deps, accountId)).map(({ id, name }) => [id, name] as const)
+  return new Map([...[...FIXED_KEY_IDS.values()].map((id) => [id, id] as const), ...named])
 }

@@ -8,6 +8,7 @@ export const securityEvents = [
   'passkey-added',
   'passkey-removed',
   'key-created',
+  'key-changed',
   'keys-replaced',
   'address-is-changing',
   'address-changed',
@@ -70,6 +71,12 @@ export const securityTexts: Record<SecurityEvent, { subject: string; happened: s
   'key-created': {
     subject: 'You have a new application key',
     happened: 'An application key of your account was created or replaced.',
+    next: 'If this was not you, please delete or replace that key, and change your password now.',
+  },
+  'key-changed': {
+    subject: 'The settings of an application key changed',
+    happened:
+      'The settings of an application key of your account were changed: what it may use, or from where.',
     next: 'If this was not you, please delete or replace that key, and change your password now.',
   },
   'keys-replaced': {

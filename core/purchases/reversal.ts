@@ -7,6 +7,7 @@ import type { Charge, Dispute, MoneyDeps } from '../ports.ts'
 import { applyLedger, moveBalance, readQuota } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
 import { wakeRenewal } from '../quota/renewal-call.ts'
+import { owingAlarm } from '../quota/reservation.ts'
 import { isBelowRenewal } from '../quota/thresholds.ts'
 import { expr, join, setRemove } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
@@ -164,7 +165,9 @@ async function reversalWrites(
       if: join([expr`#ledgerSeq = ${profile.ledgerSeq}`, renewal.unchanged], ' AND '),
     },
     ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, entries),
-    ...takeBackUnits(deps, accountId, quota, { units, seq }),
+    ...(await takeBackUnits(deps, accountId, quota, { units, seq })),
+    // Reserved units are not left. What they could have paid is taken once they return.
+    ...(isOwed && quota.held > 0 ? [owingAlarm(deps, accountId)] : []),
     // A renewal may have waited until no units are owed.
     ...(profile.owed && !isOwed && units >= 0 ? [wakeRenewal(deps, accountId)] : []),
     ...renewal.messages,
@@ -175,14 +178,18 @@ async function reversalWrites(
  * Units that are taken back leave the counter in the same transaction, because the units left may be spent at
  * any moment. Reversals are rare, and a consume that conflicts with one is retried.
  */
-function takeBackUnits(
+async function takeBackUnits(
   deps: MoneyDeps,
   accountId: string,
   quota: Quota,
   now: { units: number; seq: number },
-): Write[] {
+): Promise<Write[]> {
   if (now.units >= 0) return []
-  const change = moveBalance(deps, accountId, quota, { units: now.units, size: quota.size, seq: now.seq })
+  const change = await moveBalance(deps, accountId, quota, {
+    units: now.units,
+    size: quota.size,
+    seq: now.seq,
+  })
   return [{ update: keys.quota(accountId), ...change }]
 }
 

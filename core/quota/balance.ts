@@ -1,6 +1,6 @@
 import type { Deps } from '../ports.ts'
-import { balanceOf, readCounter, requireAdmitted } from './counter.ts'
-import { forKey, type Spender } from './key-caller.ts'
+import { admitKey, balanceOf, readCounter } from './counter.ts'
+import { forKey, type KeyOrAccount, type Spender } from './key-caller.ts'
 
 /**
  * The units left, those used in all and those of open reservations, for whoever has a key of the account. One read.
@@ -8,10 +8,10 @@ import { forKey, type Spender } from './key-caller.ts'
  */
 export const readBalance = (
   deps: Deps<'table' | 'keyring'>,
-  key: string,
+  key: KeyOrAccount,
 ): Promise<Spender & { left: number; used: number; reserved: number }> =>
   forKey(deps, key, async (caller) => {
     const counter = await readCounter(deps, caller.accountId)
-    requireAdmitted(counter, caller)
+    await admitKey(deps, counter, caller)
     return { left: balanceOf(counter), used: counter.used, reserved: counter.held }
   })

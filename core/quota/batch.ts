@@ -3,10 +3,10 @@ import { ConditionFailed } from '../table/table.ts'
 import { findArchived, isArchivable } from './archive.ts'
 import { commitGroup, type StagedItem, stageGroup } from './batch-commit.ts'
 import { type BatchAnswer, type DistinctRequest, type Group, nextGroup } from './batch-group.ts'
-import { balanceOf, type Counter, inRing, parseCounter, readCounter, requireAdmitted } from './counter.ts'
+import { admitKey, balanceOf, type Counter, inRing, parseCounter, readCounter } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { forKey, type KeyCaller, type QuotaDeps, type Spender } from './key-caller.ts'
+import { forKey, type KeyCaller, type KeyOrAccount, type QuotaDeps, type Spender } from './key-caller.ts'
 import { dayOf } from './quota.ts'
 import { noteRefusal, oversizeDetail, servable } from './refusal.ts'
 import { idTimeAt, type RequestId, type RequestName, requestIdOf } from './request-id.ts'
@@ -34,7 +34,7 @@ const CROWD = 100
  */
 export const consumeBatch = (
   deps: QuotaDeps,
-  key: string,
+  key: KeyOrAccount,
   requests: readonly BatchRequest[],
 ): Promise<Spender & { answers: BatchAnswer[] }> =>
   forKey(deps, key, async (caller) => ({ answers: await consumeEach(deps, caller, requests) }))
@@ -44,6 +44,20 @@ async function consumeEach(
   caller: KeyCaller,
   requests: readonly BatchRequest[],
 ): Promise<BatchAnswer[]> {
+  const { answers, failure } = await answerEach(deps, caller, requests)
+  if (failure !== undefined) throw failure
+  return answers.map((answer) => {
+    if (!answer) throw new DomainError('temporarily_unavailable')
+    return answer
+  })
+}
+
+/** @returns the answers in the order of the requests; those that have none failed, for `failure` if that is known */
+export async function answerEach(
+  deps: QuotaDeps,
+  caller: KeyCaller,
+  requests: readonly BatchRequest[],
+): Promise<{ answers: (BatchAnswer | undefined)[]; failure: unknown }> {
   const byEntry = new Map<string, DistinctRequest>()
   const asked = requests.map(({ units, tag, requestId }): DistinctRequest => {
     if (requestId === undefined) return { units, tag, id: undefined }
@@ -53,22 +67,27 @@ async function consumeEach(
     byEntry.set(entry, request)
     return request
   })
-  await answerAll(deps, caller, [...new Set(asked)])
-  return asked.map((request, at): BatchAnswer => {
+  let failure: unknown
+  await answerAll(deps, caller, [...new Set(asked)]).catch((error) => {
+    failure = error
+  })
+  const answers = asked.map((request, at): BatchAnswer | undefined => {
     const { answer } = request
-    if (!answer) throw new DomainError('temporarily_unavailable')
+    if (!answer) return undefined
     // Of requests with the same id, only the first can have spent units.
     const isFirst = asked.indexOf(request) === at
     return isFirst || answer.outcome === 'exhausted' ? answer : { ...answer, replayed: true }
   })
+  return { answers, failure }
 }
 
 /** Answers the requests group by group, one write each, until all have an answer or the tries are used up. */
 async function answerAll(
   deps: QuotaDeps,
-  caller: KeyCaller,
+  found: KeyCaller,
   requests: readonly DistinctRequest[],
 ): Promise<void> {
+  let caller = found
   const { accountId } = caller
   let counter = await readCounter(deps, accountId)
   let staged: StagedItem | undefined
@@ -76,7 +95,7 @@ async function answerAll(
   for (let tries = 0; tries < BATCH_ATTEMPTS; tries++) {
     if (tries > 0) await deps.clock.wait(Math.random() * BATCH_PAUSE_MS)
     const open = requests.filter(({ answer }) => !answer)
-    requireAdmitted(counter, caller)
+    caller = await admitKey(deps, counter, caller)
     const spent = await findSpent(deps, caller.accountId, open, counter, absence)
     const fitting = answerWithoutWrite(open, counter, spent)
     leaveUntagged(

@@ -5,17 +5,24 @@ import { ConditionFailed } from '../table/table.ts'
 import { findArchived, freshFence, isArchivable } from './archive.ts'
 import { type ArchiveState, cacheEntry, cacheOf, rememberArchive } from './container-cache.ts'
 import {
+  admitKey,
   balanceOf,
   type Counter,
   inRing,
   parseCounter,
   readCounter,
-  requireAdmitted,
   spendUnits,
 } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { forKey, type KeyCaller, type QuotaDeps, type Spender } from './key-caller.ts'
+import {
+  callerId,
+  forKey,
+  type KeyCaller,
+  type KeyOrAccount,
+  type QuotaDeps,
+  type Spender,
+} from './key-caller.ts'
 import { dayOf } from './quota.ts'
 import { noteRefusal, quotaExhausted, refusedBy } from './refusal.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
@@ -43,7 +50,7 @@ const REFUSED_MS = 1000
 const REFUSALS = 1000
 
 /** A request to spend units, 0 for a check. */
-interface ConsumeRequest extends TaggedUse {
+export interface ConsumeRequest extends TaggedUse {
   requestId?: string | undefined
 }
 
@@ -66,14 +73,20 @@ export async function pauseBetween(deps: Deps, tries: number): Promise<void> {
  * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`; `quota_exhausted`, which
  *   spends and records nothing; `temporarily_unavailable`
  */
-export const consumeUnits = (deps: QuotaDeps, key: string, request: ConsumeRequest): Promise<Use & Spender> =>
-  forKey(deps, key, (caller) => spendOrCheck(deps, caller, request))
-
-async function spendOrCheck(
+export const consumeUnits = (
   deps: QuotaDeps,
-  caller: KeyCaller,
+  key: KeyOrAccount,
+  request: ConsumeRequest,
+): Promise<Use & Spender> => forKey(deps, key, (caller) => spendOrCheck(deps, caller, request))
+
+/** @param seen the counter as read after the request came, if it was read. @throws DomainError as `consumeUnits` */
+export async function spendOrCheck(
+  deps: QuotaDeps,
+  found: KeyCaller,
   { units, requestId, tag }: ConsumeRequest,
+  seen?: Counter,
 ): Promise<Use> {
+  let caller = found
   const id = requestId === undefined ? undefined : requestIdOf(deps, caller.accountId, requestId)
   const refused = refusedLately(deps, caller, units)
   if (refused && !id) throw refused
@@ -81,11 +94,12 @@ async function spendOrCheck(
   // archive may hold needs the counter for its lookup in any case.
   const archive = cacheOf(deps.table).archives.get(caller.accountId) ?? NOTHING_ARCHIVED
   const reads = units === 0 || (id && (refused || isArchivable(archive, id)))
-  let counter = reads ? await readCounter(deps, caller.accountId) : undefined
+  let counter = seen ?? (reads ? await readCounter(deps, caller.accountId) : undefined)
   // Once the reply of our own write is lost, the id in the ring may be the trace of that write.
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
+    if (counter) caller = await admitKey(deps, counter, caller)
     const step = counter
       ? await decideConsume(deps, caller, units, id, counter)
       : { fence: fenceOf(id), late: false }
@@ -147,7 +161,6 @@ async function decideConsume(
 ): Promise<
   { known: Counter; replayed: boolean } | { moved: Counter } | { fence: Expression[]; late: boolean }
 > {
-  requireAdmitted(counter, caller)
   if (id && inRing(counter, id.entry)) return { known: counter, replayed: true }
   const late = id && isArchivable(counter, id)
   if (late) {
@@ -167,9 +180,9 @@ async function decideConsume(
   return late ? { fence: [expr`#g = ${counter.fence}`], late } : { fence: fenceOf(id), late: false }
 }
 
-function refusedLately(deps: QuotaDeps, { hash }: KeyCaller, units: number): DomainError | undefined {
+function refusedLately(deps: QuotaDeps, caller: KeyCaller, units: number): DomainError | undefined {
   const { refusals } = cacheOf(deps.table)
-  const refusal = refusals.get(hash.toString('hex'))
+  const refusal = refusals.get(callerId(caller))
   const nowMs = deps.clock.nowMs()
   // A clock that is set back must not prolong the refusal.
   const holds = refusal && nowMs < refusal.untilMs && nowMs >= refusal.untilMs - REFUSED_MS
@@ -180,10 +193,10 @@ function refusedLately(deps: QuotaDeps, { hash }: KeyCaller, units: number): Dom
  * Remembers a refusal for a second. While only a request that no renewal can serve was refused, smaller
  * requests still reach the counter, where their refusal calls for a renewal.
  */
-function rememberRefusal(deps: QuotaDeps, { hash }: KeyCaller, units: number, counter: Counter): DomainError {
+function rememberRefusal(deps: QuotaDeps, caller: KeyCaller, units: number, counter: Counter): DomainError {
   const refused = refusedBy(counter)
   const above = Math.max(refused.left, units > refused.servable ? refused.servable : 0)
   const untilMs = deps.clock.nowMs() + REFUSED_MS
-  cacheEntry(cacheOf(deps.table).refusals, hash.toString('hex'), { above, refused, untilMs }, REFUSALS)
+  cacheEntry(cacheOf(deps.table).refusals, callerId(caller), { above, refused, untilMs }, REFUSALS)
   return quotaExhausted(units, refused)
 }

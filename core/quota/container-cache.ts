@@ -1,3 +1,4 @@
+import type { KeyRecord } from '../keys/key-record.ts'
 import type { Deps } from '../ports.ts'
 import type { Table } from '../table/table.ts'
 
@@ -22,8 +23,8 @@ export interface Refused {
 export interface ContainerCache {
   /** Account ids by the hash of their default key. */
   owners: Map<string, string>
-  /** Names of further keys by their ids. A key keeps its name. */
-  keyNames: Map<string, string>
+  /** Records of keys by account id and slot. A write that spends fails if a record is out of date. */
+  keyRecords: Map<string, KeyRecord>
   /**
    * By key hash, after a consume was refused: more units than `above` are refused until `untilMs` (epoch ms);
    * `refused` says what the refused consume was told.
@@ -44,7 +45,7 @@ const caches = new WeakMap<Table, ContainerCache>()
 export function cacheOf(table: Table): ContainerCache {
   const cache = caches.get(table) ?? {
     owners: new Map(),
-    keyNames: new Map(),
+    keyRecords: new Map(),
     refusals: new Map(),
     archives: new Map(),
     tags: new Map(),

@@ -4,8 +4,16 @@ import { attr, type Expression, expr, join, unchangedSince } from '../table/expr
 import { keys } from '../table/keys.ts'
 import { stored } from '../table/stored.ts'
 import type { Item } from '../table/table.ts'
-import { isLiveKey, type KeyCaller, type QuotaDeps, wrongKey } from './key-caller.ts'
-import { keyHashAttribute, keyUseAttribute } from './quota.ts'
+import {
+  hasHashOf,
+  isLiveKey,
+  type KeyCaller,
+  type QuotaDeps,
+  rereadCaller,
+  whileLive,
+  wrongKey,
+} from './key-caller.ts'
+import { keyUseAttribute } from './quota.ts'
 import { callByConsume, startRenewal } from './renewal-call.ts'
 import { balanceParts, crossedThresholds, type Levels, thresholdAbove } from './thresholds.ts'
 
@@ -61,6 +69,7 @@ export function parseCounter(item: Item | undefined): Counter {
     archiveSpans: number('o'),
     below: item.b as Counter['below'],
     renewalSize: item.w as Counter['renewalSize'],
+    alerts: item.i as Counter['alerts'],
     firstAhead: Number(item.e ?? Infinity),
     blocked: item.x as Counter['blocked'],
     held: Number(item.y ?? 0),
@@ -76,13 +85,30 @@ export const readCounter = async (deps: Deps<'table'>, accountId: string): Promi
 export const balanceOf = ({ aboveFloor, floor }: Pick<Counter, 'aboveFloor' | 'floor'>): number =>
   aboveFloor + floor
 
+/** Looks at a key whose settings change again and again. */
+const ADMISSIONS = 4
+
 /**
- * Checks that the key is live and the account not blocked.
- * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`
+ * Checks that the key is live, with the settings that the caller was checked against, and the account not blocked. If
+ * the settings have changed since, they are read and checked again.
+ * @returns the caller to write for
+ * @throws DomainError `unauthorized`, `key_expired`, `key_disabled`, `ip_not_allowed`, `insufficient_scope`,
+ *   `account_deactivated`, `account_suspended`; `temporarily_unavailable` if the settings do not come to rest
  */
-export function requireAdmitted(counter: Counter, caller: KeyCaller): void {
-  if (!isLiveKey(counter.item, caller)) throw wrongKey()
-  if (counter.blocked) throw new DomainError(`account_${counter.blocked}`)
+export async function admitKey(
+  deps: Deps<'table' | 'keyring'>,
+  counter: Counter,
+  caller: KeyCaller,
+): Promise<KeyCaller> {
+  let [now, current] = [counter, caller]
+  for (let looks = 0; looks < ADMISSIONS; looks++) {
+    if (looks > 0) now = await readCounter(deps, caller.accountId)
+    if (!isLiveKey(now.item, current)) current = await rereadCaller(deps, current)
+    if (!isLiveKey(now.item, current)) continue
+    if (now.blocked) throw new DomainError(`account_${now.blocked}`)
+    return current
+  }
+  throw hasHashOf(now.item, current) ? new DomainError('temporarily_unavailable') : wrongKey()
 }
 
 export const inRing = ({ ring }: Pick<Counter, 'ring'>, entry: Uint8Array): boolean =>
@@ -143,7 +169,6 @@ export async function spendUnits(deps: QuotaDeps, spending: Spending, once: bool
 export function spendUpdate(spending: Spending): SpendUpdate {
   const { caller, units, today, ids, entries, fence, seen } = spending
   const step = seen && units > seen.aboveFloor ? crossingSpend(spending, seen) : ordinarySpend(units)
-  const key = attr(keyHashAttribute(caller.slot))
   const adds = [
     ...(spending.adds ?? [expr`#u ${units}`, expr`${attr(keyUseAttribute(caller.slot))} ${units}`]),
   ]
@@ -153,7 +178,7 @@ export function spendUpdate(spending: Spending): SpendUpdate {
     room.push(expr`(attribute_not_exists(#a) OR size(#a) <= ${RING_MOST - entries.length})`)
   }
   const conditions = [
-    expr`${key} = ${caller.hash}`,
+    ...whileLive(caller),
     expr`attribute_not_exists(#x)`,
     expr`#d >= ${today}`,
     ...step.conditions,
@@ -184,7 +209,7 @@ const ordinarySpend = (units: number) => ({
  */
 function crossingSpend({ caller, units, nowMs }: Spending, seen: Counter) {
   const { floor } = balanceParts(balanceOf(seen) - units, seen)
-  const crossed = crossedThresholds(seen.floor, floor, seen)
+  const crossed = crossedThresholds(seen.floor, floor, seen, nowMs)
   // Units that have returned meanwhile may keep the balance above a threshold that is not crossed then.
   const spared = Math.max(0, seen.floor - thresholdAbove(floor, seen))
   return {
@@ -195,8 +220,8 @@ function crossingSpend({ caller, units, nowMs }: Spending, seen: Counter) {
     ],
     conditions: [
       expr`#f = ${seen.floor} AND #s = ${seen.seq} AND #q = ${seen.size}`,
-      // The owner has not moved the threshold meanwhile.
-      unchangedSince(seen.item, ['b', 'w']),
+      // The owner has moved no threshold meanwhile.
+      unchangedSince(seen.item, ['b', 'w', 'i']),
       expr`#l >= ${units - seen.floor + floor} AND #l < ${units}`,
       ...(spared > 0 ? [expr`#l < ${units - spared}`] : []),
     ],

@@ -15,7 +15,8 @@ import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
 import { CONSUME_ATTEMPTS, pauseBetween } from './consume.ts'
 import { type Counter, parseCounter, readCounter } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
-import { dayOf, keyHashAttribute, keyUseAttribute } from './quota.ts'
+import { countsUse, whileCounting } from './key-caller.ts'
+import { dayOf, keyUseAttribute } from './quota.ts'
 import {
   openIn,
   type Reservation,
@@ -28,17 +29,26 @@ import { balanceChange, endedItem } from './settle-reservation.ts'
 /**
  * Returns the units of reservations that have expired, whether or not the account is blocked. Two runs at once are
  * safe: a reservation ends once.
+ * @param collectOwed takes what an account owes out of units that have returned, and says whether it owes more
  * @returns how many accounts or items had something to return, and how many failed and stay due
  */
-export const expireReservations = (deps: Deps<'table'>, run: Run): Promise<Worked> =>
+export const expireReservations = (
+  deps: Deps<'table'>,
+  run: Run,
+  collectOwed: (accountId: string) => Promise<boolean>,
+): Promise<Worked> =>
   eachDue(deps, 'RESERVED', run, (key) => {
     const accountId = accountIdIn(key)
     const isAlarm = key.sk === reservationAlarmKey(accountId).sk
-    return isAlarm ? lookIntoCounter(deps, accountId) : expireItem(deps, accountId, key)
+    return isAlarm ? lookIntoCounter(deps, accountId, collectOwed) : expireItem(deps, accountId, key)
   })
 
 /** Returns what has expired in a counter, and switches its alarm off once no reservation is open there. */
-async function lookIntoCounter(deps: Deps<'table'>, accountId: string): Promise<boolean> {
+async function lookIntoCounter(
+  deps: Deps<'table'>,
+  accountId: string,
+  collectOwed: (accountId: string) => Promise<boolean>,
+): Promise<boolean> {
   const alarm = await deps.table.get(reservationAlarmKey(accountId))
   let counter = await readCounter(deps, accountId)
   let returned = false
@@ -46,7 +56,10 @@ async function lookIntoCounter(deps: Deps<'table'>, accountId: string): Promise<
     await pauseBetween(deps, tries)
     const expired = openIn(counter).filter(({ expiresAtMs }) => expiresAtMs <= deps.clock.nowMs())
     if (expired.length === 0) {
-      if (openIn(counter).length === 0 && alarm) await switchOff(deps, accountId, Number(alarm.token))
+      // While units are held that the account owes, the job looks again.
+      const owes = alarm?.owes === true && (await collectOwed(accountId)) && counter.held > 0
+      if (openIn(counter).length === 0 && alarm && !owes)
+        await switchOff(deps, accountId, Number(alarm.token))
       return returned
     }
     const moved = await moveToToday(deps, accountId, counter, expired)
@@ -139,12 +152,11 @@ async function giveBack(
   const change = balanceChange(deps, accountId, units - used, seen)
   const byKey = Map.groupBy(charged, ({ slot }) => slot)
   // The use of a key that was revoked meanwhile counts for the account alone.
-  const isLive = (slot: number) => seen.item[keyHashAttribute(slot)] !== undefined
   const adds = [
     expr`#y ${-units}`,
     ...(used > 0 ? [expr`#u ${used}`] : []),
     ...[...byKey]
-      .filter(([slot]) => isLive(slot))
+      .filter(([slot]) => countsUse(seen.item, slot))
       .map(([slot, leases]) => {
         const ofKey = leases.reduce((sum, each) => sum + each.units, 0)
         return expr`${attr(keyUseAttribute(slot))} ${ofKey}`
@@ -158,10 +170,7 @@ async function giveBack(
     ],
     ' ',
   )
-  const hashes = [...byKey.keys()].map((slot) => {
-    const hash = attr(keyHashAttribute(slot))
-    return isLive(slot) ? expr`attribute_exists(${hash})` : expr`attribute_not_exists(${hash})`
-  })
+  const hashes = [...byKey.keys()].flatMap((slot) => whileCounting(seen.item, slot))
   const condition = join([...change.conditions, ...end.conditions, ...hashes], ' AND ')
   const key = keys.quota(accountId)
   if (end.items.length === 0) return parseCounter(await deps.table.update(key, set, condition))

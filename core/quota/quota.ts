@@ -18,17 +18,19 @@ import type { Levels } from './thresholds.ts'
  * |                | can serve, which called for one; one for more units than a bundle holds               |
  * | `s`            | number of the last ledger entry applied                                               |
  * | `u`, `d`       | units used in all; the day (UTC, days since 1970) on which use is counted now         |
- * | `h<n>`, `c<n>` | hash of the live application key in slot n; units that this key has used in all       |
+ * | `h<n>`, `c<n>` | stamp of the live application key in slot n: its hash and, once it had settings, their |
+ * |                | revision (`keyStamp`); units that this key has used in all                            |
  * | `a`            | the ring: entries of recent request ids, as one binary set                            |
  * | `m`, `g`, `o`  | newest time of an archived id; dedupe fence; spans that have archive items (bits)     |
  * | `e`            | oldest time above `m` of an archived id that was ahead of the clock; absent if none   |
  * | `x`            | why the account is blocked; absent otherwise                                          |
  * | `v`, `y`       | entries of open reservations, as one binary set; units of all open reservations       |
  * | `z`            | the token of the alarm that makes the job look at `v`; not above 0 without an alarm   |
+ * | `i`            | the owner's alerts (`alerts.ts`)                                                      |
  * | `n`, `r`       | when the balance crossed the threshold of a pending low-quota notice (epoch ms);      |
  * |                | token of the last call for a renewal.    Both are absent when nothing is pending      |
  *
- * `due` and `dueAtMs` list the item in the index `due` while `n` or `r` is set.
+ * `due` and `dueAtMs` list the item in the index `due` while `n` or `r` is set, or an alert is crossed.
  */
 const quotaSchema = z.object({
   l: z.number(),
@@ -43,6 +45,7 @@ const quotaSchema = z.object({
   n: z.optional(z.number()),
   r: z.optional(z.number()),
   y: z.optional(z.number()),
+  i: z.optional(z.instanceof(Uint8Array)),
 })
 
 /** The counter of a new account, whose default key is in slot 0. */
@@ -63,7 +66,7 @@ export const newQuota = (accountId: string, defaultKeyHash: Uint8Array, nowMs: n
 /** Slot of the default key. A rotation does not change the slot. */
 export const DEFAULT_KEY_SLOT = 0
 
-/** Attribute with the hash of the live key in a slot. */
+/** Attribute with the stamp of the live key in a slot. */
 export const keyHashAttribute = (slot: number): string => `h${slot}`
 
 /** Attribute with the units that the key in a slot has used; absent before the key's first consume. */
@@ -97,7 +100,7 @@ export interface Quota extends Levels {
 
 /** Parses a stored counter. @throws Error if the item is not a counter. */
 export function parseQuota(item: Item): Quota {
-  const { l, f, u, q, s, b, w, k, j, n, r, y } = z.parse(quotaSchema, item)
+  const { l, f, u, q, s, b, w, k, j, n, r, y, i } = z.parse(quotaSchema, item)
   return {
     left: l + f,
     floor: f,
@@ -106,6 +109,7 @@ export function parseQuota(item: Item): Quota {
     size: q,
     below: b,
     renewalSize: w,
+    alerts: i,
     seq: s,
     noticeSinceMs: n,
     renewalCall: r ?? 0,

@@ -1,6 +1,6 @@
 import { DomainError } from '../errors.ts'
 import { balanceOf } from './counter.ts'
-import { forKey, type QuotaDeps, type Spender } from './key-caller.ts'
+import { forKey, type KeyOrAccount, type QuotaDeps, type Spender } from './key-caller.ts'
 import { epochMsAt, requestIdOf } from './request-id.ts'
 import { LEASE, newNonce, nonceIn, reservationIdOf } from './reservation.ts'
 import { endReservation, totalUnits } from './settle-reservation.ts'
@@ -39,7 +39,11 @@ export interface Reported extends Spender {
  *   `not_found` for what is no id of a lease; `unauthorized`, `account_deactivated`, `account_suspended`,
  *   `temporarily_unavailable`
  */
-export async function reportLease(deps: QuotaDeps, key: string, report: LeaseReport): Promise<Reported> {
+export async function reportLease(
+  deps: QuotaDeps,
+  key: KeyOrAccount,
+  report: LeaseReport,
+): Promise<Reported> {
   const { leaseId, requestId, renewal } = report
   const nonce = nonceIn(leaseId, LEASE)
   const units = totalUnits(report.use)

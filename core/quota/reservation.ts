@@ -1,7 +1,8 @@
 import type { Deps } from '../ports.ts'
-import { reservationKey } from '../table/keys.ts'
+import { type Expression, expr, join } from '../table/expression.ts'
+import { dueAt, reservationAlarmKey, reservationKey } from '../table/keys.ts'
 import { stored } from '../table/stored.ts'
-import type { Item } from '../table/table.ts'
+import type { Item, Write } from '../table/table.ts'
 import { DAY_MS } from '../time.ts'
 import type { Counter } from './counter.ts'
 
@@ -168,3 +169,19 @@ export const reservationAttributes = ({ units, expiresAtMs, slot, unreported }: 
   slot,
   ...(unreported && { unreported }),
 })
+
+/** The write that sets an alarm, and its token. */
+export function alarm(deps: Deps, accountId: string): { token: number; set: Expression } {
+  const token = 1 + Number.parseInt(deps.ids.hex(5), 16)
+  const { due, dueAtMs } = dueAt('RESERVED', accountId, deps.clock.nowMs())
+  return { token, set: expr`SET #due = ${due}, #dueAtMs = ${dueAtMs}, #token = ${token}` }
+}
+
+/**
+ * Makes the job look for units that the account owes while it has reservations. With another token, a run under way
+ * does not take the alarm away.
+ */
+export function owingAlarm(deps: Deps, accountId: string): Write {
+  const { set } = alarm(deps, accountId)
+  return { update: reservationAlarmKey(accountId), set: join([set, expr`#owes = ${true}`], ', ') }
+}

@@ -13,22 +13,23 @@ import { ConditionFailed, type Write } from '../table/table.ts'
 import { findArchived, isArchivable } from './archive.ts'
 import { CONSUME_ATTEMPTS, fenceOf, pauseBetween } from './consume.ts'
 import {
+  admitKey,
   balanceOf,
   type Counter,
   inRing,
   parseCounter,
   readCounter,
-  requireAdmitted,
   type Spending,
   spendUnits,
   spendUpdate,
 } from './counter.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { forKey, type KeyCaller, type QuotaDeps, type Spender } from './key-caller.ts'
+import { forKey, type KeyCaller, type KeyOrAccount, type QuotaDeps, type Spender } from './key-caller.ts'
 import { noteRefusal, quotaExhausted, refusedBy } from './refusal.ts'
 import { startRenewal } from './renewal-call.ts'
 import { epochMsAt, type RequestId, requestIdOf } from './request-id.ts'
 import {
+  alarm,
   expiryAfter,
   LEASE,
   newNonce,
@@ -71,14 +72,18 @@ export interface ReservationRequest {
  * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`; `quota_exhausted`, which holds and
  *   records nothing; `temporarily_unavailable`
  */
-export const reserveUnits = (deps: QuotaDeps, key: string, request: ReservationRequest): Promise<Reserved> =>
-  forKey(deps, key, (caller) => reserveOnce(deps, caller, request))
+export const reserveUnits = (
+  deps: QuotaDeps,
+  key: KeyOrAccount,
+  request: ReservationRequest,
+): Promise<Reserved> => forKey(deps, key, (caller) => reserveOnce(deps, caller, request))
 
 async function reserveOnce(
   deps: QuotaDeps,
-  caller: KeyCaller,
+  found: KeyCaller,
   { units: most, requestId, ttlSeconds, unreported }: ReservationRequest,
 ): Promise<Omit<Reserved, keyof Spender>> {
+  let caller = found
   const { accountId, slot } = caller
   const kind = unreported ? 'lease' : 'reserve'
   const id = requestId === undefined ? undefined : requestIdOf(deps, accountId, [requestId, kind])
@@ -89,7 +94,7 @@ async function reserveOnce(
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
-    requireAdmitted(counter, caller)
+    caller = await admitKey(deps, counter, caller)
     if (id && (await isSpent(deps, accountId, counter, id)))
       return {
         ...answerOf(counter, reservationId, await openReservation(deps, accountId, counter, nonce)),
@@ -108,7 +113,7 @@ async function reserveOnce(
     }
     const reservation = { nonce, units, slot, unreported, expiresAtMs: expiryAfter(deps, ttlSeconds) }
     try {
-      const after = await hold(deps, caller, reservation, id, counter)
+      const after = await hold(deps, caller, reservation, id, counter, OPEN_IN_COUNTER - tries)
       if (id) await evictIfFull(deps, accountId, after, 1)
       return answerOf(after, reservationId, reservation)
     } catch (error) {
@@ -131,18 +136,23 @@ export async function isSpent(
   return isArchivable(counter, id) && (await findArchived(deps, accountId, counter, [id])).spent.size > 0
 }
 
-/** Holds the units in the counter, or in an item of their own if the counter has no room. @throws ConditionFailed */
+/**
+ * Holds the units in the counter, or in an item of their own if the counter has no room.
+ * @param room less with each race that was lost, so that requests do not compete for the last room
+ * @throws ConditionFailed
+ */
 async function hold(
   deps: QuotaDeps,
   caller: KeyCaller,
   reservation: Reservation,
   id: RequestId | undefined,
   seen: Counter,
+  room: number,
 ): Promise<Counter> {
   const { units } = reservation
   const entries = id ? [id.entry] : []
   const late = id && isArchivable(seen, id)
-  const isRoomy = openIn(seen).length < OPEN_IN_COUNTER
+  const isRoomy = openIn(seen).length < room
   const spending: Spending = {
     caller,
     units,
@@ -208,9 +218,7 @@ async function holdInItem(deps: QuotaDeps, spending: Spending, reservation: Rese
  */
 async function alarmFor(deps: Deps<'table'>, accountId: string, { item }: Counter): Promise<Expression[]> {
   if (Number(item.z ?? 0) > 0) return []
-  const token = 1 + Number.parseInt(deps.ids.hex(5), 16)
-  const { due, dueAtMs } = dueAt('RESERVED', accountId, deps.clock.nowMs())
-  const set = expr`SET #due = ${due}, #dueAtMs = ${dueAtMs}, #token = ${token}`
+  const { token, set } = alarm(deps, accountId)
   await deps.table.update(reservationAlarmKey(accountId), set)
   return [expr`#z = ${token}`]
 }

@@ -4,11 +4,20 @@ import { keys, RESERVATION_KEPT_MS, reservationKey, ttlAt } from '../table/keys.
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { staysUnder } from './apply-ledger.ts'
 import { CONSUME_ATTEMPTS, pauseBetween } from './consume.ts'
-import { balanceOf, type Counter, parseCounter, RING_MOST, readCounter, requireAdmitted } from './counter.ts'
+import { admitKey, balanceOf, type Counter, parseCounter, RING_MOST, readCounter } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { forKey, type KeyCaller, type QuotaDeps, type Spender } from './key-caller.ts'
-import { dayOf, keyHashAttribute, keyUseAttribute } from './quota.ts'
+import {
+  countsUse,
+  forKey,
+  type KeyCaller,
+  type KeyOrAccount,
+  type QuotaDeps,
+  type Spender,
+  whileCounting,
+  whileLive,
+} from './key-caller.ts'
+import { dayOf, keyUseAttribute } from './quota.ts'
 import { callByConsume, startRenewal } from './renewal-call.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
 import {
@@ -63,7 +72,7 @@ interface Found {
  */
 export async function settleReservation(
   deps: QuotaDeps,
-  key: string,
+  key: KeyOrAccount,
   request: SettleRequest,
 ): Promise<Settled> {
   const { reservationId, units, requestId, tag } = request
@@ -114,7 +123,8 @@ export interface Ended {
  * Ends a reservation once.
  * @throws DomainError `reservation_ended` if it has ended by another request, and as `settleReservation`
  */
-export async function endReservation(deps: QuotaDeps, caller: KeyCaller, ending: Ending): Promise<Ended> {
+export async function endReservation(deps: QuotaDeps, found: KeyCaller, ending: Ending): Promise<Ended> {
+  let caller = found
   const { accountId } = caller
   const { nonce, id, use } = ending
   const units = totalUnits(use)
@@ -122,9 +132,9 @@ export async function endReservation(deps: QuotaDeps, caller: KeyCaller, ending:
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
-    requireAdmitted(counter, caller)
-    const found = await findReservation(deps, accountId, counter, nonce)
-    if (!found) {
+    caller = await admitKey(deps, counter, caller)
+    const open = await findReservation(deps, accountId, counter, nonce)
+    if (!open) {
       if (!(await isSpent(deps, accountId, counter, id))) throw new DomainError('reservation_ended')
       const covered = (await readStoredReservation(deps, accountId, nonce))?.covered ?? units
       if (inDoubt) leaveUntagged(deps, accountId, use)
@@ -140,13 +150,13 @@ export async function endReservation(deps: QuotaDeps, caller: KeyCaller, ending:
       counter = moved
       continue
     }
-    const settling = decideSettle(deps, found, ending, counter)
+    const settling = decideSettle(deps, open, ending, counter)
     try {
-      const after = await writeSettle(deps, caller, found, settling, counter)
+      const after = await writeSettle(deps, caller, open, settling, counter)
       await evictIfFull(deps, accountId, after, 1)
-      const { slot } = found.reservation
+      const { slot } = open.reservation
       await countTags(deps, { accountId, slot }, after, firstUnits(use, settling.counted))
-      return { counter: after, ...settling, reservation: found.reservation }
+      return { counter: after, ...settling, reservation: open.reservation }
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
       counter = error.failed.get(0) ? parseCounter(error.failed.get(0)) : await readCounter(deps, accountId)
@@ -236,11 +246,9 @@ async function writeSettle(
   const change = balanceChange(deps, accountId, before - counted - after, seen)
   const entries = await changeEntries(deps, accountId, found, settling.next, seen)
   // The use of a key that was revoked meanwhile counts for the account alone.
-  const isKeyLive = seen.item[keyHashAttribute(slot)] !== undefined
-  const hash = attr(keyHashAttribute(slot))
   const adds = [
     expr`#u ${counted}, #y ${after - before}, #a ${new Set([id.entry])}`,
-    ...(isKeyLive ? [expr`${attr(keyUseAttribute(slot))} ${counted}`] : []),
+    ...(countsUse(seen.item, slot) ? [expr`${attr(keyUseAttribute(slot))} ${counted}`] : []),
     ...entries.adds,
   ]
   const set = join(
@@ -253,10 +261,10 @@ async function writeSettle(
   )
   const condition = join(
     [
-      expr`${attr(keyHashAttribute(caller.slot))} = ${caller.hash}`,
+      ...whileLive(caller),
       expr`attribute_not_exists(#x)`,
       expr`(attribute_not_exists(#a) OR size(#a) < ${RING_MOST})`,
-      isKeyLive ? expr`attribute_exists(${hash})` : expr`attribute_not_exists(${hash})`,
+      ...whileCounting(seen.item, slot),
       ...entries.conditions,
       // What is left is taken to the last unit, so nothing may have changed.
       ...(settling.isPartial ? [expr`#l = ${seen.aboveFloor}`] : []),
@@ -341,11 +349,12 @@ export function balanceChange(
 ): { sets: Expression[]; conditions: Expression[]; callsRenewal: boolean } {
   const { floor } = balanceParts(balanceOf(seen) + units, seen)
   const delta = units + seen.floor - floor
-  const crossed = crossedThresholds(seen.floor, floor, seen)
+  const nowMs = deps.clock.nowMs()
+  const crossed = crossedThresholds(seen.floor, floor, seen, nowMs)
   return {
-    sets: [expr`#l = #l + ${delta}, #f = ${floor}`, ...callByConsume(accountId, deps.clock.nowMs(), crossed)],
+    sets: [expr`#l = #l + ${delta}, #f = ${floor}`, ...callByConsume(accountId, nowMs, crossed)],
     conditions: [
-      unchangedSince(seen.item, ['f', 's', 'q', 'b', 'w']),
+      unchangedSince(seen.item, ['f', 's', 'q', 'b', 'w', 'i']),
       expr`#l >= ${Math.max(0, -delta)}`,
       ...staysUnder(thresholdAbove(floor, seen) - floor - delta),
     ],

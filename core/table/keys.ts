@@ -19,10 +19,11 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | spent id          | ACCOUNT#<id>           | SPENTID#<entry>                    | one request id that does not share an item with others           | 4 days                                            |
  * | reservation       | ACCOUNT#<id>           | RESERVED#<nonce>                   | a reservation that had no room in the counter, or how it ended   | until 4 days after its expiry                     |
  * | reservation alarm | ACCOUNT#<id>           | ALARM#                             | makes the job look at reservations in the counter each minute    | until none is open                                |
+ * | crossed alert     | ACCOUNT#<id>           | ALERT#<seq>#<revision>#<code>      | a crossed alert until all are told, then the mark of it          | 7 days                                            |
  * | day               | ACCOUNT#<id>           | DAY#<day>                          | the counters of use as they stood when a day ended               | for good                                          |
  * | tags of a day     | ACCOUNT#<id>           | TAGS#<day>                         | the tags under which use of a day is counted, by number          | for good                                          |
  * | use by tag        | ACCOUNT#<id>           | TAGS#<day>#<slot>                  | units that a key has used on a day, by the numbers of their tags | for good                                          |
- * | application key   | ACCOUNT#<id>           | KEY#<id>                           | a further key: name, slot, first and last characters             | until revoked                                     |
+ * | application key   | ACCOUNT#<id>           | KEY#<id>                           | name, slot and settings; of the default key only if it has any   | until revoked                                     |
  * | revoked key       | ACCOUNT#<id>           | REVOKED#<id>                       | the mark of an application key that its owner has revoked        | 48 hours                                          |
  * | invoice           | ACCOUNT#<id>           | INVOICE#<purchase id>              | what the list of invoices shows of a purchase that was paid      | for good                                          |
  * | notice            | ACCOUNT#<id>           | NOTICE#<id>                        | something to tell the user; ids are time-ordered                 | for good                                          |
@@ -37,6 +38,8 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | address change    | CHANGE#<e-mail>        | #CHANGE#<id>                       | an account that asked to change its address to this one          | 7 days                                            |
  * | hourly limit      | LIMIT#<mac>            | #LIMIT#<hour>                      | how often something has happened within an hour                  | 2 hours                                           |
  * | key look-up       | APIKEY#<hash>          | #KEY                               | account of the default application key                           | until rotated                                     |
+ * | service           | SERVICES               | SERVICE#<name>                     | one of the operator's services, its credential live or revoked   | for good                                          |
+ * | service look-up   | SERVICE#<hash>         | #SERVICE                           | the name of the service that a live credential belongs to        | until revoked                                     |
  * | customer look-up  | CUSTOMER#<cus_>        | #CUSTOMER                          | account of Stripe's customer                                     | until deleted at Stripe                           |
  * | payment look-up   | PAYMENT#<pi_>          | #PAYMENT                           | purchase of a payment; due until the two were compared           | for good                                          |
  * | job               | JOB#<name>             | #JOB                               | progress of a job                                                | for good                                          |
@@ -75,6 +78,11 @@ export const paymentKey = (paymentId: string): Key => ({ pk: `PAYMENT#${paymentI
 export const reservationKey = (accountId: string, nonceHex: string): Key => ({
   pk: ownedBy(accountId),
   sk: `RESERVED#${nonceHex}`,
+})
+/** An alert that was crossed after a ledger entry, by the revision of the alerts and the code of its threshold. */
+export const crossedAlertKey = (accountId: string, seq: number, revision: number, code: number): Key => ({
+  pk: ownedBy(accountId),
+  sk: `ALERT#${seq}#${revision}#${code}`,
 })
 export const reservationAlarmKey = (accountId: string): Key => ({ pk: ownedBy(accountId), sk: 'ALARM#' })
 
@@ -207,6 +215,8 @@ export const SPENT_IDS_KEPT_MS = 4 * DAY_MS
 /** As long as a request id, so that one rule holds for repeats. */
 export const RESERVATION_KEPT_MS = SPENT_IDS_KEPT_MS
 export const NEWS_MAIL_KEPT_MS = 7 * DAY_MS
+/** As long as its mail. */
+export const ALERT_KEPT_MS = NEWS_MAIL_KEPT_MS
 /** As long as the longest-lived code. Before a mail is sent, its own code decides. */
 export const CODE_MAIL_KEPT_MS = DAY_MS
 export const CONFIRMATION_CODE_KEPT_MS = DAY_MS
@@ -239,6 +249,7 @@ export function shownKey({ pk, sk }: Key): string {
 
 /** What an item can wait for. Each kind has its own job. */
 export type DueKind =
+  | 'ALERT'
   | 'ASK'
   | 'CARD'
   | 'CUSTOMER'

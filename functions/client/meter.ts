@@ -73,6 +73,11 @@ export interface MeterOptions extends Rule<any> {
   timeoutMs?: number
   /** When a second try is sent under the same id, 250 ms by default. */
   hedgeAfterMs?: number
+  /**
+   * Whether requests that come at once share batches: true, but on Cloudflare Workers, where a request may not wait for
+   * what another one has sent.
+   */
+  group?: boolean
   /** Told what the operator should know: units that Bursar has refused for good, and requests that it does not take. */
   onProblem?: (problem: MeterProblem) => void
   /** `@opentelemetry/api`. It is loaded by itself where it is installed; a bundled service hands it over. false: none. */
@@ -81,7 +86,7 @@ export interface MeterOptions extends Rule<any> {
   clock?: Clock
 }
 
-/** `uncollected`: served and refused for good. `credential_refused`, or Bursar's code: nothing was served. */
+/** `uncollected`: served and refused for good. `service_refused`, or another code of Bursar: nothing was served. */
 export interface MeterProblem {
   code: string
   detail: string
@@ -136,8 +141,9 @@ const DEFAULT_ALLOWANCE: Allowance = { units: 1_000, seconds: 300 }
 /** Protects an API of the operator with a customer's units. Works wherever `fetch` does. */
 export function meter(options: MeterOptions): Meter {
   const { clock = systemClock, credential, timeoutMs = 800, hedgeAfterMs = 250, mode = 'exact' } = options
-  const { onProblem = warn } = options
-  const url = options.url.replace(/\/+$/, '')
+  const { group = globalThis.navigator?.userAgent !== 'Cloudflare-Workers' } = options
+  const onProblem = quietly(options.onProblem ?? warn)
+  const url = new URL(options.url).href.replace(/\/+$/, '')
   // Called as a method of another object, the `fetch` of browsers and Workers throws.
   const fetch: Fetch = options.fetch ?? ((target, init) => globalThis.fetch(target, init))
   const telemetry = openTelemetry(options.openTelemetry, clock.nowMs)
@@ -153,11 +159,11 @@ export function meter(options: MeterOptions): Meter {
       })
     }
   }
-  const named = (key: string) => (credential === undefined ? {} : { key })
+  const byService = credential !== undefined
   const call = openTransport({ url, credential, hedgeAfterMs, fetch, clock, measure })
   const journal = openJournal({
     call,
-    named,
+    byService,
     timeoutMs,
     measure,
     clock,
@@ -174,13 +180,14 @@ export function meter(options: MeterOptions): Meter {
   const tools: SpenderTools = {
     call,
     clock,
-    named,
+    byService,
     timeoutMs,
     measure,
     journal,
     newId: () => uuidV7(clock.nowMs()),
   }
-  const parts = { outage: openOutage(allowance, clock, journal), unserved: openUnserved(clock) }
+  const outage = openOutage(allowance, clock, journal)
+  const parts = { isGrouped: group, outage, unserved: openUnserved(clock) }
   const spender = spenders[mode](exactSpender(tools, parts), tools, options.lease)
   return meterWith(options, spender, telemetry, onProblem, async () => {
     await spender.close()
@@ -253,13 +260,22 @@ function meterWith(
   }
 }
 
+/** What a listener throws must not fail the request that it hears of. */
+const quietly =
+  (listener: (problem: MeterProblem) => void) =>
+  (problem: MeterProblem): void => {
+    try {
+      listener(problem)
+    } catch {}
+  }
+
 /** Codes of the meter's own refusals, of which metrics tell. Any other 503 is a mistake that somebody has to repair. */
 const OWN_CODES = new Set(['unavailable', 'meter_closed'])
 
 /** Any key of Bursar is shorter, and has no other characters. */
 const KEY = /^[!-~]{1,256}$/
 const SCOPE = /^[!-~]{1,64}$/
-const TAG = /^[^\p{C}\p{Zl}\p{Zp}]{1,64}$/u
+const TAG = SCOPE
 
 /**
  * Refuses a key that cannot be one, without a call.
@@ -267,7 +283,7 @@ const TAG = /^[^\p{C}\p{Zl}\p{Zp}]{1,64}$/u
  */
 function refusedUnsent({ key, units, tag, requires = [] }: SpendRequest): Refused | undefined {
   checkedUnits(units)
-  if (tag !== undefined && !TAG.test(tag)) throw new RangeError('A tag has 1 to 64 visible characters.')
+  if (tag !== undefined && !TAG.test(tag)) throw new RangeError('A tag has 1 to 64 visible ASCII characters.')
   if (!requires.every((scope) => SCOPE.test(scope)))
     throw new RangeError('A scope has 1 to 64 visible ASCII characters.')
   return KEY.test(key) ? undefined : { allowed: false, status: 401, code: 'unauthorized' }

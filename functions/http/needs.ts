@@ -45,6 +45,7 @@ export type Resource =
   | 'mailConfigurationSet'
   | 'deadLetters'
   | 'renewalFunction'
+  | 'eventBus'
 
 /** A condition of IAM. The deployment replaces values in angle brackets. */
 export interface Condition {
@@ -72,6 +73,13 @@ const accountsAndKeys: Condition = {
   test: 'ForAllValues:StringLike',
   variable: 'dynamodb:LeadingKeys',
   values: ['ACCOUNT#*', 'APIKEY#*'],
+}
+
+/** It reads to which service a credential belongs, and can make none. */
+const services: Condition = {
+  test: 'ForAllValues:StringLike',
+  variable: 'dynamodb:LeadingKeys',
+  values: ['SERVICE#*'],
 }
 
 const READS_KEY = ['kms:Decrypt', 'kms:DescribeKey']
@@ -103,7 +111,11 @@ export const needs = {
     grants: {
       read: [{ actions: READS, on: ['table'] }, tableKey(READS_KEY)],
       write: [{ actions: WRITES, on: ['table'] }, tableKey(WRITES_KEY)],
-      spend: [{ actions: SPENDS, on: ['table'], when: [accountsAndKeys] }, tableKey(WRITES_KEY)],
+      spend: [
+        { actions: SPENDS, on: ['table'], when: [accountsAndKeys] },
+        { actions: ['dynamodb:GetItem'], on: ['table'], when: [services] },
+        tableKey(WRITES_KEY),
+      ],
       work: [
         { actions: [...WRITES, 'dynamodb:BatchWriteItem'], on: ['table'] },
         { actions: ['dynamodb:Query'], on: ['dueIndex'] },
@@ -184,6 +196,12 @@ export const needs = {
     grants: [{ actions: ['lambda:InvokeFunction'], on: ['renewalFunction'] }],
     // The call ends within a second, whatever Lambda answers.
     callsOut: false,
+    bigClient: false,
+  },
+  events: {
+    settings: ['EVENT_BUS'],
+    grants: [{ actions: ['events:PutEvents'], on: ['eventBus'] }],
+    callsOut: true,
     bigClient: false,
   },
 } as const satisfies Record<Need, PortFacts>

@@ -130,6 +130,13 @@ export const problems: Record<ErrorCode, Problem> = {
     title: 'Too many passkeys',
     detail: 'An account has 10 passkeys at most. Delete one first.',
   },
+  service_refused: {
+    status: 401,
+    title: 'Service credential refused',
+    detail:
+      'The credential of the service is unknown or was revoked. This says nothing about the customer. Ask the operator of this deployment for a new one.',
+    challenge: INVALID_TOKEN,
+  },
   key_limit_reached: {
     status: 409,
     title: 'Too many application keys',
@@ -139,6 +146,28 @@ export const problems: Record<ErrorCode, Problem> = {
     status: 409,
     title: 'Default key required',
     detail: 'The default key cannot be deleted. Rotate it instead.',
+  },
+  key_expired: {
+    status: 401,
+    title: 'Application key expired',
+    detail: 'The application key has expired, and nothing was spent. Its owner can extend or rotate it.',
+    challenge: INVALID_TOKEN,
+  },
+  key_disabled: {
+    status: 403,
+    title: 'Application key disabled',
+    detail: 'The owner has switched this application key off, and nothing was spent. Use another key.',
+  },
+  ip_not_allowed: {
+    status: 403,
+    title: 'Network address not allowed',
+    detail:
+      'The application key does not work from your network address, and nothing was spent. Its owner can allow the address.',
+  },
+  insufficient_scope: {
+    status: 403,
+    title: 'Scope missing',
+    detail: 'The application key lacks a scope that the request requires, and nothing was spent.',
   },
   email_unconfirmed: {
     status: 403,
@@ -293,6 +322,9 @@ export const problems: Record<ErrorCode, Problem> = {
     detail: 'A service that this request needs did not answer. Try again in a moment.',
   },
 }
+
+/** The Retry-After of a 503, unless the domain's error has another. */
+export const UNAVAILABLE_SECONDS = 1
 
 /** RFC 9457 problem details: the error format of `/api` and `/v1`. */
 export function problemDetails(error: DomainError, requestId: string) {

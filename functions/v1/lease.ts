@@ -7,5 +7,11 @@ import { v1 } from './routes.ts'
 export const handler = endpoint(v1.lease, async ({ caller, headers, body, deps }) => {
   const requestId = agreedId(body.requestId, headers['idempotency-key'])
   const { units, ttlSeconds = DEFAULT_TTL_SECONDS, unreported = 'return' } = body
-  return leaseShape(await reserveUnits(deps, caller.key, { units, requestId, ttlSeconds, unreported }))
+  return leaseShape(
+    await reserveUnits(
+      deps,
+      { ...caller.key, requires: body.requires },
+      { units, requestId, ttlSeconds, unreported },
+    ),
+  )
 })

@@ -7,5 +7,7 @@ import { v1 } from './routes.ts'
 export const handler = endpoint(v1.reserve, async ({ caller, headers, body, deps }) => {
   const requestId = agreedId(body.requestId, headers['idempotency-key'])
   const { units, ttlSeconds = DEFAULT_TTL_SECONDS } = body
-  return reservationShape(await reserveUnits(deps, caller.key, { units, requestId, ttlSeconds }))
+  return reservationShape(
+    await reserveUnits(deps, { ...caller.key, requires: body.requires }, { units, requestId, ttlSeconds }),
+  )
 })

@@ -7,12 +7,15 @@ import {
   secondFactorCode,
   TYPED_CODE_LENGTH,
 } from '../../core/credentials/typed-codes.ts'
+import { GRACE_MOST_SECONDS } from '../../core/keys/settings.ts'
 import { ledgerKinds } from '../../core/ledger/kinds.ts'
 import { bundleNamed, bundleNames, CURRENCY } from '../../core/purchases/catalogue.ts'
+import { MOST_ALERT_UNITS, MOST_ALERTS } from '../../core/quota/alerts.ts'
 import { RESERVATION_MOST_SECONDS } from '../../core/quota/reservation.ts'
 import { credentials, message, oneFactor, secondFactorErrors } from '../http/account-schemas.ts'
 import { cutText, pathText } from '../http/cut-text.ts'
 import { exportCursor, exportPage } from '../http/export-schema.ts'
+import { keyChangeBody, newKeyBody, ownedKey } from '../http/key-schemas.ts'
 import { amountOf, isWholeCents, MAX_CAP_CENTS } from '../http/money-shapes.ts'
 import { optionalField } from '../http/optional-field.ts'
 import {
@@ -23,7 +26,7 @@ import {
   replay,
   requestId,
 } from '../http/payment-schemas.ts'
-import { isShare, SHARE } from '../http/renewal-shapes.ts'
+import { belowOf, isShare, SHARE } from '../http/renewal-shapes.ts'
 import { place } from '../http/route.ts'
 import { descriptions } from './descriptions.ts'
 
@@ -66,6 +69,7 @@ const account = z.object({
     maxPerDay: z.int(),
   }),
   flags: z.object({ bundleAutoRenewal: z.boolean(), lowQuotaNotification: z.boolean() }),
+  alerts: z.array(z.object({ below: z.union([z.number(), z.string()]), armed: z.boolean() })),
 })
 
 /** `expiresIn` is the life of the access token in seconds. */
@@ -100,27 +104,38 @@ const appCode = z.string().check(
   z.refine((code) => /^[0-9]{6}$/.test(code), 'must be the 6 digits that the app shows'),
 )
 
-/** `prefix` and `last4` tell keys apart; the whole key is shown only when it is made. */
-const listedKey = z.object({
-  id: z.string(),
-  name: z.string(),
-  prefix: z.string(),
-  last4: z.string(),
-  createdAt: z.iso.datetime(),
-})
-const shownKey = z.extend(listedKey, { key: z.string(), ...replay })
+const listedKey = z.extend(ownedKey, { lastUsedDay: z.nullable(z.string()) })
+const shownKey = z.extend(ownedKey, { key: z.string(), ...replay })
+
+/** Scopes that the application key of a request must have. */
+const requires = z.optional(z.array(z.string().check(z.regex(/^[!-~]{1,64}$/))).check(z.maxLength(20)))
 
 /** 0 units are a check, which spends nothing. */
 const units = z.int().check(z.gte(0), z.lte(1_000_000_000))
 /** What units are used for. Visible ASCII, as an id. */
 const tag = z.optional(requestId.check(z.maxLength(64)))
-const request = z.strictObject({ units, requestId: z.optional(requestId), tag })
+const requestFields = { units, requestId: z.optional(requestId), tag }
+const request = z.strictObject(requestFields)
+/** A request of a batch. Only a service names a customer in it, by key or by account. */
+const named = z.optional(z.string().check(z.maxLength(200)))
+const customerRequest = z.strictObject({ ...requestFields, key: named, account: named, ip: named })
 
 /** The units left and used after a request. */
 const use = { left: z.number(), used: z.number(), ...replay }
 
-/** The account and the application key of a request, without `name` where it could not be read. */
-const spender = { account: z.string(), key: z.object({ id: z.string(), name: z.optional(z.string()) }) }
+/** The account and the application key of a request. */
+const spender = {
+  account: z.string(),
+  key: z.object({
+    id: z.string(),
+    name: z.string(),
+    scopes: z.array(z.string()),
+    metadata: z.optional(z.record(z.string(), z.unknown())),
+  }),
+}
+
+/** The same where one of several answers may have it. */
+const someSpender = { account: z.optional(spender.account), key: z.optional(spender.key) }
 
 /** A reservation that has ended: the units that were used, and those of them that were covered. */
 const settled = z.object({ id: z.string(), units: z.number(), covered: z.number(), ...use, ...spender })
@@ -227,6 +242,25 @@ const below = z.union(
   ],
   BELOW,
 )
+
+const ALERT_BELOW = `must be a whole number of units from 1 to ${MOST_ALERT_UNITS}, or a share from "0.01%" to "99.99%"`
+
+/** A threshold of an alert: a number of units, or a share of the bundle. */
+const alert = z.strictObject({
+  below: z.union(
+    [
+      z.int().check(z.gte(1), z.lte(MOST_ALERT_UNITS)),
+      z.string().check(
+        z.regex(SHARE, ALERT_BELOW),
+        z.refine((text) => !SHARE.test(text) || isShare(text, 1), ALERT_BELOW),
+      ),
+    ],
+    ALERT_BELOW,
+  ),
+})
+
+const isEachOnce = (alerts: readonly { below: number | string }[]) =>
+  new Set(alerts.map(({ below: each }) => belowOf(each))).size === alerts.length
 
 const invoice = z.object({
   amount: z.number(),
@@ -407,6 +441,23 @@ export const v1 = place('v1', {
     responses: { 204: null },
     errors: [],
     needs: ['table', 'renewals'],
+  },
+  setAlerts: {
+    routes: ['PUT /v1/user/alerts'],
+    summary: 'Chooses below how many units you are told, once a crossing',
+    description: descriptions.setAlerts,
+    auth: 'account',
+    body: z.strictObject({
+      alerts: z
+        .array(alert)
+        .check(
+          z.maxLength(MOST_ALERTS, { abort: true }),
+          z.refine(isEachOnce, 'has the same threshold twice'),
+        ),
+    }),
+    responses: { 204: null },
+    errors: ['email_unconfirmed', 'conflict'],
+    needs: ['table'],
   },
   changePassword: {
     routes: ['PUT /v1/user/password'],
@@ -664,19 +715,36 @@ export const v1 = place('v1', {
     auth: 'account',
     proof: 'recent',
     headers: idempotencyHeaders,
-    body: z.strictObject({ name: label }),
+    body: newKeyBody,
     responses: { 201: shownKey },
     errors: ['email_unconfirmed', 'key_limit_reached', 'idempotency_key_reused', 'conflict'],
     needs: ['table', 'keyring'],
   },
+  changeKey: {
+    routes: ['PUT /v1/keys/{id}'],
+    summary: 'Changes the name and the settings of an application key, also of the default key',
+    description: descriptions.changeKey,
+    auth: 'account',
+    proof: 'recent',
+    path: z.object({ id: pathText }),
+    body: keyChangeBody,
+    responses: { 200: ownedKey },
+    errors: ['not_found', 'conflict'],
+    needs: ['table', 'keyring'],
+  },
   rotateKey: {
     routes: ['POST /v1/keys/{id}/rotate'],
-    summary: 'Replaces an application key; the old one is refused from then on',
+    summary: 'Replaces an application key; the old one is refused from then on, or after a grace period',
     description: descriptions.rotateKey,
     auth: 'account',
     proof: 'recent',
     path: z.object({ id: pathText }),
     headers: idempotencyHeaders,
+    body: z.optional(
+      z.strictObject({
+        graceSeconds: optionalField(z.int().check(z.gte(0), z.lte(GRACE_MOST_SECONDS))),
+      }),
+    ),
     responses: { 200: shownKey },
     errors: ['email_unconfirmed', 'not_found', 'idempotency_key_reused', 'conflict'],
     needs: ['table', 'keyring'],
@@ -698,9 +766,9 @@ export const v1 = place('v1', {
     description: descriptions.consume,
     auth: 'key',
     headers: idempotencyHeaders,
-    body: request,
+    body: z.strictObject({ units, requestId: z.optional(requestId), tag, requires }),
     responses: { 200: z.object({ ...use, ...spender }) },
-    errors: ['quota_exhausted'],
+    errors: ['quota_exhausted', 'insufficient_scope'],
     needs: ['table', 'keyring', 'renewals'],
   },
   consumeBatch: {
@@ -709,24 +777,36 @@ export const v1 = place('v1', {
     description: descriptions.consumeBatch,
     auth: 'key',
     headers: idempotencyHeaders,
-    body: z.strictObject({ requests: z.array(request).check(z.minLength(1), z.maxLength(100)), tag }),
+    customers: 'each',
+    body: z.strictObject({
+      requests: z.array(customerRequest).check(z.minLength(1), z.maxLength(100)),
+      tag,
+      requires,
+    }),
     responses: {
       200: z.object({
-        ...spender,
+        // A batch of a service has them in each answer instead.
+        ...someSpender,
         answers: z.array(
           // `type`, `detail` and `needed` come with a 402. A union of two shapes would take another kilobyte of the bundle.
+          // Other failures than 402 are those of a service's customer, and have no units left or used.
           z.object({
             requestId: z.optional(z.string()),
-            status: z.literal([200, 402]),
-            type: z.optional(z.literal('urn:bursar:problem:quota_exhausted')),
+            status: z.literal([200, 401, 402, 403, 404, 500, 503]),
+            type: z.optional(z.string()),
             detail: z.optional(z.string()),
             needed: z.optional(z.number()),
-            ...use,
+            retryAfter: z.optional(z.number()),
+            missing: z.optional(z.array(z.string())),
+            left: z.optional(z.number()),
+            used: z.optional(z.number()),
+            ...replay,
+            ...someSpender,
           }),
         ),
       }),
     },
-    errors: [],
+    errors: ['insufficient_scope'],
     needs: ['table', 'keyring', 'renewals'],
   },
   reserve: {
@@ -735,9 +815,9 @@ export const v1 = place('v1', {
     description: descriptions.reserve,
     auth: 'key',
     headers: idempotencyHeaders,
-    body: z.strictObject(leaseTerms),
+    body: z.strictObject({ ...leaseTerms, requires }),
     responses: { 201: z.object({ ...leased, units: z.optional(z.number()) }) },
-    errors: ['quota_exhausted'],
+    errors: ['quota_exhausted', 'insufficient_scope'],
     needs: ['table', 'keyring', 'renewals'],
   },
   settleReservation: {
@@ -769,9 +849,13 @@ export const v1 = place('v1', {
     description: descriptions.lease,
     auth: 'key',
     headers: idempotencyHeaders,
-    body: z.strictObject({ ...leaseTerms, unreported: optionalField(z.literal(['return', 'charge'])) }),
+    body: z.strictObject({
+      ...leaseTerms,
+      requires,
+      unreported: optionalField(z.literal(['return', 'charge'])),
+    }),
     responses: { 201: z.object(leased) },
-    errors: ['quota_exhausted'],
+    errors: ['quota_exhausted', 'insufficient_scope'],
     needs: ['table', 'keyring', 'renewals'],
   },
   renewLease: {

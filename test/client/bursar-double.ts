@@ -5,12 +5,25 @@
 export interface Call {
   path: string
   authorization: string
+  /** With a service credential: the headers that name the customer. */
+  customer: string | undefined
   // biome-ignore lint/suspicious/noExplicitAny: tests read bodies of every shape
   body: any
 }
 
-/** What happens to a call: `lost` had its effect; `dropped` had none; `hang` has it, and never answers; `held` waits. */
-export type Fate = 'answer' | 'lost' | 'dropped' | 'hang' | 'held' | number | ((call: Call) => Response)
+/**
+ * What happens to a call: `lost` has had its effect; `dropped` has none; `late` fails and has its effect when calls are
+ * released; `hang` has its effect and never answers; `held` waits for the release.
+ */
+export type Fate =
+  | 'answer'
+  | 'lost'
+  | 'dropped'
+  | 'late'
+  | 'hang'
+  | 'held'
+  | number
+  | ((call: Call) => Response)
 
 export type BursarDouble = ReturnType<typeof bursarDouble>
 
@@ -25,6 +38,8 @@ export function bursarDouble(units: Record<string, number>) {
     string,
     { key: string; units: number; settled?: { id: string; units: number } }
   >()
+  /** The reservation of each request id. */
+  const made = new Map<string, string>()
   const calls: Call[] = []
   const fates: Fate[] = []
   const held: (() => void)[] = []
@@ -46,9 +61,16 @@ export function bursarDouble(units: Record<string, number>) {
     return { status: 200, left: left.get(key), used: used.get(key) ?? 0, ...(isReplay && { replayed: true }) }
   }
 
-  function reserve(key: string, body: { units: number }): Response {
+  function reserve(key: string, body: { units: number; requestId: string }): Response {
+    const known = made.get(body.requestId)
+    if (known !== undefined)
+      return Response.json(
+        { id: known, replayed: true, left: left.get(key), ...spender(key) },
+        { status: 201 },
+      )
     if (body.units > (left.get(key) ?? 0)) return problem(402, 'quota_exhausted', { left: left.get(key) })
-    const id = `r${reservations.size + 1}`
+    const id = `r${made.size + 1}`
+    made.set(body.requestId, id)
     left.set(key, (left.get(key) ?? 0) - body.units)
     reservations.set(id, { key, units: body.units })
     return Response.json({ id, units: body.units, left: left.get(key), ...spender(key) }, { status: 201 })
@@ -72,8 +94,8 @@ export function bursarDouble(units: Record<string, number>) {
 
   const spender = (key: string) => ({ account: `account-${key}`, key: { id: key, scopes: ['read'] } })
 
-  function effect({ path, authorization, body }: Call): Response {
-    const key = body.key ?? authorization.replace('Bearer ', '')
+  function effect({ path, authorization, customer, body }: Call): Response {
+    const key = customer ?? authorization.replace('Bearer ', '')
     const [, reservation] = /reservations\/([^/]+)\/settle$/.exec(path) ?? []
     if (reservation) return settle(reservation, body)
     if (path === '/v1/usage/batch') {
@@ -101,11 +123,13 @@ export function bursarDouble(units: Record<string, number>) {
 
   async function fetch(url: string, init: RequestInit): Promise<Response> {
     const { pathname } = new URL(url)
-    const { authorization = '' } = init.headers as Record<string, string>
-    const call = { path: pathname, authorization, body: JSON.parse(String(init.body)) }
+    const headers = init.headers as Record<string, string>
+    const { authorization = '', 'x-bursar-key': customer } = headers
+    const call = { path: pathname, authorization, customer, body: JSON.parse(String(init.body)) }
     calls.push(call)
     const fate = fates.shift() ?? otherwise
-    if (fate === 'dropped') throw new TypeError('fetch failed')
+    if (fate === 'late') held.push(() => void effect(call))
+    if (fate === 'dropped' || fate === 'late') throw new TypeError('fetch failed')
     if (typeof fate === 'function') return fate(call)
     if (typeof fate === 'number') return problem(fate, fate === 503 ? 'temporarily_unavailable' : 'refused')
     underWay += 1
@@ -131,6 +155,8 @@ export function bursarDouble(units: Record<string, number>) {
     always(fate: Fate) {
       otherwise = fate
     },
+    /** Forgets the fates of calls to come. */
+    forget: () => void fates.splice(0),
     release: () => {
       for (const go of held.splice(0)) go()
     },

@@ -106,6 +106,24 @@ test.each(['lost', 'dropped', 503] as const)(
   },
 )
 
+test('without groups each request goes alone, at once', async () => {
+  const { bursar, spend } = world({ group: false })
+  bursar.next('held', 'held', 'held')
+  const all = [spend(), spend(), spend()]
+  await quiet()
+  expect(bursar.mostUnderWay()).toBe(3)
+  bursar.release()
+  expect((await Promise.all(all)).every(({ allowed }) => allowed)).toBe(true)
+  expect(sizes(bursar)).toEqual([1, 1, 1])
+})
+
+test('a repeat of the caller’s own id is told, and takes nothing', async () => {
+  const { bursar, spend } = world()
+  expect(await spend(2, { requestId: 'job-7' })).not.toHaveProperty('replayed')
+  expect(await spend(2, { requestId: 'job-7' })).toMatchObject({ allowed: true, replayed: true })
+  expect(bursar.used('k')).toBe(2)
+})
+
 test('hedge: a slow request goes once more under the same id; the first answer counts, and one unit is spent', async () => {
   const { bursar, clock, spend } = world()
   bursar.next('hang')
@@ -138,12 +156,14 @@ test('a slow batch holds up the next one no longer than the hedge', async () => 
 })
 
 test('units that may be spent without service pay for the customer’s next request of the same size, once', async () => {
-  const { bursar, clock, spend } = world()
+  const { m, bursar, clock, spend } = world({ left: { k: 100, other: 100 } })
   bursar.next('lost', 'lost')
   const lost = spend(5)
   await clock.advance(60)
   expect(await lost).toMatchObject({ status: 503, unknown: true })
   expect(bursar.used('k')).toBe(5)
+  await m.spend({ key: 'other', units: 5 })
+  expect(ids(bursar)[2]).not.toBe(ids(bursar)[0])
   await spend(4)
   await spend(5, { tag: 'other' })
   expect(bursar.used('k')).toBe(14)
@@ -200,7 +220,10 @@ test('a refusal of a gateway or a proxy on the way is no answer of Bursar', asyn
 
 test('a batch whose answers do not fit its requests has no known outcome', async () => {
   const { bursar, clock, spend } = world()
-  const torn = () => Response.json({ answers: [{ status: 200, requestId: 'another', left: 1 }] })
+  const torn = ({ body }: { body: { requests: { requestId: string }[] } }) =>
+    Response.json({
+      answers: body.requests.toReversed().map(({ requestId }) => ({ status: 200, requestId })),
+    })
   bursar.next('held', torn, torn)
   const all = [spend(), spend(), spend()]
   await quiet()
@@ -223,7 +246,8 @@ test('a part of a batch that has no answer goes once more, alone', async () => {
   bursar.release()
   expect((await Promise.all(all)).every(({ allowed }) => allowed)).toBe(true)
   const [, batch, again] = bursar.calls
-  expect(again?.body.requests).toEqual([batch?.body.requests[1]])
+  const { key, ...request } = batch?.body.requests[1] ?? {}
+  expect([again?.customer, again?.body]).toEqual([key, request])
 })
 
 test('a service credential carries many customers in one batch, and each is refused alone', async () => {
@@ -240,16 +264,17 @@ test('a service credential carries many customers in one batch, and each is refu
   ])
   expect(sizes(bursar)).toEqual([1, 3])
   expect(bursar.calls.map(({ authorization }) => authorization)).toEqual(Array(2).fill('Bearer bss_secret'))
-  expect(bursar.calls[0]?.body.requests).toMatchObject([{ key: 'a', ip: '192.0.2.1', units: 1 }])
+  expect(bursar.calls[0]).toMatchObject({ customer: 'a' })
+  expect(bursar.calls[1]?.body.requests[0]).toMatchObject({ key: 'a', ip: '192.0.2.1', units: 1 })
 })
 
 test('a credential that is refused is no fault of the customer: 503, and the operator is told', async () => {
   const { m, bursar, problems } = world({ credential: 'bss_revoked', onUnavailable: 'allow' })
   bursar.always(() =>
-    Response.json({ type: 'urn:bursar:problem:unauthorized', detail: 'Revoked.' }, { status: 401 }),
+    Response.json({ type: 'urn:bursar:problem:service_refused', detail: 'Revoked.' }, { status: 401 }),
   )
-  expect(await m.spend({ key: 'k', units: 1 })).toMatchObject({ status: 503, code: 'credential_refused' })
-  expect(problems).toEqual([{ code: 'credential_refused', detail: 'Revoked.' }])
+  expect(await m.spend({ key: 'k', units: 1 })).toMatchObject({ status: 503, code: 'service_refused' })
+  expect(problems).toEqual([{ code: 'service_refused', detail: 'Revoked.' }])
 })
 
 const allow = { onUnavailable: 'allow', allowance: { units: 10, seconds: 60 } } as const
@@ -372,13 +397,30 @@ test('close: what is under way and waiting is finished, the journal is told, and
   await passed
   bursar.next('held')
   const all = [spend(), spend(), spend()]
-  const closed = m.close()
+  let isClosed = false
+  const closed = m.close().then(() => {
+    isClosed = true
+  })
+  await quiet()
+  expect(isClosed).toBe(false)
   expect(await spend()).toEqual({ allowed: false, status: 503, code: 'meter_closed' })
   await quiet()
   bursar.release()
   await closed
   expect((await Promise.all(all)).every(({ allowed }) => allowed)).toBe(true)
   expect(bursar.used('k')).toBe(6)
+  expect(clock.timers()).toBe(0)
+})
+
+test('close: the journal is told once more', async () => {
+  const { m, bursar, clock, spend } = world(allow)
+  await spend()
+  bursar.next('dropped', 'dropped')
+  const passed = spend(2)
+  await clock.advance(60)
+  await passed
+  await m.close()
+  expect(bursar.used('k')).toBe(3)
   expect(clock.timers()).toBe(0)
 })
 
@@ -407,13 +449,26 @@ test('reserve: a settle without an answer is journalled and told later', async (
 })
 
 test('reserve: what was used after the reservation expired is spent, once', async () => {
-  const { m, bursar, clock } = world()
+  const journal = durable()
+  const { m, open, bursar, clock } = world({ journal })
   const reserved = await m.reserve({ key: 'k', units: 10 })
   bursar.expire('r1')
   bursar.next('answer', 'answer', 'lost')
+  const added: JournalEntry[] = []
+  const { add } = journal
+  journal.add = (entry) => {
+    added.push(entry)
+    add(entry)
+  }
   if (reserved.allowed) await reserved.settle(4)
   await clock.advance(10_000)
-  expect([bursar.used('k'), bursar.left('k')]).toEqual([4, 96])
+  expect(added.map(({ kind }) => kind)).toEqual(['settle', 'spend'])
+  // As after a crash between the two.
+  for (const entry of added) add(entry)
+  const later = open()
+  await later.spend({ key: 'k', units: 0 })
+  await later.close()
+  expect([bursar.used('k'), bursar.left('k'), journal.entries.size]).toEqual([4, 96, 0])
 })
 
 test('reserve: while Bursar does not answer, work may pass and is paid by a spend of what it took', async () => {

@@ -208,11 +208,12 @@ test('a request for more than the lease has is served from all that is left', as
 })
 
 test('a key that is revoked is refused once its lease is renewed', async () => {
-  const { warm, settled, spend, person, clock } = await world(10_000)
+  const { m, warm, settled, spend, person, clock } = await world(10_000)
   await warm()
   await app.request('POST', '/v1/keys/default/rotate', { token: person.accessToken })
   expect(await spend()).toBe(true)
   await clock.advance(20_000)
   await settled()
   expect(await spend()).toBe(false)
+  await m.close()
 })

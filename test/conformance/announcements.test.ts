@@ -25,6 +25,7 @@ const TOLD: Record<string, { events: SecurityEvent[]; mails?: (person: Person) =
   'v1.activate': 'the registered address is confirmed with the code that was mailed to it',
   'v1.addPasskey': { events: ['passkey-added'] },
   'v1.beginRecovery': 'is announced at once and every day, in begin-recovery.test.ts',
+  'v1.changeKey': { events: ['key-changed'] },
   'v1.changePassword': { events: ['password-changed'] },
   'v1.confirmSession': 'lets nobody in who is not in; a recovery code is told of below',
   'v1.createKey': { events: ['key-created'] },

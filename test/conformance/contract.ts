@@ -32,7 +32,7 @@ const SECURITY_HEADERS = {
 
 /** Matches internals that no answer may show: machines, code, vendors, the table and its keys. */
 const INSIDE =
-  /\barn:|amazonaws|dynamo|cognito|\baws\b|lambda|exception|\bzod|user ?pool|Transaction(?:Cancel|Conflict|InProgress)|ConditionalCheck|(?:ACCOUNT|EMAIL|USERNAME|CODE|APIKEY)#|#PROFILE|#GUARD|node_modules|file:\/\/|\.[jt]s:\d|\n\s+at |127\.0\.0\.1|ECONN|ETIMEDOUT|undefined|\[object/i
+  /\barn:|amazonaws|dynamo|cognito|\baws\b|lambda|exception|\bzod|user ?pool|Transaction(?:Cancel|Conflict|InProgress)|ConditionalCheck|(?:ACCOUNT|EMAIL|USERNAME|CODE|APIKEY|SERVICE)#|#PROFILE|#GUARD|node_modules|file:\/\/|\.[jt]s:\d|\n\s+at |127\.0\.0\.1|ECONN|ETIMEDOUT|undefined|\[object/i
 
 /** Asserts that an answer keeps its row's contract, has no undeclared field and shows no internals. */
 export function expectContract(row: Placed, answer: TestAnswer): void {
@@ -90,7 +90,10 @@ function expectDeclaredError(row: Placed, { status, headers, body }: TestAnswer)
       needed: expect.any(Number),
       refill: expect.stringMatching(/^\/v1\/user\/(buy|bundle)$/),
       account: expect.stringMatching(/^[0-9a-f]{24}$/),
-      key: { id: expect.any(String), name: expect.any(String) },
+      key: { id: expect.any(String), name: expect.any(String), scopes: expect.any(Array) },
+    }),
+    ...(code === 'insufficient_scope' && {
+      missing: expect.any(Array),
     }),
     ...(code === 'payment_action_required' && { clientSecret: expect.stringMatching(/^pi_\w+_secret_\w+$/) }),
   })
@@ -121,8 +124,9 @@ function undeclared(schema: JsonSchema, value: unknown, path = ''): string[] {
   if (typeof value !== 'object' || value === null) return []
   if (Array.isArray(value))
     return value.flatMap((each, at) => undeclared(schema.items ?? {}, each, `${path}[${at}]`))
-  const shapes = [schema, ...(schema.anyOf ?? [])].filter(({ properties }) => properties)
-  const open = shapes.some(({ additionalProperties }) => typeof additionalProperties === 'object')
+  const isOpen = ({ additionalProperties }: JsonSchema) => typeof additionalProperties === 'object'
+  const shapes = [schema, ...(schema.anyOf ?? [])].filter((shape) => shape.properties || isOpen(shape))
+  const open = shapes.some(isOpen)
   return Object.entries(value).flatMap(([name, each]) => {
     const inner = shapes.map(({ properties }) => properties?.[name]).find(Boolean)
     if (inner) return undeclared(inner, each, `${path}.${name}`)

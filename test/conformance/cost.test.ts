@@ -9,6 +9,7 @@ import { newPerson, type SignedInPerson } from '../support/people.ts'
 import { consume, newConsumer, uuidv7 } from '../support/quota.ts'
 import { giveBack, lease, report, reserve, settle } from '../support/reservations.ts'
 import { rowKey, sampleOf, tokenOf } from '../support/samples.ts'
+import { batchAs, newService, spendAs } from '../support/services.ts'
 import {
   atStripe,
   cardOnFile,
@@ -38,6 +39,7 @@ interface Cost {
   mail?: Record<string, number>
   kms?: Record<string, number>
   lambda?: Record<string, number>
+  events?: Record<string, number>
   stripe?: Record<string, number>
 }
 
@@ -56,7 +58,7 @@ async function cost(run: () => Promise<{ status: number }>, expectedStatus: numb
   return app.calls()
 }
 
-const nothingElse = { cognito: {}, mail: {}, kms: {}, lambda: {}, stripe: {} }
+const nothingElse = { cognito: {}, mail: {}, kms: {}, lambda: {}, events: {}, stripe: {} }
 
 const { double, dashboard } = stripeOf(app)
 
@@ -88,6 +90,8 @@ async function withKey() {
 }
 
 const ADDRESS = { street: 'Main st.', city: 'England', postCode: 'YO31 8SB', country: 'GB' }
+
+const ALERTS = { alerts: [{ below: 50 }, { below: '20%' }] }
 
 const CONFIRMED = { 'POST /v1/payment_intents': 1, 'POST /v1/payment_intents/*/confirm': 1 }
 const CANCELED = { ...CONFIRMED, 'POST /v1/payment_intents/*/cancel': 1 }
@@ -462,6 +466,44 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     { dynamodb: { GetItem: 1 }, readUnits: 1, writeUnits: 0 },
   ],
   [
+    // As a customer's own key: the container has read the credential less than 30 seconds ago.
+    'POST /v1/usage, by a service that names an account',
+    200,
+    async () => {
+      const { accountId: account } = await withKey()
+      const service = await newService(app)
+      await spendAs(app, service, { account }, { units: 0 })
+      app.resetCalls()
+      return spendAs(app, service, { account }, { units: 1, requestId: uuidv7() })
+    },
+    { dynamodb: { UpdateItem: 1 }, readUnits: 0, writeUnits: 1 },
+  ],
+  [
+    'POST /v1/usage, by a service whose credential the container has not read lately',
+    200,
+    async () => {
+      const { key } = await withKey()
+      const service = await newService(app)
+      app.resetCalls()
+      return spendAs(app, service, { key }, { units: 1, requestId: uuidv7() })
+    },
+    { dynamodb: { GetItem: 1, UpdateItem: 1 }, readUnits: 1, writeUnits: 1 },
+  ],
+  [
+    // A read and a write for each customer, as their own batches cost.
+    'POST /v1/usage/batch, by a service, with 2 requests for each of 3 customers',
+    200,
+    async () => {
+      const service = await newService(app)
+      const people = await Promise.all([1, 2, 3].map(() => withKey()))
+      await spendAs(app, service, { key: people[0]?.key ?? '' }, { units: 0 })
+      app.resetCalls()
+      const requests = [...people, ...people].map(({ key }) => ({ units: 1, key, requestId: uuidv7() }))
+      return batchAs(app, service, requests)
+    },
+    { dynamodb: { GetItem: 3, UpdateItem: 3 }, readUnits: 3, writeUnits: 3 },
+  ],
+  [
     'POST /v1/usage, with a tag that the container knows',
     200,
     async () => {
@@ -574,7 +616,8 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     'GET /v1/keys',
     200,
     (token) => app.request('GET', '/v1/keys', { token }),
-    { dynamodb: { Query: 2 }, readUnits: 2, writeUnits: 0 },
+    // The counter and the last snapshot of it have the days of use.
+    { dynamodb: { Query: 3, GetItem: 1 }, readUnits: 4, writeUnits: 0 },
   ],
   [
     'POST /v1/keys',
@@ -912,6 +955,22 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     },
   ],
   [
+    'PUT /v1/user/alerts',
+    204,
+    async (token) => app.request('PUT', '/v1/user/alerts', { token, json: ALERTS }),
+    ONE_WRITE,
+  ],
+  [
+    'PUT /v1/user/alerts, the same again',
+    204,
+    async (token) => {
+      await app.request('PUT', '/v1/user/alerts', { token, json: ALERTS })
+      app.resetCalls()
+      return app.request('PUT', '/v1/user/alerts', { token, json: ALERTS })
+    },
+    READ_ACCOUNT,
+  ],
+  [
     'PUT /v1/user/renewal',
     204,
     async (token) => app.request('PUT', '/v1/user/renewal', { token, json: { monthlyCap: 20 } }),
@@ -1054,6 +1113,10 @@ const bySample: [route: string, Cost][] = [
     { dynamodb: { Query: 1, GetItem: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 8 },
   ],
   [
+    'PUT /v1/keys/{id}',
+    { dynamodb: { Query: 1, GetItem: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 11 },
+  ],
+  [
     'POST /v1/keys/{id}/rotate',
     { dynamodb: { Query: 1, GetItem: 2, TransactWriteItems: 1 }, readUnits: 3, writeUnits: 13 },
   ],
@@ -1082,6 +1145,25 @@ const rowOf = (route: string) => {
   if (!row) throw new Error(`no row has the route ${route}`)
   return row
 }
+
+test('a consume costs the same with five alerts, and the crossing of one what that of the notice below 10 % costs', async () => {
+  const costs = []
+  for (const alerts of [[], [500, 400, 300, '20%', 1].map((below) => ({ below }))]) {
+    const person = await newBuyer(app)
+    await app.request('PUT', '/v1/user/alerts', { token: person.accessToken, json: { alerts } })
+    await spendTo(app, person, alerts.length > 0 ? 505 : 105)
+    const ordinary = await cost(() => consume(app, person.key, { units: 1, requestId: uuidv7() }), 200)
+    const crossing = await cost(() => consume(app, person.key, { units: 5, requestId: uuidv7() }), 200)
+    costs.push({ ordinary, crossing })
+  }
+  expect(costs[1]).toEqual(costs[0])
+  expect(costs[1]?.ordinary).toEqual({
+    ...nothingElse,
+    dynamodb: { UpdateItem: 1 },
+    readUnits: 0,
+    writeUnits: 1,
+  })
+})
 
 test('the cost of every endpoint is listed', () => {
   const listed = [...table, ...bySample].map(([title]) => title.replace(/,.*/, ''))
@@ -1141,6 +1223,37 @@ describe('jobs', () => {
       'check-quotas',
       async () => spendTo(app, await newBuyer(app), 50),
       { dynamodb: { Query: 9, TransactWriteItems: 1, UpdateItem: 1 }, readUnits: 5, writeUnits: 7 },
+    ],
+    [
+      // As a notice, with an item of its own for the event.
+      'check-quotas, an alert',
+      'check-quotas',
+      async () => {
+        const person = await newBuyer(app)
+        await app.request('PUT', '/v1/user/alerts', { token: person.accessToken, json: ALERTS })
+        await spendTo(app, person, 150)
+      },
+      {
+        dynamodb: { Query: 10, GetItem: 1, PutItem: 1, TransactWriteItems: 1, UpdateItem: 1 },
+        readUnits: 7,
+        writeUnits: 11,
+      },
+    ],
+    [
+      'tell-alerts, an alert',
+      'tell-alerts',
+      async () => {
+        const person = await newBuyer(app)
+        await app.request('PUT', '/v1/user/alerts', { token: person.accessToken, json: ALERTS })
+        await spendTo(app, person, 150)
+        await app.job('check-quotas')
+      },
+      {
+        dynamodb: { Query: 8, GetItem: 1, UpdateItem: 1 },
+        readUnits: 5,
+        writeUnits: 2,
+        events: { PutEvents: 1 },
+      },
     ],
     [
       'check-quotas, a renewal',

@@ -32,6 +32,7 @@ export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
   'v1.passkeyLogin': ['refused', 'who has seen an answer to a challenge must not sign in with it'],
   'v1.passkeyOptions': ['fresh', 'options count for nothing before their answer'],
   'v1.removePasskey': ['same', 'the profile names the passkey that was removed last'],
+  'v1.changeKey': ['same', 'the settings are set to what they are'],
   'v1.renamePasskey': ['same', 'the name is set to what it is'],
   'v1.activate': ['same', 'the code is kept for an hour and more, marked as used'],
   'v1.beginRecovery': ['same', 'the code is kept for an hour and more, marked as used'],
@@ -70,6 +71,7 @@ export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
   'v1.returnReservation': ['same', 'a reservation ends once, and its end has an id'],
   'v1.settleReservation': ['same', 'a reservation ends once, and its end has an id'],
   'v1.rotateKey': ['named', 'a key may be rotated twice; the key of the lost answer is refused then'],
+  'v1.setAlerts': ['same', 'the alerts are what they are, and keep their state'],
   'v1.setFlags': ['same', 'the flags are set to what they are'],
   'v1.setRenewal': ['same', 'the limits are set to what they are'],
   'v1.signUpForBundle': [

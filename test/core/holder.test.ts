@@ -46,13 +46,13 @@ test('a key that loses the race with a replacement of all keys is not made for t
   const caller = await admitted()
   const change = { newPassword: 'Changed1!', oldPassword: caller.person.password, replaceKeys: true }
   await changePassword(ports, caller, change)
-  await expect(createKey(ports, caller, 'laptop').catch(code)).resolves.toBe('session_ended')
+  await expect(createKey(ports, caller, { name: 'laptop' }).catch(code)).resolves.toBe('session_ended')
   expect((await readAccount(ports, caller.account.id))?.keyCount).toBe(1)
 })
 
 test('a replacement of all keys that loses the race with a new key revokes that key as well', async () => {
   const caller = await admitted()
-  await createKey(ports, caller, 'laptop')
+  await createKey(ports, caller, { name: 'laptop' })
   const change = { newPassword: 'Changed1!', oldPassword: caller.person.password, replaceKeys: true }
   await changePassword(ports, caller, change)
   const now = await readAccount(ports, caller.account.id)
@@ -104,7 +104,7 @@ describe('keys of an account whose registration somebody else has made', () => {
     const squatter = await admittedUnconfirmed()
     await confirm(squatter.email)
     const again = await app.login(squatter)
-    const read = [await keyOf(again), (await createKey(ports, await callerOf(again), 'laptop')).key]
+    const read = [await keyOf(again), (await createKey(ports, await callerOf(again), { name: 'laptop' })).key]
     for (const key of read) expect((await spend(key)).status).toBe(200)
     expect((await reset(squatter.email)).status).toBe(204)
     for (const key of read) expect((await spend(key)).status).toBe(401)

@@ -57,6 +57,8 @@ const deeds: Record<string, Deed> = {
       via,
     ),
   renewAtOnce: (world, _, via) => world.renewAtOnce(via),
+  setAlerts: (world, n, via) => world.setAlerts(pick([[500, 0.2], [90, 0.5, 1000], [0.09], [5], []], n), via),
+  tellAlerts: (world, _, via) => world.job('tellAlerts', via),
   setCap: (world, n, via) => world.setCap(pick([undefined, 0, 150, 5000], n), via),
   setLimits: (world, n, via) =>
     world.choose(
@@ -64,6 +66,9 @@ const deeds: Record<string, Deed> = {
       via,
     ),
   stopByLink: (world, n, via) => (n % 3 === 0 ? world.stopByLink(via) : undefined),
+  lease: (world, n, via) => world.lease(pick([5, 400, 2000], n), n % 2 === 0 ? 'return' : 'charge', via),
+  report: (world, n, via) => world.report(n, pick([0, 3, 200, 900], n), pick([0, 0, 5, 600], n >> 2), via),
+  expireReservations: (world, _, via) => world.job('expireReservations', via),
   remove: async (world, n, via) => {
     const known = Object.keys(world.stripe.state.paymentMethods)
     return world.remove(pick([...known, 'pm_none'], n), via)

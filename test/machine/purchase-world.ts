@@ -10,10 +10,12 @@ import { sweepHolds } from '../../core/cards/verify.ts'
 import { DomainError } from '../../core/errors.ts'
 import { newDefaultKey } from '../../core/keys/default-key.ts'
 import { renewalLinkCode } from '../../core/notifications/renewal-link.ts'
+import { tellAlerts } from '../../core/notifications/tell-alerts.ts'
 import type { Ids, Ports } from '../../core/ports.ts'
 import { buyBundle, type PurchaseRequest } from '../../core/purchases/buy.ts'
 import { type BundleName, bundleOf } from '../../core/purchases/catalogue.ts'
 import { checkQuota, checkQuotas } from '../../core/purchases/check-quotas.ts'
+import { collectOwedUnits } from '../../core/purchases/collect-owed.ts'
 import { compareReversals } from '../../core/purchases/compare-reversals.ts'
 import { comparePayments, compareRecorded } from '../../core/purchases/reconcile.ts'
 import {
@@ -24,8 +26,13 @@ import {
 } from '../../core/purchases/renewal-settings.ts'
 import { settlePayments } from '../../core/purchases/settle-payments.ts'
 import { consumeUnits } from '../../core/quota/consume.ts'
+import { expireReservations } from '../../core/quota/expire-reservations.ts'
 import { newQuota } from '../../core/quota/quota.ts'
 import { wakeRenewal } from '../../core/quota/renewal-call.ts'
+import { reportLease } from '../../core/quota/report-lease.ts'
+import type { Unreported } from '../../core/quota/reservation.ts'
+import { reserveUnits } from '../../core/quota/reserve.ts'
+import { setAlerts } from '../../core/quota/set-alerts.ts'
 import { trialCredit } from '../../core/quota/trial.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
@@ -35,6 +42,7 @@ import { processMissedEvents, receiveWebhook } from '../../core/webhooks/events.
 import type { StripeState } from '../local/stripe/state.ts'
 import { signatureOf } from '../local/stripe/webhooks.ts'
 import { silentLog } from '../support/log.ts'
+import { type Crossing, watchAlerts } from './alert-watch.ts'
 import { Crash, WHOLE_RUN } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 import { stripeHere } from './purchase-stripe.ts'
@@ -52,6 +60,10 @@ export const purchases = {
   setRenewal,
   useRenewalLink,
   consumeUnits,
+  reserveUnits,
+  reportLease,
+  expireReservations,
+  collectOwedUnits,
   receiveWebhook,
   processMissedEvents,
   sweepCards,
@@ -60,6 +72,8 @@ export const purchases = {
   changeCard,
   deactivateAccount,
   setFlags,
+  setAlerts,
+  tellAlerts,
 }
 export type Purchases = typeof purchases
 
@@ -107,6 +121,8 @@ export interface Snapshot {
   stripe: StripeState
   said: Said[]
   crossings: number[]
+  alertCrossings: Crossing[]
+  published: string[]
   creditedAtMs: [id: string, atMs: number][]
 }
 
@@ -135,10 +151,14 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   let nowMs = from?.nowMs ?? START_MS
   let latestMs = from?.latestMs ?? nowMs
   let made = from?.made ?? 0
+  const leases: string[] = []
   const said: Said[] = [...(from?.said ?? [])]
   const crossings = new Set<number>(from?.crossings)
   /** When each purchase was credited; the purchase itself is dated by its charge, which may be older. */
   const creditedAtMs = new Map<string, number>(from?.creditedAtMs)
+  /** The ids of the events that the bus has accepted. */
+  const published: string[] = [...(from?.published ?? [])]
+  const alerts = watchAlerts([...(from?.alertCrossings ?? [])])
   const mistakes: string[] = []
   const clock = {
     nowMs: () => nowMs,
@@ -150,7 +170,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   const stripe = stripeHere(clock.nowMs, from && structuredClone(from.stripe))
   const watchRenewals = watchRenewal(mistakes)
   const memory = memoryTable([], (writes, items, apply) => {
-    watchRenewals(writes, items, apply)
+    alerts.watch(writes, items, () => watchRenewals(writes, items, apply))
     for (const id of creditedBy(writes)) if (!creditedAtMs.has(id)) creditedAtMs.set(id, nowMs)
   })
   const table: Table = {
@@ -159,6 +179,12 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       const after = await memory.update(key, set, condition)
       if (key.sk === '#QUOTA' && typeof after.n === 'number') crossings.add(after.n)
       return after
+    },
+    // A lease that takes or returns units together with an item may cross a threshold too.
+    async transact(writes) {
+      await memory.transact(writes)
+      const since = memory.items().find(({ sk }) => sk === '#QUOTA')?.n
+      if (typeof since === 'number') crossings.add(since)
     },
   }
   const ports = {
@@ -170,6 +196,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     payments: stripe.payments,
     webhooks: { secrets: [SECRET], livemode: false, stage: 'world' },
     renewals: { start: async () => {} },
+    events: { publish: async (_, { id }) => void published.push(String(id)) },
   } as Partial<Ports> as Ports
   const defaultKey = newDefaultKey(
     { ...ports, ids: { ...ids, uuid: () => '6c1f0000-0000-4000-8000-000000000001' } },
@@ -232,6 +259,9 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     mistakes,
     said,
     crossings,
+    /** What the owner is to be told of by alerts, in the order of the writes. */
+    alertCrossings: alerts.crossings,
+    published,
     creditedAtMs,
     alarms,
     account,
@@ -254,6 +284,8 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       stripe: structuredClone(stripe.state),
       said: [...said],
       crossings: [...crossings],
+      alertCrossings: [...alerts.crossings],
+      published: [...published],
       creditedAtMs: [...creditedAtMs],
     }),
 
@@ -270,6 +302,24 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       const units = (quota?.left ?? 0) - left
       return units > 0 ? world.consume(units, via) : 'nothing to do'
     },
+    /** Takes up to `units` for ten minutes. */
+    lease: (units: number, unreported: Unreported, via = ports) =>
+      answerOf(
+        functions
+          .reserveUnits(via, defaultKey.key, { units, ttlSeconds: 600, unreported })
+          .then(({ id }) => void leases.push(id)),
+      ),
+    /** Reports use of an earlier lease, which is kept with `keep` units or ends. */
+    report: (which: number, used: number, keep: number, via = ports) =>
+      answerOf(
+        functions
+          .reportLease(via, defaultKey.key, {
+            leaseId: leases[which % Math.max(1, leases.length)] ?? '',
+            use: [{ units: used }],
+            ...(keep > 0 && { renewal: { units: keep, ttlSeconds: 600 } }),
+          })
+          .then(({ id }) => void leases.push(id)),
+      ),
     remove: (cardId: string, via = ports) => gated((caller) => functions.removeCard(via, caller, cardId)),
     changeCard: (cardId: string, via = ports) =>
       gated((caller) => functions.changeCard(via, caller, { cardId, address: ADDRESS })),
@@ -279,6 +329,9 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     /** The owner's settings of renewal: limits, and when which bundle is bought. */
     choose: (settings: RenewalSettings, via = ports) =>
       gated((caller) => functions.setRenewal(via, caller, settings)),
+    /** The owner chooses alerts. */
+    setAlerts: (below: readonly number[], via = ports) =>
+      gated((caller) => functions.setAlerts(via, caller, below)),
     /** What a consume starts: a look at this account alone. */
     renewAtOnce: (via = ports) => answerOf(functions.checkQuota(via, { accountId: ACCOUNT_ID })),
     /** The code of the link to stop auto-renewal in a mail that is sent now. */
@@ -376,12 +429,14 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       const done = [
         await world.job('settlePayments', via),
         await world.job('checkQuotas', via),
+        await world.job('tellAlerts', via),
         await world.job('sweepEvents', via),
         await world.job('sweepHolds', via),
         await world.job('sweepCards', via),
         await world.job('compareReversals', via),
         await world.job('comparePayments', via),
         await world.job('compareRecorded', via),
+        await world.job('expireReservations', via),
       ]
       return done.reduce((sum, failed) => sum + failed, 0)
     },
@@ -390,12 +445,14 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       name:
         | 'settlePayments'
         | 'checkQuotas'
+        | 'tellAlerts'
         | 'sweepEvents'
         | 'sweepHolds'
         | 'sweepCards'
         | 'compareReversals'
         | 'comparePayments'
-        | 'compareRecorded',
+        | 'compareRecorded'
+        | 'expireReservations',
       via: Ports = ports,
     ): Promise<number> {
       let failed = 0
@@ -405,6 +462,12 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
           if (name === 'sweepCards') return functions.sweepCards(via, WHOLE_RUN)
           if (name === 'comparePayments') {
             await functions.comparePayments(via, watchful())
+            return 'done'
+          }
+          if (name === 'expireReservations') {
+            const collect = (accountId: string) => functions.collectOwedUnits(via, accountId)
+            const { failed: postponed } = await functions.expireReservations(via, WHOLE_RUN, collect)
+            failed = postponed
             return 'done'
           }
           const result =

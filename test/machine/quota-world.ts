@@ -1,22 +1,27 @@
+import type { Account } from '../../core/account/account.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
 import { openKeyring } from '../../core/adapters/keyring.ts'
 import { DomainError } from '../../core/errors.ts'
-import { keyHash, newKeyText } from '../../core/keys/key-text.ts'
+import { keyHash, keyIdOf, newKeyText, SERVICE_SLOT } from '../../core/keys/key-text.ts'
 import type { Ports } from '../../core/ports.ts'
-import { applyLedger } from '../../core/quota/apply-ledger.ts'
+import { chooseAlerts } from '../../core/quota/alerts.ts'
+import { applyLedger, moveBalance } from '../../core/quota/apply-ledger.ts'
 import { type BatchRequest, consumeBatch } from '../../core/quota/batch.ts'
 import { consumeUnits } from '../../core/quota/consume.ts'
 import { expireReservations } from '../../core/quota/expire-reservations.ts'
-import { keyHashAttribute, newQuota } from '../../core/quota/quota.ts'
+import { consumeTogether } from '../../core/quota/group-commit.ts'
+import { keyHashAttribute, newQuota, parseQuota } from '../../core/quota/quota.ts'
 import { reportLease } from '../../core/quota/report-lease.ts'
 import type { Unreported } from '../../core/quota/reservation.ts'
 import { reserveUnits } from '../../core/quota/reserve.ts'
+import { setAlerts } from '../../core/quota/set-alerts.ts'
 import { settleReservation } from '../../core/quota/settle-reservation.ts'
 import { balanceParts, thresholdAbove } from '../../core/quota/thresholds.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { ConditionFailed, type Item, type Table } from '../../core/table/table.ts'
 import { silentLog } from '../support/log.ts'
+import { watchAlerts } from './alert-watch.ts'
 import { breaking, WHOLE_RUN } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 
@@ -30,12 +35,14 @@ const TOLD = { spent: 200, exhausted: 402 } as const
 /** The functions under test; a test can replace them with functions that have a planted bug. */
 export const quotaFunctions = {
   consumeUnits,
+  consumeTogether,
   consumeBatch,
   applyLedger,
   reserveUnits,
   settleReservation,
   reportLease,
   expireReservations,
+  setAlerts,
 }
 export type QuotaFunctions = typeof quotaFunctions
 
@@ -44,7 +51,10 @@ export async function openQuotaWorld({
   left = 1000,
   size = 0,
   keyCount = 1,
-  table = memoryTable() as Table,
+  /** Alerts of the owner, all of them armed. */
+  alerts = undefined as readonly number[] | undefined,
+  watched = watchAlerts(),
+  table = memoryTable([], watched.watch) as Table,
   functions = quotaFunctions,
 } = {}) {
   let nowMs = START_MS
@@ -65,7 +75,8 @@ export async function openQuotaWorld({
   const accountId = ids.accountId()
   const texts = Array.from({ length: keyCount }, (_, slot) => newKeyText(ports, accountId, slot))
   const hashes = texts.map((text, slot) => [keyHashAttribute(slot), keyHash(ports, text)])
-  const { left: l, floor: f } = balanceParts(left, { size })
+  const i = alerts && chooseAlerts(undefined, alerts, left, size)
+  const { left: l, floor: f } = balanceParts(left, { size, alerts: i })
   await table.put({
     ...newQuota(accountId, Buffer.alloc(12), nowMs),
     ...Object.fromEntries(hashes),
@@ -73,9 +84,19 @@ export async function openQuotaWorld({
     f,
     q: size,
     s: 1,
+    ...(i && { i }),
   })
 
-  const keyAt = (slot: number) => texts[slot] ?? ''
+  // The default key has an item only if it has settings.
+  for (const [slot, text] of texts.entries())
+    if (slot > 0) {
+      const id = keyIdOf(ports, accountId, slot)
+      const shown = { prefix: '', last4: '', createdAtMs: nowMs, hash: keyHash(ports, text) }
+      await table.put({ ...keys.key(accountId, id), id, name: `key ${slot}`, slot, ...shown })
+    }
+
+  /** The key in a slot, or the account as a service names it. */
+  const keyAt = (slot: number) => (slot === SERVICE_SLOT ? { accountId } : (texts[slot] ?? ''))
   let made = 0
   const world = {
     accountId,
@@ -102,6 +123,13 @@ export async function openQuotaWorld({
       { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
     ): Promise<Told> =>
       functions.consumeUnits(through, keyAt(slot), { units, requestId }).then(() => 200 as const, toldOf),
+    /** Consumes `units` as `spend` does, together with others that come at the same time through these ports. */
+    spendTogether: (
+      units: number,
+      requestId?: string,
+      { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
+    ): Promise<Told> =>
+      functions.consumeTogether(through, keyAt(slot), { units, requestId }).then(() => 200 as const, toldOf),
     batch: async (
       requests: readonly BatchRequest[],
       { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
@@ -195,17 +223,29 @@ export async function openQuotaWorld({
           }),
           (error) => ({ told: toldOf(error), id: '', units: 0, covered: 0, replayed: false }),
         ),
+    /** The owner chooses alerts. */
+    choose: (chosen: readonly number[], through = ports): Promise<void> =>
+      functions.setAlerts(through, { id: accountId, emailVerified: true } as Account, chosen),
+    /** What the owner is to be told of, in the order of the writes. */
+    crossings: watched.crossings,
     /** Runs the job that returns expired reservations. */
-    expire: (through = ports) => functions.expireReservations(through, WHOLE_RUN),
+    expire: (through = ports) => functions.expireReservations(through, WHOLE_RUN, async () => false),
     /** Adds units as `applyLedger` does, with a condition on the sequence and the floor. */
     credit: async (units: number, newSize?: number): Promise<void> => {
       for (;;) {
-        const { l, f, q, s, b, w } = (await world.counter()) as Record<string, number>
+        const counter = await world.counter()
+        const { l, f, q, s, b, w } = counter as Record<string, number>
         const size = newSize ?? q ?? 0
         const levels = { size, below: b, renewalSize: w }
         const { floor } = balanceParts((l ?? 0) + (f ?? 0) + units, levels)
         const delta = units + (f ?? 0) - floor
         try {
+          if (counter.i) {
+            const to = { units, size, seq: (s ?? 0) + 1 }
+            const change = await moveBalance(ports, accountId, parseQuota(counter), to)
+            await table.update(keys.quota(accountId), change.set, change.if)
+            return
+          }
           await table.update(
             keys.quota(accountId),
             expr`SET #l = #l + ${delta}, #f = ${floor}, #q = ${size}, #s = ${(s ?? 0) + 1}`,

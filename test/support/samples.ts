@@ -22,6 +22,17 @@ export interface Sample {
   raw?: { body: string; headers: Record<string, string> }
 }
 
+/** Every setting of an application key. */
+const KEY_SETTINGS = {
+  enabled: true,
+  expiresAt: '2027-11-21T12:00:00Z',
+  scopes: ['read'],
+  budget: { units: 1000, per: 'day' },
+  rate: { unitsPerSecond: 10, burst: 100 },
+  ip: ['203.0.113.0/24', '2001:db8::/32'],
+  metadata: { plan: 'gold' },
+}
+
 /**
  * A sample for each row that takes input or needs something to exist first, by `<dialect>.<name>`. Every
  * optional field is present, so that tests can try hostile values in each field.
@@ -83,7 +94,7 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
   'v1.changeCard': () => ({ body: { paymentMethod: 'pm_card_visa', address: ADDRESS } }),
   'v1.changePassword': (_, { password }) => ({ body: { password: 'Other123!', oldPassword: password } }),
   'v1.confirmSession': (_, { password }) => ({ body: { password } }),
-  'v1.consume': () => ({ body: { units: 1, requestId: 'sample-1', tag: 'sample' } }),
+  'v1.consume': () => ({ body: { units: 1, requestId: 'sample-1', tag: 'sample', requires: [] } }),
   'v1.consumeBatch': () => ({
     body: {
       requests: [
@@ -91,9 +102,14 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
         { units: 1_000_000, requestId: 'sample-3', tag: 'sample' },
       ],
       tag: 'sample',
+      requires: [],
     },
   }),
-  'v1.createKey': () => ({ body: { name: 'sample' } }),
+  'v1.createKey': () => ({ body: { name: 'sample', ...KEY_SETTINGS } }),
+  'v1.changeKey': async (app, person) => ({
+    path: { id: await newKey(app, person) },
+    body: { name: 'changed', ...KEY_SETTINGS },
+  }),
   'v1.deleteKey': async (app, person) => ({ path: { id: await newKey(app, person) } }),
   'v1.finishRecovery': async (app) => {
     const person = await app.signUp()
@@ -140,13 +156,17 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     path: { id: await reserved(app, person, 'leases') },
     body: { use: [{ units: 1 }], requestId: 'sample-8' },
   }),
-  'v1.reserve': () => ({ body: { units: 1, requestId: 'sample-4', ttlSeconds: 60 } }),
+  'v1.reserve': () => ({ body: { units: 1, requestId: 'sample-4', ttlSeconds: 60, requires: [] } }),
   'v1.returnReservation': async (app, person) => ({ path: { id: await reserved(app, person) } }),
   'v1.settleReservation': async (app, person) => ({
     path: { id: await reserved(app, person) },
     body: { units: 1, requestId: 'sample-5', tag: 'sample' },
   }),
-  'v1.rotateKey': async (app, person) => ({ path: { id: await newKey(app, person) } }),
+  'v1.rotateKey': async (app, person) => ({
+    path: { id: await newKey(app, person) },
+    body: { graceSeconds: 60 },
+  }),
+  'v1.setAlerts': () => ({ body: { alerts: [{ below: 50 }, { below: '20%' }] } }),
   'v1.setFlags': () => ({ body: { bundleAutoRenewal: true, lowQuotaNotification: false } }),
   'v1.setRenewal': () => ({
     body: { monthlyCap: 25.5, maxPerHour: 5, maxPerDay: 20, below: '5%', bundle: 'STARTER' },

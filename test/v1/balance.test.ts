@@ -18,8 +18,11 @@ test('200: any key of the account reads the units left and used, before the firs
   await consume(app, person.key, { units: 3 })
   const numbers = { left: 7, used: 3, reserved: 0, account: person.accountId }
   const { body } = await balance(key)
-  expect(body).toEqual({ ...numbers, key: { id, name } })
-  expect((await balance(person.key)).body).toEqual({ ...numbers, key: { id: 'default', name: 'default' } })
+  expect(body).toEqual({ ...numbers, key: { id, name, scopes: [] } })
+  expect((await balance(person.key)).body).toEqual({
+    ...numbers,
+    key: { id: 'default', name: 'default', scopes: [] },
+  })
   const { body: user } = await app.request('GET', '/v1/user', { token: person.accessToken })
   expect([user.bundle, user.usage]).toEqual([null, { left: 7, used: 3, reserved: 0 }])
 })

@@ -22,7 +22,10 @@ test('200: each request is answered, in order, as if the requests had come one a
     { units: 9, requestId: 'b' },
     { units: 3, requestId: 'c' },
   ])
-  expect(answer.body).toMatchObject({ account: accountId, key: { id: 'default', name: 'default' } })
+  expect(answer.body).toMatchObject({
+    account: accountId,
+    key: { id: 'default', name: 'default', scopes: [] },
+  })
   expect(answer.body.answers).toEqual([
     { requestId: 'a', status: 200, left: 9, used: 1 },
     { status: 200, left: 7, used: 3 },

@@ -25,7 +25,7 @@ test('201: units that are leased are neither left nor used', async () => {
       left: 70,
       used: 0,
       account: accountId,
-      key: { id: 'default', name: 'default' },
+      key: { id: 'default', name: 'default', scopes: [] },
     },
   ])
   expect(await unitsOf(app, key)).toEqual([70, 0, 30])

@@ -2,10 +2,11 @@ import type { Clock } from './spender.ts'
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
-  after(ms, work) {
+  after(ms, work, keepsAlive) {
     const timer: unknown = setTimeout(work, ms)
     // A Node timer keeps the process alive unless it is told not to; timers of browsers and Workers are numbers.
-    if (typeof timer === 'object' && timer !== null && 'unref' in timer) (timer as { unref(): void }).unref()
+    const canUnref = typeof timer === 'object' && timer !== null && 'unref' in timer
+    if (canUnref && !keepsAlive) (timer as { unref(): void }).unref()
     return () => clearTimeout(timer as ReturnType<typeof setTimeout>)
   },
 }

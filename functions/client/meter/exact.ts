@@ -28,6 +28,8 @@ interface Lane {
 }
 
 export interface ExactParts {
+  /** Requests that come at once share batches. */
+  isGrouped: boolean
   outage: Outage
   unserved: Unserved
 }
@@ -61,7 +63,7 @@ export function exactSpender(tools: SpenderTools, parts: ExactParts): Spender {
   return {
     spend(request) {
       if (isClosed) return CLOSED
-      const isShared = tools.named(request.key).key !== undefined
+      const isShared = tools.byService
       const name = JSON.stringify([isShared ? '' : request.key, request.requires ?? []])
       const kept = request.requestId === undefined ? unserved.take(request) : undefined
       const id = request.requestId ?? kept ?? tools.newId()
@@ -69,7 +71,8 @@ export function exactSpender(tools: SpenderTools, parts: ExactParts): Spender {
       return track(
         new Promise<Decision>((answer) => {
           const waiting = { request, id, isReused: kept !== undefined, sinceMs, answer }
-          lanes.add(name, waiting, isShared ? MOST_OF_ALL : MOST_OF_ONE)
+          if (parts.isGrouped) lanes.add(name, waiting, isShared ? MOST_OF_ALL : MOST_OF_ONE)
+          else void track(sendGroup(tools, parts, [waiting], () => {}))
         }),
       )
     },
@@ -159,12 +162,12 @@ async function missed(
   { request, id, isReused }: Waiting,
   isSent: boolean,
 ): Promise<Decision> {
-  const { key, units, tag } = request
+  const { key, units, tag, ip } = request
   outage.missed()
   await journal.ready
   if (outage.mayPass(request)) {
     try {
-      if (units > 0) await journal.add({ kind: 'spend', id, key, units, tag, atMs: clock.nowMs() })
+      if (units > 0) await journal.add({ kind: 'spend', id, key, units, tag, ip, atMs: clock.nowMs() })
       measure('allowed_unavailable', units)
       return { allowed: true, unavailable: true, ...(units > 0 && { requestId: id }) }
     } catch {
@@ -179,20 +182,17 @@ async function missed(
 type Reserving = SpenderTools & Pick<ExactParts, 'outage'> & { track<T>(work: Promise<T>): Promise<T> }
 
 async function reserveOnWire(tools: Reserving, request: SpendRequest, ttlSeconds: number): Promise<Reserved> {
-  const { clock, outage, journal, timeoutMs, named } = tools
-  const { key, units, tag, requires, ip } = request
+  const { clock, outage, journal, timeoutMs } = tools
+  const { key, units, requires, ip } = request
   const requestId = request.requestId ?? tools.newId()
-  const who = named(key)
   const answer = await tools.call({
     path: '/v1/usage/reservations',
     key,
+    ip,
     body: {
       units,
       requestId,
       ttlSeconds,
-      ...who,
-      ...(who.key !== undefined && ip !== undefined && { ip }),
-      ...(tag !== undefined && { tag }),
       ...(requires?.length && { requires }),
     },
     deadlineMs: clock.nowMs() + timeoutMs,
@@ -234,7 +234,7 @@ function onlyOnce(settle: (units: number) => Promise<Settled>): (units: number) 
 }
 
 /** Ends work that passed while Bursar did not answer. */
-function unheardSettle(tools: Reserving, { key, tag }: SpendRequest, release: () => void) {
+function unheardSettle(tools: Reserving, { key, tag, ip }: SpendRequest, release: () => void) {
   return async (units: number): Promise<Settled> => {
     const entry: JournalEntry = {
       kind: 'spend',
@@ -242,6 +242,7 @@ function unheardSettle(tools: Reserving, { key, tag }: SpendRequest, release: ()
       key,
       units,
       tag,
+      ip,
       atMs: tools.clock.nowMs(),
     }
     if (units > 0) await tools.track(keep(tools, entry))
@@ -252,13 +253,14 @@ function unheardSettle(tools: Reserving, { key, tag }: SpendRequest, release: ()
 
 function settleOnWire(
   tools: Reserving,
-  { key, tag }: SpendRequest,
+  { key, tag, ip }: SpendRequest,
   reservationId: string,
   units: number,
 ): Promise<Settled> {
   const { clock, timeoutMs, journal } = tools
   const atMs = clock.nowMs()
-  const entry: JournalEntry = { kind: 'settle', id: tools.newId(), key, units, tag, reservationId, atMs }
+  const id = tools.newId()
+  const entry: JournalEntry = { kind: 'settle', id, key, units, tag, ip, reservationId, atMs }
   return tools.track(settleNow())
 
   async function settleNow(): Promise<Settled> {

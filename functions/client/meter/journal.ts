@@ -1,5 +1,5 @@
 import type { Clock, JournalEntry, Ledger, SpenderTools, WireAnswer } from './spender.ts'
-import { BATCH_MOST, sendSpends } from './wire.ts'
+import { BATCH_MOST, CREDENTIAL_REFUSED, sendSpends } from './wire.ts'
 
 /** Where entries are kept. One that outlives the process makes the units of an outage survive a crash. */
 export interface JournalStore {
@@ -12,7 +12,7 @@ export interface JournalStore {
 
 export const memoryStore = (): JournalStore => ({ add() {}, remove() {}, list: () => [] })
 
-export interface JournalOptions extends Pick<SpenderTools, 'call' | 'named' | 'timeoutMs' | 'measure'> {
+export interface JournalOptions extends Pick<SpenderTools, 'call' | 'byService' | 'timeoutMs' | 'measure'> {
   store: JournalStore
   clock: Clock
   /** Told of each entry that Bursar has refused for good: the operator bears its units. */
@@ -156,12 +156,15 @@ function openEntries() {
 
 const nameOf = ({ kind, id }: JournalEntry): string => `${kind} ${id}`
 
-/** Spends of one customer share a batch, and with a service credential those of all do. A settle or a return goes alone. */
-function groupsOf({ named }: JournalOptions, entries: readonly JournalEntry[]): JournalEntry[][] {
+/**
+ * Spends of one customer share a batch, and with a service credential those of all do. A settle or a return goes
+ * alone.
+ */
+function groupsOf({ byService }: JournalOptions, entries: readonly JournalEntry[]): JournalEntry[][] {
   const groups: JournalEntry[][] = []
   const filling = new Map<string, JournalEntry[]>()
   for (const entry of entries) {
-    const name = named(entry.key).key === undefined ? entry.key : ''
+    const name = byService ? '' : entry.key
     const group = filling.get(name)
     if (entry.kind !== 'spend') groups.push([entry])
     else if (group !== undefined && group.length < BATCH_MOST) group.push(entry)
@@ -180,14 +183,14 @@ async function tellGroup(options: JournalOptions, group: readonly JournalEntry[]
   if (first === undefined) return []
   if (first.kind !== 'spend') return [await tellSettle(options, first, deadlineMs)]
   const fresh = group.filter((entry) => !isTooOld(entry, clock))
-  const named = fresh.map(({ id, key, units, tag }) => ({ id, request: { key, units, tag } }))
+  const named = fresh.map(({ id, key, units, tag, ip }) => ({ id, request: { key, units, tag, ip } }))
   const decisions = await sendSpends(options, named, { deadlineMs })
   return group.map((entry) => {
     if (isTooOld(entry, clock)) return { uncollected: 'too_old' }
     const decision = decisions[fresh.indexOf(entry)]
     if (decision?.allowed) return 'done'
     // A rate that is used up frees itself, and a credential that does not work is the operator's to repair.
-    if (!decision || decision.status === 429 || decision.code === 'credential_refused') return 'kept'
+    if (!decision || decision.status === 429 || decision.code === CREDENTIAL_REFUSED) return 'kept'
     return { uncollected: decision.code }
   })
 }
@@ -199,9 +202,8 @@ async function tellSettle(options: JournalOptions, entry: JournalEntry, deadline
   const answer = await (entry.kind === 'return' ? sendReturn : sendSettle)(options, entry, deadlineMs)
   if (answer === undefined || answer.status === 429) return 'kept'
   if (answer.status === 200) return 'done'
-  // With a service credential these are about the credential, which is the operator's to repair.
-  const byService = options.named(entry.key).key !== undefined
-  if (byService && (answer.status === 401 || answer.status === 403)) return 'kept'
+  // That is the operator's to repair.
+  if (answer.code === CREDENTIAL_REFUSED) return 'kept'
   if (entry.kind === 'settle' && hasEnded(answer))
     return entry.units === 0 ? 'done' : { instead: { ...entry, kind: 'spend' } }
   return { uncollected: answer.code ?? 'refused' }
@@ -212,26 +214,27 @@ export const hasEnded = ({ code }: WireAnswer): boolean =>
   code === 'reservation_ended' || code === 'not_found'
 
 export const sendSettle = (
-  { call, named }: Pick<SpenderTools, 'call' | 'named'>,
-  { id, key, units, reservationId = '' }: JournalEntry,
+  { call }: Pick<SpenderTools, 'call'>,
+  { id, key, units, tag, ip, reservationId = '' }: JournalEntry,
   deadlineMs: number,
 ): Promise<WireAnswer | undefined> =>
   call({
     path: `/v1/usage/reservations/${encodeURIComponent(reservationId)}/settle`,
     key,
-    body: { units, requestId: id, ...named(key) },
+    ip,
+    body: { units, requestId: id, ...(tag !== undefined && { tag }) },
     deadlineMs,
   })
 
 /** Reports the last use of a lease. Bursar takes it after the expiry too, once. */
 const sendReturn = (
-  { call, named }: Pick<SpenderTools, 'call' | 'named'>,
+  { call }: Pick<SpenderTools, 'call'>,
   { id, key, use = [], leaseId = '' }: JournalEntry,
   deadlineMs: number,
 ): Promise<WireAnswer | undefined> =>
   call({
     path: `/v1/usage/leases/${encodeURIComponent(leaseId)}/return`,
     key,
-    body: { use, requestId: id, ...named(key) },
+    body: { use, requestId: id },
     deadlineMs,
   })

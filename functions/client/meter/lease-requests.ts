@@ -129,9 +129,9 @@ export async function endLease(desk: LeaseDesk, customer: Customer): Promise<voi
   if (lease === undefined) return
   customer.lease = undefined
   serveExactly(desk, customer)
-  const { call, clock, named, newId, timeoutMs } = desk.tools
+  const { call, clock, newId, timeoutMs } = desk.tools
   const requestId = newId()
-  const body = { use: entriesOf(lease.use), requestId, ...named(key) }
+  const body = { use: entriesOf(lease.use), requestId }
   const deadlineMs = clock.nowMs() + timeoutMs
   const answer = await call({ path: `/v1/usage/leases/${lease.id}/return`, key, body, deadlineMs })
   if (answer?.status !== 200) return reportLater(desk, key, lease.id, lease.use, requestId)
@@ -147,10 +147,10 @@ async function ask(
   body: object,
   since: Moment,
 ): Promise<WireAnswer | undefined> {
-  const { call, clock, named, timeoutMs } = tools
+  const { call, clock, timeoutMs } = tools
   for (;;) {
     const deadlineMs = clock.nowMs() + timeoutMs
-    const answer = await call({ path, key, body: { ...body, ...named(key) }, deadlineMs })
+    const answer = await call({ path, key, body, deadlineMs })
     // A 429 is about the frequency of calls. It leaves the lease as it is.
     if (answer !== undefined && answer.status !== 429) return answer
     if (isClosed() || distance(since, now()) >= terms.ttlSeconds * 1000) return undefined

@@ -18,7 +18,7 @@ export interface MeteredRequest<Raw = unknown> {
 export interface Rule<Raw = unknown> {
   /** 1 by default. A check takes 0: it spends nothing, and refuses as a spend would. */
   units?: number | ((request: MeteredRequest<Raw>) => number | Promise<number>)
-  /** For the customer's report of use: 1 to 64 visible characters. Never text that the customer chose. */
+  /** For the customer's report of use: 1 to 64 visible ASCII characters. Never text that the customer chose. */
   tag?: string | ((request: MeteredRequest<Raw>) => string | undefined)
   /** Scopes that the key must have; else 403. */
   requires?: readonly string[]

@@ -2,7 +2,7 @@
  * The seam between the meter and the ways to take units. `exact.ts` spends on the wire for each request (in groups);
  * a leased spender spends out of a block of units in its own memory. Adapters, give-back, telemetry and `fakeMeter` know
  * only these types, so a spender is one function `(tools: SpenderTools, …) => Spender` and one row in `spenders` of
- * `../meter.ts`.
+ * `meter.ts`.
  *
  * What every spender keeps:
  * - `spend` and `reserve` never reject and never throw: whatever happens is a decision. A spender that can decide in
@@ -28,7 +28,7 @@ export interface SpendRequest {
   key: string
   /** 0 to 1,000,000,000. 0 is a check, which spends and records nothing. */
   units: number
-  /** 1 to 64 visible characters, for the customer's report of what the units were used for. */
+  /** 1 to 64 visible ASCII characters, for the customer's report of what the units were used for. */
   tag?: string | undefined
   /** Scopes that the key must have. */
   requires?: readonly string[] | undefined
@@ -45,12 +45,12 @@ export interface Balance {
   account?: string
   key?: {
     id: string
-    name?: string
-    scopes?: readonly string[]
-    metadata?: Readonly<Record<string, unknown>>
+    name?: string | undefined
+    scopes?: readonly string[] | undefined
+    metadata?: Readonly<Record<string, unknown>> | undefined
   }
   /** Units that the key's own budget leaves; null without a budget. */
-  keyLeft?: number | null
+  keyLeft?: number | null | undefined
   /** Fields `RateLimit` and `RateLimit-Policy` of a key with a rate. */
   rateLimit?: string
   rateLimitPolicy?: string
@@ -62,6 +62,11 @@ export interface Allowed extends Balance {
   requestId?: string
   /** Set where Bursar did not answer and `onUnavailable: 'allow'` lets the request pass: its units are journalled. */
   unavailable?: true
+  /**
+   * An earlier request with this id has taken the units: a first try whose answer was late, failed work, or a request of the
+   * caller's own `requestId`. A caller that names ids serves each once.
+   */
+  replayed?: true
 }
 
 export interface Refused extends Balance {
@@ -106,8 +111,8 @@ export interface SpenderTools {
   clock: Clock
   /** A UUIDv7 of now. */
   newId(): string
-  /** Members of a body that name the customer: the key with a service credential, else nothing. */
-  named(key: string): { key?: string }
+  /** There is a service credential, so one batch may carry many customers. */
+  byService: boolean
   /** How long a request may wait for Bursar, ms. */
   timeoutMs: number
   journal: Ledger
@@ -118,8 +123,10 @@ export interface SpenderTools {
 export interface WireRequest {
   /** Of a POST: `/v1/usage` */
   path: string
-  /** The customer's key. With a service credential it is sent in the body instead, which the caller has written. */
-  key: string
+  /** The customer's key. Undefined for a batch of a service, whose requests name their customers themselves. */
+  key: string | undefined
+  /** The customer's address, which only a service tells. */
+  ip?: string | undefined
   body: unknown
   /** When the caller gives up, on the clock of `Clock.nowMs`. */
   deadlineMs: number
@@ -141,12 +148,15 @@ export interface WireAnswer {
   rateLimitPolicy?: string
 }
 
-/** The time, and timers that do not keep a process alive. */
+/** The time, and timers. */
 export interface Clock {
   /** Epoch ms. */
   nowMs(): number
-  /** @returns what cancels the timer. */
-  after(ms: number, work: () => void): () => void
+  /**
+   * @param keepsAlive for a timer that somebody waits for; others do not keep the process alive
+   * @returns what cancels the timer
+   */
+  after(ms: number, work: () => void, keepsAlive?: true): () => void
 }
 
 /** What has happened without Bursar having confirmed it: entries are told to Bursar, with their ids, until it answers. */
@@ -178,6 +188,8 @@ export interface JournalEntry {
   key: string
   units: number
   tag?: string | undefined
+  /** The customer's address, where the request had one. */
+  ip?: string | undefined
   /** Of a `settle`. */
   reservationId?: string
   /** Of a `return`, whose `units` are those of its `use`. */

@@ -53,7 +53,7 @@ export function openTransport(options: TransportOptions): Call {
       }
 
       timers.push(
-        clock.after(request.deadlineMs - clock.nowMs(), () => end(undefined)),
+        clock.after(request.deadlineMs - clock.nowMs(), () => end(undefined), true),
         clock.after(hedgeAfterMs, () => {
           request.onSlow?.()
           void attempt()
@@ -66,13 +66,18 @@ export function openTransport(options: TransportOptions): Call {
 /** One try. @returns undefined if nobody can tell from the answer what has happened. */
 async function send(
   { url, credential, fetch }: TransportOptions,
-  { path, key, body }: WireRequest,
+  { path, key, ip, body }: WireRequest,
   signal: AbortSignal,
 ): Promise<WireAnswer | undefined> {
   try {
     const response = await fetch(url + path, {
       method: 'POST',
-      headers: { authorization: `Bearer ${credential ?? key}`, 'content-type': 'application/json' },
+      headers: {
+        authorization: `Bearer ${credential ?? key}`,
+        'content-type': 'application/json',
+        ...(credential !== undefined && key !== undefined && { 'x-bursar-key': key }),
+        ...(credential !== undefined && ip !== undefined && { 'x-bursar-ip': ip }),
+      },
       body: JSON.stringify(body),
       // A redirect would lose the body, or send the key elsewhere.
       redirect: 'manual',

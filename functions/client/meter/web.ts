@@ -110,21 +110,25 @@ function withHeaders(response: Response, added: Record<string, string>): Respons
  */
 function settledAtEnd(body: ReadableStream<Uint8Array>, taking: Taking): ReadableStream<Uint8Array> {
   const reader = body.getReader()
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      try {
-        const { done, value } = await reader.read()
-        if (!done) return controller.enqueue(value)
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await reader.read()
+          if (!done) return controller.enqueue(value)
+          await taking.end(false)
+          controller.close()
+        } catch (error) {
+          await taking.end(true)
+          controller.error(error)
+        }
+      },
+      async cancel(reason) {
+        await reader.cancel(reason).catch(() => {})
         await taking.end(false)
-        controller.close()
-      } catch (error) {
-        await taking.end(true)
-        controller.error(error)
-      }
+      },
     },
-    async cancel(reason) {
-      await reader.cancel(reason).catch(() => {})
-      await taking.end(false)
-    },
-  })
+    // Nothing is read ahead, because the handler charges for what the customer has read.
+    { highWaterMark: 0 },
+  )
 }

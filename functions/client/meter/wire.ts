@@ -1,5 +1,3 @@
-import type * as z from 'zod/mini'
-import type { v1 } from '../../v1/routes.ts'
 import type {
   Allowed,
   Balance,
@@ -21,11 +19,18 @@ export interface NamedRequest {
   id: string
 }
 
-type Body = z.output<(typeof v1)['consumeBatch']['responses'][200]>
-/** An answer of a batch: each customer's requests may be refused on their own. */
-type Part = Omit<Partial<Body['answers'][number]>, 'status' | 'type'> & { status?: number; type?: string }
-type Spending = Pick<SpenderTools, 'call' | 'named' | 'measure'>
+/** One answer of a batch, as far as the meter reads it. */
+export interface BatchPart {
+  requestId?: string | undefined
+  status?: number
+  type?: string | undefined
+}
+
+type Spending = Pick<SpenderTools, 'call' | 'byService' | 'measure'>
 type When = Pick<WireRequest, 'deadlineMs' | 'onSlow'>
+
+/** Bursar's code for a service credential that does not work. */
+export const CREDENTIAL_REFUSED = 'service_refused'
 
 const STATUSES: readonly number[] = [401, 402, 403, 429]
 
@@ -40,21 +45,20 @@ export async function sendSpends(
 ): Promise<(Decision | undefined)[]> {
   const [first] = requests
   if (first === undefined) return []
-  const { named } = tools
-  const byService = named(first.request.key).key !== undefined
+  const { byService } = tools
   tools.measure('batch', requests.length)
-  // A batch of one shows a refused customer apart from a refused credential; a customer's own key needs no such proof.
-  if (requests.length === 1 && !byService) return [await sendOne(tools, first, when)]
+  if (requests.length === 1) return [await sendOne(tools, first, when)]
 
   const { requires } = first.request
   const body = {
     requests: requests.map(({ request, id }) => ({
-      ...named(request.key),
-      ...members(request, id, byService),
+      ...members(request, id),
+      ...(byService && { key: request.key, ...(request.ip !== undefined && { ip: request.ip }) }),
     })),
     ...(requires !== undefined && requires.length > 0 && { requires }),
   }
-  const answer = await tools.call({ path: '/v1/usage/batch', key: first.request.key, body, ...when })
+  const key = byService ? undefined : first.request.key
+  const answer = await tools.call({ path: '/v1/usage/batch', key, body, ...when })
   if (answer === undefined) return requests.map(() => undefined)
   if (answer.status === 200)
     return tellMissing(tools, requests, partDecisions(requests, answer), {
@@ -62,14 +66,9 @@ export async function sendSpends(
       ...(isAgain && { isAgain }),
     })
   if (STATUSES.includes(answer.status)) {
-    const refused = byService ? refusedCredential(answer) : refusal(answer, first.request.units)
-    return requests.map(({ request }) => ({
-      ...refused,
-      ...(refused.status === 402 && { needed: request.units }),
-    }))
+    return requests.map(({ request }) => refusal(answer, request.units))
   }
   // A request that Bursar does not understand must not take the others down with it.
-  if (requests.length === 1) return [refusedRequest(answer)]
   const middle = Math.ceil(requests.length / 2)
   const halves = [requests.slice(0, middle), requests.slice(middle)]
   return (await Promise.all(halves.map((half) => sendSpends(tools, half, when)))).flat()
@@ -93,26 +92,25 @@ async function sendOne(
   { request, id }: NamedRequest,
   when: When,
 ): Promise<Decision | undefined> {
-  const { key, requires, units } = request
-  const body = { ...members(request, id, false), ...(requires?.length && { requires }) }
-  const answer = await call({ path: '/v1/usage', key, body, ...when })
+  const { key, ip, requires, units } = request
+  const body = { ...members(request, id), ...(requires?.length && { requires }) }
+  const answer = await call({ path: '/v1/usage', key, ip, body, ...when })
   if (answer === undefined) return undefined
   if (answer.status === 200) return allowance(answer.body, answer, units === 0 ? undefined : id)
   return STATUSES.includes(answer.status) ? refusal(answer, units) : refusedRequest(answer)
 }
 
 /** A check has no id, as there is nothing to repeat. */
-const members = ({ units, tag, ip }: SpendRequest, id: string, byService: boolean) => ({
+const members = ({ units, tag }: SpendRequest, id: string) => ({
   units,
   ...(units > 0 && { requestId: id }),
   ...(tag !== undefined && { tag }),
-  ...(byService && ip !== undefined && { ip }),
 })
 
 /** The answers of a batch come in the order of its requests. Answers that do not fit say nothing. */
 function partDecisions(requests: readonly NamedRequest[], { body }: WireAnswer): (Decision | undefined)[] {
   const { answers, ...spender } = body
-  const parts: Part[] = Array.isArray(answers) && answers.length === requests.length ? answers : []
+  const parts: BatchPart[] = Array.isArray(answers) && answers.length === requests.length ? answers : []
   return requests.map(({ request, id }, at) => {
     const part = parts[at]
     if (part === undefined || (request.units > 0 && part.requestId !== id)) return undefined
@@ -130,11 +128,17 @@ function allowance(
   answer: Pick<WireAnswer, 'rateLimit' | 'rateLimitPolicy'>,
   requestId: string | undefined,
 ): Allowed {
-  return { allowed: true, ...balance(body, answer), ...(requestId !== undefined && { requestId }) }
+  return {
+    allowed: true,
+    ...balance(body, answer),
+    ...(requestId !== undefined && { requestId }),
+    ...(body.replayed === true && { replayed: true }),
+  }
 }
 
 function refusal(answer: WireAnswer, units: number): Refused {
-  const { status, body, code = 'refused', retryAfterSeconds = numberIn(body, 'retryAfterSeconds') } = answer
+  const { status, body, code = 'refused', retryAfterSeconds = numberIn(body, 'retryAfter') } = answer
+  if (code === CREDENTIAL_REFUSED) return refusedRequest(answer)
   return {
     allowed: false,
     status: status as Refused['status'],
@@ -147,15 +151,7 @@ function refusal(answer: WireAnswer, units: number): Refused {
   }
 }
 
-/** The service's own credential does not work: the customer can do nothing about it. */
-const refusedCredential = ({ body }: WireAnswer): Refused => ({
-  allowed: false,
-  status: 503,
-  code: 'credential_refused',
-  ...(typeof body.detail === 'string' && { detail: body.detail }),
-})
-
-/** Bursar does not understand the request, so nothing was spent. It is the service that has to change. */
+/** Bursar refuses the service and not the customer, so nothing was spent. It is the service that has to change. */
 export const refusedRequest = ({ body, code = 'refused' }: WireAnswer): Refused => ({
   allowed: false,
   status: 503,

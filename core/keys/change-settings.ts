@@ -1,0 +1,74 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Account, SessionCaller } from '../account/account.ts'
+import { changeSession } from '../account/change.ts'
+import { DomainError } from '../errors.ts'
+import { announce } from '../notifications/security.ts'
+import type { Deps } from '../ports.ts'
+import { keyHashAttribute } from '../quota/quota.ts'
+import { attr, expr, unchangedSince } from '../table/expression.ts'
+import { keys } from '../table/keys.ts'
+import type { Write } from '../table/table.ts'
+import { type OwnedKey, ownedKey, plainDefaultKey, takeKeySlot } from './application-keys.ts'
+import { DEFAULT_KEY_ID } from './key-text.ts'
+import { changedSettings, keyStamp, type SettingsChange } from './settings.ts'
+import { findStoredKey, type StoredKey } from './stored-keys.ts'
+
+/**
+ * Changes the name and the settings of a key. The new stamp makes every write fail that was checked against the old
+ * settings, so the next spend keeps the new ones. A change to what the key has already writes nothing.
+ * @throws DomainError `not_found`, `conflict`; `invalid_request` for another expiry that has passed
+ */
+export function changeKeySettings(
+  deps: Deps<'table' | 'keyring'>,
+  caller: SessionCaller,
+  keyId: string,
+  change: SettingsChange,
+): Promise<OwnedKey> {
+  return changeSession(deps, caller, async ({ account }) => {
+    const kept = await findStoredKey(deps, account.id, keyId)
+    const old = kept ?? (keyId === DEFAULT_KEY_ID ? plainDefaultKey(deps, account) : undefined)
+    if (!old) throw new DomainError('not_found')
+    const next = changedKey(deps, old, change)
+    if (isDeepStrictEqual(next, old)) return ownedKey(deps, old)
+    const { revision = 0 } = old
+    const stored = { ...next, revision: revision + 1 }
+    const stamp = attr(keyHashAttribute(old.slot))
+    await deps.table.transact([
+      // A change of all keys that has found no item of the default key has to conflict with the first one.
+      kept ? keysUnchanged(account) : takeKeySlot(account),
+      {
+        put: { ...keys.key(account.id, keyId), ...stored },
+        if: kept ? unchangedSince(kept, ['slot', 'revision']) : expr`attribute_not_exists(pk)`,
+      },
+      {
+        update: keys.quota(account.id),
+        set: expr`SET ${stamp} = ${keyStamp(stored.hash, stored.revision)}`,
+        if: expr`${stamp} = ${keyStamp(old.hash, revision)}`,
+      },
+      ...(concernsUse(old, stored) ? announce(deps, account, 'key-changed') : []),
+    ])
+    return ownedKey(deps, stored)
+  })
+}
+
+/** The condition that no key was made, replaced or revoked since the account was read. */
+const keysUnchanged = ({ id, nextKeySlot, keyCount }: Account): Write => ({
+  check: keys.profile(id),
+  if: expr`#nextKeySlot = ${nextKeySlot} AND #keyCount = ${keyCount} AND #status = ${'active'}`,
+})
+
+/** A key after a change. To switch a key off ends the grace period of its rotation for good. */
+function changedKey(deps: Deps, old: StoredKey, change: SettingsChange): StoredKey {
+  const settings = changedSettings(old.settings ?? {}, change, deps.clock.nowMs())
+  const { previous, ...rest } = old
+  return {
+    ...rest,
+    ...(previous && !settings.disabled && { previous }),
+    name: change.name ?? old.name,
+    ...((old.settings || Object.keys(settings).length > 0) && { settings }),
+  }
+}
+
+/** Whether a change is one of who may use the key, and for what: its name and its metadata are notes. */
+const concernsUse = ({ settings: old = {} }: StoredKey, { settings = {} }: StoredKey): boolean =>
+  !isDeepStrictEqual({ ...old, metadata: undefined }, { ...settings, metadata: undefined })
