@@ -112,7 +112,7 @@ try {
 
   const exact = await measure(bursar(stack, 'exact'), 8, 1)
   const leased = await measure(bursar(stack, 'leased'), 1, 1)
-  const both = await measure(reservations(stack), 1, ACCOUNTS)
+  const both = await measure(reservations(stack), 1, 1)
   const cpu = await handlerCpu(stack)
   progress('')
   console.log('\nGoals')
