@@ -147,7 +147,9 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     await app.job('send-mail')
     return { body: { code: app.mailedCode(email), password: 'Other123!', restore: true } }
   },
-  'v1.lease': () => ({ body: { units: 1, requestId: 'sample-6', ttlSeconds: 60, unreported: 'charge' } }),
+  'v1.lease': () => ({
+    body: { units: 1, requestId: 'sample-6', ttlSeconds: 60, unreported: 'charge', requires: [] },
+  }),
   'v1.renewLease': async (app, person) => ({
     path: { id: await reserved(app, person, 'leases') },
     body: { units: 2, ttlSeconds: 60, use: [{ units: 1, tag: 'chat' }], requestId: 'sample-7' },
