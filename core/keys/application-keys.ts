@@ -13,7 +13,7 @@ import { earlierAnswer, type NamedRequest, namedRequest, storeAnswer } from './a
 import { defaultKeyLookup, newDefaultKey, readDefaultKey } from './default-key.ts'
 import { DEFAULT_KEY_ID, keyHash, keyIdOf, newKeyText } from './key-text.ts'
 import { changedSettings, type KeySettings, keyStamp, type SettingsChange } from './settings.ts'
-import { findStoredKey, KEY_ID, type StoredKey, storedKeys } from './stored-keys.ts'
+import { findStoredKey, graceEnds, KEY_ID, type StoredKey, storedKeys } from './stored-keys.ts'
 
 type KeyDeps = Deps<'table' | 'keyring'>
 
@@ -175,19 +175,20 @@ function rotateDefault(
   const fresh = newDefaultKey(deps, account.id)
   const createdAtMs = deps.clock.nowMs()
   const old = kept ?? plainDefaultKey(deps, account)
-  const grace = graceOf(deps, old, untilMs)
-  const stored = { ...old, ...grace, ...keyEnds(fresh.key), createdAtMs, hash: fresh.hash }
+  const lookup = defaultKeyLookup(deps, account)
+  const grace = graceOf(deps, old, untilMs).previous
+  const previous = grace && { ...grace, lookup }
+  const stored = { ...old, previous, ...keyEnds(fresh.key), createdAtMs, hash: fresh.hash }
   const record = keys.key(account.id, DEFAULT_KEY_ID)
   return {
     shown: { ...ownedKey(deps, stored), key: fresh.key },
     writes: [
       takeKeySlot(account, expr`#defaultKey = ${fresh.sealed}, #defaultKeyAtMs = ${createdAtMs}`),
       // Until the grace period ends the old key has to lead to the account.
-      grace.previous
-        ? { update: defaultKeyLookup(deps, account), set: expr`SET #ttl = ${ttlAt(untilMs).ttl}` }
-        : { remove: defaultKeyLookup(deps, account) },
+      previous ? { update: lookup, set: expr`SET #ttl = ${ttlAt(untilMs).ttl}` } : { remove: lookup },
+      ...graceEnds(old),
       { put: fresh.lookup },
-      ...(kept || grace.previous
+      ...(kept || previous
         ? [
             {
               put: { ...record, ...stored },
@@ -258,7 +259,7 @@ export async function replaceEveryKey(deps: KeyDeps, account: Profile): Promise<
           hashes.map((name) => expr`${name}`),
         ),
       },
-      ...kept.map((key): Write => ({ remove: keys.key(id, key.id) })),
+      ...kept.flatMap((key): Write[] => [{ remove: keys.key(id, key.id) }, ...graceEnds(key)]),
       ...announce(deps, account, 'keys-replaced'),
     ],
   }

@@ -11,7 +11,7 @@ import type { Write } from '../table/table.ts'
 import { type OwnedKey, ownedKey, plainDefaultKey, takeKeySlot } from './application-keys.ts'
 import { DEFAULT_KEY_ID } from './key-text.ts'
 import { changedSettings, keyStamp, type SettingsChange } from './settings.ts'
-import { findStoredKey, type StoredKey } from './stored-keys.ts'
+import { findStoredKey, graceEnds, type StoredKey } from './stored-keys.ts'
 
 /**
  * Changes the name and the settings of a key. The new stamp makes every write fail that was checked against the old
@@ -45,6 +45,7 @@ export function changeKeySettings(
         set: expr`SET ${stamp} = ${keyStamp(stored.hash, stored.revision)}`,
         if: expr`${stamp} = ${keyStamp(old.hash, revision)}`,
       },
+      ...(stored.previous ? [] : graceEnds(old)),
       ...(concernsUse(old, stored) ? announce(deps, account, 'key-changed') : []),
     ])
     return ownedKey(deps, stored)
