@@ -1,6 +1,6 @@
 import { usesBySlot } from '../quota/day-snapshot.ts'
 import { openIn } from '../quota/reservation.ts'
-import { DAY_PREFIX } from '../table/keys.ts'
+import { DAY_PREFIX, TAGS_PREFIX } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
 import { DAY_MS } from '../time.ts'
 
@@ -224,6 +224,16 @@ export const exportedKinds: readonly ExportedKind[] = [
       usedByKeySlot: item.c,
       lastUsedByKeySlot: item.t,
     }),
+  },
+  {
+    prefix: TAGS_PREFIX,
+    section: 'usageTags',
+    shows: ['tags'],
+    adds: ({ pk: _, sk, tags, ...counts }) => {
+      const [, day, slot] = String(sk).split('#')
+      const startMs = Number(day) * DAY_MS
+      return slot === undefined ? { startMs } : { startMs, keySlot: Number(slot), unitsByTag: counts }
+    },
   },
   {
     prefix: 'KEY#',

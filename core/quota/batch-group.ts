@@ -2,6 +2,7 @@ import { AHEAD_MS, isArchivable, SPANS_MS, spanOf } from './archive.ts'
 import type { Use } from './consume.ts'
 import type { Counter } from './counter.ts'
 import type { RequestId } from './request-id.ts'
+import type { TaggedUse } from './tags.ts'
 
 /** Outcome of one request: `exhausted` if the request asks for more units than are left. */
 export interface BatchAnswer extends Use {
@@ -13,8 +14,7 @@ export interface BatchAnswer extends Use {
 }
 
 /** A request of a batch. Requests with the same id share one. */
-export interface DistinctRequest {
-  units: number
+export interface DistinctRequest extends TaggedUse {
   id: RequestId | undefined
   /** Whether the reply of a write of ours that spends the units was lost. */
   inDoubt?: boolean

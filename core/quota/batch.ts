@@ -10,9 +10,9 @@ import { forKey, type KeyCaller, type QuotaDeps, type SentKey, type Spender } fr
 import { dayOf } from './quota.ts'
 import { noteRefusal, oversizeDetail, servable } from './refusal.ts'
 import { idTimeAt, type RequestId, type RequestName, requestIdOf } from './request-id.ts'
+import { countTags, leaveUntagged, type TaggedUse } from './tags.ts'
 
-export interface BatchRequest {
-  units: number
+export interface BatchRequest extends TaggedUse {
   requestId?: RequestName | undefined
 }
 
@@ -45,11 +45,11 @@ async function consumeEach(
   requests: readonly BatchRequest[],
 ): Promise<BatchAnswer[]> {
   const byEntry = new Map<string, DistinctRequest>()
-  const asked = requests.map(({ units, requestId }): DistinctRequest => {
-    if (requestId === undefined) return { units, id: undefined }
+  const asked = requests.map(({ units, tag, requestId }): DistinctRequest => {
+    if (requestId === undefined) return { units, tag, id: undefined }
     const id = requestIdOf(deps, caller.accountId, requestId)
     const entry = id.entry.toString('hex')
-    const request = byEntry.get(entry) ?? { units, id }
+    const request = byEntry.get(entry) ?? { units, tag, id }
     byEntry.set(entry, request)
     return request
   })
@@ -80,6 +80,11 @@ async function answerAll(
     caller = await admitCaller(deps, counter, caller)
     const spent = await findSpent(deps, caller.accountId, open, counter, absence)
     const fitting = answerWithoutWrite(open, counter, spent)
+    leaveUntagged(
+      deps,
+      accountId,
+      open.filter(({ answer, inDoubt }) => inDoubt && answer?.outcome === 'spent'),
+    )
     if (fitting.length === 0) return noteRefusals(deps, accountId, requests, counter)
     const nowMs = deps.clock.nowMs()
     const group = nextGroup(fitting, counter, idTimeAt(nowMs), absence.items >= CROWD)
@@ -102,6 +107,7 @@ async function answerAll(
     }
     answerGroup(group, counter)
     await evictIfFull(deps, accountId, counter, entryCount(group))
+    await countTags(deps, caller, counter, group.requests)
     tries = -1
   }
 }

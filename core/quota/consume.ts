@@ -19,6 +19,7 @@ import { forKey, type KeyCaller, type QuotaDeps, type SentKey, type Spender } fr
 import { dayOf } from './quota.ts'
 import { noteRefusal, quotaExhausted, refusedBy } from './refusal.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
+import { countTags, leaveUntagged, type TaggedUse } from './tags.ts'
 
 /** Current numbers of units left and units used over all keys. */
 export interface Use {
@@ -41,6 +42,11 @@ const CONSUME_PAUSE_MS = 10
 const REFUSED_MS = 1000
 const REFUSALS = 1000
 
+/** A request to spend units, 0 for a check. */
+interface ConsumeRequest extends TaggedUse {
+  requestId?: string | undefined
+}
+
 const useOf = (counter: Counter): Use => ({ left: balanceOf(counter), used: counter.used })
 
 /** Waits for a random time before a later try, so that competing requests do not retry together. */
@@ -56,20 +62,20 @@ export async function pauseBetween(deps: Deps, tries: number): Promise<void> {
  * The cost is bounded whatever ids come, on average over a thousand requests and with everything that they
  * cause: time-ordered ids of now take 1.1 write units and no read, and all other ids take 2.1 write units and
  * 16 read units at most, usually 2 or 3. Requests that lose a race take another write unit. In a batch an id
- * takes no more, and time-ordered ids of now take 0.05 write units.
+ * takes no more, and time-ordered ids of now take 0.05 write units. A tag takes another write unit (`tags.ts`).
  * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`; `quota_exhausted`, which
  *   spends and records nothing; `temporarily_unavailable`
  */
 export const consumeUnits = (
   deps: QuotaDeps,
   key: string | SentKey,
-  request: { units: number; requestId?: string | undefined },
+  request: ConsumeRequest,
 ): Promise<Use & Spender> => forKey(deps, key, (caller) => spendOrCheck(deps, caller, request))
 
 async function spendOrCheck(
   deps: QuotaDeps,
   found: KeyCaller,
-  { units, requestId }: { units: number; requestId?: string | undefined },
+  { units, requestId, tag }: ConsumeRequest,
 ): Promise<Use> {
   let caller = found
   const id = requestId === undefined ? undefined : requestIdOf(deps, caller.accountId, requestId)
@@ -88,7 +94,10 @@ async function spendOrCheck(
     const step = counter
       ? await decideConsume(deps, caller, units, id, counter)
       : { fence: fenceOf(id), late: false }
-    if ('known' in step) return { ...useOf(step.known), ...(step.replayed && !inDoubt && { replayed: true }) }
+    if ('known' in step) {
+      if (inDoubt) leaveUntagged(deps, caller.accountId, [{ tag, units }])
+      return { ...useOf(step.known), ...(step.replayed && !inDoubt && { replayed: true }) }
+    }
     if ('moved' in step) {
       counter = step.moved
       continue
@@ -102,6 +111,7 @@ async function spendOrCheck(
     try {
       const after = await writeSpend(deps, caller, units, id, step.fence, counter)
       if (id) await evictIfFull(deps, caller.accountId, after, 1)
+      await countTags(deps, caller, after, [{ tag, units }])
       return useOf(after)
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error

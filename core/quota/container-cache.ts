@@ -35,6 +35,8 @@ export interface ContainerCache {
    * would certainly or probably fail.
    */
   archives: Map<string, ArchiveState>
+  /** By account id: a day and the tags of that day, by number. */
+  tags: Map<string, { day: number; tags: readonly string[] }>
 }
 
 /** One cache per table connection, so that connections do not share a cache. */
@@ -46,6 +48,7 @@ export function cacheOf(table: Table): ContainerCache {
     keyRecords: new Map(),
     refusals: new Map(),
     archives: new Map(),
+    tags: new Map(),
   }
   caches.set(table, cache)
   return cache

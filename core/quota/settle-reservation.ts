@@ -13,6 +13,7 @@ import { callByConsume, startRenewal } from './renewal-call.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
 import { nonceIn, openIn, type Reservation, readStoredReservation, reservationEntry } from './reservation.ts'
 import { isSpent } from './reserve.ts'
+import { countTags, leaveUntagged } from './tags.ts'
 import { balanceParts, crossedThresholds, thresholdAbove } from './thresholds.ts'
 
 /** What whoever settles a reservation is told. */
@@ -34,6 +35,8 @@ export interface SettleRequest {
   /** 0 gives everything back. */
   units: number
   requestId?: string | undefined
+  /** What the units were used for. */
+  tag?: string | undefined
 }
 
 /** A reservation that is found, and whether it has an item of its own. */
@@ -66,7 +69,7 @@ async function settleOnce(
   deps: QuotaDeps,
   found: KeyCaller,
   nonce: Buffer,
-  { reservationId, units, requestId }: SettleRequest,
+  { reservationId, units, requestId, tag }: SettleRequest,
 ): Promise<{ counter: Counter; covered: number; replayed?: true }> {
   let caller = found
   const { accountId } = caller
@@ -87,6 +90,7 @@ async function settleOnce(
     if (!open) {
       if (!(await isSpent(deps, accountId, counter, id))) throw new DomainError('reservation_ended')
       const covered = (await readStoredReservation(deps, accountId, nonce))?.covered ?? units
+      if (inDoubt) leaveUntagged(deps, accountId, [{ tag, units }])
       return { counter, covered, ...(!inDoubt && { replayed: true }) }
     }
     const today = dayOf(deps.clock.nowMs())
@@ -102,6 +106,8 @@ async function settleOnce(
     try {
       const after = await writeSettle(deps, caller, open, { id, units, covered }, counter)
       await evictIfFull(deps, accountId, after, 1)
+      const { slot } = open.reservation
+      await countTags(deps, { accountId, slot }, after, [{ tag, units: covered }])
       return { counter: after, covered }
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error

@@ -7,6 +7,8 @@ import { DAY_MS } from '../time.ts'
 import { readCounter } from './counter.ts'
 import { usesBySlot } from './day-snapshot.ts'
 import { dayOf } from './quota.ts'
+import type { TaggedUse } from './tags.ts'
+import { readTags, splitByTag, TAGGED_DAYS_MOST, type TagsByDay } from './usage-tags.ts'
 
 /** Days that are shown by default, and at most. */
 const DAYS = 30
@@ -28,6 +30,19 @@ interface Snapshot {
 export interface DayRange {
   fromMs?: number | undefined
   toMs?: number | undefined
+  /** Whether to read the use by tag as well. */
+  withTags?: boolean
+}
+
+/** What a key has used on a day. */
+export interface KeyDayUse {
+  id: string | undefined
+  units: number
+  /**
+   * By tag, the most units first; the units without a tag are the last entry. Absent if none has a tag, if tags were
+   * not asked for, or if the range is longer than 31 days.
+   */
+  tags?: TaggedUse[]
 }
 
 export interface DayUse {
@@ -35,7 +50,7 @@ export interface DayUse {
   startMs: number
   units: number
   /** Use by key. The use of all deleted keys is one entry without an id. */
-  keys: { id: string | undefined; units: number }[]
+  keys: KeyDayUse[]
 }
 
 export interface Usage {
@@ -53,11 +68,13 @@ export interface Usage {
 export async function readUsage(deps: Deps<'table'>, accountId: string, range: DayRange): Promise<Usage> {
   const { from, to } = daysOf(range, dayOf(deps.clock.nowMs()))
   const pk = keys.account(accountId)
-  const [counter, ids, before, within] = await Promise.all([
+  const isTagged = range.withTags === true && to - from < TAGGED_DAYS_MOST
+  const [counter, ids, before, within, tags] = await Promise.all([
     readCounter(deps, accountId),
     keyIdsBySlot(deps, accountId),
     deps.table.list(pk, DAY_PREFIX, { between: ['', dayKey(from - 1)], newestFirst: true, limit: 1 }),
     deps.table.list(pk, DAY_PREFIX, { between: [dayKey(from), dayKey(to)] }),
+    isTagged ? readTags(deps, accountId, from, to) : new Map(),
   ])
   const ended = [...before, ...within].map(readSnapshot)
   const now = { day: counter.day, used: counter.used, bySlot: usesBySlot(counter.item) }
@@ -66,22 +83,35 @@ export async function readUsage(deps: Deps<'table'>, accountId: string, range: D
   const days = snapshots.flatMap((snapshot, at) => {
     const last = snapshots[at - 1]
     if (snapshot.day < from || snapshot.used === (last?.used ?? 0)) return []
-    return [dayUse(snapshot, last, ids)]
+    return [dayUse(snapshot, last, ids, tags.get(snapshot.day))]
   })
   return { used: counter.used, days }
 }
 
-function dayUse(end: Snapshot, start: Snapshot | undefined, ids: Map<number, string>): DayUse {
+function dayUse(
+  end: Snapshot,
+  start: Snapshot | undefined,
+  ids: Map<number, string>,
+  tagsBySlot: ReturnType<TagsByDay['get']>,
+): DayUse {
   const units = end.used - (start?.used ?? 0)
-  const live = [...ids].map(([slot, id]) => ({
-    id,
-    units: (end.bySlot[slot] ?? 0) - (start?.bySlot[slot] ?? 0),
-  }))
+  const tagged = [...(tagsBySlot ?? [])]
+  const keyUse = (id: string | undefined, units: number, isOf: (slot: number) => boolean): KeyDayUse => {
+    const tags = splitByTag(
+      units,
+      tagged.filter(([slot]) => isOf(slot)).map(([, counts]) => counts),
+    )
+    return { id, units, ...(tags && { tags }) }
+  }
+  const live = [...ids].map(([slot, id]) =>
+    keyUse(id, (end.bySlot[slot] ?? 0) - (start?.bySlot[slot] ?? 0), (each) => each === slot),
+  )
   const deletedUnits = units - live.reduce((sum, key) => sum + key.units, 0)
+  const deleted = keyUse(undefined, deletedUnits, (slot) => !ids.has(slot))
   return {
     startMs: end.day * DAY_MS,
     units,
-    keys: [...live, { id: undefined, units: deletedUnits }].filter((key) => key.units > 0),
+    keys: [...live, deleted].filter((key) => key.units > 0),
   }
 }
 

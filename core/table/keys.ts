@@ -20,6 +20,8 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | reservation       | ACCOUNT#<id>           | RESERVED#<nonce>                   | a reservation that had no room in the counter, or how it ended   | until 4 days after its expiry                     |
  * | reservation alarm | ACCOUNT#<id>           | ALARM#                             | makes the job look at reservations in the counter each minute    | until none is open                                |
  * | day               | ACCOUNT#<id>           | DAY#<day>                          | the counters of use as they stood when a day ended               | for good                                          |
+ * | tags of a day     | ACCOUNT#<id>           | TAGS#<day>                         | the tags under which use of a day is counted, by number          | for good                                          |
+ * | use by tag        | ACCOUNT#<id>           | TAGS#<day>#<slot>                  | units that a key has used on a day, by the numbers of their tags | for good                                          |
  * | application key   | ACCOUNT#<id>           | KEY#<id>                           | a key: name, slot, settings. The default key's only if it has any | until revoked                                     |
  * | revoked key       | ACCOUNT#<id>           | REVOKED#<id>                       | the mark of an application key that its owner has revoked        | 48 hours                                          |
  * | invoice           | ACCOUNT#<id>           | INVOICE#<purchase id>              | what the list of invoices shows of a purchase that was paid      | for good                                          |
@@ -95,6 +97,20 @@ export const DAY_PREFIX = 'DAY#'
 
 /** A day (days since 1970) in the form for sort keys. */
 export const dayKey = (day: number): string => String(day).padStart(5, '0')
+
+export const TAGS_PREFIX = 'TAGS#'
+
+/** The list of a day's tags. */
+export const tagsKey = (accountId: string, day: number): Key => ({
+  pk: ownedBy(accountId),
+  sk: `${TAGS_PREFIX}${dayKey(day)}`,
+})
+
+/** The units that a key has used on a day, by tag. */
+export const tagCountsKey = (accountId: string, day: number, slot: number): Key => ({
+  pk: ownedBy(accountId),
+  sk: `${TAGS_PREFIX}${dayKey(day)}#${slot}`,
+})
 
 /**
  * The first and the last sort key that an item can have: between them is the whole partition of an account. DynamoDB

@@ -19,5 +19,9 @@ export const usageReport = ({ used, days }: Usage) => ({ allusage: used, days: d
 const usageDay = ({ startMs, units, keys }: DayUse) => ({
   day: isoDay(startMs),
   units,
-  keys: keys.map((key) => ({ id: key.id ?? null, units: key.units })),
+  keys: keys.map(({ id, units, tags }) => ({
+    id: id ?? null,
+    units,
+    ...(tags && { tags: tags.map((each) => ({ tag: each.tag ?? null, units: each.units })) }),
+  })),
 })

@@ -5,8 +5,9 @@ import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.consumeBatch, async ({ caller, body, deps, headers }) => {
   const batchKey = headers['idempotency-key']
-  const requests = body.requests.map(({ units, requestId }, position) => ({
+  const requests = body.requests.map(({ units, tag = body.tag, requestId }, position) => ({
     units,
+    tag,
     requestId: requestId ?? (batchKey === undefined ? undefined : ([batchKey, position] as const)),
   }))
   const { answers, ...spender } = await consumeBatch(

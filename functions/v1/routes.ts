@@ -110,7 +110,9 @@ const requires = z.optional(z.array(z.string().check(z.regex(/^[!-~]{1,64}$/))).
 
 /** 0 units are a check, which spends nothing. */
 const units = z.int().check(z.gte(0), z.lte(1_000_000_000))
-const request = z.strictObject({ units, requestId: z.optional(requestId) })
+/** What units are used for. Visible ASCII, as an id. */
+const tag = z.optional(requestId.check(z.maxLength(64)))
+const request = z.strictObject({ units, requestId: z.optional(requestId), tag })
 
 /** The units left and used after a request. */
 const use = { left: z.number(), used: z.number(), ...replay }
@@ -699,7 +701,7 @@ export const v1 = place('v1', {
     description: descriptions.consume,
     auth: 'key',
     headers: idempotencyHeaders,
-    body: z.strictObject({ units, requestId: z.optional(requestId), requires }),
+    body: z.strictObject({ units, requestId: z.optional(requestId), requires, tag }),
     responses: { 200: z.object({ ...use, ...spender }) },
     errors: ['quota_exhausted', 'insufficient_scope'],
     needs: ['table', 'keyring', 'renewals'],
@@ -713,6 +715,7 @@ export const v1 = place('v1', {
     body: z.strictObject({
       requests: z.array(request).check(z.minLength(1), z.maxLength(100)),
       requires,
+      tag,
     }),
     responses: {
       200: z.object({
@@ -803,7 +806,13 @@ export const v1 = place('v1', {
           z.object({
             day: z.string(),
             units: z.number(),
-            keys: z.array(z.object({ id: z.nullable(z.string()), units: z.number() })),
+            keys: z.array(
+              z.object({
+                id: z.nullable(z.string()),
+                units: z.number(),
+                tags: z.optional(z.array(z.object({ tag: z.nullable(z.string()), units: z.number() }))),
+              }),
+            ),
           }),
         ),
       }),

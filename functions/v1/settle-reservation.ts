@@ -5,5 +5,6 @@ import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.settleReservation, async ({ caller, headers, path, body, deps }) => {
   const requestId = agreedId(body.requestId, headers['idempotency-key'])
-  return settleReservation(deps, caller.key, { reservationId: path.id, units: body.units, requestId })
+  const { units, tag } = body
+  return settleReservation(deps, caller.key, { reservationId: path.id, units, tag, requestId })
 })

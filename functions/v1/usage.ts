@@ -4,5 +4,5 @@ import { usageRange, usageReport } from '../http/usage-shapes.ts'
 import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.usage, async ({ caller, query, deps }) =>
-  usageReport(await readUsage(deps, caller.account.id, usageRange(query))),
+  usageReport(await readUsage(deps, caller.account.id, { ...usageRange(query), withTags: true })),
 )

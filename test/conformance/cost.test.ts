@@ -462,6 +462,27 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     { dynamodb: { GetItem: 1 }, readUnits: 1, writeUnits: 0 },
   ],
   [
+    'POST /v1/usage, with a tag that the container knows',
+    200,
+    async () => {
+      const { key } = await withKey()
+      await consume(app, key, { units: 1, tag: 'report' })
+      app.resetCalls()
+      return consume(app, key, { units: 1, tag: 'report' })
+    },
+    { dynamodb: { UpdateItem: 2 }, readUnits: 0, writeUnits: 2 },
+  ],
+  [
+    // The container reads the tags of the day and adds its own.
+    'POST /v1/usage, with a tag that is new today',
+    200,
+    async () => {
+      const { key } = await withKey()
+      return consume(app, key, { units: 1, tag: 'report' })
+    },
+    { dynamodb: { GetItem: 1, UpdateItem: 3 }, readUnits: 1, writeUnits: 3 },
+  ],
+  [
     // The alarm, which is due, and the counter.
     'POST /v1/usage/reservations, the first one',
     201,
@@ -1004,10 +1025,10 @@ const bySample: [route: string, Cost][] = [
     { dynamodb: { Query: 1, GetItem: 2, TransactWriteItems: 1 }, readUnits: 3, writeUnits: 13 },
   ],
   ['GET /v1/purchase/{id}', { dynamodb: { Query: 1, GetItem: 1 }, readUnits: 2, writeUnits: 0 }],
-  ['GET /v1/usage', { dynamodb: { Query: 4, GetItem: 1 }, readUnits: 5, writeUnits: 0 }],
-  // In a container that has not seen the key; `quota-cost.deep.test.ts` has all others.
-  ['POST /v1/usage', { dynamodb: { GetItem: 3, UpdateItem: 1 }, readUnits: 3, writeUnits: 1 }],
-  ['POST /v1/usage/batch', { dynamodb: { GetItem: 4, UpdateItem: 1 }, readUnits: 4, writeUnits: 1 }],
+  ['GET /v1/usage', { dynamodb: { Query: 5, GetItem: 1 }, readUnits: 6, writeUnits: 0 }],
+  // In a container that has seen neither the key nor the tag; `quota-cost.deep.test.ts` has all others.
+  ['POST /v1/usage', { dynamodb: { GetItem: 4, UpdateItem: 3 }, readUnits: 4, writeUnits: 3 }],
+  ['POST /v1/usage/batch', { dynamodb: { GetItem: 5, UpdateItem: 3 }, readUnits: 5, writeUnits: 3 }],
   ['POST /v1/user/renewal/link', ONE_WRITE],
 ]
 

@@ -34,9 +34,9 @@ const issuesIn = (issues: readonly $ZodIssue[], path: PropertyKey[] = []): strin
 
 /**
  * Fields that no person fills in, so that an empty one is a fault of the client: repeats would not be recognised, a
- * list would begin again.
+ * list would begin again, use would have no tag.
  */
-const NEVER_EMPTY = ['requestId', 'idempotency-key', 'cursor', 'userHandle', 'ttlSeconds']
+const NEVER_EMPTY = ['requestId', 'idempotency-key', 'cursor', 'userHandle', 'ttlSeconds', 'tag']
 
 const schemas = rows.flatMap((row) =>
   Object.entries({ query: row.query, headers: row.headers, body: row.body })

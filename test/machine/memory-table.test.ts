@@ -59,6 +59,8 @@ const conditions: Expression[] = [
   expr`#missing IN (${'a'}, ${'b'})`,
   expr`#list = ${[1, 2]}`,
   expr`#list = ${[2, 1]}`,
+  expr`size(#list) = ${2}`,
+  expr`size(#list) = ${1}`,
   expr`#map = ${{ 'x.y': 2, a: { b: 1 } }}`,
   expr`#flag = ${true}`,
   expr`#n = ${'5'}`,

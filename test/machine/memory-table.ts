@@ -264,7 +264,9 @@ function operand(reader: Reader, item: Item): unknown {
     expect(reader, '(')
     const whole = at(item, pathOf(reader))
     expect(reader, ')')
-    if (whole !== undefined && !(whole instanceof Set)) throw new Error('only the size of a set is supported')
+    if (Array.isArray(whole)) return whole.length
+    if (whole !== undefined && !(whole instanceof Set))
+      throw new Error('only the size of a set or a list is supported')
     return whole?.size
   }
   if (!token.startsWith(':')) return at(item, pathOf(reader))

@@ -335,7 +335,7 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'a batch spends units for each occurrence of an id',
-    find: 'byEntry.get(entry) ?? { units, id }',
+    find: 'byEntry.get(entry) ?? { units, tag, id }',
     put: '{ units, id }',
     foundBy: 'a batch with the same id twice spends its units once',
   },

@@ -47,7 +47,11 @@ export async function richPerson(app: App) {
   const second = await createKey(app, buyer, 'Planted revoked')
   await request('DELETE', `/v1/keys/${second.id}`)
   await request('POST', '/v1/keys', { name: 'Planted named' })
-  const spent = await consume(app, buyer.key, { units: 3, requestId: 'planted-request' })
+  const spent = await consume(app, buyer.key, {
+    units: 3,
+    requestId: 'planted-request',
+    tag: 'planted-tag',
+  })
   expect(spent.status).toBe(200)
   app.advance(DAY_MS)
   await consume(app, buyer.key, { units: 2, requestId: 'planted-request-2' })
@@ -71,6 +75,7 @@ export async function richPerson(app: App) {
     phone: '+49309998887',
     'phone of the customer': '+49111222333',
     'description of the customer': 'planted description',
+    'tag of use': 'planted-tag',
     'key name': 'planted keyname',
     'named key': 'planted named',
     'passkey name': 'planted passkey',

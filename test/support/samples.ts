@@ -94,14 +94,15 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
   'v1.changeCard': () => ({ body: { paymentMethod: 'pm_card_visa', address: ADDRESS } }),
   'v1.changePassword': (_, { password }) => ({ body: { password: 'Other123!', oldPassword: password } }),
   'v1.confirmSession': (_, { password }) => ({ body: { password } }),
-  'v1.consume': () => ({ body: { units: 1, requestId: 'sample-1', requires: [] } }),
+  'v1.consume': () => ({ body: { units: 1, requestId: 'sample-1', requires: [], tag: 'sample' } }),
   'v1.consumeBatch': () => ({
     body: {
       requests: [
         { units: 1, requestId: 'sample-2' },
-        { units: 1_000_000, requestId: 'sample-3' },
+        { units: 1_000_000, requestId: 'sample-3', tag: 'sample' },
       ],
       requires: [],
+      tag: 'sample',
     },
   }),
   'v1.createKey': () => ({ body: { name: 'sample', ...KEY_SETTINGS } }),
@@ -150,7 +151,7 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
   'v1.returnReservation': async (app, person) => ({ path: { id: await reserved(app, person) } }),
   'v1.settleReservation': async (app, person) => ({
     path: { id: await reserved(app, person) },
-    body: { units: 1, requestId: 'sample-5' },
+    body: { units: 1, requestId: 'sample-5', tag: 'sample' },
   }),
   'v1.rotateKey': async (app, person) => ({
     path: { id: await newKey(app, person) },

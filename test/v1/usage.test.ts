@@ -6,6 +6,7 @@ import { startApp } from '../support/app.ts'
 import { createKey } from '../support/keys.ts'
 import type { SignedInPerson } from '../support/people.ts'
 import { consume, newConsumer, uuidv7 } from '../support/quota.ts'
+import { reserve, settle } from '../support/reservations.ts'
 import type { TestAnswer } from '../support/send.ts'
 
 const app = await startApp()
@@ -77,6 +78,71 @@ test('200: a rotated key keeps its use, and the use of a deleted key is listed u
   expect(days.map(({ units }: { units: number }) => units)).toEqual([7, 8])
   expect(days[0].keys).toEqual(keys)
 })
+
+test('200: use is split by tag: of spends, batches with a tag of their own, and settles', async () => {
+  const person = await newConsumer(app, 1000)
+  const [further, gone] = [await createKey(app, person), await createKey(app, person)]
+  const day = today()
+  await consume(app, person.key, { units: 1, tag: 'a' })
+  await consume(app, person.key, { units: 2, tag: '__proto__' })
+  await consume(app, person.key, { units: 4 })
+  const requests = [{ units: 8 }, { units: 16, tag: 'a' }]
+  await app.request('POST', '/v1/usage/batch', { token: further.key, json: { requests, tag: 'batch' } })
+  const { body: held } = await reserve(app, further.key, { units: 100 })
+  // The units count for the key that reserved, whichever settles.
+  await settle(app, person.key, held.id, { units: 32, tag: 'work' })
+  await settle(app, person.key, held.id, { units: 32, tag: 'work' })
+  await consume(app, gone.key, { units: 64, tag: 'a' })
+  await app.request('DELETE', `/v1/keys/${gone.id}`, { token: person.accessToken })
+  const keys = [
+    {
+      id: 'default',
+      units: 7,
+      tags: [
+        { tag: '__proto__', units: 2 },
+        { tag: 'a', units: 1 },
+        { tag: null, units: 4 },
+      ],
+    },
+    {
+      id: further.id,
+      units: 56,
+      tags: [
+        { tag: 'work', units: 32 },
+        { tag: 'a', units: 16 },
+        { tag: 'batch', units: 8 },
+      ],
+    },
+    { id: null, units: 64, tags: [{ tag: 'a', units: 64 }] },
+  ]
+  expect((await usage(person)).body.days).toEqual([{ day, units: 127, keys }])
+  await nextDay(person)
+  await consume(app, person.key, { units: 1 })
+  expect((await usage(person, `?to=${day}`)).body.days[0].keys).toEqual(keys)
+  const first = new Date(Date.parse(day) - 31 * DAY_MS).toISOString().slice(0, 10)
+  const [{ keys: long }] = (await usage(person, `?from=${first}&to=${day}`)).body.days
+  expect(long.map(({ units, tags }: { units: number; tags: unknown }) => [units, tags])).toEqual([
+    [7, undefined],
+    [56, undefined],
+    [64, undefined],
+  ])
+})
+
+test.each(['', 'x'.repeat(65), 'two words', 'gr\u00fcn', 5, null])(
+  '400: the tag %j, which spends nothing',
+  async (tag) => {
+    const person = await newConsumer(app)
+    const sent = [
+      await consume(app, person.key, { units: 1, tag }),
+      await app.request('POST', '/v1/usage/batch', {
+        token: person.key,
+        json: { requests: [{ units: 1 }], tag },
+      }),
+    ]
+    expect(sent.map(({ status }) => status)).toEqual([400, 400])
+    expect((await usage(person)).body.allusage).toBe(0)
+  },
+)
 
 test('200: the days from `from` to `to` are listed, both included; by default the last 30 days', async () => {
   const person = await newConsumer(app, 1000)
