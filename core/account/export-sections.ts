@@ -222,7 +222,7 @@ export const exportedKinds: readonly ExportedKind[] = [
       startMs: Number(idOf(item)) * DAY_MS,
       usedUntilThen: item.u,
       usedByKeySlot: item.c,
-      lastUsedByKeySlot: item.t,
+      lastUsedDayByKeySlot: item.t,
     }),
   },
   {

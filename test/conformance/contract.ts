@@ -124,8 +124,9 @@ function undeclared(schema: JsonSchema, value: unknown, path = ''): string[] {
   if (typeof value !== 'object' || value === null) return []
   if (Array.isArray(value))
     return value.flatMap((each, at) => undeclared(schema.items ?? {}, each, `${path}[${at}]`))
-  const shapes = [schema, ...(schema.anyOf ?? [])].filter(({ properties }) => properties)
-  const open = shapes.some(({ additionalProperties }) => typeof additionalProperties === 'object')
+  const isOpen = ({ additionalProperties }: JsonSchema) => typeof additionalProperties === 'object'
+  const shapes = [schema, ...(schema.anyOf ?? [])].filter((shape) => shape.properties || isOpen(shape))
+  const open = shapes.some(isOpen)
   return Object.entries(value).flatMap(([name, each]) => {
     const inner = shapes.map(({ properties }) => properties?.[name]).find(Boolean)
     if (inner) return undeclared(inner, each, `${path}.${name}`)

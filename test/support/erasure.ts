@@ -47,6 +47,10 @@ export async function richPerson(app: App) {
   const second = await createKey(app, buyer, 'Planted revoked')
   await request('DELETE', `/v1/keys/${second.id}`)
   await request('POST', '/v1/keys', { name: 'Planted named' })
+  const settings = { scopes: ['planted'], expiresAt: '2027-11-21T12:00:00Z' }
+  await request('PUT', '/v1/keys/default', settings)
+  await request('PUT', '/v1/keys/default', { name: 'Planted default', metadata: { for: 'Planted metadata' } })
+  await request('PUT', '/v1/keys/default', { metadata: null })
   const spent = await consume(app, buyer.key, {
     units: 3,
     requestId: 'planted-request',
@@ -78,6 +82,7 @@ export async function richPerson(app: App) {
     'tag of use': 'planted-tag',
     'key name': 'planted keyname',
     'named key': 'planted named',
+    'default key name': 'planted default',
     'passkey name': 'planted passkey',
     'address that waits and bounced': 'planted@pending.example',
     'last digits': '"4242"',

@@ -83,6 +83,8 @@ describe('every answer says who spends', () => {
     expect(await callsOf(further.key)).toEqual({ GetItem: 1, UpdateItem: 1 })
     expect(await callsOf(further.key)).toEqual({ UpdateItem: 1 })
     const { body } = await app.request('POST', `/v1/keys/${id}/rotate`, { token: person.accessToken })
+    // A change of the key takes one more.
+    expect(await callsOf(body.key)).toEqual({ GetItem: 1, UpdateItem: 1 })
     expect(await callsOf(body.key)).toEqual({ UpdateItem: 1 })
   })
 

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { startApp } from '../support/app.ts'
-import { createKey, defaultKey, liveHashes, liveKeys } from '../support/keys.ts'
+import { createKey, defaultKey, liveHashes, liveKeys, NO_SETTINGS } from '../support/keys.ts'
 import type { SignedInPerson } from '../support/people.ts'
 import type { TestAnswer } from '../support/send.ts'
 
@@ -29,8 +29,9 @@ test('201: the whole key is shown, only this once', async () => {
     prefix: key.slice(0, 8),
     last4: key.slice(-4),
     createdAt: new Date().toISOString(),
+    ...NO_SETTINGS,
   })
-  expect((await listed(person)).at(-1)).toEqual(rest)
+  expect((await listed(person)).at(-1)).toEqual({ ...rest, lastUsedDay: null })
   const { text } = await app.request('GET', '/v1/user', { token: person.accessToken })
   expect(text).not.toContain(key)
 })

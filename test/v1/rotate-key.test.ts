@@ -6,7 +6,7 @@ import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError } from '../conformance/contract.ts'
 import { startApp } from '../support/app.ts'
-import { createKey, defaultKey, liveHashes, liveKeys } from '../support/keys.ts'
+import { createKey, defaultKey, liveHashes, liveKeys, NO_SETTINGS } from '../support/keys.ts'
 import type { SignedInPerson } from '../support/people.ts'
 import type { TestAnswer } from '../support/send.ts'
 
@@ -43,11 +43,12 @@ test('200: a further key keeps id, name and slot; the key is new, and the old on
     prefix: key.slice(0, 8),
     last4: key.slice(-4),
     createdAt: new Date().toISOString(),
+    ...NO_SETTINGS,
   })
   expect(await liveKeys(app, person, [old.key, other.key, key])).toEqual([other.key, key])
   expect(Object.keys(await liveHashes(app, person))).toEqual(['h0', 'h1', 'h2'])
   expect(await listed(person)).toHaveLength(3)
-  expect(await listed(person)).toContainEqual(rest)
+  expect(await listed(person)).toContainEqual({ ...rest, lastUsedDay: null })
 })
 
 test('200: the default key becomes another UUID, which GET /v1/user shows, and the old one is refused', async () => {
@@ -64,10 +65,11 @@ test('200: the default key becomes another UUID, which GET /v1/user shows, and t
     prefix: key.slice(0, 8),
     last4: key.slice(-4),
     createdAt: new Date().toISOString(),
+    ...NO_SETTINGS,
   })
   expect(await defaultKey(app, person)).toBe(key)
   expect(await liveKeys(app, person, [old, key])).toEqual([key])
-  expect(await listed(person)).toEqual([rest])
+  expect(await listed(person)).toEqual([{ ...rest, lastUsedDay: null }])
   const { table } = await app.ports()
   expect(await table.get(oldLookup)).toBe(undefined)
   expect(await table.get(await lookup(person))).toMatchObject({ accountId: person.accountId })
