@@ -4,8 +4,9 @@ import { changeSession } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
 import { announce } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
+import { limitChange } from '../quota/limit-change.ts'
 import { keyHashAttribute } from '../quota/quota.ts'
-import { attr, expr, unchangedSince } from '../table/expression.ts'
+import { attr, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { type OwnedKey, ownedKey, plainDefaultKey } from './application-keys.ts'
 import { DEFAULT_KEY_ID } from './key-text.ts'
@@ -32,6 +33,7 @@ export function changeSettings(
     const { revision = 0 } = old
     const stored = { ...next, revision: revision + 1 }
     const stamp = attr(keyHashAttribute(old.slot))
+    const limits = await limitChange(deps, account.id, old.slot, old.settings ?? {}, stored.settings ?? {})
     await deps.table.transact([
       {
         // Every other change of keys takes a slot, or changes the number of keys.
@@ -44,9 +46,13 @@ export function changeSettings(
       },
       {
         update: keys.quota(account.id),
-        set: expr`SET ${stamp} = ${keyStamp(stored.hash, stored.revision)}`,
-        if: expr`${stamp} = ${keyStamp(old.hash, revision)}`,
+        set: setRemove(
+          [expr`${stamp} = ${keyStamp(stored.hash, stored.revision)}`, ...limits.sets],
+          limits.removes,
+        ),
+        if: join([expr`${stamp} = ${keyStamp(old.hash, revision)}`, ...limits.conditions], ' AND '),
       },
+      ...limits.checks,
       ...(concernsUse(old, stored) ? announce(deps, account, 'key-changed') : []),
     ])
     return ownedKey(deps, stored)

@@ -1,16 +1,23 @@
 import { AHEAD_MS, isArchivable, SPANS_MS, spanOf } from './archive.ts'
 import type { Use } from './consume.ts'
 import type { Counter } from './counter.ts'
+import type { LimitRefusal } from './key-limits.ts'
 import type { RequestId } from './request-id.ts'
+import { RING_KEPT, ringMost } from './ring-size.ts'
 import type { TaggedUse } from './tags.ts'
 
-/** Outcome of one request: `exhausted` if the request asks for more units than are left. */
+/**
+ * Outcome of one request: `exhausted` if the request asks for more units than are left, another one if a limit of the
+ * key refuses it.
+ */
 export interface BatchAnswer extends Use {
-  outcome: 'spent' | 'exhausted'
-  /** Why no renewal can serve the request. */
+  outcome: 'spent' | 'exhausted' | LimitRefusal
+  /** Why no renewal and no waiting can help the request. */
   detail?: string | undefined
   /** Units that a refused request asks for. */
   needed?: number
+  /** Seconds after which the limit of the key that refuses the request allows it. */
+  retryAfterSeconds?: number | undefined
 }
 
 /** A request of a batch. Requests with the same id share one. */
@@ -51,7 +58,9 @@ export function nextGroup(
   const ids = fitting.flatMap(({ id }) => id ?? [])
   const sharing = newestTogether(ids.filter((id) => canShareItem(id, counter, nowTime, isCrowded)))
   const isItem = sharing.length >= ITEM_LEAST
-  const chosen = (isItem ? sharing : ids.slice(0, RING_GROUP)).sort((a, b) => a.time - b.time)
+  const chosen = (
+    isItem ? sharing : ids.slice(0, Math.min(RING_GROUP, ringMost(counter.item) - RING_KEPT))
+  ).sort((a, b) => a.time - b.time)
   const members = new Set(chosen)
   const width = (chosen.at(-1)?.time ?? 0) - (chosen[0]?.time ?? 0)
   return {

@@ -1,5 +1,7 @@
-import { DomainError } from '../errors.ts'
+import { DomainError, type RateStanding } from '../errors.ts'
+import type { Deps } from '../ports.ts'
 import { ConditionFailed } from '../table/table.ts'
+import { limitAnswer, readAllowance, rememberStanding, seenAllowance } from './allowance.ts'
 import { findArchived, isArchivable } from './archive.ts'
 import { commitGroup, type StagedItem, stageGroup } from './batch-commit.ts'
 import { type BatchAnswer, type DistinctRequest, type Group, nextGroup } from './batch-group.ts'
@@ -7,6 +9,7 @@ import { admitCaller, balanceOf, type Counter, inRing, parseCounter, readCounter
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
 import { forKey, type KeyCaller, type QuotaDeps, type SentKey, type Spender } from './key-caller.ts'
+import { type Allowance, allowanceAfter, keyLeftOf, limitRefusal, rateStanding } from './key-limits.ts'
 import { dayOf } from './quota.ts'
 import { noteRefusal, oversizeDetail, servable } from './refusal.ts'
 import { idTimeAt, type RequestId, type RequestName, requestIdOf } from './request-id.ts'
@@ -28,7 +31,7 @@ const CROWD = 100
 
 /**
  * Spends units for many requests as if they came one after the other: a request that exceeds the balance is
- * refused, and a later request that fits is not. The cost of an id is at most that of a consume of its own.
+ * refused, and a later request that fits is not; the limits of the key refuse each request alike. The cost of an id is at most that of a consume of its own.
  * @returns the answers in the order of the requests
  * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`, `temporarily_unavailable`
  */
@@ -36,14 +39,14 @@ export const consumeBatch = (
   deps: QuotaDeps,
   key: string | SentKey,
   requests: readonly BatchRequest[],
-): Promise<Spender & { answers: BatchAnswer[] }> =>
-  forKey(deps, key, async (caller) => ({ answers: await consumeEach(deps, caller, requests) }))
+): Promise<Spender & { answers: BatchAnswer[]; rate?: RateStanding }> =>
+  forKey(deps, key, (caller) => consumeEach(deps, caller, requests))
 
 async function consumeEach(
   deps: QuotaDeps,
   caller: KeyCaller,
   requests: readonly BatchRequest[],
-): Promise<BatchAnswer[]> {
+): Promise<{ answers: BatchAnswer[]; rate?: RateStanding }> {
   const byEntry = new Map<string, DistinctRequest>()
   const asked = requests.map(({ units, tag, requestId }): DistinctRequest => {
     if (requestId === undefined) return { units, tag, id: undefined }
@@ -53,22 +56,26 @@ async function consumeEach(
     byEntry.set(entry, request)
     return request
   })
-  await answerAll(deps, caller, [...new Set(asked)])
-  return asked.map((request, at): BatchAnswer => {
+  const rate = rateStanding(await answerAll(deps, caller, [...new Set(asked)]))
+  const answers = asked.map((request, at): BatchAnswer => {
     const { answer } = request
     if (!answer) throw new DomainError('temporarily_unavailable')
     // Of requests with the same id, only the first can have spent units.
     const isFirst = asked.indexOf(request) === at
-    return isFirst || answer.outcome === 'exhausted' ? answer : { ...answer, replayed: true }
+    return isFirst || answer.outcome !== 'spent' ? answer : { ...answer, replayed: true }
   })
+  return { answers, ...(rate && { rate }) }
 }
 
-/** Answers the requests group by group, one write each, until all have an answer or the tries are used up. */
+/**
+ * Answers the requests group by group, one write each, until all have an answer or the tries are used up.
+ * @returns what the key may spend afterwards
+ */
 async function answerAll(
   deps: QuotaDeps,
   found: KeyCaller,
   requests: readonly DistinctRequest[],
-): Promise<void> {
+): Promise<Allowance> {
   let caller = found
   const { accountId } = caller
   let counter = await readCounter(deps, accountId)
@@ -79,13 +86,17 @@ async function answerAll(
     const open = requests.filter(({ answer }) => !answer)
     caller = await admitCaller(deps, counter, caller)
     const spent = await findSpent(deps, caller.accountId, open, counter, absence)
-    const fitting = answerWithoutWrite(open, counter, spent)
+    const allowance = await readAllowance(deps, caller, counter)
+    const fitting = answerWithoutWrite(deps, open, counter, spent, allowance)
     leaveUntagged(
       deps,
       accountId,
       open.filter(({ answer, inDoubt }) => inDoubt && answer?.outcome === 'spent'),
     )
-    if (fitting.length === 0) return noteRefusals(deps, accountId, requests, counter)
+    if (fitting.length === 0) {
+      await noteRefusals(deps, accountId, requests, counter)
+      return allowance
+    }
     const nowMs = deps.clock.nowMs()
     const group = nextGroup(fitting, counter, idTimeAt(nowMs), absence.items >= CROWD)
     const moved =
@@ -98,18 +109,20 @@ async function answerAll(
     }
     try {
       staged = await stageGroup(deps, accountId, group, staged)
-      counter = await commitGroup(deps, caller, group, staged, counter)
+      counter = await commitGroup(deps, caller, group, staged, counter, allowance)
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
       counter = parseCounter(error.failed.get(0))
       if (error.inDoubt) for (const request of group.requests) request.inDoubt = true
       continue
     }
-    answerGroup(group, counter)
+    rememberStanding(deps, caller, counter)
+    answerGroup(group, counter, seenAllowance(caller, counter, allowance))
     await evictIfFull(deps, accountId, counter, entryCount(group))
     await countTags(deps, caller, counter, group.requests)
     tries = -1
   }
+  throw new DomainError('temporarily_unavailable')
 }
 
 /** Number of entries that the write of a group adds to the ring. */
@@ -144,28 +157,34 @@ async function findSpent(
 }
 
 /**
- * Answers the requests that need no write: spent ids, and requests that exceed the balance.
+ * Answers the requests that need no write: spent ids, and requests that exceed the balance or a limit of the key.
  * @returns the other requests, whose units are still to be spent
  */
 function answerWithoutWrite(
+  deps: Deps,
   open: readonly DistinctRequest[],
   counter: Counter,
   spent: ReadonlySet<RequestId>,
+  allowance: Allowance,
 ): DistinctRequest[] {
-  const now = { left: balanceOf(counter), used: counter.used }
+  const now = { left: balanceOf(counter), used: counter.used, keyLeft: keyLeftOf(allowance) }
+  let allowed = allowance
   const fitting: DistinctRequest[] = []
   for (const request of open) {
     const { id, units, inDoubt } = request
     if (id && (spent.has(id) || inRing(counter, id.entry)))
       request.answer = { outcome: 'spent', ...now, ...(!inDoubt && { replayed: true }) }
+    else if (units === 0) request.answer = { outcome: 'spent', ...now }
+    else if (limitRefusal(allowed, units)) request.answer = { ...limitAnswer(deps, allowed, units), ...now }
     else if (units > now.left) {
       const detail = oversizeDetail(units, servable(counter))
       request.answer = { outcome: 'exhausted', ...now, needed: units, detail }
-    } else if (units === 0) request.answer = { outcome: 'spent', ...now }
-    else {
+    } else {
       fitting.push(request)
+      allowed = allowanceAfter(allowed, units)
       now.left -= units
       now.used += units
+      now.keyLeft = keyLeftOf(allowed)
     }
   }
   return fitting
@@ -185,13 +204,15 @@ async function noteRefusals(
 }
 
 /** Answers each request of a committed group with the balance and use after that request. */
-function answerGroup({ requests }: Group, after: Counter): void {
+function answerGroup({ requests }: Group, after: Counter, allowance: Allowance): void {
   const total = requests.reduce((sum, { units }) => sum + units, 0)
   let left = balanceOf(after) + total
   let used = after.used - total
+  let taken = allowance.taken - total
   for (const request of requests) {
     left -= request.units
     used += request.units
-    request.answer = { outcome: 'spent', left, used }
+    taken += request.units
+    request.answer = { outcome: 'spent', left, used, keyLeft: keyLeftOf({ ...allowance, taken }) }
   }
 }

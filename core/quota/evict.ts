@@ -4,9 +4,10 @@ import { expr, join } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { AHEAD_MS, archiveItem, findAhead, SPANS_MS, spanBit, spentIdItem } from './archive.ts'
-import { rememberArchive } from './container-cache.ts'
-import { type Counter, parseCounter, RING_MOST, readCounter } from './counter.ts'
+import { cacheEntry, cacheOf, rememberArchive } from './container-cache.ts'
+import { type Counter, parseCounter, readCounter } from './counter.ts'
 import { type Entry, idTimeAt, readEntry } from './request-id.ts'
+import { RING_KEPT, RING_MOST, ringMost } from './ring-size.ts'
 
 /**
  * Number of entries at which an eviction copies the oldest entries to the archive and removes them from the ring
@@ -14,11 +15,6 @@ import { type Entry, idTimeAt, readEntry } from './request-id.ts'
  * request that read the archive earlier fails its condition on `g` and retries.
  */
 export const RING_LIMIT = 43
-/**
- * Number of the newest entries that stay in the ring, so that ids of requests in flight are newer than the
- * archive and need no archive lookup.
- */
-const KEPT = 16
 /** After a failed eviction, the next try follows when the ring has grown by this many entries. */
 const NEXT_TRY = 8
 
@@ -38,8 +34,9 @@ export async function evictIfFull(
   added: number,
 ): Promise<void> {
   const { size } = counter.ring
+  const most = rememberRing(deps, accountId, counter)
   // The units are spent and the id is in the ring, even if the eviction fails.
-  if (evictionStep(size) > evictionStep(size - added)) await evict(deps, accountId, counter)
+  if (evictionStep(size, most) > evictionStep(size - added, most)) await evict(deps, accountId, counter)
 }
 
 /**
@@ -53,7 +50,7 @@ export async function makeRoom(
   counter: Counter,
   count: number,
 ): Promise<Counter | undefined> {
-  const isRoomy = ({ ring }: Counter) => ring.size + count <= RING_MOST
+  const isRoomy = ({ ring, item }: Counter) => ring.size + count <= ringMost(item)
   if (isRoomy(counter)) return undefined
   // Most likely another request is evicting entries at this moment.
   await deps.clock.wait(EVICTION_MS)
@@ -92,11 +89,25 @@ async function evict(deps: Deps<'table'>, accountId: string, counter: Counter): 
 }
 
 /**
- * How many eviction sizes (43, 51, 59) a ring has reached. Exactly one writer reaches each size, so exactly one
- * writer evicts.
+ * How many eviction sizes (43, 51, 59) a ring has reached, or of a smaller ring the last two of its own. Exactly one
+ * writer reaches each size, so exactly one writer evicts.
  */
-const evictionStep = (size: number): number =>
-  size < RING_LIMIT ? 0 : 1 + Math.floor((size - RING_LIMIT) / NEXT_TRY)
+function evictionStep(size: number, most: number): number {
+  const limit = Math.min(RING_LIMIT, most - NEXT_TRY)
+  return size < limit ? 0 : 1 + Math.floor((size - limit) / NEXT_TRY)
+}
+
+/** Number of accounts with a smaller ring that a container remembers. */
+const SMALL_RINGS = 10_000
+
+/** Remembers how many entries the ring may have, for writes without a look at the counter. @returns that number */
+function rememberRing(deps: Deps<'table'>, accountId: string, { item }: Counter): number {
+  const { ringMosts } = cacheOf(deps.table)
+  const most = ringMost(item)
+  if (most < RING_MOST) cacheEntry(ringMosts, accountId, most, SMALL_RINGS)
+  else ringMosts.delete(accountId)
+  return most
+}
 
 /** Entries that are now in the archive. */
 interface Evicted {
@@ -191,7 +202,7 @@ export interface Leaving {
  * Entries that leave a full ring: first every entry that is archived alone, because its id is looked up in any
  * case: untimed ids, ids older than the archive, and ids more than a minute ahead of the clock, whose time
  * in a shared item would make every id until that time late. Then the oldest batches and the oldest other
- * entries, until `KEPT` entries are left.
+ * entries, until `RING_KEPT` entries are left.
  */
 export function entriesToEvict(
   ring: readonly Entry[],
@@ -202,7 +213,7 @@ export function entriesToEvict(
     entry.kind === 'timed' && entry.time > newestArchived && entry.time <= nowTime + AHEAD_MS
   const timed = ring.filter(isInOrder).sort((a, b) => a.time - b.time)
   const all = ring.filter((entry) => entry.kind === 'batch').sort((a, b) => a.time - b.time)
-  const excess = timed.length + all.length - KEPT
+  const excess = timed.length + all.length - RING_KEPT
   const batches = all.slice(0, Math.max(0, excess))
   const oldest = oldestEntries(timed, excess - batches.length)
   // Ids of requests that ran at the same time come a little out of order. They join the others, if they are no

@@ -6,6 +6,7 @@ import { accountIdIn, type Key, keys, reservationAlarmKey } from '../table/keys.
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
 import { CONSUME_ATTEMPTS, pauseBetween } from './consume.ts'
 import { type Counter, parseCounter, readCounter } from './counter.ts'
+import { changeTaken } from './key-limits.ts'
 import { openIn, type Reservation, readStoredReservation, reservationEntry } from './reservation.ts'
 import { balanceChange, endedItem } from './settle-reservation.ts'
 
@@ -82,15 +83,20 @@ async function giveBack(
   const units = reservations.reduce((sum, each) => sum + each.units, 0)
   const change = balanceChange(deps, accountId, units, seen)
   const inCounter = 'set' in end
+  const bySlot = new Map<number, number>()
+  for (const { slot, units: held } of reservations) bySlot.set(slot, (bySlot.get(slot) ?? 0) + held)
+  const taken = [...bySlot].map(([slot, held]) => changeTaken(seen.item, slot, -held))
+  const adds = [expr`#y ${-units}`, ...taken.flatMap((each) => each.adds)]
   const set = join(
     [
       join([expr`SET `, join(change.sets, ', ')], ''),
-      expr`ADD #y ${-units}`,
+      join([expr`ADD `, join(adds, ', ')], ''),
       ...(inCounter ? [end.set] : []),
     ],
     ' ',
   )
-  const condition = join([...change.conditions, ...(inCounter ? [end.if] : [])], ' AND ')
+  const conditions = [...change.conditions, ...taken.flatMap((each) => each.conditions)]
+  const condition = join([...conditions, ...(inCounter ? [end.if] : [])], ' AND ')
   const key = keys.quota(accountId)
   if (inCounter) return parseCounter(await deps.table.update(key, set, condition))
   await deps.table.transact([{ update: key, set, if: condition }, end.ended])

@@ -1,5 +1,5 @@
 import type { Deps } from '../ports.ts'
-import { reservationKey } from '../table/keys.ts'
+import { type Key, keys, RESERVATION_PREFIX, reservationKey } from '../table/keys.ts'
 import { stored } from '../table/stored.ts'
 import type { Item } from '../table/table.ts'
 import type { Counter } from './counter.ts'
@@ -118,6 +118,26 @@ export async function readStoredReservation(
   const item = await deps.table.get(reservationKey(accountId, nonce.toString('hex')))
   return item && { open: openOf(item, nonce), covered: item.covered as number | undefined }
 }
+
+const PAGE = 200
+
+/** A page of the open reservations that have an item of their own, and after which key the next page begins. */
+export async function readOpenReservations(
+  deps: Deps<'table'>,
+  accountId: string,
+  after: Key | undefined,
+): Promise<{ open: Reservation[]; next: Key | undefined }> {
+  const options = { limit: PAGE, ...(after && { after }) }
+  const items = await deps.table.list(keys.account(accountId), RESERVATION_PREFIX, options)
+  const last = items.length === PAGE ? items.at(-1) : undefined
+  return {
+    open: items.flatMap((item) => openOf(item, nonceOf(item)) ?? []),
+    next: last && { pk: stored(last, 'pk', 'string'), sk: stored(last, 'sk', 'string') },
+  }
+}
+
+const nonceOf = (item: Item): Buffer =>
+  Buffer.from(stored(item, 'sk', 'string').slice(RESERVATION_PREFIX.length), 'hex')
 
 function openOf(item: Item, nonce: Buffer): Reservation | undefined {
   if (item.due === undefined) return undefined

@@ -2,32 +2,31 @@ import { DomainError } from '../errors.ts'
 import { attr, type Expression, expr, join, unchangedSince } from '../table/expression.ts'
 import { keys, RESERVATION_KEPT_MS, reservationKey, ttlAt } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
+import { readAllowance } from './allowance.ts'
 import { staysUnder } from './apply-ledger.ts'
-import { CONSUME_ATTEMPTS, pauseBetween } from './consume.ts'
-import { admitCaller, balanceOf, type Counter, parseCounter, RING_MOST, readCounter } from './counter.ts'
+import { CONSUME_ATTEMPTS, pauseBetween, type Use, useOf } from './consume.ts'
+import { admitCaller, balanceOf, type Counter, parseCounter, readCounter } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
 import { forKey, type KeyCaller, type QuotaDeps, type SentKey, type Spender } from './key-caller.ts'
+import { coveredUnits, type Holder, readHolder, settleWithin } from './overrun.ts'
 import { dayOf, keyHashAttribute, keyUseAttribute } from './quota.ts'
 import { callByConsume, startRenewal } from './renewal-call.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
 import { nonceIn, openIn, type Reservation, readStoredReservation, reservationEntry } from './reservation.ts'
 import { isSpent } from './reserve.ts'
+import { ringMost } from './ring-size.ts'
 import { countTags, leaveUntagged } from './tags.ts'
 import { balanceParts, crossedThresholds, thresholdAbove } from './thresholds.ts'
 
 /** What whoever settles a reservation is told. */
-export interface Settled extends Spender {
+export interface Settled extends Spender, Use {
   /** The reservation's id. */
   id: string
   /** Units that were used, as the request says. */
   units: number
   /** Units of these that are paid for: all but those for which neither the reservation nor the balance had units. */
   covered: number
-  left: number
-  used: number
-  /** Set if an earlier copy of the request has settled the reservation. */
-  replayed?: true
 }
 
 export interface SettleRequest {
@@ -59,9 +58,9 @@ export async function settleReservation(
   const nonce = nonceIn(request.reservationId)
   return forKey(deps, key, async (caller) => {
     if (!nonce) throw new DomainError('not_found')
-    const { counter, ...settled } = await settleOnce(deps, caller, nonce, request)
+    const { counter, by, ...settled } = await settleOnce(deps, caller, nonce, request)
     const { reservationId: id, units } = request
-    return { id, units, ...settled, left: balanceOf(counter), used: counter.used }
+    return { id, units, ...settled, ...useOf(counter, await readAllowance(deps, by, counter)) }
   })
 }
 
@@ -70,7 +69,7 @@ async function settleOnce(
   found: KeyCaller,
   nonce: Buffer,
   { reservationId, units, requestId, tag }: SettleRequest,
-): Promise<{ counter: Counter; covered: number; replayed?: true }> {
+): Promise<{ counter: Counter; by: KeyCaller; covered: number; replayed?: true }> {
   let caller = found
   const { accountId } = caller
   const id = requestIdOf(
@@ -91,7 +90,7 @@ async function settleOnce(
       if (!(await isSpent(deps, accountId, counter, id))) throw new DomainError('reservation_ended')
       const covered = (await readStoredReservation(deps, accountId, nonce))?.covered ?? units
       if (inDoubt) leaveUntagged(deps, accountId, [{ tag, units }])
-      return { counter, covered, ...(!inDoubt && { replayed: true }) }
+      return { counter, by: caller, covered, ...(!inDoubt && { replayed: true }) }
     }
     const today = dayOf(deps.clock.nowMs())
     const moved =
@@ -102,13 +101,18 @@ async function settleOnce(
       counter = moved
       continue
     }
-    const covered = Math.min(units, open.reservation.units + balanceOf(counter))
+    const holder = await readHolder(deps, caller, open.reservation, counter, units)
+    if (!holder) {
+      counter = await readCounter(deps, accountId)
+      continue
+    }
+    const covered = coveredUnits(units, open.reservation, counter, holder)
     try {
-      const after = await writeSettle(deps, caller, open, { id, units, covered }, counter)
+      const after = await writeSettle(deps, caller, open, { id, units, covered, holder }, counter)
       await evictIfFull(deps, accountId, after, 1)
       const { slot } = open.reservation
       await countTags(deps, { accountId, slot }, after, [{ tag, units: covered }])
-      return { counter: after, covered }
+      return { counter: after, by: caller, covered }
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
       counter = error.failed.has(0) ? parseCounter(error.failed.get(0)) : await readCounter(deps, accountId)
@@ -135,6 +139,7 @@ interface Settling {
   id: RequestId
   units: number
   covered: number
+  holder: Holder
 }
 
 /** @throws ConditionFailed */
@@ -142,7 +147,7 @@ async function writeSettle(
   deps: QuotaDeps,
   caller: KeyCaller,
   { reservation, isMoved }: Found,
-  { id, units, covered }: Settling,
+  { id, units, covered, holder }: Settling,
   seen: Counter,
 ): Promise<Counter> {
   const { accountId } = caller
@@ -151,7 +156,9 @@ async function writeSettle(
   // The use of a key that was revoked meanwhile counts for the account alone.
   const isKeyLive = seen.item[keyHashAttribute(slot)] !== undefined
   const hash = attr(keyHashAttribute(slot))
+  const limits = settleWithin(holder, seen, reservation.units, { units, covered })
   const adds = [
+    ...limits.adds,
     expr`#u ${covered}, #y ${-reservation.units}, #a ${new Set([id.entry])}`,
     ...(isKeyLive ? [expr`${attr(keyUseAttribute(slot))} ${covered}`] : []),
   ]
@@ -159,7 +166,7 @@ async function writeSettle(
   const isPartial = covered < units
   const set = join(
     [
-      join([expr`SET `, join(change.sets, ', ')], ''),
+      join([expr`SET `, join([...change.sets, ...limits.sets], ', ')], ''),
       join([expr`ADD `, join(adds, ', ')], ''),
       ...(isMoved ? [] : [expr`DELETE #v ${new Set([entry])}`]),
     ],
@@ -169,11 +176,12 @@ async function writeSettle(
     [
       expr`${attr(keyHashAttribute(caller.slot))} = ${caller.stamp}`,
       expr`attribute_not_exists(#x)`,
-      expr`(attribute_not_exists(#a) OR size(#a) < ${RING_MOST})`,
+      expr`(attribute_not_exists(#a) OR size(#a) < ${ringMost(seen.item)})`,
       isKeyLive ? expr`attribute_exists(${hash})` : expr`attribute_not_exists(${hash})`,
       ...(isMoved ? [] : [expr`contains(#v, ${entry})`]),
       // What is left is taken to the last unit, so nothing may have changed.
       ...(isPartial ? [expr`#l = ${seen.aboveFloor}`] : []),
+      ...limits.conditions,
       ...change.conditions,
     ],
     ' AND ',

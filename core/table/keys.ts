@@ -72,9 +72,10 @@ export const challengeKey = (challengeId: string): Key => ({
 export const paymentKey = (paymentId: string): Key => ({ pk: `PAYMENT#${paymentId}`, sk: '#PAYMENT' })
 
 /** Outside `keys` too, so that a consume does not carry them. */
+export const RESERVATION_PREFIX = 'RESERVED#'
 export const reservationKey = (accountId: string, nonceHex: string): Key => ({
   pk: ownedBy(accountId),
-  sk: `RESERVED#${nonceHex}`,
+  sk: `${RESERVATION_PREFIX}${nonceHex}`,
 })
 export const reservationAlarmKey = (accountId: string): Key => ({ pk: ownedBy(accountId), sk: 'ALARM#' })
 

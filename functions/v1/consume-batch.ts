@@ -10,7 +10,7 @@ export const handler = endpoint(v1.consumeBatch, async ({ caller, body, deps, he
     tag,
     requestId: requestId ?? (batchKey === undefined ? undefined : ([batchKey, position] as const)),
   }))
-  const { answers, ...spender } = await consumeBatch(
+  const { answers, rate, ...spender } = await consumeBatch(
     deps,
     { ...caller.key, requires: body.requires },
     requests,
@@ -18,7 +18,7 @@ export const handler = endpoint(v1.consumeBatch, async ({ caller, body, deps, he
   const shown = answers.map((answer, at) => batchAnswer(body.requests[at]?.requestId, answer))
   return reply(
     200,
-    { ...spender, answers: shown },
+    { ...spender, answers: shown, ...(rate && { rate }) },
     replayHeader({ replayed: answers.every(({ replayed }) => replayed) }),
   )
 })

@@ -115,7 +115,10 @@ const tag = z.optional(requestId.check(z.maxLength(64)))
 const request = z.strictObject({ units, requestId: z.optional(requestId), tag })
 
 /** The units left and used after a request. */
-const use = { left: z.number(), used: z.number(), ...replay }
+const use = { left: z.number(), used: z.number(), keyLeft: z.nullable(z.number()), ...replay }
+
+/** What the limits of a key refuse. */
+const limitErrors = ['key_budget_exhausted', 'over_burst', 'rate_limited'] as const
 
 /** The account and the application key of a request. */
 const spender = {
@@ -703,7 +706,7 @@ export const v1 = place('v1', {
     headers: idempotencyHeaders,
     body: z.strictObject({ units, requestId: z.optional(requestId), requires, tag }),
     responses: { 200: z.object({ ...use, ...spender }) },
-    errors: ['quota_exhausted', 'insufficient_scope'],
+    errors: ['quota_exhausted', 'insufficient_scope', ...limitErrors],
     needs: ['table', 'keyring', 'renewals'],
   },
   consumeBatch: {
@@ -721,12 +724,20 @@ export const v1 = place('v1', {
       200: z.object({
         ...spender,
         answers: z.array(
-          // `type`, `detail` and `needed` come with a 402. A union of two shapes would take another kilobyte of the bundle.
+          // `type`, `detail`, `needed` and `retryAfter` come with a refusal. A union of two shapes would take another kilobyte of the bundle.
           z.object({
             requestId: z.optional(z.string()),
-            status: z.literal([200, 402]),
-            type: z.optional(z.literal('urn:bursar:problem:quota_exhausted')),
+            status: z.literal([200, 402, 403, 429]),
+            type: z.optional(
+              z.literal([
+                'urn:bursar:problem:quota_exhausted',
+                'urn:bursar:problem:key_budget_exhausted',
+                'urn:bursar:problem:over_burst',
+                'urn:bursar:problem:rate_limited',
+              ]),
+            ),
             detail: z.optional(z.string()),
+            retryAfter: z.optional(z.number()),
             needed: z.optional(z.number()),
             ...use,
           }),
@@ -758,7 +769,7 @@ export const v1 = place('v1', {
         ...spender,
       }),
     },
-    errors: ['quota_exhausted', 'insufficient_scope'],
+    errors: ['quota_exhausted', 'insufficient_scope', ...limitErrors],
     needs: ['table', 'keyring', 'renewals'],
   },
   settleReservation: {
@@ -789,7 +800,15 @@ export const v1 = place('v1', {
     summary: 'Reads the units left, with an application key',
     description: descriptions.balance,
     auth: 'key',
-    responses: { 200: z.object({ left: z.number(), used: z.number(), reserved: z.number(), ...spender }) },
+    responses: {
+      200: z.object({
+        left: z.number(),
+        used: z.number(),
+        keyLeft: z.nullable(z.number()),
+        reserved: z.number(),
+        ...spender,
+      }),
+    },
     errors: [],
     needs: ['table', 'keyring'],
   },

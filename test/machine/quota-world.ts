@@ -23,8 +23,6 @@ export const START_MS = Date.UTC(2026, 10, 21, 12)
 /** The HTTP status 200 or 402, or the error code of another refusal. */
 export type Told = 200 | 402 | string
 
-const TOLD = { spent: 200, exhausted: 402 } as const
-
 /** The functions under test; a test can replace them with functions that have a planted bug. */
 export const quotaFunctions = {
   consumeUnits,
@@ -112,7 +110,10 @@ export async function openQuotaWorld({
       { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
     ): Promise<Told[]> =>
       functions.consumeBatch(through, keyAt(slot), requests).then(
-        ({ answers }) => answers.map(({ outcome }) => TOLD[outcome]),
+        ({ answers }) =>
+          answers.map(
+            ({ outcome }): Told => (outcome === 'spent' ? 200 : outcome === 'exhausted' ? 402 : outcome),
+          ),
         (error) => requests.map(() => toldOf(error)),
       ),
     /** Spends one unit for each of `count` new ids, one after the other. @returns the ids. */
