@@ -14,7 +14,7 @@ import { earlierAnswer, type NamedRequest, namedRequest, storeAnswer } from './a
 import { defaultKeyLookup, newDefaultKey, readDefaultKey } from './default-key.ts'
 import { DEFAULT_KEY_ID, keyHash, keyIdOf, newKeyText } from './key-text.ts'
 import { changedSettings, type KeySettings, keyStamp, type SettingsChange } from './settings.ts'
-import { findStoredKey, furtherKeys, KEY_ID, type StoredKey, storedKeys } from './stored-keys.ts'
+import { findStoredKey, KEY_ID, type StoredKey, storedKeys } from './stored-keys.ts'
 
 type KeyDeps = Deps<'table' | 'keyring'>
 
@@ -179,7 +179,6 @@ function rotateDefault(
   const grace = graceOf(deps, old, untilMs)
   const stored = { ...old, ...grace, ...keyEnds(fresh.key), createdAtMs, hash: fresh.hash }
   const record = keys.key(account.id, DEFAULT_KEY_ID)
-  const unchanged = kept ? unchangedSince(kept, ['revision']) : expr`attribute_not_exists(pk)`
   return {
     shown: { ...ownedKey(deps, stored), key: fresh.key },
     writes: [
@@ -189,9 +188,14 @@ function rotateDefault(
         ? { update: defaultKeyLookup(deps, account), set: expr`SET #ttl = ${ttlAt(untilMs).ttl}` }
         : { remove: defaultKeyLookup(deps, account) },
       { put: fresh.lookup },
-      kept || grace.previous
-        ? { put: { ...record, ...stored }, if: unchanged }
-        : { check: record, if: unchanged },
+      ...(kept || grace.previous
+        ? [
+            {
+              put: { ...record, ...stored },
+              if: kept ? unchangedSince(kept, ['revision']) : expr`attribute_not_exists(pk)`,
+            },
+          ]
+        : []),
       setStamp(account.id, stored),
     ],
   }
@@ -235,7 +239,9 @@ export const haveKeysChanged = (before: Profile, now: Profile): boolean =>
 export async function replaceEveryKey(deps: KeyDeps, account: Profile): Promise<KeysReplaced> {
   const { id, nextKeySlot, keyCount, defaultKeyAtMs } = account
   const fresh = newDefaultKey(deps, id)
-  const further = await furtherKeys(deps, id)
+  // The new default key begins without settings, because whoever had the old one may have made them.
+  const kept = await storedKeys(deps, id)
+  const further = kept.filter(({ slot }) => slot !== DEFAULT_KEY_SLOT)
   const attributes = further.flatMap(({ slot }) => keyAttributes(slot))
   return {
     set: [
@@ -253,9 +259,7 @@ export async function replaceEveryKey(deps: KeyDeps, account: Profile): Promise<
           [...attributes, ...limitAttributes(DEFAULT_KEY_SLOT)],
         ),
       },
-      // The new default key begins without settings, because whoever had the old one may have made them.
-      { remove: keys.key(id, DEFAULT_KEY_ID) },
-      ...further.map((key): Write => ({ remove: keys.key(id, key.id) })),
+      ...kept.map((key): Write => ({ remove: keys.key(id, key.id) })),
       ...announce(deps, account, 'keys-replaced'),
     ],
   }
@@ -306,10 +310,11 @@ function makeKey(
 
 /**
  * Takes the next slot. No two keys ever have the same slot, so that a slot's count of used units belongs to
- * one key. A rotation takes a slot too, which stays unused, so that it conflicts with concurrent changes.
+ * one key. A rotation takes a slot too, which stays unused, so that it conflicts with concurrent changes, and so do the
+ * first settings of a default key.
  * `keyCount` may be written as it was read, because every write that changes it has a condition on it.
  */
-function takeKeySlot(account: Account, more?: Expression): Write {
+export function takeKeySlot(account: Account, more?: Expression): Write {
   const { nextKeySlot, keyCount } = account
   const set = expr`SET #nextKeySlot = ${nextKeySlot + 1}`
   return {

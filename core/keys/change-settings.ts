@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { SessionCaller } from '../account/account.ts'
+import type { Account, SessionCaller } from '../account/account.ts'
 import { changeSession } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
 import { announce } from '../notifications/security.ts'
@@ -8,7 +8,8 @@ import { limitChange } from '../quota/limit-change.ts'
 import { keyHashAttribute } from '../quota/quota.ts'
 import { attr, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
-import { type OwnedKey, ownedKey, plainDefaultKey } from './application-keys.ts'
+import type { Write } from '../table/table.ts'
+import { type OwnedKey, ownedKey, plainDefaultKey, takeKeySlot } from './application-keys.ts'
 import { DEFAULT_KEY_ID } from './key-text.ts'
 import { changedSettings, keyStamp, type SettingsChange } from './settings.ts'
 import { findStoredKey, type StoredKey } from './stored-keys.ts'
@@ -18,7 +19,7 @@ import { findStoredKey, type StoredKey } from './stored-keys.ts'
  * settings, so the next spend keeps the new ones. A change to what the key has already writes nothing.
  * @throws DomainError `not_found`, `conflict`; `invalid_request` for another expiry that has passed
  */
-export function changeSettings(
+export function changeKeySettings(
   deps: Deps<'table' | 'keyring'>,
   caller: SessionCaller,
   keyId: string,
@@ -35,11 +36,8 @@ export function changeSettings(
     const stamp = attr(keyHashAttribute(old.slot))
     const limits = await limitChange(deps, account.id, old.slot, old.settings ?? {}, stored.settings ?? {})
     await deps.table.transact([
-      {
-        // Every other change of keys takes a slot, or changes the number of keys.
-        check: keys.profile(account.id),
-        if: expr`#nextKeySlot = ${account.nextKeySlot} AND #keyCount = ${account.keyCount} AND #status = ${'active'}`,
-      },
+      // A change of all keys that has found no item of the default key has to conflict with the first one.
+      kept ? keysUnchanged(account) : takeKeySlot(account),
       {
         put: { ...keys.key(account.id, keyId), ...stored },
         if: kept ? unchangedSince(kept, ['slot', 'revision']) : expr`attribute_not_exists(pk)`,
@@ -58,6 +56,12 @@ export function changeSettings(
     return ownedKey(deps, stored)
   })
 }
+
+/** The condition that no key was made, replaced or revoked since the account was read. */
+const keysUnchanged = ({ id, nextKeySlot, keyCount }: Account): Write => ({
+  check: keys.profile(id),
+  if: expr`#nextKeySlot = ${nextKeySlot} AND #keyCount = ${keyCount} AND #status = ${'active'}`,
+})
 
 /** A key after a change. To switch a key off ends the grace period of its rotation for good. */
 function changedKey(deps: Deps, old: StoredKey, change: SettingsChange): StoredKey {

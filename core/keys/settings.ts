@@ -36,16 +36,16 @@ export interface KeySettings extends KeyLimits {
   disabled?: true
 }
 
-/** What an owner changes. A setting that is absent stays as it is, and null removes it. */
+/** What an owner changes. A setting that is no property stays as it is, and the value undefined removes it. */
 export interface SettingsChange {
   name?: string | undefined
-  expiresAtMs?: number | null | undefined
-  scopes?: string[] | null | undefined
-  ip?: string[] | null | undefined
-  metadata?: string | null | undefined
-  budget?: KeyBudget | null | undefined
-  rate?: KeyRate | null | undefined
   enabled?: boolean | undefined
+  expiresAtMs?: number | undefined
+  scopes?: string[] | undefined
+  ip?: string[] | undefined
+  metadata?: string | undefined
+  budget?: KeyBudget | undefined
+  rate?: KeyRate | undefined
 }
 
 /**
@@ -53,16 +53,16 @@ export interface SettingsChange {
  * @throws DomainError `invalid_request` if another expiry is set that has passed already
  */
 export function changedSettings(settings: KeySettings, change: SettingsChange, nowMs: number): KeySettings {
-  const { name: _, enabled, ...rest } = change
+  const { name: _, enabled = !settings.disabled, ...rest } = change
   const { expiresAtMs } = rest
-  if (expiresAtMs && expiresAtMs !== settings.expiresAtMs && expiresAtMs <= nowMs)
+  if (expiresAtMs !== undefined && expiresAtMs !== settings.expiresAtMs && expiresAtMs <= nowMs)
     throw new DomainError('invalid_request', {
       fields: [{ field: 'expiresAt', message: 'has passed already' }],
     })
-  const switched = enabled === undefined ? {} : { disabled: enabled ? null : true }
-  const sent = Object.entries({ ...rest, ...switched }).filter(([, value]) => value !== undefined)
-  const all = Object.entries({ ...settings, ...Object.fromEntries(sent) })
-  return Object.fromEntries(all.filter(([, value]) => value !== null && !isEmptyList(value))) as KeySettings
+  const all = { ...settings, ...rest, disabled: enabled ? undefined : true }
+  return Object.fromEntries(
+    Object.entries(all).filter(([, value]) => value !== undefined && !isEmptyList(value)),
+  ) as KeySettings
 }
 
 const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0

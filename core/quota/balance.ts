@@ -1,7 +1,7 @@
 import type { Deps } from '../ports.ts'
 import { readAllowance } from './allowance.ts'
 import { type Use, useOf } from './consume.ts'
-import { admitCaller, readCounter } from './counter.ts'
+import { admitKey, readCounter } from './counter.ts'
 import { forKey, type SentKey, type Spender } from './key-caller.ts'
 
 /**
@@ -14,6 +14,6 @@ export const readBalance = (
 ): Promise<Spender & Use & { reserved: number }> =>
   forKey(deps, key, async (caller) => {
     const counter = await readCounter(deps, caller.accountId)
-    const now = await admitCaller(deps, counter, caller)
+    const now = await admitKey(deps, counter, caller)
     return { ...useOf(counter, await readAllowance(deps, now, counter)), reserved: counter.held }
   })

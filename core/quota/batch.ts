@@ -5,7 +5,7 @@ import { limitAnswer, readAllowance, rememberStanding, seenAllowance } from './a
 import { findArchived, isArchivable } from './archive.ts'
 import { commitGroup, type StagedItem, stageGroup } from './batch-commit.ts'
 import { type BatchAnswer, type DistinctRequest, type Group, nextGroup } from './batch-group.ts'
-import { admitCaller, balanceOf, type Counter, inRing, parseCounter, readCounter } from './counter.ts'
+import { admitKey, balanceOf, type Counter, inRing, parseCounter, readCounter } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
 import { forKey, type KeyCaller, type QuotaDeps, type SentKey, type Spender } from './key-caller.ts'
@@ -84,7 +84,7 @@ async function answerAll(
   for (let tries = 0; tries < BATCH_ATTEMPTS; tries++) {
     if (tries > 0) await deps.clock.wait(Math.random() * BATCH_PAUSE_MS)
     const open = requests.filter(({ answer }) => !answer)
-    caller = await admitCaller(deps, counter, caller)
+    caller = await admitKey(deps, counter, caller)
     const spent = await findSpent(deps, caller.accountId, open, counter, absence)
     const allowance = await readAllowance(deps, caller, counter)
     const fitting = answerWithoutWrite(deps, open, counter, spent, allowance)

@@ -13,7 +13,7 @@ import {
 import { findArchived, freshFence, isArchivable } from './archive.ts'
 import { type ArchiveState, cacheEntry, cacheOf, type Refused, rememberArchive } from './container-cache.ts'
 import {
-  admitCaller,
+  admitKey,
   balanceOf,
   type Counter,
   inRing,
@@ -116,7 +116,7 @@ async function spendOrCheck(
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
-    if (counter) caller = await admitCaller(deps, counter, caller)
+    if (counter) caller = await admitKey(deps, counter, caller)
     const step = counter ? await decideConsume(deps, caller, units, id, counter) : unread
     if (!step) {
       counter = await readCounter(deps, caller.accountId)

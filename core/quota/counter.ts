@@ -88,7 +88,7 @@ const ADMISSIONS = 4
  * @throws DomainError `unauthorized`, `key_expired`, `key_disabled`, `ip_not_allowed`, `insufficient_scope`,
  *   `account_deactivated`, `account_suspended`; `temporarily_unavailable` if the settings do not come to rest
  */
-export async function admitCaller(
+export async function admitKey(
   deps: Deps<'table' | 'keyring'>,
   counter: Counter,
   caller: KeyCaller,

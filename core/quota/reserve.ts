@@ -14,7 +14,7 @@ import { limitError, readAllowance, seenAllowance } from './allowance.ts'
 import { findArchived, isArchivable } from './archive.ts'
 import { CONSUME_ATTEMPTS, fenceOf, pauseBetween, type Use, useOf } from './consume.ts'
 import {
-  admitCaller,
+  admitKey,
   balanceOf,
   type Counter,
   inRing,
@@ -86,7 +86,7 @@ async function reserveOnce(
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
-    caller = await admitCaller(deps, counter, caller)
+    caller = await admitKey(deps, counter, caller)
     const allowance = await readAllowance(deps, caller, counter)
     if (id && (await isSpent(deps, accountId, counter, id)))
       return {

@@ -5,7 +5,7 @@ import { ConditionFailed } from '../table/table.ts'
 import { readAllowance } from './allowance.ts'
 import { staysUnder } from './apply-ledger.ts'
 import { CONSUME_ATTEMPTS, pauseBetween, type Use, useOf } from './consume.ts'
-import { admitCaller, balanceOf, type Counter, parseCounter, readCounter } from './counter.ts'
+import { admitKey, balanceOf, type Counter, parseCounter, readCounter } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
 import { forKey, type KeyCaller, type QuotaDeps, type SentKey, type Spender } from './key-caller.ts'
@@ -84,7 +84,7 @@ async function settleOnce(
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
-    caller = await admitCaller(deps, counter, caller)
+    caller = await admitKey(deps, counter, caller)
     const open = await findReservation(deps, accountId, counter, nonce)
     if (!open) {
       if (!(await isSpent(deps, accountId, counter, id))) throw new DomainError('reservation_ended')

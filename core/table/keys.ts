@@ -22,7 +22,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | day               | ACCOUNT#<id>           | DAY#<day>                          | the counters of use as they stood when a day ended               | for good                                          |
  * | tags of a day     | ACCOUNT#<id>           | TAGS#<day>                         | the tags under which use of a day is counted, by number          | for good                                          |
  * | use by tag        | ACCOUNT#<id>           | TAGS#<day>#<slot>                  | units that a key has used on a day, by the numbers of their tags | for good                                          |
- * | application key   | ACCOUNT#<id>           | KEY#<id>                           | a key: name, slot, settings. The default key's only if it has any | until revoked                                     |
+ * | application key   | ACCOUNT#<id>           | KEY#<id>                           | name, slot and settings; of the default key only if it has any   | until revoked                                     |
  * | revoked key       | ACCOUNT#<id>           | REVOKED#<id>                       | the mark of an application key that its owner has revoked        | 48 hours                                          |
  * | invoice           | ACCOUNT#<id>           | INVOICE#<purchase id>              | what the list of invoices shows of a purchase that was paid      | for good                                          |
  * | notice            | ACCOUNT#<id>           | NOTICE#<id>                        | something to tell the user; ids are time-ordered                 | for good                                          |

@@ -28,7 +28,7 @@ const settings = {
     z.nullable(
       z.iso
         .datetime({ offset: true, error: 'must be a time such as 2026-11-21T12:00:00Z' })
-        .check(z.refine(isStorableTime, 'must be a time such as 2026-11-21T12:00:00Z')),
+        .check(z.maxLength(40), z.refine(isStorableTime, 'must be a time such as 2026-11-21T12:00:00Z')),
     ),
   ),
   scopes: optionalField(z.nullable(z.array(scope()).check(z.maxLength(20)))),

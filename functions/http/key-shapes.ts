@@ -43,18 +43,20 @@ export const shownKey = (key: ShownKey) => ({
 
 type Metadata = Record<string, unknown>
 
-/** The settings of a request. */
-interface SentSettings extends Omit<SettingsChange, 'expiresAtMs' | 'metadata'> {
-  expiresAt?: string | null | undefined
-  metadata?: Metadata | null | undefined
+/** The settings of a request, in which null removes one. */
+type SentSettings = {
+  [Name in keyof Omit<SettingsChange, 'expiresAtMs' | 'metadata'>]: SettingsChange[Name] | null
+} & { expiresAt?: string | null | undefined; metadata?: Metadata | null | undefined }
+
+/** A change of settings as the domain has it. An empty object is no metadata. */
+export function settingsChange({ expiresAt, metadata, ...rest }: SentSettings): SettingsChange {
+  const sent = Object.entries(rest).filter(([, value]) => value !== undefined)
+  return {
+    ...Object.fromEntries(sent.map(([name, value]) => [name, value ?? undefined])),
+    ...(expiresAt !== undefined && { expiresAtMs: expiresAt === null ? undefined : Date.parse(expiresAt) }),
+    ...(metadata !== undefined && { metadata: metadataText(metadata) }),
+  }
 }
 
-/** A change of settings as the domain has it: an absent field stays absent, and an empty object is no metadata. */
-export const settingsChange = ({ expiresAt, metadata, ...rest }: SentSettings): SettingsChange => ({
-  ...rest,
-  ...(expiresAt !== undefined && { expiresAtMs: expiresAt === null ? null : Date.parse(expiresAt) }),
-  ...(metadata !== undefined && { metadata: metadataText(metadata) }),
-})
-
-const metadataText = (metadata: Metadata | null): string | null =>
-  metadata && Object.keys(metadata).length > 0 ? JSON.stringify(metadata) : null
+const metadataText = (metadata: Metadata | null): string | undefined =>
+  metadata && Object.keys(metadata).length > 0 ? JSON.stringify(metadata) : undefined

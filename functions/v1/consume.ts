@@ -5,6 +5,6 @@ import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.consume, async ({ caller, headers, body, deps }) => {
   const requestId = agreedId(body.requestId, headers['idempotency-key'])
-  const { units, tag, requires } = body
-  return consumeUnits(deps, { ...caller.key, requires }, { units, tag, requestId })
+  const request = { units: body.units, tag: body.tag, requestId }
+  return consumeUnits(deps, { ...caller.key, requires: body.requires }, request)
 })

@@ -680,7 +680,7 @@ export const v1 = place('v1', {
     headers: idempotencyHeaders,
     body: z.optional(
       z.strictObject({
-        graceSeconds: z.optional(z.int().check(z.gte(0), z.lte(GRACE_MOST_SECONDS))),
+        graceSeconds: optionalField(z.int().check(z.gte(0), z.lte(GRACE_MOST_SECONDS))),
       }),
     ),
     responses: { 200: shownKey },
@@ -704,7 +704,7 @@ export const v1 = place('v1', {
     description: descriptions.consume,
     auth: 'key',
     headers: idempotencyHeaders,
-    body: z.strictObject({ units, requestId: z.optional(requestId), requires, tag }),
+    body: z.strictObject({ units, requestId: z.optional(requestId), tag, requires }),
     responses: { 200: z.object({ ...use, ...spender }) },
     errors: ['quota_exhausted', 'insufficient_scope', ...limitErrors],
     needs: ['table', 'keyring', 'renewals'],
@@ -717,8 +717,8 @@ export const v1 = place('v1', {
     headers: idempotencyHeaders,
     body: z.strictObject({
       requests: z.array(request).check(z.minLength(1), z.maxLength(100)),
-      requires,
       tag,
+      requires,
     }),
     responses: {
       200: z.object({

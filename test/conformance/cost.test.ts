@@ -541,7 +541,8 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     'GET /v1/keys',
     200,
     (token) => app.request('GET', '/v1/keys', { token }),
-    { dynamodb: { Query: 2 }, readUnits: 2, writeUnits: 0 },
+    // The counter and the last snapshot of it have the days of use.
+    { dynamodb: { Query: 3, GetItem: 1 }, readUnits: 4, writeUnits: 0 },
   ],
   [
     'POST /v1/keys',
@@ -1019,6 +1020,10 @@ const bySample: [route: string, Cost][] = [
   [
     'DELETE /v1/keys/{id}',
     { dynamodb: { Query: 1, GetItem: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 8 },
+  ],
+  [
+    'PUT /v1/keys/{id}',
+    { dynamodb: { Query: 1, GetItem: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 11 },
   ],
   [
     'POST /v1/keys/{id}/rotate',

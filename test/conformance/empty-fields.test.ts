@@ -34,9 +34,9 @@ const issuesIn = (issues: readonly $ZodIssue[], path: PropertyKey[] = []): strin
 
 /**
  * Fields that no person fills in, so that an empty one is a fault of the client: repeats would not be recognised, a
- * list would begin again, use would have no tag.
+ * list would begin again, use would have no tag, a scope would not be required.
  */
-const NEVER_EMPTY = ['requestId', 'idempotency-key', 'cursor', 'userHandle', 'ttlSeconds', 'tag']
+const NEVER_EMPTY = ['requestId', 'idempotency-key', 'cursor', 'userHandle', 'ttlSeconds', 'tag', 'requires']
 
 const schemas = rows.flatMap((row) =>
   Object.entries({ query: row.query, headers: row.headers, body: row.body })

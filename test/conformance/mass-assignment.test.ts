@@ -57,6 +57,9 @@ async function ask(row: Placed, token: string | undefined, text: string, path?: 
   return app.request(method, target, { body: text, headers, token })
 }
 
+/** All fields but the one whose content is the owner's own, and is stored as one text. */
+const closed = (fields: [string, string][]) => fields.filter(([name]) => name !== 'metadata')
+
 describe.each(takers)('%s', (_, row: Placed) => {
   let person: SignedInPerson
   let sample: Sample
@@ -107,7 +110,9 @@ describe.each(takers)('%s', (_, row: Placed) => {
     const nested = JSON.stringify({ ...COVETED, default: true })
     const address = JSON.stringify({ city: 'x', quota: 1, 'address.quota': 1, customer: 'cus_1' })
     await expectRefused((fields) => [
-      ...fields.map(([name]) => jsonText([...fields.filter(([other]) => other !== name), [name, nested]])),
+      ...closed(fields).map(([name]) =>
+        jsonText([...fields.filter(([other]) => other !== name), [name, nested]]),
+      ),
       jsonText([...fields.filter(([name]) => name !== 'address'), ['address', address]]),
       jsonText([...fields, ['user', nested]]),
       jsonText([...fields, ['$set', nested]]),
@@ -121,7 +126,7 @@ describe.each(takers)('%s', (_, row: Placed) => {
       jsonText([...fields, ['__proto__', poison]]),
       jsonText([...fields, ['constructor', `{"prototype":${poison}}`]]),
       jsonText([...fields, ['prototype', poison]]),
-      ...fields.map(([name]) =>
+      ...closed(fields).map(([name]) =>
         jsonText([
           ...fields.filter(([other]) => other !== name),
           [name, `{"__proto__":${poison},"constructor":{"prototype":${poison}}}`],

@@ -94,15 +94,15 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
   'v1.changeCard': () => ({ body: { paymentMethod: 'pm_card_visa', address: ADDRESS } }),
   'v1.changePassword': (_, { password }) => ({ body: { password: 'Other123!', oldPassword: password } }),
   'v1.confirmSession': (_, { password }) => ({ body: { password } }),
-  'v1.consume': () => ({ body: { units: 1, requestId: 'sample-1', requires: [], tag: 'sample' } }),
+  'v1.consume': () => ({ body: { units: 1, requestId: 'sample-1', tag: 'sample', requires: [] } }),
   'v1.consumeBatch': () => ({
     body: {
       requests: [
         { units: 1, requestId: 'sample-2' },
         { units: 1_000_000, requestId: 'sample-3', tag: 'sample' },
       ],
-      requires: [],
       tag: 'sample',
+      requires: [],
     },
   }),
   'v1.createKey': () => ({ body: { name: 'sample', ...KEY_SETTINGS } }),
