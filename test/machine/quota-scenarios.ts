@@ -12,6 +12,7 @@ import { keys } from '../../core/table/keys.ts'
 import type { Item, Table } from '../../core/table/table.ts'
 import { DAY_MS } from '../../core/time.ts'
 import { breaking } from './faults.ts'
+import { limitScenarios } from './limit-scenarios.ts'
 import { callsOf, interleaved, type openQuotaWorld, type QuotaWorld } from './quota-world.ts'
 import { reservationScenarios } from './reservation-scenarios.ts'
 
@@ -878,4 +879,5 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   ...ahead,
   ...fullRing,
   ...reservationScenarios,
+  ...limitScenarios,
 }

@@ -2,16 +2,18 @@ import { randomIds } from '../../core/adapters/ids.ts'
 import { openKeyring } from '../../core/adapters/keyring.ts'
 import { DomainError } from '../../core/errors.ts'
 import { keyHash, keyIdOf, newKeyText } from '../../core/keys/key-text.ts'
+import { type KeyLimits, keyStamp } from '../../core/keys/settings.ts'
 import type { Ports } from '../../core/ports.ts'
 import { applyLedger } from '../../core/quota/apply-ledger.ts'
 import { type BatchRequest, consumeBatch } from '../../core/quota/batch.ts'
 import { consumeUnits } from '../../core/quota/consume.ts'
 import { expireReservations } from '../../core/quota/expire-reservations.ts'
-import { keyHashAttribute, newQuota } from '../../core/quota/quota.ts'
+import { limitChange } from '../../core/quota/limit-change.ts'
+import { keyArrivalAttribute, keyHashAttribute, keyTakenAttribute, newQuota } from '../../core/quota/quota.ts'
 import { reserveUnits } from '../../core/quota/reserve.ts'
 import { settleReservation } from '../../core/quota/settle-reservation.ts'
 import { balanceParts, thresholdAbove } from '../../core/quota/thresholds.ts'
-import { expr } from '../../core/table/expression.ts'
+import { attr, expr, join, setRemove, unchangedSince } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { ConditionFailed, type Item, type Table } from '../../core/table/table.ts'
 import { silentLog } from '../support/log.ts'
@@ -31,6 +33,7 @@ export const quotaFunctions = {
   reserveUnits,
   settleReservation,
   expireReservations,
+  limitChange,
 }
 export type QuotaFunctions = typeof quotaFunctions
 
@@ -41,6 +44,8 @@ export async function openQuotaWorld({
   keyCount = 1,
   table = memoryTable() as Table,
   functions = quotaFunctions,
+  /** By slot. */
+  limits = [] as readonly KeyLimits[],
 } = {}) {
   let nowMs = START_MS
   const clock = {
@@ -59,11 +64,21 @@ export async function openQuotaWorld({
   const ports = { clock, ids, log: silentLog, table, keyring: ring, renewals } as Partial<Ports> as Ports
   const accountId = ids.accountId()
   const texts = Array.from({ length: keyCount }, (_, slot) => newKeyText(ports, accountId, slot))
-  const hashes = texts.map((text, slot) => [keyHashAttribute(slot), keyHash(ports, text)])
+  const revisionOf = (slot: number) => (limits[slot] ? 1 : 0)
+  const hashes = texts.map((text, slot) => [
+    keyHashAttribute(slot),
+    keyStamp(keyHash(ports, text), revisionOf(slot)),
+  ])
   const { left: l, floor: f } = balanceParts(left, { size })
   await table.put({
     ...newQuota(accountId, Buffer.alloc(12), nowMs),
     ...Object.fromEntries(hashes),
+    ...Object.fromEntries(
+      limits.flatMap(({ budget, rate }, slot) => [
+        ...(budget ? [[keyTakenAttribute(slot), 0]] : []),
+        ...(rate ? [[keyArrivalAttribute(slot), 0]] : []),
+      ]),
+    ),
     l,
     f,
     q: size,
@@ -71,11 +86,21 @@ export async function openQuotaWorld({
   })
 
   // The default key has an item only if it has settings.
-  for (const [slot] of texts.entries())
-    if (slot > 0) {
+  for (const [slot, text] of texts.entries())
+    if (slot > 0 || limits[slot]) {
       const id = keyIdOf(ports, accountId, slot)
       const shown = { prefix: '', last4: '', createdAtMs: nowMs }
-      await table.put({ ...keys.key(accountId, id), id, name: `key ${slot}`, slot, ...shown })
+      const settings = limits[slot] && { revision: revisionOf(slot), settings: limits[slot] }
+      const hash = keyHash(ports, text)
+      await table.put({
+        ...keys.key(accountId, id),
+        id,
+        name: `key ${slot}`,
+        slot,
+        hash,
+        ...shown,
+        ...settings,
+      })
     }
 
   const keyAt = (slot: number) => texts[slot] ?? ''
@@ -151,6 +176,37 @@ export async function openQuotaWorld({
         ({ covered, replayed }) => ({ told: 200 as const, covered, replayed: replayed === true }),
         (error) => ({ told: toldOf(error), covered: 0, replayed: false }),
       ),
+    /** Gives a key other limits, as its owner does. @returns whether no writer was first. */
+    limit: async (slot: number, next: KeyLimits, through = ports): Promise<boolean> => {
+      const key = keys.key(accountId, keyIdOf(ports, accountId, slot))
+      const item = (await through.table.get(key)) ?? {}
+      const hash = keyHash(ports, keyAt(slot))
+      const revision = Number(item.revision ?? 0)
+      const stamp = attr(keyHashAttribute(slot))
+      const before = (item.settings ?? {}) as KeyLimits
+      try {
+        const change = await functions.limitChange(through, accountId, slot, before, next)
+        await through.table.transact([
+          {
+            put: { ...item, revision: revision + 1, settings: next },
+            if: unchangedSince(item, ['revision']),
+          },
+          {
+            update: keys.quota(accountId),
+            set: setRemove(
+              [expr`${stamp} = ${keyStamp(hash, revision + 1)}`, ...change.sets],
+              change.removes,
+            ),
+            if: join([expr`${stamp} = ${keyStamp(hash, revision)}`, ...change.conditions], ' AND '),
+          },
+          ...change.checks,
+        ])
+        return true
+      } catch (error) {
+        if (!(error instanceof ConditionFailed)) throw error
+        return false
+      }
+    },
     /** Runs the job that returns expired reservations. */
     expire: (through = ports) => functions.expireReservations(through, WHOLE_RUN),
     /** Adds units as `applyLedger` does, with a condition on the sequence and the floor. */

@@ -10,7 +10,7 @@ import { breaking, everyBreak } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 import { interleaved, type openQuotaWorld, type QuotaWorld } from './quota-world.ts'
 
-type ReservationScenario = (open: typeof openQuotaWorld) => Promise<void>
+export type ReservationScenario = (open: typeof openQuotaWorld) => Promise<void>
 
 const TOTAL = 1000
 const LIFE_MS = 3_700_000
@@ -34,7 +34,12 @@ export async function expectUnits(
 }
 
 /** Asserts that all units are back once every reservation must have expired. */
-async function expectAllBack(world: QuotaWorld, title: string, used: number, total = TOTAL): Promise<void> {
+export async function expectAllBack(
+  world: QuotaWorld,
+  title: string,
+  used: number,
+  total = TOTAL,
+): Promise<void> {
   world.advance(LIFE_MS)
   await world.expire()
   await world.expire()
@@ -42,7 +47,7 @@ async function expectAllBack(world: QuotaWorld, title: string, used: number, tot
 }
 
 /** Fills the counter's room for reservations. */
-async function fillCounter(world: QuotaWorld): Promise<void> {
+export async function fillCounter(world: QuotaWorld): Promise<void> {
   for (let n = 0; n < OPEN_IN_COUNTER; n++) await world.reserve(1)
 }
 
@@ -62,7 +67,7 @@ const METHODS = ['get', 'update', 'transact', 'put', 'remove'] as const satisfie
  * Runs `first` before each call of the table that `work` makes, each time in a new world.
  * @param check runs afterwards
  */
-async function atEachCall(
+export async function atEachCall(
   world: () => Promise<QuotaWorld>,
   prepare: (world: QuotaWorld) => Promise<string>,
   work: (world: QuotaWorld, id: string, through: Ports) => Promise<unknown>,
@@ -86,7 +91,7 @@ async function atEachCall(
 }
 
 /** Breaks `work` at each call, tries it again as its client or schedule would, and checks. */
-async function atEachBreak(
+export async function atEachBreak(
   open: typeof openQuotaWorld,
   prepare: (world: QuotaWorld) => Promise<string>,
   work: (world: QuotaWorld, id: string, through: Ports) => Promise<unknown>,
@@ -104,7 +109,7 @@ async function atEachBreak(
   })
 }
 
-const ends: Record<string, (world: QuotaWorld, id: string, through?: Ports) => Promise<unknown>> = {
+export const ends: Record<string, (world: QuotaWorld, id: string, through?: Ports) => Promise<unknown>> = {
   'a settle': (world, id, through = world.ports) => world.settle(id, 7, { requestId: 'settle-1', through }),
   'a settle for more': (world, id, through = world.ports) =>
     world.settle(id, 40, { requestId: 'settle-2', slot: 1, through }),
@@ -120,7 +125,7 @@ const usedBy: Record<string, number> = {
 }
 
 /** A reservation of 30 units that has expired, so that everything may end it. */
-const expiredReservation = async (world: QuotaWorld, isMoved: boolean) => {
+export const expiredReservation = async (world: QuotaWorld, isMoved: boolean) => {
   if (isMoved) await fillCounter(world)
   const { id } = await world.reserve(30, { requestId: 'reserve-1' })
   world.advance(61_000)
