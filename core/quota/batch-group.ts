@@ -3,7 +3,7 @@ import type { Use } from './consume.ts'
 import type { Counter } from './counter.ts'
 import type { LimitRefusal } from './key-limits.ts'
 import type { RequestId } from './request-id.ts'
-import { RING_KEPT, ringMost } from './ring-size.ts'
+import { ringMost, ringSizes } from './ring-size.ts'
 import type { TaggedUse } from './tags.ts'
 
 /**
@@ -58,9 +58,7 @@ export function nextGroup(
   const ids = fitting.flatMap(({ id }) => id ?? [])
   const sharing = newestTogether(ids.filter((id) => canShareItem(id, counter, nowTime, isCrowded)))
   const isItem = sharing.length >= ITEM_LEAST
-  const chosen = (
-    isItem ? sharing : ids.slice(0, Math.min(RING_GROUP, ringMost(counter.item) - RING_KEPT))
-  ).sort((a, b) => a.time - b.time)
+  const chosen = (isItem ? sharing : ids.slice(0, groupMost(counter))).sort((a, b) => a.time - b.time)
   const members = new Set(chosen)
   const width = (chosen.at(-1)?.time ?? 0) - (chosen[0]?.time ?? 0)
   return {
@@ -68,6 +66,12 @@ export function nextGroup(
     ids: chosen,
     span: isItem ? spanOf(width) : undefined,
   }
+}
+
+/** Most ids that one write adds to this ring: those for which an eviction makes room. */
+function groupMost({ item }: Counter): number {
+  const { most, kept } = ringSizes(ringMost(item))
+  return Math.min(RING_GROUP, most - kept)
 }
 
 /** The newest of these ids, and those that are close enough to be in the same archive item. */

@@ -7,16 +7,7 @@ import { AHEAD_MS, archiveItem, findAhead, SPANS_MS, spanBit, spentIdItem } from
 import { cacheEntry, cacheOf, rememberArchive } from './container-cache.ts'
 import { type Counter, parseCounter, readCounter } from './counter.ts'
 import { type Entry, idTimeAt, readEntry } from './request-id.ts'
-import { RING_KEPT, RING_MOST, ringMost } from './ring-size.ts'
-
-/**
- * Number of entries at which an eviction copies the oldest entries to the archive and removes them from the ring
- * afterwards, so that an id is always in at least one of the two. The removal changes the fence `g`, so a
- * request that read the archive earlier fails its condition on `g` and retries.
- */
-export const RING_LIMIT = 43
-/** After a failed eviction, the next try follows when the ring has grown by this many entries. */
-const NEXT_TRY = 8
+import { RING_MOST, type RingSizes, ringMost, ringSizes } from './ring-size.ts'
 
 /** About as long as an eviction takes. */
 const EVICTION_MS = 15
@@ -34,9 +25,9 @@ export async function evictIfFull(
   added: number,
 ): Promise<void> {
   const { size } = counter.ring
-  const most = rememberRing(deps, accountId, counter)
+  const sizes = ringSizes(rememberRing(deps, accountId, counter))
   // The units are spent and the id is in the ring, even if the eviction fails.
-  if (evictionStep(size, most) > evictionStep(size - added, most)) await evict(deps, accountId, counter)
+  if (evictionStep(size, sizes) > evictionStep(size - added, sizes)) await evict(deps, accountId, counter)
 }
 
 /**
@@ -67,6 +58,7 @@ async function evict(deps: Deps<'table'>, accountId: string, counter: Counter): 
       [...counter.ring].map(readEntry),
       counter,
       idTimeAt(deps.clock.nowMs()),
+      ringSizes(ringMost(counter.item)).kept,
     )
     const groups = groupBySpan(inOrder)
     await Promise.all([
@@ -89,13 +81,11 @@ async function evict(deps: Deps<'table'>, accountId: string, counter: Counter): 
 }
 
 /**
- * How many eviction sizes (43, 51, 59) a ring has reached, or of a smaller ring the last two of its own. Exactly one
+ * How many eviction sizes (43, 51, 59) a ring has reached, or two of its own if it is smaller. Exactly one
  * writer reaches each size, so exactly one writer evicts.
  */
-function evictionStep(size: number, most: number): number {
-  const limit = Math.min(RING_LIMIT, most - NEXT_TRY)
-  return size < limit ? 0 : 1 + Math.floor((size - limit) / NEXT_TRY)
-}
+const evictionStep = (size: number, { limit, step }: RingSizes): number =>
+  size < limit ? 0 : 1 + Math.floor((size - limit) / step)
 
 /** Number of accounts with a smaller ring that a container remembers. */
 const SMALL_RINGS = 10_000
@@ -202,18 +192,19 @@ export interface Leaving {
  * Entries that leave a full ring: first every entry that is archived alone, because its id is looked up in any
  * case: untimed ids, ids older than the archive, and ids more than a minute ahead of the clock, whose time
  * in a shared item would make every id until that time late. Then the oldest batches and the oldest other
- * entries, until `RING_KEPT` entries are left.
+ * entries, until `kept` entries are left.
  */
 export function entriesToEvict(
   ring: readonly Entry[],
   { newestArchived }: Pick<Counter, 'newestArchived'>,
   nowTime: number,
+  kept: number,
 ): Leaving {
   const isInOrder = (entry: Entry): entry is Timed =>
     entry.kind === 'timed' && entry.time > newestArchived && entry.time <= nowTime + AHEAD_MS
   const timed = ring.filter(isInOrder).sort((a, b) => a.time - b.time)
   const all = ring.filter((entry) => entry.kind === 'batch').sort((a, b) => a.time - b.time)
-  const excess = timed.length + all.length - RING_KEPT
+  const excess = timed.length + all.length - kept
   const batches = all.slice(0, Math.max(0, excess))
   const oldest = oldestEntries(timed, excess - batches.length)
   // Ids of requests that ran at the same time come a little out of order. They join the others, if they are no

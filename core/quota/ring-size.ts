@@ -1,34 +1,56 @@
-import { HASH_BYTES } from '../keys/key-text.ts'
 import type { Item } from '../table/table.ts'
 
-/** Most entries of the ring of an account whose keys have no settings, so that the counter stays under 1 KB. */
+/** Most entries of the ring. */
 export const RING_MOST = 59
 
 /**
- * Number of the newest entries that stay in the ring, so that ids of requests in flight are newer than the
- * archive and need no archive lookup.
+ * Number of entries at which, in a ring of `RING_MOST`, an eviction copies the oldest entries to the archive and removes them from the ring
+ * afterwards, so that an id is always in at least one of the two. The removal changes the fence `g`, so a
+ * request that read the archive earlier fails its condition on `g` and retries.
  */
-export const RING_KEPT = 16
+export const RING_LIMIT = 43
 
-const ENTRY_BYTES = 11
+/** An entry of the ring in a set. */
+const ENTRY_BYTES = 12
 
-/** More than any stored number takes. */
-const NUMBER_BYTES = 9
+/** Bytes of the counter without the ring, so that a write that adds a reservation still stays under 1 KB. */
+const OTHER_MOST_BYTES = 1023 - 24
 
-/** Attributes of the counter that have room beside the longest ring, as `h<n>` without a revision and `c<n>` have. */
-const USUAL = /^(pk|sk|due|dueAtMs|[abdefgjklmnoqrsuvwxyz]|c\d+)$/
+/** Below this the ring is of no use, so that the counter rather takes more than 1 KB. */
+const RING_LEAST = 12
 
 /**
- * Most entries of the ring beside what else this counter holds. A write that would exceed it fails, so the item stays
- * under 1 KB even if no eviction succeeds.
+ * Most entries of the ring beside what else this counter holds, so that the item stays under 1 KB. A write that would
+ * exceed it fails, which holds even if no eviction succeeds.
  */
-export function ringMost(counter: Item): number {
-  const extra = Object.entries(counter).reduce((sum, [name, value]) => sum + extraBytes(name, value), 0)
-  return RING_MOST - Math.ceil(extra / ENTRY_BYTES)
+export function ringMost({ a, ...others }: Item): number {
+  const room = Math.floor((OTHER_MOST_BYTES - sizeOf(others)) / ENTRY_BYTES)
+  return Math.max(RING_LEAST, Math.min(RING_MOST, room))
 }
 
-function extraBytes(name: string, value: unknown): number {
-  if (USUAL.test(name)) return 0
-  const size = value instanceof Uint8Array || typeof value === 'string' ? value.length : NUMBER_BYTES
-  return /^h\d/.test(name) ? size - HASH_BYTES : name.length + size
+/** About the bytes that DynamoDB counts for a value ("Item sizes and formats"), rounded up. */
+function sizeOf(value: unknown): number {
+  if (typeof value === 'number') return Math.ceil(String(value).length / 2) + 2
+  if (typeof value === 'string' || value instanceof Uint8Array) return value.length
+  if (value instanceof Set) return [...value].reduce((sum: number, each) => sum + 1 + sizeOf(each), 3)
+  return Object.entries(value ?? {}).reduce((sum, [name, each]) => sum + name.length + sizeOf(each), 0)
+}
+
+/** Sizes of a ring with at most this many entries. */
+export interface RingSizes {
+  most: number
+  /** Number of entries at which an eviction begins. */
+  limit: number
+  /** Number of further entries after which the next eviction begins if one fails. */
+  step: number
+  /**
+   * Number of the newest entries that stay, so that ids of requests in flight are newer than the archive and need no
+   * archive lookup.
+   */
+  kept: number
+}
+
+export function ringSizes(most: number): RingSizes {
+  const step = Math.min(8, Math.floor(most / 4))
+  return { most, step, limit: Math.min(RING_LIMIT, most - step), kept: Math.min(16, Math.floor(most / 3)) }
 }

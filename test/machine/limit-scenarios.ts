@@ -230,6 +230,8 @@ const budgets: Record<string, ReservationScenario> = {
     await world.spend(10)
     await world.limit(0, {})
     expect((await world.counter()).p0).toBe(undefined)
+    // A container refuses for a second by what it has seen.
+    world.advance(SECOND_MS)
     expect(await world.spend(30)).toBe(200)
     await world.limit(0, perDay(45))
     expect(await world.spend(6)).toBe('key_budget_exhausted')
@@ -323,6 +325,7 @@ const rates: Record<string, ReservationScenario> = {
     await world.limit(0, { ...bucketOf(10), ...perDay(100) })
     expect(await world.spend(1)).toBe('rate_limited')
     await world.limit(0, bucketOf(20))
+    world.advance(SECOND_MS)
     expect(await world.spend(20)).toBe(200)
     await world.limit(0, {})
     expect((await world.counter()).t0).toBe(undefined)
