@@ -38,8 +38,8 @@ export interface OwnedKey {
 
 /** A key in a list. */
 export interface ListedKey extends OwnedKey {
-  /** The last day on which the key has used units (UTC, days since 1970); undefined if there is none. */
-  lastUsedDay: number | undefined
+  /** When the last day on which the key has used units began (UTC, epoch ms); undefined if there is none. */
+  lastUsedDayMs: number | undefined
 }
 
 export interface ShownKey extends OwnedKey {
@@ -63,7 +63,7 @@ export async function listKeys(deps: KeyDeps, account: Account): Promise<ListedK
   const [kept, lastUsed] = await Promise.all([storedKeys(deps, account.id), readLastUse(deps, account.id)])
   const first = kept.find(({ id }) => id === DEFAULT_KEY_ID) ?? plainDefaultKey(deps, account)
   const further = kept.filter(({ id }) => id !== DEFAULT_KEY_ID).sort((a, b) => a.slot - b.slot)
-  return [first, ...further].map((key) => ({ ...ownedKey(deps, key), lastUsedDay: lastUsed[key.slot] }))
+  return [first, ...further].map((key) => ({ ...ownedKey(deps, key), lastUsedDayMs: lastUsed[key.slot] }))
 }
 
 /** The item that the default key would have, of an account where it has none. */

@@ -1,5 +1,5 @@
-import { BlockList, isIPv4, isIPv6 } from 'node:net'
 import { DomainError } from '../errors.ts'
+import { isInNetworks } from './networks.ts'
 
 /** The longest grace period of a rotation, seconds: a week. */
 export const GRACE_MOST_SECONDS = 604_800
@@ -90,18 +90,6 @@ export function requireAllowed(settings: KeySettings, { requires = [], ip }: Dem
       detail: `The application key lacks: ${[...new Set(missing)].join(', ')}. Nothing was spent. Add the scope with PUT /v1/keys/{id}, or use another key.`,
       members: { missing: [...new Set(missing)] },
     })
-}
-
-/** Whether an address is in one of the networks. An unknown address is in none. */
-export function isInNetworks(networks: readonly string[], ip = ''): boolean {
-  const list = new BlockList()
-  for (const network of networks) {
-    const [address = '', bits] = network.split('/')
-    const family = isIPv4(address) ? 'ipv4' : 'ipv6'
-    list.addSubnet(address, Number(bits ?? (family === 'ipv4' ? 32 : 128)), family)
-  }
-  // An IPv4 address in the notation of IPv6 is in the networks of IPv4, too.
-  return isIPv4(ip) ? list.check(ip, 'ipv4') : isIPv6(ip) && list.check(ip, 'ipv6')
 }
 
 /** Bytes of a revision: the shorter form lasts for the first 65,535 changes. */

@@ -2,6 +2,7 @@ import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { DAY_PREFIX, dayKey, keys } from '../table/keys.ts'
 import { ConditionFailed, type Item, ignoreRefusal } from '../table/table.ts'
+import { DAY_MS } from '../time.ts'
 import { type Counter, parseCounter, readCounter } from './counter.ts'
 
 /**
@@ -70,8 +71,9 @@ function lastUseDays({ item, day }: Counter, before: Item | undefined): Record<s
   )
 }
 
-/** The last day on which each key has used units (UTC, days since 1970), by slot, exact. */
+/** When the last day on which each key has used units began (UTC, epoch ms), by slot, exact. */
 export async function readLastUse(deps: Deps<'table'>, accountId: string): Promise<Record<string, number>> {
   const counter = await readCounter(deps, accountId)
-  return lastUseDays(counter, await readEarlierDay(deps, accountId, counter.day))
+  const days = lastUseDays(counter, await readEarlierDay(deps, accountId, counter.day))
+  return Object.fromEntries(Object.entries(days).map(([slot, day]) => [slot, day * DAY_MS]))
 }

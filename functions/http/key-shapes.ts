@@ -1,6 +1,5 @@
 import type { ListedKey, OwnedKey, ShownKey } from '../../core/keys/application-keys.ts'
 import type { SettingsChange } from '../../core/keys/settings.ts'
-import { DAY_MS } from '../../core/time.ts'
 import { isoDay, isoTime } from './time-shapes.ts'
 
 /** An application key as its owner sees it. `null` is a setting that limits nothing. */
@@ -29,9 +28,9 @@ export const ownedKeyShape = ({
 })
 
 /** An application key in a list. */
-export const listedKey = ({ lastUsedDay, ...key }: ListedKey) => ({
+export const listedKey = ({ lastUsedDayMs, ...key }: ListedKey) => ({
   ...ownedKeyShape(key),
-  lastUsedDay: lastUsedDay === undefined ? null : isoDay(lastUsedDay * DAY_MS),
+  lastUsedDay: lastUsedDayMs === undefined ? null : isoDay(lastUsedDayMs),
 })
 
 /** An application key that was just made, with the whole key. */

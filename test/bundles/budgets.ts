@@ -21,8 +21,8 @@ export type FunctionClass = 'bare' | 'document' | 'usage' | 'table' | 'identityO
  */
 export const budgets: Record<FunctionClass, Budget> = {
   bare: { initKb: 140, packageKb: 140, ratio: 1.3 },
-  // The whole OpenAPI document, whose descriptions take 46 KB.
-  document: { initKb: 255, packageKb: 255, ratio: 1.3 },
+  // The whole OpenAPI document, whose descriptions take 52 KB.
+  document: { initKb: 275, packageKb: 275, ratio: 1.3 },
   // A consume calls for the renewal of its bundle and starts it at once (2 KB), and knows the settings of its key.
   usage: { initKb: 72, packageKb: 72, ratio: 1.15 },
   table: { initKb: 230, packageKb: 600, ratio: 1.45 },

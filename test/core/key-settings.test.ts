@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { readAccount } from '../../core/account/account.ts'
+import { changePassword } from '../../core/credentials/password.ts'
 import type { DomainError } from '../../core/errors.ts'
 import { createKey, deleteKey, rotateKey } from '../../core/keys/application-keys.ts'
 import { changeKeySettings } from '../../core/keys/change-settings.ts'
-import { isInNetworks, keyStamp, type SettingsChange } from '../../core/keys/settings.ts'
+import { isInNetworks } from '../../core/keys/networks.ts'
+import { keyStamp, type SettingsChange } from '../../core/keys/settings.ts'
 import type { Ports } from '../../core/ports.ts'
 import { readBalance } from '../../core/quota/balance.ts'
 import { consumeBatch } from '../../core/quota/batch.ts'
@@ -13,7 +15,7 @@ import { settleReservation } from '../../core/quota/settle-reservation.ts'
 import { ConditionFailed } from '../../core/table/table.ts'
 import { interleaved } from '../machine/quota-world.ts'
 import { startApp } from '../support/app.ts'
-import { counterOf, newConsumer, uuidv7 } from '../support/quota.ts'
+import { type Consumer, counterOf, newConsumer, uuidv7 } from '../support/quota.ts'
 
 const app = await startApp()
 const ports = await app.ports()
@@ -38,6 +40,7 @@ async function owner() {
   const { id, key } = await createKey(ports, await caller(), { name: 'further' })
   return {
     person,
+    caller,
     keys: [
       ['default', person.key],
       [id, key],
@@ -195,6 +198,31 @@ describe('changes of one key at once', () => {
     }
   })
 
+  test('the first settings of the default key, made while it is rotated or replaced, leave a key that works', async () => {
+    const works = async (key: string, account: Consumer) => {
+      expect((await consumeUnits(container(), key, { units: 1 })).account).toBe(account.accountId)
+      return Object.keys(await counterOf(app, account)).includes('h0')
+    }
+    const first = await owner()
+    const settled = interleaved(ports, 'transact', 1, () => first.change('default', { scopes: ['a'] }))
+    const { key } = await rotateKey(settled, await first.caller(), 'default')
+    expect(await works(key, first.person)).toBe(true)
+    const second = await owner()
+    const rotated = interleaved(ports, 'transact', 1, () => second.rotate('default'))
+    await changeKeySettings(rotated, await second.caller(), 'default', { scopes: ['a'] })
+    const { body } = await app.request('GET', '/v1/user', { token: second.person.accessToken })
+    expect(await works(body.apiKey, second.person)).toBe(true)
+    const third = await owner()
+    const replaced = interleaved(ports, 'transact', 1, () => third.change('default', { scopes: ['a'] }))
+    const { password, email } = third.person
+    const change = { newPassword: 'Changed1!', oldPassword: password, replaceKeys: true }
+    await changePassword(replaced, await third.caller(), change)
+    const { accessToken: token } = await app.login({ ...third.person, email, password: 'Changed1!' })
+    expect(await works((await app.request('GET', '/v1/user', { token })).body.apiKey, third.person)).toBe(
+      true,
+    )
+  })
+
   test('a deletion and a change of settings leave no key', async () => {
     const { keys, change, remove, person } = await owner()
     const [, [id, key]] = keys
@@ -238,6 +266,7 @@ test.each([
   ['2001:DB8:0:0::1', ['2001:db8::/32'], true],
   ['2001:db9::1', ['2001:db8::/32', '::1'], false],
   ['::ffff:203.0.113.7', ['203.0.113.0/24'], true],
+  ['10.0.0.1', ['::ffff:10.0.0.1'], true],
   // All of IPv6 includes the IPv4 addresses in the notation of IPv6.
   ['203.0.113.7', ['::/0'], true],
   ['203.0.113.7', ['2001:db8::/32'], false],

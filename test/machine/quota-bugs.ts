@@ -45,6 +45,26 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     foundBy: 'the key is deleted or rotated between read and write: 401',
   },
   {
+    title: 'settings that are read again are not checked',
+    find: ['requireAllowed(settings, sent, nowMs)', 'const { budget, rate } = settings'],
+    put: 'const { budget, rate } = settings',
+    foundBy: 'the settings of a key change between read and write: they decide',
+  },
+  {
+    title: 'a container refuses a key out of its memory',
+    find: [
+      'return checkedCaller(deps, { ...owner, sent }, remembered)',
+      '} catch {',
+      'return rereadCaller(deps, { ...owner, sent })',
+    ],
+    put: [
+      'return checkedCaller(deps, { ...owner, sent }, remembered)',
+      '} catch {',
+      'return checkedCaller(deps, { ...owner, sent }, remembered)',
+    ],
+    foundBy: 'a key that is switched on again works at once where it was refused',
+  },
+  {
     title: 'the write does not check whether the account is blocked',
     find: ['expr`attribute_not_exists(#x)`,', 'expr`#d >= ${today}`'],
     put: 'expr`#d >= ${today}`',
@@ -581,7 +601,7 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   {
     title: 'a blocked account settles',
     find: [
-      'requireAdmitted(counter, caller)',
+      'caller = await admitKey(deps, counter, caller)',
       'const found = await findReservation(deps, accountId, counter, nonce)',
     ],
     put: 'const found = await findReservation(deps, accountId, counter, nonce)',

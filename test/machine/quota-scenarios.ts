@@ -1,6 +1,7 @@
 import { expect } from 'vitest'
 import { DomainError } from '../../core/errors.ts'
 import { keyHash } from '../../core/keys/key-text.ts'
+import { keyStamp } from '../../core/keys/settings.ts'
 import type { Ports } from '../../core/ports.ts'
 import { moveThreshold } from '../../core/quota/apply-ledger.ts'
 import { parseQuota } from '../../core/quota/quota.ts'
@@ -279,7 +280,33 @@ async function lateThough(open: typeof openQuotaWorld, change: (world: QuotaWorl
 }
 const counterKey = (world: QuotaWorld) => keys.quota(world.accountId)
 
+/** Stores settings of the default key, as its owner does. */
+async function setKey(
+  { table, accountId, ports, keys: [text = ''] }: QuotaWorld,
+  revision: number,
+  settings: object,
+) {
+  const hash = keyHash(ports, text)
+  await table.put({ ...keys.key(accountId, 'default'), name: 'default', hash, revision, settings })
+  await table.update(keys.quota(accountId), expr`SET #h0 = ${keyStamp(hash, revision)}`)
+}
+
 const refusals: Record<string, Scenario> = {
+  'the settings of a key change between read and write: they decide': async (open) => {
+    expect(await lateThough(open, (world) => setKey(world, 1, { disabled: true }))).toBe('key_disabled')
+    expect(await lateThough(open, (world) => setKey(world, 1, { ip: ['192.0.2.1'] }))).toBe('ip_not_allowed')
+    expect(await lateThough(open, (world) => setKey(world, 1, { scopes: ['read'] }))).toBe(200)
+  },
+  'a key that is switched on again works at once where it was refused': async (open) => {
+    const world = await open()
+    for (const revision of [1, 3]) {
+      await setKey(world, revision, { disabled: true })
+      expect(await world.spend(1)).toBe('key_disabled')
+      await setKey(world, revision + 1, {})
+      expect(await world.spend(1)).toBe(200)
+    }
+    await expectUsed(world, 2)
+  },
   'the key is deleted or rotated between read and write: 401': async (open) => {
     const hash = (world: QuotaWorld) => keyHash(world.ports, 'another')
     expect(await lateThough(open, (world) => world.table.update(counterKey(world), expr`REMOVE #h0`))).toBe(
