@@ -23,7 +23,7 @@ const REFUSED_MS = 1000
 const STANDINGS = 10_000
 
 /** A key and its limits. */
-type Limited = Pick<KeyCaller, 'accountId' | 'slot' | 'limits'>
+type LimitedKey = Pick<KeyCaller, 'accountId' | 'slot' | 'limits'>
 
 /** Of a key without limits. */
 export const UNLIMITED: Allowance = {
@@ -35,7 +35,7 @@ export const UNLIMITED: Allowance = {
   nowUs: 0,
 }
 
-const isLimited = ({ limits }: Limited): boolean => Boolean(limits.budget || limits.rate)
+const isLimited = ({ limits }: LimitedKey): boolean => Boolean(limits.budget || limits.rate)
 
 /**
  * What the key may spend, according to a counter that was just read. A budget by day or month takes one read, once in
@@ -43,7 +43,7 @@ const isLimited = ({ limits }: Limited): boolean => Boolean(limits.budget || lim
  */
 export async function readAllowance(
   deps: Deps<'table'>,
-  caller: Limited,
+  caller: LimitedKey,
   counter: Counter,
 ): Promise<Allowance> {
   if (!isLimited(caller)) return UNLIMITED
@@ -54,13 +54,13 @@ export async function readAllowance(
 }
 
 /** The allowance as a later counter of the same period says it. */
-export const seenAllowance = ({ slot }: Limited, { item }: Counter, allowance: Allowance): Allowance => ({
+export const seenAllowance = ({ slot }: LimitedKey, { item }: Counter, allowance: Allowance): Allowance => ({
   ...allowance,
   taken: Number(item[keyTakenAttribute(slot)] ?? 0),
   arrivalUs: Number(item[keyArrivalAttribute(slot)] ?? 0),
 })
 
-function allowanceOn(deps: Deps, { limits }: Limited, base: number, day: number): Allowance {
+function allowanceOn(deps: Deps, { limits }: LimitedKey, base: number, day: number): Allowance {
   const { budget } = limits
   return {
     ...UNLIMITED,
@@ -71,12 +71,12 @@ function allowanceOn(deps: Deps, { limits }: Limited, base: number, day: number)
   }
 }
 
-const baseName = ({ accountId, slot }: Limited, start: number): string => `${accountId}/${slot}/${start}`
+const baseName = ({ accountId, slot }: LimitedKey, start: number): string => `${accountId}/${slot}/${start}`
 
 /** Units that the key had used before the period that a day is in. */
 async function readBase(
   deps: Deps<'table'>,
-  caller: Limited,
+  caller: LimitedKey,
   budget: KeyBudget,
   counter: Counter,
   day: number,

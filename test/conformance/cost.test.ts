@@ -1075,7 +1075,7 @@ const bySample: [route: string, Cost][] = [
   ],
   [
     'PUT /v1/keys/{id}',
-    { dynamodb: { Query: 1, GetItem: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 11 },
+    { dynamodb: { Query: 1, GetItem: 2, TransactWriteItems: 1 }, readUnits: 3, writeUnits: 11 },
   ],
   [
     'POST /v1/keys/{id}/rotate',

@@ -688,4 +688,79 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     more: [{ find: 'if (counter.day < today) return {', put: 'if (counter.day !== today) return {' }],
     foundBy: 'a slow clock does not move the day of the counter back',
   },
+  // --- Limits of keys ---
+  {
+    title: 'the write does not check the budget',
+    find: 'parts.conditions.push(expr`${taken} <= ${ceiling - units}`)',
+    put: 'parts.conditions.push(expr`${taken} <= ${ceiling}`)',
+    foundBy: 'a budget is used to its last unit and no further, wherever another request comes',
+  },
+  {
+    title: 'the write does not count in the budget',
+    find: 'parts.adds.push(expr`${taken} ${units}`)',
+    put: 'parts.adds.push(expr`${taken} ${0}`)',
+    foundBy: 'a budget is used to its last unit and no further, wherever another request comes',
+  },
+  {
+    title: 'a full bucket is filled again, though another request has emptied it',
+    find: 'parts.conditions.push(expr`${arrival} <= ${nowUs}`)',
+    put: 'parts.conditions.push(expr`${arrival} >= ${0}`)',
+    foundBy: 'a bucket lets its burst through and no more, wherever another request comes',
+  },
+  {
+    title: 'a bucket is emptied beyond its end by a request that another one overtakes',
+    find: 'expr`${arrival} > ${nowUs} AND ${arrival} <= ${latestArrival(allowance, rate) - refill}`',
+    put: 'expr`${arrival} > ${nowUs}`',
+    foundBy: 'a bucket lets its burst through and no more, wherever another request comes',
+  },
+  {
+    title: 'what a key had used is read before the day has changed',
+    find: 'if (counter.day < start) return Number(counter.item[keyUseAttribute(caller.slot)] ?? 0)',
+    put: 'if (counter.day < 0) return Number(counter.item[keyUseAttribute(caller.slot)] ?? 0)',
+    foundBy: 'a budget by month spans its days, and one for good all of them',
+  },
+  {
+    title: 'the ends of reservations leave the budget as it is',
+    find: 'adds: [expr`${taken} ${units}`], conditions: [expr`attribute_exists(${taken})`]',
+    put: 'adds: [], conditions: [expr`attribute_exists(${taken})`]',
+    foundBy:
+      'a budget counts what a key has used and holds, whichever two ends of a reservation come at once',
+  },
+  {
+    title: 'a settle goes beyond the budget',
+    find: 'reserved + Math.min(balanceOf(counter), keyLeftOf(allowance) ?? Infinity)',
+    put: 'reserved + balanceOf(counter)',
+    foundBy: 'a budget covers what was used beyond a reservation as far as it goes, whoever settles',
+  },
+  {
+    title: 'a first budget does not count what is held',
+    find: 'expr`${taken} = if_not_exists(${attr(keyUseAttribute(slot))}, ${0}) + ${held}`',
+    put: 'expr`${taken} = if_not_exists(${attr(keyUseAttribute(slot))}, ${0})`',
+    foundBy: 'a first budget counts what is used and held, wherever a reservation begins or ends',
+  },
+  {
+    title: 'a first budget does not see that reservations change',
+    find: "conditions: [unchangedSince(counter.item, ['v', 'y'])]",
+    put: 'conditions: []',
+    foundBy: 'a first budget counts what is used and held, wherever a reservation begins or ends',
+  },
+  {
+    title: 'a first budget does not see that reservations outside the counter change hands',
+    find: 'checks: outside.map(({ nonce }) => ({',
+    put: 'checks: outside.slice(outside.length).map(({ nonce }) => ({',
+    foundBy: 'a first budget counts what is used and held, wherever a reservation begins or ends',
+  },
+  {
+    title: 'the balance refuses before the budget does, and calls for a renewal',
+    find: 'const limited = limitError(deps, allowance, units, useOf(counter, allowance))\n  if (limited) throw limited\n  if (units > balanceOf(counter))',
+    put: 'const limited = limitError(deps, allowance, units, useOf(counter, allowance))\n  if (limited && units <= balanceOf(counter)) throw limited\n  if (units > balanceOf(counter))',
+    foundBy: 'a request that its key may not make calls for no renewal',
+  },
+  {
+    title: 'a refusal by a limit is remembered for a minute',
+    find: ['const REFUSED_MS = 1000', 'const STANDINGS = 10_000'],
+    put: ['const REFUSED_MS = 60_000', 'const STANDINGS = 10_000'],
+    foundBy:
+      'a remembered refusal by a limit is no answer to a spent id or a check, and lasts at most a second',
+  },
 ]

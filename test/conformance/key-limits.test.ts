@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { DAY_MS } from '../../core/time.ts'
 import { v1 } from '../../functions/v1/routes.ts'
-import { expectContract, expectError } from '../conformance/contract.ts'
+import { expectContract, expectError } from './contract.ts'
 import { startApp } from '../support/app.ts'
 import { createKey } from '../support/keys.ts'
 import { consume, consumeBatch, counterOf, newConsumer, uuidv7 } from '../support/quota.ts'
