@@ -43,8 +43,8 @@ export default {
     ),
     only(
       'bundling-ships-nothing',
-      { path: '^(core|functions)/', pathNot: '^functions/deploy/(build|bundle)\\.ts$' },
-      { path: '^functions/deploy/build\\.ts$|^node_modules/(esbuild|@swc)' },
+      { path: '^(core|functions)/', pathNot: '^functions/deploy/(build|bundle|client-package)\\.ts$' },
+      { path: '^functions/deploy/(build|client-package)\\.ts$|^node_modules/(esbuild|@swc)' },
       'the code that builds the functions must not be deployed with them',
     ),
     only(
@@ -52,6 +52,18 @@ export default {
       { path: '^(core|functions)/', pathNot: '^core/adapters/stripe' },
       { path: '^node_modules/stripe' },
       'functions without payments must not load the Stripe SDK',
+    ),
+    only(
+      'client-stands-alone',
+      { path: '^functions/client/' },
+      { pathNot: '^functions/client/', dependencyTypesNot: ['type-only'] },
+      'the package runs where only fetch is: from the rest of Bursar and from packages it may import types',
+    ),
+    only(
+      'client-ships-alone',
+      { path: '^(core|functions)/(?!client/)' },
+      { path: '^functions/client/(?!names\\.ts$)' },
+      'no function may carry the client; only the build of the client reads its names',
     ),
     only(
       'rows-are-data',

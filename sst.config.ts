@@ -30,6 +30,7 @@ export default $config({
     const pool = createUserPool(base, rootSecret)
     const mail = createMail(base)
     const deadLetters = createDeadLetters(base)
+    const bus = new sst.aws.Bus('Events')
     const deployment: Deployment = {
       ...base,
       arns: {
@@ -41,6 +42,7 @@ export default $config({
         mailIdentity: mail.arns,
         mailConfigurationSet: [mail.configurationSet.arn],
         deadLetters: [deadLetters.arn],
+        eventBus: [bus.arn],
         renewalFunction: [arnOfFunction(`${base.prefix}-${data.renewalFunction}`)],
       },
       values: {
@@ -54,6 +56,7 @@ export default $config({
         APP_NAME: settings.appName,
         KMS_KEY_ID: stores.secretsKey.arn,
         RENEWAL_FUNCTION: `${base.prefix}-${data.renewalFunction}`,
+        EVENT_BUS: bus.name,
         ROOT_SECRET: rootSecret,
         STAGE: settings.stage,
         STRIPE_SECRET_KEY: new sst.Secret('StripeSecretKey').value,
@@ -68,7 +71,7 @@ export default $config({
       if (!functions.has(deployed.name)) functions.set(deployed.name, createFunction(deployment, deployed))
     }
     const api = createApi(deployment, functions)
-    const bus = createWork(deployment, functions, { deadLetters, mail })
+    createWork(deployment, functions, { bus, deadLetters, mail })
     createAlarms(deployment, functions, { api, table: stores.table, deadLetters })
     return {
       api: api.url,
@@ -415,11 +418,15 @@ function lambdaOf(functions: Map<string, Lambda>, name: string): Lambda {
   return lambda
 }
 
-/** The schedules of jobs, the event bus on which other systems send us events, and what SES sends us. */
+/** The schedules of jobs, the events that other systems send us on the bus, and what SES sends us. */
 function createWork(
   { data }: Deployment,
   functions: Map<string, Lambda>,
-  { deadLetters, mail }: { deadLetters: aws.sqs.Queue; mail: ReturnType<typeof createMail> },
+  {
+    bus,
+    deadLetters,
+    mail,
+  }: { bus: sst.aws.Bus; deadLetters: aws.sqs.Queue; mail: ReturnType<typeof createMail> },
 ) {
   for (const job of data.scheduled) {
     new sst.aws.CronV2(data.pascal(`${job.name}-schedule`), {
@@ -429,7 +436,6 @@ function createWork(
       dlq: deadLetters.arn,
     })
   }
-  const bus = new sst.aws.Bus('Events')
   // Other stages of the account send their mails' events to the same bus.
   const ofThisStage = {
     mail: { tags: { 'ses:configuration-set': [mail.configurationSet.configurationSetName] } },
@@ -468,7 +474,6 @@ function createWork(
       ],
     }).json,
   })
-  return bus
 }
 
 interface Watched {
@@ -593,11 +598,15 @@ function createDashboard({ settings, prefix }: Deployment, { api, table, deadLet
       ],
       ['Dead letters', [['AWS/SQS', 'ApproximateNumberOfMessagesVisible', 'QueueName', queueName]]],
       [
-        'Lines of level alarm, webhook failures, failed payment work, failed and overdue mail',
-        ['AlarmLines', 'WebhookFailures', 'PaymentWorkFailed', 'MailFailed', 'MailOverdue'].map((metric) => [
-          `Bursar/${settings.stage}`,
-          metric,
-        ]),
+        'Lines of level alarm, webhook failures, failed payment work, failed and overdue mail, failed events',
+        [
+          'AlarmLines',
+          'WebhookFailures',
+          'PaymentWorkFailed',
+          'MailFailed',
+          'MailOverdue',
+          'EventsFailed',
+        ].map((metric) => [`Bursar/${settings.stage}`, metric]),
       ],
     ])
   const dashboardBody = $jsonStringify({

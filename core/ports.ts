@@ -23,6 +23,7 @@ export interface Ports {
   payments: Payments
   webhooks: WebhookConfig
   renewals: Renewals
+  events: Events
 }
 
 /** The ports of a domain function: those it names, and always clock, ids and log. */
@@ -67,6 +68,15 @@ export interface Renewals {
    * rejects within a second.
    */
   start(accountId: string): Promise<void>
+}
+
+/** The event bus of the stage, on which other systems hear from Bursar. */
+export interface Events {
+  /**
+   * Puts one event on the bus. Resolves once the bus has accepted it, and rejects if it is unknown or untrue that it
+   * has: repeat the call with the same detail, whose id tells its readers of the repeat.
+   */
+  publish(type: string, detail: Readonly<Record<string, unknown>>): Promise<void>
 }
 
 /** The result of a sign-in or a refresh. */

@@ -51,7 +51,12 @@ function endWithParent() {
   timer.unref()
 }
 
+/** Whether npm runs `prepare` after an installation without devDependencies, which has no tools to build with. */
+const hasNothingToPrepare = () =>
+  process.env.npm_lifecycle_event === 'prepare' && !existsSync(join(ROOT, 'node_modules/esbuild'))
+
 async function main() {
+  if (hasNothingToPrepare()) return
   const said = obstacle()
   if (said !== undefined) {
     console.error(said)

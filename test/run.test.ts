@@ -42,10 +42,10 @@ const manifest = (more: object = {}) => JSON.stringify({ type: 'module', devDepe
 const ENV = { PATH: dirname(process.execPath) + delimiter + process.env.PATH, HOME: folder }
 
 /** Runs the launcher to its end. */
-const launch = (cwd: string, args: string[], nodeOptions: string[] = []) =>
+const launch = (cwd: string, args: string[], nodeOptions: string[] = [], more: Record<string, string> = {}) =>
   new Promise<{ code: number | null; out: string; err: string }>((resolve) => {
     const words = [...nodeOptions, 'test/run.mjs', ...args]
-    const child = execFile(process.execPath, words, { cwd, env: ENV }, (_, out, err) =>
+    const child = execFile(process.execPath, words, { cwd, env: { ...ENV, ...more } }, (_, out, err) =>
       resolve({ code: child.exitCode, out, err }),
     )
   })
@@ -79,6 +79,17 @@ describe('the launcher', () => {
       'a.ts': 'process.exit(3)',
     })
     expect((await launch(root, ['./a.ts'])).code).toBe(3)
+  })
+
+  test('builds nothing after an installation without devDependencies, which has no tools for that', async () => {
+    const files = { 'package.json': manifest(), 'node_modules/x': '', 'a.ts': 'process.exit(3)' }
+    const [bare, whole] = [
+      project('omit', files),
+      project('tools', { ...files, 'node_modules/esbuild/x': '' }),
+    ]
+    const prepare = async (root: string) =>
+      (await launch(root, ['./a.ts'], [], { npm_lifecycle_event: 'prepare' })).code
+    expect([await prepare(bare), await prepare(whole)]).toEqual([0, 3])
   })
 
   test('parses in Node 14', async () => {

@@ -29,6 +29,13 @@ const exclude = process.env.DEEP ? [] : ['test/**/*.deep.test.ts']
 
 export default defineConfig({
   root: `${import.meta.dirname}/..`,
+  // Tests take the client's sources by the name of the package, so that no test sees an old build.
+  resolve: {
+    alias: {
+      'bursar/client': `${import.meta.dirname}/../functions/client/client.ts`,
+      'bursar/meter': `${import.meta.dirname}/../functions/client/meter.ts`,
+    },
+  },
   test: {
     // Bundles run as Lambda runs them, untransformed.
     server: { deps: { external: [/\/\.bundles\//] } },

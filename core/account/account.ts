@@ -326,7 +326,7 @@ export function requireActive(profile: Pick<Profile, 'status'>): void {
 }
 
 /**
- * Keys, cards, bundles and second factors are for accounts whose holder has proved the address, so that nobody
+ * Keys, alerts, cards, bundles and second factors are for accounts whose holder has proved the address, so that nobody
  * settles in under the address of someone else.
  * @throws DomainError `email_unconfirmed`
  */

@@ -1,3 +1,4 @@
+import { readAlerts } from '../quota/alerts.ts'
 import { usesBySlot } from '../quota/day-snapshot.ts'
 import { openIn } from '../quota/reservation.ts'
 import { DAY_PREFIX, TAGS_PREFIX } from '../table/keys.ts'
@@ -132,6 +133,10 @@ export const exportedKinds: readonly ExportedKind[] = [
       dayMs: Number(counter.d) * DAY_MS,
       bundleUnits: counter.q,
       renewsBelow: counter.b,
+      alerts: readAlerts(counter.i as Uint8Array | undefined).alerts.map(({ below, armed }) => ({
+        below,
+        armed,
+      })),
       renewalBundleUnits: counter.w,
       usedByKeySlot: usesBySlot(counter),
     }),
@@ -242,6 +247,11 @@ export const exportedKinds: readonly ExportedKind[] = [
     omits: { hash: SECRET, previous: `A hash of a key before a rotation. ${SECRET}`, revision: FENCE },
   },
   { prefix: 'REVOKED#', section: 'revokedKeys', shows: ['ttl'], adds: (item) => ({ id: idOf(item) }) },
+  {
+    prefix: 'ALERT#',
+    section: 'crossedAlerts',
+    shows: ['id', 'below', 'threshold', 'left', 'atMs', 'told', 'ttl'],
+  },
   {
     prefix: 'NOTICE#',
     section: 'notices',

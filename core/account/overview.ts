@@ -4,6 +4,7 @@ import { isUndeliverable } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { bundleOf, CURRENCY, isSold } from '../purchases/catalogue.ts'
 import { type RenewalStatus, renewalStatus } from '../purchases/renewal.ts'
+import { readAlerts } from '../quota/alerts.ts'
 import { type Account, displayName, type Profile } from './account.ts'
 
 /** Summary of an account for its owner. */
@@ -33,6 +34,8 @@ export interface AccountOverview {
   currency: string
   renewal: RenewalStatus
   flags: Profile['flags']
+  /** The owner's alerts: the units or the share of the bundle, and whether one fires when units fall below. */
+  alerts: { below: number; armed: boolean }[]
 }
 
 /**
@@ -65,6 +68,7 @@ export const describeAccount = (
   currency: CURRENCY,
   renewal: renewalStatus(account),
   flags: account.flags,
+  alerts: readAlerts(account.quota?.alerts).alerts.map(({ below, armed }) => ({ below, armed })),
 })
 
 /**

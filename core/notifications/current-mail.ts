@@ -2,6 +2,7 @@ import { type Account, readAccount, renewalStateOf, renewsItself } from '../acco
 import { emailKey } from '../account/fields.ts'
 import { type CodePurpose, isCodeAlive } from '../credentials/codes.ts'
 import type { Deps } from '../ports.ts'
+import { readAlerts } from '../quota/alerts.ts'
 import { isLowQuota } from '../quota/thresholds.ts'
 import type { MailTemplate } from './mails.ts'
 import type { QueuedMail } from './queued-mail.ts'
@@ -49,6 +50,7 @@ const NEWS: Record<NewsTemplate, Renew> = {
   'email-is-changing': ({ pendingEmail, email }, mail) =>
     pendingEmail !== undefined && emailKey(mail.to) === emailKey(email) ? mail : undefined,
   'low-quota': lowQuota,
+  'quota-alert': quotaAlert,
   // Whoever stops or finishes a recovery has another mail that says so.
   recovery: (account, mail) =>
     account.recovery?.beganAtMs === mail.values.recovery?.beganAtMs ? toOwner(account, mail) : undefined,
@@ -83,4 +85,11 @@ function lowQuota(account: Account, mail: QueuedMail): QueuedMail | undefined {
   const announces = !isRefilled && renewed !== undefined && renewsItself(account)
   const since = isRefilled ? 'refilled' : values.since === 'refilled' ? undefined : values.since
   return toOwner(account, { ...mail, values: { ...values, since, ...(announces && { renewed }) } })
+}
+
+/** That the balance fell stays true, but it is no news for an owner who has removed the alert since. */
+function quotaAlert(account: Account, mail: QueuedMail): QueuedMail | undefined {
+  const { alerts } = readAlerts(account.quota?.alerts)
+  const isWanted = alerts.some(({ below }) => below === mail.values.alert?.below)
+  return account.status === 'active' && isWanted ? toOwner(account, mail) : undefined
 }

@@ -1,4 +1,5 @@
 import type { Email } from '../ports.ts'
+import { type AlertNews, alertText } from './alert-text.ts'
 import { priceText, unitsText } from './amounts.ts'
 import { quotedText, unlinkedText } from './free-text.ts'
 import type { KeyUse } from './key-use.ts'
@@ -27,6 +28,8 @@ export interface MailValues {
   currency?: string | undefined
   /** Only in low-quota mails: whether units were added, or the bundle is no longer sold. */
   since?: 'refilled' | 'removed' | undefined
+  /** A crossed alert, only in mails about one. */
+  alert?: AlertNews | undefined
   purchaseId?: string | undefined
   /** A change of auto-renewal, only in mails about one. */
   news?: RenewalNews | undefined
@@ -69,6 +72,9 @@ const greeting = (username: string): string =>
 
 /** Stands for the news in a preview of the mail without values. */
 const NO_NEWS: RenewalNews = { state: 'on', reason: '', bundle: '' }
+
+/** Stands for the alert in a preview of the mail without values. */
+const NO_ALERT: AlertNews = { below: 0, threshold: 0, left: 0, atMs: 0 }
 
 /** Stands for the recovery in a preview of the mail without values. */
 const NO_RECOVERY: RecoveryNews = { state: 'begun', beganAtMs: 0, finishesAtMs: 0, endsAtMs: 0 }
@@ -189,6 +195,10 @@ const toConfirmed = {
       ...renewalLines(values),
     ],
   }),
+  'quota-alert': ({ username, alert = NO_ALERT }) => {
+    const { subject, happened, next } = alertText(alert)
+    return { subject, lines: [greeting(username), happened, next] }
+  },
   renewed: (values) => ({
     subject: `We renewed your ${values.bundle ?? ''} bundle`,
     lines: [

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { alertNewsSchema } from './alert-text.ts'
 import { mailTemplates } from './mails.ts'
 import { recoveryNewsSchema } from './recovery-texts.ts'
 import { renewalNewsSchema } from './renewal-texts.ts'
@@ -25,6 +26,7 @@ export const mailSchema = z.object({
     amountCents: z.optional(z.number()),
     currency: z.optional(z.string()),
     since: z.optional(z.enum(['refilled', 'removed'])),
+    alert: z.optional(alertNewsSchema),
     purchaseId: z.optional(z.string()),
     news: z.optional(renewalNewsSchema),
     renewed: z.optional(z.object({ month: z.string(), cents: z.number(), count: z.number() })),

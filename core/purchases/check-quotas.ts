@@ -5,12 +5,15 @@ import { readStoredCard } from '../cards/sync.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
+import { tellAlert } from '../notifications/tell-alerts.ts'
 import type { Deps, MoneyDeps } from '../ports.ts'
+import { clearCrossed } from '../quota/alerts.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
+import { handOverAlerts } from '../quota/crossed-alerts.ts'
 import type { Quota } from '../quota/quota.ts'
 import { isLowQuota } from '../quota/thresholds.ts'
 import { eachDue, type Run } from '../table/due.ts'
-import { type Expression, expr, join, setRemove } from '../table/expression.ts'
+import { type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { accountIdIn, keys, shownKey } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
@@ -95,9 +98,10 @@ async function checkCounter(
   const account = await forgetOldCard(deps, await readUpToDate(deps, accountId))
   const { quota } = account
   const isNotified = await sendLowQuotaNotice(deps, account, quota)
+  const told = await tellCrossedAlerts(deps, accountId, quota)
   const { outcome, againMs } = await renewBundle(deps, account, quota, run)
   await clearWork(deps, accountId, quota, againMs)
-  return { notices: isNotified ? 1 : 0, outcome }
+  return { notices: told + (isNotified ? 1 : 0), outcome }
 }
 
 type WithQuota = Account & { quota: Quota }
@@ -158,6 +162,22 @@ async function sendLowQuotaNotice(
       return false
     },
   )
+}
+
+/**
+ * Hands over the alerts that are crossed, and writes their notices and mails at once. The job tell-alerts does what
+ * fails here, so that it does not keep the bundle from renewing.
+ * @returns how many this run has told.
+ */
+async function tellCrossedAlerts(deps: Deps<'table'>, accountId: string, quota: Quota): Promise<number> {
+  let told = 0
+  for (const key of await handOverAlerts(deps, accountId, quota))
+    try {
+      if ((await tellAlert(deps, key))?.isNew) told++
+    } catch (error) {
+      deps.log.warn('an alert was not told at once; tell-alerts tells it', error, { accountId })
+    }
+  return told
 }
 
 /**
@@ -295,13 +315,18 @@ async function clearWork(
   quota: Quota,
   againMs: number | undefined,
 ): Promise<void> {
-  const { noticeSinceMs, renewalCall } = quota
+  const { noticeSinceMs, renewalCall, alerts } = quota
+  const cleared = clearCrossed(alerts)
   const waits = againMs !== undefined
-  const set = waits ? [expr`#dueAtMs = ${againMs}`] : []
+  const set = [
+    ...(waits ? [expr`#dueAtMs = ${againMs}`] : []),
+    ...(cleared === alerts ? [] : [expr`#i = ${cleared}`]),
+  ]
   const remove = [expr`#n`, ...(waits ? [] : [expr`#r, #due, #dueAtMs`])]
   const same: Expression[] = [
     noticeSinceMs === undefined ? expr`attribute_not_exists(#n)` : expr`#n = ${noticeSinceMs}`,
     renewalCall === 0 ? expr`attribute_not_exists(#r)` : expr`#r = ${renewalCall}`,
+    unchangedSince({ i: alerts }, ['i']),
     // `r` alone may recur, because a crossing only adds 1 to it, but not without a new ledger entry.
     expr`#s = ${quota.seq}`,
     expr`attribute_exists(#due)`,

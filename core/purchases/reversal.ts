@@ -164,7 +164,7 @@ async function reversalWrites(
       if: join([expr`#ledgerSeq = ${profile.ledgerSeq}`, renewal.unchanged], ' AND '),
     },
     ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, entries),
-    ...takeBackUnits(deps, accountId, quota, { units, seq }),
+    ...(await takeBackUnits(deps, accountId, quota, { units, seq })),
     // A renewal may have waited until no units are owed.
     ...(profile.owed && !isOwed && units >= 0 ? [wakeRenewal(deps, accountId)] : []),
     ...renewal.messages,
@@ -175,14 +175,18 @@ async function reversalWrites(
  * Units that are taken back leave the counter in the same transaction, because the units left may be spent at
  * any moment. Reversals are rare, and a consume that conflicts with one is retried.
  */
-function takeBackUnits(
+async function takeBackUnits(
   deps: MoneyDeps,
   accountId: string,
   quota: Quota,
   now: { units: number; seq: number },
-): Write[] {
+): Promise<Write[]> {
   if (now.units >= 0) return []
-  const change = moveBalance(deps, accountId, quota, { units: now.units, size: quota.size, seq: now.seq })
+  const change = await moveBalance(deps, accountId, quota, {
+    units: now.units,
+    size: quota.size,
+    seq: now.seq,
+  })
   return [{ update: keys.quota(accountId), ...change }]
 }
 

@@ -2,8 +2,10 @@ import { DomainError } from '../errors.ts'
 import { parseEntry } from '../ledger/entry.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
+import { dueAt, keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
+import { chooseAlerts, clearCrossed, isAnyCrossed, moveAlerts } from './alerts.ts'
+import { handOverAlerts } from './crossed-alerts.ts'
 import { parseQuota, type Quota } from './quota.ts'
 import { renewalDue } from './renewal-call.ts'
 import { balanceParts, isBelowRenewal, type Levels, thresholdAbove } from './thresholds.ts'
@@ -27,7 +29,7 @@ export async function applyLedger(deps: Deps<'table'>, accountId: string): Promi
     if (!last) return
     const units = entries.reduce((sum, entry) => sum + entry.units, 0)
     const size = entries.findLast((entry) => entry.size !== undefined)?.size ?? quota.size
-    const change = moveBalance(deps, accountId, quota, { units, seq: last.seq, size })
+    const change = await moveBalance(deps, accountId, quota, { units, seq: last.seq, size })
     try {
       await deps.table.update(keys.quota(accountId), change.set, change.if)
       return
@@ -51,20 +53,46 @@ export async function readQuota(deps: Deps<'table'>, accountId: string): Promise
 /**
  * Builds the write that adds `units` (takes them away if negative) and sets the thresholds of the new bundle
  * size. A pending notice stays pending; a pending renewal is canceled if the new balance does not need a
- * renewal.
+ * renewal. Alerts that are crossed are handed over first, and a credit arms those that the balance is not below.
  */
-export function moveBalance(
-  deps: Deps,
+export async function moveBalance(
+  deps: Deps<'table'>,
   accountId: string,
   quota: Quota,
   to: { units: number; size: number; seq: number },
-): CounterUpdate {
+): Promise<CounterUpdate> {
+  await handOverAlerts(deps, accountId, quota)
+  const nowMs = deps.clock.nowMs()
+  const cleared = clearCrossed(quota.alerts)
+  const { floor } = balanceParts(quota.left + to.units, { ...quota, size: to.size })
+  const alerts =
+    moveAlerts(
+      cleared,
+      { floor: quota.floor, size: quota.size },
+      { floor, size: to.size },
+      { arms: to.units > 0, nowMs },
+    ) ?? cleared
   const calls = isBelowRenewal(quota.left + to.units, { ...quota, size: to.size })
-  const remove = quota.noticeSinceMs === undefined ? expr`#r, #due, #dueAtMs` : expr`#r`
+  const isCrossed = isAnyCrossed(alerts)
+  const { due, dueAtMs } = dueAt('QUOTA', accountId, nowMs)
+  const stays = isCrossed || quota.noticeSinceMs !== undefined
   return updateBalance(quota, to, {
-    set: calls ? [renewalDue(deps, accountId)] : [],
-    remove: calls ? [] : [remove],
+    set: [
+      ...(alerts === quota.alerts ? [] : [expr`#i = ${alerts}`]),
+      ...(calls ? [renewalDue(deps, accountId)] : []),
+      ...(isCrossed && !calls ? [expr`#due = ${due}, #dueAtMs = ${dueAtMs}`] : []),
+    ],
+    remove: calls ? [] : [stays ? expr`#r` : expr`#r, #due, #dueAtMs`],
   })
+}
+
+/** Builds the write that replaces the owner's alerts; undefined if they are the same. */
+export function moveAlertSteps(quota: Quota, chosen: readonly number[]): CounterUpdate | undefined {
+  const alerts = chooseAlerts(quota.alerts, chosen, quota.left, quota.size)
+  return (
+    alerts &&
+    updateBalance(quota, { ...quota, alerts, units: 0 }, { set: [expr`#i = ${alerts}`], remove: [] })
+  )
 }
 
 /**
@@ -117,7 +145,7 @@ function updateBalance(
     if: join(
       [
         expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`,
-        unchangedSince({ b: quota.below, w: quota.renewalSize }, ['b', 'w']),
+        unchangedSince({ b: quota.below, w: quota.renewalSize, i: quota.alerts }, ['b', 'w', 'i']),
         ...staysUnder(thresholdAbove(floor, { ...quota, ...to }) - floor - delta),
       ],
       ' AND ',

@@ -47,6 +47,26 @@ async function consumeEach(
   caller: KeyCaller,
   requests: readonly BatchRequest[],
 ): Promise<{ answers: BatchAnswer[]; rate?: RateStanding }> {
+  const { answers, rate, failure } = await answerEach(deps, caller, requests)
+  if (failure !== undefined) throw failure
+  return {
+    answers: answers.map((answer) => {
+      if (!answer) throw new DomainError('temporarily_unavailable')
+      return answer
+    }),
+    ...(rate && { rate }),
+  }
+}
+
+/**
+ * @returns the answers in the order of the requests; those that have none failed, for `failure` if that is known. And
+ *   where the key stands with its rate afterwards, if it has one.
+ */
+export async function answerEach(
+  deps: QuotaDeps,
+  caller: KeyCaller,
+  requests: readonly BatchRequest[],
+): Promise<{ answers: (BatchAnswer | undefined)[]; rate: RateStanding | undefined; failure: unknown }> {
   const byEntry = new Map<string, DistinctRequest>()
   const asked = requests.map(({ units, tag, requestId }): DistinctRequest => {
     if (requestId === undefined) return { units, tag, id: undefined }
@@ -56,15 +76,19 @@ async function consumeEach(
     byEntry.set(entry, request)
     return request
   })
-  const rate = rateStanding(await answerAll(deps, caller, [...new Set(asked)]))
-  const answers = asked.map((request, at): BatchAnswer => {
+  let failure: unknown
+  const allowance = await answerAll(deps, caller, [...new Set(asked)]).catch((error) => {
+    failure = error
+    return undefined
+  })
+  const answers = asked.map((request, at): BatchAnswer | undefined => {
     const { answer } = request
-    if (!answer) throw new DomainError('temporarily_unavailable')
+    if (!answer) return undefined
     // Of requests with the same id, only the first can have spent units.
     const isFirst = asked.indexOf(request) === at
     return isFirst || answer.outcome !== 'spent' ? answer : { ...answer, replayed: true }
   })
-  return { answers, ...(rate && { rate }) }
+  return { answers, rate: allowance && rateStanding(allowance), failure }
 }
 
 /**

@@ -56,7 +56,7 @@ const REFUSED_MS = 1000
 const REFUSALS = 1000
 
 /** A request to spend units, 0 for a check. */
-interface ConsumeRequest extends TaggedUse {
+export interface ConsumeRequest extends TaggedUse {
   requestId?: string | undefined
 }
 
@@ -96,10 +96,12 @@ export const consumeUnits = (
   request: ConsumeRequest,
 ): Promise<Use & Spender> => forKey(deps, key, (caller) => spendOrCheck(deps, caller, request))
 
-async function spendOrCheck(
+/** @param seen the counter as read after the request came, if it was read. @throws DomainError as `consumeUnits` */
+export async function spendOrCheck(
   deps: QuotaDeps,
   found: KeyCaller,
   { units, requestId, tag }: ConsumeRequest,
+  seen?: Counter,
 ): Promise<Use> {
   let caller = found
   const id = requestId === undefined ? undefined : requestIdOf(deps, caller.accountId, requestId)
@@ -110,8 +112,8 @@ async function spendOrCheck(
   // archive may hold needs the counter for its lookup in any case.
   const archive = cacheOf(deps.table).archives.get(caller.accountId) ?? NOTHING_ARCHIVED
   const reads = units === 0 || (id && (refused || isArchivable(archive, id)))
-  const unread = !reads && guess && !limitRefusal(guess, units) && unreadStep(id, guess)
-  let counter = unread ? undefined : await readCounter(deps, caller.accountId)
+  const unread = !seen && !reads && guess && !limitRefusal(guess, units) && unreadStep(id, guess)
+  let counter = seen ?? (unread ? undefined : await readCounter(deps, caller.accountId))
   // Once the reply of our own write is lost, the id in the ring may be the trace of that write.
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {

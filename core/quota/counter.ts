@@ -63,6 +63,7 @@ export function parseCounter(item: Item | undefined): Counter {
     archiveSpans: number('o'),
     below: item.b as Counter['below'],
     renewalSize: item.w as Counter['renewalSize'],
+    alerts: item.i as Counter['alerts'],
     firstAhead: Number(item.e ?? Infinity),
     blocked: item.x as Counter['blocked'],
     held: Number(item.y ?? 0),
@@ -205,7 +206,7 @@ const ordinarySpend = (units: number) => ({
  */
 function crossingSpend({ caller, units, nowMs }: Spending, seen: Counter) {
   const { floor } = balanceParts(balanceOf(seen) - units, seen)
-  const crossed = crossedThresholds(seen.floor, floor, seen)
+  const crossed = crossedThresholds(seen.floor, floor, seen, nowMs)
   // Units that have returned meanwhile may keep the balance above a threshold that is not crossed then.
   const spared = Math.max(0, seen.floor - thresholdAbove(floor, seen))
   return {
@@ -216,8 +217,8 @@ function crossingSpend({ caller, units, nowMs }: Spending, seen: Counter) {
     ],
     conditions: [
       expr`#f = ${seen.floor} AND #s = ${seen.seq} AND #q = ${seen.size}`,
-      // The owner has not moved the threshold meanwhile.
-      unchangedSince(seen.item, ['b', 'w']),
+      // The owner has moved no threshold meanwhile.
+      unchangedSince(seen.item, ['b', 'w', 'i']),
       expr`#l >= ${units - seen.floor + floor} AND #l < ${units}`,
       ...(spared > 0 ? [expr`#l < ${units - spared}`] : []),
     ],

@@ -1,6 +1,6 @@
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
-import { expr, join } from '../table/expression.ts'
+import { expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { AHEAD_MS, archiveItem, findAhead, SPANS_MS, spanBit, spentIdItem } from './archive.ts'
@@ -9,8 +9,14 @@ import { type Counter, parseCounter, readCounter } from './counter.ts'
 import { type Entry, idTimeAt, readEntry } from './request-id.ts'
 import { RING_MOST, type RingSizes, ringMost, ringSizes } from './ring-size.ts'
 
-/** About as long as an eviction takes. */
+/** Late entries wait in the ring until there are this many. */
+export const LATE_TOGETHER = 8
+/** For this long after its time an id may be archived together with newer ones. */
+const BEHIND_MS = 1000
+
+/** About as long as an eviction takes, and how often a request waits for another one's before it evicts entries. */
 const EVICTION_MS = 15
+const EVICTION_LOOKS = 3
 
 type Timed = Extract<Entry, { kind: 'timed' }>
 type Batch = Extract<Entry, { kind: 'batch' }>
@@ -43,10 +49,14 @@ export async function makeRoom(
 ): Promise<Counter | undefined> {
   const isRoomy = ({ ring, item }: Counter) => ring.size + count <= ringMost(item)
   if (isRoomy(counter)) return undefined
-  // Most likely another request is evicting entries at this moment.
-  await deps.clock.wait(EVICTION_MS)
-  const now = await readCounter(deps, accountId)
-  const after = isRoomy(now) ? now : await evict(deps, accountId, now)
+  let now = counter
+  // Most likely another request is evicting entries at this moment. A read costs less than a second eviction.
+  for (let looks = 0; looks < EVICTION_LOOKS; looks++) {
+    await deps.clock.wait(EVICTION_MS * (1 + looks * Math.random()))
+    now = await readCounter(deps, accountId)
+    if (isRoomy(now)) return now
+  }
+  const after = await evict(deps, accountId, now)
   if (!after) throw new DomainError('temporarily_unavailable')
   return after
 }
@@ -54,13 +64,14 @@ export async function makeRoom(
 /** Evicts entries. @returns the counter afterwards; undefined after a failure, which is logged. */
 async function evict(deps: Deps<'table'>, accountId: string, counter: Counter): Promise<Counter | undefined> {
   try {
-    const { inOrder, alone, batches } = entriesToEvict(
+    const { inOrder, behind, alone, batches } = entriesToEvict(
       [...counter.ring].map(readEntry),
       counter,
       idTimeAt(deps.clock.nowMs()),
       ringSizes(ringMost(counter.item)).kept,
     )
-    const groups = groupBySpan(inOrder)
+    const timed = [...behind, ...inOrder].sort((a, b) => a.time - b.time)
+    const groups = groupBySpan(timed)
     await Promise.all([
       deps.table.putAll(alone.map(({ bytes }) => spentIdItem(deps, accountId, bytes))),
       ...batches.map((entry) => validateBatchItem(deps, accountId, entry)),
@@ -70,8 +81,9 @@ async function evict(deps: Deps<'table'>, accountId: string, counter: Counter): 
       }),
     ])
     return await dropFromRing(deps, accountId, counter, {
-      leaving: [...inOrder, ...alone, ...batches],
-      newest: inOrder.at(-1)?.time ?? 0,
+      leaving: [...timed, ...alone, ...batches],
+      isFresh: behind.length + alone.length === 0 && counter.firstAhead === Infinity,
+      newest: timed.at(-1)?.time ?? 0,
       spans: groups.reduce((bits, { span }) => bits | spanBit(span), 0),
     })
   } catch (error) {
@@ -81,8 +93,8 @@ async function evict(deps: Deps<'table'>, accountId: string, counter: Counter): 
 }
 
 /**
- * How many eviction sizes (43, 51, 59) a ring has reached, or two of its own if it is smaller. Exactly one
- * writer reaches each size, so exactly one writer evicts.
+ * How many eviction sizes (35, 47, 59) a ring has reached, or two of its own if it is smaller. Exactly one writer
+ * reaches each size, so exactly one writer evicts.
  */
 const evictionStep = (size: number, { limit, step }: RingSizes): number =>
   size < limit ? 0 : 1 + Math.floor((size - limit) / step)
@@ -102,6 +114,12 @@ function rememberRing(deps: Deps<'table'>, accountId: string, { item }: Counter)
 /** Entries that are now in the archive. */
 interface Evicted {
   leaving: readonly Entry[]
+  /**
+   * Whether all ids with a time are newer than everything that was archived when they were seen in the ring. Then no
+   * request can have looked for one of them in the archive before it was spent: at that time the id was newer than the
+   * archive, and its write fails by `freshFence`.
+   */
+  isFresh: boolean
   /** Newest time in the items that hold many ids; 0 without such an item. */
   newest: number
   /** Spans of these items, as bits. */
@@ -120,7 +138,7 @@ async function dropFromRing(
   evicted: Evicted,
 ): Promise<Counter> {
   const { newestArchived, archiveSpans } = counter
-  const sets = [expr`#g = #g + ${1}`]
+  const sets = evicted.isFresh ? [] : [expr`#g = #g + ${1}`]
   const conditions = [expr`attribute_exists(pk)`]
   if (evicted.newest > newestArchived) {
     sets.push(expr`#m = ${evicted.newest}`)
@@ -132,14 +150,16 @@ async function dropFromRing(
     conditions.push(expr`#o = ${archiveSpans}`)
   }
   const ahead = await aheadAfter(deps, accountId, counter, evicted)
-  // Every eviction changes `g`, so none comes between.
+  // Every eviction of ids ahead of the clock changes `g`, so none comes between.
   if (ahead.isFenced) conditions.push(expr`#g = ${counter.fence}`)
   if (ahead.first < Infinity && ahead.first !== counter.firstAhead) sets.push(expr`#e = ${ahead.first}`)
-  const parts = [expr`SET `, join(sets, ', ')]
-  if (ahead.first === Infinity && counter.firstAhead < Infinity) parts.push(expr` REMOVE #e`)
-  parts.push(expr` DELETE #a ${new Set(evicted.leaving.map(({ bytes }) => bytes))}`)
+  const isPassed = ahead.first === Infinity && counter.firstAhead < Infinity
+  const parts = [
+    setRemove(sets, isPassed ? [expr`#e`] : []),
+    expr`DELETE #a ${new Set(evicted.leaving.map(({ bytes }) => bytes))}`,
+  ]
   try {
-    const after = await deps.table.update(keys.quota(accountId), join(parts, ''), join(conditions, ' AND '))
+    const after = await deps.table.update(keys.quota(accountId), join(parts, ' '), join(conditions, ' AND '))
     return rememberArchive(deps, accountId, parseCounter(after))
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
@@ -181,18 +201,20 @@ async function validateBatchItem(
 
 /** Entries that leave the ring. */
 export interface Leaving {
-  /** Timed entries that came in order, sorted by time. They share archive items. */
+  /** Timed entries that came in order, newer than the archive. They share archive items. */
   inOrder: Timed[]
+  /** Timed entries that came a little late. They share the items of those in order. */
+  behind: Timed[]
   /** Entries that get an archive item of their own. */
   alone: Entry[]
   batches: Batch[]
 }
 
 /**
- * Entries that leave a full ring: first every entry that is archived alone, because its id is looked up in any
- * case: untimed ids, ids older than the archive, and ids more than a minute ahead of the clock, whose time
- * in a shared item would make every id until that time late. Then the oldest batches and the oldest other
- * entries, until `kept` entries are left.
+ * Entries that leave a full ring: the oldest batches and the oldest other entries, until `kept` are left; and the late
+ * ones, which are looked up in the archive in any case. Of these, the ones that are archived alone are untimed ids, ids
+ * older than the archive, and ids more than a minute ahead of the clock, whose time in a shared item would make every
+ * id until that time late.
  */
 export function entriesToEvict(
   ring: readonly Entry[],
@@ -207,14 +229,22 @@ export function entriesToEvict(
   const excess = timed.length + all.length - kept
   const batches = all.slice(0, Math.max(0, excess))
   const oldest = oldestEntries(timed, excess - batches.length)
-  // Ids of requests that ran at the same time come a little out of order. They join the others, if they are no
-  // further behind the archive than the others go beyond it: then at most two items overlap.
+  const late: readonly Entry[] = ring.filter((entry) => entry.kind !== 'batch' && !isInOrder(entry))
+  // Evicting late entries changes the fence, and then the write of every late id in flight fails. So a few wait for more
+  // of them. Ids ahead of the clock do not come in crowds.
+  const isAhead = late.some((entry) => entry.kind === 'timed' && entry.time > newestArchived)
+  if (late.length < LATE_TOGETHER && !isAhead && oldest.length + batches.length >= LATE_TOGETHER)
+    return { inOrder: oldest, behind: [], alone: [], batches }
+  // Ids of requests that ran at the same time come out of order. They join the others if they are no further behind the
+  // archive than the others go beyond it, or if their time was just now: then few items overlap.
   const advance = (oldest.at(-1)?.time ?? newestArchived) - newestArchived
+  const since = Math.min(newestArchived - advance, nowTime - BEHIND_MS)
   const isBehind = (entry: Entry): entry is Timed =>
-    entry.kind === 'timed' && entry.time <= newestArchived && entry.time > newestArchived - advance
+    entry.kind === 'timed' && entry.time <= newestArchived && entry.time > since
   return {
-    inOrder: [...ring.filter(isBehind).sort((a, b) => a.time - b.time), ...oldest],
-    alone: ring.filter((entry) => entry.kind !== 'batch' && !isInOrder(entry) && !isBehind(entry)),
+    inOrder: oldest,
+    behind: late.filter(isBehind),
+    alone: late.filter((entry) => !isBehind(entry)),
     batches,
   }
 }

@@ -29,10 +29,11 @@ import type { Levels } from './thresholds.ts'
  * | `x`            | why the account is blocked; absent otherwise                                          |
  * | `v`, `y`       | entries of open reservations, as one binary set; units of all open reservations       |
  * | `z`            | the token of the alarm that makes the job look at `v`; not above 0 without an alarm   |
+ * | `i`            | the owner's alerts (`alerts.ts`)                                                      |
  * | `n`, `r`       | when the balance crossed the threshold of a pending low-quota notice (epoch ms);      |
  * |                | token of the last call for a renewal.    Both are absent when nothing is pending      |
  *
- * `due` and `dueAtMs` list the item in the index `due` while `n` or `r` is set.
+ * `due` and `dueAtMs` list the item in the index `due` while `n` or `r` is set, or an alert is crossed.
  */
 const quotaSchema = z.object({
   l: z.number(),
@@ -47,6 +48,7 @@ const quotaSchema = z.object({
   n: z.optional(z.number()),
   r: z.optional(z.number()),
   y: z.optional(z.number()),
+  i: z.optional(z.instanceof(Uint8Array)),
 })
 
 /** The counter of a new account, whose default key is in slot 0. */
@@ -107,7 +109,7 @@ export interface Quota extends Levels {
 
 /** Parses a stored counter. @throws Error if the item is not a counter. */
 export function parseQuota(item: Item): Quota {
-  const { l, f, u, q, s, b, w, k, j, n, r, y } = z.parse(quotaSchema, item)
+  const { l, f, u, q, s, b, w, k, j, n, r, y, i } = z.parse(quotaSchema, item)
   return {
     left: l + f,
     floor: f,
@@ -116,6 +118,7 @@ export function parseQuota(item: Item): Quota {
     size: q,
     below: b,
     renewalSize: w,
+    alerts: i,
     seq: s,
     noticeSinceMs: n,
     renewalCall: r ?? 0,

@@ -21,22 +21,23 @@ import { type CrossedThresholds, isBelowRenewal } from './thresholds.ts'
  */
 
 /**
- * Assignments with which a consume makes a notice or a renewal due. A renewal that is due already keeps its
- * time, so that later calls do not postpone it. A notice is due at once: the check that is due already may wait
- * for the end of the month, as at the owner's cap.
+ * Assignments with which a consume makes a notice, an alert or a renewal due. A renewal that is due already keeps its
+ * time, so that later calls do not postpone it. A notice and an alert are due at once: the check that is due already
+ * may wait for the end of the month, as at the owner's cap.
  */
 export function callByConsume(
   accountId: string,
   nowMs: number,
-  { notice, renewal }: CrossedThresholds,
+  { notice, renewal, alerts }: CrossedThresholds,
 ): Expression[] {
-  if (!notice && !renewal) return []
+  if (!notice && !renewal && !alerts) return []
   const { due, dueAtMs } = dueAt('QUOTA', accountId, nowMs)
   return [
     ...(notice ? [expr`#n = ${nowMs}`] : []),
+    ...(alerts ? [expr`#i = ${alerts}`] : []),
     ...(renewal ? [expr`#r = if_not_exists(#r, ${0}) + ${1}`] : []),
     expr`#due = ${due}`,
-    notice ? expr`#dueAtMs = ${dueAtMs}` : expr`#dueAtMs = if_not_exists(#dueAtMs, ${dueAtMs})`,
+    notice || alerts ? expr`#dueAtMs = ${dueAtMs}` : expr`#dueAtMs = if_not_exists(#dueAtMs, ${dueAtMs})`,
   ]
 }
 

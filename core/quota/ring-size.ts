@@ -4,11 +4,21 @@ import type { Item } from '../table/table.ts'
 export const RING_MOST = 59
 
 /**
- * Number of entries at which, in a ring of `RING_MOST`, an eviction copies the oldest entries to the archive and removes them from the ring
- * afterwards, so that an id is always in at least one of the two. The removal changes the fence `g`, so a
- * request that read the archive earlier fails its condition on `g` and retries.
+ * Number of entries at which, in a ring of `RING_MOST`, an eviction copies the oldest entries to the archive and removes
+ * them from the ring afterwards, so that an id is always in at least one of the two. A request that saw an id in neither
+ * fails its condition and retries: the removal of a late entry changes the fence `g`, and that of any other makes its id
+ * late.
  */
-export const RING_LIMIT = 43
+export const RING_LIMIT = 35
+
+/** After a failed eviction, the next try follows when the ring has grown by this many entries. */
+export const NEXT_TRY = 12
+
+/**
+ * Number of the newest entries that stay in the ring when an eviction begins. Until it ends, as many come again as
+ * there are requests in flight, so ids of these are newer than the archive and need no archive lookup.
+ */
+const KEPT = 6
 
 /** An entry of the ring in a set. */
 const ENTRY_BYTES = 12
@@ -43,14 +53,11 @@ export interface RingSizes {
   limit: number
   /** Number of further entries after which the next eviction begins if one fails. */
   step: number
-  /**
-   * Number of the newest entries that stay, so that ids of requests in flight are newer than the archive and need no
-   * archive lookup.
-   */
+  /** Number of the newest entries that stay. */
   kept: number
 }
 
 export function ringSizes(most: number): RingSizes {
-  const step = Math.min(8, Math.floor(most / 4))
-  return { most, step, limit: Math.min(RING_LIMIT, most - step), kept: Math.min(16, Math.floor(most / 3)) }
+  const step = Math.min(NEXT_TRY, Math.floor(most / 4))
+  return { most, step, limit: Math.min(RING_LIMIT, most - step), kept: Math.min(KEPT, Math.floor(most / 3)) }
 }

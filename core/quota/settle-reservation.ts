@@ -224,11 +224,12 @@ export function balanceChange(
 ): { sets: Expression[]; conditions: Expression[]; callsRenewal: boolean } {
   const { floor } = balanceParts(balanceOf(seen) + units, seen)
   const delta = units + seen.floor - floor
-  const crossed = crossedThresholds(seen.floor, floor, seen)
+  const nowMs = deps.clock.nowMs()
+  const crossed = crossedThresholds(seen.floor, floor, seen, nowMs)
   return {
-    sets: [expr`#l = #l + ${delta}, #f = ${floor}`, ...callByConsume(accountId, deps.clock.nowMs(), crossed)],
+    sets: [expr`#l = #l + ${delta}, #f = ${floor}`, ...callByConsume(accountId, nowMs, crossed)],
     conditions: [
-      unchangedSince(seen.item, ['f', 's', 'q', 'b', 'w']),
+      unchangedSince(seen.item, ['f', 's', 'q', 'b', 'w', 'i']),
       expr`#l >= ${Math.max(0, -delta)}`,
       ...staysUnder(thresholdAbove(floor, seen) - floor - delta),
     ],

@@ -1,3 +1,5 @@
+import { alertSteps, moveAlerts, unitsOf } from './alerts.ts'
+
 /**
  * The counter stores the units above the next threshold (`left`) apart from the units under it (`floor`). An
  * ordinary consume therefore only needs `left >= units`, and a consume that does not fit crosses the
@@ -16,6 +18,8 @@ export interface CrossedThresholds {
   notice: boolean
   /** The balance fell below the threshold of the renewal. */
   renewal: boolean
+  /** The owner's alerts as they are then (`alerts.ts`), if the balance fell below the threshold of one. */
+  alerts?: Uint8Array | undefined
 }
 
 /** What the thresholds depend on. */
@@ -26,13 +30,12 @@ export interface Levels {
   below?: number | undefined
   /** Units of the bundle that a renewal buys, if its owner chose one; otherwise it buys the bundle held. */
   renewalSize?: number | undefined
+  /** The owner's alerts as stored (`alerts.ts`). */
+  alerts?: Uint8Array | undefined
 }
 
 /** When a bundle renews itself unless its owner chose otherwise: below 1 % of it. */
 export const DEFAULT_BELOW = 0.01
-
-/** Shares are stored with four decimals, so `below` is exact to a hundredth of a percent. */
-const SHARES = 10_000
 
 /**
  * Thresholds for a bundle of `size` units: a balance below them calls for action. 0 before the first bundle.
@@ -49,13 +52,20 @@ export const effectiveBelow = ({ size, below = DEFAULT_BELOW, renewalSize = size
 /** The units below which a renewal is due; 0 before the first bundle. */
 export function renewalAt(levels: Levels): number {
   const below = effectiveBelow(levels)
-  if (below < 1) return Math.ceil((levels.size * Math.round(below * SHARES)) / SHARES)
+  if (below < 1) return unitsOf(below, levels.size)
   return levels.size && below
 }
 
+/** All thresholds, in units. */
+const stepsOf = (levels: Levels): number[] => [
+  noticeAt(levels.size),
+  renewalAt(levels),
+  ...alertSteps(levels.alerts, levels.size),
+]
+
 /** Splits a balance at the highest threshold of the bundle that the balance has not fallen below. */
 export function balanceParts(balance: number, levels: Levels): BalanceParts {
-  const reached = [noticeAt(levels.size), renewalAt(levels)].filter((threshold) => balance >= threshold)
+  const reached = stepsOf(levels).filter((threshold) => balance >= threshold)
   const floor = Math.max(0, ...reached)
   return { left: balance - floor, floor }
 }
@@ -65,12 +75,20 @@ export function balanceParts(balance: number, levels: Levels): BalanceParts {
  * reservations can lift a balance that far while a write is under way.
  */
 export const thresholdAbove = (floor: number, levels: Levels): number =>
-  Math.min(...[noticeAt(levels.size), renewalAt(levels)].filter((threshold) => threshold > floor))
+  Math.min(...stepsOf(levels).filter((threshold) => threshold > floor))
 
-/** Which thresholds of a bundle are crossed when the floor moves down from `from` to `to`. */
-export function crossedThresholds(from: number, to: number, levels: Levels): CrossedThresholds {
+/** Which thresholds are crossed when the floor moves down from `from` to `to`. */
+export function crossedThresholds(
+  from: number,
+  to: number,
+  levels: Levels,
+  nowMs: number,
+): CrossedThresholds {
+  const { size } = levels
   const crossed = (threshold: number) => from >= threshold && to < threshold
-  return { notice: crossed(noticeAt(levels.size)), renewal: crossed(renewalAt(levels)) }
+  const moved = { arms: false, nowMs }
+  const alerts = moveAlerts(levels.alerts, { floor: from, size }, { floor: to, size }, moved)
+  return { notice: crossed(noticeAt(size)), renewal: crossed(renewalAt(levels)), alerts }
 }
 
 /** Whether a balance is low enough for a low-quota notice. */

@@ -19,6 +19,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | spent id          | ACCOUNT#<id>           | SPENTID#<entry>                    | one request id that does not share an item with others           | 4 days                                            |
  * | reservation       | ACCOUNT#<id>           | RESERVED#<nonce>                   | a reservation that had no room in the counter, or how it ended   | until 4 days after its expiry                     |
  * | reservation alarm | ACCOUNT#<id>           | ALARM#                             | makes the job look at reservations in the counter each minute    | until none is open                                |
+ * | crossed alert     | ACCOUNT#<id>           | ALERT#<seq>#<revision>#<code>      | a crossed alert until all are told, then the mark of it          | 7 days                                            |
  * | day               | ACCOUNT#<id>           | DAY#<day>                          | the counters of use as they stood when a day ended               | for good                                          |
  * | tags of a day     | ACCOUNT#<id>           | TAGS#<day>                         | the tags under which use of a day is counted, by number          | for good                                          |
  * | use by tag        | ACCOUNT#<id>           | TAGS#<day>#<slot>                  | units that a key has used on a day, by the numbers of their tags | for good                                          |
@@ -76,6 +77,11 @@ export const RESERVATION_PREFIX = 'RESERVED#'
 export const reservationKey = (accountId: string, nonceHex: string): Key => ({
   pk: ownedBy(accountId),
   sk: `${RESERVATION_PREFIX}${nonceHex}`,
+})
+/** An alert that was crossed after a ledger entry, by the revision of the alerts and the code of its threshold. */
+export const crossedAlertKey = (accountId: string, seq: number, revision: number, code: number): Key => ({
+  pk: ownedBy(accountId),
+  sk: `ALERT#${seq}#${revision}#${code}`,
 })
 export const reservationAlarmKey = (accountId: string): Key => ({ pk: ownedBy(accountId), sk: 'ALARM#' })
 
@@ -208,6 +214,8 @@ export const SPENT_IDS_KEPT_MS = 4 * DAY_MS
 /** As long as a request id, so that one rule holds for repeats. */
 export const RESERVATION_KEPT_MS = SPENT_IDS_KEPT_MS
 export const NEWS_MAIL_KEPT_MS = 7 * DAY_MS
+/** As long as its mail. */
+export const ALERT_KEPT_MS = NEWS_MAIL_KEPT_MS
 /** As long as the longest-lived code. Before a mail is sent, its own code decides. */
 export const CODE_MAIL_KEPT_MS = DAY_MS
 export const CONFIRMATION_CODE_KEPT_MS = DAY_MS
@@ -240,6 +248,7 @@ export function shownKey({ pk, sk }: Key): string {
 
 /** What an item can wait for. Each kind has its own job. */
 export type DueKind =
+  | 'ALERT'
   | 'ASK'
   | 'CARD'
   | 'CUSTOMER'

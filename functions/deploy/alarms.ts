@@ -40,6 +40,7 @@ export interface CountedLines {
     | 'PaymentWorkFailed'
     | 'MailFailed'
     | 'MailOverdue'
+    | 'EventsFailed'
     | 'WebhookFailures'
     | 'WebhookRefusals'
   /** A filter pattern of CloudWatch Logs. */
@@ -60,6 +61,7 @@ export const OVERDUE_LINE = '%overdue.{2,3}[1-9]%'
 
 const payingJobs = [...scheduled, ...started].filter(({ needs }) => needs.includes('payments'))
 const mailJobs = scheduled.filter(({ needs }) => needs.includes('mail'))
+const eventJobs = scheduled.filter(({ needs }) => needs.includes('events'))
 
 const ofWebhooks = `(${webhookRoutes.map((key) => `($.routeKey = "${key}")`).join(' || ')})`
 
@@ -91,6 +93,12 @@ export const countedLines: readonly CountedLines[] = [
       log: { function: name },
     },
   ]),
+  ...eventJobs.map(({ name }) => ({
+    name: `${pascal(name)}Failed`,
+    metric: 'EventsFailed' as const,
+    pattern: FAILED_LINE,
+    log: { function: name },
+  })),
   {
     name: 'WebhookFailures',
     metric: 'WebhookFailures',
@@ -117,6 +125,7 @@ export function alarmsOf(prefix: string): Alarm[] {
     ...ofStoredWork(prefix),
     ...ofMoney(prefix),
     ...ofMail(prefix),
+    ...ofEvents(prefix),
   ]
 }
 
@@ -213,6 +222,20 @@ function ofMoney(prefix: string): Alarm[] {
       name: 'RenewalsFailing',
       sentence: `At least 3 runs within 15 minutes left renewals or payments undone. The next runs retry them; until a run succeeds, customers may run out of units. Search the log groups ${paying} for "failed", and see on status.stripe.com whether Stripe has an outage.`,
       metric: sum('logLines', 'PaymentWorkFailed'),
+      periodSeconds: 900,
+      threshold: 3,
+    },
+  ]
+}
+
+function ofEvents(prefix: string): Alarm[] {
+  const sending = eventJobs.map(({ name }) => logGroupOf(prefix, name)).join(', ')
+  return [
+    {
+      ...once,
+      name: 'EventsFailing',
+      sentence: `At least 3 runs within 15 minutes could not put events on the bus: other systems learn of quota alerts late. The next runs retry each event for a week; owners are told by notice and mail all the same. Search the log group ${sending} for "failed": the lines before say why EventBridge refused.`,
+      metric: sum('logLines', 'EventsFailed'),
       periodSeconds: 900,
       threshold: 3,
     },

@@ -57,6 +57,7 @@ export function greencloudAccount(account: AccountOverview) {
       : null,
     renewal: greencloudRenewal(account.renewal, currency),
     flags,
+    alerts: account.alerts.map(({ below, armed }) => ({ below: shownBelow(below), armed })),
   }
 }
 

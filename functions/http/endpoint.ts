@@ -219,7 +219,7 @@ function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
       if (retryAfterSeconds !== undefined) headers['retry-after'] = String(retryAfterSeconds)
       const { requestId } = request.event.requestContext
       request.response =
-        row.dialect === 'rest'
+        row.dialect === 'rest' && !wantsProblem(request.event.headers)
           ? json(status, skylinkFailure(error), headers)
           : json(status, problemDetails(error, requestId), {
               ...headers,
@@ -228,6 +228,13 @@ function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
     },
   }
 }
+
+/**
+ * Whether a caller of `/rest` asks for problem details, which have a code, in place of Skylink's message. Only a caller
+ * who names the type does; Skylink's callers never do.
+ */
+const wantsProblem = ({ accept = '' }: Event['headers']): boolean =>
+  accept.includes('application/problem+json')
 
 const asDomainError = (error: unknown): DomainError =>
   error instanceof DomainError ? error : new DomainError('internal_error', { cause: error })

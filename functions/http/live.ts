@@ -182,6 +182,12 @@ const adapters: Adapters = {
       endpoint: env.AWS_ENDPOINT_URL_LAMBDA,
       ...caller(),
     }),
+  events: async () =>
+    (await import('../../core/adapters/event-bus.ts')).eventBridgeBus({
+      busName: setting('EVENT_BUS'),
+      endpoint: env.AWS_ENDPOINT_URL_EVENTBRIDGE,
+      ...caller(),
+    }),
 }
 
 const opened = new Map<keyof Adapters, Promise<Ports[Need]>>()

@@ -45,6 +45,7 @@ export type Resource =
   | 'mailConfigurationSet'
   | 'deadLetters'
   | 'renewalFunction'
+  | 'eventBus'
 
 /** A condition of IAM. The deployment replaces values in angle brackets. */
 export interface Condition {
@@ -184,6 +185,12 @@ export const needs = {
     grants: [{ actions: ['lambda:InvokeFunction'], on: ['renewalFunction'] }],
     // The call ends within a second, whatever Lambda answers.
     callsOut: false,
+    bigClient: false,
+  },
+  events: {
+    settings: ['EVENT_BUS'],
+    grants: [{ actions: ['events:PutEvents'], on: ['eventBus'] }],
+    callsOut: true,
     bigClient: false,
   },
 } as const satisfies Record<Need, PortFacts>

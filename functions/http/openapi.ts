@@ -94,10 +94,12 @@ function responses(row: Placed) {
     String(status),
     {
       description: codes.map((code) => `\`${code}\`: ${problems[code].title}`).join('. '),
-      content:
-        row.dialect === 'rest'
-          ? { 'application/json': { schema: { $ref: '#/components/schemas/Failure' } } }
-          : { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      content: {
+        ...(row.dialect === 'rest' && {
+          'application/json': { schema: { $ref: '#/components/schemas/Failure' } },
+        }),
+        'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
+      },
     },
   ])
   return Object.fromEntries([...success, ...failure])

@@ -7,9 +7,9 @@ const HUNDREDTHS = 10_000
 
 const shareOf = (text: string): number => Math.round(Number(SHARE.exec(text)?.[1]) * 100) / HUNDREDTHS
 
-/** Whether a text is a share from 0.01% to 50%. */
-export const isShare = (text: string): boolean =>
-  SHARE.test(text) && shareOf(text) > 0 && shareOf(text) <= 0.5
+/** Whether a text is a share from 0.01% to `most`, which is 50% unless given. */
+export const isShare = (text: string, most = 0.5): boolean =>
+  SHARE.test(text) && shareOf(text) > 0 && shareOf(text) <= most
 
 export const belowOf = (value: number | string): number =>
   typeof value === 'string' ? shareOf(value) : value

@@ -52,11 +52,19 @@ export const jobs = place({
     needs: ['table', 'mail', 'keyring'],
   },
   checkQuotas: {
-    summary: 'Renews bundles that run low and sends notices below 10 %',
+    summary:
+      'Renews bundles that run low, and sends notices below 10 % and below the thresholds that owners chose',
     every: 'rate(1 minute)',
     everyMs: 2_000,
     timeoutSeconds: 300,
     needs: ['table', 'payments', 'webhooks'],
+  },
+  tellAlerts: {
+    summary: 'Tells owners and other systems of quota alerts that were crossed',
+    every: 'rate(1 minute)',
+    everyMs: 2_000,
+    timeoutSeconds: 60,
+    needs: ['table', 'events'],
   },
   expireReservations: {
     summary: 'Returns the units of reservations that have expired',

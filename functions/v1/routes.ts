@@ -10,6 +10,7 @@ import {
 import { GRACE_MOST_SECONDS } from '../../core/keys/settings.ts'
 import { ledgerKinds } from '../../core/ledger/kinds.ts'
 import { bundleNamed, bundleNames, CURRENCY } from '../../core/purchases/catalogue.ts'
+import { MOST_ALERT_UNITS, MOST_ALERTS } from '../../core/quota/alerts.ts'
 import { RESERVATION_MOST_SECONDS } from '../../core/quota/reservation.ts'
 import { credentials, message, oneFactor, secondFactorErrors } from '../http/account-schemas.ts'
 import { cutText, pathText } from '../http/cut-text.ts'
@@ -25,7 +26,7 @@ import {
   replay,
   requestId,
 } from '../http/payment-schemas.ts'
-import { isShare, SHARE } from '../http/renewal-shapes.ts'
+import { belowOf, isShare, SHARE } from '../http/renewal-shapes.ts'
 import { place } from '../http/route.ts'
 import { descriptions } from './descriptions.ts'
 
@@ -68,6 +69,7 @@ const account = z.object({
     maxPerDay: z.int(),
   }),
   flags: z.object({ bundleAutoRenewal: z.boolean(), lowQuotaNotification: z.boolean() }),
+  alerts: z.array(z.object({ below: z.union([z.number(), z.string()]), armed: z.boolean() })),
 })
 
 /** `expiresIn` is the life of the access token in seconds. */
@@ -216,6 +218,25 @@ const below = z.union(
   ],
   BELOW,
 )
+
+const ALERT_BELOW = `must be a whole number of units from 1 to ${MOST_ALERT_UNITS}, or a share from "0.01%" to "99.99%"`
+
+/** A threshold of an alert: a number of units, or a share of the bundle. */
+const alert = z.strictObject({
+  below: z.union(
+    [
+      z.int().check(z.gte(1), z.lte(MOST_ALERT_UNITS)),
+      z.string().check(
+        z.regex(SHARE, ALERT_BELOW),
+        z.refine((text) => !SHARE.test(text) || isShare(text, 1), ALERT_BELOW),
+      ),
+    ],
+    ALERT_BELOW,
+  ),
+})
+
+const isEachOnce = (alerts: readonly { below: number | string }[]) =>
+  new Set(alerts.map(({ below: each }) => belowOf(each))).size === alerts.length
 
 const invoice = z.object({
   amount: z.number(),
@@ -396,6 +417,23 @@ export const v1 = place('v1', {
     responses: { 204: null },
     errors: [],
     needs: ['table', 'renewals'],
+  },
+  setAlerts: {
+    routes: ['PUT /v1/user/alerts'],
+    summary: 'Chooses below how many units you are told, once a crossing',
+    description: descriptions.setAlerts,
+    auth: 'account',
+    body: z.strictObject({
+      alerts: z
+        .array(alert)
+        .check(
+          z.maxLength(MOST_ALERTS, { abort: true }),
+          z.refine(isEachOnce, 'has the same threshold twice'),
+        ),
+    }),
+    responses: { 204: null },
+    errors: ['email_unconfirmed', 'conflict'],
+    needs: ['table'],
   },
   changePassword: {
     routes: ['PUT /v1/user/password'],

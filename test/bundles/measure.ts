@@ -24,6 +24,7 @@ export const ENV = {
   KMS_KEY_ID: 'example',
   ROOT_SECRET: '0f'.repeat(32),
   RENEWAL_FUNCTION: 'example',
+  EVENT_BUS: 'example',
   STAGE: 'example',
   STRIPE_SECRET_KEY: 'sk_test_example',
   STRIPE_WEBHOOK_SECRETS: 'whsec_example',

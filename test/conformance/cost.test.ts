@@ -39,6 +39,7 @@ interface Cost {
   mail?: Record<string, number>
   kms?: Record<string, number>
   lambda?: Record<string, number>
+  events?: Record<string, number>
   stripe?: Record<string, number>
 }
 
@@ -57,7 +58,7 @@ async function cost(run: () => Promise<{ status: number }>, expectedStatus: numb
   return app.calls()
 }
 
-const nothingElse = { cognito: {}, mail: {}, kms: {}, lambda: {}, stripe: {} }
+const nothingElse = { cognito: {}, mail: {}, kms: {}, lambda: {}, events: {}, stripe: {} }
 
 const { double, dashboard } = stripeOf(app)
 
@@ -96,6 +97,8 @@ async function limitedKey(per: string): Promise<string> {
 }
 
 const ADDRESS = { street: 'Main st.', city: 'England', postCode: 'YO31 8SB', country: 'GB' }
+
+const ALERTS = { alerts: [{ below: 50 }, { below: '20%' }] }
 
 const CONFIRMED = { 'POST /v1/payment_intents': 1, 'POST /v1/payment_intents/*/confirm': 1 }
 const CANCELED = { ...CONFIRMED, 'POST /v1/payment_intents/*/cancel': 1 }
@@ -932,6 +935,22 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     },
   ],
   [
+    'PUT /v1/user/alerts',
+    204,
+    async (token) => app.request('PUT', '/v1/user/alerts', { token, json: ALERTS }),
+    ONE_WRITE,
+  ],
+  [
+    'PUT /v1/user/alerts, the same again',
+    204,
+    async (token) => {
+      await app.request('PUT', '/v1/user/alerts', { token, json: ALERTS })
+      app.resetCalls()
+      return app.request('PUT', '/v1/user/alerts', { token, json: ALERTS })
+    },
+    READ_ACCOUNT,
+  ],
+  [
     'PUT /v1/user/renewal',
     204,
     async (token) => app.request('PUT', '/v1/user/renewal', { token, json: { monthlyCap: 20 } }),
@@ -1107,6 +1126,25 @@ const rowOf = (route: string) => {
   return row
 }
 
+test('a consume costs the same with five alerts, and the crossing of one what that of the notice below 10 % costs', async () => {
+  const costs = []
+  for (const alerts of [[], [500, 400, 300, '20%', 1].map((below) => ({ below }))]) {
+    const person = await newBuyer(app)
+    await app.request('PUT', '/v1/user/alerts', { token: person.accessToken, json: { alerts } })
+    await spendTo(app, person, alerts.length > 0 ? 505 : 105)
+    const ordinary = await cost(() => consume(app, person.key, { units: 1, requestId: uuidv7() }), 200)
+    const crossing = await cost(() => consume(app, person.key, { units: 5, requestId: uuidv7() }), 200)
+    costs.push({ ordinary, crossing })
+  }
+  expect(costs[1]).toEqual(costs[0])
+  expect(costs[1]?.ordinary).toEqual({
+    ...nothingElse,
+    dynamodb: { UpdateItem: 1 },
+    readUnits: 0,
+    writeUnits: 1,
+  })
+})
+
 test('the cost of every endpoint is listed', () => {
   const listed = [...table, ...bySample].map(([title]) => title.replace(/,.*/, ''))
   const without = rows.filter(({ routes }) => !routes.some((route) => listed.includes(route)))
@@ -1165,6 +1203,37 @@ describe('jobs', () => {
       'check-quotas',
       async () => spendTo(app, await newBuyer(app), 50),
       { dynamodb: { Query: 9, TransactWriteItems: 1, UpdateItem: 1 }, readUnits: 5, writeUnits: 7 },
+    ],
+    [
+      // As a notice, with an item of its own for the event.
+      'check-quotas, an alert',
+      'check-quotas',
+      async () => {
+        const person = await newBuyer(app)
+        await app.request('PUT', '/v1/user/alerts', { token: person.accessToken, json: ALERTS })
+        await spendTo(app, person, 150)
+      },
+      {
+        dynamodb: { Query: 10, GetItem: 1, PutItem: 1, TransactWriteItems: 1, UpdateItem: 1 },
+        readUnits: 7,
+        writeUnits: 11,
+      },
+    ],
+    [
+      'tell-alerts, an alert',
+      'tell-alerts',
+      async () => {
+        const person = await newBuyer(app)
+        await app.request('PUT', '/v1/user/alerts', { token: person.accessToken, json: ALERTS })
+        await spendTo(app, person, 150)
+        await app.job('check-quotas')
+      },
+      {
+        dynamodb: { Query: 8, GetItem: 1, UpdateItem: 1 },
+        readUnits: 5,
+        writeUnits: 2,
+        events: { PutEvents: 1 },
+      },
     ],
     [
       'check-quotas, a renewal',

@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { registerAccount } from '../../core/account/register.ts'
 import { DomainError } from '../../core/errors.ts'
 import {
+  crossedAlertKey,
   type DueKind,
   dueAt,
   type Key,
@@ -33,6 +34,7 @@ beforeEach(() => app.logs.splice(0))
 const BROKEN: Record<DueKind, { key: Key; item?: object; job: string }> = {
   ASK: { key: keys.ask('reset-password', ADDRESS), job: 'send-mail' },
   MAIL: { key: keys.mail(ID, 'broken'), job: 'send-mail' },
+  ALERT: { key: crossedAlertKey(ID, 1, 1, 1), job: 'tell-alerts' },
   QUOTA: { key: keys.quota(ID), job: 'check-quotas' },
   RESERVED: { key: reservationKey(ID, 'ff'), job: 'expire-reservations' },
   PURCHASE: { key: keys.purchase(ID, ID), job: 'settle-payments' },

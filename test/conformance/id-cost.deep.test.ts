@@ -90,8 +90,8 @@ const kinds: Record<string, { stepMs?: number; id: Kind; most: { writes: number;
   'of next year': { id: (world) => world.timed(365 * DAY_MS), most: ANY },
   'of 2050': { id: (_, n) => ulid(Date.UTC(2050, 0, 1) + n, n), most: ANY },
   'of one millisecond': {
-    stepMs: 0,
-    id: (world) => world.timed(),
+    stepMs: 1,
+    id: (world, n) => world.timed(-n),
     most: ANY,
   },
   'spread so that every archive item has another span': {

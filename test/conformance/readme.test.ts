@@ -114,6 +114,7 @@ const PAGES = [
   'README.md',
   'functions/README.md',
   'functions/deploy/README.md',
+  'functions/client/meter/README.md',
   'test/README.md',
   '.github/CONTRIBUTING.md',
   '.github/SECURITY.md',
@@ -205,7 +206,7 @@ describe('a copy of the project with only the changes that README and CONTRIBUTI
 
   test('has a new job that is scheduled, has alarms and runs on the local stack', async () => {
     const copy = copyOfProject()
-    const steps = stepsOf('Add a job')
+    const steps = stepsOf('Add a job', '.github/CONTRIBUTING.md')
     expect(steps.map(({ file }) => file)).toEqual([
       'functions/jobs/schedule.ts',
       'functions/jobs/say-hello.ts',

@@ -68,6 +68,7 @@ export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
   'v1.returnReservation': ['same', 'a reservation ends once, and its end has an id'],
   'v1.settleReservation': ['same', 'a reservation ends once, and its end has an id'],
   'v1.rotateKey': ['named', 'a key may be rotated twice; the key of the lost answer is refused then'],
+  'v1.setAlerts': ['same', 'the alerts are what they are, and keep their state'],
   'v1.setFlags': ['same', 'the flags are set to what they are'],
   'v1.setRenewal': ['same', 'the limits are set to what they are'],
   'v1.signUpForBundle': [

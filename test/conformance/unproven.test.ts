@@ -20,7 +20,7 @@ async function squatter() {
 
 const forConfirmed = rows.filter(({ errors }) => (errors as readonly string[])?.includes('email_unconfirmed'))
 
-test('second factors, passkeys, keys, cards and bundles are for confirmed addresses', () => {
+test('second factors, passkeys, keys, alerts, cards and bundles are for confirmed addresses', () => {
   expect(forConfirmed.map(rowKey).sort()).toEqual([
     'api.verifyPayment',
     'v1.addPasskey',
@@ -29,6 +29,7 @@ test('second factors, passkeys, keys, cards and bundles are for confirmed addres
     'v1.enrolTwoFactor',
     'v1.passkeyOptions',
     'v1.rotateKey',
+    'v1.setAlerts',
     'v1.signUpForBundle',
     'v1.verifyTwoFactor',
   ])

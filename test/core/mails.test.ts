@@ -17,6 +17,7 @@ test.each(mailTemplates)('%s reads as the preview in __snapshots__/mails shows i
     amountCents: 99,
     purchaseId: '0197f2a0c3d4e5f60718293a',
     news: newsFor(template),
+    alert: { below: 0.2, threshold: 200, left: 180, atMs: Date.UTC(2026, 10, 21, 12) },
     renewed: { month: '2026-11', cents: 198, count: 2 },
     keyUse: [
       { name: 'default', units: 1_790 },

@@ -37,6 +37,7 @@ const answers = {
     publish: false,
   }),
   'aws:dynamodb/table:Table': ({ name }) => ({ arn: arnOf('dynamodb', `table/${name}`) }),
+  'aws:cloudwatch/eventBus:EventBus': ({ name }) => ({ arn: arnOf('events', `event-bus/${name}`) }),
   'aws:cloudwatch/logGroup:LogGroup': ({ name }) => ({ arn: arnOf('logs', `log-group:${name}`) }),
   'aws:sqs/queue:Queue': ({ name }) => ({
     arn: arnOf('sqs', name),

@@ -61,6 +61,8 @@ describe('a port may call what its adapter calls, and nothing else', () => {
     const own = [...source.matchAll(/new (\w+)Command\(/g)].map(([, name]) => `${services[client]}:${name}`)
     // Our own client of Lambda calls one operation, by its path.
     if (source.includes('}/invocations`')) own.push('lambda:InvokeFunction')
+    // And that of EventBridge by its header.
+    if (source.includes('AWSEvents.PutEvents')) own.push('events:PutEvents')
     const others = [...source.matchAll(/^import \{.*from '\.\/([\w-]+\.ts)'/gm)]
     return [...own, ...others.flatMap(([, name]) => calls(`core/adapters/${name}`))]
   }

@@ -25,6 +25,7 @@ const deadLettersArn = (graph: Graph) => arn('sqs', `${prefixOf(graph)}-dead-let
 const functionArn = (graph: Graph, name: string) => arn('lambda', `function:${prefixOf(graph)}-${name}`)
 const inputsOf = (graph: Graph, type: string) => all(graph, type).map(({ inputs }) => inputs)
 
+const BUS = 'aws:cloudwatch/eventBus:EventBus'
 const LAMBDA = 'aws:lambda/function:Function'
 const ROLE = 'aws:iam/role:Role'
 const ROUTE = 'aws:apigatewayv2/route:Route'
@@ -140,6 +141,12 @@ const statementText = ({ actions, resources, conditions = [] }: Statement): stri
     }),
   )
 
+/** The name of the stage's bus. */
+const busOf = (graph: Graph): string =>
+  inputsOf(graph, BUS)
+    .map(({ name }) => name)
+    .join()
+
 /** All permissions of a function, one line for each action on a resource. */
 function allowed(graph: Graph, { name, needs, table, background, job, row }: Expected): string[] {
   const on = (resource: string, service: string, actions: readonly string[], when = '') =>
@@ -188,6 +195,7 @@ function allowed(graph: Graph, { name, needs, table, background, job, row }: Exp
     payments: [],
     webhooks: [],
     renewals: on(functionArn(graph, 'jobs-renew'), 'lambda', ['InvokeFunction']),
+    events: on(arn('events', `event-bus/${busOf(graph)}`), 'events', ['PutEvents']),
   }
   return [
     ...on(`${logArn(graph, name)}:*`, 'logs', ['CreateLogStream', 'PutLogEvents']),
@@ -429,6 +437,7 @@ const BY_NEED: Record<Need, readonly string[]> = {
   payments: ['STRIPE_SECRET_KEY', 'STAGE'],
   webhooks: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY', 'STAGE'],
   renewals: ['RENEWAL_FUNCTION'],
+  events: ['EVENT_BUS'],
 }
 
 const functions: Rule = (graph) => [
@@ -676,7 +685,7 @@ const retries: Rule = (graph) =>
   )
 
 const events: Rule = (graph) => {
-  const bus = inputsOf(graph, 'aws:cloudwatch/eventBus:EventBus').map(({ name }) => name)
+  const bus = inputsOf(graph, BUS).map(({ name }) => name)
   return [
     ...same('the number of buses', bus.length, 1),
     ...difference(
@@ -767,6 +776,7 @@ function alarmsOf(graph: Graph): string[] {
     `RenewalsFailing: ${own} PaymentWorkFailed  Sum 3 900 1`,
     `MailFailing: ${own} MailFailed  Sum 3 900 1`,
     `MailOverdue: ${own} MailOverdue  Sum 1 900 1`,
+    `EventsFailing: ${own} EventsFailed  Sum 3 900 1`,
     'BounceRate: AWS/SES Reputation.BounceRate  Maximum 0.03 3600 1',
     'ComplaintRate: AWS/SES Reputation.ComplaintRate  Maximum 0.0008 3600 1',
     `TableThrottles: the sum of ReadThrottleEvents Sum 300, WriteThrottleEvents Sum 300 of ${prefixOf(graph)} 1 1`,
@@ -840,6 +850,7 @@ function placesOf(graph: Graph): Record<string, string[]> {
     WebhookRefusals: ['Developers, Webhooks', 'StripeWebhookSecrets'],
     MailFailing: [group('jobs-send-mail'), 'SES, Account dashboard'],
     MailOverdue: [group('jobs-send-mail'), 'SES, Account dashboard'],
+    EventsFailing: [group('jobs-tell-alerts')],
     BounceRate: [group('jobs-note-mail-event'), 'SES, Reputation metrics'],
     ComplaintRate: [group('jobs-note-mail-event'), 'SES, Reputation metrics'],
     RenewalsFailing: [...paying.map(({ name }) => group(name)), 'status.stripe.com'],
@@ -892,6 +903,7 @@ const logMetrics: Rule = (graph) => {
           ({ name }) => `${group(name)} %ailed.{2,3}[1-9]% Bursar/${graph.stage} PaymentWorkFailed 1`,
         ),
         `${group('jobs-send-mail')} %ailed.{2,3}[1-9]% Bursar/${graph.stage} MailFailed 1`,
+        `${group('jobs-tell-alerts')} %ailed.{2,3}[1-9]% Bursar/${graph.stage} EventsFailed 1`,
         `${group('jobs-send-mail')} %overdue.{2,3}[1-9]% Bursar/${graph.stage} MailOverdue 1`,
         `${apiLog} ${failed} Bursar/${graph.stage} WebhookFailures 1`,
         `${apiLog} ${refused} Bursar/${graph.stage} WebhookRefusals 1`,
@@ -997,7 +1009,7 @@ const counts: Rule = (graph) => {
     'aws:sqs/queue:Queue': 1,
     'aws:sqs/queuePolicy:QueuePolicy': 1,
     'aws:scheduler/schedule:Schedule': jobCount,
-    'aws:cloudwatch/eventBus:EventBus': 1,
+    [BUS]: 1,
     'aws:cloudwatch/eventRule:EventRule': subscriberCount,
     'aws:cloudwatch/eventTarget:EventTarget': subscriberCount,
     'aws:cloudwatch/dashboard:Dashboard': 1,

@@ -262,7 +262,7 @@ test('no value of the running local stack can be configured', async () => {
   // environment.
   // The name of the app is no value of the local stack either: a deployment may be called Bursar, too.
   const deployed =
-    /^(AWS_(REGION|ACCESS_KEY_ID|SECRET_ACCESS_KEY)|TABLE_NAME|USER_POOL_CLIENT_\w+|KMS_KEY_ID|RENEWAL_FUNCTION|MAIL_CONFIGURATION_SET|APP_NAME)$/
+    /^(AWS_(REGION|ACCESS_KEY_ID|SECRET_ACCESS_KEY)|TABLE_NAME|USER_POOL_CLIENT_\w+|KMS_KEY_ID|RENEWAL_FUNCTION|EVENT_BUS|MAIL_CONFIGURATION_SET|APP_NAME)$/
   const asSecret: Record<string, string> = {
     ROOT_SECRET: 'SST_SECRET_RootSecret',
     STRIPE_SECRET_KEY: 'SST_SECRET_StripeSecretKey',

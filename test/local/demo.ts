@@ -3,7 +3,9 @@
  * `-- --verbose`; exits non-zero when a step is not as expected.
  */
 import { styleText } from 'node:util'
+import { Hono } from 'hono'
 import { TOTP } from 'otpauth'
+import { meter } from '../../functions/client/meter.ts'
 import { centsOf } from '../../functions/http/money-shapes.ts'
 import { startServer } from './server.ts'
 import { type Teller, teller } from './teller.ts'
@@ -179,6 +181,7 @@ async function quota({ ask, must, mailedCode, control }: Teller): Promise<void> 
   must((await notices('The schedule has looked again'))[0] === 'renewed', 'the bundle renews itself')
   const { left } = await spend('and his service goes on', 5, 'call-4')
   must(left === 1075, 'with the units of the renewal')
+  await reports(apiKey, must)
   const [invoice, ...others] = await ask('He lists his invoices', 'GET /v1/invoice/list', 200, { token })
   must(others.length === 1, 'one for each charge')
   const read = await ask('and reads the newest', `GET /v1/invoice/${invoice.id}`, 200, { token })
@@ -195,6 +198,24 @@ async function quota({ ask, must, mailedCode, control }: Teller): Promise<void> 
   const cents = sum(ledger.map(({ amount, currency }) => centsOf(amount, currency)))
   const units = sum(ledger.map((entry) => entry.units))
   must(cents === 0 && units === 2100, 'sums to his balance, and to the units left and used')
+}
+
+/** A company's API behind the meter, which charges 2 units for a report. */
+async function reports(key: string, must: Teller['must']): Promise<void> {
+  const units = meter({ url: server.url, timeoutMs: 10_000 })
+  const api = new Hono()
+  api.use('/reports/*', units.hono({ units: 2 }))
+  api.get('/reports/:id', (c) => c.json({ report: c.req.param('id') }))
+  const read = (headers: Record<string, string>) => api.request('/reports/7', { headers })
+  const { status } = await read({})
+  const headers = { 'x-api-key': key, 'idempotency-key': 'of-the-customer' }
+  const answers = await Promise.all(Array.from({ length: 20 }, () => read(headers)))
+  await units.close()
+  const left = Math.min(...answers.map((answer) => Number(answer.headers.get('x-units-left'))))
+  must(
+    status === 401 && left === 1035,
+    'An API behind the meter charges each of 20 calls at once, and none without a key',
+  )
 }
 
 const chapters: [string, (teller: Teller) => Promise<void>][] = [

@@ -167,6 +167,7 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
     },
     [`POST /_local/jobs/${tasks.renew.file}`]: () =>
       Promise.all(stack.lambda.take().map(({ event }) => runJob(tasks.renew.file, event))),
+    'GET /_local/events': () => stack.events.events(),
     'POST /_local/events': ({ body }) => {
       const detailType = body['detail-type']
       const found = Object.values(subscribers).find(({ detailTypes }) =>
@@ -186,6 +187,7 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
     ...faultControls('mail', () => stack.mail),
     ...faultControls('kms', () => stack.kms),
     ...faultControls('lambda', () => stack.lambda),
+    ...faultControls('events', () => stack.events),
     ...faultControls('stripe', stripe),
     'POST /_local/stripe/limits': ({ body }) => orRefusal(() => stripe().limit(body as never)),
     'DELETE /_local/stripe/limits': () => stripe().limit(undefined),
@@ -204,11 +206,12 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
       mail: { calls: stack.mail.calls() },
       kms: { calls: stack.kms.calls() },
       lambda: { calls: stack.lambda.calls() },
+      events: { calls: stack.events.calls() },
       stripe: { calls: stack.stripe?.calls() ?? {} },
     }),
     'DELETE /_local/calls': () => {
-      for (const double of [stack.cognito, stack.mail, stack.kms, stack.lambda, stack.stripe])
-        double?.resetCalls()
+      const { cognito, mail, kms, lambda, events, stripe } = stack
+      for (const double of [cognito, mail, kms, lambda, events, stripe]) double?.resetCalls()
       stack.dynamo.resetCounts()
     },
   }

@@ -15,6 +15,7 @@ import type { Setting } from '../../functions/http/needs.ts'
 import { handler as preToken } from '../../functions/pre-token.ts'
 import { type CognitoDouble, startCognito } from './cognito.ts'
 import { type DynamoDouble, startDynamo } from './dynamodb.ts'
+import { type EventBusDouble, startEventBus } from './event-bus.ts'
 import { type KmsDouble, startKms } from './kms.ts'
 import { type Invocation, type LambdaApiDouble, startLambdaApi } from './lambda-api.ts'
 import { type MailDouble, startMail } from './mail.ts'
@@ -28,6 +29,7 @@ export interface Stack {
   mail: MailDouble
   kms: KmsDouble
   lambda: LambdaApiDouble
+  events: EventBusDouble
   /** Undefined when the stack talks to Stripe's test mode. */
   stripe: StripeDouble | undefined
   tableName: string
@@ -131,6 +133,7 @@ async function startParts(
   const mail = await started(startMail({ nowMs, onEvent: options.onMailEvent, ...file('mail.json') }))
   const kms = await started(startKms(file('kms.json')))
   const lambda = await started(startLambdaApi(options.onInvoke))
+  const events = await started(startEventBus({ nowMs, ...file('events.json') }))
   const stripe =
     stripeKey === undefined ? await started(startPayments(options, file('stripe.json'))) : undefined
   if (!stripe) onStep('Stripe      (test mode; forward its events with the Stripe CLI, see the README)')
@@ -144,6 +147,7 @@ async function startParts(
     AWS_ENDPOINT_URL_SESV2: mail.url,
     AWS_ENDPOINT_URL_KMS: kms.url,
     AWS_ENDPOINT_URL_LAMBDA: lambda.url,
+    AWS_ENDPOINT_URL_EVENTBRIDGE: events.url,
     TABLE_NAME: tableName,
     USER_POOL_ID: cognito.userPoolId,
     USER_POOL_CLIENT_ID: cognito.clientId,
@@ -155,11 +159,12 @@ async function startParts(
     APP_NAME: appName,
     KMS_KEY_ID: kms.keyId,
     RENEWAL_FUNCTION: 'bursar-local-jobs-renew',
+    EVENT_BUS: 'bursar-local',
     ROOT_SECRET,
     STAGE: LOCAL_STAGE,
     ...stripeEnv(stripe, stripeKey),
   }
-  return { dynamo, cognito, mail, kms, lambda, stripe, tableName, env }
+  return { dynamo, cognito, mail, kms, lambda, events, stripe, tableName, env }
 }
 
 /**

@@ -15,7 +15,8 @@ interface Prepared {
   spent: string[]
   /** Requests that are sent while a port breaks, and repeated afterwards until they are answered. */
   requests: { units: number; requestId: string }[]
-  batch?: true
+  /** Whether the requests are a batch, or come at the same time and are spent together; else each is on its own. */
+  as?: 'batch' | 'together'
 }
 
 type Scenario = (world: QuotaWorld) => Promise<Prepared>
@@ -61,12 +62,16 @@ const scenarios: Record<string, Scenario> = {
   'a batch': async (world) => {
     const spent = await world.fill(3)
     world.advance(5)
-    return { spent, batch: true, requests: Array.from({ length: 30 }, () => one(world.timed())).flat() }
+    return { spent, as: 'batch', requests: Array.from({ length: 30 }, () => one(world.timed())).flat() }
+  },
+  'requests that come together': async (world) => {
+    const spent = await world.fill(RING_LIMIT - 2)
+    return { spent, as: 'together', requests: Array.from({ length: 8 }, () => one(world.timed())).flat() }
   },
   'a batch that fills the ring': async (world) => {
     const spent = [...(await batches(world, 9, 4)), ...(await world.fill(RING_LIMIT - 10))]
     world.advance(5)
-    return { spent, batch: true, requests: Array.from({ length: 30 }, () => one(world.timed())).flat() }
+    return { spent, as: 'batch', requests: Array.from({ length: 30 }, () => one(world.timed())).flat() }
   },
   'a batch of late, untimed and future ids on another day': async (world) => {
     const spent = await world.fill(60)
@@ -76,16 +81,16 @@ const scenarios: Record<string, Scenario> = {
       world.timed(n * -600_000),
       world.timed(n * 600_000),
     ])
-    return { spent, batch: true, requests: mixed.flat().flatMap((id) => one(id)) }
+    return { spent, as: 'batch', requests: mixed.flat().flatMap((id) => one(id)) }
   },
 }
 
 /** Sends the requests through these ports; a request that breaks gets no answer. */
-async function ask(world: QuotaWorld, { requests, batch }: Prepared, through: Ports) {
-  const answers = batch
-    ? world.batch(requests, { through })
-    : Promise.all(requests.map(({ units, requestId }) => world.spend(units, requestId, { through })))
-  return answers.catch(() => [])
+async function ask(world: QuotaWorld, { requests, as }: Prepared, through: Ports) {
+  if (as === 'batch') return world.batch(requests, { through }).catch(() => [])
+  const spend = as === 'together' ? world.spendTogether : world.spend
+  const answers = requests.map(({ units, requestId }) => spend(units, requestId, { through }))
+  return Promise.all(answers).catch(() => [])
 }
 
 test.each(Object.entries(scenarios))(

@@ -61,10 +61,11 @@ async function history(seed: number): Promise<void> {
     const choice = random()
     if (choice < 0.6) {
       const id = anyId()
-      note(id, await world.spend(unitsOf.get(id) ?? 1, id, { through, slot }), startedAt)
+      const spend = random() < 0.5 ? world.spend : world.spendTogether
+      note(id, await spend(unitsOf.get(id) ?? 1, id, { through, slot }), startedAt)
     } else if (choice < 0.68) {
       const units = 1 + pick(3)
-      if ((await world.spend(units, undefined, { through, slot })) === 200) anonymous += units
+      if ((await world.spendTogether(units, undefined, { through, slot })) === 200) anonymous += units
     } else if (choice < 0.8) {
       const batch = Array.from({ length: 1 + pick(30) }, anyId)
       const told = await world.batch(

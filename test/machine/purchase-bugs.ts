@@ -9,12 +9,14 @@ import { closePaymentRecord } from '../../core/purchases/payment-record.ts'
 import { purchaseOf } from '../../core/purchases/purchase.ts'
 import { applyReversal } from '../../core/purchases/reversal.ts'
 import { cancelPurchase, endPurchase, settlePurchase } from '../../core/purchases/settle.ts'
+import { handOverAlerts } from '../../core/quota/crossed-alerts.ts'
 import { writeAll, writeUnlessDone } from '../../core/table/write-all.ts'
 import type { Bug } from './patch.ts'
 import type { PurchaseBreak } from './purchase-faults.ts'
 import { breaksOf, type Flow, failuresOf, flows, type Mode, play } from './purchase-flows.ts'
 import { meetTwo } from './purchase-pairs.ts'
 import {
+  alertMeanwhile,
   allowedOnce,
   backoff,
   cap,
@@ -447,7 +449,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'units are taken back without a check of the units left',
-    find: '...taken(deps, accountId, quota, { units, seq })',
+    find: '...(await taken(deps, accountId, quota, { units, seq }))',
     put: '...[]',
     foundBy: met(BUNDLE, 'refund', 'consume all'),
   },
@@ -620,7 +622,7 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a credit drops the pending low-quota notice',
-    find: 'quota.noticeSinceMs === undefined ? expr`#r, #due, #dueAtMs` : expr`#r`',
+    find: 'stays ? expr`#r` : expr`#r, #due, #dueAtMs`',
     put: 'expr`#r, #due, #dueAtMs`',
     foundBy: met(LOW, 'buy', 'consume'),
   },
@@ -716,10 +718,10 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a renewal is due by 1 % whatever its owner chose',
-    find: ['const below = effectiveBelow(levels)', 'if (below < 1) return Math.ceil((levels.size *'],
+    find: ['const below = effectiveBelow(levels)', 'if (below < 1) return unitsOf(below, levels.size)'],
     put: [
       'const below = effectiveBelow({ size: levels.size })',
-      'if (below < 1) return Math.ceil((levels.size *',
+      'if (below < 1) return unitsOf(below, levels.size)',
     ],
     foundBy: failed(chosenBelow),
   },
@@ -827,5 +829,30 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     find: 'if (next === asked) return endPurchase(',
     put: 'if (next) return endPurchase(',
     foundBy: failed(detachedUnseen),
+  },
+  {
+    title: 'the job clears an alert that was crossed while it worked',
+    find: ["unchangedSince({ i: alerts }, ['i']),", 'expr`#s = ${quota.seq}`'],
+    put: 'expr`#s = ${quota.seq}`',
+    foundBy: failed(alertMeanwhile),
+  },
+  {
+    title: 'an alert that was told is not marked as told',
+    find: 'expr`SET #told = ${true}`',
+    put: 'expr`SET #left = ${0}`',
+    foundBy: unbroken(flows.alert, 'jobs'),
+  },
+  {
+    title: 'an event that the bus has not taken is given up',
+    find: ['...(below < 1 && { share: below }),', '})'],
+    put: ['...(below < 1 && { share: below }),', '}).catch(() => {})'],
+    foundBy: broken(flows.alert, 'jobs', 'error-before'),
+  },
+  {
+    title: 'an alert that is handed over again is told again',
+    near: handOverAlerts,
+    find: 'await deps.table.put(item, expr`attribute_not_exists(pk)`).catch(ignoreRefusal)',
+    put: 'await deps.table.put(item)',
+    foundBy: broken(flows.alert, 'jobs', 'error-before'),
   },
 ]

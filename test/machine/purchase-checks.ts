@@ -202,8 +202,20 @@ export function checkSettled(world: PurchaseWorld, title: string): void {
   if (profile.flags.lowQuotaNotification && profile.bundle !== undefined && world.crossings.size > 0) {
     assert.equal(counter.n, undefined, `${title}: a notice waits`)
   }
+  checkAlerts(world, title)
   for (const each of world.said) checkSaid(world, each, title)
   checkRenewed(world, title)
+}
+
+/** Checks that each crossing of an alert was told once by notice, mail and event. */
+function checkAlerts(world: PurchaseWorld, title: string): void {
+  const { notices, mails, items } = books(world)
+  const crossed = world.alertCrossings.length
+  assert.equal(count(notices, 'quota_alert'), crossed, `${title}: notices of alerts`)
+  assert.equal(count(mails, 'quota-alert'), crossed, `${title}: mails of alerts`)
+  assert.equal(new Set(world.published).size, crossed, `${title}: events of alerts`)
+  const due = items.filter(({ sk, due: at }) => String(sk).startsWith('ALERT#') && at !== undefined)
+  assert.deepEqual(due, [], `${title}: an alert waits`)
 }
 
 const kindsOf = (ledger: readonly LedgerEntry[]): string[] => ledger.map(({ kind }) => kind)
@@ -328,7 +340,7 @@ export async function settle(world: PurchaseWorld, title: string): Promise<void>
 function isQuiet(world: PurchaseWorld): boolean {
   const { profile, items, counter } = books(world)
   const busy =
-    items.some(({ sk, due }) => /^(PURCHASE|HOLD)#/.test(String(sk)) && due !== undefined) ||
+    items.some(({ sk, due }) => /^(PURCHASE|HOLD|ALERT)#/.test(String(sk)) && due !== undefined) ||
     (counter.due !== undefined && Number(counter.dueAtMs) <= world.nowMs() + MINUTE_MS)
   return profile.openPurchase === undefined && !busy
 }

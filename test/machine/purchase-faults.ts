@@ -6,10 +6,10 @@ import { Crash } from './faults.ts'
 export const PURCHASE_BREAKS = ['crash-after', 'error-before', 'error-after', 'late', 'limited'] as const
 
 /**
- * Where a run breaks. Calls to the table and to the payment provider are numbered from 1.
+ * Where a run breaks. Calls to the table, the payment provider and the event bus are numbered from 1.
  * - `crash-after`: the call takes effect, and the process dies
  * - `error-before`, `error-after`: only this call throws, before or after it takes effect
- * - `late`: the call throws, and takes effect after later calls; a call to the table never does, as in
+ * - `late`: the call throws, and takes effect after later calls; a call to the table or the bus never does, as in
  *   `error-before`
  * - `limited`: a rate limit refuses the call, which has no effect; for a call to the table as `error-before`
  */
@@ -37,7 +37,7 @@ export function through(
   const calls: string[] = []
   const late: (() => Promise<unknown>)[] = []
   let gone = false
-  const wrap = (port: 'table' | 'payments', target: object) =>
+  const wrap = (port: 'table' | 'payments' | 'events', target: object) =>
     new Proxy(target, {
       get: (object, method, receiver) => {
         const call = Reflect.get(object, method, receiver)
@@ -74,6 +74,7 @@ export function through(
       ...ports,
       table: wrap('table', ports.table),
       payments: wrap('payments', ports.payments),
+      events: wrap('events', ports.events),
     } as Ports,
     calls,
     async arrive() {

@@ -208,6 +208,39 @@ export const flows = {
     credits: 0,
     atTheEnd: noticed('renewal_action', 1),
   },
+  alert: {
+    title: 'an alert',
+    prepare: async (world) => {
+      const card = await held(world)
+      await world.setAlerts([500, 0.2, 5])
+      await world.consumeTo(150)
+      return card
+    },
+    act: async (world, _, via) =>
+      (await world.job('checkQuotas', via)) + (await world.job('tellAlerts', via)),
+    byClient: false,
+    answer: 0,
+    credits: 0,
+    atTheEnd: noticed('quota_alert', 2),
+  },
+  alertBuy: {
+    title: 'a buy after which an alert fires again before anybody was told',
+    prepare: async (world) => {
+      const card = await held(world)
+      await world.setRenewal(false)
+      await world.setAlerts([500])
+      await world.consumeTo(450)
+      return card
+    },
+    act: async (world, card, via, key) => {
+      const answer = await buy(world, card, via, key)
+      await world.consumeTo(400)
+      return answer
+    },
+    byClient: true,
+    answer: 'paid',
+    credits: 1,
+  },
   refund: {
     title: 'a refund',
     prepare: async (world) => {

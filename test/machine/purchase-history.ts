@@ -57,6 +57,8 @@ const deeds: Record<string, Deed> = {
       via,
     ),
   renewAtOnce: (world, _, via) => world.renewAtOnce(via),
+  setAlerts: (world, n, via) => world.setAlerts(pick([[500, 0.2], [90, 0.5, 1000], [0.09], [5], []], n), via),
+  tellAlerts: (world, _, via) => world.job('tellAlerts', via),
   setCap: (world, n, via) => world.setCap(pick([undefined, 0, 150, 5000], n), via),
   setLimits: (world, n, via) =>
     world.choose(

@@ -279,6 +279,29 @@ export const choseMeanwhile = inWorld(async (world) => {
   assert.equal(books(world).quota.left, 1005)
 })
 
+/** Further alerts are crossed while the job tells of the first one, at each of its calls. */
+export const alertMeanwhile = inWorld(async (first) => {
+  await held(first)
+  await first.setAlerts([500, 300])
+  await first.consumeTo(450)
+  const snapshot = first.snapshot()
+  for (let at = 1; ; at++) {
+    const world = await openPurchaseWorld(first.functions, snapshot)
+    let came = false
+    const { ports } = through(world.ports, {
+      before: async (call) => {
+        if (call !== at) return
+        came = true
+        await world.consumeTo(250)
+      },
+    })
+    await world.job('checkQuotas', ports)
+    if (!came) return
+    await settle(world, `told before call ${at}`)
+    assert.equal(world.alertCrossings.length, 2, `crossed before call ${at}`)
+  }
+})
+
 /** A renewal is due as soon as its owner moves the threshold above the balance. */
 export const chosenBelow = inWorld(async (world) => {
   await held(world)

@@ -10,6 +10,7 @@ import { sweepHolds } from '../../core/cards/verify.ts'
 import { DomainError } from '../../core/errors.ts'
 import { newDefaultKey } from '../../core/keys/default-key.ts'
 import { renewalLinkCode } from '../../core/notifications/renewal-link.ts'
+import { tellAlerts } from '../../core/notifications/tell-alerts.ts'
 import type { Ids, Ports } from '../../core/ports.ts'
 import { buyBundle, type PurchaseRequest } from '../../core/purchases/buy.ts'
 import { type BundleName, bundleOf } from '../../core/purchases/catalogue.ts'
@@ -26,6 +27,7 @@ import { settlePayments } from '../../core/purchases/settle-payments.ts'
 import { consumeUnits } from '../../core/quota/consume.ts'
 import { newQuota } from '../../core/quota/quota.ts'
 import { wakeRenewal } from '../../core/quota/renewal-call.ts'
+import { setAlerts } from '../../core/quota/set-alerts.ts'
 import { trialCredit } from '../../core/quota/trial.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
@@ -35,6 +37,7 @@ import { processMissedEvents, receiveWebhook } from '../../core/webhooks/events.
 import type { StripeState } from '../local/stripe/state.ts'
 import { signatureOf } from '../local/stripe/webhooks.ts'
 import { silentLog } from '../support/log.ts'
+import { type Crossing, watchAlerts } from './alert-watch.ts'
 import { Crash, WHOLE_RUN } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 import { stripeHere } from './purchase-stripe.ts'
@@ -60,6 +63,8 @@ export const purchases = {
   changeCard,
   deactivateAccount,
   setFlags,
+  setAlerts,
+  tellAlerts,
 }
 export type Purchases = typeof purchases
 
@@ -107,6 +112,8 @@ export interface Snapshot {
   stripe: StripeState
   said: Said[]
   crossings: number[]
+  alertCrossings: Crossing[]
+  published: string[]
   creditedAtMs: [id: string, atMs: number][]
 }
 
@@ -139,6 +146,9 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   const crossings = new Set<number>(from?.crossings)
   /** When each purchase was credited; the purchase itself is dated by its charge, which may be older. */
   const creditedAtMs = new Map<string, number>(from?.creditedAtMs)
+  /** The ids of the events that the bus has accepted. */
+  const published: string[] = [...(from?.published ?? [])]
+  const alerts = watchAlerts([...(from?.alertCrossings ?? [])])
   const mistakes: string[] = []
   const clock = {
     nowMs: () => nowMs,
@@ -150,7 +160,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   const stripe = stripeHere(clock.nowMs, from && structuredClone(from.stripe))
   const watchRenewals = watchRenewal(mistakes)
   const memory = memoryTable([], (writes, items, apply) => {
-    watchRenewals(writes, items, apply)
+    alerts.watch(writes, items, () => watchRenewals(writes, items, apply))
     for (const id of creditedBy(writes)) if (!creditedAtMs.has(id)) creditedAtMs.set(id, nowMs)
   })
   const table: Table = {
@@ -170,6 +180,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     payments: stripe.payments,
     webhooks: { secrets: [SECRET], livemode: false, stage: 'world' },
     renewals: { start: async () => {} },
+    events: { publish: async (_, { id }) => void published.push(String(id)) },
   } as Partial<Ports> as Ports
   const defaultKey = newDefaultKey(
     { ...ports, ids: { ...ids, uuid: () => '6c1f0000-0000-4000-8000-000000000001' } },
@@ -232,6 +243,9 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     mistakes,
     said,
     crossings,
+    /** What the owner is to be told of by alerts, in the order of the writes. */
+    alertCrossings: alerts.crossings,
+    published,
     creditedAtMs,
     alarms,
     account,
@@ -254,6 +268,8 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       stripe: structuredClone(stripe.state),
       said: [...said],
       crossings: [...crossings],
+      alertCrossings: [...alerts.crossings],
+      published: [...published],
       creditedAtMs: [...creditedAtMs],
     }),
 
@@ -279,6 +295,9 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     /** The owner's settings of renewal: limits, and when which bundle is bought. */
     choose: (settings: RenewalSettings, via = ports) =>
       gated((caller) => functions.setRenewal(via, caller, settings)),
+    /** The owner chooses alerts. */
+    setAlerts: (below: readonly number[], via = ports) =>
+      gated((caller) => functions.setAlerts(via, caller, below)),
     /** What a consume starts: a look at this account alone. */
     renewAtOnce: (via = ports) => answerOf(functions.checkQuota(via, { accountId: ACCOUNT_ID })),
     /** The code of the link to stop auto-renewal in a mail that is sent now. */
@@ -376,6 +395,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       const done = [
         await world.job('settlePayments', via),
         await world.job('checkQuotas', via),
+        await world.job('tellAlerts', via),
         await world.job('sweepEvents', via),
         await world.job('sweepHolds', via),
         await world.job('sweepCards', via),
@@ -390,6 +410,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       name:
         | 'settlePayments'
         | 'checkQuotas'
+        | 'tellAlerts'
         | 'sweepEvents'
         | 'sweepHolds'
         | 'sweepCards'

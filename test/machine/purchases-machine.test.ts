@@ -3,6 +3,7 @@ import { breaksOf, failuresOf, flows, modesOf, play } from './purchase-flows.ts'
 import { liveThrough } from './purchase-history.ts'
 import { meetTwo } from './purchase-pairs.ts'
 import {
+  alertMeanwhile,
   allowedOnce,
   backoff,
   cap,
@@ -104,6 +105,7 @@ describe('a renewal', () => {
   test('does not follow a refusal of more units than a bundle holds', () => refusedLarge())
   test('buys the bundle that its owner chose, within the cap', () => chosenBundle())
   test('does not buy what its owner no longer chooses', () => choseMeanwhile())
+  test('tells of alerts that are crossed meanwhile', () => alertMeanwhile())
   test('is due as soon as its owner moves the threshold above the balance', () => chosenBelow())
   test('does not pay off a large debt bundle by bundle', () => indebted())
 })

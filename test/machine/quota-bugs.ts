@@ -93,7 +93,7 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     namesFrom: [
       'if (id && inRing(counter, id.entry)) return',
       'await deps.table.update(keys.quota(accountId), set, condition, { once })',
-      "unchangedSince(seen.item, ['b', 'w'])",
+      "unchangedSince(seen.item, ['b', 'w', 'i'])",
     ],
     foundBy: 'a 402 is not recorded: the same id is spent after a top-up',
   },
@@ -137,8 +137,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'the archive is not read',
-    find: 'if (spent.size > 0) return { known: counter, replayed: true }',
-    put: 'if (spent.size > 1) return { known: counter, replayed: true }',
+    find: 'if (spent.size > 0) return { known: counter, allowance, replayed: true }',
+    put: 'if (spent.size > 1) return { known: counter, allowance, replayed: true }',
     foundBy: 'an untimed id is spent once, however many requests and evictions follow',
   },
   {
@@ -176,13 +176,13 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   {
     title: 'an eviction drops ids before it archives them',
     find: [
-      'const groups = groupBySpan(inOrder)',
+      'const groups = groupBySpan(timed)',
       'await Promise.all([',
       'deps.table.putAll(alone.map(({ bytes }) => spentIdItem(deps, accountId, bytes))),',
     ],
     put: [
-      'const groups = groupBySpan(inOrder)',
-      'const $gone = { leaving: [...inOrder, ...alone, ...batches], newest: inOrder.at(-1)?.time ?? 0, spans: 511 }',
+      'const groups = groupBySpan(timed)',
+      'const $gone = { leaving: [...timed, ...alone, ...batches], isFresh: false, newest: timed.at(-1)?.time ?? 0, spans: 511 }',
       'await dropFromRing(deps, accountId, counter, $gone)',
       'await Promise.all([',
       'deps.table.putAll(alone.map(({ bytes }) => spentIdItem(deps, accountId, bytes))),',
@@ -190,8 +190,9 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     namesFrom: [
       [
         'return await dropFromRing(deps, accountId, counter, {',
-        'leaving: [...inOrder, ...alone, ...batches],',
-        'newest: inOrder.at(-1)?.time ?? 0,',
+        'leaving: [...timed, ...alone, ...batches],',
+        'isFresh: behind.length + alone.length === 0 && counter.firstAhead === Infinity,',
+        'newest: timed.at(-1)?.time ?? 0,',
         'spans: groups.reduce((bits, { span }) => bits | spanBit(span), 0) })',
       ],
     ],
@@ -200,10 +201,24 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'an eviction does not move the fence g',
-    find: 'const sets = [expr`#g = #g + ${1}`]',
-    put: 'const sets = [expr`#g = #g + ${0}`]',
+    find: 'const sets = evicted.isFresh ? [] : [expr`#g = #g + ${1}`]',
+    put: 'const sets = evicted.isFresh ? [] : [expr`#g = #g + ${0}`]',
     foundBy:
       'an untimed id is spent once, though an eviction archives it between the archive lookup and the write',
+  },
+  {
+    title: 'an eviction of ids that are a little late does not move the fence g',
+    find: 'isFresh: behind.length + alone.length === 0 && counter.firstAhead === Infinity',
+    put: 'isFresh: alone.length === 0 && counter.firstAhead === Infinity',
+    foundBy:
+      'a little late id is spent once, though an eviction archives it between the archive lookup and the write',
+  },
+  {
+    title: 'an eviction does not move the fence g for ids that another one ahead makes late',
+    find: 'isFresh: behind.length + alone.length === 0 && counter.firstAhead === Infinity',
+    put: 'isFresh: behind.length + alone.length === 0',
+    foundBy:
+      'an id that another one ahead of the clock makes late is spent once, though an eviction archives it between the archive lookup and the write',
   },
   {
     title: 'an eviction lowers the fence m',
@@ -267,12 +282,12 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'a write may make the ring larger than it may be',
-    find: 'expr`(attribute_not_exists(#a) OR size(#a) <= ${RING_MOST - entries.length})`',
+    find: 'expr`(attribute_not_exists(#a) OR size(#a) <= ${most - entries.length})`',
     put: 'expr`(attribute_not_exists(#a) OR size(#a) <= ${1000 - entries.length})`',
     more: [
       {
-        find: '({ ring }: Counter) => ring.size + count <= RING_MOST',
-        put: '({ ring }: Counter) => ring.size < RING_MOST * count * 9',
+        find: '({ ring, item }: Counter) => ring.size + count <= ringMost(item)',
+        put: '({ ring, item }: Counter) => ring.size < ringMost(item) * count * 9',
       },
     ],
     foundBy:
@@ -389,12 +404,12 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   {
     title: 'a notice is stored but not due, so that no job sees it',
     find: [
-      'if (!notice && !renewal) return []',
+      'if (!notice && !renewal && !alerts) return []',
       "const { due, dueAtMs } = dueAt('QUOTA', accountId, nowMs)",
       'return [...(notice ? [expr`#n = ${nowMs}`] : []),',
     ],
     put: [
-      'if (!notice && !renewal) return []',
+      'if (!notice && !renewal && !alerts) return []',
       'if (!renewal) return [expr`#n = ${nowMs}`]',
       "const { due, dueAtMs } = dueAt('QUOTA', accountId, nowMs)",
       'return [...(notice ? [expr`#n = ${nowMs}`] : []),',
@@ -418,27 +433,29 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     title: 'a consume over two thresholds fires only one of them',
     find: [
       'const crossed = (threshold: number) => from >= threshold && to < threshold',
-      'return { notice: crossed(noticeAt(levels.size)), renewal: crossed(renewalAt(levels)) }',
+      'const moved = { arms: false, nowMs }',
+      'const alerts = moveAlerts(levels.alerts, { floor: from, size }, { floor: to, size }, moved)',
+      'return { notice: crossed(noticeAt(size)), renewal: crossed(renewalAt(levels)), alerts }',
     ],
     put: [
       'const crossed = (threshold: number) => from >= threshold && to < threshold',
-      'const $notice = crossed(noticeAt(levels.size))',
+      'const $notice = crossed(noticeAt(size))',
       'return { notice: $notice, renewal: !$notice && crossed(renewalAt(levels)) }',
     ],
     foundBy: 'concurrent consumes of 100 units fire each threshold exactly once per crossing',
   },
   {
     title: 'a crossing relies on a threshold that its owner has moved since',
-    find: "unchangedSince(seen.item, ['b', 'w']),",
+    find: "unchangedSince(seen.item, ['b', 'w', 'i']),",
     put: '',
     foundBy: 'a threshold that its owner moves between read and write is the one that counts',
   },
   {
     title: 'a renewal is due by 1 % whatever its owner chose',
-    find: ['const below = effectiveBelow(levels)', 'if (below < 1) return Math.ceil((levels.size *'],
+    find: ['const below = effectiveBelow(levels)', 'if (below < 1) return unitsOf(below, levels.size)'],
     put: [
       'const below = effectiveBelow({ size: levels.size })',
-      'if (below < 1) return Math.ceil((levels.size *',
+      'if (below < 1) return unitsOf(below, levels.size)',
     ],
     foundBy: 'a renewal is due below what its owner chose, also above 10 % of the bundle',
   },
@@ -452,7 +469,7 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     title: 'a credit moves the floor by the threshold that its owner had chosen before',
     find: [
       'expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`,',
-      "unchangedSince({ b: quota.below, w: quota.renewalSize }, ['b', 'w'])",
+      "unchangedSince({ b: quota.below, w: quota.renewalSize, i: quota.alerts }, ['b', 'w', 'i'])",
     ],
     put: 'expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`',
     foundBy: 'a threshold that its owner moves between read and write is the one that counts',
@@ -512,6 +529,19 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     put: 'return parseCounter(after)',
     foundBy: 'the write that crosses the threshold starts the renewal, and no other write does',
   },
+  // --- Requests that come together ---
+  {
+    title: 'requests that come together are spent by the key of the first',
+    find: 'JSON.stringify([caller, requestId === undefined])',
+    put: 'JSON.stringify([requestId === undefined])',
+    foundBy: 'requests that come together are spent for their own keys, and not for a key that is dead',
+  },
+  {
+    title: 'a request that comes together with others is told 200 though the batch refused it',
+    find: "else if (answer.outcome !== 'spent') refused.push(each)",
+    put: '',
+    foundBy: 'requests that come together get what is left and no more, and are told so',
+  },
   // --- Ledger ---
   {
     title: 'the ledger is applied twice',
@@ -534,8 +564,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'an expiry does not check that its reservation is open',
-    find: "const condition = join([...change.conditions, ...(inCounter ? [end.if] : [])], ' AND ')",
-    put: "const condition = join([...change.conditions], ' AND ')",
+    find: "const condition = join([...conditions, ...(inCounter ? [end.if] : [])], ' AND ')",
+    put: "const condition = join([...conditions], ' AND ')",
     foundBy: 'a reservation ends once, whichever two ends come at once and wherever one overtakes the other',
   },
   {
@@ -609,9 +639,9 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
       {
         find: [
           'expr`attribute_not_exists(#x)`,',
-          'expr`(attribute_not_exists(#a) OR size(#a) < ${RING_MOST})`',
+          'expr`(attribute_not_exists(#a) OR size(#a) < ${ringMost(seen.item)})`',
         ],
-        put: 'expr`(attribute_not_exists(#a) OR size(#a) < ${RING_MOST})`',
+        put: 'expr`(attribute_not_exists(#a) OR size(#a) < ${ringMost(seen.item)})`',
       },
     ],
     foundBy: 'a blocked account settles nothing, and its reservations return',
@@ -639,6 +669,85 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     find: 'staysUnder(thresholdAbove(floor, { ...quota, ...to }) - floor - delta)',
     put: 'staysUnder(thresholdAbove(floor, { ...quota, ...to }) - floor + delta)',
     foundBy: 'a credit leaves the right floor, wherever units return',
+  },
+  // --- Alerts ---
+  {
+    title: 'an alert stays armed when it fires',
+    find: 'return { ...alert, armed: false, crossed: true }',
+    put: 'return { ...alert, armed: true, crossed: true }',
+    foundBy: 'units that return from reservations arm no alert',
+  },
+  {
+    title: 'units that return arm an alert',
+    find: 'const moved = { arms: false, nowMs }',
+    put: 'const moved = { arms: true, nowMs }',
+    foundBy: 'units that return from reservations arm no alert',
+  },
+  {
+    title: 'a credit does not arm an alert',
+    find: '{ arms: to.units > 0, nowMs }',
+    put: '{ arms: to.units < 0, nowMs }',
+    foundBy: 'each alert fires once a crossing, however many spends cross it at once',
+  },
+  {
+    title: 'an alert fires at its threshold',
+    find: 'const isReached = to.floor >= unitsOf(alert.below, to.size)',
+    put: 'const isReached = to.floor > unitsOf(alert.below, to.size)',
+    foundBy: 'an alert fires below its threshold, and not at it',
+  },
+  {
+    title: 'a crossed alert waits as long as the renewal',
+    find: 'notice || alerts ? expr`#dueAtMs = ${dueAtMs}`',
+    put: 'notice && alerts ? expr`#dueAtMs = ${dueAtMs}`',
+    foundBy: 'a crossed alert is due at once, also while a renewal waits',
+  },
+  {
+    title: 'a credit forgets what was crossed before',
+    find: ['await handOverAlerts(deps, accountId, quota)', 'const nowMs = deps.clock.nowMs()'],
+    put: 'const nowMs = deps.clock.nowMs()',
+    foundBy: 'a credit between two crossings hides none, wherever a spend comes',
+  },
+  {
+    title: 'a credit arms an alert that was crossed meanwhile',
+    find: "unchangedSince({ b: quota.below, w: quota.renewalSize, i: quota.alerts }, ['b', 'w', 'i'])",
+    put: "unchangedSince({ b: quota.below, w: quota.renewalSize }, ['b', 'w'])",
+    foundBy: 'a credit loses no crossing that units which return hide from it',
+  },
+  {
+    title: 'a crossing relies on alerts that its owner has replaced since',
+    find: "unchangedSince(seen.item, ['b', 'w', 'i']),",
+    put: "unchangedSince(seen.item, ['b', 'w']),",
+    foundBy: 'a spend that crosses goes by the alerts that its owner has chosen last',
+  },
+  {
+    title: 'a choice forgets what the earlier alerts have crossed',
+    find: ['if (!change) return', 'await handOverAlerts(deps, account.id, quota)'],
+    put: 'if (!change) return',
+    foundBy: 'alerts are chosen as a whole and tell what the earlier ones crossed, wherever a spend comes',
+  },
+  {
+    title: 'a choice arms every alert that stays',
+    find: 'armed: kept ? kept.armed : balance >= unitsOf(below, size)',
+    put: 'armed: kept ? true : balance >= unitsOf(below, size)',
+    foundBy: 'an alert that stays among others keeps its state',
+  },
+  {
+    title: 'a choice has the name of the earlier one',
+    find: 'revision: (stored.revision + 1) % REVISIONS',
+    put: 'revision: (stored.revision + 0) % REVISIONS',
+    foundBy: 'an alert that is removed and chosen again fires again',
+  },
+  {
+    title: 'a debit fires an alert of which no job learns',
+    find: 'isCrossed && !calls ? [expr`#due = ${due}, #dueAtMs = ${dueAtMs}`] : []',
+    put: 'isCrossed && calls ? [expr`#due = ${due}, #dueAtMs = ${dueAtMs}`] : []',
+    foundBy: 'a debit fires the alerts that it falls below, and arms none',
+  },
+  {
+    title: 'a share is one of the bundle before',
+    find: ['{ floor: quota.floor, size: quota.size },', '{ floor, size: to.size }'],
+    put: ['{ floor: quota.floor, size: quota.size },', '{ floor, size: quota.size }'],
+    foundBy: 'a share follows a change of the bundle',
   },
   // --- Days ---
   {
@@ -721,8 +830,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'the ends of reservations leave the budget as it is',
-    find: 'adds: [expr`${taken} ${units}`], conditions: [expr`attribute_exists(${taken})`]',
-    put: 'adds: [], conditions: [expr`attribute_exists(${taken})`]',
+    find: '{ sets: [], adds: [expr`${taken} ${units}`], conditions: [expr`attribute_exists(${taken})`] }',
+    put: '{ sets: [], adds: [], conditions: [expr`attribute_exists(${taken})`] }',
     foundBy:
       'a budget counts what a key has used and holds, whichever two ends of a reservation come at once',
   },
@@ -752,8 +861,16 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'the balance refuses before the budget does, and calls for a renewal',
-    find: 'const limited = limitError(deps, allowance, units, useOf(counter, allowance))\n  if (limited) throw limited\n  if (units > balanceOf(counter))',
-    put: 'const limited = limitError(deps, allowance, units, useOf(counter, allowance))\n  if (limited && units <= balanceOf(counter)) throw limited\n  if (units > balanceOf(counter))',
+    find: [
+      'if (limited) throw limited',
+      'if (units > balanceOf(counter)) {',
+      'await noteRefusal(deps, caller.accountId, counter, units)',
+    ],
+    put: [
+      'if (limited && units <= balanceOf(counter)) throw limited',
+      'if (units > balanceOf(counter)) {',
+      'await noteRefusal(deps, caller.accountId, counter, units)',
+    ],
     foundBy: 'a request that its key may not make calls for no renewal',
   },
   {

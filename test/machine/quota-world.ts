@@ -1,22 +1,33 @@
+import type { Account } from '../../core/account/account.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
 import { openKeyring } from '../../core/adapters/keyring.ts'
 import { DomainError } from '../../core/errors.ts'
 import { keyHash, keyIdOf, newKeyText } from '../../core/keys/key-text.ts'
 import { type KeyLimits, keyStamp } from '../../core/keys/settings.ts'
 import type { Ports } from '../../core/ports.ts'
-import { applyLedger } from '../../core/quota/apply-ledger.ts'
+import { chooseAlerts } from '../../core/quota/alerts.ts'
+import { applyLedger, moveBalance } from '../../core/quota/apply-ledger.ts'
 import { type BatchRequest, consumeBatch } from '../../core/quota/batch.ts'
 import { consumeUnits } from '../../core/quota/consume.ts'
 import { expireReservations } from '../../core/quota/expire-reservations.ts'
+import { consumeTogether } from '../../core/quota/group-commit.ts'
 import { limitChange } from '../../core/quota/limit-change.ts'
-import { keyArrivalAttribute, keyHashAttribute, keyTakenAttribute, newQuota } from '../../core/quota/quota.ts'
+import {
+  keyArrivalAttribute,
+  keyHashAttribute,
+  keyTakenAttribute,
+  newQuota,
+  parseQuota,
+} from '../../core/quota/quota.ts'
 import { reserveUnits } from '../../core/quota/reserve.ts'
+import { setAlerts } from '../../core/quota/set-alerts.ts'
 import { settleReservation } from '../../core/quota/settle-reservation.ts'
 import { balanceParts, thresholdAbove } from '../../core/quota/thresholds.ts'
 import { attr, expr, join, setRemove, unchangedSince } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { ConditionFailed, type Item, type Table } from '../../core/table/table.ts'
 import { silentLog } from '../support/log.ts'
+import { watchAlerts } from './alert-watch.ts'
 import { breaking, WHOLE_RUN } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 
@@ -28,12 +39,14 @@ export type Told = 200 | 402 | string
 /** The functions under test; a test can replace them with functions that have a planted bug. */
 export const quotaFunctions = {
   consumeUnits,
+  consumeTogether,
   consumeBatch,
   applyLedger,
   reserveUnits,
   settleReservation,
   expireReservations,
   limitChange,
+  setAlerts,
 }
 export type QuotaFunctions = typeof quotaFunctions
 
@@ -42,7 +55,10 @@ export async function openQuotaWorld({
   left = 1000,
   size = 0,
   keyCount = 1,
-  table = memoryTable() as Table,
+  /** Alerts of the owner, all of them armed. */
+  alerts = undefined as readonly number[] | undefined,
+  watched = watchAlerts(),
+  table = memoryTable([], watched.watch) as Table,
   functions = quotaFunctions,
   /** By slot. */
   limits = [] as readonly KeyLimits[],
@@ -69,7 +85,8 @@ export async function openQuotaWorld({
     keyHashAttribute(slot),
     keyStamp(keyHash(ports, text), revisionOf(slot)),
   ])
-  const { left: l, floor: f } = balanceParts(left, { size })
+  const i = alerts && chooseAlerts(undefined, alerts, left, size)
+  const { left: l, floor: f } = balanceParts(left, { size, alerts: i })
   await table.put({
     ...newQuota(accountId, Buffer.alloc(12), nowMs),
     ...Object.fromEntries(hashes),
@@ -83,6 +100,7 @@ export async function openQuotaWorld({
     f,
     q: size,
     s: 1,
+    ...(i && { i }),
   })
 
   // The default key has an item only if it has settings.
@@ -130,6 +148,13 @@ export async function openQuotaWorld({
       { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
     ): Promise<Told> =>
       functions.consumeUnits(through, keyAt(slot), { units, requestId }).then(() => 200 as const, toldOf),
+    /** Consumes `units` as `spend` does, together with others that come at the same time through these ports. */
+    spendTogether: (
+      units: number,
+      requestId?: string,
+      { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
+    ): Promise<Told> =>
+      functions.consumeTogether(through, keyAt(slot), { units, requestId }).then(() => 200 as const, toldOf),
     batch: async (
       requests: readonly BatchRequest[],
       { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
@@ -207,17 +232,29 @@ export async function openQuotaWorld({
         return false
       }
     },
+    /** The owner chooses alerts. */
+    choose: (chosen: readonly number[], through = ports): Promise<void> =>
+      functions.setAlerts(through, { id: accountId, emailVerified: true } as Account, chosen),
+    /** What the owner is to be told of, in the order of the writes. */
+    crossings: watched.crossings,
     /** Runs the job that returns expired reservations. */
     expire: (through = ports) => functions.expireReservations(through, WHOLE_RUN),
     /** Adds units as `applyLedger` does, with a condition on the sequence and the floor. */
     credit: async (units: number, newSize?: number): Promise<void> => {
       for (;;) {
-        const { l, f, q, s, b, w } = (await world.counter()) as Record<string, number>
+        const counter = await world.counter()
+        const { l, f, q, s, b, w } = counter as Record<string, number>
         const size = newSize ?? q ?? 0
         const levels = { size, below: b, renewalSize: w }
         const { floor } = balanceParts((l ?? 0) + (f ?? 0) + units, levels)
         const delta = units + (f ?? 0) - floor
         try {
+          if (counter.i) {
+            const to = { units, size, seq: (s ?? 0) + 1 }
+            const change = await moveBalance(ports, accountId, parseQuota(counter), to)
+            await table.update(keys.quota(accountId), change.set, change.if)
+            return
+          }
           await table.update(
             keys.quota(accountId),
             expr`SET #l = #l + ${delta}, #f = ${floor}, #q = ${size}, #s = ${(s ?? 0) + 1}`,

@@ -6,6 +6,7 @@ import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import type { Table } from '../../core/table/table.ts'
 import { DAY_MS } from '../../core/time.ts'
+import { watchAlerts } from './alert-watch.ts'
 import { breaking, everyBreak } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 import { interleaved, type openQuotaWorld, type QuotaWorld } from './quota-world.ts'
@@ -100,8 +101,9 @@ export async function atEachBreak(
   let table = memoryTable()
   const current = new Proxy({} as Table, { get: (_, name) => Reflect.get(table, name) })
   await everyBreak({ table: current } as unknown as Ports, async ({ broken, title }) => {
-    table = memoryTable()
-    const world = await open({ left: TOTAL, size: 500, keyCount: 2, table })
+    const watched = watchAlerts()
+    table = memoryTable([], watched.watch)
+    const world = await open({ left: TOTAL, size: 500, keyCount: 2, table, watched })
     const id = await prepare(world)
     await work(world, id, { ...world.ports, table: broken.table }).catch(() => undefined)
     await work(world, id, world.ports)

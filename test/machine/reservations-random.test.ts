@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { openIn } from '../../core/quota/reservation.ts'
 import { balanceParts } from '../../core/quota/thresholds.ts'
 import { readUsage } from '../../core/quota/usage.ts'
+import { keys } from '../../core/table/keys.ts'
 import { dawdling, openQuotaWorld } from './quota-world.ts'
 import { randomFrom } from './random.ts'
 
@@ -22,11 +23,17 @@ interface Known {
   covered?: number
 }
 
+/** Under so much contention a choice may give up. */
+function lostRace(error: unknown): void {
+  expect(error).toMatchObject({ code: 'conflict' })
+}
+
 /** A random history: two containers reserve, settle, return, spend and top up while time passes and the job runs. */
 async function history(seed: number): Promise<void> {
   const random = randomFrom(seed)
   const pick = (limit: number) => Math.floor(random() * limit)
-  const world = await openQuotaWorld({ left: START_UNITS, size: 1000, keyCount: 3 })
+  const alerts = [350, 0.25, 60, 20]
+  const world = await openQuotaWorld({ left: START_UNITS, size: 1000, keyCount: 3, alerts })
   const slowness = pick(4) + 1
   const containers = [0, 1].map(() => dawdling(world.ports, () => pick(slowness)))
   const known: Known[] = []
@@ -74,7 +81,8 @@ async function history(seed: number): Promise<void> {
       const units = 50 + pick(400)
       credited += units
       await world.credit(units)
-    } else if (choice < 0.9) await world.expire(through)
+    } else if (choice < 0.87) await world.expire(through)
+    else if (choice < 0.9) await world.choose(alerts.slice(pick(3)), through).catch(lostRace)
     else world.advance(choice < 0.97 ? pick(20_000) : choice < 0.995 ? pick(200_000) : DAY_MS)
   }
 
@@ -87,13 +95,19 @@ async function history(seed: number): Promise<void> {
   const numbers = async () => (await world.counter()) as Record<string, number>
   const { l = 0, f = 0, u = 0, y = 0, q = 0 } = await numbers()
   expect(l + f + u + y).toBe(credited)
-  expect({ left: l, floor: f }).toEqual(balanceParts(l + f, { size: q }))
+  const stored = (await world.counter()).i as Uint8Array
+  expect({ left: l, floor: f }).toEqual(balanceParts(l + f, { size: q, alerts: stored }))
   expect(
     openIn({ item: await world.counter() }).reduce((sum, { units }) => sum + units, 0),
   ).toBeLessThanOrEqual(y)
   expect(u).toBe(known.reduce((sum, { covered = 0 }) => sum + covered, spent))
   const usage = await readUsage(world.ports, world.accountId, {})
   expect(usage.days.reduce((sum, { units }) => sum + units, 0)).toBe(u)
+
+  // Each crossing of an alert is handed over once.
+  await world.credit(0)
+  const told = await world.table.list(keys.account(world.accountId), 'ALERT#')
+  expect(told.map(({ below }) => below).sort()).toEqual(world.crossings.map(({ below }) => below).sort())
 
   // In the end everything is left or used, though nobody comes again but the job.
   world.advance(3_700_000)
@@ -102,6 +116,6 @@ async function history(seed: number): Promise<void> {
   expect([end.y, Number(end.l) + Number(end.f), end.v]).toEqual([0, credited - u, undefined])
 }
 
-test(`${RUNS} random histories: each reservation ends once, and all units are left, used or held`, async () => {
+test(`${RUNS} random histories: each reservation ends once, each alert is told once a crossing, and all units are left, used or held`, async () => {
   await check(asyncProperty(integer(), history), { numRuns: RUNS, seed: 20261128, endOnFailure: true })
 }, 120_000)

@@ -215,3 +215,15 @@ test('503: the same request resumes the registration after a crash of the vault'
   expect((await app.register(person)).status).toBe(201)
   await app.login(person)
 })
+
+test('a caller who accepts problem details gets them, with the code; every other gets Skylink’s message', async () => {
+  const answerTo = async (accept: string) => {
+    const headers = { accept }
+    return (await app.request('POST', '/rest/users', { headers, json: { username: 'ada' } })).body
+  }
+  const problem = await answerTo('application/json, application/problem+json')
+  expect(problem).toMatchObject({ type: 'urn:bursar:problem:invalid_request', status: 400 })
+  for (const accept of ['*/*', 'application/json', 'application/*']) {
+    expect(Object.keys(await answerTo(accept))).toEqual(['status', 'message'])
+  }
+})

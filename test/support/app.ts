@@ -107,12 +107,12 @@ function contentTypeOf({ json, form, body }: TestRequest): string | undefined {
 
 /** Removes everything that an earlier test file has left in the stack. */
 async function clear(stack: Stack): Promise<void> {
-  const { dynamo, cognito, mail, kms, lambda, stripe } = stack
-  for (const double of [cognito, mail, stripe]) double?.clear()
-  for (const double of [cognito, mail, kms, lambda, stripe]) double?.resetCalls()
+  const { dynamo, cognito, mail, kms, lambda, events, stripe } = stack
+  for (const double of [cognito, mail, events, stripe]) double?.clear()
+  for (const double of [cognito, mail, kms, lambda, events, stripe]) double?.resetCalls()
   lambda.take()
   for (const double of [dynamo, stripe]) double?.clearFaults()
-  for (const double of [cognito, mail, kms, lambda]) double.clearFaults()
+  for (const double of [cognito, mail, kms, lambda, events]) double.clearFaults()
   await clearTable(stack)
   dynamo.resetCounts()
   // Else the lines of a failure that twenty earlier tests have caused would be left out.
@@ -239,6 +239,7 @@ export async function startApp() {
         mail: stack.mail.calls(),
         kms: stack.kms.calls(),
         lambda: stack.lambda.calls(),
+        events: stack.events.calls(),
         stripe: stack.stripe?.calls() ?? {},
       }
     },
@@ -248,6 +249,7 @@ export async function startApp() {
       stack.mail.resetCalls()
       stack.kms.resetCalls()
       stack.lambda.resetCalls()
+      stack.events.resetCalls()
       stack.stripe?.resetCalls()
     },
   }

@@ -47,6 +47,7 @@ export async function richPerson(app: App) {
   const second = await createKey(app, buyer, 'Planted revoked')
   await request('DELETE', `/v1/keys/${second.id}`)
   await request('POST', '/v1/keys', { name: 'Planted named' })
+  await request('PUT', '/v1/user/alerts', { alerts: [{ below: 1099 }] })
   const settings = { scopes: ['planted'], expiresAt: '2027-11-21T12:00:00Z' }
   await request('PUT', '/v1/keys/default', settings)
   await request('PUT', '/v1/keys/default', { name: 'Planted default', metadata: { for: 'Planted metadata' } })
@@ -57,6 +58,8 @@ export async function richPerson(app: App) {
     tag: 'planted-tag',
   })
   expect(spent.status).toBe(200)
+  // The alert that is crossed gets an item of its own.
+  await request('PUT', '/v1/user/alerts', { alerts: [{ below: '20%' }] })
   app.advance(DAY_MS)
   await consume(app, buyer.key, { units: 2, requestId: 'planted-request-2' })
   const again = await app.login(buyer)

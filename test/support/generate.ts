@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { eventTypes } from '../../core/webhooks/event-types.ts'
+import { endpointsFile } from '../../functions/deploy/client-types.ts'
 import { openapi } from '../../functions/http/openapi.ts'
 import { rows } from '../../functions/http/rows.ts'
 import { powerShellWalkThrough, shellWalkThrough } from '../local/walk-through.ts'
@@ -40,6 +41,7 @@ export function generated(): Record<string, string> {
   const block = (language: string, text: string) => `\`\`\`${language}\n${text}\n\`\`\``
   return {
     'functions/openapi.json': `${JSON.stringify(openapi(), null, 2)}\n`,
+    'functions/client/endpoints.ts': endpointsFile(),
     'functions/README.md': withSections('functions/README.md', {
       endpoints: endpointTable(),
       'walk-through-powershell': block('powershell', powerShellWalkThrough(url)),

@@ -157,6 +157,7 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     path: { id: await newKey(app, person) },
     body: { graceSeconds: 60 },
   }),
+  'v1.setAlerts': () => ({ body: { alerts: [{ below: 50 }, { below: '20%' }] } }),
   'v1.setFlags': () => ({ body: { bundleAutoRenewal: true, lowQuotaNotification: false } }),
   'v1.setRenewal': () => ({
     body: { monthlyCap: 25.5, maxPerHour: 5, maxPerDay: 20, below: '5%', bundle: 'STARTER' },

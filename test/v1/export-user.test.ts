@@ -55,7 +55,7 @@ const INDEX = ['pk', 'sk', 'due', 'dueAtMs']
 const plainName = (kind: string, name: string) => (kind === 'units' ? name.replace(/\d+$/, '') : name)
 
 /** Attributes of the counter that its section shows under names that people can read. */
-const COUNTED = ['l', 'f', 'u', 'd', 'q', 'b', 'w', 'c', 'y']
+const COUNTED = ['l', 'f', 'u', 'd', 'q', 'b', 'w', 'i', 'c', 'y']
 
 /** The texts in a value, and its times as an export writes them. */
 function facts(value: unknown, name = ''): string[] {

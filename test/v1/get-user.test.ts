@@ -40,6 +40,7 @@ test('200: the caller’s account in GreenCloud’s format', async () => {
     bundle: null,
     renewal: { ...ON, state: 'off', bundle: null },
     flags: { bundleAutoRenewal: true, lowQuotaNotification: true },
+    alerts: [],
   })
 })
 

@@ -1,0 +1,223 @@
+import type { Clock, JournalEntry, Ledger, SpenderTools, WireAnswer } from './spender.ts'
+import { BATCH_MOST, CREDENTIAL_REFUSED, sendSpends } from './wire.ts'
+
+/** Where entries are kept. One that outlives the process makes the units of an outage survive a crash. */
+export interface JournalStore {
+  /** Keeps an entry, in place of an earlier one of the same kind and id. The request passes once this has settled. */
+  add(entry: JournalEntry): void | Promise<void>
+  remove(entry: JournalEntry): void | Promise<void>
+  /** The entries of earlier processes, oldest first. */
+  list(): JournalEntry[] | Promise<JournalEntry[]>
+}
+
+export const memoryStore = (): JournalStore => ({ add() {}, remove() {}, list: () => [] })
+
+export interface JournalOptions extends Pick<SpenderTools, 'call' | 'byService' | 'timeoutMs' | 'measure'> {
+  store: JournalStore
+  clock: Clock
+  /** Told of each entry that Bursar has refused for good: the operator bears its units. */
+  onUncollected: (entry: JournalEntry, code: string) => void
+}
+
+export interface Journal extends Ledger {
+  /** Tells Bursar all entries now. Never rejects; entries without an answer stay. */
+  replay(): Promise<void>
+  /** The last replay. */
+  close(): Promise<void>
+}
+
+const REPLAY_EVERY_MS = 5_000
+/** Least time between two replays that answers to other requests start. */
+const REPLAY_PAUSE_MS = 1_000
+/** Bursar knows an id for at least three days. After that, telling it again could spend again. */
+const TOO_OLD_MS = 2 * 24 * 60 * 60 * 1000
+
+type Ended = 'done' | 'kept' | { uncollected: string } | { instead: JournalEntry }
+
+/** Keeps what Bursar has not confirmed, and tells it under the same ids until it answers. */
+export function openJournal(options: JournalOptions): Journal {
+  const { store, clock, measure } = options
+  const open = openEntries()
+  let [isLoaded, isClosed, lastMs] = [false, false, Number.NEGATIVE_INFINITY]
+  let cancelTimer: (() => void) | undefined
+  let replaying: Promise<void> | undefined
+
+  function replayLater(): void {
+    if (isClosed) return
+    cancelTimer ??= clock.after(REPLAY_EVERY_MS, () => {
+      cancelTimer = undefined
+      void replay()
+    })
+  }
+
+  function note(entry: JournalEntry): void {
+    open.add(entry)
+    replayLater()
+  }
+
+  async function load(): Promise<void> {
+    try {
+      for (const entry of await store.list()) if (!open.has(entry)) note(entry)
+      isLoaded = true
+    } catch {
+      // Tried again with the next replay.
+      replayLater()
+    }
+  }
+
+  /** @returns whether another entry has taken the place of this one */
+  async function end(entry: JournalEntry, ended: Ended): Promise<boolean> {
+    if (ended === 'kept') return false
+    const isReplaced = typeof ended === 'object' && 'instead' in ended
+    if (isReplaced) {
+      await store.add(ended.instead)
+      note(ended.instead)
+    } else if (typeof ended === 'object') {
+      measure('uncollected', entry.units, { code: ended.uncollected })
+      options.onUncollected(entry, ended.uncollected)
+    }
+    open.remove(entry)
+    await store.remove(entry)
+    return isReplaced
+  }
+
+  /** Another round follows one that has put spends in the place of settles. */
+  async function replayAll(): Promise<void> {
+    if (!isLoaded) await load()
+    let isAgain = true
+    while (isAgain) {
+      isAgain = false
+      for (const group of groupsOf(options, open.all())) {
+        const ended = await tellGroup(options, group)
+        for (const [at, entry] of group.entries()) if (await end(entry, ended[at] ?? 'kept')) isAgain = true
+      }
+    }
+  }
+
+  async function replay(): Promise<void> {
+    // A store that fails now has the entry still; it is told again, which has no further effect.
+    replaying ??= replayAll()
+      .catch(() => {})
+      .finally(() => {
+        replaying = undefined
+        lastMs = clock.nowMs()
+        if (open.size() > 0) replayLater()
+      })
+    await replaying
+  }
+
+  return {
+    ready: load(),
+    async add(entry) {
+      const isKnown = open.has(entry)
+      note(entry)
+      try {
+        await store.add(entry)
+      } catch (error) {
+        if (!isKnown) open.remove(entry)
+        throw error
+      }
+    },
+    openUnits: open.units,
+    answered() {
+      const isIdle = replaying === undefined && clock.nowMs() - lastMs >= REPLAY_PAUSE_MS
+      if (open.size() > 0 && isIdle && !isClosed) void replay()
+    },
+    replay,
+    async close() {
+      isClosed = true
+      cancelTimer?.()
+      // A replay under way may have begun before the last entry was added.
+      await replaying
+      if (open.size() > 0) await replay()
+    },
+  }
+}
+
+/** The entries without an answer, oldest first, and the units of the spends among them. */
+function openEntries() {
+  const entries = new Map<string, JournalEntry>()
+  let units = 0
+  return {
+    add(entry: JournalEntry): void {
+      if (entries.has(nameOf(entry))) return
+      entries.set(nameOf(entry), entry)
+      if (entry.kind === 'spend') units += entry.units
+    },
+    remove(entry: JournalEntry): void {
+      if (entries.delete(nameOf(entry)) && entry.kind === 'spend') units -= entry.units
+    },
+    has: (entry: JournalEntry): boolean => entries.has(nameOf(entry)),
+    all: (): JournalEntry[] => [...entries.values()],
+    size: (): number => entries.size,
+    units: (): number => units,
+  }
+}
+
+const nameOf = ({ kind, id }: JournalEntry): string => `${kind} ${id}`
+
+/** Spends of one customer share a batch, and with a service credential those of all do. A settle goes alone. */
+function groupsOf({ byService }: JournalOptions, entries: readonly JournalEntry[]): JournalEntry[][] {
+  const groups: JournalEntry[][] = []
+  const filling = new Map<string, JournalEntry[]>()
+  for (const entry of entries) {
+    const name = byService ? '' : entry.key
+    const group = filling.get(name)
+    if (entry.kind === 'settle') groups.push([entry])
+    else if (group !== undefined && group.length < BATCH_MOST) group.push(entry)
+    else {
+      filling.set(name, [entry])
+      groups.push(filling.get(name) ?? [])
+    }
+  }
+  return groups
+}
+
+async function tellGroup(options: JournalOptions, group: readonly JournalEntry[]): Promise<Ended[]> {
+  const { clock, timeoutMs } = options
+  const deadlineMs = clock.nowMs() + timeoutMs
+  const [first] = group
+  if (first === undefined) return []
+  if (first.kind === 'settle') return [await tellSettle(options, first, deadlineMs)]
+  const fresh = group.filter((entry) => !isTooOld(entry, clock))
+  const named = fresh.map(({ id, key, units, tag, ip }) => ({ id, request: { key, units, tag, ip } }))
+  const decisions = await sendSpends(options, named, { deadlineMs })
+  return group.map((entry) => {
+    if (isTooOld(entry, clock)) return { uncollected: 'too_old' }
+    const decision = decisions[fresh.indexOf(entry)]
+    if (decision?.allowed) return 'done'
+    // A rate that is used up frees itself, and a credential that does not work is the operator's to repair.
+    if (!decision || decision.status === 429 || decision.code === CREDENTIAL_REFUSED) return 'kept'
+    return { uncollected: decision.code }
+  })
+}
+
+const isTooOld = ({ atMs }: JournalEntry, clock: Clock): boolean => clock.nowMs() - atMs > TOO_OLD_MS
+
+async function tellSettle(options: JournalOptions, entry: JournalEntry, deadlineMs: number): Promise<Ended> {
+  if (isTooOld(entry, options.clock)) return { uncollected: 'too_old' }
+  const answer = await sendSettle(options, entry, deadlineMs)
+  if (answer === undefined || answer.status === 429) return 'kept'
+  if (answer.status === 200) return 'done'
+  // That is the operator's to repair.
+  if (answer.code === CREDENTIAL_REFUSED) return 'kept'
+  if (hasEnded(answer)) return entry.units === 0 ? 'done' : { instead: { ...entry, kind: 'spend' } }
+  return { uncollected: answer.code ?? 'refused' }
+}
+
+/** The reservation has expired, and its units are the customer's again: what was used has to be spent. */
+export const hasEnded = ({ code }: WireAnswer): boolean =>
+  code === 'reservation_ended' || code === 'not_found'
+
+export const sendSettle = (
+  { call }: Pick<SpenderTools, 'call'>,
+  { id, key, units, tag, ip, reservationId = '' }: JournalEntry,
+  deadlineMs: number,
+): Promise<WireAnswer | undefined> =>
+  call({
+    path: `/v1/usage/reservations/${encodeURIComponent(reservationId)}/settle`,
+    key,
+    ip,
+    body: { units, requestId: id, ...(tag !== undefined && { tag }) },
+    deadlineMs,
+  })
