@@ -4,7 +4,7 @@ import type { Deps } from '../ports.ts'
 import { cacheEntry, cacheOf } from './container-cache.ts'
 import { balanceOf, type Counter } from './counter.ts'
 import { readEarlierDay } from './day-snapshot.ts'
-import type { KeyCaller } from './key-caller.ts'
+import { callerId, type KeyCaller } from './key-caller.ts'
 import {
   type Allowance,
   keyLeftOf,
@@ -104,7 +104,7 @@ export function guessAllowance(deps: Deps<'table'>, caller: KeyCaller): Allowanc
   if (!isLimited(caller)) return UNLIMITED
   const { bases, standings } = cacheOf(deps.table)
   const { budget } = caller.limits
-  const standing = standings.get(caller.stamp.toString('hex'))
+  const standing = standings.get(callerId(caller))
   const day = Math.max(standing?.day ?? 0, dayOf(deps.clock.nowMs()))
   const start = budget && periodStart(budget, day)
   const base = start === undefined ? 0 : bases.get(baseName(caller, start))
@@ -119,17 +119,17 @@ export function rememberStanding(deps: Deps<'table'>, caller: KeyCaller, counter
   const { taken, arrivalUs } = seenAllowance(caller, counter, UNLIMITED)
   const { day, used } = counter
   const standing = { taken, arrivalUs, day, used, left: balanceOf(counter), seenAtMs: deps.clock.nowMs() }
-  cacheEntry(cacheOf(deps.table).standings, caller.stamp.toString('hex'), standing, STANDINGS)
+  cacheEntry(cacheOf(deps.table).standings, callerId(caller), standing, STANDINGS)
 }
 
 /** The refusal of a request by what the container has seen of the key within the last second. */
 export function limitedLately(
   deps: Deps<'table'>,
-  { stamp }: KeyCaller,
+  caller: KeyCaller,
   guess: Allowance | undefined,
   units: number,
 ): DomainError | undefined {
-  const standing = cacheOf(deps.table).standings.get(stamp.toString('hex'))
+  const standing = cacheOf(deps.table).standings.get(callerId(caller))
   const ageMs = deps.clock.nowMs() - (standing?.seenAtMs ?? 0)
   // A clock that is set back must not prolong the refusal.
   if (!standing || !guess || units === 0 || ageMs < 0 || ageMs >= REFUSED_MS) return undefined

@@ -8,7 +8,7 @@ import { type BatchAnswer, type DistinctRequest, type Group, nextGroup } from '.
 import { admitKey, balanceOf, type Counter, inRing, parseCounter, readCounter } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { forKey, type KeyCaller, type QuotaDeps, type SentKey, type Spender } from './key-caller.ts'
+import { forKey, type KeyCaller, type KeyOrAccount, type QuotaDeps, type Spender } from './key-caller.ts'
 import { type Allowance, allowanceAfter, keyLeftOf, limitRefusal, rateStanding } from './key-limits.ts'
 import { dayOf } from './quota.ts'
 import { noteRefusal, oversizeDetail, servable } from './refusal.ts'
@@ -37,7 +37,7 @@ const CROWD = 100
  */
 export const consumeBatch = (
   deps: QuotaDeps,
-  key: string | SentKey,
+  key: KeyOrAccount,
   requests: readonly BatchRequest[],
 ): Promise<Spender & { answers: BatchAnswer[]; rate?: RateStanding }> =>
   forKey(deps, key, (caller) => consumeEach(deps, caller, requests))

@@ -4,9 +4,17 @@ import { attr, type Expression, expr, join, unchangedSince } from '../table/expr
 import { keys } from '../table/keys.ts'
 import { stored } from '../table/stored.ts'
 import type { Item } from '../table/table.ts'
-import { hasHashOf, isLiveKey, type KeyCaller, type QuotaDeps, rereadCaller, wrongKey } from './key-caller.ts'
+import {
+  hasHashOf,
+  isLiveKey,
+  type KeyCaller,
+  type QuotaDeps,
+  rereadCaller,
+  whileLive,
+  wrongKey,
+} from './key-caller.ts'
 import { type Allowance, takeWithin } from './key-limits.ts'
-import { keyHashAttribute, keyUseAttribute } from './quota.ts'
+import { keyUseAttribute } from './quota.ts'
 import { callByConsume, startRenewal } from './renewal-call.ts'
 import { RING_MOST, ringMost } from './ring-size.ts'
 import { balanceParts, crossedThresholds, type Levels, thresholdAbove } from './thresholds.ts'
@@ -162,7 +170,6 @@ export function spendUpdate(spending: Spending): SpendUpdate {
   const { caller, units, today, ids, entries, fence, seen } = spending
   const step = seen && units > seen.aboveFloor ? crossingSpend(spending, seen) : ordinarySpend(units)
   const limits = takeWithin(caller.slot, spending.allowance, units)
-  const key = attr(keyHashAttribute(caller.slot))
   const adds = [
     ...(spending.adds ?? [expr`#u ${units}`, expr`${attr(keyUseAttribute(caller.slot))} ${units}`]),
     ...limits.adds,
@@ -174,7 +181,7 @@ export function spendUpdate(spending: Spending): SpendUpdate {
     room.push(expr`(attribute_not_exists(#a) OR size(#a) <= ${most - entries.length})`)
   }
   const conditions = [
-    expr`${key} = ${caller.stamp}`,
+    ...whileLive(caller),
     expr`attribute_not_exists(#x)`,
     expr`#d >= ${today}`,
     ...step.conditions,

@@ -26,7 +26,7 @@ import {
 } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { forKey, type KeyCaller, type QuotaDeps, type SentKey, type Spender } from './key-caller.ts'
+import { forKey, type KeyCaller, type KeyOrAccount, type QuotaDeps, type Spender } from './key-caller.ts'
 import type { Allowance } from './key-limits.ts'
 import { dayOf } from './quota.ts'
 import { noteRefusal, quotaExhausted, refusedBy } from './refusal.ts'
@@ -68,7 +68,7 @@ export interface ReservationRequest {
  */
 export const reserveUnits = (
   deps: QuotaDeps,
-  key: string | SentKey,
+  key: KeyOrAccount,
   request: ReservationRequest,
 ): Promise<Reserved> => forKey(deps, key, (caller) => reserveOnce(deps, caller, request))
 

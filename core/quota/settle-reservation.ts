@@ -8,9 +8,18 @@ import { CONSUME_ATTEMPTS, pauseBetween, type Use, useOf } from './consume.ts'
 import { admitKey, balanceOf, type Counter, parseCounter, readCounter } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { forKey, type KeyCaller, type QuotaDeps, type SentKey, type Spender } from './key-caller.ts'
+import {
+  countsUse,
+  forKey,
+  type KeyCaller,
+  type KeyOrAccount,
+  type QuotaDeps,
+  type Spender,
+  whileCounting,
+  whileLive,
+} from './key-caller.ts'
 import { coveredUnits, type Holder, readHolder, settleWithin } from './overrun.ts'
-import { dayOf, keyHashAttribute, keyUseAttribute } from './quota.ts'
+import { dayOf, keyUseAttribute } from './quota.ts'
 import { callByConsume, startRenewal } from './renewal-call.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
 import { nonceIn, openIn, type Reservation, readStoredReservation, reservationEntry } from './reservation.ts'
@@ -52,7 +61,7 @@ interface Found {
  */
 export async function settleReservation(
   deps: QuotaDeps,
-  key: string | SentKey,
+  key: KeyOrAccount,
   request: SettleRequest,
 ): Promise<Settled> {
   const nonce = nonceIn(request.reservationId)
@@ -154,13 +163,11 @@ async function writeSettle(
   const change = balanceChange(deps, accountId, reservation.units - covered, seen)
   const { slot } = reservation
   // The use of a key that was revoked meanwhile counts for the account alone.
-  const isKeyLive = seen.item[keyHashAttribute(slot)] !== undefined
-  const hash = attr(keyHashAttribute(slot))
   const limits = settleWithin(holder, seen, reservation.units, { units, covered })
   const adds = [
     ...limits.adds,
     expr`#u ${covered}, #y ${-reservation.units}, #a ${new Set([id.entry])}`,
-    ...(isKeyLive ? [expr`${attr(keyUseAttribute(slot))} ${covered}`] : []),
+    ...(countsUse(seen.item, slot) ? [expr`${attr(keyUseAttribute(slot))} ${covered}`] : []),
   ]
   const entry = reservationEntry(reservation)
   const isPartial = covered < units
@@ -174,10 +181,10 @@ async function writeSettle(
   )
   const condition = join(
     [
-      expr`${attr(keyHashAttribute(caller.slot))} = ${caller.stamp}`,
+      ...whileLive(caller),
       expr`attribute_not_exists(#x)`,
       expr`(attribute_not_exists(#a) OR size(#a) < ${ringMost(seen.item)})`,
-      isKeyLive ? expr`attribute_exists(${hash})` : expr`attribute_not_exists(${hash})`,
+      ...whileCounting(seen.item, slot),
       ...(isMoved ? [] : [expr`contains(#v, ${entry})`]),
       // What is left is taken to the last unit, so nothing may have changed.
       ...(isPartial ? [expr`#l = ${seen.aboveFloor}`] : []),

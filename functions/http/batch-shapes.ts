@@ -9,9 +9,9 @@ const REFUSALS = {
 } as const
 
 /** The answer to one request of a batch, with the status that the request would have got on its own. */
-export function batchAnswer(
+export function batchAnswer<A extends BatchAnswer>(
   requestId: string | undefined,
-  { outcome, retryAfterSeconds: retryAfter, ...use }: BatchAnswer,
+  { outcome, retryAfterSeconds: retryAfter, ...use }: A,
 ) {
   const answer = {
     ...(requestId !== undefined && { requestId }),
@@ -20,5 +20,5 @@ export function batchAnswer(
   }
   if (outcome === 'spent') return { ...answer, status: 200 as const }
   const [status, code] = REFUSALS[outcome]
-  return { ...answer, status, type: `urn:bursar:problem:${code}` as const }
+  return { ...answer, status, type: `urn:bursar:problem:${code}` }
 }

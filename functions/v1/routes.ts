@@ -114,7 +114,11 @@ const requires = z.optional(z.array(z.string().check(z.regex(/^[!-~]{1,64}$/))).
 const units = z.int().check(z.gte(0), z.lte(1_000_000_000))
 /** What units are used for. Visible ASCII, as an id. */
 const tag = z.optional(requestId.check(z.maxLength(64)))
-const request = z.strictObject({ units, requestId: z.optional(requestId), tag })
+const requestFields = { units, requestId: z.optional(requestId), tag }
+const request = z.strictObject(requestFields)
+/** A request of a batch. Only a service names a customer in it, by key or by account. */
+const named = z.optional(z.string().check(z.maxLength(200)))
+const customerRequest = z.strictObject({ ...requestFields, key: named, account: named, ip: named })
 
 /** The units left and used after a request. */
 const use = { left: z.number(), used: z.number(), keyLeft: z.nullable(z.number()), ...replay }
@@ -132,6 +136,9 @@ const spender = {
     metadata: z.optional(z.record(z.string(), z.unknown())),
   }),
 }
+
+/** The same where one of several answers may have it. */
+const someSpender = { account: z.optional(spender.account), key: z.optional(spender.key) }
 
 /** A reservation that has ended: the units that were used, and those of them that were covered. */
 const settled = z.object({ id: z.string(), units: z.number(), covered: z.number(), ...use, ...spender })
@@ -753,31 +760,32 @@ export const v1 = place('v1', {
     description: descriptions.consumeBatch,
     auth: 'key',
     headers: idempotencyHeaders,
+    customers: 'each',
     body: z.strictObject({
-      requests: z.array(request).check(z.minLength(1), z.maxLength(100)),
+      requests: z.array(customerRequest).check(z.minLength(1), z.maxLength(100)),
       tag,
       requires,
     }),
     responses: {
       200: z.object({
-        ...spender,
+        // A batch of a service has them in each answer instead.
+        ...someSpender,
         answers: z.array(
           // `type`, `detail`, `needed` and `retryAfter` come with a refusal. A union of two shapes would take another kilobyte of the bundle.
+          // Failures other than refusals are those of a service's customer, and have no units left or used.
           z.object({
             requestId: z.optional(z.string()),
-            status: z.literal([200, 402, 403, 429]),
-            type: z.optional(
-              z.literal([
-                'urn:bursar:problem:quota_exhausted',
-                'urn:bursar:problem:key_budget_exhausted',
-                'urn:bursar:problem:over_burst',
-                'urn:bursar:problem:rate_limited',
-              ]),
-            ),
+            status: z.literal([200, 401, 402, 403, 404, 429, 500, 503]),
+            type: z.optional(z.string()),
             detail: z.optional(z.string()),
-            retryAfter: z.optional(z.number()),
             needed: z.optional(z.number()),
-            ...use,
+            retryAfter: z.optional(z.number()),
+            missing: z.optional(z.array(z.string())),
+            left: z.optional(z.number()),
+            used: z.optional(z.number()),
+            keyLeft: z.optional(z.nullable(z.number())),
+            ...replay,
+            ...someSpender,
           }),
         ),
       }),

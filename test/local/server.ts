@@ -167,6 +167,7 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
     },
     [`POST /_local/jobs/${tasks.renew.file}`]: () =>
       Promise.all(stack.lambda.take().map(({ event }) => runJob(tasks.renew.file, event))),
+    'POST /_local/ops': ({ body }) => runJob(tasks.ops.file, body),
     'GET /_local/events': () => stack.events.events(),
     'POST /_local/events': ({ body }) => {
       const detailType = body['detail-type']

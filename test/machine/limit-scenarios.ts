@@ -243,6 +243,8 @@ const budgets: Record<string, ReservationScenario> = {
       const world = await open({ left: 100, size: 1000, limits: [limits] })
       await world.limit(0, limits)
       expect(await world.spend(1)).toBe(200)
+      // Nothing is refused out of a container's memory then.
+      world.advance(SECOND_MS)
       const started = world.started()
       await world.spend(150)
       await world.batch([{ units: 150 }])

@@ -2,7 +2,7 @@ import type { Account } from '../../core/account/account.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
 import { openKeyring } from '../../core/adapters/keyring.ts'
 import { DomainError } from '../../core/errors.ts'
-import { keyHash, keyIdOf, newKeyText } from '../../core/keys/key-text.ts'
+import { keyHash, keyIdOf, newKeyText, SERVICE_SLOT } from '../../core/keys/key-text.ts'
 import { type KeyLimits, keyStamp } from '../../core/keys/settings.ts'
 import type { Ports } from '../../core/ports.ts'
 import { chooseAlerts } from '../../core/quota/alerts.ts'
@@ -121,7 +121,8 @@ export async function openQuotaWorld({
       })
     }
 
-  const keyAt = (slot: number) => texts[slot] ?? ''
+  /** The key in a slot, or the account as a service names it. */
+  const keyAt = (slot: number) => (slot === SERVICE_SLOT ? { accountId } : (texts[slot] ?? ''))
   let made = 0
   const world = {
     accountId,
@@ -205,7 +206,7 @@ export async function openQuotaWorld({
     limit: async (slot: number, next: KeyLimits, through = ports): Promise<boolean> => {
       const key = keys.key(accountId, keyIdOf(ports, accountId, slot))
       const item = (await through.table.get(key)) ?? {}
-      const hash = keyHash(ports, keyAt(slot))
+      const hash = keyHash(ports, texts[slot] ?? '')
       const revision = Number(item.revision ?? 0)
       const stamp = attr(keyHashAttribute(slot))
       const before = (item.settings ?? {}) as KeyLimits
