@@ -53,7 +53,7 @@ export async function limitChange(
   const counter = await readCounter(deps, accountId)
   const inCounter = openIn(counter)
   const outside = await openOutside(deps, accountId, counter, inCounter)
-  const held = unitsOf([...inCounter, ...outside].filter((each) => each.slot === slot))
+  const held = unitsIn([...inCounter, ...outside].filter((each) => each.slot === slot))
   return {
     ...change,
     sets: [...change.sets, expr`${taken} = if_not_exists(${attr(keyUseAttribute(slot))}, ${0}) + ${held}`],
@@ -76,10 +76,10 @@ async function openOutside(
   counter: Counter,
   inCounter: readonly Reservation[],
 ): Promise<Reservation[]> {
-  const outsideUnits = counter.held - unitsOf(inCounter)
+  const outsideUnits = counter.held - unitsIn(inCounter)
   const found: Reservation[] = []
   let after: Key | undefined
-  while (unitsOf(found) < outsideUnits) {
+  while (unitsIn(found) < outsideUnits) {
     const page = await readOpenReservations(deps, accountId, after)
     found.push(...page.open)
     if (found.length > CHECKS_MOST) throw new DomainError('conflict')
@@ -89,5 +89,5 @@ async function openOutside(
   return found
 }
 
-const unitsOf = (reservations: readonly Reservation[]): number =>
+const unitsIn = (reservations: readonly Reservation[]): number =>
   reservations.reduce((sum, { units }) => sum + units, 0)

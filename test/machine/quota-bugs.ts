@@ -40,8 +40,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'the write does not check the key',
-    find: ['expr`${key} = ${caller.hash}`,', 'expr`attribute_not_exists(#x)`'],
-    put: 'expr`attribute_not_exists(#x)`',
+    find: ['...whileLive(caller),', 'expr`attribute_not_exists(#x)`,', 'expr`#d >= ${today}`'],
+    put: ['expr`attribute_not_exists(#x)`,', 'expr`#d >= ${today}`'],
     foundBy: 'the key is deleted or rotated between read and write: 401',
   },
   {
@@ -648,8 +648,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'use is counted for a key that was revoked meanwhile',
-    find: 'isKeyLive ? expr`attribute_exists(${hash})` : expr`attribute_not_exists(${hash})`',
-    put: 'expr`attribute_exists(pk)`',
+    find: 'return [countsUse(counter, slot) ? expr`attribute_exists(${hash})` : expr`attribute_not_exists(${hash})`]',
+    put: 'return [expr`attribute_exists(pk)`]',
     foundBy: 'use goes to the key that reserved, unless that is revoked, wherever the revocation comes',
   },
   {
