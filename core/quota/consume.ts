@@ -41,8 +41,8 @@ import { countTags, leaveUntagged, type TaggedUse } from './tags.ts'
 export interface Use {
   left: number
   used: number
-  /** Units that the key may still use in the period of its budget; null without one. */
-  keyLeft: number | null
+  /** Units that the key may still use in the period of its budget; undefined without one. */
+  keyLeft: number | undefined
   /** Set if the key has a rate limit. */
   rate?: RateStanding
   /** Set if an earlier request with the same id has spent its units, so this request has spent none. */

@@ -17,8 +17,8 @@ export interface Refused {
   used: number
   /** Most units of one request for which a renewal is bought; 0 before the first bundle. */
   servable: number
-  /** Units that the key may still use in the period of its budget; null without one. */
-  keyLeft: number | null
+  /** Units that the key may still use in the period of its budget; undefined without one. */
+  keyLeft: number | undefined
 }
 
 /** What a container remembers between requests. Each map is bounded, and its entries may be out of date. */

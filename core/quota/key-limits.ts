@@ -66,9 +66,9 @@ function monthStart(day: number, later: number): number {
   return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + later, 1) / DAY_MS
 }
 
-/** The units that the key may still take in the period; null without a budget. */
-export const keyLeftOf = ({ limits, ceiling, taken }: Allowance): number | null =>
-  limits.budget ? Math.max(0, ceiling - taken) : null
+/** The units that the key may still take in the period; undefined without a budget. */
+export const keyLeftOf = ({ limits, ceiling, taken }: Allowance): number | undefined =>
+  limits.budget ? Math.max(0, ceiling - taken) : undefined
 
 /** When the bucket is full again if units are taken now. */
 const arrivalAfter = ({ arrivalUs, nowUs }: Allowance, rate: KeyRate, units: number): number =>

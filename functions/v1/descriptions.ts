@@ -422,7 +422,7 @@ export const descriptions = {
     'succeed after a top-up. `left` and `used` are the numbers of the moment, `needed` the units of this request. `refill` is the',
     'path with which the owner gets more. Retry-After is 2 seconds where auto-renewal can serve the request, else 60. For one second after a 402 a request without an id may be refused with another 402, even if',
     'units were added, or the key revoked, since.',
-    '- `keyLeft` is what the budget of the key allows until the period ends, null without a budget. 402 `key_budget_exhausted`:',
+    '- `keyLeft` is what the budget of the key allows until the period ends; absent without a budget. 402 `key_budget_exhausted`:',
     'the key may use fewer units than asked for. Retry-After tells when the period ends. There is none if no waiting helps,',
     'because the budget is for good or smaller than the request.',
     '- 429 `rate_limited`: the bucket of the key has too few units. Retry-After tells when it has enough. Every answer to a key',
@@ -491,7 +491,7 @@ export const descriptions = {
     'rules for repeats and the same errors.',
   ),
   balance: markdown(
-    'The units left, those used over all keys, those that the budget of the key allows (`keyLeft`, null without a budget) and those of open reservations, for whoever has an application key. An access token reads the same numbers',
+    'The units left, those used over all keys, those that the budget of the key allows (`keyLeft`, absent without a budget) and those of open reservations, for whoever has an application key. An access token reads the same numbers',
     'as `usage` of `GET /v1/user`, before the first bundle too. 401 and 403 as for `POST /v1/usage`.',
   ),
   usage: markdown(

@@ -121,7 +121,7 @@ const named = z.optional(z.string().check(z.maxLength(200)))
 const customerRequest = z.strictObject({ ...requestFields, key: named, account: named, ip: named })
 
 /** The units left and used after a request. */
-const use = { left: z.number(), used: z.number(), keyLeft: z.nullable(z.number()), ...replay }
+const use = { left: z.number(), used: z.number(), keyLeft: z.optional(z.number()), ...replay }
 
 /** What the limits of a key refuse. */
 const limitErrors = ['key_budget_exhausted', 'over_burst', 'rate_limited'] as const
@@ -783,7 +783,7 @@ export const v1 = place('v1', {
             missing: z.optional(z.array(z.string())),
             left: z.optional(z.number()),
             used: z.optional(z.number()),
-            keyLeft: z.optional(z.nullable(z.number())),
+            keyLeft: z.optional(z.number()),
             ...replay,
             ...someSpender,
           }),
@@ -850,7 +850,7 @@ export const v1 = place('v1', {
       200: z.object({
         left: z.number(),
         used: z.number(),
-        keyLeft: z.nullable(z.number()),
+        keyLeft: z.optional(z.number()),
         reserved: z.number(),
         ...spender,
       }),

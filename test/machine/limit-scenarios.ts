@@ -295,7 +295,7 @@ const rates: Record<string, ReservationScenario> = {
     expect(refusal).toMatchObject({
       code: 'rate_limited',
       retryAfterSeconds: 4,
-      members: { needed: 4, left: TOTAL - 10, keyLeft: null },
+      members: { needed: 4, left: TOTAL - 10 },
       rate: { burst: 10, windowSeconds: 10, left: 0, nextSeconds: 1 },
     })
     world.advance(4 * SECOND_MS - 1)

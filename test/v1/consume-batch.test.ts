@@ -27,18 +27,17 @@ test('200: each request is answered, in order, as if the requests had come one a
     key: { id: 'default', name: 'default', scopes: [] },
   })
   expect(answer.body.answers).toEqual([
-    { requestId: 'a', status: 200, left: 9, used: 1, keyLeft: null },
-    { status: 200, left: 7, used: 3, keyLeft: null },
+    { requestId: 'a', status: 200, left: 9, used: 1 },
+    { status: 200, left: 7, used: 3 },
     {
       requestId: 'b',
       status: 402,
       type: 'urn:bursar:problem:quota_exhausted',
       left: 7,
       used: 3,
-      keyLeft: null,
       needed: 9,
     },
-    { requestId: 'c', status: 200, left: 4, used: 6, keyLeft: null },
+    { requestId: 'c', status: 200, left: 4, used: 6 },
   ])
 })
 

@@ -69,7 +69,6 @@ describe('every answer says who spends', () => {
     expect(read.body).toEqual({
       left: 9,
       used: 1,
-      keyLeft: null,
       account,
       key: { id: 'default', name: 'default', scopes: [] },
     })

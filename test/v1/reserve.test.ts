@@ -22,7 +22,6 @@ test('201: units that are reserved are neither left nor used', async () => {
     expiresAt: expect.stringMatching(/:\d\d\.000Z$/),
     left: 70,
     used: 0,
-    keyLeft: null,
     account: accountId,
     key: { id: 'default', name: 'default', scopes: [] },
   })
