@@ -65,6 +65,7 @@ export type ErrorCode =
   // quota
   | 'quota_exhausted'
   | 'reservation_ended'
+  | 'lease_ended'
   // purchases
   | 'bundle_held'
   | 'no_bundle'

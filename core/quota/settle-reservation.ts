@@ -1,7 +1,7 @@
 import { DomainError } from '../errors.ts'
 import { attr, type Expression, expr, join, unchangedSince } from '../table/expression.ts'
 import { keys, RESERVATION_KEPT_MS, reservationKey, ttlAt } from '../table/keys.ts'
-import { ConditionFailed } from '../table/table.ts'
+import { ConditionFailed, type Write } from '../table/table.ts'
 import { readAllowance } from './allowance.ts'
 import { staysUnder } from './apply-ledger.ts'
 import { CONSUME_ATTEMPTS, pauseBetween, type Use, useOf } from './consume.ts'
@@ -18,14 +18,30 @@ import {
   whileCounting,
   whileLive,
 } from './key-caller.ts'
-import { coveredUnits, type Holder, readHolder, settleWithin } from './overrun.ts'
+import {
+  coveredUnits,
+  type Holder,
+  readHolder,
+  renewedUnits,
+  type SettleTerms,
+  settleWithin,
+} from './overrun.ts'
 import { dayOf, keyUseAttribute } from './quota.ts'
 import { callByConsume, startRenewal } from './renewal-call.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
-import { nonceIn, openIn, type Reservation, readStoredReservation, reservationEntry } from './reservation.ts'
-import { isSpent } from './reserve.ts'
+import {
+  expiryAfter,
+  LATE_REPORT_MS,
+  nonceIn,
+  OPEN_IN_COUNTER,
+  openIn,
+  type Reservation,
+  readStoredReservation,
+  reservationEntry,
+} from './reservation.ts'
+import { isSpent, newEntry, newItem, openReservation } from './reserve.ts'
 import { ringMost } from './ring-size.ts'
-import { countTags, leaveUntagged } from './tags.ts'
+import { countTags, leaveUntagged, type TaggedUse } from './tags.ts'
 import { balanceParts, crossedThresholds, thresholdAbove } from './thresholds.ts'
 
 /** What whoever settles a reservation is told. */
@@ -47,10 +63,11 @@ export interface SettleRequest {
   tag?: string | undefined
 }
 
-/** A reservation that is found, and whether it has an item of its own. */
+/** A reservation that is found. */
 interface Found {
   reservation: Reservation
-  isMoved: boolean
+  /** Where it is. A lease that has expired is in an item too. */
+  place: 'counter' | 'item' | 'expired'
 }
 
 /**
@@ -64,31 +81,61 @@ export async function settleReservation(
   key: KeyOrAccount,
   request: SettleRequest,
 ): Promise<Settled> {
-  const nonce = nonceIn(request.reservationId)
+  const { reservationId, units, requestId, tag } = request
+  const nonce = nonceIn(reservationId)
   return forKey(deps, key, async (caller) => {
     if (!nonce) throw new DomainError('not_found')
-    const { counter, by, ...settled } = await settleOnce(deps, caller, nonce, request)
-    const { reservationId: id, units } = request
-    return { id, units, ...settled, ...useOf(counter, await readAllowance(deps, by, counter)) }
+    const id = requestIdOf(
+      deps,
+      caller.accountId,
+      // The units belong to the name: an answer to a repeat says what was covered, which is true of these units only.
+      requestId === undefined
+        ? [reservationId, `settle ${units}`]
+        : [requestId, `settle ${reservationId} ${units}`],
+    )
+    const { counter, by, covered, replayed } = await endReservation(deps, caller, {
+      nonce,
+      id,
+      use: [{ tag, units }],
+    })
+    const left = useOf(counter, await readAllowance(deps, by, counter))
+    return { id: reservationId, units, covered, ...left, ...(replayed && { replayed }) }
   })
 }
 
-async function settleOnce(
-  deps: QuotaDeps,
-  found: KeyCaller,
-  nonce: Buffer,
-  { reservationId, units, requestId, tag }: SettleRequest,
-): Promise<{ counter: Counter; by: KeyCaller; covered: number; replayed?: true }> {
+/** How a reservation ends. */
+export interface Ending {
+  nonce: Buffer
+  id: RequestId
+  /** Units that were used, and what for. */
+  use: readonly TaggedUse[]
+  /** The lease that the same write opens, if it can have units. */
+  next?: { nonce: Buffer; units: number; ttlSeconds: number } | undefined
+}
+
+/** What ended a reservation. */
+export interface Ended {
+  counter: Counter
+  /** The caller as last checked. */
+  by: KeyCaller
+  /** Units used that are paid for. */
+  covered: number
+  /** The lease that was opened; undefined if there is none or, for a repeat, if it has ended since. */
+  next: Reservation | undefined
+  /** The reservation; undefined for a repeat. */
+  reservation: Reservation | undefined
+  replayed?: true
+}
+
+/**
+ * Ends a reservation once.
+ * @throws DomainError `reservation_ended` if it has ended by another request, and as `settleReservation`
+ */
+export async function endReservation(deps: QuotaDeps, found: KeyCaller, ending: Ending): Promise<Ended> {
   let caller = found
   const { accountId } = caller
-  const id = requestIdOf(
-    deps,
-    accountId,
-    // The units belong to the name: an answer to a repeat says what was covered, which is true of these units only.
-    requestId === undefined
-      ? [reservationId, `settle ${units}`]
-      : [requestId, `settle ${reservationId} ${units}`],
-  )
+  const { nonce, id, use } = ending
+  const units = totalUnits(use)
   let counter = await readCounter(deps, accountId)
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
@@ -98,8 +145,10 @@ async function settleOnce(
     if (!open) {
       if (!(await isSpent(deps, accountId, counter, id))) throw new DomainError('reservation_ended')
       const covered = (await readStoredReservation(deps, accountId, nonce))?.covered ?? units
-      if (inDoubt) leaveUntagged(deps, accountId, [{ tag, units }])
-      return { counter, by: caller, covered, ...(!inDoubt && { replayed: true }) }
+      if (inDoubt) leaveUntagged(deps, accountId, use)
+      const next = ending.next && (await openReservation(deps, accountId, counter, ending.next.nonce))
+      const ended = { counter, by: caller, covered, next, reservation: undefined }
+      return { ...ended, ...(!inDoubt && { replayed: true }) }
     }
     const today = dayOf(deps.clock.nowMs())
     const moved =
@@ -110,25 +159,39 @@ async function settleOnce(
       counter = moved
       continue
     }
-    const holder = await readHolder(deps, caller, open.reservation, counter, units)
+    const terms = termsOf(open, ending)
+    const holder = await readHolder(deps, caller, open.reservation, counter, terms)
     if (!holder) {
       counter = await readCounter(deps, accountId)
       continue
     }
-    const covered = coveredUnits(units, open.reservation, counter, holder)
+    const settling = decideSettle(deps, open, ending, terms, holder, counter)
     try {
-      const after = await writeSettle(deps, caller, open, { id, units, covered, holder }, counter)
+      const after = await writeSettle(deps, caller, open, settling, counter)
       await evictIfFull(deps, accountId, after, 1)
       const { slot } = open.reservation
-      await countTags(deps, { accountId, slot }, after, [{ tag, units: covered }])
-      return { counter: after, by: caller, covered }
+      await countTags(deps, { accountId, slot }, after, firstUnits(use, settling.counted))
+      return { counter: after, by: caller, ...settling, reservation: open.reservation }
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
-      counter = error.failed.has(0) ? parseCounter(error.failed.get(0)) : await readCounter(deps, accountId)
+      counter = error.failed.get(0) ? parseCounter(error.failed.get(0)) : await readCounter(deps, accountId)
       inDoubt ||= error.inDoubt
     }
   }
   throw new DomainError('temporarily_unavailable')
+}
+
+export const totalUnits = (use: readonly TaggedUse[]): number =>
+  use.reduce((sum, { units }) => sum + units, 0)
+
+/** The first `most` of these units. */
+function firstUnits(use: readonly TaggedUse[], most: number): TaggedUse[] {
+  let left = most
+  return use.map(({ tag, units }) => {
+    const counted = Math.min(units, left)
+    left -= counted
+    return { tag, units: counted }
+  })
 }
 
 async function findReservation(
@@ -138,44 +201,93 @@ async function findReservation(
   nonce: Buffer,
 ): Promise<Found | undefined> {
   const inCounter = openIn(counter).find((each) => each.nonce.equals(nonce))
-  if (inCounter) return { reservation: inCounter, isMoved: false }
-  const moved = (await readStoredReservation(deps, accountId, nonce))?.open
-  return moved && { reservation: moved, isMoved: true }
+  if (inCounter) return { reservation: inCounter, place: 'counter' }
+  const { open, expired } = (await readStoredReservation(deps, accountId, nonce)) ?? {}
+  if (open) return { reservation: open, place: 'item' }
+  if (!expired || deps.clock.nowMs() >= expired.expiresAtMs + LATE_REPORT_MS) return undefined
+  return { reservation: expired, place: 'expired' }
 }
 
 /** A settle as it is written. */
 interface Settling {
   id: RequestId
-  units: number
+  /** Units held before and afterwards. */
+  before: number
+  after: number
+  /** Units of the use that are paid for, and those of them that are not counted as used yet. */
   covered: number
+  counted: number
+  /** Whether what is left, for the account or for the key, is taken to the last unit, and does not suffice. */
+  isPartial: boolean
+  next: Reservation | undefined
   holder: Holder
+}
+
+/** What a settle asks for, and what it has without taking more. */
+function termsOf({ reservation, place }: Found, { use, next }: Ending): SettleTerms {
+  // Of an expired lease nothing is held: its units have returned, or they are counted as used.
+  const isOpen = place !== 'expired'
+  return {
+    units: totalUnits(use),
+    before: isOpen ? reservation.units : 0,
+    charged: !isOpen && reservation.unreported === 'charge' ? reservation.units : 0,
+    wanted: (isOpen && next?.units) || 0,
+  }
+}
+
+function decideSettle(
+  deps: QuotaDeps,
+  { reservation }: Found,
+  { id, next }: Ending,
+  terms: SettleTerms,
+  holder: Holder,
+  counter: Counter,
+): Settling {
+  const { units, before, charged } = terms
+  const covered = coveredUnits(terms, counter, holder)
+  const counted = Math.max(0, covered - charged)
+  const after = renewedUnits(terms, counted, counter, holder)
+  const opened = next &&
+    after > 0 && {
+      ...reservation,
+      nonce: next.nonce,
+      units: after,
+      expiresAtMs: expiryAfter(deps, next.ttlSeconds),
+    }
+  const isPartial = covered < units
+  return { id, before, after, covered, counted, isPartial, next: opened || undefined, holder }
 }
 
 /** @throws ConditionFailed */
 async function writeSettle(
   deps: QuotaDeps,
   caller: KeyCaller,
-  { reservation, isMoved }: Found,
-  { id, units, covered, holder }: Settling,
+  found: Found,
+  settling: Settling,
   seen: Counter,
 ): Promise<Counter> {
   const { accountId } = caller
-  const change = balanceChange(deps, accountId, reservation.units - covered, seen)
-  const { slot } = reservation
+  const { slot } = found.reservation
+  const { id, before, after, covered, counted } = settling
+  const change = balanceChange(deps, accountId, before - counted - after, seen)
+  const entries = await changeEntries(deps, accountId, found, settling.next, seen)
+  const limits = settleWithin(settling.holder, seen, {
+    growth: counted + after - before,
+    opened: after,
+    isPartial: settling.isPartial,
+  })
   // The use of a key that was revoked meanwhile counts for the account alone.
-  const limits = settleWithin(holder, seen, reservation.units, { units, covered })
   const adds = [
     ...limits.adds,
-    expr`#u ${covered}, #y ${-reservation.units}, #a ${new Set([id.entry])}`,
-    ...(countsUse(seen.item, slot) ? [expr`${attr(keyUseAttribute(slot))} ${covered}`] : []),
+    expr`#u ${counted}, #y ${after - before}, #a ${new Set([id.entry])}`,
+    ...(countsUse(seen.item, slot) ? [expr`${attr(keyUseAttribute(slot))} ${counted}`] : []),
+    ...entries.adds,
   ]
-  const entry = reservationEntry(reservation)
-  const isPartial = covered < units
   const set = join(
     [
-      join([expr`SET `, join([...change.sets, ...limits.sets], ', ')], ''),
+      join([expr`SET `, join([...change.sets, ...limits.sets, ...entries.sets], ', ')], ''),
       join([expr`ADD `, join(adds, ', ')], ''),
-      ...(isMoved ? [] : [expr`DELETE #v ${new Set([entry])}`]),
+      ...entries.removes,
     ],
     ' ',
   )
@@ -185,23 +297,58 @@ async function writeSettle(
       expr`attribute_not_exists(#x)`,
       expr`(attribute_not_exists(#a) OR size(#a) < ${ringMost(seen.item)})`,
       ...whileCounting(seen.item, slot),
-      ...(isMoved ? [] : [expr`contains(#v, ${entry})`]),
+      ...entries.conditions,
       // What is left is taken to the last unit, so nothing may have changed.
-      ...(isPartial ? [expr`#l = ${seen.aboveFloor}`] : []),
+      ...(settling.isPartial ? [expr`#l = ${seen.aboveFloor}`] : []),
       ...limits.conditions,
       ...change.conditions,
     ],
     ' AND ',
   )
   const update = { update: keys.quota(accountId), set, if: condition }
-  const after =
-    isMoved || isPartial
-      ? await deps.table
-          .transact([update, endedItem(accountId, reservation, covered, isMoved)])
-          .then(() => readCounter(deps, accountId))
+  const isNoted = found.place !== 'counter' || settling.isPartial
+  const items = [
+    ...(isNoted ? [endedItem(accountId, found.reservation, covered, found.place)] : []),
+    ...entries.items,
+  ]
+  const counter =
+    items.length > 0
+      ? await deps.table.transact([update, ...items]).then(() => readCounter(deps, accountId))
       : parseCounter(await deps.table.update(update.update, set, condition))
   if (change.callsRenewal) await startRenewal(deps, accountId)
-  return after
+  return counter
+}
+
+/**
+ * What the write of a settle says to take the entry of a reservation out of the counter, and to add that of the next
+ * lease, or what it writes besides for those with items of their own.
+ */
+async function changeEntries(
+  deps: QuotaDeps,
+  accountId: string,
+  { reservation, place }: Found,
+  next: Reservation | undefined,
+  seen: Counter,
+) {
+  const none: Expression[] = []
+  const change = { sets: none, adds: none, removes: none, conditions: none, items: [] as Write[] }
+  const entry = reservationEntry(reservation)
+  if (place === 'counter' && next) {
+    // One expression cannot both add to a set and remove from it, so the set is replaced as a whole.
+    const others = openIn(seen).filter((each) => !each.nonce.equals(reservation.nonce))
+    const entries = new Set([...others, next].map(reservationEntry))
+    return { ...change, sets: [expr`#v = ${entries}`], conditions: [unchangedSince(seen.item, ['v'])] }
+  }
+  if (place === 'counter')
+    return {
+      ...change,
+      removes: [expr`DELETE #v ${new Set([entry])}`],
+      conditions: [expr`contains(#v, ${entry})`],
+    }
+  if (!next) return change
+  if (openIn(seen).length >= OPEN_IN_COUNTER) return { ...change, items: [newItem(accountId, next)] }
+  const { add, sets, conditions } = await newEntry(deps, accountId, next, seen)
+  return { ...change, adds: [add], sets, conditions }
 }
 
 /** Marks the item of a reservation as ended. One that was in the counter gets an item with what was covered. */
@@ -209,13 +356,17 @@ export function endedItem(
   accountId: string,
   { nonce, expiresAtMs }: Reservation,
   covered: number,
-  isMoved: boolean,
-) {
+  place: Found['place'],
+): Write {
   const { ttl } = ttlAt(expiresAtMs + RESERVATION_KEPT_MS)
   return {
     update: reservationKey(accountId, nonce.toString('hex')),
-    set: expr`SET #covered = ${covered}, #ttl = ${ttl} REMOVE #due, #dueAtMs`,
-    if: isMoved ? expr`attribute_exists(#due)` : expr`attribute_not_exists(#due)`,
+    set: expr`SET #covered = ${covered}, #ttl = ${ttl} REMOVE #due, #dueAtMs, #expired`,
+    if: {
+      counter: expr`attribute_not_exists(#due)`,
+      item: expr`attribute_exists(#due)`,
+      expired: expr`attribute_exists(#expired)`,
+    }[place],
   }
 }
 

@@ -251,6 +251,12 @@ export const problems: Record<ErrorCode, Problem> = {
     detail:
       'No open reservation has this id: it was settled or given back, or it has expired and its units were returned. Nothing changed.',
   },
+  lease_ended: {
+    status: 409,
+    title: 'Lease ended',
+    detail:
+      'No open lease has this id: it was renewed or returned, or it expired and its use was reported since. Nothing changed.',
+  },
   bundle_held: {
     status: 409,
     title: 'Bundle already held',

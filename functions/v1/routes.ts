@@ -143,6 +143,26 @@ const someSpender = { account: z.optional(spender.account), key: z.optional(spen
 /** A reservation that has ended: the units that were used, and those of them that were covered. */
 const settled = z.object({ id: z.string(), units: z.number(), covered: z.number(), ...use, ...spender })
 
+/** What a reservation or a lease is asked to have. */
+const leaseTerms = {
+  units: z.int().check(z.gte(1), z.lte(1_000_000_000)),
+  requestId: z.optional(requestId),
+  ttlSeconds: z.optional(z.int().check(z.gte(1), z.lte(RESERVATION_MOST_SECONDS))),
+}
+
+/** What was used of a lease, and for what. */
+const leaseUse = z.array(z.strictObject({ tag, units })).check(z.maxLength(100))
+
+/** A reservation or a lease as its maker is told. */
+const leased = {
+  id: z.string(),
+  units: z.number(),
+  // As ISO 8601. The schema of a time would take two kilobytes of the bundle.
+  expiresAt: z.optional(z.string()),
+  ...use,
+  ...spender,
+}
+
 /** A day of the calendar, UTC. */
 const day = z.iso.date('must be a day such as 2026-11-21')
 
@@ -799,22 +819,8 @@ export const v1 = place('v1', {
     description: descriptions.reserve,
     auth: 'key',
     headers: idempotencyHeaders,
-    body: z.strictObject({
-      units: z.int().check(z.gte(1), z.lte(1_000_000_000)),
-      requestId: z.optional(requestId),
-      ttlSeconds: z.optional(z.int().check(z.gte(1), z.lte(RESERVATION_MOST_SECONDS))),
-      requires,
-    }),
-    responses: {
-      201: z.object({
-        id: z.string(),
-        units: z.optional(z.number()),
-        // As ISO 8601. The schema of a time would take two kilobytes of the bundle.
-        expiresAt: z.optional(z.string()),
-        ...use,
-        ...spender,
-      }),
-    },
+    body: z.strictObject({ ...leaseTerms, requires }),
+    responses: { 201: z.object({ ...leased, units: z.optional(z.number()) }) },
     errors: ['quota_exhausted', 'insufficient_scope', ...limitErrors],
     needs: ['table', 'keyring', 'renewals'],
   },
@@ -839,6 +845,45 @@ export const v1 = place('v1', {
     headers: idempotencyHeaders,
     responses: { 200: settled },
     errors: ['not_found', 'reservation_ended'],
+    needs: ['table', 'keyring', 'renewals'],
+  },
+  lease: {
+    routes: ['POST /v1/usage/leases'],
+    summary: 'Takes units that a process spends in its own memory',
+    description: descriptions.lease,
+    auth: 'key',
+    headers: idempotencyHeaders,
+    body: z.strictObject({
+      ...leaseTerms,
+      requires,
+      unreported: optionalField(z.literal(['return', 'charge'])),
+    }),
+    responses: { 201: z.object(leased) },
+    errors: ['quota_exhausted', 'insufficient_scope', ...limitErrors],
+    needs: ['table', 'keyring', 'renewals'],
+  },
+  renewLease: {
+    routes: ['POST /v1/usage/leases/{id}/renew'],
+    summary: 'Reports what was used of a lease, and keeps it with new units',
+    description: descriptions.renewLease,
+    auth: 'key',
+    path: z.object({ id: pathText }),
+    headers: idempotencyHeaders,
+    body: z.strictObject({ ...leaseTerms, use: optionalField(leaseUse) }),
+    responses: { 200: z.object({ ...leased, covered: z.number() }) },
+    errors: ['not_found', 'lease_ended'],
+    needs: ['table', 'keyring', 'renewals'],
+  },
+  returnLease: {
+    routes: ['POST /v1/usage/leases/{id}/return'],
+    summary: 'Reports what was used of a lease, and returns the rest',
+    description: descriptions.returnLease,
+    auth: 'key',
+    path: z.object({ id: pathText }),
+    headers: idempotencyHeaders,
+    body: z.strictObject({ use: optionalField(leaseUse), requestId: z.optional(requestId) }),
+    responses: { 200: z.object({ ...leased, covered: z.number() }) },
+    errors: ['not_found', 'lease_ended'],
     needs: ['table', 'keyring', 'renewals'],
   },
   balance: {

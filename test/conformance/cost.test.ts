@@ -8,7 +8,7 @@ import { createKey } from '../support/keys.ts'
 import { add, answerOf, newPasskey, signInWith, withPasskey } from '../support/passkeys.ts'
 import { newPerson, type SignedInPerson } from '../support/people.ts'
 import { consume, newConsumer, uuidv7 } from '../support/quota.ts'
-import { giveBack, reserve, settle } from '../support/reservations.ts'
+import { giveBack, lease, report, reserve, settle } from '../support/reservations.ts'
 import { rowKey, sampleOf, tokenOf } from '../support/samples.ts'
 import { batchAs, newService, spendAs } from '../support/services.ts'
 import {
@@ -628,6 +628,39 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       const { body } = await reserve(app, key, { units: 3 })
       app.resetCalls()
       return giveBack(app, key, body.id)
+    },
+    { dynamodb: { GetItem: 1, UpdateItem: 1 }, readUnits: 1, writeUnits: 1 },
+  ],
+  [
+    'POST /v1/usage/leases, while another one is open',
+    201,
+    async () => {
+      const { key } = await withKey()
+      await lease(app, key, { units: 1 })
+      app.resetCalls()
+      return lease(app, key, { units: 3, requestId: uuidv7() })
+    },
+    { dynamodb: { GetItem: 1, UpdateItem: 1 }, readUnits: 1, writeUnits: 1 },
+  ],
+  [
+    'POST /v1/usage/leases/{id}/renew',
+    200,
+    async () => {
+      const { key } = await withKey()
+      const { body } = await lease(app, key, { units: 3 })
+      app.resetCalls()
+      return report(app, key, body.id, 'renew', { use: [{ units: 2 }], units: 3, requestId: uuidv7() })
+    },
+    { dynamodb: { GetItem: 1, UpdateItem: 1 }, readUnits: 1, writeUnits: 1 },
+  ],
+  [
+    'POST /v1/usage/leases/{id}/return',
+    200,
+    async () => {
+      const { key } = await withKey()
+      const { body } = await lease(app, key, { units: 3 })
+      app.resetCalls()
+      return report(app, key, body.id, 'return', { use: [{ units: 2 }], requestId: uuidv7() })
     },
     { dynamodb: { GetItem: 1, UpdateItem: 1 }, readUnits: 1, writeUnits: 1 },
   ],

@@ -13,7 +13,7 @@ import { interleaved, type openQuotaWorld, type QuotaWorld } from './quota-world
 
 export type ReservationScenario = (open: typeof openQuotaWorld) => Promise<void>
 
-const TOTAL = 1000
+export const TOTAL = 1000
 const LIFE_MS = 3_700_000
 
 /** Asserts the units left, used and held, which are all that there are, and that the floor fits. */
@@ -53,7 +53,7 @@ export async function fillCounter(world: QuotaWorld): Promise<void> {
 }
 
 /** Runs a scenario for a reservation in the counter and for one in an item of its own. */
-const inBothPlaces =
+export const inBothPlaces =
   (scenario: (world: QuotaWorld, others: number, title: string) => Promise<void>): ReservationScenario =>
   async (open) => {
     await scenario(await open({ keyCount: 2 }), 0, 'in the counter')
