@@ -32,6 +32,8 @@ export interface ServerOptions {
 
 export interface Server {
   url: string
+  /** What the functions have as their environment. */
+  env: Record<string, string>
   close(): Promise<void>
 }
 
@@ -89,7 +91,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     parts.push(gateway)
     api = gateway.url
     if (options.schedule) parts.push(startSchedule(runJob))
-    return { url: gateway.url, close }
+    return { url: gateway.url, env: stack.env, close }
   } catch (error) {
     await close()
     throw error
