@@ -150,6 +150,13 @@ export async function endReservation(deps: QuotaDeps, found: KeyCaller, ending: 
       const ended = { counter, by: caller, covered, next, reservation: undefined }
       return { ...ended, ...(!inDoubt && { replayed: true }) }
     }
+    const terms = termsOf(open, ending)
+    const holder = await readHolder(deps, caller, open.reservation, counter, terms)
+    if (!holder) {
+      counter = await readCounter(deps, accountId)
+      continue
+    }
+    // Asked after the limits were read, so that these are not those of a day that the counter is not on yet.
     const today = dayOf(deps.clock.nowMs())
     const moved =
       counter.day < today
@@ -157,12 +164,6 @@ export async function endReservation(deps: QuotaDeps, found: KeyCaller, ending: 
         : await makeRoom(deps, accountId, counter, 1)
     if (moved) {
       counter = moved
-      continue
-    }
-    const terms = termsOf(open, ending)
-    const holder = await readHolder(deps, caller, open.reservation, counter, terms)
-    if (!holder) {
-      counter = await readCounter(deps, accountId)
       continue
     }
     const settling = decideSettle(deps, open, ending, terms, holder, counter)

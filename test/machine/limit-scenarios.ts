@@ -18,13 +18,13 @@ import {
 const TOTAL = 1000
 const SECOND_MS = 1000
 
-const perDay = (units: number) => ({ budget: { units, per: 'day' as const } })
+export const perDay = (units: number) => ({ budget: { units, per: 'day' as const } })
 const inTotal = (units: number) => ({ budget: { units, per: 'total' as const } })
 /** One unit a second. */
-const bucketOf = (burst: number) => ({ rate: { unitsPerSecond: 1, burst } })
+export const bucketOf = (burst: number) => ({ rate: { unitsPerSecond: 1, burst } })
 
 /** Opens a world whose first key has these limits, and whose second one has none. */
-const limited =
+export const limited =
   (open: typeof openQuotaWorld, ...limits: Parameters<QuotaWorld['limit']>[1][]) =>
   () =>
     open({ keyCount: 2, limits })
@@ -42,10 +42,10 @@ export async function expectTaken(world: QuotaWorld, title: string): Promise<voi
   }
 }
 
-const usedBy = async (world: QuotaWorld, slot = 0) => Number((await world.counter())[`c${slot}`] ?? 0)
+export const usedBy = async (world: QuotaWorld, slot = 0) => Number((await world.counter())[`c${slot}`] ?? 0)
 
 /** How far ahead of the clock the bucket of the first key is full again, ms. */
-const aheadMs = async (world: QuotaWorld) =>
+export const aheadMs = async (world: QuotaWorld) =>
   (Number((await world.counter()).t0) - microsecondsAt(world.nowMs())) / 1000
 
 const budgets: Record<string, ReservationScenario> = {

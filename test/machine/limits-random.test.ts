@@ -28,8 +28,8 @@ interface Passed {
 }
 
 /**
- * A random history of three keys with limits: two containers spend, reserve, settle and return while time passes, the
- * job runs and owners change other settings.
+ * A random history of three keys with limits: two containers spend, reserve, lease, settle, renew and return while time
+ * passes, the job runs and owners change other settings.
  */
 async function history(seed: number): Promise<void> {
   const random = randomFrom(seed)
@@ -39,6 +39,7 @@ async function history(seed: number): Promise<void> {
   const containers = [0, 1].map(() => dawdling(world.ports, () => pick(slowness)))
   const passed: Passed[] = []
   const reserved: { id: string; slot: number }[] = []
+  const leased: { id: string; slot: number; units: number }[] = []
   let settled = 0
 
   async function take(slot: number, work: () => Promise<number>): Promise<void> {
@@ -47,27 +48,56 @@ async function history(seed: number): Promise<void> {
     if (units > 0) passed.push({ slot, units, fromMs, toMs: world.nowMs() })
   }
 
+  async function lease(through: typeof world.ports, slot: number): Promise<number> {
+    const unreported = random() < 0.5 ? 'return' : 'charge'
+    const ttlSeconds = 1 + pick(90)
+    const { told, id, units } = await world.lease(1 + pick(60), { through, slot, ttlSeconds, unreported })
+    if (told === 200) leased.push({ id, slot, units })
+    return units
+  }
+
+  /** Reports use of a lease, now and then with another key. What it newly holds counts in the rate. */
+  async function report(through: typeof world.ports, slot: number): Promise<void> {
+    const one = leased[pick(leased.length)]
+    if (!one) return
+    const keep = random() < 0.7 ? 1 + pick(60) : 0
+    await take(one.slot, async () => {
+      const ttlSeconds = 1 + pick(90)
+      const { told, id, units, covered, replayed } = await world.report(one.id, pick(one.units + 8), {
+        keep,
+        ttlSeconds,
+        through,
+        slot: random() < 0.7 ? one.slot : slot,
+      })
+      if (told !== 200 || replayed) return 0
+      if (units > 0) leased.push({ id, slot: one.slot, units })
+      return units - Math.max(0, one.units - covered)
+    })
+  }
+
   async function operate(): Promise<void> {
     const through = containers[pick(2)] ?? world.ports
     const slot = pick(3)
     const units = 1 + pick(25)
     const requestId = random() < 0.5 ? world.timed() : undefined
     const choice = random()
-    if (choice < 0.35)
+    if (choice < 0.25)
       await take(slot, async () =>
         (await world.spend(units, requestId, { through, slot })) === 200 ? units : 0,
       )
-    else if (choice < 0.5)
+    else if (choice < 0.35)
       await take(slot, async () => {
         const told = await world.batch([{ units }, { units: 3 }, { units: 1 }], { through, slot })
         return (told[0] === 200 ? units : 0) + (told[1] === 200 ? 3 : 0) + (told[2] === 200 ? 1 : 0)
       })
-    else if (choice < 0.65)
+    else if (choice < 0.45)
       await take(slot, async () => {
         const { told, id } = await world.reserve(units, { through, slot, ttlSeconds: 1 + pick(90) })
         if (told === 200) reserved.push({ id, slot })
         return told === 200 ? units : 0
       })
+    else if (choice < 0.55) await take(slot, () => lease(through, slot))
+    else if (choice < 0.7) await report(through, slot)
     else if (choice < 0.8) {
       const one = reserved[pick(reserved.length)]
       if (!one) return
@@ -85,6 +115,11 @@ async function history(seed: number): Promise<void> {
   await Promise.all(Array.from({ length: LANES }, lane))
 
   await expectTaken(world, 'in the end')
+  world.advance(91_000)
+  await world.expire()
+  await expectTaken(world, 'after all expiries')
+  for (const { id, slot, units } of leased) await world.report(id, units + 3, { slot })
+  await expectTaken(world, 'after late reports')
   const { days } = await readUsage(world.ports, world.accountId, {})
   for (const { keys: by } of days)
     expect(by.find(({ id }) => id === 'default')?.units ?? 0).toBeLessThanOrEqual(BUDGET)

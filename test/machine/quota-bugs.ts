@@ -686,7 +686,7 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   {
     title: 'a renewal takes more than is left',
     find: 'Math.min(balanceOf(counter) + kept, allowance.ceiling - allowance.taken + kept,',
-    put: 'Math.min(balanceOf(counter) + Math.max(kept, 0), allowance.ceiling - allowance.taken + kept,',
+    put: 'Math.min(balanceOf(counter) + (kept < 0 ? 0 : kept), allowance.ceiling - allowance.taken + kept,',
     foundBy: 'a renewal that a spend overtakes never takes more than is left',
   },
   {
@@ -744,6 +744,49 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     put: 'counter.day >= today || !expired.every(isCharged) || expired.length > 0',
     foundBy:
       'what an expired lease is charged counts on the day of the expiry, for its key unless that is revoked',
+  },
+  // --- Limits of keys with leases ---
+  {
+    title: 'an expiry takes what it charges out of the budget',
+    find: 'const returning = reservations.filter((each) => !isCharged(each))',
+    put: 'const returning = reservations.filter((each) => isCharged(each) || true)',
+    foundBy: 'a budget is never exceeded by leases, whichever two things come to one at once',
+  },
+  {
+    title: 'a renewal takes more than the budget leaves',
+    find: 'allowance.ceiling - allowance.taken + kept, Math.max(0, kept) +',
+    put: 'allowance.ceiling, Math.max(0, kept) +',
+    foundBy: 'a renewal of which the budget has nothing left settles, and has what there is',
+  },
+  {
+    title: 'a renewal does not count in the rate',
+    find: 'growth > 0 ? takeFromBucket(slot, allowance, growth) : NO_PARTS',
+    put: 'growth > 1e9 ? takeFromBucket(slot, allowance, growth) : NO_PARTS',
+    foundBy: 'a bucket lets its burst through and no more, wherever a lease is made or renewed',
+  },
+  {
+    title: 'the write of a renewal does not check the budget',
+    find: '(growth > 0 || opened > 0)',
+    put: '(growth > 1e9 || opened > 1e9)',
+    foundBy: 'a budget is never exceeded by leases, whichever two things come to one at once',
+  },
+  {
+    title: 'a renewal does not look at the limits of its key',
+    find: 'units > before + charged || wanted > 0',
+    put: 'units > before + charged',
+    foundBy: 'a renewal of which the budget has nothing left settles, and has what there is',
+  },
+  {
+    title: 'a lease takes more than the limits of its key leave',
+    find: 'balanceOf(counter), keyLeftOf(allowance) ?? Infinity, rateStanding(allowance)?.left ?? Infinity',
+    put: 'balanceOf(counter)',
+    foundBy: 'a renewal of which the budget has nothing left settles, and has what there is',
+  },
+  {
+    title: 'a settle relies on the limits of a day that the counter is not on yet',
+    find: 'const today = dayOf(deps.clock.nowMs()) const moved = counter.day < today ? await changeDay(',
+    put: 'const today = counter.day\n const moved = counter.day < today ? await changeDay(',
+    foundBy: 'a report counts in the budget of the day on which its units count, wherever the day ends',
   },
   // --- Alerts ---
   {

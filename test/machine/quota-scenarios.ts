@@ -15,6 +15,7 @@ import { DAY_MS } from '../../core/time.ts'
 import { alertScenarios } from './alert-scenarios.ts'
 import { breaking } from './faults.ts'
 import { leaseScenarios } from './lease-scenarios.ts'
+import { leasedLimitScenarios } from './leased-limit-scenarios.ts'
 import { limitScenarios } from './limit-scenarios.ts'
 import { callsOf, interleaved, type openQuotaWorld, type QuotaWorld } from './quota-world.ts'
 import { reservationScenarios } from './reservation-scenarios.ts'
@@ -955,5 +956,6 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   ...reservationScenarios,
   ...limitScenarios,
   ...leaseScenarios,
+  ...leasedLimitScenarios,
   ...alertScenarios,
 }
