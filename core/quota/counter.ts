@@ -13,8 +13,10 @@ import {
   whileLive,
   wrongKey,
 } from './key-caller.ts'
+import { type Allowance, takeWithin } from './key-limits.ts'
 import { keyUseAttribute } from './quota.ts'
 import { callByConsume, startRenewal } from './renewal-call.ts'
+import { RING_MOST, ringMost } from './ring-size.ts'
 import { balanceParts, crossedThresholds, type Levels, thresholdAbove } from './thresholds.ts'
 
 /** The hot counter with full names for its attributes. */
@@ -130,14 +132,10 @@ async function admitAsItStands(
 export const inRing = ({ ring }: Pick<Counter, 'ring'>, entry: Uint8Array): boolean =>
   [...ring].some((each) => Buffer.compare(each, entry) === 0)
 
-/**
- * Most entries of the ring. A write that would exceed it fails, so the item stays under 1 KB even if no eviction
- * succeeds.
- */
-export const RING_MOST = 59
-
 export interface Spending {
   caller: KeyCaller
+  /** What the limits of the key allow. The write fails if it allows less meanwhile. */
+  allowance: Allowance
   /** At least 1. */
   units: number
   /** The current day (UTC, days since 1970). The write fails if the counter is still on an earlier day. */
@@ -155,6 +153,8 @@ export interface Spending {
   adds?: readonly Expression[]
   /** The counter as last read. Without it the write fails if the units do not fit above the floor. */
   seen?: Counter | undefined
+  /** Most entries of the ring, as far as is known without a counter. */
+  ringMost?: number | undefined
   nowMs: number
 }
 
@@ -185,19 +185,23 @@ export async function spendUnits(deps: QuotaDeps, spending: Spending, once: bool
 export function spendUpdate(spending: Spending): SpendUpdate {
   const { caller, units, today, ids, entries, fence, seen } = spending
   const step = seen && units > seen.aboveFloor ? crossingSpend(spending, seen) : ordinarySpend(units)
+  const limits = takeWithin(caller.slot, spending.allowance, units)
   const adds = [
     ...(spending.adds ?? [expr`#u ${units}`, expr`${attr(keyUseAttribute(caller.slot))} ${units}`]),
+    ...limits.adds,
   ]
   const room: Expression[] = []
   if (entries.length > 0) {
     adds.push(expr`#a ${new Set(entries)}`)
-    room.push(expr`(attribute_not_exists(#a) OR size(#a) <= ${RING_MOST - entries.length})`)
+    const most = seen ? ringMost(seen.item) : (spending.ringMost ?? RING_MOST)
+    room.push(expr`(attribute_not_exists(#a) OR size(#a) <= ${most - entries.length})`)
   }
   const conditions = [
     ...whileLive(caller),
     expr`attribute_not_exists(#x)`,
     expr`#d >= ${today}`,
     ...step.conditions,
+    ...limits.conditions,
     ...room,
     ...fence,
     ...(spending.conditions ?? []),
@@ -205,7 +209,7 @@ export function spendUpdate(spending: Spending): SpendUpdate {
   // One NOT covers all ids: DynamoDB allows 300 operators in an expression, and a batch may have 100 ids.
   const known = ids.map((id) => expr`contains(#a, ${id})`)
   if (known.length > 0) conditions.push(join([expr`NOT (`, join(known, ' OR '), expr`)`], ''))
-  const sets = [...step.sets, ...(spending.sets ?? [])]
+  const sets = [...step.sets, ...limits.sets, ...(spending.sets ?? [])]
   return {
     set: join([join([expr`SET `, join(sets, ', ')], ''), join(adds, ', ')], ' ADD '),
     condition: join(conditions, ' AND '),
