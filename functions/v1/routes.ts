@@ -859,7 +859,8 @@ export const v1 = place('v1', {
       unreported: optionalField(z.literal(['return', 'charge'])),
     }),
     responses: { 201: z.object(leased) },
-    errors: ['quota_exhausted', 'insufficient_scope', ...limitErrors],
+    // A lease asks for no more than a burst.
+    errors: ['quota_exhausted', 'insufficient_scope', 'key_budget_exhausted', 'rate_limited'],
     needs: ['table', 'keyring', 'renewals'],
   },
   renewLease: {

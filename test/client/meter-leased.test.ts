@@ -96,6 +96,32 @@ test('a busy customer’s units are spent in memory, and every unit served is re
   expect(m.spend({ key: person.key, units: 1 })).toMatchObject({ status: 503, code: 'meter_closed' })
 })
 
+test.each([
+  ['a budget', { budget: { units: 200, per: 'day' } }, 200, 'key_budget_exhausted'],
+  ['a rate', { rate: { unitsPerSecond: 0.001, burst: 200 } }, 200, 'rate_limited'],
+])(
+  'a key with %s is served to the last unit that it leaves, and no further',
+  async (_, limits, most, code) => {
+    const { m, settled, person, units, clock, calls } = await world(10_000)
+    const { status } = await app.request('PUT', '/v1/keys/default', {
+      token: person.accessToken,
+      json: limits,
+    })
+    expect(status).toBe(200)
+    let served = 0
+    for (let n = 0; n < 260; n++) {
+      const decision = await m.spend({ key: person.key, units: 1 })
+      if (decision.allowed) served++
+      else expect(decision.code).toBe(code)
+      await settled()
+      if (n % 10 === 0) await clock.advance(300)
+    }
+    await m.close()
+    expect([served, await units()]).toEqual([most, [10_000 - most, most, 0]])
+    expect(calls.some(({ path }) => path.endsWith('/renew'))).toBe(true)
+  },
+)
+
 test('a renewal whose answer is lost is sent again under its id, and its use counts once', async () => {
   const { warm, settled, spend, fates, m, units, calls, clock } = await world(10_000)
   await warm()

@@ -109,6 +109,34 @@ describe('a budget', () => {
   })
 })
 
+test('a lease has what the limits of its key leave, and a renewal settles even if they leave nothing', async () => {
+  const post = (key: string, path: string, json: object) =>
+    app.request('POST', `/v1/usage/leases${path}`, { token: key, json })
+  const rate = { unitsPerSecond: 0.001, burst: 40 }
+  const { person, key } = await withLimits({ budget: { units: 60, per: 'day' }, rate })
+  const lease = await post(key, '', { units: 500 })
+  expectContract(v1.lease, lease)
+  expect(lease.body).toMatchObject({ units: 40, left: 960, keyLeft: 20 })
+  expect(lease.headers.get('ratelimit')).toMatch(/^"key";r=0;/)
+  const refused = await post(key, '', { units: 500 })
+  expectError(v1.lease, refused, 'rate_limited')
+  expect(refused.body).toMatchObject({ left: 960, needed: 1, keyLeft: 20 })
+  // The limits are those of the key that made the lease, whichever key reports.
+  const renewed = await post(person.key, `/${lease.body.id}/renew`, { units: 500, use: [{ units: 55 }] })
+  expectContract(v1.renewLease, renewed)
+  expect(renewed.body).toMatchObject({ covered: 55, units: 0, left: 945, used: 55 })
+  expect(renewed.body).not.toHaveProperty('keyLeft')
+  expect((await balance(key)).body).toMatchObject({ left: 945, keyLeft: 5 })
+  const { key: other } = await withLimits({ budget: { units: 10, per: 'day' } })
+  const whole = await post(other, '', { units: 11 })
+  expect(whole.body).toMatchObject({ units: 10, keyLeft: 0 })
+  expectError(v1.lease, await post(other, '', { units: 1 }), 'key_budget_exhausted')
+  const next = await post(other, `/${whole.body.id}/renew`, { units: 10, use: [{ units: 8 }] })
+  expect(next.body).toMatchObject({ covered: 8, units: 2, keyLeft: 0 })
+  const ended = await post(other, `/${next.body.id}/return`, { use: [{ units: 1 }] })
+  expect(ended.body).toMatchObject({ covered: 1, units: 0, keyLeft: 1 })
+})
+
 describe('a rate limit', () => {
   const policy = '"key";q=10;w=10000'
   const rate = { unitsPerSecond: 0.001, burst: 10 }

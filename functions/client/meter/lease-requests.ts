@@ -33,7 +33,7 @@ export interface Customer {
   credit: number
   /** Units that the use of some seconds takes. */
   size: number
-  /** What the customer had left when Bursar last told. */
+  /** What the customer had left when Bursar last told, as far as the budget of its key goes. */
   left?: number | undefined
   /** Spends in the second that began at `windowMs`. */
   spends: number
@@ -63,6 +63,7 @@ const SHARE = 8
 /** How long a customer is served exactly after a lease had no use or no units. */
 const EXACT_MS = 2_000
 const RETRY_MS = 250
+const LEASES = '/v1/usage/leases'
 /** A tag as Bursar takes it. */
 const TAG = /^[!-~]{1,64}$/
 /** Most entries of a report. */
@@ -77,6 +78,10 @@ function sizeOf({ terms }: LeaseDesk, { size, left, lease }: Customer): number {
   return Math.min(size, share, terms.units)
 }
 
+/** What a customer may spend, as far as Bursar has told. */
+export const spendable = ({ left, keyLeft }: Balance): number | undefined =>
+  left === undefined ? undefined : Math.min(left, keyLeft ?? left)
+
 /** Whether the customer has too little left for a lease. */
 export const isSmall = (desk: LeaseDesk, customer: Customer): boolean => sizeOf(desk, customer) < LEAST
 
@@ -85,7 +90,7 @@ export async function beginLease(desk: LeaseDesk, customer: Customer): Promise<v
   const { ttlSeconds, unreported } = desk.terms
   const since = desk.now()
   const body = { units: sizeOf(desk, customer), ttlSeconds, unreported, requestId: desk.tools.newId() }
-  const answer = await ask(desk, '/v1/usage/leases', customer, body, since)
+  const answer = await ask(desk, LEASES, customer, body, since)
   if (answer?.status === 201) open(desk, customer, answer, since, new Map())
   else serveExactly(desk, customer, answer?.retryAfterSeconds)
 }
@@ -136,7 +141,7 @@ export async function endLease(desk: LeaseDesk, customer: Customer): Promise<voi
   const answer = await call({ path: `/v1/usage/leases/${lease.id}/return`, key, body, deadlineMs })
   if (answer?.status !== 200) return reportLater(desk, key, lease.id, lease.use, requestId)
   noteCovered(desk, answer, total(lease.use))
-  if (typeof answer.body.left === 'number') customer.left = answer.body.left
+  customer.left = spendable(balance(answer.body)) ?? customer.left
 }
 
 /** Sends the same request until it is answered, or the lease must have expired. */
@@ -151,8 +156,8 @@ async function ask(
   for (;;) {
     const deadlineMs = clock.nowMs() + timeoutMs
     const answer = await call({ path, key, body, deadlineMs })
-    // A 429 is about the frequency of calls. It leaves the lease as it is.
-    if (answer !== undefined && answer.status !== 429) return answer
+    // A 429 is about the frequency of calls, or the rate of the key. It leaves a lease as it is, and begins none.
+    if (answer !== undefined && (answer.status !== 429 || path === LEASES)) return answer
     if (isClosed() || distance(since, now()) >= terms.ttlSeconds * 1000) return undefined
     await new Promise<void>((resolve) => void clock.after(RETRY_MS, resolve))
   }
@@ -173,7 +178,7 @@ function serveExactly({ tools }: LeaseDesk, customer: Customer, retryAfterSecond
 function open(desk: LeaseDesk, customer: Customer, { body }: WireAnswer, since: Moment, use: Use): void {
   const granted = Number(body.units)
   const told = balance(body)
-  customer.left = told.left
+  customer.left = spendable(told)
   const lease = { id: String(body.id), granted, remaining: granted - total(use), since, use, told }
   customer.lease = granted > 0 ? lease : undefined
   if (granted === 0) serveExactly(desk, customer)

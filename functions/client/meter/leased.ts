@@ -8,6 +8,7 @@ import {
   type Lease,
   type LeaseDesk,
   renewLease,
+  spendable,
 } from './lease-requests.ts'
 import type { Allowed, Decision, Spender, SpenderTools, SpendRequest } from './spender.ts'
 
@@ -121,9 +122,11 @@ function openHolder(desk: LeaseDesk, exact: Spender) {
     lease.remaining -= request.units
     lease.use.set(request.tag, (lease.use.get(request.tag) ?? 0) + request.units)
     if (lease.remaining * 2 < lease.granted) void renew(customer)
-    const { left = 0, account, key } = lease.told
+    const { left = 0, keyLeft, account, key } = lease.told
     // Copies of `told` would take most of the time of a spend.
-    return { allowed: true, left: left + lease.remaining, account, key } as Allowed
+    const decision = { allowed: true, left: left + lease.remaining, account, key } as Allowed
+    if (typeof keyLeft === 'number') decision.keyLeft = keyLeft + lease.remaining
+    return decision
   }
 
   /** One request about the customer's lease at a time. Afterwards, a timer renews a lease with use and ends one without. */
@@ -176,7 +179,7 @@ function openHolder(desk: LeaseDesk, exact: Spender) {
     if (isWarm && customer.busy === undefined && !isSmall(desk, customer))
       void once(customer, () => beginLease(desk, customer))
     const decision = await exact.spend(request)
-    if (customer.lease === undefined && decision.left !== undefined) customer.left = decision.left
+    if (customer.lease === undefined) customer.left = spendable(decision) ?? customer.left
     return decision
   }
 
