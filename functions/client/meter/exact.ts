@@ -130,8 +130,9 @@ async function sendGroup(
   const nowMs = clock.nowMs()
   const isLate = ({ sinceMs }: Waiting) => sinceMs + timeoutMs <= nowMs
   const sent = group.filter((each) => !isLate(each))
-  const deadlineMs = (sent[0]?.sinceMs ?? nowMs) + timeoutMs
-  const decisions = await sendSpends(tools, sent, { deadlineMs, onSlow: free })
+  // Not `sinceMs` alone: a clock that was set back meanwhile would make the group wait for so long.
+  const deadlineMs = Math.min(sent[0]?.sinceMs ?? nowMs, nowMs) + timeoutMs
+  const decisions = await sendSpends(tools, sent, { deadlineMs, onSlow: free }).catch(() => [])
   free()
   const answers = group.map(async (each) => {
     const decision = decisions[sent.indexOf(each)]
