@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import { expect, test } from 'vitest'
 import {
   type JournalStore,
@@ -150,6 +151,19 @@ test('HEAD to reserved work costs what GET costs, though nobody reads its body',
   expect(bursar.used('k')).toBe(7)
 })
 
+test.each([
+  [new Error('broke'), 0],
+  [undefined, 7],
+])('a Node response that ends by %s has cost %i', async (errored, cost) => {
+  const { m, bursar } = world()
+  const response = Object.assign(new EventEmitter(), { statusCode: 200, errored, setHeader() {}, end() {} })
+  const request = { method: 'GET', originalUrl: '/', headers: { 'x-api-key': 'k' } }
+  await new Promise((next) => void m.express({ units: 7, reserve: true })(request, response, next))
+  response.emit('close')
+  await m.close()
+  expect(bursar.used('k')).toBe(cost)
+})
+
 test('units are not asked for before there is a key', async () => {
   const { m } = world()
   const units = () => {
@@ -270,4 +284,17 @@ test('work that ends after close is told at once', async () => {
   void reserved.settle(4)
   await clock.advance(1_000)
   expect([bursar.used('k'), bursar.left('k')]).toEqual([4, 96])
+})
+
+test('requests with 10,000 invented keys while Bursar is down take no customer’s paid unit away', async () => {
+  const { bursar, clock, spend, m } = world()
+  const work = m.fetch(() => new Response('', { status: 500 }))
+  await work(new Request('http://x/', { headers: { 'x-api-key': 'k' } }))
+  expect(bursar.used('k')).toBe(1)
+  bursar.always('dropped')
+  for (let at = 0; at < 10_050; at++) void m.spend({ key: `invented${at}`, units: 1 })
+  await clock.advance(100)
+  bursar.always('answer')
+  expect(await spend()).toMatchObject({ allowed: true, replayed: true })
+  expect(bursar.used('k')).toBe(1)
 })

@@ -14,7 +14,7 @@ export interface ExpressRequest {
 export interface NodeResponse {
   statusCode: number
   /** With what the handler has broken the response off; absent in old versions of Node. */
-  errored?: Error | null
+  errored?: Error | null | undefined
   setHeader(name: string, value: string): unknown
   end(body: string): unknown
   once(event: 'finish' | 'close', listener: () => void): unknown
