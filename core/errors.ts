@@ -39,7 +39,8 @@ export type ErrorCode =
   | 'passkey_refused'
   | 'invalid_passkey'
   | 'passkey_limit_reached'
-  // application keys
+  // application keys and services
+  | 'service_refused'
   | 'key_limit_reached'
   | 'default_key_required'
   | 'key_expired'
@@ -61,6 +62,7 @@ export type ErrorCode =
   // quota
   | 'quota_exhausted'
   | 'reservation_ended'
+  | 'lease_ended'
   // purchases
   | 'bundle_held'
   | 'no_bundle'

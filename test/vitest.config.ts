@@ -39,7 +39,7 @@ export default defineConfig({
   test: {
     // Bundles run as Lambda runs them, untransformed.
     server: { deps: { external: [/\/\.bundles\//] } },
-    setupFiles: ['test/support/fresh-process.ts', 'test/support/no-network.ts'],
+    setupFiles: ['test/support/fresh-process.ts', 'test/support/no-network.ts', 'test/support/short-ways.ts'],
     // A worker keeps a core busy; two are what CI has.
     maxWorkers: 2,
     // Much is made and thrown away at once: with little room for it, collecting it takes twice the time.

@@ -144,7 +144,7 @@ export const exportedKinds: readonly ExportedKind[] = [
   {
     prefix: '#QUOTA',
     section: 'reservations',
-    shows: ['nonce', 'units', 'expiresAtMs', 'slot'],
+    shows: ['nonce', 'units', 'expiresAtMs', 'slot', 'unreported'],
     within: {
       attribute: 'v',
       entries: (item) => openIn({ item }).map((open) => ({ ...open, nonce: open.nonce.toString('hex') })),
@@ -153,7 +153,7 @@ export const exportedKinds: readonly ExportedKind[] = [
   {
     prefix: 'RESERVED#',
     section: 'reservations',
-    shows: ['units', 'expiresAtMs', 'slot', 'covered', 'ttl'],
+    shows: ['units', 'expiresAtMs', 'slot', 'unreported', 'expired', 'covered', 'ttl'],
     adds: (item) => ({ nonce: idOf(item) }),
   },
   {

@@ -32,13 +32,24 @@ export function readKeyText(
 export const DEFAULT_KEY_ID = 'default'
 
 /**
+ * The slot and the id under which use counts when a service names an account instead of a key. No key has the slot: the
+ * slot of a key has six digits at most.
+ */
+export const SERVICE_SLOT = 1_000_000
+export const SERVICE_KEY_ID = 'service'
+
+/** Ids of the slots that are the same in each account. A name is the same as the id. */
+export const FIXED_KEY_IDS = new Map([
+  [0, DEFAULT_KEY_ID],
+  [SERVICE_SLOT, SERVICE_KEY_ID],
+])
+
+/**
  * The id of an account's key, which follows from the key's slot: whoever has the key knows the id without a read.
  * A further key has 24 hex digits.
  */
 export const keyIdOf = (deps: Deps<'keyring'>, accountId: string, slot: number): string =>
-  slot === 0
-    ? DEFAULT_KEY_ID
-    : deps.keyring.mac('key-id', accountId, String(slot)).toString('hex').slice(0, 24)
+  FIXED_KEY_IDS.get(slot) ?? deps.keyring.mac('key-id', accountId, String(slot)).toString('hex').slice(0, 24)
 
 const check = (deps: Deps<'keyring'>, text: string): string =>
   deps.keyring.mac('key-check', text).toString('hex').slice(0, 16)

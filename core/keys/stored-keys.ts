@@ -1,8 +1,7 @@
 import * as z from 'zod/mini'
 import type { Deps } from '../ports.ts'
-import { DEFAULT_KEY_SLOT } from '../quota/quota.ts'
 import { keys } from '../table/keys.ts'
-import { DEFAULT_KEY_ID } from './key-text.ts'
+import { DEFAULT_KEY_ID, FIXED_KEY_IDS } from './key-text.ts'
 import type { KeySettings } from './settings.ts'
 
 const isBinary = (value: unknown): boolean => value instanceof Uint8Array
@@ -54,14 +53,14 @@ export async function findStoredKey(
 /** The id of a further key. */
 export const KEY_ID = /^[0-9a-f]{24}$/
 
-/** Key ids by slot, with the default key's. */
+/** Key ids by slot, with the default key's and that of services. */
 export async function keyIdsBySlot(deps: Deps<'table'>, accountId: string): Promise<Map<number, string>> {
   const further = (await furtherKeys(deps, accountId)).map(({ slot, id }) => [slot, id] as const)
-  return new Map([[DEFAULT_KEY_SLOT, DEFAULT_KEY_ID], ...further])
+  return new Map([...FIXED_KEY_IDS, ...further])
 }
 
 /** Names of the live keys by id. */
 export async function keyNames(deps: Deps<'table'>, accountId: string): Promise<Map<string, string>> {
   const named = (await storedKeys(deps, accountId)).map(({ id, name }) => [id, name] as const)
-  return new Map([[DEFAULT_KEY_ID, DEFAULT_KEY_ID], ...named])
+  return new Map([...[...FIXED_KEY_IDS.values()].map((id) => [id, id] as const), ...named])
 }

@@ -7,6 +7,7 @@ import type { Charge, Dispute, MoneyDeps } from '../ports.ts'
 import { applyLedger, moveBalance, readQuota } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
 import { wakeRenewal } from '../quota/renewal-call.ts'
+import { owingAlarm } from '../quota/reservation.ts'
 import { isBelowRenewal } from '../quota/thresholds.ts'
 import { expr, join, setRemove } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
@@ -165,6 +166,8 @@ async function reversalWrites(
     },
     ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, entries),
     ...(await takeBackUnits(deps, accountId, quota, { units, seq })),
+    // Reserved units are not left. What they could have paid is taken once they return.
+    ...(isOwed && quota.held > 0 ? [owingAlarm(deps, accountId)] : []),
     // A renewal may have waited until no units are owed.
     ...(profile.owed && !isOwed && units >= 0 ? [wakeRenewal(deps, accountId)] : []),
     ...renewal.messages,

@@ -6,7 +6,7 @@ import { type BatchAnswer, type DistinctRequest, type Group, nextGroup } from '.
 import { admitKey, balanceOf, type Counter, inRing, parseCounter, readCounter } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { forKey, type KeyCaller, type QuotaDeps, type SentKey, type Spender } from './key-caller.ts'
+import { forKey, type KeyCaller, type KeyOrAccount, type QuotaDeps, type Spender } from './key-caller.ts'
 import { dayOf } from './quota.ts'
 import { noteRefusal, oversizeDetail, servable } from './refusal.ts'
 import { idTimeAt, type RequestId, type RequestName, requestIdOf } from './request-id.ts'
@@ -34,7 +34,7 @@ const CROWD = 100
  */
 export const consumeBatch = (
   deps: QuotaDeps,
-  key: string | SentKey,
+  key: KeyOrAccount,
   requests: readonly BatchRequest[],
 ): Promise<Spender & { answers: BatchAnswer[] }> =>
   forKey(deps, key, async (caller) => ({ answers: await consumeEach(deps, caller, requests) }))

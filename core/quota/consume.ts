@@ -15,7 +15,14 @@ import {
 } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { forKey, type KeyCaller, type QuotaDeps, type SentKey, type Spender } from './key-caller.ts'
+import {
+  callerId,
+  forKey,
+  type KeyCaller,
+  type KeyOrAccount,
+  type QuotaDeps,
+  type Spender,
+} from './key-caller.ts'
 import { dayOf } from './quota.ts'
 import { noteRefusal, quotaExhausted, refusedBy } from './refusal.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
@@ -68,7 +75,7 @@ export async function pauseBetween(deps: Deps, tries: number): Promise<void> {
  */
 export const consumeUnits = (
   deps: QuotaDeps,
-  key: string | SentKey,
+  key: KeyOrAccount,
   request: ConsumeRequest,
 ): Promise<Use & Spender> => forKey(deps, key, (caller) => spendOrCheck(deps, caller, request))
 
@@ -173,9 +180,9 @@ async function decideConsume(
   return late ? { fence: [expr`#g = ${counter.fence}`], late } : { fence: fenceOf(id), late: false }
 }
 
-function refusedLately(deps: QuotaDeps, { stamp }: KeyCaller, units: number): DomainError | undefined {
+function refusedLately(deps: QuotaDeps, caller: KeyCaller, units: number): DomainError | undefined {
   const { refusals } = cacheOf(deps.table)
-  const refusal = refusals.get(stamp.toString('hex'))
+  const refusal = refusals.get(callerId(caller))
   const nowMs = deps.clock.nowMs()
   // A clock that is set back must not prolong the refusal.
   const holds = refusal && nowMs < refusal.untilMs && nowMs >= refusal.untilMs - REFUSED_MS
@@ -186,15 +193,10 @@ function refusedLately(deps: QuotaDeps, { stamp }: KeyCaller, units: number): Do
  * Remembers a refusal for a second. While only a request that no renewal can serve was refused, smaller
  * requests still reach the counter, where their refusal calls for a renewal.
  */
-function rememberRefusal(
-  deps: QuotaDeps,
-  { stamp }: KeyCaller,
-  units: number,
-  counter: Counter,
-): DomainError {
+function rememberRefusal(deps: QuotaDeps, caller: KeyCaller, units: number, counter: Counter): DomainError {
   const refused = refusedBy(counter)
   const above = Math.max(refused.left, units > refused.servable ? refused.servable : 0)
   const untilMs = deps.clock.nowMs() + REFUSED_MS
-  cacheEntry(cacheOf(deps.table).refusals, stamp.toString('hex'), { above, refused, untilMs }, REFUSALS)
+  cacheEntry(cacheOf(deps.table).refusals, callerId(caller), { above, refused, untilMs }, REFUSALS)
   return quotaExhausted(units, refused)
 }

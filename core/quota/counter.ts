@@ -4,8 +4,16 @@ import { attr, type Expression, expr, join, unchangedSince } from '../table/expr
 import { keys } from '../table/keys.ts'
 import { stored } from '../table/stored.ts'
 import type { Item } from '../table/table.ts'
-import { hasHashOf, isLiveKey, type KeyCaller, type QuotaDeps, rereadCaller, wrongKey } from './key-caller.ts'
-import { keyHashAttribute, keyUseAttribute } from './quota.ts'
+import {
+  hasHashOf,
+  isLiveKey,
+  type KeyCaller,
+  type QuotaDeps,
+  rereadCaller,
+  whileLive,
+  wrongKey,
+} from './key-caller.ts'
+import { keyUseAttribute } from './quota.ts'
 import { callByConsume, startRenewal } from './renewal-call.ts'
 import { balanceParts, crossedThresholds, type Levels, thresholdAbove } from './thresholds.ts'
 
@@ -161,7 +169,6 @@ export async function spendUnits(deps: QuotaDeps, spending: Spending, once: bool
 export function spendUpdate(spending: Spending): SpendUpdate {
   const { caller, units, today, ids, entries, fence, seen } = spending
   const step = seen && units > seen.aboveFloor ? crossingSpend(spending, seen) : ordinarySpend(units)
-  const key = attr(keyHashAttribute(caller.slot))
   const adds = [
     ...(spending.adds ?? [expr`#u ${units}`, expr`${attr(keyUseAttribute(caller.slot))} ${units}`]),
   ]
@@ -171,7 +178,7 @@ export function spendUpdate(spending: Spending): SpendUpdate {
     room.push(expr`(attribute_not_exists(#a) OR size(#a) <= ${RING_MOST - entries.length})`)
   }
   const conditions = [
-    expr`${key} = ${caller.stamp}`,
+    ...whileLive(caller),
     expr`attribute_not_exists(#x)`,
     expr`#d >= ${today}`,
     ...step.conditions,

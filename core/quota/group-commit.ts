@@ -3,7 +3,7 @@ import type { Table } from '../table/table.ts'
 import { answerEach } from './batch.ts'
 import { type ConsumeRequest, spendOrCheck, type Use } from './consume.ts'
 import { readCounter } from './counter.ts'
-import { forKey, type KeyCaller, type QuotaDeps, type SentKey, type Spender } from './key-caller.ts'
+import { forKey, type KeyCaller, type KeyOrAccount, type QuotaDeps, type Spender } from './key-caller.ts'
 
 /*
  * Requests of one process that spend with the same key at the same time share their writes. The first goes at once;
@@ -36,7 +36,7 @@ const lanes = new WeakMap<Table, Map<string, Waiting[]>>()
  */
 export const consumeTogether = (
   deps: QuotaDeps,
-  key: string | SentKey,
+  key: KeyOrAccount,
   request: ConsumeRequest,
 ): Promise<Use & Spender> => forKey(deps, key, (caller) => spendInTurn(deps, caller, request))
 

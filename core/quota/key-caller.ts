@@ -8,9 +8,10 @@ import {
   readKeyRecord,
   stampFor,
 } from '../keys/key-record.ts'
-import { keyHash, keyIdOf, readKeyText } from '../keys/key-text.ts'
+import { keyHash, keyIdOf, readKeyText, SERVICE_KEY_ID, SERVICE_SLOT } from '../keys/key-text.ts'
 import { type Demands, type KeyLimits, type KeySettings, requireAllowed } from '../keys/settings.ts'
 import type { Deps } from '../ports.ts'
+import { attr, type Expression, expr } from '../table/expression.ts'
 import { stored } from '../table/stored.ts'
 import type { Item } from '../table/table.ts'
 import { cacheEntry, cacheOf } from './container-cache.ts'
@@ -24,27 +25,44 @@ export interface SentKey extends Demands {
   text: string
 }
 
+/** An account that a service has named instead of a key. What a request demands of a key does not concern it. */
+export interface NamedAccount extends Demands {
+  accountId: string
+}
+
+/** Whose units a request is about: those of whoever has a key, or of the account that a service has named. */
+export type KeyOrAccount = string | SentKey | NamedAccount
+
 /** The owner of an application key, checked against the settings of the key. */
 export interface KeyCaller {
   accountId: string
   slot: number
-  /** What the counter has in `h<slot>` as long as the key is live and the settings are those that were checked. */
-  stamp: Buffer
+  /**
+   * What the counter has in `h<slot>` as long as the key is live and the settings are those that were checked; undefined
+   * for a service that has named the account, for which no key has to be live.
+   */
+  stamp: Buffer | undefined
   /** What the write that spends has to hold besides the balance. */
   limits: KeyLimits
-  /** The key as it was sent, for another check when its settings change. */
-  sent: SentKey & { hash: Buffer }
+  /** The key as it was sent, for another check when its settings change; undefined without a key. */
+  sent: HashedKey | undefined
   /** How answers name the key. */
   key: Spender['key']
 }
 
+type HashedKey = SentKey & { hash: Buffer }
+
 /** A default key is a version 4 UUID. The key belongs to slot 0 and does not contain its account id. */
 const DEFAULT_KEY = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+
+const ACCOUNT_ID = /^[0-9a-f]{24}$/
 
 /** Number of default keys whose account a container remembers, and of keys whose record it does. */
 const REMEMBERED = 10_000
 
 export const wrongKey = () => new DomainError('unauthorized', { detail: 'Send a valid application key.' })
+
+const noAccount = () => new DomainError('not_found', { detail: 'No account has this id.' })
 
 interface Owner {
   accountId: string
@@ -56,7 +74,7 @@ interface Owner {
  * container remembers its owner.
  * @throws DomainError `unauthorized` for a malformed or unknown key
  */
-async function findOwner(deps: Deps<'table' | 'keyring'>, { text, hash }: KeyCaller['sent']): Promise<Owner> {
+async function findOwner(deps: Deps<'table' | 'keyring'>, { text, hash }: HashedKey): Promise<Owner> {
   const named = readKeyText(deps, text)
   if (named) return named
   if (!DEFAULT_KEY.test(text)) throw wrongKey()
@@ -76,7 +94,11 @@ async function findOwner(deps: Deps<'table' | 'keyring'>, { text, hash }: KeyCal
  * container: a default key has no settings as far as a container knows, until a write fails that assumed so.
  * @throws DomainError `unauthorized`, `key_expired`, `key_disabled`, `ip_not_allowed`, `insufficient_scope`
  */
-async function readKeyCaller(deps: Deps<'table' | 'keyring'>, key: SentKey): Promise<KeyCaller> {
+async function readKeyCaller(
+  deps: Deps<'table' | 'keyring'>,
+  key: SentKey | NamedAccount,
+): Promise<KeyCaller> {
+  if ('accountId' in key) return accountCaller(key)
   const sent = { ...key, hash: keyHash(deps, key.text) }
   const owner = await findOwner(deps, sent)
   const { keyRecords } = cacheOf(deps.table)
@@ -91,6 +113,14 @@ async function readKeyCaller(deps: Deps<'table' | 'keyring'>, key: SentKey): Pro
   }
 }
 
+/** A service that has named an account. The first read or write of the counter finds out whether there is one. */
+function accountCaller({ accountId }: NamedAccount): KeyCaller {
+  // Text of another form never becomes part of a partition key.
+  if (!ACCOUNT_ID.test(accountId)) throw noAccount()
+  const key = { id: SERVICE_KEY_ID, name: SERVICE_KEY_ID, scopes: [] }
+  return { accountId, slot: SERVICE_SLOT, stamp: undefined, limits: {}, sent: undefined, key }
+}
+
 const recordName = ({ accountId, slot }: Owner): string => `${accountId}/${slot}`
 
 /**
@@ -102,23 +132,26 @@ export async function rereadCaller(
   caller: Pick<KeyCaller, 'accountId' | 'slot' | 'sent'>,
 ): Promise<KeyCaller> {
   const { keyRecords, owners } = cacheOf(deps.table)
+  const { sent } = caller
+  // Without a key nothing can be checked again.
+  if (!sent) throw wrongKey()
   const record = await readKeyRecord(deps, caller.accountId, keyIdOf(deps, caller.accountId, caller.slot))
   if (record) {
     cacheEntry(keyRecords, recordName(caller), record, REMEMBERED)
-    return checkedCaller(deps, caller, record)
+    return checkedCaller(deps, { ...caller, sent }, record)
   }
   keyRecords.delete(recordName(caller))
   if (caller.slot !== DEFAULT_KEY_SLOT) throw wrongKey()
   // A default key without a record works as long as its look-up is there.
-  owners.delete(caller.sent.hash.toString('hex'))
-  await findOwner(deps, caller.sent)
-  return checkedCaller(deps, caller, PLAIN_DEFAULT)
+  owners.delete(sent.hash.toString('hex'))
+  await findOwner(deps, sent)
+  return checkedCaller(deps, { ...caller, sent }, PLAIN_DEFAULT)
 }
 
 /** @throws DomainError as `readKeyCaller` does */
 function checkedCaller(
   deps: Deps<'table' | 'keyring'>,
-  { accountId, slot, sent }: Pick<KeyCaller, 'accountId' | 'slot' | 'sent'>,
+  { accountId, slot, sent }: Owner & { sent: HashedKey },
   record: KeyRecord,
 ): KeyCaller {
   const nowMs = deps.clock.nowMs()
@@ -148,11 +181,12 @@ export interface Spender {
 /**
  * Does something for whoever has the key, and says in the answer who that is, also in a refusal for want of units.
  * @throws DomainError `unauthorized` for a malformed or unknown key; `key_expired`, `key_disabled`, `ip_not_allowed`,
- *   `insufficient_scope`; and what `run` throws
+ *   `insufficient_scope`; `not_found` for an account that a service has named and that does not exist; and what `run`
+ *   throws
  */
 export async function forKey<T extends object>(
   deps: Deps<'table' | 'keyring'>,
-  key: string | SentKey,
+  key: KeyOrAccount,
   run: (caller: KeyCaller) => Promise<T>,
 ): Promise<T & Spender> {
   const caller = await readKeyCaller(deps, typeof key === 'string' ? { text: key } : key)
@@ -162,6 +196,8 @@ export async function forKey<T extends object>(
   } catch (error) {
     if (error instanceof DomainError && error.code === 'quota_exhausted')
       Object.assign(error.members, spender())
+    // Without a key, all that can be wrong is the account.
+    if (!caller.stamp && error instanceof DomainError && error.code === 'unauthorized') throw noAccount()
     throw error
   }
 }
@@ -185,12 +221,33 @@ const toldKey = (id: string, name: string, { scopes = [], metadata }: KeySetting
 
 /** Whether the caller's key is still live, with the settings that were checked, according to the stored counter. */
 export function isLiveKey(counter: Item, { slot, stamp }: Pick<KeyCaller, 'slot' | 'stamp'>): boolean {
+  if (!stamp) return true
   const stored = counter[keyHashAttribute(slot)]
   return stored instanceof Uint8Array && isSameHash(stored, stamp)
 }
 
 /** Whether the stored counter has the caller's key, with whatever settings. */
 export function hasHashOf(counter: Item, { slot, stamp }: Pick<KeyCaller, 'slot' | 'stamp'>): boolean {
+  if (!stamp) return true
   const stored = counter[keyHashAttribute(slot)]
   return stored instanceof Uint8Array && isSameHash(hashIn(stored), hashIn(stamp))
 }
+
+/** The conditions under which the caller's key is live, with the settings that were checked, when a write takes effect. */
+export const whileLive = ({ slot, stamp }: KeyCaller): Expression[] =>
+  stamp ? [expr`${attr(keyHashAttribute(slot))} = ${stamp}`] : []
+
+/** Whether use counts under a slot according to the stored counter: for a live key, and for services. */
+export const countsUse = (counter: Item, slot: number): boolean =>
+  slot === SERVICE_SLOT || counter[keyHashAttribute(slot)] !== undefined
+
+/** The conditions under which this is still so when a write takes effect. */
+export function whileCounting(counter: Item, slot: number): Expression[] {
+  if (slot === SERVICE_SLOT) return []
+  const hash = attr(keyHashAttribute(slot))
+  return [countsUse(counter, slot) ? expr`attribute_exists(${hash})` : expr`attribute_not_exists(${hash})`]
+}
+
+/** What a container remembers about a caller goes by this text. */
+export const callerId = ({ accountId, stamp }: KeyCaller): string =>
+  stamp?.toString('hex') ?? `account ${accountId}`

@@ -1,7 +1,9 @@
 import type { Deps } from '../ports.ts'
-import { reservationKey } from '../table/keys.ts'
+import { type Expression, expr, join } from '../table/expression.ts'
+import { dueAt, reservationAlarmKey, reservationKey } from '../table/keys.ts'
 import { stored } from '../table/stored.ts'
-import type { Item } from '../table/table.ts'
+import type { Item, Write } from '../table/table.ts'
+import { DAY_MS } from '../time.ts'
 import type { Counter } from './counter.ts'
 
 /*
@@ -24,6 +26,10 @@ import type { Counter } from './counter.ts'
  *   read, on the condition that `v` is empty, and then removes the alarm if its token is still the same. So no write
  *   adds an entry without an alarm.
  * - Any live key of the account settles. A blocked account settles nothing; its reservations expire as all do.
+ * - A lease is a reservation that a process spends in its own memory. Its entry has a flag, and its id another
+ *   variant. Each renewal settles the lease and opens the next one, with another id, in one write: so a renewal takes
+ *   effect once for the same reason as a settle, and a lease that was renewed cannot be renewed with other units.
+ * - A lease that expired leaves an item that says so, and one later report of its use still counts.
  */
 
 /** Most entries of `v`. */
@@ -32,12 +38,21 @@ export const OPEN_IN_COUNTER = 6
 /** Longest life of a reservation, seconds. */
 export const RESERVATION_MOST_SECONDS = 3600
 
-/** Bytes of an entry: nonce, units, second of the expiry (since 1970), slot of the key. */
+/** How long after its expiry the use of a lease can still be reported. Less than request ids are kept. */
+export const LATE_REPORT_MS = 3 * DAY_MS
+
+/** Bytes of an entry: nonce, units, second of the expiry (since 1970), slot of the key with two flags. */
 const NONCE_BYTES = 6
 const UNITS_AT = NONCE_BYTES
 const EXPIRY_AT = UNITS_AT + 4
 const SLOT_AT = EXPIRY_AT + 4
 const ENTRY_BYTES = SLOT_AT + 3
+const LEASE_FLAG = 0x80_00_00
+const CHARGE_FLAG = 0x40_00_00
+const SLOT_MASK = CHARGE_FLAG - 1
+
+/** What happens to the units of a lease that expires before their use was reported: they return, or count as used. */
+export type Unreported = 'return' | 'charge'
 
 /** An open reservation. */
 export interface Reservation {
@@ -47,22 +62,29 @@ export interface Reservation {
   expiresAtMs: number
   /** Slot of the key that reserved. */
   slot: number
+  /** Set if this is a lease. */
+  unreported?: Unreported | undefined
 }
+
+/** The part of an id that tells a lease from another reservation. */
+export const LEASE = '9000'
+const RESERVATION = '8000'
 
 /**
  * The reservation's id as callers see it: a UUIDv7 that ends in the nonce, so that a settle without a request id of its
  * own has one with a time, which costs half. The time is that of the request's id, or of the moment without an id: a
  * repeat of the request must have the same.
  */
-export function reservationIdOf(atMs: number, nonce: Buffer): string {
+export function reservationIdOf(atMs: number, nonce: Buffer, variant = RESERVATION): string {
   const time = atMs.toString(16).padStart(12, '0')
-  return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${nonce.toString('hex')}`
+  return `${time.slice(0, 8)}-${time.slice(8)}-7000-${variant}-${nonce.toString('hex')}`
 }
 
 /** The nonce in a reservation's id; undefined if the text is no such id. */
-export function nonceIn(reservationId: string): Buffer | undefined {
-  const hex = /^[0-9a-f]{8}-[0-9a-f]{4}-7000-8000-([0-9a-f]{12})$/.exec(reservationId)?.[1]
-  return hex === undefined ? undefined : Buffer.from(hex, 'hex')
+export function nonceIn(reservationId: string, variant = RESERVATION): Buffer | undefined {
+  const [, found, hex = ''] =
+    /^[0-9a-f]{8}-[0-9a-f]{4}-7000-([89]000)-([0-9a-f]{12})$/.exec(reservationId) ?? []
+  return found === variant ? Buffer.from(hex, 'hex') : undefined
 }
 
 /** The nonce of a new reservation. A request with an id always gets the same one. */
@@ -79,22 +101,25 @@ export const newNonce = (
 export const expiryAfter = (deps: Deps, seconds: number): number =>
   Math.ceil(deps.clock.nowMs() / 1000 + seconds) * 1000
 
-export function reservationEntry({ nonce, units, expiresAtMs, slot }: Reservation): Buffer {
+export function reservationEntry({ nonce, units, expiresAtMs, slot, unreported }: Reservation): Buffer {
+  const flags = (unreported ? LEASE_FLAG : 0) + (unreported === 'charge' ? CHARGE_FLAG : 0)
   const bytes = Buffer.alloc(ENTRY_BYTES)
   nonce.copy(bytes)
   bytes.writeUInt32BE(units, UNITS_AT)
   bytes.writeUInt32BE(expiresAtMs / 1000, EXPIRY_AT)
-  bytes.writeUIntBE(slot, SLOT_AT, 3)
+  bytes.writeUIntBE(flags + slot, SLOT_AT, 3)
   return bytes
 }
 
 function readReservation(entry: Uint8Array): Reservation {
   const bytes = Buffer.from(entry)
+  const last = bytes.readUIntBE(SLOT_AT, 3)
   return {
     nonce: bytes.subarray(0, NONCE_BYTES),
     units: bytes.readUInt32BE(UNITS_AT),
     expiresAtMs: bytes.readUInt32BE(EXPIRY_AT) * 1000,
-    slot: bytes.readUIntBE(SLOT_AT, 3),
+    slot: last & SLOT_MASK,
+    ...(last & LEASE_FLAG && { unreported: last & CHARGE_FLAG ? 'charge' : 'return' }),
   }
 }
 
@@ -106,6 +131,8 @@ export const openIn = ({ item }: Pick<Counter, 'item'>): Reservation[] =>
 export interface StoredReservation {
   /** Undefined once it has ended. */
   open: Reservation | undefined
+  /** A lease that has expired, unless its use was reported since. */
+  expired: Reservation | undefined
   /** Units that its settle covered, if it was settled here. */
   covered: number | undefined
 }
@@ -116,11 +143,45 @@ export async function readStoredReservation(
   nonce: Buffer,
 ): Promise<StoredReservation | undefined> {
   const item = await deps.table.get(reservationKey(accountId, nonce.toString('hex')))
-  return item && { open: openOf(item, nonce), covered: item.covered as number | undefined }
+  if (!item) return undefined
+  return {
+    open: item.due === undefined ? undefined : fromItem(item, nonce),
+    expired: item.expired === undefined ? undefined : fromItem(item, nonce),
+    covered: item.covered as number | undefined,
+  }
 }
 
-function openOf(item: Item, nonce: Buffer): Reservation | undefined {
-  if (item.due === undefined) return undefined
+function fromItem(item: Item, nonce: Buffer): Reservation {
   const number = (name: string) => stored(item, name, 'number')
-  return { nonce, units: number('units'), expiresAtMs: number('expiresAtMs'), slot: number('slot') }
+  return {
+    nonce,
+    units: number('units'),
+    expiresAtMs: number('expiresAtMs'),
+    slot: number('slot'),
+    unreported: item.unreported as Unreported | undefined,
+  }
+}
+
+/** The attributes of an item that describe its reservation. */
+export const reservationAttributes = ({ units, expiresAtMs, slot, unreported }: Reservation): Item => ({
+  units,
+  expiresAtMs,
+  slot,
+  ...(unreported && { unreported }),
+})
+
+/** The write that sets an alarm, and its token. */
+export function alarm(deps: Deps, accountId: string): { token: number; set: Expression } {
+  const token = 1 + Number.parseInt(deps.ids.hex(5), 16)
+  const { due, dueAtMs } = dueAt('RESERVED', accountId, deps.clock.nowMs())
+  return { token, set: expr`SET #due = ${due}, #dueAtMs = ${dueAtMs}, #token = ${token}` }
+}
+
+/**
+ * Makes the job look for units that the account owes while it has reservations. With another token, a run under way
+ * does not take the alarm away.
+ */
+export function owingAlarm(deps: Deps, accountId: string): Write {
+  const { set } = alarm(deps, accountId)
+  return { update: reservationAlarmKey(accountId), set: join([set, expr`#owes = ${true}`], ', ') }
 }

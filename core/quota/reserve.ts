@@ -9,7 +9,7 @@ import {
   reservationKey,
   ttlAt,
 } from '../table/keys.ts'
-import { ConditionFailed } from '../table/table.ts'
+import { ConditionFailed, type Write } from '../table/table.ts'
 import { findArchived, isArchivable } from './archive.ts'
 import { CONSUME_ATTEMPTS, fenceOf, pauseBetween } from './consume.ts'
 import {
@@ -24,19 +24,23 @@ import {
   spendUpdate,
 } from './counter.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { forKey, type KeyCaller, type QuotaDeps, type SentKey, type Spender } from './key-caller.ts'
+import { forKey, type KeyCaller, type KeyOrAccount, type QuotaDeps, type Spender } from './key-caller.ts'
 import { noteRefusal, quotaExhausted, refusedBy } from './refusal.ts'
 import { startRenewal } from './renewal-call.ts'
 import { epochMsAt, type RequestId, requestIdOf } from './request-id.ts'
 import {
+  alarm,
   expiryAfter,
+  LEASE,
   newNonce,
   OPEN_IN_COUNTER,
   openIn,
   type Reservation,
   readStoredReservation,
+  reservationAttributes,
   reservationEntry,
   reservationIdOf,
+  type Unreported,
 } from './reservation.ts'
 
 /** What whoever reserves is told. */
@@ -58,6 +62,8 @@ export interface ReservationRequest {
   units: number
   requestId?: string | undefined
   ttlSeconds: number
+  /** Makes the reservation a lease, which takes what is left if that is less than `units`. */
+  unreported?: Unreported | undefined
 }
 
 /**
@@ -68,20 +74,22 @@ export interface ReservationRequest {
  */
 export const reserveUnits = (
   deps: QuotaDeps,
-  key: string | SentKey,
+  key: KeyOrAccount,
   request: ReservationRequest,
 ): Promise<Reserved> => forKey(deps, key, (caller) => reserveOnce(deps, caller, request))
 
 async function reserveOnce(
   deps: QuotaDeps,
   found: KeyCaller,
-  { units, requestId, ttlSeconds }: ReservationRequest,
+  { units: most, requestId, ttlSeconds, unreported }: ReservationRequest,
 ): Promise<Omit<Reserved, keyof Spender>> {
   let caller = found
   const { accountId, slot } = caller
-  const id = requestId === undefined ? undefined : requestIdOf(deps, accountId, [requestId, 'reserve'])
+  const kind = unreported ? 'lease' : 'reserve'
+  const id = requestId === undefined ? undefined : requestIdOf(deps, accountId, [requestId, kind])
   const nonce = newNonce(deps, accountId, id?.entry)
-  const reservationId = reservationIdOf(id ? epochMsAt(id.time) : deps.clock.nowMs(), nonce)
+  const atMs = id ? epochMsAt(id.time) : deps.clock.nowMs()
+  const reservationId = reservationIdOf(atMs, nonce, unreported && LEASE)
   let counter = await readCounter(deps, accountId)
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
@@ -92,6 +100,8 @@ async function reserveOnce(
         ...answerOf(counter, reservationId, await openReservation(deps, accountId, counter, nonce)),
         ...(!inDoubt && { replayed: true }),
       }
+    // A lease of a single unit would do, so a renewal serves it whatever it asks for.
+    const units = unreported ? Math.max(1, Math.min(most, balanceOf(counter))) : most
     if (units > balanceOf(counter)) {
       await noteRefusal(deps, accountId, counter, units)
       throw quotaExhausted(units, refusedBy(counter))
@@ -101,9 +111,9 @@ async function reserveOnce(
       counter = roomy
       continue
     }
-    const reservation = { nonce, units, slot, expiresAtMs: expiryAfter(deps, ttlSeconds) }
+    const reservation = { nonce, units, slot, unreported, expiresAtMs: expiryAfter(deps, ttlSeconds) }
     try {
-      const after = await hold(deps, caller, reservation, id, counter)
+      const after = await hold(deps, caller, reservation, id, counter, OPEN_IN_COUNTER - tries)
       if (id) await evictIfFull(deps, accountId, after, 1)
       return answerOf(after, reservationId, reservation)
     } catch (error) {
@@ -126,18 +136,23 @@ export async function isSpent(
   return isArchivable(counter, id) && (await findArchived(deps, accountId, counter, [id])).spent.size > 0
 }
 
-/** Holds the units in the counter, or in an item of their own if the counter has no room. @throws ConditionFailed */
+/**
+ * Holds the units in the counter, or in an item of their own if the counter has no room.
+ * @param room less with each race that was lost, so that requests do not compete for the last room
+ * @throws ConditionFailed
+ */
 async function hold(
   deps: QuotaDeps,
   caller: KeyCaller,
   reservation: Reservation,
   id: RequestId | undefined,
   seen: Counter,
+  room: number,
 ): Promise<Counter> {
   const { units } = reservation
   const entries = id ? [id.entry] : []
   const late = id && isArchivable(seen, id)
-  const isRoomy = openIn(seen).length < OPEN_IN_COUNTER
+  const isRoomy = openIn(seen).length < room
   const spending: Spending = {
     caller,
     units,
@@ -151,43 +166,47 @@ async function hold(
     adds: [expr`#y ${units}`],
   }
   if (!isRoomy) return holdInItem(deps, spending, reservation)
-  const alarm = await alarmFor(deps, caller.accountId, seen)
-  return spendUnits(
-    deps,
-    {
-      ...spending,
-      adds: [expr`#y ${units}`, expr`#v ${new Set([reservationEntry(reservation)])}`],
-      sets: alarm,
-      conditions: [
-        expr`(attribute_not_exists(#v) OR size(#v) < ${OPEN_IN_COUNTER})`,
-        unchangedSince(seen.item, ['z']),
-      ],
-    },
-    !id,
-  )
+  const { add, sets, conditions } = await newEntry(deps, caller.accountId, reservation, seen)
+  return spendUnits(deps, { ...spending, adds: [expr`#y ${units}`, add], sets, conditions }, !id)
 }
 
-/** @throws ConditionFailed */
-async function holdInItem(
-  deps: QuotaDeps,
-  spending: Spending,
-  { nonce, units, expiresAtMs, slot }: Reservation,
-): Promise<Counter> {
-  const { accountId } = spending.caller
-  const { set, condition, callsRenewal } = spendUpdate(spending)
-  const key = reservationKey(accountId, nonce.toString('hex'))
+/** What a write of the counter says to add the entry of a reservation. Sets the alarm unless there is one. */
+export async function newEntry(
+  deps: Deps<'table'>,
+  accountId: string,
+  reservation: Reservation,
+  seen: Counter,
+): Promise<{ add: Expression; sets: Expression[]; conditions: Expression[] }> {
+  return {
+    add: expr`#v ${new Set([reservationEntry(reservation)])}`,
+    sets: await alarmFor(deps, accountId, seen),
+    conditions: [
+      expr`(attribute_not_exists(#v) OR size(#v) < ${OPEN_IN_COUNTER})`,
+      unchangedSince(seen.item, ['z']),
+    ],
+  }
+}
+
+/** Puts the item of a reservation for which the counter has no room. */
+export function newItem(accountId: string, reservation: Reservation): Write {
+  const { nonce, expiresAtMs } = reservation
   const item = {
-    ...key,
-    units,
-    expiresAtMs,
-    slot,
+    ...reservationKey(accountId, nonce.toString('hex')),
+    ...reservationAttributes(reservation),
     ...dueAt('RESERVED', accountId, expiresAtMs),
     ...ttlAt(expiresAtMs + RESERVATION_KEPT_MS),
   }
+  // An item that has ended belongs to a request of days ago with the same id.
+  return { put: item, if: expr`attribute_not_exists(#due)` }
+}
+
+/** @throws ConditionFailed */
+async function holdInItem(deps: QuotaDeps, spending: Spending, reservation: Reservation): Promise<Counter> {
+  const { accountId } = spending.caller
+  const { set, condition, callsRenewal } = spendUpdate(spending)
   await deps.table.transact([
     { update: keys.quota(accountId), set, if: condition },
-    // An item that has ended belongs to a request of days ago with the same id.
-    { put: item, if: expr`attribute_not_exists(#due)` },
+    newItem(accountId, reservation),
   ])
   if (callsRenewal) await startRenewal(deps, accountId)
   return readCounter(deps, accountId)
@@ -199,15 +218,13 @@ async function holdInItem(
  */
 async function alarmFor(deps: Deps<'table'>, accountId: string, { item }: Counter): Promise<Expression[]> {
   if (Number(item.z ?? 0) > 0) return []
-  const token = 1 + Number.parseInt(deps.ids.hex(5), 16)
-  const { due, dueAtMs } = dueAt('RESERVED', accountId, deps.clock.nowMs())
-  const set = expr`SET #due = ${due}, #dueAtMs = ${dueAtMs}, #token = ${token}`
+  const { token, set } = alarm(deps, accountId)
   await deps.table.update(reservationAlarmKey(accountId), set)
   return [expr`#z = ${token}`]
 }
 
 /** The reservation of a repeat, unless it has ended since. */
-const openReservation = async (deps: QuotaDeps, accountId: string, counter: Counter, nonce: Buffer) =>
+export const openReservation = async (deps: QuotaDeps, accountId: string, counter: Counter, nonce: Buffer) =>
   openIn(counter).find((each) => each.nonce.equals(nonce)) ??
   (await readStoredReservation(deps, accountId, nonce))?.open
 

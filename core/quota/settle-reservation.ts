@@ -1,19 +1,37 @@
 import { DomainError } from '../errors.ts'
 import { attr, type Expression, expr, join, unchangedSince } from '../table/expression.ts'
 import { keys, RESERVATION_KEPT_MS, reservationKey, ttlAt } from '../table/keys.ts'
-import { ConditionFailed } from '../table/table.ts'
+import { ConditionFailed, type Write } from '../table/table.ts'
 import { staysUnder } from './apply-ledger.ts'
 import { CONSUME_ATTEMPTS, pauseBetween } from './consume.ts'
 import { admitKey, balanceOf, type Counter, parseCounter, RING_MOST, readCounter } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
-import { forKey, type KeyCaller, type QuotaDeps, type SentKey, type Spender } from './key-caller.ts'
-import { dayOf, keyHashAttribute, keyUseAttribute } from './quota.ts'
+import {
+  countsUse,
+  forKey,
+  type KeyCaller,
+  type KeyOrAccount,
+  type QuotaDeps,
+  type Spender,
+  whileCounting,
+  whileLive,
+} from './key-caller.ts'
+import { dayOf, keyUseAttribute } from './quota.ts'
 import { callByConsume, startRenewal } from './renewal-call.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
-import { nonceIn, openIn, type Reservation, readStoredReservation, reservationEntry } from './reservation.ts'
-import { isSpent } from './reserve.ts'
-import { countTags, leaveUntagged } from './tags.ts'
+import {
+  expiryAfter,
+  LATE_REPORT_MS,
+  nonceIn,
+  OPEN_IN_COUNTER,
+  openIn,
+  type Reservation,
+  readStoredReservation,
+  reservationEntry,
+} from './reservation.ts'
+import { isSpent, newEntry, newItem, openReservation } from './reserve.ts'
+import { countTags, leaveUntagged, type TaggedUse } from './tags.ts'
 import { balanceParts, crossedThresholds, thresholdAbove } from './thresholds.ts'
 
 /** What whoever settles a reservation is told. */
@@ -39,10 +57,11 @@ export interface SettleRequest {
   tag?: string | undefined
 }
 
-/** A reservation that is found, and whether it has an item of its own. */
+/** A reservation that is found. */
 interface Found {
   reservation: Reservation
-  isMoved: boolean
+  /** Where it is. A lease that has expired is in an item too. */
+  place: 'counter' | 'item' | 'expired'
 }
 
 /**
@@ -53,34 +72,62 @@ interface Found {
  */
 export async function settleReservation(
   deps: QuotaDeps,
-  key: string | SentKey,
+  key: KeyOrAccount,
   request: SettleRequest,
 ): Promise<Settled> {
-  const nonce = nonceIn(request.reservationId)
+  const { reservationId, units, requestId, tag } = request
+  const nonce = nonceIn(reservationId)
   return forKey(deps, key, async (caller) => {
     if (!nonce) throw new DomainError('not_found')
-    const { counter, ...settled } = await settleOnce(deps, caller, nonce, request)
-    const { reservationId: id, units } = request
-    return { id, units, ...settled, left: balanceOf(counter), used: counter.used }
+    const id = requestIdOf(
+      deps,
+      caller.accountId,
+      // The units belong to the name: an answer to a repeat says what was covered, which is true of these units only.
+      requestId === undefined
+        ? [reservationId, `settle ${units}`]
+        : [requestId, `settle ${reservationId} ${units}`],
+    )
+    const { counter, covered, replayed } = await endReservation(deps, caller, {
+      nonce,
+      id,
+      use: [{ tag, units }],
+    })
+    const answer = { id: reservationId, units, covered, left: balanceOf(counter), used: counter.used }
+    return { ...answer, ...(replayed && { replayed }) }
   })
 }
 
-async function settleOnce(
-  deps: QuotaDeps,
-  found: KeyCaller,
-  nonce: Buffer,
-  { reservationId, units, requestId, tag }: SettleRequest,
-): Promise<{ counter: Counter; covered: number; replayed?: true }> {
+/** How a reservation ends. */
+export interface Ending {
+  nonce: Buffer
+  id: RequestId
+  /** Units that were used, and what for. */
+  use: readonly TaggedUse[]
+  /** The lease that the same write opens, if it can have units. */
+  next?: { nonce: Buffer; units: number; ttlSeconds: number } | undefined
+}
+
+/** What ended a reservation. */
+export interface Ended {
+  counter: Counter
+  /** Units used that are paid for. */
+  covered: number
+  /** The lease that was opened; undefined if there is none or, for a repeat, if it has ended since. */
+  next: Reservation | undefined
+  /** The reservation; undefined for a repeat. */
+  reservation: Reservation | undefined
+  replayed?: true
+}
+
+/**
+ * Ends a reservation once.
+ * @throws DomainError `reservation_ended` if it has ended by another request, and as `settleReservation`
+ */
+export async function endReservation(deps: QuotaDeps, found: KeyCaller, ending: Ending): Promise<Ended> {
   let caller = found
   const { accountId } = caller
-  const id = requestIdOf(
-    deps,
-    accountId,
-    // The units belong to the name: an answer to a repeat says what was covered, which is true of these units only.
-    requestId === undefined
-      ? [reservationId, `settle ${units}`]
-      : [requestId, `settle ${reservationId} ${units}`],
-  )
+  const { nonce, id, use } = ending
+  const units = totalUnits(use)
   let counter = await readCounter(deps, accountId)
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
@@ -90,8 +137,9 @@ async function settleOnce(
     if (!open) {
       if (!(await isSpent(deps, accountId, counter, id))) throw new DomainError('reservation_ended')
       const covered = (await readStoredReservation(deps, accountId, nonce))?.covered ?? units
-      if (inDoubt) leaveUntagged(deps, accountId, [{ tag, units }])
-      return { counter, covered, ...(!inDoubt && { replayed: true }) }
+      if (inDoubt) leaveUntagged(deps, accountId, use)
+      const next = ending.next && (await openReservation(deps, accountId, counter, ending.next.nonce))
+      return { counter, covered, next, reservation: undefined, ...(!inDoubt && { replayed: true }) }
     }
     const today = dayOf(deps.clock.nowMs())
     const moved =
@@ -102,20 +150,33 @@ async function settleOnce(
       counter = moved
       continue
     }
-    const covered = Math.min(units, open.reservation.units + balanceOf(counter))
+    const settling = decideSettle(deps, open, ending, counter)
     try {
-      const after = await writeSettle(deps, caller, open, { id, units, covered }, counter)
+      const after = await writeSettle(deps, caller, open, settling, counter)
       await evictIfFull(deps, accountId, after, 1)
       const { slot } = open.reservation
-      await countTags(deps, { accountId, slot }, after, [{ tag, units: covered }])
-      return { counter: after, covered }
+      await countTags(deps, { accountId, slot }, after, firstUnits(use, settling.counted))
+      return { counter: after, ...settling, reservation: open.reservation }
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
-      counter = error.failed.has(0) ? parseCounter(error.failed.get(0)) : await readCounter(deps, accountId)
+      counter = error.failed.get(0) ? parseCounter(error.failed.get(0)) : await readCounter(deps, accountId)
       inDoubt ||= error.inDoubt
     }
   }
   throw new DomainError('temporarily_unavailable')
+}
+
+export const totalUnits = (use: readonly TaggedUse[]): number =>
+  use.reduce((sum, { units }) => sum + units, 0)
+
+/** The first `most` of these units. */
+function firstUnits(use: readonly TaggedUse[], most: number): TaggedUse[] {
+  let left = most
+  return use.map(({ tag, units }) => {
+    const counted = Math.min(units, left)
+    left -= counted
+    return { tag, units: counted }
+  })
 }
 
 async function findReservation(
@@ -125,68 +186,136 @@ async function findReservation(
   nonce: Buffer,
 ): Promise<Found | undefined> {
   const inCounter = openIn(counter).find((each) => each.nonce.equals(nonce))
-  if (inCounter) return { reservation: inCounter, isMoved: false }
-  const moved = (await readStoredReservation(deps, accountId, nonce))?.open
-  return moved && { reservation: moved, isMoved: true }
+  if (inCounter) return { reservation: inCounter, place: 'counter' }
+  const { open, expired } = (await readStoredReservation(deps, accountId, nonce)) ?? {}
+  if (open) return { reservation: open, place: 'item' }
+  if (!expired || deps.clock.nowMs() >= expired.expiresAtMs + LATE_REPORT_MS) return undefined
+  return { reservation: expired, place: 'expired' }
 }
 
 /** A settle as it is written. */
 interface Settling {
   id: RequestId
-  units: number
+  /** Units held before and afterwards. */
+  before: number
+  after: number
+  /** Units of the use that are paid for, and those of them that are not counted as used yet. */
   covered: number
+  counted: number
+  /** Whether the balance is taken to the last unit, and does not suffice. */
+  isPartial: boolean
+  next: Reservation | undefined
+}
+
+function decideSettle(
+  deps: QuotaDeps,
+  { reservation, place }: Found,
+  { id, use, next }: Ending,
+  counter: Counter,
+): Settling {
+  const units = totalUnits(use)
+  // Of an expired lease nothing is held: its units have returned, or they are counted as used.
+  const before = place === 'expired' ? 0 : reservation.units
+  const charged = place === 'expired' && reservation.unreported === 'charge' ? reservation.units : 0
+  const covered = Math.min(units, before + charged + balanceOf(counter))
+  const counted = Math.max(0, covered - charged)
+  const wanted = next && place !== 'expired' ? next.units : 0
+  const after = Math.min(wanted, before + balanceOf(counter) - counted)
+  const opened = next &&
+    after > 0 && {
+      ...reservation,
+      nonce: next.nonce,
+      units: after,
+      expiresAtMs: expiryAfter(deps, next.ttlSeconds),
+    }
+  const isPartial = covered < units
+  return { id, before, after, covered, counted, isPartial, next: opened || undefined }
 }
 
 /** @throws ConditionFailed */
 async function writeSettle(
   deps: QuotaDeps,
   caller: KeyCaller,
-  { reservation, isMoved }: Found,
-  { id, units, covered }: Settling,
+  found: Found,
+  settling: Settling,
   seen: Counter,
 ): Promise<Counter> {
   const { accountId } = caller
-  const change = balanceChange(deps, accountId, reservation.units - covered, seen)
-  const { slot } = reservation
+  const { slot } = found.reservation
+  const { id, before, after, covered, counted } = settling
+  const change = balanceChange(deps, accountId, before - counted - after, seen)
+  const entries = await changeEntries(deps, accountId, found, settling.next, seen)
   // The use of a key that was revoked meanwhile counts for the account alone.
-  const isKeyLive = seen.item[keyHashAttribute(slot)] !== undefined
-  const hash = attr(keyHashAttribute(slot))
   const adds = [
-    expr`#u ${covered}, #y ${-reservation.units}, #a ${new Set([id.entry])}`,
-    ...(isKeyLive ? [expr`${attr(keyUseAttribute(slot))} ${covered}`] : []),
+    expr`#u ${counted}, #y ${after - before}, #a ${new Set([id.entry])}`,
+    ...(countsUse(seen.item, slot) ? [expr`${attr(keyUseAttribute(slot))} ${counted}`] : []),
+    ...entries.adds,
   ]
-  const entry = reservationEntry(reservation)
-  const isPartial = covered < units
   const set = join(
     [
-      join([expr`SET `, join(change.sets, ', ')], ''),
+      join([expr`SET `, join([...change.sets, ...entries.sets], ', ')], ''),
       join([expr`ADD `, join(adds, ', ')], ''),
-      ...(isMoved ? [] : [expr`DELETE #v ${new Set([entry])}`]),
+      ...entries.removes,
     ],
     ' ',
   )
   const condition = join(
     [
-      expr`${attr(keyHashAttribute(caller.slot))} = ${caller.stamp}`,
+      ...whileLive(caller),
       expr`attribute_not_exists(#x)`,
       expr`(attribute_not_exists(#a) OR size(#a) < ${RING_MOST})`,
-      isKeyLive ? expr`attribute_exists(${hash})` : expr`attribute_not_exists(${hash})`,
-      ...(isMoved ? [] : [expr`contains(#v, ${entry})`]),
+      ...whileCounting(seen.item, slot),
+      ...entries.conditions,
       // What is left is taken to the last unit, so nothing may have changed.
-      ...(isPartial ? [expr`#l = ${seen.aboveFloor}`] : []),
+      ...(settling.isPartial ? [expr`#l = ${seen.aboveFloor}`] : []),
       ...change.conditions,
     ],
     ' AND ',
   )
   const update = { update: keys.quota(accountId), set, if: condition }
-  const after =
-    isMoved || isPartial
-      ? await deps.table
-          .transact([update, endedItem(accountId, reservation, covered, isMoved)])
-          .then(() => readCounter(deps, accountId))
+  const isNoted = found.place !== 'counter' || settling.isPartial
+  const items = [
+    ...(isNoted ? [endedItem(accountId, found.reservation, covered, found.place)] : []),
+    ...entries.items,
+  ]
+  const counter =
+    items.length > 0
+      ? await deps.table.transact([update, ...items]).then(() => readCounter(deps, accountId))
       : parseCounter(await deps.table.update(update.update, set, condition))
   if (change.callsRenewal) await startRenewal(deps, accountId)
-  return after
+  return counter
+}
+
+/**
+ * What the write of a settle says to take the entry of a reservation out of the counter, and to add that of the next
+ * lease, or what it writes besides for those with items of their own.
+ */
+async function changeEntries(
+  deps: QuotaDeps,
+  accountId: string,
+  { reservation, place }: Found,
+  next: Reservation | undefined,
+  seen: Counter,
+) {
+  const none: Expression[] = []
+  const change = { sets: none, adds: none, removes: none, conditions: none, items: [] as Write[] }
+  const entry = reservationEntry(reservation)
+  if (place === 'counter' && next) {
+    // One expression cannot both add to a set and remove from it, so the set is replaced as a whole.
+    const others = openIn(seen).filter((each) => !each.nonce.equals(reservation.nonce))
+    const entries = new Set([...others, next].map(reservationEntry))
+    return { ...change, sets: [expr`#v = ${entries}`], conditions: [unchangedSince(seen.item, ['v'])] }
+  }
+  if (place === 'counter')
+    return {
+      ...change,
+      removes: [expr`DELETE #v ${new Set([entry])}`],
+      conditions: [expr`contains(#v, ${entry})`],
+    }
+  if (!next) return change
+  if (openIn(seen).length >= OPEN_IN_COUNTER) return { ...change, items: [newItem(accountId, next)] }
+  const { add, sets, conditions } = await newEntry(deps, accountId, next, seen)
+  return { ...change, adds: [add], sets, conditions }
 }
 
 /** Marks the item of a reservation as ended. One that was in the counter gets an item with what was covered. */
@@ -194,13 +323,17 @@ export function endedItem(
   accountId: string,
   { nonce, expiresAtMs }: Reservation,
   covered: number,
-  isMoved: boolean,
-) {
+  place: Found['place'],
+): Write {
   const { ttl } = ttlAt(expiresAtMs + RESERVATION_KEPT_MS)
   return {
     update: reservationKey(accountId, nonce.toString('hex')),
-    set: expr`SET #covered = ${covered}, #ttl = ${ttl} REMOVE #due, #dueAtMs`,
-    if: isMoved ? expr`attribute_exists(#due)` : expr`attribute_not_exists(#due)`,
+    set: expr`SET #covered = ${covered}, #ttl = ${ttl} REMOVE #due, #dueAtMs, #expired`,
+    if: {
+      counter: expr`attribute_not_exists(#due)`,
+      item: expr`attribute_exists(#due)`,
+      expired: expr`attribute_exists(#expired)`,
+    }[place],
   }
 }
 

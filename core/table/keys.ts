@@ -38,6 +38,8 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | address change    | CHANGE#<e-mail>        | #CHANGE#<id>                       | an account that asked to change its address to this one          | 7 days                                            |
  * | hourly limit      | LIMIT#<mac>            | #LIMIT#<hour>                      | how often something has happened within an hour                  | 2 hours                                           |
  * | key look-up       | APIKEY#<hash>          | #KEY                               | account of the default application key                           | until rotated                                     |
+ * | service           | SERVICES               | SERVICE#<name>                     | one of the operator's services, its credential live or revoked   | for good                                          |
+ * | service look-up   | SERVICE#<hash>         | #SERVICE                           | the name of the service that a live credential belongs to        | until revoked                                     |
  * | customer look-up  | CUSTOMER#<cus_>        | #CUSTOMER                          | account of Stripe's customer                                     | until deleted at Stripe                           |
  * | payment look-up   | PAYMENT#<pi_>          | #PAYMENT                           | purchase of a payment; due until the two were compared           | for good                                          |
  * | job               | JOB#<name>             | #JOB                               | progress of a job                                                | for good                                          |

@@ -142,7 +142,8 @@ function transactItem(TableName: string, write: Write) {
   return { Update: { TableName, Key: keyOnly(write.update), UpdateExpression, ...guarded(write.if, names) } }
 }
 
-const CONFLICT_TRIES = 6
+/** A hot item loses to transactions again and again, so that a few more tries cost less than a 503. */
+const CONFLICT_TRIES = 8
 
 /** Most items that DynamoDB accepts in one BatchWriteItem. */
 const BATCH_ITEMS = 25
@@ -170,7 +171,7 @@ async function sendWithRetries(send: Send, ...request: Parameters<Send>): Promis
 
 /** Waits for a random time, so that requests that collided do not collide again. */
 const jitter = (tries: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * 2 ** tries))
+  new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * 2 ** Math.min(tries, 4)))
 
 /** The members of a DynamoDB exception that the table reads. */
 export interface TableRefusal {

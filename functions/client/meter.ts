@@ -10,6 +10,7 @@ import {
   type PolicyVerdict,
   type SimpleVerdict,
 } from './meter/lambda.ts'
+import { type LeaseOptions, leasedSpender } from './meter/leased.ts'
 import type { Metering } from './meter/metering.ts'
 import { type ExpressRequest, expressMiddleware, type FastifyRequest, fastifyPlugin } from './meter/node.ts'
 import { type Allowance, openOutage } from './meter/outage.ts'
@@ -38,6 +39,7 @@ export type {
   FakeKey,
   JournalEntry,
   JournalStore,
+  LeaseOptions,
   Metered,
   MeterProblem,
   OpenTelemetry,
@@ -53,8 +55,13 @@ export interface MeterOptions extends Rule<any> {
   url: string
   /** `bss_…` of a service of the operator: one batch then carries many customers. Else each pays with the key it sends. */
   credential?: string
-  /** `exact`, the default, asks Bursar for each request, in groups. */
+  /**
+   * `exact`, the default, asks Bursar for each request, in groups. `leased` spends busy customers' units in memory, out of
+   * blocks that it takes off their balances, and reports the use a few times a minute.
+   */
   mode?: keyof typeof spenders
+  /** How much a process holds in mode `leased`, and who bears the loss if it dies. */
+  lease?: LeaseOptions
   /**
    * What happens while Bursar does not answer. `deny`, the default, answers 503. `allow` lets keys that were served in the
    * last hour pass, within `allowance`, journals the units, and tells Bursar later under the same ids.
@@ -123,7 +130,8 @@ type AuthorizerRule = Omit<Rule<AuthorizerEvent>, 'reserve' | 'giveBack'>
 
 /** Ways to take units. Each gets the exact one to fall back to. */
 const spenders = {
-  exact: (exact: Spender, _tools: SpenderTools): Spender => exact,
+  exact: (exact: Spender): Spender => exact,
+  leased: leasedSpender,
 } as const
 
 const DEFAULT_ALLOWANCE: Allowance = { units: 1_000, seconds: 300 }
@@ -149,6 +157,12 @@ export function meter(options: MeterOptions): Meter {
       problems.lost({
         code: 'journal_failed',
         detail: `The journal's store failed: ${value} units are lost.`,
+      })
+    }
+    if (name === 'uncollected' && attributes?.code === 'lease') {
+      problems.lost({
+        code: 'uncollected',
+        detail: `${value} units of a lease were served and are not paid for.`,
       })
     }
   }
@@ -185,7 +199,7 @@ export function meter(options: MeterOptions): Meter {
   }
   const outage = openOutage(allowance, clock, journal)
   const parts = { isGrouped: group, outage, unserved: openUnserved(clock) }
-  const spender = spenders[mode](exactSpender(tools, parts), tools)
+  const spender = spenders[mode](exactSpender(tools, parts), tools, options.lease)
   return meterWith(options, spender, telemetry, problems, async () => {
     await spender.close()
     await journal.close()

@@ -66,6 +66,7 @@ function onlyWhatIsUsed(fn: Deployed): Plugin {
  */
 const optionalModules: Record<string, { name: string; isUnusedBy: (row: Placed) => boolean }> = {
   'functions/http/gate.ts': { name: 'gate', isUnusedBy: ({ auth }) => auth !== 'account' },
+  'functions/http/key-caller.ts': { name: 'keyCaller', isUnusedBy: ({ auth }) => auth !== 'key' },
   'functions/http/proof.ts': { name: 'checkProof', isUnusedBy: ({ proof }) => proof !== 'recent' },
   'functions/http/source-limit.ts': {
     name: 'limitSource',

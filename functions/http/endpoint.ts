@@ -9,10 +9,12 @@ import type { Account, Claims } from '../../core/account/account.ts'
 import { DomainError, failureOf } from '../../core/errors.ts'
 import type { Deps } from '../../core/ports.ts'
 import { parseBody, RAW_BODY_LIMIT, rawBody } from './body.ts'
+import type { Customer, KeyCallers } from './customers.ts'
 import { gate } from './gate.ts'
+import { keyCaller } from './key-caller.ts'
 import { live } from './live.ts'
 import { print, requestLog } from './log.ts'
-import { problemDetails, problems, skylinkFailure } from './problems.ts'
+import { problemDetails, problems, skylinkFailure, UNAVAILABLE_SECONDS } from './problems.ts'
 import { checkProof } from './proof.ts'
 import type { Need, Placed, Row } from './route.ts'
 import { limitSource } from './source-limit.ts'
@@ -56,13 +58,15 @@ type Bare<R extends Placed, S = Statuses<R>> =
 interface Callers {
   public: undefined
   account: { account: Account; sessionId: string }
-  key: { key: { text: string; ip: string } }
+  key: { key: Customer }
 }
 
 /** A caller, and why the gate refuses it; undefined for a caller who is admitted. */
 interface Gated {
-  caller: Callers[Row['auth']]
+  caller: Callers[Row['auth']] | KeyCallers
   refusal: DomainError | undefined
+  /** The name of the operator's service that sends the request. */
+  service?: string | undefined
 }
 
 /** The request as a handler sees it: only what its row declares. */
@@ -72,7 +76,7 @@ export interface Request<R extends Placed> {
   headers: Parsed<R['headers']>
   body: R['raw'] extends true ? Uint8Array : Parsed<R['body']>
   /** The account, which the gate has read, or the application key, unchecked; undefined for a public row. */
-  caller: Callers[R['auth']]
+  caller: R extends { customers: 'each' } ? KeyCallers : Callers[R['auth']]
   deps: Deps<R['needs'][number]>
 }
 
@@ -112,9 +116,12 @@ export function endpoint<const R extends Placed>(
     .use(errorFormat(row))
     .handler(async (event: Event): Promise<Result> => {
       if (event.pathParameters?.slash) return json(404, { message: 'Not Found' }, SECURITY_HEADERS)
-      const log = requestLog.within({ requestId: event.requestContext.requestId, route: routeOf(row) })
-      const deps = { ...(await ports), log } as unknown as Request<R>['deps']
-      const { caller, refusal } = await callerOf(row, deps, event)
+      const told = { requestId: event.requestContext.requestId, route: routeOf(row) }
+      const gateDeps = { ...(await ports), log: requestLog.within(told) }
+      const { caller, refusal, service } = await callerOf(row, gateDeps, event)
+      if (service !== undefined) services.set(event, service)
+      const log = requestLog.within({ ...told, ...(service !== undefined && { service }) })
+      const deps = { ...gateDeps, log } as unknown as Request<R>['deps']
       const request = () => ({ ...inputOf(row, event), caller, deps }) as Request<R>
       if (refusal) {
         if (!repeat || refusal.code !== row.refusalAfter) throw refusal
@@ -152,25 +159,13 @@ function orRefuse<T>(make: () => T, refusal: DomainError): T {
 async function callerOf(row: Placed, deps: unknown, event: Event): Promise<Gated> {
   if (row.auth === 'public') return { caller: undefined, refusal: undefined }
   if (row.auth === 'key') {
-    const key = { text: applicationKey(event.headers), ip: event.requestContext.http.sourceIp }
-    return { caller: { key }, refusal: undefined }
+    const { sourceIp } = event.requestContext.http
+    const isOptional = row.customers === 'each'
+    const caller = await keyCaller(deps as Deps<'table' | 'keyring'>, event.headers, sourceIp, isOptional)
+    return { caller, refusal: undefined, service: caller.service }
   }
   const { refusal, ...caller } = await gate(row, deps, event.requestContext.authorizer?.lambda)
   return { caller, refusal }
-}
-
-/**
- * Reads a bearer token (RFC 6750) or `x-api-key`.
- * @throws DomainError `unauthorized`, also if they differ.
- */
-function applicationKey({ authorization, 'x-api-key': plain }: Event['headers']): string {
-  const bearer = authorization === undefined ? undefined : /^bearer +(\S+)$/i.exec(authorization)?.[1]
-  const key = bearer ?? plain
-  const contradicts = authorization !== undefined && plain !== undefined && bearer !== plain
-  if (!key || contradicts || (authorization !== undefined && !bearer)) {
-    throw new DomainError('unauthorized', { detail: 'Send an application key.' })
-  }
-  return key
 }
 
 const isEmptyObject = (value: unknown): boolean =>
@@ -193,9 +188,6 @@ const json = (statusCode: number, body: unknown, headers: Record<string, string>
   headers: { 'content-type': 'application/json', ...headers },
   body: JSON.stringify(body),
 })
-
-/** The Retry-After of a 503, unless the domain's error has another. */
-const UNAVAILABLE_SECONDS = 1
 
 /** Turns every error into the dialect's format. */
 function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
@@ -232,6 +224,9 @@ const asDomainError = (error: unknown): DomainError =>
 /** The name of a row in log lines. */
 const routeOf = ({ dialect, file }: Placed): string => `${dialect}/${file}`
 
+/** The names of the operator's services by the event of their request, for the log line. */
+const services = new WeakMap<object, string>()
+
 /**
  * Writes one JSON line per request, with the code and class of an error but not its message: it may quote
  * secrets.
@@ -249,6 +244,7 @@ function logLine(row: Placed): middy.MiddlewareObj<Event, Result> {
       status,
       ms: Math.round(performance.now() - (startedMs.get(event) ?? 0)),
       accountId: authorizer?.lambda?.accountId,
+      service: services.get(event),
       ...(failed && (status >= 500 ? failureOf(failed) : { error: failed.code })),
     }
     print(line)

@@ -26,10 +26,12 @@ const ENDING_MS = 50_000
  * The Lambda handler of a job, a subscriber or a task. It makes one domain call, logs the result in one line and
  * answers it. The domain call logs failures, item by item. An error of the domain call is rethrown, so that the
  * service that started the run retries the run.
+ * @param logged what the line shows of the result, for a result that nobody but the caller may see
  */
 export function job<const W extends Work, T extends object>(
   work: W,
   run: (deps: Deps<W['needs'][number]>, start: Start) => Promise<T>,
+  logged: (done: T) => object = (done) => done,
 ) {
   const name = work.file
   return async (event?: unknown, context?: Pick<Context, 'getRemainingTimeInMillis'>): Promise<T> => {
@@ -44,7 +46,7 @@ export function job<const W extends Work, T extends object>(
     try {
       const done = await run(deps, { event, untilMs, alarm })
       const ms = Math.round(performance.now() - startedMs)
-      print({ level: 'info', job: name, ms, ...done })
+      print({ level: 'info', job: name, ms, ...logged(done) })
       return done
     } catch (error) {
       print({ level: 'error', job: name, what: 'the run ended early', ...failureOf(error) })

@@ -75,6 +75,13 @@ const accountsAndKeys: Condition = {
   values: ['ACCOUNT#*', 'APIKEY#*'],
 }
 
+/** It reads to which service a credential belongs, and can make none. */
+const services: Condition = {
+  test: 'ForAllValues:StringLike',
+  variable: 'dynamodb:LeadingKeys',
+  values: ['SERVICE#*'],
+}
+
 const READS_KEY = ['kms:Decrypt', 'kms:DescribeKey']
 const WRITES_KEY = [
   ...READS_KEY,
@@ -104,7 +111,11 @@ export const needs = {
     grants: {
       read: [{ actions: READS, on: ['table'] }, tableKey(READS_KEY)],
       write: [{ actions: WRITES, on: ['table'] }, tableKey(WRITES_KEY)],
-      spend: [{ actions: SPENDS, on: ['table'], when: [accountsAndKeys] }, tableKey(WRITES_KEY)],
+      spend: [
+        { actions: SPENDS, on: ['table'], when: [accountsAndKeys] },
+        { actions: ['dynamodb:GetItem'], on: ['table'], when: [services] },
+        tableKey(WRITES_KEY),
+      ],
       work: [
         { actions: [...WRITES, 'dynamodb:BatchWriteItem'], on: ['table'] },
         { actions: ['dynamodb:Query'], on: ['dueIndex'] },

@@ -4,6 +4,7 @@ import type { $ZodType } from 'zod/v4/core'
 import { toJSONSchema } from 'zod/v4/core'
 import type { ErrorCode } from '../../core/errors.ts'
 import { overview } from './descriptions.ts'
+import type { CUSTOMER_HEADERS } from './key-caller.ts'
 import { problems } from './problems.ts'
 import type { Placed } from './route.ts'
 import { rows } from './rows.ts'
@@ -20,7 +21,7 @@ export function errorsOf(row: Placed): ErrorCode[] {
   if (row.sourceLimit) codes.push('too_many_requests')
   if (row.auth === 'key') {
     codes.push('unauthorized', 'account_deactivated', 'account_suspended')
-    codes.push('key_expired', 'key_disabled', 'ip_not_allowed')
+    codes.push('key_expired', 'key_disabled', 'ip_not_allowed', 'service_refused', 'not_found')
   }
   // A row without a body or parameters still refuses a request that has a body.
   codes.push('invalid_request', 'malformed_body', 'payload_too_large', 'unsupported_media_type')
@@ -124,11 +125,25 @@ function parameters(schema: $ZodType | undefined, place: 'path' | 'query' | 'hea
 const security: Record<Placed['auth'], Record<string, never[]>[]> = {
   public: [],
   account: [{ accessToken: [] }],
-  key: [{ applicationKey: [] }, { apiKeyHeader: [] }],
+  key: [{ applicationKey: [] }, { apiKeyHeader: [] }, { serviceCredential: [] }],
 }
 
 /** Headers that OpenAPI describes elsewhere: the security schemes have it. */
 const isParameter = ({ name }: { name: string }) => name !== 'authorization'
+
+/** Headers in which a service names its customer, for rows of application keys. */
+const customerParameters = Object.entries({
+  'x-bursar-key': 'Only from a service: the application key of the customer.',
+  'x-bursar-account': 'Only from a service, instead of a key: the id of the account.',
+  'x-bursar-ip':
+    'Only from a service: the network address of the customer, for keys with a list of addresses.',
+} satisfies Record<keyof typeof CUSTOMER_HEADERS, string>).map(([name, description]) => ({
+  name,
+  in: 'header',
+  required: false,
+  description,
+  schema: { type: 'string' },
+}))
 
 function operation(row: Placed, method: string, more: boolean) {
   const types = ['application/json', ...(row.form ? ['application/x-www-form-urlencoded'] : [])]
@@ -143,6 +158,7 @@ function operation(row: Placed, method: string, more: boolean) {
       ...parameters(row.path, 'path'),
       ...parameters(row.query, 'query'),
       ...parameters(row.headers, 'header').filter(isParameter),
+      ...(row.auth === 'key' ? customerParameters : []),
     ],
     ...(schema && { requestBody: { content: Object.fromEntries(types.map((type) => [type, { schema }])) } }),
     responses: responses(row),
@@ -172,6 +188,7 @@ export function openapi() {
         accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
         applicationKey: { type: 'http', scheme: 'bearer' },
         apiKeyHeader: { type: 'apiKey', in: 'header', name: 'x-api-key' },
+        serviceCredential: { type: 'http', scheme: 'bearer' },
       },
       schemas: { Problem: problemSchema, Failure: failureSchema },
     },

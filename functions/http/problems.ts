@@ -130,6 +130,13 @@ export const problems: Record<ErrorCode, Problem> = {
     title: 'Too many passkeys',
     detail: 'An account has 10 passkeys at most. Delete one first.',
   },
+  service_refused: {
+    status: 401,
+    title: 'Service credential refused',
+    detail:
+      'The credential of the service is unknown or was revoked. This says nothing about the customer. Ask the operator of this deployment for a new one.',
+    challenge: INVALID_TOKEN,
+  },
   key_limit_reached: {
     status: 409,
     title: 'Too many application keys',
@@ -227,6 +234,12 @@ export const problems: Record<ErrorCode, Problem> = {
     detail:
       'No open reservation has this id: it was settled or given back, or it has expired and its units were returned. Nothing changed.',
   },
+  lease_ended: {
+    status: 409,
+    title: 'Lease ended',
+    detail:
+      'No open lease has this id: it was renewed or returned, or it expired and its use was reported since. Nothing changed.',
+  },
   bundle_held: {
     status: 409,
     title: 'Bundle already held',
@@ -309,6 +322,9 @@ export const problems: Record<ErrorCode, Problem> = {
     detail: 'A service that this request needs did not answer. Try again in a moment.',
   },
 }
+
+/** The Retry-After of a 503, unless the domain's error has another. */
+export const UNAVAILABLE_SECONDS = 1
 
 /** RFC 9457 problem details: the error format of `/api` and `/v1`. */
 export function problemDetails(error: DomainError, requestId: string) {

@@ -37,9 +37,12 @@ export interface Row {
   description?: string
   /**
    * `public`: anyone. `account`: an access token, checked by the authorizer, then the account gate. `key`: an
-   * application key, which the domain checks in the write that spends.
+   * application key, which the domain checks in the write that spends, or the credential of one of the operator's
+   * services, which names its customer (`key-caller.ts`).
    */
   auth: 'public' | 'account' | 'key'
+  /** For `key`: each request in the body may name a customer of its own, if a service sends it. */
+  customers?: 'each'
   /** For a public endpoint that also takes an access token, which its handler checks. */
   token?: 'optional'
   /**

@@ -1,11 +1,8 @@
 import { agreedId } from '../../core/quota/request-id.ts'
 import { reserveUnits } from '../../core/quota/reserve.ts'
 import { endpoint } from '../http/endpoint.ts'
-import { reservationShape } from '../http/reservation-shapes.ts'
+import { DEFAULT_TTL_SECONDS, reservationShape } from '../http/reservation-shapes.ts'
 import { v1 } from './routes.ts'
-
-/** How long a reservation lives unless its request says otherwise. */
-const DEFAULT_TTL_SECONDS = 300
 
 export const handler = endpoint(v1.reserve, async ({ caller, headers, body, deps }) => {
   const requestId = agreedId(body.requestId, headers['idempotency-key'])

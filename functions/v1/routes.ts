@@ -114,7 +114,11 @@ const requires = z.optional(z.array(z.string().check(z.regex(/^[!-~]{1,64}$/))).
 const units = z.int().check(z.gte(0), z.lte(1_000_000_000))
 /** What units are used for. Visible ASCII, as an id. */
 const tag = z.optional(requestId.check(z.maxLength(64)))
-const request = z.strictObject({ units, requestId: z.optional(requestId), tag })
+const requestFields = { units, requestId: z.optional(requestId), tag }
+const request = z.strictObject(requestFields)
+/** A request of a batch. Only a service names a customer in it, by key or by account. */
+const named = z.optional(z.string().check(z.maxLength(200)))
+const customerRequest = z.strictObject({ ...requestFields, key: named, account: named, ip: named })
 
 /** The units left and used after a request. */
 const use = { left: z.number(), used: z.number(), ...replay }
@@ -130,8 +134,31 @@ const spender = {
   }),
 }
 
+/** The same where one of several answers may have it. */
+const someSpender = { account: z.optional(spender.account), key: z.optional(spender.key) }
+
 /** A reservation that has ended: the units that were used, and those of them that were covered. */
 const settled = z.object({ id: z.string(), units: z.number(), covered: z.number(), ...use, ...spender })
+
+/** What a reservation or a lease is asked to have. */
+const leaseTerms = {
+  units: z.int().check(z.gte(1), z.lte(1_000_000_000)),
+  requestId: z.optional(requestId),
+  ttlSeconds: z.optional(z.int().check(z.gte(1), z.lte(RESERVATION_MOST_SECONDS))),
+}
+
+/** What was used of a lease, and for what. */
+const leaseUse = z.array(z.strictObject({ tag, units })).check(z.maxLength(100))
+
+/** A reservation or a lease as its maker is told. */
+const leased = {
+  id: z.string(),
+  units: z.number(),
+  // As ISO 8601. The schema of a time would take two kilobytes of the bundle.
+  expiresAt: z.optional(z.string()),
+  ...use,
+  ...spender,
+}
 
 /** A day of the calendar, UTC. */
 const day = z.iso.date('must be a day such as 2026-11-21')
@@ -750,23 +777,31 @@ export const v1 = place('v1', {
     description: descriptions.consumeBatch,
     auth: 'key',
     headers: idempotencyHeaders,
+    customers: 'each',
     body: z.strictObject({
-      requests: z.array(request).check(z.minLength(1), z.maxLength(100)),
+      requests: z.array(customerRequest).check(z.minLength(1), z.maxLength(100)),
       tag,
       requires,
     }),
     responses: {
       200: z.object({
-        ...spender,
+        // A batch of a service has them in each answer instead.
+        ...someSpender,
         answers: z.array(
           // `type`, `detail` and `needed` come with a 402. A union of two shapes would take another kilobyte of the bundle.
+          // Other failures than 402 are those of a service's customer, and have no units left or used.
           z.object({
             requestId: z.optional(z.string()),
-            status: z.literal([200, 402]),
-            type: z.optional(z.literal('urn:bursar:problem:quota_exhausted')),
+            status: z.literal([200, 401, 402, 403, 404, 500, 503]),
+            type: z.optional(z.string()),
             detail: z.optional(z.string()),
             needed: z.optional(z.number()),
-            ...use,
+            retryAfter: z.optional(z.number()),
+            missing: z.optional(z.array(z.string())),
+            left: z.optional(z.number()),
+            used: z.optional(z.number()),
+            ...replay,
+            ...someSpender,
           }),
         ),
       }),
@@ -780,22 +815,8 @@ export const v1 = place('v1', {
     description: descriptions.reserve,
     auth: 'key',
     headers: idempotencyHeaders,
-    body: z.strictObject({
-      units: z.int().check(z.gte(1), z.lte(1_000_000_000)),
-      requestId: z.optional(requestId),
-      ttlSeconds: z.optional(z.int().check(z.gte(1), z.lte(RESERVATION_MOST_SECONDS))),
-      requires,
-    }),
-    responses: {
-      201: z.object({
-        id: z.string(),
-        units: z.optional(z.number()),
-        // As ISO 8601. The schema of a time would take two kilobytes of the bundle.
-        expiresAt: z.optional(z.string()),
-        ...use,
-        ...spender,
-      }),
-    },
+    body: z.strictObject({ ...leaseTerms, requires }),
+    responses: { 201: z.object({ ...leased, units: z.optional(z.number()) }) },
     errors: ['quota_exhausted', 'insufficient_scope'],
     needs: ['table', 'keyring', 'renewals'],
   },
@@ -820,6 +841,45 @@ export const v1 = place('v1', {
     headers: idempotencyHeaders,
     responses: { 200: settled },
     errors: ['not_found', 'reservation_ended'],
+    needs: ['table', 'keyring', 'renewals'],
+  },
+  lease: {
+    routes: ['POST /v1/usage/leases'],
+    summary: 'Takes units that a process spends in its own memory',
+    description: descriptions.lease,
+    auth: 'key',
+    headers: idempotencyHeaders,
+    body: z.strictObject({
+      ...leaseTerms,
+      requires,
+      unreported: optionalField(z.literal(['return', 'charge'])),
+    }),
+    responses: { 201: z.object(leased) },
+    errors: ['quota_exhausted', 'insufficient_scope'],
+    needs: ['table', 'keyring', 'renewals'],
+  },
+  renewLease: {
+    routes: ['POST /v1/usage/leases/{id}/renew'],
+    summary: 'Reports what was used of a lease, and keeps it with new units',
+    description: descriptions.renewLease,
+    auth: 'key',
+    path: z.object({ id: pathText }),
+    headers: idempotencyHeaders,
+    body: z.strictObject({ ...leaseTerms, use: optionalField(leaseUse) }),
+    responses: { 200: z.object({ ...leased, covered: z.number() }) },
+    errors: ['not_found', 'lease_ended'],
+    needs: ['table', 'keyring', 'renewals'],
+  },
+  returnLease: {
+    routes: ['POST /v1/usage/leases/{id}/return'],
+    summary: 'Reports what was used of a lease, and returns the rest',
+    description: descriptions.returnLease,
+    auth: 'key',
+    path: z.object({ id: pathText }),
+    headers: idempotencyHeaders,
+    body: z.strictObject({ use: optionalField(leaseUse), requestId: z.optional(requestId) }),
+    responses: { 200: z.object({ ...leased, covered: z.number() }) },
+    errors: ['not_found', 'lease_ended'],
     needs: ['table', 'keyring', 'renewals'],
   },
   balance: {

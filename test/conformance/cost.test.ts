@@ -7,8 +7,9 @@ import { buy, changeTo, newBuyer, paymentsOf, refund, shown, signUpFor, spendTo 
 import { add, answerOf, newPasskey, signInWith, withPasskey } from '../support/passkeys.ts'
 import { newPerson, type SignedInPerson } from '../support/people.ts'
 import { consume, newConsumer, uuidv7 } from '../support/quota.ts'
-import { giveBack, reserve, settle } from '../support/reservations.ts'
+import { giveBack, lease, report, reserve, settle } from '../support/reservations.ts'
 import { rowKey, sampleOf, tokenOf } from '../support/samples.ts'
+import { batchAs, newService, spendAs } from '../support/services.ts'
 import {
   atStripe,
   cardOnFile,
@@ -465,6 +466,44 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     { dynamodb: { GetItem: 1 }, readUnits: 1, writeUnits: 0 },
   ],
   [
+    // As a customer's own key: the container has read the credential less than 30 seconds ago.
+    'POST /v1/usage, by a service that names an account',
+    200,
+    async () => {
+      const { accountId: account } = await withKey()
+      const service = await newService(app)
+      await spendAs(app, service, { account }, { units: 0 })
+      app.resetCalls()
+      return spendAs(app, service, { account }, { units: 1, requestId: uuidv7() })
+    },
+    { dynamodb: { UpdateItem: 1 }, readUnits: 0, writeUnits: 1 },
+  ],
+  [
+    'POST /v1/usage, by a service whose credential the container has not read lately',
+    200,
+    async () => {
+      const { key } = await withKey()
+      const service = await newService(app)
+      app.resetCalls()
+      return spendAs(app, service, { key }, { units: 1, requestId: uuidv7() })
+    },
+    { dynamodb: { GetItem: 1, UpdateItem: 1 }, readUnits: 1, writeUnits: 1 },
+  ],
+  [
+    // A read and a write for each customer, as their own batches cost.
+    'POST /v1/usage/batch, by a service, with 2 requests for each of 3 customers',
+    200,
+    async () => {
+      const service = await newService(app)
+      const people = await Promise.all([1, 2, 3].map(() => withKey()))
+      await spendAs(app, service, { key: people[0]?.key ?? '' }, { units: 0 })
+      app.resetCalls()
+      const requests = [...people, ...people].map(({ key }) => ({ units: 1, key, requestId: uuidv7() }))
+      return batchAs(app, service, requests)
+    },
+    { dynamodb: { GetItem: 3, UpdateItem: 3 }, readUnits: 3, writeUnits: 3 },
+  ],
+  [
     'POST /v1/usage, with a tag that the container knows',
     200,
     async () => {
@@ -537,6 +576,39 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       const { body } = await reserve(app, key, { units: 3 })
       app.resetCalls()
       return giveBack(app, key, body.id)
+    },
+    { dynamodb: { GetItem: 1, UpdateItem: 1 }, readUnits: 1, writeUnits: 1 },
+  ],
+  [
+    'POST /v1/usage/leases, while another one is open',
+    201,
+    async () => {
+      const { key } = await withKey()
+      await lease(app, key, { units: 1 })
+      app.resetCalls()
+      return lease(app, key, { units: 3, requestId: uuidv7() })
+    },
+    { dynamodb: { GetItem: 1, UpdateItem: 1 }, readUnits: 1, writeUnits: 1 },
+  ],
+  [
+    'POST /v1/usage/leases/{id}/renew',
+    200,
+    async () => {
+      const { key } = await withKey()
+      const { body } = await lease(app, key, { units: 3 })
+      app.resetCalls()
+      return report(app, key, body.id, 'renew', { use: [{ units: 2 }], units: 3, requestId: uuidv7() })
+    },
+    { dynamodb: { GetItem: 1, UpdateItem: 1 }, readUnits: 1, writeUnits: 1 },
+  ],
+  [
+    'POST /v1/usage/leases/{id}/return',
+    200,
+    async () => {
+      const { key } = await withKey()
+      const { body } = await lease(app, key, { units: 3 })
+      app.resetCalls()
+      return report(app, key, body.id, 'return', { use: [{ units: 2 }], requestId: uuidv7() })
     },
     { dynamodb: { GetItem: 1, UpdateItem: 1 }, readUnits: 1, writeUnits: 1 },
   ],

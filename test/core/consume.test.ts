@@ -10,14 +10,14 @@ import { sizeOf } from '../support/quota.ts'
 test.each(Object.entries(scenarios))('%s', (_, scenario) => scenario(openQuotaWorld))
 
 describe('bounds', () => {
-  test('the counter stays under 1 KB with 8 keys, 16 requests in flight, five alerts, every attribute set and all reservations that fit', async () => {
+  test('the counter stays under 1 KB with 8 keys, use by services, 16 requests in flight, five alerts, every attribute set and all reservations that fit', async () => {
     const alerts = [999_999_999, 0.5, 3, 2, 1]
     const world = await openQuotaWorld({ left: 1_000_000, size: 1_000_000, keyCount: 8, alerts })
     // One is crossed, so that the counter has its time.
     await world.settle((await world.reserve(500_001)).id, 0)
     await world.table.update(
       keys.quota(world.accountId),
-      expr`SET #due = ${'QUOTA#0'}, #dueAtMs = ${world.nowMs()}, #n = ${world.nowMs()}, #r = ${3}`,
+      expr`SET #due = ${'QUOTA#0'}, #dueAtMs = ${world.nowMs()}, #n = ${world.nowMs()}, #r = ${3}, #c1000000 = ${999_999_999}`,
     )
     for (let n = 0; n < OPEN_IN_COUNTER; n++) await world.reserve(999, { ttlSeconds: 3600, slot: n })
     expect(openIn({ item: await world.counter() })).toHaveLength(OPEN_IN_COUNTER)

@@ -158,6 +158,14 @@ function allowed(graph: Graph, { name, needs, table, background, job, row }: Exp
   const byNeed: Record<Need, string[]> = {
     table: [
       ...on(tableArn(graph), 'dynamodb', table, spending),
+      ...(row?.auth === 'key'
+        ? on(
+            tableArn(graph),
+            'dynamodb',
+            ['GetItem'],
+            ' if dynamodb:LeadingKeys ForAllValues:StringLike SERVICE#*',
+          )
+        : []),
       ...on(
         arn('kms', 'TableKey'),
         'kms',

@@ -1,9 +1,12 @@
-import { beforeEach, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { OPEN_IN_COUNTER } from '../../core/quota/reservation.ts'
 import { reservationAlarmKey } from '../../core/table/keys.ts'
 import { startApp } from '../support/app.ts'
+import { expectBooksAgree, newBuyer, noticesOf, paymentsOf, refund, shown } from '../support/buyers.ts'
+import type { SignedInPerson } from '../support/people.ts'
 import { newConsumer } from '../support/quota.ts'
 import { giveBack, reserve, settle, unitsOf } from '../support/reservations.ts'
+import { stripeOf } from '../support/stripe.ts'
 
 const app = await startApp()
 beforeEach(app.startAfresh)
@@ -67,4 +70,57 @@ test('an account whose reservations have all ended is looked at once more, and o
     await expire()
     expect(app.calls().dynamodb).toEqual({ Query: 4 })
   }
+})
+
+describe('what a refund could not take because it was reserved is taken once it returns', () => {
+  /** A buyer whose 1,100 units are all reserved when the payment for 1,000 of them is refunded. */
+  async function refunded(others: number) {
+    const person = await newBuyer(app)
+    const ids: string[] = []
+    for (let n = 0; n < others; n++) ids.push((await reserve(app, person.key, { units: 1 })).body.id)
+    const last = await reserve(app, person.key, { units: 1100 - others, ttlSeconds: 600 })
+    const [payment] = await paymentsOf(app, person)
+    await refund(app, payment ?? { id: '' })
+    await stripeOf(app).double.flushWebhooks()
+    expect(await unitsOf(app, person.key)).toEqual([0, 0, 1100])
+    return { person, ids, last: last.body.id as string }
+  }
+
+  const balanceOf = async (person: SignedInPerson) => (await shown(app, person, '/api/users/current')).balance
+
+  test.each([
+    ['in the counter', 0],
+    ['in an item of its own', OPEN_IN_COUNTER],
+  ])('by a settle, of a reservation %s', async (_, others) => {
+    const { person, ids, last } = await refunded(others)
+    for (const id of ids) await giveBack(app, person.key, id)
+    await expire()
+    expect(await alarmOf(person.accountId)).toBeDefined()
+    await settle(app, person.key, last, { units: 0 })
+    expect(await expire()).toMatchObject({ failed: 0 })
+    expect(await unitsOf(app, person.key)).toEqual([100, 0, 0])
+    expect(await balanceOf(person)).toBe(0)
+    const reversed = (await noticesOf(app, person)).filter((kind) => kind === 'payment_reversed')
+    expect(reversed.length).toBeGreaterThan(1)
+    await expectBooksAgree(app, person)
+    await expire()
+    expect(await alarmOf(person.accountId)).toBeUndefined()
+  })
+
+  test('by an expiry; what was used stays owed', async () => {
+    const { person, last } = await refunded(0)
+    const { body } = await settle(app, person.key, last, { units: 600 })
+    expect(body).toMatchObject({ left: 500, used: 600 })
+    const id = (await reserve(app, person.key, { units: 200, ttlSeconds: 60 })).body.id
+    await expire()
+    expect(await unitsOf(app, person.key)).toEqual([0, 600, 200])
+    app.advance(61_000)
+    await expire()
+    expect(await unitsOf(app, person.key)).toEqual([0, 600, 0])
+    expect((await settle(app, person.key, id, { units: 1 })).status).toBe(409)
+    expect(await balanceOf(person)).toBeLessThan(0)
+    await expectBooksAgree(app, person)
+    await expire()
+    expect(await alarmOf(person.accountId)).toBeUndefined()
+  })
 })

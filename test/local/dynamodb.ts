@@ -1,4 +1,4 @@
-import { Agent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { crc32 } from 'node:zlib'
 import { type DatabaseOptions, openDatabase } from './database.ts'
 import { cut, type FaultControls, type OperationFault, operationFaults } from './faults.ts'
@@ -25,6 +25,8 @@ export interface DynamoDouble extends FaultControls<DynamoFault> {
   url: string
   counts(): Counts
   resetCounts(): void
+  /** Serves one request without the way over the proxy's socket. Undefined stands for a connection that is cut. */
+  exchange(headers: IncomingHttpHeaders, body: string): Promise<Answer | undefined>
   /** Stops the proxy, and the database if `startDynamo` started it. */
   close(): Promise<void>
 }
@@ -40,19 +42,19 @@ export interface DynamoDouble extends FaultControls<DynamoFault> {
 export async function startDynamo(options: DatabaseOptions = {}): Promise<DynamoDouble> {
   const database = await openDatabase(options)
   const proxy = await startProxy(new URL(database.url))
-  const { url, counts, resetCounts, addFault, clearFaults } = proxy
+  const { close: _, ...rest } = proxy
   const close = async () => {
     await proxy.close()
     await database.stop()
   }
-  return { rawUrl: database.url, url, counts, resetCounts, addFault, clearFaults, close }
+  return { ...rest, rawUrl: database.url, close }
 }
 
 // The proxy
 
 type Json = Record<string, unknown>
 
-interface Answer {
+export interface Answer {
   status: number
   headers: IncomingHttpHeaders
   /** JSON. Node sends text along with the headers, and bytes apart. */
@@ -83,17 +85,16 @@ async function startProxy(target: URL) {
   const faults = operationFaults(Object.keys(UNITS), { conflict: CONFLICTING })
 
   /** The answer to one request; undefined means that the connection is cut without an answer. */
-  const exchange = async (request: IncomingMessage): Promise<Answer | undefined> => {
-    const body = (await readBody(request)).toString()
-    const operation = String(request.headers['x-amz-target'] ?? '').split('.')[1]
+  const exchange = async (headers: IncomingHttpHeaders, body: string): Promise<Answer | undefined> => {
+    const operation = String(headers['x-amz-target'] ?? '').split('.')[1]
     if (operation !== undefined) counts.calls[operation] = (counts.calls[operation] ?? 0) + 1
     const input = operation !== undefined && operation in UNITS ? asObject(body) : undefined
-    if (operation === undefined || input === undefined) return forward(agent, target, request, body)
+    if (operation === undefined || input === undefined) return forward(agent, target, headers, body)
 
     const unused = unusedPlaceholders(input)
     if (unused !== undefined) return refusal(400, 'ValidationException', unused)
     return faults.serve(operation, {
-      serve: () => measure(request, body, operation, input),
+      serve: () => measure(headers, body, operation, input),
       refuse: (why) => {
         const refused = refuse(why, operation, input)
         charge(counts, operation, input, asObject(refused.body) ?? {})
@@ -104,14 +105,14 @@ async function startProxy(target: URL) {
 
   /** Counts the capacity in the database's answer; the caller sees it only if the request asked for it. */
   const measure = async (
-    request: IncomingMessage,
+    headers: IncomingHttpHeaders,
     body: string,
     operation: string,
     input: Json,
   ): Promise<Answer> => {
     const asked = input.ReturnConsumedCapacity === 'TOTAL' || input.ReturnConsumedCapacity === 'INDEXES'
     const measured = asked ? body : JSON.stringify({ ...input, ReturnConsumedCapacity: 'TOTAL' })
-    const answer = await forward(agent, target, request, measured)
+    const answer = await forward(agent, target, headers, measured)
     const output = asObject(answer.body) ?? {}
     charge(counts, operation, input, output)
     if (asked || !('ConsumedCapacity' in output)) return answer
@@ -120,7 +121,7 @@ async function startProxy(target: URL) {
   }
 
   const listener = await listen(async (request, response) => {
-    const answer = await exchange(request)
+    const answer = await exchange(request.headers, (await readBody(request)).toString())
     if (answer === undefined) return cut(response)
     const headers = { ...answer.headers, 'content-length': Buffer.byteLength(answer.body) }
     delete headers.connection
@@ -134,6 +135,7 @@ async function startProxy(target: URL) {
 
   return {
     url: listener.url,
+    exchange,
     counts: () => ({ ...counts, calls: { ...counts.calls } }),
     resetCounts: () => {
       counts = zero()
@@ -148,29 +150,26 @@ async function startProxy(target: URL) {
   }
 }
 
-function forward(agent: Agent, target: URL, request: IncomingMessage, body: string): Promise<Answer> {
-  const headers = { ...request.headers, host: target.host, 'content-length': Buffer.byteLength(body) }
+/** DynamoDB takes every request as a POST to `/`. */
+function forward(agent: Agent, target: URL, sent: IncomingHttpHeaders, body: string): Promise<Answer> {
+  const headers = { ...sent, host: target.host, 'content-length': Buffer.byteLength(body) }
   // The answer must not be compressed, because the proxy reads the answer. The proxy's connection to the
   // database is separate from the client's.
   delete headers['accept-encoding']
   delete headers.connection
   delete headers['transfer-encoding']
   return new Promise((resolve, reject) => {
-    const call = httpRequest(
-      target,
-      { method: request.method, path: request.url, headers, agent },
-      (response) => {
-        readBody(response).then(
-          (bytes) =>
-            resolve({
-              status: response.statusCode ?? 500,
-              headers: response.headers,
-              body: bytes.toString(),
-            }),
-          reject,
-        )
-      },
-    )
+    const call = httpRequest(target, { method: 'POST', headers, agent }, (response) => {
+      readBody(response).then(
+        (bytes) =>
+          resolve({
+            status: response.statusCode ?? 500,
+            headers: response.headers,
+            body: bytes.toString(),
+          }),
+        reject,
+      )
+    })
     call.once('error', reject).end(body)
   })
 }

@@ -21,6 +21,9 @@ export function intercept(url: string, interceptor: Interceptor | undefined): vo
   else interceptors.delete(url)
 }
 
+/** Whether a part's requests pass an interceptor first. */
+export const isIntercepted = (url: string): boolean => interceptors.has(url)
+
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void
 
 /**

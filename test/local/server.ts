@@ -32,6 +32,8 @@ export interface ServerOptions {
 
 export interface Server {
   url: string
+  /** What the functions have as their environment. */
+  env: Record<string, string>
   close(): Promise<void>
 }
 
@@ -89,7 +91,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     parts.push(gateway)
     api = gateway.url
     if (options.schedule) parts.push(startSchedule(runJob))
-    return { url: gateway.url, close }
+    return { url: gateway.url, env: stack.env, close }
   } catch (error) {
     await close()
     throw error
@@ -167,6 +169,7 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
     },
     [`POST /_local/jobs/${tasks.renew.file}`]: () =>
       Promise.all(stack.lambda.take().map(({ event }) => runJob(tasks.renew.file, event))),
+    'POST /_local/ops': ({ body }) => runJob(tasks.ops.file, body),
     'GET /_local/events': () => stack.events.events(),
     'POST /_local/events': ({ body }) => {
       const detailType = body['detail-type']

@@ -1,5 +1,6 @@
 import { asyncProperty, assert as check, integer } from 'fast-check'
 import { expect, test } from 'vitest'
+import { SERVICE_SLOT } from '../../core/keys/key-text.ts'
 import { balanceParts } from '../../core/quota/thresholds.ts'
 import { readUsage } from '../../core/quota/usage.ts'
 import { dawdling, openQuotaWorld, type Told } from './quota-world.ts'
@@ -15,7 +16,7 @@ const START_UNITS = 400
 async function history(seed: number): Promise<void> {
   const random = randomFrom(seed)
   const pick = (limit: number) => Math.floor(random() * limit)
-  const world = await openQuotaWorld({ left: START_UNITS, size: 1000, keyCount: 3 })
+  const world = await openQuotaWorld({ left: START_UNITS, size: 1000, keyCount: 2 })
   const slowness = pick(4) + 1
   const containers = [0, 1].map(() => dawdling(world.ports, () => pick(slowness)))
 
@@ -57,7 +58,7 @@ async function history(seed: number): Promise<void> {
   async function operate(): Promise<void> {
     const startedAt = ++step
     const through = containers[pick(2)] ?? world.ports
-    const slot = pick(3)
+    const slot = [0, 1, SERVICE_SLOT][pick(3)] ?? 0
     const choice = random()
     if (choice < 0.6) {
       const id = anyId()

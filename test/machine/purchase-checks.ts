@@ -103,8 +103,8 @@ export function checkAlways(world: PurchaseWorld, title: string): void {
   const applied = sum(ledger.filter(({ seq }) => seq <= quota.seq).map(({ units }) => units))
   assert.equal(
     quota.left,
-    applied - quota.used,
-    `${title}: units left are not those credited less those used`,
+    applied - quota.used - quota.held,
+    `${title}: units left are not those credited less those used and held`,
   )
   assert.ok(
     Number(counter.l) >= 0 && Number(counter.f) >= 0,
@@ -138,6 +138,8 @@ export function checkSettled(world: PurchaseWorld, title: string): void {
   assert.deepEqual(world.alarms, [], `${title}: alarms`)
   assert.equal(profile.openPurchase, undefined, `${title}: the slot is taken`)
   assert.equal(quota.seq, profile.ledgerSeq, `${title}: the counter is behind the ledger`)
+  assert.equal(quota.held, 0, `${title}: units are held though every lease has expired`)
+  if (profile.owed) assert.equal(quota.left, 0, `${title}: units are left though units are owed`)
   assert.deepEqual(
     purchases.filter(({ state, finished }) => OPEN.includes(state) || (state === 'credited' && !finished)),
     [],

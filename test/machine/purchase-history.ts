@@ -66,6 +66,9 @@ const deeds: Record<string, Deed> = {
       via,
     ),
   stopByLink: (world, n, via) => (n % 3 === 0 ? world.stopByLink(via) : undefined),
+  lease: (world, n, via) => world.lease(pick([5, 400, 2000], n), n % 2 === 0 ? 'return' : 'charge', via),
+  report: (world, n, via) => world.report(n, pick([0, 3, 200, 900], n), pick([0, 0, 5, 600], n >> 2), via),
+  expireReservations: (world, _, via) => world.job('expireReservations', via),
   remove: async (world, n, via) => {
     const known = Object.keys(world.stripe.state.paymentMethods)
     return world.remove(pick([...known, 'pm_none'], n), via)

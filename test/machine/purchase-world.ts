@@ -15,6 +15,7 @@ import type { Ids, Ports } from '../../core/ports.ts'
 import { buyBundle, type PurchaseRequest } from '../../core/purchases/buy.ts'
 import { type BundleName, bundleOf } from '../../core/purchases/catalogue.ts'
 import { checkQuota, checkQuotas } from '../../core/purchases/check-quotas.ts'
+import { collectOwedUnits } from '../../core/purchases/collect-owed.ts'
 import { compareReversals } from '../../core/purchases/compare-reversals.ts'
 import { comparePayments, compareRecorded } from '../../core/purchases/reconcile.ts'
 import {
@@ -25,8 +26,12 @@ import {
 } from '../../core/purchases/renewal-settings.ts'
 import { settlePayments } from '../../core/purchases/settle-payments.ts'
 import { consumeUnits } from '../../core/quota/consume.ts'
+import { expireReservations } from '../../core/quota/expire-reservations.ts'
 import { newQuota } from '../../core/quota/quota.ts'
 import { wakeRenewal } from '../../core/quota/renewal-call.ts'
+import { reportLease } from '../../core/quota/report-lease.ts'
+import type { Unreported } from '../../core/quota/reservation.ts'
+import { reserveUnits } from '../../core/quota/reserve.ts'
 import { setAlerts } from '../../core/quota/set-alerts.ts'
 import { trialCredit } from '../../core/quota/trial.ts'
 import { expr } from '../../core/table/expression.ts'
@@ -55,6 +60,10 @@ export const purchases = {
   setRenewal,
   useRenewalLink,
   consumeUnits,
+  reserveUnits,
+  reportLease,
+  expireReservations,
+  collectOwedUnits,
   receiveWebhook,
   processMissedEvents,
   sweepCards,
@@ -142,6 +151,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   let nowMs = from?.nowMs ?? START_MS
   let latestMs = from?.latestMs ?? nowMs
   let made = from?.made ?? 0
+  const leases: string[] = []
   const said: Said[] = [...(from?.said ?? [])]
   const crossings = new Set<number>(from?.crossings)
   /** When each purchase was credited; the purchase itself is dated by its charge, which may be older. */
@@ -169,6 +179,12 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       const after = await memory.update(key, set, condition)
       if (key.sk === '#QUOTA' && typeof after.n === 'number') crossings.add(after.n)
       return after
+    },
+    // A lease that takes or returns units together with an item may cross a threshold too.
+    async transact(writes) {
+      await memory.transact(writes)
+      const since = memory.items().find(({ sk }) => sk === '#QUOTA')?.n
+      if (typeof since === 'number') crossings.add(since)
     },
   }
   const ports = {
@@ -286,6 +302,24 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       const units = (quota?.left ?? 0) - left
       return units > 0 ? world.consume(units, via) : 'nothing to do'
     },
+    /** Takes up to `units` for ten minutes. */
+    lease: (units: number, unreported: Unreported, via = ports) =>
+      answerOf(
+        functions
+          .reserveUnits(via, defaultKey.key, { units, ttlSeconds: 600, unreported })
+          .then(({ id }) => void leases.push(id)),
+      ),
+    /** Reports use of an earlier lease, which is kept with `keep` units or ends. */
+    report: (which: number, used: number, keep: number, via = ports) =>
+      answerOf(
+        functions
+          .reportLease(via, defaultKey.key, {
+            leaseId: leases[which % Math.max(1, leases.length)] ?? '',
+            use: [{ units: used }],
+            ...(keep > 0 && { renewal: { units: keep, ttlSeconds: 600 } }),
+          })
+          .then(({ id }) => void leases.push(id)),
+      ),
     remove: (cardId: string, via = ports) => gated((caller) => functions.removeCard(via, caller, cardId)),
     changeCard: (cardId: string, via = ports) =>
       gated((caller) => functions.changeCard(via, caller, { cardId, address: ADDRESS })),
@@ -402,6 +436,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
         await world.job('compareReversals', via),
         await world.job('comparePayments', via),
         await world.job('compareRecorded', via),
+        await world.job('expireReservations', via),
       ]
       return done.reduce((sum, failed) => sum + failed, 0)
     },
@@ -416,7 +451,8 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
         | 'sweepCards'
         | 'compareReversals'
         | 'comparePayments'
-        | 'compareRecorded',
+        | 'compareRecorded'
+        | 'expireReservations',
       via: Ports = ports,
     ): Promise<number> {
       let failed = 0
@@ -426,6 +462,12 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
           if (name === 'sweepCards') return functions.sweepCards(via, WHOLE_RUN)
           if (name === 'comparePayments') {
             await functions.comparePayments(via, watchful())
+            return 'done'
+          }
+          if (name === 'expireReservations') {
+            const collect = (accountId: string) => functions.collectOwedUnits(via, accountId)
+            const { failed: postponed } = await functions.expireReservations(via, WHOLE_RUN, collect)
+            failed = postponed
             return 'done'
           }
           const result =

@@ -558,26 +558,26 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   // --- Reservations ---
   {
     title: 'a settle does not check that its reservation is open',
-    find: 'isMoved ? [] : [expr`contains(#v, ${entry})`]',
-    put: 'isMoved ? [] : []',
+    find: 'conditions: [expr`contains(#v, ${entry})`]',
+    put: 'conditions: []',
     foundBy: 'a reservation ends once, whichever two ends come at once and wherever one overtakes the other',
   },
   {
     title: 'an expiry does not check that its reservation is open',
-    find: "const condition = join([...change.conditions, ...(inCounter ? [end.if] : [])], ' AND ')",
-    put: "const condition = join([...change.conditions], ' AND ')",
+    find: "const condition = join([...change.conditions, ...end.conditions, ...hashes], ' AND ')",
+    put: "const condition = join([...change.conditions, ...hashes], ' AND ')",
     foundBy: 'a reservation ends once, whichever two ends come at once and wherever one overtakes the other',
   },
   {
     title: 'the item of a reservation ends twice',
-    find: 'if: isMoved ? expr`attribute_exists(#due)` : expr`attribute_not_exists(#due)`',
-    put: 'if: isMoved ? expr`attribute_exists(pk)` : expr`attribute_not_exists(#due)`',
+    find: 'item: expr`attribute_exists(#due)`',
+    put: 'item: expr`attribute_exists(pk)`',
     foundBy: 'a reservation ends once, whichever two ends come at once and wherever one overtakes the other',
   },
   {
     title: 'a settle leaves no trace by which its repeat is known',
-    find: 'expr`#u ${covered}, #y ${-reservation.units}, #a ${new Set([id.entry])}`',
-    put: 'expr`#u ${covered}, #y ${-reservation.units}`',
+    find: 'expr`#u ${counted}, #y ${after - before}, #a ${new Set([id.entry])}`',
+    put: 'expr`#u ${counted}, #y ${after - before}`',
     foundBy: 'a settle that breaks off at any call takes effect once',
   },
   {
@@ -669,6 +669,81 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     find: 'staysUnder(thresholdAbove(floor, { ...quota, ...to }) - floor - delta)',
     put: 'staysUnder(thresholdAbove(floor, { ...quota, ...to }) - floor + delta)',
     foundBy: 'a credit leaves the right floor, wherever units return',
+  },
+  // --- Leases ---
+  {
+    title: 'a renewal does not see that other reservations have changed',
+    find: "unchangedSince(seen.item, ['v'])",
+    put: "unchangedSince(seen.item, ['q'])",
+    foundBy: 'a renewal keeps the other leases of the account, wherever one of them is made or ends',
+  },
+  {
+    title: 'a renewal forgets the other reservations',
+    find: 'new Set([...others, next].map(reservationEntry))',
+    put: 'new Set([next].map(reservationEntry))',
+    foundBy: 'a renewal keeps the other leases of the account, wherever one of them is made or ends',
+  },
+  {
+    title: 'a renewal takes more than is left',
+    find: 'Math.min(wanted, before + balanceOf(counter) - counted)',
+    put: 'Math.min(wanted, before + balanceOf(counter))',
+    foundBy: 'a renewal that a spend overtakes never takes more than is left',
+  },
+  {
+    title: 'a renewed lease that gets room in the counter has no alarm',
+    find: 'Number(item.z ?? 0) > 0',
+    put: 'Number(item.z ?? 0) > -1e15',
+    foundBy: 'a renewed lease always has an alarm, wherever the job comes while it is renewed',
+  },
+  {
+    title: 'a report with other units is taken for a repeat',
+    find: 'requestId === undefined ? [leaseId, `${kind} ${units}`] : [requestId, `${kind} ${leaseId} ${units}`]',
+    put: 'requestId === undefined ? [leaseId, `${kind}`] : [requestId, `${kind} ${leaseId}`]',
+    foundBy: 'a renewal that breaks off at any call takes effect once',
+  },
+  {
+    title: 'units that count as used when a lease expires return too',
+    find: 'balanceChange(deps, accountId, units - used, seen)',
+    put: 'balanceChange(deps, accountId, units, seen)',
+    foundBy: 'an expiry of leases that breaks off at any call takes effect once, and a late report once',
+  },
+  {
+    title: 'a late report is counted besides the units that were charged',
+    find: 'const counted = Math.max(0, covered - charged)',
+    put: 'const counted = Math.max(0, covered)',
+    foundBy: 'a late report that breaks off at any call takes effect once',
+  },
+  {
+    title: 'the use of an expired lease is reported as often as one likes',
+    find: 'expr`SET #covered = ${covered}, #ttl = ${ttl} REMOVE #due, #dueAtMs, #expired`',
+    put: 'expr`SET #covered = ${covered}, #ttl = ${ttl} REMOVE #due, #dueAtMs`',
+    foundBy: 'an expiry of leases that breaks off at any call takes effect once, and a late report once',
+  },
+  {
+    title: 'two late reports at once both count',
+    find: 'expired: expr`attribute_exists(#expired)`',
+    put: 'expired: expr`attribute_exists(pk)`',
+    foundBy: 'a late report counts once, wherever another one comes',
+  },
+  {
+    title: 'a lease that the job overtakes expires besides its report',
+    find: 'isMoved ? expr`attribute_exists(#due)` : expr`attribute_not_exists(#due)`',
+    put: 'isMoved ? expr`attribute_exists(pk)` : expr`attribute_not_exists(#due)`',
+    foundBy: 'a lease ends once, whichever two ends come at once and wherever one overtakes the other',
+  },
+  {
+    title: 'what an expired lease is charged counts for a key that was revoked',
+    find: '[...byKey].filter(([slot]) => isLive(slot))',
+    put: '[...byKey].filter(([slot]) => slot >= 0)',
+    foundBy:
+      'what an expired lease is charged counts on the day of the expiry, for its key unless that is revoked',
+  },
+  {
+    title: 'what an expired lease is charged counts on the day before',
+    find: 'counter.day >= today || !expired.some(isCharged)',
+    put: 'counter.day >= today || !expired.every(isCharged) || expired.length > 0',
+    foundBy:
+      'what an expired lease is charged counts on the day of the expiry, for its key unless that is revoked',
   },
   // --- Alerts ---
   {

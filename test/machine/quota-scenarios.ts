@@ -14,6 +14,7 @@ import type { Item, Table } from '../../core/table/table.ts'
 import { DAY_MS } from '../../core/time.ts'
 import { alertScenarios } from './alert-scenarios.ts'
 import { breaking } from './faults.ts'
+import { leaseScenarios } from './lease-scenarios.ts'
 import { callsOf, interleaved, type openQuotaWorld, type QuotaWorld } from './quota-world.ts'
 import { reservationScenarios } from './reservation-scenarios.ts'
 
@@ -951,5 +952,6 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   ...ahead,
   ...fullRing,
   ...reservationScenarios,
+  ...leaseScenarios,
   ...alertScenarios,
 }

@@ -2,7 +2,7 @@ import type { Account } from '../../core/account/account.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
 import { openKeyring } from '../../core/adapters/keyring.ts'
 import { DomainError } from '../../core/errors.ts'
-import { keyHash, keyIdOf, newKeyText } from '../../core/keys/key-text.ts'
+import { keyHash, keyIdOf, newKeyText, SERVICE_SLOT } from '../../core/keys/key-text.ts'
 import type { Ports } from '../../core/ports.ts'
 import { chooseAlerts } from '../../core/quota/alerts.ts'
 import { applyLedger, moveBalance } from '../../core/quota/apply-ledger.ts'
@@ -11,6 +11,8 @@ import { consumeUnits } from '../../core/quota/consume.ts'
 import { expireReservations } from '../../core/quota/expire-reservations.ts'
 import { consumeTogether } from '../../core/quota/group-commit.ts'
 import { keyHashAttribute, newQuota, parseQuota } from '../../core/quota/quota.ts'
+import { reportLease } from '../../core/quota/report-lease.ts'
+import type { Unreported } from '../../core/quota/reservation.ts'
 import { reserveUnits } from '../../core/quota/reserve.ts'
 import { setAlerts } from '../../core/quota/set-alerts.ts'
 import { settleReservation } from '../../core/quota/settle-reservation.ts'
@@ -38,6 +40,7 @@ export const quotaFunctions = {
   applyLedger,
   reserveUnits,
   settleReservation,
+  reportLease,
   expireReservations,
   setAlerts,
 }
@@ -92,7 +95,8 @@ export async function openQuotaWorld({
       await table.put({ ...keys.key(accountId, id), id, name: `key ${slot}`, slot, ...shown })
     }
 
-  const keyAt = (slot: number) => texts[slot] ?? ''
+  /** The key in a slot, or the account as a service names it. */
+  const keyAt = (slot: number) => (slot === SERVICE_SLOT ? { accountId } : (texts[slot] ?? ''))
   let made = 0
   const world = {
     accountId,
@@ -169,13 +173,63 @@ export async function openQuotaWorld({
         ({ covered, replayed }) => ({ told: 200 as const, covered, replayed: replayed === true }),
         (error) => ({ told: toldOf(error), covered: 0, replayed: false }),
       ),
+    /** Takes a lease of up to `units`. @returns the answer, the lease's id and the units that it has. */
+    lease: (
+      units: number,
+      {
+        requestId,
+        ttlSeconds = 60,
+        slot = 0,
+        unreported = 'return',
+        through = ports,
+      }: {
+        requestId?: string
+        ttlSeconds?: number
+        slot?: number
+        unreported?: Unreported
+        through?: Ports
+      } = {},
+    ): Promise<{ told: Told; id: string; units: number }> =>
+      functions.reserveUnits(through, keyAt(slot), { units, requestId, ttlSeconds, unreported }).then(
+        ({ id, units = 0 }) => ({ told: 200 as const, id, units }),
+        (error) => ({ told: toldOf(error), id: '', units: 0 }),
+      ),
+    /** Reports use of a lease, which is kept with up to `keep` units, or ends. */
+    report: (
+      leaseId: string,
+      used: number,
+      {
+        keep = 0,
+        requestId,
+        slot = 0,
+        ttlSeconds = 60,
+        through = ports,
+      }: { keep?: number; requestId?: string; slot?: number; ttlSeconds?: number; through?: Ports } = {},
+    ): Promise<{ told: Told; id: string; units: number; covered: number; replayed: boolean }> =>
+      functions
+        .reportLease(through, keyAt(slot), {
+          leaseId,
+          use: [{ units: used }],
+          requestId,
+          ...(keep > 0 && { renewal: { units: keep, ttlSeconds } }),
+        })
+        .then(
+          ({ id, units, covered, replayed }) => ({
+            told: 200 as const,
+            id,
+            units,
+            covered,
+            replayed: replayed === true,
+          }),
+          (error) => ({ told: toldOf(error), id: '', units: 0, covered: 0, replayed: false }),
+        ),
     /** The owner chooses alerts. */
     choose: (chosen: readonly number[], through = ports): Promise<void> =>
       functions.setAlerts(through, { id: accountId, emailVerified: true } as Account, chosen),
     /** What the owner is to be told of, in the order of the writes. */
     crossings: watched.crossings,
     /** Runs the job that returns expired reservations. */
-    expire: (through = ports) => functions.expireReservations(through, WHOLE_RUN),
+    expire: (through = ports) => functions.expireReservations(through, WHOLE_RUN, async () => false),
     /** Adds units as `applyLedger` does, with a condition on the sequence and the floor. */
     credit: async (units: number, newSize?: number): Promise<void> => {
       for (;;) {

@@ -11,9 +11,9 @@ import { breaking, everyBreak } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 import { interleaved, type openQuotaWorld, type QuotaWorld } from './quota-world.ts'
 
-type ReservationScenario = (open: typeof openQuotaWorld) => Promise<void>
+export type ReservationScenario = (open: typeof openQuotaWorld) => Promise<void>
 
-const TOTAL = 1000
+export const TOTAL = 1000
 const LIFE_MS = 3_700_000
 
 /** Asserts the units left, used and held, which are all that there are, and that the floor fits. */
@@ -35,7 +35,12 @@ export async function expectUnits(
 }
 
 /** Asserts that all units are back once every reservation must have expired. */
-async function expectAllBack(world: QuotaWorld, title: string, used: number, total = TOTAL): Promise<void> {
+export async function expectAllBack(
+  world: QuotaWorld,
+  title: string,
+  used: number,
+  total = TOTAL,
+): Promise<void> {
   world.advance(LIFE_MS)
   await world.expire()
   await world.expire()
@@ -43,12 +48,12 @@ async function expectAllBack(world: QuotaWorld, title: string, used: number, tot
 }
 
 /** Fills the counter's room for reservations. */
-async function fillCounter(world: QuotaWorld): Promise<void> {
+export async function fillCounter(world: QuotaWorld): Promise<void> {
   for (let n = 0; n < OPEN_IN_COUNTER; n++) await world.reserve(1)
 }
 
 /** Runs a scenario for a reservation in the counter and for one in an item of its own. */
-const inBothPlaces =
+export const inBothPlaces =
   (scenario: (world: QuotaWorld, others: number, title: string) => Promise<void>): ReservationScenario =>
   async (open) => {
     await scenario(await open({ keyCount: 2 }), 0, 'in the counter')

@@ -1,5 +1,7 @@
 import { asyncProperty, assert as check, integer } from 'fast-check'
 import { expect, test } from 'vitest'
+import { SERVICE_KEY_ID, SERVICE_SLOT } from '../../core/keys/key-text.ts'
+import { keyUseAttribute } from '../../core/quota/quota.ts'
 import { openIn } from '../../core/quota/reservation.ts'
 import { balanceParts } from '../../core/quota/thresholds.ts'
 import { readUsage } from '../../core/quota/usage.ts'
@@ -33,7 +35,7 @@ async function history(seed: number): Promise<void> {
   const random = randomFrom(seed)
   const pick = (limit: number) => Math.floor(random() * limit)
   const alerts = [350, 0.25, 60, 20]
-  const world = await openQuotaWorld({ left: START_UNITS, size: 1000, keyCount: 3, alerts })
+  const world = await openQuotaWorld({ left: START_UNITS, size: 1000, keyCount: 2, alerts })
   const slowness = pick(4) + 1
   const containers = [0, 1].map(() => dawdling(world.ports, () => pick(slowness)))
   const known: Known[] = []
@@ -59,7 +61,7 @@ async function history(seed: number): Promise<void> {
 
   async function operate(): Promise<void> {
     const through = containers[pick(2)] ?? world.ports
-    const slot = pick(3)
+    const slot = [0, 1, SERVICE_SLOT][pick(3)] ?? 0
     const choice = random()
     if (choice < 0.35) {
       const units = 1 + pick(60)
@@ -103,6 +105,10 @@ async function history(seed: number): Promise<void> {
   expect(u).toBe(known.reduce((sum, { covered = 0 }) => sum + covered, spent))
   const usage = await readUsage(world.ports, world.accountId, {})
   expect(usage.days.reduce((sum, { units }) => sum + units, 0)).toBe(u)
+  const byService = usage.days.flatMap(({ keys }) => keys).filter(({ id }) => id === SERVICE_KEY_ID)
+  expect(byService.reduce((sum, { units }) => sum + units, 0)).toBe(
+    (await numbers())[keyUseAttribute(SERVICE_SLOT)] ?? 0,
+  )
 
   // Each crossing of an alert is handed over once.
   await world.credit(0)

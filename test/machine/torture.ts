@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { liveThrough } from './purchase-history.ts'
+import { holdUnits } from './reservation-history.ts'
 
 // stripe-node captures a stack trace with every call; short traces keep the calls fast.
 Error.stackTraceLimit = 10
@@ -23,22 +24,36 @@ if (!Number.isSafeInteger(seed) || Number.isNaN(runs) || Number.isNaN(untilMs)) 
 
 console.log(`seed ${seed}`)
 let reportedMs = startedMs
-const { runs: done, failure } = await liveThrough({
-  seed,
-  runs,
-  onRun(lived) {
-    if (Date.now() - reportedMs >= 5_000) {
-      reportedMs = Date.now()
-      console.log(
-        `${lived} lives of an account in ${Math.round((reportedMs - startedMs) / 1000)} s, no failure so far`,
-      )
-    }
-    return Date.now() < untilMs
-  },
-})
-if (failure) {
-  console.error(failure.report)
+/** One life of an account that buys, and one history of reservations and leases, by the same seed. */
+async function play(next: number): Promise<string | undefined> {
+  const { failure } = await liveThrough({ seed: next, runs: 1 })
+  if (failure) return failure.report
+  try {
+    await holdUnits(next)
+  } catch (error) {
+    const replay = `replay: npm run torture -- --seed ${next} --runs 1`
+    return `${(error as Error).stack}\nafter a history of reservations and leases\n${replay}`
+  }
+  return undefined
+}
+
+let done = 0
+let report: string | undefined
+while (done < runs && Date.now() < untilMs) {
+  report = await play(seed + done)
+  if (report !== undefined) break
+  done++
+  if (Date.now() - reportedMs < 5_000) continue
+  reportedMs = Date.now()
+  console.log(
+    `${done} lives of an account in ${Math.round((reportedMs - startedMs) / 1000)} s, no failure so far`,
+  )
+}
+if (report !== undefined) {
+  console.error(report)
   process.exitCode = 1
 } else {
-  console.log(`${done} lives of an account: money taken is units credited in all of them`)
+  console.log(
+    `${done} lives of an account: money taken is units credited, and units are left, used or held in all of them`,
+  )
 }

@@ -14,6 +14,7 @@ import { clearTable, type Stack, startStack } from '../local/stack.ts'
 import { type Fixtures, openFixtures } from './fixtures.ts'
 import { newPerson, type Person, type SignedInPerson } from './people.ts'
 import { sendRaw, type TestAnswer } from './send.ts'
+import { shortWays } from './short-ways.ts'
 
 /** A request of a test, with at most one of `json`, `form` and `body`; `body` is sent unchanged. */
 export interface TestRequest {
@@ -133,6 +134,7 @@ export async function startApp() {
   vi.spyOn(console, 'log').mockImplementation((line: string) => void logs.push(line))
   running ??= start()
   const { stack, gateway, fixtures } = await running
+  if (!process.env.DEEP) shortWays.set(stack.dynamo.url, stack.dynamo.exchange)
   const startAfresh = async () => {
     await clear(stack)
     vi.setSystemTime(START)

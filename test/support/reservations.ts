@@ -12,6 +12,18 @@ export const settle = (app: App, key: string, id: string, json: unknown): Promis
 export const giveBack = (app: App, key: string, id: string): Promise<TestAnswer> =>
   app.request('DELETE', `${PATH}/${id}`, { token: key })
 
+export const lease = (app: App, key: string, json: unknown): Promise<TestAnswer> =>
+  app.request('POST', '/v1/usage/leases', { token: key, json })
+
+/** Reports what was used of a lease, to renew or to return it. */
+export const report = (
+  app: App,
+  key: string,
+  id: string,
+  kind: 'renew' | 'return',
+  json: unknown,
+): Promise<TestAnswer> => app.request('POST', `/v1/usage/leases/${id}/${kind}`, { token: key, json })
+
 /** The units left, used and reserved. */
 export async function unitsOf(
   app: App,

@@ -147,6 +147,17 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     await app.job('send-mail')
     return { body: { code: app.mailedCode(email), password: 'Other123!', restore: true } }
   },
+  'v1.lease': () => ({
+    body: { units: 1, requestId: 'sample-6', ttlSeconds: 60, unreported: 'charge', requires: [] },
+  }),
+  'v1.renewLease': async (app, person) => ({
+    path: { id: await reserved(app, person, 'leases') },
+    body: { units: 2, ttlSeconds: 60, use: [{ units: 1, tag: 'chat' }], requestId: 'sample-7' },
+  }),
+  'v1.returnLease': async (app, person) => ({
+    path: { id: await reserved(app, person, 'leases') },
+    body: { use: [{ units: 1 }], requestId: 'sample-8' },
+  }),
   'v1.reserve': () => ({ body: { units: 1, requestId: 'sample-4', ttlSeconds: 60, requires: [] } }),
   'v1.returnReservation': async (app, person) => ({ path: { id: await reserved(app, person) } }),
   'v1.settleReservation': async (app, person) => ({
@@ -195,9 +206,9 @@ async function withBundle(app: App, person: SignedInPerson): Promise<void> {
   if (status !== 204) throw new Error(`signing up for a bundle answered ${status}`)
 }
 
-async function reserved(app: App, person: SignedInPerson): Promise<string> {
+async function reserved(app: App, person: SignedInPerson, kind = 'reservations'): Promise<string> {
   const token = await applicationKey(app, person)
-  const { body } = await app.request('POST', '/v1/usage/reservations', { token, json: { units: 2 } })
+  const { body } = await app.request('POST', `/v1/usage/${kind}`, { token, json: { units: 2 } })
   return body.id
 }
 

@@ -193,14 +193,17 @@ function openEntries() {
 
 const nameOf = ({ kind, id }: JournalEntry): string => `${kind} ${id}`
 
-/** Spends of one customer share a batch, and with a service credential those of all do. A settle goes alone. */
+/**
+ * Spends of one customer share a batch, and with a service credential those of all do. A settle or a return goes
+ * alone.
+ */
 function groupsOf({ byService }: JournalOptions, entries: readonly JournalEntry[]): JournalEntry[][] {
   const groups: JournalEntry[][] = []
   const filling = new Map<string, JournalEntry[]>()
   for (const entry of entries) {
     const name = byService ? '' : entry.key
     const group = filling.get(name)
-    if (entry.kind === 'settle') groups.push([entry])
+    if (entry.kind !== 'spend') groups.push([entry])
     else if (group !== undefined && group.length < BATCH_MOST) group.push(entry)
     else {
       filling.set(name, [entry])
@@ -223,7 +226,7 @@ async function tellGroup(options: JournalOptions, group: readonly JournalEntry[]
   const deadlineMs = clock.nowMs() + timeoutMs
   const [first] = group
   if (first === undefined) return []
-  if (first.kind === 'settle') return [await tellSettle(options, first, deadlineMs)]
+  if (first.kind !== 'spend') return [await tellSettle(options, first, deadlineMs)]
   const fresh = group.filter((entry) => !isTooOld(entry, clock))
   const named = fresh.map(({ id, key, units, tag, ip }) => ({ id, request: { key, units, tag, ip } }))
   const decisions = await sendSpends(options, named, { deadlineMs })
@@ -241,12 +244,13 @@ const isTooOld = ({ atMs }: JournalEntry, clock: Clock): boolean => clock.nowMs(
 
 async function tellSettle(options: JournalOptions, entry: JournalEntry, deadlineMs: number): Promise<Ended> {
   if (isTooOld(entry, options.clock)) return { uncollected: 'too_old' }
-  const answer = await sendSettle(options, entry, deadlineMs)
+  const answer = await (entry.kind === 'return' ? sendReturn : sendSettle)(options, entry, deadlineMs)
   if (answer === undefined || answer.status === 429) return 'kept'
   if (answer.status === 200) return 'done'
   // That is the operator's to repair.
   if (answer.code === CREDENTIAL_REFUSED) return 'kept'
-  if (hasEnded(answer)) return entry.units === 0 ? 'done' : { instead: { ...entry, kind: 'spend' } }
+  if (entry.kind === 'settle' && hasEnded(answer))
+    return entry.units === 0 ? 'done' : { instead: { ...entry, kind: 'spend' } }
   return { uncollected: answer.code ?? 'refused' }
 }
 
@@ -264,5 +268,18 @@ export const sendSettle = (
     key,
     ip,
     body: { units, requestId: id, ...(tag !== undefined && { tag }) },
+    deadlineMs,
+  })
+
+/** Reports the last use of a lease. Bursar takes it after the expiry too, once. */
+const sendReturn = (
+  { call }: Pick<SpenderTools, 'call'>,
+  { id, key, use = [], leaseId = '' }: JournalEntry,
+  deadlineMs: number,
+): Promise<WireAnswer | undefined> =>
+  call({
+    path: `/v1/usage/leases/${encodeURIComponent(leaseId)}/return`,
+    key,
+    body: { use, requestId: id },
     deadlineMs,
   })

@@ -172,9 +172,18 @@ export interface Ledger {
   openUnits(): number
 }
 
-/** Spent units, or the end of a reservation, that Bursar has not confirmed. Holds the customer's key: keep it secret. */
+/** Units of a lease that were used for one purpose. */
+export interface LeaseUse {
+  tag?: string
+  units: number
+}
+
+/**
+ * Spent units, or the end of a reservation or a lease, that Bursar has not confirmed. Holds the customer's key: keep it
+ * secret.
+ */
 export interface JournalEntry {
-  kind: 'spend' | 'settle'
+  kind: 'spend' | 'settle' | 'return'
   /** The request id under which Bursar is told, however often. */
   id: string
   key: string
@@ -184,6 +193,9 @@ export interface JournalEntry {
   ip?: string | undefined
   /** Of a `settle`. */
   reservationId?: string
+  /** Of a `return`, whose `units` are those of its `use`. */
+  leaseId?: string
+  use?: readonly LeaseUse[]
   /** Epoch ms. */
   atMs: number
 }

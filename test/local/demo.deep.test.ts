@@ -28,7 +28,7 @@ test('it fits two screens and ends with a summary and code 0', async () => {
 })
 
 // The story once more, so only in the deep tests.
-test.runIf(process.env.DEEP)('with --verbose it shows each request with its answer', async () => {
+test('with --verbose it shows each request with its answer', async () => {
   const { code, out, err } = await demo(ROOT, '--verbose')
   expect({ code, err }).toEqual({ code: 0, err: '' })
   const requests = out.match(/^ {2}→ [A-Z]+ \/\S+/gm) ?? []

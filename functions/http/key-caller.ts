@@ -1,0 +1,66 @@
+import type { APIGatewayProxyEventV2 } from 'aws-lambda'
+import { DomainError } from '../../core/errors.ts'
+import { findService } from '../../core/keys/service-caller.ts'
+import { looksLikeService } from '../../core/keys/service-text.ts'
+import type { Deps } from '../../core/ports.ts'
+import {
+  customerOf,
+  faultsOf,
+  type KeyCallers,
+  type NamedCustomer,
+  ONLY_SERVICES,
+  refuse,
+} from './customers.ts'
+
+type Headers = APIGatewayProxyEventV2['headers']
+
+/**
+ * Headers in which a service names its customer. They are headers because a GET and a DELETE have no body, and one way
+ * serves all rows.
+ */
+export const CUSTOMER_HEADERS = {
+  'x-bursar-key': 'key',
+  'x-bursar-account': 'account',
+  'x-bursar-ip': 'ip',
+} as const
+
+/**
+ * Reads who sends a request to a row with `auth: 'key'`, and whom a service has named. Whether a key is live, the domain
+ * call finds out.
+ * @param sourceIp the network address that the request came from
+ * @throws DomainError `unauthorized` without a key, `service_refused` for a credential that is unknown or was revoked,
+ *   `invalid_request` if a service names nobody or a customer's key comes with a name, `temporarily_unavailable`
+ */
+export async function keyCaller(
+  deps: Deps<'table' | 'keyring'>,
+  headers: Headers,
+  sourceIp: string,
+  isNameOptional: boolean,
+): Promise<KeyCallers> {
+  const sent = applicationKey(headers)
+  const named = Object.entries(CUSTOMER_HEADERS).filter(([header]) => headers[header] !== undefined)
+  if (!looksLikeService(sent)) {
+    refuse(named.map(([field]) => ({ field, message: ONLY_SERVICES })))
+    return { key: { text: sent, ip: sourceIp }, service: undefined }
+  }
+  const service = await findService(deps, sent)
+  const customer = Object.fromEntries(named.map(([header, name]) => [name, headers[header]])) as NamedCustomer
+  // An address that belongs to nobody would be ignored.
+  const isOptional = isNameOptional && customer.ip === undefined
+  refuse(faultsOf(customer, (name) => `x-bursar-${name}`, isOptional))
+  return { key: customerOf(customer), service }
+}
+
+/**
+ * Reads a bearer token (RFC 6750) or `x-api-key`.
+ * @throws DomainError `unauthorized`, also if they differ.
+ */
+function applicationKey({ authorization, 'x-api-key': plain }: Headers): string {
+  const bearer = authorization === undefined ? undefined : /^bearer +(\S+)$/i.exec(authorization)?.[1]
+  const key = bearer ?? plain
+  const contradicts = authorization !== undefined && plain !== undefined && bearer !== plain
+  if (!key || contradicts || (authorization !== undefined && !bearer)) {
+    throw new DomainError('unauthorized', { detail: 'Send an application key.' })
+  }
+  return key
+}
