@@ -47,6 +47,9 @@ export type ErrorCode =
   | 'key_disabled'
   | 'ip_not_allowed'
   | 'insufficient_scope'
+  | 'key_budget_exhausted'
+  | 'over_burst'
+  | 'rate_limited'
   // cards
   | 'email_unconfirmed'
   | 'card_declined'
@@ -83,6 +86,18 @@ export interface FieldError {
   message: string
 }
 
+/** Where an application key stands with its rate limit, for the headers of answers. */
+export interface RateStanding {
+  /** Units of a full bucket. */
+  burst: number
+  /** Seconds in which an empty bucket refills, at least 1. */
+  windowSeconds: number
+  /** Units in the bucket. */
+  left: number
+  /** Seconds until there is another unit, at least 1. */
+  nextSeconds: number
+}
+
 /** The error that the domain throws. Callers see `detail`, which never contains a vendor's text. */
 export class DomainError extends Error {
   override readonly name = 'DomainError'
@@ -95,6 +110,8 @@ export class DomainError extends Error {
   readonly members: Record<string, unknown>
   /** Whether an earlier copy of the request got this answer, and this one has done nothing. */
   readonly replayed: boolean
+  /** Set if the application key has a rate limit. */
+  readonly rate: RateStanding | undefined
 
   constructor(
     code: ErrorCode,
@@ -105,6 +122,7 @@ export class DomainError extends Error {
       clientSecret?: string | undefined
       members?: Record<string, unknown>
       replayed?: boolean | undefined
+      rate?: RateStanding | undefined
       cause?: unknown
     } = {},
   ) {
@@ -115,6 +133,7 @@ export class DomainError extends Error {
     this.clientSecret = options.clientSecret
     this.members = options.members ?? {}
     this.replayed = options.replayed === true
+    this.rate = options.rate
   }
 
   /** The explanation for the caller beyond the code's title, if there is one. */

@@ -4,6 +4,7 @@ import { DomainError } from '../errors.ts'
 import { announce } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
 import { readLastUse } from '../quota/day-snapshot.ts'
+import { limitAttributes, newKeyLimits } from '../quota/limit-change.ts'
 import { DEFAULT_KEY_SLOT, keyHashAttribute, keyUseAttribute } from '../quota/quota.ts'
 import { attr, type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys, REVOKED_KEY_KEPT_MS, ttlAt } from '../table/keys.ts'
@@ -13,7 +14,7 @@ import { earlierAnswer, type NamedRequest, namedRequest, storeAnswer } from './a
 import { defaultKeyLookup, newDefaultKey, readDefaultKey } from './default-key.ts'
 import { DEFAULT_KEY_ID, keyHash, keyIdOf, newKeyText } from './key-text.ts'
 import { changedSettings, type KeySettings, keyStamp, type SettingsChange } from './settings.ts'
-import { findStoredKey, KEY_ID, type StoredKey, storedKeys } from './stored-keys.ts'
+import { findStoredKey, graceEnds, KEY_ID, type StoredKey, storedKeys } from './stored-keys.ts'
 
 type KeyDeps = Deps<'table' | 'keyring'>
 
@@ -109,7 +110,7 @@ export function createKey(
       writes: [
         takeKeySlot(account, expr`#keyCount = ${account.keyCount + 1}`),
         { put: { ...keys.key(account.id, stored.id), ...stored } },
-        setStamp(account.id, stored),
+        setStamp(account.id, stored, newKeyLimits(slot, settings)),
       ],
     }
   })
@@ -175,19 +176,20 @@ function rotateDefault(
   const fresh = newDefaultKey(deps, account.id)
   const createdAtMs = deps.clock.nowMs()
   const old = kept ?? plainDefaultKey(deps, account)
-  const grace = graceOf(deps, old, untilMs)
-  const stored = { ...old, ...grace, ...keyEnds(fresh.key), createdAtMs, hash: fresh.hash }
+  const lookup = defaultKeyLookup(deps, account)
+  const grace = graceOf(deps, old, untilMs).previous
+  const previous = grace && { ...grace, lookup }
+  const stored = { ...old, previous, ...keyEnds(fresh.key), createdAtMs, hash: fresh.hash }
   const record = keys.key(account.id, DEFAULT_KEY_ID)
   return {
     shown: { ...ownedKey(deps, stored), key: fresh.key },
     writes: [
       takeKeySlot(account, expr`#defaultKey = ${fresh.sealed}, #defaultKeyAtMs = ${createdAtMs}`),
       // Until the grace period ends the old key has to lead to the account.
-      grace.previous
-        ? { update: defaultKeyLookup(deps, account), set: expr`SET #ttl = ${ttlAt(untilMs).ttl}` }
-        : { remove: defaultKeyLookup(deps, account) },
+      previous ? { update: lookup, set: expr`SET #ttl = ${ttlAt(untilMs).ttl}` } : { remove: lookup },
+      ...graceEnds(old),
       { put: fresh.lookup },
-      ...(kept || grace.previous
+      ...(kept || previous
         ? [
             {
               put: { ...record, ...stored },
@@ -241,7 +243,7 @@ export async function replaceEveryKey(deps: KeyDeps, account: Profile): Promise<
   // The new default key begins without settings, because whoever had the old one may have made them.
   const kept = await storedKeys(deps, id)
   const further = kept.filter(({ slot }) => slot !== DEFAULT_KEY_SLOT)
-  const hashes = further.flatMap(({ slot }) => [attr(keyHashAttribute(slot)), attr(keyUseAttribute(slot))])
+  const attributes = further.flatMap(({ slot }) => keyAttributes(slot))
   return {
     set: [
       expr`#defaultKey = ${fresh.sealed}, #defaultKeyAtMs = ${deps.clock.nowMs()}, #keyCount = ${1}`,
@@ -255,10 +257,10 @@ export async function replaceEveryKey(deps: KeyDeps, account: Profile): Promise<
         update: keys.quota(id),
         set: setRemove(
           [expr`${attr(keyHashAttribute(DEFAULT_KEY_SLOT))} = ${fresh.hash}`],
-          hashes.map((name) => expr`${name}`),
+          [...attributes, ...limitAttributes(DEFAULT_KEY_SLOT)],
         ),
       },
-      ...kept.map((key): Write => ({ remove: keys.key(id, key.id) })),
+      ...kept.flatMap((key): Write[] => [{ remove: keys.key(id, key.id) }, ...graceEnds(key)]),
       ...announce(deps, account, 'keys-replaced'),
     ],
   }
@@ -282,7 +284,7 @@ export async function deleteKey(deps: KeyDeps, caller: SessionCaller, keyId: str
       { remove: keys.key(account.id, keyId), if: expr`#slot = ${key.slot}` },
       {
         update: keys.quota(account.id),
-        set: expr`REMOVE ${attr(keyHashAttribute(key.slot))}, ${attr(keyUseAttribute(key.slot))}`,
+        set: setRemove([], keyAttributes(key.slot)),
       },
       { put: { ...keys.revokedKey(account.id, keyId), ...ttlAt(deps.clock.nowMs() + REVOKED_KEY_KEPT_MS) } },
     ])
@@ -323,7 +325,17 @@ export function takeKeySlot(account: Account, more?: Expression): Write {
   }
 }
 
-const setStamp = (accountId: string, { slot, hash, revision = 0 }: StoredKey): Write => ({
+/** All that the counter has of a key. */
+const keyAttributes = (slot: number): Expression[] => [
+  expr`${attr(keyHashAttribute(slot))}, ${attr(keyUseAttribute(slot))}`,
+  ...limitAttributes(slot),
+]
+
+const setStamp = (
+  accountId: string,
+  { slot, hash, revision = 0 }: StoredKey,
+  limits: Expression[] = [],
+): Write => ({
   update: keys.quota(accountId),
-  set: expr`SET ${attr(keyHashAttribute(slot))} = ${keyStamp(hash, revision)}`,
+  set: setRemove([expr`${attr(keyHashAttribute(slot))} = ${keyStamp(hash, revision)}`, ...limits], []),
 })

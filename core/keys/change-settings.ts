@@ -4,14 +4,15 @@ import { changeSession } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
 import { announce } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
+import { limitChange } from '../quota/limit-change.ts'
 import { keyHashAttribute } from '../quota/quota.ts'
-import { attr, expr, unchangedSince } from '../table/expression.ts'
+import { attr, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
 import { type OwnedKey, ownedKey, plainDefaultKey, takeKeySlot } from './application-keys.ts'
 import { DEFAULT_KEY_ID } from './key-text.ts'
 import { changedSettings, keyStamp, type SettingsChange } from './settings.ts'
-import { findStoredKey, type StoredKey } from './stored-keys.ts'
+import { findStoredKey, graceEnds, type StoredKey } from './stored-keys.ts'
 
 /**
  * Changes the name and the settings of a key. The new stamp makes every write fail that was checked against the old
@@ -33,6 +34,7 @@ export function changeKeySettings(
     const { revision = 0 } = old
     const stored = { ...next, revision: revision + 1 }
     const stamp = attr(keyHashAttribute(old.slot))
+    const limits = await limitChange(deps, account.id, old.slot, old.settings ?? {}, stored.settings ?? {})
     await deps.table.transact([
       // A change of all keys that has found no item of the default key has to conflict with the first one.
       kept ? keysUnchanged(account) : takeKeySlot(account),
@@ -42,9 +44,14 @@ export function changeKeySettings(
       },
       {
         update: keys.quota(account.id),
-        set: expr`SET ${stamp} = ${keyStamp(stored.hash, stored.revision)}`,
-        if: expr`${stamp} = ${keyStamp(old.hash, revision)}`,
+        set: setRemove(
+          [expr`${stamp} = ${keyStamp(stored.hash, stored.revision)}`, ...limits.sets],
+          limits.removes,
+        ),
+        if: join([expr`${stamp} = ${keyStamp(old.hash, revision)}`, ...limits.conditions], ' AND '),
       },
+      ...(stored.previous ? [] : graceEnds(old)),
+      ...limits.checks,
       ...(concernsUse(old, stored) ? announce(deps, account, 'key-changed') : []),
     ])
     return ownedKey(deps, stored)

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini'
 import type { Deps } from '../ports.ts'
 import { keys } from '../table/keys.ts'
+import type { Write } from '../table/table.ts'
 import { DEFAULT_KEY_ID, FIXED_KEY_IDS } from './key-text.ts'
 import type { KeySettings } from './settings.ts'
 
@@ -16,7 +17,14 @@ const keySchema = z.object({
   hash: z.custom<Uint8Array>(isBinary),
   revision: z.optional(z.number()),
   settings: z.optional(z.custom<KeySettings>()),
-  previous: z.optional(z.object({ hash: z.custom<Uint8Array>(isBinary), untilMs: z.number() })),
+  previous: z.optional(
+    z.object({
+      hash: z.custom<Uint8Array>(isBinary),
+      untilMs: z.number(),
+      /** Leads from an earlier default key to its account. A further key names its account. */
+      lookup: z.optional(z.object({ pk: z.string(), sk: z.string() })),
+    }),
+  ),
 })
 
 /**
@@ -24,6 +32,13 @@ const keySchema = z.object({
  * `settings` and `previous`. The default key has an item only since it has had settings or a grace period.
  */
 export type StoredKey = z.infer<typeof keySchema>
+
+/**
+ * Writes with which a grace period ends before its time. Without the look-up the earlier default key is refused after one
+ * read, as any unknown key, and reaches no account's counter.
+ */
+export const graceEnds = ({ previous }: StoredKey): Write[] =>
+  previous?.lookup ? [{ remove: previous.lookup }] : []
 
 /** Reads a stored key. @throws Error if the item is not a key. */
 export const parseKey = (item: unknown): StoredKey => z.parse(keySchema, item)

@@ -1,5 +1,7 @@
 import type { Deps } from '../ports.ts'
-import { admitKey, balanceOf, readCounter } from './counter.ts'
+import { readAllowance } from './allowance.ts'
+import { type Use, useOf } from './consume.ts'
+import { admitKey, readCounter } from './counter.ts'
 import { forKey, type KeyOrAccount, type Spender } from './key-caller.ts'
 
 /**
@@ -9,9 +11,9 @@ import { forKey, type KeyOrAccount, type Spender } from './key-caller.ts'
 export const readBalance = (
   deps: Deps<'table' | 'keyring'>,
   key: KeyOrAccount,
-): Promise<Spender & { left: number; used: number; reserved: number }> =>
+): Promise<Spender & Use & { reserved: number }> =>
   forKey(deps, key, async (caller) => {
     const counter = await readCounter(deps, caller.accountId)
-    await admitKey(deps, counter, caller)
-    return { left: balanceOf(counter), used: counter.used, reserved: counter.held }
+    const now = await admitKey(deps, counter, caller)
+    return { ...useOf(counter, await readAllowance(deps, now, counter)), reserved: counter.held }
   })

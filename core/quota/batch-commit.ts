@@ -4,6 +4,7 @@ import { archiveItem, freshFence, isArchivable, spanBit } from './archive.ts'
 import type { Group } from './batch-group.ts'
 import { type Counter, spendUnits } from './counter.ts'
 import type { KeyCaller, QuotaDeps } from './key-caller.ts'
+import type { Allowance } from './key-limits.ts'
 import { dayOf } from './quota.ts'
 import { batchEntry, type RequestId } from './request-id.ts'
 
@@ -53,12 +54,14 @@ export async function commitGroup(
   { requests, ids, span }: Group,
   staged: StagedItem | undefined,
   seen: Counter,
+  allowance: Allowance,
 ): Promise<Counter> {
   const nowMs = deps.clock.nowMs()
   const entries = ids.map(({ entry }) => entry)
   const { fence, sets } = archiveChange(ids, staged && span, seen)
   const spending = {
     caller,
+    allowance,
     units: requests.reduce((sum, { units }) => sum + units, 0),
     today: dayOf(nowMs),
     ids: entries,

@@ -1,16 +1,23 @@
 import { AHEAD_MS, isArchivable, SPANS_MS, spanOf } from './archive.ts'
 import type { Use } from './consume.ts'
 import type { Counter } from './counter.ts'
+import type { LimitRefusal } from './key-limits.ts'
 import type { RequestId } from './request-id.ts'
+import { ringMost, ringSizes } from './ring-size.ts'
 import type { TaggedUse } from './tags.ts'
 
-/** Outcome of one request: `exhausted` if the request asks for more units than are left. */
+/**
+ * Outcome of one request: `exhausted` if the request asks for more units than are left, another one if a limit of the
+ * key refuses it.
+ */
 export interface BatchAnswer extends Use {
-  outcome: 'spent' | 'exhausted'
-  /** Why no renewal can serve the request. */
+  outcome: 'spent' | 'exhausted' | LimitRefusal
+  /** Why no renewal and no waiting can help the request. */
   detail?: string | undefined
   /** Units that a refused request asks for. */
   needed?: number
+  /** Seconds after which the limit of the key that refuses the request allows it. */
+  retryAfterSeconds?: number | undefined
 }
 
 /** A request of a batch. Requests with the same id share one. */
@@ -51,7 +58,7 @@ export function nextGroup(
   const ids = fitting.flatMap(({ id }) => id ?? [])
   const sharing = newestTogether(ids.filter((id) => canShareItem(id, counter, nowTime, isCrowded)))
   const isItem = sharing.length >= ITEM_LEAST
-  const chosen = (isItem ? sharing : ids.slice(0, RING_GROUP)).sort((a, b) => a.time - b.time)
+  const chosen = (isItem ? sharing : ids.slice(0, groupMost(counter))).sort((a, b) => a.time - b.time)
   const members = new Set(chosen)
   const width = (chosen.at(-1)?.time ?? 0) - (chosen[0]?.time ?? 0)
   return {
@@ -59,6 +66,12 @@ export function nextGroup(
     ids: chosen,
     span: isItem ? spanOf(width) : undefined,
   }
+}
+
+/** Most ids that one write adds to this ring: those for which an eviction makes room. */
+function groupMost({ item }: Counter): number {
+  const { most, kept } = ringSizes(ringMost(item))
+  return Math.min(RING_GROUP, most - kept)
 }
 
 /** The newest of these ids, and those that are close enough to be in the same archive item. */

@@ -1,9 +1,17 @@
-import { DomainError } from '../errors.ts'
+import { DomainError, type RateStanding } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr } from '../table/expression.ts'
 import { ConditionFailed } from '../table/table.ts'
+import {
+  guessAllowance,
+  limitError,
+  limitedLately,
+  readAllowance,
+  rememberStanding,
+  seenAllowance,
+} from './allowance.ts'
 import { findArchived, freshFence, isArchivable } from './archive.ts'
-import { type ArchiveState, cacheEntry, cacheOf, rememberArchive } from './container-cache.ts'
+import { type ArchiveState, cacheEntry, cacheOf, type Refused, rememberArchive } from './container-cache.ts'
 import {
   admitKey,
   balanceOf,
@@ -23,6 +31,7 @@ import {
   type QuotaDeps,
   type Spender,
 } from './key-caller.ts'
+import { type Allowance, keyLeftOf, limitRefusal, rateStanding } from './key-limits.ts'
 import { dayOf } from './quota.ts'
 import { noteRefusal, quotaExhausted, refusedBy } from './refusal.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
@@ -32,6 +41,10 @@ import { countTags, leaveUntagged, type TaggedUse } from './tags.ts'
 export interface Use {
   left: number
   used: number
+  /** Units that the key may still use in the period of its budget; undefined without one. */
+  keyLeft: number | undefined
+  /** Set if the key has a rate limit. */
+  rate?: RateStanding
   /** Set if an earlier request with the same id has spent its units, so this request has spent none. */
   replayed?: true
 }
@@ -54,7 +67,16 @@ export interface ConsumeRequest extends TaggedUse {
   requestId?: string | undefined
 }
 
-const useOf = (counter: Counter): Use => ({ left: balanceOf(counter), used: counter.used })
+/** What an answer says of a counter. */
+export function useOf(counter: Counter, allowance: Allowance): Use {
+  const rate = rateStanding(allowance)
+  return {
+    left: balanceOf(counter),
+    used: counter.used,
+    keyLeft: keyLeftOf(allowance),
+    ...(rate && { rate }),
+  }
+}
 
 /** Waits for a random time before a later try, so that competing requests do not retry together. */
 export async function pauseBetween(deps: Deps, tries: number): Promise<void> {
@@ -69,9 +91,11 @@ export async function pauseBetween(deps: Deps, tries: number): Promise<void> {
  * The cost is bounded whatever ids come, on average over a thousand requests and with everything that they
  * cause: time-ordered ids of now take 1.1 write units and no read, and all other ids take 2.1 write units and
  * 16 read units at most, usually 2 or 3. Requests that lose a race take another write unit. In a batch an id
- * takes no more, and time-ordered ids of now take 0.05 write units. A tag takes another write unit (`tags.ts`).
- * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`; `quota_exhausted`, which
- *   spends and records nothing; `temporarily_unavailable`
+ * takes no more, and time-ordered ids of now take 0.05 write units. A tag takes another write unit (`tags.ts`). A
+ * key with limits takes no more writes, unless containers that share it overtake each other where its bucket gets full
+ * (`takeWithin`); eight keys with all limits shorten the ring (`ringMost`), so that time-ordered ids take 1.15.
+ * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`; `quota_exhausted`,
+ *   `key_budget_exhausted`, `rate_limited`, `over_burst`, which spend and record nothing; `temporarily_unavailable`
  */
 export const consumeUnits = (
   deps: QuotaDeps,
@@ -88,24 +112,28 @@ export async function spendOrCheck(
 ): Promise<Use> {
   let caller = found
   const id = requestId === undefined ? undefined : requestIdOf(deps, caller.accountId, requestId)
-  const refused = refusedLately(deps, caller, units)
+  const guess = guessAllowance(deps, caller)
+  const refused = limitedLately(deps, caller, guess, units) ?? refusedLately(deps, caller, units)
   if (refused && !id) throw refused
   // The id may be spent already, so read the counter before a remembered refusal is answered. An id that the
   // archive may hold needs the counter for its lookup in any case.
   const archive = cacheOf(deps.table).archives.get(caller.accountId) ?? NOTHING_ARCHIVED
   const reads = units === 0 || (id && (refused || isArchivable(archive, id)))
-  let counter = seen ?? (reads ? await readCounter(deps, caller.accountId) : undefined)
+  const unread = !seen && !reads && guess && !limitRefusal(guess, units) && unreadStep(id, guess)
+  let counter = seen ?? (unread ? undefined : await readCounter(deps, caller.accountId))
   // Once the reply of our own write is lost, the id in the ring may be the trace of that write.
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
-    if (counter) caller = await admitKey(deps, counter, caller)
-    const step = counter
-      ? await decideConsume(deps, caller, units, id, counter)
-      : { fence: fenceOf(id), late: false }
+    if (counter) caller = await admitKey(deps, counter, caller, inDoubt)
+    const step = counter ? await decideConsume(deps, caller, units, id, counter) : unread
+    if (!step) {
+      counter = await readCounter(deps, caller.accountId)
+      continue
+    }
     if ('known' in step) {
       if (inDoubt) leaveUntagged(deps, caller.accountId, [{ tag, units }])
-      return { ...useOf(step.known), ...(step.replayed && !inDoubt && { replayed: true }) }
+      return { ...useOf(step.known, step.allowance), ...(step.replayed && !inDoubt && { replayed: true }) }
     }
     if ('moved' in step) {
       counter = step.moved
@@ -118,10 +146,11 @@ export async function spendOrCheck(
       continue
     }
     try {
-      const after = await writeSpend(deps, caller, units, id, step.fence, counter)
+      const after = await writeSpend(deps, caller, units, id, step, counter)
+      rememberStanding(deps, caller, after)
       if (id) await evictIfFull(deps, caller.accountId, after, 1)
       await countTags(deps, caller, after, [{ tag, units }])
-      return useOf(after)
+      return useOf(after, seenAllowance(caller, after, step.allowance))
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
       counter = parseCounter(error.failed.get(0))
@@ -142,14 +171,30 @@ async function writeSpend(
   caller: KeyCaller,
   units: number,
   id: RequestId | undefined,
-  fence: readonly Expression[],
+  { fence, allowance }: WriteStep,
   seen: Counter | undefined,
 ): Promise<Counter> {
   const nowMs = deps.clock.nowMs()
   const entries = id ? [id.entry] : []
-  const today = dayOf(nowMs)
-  return spendUnits(deps, { caller, units, today, ids: entries, entries, fence, seen, nowMs }, !id)
+  const ringMost = cacheOf(deps.table).ringMosts.get(caller.accountId)
+  const spending = { caller, allowance, units, ids: entries, entries, fence, seen, ringMost, nowMs }
+  return spendUnits(deps, { ...spending, today: dayOf(nowMs) }, !id)
 }
+
+/** A write that can be tried. */
+interface WriteStep {
+  fence: Expression[]
+  /** Whether the fence is that of an id that was looked up in the archive. */
+  late: boolean
+  allowance: Allowance
+}
+
+/** The write without a look at the counter. */
+const unreadStep = (id: RequestId | undefined, allowance: Allowance): WriteStep => ({
+  fence: fenceOf(id),
+  late: false,
+  allowance,
+})
 
 /** Decides what to do with a counter just read. If several refusals apply, the first in this order wins. */
 async function decideConsume(
@@ -158,26 +203,31 @@ async function decideConsume(
   units: number,
   id: RequestId | undefined,
   counter: Counter,
-): Promise<
-  { known: Counter; replayed: boolean } | { moved: Counter } | { fence: Expression[]; late: boolean }
-> {
-  if (id && inRing(counter, id.entry)) return { known: counter, replayed: true }
+): Promise<{ known: Counter; allowance: Allowance; replayed: boolean } | { moved: Counter } | WriteStep> {
+  const allowance = await readAllowance(deps, caller, counter)
+  rememberStanding(deps, caller, counter)
+  if (id && inRing(counter, id.entry)) return { known: counter, allowance, replayed: true }
   const late = id && isArchivable(counter, id)
   if (late) {
     rememberArchive(deps, caller.accountId, counter)
     const { spent } = await findArchived(deps, caller.accountId, counter, [id])
-    if (spent.size > 0) return { known: counter, replayed: true }
+    if (spent.size > 0) return { known: counter, allowance, replayed: true }
   }
-  if (units === 0) return { known: counter, replayed: false }
+  if (units === 0) return { known: counter, allowance, replayed: false }
+  // First, so that a request that the key may not make calls for no renewal.
+  const limited = limitError(deps, allowance, units, useOf(counter, allowance))
+  if (limited) throw limited
   if (units > balanceOf(counter)) {
     await noteRefusal(deps, caller.accountId, counter, units)
-    throw rememberRefusal(deps, caller, units, counter)
+    throw rememberRefusal(deps, caller, units, refusedBy(counter, allowance))
   }
   const today = dayOf(deps.clock.nowMs())
   if (counter.day < today) return { moved: await changeDay(deps, caller.accountId, counter, today) }
   const roomy = id && (await makeRoom(deps, caller.accountId, counter, 1))
   if (roomy) return { moved: roomy }
-  return late ? { fence: [expr`#g = ${counter.fence}`], late } : { fence: fenceOf(id), late: false }
+  return late
+    ? { fence: [expr`#g = ${counter.fence}`], late, allowance }
+    : { fence: fenceOf(id), late: false, allowance }
 }
 
 function refusedLately(deps: QuotaDeps, caller: KeyCaller, units: number): DomainError | undefined {
@@ -193,8 +243,7 @@ function refusedLately(deps: QuotaDeps, caller: KeyCaller, units: number): Domai
  * Remembers a refusal for a second. While only a request that no renewal can serve was refused, smaller
  * requests still reach the counter, where their refusal calls for a renewal.
  */
-function rememberRefusal(deps: QuotaDeps, caller: KeyCaller, units: number, counter: Counter): DomainError {
-  const refused = refusedBy(counter)
+function rememberRefusal(deps: QuotaDeps, caller: KeyCaller, units: number, refused: Refused): DomainError {
   const above = Math.max(refused.left, units > refused.servable ? refused.servable : 0)
   const untilMs = deps.clock.nowMs() + REFUSED_MS
   cacheEntry(cacheOf(deps.table).refusals, callerId(caller), { above, refused, untilMs }, REFUSALS)

@@ -17,6 +17,8 @@ export interface Refused {
   used: number
   /** Most units of one request for which a renewal is bought; 0 before the first bundle. */
   servable: number
+  /** Units that the key may still use in the period of its budget; undefined without one. */
+  keyLeft: number | undefined
 }
 
 /** What a container remembers between requests. Each map is bounded, and its entries may be out of date. */
@@ -35,6 +37,18 @@ export interface ContainerCache {
    * would certainly or probably fail.
    */
   archives: Map<string, ArchiveState>
+  /**
+   * By the stamp of a key with limits: what the last counter that was seen says of the key (`Allowance`), and when it
+   * was seen.
+   */
+  standings: Map<
+    string,
+    { taken: number; arrivalUs: number; day: number; left: number; used: number; seenAtMs: number }
+  >
+  /** By key and first day of a period: units that the key had used before. They do not change any more. */
+  bases: Map<string, number>
+  /** By account id, where it is not `RING_MOST`: most entries of the ring. */
+  ringMosts: Map<string, number>
   /** By account id: a day and the tags of that day, by number. */
   tags: Map<string, { day: number; tags: readonly string[] }>
 }
@@ -48,6 +62,9 @@ export function cacheOf(table: Table): ContainerCache {
     keyRecords: new Map(),
     refusals: new Map(),
     archives: new Map(),
+    standings: new Map(),
+    bases: new Map(),
+    ringMosts: new Map(),
     tags: new Map(),
   }
   caches.set(table, cache)

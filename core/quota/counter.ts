@@ -13,8 +13,10 @@ import {
   whileLive,
   wrongKey,
 } from './key-caller.ts'
+import { type Allowance, takeWithin } from './key-limits.ts'
 import { keyUseAttribute } from './quota.ts'
 import { callByConsume, startRenewal } from './renewal-call.ts'
+import { RING_MOST, ringMost } from './ring-size.ts'
 import { balanceParts, crossedThresholds, type Levels, thresholdAbove } from './thresholds.ts'
 
 /** The hot counter with full names for its attributes. */
@@ -91,11 +93,27 @@ const ADMISSIONS = 4
 /**
  * Checks that the key is live, with the settings that the caller was checked against, and the account not blocked. If
  * the settings have changed since, they are read and checked again.
+ * @param inDoubt whether the reply of a write for this caller was lost, so that units may be spent
  * @returns the caller to write for
  * @throws DomainError `unauthorized`, `key_expired`, `key_disabled`, `ip_not_allowed`, `insufficient_scope`,
- *   `account_deactivated`, `account_suspended`; `temporarily_unavailable` if the settings do not come to rest
+ *   `account_deactivated`, `account_suspended`; `temporarily_unavailable` if the settings do not come to rest, and
+ *   instead of any refusal in doubt
  */
 export async function admitKey(
+  deps: Deps<'table' | 'keyring'>,
+  counter: Counter,
+  caller: KeyCaller,
+  inDoubt = false,
+): Promise<KeyCaller> {
+  try {
+    return await admitAsItStands(deps, counter, caller)
+  } catch (error) {
+    // A refusal says that nothing was spent.
+    throw inDoubt && error instanceof DomainError ? new DomainError('temporarily_unavailable') : error
+  }
+}
+
+async function admitAsItStands(
   deps: Deps<'table' | 'keyring'>,
   counter: Counter,
   caller: KeyCaller,
@@ -114,14 +132,10 @@ export async function admitKey(
 export const inRing = ({ ring }: Pick<Counter, 'ring'>, entry: Uint8Array): boolean =>
   [...ring].some((each) => Buffer.compare(each, entry) === 0)
 
-/**
- * Most entries of the ring. A write that would exceed it fails, so the item stays under 1 KB even if no eviction
- * succeeds.
- */
-export const RING_MOST = 59
-
 export interface Spending {
   caller: KeyCaller
+  /** What the limits of the key allow. The write fails if it allows less meanwhile. */
+  allowance: Allowance
   /** At least 1. */
   units: number
   /** The current day (UTC, days since 1970). The write fails if the counter is still on an earlier day. */
@@ -139,6 +153,8 @@ export interface Spending {
   adds?: readonly Expression[]
   /** The counter as last read. Without it the write fails if the units do not fit above the floor. */
   seen?: Counter | undefined
+  /** Most entries of the ring, as far as is known without a counter. */
+  ringMost?: number | undefined
   nowMs: number
 }
 
@@ -169,19 +185,23 @@ export async function spendUnits(deps: QuotaDeps, spending: Spending, once: bool
 export function spendUpdate(spending: Spending): SpendUpdate {
   const { caller, units, today, ids, entries, fence, seen } = spending
   const step = seen && units > seen.aboveFloor ? crossingSpend(spending, seen) : ordinarySpend(units)
+  const limits = takeWithin(caller.slot, spending.allowance, units)
   const adds = [
     ...(spending.adds ?? [expr`#u ${units}`, expr`${attr(keyUseAttribute(caller.slot))} ${units}`]),
+    ...limits.adds,
   ]
   const room: Expression[] = []
   if (entries.length > 0) {
     adds.push(expr`#a ${new Set(entries)}`)
-    room.push(expr`(attribute_not_exists(#a) OR size(#a) <= ${RING_MOST - entries.length})`)
+    const most = seen ? ringMost(seen.item) : (spending.ringMost ?? RING_MOST)
+    room.push(expr`(attribute_not_exists(#a) OR size(#a) <= ${most - entries.length})`)
   }
   const conditions = [
     ...whileLive(caller),
     expr`attribute_not_exists(#x)`,
     expr`#d >= ${today}`,
     ...step.conditions,
+    ...limits.conditions,
     ...room,
     ...fence,
     ...(spending.conditions ?? []),
@@ -189,7 +209,7 @@ export function spendUpdate(spending: Spending): SpendUpdate {
   // One NOT covers all ids: DynamoDB allows 300 operators in an expression, and a batch may have 100 ids.
   const known = ids.map((id) => expr`contains(#a, ${id})`)
   if (known.length > 0) conditions.push(join([expr`NOT (`, join(known, ' OR '), expr`)`], ''))
-  const sets = [...step.sets, ...(spending.sets ?? [])]
+  const sets = [...step.sets, ...limits.sets, ...(spending.sets ?? [])]
   return {
     set: join([join([expr`SET `, join(sets, ', ')], ''), join(adds, ', ')], ' ADD '),
     condition: join(conditions, ' AND '),

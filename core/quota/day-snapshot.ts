@@ -50,7 +50,7 @@ export const usesBySlot = (counter: Item): Record<string, number> =>
   )
 
 /** The last snapshot before a day. */
-async function readEarlierDay(
+export async function readEarlierDay(
   deps: Deps<'table'>,
   accountId: string,
   day: number,

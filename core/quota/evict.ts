@@ -4,23 +4,11 @@ import { expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
 import { AHEAD_MS, archiveItem, findAhead, SPANS_MS, spanBit, spentIdItem } from './archive.ts'
-import { rememberArchive } from './container-cache.ts'
-import { type Counter, parseCounter, RING_MOST, readCounter } from './counter.ts'
+import { cacheEntry, cacheOf, rememberArchive } from './container-cache.ts'
+import { type Counter, parseCounter, readCounter } from './counter.ts'
 import { type Entry, idTimeAt, readEntry } from './request-id.ts'
+import { RING_MOST, type RingSizes, ringMost, ringSizes } from './ring-size.ts'
 
-/**
- * Number of entries at which an eviction copies the oldest entries to the archive and removes them from the ring
- * afterwards, so that an id is always in at least one of the two. A request that saw an id in neither fails its
- * condition and retries: the removal of a late entry changes the fence `g`, and that of any other makes its id late.
- */
-export const RING_LIMIT = 35
-/**
- * Number of the newest entries that stay in the ring when an eviction begins. Until it ends, as many come again as
- * there are requests in flight, so ids of these are newer than the archive and need no archive lookup.
- */
-const KEPT = 6
-/** After a failed eviction, the next try follows when the ring has grown by this many entries. */
-export const NEXT_TRY = 12
 /** Late entries wait in the ring until there are this many. */
 export const LATE_TOGETHER = 8
 /** For this long after its time an id may be archived together with newer ones. */
@@ -43,8 +31,9 @@ export async function evictIfFull(
   added: number,
 ): Promise<void> {
   const { size } = counter.ring
+  const sizes = ringSizes(rememberRing(deps, accountId, counter))
   // The units are spent and the id is in the ring, even if the eviction fails.
-  if (evictionStep(size) > evictionStep(size - added)) await evict(deps, accountId, counter)
+  if (evictionStep(size, sizes) > evictionStep(size - added, sizes)) await evict(deps, accountId, counter)
 }
 
 /**
@@ -58,7 +47,7 @@ export async function makeRoom(
   counter: Counter,
   count: number,
 ): Promise<Counter | undefined> {
-  const isRoomy = ({ ring }: Counter) => ring.size + count <= RING_MOST
+  const isRoomy = ({ ring, item }: Counter) => ring.size + count <= ringMost(item)
   if (isRoomy(counter)) return undefined
   let now = counter
   // Most likely another request is evicting entries at this moment. A read costs less than a second eviction.
@@ -79,6 +68,7 @@ async function evict(deps: Deps<'table'>, accountId: string, counter: Counter): 
       [...counter.ring].map(readEntry),
       counter,
       idTimeAt(deps.clock.nowMs()),
+      ringSizes(ringMost(counter.item)).kept,
     )
     const timed = [...behind, ...inOrder].sort((a, b) => a.time - b.time)
     const groups = groupBySpan(timed)
@@ -103,11 +93,23 @@ async function evict(deps: Deps<'table'>, accountId: string, counter: Counter): 
 }
 
 /**
- * How many eviction sizes (35, 47, 59) a ring has reached. Exactly one writer reaches each size, so exactly one
- * writer evicts.
+ * How many eviction sizes (35, 47, 59) a ring has reached, or two of its own if it is smaller. Exactly one writer
+ * reaches each size, so exactly one writer evicts.
  */
-const evictionStep = (size: number): number =>
-  size < RING_LIMIT ? 0 : 1 + Math.floor((size - RING_LIMIT) / NEXT_TRY)
+const evictionStep = (size: number, { limit, step }: RingSizes): number =>
+  size < limit ? 0 : 1 + Math.floor((size - limit) / step)
+
+/** Number of accounts with a smaller ring that a container remembers. */
+const SMALL_RINGS = 10_000
+
+/** Remembers how many entries the ring may have, for writes without a look at the counter. @returns that number */
+function rememberRing(deps: Deps<'table'>, accountId: string, { item }: Counter): number {
+  const { ringMosts } = cacheOf(deps.table)
+  const most = ringMost(item)
+  if (most < RING_MOST) cacheEntry(ringMosts, accountId, most, SMALL_RINGS)
+  else ringMosts.delete(accountId)
+  return most
+}
 
 /** Entries that are now in the archive. */
 interface Evicted {
@@ -209,7 +211,7 @@ export interface Leaving {
 }
 
 /**
- * Entries that leave a full ring: the oldest batches and the oldest other entries, until `KEPT` are left; and the late
+ * Entries that leave a full ring: the oldest batches and the oldest other entries, until `kept` are left; and the late
  * ones, which are looked up in the archive in any case. Of these, the ones that are archived alone are untimed ids, ids
  * older than the archive, and ids more than a minute ahead of the clock, whose time in a shared item would make every
  * id until that time late.
@@ -218,12 +220,13 @@ export function entriesToEvict(
   ring: readonly Entry[],
   { newestArchived }: Pick<Counter, 'newestArchived'>,
   nowTime: number,
+  kept: number,
 ): Leaving {
   const isInOrder = (entry: Entry): entry is Timed =>
     entry.kind === 'timed' && entry.time > newestArchived && entry.time <= nowTime + AHEAD_MS
   const timed = ring.filter(isInOrder).sort((a, b) => a.time - b.time)
   const all = ring.filter((entry) => entry.kind === 'batch').sort((a, b) => a.time - b.time)
-  const excess = timed.length + all.length - KEPT
+  const excess = timed.length + all.length - kept
   const batches = all.slice(0, Math.max(0, excess))
   const oldest = oldestEntries(timed, excess - batches.length)
   const late: readonly Entry[] = ring.filter((entry) => entry.kind !== 'batch' && !isInOrder(entry))

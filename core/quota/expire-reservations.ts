@@ -16,6 +16,7 @@ import { CONSUME_ATTEMPTS, pauseBetween } from './consume.ts'
 import { type Counter, parseCounter, readCounter } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { countsUse, whileCounting } from './key-caller.ts'
+import { changeTaken } from './key-limits.ts'
 import { dayOf, keyUseAttribute } from './quota.ts'
 import {
   openIn,
@@ -146,21 +147,24 @@ async function giveBack(
   reservations: readonly Reservation[],
   end: { removes: Expression[]; conditions: Expression[]; items: Write[] },
 ): Promise<Counter> {
-  const units = reservations.reduce((sum, each) => sum + each.units, 0)
+  const units = sumOf(reservations)
   const charged = reservations.filter(isCharged)
-  const used = charged.reduce((sum, each) => sum + each.units, 0)
+  const used = sumOf(charged)
   const change = balanceChange(deps, accountId, units - used, seen)
   const byKey = Map.groupBy(charged, ({ slot }) => slot)
+  // What is charged stays taken out of the key's budget, as it was held and is used now.
+  const returning = reservations.filter((each) => !isCharged(each))
+  const taken = [...Map.groupBy(returning, ({ slot }) => slot)].map(([slot, held]) =>
+    changeTaken(seen.item, slot, -sumOf(held)),
+  )
   // The use of a key that was revoked meanwhile counts for the account alone.
   const adds = [
     expr`#y ${-units}`,
     ...(used > 0 ? [expr`#u ${used}`] : []),
     ...[...byKey]
       .filter(([slot]) => countsUse(seen.item, slot))
-      .map(([slot, leases]) => {
-        const ofKey = leases.reduce((sum, each) => sum + each.units, 0)
-        return expr`${attr(keyUseAttribute(slot))} ${ofKey}`
-      }),
+      .map(([slot, leases]) => expr`${attr(keyUseAttribute(slot))} ${sumOf(leases)}`),
+    ...taken.flatMap((each) => each.adds),
   ]
   const set = join(
     [
@@ -170,13 +174,17 @@ async function giveBack(
     ],
     ' ',
   )
+  const limits = taken.flatMap((each) => each.conditions)
   const hashes = [...byKey.keys()].flatMap((slot) => whileCounting(seen.item, slot))
-  const condition = join([...change.conditions, ...end.conditions, ...hashes], ' AND ')
+  const condition = join([...change.conditions, ...end.conditions, ...hashes, ...limits], ' AND ')
   const key = keys.quota(accountId)
   if (end.items.length === 0) return parseCounter(await deps.table.update(key, set, condition))
   await deps.table.transact([{ update: key, set, if: condition }, ...end.items])
   return readCounter(deps, accountId)
 }
+
+const sumOf = (reservations: readonly Reservation[]): number =>
+  reservations.reduce((sum, { units }) => sum + units, 0)
 
 /** Switches an alarm off, unless a reservation is open or another alarm was set meanwhile. */
 async function switchOff(deps: Deps<'table'>, accountId: string, token: number): Promise<void> {

@@ -88,7 +88,7 @@ async function serveAlone({ deps, caller, request, resolve, reject }: Waiting): 
 /** Serves a group by the writes of a batch. A request that the batch refuses is then decided as if it had come alone. */
 async function serveTogether(group: readonly Waiting[]): Promise<void> {
   const [{ deps, caller } = group[0] as Waiting] = group
-  const { answers, failure } = await answerEach(
+  const { answers, rate, failure } = await answerEach(
     deps,
     caller,
     group.map(({ request }) => request),
@@ -100,7 +100,7 @@ async function serveTogether(group: readonly Waiting[]): Promise<void> {
     else if (answer.outcome !== 'spent') refused.push(each)
     else {
       const { outcome: _, ...use } = answer
-      each.resolve(use)
+      each.resolve({ ...use, ...(rate && { rate }) })
     }
   })
   await refuse(refused)

@@ -1,4 +1,4 @@
-import { DomainError } from '../errors.ts'
+import { DomainError, type ErrorCode } from '../errors.ts'
 import { defaultKeyLookupOf } from '../keys/default-key.ts'
 import {
   hashIn,
@@ -178,6 +178,14 @@ export interface Spender {
   key: { id: string; name: string; scopes: string[]; metadata?: Record<string, unknown> }
 }
 
+/** Refusals that say whose request they refuse. */
+const NAMED_REFUSALS: readonly ErrorCode[] = [
+  'quota_exhausted',
+  'key_budget_exhausted',
+  'rate_limited',
+  'over_burst',
+]
+
 /**
  * Does something for whoever has the key, and says in the answer who that is, also in a refusal for want of units.
  * @throws DomainError `unauthorized` for a malformed or unknown key; `key_expired`, `key_disabled`, `ip_not_allowed`,
@@ -194,7 +202,7 @@ export async function forKey<T extends object>(
   try {
     return { ...(await run(caller)), ...spender() }
   } catch (error) {
-    if (error instanceof DomainError && error.code === 'quota_exhausted')
+    if (error instanceof DomainError && NAMED_REFUSALS.includes(error.code))
       Object.assign(error.members, spender())
     // Without a key, all that can be wrong is the account.
     if (!caller.stamp && error instanceof DomainError && error.code === 'unauthorized') throw noAccount()

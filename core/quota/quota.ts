@@ -20,6 +20,9 @@ import type { Levels } from './thresholds.ts'
  * | `u`, `d`       | units used in all; the day (UTC, days since 1970) on which use is counted now         |
  * | `h<n>`, `c<n>` | stamp of the live application key in slot n: its hash and, once it had settings, their |
  * |                | revision (`keyStamp`); units that this key has used in all                            |
+ * | `p<n>`         | units that the key in slot n has used and holds; only while the key has a budget      |
+ * | `t<n>`         | when the key's bucket is full again (microseconds since 2020); only while it has a    |
+ * |                | rate limit                                                                            |
  * | `a`            | the ring: entries of recent request ids, as one binary set                            |
  * | `m`, `g`, `o`  | newest time of an archived id; dedupe fence; spans that have archive items (bits)     |
  * | `e`            | oldest time above `m` of an archived id that was ahead of the clock; absent if none   |
@@ -71,6 +74,12 @@ export const keyHashAttribute = (slot: number): string => `h${slot}`
 
 /** Attribute with the units that the key in a slot has used; absent before the key's first consume. */
 export const keyUseAttribute = (slot: number): string => `c${slot}`
+
+/** Attribute with the units that the key in a slot has used and holds in reservations; only of a key with a budget. */
+export const keyTakenAttribute = (slot: number): string => `p${slot}`
+
+/** Attribute with the time at which the bucket of the key in a slot is full again; only of a key with a rate limit. */
+export const keyArrivalAttribute = (slot: number): string => `t${slot}`
 
 /** Day of a moment (UTC, days since 1970). */
 export const dayOf = (atMs: number): number => Math.floor(atMs / DAY_MS)

@@ -5,16 +5,18 @@ import { ConditionFailed } from '../table/table.ts'
 import type { Refused } from './container-cache.ts'
 import { balanceOf, type Counter } from './counter.ts'
 import type { QuotaDeps } from './key-caller.ts'
+import { type Allowance, keyLeftOf } from './key-limits.ts'
 import { callByConsume, startRenewal } from './renewal-call.ts'
 import { isBelowRenewal } from './thresholds.ts'
 
 /** Most units of one request for which a renewal is bought: those of the bundle that would be bought. */
 export const servable = ({ size, renewalSize = size }: Counter): number => size && renewalSize
 
-export const refusedBy = (counter: Counter): Refused => ({
+export const refusedBy = (counter: Counter, allowance: Allowance): Refused => ({
   left: balanceOf(counter),
   used: counter.used,
   servable: servable(counter),
+  keyLeft: keyLeftOf(allowance),
 })
 
 /** About as long as a renewal takes, and as long as nothing changes unless a person buys, seconds. */
@@ -22,11 +24,14 @@ const RENEWAL_SECONDS = 2
 const PERSON_SECONDS = 60
 
 /** The error of a request for which too few units are left. */
-export const quotaExhausted = (needed: number, { left, used, servable: most }: Refused): DomainError =>
+export const quotaExhausted = (
+  needed: number,
+  { left, used, servable: most, keyLeft }: Refused,
+): DomainError =>
   new DomainError('quota_exhausted', {
     detail: oversizeDetail(needed, most),
     retryAfterSeconds: needed <= most ? RENEWAL_SECONDS : PERSON_SECONDS,
-    members: { left, used, needed, refill: most > 0 ? '/v1/user/buy' : '/v1/user/bundle' },
+    members: { left, used, needed, keyLeft, refill: most > 0 ? '/v1/user/buy' : '/v1/user/bundle' },
   })
 
 /** What a caller is told whose request no renewal can serve; undefined for any other refusal. */

@@ -1,5 +1,6 @@
 import { DomainError } from '../errors.ts'
-import { balanceOf } from './counter.ts'
+import { readAllowance } from './allowance.ts'
+import { type Use, useOf } from './consume.ts'
 import { forKey, type KeyOrAccount, type QuotaDeps, type Spender } from './key-caller.ts'
 import { epochMsAt, requestIdOf } from './request-id.ts'
 import { LEASE, newNonce, nonceIn, reservationIdOf } from './reservation.ts'
@@ -16,7 +17,7 @@ export interface LeaseReport {
 }
 
 /** What whoever reports is told. */
-export interface Reported extends Spender {
+export interface Reported extends Spender, Use {
   /** The id of the renewed lease, or of the one that has ended. */
   id: string
   /** Units of the renewed lease; 0 if the lease has ended. */
@@ -25,10 +26,6 @@ export interface Reported extends Spender {
   expiresAtMs: number | undefined
   /** Units reported that are paid for: all but those for which neither the lease nor the balance had units. */
   covered: number
-  left: number
-  used: number
-  /** Set if an earlier copy of the request has taken effect. */
-  replayed?: true
 }
 
 /**
@@ -59,14 +56,13 @@ export async function reportLease(
     )
     const next = renewal && { nonce: newNonce(deps, accountId, id.entry), ...renewal }
     const ended = await endReservation(deps, caller, { nonce, id, use: report.use, next }).catch(leaseEnded)
-    const { counter, covered, replayed } = ended
+    const { counter, by, covered, replayed } = ended
     return {
       id: ended.next ? reservationIdOf(epochMsAt(id.time), ended.next.nonce, LEASE) : leaseId,
       units: ended.next?.units ?? 0,
       expiresAtMs: ended.next?.expiresAtMs,
       covered,
-      left: balanceOf(counter),
-      used: counter.used,
+      ...useOf(counter, await readAllowance(deps, by, counter)),
       ...(replayed && { replayed }),
     }
   })

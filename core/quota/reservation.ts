@@ -1,6 +1,13 @@
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
-import { dueAt, reservationAlarmKey, reservationKey } from '../table/keys.ts'
+import {
+  dueAt,
+  type Key,
+  keys,
+  RESERVATION_PREFIX,
+  reservationAlarmKey,
+  reservationKey,
+} from '../table/keys.ts'
 import { stored } from '../table/stored.ts'
 import type { Item, Write } from '../table/table.ts'
 import { DAY_MS } from '../time.ts'
@@ -150,6 +157,27 @@ export async function readStoredReservation(
     covered: item.covered as number | undefined,
   }
 }
+
+const PAGE = 200
+
+/** A page of the open reservations that have an item of their own, and after which key the next page begins. */
+export async function readOpenReservations(
+  deps: Deps<'table'>,
+  accountId: string,
+  after: Key | undefined,
+): Promise<{ open: Reservation[]; next: Key | undefined }> {
+  const options = { limit: PAGE, ...(after && { after }) }
+  const items = await deps.table.list(keys.account(accountId), RESERVATION_PREFIX, options)
+  const last = items.length === PAGE ? items.at(-1) : undefined
+  const open = items.filter(({ due }) => due !== undefined)
+  return {
+    open: open.map((item) => fromItem(item, nonceOf(item))),
+    next: last && { pk: stored(last, 'pk', 'string'), sk: stored(last, 'sk', 'string') },
+  }
+}
+
+const nonceOf = (item: Item): Buffer =>
+  Buffer.from(stored(item, 'sk', 'string').slice(RESERVATION_PREFIX.length), 'hex')
 
 function fromItem(item: Item, nonce: Buffer): Reservation {
   const number = (name: string) => stored(item, name, 'number')

@@ -10,8 +10,9 @@ import {
   ttlAt,
 } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
+import { limitError, readAllowance, seenAllowance } from './allowance.ts'
 import { findArchived, isArchivable } from './archive.ts'
-import { CONSUME_ATTEMPTS, fenceOf, pauseBetween } from './consume.ts'
+import { CONSUME_ATTEMPTS, fenceOf, pauseBetween, type Use, useOf } from './consume.ts'
 import {
   admitKey,
   balanceOf,
@@ -23,8 +24,11 @@ import {
   spendUnits,
   spendUpdate,
 } from './counter.ts'
+import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
 import { forKey, type KeyCaller, type KeyOrAccount, type QuotaDeps, type Spender } from './key-caller.ts'
+import { type Allowance, keyLeftOf, rateStanding } from './key-limits.ts'
+import { dayOf } from './quota.ts'
 import { noteRefusal, quotaExhausted, refusedBy } from './refusal.ts'
 import { startRenewal } from './renewal-call.ts'
 import { epochMsAt, type RequestId, requestIdOf } from './request-id.ts'
@@ -44,17 +48,13 @@ import {
 } from './reservation.ts'
 
 /** What whoever reserves is told. */
-export interface Reserved extends Spender {
+export interface Reserved extends Spender, Use {
   /** The reservation's id. */
   id: string
   /** Undefined for a repeat whose reservation has ended, as `expiresAtMs`. */
   units: number | undefined
   /** Epoch ms. */
   expiresAtMs: number | undefined
-  left: number
-  used: number
-  /** Set if an earlier request with the same id has made the reservation. */
-  replayed?: true
 }
 
 export interface ReservationRequest {
@@ -69,8 +69,8 @@ export interface ReservationRequest {
 /**
  * Takes units from those left and holds them until the reservation is settled, given back or expired. Usually one
  * read and one write of the counter; another two writes set the alarm if no reservation was open.
- * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`; `quota_exhausted`, which holds and
- *   records nothing; `temporarily_unavailable`
+ * @throws DomainError `unauthorized`, `account_deactivated`, `account_suspended`; `quota_exhausted`,
+ *   `key_budget_exhausted`, `rate_limited`, `over_burst`, which hold and record nothing; `temporarily_unavailable`
  */
 export const reserveUnits = (
   deps: QuotaDeps,
@@ -94,28 +94,41 @@ async function reserveOnce(
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
-    caller = await admitKey(deps, counter, caller)
+    caller = await admitKey(deps, counter, caller, inDoubt)
+    const allowance = await readAllowance(deps, caller, counter)
     if (id && (await isSpent(deps, accountId, counter, id)))
       return {
-        ...answerOf(counter, reservationId, await openReservation(deps, accountId, counter, nonce)),
+        ...answerOf(
+          counter,
+          allowance,
+          reservationId,
+          await openReservation(deps, accountId, counter, nonce),
+        ),
         ...(!inDoubt && { replayed: true }),
       }
     // A lease of a single unit would do, so a renewal serves it whatever it asks for.
-    const units = unreported ? Math.max(1, Math.min(most, balanceOf(counter))) : most
+    const units = unreported ? leasable(most, counter, allowance) : most
+    const limited = limitError(deps, allowance, units, useOf(counter, allowance))
+    if (limited) throw limited
     if (units > balanceOf(counter)) {
       await noteRefusal(deps, accountId, counter, units)
-      throw quotaExhausted(units, refusedBy(counter))
+      throw quotaExhausted(units, refusedBy(counter, allowance))
     }
-    const roomy = id && (await makeRoom(deps, accountId, counter, 1))
-    if (roomy) {
-      counter = roomy
+    const today = dayOf(deps.clock.nowMs())
+    const moved =
+      caller.limits.budget && counter.day < today
+        ? await changeDay(deps, accountId, counter, today)
+        : id && (await makeRoom(deps, accountId, counter, 1))
+    if (moved) {
+      counter = moved
       continue
     }
     const reservation = { nonce, units, slot, unreported, expiresAtMs: expiryAfter(deps, ttlSeconds) }
     try {
-      const after = await hold(deps, caller, reservation, id, counter, OPEN_IN_COUNTER - tries)
+      const room = OPEN_IN_COUNTER - tries
+      const after = await hold(deps, caller, reservation, id, counter, { allowance, room })
       if (id) await evictIfFull(deps, accountId, after, 1)
-      return answerOf(after, reservationId, reservation)
+      return answerOf(after, seenAllowance(caller, after, allowance), reservationId, reservation)
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
       counter = error.failed.has(0) ? parseCounter(error.failed.get(0)) : await readCounter(deps, accountId)
@@ -124,6 +137,18 @@ async function reserveOnce(
   }
   throw new DomainError('temporarily_unavailable')
 }
+
+/** The units of a new lease that asks for `most`: as many as the balance and the limits of its key allow, at least 1. */
+const leasable = (most: number, counter: Counter, allowance: Allowance): number =>
+  Math.max(
+    1,
+    Math.min(
+      most,
+      balanceOf(counter),
+      keyLeftOf(allowance) ?? Infinity,
+      rateStanding(allowance)?.left ?? Infinity,
+    ),
+  )
 
 /** Whether a request with this id has taken effect before the counter was read. */
 export async function isSpent(
@@ -147,7 +172,7 @@ async function hold(
   reservation: Reservation,
   id: RequestId | undefined,
   seen: Counter,
-  room: number,
+  { allowance, room }: { allowance: Allowance; room: number },
 ): Promise<Counter> {
   const { units } = reservation
   const entries = id ? [id.entry] : []
@@ -155,8 +180,9 @@ async function hold(
   const isRoomy = openIn(seen).length < room
   const spending: Spending = {
     caller,
+    allowance,
     units,
-    // No use is counted, so the counter's day does not matter.
+    // No use is counted. The counter's day matters for a budget, and is the right one then.
     today: seen.day,
     ids: entries,
     entries,
@@ -228,10 +254,9 @@ export const openReservation = async (deps: QuotaDeps, accountId: string, counte
   openIn(counter).find((each) => each.nonce.equals(nonce)) ??
   (await readStoredReservation(deps, accountId, nonce))?.open
 
-const answerOf = (counter: Counter, id: string, open: Reservation | undefined) => ({
+const answerOf = (counter: Counter, allowance: Allowance, id: string, open: Reservation | undefined) => ({
   id,
   units: open?.units,
   expiresAtMs: open?.expiresAtMs,
-  left: balanceOf(counter),
-  used: counter.used,
+  ...useOf(counter, allowance),
 })

@@ -2,9 +2,10 @@ import { DomainError } from '../errors.ts'
 import { attr, type Expression, expr, join, unchangedSince } from '../table/expression.ts'
 import { keys, RESERVATION_KEPT_MS, reservationKey, ttlAt } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
+import { readAllowance } from './allowance.ts'
 import { staysUnder } from './apply-ledger.ts'
-import { CONSUME_ATTEMPTS, pauseBetween } from './consume.ts'
-import { admitKey, balanceOf, type Counter, parseCounter, RING_MOST, readCounter } from './counter.ts'
+import { CONSUME_ATTEMPTS, pauseBetween, type Use, useOf } from './consume.ts'
+import { admitKey, balanceOf, type Counter, parseCounter, readCounter } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
 import {
@@ -17,6 +18,14 @@ import {
   whileCounting,
   whileLive,
 } from './key-caller.ts'
+import {
+  coveredUnits,
+  type Holder,
+  readHolder,
+  renewedUnits,
+  type SettleTerms,
+  settleWithin,
+} from './overrun.ts'
 import { dayOf, keyUseAttribute } from './quota.ts'
 import { callByConsume, startRenewal } from './renewal-call.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
@@ -31,21 +40,18 @@ import {
   reservationEntry,
 } from './reservation.ts'
 import { isSpent, newEntry, newItem, openReservation } from './reserve.ts'
+import { ringMost } from './ring-size.ts'
 import { countTags, leaveUntagged, type TaggedUse } from './tags.ts'
 import { balanceParts, crossedThresholds, thresholdAbove } from './thresholds.ts'
 
 /** What whoever settles a reservation is told. */
-export interface Settled extends Spender {
+export interface Settled extends Spender, Use {
   /** The reservation's id. */
   id: string
   /** Units that were used, as the request says. */
   units: number
   /** Units of these that are paid for: all but those for which neither the reservation nor the balance had units. */
   covered: number
-  left: number
-  used: number
-  /** Set if an earlier copy of the request has settled the reservation. */
-  replayed?: true
 }
 
 export interface SettleRequest {
@@ -87,13 +93,13 @@ export async function settleReservation(
         ? [reservationId, `settle ${units}`]
         : [requestId, `settle ${reservationId} ${units}`],
     )
-    const { counter, covered, replayed } = await endReservation(deps, caller, {
+    const { counter, by, covered, replayed } = await endReservation(deps, caller, {
       nonce,
       id,
       use: [{ tag, units }],
     })
-    const answer = { id: reservationId, units, covered, left: balanceOf(counter), used: counter.used }
-    return { ...answer, ...(replayed && { replayed }) }
+    const left = useOf(counter, await readAllowance(deps, by, counter))
+    return { id: reservationId, units, covered, ...left, ...(replayed && { replayed }) }
   })
 }
 
@@ -110,6 +116,8 @@ export interface Ending {
 /** What ended a reservation. */
 export interface Ended {
   counter: Counter
+  /** The caller as last checked. */
+  by: KeyCaller
   /** Units used that are paid for. */
   covered: number
   /** The lease that was opened; undefined if there is none or, for a repeat, if it has ended since. */
@@ -132,15 +140,23 @@ export async function endReservation(deps: QuotaDeps, found: KeyCaller, ending: 
   let inDoubt = false
   for (let tries = 0; tries < CONSUME_ATTEMPTS; tries++) {
     await pauseBetween(deps, tries)
-    caller = await admitKey(deps, counter, caller)
+    caller = await admitKey(deps, counter, caller, inDoubt)
     const open = await findReservation(deps, accountId, counter, nonce)
     if (!open) {
       if (!(await isSpent(deps, accountId, counter, id))) throw new DomainError('reservation_ended')
       const covered = (await readStoredReservation(deps, accountId, nonce))?.covered ?? units
       if (inDoubt) leaveUntagged(deps, accountId, use)
       const next = ending.next && (await openReservation(deps, accountId, counter, ending.next.nonce))
-      return { counter, covered, next, reservation: undefined, ...(!inDoubt && { replayed: true }) }
+      const ended = { counter, by: caller, covered, next, reservation: undefined }
+      return { ...ended, ...(!inDoubt && { replayed: true }) }
     }
+    const terms = termsOf(open, ending)
+    const holder = await readHolder(deps, caller, open.reservation, counter, terms)
+    if (!holder) {
+      counter = await readCounter(deps, accountId)
+      continue
+    }
+    // Asked after the limits were read, so that these are not those of a day that the counter is not on yet.
     const today = dayOf(deps.clock.nowMs())
     const moved =
       counter.day < today
@@ -150,13 +166,13 @@ export async function endReservation(deps: QuotaDeps, found: KeyCaller, ending: 
       counter = moved
       continue
     }
-    const settling = decideSettle(deps, open, ending, counter)
+    const settling = decideSettle(deps, open, ending, terms, holder, counter)
     try {
       const after = await writeSettle(deps, caller, open, settling, counter)
       await evictIfFull(deps, accountId, after, 1)
       const { slot } = open.reservation
       await countTags(deps, { accountId, slot }, after, firstUnits(use, settling.counted))
-      return { counter: after, ...settling, reservation: open.reservation }
+      return { counter: after, by: caller, ...settling, reservation: open.reservation }
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
       counter = error.failed.get(0) ? parseCounter(error.failed.get(0)) : await readCounter(deps, accountId)
@@ -202,25 +218,36 @@ interface Settling {
   /** Units of the use that are paid for, and those of them that are not counted as used yet. */
   covered: number
   counted: number
-  /** Whether the balance is taken to the last unit, and does not suffice. */
+  /** Whether what is left, for the account or for the key, is taken to the last unit, and does not suffice. */
   isPartial: boolean
   next: Reservation | undefined
+  holder: Holder
+}
+
+/** What a settle asks for, and what it has without taking more. */
+function termsOf({ reservation, place }: Found, { use, next }: Ending): SettleTerms {
+  // Of an expired lease nothing is held: its units have returned, or they are counted as used.
+  const isOpen = place !== 'expired'
+  return {
+    units: totalUnits(use),
+    before: isOpen ? reservation.units : 0,
+    charged: !isOpen && reservation.unreported === 'charge' ? reservation.units : 0,
+    wanted: (isOpen && next?.units) || 0,
+  }
 }
 
 function decideSettle(
   deps: QuotaDeps,
-  { reservation, place }: Found,
-  { id, use, next }: Ending,
+  { reservation }: Found,
+  { id, next }: Ending,
+  terms: SettleTerms,
+  holder: Holder,
   counter: Counter,
 ): Settling {
-  const units = totalUnits(use)
-  // Of an expired lease nothing is held: its units have returned, or they are counted as used.
-  const before = place === 'expired' ? 0 : reservation.units
-  const charged = place === 'expired' && reservation.unreported === 'charge' ? reservation.units : 0
-  const covered = Math.min(units, before + charged + balanceOf(counter))
+  const { units, before, charged } = terms
+  const covered = coveredUnits(terms, counter, holder)
   const counted = Math.max(0, covered - charged)
-  const wanted = next && place !== 'expired' ? next.units : 0
-  const after = Math.min(wanted, before + balanceOf(counter) - counted)
+  const after = renewedUnits(terms, counted, counter, holder)
   const opened = next &&
     after > 0 && {
       ...reservation,
@@ -229,7 +256,7 @@ function decideSettle(
       expiresAtMs: expiryAfter(deps, next.ttlSeconds),
     }
   const isPartial = covered < units
-  return { id, before, after, covered, counted, isPartial, next: opened || undefined }
+  return { id, before, after, covered, counted, isPartial, next: opened || undefined, holder }
 }
 
 /** @throws ConditionFailed */
@@ -245,15 +272,21 @@ async function writeSettle(
   const { id, before, after, covered, counted } = settling
   const change = balanceChange(deps, accountId, before - counted - after, seen)
   const entries = await changeEntries(deps, accountId, found, settling.next, seen)
+  const limits = settleWithin(settling.holder, seen, {
+    growth: counted + after - before,
+    opened: after,
+    isPartial: settling.isPartial,
+  })
   // The use of a key that was revoked meanwhile counts for the account alone.
   const adds = [
+    ...limits.adds,
     expr`#u ${counted}, #y ${after - before}, #a ${new Set([id.entry])}`,
     ...(countsUse(seen.item, slot) ? [expr`${attr(keyUseAttribute(slot))} ${counted}`] : []),
     ...entries.adds,
   ]
   const set = join(
     [
-      join([expr`SET `, join([...change.sets, ...entries.sets], ', ')], ''),
+      join([expr`SET `, join([...change.sets, ...limits.sets, ...entries.sets], ', ')], ''),
       join([expr`ADD `, join(adds, ', ')], ''),
       ...entries.removes,
     ],
@@ -263,11 +296,12 @@ async function writeSettle(
     [
       ...whileLive(caller),
       expr`attribute_not_exists(#x)`,
-      expr`(attribute_not_exists(#a) OR size(#a) < ${RING_MOST})`,
+      expr`(attribute_not_exists(#a) OR size(#a) < ${ringMost(seen.item)})`,
       ...whileCounting(seen.item, slot),
       ...entries.conditions,
       // What is left is taken to the last unit, so nothing may have changed.
       ...(settling.isPartial ? [expr`#l = ${seen.aboveFloor}`] : []),
+      ...limits.conditions,
       ...change.conditions,
     ],
     ' AND ',

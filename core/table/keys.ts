@@ -75,9 +75,10 @@ export const challengeKey = (challengeId: string): Key => ({
 export const paymentKey = (paymentId: string): Key => ({ pk: `PAYMENT#${paymentId}`, sk: '#PAYMENT' })
 
 /** Outside `keys` too, so that a consume does not carry them. */
+export const RESERVATION_PREFIX = 'RESERVED#'
 export const reservationKey = (accountId: string, nonceHex: string): Key => ({
   pk: ownedBy(accountId),
-  sk: `RESERVED#${nonceHex}`,
+  sk: `${RESERVATION_PREFIX}${nonceHex}`,
 })
 /** An alert that was crossed after a ledger entry, by the revision of the alerts and the code of its threshold. */
 export const crossedAlertKey = (accountId: string, seq: number, revision: number, code: number): Key => ({

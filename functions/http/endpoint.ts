@@ -16,6 +16,7 @@ import { live } from './live.ts'
 import { print, requestLog } from './log.ts'
 import { problemDetails, problems, skylinkFailure, UNAVAILABLE_SECONDS } from './problems.ts'
 import { checkProof } from './proof.ts'
+import { rateHeaders } from './rate-headers.ts'
 import type { Need, Placed, Row } from './route.ts'
 import { limitSource } from './source-limit.ts'
 import { validate } from './validate.ts'
@@ -180,7 +181,12 @@ function success(row: Placed, answer: unknown): Result {
     answer instanceof Reply ? answer : reply(Number(Object.keys(row.responses)[0]), answer)
   const schema = row.responses[status]
   if (!schema) return { statusCode: status, headers: { ...SECURITY_HEADERS, ...headers } }
-  return json(status, parse(schema, body), { ...SECURITY_HEADERS, ...replayHeader(body ?? {}), ...headers })
+  return json(status, parse(schema, body), {
+    ...SECURITY_HEADERS,
+    ...replayHeader(body ?? {}),
+    ...rateHeaders(body ?? {}),
+    ...headers,
+  })
 }
 
 const json = (statusCode: number, body: unknown, headers: Record<string, string>): Result => ({
@@ -195,7 +201,11 @@ function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
     onError(request) {
       const error = asDomainError(request.error)
       const { status, challenge = 'Bearer' } = problems[error.code]
-      const headers: Record<string, string> = { ...SECURITY_HEADERS, ...replayHeader(error) }
+      const headers: Record<string, string> = {
+        ...SECURITY_HEADERS,
+        ...replayHeader(error),
+        ...rateHeaders(error),
+      }
       if (status === 401) headers['www-authenticate'] = challenge
       const retryAfterSeconds = error.retryAfterSeconds ?? (status === 503 ? UNAVAILABLE_SECONDS : undefined)
       if (retryAfterSeconds !== undefined) headers['retry-after'] = String(retryAfterSeconds)

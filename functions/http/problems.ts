@@ -169,6 +169,23 @@ export const problems: Record<ErrorCode, Problem> = {
     title: 'Scope missing',
     detail: 'The application key lacks a scope that the request requires, and nothing was spent.',
   },
+  key_budget_exhausted: {
+    status: 402,
+    title: 'Budget of the key exhausted',
+    detail:
+      'The budget of the application key has too few units left, and nothing was spent. Try again after the time in Retry-After, if there is one; its owner can raise the budget.',
+  },
+  over_burst: {
+    status: 403,
+    title: 'Request too large for the key',
+    detail: 'The application key may not use so many units at once, and nothing was spent.',
+  },
+  rate_limited: {
+    status: 429,
+    title: 'Rate limit of the key reached',
+    detail:
+      'The application key has used its units for this moment, and nothing was spent. Try again after the time in Retry-After.',
+  },
   email_unconfirmed: {
     status: 403,
     title: 'E-mail address not confirmed',

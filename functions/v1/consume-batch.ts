@@ -10,11 +10,11 @@ export const handler = endpoint(v1.consumeBatch, async ({ caller, body, deps, he
     const shown = batchAnswers(body.requests, await consumeForCustomers(deps, requests))
     return reply(200, { answers: shown.answers }, replayHeader(shown))
   }
-  const { answers, ...spender } = await consumeBatch(
+  const { answers, rate, ...spender } = await consumeBatch(
     deps,
     { ...caller.key, requires: body.requires },
     requests,
   )
   const shown = batchAnswers(body.requests, answers)
-  return reply(200, { ...spender, answers: shown.answers }, replayHeader(shown))
+  return reply(200, { ...spender, answers: shown.answers, ...(rate && { rate }) }, replayHeader(shown))
 })

@@ -121,7 +121,10 @@ const named = z.optional(z.string().check(z.maxLength(200)))
 const customerRequest = z.strictObject({ ...requestFields, key: named, account: named, ip: named })
 
 /** The units left and used after a request. */
-const use = { left: z.number(), used: z.number(), ...replay }
+const use = { left: z.number(), used: z.number(), keyLeft: z.optional(z.number()), ...replay }
+
+/** What the limits of a key refuse. */
+const limitErrors = ['key_budget_exhausted', 'over_burst', 'rate_limited'] as const
 
 /** The account and the application key of a request. */
 const spender = {
@@ -768,7 +771,7 @@ export const v1 = place('v1', {
     headers: idempotencyHeaders,
     body: z.strictObject({ units, requestId: z.optional(requestId), tag, requires }),
     responses: { 200: z.object({ ...use, ...spender }) },
-    errors: ['quota_exhausted', 'insufficient_scope'],
+    errors: ['quota_exhausted', 'insufficient_scope', ...limitErrors],
     needs: ['table', 'keyring', 'renewals'],
   },
   consumeBatch: {
@@ -788,11 +791,11 @@ export const v1 = place('v1', {
         // A batch of a service has them in each answer instead.
         ...someSpender,
         answers: z.array(
-          // `type`, `detail` and `needed` come with a 402. A union of two shapes would take another kilobyte of the bundle.
-          // Other failures than 402 are those of a service's customer, and have no units left or used.
+          // `type`, `detail`, `needed` and `retryAfter` come with a refusal. A union of two shapes would take another kilobyte of the bundle.
+          // Failures other than refusals are those of a service's customer, and have no units left or used.
           z.object({
             requestId: z.optional(z.string()),
-            status: z.literal([200, 401, 402, 403, 404, 500, 503]),
+            status: z.literal([200, 401, 402, 403, 404, 429, 500, 503]),
             type: z.optional(z.string()),
             detail: z.optional(z.string()),
             needed: z.optional(z.number()),
@@ -800,6 +803,7 @@ export const v1 = place('v1', {
             missing: z.optional(z.array(z.string())),
             left: z.optional(z.number()),
             used: z.optional(z.number()),
+            keyLeft: z.optional(z.number()),
             ...replay,
             ...someSpender,
           }),
@@ -817,7 +821,7 @@ export const v1 = place('v1', {
     headers: idempotencyHeaders,
     body: z.strictObject({ ...leaseTerms, requires }),
     responses: { 201: z.object({ ...leased, units: z.optional(z.number()) }) },
-    errors: ['quota_exhausted', 'insufficient_scope'],
+    errors: ['quota_exhausted', 'insufficient_scope', ...limitErrors],
     needs: ['table', 'keyring', 'renewals'],
   },
   settleReservation: {
@@ -855,7 +859,7 @@ export const v1 = place('v1', {
       unreported: optionalField(z.literal(['return', 'charge'])),
     }),
     responses: { 201: z.object(leased) },
-    errors: ['quota_exhausted', 'insufficient_scope'],
+    errors: ['quota_exhausted', 'insufficient_scope', ...limitErrors],
     needs: ['table', 'keyring', 'renewals'],
   },
   renewLease: {
@@ -887,7 +891,15 @@ export const v1 = place('v1', {
     summary: 'Reads the units left, with an application key',
     description: descriptions.balance,
     auth: 'key',
-    responses: { 200: z.object({ left: z.number(), used: z.number(), reserved: z.number(), ...spender }) },
+    responses: {
+      200: z.object({
+        left: z.number(),
+        used: z.number(),
+        keyLeft: z.optional(z.number()),
+        reserved: z.number(),
+        ...spender,
+      }),
+    },
     errors: [],
     needs: ['table', 'keyring'],
   },

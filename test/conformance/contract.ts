@@ -54,6 +54,9 @@ export function expectContract(row: Placed, answer: TestAnswer): void {
 /** Errors whose detail depends on the request. */
 const OWN_DETAIL: readonly ErrorCode[] = ['invalid_request', 'malformed_body', 'payload_too_large']
 
+/** Refusals of a spend that say who spends, and how many units there are. */
+const LIMITS: readonly ErrorCode[] = ['quota_exhausted', 'key_budget_exhausted', 'over_burst', 'rate_limited']
+
 /** As `expectContract`, and asserts that the answer is this error in the format of the row's dialect. */
 export function expectError(row: Placed, answer: TestAnswer, code: ErrorCode): void {
   expectContract(row, answer)
@@ -84,13 +87,16 @@ function expectDeclaredError(row: Placed, { status, headers, body }: TestAnswer)
     requestId: headers.get('apigw-requestid'),
     ...(code === 'invalid_request' && { errors: expect.any(Array) }),
     ...(headers.get('idempotent-replayed') === 'true' && { replayed: true }),
-    ...(code === 'quota_exhausted' && {
+    ...(LIMITS.includes(code) && {
       left: expect.any(Number),
       used: expect.any(Number),
       needed: expect.any(Number),
-      refill: expect.stringMatching(/^\/v1\/user\/(buy|bundle)$/),
+      ...(body.keyLeft !== undefined && { keyLeft: expect.any(Number) }),
       account: expect.stringMatching(/^[0-9a-f]{24}$/),
       key: { id: expect.any(String), name: expect.any(String), scopes: expect.any(Array) },
+    }),
+    ...(code === 'quota_exhausted' && {
+      refill: expect.stringMatching(/^\/v1\/user\/(buy|bundle)$/),
     }),
     ...(code === 'insufficient_scope' && {
       missing: expect.any(Array),

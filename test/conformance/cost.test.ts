@@ -4,6 +4,7 @@ import { dueAt, keys } from '../../core/table/keys.ts'
 import { rows } from '../../functions/http/rows.ts'
 import { startApp } from '../support/app.ts'
 import { buy, changeTo, newBuyer, paymentsOf, refund, shown, signUpFor, spendTo } from '../support/buyers.ts'
+import { createKey } from '../support/keys.ts'
 import { add, answerOf, newPasskey, signInWith, withPasskey } from '../support/passkeys.ts'
 import { newPerson, type SignedInPerson } from '../support/people.ts'
 import { consume, newConsumer, uuidv7 } from '../support/quota.ts'
@@ -87,6 +88,13 @@ async function withKey() {
   await consume(app, person.key, { units: 0 })
   app.resetCalls()
   return person
+}
+
+/** A key with a rate limit and a budget. */
+async function limitedKey(per: string): Promise<string> {
+  const person = await newConsumer(app, 10_000)
+  const limits = { budget: { units: 1000, per }, rate: { unitsPerSecond: 1000, burst: 2000 } }
+  return (await createKey(app, person, 'limited', limits)).key
 }
 
 const ADDRESS = { street: 'Main st.', city: 'England', postCode: 'YO31 8SB', country: 'GB' }
@@ -523,6 +531,50 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return consume(app, key, { units: 1, tag: 'report' })
     },
     { dynamodb: { GetItem: 1, UpdateItem: 3 }, readUnits: 1, writeUnits: 3 },
+  ],
+  [
+    'POST /v1/usage, with a budget for good and a rate limit, and a container that has seen the key',
+    200,
+    async () => {
+      const key = await limitedKey('total')
+      await consume(app, key, { units: 1 })
+      app.resetCalls()
+      return consume(app, key, { units: 1 })
+    },
+    { dynamodb: { UpdateItem: 1 }, readUnits: 0, writeUnits: 1 },
+  ],
+  [
+    // The record of the key, the counter, and the snapshot of the day before.
+    'POST /v1/usage, with a budget by day, the first one of a day in a container',
+    200,
+    async () => {
+      const key = await limitedKey('day')
+      app.resetCalls()
+      return consume(app, key, { units: 1 })
+    },
+    { dynamodb: { GetItem: 2, Query: 1, UpdateItem: 1 }, readUnits: 3, writeUnits: 1 },
+  ],
+  [
+    'POST /v1/usage, with a budget by day, another one',
+    200,
+    async () => {
+      const key = await limitedKey('day')
+      await consume(app, key, { units: 1 })
+      app.resetCalls()
+      return consume(app, key, { units: 1, requestId: uuidv7() })
+    },
+    { dynamodb: { UpdateItem: 1 }, readUnits: 0, writeUnits: 1 },
+  ],
+  [
+    'POST /v1/usage, beyond a budget, again within a second',
+    402,
+    async () => {
+      const key = await limitedKey('day')
+      await consume(app, key, { units: 1001 })
+      app.resetCalls()
+      return consume(app, key, { units: 1001 })
+    },
+    { dynamodb: {}, readUnits: 0, writeUnits: 0 },
   ],
   [
     // The alarm, which is due, and the counter.
@@ -1114,7 +1166,7 @@ const bySample: [route: string, Cost][] = [
   ],
   [
     'PUT /v1/keys/{id}',
-    { dynamodb: { Query: 1, GetItem: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 11 },
+    { dynamodb: { Query: 1, GetItem: 2, TransactWriteItems: 1 }, readUnits: 3, writeUnits: 11 },
   ],
   [
     'POST /v1/keys/{id}/rotate',

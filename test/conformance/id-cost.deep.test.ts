@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { RING_MOST } from '../../core/quota/counter.ts'
+import { RING_MOST } from '../../core/quota/ring-size.ts'
 import { EXHAUSTIVE } from '../machine/faults.ts'
 import { memoryTable } from '../machine/memory-table.ts'
 import { openQuotaWorld, type QuotaWorld } from '../machine/quota-world.ts'

@@ -61,6 +61,27 @@ test.each([
   },
 )
 
+test.each([1, 8])(
+  '%i requests in flight of keys with budgets and rate limits cost at most 1.3 write units each',
+  async (inFlight) => {
+    const { person } = await consumer()
+    const limits = {
+      budget: { units: 1_000_000, per: 'day' },
+      rate: { unitsPerSecond: 50_000, burst: 50_000 },
+    }
+    const all: string[] = []
+    while (all.length < 7) all.push((await createKey(app, person, 'limited', limits)).key)
+    for (const key of all) await consumeUnits(ports, key, { units: 1, requestId: idOfNow() })
+    let turn = 0
+    const one = () => consumeUnits(ports, all[turn++ % all.length] ?? '', { units: 1, requestId: idOfNow() })
+    const { writes, reads } = await costOf(600, inFlight, one)
+    expect(writes).toBeLessThanOrEqual(inFlight === 1 ? 1.12 : 1.3)
+    expect(reads).toBeLessThanOrEqual(0.2)
+    const counter = (await ports.table.get(keys.quota(person.accountId))) ?? {}
+    expect(sizeOf(counter)).toBeLessThan(1024)
+  },
+)
+
 test('a request without an id costs one write unit and nothing else', async () => {
   const { nextKey } = await consumer()
   expect(await costOf(200, 8, () => consumeUnits(ports, nextKey(), { units: 1 }))).toEqual({

@@ -64,6 +64,24 @@ const uses: [string, (through: Ports, key: string) => Promise<unknown>][] = [
   ['a batch', (through, key) => consumeBatch(through, key, [{ units: 1 }, { units: 2 }])],
 ]
 
+/** Ports whose first update takes effect, but its reply is lost, and something else comes before it is sent again. */
+function replyLost(through: Ports, next: () => Promise<unknown>): Ports {
+  let isLost = false
+  const table = new Proxy(through.table, {
+    get: (object, name, receiver) => {
+      const call = Reflect.get(object, name, receiver)
+      if (name !== 'update' || isLost) return call
+      return async (...args: Parameters<typeof through.table.update>) => {
+        isLost = true
+        await object.update(...args)
+        await next()
+        throw new ConditionFailed(new Map([[0, await object.get(args[0])]]), true)
+      }
+    },
+  })
+  return { ...through, table }
+}
+
 describe('settings that change between the check and the write', () => {
   test.each(uses)('decide about %s', async (_, use) => {
     const { keys, change, rotate, units } = await owner()
@@ -112,25 +130,51 @@ describe('settings that change between the check and the write', () => {
   test('a spend whose reply was lost before the change is no replay of another request', async () => {
     const { keys, change, units } = await owner()
     for (const [id, key] of keys) {
-      const through = container()
       const [left = 0] = (await units()) as number[]
-      let lost = false
-      const table = new Proxy(through.table, {
-        get: (object, name, receiver) => {
-          const call = Reflect.get(object, name, receiver)
-          if (name !== 'update' || lost) return call
-          return async (...args: Parameters<typeof through.table.update>) => {
-            lost = true
-            await object.update(...args)
-            await change(id, { name: 'renamed meanwhile' })
-            const item = await object.get(args[0])
-            throw new ConditionFailed(new Map([[0, item]]), true)
-          }
-        },
-      })
-      const spent = await consumeUnits({ ...through, table }, key, { units: 1, requestId: uuidv7() })
+      const through = replyLost(container(), () => change(id, { name: 'renamed meanwhile' }))
+      const spent = await consumeUnits(through, key, { units: 1, requestId: uuidv7() })
       expect(spent).toMatchObject({ left: left - 1, key: { name: 'renamed meanwhile' } })
       expect(spent).not.toHaveProperty('replayed')
+    }
+  })
+})
+
+describe('a key that is switched off once units are spent: nobody is told that nothing was spent', () => {
+  test('by a write whose reply was lost', async () => {
+    const { keys, change, units } = await owner()
+    for (const [id, key] of keys) {
+      const off = () => change(id, { enabled: false })
+      const request = () => ({ units: 1, requestId: uuidv7() })
+      const { id: reservationId } = await reserveUnits(container(), key, { ...request(), ttlSeconds: 60 })
+      const asked: ((through: Ports) => Promise<unknown>)[] = [
+        (through) => consumeUnits(through, key, request()),
+        (through) => consumeBatch(through, key, [request(), request()]),
+        (through) => settleReservation(through, key, { reservationId, units: 1 }),
+        // The alarm is on already, so the first update takes the units.
+        (through) => reserveUnits(through, key, { ...request(), ttlSeconds: 60 }),
+      ]
+      for (const ask of asked) {
+        const before = await units()
+        expect(await told(ask(replyLost(container(), off)))).toBe('temporarily_unavailable')
+        expect(await units()).not.toEqual(before)
+        await change(id, { enabled: true })
+      }
+    }
+  })
+
+  test('by the first of the writes that a batch takes', async () => {
+    const { keys, change, units } = await owner()
+    for (const [id, key] of keys) {
+      const [before = 0] = (await units()) as number[]
+      const batch = Array.from({ length: 30 }, (_, n) => ({ units: 1, requestId: `${id} ${n}` }))
+      const ask = (through: Ports) => told(consumeBatch(through, key, batch))
+      const off = () => change(id, { enabled: false })
+      expect(await ask(interleaved(container(), 'update', 2, off))).toBe('temporarily_unavailable')
+      expect((await units())[0]).toBe(before - 24)
+      expect(await ask(container())).toBe('key_disabled')
+      await change(id, { enabled: true })
+      expect(await ask(container())).toBe('done')
+      expect((await units())[0]).toBe(before - 30)
     }
   })
 })

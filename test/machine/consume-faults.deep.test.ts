@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Ports } from '../../core/ports.ts'
-import { RING_LIMIT } from '../../core/quota/evict.ts'
+import { RING_LIMIT } from '../../core/quota/ring-size.ts'
 import { keys } from '../../core/table/keys.ts'
 import type { Table } from '../../core/table/table.ts'
 import { everyBreak } from './faults.ts'

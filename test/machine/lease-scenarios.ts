@@ -17,7 +17,11 @@ import {
 } from './reservation-scenarios.ts'
 
 /** A lease of 30 units that has expired, so that everything may end it. */
-async function expiredLease(world: QuotaWorld, isMoved: boolean, unreported: Unreported): Promise<string> {
+export async function expiredLease(
+  world: QuotaWorld,
+  isMoved: boolean,
+  unreported: Unreported,
+): Promise<string> {
   if (isMoved) await fillCounter(world)
   const { id } = await world.lease(30, { requestId: 'lease-1', unreported })
   world.advance(61_000)

@@ -40,8 +40,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'the write does not check the key',
-    find: ['expr`${key} = ${caller.hash}`,', 'expr`attribute_not_exists(#x)`'],
-    put: 'expr`attribute_not_exists(#x)`',
+    find: ['...whileLive(caller),', 'expr`attribute_not_exists(#x)`,', 'expr`#d >= ${today}`'],
+    put: ['expr`attribute_not_exists(#x)`,', 'expr`#d >= ${today}`'],
     foundBy: 'the key is deleted or rotated between read and write: 401',
   },
   {
@@ -137,8 +137,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'the archive is not read',
-    find: 'if (spent.size > 0) return { known: counter, replayed: true }',
-    put: 'if (spent.size > 1) return { known: counter, replayed: true }',
+    find: 'if (spent.size > 0) return { known: counter, allowance, replayed: true }',
+    put: 'if (spent.size > 1) return { known: counter, allowance, replayed: true }',
     foundBy: 'an untimed id is spent once, however many requests and evictions follow',
   },
   {
@@ -282,12 +282,12 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'a write may make the ring larger than it may be',
-    find: 'expr`(attribute_not_exists(#a) OR size(#a) <= ${RING_MOST - entries.length})`',
+    find: 'expr`(attribute_not_exists(#a) OR size(#a) <= ${most - entries.length})`',
     put: 'expr`(attribute_not_exists(#a) OR size(#a) <= ${1000 - entries.length})`',
     more: [
       {
-        find: '({ ring }: Counter) => ring.size + count <= RING_MOST',
-        put: '({ ring }: Counter) => ring.size < RING_MOST * count * 9',
+        find: '({ ring, item }: Counter) => ring.size + count <= ringMost(item)',
+        put: '({ ring, item }: Counter) => ring.size < ringMost(item) * count * 9',
       },
     ],
     foundBy:
@@ -564,14 +564,14 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'an expiry does not check that its reservation is open',
-    find: "const condition = join([...change.conditions, ...end.conditions, ...hashes], ' AND ')",
-    put: "const condition = join([...change.conditions, ...hashes], ' AND ')",
+    find: "const condition = join([...change.conditions, ...end.conditions, ...hashes, ...limits], ' AND ')",
+    put: "const condition = join([...change.conditions, ...hashes, ...limits], ' AND ')",
     foundBy: 'a reservation ends once, whichever two ends come at once and wherever one overtakes the other',
   },
   {
     title: 'the item of a reservation ends twice',
-    find: 'item: expr`attribute_exists(#due)`',
-    put: 'item: expr`attribute_exists(pk)`',
+    find: '{ counter: expr`attribute_not_exists(#due)`, item: expr`attribute_exists(#due)`, expired: expr`attribute_exists(#expired)` }[place]',
+    put: '{ counter: expr`attribute_not_exists(#due)`, item: expr`attribute_exists(pk)`, expired: expr`attribute_exists(#expired)` }[place]',
     foundBy: 'a reservation ends once, whichever two ends come at once and wherever one overtakes the other',
   },
   {
@@ -631,7 +631,7 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   {
     title: 'a blocked account settles',
     find: [
-      'caller = await admitKey(deps, counter, caller)',
+      'caller = await admitKey(deps, counter, caller, inDoubt)',
       'const found = await findReservation(deps, accountId, counter, nonce)',
     ],
     put: 'const found = await findReservation(deps, accountId, counter, nonce)',
@@ -639,17 +639,17 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
       {
         find: [
           'expr`attribute_not_exists(#x)`,',
-          'expr`(attribute_not_exists(#a) OR size(#a) < ${RING_MOST})`',
+          'expr`(attribute_not_exists(#a) OR size(#a) < ${ringMost(seen.item)})`',
         ],
-        put: 'expr`(attribute_not_exists(#a) OR size(#a) < ${RING_MOST})`',
+        put: 'expr`(attribute_not_exists(#a) OR size(#a) < ${ringMost(seen.item)})`',
       },
     ],
     foundBy: 'a blocked account settles nothing, and its reservations return',
   },
   {
     title: 'use is counted for a key that was revoked meanwhile',
-    find: 'isKeyLive ? expr`attribute_exists(${hash})` : expr`attribute_not_exists(${hash})`',
-    put: 'expr`attribute_exists(pk)`',
+    find: 'return [countsUse(counter, slot) ? expr`attribute_exists(${hash})` : expr`attribute_not_exists(${hash})`]',
+    put: 'return [expr`attribute_exists(pk)`]',
     foundBy: 'use goes to the key that reserved, unless that is revoked, wherever the revocation comes',
   },
   {
@@ -685,8 +685,8 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'a renewal takes more than is left',
-    find: 'Math.min(wanted, before + balanceOf(counter) - counted)',
-    put: 'Math.min(wanted, before + balanceOf(counter))',
+    find: 'Math.min(balanceOf(counter) + kept, allowance.ceiling - allowance.taken + kept,',
+    put: 'Math.min(balanceOf(counter) + (kept < 0 ? 0 : kept), allowance.ceiling - allowance.taken + kept,',
     foundBy: 'a renewal that a spend overtakes never takes more than is left',
   },
   {
@@ -733,7 +733,7 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'what an expired lease is charged counts for a key that was revoked',
-    find: '[...byKey].filter(([slot]) => isLive(slot))',
+    find: '[...byKey].filter(([slot]) => countsUse(seen.item, slot))',
     put: '[...byKey].filter(([slot]) => slot >= 0)',
     foundBy:
       'what an expired lease is charged counts on the day of the expiry, for its key unless that is revoked',
@@ -744,6 +744,49 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     put: 'counter.day >= today || !expired.every(isCharged) || expired.length > 0',
     foundBy:
       'what an expired lease is charged counts on the day of the expiry, for its key unless that is revoked',
+  },
+  // --- Limits of keys with leases ---
+  {
+    title: 'an expiry takes what it charges out of the budget',
+    find: 'const returning = reservations.filter((each) => !isCharged(each))',
+    put: 'const returning = reservations.filter((each) => isCharged(each) || true)',
+    foundBy: 'a budget is never exceeded by leases, whichever two things come to one at once',
+  },
+  {
+    title: 'a renewal takes more than the budget leaves',
+    find: 'allowance.ceiling - allowance.taken + kept, Math.max(0, kept) +',
+    put: 'allowance.ceiling, Math.max(0, kept) +',
+    foundBy: 'a renewal of which the budget has nothing left settles, and has what there is',
+  },
+  {
+    title: 'a renewal does not count in the rate',
+    find: 'growth > 0 ? takeFromBucket(slot, allowance, growth) : NO_PARTS',
+    put: 'growth > 1e9 ? takeFromBucket(slot, allowance, growth) : NO_PARTS',
+    foundBy: 'a bucket lets its burst through and no more, wherever a lease is made or renewed',
+  },
+  {
+    title: 'the write of a renewal does not check the budget',
+    find: '(growth > 0 || opened > 0)',
+    put: '(growth > 1e9 || opened > 1e9)',
+    foundBy: 'a budget is never exceeded by leases, whichever two things come to one at once',
+  },
+  {
+    title: 'a renewal does not look at the limits of its key',
+    find: 'units > before + charged || wanted > 0',
+    put: 'units > before + charged',
+    foundBy: 'a renewal of which the budget has nothing left settles, and has what there is',
+  },
+  {
+    title: 'a lease takes more than the limits of its key leave',
+    find: 'balanceOf(counter), keyLeftOf(allowance) ?? Infinity, rateStanding(allowance)?.left ?? Infinity',
+    put: 'balanceOf(counter)',
+    foundBy: 'a renewal of which the budget has nothing left settles, and has what there is',
+  },
+  {
+    title: 'a settle relies on the limits of a day that the counter is not on yet',
+    find: 'const today = dayOf(deps.clock.nowMs()) const moved = counter.day < today ? await changeDay(',
+    put: 'const today = counter.day\n const moved = counter.day < today ? await changeDay(',
+    foundBy: 'a report counts in the budget of the day on which its units count, wherever the day ends',
   },
   // --- Alerts ---
   {
@@ -871,5 +914,88 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     put: 'expr`#d = ${today}`',
     more: [{ find: 'if (counter.day < today) return {', put: 'if (counter.day !== today) return {' }],
     foundBy: 'a slow clock does not move the day of the counter back',
+  },
+  // --- Limits of keys ---
+  {
+    title: 'the write does not check the budget',
+    find: 'parts.conditions.push(expr`${taken} <= ${ceiling - units}`)',
+    put: 'parts.conditions.push(expr`${taken} <= ${ceiling}`)',
+    foundBy: 'a budget is used to its last unit and no further, wherever another request comes',
+  },
+  {
+    title: 'the write does not count in the budget',
+    find: 'parts.adds.push(expr`${taken} ${units}`)',
+    put: 'parts.adds.push(expr`${taken} ${0}`)',
+    foundBy: 'a budget is used to its last unit and no further, wherever another request comes',
+  },
+  {
+    title: 'a full bucket is filled again, though another request has emptied it',
+    find: 'parts.conditions.push(expr`${arrival} <= ${nowUs}`)',
+    put: 'parts.conditions.push(expr`${arrival} >= ${0}`)',
+    foundBy: 'a bucket lets its burst through and no more, wherever another request comes',
+  },
+  {
+    title: 'a bucket is emptied beyond its end by a request that another one overtakes',
+    find: 'expr`${arrival} > ${nowUs} AND ${arrival} <= ${latestArrival(allowance, rate) - refill}`',
+    put: 'expr`${arrival} > ${nowUs}`',
+    foundBy: 'a bucket lets its burst through and no more, wherever another request comes',
+  },
+  {
+    title: 'what a key had used is read before the day has changed',
+    find: 'if (counter.day < start) return Number(counter.item[keyUseAttribute(caller.slot)] ?? 0)',
+    put: 'if (counter.day < 0) return Number(counter.item[keyUseAttribute(caller.slot)] ?? 0)',
+    foundBy: 'a budget by month spans its days, and one for good all of them',
+  },
+  {
+    title: 'the ends of reservations leave the budget as it is',
+    find: '{ sets: [], adds: [expr`${taken} ${units}`], conditions: [expr`attribute_exists(${taken})`] }',
+    put: '{ sets: [], adds: [], conditions: [expr`attribute_exists(${taken})`] }',
+    foundBy:
+      'a budget counts what a key has used and holds, whichever two ends of a reservation come at once',
+  },
+  {
+    title: 'a settle goes beyond the budget',
+    find: 'reserved + Math.min(balanceOf(counter), keyLeftOf(allowance) ?? Infinity)',
+    put: 'reserved + balanceOf(counter)',
+    foundBy: 'a budget covers what was used beyond a reservation as far as it goes, whoever settles',
+  },
+  {
+    title: 'a first budget does not count what is held',
+    find: 'expr`${taken} = if_not_exists(${attr(keyUseAttribute(slot))}, ${0}) + ${held}`',
+    put: 'expr`${taken} = if_not_exists(${attr(keyUseAttribute(slot))}, ${0})`',
+    foundBy: 'a first budget counts what is used and held, wherever a reservation begins or ends',
+  },
+  {
+    title: 'a first budget does not see that reservations change',
+    find: "conditions: [unchangedSince(counter.item, ['v', 'y'])]",
+    put: 'conditions: []',
+    foundBy: 'a first budget counts what is used and held, wherever a reservation begins or ends',
+  },
+  {
+    title: 'a first budget does not see that reservations outside the counter change hands',
+    find: 'checks: outside.map(({ nonce }) => ({',
+    put: 'checks: outside.slice(outside.length).map(({ nonce }) => ({',
+    foundBy: 'a first budget counts what is used and held, wherever a reservation begins or ends',
+  },
+  {
+    title: 'the balance refuses before the budget does, and calls for a renewal',
+    find: [
+      'if (limited) throw limited',
+      'if (units > balanceOf(counter)) {',
+      'await noteRefusal(deps, caller.accountId, counter, units)',
+    ],
+    put: [
+      'if (limited && units <= balanceOf(counter)) throw limited',
+      'if (units > balanceOf(counter)) {',
+      'await noteRefusal(deps, caller.accountId, counter, units)',
+    ],
+    foundBy: 'a request that its key may not make calls for no renewal',
+  },
+  {
+    title: 'a refusal by a limit is remembered for a minute',
+    find: ['const REFUSED_MS = 1000', 'const STANDINGS = 10_000'],
+    put: ['const REFUSED_MS = 60_000', 'const STANDINGS = 10_000'],
+    foundBy:
+      'a remembered refusal by a limit is no answer to a spent id or a check, and lasts at most a second',
   },
 ]

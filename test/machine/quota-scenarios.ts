@@ -4,9 +4,9 @@ import { keyHash } from '../../core/keys/key-text.ts'
 import { keyStamp } from '../../core/keys/settings.ts'
 import type { Ports } from '../../core/ports.ts'
 import { moveThreshold } from '../../core/quota/apply-ledger.ts'
-import { RING_MOST } from '../../core/quota/counter.ts'
-import { LATE_TOGETHER, NEXT_TRY, RING_LIMIT } from '../../core/quota/evict.ts'
+import { LATE_TOGETHER } from '../../core/quota/evict.ts'
 import { parseQuota } from '../../core/quota/quota.ts'
+import { NEXT_TRY, RING_LIMIT, RING_MOST } from '../../core/quota/ring-size.ts'
 import { balanceParts } from '../../core/quota/thresholds.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
@@ -15,6 +15,8 @@ import { DAY_MS } from '../../core/time.ts'
 import { alertScenarios } from './alert-scenarios.ts'
 import { breaking } from './faults.ts'
 import { leaseScenarios } from './lease-scenarios.ts'
+import { leasedLimitScenarios } from './leased-limit-scenarios.ts'
+import { limitScenarios } from './limit-scenarios.ts'
 import { callsOf, interleaved, type openQuotaWorld, type QuotaWorld } from './quota-world.ts'
 import { reservationScenarios } from './reservation-scenarios.ts'
 
@@ -952,6 +954,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   ...ahead,
   ...fullRing,
   ...reservationScenarios,
+  ...limitScenarios,
   ...leaseScenarios,
+  ...leasedLimitScenarios,
   ...alertScenarios,
 }

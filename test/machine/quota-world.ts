@@ -3,6 +3,7 @@ import { randomIds } from '../../core/adapters/ids.ts'
 import { openKeyring } from '../../core/adapters/keyring.ts'
 import { DomainError } from '../../core/errors.ts'
 import { keyHash, keyIdOf, newKeyText, SERVICE_SLOT } from '../../core/keys/key-text.ts'
+import { type KeyLimits, keyStamp } from '../../core/keys/settings.ts'
 import type { Ports } from '../../core/ports.ts'
 import { chooseAlerts } from '../../core/quota/alerts.ts'
 import { applyLedger, moveBalance } from '../../core/quota/apply-ledger.ts'
@@ -10,14 +11,21 @@ import { type BatchRequest, consumeBatch } from '../../core/quota/batch.ts'
 import { consumeUnits } from '../../core/quota/consume.ts'
 import { expireReservations } from '../../core/quota/expire-reservations.ts'
 import { consumeTogether } from '../../core/quota/group-commit.ts'
-import { keyHashAttribute, newQuota, parseQuota } from '../../core/quota/quota.ts'
+import { limitChange } from '../../core/quota/limit-change.ts'
+import {
+  keyArrivalAttribute,
+  keyHashAttribute,
+  keyTakenAttribute,
+  newQuota,
+  parseQuota,
+} from '../../core/quota/quota.ts'
 import { reportLease } from '../../core/quota/report-lease.ts'
 import type { Unreported } from '../../core/quota/reservation.ts'
 import { reserveUnits } from '../../core/quota/reserve.ts'
 import { setAlerts } from '../../core/quota/set-alerts.ts'
 import { settleReservation } from '../../core/quota/settle-reservation.ts'
 import { balanceParts, thresholdAbove } from '../../core/quota/thresholds.ts'
-import { expr } from '../../core/table/expression.ts'
+import { attr, expr, join, setRemove, unchangedSince } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { ConditionFailed, type Item, type Table } from '../../core/table/table.ts'
 import { silentLog } from '../support/log.ts'
@@ -30,8 +38,6 @@ export const START_MS = Date.UTC(2026, 10, 21, 12)
 /** The HTTP status 200 or 402, or the error code of another refusal. */
 export type Told = 200 | 402 | string
 
-const TOLD = { spent: 200, exhausted: 402 } as const
-
 /** The functions under test; a test can replace them with functions that have a planted bug. */
 export const quotaFunctions = {
   consumeUnits,
@@ -42,6 +48,7 @@ export const quotaFunctions = {
   settleReservation,
   reportLease,
   expireReservations,
+  limitChange,
   setAlerts,
 }
 export type QuotaFunctions = typeof quotaFunctions
@@ -56,6 +63,8 @@ export async function openQuotaWorld({
   watched = watchAlerts(),
   table = memoryTable([], watched.watch) as Table,
   functions = quotaFunctions,
+  /** By slot. */
+  limits = [] as readonly KeyLimits[],
 } = {}) {
   let nowMs = START_MS
   const clock = {
@@ -74,12 +83,22 @@ export async function openQuotaWorld({
   const ports = { clock, ids, log: silentLog, table, keyring: ring, renewals } as Partial<Ports> as Ports
   const accountId = ids.accountId()
   const texts = Array.from({ length: keyCount }, (_, slot) => newKeyText(ports, accountId, slot))
-  const hashes = texts.map((text, slot) => [keyHashAttribute(slot), keyHash(ports, text)])
+  const revisionOf = (slot: number) => (limits[slot] ? 1 : 0)
+  const hashes = texts.map((text, slot) => [
+    keyHashAttribute(slot),
+    keyStamp(keyHash(ports, text), revisionOf(slot)),
+  ])
   const i = alerts && chooseAlerts(undefined, alerts, left, size)
   const { left: l, floor: f } = balanceParts(left, { size, alerts: i })
   await table.put({
     ...newQuota(accountId, Buffer.alloc(12), nowMs),
     ...Object.fromEntries(hashes),
+    ...Object.fromEntries(
+      limits.flatMap(({ budget, rate }, slot) => [
+        ...(budget ? [[keyTakenAttribute(slot), 0]] : []),
+        ...(rate ? [[keyArrivalAttribute(slot), 0]] : []),
+      ]),
+    ),
     l,
     f,
     q: size,
@@ -89,10 +108,20 @@ export async function openQuotaWorld({
 
   // The default key has an item only if it has settings.
   for (const [slot, text] of texts.entries())
-    if (slot > 0) {
+    if (slot > 0 || limits[slot]) {
       const id = keyIdOf(ports, accountId, slot)
-      const shown = { prefix: '', last4: '', createdAtMs: nowMs, hash: keyHash(ports, text) }
-      await table.put({ ...keys.key(accountId, id), id, name: `key ${slot}`, slot, ...shown })
+      const shown = { prefix: '', last4: '', createdAtMs: nowMs }
+      const settings = limits[slot] && { revision: revisionOf(slot), settings: limits[slot] }
+      const hash = keyHash(ports, text)
+      await table.put({
+        ...keys.key(accountId, id),
+        id,
+        name: `key ${slot}`,
+        slot,
+        hash,
+        ...shown,
+        ...settings,
+      })
     }
 
   /** The key in a slot, or the account as a service names it. */
@@ -135,7 +164,10 @@ export async function openQuotaWorld({
       { through = ports, slot = 0 }: { through?: Ports; slot?: number } = {},
     ): Promise<Told[]> =>
       functions.consumeBatch(through, keyAt(slot), requests).then(
-        ({ answers }) => answers.map(({ outcome }) => TOLD[outcome]),
+        ({ answers }) =>
+          answers.map(
+            ({ outcome }): Told => (outcome === 'spent' ? 200 : outcome === 'exhausted' ? 402 : outcome),
+          ),
         (error) => requests.map(() => toldOf(error)),
       ),
     /** Spends one unit for each of `count` new ids, one after the other. @returns the ids. */
@@ -173,6 +205,37 @@ export async function openQuotaWorld({
         ({ covered, replayed }) => ({ told: 200 as const, covered, replayed: replayed === true }),
         (error) => ({ told: toldOf(error), covered: 0, replayed: false }),
       ),
+    /** Gives a key other limits, as its owner does. @returns whether no writer was first. */
+    limit: async (slot: number, next: KeyLimits, through = ports): Promise<boolean> => {
+      const key = keys.key(accountId, keyIdOf(ports, accountId, slot))
+      const item = (await through.table.get(key)) ?? {}
+      const hash = keyHash(ports, texts[slot] ?? '')
+      const revision = Number(item.revision ?? 0)
+      const stamp = attr(keyHashAttribute(slot))
+      const before = (item.settings ?? {}) as KeyLimits
+      try {
+        const change = await functions.limitChange(through, accountId, slot, before, next)
+        await through.table.transact([
+          {
+            put: { ...item, revision: revision + 1, settings: next },
+            if: unchangedSince(item, ['revision']),
+          },
+          {
+            update: keys.quota(accountId),
+            set: setRemove(
+              [expr`${stamp} = ${keyStamp(hash, revision + 1)}`, ...change.sets],
+              change.removes,
+            ),
+            if: join([expr`${stamp} = ${keyStamp(hash, revision)}`, ...change.conditions], ' AND '),
+          },
+          ...change.checks,
+        ])
+        return true
+      } catch (error) {
+        if (!(error instanceof ConditionFailed)) throw error
+        return false
+      }
+    },
     /** Takes a lease of up to `units`. @returns the answer, the lease's id and the units that it has. */
     lease: (
       units: number,

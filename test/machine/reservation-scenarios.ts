@@ -111,7 +111,7 @@ export async function atEachBreak(
   })
 }
 
-const ends: Record<string, (world: QuotaWorld, id: string, through?: Ports) => Promise<unknown>> = {
+export const ends: Record<string, (world: QuotaWorld, id: string, through?: Ports) => Promise<unknown>> = {
   'a settle': (world, id, through = world.ports) => world.settle(id, 7, { requestId: 'settle-1', through }),
   'a settle for more': (world, id, through = world.ports) =>
     world.settle(id, 40, { requestId: 'settle-2', slot: 1, through }),
@@ -127,7 +127,7 @@ const usedBy: Record<string, number> = {
 }
 
 /** A reservation of 30 units that has expired, so that everything may end it. */
-const expiredReservation = async (world: QuotaWorld, isMoved: boolean) => {
+export const expiredReservation = async (world: QuotaWorld, isMoved: boolean) => {
   if (isMoved) await fillCounter(world)
   const { id } = await world.reserve(30, { requestId: 'reserve-1' })
   world.advance(61_000)

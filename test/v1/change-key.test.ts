@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
+import { defaultKeyLookupOf } from '../../core/keys/default-key.ts'
 import { DAY_MS, HOUR_MS } from '../../core/time.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { expectError, outsideCalls } from '../conformance/contract.ts'
@@ -284,14 +285,34 @@ describe('a rotation with a grace period', () => {
     const person = await newConsumer(app)
     await change(person, 'default', { ip: ['10.0.0.0/8'] })
     await rotate(person, 'default', { graceSeconds: 600 })
-    const { password, accessToken: token } = person
-    const json = { password: 'Other123!', oldPassword: password, keys: 'rotate' }
-    expect((await app.request('PUT', '/v1/user/password', { token, json })).status).toBe(204)
+    expect((await replaceAll(person)).status).toBe(204)
     spendRefused(await consume(app, person.key, { units: 1 }), 'unauthorized')
     const again = await app.login({ ...person, password: 'Other123!' })
     expect(await list({ ...person, ...again })).toMatchObject([{ name: 'default', ...NO_SETTINGS }])
     const { body } = await app.request('GET', '/v1/user', { token: again.accessToken })
     expect((await consume(app, body.apiKey, { units: 1 })).status).toBe(200)
+  })
+
+  const replaceAll = ({ password, accessToken: token }: Consumer) =>
+    app.request('PUT', '/v1/user/password', {
+      token,
+      json: { password: 'Other123!', oldPassword: password, keys: 'rotate' },
+    })
+
+  test.each<[string, (person: Consumer) => Promise<TestAnswer>]>([
+    ['another rotation', (person) => rotate(person, 'default', { graceSeconds: 60 })],
+    ['a key that is switched off', (person) => change(person, 'default', { enabled: false })],
+    ['a replacement of every key', replaceAll],
+  ])('that ends early by %s leaves no way from the old default key to the account', async (_, end) => {
+    const person = await newConsumer(app)
+    await rotate(person, 'default', { graceSeconds: 600 })
+    const ports = await app.ports()
+    const lookup = () => ports.table.get(defaultKeyLookupOf(ports, person.key))
+    await change(person, 'default', { scopes: ['read'] })
+    expect(await lookup()).toBeDefined()
+    expect((await end(person)).status).toBeLessThan(300)
+    expect(await lookup()).toBeUndefined()
+    spendRefused(await consume(app, person.key, { units: 1 }), 'unauthorized')
   })
 
   test.each([-1, 604_801, 1.5, '60', null])('400: %j seconds', async (graceSeconds) => {
