@@ -45,9 +45,14 @@ export const realEffects: Effects = {
   random: Math.random,
   wait: (ms, signal) =>
     abortable(
-      new Promise((resolve) => {
-        const timer = setTimeout(resolve, ms)
-        signal?.addEventListener('abort', () => clearTimeout(timer), { once: true })
+      new Promise<void>((resolve) => {
+        const stop = () => clearTimeout(timer)
+        const timer = setTimeout(() => {
+          // A signal may live as long as the process.
+          signal?.removeEventListener('abort', stop)
+          resolve()
+        }, ms)
+        signal?.addEventListener('abort', stop, { once: true })
       }),
       signal,
     ),
@@ -109,11 +114,14 @@ async function sendOnce(fetch: Fetch, attempt: Attempt): Promise<Answer> {
   return read(response, text, idempotencyKey)
 }
 
+const BODILESS: readonly number[] = [201, 204]
+
 function read(response: Response, text: string, idempotencyKey: string | undefined): Answer {
   const { status, headers, ok } = response
   let body: unknown
   try {
-    body = text === '' ? undefined : JSON.parse(text)
+    // Only Bursar's 201 and 204 have no body.
+    body = text === '' && (!ok || BODILESS.includes(status)) ? undefined : JSON.parse(text)
   } catch {
     if (ok) {
       throw new BursarError('unexpected_answer', {

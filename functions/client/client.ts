@@ -185,6 +185,15 @@ function headersOf({ endpoint, input, options }: Request): Record<string, string
   }
 }
 
+/** The error of `fetch` for an impossible header would quote it, and would look like a lost connection. */
+function checked(headers: Record<string, string>): Record<string, string> {
+  for (const [name, value] of Object.entries(headers)) {
+    if (!/^[\t -~\x80-\xff]*$/.test(value))
+      throw new TypeError(`The header ${name} has characters that no header can have.`)
+  }
+  return headers
+}
+
 function bodyOf({ endpoint, input }: Request): Attempt['body'] {
   if (endpoint.has('raw')) return input as Attempt['body']
   return endpoint.has('body') && input !== undefined ? JSON.stringify(input) : undefined
@@ -238,7 +247,7 @@ export function createClientWith(settings: ClientOptions, effects: Effects): Cli
 
   function send(request: Request): Promise<Answer> {
     const { endpoint, options, input } = request
-    const headers = headersOf(request)
+    const headers = checked(headersOf(request))
     const attempt = {
       method: endpoint.method,
       url: base + pathOf(request) + (endpoint.has('query') ? queryOf(input) : ''),
@@ -305,6 +314,7 @@ export function createClientWith(settings: ClientOptions, effects: Effects): Cli
     return listing(async (cursor) => {
       const input = cursor === undefined ? request.input : { ...(request.input as object), cursor }
       const { body, headers } = await answerOf({ ...request, input })
+      if (isLinked !== Array.isArray(body) || !body) throw unexpected('The answer is no list.')
       if (isLinked) return { items: body as unknown[], cursor: cursorOf(headers.get('link')) }
       return { items: [body], cursor: (body as { next: string | null }).next ?? undefined }
     })
@@ -319,8 +329,11 @@ export function createClientWith(settings: ClientOptions, effects: Effects): Cli
   return { ...(nouns as unknown as Calls), tokens: session.tokens }
 }
 
-const tokensOf = (body: unknown): Tokens => {
-  const { accessToken, refreshToken } = body as Tokens
+const unexpected = (message: string) => new BursarError('unexpected_answer', { status: 200, message })
+
+function tokensOf(body: unknown): Tokens {
+  const { accessToken, refreshToken } = (body ?? {}) as Tokens
+  if (typeof accessToken !== 'string') throw unexpected('The answer has no tokens.')
   return { accessToken, refreshToken }
 }
 

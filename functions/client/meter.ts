@@ -14,6 +14,7 @@ import { type LeaseOptions, leasedSpender } from './meter/leased.ts'
 import type { Metering } from './meter/metering.ts'
 import { type ExpressRequest, expressMiddleware, type FastifyRequest, fastifyPlugin } from './meter/node.ts'
 import { type Allowance, openOutage } from './meter/outage.ts'
+import { type MeterProblem, openProblems, type Problems, withoutSecret } from './meter/problems.ts'
 import { checkedUnits, type Metered, type Rule } from './meter/protect.ts'
 import type {
   Clock,
@@ -40,6 +41,7 @@ export type {
   JournalStore,
   LeaseOptions,
   Metered,
+  MeterProblem,
   OpenTelemetry,
   Refused,
   Reserved,
@@ -78,19 +80,15 @@ export interface MeterOptions extends Rule<any> {
    * what another one has sent.
    */
   group?: boolean
-  /** Told what the operator should know: units that Bursar has refused for good, and requests that it does not take. */
+  /**
+   * Told what the operator should know: each time that Bursar has refused units for good, and, once a minute, that it does
+   * not answer or does not take the service's requests. By default `console.warn`.
+   */
   onProblem?: (problem: MeterProblem) => void
   /** `@opentelemetry/api`. It is loaded by itself where it is installed; a bundled service hands it over. false: none. */
   openTelemetry?: OpenTelemetry | false
   fetch?: Fetch
   clock?: Clock
-}
-
-/** `uncollected`: served and refused for good. `service_refused`, or another code of Bursar: nothing was served. */
-export interface MeterProblem {
-  code: string
-  detail: string
-  entry?: JournalEntry
 }
 
 export interface Meter {
@@ -138,29 +136,40 @@ const spenders = {
 
 const DEFAULT_ALLOWANCE: Allowance = { units: 1_000, seconds: 300 }
 
-/** Protects an API of the operator with a customer's units. Works wherever `fetch` does. */
+/**
+ * Protects an API of the operator with a customer's units. Works wherever `fetch` does.
+ * @throws TypeError for a `url` or a `credential` that cannot work
+ */
 export function meter(options: MeterOptions): Meter {
   const { clock = systemClock, credential, timeoutMs = 800, hedgeAfterMs = 250, mode = 'exact' } = options
   const { group = globalThis.navigator?.userAgent !== 'Cloudflare-Workers' } = options
-  const onProblem = quietly(options.onProblem ?? warn)
-  const url = new URL(options.url).href.replace(/\/+$/, '')
+  const problems = openProblems(options.onProblem ?? warn, clock)
+  const url = baseOf(options.url)
+  // The error of `fetch` for an impossible header would quote it.
+  if (credential !== undefined && !KEY.test(credential))
+    throw new TypeError('The `credential` has characters that none can have, such as a line break.')
   // Called as a method of another object, the `fetch` of browsers and Workers throws.
   const fetch: Fetch = options.fetch ?? ((target, init) => globalThis.fetch(target, init))
   const telemetry = openTelemetry(options.openTelemetry, clock.nowMs)
   const measure: Measure = (name, value, attributes) => {
     telemetry.measure(name, value, attributes)
     if (name === 'uncollected' && attributes?.code === 'journal_failed') {
-      onProblem({ code: 'journal_failed', detail: `The journal's store failed: ${value} units are lost.` })
+      problems.lost({
+        code: 'journal_failed',
+        detail: `The journal's store failed: ${value} units are lost.`,
+      })
     }
     if (name === 'uncollected' && attributes?.code === 'lease') {
-      onProblem({
+      problems.lost({
         code: 'uncollected',
         detail: `${value} units of a lease were served and are not paid for.`,
       })
     }
   }
   const byService = credential !== undefined
-  const call = openTransport({ url, credential, hedgeAfterMs, fetch, clock, measure })
+  const onNoAnswer = (reason: string) =>
+    problems.state('unavailable', `Bursar did not answer at ${url}: ${reason}.`)
+  const call = openTransport({ url, credential, hedgeAfterMs, fetch, clock, measure, onNoAnswer })
   const journal = openJournal({
     call,
     byService,
@@ -168,12 +177,14 @@ export function meter(options: MeterOptions): Meter {
     measure,
     clock,
     store: options.journal ?? memoryStore(),
-    onUncollected: (entry, code) =>
-      onProblem({
+    onUncollected(entry, code) {
+      outage.refused(entry.key)
+      problems.lost({
         code: 'uncollected',
         detail: `${entry.units} units were served and refused: ${code}.`,
-        entry,
-      }),
+        entry: withoutSecret(entry),
+      })
+    },
   })
   const allowance =
     options.onUnavailable === 'allow' ? { ...DEFAULT_ALLOWANCE, ...options.allowance } : undefined
@@ -189,7 +200,7 @@ export function meter(options: MeterOptions): Meter {
   const outage = openOutage(allowance, clock, journal)
   const parts = { isGrouped: group, outage, unserved: openUnserved(clock) }
   const spender = spenders[mode](exactSpender(tools, parts), tools, options.lease)
-  return meterWith(options, spender, telemetry, onProblem, async () => {
+  return meterWith(options, spender, telemetry, problems, async () => {
     await spender.close()
     await journal.close()
   })
@@ -206,7 +217,8 @@ export function fakeMeter(
   const { keys = {}, ...rule } = options
   const spender = fakeSpender(keys)
   const { spends, setUnits, left, refuseAll, recover } = spender
-  const fake = meterWith(rule, spender, openTelemetry(false, systemClock.nowMs), () => {}, spender.close)
+  const silent = openProblems(() => {}, systemClock)
+  const fake = meterWith(rule, spender, openTelemetry(false, systemClock.nowMs), silent, spender.close)
   return { ...fake, spends, setUnits, left, refuseAll, recover }
 }
 
@@ -215,14 +227,20 @@ function meterWith(
   own: Rule<any>,
   spender: Spender,
   telemetry: Telemetry,
-  onProblem: (problem: MeterProblem) => void,
+  problems: Problems,
   close: () => Promise<void>,
 ): Meter {
   const shown = new WeakMap<object, Metered>()
   function told<D extends Decision>(decision: D): D {
     if (!decision.allowed && decision.status === 503 && !OWN_CODES.has(decision.code))
-      onProblem({ code: decision.code, detail: decision.detail ?? '' })
+      problems.state(decision.code, decision.detail ?? '')
     return decision
+  }
+  /** A mistake of the service's own must not end the reservation, or reach the journal. */
+  function checked(reserved: Reserved): Reserved {
+    if (!reserved.allowed) return reserved
+    const { settle } = reserved
+    return { ...reserved, settle: async (units) => settle(checkedUnits(units)) }
   }
   function decide<D extends Decision>(name: string, request: SpendRequest, work: () => D | Promise<D>) {
     const bad = refusedUnsent(request)
@@ -232,8 +250,10 @@ function meterWith(
   }
   const metering: Metering = {
     spend: (request) => decide<Decision>('spend', request, () => spender.spend(request)),
-    reserve: (request, ttlSeconds) =>
-      decide<Reserved>('reserve', request, () => spender.reserve(request, ttlSeconds)),
+    reserve(request, ttlSeconds) {
+      const reserved = decide<Reserved>('reserve', request, () => spender.reserve(request, ttlSeconds))
+      return reserved instanceof Promise ? reserved.then(checked) : checked(reserved)
+    },
     giveBack: (request, allowed) => spender.giveBack(request, allowed),
     ruleOf: (rule) => ({ ...own, ...rule }),
     show: (request, { metered }) => void shown.set(request, metered),
@@ -260,14 +280,15 @@ function meterWith(
   }
 }
 
-/** What a listener throws must not fail the request that it hears of. */
-const quietly =
-  (listener: (problem: MeterProblem) => void) =>
-  (problem: MeterProblem): void => {
-    try {
-      listener(problem)
-    } catch {}
-  }
+/** @throws TypeError in words: with a wrong address, `fetch` would fail for each request */
+function baseOf(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username + url.password !== '')
+    throw new TypeError(
+      'The `url` of the meter is where Bursar answers, such as https://api.example.com, without a name and a password.',
+    )
+  return url.origin + url.pathname.replace(/\/+$/, '')
+}
 
 /** Codes of the meter's own refusals, of which metrics tell. Any other 503 is a mistake that somebody has to repair. */
 const OWN_CODES = new Set(['unavailable', 'meter_closed'])

@@ -62,6 +62,19 @@ export async function buildClient(folder = CLIENT_FOLDER): Promise<void> {
   execFileSync(process.execPath, [tsc(), '-p', work], { stdio: ['ignore', 'inherit', 'inherit'] })
   rmSync(work, { recursive: true })
   nameJavaScript(join(folder, 'types'))
+  writeFileSync(join(folder, 'package.json'), manifest())
+}
+
+/** Makes the folder a package of its own, for services: without what the repository needs to deploy itself. */
+function manifest(): string {
+  const read = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+  const { name, version, license, type, engines, peerDependencies, peerDependenciesMeta } = read
+  const exports = Object.fromEntries(
+    ENTRIES.map((entry) => [`./${entry}`, { types: `./types/${entry}.d.ts`, default: `./${entry}.js` }]),
+  )
+  const description = "The client and the meter of Bursar's API"
+  const own = { name, version, description, license, type, exports, engines, sideEffects: false }
+  return JSON.stringify({ ...own, peerDependencies, peerDependenciesMeta }, null, 2)
 }
 
 /** Declarations import each other by the names of our sources, `./errors.ts`. Other tools than tsc expect `./errors.js`. */

@@ -346,7 +346,10 @@ test('allow: what Bursar refuses for good is told to the operator, with its entr
   await passed
   bursar.revoke('k')
   await clock.advance(5_000)
-  expect(problems).toMatchObject([{ code: 'uncollected', entry: { key: 'k', units: 3, kind: 'spend' } }])
+  expect(problems).toMatchObject([
+    { code: 'unavailable' },
+    { code: 'uncollected', entry: { kind: 'spend', units: 3 } },
+  ])
   expect(clock.timers()).toBe(0)
 })
 
@@ -385,7 +388,7 @@ test('journal: a later process tells what a crashed one has left, but nothing th
   await quiet()
   expect(bursar.used('k')).toBe(9)
   expect(journal.entries.size).toBe(0)
-  expect(problems).toMatchObject([{ code: 'uncollected', entry: { id: 'old' } }])
+  expect(problems).toMatchObject([{ code: 'unavailable' }, { code: 'uncollected', entry: { id: 'old' } }])
 })
 
 test('close: what is under way and waiting is finished, the journal is told, and later requests are refused', async () => {

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest'
+import { leasedSpender } from '../../functions/client/meter/leased.ts'
+import type { Decision, Spender, SpenderTools, SpendRequest } from '../../functions/client/meter/spender.ts'
 import type { JournalEntry, JournalStore, LeaseOptions, MeterOptions } from '../../functions/client/meter.ts'
 import { meter } from '../../functions/client/meter.ts'
 import { startApp } from '../support/app.ts'
@@ -242,4 +244,26 @@ test('a key that is revoked is refused once its lease is renewed', async () => {
   await settled()
   expect(await spend()).toBe(false)
   await m.close()
+})
+
+test('units of failed work serve no request for which the key has no scope, or no longer works', async () => {
+  const failed = { key: 'k', units: 5 }
+  const asked: SpendRequest[] = []
+  let answer: Decision = { allowed: false, status: 403, code: 'insufficient_scope' }
+  const exact: Spender = {
+    spend(request) {
+      asked.push(request)
+      return answer
+    },
+    giveBack() {},
+    reserve: () => ({ allowed: false, status: 503, code: 'unavailable' }),
+    close: async () => {},
+  }
+  const leased = leasedSpender(exact, { clock: manualClock() } as unknown as SpenderTools)
+  leased.giveBack(failed, { allowed: true })
+  expect(await leased.spend({ ...failed, requires: ['admin'] })).toEqual(answer)
+  answer = { allowed: true, left: 9, unavailable: true }
+  expect(await leased.spend(failed)).toEqual({ allowed: true, left: 9 })
+  await leased.spend(failed)
+  expect(asked.map((request) => request.units)).toEqual([0, 0, 5])
 })

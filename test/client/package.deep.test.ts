@@ -67,6 +67,20 @@ test('the meter has at most 48 KB, 16 KB of them compressed, imports nothing, an
   expect(stdout).toBe('4 402\n')
 })
 
+test('the built folder, and the repository, pack to a package that has both entries and needs no other', async () => {
+  const place = join(ROOT, '.client', 'pack')
+  await buildClient(place)
+  onTestFinished(() => rmSync(place, { recursive: true }))
+  const { dependencies, exports } = JSON.parse(readFileSync(join(place, 'package.json'), 'utf8'))
+  const packed = async (cwd: string) =>
+    (await run('npm', ['pack', '--ignore-scripts', '--dry-run', '--json'], { cwd })).stdout
+  expect([dependencies, Object.keys(exports)]).toEqual([undefined, ['./client', './meter']])
+  for (const part of ['client.js', 'meter.js', 'types/client.d.ts', 'types/meter.d.ts']) {
+    expect(await packed(place)).toContain(`"${part}"`)
+  }
+  expect(await packed(ROOT)).toContain('".client/')
+})
+
 test('the example of its page runs as it stands', async () => {
   const page = readFileSync(join(ROOT, 'functions', 'client', 'README.md'), 'utf8')
   const [, example = ''] = /^```js\n([\s\S]*?)^```$/m.exec(page) ?? []

@@ -76,8 +76,8 @@ export function exactSpender(tools: SpenderTools, parts: ExactParts): Spender {
         }),
       )
     },
-    giveBack(request, { requestId }) {
-      if (requestId !== undefined) unserved.keep(request, requestId)
+    giveBack(request, { requestId, unavailable }) {
+      if (requestId !== undefined) unserved.keep(request, requestId, !unavailable)
     },
     reserve: (request, ttlSeconds) =>
       isClosed
@@ -130,8 +130,9 @@ async function sendGroup(
   const nowMs = clock.nowMs()
   const isLate = ({ sinceMs }: Waiting) => sinceMs + timeoutMs <= nowMs
   const sent = group.filter((each) => !isLate(each))
-  const deadlineMs = (sent[0]?.sinceMs ?? nowMs) + timeoutMs
-  const decisions = await sendSpends(tools, sent, { deadlineMs, onSlow: free })
+  // Not `sinceMs` alone: a clock that was set back meanwhile would make the group wait for so long.
+  const deadlineMs = Math.min(sent[0]?.sinceMs ?? nowMs, nowMs) + timeoutMs
+  const decisions = await sendSpends(tools, sent, { deadlineMs, onSlow: free }).catch(() => [])
   free()
   const answers = group.map(async (each) => {
     const decision = decisions[sent.indexOf(each)]
@@ -151,7 +152,7 @@ function answered(
   if (isOfCustomer) outage.answered(request, decision)
   journal.answered()
   // A refusal spends nothing, but the earlier request with this id has, or may still do so.
-  if (!decision.allowed && isReused) unserved.keep(request, id)
+  if (!decision.allowed && isReused) unserved.keep(request, id, false)
   return decision
 }
 
@@ -175,7 +176,7 @@ async function missed(
     }
   }
   const isUnknown = (isSent || isReused) && units > 0
-  if (isUnknown) unserved.keep(request, id)
+  if (isUnknown) unserved.keep(request, id, false)
   return { ...UNAVAILABLE, ...(isUnknown && { unknown: true as const }) }
 }
 

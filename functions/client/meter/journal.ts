@@ -32,11 +32,15 @@ const REPLAY_PAUSE_MS = 1_000
 /** Bursar knows an id for at least three days. After that, telling it again could spend again. */
 const TOO_OLD_MS = 2 * 24 * 60 * 60 * 1000
 
+/** Groups that are told at once. */
+const MOST_AT_ONCE = 8
+
 type Ended = 'done' | 'kept' | { uncollected: string } | { instead: JournalEntry }
 
 /** Keeps what Bursar has not confirmed, and tells it under the same ids until it answers. */
 export function openJournal(options: JournalOptions): Journal {
-  const { store, clock, measure } = options
+  const { clock, measure } = options
+  const store = timedStore(options)
   const open = openEntries()
   let [isLoaded, isClosed, lastMs] = [false, false, Number.NEGATIVE_INFINITY]
   let cancelTimer: (() => void) | undefined
@@ -52,7 +56,9 @@ export function openJournal(options: JournalOptions): Journal {
 
   function note(entry: JournalEntry): void {
     open.add(entry)
-    replayLater()
+    // After `close` there is no later: work that has ended since then is told at once.
+    if (isClosed) void replay()
+    else replayLater()
   }
 
   async function load(): Promise<void> {
@@ -70,7 +76,7 @@ export function openJournal(options: JournalOptions): Journal {
     if (ended === 'kept') return false
     const isReplaced = typeof ended === 'object' && 'instead' in ended
     if (isReplaced) {
-      await store.add(ended.instead)
+      await store.add(ended.instead).inTime
       note(ended.instead)
     } else if (typeof ended === 'object') {
       measure('uncollected', entry.units, { code: ended.uncollected })
@@ -81,29 +87,32 @@ export function openJournal(options: JournalOptions): Journal {
     return isReplaced
   }
 
-  /** Another round follows one that has put spends in the place of settles. */
+  /**
+   * Another round follows one that has put spends in the place of settles. While Bursar does not answer, a round ends
+   * early, since `close` waits for it, and the next one begins with other entries.
+   */
   async function replayAll(): Promise<void> {
     if (!isLoaded) await load()
-    let isAgain = true
-    while (isAgain) {
-      isAgain = false
-      for (const group of groupsOf(options, open.all())) {
-        const ended = await tellGroup(options, group)
-        for (const [at, entry] of group.entries()) if (await end(entry, ended[at] ?? 'kept')) isAgain = true
-      }
+    let isAgain = false
+    const groups = groupsOf(options, open.all())
+    while (groups.length > 0) {
+      const told = await tellGroups(options, groups.splice(0, MOST_AT_ONCE))
+      for (const { entry, how } of told) if (await end(entry, how)) isAgain = true
+      if (told.every(({ how }) => how === 'kept')) return open.postpone(told)
     }
+    if (isAgain) await replayAll()
   }
 
-  async function replay(): Promise<void> {
-    // A store that fails now has the entry still; it is told again, which has no further effect.
-    replaying ??= replayAll()
-      .catch(() => {})
-      .finally(() => {
-        replaying = undefined
-        lastMs = clock.nowMs()
-        if (open.size() > 0) replayLater()
-      })
-    await replaying
+  function ended(): void {
+    replaying = undefined
+    lastMs = clock.nowMs()
+    if (open.size() > 0) replayLater()
+  }
+
+  // A store that fails now has the entry still; it is told again, which has no further effect.
+  function replay(): Promise<void> {
+    replaying ??= replayAll().then(ended, ended)
+    return replaying
   }
 
   return {
@@ -111,17 +120,21 @@ export function openJournal(options: JournalOptions): Journal {
     async add(entry) {
       const isKnown = open.has(entry)
       note(entry)
+      const { inTime, added } = store.add(entry)
       try {
-        await store.add(entry)
+        await inTime
       } catch (error) {
-        if (!isKnown) open.remove(entry)
+        if (isKnown) throw error
+        open.remove(entry)
+        // The request is refused, so an entry that is kept late must not charge for it.
+        void added.then(() => store.remove(entry)).catch(() => {})
         throw error
       }
     },
     openUnits: open.units,
     answered() {
-      const isIdle = replaying === undefined && clock.nowMs() - lastMs >= REPLAY_PAUSE_MS
-      if (open.size() > 0 && isIdle && !isClosed) void replay()
+      const isResting = clock.nowMs() - lastMs < REPLAY_PAUSE_MS
+      if (open.size() > 0 && !isResting && !isClosed) void replay()
     },
     replay,
     async close() {
@@ -131,6 +144,26 @@ export function openJournal(options: JournalOptions): Journal {
       await replaying
       if (open.size() > 0) await replay()
     },
+  }
+}
+
+/** The operator's store. One that does not answer in time has failed, since customers and `close` wait for it. */
+function timedStore({ store, clock, timeoutMs }: JournalOptions) {
+  function inTime<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const late = () => reject(new Error("The journal's store does not answer."))
+      const cancel = clock.after(timeoutMs, late, true)
+      work.then(resolve, reject).finally(cancel)
+    })
+  }
+  return {
+    /** `added` settles when the store answers, however late. */
+    add(entry: JournalEntry) {
+      const added = (async () => store.add(entry))()
+      return { added, inTime: inTime(added) }
+    },
+    remove: (entry: JournalEntry) => inTime((async () => store.remove(entry))()),
+    list: () => inTime((async () => store.list())()),
   }
 }
 
@@ -146,6 +179,10 @@ function openEntries() {
     },
     remove(entry: JournalEntry): void {
       if (entries.delete(nameOf(entry)) && entry.kind === 'spend') units -= entry.units
+    },
+    /** Puts entries behind the others. */
+    postpone(some: readonly { entry: JournalEntry }[]): void {
+      for (const { entry } of some) if (entries.delete(nameOf(entry))) entries.set(nameOf(entry), entry)
     },
     has: (entry: JournalEntry): boolean => entries.has(nameOf(entry)),
     all: (): JournalEntry[] => [...entries.values()],
@@ -174,6 +211,14 @@ function groupsOf({ byService }: JournalOptions, entries: readonly JournalEntry[
     }
   }
   return groups
+}
+
+async function tellGroups(options: JournalOptions, groups: readonly JournalEntry[][]) {
+  const told = groups.map(async (group) => {
+    const ended = await tellGroup(options, group)
+    return group.map((entry, at) => ({ entry, how: ended[at] ?? ('kept' as const) }))
+  })
+  return (await Promise.all(told)).flat()
 }
 
 async function tellGroup(options: JournalOptions, group: readonly JournalEntry[]): Promise<Ended[]> {

@@ -13,6 +13,8 @@ export interface ExpressRequest {
 /** The part of a Node response that the adapters use. */
 export interface NodeResponse {
   statusCode: number
+  /** With what the handler has broken the response off; absent in old versions of Node. */
+  errored?: Error | null | undefined
   setHeader(name: string, value: string): unknown
   end(body: string): unknown
   once(event: 'finish' | 'close', listener: () => void): unknown
@@ -89,9 +91,12 @@ export function fastifyPlugin(metering: Metering, rule: Rule<FastifyRequest>) {
   return Object.assign(plugin, { [Symbol.for('skip-override')]: true })
 }
 
-/** `finish` comes when the answer is out, and only `close` when the customer has left before. */
+/**
+ * `finish` comes when the answer is out, and only `close` when the customer has left before or the handler has destroyed
+ * the response with an error.
+ */
 function endWithResponse(taking: Taking, response: NodeResponse): void {
-  const end = () => void taking.end(response.statusCode >= 500)
+  const end = () => void taking.end(response.statusCode >= 500 || Boolean(response.errored))
   response.once('finish', end)
   response.once('close', end)
 }

@@ -14,6 +14,8 @@ const MOST_SEEN = 100_000
 export interface Outage {
   /** Bursar has answered a request of this customer. */
   answered(request: SpendRequest, decision: Decision): void
+  /** Units that had passed were refused afterwards: this customer does not pass again until served. */
+  refused(key: string): void
   /** No answer came to a request. */
   missed(): void
   /** Whether a request to which no answer came may pass. */
@@ -54,6 +56,7 @@ export function openOutage(
       if (seen.size > MOST_SEEN)
         for (const oldest of [...seen.keys()].slice(0, MOST_SEEN / 10)) seen.delete(oldest)
     },
+    refused: (key) => void seen.delete(key),
     missed() {
       sinceMs ??= clock.nowMs()
     },

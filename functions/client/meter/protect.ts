@@ -83,13 +83,14 @@ export async function takeUnits<Raw>(
   request: MeteredRequest<Raw>,
   rule: Rule<Raw>,
 ): Promise<{ refused: HttpAnswer; decision: Refused } | Taking> {
-  const order = await orderOf(request, rule)
   const refuse = (decision: Refused) => ({
     decision,
     refused: refusalAnswer(decision, rule.answer?.(decision, request)),
   })
-  if (order.key === undefined) return refuse(KEY_MISSING)
-  const spend: SpendRequest = { ...order, key: order.key }
+  // Before `units`, which may read the whole request.
+  const key = rule.key ? rule.key(request) : keyIn(request)
+  if (!key) return refuse(KEY_MISSING)
+  const spend: SpendRequest = { key, ...(await orderOf(request, rule)) }
   const isReserved = Boolean(rule.reserve) && spend.units > 0
   const ttlSeconds = typeof rule.reserve === 'object' ? rule.reserve.ttlSeconds : DEFAULT_TTL_SECONDS
   const decision = await (isReserved ? taker.reserve(spend, ttlSeconds) : taker.spend(spend))
@@ -124,13 +125,11 @@ export async function takeUnits<Raw>(
 
 const KEY_MISSING: Refused = { allowed: false, status: 401, code: 'key_missing' }
 
-/** The part of a request that Bursar learns. Its id is none of the customer's headers. */
+/** The part of a request that Bursar learns, besides the key. Its id is none of the customer's headers. */
 async function orderOf<Raw>(request: MeteredRequest<Raw>, rule: Rule<Raw>) {
   const { units = 1, tag, requires } = rule
-  const key = rule.key ? rule.key(request) : keyIn(request)
   const given = typeof tag === 'function' ? tag(request) : tag
   return {
-    key: key === '' ? undefined : key,
     units: checkedUnits(typeof units === 'function' ? await units(request) : units),
     ...(given !== undefined && { tag: given }),
     ...(requires !== undefined && { requires }),

@@ -95,7 +95,8 @@ export interface Reservation {
   units: number
   /**
    * Keeps `units` as used and returns the rest; 0 gives everything back. Only the first call counts, later ones get its
-   * answer. Never rejects: what Bursar does not confirm is journalled and told to it later.
+   * answer. What Bursar does not confirm is journalled and told to it later. @throws RangeError for what is no number of
+   * units; the reservation is then still open, and nothing else rejects
    */
   settle(units: number): Promise<Settled>
 }

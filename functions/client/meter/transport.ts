@@ -12,6 +12,8 @@ export interface TransportOptions {
   fetch: Fetch
   clock: Clock
   measure: Measure
+  /** Told why a call ended without an answer, in words without secrets. */
+  onNoAnswer: (reason: string) => void
 }
 
 /** Pause before the second try when the first one has failed at once, ms. */
@@ -24,20 +26,22 @@ const MOST_TRIES = 2
  * undefined, and tries under way are given up, which does not mean that they had no effect.
  */
 export function openTransport(options: TransportOptions): Call {
-  const { clock, hedgeAfterMs, measure } = options
+  const { clock, hedgeAfterMs, measure, onNoAnswer } = options
   return (request) =>
     new Promise((resolve) => {
       const aborting = new AbortController()
       const timers: (() => void)[] = []
-      let [tries, underWay, hasEnded] = [0, 0, false]
+      let [tries, underWay, hasEnded, reason] = [0, 0, false, 'no answer in time']
 
       function end(answer: WireAnswer | undefined): void {
         if (hasEnded) return
         hasEnded = true
         for (const cancel of timers) cancel()
         aborting.abort()
-        if (answer === undefined) measure('no_answer', 1)
         resolve(answer)
+        if (answer !== undefined) return
+        measure('no_answer', 1)
+        onNoAnswer(reason)
       }
 
       async function attempt(): Promise<void> {
@@ -47,7 +51,8 @@ export function openTransport(options: TransportOptions): Call {
         if (tries > 1) measure('hedge', 1)
         const answer = await send(options, request, aborting.signal)
         underWay -= 1
-        if (answer !== undefined) end(answer)
+        if (typeof answer === 'string') reason = answer
+        if (typeof answer === 'object') end(answer)
         else if (tries < MOST_TRIES) timers.push(clock.after(RETRY_PAUSE_MS, attempt))
         else if (underWay === 0) end(undefined)
       }
@@ -63,12 +68,12 @@ export function openTransport(options: TransportOptions): Call {
     })
 }
 
-/** One try. @returns undefined if nobody can tell from the answer what has happened. */
+/** One try. @returns why, if nobody can tell from the answer what has happened. */
 async function send(
   { url, credential, fetch }: TransportOptions,
   { path, key, ip, body }: WireRequest,
   signal: AbortSignal,
-): Promise<WireAnswer | undefined> {
+): Promise<WireAnswer | string> {
   try {
     const response = await fetch(url + path, {
       method: 'POST',
@@ -83,20 +88,43 @@ async function send(
       redirect: 'manual',
       signal,
     })
-    return answerOf(response, JSON.parse(await response.text()))
+    return answerOf(response, parsed(await response.text()))
+  } catch (error) {
+    return failureOf(error)
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
   } catch {
     return undefined
   }
 }
 
+/** `ECONNREFUSED`, or what else the network tells. The error's own message may quote what was sent. */
+function failureOf(error: unknown): string {
+  const { cause, name } = (error ?? {}) as {
+    cause?: { code?: unknown; message?: unknown } | null
+    name?: unknown
+  }
+  return `the connection failed (${cause?.code || cause?.message || name})`
+}
+
 const PROBLEM = 'urn:bursar:problem:'
 
-/** @returns undefined for failures of Bursar, and for refusals of others on the way, such as a gateway's 429. */
-function answerOf({ status, ok, headers }: Response, body: unknown): WireAnswer | undefined {
-  if (typeof body !== 'object' || body === null) return undefined
-  const { type } = body as { type?: unknown }
+/**
+ * Every success of Bursar tells what is left, alone or in the answers of a batch, and every refusal has a code. So a page
+ * that answers 200 to everything lets nothing pass.
+ * @returns why there is no answer, for failures of Bursar and refusals of others on the way, such as a gateway's 429
+ */
+function answerOf({ status, ok, headers }: Response, body: unknown): WireAnswer | string {
+  if (typeof body !== 'object' || body === null) return `status ${status} without JSON`
+  const { type, left, answers } = body as { type?: unknown; left?: unknown; answers?: unknown }
   const code = codeOf(type)
-  if (status >= 500 || (!ok && code === undefined)) return undefined
+  if (status >= 500) return `status ${status}`
+  const isKnown = ok ? typeof left === 'number' || Array.isArray(answers) : code !== undefined
+  if (!isKnown) return `status ${status}, not of Bursar`
   const retryAfter = Number(headers.get('retry-after') ?? Number.NaN)
   const [rateLimit, rateLimitPolicy] = [headers.get('ratelimit'), headers.get('ratelimit-policy')]
   return {

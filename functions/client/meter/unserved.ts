@@ -6,7 +6,8 @@ const MOST_KEPT = 10_000
 
 /** Ids whose units are, or may be, spent without the customer having been served. */
 export interface Unserved {
-  keep(request: SpendRequest, id: string): void
+  /** @param isSpent Bursar has confirmed that the id is spent */
+  keep(request: SpendRequest, id: string, isSpent: boolean): void
   /** An id that pays for this request, or that spends its units if it has not yet; undefined if there is none. */
   take(request: SpendRequest): string | undefined
 }
@@ -19,6 +20,20 @@ export interface Unserved {
  * ends is lost to the customer, and so is what is older than an hour.
  */
 export function openUnserved(clock: Clock): Unserved {
+  // Apart, so that requests with invented keys, to which no answer came, cannot push out what customers have paid.
+  const [spent, unknown] = [openIds(clock), openIds(clock)]
+  return {
+    keep(request, id, isSpent) {
+      // A check spends nothing, and an id of the caller's own is repeated by the caller.
+      if (request.units === 0 || request.requestId !== undefined) return
+      const ids = isSpent ? spent : unknown
+      ids.keep(request, id)
+    },
+    take: (request) => spent.take(request) ?? unknown.take(request),
+  }
+}
+
+function openIds(clock: Clock) {
   /** By customer, size and tag. Both the map and its lists have the oldest first. */
   const kept = new Map<string, { id: string; untilMs: number }[]>()
   let count = 0
@@ -32,9 +47,7 @@ export function openUnserved(clock: Clock): Unserved {
   }
 
   return {
-    keep(request, id) {
-      // A check spends nothing, and an id of the caller's own is repeated by the caller.
-      if (request.units === 0 || request.requestId !== undefined) return
+    keep(request: SpendRequest, id: string): void {
       if (count >= MOST_KEPT) dropOldest()
       const name = nameOf(request)
       const ids = kept.get(name) ?? []
@@ -43,7 +56,7 @@ export function openUnserved(clock: Clock): Unserved {
       kept.set(name, ids)
       count += 1
     },
-    take(request) {
+    take(request: SpendRequest): string | undefined {
       const name = nameOf(request)
       const ids = kept.get(name)
       while (ids !== undefined && ids.length > 0) {

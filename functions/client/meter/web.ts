@@ -41,7 +41,7 @@ export const honoMiddleware =
       throw error
     }
     // Hono has made a response of what a handler has thrown.
-    c.res = await endWith(taking, c.res)
+    c.res = await endWith(taking, req.method, c.res)
     return undefined
   }
 
@@ -57,7 +57,7 @@ export const fetchHandler =
     if ('refused' in taking) return responseOf(taking.refused)
     metering.show(request, taking)
     try {
-      return await endWith(taking, await handler(request, ...rest))
+      return await endWith(taking, request.method, await handler(request, ...rest))
     } catch (error) {
       await taking.end(!isControlFlow(error))
       throw error
@@ -79,10 +79,11 @@ const responseOf = ({
 }) => new Response(body, { status, headers })
 
 /** Adds the headers. A spend ends here; a reservation ends with the body, of which a handler may still charge parts. */
-async function endWith(taking: Taking, response: Response): Promise<Response> {
+async function endWith(taking: Taking, method: string, response: Response): Promise<Response> {
   const hasFailed = response.status >= 500
   const { body, status, statusText } = response
-  if (!taking.isReserved || hasFailed || body === null) {
+  // Nobody reads the body of an answer to HEAD, and the work is done.
+  if (!taking.isReserved || hasFailed || body === null || method === 'HEAD') {
     await taking.end(hasFailed)
     return withHeaders(response, taking.headers)
   }

@@ -110,11 +110,12 @@ const members = ({ units, tag }: SpendRequest, id: string) => ({
 /** The answers of a batch come in the order of its requests. Answers that do not fit say nothing. */
 function partDecisions(requests: readonly NamedRequest[], { body }: WireAnswer): (Decision | undefined)[] {
   const { answers, ...spender } = body
-  const parts: BatchPart[] = Array.isArray(answers) && answers.length === requests.length ? answers : []
+  // Whatever else answers may put anything into its parts, such as null.
+  const parts: (BatchPart | null)[] =
+    Array.isArray(answers) && answers.length === requests.length ? answers : []
   return requests.map(({ request, id }, at) => {
-    const part = parts[at]
-    if (part === undefined || (request.units > 0 && part.requestId !== id)) return undefined
-    const { status, type, ...rest } = part
+    const { status, type, ...rest } = parts[at] ?? ({} as BatchPart)
+    if (request.units > 0 && rest.requestId !== id) return undefined
     const told = { ...spender, ...rest }
     if (status === 200) return allowance(told, {}, request.units === 0 ? undefined : id)
     if (status === undefined || !STATUSES.includes(status)) return undefined
@@ -123,11 +124,13 @@ function partDecisions(requests: readonly NamedRequest[], { body }: WireAnswer):
   })
 }
 
+/** Every success tells what is left. What does not is something else that answers 200, and has spent nothing. */
 function allowance(
   body: Record<string, unknown>,
   answer: Pick<WireAnswer, 'rateLimit' | 'rateLimitPolicy'>,
   requestId: string | undefined,
-): Allowed {
+): Allowed | undefined {
+  if (numberIn(body, 'left') === undefined) return undefined
   return {
     allowed: true,
     ...balance(body, answer),
@@ -172,12 +175,16 @@ export function balance(
     ...(left !== undefined && { left }),
     ...(used !== undefined && { used }),
     ...(typeof body.account === 'string' && { account: body.account }),
-    ...(typeof body.key === 'object' &&
-      body.key !== null && { key: body.key as NonNullable<Balance['key']> }),
+    ...(isKey(body.key) && { key: body.key }),
     ...((keyLeft !== undefined || body.keyLeft === null) && { keyLeft: keyLeft ?? null }),
     ...(rateLimit !== undefined && { rateLimit }),
     ...(rateLimitPolicy !== undefined && { rateLimitPolicy }),
   }
+}
+
+function isKey(value: unknown): value is NonNullable<Balance['key']> {
+  const { id, scopes = [] } = (value ?? {}) as { id?: unknown; scopes?: unknown }
+  return typeof id === 'string' && Array.isArray(scopes)
 }
 
 /** The refusal of a reservation, which is answered like a spend. */
