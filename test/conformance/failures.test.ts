@@ -154,12 +154,12 @@ test('no code of core or functions swallows an error silently, except in known p
     'core/adapters/stripe.ts',
     // A queue goes on after a failure, which its own caller gets.
     'core/purchases/rate-limit.ts',
-    // A service's own listener throws what it was told.
-    'functions/client/meter.ts',
     // What cannot be journalled is refused, and what was served already is told to the service.
     'functions/client/meter/exact.ts',
     // The journal's store keeps what it cannot read now; the next replay asks again.
     'functions/client/meter/journal.ts',
+    // A service's own listener throws what it was told.
+    'functions/client/meter/problems.ts',
     // Nobody reads the body any more.
     'functions/client/meter/web.ts',
     // This is the warm-up: the first request meets the same failure and reports it.
