@@ -1,7 +1,9 @@
 /**
  * Runs a deployed function as a warm container does, one event after the other, and prints the CPU that an event takes
- * in microseconds. `handler.ts MODULE KEY`; the environment is the function's.
+ * in microseconds, and that which a bare request to the table takes. `handler.ts MODULE KEY`; the environment is the function's.
  */
+import { once } from 'node:events'
+import { Agent, request } from 'node:http'
 import { randomUUIDv7 } from './ids.ts'
 
 const [, , module = '', key = ''] = process.argv
@@ -35,9 +37,32 @@ async function spend(): Promise<void> {
   if (statusCode !== 200) throw new Error(`the handler answered ${statusCode}`)
 }
 
-for (let n = 0; n < WARM; n++) await spend()
-const before = process.cpuUsage()
-for (let n = 0; n < MEASURED; n++) await spend()
-const { user, system } = process.cpuUsage(before)
-process.stdout.write(String((user + system) / MEASURED))
+const agent = new Agent({ keepAlive: true })
+const target = new URL(process.env.AWS_ENDPOINT_URL_DYNAMODB ?? '')
+const item = JSON.stringify({ TableName: process.env.TABLE_NAME, Key: { pk: { S: '#' }, sk: { S: '#' } } })
+const ofTable = { 'content-type': 'application/x-amz-json-1.0', 'x-amz-target': 'DynamoDB_20120810.GetItem' }
+
+/** One request to the table by Node alone. */
+async function ask(): Promise<void> {
+  const call = request(target, {
+    method: 'POST',
+    agent,
+    headers: { ...ofTable, 'content-length': item.length },
+  })
+  call.end(item)
+  const [response] = await once(call, 'response')
+  response.resume()
+  await once(response, 'end')
+}
+
+/** CPU of one call, in microseconds, once the code is warm. */
+async function cpuOf(work: () => Promise<void>): Promise<number> {
+  for (let n = 0; n < WARM; n++) await work()
+  const before = process.cpuUsage()
+  for (let n = 0; n < MEASURED; n++) await work()
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / MEASURED
+}
+
+process.stdout.write(JSON.stringify({ handler: await cpuOf(spend), ask: await cpuOf(ask) }))
 process.exit(0)
