@@ -15,26 +15,26 @@ const KINDS: Readonly<Record<string, readonly [file: string, title: string]>> = 
     'of more units than a bundle holds never renews',
   ],
   'a payment that is compared once': [
-    'conformance/reconciliation.test.ts',
+    'conformance/reconciliation.deep.test.ts',
     'a payment that is open when it is ten minutes old',
   ],
   'identity by what others can edit': [
-    'conformance/reconciliation.test.ts',
+    'conformance/reconciliation.deep.test.ts',
     'a payment whose metadata was edited belongs to the purchase that has stored its id',
   ],
   'events that nobody takes': [
-    'conformance/reconciliation.test.ts',
+    'conformance/reconciliation.deep.test.ts',
     'without an endpoint at Stripe, the sweep makes the ledger follow',
   ],
   'a burst that becomes a retry storm': ['machine/renewal-crowd.deep.test.ts', 'renewals due at once'],
   'a proof that opens twice': ['v1/passkey-login.test.ts', 'a second time, and two at once'],
   'a proof made on another page': ['v1/passkey-login.test.ts', 'from a page whose name begins alike'],
   'an outage that makes work without end': [
-    'machine/purchases-machine.test.ts',
+    'machine/purchases-machine.deep.test.ts',
     'waits for the end of an outage of a day in one purchase',
   ],
   'absence taken for completion': [
-    'conformance/reconciliation.test.ts',
+    'conformance/reconciliation.deep.test.ts',
     'an absent object proves nothing while the secret key is that of another account',
   ],
   'a hot event answered by a poll': [
@@ -44,11 +44,11 @@ const KINDS: Readonly<Record<string, readonly [file: string, title: string]>> = 
   'a steady customer who is refused': ['machine/steady-use.test.ts', 'faster use than that is refused'],
   'a charge without a brake': ['v1/use-renewal-link.test.ts', 'auto-renewal is off without a sign-in'],
   'identity by id where the thing behind it changes': [
-    'conformance/card-limits.test.ts',
+    'conformance/card-limits.deep.test.ts',
     'a payment method whose card the network replaces',
   ],
   'a rule on one of two ways': [
-    'conformance/card-limits.test.ts',
+    'conformance/card-limits.deep.test.ts',
     'the newest other card takes the place of a default card',
   ],
   'an edge of a state machine without a message': [
@@ -56,18 +56,18 @@ const KINDS: Readonly<Record<string, readonly [file: string, title: string]>> = 
     'every change of the state of auto-renewal tells its owner',
   ],
   'processing time for event time': [
-    'conformance/reconciliation.test.ts',
+    'conformance/reconciliation.deep.test.ts',
     'a charge of December that is settled in January',
   ],
   'a signal about a card judged by the balance': [
-    'conformance/card-limits.test.ts',
+    'conformance/card-limits.deep.test.ts',
     'a card that is reported as misused',
   ],
   'a limit by endpoint instead of by card': [
-    'conformance/card-limits.test.ts',
+    'conformance/card-limits.deep.test.ts',
     'the bank is asked about a card',
   ],
-  'check and act apart': ['machine/purchases-machine.test.ts', 'never begins once %s forbids it'],
+  'check and act apart': ['machine/purchases-machine.deep.test.ts', 'never begins once %s forbids it'],
   'a runaway': ['conformance/renewal.test.ts', 'when it is the fourth within an hour'],
   'ids that make consumes expensive': ['conformance/id-cost.deep.test.ts', 'cost no more'],
   'a customer text chosen by arithmetic': [
@@ -76,11 +76,11 @@ const KINDS: Readonly<Record<string, readonly [file: string, title: string]>> = 
   ],
   'a charge after deactivation': ['api/deactivate.test.ts', '3-D Secure'],
   'two stages in one account of the provider': [
-    'conformance/reconciliation.test.ts',
+    'conformance/reconciliation.deep.test.ts',
     'not of another stage in the same Stripe account',
   ],
   'a wrong card that counts as a decline': [
-    'conformance/card-limits.test.ts',
+    'conformance/card-limits.deep.test.ts',
     'a payment method that Stripe does not accept',
   ],
   'a link that dies': ['v1/get-invoice.test.ts', 'the link to the receipt is renewed after a week'],
@@ -90,31 +90,31 @@ const KINDS: Readonly<Record<string, readonly [file: string, title: string]>> = 
   ],
   'a filter after the limit': ['v1/list-invoices.test.ts', 'a page is full unless it is the last'],
   'an object that was deleted elsewhere': [
-    'conformance/reconciliation.test.ts',
+    'conformance/reconciliation.deep.test.ts',
     'a payment that Stripe has deleted can take no money',
   ],
   'an address that another system refuses': [
-    'conformance/card-limits.test.ts',
+    'conformance/card-limits.deep.test.ts',
     'an international domain is sent in ASCII',
   ],
-  'two entries for one thing': ['conformance/card-limits.test.ts', 'the same card number twice'],
+  'two entries for one thing': ['conformance/card-limits.deep.test.ts', 'the same card number twice'],
   'a mailed link to a list instead of its object': [
     'v1/get-purchase.test.ts',
     'the mailed link names a renewal that waits',
   ],
   'a limit below what the sender sends': ['webhooks/stripe.test.ts', '200 up to 1 MiB'],
   'an idempotency key on one endpoint only': [
-    'conformance/card-limits.test.ts',
+    'conformance/card-limits.deep.test.ts',
     'on verify-payment and PUT card',
   ],
   'a lost race told to the caller': ['conformance/races.deep.test.ts', 'none is refused for a conflict'],
   'a currency written by hand': [
-    'conformance/catalogue.test.ts',
+    'conformance/catalogue.deep.test.ts',
     'a purchase, a renewal, a refund, invoices',
   ],
   'a catalogue that is trusted': ['core/catalogue.test.ts', 'a catalogue is refused'],
   'a product that is no longer sold': [
-    'conformance/catalogue.test.ts',
+    'conformance/catalogue.deep.test.ts',
     'a bundle that was removed from the catalogue',
   ],
 }
