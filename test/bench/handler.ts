@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events'
 import { Agent, request } from 'node:http'
-import { randomUUIDv7 } from './ids.ts'
+import { newRequestId } from '../../functions/client/request-id.ts'
 
 const [, , module = '', key = ''] = process.argv
 const WARM = 3_000
@@ -22,7 +22,7 @@ const http = {
 console.log = () => {}
 
 async function spend(): Promise<void> {
-  const body = JSON.stringify({ units: 1, requestId: randomUUIDv7() })
+  const body = JSON.stringify({ units: 1, requestId: newRequestId() })
   const requestContext = { requestId: 'bench', http, time: '', timeEpoch: Date.now() }
   const event = {
     version: '2.0',
