@@ -24,7 +24,8 @@ class AloneFirst extends BaseSequencer {
   }
 }
 
-// `*.deep.test.ts` breaks every flow at every call in every way; `npm run check` and CI run those too.
+// `*.deep.test.ts` breaks every flow at every call, plays long histories, and checks the doubles; `npm run check` and CI
+// run those too.
 const exclude = process.env.DEEP ? [] : ['test/**/*.deep.test.ts']
 
 export default defineConfig({

@@ -52,10 +52,7 @@ describe('money at Stripe and in the ledger', () => {
   test.each(titles)('%s', (title) => reconciled(title)())
 })
 
-/**
- * The `*.deep.test.ts` files next to this one break every call; this file is the part that fits into `npm
- * test`.
- */
+/** The `purchases-*.deep.test.ts` files next to this one break every call; this file plays whole histories. */
 describe('50 concurrent buys', () => {
   test('without a key make one charge', () => fiftyAtOnce(() => undefined)())
   test('with the same key make one charge', () => fiftyAtOnce(() => 'key')())
