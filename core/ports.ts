@@ -5,6 +5,7 @@
  * A port throws `DomainError('temporarily_unavailable')` if it is unknown whether a call took effect.
  */
 
+import type { Origin } from './audit/origin.ts'
 import type { Table } from './table/table.ts'
 
 /** Every port by its name in `needs`. */
@@ -26,8 +27,11 @@ export interface Ports {
   events: Events
 }
 
-/** The ports of a domain function: those it names, and always clock, ids and log. */
-export type Deps<N extends keyof Ports = 'clock'> = Pick<Ports, N | 'clock' | 'ids' | 'log'>
+/** The ports of a domain function: those it names, always clock, ids and log, and who asks. */
+export type Deps<N extends keyof Ports = 'clock'> = Pick<Ports, N | 'clock' | 'ids' | 'log'> & {
+  /** Who asks; undefined for work of our own. */
+  origin?: Origin | undefined
+}
 
 /** The ports of everything that charges, holds or gives back money. */
 export type MoneyDeps = Deps<'table' | 'payments' | 'webhooks'>

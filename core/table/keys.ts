@@ -29,6 +29,9 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | notice            | ACCOUNT#<id>           | NOTICE#<id>                        | something to tell the user; ids are time-ordered                 | for good                                          |
  * | recovery          | ACCOUNT#<id>           | RECOVERY                           | reminders of a recovery of lost two-factor codes                 | until the recovery ends                           |
  * | queued mail       | ACCOUNT#<id>           | MAIL#<id>                          | a mail that is not yet known to be sent                          | until sent; 7 days (with a code: as long as it)   |
+ * | audit entry       | ACCOUNT#<id>           | AUDIT#<ms>#<id>                    | who did what to the account: append-only                         | for good                                          |
+ * | operator's entry  | OPERATOR#<name>        | AUDIT#<ms>#<id>                    | the same, of everything that an operator has done                | for good                                          |
+ * | event             | ACCOUNT#<id>           | OUTEVENT#<ms>#<id>                 | an event for other systems; due until it is published            | 30 days after it was published                    |
  * | e-mail guard      | EMAIL#<normalised>     | #GUARD                             | account of the address: makes addresses unique, finds accounts   | as long as the address                            |
  * | username guard    | USERNAME#<lower>       | #GUARD                             | account of the username                                          | as long as the username                           |
  * | password tries    | as the guard           | #TRIES                             | wrong passwords typed for the name, known or not                 | 15 minutes after the last                         |
@@ -73,6 +76,25 @@ export const challengeKey = (challengeId: string): Key => ({
 
 /** Outside `keys`, so that functions without payments do not carry it. */
 export const paymentKey = (paymentId: string): Key => ({ pk: `PAYMENT#${paymentId}`, sk: '#PAYMENT' })
+
+/** A time in the form for sort keys, epoch ms. */
+const msKey = (atMs: number): string => String(atMs).padStart(14, '0')
+
+/** Entries of the audit log, and events for other systems, in the order of their times. Outside `keys` as well. */
+export const AUDIT_PREFIX = 'AUDIT#'
+export const accountAuditKey = (accountId: string, atMs: number, id: string): Key => ({
+  pk: ownedBy(accountId),
+  sk: `${AUDIT_PREFIX}${msKey(atMs)}#${id}`,
+})
+export const operatorAuditKey = (operator: string, atMs: number, id: string): Key => ({
+  pk: `OPERATOR#${operator}`,
+  sk: `${AUDIT_PREFIX}${msKey(atMs)}#${id}`,
+})
+export const OUT_EVENT_PREFIX = 'OUTEVENT#'
+export const outEventKey = (accountId: string, atMs: number, id: string): Key => ({
+  pk: ownedBy(accountId),
+  sk: `${OUT_EVENT_PREFIX}${msKey(atMs)}#${id}`,
+})
 
 /** Outside `keys` too, so that a consume does not carry them. */
 export const RESERVATION_PREFIX = 'RESERVED#'
@@ -255,6 +277,7 @@ export type DueKind =
   | 'CARD'
   | 'CUSTOMER'
   | 'ERASE'
+  | 'EVENT'
   | 'HOLD'
   | 'MAIL'
   | 'PAYMENT'

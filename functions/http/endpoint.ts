@@ -6,6 +6,7 @@ import type {
 import type { $ZodType, input, output } from 'zod/v4/core'
 import { parse } from 'zod/v4/core'
 import type { Account, Claims } from '../../core/account/account.ts'
+import type { Origin } from '../../core/audit/origin.ts'
 import { DomainError, failureOf } from '../../core/errors.ts'
 import type { Deps } from '../../core/ports.ts'
 import { parseBody, RAW_BODY_LIMIT, rawBody } from './body.ts'
@@ -122,7 +123,7 @@ export function endpoint<const R extends Placed>(
       const { caller, refusal, service } = await callerOf(row, gateDeps, event)
       if (service !== undefined) services.set(event, service)
       const log = requestLog.within({ ...told, ...(service !== undefined && { service }) })
-      const deps = { ...gateDeps, log } as unknown as Request<R>['deps']
+      const deps = { ...gateDeps, log, origin: originOf(row, event) } as unknown as Request<R>['deps']
       const request = () => ({ ...inputOf(row, event), caller, deps }) as Request<R>
       if (refusal) {
         if (!repeat || refusal.code !== row.refusalAfter) throw refusal
@@ -135,6 +136,15 @@ export function endpoint<const R extends Placed>(
       return success(row, await handle(wanted))
     })
 }
+
+const ORIGINS = { public: 'anyone', account: 'owner', key: 'key' } as const
+
+/** Who sends the request, for the audit log. */
+const originOf = (row: Placed, { requestContext }: Event): Origin => ({
+  by: ORIGINS[row.auth],
+  requestId: requestContext.requestId,
+  ip: requestContext.http.sourceIp,
+})
 
 /** What the request brings, parsed by the row's schemas. */
 function inputOf(row: Placed, event: Event) {

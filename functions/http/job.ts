@@ -39,7 +39,8 @@ export function job<const W extends Work, T extends object>(
     // A task is awaited, so it uses the client of the table that starts faster.
     const ports = await live(work.needs, 'atOnce' in work ? '' : 'InJobs')
     const { within, leftOut } = operatorLog(print, ports.clock.nowMs)
-    const deps = { ...ports, log: within({ job: name }) } as unknown as Deps<W['needs'][number]>
+    const origin = { by: 'system', name } as const
+    const deps = { ...ports, origin, log: within({ job: name }) } as unknown as Deps<W['needs'][number]>
     const remainingMs = context?.getRemainingTimeInMillis?.() ?? work.timeoutSeconds * 1000
     const untilMs = ports.clock.nowMs() + remainingMs - Math.min(ENDING_MS, remainingMs * ENDING_PART)
     const alarm = (sentence: string) => print({ level: 'alarm', job: name, alarm: sentence })
