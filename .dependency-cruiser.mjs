@@ -68,7 +68,7 @@ export default {
     only(
       'rows-are-data',
       {
-        path: '^functions/[^/]+/routes\\.ts$|^functions/jobs/schedule\\.ts$|^functions/http/(route|rows|needs|cors)\\.ts$|^functions/deploy/(?!build)',
+        path: '^functions/[^/]+/routes\\.ts$|^functions/ops/rows/|^functions/jobs/schedule\\.ts$|^functions/http/(route|rows|needs|cors)\\.ts$|^functions/deploy/(?!build)',
       },
       {
         reachable: true,
@@ -84,7 +84,7 @@ export default {
     ),
     only(
       'handlers-stay-thin',
-      { path: '^functions/(api|v1|rest|webhooks|jobs)/(?!routes|descriptions|schedule)' },
+      { path: '^functions/(api|v1|rest|webhooks|jobs|ops)/(?!routes|descriptions|schedule|rows/|command/)' },
       {
         pathNot:
           '^functions/[^/]+/routes\\.ts$|^functions/jobs/schedule\\.ts$|^functions/http/(endpoint|access-token|customers|job|[^/]+-shapes)\\.ts$|^core/(?!adapters|table)',

@@ -405,7 +405,8 @@ function createApi({ data, settings, prefix }: Deployment, functions: Map<string
   const routes = data.routes.map((route) =>
     api.route(route.key, lambdaOf(functions, route.function).fn.arn, {
       name: route.name,
-      ...(route.authorized && { auth: { lambda: authorizer.id } }),
+      ...(route.authorization === 'token' && { auth: { lambda: authorizer.id } }),
+      ...(route.authorization === 'iam' && { auth: { iam: true } }),
     }),
   )
   routesMade(routes.map((route) => route.nodes.route))

@@ -1,7 +1,7 @@
 import { type CheckedCode, checkCode } from '../credentials/codes.ts'
 import { changeHolder } from '../credentials/holder.ts'
 import { DomainError } from '../errors.ts'
-import { announce } from '../notifications/security.ts'
+import { tellOwner } from '../notifications/security.ts'
 import { marksWithout, trustAddress } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { trialCredit } from '../quota/trial.ts'
@@ -126,6 +126,6 @@ async function confirmChange(deps: Deps<'table'>, code: CheckedCode): Promise<Wr
     },
     ...taken,
     { remove: keys.emailGuard(emailKey(email)), if: expr`#accountId = ${accountId}` },
-    ...announce(deps, account, 'address-changed', [email, pendingEmail]),
+    ...tellOwner(deps, account, 'address-changed', [email, pendingEmail]),
   ]
 }

@@ -1,7 +1,7 @@
 import { stopVerification } from '../cards/verify.ts'
 import { changeHolder } from '../credentials/holder.ts'
 import { DomainError } from '../errors.ts'
-import { announce } from '../notifications/security.ts'
+import { tellOwner } from '../notifications/security.ts'
 import type { MoneyDeps } from '../ports.ts'
 import { settleAbandonedPurchase } from '../purchases/advance.ts'
 import { isOpen, readPurchase } from '../purchases/purchase.ts'
@@ -42,7 +42,7 @@ function blockAccount(deps: MoneyDeps, caller: Account): Promise<Account> {
       },
       // Consumes read the counter only, so the block is stored there too.
       { update: keys.quota(account.id), set: expr`SET #x = ${'deactivated'}` },
-      ...announce(deps, account, 'deactivated'),
+      ...tellOwner(deps, account, 'deactivated'),
     ])
     return account
   })

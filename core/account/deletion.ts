@@ -1,6 +1,6 @@
 import { changeHolder } from '../credentials/holder.ts'
 import { DomainError } from '../errors.ts'
-import { announce } from '../notifications/security.ts'
+import { tellOwner } from '../notifications/security.ts'
 import type { Deps, MoneyDeps } from '../ports.ts'
 import { changeRenewal } from '../purchases/renewal-state.ts'
 import { type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
@@ -70,7 +70,7 @@ async function beginDeletion(deps: MoneyDeps, account: Account, forfeits: boolea
     },
     // Consumes read the counter only, so the block is stored there too.
     { update: keys.quota(account.id), set: expr`SET #x = ${'deactivated'}` },
-    ...announce(deps, account, 'deletion-begun'),
+    ...tellOwner(deps, account, 'deletion-begun'),
     // The change of the address is void, and its look-up is the new address.
     ...(pendingEmail === undefined
       ? []

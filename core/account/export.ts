@@ -1,6 +1,6 @@
 import { mailRequestPurposes } from '../credentials/mail-requests.ts'
 import { DomainError } from '../errors.ts'
-import { announce } from '../notifications/security.ts'
+import { tellOwner } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
 import { CURRENCY } from '../purchases/catalogue.ts'
 import { expr, join, unchangedSince } from '../table/expression.ts'
@@ -91,7 +91,7 @@ function startExport(deps: Deps<'table'>, caller: SessionCaller, sameMs: number)
         set: expr`SET #exportsMs = ${[...recent, nowMs]}`,
         if: join([expr`#status = ${'active'}`, unchangedSince(account, ['exportsMs'])], ' AND '),
       },
-      ...announce(deps, account, 'data-exported'),
+      ...tellOwner(deps, account, 'data-exported'),
     ])
     return nowMs
   })

@@ -1,4 +1,4 @@
-import { announce } from '../notifications/security.ts'
+import { tellOwner } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
 import { renewalDue } from '../quota/renewal-call.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
@@ -26,7 +26,7 @@ export function reactivate(
       set: [active],
       remove: [],
       unchanged: expr`attribute_not_exists(#eraseAtMs)`,
-      writes: [unblocked, ...(status === 'active' ? [] : announce(deps, account, 'restored'))],
+      writes: [unblocked, ...(status === 'active' ? [] : tellOwner(deps, account, 'restored'))],
     }
   const due = emailVerified ? dueAgain(deps, account) : { set: [], remove: [] }
   return {
@@ -34,7 +34,7 @@ export function reactivate(
     remove: [expr`#eraseAtMs`, ...due.remove],
     // Of two requests that restore the account one tells its owner.
     unchanged: expr`#eraseAtMs = ${eraseAtMs}`,
-    writes: [unblocked, ...announce(deps, account, 'deletion-undone')],
+    writes: [unblocked, ...tellOwner(deps, account, 'deletion-undone')],
   }
 }
 

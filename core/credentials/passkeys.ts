@@ -8,7 +8,7 @@ import {
 } from '../account/account.ts'
 import { changeSession } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
-import { announce } from '../notifications/security.ts'
+import { tellOwner } from '../notifications/security.ts'
 import type { Deps, PasskeyAttestation } from '../ports.ts'
 import { attr, expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
@@ -179,7 +179,7 @@ async function storePasskey(
   await deps.table.transact([
     { update: keys.profile(account.id), set: setRemove([...set, added], remove), if: condition },
     challenge.spend,
-    ...announce(deps, account, 'passkey-added'),
+    ...tellOwner(deps, account, 'passkey-added'),
   ])
 }
 
@@ -220,7 +220,7 @@ export async function removePasskey(deps: Deps<'table'>, caller: SessionCaller, 
         set: setRemove([...set, expr`#removedPasskey = ${id}`], [...remove, passkey]),
         if: join([expr`attribute_exists(#passkeys.${attr(id)})`, ...unchanged], ' AND '),
       },
-      ...announce(deps, account, 'passkey-removed'),
+      ...tellOwner(deps, account, 'passkey-removed'),
     ])
   })
 }

@@ -1,7 +1,7 @@
 import { type Account, readAccount, requireActive, type SessionCaller } from '../account/account.ts'
 import { DomainError, type ErrorCode } from '../errors.ts'
 import { haveKeysChanged, type KeysReplaced, replaceEveryKey } from '../keys/application-keys.ts'
-import { announce, withdrawal } from '../notifications/security.ts'
+import { tellOwner, withdrawal } from '../notifications/security.ts'
 import { expr } from '../table/expression.ts'
 import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
@@ -50,7 +50,7 @@ async function changeProved(
   } else if (!(await isPasswordOf(deps, account, input.oldPassword))) {
     return refusedUnlessDone(deps, caller, input, 'wrong_password')
   }
-  const told = announce(deps, account, 'password-changed')
+  const told = tellOwner(deps, account, 'password-changed')
   const isBegun = await (input.replaceKeys ? beginWithKeys : beginChange)(deps, account, input, factor, told)
   // If nothing else has changed, another request has used the second factor.
   const used = typeof input.twofa === 'object' ? 'passkey_refused' : 'two_factor_invalid'

@@ -1,5 +1,5 @@
 import type { Profile } from '../account/account.ts'
-import { announce } from '../notifications/security.ts'
+import { tellOwner } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
 import { recoveryKey } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
@@ -39,5 +39,5 @@ export function openRecovery(
  */
 export const recoveryStopped = (deps: Deps, account: Profile): Write[] =>
   account.recovery
-    ? [{ remove: recoveryKey(account.id) }, ...announce(deps, account, 'recovery-stopped')]
+    ? [{ remove: recoveryKey(account.id) }, ...tellOwner(deps, account, 'recovery-stopped')]
     : []

@@ -13,7 +13,7 @@ import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
 import { readRecoveryLink } from '../notifications/recovery-link.ts'
 import { type RecoveryNews, recoveryText } from '../notifications/recovery-texts.ts'
-import { announce } from '../notifications/security.ts'
+import { tellOwner } from '../notifications/security.ts'
 import { trustAddress } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
@@ -232,7 +232,7 @@ async function announceOne(deps: Deps<'table'>, key: Key): Promise<boolean> {
   try {
     if (account?.recovery?.beganAtMs !== beganAtMs) {
       // A sign-in with a code, or a change of holder, has stopped it.
-      const told = account && !isNobodys(account) ? announce(deps, account, 'recovery-stopped') : []
+      const told = account && !isNobodys(account) ? tellOwner(deps, account, 'recovery-stopped') : []
       await deps.table.transact([{ remove: key, if: same }, ...told])
       return true
     }
@@ -245,7 +245,7 @@ async function announceOne(deps: Deps<'table'>, key: Key): Promise<boolean> {
           if: expr`#recovery.#beganAtMs = ${beganAtMs}`,
         },
         { remove: key, if: same },
-        ...announce(deps, account, 'recovery-stopped'),
+        ...tellOwner(deps, account, 'recovery-stopped'),
       ])
       return true
     }

@@ -3,7 +3,7 @@ import { emailKey } from '../account/fields.ts'
 import { reactivate } from '../account/reactivate.ts'
 import { DomainError } from '../errors.ts'
 import { replaceEveryKey } from '../keys/application-keys.ts'
-import { announce, withdrawal } from '../notifications/security.ts'
+import { tellOwner, withdrawal } from '../notifications/security.ts'
 import { trustAddress } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { expr, join, unchangedSince } from '../table/expression.ts'
@@ -112,7 +112,7 @@ async function resetProved(
   const replaced = isReplaced ? await replaceEveryKey(deps, account) : undefined
   const isOff = isRecovery || !account.emailVerified
   // The first try of this request has told the owner.
-  const told = isRecovery || isRepeat ? [] : announce(deps, account, 'password-reset')
+  const told = isRecovery || isRepeat ? [] : tellOwner(deps, account, 'password-reset')
   // The code has arrived, so mail does.
   const trusted = trustAddress(deps.clock.nowMs())
   try {
@@ -134,7 +134,7 @@ async function resetProved(
         bind,
         ...told,
         ...(replaced?.writes ?? []),
-        ...(isFirst ? announce(deps, account, 'recovered') : []),
+        ...(isFirst ? tellOwner(deps, account, 'recovered') : []),
       ],
       keep: isRecovery ? { recovery: true } : { resetCode: true },
     })

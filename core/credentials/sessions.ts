@@ -12,7 +12,7 @@ import {
 import { emailKey, usernameKey } from '../account/fields.ts'
 import { reactivate } from '../account/reactivate.ts'
 import { DomainError } from '../errors.ts'
-import { announce } from '../notifications/security.ts'
+import { tellOwner } from '../notifications/security.ts'
 import type { Deps, Tokens } from '../ports.ts'
 import { attr, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
@@ -242,7 +242,7 @@ export async function listSession(deps: Deps<'table'>, account: Account, session
     await writeAll(deps, [
       profile,
       ...(factor ? [...factor.writes, ...recoveryStopped(deps, account)] : []),
-      ...(isNew && devices.length > 0 ? announce(deps, account, 'new-sign-in') : []),
+      ...(isNew && devices.length > 0 ? tellOwner(deps, account, 'new-sign-in') : []),
     ])
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error

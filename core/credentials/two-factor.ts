@@ -8,7 +8,7 @@ import {
 import { changeSession } from '../account/change.ts'
 import { DomainError, type ErrorCode } from '../errors.ts'
 import { timeText } from '../notifications/recovery-texts.ts'
-import { announce } from '../notifications/security.ts'
+import { tellOwner } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
 import { attr, type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
@@ -124,7 +124,7 @@ export async function activateTwoFactor(
           set: setRemove([...set, on], [...remove, expr`#twofaOffBy`]),
           if: join([expr`#totpPending.${attr(begunBy)}.#seed = ${sealed}`, ...unchanged], ' AND '),
         },
-        ...announce(deps, account, 'two-factor-on'),
+        ...tellOwner(deps, account, 'two-factor-on'),
       ])
       return codes
     })
@@ -214,7 +214,7 @@ export async function removeTwoFactor(
             if: join([factor.condition, ...unchanged], ' AND '),
           },
           ...factor.writes,
-          ...announce(deps, account, 'two-factor-off'),
+          ...tellOwner(deps, account, 'two-factor-off'),
           ...recoveryStopped(deps, account),
         ])
       } catch (error) {
@@ -283,7 +283,7 @@ async function checkCodeOf(
       set,
       remove: code,
       condition: expr`attribute_exists(#totp.#recovery.${attr(mac)})`,
-      writes: announce(deps, account, 'recovery-code-used'),
+      writes: tellOwner(deps, account, 'recovery-code-used'),
     }
   }
   const seed = await deps.secrets.decrypt(id, totp.seed)

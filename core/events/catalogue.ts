@@ -11,7 +11,7 @@ interface EventType {
 }
 
 /** Every type of event that Bursar announces. */
-export const eventTypes = {
+export const eventCatalogue = {
   'account.confirmed': {
     version: 1,
     summary: 'The owner of an account has confirmed its e-mail address for the first time',
@@ -20,5 +20,5 @@ export const eventTypes = {
   },
 } as const satisfies Record<string, EventType>
 
-export type EventTypeName = keyof typeof eventTypes
-export type EventData<T extends EventTypeName> = z.infer<(typeof eventTypes)[T]['data']>
+export type EventTypeName = keyof typeof eventCatalogue
+export type EventData<T extends EventTypeName> = z.infer<(typeof eventCatalogue)[T]['data']>

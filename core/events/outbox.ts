@@ -2,7 +2,7 @@ import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, outEventKey } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
-import { type EventData, type EventTypeName, eventTypes } from './catalogue.ts'
+import { type EventData, type EventTypeName, eventCatalogue } from './catalogue.ts'
 
 /**
  * The write that announces a change, for the transaction of the change itself. The publisher numbers the events of an
@@ -21,7 +21,7 @@ export function announce<T extends EventTypeName>(
       ...outEventKey(accountId, atMs, id),
       id,
       type,
-      version: eventTypes[type].version,
+      version: eventCatalogue[type].version,
       atMs,
       data,
       ...dueAt('EVENT', accountId, atMs),

@@ -1,7 +1,7 @@
 import { type Account, type Profile, requireConfirmed, type SessionCaller } from '../account/account.ts'
 import { changeSession } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
-import { announce } from '../notifications/security.ts'
+import { tellOwner } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
 import { readLastUse } from '../quota/day-snapshot.ts'
 import { limitAttributes, newKeyLimits } from '../quota/limit-change.ts'
@@ -215,7 +215,7 @@ function changeKeys(
     const { shown, writes } = await change(account)
     await deps.table.transact([
       ...writes,
-      ...announce(deps, account, 'key-created'),
+      ...tellOwner(deps, account, 'key-created'),
       ...(sent ? [storeAnswer(deps, account.id, sent, shown)] : []),
     ])
     return shown
@@ -261,7 +261,7 @@ export async function replaceEveryKey(deps: KeyDeps, account: Profile): Promise<
         ),
       },
       ...kept.flatMap((key): Write[] => [{ remove: keys.key(id, key.id) }, ...graceEnds(key)]),
-      ...announce(deps, account, 'keys-replaced'),
+      ...tellOwner(deps, account, 'keys-replaced'),
     ],
   }
 }

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Account, SessionCaller } from '../account/account.ts'
 import { changeSession } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
-import { announce } from '../notifications/security.ts'
+import { tellOwner } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
 import { limitChange } from '../quota/limit-change.ts'
 import { keyHashAttribute } from '../quota/quota.ts'
@@ -52,7 +52,7 @@ export function changeKeySettings(
       },
       ...(stored.previous ? [] : graceEnds(old)),
       ...limits.checks,
-      ...(concernsUse(old, stored) ? announce(deps, account, 'key-changed') : []),
+      ...(concernsUse(old, stored) ? tellOwner(deps, account, 'key-changed') : []),
     ])
     return ownedKey(deps, stored)
   })

@@ -12,7 +12,7 @@ import { type SecurityEvent, securityText } from './security-texts.ts'
  * for it. An address that nobody has proved gets no mail, because it may be a stranger's.
  * @param to the addresses to mail, if not the account's own alone.
  */
-export function announce(
+export function tellOwner(
   deps: Deps,
   account: Pick<Profile, 'id' | 'username' | 'email' | 'emailVerified'>,
   event: SecurityEvent,

@@ -67,6 +67,10 @@ function onlyWhatIsUsed(fn: Deployed): Plugin {
 const optionalModules: Record<string, { name: string; isUnusedBy: (row: Placed) => boolean }> = {
   'functions/http/gate.ts': { name: 'gate', isUnusedBy: ({ auth }) => auth !== 'account' },
   'functions/http/key-caller.ts': { name: 'keyCaller', isUnusedBy: ({ auth }) => auth !== 'key' },
+  'functions/http/operator-caller.ts': {
+    name: 'operatorCaller',
+    isUnusedBy: ({ auth }) => auth !== 'operator',
+  },
   'functions/http/proof.ts': { name: 'checkProof', isUnusedBy: ({ proof }) => proof !== 'recent' },
   'functions/http/source-limit.ts': {
     name: 'limitSource',
@@ -95,10 +99,15 @@ const FOR_THE_DOCUMENT = ['summary', 'description', 'errors', 'token']
 
 /** The entries that a row uses of a module's table: rows by name, or texts by error code. */
 function usedTableOf(module: string, row: Placed): UsedTable | undefined {
-  const [, dialect] = /^functions\/(\w+)\/routes\.ts$/.exec(module) ?? []
+  const [, dialect] = /^functions\/(?!ops\/)(\w+)\/routes\.ts$/.exec(module) ?? []
   if (dialect) {
     const names = dialect === row.dialect ? [row.name] : []
     return { table: /^place\(/, names, without: FOR_THE_DOCUMENT }
+  }
+  // The operators' rows are spread over files by noun.
+  if (/^functions\/ops\/rows\/[\w-]+\.ts$/.test(module)) {
+    const names = row.dialect === 'ops' ? [row.name] : []
+    return { table: /^\{/, names, without: FOR_THE_DOCUMENT, isPart: true }
   }
   // A function that throws an error code missing in its row has a bug, so the client gets `internal_error`.
   if (module === 'functions/http/problems.ts')
@@ -115,6 +124,8 @@ interface UsedTable {
   without?: readonly string[]
   /** The entry that stands in for every missing name. */
   fallback?: string
+  /** Whether the table is the module's export, one of several parts, any of which may have the entry. */
+  isPart?: true
 }
 
 /** The parts of swc's syntax tree that are read here. */
@@ -139,9 +150,10 @@ function removeUnused(source: string, used: UsedTable | undefined): string {
   const textOf = ({ span }: Node) => bytes.toString('utf8', span.start - offset, span.end - offset)
   const edits: { at: Node['span']; text: string }[] = []
   for (const item of tree.body) {
+    const isTable = (init: Node) => used?.table.test(textOf(init)) && (item.declaration || !used.isPart)
     for (const { init } of (item.declaration ?? item).declarations ?? []) {
       if (!init || !/^(Call|New|TaggedTemplate|Object|Array)/.test(init.type)) continue
-      const text = used?.table.test(textOf(init)) ? reduceTable(init, used, textOf) : textOf(init)
+      const text = used && isTable(init) ? reduceTable(init, used, textOf) : textOf(init)
       // The function that wraps the constant could not await.
       const isAwaiting = /\bawait\b/.test(text)
       edits.push({ at: init.span, text: isAwaiting ? text : `/* @__PURE__ */ (() => (${text}))()` })
@@ -157,12 +169,12 @@ function removeUnused(source: string, used: UsedTable | undefined): string {
 /** @throws Error unless the table is an object of plain entries, alone or as the last argument of a call. */
 function reduceTable(
   init: Node,
-  { names, without, fallback }: UsedTable,
+  { names, without, fallback, isPart }: UsedTable,
   textOf: (node: Node) => string,
 ): string {
   const object = init.arguments?.at(-1)?.expression ?? init
   const found = propertiesOf(object).filter(({ name }) => names.includes(name))
-  if (found.length !== names.length) throw new Error(`The table lacks one of ${names.join(', ')}.`)
+  if (found.length !== names.length && !isPart) throw new Error(`The table lacks one of ${names.join(', ')}.`)
   const entry = (value: Node) =>
     without
       ? objectOf(

@@ -2,7 +2,7 @@ import { toJSONSchema } from 'zod/v4/core'
 import { names } from '../client/names.ts'
 import { problems } from '../http/problems.ts'
 import type { Placed } from '../http/route.ts'
-import { rows } from '../http/rows.ts'
+import { customerRows } from '../http/rows.ts'
 
 /** The part of JSON Schema that the rows' schemas become. */
 interface Schema {
@@ -76,7 +76,7 @@ const answerType = ({ responses }: Placed): string =>
 /** The rows by the name of each in the client. */
 export const namedRows = (): [name: string, row: Placed][] =>
   Object.entries(names).map(([name, key]) => {
-    const row = rows.find((each) => `${each.dialect}.${each.name}` === key)
+    const row = customerRows.find((each) => `${each.dialect}.${each.name}` === key)
     if (!row) throw new Error(`functions/client/names.ts names ${key}, which is no row`)
     return [name, row]
   })

@@ -31,8 +31,18 @@ export interface DeployedRoute {
   /** Unique, PascalCase. */
   name: string
   function: string
-  authorized: boolean
+  authorization: Authorization
 }
+
+/**
+ * Who checks the caller of a route before its function runs: `token`, our authorizer for access tokens; `iam`, API
+ * Gateway itself, by a signature of AWS credentials whose policy permits the path; `none`, nobody.
+ */
+export type Authorization = 'token' | 'iam' | 'none'
+
+/** The authorization of a row's routes. */
+export const authorizationOf = ({ auth }: Placed): Authorization =>
+  (({ account: 'token', operator: 'iam', public: 'none', key: 'none' }) as const)[auth]
 
 /**
  * An HTTP API times out after 30 s. Functions that call other services end just before, all others sooner.
@@ -60,13 +70,14 @@ const ofRow = (row: Placed): Deployed => ({
 })
 
 /**
- * GET requests for an account never write, unless they cache something, and an application key gives access to
- * its account's counter only.
+ * GET requests of an account or an operator never write, unless they cache something, and an application key gives
+ * access to its account's counter only.
  */
 function tableUse(row: Placed): TableUse {
   if (row.auth === 'key') return 'spend'
   const reads = row.routes.every((key) => key.startsWith('GET ')) && !row.caches
-  return row.auth === 'account' && reads ? 'read' : 'write'
+  const isKnown = row.auth === 'account' || row.auth === 'operator'
+  return isKnown && reads ? 'read' : 'write'
 }
 
 /** A job's next run waits until a late run has ended: two concurrent runs would only do the same work. */
@@ -169,7 +180,7 @@ export const routes: readonly DeployedRoute[] = rows.flatMap((row) =>
     key: gatewayKey(key),
     name: pascal(`${row.dialect}-${row.file}`) + (at === 0 ? '' : METHODS[methodOf(key)] + at),
     function: `${row.dialect}-${row.file}`,
-    authorized: row.auth === 'account',
+    authorization: authorizationOf(row),
   })),
 )
 

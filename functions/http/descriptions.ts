@@ -160,3 +160,21 @@ export const passwordRules = [
   'password is valid. For up to 30 seconds sign-ins are refused with 401 and another change with 503 and',
   'Retry-After. Then sign in, with the new password or else the old one, and repeat the change.',
 ] as const
+
+/** The description of the operators' document. */
+export const operatorsOverview = markdown(
+  'The endpoints of Bursar for whoever runs a deployment and helps its customers. `functions/ops/README.md` is their',
+  'handbook. They are part of the same HTTP API as the published endpoints, and no access token and no application key',
+  'of a customer reaches them.',
+  '',
+  '## Who may call',
+  '',
+  'Each request is signed with AWS credentials (Signature Version 4, service `execute-api`), and API Gateway checks the',
+  'signature and the IAM policies of whoever signed it. The first part of the path after `/ops/` is the role: `read`,',
+  '`support` or `admin`. A refusal of the gateway is 403 with `{"message": "Forbidden"}`; it never says why.',
+  '',
+  '## What a change says',
+  '',
+  'A request that changes something has a `reason` in its body. The audit log keeps it with the name of the operator, the',
+  'time, and what was there before and after.',
+)

@@ -1,6 +1,7 @@
 import middy from '@middy/core'
 import type {
-  APIGatewayProxyEventV2WithLambdaAuthorizer,
+  APIGatewayEventRequestContextV2,
+  APIGatewayProxyEventV2WithRequestContext,
   APIGatewayProxyStructuredResultV2,
 } from 'aws-lambda'
 import type { $ZodType, input, output } from 'zod/v4/core'
@@ -8,6 +9,7 @@ import { parse } from 'zod/v4/core'
 import type { Account, Claims } from '../../core/account/account.ts'
 import type { Origin } from '../../core/audit/origin.ts'
 import { DomainError, failureOf } from '../../core/errors.ts'
+import type { Operator } from '../../core/operators/operator.ts'
 import type { Deps } from '../../core/ports.ts'
 import { parseBody, RAW_BODY_LIMIT, rawBody } from './body.ts'
 import type { Customer, KeyCallers } from './customers.ts'
@@ -15,6 +17,7 @@ import { gate } from './gate.ts'
 import { keyCaller } from './key-caller.ts'
 import { live } from './live.ts'
 import { print, requestLog } from './log.ts'
+import { operatorCaller, type Signer } from './operator-caller.ts'
 import { problemDetails, problems, skylinkFailure, UNAVAILABLE_SECONDS } from './problems.ts'
 import { checkProof } from './proof.ts'
 import { rateHeaders } from './rate-headers.ts'
@@ -22,7 +25,12 @@ import type { Need, Placed, Row } from './route.ts'
 import { limitSource } from './source-limit.ts'
 import { validate } from './validate.ts'
 
-type Event = APIGatewayProxyEventV2WithLambdaAuthorizer<Claims>
+type Event = APIGatewayProxyEventV2WithRequestContext<
+  APIGatewayEventRequestContextV2 & {
+    /** What the authorizer of the route has found out: ours for access tokens, or API Gateway's for IAM. */
+    authorizer?: { lambda?: Claims; iam?: Signer }
+  }
+>
 type Result = APIGatewayProxyStructuredResultV2
 
 type Parsed<S> = S extends $ZodType ? output<S> : undefined
@@ -61,6 +69,7 @@ interface Callers {
   public: undefined
   account: { account: Account; sessionId: string }
   key: { key: Customer }
+  operator: Operator
 }
 
 /** A caller, and why the gate refuses it; undefined for a caller who is admitted. */
@@ -69,6 +78,8 @@ interface Gated {
   refusal: DomainError | undefined
   /** The name of the operator's service that sends the request. */
   service?: string | undefined
+  /** The operator who sends the request. */
+  operator?: Operator
 }
 
 /** The request as a handler sees it: only what its row declares. */
@@ -120,10 +131,12 @@ export function endpoint<const R extends Placed>(
       if (event.pathParameters?.slash) return json(404, { message: 'Not Found' }, SECURITY_HEADERS)
       const told = { requestId: event.requestContext.requestId, route: routeOf(row) }
       const gateDeps = { ...(await ports), log: requestLog.within(told) }
-      const { caller, refusal, service } = await callerOf(row, gateDeps, event)
-      if (service !== undefined) services.set(event, service)
-      const log = requestLog.within({ ...told, ...(service !== undefined && { service }) })
-      const deps = { ...gateDeps, log, origin: originOf(row, event) } as unknown as Request<R>['deps']
+      const { caller, refusal, ...asking } = await callerOf(row, gateDeps, event)
+      const names = namesOf(asking)
+      callers.set(event, names)
+      const log = requestLog.within({ ...told, ...names })
+      const origin = originOf(row, event, asking.operator?.name)
+      const deps = { ...gateDeps, log, origin } as unknown as Request<R>['deps']
       const request = () => ({ ...inputOf(row, event), caller, deps }) as Request<R>
       if (refusal) {
         if (!repeat || refusal.code !== row.refusalAfter) throw refusal
@@ -137,11 +150,12 @@ export function endpoint<const R extends Placed>(
     })
 }
 
-const ORIGINS = { public: 'anyone', account: 'owner', key: 'key' } as const
+const ORIGINS = { public: 'anyone', account: 'owner', key: 'key', operator: 'operator' } as const
 
-/** Who sends the request, for the audit log. */
-const originOf = (row: Placed, { requestContext }: Event): Origin => ({
+/** Who sends the request, for the audit log. @param name that of the operator */
+const originOf = (row: Placed, { requestContext }: Event, name?: string): Origin => ({
   by: ORIGINS[row.auth],
+  ...(name !== undefined && { name }),
   requestId: requestContext.requestId,
   ip: requestContext.http.sourceIp,
 })
@@ -174,6 +188,10 @@ async function callerOf(row: Placed, deps: unknown, event: Event): Promise<Gated
     const isOptional = row.customers === 'each'
     const caller = await keyCaller(deps as Deps<'table' | 'keyring'>, event.headers, sourceIp, isOptional)
     return { caller, refusal: undefined, service: caller.service }
+  }
+  if (row.auth === 'operator') {
+    const operator = operatorCaller(row, event.requestContext.authorizer?.iam)
+    return { caller: operator, refusal: undefined, operator }
   }
   const { refusal, ...caller } = await gate(row, deps, event.requestContext.authorizer?.lambda)
   return { caller, refusal }
@@ -244,8 +262,14 @@ const asDomainError = (error: unknown): DomainError =>
 /** The name of a row in log lines. */
 const routeOf = ({ dialect, file }: Placed): string => `${dialect}/${file}`
 
-/** The names of the operator's services by the event of their request, for the log line. */
-const services = new WeakMap<object, string>()
+/** What the log says of a caller who has a name: one of the operator's services, or an operator. */
+const namesOf = ({ service, operator }: Pick<Gated, 'service' | 'operator'>): Record<string, string> => ({
+  ...(service !== undefined && { service }),
+  ...(operator && { operator: operator.name }),
+})
+
+/** The names of callers by the event of their request, for the log line. */
+const callers = new WeakMap<object, Record<string, string>>()
 
 /**
  * Writes one JSON line per request, with the code and class of an error but not its message: it may quote
@@ -264,7 +288,7 @@ function logLine(row: Placed): middy.MiddlewareObj<Event, Result> {
       status,
       ms: Math.round(performance.now() - (startedMs.get(event) ?? 0)),
       accountId: authorizer?.lambda?.accountId,
-      service: services.get(event),
+      ...callers.get(event),
       ...(failed && (status >= 500 ? failureOf(failed) : { error: failed.code })),
     }
     print(line)

@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import type { $ZodType } from 'zod/v4/core'
 import { toJSONSchema } from 'zod/v4/core'
 import type { ErrorCode } from '../../core/errors.ts'
-import { overview } from './descriptions.ts'
+import { operatorsOverview, overview } from './descriptions.ts'
 import type { CUSTOMER_HEADERS } from './key-caller.ts'
 import { problems } from './problems.ts'
 import type { Placed } from './route.ts'
-import { rows } from './rows.ts'
+import { customerRows, operatorRows } from './rows.ts'
 
 /**
  * Every error code that an endpoint can answer: those of its row, and those of the stack around the handler.
@@ -17,6 +17,7 @@ export function errorsOf(row: Placed): ErrorCode[] {
   if (row.auth === 'account') {
     codes.push('unauthorized', 'token_expired', 'session_ended', 'account_deactivated', 'account_suspended')
   }
+  if (row.auth === 'operator') codes.push('unauthorized')
   if (row.proof === 'recent') codes.push(...proofErrors)
   if (row.sourceLimit) codes.push('too_many_requests')
   if (row.auth === 'key') {
@@ -126,6 +127,7 @@ const security: Record<Placed['auth'], Record<string, never[]>[]> = {
   public: [],
   account: [{ accessToken: [] }],
   key: [{ applicationKey: [] }, { apiKeyHeader: [] }, { serviceCredential: [] }],
+  operator: [{ iam: [] }],
 }
 
 /** Headers that OpenAPI describes elsewhere: the security schemes have it. */
@@ -165,11 +167,7 @@ function operation(row: Placed, method: string, more: boolean) {
   }
 }
 
-/**
- * The OpenAPI 3.1 document of all rows. A test compares `functions/openapi.json`, the committed copy, with
- * it.
- */
-export function openapi() {
+function pathsOf(rows: readonly Placed[]) {
   const paths: Record<string, Record<string, unknown>> = {}
   for (const row of rows) {
     row.routes.forEach((key, at) => {
@@ -178,19 +176,50 @@ export function openapi() {
       paths[path][method.toLowerCase()] = operation(row, `${method.toLowerCase()}${at}`, at > 0)
     })
   }
-  const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8'))
-  return {
-    openapi: '3.1.0',
-    info: { title: 'Bursar', version, description: overview },
-    paths,
-    components: {
-      securitySchemes: {
-        accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
-        applicationKey: { type: 'http', scheme: 'bearer' },
-        apiKeyHeader: { type: 'apiKey', in: 'header', name: 'x-api-key' },
-        serviceCredential: { type: 'http', scheme: 'bearer' },
-      },
-      schemas: { Problem: problemSchema, Failure: failureSchema },
-    },
-  }
+  return paths
 }
+
+const versionOfPackage = (): string =>
+  JSON.parse(readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8')).version
+
+/**
+ * The OpenAPI 3.1 document of the published API. A test compares `functions/openapi.json`, the committed copy, with
+ * it.
+ */
+export const openapi = () => ({
+  openapi: '3.1.0',
+  info: { title: 'Bursar', version: versionOfPackage(), description: overview },
+  paths: pathsOf(customerRows),
+  components: {
+    securitySchemes: {
+      accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+      applicationKey: { type: 'http', scheme: 'bearer' },
+      apiKeyHeader: { type: 'apiKey', in: 'header', name: 'x-api-key' },
+      serviceCredential: { type: 'http', scheme: 'bearer' },
+    },
+    schemas: { Problem: problemSchema, Failure: failureSchema },
+  },
+})
+
+/** The document of the operators' endpoints, which customers need not see: `functions/ops/openapi.json`. */
+export const operatorsOpenapi = () => ({
+  openapi: '3.1.0',
+  info: {
+    title: 'Bursar for operators',
+    version: versionOfPackage(),
+    description: operatorsOverview,
+  },
+  paths: pathsOf(operatorRows),
+  components: {
+    securitySchemes: {
+      iam: {
+        type: 'apiKey',
+        in: 'header',
+        name: 'authorization',
+        description: 'AWS Signature Version 4 for the service `execute-api`.',
+        'x-amazon-apigateway-authtype': 'awsSigv4',
+      },
+    },
+    schemas: { Problem: problemSchema },
+  },
+})

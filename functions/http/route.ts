@@ -1,6 +1,7 @@
 import type { $ZodType as Schema } from 'zod/v4/core'
 import type { Limited } from '../../core/credentials/hourly-limit.ts'
 import type { ErrorCode } from '../../core/errors.ts'
+import type { Role } from '../../core/operators/operator.ts'
 import type { Ports } from '../../core/ports.ts'
 
 /** API Gateway's route key: a method, a space, a path with `{parameters}`. */
@@ -13,7 +14,7 @@ export type RouteKey = `${'GET' | 'POST' | 'PUT' | 'DELETE'} /${string}`
 export const gatewayKey = (key: RouteKey): string => (key.endsWith('/') ? `${key}{slash+}` : key)
 
 /** A folder under `functions/`, which also decides the format of errors. */
-export type Dialect = 'api' | 'v1' | 'rest' | 'webhooks' | 'http'
+export type Dialect = 'api' | 'v1' | 'rest' | 'webhooks' | 'http' | 'ops'
 
 /** A port that a row may need; every handler has the others. `needs.ts` says what each need takes. */
 export type Need = Exclude<keyof Ports, 'clock' | 'ids' | 'log'>
@@ -22,7 +23,31 @@ export type Need = Exclude<keyof Ports, 'clock' | 'ids' | 'log'>
 export const PROOF_NEEDS = ['table', 'identity', 'secrets', 'keyring', 'totp'] as const satisfies Need[]
 
 /** One endpoint as pure data: everything that is known about the endpoint before its handler runs. */
-export interface Row {
+export type Row = CustomerRow | OperatorRow
+
+/** An endpoint for customers, for other systems or for anyone. */
+export interface CustomerRow extends AnyRow {
+  /**
+   * `public`: anyone. `account`: an access token, checked by the authorizer, then the account gate. `key`: an
+   * application key, which the domain checks in the write that spends, or the credential of one of the operator's
+   * services, which names its customer (`key-caller.ts`).
+   */
+  auth: 'public' | 'account' | 'key'
+  role?: undefined
+}
+
+/** An endpoint for operators: whoever runs the deployment, and those who help its customers. */
+export interface OperatorRow extends AnyRow {
+  /** A principal of AWS IAM, which API Gateway has checked. */
+  auth: 'operator'
+  /** The least role that may call it. The path begins with it, `/ops/<role>/`, so that an IAM policy can name it. */
+  role: Role
+}
+
+/** The operators' endpoints about one noun, by their names. */
+export type OperatorRows = Record<string, OperatorRow>
+
+interface AnyRow {
   /** One Lambda may serve several route keys: a trailing slash, or a second method for the same work. */
   routes: readonly [RouteKey, ...RouteKey[]]
   /**
@@ -35,12 +60,6 @@ export interface Row {
    * what each status means. Bundles leave it out.
    */
   description?: string
-  /**
-   * `public`: anyone. `account`: an access token, checked by the authorizer, then the account gate. `key`: an
-   * application key, which the domain checks in the write that spends, or the credential of one of the operator's
-   * services, which names its customer (`key-caller.ts`).
-   */
-  auth: 'public' | 'account' | 'key'
   /** For `key`: each request in the body may name a customer of its own, if a service sends it. */
   customers?: 'each'
   /** For a public endpoint that also takes an access token, which its handler checks. */

@@ -1,4 +1,5 @@
 import { api } from '../api/routes.ts'
+import { ops } from '../ops/routes.ts'
 import { rest } from '../rest/routes.ts'
 import { v1 } from '../v1/routes.ts'
 import { webhooks } from '../webhooks/routes.ts'
@@ -6,6 +7,10 @@ import type { Placed } from './route.ts'
 import { http } from './routes.ts'
 
 /** All endpoints. Importing them loads no SDK and no handler, and reads no environment. */
-export const rows: readonly Placed[] = [api, v1, rest, webhooks, http].flatMap((dialect) =>
+export const rows: readonly Placed[] = [api, v1, rest, webhooks, http, ops].flatMap((dialect) =>
   Object.values<Placed>(dialect),
 )
+
+/** The endpoints of the published API. Those of operators have a document of their own. */
+export const customerRows: readonly Placed[] = rows.filter(({ auth }) => auth !== 'operator')
+export const operatorRows: readonly Placed[] = rows.filter(({ auth }) => auth === 'operator')

@@ -14,6 +14,7 @@ const PAGES = [
   'README.md',
   'functions/README.md',
   'functions/deploy/README.md',
+  'functions/ops/README.md',
   'functions/client/meter/README.md',
   'test/README.md',
   '.github/CONTRIBUTING.md',

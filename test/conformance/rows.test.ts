@@ -4,12 +4,15 @@ import { gzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { safeParse } from 'zod/v4/core'
 import type { ErrorCode } from '../../core/errors.ts'
+import { ROLES, type Role } from '../../core/operators/operator.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { BODY_LIMIT } from '../../functions/http/body.ts'
 import type { Dialect, Placed } from '../../functions/http/route.ts'
-import { rows } from '../../functions/http/rows.ts'
+import { customerRows, operatorRows, rows } from '../../functions/http/rows.ts'
 import { startApp } from '../support/app.ts'
+import { defaultKey } from '../support/keys.ts'
+import { operatorToken } from '../support/operators.ts'
 import type { SignedInPerson } from '../support/people.ts'
 import { rowKey, type Sample, sampleOf, samples, tokenOf } from '../support/samples.ts'
 import type { TestAnswer } from '../support/send.ts'
@@ -34,7 +37,9 @@ const ROOT = join(import.meta.dirname, '..', '..')
 const JSON_TYPE = 'application/json'
 const FORM_TYPE = 'application/x-www-form-urlencoded'
 
-const table = rows.map((row) => [rowKey(row), row] as const)
+/** The operators' rows run through the same stack as the others; only `npm run test:deep` tries every one of them. */
+const tried = process.env.DEEP ? rows : [...customerRows, ...operatorRows.slice(0, 1)]
+const table = tried.map((row) => [rowKey(row), row] as const)
 const only = (holds: (row: Placed) => unknown) => table.filter(([, row]) => holds(row))
 
 describe('one row, one file, one test', () => {
@@ -65,8 +70,8 @@ describe('one row, one file, one test', () => {
   })
 
   test('each row with input has a sample in test/support/samples.ts, and each sample has a row', () => {
-    const takers = only(({ path, query, body, raw }) => path ?? query ?? body ?? raw).map(([key]) => key)
-    expect(Object.keys(samples)).toEqual(expect.arrayContaining(takers))
+    const takers = rows.filter(({ path, query, body, raw }) => path ?? query ?? body ?? raw)
+    expect(Object.keys(samples)).toEqual(expect.arrayContaining(takers.map(rowKey)))
     expect(rows.map(rowKey)).toEqual(expect.arrayContaining(Object.keys(samples)))
   })
 
@@ -263,6 +268,35 @@ describe.each(only(({ auth }) => auth === 'account'))('%s requires a live sessio
     )
   })
 })
+
+describe.each(only(({ auth }) => auth === 'operator'))(
+  '%s requires a signature that IAM admits',
+  (_, row) => {
+    test('403 of the gateway without a signature, and for every token and key; nothing is read', async () => {
+      const subject = await subjectFor(row)
+      const { accessToken } = subject.person
+      const key = await defaultKey(app, subject.person)
+      for (const token of [undefined, 'garbage', '', accessToken, key]) {
+        const answer = await send(subject, { token })
+        expect([answer.status, answer.body]).toEqual([403, { message: 'Forbidden' }])
+        expect(outsideCalls(app)).toEqual({})
+      }
+    })
+
+    test('the path begins with the role, so that an IAM policy can name it', () => {
+      for (const route of row.routes) expect(route.split(' ')[1]).toMatch(new RegExp(`^/ops/${row.role}/`))
+    })
+
+    test('403 of the gateway for an operator of a lower role; 2xx for every higher one', async () => {
+      for (const role of ROLES) {
+        const subject = await subjectOf(row)
+        const { status } = await sendSample({ ...subject, token: operatorToken(role) })
+        const admitted = ROLES.indexOf(role) >= ROLES.indexOf(row.role as Role)
+        expect([role, status]).toEqual([role, admitted ? expect.toSatisfy((is) => is < 300) : 403])
+      }
+    })
+  },
+)
 
 describe.each(only(({ body }) => body))('%s accepts its declared body and no other', (_, row) => {
   const schema = row.body!
@@ -522,7 +556,7 @@ describe('when a service behind it fails', () => {
   }
 
   const subjects = (kind: typeof subjectFor, holds: (row: Placed) => unknown) =>
-    Promise.all(rows.filter(holds).map(kind))
+    Promise.all(tried.filter(holds).map(kind))
   const unavailable = (row: Placed, answer: TestAnswer) => expectError(row, answer, 'temporarily_unavailable')
   const ourFault = (row: Placed, answer: TestAnswer) => expectError(row, answer, 'internal_error')
 

@@ -29,14 +29,18 @@ export interface MatchedRoute {
   pathParameters: Readonly<Record<string, string>>
 }
 
+/** What the authorizer has said of the caller: the Lambda's context, or the principal that IAM has admitted. */
+export type Authorized = { lambda: unknown } | { iam: unknown }
+
 /** Payload format 2.0; `authorizer` is present on authorized routes only. */
 export type IntegrationEvent = APIGatewayProxyEventV2WithRequestContext<
-  APIGatewayEventRequestContextV2 & { authorizer?: { lambda: unknown } }
+  APIGatewayEventRequestContextV2 & { authorizer?: Authorized }
 >
 
-const ACCOUNT_ID = '000000000000'
+export const ACCOUNT_ID = '000000000000'
 const API_ID = 'local0api1'
-const REGION = 'eu-west-1'
+export const REGION = 'eu-west-1'
+export const API_ARN = `arn:aws:execute-api:${REGION}:${ACCOUNT_ID}:${API_ID}`
 
 /** Headers that concern one connection only; the integration does not get them. */
 const HOP_BY_HOP = new Set([
@@ -84,7 +88,7 @@ export function joinHeaders(rawHeaders: readonly string[]): Record<string, strin
 export function integrationEvent(
   request: ReceivedRequest,
   route: MatchedRoute,
-  authorizer?: { lambda: unknown },
+  authorizer?: Authorized,
 ): IntegrationEvent {
   const { cookies, requestContext, ...common } = commonFields(request, route)
   const [mediaType = ''] = (common.headers['content-type'] ?? '').split(';')
@@ -107,7 +111,7 @@ export function authorizerEvent(
   return {
     ...common,
     type: 'REQUEST',
-    routeArn: `arn:aws:execute-api:${REGION}:${ACCOUNT_ID}:${API_ID}/$default/${request.method}${common.rawPath}`,
+    routeArn: `${API_ARN}/$default/${request.method}${common.rawPath}`,
     identitySource: [common.headers.authorization ?? ''],
   }
 }

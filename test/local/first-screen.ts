@@ -1,6 +1,6 @@
 /** The text that `npm run dev` prints when it is up. It has colours if the terminal supports colours. */
 import { styleText } from 'node:util'
-import { rows } from '../../functions/http/rows.ts'
+import { customerRows } from '../../functions/http/rows.ts'
 import { walkThrough } from './walk-through.ts'
 
 const heading = (text: string) => styleText('bold', text)
@@ -70,11 +70,11 @@ export function firstScreen({ url, data, routes }: Started): string {
 }
 
 function routeList(): string {
-  return rows
+  return customerRows
     .flatMap((row) => row.routes.map((key) => ({ key, row })))
     .map(({ key, row }) => {
       const [method = '', path = ''] = key.split(' ')
-      const needs = { public: '      ', account: 'token ', key: 'key   ' }[row.auth]
+      const needs = { public: '      ', account: 'token ', key: 'key   ', operator: '' }[row.auth]
       return `  ${method.padEnd(6)} ${path.padEnd(34)} ${needs} ${row.summary}`
     })
     .join('\n')

@@ -1,20 +1,20 @@
 import { connect } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { IntegrationEvent } from './event.ts'
-import { type Gateway, type GatewayOptions, startGateway } from './gateway.ts'
+import { type Gateway, type GatewayOptions, type GatewayRoute, startGateway } from './gateway.ts'
 
 const ORIGIN = 'https://app.test'
 
-const ROUTES = [
-  { key: 'GET /health', authorized: false, target: 'health' },
-  { key: 'GET /rest/users/{username}', authorized: false, target: 'user' },
-  { key: 'GET /rest/users/current', authorized: false, target: 'current' },
-  { key: 'POST /rest/users', authorized: false, target: 'register' },
-  { key: 'PUT /v1/card', authorized: true, target: 'card' },
-  { key: 'PUT /v1/card/', authorized: true, target: 'card-slash' },
-  { key: 'GET /files/{path+}', authorized: false, target: 'files' },
-  { key: 'GET /files/{a}/{b}', authorized: false, target: 'pair' },
-  { key: 'GET /{folder}/index', authorized: false, target: 'index' },
+const ROUTES: GatewayRoute[] = [
+  { key: 'GET /health', authorization: 'none', target: 'health' },
+  { key: 'GET /rest/users/{username}', authorization: 'none', target: 'user' },
+  { key: 'GET /rest/users/current', authorization: 'none', target: 'current' },
+  { key: 'POST /rest/users', authorization: 'none', target: 'register' },
+  { key: 'PUT /v1/card', authorization: 'token', target: 'card' },
+  { key: 'PUT /v1/card/', authorization: 'token', target: 'card-slash' },
+  { key: 'GET /files/{path+}', authorization: 'none', target: 'files' },
+  { key: 'GET /files/{a}/{b}', authorization: 'none', target: 'pair' },
+  { key: 'GET /{folder}/index', authorization: 'none', target: 'index' },
 ]
 
 interface Reply {
@@ -160,7 +160,7 @@ describe('matching', () => {
   })
 
   it('setRoutes replaces the routes of a running gateway', async () => {
-    gateway.setRoutes([{ key: 'GET /new', authorized: false, target: 'new' }])
+    gateway.setRoutes([{ key: 'GET /new', authorization: 'none', target: 'new' }])
     expect((await send('GET', '/new')).status).toBe(200)
     expect((await send('GET', '/health')).status).toBe(404)
   })
@@ -168,14 +168,14 @@ describe('matching', () => {
   it.each(['/health', 'get /health', 'GET health', 'GET /a//b', 'GET /a{b}', 'GET /{a+}/b', 'GET /{}'])(
     'refuses the route key "%s"',
     (key) => {
-      expect(() => gateway.setRoutes([{ key, authorized: false, target: 't' }])).toThrow('route key')
+      expect(() => gateway.setRoutes([{ key, authorization: 'none', target: 't' }])).toThrow('route key')
     },
   )
 
   it('refuses two routes that match the same requests', () => {
     const twice = ['GET /users/{id}', 'GET /users/{name}'].map((key) => ({
       key,
-      authorized: false,
+      authorization: 'none' as const,
       target: 't',
     }))
     expect(() => gateway.setRoutes(twice)).toThrow('GET /users/{name}')
@@ -645,7 +645,7 @@ describe('/_local', () => {
       })
       gateway = await startGateway({
         ...options(),
-        routes: [{ key: 'GET /{any+}', authorized: false, target: 'any' }],
+        routes: [{ key: 'GET /{any+}', authorization: 'none', target: 'any' }],
         local,
       })
       expect((await send('GET', target)).body).toBe('local')

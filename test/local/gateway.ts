@@ -1,5 +1,5 @@
 /**
- * A double of an API Gateway HTTP API: payload format 2.0, one Lambda authorizer with simple responses.
+ * A double of an API Gateway HTTP API: payload format 2.0, one Lambda authorizer with simple responses, IAM.
  *
  * Where the documentation is silent, the behaviour follows published recordings of the service's events and
  * answers. Where there are none, these are guesses:
@@ -13,7 +13,7 @@
  * Known differences:
  * - The service reportedly refuses route keys that end in a slash. The double accepts such a key, which
  *   matches only a path with the slash.
- * - No throttling, access logs, stage variables, mutual TLS, HTTP/2, custom domains, IAM or `$default` routes;
+ * - No throttling, access logs, stage variables, mutual TLS, HTTP/2, custom domains or `$default` routes;
  *   the Host header is not checked. Origins are literal or `*`; there are no patterns.
  * - A request that Node's parser refuses (smuggling, a header block over 16 KiB, an unknown method) gets
  *   Node's bare 400 or 431.
@@ -33,12 +33,13 @@ import {
   type ReceivedRequest,
 } from './event.ts'
 import { type Listener, listen, readBody } from './http.ts'
+import { admit, type Principal } from './iam.ts'
 
 export interface GatewayRoute {
   /** `GET /path/{x}`; a last segment `{x+}` takes the rest of the path. */
   key: string
-  /** Whether the authorizer is called first. */
-  authorized: boolean
+  /** Who checks the caller first: the Lambda authorizer, IAM, or nobody. */
+  authorization: 'token' | 'iam' | 'none'
   /** An opaque name that `invoke` gets. */
   target: string
 }
@@ -51,6 +52,8 @@ export interface GatewayOptions {
   authorize(event: APIGatewayRequestAuthorizerEventV2): Promise<unknown>
   /** How long a result, allow or deny, is cached for the same Authorization header; 0 means no cache. */
   authorizerCacheSeconds: number
+  /** Who may call routes with IAM authorization. */
+  principals?: readonly Principal[]
   /** CORS is not configured if there are no origins. */
   cors: CorsOptions
   nowMs(): number
@@ -111,10 +114,18 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     if (request.method === 'OPTIONS' && options.cors.origins.length > 0) return { status: 204, headers: {} }
     const matched = match(request.method, target.path)
     if (!matched) return refuse(404)
-    const caller = matched.route.authorized ? await authorize(request, matched) : undefined
+    const caller = await callerOf(request, matched)
     if (caller && 'refusal' in caller) return refuse(caller.refusal)
-    const event = integrationEvent(request, matched, caller && { lambda: caller.context })
+    const event = integrationEvent(request, matched, caller)
     return integrate(() => options.invoke(matched.route.target, overTheWire(event)))
+  }
+
+  async function callerOf(request: ReceivedRequest, matched: MatchedRoute & { route: GatewayRoute }) {
+    const { authorization } = matched.route
+    if (authorization === 'token') return authorize(request, matched)
+    if (authorization === 'none') return undefined
+    const iam = admit(options.principals ?? [], request, options.nowMs())
+    return iam ? { iam } : { refusal: 403 as const }
   }
 
   const listener = await listen(async (message, response) => {
@@ -208,7 +219,7 @@ function bind(segments: readonly string[], values: readonly string[]): Record<st
   return Object.fromEntries(bound)
 }
 
-type Caller = { context: unknown } | { refusal: 401 | 403 | 500 }
+type Caller = { lambda: unknown } | { refusal: 401 | 403 | 500 }
 
 /** Calls the authorizer and caches its result for each identity source; errors are not cached. */
 function cachingAuthorizer(options: GatewayOptions) {
@@ -235,7 +246,7 @@ function cachingAuthorizer(options: GatewayOptions) {
 
 function readVerdict(said: unknown): Caller {
   if (!isObject(said) || typeof said.isAuthorized !== 'boolean') return { refusal: 500 }
-  return said.isAuthorized ? { context: said.context ?? null } : { refusal: 403 }
+  return said.isAuthorized ? { lambda: said.context ?? null } : { refusal: 403 }
 }
 
 async function integrate(invoke: () => Promise<unknown>): Promise<Answer> {

@@ -1,3 +1,4 @@
+import { authorizationOf } from '../../functions/deploy/functions.ts'
 import { gatewayKey } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
 import type { GatewayRoute } from './gateway.ts'
@@ -7,7 +8,7 @@ export const gatewayRoutes = (): GatewayRoute[] =>
   rows.flatMap((row) =>
     row.routes.map((key) => ({
       key: gatewayKey(key),
-      authorized: row.auth === 'account',
+      authorization: authorizationOf(row),
       target: `functions/${row.dialect}/${row.file}.ts`,
     })),
   )

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, vi } from 'vitest'
 import { systemClock } from '../../core/adapters/clock.ts'
+import type { Role } from '../../core/operators/operator.ts'
 import type { Ports } from '../../core/ports.ts'
 import { keys } from '../../core/table/keys.ts'
 import { openWireTable } from '../../core/table/wire.ts'
@@ -12,6 +13,7 @@ import { type Gateway, startGateway } from '../local/gateway.ts'
 import { gatewayRoutes } from '../local/routes.ts'
 import { clearTable, type Stack, startStack } from '../local/stack.ts'
 import { type Fixtures, openFixtures } from './fixtures.ts'
+import { operators, operatorToken } from './operators.ts'
 import { newPerson, type Person, type SignedInPerson } from './people.ts'
 import { sendRaw, type TestAnswer } from './send.ts'
 import { shortWays } from './short-ways.ts'
@@ -22,6 +24,8 @@ export interface TestRequest {
   form?: Record<string, string>
   body?: string | Uint8Array<ArrayBuffer>
   token?: string | undefined
+  /** Signs the request as an operator of this role. */
+  operator?: Role
   headers?: Record<string, string>
 }
 
@@ -93,6 +97,7 @@ async function start(): Promise<Running> {
     invoke: async (file, event) => (await load(file)).handler(event, {}),
     authorize: async (event) => (await load('functions/authorizer.ts')).handler(event),
     authorizerCacheSeconds: 300,
+    principals: Object.values(operators),
     cors: { ...cors, origins: [ORIGIN] },
     nowMs: () => Date.now(),
   })
@@ -161,7 +166,7 @@ export async function startApp() {
   }
 
   async function request(method: string, path: string, options: TestRequest = {}): Promise<TestAnswer> {
-    const { json, form, token } = options
+    const { json, form, operator, token = operator && operatorToken(operator) } = options
     const headers = new Map(Object.entries(options.headers ?? {}))
     const absent = (name: string) => ![...headers.keys()].some((given) => given.toLowerCase() === name)
     if (token !== undefined) headers.set('authorization', `Bearer ${token}`)

@@ -3,18 +3,26 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { eventTypes } from '../../core/webhooks/event-types.ts'
 import { endpointsFile } from '../../functions/deploy/client-types.ts'
-import { openapi } from '../../functions/http/openapi.ts'
-import { rows } from '../../functions/http/rows.ts'
+import { openapi, operatorsOpenapi } from '../../functions/http/openapi.ts'
+import { customerRows, operatorRows } from '../../functions/http/rows.ts'
 import { powerShellWalkThrough, shellWalkThrough } from '../local/walk-through.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 
 function endpointTable(): string {
-  const lines = rows.map((row) => {
+  const lines = customerRows.map((row) => {
     const keys = row.routes.map((key) => `\`${key}\``).join('<br>')
     return `| ${keys} | ${row.auth === 'public' ? '' : row.auth} | ${row.summary} |`
   })
   return ['| endpoint | needs | what it does |', '| --- | --- | --- |', ...lines].join('\n')
+}
+
+function operatorTable(): string {
+  const lines = operatorRows.map(({ routes, role, summary }) => {
+    const keys = routes.map((key) => `\`${key}\``).join('<br>')
+    return `| ${keys} | ${role} | ${summary} |`
+  })
+  return ['| endpoint | role | what it does |', '| --- | --- | --- |', ...lines].join('\n')
 }
 
 /** The events that a webhook endpoint at Stripe subscribes to, one line for each kind of object. */
@@ -41,6 +49,8 @@ export function generated(): Record<string, string> {
   const block = (language: string, text: string) => `\`\`\`${language}\n${text}\n\`\`\``
   return {
     'functions/openapi.json': `${JSON.stringify(openapi(), null, 2)}\n`,
+    'functions/ops/openapi.json': `${JSON.stringify(operatorsOpenapi(), null, 2)}\n`,
+    'functions/ops/README.md': withSections('functions/ops/README.md', { endpoints: operatorTable() }),
     'functions/client/endpoints.ts': endpointsFile(),
     'functions/README.md': withSections('functions/README.md', {
       endpoints: endpointTable(),

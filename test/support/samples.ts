@@ -9,6 +9,7 @@ import type { App } from './app.ts'
 import { ADDRESS, shown, signUpFor } from './buyers.ts'
 import { loseFactors, recoveryCode } from './credentials.ts'
 import { defaultKey as applicationKey } from './keys.ts'
+import { operatorToken } from './operators.ts'
 import { answerOf, newPasskey, withPasskey } from './passkeys.ts'
 import { newPerson, type SignedInPerson } from './people.ts'
 import { bodyOf, cardOnFile, newEvent, signed, stripeOf } from './stripe.ts'
@@ -233,6 +234,7 @@ async function enrolled(app: App, { accessToken: token }: SignedInPerson): Promi
 /** The access token or application key that a row needs in the Authorization header, if any. */
 export async function tokenOf(app: App, row: Placed, person: SignedInPerson): Promise<string | undefined> {
   if (row.auth === 'public' && !row.token) return undefined
+  if (row.auth === 'operator') return operatorToken(row.role)
   return row.auth !== 'key' ? person.accessToken : applicationKey(app, person)
 }
 

@@ -1,5 +1,6 @@
 import { request as httpRequest } from 'node:http'
 import { readBody } from '../local/http.ts'
+import { signatureFor } from './operators.ts'
 
 export interface TestAnswer {
   status: number
@@ -13,7 +14,8 @@ type Header = [name: string, value: string]
 
 /**
  * Sends a request exactly as given. `fetch` adds, refuses, normalizes or joins parts, such as TRACE, a Host,
- * a repeated header, dot segments, a missing content type, or the body of a GET.
+ * a repeated header, dot segments, a missing content type, or the body of a GET. Only the name of an operator in place
+ * of a token becomes their signature.
  */
 export function sendRaw(
   url: string,
@@ -24,11 +26,16 @@ export function sendRaw(
 ): Promise<TestAnswer> {
   const { hostname, port, host } = new URL(url)
   const own: Header[] = headers.some(([name]) => name.toLowerCase() === 'host') ? [] : [['host', host]]
+  const isAuthorization = ([name]: Header) => name.toLowerCase() === 'authorization'
+  const signature = signatureFor(headers.find(isAuthorization)?.[1], { url, method, target, body })
+  const sent = signature
+    ? [...headers.filter((header) => !isAuthorization(header)), ...Object.entries(signature)]
+    : headers
   const length = Buffer.byteLength(body)
   if (length > 0) own.push(['content-length', String(length)])
   return new Promise((resolve, reject) => {
     const path = target
-    httpRequest({ hostname, port, method, path, headers: [...own, ...headers].flat() })
+    httpRequest({ hostname, port, method, path, headers: [...own, ...sent].flat() })
       .once('error', reject)
       .once('response', (response) => {
         const answered = new Headers()

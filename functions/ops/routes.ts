@@ -1,0 +1,5 @@
+import { place } from '../http/route.ts'
+import { operators } from './rows/operators.ts'
+
+/** The operators' endpoints. Their rows are in `rows/`, by noun. */
+export const ops = place('ops', { ...operators })

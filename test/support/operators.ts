@@ -1,0 +1,21 @@
+import type { Role } from '../../core/operators/operator.ts'
+import { signRequest } from '../../functions/ops/command/sign.ts'
+import { REGION } from '../local/event.ts'
+import { localOperators } from '../local/iam.ts'
+
+/** The operators whom the gateway of the tests knows. */
+export const operators = localOperators()
+
+/** Stands in the place of a token: `sendRaw` signs a request with it as an operator of the role. */
+export const operatorToken = (role: Role): string => `operator:${role}`
+
+/** Headers that sign a request, if its Authorization header names an operator in this way. */
+export function signatureFor(
+  authorization: string | undefined,
+  { url, method, target, body }: { url: string; method: string; target: string; body: string | Uint8Array },
+): Record<string, string> | undefined {
+  const [, role] = /^Bearer operator:(read|support|admin)$/.exec(authorization ?? '') ?? []
+  if (!role) return undefined
+  const signing = { ...operators[role as Role], region: REGION }
+  return signRequest(signing, { method, url: new URL(url + target), body }, Date.now())
+}
