@@ -32,6 +32,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | audit entry       | ACCOUNT#<id>           | AUDIT#<ms>#<id>                    | who did what to the account: append-only                         | for good                                          |
  * | operator's entry  | OPERATOR#<name>        | AUDIT#<ms>#<id>                    | the same, of everything that an operator has done                | for good                                          |
  * | event             | ACCOUNT#<id>           | OUTEVENT#<ms>#<id>                 | an event for other systems; due until it is published            | 30 days after it was published                    |
+ * | event numbers     | ACCOUNT#<id>           | OUTNUMBERS                         | how many events of the account have a number                     | for good                                          |
  * | e-mail guard      | EMAIL#<normalised>     | #GUARD                             | account of the address: makes addresses unique, finds accounts   | as long as the address                            |
  * | username guard    | USERNAME#<lower>       | #GUARD                             | account of the username                                          | as long as the username                           |
  * | password tries    | as the guard           | #TRIES                             | wrong passwords typed for the name, known or not                 | 15 minutes after the last                         |
@@ -95,6 +96,7 @@ export const outEventKey = (accountId: string, atMs: number, id: string): Key =>
   pk: ownedBy(accountId),
   sk: `${OUT_EVENT_PREFIX}${msKey(atMs)}#${id}`,
 })
+export const eventNumbersKey = (accountId: string): Key => ({ pk: ownedBy(accountId), sk: 'OUTNUMBERS' })
 
 /** Outside `keys` too, so that a consume does not carry them. */
 export const RESERVATION_PREFIX = 'RESERVED#'
@@ -240,6 +242,8 @@ export const RESERVATION_KEPT_MS = SPENT_IDS_KEPT_MS
 export const NEWS_MAIL_KEPT_MS = 7 * DAY_MS
 /** As long as its mail. */
 export const ALERT_KEPT_MS = NEWS_MAIL_KEPT_MS
+/** For so long a published event can be replayed. */
+export const PUBLISHED_EVENT_KEPT_MS = 30 * DAY_MS
 /** As long as the longest-lived code. Before a mail is sent, its own code decides. */
 export const CODE_MAIL_KEPT_MS = DAY_MS
 export const CONFIRMATION_CODE_KEPT_MS = DAY_MS

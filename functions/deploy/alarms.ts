@@ -234,7 +234,7 @@ function ofEvents(prefix: string): Alarm[] {
     {
       ...once,
       name: 'EventsFailing',
-      sentence: `At least 3 runs within 15 minutes could not put events on the bus: other systems learn of quota alerts late. The next runs retry each event for a week; owners are told by notice and mail all the same. Search the log group ${sending} for "failed": the lines before say why EventBridge refused.`,
+      sentence: `At least 3 runs within 15 minutes could not put events on the bus: other systems learn of changes late, but miss none. The next runs retry each event until EventBridge takes it, quota alerts for a week; owners are told by notice and mail all the same. Search the log groups ${sending} for "failed": the lines before say why EventBridge refused.`,
       metric: sum('logLines', 'EventsFailed'),
       periodSeconds: 900,
       threshold: 3,

@@ -66,6 +66,13 @@ export const jobs = place({
     timeoutSeconds: 60,
     needs: ['table', 'events'],
   },
+  publishEvents: {
+    summary: 'Numbers the events of each account and puts them on the bus',
+    every: 'rate(1 minute)',
+    everyMs: 2_000,
+    timeoutSeconds: 60,
+    needs: ['table', 'events'],
+  },
   expireReservations: {
     summary: 'Returns the units of reservations that have expired',
     every: 'rate(1 minute)',

@@ -9,6 +9,7 @@ import {
   dueAt,
   type Key,
   keys,
+  outEventKey,
   paymentKey,
   recoveryKey,
   reservationKey,
@@ -30,11 +31,12 @@ const lines = (level: string) =>
 
 beforeEach(() => app.logs.splice(0))
 
-/** For each kind of due work, a malformed item and the job that meets it. No job takes up events yet. */
-const BROKEN: Record<Exclude<DueKind, 'EVENT'>, { key: Key; item?: object; job: string }> = {
+/** For each kind of due work, a malformed item and the job that meets it. */
+const BROKEN: Record<DueKind, { key: Key; item?: object; job: string }> = {
   ASK: { key: keys.ask('reset-password', ADDRESS), job: 'send-mail' },
   MAIL: { key: keys.mail(ID, 'broken'), job: 'send-mail' },
   ALERT: { key: crossedAlertKey(ID, 1, 1, 1), job: 'tell-alerts' },
+  EVENT: { key: outEventKey(ID, 1, 'broken'), job: 'publish-events' },
   QUOTA: { key: keys.quota(ID), job: 'check-quotas' },
   RESERVED: { key: reservationKey(ID, 'ff'), job: 'expire-reservations' },
   PURCHASE: { key: keys.purchase(ID, ID), job: 'settle-payments' },
