@@ -1,3 +1,4 @@
+import { auditWrites } from '../audit/entry.ts'
 import { type CheckedCode, checkCode } from '../credentials/codes.ts'
 import { changeHolder } from '../credentials/holder.ts'
 import { DomainError } from '../errors.ts'
@@ -93,6 +94,7 @@ function confirmFirst(deps: Deps, code: CheckedCode): Write[] {
       if: expr`#confirmCode = ${code.lookup} AND #status = ${'active'}`,
     },
     ...trial.writes,
+    ...auditWrites(deps, { accountId: code.accountId, action: 'account.confirmed', by: 'owner' }),
   ]
 }
 

@@ -1,3 +1,4 @@
+import { parseAudit } from '../audit/entry.ts'
 import { absentObject } from '../cards/absence.ts'
 import { asciiEmail } from '../cards/ascii-email.ts'
 import { hasEnded, parseHold } from '../cards/hold.ts'
@@ -10,7 +11,15 @@ import { isUndeliverable } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { attr, expr, setRemove, unchangedSince } from '../table/expression.ts'
-import { dueAt, endOfKind, type Key, keys, WHOLE_PARTITION } from '../table/keys.ts'
+import {
+  AUDIT_PREFIX,
+  dueAt,
+  endOfKind,
+  type Key,
+  keys,
+  operatorAuditKey,
+  WHOLE_PARTITION,
+} from '../table/keys.ts'
 import { leaseDue } from '../table/lease.ts'
 import { ConditionFailed, type Item, ignoreRefusal, type Write } from '../table/table.ts'
 import { DAY_MS, HOUR_MS } from '../time.ts'
@@ -104,6 +113,8 @@ async function forgetCustomers(deps: EraseDeps, { id, customerId, email, eraseAt
 const KEPT: readonly (readonly [prefix: string, attributes: readonly string[] | 'all'])[] = [
   ['#PROFILE', 'all'],
   ['#QUOTA', ['l', 'f', 'q', 's', 'u', 'd', 'm', 'g', 'o', 'x']],
+  // Who did what and when stays, without what a person wrote or where they were.
+  [AUDIT_PREFIX, ['id', 'atMs', 'action', 'accountId', 'by', 'name', 'requestId']],
   ['INVOICE#', 'all'],
   ['LEDGER#', 'all'],
   [
@@ -137,7 +148,9 @@ async function clearPartition(deps: Deps<'table'>, accountId: string): Promise<v
     })
     const last = items.at(-1)
     if (!last) return
-    const waiting = items.flatMap((item) => clearedItem(item) ?? [])
+    const waiting = items.flatMap((item) =>
+      [clearedItem(item) ?? [], operatorsCopyCleared(item) ?? []].flat(),
+    )
     while (waiting.length > 0)
       await Promise.all(waiting.splice(0, WIDTH).map((write) => applyWrite(deps, write)))
     after = pastKept({ pk, sk: String(last.sk) })
@@ -168,6 +181,14 @@ function clearedItem(item: Item): Write | undefined {
     ),
     if: expr`attribute_exists(pk)`,
   }
+}
+
+/** An operator's action is also in the operator's own list, where the entry of an account must say no more. */
+function operatorsCopyCleared(item: Item): Write | undefined {
+  if (!String(item.sk).startsWith(AUDIT_PREFIX)) return undefined
+  const { by, name = '', atMs, id } = parseAudit(item)
+  const copy = operatorAuditKey(name, atMs, id)
+  return by === 'operator' ? clearedItem({ ...item, ...copy }) : undefined
 }
 
 const isLastMail = ({ values }: Item): boolean =>

@@ -1,7 +1,7 @@
 import { readAlerts } from '../quota/alerts.ts'
 import { usesBySlot } from '../quota/day-snapshot.ts'
 import { openIn } from '../quota/reservation.ts'
-import { DAY_PREFIX, TAGS_PREFIX } from '../table/keys.ts'
+import { AUDIT_PREFIX, DAY_PREFIX, TAGS_PREFIX } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
 import { DAY_MS } from '../time.ts'
 
@@ -256,6 +256,16 @@ export const exportedKinds: readonly ExportedKind[] = [
     prefix: 'NOTICE#',
     section: 'notices',
     shows: ['id', 'messageType', 'message', 'createdAtMs'],
+  },
+  {
+    prefix: AUDIT_PREFIX,
+    section: 'activity',
+    shows: ['id', 'atMs', 'action', 'by', 'before', 'after', 'requestId', 'ip'],
+    omits: {
+      accountId: 'It is in the profile.',
+      name: 'Who of the company acted is about that person.',
+      reason: 'A note of the company for its own people.',
+    },
   },
   { prefix: 'RECOVERY', section: 'recoveryReminders', shows: ['beganAtMs', 'daysTold'] },
   {

@@ -1,10 +1,27 @@
+import { type SecurityEvent, securityTexts } from '../notifications/security-texts.ts'
+
 /**
- * What the audit log knows, with the sentence that a person reads. Those of operators begin with `operator.`; all
- * others are security events of an account, which its owner sees too.
+ * What the audit log knows beside the security events that an account's owner is told of, with the sentence that a
+ * person reads. Those of operators begin with `operator.`; all others are security events of an account.
  */
 export const actions = {
+  'account.confirmed': 'The e-mail address was confirmed',
+  'account.signed-in': 'Signed in',
+  'account.wrong-code': 'A wrong two-factor code was typed after the right password',
+  'account.signed-out': 'A session was ended',
+  'account.signed-out-everywhere': 'Every session was ended',
+  'account.password-refused': 'The new password was refused, so the old one stays; every session has ended',
+  'account.key-revoked': 'An application key was revoked',
+  'account.recovery-begun': 'A recovery without two-factor codes was begun',
   'operator.added': 'An account was made an operator, or got another role',
   'operator.removed': 'An account is no operator any more',
 } as const satisfies Record<string, string>
 
-export type Action = keyof typeof actions
+export type Action = keyof typeof actions | `account.${Exclude<SecurityEvent, 'new-sign-in'>}`
+
+/** What a person reads of an action; for one that the code no longer knows, its name. */
+export function actionText(action: string): string {
+  const [, event = ''] = action.split('account.')
+  if (Object.hasOwn(securityTexts, event)) return securityTexts[event as keyof typeof securityTexts].subject
+  return Object.hasOwn(actions, action) ? actions[action as keyof typeof actions] : action
+}

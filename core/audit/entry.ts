@@ -1,12 +1,12 @@
 import * as z from 'zod/mini'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
-import { accountAuditKey, operatorAuditKey } from '../table/keys.ts'
+import { AUDIT_PREFIX, accountAuditKey, operatorAuditKey } from '../table/keys.ts'
 import type { Item, Write } from '../table/table.ts'
 import type { Action } from './actions.ts'
 
 /** What a change says of itself: short values, never a secret. */
-const facts = z.optional(z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])))
+const facts = z.optional(z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])))
 
 const entrySchema = z.object({
   id: z.string(),
@@ -26,6 +26,9 @@ const entrySchema = z.object({
 
 export type AuditEntry = z.infer<typeof entrySchema>
 
+/** What has changed. A value that is undefined is left out. */
+export type Facts = Record<string, string | number | boolean | undefined>
+
 /** What the caller of `auditWrites` knows; the rest comes from the request. */
 export interface Audited {
   action: Action
@@ -33,12 +36,18 @@ export interface Audited {
   accountId?: string | undefined
   /** Why, in the operator's words. */
   reason?: string | undefined
-  before?: Record<string, string | number | boolean | null>
-  after?: Record<string, string | number | boolean | null>
+  before?: Facts
+  after?: Facts
+  /** Who acts, if the request has proved more than its row demands: a sign-in is its owner's. */
+  by?: AuditEntry['by']
 }
 
 /** Parses a stored entry. @throws Error if the item is not an entry of the audit log. */
 export const parseAudit = (item: Item): AuditEntry => z.parse(entrySchema, item)
+
+/** Whether a write of a transaction is an entry of the audit log, which nothing may take back. */
+export const isAuditWrite = (write: Write): boolean =>
+  'put' in write && String(write.put.sk).startsWith(AUDIT_PREFIX)
 
 /**
  * The writes that record an action, for the transaction of the change itself: one for the account, and one for the

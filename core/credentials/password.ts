@@ -55,7 +55,7 @@ async function changeProved(
   // If nothing else has changed, another request has used the second factor.
   const used = typeof input.twofa === 'object' ? 'passkey_refused' : 'two_factor_invalid'
   if (!isBegun) return refusedUnlessDone(deps, caller, input, used)
-  await setAtVault(deps, account, input.newPassword, withdrawal(told))
+  await setAtVault(deps, account, input.newPassword, withdrawal(deps, account.id, told))
   await reopenSignIn(deps, account, [])
 }
 

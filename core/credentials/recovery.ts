@@ -8,6 +8,7 @@ import {
   type SessionCaller,
 } from '../account/account.ts'
 import { changeSession } from '../account/change.ts'
+import { auditWrites } from '../audit/entry.ts'
 import { DomainError } from '../errors.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
@@ -70,8 +71,9 @@ export async function beginRecovery(deps: Deps<'table' | 'keyring'>, typed: stri
     }
     // Another code has begun one: the wait goes on as it is.
     const begun = openRecovery(account, nowMs) ? [] : beginning(deps, account, nowMs)
+    const audited = auditWrites(deps, { accountId: account.id, action: 'account.recovery-begun' })
     try {
-      await deps.table.transact([done, ...begun])
+      await deps.table.transact([done, ...begun, ...(begun.length > 0 ? audited : [])])
     } catch (error) {
       // If the account has changed, the recovery may still begin.
       if (!(error instanceof ConditionFailed) || !error.failed.has(0)) throw error

@@ -147,7 +147,7 @@ async function resetProved(
     throw new DomainError(isOtherwiseUsed(error, factor, 2) ? 'passkey_refused' : 'invalid_code')
   }
   const unbind: Write = { update: code.key, set: expr`REMOVE #usedBy, #repeatUntilMs` }
-  await setAtVault(deps, account, input.password, [unbind, ...withdrawal(told)])
+  await setAtVault(deps, account, input.password, [unbind, ...withdrawal(deps, account.id, told)])
   await finishReset(deps, account, { code, requestMac, isRecovery })
 }
 

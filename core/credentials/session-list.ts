@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Account, SessionCaller } from '../account/account.ts'
 import { changeSession } from '../account/change.ts'
+import { auditWrites } from '../audit/entry.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { attr, expr, setRemove } from '../table/expression.ts'
@@ -55,11 +56,14 @@ export async function endListedSession(
     const wanted = Object.keys(account.sessions).find((each) => shownId(deps, account, each) === id)
     if (wanted === undefined) return
     if (wanted === sessionId) return endSession(deps, account, sessionId)
-    await deps.table.update(
-      keys.profile(account.id),
-      setRemove([], [expr`#sessions.${attr(wanted)}`, expr`#pendingEmail`, expr`#changeCode`]),
-      expr`attribute_exists(#sessions.${attr(sessionId)})`,
-    )
+    await deps.table.transact([
+      {
+        update: keys.profile(account.id),
+        set: setRemove([], [expr`#sessions.${attr(wanted)}`, expr`#pendingEmail`, expr`#changeCode`]),
+        if: expr`attribute_exists(#sessions.${attr(sessionId)})`,
+      },
+      ...auditWrites(deps, { accountId: account.id, action: 'account.signed-out' }),
+    ])
   })
 }
 

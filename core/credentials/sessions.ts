@@ -11,6 +11,7 @@ import {
 } from '../account/account.ts'
 import { emailKey, usernameKey } from '../account/fields.ts'
 import { reactivate } from '../account/reactivate.ts'
+import { auditWrites } from '../audit/entry.ts'
 import { DomainError } from '../errors.ts'
 import { tellOwner } from '../notifications/security.ts'
 import type { Deps, Tokens } from '../ports.ts'
@@ -72,10 +73,10 @@ export async function signIn(
 ): Promise<SignedIn> {
   const device = deviceName(userAgent)
   return withCredentials(deps, input, async (proved) => {
-    const { tokens } = proved
+    const { tokens, wrongPasswords } = proved
     const { account, factor } = await keepAccount(deps, input.twofa, proved)
     requireActive(account)
-    await listSession(deps, account, { sessionId: tokens.sessionId, device, factor })
+    await listSession(deps, account, { sessionId: tokens.sessionId, device, factor, wrongPasswords })
     return toSignedIn(tokens)
   })
 }
@@ -165,6 +166,8 @@ interface Proved {
   account: Account
   tokens: Tokens
   factor: SecondFactor | undefined
+  /** How many wrong passwords were typed for the name since the last right one. */
+  wrongPasswords: number
 }
 
 /**
@@ -194,7 +197,7 @@ async function withCredentials<T>(
   try {
     await forgetWrongPasswords(deps, guard, tries)
     if (!account || isNobodys(account)) throw new DomainError('invalid_credentials')
-    const go = (factor?: SecondFactor) => work({ account, tokens, factor })
+    const go = (factor?: SecondFactor) => work({ account, tokens, factor, wrongPasswords: tries.tries })
     if (account.totp === undefined || !needsFactor(account)) return await go()
     return await withSecondFactor(deps, account, input.twofa, go)
   } catch (error) {
@@ -213,11 +216,13 @@ interface NewSession {
   sessionId: string
   device: string | undefined
   factor: SecondFactor | undefined
+  /** How many wrong passwords were typed for the name since the last right one. */
+  wrongPasswords?: number
 }
 
 /**
- * Adds a session that the vault has begun to the account's own list, without which its tokens open nothing: one
- * write, or a transaction with what tells the owner if the device is new and is not the account's first.
+ * Adds a session that the vault has begun to the account's own list, without which its tokens open nothing, with the
+ * entry of the audit log, and with what tells the owner if the device is new and is not the account's first.
  * @throws DomainError `invalid_credentials` if the account or the password has changed since it was read, or if a
  *   concurrent request has used the code; `passkey_refused` if one has used the passkey
  */
@@ -229,6 +234,11 @@ export async function listSession(deps: Deps<'table'>, account: Account, session
   const stale = staleSessions(account.sessions, nowMs).map((id) => expr`#sessions.${attr(id)}`)
   const stored = { sinceMs: nowMs, provedMs: nowMs, ...(device !== undefined && { device }) }
   const signedIn = expr`SET #sessions.${attr(sessionId)} = ${stored}, #lastLoginAtMs = ${nowMs}`
+  const after = {
+    device,
+    isNewDevice: isNew,
+    wrongPasswordsBefore: session.wrongPasswords ?? 0,
+  }
   const known = [device ?? UNNAMED, ...devices].slice(0, MAX_DEVICES)
   const set = isNew ? join([signedIn, expr`#devices = ${known}`], ', ') : signedIn
   const passed = expr`#status = ${'active'} AND #generation = ${account.generation} AND (attribute_not_exists(#changingUntilMs) OR #changingUntilMs <= ${nowMs})`
@@ -243,6 +253,7 @@ export async function listSession(deps: Deps<'table'>, account: Account, session
       profile,
       ...(factor ? [...factor.writes, ...recoveryStopped(deps, account)] : []),
       ...(isNew && devices.length > 0 ? tellOwner(deps, account, 'new-sign-in') : []),
+      ...auditWrites(deps, { accountId: account.id, action: 'account.signed-in', by: 'owner', after }),
     ])
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
@@ -354,11 +365,17 @@ async function readRefreshToken(
 
 /** Ends one session: from now on its access tokens and its refresh token are refused. */
 export async function endSession(deps: Deps<'table'>, account: Account, sessionId: string): Promise<void> {
-  await deps.table.update(keys.profile(account.id), expr`REMOVE #sessions.${attr(sessionId)}`)
+  await deps.table.transact([
+    { update: keys.profile(account.id), set: expr`REMOVE #sessions.${attr(sessionId)}` },
+    ...auditWrites(deps, { accountId: account.id, action: 'account.signed-out', by: 'owner' }),
+  ])
 }
 
 /** Ends every session of the account, and voids every change that one of them has begun. */
 export async function endEverySession(deps: Deps<'table'>, account: Account): Promise<void> {
   const { set, remove } = changeHolder(account)
-  await deps.table.update(keys.profile(account.id), setRemove(set, remove), expr`attribute_exists(pk)`)
+  await deps.table.transact([
+    { update: keys.profile(account.id), set: setRemove(set, remove), if: expr`attribute_exists(pk)` },
+    ...auditWrites(deps, { accountId: account.id, action: 'account.signed-out-everywhere', by: 'owner' }),
+  ])
 }

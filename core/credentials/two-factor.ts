@@ -6,6 +6,7 @@ import {
   type SessionCaller,
 } from '../account/account.ts'
 import { changeSession } from '../account/change.ts'
+import { auditWrites } from '../audit/entry.ts'
 import { DomainError, type ErrorCode } from '../errors.ts'
 import { timeText } from '../notifications/recovery-texts.ts'
 import { tellOwner } from '../notifications/security.ts'
@@ -13,6 +14,7 @@ import type { Deps } from '../ports.ts'
 import { attr, type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
+import { writeAll } from '../table/write-all.ts'
 import { HOUR_MS, MINUTE_MS, REPEAT_MS } from '../time.ts'
 import { changeHolder } from './holder.ts'
 import { openRecovery, recoveryStopped } from './recovery-state.ts'
@@ -344,7 +346,10 @@ async function countingTry<C, T>(
   try {
     const right = await check()
     isWrong = right === undefined
-    if (right === undefined) throw new DomainError(refusal)
+    if (right === undefined) {
+      await writeAll(deps, auditWrites(deps, { accountId: account.id, action: 'account.wrong-code' }))
+      throw new DomainError(refusal)
+    }
     return await work(right)
   } catch (error) {
     if (!isWrong) await giveTryBack(deps, account)

@@ -1,5 +1,6 @@
 import { type Account, type Profile, requireConfirmed, type SessionCaller } from '../account/account.ts'
 import { changeSession } from '../account/change.ts'
+import { auditWrites } from '../audit/entry.ts'
 import { DomainError } from '../errors.ts'
 import { tellOwner } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
@@ -287,6 +288,11 @@ export async function deleteKey(deps: KeyDeps, caller: SessionCaller, keyId: str
         set: setRemove([], keyAttributes(key.slot)),
       },
       { put: { ...keys.revokedKey(account.id, keyId), ...ttlAt(deps.clock.nowMs() + REVOKED_KEY_KEPT_MS) } },
+      ...auditWrites(deps, {
+        accountId: account.id,
+        action: 'account.key-revoked',
+        before: { key: keyId, last4: key.last4 },
+      }),
     ])
   })
 }

@@ -1,4 +1,5 @@
 import type { Profile } from '../account/account.ts'
+import { auditWrites, isAuditWrite } from '../audit/entry.ts'
 import type { Deps } from '../ports.ts'
 import type { Key } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
@@ -7,8 +8,8 @@ import { queueMail } from './outbox.ts'
 import { type SecurityEvent, securityText } from './security-texts.ts'
 
 /**
- * Writes that tell an account's owner of a change of who gets in: one mail and one notice. They belong in the
- * transaction that makes the change; the job `send-mail` sends the mail within a minute, so that no request waits
+ * Writes that tell an account's owner of a change of who gets in, one mail and one notice, and the audit log, which
+ * has an entry for every sign-in anyway. They belong in the transaction that makes the change; the job `send-mail` sends the mail within a minute, so that no request waits
  * for it. An address that nobody has proved gets no mail, because it may be a stranger's.
  * @param to the addresses to mail, if not the account's own alone.
  */
@@ -25,9 +26,17 @@ export function tellOwner(
   return [
     { put: newNotice(deps, accountId, event, securityText(event)) },
     ...(emailVerified ? to.map(mail) : []),
+    ...(event === 'new-sign-in' ? [] : auditWrites(deps, { accountId, action: `account.${event}` })),
   ]
 }
 
-/** Writes that take an announcement back, because the change was not made after all. */
-export const withdrawal = (announcement: readonly Write[]): Write[] =>
-  announcement.flatMap((write) => ('put' in write ? [{ remove: write.put as unknown as Key }] : []))
+/**
+ * Writes that take the announcement of a new password back, because the vault has refused it. What the audit log says
+ * stays; it gets another entry.
+ */
+export const withdrawal = (deps: Deps, accountId: string, announcement: readonly Write[]): Write[] => [
+  ...announcement.flatMap((write) =>
+    'put' in write && !isAuditWrite(write) ? [{ remove: write.put as unknown as Key }] : [],
+  ),
+  ...(announcement.length > 0 ? auditWrites(deps, { accountId, action: 'account.password-refused' }) : []),
+]

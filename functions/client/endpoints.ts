@@ -18,6 +18,7 @@ export const endpoints = {
   'account.resendCode': 'POST /v1/auth/resend public body repeats',
   'account.setFlags': 'PUT /v1/user/flags account body repeats',
   'account.setAlerts': 'PUT /v1/user/alerts account body repeats',
+  'account.activity': 'GET /v1/user/activity account query repeats link',
   'sessions.login': 'POST /v1/auth/login public body tokens',
   'sessions.loginWithPasskey': 'POST /v1/auth/login/passkey public body tokens',
   'sessions.refresh': 'POST /v1/auth/refresh public body repeats tokens',

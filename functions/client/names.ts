@@ -10,6 +10,7 @@ export const names = {
   'account.resendCode': 'v1.resend',
   'account.setFlags': 'v1.setFlags',
   'account.setAlerts': 'v1.setAlerts',
+  'account.activity': 'v1.listActivity',
   'sessions.login': 'v1.login',
   'sessions.loginWithPasskey': 'v1.passkeyLogin',
   'sessions.refresh': 'v1.refresh',

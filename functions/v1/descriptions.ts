@@ -165,6 +165,13 @@ export const descriptions = {
     'access token, to the hour. `userAgent` is its browser and system in our own words, such as `Firefox on Windows`, or',
     'null if we do not know them. `current` is true for the session of this request.',
   ),
+  listActivity: markdown(
+    'Each change of who gets into your account, and each sign-in, has an entry that nobody can change. `by` is `owner` for',
+    'you, `operator` for somebody of the company, `key` for an application key, `anyone` for a request without a sign-in',
+    'such as one with a mailed code, and `system` for work of Bursar itself. `ip` is the network address of the request,',
+    'or null for one that was not yours. `before` and `after` say what has changed, never a secret. With another page,',
+    'the header `Link` leads to it. Erasing the account keeps the times and kinds of its entries, and removes the rest.',
+  ),
   endSession: markdown(
     'Takes an `id` of `GET /v1/auth/sessions`. The tokens of that session are refused from the next request on. A repeat is',
     'answered alike; an id that never named a session of your account is 404. Ending another session also drops a change of',

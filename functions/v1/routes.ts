@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { email, label, password, twofa, typedPassword } from '../../core/account/fields.ts'
+import { AUDIT_CURSOR } from '../../core/audit/cursor.ts'
 import { assertion, attestation } from '../../core/credentials/passkey-shapes.ts'
 import {
   linkCode,
@@ -265,6 +266,19 @@ const alert = z.strictObject({
 const isEachOnce = (alerts: readonly { below: number | string }[]) =>
   new Set(alerts.map(({ below: each }) => belowOf(each))).size === alerts.length
 
+/** An entry of the audit log. Its facts are short values. */
+const facts = z.nullable(z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])))
+const activity = z.object({
+  id: z.string(),
+  at: z.iso.datetime(),
+  action: z.string(),
+  text: z.string(),
+  by: z.enum(['owner', 'operator', 'key', 'anyone', 'system']),
+  ip: z.nullable(z.string()),
+  before: facts,
+  after: facts,
+})
+
 const invoice = z.object({
   amount: z.number(),
   currency: z.string(),
@@ -400,6 +414,16 @@ export const v1 = place('v1', {
     responses: { 200: z.array(listedSession) },
     errors: [],
     needs: ['table', 'keyring'],
+  },
+  listActivity: {
+    routes: ['GET /v1/user/activity'],
+    summary: 'Lists what was done to your account and by whom, newest first: sign-ins, keys, addresses, help',
+    description: descriptions.listActivity,
+    auth: 'account',
+    query: pageOf(z.string().check(z.regex(AUDIT_CURSOR))),
+    responses: { 200: z.array(activity) },
+    errors: [],
+    needs: ['table'],
   },
   endSession: {
     routes: ['DELETE /v1/auth/sessions/{id}'],

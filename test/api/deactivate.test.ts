@@ -64,7 +64,8 @@ test('200: the data stays: names stay taken; keys, notices and units are kept', 
   const { accountId } = person
   const everything = async () =>
     (await table.list(keys.account(accountId), '')).filter(
-      ({ template, messageType }) => template !== 'security' && messageType !== 'deactivated',
+      ({ template, messageType, action }) =>
+        template !== 'security' && messageType !== 'deactivated' && action !== 'account.deactivated',
     )
   const before = await everything()
   await deactivate(person.accessToken)

@@ -50,6 +50,8 @@ beforeEach(app.startAfresh)
 const READ_ACCOUNT = { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }
 
 const ONE_WRITE = { dynamodb: { Query: 1, UpdateItem: 1 }, readUnits: 1, writeUnits: 1 }
+/** One change, and its entry in the audit log in the same transaction. */
+const AUDITED_WRITE = { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 4 }
 /** One write counts the request by its network address. */
 const ASK = { dynamodb: { UpdateItem: 2 }, readUnits: 0, writeUnits: 3 }
 
@@ -152,16 +154,16 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       app.resetCalls()
       return app.request('POST', '/v1/auth/activate', { json: { code: app.mailedCode(person.email) } })
     },
-    { dynamodb: { GetItem: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 9 },
+    { dynamodb: { GetItem: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 11 },
   ],
   [
     'POST /v1/auth/login',
     200,
     () => app.request('POST', '/v1/auth/login', { json: { username: 'costs', password: 'Hello123!' } }),
     {
-      dynamodb: { Query: 2, UpdateItem: 1 },
+      dynamodb: { Query: 2, TransactWriteItems: 1 },
       readUnits: 2,
-      writeUnits: 1,
+      writeUnits: 4,
       cognito: { AdminInitiateAuth: 1 },
     },
   ],
@@ -177,7 +179,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 2, TransactWriteItems: 1 },
       readUnits: 2,
-      writeUnits: 7,
+      writeUnits: 9,
       cognito: { AdminInitiateAuth: 1 },
     },
   ],
@@ -237,7 +239,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       app.resetCalls()
       return app.request('DELETE', `/v1/auth/sessions/${id}`, { token: person.accessToken })
     },
-    ONE_WRITE,
+    AUDITED_WRITE,
   ],
   [
     'POST /v1/auth/logout, refresh token',
@@ -247,7 +249,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       app.resetCalls()
       return app.request('POST', '/v1/auth/logout', { json: { refreshToken } })
     },
-    { ...ONE_WRITE, cognito: { GetTokensFromRefreshToken: 1 } },
+    { ...AUDITED_WRITE, cognito: { GetTokensFromRefreshToken: 1 } },
   ],
   [
     'POST /v1/auth/logout',
@@ -261,7 +263,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       app.resetCalls()
       return app.request('POST', '/v1/auth/logout', { token: accessToken })
     },
-    { dynamodb: { Query: 1, UpdateItem: 1 }, readUnits: 1, writeUnits: 1 },
+    AUDITED_WRITE,
   ],
   [
     'PUT /api/users/current, name',
@@ -288,7 +290,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 1, TransactWriteItems: 1, UpdateItem: 1 },
       readUnits: 1,
-      writeUnits: 8,
+      writeUnits: 10,
       cognito: { AdminSetUserPassword: 1 },
     },
   ],
@@ -301,7 +303,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return app.request('PUT', '/api/users/current/deactivate', { token: accessToken })
     },
     // The writes change the profile, and the counter, where a consume sees the deactivation, and tell the owner.
-    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 9 },
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 11 },
   ],
   [
     // As a deactivation; the profile enters the index of what is due, and a notice and a mail are stored.
@@ -312,7 +314,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       app.resetCalls()
       return app.request('DELETE', '/v1/user', { token: accessToken })
     },
-    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 10 },
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 12 },
   ],
   [
     // The undoing and the session are two writes.
@@ -325,9 +327,9 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return app.request('POST', '/v1/auth/login', { json: { email, password } })
     },
     {
-      dynamodb: { Query: 2, TransactWriteItems: 1, UpdateItem: 1 },
+      dynamodb: { Query: 2, TransactWriteItems: 2 },
       readUnits: 2,
-      writeUnits: 11,
+      writeUnits: 16,
       cognito: { AdminInitiateAuth: 1 },
     },
   ],
@@ -340,7 +342,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       app.resetCalls()
       return app.request('POST', '/v1/user/export', { token: accessToken })
     },
-    { dynamodb: { Query: 3, GetItem: 3, TransactWriteItems: 1 }, readUnits: 6, writeUnits: 7 },
+    { dynamodb: { Query: 3, GetItem: 3, TransactWriteItems: 1 }, readUnits: 6, writeUnits: 9 },
   ],
   [
     'POST /api/users/restore',
@@ -354,7 +356,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 2, TransactWriteItems: 1 },
       readUnits: 2,
-      writeUnits: 9,
+      writeUnits: 11,
       cognito: { AdminInitiateAuth: 1, RevokeToken: 1 },
     },
   ],
@@ -381,7 +383,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       app.resetCalls()
       return add(app, person, passkey)
     },
-    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 9 },
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 11 },
   ],
   [
     // The session and the spent challenge.
@@ -395,7 +397,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { Query: 1, TransactWriteItems: 1 },
       readUnits: 1,
-      writeUnits: 4,
+      writeUnits: 6,
       cognito: { AdminInitiateAuth: 1, AdminRespondToAuthChallenge: 1 },
     },
   ],
@@ -446,7 +448,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     {
       dynamodb: { GetItem: 1, Query: 2, TransactWriteItems: 2 },
       readUnits: 3,
-      writeUnits: 24,
+      writeUnits: 28,
       cognito: { AdminSetUserPassword: 1 },
     },
   ],
@@ -675,7 +677,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     'POST /v1/keys',
     201,
     (token) => app.request('POST', '/v1/keys', { token, json: { name: 'one' } }),
-    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 11 },
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 13 },
   ],
   [
     'GET /api/users/current/notifications',
@@ -1061,6 +1063,12 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     { dynamodb: { Query: 1, GetItem: 1 }, readUnits: 2, writeUnits: 0 },
   ],
   [
+    'GET /v1/user/activity',
+    200,
+    (token) => app.request('GET', '/v1/user/activity', { token }),
+    { dynamodb: { Query: 2 }, readUnits: 2, writeUnits: 0 },
+  ],
+  [
     'GET /v1/ledger',
     200,
     async () => app.request('GET', '/v1/ledger', { token: (await buyer()).accessToken }),
@@ -1117,26 +1125,26 @@ const bySample: [route: string, Cost][] = [
     {
       dynamodb: { Query: 1, UpdateItem: 1, TransactWriteItems: 1 },
       readUnits: 1,
-      writeUnits: 8,
+      writeUnits: 10,
       kms: { Decrypt: 1 },
     },
   ],
   [
     // With a recovery code, which its owner is told of.
     'DELETE /v1/auth/2FA',
-    { dynamodb: { Query: 1, UpdateItem: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 13 },
+    { dynamodb: { Query: 1, UpdateItem: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 17 },
   ],
   ['POST /v1/auth/recovery/code', { dynamodb: { UpdateItem: 2 }, readUnits: 0, writeUnits: 3 }],
   [
     'POST /v1/auth/recovery',
-    { dynamodb: { GetItem: 1, Query: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 12 },
+    { dynamodb: { GetItem: 1, Query: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 14 },
   ],
   [
     'PUT /v1/auth/recovery',
     {
       dynamodb: { GetItem: 1, Query: 2, TransactWriteItems: 2 },
       readUnits: 3,
-      writeUnits: 26,
+      writeUnits: 30,
       cognito: { AdminSetUserPassword: 1 },
     },
   ],
@@ -1146,31 +1154,31 @@ const bySample: [route: string, Cost][] = [
     {
       dynamodb: { Query: 1, TransactWriteItems: 1 },
       readUnits: 1,
-      writeUnits: 9,
+      writeUnits: 11,
       cognito: { AdminInitiateAuth: 1, RevokeToken: 1 },
     },
   ],
   [
     'POST /v1/auth/recovery/stop',
-    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 9 },
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 11 },
   ],
   ['GET /v1/auth/passkeys', READ_ACCOUNT],
   ['PUT /v1/auth/passkeys/{id}', ONE_WRITE],
   [
     'DELETE /v1/auth/passkeys/{id}',
-    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 7 },
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 9 },
   ],
   [
     'DELETE /v1/keys/{id}',
-    { dynamodb: { Query: 1, GetItem: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 8 },
+    { dynamodb: { Query: 1, GetItem: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 10 },
   ],
   [
     'PUT /v1/keys/{id}',
-    { dynamodb: { Query: 1, GetItem: 2, TransactWriteItems: 1 }, readUnits: 3, writeUnits: 11 },
+    { dynamodb: { Query: 1, GetItem: 2, TransactWriteItems: 1 }, readUnits: 3, writeUnits: 13 },
   ],
   [
     'POST /v1/keys/{id}/rotate',
-    { dynamodb: { Query: 1, GetItem: 2, TransactWriteItems: 1 }, readUnits: 3, writeUnits: 13 },
+    { dynamodb: { Query: 1, GetItem: 2, TransactWriteItems: 1 }, readUnits: 3, writeUnits: 15 },
   ],
   ['GET /v1/purchase/{id}', { dynamodb: { Query: 1, GetItem: 1 }, readUnits: 2, writeUnits: 0 }],
   ['GET /v1/usage', { dynamodb: { Query: 5, GetItem: 1 }, readUnits: 6, writeUnits: 0 }],

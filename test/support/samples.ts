@@ -130,6 +130,9 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     return { path: { id: invoice.id } }
   },
   'v1.listInvoices': () => ({ query: { limit: '10', cursor: 'f'.repeat(24) } }),
+  'v1.listActivity': () => ({
+    query: { limit: '10', cursor: '1795262400000.0b8e3f5c-7d1a-4c2b-9e6f-1a2b3c4d5e6f' },
+  }),
   'v1.listLedger': () => ({ query: { limit: '10', cursor: '0' } }),
   'v1.login': (_, { email, password }) => ({ body: { email, password } }),
   'v1.endSession': async (app, person) => ({ path: { id: await otherSession(app, person) } }),

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { emailKey, usernameKey } from '../../core/account/fields.ts'
+import { auditWrites } from '../../core/audit/entry.ts'
 import type { ErrorCode } from '../../core/errors.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
+import type { Item } from '../../core/table/table.ts'
 import { DAY_MS, HOUR_MS } from '../../core/time.ts'
 import { handler as noteMailEvent } from '../../functions/jobs/note-mail-event.ts'
 import { v1 } from '../../functions/v1/routes.ts'
@@ -251,6 +253,7 @@ describe('after 30 days', () => {
     expect(await kindsOf(app, person.accountId)).toEqual([
       '#PROFILE',
       '#QUOTA',
+      'AUDIT#',
       'INVOICE#',
       'LEDGER#',
       'PURCHASE#',
@@ -323,6 +326,31 @@ describe('after 30 days', () => {
     expect(await shown(app, again, '/v1/ledger')).toMatchObject([{ kind: 'trial', units: 100 }])
   })
 
+  test('the audit log says what was done and when, and no longer from where or from what to what', async () => {
+    const person = await app.signUp()
+    const { table } = await app.ports()
+    const audited = (pk: string) => table.list(pk, 'AUDIT#')
+    const ports = {
+      ...(await app.ports()),
+      origin: { by: 'operator', name: 'ada', ip: '192.0.2.7' } as const,
+    }
+    const facts = { reason: 'asked by mail from ann@mail.example', before: { email: person.email } }
+    const writes = auditWrites(ports, { accountId: person.accountId, action: 'operator.added', ...facts })
+    await table.transact(writes)
+    const before = await audited(keys.account(person.accountId))
+    await deleteUser(person)
+    app.advance(31 * DAY_MS)
+    await app.job('sweep')
+    const after = await audited(keys.account(person.accountId))
+    const pseudonymised = ({ before: _, after: __, reason, ip, ...kept }: Item) => kept
+    expect(before.length).toBeGreaterThan(2)
+    expect(after).toEqual(expect.arrayContaining(before.map(pseudonymised)))
+    expect(after.filter(({ before, after, reason, ip }) => before ?? after ?? reason ?? ip)).toEqual([])
+    const [copy] = (await audited('OPERATOR#ada')).filter(({ accountId }) => accountId === person.accountId)
+    expect(copy).toEqual(pseudonymised(copy ?? {}))
+    expect(copy).toMatchObject({ action: 'operator.added', by: 'operator', name: 'ada' })
+  })
+
   test('the books stay, and a refund that comes late is booked, without a message, an alarm or personal data', async () => {
     const person = await newBuyer(app)
     await spendTo(app, person, 300)
@@ -344,6 +372,7 @@ describe('after 30 days', () => {
     expect(await kindsOf(app, person.accountId)).toEqual([
       '#PROFILE',
       '#QUOTA',
+      'AUDIT#',
       'INVOICE#',
       'LEDGER#',
       'PURCHASE#',

@@ -185,7 +185,7 @@ test.each([
 
 test('503: while the database is down no session is stored and no token released', async () => {
   const { email, password } = await app.signUp()
-  app.stack.dynamo.addFault({ fault: 'error-before', match: 'UpdateItem' })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'TransactWriteItems' })
   app.resetCalls()
   const { status, body } = await login({ email, password })
   app.stack.dynamo.clearFaults()

@@ -89,7 +89,7 @@ export function settleRefund(turn: Turn, id: string): void {
   if (pending?.status !== 'pending') return
   pending.status = 'succeeded'
   delete pending.pending_reason
-  announce(turn, pending, { status: 'pending' })
+  tellOwner(turn, pending, { status: 'pending' })
 }
 
 /** Makes a refund fail: the bank returns the money, and the charge counts as paid again. */
@@ -100,11 +100,11 @@ export function failRefund(turn: Turn, id: string): void {
   made.failure_reason = 'expired_or_canceled_card'
   give(charge(turn, ref(made.charge!)!), -made.amount)
   turn.emit('refund.failed', made)
-  announce(turn, made, { status: 'succeeded' })
+  tellOwner(turn, made, { status: 'succeeded' })
 }
 
 /** Emits two events for a change of a refund, one with the old name and one with the new name. */
-function announce(turn: Turn, changed: Stripe.Refund, previous: object): void {
+function tellOwner(turn: Turn, changed: Stripe.Refund, previous: object): void {
   turn.emit('refund.updated', changed, previous)
   turn.emit('charge.refund.updated', changed, previous)
 }
@@ -122,7 +122,7 @@ export function retrieveRefund(turn: Turn, _params: object, id: string): Stripe.
 export function updateRefund(turn: Turn, params: Requests['POST /v1/refunds/*'], id: string): Stripe.Refund {
   const found = refund(turn, id)
   const previous = change(found, { metadata: mergedMetadata(found.metadata ?? {}, params.metadata) })
-  announce(turn, found, previous)
+  tellOwner(turn, found, previous)
   return found
 }
 
