@@ -27,6 +27,8 @@ export type ErrorCode =
   | 'too_many_exports'
   | 'units_left'
   | 'balance_owed'
+  // operators
+  | 'service_exists'
   // credentials
   | 'wrong_password'
   | 'password_locked'

@@ -15,6 +15,8 @@ export const actions = {
   'account.recovery-begun': 'A recovery without two-factor codes was begun',
   'operator.added': 'An account was made an operator, or got another role',
   'operator.removed': 'An account is no operator any more',
+  'operator.service_added': 'A service got a credential that spends units for customers',
+  'operator.service_revoked': 'The credential of a service was revoked',
 } as const satisfies Record<string, string>
 
 export type Action = keyof typeof actions | `account.${Exclude<SecurityEvent, 'new-sign-in'>}`

@@ -1,4 +1,6 @@
 import * as z from 'zod/mini'
+import { auditWrites } from '../audit/entry.ts'
+import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import type { Key } from '../table/keys.ts'
@@ -21,10 +23,7 @@ const SCOPES = ['meter']
 const SERVICES = 'SERVICES'
 const SERVICE_PREFIX = 'SERVICE#'
 
-/** The name is checked to be of letters, digits and hyphens, so that it names no item of another kind. */
 const servicesKey = (name: string): Key => ({ pk: SERVICES, sk: SERVICE_PREFIX + name })
-
-const SERVICE_NAME = /^[a-z0-9][a-z0-9-]{0,39}$/
 
 const serviceSchema = z.object({
   name: z.string(),
@@ -49,21 +48,16 @@ export interface Service {
 
 const withoutHash = ({ hash: _, ...service }: z.infer<typeof serviceSchema>): Service => service
 
-/** The operator asked for what cannot be done. The message says why and what to do, and nothing was changed. */
-export class ServiceRefusal extends Error {
-  override readonly name = 'ServiceRefusal'
-}
-
 /**
  * Makes a service with a credential, whose text cannot be read again later.
- * @param name 1 to 40 lower-case letters, digits and hyphens
- * @throws ServiceRefusal if the name is not of this form or belongs to a live credential
+ * @param name in the form of `serviceName`
+ * @throws DomainError `service_exists` if the name belongs to a live credential
  */
 export async function addService(
   deps: ServiceDeps,
   name: string,
+  reason?: string,
 ): Promise<{ service: Service; credential: string }> {
-  requireName(name)
   const credential = newServiceText(deps)
   const hash = serviceHash(deps, credential)
   const createdAtMs = deps.clock.nowMs()
@@ -75,12 +69,13 @@ export async function addService(
         if: expr`attribute_not_exists(pk) OR attribute_exists(#revokedAtMs)`,
       },
       { put: { ...serviceKey(hash), name, scopes: SCOPES }, if: expr`attribute_not_exists(pk)` },
+      ...auditWrites(deps, { action: 'operator.service_added', reason, after: { service: name } }),
     ])
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
-    throw new ServiceRefusal(
-      `A service named ${name} has a live credential. Choose another name, such as ${name}-2, or revoke ${name} first.`,
-    )
+    throw new DomainError('service_exists', {
+      detail: `A service named ${name} has a live credential. Choose another name, such as ${name}-2, or revoke ${name} first.`,
+    })
   }
   return { service, credential }
 }
@@ -94,12 +89,11 @@ export async function listServices(deps: Deps<'table'>): Promise<Service[]> {
 /**
  * Revokes a service's credential for good. Requests with it are refused within `REMEMBERED_MS`.
  * @returns the service; one that was revoked before is returned as it is
- * @throws ServiceRefusal for an unknown name
+ * @throws DomainError `not_found` for an unknown name
  */
-export async function revokeService(deps: ServiceDeps, name: string): Promise<Service> {
-  requireName(name)
+export async function revokeService(deps: ServiceDeps, name: string, reason?: string): Promise<Service> {
   const item = await deps.table.get(servicesKey(name))
-  if (!item) throw new ServiceRefusal(`There is no service named ${name}. \`service list\` shows all.`)
+  if (!item) throw new DomainError('not_found', { detail: 'There is no service of this name.' })
   const { hash, ...service } = z.parse(serviceSchema, item)
   if (service.revokedAtMs !== undefined) return service
   const revokedAtMs = deps.clock.nowMs()
@@ -111,6 +105,7 @@ export async function revokeService(deps: ServiceDeps, name: string): Promise<Se
         if: expr`#hash = ${hash} AND attribute_not_exists(#revokedAtMs)`,
       },
       { remove: serviceKey(hash) },
+      ...auditWrites(deps, { action: 'operator.service_revoked', reason, before: { service: name } }),
     ])
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
@@ -118,11 +113,4 @@ export async function revokeService(deps: ServiceDeps, name: string): Promise<Se
     return { ...service, revokedAtMs }
   }
   return { ...service, revokedAtMs }
-}
-
-function requireName(name: string): void {
-  if (!SERVICE_NAME.test(name))
-    throw new ServiceRefusal(
-      'A name has 1 to 40 lower-case letters, digits and hyphens, and begins with a letter or digit.',
-    )
 }

@@ -317,6 +317,11 @@ export const problems: Record<ErrorCode, Problem> = {
   not_found: { status: 404, title: 'Not found', detail: 'Not found.' },
   username_taken: { status: 409, title: 'Username taken', detail: 'Another account has this username.' },
   email_taken: { status: 409, title: 'E-mail address taken', detail: 'Another account has this address.' },
+  service_exists: {
+    status: 409,
+    title: 'Service exists',
+    detail: 'A service of this name has a live credential.',
+  },
   payload_too_large: { status: 413, title: 'Payload too large', detail: 'The body is too large.' },
   unsupported_media_type: {
     status: 415,

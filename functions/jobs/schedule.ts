@@ -28,7 +28,7 @@ export interface Job extends Work {
   everyMs: number
 }
 
-/** A function that another function of ours, or the operator's command, starts to have work done at once. */
+/** A function that another function of ours starts to have work done at once. */
 export interface Task extends Work {
   /** How many runs may be under way at once. Lambda lets further ones wait. */
   atOnce: number
@@ -120,11 +120,5 @@ export const tasks = place({
     timeoutSeconds: 60,
     atOnce: 20,
     needs: ['table', 'payments', 'webhooks'],
-  },
-  ops: {
-    summary: 'Carries out a command of the operator: makes, lists and revokes the credentials of services',
-    timeoutSeconds: 15,
-    atOnce: 1,
-    needs: ['table', 'keyring'],
   },
 }) satisfies Record<string, Task>

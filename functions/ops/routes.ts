@@ -1,5 +1,6 @@
 import { place } from '../http/route.ts'
 import { operators } from './rows/operators.ts'
+import { services } from './rows/services.ts'
 
 /** The operators' endpoints. Their rows are in `rows/`, by noun. */
-export const ops = place('ops', { ...operators })
+export const ops = place('ops', { ...operators, ...services })

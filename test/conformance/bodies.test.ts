@@ -4,6 +4,7 @@ import { rows } from '../../functions/http/rows.ts'
 import { rest } from '../../functions/rest/routes.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { startApp } from '../support/app.ts'
+import { operatorToken } from '../support/operators.ts'
 import { newPerson } from '../support/people.ts'
 import { rowKey, sampleOf, tokenOf } from '../support/samples.ts'
 import { sendRaw } from '../support/send.ts'
@@ -136,6 +137,7 @@ test.each(
     expect((await sendRaw(app.url, 'GET', target, headers, body)).status).toBe(401)
     headers.push(['authorization', `Bearer ${person.accessToken}`])
   }
+  if (row.auth === 'operator') headers.push(['authorization', `Bearer ${operatorToken(row.role)}`])
   if (row.auth === 'key') headers.push(['x-api-key', String(await tokenOf(app, row, person))])
   expectError(row, await sendRaw(app.url, 'GET', target, headers, body), 'invalid_request')
 })

@@ -1117,6 +1117,13 @@ test.each(table)('%s (%i) has exactly its listed cost', async (_, status, run, e
 
 /** Rows with one ordinary case: the cost of their sample in `test/support/samples.ts`. */
 const bySample: [route: string, Cost][] = [
+  ['GET /ops/read/whoami', { dynamodb: {}, readUnits: 0, writeUnits: 0 }],
+  ['GET /ops/read/services', { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }],
+  ['POST /ops/admin/services', { dynamodb: { TransactWriteItems: 1 }, readUnits: 0, writeUnits: 6 }],
+  [
+    'POST /ops/admin/services/{name}/revoke',
+    { dynamodb: { GetItem: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 6 },
+  ],
   ['POST /v1/auth/confirm', { ...ONE_WRITE, cognito: { AdminInitiateAuth: 1, RevokeToken: 1 } }],
   ['POST /v1/auth/2FA', { ...ONE_WRITE, kms: { Encrypt: 1 } }],
   [

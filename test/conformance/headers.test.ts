@@ -280,10 +280,11 @@ describe.each(table)('%s', (_, row) => {
       expect(body).toEqual({ message: 'Not Found' })
       expect(known).toBeUndefined()
       expect(outsideCalls(app)).toEqual({})
-    } else if (row.auth === 'account') {
-      // A path parameter matches any text of one segment, and its route requires a token.
+    } else if (row.auth === 'account' || row.auth === 'operator') {
+      // A path parameter matches any text of one segment, and its route requires a token or a signature.
       expect(known !== undefined || parameter).toBe(true)
-      expect([status, body]).toEqual([401, { message: 'Unauthorized' }])
+      const [refused, message] = row.auth === 'account' ? [401, 'Unauthorized'] : [403, 'Forbidden']
+      expect([status, body]).toEqual([refused, { message }])
       expect(outsideCalls(app)).toEqual({})
     } else {
       expect(known !== undefined || parameter).toBe(true)

@@ -88,13 +88,13 @@ describe.each(handlers)('%s', (file) => {
   })
 })
 
-test('only functions/http/live.ts reads the environment', () => {
+test('only functions/http/live.ts reads the environment, and the command of operators', () => {
   const readers = [...filesUnder('functions'), ...filesUnder('core')].filter((file) =>
     /(?<!['"`])\bprocess\s*(\?\.|\.|\[)\s*['"]?env\b|\{[^}]*\benv\b[^}]*\}\s*=\s*process\b|from 'node:process'|from 'sst'/.test(
       read(file),
     ),
   )
-  expect(readers).toEqual(['functions/http/live.ts'])
+  expect(readers).toEqual(['functions/http/live.ts', 'functions/ops/command/main.ts'])
 })
 
 /**

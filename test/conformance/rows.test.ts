@@ -4,15 +4,12 @@ import { gzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { safeParse } from 'zod/v4/core'
 import type { ErrorCode } from '../../core/errors.ts'
-import { ROLES, type Role } from '../../core/operators/operator.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { BODY_LIMIT } from '../../functions/http/body.ts'
 import type { Dialect, Placed } from '../../functions/http/route.ts'
 import { customerRows, operatorRows, rows } from '../../functions/http/rows.ts'
 import { startApp } from '../support/app.ts'
-import { defaultKey } from '../support/keys.ts'
-import { operatorToken } from '../support/operators.ts'
 import type { SignedInPerson } from '../support/people.ts'
 import { rowKey, type Sample, sampleOf, samples, tokenOf } from '../support/samples.ts'
 import type { TestAnswer } from '../support/send.ts'
@@ -268,35 +265,6 @@ describe.each(only(({ auth }) => auth === 'account'))('%s requires a live sessio
     )
   })
 })
-
-describe.each(only(({ auth }) => auth === 'operator'))(
-  '%s requires a signature that IAM admits',
-  (_, row) => {
-    test('403 of the gateway without a signature, and for every token and key; nothing is read', async () => {
-      const subject = await subjectFor(row)
-      const { accessToken } = subject.person
-      const key = await defaultKey(app, subject.person)
-      for (const token of [undefined, 'garbage', '', accessToken, key]) {
-        const answer = await send(subject, { token })
-        expect([answer.status, answer.body]).toEqual([403, { message: 'Forbidden' }])
-        expect(outsideCalls(app)).toEqual({})
-      }
-    })
-
-    test('the path begins with the role, so that an IAM policy can name it', () => {
-      for (const route of row.routes) expect(route.split(' ')[1]).toMatch(new RegExp(`^/ops/${row.role}/`))
-    })
-
-    test('403 of the gateway for an operator of a lower role; 2xx for every higher one', async () => {
-      for (const role of ROLES) {
-        const subject = await subjectOf(row)
-        const { status } = await sendSample({ ...subject, token: operatorToken(role) })
-        const admitted = ROLES.indexOf(role) >= ROLES.indexOf(row.role as Role)
-        expect([role, status]).toEqual([role, admitted ? expect.toSatisfy((is) => is < 300) : 403])
-      }
-    })
-  },
-)
 
 describe.each(only(({ body }) => body))('%s accepts its declared body and no other', (_, row) => {
   const schema = row.body!

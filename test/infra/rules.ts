@@ -109,8 +109,8 @@ const expected: readonly Expected[] = [
     needs,
     table: WRITES,
     background: true as const,
-    // Renewals run beside each other; the operator's commands one after the other.
-    reserved: { renew: 20, ops: 1 }[name as keyof typeof tasks],
+    // Renewals run beside each other.
+    reserved: { renew: 20 }[name as keyof typeof tasks],
     timeoutSeconds,
   })),
   { name: 'authorizer', needs: [], table: [] },

@@ -5,8 +5,10 @@ import { cors } from '../../functions/http/cors.ts'
 import { jobs, subscribers, tasks } from '../../functions/jobs/schedule.ts'
 import { type LocalClock, startClock } from './clock.ts'
 import { ControlError, type Controls, serveControls } from './controls.ts'
+import { REGION } from './event.ts'
 import type { FaultControls } from './faults.ts'
 import { startGateway } from './gateway.ts'
+import { localOperators } from './iam.ts'
 import { startLambda } from './lambda.ts'
 import type { Invocation } from './lambda-api.ts'
 import { lockFolder } from './lock.ts'
@@ -53,6 +55,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       mkdirSync(dataFolder, { recursive: true })
       parts.push(lockFolder(dataFolder))
     }
+    const operators = localOperators()
     const clock = startClock(dataFolder && join(dataFolder, 'clock.json'))
     let api = ''
     // Invocations run at once, like the schedule; without a schedule they wait for POST /_local/jobs/renew.
@@ -84,9 +87,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       invoke: lambda.invoke,
       authorize: (event) => lambda.invoke('functions/authorizer.ts', event),
       authorizerCacheSeconds: 300,
+      principals: Object.values(operators),
       cors: { ...cors, origins: [FRONTEND] },
       nowMs: clock.nowMs,
-      local: serveControls(controls(stack, clock, runJob, () => gateway.url)),
+      local: serveControls(controls(stack, clock, runJob, () => gateway.url, operators)),
     })
     parts.push(gateway)
     api = gateway.url
@@ -125,7 +129,13 @@ const faultControls = (service: string, double: () => FaultControls<never>): Con
   [`DELETE /_local/${service}/faults`]: () => double().clearFaults(),
 })
 
-function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => string): Controls {
+function controls(
+  stack: Stack,
+  clock: LocalClock,
+  runJob: RunJob,
+  api: () => string,
+  operators: ReturnType<typeof localOperators>,
+): Controls {
   const stripe = (): StripeDouble => {
     if (!stack.stripe)
       throw new ControlError("The stack talks to Stripe's test mode: there is no double to control")
@@ -169,7 +179,13 @@ function controls(stack: Stack, clock: LocalClock, runJob: RunJob, api: () => st
     },
     [`POST /_local/jobs/${tasks.renew.file}`]: () =>
       Promise.all(stack.lambda.take().map(({ event }) => runJob(tasks.renew.file, event))),
-    'POST /_local/ops': ({ body }) => runJob(tasks.ops.file, body),
+    'GET /_local/operators': () =>
+      Object.fromEntries(
+        Object.entries(operators).map(([role, { accessKeyId, secretAccessKey }]) => [
+          role,
+          { accessKeyId, secretAccessKey, region: REGION },
+        ]),
+      ),
     'GET /_local/events': () => stack.events.events(),
     'POST /_local/events': ({ body }) => {
       const detailType = body['detail-type']

@@ -17,5 +17,7 @@ export function signatureFor(
   const [, role] = /^Bearer operator:(read|support|admin)$/.exec(authorization ?? '') ?? []
   if (!role) return undefined
   const signing = { ...operators[role as Role], region: REGION }
-  return signRequest(signing, { method, url: new URL(url + target), body }, Date.now())
+  // The target may name another host, as a proxy's does.
+  const path = target.replace(/^https?:\/\/[^/]*/, '')
+  return signRequest(signing, { method, url: new URL(url + path), body }, Date.now())
 }

@@ -12,6 +12,7 @@ import { defaultKey as applicationKey } from './keys.ts'
 import { operatorToken } from './operators.ts'
 import { answerOf, newPasskey, withPasskey } from './passkeys.ts'
 import { newPerson, type SignedInPerson } from './people.ts'
+import { newService, newServiceName } from './services.ts'
 import { bodyOf, cardOnFile, newEvent, signed, stripeOf } from './stripe.ts'
 
 /** Input with which an endpoint succeeds for this person, once. */
@@ -198,6 +199,11 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
   },
   'v1.usage': () => ({ query: { from: '2026-11-01', to: '2026-11-30' } }),
   'v1.verifyTwoFactor': async (app, person) => ({ body: { code: await enrolled(app, person) } }),
+  'ops.addService': () => ({ body: { name: newServiceName(), reason: 'a gateway' } }),
+  'ops.revokeService': async (app) => {
+    const { name } = await newService(app)
+    return { path: { name }, body: { reason: 'out of use' } }
+  },
   'webhooks.stripe': (app) => {
     const body = bodyOf(newEvent('customer.updated', { id: 'cus_nobody', object: 'customer' }))
     const signature = signed(body, stripeOf(app).double.webhookSecret)

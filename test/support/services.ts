@@ -10,10 +10,11 @@ export interface TestService {
   credential: string
 }
 
+export const newServiceName = (): string => `service-${++made}`
+
 /** Makes a service with a name of its own. */
 export async function newService(app: App): Promise<TestService> {
-  made += 1
-  const name = `service-${made}`
+  const name = newServiceName()
   return { name, credential: (await addService(await app.ports(), name)).credential }
 }
 

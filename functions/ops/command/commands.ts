@@ -1,0 +1,6 @@
+import type { Commands } from './command.ts'
+import { operatorCommands } from './operators.ts'
+import { serviceCommands } from './services.ts'
+
+/** Every command, by its words. */
+export const commands: Commands = { ...operatorCommands, ...serviceCommands }

@@ -1,0 +1,59 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { parseAudit } from '../../core/audit/entry.ts'
+import { mayAct, ROLES, type Role } from '../../core/operators/operator.ts'
+import type { Placed } from '../../functions/http/route.ts'
+import { operatorRows } from '../../functions/http/rows.ts'
+import { startApp } from '../support/app.ts'
+import { rowKey, sampleOf } from '../support/samples.ts'
+import { targetOf } from './contract.ts'
+
+const app = await startApp()
+beforeEach(app.startAfresh)
+
+/** Sends the sample of a row as an operator. */
+async function sendSample(row: Placed, operator: Role) {
+  const { path, query, body } = await sampleOf(app, row, await app.signUp())
+  const [method, target] = targetOf(row.routes[0], path)
+  const search = new URLSearchParams(query).toString()
+  const asked = search === '' ? target : `${target}?${search}`
+  const answer = await app.request(method, asked, { operator, ...(body && { json: body }) })
+  return { answer, reason: body?.reason }
+}
+
+const entriesOf = async (role: Role) => {
+  const { table } = await app.ports()
+  return (await table.list(`OPERATOR#local-${role}`, 'AUDIT#')).map(parseAudit)
+}
+
+const table = operatorRows.map((row) => [rowKey(row), row] as const)
+
+test.each(table)('%s answers 2xx to its role and to every higher one', async (_, row) => {
+  for (const role of ROLES.filter((each) => mayAct(each, row.role as Role))) {
+    const { answer } = await sendSample(row, role)
+    expect([role, answer.status, answer.status < 300]).toEqual([role, answer.status, true])
+  }
+})
+
+describe('the audit log', () => {
+  const changing = table.filter(([, { routes }]) => !routes[0].startsWith('GET '))
+
+  test.each(changing)('%s leaves an entry of its operator, with the reason', async (_, row) => {
+    const { answer, reason } = await sendSample(row, 'admin')
+    expect(answer.status).toBeLessThan(300)
+    const entries = await entriesOf('admin')
+    expect(entries).not.toEqual([])
+    for (const entry of entries) {
+      expect(entry).toMatchObject({ by: 'operator', name: 'local-admin', action: expect.any(String) })
+      expect(entry.requestId).toBe(answer.headers.get('apigw-requestid'))
+    }
+    expect(entries.map((entry) => entry.reason)).toContain(reason)
+  })
+
+  test.each(table.filter(([, { routes }]) => routes[0].startsWith('GET ')))(
+    '%s reads, and leaves no entry',
+    async (_, row) => {
+      await sendSample(row, 'admin')
+      expect(await entriesOf('admin')).toEqual([])
+    },
+  )
+})
