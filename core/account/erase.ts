@@ -112,7 +112,7 @@ async function forgetCustomers(deps: EraseDeps, { id, customerId, email, eraseAt
  */
 const KEPT: readonly (readonly [prefix: string, attributes: readonly string[] | 'all'])[] = [
   ['#PROFILE', 'all'],
-  ['#QUOTA', ['l', 'f', 'q', 's', 'u', 'd', 'm', 'g', 'o', 'x']],
+  ['#QUOTA', ['l', 'f', 'q', 's', 'u', 'd', 'm', 'g', 'o', 'x', 'X']],
   // Who did what and when stays, without what a person wrote or where they were.
   [AUDIT_PREFIX, ['id', 'atMs', 'action', 'accountId', 'by', 'name', 'requestId']],
   ['INVOICE#', 'all'],

@@ -1,7 +1,8 @@
 import { readAlerts } from '../quota/alerts.ts'
 import { usesBySlot } from '../quota/day-snapshot.ts'
+import { readLot } from '../quota/lots.ts'
 import { openIn } from '../quota/reservation.ts'
-import { AUDIT_PREFIX, DAY_PREFIX, TAGS_PREFIX } from '../table/keys.ts'
+import { AUDIT_PREFIX, DAY_PREFIX, LOT_PREFIX, TAGS_PREFIX } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
 import { DAY_MS } from '../time.ts'
 
@@ -25,6 +26,8 @@ export interface ExportedKind {
 const SECRET = 'A secret: whoever has it can get into the account.'
 const MARK = 'A mark by which Bursar recognises a repeated request. It says nothing outside Bursar.'
 const FENCE = 'A number that only counts writes, so that no write undoes another one.'
+
+const LOTS = 'It follows from the ledger, which says when units expire, and the units used.'
 
 /** What follows the kind in a sort key. */
 const idOf = ({ sk }: Item): string => String(sk).slice(String(sk).indexOf('#') + 1)
@@ -125,11 +128,16 @@ export const exportedKinds: readonly ExportedKind[] = [
       r: FENCE,
       x: 'An active account has none.',
       z: FENCE,
+      E: LOTS,
+      M: LOTS,
+      P: LOTS,
+      Q: LOTS,
     },
     adds: (counter) => ({
       left: Number(counter.l) + Number(counter.f),
       used: counter.u,
       reserved: counter.y,
+      expired: counter.X,
       dayMs: Number(counter.d) * DAY_MS,
       bundleUnits: counter.q,
       renewsBelow: counter.b,
@@ -190,7 +198,14 @@ export const exportedKinds: readonly ExportedKind[] = [
   {
     prefix: 'LEDGER#',
     section: 'ledger',
-    shows: ['seq', 'atMs', 'kind', 'units', 'amountCents', 'currency', 'purchaseId', 'size'],
+    shows: ['seq', 'atMs', 'kind', 'units', 'amountCents', 'currency', 'purchaseId', 'size', 'expiresAtMs'],
+  },
+  {
+    prefix: LOT_PREFIX,
+    section: 'unitsThatExpire',
+    shows: ['purchaseId'],
+    adds: (item) => ({ expiresAtMs: readLot(item).day * DAY_MS, ledgerSeq: readLot(item).seq }),
+    omits: { units: LOTS },
   },
   {
     prefix: 'PURCHASE#',

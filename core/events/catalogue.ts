@@ -18,6 +18,12 @@ export const eventCatalogue = {
     data: z.object({ trialUnits: z.number() }),
     example: { trialUnits: 100 },
   },
+  'units.expired': {
+    version: 1,
+    summary: 'Units of an account have expired',
+    data: z.object({ units: z.number() }),
+    example: { units: 250 },
+  },
 } as const satisfies Record<string, EventType>
 
 export type EventTypeName = keyof typeof eventCatalogue

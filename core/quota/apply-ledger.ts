@@ -1,11 +1,16 @@
 import { DomainError } from '../errors.ts'
-import { parseEntry } from '../ledger/entry.ts'
+import { type LedgerEntry, parseEntry } from '../ledger/entry.ts'
 import type { Deps } from '../ports.ts'
 import { type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
+import { DAY_MS } from '../time.ts'
 import { chooseAlerts, clearCrossed, isAnyCrossed, moveAlerts } from './alerts.ts'
+import { staysUnder } from './change-balance.ts'
 import { handOverAlerts } from './crossed-alerts.ts'
+import { flushRest } from './flush-rest.ts'
+import { lotGroups, readLots } from './lots.ts'
+import { type CounterParts, placeLot, takeFromLots } from './place-lot.ts'
 import { parseQuota, type Quota } from './quota.ts'
 import { renewalDue } from './renewal-call.ts'
 import { balanceParts, isBelowRenewal, type Levels, thresholdAbove } from './thresholds.ts'
@@ -15,7 +20,8 @@ const LEDGER_ATTEMPTS = 20
 
 /**
  * Applies the ledger entries that the counter does not include yet, in one plain conditional write that is
- * guarded by the number of the last entry applied. Idempotent, even if two calls run at once.
+ * guarded by the number of the last entry applied. Idempotent, even if two calls run at once. Entries whose units
+ * expire take a read and a write each.
  * @throws DomainError `temporarily_unavailable` if every try lost a race
  */
 export async function applyLedger(deps: Deps<'table'>, accountId: string): Promise<void> {
@@ -24,20 +30,64 @@ export async function applyLedger(deps: Deps<'table'>, accountId: string): Promi
     const items = await deps.table.list(keys.account(accountId), 'LEDGER#', {
       after: keys.ledger(accountId, quota.seq),
     })
-    const entries = items.map(parseEntry)
+    const entries = untilNextLot(items.map(parseEntry))
     const last = entries.at(-1)
     if (!last) return
-    const units = entries.reduce((sum, entry) => sum + entry.units, 0)
-    const size = entries.findLast((entry) => entry.size !== undefined)?.size ?? quota.size
-    const change = await moveBalance(deps, accountId, quota, { units, seq: last.seq, size })
     try {
+      const change = await entriesChange(deps, accountId, quota, entries, last.seq)
+      if (!change) continue
       await deps.table.update(keys.quota(accountId), change.set, change.if)
-      return
+      if (entries.length === items.length) return
+      tries = -1
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error
     }
   }
   throw new DomainError('temporarily_unavailable')
+}
+
+const expires = ({ expiresAtMs }: LedgerEntry): boolean => expiresAtMs !== undefined
+
+/**
+ * The entries until one whose units expire: a lot is credited after what came before it. What a credit pays of the units
+ * that the account owes follows its entry, and stays in the same write.
+ */
+function untilNextLot(entries: LedgerEntry[]): LedgerEntry[] {
+  const next = entries.findIndex((entry, at) => at > 0 && expires(entry))
+  return next < 0 ? entries : entries.slice(0, next)
+}
+
+/** Builds the write that applies the entries; undefined if the counter has to be read again first. */
+async function entriesChange(
+  deps: Deps<'table'>,
+  accountId: string,
+  quota: Quota,
+  entries: readonly LedgerEntry[],
+  seq: number,
+): Promise<CounterUpdate | undefined> {
+  const units = entries.reduce((sum, entry) => sum + entry.units, 0)
+  const size = entries.findLast((entry) => entry.size !== undefined)?.size ?? quota.size
+  const taken = entries.reduce((sum, entry) => sum + Math.max(0, -entry.units), 0)
+  const [credit] = entries
+  if (credit?.expiresAtMs === undefined)
+    return moveBalance(deps, accountId, quota, { units, seq, size, lots: takeFromLots(quota.lots, taken) })
+  const lots = await readLots(deps, accountId)
+  if (quota.lots?.rest) {
+    await flushRest(deps, accountId, quota, lots)
+    return undefined
+  }
+  const lot = { units: credit.units, day: credit.expiresAtMs / DAY_MS }
+  const known = {
+    groups: lotGroups(quota.lots, lots, quota.seq),
+    hasLater: lots.some((each) => each.seq <= quota.seq && each.day > lot.day),
+    used: quota.used,
+  }
+  return moveBalance(deps, accountId, quota, {
+    units,
+    seq,
+    size,
+    lots: placeLot(quota.lots, known, lot, taken),
+  })
 }
 
 /**
@@ -54,12 +104,13 @@ export async function readQuota(deps: Deps<'table'>, accountId: string): Promise
  * Builds the write that adds `units` (takes them away if negative) and sets the thresholds of the new bundle
  * size. A pending notice stays pending; a pending renewal is canceled if the new balance does not need a
  * renewal. Alerts that are crossed are handed over first, and a credit arms those that the balance is not below.
+ * @param to.lots what happens to the lots; by default units that are taken away are those that expire first.
  */
 export async function moveBalance(
   deps: Deps<'table'>,
   accountId: string,
   quota: Quota,
-  to: { units: number; size: number; seq: number },
+  to: { units: number; size: number; seq: number; lots?: CounterParts },
 ): Promise<CounterUpdate> {
   await handOverAlerts(deps, accountId, quota)
   const nowMs = deps.clock.nowMs()
@@ -76,13 +127,16 @@ export async function moveBalance(
   const isCrossed = isAnyCrossed(alerts)
   const { due, dueAtMs } = dueAt('QUOTA', accountId, nowMs)
   const stays = isCrossed || quota.noticeSinceMs !== undefined
+  const lots = to.lots ?? takeFromLots(quota.lots, Math.max(0, -to.units))
   return updateBalance(quota, to, {
+    conditions: lots.conditions,
     set: [
+      ...lots.set,
       ...(alerts === quota.alerts ? [] : [expr`#i = ${alerts}`]),
       ...(calls ? [renewalDue(deps, accountId)] : []),
       ...(isCrossed && !calls ? [expr`#due = ${due}, #dueAtMs = ${dueAtMs}`] : []),
     ],
-    remove: calls ? [] : [stays ? expr`#r` : expr`#r, #due, #dueAtMs`],
+    remove: [...lots.remove, ...(calls ? [] : [stays ? expr`#r` : expr`#r, #due, #dueAtMs`])],
   })
 }
 
@@ -91,7 +145,11 @@ export function moveAlertSteps(quota: Quota, chosen: readonly number[]): Counter
   const alerts = chooseAlerts(quota.alerts, chosen, quota.left, quota.size)
   return (
     alerts &&
-    updateBalance(quota, { ...quota, alerts, units: 0 }, { set: [expr`#i = ${alerts}`], remove: [] })
+    updateBalance(
+      quota,
+      { ...quota, alerts, units: 0 },
+      { set: [expr`#i = ${alerts}`], remove: [], conditions: [] },
+    )
   )
 }
 
@@ -106,6 +164,7 @@ export function moveThreshold(
   { below, renewalSize }: Pick<Levels, 'below' | 'renewalSize'>,
 ): CounterUpdate {
   const more = {
+    conditions: [],
     set: [
       renewalDue(deps, accountId),
       ...(below === undefined ? [] : [expr`#b = ${below}`]),
@@ -122,9 +181,6 @@ interface CounterUpdate {
   if: Expression
 }
 
-/** The condition that the units above the floor are fewer, where there is a limit. */
-export const staysUnder = (limit: number): Expression[] => (limit < Infinity ? [expr`#l < ${limit}`] : [])
-
 /**
  * Builds a write that keeps balance and floor in step with the thresholds. The condition tolerates concurrent
  * consumes unless they cross a threshold.
@@ -132,7 +188,7 @@ export const staysUnder = (limit: number): Expression[] => (limit < Infinity ? [
 function updateBalance(
   quota: Quota,
   to: Levels & { units: number; seq: number },
-  more: { set: readonly Expression[]; remove: readonly Expression[] },
+  more: CounterParts,
 ): CounterUpdate {
   const { floor } = balanceParts(quota.left + to.units, { ...quota, ...to })
   // Change of the units above the floor.
@@ -147,6 +203,7 @@ function updateBalance(
         expr`#s = ${quota.seq} AND #f = ${quota.floor} AND #l >= ${Math.max(0, -delta)}`,
         unchangedSince({ b: quota.below, w: quota.renewalSize, i: quota.alerts }, ['b', 'w', 'i']),
         ...staysUnder(thresholdAbove(floor, { ...quota, ...to }) - floor - delta),
+        ...more.conditions,
       ],
       ' AND ',
     ),

@@ -1,14 +1,15 @@
 import type { Deps } from '../ports.ts'
-import { expr } from '../table/expression.ts'
+import { expr, join, setRemove } from '../table/expression.ts'
 import { DAY_PREFIX, dayKey, keys } from '../table/keys.ts'
 import { ConditionFailed, type Item, ignoreRefusal } from '../table/table.ts'
 import { DAY_MS } from '../time.ts'
 import { type Counter, parseCounter, readCounter } from './counter.ts'
+import { expiryOn } from './expiry.ts'
 
 /**
- * Moves the counter to another day. A snapshot of the use counters is stored first. The use counters are not
- * reset: a day's use is the difference of two snapshots. A snapshot also has the last day of use by key, which it
- * takes from the snapshot before it where a key was not used.
+ * Moves the counter to another day, and expires the units whose lots end by then. A snapshot of the use counters is
+ * stored first. The use counters are not reset: a day's use is the difference of two snapshots. A snapshot also has the
+ * last day of use by key, which it takes from the snapshot before it where a key was not used.
  * @returns the current counter, which may still be on the old day after a concurrent consume.
  */
 export async function changeDay(
@@ -27,11 +28,12 @@ export async function changeDay(
     .put(snapshot, expr`attribute_not_exists(pk) OR #u < ${counter.used}`)
     // A concurrent request stored the same snapshot or a later one.
     .catch(ignoreRefusal)
+  const expiry = await expiryOn(deps, accountId, counter, today)
   try {
     const moved = await deps.table.update(
       keys.quota(accountId),
-      expr`SET #d = ${today}`,
-      expr`#d = ${counter.day} AND #u = ${counter.used}`,
+      setRemove([expr`#d = ${today}`, ...expiry.sets], expiry.removes),
+      join([expr`#d = ${counter.day} AND #u = ${counter.used}`, ...expiry.conditions], ' AND '),
     )
     return parseCounter(moved)
   } catch (error) {

@@ -12,6 +12,7 @@ import {
   ttlAt,
 } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
+import { balanceChange } from './change-balance.ts'
 import { CONSUME_ATTEMPTS, pauseBetween } from './consume.ts'
 import { type Counter, parseCounter, readCounter } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
@@ -25,7 +26,7 @@ import {
   reservationAttributes,
   reservationEntry,
 } from './reservation.ts'
-import { balanceChange, endedItem } from './settle-reservation.ts'
+import { endedItem } from './settle-reservation.ts'
 
 /**
  * Returns the units of reservations that have expired, whether or not the account is blocked. Two runs at once are

@@ -2,6 +2,7 @@ import * as z from 'zod/mini'
 import { keys } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
 import { DAY_MS } from '../time.ts'
+import { type FirstLot, firstLot } from './lots.ts'
 import type { Levels } from './thresholds.ts'
 
 /**
@@ -30,6 +31,10 @@ import type { Levels } from './thresholds.ts'
  * | `v`, `y`       | entries of open reservations, as one binary set; units of all open reservations       |
  * | `z`            | the token of the alarm that makes the job look at `v`; not above 0 without an alarm   |
  * | `i`            | the owner's alerts (`alerts.ts`)                                                      |
+ * | `E`, `M`       | the day on which the first units to expire do so; the value of `u` at which they are  |
+ * |                | used up (`lots.ts`). Both are absent when no units expire, as are the next three      |
+ * | `P`, `Q`       | units of the lot after these that were left when these came; day on which it expires  |
+ * | `X`            | units that have expired and have no ledger entry yet                                  |
  * | `n`, `r`       | when the balance crossed the threshold of a pending low-quota notice (epoch ms);      |
  * |                | token of the last call for a renewal.    Both are absent when nothing is pending      |
  *
@@ -48,6 +53,7 @@ const quotaSchema = z.object({
   n: z.optional(z.number()),
   r: z.optional(z.number()),
   y: z.optional(z.number()),
+  X: z.optional(z.number()),
   i: z.optional(z.instanceof(Uint8Array)),
 })
 
@@ -95,6 +101,10 @@ export interface Quota extends Levels {
   held: number
   /** Number of the last ledger entry included in `left`. */
   seq: number
+  /** The first units that expire; undefined if none do. */
+  lots: FirstLot | undefined
+  /** Units that have expired and have no ledger entry yet. They are neither left nor used. */
+  unbooked: number
   /** When the balance crossed the threshold of a pending low-quota notice, epoch ms. */
   noticeSinceMs: number | undefined
   /**
@@ -109,7 +119,7 @@ export interface Quota extends Levels {
 
 /** Parses a stored counter. @throws Error if the item is not a counter. */
 export function parseQuota(item: Item): Quota {
-  const { l, f, u, q, s, b, w, k, j, n, r, y, i } = z.parse(quotaSchema, item)
+  const { l, f, u, q, s, b, w, k, j, n, r, y, i, X } = z.parse(quotaSchema, item)
   return {
     left: l + f,
     floor: f,
@@ -120,6 +130,8 @@ export function parseQuota(item: Item): Quota {
     renewalSize: w,
     alerts: i,
     seq: s,
+    lots: firstLot(item),
+    unbooked: X ?? 0,
     noticeSinceMs: n,
     renewalCall: r ?? 0,
     refusedSeq: k,

@@ -9,7 +9,7 @@ import {
   reservationKey,
   ttlAt,
 } from '../table/keys.ts'
-import { ConditionFailed, type Write } from '../table/table.ts'
+import { ConditionFailed, type Item, type Write } from '../table/table.ts'
 import { limitError, readAllowance, seenAllowance } from './allowance.ts'
 import { findArchived, isArchivable } from './archive.ts'
 import { CONSUME_ATTEMPTS, fenceOf, pauseBetween, type Use, useOf } from './consume.ts'
@@ -28,6 +28,7 @@ import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
 import { forKey, type KeyCaller, type KeyOrAccount, type QuotaDeps, type Spender } from './key-caller.ts'
 import { type Allowance, keyLeftOf, rateStanding } from './key-limits.ts'
+import { firstLot } from './lots.ts'
 import { dayOf } from './quota.ts'
 import { noteRefusal, quotaExhausted, refusedBy } from './refusal.ts'
 import { startRenewal } from './renewal-call.ts'
@@ -115,8 +116,10 @@ async function reserveOnce(
       throw quotaExhausted(units, refusedBy(counter, allowance))
     }
     const today = dayOf(deps.clock.nowMs())
+    // What expires has to, before others of the units are held.
+    const needsToday = caller.limits.budget || firstLot(counter.item)
     const moved =
-      caller.limits.budget && counter.day < today
+      needsToday && counter.day < today
         ? await changeDay(deps, accountId, counter, today)
         : id && (await makeRoom(deps, accountId, counter, 1))
     if (moved) {
@@ -182,11 +185,11 @@ async function hold(
     caller,
     allowance,
     units,
-    // No use is counted. The counter's day matters for a budget, and is the right one then.
+    // No use is counted. The counter's day matters for a budget and for units that expire, and is the right one then.
     today: seen.day,
     ids: entries,
     entries,
-    fence: late ? [expr`#g = ${seen.fence}`] : fenceOf(id),
+    fence: [...(late ? [expr`#g = ${seen.fence}`] : fenceOf(id)), unchangedSince<Item>(seen.item, ['E'])],
     seen,
     nowMs: deps.clock.nowMs(),
     adds: [expr`#y ${units}`],

@@ -3,9 +3,9 @@ import { attr, type Expression, expr, join, unchangedSince } from '../table/expr
 import { keys, RESERVATION_KEPT_MS, reservationKey, ttlAt } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { readAllowance } from './allowance.ts'
-import { staysUnder } from './apply-ledger.ts'
+import { balanceChange } from './change-balance.ts'
 import { CONSUME_ATTEMPTS, pauseBetween, type Use, useOf } from './consume.ts'
-import { admitKey, balanceOf, type Counter, parseCounter, readCounter } from './counter.ts'
+import { admitKey, type Counter, parseCounter, readCounter } from './counter.ts'
 import { changeDay } from './day-snapshot.ts'
 import { evictIfFull, makeRoom } from './evict.ts'
 import {
@@ -27,7 +27,7 @@ import {
   settleWithin,
 } from './overrun.ts'
 import { dayOf, keyUseAttribute } from './quota.ts'
-import { callByConsume, startRenewal } from './renewal-call.ts'
+import { startRenewal } from './renewal-call.ts'
 import { type RequestId, requestIdOf } from './request-id.ts'
 import {
   expiryAfter,
@@ -42,7 +42,6 @@ import {
 import { isSpent, newEntry, newItem, openReservation } from './reserve.ts'
 import { ringMost } from './ring-size.ts'
 import { countTags, leaveUntagged, type TaggedUse } from './tags.ts'
-import { balanceParts, crossedThresholds, thresholdAbove } from './thresholds.ts'
 
 /** What whoever settles a reservation is told. */
 export interface Settled extends Spender, Use {
@@ -368,30 +367,5 @@ export function endedItem(
       item: expr`attribute_exists(#due)`,
       expired: expr`attribute_exists(#expired)`,
     }[place],
-  }
-}
-
-/**
- * What a write of the counter says to change the units left by `units`, in step with the thresholds. It needs at least
- * one assignment and has them all.
- */
-export function balanceChange(
-  deps: Pick<QuotaDeps, 'clock'>,
-  accountId: string,
-  units: number,
-  seen: Counter,
-): { sets: Expression[]; conditions: Expression[]; callsRenewal: boolean } {
-  const { floor } = balanceParts(balanceOf(seen) + units, seen)
-  const delta = units + seen.floor - floor
-  const nowMs = deps.clock.nowMs()
-  const crossed = crossedThresholds(seen.floor, floor, seen, nowMs)
-  return {
-    sets: [expr`#l = #l + ${delta}, #f = ${floor}`, ...callByConsume(accountId, nowMs, crossed)],
-    conditions: [
-      unchangedSince(seen.item, ['f', 's', 'q', 'b', 'w', 'i']),
-      expr`#l >= ${Math.max(0, -delta)}`,
-      ...staysUnder(thresholdAbove(floor, seen) - floor - delta),
-    ],
-    callsRenewal: crossed.renewal,
   }
 }

@@ -13,6 +13,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | card number       | ACCOUNT#<id>           | NUMBER#<fingerprint>               | declines of a card, whichever payment method stands for it       | 30 days; for good once reported as misused        |
  * | card verification | ACCOUNT#<id>           | HOLD#<id>                          | a $1 hold from its first call until it is released               | until the verification ends                       |
  * | ledger entry      | ACCOUNT#<id>           | LEDGER#<seq>                       | one credit or debit, numbered without gaps                       | for good                                          |
+ * | lot               | ACCOUNT#<id>           | LOT#<day>#<seq>                    | units that expire, from the entry that credits them              | until they have expired                           |
  * | purchase          | ACCOUNT#<id>           | PURCHASE#<id>                      | a payment for units from its first call on; ids are time-ordered | for good; 35 days if it ended uncharged           |
  * | request           | ACCOUNT#<id>           | REQUEST#<mac>                      | the purchase or the answer that an Idempotency-Key stands for    | 48 hours                                          |
  * | spent ids         | ACCOUNT#<id>           | SPENT#<span>#<newest time>#<nonce> | request ids that left the counter's ring, many in one item       | 4 days                                            |
@@ -131,6 +132,13 @@ export const DAY_PREFIX = 'DAY#'
 /** A day (days since 1970) in the form for sort keys. */
 export const dayKey = (day: number): string => String(day).padStart(5, '0')
 
+/** Units that expire when a day begins, by the number of the ledger entry that credits them. */
+export const LOT_PREFIX = 'LOT#'
+export const lotKey = (accountId: string, day: number, seq: number): Key => ({
+  pk: ownedBy(accountId),
+  sk: `${LOT_PREFIX}${dayKey(day)}#${seqKey(seq)}`,
+})
+
 export const TAGS_PREFIX = 'TAGS#'
 
 /** The list of a day's tags. */
@@ -150,6 +158,9 @@ export const tagCountsKey = (accountId: string, day: number, slot: number): Key 
  * takes no empty prefix.
  */
 export const WHOLE_PARTITION = ['#', '~'] as const
+
+/** The number of a ledger entry in the form for sort keys. */
+const seqKey = (seq: number): string => String(seq).padStart(12, '0')
 
 /** A sort key after every one that begins with `prefix`. */
 export const endOfKind = (prefix: string): string => `${prefix}~`
@@ -174,7 +185,7 @@ export const keys = {
   hold: (accountId: string, holdId: string): Key => ({ pk: ownedBy(accountId), sk: `HOLD#${holdId}` }),
   ledger: (accountId: string, seq: number): Key => ({
     pk: ownedBy(accountId),
-    sk: `LEDGER#${String(seq).padStart(12, '0')}`,
+    sk: `LEDGER#${seqKey(seq)}`,
   }),
   purchase: (accountId: string, purchaseId: string): Key => ({
     pk: ownedBy(accountId),
@@ -283,6 +294,7 @@ export type DueKind =
   | 'ERASE'
   | 'EVENT'
   | 'HOLD'
+  | 'LOT'
   | 'MAIL'
   | 'PAYMENT'
   | 'PENDING'

@@ -3,7 +3,16 @@ import { amountOf } from './money-shapes.ts'
 import { isoTime } from './time-shapes.ts'
 
 /** An entry of the statement. */
-export const ledgerLine = ({ seq, atMs, kind, units, amountCents, currency, purchaseId }: StatementLine) => ({
+export const ledgerLine = ({
+  seq,
+  atMs,
+  kind,
+  units,
+  amountCents,
+  currency,
+  purchaseId,
+  expiresAtMs,
+}: StatementLine) => ({
   seq,
   at: isoTime(atMs),
   kind,
@@ -11,4 +20,5 @@ export const ledgerLine = ({ seq, atMs, kind, units, amountCents, currency, purc
   amount: amountOf(amountCents, currency),
   currency,
   ...(purchaseId !== undefined && { purchaseId }),
+  ...(expiresAtMs !== undefined && { expiresAt: isoTime(expiresAtMs) }),
 })

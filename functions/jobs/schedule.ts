@@ -80,6 +80,13 @@ export const jobs = place({
     timeoutSeconds: 60,
     needs: ['table'],
   },
+  expireLots: {
+    summary: 'Expires units whose time is over, and tells owners some days before',
+    every: 'rate(1 minute)',
+    everyMs: 2_000,
+    timeoutSeconds: 60,
+    needs: ['table'],
+  },
   settlePayments: {
     summary: 'Settles purchases that are open, have an unknown outcome, or are credited but not finished',
     every: 'rate(1 minute)',

@@ -535,6 +535,10 @@ export const descriptions = {
   balance: markdown(
     'The units left, those used over all keys, those that the budget of the key allows (`keyLeft`, absent without a budget) and those of open reservations, for whoever has an application key. An access token reads the same numbers',
     'as `usage` of `GET /v1/user`, before the first bundle too. 401 and 403 as for `POST /v1/usage`.',
+    '',
+    '`expiring` is there if some of the units left expire: how many, and when, those that expire first come first. Units expire',
+    'when a day (UTC) begins, and are spent before those that expire later or never. Units that a reservation holds then can',
+    'be used by it. Those that it gives back can be spent until the next day begins.',
   ),
   usage: markdown(
     'Counts by day (UTC) and application key, days without use left out. `from` and `to` are days, both included, and span',
@@ -651,6 +655,9 @@ export const descriptions = {
     '**Refunds and disputes** are made in Stripe. They take units back pro rata, at most what is left. The rest is owed:',
     'it shows as a negative balance and is taken from the next credit. A refund that fails or a dispute that is won gives',
     'units and money back. `kind` is `trial`, `payment`, `sale`, `refund`, `refund_failed`, `dispute`, `dispute_won`,',
-    '`return` (units taken back) or `restore` (units given back).',
+    '`return` (units taken back), `restore` (units given back), `grant` (units that a plan gives each month) or `expiry`.',
+    '',
+    '**Units that expire** have `expiresAt` in the entry that credits them. What expires first is spent first. An entry of the',
+    'kind `expiry`, some minutes later at most, says how many units had not been used by then.',
   ),
 }

@@ -132,7 +132,7 @@ test('each job, subscriber and task has its file and its test, and each file its
   const namesIn = (folder: string, ending: string) =>
     readdirSync(join(ROOT, folder))
       .filter((file) => file.endsWith(ending) && file !== 'schedule.ts')
-      .map((file) => file.slice(0, -ending.length))
+      .map((file) => file.slice(0, -ending.length).replace(/\.deep$/, ''))
       .sort()
   expect(namesIn('functions/jobs', '.ts')).toEqual(names)
   expect(namesIn('test/jobs', '.test.ts')).toEqual(names)

@@ -9,6 +9,7 @@ import { chooseAlerts } from '../../core/quota/alerts.ts'
 import { applyLedger, moveBalance } from '../../core/quota/apply-ledger.ts'
 import { type BatchRequest, consumeBatch } from '../../core/quota/batch.ts'
 import { consumeUnits } from '../../core/quota/consume.ts'
+import { expireLots } from '../../core/quota/expire-lots.ts'
 import { expireReservations } from '../../core/quota/expire-reservations.ts'
 import { consumeTogether } from '../../core/quota/group-commit.ts'
 import { limitChange } from '../../core/quota/limit-change.ts'
@@ -48,6 +49,7 @@ export const quotaFunctions = {
   settleReservation,
   reportLease,
   expireReservations,
+  expireLots,
   limitChange,
   setAlerts,
 }

@@ -1,3 +1,5 @@
+import { expiryAfterDays, ledgerWrites } from '../../core/ledger/entry.ts'
+import { applyLedger } from '../../core/quota/apply-ledger.ts'
 import { balanceParts } from '../../core/quota/thresholds.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
@@ -25,6 +27,28 @@ export async function setUnits(app: App, person: SignedInPerson, left: number, s
   const { table } = await app.ports()
   const set = expr`SET #l = ${above}, #f = ${floor}, #q = ${size}, #s = #s + ${1}`
   await table.update(keys.quota(person.accountId), set)
+}
+
+/** Credits units as a ledger entry, which expire when the day begins that is so many days from now. */
+export async function creditUnits(
+  app: App,
+  { accountId }: SignedInPerson,
+  units: number,
+  days?: number,
+): Promise<void> {
+  const ports = await app.ports()
+  const nowMs = ports.clock.nowMs()
+  const seq = Number((await ports.table.get(keys.profile(accountId)))?.ledgerSeq)
+  const expiresAtMs = expiryAfterDays(nowMs, days)
+  await ports.table.transact([
+    {
+      update: keys.profile(accountId),
+      set: expr`SET #ledgerSeq = ${seq + 1}`,
+      if: expr`#ledgerSeq = ${seq}`,
+    },
+    ...ledgerWrites(accountId, seq, nowMs, [{ kind: 'grant', units, amountCents: 0, expiresAtMs }]),
+  ])
+  await applyLedger(ports, accountId)
 }
 
 export const consume = (app: App, key: string | undefined, json: unknown): Promise<TestAnswer> =>

@@ -17,6 +17,7 @@ import { withTwoFactor } from '../support/credentials.ts'
 import { richPerson, verifyLater } from '../support/erasure.ts'
 import { defaultKey } from '../support/keys.ts'
 import type { SignedInPerson } from '../support/people.ts'
+import { creditUnits } from '../support/quota.ts'
 import { reserve } from '../support/reservations.ts'
 import type { TestAnswer } from '../support/send.ts'
 
@@ -55,7 +56,7 @@ const INDEX = ['pk', 'sk', 'due', 'dueAtMs']
 const plainName = (kind: string, name: string) => (kind === 'units' ? name.replace(/\d+$/, '') : name)
 
 /** Attributes of the counter that its section shows under names that people can read. */
-const COUNTED = ['l', 'f', 'u', 'd', 'q', 'b', 'w', 'i', 'c', 'y']
+const COUNTED = ['l', 'f', 'u', 'd', 'q', 'b', 'w', 'i', 'c', 'y', 'X']
 
 /** The texts in a value, and its times as an export writes them. */
 function facts(value: unknown, name = ''): string[] {
@@ -72,6 +73,7 @@ async function personOfAllKinds() {
   // One more than the counter holds.
   for (let nth = 0; nth <= OPEN_IN_COUNTER; nth++)
     expect((await reserve(app, person.key, { units: 1 })).status).toBe(201)
+  await creditUnits(app, person, 10, 30)
   const { table, clock } = await app.ports()
   // What needs thousands of requests, or an outage, to come about.
   await table.put({ ...keys.spent(person.accountId, 0, clock.nowMs(), 'x'), ids: new Uint8Array([1]) })

@@ -1,0 +1,173 @@
+import { strict as assert } from 'node:assert'
+import { ledgerWrites, type NewEntry } from '../../core/ledger/entry.ts'
+import type { Ports } from '../../core/ports.ts'
+import { moveBalance } from '../../core/quota/apply-ledger.ts'
+import { readCounter } from '../../core/quota/counter.ts'
+import { readExpiring } from '../../core/quota/expiry.ts'
+import { dayOf, parseQuota } from '../../core/quota/quota.ts'
+import { expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
+import { DAY_MS } from '../../core/time.ts'
+import { WHOLE_RUN } from './faults.ts'
+import type { openQuotaWorld } from './quota-world.ts'
+
+/** A world of the counter whose account has a ledger, so that units can be credited that expire. */
+export async function openLotWorld(
+  open: typeof openQuotaWorld,
+  options: Parameters<typeof openQuotaWorld>[0] = {},
+) {
+  const world = await open(options)
+  const { accountId, table, functions } = world
+  const profileKey = keys.profile(accountId)
+  await table.put({ ...profileKey, ledgerSeq: 1 })
+
+  /** Appends entries as a purchase does. */
+  async function append(entries: readonly NewEntry[]): Promise<void> {
+    const before = Number((await table.get(profileKey))?.ledgerSeq)
+    await table.transact([
+      {
+        update: profileKey,
+        set: expr`SET #ledgerSeq = ${before + entries.length}`,
+        if: expr`#ledgerSeq = ${before}`,
+      },
+      ...ledgerWrites(accountId, before, world.nowMs(), [...entries]),
+    ])
+  }
+
+  const lotWorld = {
+    ...world,
+    append,
+    today: () => dayOf(world.nowMs()),
+    /** A sale of units, which expire when the day begins that is so many days from now, and are not in the counter yet. */
+    sell: (units: number, days?: number): Promise<void> =>
+      append([
+        {
+          kind: 'sale',
+          units,
+          amountCents: 0,
+          ...(days !== undefined && { expiresAtMs: world.nowMs() + days * DAY_MS }),
+        },
+      ]),
+    /** A sale whose units are in the counter. */
+    credit: async (units: number, days?: number): Promise<void> => {
+      await lotWorld.sell(units, days)
+      await world.applyLedger()
+    },
+    /** Takes units back as a refund does, in one transaction. */
+    take: async (units: number): Promise<void> => {
+      await world.applyLedger()
+      const quota = parseQuota(await world.counter())
+      const seq = quota.seq + 1
+      const change = await moveBalance(world.ports, accountId, quota, {
+        units: -units,
+        size: quota.size,
+        seq,
+      })
+      await table.transact([
+        { update: profileKey, set: expr`SET #ledgerSeq = ${seq}`, if: expr`#ledgerSeq = ${quota.seq}` },
+        ...ledgerWrites(accountId, quota.seq, world.nowMs(), [
+          { kind: 'return', units: -units, amountCents: 0 },
+        ]),
+        { update: keys.quota(accountId), ...change },
+      ])
+    },
+    /** Runs the job that ends lots. */
+    endLots: (through: Ports = world.ports) => functions.expireLots(through, WHOLE_RUN),
+    /** What the counter and the ledger say, in units. */
+    numbers: async () => {
+      const counter = await readCounter(world.ports, accountId)
+      const entries = await table.list(keys.account(accountId), 'LEDGER#')
+      const expired = entries
+        .filter(({ kind }) => kind === 'expiry')
+        .reduce((sum, { units }) => sum - Number(units), 0)
+      return {
+        left: counter.aboveFloor + counter.floor,
+        used: counter.used,
+        held: counter.held,
+        unbooked: Number(counter.item.X ?? 0),
+        /** By the ledger. */
+        expired,
+        day: counter.day,
+        expiring: (await readExpiring(world.ports, accountId, { ...counter, day: Number.MAX_SAFE_INTEGER }))
+          .expiring,
+      }
+    },
+    lots: () => table.list(keys.account(accountId), 'LOT#'),
+    /** Asserts that the units of all ledger entries are left, used, held or about to be booked as expired. */
+    checkBooks: async (title: string, start: number): Promise<void> => {
+      const { left, used, held, unbooked } = await lotWorld.numbers()
+      const counter = await world.counter()
+      const entries = await table.list(keys.account(accountId), 'LEDGER#')
+      const credited = entries
+        .filter(({ seq }) => Number(seq) <= Number(counter.s))
+        .reduce((sum, { units }) => sum + Number(units), start)
+      assert.deepEqual([title, left + used + held + unbooked], [title, credited])
+      assert.deepEqual(
+        [title, entries.map(({ seq }) => seq)],
+        [title, entries.map((_, at) => at + 2)],
+        'the ledger has no gaps',
+      )
+    },
+  }
+  return lotWorld
+}
+
+export type LotWorld = Awaited<ReturnType<typeof openLotWorld>>
+
+/** Units as a person would count them: those of each lot, spent by hand. The counter must agree at any time. */
+export function lotModel(start: number, startDay: number) {
+  /** Units left or held, by the day on which they expire. */
+  const lots = new Map<number, number>([[Number.POSITIVE_INFINITY, start]])
+  const state = { used: 0, held: 0, expired: 0, day: startDay }
+  const inOrder = () => [...lots].sort(([a], [b]) => a - b)
+  const total = (upTo: number) =>
+    inOrder()
+      .filter(([day]) => day <= upTo)
+      .reduce((sum, [, units]) => sum + units, 0)
+  const left = () => total(Number.POSITIVE_INFINITY) - state.held
+
+  function draw(units: number): void {
+    let open = units
+    for (const [day, has] of inOrder()) {
+      const drawn = Math.min(open, has)
+      lots.set(day, has - drawn)
+      open -= drawn
+    }
+    assert.equal(open, 0, 'more units are drawn than there are')
+  }
+
+  return {
+    state,
+    left,
+    credit: (units: number, day = Number.POSITIVE_INFINITY) =>
+      void lots.set(day, (lots.get(day) ?? 0) + units),
+    take: draw,
+    use: (units: number) => {
+      draw(units)
+      state.used += units
+    },
+    hold: (units: number) => {
+      state.held += units
+    },
+    /** What happens when the day begins. */
+    moveTo: (day: number) => {
+      if (day <= state.day) return
+      const units = Math.min(left(), Math.max(total(state.day), total(day) - state.held))
+      if (units > 0) {
+        draw(units)
+        state.expired += units
+      }
+      state.day = day
+    },
+    expiring: () => {
+      let counted = 0
+      return inOrder().flatMap(([day]) => {
+        if (day === Number.POSITIVE_INFINITY) return []
+        const upTo = Math.min(left(), Math.max(0, total(day) - state.held))
+        const units = upTo - counted
+        counted = Math.max(counted, upTo)
+        return units > 0 ? [{ units, day }] : []
+      })
+    },
+  }
+}
