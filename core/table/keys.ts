@@ -88,8 +88,11 @@ export const accountAuditKey = (accountId: string, atMs: number, id: string): Ke
   pk: ownedBy(accountId),
   sk: `${AUDIT_PREFIX}${msKey(atMs)}#${id}`,
 })
+export const operatorPartition = (operator: string): string => `OPERATOR#${operator}`
+/** The ends of a span of times, the second not included, as `between` takes them after `AUDIT_PREFIX`. */
+export const auditSpan = (fromMs: number, toMs: number): [string, string] => [msKey(fromMs), msKey(toMs)]
 export const operatorAuditKey = (operator: string, atMs: number, id: string): Key => ({
-  pk: `OPERATOR#${operator}`,
+  pk: operatorPartition(operator),
   sk: `${AUDIT_PREFIX}${msKey(atMs)}#${id}`,
 })
 export const OUT_EVENT_PREFIX = 'OUTEVENT#'

@@ -12,3 +12,6 @@ export const ownActivity = ({ id, atMs, action, by, ip, before, after, text }: A
   before: before ?? null,
   after: after ?? null,
 })
+
+/** An entry as operators see it. */
+export const auditEntry = ({ atMs, ...entry }: Activity) => ({ ...entry, at: isoTime(atMs) })

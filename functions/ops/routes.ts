@@ -1,6 +1,7 @@
 import { place } from '../http/route.ts'
+import { audit } from './rows/audit.ts'
 import { operators } from './rows/operators.ts'
 import { services } from './rows/services.ts'
 
 /** The operators' endpoints. Their rows are in `rows/`, by noun. */
-export const ops = place('ops', { ...operators, ...services })
+export const ops = place('ops', { ...operators, ...audit, ...services })

@@ -1069,6 +1069,22 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     { dynamodb: { Query: 2 }, readUnits: 2, writeUnits: 0 },
   ],
   [
+    'GET /ops/read/accounts/{id}/audit',
+    200,
+    async () => {
+      const { accountId } = await app.signUp()
+      app.resetCalls()
+      return app.request('GET', `/ops/read/accounts/${accountId}/audit`, { operator: 'read' })
+    },
+    READ_ACCOUNT,
+  ],
+  [
+    'GET /ops/read/operators/{name}/audit',
+    200,
+    () => app.request('GET', '/ops/read/operators/ada/audit?day=2026-11-21', { operator: 'read' }),
+    READ_ACCOUNT,
+  ],
+  [
     'GET /v1/ledger',
     200,
     async () => app.request('GET', '/v1/ledger', { token: (await buyer()).accessToken }),

@@ -131,6 +131,8 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     return { path: { id: invoice.id } }
   },
   'v1.listInvoices': () => ({ query: { limit: '10', cursor: 'f'.repeat(24) } }),
+  'ops.auditOfAccount': (_, { accountId }) => ({ path: { id: accountId } }),
+  'ops.auditOfOperator': () => ({ path: { name: 'ada' }, query: { day: '2026-11-21' } }),
   'v1.listActivity': () => ({
     query: { limit: '10', cursor: '1795262400000.0b8e3f5c-7d1a-4c2b-9e6f-1a2b3c4d5e6f' },
   }),

@@ -1,6 +1,7 @@
+import { auditCommands } from './audit.ts'
 import type { Commands } from './command.ts'
 import { operatorCommands } from './operators.ts'
 import { serviceCommands } from './services.ts'
 
 /** Every command, by its words. */
-export const commands: Commands = { ...operatorCommands, ...serviceCommands }
+export const commands: Commands = { ...operatorCommands, ...auditCommands, ...serviceCommands }
