@@ -2,10 +2,11 @@ import { auditWrites } from '../audit/entry.ts'
 import { type CheckedCode, checkCode } from '../credentials/codes.ts'
 import { changeHolder } from '../credentials/holder.ts'
 import { DomainError } from '../errors.ts'
+import { announce } from '../events/outbox.ts'
 import { tellOwner } from '../notifications/security.ts'
 import { marksWithout, trustAddress } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
-import { trialCredit } from '../quota/trial.ts'
+import { TRIAL_UNITS, trialCredit } from '../quota/trial.ts'
 import { expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
@@ -94,6 +95,7 @@ function confirmFirst(deps: Deps, code: CheckedCode): Write[] {
       if: expr`#confirmCode = ${code.lookup} AND #status = ${'active'}`,
     },
     ...trial.writes,
+    announce(deps, code.accountId, 'account.confirmed', { trialUnits: TRIAL_UNITS }),
     ...auditWrites(deps, { accountId: code.accountId, action: 'account.confirmed', by: 'owner' }),
   ]
 }
@@ -129,5 +131,6 @@ async function confirmChange(deps: Deps<'table'>, code: CheckedCode): Promise<Wr
     ...taken,
     { remove: keys.emailGuard(emailKey(email)), if: expr`#accountId = ${accountId}` },
     ...tellOwner(deps, account, 'address-changed', [email, pendingEmail]),
+    announce(deps, accountId, 'account.email_changed', {}),
   ]
 }

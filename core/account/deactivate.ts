@@ -1,6 +1,7 @@
 import { stopVerification } from '../cards/verify.ts'
 import { changeHolder } from '../credentials/holder.ts'
 import { DomainError } from '../errors.ts'
+import { announce } from '../events/outbox.ts'
 import { tellOwner } from '../notifications/security.ts'
 import type { MoneyDeps } from '../ports.ts'
 import { settleAbandonedPurchase } from '../purchases/advance.ts'
@@ -43,6 +44,7 @@ function blockAccount(deps: MoneyDeps, caller: Account): Promise<Account> {
       // Consumes read the counter only, so the block is stored there too.
       { update: keys.quota(account.id), set: expr`SET #x = ${'deactivated'}` },
       ...tellOwner(deps, account, 'deactivated'),
+      announce(deps, account.id, 'account.deactivated', {}),
     ])
     return account
   })

@@ -1,5 +1,6 @@
 import { changeHolder } from '../credentials/holder.ts'
 import { DomainError } from '../errors.ts'
+import { announce } from '../events/outbox.ts'
 import { tellOwner } from '../notifications/security.ts'
 import type { Deps, MoneyDeps } from '../ports.ts'
 import { changeRenewal } from '../purchases/renewal-state.ts'
@@ -71,6 +72,8 @@ async function beginDeletion(deps: MoneyDeps, account: Account, forfeits: boolea
     // Consumes read the counter only, so the block is stored there too.
     { update: keys.quota(account.id), set: expr`SET #x = ${'deactivated'}` },
     ...tellOwner(deps, account, 'deletion-begun'),
+    announce(deps, account.id, 'account.closing', { eraseAtMs }),
+    ...renewal.events,
     // The change of the address is void, and its look-up is the new address.
     ...(pendingEmail === undefined
       ? []

@@ -5,6 +5,7 @@ import { hasEnded, parseHold } from '../cards/hold.ts'
 import { readStoredCustomer } from '../cards/stored-customer.ts'
 import { CODE_IN_PROFILE } from '../credentials/codes.ts'
 import { mailRequestPurposes } from '../credentials/mail-requests.ts'
+import { announce } from '../events/outbox.ts'
 import { defaultKeyLookup } from '../keys/default-key.ts'
 import { queueMail } from '../notifications/outbox.ts'
 import { isUndeliverable } from '../notifications/undeliverable.ts'
@@ -117,13 +118,15 @@ const KEPT: readonly (readonly [prefix: string, attributes: readonly string[] | 
   [AUDIT_PREFIX, ['id', 'atMs', 'action', 'accountId', 'by', 'name', 'requestId']],
   ['INVOICE#', 'all'],
   ['LEDGER#', 'all'],
+  // Other systems still hear of the last changes. Events name nobody, and end 30 days after they are published.
+  ['OUT', 'all'],
   [
     'PURCHASE#',
     [
       ...['id', 'accountId', 'kind', 'state', 'bundle', 'units', 'amountCents', 'currency', 'customerId'],
       ...['asked', 'cardId', 'fingerprint', 'paymentId', 'createdAtMs', 'cycle', 'paidAtMs', 'ledgerSeq'],
       ...['finished', 'refundedCents', 'disputedCents', 'returnedUnits', 'returnedCents'],
-      ...['due', 'dueAtMs', 'ttl'],
+      ...['lostDisputes', 'due', 'dueAtMs', 'ttl'],
     ],
   ],
 ]
@@ -250,6 +253,7 @@ async function namesGone(deps: EraseDeps, profile: Profile): Promise<Write[]> {
     { remove: defaultKeyLookup(deps, profile) },
     ...mailRequestPurposes.map((purpose): Write => ({ remove: keys.ask(purpose, emailKey(email)) })),
     ...(emailVerified && !isUndeliverable(profile) ? [mail.write] : []),
+    announce(deps, id, 'account.erased', {}),
   ]
 }
 

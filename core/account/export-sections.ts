@@ -2,7 +2,7 @@ import { readAlerts } from '../quota/alerts.ts'
 import { usesBySlot } from '../quota/day-snapshot.ts'
 import { readLot } from '../quota/lots.ts'
 import { openIn } from '../quota/reservation.ts'
-import { AUDIT_PREFIX, DAY_PREFIX, LOT_PREFIX, TAGS_PREFIX } from '../table/keys.ts'
+import { AUDIT_PREFIX, DAY_PREFIX, LOT_PREFIX, OUT_EVENT_PREFIX, TAGS_PREFIX } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
 import { DAY_MS } from '../time.ts'
 
@@ -125,6 +125,8 @@ export const exportedKinds: readonly ExportedKind[] = [
       k: FENCE,
       j: FENCE,
       n: FENCE,
+      kx: FENCE,
+      nx: FENCE,
       r: FENCE,
       x: 'An active account has none.',
       z: FENCE,
@@ -225,7 +227,7 @@ export const exportedKinds: readonly ExportedKind[] = [
       ],
       ...['cardFingerprint', 'address', 'receiptEmail', 'paymentId', 'promised', 'createdAtMs', 'cycle'],
       ...['paidAtMs', 'ledgerSeq', 'finished', 'brand', 'last4', 'receiptUrl', 'receiptAtMs'],
-      ...['refundedCents', 'disputedCents', 'returnedUnits', 'returnedCents', 'ttl'],
+      ...['refundedCents', 'disputedCents', 'returnedUnits', 'returnedCents', 'lostDisputes', 'ttl'],
     ],
     omits: { fingerprint: MARK, accountId: 'It is in the profile.' },
   },
@@ -268,6 +270,11 @@ export const exportedKinds: readonly ExportedKind[] = [
     shows: ['id', 'below', 'threshold', 'left', 'atMs', 'told', 'ttl'],
   },
   {
+    prefix: OUT_EVENT_PREFIX,
+    section: 'events',
+    shows: ['id', 'type', 'version', 'sequence', 'atMs', 'data', 'publishedAtMs', 'ttl'],
+  },
+  {
     prefix: 'NOTICE#',
     section: 'notices',
     shows: ['id', 'messageType', 'message', 'createdAtMs'],
@@ -305,6 +312,11 @@ export const omittedKinds: readonly { prefix: string; section: string; why: stri
     prefix: 'ALARM#',
     section: 'reservationAlarm',
     why: 'Says when Bursar looks at open reservations next. They are in `reservations`.',
+  },
+  {
+    prefix: 'OUTNUMBERS',
+    section: 'eventNumbers',
+    why: 'Says how many `events` have a number. It is in the newest one.',
   },
   { prefix: 'REQUEST#', section: 'requests', why: `Digests of Idempotency-Keys, for 48 hours. ${MARK}` },
   { prefix: 'SPENT#', section: 'spentIds', why: `Digests of request ids, for 4 days. ${MARK}` },

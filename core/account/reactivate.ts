@@ -1,3 +1,4 @@
+import { announce } from '../events/outbox.ts'
 import { tellOwner } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
 import { renewalDue } from '../quota/renewal-call.ts'
@@ -26,7 +27,7 @@ export function reactivate(
       set: [active],
       remove: [],
       unchanged: expr`attribute_not_exists(#eraseAtMs)`,
-      writes: [unblocked, ...(status === 'active' ? [] : tellOwner(deps, account, 'restored'))],
+      writes: [unblocked, ...(status === 'active' ? [] : restored(deps, account, 'restored'))],
     }
   const due = emailVerified ? dueAgain(deps, account) : { set: [], remove: [] }
   return {
@@ -34,9 +35,14 @@ export function reactivate(
     remove: [expr`#eraseAtMs`, ...due.remove],
     // Of two requests that restore the account one tells its owner.
     unchanged: expr`#eraseAtMs = ${eraseAtMs}`,
-    writes: [unblocked, ...tellOwner(deps, account, 'deletion-undone')],
+    writes: [unblocked, ...restored(deps, account, 'deletion-undone')],
   }
 }
+
+const restored = (deps: Deps, account: Profile, event: 'restored' | 'deletion-undone'): Write[] => [
+  ...tellOwner(deps, account, event),
+  announce(deps, account.id, 'account.restored', { undoesDeletion: event === 'deletion-undone' }),
+]
 
 /**
  * The deletion took the place of other work for which the profile was due: a change of the name that the provider's

@@ -168,7 +168,7 @@ async function activateAccount(deps: RegisterDeps, pending: Profile): Promise<Ac
 }
 
 /** What an account without a confirmed address may have besides its profile and counter. */
-const LEFTOVERS = ['KEY#', 'NOTICE#', 'MAIL#', 'DAY#', AUDIT_PREFIX]
+const LEFTOVERS = ['KEY#', 'NOTICE#', 'MAIL#', 'DAY#', AUDIT_PREFIX, 'OUT']
 
 /**
  * Removes an account whose address nobody has confirmed, and frees its names. It never bought or spent anything.

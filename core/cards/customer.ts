@@ -5,11 +5,12 @@ import { wakeRenewal } from '../quota/renewal-call.ts'
 import { expr } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
-import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
+import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeUnlessDone, writeWithEvent } from '../table/write-all.ts'
 import { absentObject } from './absence.ts'
 import { successors } from './default-card.ts'
 import { customerDetails, emailRefused } from './details.ts'
+import { cardGone, defaultCardChanged } from './events.ts'
 import { listLiveCards, readCardEntries } from './on-file.ts'
 import { cardTombstone, unchangedCard } from './stored.ts'
 import {
@@ -118,7 +119,8 @@ export async function syncCustomer(
           { update: keys.profile(accountId), set: expr`REMOVE #customerId` },
         ]
     // A renewal may be waiting for another default card.
-    if (stored?.defaultCardId !== customer?.defaultPaymentMethodId) copy.push(wakeRenewal(deps, accountId))
+    const [was, is] = [stored?.defaultCardId, customer?.defaultPaymentMethodId]
+    if (was !== is) copy.push(wakeRenewal(deps, accountId), ...defaultCardChanged(deps, accountId, was, is))
     await writeWithEvent(deps, copy, eventDone)
   }
   await retryRaces(deps, sync, 'temporarily_unavailable')
@@ -166,6 +168,9 @@ async function forgetCards(deps: Deps<'table'>, accountId: string, customerId: s
   for (const stored of await readCardEntries(deps, accountId)) {
     if (stored.card?.customerId !== customerId) continue
     const tombstone = cardTombstone(accountId, stored.cardId, stored.version, deps.clock.nowMs())
-    await deps.table.put(tombstone, unchangedCard(stored)).catch(ignoreRefusal)
+    await writeUnlessDone(deps, [
+      { put: tombstone, if: unchangedCard(stored) },
+      ...cardGone(deps, accountId, stored),
+    ])
   }
 }

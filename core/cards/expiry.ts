@@ -1,3 +1,4 @@
+import { announce } from '../events/outbox.ts'
 import { newNotice } from '../notifications/notices.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run } from '../table/due.ts'
@@ -61,6 +62,7 @@ async function sendExpiryNotice(
   const notice = dueNotice(stored, deps.clock.nowMs())
   if (!notice || !stored.card) return false
   const next = nextNotice({ ...stored, noticed: notice.mark })
+  const { expMonth, expYear } = stored.card
   const text = TEXT[notice.kind](`${stored.card.brand} ending in ${stored.card.last4}`)
   return deps.table
     .transact([
@@ -72,6 +74,7 @@ async function sendExpiryNotice(
         if: unchangedCard(stored),
       },
       { put: newNotice(deps, accountId, `card_${notice.kind}`, text) },
+      announce(deps, accountId, `card.${notice.kind}`, { cardId: stored.cardId, expMonth, expYear }),
     ])
     .then(
       () => true,

@@ -5,6 +5,7 @@ import { ConditionFailed } from '../table/table.ts'
 import { requireKnownCustomer } from './absence.ts'
 import { withProof } from './declined.ts'
 import { detachTwins } from './detach-twins.ts'
+import { cardAdded, defaultCardChanged } from './events.ts'
 import { readCardEntries } from './on-file.ts'
 import { makeDefault } from './settle.ts'
 import { cardItem, isLiveCard, unchangedCard } from './stored.ts'
@@ -41,6 +42,8 @@ export async function keepCard(
         { put: cardItem(accountId, card, withProof(stored)), if: unchangedCard(stored) },
         { put: customerItem(accountId, changed, customer), if: unchangedCustomer(customer) },
         ...retireTwins(deps, accountId, twins),
+        ...cardAdded(deps, accountId, cardId, stored),
+        ...defaultCardChanged(deps, accountId, customer.defaultCardId, changed.defaultPaymentMethodId),
       ])
       return await detachTwins(deps, { accountId, customerId }, twins)
     } catch (error) {

@@ -8,6 +8,7 @@ import { ignoreRefusal } from '../table/table.ts'
 import { absentObject } from './absence.ts'
 import { syncCustomer } from './customer.ts'
 import { successors } from './default-card.ts'
+import { defaultCardChanged } from './events.ts'
 import { readCardEntries } from './on-file.ts'
 import { cardTombstone, isLiveCard, type LiveCard, type StoredCard, unchangedCard } from './stored.ts'
 import { readStoredCard } from './sync.ts'
@@ -64,6 +65,7 @@ async function markRemoving(
         }
       : { check: keys.customer(account.id), if: isNotDefault(cardId) },
     ...retireTwins(deps, account.id, gone),
+    ...(isDefault ? defaultCardChanged(deps, account.id, customer.defaultCardId, next) : []),
   ])
   return { accountId: account.id, customerId: customer.id, cardIds: gone.map((each) => each.cardId) }
 }

@@ -19,6 +19,7 @@ import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeAll, writeUnlessDone } from '../table/write-all.ts'
 import { declineWrites, withProof } from './declined.ts'
 import { detachTwins } from './detach-twins.ts'
+import { cardAdded, defaultCardChanged } from './events.ts'
 import { endedHold, type Hold, isPaymentOfHold, parseHold } from './hold.ts'
 import { readCardEntries } from './on-file.ts'
 import { lastProof } from './proof.ts'
@@ -148,6 +149,10 @@ async function putProvedCardOnFile(
           : []),
         ...(mayRenew && hold.renews ? [wakeRenewal(deps, accountId)] : []),
         ...retireTwins(deps, accountId, twins),
+        ...cardAdded(deps, accountId, cardId, stored),
+        ...(changed
+          ? defaultCardChanged(deps, accountId, customer?.defaultCardId, changed.defaultPaymentMethodId)
+          : []),
       ])
       await detachTwins(deps, { accountId, customerId }, twins)
       return { status: 'proved', hold: proved }

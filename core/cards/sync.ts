@@ -5,6 +5,7 @@ import type { Write } from '../table/table.ts'
 import { writeAll, writeWithEvent } from '../table/write-all.ts'
 import { requireKnownCustomer } from './absence.ts'
 import { syncCustomer } from './customer.ts'
+import { cardAdded, cardGone } from './events.ts'
 import { listLiveCards } from './on-file.ts'
 import { replacedCard } from './replaced.ts'
 import { cardItem, cardTombstone, parseStoredCard, type StoredCard, unchangedCard } from './stored.ts'
@@ -59,6 +60,7 @@ async function attachedCopy(
   return [
     { put: isOlder ? { ...item, removing: true, ...due } : item, if: unchangedCard(stored) },
     ...(isOlder ? [] : retireTwins(deps, accountId, twins)),
+    ...(isOlder ? [] : cardAdded(deps, accountId, card.id, stored)),
   ]
 }
 
@@ -66,7 +68,7 @@ async function attachedCopy(
 function goneCopy(deps: Deps, accountId: string, cardId: string, stored: StoredCard | undefined): Write[] {
   if (stored && !stored.card) return []
   const item = cardTombstone(accountId, cardId, stored?.version ?? 0, deps.clock.nowMs())
-  return [{ put: item, if: unchangedCard(stored) }]
+  return [{ put: item, if: unchangedCard(stored) }, ...cardGone(deps, accountId, stored)]
 }
 
 export async function readStoredCard(

@@ -1,3 +1,4 @@
+import { announce } from '../events/outbox.ts'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
@@ -16,7 +17,10 @@ export const twinsOf = (
 
 /** Takes twins off the account. They are detached at the provider afterwards. */
 export const retireTwins = (deps: Deps, accountId: string, twins: readonly StoredCard[]): Write[] =>
-  twins.map((twin) => retireTwin(deps, accountId, twin))
+  twins.flatMap((twin) => [
+    retireTwin(deps, accountId, twin),
+    announce(deps, accountId, 'card.removed', { cardId: twin.cardId }),
+  ])
 
 function retireTwin(deps: Deps, accountId: string, twin: StoredCard): Write {
   const { due, dueAtMs } = dueAt('CARD', accountId, deps.clock.nowMs() + LEASE_MS)

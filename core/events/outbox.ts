@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, outEventKey } from '../table/keys.ts'
@@ -7,15 +8,18 @@ import { type EventData, type EventTypeName, eventCatalogue } from './catalogue.
 /**
  * The write that announces a change, for the transaction of the change itself. The publisher numbers the events of an
  * account in the order of their times and puts them on the bus.
+ * @param once for a change that is found by a look that may be repeated: when it happened, epoch ms, and what tells it
+ *   from others of its type. The condition of the write then fails for an event that was announced before.
  */
 export function announce<T extends EventTypeName>(
   deps: Deps,
   accountId: string,
   type: T,
   data: EventData<T>,
+  once?: { atMs: number; name: string },
 ): Write {
-  const atMs = deps.clock.nowMs()
-  const id = deps.ids.uuid()
+  const atMs = once?.atMs ?? deps.clock.nowMs()
+  const id = once ? namedId([accountId, type, once.name]) : deps.ids.uuid()
   return {
     put: {
       ...outEventKey(accountId, atMs, id),
@@ -28,4 +32,11 @@ export function announce<T extends EventTypeName>(
     },
     if: expr`attribute_not_exists(pk)`,
   }
+}
+
+/** A UUID of version 8 (RFC 9562) that is the same for the same names. */
+function namedId(names: readonly string[]): string {
+  const hex = createHash('sha256').update(JSON.stringify(names)).digest('hex')
+  const parts = [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`]
+  return [...parts, hex.slice(20, 32)].join('-')
 }

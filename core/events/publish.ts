@@ -112,7 +112,7 @@ async function publishSome(
     await markPublished(deps, event, sequence)
     count()
   }
-  return 'more'
+  return found.length > numbered.length ? 'more' : 'none'
 }
 
 /**

@@ -2,6 +2,7 @@ import { type Account, type Profile, requireConfirmed, type SessionCaller } from
 import { changeSession } from '../account/change.ts'
 import { auditWrites } from '../audit/entry.ts'
 import { DomainError } from '../errors.ts'
+import { announce } from '../events/outbox.ts'
 import { tellOwner } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
 import { readLastUse } from '../quota/day-snapshot.ts'
@@ -112,6 +113,7 @@ export function createKey(
         takeKeySlot(account, expr`#keyCount = ${account.keyCount + 1}`),
         { put: { ...keys.key(account.id, stored.id), ...stored } },
         setStamp(account.id, stored, newKeyLimits(slot, settings)),
+        announce(deps, account.id, 'key.created', { keyId: stored.id }),
       ],
     }
   })
@@ -148,6 +150,7 @@ export function rotateKey(
         takeKeySlot(account),
         { put: { ...keys.key(account.id, keyId), ...stored }, if: unchangedSince(old, ['slot', 'revision']) },
         setStamp(account.id, stored),
+        keyRotated(deps, account, stored),
       ],
     }
   })
@@ -199,9 +202,13 @@ function rotateDefault(
           ]
         : []),
       setStamp(account.id, stored),
+      keyRotated(deps, account, stored),
     ],
   }
 }
+
+const keyRotated = (deps: Deps, { id }: Pick<Account, 'id'>, { id: keyId, previous }: StoredKey): Write =>
+  announce(deps, id, 'key.rotated', { keyId, ...(previous && { graceUntilMs: previous.untilMs }) })
 
 /** Changes the keys once, or shows what an earlier copy of the same named request has made. */
 function changeKeys(
@@ -263,6 +270,8 @@ export async function replaceEveryKey(deps: KeyDeps, account: Profile): Promise<
       },
       ...kept.flatMap((key): Write[] => [{ remove: keys.key(id, key.id) }, ...graceEnds(key)]),
       ...tellOwner(deps, account, 'keys-replaced'),
+      announce(deps, id, 'key.rotated', { keyId: DEFAULT_KEY_ID }),
+      ...further.map((key) => announce(deps, id, 'key.revoked', { keyId: key.id })),
     ],
   }
 }
@@ -288,6 +297,7 @@ export async function deleteKey(deps: KeyDeps, caller: SessionCaller, keyId: str
         set: setRemove([], keyAttributes(key.slot)),
       },
       { put: { ...keys.revokedKey(account.id, keyId), ...ttlAt(deps.clock.nowMs() + REVOKED_KEY_KEPT_MS) } },
+      announce(deps, account.id, 'key.revoked', { keyId }),
       ...auditWrites(deps, {
         accountId: account.id,
         action: 'account.key-revoked',

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Account, SessionCaller } from '../account/account.ts'
 import { changeSession } from '../account/change.ts'
 import { DomainError } from '../errors.ts'
+import { announce } from '../events/outbox.ts'
 import { tellOwner } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
 import { limitChange } from '../quota/limit-change.ts'
@@ -53,6 +54,7 @@ export function changeKeySettings(
       ...(stored.previous ? [] : graceEnds(old)),
       ...limits.checks,
       ...(concernsUse(old, stored) ? tellOwner(deps, account, 'key-changed') : []),
+      announce(deps, account.id, 'key.changed', { keyId }),
     ])
     return ownedKey(deps, stored)
   })

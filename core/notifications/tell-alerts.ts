@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { isNobodys, readAccount } from '../account/account.ts'
+import { announce } from '../events/outbox.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
@@ -52,6 +53,7 @@ export async function tellAlert(
       },
       { put: notice },
       mail.write,
+      announce(deps, accountId, 'quota.alert', { threshold, left, ...(below < 1 && { share: below }) }),
     ])
     return { ...alert, isNew: true }
   } catch (error) {

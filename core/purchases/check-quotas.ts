@@ -3,6 +3,7 @@ import { type Account, readAccount, renewsItself } from '../account/account.ts'
 import { AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
 import { readStoredCard } from '../cards/sync.ts'
 import { DomainError } from '../errors.ts'
+import { announce } from '../events/outbox.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
 import { tellAlert } from '../notifications/tell-alerts.ts'
@@ -16,7 +17,8 @@ import { eachDue, type Run } from '../table/due.ts'
 import { type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { accountIdIn, keys, shownKey } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
-import { ConditionFailed, ignoreRefusal } from '../table/table.ts'
+import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
+import { writeAll, writeUnlessDone } from '../table/write-all.ts'
 import { MINUTE_MS } from '../time.ts'
 import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
 import { beginPurchase, defaultCardOf } from './begin.ts'
@@ -98,6 +100,7 @@ async function checkCounter(
   const account = await forgetOldCard(deps, await readUpToDate(deps, accountId))
   const { quota } = account
   const isNotified = await sendLowQuotaNotice(deps, account, quota)
+  await announceExhausted(deps, accountId, quota)
   const told = await tellCrossedAlerts(deps, accountId, quota)
   const { outcome, againMs } = await renewBundle(deps, account, quota, run)
   await clearWork(deps, accountId, quota, againMs)
@@ -132,8 +135,8 @@ async function forgetOldCard(deps: Deps<'table'>, account: WithQuota): Promise<W
 }
 
 /**
- * Sends at most one notice per crossing: the notice's id is derived from the time of the crossing, so that a
- * second run finds the notice.
+ * Announces at most once per crossing that few units are left, and sends a notice and a mail unless the owner wants none:
+ * the ids of event and notice are derived from the time of the crossing, so that a second run finds them.
  * @returns whether this run sent the notice.
  */
 async function sendLowQuotaNotice(
@@ -141,8 +144,33 @@ async function sendLowQuotaNotice(
   account: Account,
   { noticeSinceMs, left, size }: Quota,
 ): Promise<boolean> {
-  const { id: accountId, bundle, flags, email, username } = account
-  if (noticeSinceMs === undefined || bundle === undefined || !flags.lowQuotaNotification) return false
+  const { id: accountId, bundle, flags } = account
+  if (noticeSinceMs === undefined || bundle === undefined) return false
+  const once = { atMs: noticeSinceMs, name: String(noticeSinceMs) }
+  const event = announce(deps, accountId, 'quota.low', { left, bundleUnits: size }, once)
+  const messages = flags.lowQuotaNotification
+    ? lowQuotaMessages(deps, account, { noticeSinceMs, left, size, bundle })
+    : []
+  return writeAll(deps, [event, ...messages]).then(
+    () => messages.length > 0,
+    (error) => {
+      ignoreRefusal(error)
+      return false
+    },
+  )
+}
+
+function lowQuotaMessages(
+  deps: Deps<'table'>,
+  account: Account,
+  {
+    noticeSinceMs,
+    left,
+    size,
+    bundle,
+  }: Pick<Quota, 'left' | 'size'> & { noticeSinceMs: number; bundle: string },
+): Write[] {
+  const { id: accountId, email, username } = account
   const since = isLowQuota(left, size) ? (renewsRemovedBundle(account) ? 'removed' : undefined) : 'refilled'
   const text =
     since === 'refilled'
@@ -155,13 +183,18 @@ async function sendLowQuotaNotice(
   const notice = { ...newNotice(deps, accountId, 'low_quota', text), ...keys.notice(accountId, id), id }
   const values = { username, bundle, since, ...renewed } as const
   const { write } = queueMail(deps, { accountId, to: email, template: 'low-quota', values }, 0)
-  return deps.table.transact([{ put: notice, if: expr`attribute_not_exists(pk)` }, write]).then(
-    () => true,
-    (error) => {
-      ignoreRefusal(error)
-      return false
-    },
-  )
+  return [{ put: notice, if: expr`attribute_not_exists(pk)` }, write]
+}
+
+/** Announces once that a request was refused for want of units. */
+async function announceExhausted(
+  deps: Deps<'table'>,
+  accountId: string,
+  { exhaustedSinceMs, left }: Quota,
+): Promise<void> {
+  if (exhaustedSinceMs === undefined) return
+  const once = { atMs: exhaustedSinceMs, name: String(exhaustedSinceMs) }
+  await writeUnlessDone(deps, [announce(deps, accountId, 'quota.exhausted', { left }, once)])
 }
 
 /**
@@ -315,16 +348,16 @@ async function clearWork(
   quota: Quota,
   againMs: number | undefined,
 ): Promise<void> {
-  const { noticeSinceMs, renewalCall, alerts } = quota
+  const { noticeSinceMs, exhaustedSinceMs, renewalCall, alerts } = quota
   const cleared = clearCrossed(alerts)
   const waits = againMs !== undefined
   const set = [
     ...(waits ? [expr`#dueAtMs = ${againMs}`] : []),
     ...(cleared === alerts ? [] : [expr`#i = ${cleared}`]),
   ]
-  const remove = [expr`#n`, ...(waits ? [] : [expr`#r, #due, #dueAtMs`])]
+  const remove = [expr`#n, #nx`, ...(waits ? [] : [expr`#r, #due, #dueAtMs`])]
   const same: Expression[] = [
-    noticeSinceMs === undefined ? expr`attribute_not_exists(#n)` : expr`#n = ${noticeSinceMs}`,
+    unchangedSince({ n: noticeSinceMs, nx: exhaustedSinceMs }, ['n', 'nx']),
     renewalCall === 0 ? expr`attribute_not_exists(#r)` : expr`#r = ${renewalCall}`,
     unchangedSince({ i: alerts }, ['i']),
     // `r` alone may recur, because a crossing only adds 1 to it, but not without a new ledger entry.

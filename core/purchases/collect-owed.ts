@@ -1,5 +1,6 @@
 import { parseProfile } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
+import { announce } from '../events/outbox.ts'
 import { ledgerWrites } from '../ledger/entry.ts'
 import { unitsText } from '../notifications/amounts.ts'
 import { newNotice } from '../notifications/notices.ts'
@@ -50,6 +51,7 @@ export async function collectOwedUnits(deps: Deps<'table'>, accountId: string): 
         ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, paid.entries),
         { update: keys.quota(accountId), ...taken },
         { put: newNotice(deps, accountId, 'payment_reversed', text) },
+        announce(deps, accountId, 'units.collected', { units: -units }),
       ])
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error

@@ -91,9 +91,11 @@ async function compareCharge(
   const refundedCents = Math.min(charge.refundedCents, charge.chargedCents)
   const sum = listed.reduce((cents, { disputedCents }) => cents + disputedCents, 0)
   const disputedCents = Math.min(sum, charge.chargedCents - refundedCents)
+  const lost = listed.filter(({ dispute }) => dispute?.status === 'lost')
   const agrees =
     purchase.refundedCents === refundedCents &&
-    (kind === 'refund' || purchase.disputedCents === disputedCents)
+    (kind === 'refund' || purchase.disputedCents === disputedCents) &&
+    lost.every(({ id }) => purchase.lostDisputes?.includes(id))
   if (agrees) return false
   // `applyReversal` reads the charge itself, so it decides by all refunds and disputes of the charge.
   await applyReversal(deps, purchase, charge.chargeId)

@@ -1,6 +1,7 @@
 import type { Profile } from '../account/account.ts'
 import { markPaid } from '../cards/declined.ts'
 import { keepCard } from '../cards/keep-card.ts'
+import { announce } from '../events/outbox.ts'
 import { ledgerWrites, type NewEntry } from '../ledger/entry.ts'
 import { priceText, unitsText } from '../notifications/amounts.ts'
 import type { MoneyDeps, Payment, Receipt } from '../ports.ts'
@@ -60,6 +61,7 @@ export async function creditPurchase(
       ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, entries),
       ...paid.writes,
       ...markPaid(accountId, card),
+      announce(deps, accountId, 'purchase.credited', { ...soldOf(purchase), keptUnits: unitsKept(paid) }),
     ]
   })
   return other ?? credited
@@ -117,10 +119,18 @@ function creditOnProfile(
   ]
 }
 
+/** What events say of a purchase. */
+export const soldOf = ({ id, kind, bundle, units, amountCents, currency }: Purchase) => ({
+  ...{ purchaseId: id, kind, bundle, units, amountCents, currency },
+})
+
+/** Units of a credit that pay for owed ones. */
+const unitsKept = ({ entries }: Paid): number => entries.reduce((sum, entry) => sum - entry.units, 0)
+
 function creditMessage({ kind, bundle, units, amountCents, currency }: Purchase, paid: Paid): LeadMessage {
   const sold = unitsText(units)
   const price = priceText(amountCents, currency)
-  const owed = paid.entries.reduce((sum, entry) => sum - entry.units, 0)
+  const owed = unitsKept(paid)
   const debt =
     owed > 0 ? ` We kept ${unitsText(owed)} of them that you had spent before a refund or dispute.` : ''
   return kind === 'renewal'

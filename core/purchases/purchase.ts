@@ -76,6 +76,8 @@ const purchaseSchema = z.object({
   refundedCents: z.number(),
   /** The amount of disputes that are open or lost. */
   disputedCents: z.number(),
+  /** Ids of the disputes that are lost. */
+  lostDisputes: z.optional(z.array(z.string())),
   /** Units taken back for refunds and disputes. */
   returnedUnits: z.number(),
   /** Value of the returned units. */

@@ -1,4 +1,5 @@
 import { type Profile, renewalStateOf } from '../account/account.ts'
+import { announce } from '../events/outbox.ts'
 import { newNotice } from '../notifications/notices.ts'
 import { queueMail } from '../notifications/outbox.ts'
 import { type RenewalNews, renewalText } from '../notifications/renewal-texts.ts'
@@ -35,8 +36,10 @@ export interface RenewalChange {
   remove: Expression[]
   /** The condition for the profile's update: the change and its messages are derived from these fields. */
   unchanged: Expression
-  /** The notice and the mail, for the same transaction. */
+  /** The notice, the mail and the event, for the same transaction. */
   messages: Write[]
+  /** The event alone, for a change that tells its owner more than this. */
+  events: Write[]
 }
 
 /**
@@ -53,6 +56,8 @@ export function changeRenewal(
   { by, lead, atMs = deps.clock.nowMs() }: { by?: ChangedBy; lead?: LeadMessage; atMs?: number } = {},
 ): RenewalChange {
   const after = { ...before, ...to }
+  const news = newsOf(before, after, by)
+  const events = eventsOf(deps, before, after, news)
   const has = (field: keyof RenewalFields) => Object.hasOwn(to, field)
   return {
     set: [
@@ -62,7 +67,8 @@ export function changeRenewal(
     ],
     remove: after.renewal === undefined && has('renewal') ? [expr`#renewal`] : [],
     unchanged: unchangedSince(before, RENEWAL_FIELDS),
-    messages: messagesOf(deps, after, newsOf(before, after, by), lead, atMs),
+    messages: [...messagesOf(deps, after, news, lead, atMs), ...events],
+    events,
   }
 }
 
@@ -79,6 +85,15 @@ function newsOf(before: Profile, after: Profile, by: ChangedBy | undefined): Ren
   const bundle = after.bundle ?? before.bundle ?? ''
   const { nextAttemptAtMs } = after.renewal ?? {}
   return { state, reason, bundle, nextAttemptAtMs, limit: limitOf(after, reason) }
+}
+
+/** The event of a change that its owner is told of. */
+function eventsOf(deps: Deps, before: Profile, after: Profile, news: RenewalNews | undefined): Write[] {
+  if (after.status === 'erased' || !news) return []
+  const { state, reason, nextAttemptAtMs } = news
+  const bundle = after.bundle ?? before.bundle
+  const data = { from: renewalStateOf(before), state, reason, bundle, nextAttemptAtMs }
+  return [announce(deps, after.id, 'renewal.state_changed', data)]
 }
 
 /** The limit that was reached, in cents or as a number of renewals. */

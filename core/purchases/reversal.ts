@@ -2,14 +2,16 @@ import { type Profile, parseProfile } from '../account/account.ts'
 import { absentObject } from '../cards/absence.ts'
 import { readStoredCustomer } from '../cards/stored-customer.ts'
 import { DomainError } from '../errors.ts'
+import type { EventTypeName } from '../events/catalogue.ts'
+import { announce } from '../events/outbox.ts'
 import { type LedgerEntry, ledgerWrites, type NewEntry } from '../ledger/entry.ts'
-import type { Charge, Dispute, MoneyDeps } from '../ports.ts'
+import type { Charge, Deps, Dispute, MoneyDeps } from '../ports.ts'
 import { applyLedger, moveBalance, readQuota } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
 import { wakeRenewal } from '../quota/renewal-call.ts'
 import { owingAlarm } from '../quota/reservation.ts'
 import { isBelowRenewal } from '../quota/thresholds.ts'
-import { expr, join, setRemove } from '../table/expression.ts'
+import { expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
@@ -82,10 +84,13 @@ export async function applyReversal(
     const target = reversedAmounts(charge)
     const isUpToDate =
       purchase.refundedCents === target.refundedCents && purchase.disputedCents === target.disputedCents
-    if (isUpToDate) return finishPurchase(deps, purchase, eventDone)
+    const lost = newlyLost(purchase, charge)
+    if (isUpToDate && lost.length === 0) return finishPurchase(deps, purchase, eventDone)
     try {
-      const about = { times: reversalTimes(charge), isDisputeWon: isDisputeWon(charge) }
-      const writes = await reversalWrites(deps, purchase, parseProfile(item), target, about)
+      const about = { times: reversalTimes(charge), isDisputeWon: isDisputeWon(charge), lost }
+      const writes = isUpToDate
+        ? [lossWrite(purchase, lost), ...lossEvents(deps, purchase, lost)]
+        : await reversalWrites(deps, purchase, parseProfile(item), target, about)
       // A concurrent credit is not in the counter yet: retry.
       if (!writes) continue
       await deps.table.transact(writes)
@@ -109,18 +114,71 @@ const reversalChange = (
 
 const isDisputeWon = ({ disputes }: Charge): boolean => disputes.some(({ status }) => status === 'won')
 
+/** Disputes that the bank has decided against us since the purchase was last compared. */
+const newlyLost = ({ lostDisputes = [] }: Purchase, { disputes }: Charge): Dispute[] =>
+  disputes.filter(({ id, status }) => status === 'lost' && !lostDisputes.includes(id))
+
+/** Notes lost disputes, which move no more money. */
+const lossWrite = (purchase: Purchase, lost: readonly Dispute[]): Write => ({
+  update: keys.purchase(purchase.accountId, purchase.id),
+  set: expr`SET #lostDisputes = ${lostOf(purchase, lost)}`,
+  if: unchangedSince(purchase, ['lostDisputes']),
+})
+
+const lostOf = ({ lostDisputes = [] }: Purchase, lost: readonly Dispute[]): string[] => [
+  ...lostDisputes,
+  ...lost.map(({ id }) => id),
+]
+
+const lossEvents = (deps: Deps, { accountId, id }: Purchase, lost: readonly Dispute[]): Write[] =>
+  lost.map(({ id: disputeId, amountCents, currency }) =>
+    announce(deps, accountId, 'dispute.lost', { purchaseId: id, disputeId, amountCents, currency }),
+  )
+
+/** The event of each entry about money; those about units have none of their own. */
+const EVENT_OF_KIND: Partial<Record<LedgerEntry['kind'], ReversalEvent>> = {
+  refund: 'refund.applied',
+  refund_failed: 'refund.failed',
+  dispute: 'dispute.opened',
+  dispute_won: 'dispute.won',
+}
+type ReversalEvent = Extract<
+  EventTypeName,
+  'refund.applied' | 'refund.failed' | 'dispute.opened' | 'dispute.won'
+>
+
+/** The first event of a transaction has the units of all of it. */
+function reversalEvents(
+  deps: Deps,
+  { accountId, id: purchaseId, currency }: Purchase,
+  { entries, owedUnits }: ReturnType<typeof entriesOf>,
+): Write[] {
+  const units = entries.reduce((sum, entry) => sum + entry.units, 0)
+  const told = entries.flatMap(({ kind, amountCents }) => {
+    const type = EVENT_OF_KIND[kind]
+    return type ? [{ type, amountCents: Math.abs(amountCents) }] : []
+  })
+  return told.map(({ type, amountCents }, at) =>
+    announce(deps, accountId, type, {
+      ...{ purchaseId, amountCents, currency },
+      ...{ units: at === 0 ? units : 0, owedUnits },
+    }),
+  )
+}
+
 async function reversalWrites(
   deps: MoneyDeps,
   purchase: Purchase,
   profile: Profile,
   target: Pick<Purchase, 'refundedCents' | 'disputedCents'>,
-  { times, isDisputeWon }: { times: ReversalTimes; isDisputeWon: boolean },
+  { times, isDisputeWon, lost }: { times: ReversalTimes; isDisputeWon: boolean; lost: readonly Dispute[] },
 ): Promise<Write[] | undefined> {
   const { accountId, id } = purchase
   const quota = await readQuota(deps, accountId)
   if (quota.seq !== profile.ledgerSeq) return undefined
   const nowMs = deps.clock.nowMs()
-  const { entries, returnedUnits, returnedCents, owedUnits } = entriesOf(purchase, target, quota.left, times)
+  const moved = entriesOf(purchase, target, quota.left, times)
+  const { entries, returnedUnits, returnedCents, owedUnits } = moved
   const amountCents = entries.reduce((sum, entry) => sum + entry.amountCents, 0)
   const units = entries.reduce((sum, entry) => sum + entry.units, 0)
   const seq = profile.ledgerSeq + entries.length
@@ -152,7 +210,13 @@ async function reversalWrites(
     {
       update: keys.purchase(accountId, id),
       // Restored units reach the counter later; the purchase stays due until then.
-      set: expr`SET #refundedCents = ${target.refundedCents}, #disputedCents = ${target.disputedCents}, #returnedUnits = ${returnedUnits}, #returnedCents = ${returnedCents}, #due = ${due}, #dueAtMs = ${dueAtMs}`,
+      set: setRemove(
+        [
+          expr`#refundedCents = ${target.refundedCents}, #disputedCents = ${target.disputedCents}, #returnedUnits = ${returnedUnits}, #returnedCents = ${returnedCents}, #due = ${due}, #dueAtMs = ${dueAtMs}`,
+          ...(lost.length > 0 ? [expr`#lostDisputes = ${lostOf(purchase, lost)}`] : []),
+        ],
+        [],
+      ),
       if: expr`#refundedCents = ${purchase.refundedCents} AND #disputedCents = ${purchase.disputedCents} AND #returnedUnits = ${purchase.returnedUnits}`,
     },
     {
@@ -171,6 +235,8 @@ async function reversalWrites(
     // A renewal may have waited until no units are owed.
     ...(profile.owed && !isOwed && units >= 0 ? [wakeRenewal(deps, accountId)] : []),
     ...renewal.messages,
+    ...reversalEvents(deps, purchase, moved),
+    ...lossEvents(deps, purchase, lost),
   ]
 }
 

@@ -4,6 +4,7 @@ import { declineWrites, markDeclined } from '../cards/declined.ts'
 import { reachedBank } from '../cards/number.ts'
 import { withTry } from '../cards/velocity.ts'
 import { DomainError } from '../errors.ts'
+import { announce } from '../events/outbox.ts'
 import { newNotice } from '../notifications/notices.ts'
 import type { Decline, MoneyDeps, Payment } from '../ports.ts'
 import { type Expression, expr, join, setRemove } from '../table/expression.ts'
@@ -11,7 +12,7 @@ import { keys, ttlAt, UNCHARGED_PURCHASE_KEPT_MS } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
 import type { Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
-import { creditPurchase } from './credit.ts'
+import { creditPurchase, soldOf } from './credit.ts'
 import { decideStep } from './decide.ts'
 import { isOpen, isPaymentOfPurchase, type Purchase, stillOpen } from './purchase.ts'
 import { declinedRenewal, renewalNeedsAuthentication } from './renewal.ts'
@@ -195,6 +196,11 @@ export async function endPurchase(
       ...(unclear
         ? unclearNotice(deps, purchase, unclear)
         : lateNotice(deps, purchase, decline !== undefined)),
+      announce(deps, accountId, 'purchase.failed', {
+        ...soldOf(purchase),
+        outcome: state,
+        ...(decline ? { reason: decline.reason } : unclear && { reason: unclear }),
+      }),
       ...eventDone,
     ]
   })

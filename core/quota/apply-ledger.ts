@@ -126,7 +126,7 @@ export async function moveBalance(
   const calls = isBelowRenewal(quota.left + to.units, { ...quota, size: to.size })
   const isCrossed = isAnyCrossed(alerts)
   const { due, dueAtMs } = dueAt('QUOTA', accountId, nowMs)
-  const stays = isCrossed || quota.noticeSinceMs !== undefined
+  const stays = isCrossed || (quota.noticeSinceMs ?? quota.exhaustedSinceMs) !== undefined
   const lots = to.lots ?? takeFromLots(quota.lots, Math.max(0, -to.units))
   return updateBalance(quota, to, {
     conditions: lots.conditions,

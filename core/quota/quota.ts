@@ -37,8 +37,10 @@ import type { Levels } from './thresholds.ts'
  * | `X`            | units that have expired and have no ledger entry yet                                  |
  * | `n`, `r`       | when the balance crossed the threshold of a pending low-quota notice (epoch ms);      |
  * |                | token of the last call for a renewal.    Both are absent when nothing is pending      |
+ * | `kx`, `nx`     | value of `s` when a request was last refused for want of units, first of its cycle;   |
+ * |                | and when that was, until it is announced (epoch ms)                                   |
  *
- * `due` and `dueAtMs` list the item in the index `due` while `n` or `r` is set, or an alert is crossed.
+ * `due` and `dueAtMs` list the item in the index `due` while `n`, `r` or `nx` is set, or an alert is crossed.
  */
 const quotaSchema = z.object({
   l: z.number(),
@@ -52,6 +54,7 @@ const quotaSchema = z.object({
   j: z.optional(z.number()),
   n: z.optional(z.number()),
   r: z.optional(z.number()),
+  nx: z.optional(z.number()),
   y: z.optional(z.number()),
   X: z.optional(z.number()),
   i: z.optional(z.instanceof(Uint8Array)),
@@ -107,6 +110,8 @@ export interface Quota extends Levels {
   unbooked: number
   /** When the balance crossed the threshold of a pending low-quota notice, epoch ms. */
   noticeSinceMs: number | undefined
+  /** When the first request since the last ledger entry was refused for want of units, until it is announced, epoch ms. */
+  exhaustedSinceMs: number | undefined
   /**
    * Token of the last call for a renewal, unique while `seq` stays the same; 0 if no renewal is pending.
    */
@@ -119,7 +124,7 @@ export interface Quota extends Levels {
 
 /** Parses a stored counter. @throws Error if the item is not a counter. */
 export function parseQuota(item: Item): Quota {
-  const { l, f, u, q, s, b, w, k, j, n, r, y, i, X } = z.parse(quotaSchema, item)
+  const { l, f, u, q, s, b, w, k, j, n, r, nx, y, i, X } = z.parse(quotaSchema, item)
   return {
     left: l + f,
     floor: f,
@@ -133,6 +138,7 @@ export function parseQuota(item: Item): Quota {
     lots: firstLot(item),
     unbooked: X ?? 0,
     noticeSinceMs: n,
+    exhaustedSinceMs: nx,
     renewalCall: r ?? 0,
     refusedSeq: k,
     oversizeSeq: j,

@@ -21,23 +21,26 @@ import { type CrossedThresholds, isBelowRenewal } from './thresholds.ts'
  */
 
 /**
- * Assignments with which a consume makes a notice, an alert or a renewal due. A renewal that is due already keeps its
- * time, so that later calls do not postpone it. A notice and an alert are due at once: the check that is due already
+ * Assignments with which a consume makes a notice, an alert, a renewal or the event of exhausted units due. A renewal that
+ * is due already keeps its time, so that later calls do not postpone it. All others are due at once: the check that is due already
  * may wait for the end of the month, as at the owner's cap.
  */
 export function callByConsume(
   accountId: string,
   nowMs: number,
-  { notice, renewal, alerts }: CrossedThresholds,
+  { notice, renewal, alerts, exhausted = false }: CrossedThresholds & { exhausted?: boolean },
 ): Expression[] {
-  if (!notice && !renewal && !alerts) return []
+  if (!notice && !renewal && !alerts && !exhausted) return []
   const { due, dueAtMs } = dueAt('QUOTA', accountId, nowMs)
   return [
     ...(notice ? [expr`#n = ${nowMs}`] : []),
+    ...(exhausted ? [expr`#nx = ${nowMs}`] : []),
     ...(alerts ? [expr`#i = ${alerts}`] : []),
     ...(renewal ? [expr`#r = if_not_exists(#r, ${0}) + ${1}`] : []),
     expr`#due = ${due}`,
-    notice || alerts ? expr`#dueAtMs = ${dueAtMs}` : expr`#dueAtMs = if_not_exists(#dueAtMs, ${dueAtMs})`,
+    notice || alerts || exhausted
+      ? expr`#dueAtMs = ${dueAtMs}`
+      : expr`#dueAtMs = if_not_exists(#dueAtMs, ${dueAtMs})`,
   ]
 }
 

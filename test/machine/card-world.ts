@@ -17,6 +17,7 @@ import { processMissedEvents, receiveWebhook } from '../../core/webhooks/events.
 import { signatureOf } from '../local/stripe/webhooks.ts'
 import { startStripe } from '../local/stripe.ts'
 import { silentLog } from '../support/log.ts'
+import { watchEvents } from './event-watch.ts'
 import { WHOLE_RUN } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 
@@ -85,7 +86,7 @@ export async function openCardWorld(
   const ids = randomIds(clock)
   const accountId = ids.accountId()
   const { pk } = keys.profile(accountId)
-  const table = memoryTable()
+  const table = memoryTable([], watchEvents(mistakes))
   await table.put({ ...keys.profile(accountId), ...newProfile(accountId, nowMs), ...overrides })
   await table.put(newQuota(accountId, Buffer.alloc(12), nowMs))
   const ports = {

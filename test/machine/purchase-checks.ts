@@ -7,6 +7,7 @@ import { parseQuota, type Quota } from '../../core/quota/quota.ts'
 import { renewalAt } from '../../core/quota/thresholds.ts'
 import { REQUEST_KEPT_MS } from '../../core/table/keys.ts'
 import type { Item } from '../../core/table/table.ts'
+import { checkPublished } from './event-watch.ts'
 import {
   DISPUTED,
   GOOD,
@@ -201,10 +202,15 @@ export function checkSettled(world: PurchaseWorld, title: string): void {
     `${title}: ${low} low-quota notices, ${world.crossings.size} crossings`,
   )
   assert.equal(count(mails, 'low-quota'), low, `${title}: mails of low quota`)
+  const types = world.told.map(({ id, type }) => `${type} ${id}`)
+  const lows = [...new Set(types)].filter((each) => each.startsWith('quota.low ')).length
+  assert.ok(lows >= low && lows <= world.crossings.size, `${title}: ${lows} events of low quota`)
+  assert.equal(counter.nx, undefined, `${title}: the event of exhausted units waits`)
   if (profile.flags.lowQuotaNotification && profile.bundle !== undefined && world.crossings.size > 0) {
     assert.equal(counter.n, undefined, `${title}: a notice waits`)
   }
   checkAlerts(world, title)
+  checkPublished(world.told, items, title)
   for (const each of world.said) checkSaid(world, each, title)
   checkRenewed(world, title)
 }
@@ -342,7 +348,7 @@ export async function settle(world: PurchaseWorld, title: string): Promise<void>
 function isQuiet(world: PurchaseWorld): boolean {
   const { profile, items, counter } = books(world)
   const busy =
-    items.some(({ sk, due }) => /^(PURCHASE|HOLD|ALERT)#/.test(String(sk)) && due !== undefined) ||
+    items.some(({ sk, due }) => /^(PURCHASE|HOLD|ALERT|OUTEVENT)#/.test(String(sk)) && due !== undefined) ||
     (counter.due !== undefined && Number(counter.dueAtMs) <= world.nowMs() + MINUTE_MS)
   return profile.openPurchase === undefined && !busy
 }

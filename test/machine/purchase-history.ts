@@ -59,6 +59,7 @@ const deeds: Record<string, Deed> = {
   renewAtOnce: (world, _, via) => world.renewAtOnce(via),
   setAlerts: (world, n, via) => world.setAlerts(pick([[500, 0.2], [90, 0.5, 1000], [0.09], [5], []], n), via),
   tellAlerts: (world, _, via) => world.job('tellAlerts', via),
+  publishEvents: (world, _, via) => world.job('publishEvents', via),
   setCap: (world, n, via) => world.setCap(pick([undefined, 0, 150, 5000], n), via),
   setLimits: (world, n, via) =>
     world.choose(

@@ -8,6 +8,8 @@ import { sweepCards } from '../../core/cards/expiry.ts'
 import { removeCard } from '../../core/cards/remove.ts'
 import { sweepHolds } from '../../core/cards/verify.ts'
 import { DomainError } from '../../core/errors.ts'
+import { announce } from '../../core/events/outbox.ts'
+import { type Envelope, publishEvents } from '../../core/events/publish.ts'
 import { newDefaultKey } from '../../core/keys/default-key.ts'
 import { renewalLinkCode } from '../../core/notifications/renewal-link.ts'
 import { tellAlerts } from '../../core/notifications/tell-alerts.ts'
@@ -43,6 +45,7 @@ import type { StripeState } from '../local/stripe/state.ts'
 import { signatureOf } from '../local/stripe/webhooks.ts'
 import { silentLog } from '../support/log.ts'
 import { type Crossing, watchAlerts } from './alert-watch.ts'
+import { watchEvents } from './event-watch.ts'
 import { Crash, WHOLE_RUN } from './faults.ts'
 import { memoryTable } from './memory-table.ts'
 import { stripeHere } from './purchase-stripe.ts'
@@ -74,6 +77,7 @@ export const purchases = {
   setFlags,
   setAlerts,
   tellAlerts,
+  publishEvents,
 }
 export type Purchases = typeof purchases
 
@@ -123,6 +127,7 @@ export interface Snapshot {
   crossings: number[]
   alertCrossings: Crossing[]
   published: string[]
+  told: Envelope[]
   creditedAtMs: [id: string, atMs: number][]
 }
 
@@ -156,8 +161,9 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   const crossings = new Set<number>(from?.crossings)
   /** When each purchase was credited; the purchase itself is dated by its charge, which may be older. */
   const creditedAtMs = new Map<string, number>(from?.creditedAtMs)
-  /** The ids of the events that the bus has accepted. */
+  /** The ids of the alerts that the bus has accepted, and the events of the account. */
   const published: string[] = [...(from?.published ?? [])]
+  const told: Envelope[] = [...(from?.told ?? [])]
   const alerts = watchAlerts([...(from?.alertCrossings ?? [])])
   const mistakes: string[] = []
   const clock = {
@@ -169,8 +175,13 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   const ids = numberedIds(() => ++made)
   const stripe = stripeHere(clock.nowMs, from && structuredClone(from.stripe))
   const watchRenewals = watchRenewal(mistakes)
+  const watchOut = watchEvents(mistakes)
+  // What a world begins with has happened before.
+  let hasBegun = false
   const memory = memoryTable([], (writes, items, apply) => {
-    alerts.watch(writes, items, () => watchRenewals(writes, items, apply))
+    alerts.watch(writes, items, () =>
+      watchRenewals(writes, items, () => (hasBegun ? watchOut(writes, items, apply) : apply())),
+    )
     for (const id of creditedBy(writes)) if (!creditedAtMs.has(id)) creditedAtMs.set(id, nowMs)
   })
   const table: Table = {
@@ -196,7 +207,12 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     payments: stripe.payments,
     webhooks: { secrets: [SECRET], livemode: false, stage: 'world' },
     renewals: { start: async () => {} },
-    events: { publish: async (_, { id }) => void published.push(String(id)) },
+    events: {
+      publish: async (type, detail) =>
+        type === 'bursar.quota_alert'
+          ? void published.push(String(detail.id))
+          : void told.push(detail as unknown as Envelope),
+    },
   } as Partial<Ports> as Ports
   const defaultKey = newDefaultKey(
     { ...ports, ids: { ...ids, uuid: () => '6c1f0000-0000-4000-8000-000000000001' } },
@@ -204,6 +220,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   )
   if (from) await memory.putAll(from.items)
   else await memory.putAll(newAccount(defaultKey, nowMs))
+  hasBegun = true
 
   const account = async (): Promise<Account> => {
     const found = await readAccount(ports, ACCOUNT_ID)
@@ -262,6 +279,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     /** What the owner is to be told of by alerts, in the order of the writes. */
     alertCrossings: alerts.crossings,
     published,
+    told,
     creditedAtMs,
     alarms,
     account,
@@ -286,6 +304,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       crossings: [...crossings],
       alertCrossings: [...alerts.crossings],
       published: [...published],
+      told: [...told],
       creditedAtMs: [...creditedAtMs],
     }),
 
@@ -344,7 +363,9 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     /** Writes what `restore` writes after the right password. */
     async restore(): Promise<void> {
       const active = { update: keys.profile(ACCOUNT_ID), set: expr`SET #status = ${'active'}` }
-      await table.transact([active, wakeRenewal(ports, ACCOUNT_ID)])
+      const again = announce(ports, ACCOUNT_ID, 'account.restored', { undoesDeletion: false })
+      const isActive = (await account()).status === 'active'
+      await table.transact([active, wakeRenewal(ports, ACCOUNT_ID), ...(isActive ? [] : [again])])
       await table.update(keys.quota(ACCOUNT_ID), expr`REMOVE #x`)
     },
     /** Completes 3-D Secure for every payment that waits for it. @returns the number of payments. */
@@ -430,6 +451,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
         await world.job('settlePayments', via),
         await world.job('checkQuotas', via),
         await world.job('tellAlerts', via),
+        await world.job('publishEvents', via),
         await world.job('sweepEvents', via),
         await world.job('sweepHolds', via),
         await world.job('sweepCards', via),
@@ -446,6 +468,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
         | 'settlePayments'
         | 'checkQuotas'
         | 'tellAlerts'
+        | 'publishEvents'
         | 'sweepEvents'
         | 'sweepHolds'
         | 'sweepCards'

@@ -543,9 +543,7 @@ const refusalCalls: Record<string, Scenario> = {
     expect(await noted(world)).toEqual({ k: 2, r: 2, started: 2 })
     await expectUsed(world, 0, 25)
   },
-  'a refusal costs one more write in its cycle, and no refusal does before the first bundle': async (
-    open,
-  ) => {
+  'the first refusal of a cycle costs one more write, before the first bundle too': async (open) => {
     const world = await open({ left: 20, size: 1000 })
     const refused = (through: Ports) => world.spend(30, world.timed(), { through })
     expect(await callsOf(world.ports, refused)).toEqual(['update', 'update', 'start'])
@@ -553,7 +551,10 @@ const refusalCalls: Record<string, Scenario> = {
     expect(await callsOf(world.ports, refused)).toEqual(['update'])
     const trial = await open({ left: 20 })
     const call = (through: Ports) => trial.spend(30, undefined, { through })
+    expect(await callsOf(trial.ports, call)).toEqual(['update', 'update'])
+    trial.advance(1000)
     expect(await callsOf(trial.ports, call)).toEqual(['update'])
+    expect(await trial.counter()).toMatchObject({ kx: 1, nx: expect.any(Number), due: expect.any(String) })
   },
   'requests that come together are spent for their own keys, and not for a key that is dead': async (
     open,

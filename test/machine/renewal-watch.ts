@@ -11,7 +11,8 @@ export function visibleState(item: Item | undefined): string {
 }
 
 const isProfile = (key: { sk?: unknown }): boolean => key.sk === '#PROFILE'
-const keyOf = (write: Write): { sk?: unknown } =>
+/** The key of the item that a write changes or checks. */
+export const keyOf = (write: Write): { pk?: unknown; sk?: unknown } =>
   'put' in write
     ? write.put
     : 'update' in write

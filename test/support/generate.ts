@@ -1,6 +1,9 @@
 /** `npm run generate` writes files and sections from the code. Tests check that they are up to date. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import * as z from 'zod/mini'
+import { toJSONSchema } from 'zod/v4/core'
+import { eventCatalogue } from '../../core/events/catalogue.ts'
 import { eventTypes } from '../../core/webhooks/event-types.ts'
 import { endpointsFile } from '../../functions/deploy/client-types.ts'
 import { openapi, operatorsOpenapi } from '../../functions/http/openapi.ts'
@@ -29,6 +32,36 @@ function operatorTable(): string {
 const stripeEvents = (): string =>
   ['```', ...Object.values(eventTypes).map((types) => types.join('  ')), '```'].join('\n')
 
+const eventTable = (): string =>
+  [
+    '| type | when | data, for example |',
+    '| --- | --- | --- |',
+    ...Object.entries(eventCatalogue).map(
+      ([type, { summary, example }]) => `| \`${type}\` | ${summary} | \`${JSON.stringify(example)}\` |`,
+    ),
+  ].join('\n')
+
+/** A JSON Schema of each type of event, as other systems receive it. */
+function eventSchemas(): object {
+  const types = Object.entries(eventCatalogue).map(([type, { version, summary, data, example }]) => {
+    const { $schema: _, ...schema } = toJSONSchema(
+      z.object({
+        id: z.uuid(),
+        type: z.literal(type),
+        version: z.literal(version),
+        sequence: z.int().check(z.positive()),
+        accountId: z.string().check(z.regex(/^[0-9a-f]{24}$/)),
+        atMs: z.int(),
+        data,
+      }),
+      // A reader ignores members that a later deployment adds.
+      { io: 'input' },
+    )
+    return [type, { title: type, description: summary, ...schema, examples: [{ data: example }] }]
+  })
+  return { $schema: 'https://json-schema.org/draft/2020-12/schema', $defs: Object.fromEntries(types) }
+}
+
 /** Replaces the content between `<!-- name -->` and `<!-- /name -->`, indented like the markers. */
 function withSections(file: string, sections: Record<string, string>): string {
   let text = readFileSync(join(ROOT, file), 'utf8')
@@ -50,7 +83,11 @@ export function generated(): Record<string, string> {
   return {
     'functions/openapi.json': `${JSON.stringify(openapi(), null, 2)}\n`,
     'functions/ops/openapi.json': `${JSON.stringify(operatorsOpenapi(), null, 2)}\n`,
-    'functions/ops/README.md': withSections('functions/ops/README.md', { endpoints: operatorTable() }),
+    'functions/ops/README.md': withSections('functions/ops/README.md', {
+      endpoints: operatorTable(),
+      events: eventTable(),
+    }),
+    'functions/ops/events.json': `${JSON.stringify(eventSchemas(), null, 2)}\n`,
     'functions/client/endpoints.ts': endpointsFile(),
     'functions/README.md': withSections('functions/README.md', {
       endpoints: endpointTable(),
