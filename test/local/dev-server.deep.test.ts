@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { rows } from '../../functions/http/rows.ts'
+import { customerRows } from '../../functions/http/rows.ts'
 import { claims } from '../support/app.ts'
 import { newPerson, type Person } from '../support/people.ts'
 import { copyProject } from '../support/project-copy.ts'
@@ -424,7 +424,7 @@ describe('a server with a port from the environment, --routes, forced colours an
 
   test('lists every route and prints the walk-through', () => {
     const words = server.said.out.split('\n').map((line) => line.trim().split(/ +/).slice(0, 2).join(' '))
-    expect(words).toEqual(expect.arrayContaining(rows.flatMap((row) => row.routes)))
+    expect(words).toEqual(expect.arrayContaining(customerRows.flatMap((row) => row.routes)))
     expect(server.said.out).toContain(`\n\n${walkThrough(server.url)}\n\n`)
   })
 

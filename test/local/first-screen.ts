@@ -30,6 +30,7 @@ function commandsToTry(url: string): string[] {
 const next = (url: string): [string, string][] => [
   ['the walk-through and every route', 'npm run dev -- --routes'],
   ['a story of five customers', 'npm run demo'],
+  ['what an operator can do', 'npm run ops'],
   ['the contract (OpenAPI 3.1)', `${url}/openapi.json`],
   ['what it does and how it is built', 'README.md'],
 ]
