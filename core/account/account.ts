@@ -20,8 +20,14 @@ export const profileSchema = z.object({
    * that nothing brings the account back; its names go once the services outside have forgotten it.
    */
   status: z.enum(['pending', 'active', 'suspended', 'deactivated', 'erased']),
+  /** While suspended: since when, epoch ms, what the account was before, and whether its owner was told. */
+  suspension: z.optional(
+    z.object({ atMs: z.number(), from: z.enum(['active', 'deactivated']), silent: z.boolean() }),
+  ),
   /** When a deactivated account whose owner has deleted it is erased, epoch ms. Restoring it removes the time. */
   eraseAtMs: z.optional(z.number()),
+  /** Set once an operator has the account erased at once: from then on nothing brings it back. */
+  erasing: z.optional(z.literal(true)),
   /** When the erasure was done: what is left is bookkeeping without a name. */
   erasedAtMs: z.optional(z.number()),
   emailVerified: z.boolean(),
@@ -50,6 +56,8 @@ export const profileSchema = z.object({
   addressSinceMs: z.optional(z.number()),
   /** Times of recent exports of the data, epoch ms, for the hourly limit. */
   exportsMs: z.optional(z.array(z.number())),
+  /** The same of exports by operators, which have no limit. */
+  operatorExportsMs: z.optional(z.array(z.number())),
   createdAtMs: z.number(),
   updatedAtMs: z.number(),
   lastLoginAtMs: z.optional(z.number()),
@@ -111,7 +119,15 @@ export const profileSchema = z.object({
   /** The generation of the password change that replaced every key, by which a repeat is recognised. */
   keysReplacedIn: z.optional(z.number()),
   /** The recovery of a lost second factor that has not ended; its beginning, epoch ms, also names it. */
-  recovery: z.optional(z.object({ beganAtMs: z.number() })),
+  recovery: z.optional(
+    z.object({
+      beganAtMs: z.number(),
+      /** Set if an operator has begun it: then it ends by itself with the second factors switched off. */
+      by: z.optional(z.literal('operator')),
+    }),
+  ),
+  /** A change of the address that an operator has begun, while its owner can stop it; named as a recovery is. */
+  addressMove: z.optional(z.object({ email: z.string(), beganAtMs: z.number() })),
   /** Times of the recoveries that began in the last week, epoch ms, and the last one that was finished. */
   recoveriesMs: z.optional(z.array(z.number())),
   recoveredFrom: z.optional(z.number()),
@@ -306,8 +322,8 @@ export async function admitCaller(deps: Deps<'table'>, claims: Claims): Promise<
 }
 
 /** Whether nobody can get into the account: it is not there yet, or not there any more. */
-export const isNobodys = ({ status }: Pick<Profile, 'status'>): boolean =>
-  status === 'pending' || status === 'erased'
+export const isNobodys = ({ status, erasing }: Pick<Profile, 'status' | 'erasing'>): boolean =>
+  status === 'pending' || status === 'erased' || erasing === true
 
 function inactivity({ status }: Pick<Profile, 'status'>): DomainError | undefined {
   if (status === 'deactivated') return new DomainError('account_deactivated')

@@ -1,7 +1,7 @@
 import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { retryRaces } from '../table/race.ts'
-import { type Account, readAccount, requireActive, type SessionCaller } from './account.ts'
+import { type Account, isNobodys, readAccount, requireActive, type SessionCaller } from './account.ts'
 
 /**
  * Changes an account on behalf of its owner. After a lost race the account is read again, and `change` decides
@@ -24,6 +24,24 @@ export function changeAccount<T>(
     return change(account)
   })
 }
+
+/**
+ * Changes an account on behalf of the company that runs the deployment, whatever its status. After a lost race the
+ * account is read again, and `change` decides anew.
+ * @param change throws `ConditionFailed` if the account has changed when it writes.
+ * @throws DomainError `not_found` for an account that is not there yet, or not any more; `conflict` if every try lost a
+ *   race
+ */
+export const changeAnyAccount = <T>(
+  deps: Deps<'table'>,
+  accountId: string,
+  change: (account: Account) => Promise<T>,
+): Promise<T> =>
+  retryRaces(deps, async () => {
+    const account = await readAccount(deps, accountId)
+    if (!account || isNobodys(account)) throw new DomainError('not_found')
+    return change(account)
+  })
 
 /**
  * As `changeAccount`, for a change that decides who gets in or makes a secret: a lost race may have ended the

@@ -2,10 +2,12 @@ import { changeHolder } from '../credentials/holder.ts'
 import { DomainError } from '../errors.ts'
 import { announce } from '../events/outbox.ts'
 import { tellOwner } from '../notifications/security.ts'
+import type { SecurityEvent } from '../notifications/security-texts.ts'
 import type { Deps, MoneyDeps } from '../ports.ts'
 import { changeRenewal } from '../purchases/renewal-state.ts'
 import { type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
+import type { Write } from '../table/table.ts'
 import { DAY_MS } from '../time.ts'
 import { type Account, type Profile, readAccount } from './account.ts'
 import { changeAccount } from './change.ts'
@@ -15,6 +17,15 @@ import { UNCONFIRMED_MS } from './register.ts'
 
 /** For this long after its deletion an account can be kept by signing in. */
 export const KEPT_AFTER_DELETION_MS = 30 * DAY_MS
+
+/** Who deletes an account, and what the owner is told. */
+interface Deleting {
+  /** The owner agrees to lose the units that are left. */
+  forfeits: boolean
+  told: SecurityEvent
+  /** Further writes of the transaction, which may say when the account is erased, epoch ms. */
+  more?(eraseAtMs: number): Write[]
+}
 
 /**
  * Deletes an account: it is deactivated at once, auto-renewal is switched off, and payments that wait are canceled,
@@ -26,7 +37,8 @@ export const KEPT_AFTER_DELETION_MS = 30 * DAY_MS
  *   has not agreed; `account_suspended`, `account_deactivated`, `conflict`
  */
 export async function deleteAccount(deps: MoneyDeps, caller: Account, forfeits: boolean): Promise<number> {
-  const begun = await changeAccount(deps, caller, (account) => beginDeletion(deps, account, forfeits)).catch(
+  const deleting = { forfeits, told: 'deletion-begun' } as const
+  const begun = await changeAccount(deps, caller, (account) => beginDeletion(deps, account, deleting)).catch(
     (error: unknown) => beganBefore(deps, caller, error),
   )
   await stopPayments(deps, begun.account)
@@ -39,7 +51,16 @@ interface Begun {
   eraseAtMs: number
 }
 
-async function beginDeletion(deps: MoneyDeps, account: Account, forfeits: boolean): Promise<Begun> {
+/**
+ * The first step of a deletion, for an account that is active or deactivated.
+ * @throws ConditionFailed if the account has changed since it was read
+ * @throws DomainError `balance_owed`, `units_left`
+ */
+export async function beginDeletion(
+  deps: MoneyDeps,
+  account: Account,
+  { forfeits, told, more = () => [] }: Deleting,
+): Promise<Begun> {
   requireSettled(account, forfeits)
   const nowMs = deps.clock.nowMs()
   const eraseAtMs = erasureOf(account, nowMs)
@@ -62,7 +83,8 @@ async function beginDeletion(deps: MoneyDeps, account: Account, forfeits: boolea
       ),
       if: join(
         [
-          expr`#status = ${'active'}`,
+          expr`#status = ${account.status}`,
+          unchangedSince(account, ['eraseAtMs']),
           unchangedSince(account, ['openPurchase', 'openHold', 'balanceCents', 'paid', 'emailVerified']),
           renewal.unchanged,
         ],
@@ -71,13 +93,14 @@ async function beginDeletion(deps: MoneyDeps, account: Account, forfeits: boolea
     },
     // Consumes read the counter only, so the block is stored there too.
     { update: keys.quota(account.id), set: expr`SET #x = ${'deactivated'}` },
-    ...tellOwner(deps, account, 'deletion-begun'),
+    ...tellOwner(deps, account, told),
     announce(deps, account.id, 'account.closing', { eraseAtMs }),
     ...renewal.events,
     // The change of the address is void, and its look-up is the new address.
     ...(pendingEmail === undefined
       ? []
       : [{ remove: keys.addressChange(emailKey(pendingEmail), account.id) }]),
+    ...more(eraseAtMs),
   ])
   return { account, eraseAtMs }
 }

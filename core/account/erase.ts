@@ -27,7 +27,7 @@ import { DAY_MS, HOUR_MS } from '../time.ts'
 import { type Profile, parseProfile } from './account.ts'
 import { emailKey, usernameKey } from './fields.ts'
 
-type EraseDeps = Deps<'table' | 'identity' | 'keyring' | 'payments'>
+export type EraseDeps = Deps<'table' | 'identity' | 'keyring' | 'payments'>
 
 /** A step that failed, or that has to wait, is tried again after this time. */
 const AGAIN_MS = HOUR_MS
@@ -47,19 +47,21 @@ const ABSENT_MS = 7 * DAY_MS
  * A last look an hour later removes what a function has written that had read the account before.
  * @returns how many accounts were erased, and how many failed and stay due.
  */
-export function sweepErasures(deps: EraseDeps, run: Run): Promise<Worked> {
-  return eachDue(deps, 'ERASE', run, async (key) => {
-    const item = await leaseDue(deps, key, AGAIN_MS)
-    const profile = item && parseProfile(item)
-    if (profile?.eraseAtMs === undefined) return false
-    if (profile.erasedAtMs !== undefined) return lookAgain(deps, profile)
-    if (profile.status !== 'erased' && !(await beginErasure(deps, profile))) return false
-    await deps.identity.remove(profile.id)
-    await forgetCustomers(deps, profile)
-    await clearPartition(deps, profile.id)
-    await eraseNames(deps, profile.id)
-    return true
-  })
+export const sweepErasures = (deps: EraseDeps, run: Run): Promise<Worked> =>
+  eachDue(deps, 'ERASE', run, (key) => eraseDue(deps, key))
+
+/** Takes one account through its erasure, if it is due. @returns whether the account was erased. */
+export async function eraseDue(deps: EraseDeps, key: Key): Promise<boolean> {
+  const item = await leaseDue(deps, key, AGAIN_MS)
+  const profile = item && parseProfile(item)
+  if (profile?.eraseAtMs === undefined) return false
+  if (profile.erasedAtMs !== undefined) return lookAgain(deps, profile)
+  if (profile.status !== 'erased' && !(await beginErasure(deps, profile))) return false
+  await deps.identity.remove(profile.id)
+  await forgetCustomers(deps, profile)
+  await clearPartition(deps, profile.id)
+  await eraseNames(deps, profile.id)
+  return true
 }
 
 /** @returns false if the account was restored, is suspended, or still has a payment or a hold that is open. */

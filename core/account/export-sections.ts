@@ -42,11 +42,12 @@ export const exportedKinds: readonly ExportedKind[] = [
     section: 'profile',
     shows: [
       ...['id', 'username', 'email', 'emailVerified', 'pendingEmail', 'undeliverable', 'addressSinceMs'],
-      ...['name', 'status', 'address'],
+      ...['name', 'status', 'suspension', 'address', 'addressMove'],
       ...[
         'renamedFrom',
         'emailChangesMs',
         'exportsMs',
+        'operatorExportsMs',
         'createdAtMs',
         'updatedAtMs',
         'lastLoginAtMs',
@@ -79,6 +80,7 @@ export const exportedKinds: readonly ExportedKind[] = [
       twofaTries: 'A count of wrong codes, which would tell somebody who guesses how many tries are left.',
       changingUntilMs: 'Set for seconds, while a password changes.',
       eraseAtMs: 'An account that will be erased exports nothing.',
+      erasing: 'An account that will be erased exports nothing.',
       erasedAtMs: 'An account that was erased exports nothing.',
     },
     adds: ({ totp }) => ({ twofa: totp !== undefined }),
@@ -289,7 +291,7 @@ export const exportedKinds: readonly ExportedKind[] = [
       reason: 'A note of the company for its own people.',
     },
   },
-  { prefix: 'RECOVERY', section: 'recoveryReminders', shows: ['beganAtMs', 'daysTold'] },
+  { prefix: 'RECOVERY', section: 'recoveryReminders', shows: ['beganAtMs', 'daysTold', 'by'] },
   {
     prefix: 'MAIL#',
     section: 'mails',

@@ -1,14 +1,16 @@
+import { auditWrites } from '../audit/entry.ts'
 import { mailRequestPurposes } from '../credentials/mail-requests.ts'
 import { DomainError } from '../errors.ts'
 import { tellOwner } from '../notifications/security.ts'
+import type { SecurityEvent } from '../notifications/security-texts.ts'
 import type { Deps } from '../ports.ts'
 import { CURRENCY } from '../purchases/catalogue.ts'
-import { expr, join, unchangedSince } from '../table/expression.ts'
+import { attr, expr, join, unchangedSince } from '../table/expression.ts'
 import { endOfKind, type Key, keys, WHOLE_PARTITION } from '../table/keys.ts'
-import type { Item } from '../table/table.ts'
+import type { Item, Write } from '../table/table.ts'
 import { HOUR_MS, MINUTE_MS } from '../time.ts'
-import type { SessionCaller } from './account.ts'
-import { changeSession } from './change.ts'
+import type { Account, SessionCaller } from './account.ts'
+import { changeAnyAccount, changeSession } from './change.ts'
 import {
   exportedEntries,
   exportedKinds,
@@ -55,9 +57,18 @@ export async function exportAccount(
   caller: SessionCaller,
   cursor: string | undefined,
 ): Promise<ExportPage> {
-  const { account } = caller
   const isFirst = cursor === undefined
   const exportedAtMs = await startExport(deps, caller, isFirst ? SAME_START_MS : SAME_EXPORT_MS)
+  return exportPage(deps, caller.account, cursor, exportedAtMs)
+}
+
+async function exportPage(
+  deps: Deps<'table'>,
+  account: Account,
+  cursor: string | undefined,
+  exportedAtMs: number,
+): Promise<ExportPage> {
+  const isFirst = cursor === undefined
   const page = await readExported(deps, account.id, cursor)
   const asked = isFirst ? await mailRequestsFor(deps, account.email) : []
   if (asked.length > 0) page.sections[mailRequestKind.section] = asked
@@ -71,30 +82,63 @@ export async function exportAccount(
 }
 
 /**
+ * As `exportAccount`, for an operator. Starting an export is recorded in the audit log, and tells the owner who has
+ * exported. The owner's limit does not count.
+ * @throws DomainError `not_found`, `conflict`
+ */
+export async function exportForOperator(
+  deps: Deps<'table'>,
+  accountId: string,
+  { cursor, reason }: { cursor?: string | undefined; reason: string },
+): Promise<ExportPage> {
+  const isFirst = cursor === undefined
+  const { account, atMs } = await changeAnyAccount(deps, accountId, async (each) => ({
+    account: each,
+    atMs: await noteExport(deps, each, isFirst ? SAME_START_MS : SAME_EXPORT_MS, {
+      told: 'data-exported-by-us',
+      more: () => auditWrites(deps, { action: 'operator.exported', accountId, reason }),
+    }),
+  }))
+  return exportPage(deps, account, cursor, atMs)
+}
+
+/**
  * Starts an export, unless the last one was started less than `sameMs` ago.
  * @returns when the export was started, epoch ms.
  */
-function startExport(deps: Deps<'table'>, caller: SessionCaller, sameMs: number): Promise<number> {
-  return changeSession(deps, caller, async ({ account }) => {
-    const nowMs = deps.clock.nowMs()
-    const recent = (account.exportsMs ?? []).filter((atMs) => atMs > nowMs - HOUR_MS)
-    const lastMs = recent.at(-1)
-    if (lastMs !== undefined && nowMs - lastMs < sameMs) return lastMs
-    const [oldestMs = nowMs] = recent
-    if (recent.length >= EXPORTS_AN_HOUR)
-      throw new DomainError('too_many_exports', {
-        retryAfterSeconds: Math.ceil((oldestMs + HOUR_MS - nowMs) / 1000),
-      })
-    await deps.table.transact([
-      {
-        update: keys.profile(account.id),
-        set: expr`SET #exportsMs = ${[...recent, nowMs]}`,
-        if: join([expr`#status = ${'active'}`, unchangedSince(account, ['exportsMs'])], ' AND '),
-      },
-      ...tellOwner(deps, account, 'data-exported'),
-    ])
-    return nowMs
-  })
+const startExport = (deps: Deps<'table'>, caller: SessionCaller, sameMs: number): Promise<number> =>
+  changeSession(deps, caller, ({ account }) =>
+    noteExport(deps, account, sameMs, { told: 'data-exported', most: EXPORTS_AN_HOUR }),
+  )
+
+/** @throws ConditionFailed @throws DomainError `too_many_exports` */
+async function noteExport(
+  deps: Deps<'table'>,
+  account: Account,
+  sameMs: number,
+  { told, most, more = () => [] }: { told: SecurityEvent; most?: number; more?(): Write[] },
+): Promise<number> {
+  const nowMs = deps.clock.nowMs()
+  // The owner and an operator start exports of their own.
+  const startsIn = most === undefined ? 'operatorExportsMs' : 'exportsMs'
+  const recent = (account[startsIn] ?? []).filter((atMs) => atMs > nowMs - HOUR_MS)
+  const lastMs = recent.at(-1)
+  if (lastMs !== undefined && nowMs - lastMs < sameMs) return lastMs
+  const [oldestMs = nowMs] = recent
+  if (most !== undefined && recent.length >= most)
+    throw new DomainError('too_many_exports', {
+      retryAfterSeconds: Math.ceil((oldestMs + HOUR_MS - nowMs) / 1000),
+    })
+  await deps.table.transact([
+    {
+      update: keys.profile(account.id),
+      set: expr`SET ${attr(startsIn)} = ${[...recent, nowMs]}`,
+      if: join([expr`#status = ${account.status}`, unchangedSince(account, [startsIn])], ' AND '),
+    },
+    ...tellOwner(deps, account, told),
+    ...more(),
+  ])
+  return nowMs
 }
 
 /** The items after the cursor. A kind that no export shows is skipped: the marks of spent ids may be many. */

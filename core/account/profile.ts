@@ -152,7 +152,7 @@ async function renameOnce(
 }
 
 /** Moves a uniqueness guard: takes the new key and frees the old key, which must still be the account's. */
-function moveGuard(
+export function moveGuard(
   from: { pk: string; sk: string },
   to: { pk: string; sk: string },
   accountId: string,

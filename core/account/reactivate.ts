@@ -1,5 +1,6 @@
 import { announce } from '../events/outbox.ts'
 import { tellOwner } from '../notifications/security.ts'
+import type { SecurityEvent } from '../notifications/security-texts.ts'
 import type { Deps } from '../ports.ts'
 import { renewalDue } from '../quota/renewal-call.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
@@ -8,26 +9,35 @@ import type { Write } from '../table/table.ts'
 import type { Profile } from './account.ts'
 
 /**
- * What every write contains that makes a deactivated account active again, whoever proves to be its owner: consumes
- * are allowed, the job renews a bundle that ran out meanwhile, a deletion is undone, and the owner is told. For an
- * active account it changes nothing and tells nobody.
+ * What every write contains that makes a blocked account active again, whoever proves to be its owner or has blocked
+ * it: consumes are allowed, the job renews a bundle that ran out meanwhile, a deletion is undone, and the owner is told.
+ * For an active account it changes nothing and tells nobody.
+ * @param told what the owner is told instead.
  * @returns assignments, what to remove, and the condition for the profile; and the other writes of its transaction.
  */
 export function reactivate(
   deps: Deps,
   account: Profile,
+  told?: SecurityEvent | 'nothing',
 ): { set: Expression[]; remove: Expression[]; unchanged: Expression; writes: Write[] } {
   const { id, bundle, status, eraseAtMs, emailVerified } = account
   const active = expr`#status = ${'active'}, #updatedAtMs = ${deps.clock.nowMs()}`
   const unblock =
     bundle === undefined ? expr`REMOVE #x` : join([expr`SET `, renewalDue(deps, id), expr` REMOVE #x`], '')
   const unblocked: Write = { update: keys.quota(id), set: unblock }
+  const tell = (event: 'restored' | 'deletion-undone') => [
+    ...(told === 'nothing' ? [] : tellOwner(deps, account, told ?? event)),
+    // Others learn of the end of a suspension by an event of its own.
+    ...(status === 'suspended'
+      ? []
+      : [announce(deps, id, 'account.restored', { undoesDeletion: event === 'deletion-undone' })]),
+  ]
   if (eraseAtMs === undefined)
     return {
       set: [active],
       remove: [],
       unchanged: expr`attribute_not_exists(#eraseAtMs)`,
-      writes: [unblocked, ...(status === 'active' ? [] : restored(deps, account, 'restored'))],
+      writes: [unblocked, ...(status === 'active' ? [] : tell('restored'))],
     }
   const due = emailVerified ? dueAgain(deps, account) : { set: [], remove: [] }
   return {
@@ -35,14 +45,9 @@ export function reactivate(
     remove: [expr`#eraseAtMs`, ...due.remove],
     // Of two requests that restore the account one tells its owner.
     unchanged: expr`#eraseAtMs = ${eraseAtMs}`,
-    writes: [unblocked, ...restored(deps, account, 'deletion-undone')],
+    writes: [unblocked, ...tell('deletion-undone')],
   }
 }
-
-const restored = (deps: Deps, account: Profile, event: 'restored' | 'deletion-undone'): Write[] => [
-  ...tellOwner(deps, account, event),
-  announce(deps, account.id, 'account.restored', { undoesDeletion: event === 'deletion-undone' }),
-]
 
 /**
  * The deletion took the place of other work for which the profile was due: a change of the name that the provider's

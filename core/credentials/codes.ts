@@ -57,7 +57,7 @@ const codeSchema = z.object({
  * @param lookup of a code that is mailed again, to live as long as a new one.
  */
 export function newCode(
-  deps: Deps<'keyring'>,
+  deps: Deps,
   purpose: CodePurpose,
   accountId: string,
   lookup: string = deps.ids.hex(8),

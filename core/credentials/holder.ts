@@ -8,11 +8,13 @@ import { attr, type Expression, expr } from '../table/expression.ts'
  * @param keep.sessionId the session that asked for the change and proved who uses it; all others end.
  * @param keep.resetCode whether the reset code stays, because the same request may be sent again.
  * @param keep.recovery whether the recovery and its code stay, because the same request may be sent again.
+ * @param keep.addressMove whether the operator's change of the address stays, and with it the recovery: no session has
+ *   begun either.
  * @returns assignments, what to remove, and conditions under which the kept session still lives.
  */
 export function changeHolder(
   account: Pick<Profile, 'sessions'>,
-  keep: { sessionId?: string; resetCode?: boolean; recovery?: boolean } = {},
+  keep: { sessionId?: string; resetCode?: boolean; recovery?: boolean; addressMove?: boolean } = {},
 ): { set: Expression[]; remove: Expression[]; unchanged: Expression[] } {
   const kept = Object.entries(account.sessions).filter(([id]) => id === keep.sessionId)
   return {
@@ -22,7 +24,8 @@ export function changeHolder(
       expr`#changeCode`,
       expr`#totpPending`,
       ...(keep.resetCode ? [] : [expr`#resetCode`]),
-      ...(keep.recovery ? [] : [expr`#recovery, #recoveryCode`]),
+      ...(keep.recovery || keep.addressMove ? [] : [expr`#recovery, #recoveryCode`]),
+      ...(keep.addressMove ? [] : [expr`#addressMove`]),
     ],
     // Without this, a session that a concurrent logout has ended would be written back.
     unchanged: kept.map(([id]) => expr`attribute_exists(#sessions.${attr(id)})`),

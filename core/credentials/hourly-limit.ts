@@ -1,7 +1,7 @@
 import { emailKey } from '../account/fields.ts'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
-import { keys, LIMIT_KEPT_MS, ttlAt } from '../table/keys.ts'
+import { type Key, keys, LIMIT_KEPT_MS, ttlAt } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { HOUR_MS } from '../time.ts'
 
@@ -27,11 +27,10 @@ export async function countInHour(
 ): Promise<number> {
   const nowMs = deps.clock.nowMs()
   const hour = Math.floor(nowMs / HOUR_MS)
-  const mac = deps.keyring.mac('hourly-limit', what, subject).toString('base64url').slice(0, 22)
   const { ttl } = ttlAt(nowMs + LIMIT_KEPT_MS)
   try {
     await deps.table.update(
-      keys.limit(mac, hour),
+      hourlyLimitKey(deps, what, subject),
       expr`SET #ttl = ${ttl} ADD #count ${1}`,
       expr`attribute_not_exists(#count) OR #count < ${HOURLY[what]}`,
     )
@@ -40,6 +39,12 @@ export async function countInHour(
     if (!(error instanceof ConditionFailed)) throw error
     return Math.ceil(((hour + 1) * HOUR_MS - nowMs) / 1000)
   }
+}
+
+/** The item that counts within this hour. Removing it begins the count again. */
+export function hourlyLimitKey(deps: Deps<'keyring'>, what: Limited, subject: string): Key {
+  const mac = deps.keyring.mac('hourly-limit', what, subject).toString('base64url').slice(0, 22)
+  return keys.limit(mac, Math.floor(deps.clock.nowMs() / HOUR_MS))
 }
 
 /**

@@ -10,10 +10,11 @@ import { attr, expr, join } from '../table/expression.ts'
 import { ADDRESS_CHANGE_PREFIX, dueAt, type Key, keys, MAIL_REQUEST_KEPT_MS, ttlAt } from '../table/keys.ts'
 import { leaseDue } from '../table/lease.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
+import { writeAll } from '../table/write-all.ts'
 import { HOUR_MS } from '../time.ts'
 import { CODE_IN_PROFILE, type CodePurpose, newCode, renewCode } from './codes.ts'
 import { countInHour, mailboxOf } from './hourly-limit.ts'
-import { recoveryMail } from './recovery.ts'
+import { waitingMail } from './recovery-news.ts'
 import { openRecovery } from './recovery-state.ts'
 import { hasSecondFactor } from './two-factor.ts'
 
@@ -36,19 +37,19 @@ const mailRequestSchema = z.object({
  * Stores a request for a mail: one write, whether or not an account has the address. Only the job looks that
  * up, so neither the answer nor its cost reveals whether the address is known.
  */
-export async function requestMail(
-  deps: Deps<'table'>,
-  purpose: MailRequestPurpose,
-  email: string,
-): Promise<void> {
+export const requestMail = (deps: Deps<'table'>, purpose: MailRequestPurpose, email: string): Promise<void> =>
+  writeAll(deps, [mailRequest(deps, purpose, email)])
+
+/** The write that stores a request for a mail. */
+export function mailRequest(deps: Deps, purpose: MailRequestPurpose, email: string): Write {
   const nowMs = deps.clock.nowMs()
   const key = emailKey(email)
   const { due, dueAtMs } = dueAt('ASK', deps.ids.hex(2), nowMs)
   const { ttl } = ttlAt(nowMs + MAIL_REQUEST_KEPT_MS)
-  await deps.table.update(
-    keys.ask(purpose, key),
-    expr`SET #purpose = ${purpose}, #email = ${key}, #due = ${due}, #dueAtMs = ${dueAtMs}, #ttl = ${ttl}`,
-  )
+  return {
+    update: keys.ask(purpose, key),
+    set: expr`SET #purpose = ${purpose}, #email = ${key}, #due = ${due}, #dueAtMs = ${dueAtMs}, #ttl = ${ttl}`,
+  }
 }
 
 /**
@@ -120,7 +121,7 @@ async function prepareMail(
   if (purpose === 'wait-for-recovery') {
     const open = openRecovery(account, nowMs)
     if (!mayMail || !open) return undefined
-    const { mail, write } = recoveryMail(deps, account, open, 'running')
+    const { mail, write } = waitingMail(deps, account, 'recovery', open, 'running')
     return { mail, writes: [{ check: profile, if: isStill }, write] }
   }
   const attribute = CODE_IN_PROFILE[purpose]

@@ -1,8 +1,6 @@
-import * as z from 'zod/mini'
 import {
   type Account,
   isNobodys,
-  type Profile,
   readAccount,
   requireActive,
   type SessionCaller,
@@ -10,23 +8,19 @@ import {
 import { changeSession } from '../account/change.ts'
 import { auditWrites } from '../audit/entry.ts'
 import { DomainError } from '../errors.ts'
-import { newNotice } from '../notifications/notices.ts'
-import { queueMail } from '../notifications/outbox.ts'
 import { readRecoveryLink } from '../notifications/recovery-link.ts'
-import { type RecoveryNews, recoveryText } from '../notifications/recovery-texts.ts'
 import { tellOwner } from '../notifications/security.ts'
 import { trustAddress } from '../notifications/undeliverable.ts'
 import type { Deps } from '../ports.ts'
-import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { attr, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
-import { accountIdIn, dueAt, type Key, keys, recoveryKey } from '../table/keys.ts'
-import { leaseDue } from '../table/lease.ts'
+import { addressMoveKey, keys } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
-import { DAY_MS, HOUR_MS } from '../time.ts'
+import { DAY_MS } from '../time.ts'
 import { checkCode } from './codes.ts'
 import { type GivenProof, isPasswordOf, isRecentSession, type ProofDeps } from './proof.ts'
-import { type OpenRecovery, openRecovery, recoveryStopped } from './recovery-state.ts'
+import { waitingBegun } from './recovery-news.ts'
+import { openRecovery, recoveryStopped } from './recovery-state.ts'
 import { guardedBy, hasSecondFactor, type SecondFactor, withFactor, withSecondFactor } from './two-factor.ts'
 
 /**
@@ -39,15 +33,6 @@ import { guardedBy, hasSecondFactor, type SecondFactor, withFactor, withSecondFa
 /** Recoveries of an account that may begin within a week, however they end. Each announces itself by mail. */
 const RECOVERIES_A_WEEK = 3
 const WEEK_MS = 7 * DAY_MS
-
-/** How often the job looks whether a recovery was stopped by something else, such as a sign-in. */
-const LOOK_MS = HOUR_MS
-
-const reminderSchema = z.object({
-  beganAtMs: z.number(),
-  /** Whole days of the recovery that were announced. */
-  daysTold: z.number(),
-})
 
 /**
  * Begins a recovery with a mailed code. A repeat is no error, and neither restarts nor shortens the wait.
@@ -111,45 +96,13 @@ function beginning(deps: Deps, account: Account, nowMs: number): Write[] {
         ' AND ',
       ),
     },
-    {
-      put: {
-        ...recoveryKey(accountId),
-        ...recovery,
-        daysTold: 0,
-        ...dueAt('RECOVERY', accountId, nowMs + LOOK_MS),
-      },
-    },
-    ...(open ? tellOfRecovery(deps, account, open, 'begun') : []),
+    ...(open ? waitingBegun(deps, account, 'recovery', open) : []),
   ]
-}
-
-/** One mail and one notice about a recovery that is open. */
-function tellOfRecovery(
-  deps: Deps,
-  account: Profile,
-  open: OpenRecovery,
-  state: RecoveryNews['state'],
-): Write[] {
-  const { happened, next, stop } = recoveryText({ ...open, state })
-  return [
-    { put: newNotice(deps, account.id, 'recovery', `${happened} ${next} ${stop}`) },
-    recoveryMail(deps, account, open, state).write,
-  ]
-}
-
-/** A mail about a recovery that is open, with the link that stops it. */
-export const recoveryMail = (
-  deps: Deps,
-  { id: accountId, username, email }: Profile,
-  { beganAtMs, finishesAtMs, endsAtMs }: OpenRecovery,
-  state: RecoveryNews['state'],
-) => {
-  const recovery = { state, beganAtMs, finishesAtMs, endsAtMs }
-  return queueMail(deps, { accountId, to: email, template: 'recovery', values: { username, recovery } }, 0)
 }
 
 /**
- * Stops a recovery with the link of a mail about it. A recovery that has stopped before is no error.
+ * Stops a recovery, or a change of the address that an operator has begun, with the link of a mail about it. What has
+ * stopped before is no error.
  * @throws DomainError `invalid_code`, also for a recovery that was finished
  */
 export async function stopRecoveryByLink(deps: Deps<'table' | 'keyring'>, code: string): Promise<void> {
@@ -157,18 +110,47 @@ export async function stopRecoveryByLink(deps: Deps<'table' | 'keyring'>, code: 
   if (!link) throw new DomainError('invalid_code')
   await retryRaces(deps, async () => {
     const account = await readAccount(deps, link.accountId)
+    if (link.what === 'address') {
+      if (account?.addressMove?.beganAtMs === link.beganAtMs) await keepAddress(deps, account)
+      return
+    }
     if (!account || account.recoveredFrom === link.beganAtMs) throw new DomainError('invalid_code')
-    if (account.recovery?.beganAtMs !== link.beganAtMs) return
-    await deps.table.transact([
-      {
-        update: keys.profile(account.id),
-        set: expr`REMOVE #recovery, #recoveryCode`,
-        if: unchangedSince(account, ['recovery', 'recoveredFrom']),
-      },
-      ...recoveryStopped(deps, account),
-    ])
+    if (account.recovery?.beganAtMs === link.beganAtMs) await keepFactors(deps, account)
   })
 }
+
+/**
+ * Ends the account's recovery unfinished, and tells the owner.
+ * @param more further writes of the transaction
+ * @throws ConditionFailed if the recovery has changed since it was read
+ */
+export const keepFactors = (deps: Deps<'table'>, account: Account, more: Write[] = []): Promise<void> =>
+  deps.table.transact([
+    {
+      update: keys.profile(account.id),
+      set: expr`REMOVE #recovery, #recoveryCode`,
+      if: unchangedSince(account, ['recovery', 'recoveredFrom']),
+    },
+    ...recoveryStopped(deps, account),
+    ...more,
+  ])
+
+/**
+ * Ends the change of the account's address that an operator has begun, and tells the owner.
+ * @param more as for `keepFactors`
+ * @throws ConditionFailed if the change has ended since it was read
+ */
+export const keepAddress = (deps: Deps<'table'>, account: Account, more: Write[] = []): Promise<void> =>
+  deps.table.transact([
+    {
+      update: keys.profile(account.id),
+      set: expr`REMOVE #addressMove`,
+      if: unchangedSince(account, ['addressMove']),
+    },
+    { remove: addressMoveKey(account.id) },
+    ...tellOwner(deps, account, 'address-kept'),
+    ...more,
+  ])
 
 /**
  * Stops the caller's recovery. The proof is any of: a session that is recent, a two-factor code, or the password,
@@ -214,74 +196,4 @@ async function endRecovery(
     ...(factor?.writes ?? []),
     ...recoveryStopped(deps, account),
   ])
-}
-
-/**
- * Announces each recovery that is open once a day, and once more when it can be finished. Ends those that nobody has
- * finished, and tells the owner of those that something else has stopped.
- * @returns how many were announced or ended, and how many failed and stay due.
- */
-export const announceRecoveries = (deps: Deps<'table'>, run: Run): Promise<Worked> =>
-  eachDue(deps, 'RECOVERY', run, (key) => announceOne(deps, key))
-
-async function announceOne(deps: Deps<'table'>, key: Key): Promise<boolean> {
-  const item = await leaseDue(deps, key)
-  if (!item) return false
-  const { beganAtMs, daysTold } = z.parse(reminderSchema, item)
-  const account = await readAccount(deps, accountIdIn(key))
-  const nowMs = deps.clock.nowMs()
-  const same = expr`#beganAtMs = ${beganAtMs} AND #daysTold = ${daysTold}`
-  try {
-    if (account?.recovery?.beganAtMs !== beganAtMs) {
-      // A sign-in with a code, or a change of holder, has stopped it.
-      const told = account && !isNobodys(account) ? tellOwner(deps, account, 'recovery-stopped') : []
-      await deps.table.transact([{ remove: key, if: same }, ...told])
-      return true
-    }
-    const open = openRecovery(account, nowMs)
-    if (!open) {
-      await deps.table.transact([
-        {
-          update: keys.profile(account.id),
-          set: expr`REMOVE #recovery, #recoveryCode`,
-          if: expr`#recovery.#beganAtMs = ${beganAtMs}`,
-        },
-        { remove: key, if: same },
-        ...tellOwner(deps, account, 'recovery-stopped'),
-      ])
-      return true
-    }
-    return await remind(deps, key, account, open, daysTold)
-  } catch (error) {
-    // It has just been stopped, finished or announced.
-    if (error instanceof ConditionFailed) return false
-    throw error
-  }
-}
-
-async function remind(
-  deps: Deps<'table'>,
-  key: Key,
-  account: Account,
-  open: OpenRecovery,
-  daysTold: number,
-): Promise<boolean> {
-  const nowMs = deps.clock.nowMs()
-  const days = Math.floor((nowMs - open.beganAtMs) / DAY_MS)
-  const nextDayMs = open.beganAtMs + (days + 1) * DAY_MS
-  const same = expr`#beganAtMs = ${open.beganAtMs} AND #daysTold = ${daysTold}`
-  const next = expr`SET #daysTold = ${days}, #dueAtMs = ${Math.min(nowMs + LOOK_MS, nextDayMs, open.endsAtMs)}`
-  if (days <= daysTold) {
-    await deps.table.update(key, next, same)
-    return false
-  }
-  await deps.table.transact([
-    { update: key, set: next, if: same },
-    {
-      check: keys.profile(account.id),
-      if: expr`#recovery.#beganAtMs = ${open.beganAtMs}`,
-    },
-    ...tellOfRecovery(deps, account, open, open.isReady ? 'ready' : 'running'),
-  ])
-  return true
 }

@@ -9,6 +9,7 @@ import {
   requireActive,
   type SessionCaller,
 } from '../account/account.ts'
+import { changeAnyAccount } from '../account/change.ts'
 import { emailKey, usernameKey } from '../account/fields.ts'
 import { reactivate } from '../account/reactivate.ts'
 import { auditWrites } from '../audit/entry.ts'
@@ -370,6 +371,35 @@ export async function endSession(deps: Deps<'table'>, account: Account, sessionI
     ...auditWrites(deps, { accountId: account.id, action: 'account.signed-out', by: 'owner' }),
   ])
 }
+
+/**
+ * Ends every session of an account on behalf of an operator, with what one of them has begun, and tells the owner.
+ * What no session has begun stays, such as a recovery. Without a session it does nothing.
+ * @returns how many sessions have ended
+ * @throws DomainError `not_found`, `conflict`
+ */
+export const signOutAccount = (deps: Deps<'table'>, accountId: string, reason: string): Promise<number> =>
+  changeAnyAccount(deps, accountId, async (account) => {
+    const sessions = Object.keys(account.sessions).length
+    if (sessions === 0) return 0
+    const { set, remove } = changeHolder(account, { addressMove: true })
+    await deps.table.transact([
+      {
+        update: keys.profile(account.id),
+        set: setRemove(set, remove),
+        if: unchangedSince(account, ['sessions', 'generation']),
+      },
+      ...tellOwner(deps, account, 'signed-out'),
+      ...auditWrites(deps, {
+        action: 'operator.signed_out',
+        accountId: account.id,
+        reason,
+        before: { sessions },
+        after: { sessions: 0 },
+      }),
+    ])
+    return sessions
+  })
 
 /** Ends every session of the account, and voids every change that one of them has begun. */
 export async function endEverySession(deps: Deps<'table'>, account: Account): Promise<void> {

@@ -12,7 +12,7 @@ import { timeText } from '../notifications/recovery-texts.ts'
 import { tellOwner } from '../notifications/security.ts'
 import type { Deps } from '../ports.ts'
 import { attr, type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
+import { keys, recoveryKey } from '../table/keys.ts'
 import { ConditionFailed, ignoreRefusal, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
 import { HOUR_MS, MINUTE_MS, REPEAT_MS } from '../time.ts'
@@ -236,6 +236,40 @@ export const hasSecondFactor = ({ totp }: Profile): boolean => totp !== undefine
 export const secondFactorsOff = (): Expression[] => [expr`#totp`, expr`#passkeys`]
 
 /**
+ * The writes that switch every second factor of an account off for its owner, who has lost them: every session ends,
+ * and the owner is told. A recovery that was open has ended with them, and its link stops nothing any more.
+ * @param more.unchanged further conditions on the profile
+ */
+export function switchFactorsOff(
+  deps: Deps,
+  account: Profile,
+  more: { unchanged?: Expression[] } = {},
+): Write[] {
+  // An operator's change of the address was begun for the same owner.
+  const { set, remove } = changeHolder(account, { recovery: true, addressMove: true })
+  const { recovery } = account
+  return [
+    {
+      update: keys.profile(account.id),
+      set: setRemove(
+        [
+          ...set,
+          expr`#twofaTries = ${0}, #updatedAtMs = ${deps.clock.nowMs()}`,
+          ...(recovery ? [expr`#recoveredFrom = ${recovery.beganAtMs}`] : []),
+        ],
+        [...remove, ...secondFactorsOff(), expr`#recovery, #recoveryCode`],
+      ),
+      if: join(
+        [unchangedSince(account, ['generation', 'totp', 'recovery']), ...(more.unchanged ?? [])],
+        ' AND ',
+      ),
+    },
+    { remove: recoveryKey(account.id) },
+    ...tellOwner(deps, account, 'factors-off'),
+  ]
+}
+
+/**
  * Checks a code of the authenticator app, a recovery code, or what else was given in its place, and does the `work`
  * that a right one permits. It is used up by the write of `work` alone: if the request is refused, it may be sent again.
  * @throws DomainError `two_factor_required`, `two_factor_invalid`, `two_factor_locked`, `passkey_refused`, and as
@@ -260,7 +294,7 @@ function factorRequired(deps: Deps, account: Profile): DomainError {
   return new DomainError('two_factor_required', {
     detail:
       open &&
-      `Send \`twofa\`: a code of the authenticator app, or a recovery code. Someone who can read your mail is recovering this account without a code, and can finish from ${timeText(open.finishesAtMs)} on: signing in with a code stops that.`,
+      `Send \`twofa\`: a code of the authenticator app, or a recovery code. ${open.by ? `Our support team was asked to switch two-factor authentication off, and will do so on ${timeText(open.finishesAtMs)}` : `Someone who can read your mail is recovering this account without a code, and can finish from ${timeText(open.finishesAtMs)} on`}: signing in with a code stops that.`,
   })
 }
 

@@ -56,6 +56,18 @@ export const eventCatalogue = {
     data: z.object({ trialUnits: z.number() }),
     example: { trialUnits: 100 },
   },
+  'account.suspended': {
+    version: 1,
+    summary: 'An operator has suspended an account: it can neither sign in nor spend, and nothing is charged',
+    data: z.object({ from: z.enum(['active', 'deactivated']) }),
+    example: { from: 'active' },
+  },
+  'account.resumed': {
+    version: 1,
+    summary: 'An operator has ended the suspension of an account, which is again what it was before',
+    data: z.object({ status: z.enum(['active', 'deactivated']) }),
+    example: { status: 'active' },
+  },
   'account.email_changed': {
     version: 1,
     summary: 'A confirmed account has another e-mail address',
@@ -70,7 +82,8 @@ export const eventCatalogue = {
   },
   'account.closing': {
     version: 1,
-    summary: 'The owner has deleted the account, which is deactivated and will be erased at `eraseAtMs`',
+    summary:
+      'The owner or an operator has deleted the account, which is deactivated and will be erased at `eraseAtMs`',
     data: z.object({ eraseAtMs: z.number() }),
     example: { eraseAtMs: 1_798_761_600_000 },
   },

@@ -52,8 +52,7 @@ const NEWS: Record<NewsTemplate, Renew> = {
   'low-quota': lowQuota,
   'quota-alert': quotaAlert,
   // Whoever stops or finishes a recovery has another mail that says so.
-  recovery: (account, mail) =>
-    account.recovery?.beganAtMs === mail.values.recovery?.beganAtMs ? toOwner(account, mail) : undefined,
+  recovery: ofWaiting,
   renewed: toOwner,
   // Its link leads to a payment that waits for its customer.
   'renewal-action': (account, mail) =>
@@ -73,6 +72,13 @@ function ofState(account: Account, mail: QueuedMail): QueuedMail | undefined {
   const lasts = news?.state === renewalStateOf(account)
   const isSameHold = mail.heldAtMs === undefined || mail.heldAtMs === account.renewal?.heldAtMs
   return isDone || (lasts && isSameHold) ? toOwner(account, mail) : undefined
+}
+
+/** A change that waits is told only while it does. */
+function ofWaiting(account: Account, mail: QueuedMail): QueuedMail | undefined {
+  const { what, beganAtMs } = mail.values.recovery ?? {}
+  const waiting = what === 'address' ? account.addressMove : account.recovery
+  return waiting?.beganAtMs === beganAtMs ? toOwner(account, mail) : undefined
 }
 
 /** What little is left may have been refilled since; and it is no news for an owner who wants none. */

@@ -4,7 +4,7 @@ import type { Deps } from '../ports.ts'
 const LINK_MAC_BYTES = 16
 
 /** What a link in a mail is for. A code made for one purpose does not work for another. */
-type LinkPurpose = 'renewal-link' | 'recovery-link'
+type LinkPurpose = 'renewal-link' | 'recovery-link' | 'address-link'
 
 /**
  * The code of a link in a mail. It carries its content under a MAC of the keyring, so nothing is stored, and a made-up

@@ -13,6 +13,7 @@ import { keyUseInMonth } from './key-use.ts'
 import { type MailValues, renderMail } from './mails.ts'
 import { mailSchema, type QueuedMail } from './queued-mail.ts'
 import { recoveryLinkCode } from './recovery-link.ts'
+import type { RecoveryNews } from './recovery-texts.ts'
 import { renewalLinkCode } from './renewal-link.ts'
 
 export type MailToQueue = Omit<QueuedMail, 'pk' | 'sk' | 'readyAtMs' | 'dueAtMs' | 'failures' | 'ttl'>
@@ -54,7 +55,7 @@ export async function deliverMail(
   const code = codeLookup && codeText(deps, template as CodePurpose, accountId, codeLookup)
   const { recovery } = mail.values
   const about = recovery
-    ? { stopCode: recoveryLinkCode(deps, { accountId, beganAtMs: recovery.beganAtMs }) }
+    ? { stopCode: recoveryLinkCode(deps, { accountId, ...linkOf(recovery) }) }
     : await renewalDetails(deps, mail)
   const { appUrl, appName } = deps.mail
   const values = { ...mail.values, ...about, code, appUrl, appName }
@@ -67,6 +68,10 @@ export async function deliverMail(
   await deps.table.remove(mail)
   return true
 }
+
+/** What the link of a mail stops. */
+const linkOf = ({ what, beganAtMs }: RecoveryNews) =>
+  ({ what: what === 'address' ? what : 'recovery', beganAtMs }) as const
 
 /** Mails that wait for the next hour do not all come at its beginning, and none is always the first. */
 const spreadMs = (deps: Deps): number => (10 * MINUTE_MS * Number.parseInt(deps.ids.hex(2), 16)) / 0xffff

@@ -21,6 +21,16 @@ export const securityEvents = [
   'deletion-undone',
   'deleted',
   'data-exported',
+  'suspended',
+  'resumed',
+  'signed-out',
+  'factors-off',
+  'factors-kept',
+  'address-requested',
+  'address-kept',
+  'closed',
+  'reopened',
+  'data-exported-by-us',
 ] as const
 
 export type SecurityEvent = (typeof securityEvents)[number]
@@ -146,6 +156,64 @@ export const securityTexts: Record<SecurityEvent, { subject: string; happened: s
     subject: 'Your data was exported',
     happened: 'Someone who is signed in to your account has exported the data that we store about you.',
     next: CHANGE_PASSWORD,
+  },
+  suspended: {
+    subject: 'Your account is suspended',
+    happened:
+      'We have suspended your account. It keeps its data and units, but nobody can sign in, its application keys are refused, and nothing is charged.',
+    next: 'Please contact us to find out more, or if you think that this is a mistake.',
+  },
+  resumed: {
+    subject: 'Your account is no longer suspended',
+    happened:
+      'We have ended the suspension of your account. It is as it was before, with the same data, units and application keys.',
+    next: 'Please sign in again to use it.',
+  },
+  'signed-out': {
+    subject: 'Every session of your account has ended',
+    happened: 'Our support team has ended every session of your account.',
+    next: 'Please sign in again. If you did not ask for this, please contact us to find out more.',
+  },
+  'factors-off': {
+    subject: 'Two-factor authentication was switched off',
+    happened:
+      'Our support team has switched off the two-factor authentication of your account. Your passkeys were removed, and every session has ended. Signing in needs no code any more.',
+    next: 'Please sign in with your password, and switch two-factor authentication on again. If you did not ask for this, please change your password and contact us at once.',
+  },
+  'factors-kept': {
+    subject: 'Two-factor authentication stays on',
+    happened:
+      'Our support team was asked to switch off the two-factor authentication of your account. This was stopped, so it stays on and your codes work as before.',
+    next: 'If you did not ask us to switch it off, somebody else may know your password: please change it.',
+  },
+  'address-requested': {
+    subject: 'Your e-mail address is about to change',
+    happened:
+      'Our support team was asked to change the e-mail address of your account, and has checked who asked. Your account keeps this address until the new one is confirmed.',
+    next: 'If you did not ask for this, please contact us at once. Changing your password stops it.',
+  },
+  'address-kept': {
+    subject: 'Your e-mail address stays as it is',
+    happened:
+      'Our support team was asked to change the e-mail address of your account. This was stopped, so your account keeps this address.',
+    next: 'If you did not ask us to change it, somebody else may pretend to be you: please change your password.',
+  },
+  closed: {
+    subject: 'Your account was closed',
+    happened:
+      'We have closed your account and nobody can use it. In 30 days we erase your data for good, with every unit that is left. Auto-renewal is off, and nothing is charged.',
+    next: 'If you want to keep the account, please sign in within these 30 days, or contact us.',
+  },
+  reopened: {
+    subject: 'Your account is open again',
+    happened:
+      'We have opened your account again, so it is not deleted and can be used as before. If auto-renewal was switched off, it stays off until you switch it on.',
+    next: 'If you did not ask for this, please contact us.',
+  },
+  'data-exported-by-us': {
+    subject: 'Your data was exported',
+    happened: 'Our support team has exported the data that we store about you.',
+    next: 'If you did not ask for this, please contact us to find out more.',
   },
 }
 

@@ -29,6 +29,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | invoice           | ACCOUNT#<id>           | INVOICE#<purchase id>              | what the list of invoices shows of a purchase that was paid      | for good                                          |
  * | notice            | ACCOUNT#<id>           | NOTICE#<id>                        | something to tell the user; ids are time-ordered                 | for good                                          |
  * | recovery          | ACCOUNT#<id>           | RECOVERY                           | reminders of a recovery of lost two-factor codes                 | until the recovery ends                           |
+ * | address move      | ACCOUNT#<id>           | RECOVERY#ADDRESS                   | the same of a change of the address that an operator has begun   | until the change ends                             |
  * | queued mail       | ACCOUNT#<id>           | MAIL#<id>                          | a mail that is not yet known to be sent                          | until sent; 7 days (with a code: as long as it)   |
  * | audit entry       | ACCOUNT#<id>           | AUDIT#<ms>#<id>                    | who did what to the account: append-only                         | for good                                          |
  * | operator's entry  | OPERATOR#<name>        | AUDIT#<ms>#<id>                    | the same, of everything that an operator has done                | for good                                          |
@@ -117,6 +118,7 @@ export const reservationAlarmKey = (accountId: string): Key => ({ pk: ownedBy(ac
 
 /** Outside `keys`, so that functions without sign-ins do not carry it. */
 export const recoveryKey = (accountId: string): Key => ({ pk: ownedBy(accountId), sk: 'RECOVERY' })
+export const addressMoveKey = (accountId: string): Key => ({ pk: ownedBy(accountId), sk: 'RECOVERY#ADDRESS' })
 
 /** The provider's id of the payment that a look-up item is about. */
 export const paymentIdIn = ({ pk }: Key): string => pk.slice('PAYMENT#'.length)

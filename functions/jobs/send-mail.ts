@@ -1,5 +1,5 @@
+import { announceRecoveries } from '../../core/credentials/announce-recoveries.ts'
 import { answerMailRequests } from '../../core/credentials/mail-requests.ts'
-import { announceRecoveries } from '../../core/credentials/recovery.ts'
 import { sendDueMail } from '../../core/notifications/outbox.ts'
 import { job } from '../http/job.ts'
 import { jobs } from './schedule.ts'

@@ -188,6 +188,33 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     foundBy: met('a buy waits for 3-D Secure', 'deactivate', 'buy'),
   },
   {
+    title: 'a suspended account keeps a payment that waits for 3-D Secure',
+    find: [
+      'const { account, suspended } = await changeAny(deps, accountId, (each) => suspendOnce(deps, each, input))',
+      'await stopPayments(deps, account)',
+    ],
+    put: 'const { account, suspended } = await changeAny(deps, accountId, (each) => suspendOnce(deps, each, input))',
+    foundBy: met('a buy waits for 3-D Secure', 'suspend', 'buy'),
+  },
+  {
+    title: 'the keys of a suspended account go on spending',
+    find: "{ update: keys.quota(account.id), set: expr`SET #x = ${'suspended'}` },",
+    put: '',
+    foundBy: unbroken(flows.suspend, 'jobs'),
+  },
+  {
+    title: 'a suspension that is sent again is told again',
+    find: "if (account.status === 'suspended') return { account, suspended: account }",
+    put: '',
+    foundBy: broken(flows.suspend, 'client', 'error-after'),
+  },
+  {
+    title: 'a renewal that waited for the end of a suspension is forgotten',
+    find: "bundle === undefined ? expr`REMOVE #x` : join([expr`SET `, renewalDue(deps, id), expr` REMOVE #x`], '')",
+    put: 'expr`REMOVE #x`',
+    foundBy: unbroken(flows.resume, 'jobs'),
+  },
+  {
     title: 'a second click starts a second purchase',
     find: 'Math.abs(deps.clock.nowMs() - last.atMs) < (isHeldBy(last, order) ? REQUEST_KEPT_MS : SAME_CLICK_MS)',
     put: 'Math.abs(deps.clock.nowMs() - last.atMs) < 0',

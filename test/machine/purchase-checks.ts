@@ -98,6 +98,9 @@ export function checkAlways(world: PurchaseWorld, title: string): void {
     `${title}: gaps in the ledger`,
   )
   assert.equal(ledger.length, profile.ledgerSeq, `${title}: the last number`)
+  const { status } = profile
+  assert.equal(counter.x, status === 'active' ? undefined : status, `${title}: who may spend`)
+  assert.equal(profile.suspension !== undefined, status === 'suspended', `${title}: the suspension`)
   const cents = sum(ledger.map(({ amountCents }) => amountCents))
   assert.equal(cents, profile.balanceCents, `${title}: the balance is not the sum of the ledger`)
   assert.ok(quota.seq <= profile.ledgerSeq, `${title}: the counter is ahead of the ledger`)
@@ -209,10 +212,27 @@ export function checkSettled(world: PurchaseWorld, title: string): void {
   if (profile.flags.lowQuotaNotification && profile.bundle !== undefined && world.crossings.size > 0) {
     assert.equal(counter.n, undefined, `${title}: a notice waits`)
   }
+  checkSuspensions(world, title)
   checkAlerts(world, title)
   checkPublished(world.told, items, title)
   for (const each of world.said) checkSaid(world, each, title)
   checkRenewed(world, title)
+}
+
+/** Checks that each suspension and its end were told, announced and recorded once, in turn. */
+function checkSuspensions(world: PurchaseWorld, title: string): void {
+  const { profile, notices, items } = books(world)
+  const of = (prefix: string, attribute: string) =>
+    items.flatMap((item) => (String(item.sk).startsWith(prefix) ? [String(item[attribute])] : []))
+  const told = ['suspended', 'resumed'].map((event) => [
+    count(notices, event),
+    items.filter(({ values }) => Object(values).event === event).length,
+    count(of('OUTEVENT#', 'type'), `account.${event}`),
+    count(of('AUDIT#', 'action'), `operator.${event}`),
+  ])
+  const [[suspended = 0] = [], [resumed = 0] = []] = told
+  assert.deepEqual(told, [Array(4).fill(suspended), Array(4).fill(resumed)], `${title}: told of suspensions`)
+  assert.equal(suspended - resumed, profile.status === 'suspended' ? 1 : 0, `${title}: suspensions`)
 }
 
 /** Checks that each crossing of an alert was told once by notice, mail and event. */

@@ -241,6 +241,33 @@ export const flows = {
     answer: 'paid',
     credits: 1,
   },
+  suspend: {
+    title: 'a suspension while a buy waits for 3-D Secure',
+    prepare: async (world) => {
+      const card = await held(world, ALWAYS_3DS)
+      assert.equal(await world.buy(), 'payment_action_required')
+      return card
+    },
+    act: (world, _, via) => world.suspend(via),
+    byClient: true,
+    answer: 'done',
+    credits: 0,
+  },
+  resume: {
+    title: 'the end of a suspension in which a renewal waited',
+    prepare: async (world) => {
+      const card = await low(world)
+      await world.suspend()
+      assert.equal(await world.job('checkQuotas'), 0)
+      assert.equal(await world.consume(1), 'account_suspended')
+      return card
+    },
+    act: (world, _, via) => world.resume(via),
+    byClient: true,
+    answer: 'done',
+    credits: 1,
+    atTheEnd: left(1005),
+  },
   refund: {
     title: 'a refund',
     prepare: async (world) => {
@@ -482,7 +509,7 @@ async function recover({
 
 /** Whether a client stops retrying after this answer. */
 const isDefinite = (answer: string | number | undefined): boolean =>
-  ['paid', 'card_declined', 'payment_action_required'].includes(String(answer))
+  ['paid', 'done', 'card_declined', 'payment_action_required'].includes(String(answer))
 
 /** Checks the result of events without jobs: every charge is credited, and its units are in the counter. */
 function checkHeard(world: PurchaseWorld, title: string): void {

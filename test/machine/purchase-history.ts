@@ -76,6 +76,8 @@ const deeds: Record<string, Deed> = {
   },
   changeCard: async (world, n, via) => world.changeCard(await aCard(world, n), via),
   deactivate: (world, n, via) => (n % 3 === 0 ? world.deactivate(via) : undefined),
+  suspend: (world, n, via) => (n % 3 === 0 ? world.suspend(via) : undefined),
+  resume: (world, _, via) => world.resume(via),
   settlePayments: (world, _, via) => world.job('settlePayments', via),
   checkQuotas: (world, _, via) => world.job('checkQuotas', via),
   sweepEvents: (world, _, via) => world.job('sweepEvents', via),
@@ -246,7 +248,8 @@ export async function live(steps: readonly Step[], functions: Purchases = purcha
   // With the key of another account nothing can be compared, of which the operator is told.
   if (steps.flat().some(({ what }) => what === 'otherAccount')) forgetAlarmsAboutKey(world)
   await settle(world, 'settled')
-  if (books(world).profile.status !== 'active') await world.restore()
+  await world.resume()
+  await world.restore()
   await settle(world, 'settled again')
   await expectUsable(world)
 }

@@ -100,6 +100,8 @@ const leave: Actor = {
   act: (world, via) => world.deactivate(via),
   closes: true,
 }
+const suspend: Actor = { title: 'suspend', act: (world, via) => world.suspend(via), closes: true }
+const resume: Actor = { title: 'resume', act: (world, via) => world.resume(via) }
 const removeCard: Actor = {
   title: 'card removal',
   act: async (world, via) => {
@@ -150,7 +152,7 @@ const confirmAndGo: Actor = {
   },
 }
 
-const leftActors = [settleJob, buyWithKey, confirmAndGo, buy, change, hear, lateJobs, leave]
+const leftActors = [settleJob, buyWithKey, confirmAndGo, buy, change, hear, lateJobs, leave, suspend]
 /** Delivers the waiting events of one type and loses the others. */
 async function hearOnly(world: PurchaseWorld, type: string, via: Ports): Promise<void> {
   for (const event of world.waiting()) {
@@ -233,6 +235,25 @@ export const scenes: Scene[] = [
       spend,
       spendAll,
       leave,
+      suspend,
+      lateJobs,
+    ],
+  },
+  {
+    title: 'a renewal is due, and the account is suspended',
+    prepare: async (world) => {
+      await held(world)
+      await world.consumeTo(5)
+      await world.suspend()
+    },
+    actors: [
+      resume,
+      suspend,
+      { ...renew, same: 'refill' },
+      { ...buy, same: 'refill' },
+      leave,
+      refund,
+      spend,
       lateJobs,
     ],
   },
@@ -351,6 +372,7 @@ export const scenes: Scene[] = [
         },
       },
       leave,
+      suspend,
       changeCard,
     ],
   },
@@ -440,6 +462,7 @@ export async function meet(
   const openBefore = Object.values(world.stripe.state.paymentIntents).filter(isOpenIntent)
   let begun: Set<string> | undefined
   let unpaid: string[] = []
+  let hasMet = false
   /** Notes the renewals that had begun when the owner was answered that none begins any more. */
   const noteStop = ({ stops }: Actor) => {
     if (!stops || begun) return
@@ -450,6 +473,7 @@ export async function meet(
   const { ports, calls } = through(world.ports, {
     before: async (now) => {
       if (now !== at) return
+      hasMet = true
       await second.act(world, world.ports)
       noteStop(second)
     },
@@ -458,7 +482,7 @@ export async function meet(
   noteStop(first)
   const title = `${scene.title}: ${first.title}, and before call ${at} (${calls[at - 1]}) ${second.title}`
   checkAlways(world, title)
-  if (first.closes || second.closes) {
+  if (first.closes || (second.closes && hasMet)) {
     const left = openBefore.map(({ id }) => world.stripe.state.paymentIntents[id]!).filter(isOpenIntent)
     assert.deepEqual(
       left.map(({ status }) => status),
@@ -471,6 +495,7 @@ export async function meet(
   const told = world.said.map(({ answer }) => answer).join(', ')
   await settle(world, `${title}, answered ${told}`)
   if (books(world).profile.status !== 'active') {
+    await world.resume()
     await world.restore()
     await settle(world, `${title}, restored`)
   }

@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type Stripe from 'stripe'
 import { type Account, type Profile, readAccount } from '../../core/account/account.ts'
 import { deactivateAccount } from '../../core/account/deactivate.ts'
+import { resumeAccount, suspendAccount } from '../../core/account/suspend.ts'
 import { openKeyring } from '../../core/adapters/keyring.ts'
 import { changeCard } from '../../core/cards/change.ts'
 import { sweepCards } from '../../core/cards/expiry.ts'
@@ -74,6 +75,8 @@ export const purchases = {
   removeCard,
   changeCard,
   deactivateAccount,
+  suspendAccount,
+  resumeAccount,
   setFlags,
   setAlerts,
   tellAlerts,
@@ -264,6 +267,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     })
     return answer
   }
+  const done = () => 'done'
   const run = () => ({ untilMs: nowMs + MINUTE_MS, width: 10 })
   const alarms: string[] = []
   const watchful = () => ({ ...run(), alarm: (sentence: string) => void alarms.push(sentence) })
@@ -360,8 +364,13 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     allowByLink: (heldAtMs: number, via = ports) =>
       world.openLink(renewalLinkCode(ports, { act: 'allow', accountId: ACCOUNT_ID, heldAtMs }), via),
     deactivate: (via = ports) => gated((caller) => functions.deactivateAccount(via, caller)),
-    /** Writes what `restore` writes after the right password. */
+    /** The operator suspends the account, and ends the suspension. */
+    suspend: (via = ports) =>
+      answerOf(functions.suspendAccount(via, ACCOUNT_ID, { reason: 'A test', silent: false }).then(done)),
+    resume: (via = ports) => answerOf(functions.resumeAccount(via, ACCOUNT_ID, 'A test').then(done)),
+    /** Writes what `restore` writes after the right password, which lifts no suspension. */
     async restore(): Promise<void> {
+      if ((await account()).status !== 'deactivated') return
       const active = { update: keys.profile(ACCOUNT_ID), set: expr`SET #status = ${'active'}` }
       const again = announce(ports, ACCOUNT_ID, 'account.restored', { undoesDeletion: false })
       const isActive = (await account()).status === 'active'

@@ -153,6 +153,9 @@ test.each([
   ['a renewal is due, and its owner wants none', 'check-quotas', 'auto-renewal is switched off'],
   ['a renewal is due, and its owner wants none', 'check-quotas', 'the link to stop'],
   ['a buy crashed after its call 2', 'settle-payments', 'the same buy, crashed once it is confirmed'],
+  ['a buy crashed after its call 4', 'the same buy, crashed once it is confirmed', 'suspend'],
+  ['a renewal is due', 'check-quotas', 'suspend'],
+  ['a renewal is due, and the account is suspended', 'resume', 'check-quotas'],
   ['nobody has signed up yet', 'sign-up', 'sign-up with another card'],
 ])('%s: every guarantee holds if %s is interrupted at any moment by %s', async (scene, first, second) => {
   expect(await meetTwo(scene, [first, second])).toEqual([])

@@ -55,6 +55,31 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     body: { name: 'Sam Ple', oldPassword: password, newPassword: 'Other123!' },
   }),
   'api.verifyPayment': () => ({ body: { paymentMethod: 'pm_card_visa' } }),
+  'ops.suspend': (_, { accountId }) => ({
+    path: { id: accountId },
+    body: { reason: 'A sample', silent: false },
+  }),
+  'ops.resume': ofOperator(),
+  'ops.signOut': ofOperator(),
+  'ops.resetTwoFactor': async (app, person) => {
+    await loseFactors(app, person)
+    return { path: { id: person.accountId }, body: { reason: 'A sample', proof: 'A passport' } }
+  },
+  'ops.keepTwoFactor': ofOperator(),
+  'ops.changeEmail': (_, { accountId }) => ({
+    path: { id: accountId },
+    body: { reason: 'A sample', email: newPerson().email, proof: 'A passport' },
+  }),
+  'ops.keepEmail': ofOperator(),
+  'ops.resendMail': ofOperator(),
+  'ops.unlock': ofOperator(),
+  'ops.close': ofOperator({ units: 'forfeit' }),
+  'ops.reopen': ofOperator(),
+  'ops.erase': (_, { accountId }) => ({
+    path: { id: accountId },
+    body: { reason: 'A sample', confirm: accountId },
+  }),
+  'ops.exportAccount': ofOperator({ cursor: Buffer.from('#A').toString('base64url') }),
   'rest.createUser': () => ({ body: { ...newPerson() } }),
   'rest.getUser': (_, { username }) => ({ path: { username } }),
   'rest.updateUser': (_, person) => {
@@ -234,6 +259,14 @@ async function otherSession(app: App, person: SignedInPerson): Promise<string> {
 async function newKey(app: App, { accessToken: token }: SignedInPerson): Promise<string> {
   const { body } = await app.request('POST', '/v1/keys', { token, json: { name: 'sample' } })
   return body.id
+}
+
+/** The sample of an operator's row about the person's account that wants a reason. */
+function ofOperator(more: object = {}) {
+  return (_: App, { accountId }: SignedInPerson): Sample => ({
+    path: { id: accountId },
+    body: { reason: 'A sample', ...more },
+  })
 }
 
 /** Starts the enrolment of two-factor authentication. @returns the code that the app shows now. */

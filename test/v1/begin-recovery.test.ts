@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest'
-import { announceRecoveries } from '../../core/credentials/recovery.ts'
+import { announceRecoveries } from '../../core/credentials/announce-recoveries.ts'
 import type { ErrorCode } from '../../core/errors.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'

@@ -1,7 +1,13 @@
+import { accessCommands } from './access.ts'
 import { auditCommands } from './audit.ts'
 import type { Commands } from './command.ts'
 import { operatorCommands } from './operators.ts'
 import { serviceCommands } from './services.ts'
 
 /** Every command, by its words. */
-export const commands: Commands = { ...operatorCommands, ...auditCommands, ...serviceCommands }
+export const commands: Commands = {
+  ...accessCommands,
+  ...operatorCommands,
+  ...auditCommands,
+  ...serviceCommands,
+}
