@@ -2,6 +2,7 @@ import * as z from 'zod/mini'
 import { parseCustomer, type StoredCustomer } from '../cards/stored-customer.ts'
 import { SESSION_MS } from '../credentials/session-life.ts'
 import { DomainError } from '../errors.ts'
+import { termsSchema } from '../plans/terms.ts'
 import type { Deps } from '../ports.ts'
 import { parseQuota, type Quota } from '../quota/quota.ts'
 import { CORE_PREFIX, keys } from '../table/keys.ts'
@@ -171,6 +172,8 @@ export const profileSchema = z.object({
   lastProof: z.optional(z.object({ request: z.string(), cardId: z.string(), atMs: z.number() })),
   /** Name of the account's bundle; absent before the first purchase. */
   bundle: z.optional(z.string()),
+  /** The terms with which the account took its bundle; absent in accounts of older versions. */
+  plan: z.optional(termsSchema),
   /** Id of the open purchase, which may still charge the card. An account has at most one. */
   openPurchase: z.optional(z.string()),
   /** The last purchase that ended. A second click soon afterwards gets its outcome. */
@@ -198,6 +201,8 @@ export const profileSchema = z.object({
   ),
   /** Name of the bundle that renewals buy, if the owner chose one; otherwise they buy the bundle held. */
   renewalBundle: z.optional(z.string()),
+  /** The terms of that bundle when the owner chose it. */
+  renewalPlan: z.optional(termsSchema),
   /**
    * The owner's limits: the cost of renewals in a calendar month (UTC), in the currency's minor unit, and their
    * number.

@@ -5,8 +5,9 @@ import { DomainError } from '../errors.ts'
 import { announce } from '../events/outbox.ts'
 import { tellOwner } from '../notifications/security.ts'
 import { marksWithout, trustAddress } from '../notifications/undeliverable.ts'
+import { readPlans } from '../plans/current.ts'
 import type { Deps } from '../ports.ts'
-import { TRIAL_UNITS, trialCredit } from '../quota/trial.ts'
+import { trialCredit } from '../quota/trial.ts'
 import { expr, join, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
@@ -35,7 +36,8 @@ async function confirmOnce(deps: Deps<'table' | 'keyring'>, typed: string): Prom
     set: join([expr`SET #done = ${true}`, code.keepForRepeats], ', '),
     if: join([code.usable, expr`attribute_not_exists(#done)`], ' AND '),
   }
-  const writes = code.purpose === 'confirm-email' ? confirmFirst(deps, code) : await confirmChange(deps, code)
+  const confirm = code.purpose === 'confirm-email' ? confirmFirst : confirmChange
+  const writes = await confirm(deps, code)
   if (writes && (await isWritten(deps, code, [...writes, use]))) return
   // A concurrent copy of this request may have been first.
   const now = await checkCode(deps, PURPOSES, typed)
@@ -75,9 +77,10 @@ async function requireOwner(deps: Deps<'table'>, { accountId }: CheckedCode): Pr
  * Confirms the registered address and credits the trial. A confirmed account always stays confirmed, so the
  * trial is credited once.
  */
-function confirmFirst(deps: Deps, code: CheckedCode): Write[] {
+async function confirmFirst(deps: Deps<'table'>, code: CheckedCode): Promise<Write[]> {
+  const { catalogue } = await readPlans(deps)
   const nowMs = deps.clock.nowMs()
-  const trial = trialCredit(code.accountId, nowMs)
+  const trial = trialCredit(code.accountId, nowMs, catalogue.trialUnits)
   // Whoever registered the address may not be its owner.
   const holder = changeHolder({ sessions: {} })
   const trusted = trustAddress(nowMs)
@@ -95,7 +98,7 @@ function confirmFirst(deps: Deps, code: CheckedCode): Write[] {
       if: expr`#confirmCode = ${code.lookup} AND #status = ${'active'}`,
     },
     ...trial.writes,
-    announce(deps, code.accountId, 'account.confirmed', { trialUnits: TRIAL_UNITS }),
+    announce(deps, code.accountId, 'account.confirmed', { trialUnits: catalogue.trialUnits }),
     ...auditWrites(deps, { accountId: code.accountId, action: 'account.confirmed', by: 'owner' }),
   ]
 }

@@ -1,8 +1,9 @@
 import { openRecovery } from '../credentials/recovery-state.ts'
 import { readDefaultKey } from '../keys/default-key.ts'
 import { isUndeliverable } from '../notifications/undeliverable.ts'
+import { heldBundle } from '../plans/held.ts'
 import type { Deps } from '../ports.ts'
-import { bundleOf, CURRENCY, isSold } from '../purchases/catalogue.ts'
+import { CURRENCY } from '../purchases/catalogue.ts'
 import { type RenewalStatus, renewalStatus } from '../purchases/renewal.ts'
 import { readAlerts } from '../quota/alerts.ts'
 import { type Account, displayName, type Profile } from './account.ts'
@@ -77,8 +78,8 @@ export const describeAccount = (
  */
 const maskedKey = (key: string): string => `${key.slice(0, 8)}...${key.slice(-4)}`
 
-function bundleHeld({ bundle, quota }: Account): AccountOverview['bundle'] {
-  if (bundle === undefined) return undefined
-  const priceCents = isSold(bundle) ? bundleOf(bundle).priceCents : undefined
-  return { name: bundle, unitsLeft: quota?.left ?? 0, priceCents }
+function bundleHeld(account: Account): AccountOverview['bundle'] {
+  const { bundle: name, quota } = account
+  if (name === undefined) return undefined
+  return { name, unitsLeft: quota?.left ?? 0, priceCents: heldBundle(account)?.priceCents }
 }

@@ -17,6 +17,9 @@ const entrySchema = z.object({
   purchaseId: z.optional(z.string()),
   /** Sales only: units of the bundle, from which the counter derives its thresholds. */
   size: z.optional(z.number()),
+  /** Sales only: thresholds of the plan, in per cent of `size`, where they are not 10 and 1. */
+  lowPercent: z.optional(z.number()),
+  renewalPercent: z.optional(z.number()),
   /** Credits only: when what is left of the units expires, epoch ms; absent if they never do. A day (UTC) begins then. */
   expiresAtMs: z.optional(z.number()),
 })

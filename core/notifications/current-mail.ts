@@ -85,7 +85,7 @@ function ofWaiting(account: Account, mail: QueuedMail): QueuedMail | undefined {
 function lowQuota(account: Account, mail: QueuedMail): QueuedMail | undefined {
   const { quota, flags, status } = account
   if (status !== 'active' || !flags.lowQuotaNotification) return undefined
-  const isRefilled = quota !== undefined && !isLowQuota(quota.left, quota.size)
+  const isRefilled = quota !== undefined && !isLowQuota(quota.left, quota)
   const { renewed, ...values } = mail.values
   // Only a mail that announces a charge says what renewals have charged.
   const announces = !isRefilled && renewed !== undefined && renewsItself(account)

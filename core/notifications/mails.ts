@@ -1,4 +1,5 @@
 import type { Email } from '../ports.ts'
+import { DEFAULT_LOW_PERCENT } from '../quota/thresholds.ts'
 import { type AlertNews, alertText } from './alert-text.ts'
 import { priceText, unitsText } from './amounts.ts'
 import { quotedText, unlinkedText } from './free-text.ts'
@@ -28,6 +29,8 @@ export interface MailValues {
   currency?: string | undefined
   /** Only in low-quota mails: whether units were added, or the bundle is no longer sold. */
   since?: 'refilled' | 'removed' | undefined
+  /** Low quota: below how many per cent the units fell; 10 if absent. */
+  lowPercent?: number | undefined
   /** A crossed alert, only in mails about one. */
   alert?: AlertNews | undefined
   purchaseId?: string | undefined
@@ -47,17 +50,20 @@ export interface MailValues {
 }
 
 /** What a low-quota mail says, by what is true when it is written. */
-const LOW_QUOTA: Record<'low' | NonNullable<MailValues['since']>, (bundle: string) => string[]> = {
-  low: (bundle) => [
-    `Less than 10 % of your ${bundle} bundle is left.`,
-    'If auto-renewal is on, we will renew it when it runs low, by default below 1 %. You can also refill it at any time.',
+const LOW_QUOTA: Record<
+  'low' | NonNullable<MailValues['since']>,
+  (bundle: string, percent: number) => string[]
+> = {
+  low: (bundle, percent) => [
+    `Less than ${percent} % of your ${bundle} bundle is left.`,
+    'If auto-renewal is on, we will renew it when it runs low. You can also refill it at any time.',
   ],
-  removed: (bundle) => [
-    `Less than 10 % of your ${bundle} bundle is left.`,
+  removed: (bundle, percent) => [
+    `Less than ${percent} % of your ${bundle} bundle is left.`,
     'We no longer sell this bundle, so it can be neither renewed nor refilled. Please choose another bundle to get more units.',
   ],
-  refilled: () => [
-    'Your units had fallen below 10 % of your bundle. More have been added since, so you need not do anything.',
+  refilled: (_, percent) => [
+    `Your units had fallen below ${percent} % of your bundle. More have been added since, so you need not do anything.`,
   ],
 }
 
@@ -188,10 +194,10 @@ const toConfirmed = {
     return { subject, lines: [greeting(username), happened, next, stop, ...link] }
   },
   'low-quota': (values) => ({
-    subject: `Less than 10 % of your ${values.bundle ?? ''} bundle ${values.since === 'refilled' ? 'was' : 'is'} left`,
+    subject: `Less than ${values.lowPercent ?? DEFAULT_LOW_PERCENT} % of your ${values.bundle ?? ''} bundle ${values.since === 'refilled' ? 'was' : 'is'} left`,
     lines: [
       greeting(values.username),
-      ...LOW_QUOTA[values.since ?? 'low'](values.bundle ?? ''),
+      ...LOW_QUOTA[values.since ?? 'low'](values.bundle ?? '', values.lowPercent ?? DEFAULT_LOW_PERCENT),
       ...renewalLines(values),
     ],
   }),

@@ -26,6 +26,7 @@ export const mailSchema = z.object({
     amountCents: z.optional(z.number()),
     currency: z.optional(z.string()),
     since: z.optional(z.enum(['refilled', 'removed'])),
+    lowPercent: z.optional(z.number()),
     alert: z.optional(alertNewsSchema),
     purchaseId: z.optional(z.string()),
     news: z.optional(renewalNewsSchema),

@@ -51,7 +51,7 @@ export async function beginPurchase(
 }
 
 /** What `buyBundle` reads of the profile before it begins a purchase; an earlier click may have changed it. */
-const ORDER_FIELDS = ['emailVerified', 'bundle', 'lastPurchase'] as const satisfies (keyof Profile)[]
+const ORDER_FIELDS = ['emailVerified', 'bundle', 'plan', 'lastPurchase'] as const satisfies (keyof Profile)[]
 
 /** What an order may be derived from: these fields, the default card, and what never changes a price. */
 export type OrderBasis = Pick<

@@ -7,20 +7,22 @@ import {
 } from '../account/account.ts'
 import { ensureCustomer } from '../cards/customer.ts'
 import { DomainError } from '../errors.ts'
+import { isForHolders, isForNew, listedNames, type Offer, offerNamed, readPlans } from '../plans/current.ts'
+import { heldBundle } from '../plans/held.ts'
+import { type Bundle, isSameTerms } from '../plans/terms.ts'
 import type { MoneyDeps } from '../ports.ts'
 import { REQUEST_KEPT_MS } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
 import { type RequestKey, readRequestKey } from '../table/request-key.ts'
 import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
 import { beginPurchase, defaultCardOf, type OrderBasis } from './begin.ts'
-import { type Bundle, bundleOf, isSold } from './catalogue.ts'
 import { fingerprintOf, isOpen, type Order, type Purchase, readPurchase } from './purchase.ts'
 import type { PurchaseOutcome } from './settle.ts'
 
-/** What a customer can order. Renewals have no request: check-quotas starts them. */
+/** What a customer can order, a bundle by its name in upper or lower case. Renewals have no request: check-quotas starts them. */
 export type PurchaseRequest =
-  | { kind: 'signup'; bundle: Bundle; cardId: string; address: NonNullable<Profile['address']> }
-  | { kind: 'change'; bundle: Bundle }
+  | { kind: 'signup'; bundle: string; cardId: string; address: NonNullable<Profile['address']> }
+  | { kind: 'change'; bundle: string }
   | { kind: 'buy' }
 
 /**
@@ -63,7 +65,8 @@ export async function buyBundle(
         ? undefined
         : await readPurchaseKey(deps, account.id, idempotencyKey, wanted)
     if (key?.earlier) return purchaseAnswer(key.earlier, await repeatRequest(deps, key.earlier), REPLAY)
-    const order = await orderFor(deps, account, wanted, key === undefined)
+    const offer = wanted.kind === 'buy' ? undefined : await offerFor(deps, wanted)
+    const order = await orderFor(deps, account, wanted, offer, key === undefined)
     if (order === 'same click') return lastAnswer(account)
     const open = await openPurchase(deps, account)
     if (open) {
@@ -82,19 +85,39 @@ export async function buyBundle(
   throw new DomainError('purchase_open')
 }
 
-/** An order without size and price, which count only when a purchase begins: an open purchase keeps its own. */
-type UnpricedOrder = Omit<Order, 'bundle'> & { bundle: Pick<Bundle, 'name'> }
+/** An order whose bundle may be one that can no longer be bought, but whose open purchase keeps its own terms. */
+type UnpricedOrder = Omit<Order, 'bundle'> & { bundle: Bundle | Pick<Bundle, 'name'> }
 
-/** @throws DomainError `bundle_removed` if the catalogue no longer has the bundle that the account holds */
+/** @throws DomainError `bundle_removed` if there are no terms for the bundle that the account holds */
 function pricedOrder(order: UnpricedOrder): Order {
-  const { name } = order.bundle
-  if (!isSold(name)) throw new DomainError('bundle_removed')
-  return { ...order, bundle: bundleOf(name) }
+  const { bundle } = order
+  if (!('units' in bundle)) throw new DomainError('bundle_removed')
+  return { ...order, bundle }
+}
+
+/** What is ordered, as it is sold now. @throws DomainError `invalid_request` if no bundle has the name */
+async function offerFor(
+  deps: MoneyDeps,
+  wanted: { kind: 'signup' | 'change'; bundle: string },
+): Promise<Offer> {
+  const plans = await readPlans(deps)
+  const offer = offerNamed(plans, wanted.bundle)
+  // A path may have the name in any case.
+  const isNamed = wanted.kind === 'change' || offer?.bundle.name === wanted.bundle
+  return offer && isNamed ? offer : refuseName(wanted.kind, listedNames(plans.catalogue))
+}
+
+/** @throws DomainError `invalid_request` */
+function refuseName(kind: 'signup' | 'change', names: readonly string[]): never {
+  const field = kind === 'signup' ? 'name' : 'bundleName'
+  throw new DomainError('invalid_request', {
+    fields: [{ field, message: `must be one of ${names.join(', ')}` }],
+  })
 }
 
 /** The request as sent. It excludes the price, so a price change does not make it a different request. */
 const requestContent = (wanted: PurchaseRequest) =>
-  wanted.kind === 'buy' ? wanted : { ...wanted, bundle: wanted.bundle.name }
+  wanted.kind === 'buy' ? wanted : { ...wanted, bundle: wanted.bundle.toUpperCase() }
 
 /**
  * Looks up an Idempotency-Key.
@@ -134,32 +157,49 @@ const continuePurchase = async (deps: MoneyDeps, purchase: Purchase): Promise<Pu
 
 /**
  * @returns the order; `same click` if a purchase with the same order ended a moment ago.
- * @throws DomainError `email_unconfirmed`, `bundle_held`, `no_bundle`, `no_card`
+ * @throws DomainError `email_unconfirmed`, `bundle_held`, `no_bundle`, `no_card`, and `invalid_request` for a bundle
+ *   that the account may not take
  */
 async function orderFor(
   deps: MoneyDeps,
   account: OrderBasis,
   wanted: PurchaseRequest,
+  offer: Offer | undefined,
   mayBeSecondClick: boolean,
 ): Promise<UnpricedOrder | 'same click'> {
   const { id: accountId, lastPurchase: last } = account
-  const isSame = (order: Pick<UnpricedOrder, 'kind' | 'bundle' | 'cardId'>) =>
+  const isSame = (order: Pick<UnpricedOrder, 'kind' | 'bundle' | 'cardId' | 'moves'>) =>
     mayBeSecondClick &&
     last?.fingerprint === fingerprintOf(order) &&
     Math.abs(deps.clock.nowMs() - last.atMs) < (isHeldBy(last, order) ? REQUEST_KEPT_MS : SAME_CLICK_MS)
-  if (wanted.kind === 'signup') {
+  if (wanted.kind === 'signup' && offer) {
     requireConfirmed(account)
-    if (isSame(wanted)) return 'same click'
+    const { bundle } = offer
+    if (isSame({ ...wanted, bundle })) return 'same click'
     if (account.bundle !== undefined) throw new DomainError('bundle_held')
+    if (!isForNew(offer.plan)) refuseName('signup', offer.listed)
     const { id: customerId } = await ensureCustomer(deps, account)
-    return { ...wanted, accountId, customerId }
+    return { ...wanted, bundle, accountId, customerId }
   }
   if (account.bundle === undefined) throw new DomainError('no_bundle')
-  const bundle = wanted.kind === 'change' ? wanted.bundle : { name: account.bundle }
-  const order = { accountId, kind: wanted.kind, bundle, ...defaultCardOf(account) }
-  if (isSame(order)) return 'same click'
-  if (wanted.kind === 'change' && account.bundle === bundle.name) throw new DomainError('bundle_held')
+  if (!offer) {
+    const held = heldBundle(account) ?? { name: account.bundle }
+    const order = { accountId, kind: 'buy' as const, bundle: held, ...defaultCardOf(account) }
+    return isSame(order) ? 'same click' : order
+  }
+  const order = { accountId, kind: 'change' as const, bundle: offer.bundle, ...defaultCardOf(account) }
+  const moved = { ...order, moves: offer.bundle.version }
+  if (mayMove(account, offer)) return isSame(moved) ? 'same click' : moved
+  if (isSame(order) || isSame(moved)) return 'same click'
+  if (account.bundle === offer.bundle.name) throw new DomainError('bundle_held')
+  if (!isForNew(offer.plan)) refuseName('change', offer.listed)
   return order
+}
+
+/** Whether the account holds the plan at older terms, and may change to the present ones. */
+function mayMove(account: OrderBasis, { plan, bundle }: Offer): boolean {
+  const held = heldBundle(account)
+  return account.bundle === bundle.name && isForHolders(plan) && !(held && isSameTerms(held, bundle))
 }
 
 /**

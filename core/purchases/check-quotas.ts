@@ -12,7 +12,7 @@ import { clearCrossed } from '../quota/alerts.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
 import { handOverAlerts } from '../quota/crossed-alerts.ts'
 import type { Quota } from '../quota/quota.ts'
-import { isLowQuota } from '../quota/thresholds.ts'
+import { DEFAULT_LOW_PERCENT, isLowQuota } from '../quota/thresholds.ts'
 import { eachDue, type Run } from '../table/due.ts'
 import { type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { accountIdIn, keys, shownKey } from '../table/keys.ts'
@@ -22,7 +22,6 @@ import { writeAll, writeUnlessDone } from '../table/write-all.ts'
 import { MINUTE_MS } from '../time.ts'
 import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
 import { beginPurchase, defaultCardOf } from './begin.ts'
-import { bundleOf } from './catalogue.ts'
 import { begunAtMs, isOpen, readPurchase } from './purchase.ts'
 import { decideRenewal, renewalObstacle, renewalUnchanged, renewsRemovedBundle } from './renewal.ts'
 import { renewedInMonth } from './renewal-limits.ts'
@@ -139,17 +138,14 @@ async function forgetOldCard(deps: Deps<'table'>, account: WithQuota): Promise<W
  * the ids of event and notice are derived from the time of the crossing, so that a second run finds them.
  * @returns whether this run sent the notice.
  */
-async function sendLowQuotaNotice(
-  deps: Deps<'table'>,
-  account: Account,
-  { noticeSinceMs, left, size }: Quota,
-): Promise<boolean> {
+async function sendLowQuotaNotice(deps: Deps<'table'>, account: Account, quota: Quota): Promise<boolean> {
+  const { noticeSinceMs, left, size } = quota
   const { id: accountId, bundle, flags } = account
   if (noticeSinceMs === undefined || bundle === undefined) return false
   const once = { atMs: noticeSinceMs, name: String(noticeSinceMs) }
   const event = announce(deps, accountId, 'quota.low', { left, bundleUnits: size }, once)
   const messages = flags.lowQuotaNotification
-    ? lowQuotaMessages(deps, account, { noticeSinceMs, left, size, bundle })
+    ? lowQuotaMessages(deps, account, { ...quota, noticeSinceMs, bundle })
     : []
   return writeAll(deps, [event, ...messages]).then(
     () => messages.length > 0,
@@ -163,25 +159,21 @@ async function sendLowQuotaNotice(
 function lowQuotaMessages(
   deps: Deps<'table'>,
   account: Account,
-  {
-    noticeSinceMs,
-    left,
-    size,
-    bundle,
-  }: Pick<Quota, 'left' | 'size'> & { noticeSinceMs: number; bundle: string },
+  quota: Quota & { noticeSinceMs: number; bundle: string },
 ): Write[] {
   const { id: accountId, email, username } = account
-  const since = isLowQuota(left, size) ? (renewsRemovedBundle(account) ? 'removed' : undefined) : 'refilled'
+  const { noticeSinceMs, bundle, left, lowPercent = DEFAULT_LOW_PERCENT } = quota
+  const since = isLowQuota(left, quota) ? (renewsRemovedBundle(account) ? 'removed' : undefined) : 'refilled'
   const text =
     since === 'refilled'
-      ? 'Your units had fallen below 10 % of your bundle. More have been added since.'
-      : `Less than 10 % of your ${bundle} bundle is left.`
+      ? `Your units had fallen below ${lowPercent} % of your bundle. More have been added since.`
+      : `Less than ${lowPercent} % of your ${bundle} bundle is left.`
   // A mail that announces a charge says what renewals have charged and how to stop them.
   const announces = since === undefined && renewsItself(account)
   const renewed = announces ? { renewed: renewedInMonth(account.renewed, deps.clock.nowMs()) } : {}
   const id = `${noticeSinceMs.toString(16).padStart(12, '0')}${'0'.repeat(12)}`
   const notice = { ...newNotice(deps, accountId, 'low_quota', text), ...keys.notice(accountId, id), id }
-  const values = { username, bundle, since, ...renewed } as const
+  const values = { username, bundle, since, lowPercent, ...renewed } as const
   const { write } = queueMail(deps, { accountId, to: email, template: 'low-quota', values }, 0)
   return [{ put: notice, if: expr`attribute_not_exists(pk)` }, write]
 }
@@ -242,10 +234,11 @@ async function renewBundle(
     case 'renew': {
       if (run.ready && !(await run.ready())) return { againMs: nowMs }
       const order = { ...defaultCardOf(account), accountId: account.id, kind: 'renewal' as const }
-      const bundle = bundleOf(decision.bundle)
-      const purchase = await beginPurchase(deps, account, { ...order, bundle, cycle: quota.seq }).catch(
-        (error: unknown) => refusedRenewal(deps, account.id, order.cardId, error),
-      )
+      const purchase = await beginPurchase(deps, account, {
+        ...order,
+        bundle: decision.bundle,
+        cycle: quota.seq,
+      }).catch((error: unknown) => refusedRenewal(deps, account.id, order.cardId, error))
       if (purchase && 'reason' in purchase) {
         const isNoted = await noteRenewal(deps, account, purchase)
         return { againMs: isNoted ? purchase.nextAttemptAtMs : nowMs + MINUTE_MS }

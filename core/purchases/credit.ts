@@ -13,7 +13,7 @@ import type { Write } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
 import { invoiceItem } from './invoices.ts'
 import { type Paid, payOwedUnits } from './owed-units.ts'
-import { type Purchase, stillOpen } from './purchase.ts'
+import { type Purchase, planOf, stillOpen } from './purchase.ts'
 import { withRenewal } from './renewal-limits.ts'
 import { changeRenewal, type LeadMessage } from './renewal-state.ts'
 import { slotToFree, transactPurchase } from './transaction.ts'
@@ -39,7 +39,15 @@ export async function creditPurchase(
     const paid = await payOwedUnits(deps, profile, units)
     const entries: NewEntry[] = [
       { kind: 'payment', units: 0, amountCents, currency, purchaseId: id, atMs },
-      { kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units, atMs },
+      {
+        kind: 'sale',
+        units,
+        amountCents: -amountCents,
+        currency,
+        purchaseId: id,
+        atMs,
+        ...levelsOf(purchase),
+      },
       ...paid.entries,
     ]
     credited = {
@@ -65,6 +73,16 @@ export async function creditPurchase(
     ]
   })
   return other ?? credited
+}
+
+/** What the counter derives its thresholds from. */
+function levelsOf(purchase: Purchase): Pick<NewEntry, 'size' | 'lowPercent' | 'renewalPercent'> {
+  const { units: size, lowPercent, renewalPercent } = planOf(purchase)
+  return {
+    size,
+    ...(lowPercent !== undefined && { lowPercent }),
+    ...(renewalPercent !== undefined && { renewalPercent }),
+  }
 }
 
 async function readReceipt(deps: MoneyDeps, { latestChargeId }: Payment): Promise<Receipt | undefined> {
@@ -102,7 +120,7 @@ function creditOnProfile(
   const last = { id, fingerprint, outcome: 'credited', atMs: nowMs }
   const set = [
     expr`#ledgerSeq = ${ledgerSeq}, #balanceCents = ${profile.balanceCents + paid.amountCents}`,
-    expr`#paid = ${true}, #lastPurchase = ${last}, #updatedAtMs = ${nowMs}`,
+    expr`#plan = ${planOf(purchase)}, #paid = ${true}, #lastPurchase = ${last}, #updatedAtMs = ${nowMs}`,
     ...change.set,
     ...(address ? [expr`#address = ${address}`] : []),
     ...(paid.owed ? [expr`#owed = ${paid.owed}`] : []),

@@ -7,13 +7,14 @@
 import * as z from 'zod/mini'
 import type { Profile } from '../account/account.ts'
 import { unitsText } from '../notifications/amounts.ts'
+import { type Bundle, bundleTerms, type Terms, termsSchema } from '../plans/terms.ts'
 import type { Deps, NewPayment, Payment, WebhookConfig } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { LEASE_MS } from '../table/lease.ts'
 import { digestOf } from '../table/request-key.ts'
 import type { Item } from '../table/table.ts'
-import { type Bundle, CURRENCY } from './catalogue.ts'
+import { CURRENCY } from './catalogue.ts'
 
 /** How a purchase began. All four kinds charge a price and then add units to the balance. */
 export const purchaseKinds = ['signup', 'change', 'buy', 'renewal'] as const
@@ -39,6 +40,8 @@ const purchaseSchema = z.object({
   units: z.number(),
   /** In the minor unit of `currency`, as are all amounts of the purchase. */
   amountCents: z.number(),
+  /** What the account holds once the purchase is credited. Purchases of older versions have none. */
+  plan: z.optional(termsSchema),
   /** ISO 4217: the catalogue's currency at the beginning. Purchases of older versions have none. */
   currency: z._default(z.string(), () => CURRENCY),
   customerId: z.string(),
@@ -110,6 +113,8 @@ export interface Order {
   cardId: string
   address?: Profile['address'] | undefined
   cycle?: number | undefined
+  /** Moves the holder of the plan to these terms of it, the version of the plans, instead of to another plan. */
+  moves?: number | undefined
 }
 
 /** @param receiptEmail the account's e-mail address. */
@@ -128,7 +133,8 @@ export function newPurchase(
     bundle: bundle.name,
     units: bundle.units,
     amountCents: bundle.priceCents,
-    currency: CURRENCY,
+    currency: bundle.currency,
+    plan: bundleTerms(bundle),
     customerId,
     asked: cardId,
     cardId,
@@ -154,8 +160,13 @@ export const fingerprintOf = ({
   kind,
   bundle,
   cardId,
-}: Pick<Order, 'kind' | 'cardId'> & { bundle: Pick<Bundle, 'name'> }): string =>
-  digestOf([kind === 'renewal' ? 'buy' : kind, bundle.name, cardId])
+  moves,
+}: Pick<Order, 'kind' | 'cardId' | 'moves'> & { bundle: Pick<Bundle, 'name'> }): string =>
+  digestOf([kind === 'renewal' ? 'buy' : kind, bundle.name, cardId, ...(moves === undefined ? [] : [moves])])
+
+/** What the account holds once the purchase is credited. */
+export const planOf = ({ plan, units, amountCents: priceCents, currency }: Purchase): Terms =>
+  plan ?? { version: 0, units, priceCents, currency }
 
 /** The literal parameters of the purchase's payment: a retry sends the same parameters. */
 export const paymentFor = (

@@ -8,6 +8,9 @@ import {
 } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
 import { readRenewalLink } from '../notifications/renewal-link.ts'
+import { isForNew, listedNames, offerNamed, type PlansVersion, readPlans } from '../plans/current.ts'
+import { bundleToRenew, nameToRenew } from '../plans/held.ts'
+import { bundleTerms, type Terms } from '../plans/terms.ts'
 import type { Deps } from '../ports.ts'
 import { moveThreshold } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
@@ -16,8 +19,7 @@ import { attr, type Expression, expr, join, setRemove, unchangedSince } from '..
 import { keys } from '../table/keys.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
-import { bundleNames, bundleOf, isSold } from './catalogue.ts'
-import { bundleToRenew, isByLimit, isSameLimit, limitedRenewal, renewalObstacle } from './renewal.ts'
+import { isByLimit, isSameLimit, limitedRenewal, renewalObstacle } from './renewal.ts'
 import { limitReached, type RenewalLimits } from './renewal-limits.ts'
 import { changeRenewal, type Renewal, type RenewalChange } from './renewal-state.ts'
 
@@ -104,7 +106,7 @@ function switchTo(
 export type RenewalSettings = { [Limit in keyof RenewalLimits]?: number | undefined } & {
   /** When the bundle renews itself: below 1 a share of the bundle held, from 1 on units. */
   below?: number | undefined
-  /** Name of the bundle that renewals buy. By default they buy the one held. */
+  /** Name of the bundle that renewals buy, as the catalogue writes it. By default they buy the one held. */
   renewalBundle?: string | undefined
 }
 
@@ -115,6 +117,7 @@ const LIMIT_FIELDS = [
   'maxRenewalsPerHour',
   'maxRenewalsPerDay',
   'renewalBundle',
+  'renewalPlan',
 ] as const
 
 /**
@@ -128,14 +131,16 @@ export async function setRenewal(
   caller: Account,
   changes: RenewalSettings,
 ): Promise<void> {
-  const { below, ...inProfile } = changes
-  const given = Object.entries(inProfile)
+  const { below, ...limits } = changes
   const movesThreshold = Object.hasOwn(changes, 'below') || Object.hasOwn(changes, 'renewalBundle')
+  const plans = needsPlans(changes, caller) ? await readPlans(deps) : undefined
   let quota: Quota | undefined
   await changeSettings(deps, caller, (account) => {
+    const inProfile = { ...limits, ...chosenPlan(account, changes, plans) }
+    const given = Object.entries(inProfile)
     const after = { ...account, ...inProfile }
     const levels = levelsOf(after, Object.hasOwn(changes, 'below') ? below : account.quota?.below)
-    if (below !== undefined) requireHalf(below, bundleToRenew(after))
+    if (below !== undefined) requireHalf(below, after, plans)
     quota = account.quota && { ...account.quota, ...levels }
     const change = changeRenewal(deps, after, withinLimits(after, deps.clock.nowMs()), { by: 'allowed' })
     return {
@@ -147,7 +152,9 @@ export async function setRenewal(
       unchanged: [
         // Only a renewal that a limit has stopped depends on the limits and on what was renewed.
         ...(account.renewal && isByLimit(account.renewal) ? [unchangedSince(account, LIMIT_FIELDS)] : []),
-        ...(movesThreshold ? [unchangedSince(account, ['renewalBundle'])] : []),
+        ...(movesThreshold ? [unchangedSince(account, ['renewalBundle', 'renewalPlan'])] : []),
+        // The terms of the bundle held are those of the choice.
+        ...(changes.renewalBundle === undefined ? [] : [unchangedSince(account, ['bundle', 'plan'])]),
       ],
       more: [
         movesThreshold && account.quota
@@ -159,21 +166,47 @@ export async function setRenewal(
   await startIfNeeded(deps, { id: caller.id, quota })
 }
 
+/** Whether a change depends on what is sold: it chooses a bundle, or units before the first bundle. */
+const needsPlans = ({ below = 0, renewalBundle }: RenewalSettings, { bundle }: Account): boolean =>
+  renewalBundle !== undefined || (below >= 1 && bundle === undefined)
+
+/**
+ * The bundle that renewals buy from now on, by the terms of this moment; of the bundle held, those with which it was
+ * taken. No field if the owner chooses none.
+ * @throws DomainError `invalid_request` for a bundle that the account may not take
+ */
+function chosenPlan(
+  account: Account,
+  changes: RenewalSettings,
+  plans: PlansVersion | undefined,
+): { renewalBundle?: string | undefined; renewalPlan?: Terms | undefined } {
+  if (!Object.hasOwn(changes, 'renewalBundle')) return {}
+  const { renewalBundle } = changes
+  if (renewalBundle === undefined || !plans) return { renewalBundle: undefined, renewalPlan: undefined }
+  if (renewalBundle === account.bundle) return { renewalBundle, renewalPlan: account.plan }
+  const offer = offerNamed(plans, renewalBundle)
+  if (offer?.bundle.name === renewalBundle && isForNew(offer.plan))
+    return { renewalBundle, renewalPlan: bundleTerms(offer.bundle) }
+  const message = `must be one of ${listedNames(plans.catalogue).join(', ')}`
+  throw new DomainError('invalid_request', { fields: [{ field: 'bundle', message }] })
+}
+
 /** The threshold of an account with these settings. */
-function levelsOf(
-  { renewalBundle }: Account,
-  below: number | undefined,
-): Pick<Quota, 'below' | 'renewalSize'> {
-  const isChosen = renewalBundle !== undefined && isSold(renewalBundle)
-  return { below, renewalSize: isChosen ? bundleOf(renewalBundle).units : undefined }
+function levelsOf(account: Account, below: number | undefined): Pick<Quota, 'below' | 'renewalSize'> {
+  const isChosen = account.renewalBundle !== undefined
+  return { below, renewalSize: isChosen ? bundleToRenew(account)?.units : undefined }
 }
 
 /** @throws DomainError `invalid_request` if `below` is more than half of the bundle */
-function requireHalf(below: number, bundle: string | undefined): void {
+function requireHalf(below: number, account: Account, plans: PlansVersion | undefined): void {
+  const bundle = nameToRenew(account)
   // Before the first bundle any bundle may become the one held; a smaller one then lowers the number.
-  const names = bundle === undefined ? bundleNames : [bundle].filter(isSold)
-  const most = Math.floor(Math.max(...names.map((name) => bundleOf(name).units)) / 2)
-  if (names.length === 0 || below <= most) return
+  const sizes =
+    bundle === undefined
+      ? (plans?.catalogue.plans ?? []).map(({ units }) => units)
+      : [bundleToRenew(account)?.units ?? []].flat()
+  const most = Math.floor(Math.max(...sizes) / 2)
+  if (sizes.length === 0 || below <= most) return
   const what = bundle === undefined ? 'the largest bundle' : `the ${bundle} bundle that renewals buy`
   const message = `must be at most ${most}, half of ${what}`
   throw new DomainError('invalid_request', { fields: [{ field: 'below', message }] })
@@ -183,8 +216,8 @@ function requireHalf(below: number, bundle: string | undefined): void {
 function withinLimits(account: Account, nowMs: number): { renewal?: Renewal | undefined } {
   const { renewal } = account
   const bundle = bundleToRenew(account)
-  if (!renewal || !isByLimit(renewal) || bundle === undefined || !isSold(bundle)) return {}
-  const limit = limitReached(account, bundleOf(bundle).priceCents, nowMs)
+  if (!renewal || !isByLimit(renewal) || !bundle) return {}
+  const limit = limitReached(account, bundle.priceCents, nowMs)
   if (!limit) return { renewal: undefined }
   if (isSameLimit(renewal, limit)) return {}
   return { renewal: limitedRenewal(limit, renewal, nowMs) }

@@ -1,14 +1,15 @@
 import { type Account, type Profile, renewsItself } from '../account/account.ts'
 import type { StoredCustomer } from '../cards/stored-customer.ts'
+import { bundleToRenew, type Holding, nameToRenew } from '../plans/held.ts'
+import type { Bundle } from '../plans/terms.ts'
 import type { Decline, Deps } from '../ports.ts'
 import type { Quota } from '../quota/quota.ts'
 import { needsRenewal } from '../quota/renewal-call.ts'
-import { DEFAULT_BELOW, effectiveBelow } from '../quota/thresholds.ts'
+import { effectiveBelow } from '../quota/thresholds.ts'
 import { type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
 import { DAY_MS, HOUR_MS } from '../time.ts'
-import { bundleOf, isSold } from './catalogue.ts'
 import type { Purchase } from './purchase.ts'
 import { type LimitReached, limitReached, maxPerDay, maxPerHour } from './renewal-limits.ts'
 import { changeRenewal, type Renewal, type RenewalChange } from './renewal-state.ts'
@@ -52,23 +53,15 @@ export function declinedRenewal(
 
 const REVERSED = 'payment_reversed'
 const UNITS_OWED = 'units_owed'
-/** The catalogue no longer has the account's bundle. */
+/** The account's bundle has no stored terms, and the deployed file no longer has it. */
 export const BUNDLE_REMOVED = 'bundle_removed'
 
 /** How often a renewal is decided again whose bundle is not sold, in case the bundle returns. */
 const REMOVED_POLL_MS = DAY_MS
 
-/** The name of the bundle that a renewal buys: the one that the owner chose, or the one held. */
-export const bundleToRenew = ({
-  bundle,
-  renewalBundle,
-}: Pick<Profile, 'bundle' | 'renewalBundle'>): string | undefined => renewalBundle ?? bundle
-
-/** Whether renewals would buy a bundle that the catalogue has no longer. Units of it stay spendable. */
-export function renewsRemovedBundle(account: Pick<Profile, 'bundle' | 'renewalBundle'>): boolean {
-  const bundle = bundleToRenew(account)
-  return bundle !== undefined && !isSold(bundle)
-}
+/** Whether renewals would buy a bundle of which no terms are known any longer. Units of it stay spendable. */
+export const renewsRemovedBundle = (account: Holding): boolean =>
+  nameToRenew(account) !== undefined && bundleToRenew(account) === undefined
 
 /**
  * How a refund or a dispute changes renewal. If the customer got money back and few units are left, renewal
@@ -125,7 +118,9 @@ const DECISION_FIELDS = [
   'status',
   'flags',
   'bundle',
+  'plan',
   'renewalBundle',
+  'renewalPlan',
   'openPurchase',
   'renewal',
   'owed',
@@ -151,7 +146,7 @@ export function renewalObstacle({
   renewal,
   customer,
   ...bundles
-}: Pick<RenewalBasis, 'renewal' | 'bundle' | 'renewalBundle' | 'customer'>): Renewal | undefined {
+}: Pick<RenewalBasis, 'renewal' | 'customer'> & Holding): Renewal | undefined {
   if (renewal?.reason === BUNDLE_REMOVED && !renewsRemovedBundle(bundles)) return undefined
   return renewal?.cardId === customer?.defaultCardId ? renewal : undefined
 }
@@ -165,12 +160,12 @@ export type Decision =
   | { act: 'open' }
   /** The bundle cannot be renewed: store the reason for the customer, and check again at `untilMs`, if set. */
   | { act: 'note'; renewal: Renewal; untilMs?: number }
-  | { act: 'renew'; bundle: string }
+  | { act: 'renew'; bundle: Bundle }
 
 export function decideRenewal(account: RenewalBasis, quota: Quota, nowMs: number): Decision {
   const bundle = bundleToRenew(account)
   if (quota.renewalCall === 0 || account.status !== 'active') return { act: 'rest' }
-  if (bundle === undefined || !renewsItself(account)) return { act: 'rest' }
+  if (nameToRenew(account) === undefined || !renewsItself(account)) return { act: 'rest' }
   if (!needsRenewal(quota)) return { act: 'rest' }
   if (account.openPurchase !== undefined) return { act: 'open' }
   const before = renewalObstacle(account)
@@ -184,7 +179,7 @@ export function decideRenewal(account: RenewalBasis, quota: Quota, nowMs: number
   if (untilMs > nowMs) return { act: 'wait', untilMs }
   const cardId = account.customer?.defaultCardId
   const failures = before?.failures ?? 0
-  if (!isSold(bundle)) {
+  if (!bundle) {
     const renewal: Renewal = { state: 'paused', reason: BUNDLE_REMOVED, cardId, failures }
     return { act: 'note', renewal, untilMs: returnMs }
   }
@@ -192,7 +187,7 @@ export function decideRenewal(account: RenewalBasis, quota: Quota, nowMs: number
   // Each renewal would pay for units that are already spent.
   if (account.owed !== undefined)
     return { act: 'note', renewal: { state: 'paused', reason: UNITS_OWED, cardId, failures } }
-  const limit = limitReached(account, bundleOf(bundle).priceCents, nowMs)
+  const limit = limitReached(account, bundle.priceCents, nowMs)
   if (!limit) return { act: 'renew', bundle }
   if (before && isSameLimit(before, limit)) return { act: 'wait', untilMs: limit.nextAttemptAtMs }
   return { act: 'note', renewal: limitedRenewal(limit, { ...before, cardId, failures }, nowMs) }
@@ -250,8 +245,8 @@ export function renewalStatus(account: Account): RenewalStatus {
     reason: obstacle?.reason ?? (isOn ? idleReason(account) : undefined),
     nextAttemptAtMs: obstacle?.nextAttemptAtMs,
     monthlyCapCents,
-    below: quota ? effectiveBelow(quota) : DEFAULT_BELOW,
-    bundle: bundleToRenew(account),
+    below: effectiveBelow(quota ?? { size: 0 }),
+    bundle: nameToRenew(account),
     maxPerHour: maxPerHour(account),
     maxPerDay: maxPerDay(account),
   }

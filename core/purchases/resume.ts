@@ -3,7 +3,6 @@ import type { MoneyDeps } from '../ports.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
 import { isLeased } from '../table/lease.ts'
 import { DAY_MS, MINUTE_MS } from '../time.ts'
-import { bundleOf } from './catalogue.ts'
 import type { Purchase } from './purchase.ts'
 import { decideRenewal } from './renewal.ts'
 
@@ -45,8 +44,8 @@ async function isRenewalStillDue(deps: MoneyDeps, purchase: Purchase): Promise<b
   if (!account?.quota || account.openPurchase !== purchase.id) return false
   // Without the slot that this renewal has.
   const decision = decideRenewal({ ...account, openPurchase: undefined }, account.quota, deps.clock.nowMs())
-  if (decision.act !== 'renew' || decision.bundle !== bundle) return false
-  const today = bundleOf(bundle)
+  if (decision.act !== 'renew' || decision.bundle.name !== bundle) return false
+  const today = decision.bundle
   return (
     account.customer?.defaultCardId === asked && today.priceCents === amountCents && today.units === units
   )

@@ -1,7 +1,7 @@
 import { DomainError } from '../errors.ts'
 import { type LedgerEntry, parseEntry } from '../ledger/entry.ts'
 import type { Deps } from '../ports.ts'
-import { type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
+import { attr, type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { DAY_MS } from '../time.ts'
@@ -67,10 +67,17 @@ async function entriesChange(
 ): Promise<CounterUpdate | undefined> {
   const units = entries.reduce((sum, entry) => sum + entry.units, 0)
   const size = entries.findLast((entry) => entry.size !== undefined)?.size ?? quota.size
+  const plan = entries.findLast((entry) => entry.size !== undefined)
   const taken = entries.reduce((sum, entry) => sum + Math.max(0, -entry.units), 0)
   const [credit] = entries
   if (credit?.expiresAtMs === undefined)
-    return moveBalance(deps, accountId, quota, { units, seq, size, lots: takeFromLots(quota.lots, taken) })
+    return moveBalance(deps, accountId, quota, {
+      units,
+      seq,
+      size,
+      plan,
+      lots: takeFromLots(quota.lots, taken),
+    })
   const lots = await readLots(deps, accountId)
   if (quota.lots?.rest) {
     await flushRest(deps, accountId, quota, lots)
@@ -86,6 +93,7 @@ async function entriesChange(
     units,
     seq,
     size,
+    plan,
     lots: placeLot(quota.lots, known, lot, taken),
   })
 }
@@ -100,9 +108,12 @@ export async function readQuota(deps: Deps<'table'>, accountId: string): Promise
   return parseQuota(item)
 }
 
+/** Thresholds of the plan that is held. */
+type PlanLevels = Pick<Levels, 'lowPercent' | 'renewalPercent'>
+
 /**
- * Builds the write that adds `units` (takes them away if negative) and sets the thresholds of the new bundle
- * size. A pending notice stays pending; a pending renewal is canceled if the new balance does not need a
+ * Builds the write that adds `units` (takes them away if negative) and sets the thresholds of the bundle's
+ * size and plan. A pending notice stays pending; a pending renewal is canceled if the new balance does not need a
  * renewal. Alerts that are crossed are handed over first, and a credit arms those that the balance is not below.
  * @param to.lots what happens to the lots; by default units that are taken away are those that expire first.
  */
@@ -110,12 +121,14 @@ export async function moveBalance(
   deps: Deps<'table'>,
   accountId: string,
   quota: Quota,
-  to: { units: number; size: number; seq: number; lots?: CounterParts },
+  to: { units: number; size: number; seq: number; lots?: CounterParts; plan?: PlanLevels | undefined },
 ): Promise<CounterUpdate> {
   await handOverAlerts(deps, accountId, quota)
   const nowMs = deps.clock.nowMs()
   const cleared = clearCrossed(quota.alerts)
-  const { floor } = balanceParts(quota.left + to.units, { ...quota, size: to.size })
+  const { lowPercent, renewalPercent } = to.plan ?? quota
+  const levels = { ...quota, size: to.size, lowPercent, renewalPercent }
+  const { floor } = balanceParts(quota.left + to.units, levels)
   const alerts =
     moveAlerts(
       cleared,
@@ -123,22 +136,39 @@ export async function moveBalance(
       { floor, size: to.size },
       { arms: to.units > 0, nowMs },
     ) ?? cleared
-  const calls = isBelowRenewal(quota.left + to.units, { ...quota, size: to.size })
+  const calls = isBelowRenewal(quota.left + to.units, levels)
   const isCrossed = isAnyCrossed(alerts)
   const { due, dueAtMs } = dueAt('QUOTA', accountId, nowMs)
   const stays = isCrossed || (quota.noticeSinceMs ?? quota.exhaustedSinceMs) !== undefined
   const lots = to.lots ?? takeFromLots(quota.lots, Math.max(0, -to.units))
-  return updateBalance(quota, to, {
-    conditions: lots.conditions,
-    set: [
-      ...lots.set,
-      ...(alerts === quota.alerts ? [] : [expr`#i = ${alerts}`]),
-      ...(calls ? [renewalDue(deps, accountId)] : []),
-      ...(isCrossed && !calls ? [expr`#due = ${due}, #dueAtMs = ${dueAtMs}`] : []),
-    ],
-    remove: [...lots.remove, ...(calls ? [] : [stays ? expr`#r` : expr`#r, #due, #dueAtMs`])],
-  })
+  return updateBalance(
+    quota,
+    { ...to, lowPercent, renewalPercent },
+    {
+      conditions: lots.conditions,
+      set: [
+        ...lots.set,
+        ...changedPercent('L', quota.lowPercent, lowPercent),
+        ...changedPercent('R', quota.renewalPercent, renewalPercent),
+        ...(alerts === quota.alerts ? [] : [expr`#i = ${alerts}`]),
+        ...(calls ? [renewalDue(deps, accountId)] : []),
+        ...(isCrossed && !calls ? [expr`#due = ${due}, #dueAtMs = ${dueAtMs}`] : []),
+      ],
+      remove: [
+        ...lots.remove,
+        ...(quota.lowPercent !== undefined && lowPercent === undefined ? [expr`#L`] : []),
+        ...(quota.renewalPercent !== undefined && renewalPercent === undefined ? [expr`#R`] : []),
+        ...(calls ? [] : [stays ? expr`#r` : expr`#r, #due, #dueAtMs`]),
+      ],
+    },
+  )
 }
+
+const changedPercent = (
+  name: 'L' | 'R',
+  before: number | undefined,
+  now: number | undefined,
+): Expression[] => (now === undefined || now === before ? [] : [expr`${attr(name)} = ${now}`])
 
 /** Builds the write that replaces the owner's alerts; undefined if they are the same. */
 export function moveAlertSteps(quota: Quota, chosen: readonly number[]): CounterUpdate | undefined {

@@ -69,6 +69,8 @@ export function parseCounter(item: Item | undefined): Counter {
     newestArchived: number('m'),
     fence: number('g'),
     archiveSpans: number('o'),
+    lowPercent: item.L as Counter['lowPercent'],
+    renewalPercent: item.R as Counter['renewalPercent'],
     below: item.b as Counter['below'],
     renewalSize: item.w as Counter['renewalSize'],
     alerts: item.i as Counter['alerts'],

@@ -13,6 +13,8 @@ import type { Levels } from './thresholds.ts'
  * | -------------- | ------------------------------------------------------------------------------------- |
  * | `l`, `f`       | units above the floor; the floor itself (`thresholds.ts`). The balance is their sum   |
  * | `q`            | units of the bundle, which set the thresholds; 0 before the first bundle              |
+ * | `L`, `R`       | the plan's thresholds in per cent: of the low-quota notice, and of the renewal;       |
+ * |                | absent where they are 10 and 1                                                        |
  * | `b`, `w`       | what the owner chose, absent otherwise: when to renew (`Levels.below`), and the units |
  * |                | of the bundle that a renewal buys                                                     |
  * | `k`, `j`       | value of `s` when a request was last refused for want of units: one that a renewal    |
@@ -48,6 +50,8 @@ const quotaSchema = z.object({
   u: z.number(),
   s: z.number(),
   q: z.number(),
+  L: z.optional(z.number()),
+  R: z.optional(z.number()),
   b: z.optional(z.number()),
   w: z.optional(z.number()),
   k: z.optional(z.number()),
@@ -124,13 +128,15 @@ export interface Quota extends Levels {
 
 /** Parses a stored counter. @throws Error if the item is not a counter. */
 export function parseQuota(item: Item): Quota {
-  const { l, f, u, q, s, b, w, k, j, n, r, nx, y, i, X } = z.parse(quotaSchema, item)
+  const { l, f, u, q, s, L, R, b, w, k, j, n, r, nx, y, i, X } = z.parse(quotaSchema, item)
   return {
     left: l + f,
     floor: f,
     used: u,
     held: y ?? 0,
     size: q,
+    lowPercent: L,
+    renewalPercent: R,
     below: b,
     renewalSize: w,
     alerts: i,

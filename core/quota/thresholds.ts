@@ -14,7 +14,7 @@ export interface BalanceParts {
 
 /** What becomes due when the balance crosses thresholds. */
 export interface CrossedThresholds {
-  /** The balance fell below 10 % of the bundle. */
+  /** The balance fell below `lowPercent` of the bundle. */
   notice: boolean
   /** The balance fell below the threshold of the renewal. */
   renewal: boolean
@@ -26,6 +26,9 @@ export interface CrossedThresholds {
 export interface Levels {
   /** Units of the bundle held; 0 before the first bundle. */
   size: number
+  /** The plan's own thresholds in per cent of its units; 10 and 1 if undefined. */
+  lowPercent?: number | undefined
+  renewalPercent?: number | undefined
   /** The owner's choice of when to renew: below 1 a share of the bundle held, from 1 on units. */
   below?: number | undefined
   /** Units of the bundle that a renewal buys, if its owner chose one; otherwise it buys the bundle held. */
@@ -34,20 +37,30 @@ export interface Levels {
   alerts?: Uint8Array | undefined
 }
 
-/** When a bundle renews itself unless its owner chose otherwise: below 1 % of it. */
-export const DEFAULT_BELOW = 0.01
+/** When a bundle renews itself unless its owner or its plan says otherwise: below 1 % of it. */
+const DEFAULT_RENEWAL_PERCENT = 1
+
+/** When an owner is told that few units are left, unless the plan says otherwise. */
+export const DEFAULT_LOW_PERCENT = 10
 
 /**
  * Thresholds for a bundle of `size` units: a balance below them calls for action. 0 before the first bundle.
  */
-const noticeAt = (size: number): number => Math.ceil(size / 10)
+const noticeAt = ({ size, lowPercent = DEFAULT_LOW_PERCENT }: Levels): number =>
+  Math.ceil((size * lowPercent) / 100)
 
 /**
  * The owner's choice as it acts. A number of units counts up to half of the bundle that will be bought, so that
  * a renewal always lifts the balance above the threshold and does not call for the next one.
  */
-export const effectiveBelow = ({ size, below = DEFAULT_BELOW, renewalSize = size }: Levels): number =>
-  below < 1 || renewalSize === 0 ? below : Math.min(below, Math.floor(renewalSize / 2))
+export function effectiveBelow({
+  size,
+  renewalPercent = DEFAULT_RENEWAL_PERCENT,
+  below = renewalPercent / 100,
+  renewalSize = size,
+}: Levels): number {
+  return below < 1 || renewalSize === 0 ? below : Math.min(below, Math.floor(renewalSize / 2))
+}
 
 /** The units below which a renewal is due; 0 before the first bundle. */
 export function renewalAt(levels: Levels): number {
@@ -58,7 +71,7 @@ export function renewalAt(levels: Levels): number {
 
 /** All thresholds, in units. */
 const stepsOf = (levels: Levels): number[] => [
-  noticeAt(levels.size),
+  noticeAt(levels),
   renewalAt(levels),
   ...alertSteps(levels.alerts, levels.size),
 ]
@@ -88,11 +101,11 @@ export function crossedThresholds(
   const crossed = (threshold: number) => from >= threshold && to < threshold
   const moved = { arms: false, nowMs }
   const alerts = moveAlerts(levels.alerts, { floor: from, size }, { floor: to, size }, moved)
-  return { notice: crossed(noticeAt(size)), renewal: crossed(renewalAt(levels)), alerts }
+  return { notice: crossed(noticeAt(levels)), renewal: crossed(renewalAt(levels)), alerts }
 }
 
 /** Whether a balance is low enough for a low-quota notice. */
-export const isLowQuota = (balance: number, size: number): boolean => balance < noticeAt(size)
+export const isLowQuota = (balance: number, levels: Levels): boolean => balance < noticeAt(levels)
 
 /** Whether a balance is so low that a renewal is due. */
 export const isBelowRenewal = (balance: number, levels: Levels): boolean => balance < renewalAt(levels)

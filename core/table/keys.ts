@@ -46,6 +46,8 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | key look-up       | APIKEY#<hash>          | #KEY                               | account of the default application key                           | until rotated                                     |
  * | service           | SERVICES               | SERVICE#<name>                     | one of the operator's services, its credential live or revoked   | for good                                          |
  * | service look-up   | SERVICE#<hash>         | #SERVICE                           | the name of the service that a live credential belongs to        | until revoked                                     |
+ * | plans now         | PLANS                  | #CURRENT                           | the plans that are sold now; without it the deployed file counts | for good                                          |
+ * | plans             | PLANS                  | VERSION#<n>                        | each version of the plans, who applied it and why: append-only   | for good                                          |
  * | customer look-up  | CUSTOMER#<cus_>        | #CUSTOMER                          | account of Stripe's customer                                     | until deleted at Stripe                           |
  * | payment look-up   | PAYMENT#<pi_>          | #PAYMENT                           | purchase of a payment; due until the two were compared           | for good                                          |
  * | job               | JOB#<name>             | #JOB                               | progress of a job                                                | for good                                          |
@@ -79,6 +81,15 @@ export const challengeKey = (challengeId: string): Key => ({
 
 /** Outside `keys`, so that functions without payments do not carry it. */
 export const paymentKey = (paymentId: string): Key => ({ pk: `PAYMENT#${paymentId}`, sk: '#PAYMENT' })
+
+/** The versions of the plans. Outside `keys`, so that spending does not carry them. */
+export const PLANS = 'PLANS'
+export const PLANS_PREFIX = 'VERSION#'
+export const currentPlansKey = (): Key => ({ pk: PLANS, sk: '#CURRENT' })
+export const plansKey = (version: number): Key => ({
+  pk: PLANS,
+  sk: `${PLANS_PREFIX}${String(version).padStart(8, '0')}`,
+})
 
 /** A time in the form for sort keys, epoch ms. */
 const msKey = (atMs: number): string => String(atMs).padStart(14, '0')

@@ -1,10 +1,9 @@
 import { buyBundle } from '../../core/purchases/buy.ts'
-import { bundleNamed, bundleOf } from '../../core/purchases/catalogue.ts'
 import { endpoint, replayHeader, reply } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.changeBundle, async ({ caller, deps, headers, path }) => {
-  const wanted = { kind: 'change', bundle: bundleOf(bundleNamed(path.bundleName) ?? '') } as const
+  const wanted = { kind: 'change', bundle: path.bundleName } as const
   const answer = await buyBundle(deps, caller.account, wanted, headers['idempotency-key'])
   return answer.status === 'paid' ? reply(204, undefined, replayHeader(answer)) : reply(202, answer)
 })

@@ -10,7 +10,8 @@ import {
 } from '../../core/credentials/typed-codes.ts'
 import { GRACE_MOST_SECONDS } from '../../core/keys/settings.ts'
 import { ledgerKinds } from '../../core/ledger/kinds.ts'
-import { bundleNamed, bundleNames, CURRENCY } from '../../core/purchases/catalogue.ts'
+import { PLAN_NAME } from '../../core/plans/plan.ts'
+import { bundleNames, CURRENCY } from '../../core/purchases/catalogue.ts'
 import { MOST_ALERT_UNITS, MOST_ALERTS } from '../../core/quota/alerts.ts'
 import { RESERVATION_MOST_SECONDS } from '../../core/quota/reservation.ts'
 import { credentials, message, oneFactor, secondFactorErrors } from '../http/account-schemas.ts'
@@ -222,8 +223,10 @@ const purchaseErrors = [
   'idempotency_key_reused',
 ] as const
 
-/** Whether a name is that of a bundle, in upper or lower case. */
-const isBundle = (name: string) => bundleNamed(name) !== undefined
+/** Which plans there are is known to the domain alone. */
+const planName = z
+  .string()
+  .check(z.regex(PLAN_NAME, `must be the name of a bundle, such as ${bundleNames[0]}`))
 
 /** Whether an amount in the catalogue's currency has no more decimals than the currency. */
 const isAmount = (amount: number) => isWholeCents(amount, CURRENCY)
@@ -973,7 +976,7 @@ export const v1 = place('v1', {
     description: descriptions.signUpForBundle,
     auth: 'account',
     headers: idempotencyHeaders,
-    body: z.strictObject({ name: z.enum(bundleNames), paymentMethod, address: newAddress }),
+    body: z.strictObject({ name: planName, paymentMethod, address: newAddress }),
     responses: { 202: pending, 204: null },
     errors: ['email_unconfirmed', 'bundle_held', 'invalid_payment_method', ...purchaseErrors],
     needs: ['table', 'payments', 'webhooks'],
@@ -983,11 +986,7 @@ export const v1 = place('v1', {
     summary: 'Changes to another bundle: charges its price and adds its units to what is left',
     description: descriptions.changeBundle,
     auth: 'account',
-    path: z.object({
-      bundleName: z
-        .string()
-        .check(z.maxLength(32), z.refine(isBundle, `must be one of ${bundleNames.join(', ')}`)),
-    }),
+    path: z.object({ bundleName: planName }),
     headers: idempotencyHeaders,
     responses: { 202: pending, 204: null },
     errors: ['no_bundle', 'bundle_held', 'no_card', ...purchaseErrors],
@@ -1043,7 +1042,7 @@ export const v1 = place('v1', {
         maxPerHour: optionalField(z.nullable(maxRenewals)),
         maxPerDay: optionalField(z.nullable(maxRenewals)),
         below: optionalField(z.nullable(below)),
-        bundle: optionalField(z.nullable(z.enum(bundleNames))),
+        bundle: optionalField(z.nullable(planName)),
       })
       .check(z.refine(hasASetting, { path: ['monthlyCap'], error: 'or another setting is required' })),
     responses: { 204: null },

@@ -1,7 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { MailValues } from '../../core/notifications/mails.ts'
+import type { Catalogue } from '../../core/plans/plan.ts'
+import { applyPlans } from '../../core/plans/versions.ts'
+import type { Ports } from '../../core/ports.ts'
 import { type CatalogueData, openCatalogue } from '../../core/purchases/open-catalogue.ts'
 import { renewalStatus } from '../../core/purchases/renewal.ts'
+import { expr } from '../../core/table/expression.ts'
+import { keys } from '../../core/table/keys.ts'
 import { v1 } from '../../functions/v1/routes.ts'
 import { fromBundles } from '../bundles/module-of.ts'
 import {
@@ -37,7 +42,14 @@ import type { SignedInPerson } from '../support/people.ts'
 import { atStripe, newCard, stripeOf, verify } from '../support/stripe.ts'
 import { expectContract, expectError } from './contract.ts'
 
-type Entries = CatalogueData<string>['bundles']
+type Entries = Record<string, { units: number; priceCents: number }>
+
+const plansOf = (bundles: Entries, currency: string): CatalogueData<string>['plans'] =>
+  Object.entries(bundles).map(([name, { units, priceCents }]) => ({
+    name,
+    units,
+    prices: { [currency]: priceCents },
+  }))
 
 /** The catalogue that the operator has deployed now; the real one until a test sets another. */
 const operator = vi.hoisted(() => ({ deployed: undefined as object | undefined }))
@@ -57,7 +69,18 @@ vi.mock('../../core/purchases/catalogue.ts', async (load) => {
 
 /** Deploys a catalogue, as an edit of core/purchases/catalogue.ts does. */
 const deploy = (bundles: Entries, currency = 'USD') => {
-  operator.deployed = openCatalogue({ currency, bundles })
+  operator.deployed = openCatalogue({ currency, trialUnits: 100, plans: plansOf(bundles, currency) })
+}
+
+/** Makes an account one that took its bundle before terms were stored. */
+const forgetTerms = ({ table }: Pick<Ports, 'table'>, accountId: string) =>
+  table.update(keys.profile(accountId), expr`REMOVE #plan`)
+
+/** A buyer whose bundle the deployed file no longer has, and who has no stored terms of it. */
+async function newOldBuyer(options: Parameters<typeof newBuyer>[1] = {}) {
+  const person = await newBuyer(app, options)
+  await forgetTerms(await app.ports(), person.accountId)
+  return person
 }
 
 const STARTER = { units: 1_000, priceCents: 99 }
@@ -169,13 +192,17 @@ describe.skipIf(fromBundles)('another currency', () => {
   })
 })
 
-/** A buyer of STARTER in a world of its own, whose bundle was then changed or removed. */
+/**
+ * A buyer of STARTER in a world of its own, without stored terms, whose bundle was then changed in the file or removed
+ * from it.
+ */
 async function worldOf(bundles: Entries, { left = 5, card = GOOD } = {}): Promise<PurchaseWorld> {
   const world = await openPurchaseWorld()
   await world.signUp(await world.newCard(card))
   world.authenticate()
   await world.deliver()
   world.advance(MINUTE_MS)
+  await forgetTerms(world.ports, world.accountId)
   deploy(bundles)
   await world.consumeTo(left)
   return world
@@ -189,12 +216,142 @@ const itemsOf = (world: PurchaseWorld, kind: 'NOTICE' | 'MAIL', field: string): 
     .filter(({ sk }) => String(sk).startsWith(`${kind}#`))
     .map((item) => item[field])
 
-describe.skipIf(fromBundles)('a bundle with another price and size', () => {
-  test('renews at the present price, and adds the present units', async () => {
+const reason = 'a test'
+
+describe('a bundle that the present plans have at another price and size', () => {
+  const CHANGED = {
+    trialUnits: 7,
+    plans: [
+      { name: 'STARTER', units: 2_000, prices: { USD: 150 } },
+      { name: 'LOYAL', units: 5, prices: { USD: 60 }, for: 'existing' as const },
+      { name: 'SECRET', units: 9, prices: { USD: 60 }, hidden: true as const },
+    ],
+  }
+  const apply = (world: PurchaseWorld, catalogue: Catalogue = CHANGED) =>
+    applyPlans(world.ports, { catalogue, reason })
+  const holder = async (left = 1_100) => {
+    const world = await openPurchaseWorld()
+    await world.signUp(await world.newCard(GOOD))
+    await world.deliver()
+    world.advance(MINUTE_MS)
+    await world.consumeTo(left)
+    return world
+  }
+
+  test('is renewed and refilled by its holders at the terms with which they took it', async () => {
+    const world = await holder(5)
+    expect(await apply(world)).toEqual({ version: 1, isNew: true })
+    expect(await world.job('checkQuotas')).toBe(0)
+    expect([charged(world), await leftIn(world)]).toEqual([[99, 99], 1_005])
+    world.advance(MINUTE_MS)
+    expect(await world.buy()).toBe('paid')
+    expect([charged(world), await leftIn(world)]).toEqual([[99, 99, 99], 2_005])
+  })
+
+  test('stays its holders’ if the plans no longer have it: refilled, renewed, and shown with its price', async () => {
+    const world = await holder(5)
+    await apply(world, { trialUnits: 0, plans: [{ name: 'OTHER', units: 5, prices: { USD: 60 } }] })
+    expect(await world.job('checkQuotas')).toBe(0)
+    world.advance(MINUTE_MS)
+    expect(await world.buy()).toBe('paid')
+    expect([charged(world), await leftIn(world)]).toEqual([[99, 99, 99], 2_005])
+    expect(renewalStatus(await world.account()).state).toBe('on')
+    expect(await world.signUp(await world.newCard(GOOD))).toBe('invalid_request')
+    expect(await world.change('OTHER')).toBe('paid')
+    expect([charged(world).at(-1), (await world.account()).plan?.version]).toEqual([60, 1])
+  })
+
+  test('is taken at the present terms, in the transaction that names them, by a new customer', async () => {
+    const world = await openPurchaseWorld()
+    await apply(world)
+    expect(await world.signUp(await world.newCard(GOOD))).toBe('paid')
+    expect([charged(world), await leftIn(world)]).toEqual([[150], 2_100])
+    const terms = { version: 1, units: 2_000, priceCents: 150, currency: 'USD' }
+    expect((await world.account()).plan).toEqual(terms)
+  })
+
+  test('keeps its holders’ terms through a change to it: 409, unless it is for holders too; then it moves once', async () => {
+    const world = await holder()
+    await apply(world)
+    expect(await world.change('STARTER')).toBe('bundle_held')
+    const [starter, ...others] = CHANGED.plans
+    await apply(world, { trialUnits: 7, plans: [{ ...starter!, for: 'both' }, ...others] })
+    expect(await world.change('STARTER')).toBe('paid')
+    expect(await world.change('STARTER')).toBe('paid')
+    expect([charged(world), await leftIn(world)]).toEqual([[99, 150], 3_100])
+    expect((await world.account()).plan).toMatchObject({ version: 2, units: 2_000 })
+    world.advance(3 * DAY_MS)
+    expect(await world.change('STARTER')).toBe('bundle_held')
+    expect(await world.buy()).toBe('paid')
+    expect(charged(world)).toEqual([99, 150, 150])
+  })
+
+  test('a plan for holders alone is refused to everybody else, and a hidden one is taken by its name', async () => {
+    const world = await holder()
+    await apply(world)
+    expect(await world.change('LOYAL')).toBe('invalid_request')
+    expect(await world.choose({ renewalBundle: 'LOYAL' })).toBe('invalid_request')
+    expect(await world.choose({ renewalBundle: 'NOPLAN' })).toBe('invalid_request')
+    expect(await world.change('secret')).toBe('paid')
+    expect([charged(world), await leftIn(world)]).toEqual([[99, 60], 1_109])
+    const other = await openPurchaseWorld()
+    await apply(other)
+    expect(await other.signUp(await other.newCard(GOOD), undefined, undefined, 'LOYAL')).toBe(
+      'invalid_request',
+    )
+    expect(Object.keys(other.stripe.state.customers)).toEqual([])
+  })
+
+  test('renewals buy a chosen plan at the terms of the choice, whatever is applied later', async () => {
+    const world = await holder(5)
+    await apply(world)
+    expect(await world.choose({ renewalBundle: 'SECRET' })).toBe('done')
+    await apply(world, { trialUnits: 7, plans: [{ name: 'SECRET', units: 1, prices: { USD: 9_000 } }] })
+    expect(await world.job('checkQuotas')).toBe(0)
+    expect([charged(world), await leftIn(world)]).toEqual([[99, 60], 14])
+  })
+
+  test('a plan’s own thresholds tell and renew: at 50 % and 20 % here, and again at 10 % and 1 % after a change', async () => {
+    const world = await openPurchaseWorld()
+    await apply(world, {
+      trialUnits: 0,
+      plans: [
+        { name: 'STARTER', units: 100, prices: { USD: 150 }, lowPercent: 50, renewalPercent: 20 },
+        { name: 'PLAIN', units: 100, prices: { USD: 150 } },
+      ],
+    })
+    await world.signUp(await world.newCard(GOOD))
+    await world.deliver()
+    world.advance(MINUTE_MS)
+    await world.consumeTo(50)
+    await world.job('checkQuotas')
+    expect(itemsOf(world, 'NOTICE', 'messageType')).not.toContain('low_quota')
+    await world.consumeTo(20)
+    await world.job('checkQuotas')
+    expect(itemsOf(world, 'NOTICE', 'message')).toContain('Less than 50 % of your STARTER bundle is left.')
+    expect(charged(world)).toEqual([150])
+    await world.consumeTo(19)
+    await world.job('checkQuotas')
+    expect([charged(world), await leftIn(world)]).toEqual([[150, 150], 119])
+    world.advance(MINUTE_MS)
+    expect(await world.change('PLAIN')).toBe('paid')
+    await world.consumeTo(1)
+    await world.job('checkQuotas')
+    expect(charged(world)).toEqual([150, 150, 150])
+    expect(itemsOf(world, 'NOTICE', 'message')).toContain('Less than 10 % of your PLAIN bundle is left.')
+    await world.consumeTo(0)
+    await world.job('checkQuotas')
+    expect(charged(world)).toEqual([150, 150, 150, 150])
+  })
+})
+
+describe.skipIf(fromBundles)('a bundle that the deployed file has at another price and size', () => {
+  test('is renewed and refilled at the file’s terms by accounts without stored ones', async () => {
     const world = await worldOf({ STARTER: { units: 2_000, priceCents: 150 } })
     expect(await world.job('checkQuotas')).toBe(0)
     expect([charged(world), await leftIn(world)]).toEqual([[99, 150], 2_005])
     world.advance(MINUTE_MS)
+    deploy({ DEVELOPER })
     expect(await world.buy()).toBe('paid')
     expect([charged(world), await leftIn(world)]).toEqual([[99, 150, 150], 4_005])
   })
@@ -214,7 +371,7 @@ describe.skipIf(fromBundles)('a bundle that was removed from the catalogue', () 
   const PAUSED = { state: 'paused', reason: 'bundle_removed', nextAttemptAt: null, monthlyCap: null }
 
   test('is shown without a price, and its units stay spendable', async () => {
-    const person = await newBuyer(app)
+    const person = await newOldBuyer()
     deploy({ DEVELOPER })
     const answer = await app.request('GET', '/v1/user', { token: person.accessToken })
     expectContract(v1.getUser, answer)
@@ -227,7 +384,7 @@ describe.skipIf(fromBundles)('a bundle that was removed from the catalogue', () 
   })
 
   test('is not refilled: 409 says to choose another one, which then works', async () => {
-    const person = await newBuyer(app)
+    const person = await newOldBuyer()
     deploy({ DEVELOPER })
     const refused = await buy(app, person)
     expectError(v1.buy, refused, 'bundle_removed')
@@ -241,7 +398,7 @@ describe.skipIf(fromBundles)('a bundle that was removed from the catalogue', () 
   })
 
   test('pauses renewal, once, with a notice and a mail; no job fails', async () => {
-    const person = await newBuyer(app)
+    const person = await newOldBuyer()
     deploy({ DEVELOPER })
     await spendTo(app, person, 5)
     expect(await app.job('check-quotas')).toEqual({ notices: 1, renewed: 0, tried: 0, failed: 0 })
@@ -321,7 +478,7 @@ describe.skipIf(fromBundles)('a bundle that was removed from the catalogue', () 
   })
 
   test('whose renewal waits for 3-D Secure: buy answers the secret of that payment', async () => {
-    const person = await newBuyer(app, { card: ALWAYS_3DS })
+    const person = await newOldBuyer({ card: ALWAYS_3DS })
     await spendTo(app, person, 5)
     await app.job('check-quotas')
     await double.flushWebhooks()

@@ -154,7 +154,7 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       app.resetCalls()
       return app.request('POST', '/v1/auth/activate', { json: { code: app.mailedCode(person.email) } })
     },
-    { dynamodb: { GetItem: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 14 },
+    { dynamodb: { GetItem: 2, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 14 },
   ],
   [
     'POST /v1/auth/login',
@@ -916,8 +916,8 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return signUpFor(app, person, 'STARTER', card)
     },
     {
-      dynamodb: { Query: 3, GetItem: 6, TransactWriteItems: 5, UpdateItem: 2 },
-      readUnits: 9,
+      dynamodb: { Query: 3, GetItem: 7, TransactWriteItems: 5, UpdateItem: 2 },
+      readUnits: 10,
       writeUnits: 53,
       stripe: {
         'POST /v1/customers': 1,
@@ -932,8 +932,8 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     402,
     async () => signUpFor(app, await withCards(1), 'STARTER', 'pm_card_chargeDeclined'),
     {
-      dynamodb: { Query: 2, GetItem: 4, TransactWriteItems: 3 },
-      readUnits: 6,
+      dynamodb: { Query: 2, GetItem: 5, TransactWriteItems: 3 },
+      readUnits: 7,
       writeUnits: 22,
       stripe: CANCELED,
     },
@@ -943,8 +943,8 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     204,
     async () => changeTo(app, await buyer(), 'developer'),
     {
-      dynamodb: { Query: 2, GetItem: 3, TransactWriteItems: 3, UpdateItem: 2 },
-      readUnits: 5,
+      dynamodb: { Query: 2, GetItem: 4, TransactWriteItems: 3, UpdateItem: 2 },
+      readUnits: 6,
       writeUnits: 32,
       stripe: CONFIRMED,
     },
@@ -1039,8 +1039,8 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
       return app.request('PUT', '/v1/user/renewal', { token: person.accessToken, json })
     },
     {
-      dynamodb: { Query: 1, TransactWriteItems: 1 },
-      readUnits: 1,
+      dynamodb: { Query: 1, GetItem: 1, TransactWriteItems: 1 },
+      readUnits: 2,
       writeUnits: 5,
       lambda: { Invoke: 1 },
     },

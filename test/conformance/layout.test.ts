@@ -49,6 +49,7 @@ test('functions/ and core/ hold the folders of the architecture and nothing else
       'credentials',
       'keys',
       'cards',
+      'plans',
       'purchases',
       'quota',
       'audit',

@@ -1,13 +1,14 @@
 import type Stripe from 'stripe'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { applyPlans } from '../../core/plans/versions.ts'
 import type { Payment } from '../../core/ports.ts'
+import { defaultCatalogue } from '../../core/purchases/catalogue.ts'
 import { readPurchase } from '../../core/purchases/purchase.ts'
 import { settlePurchase } from '../../core/purchases/settle.ts'
 import { settlePayments } from '../../core/purchases/settle-payments.ts'
 import { keys } from '../../core/table/keys.ts'
 import { api } from '../../functions/api/routes.ts'
 import { v1 } from '../../functions/v1/routes.ts'
-import { fromBundles } from '../bundles/module-of.ts'
 import { startApp } from '../support/app.ts'
 import {
   ADDRESS,
@@ -48,13 +49,6 @@ import {
 } from '../support/stripe.ts'
 import { expectError } from './contract.ts'
 
-/** Changes of the operator to every bundle in the catalogue; empty unless a test sets them. */
-const operator = vi.hoisted(() => ({ changes: {} as { priceCents?: number; units?: number } }))
-vi.mock('../../core/purchases/catalogue.ts', async (load) => {
-  const real = await load<typeof import('../../core/purchases/catalogue.ts')>()
-  return { ...real, bundleOf: (name: string) => ({ ...real.bundleOf(name), ...operator.changes }) }
-})
-
 const app = await startApp()
 // A job works on every account that is due, whichever test made it.
 beforeEach(app.startAfresh)
@@ -62,7 +56,6 @@ const { double, dashboard } = stripeOf(app)
 afterEach(() => {
   double.clearFaults()
   app.stack.dynamo.clearFaults()
-  operator.changes = {}
 })
 
 const SECOND_MS = 1000
@@ -241,6 +234,18 @@ describe('Idempotency-Key', () => {
   })
 })
 
+/** The operator puts STARTER on sale at another price and size. */
+const applyPrice = async (cents: number, units: number) =>
+  applyPlans(await app.ports(), {
+    catalogue: {
+      ...defaultCatalogue,
+      plans: defaultCatalogue.plans.map((plan) =>
+        plan.name === 'STARTER' ? { ...plan, units, prices: { USD: cents } } : plan,
+      ),
+    },
+    reason: 'a test',
+  })
+
 /** Faults that interrupt a purchase, so that a price can change meanwhile. */
 const PRICE_FAULTS = [
   ['before the payment is created', { fault: '500', match: CREATE }],
@@ -328,40 +333,29 @@ describe('bundles, units and prices', () => {
     expect((await shown(app, buyer)).bundle.name).toBe('ENTERPRISE')
   })
 
-  // The test cannot replace the catalogue inside a built bundle.
-  const prices = fromBundles ? [] : PRICE_FAULTS
-  test.each(prices)('a price that changes %s applies to the next purchase only', async (_, fault) => {
-    const person = await newBuyer(app)
+  test.each(PRICE_FAULTS)('a price that changes %s applies to the next sign-up only', async (_, fault) => {
+    const person = await app.signUp()
+    const card = await newCard(app, GOOD)
     double.addFault({ fault: 'drop-webhooks' })
     double.addFault(fault)
-    const pending = await buy(app, person, 'k')
+    const pending = await signUpFor(app, person, 'STARTER', card, 'k')
     expect(pending.status).toBe(202)
-    operator.changes = { priceCents: 5_000, units: 7 }
+    await applyPrice(5_000, 7)
     double.clearFaults()
     app.advance(MINUTE_MS)
-    expect((await buy(app, person, 'k')).status).toBe(201)
+    expect((await signUpFor(app, person, 'STARTER', card, 'k')).status).toBe(204)
     const charged = (await paymentsOf(app, person)).map(({ amount, metadata }) => [amount, metadata.purchase])
-    expect(charged.at(-1)).toEqual([99, pending.body.id])
-    expect(await unitsLeft(app, person)).toBe(2100)
+    expect(charged).toEqual([[99, pending.body.id]])
+    expect(await unitsLeft(app, person)).toBe(1100)
     await expectBooksAgree(app, person)
     app.advance(11 * SECOND_MS)
     expect((await buy(app, person)).status).toBe(201)
-    expect(await unitsLeft(app, person)).toBe(2107)
-    expect((await paymentsOf(app, person)).at(-1)?.amount).toBe(5_000)
-    await expectBooksAgree(app, person)
-  })
-
-  test('a renewal keeps the price at which it began', async () => {
-    const person = await newBuyer(app)
-    await spendTo(app, person, 5)
-    double.addFault({ fault: 'torn-body', match: CONFIRM })
-    await check()
-    operator.changes = { priceCents: 5_000, units: 7 }
-    double.clearFaults()
-    await double.flushWebhooks()
-    expect((await paymentsOf(app, person)).map(({ amount }) => amount)).toEqual([99, 99])
-    expect(await unitsLeft(app, person)).toBe(1005)
-    await expectBooksAgree(app, person)
+    expect(await unitsLeft(app, person)).toBe(2100)
+    expect((await paymentsOf(app, person)).at(-1)?.amount).toBe(99)
+    const other = await app.signUp()
+    expect((await signUpFor(app, other, 'STARTER', 'pm_card_visa')).status).toBe(204)
+    expect((await paymentsOf(app, other)).map(({ amount }) => amount)).toEqual([5_000])
+    expect(await unitsLeft(app, other)).toBe(107)
   })
 })
 

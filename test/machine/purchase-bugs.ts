@@ -104,7 +104,7 @@ const unreconciled =
     failuresOf([title], () => reconciled(title)(functions))
 /** The list of what the decision about a renewal reads, as `core/purchases/renewal.ts` has it. */
 const DECISION_FIELDS = `[
-  'status', 'flags', 'bundle', 'renewalBundle', 'openPurchase', 'renewal', 'owed', 'renewed',
+  'status', 'flags', 'bundle', 'plan', 'renewalBundle', 'renewalPlan', 'openPurchase', 'renewal', 'owed', 'renewed',
   'monthlyCapCents', 'maxRenewalsPerHour', 'maxRenewalsPerDay',
 ]`
 
@@ -177,8 +177,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a request that read the account before the last purchase can open another purchase',
-    find: "['emailVerified', 'bundle', 'lastPurchase']",
-    put: "['emailVerified', 'bundle']",
+    find: "['emailVerified', 'bundle', 'plan', 'lastPurchase']",
+    put: "['emailVerified', 'bundle', 'plan']",
     foundBy: met(BUNDLE, 'buy', 'buy'),
   },
   {
@@ -233,8 +233,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     put: '...{}',
     more: [
       {
-        find: "['emailVerified', 'bundle', 'lastPurchase']",
-        put: "['emailVerified', 'bundle']",
+        find: "['emailVerified', 'bundle', 'plan', 'lastPurchase']",
+        put: "['emailVerified', 'bundle', 'plan']",
       },
     ],
     foundBy: met(BUNDLE, 'buy with a key', 'buy with a key'),
@@ -269,8 +269,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a renewal that an outage stopped is resumed although it was switched off',
-    find: "if (decision.act !== 'renew' || decision.bundle !== bundle) return false",
-    put: '',
+    find: "if (decision.act !== 'renew' || decision.bundle.name !== bundle) return false",
+    put: "if (decision.act !== 'renew') return true",
     foundBy: failed(switchedOffInOutage),
   },
   {
@@ -483,10 +483,10 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'owed units are not taken from the next credit',
     find: [
-      "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units, atMs },",
+      "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, atMs, ...levelsOf(purchase) },",
       '...paid.entries',
     ],
-    put: "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, size: units, atMs }",
+    put: "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, atMs, ...levelsOf(purchase) }",
     foundBy: unbroken(flows.buyOwing, 'both'),
   },
   {
@@ -721,26 +721,23 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a renewal buys the bundle held, although its owner chose another',
-    find: "({ bundle, renewalBundle }: Pick<Profile, 'bundle' | 'renewalBundle'>): string | undefined => renewalBundle ?? bundle",
-    put: "({ bundle, renewalBundle }: Pick<Profile, 'bundle' | 'renewalBundle'>): string | undefined => bundle",
+    find: 'const isChosen = renewalBundle !== undefined && renewalBundle !== bundle',
+    put: 'const isChosen = false',
     foundBy: failed(chosenBundle),
   },
   {
-    title: 'the monthly cap is compared with the price of the bundle held',
+    title: 'the monthly cap is not compared with the price of the bundle that is bought',
     find: [
-      'const limit = limitReached(account, bundleOf(bundle).priceCents, nowMs)',
+      'const limit = limitReached(account, bundle.priceCents, nowMs)',
       "if (!limit) return { act: 'renew', bundle }",
     ],
-    put: [
-      'const limit = limitReached(account, bundleOf(account.bundle ?? bundle).priceCents, nowMs)',
-      "if (!limit) return { act: 'renew', bundle }",
-    ],
+    put: ['const limit = limitReached(account, 0, nowMs)', "if (!limit) return { act: 'renew', bundle }"],
     foundBy: failed(chosenBundle),
   },
   {
     title: 'a renewal buys what its owner had chosen when the job read the account',
     find: DECISION_FIELDS,
-    put: DECISION_FIELDS.replace("'renewalBundle', ", ''),
+    put: DECISION_FIELDS.replace("'renewalBundle', 'renewalPlan', ", ''),
     foundBy: failed(choseMeanwhile),
   },
   {

@@ -16,7 +16,7 @@ import { renewalLinkCode } from '../../core/notifications/renewal-link.ts'
 import { tellAlerts } from '../../core/notifications/tell-alerts.ts'
 import type { Ids, Ports } from '../../core/ports.ts'
 import { buyBundle, type PurchaseRequest } from '../../core/purchases/buy.ts'
-import { type BundleName, bundleOf } from '../../core/purchases/catalogue.ts'
+import { defaultCatalogue } from '../../core/purchases/catalogue.ts'
 import { checkQuota, checkQuotas } from '../../core/purchases/check-quotas.ts'
 import { collectOwedUnits } from '../../core/purchases/collect-owed.ts'
 import { compareReversals } from '../../core/purchases/compare-reversals.ts'
@@ -313,11 +313,10 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     }),
 
     // --- The client ---
-    signUp: (cardId: string, via = ports, key?: string, bundle: BundleName = 'STARTER') =>
-      request({ kind: 'signup', bundle: bundleOf(bundle), cardId, address: ADDRESS }, key, via),
+    signUp: (cardId: string, via = ports, key?: string, bundle = 'STARTER') =>
+      request({ kind: 'signup', bundle, cardId, address: ADDRESS }, key, via),
     buy: (via = ports, key?: string) => request({ kind: 'buy' }, key, via),
-    change: (bundle: BundleName, via = ports, key?: string) =>
-      request({ kind: 'change', bundle: bundleOf(bundle) }, key, via),
+    change: (bundle: string, via = ports, key?: string) => request({ kind: 'change', bundle }, key, via),
     consume: (units: number, via = ports) => answerOf(functions.consumeUnits(via, defaultKey.key, { units })),
     /** Spends units until `left` units remain. */
     async consumeTo(left: number, via = ports): Promise<string> {
@@ -534,7 +533,7 @@ const withNumbers = ({ paymentMethods }: StripeState, ids: readonly string[]): s
 
 /** A confirmed account right after its registration, with its 100 trial units. */
 function newAccount({ sealed, hash, lookup }: ReturnType<typeof newDefaultKey>, nowMs: number): Item[] {
-  const trial = trialCredit(ACCOUNT_ID, nowMs)
+  const trial = trialCredit(ACCOUNT_ID, nowMs, defaultCatalogue.trialUnits)
   const profile: Profile = {
     id: ACCOUNT_ID,
     username: 'ada',

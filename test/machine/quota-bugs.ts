@@ -435,11 +435,11 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
       'const crossed = (threshold: number) => from >= threshold && to < threshold',
       'const moved = { arms: false, nowMs }',
       'const alerts = moveAlerts(levels.alerts, { floor: from, size }, { floor: to, size }, moved)',
-      'return { notice: crossed(noticeAt(size)), renewal: crossed(renewalAt(levels)), alerts }',
+      'return { notice: crossed(noticeAt(levels)), renewal: crossed(renewalAt(levels)), alerts }',
     ],
     put: [
       'const crossed = (threshold: number) => from >= threshold && to < threshold',
-      'const $notice = crossed(noticeAt(size))',
+      'const $notice = crossed(noticeAt(levels))',
       'return { notice: $notice, renewal: !$notice && crossed(renewalAt(levels)) }',
     ],
     foundBy: 'concurrent consumes of 100 units fire each threshold exactly once per crossing',

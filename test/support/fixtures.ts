@@ -9,7 +9,7 @@ import { DomainError } from '../../core/errors.ts'
 import { readDefaultKey } from '../../core/keys/default-key.ts'
 import type { Identity, Ports } from '../../core/ports.ts'
 import { buyBundle } from '../../core/purchases/buy.ts'
-import { type BundleName, bundleOf } from '../../core/purchases/catalogue.ts'
+import type { BundleName } from '../../core/purchases/catalogue.ts'
 import { keys, paymentKey } from '../../core/table/keys.ts'
 import type { Item, Table } from '../../core/table/table.ts'
 import { openWireTable } from '../../core/table/wire.ts'
@@ -215,7 +215,7 @@ async function signUpFor(at: Backstage, accountId: string, signup: Signup): Prom
     card: { number, exp_month: 2, exp_year: 2032 },
   })
   const account = await accountOf(at.ports, accountId)
-  const wanted = { kind: 'signup', bundle: bundleOf(bundle), cardId: card.id, address } as const
+  const wanted = { kind: 'signup', bundle, cardId: card.id, address } as const
   await buyBundle(at.ports, account, wanted, undefined).catch((error: unknown) =>
     authenticateIfAsked(at, error),
   )
