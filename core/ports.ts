@@ -6,6 +6,7 @@
  */
 
 import type { Origin } from './audit/origin.ts'
+import type { PasswordHash } from './credentials/password-hash.ts'
 import type { Table } from './table/table.ts'
 
 /** Every port by its name in `needs`. */
@@ -21,6 +22,7 @@ export interface Ports {
   totp: Totp
   relyingParty: RelyingParty
   passkeys: Passkeys
+  passwordHashes: PasswordHashes
   payments: Payments
   webhooks: WebhookConfig
   renewals: Renewals
@@ -226,6 +228,12 @@ export interface Passkeys {
     challenge: string,
     stored: PasskeyKey,
   ): Promise<Pick<PasskeyKey, 'counter' | 'synced'> | undefined>
+}
+
+/** Verifies passwords against hashes that another system has made. It works in this process, and takes up to seconds. */
+export interface PasswordHashes {
+  /** Whether the hash was made from this password. */
+  verify(hash: PasswordHash, password: string): Promise<boolean>
 }
 
 /** Secrets encrypted under a key that never leaves the provider. Each ciphertext is bound to one account. */

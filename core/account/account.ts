@@ -82,6 +82,13 @@ export const profileSchema = z.object({
   devices: z.optional(z.array(z.string())),
   /** Grows with every password change: a sign-in that began before the change cannot finish after it. */
   generation: z.number(),
+  /**
+   * The hash of the password that an imported account had elsewhere, sealed by the keyring for this account; until
+   * somebody signs in with that password, or sets another (`credentials/imported-password.ts`).
+   */
+  importedPassword: z.optional(z.string()),
+  /** The account was imported, and the vault may have no user for it yet. */
+  unenrolled: z.optional(z.literal(true)),
   /** Set while the vault changes the password: no sign-in can finish before this time, epoch ms. */
   changingUntilMs: z.optional(z.number()),
   /**

@@ -76,7 +76,7 @@ async function beginErasure(deps: EraseDeps, profile: Profile): Promise<boolean>
     await deps.table.transact([
       {
         update: keys.profile(id),
-        set: expr`SET #status = ${'erased'}, #sessions = ${{}}, #generation = #generation + ${1} REMOVE #confirmCode, #changeCode, #resetCode, #recoveryCode, #recovery`,
+        set: expr`SET #status = ${'erased'}, #sessions = ${{}}, #generation = #generation + ${1} REMOVE #confirmCode, #changeCode, #resetCode, #recoveryCode, #recovery, #importedPassword`,
         if: expr`#status = ${'deactivated'} AND #eraseAtMs = ${eraseAtMs} AND attribute_not_exists(#openPurchase) AND attribute_not_exists(#openHold)`,
       },
       ...codes.map((code): Write => ({ remove: keys.code(code) })),
@@ -284,6 +284,8 @@ function erasedProfile(profile: Profile, nowMs: number): Item {
 async function lookAgain(deps: EraseDeps, profile: Profile): Promise<boolean> {
   const left = await readStoredCustomer(deps, profile.id)
   if (left) await forgetCustomers(deps, profile)
+  // An imported account's first password may have been on its way to the vault.
+  await deps.identity.remove(profile.id)
   await clearPartition(deps, profile.id)
   await deps.table.update(keys.profile(profile.id), expr`REMOVE #due, #dueAtMs`)
   return false

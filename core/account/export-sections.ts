@@ -75,6 +75,8 @@ export const exportedKinds: readonly ExportedKind[] = [
       attempt: MARK,
       request: MARK,
       fingerprint: MARK,
+      importedPassword: `The hash of the password that you had elsewhere, until you sign in. ${SECRET}`,
+      unenrolled: 'Says that Amazon Cognito may not know the account yet.',
       generation: FENCE,
       keysReplacedIn: FENCE,
       nextKeySlot: FENCE,

@@ -1,10 +1,9 @@
 import { newCode } from '../credentials/codes.ts'
 import { isPasswordOf } from '../credentials/proof.ts'
 import { DomainError } from '../errors.ts'
-import { defaultKeyLookup, newDefaultKey } from '../keys/default-key.ts'
+import { defaultKeyLookup } from '../keys/default-key.ts'
 import { deliverMailOrLeave, queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
-import { newQuota } from '../quota/quota.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
 import { AUDIT_PREFIX, dueAt, keys } from '../table/keys.ts'
@@ -12,6 +11,7 @@ import { ConditionFailed, type Item, ignoreRefusal, type Write } from '../table/
 import { DAY_MS, HOUR_MS, MINUTE_MS, REPEAT_MS } from '../time.ts'
 import { type Account, type Profile, parseProfile } from './account.ts'
 import { emailKey, usernameKey } from './fields.ts'
+import { newAccount } from './new-account.ts'
 
 /** After this time the sweep removes an unfinished registration, and its names are free again. */
 const PENDING_MS = HOUR_MS
@@ -101,35 +101,14 @@ async function resume(
 }
 
 function newProfile(deps: RegisterDeps, { username, email, password }: Registration) {
-  const id = deps.ids.accountId()
-  const nowMs = deps.clock.nowMs()
-  const key = newDefaultKey(deps, id)
-  const profile: Profile = {
-    id,
-    username,
-    email,
-    status: 'pending',
-    emailVerified: false,
-    createdAtMs: nowMs,
-    updatedAtMs: nowMs,
-    sessions: {},
-    generation: 0,
-    twofaTries: 0,
-    twofaTriedAtMs: 0,
-    defaultKey: key.sealed,
-    defaultKeyAtMs: nowMs,
-    keyCount: 1,
-    nextKeySlot: 1,
-    flags: { bundleAutoRenewal: true, lowQuotaNotification: true },
-    paid: false,
-    balanceCents: 0,
-    ledgerSeq: 0,
-    attempt: deps.keyring
-      .mac('registration', usernameKey(username), emailKey(email), password)
-      .toString('base64url'),
-  }
-  const item = { ...keys.profile(id), ...profile, ...dueAt('PENDING', id, nowMs + PENDING_MS) }
-  return { profile, item, keyLookup: key.lookup, quota: newQuota(id, key.hash, nowMs) }
+  const { profile: fresh, ...others } = newAccount(deps, { username, email })
+  const attempt = deps.keyring
+    .mac('registration', usernameKey(username), emailKey(email), password)
+    .toString('base64url')
+  const profile: Profile = { ...fresh, status: 'pending', emailVerified: false, attempt }
+  const { id, createdAtMs } = profile
+  const item = { ...keys.profile(id), ...profile, ...dueAt('PENDING', id, createdAtMs + PENDING_MS) }
+  return { profile, item, ...others }
 }
 
 /**

@@ -15,6 +15,7 @@ export const actions = {
   'account.recovery-begun': 'A recovery without two-factor codes was begun',
   'operator.added': 'An account was made an operator, or got another role',
   'operator.removed': 'An account is no operator any more',
+  'operator.imported': 'An operator imported the account from another system',
   'operator.plans_applied': 'An operator put other plans on sale',
   'operator.suspended': 'An operator suspended the account',
   'operator.resumed': 'An operator ended the suspension of the account',

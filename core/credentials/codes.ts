@@ -7,6 +7,7 @@ import { type Expression, expr, join } from '../table/expression.ts'
 import {
   CONFIRMATION_CODE_KEPT_MS,
   EXPIRED_CODE_KEPT_MS,
+  INVITATION_CODE_KEPT_MS,
   type Key,
   keys,
   RESET_CODE_KEPT_MS,
@@ -21,6 +22,7 @@ export const codePurposes = [
   'confirm-email',
   'change-email',
   'reset-password',
+  'invitation',
   'begin-recovery',
   'finish-recovery',
 ] as const
@@ -31,6 +33,7 @@ const LIFETIME_MS: Record<CodePurpose, number> = {
   'confirm-email': CONFIRMATION_CODE_KEPT_MS,
   'change-email': CONFIRMATION_CODE_KEPT_MS,
   'reset-password': RESET_CODE_KEPT_MS,
+  invitation: INVITATION_CODE_KEPT_MS,
   'begin-recovery': RESET_CODE_KEPT_MS,
   'finish-recovery': RESET_CODE_KEPT_MS,
 }
@@ -128,6 +131,8 @@ export const CODE_IN_PROFILE = {
   'confirm-email': 'confirmCode',
   'change-email': 'changeCode',
   'reset-password': 'resetCode',
+  // Sets a password as a reset does, so that either replaces the other.
+  invitation: 'resetCode',
   'begin-recovery': 'recoveryCode',
   'finish-recovery': 'recoveryCode',
 } as const satisfies Record<CodePurpose, keyof Profile>

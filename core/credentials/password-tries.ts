@@ -5,6 +5,7 @@ import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { expr } from '../table/expression.ts'
 import { type Key, keys, ttlAt } from '../table/keys.ts'
+import { retryRaces } from '../table/race.ts'
 import { ignoreRefusal } from '../table/table.ts'
 import { MINUTE_MS } from '../time.ts'
 
@@ -78,6 +79,33 @@ export async function countWrongPassword(deps: Deps<'table'>, guard: Key): Promi
   const isOver = expr`#triedAtMs <= ${nowMs - LONGEST_LOCK_MS}`
   if (await deps.table.update(key, begins, isOver).then(() => true, ignoreRefusal)) return
   await deps.table.update(key, counts)
+}
+
+/**
+ * Counts a password as a wrong one before it is looked at. Of several at once that have read the same count one passes,
+ * and the others read again, so that a lock keeps all of them from being looked at.
+ * @param read the count as it was read.
+ * @returns the count with this one.
+ * @throws DomainError `password_locked`, `temporarily_unavailable`
+ */
+export function countTry(deps: Deps<'table'>, guard: Key, read: PasswordTries): Promise<PasswordTries> {
+  const countOnce = async (attempt: number): Promise<PasswordTries> => {
+    const { tries, triedAtMs } = attempt === 1 ? read : (await readName(deps, guard)).tries
+    requireUnlocked(deps, { tries, triedAtMs })
+    const nowMs = deps.clock.nowMs()
+    const counted = { tries: tries + 1, triedAtMs: nowMs }
+    const { ttl } = ttlAt(nowMs + LONGEST_LOCK_MS)
+    // A count that is over was read as 0.
+    const isSame =
+      tries === 0 ? expr`#triedAtMs = ${triedAtMs}` : expr`#triedAtMs = ${triedAtMs} AND #tries = ${tries}`
+    await deps.table.update(
+      keys.passwordTries(guard),
+      expr`SET #tries = ${counted.tries}, #triedAtMs = ${nowMs}, #ttl = ${ttl}`,
+      triedAtMs === 0 ? expr`attribute_not_exists(pk)` : isSame,
+    )
+    return counted
+  }
+  return retryRaces(deps, countOnce, 'temporarily_unavailable')
 }
 
 /** After the right password the count begins again. No call if nothing was counted. */

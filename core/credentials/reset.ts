@@ -10,7 +10,7 @@ import { expr, join, unchangedSince } from '../table/expression.ts'
 import { recoveryKey } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
-import { type CheckedCode, checkCode } from './codes.ts'
+import { type CheckedCode, type CodePurpose, checkCode } from './codes.ts'
 import type { ProofDeps } from './proof.ts'
 import { openRecovery } from './recovery-state.ts'
 import { endSessionsFirst, reopenSignIn, setAtVault, touched } from './set-password.ts'
@@ -55,12 +55,18 @@ export async function finishRecovery(
 
 type ResetPurpose = 'reset-password' | 'finish-recovery'
 
+/** The codes that each kind of reset takes: an invitation sets the first password of an imported account. */
+const CODES: Record<ResetPurpose, readonly CodePurpose[]> = {
+  'reset-password': ['reset-password', 'invitation'],
+  'finish-recovery': ['finish-recovery'],
+}
+
 async function resetOnce(
   deps: ProofDeps,
   purpose: ResetPurpose,
   input: Parameters<typeof resetPassword>[1],
 ): Promise<void> {
-  const code = await checkCode(deps, [purpose], input.code)
+  const code = await checkCode(deps, CODES[purpose], input.code)
   const account = await readAccount(deps, code.accountId)
   if (!account || isNobodys(account)) throw new DomainError('invalid_code')
   const requestMac = deps.keyring
@@ -76,7 +82,7 @@ async function resetOnce(
   const isReady = openRecovery(account, deps.clock.nowMs())?.isReady === true
   if (isRecovery && !isReady) {
     // A copy of this request may have finished it since the code was read.
-    const now = await checkCode(deps, [purpose], input.code)
+    const now = await checkCode(deps, CODES[purpose], input.code)
     if (now.isDone && now.usedBy === requestMac) return
     throw new DomainError('invalid_code')
   }
@@ -162,7 +168,7 @@ async function finishReset(
   const ended = isRecovery ? [{ remove: recoveryKey(account.id) }] : []
   const isDone = await reopenSignIn(deps, account, [done, ...(again?.writes ?? []), ...ended], {
     set: again?.set ?? [touched(deps)],
-    remove: [...(again?.remove ?? []), ...(isRecovery ? [expr`#recovery`] : [])],
+    remove: [expr`#unenrolled`, ...(again?.remove ?? []), ...(isRecovery ? [expr`#recovery`] : [])],
     unchanged: again ? [expr`#status = ${account.status}`, again.unchanged] : [],
   })
   if (isDone || !again) return

@@ -17,15 +17,23 @@ import { DomainError } from '../errors.ts'
 import { tellOwner } from '../notifications/security.ts'
 import type { Deps, Tokens } from '../ports.ts'
 import { attr, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
-import { keys } from '../table/keys.ts'
+import { type Key, keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
 import { HOUR_MS } from '../time.ts'
 import { deviceName } from './device.ts'
 import { changeHolder } from './holder.ts'
-import { countWrongPassword, forgetWrongPasswords, readName, requireUnlocked } from './password-tries.ts'
+import { firstSignIn, isFirstSignIn } from './imported-password.ts'
+import {
+  countWrongPassword,
+  forgetWrongPasswords,
+  type PasswordTries,
+  readName,
+  requireUnlocked,
+} from './password-tries.ts'
 import { recoveryStopped } from './recovery-state.ts'
 import { SESSION_MS } from './session-life.ts'
+import { isUnchanging } from './set-password.ts'
 import {
   factorText,
   type GivenFactor,
@@ -50,7 +58,7 @@ export interface SignInInput {
   twofa?: GivenFactor
 }
 
-type CredentialDeps = Deps<'table' | 'identity' | 'secrets' | 'keyring' | 'totp'>
+type CredentialDeps = Deps<'table' | 'identity' | 'secrets' | 'keyring' | 'totp' | 'passwordHashes'>
 
 export interface SignedIn {
   accessToken: string
@@ -65,7 +73,7 @@ export interface SignedIn {
  * account has not used before. Signing in to an account whose owner has deleted it undoes the deletion first.
  * @param userAgent the request's header, from which the device is read.
  * @throws DomainError `invalid_credentials`, `password_locked`; for a right password `two_factor_*`, `account_deactivated`,
- *   `account_suspended`
+ *   `account_suspended`, and `password_refused` for one that was imported and is too short by now
  */
 export async function signIn(
   deps: CredentialDeps,
@@ -85,7 +93,8 @@ export async function signIn(
 /**
  * Makes a deactivated account active again. An active account stays active. A repeat is recognised by its
  * second code, which does not work twice.
- * @throws DomainError `invalid_credentials`, `password_locked`; for a right password `two_factor_*`, `account_suspended`
+ * @throws DomainError `invalid_credentials`, `password_locked`; for a right password `two_factor_*`, `account_suspended`,
+ *   `password_refused` as in `signIn`
  */
 export async function restoreAccount(deps: CredentialDeps, input: SignInInput): Promise<void> {
   const { restoredBy, isRepeat } = restoration(deps, input.twofa)
@@ -186,15 +195,7 @@ async function withCredentials<T>(
     input.email === undefined
       ? keys.usernameGuard(usernameKey(input.username ?? ''))
       : keys.emailGuard(emailKey(input.email))
-  const { accountId = NOBODY, tries } = await readName(deps, guard)
-  requireUnlocked(deps, tries)
-  const account = await readAccount(deps, accountId)
-  const tokens = await deps.identity.signIn(accountId, input.password)
-  // Only a user that exists can be locked at the vault, so here its lock looks like a wrong password.
-  if (tokens === undefined || tokens === 'locked') {
-    await countWrongPassword(deps, guard)
-    throw new DomainError('invalid_credentials')
-  }
+  const { account, tokens, tries } = await checkPassword(deps, guard, input.password)
   try {
     await forgetWrongPasswords(deps, guard, tries)
     if (!account || isNobodys(account)) throw new DomainError('invalid_credentials')
@@ -205,6 +206,27 @@ async function withCredentials<T>(
     await deps.identity.revoke(tokens.refreshToken)
     throw error
   }
+}
+
+/**
+ * Finds the account that has a name, and has its password checked: by the vault, and before its first sign-in also by
+ * the hash with which it was imported.
+ * @returns the account with the vault's tokens, and the wrong passwords before, which are to be forgotten.
+ */
+async function checkPassword(
+  deps: CredentialDeps,
+  guard: Key,
+  password: string,
+): Promise<{ account: Account | undefined; tokens: Tokens; tries: PasswordTries }> {
+  const { accountId = NOBODY, tries } = await readName(deps, guard)
+  requireUnlocked(deps, tries)
+  const account = await readAccount(deps, accountId)
+  if (isFirstSignIn(account)) return firstSignIn(deps, { guard, tries }, account, password)
+  const tokens = await deps.identity.signIn(accountId, password)
+  // Only a user that exists can be locked at the vault, so here its lock looks like a wrong password.
+  if (tokens !== undefined && tokens !== 'locked') return { account, tokens, tries }
+  await countWrongPassword(deps, guard)
+  throw new DomainError('invalid_credentials')
 }
 
 /** Devices that an account remembers. One more forgets the one that came first. */
@@ -242,7 +264,10 @@ export async function listSession(deps: Deps<'table'>, account: Account, session
   }
   const known = [device ?? UNNAMED, ...devices].slice(0, MAX_DEVICES)
   const set = isNew ? join([signedIn, expr`#devices = ${known}`], ', ') : signedIn
-  const passed = expr`#status = ${'active'} AND #generation = ${account.generation} AND (attribute_not_exists(#changingUntilMs) OR #changingUntilMs <= ${nowMs})`
+  const passed = join(
+    [expr`#status = ${'active'} AND #generation = ${account.generation}`, isUnchanging(nowMs)],
+    ' AND ',
+  )
   const condition = isNew ? join([passed, unchangedSince(account, ['devices'])], ' AND ') : passed
   const profile = {
     update: keys.profile(account.id),

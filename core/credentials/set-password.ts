@@ -13,7 +13,11 @@ import { guardedBy, type SecondFactor } from './two-factor.ts'
  * How long a password change keeps sign-ins from finishing. This is longer than any function may run, so that
  * no request can still be calling the vault afterwards.
  */
-const CHANGING_MS = 30_000
+export const CHANGING_MS = 30_000
+
+/** The condition that no password is on its way to the vault. */
+export const isUnchanging = (nowMs: number): Expression =>
+  expr`(attribute_not_exists(#changingUntilMs) OR #changingUntilMs <= ${nowMs})`
 
 /** @throws DomainError `temporarily_unavailable` while an earlier change may still be at the vault */
 export function requireNoChange(deps: Deps, { changingUntilMs = 0 }: Profile): void {
@@ -25,7 +29,8 @@ export function requireNoChange(deps: Deps, { changingUntilMs = 0 }: Profile): v
 /**
  * Ends every session before the vault is called, so that no later failure leaves a session alive. Sign-ins
  * that began earlier cannot finish, because the generation has changed, and no sign-in can finish while the
- * change is under way. Of several concurrent changes only one passes.
+ * change is under way. Of several concurrent changes only one passes, and none while the first sign-in of an imported
+ * account sets its old password at the vault. The hash of that password goes.
  * @throws ConditionFailed if the account or the code has changed
  * @throws DomainError `temporarily_unavailable` while an earlier change may still be at the vault
  */
@@ -59,10 +64,19 @@ export async function endSessionsFirst(
       ...(factor ? [factor.set] : []),
     ],
     // No device has signed in with the new password yet.
-    [...holder.remove, expr`#devices`, ...(change.remove ?? []), ...(factor?.remove ? [factor.remove] : [])],
+    [
+      ...holder.remove,
+      expr`#devices, #importedPassword`,
+      ...(change.remove ?? []),
+      ...(factor?.remove ? [factor.remove] : []),
+    ],
   )
   const unchanged = join(
-    [expr`#generation = ${account.generation} AND #status = ${account.status}`, ...(change.unchanged ?? [])],
+    [
+      expr`#generation = ${account.generation} AND #status = ${account.status}`,
+      isUnchanging(nowMs),
+      ...(change.unchanged ?? []),
+    ],
     ' AND ',
   )
   requireNoChange(deps, account)
@@ -84,7 +98,8 @@ export async function setAtVault(
   onRefusal: Write[],
 ): Promise<void> {
   try {
-    await deps.identity.setPassword(account.id, password)
+    if (account.unenrolled) await deps.identity.enroll(account.id, password)
+    else await deps.identity.setPassword(account.id, password)
   } catch (error) {
     if (error instanceof DomainError && error.code === 'password_refused')
       await reopenSignIn(deps, account, onRefusal)

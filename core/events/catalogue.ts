@@ -56,6 +56,12 @@ export const eventCatalogue = {
     data: z.object({ trialUnits: z.number() }),
     example: { trialUnits: 100 },
   },
+  'account.imported': {
+    version: 1,
+    summary: 'An operator has imported an account from another system, with a confirmed e-mail address',
+    data: z.object({ units: z.number() }),
+    example: { units: 5000 },
+  },
   'account.suspended': {
     version: 1,
     summary: 'An operator has suspended an account: it can neither sign in nor spend, and nothing is charged',

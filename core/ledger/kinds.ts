@@ -15,6 +15,8 @@ export const ledgerKinds = [
   /** Units are taken back for a refund or dispute, or restored when we get the money again. */
   'return',
   'restore',
+  /** Units that an imported account had left in the system before. */
+  'import',
   /** Units that a plan gives each month. */
   'grant',
   /** Units that have expired. */

@@ -16,6 +16,8 @@ export interface MailValues {
   event?: SecurityEvent | undefined
   /** Only in mails with a reset code: whether the new password makes a deactivated account active again. */
   restores?: boolean | undefined
+  /** Only in invitations: whether the password of before works, too. */
+  keepsPassword?: boolean | undefined
   /** A recovery that is open, only in mails about one. */
   recovery?: RecoveryNews | undefined
   /** When it happened, epoch ms. */
@@ -179,8 +181,18 @@ const toAnyone = {
   }),
 } satisfies Record<string, (values: Pick<MailValues, 'code' | 'appUrl' | 'restores'>) => Content>
 
-/** Mails to addresses that their owner has proved. */
+/** Mails to addresses that their owner has proved, or the operator for them. */
 const toConfirmed = {
+  invitation: ({ username, code = '', keepsPassword, appUrl = '', appName = '' }) => ({
+    subject: `Your account at ${appName} is ready`,
+    lines: [
+      greeting(username),
+      'We have moved your account to our new system, with everything that is yours. Please choose a password with this link. It is valid for 7 days and works once:',
+      `${appUrl}/invitation/${code}`,
+      ...(keepsPassword ? ['You can also sign in with the password that you have always used.'] : []),
+      'If the link has expired, please ask for a new password with this e-mail address on the sign-in page.',
+    ],
+  }),
   'email-is-changing': ({ username }) => {
     const { subject, happened, next } = securityTexts['address-is-changing']
     return { subject, lines: [greeting(username), happened, next] }

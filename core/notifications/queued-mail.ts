@@ -20,6 +20,7 @@ export const mailSchema = z.object({
     username: z.string(),
     event: z.optional(z.enum(securityEvents)),
     restores: z.optional(z.boolean()),
+    keepsPassword: z.optional(z.boolean()),
     recovery: z.optional(recoveryNewsSchema),
     atMs: z.optional(z.number()),
     bundle: z.optional(z.string()),

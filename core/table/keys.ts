@@ -37,6 +37,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | event numbers     | ACCOUNT#<id>           | OUTNUMBERS                         | how many events of the account have a number                     | for good                                          |
  * | e-mail guard      | EMAIL#<normalised>     | #GUARD                             | account of the address: makes addresses unique, finds accounts   | as long as the address                            |
  * | username guard    | USERNAME#<lower>       | #GUARD                             | account of the username                                          | as long as the username                           |
+ * | import mark       | IMPORT#<mac>           | #IMPORT                            | the account that was imported for an address, digest of the line | for good                                          |
  * | password tries    | as the guard           | #TRIES                             | wrong passwords typed for the name, known or not                 | 15 minutes after the last                         |
  * | mailed code       | CODE#<look-up half>    | #CODE                              | purpose, account, expiry, tries left                             | 2 hours longer than it is valid                   |
  * | passkey challenge | CHALLENGE#<id>         | #CHALLENGE                         | a challenge that was answered, so that nobody answers it again   | 10 minutes                                        |
@@ -82,6 +83,11 @@ export const challengeKey = (challengeId: string): Key => ({
 /** Outside `keys`, so that functions without payments do not carry it. */
 export const paymentKey = (paymentId: string): Key => ({ pk: `PAYMENT#${paymentId}`, sk: '#PAYMENT' })
 
+/**
+ * The mark that an account was imported for an address, by a MAC of it. It outlives the account, so that no repeat of
+ * an import brings an erased person back. Outside `keys` too.
+ */
+export const importKey = (mac: string): Key => ({ pk: `IMPORT#${mac}`, sk: '#IMPORT' })
 /** The versions of the plans. Outside `keys`, so that spending does not carry them. */
 export const PLANS = 'PLANS'
 export const PLANS_PREFIX = 'VERSION#'
@@ -269,10 +275,11 @@ export const RESERVATION_KEPT_MS = SPENT_IDS_KEPT_MS
 export const NEWS_MAIL_KEPT_MS = 7 * DAY_MS
 /** As long as its mail. */
 export const ALERT_KEPT_MS = NEWS_MAIL_KEPT_MS
+export const INVITATION_CODE_KEPT_MS = 7 * DAY_MS
 /** For so long a published event can be replayed. */
 export const PUBLISHED_EVENT_KEPT_MS = 30 * DAY_MS
 /** As long as the longest-lived code. Before a mail is sent, its own code decides. */
-export const CODE_MAIL_KEPT_MS = DAY_MS
+export const CODE_MAIL_KEPT_MS = INVITATION_CODE_KEPT_MS
 export const CONFIRMATION_CODE_KEPT_MS = DAY_MS
 export const RESET_CODE_KEPT_MS = 10 * MINUTE_MS
 /** Longer than the five minutes for which a challenge may be answered, because clocks differ. */

@@ -88,11 +88,12 @@ export const api = place('api', {
     errors: [
       'invalid_credentials',
       'password_locked',
+      'password_refused',
       ...secondFactorErrors,
       'passkey_refused',
       'account_suspended',
     ],
-    needs: ['table', 'identity', 'secrets', 'keyring', 'totp', 'passkeys'],
+    needs: ['table', 'identity', 'secrets', 'keyring', 'totp', 'passkeys', 'passwordHashes'],
   },
   notifications: {
     routes: ['GET /api/users/current/notifications'],

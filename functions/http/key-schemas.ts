@@ -2,15 +2,11 @@ import { isIPv4, isIPv6 } from 'node:net'
 import * as z from 'zod/mini'
 import { label } from '../../core/account/fields.ts'
 import { optionalField } from './optional-field.ts'
+import { time } from './time-schema.ts'
 
 /** Schemas of application keys and their settings. */
 
 const METADATA_BYTES = 1024
-
-/** The form in which a time is stored has four digits for its year. */
-const LATEST_MS = Date.UTC(10_000)
-
-const isStorableTime = (text: string): boolean => Date.parse(text) >= 0 && Date.parse(text) < LATEST_MS
 
 /** An address or a network, such as 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32. */
 function isNetwork(text: string): boolean {
@@ -24,13 +20,7 @@ const isSmall = (metadata: Record<string, unknown>): boolean =>
 
 const settings = {
   enabled: z.optional(z.boolean()),
-  expiresAt: optionalField(
-    z.nullable(
-      z.iso
-        .datetime({ offset: true, error: 'must be a time such as 2026-11-21T12:00:00Z' })
-        .check(z.maxLength(40), z.refine(isStorableTime, 'must be a time such as 2026-11-21T12:00:00Z')),
-    ),
-  ),
+  expiresAt: optionalField(z.nullable(time())),
   scopes: optionalField(z.nullable(z.array(scope()).check(z.maxLength(20)))),
   budget: optionalField(
     z.nullable(

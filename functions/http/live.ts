@@ -146,6 +146,11 @@ const adapters: Adapters = {
     lazily({ appUrl: setting('APP_URL') }, (config) =>
       import('../../core/adapters/webauthn.ts').then(({ webauthnPasskeys }) => webauthnPasskeys(config)),
     ),
+  // Only the first sign-in of an imported account verifies a hash.
+  passwordHashes: async () =>
+    lazily({}, () =>
+      import('../../core/adapters/password-hashes.ts').then((module) => module.passwordHashes),
+    ),
   relyingParty: async () => ({ id: new URL(setting('APP_URL')).hostname, name: setting('APP_NAME') }),
   totp: async () => (await import('../../core/adapters/totp.ts')).otpauthTotp(setting('APP_NAME')),
   // Most requests that may need Stripe are refused or answered before they call it.

@@ -177,6 +177,8 @@ export const needs = {
   relyingParty: { settings: ['APP_URL', 'APP_NAME'], grants: [], callsOut: false, bigClient: false },
   // The library is large, and only requests that bring a passkey load it.
   passkeys: { settings: ['APP_URL'], grants: [], callsOut: false, bigClient: true },
+  // Only the first sign-in of an imported account needs the library for bcrypt.
+  passwordHashes: { settings: [], grants: [], callsOut: true, bigClient: true },
   totp: { settings: ['APP_NAME'], grants: [], callsOut: false, bigClient: false },
   payments: {
     settings: ['STRIPE_SECRET_KEY', 'STAGE'],

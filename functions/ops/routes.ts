@@ -1,8 +1,9 @@
 import { place } from '../http/route.ts'
 import { access } from './rows/access.ts'
 import { audit } from './rows/audit.ts'
+import { importing } from './rows/import.ts'
 import { operators } from './rows/operators.ts'
 import { services } from './rows/services.ts'
 
 /** The operators' endpoints. Their rows are in `rows/`, by noun. */
-export const ops = place('ops', { ...access, ...operators, ...audit, ...services })
+export const ops = place('ops', { ...access, ...operators, ...audit, ...services, ...importing })

@@ -353,12 +353,13 @@ export const v1 = place('v1', {
     errors: [
       'invalid_credentials',
       'password_locked',
+      'password_refused',
       ...secondFactorErrors,
       'passkey_refused',
       'account_deactivated',
       'account_suspended',
     ],
-    needs: ['table', 'identity', 'secrets', 'keyring', 'totp', 'passkeys'],
+    needs: ['table', 'identity', 'secrets', 'keyring', 'totp', 'passkeys', 'passwordHashes'],
   },
   refresh: {
     routes: ['POST /v1/auth/refresh'],

@@ -27,6 +27,7 @@ export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
   ],
   'api.updateCurrentUser': ['same', 'the password that the account has proves that the change was made'],
   'api.verifyPayment': ['same', 'the profile names the request that has proved a card last'],
+  'ops.importUsers': ['same', 'a mark by the address is kept for good'],
   'rest.createUser': ['same', 'the names and the password prove whose account it is, for an hour'],
   'rest.updateUser': ['same', 'the profile keeps the name before, which is still in the path'],
   'v1.addPasskey': ['same', 'the passkey keeps the id of the challenge that made it'],

@@ -13,7 +13,7 @@ import { operatorToken } from './operators.ts'
 import { answerOf, newPasskey, withPasskey } from './passkeys.ts'
 import { newPerson, type SignedInPerson } from './people.ts'
 import { newService, newServiceName } from './services.ts'
-import { bodyOf, cardOnFile, newEvent, signed, stripeOf } from './stripe.ts'
+import { bodyOf, cardOnFile, customerWithCards, newEvent, signed, stripeOf } from './stripe.ts'
 
 /** Input with which an endpoint succeeds for this person, once. */
 export interface Sample {
@@ -55,6 +55,19 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     body: { name: 'Sam Ple', oldPassword: password, newPassword: 'Other123!' },
   }),
   'api.verifyPayment': () => ({ body: { paymentMethod: 'pm_card_visa' } }),
+  'ops.importUsers': async (app) => {
+    const { email, username } = newPerson()
+    const user = {
+      email,
+      username,
+      fullName: 'Sam Ple',
+      created: '2020-01-31T12:00:00Z',
+      units: 5000,
+      customer: await customerWithCards(app, 1),
+      passwordHash: '$2b$04$CCCCCCCCCCCCCCCCCCCCC.7uG0VCzI2bS7j6ymqJi9CdcdxiRTWNy',
+    }
+    return { body: { reason: 'moving house', dryRun: false, invite: true, users: [user] } }
+  },
   'ops.suspend': (_, { accountId }) => ({
     path: { id: accountId },
     body: { reason: 'A sample', silent: false },

@@ -68,6 +68,23 @@ export async function newCard(
   return card.id
 }
 
+/**
+ * Makes a customer as another system has made it, with so many cards; the last one is its default card, if it has one.
+ * @returns the customer's id.
+ */
+export async function customerWithCards(app: App, count: number, hasDefault = true): Promise<string> {
+  const { dashboard } = stripeOf(app)
+  const { id: customer } = await dashboard.customers.create({ name: 'Ada of old' })
+  const numbers = ['4242424242424242', '5555555555554444', '6011111111111117'].slice(0, count)
+  for (const number of numbers) {
+    const card = await newCard(app, number)
+    await dashboard.paymentMethods.attach(card, { customer })
+    if (hasDefault)
+      await dashboard.customers.update(customer, { invoice_settings: { default_payment_method: card } })
+  }
+  return customer
+}
+
 /** The customer's id in the table for an account. */
 export async function customerId(app: App, { accountId }: SignedInPerson): Promise<string | undefined> {
   const item = await (await app.ports()).table.get(keys.customer(accountId))

@@ -15,6 +15,24 @@ interface Outgoing {
   repeats: boolean
 }
 
+/** A request that was refused, or of which no answer came. */
+export class CallRefused extends Error {
+  override readonly name = 'CallRefused'
+  /** The status of the answer; undefined without one. */
+  readonly status: number | undefined
+  /** The fields that are not as they must be. */
+  readonly fields: readonly { field: string; message: string }[]
+  /** How long the deployment asks to wait, if it does. */
+  readonly retryAfterSeconds: number | undefined
+
+  constructor(text: string, answer?: Response, body?: unknown) {
+    super(text)
+    this.status = answer?.status
+    this.fields = ((body ?? {}) as Problem).errors ?? []
+    this.retryAfterSeconds = Number(answer?.headers.get('retry-after')) || undefined
+  }
+}
+
 /** How often a request is sent whose repeat is harmless, while no answer comes. */
 const TRIES = 3
 const PAUSE_MS = 1_000
@@ -22,7 +40,7 @@ const PAUSE_MS = 1_000
 /**
  * Calls an endpoint as an operator.
  * @param request names the request, for endpoints that recognise a repeat by its name
- * @throws Error with a sentence for the person at the terminal
+ * @throws CallRefused with a sentence for the person at the terminal
  */
 export async function callRow<R extends Placed>(
   machine: Pick<Machine, 'fetch'>,
@@ -40,10 +58,11 @@ export async function callRow<R extends Placed>(
       continue
     }
     if (answer instanceof Error)
-      throw new Error(`No answer came from ${target.url}.${lostText(true, outgoing, request)}`)
+      throw new CallRefused(`No answer came from ${target.url}.${lostText(true, outgoing, request)}`)
     const body = bodyOf(await answer.text())
     if (answer.ok) return body as Answer<R>
-    throw new Error(refusalText(row, answer.status, body) + lostText(isLost, outgoing, request))
+    const text = refusalText(row, answer.status, body) + lostText(isLost, outgoing, request)
+    throw new CallRefused(text, answer, body)
   }
 }
 

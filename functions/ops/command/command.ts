@@ -19,8 +19,11 @@ export interface Command {
   flags?: Readonly<Record<string, string>>
   /** Fields that are sent unless their flags are given. */
   defaults?: Input
-  /** What the command is about to do, for one that moves money, units or access: it asks first, or takes `--yes`. */
-  asks?: (input: Input) => string
+  /**
+   * What the command is about to do, for one that moves money, units or access: it asks first, or takes `--yes`. Undefined
+   * if this input changes nothing.
+   */
+  asks?: (input: Input) => string | undefined
   /** The answer for people. */
   show(answer: unknown, input: Input): string
   /** For a command that is more than one request: does all of it, and returns what to show at the end. */
@@ -32,7 +35,7 @@ export type Commands = Readonly<Record<string, Command>>
 
 /** What a command with a `run` of its own works with. */
 export interface Terminal {
-  /** Calls an endpoint. @throws Error with a sentence for people */
+  /** Calls an endpoint. @throws CallRefused with a sentence for people */
   call<R extends Placed>(row: R, input: Input): Promise<Answer<R>>
   /** Shows a line at once. */
   print(line: string): void

@@ -1,6 +1,7 @@
 import { accessCommands } from './access.ts'
 import { auditCommands } from './audit.ts'
 import type { Commands } from './command.ts'
+import { importCommands } from './import.ts'
 import { operatorCommands } from './operators.ts'
 import { serviceCommands } from './services.ts'
 
@@ -10,4 +11,5 @@ export const commands: Commands = {
   ...operatorCommands,
   ...auditCommands,
   ...serviceCommands,
+  ...importCommands,
 }

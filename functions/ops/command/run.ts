@@ -24,7 +24,8 @@ export async function runOps(args: string[], console: Console, commands: Command
   const target = await targetOf(console, where)
   const call: Terminal['call'] = (row, sent) => callRow(console, target, row, sent, request)
   const found = await withAccountId(command.row.routes[0], input, call)
-  if (command.asks && !yes) await confirm(console, command.asks(found))
+  const asked = command.asks?.(found)
+  if (asked !== undefined && !yes) await confirm(console, asked)
   if (command.run) {
     const { print, progress } = console
     return console.print(await command.run({ call, print, progress, json }, found))
