@@ -27,6 +27,7 @@ export interface Ports {
   webhooks: WebhookConfig
   renewals: Renewals
   events: Events
+  hooks: Hooks
 }
 
 /** The ports of a domain function: those it names, always clock, ids and log, and who asks. */
@@ -83,6 +84,18 @@ export interface Events {
    * has: repeat the call with the same detail, whose id tells its readers of the repeat.
    */
   publish(type: string, detail: Readonly<Record<string, unknown>>): Promise<void>
+}
+
+/** Sends events to HTTPS endpoints of the operator. */
+export interface Hooks {
+  /** Whether an address may get events: https without credentials; on the local stack also http to this machine. */
+  permits(url: string): boolean
+  /**
+   * Posts a body, follows no redirect, and reads no answer beyond its status. An address that resolves to one that is not
+   * public gets nothing.
+   * @returns the status of the answer, or a word for why there is none; it never throws
+   */
+  send(url: string, headers: Readonly<Record<string, string>>, body: string): Promise<string>
 }
 
 /** The result of a sign-in or a refresh. */

@@ -10,48 +10,11 @@ import {
   PUBLISHED_EVENT_KEPT_MS,
   ttlAt,
 } from '../table/keys.ts'
-import { type Item, ignoreRefusal } from '../table/table.ts'
-
-/** An event as `announce` stores it, and the publisher numbers it. */
-const storedEventSchema = z.object({
-  pk: z.string(),
-  sk: z.string(),
-  id: z.string(),
-  /** A text, because events outlive the types that the code knows. */
-  type: z.string(),
-  version: z.number(),
-  atMs: z.number(),
-  data: z.record(z.string(), z.unknown()),
-  /** Set once the event is published. */
-  sequence: z.optional(z.number()),
-  publishedAtMs: z.optional(z.number()),
-  due: z.optional(z.string()),
-})
-
-export type StoredEvent = z.infer<typeof storedEventSchema>
-
-/** Reads a stored event. @throws Error if the item is not an event. */
-export const parseEvent = (item: Item): StoredEvent => z.parse(storedEventSchema, item)
-
-/** An event as other systems receive it. */
-export interface Envelope {
-  /** The same in every repeat of the event. */
-  id: string
-  type: string
-  version: number
-  /** Numbers the events of an account, from 1 on without a gap. */
-  sequence: number
-  accountId: string
-  /** When it happened, epoch ms. */
-  atMs: number
-  data: Record<string, unknown>
-}
-
-/** The event as other systems receive it under this number. */
-export const envelopeOf = (event: StoredEvent, sequence: number): Envelope => {
-  const { id, type, version, atMs, data } = event
-  return { id, type, version, sequence, accountId: accountIdIn(event), atMs, data }
-}
+import { ignoreRefusal } from '../table/table.ts'
+import { writeUnlessDone } from '../table/write-all.ts'
+import { deliveryOf, wants } from './deliveries.ts'
+import { type EventEndpoint, readEndpoints } from './endpoints.ts'
+import { envelopeOf, parseEvent, type StoredEvent } from './stored-event.ts'
 
 /** How many events of an account have a number, and the numbers of those that may not be published yet. */
 const numbersSchema = z.object({
@@ -76,6 +39,8 @@ export interface PublishedEvents {
  */
 export async function publishEvents(deps: Deps<'table' | 'events'>, run: Run): Promise<PublishedEvents> {
   const begun = new Set<string>()
+  // Read once a run, and only if something is due.
+  let endpoints: Promise<EventEndpoint[]> | undefined
   let published = 0
   const { failed } = await eachDue(deps, 'EVENT', run, async (key) => {
     const accountId = accountIdIn(key)
@@ -83,7 +48,8 @@ export async function publishEvents(deps: Deps<'table' | 'events'>, run: Run): P
     if (begun.has(accountId)) return false
     begun.add(accountId)
     for (let isMore = true; isMore && deps.clock.nowMs() < run.untilMs; ) {
-      const done = await publishSome(deps, accountId, key.sk, () => published++)
+      endpoints ??= readEndpoints(deps)
+      const done = await publishSome(deps, accountId, key.sk, await endpoints, () => published++)
       isMore = done === 'more'
     }
     return true
@@ -99,6 +65,7 @@ async function publishSome(
   deps: Deps<'table' | 'events'>,
   accountId: string,
   dueSk: string,
+  endpoints: readonly EventEndpoint[],
   count: () => void,
 ): Promise<'more' | 'none'> {
   const numbers = z.parse(numbersSchema, (await deps.table.get(eventNumbersKey(accountId))) ?? {})
@@ -109,7 +76,7 @@ async function publishSome(
   if (!numbered) return 'none'
   for (const { event, sequence } of numbered) {
     await deps.events.publish(event.type, { ...envelopeOf(event, sequence) })
-    await markPublished(deps, event, sequence)
+    await markPublished(deps, event, sequence, endpoints)
     count()
   }
   return found.length > numbered.length ? 'more' : 'none'
@@ -163,10 +130,19 @@ async function numberEvents(
   }
 }
 
-/** The event is kept for a replay, and is not due any more. */
-async function markPublished(deps: Deps<'table'>, { pk, sk }: StoredEvent, sequence: number): Promise<void> {
+/** The event is kept for a replay, and is not due any more; the endpoints that want it get it. */
+async function markPublished(
+  deps: Deps<'table'>,
+  event: StoredEvent,
+  sequence: number,
+  endpoints: readonly EventEndpoint[],
+): Promise<void> {
+  const { pk, sk, type } = event
   const nowMs = deps.clock.nowMs()
   const { ttl } = ttlAt(nowMs + PUBLISHED_EVENT_KEPT_MS)
   const set = expr`SET #sequence = ${sequence}, #publishedAtMs = ${nowMs}, #ttl = ${ttl} REMOVE #due, #dueAtMs`
-  await deps.table.update({ pk, sk }, set, expr`attribute_exists(#due)`).catch(ignoreRefusal)
+  await writeUnlessDone(deps, [
+    { update: { pk, sk }, set, if: expr`attribute_exists(#due)` },
+    ...endpoints.filter((each) => wants(each, type)).map((each) => deliveryOf(deps, each, event)),
+  ])
 }

@@ -35,6 +35,8 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | operator's entry  | OPERATOR#<name>        | AUDIT#<ms>#<id>                    | the same, of everything that an operator has done                | for good                                          |
  * | event             | ACCOUNT#<id>           | OUTEVENT#<ms>#<id>                 | an event for other systems; due until it is published            | 30 days after it was published                    |
  * | event numbers     | ACCOUNT#<id>           | OUTNUMBERS                         | how many events of the account have a number                     | for good                                          |
+ * | event endpoint    | ENDPOINTS              | ENDPOINT#<id>                      | an HTTPS endpoint of the operator for events, with its secrets   | for good                                          |
+ * | delivery          | ENDPOINT#<id>          | DELIVERY#<ms>#<event id>           | an event on its way to an endpoint, and what came of it          | 30 days                                           |
  * | e-mail guard      | EMAIL#<normalised>     | #GUARD                             | account of the address: makes addresses unique, finds accounts   | as long as the address                            |
  * | username guard    | USERNAME#<lower>       | #GUARD                             | account of the username                                          | as long as the username                           |
  * | import mark       | IMPORT#<mac>           | #IMPORT                            | the account that was imported for an address, digest of the line | for good                                          |
@@ -118,6 +120,14 @@ export const outEventKey = (accountId: string, atMs: number, id: string): Key =>
   pk: ownedBy(accountId),
   sk: `${OUT_EVENT_PREFIX}${msKey(atMs)}#${id}`,
 })
+/** The operator's endpoints for events, and what is on its way to each. */
+export const ENDPOINTS = 'ENDPOINTS'
+export const eventEndpointKey = (endpointId: string): Key => ({ pk: ENDPOINTS, sk: `ENDPOINT#${endpointId}` })
+export const eventDeliveryKey = (endpointId: string, atMs: number, eventId: string): Key => ({
+  pk: `ENDPOINT#${endpointId}`,
+  sk: `${DELIVERY_PREFIX}${msKey(atMs)}#${eventId}`,
+})
+export const DELIVERY_PREFIX = 'DELIVERY#'
 export const eventNumbersKey = (accountId: string): Key => ({ pk: ownedBy(accountId), sk: 'OUTNUMBERS' })
 
 /** Outside `keys` too, so that a consume does not carry them. */
@@ -314,6 +324,7 @@ export type DueKind =
   | 'ASK'
   | 'CARD'
   | 'CUSTOMER'
+  | 'DELIVERY'
   | 'ERASE'
   | 'EVENT'
   | 'HOLD'

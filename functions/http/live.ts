@@ -193,6 +193,10 @@ const adapters: Adapters = {
       endpoint: env.AWS_ENDPOINT_URL_EVENTBRIDGE,
       ...caller(),
     }),
+  hooks: async () =>
+    (await import('../../core/adapters/hook-sender.ts')).hookSender({
+      mayBeLocal: env.AWS_LAMBDA_FUNCTION_NAME === undefined,
+    }),
 }
 
 const opened = new Map<keyof Adapters, Promise<Ports[Need]>>()

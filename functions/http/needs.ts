@@ -206,6 +206,7 @@ export const needs = {
     callsOut: true,
     bigClient: false,
   },
+  hooks: { settings: [], grants: [], callsOut: true, bigClient: false },
 } as const satisfies Record<Need, PortFacts>
 
 /** The settings of every port; `sst.config.ts` has a value for each. */

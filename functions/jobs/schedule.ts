@@ -73,6 +73,13 @@ export const jobs = place({
     timeoutSeconds: 60,
     needs: ['table', 'events'],
   },
+  deliverEvents: {
+    summary: 'Sends events to the HTTPS endpoints of operators, and again until they arrive',
+    every: 'rate(1 minute)',
+    everyMs: 2_000,
+    timeoutSeconds: 60,
+    needs: ['table', 'keyring', 'hooks'],
+  },
   expireReservations: {
     summary: 'Returns the units of reservations that have expired',
     every: 'rate(1 minute)',

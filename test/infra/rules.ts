@@ -200,6 +200,7 @@ function allowed(graph: Graph, { name, needs, table, background, job, row }: Exp
     keyring: [],
     totp: [],
     relyingParty: [],
+    hooks: [],
     passkeys: [],
     passwordHashes: [],
     payments: [],
@@ -449,6 +450,7 @@ const BY_NEED: Record<Need, readonly string[]> = {
   webhooks: ['STRIPE_WEBHOOK_SECRETS', 'STRIPE_SECRET_KEY', 'STAGE'],
   renewals: ['RENEWAL_FUNCTION'],
   events: ['EVENT_BUS'],
+  hooks: [],
 }
 
 const functions: Rule = (graph) => [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { parseProfile } from '../../core/account/account.ts'
 import { isLiveCard, parseStoredCard } from '../../core/cards/stored.ts'
-import type { Envelope } from '../../core/events/publish.ts'
+import type { Envelope } from '../../core/events/stored-event.ts'
 import type { Item, Write } from '../../core/table/table.ts'
 import { keyOf, visibleState } from './renewal-watch.ts'
 

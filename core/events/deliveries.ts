@@ -1,0 +1,200 @@
+import { createHmac } from 'node:crypto'
+import * as z from 'zod/mini'
+import type { Deps } from '../ports.ts'
+import { eachDue, type WatchfulRun, type Worked } from '../table/due.ts'
+import { expr, setRemove } from '../table/expression.ts'
+import {
+  dueAt,
+  eventDeliveryKey,
+  eventEndpointKey,
+  type Key,
+  PUBLISHED_EVENT_KEPT_MS,
+  ttlAt,
+} from '../table/keys.ts'
+import { leaseDue } from '../table/lease.ts'
+import { type Item, ignoreRefusal, type Write } from '../table/table.ts'
+import { DAY_MS, HOUR_MS, MINUTE_MS } from '../time.ts'
+import { type EventEndpoint, readEndpoint, secretsOf } from './endpoints.ts'
+import { envelopeOf, parseEvent, type StoredEvent } from './stored-event.ts'
+
+type DeliverDeps = Deps<'table' | 'keyring' | 'hooks'>
+
+const deliverySchema = z.object({
+  pk: z.string(),
+  sk: z.string(),
+  endpointId: z.string(),
+  /** The event's key and id, and what its list shows of it. */
+  event: z.object({ pk: z.string(), sk: z.string() }),
+  eventId: z.string(),
+  type: z.string(),
+  /** `waiting` for its next try, `delivered`, `failed` after three days, or `held` while its endpoint is disabled. */
+  state: z.enum(['waiting', 'delivered', 'failed', 'held']),
+  /** When its tries began, epoch ms; a replay begins again. */
+  beganAtMs: z.number(),
+  tries: z.number(),
+  lastTriedAtMs: z.optional(z.number()),
+  /** What came of the last try: a status of HTTP, or why there was none. */
+  lastResult: z.optional(z.string()),
+})
+
+/** An event on its way to one endpoint. */
+export type Delivery = z.infer<typeof deliverySchema>
+
+/** Reads a stored delivery. @throws Error if the item is not a delivery. */
+export const parseDelivery = (item: Item): Delivery => z.parse(deliverySchema, item)
+
+/** Whether an endpoint gets events of a type. */
+export const wants = ({ enabled, types }: EventEndpoint, type: string): boolean =>
+  enabled && (types.length === 0 || types.includes(type))
+
+/** The write that sends an event to an endpoint, or sends it again. */
+export function deliveryOf(deps: Deps, { id }: Pick<EventEndpoint, 'id'>, event: StoredEvent): Write {
+  const { pk, sk, id: eventId, type, atMs } = event
+  const nowMs = deps.clock.nowMs()
+  const delivery: Omit<Delivery, 'pk' | 'sk'> = {
+    ...{ endpointId: id, event: { pk, sk }, eventId, type, state: 'waiting', beganAtMs: nowMs, tries: 0 },
+  }
+  return {
+    put: {
+      ...eventDeliveryKey(id, atMs, eventId),
+      ...delivery,
+      ...dueAt('DELIVERY', id, nowMs),
+      ...ttlAt(nowMs + PUBLISHED_EVENT_KEPT_MS),
+    },
+  }
+}
+
+/** Tries go on for three days, with growing waits: about 20 in all. */
+const TRIED_MS = 3 * DAY_MS
+const FIRST_WAIT_MS = MINUTE_MS / 2
+const LONGEST_WAIT_MS = 6 * HOUR_MS
+
+/** An endpoint to which nothing got for this long is disabled. */
+const FAILING_MS = 3 * DAY_MS
+
+/** Waits of the tries double, and differ by up to a half, so that an endpoint that is back is not overrun. */
+function waitAfter(deps: Deps, tries: number): number {
+  const wait = Math.min(FIRST_WAIT_MS * 2 ** Math.min(tries, 20), LONGEST_WAIT_MS)
+  return Math.ceil(wait * (1 - Number.parseInt(deps.ids.hex(2), 16) / 0xffff / 2))
+}
+
+/** How long a run has a delivery to itself: longer than its request may take. */
+const DELIVERY_LEASE_MS = MINUTE_MS
+
+/**
+ * Sends the deliveries that are due, each until its endpoint answers 2xx, at most for three days. An endpoint may get an
+ * event more than once, always with the same id.
+ * @returns how many have arrived, and how many could not be worked on and stay due
+ */
+export const deliverEvents = (deps: DeliverDeps, run: WatchfulRun): Promise<Worked> =>
+  eachDue(deps, 'DELIVERY', run, async (key) => {
+    const item = await leaseDue(deps, key, DELIVERY_LEASE_MS)
+    if (!item) return false
+    const delivery = parseDelivery(item)
+    const endpoint = await readEndpoint(deps, delivery.endpointId)
+    const event = await deps.table.get(delivery.event)
+    if (!endpoint || !event) return end(deps, delivery, 'failed', 'gone')
+    if (!endpoint.enabled) return end(deps, delivery, 'held', 'endpoint disabled')
+    return tryDelivery(deps, delivery, endpoint, parseEvent(event), run)
+  })
+
+async function tryDelivery(
+  deps: DeliverDeps,
+  delivery: Delivery,
+  endpoint: EventEndpoint,
+  event: StoredEvent,
+  run: WatchfulRun,
+): Promise<boolean> {
+  const body = JSON.stringify(envelopeOf(event, event.sequence ?? 0))
+  const result = await deps.hooks.send(endpoint.url, signedHeaders(deps, endpoint, event.id, body), body)
+  if (/^2\d\d$/.test(result)) {
+    if (endpoint.failingSinceMs !== undefined)
+      await deps.table
+        .update(eventEndpointKey(endpoint.id), expr`REMOVE #failingSinceMs`, expr`#enabled = ${true}`)
+        .catch(ignoreRefusal)
+    return end(deps, delivery, 'delivered', result)
+  }
+  await noteFailure(deps, endpoint, run)
+  const nowMs = deps.clock.nowMs()
+  if (nowMs >= delivery.beganAtMs + TRIED_MS) return end(deps, delivery, 'failed', result)
+  const again = nowMs + waitAfter(deps, delivery.tries)
+  const tried = expr`SET #tries = ${delivery.tries + 1}, #lastTriedAtMs = ${nowMs}, #lastResult = ${result}, #dueAtMs = ${again}`
+  await deps.table.update(keyOf(delivery), tried, stillWaits(delivery)).catch(ignoreRefusal)
+  return false
+}
+
+const keyOf = ({ pk, sk }: Delivery): Key => ({ pk, sk })
+
+/** A replay begins the delivery again while it is under way. */
+const stillWaits = ({ beganAtMs }: Delivery) => expr`#state = ${'waiting'} AND #beganAtMs = ${beganAtMs}`
+
+/** Ends the tries. @returns whether the event has arrived. */
+async function end(
+  deps: DeliverDeps,
+  delivery: Delivery,
+  state: 'delivered' | 'failed' | 'held',
+  result: string,
+): Promise<boolean> {
+  const nowMs = deps.clock.nowMs()
+  const set = setRemove(
+    [
+      expr`#state = ${state}, #tries = ${delivery.tries + 1}, #lastTriedAtMs = ${nowMs}, #lastResult = ${result}`,
+    ],
+    [expr`#due, #dueAtMs`],
+  )
+  await deps.table.update(keyOf(delivery), set, stillWaits(delivery)).catch(ignoreRefusal)
+  return state === 'delivered'
+}
+
+/** Notes since when nothing gets to an endpoint, and disables it after days of that. */
+async function noteFailure(
+  deps: DeliverDeps,
+  { id, url, failingSinceMs, revision }: EventEndpoint,
+  run: WatchfulRun,
+): Promise<void> {
+  const nowMs = deps.clock.nowMs()
+  const key = eventEndpointKey(id)
+  if (failingSinceMs === undefined) {
+    const since = expr`SET #failingSinceMs = ${nowMs}`
+    await deps.table
+      .update(key, since, expr`attribute_exists(pk) AND attribute_not_exists(#failingSinceMs)`)
+      .catch(ignoreRefusal)
+    return
+  }
+  if (nowMs < failingSinceMs + FAILING_MS) return
+  await deps.table
+    .update(
+      key,
+      expr`SET #enabled = ${false}, #disabledAtMs = ${nowMs}, #revision = ${revision + 1}`,
+      expr`#enabled = ${true} AND #failingSinceMs = ${failingSinceMs}`,
+    )
+    .then(() =>
+      run.alarm(
+        `event endpoint ${id} (${new URL(url).host}): nothing has arrived for three days, so it is disabled. Repair it, enable it, and replay its events of the last 30 days.`,
+      ),
+    )
+    .catch(ignoreRefusal)
+}
+
+/**
+ * The headers of Standard Webhooks (https://www.standardwebhooks.com): the id stays in every try, and each secret that is
+ * live has a signature of its own.
+ */
+export function signedHeaders(
+  deps: Deps<'table' | 'keyring'>,
+  endpoint: EventEndpoint,
+  id: string,
+  body: string,
+): Record<string, string> {
+  const timestamp = String(Math.floor(deps.clock.nowMs() / 1000))
+  const signatures = secretsOf(deps, endpoint).map((secret) => {
+    const key = Buffer.from(secret.slice('whsec_'.length), 'base64')
+    return `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')}`
+  })
+  return {
+    'content-type': 'application/json',
+    'webhook-id': id,
+    'webhook-timestamp': timestamp,
+    'webhook-signature': signatures.join(' '),
+  }
+}
