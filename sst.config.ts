@@ -36,6 +36,7 @@ export default $config({
       arns: {
         table: [stores.table.arn],
         dueIndex: [$interpolate`${stores.table.arn}/index/${data.DUE_INDEX}`],
+        listedIndex: [$interpolate`${stores.table.arn}/index/${data.LISTED_INDEX}`],
         tableKey: [stores.tableKey.arn],
         userPool: [pool.pool.arn],
         secretsKey: [stores.secretsKey.arn],

@@ -7,7 +7,7 @@
 
 import type { Origin } from './audit/origin.ts'
 import type { PasswordHash } from './credentials/password-hash.ts'
-import type { Table } from './table/table.ts'
+import type { Listing, Table } from './table/table.ts'
 
 /** Every port by its name in `needs`. */
 export interface Ports {
@@ -15,6 +15,7 @@ export interface Ports {
   ids: Ids
   log: Log
   table: Table
+  listing: Listing
   identity: Identity
   mail: Mail
   keyring: Keyring

@@ -114,7 +114,7 @@ async function confirmChange(deps: Deps<'table'>, code: CheckedCode): Promise<Wr
   const { email, pendingEmail } = account
   const holder = changeHolder({ sessions: {} })
   // The mail about the change goes to the old address, too, unless that one bounced.
-  const trusted = trustAddress(deps.clock.nowMs(), marksWithout(account, pendingEmail))
+  const trusted = trustAddress(deps.clock.nowMs(), marksWithout(account, pendingEmail), account)
   const taken = await takeAddress(deps, accountId, pendingEmail)
   if (!taken) throw new DomainError('email_taken')
   return [
@@ -134,6 +134,7 @@ async function confirmChange(deps: Deps<'table'>, code: CheckedCode): Promise<Wr
     ...taken,
     { remove: keys.emailGuard(emailKey(email)), if: expr`#accountId = ${accountId}` },
     ...tellOwner(deps, account, 'address-changed', [email, pendingEmail]),
+    ...trusted.writes,
     announce(deps, accountId, 'account.email_changed', {}),
   ]
 }

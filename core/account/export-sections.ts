@@ -2,7 +2,14 @@ import { readAlerts } from '../quota/alerts.ts'
 import { usesBySlot } from '../quota/day-snapshot.ts'
 import { readLot } from '../quota/lots.ts'
 import { openIn } from '../quota/reservation.ts'
-import { AUDIT_PREFIX, DAY_PREFIX, LOT_PREFIX, OUT_EVENT_PREFIX, TAGS_PREFIX } from '../table/keys.ts'
+import {
+  AUDIT_PREFIX,
+  DAY_PREFIX,
+  LISTED_PREFIX,
+  LOT_PREFIX,
+  OUT_EVENT_PREFIX,
+  TAGS_PREFIX,
+} from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
 import { DAY_MS } from '../time.ts'
 
@@ -25,6 +32,7 @@ export interface ExportedKind {
 
 const SECRET = 'A secret: whoever has it can get into the account.'
 const MARK = 'A mark by which Bursar recognises a repeated request. It says nothing outside Bursar.'
+const LIST = 'By which those who run this service find the account: it repeats what is shown.'
 const FENCE = 'A number that only counts writes, so that no write undoes another one.'
 
 const LOTS = 'It follows from the ledger, which says when units expire, and the units used.'
@@ -255,6 +263,7 @@ export const exportedKinds: readonly ExportedKind[] = [
     prefix: 'INVOICE#',
     section: 'invoices',
     shows: ['id', 'amountCents', 'currency', 'paidAtMs', 'refundedCents', 'disputedCents'],
+    omits: { status: LIST },
   },
   {
     prefix: DAY_PREFIX,
@@ -281,7 +290,12 @@ export const exportedKinds: readonly ExportedKind[] = [
     prefix: 'KEY#',
     section: 'keys',
     shows: ['id', 'name', 'slot', 'prefix', 'last4', 'createdAtMs', 'settings'],
-    omits: { hash: SECRET, previous: `A hash of a key before a rotation. ${SECRET}`, revision: FENCE },
+    omits: {
+      status: LIST,
+      hash: SECRET,
+      previous: `A hash of a key before a rotation. ${SECRET}`,
+      revision: FENCE,
+    },
   },
   { prefix: 'REVOKED#', section: 'revokedKeys', shows: ['ttl'], adds: (item) => ({ id: idOf(item) }) },
   {
@@ -313,7 +327,10 @@ export const exportedKinds: readonly ExportedKind[] = [
   {
     prefix: 'MAIL#',
     section: 'mails',
-    shows: ['to', 'template', 'values', 'heldAtMs', 'isLimited', 'readyAtMs', 'failures', 'ttl'],
+    shows: [
+      ...['to', 'template', 'values', 'heldAtMs', 'isLimited', 'readyAtMs', 'failures', 'ttl'],
+      ...['event', 'outcome', 'endedAtMs'],
+    ],
     omits: { codeLookup: SECRET, accountId: 'It is in the profile.' },
     adds: (item) => ({ id: idOf(item) }),
   },
@@ -332,6 +349,11 @@ export const omittedKinds: readonly { prefix: string; section: string; why: stri
     prefix: 'ALARM#',
     section: 'reservationAlarm',
     why: 'Says when Bursar looks at open reservations next. They are in `reservations`.',
+  },
+  {
+    prefix: LISTED_PREFIX,
+    section: 'lists',
+    why: 'Lists the account by its bundle, and by whether it has paid, owes, runs low or gets no mail. All of that is in the profile.',
   },
   {
     prefix: 'OUTNUMBERS',

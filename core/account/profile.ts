@@ -97,7 +97,7 @@ async function renameOnce(
   // Setting the present address again cancels a change that is not confirmed yet.
   const cancels = wanted.email !== undefined && address.isSame
   const holder = cancels ? changeHolder(account, { sessionId }) : { set: [], remove: [] }
-  const trusted = wanted.email === undefined ? { set: [], remove: [] } : address.trusted
+  const trusted = wanted.email === undefined ? { set: [], remove: [], writes: [] } : address.trusted
   const renamed = isNewUsername ? [expr`#renamedFrom = ${usernameKey(account.username)}`] : []
   const set = [
     expr`#username = ${username}, #updatedAtMs = ${nowMs}`,
@@ -141,6 +141,7 @@ async function renameOnce(
       },
       ...guards,
       ...address.writes,
+      ...trusted.writes,
     ])
   } catch (error) {
     // If the profile has changed, the change begins anew.
@@ -173,7 +174,7 @@ function emailChange(deps: Deps<'keyring'>, account: Account, email: string) {
   const needsConfirmation = !sameKey && account.emailVerified
   const nowMs = deps.clock.nowMs()
   // The owner says that this address works: it gets mail again, and a former one may still not.
-  const trusted = trustAddress(nowMs, needsConfirmation ? marksWithout(account, email) : {})
+  const trusted = trustAddress(nowMs, needsConfirmation ? marksWithout(account, email) : {}, account)
   // A repeat: both mails are on their way.
   if (needsConfirmation && wasJustRequested(deps, account, email)) {
     return { email: account.email, isSame: false, dropsReset: false, trusted, set, writes, mails: [] }

@@ -6,7 +6,7 @@ import { deliverMailOrLeave, queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run, type Worked } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
-import { AUDIT_PREFIX, dueAt, keys } from '../table/keys.ts'
+import { AUDIT_PREFIX, dueAt, keys, LISTED_PREFIX } from '../table/keys.ts'
 import { ConditionFailed, type Item, ignoreRefusal, type Write } from '../table/table.ts'
 import { DAY_MS, HOUR_MS, MINUTE_MS, REPEAT_MS } from '../time.ts'
 import { type Account, type Profile, parseProfile } from './account.ts'
@@ -147,7 +147,7 @@ async function activateAccount(deps: RegisterDeps, pending: Profile): Promise<Ac
 }
 
 /** What an account without a confirmed address may have besides its profile and counter. */
-const LEFTOVERS = ['KEY#', 'NOTICE#', 'MAIL#', 'DAY#', AUDIT_PREFIX, 'OUT']
+const LEFTOVERS = ['KEY#', 'NOTICE#', 'MAIL#', 'DAY#', AUDIT_PREFIX, 'OUT', LISTED_PREFIX]
 
 /**
  * Removes an account whose address nobody has confirmed, and frees its names. It never bought or spent anything.

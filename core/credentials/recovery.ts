@@ -79,7 +79,7 @@ function beginning(deps: Deps, account: Account, nowMs: number): Write[] {
     })
   const recovery = { beganAtMs: nowMs }
   // The code has arrived, so mail does, and the announcements are not held back.
-  const trusted = trustAddress(nowMs)
+  const trusted = trustAddress(nowMs, {}, account)
   const open = openRecovery({ recovery }, nowMs)
   return [
     {
@@ -97,6 +97,7 @@ function beginning(deps: Deps, account: Account, nowMs: number): Write[] {
       ),
     },
     ...(open ? waitingBegun(deps, account, 'recovery', open) : []),
+    ...trusted.writes,
   ]
 }
 

@@ -120,7 +120,7 @@ async function resetProved(
   // The first try of this request has told the owner.
   const told = isRecovery || isRepeat ? [] : tellOwner(deps, account, 'password-reset')
   // The code has arrived, so mail does.
-  const trusted = trustAddress(deps.clock.nowMs())
+  const trusted = trustAddress(deps.clock.nowMs(), {}, account)
   try {
     await endSessionsFirst(deps, account, {
       factor,
@@ -139,6 +139,7 @@ async function resetProved(
       writes: [
         bind,
         ...told,
+        ...trusted.writes,
         ...(replaced?.writes ?? []),
         ...(isFirst ? tellOwner(deps, account, 'recovered') : []),
       ],

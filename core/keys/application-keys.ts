@@ -14,9 +14,9 @@ import type { Write } from '../table/table.ts'
 import { MINUTE_MS } from '../time.ts'
 import { earlierAnswer, type NamedRequest, namedRequest, storeAnswer } from './answers.ts'
 import { defaultKeyLookup, newDefaultKey, readDefaultKey } from './default-key.ts'
-import { DEFAULT_KEY_ID, keyHash, keyIdOf, newKeyText } from './key-text.ts'
+import { DEFAULT_KEY_ID, keyEnds, keyHash, keyIdOf, newKeyText } from './key-text.ts'
 import { changedSettings, type KeySettings, keyStamp, type SettingsChange } from './settings.ts'
-import { findStoredKey, graceEnds, KEY_ID, type StoredKey, storedKeys } from './stored-keys.ts'
+import { findStoredKey, graceEnds, KEY_ID, keyItem, type StoredKey, storedKeys } from './stored-keys.ts'
 
 type KeyDeps = Deps<'table' | 'keyring'>
 
@@ -57,8 +57,6 @@ export function ownedKey(deps: Deps, stored: StoredKey): OwnedKey {
   const graceUntilMs = previous && previous.untilMs > deps.clock.nowMs() ? previous.untilMs : undefined
   return { id, name, prefix, last4, createdAtMs, settings, ...(graceUntilMs && { graceUntilMs }) }
 }
-
-export const keyEnds = (key: string) => ({ prefix: key.slice(0, 8), last4: key.slice(-4) })
 
 /** All live keys, the default key first, the others in the order of their creation. */
 export async function listKeys(deps: KeyDeps, account: Account): Promise<ListedKey[]> {
@@ -111,7 +109,7 @@ export function createKey(
       shown: { ...ownedKey(deps, stored), key },
       writes: [
         takeKeySlot(account, expr`#keyCount = ${account.keyCount + 1}`),
-        { put: { ...keys.key(account.id, stored.id), ...stored } },
+        { put: keyItem(account.id, stored) },
         setStamp(account.id, stored, newKeyLimits(slot, settings)),
         announce(deps, account.id, 'key.created', { keyId: stored.id }),
       ],
@@ -148,7 +146,7 @@ export function rotateKey(
       shown: { ...ownedKey(deps, stored), key },
       writes: [
         takeKeySlot(account),
-        { put: { ...keys.key(account.id, keyId), ...stored }, if: unchangedSince(old, ['slot', 'revision']) },
+        { put: keyItem(account.id, stored), if: unchangedSince(old, ['slot', 'revision']) },
         setStamp(account.id, stored),
         keyRotated(deps, account, stored),
       ],
@@ -184,7 +182,6 @@ function rotateDefault(
   const grace = graceOf(deps, old, untilMs).previous
   const previous = grace && { ...grace, lookup }
   const stored = { ...old, previous, ...keyEnds(fresh.key), createdAtMs, hash: fresh.hash }
-  const record = keys.key(account.id, DEFAULT_KEY_ID)
   return {
     shown: { ...ownedKey(deps, stored), key: fresh.key },
     writes: [
@@ -196,7 +193,7 @@ function rotateDefault(
       ...(kept || previous
         ? [
             {
-              put: { ...record, ...stored },
+              put: keyItem(account.id, stored),
               if: kept ? unchangedSince(kept, ['revision']) : expr`attribute_not_exists(pk)`,
             },
           ]

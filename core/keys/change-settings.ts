@@ -13,7 +13,7 @@ import type { Write } from '../table/table.ts'
 import { type OwnedKey, ownedKey, plainDefaultKey, takeKeySlot } from './application-keys.ts'
 import { DEFAULT_KEY_ID } from './key-text.ts'
 import { changedSettings, keyStamp, type SettingsChange } from './settings.ts'
-import { findStoredKey, graceEnds, type StoredKey } from './stored-keys.ts'
+import { findStoredKey, graceEnds, keyItem, type StoredKey } from './stored-keys.ts'
 
 /**
  * Changes the name and the settings of a key. The new stamp makes every write fail that was checked against the old
@@ -40,7 +40,7 @@ export function changeKeySettings(
       // A change of all keys that has found no item of the default key has to conflict with the first one.
       kept ? keysUnchanged(account) : takeKeySlot(account),
       {
-        put: { ...keys.key(account.id, keyId), ...stored },
+        put: keyItem(account.id, stored),
         if: kept ? unchangedSince(kept, ['slot', 'revision']) : expr`attribute_not_exists(pk)`,
       },
       {

@@ -1,8 +1,9 @@
 import type { Profile } from '../account/account.ts'
+import { keyList } from '../account/listed.ts'
 import type { Deps } from '../ports.ts'
 import { type Key, keys } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
-import { keyHash } from './key-text.ts'
+import { keyEnds, keyHash } from './key-text.ts'
 
 const PURPOSE = 'default-key'
 
@@ -19,11 +20,18 @@ export interface NewDefaultKey {
 /** Makes an account's default application key: a version 4 UUID, as GreenCloud's page shows it. */
 export function newDefaultKey(deps: Deps<'keyring'>, accountId: string): NewDefaultKey {
   const key = deps.ids.uuid()
+  const { prefix, last4 } = keyEnds(key)
   return {
     key,
     sealed: deps.keyring.seal(PURPOSE, accountId, key),
     hash: keyHash(deps, key),
-    lookup: { ...defaultKeyLookupOf(deps, key), accountId },
+    lookup: {
+      ...defaultKeyLookupOf(deps, key),
+      accountId,
+      // By which an operator finds the account.
+      status: keyList(prefix, last4),
+      id: accountId,
+    },
   }
 }
 

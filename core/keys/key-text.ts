@@ -28,6 +28,9 @@ export function readKeyText(
   return { accountId, slot: Number(slot) }
 }
 
+/** What is shown of a key: enough to recognise it, and nothing to use it with. */
+export const keyEnds = (key: string) => ({ prefix: key.slice(0, 8), last4: key.slice(-4) })
+
 /** Id of the default key, which is in slot 0. */
 export const DEFAULT_KEY_ID = 'default'
 

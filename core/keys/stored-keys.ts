@@ -1,7 +1,8 @@
 import * as z from 'zod/mini'
+import { keyList } from '../account/listed.ts'
 import type { Deps } from '../ports.ts'
 import { keys } from '../table/keys.ts'
-import type { Write } from '../table/table.ts'
+import type { Item, Write } from '../table/table.ts'
 import { DEFAULT_KEY_ID, FIXED_KEY_IDS } from './key-text.ts'
 import type { KeySettings } from './settings.ts'
 
@@ -42,6 +43,13 @@ export const graceEnds = ({ previous }: StoredKey): Write[] =>
 
 /** Reads a stored key. @throws Error if the item is not a key. */
 export const parseKey = (item: unknown): StoredKey => z.parse(keySchema, item)
+
+/** The item that stores a key. An operator finds its account by the ends of the key. */
+export const keyItem = (accountId: string, stored: StoredKey): Item => ({
+  ...keys.key(accountId, stored.id),
+  ...stored,
+  status: keyList(stored.prefix, stored.last4),
+})
 
 /** The keys of an account that have an item, in no particular order. */
 export async function storedKeys(deps: Deps<'table'>, accountId: string): Promise<StoredKey[]> {

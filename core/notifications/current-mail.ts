@@ -5,11 +5,11 @@ import type { Deps } from '../ports.ts'
 import { readAlerts } from '../quota/alerts.ts'
 import { isLowQuota } from '../quota/thresholds.ts'
 import type { MailTemplate } from './mails.ts'
-import type { QueuedMail } from './queued-mail.ts'
+import type { MailMark, QueuedMail } from './queued-mail.ts'
 import { holdsMailBack } from './undeliverable.ts'
 
 /** Why a queued mail is not sent. */
-type DropReason = 'expired' | 'no account' | 'code ended' | 'no longer true' | 'undeliverable'
+type DropReason = Exclude<MailMark['outcome'], 'sent'>
 
 /**
  * A queued mail as it is true now, or why it is not sent: its time is over, its code has ended or was superseded,

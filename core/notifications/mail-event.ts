@@ -1,6 +1,7 @@
 import * as z from 'zod/mini'
 import { type Profile, parseProfile } from '../account/account.ts'
 import { emailKey } from '../account/fields.ts'
+import { mark as listAs } from '../account/listed.ts'
 import type { Deps } from '../ports.ts'
 import { expr, unchangedSince } from '../table/expression.ts'
 import { BUS_EVENT_KEPT_MS, keys, ttlAt } from '../table/keys.ts'
@@ -122,6 +123,7 @@ async function markAddress(
         set: expr`SET #undeliverable = ${{ ...Object.fromEntries(kept), [key]: mark }}`,
         if: unchangedSince(profile, ['email', 'pendingEmail', 'undeliverable', 'addressSinceMs']),
       },
+      ...(key === own[0] ? [listAs(accountId, 'undeliverable')] : []),
       ...(isNews ? [{ put: newNotice(deps, accountId, 'email-undeliverable', said) }] : []),
     ])
   } catch (error) {

@@ -15,6 +15,9 @@ const noticeSchema = z.object({
 
 export type Notice = z.infer<typeof noticeSchema>
 
+/** Reads a stored notice. @throws Error if the item is not a notice. */
+export const parseNotice = (item: Item): Notice => z.parse(noticeSchema, item)
+
 /** A `bursar.notice` event of EventBridge, as other systems send it. Fields that they add are ignored. */
 const noticeEvent = z.object({
   id: z.string().check(z.minLength(1), z.maxLength(100)),
@@ -74,8 +77,7 @@ export async function listNotices(
 ): Promise<{ notices: Notice[]; next: string | undefined }> {
   const { limit, cursor } = page
   const after = cursor === undefined ? undefined : keys.notice(account.id, cursor)
-  const read = (item: Item) => z.parse(noticeSchema, item)
   const newest = { limit, after, newestFirst: true }
-  const { items, last } = await readPage(deps, keys.account(account.id), 'NOTICE#', newest, read)
+  const { items, last } = await readPage(deps, keys.account(account.id), 'NOTICE#', newest, parseNotice)
   return { notices: items, next: last?.id }
 }

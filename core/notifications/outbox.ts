@@ -4,14 +4,14 @@ import { countInHour, mailboxOf } from '../credentials/hourly-limit.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type Run } from '../table/due.ts'
 import { expr } from '../table/expression.ts'
-import { CODE_MAIL_KEPT_MS, dueAt, keys, NEWS_MAIL_KEPT_MS, ttlAt } from '../table/keys.ts'
+import { CODE_MAIL_KEPT_MS, dueAt, keys, MAIL_MARK_KEPT_MS, NEWS_MAIL_KEPT_MS, ttlAt } from '../table/keys.ts'
 import { LEASE_MS, leaseDue } from '../table/lease.ts'
 import { ignoreRefusal, type Write } from '../table/table.ts'
 import { HOUR_MS, MINUTE_MS } from '../time.ts'
 import { currentMail } from './current-mail.ts'
 import { keyUseInMonth } from './key-use.ts'
 import { type MailValues, renderMail } from './mails.ts'
-import { mailSchema, type QueuedMail } from './queued-mail.ts'
+import { type MailMark, mailSchema, type QueuedMail } from './queued-mail.ts'
 import { recoveryLinkCode } from './recovery-link.ts'
 import type { RecoveryNews } from './recovery-texts.ts'
 import { renewalLinkCode } from './renewal-link.ts'
@@ -33,7 +33,9 @@ export function queueMail(
   const due = dueAt('MAIL', mail.accountId, nowMs + waitMs)
   const keptMs = mail.codeLookup === undefined ? NEWS_MAIL_KEPT_MS : CODE_MAIL_KEPT_MS
   const state = { readyAtMs: nowMs, ...due, failures: 0, ...ttlAt(nowMs + keptMs) }
-  const item = { ...keys.mail(mail.accountId, deps.ids.uuid()), ...mail, ...state }
+  // In the order of their times, so that the newest are found first.
+  const id = nowMs.toString(16).padStart(12, '0') + deps.ids.hex(6)
+  const item = { ...keys.mail(mail.accountId, id), ...mail, ...state }
   return { mail: item, write: { put: item } }
 }
 
@@ -65,7 +67,7 @@ export async function deliverMail(
     if (mail.isLimited) await deps.table.update(mail, expr`REMOVE #isLimited`, expr`attribute_exists(pk)`)
     throw error
   })
-  await deps.table.remove(mail)
+  await endMail(deps, mail, 'sent')
   return true
 }
 
@@ -92,6 +94,24 @@ async function renewalDetails(
       allowCode: renewalLinkCode(deps, { act: 'allow', accountId, heldAtMs }),
     }),
   }
+}
+
+/**
+ * Takes a mail out of the outbox. What stays for operators is a mark without an address, a name or a code. Of the last
+ * mail of an account nothing stays.
+ */
+async function endMail(
+  deps: Deps<'table'>,
+  { pk, sk, accountId, template, values: { event } }: QueuedMail,
+  outcome: MailMark['outcome'],
+): Promise<void> {
+  if (event === 'deleted') return deps.table.remove({ pk, sk })
+  const endedAtMs = deps.clock.nowMs()
+  const mark: MailMark = { accountId, template, event, outcome, endedAtMs }
+  await deps.table
+    .put({ pk, sk, ...mark, ...ttlAt(endedAtMs + MAIL_MARK_KEPT_MS) }, expr`attribute_exists(pk)`)
+    // The account was removed meanwhile.
+    .catch(ignoreRefusal)
 }
 
 /** Sends a stored mail. If that fails, the mail stays in the outbox; the change it announces stays valid. */
@@ -126,7 +146,7 @@ export async function sendDueMail(
     const mail = z.parse(mailSchema, item)
     const current = await currentMail(deps, mail)
     if ('dropped' in current) {
-      await deps.table.remove(mail)
+      await endMail(deps, mail, current.dropped)
       dropped++
       const { accountId, template } = mail
       const about = { accountId, template, reason: current.dropped }

@@ -6,7 +6,7 @@ import { renewalNewsSchema } from './renewal-texts.ts'
 import { securityEvents } from './security-texts.ts'
 
 /**
- * A mail in the outbox. It is stored in the same transaction as the change it announces, sent, then removed.
+ * A mail in the outbox. It is stored in the same transaction as the change it announces, and sent; a mark stays of it.
  * A mail that a crash leaves behind is due after a minute, when the job `send-mail` sends it; so a crash
  * causes at most one duplicate.
  */
@@ -52,3 +52,20 @@ export const mailSchema = z.object({
 })
 
 export type QueuedMail = z.infer<typeof mailSchema>
+
+/** What stays of a mail that has left the outbox. */
+export const mailMarkSchema = z.object({
+  accountId: z.string(),
+  template: z.string(),
+  /** What the mail told of, where the template does not say it. */
+  event: z.optional(z.string()),
+  /** `sent`: the mail service took it. Otherwise why it was not sent. */
+  outcome: z.enum(['sent', 'expired', 'no account', 'code ended', 'no longer true', 'undeliverable']),
+  endedAtMs: z.number(),
+})
+
+export type MailMark = z.infer<typeof mailMarkSchema>
+
+/** When a mail was queued, epoch ms; its id begins with this time. Mails of older versions have no such id. */
+export const queuedAtMs = (mailId: string): number | undefined =>
+  /^[0-9a-f]{24}$/.test(mailId) ? Number.parseInt(mailId.slice(0, 12), 16) : undefined

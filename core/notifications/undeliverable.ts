@@ -1,6 +1,8 @@
 import type { Profile } from '../account/account.ts'
 import { emailKey } from '../account/fields.ts'
+import { unmark } from '../account/listed.ts'
 import { type Expression, expr } from '../table/expression.ts'
+import type { Write } from '../table/table.ts'
 import { DAY_MS } from '../time.ts'
 
 /** The name of the tag by which an event about a mail finds its account. */
@@ -42,15 +44,18 @@ export function holdsMailBack(
  * What the profile's update contains once the owner has set an address or confirmed a code that arrived: mail goes
  * there again, and a late bounce of an earlier mail no longer counts.
  * @param kept the marks that stay; none if the account's own address is known to work.
+ * @param before the account as it was read, so that it leaves the list of those without mail.
  */
 export function trustAddress(
   nowMs: number,
   kept: Profile['undeliverable'] = {},
-): { set: Expression[]; remove: Expression[] } {
+  before?: Pick<Profile, 'id' | 'undeliverable'>,
+): { set: Expression[]; remove: Expression[]; writes: Write[] } {
   const since = expr`#addressSinceMs = ${nowMs}`
-  return Object.keys(kept).length > 0
-    ? { set: [since, expr`#undeliverable = ${kept}`], remove: [] }
-    : { set: [since], remove: [expr`#undeliverable`] }
+  if (Object.keys(kept).length > 0)
+    return { set: [since, expr`#undeliverable = ${kept}`], remove: [], writes: [] }
+  const writes = before?.undeliverable ? [unmark(before.id, 'undeliverable')] : []
+  return { set: [since], remove: [expr`#undeliverable`], writes }
 }
 
 /** The marks of an account without that of one address. */

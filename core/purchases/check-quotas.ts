@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { type Account, readAccount, renewsItself } from '../account/account.ts'
+import { listLow } from '../account/listed.ts'
 import { AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
 import { readStoredCard } from '../cards/sync.ts'
 import { DomainError } from '../errors.ts'
@@ -98,6 +99,8 @@ async function checkCounter(
 ): Promise<{ notices: number; outcome: 'renewed' | 'tried' | undefined }> {
   const account = await forgetOldCard(deps, await readUpToDate(deps, accountId))
   const { quota } = account
+  if (quota.noticeSinceMs !== undefined && isLowQuota(quota.left, quota))
+    await listLow(deps, accountId, true)
   const isNotified = await sendLowQuotaNotice(deps, account, quota)
   await announceExhausted(deps, accountId, quota)
   const told = await tellCrossedAlerts(deps, accountId, quota)

@@ -1,4 +1,5 @@
 import { parseProfile } from '../account/account.ts'
+import { listChange } from '../account/listed.ts'
 import { DomainError } from '../errors.ts'
 import { announce } from '../events/outbox.ts'
 import { ledgerWrites } from '../ledger/entry.ts'
@@ -51,6 +52,7 @@ export async function collectOwedUnits(deps: Deps<'table'>, accountId: string): 
         ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, paid.entries),
         { update: keys.quota(accountId), ...taken },
         { put: newNotice(deps, accountId, 'payment_reversed', text) },
+        ...listChange(profile, { owed: paid.owed, balanceCents: profile.balanceCents + paid.amountCents }),
         announce(deps, accountId, 'units.collected', { units: -units }),
       ])
     } catch (error) {

@@ -1,4 +1,5 @@
 import type { Profile } from '../account/account.ts'
+import { listChange } from '../account/listed.ts'
 import { markPaid } from '../cards/declined.ts'
 import { keepCard } from '../cards/keep-card.ts'
 import { announce } from '../events/outbox.ts'
@@ -134,6 +135,10 @@ function creditOnProfile(
       if: join([expr`#ledgerSeq = ${profile.ledgerSeq}`, change.unchanged], ' AND '),
     },
     ...change.messages,
+    ...listChange(before, {
+      ...{ bundle, paid: true, owed: paid.owed },
+      balanceCents: before.balanceCents + paid.amountCents,
+    }),
   ]
 }
 

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import type { Account } from '../account/account.ts'
+import { INVOICES } from '../account/listed.ts'
 import { DomainError } from '../errors.ts'
 import type { Deps, Receipt } from '../ports.ts'
 import { expr } from '../table/expression.ts'
@@ -47,6 +48,8 @@ const invoiceSchema = z.object({
 export const invoiceItem = (purchase: Purchase): Item => ({
   ...keys.invoice(purchase.accountId, purchase.id),
   ...z.parse(invoiceSchema, purchase),
+  // By which an operator finds its account.
+  status: INVOICES,
 })
 
 const listedInvoice = (stored: z.infer<typeof invoiceSchema>): ListedInvoice => ({

@@ -84,7 +84,7 @@ function newsOf(before: Profile, after: Profile, by: ChangedBy | undefined): Ren
   if (isSame && !isAskedAgain && (isKnown || before.renewal?.reason === reason)) return undefined
   const bundle = after.bundle ?? before.bundle ?? ''
   const { nextAttemptAtMs } = after.renewal ?? {}
-  return { state, reason, bundle, nextAttemptAtMs, limit: limitOf(after, reason) }
+  return { state, reason, bundle, nextAttemptAtMs, limit: renewalLimit(after, reason) }
 }
 
 /** The event of a change that its owner is told of. */
@@ -97,7 +97,7 @@ function eventsOf(deps: Deps, before: Profile, after: Profile, news: RenewalNews
 }
 
 /** The limit that was reached, in cents or as a number of renewals. */
-function limitOf(after: Profile, reason: string): number | undefined {
+export function renewalLimit(after: Profile, reason: string): number | undefined {
   switch (reason) {
     case 'monthly_cap':
       return after.monthlyCapCents

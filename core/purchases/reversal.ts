@@ -1,4 +1,5 @@
 import { type Profile, parseProfile } from '../account/account.ts'
+import { listChange } from '../account/listed.ts'
 import { absentObject } from '../cards/absence.ts'
 import { readStoredCustomer } from '../cards/stored-customer.ts'
 import { DomainError } from '../errors.ts'
@@ -235,6 +236,10 @@ async function reversalWrites(
     // A renewal may have waited until no units are owed.
     ...(profile.owed && !isOwed && units >= 0 ? [wakeRenewal(deps, accountId)] : []),
     ...renewal.messages,
+    ...listChange(profile, {
+      owed: isOwed ? owed : undefined,
+      balanceCents: profile.balanceCents + amountCents,
+    }),
     ...reversalEvents(deps, purchase, moved),
     ...lossEvents(deps, purchase, lost),
   ]

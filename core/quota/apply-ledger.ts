@@ -1,3 +1,4 @@
+import { listLow } from '../account/listed.ts'
 import { DomainError } from '../errors.ts'
 import { type LedgerEntry, parseEntry } from '../ledger/entry.ts'
 import type { Deps } from '../ports.ts'
@@ -13,7 +14,7 @@ import { lotGroups, readLots } from './lots.ts'
 import { type CounterParts, placeLot, takeFromLots } from './place-lot.ts'
 import { parseQuota, type Quota } from './quota.ts'
 import { renewalDue } from './renewal-call.ts'
-import { balanceParts, isBelowRenewal, type Levels, thresholdAbove } from './thresholds.ts'
+import { balanceParts, isBelowRenewal, isLowQuota, type Levels, thresholdAbove } from './thresholds.ts'
 
 /** Tries of the write, which can lose races against concurrent consumes. */
 const LEDGER_ATTEMPTS = 20
@@ -36,7 +37,9 @@ export async function applyLedger(deps: Deps<'table'>, accountId: string): Promi
     try {
       const change = await entriesChange(deps, accountId, quota, entries, last.seq)
       if (!change) continue
-      await deps.table.update(keys.quota(accountId), change.set, change.if)
+      const now = parseQuota(await deps.table.update(keys.quota(accountId), change.set, change.if))
+      const wasLow = isLowQuota(quota.left, quota)
+      if (wasLow && !isLowQuota(now.left, now)) await listLow(deps, accountId, false)
       if (entries.length === items.length) return
       tries = -1
     } catch (error) {

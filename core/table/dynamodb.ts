@@ -12,7 +12,7 @@ import {
 import { unmarshall } from '@aws-sdk/util-dynamodb'
 import { clientLimits } from '../adapters/client-limits.ts'
 import { type Operation, type TableAnswer, type TableRefusal, tableOver } from './requests.ts'
-import type { Table } from './table.ts'
+import type { Listing, Table } from './table.ts'
 
 const commands = {
   GetItem: GetCommand,
@@ -27,7 +27,7 @@ const commands = {
 /**
  * Opens the table with AWS's own client, which takes region, credentials and endpoint from the environment.
  */
-export function openTable(tableName: string, base = new DynamoDBClient(clientLimits)): Table {
+export function openTable(tableName: string, base = new DynamoDBClient(clientLimits)): Table & Listing {
   const over = (client: DynamoDBClient) =>
     DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } })
   const client = over(base)

@@ -28,9 +28,10 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | revoked key       | ACCOUNT#<id>           | REVOKED#<id>                       | the mark of an application key that its owner has revoked        | 48 hours                                          |
  * | invoice           | ACCOUNT#<id>           | INVOICE#<purchase id>              | what the list of invoices shows of a purchase that was paid      | for good                                          |
  * | notice            | ACCOUNT#<id>           | NOTICE#<id>                        | something to tell the user; ids are time-ordered                 | for good                                          |
+ * | mark in a list    | ACCOUNT#<id>           | LISTED#<mark>                      | lists the account by what the mark says (`core/account/listed.ts`) | as long as that is true                         |
  * | recovery          | ACCOUNT#<id>           | RECOVERY                           | reminders of a recovery of lost two-factor codes                 | until the recovery ends                           |
  * | address move      | ACCOUNT#<id>           | RECOVERY#ADDRESS                   | the same of a change of the address that an operator has begun   | until the change ends                             |
- * | queued mail       | ACCOUNT#<id>           | MAIL#<id>                          | a mail that is not yet known to be sent                          | until sent; 7 days (with a code: as long as it)   |
+ * | queued mail       | ACCOUNT#<id>           | MAIL#<id>                          | a mail that is not yet known to be sent, then the mark of it     | until sent; 7 days (with a code: as long as it); the mark 90 days |
  * | audit entry       | ACCOUNT#<id>           | AUDIT#<ms>#<id>                    | who did what to the account: append-only                         | for good                                          |
  * | operator's entry  | OPERATOR#<name>        | AUDIT#<ms>#<id>                    | the same, of everything that an operator has done                | for good                                          |
  * | event             | ACCOUNT#<id>           | OUTEVENT#<ms>#<id>                 | an event for other systems; due until it is published            | 30 days after it was published                    |
@@ -65,6 +66,10 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * bookkeeping, without anything that says whose they were, and so do the look-ups of its payments. All else goes.
  *
  * Index `due` (sparse): an item that waits for work carries `due` = `<KIND>#<shard>` and `dueAtMs`.
+ *
+ * Index `listed` (sparse): an item with `status` and `id` is in the list of its `status`, by descending `id`. So a
+ * profile is in the list of its status, with no attribute beyond those that it has anyway; marks, invoices and the
+ * look-ups of keys have a `status` for the index only. Ids are texts.
  */
 export interface Key {
   pk: string
@@ -129,6 +134,13 @@ export const eventDeliveryKey = (endpointId: string, atMs: number, eventId: stri
 })
 export const DELIVERY_PREFIX = 'DELIVERY#'
 export const eventNumbersKey = (accountId: string): Key => ({ pk: ownedBy(accountId), sk: 'OUTNUMBERS' })
+
+/** Lists an account by something that is true of it. */
+export const LISTED_PREFIX = 'LISTED#'
+export const listedKey = (accountId: string, mark: string): Key => ({
+  pk: ownedBy(accountId),
+  sk: `${LISTED_PREFIX}${mark}`,
+})
 
 /** Outside `keys` too, so that a consume does not carry them. */
 export const RESERVATION_PREFIX = 'RESERVED#'
@@ -283,6 +295,8 @@ export const SPENT_IDS_KEPT_MS = 4 * DAY_MS
 /** As long as a request id, so that one rule holds for repeats. */
 export const RESERVATION_KEPT_MS = SPENT_IDS_KEPT_MS
 export const NEWS_MAIL_KEPT_MS = 7 * DAY_MS
+/** As long as people ask what became of a mail. */
+export const MAIL_MARK_KEPT_MS = 90 * DAY_MS
 /** As long as its mail. */
 export const ALERT_KEPT_MS = NEWS_MAIL_KEPT_MS
 export const INVITATION_CODE_KEPT_MS = 7 * DAY_MS

@@ -1,9 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { DomainError } from '../errors.ts'
-import { DUE_INDEX } from './definition.ts'
+import { DUE_INDEX, LISTED_INDEX } from './definition.ts'
 import { type Expression, expr, join, type Placeholders, render } from './expression.ts'
 import { dueShards, type Key } from './keys.ts'
-import { ConditionFailed, type Item, type Table, type Write } from './table.ts'
+import {
+  ConditionFailed,
+  type Item,
+  type ListedEntry,
+  type Listing,
+  type Table,
+  type Write,
+} from './table.ts'
 
 /** The DynamoDB operations that the table uses. */
 export type Operation =
@@ -38,28 +45,12 @@ export type Send = (
 ) => Promise<TableAnswer>
 
 /** The one table, reached through a client. */
-export function tableOver(TableName: string, send: Send): Table {
+export function tableOver(TableName: string, send: Send): Table & Listing {
   const request: Send = (operation, input, once) => sendWithRetries(send, operation, input, once)
   return {
     async get(key) {
       const { Item } = await request('GetItem', { TableName, Key: keyOnly(key), ConsistentRead: true })
       return Item
-    },
-    async list(pk, prefix, { limit, newestFirst, after, between } = {}) {
-      const names: Placeholders = {}
-      const which = between
-        ? expr`#sk BETWEEN ${prefix + between[0]} AND ${prefix + between[1]}`
-        : expr`begins_with(#sk, ${prefix})`
-      const { Items } = await request('Query', {
-        TableName,
-        KeyConditionExpression: render(join([expr`#pk = ${pk}`, which], ' AND '), names),
-        ConsistentRead: true,
-        ScanIndexForward: !newestFirst,
-        Limit: limit,
-        ExclusiveStartKey: after,
-        ...names,
-      })
-      return Items ?? []
     },
     async put(item, condition) {
       await request('PutItem', { TableName, Item: item, ...guarded(condition) })
@@ -101,6 +92,31 @@ export function tableOver(TableName: string, send: Send): Table {
       // After a lost reply, the token makes a retry of ours or of the client the same transaction.
       await request('TransactWriteItems', { TransactItems, ClientRequestToken: randomUUID() })
     },
+    ...readsOf(TableName, request),
+  }
+}
+
+/** The reads of more than one item, of the table and of its indexes. */
+function readsOf(TableName: string, request: Send): Pick<Table, 'list' | 'page' | 'due'> & Listing {
+  const page: Table['page'] = async (pk, prefix, { limit, newestFirst, after, between } = {}) => {
+    const names: Placeholders = {}
+    const which = between
+      ? expr`#sk BETWEEN ${prefix + between[0]} AND ${prefix + between[1]}`
+      : expr`begins_with(#sk, ${prefix})`
+    const { Items, LastEvaluatedKey } = await request('Query', {
+      TableName,
+      KeyConditionExpression: render(join([expr`#pk = ${pk}`, which], ' AND '), names),
+      ConsistentRead: true,
+      ScanIndexForward: !newestFirst,
+      Limit: limit,
+      ExclusiveStartKey: after,
+      ...names,
+    })
+    return { items: Items ?? [], isLast: LastEvaluatedKey === undefined }
+  }
+  return {
+    page,
+    list: async (pk, prefix, options) => (await page(pk, prefix, options)).items,
     async due(kind, nowMs, limit) {
       const pages = await Promise.all(
         dueShards(kind).map((shard) => {
@@ -116,6 +132,19 @@ export function tableOver(TableName: string, send: Send): Table {
         }),
       )
       return pages.flatMap((page) => (page.Items ?? []).map(({ pk, sk }) => ({ pk, sk }) as Key))
+    },
+    async listed(list, [from, to], limit) {
+      const names: Placeholders = {}
+      const KeyConditionExpression = render(expr`#status = ${list} AND #id BETWEEN ${from} AND ${to}`, names)
+      const { Items } = await request('Query', {
+        TableName,
+        IndexName: LISTED_INDEX,
+        KeyConditionExpression,
+        ScanIndexForward: false,
+        Limit: limit,
+        ...names,
+      })
+      return (Items ?? []).map(({ pk, sk, id }) => ({ pk, sk, id }) as ListedEntry)
     },
   }
 }

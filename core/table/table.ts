@@ -36,6 +36,26 @@ export function ignoreRefusal(error: unknown): void {
   if (!(error instanceof ConditionFailed)) throw error
 }
 
+/** Which items of a partition to read, in key order unless `newestFirst`. */
+export interface ListOptions {
+  limit?: number
+  newestFirst?: boolean
+  after?: Key
+  /** Only items whose sort key, after the prefix, lies between these two texts, both included. */
+  between?: readonly [string, string]
+}
+
+/** An entry of a list: the key of its item, and the id by which the list is ordered. */
+export type ListedEntry = Key & { id: string }
+
+/** The lists of the index `listed`. They may be out of date by moments: check what they find. */
+export interface Listing {
+  /**
+   * Up to `limit` entries of a list whose ids lie between these two texts, both included; the greatest id first.
+   */
+  listed(list: string, between: readonly [string, string], limit: number): Promise<ListedEntry[]>
+}
+
 /**
  * The one table. Reads are strongly consistent unless they go through the index. Every call throws
  * `DomainError('temporarily_unavailable')` if it is unknown whether the call took effect.
@@ -43,17 +63,9 @@ export function ignoreRefusal(error: unknown): void {
 export interface Table {
   get(key: Key): Promise<Item | undefined>
   /** Items of one partition whose sort key starts with `prefix`, in key order; at most one page of 1 MB. */
-  list(
-    pk: string,
-    prefix: string,
-    options?: {
-      limit?: number
-      newestFirst?: boolean
-      after?: Key
-      /** Only items whose sort key, after the prefix, lies between these two texts, both included. */
-      between?: readonly [string, string]
-    },
-  ): Promise<Item[]>
+  list(pk: string, prefix: string, options?: ListOptions): Promise<Item[]>
+  /** As `list`, and whether items follow those that were read: the page was full, or had 1 MB. */
+  page(pk: string, prefix: string, options?: ListOptions): Promise<{ items: Item[]; isLast: boolean }>
   /** Puts up to 100 items, replacing existing ones. Not atomic: after an error, some may be stored. */
   putAll(items: readonly Item[]): Promise<void>
   /** @throws ConditionFailed */

@@ -2,7 +2,7 @@ import { awsUrl, poster, type Reply } from '../adapters/aws-post.ts'
 import { type AwsCredentials, requestSigner } from '../adapters/aws-sign.ts'
 import { clientLimits } from '../adapters/client-limits.ts'
 import { type Send, type TableAnswer, type TableRefusal, tableOver } from './requests.ts'
-import type { Table } from './table.ts'
+import type { Listing, Table } from './table.ts'
 import { fromNotation, toNotation } from './wire-notation.ts'
 
 /** Where the table is, and the credentials for it. */
@@ -19,7 +19,7 @@ export interface WireOptions {
  * connections. The client starts in a tenth of the time of AWS's client and needs a third of the CPU per
  * request.
  */
-export function openWireTable(options: WireOptions): Table {
+export function openWireTable(options: WireOptions): Table & Listing {
   return tableOver(options.tableName, wire(options))
 }
 

@@ -106,6 +106,12 @@ const adapters: Adapters = {
       endpoint: env.AWS_ENDPOINT_URL_DYNAMODB,
       ...caller(),
     }),
+  listing: async () =>
+    (await import('../../core/table/wire.ts')).openWireTable({
+      tableName: setting('TABLE_NAME'),
+      endpoint: env.AWS_ENDPOINT_URL_DYNAMODB,
+      ...caller(),
+    }),
   identity: async () =>
     (await import('../../core/adapters/cognito.ts')).cognitoIdentity({
       userPoolId: setting('USER_POOL_ID'),

@@ -38,6 +38,7 @@ export interface Grant {
 export type Resource =
   | 'table'
   | 'dueIndex'
+  | 'listedIndex'
   | 'tableKey'
   | 'userPool'
   | 'secretsKey'
@@ -125,6 +126,12 @@ export const needs = {
     callsOut: false,
     bigClient: false,
     adapters: { endpoint: 'table', background: 'tableInJobs' },
+  },
+  listing: {
+    settings: ['TABLE_NAME'],
+    grants: [{ actions: ['dynamodb:Query'], on: ['listedIndex'] }, tableKey(READS_KEY)],
+    callsOut: false,
+    bigClient: false,
   },
   identity: {
     settings: ['USER_POOL_ID', 'USER_POOL_CLIENT_ID', 'USER_POOL_CLIENT_SECRET'],

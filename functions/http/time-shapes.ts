@@ -8,3 +8,6 @@ export const isoDay = (atMs: number): string => isoTime(atMs).slice(0, 10)
 
 /** The time at which a day such as 2026-11-21 begins, epoch ms. */
 export const dayStartMs = (day: string): number => Date.parse(day)
+
+/** The last millisecond of a day such as 2026-11-21, epoch ms. */
+export const dayEndMs = (day: string): number => dayStartMs(day) + 24 * 60 * 60 * 1000 - 1

@@ -63,6 +63,7 @@ test('functions/ and core/ hold the folders of the architecture and nothing else
       'audit',
       'events',
       'operators',
+      'reports',
     ],
   }
   for (const [of, names] of Object.entries(known)) {

@@ -174,6 +174,7 @@ function allowed(graph: Graph, { name, needs, table, background, job, row }: Exp
         ' if kms:ViaService StringEquals dynamodb.eu-west-1.amazonaws.com',
       ),
     ],
+    listing: on(`${tableArn(graph)}/index/listed`, 'dynamodb', ['Query']),
     identity: on(arn('cognito-idp', 'userpool/pool'), 'cognito-idp', [
       'AdminCreateUser',
       'AdminDeleteUser',
@@ -438,6 +439,7 @@ const crossOrigin: Rule = (graph) =>
 
 const BY_NEED: Record<Need, readonly string[]> = {
   table: ['TABLE_NAME'],
+  listing: ['TABLE_NAME'],
   identity: ['USER_POOL_ID', 'USER_POOL_CLIENT_ID', 'USER_POOL_CLIENT_SECRET'],
   mail: ['MAIL_FROM', 'MAIL_CONFIGURATION_SET', 'APP_URL', 'APP_NAME'],
   keyring: ['ROOT_SECRET'],

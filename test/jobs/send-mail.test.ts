@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { type MailToQueue, queueMail, sendDueMail } from '../../core/notifications/outbox.ts'
 import { type Expression, expr } from '../../core/table/expression.ts'
 import { type Key, keys } from '../../core/table/keys.ts'
+import type { Item } from '../../core/table/table.ts'
 import { WHOLE_RUN } from '../machine/faults.ts'
 import { startApp } from '../support/app.ts'
 import { newPerson } from '../support/people.ts'
@@ -28,7 +29,12 @@ async function registeredWithoutMail() {
 
 const mailsTo = (email: string) => app.stack.mail.messages(email).length
 
+/** The mails that are not known to be sent. */
 async function outboxOf(accountId: string): Promise<unknown[]> {
+  return (await mailItems(accountId)).filter(({ outcome }) => outcome === undefined)
+}
+
+async function mailItems(accountId: string): Promise<Item[]> {
   return (await app.ports()).table.list(keys.account(accountId), 'MAIL#')
 }
 
@@ -84,7 +90,7 @@ test('the lease of a run that crashed while sending a mail expires after a minut
 
 test('a crash between sending a mail and recording that causes one duplicate and no more', async () => {
   const person = newPerson()
-  app.stack.dynamo.addFault({ fault: 'error-before', match: 'DeleteItem', times: TRIES })
+  app.stack.dynamo.addFault({ fault: 'error-before', match: 'PutItem', times: TRIES })
   expect((await app.register(person)).status).toBe(201)
   app.advance(MINUTE_MS)
   expect(await sendMail()).toMatchObject({ sent: 1, failed: 0 })
@@ -197,7 +203,7 @@ describe('a mail that is no longer true when its turn comes', () => {
   test('a mail whose code was used, which had arrived before a crash could record it, is not sent twice', async () => {
     const { email } = await app.signUp()
     await app.request('POST', '/v1/user/resetPassword', { json: { email } })
-    app.stack.dynamo.addFault({ fault: 'error-before', match: 'DeleteItem', times: TRIES })
+    app.stack.dynamo.addFault({ fault: 'error-before', match: 'PutItem', times: TRIES })
     await sendMail()
     const json = { code: app.mailedCode(email), password: 'Changed1!' }
     expect((await app.request('PUT', '/v1/user/resetPassword', { json })).status).toBe(204)

@@ -1,6 +1,13 @@
 import { type Expression, type Placeholders, render } from '../../core/table/expression.ts'
 import { dueShards, type Key } from '../../core/table/keys.ts'
-import { ConditionFailed, type Item, type Table, type Write } from '../../core/table/table.ts'
+import {
+  ConditionFailed,
+  type Item,
+  type Listing,
+  type ListOptions,
+  type Table,
+  type Write,
+} from '../../core/table/table.ts'
 
 /**
  * A table in memory for tests that run a flow thousands of times, a hundred times faster than a database. It
@@ -12,7 +19,7 @@ export function memoryTable(
   initial: readonly Item[] = [],
   watch: (writes: readonly Write[], items: () => Item[], apply: () => void) => void = (_, __, apply) =>
     apply(),
-): Table & { items(): Item[] } {
+): Table & Listing & { items(): Item[] } {
   const nameOf = ({ pk, sk }: Item | Key) => `${pk}\n${sk}`
   const items = new Map(initial.map((item) => [nameOf(item), item]))
   const sortKeys = sortedBy(initial)
@@ -51,6 +58,21 @@ export function memoryTable(
     items.set(nameOf(key), item)
   }
 
+  function inPartition(
+    pk: string,
+    prefix: string,
+    { limit, newestFirst, after, between }: ListOptions = {},
+  ): Item[] {
+    const [from, to] = between
+      ? [prefix + between[0], `${prefix}${between[1]}\0`]
+      : [prefix, `${prefix}\uffff`]
+    const inRange = sortKeys.between(pk, from, to)
+    if (newestFirst) inRange.reverse()
+    const isAfter = (sk: string) => !after || (newestFirst ? sk < after.sk : sk > after.sk)
+    const page = inRange.filter(isAfter).slice(0, limit)
+    return page.map((sk) => stored(found({ pk, sk }) ?? {}))
+  }
+
   const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
   return {
     items: () => [...items.values()],
@@ -58,16 +80,15 @@ export function memoryTable(
       await turn()
       return copy(found(key))
     },
-    async list(pk, prefix, { limit, newestFirst, after, between } = {}) {
+    async page(pk, prefix, options = {}) {
       await turn()
-      const [from, to] = between
-        ? [prefix + between[0], `${prefix}${between[1]}\0`]
-        : [prefix, `${prefix}\uffff`]
-      const inRange = sortKeys.between(pk, from, to)
-      if (newestFirst) inRange.reverse()
-      const isAfter = (sk: string) => !after || (newestFirst ? sk < after.sk : sk > after.sk)
-      const page = inRange.filter(isAfter).slice(0, limit)
-      return page.map((sk) => stored(found({ pk, sk }) ?? {}))
+      const items = inPartition(pk, prefix, options)
+      // As DynamoDB, which looks no further than the limit.
+      return { items, isLast: options.limit === undefined || items.length < options.limit }
+    },
+    async list(pk, prefix, options) {
+      await turn()
+      return inPartition(pk, prefix, options)
     },
     async put(item, condition) {
       await turn()
@@ -99,6 +120,14 @@ export function memoryTable(
         const first = due.sort((a, b) => dueAtMs(a) - dueAtMs(b)).slice(0, Math.ceil(limit / shards.length))
         return first.map(({ pk, sk }) => ({ pk: String(pk), sk: String(sk) }))
       })
+    },
+    async listed(list, [from, to], limit) {
+      await turn()
+      return [...items.values()]
+        .filter(({ status, id }) => status === list && String(id) >= from && String(id) <= to)
+        .map(({ pk, sk, id }) => ({ pk: String(pk), sk: String(sk), id: String(id) }))
+        .sort((a, b) => (a.id < b.id ? 1 : -1))
+        .slice(0, limit)
     },
   }
 }

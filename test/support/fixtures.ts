@@ -114,7 +114,7 @@ export function openFixtures(stack: Stack, live: () => Promise<Ports>): Fixtures
       }),
     put: (items) => database.putAll(items),
     async defaultKey(accountId) {
-      return readDefaultKey(await live(), await accountOf({ table: database } as Ports, accountId))
+      return readDefaultKey(await live(), await accountOf({ table: database } as unknown as Ports, accountId))
     },
   }
 }

@@ -33,6 +33,11 @@ export function metered(table: Table): { table: Table; units: { writes: number; 
         units.reads += readUnits(items)
         return items
       },
+      async page(...query) {
+        const page = await table.page(...query)
+        units.reads += readUnits(page.items)
+        return page
+      },
       put: (item, condition) => charged(table.put(item, condition), () => item),
       update: (...request) => charged(table.update(...request), (item) => item),
       async putAll(items) {

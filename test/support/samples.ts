@@ -68,6 +68,17 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     }
     return { body: { reason: 'moving house', dryRun: false, invite: true, users: [user] } }
   },
+  'ops.find': (_, { email }) => ({ query: { query: email } }),
+  'ops.listAccounts': () => ({
+    query: {
+      ...{ standing: 'active', bundle: 'STARTER', paid: 'true', low: 'true', owed: 'true' },
+      ...{ undeliverable: 'true', from: '2026-11-01', to: '2026-11-30', cursor: 'f'.repeat(24) },
+    },
+  }),
+  'ops.timeline': (_, { accountId }) => ({
+    path: { id: accountId },
+    query: { cursor: Buffer.from('{}').toString('base64url') },
+  }),
   'ops.suspend': (_, { accountId }) => ({
     path: { id: accountId },
     body: { reason: 'A sample', silent: false },

@@ -3,12 +3,14 @@ import { auditCommands } from './audit.ts'
 import type { Commands } from './command.ts'
 import { importCommands } from './import.ts'
 import { operatorCommands } from './operators.ts'
+import { reportCommands } from './reports.ts'
 import { serviceCommands } from './services.ts'
 
 /** Every command, by its words. */
 export const commands: Commands = {
   ...accessCommands,
   ...operatorCommands,
+  ...reportCommands,
   ...auditCommands,
   ...serviceCommands,
   ...importCommands,

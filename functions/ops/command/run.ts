@@ -48,8 +48,10 @@ async function withAccountId(route: string, input: Input, call: Terminal['call']
   const { id } = input
   if (!/^\w+ \/ops\/\w+\/accounts\/\{id\}/.test(route) || typeof id !== 'string' || ACCOUNT_ID.test(id))
     return input
-  const find = Object.values(ops).find(({ name }) => (name as string) === 'find')
-  if (!find) throw new Error(`"${id}" is no id of an account: an id has 24 digits of 0 to 9 and a to f.`)
-  const found = (await call(find, { query: id })) as { id?: string } | undefined
-  return { ...input, id: found?.id ?? id }
+  const { account, alike } = await call(ops.find, { query: id })
+  if (alike.length > 0)
+    throw new Error(
+      `"${id}" names several accounts. Give the id of one: ${[account.id, ...alike].join(', ')}.`,
+    )
+  return { ...input, id: account.id }
 }
