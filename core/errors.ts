@@ -29,6 +29,9 @@ export type ErrorCode =
   | 'balance_owed'
   // operators
   | 'service_exists'
+  | 'operator_exists'
+  | 'operator_refused'
+  | 'operator_sign_in_required'
   // credentials
   | 'wrong_password'
   | 'password_locked'

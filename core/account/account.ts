@@ -74,6 +74,8 @@ export const profileSchema = z.object({
       device: z.optional(z.string()),
       /** When its user last proved who they are: at sign-in or later, epoch ms. */
       provedMs: z.number(),
+      /** True once a second factor or a passkey has proved it. */
+      factor: z.optional(z.boolean()),
       /** MAC of the code that proved it last, by which a repeat of that request is recognised. */
       provedBy: z.optional(z.string()),
     }),

@@ -98,15 +98,23 @@ export async function markProved(
   const provedMs = deps.clock.nowMs()
   const proved = expr`SET #sessions.${session}.#provedMs = ${provedMs}`
   const byCode = provedBy && expr`#sessions.${session}.#provedBy = ${provedBy}`
+  const byFactor = factor && expr`#sessions.${session}.#factor = ${true}`
   const live = expr`attribute_exists(#sessions.${session}) AND #generation = ${account.generation}`
   try {
-    const set = byCode ? join([proved, byCode], ', ') : proved
+    const set = join(
+      [proved, byCode, byFactor].filter((each) => each !== undefined && each !== ''),
+      ', ',
+    )
     await writeAll(deps, [
       { update: keys.profile(account.id), set: withFactor(set, factor), if: guardedBy(live, factor) },
       ...(factor ? [...factor.writes, ...recoveryStopped(deps, account)] : []),
     ])
     // What follows in this request may write the session as it was read.
-    Object.assign(account.sessions[sessionId] ?? {}, { provedMs, ...(provedBy && { provedBy }) })
+    Object.assign(account.sessions[sessionId] ?? {}, {
+      provedMs,
+      ...(provedBy && { provedBy }),
+      ...(factor && { factor: true }),
+    })
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error
     const now = await readAccount(deps, account.id)

@@ -255,7 +255,12 @@ export async function listSession(deps: Deps<'table'>, account: Account, session
   const { devices = [] } = account
   const isNew = !devices.includes(device ?? UNNAMED)
   const stale = staleSessions(account.sessions, nowMs).map((id) => expr`#sessions.${attr(id)}`)
-  const stored = { sinceMs: nowMs, provedMs: nowMs, ...(device !== undefined && { device }) }
+  const stored = {
+    sinceMs: nowMs,
+    provedMs: nowMs,
+    ...(factor && { factor: true }),
+    ...(device !== undefined && { device }),
+  }
   const signedIn = expr`SET #sessions.${attr(sessionId)} = ${stored}, #lastLoginAtMs = ${nowMs}`
   const after = {
     device,

@@ -65,7 +65,10 @@ function onlyWhatIsUsed(fn: Deployed): Plugin {
  * Modules that some rows do not use: the only function that each exports, and whether a row does not use it.
  */
 const optionalModules: Record<string, { name: string; isUnusedBy: (row: Placed) => boolean }> = {
-  'functions/http/gate.ts': { name: 'gate', isUnusedBy: ({ auth }) => auth !== 'account' },
+  'functions/http/gate.ts': {
+    name: 'gate',
+    isUnusedBy: ({ auth }) => auth !== 'account' && auth !== 'operator',
+  },
   'functions/http/key-caller.ts': { name: 'keyCaller', isUnusedBy: ({ auth }) => auth !== 'key' },
   'functions/http/operator-caller.ts': {
     name: 'operatorCaller',

@@ -1,6 +1,6 @@
 import { api } from '../api/routes.ts'
 import { factsOf, type TableUse } from '../http/needs.ts'
-import { gatewayKey, type Need, type Placed, PROOF_NEEDS } from '../http/route.ts'
+import { consoleKey, gatewayKey, type Need, type Placed, PROOF_NEEDS } from '../http/route.ts'
 import { rows } from '../http/rows.ts'
 import { jobs, subscribers, tasks, type Work } from '../jobs/schedule.ts'
 import { rest } from '../rest/routes.ts'
@@ -39,10 +39,6 @@ export interface DeployedRoute {
  * Gateway itself, by a signature of AWS credentials whose policy permits the path; `none`, nobody.
  */
 export type Authorization = 'token' | 'iam' | 'none'
-
-/** The authorization of a row's routes. */
-export const authorizationOf = ({ auth }: Placed): Authorization =>
-  (({ account: 'token', operator: 'iam', public: 'none', key: 'none' }) as const)[auth]
 
 /**
  * An HTTP API times out after 30 s. Functions that call other services end just before, all others sooner.
@@ -175,12 +171,26 @@ export const functions: readonly Deployed[] = [
 
 const METHODS = { GET: 'Get', POST: 'Post', PUT: 'Put', DELETE: 'Delete' }
 
+/** A route of a row: its key for API Gateway, and who checks its caller. */
+export interface RowRoute {
+  key: string
+  authorization: Authorization
+}
+
+const AUTHORIZATION = { account: 'token', operator: 'iam', public: 'none', key: 'none' } as const
+
+/** The routes of a row: for operators there are those of the console, too. */
+export const routesOf = (row: Placed): RowRoute[] => {
+  const routes = row.routes.map((key) => ({ key: gatewayKey(key), authorization: AUTHORIZATION[row.auth] }))
+  const console = row.routes.map((key) => ({ key: consoleKey(key), authorization: 'token' as const }))
+  return row.auth === 'operator' ? [...routes, ...console] : routes
+}
+
 export const routes: readonly DeployedRoute[] = rows.flatMap((row) =>
-  row.routes.map((key, at) => ({
-    key: gatewayKey(key),
-    name: pascal(`${row.dialect}-${row.file}`) + (at === 0 ? '' : METHODS[methodOf(key)] + at),
+  routesOf(row).map((route, at) => ({
+    ...route,
+    name: pascal(`${row.dialect}-${row.file}`) + (at === 0 ? '' : METHODS[methodOf(route.key)] + at),
     function: `${row.dialect}-${row.file}`,
-    authorization: authorizationOf(row),
   })),
 )
 

@@ -17,7 +17,7 @@ import { gate } from './gate.ts'
 import { keyCaller } from './key-caller.ts'
 import { live } from './live.ts'
 import { print, requestLog } from './log.ts'
-import { operatorCaller, type Signer } from './operator-caller.ts'
+import { type OperatorCaller, operatorCaller, type Signer } from './operator-caller.ts'
 import { problemDetails, problems, skylinkFailure, UNAVAILABLE_SECONDS } from './problems.ts'
 import { checkProof } from './proof.ts'
 import { rateHeaders } from './rate-headers.ts'
@@ -80,6 +80,8 @@ interface Gated {
   service?: string | undefined
   /** The operator who sends the request. */
   operator?: Operator
+  /** The session of a caller who has one, which may have to be recent. */
+  session?: OperatorCaller['session']
 }
 
 /** The request as a handler sees it: only what its row declares. */
@@ -145,7 +147,8 @@ export function endpoint<const R extends Placed>(
       }
       const wanted = request()
       if (row.sourceLimit) await limitSource(deps, row.sourceLimit, event.requestContext.http.sourceIp)
-      if (row.proof === 'recent') await checkProof(deps, caller as Callers['account'], event.headers)
+      // An operator with AWS credentials has no session: each of their requests is signed.
+      if (row.proof === 'recent' && asking.session) await checkProof(deps, asking.session, event.headers)
       return success(row, await handle(wanted))
     })
 }
@@ -190,11 +193,11 @@ async function callerOf(row: Placed, deps: unknown, event: Event): Promise<Gated
     return { caller, refusal: undefined, service: caller.service }
   }
   if (row.auth === 'operator') {
-    const operator = operatorCaller(row, event.requestContext.authorizer?.iam)
-    return { caller: operator, refusal: undefined, operator }
+    const { operator, session } = await operatorCaller(row, deps, event.requestContext.authorizer)
+    return { caller: operator, refusal: undefined, operator, session }
   }
   const { refusal, ...caller } = await gate(row, deps, event.requestContext.authorizer?.lambda)
-  return { caller, refusal }
+  return { caller, refusal, session: caller }
 }
 
 const isEmptyObject = (value: unknown): boolean =>

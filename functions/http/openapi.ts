@@ -14,10 +14,10 @@ import { customerRows, operatorRows } from './rows.ts'
  */
 export function errorsOf(row: Placed): ErrorCode[] {
   const codes: ErrorCode[] = [...row.errors, 'internal_error']
-  if (row.auth === 'account') {
+  if (row.auth === 'account' || row.auth === 'operator') {
     codes.push('unauthorized', 'token_expired', 'session_ended', 'account_deactivated', 'account_suspended')
   }
-  if (row.auth === 'operator') codes.push('unauthorized')
+  if (row.auth === 'operator') codes.push('operator_refused', 'operator_sign_in_required')
   if (row.proof === 'recent') codes.push(...proofErrors)
   if (row.sourceLimit) codes.push('too_many_requests')
   if (row.auth === 'key') {

@@ -322,6 +322,22 @@ export const problems: Record<ErrorCode, Problem> = {
     title: 'Service exists',
     detail: 'A service of this name has a live credential.',
   },
+  operator_exists: {
+    status: 409,
+    title: 'Operator exists',
+    detail: 'Another account has been an operator of this name, or the operator has changed meanwhile.',
+  },
+  operator_refused: {
+    status: 403,
+    title: 'Not an operator',
+    detail: 'The account is no operator, or its role does not permit this.',
+  },
+  operator_sign_in_required: {
+    status: 403,
+    title: 'Operator sign-in required',
+    detail:
+      'Operators sign in with a second factor or a passkey, and again after eight hours. Enrol one if the account has none.',
+  },
   payload_too_large: { status: 413, title: 'Payload too large', detail: 'The body is too large.' },
   unsupported_media_type: {
     status: 415,

@@ -13,6 +13,9 @@ export type RouteKey = `${'GET' | 'POST' | 'PUT' | 'DELETE'} /${string}`
  */
 export const gatewayKey = (key: RouteKey): string => (key.endsWith('/') ? `${key}{slash+}` : key)
 
+/** The key of an operator's route for the console: an account's access token is checked in place of a signature. */
+export const consoleKey = (key: RouteKey): RouteKey => key.replace(' /ops/', ' /console/') as RouteKey
+
 /** A folder under `functions/`, which also decides the format of errors. */
 export type Dialect = 'api' | 'v1' | 'rest' | 'webhooks' | 'http' | 'ops'
 
@@ -38,7 +41,11 @@ export interface CustomerRow extends AnyRow {
 
 /** An endpoint for operators: whoever runs the deployment, and those who help its customers. */
 export interface OperatorRow extends AnyRow {
-  /** A principal of AWS IAM, which API Gateway has checked. */
+  /**
+   * A principal of AWS IAM, which API Gateway has checked; or, at the same path with `/console/` in place of `/ops/`, an
+   * account that is an operator. For whatever changes something, such an account has to prove who it is: `place` gives
+   * the row `proof: 'recent'`.
+   */
   auth: 'operator'
   /** The least role that may call it. The path begins with it, `/ops/<role>/`, so that an IAM policy can name it. */
   role: Role
@@ -104,6 +111,9 @@ export const fileOf = (name: string): string => name.replace(/[A-Z0-9]+/g, (run)
 /** A row with its place: `functions/<dialect>/<file>.ts`, whose name is the row's in kebab-case. */
 export type Placed<R extends Row = Row> = R & { dialect: Dialect; name: string; file: string }
 
+/** Whatever an operator changes, at the console they prove first who they are. */
+const asksProof = ({ auth, routes }: Row): boolean => auth === 'operator' && !routes[0].startsWith('GET ')
+
 /** Gives each row its dialect, its name and its file. */
 export function place<const T extends Record<string, Row>>(
   dialect: Dialect,
@@ -111,7 +121,7 @@ export function place<const T extends Record<string, Row>>(
 ): { readonly [K in keyof T]: Placed<T[K]> } {
   const placed = Object.entries(rows).map(([name, row]) => [
     name,
-    { ...row, dialect, name, file: fileOf(name) },
+    { ...row, ...(asksProof(row) && { proof: 'recent' }), dialect, name, file: fileOf(name) },
   ])
   return Object.fromEntries(placed) as { readonly [K in keyof T]: Placed<T[K]> }
 }

@@ -64,7 +64,7 @@ const LETS_NOBODY_IN: Record<string, string> = {
 
 const app = await startApp()
 const isOpen = (row: Placed) => row.auth === 'public' && !Object.hasOwn(LETS_NOBODY_IN, rowKey(row))
-const changing = rows.filter((row) => row.proof || isOpen(row))
+const changing = rows.filter((row) => row.auth !== 'operator' && (row.proof || isOpen(row)))
 const isSecurity = (type: string): type is SecurityEvent =>
   (securityEvents as readonly string[]).includes(type)
 const subjects = new Map(securityEvents.map((event) => [securityTexts[event].subject, event]))

@@ -1140,6 +1140,15 @@ const bySample: [route: string, Cost][] = [
   // One Query for each kind.
   ['GET /ops/read/accounts/{id}/timeline', { dynamodb: { Query: 7 }, readUnits: 7, writeUnits: 0 }],
   ['GET /ops/read/whoami', { dynamodb: {}, readUnits: 0, writeUnits: 0 }],
+  ['GET /ops/read/operators', { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }],
+  [
+    'POST /ops/admin/operators',
+    { dynamodb: { GetItem: 3, TransactWriteItems: 1 }, readUnits: 3, writeUnits: 10 },
+  ],
+  [
+    'POST /ops/admin/operators/{name}/remove',
+    { dynamodb: { GetItem: 2, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 6 },
+  ],
   ['GET /ops/read/services', { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }],
   ['POST /ops/admin/services', { dynamodb: { TransactWriteItems: 1 }, readUnits: 0, writeUnits: 6 }],
   [

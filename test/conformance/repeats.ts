@@ -17,6 +17,8 @@ export type RepeatAnswer = 'same' | 'fresh' | 'named' | 'refused'
 
 /** Every row that writes, with the reason for its answer. A new row needs an entry. */
 export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
+  'ops.addOperator': ['same', 'the account has the role'],
+  'ops.removeOperator': ['same', 'the operator keeps the time of the removal'],
   'ops.addService': ['refused', 'a credential is shown once; who has lost it revokes the service'],
   'ops.revokeService': ['same', 'the name keeps the time at which it was revoked'],
   'api.deactivate': ['same', 'the account is blocked; any genuine token of it may learn that'],

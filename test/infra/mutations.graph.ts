@@ -26,7 +26,7 @@ const lots: Mistake[][] = [
   [
     {
       title: 'the authorizer dropped',
-      edit: config('...(route.authorized && { auth: { lambda: authorizer.id } }),', ''),
+      edit: config("...(route.authorization === 'token' && { auth: { lambda: authorizer.id } }),", ''),
       found: /^authorization of GET \/v1\/user is \["NONE",null\]/,
     },
     {
@@ -75,10 +75,20 @@ const lots: Mistake[][] = [
     {
       title: 'no authorizer on routes that delete something',
       edit: data(
-        "authorized: row.auth === 'account',",
-        "authorized: row.auth === 'account' && !key.startsWith('DELETE'),",
+        'authorization: AUTHORIZATION[row.auth] }',
+        "authorization: key.startsWith('DELETE') ? ('none' as const) : AUTHORIZATION[row.auth] }",
       ),
       found: /^authorization of DELETE \/v1\/keys\/\{id\} is \["NONE",null\]/,
+    },
+    {
+      title: 'operators whom nobody checks',
+      edit: config("...(route.authorization === 'iam' && { auth: { iam: true } }),", ''),
+      found: /^authorization of GET \/ops\/read\/whoami is \["NONE",null\]/,
+    },
+    {
+      title: 'a console that is open to anyone',
+      edit: data("authorization: 'token' as const }", "authorization: 'none' as const }"),
+      found: /^authorization of POST \/console\/admin\/operators is \["NONE",null\]/,
     },
     {
       title: 'the whole table with its backups, streams and every index',

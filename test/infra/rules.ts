@@ -73,7 +73,7 @@ const CACHING = ['get-invoice']
 function tableOf({ auth, routes, file }: Placed): readonly string[] {
   if (auth === 'key') return SPENDS
   const reads = routes.every((key) => key.startsWith('GET ')) && !CACHING.includes(file)
-  return auth === 'account' && reads ? READS : WRITES
+  return (auth === 'account' || auth === 'operator') && reads ? READS : WRITES
 }
 
 /** What the guard of a recent proof needs: the password's vault, and what checks a second factor. */
@@ -121,7 +121,19 @@ const expected: readonly Expected[] = [
 /** The functions that the user pool calls. */
 const TRIGGERS = ['pre-token', 'custom-auth']
 
-const routesOf = (row: Placed) => row.routes.map(gatewayKey)
+/** The routes of a row: those of operators are at the console too. */
+const routesOf = (row: Placed): string[] => {
+  const keys = row.routes.map(gatewayKey)
+  return row.auth === 'operator' ? [...keys, ...keys.map((key) => key.replace(' /ops/', ' /console/'))] : keys
+}
+
+const BY_TOKEN = ['CUSTOM', 'ApiAuthorizerAccessTokenAuthorizer-id']
+
+/** Who checks the caller of a route: IAM those of operators, and our authorizer those with an access token. */
+const authorizationOf = ({ auth }: Placed, key: string) => {
+  if (auth === 'operator') return key.includes(' /ops/') ? ['AWS_IAM', undefined] : BY_TOKEN
+  return auth === 'account' ? BY_TOKEN : ['NONE', undefined]
+}
 
 // Permissions
 
@@ -299,7 +311,7 @@ const callers: Rule = (graph) =>
     ),
     [
       ...rows.flatMap((row) =>
-        row.routes.map(
+        routesOf(row).map(
           () =>
             `lambda:InvokeFunction ${prefixOf(graph)}-${row.dialect}-${row.file} apigateway.amazonaws.com ${arn('execute-api', 'api/*')}`,
         ),
@@ -355,7 +367,7 @@ const authorizers: Rule = (graph) => {
         return same(
           `authorization of ${key}`,
           [route?.authorizationType, route?.authorizerId],
-          row.auth === 'account' ? ['CUSTOM', 'ApiAuthorizerAccessTokenAuthorizer-id'] : ['NONE', undefined],
+          authorizationOf(row, key),
         )
       }),
     ),

@@ -7,6 +7,7 @@ import { HOUR_MS } from '../../core/time.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import type { App } from './app.ts'
 import { ADDRESS, shown, signUpFor } from './buyers.ts'
+import { makeOperator } from './console.ts'
 import { loseFactors, recoveryCode } from './credentials.ts'
 import { defaultKey as applicationKey } from './keys.ts'
 import { operatorToken } from './operators.ts'
@@ -250,6 +251,13 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
   },
   'v1.usage': () => ({ query: { from: '2026-11-01', to: '2026-11-30' } }),
   'v1.verifyTwoFactor': async (app, person) => ({ body: { code: await enrolled(app, person) } }),
+  'ops.addOperator': (_, { username }) => ({
+    body: { account: username, role: 'support', reason: 'joins the support desk' },
+  }),
+  'ops.removeOperator': async (app, { accountId, username }) => {
+    await makeOperator(app, accountId, 'support')
+    return { path: { name: username }, body: { reason: 'leaves' } }
+  },
   'ops.addService': () => ({ body: { name: newServiceName(), reason: 'a gateway' } }),
   'ops.revokeService': async (app) => {
     const { name } = await newService(app)

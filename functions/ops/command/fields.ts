@@ -9,6 +9,15 @@ interface FieldSchema {
   items?: FieldSchema
 }
 
+/** The fields without which a row refuses a request. */
+export const requiredOf = ({ path, query, body }: Placed): string[] =>
+  [path, query, body].flatMap((schema) =>
+    schema
+      ? ((toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as { required?: string[] })
+          .required ?? [])
+      : [],
+  )
+
 /** The fields of a part of a row, by name, as JSON Schema. */
 export const fieldsOf = (schema: $ZodType | undefined): Record<string, FieldSchema> =>
   schema

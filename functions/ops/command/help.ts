@@ -6,7 +6,7 @@ import { table } from './text.ts'
 const GENERAL = `  --stage STAGE    a deployment on AWS, such as production, with the AWS credentials of your environment
   --url URL        a deployment by its address, or a stack on this machine; ${LOCAL_URL} without it
   --region REGION  the AWS region of a --url that does not name it
-  --role ROLE      as whom to ask the stack on this machine: read, support or admin; admin without it
+  --as ROLE        as whom to ask the stack on this machine: read, support or admin; admin without it
   --json           prints the answer as JSON
   --yes            does it without asking
   --request NAME   names the request, so that a repeat after a lost answer does nothing twice`

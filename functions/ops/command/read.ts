@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { ROLES, type Role } from '../../../core/operators/operator.ts'
 import type { Command, Commands, Input } from './command.ts'
-import { isSwitch, typedValue } from './fields.ts'
+import { isSwitch, requiredOf, typedValue } from './fields.ts'
 
 /** Of which deployment a command asks. */
 export interface Where {
@@ -34,7 +34,7 @@ const GENERAL = {
   stage: { type: 'string' },
   url: { type: 'string' },
   region: { type: 'string' },
-  role: { type: 'string' },
+  as: { type: 'string' },
   request: { type: 'string' },
   json: { type: 'boolean' },
   yes: { type: 'boolean' },
@@ -114,16 +114,20 @@ function inputOf(words: string, command: Command, rest: string[], values: Values
     if (value === undefined) return []
     return [[name, typeof value === 'string' ? typedValue(row, name, value) : value]]
   })
-  return { ...defaults, ...Object.fromEntries([...typed, ...flagged]) }
+  const input = { ...defaults, ...Object.fromEntries([...typed, ...flagged]) }
+  const lacking = command.run ? undefined : requiredOf(row).find((name) => !Object.hasOwn(input, name))
+  if (lacking !== undefined)
+    throw new Error(`--${flagOf(lacking)} is missing: ${flags[lacking] ?? lacking}. ${usage}`)
+  return input
 }
 
-function whereOf({ stage, url, region, role = 'admin' }: Values): Where {
+function whereOf({ stage, url, region, as: role = 'admin' }: Values): Where {
   if (stage !== undefined && url !== undefined) throw new Error('Give --stage or --url, not both.')
   if (stage !== undefined && !/^[a-z][a-z0-9-]{0,15}$/.test(String(stage)))
     throw new Error(`--stage ${stage} is no stage: a stage has up to 16 letters, digits and hyphens.`)
   if (url !== undefined && !URL.canParse(String(url)))
     throw new Error(`--url ${url} is no URL, such as ${LOCAL_URL}.`)
   if (!ROLES.some((known) => known === role))
-    throw new Error(`--role ${role} is no role. There are: ${ROLES.join(', ')}.`)
+    throw new Error(`--as ${role} is no role. There are: ${ROLES.join(', ')}.`)
   return { stage, url, region, role } as Where
 }

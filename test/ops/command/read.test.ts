@@ -3,11 +3,20 @@ import * as z from 'zod/mini'
 import { place } from '../../../functions/http/route.ts'
 import { type Commands, command } from '../../../functions/ops/command/command.ts'
 import { commands } from '../../../functions/ops/command/commands.ts'
-import { fieldsOf, isSwitch } from '../../../functions/ops/command/fields.ts'
+import { fieldsOf, isSwitch, requiredOf } from '../../../functions/ops/command/fields.ts'
 import { helpText } from '../../../functions/ops/command/help.ts'
 import { flagOf, readTyped } from '../../../functions/ops/command/read.ts'
 
-const { grant } = place('ops', {
+const { grant, all } = place('ops', {
+  all: {
+    routes: ['POST /ops/support/all'],
+    summary: 'Gives units to all',
+    auth: 'operator',
+    role: 'support',
+    responses: { 200: z.object({}) },
+    errors: [],
+    needs: [],
+  },
   grant: {
     routes: ['POST /ops/support/accounts/{id}/grant'],
     summary: 'Gives units',
@@ -32,28 +41,29 @@ const known: Commands = {
     summary: 'gives units',
     takes: ['id', 'units'],
     flags: { reason: 'why', unitsLeft: 'those left', tags: 'some tags', note: 'a note' },
-    defaults: { reason: 'none' },
+    defaults: { note: 'none' },
     show: () => 'done',
   }),
-  'grant all': command(grant, { summary: 'gives units to all', show: () => 'done' }),
+  'grant all': command(all, { summary: 'gives units to all', show: () => 'done' }),
 }
 const read = (...args: string[]) => readTyped(args, known)
 
 test('arguments and flags become the fields of the row, with its types', () => {
-  const { command, input } = read('grant', 'ada', '50', '--units-left', '--tags', 'a,b', '--note', '12')
+  const { command, input } = read('grant', 'ada', '50', '--units-left', '--tags', 'a,b', '--reason', '12')
   expect(command?.words).toBe('grant')
   expect(input).toEqual({
     id: 'ada',
     units: 50,
-    reason: 'none',
+    reason: '12',
     unitsLeft: true,
     tags: ['a', 'b'],
-    note: '12',
+    note: 'none',
   })
-  expect(read('--reason', 'x y', 'grant', 'ada', '-1'.replace('-', '')).input).toEqual({
+  expect(read('--reason', 'x y', 'grant', 'ada', '1').input).toEqual({
     id: 'ada',
     units: 1,
     reason: 'x y',
+    note: 'none',
   })
 })
 
@@ -69,7 +79,7 @@ test('commands go to the stack on this machine, unless a stage or an address is 
     role: 'admin',
   })
   expect(read('grant', 'all', '--stage', 'production').where.stage).toBe('production')
-  expect(read('grant', 'all', '--url', 'http://127.0.0.1:4000', '--role', 'read').where).toMatchObject({
+  expect(read('grant', 'all', '--url', 'http://127.0.0.1:4000', '--as', 'read').where).toMatchObject({
     url: 'http://127.0.0.1:4000',
     role: 'read',
   })
@@ -84,6 +94,7 @@ test.each<[string, string[], RegExp]>([
   ],
   ['an argument too many', ['grant', 'ada', '1', 'x'], /^"x" is too much\. Usage: /],
   ['a number that is none', ['grant', 'ada', 'much'], /^units is a number; "much" is none\.$/],
+  ['a flag that is required', ['grant', 'ada', '1'], /^--reason is missing: why\. Usage: /],
   ['a flag of another command', ['grant', 'all', '--reason', 'x'], /^"grant all" has no flag --reason\. /],
   ['a flag that there is not', ['grant', 'all', '--force'], /'--force'.*--help/],
   [
@@ -93,7 +104,7 @@ test.each<[string, string[], RegExp]>([
   ],
   ['a stage that is none', ['grant', 'all', '--stage', 'a;b'], /^--stage a;b is no stage: /],
   ['a URL that is none', ['grant', 'all', '--url', 'x'], /^--url x is no URL, /],
-  ['a role that is none', ['grant', 'all', '--role', 'root'], /^--role root is no role\. /],
+  ['a role that is none', ['grant', 'all', '--as', 'root'], /^--as root is no role\. /],
 ])('%s is refused in one line that says what to do', (_, args, sentence) => {
   expect(() => read(...args)).toThrow(sentence)
   expect(() => read(...args)).toThrow(/^[^\n]+$/)
@@ -124,14 +135,7 @@ test.each(table)('%s: its arguments, flags and defaults are fields of its row', 
 
 test.each(table)('%s: what the row requires can be typed', (_, command) => {
   const { row, takes = [], flags = {}, defaults = {} } = command
-  const needed = [row.path, row.query, row.body].flatMap((schema) =>
-    Object.entries(fieldsOf(schema)).flatMap(([name]) =>
-      (schema as unknown as { shape?: Record<string, { _zod: { optin?: string } }> }).shape?.[name]?._zod
-        .optin
-        ? []
-        : [name],
-    ),
-  )
+  const needed = requiredOf(row)
   if (!command.run)
     expect([...takes, ...Object.keys(flags), ...Object.keys(defaults)]).toEqual(
       expect.arrayContaining(needed),

@@ -37,7 +37,7 @@ async function run(args: string[], over: Partial<Console> = {}): Promise<string>
 
 test('a command asks the stack on this machine as one of its operators', async () => {
   expect(await run(['whoami'])).toBe('name  local-admin\nrole  read')
-  expect(await run(['whoami', '--role', 'support', '--json'])).toBe(
+  expect(await run(['whoami', '--as', 'support', '--json'])).toBe(
     '{\n  "name": "local-support",\n  "role": "read"\n}',
   )
 })
@@ -60,9 +60,7 @@ test('a new credential is shown with what to do with it; the list is a table', a
 })
 
 test('an operator of a lower role is told which role it takes', async () => {
-  expect(await run(['service', 'add', 'x', '--role', 'read'])).toMatch(
-    /role admin.*functions\/ops\/README\.md/,
-  )
+  expect(await run(['service', 'add', 'x', '--as', 'read'])).toMatch(/role admin.*functions\/ops\/README\.md/)
 })
 
 test('input that the deployment refuses is named by its field', async () => {
