@@ -41,6 +41,7 @@ export function classOf({ name, needs, table }: Deployed): FunctionClass {
 /** Packages that no function may load before its first event. */
 export const lazyPackages = [
   '@simplewebauthn/server',
+  'bcryptjs',
   'stripe',
   '@aws-sdk/client-kms',
   '@aws-sdk/client-sesv2',
@@ -55,6 +56,7 @@ export const neededBy: Record<string, (fn: Deployed) => boolean> = {
   '@aws-sdk/client-kms': ({ needs }) => needs.includes('secrets'),
   '@aws-sdk/client-sesv2': ({ needs }) => needs.includes('mail'),
   '@simplewebauthn/server': ({ needs }) => needs.includes('passkeys'),
+  bcryptjs: ({ needs }) => needs.includes('passwordHashes'),
   otpauth: ({ needs }) => needs.includes('totp'),
   stripe: ({ needs }) => needs.includes('payments'),
 }
