@@ -351,8 +351,9 @@ export const descriptions = {
   ),
   stopRecoveryByLink: markdown(
     'Each mail about a recovery has a link to `/recovery/stop/<code>` of your frontend, which posts the code here. It works',
-    'without signing in for as long as that recovery is open, and may be sent again. 400 `invalid_code`: the code is wrong,',
-    'or the recovery was finished.',
+    'without signing in for as long as that recovery is open, and may be sent again. The same link is in the mails about a reset',
+    'of two-factor authentication, or a change of the address, that your support team has begun. 400 `invalid_code`: the code is',
+    'wrong, or the recovery was finished.',
   ),
   listKeys: markdown(
     'The default key comes first (`id` and `name` are `default`, unless you gave it another name), then the others in the order',
