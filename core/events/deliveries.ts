@@ -1,5 +1,7 @@
 import { createHmac } from 'node:crypto'
 import * as z from 'zod/mini'
+import { auditWrites } from '../audit/entry.ts'
+import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { eachDue, type WatchfulRun, type Worked } from '../table/due.ts'
 import { expr, setRemove } from '../table/expression.ts'
@@ -10,9 +12,13 @@ import {
   type Key,
   PUBLISHED_EVENT_KEPT_MS,
   ttlAt,
+  DELIVERY_PREFIX,
+  eventDeliveryPartition,
+  msKey,
 } from '../table/keys.ts'
 import { leaseDue } from '../table/lease.ts'
 import { type Item, ignoreRefusal, type Write } from '../table/table.ts'
+import { writeAll } from '../table/write-all.ts'
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../time.ts'
 import { type EventEndpoint, readEndpoint, secretsOf } from './endpoints.ts'
 import { envelopeOf, parseEvent, type StoredEvent } from './stored-event.ts'
@@ -44,21 +50,21 @@ export type Delivery = z.infer<typeof deliverySchema>
 export const parseDelivery = (item: Item): Delivery => z.parse(deliverySchema, item)
 
 /** Whether an endpoint gets events of a type. */
-export const wants = ({ enabled, types }: EventEndpoint, type: string): boolean =>
-  enabled && (types.length === 0 || types.includes(type))
+export const wants = ({ types }: EventEndpoint, type: string): boolean =>
+  types.length === 0 || types.includes(type)
 
-/** The write that sends an event to an endpoint, or sends it again. */
-export function deliveryOf(deps: Deps, { id }: Pick<EventEndpoint, 'id'>, event: StoredEvent): Write {
+/** The write that sends an event to an endpoint. For one that is disabled it is held, for a replay. */
+export function deliveryOf(deps: Deps, { id, enabled }: EventEndpoint, event: StoredEvent): Write {
   const { pk, sk, id: eventId, type, atMs } = event
   const nowMs = deps.clock.nowMs()
   const delivery: Omit<Delivery, 'pk' | 'sk'> = {
-    ...{ endpointId: id, event: { pk, sk }, eventId, type, state: 'waiting', beganAtMs: nowMs, tries: 0 },
+    ...{ endpointId: id, event: { pk, sk }, eventId, type, state: enabled ? 'waiting' : 'held', beganAtMs: nowMs, tries: 0 },
   }
   return {
     put: {
       ...eventDeliveryKey(id, atMs, eventId),
       ...delivery,
-      ...dueAt('DELIVERY', id, nowMs),
+      ...(enabled && dueAt('DELIVERY', id, nowMs)),
       ...ttlAt(nowMs + PUBLISHED_EVENT_KEPT_MS),
     },
   }
@@ -197,4 +203,39 @@ export function signedHeaders(
     'webhook-timestamp': timestamp,
     'webhook-signature': signatures.join(' '),
   }
+}
+
+/** Most deliveries that one replay begins again. */
+const MOST_REPLAYED = 1000
+const PUT_AT_ONCE = 100
+
+/**
+ * Sends the events of a time span to an endpoint again, or one of them, whatever became of them before.
+ * @param span when the events happened, epoch ms, both included
+ * @returns how many, and whether there are more: then begin again after `lastAtMs`
+ * @throws DomainError `not_found` without such an endpoint, `conflict` while it is disabled
+ */
+export async function replayEvents(
+  deps: Deps<'table'>,
+  id: string,
+  span: { sinceMs: number; untilMs: number; eventId?: string | undefined },
+  reason: string,
+): Promise<{ replayed: number; lastAtMs: number | undefined }> {
+  const endpoint = await readEndpoint(deps, id)
+  if (!endpoint) throw new DomainError('not_found')
+  if (!endpoint.enabled) throw new DomainError('conflict', { detail: 'The endpoint is disabled. Enable it first.' })
+  const between = [msKey(span.sinceMs), `${msKey(span.untilMs)}~`] as const
+  const found = await deps.table.list(eventDeliveryPartition(id), DELIVERY_PREFIX, { between, limit: MOST_REPLAYED })
+  const chosen = found.map(parseDelivery).filter(({ eventId }) => (span.eventId ?? eventId) === eventId)
+  const nowMs = deps.clock.nowMs()
+  const again = chosen.map((delivery) => ({
+    ...{ ...delivery, state: 'waiting', beganAtMs: nowMs, tries: 0 },
+    ...dueAt('DELIVERY', id, nowMs),
+    ...ttlAt(nowMs + PUBLISHED_EVENT_KEPT_MS),
+  }))
+  const after = { endpoint: id, events: again.length }
+  await writeAll(deps, auditWrites(deps, { action: 'operator.events_replayed', reason, after }))
+  for (let at = 0; at < again.length; at += PUT_AT_ONCE) await deps.table.putAll(again.slice(at, at + PUT_AT_ONCE))
+  const last = found.length === MOST_REPLAYED ? found.at(-1) : undefined
+  return { replayed: again.length, lastAtMs: last && Number(String(last.sk).split('#')[1]) }
 }

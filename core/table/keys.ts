@@ -105,7 +105,7 @@ export const plansKey = (version: number): Key => ({
 })
 
 /** A time in the form for sort keys, epoch ms. */
-const msKey = (atMs: number): string => String(atMs).padStart(14, '0')
+export const msKey = (atMs: number): string => String(atMs).padStart(14, '0')
 
 /** Entries of the audit log, and events for other systems, in the order of their times. Outside `keys` as well. */
 export const AUDIT_PREFIX = 'AUDIT#'
@@ -129,9 +129,10 @@ export const outEventKey = (accountId: string, atMs: number, id: string): Key =>
 export const ENDPOINTS = 'ENDPOINTS'
 export const eventEndpointKey = (endpointId: string): Key => ({ pk: ENDPOINTS, sk: `ENDPOINT#${endpointId}` })
 export const eventDeliveryKey = (endpointId: string, atMs: number, eventId: string): Key => ({
-  pk: `ENDPOINT#${endpointId}`,
+  pk: eventDeliveryPartition(endpointId),
   sk: `${DELIVERY_PREFIX}${msKey(atMs)}#${eventId}`,
 })
+export const eventDeliveryPartition = (endpointId: string): string => `ENDPOINT#${endpointId}`
 export const DELIVERY_PREFIX = 'DELIVERY#'
 export const eventNumbersKey = (accountId: string): Key => ({ pk: ownedBy(accountId), sk: 'OUTNUMBERS' })
 

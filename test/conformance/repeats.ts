@@ -17,6 +17,10 @@ export type RepeatAnswer = 'same' | 'fresh' | 'named' | 'refused'
 
 /** Every row that writes, with the reason for its answer. A new row needs an entry. */
 export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
+  'ops.addEventEndpoint': ['fresh', 'an operator sees both in the list, and disables one'],
+  'ops.changeEventEndpoint': ['same', 'the endpoint is as it was asked for'],
+  'ops.rotateEventEndpoint': ['fresh', 'a secret is shown once; who has lost it rotates again'],
+  'ops.replayEvents': ['same', 'the events come again, with the same ids'],
   'ops.addOperator': ['same', 'the account has the role'],
   'ops.removeOperator': ['same', 'the operator keeps the time of the removal'],
   'ops.addService': ['refused', 'a credential is shown once; who has lost it revokes the service'],

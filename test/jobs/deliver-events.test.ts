@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { Webhook } from 'standardwebhooks'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { hookSender, isPublicAddress, publicLookup } from '../../core/adapters/hook-sender.ts'
-import { parseDelivery } from '../../core/events/deliveries.ts'
+import { parseDelivery, replayEvents } from '../../core/events/deliveries.ts'
 import { addEndpoint, changeEndpoint, listEndpoints, rotateEndpoint } from '../../core/events/endpoints.ts'
 import { announce } from '../../core/events/outbox.ts'
 import { DELIVERY_PREFIX } from '../../core/table/keys.ts'
@@ -125,13 +125,15 @@ describe('an event', () => {
     expect(await listEndpoints(ports)).toMatchObject([{ enabled: false, disabledAtMs: expect.any(Number) }])
     const alarms = app.logs.filter((line) => JSON.parse(line).level === 'alarm')
     expect(alarms).toEqual([expect.stringContaining(endpoint.id)])
-    // What happens from now on does not get to it until it is enabled.
+    // What happens from now on is held until it is enabled and a replay asks for it.
     await happen()
-    expect(await deliveries(endpoint.id)).toHaveLength(1)
+    await app.job('deliver-events')
+    expect((await deliveries(endpoint.id)).map(({ state }) => state).sort()).toEqual(['failed', 'held'])
     await changeEndpoint(ports, endpoint.id, { enabled: true }, reason)
     status = 200
-    await happen()
-    expect(await app.job('deliver-events')).toEqual({ done: 1, failed: 0 })
+    const all = { sinceMs: 0, untilMs: Date.now() }
+    expect(await replayEvents(ports, endpoint.id, all, reason)).toEqual({ replayed: 2 })
+    expect(await app.job('deliver-events')).toEqual({ done: 2, failed: 0 })
   })
 })
 

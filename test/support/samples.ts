@@ -251,6 +251,20 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
   },
   'v1.usage': () => ({ query: { from: '2026-11-01', to: '2026-11-30' } }),
   'v1.verifyTwoFactor': async (app, person) => ({ body: { code: await enrolled(app, person) } }),
+  'ops.listEventEndpoints': () => ({}),
+  'ops.addEventEndpoint': () => ({ body: { url: 'https://hooks.example/bursar', reason: 'our own system' } }),
+  'ops.changeEventEndpoint': async (app) => ({
+    path: { id: await newEventEndpoint(app) },
+    body: { types: ['quota.low'], reason: 'only these' },
+  }),
+  'ops.rotateEventEndpoint': async (app) => ({
+    path: { id: await newEventEndpoint(app) },
+    body: { reason: 'once a year' },
+  }),
+  'ops.replayEvents': async (app) => ({
+    path: { id: await newEventEndpoint(app) },
+    body: { sinceMs: 0, untilMs: 2_000_000_000_000, reason: 'it was down' },
+  }),
   'ops.addOperator': (_, { username }) => ({
     body: { account: username, role: 'support', reason: 'joins the support desk' },
   }),
@@ -319,3 +333,9 @@ export const rowKey = (row: Placed): string => `${row.dialect}.${row.name}`
 /** A row's sample; empty for a row that takes no input. */
 export const sampleOf = async (app: App, row: Placed, person: SignedInPerson): Promise<Sample> =>
   (await samples[rowKey(row)]?.(app, person)) ?? {}
+
+/** An endpoint for events. @returns its id. */
+async function newEventEndpoint(app: App): Promise<string> {
+  const json = { url: 'https://hooks.example/bursar', reason: 'our own system' }
+  return (await app.request('POST', '/ops/admin/endpoints', { operator: 'admin', json })).body.endpoint.id
+}
