@@ -3,7 +3,7 @@ import { listChange } from '../account/listed.ts'
 import { markPaid } from '../cards/declined.ts'
 import { keepCard } from '../cards/keep-card.ts'
 import { announce } from '../events/outbox.ts'
-import { ledgerWrites, type NewEntry } from '../ledger/entry.ts'
+import { expiryAfterDays, ledgerWrites, type NewEntry } from '../ledger/entry.ts'
 import { priceText, unitsText } from '../notifications/amounts.ts'
 import type { MoneyDeps, Payment, Receipt } from '../ports.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
@@ -47,6 +47,7 @@ export async function creditPurchase(
         currency,
         purchaseId: id,
         atMs,
+        expiresAtMs: expiryAfterDays(nowMs, planOf(purchase).expiresAfterDays),
         ...levelsOf(purchase),
       },
       ...paid.entries,

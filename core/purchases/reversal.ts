@@ -5,7 +5,7 @@ import { readStoredCustomer } from '../cards/stored-customer.ts'
 import { DomainError } from '../errors.ts'
 import type { EventTypeName } from '../events/catalogue.ts'
 import { announce } from '../events/outbox.ts'
-import { type LedgerEntry, ledgerWrites, type NewEntry } from '../ledger/entry.ts'
+import { expiryAfterDays, type LedgerEntry, ledgerWrites, type NewEntry } from '../ledger/entry.ts'
 import type { Charge, Deps, Dispute, MoneyDeps } from '../ports.ts'
 import { applyLedger, moveBalance, readQuota } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
@@ -18,7 +18,7 @@ import { LEASE_MS } from '../table/lease.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { finishPurchase } from './credit.ts'
 import { centsForReturnedUnits, unitsForReversal } from './owed-units.ts'
-import { type Purchase, readPurchase } from './purchase.ts'
+import { type Purchase, planOf, readPurchase } from './purchase.ts'
 import { afterReversal } from './renewal.ts'
 import { changeRenewal } from './renewal-state.ts'
 import { reversalText } from './reversal-text.ts'
@@ -178,7 +178,7 @@ async function reversalWrites(
   const quota = await readQuota(deps, accountId)
   if (quota.seq !== profile.ledgerSeq) return undefined
   const nowMs = deps.clock.nowMs()
-  const moved = entriesOf(purchase, target, quota.left, times)
+  const moved = entriesOf(purchase, target, quota.left, times, haveUnitsExpired(purchase, nowMs))
   const { entries, returnedUnits, returnedCents, owedUnits } = moved
   const amountCents = entries.reduce((sum, entry) => sum + entry.amountCents, 0)
   const units = entries.reduce((sum, entry) => sum + entry.units, 0)
@@ -264,12 +264,25 @@ async function takeBackUnits(
   return [{ update: keys.quota(accountId), ...change }]
 }
 
-/** Ledger entries and totals that bring a purchase to `target`; at most `left` units are taken back. */
+/** Whether what was left of the units of a purchase has expired, so that none of them can be taken back any more. */
+function haveUnitsExpired(purchase: Purchase, nowMs: number): boolean {
+  const expiresAtMs = expiryAfterDays(
+    purchase.paidAtMs ?? purchase.createdAtMs,
+    planOf(purchase).expiresAfterDays,
+  )
+  return expiresAtMs !== undefined && nowMs >= expiresAtMs
+}
+
+/**
+ * Ledger entries and totals that bring a purchase to `target`; at most `left` units are taken back.
+ * @param hasExpired whether the units of the purchase have expired: none is taken back or owed then
+ */
 export function entriesOf(
   purchase: Purchase,
   target: Pick<Purchase, 'refundedCents' | 'disputedCents'>,
   left: number,
   times: ReversalTimes = {},
+  hasExpired = false,
 ) {
   const { id: purchaseId, currency } = purchase
   const reversedCents = target.refundedCents + target.disputedCents
@@ -277,8 +290,10 @@ export function entriesOf(
   const returnedUnits =
     targetUnits <= purchase.returnedUnits
       ? targetUnits
-      : purchase.returnedUnits + Math.min(targetUnits - purchase.returnedUnits, left)
-  const returnedCents = centsForReturnedUnits(purchase, reversedCents, returnedUnits)
+      : purchase.returnedUnits + Math.min(targetUnits - purchase.returnedUnits, hasExpired ? 0 : left)
+  const returnedCents = hasExpired
+    ? reversedCents
+    : centsForReturnedUnits(purchase, reversedCents, returnedUnits)
   const entry = (kind: LedgerEntry['kind'], amountCents: number, units = 0): NewEntry[] =>
     amountCents === 0 && units === 0
       ? []
@@ -295,6 +310,6 @@ export function entriesOf(
     ],
     returnedUnits,
     returnedCents,
-    owedUnits: targetUnits - returnedUnits,
+    owedUnits: hasExpired ? 0 : targetUnits - returnedUnits,
   }
 }

@@ -1,6 +1,6 @@
 import { listLow } from '../account/listed.ts'
 import { DomainError } from '../errors.ts'
-import { type LedgerEntry, parseEntry } from '../ledger/entry.ts'
+import { expiryAtMs, type LedgerEntry, type NewEntry, parseEntry } from '../ledger/entry.ts'
 import type { Deps } from '../ports.ts'
 import { attr, type Expression, expr, join, setRemove, unchangedSince } from '../table/expression.ts'
 import { dueAt, keys } from '../table/keys.ts'
@@ -60,12 +60,17 @@ function untilNextLot(entries: LedgerEntry[]): LedgerEntry[] {
   return next < 0 ? entries : entries.slice(0, next)
 }
 
-/** Builds the write that applies the entries; undefined if the counter has to be read again first. */
-async function entriesChange(
+/**
+ * Builds the write of the counter for ledger entries that follow those it includes: for `applyLedger`, or for the
+ * transaction that appends them. Only the first of them may have units that expire.
+ * @param seq number of the last of these entries
+ * @returns undefined if the counter has to be read again first
+ */
+export async function entriesChange(
   deps: Deps<'table'>,
   accountId: string,
   quota: Quota,
-  entries: readonly LedgerEntry[],
+  entries: readonly Pick<NewEntry, 'units' | 'size' | 'expiresAtMs' | 'lowPercent' | 'renewalPercent'>[],
   seq: number,
 ): Promise<CounterUpdate | undefined> {
   const units = entries.reduce((sum, entry) => sum + entry.units, 0)
@@ -86,7 +91,7 @@ async function entriesChange(
     await flushRest(deps, accountId, quota, lots)
     return undefined
   }
-  const lot = { units: credit.units, day: credit.expiresAtMs / DAY_MS }
+  const lot = { units: credit.units, day: expiryAtMs(credit.expiresAtMs) / DAY_MS }
   const known = {
     groups: lotGroups(quota.lots, lots, quota.seq),
     hasLater: lots.some((each) => each.seq <= quota.seq && each.day > lot.day),
@@ -118,13 +123,21 @@ type PlanLevels = Pick<Levels, 'lowPercent' | 'renewalPercent'>
  * Builds the write that adds `units` (takes them away if negative) and sets the thresholds of the bundle's
  * size and plan. A pending notice stays pending; a pending renewal is canceled if the new balance does not need a
  * renewal. Alerts that are crossed are handed over first, and a credit arms those that the balance is not below.
+ * @param to.isBooking whether the entry only books units that have left the balance before
  * @param to.lots what happens to the lots; by default units that are taken away are those that expire first.
  */
 export async function moveBalance(
   deps: Deps<'table'>,
   accountId: string,
   quota: Quota,
-  to: { units: number; size: number; seq: number; lots?: CounterParts; plan?: PlanLevels | undefined },
+  to: {
+    units: number
+    size: number
+    seq: number
+    lots?: CounterParts
+    plan?: PlanLevels | undefined
+    isBooking?: true
+  },
 ): Promise<CounterUpdate> {
   await handOverAlerts(deps, accountId, quota)
   const nowMs = deps.clock.nowMs()
@@ -143,6 +156,8 @@ export async function moveBalance(
   const isCrossed = isAnyCrossed(alerts)
   const { due, dueAtMs } = dueAt('QUOTA', accountId, nowMs)
   const stays = isCrossed || (quota.noticeSinceMs ?? quota.exhaustedSinceMs) !== undefined
+  // Booking what has expired adds nothing, so a request that was refused still waits for a renewal.
+  const isWaiting = to.isBooking === true && quota.refusedSeq === quota.seq
   const lots = to.lots ?? takeFromLots(quota.lots, Math.max(0, -to.units))
   return updateBalance(
     quota,
@@ -151,6 +166,7 @@ export async function moveBalance(
       conditions: lots.conditions,
       set: [
         ...lots.set,
+        ...(isWaiting ? [expr`#k = ${to.seq}`] : []),
         ...changedPercent('L', quota.lowPercent, lowPercent),
         ...changedPercent('R', quota.renewalPercent, renewalPercent),
         ...(alerts === quota.alerts ? [] : [expr`#i = ${alerts}`]),
@@ -161,7 +177,7 @@ export async function moveBalance(
         ...lots.remove,
         ...(quota.lowPercent !== undefined && lowPercent === undefined ? [expr`#L`] : []),
         ...(quota.renewalPercent !== undefined && renewalPercent === undefined ? [expr`#R`] : []),
-        ...(calls ? [] : [stays ? expr`#r` : expr`#r, #due, #dueAtMs`]),
+        ...(calls || isWaiting ? [] : [stays ? expr`#r` : expr`#r, #due, #dueAtMs`]),
       ],
     },
   )

@@ -28,7 +28,13 @@ export async function bookExpiry(deps: Deps<'table'>, accountId: string): Promis
     if (ledgerSeq !== quota.seq) continue
     const seq = ledgerSeq + 1
     const booked = { set: [], remove: [expr`#X`], conditions: [expr`#X = ${units}`] }
-    const change = await moveBalance(deps, accountId, quota, { units: 0, size, seq, lots: booked })
+    const change = await moveBalance(deps, accountId, quota, {
+      units: 0,
+      size,
+      seq,
+      lots: booked,
+      isBooking: true,
+    })
     const entry = { kind: 'expiry', units: -units, amountCents: 0 } as const
     try {
       await deps.table.transact([

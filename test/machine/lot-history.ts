@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert'
 import { DAY_MS, HOUR_MS } from '../../core/time.ts'
 import { BREAK_KINDS, breaking } from './faults.ts'
 import { type LotWorld, lotModel, openLotWorld } from './lot-world.ts'
-import { dawdling, openQuotaWorld, type QuotaFunctions } from './quota-world.ts'
+import { dawdling, openQuotaWorld } from './quota-world.ts'
 import { randomFrom } from './random.ts'
 
 const START_UNITS = 300
@@ -27,14 +27,10 @@ function merged(expiring: readonly { units: number; day: number }[], today: numb
  * the ledger breaks off at random and is tried again.
  * @throws AssertionError
  */
-export async function liveWithLots(seed: number, functions?: QuotaFunctions): Promise<void> {
+export async function liveWithLots(seed: number, open = openQuotaWorld): Promise<void> {
   const random = randomFrom(seed)
   const pick = (limit: number) => Math.floor(random() * limit)
-  const world = await openLotWorld(openQuotaWorld, {
-    left: START_UNITS,
-    size: 1000,
-    ...(functions && { functions }),
-  })
+  const world = await openLotWorld(open, { left: START_UNITS, size: 1000 })
   const model = lotModel(START_UNITS, world.today())
   const held: Held[] = []
 
@@ -202,14 +198,10 @@ const LANES = 6
  * The same with several processes at once, each of which is slow in its own way. Only what holds in any order is asked.
  * @throws AssertionError
  */
-export async function liveTogetherWithLots(seed: number, functions?: QuotaFunctions): Promise<void> {
+export async function liveTogetherWithLots(seed: number, open = openQuotaWorld): Promise<void> {
   const random = randomFrom(seed)
   const pick = (limit: number) => Math.floor(random() * limit)
-  const world = await openLotWorld(openQuotaWorld, {
-    left: START_UNITS,
-    size: 1000,
-    ...(functions && { functions }),
-  })
+  const world = await openLotWorld(open, { left: START_UNITS, size: 1000 })
   const containers = [0, 1, 2].map((n) => dawdling(world.ports, () => pick(n * 2 + 1)))
   const ids: string[] = []
   let credited = 0

@@ -2,10 +2,12 @@
 
 import { callByConsume } from '../../core/quota/renewal-call.ts'
 import { expr } from '../../core/table/expression.ts'
+import { lotBugs } from './lot-bugs.ts'
 import type { Bug } from './patch.ts'
 
 /** `foundBy` is the title of a scenario in `quota-scenarios.ts`. */
 export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = [
+  ...lotBugs,
   // --- One write ---
   {
     title: 'the write does not check the ring',

@@ -17,6 +17,7 @@ import { breaking } from './faults.ts'
 import { leaseScenarios } from './lease-scenarios.ts'
 import { leasedLimitScenarios } from './leased-limit-scenarios.ts'
 import { limitScenarios } from './limit-scenarios.ts'
+import { lotScenarios } from './lot-scenarios.ts'
 import { callsOf, interleaved, type openQuotaWorld, type QuotaWorld } from './quota-world.ts'
 import { reservationScenarios } from './reservation-scenarios.ts'
 
@@ -959,4 +960,5 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   ...leaseScenarios,
   ...leasedLimitScenarios,
   ...alertScenarios,
+  ...lotScenarios,
 }

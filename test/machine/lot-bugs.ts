@@ -1,0 +1,90 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: patches of sources that have them
+
+import type { Bug } from './patch.ts'
+
+const LIVES = 'random lives with units that expire are as counted by hand'
+const CREDIT = 'a lot is credited once, wherever its credit breaks off, also before one that is spent in part'
+const BOOKED = 'lots that expire are booked once, wherever the job breaks off'
+
+/** Bugs of units that expire. `foundBy` is the title of a scenario in `lot-scenarios.ts`. */
+export const lotBugs: readonly (Bug & { title: string; foundBy: string })[] = [
+  {
+    title: 'a day begins without an expiry',
+    find: 'if (!first || first.day > today) return { sets: [], removes: [], conditions: [unchanged] }',
+    put: 'if (!first || first.day > 0) return { sets: [], removes: [], conditions: [unchanged] }',
+    foundBy: 'a unit is not spent after its expiry, wherever a day begins',
+  },
+  {
+    title: 'units that are held expire as well',
+    find: 'Math.max(overdue, unused(last) - seen.held)',
+    put: 'Math.max(overdue, unused(last))',
+    foundBy: LIVES,
+  },
+  {
+    title: 'the next lot forgets what has expired before it',
+    find: 'next && { day: next.day, mark: next.mark - units }',
+    put: 'next && { day: next.day, mark: next.mark }',
+    foundBy: LIVES,
+  },
+  {
+    title: 'a lot that expires first is spent last',
+    find: ['const [head] = live', 'const before = live.findLast(({ day }) => day <= lot.day)'],
+    put: ['const [head] = live', 'const before = live.findLast(({ day }) => day <= lot.day + 999)'],
+    foundBy: CREDIT,
+  },
+  {
+    title: 'a lot follows one that is used up meanwhile',
+    find: 'expr`#u <= ${before.mark}`',
+    put: 'expr`#u <= ${before.mark + 1e9}`',
+    foundBy: 'use that comes between the look and the credit of a lot counts for the lots before it',
+  },
+  {
+    title: 'what is left of a lot is what was credited',
+    find: 'day === first.rest?.day ? first.rest.units : ofDay.reduce((sum, lot) => sum + lot.units, 0)',
+    put: 'day === first.rest?.units ? first.rest.units : ofDay.reduce((sum, lot) => sum + lot.units, 0)',
+    foundBy: LIVES,
+  },
+  {
+    title: 'the rest of a lot is dropped before its item has it',
+    find: 'const units = lot === keeper ? rest.units : 0',
+    put: 'const units = lot === keeper ? lot.units : 0',
+    foundBy: CREDIT,
+  },
+  {
+    title: 'units that are taken back are those that never expire',
+    find: 'first && taken > 0 ?',
+    put: 'first && taken > 1e9 ?',
+    foundBy: LIVES,
+  },
+  {
+    title: 'what has expired is booked as often as the job looks',
+    find: 'const booked = { set: [], remove: [expr`#X`], conditions: [expr`#X = ${units}`] }',
+    put: 'const booked = { set: [], remove: [expr`#XX`], conditions: [expr`#X = ${units}`] }',
+    foundBy: BOOKED,
+  },
+  {
+    title: 'the item of a lot goes before what has expired is booked',
+    find: [
+      'if (item.X !== undefined) await bookExpiry(deps, accountId)',
+      'if (hasLotEnded(lot, firstLot(item), seq)) await deps.table.remove(key)',
+    ],
+    put: [
+      'if (hasLotEnded(lot, firstLot(item), seq)) await deps.table.remove(key)',
+      'if (item.X !== undefined) await bookExpiry(deps, accountId)',
+      'if (seq < 0) await deps.table.remove(key)',
+    ],
+    foundBy: BOOKED,
+  },
+  {
+    title: 'units are reserved on a day that is over',
+    find: 'const needsToday = caller.limits.budget || firstLot(counter.item)',
+    put: 'const needsToday = caller.limits.budget && firstLot(counter.item)',
+    foundBy: 'a reservation holds no unit after its expiry',
+  },
+  {
+    title: 'a refused request is forgotten when units are booked as expired',
+    find: 'to.isBooking === true && quota.refusedSeq === quota.seq',
+    put: 'to.isBooking !== true && quota.refusedSeq === quota.seq',
+    foundBy: 'a request that was refused still waits for its renewal after units were booked as expired',
+  },
+]

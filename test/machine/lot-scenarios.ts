@@ -1,0 +1,171 @@
+import { strict as assert } from 'node:assert'
+import { DAY_MS, HOUR_MS } from '../../core/time.ts'
+import { BREAK_KINDS, breaking } from './faults.ts'
+import { liveTogetherWithLots, liveWithLots } from './lot-history.ts'
+import { type LotWorld, openLotWorld } from './lot-world.ts'
+import { interleaved, type openQuotaWorld } from './quota-world.ts'
+
+type LotScenario = (open: typeof openQuotaWorld) => Promise<void>
+
+const START = 100
+
+/** Tries work at every call and with every kind of break, in a world of its own each time. */
+async function atEachBreak(
+  open: typeof openQuotaWorld,
+  prepare: (world: LotWorld) => Promise<void>,
+  work: (world: LotWorld, through: LotWorld['ports']) => Promise<unknown>,
+  check: (world: LotWorld, title: string) => Promise<void>,
+): Promise<void> {
+  const first = await openLotWorld(open, { left: START })
+  await prepare(first)
+  const whole = breaking(first.ports)
+  await work(first, whole.ports)
+  await check(first, 'unbroken')
+  for (let at = 1; at <= whole.calls.length; at++)
+    for (const kind of BREAK_KINDS) {
+      const world = await openLotWorld(open, { left: START })
+      await prepare(world)
+      await work(world, breaking(world.ports, { at, kind }).ports).catch(() => undefined)
+      await work(world, world.ports)
+      await check(world, `${kind} of call ${at}, ${whole.calls[at - 1]}`)
+    }
+}
+
+async function expectNumbers(
+  world: LotWorld,
+  title: string,
+  wanted: { left: number; used: number; expired: number },
+): Promise<void> {
+  const { left, used, expired } = await world.numbers()
+  assert.deepEqual({ title, left, used, expired }, { title, ...wanted })
+  await world.checkBooks(title, START)
+}
+
+/** Units are left of a lot that was spent in part before one came that expires sooner. */
+async function displaced(world: LotWorld): Promise<void> {
+  await world.credit(50, 20)
+  await world.spend(10)
+  await world.credit(30, 5)
+  await world.spend(5)
+}
+
+export const lotScenarios: Readonly<Record<string, LotScenario>> = {
+  'lots that expire are booked once, wherever the job breaks off': (open) =>
+    atEachBreak(
+      open,
+      async (world) => {
+        await displaced(world)
+        world.advance(7 * DAY_MS)
+      },
+      (world, through) => world.endLots(through),
+      async (world, title) => {
+        await expectNumbers(world, title, { left: START + 40, used: 15, expired: 25 })
+        world.advance(20 * DAY_MS)
+        await world.endLots()
+        await expectNumbers(world, title, { left: START, used: 15, expired: 65 })
+        assert.deepEqual([title, await world.lots()], [title, []])
+      },
+    ),
+  'a lot is credited once, wherever its credit breaks off, also before one that is spent in part': (open) =>
+    atEachBreak(
+      open,
+      async (world) => {
+        await displaced(world)
+        await world.sell(7, 3)
+      },
+      (world, through) => world.applyLedger(through),
+      async (world, title) => {
+        const { expiring } = await world.numbers()
+        assert.deepEqual([title, expiring.map(({ units }) => units)], [title, [7, 25, 40]])
+        await world.checkBooks(title, START)
+      },
+    ),
+  'a unit is not spent after its expiry, wherever a day begins': async (open) => {
+    for (const method of ['get', 'list', 'put', 'update'] as const)
+      for (let nth = 1; nth <= 4; nth++) {
+        const world = await openLotWorld(open, { left: 10 })
+        await world.credit(50, 1)
+        world.advance(3 * DAY_MS)
+        const through = interleaved(world.ports, method, nth, () => world.spend(4))
+        const told = await world.spend(20, undefined, { through })
+        assert.deepEqual([method, nth, told], [method, nth, 402])
+        const { left, used } = await world.numbers()
+        assert.equal(left + used, 10)
+      }
+  },
+  'a reservation holds no unit after its expiry': async (open) => {
+    const world = await openLotWorld(open, { left: 10 })
+    await world.credit(50, 1)
+    world.advance(3 * DAY_MS)
+    assert.equal((await world.reserve(20)).told, 402)
+    assert.equal((await world.reserve(10)).told, 200)
+  },
+  'an expiry leaves no unit behind, wherever a reservation returns its units': async (open) => {
+    for (const method of ['get', 'list', 'put', 'update'] as const)
+      for (let nth = 1; nth <= 4; nth++) {
+        const world = await openLotWorld(open, { left: 10 })
+        await world.credit(50, 1)
+        // Reserved shortly before the units expire.
+        world.advance(DAY_MS + 12 * HOUR_MS - 60_000)
+        const { id } = await world.reserve(30, { ttlSeconds: 600 })
+        world.advance(120_000)
+        const through = interleaved(world.ports, method, nth, () => world.settle(id, 0))
+        await world.spend(1, undefined, { through })
+        await world.checkBooks(`${method} ${nth}`, 10)
+        world.advance(DAY_MS)
+        await world.settle(id, 0)
+        await world.endLots()
+        world.advance(DAY_MS)
+        await world.endLots()
+        const { left, used } = await world.numbers()
+        assert.ok(left + used <= 40, `${method} ${nth}`)
+        assert.equal((await world.lots()).length, 0)
+      }
+  },
+  'use that comes between the look and the credit of a lot counts for the lots before it': async (open) => {
+    for (const days of [2, 9]) {
+      const world = await openLotWorld(open, { left: START })
+      await world.credit(20, 5)
+      await world.sell(30, days)
+      // The lot that is there is used up meanwhile, and some units that never expire.
+      const through = interleaved(world.ports, 'update', 1, () => world.spend(25))
+      await world.applyLedger(through)
+      const { expiring } = await world.numbers()
+      assert.deepEqual(
+        [days, expiring.map(({ units }) => units)],
+        [days, [30]],
+        'the units that were spent are not those of the new lot',
+      )
+    }
+  },
+  'an expiry that takes the balance below a threshold calls for a renewal and a notice, once': async (
+    open,
+  ) => {
+    const world = await openLotWorld(open, { left: 5, size: 1000 })
+    await world.credit(500, 2)
+    world.advance(4 * DAY_MS)
+    await world.endLots()
+    const { n, r, due } = await world.counter()
+    assert.deepEqual([n !== undefined, Number(r) > 0, String(due).startsWith('QUOTA')], [true, true, true])
+  },
+  'a request that was refused still waits for its renewal after units were booked as expired': async (
+    open,
+  ) => {
+    const world = await openLotWorld(open, { left: 300, size: 1000 })
+    await world.credit(500, 2)
+    world.advance(4 * DAY_MS)
+    assert.equal(await world.spend(400), 402)
+    assert.equal(await world.spend(1), 200)
+    const { k, s } = await world.counter()
+    await world.endLots()
+    const after = await world.counter()
+    assert.equal(after.s, Number(s) + 1)
+    assert.deepEqual([k === s, after.k === after.s, after.due !== undefined], [true, true, true])
+  },
+  'random lives with units that expire are as counted by hand': async (open) => {
+    for (let seed = 1; seed <= 12; seed++) await liveWithLots(seed, open)
+  },
+  'random lives of several processes with units that expire lose nothing': async (open) => {
+    for (let seed = 1; seed <= 6; seed++) await liveTogetherWithLots(seed, open)
+  },
+}
