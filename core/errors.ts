@@ -71,6 +71,12 @@ export type ErrorCode =
   | 'quota_exhausted'
   | 'reservation_ended'
   | 'lease_ended'
+  // operators
+  | 'too_few_units'
+  | 'too_little_credit'
+  | 'not_refundable'
+  | 'refund_open'
+  | 'refund_refused'
   // purchases
   | 'bundle_held'
   | 'no_bundle'

@@ -450,6 +450,25 @@ export interface CustomerChanges {
   defaultPaymentMethodId?: string
 }
 
+/** The literal parameters of a refund. They are stored before the call, and a retry uses the stored ones. */
+export interface NewRefund {
+  paymentId: string
+  /** In the currency of the payment, in its minor unit. */
+  amountCents: number
+  metadata: { account: string; purchase: string; refund: string; stage: string }
+  /** At most 200 characters. The provider remembers the key for only 24 hours. */
+  idempotencyKey: string
+}
+
+/**
+ * Refused for good, and no money went back. `disputed`: the bank has the money. `refunded`: less is left to refund than
+ * was asked for.
+ */
+export interface RefundRefused {
+  status: 'refused'
+  reason: 'disputed' | 'refunded' | 'refused'
+}
+
 export interface Refund {
   id: string
   amountCents: number
@@ -654,6 +673,13 @@ export interface Payments {
   /** The charge with its refunds and disputes; undefined for an unknown id. */
   readCharge(chargeId: string): Promise<Charge | undefined>
   readDispute(disputeId: string): Promise<Dispute | undefined>
+  /**
+   * Gives money of a payment back. The same key and parameters again return the same refund.
+   * @throws DomainError `not_found` for an unknown payment
+   */
+  createRefund(refund: NewRefund): Promise<Refund | RefundRefused>
+  /** The refund whose metadata names this refund of ours, among the newest hundred of the payment. */
+  findRefund(paymentId: string, refund: string): Promise<Refund | undefined>
   /** The payment that a refund belongs to; undefined for an unknown id. */
   readRefund(refundId: string): Promise<{ paymentId: string | undefined } | undefined>
   readFraudWarning(warningId: string): Promise<FraudWarning | undefined>

@@ -230,12 +230,20 @@ export const profileSchema = z.object({
       recent: z.optional(z.array(z.object({ atMs: z.number(), count: z.number() }))),
     }),
   ),
-  /** Units owed, by purchase: they were spent before a refund or dispute. The next credit pays them back. */
+  /**
+   * Units owed, by purchase: they were spent before a refund or dispute. Under the key `TAKEN_BY_OPERATOR`, those that
+   * an operator has taken and that were not left. The next credit pays them back.
+   */
   owed: z.optional(z.record(z.string(), z.number())),
   /** Whether a purchase was ever credited. */
   paid: z.boolean(),
-  /** In the currency's minor unit; negative if the customer owes money. */
+  /** In the currency's minor unit; negative if the customer owes money, positive only by operators' credits. */
   balanceCents: z.number(),
+  /**
+   * What operators have put on the balance, less what they took off it; never negative. It is part of the balance; the
+   * rest of the balance is what the customer owes.
+   */
+  creditCents: z.optional(z.number()),
   /** Number of the last ledger entry. */
   ledgerSeq: z.number(),
   /** While pending: MAC over the registration's request, because only the same request may resume it. */

@@ -120,6 +120,7 @@ const KEPT: readonly (readonly [prefix: string, attributes: readonly string[] | 
   [AUDIT_PREFIX, ['id', 'atMs', 'action', 'accountId', 'by', 'name', 'requestId']],
   ['INVOICE#', 'all'],
   ['LEDGER#', 'all'],
+  ['REFUND#', 'all'],
   // Other systems still hear of the last changes. Events name nobody, and end 30 days after they are published.
   ['OUT', 'all'],
   [
@@ -127,7 +128,7 @@ const KEPT: readonly (readonly [prefix: string, attributes: readonly string[] | 
     [
       ...['id', 'accountId', 'kind', 'state', 'bundle', 'units', 'amountCents', 'currency', 'customerId'],
       ...['asked', 'cardId', 'fingerprint', 'paymentId', 'createdAtMs', 'cycle', 'paidAtMs', 'ledgerSeq'],
-      ...['finished', 'refundedCents', 'disputedCents', 'returnedUnits', 'returnedCents'],
+      ...['openRefund', 'finished', 'refundedCents', 'disputedCents', 'returnedUnits', 'returnedCents'],
       ...['lostDisputes', 'due', 'dueAtMs', 'ttl'],
     ],
   ],
@@ -213,6 +214,7 @@ const BOOKS = [
   'eraseAtMs',
   'paid',
   'balanceCents',
+  'creditCents',
   'owed',
   'ledgerSeq',
 ] as const satisfies (keyof Profile)[]

@@ -65,7 +65,15 @@ export const exportedKinds: readonly ExportedKind[] = [
       ...['chargeDeclinesMs', 'cardChangedAtMs', 'bundle', 'plan', 'openPurchase'],
       ...['renewal', 'renewalBundle', 'renewalPlan'],
       ...['monthlyCapCents', 'maxRenewalsPerHour', 'maxRenewalsPerDay', 'renewed', 'owed', 'paid'],
-      ...['balanceCents', 'ledgerSeq', 'recovery', 'recoveriesMs', 'recoveredFrom', 'holderEmail'],
+      ...[
+        'balanceCents',
+        'creditCents',
+        'ledgerSeq',
+        'recovery',
+        'recoveriesMs',
+        'recoveredFrom',
+        'holderEmail',
+      ],
       ['lastProof', ['cardId', 'atMs']],
       ['lastPurchase', ['id', 'outcome', 'atMs']],
     ],
@@ -257,7 +265,11 @@ export const exportedKinds: readonly ExportedKind[] = [
       ...['paidAtMs', 'ledgerSeq', 'finished', 'brand', 'last4', 'receiptUrl', 'receiptAtMs'],
       ...['refundedCents', 'disputedCents', 'returnedUnits', 'returnedCents', 'lostDisputes', 'ttl'],
     ],
-    omits: { fingerprint: MARK, accountId: 'It is in the profile.' },
+    omits: {
+      fingerprint: MARK,
+      accountId: 'It is in the profile.',
+      openRefund: 'Names a refund that is under way.',
+    },
   },
   {
     prefix: 'INVOICE#',
@@ -349,6 +361,11 @@ export const omittedKinds: readonly { prefix: string; section: string; why: stri
     prefix: 'ALARM#',
     section: 'reservationAlarm',
     why: 'Says when Bursar looks at open reservations next. They are in `reservations`.',
+  },
+  {
+    prefix: 'REFUND#',
+    section: 'refunds',
+    why: 'Orders to give money back, by which Bursar gives it back once. What they did is in `purchases` and `ledger`.',
   },
   {
     prefix: LISTED_PREFIX,

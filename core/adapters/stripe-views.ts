@@ -256,7 +256,7 @@ const REFUND_STATUS: Readonly<Record<string, Refund['status']>> = {
   canceled: 'canceled',
 }
 
-function refundOf(refund: Stripe.Refund): Refund {
+export function refundOf(refund: Stripe.Refund): Refund {
   return {
     id: refund.id,
     amountCents: refund.amount,

@@ -7,6 +7,7 @@ import type {
   Dispute,
   FraudWarning,
   NewPayment,
+  NewRefund,
   OutcomeUnknown,
   Page,
   Payment,
@@ -16,6 +17,8 @@ import type {
   PaymentPurpose,
   PaymentRefused,
   Payments,
+  Refund,
+  RefundRefused,
   Reversal,
   ReversalKind,
   SignedWebhook,
@@ -31,6 +34,7 @@ import {
   type ListedReversal,
   paymentOf,
   refundedPaymentOf,
+  refundOf,
   reversalOf,
   toPaymentCustomer,
 } from './stripe-views.ts'
@@ -76,6 +80,8 @@ export function stripePayments({ secretKey, apiBase, timeoutMs = 8000 }: StripeC
     listPayments: (filter, cursor) => listPayments(stripe, filter, cursor),
     readCharge: (id) => readCharge(stripe, id),
     readDispute: (id) => readDispute(stripe, id),
+    createRefund: (refund) => createRefund(stripe, refund),
+    findRefund: (paymentId, refund) => findRefund(stripe, paymentId, refund),
     readRefund: (id) => readRefund(stripe, id),
     readFraudWarning: (id) => readFraudWarning(stripe, id),
     listReversals: (kind, sinceMs, cursor) => listReversals(stripe, kind, sinceMs, cursor),
@@ -194,11 +200,15 @@ async function createOnce<T extends { object: string }>(
   try {
     return await answerOf(object, create({ idempotencyKey: key }))
   } catch (error) {
-    const cause = error instanceof DomainError ? error.cause : undefined
-    const stuck = cause instanceof Error && 'replayed' in cause && cause.replayed
-    if (!stuck) throw error
+    if (!isReplayed(error)) throw error
     return await answerOf(object, create({ idempotencyKey: `${key}:again` }))
   }
+}
+
+/** Whether Stripe repeated the failure of an earlier call under the same key: that call has ended. */
+function isReplayed(error: unknown): boolean {
+  const cause = error instanceof DomainError ? error.cause : undefined
+  return cause instanceof Error && 'replayed' in cause && cause.replayed === true
 }
 
 // --- Customers ---
@@ -555,6 +565,54 @@ async function readDispute(stripe: Stripe, disputeId: string): Promise<Dispute |
   if (!isRefusal(answer)) return disputeOf(answer)
   if (isMissing(answer)) return undefined
   throw unexpected(answer)
+}
+
+/**
+ * After an internal failure, Stripe repeats that failure under the same key for 24 hours. A second key is tried only
+ * once the list of refunds shows that the first call, which has ended, gave nothing back.
+ */
+async function createRefund(stripe: Stripe, refund: NewRefund): Promise<Refund | RefundRefused> {
+  const { paymentId, amountCents, metadata, idempotencyKey } = refund
+  const create = (key: string) =>
+    answerOf<Stripe.Refund>(
+      'refund',
+      stripe.refunds.create(
+        { payment_intent: paymentId, amount: amountCents, metadata },
+        { idempotencyKey: key },
+      ),
+    )
+  try {
+    return refundAnswer(await create(idempotencyKey))
+  } catch (error) {
+    if (!isReplayed(error)) throw error
+    const made = await findRefund(stripe, paymentId, metadata.refund)
+    return made ?? refundAnswer(await create(`${idempotencyKey}:again`))
+  }
+}
+
+function refundAnswer(answer: Stripe.Refund | Refusal): Refund | RefundRefused {
+  if (!isRefusal(answer)) return refundOf(answer)
+  if (isMissing(answer)) throw new DomainError('not_found', { cause: traceOf(answer) })
+  const { code, param, message } = answer
+  // Stripe gives a code for some of these refusals only.
+  if (code === 'charge_disputed' || /charged back/.test(message))
+    return { status: 'refused', reason: 'disputed' }
+  if (code === 'charge_already_refunded' || param === 'amount')
+    return { status: 'refused', reason: 'refunded' }
+  return { status: 'refused', reason: 'refused' }
+}
+
+async function findRefund(stripe: Stripe, paymentId: string, refund: string): Promise<Refund | undefined> {
+  const page = await answerOf<Stripe.ApiList<Stripe.Refund>>(
+    'list',
+    stripe.refunds.list({ payment_intent: paymentId, limit: 100 }),
+  )
+  if (isRefusal(page)) {
+    if (isMissing(page)) throw new DomainError('not_found', { cause: traceOf(page) })
+    throw unexpected(page)
+  }
+  const found = page.data.find(({ metadata }) => metadata?.refund === refund)
+  return found && refundOf(found)
 }
 
 async function readRefund(

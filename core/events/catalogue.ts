@@ -56,6 +56,31 @@ export const eventCatalogue = {
     data: z.object({ trialUnits: z.number() }),
     example: { trialUnits: 100 },
   },
+  'units.granted': {
+    version: 1,
+    summary: 'An operator has given units to an account. `owedUnits` of them paid what the account owed',
+    data: z.object({ seq: z.number(), units: z.number(), owedUnits: z.number() }),
+    example: { seq: 7, units: 500, owedUnits: 0 },
+  },
+  'units.taken': {
+    version: 1,
+    summary:
+      'An operator has taken units from an account. The next credit also takes `owedUnits`, which were not left',
+    data: z.object({ seq: z.number(), units: z.number(), owedUnits: z.number() }),
+    example: { seq: 8, units: 200, owedUnits: 0 },
+  },
+  'balance.changed': {
+    version: 1,
+    summary:
+      "An operator has put money on an account's balance, or taken such money off it (a negative amount)",
+    data: z.object({
+      seq: z.number(),
+      amountCents: z.number(),
+      balanceCents: z.number(),
+      currency: z.string(),
+    }),
+    example: { seq: 9, amountCents: 500, balanceCents: 500, currency: 'USD' },
+  },
   'account.imported': {
     version: 1,
     summary: 'An operator has imported an account from another system, with a confirmed e-mail address',

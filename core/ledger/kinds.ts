@@ -17,8 +17,13 @@ export const ledgerKinds = [
   'restore',
   /** Units that an imported account had left in the system before. */
   'import',
-  /** Units that a plan gives each month. */
+  /** Units that an operator gave, or that a plan gives each month. */
   'grant',
+  /** Units that an operator took back. What could not be taken follows with the next credit. */
+  'take',
+  /** An operator put money on the account's balance, or took such money off it. */
+  'credit',
+  'debit',
   /** Units that have expired. */
   'expiry',
 ] as const

@@ -126,7 +126,7 @@ const TEXTS: Readonly<Record<RenewalNews['state'], { other: Text } & Readonly<Re
     }),
     units_owed: ({ bundle }) => ({
       subject: `${PAUSED} ${bundle} bundle`,
-      happened: `Auto-renewal of your ${bundle} bundle has paused, because units of a refunded or disputed payment had already been spent and are owed.`,
+      happened: `Auto-renewal of your ${bundle} bundle has paused, because units that we took back, such as for a refund or dispute, had already been spent and are owed.`,
       next: 'Please refill the bundle yourself: the units owed are taken from it, and auto-renewal goes on once none is owed.',
     }),
     payment_reversed: ({ bundle }) => ({

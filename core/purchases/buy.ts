@@ -11,9 +11,11 @@ import { isForHolders, isForNew, listedNames, type Offer, offerNamed, readPlans 
 import { heldBundle } from '../plans/held.ts'
 import { type Bundle, isSameTerms } from '../plans/terms.ts'
 import type { MoneyDeps } from '../ports.ts'
-import { REQUEST_KEPT_MS } from '../table/keys.ts'
+import { keys, REQUEST_KEPT_MS } from '../table/keys.ts'
 import { isLeased } from '../table/lease.ts'
-import { type RequestKey, readRequestKey } from '../table/request-key.ts'
+import { type RequestKey, readRequestKey, storeRequestKey } from '../table/request-key.ts'
+import { ConditionFailed } from '../table/table.ts'
+import { writeAll } from '../table/write-all.ts'
 import { advancePurchase, settleAbandonedPurchase } from './advance.ts'
 import { beginPurchase, defaultCardOf, type OrderBasis } from './begin.ts'
 import { fingerprintOf, isOpen, type Order, type Purchase, readPurchase } from './purchase.ts'
@@ -65,24 +67,65 @@ export async function buyBundle(
         ? undefined
         : await readPurchaseKey(deps, account.id, idempotencyKey, wanted)
     if (key?.earlier) return purchaseAnswer(key.earlier, await repeatRequest(deps, key.earlier), REPLAY)
+    const { request } = key ?? {}
     const offer = wanted.kind === 'buy' ? undefined : await offerFor(deps, wanted)
     const order = await orderFor(deps, account, wanted, offer, key === undefined)
     if (order === 'same click') return lastAnswer(account)
-    const open = await openPurchase(deps, account)
-    if (open) {
-      const joined = await joinOrAbandon(deps, open, order, key === undefined)
-      if (joined) return purchaseAnswer(open, joined, REPLAY)
-    } else {
-      const purchase = await beginPurchase(deps, account, pricedOrder(order), key?.request)
-      if (purchase) {
-        const outcome = await advancePurchase(deps, purchase)
-        // Another card has taken the place of one that is gone at the provider.
-        if (!(outcome.status === 'abandoned' && outcome.isCardGone)) return purchaseAnswer(purchase, outcome)
-      }
-    }
+    const tried = await tryOrder(deps, account, order, request).catch((error: unknown) =>
+      keepDecline(deps, caller.id, request, error),
+    )
+    if (tried) return purchaseAnswer(tried.purchase, tried.outcome, tried.replay)
     account = await readAccount(deps, caller.id)
   }
   throw new DomainError('purchase_open')
+}
+
+/** @returns the purchase that serves the order; undefined if the account has changed: read it again and retry. */
+async function tryOrder(
+  deps: MoneyDeps,
+  account: Account,
+  order: UnpricedOrder,
+  key: RequestKey | undefined,
+): Promise<{ purchase: Purchase; outcome: PurchaseOutcome; replay?: { replayed: true } } | undefined> {
+  const open = await openPurchase(deps, account)
+  if (open) {
+    const joined = await joinOrAbandon(deps, open, order, key === undefined)
+    return joined && { purchase: open, outcome: joined, replay: REPLAY }
+  }
+  const purchase = await beginPurchase(deps, account, pricedOrder(order), key)
+  if (!purchase) return undefined
+  const outcome = await advancePurchase(deps, purchase)
+  // Another card has taken the place of one that is gone at the provider.
+  return outcome.status === 'abandoned' && outcome.isCardGone ? undefined : { purchase, outcome }
+}
+
+/** What a key stands for whose request was declined without a purchase. No id of a purchase. */
+const DECLINED_AT_ONCE = 'declined'
+
+/**
+ * A card may be declined before a purchase has begun, or after one was abandoned, because its bank must not be asked
+ * again. Without a purchase that says so, the key has to: else a later copy of the request could be paid.
+ * @returns if a concurrent copy of the request has used the key: then its purchase is the answer
+ * @throws the error, for every other request
+ */
+async function keepDecline(
+  deps: MoneyDeps,
+  accountId: string,
+  key: RequestKey | undefined,
+  error: unknown,
+): Promise<undefined> {
+  if (!key || !(error instanceof DomainError && error.code === 'card_declined')) throw error
+  const item = await deps.table.get(keys.request(accountId, key.mac))
+  const purchase = item && (await readPurchase(deps, accountId, String(item.beganId)))
+  if (purchase && purchase.state !== 'abandoned') return undefined
+  const declined = storeRequestKey(deps, accountId, { ...key, replaces: purchase?.id }, DECLINED_AT_ONCE)
+  try {
+    await writeAll(deps, [declined])
+  } catch (failure) {
+    if (!(failure instanceof ConditionFailed)) throw failure
+    return undefined
+  }
+  throw error
 }
 
 /** An order whose bundle may be one that can no longer be bought, but whose open purchase keeps its own terms. */
@@ -123,7 +166,7 @@ const requestContent = (wanted: PurchaseRequest) =>
  * Looks up an Idempotency-Key.
  * @returns `earlier`, the key's purchase, unless the purchase was abandoned; `request`, the key to store with
  *   a new purchase.
- * @throws DomainError `idempotency_key_reused`
+ * @throws DomainError `idempotency_key_reused`, and `card_declined` for a key that stands for such an answer
  */
 async function readPurchaseKey(
   deps: MoneyDeps,
@@ -132,6 +175,7 @@ async function readPurchaseKey(
   wanted: PurchaseRequest,
 ): Promise<{ earlier?: Purchase; request: RequestKey }> {
   const request = await readRequestKey(deps, accountId, idempotencyKey, requestContent(wanted))
+  if (request.replaces === DECLINED_AT_ONCE) throw new DomainError('card_declined', REPLAY)
   const earlier =
     request.replaces === undefined ? undefined : await readPurchase(deps, accountId, request.replaces)
   // An abandoned purchase charged nothing, so the same request may try again.

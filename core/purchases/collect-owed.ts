@@ -15,7 +15,7 @@ import { payOwedUnits } from './owed-units.ts'
 const COLLECT_ATTEMPTS = 20
 
 /**
- * Takes units that are owed for a refund or dispute out of those left, as far as they go. Reserved units are not left
+ * Takes units that are owed, such as for a refund or dispute, out of those left, as far as they go. Reserved units are not left
  * when the money goes back, so they are taken once they have returned.
  * @returns whether units are still owed
  * @throws DomainError `temporarily_unavailable` after too many lost races
@@ -40,7 +40,10 @@ export async function collectOwedUnits(deps: Deps<'table'>, accountId: string): 
     ]
     // Where this leaves too few units, it calls for a renewal, which may have waited until nothing is owed.
     const taken = await moveBalance(deps, accountId, quota, { units, size: quota.size, seq })
-    const text = `We have taken back ${unitsText(-units)} for a refund or dispute. They were reserved when the money went back.`
+    const isTaken = paid.entries.some(({ kind }) => kind === 'take')
+    const text = isTaken
+      ? `We have taken back ${unitsText(-units)} that you owed. They were reserved before.`
+      : `We have taken back ${unitsText(-units)} for a refund or dispute. They were reserved when the money went back.`
     try {
       await deps.table.transact([
         {

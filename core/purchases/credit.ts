@@ -155,8 +155,9 @@ function creditMessage({ kind, bundle, units, amountCents, currency }: Purchase,
   const sold = unitsText(units)
   const price = priceText(amountCents, currency)
   const owed = unitsKept(paid)
-  const debt =
-    owed > 0 ? ` We kept ${unitsText(owed)} of them that you had spent before a refund or dispute.` : ''
+  const isTaken = paid.entries.some((entry) => entry.kind === 'take')
+  const why = isTaken ? 'that you owed' : 'that you had spent before a refund or dispute'
+  const debt = owed > 0 ? ` We kept ${unitsText(owed)} of them ${why}.` : ''
   return kind === 'renewal'
     ? {
         messageType: 'renewed',

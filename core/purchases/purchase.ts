@@ -75,6 +75,8 @@ const purchaseSchema = z.object({
   receiptUrl: z.optional(z.string()),
   /** When the link to the receipt was last renewed, epoch ms; absent if it is as old as the payment. */
   receiptAtMs: z.optional(z.number()),
+  /** Id of a refund that an operator has ordered and that is not settled. A purchase has at most one. */
+  openRefund: z.optional(z.string()),
   /** What refunds gave back to the customer. */
   refundedCents: z.number(),
   /** The amount of disputes that are open or lost. */

@@ -28,7 +28,7 @@ const FIRST_MS = 30 * DAY_MS
 const CREDITED_WITHIN_MS = 50 * MINUTE_MS
 
 /** The result of comparing a payment with the ledger; a text is an alarm for the operator. */
-type Verdict = 'agrees' | 'open' | { alarm: string }
+export type Verdict = 'agrees' | 'open' | { alarm: string }
 
 /** Progress of the comparison, as stored. */
 interface Progress {
@@ -186,6 +186,10 @@ async function record(
     await (isOver ? removePaymentRecord(deps, id) : closePaymentRecord(deps, id))
   }
 }
+
+/** Compares one payment now. A charge that its job should have credited long ago is credited. */
+export const examinePayment = async (deps: MoneyDeps, payment: Payment): Promise<Verdict> =>
+  verdictOn(deps, payment, await ownerOfPayment(deps, payment))
 
 async function verdictOn(deps: MoneyDeps, payment: Payment, owner: PaymentOwner): Promise<Verdict> {
   switch (owner.kind) {

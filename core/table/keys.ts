@@ -15,7 +15,8 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | ledger entry      | ACCOUNT#<id>           | LEDGER#<seq>                       | one credit or debit, numbered without gaps                       | for good                                          |
  * | lot               | ACCOUNT#<id>           | LOT#<day>#<seq>                    | units that expire, from the entry that credits them              | until they have expired                           |
  * | purchase          | ACCOUNT#<id>           | PURCHASE#<id>                      | a payment for units from its first call on; ids are time-ordered | for good; 35 days if it ended uncharged           |
- * | request           | ACCOUNT#<id>           | REQUEST#<mac>                      | the purchase or the answer that an Idempotency-Key stands for    | 48 hours                                          |
+ * | refund            | ACCOUNT#<id>           | REFUND#<id>                        | a refund that an operator ordered, from its first call on        | for good                                          |
+ * | request           | ACCOUNT#<id>           | REQUEST#<mac>                      | the purchase, refund or answer that an Idempotency-Key is for    | 48 hours                                          |
  * | spent ids         | ACCOUNT#<id>           | SPENT#<span>#<newest time>#<nonce> | request ids that left the counter's ring, many in one item       | 4 days                                            |
  * | spent id          | ACCOUNT#<id>           | SPENTID#<entry>                    | one request id that does not share an item with others           | 4 days                                            |
  * | reservation       | ACCOUNT#<id>           | RESERVED#<nonce>                   | a reservation that had no room in the counter, or how it ended   | until 4 days after its expiry                     |
@@ -135,6 +136,12 @@ export const eventDeliveryKey = (endpointId: string, atMs: number, eventId: stri
 export const eventDeliveryPartition = (endpointId: string): string => `ENDPOINT#${endpointId}`
 export const DELIVERY_PREFIX = 'DELIVERY#'
 export const eventNumbersKey = (accountId: string): Key => ({ pk: ownedBy(accountId), sk: 'OUTNUMBERS' })
+
+/** A refund that an operator ordered. Outside `keys` as well. */
+export const refundKey = (accountId: string, refundId: string): Key => ({
+  pk: ownedBy(accountId),
+  sk: `REFUND#${refundId}`,
+})
 
 /** Lists an account by something that is true of it. */
 export const LISTED_PREFIX = 'LISTED#'
@@ -350,6 +357,7 @@ export type DueKind =
   | 'PURCHASE'
   | 'QUOTA'
   | 'RECOVERY'
+  | 'REFUND'
   | 'RESERVED'
 
 /** Shards per kind. One partition of the index takes 1,000 writes a second; a job reads all shards. */

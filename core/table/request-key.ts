@@ -21,6 +21,7 @@ export const digestOf = (value: unknown): string =>
 
 /**
  * Looks up an Idempotency-Key. A key belongs to one request of an account, whichever endpoint took it.
+ * @param idempotencyKey as sent; with a space of its own, the space and the key.
  * @param content the request as sent; another content under the same key is refused.
  * @returns the key to store, and in `replaces` the id of what an earlier request with the key began.
  * @throws DomainError `idempotency_key_reused`
@@ -28,7 +29,7 @@ export const digestOf = (value: unknown): string =>
 export async function readRequestKey(
   deps: Deps<'table'>,
   accountId: string,
-  idempotencyKey: string,
+  idempotencyKey: string | readonly string[],
   content: unknown,
 ): Promise<RequestKey> {
   const [mac, request] = [digestOf(idempotencyKey), digestOf(content)]

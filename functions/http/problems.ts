@@ -46,6 +46,33 @@ export const problems: Record<ErrorCode, Problem> = {
     detail:
       'The account owes for units that were spent before a refund or dispute. The next purchase settles that; or contact support. Then delete the account.',
   },
+  too_few_units: {
+    status: 409,
+    title: 'Too few units',
+    detail:
+      'Fewer units are left than are to be taken, and nothing was taken. `left` says how many. With `owe` the rest is owed and taken from the next credit.',
+  },
+  too_little_credit: {
+    status: 409,
+    title: 'Too little credit',
+    detail:
+      'A debit takes back what operators have credited, and the account has less of it. `creditCents` says how much. Nothing was debited.',
+  },
+  not_refundable: {
+    status: 409,
+    title: 'Not refundable',
+    detail: 'The purchase was not paid, or as much as asked for is not left to refund. Nothing was refunded.',
+  },
+  refund_open: {
+    status: 409,
+    title: 'Another refund is open',
+    detail: 'Another refund of this purchase is not settled yet. Try again in a moment.',
+  },
+  refund_refused: {
+    status: 409,
+    title: 'Refund refused',
+    detail: 'Stripe refused the refund, and no money went back. Its Dashboard says why.',
+  },
   too_many_requests: {
     status: 429,
     title: 'Too many requests',

@@ -95,7 +95,7 @@ export const jobs = place({
     needs: ['table'],
   },
   settlePayments: {
-    summary: 'Settles purchases that are open, have an unknown outcome, or are credited but not finished',
+    summary: 'Settles purchases and refunds that are open, have an unknown outcome, or are not finished',
     every: 'rate(1 minute)',
     everyMs: 5_000,
     timeoutSeconds: 120,

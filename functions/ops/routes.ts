@@ -3,9 +3,11 @@ import { access } from './rows/access.ts'
 import { audit } from './rows/audit.ts'
 import { eventEndpoints } from './rows/event-endpoints.ts'
 import { importing } from './rows/import.ts'
+import { money } from './rows/money.ts'
 import { operators } from './rows/operators.ts'
 import { reports } from './rows/reports.ts'
 import { services } from './rows/services.ts'
 
 /** The operators' endpoints. Their rows are in `rows/`, by noun. */
-export const ops = place('ops', { ...access, ...operators, ...audit, ...services, ...importing, ...reports, ...eventEndpoints })
+export const ops = place('ops', { ...access, ...operators, ...audit, ...services, ...importing, ...reports,
+  ...money, ...eventEndpoints })

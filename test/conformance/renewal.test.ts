@@ -234,7 +234,8 @@ describe('once, by a notice and a mail, when auto-renewal', () => {
     expect((await changeCard(person)).status).toBe(204)
     await setFlag(person, true)
     await check()
-    const notice = 'units of a refunded or disputed payment had already been spent and are owed'
+    const notice =
+      'units that we took back, such as for a refund or dispute, had already been spent and are owed'
     await expectTold(person, { state: 'paused', reason: 'units_owed', notice, subject: PAUSED })
   })
 

@@ -4,9 +4,11 @@ import { applyFraudReport } from '../../core/cards/report-fraud.ts'
 import { ledgerWrites } from '../../core/ledger/entry.ts'
 import { advancePurchase } from '../../core/purchases/advance.ts'
 import { beginPurchase } from '../../core/purchases/begin.ts'
+import { buyBundle } from '../../core/purchases/buy.ts'
 import { creditPurchase } from '../../core/purchases/credit.ts'
 import { closePaymentRecord } from '../../core/purchases/payment-record.ts'
 import { purchaseOf } from '../../core/purchases/purchase.ts'
+import { advanceRefund } from '../../core/purchases/refund.ts'
 import { applyReversal } from '../../core/purchases/reversal.ts'
 import { cancelPurchase, endPurchase, settlePurchase } from '../../core/purchases/settle.ts'
 import { handOverAlerts } from '../../core/quota/crossed-alerts.ts'
@@ -26,6 +28,7 @@ import {
   chosenBundle,
   closedCard,
   crossings,
+  declinedAtOnce,
   detachedUnseen,
   expiredLink,
   fiftyAtOnce,
@@ -878,5 +881,78 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     find: 'await deps.table.put(item, expr`attribute_not_exists(pk)`).catch(ignoreRefusal)',
     put: 'await deps.table.put(item)',
     foundBy: broken(flows.alert, 'jobs', 'error-before'),
+  },
+
+  // --- Orders of an operator ---
+  {
+    title: 'an order that is repeated with its key is carried out again',
+    find: '...(key ? [storeRequestKey(deps, accountId, key, String(first))] : [])',
+    put: '...(key ? [] : [])',
+    foundBy: broken(flows.grant, 'client', 'error-after'),
+  },
+  {
+    title: 'more units are taken than are left',
+    find: 'const taken = Math.min(units, quota.left)',
+    put: 'const taken = units',
+    foundBy: unbroken(flows.takeOwing, 'jobs'),
+  },
+  {
+    title: 'what could not be taken is forgotten by the next credit',
+    find: "paid.entries.push({ kind: 'take', units: -taken, amountCents: 0 })",
+    put: '',
+    foundBy: unbroken(flows.grant, 'jobs'),
+  },
+  {
+    title: 'a debit makes a debt',
+    find: 'if (creditCents + signedCents < 0)',
+    put: 'if (creditCents < 0)',
+    foundBy: met('an operator acts', 'a debit', 'a debit'),
+  },
+  {
+    title: 'a repeated refund is another one at Stripe',
+    find: '(isFirst ? undefined : await find()) ??',
+    put: '(isFirst || !isFirst ? undefined : await find()) ??',
+    more: [
+      {
+        find: 'const day = Math.max(0, Math.floor((clock.nowMs() - createdAtMs) / KEY_MS))',
+        put: 'const day = clock.nowMs() - createdAtMs',
+      },
+    ],
+    foundBy: broken(flows.refundOrdered, 'jobs'),
+  },
+  {
+    title: 'a refund is made again once Stripe has forgotten its key',
+    find: '(isFirst ? undefined : await find()) ??',
+    put: '(isFirst || !isFirst ? undefined : await find()) ??',
+    foundBy: broken(flows.refundOrdered, 'jobs', 'crash-after', 25 * HOUR_MS),
+  },
+  {
+    title: 'a refund whose outcome is unknown is called refused',
+    near: advanceRefund,
+    find: [
+      "if (!(error instanceof DomainError && error.code === 'not_found')) throw error",
+      'const purchase = await readPurchase(deps, accountId, purchaseId)',
+      'if (!purchase || !(await isPaymentDeleted(deps, error, purchase)))',
+      "throw new DomainError('temporarily_unavailable', { cause: error })",
+      "return { status: 'refused', reason: 'absent' }",
+    ],
+    put: [
+      'if (!(error instanceof DomainError)) throw error',
+      "return { status: 'refused', reason: 'absent' }",
+    ],
+    foundBy: broken(flows.refundOrdered, 'client', 'error-after'),
+  },
+  {
+    title: 'a refund that Stripe has made stays open',
+    find: "expr`#state = ${'made'} AND attribute_exists(#due)`",
+    put: "expr`#state = ${'created'} AND attribute_exists(#due)`",
+    foundBy: unbroken(flows.refundOrdered, 'client'),
+  },
+  {
+    title: 'a key that was answered declined is answered paid once the card works again',
+    find: 'if (!key || !(error instanceof DomainError && error.code',
+    put: 'if (key || !(error instanceof DomainError && error.code',
+    near: buyBundle,
+    foundBy: failed(declinedAtOnce),
   },
 ]

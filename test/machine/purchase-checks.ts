@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import type Stripe from 'stripe'
 import { type Profile, parseProfile } from '../../core/account/account.ts'
 import { type LedgerEntry, parseEntry } from '../../core/ledger/entry.ts'
+import { TAKEN_BY_OPERATOR } from '../../core/purchases/owed-units.ts'
 import { type Purchase, parsePurchase } from '../../core/purchases/purchase.ts'
+import { type OrderedRefund, parseRefund } from '../../core/purchases/refund.ts'
 import { parseQuota, type Quota } from '../../core/quota/quota.ts'
 import { renewalAt } from '../../core/quota/thresholds.ts'
 import { REQUEST_KEPT_MS } from '../../core/table/keys.ts'
@@ -25,6 +27,8 @@ export interface Books {
   /** The counter as stored. */
   counter: Item
   purchases: Purchase[]
+  /** Refunds that an operator has ordered. */
+  refunds: OrderedRefund[]
   ledger: LedgerEntry[]
   /** Types of the notices; `mails` holds the templates of the mails. */
   notices: string[]
@@ -43,6 +47,7 @@ export function books(world: PurchaseWorld): Books {
     quota: parseQuota(counter),
     counter,
     purchases: of('PURCHASE#').map(parsePurchase),
+    refunds: of('REFUND#').map(parseRefund),
     ledger: of('LEDGER#')
       .map(parseEntry)
       .sort((a, b) => a.seq - b.seq),
@@ -133,6 +138,55 @@ export function checkAlways(world: PurchaseWorld, title: string): void {
   const open = purchases.filter(({ state }) => OPEN.includes(state))
   assert.ok(open.length <= 1, `${title}: two purchases are open`)
   assert.equal(profile.openPurchase, open[0]?.id, `${title}: the slot`)
+  const credit = sum(
+    ledger.filter(({ kind }) => kind === 'credit' || kind === 'debit').map(({ amountCents }) => amountCents),
+  )
+  assert.equal(profile.creditCents ?? 0, credit, `${title}: the credit is not the sum of the ledger`)
+  assert.ok(credit >= 0, `${title}: more was debited than credited`)
+  checkOrders(world, title)
+}
+
+/**
+ * Checks that each order of an operator was carried out once, and each answer is true. @throws AssertionError
+ */
+function checkOrders(world: PurchaseWorld, title: string): void {
+  const { ledger, refunds } = books(world)
+  const madeAt = Object.values(world.stripe.state.refunds).map(({ metadata }) => metadata?.refund ?? '')
+  for (const { id, state } of refunds) {
+    const times = count(madeAt, id)
+    assert.ok(times <= 1, `${title}: one order was refunded ${times} times`)
+    if (state === 'refused') assert.equal(times, 0, `${title}: a refund was made and called refused`)
+    if (state === 'made') assert.equal(times, 1, `${title}: a refund was called made and is not`)
+  }
+  for (const { order, made, answer } of world.ordered) {
+    if (made === undefined) continue
+    if (order.kind === 'refund') {
+      const refund = refunds.find(({ id }) => id === made)
+      assert.equal(refund?.purchaseId, order.purchaseId, `${title}: a refund was answered and is not there`)
+      if (answer === 'made') assert.equal(refund?.state, 'made', `${title}: a refund was answered made`)
+      continue
+    }
+    const entry = ledger.find(({ seq }) => String(seq) === made)
+    assert.equal(entry?.kind, order.kind, `${title}: an entry was answered and is not there`)
+    if (order.kind === 'grant') assert.equal(entry?.units, order.units, `${title}: units granted`)
+    if (order.kind === 'take') assert.ok((entry?.units ?? 0) >= -order.units, `${title}: units taken`)
+    if (order.kind === 'credit') assert.equal(entry?.amountCents, order.amountCents, `${title}: credited`)
+    if (order.kind === 'debit') assert.equal(entry?.amountCents, -order.amountCents, `${title}: debited`)
+  }
+  checkRepeats(world, title)
+}
+
+/** Checks that orders of one key within a day did one thing, and all others one thing each. */
+function checkRepeats({ ordered }: PurchaseWorld, title: string): void {
+  const answered = ordered.filter(({ made }) => made !== undefined)
+  for (const [at, one] of answered.entries())
+    for (const other of answered.slice(at + 1)) {
+      if ((one.order.kind === 'refund') !== (other.order.kind === 'refund')) continue
+      const isRepeat = one.key !== undefined && one.key === other.key
+      if (isRepeat && Math.abs(one.atMs - other.atMs) >= 24 * HOUR_MS) continue
+      const what = isRepeat ? 'one key did two things' : 'two orders did one thing'
+      assert.equal(one.made === other.made, isRepeat, `${title}: ${what}`)
+    }
 }
 
 /** Checks what must hold once nothing is under way. @throws AssertionError */
@@ -151,6 +205,12 @@ export function checkSettled(world: PurchaseWorld, title: string): void {
   )
   const due = items.filter(({ sk, due: at }) => String(sk).startsWith('PURCHASE#') && at !== undefined)
   assert.deepEqual(due, [], `${title}: still due`)
+  const unsettled = items.filter(
+    ({ sk, due: at, state, openRefund }) =>
+      openRefund !== undefined ||
+      (String(sk).startsWith('REFUND#') && (at !== undefined || state === 'created')),
+  )
+  assert.deepEqual(unsettled, [], `${title}: a refund is not settled`)
 
   const paid = world.charges()
   for (const charge of paid) checkCharge(world, charge, title)
@@ -173,9 +233,10 @@ export function checkSettled(world: PurchaseWorld, title: string): void {
   const debts = purchases.map(({ returnedCents, refundedCents, disputedCents }) =>
     Math.min(0, returnedCents - refundedCents - disputedCents),
   )
-  assert.equal(profile.balanceCents, sum(debts), `${title}: the balance is what is owed`)
-  const owed = Object.values(profile.owed ?? {})
-  assert.equal(profile.balanceCents < 0, owed.length > 0 && sum(debts) < 0, `${title}: owed`)
+  const balance = profile.balanceCents - (profile.creditCents ?? 0)
+  assert.equal(balance, sum(debts), `${title}: the balance is what is owed, and what was credited`)
+  const owed = Object.keys(profile.owed ?? {}).filter((key) => key !== TAKEN_BY_OPERATOR)
+  assert.equal(balance < 0, owed.length > 0 && sum(debts) < 0, `${title}: owed`)
 
   const credits = purchases.filter(({ state }) => state === 'credited')
   const renewals = credits.filter(({ kind }) => kind === 'renewal').length
@@ -368,7 +429,9 @@ export async function settle(world: PurchaseWorld, title: string): Promise<void>
 function isQuiet(world: PurchaseWorld): boolean {
   const { profile, items, counter } = books(world)
   const busy =
-    items.some(({ sk, due }) => /^(PURCHASE|HOLD|ALERT|OUTEVENT)#/.test(String(sk)) && due !== undefined) ||
+    items.some(
+      ({ sk, due }) => /^(PURCHASE|REFUND|HOLD|ALERT|OUTEVENT)#/.test(String(sk)) && due !== undefined,
+    ) ||
     (counter.due !== undefined && Number(counter.dueAtMs) <= world.nowMs() + MINUTE_MS)
   return profile.openPurchase === undefined && !busy
 }

@@ -1,5 +1,6 @@
 import { DomainError, rateLimited } from '../../core/errors.ts'
 import type { Ports } from '../../core/ports.ts'
+import { DAY_MS } from '../../core/time.ts'
 import { Crash } from './faults.ts'
 
 /** The ways in which a call to a port can break. */
@@ -9,8 +10,8 @@ export const PURCHASE_BREAKS = ['crash-after', 'error-before', 'error-after', 'l
  * Where a run breaks. Calls to the table, the payment provider and the event bus are numbered from 1.
  * - `crash-after`: the call takes effect, and the process dies
  * - `error-before`, `error-after`: only this call throws, before or after it takes effect
- * - `late`: the call throws, and takes effect after later calls; a call to the table or the bus never does, as in
- *   `error-before`
+ * - `late`: the call throws, and takes effect after later calls, a refund within a day; a call to the table or the bus
+ *   never does, as in `error-before`
  * - `limited`: a rate limit refuses the call, which has no effect; for a call to the table as `error-before`
  */
 export interface PurchaseBreak {
@@ -58,7 +59,9 @@ export function through(
             throw new Crash('the process is gone')
           }
           if (kind === 'error-after') await run()
-          if (kind === 'late' && port === 'payments') late.push(run)
+          const sentMs = ports.clock.nowMs()
+          const inTime = () => method !== 'createRefund' || ports.clock.nowMs() - sentMs < DAY_MS
+          if (kind === 'late' && port === 'payments') late.push(async () => inTime() && run())
           if (kind === 'limited' && port === 'payments') {
             throw rateLimited({ scope: 'endpoint', retryAfterSeconds: undefined }, new Error('429'))
           }

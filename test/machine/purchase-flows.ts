@@ -12,6 +12,7 @@ import {
   GOOD,
   HOUR_MS,
   MINUTE_MS,
+  type Order,
   openPurchaseWorld,
   type Purchases,
   type PurchaseWorld,
@@ -30,6 +31,8 @@ export interface Flow {
   act(world: PurchaseWorld, card: string, via: Ports, key?: string): Promise<string | number>
   /** Whether a client sends the request, so that the client can retry. */
   byClient: boolean
+  /** How it can recover; every mode if undefined. */
+  modes?: readonly Mode[]
   /** The outcome of 3-D Secure; undefined if the customer abandons 3-D Secure or the flow has none. */
   customer?: 'succeed' | 'fail'
   /** The answer when nothing breaks. */
@@ -98,6 +101,24 @@ const all =
   (world, title) => {
     for (const check of checks) check(world, title)
   }
+
+/** Orders of one operator's request, whatever it was answered: once if it was answered or repeated, else at most once. */
+const carriedOut =
+  (kind: Order['kind'], size: number): NonNullable<Flow['atTheEnd']> =>
+  (world, title) => {
+    const { ledger, refunds } = books(world)
+    const sizes =
+      kind === 'refund'
+        ? refunds.filter(({ state }) => state === 'made').map(({ amountCents }) => amountCents)
+        : ledger.filter((entry) => entry.kind === kind).map(({ units, amountCents }) => units + amountCents)
+    const tries = world.ordered.filter(({ order }) => order.kind === kind)
+    const mustBe = tries.some(({ made }) => made !== undefined) || tries.length > 1
+    assert.ok(sizes.length === 1 || (sizes.length === 0 && !mustBe), `${title}: ${kind} ${sizes.join(', ')}`)
+    if (sizes.length === 1) assert.equal(sizes[0], size, `${title}: size of the ${kind}`)
+  }
+
+/** Operators have a key for each request, so a click is no mode of theirs. */
+const BY_OPERATOR: readonly Mode[] = ['jobs', 'client']
 
 export const flows = {
   signUp: {
@@ -348,6 +369,72 @@ export const flows = {
     credits: 0,
     atTheEnd: all(owing(0), left(400)),
   },
+  grant: {
+    title: 'a grant that pays owed units',
+    prepare: async (world) => {
+      const card = await spent(300)(world)
+      assert.ok(await world.refund(0))
+      await settle(world, 'owing')
+      assert.equal(await world.take(50, true), 'done')
+      return card
+    },
+    act: (world, _, via, key) => world.grant(900, via, key),
+    byClient: true,
+    modes: BY_OPERATOR,
+    answer: 'done',
+    credits: 0,
+    atTheEnd: all(carriedOut('grant', 900), (world, title) => {
+      const isDone = books(world).ledger.some(({ kind }) => kind === 'grant')
+      all(owing(isDone ? 0 : 750), left(isDone ? 150 : 0))(world, title)
+    }),
+  },
+  take: {
+    title: 'a take',
+    prepare: (world) => spent(300)(world),
+    act: (world, _, via, key) => world.take(250, false, via, key),
+    byClient: true,
+    modes: BY_OPERATOR,
+    answer: 'done',
+    credits: 0,
+    atTheEnd: carriedOut('take', -250),
+  },
+  takeOwing: {
+    title: 'a take of more units than are left',
+    prepare: (world) => spent(300)(world),
+    act: (world, _, via, key) => world.take(350, true, via, key),
+    byClient: true,
+    modes: BY_OPERATOR,
+    answer: 'done',
+    credits: 0,
+    atTheEnd: all(carriedOut('take', -300), (world, title) => {
+      const { quota } = books(world)
+      owing(quota.left === 0 ? 50 : 0)(world, title)
+    }),
+  },
+  debit: {
+    title: 'a debit',
+    prepare: async (world) => {
+      const card = await held(world)
+      assert.equal(await world.credit(500), 'done')
+      return card
+    },
+    act: (world, _, via, key) => world.debit(500, via, key),
+    byClient: true,
+    modes: BY_OPERATOR,
+    answer: 'done',
+    credits: 0,
+    atTheEnd: carriedOut('debit', -500),
+  },
+  refundOrdered: {
+    title: 'a refund that an operator orders',
+    prepare: (world) => spent(400)(world),
+    act: (world, _, via, key) => world.orderRefund(0, { what: 'units_left' }, via, key),
+    byClient: true,
+    modes: BY_OPERATOR,
+    answer: 'made',
+    credits: 0,
+    atTheEnd: carriedOut('refund', 39),
+  },
 } satisfies Record<string, Flow>
 
 /**
@@ -361,8 +448,8 @@ export const flows = {
 export const MODES = ['webhooks', 'jobs', 'both', 'client', 'click'] as const
 export type Mode = (typeof MODES)[number]
 
-export const modesOf = ({ byClient }: Flow): Mode[] =>
-  MODES.filter((mode) => byClient || (mode !== 'client' && mode !== 'click'))
+export const modesOf = ({ byClient, modes = MODES }: Flow): Mode[] =>
+  modes.filter((mode) => byClient || (mode !== 'client' && mode !== 'click'))
 
 export interface Trouble {
   name?: string
@@ -509,7 +596,7 @@ async function recover({
 
 /** Whether a client stops retrying after this answer. */
 const isDefinite = (answer: string | number | undefined): boolean =>
-  ['paid', 'done', 'card_declined', 'payment_action_required'].includes(String(answer))
+  ['paid', 'card_declined', 'payment_action_required', 'done', 'made'].includes(String(answer))
 
 /** Checks the result of events without jobs: every charge is credited, and its units are in the counter. */
 function checkHeard(world: PurchaseWorld, title: string): void {

@@ -3,6 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import type { Ports } from '../../core/ports.ts'
 import { bundleNames } from '../../core/purchases/catalogue.ts'
+import type { RefundWanted } from '../../core/purchases/order-refund.ts'
 import { books, checkAlways, settle } from './purchase-checks.ts'
 import { PURCHASE_BREAKS, type PurchaseBreak, type Through, through } from './purchase-faults.ts'
 import {
@@ -29,6 +30,8 @@ type Deed = (world: PurchaseWorld, n: number, via: Ports) => Promise<unknown> | 
 
 const pick = <T>(options: readonly T[], n: number): T => options[n % options.length] as T
 const keyOf = (n: number): string | undefined => pick([undefined, undefined, 'key-1', 'key-2'], n)
+/** Few keys and few orders, so that some are repeats and some use a key again. */
+const orderKeyOf = (n: number): string | undefined => pick([undefined, 'key-1', 'key-3', undefined], n)
 const CARD_KINDS = NUMBERS.length
 const OPEN = ['requires_payment_method', 'requires_confirmation', 'requires_action']
 
@@ -111,6 +114,21 @@ const deeds: Record<string, Deed> = {
     )
     if (open.length > 0 && n % 4 === 0) world.stripe.deleteObjects([pick(open, n).id])
   },
+  grant: (world, n, via) => world.grant(pick([1, 60, 700], n), via, orderKeyOf(n)),
+  take: (world, n, via) => world.take(pick([1, 60, 700], n), n % 2 === 0, via, orderKeyOf(n)),
+  credit: (world, n, via) => world.credit(pick([1, 99], n), via, orderKeyOf(n)),
+  debit: (world, n, via) => world.debit(pick([1, 99, 500], n), via, orderKeyOf(n)),
+  orderRefund: (world, n, via) =>
+    world.orderRefund(
+      n % 3,
+      pick<RefundWanted>(
+        [{ what: 'all' }, { what: 'units_left' }, { what: 'amount', amountCents: 33 }],
+        n >> 1,
+      ),
+      via,
+      orderKeyOf(n),
+    ),
+  settleRefunds: (world, _, via) => world.job('settleRefunds', via),
   decideDispute: (world, n) => world.decideDispute(n % 2 ? 'winning_evidence' : 'losing_evidence'),
 }
 
@@ -218,6 +236,7 @@ const deed = act(
     checkQuotas: 5,
     settlePayments: 4,
     deliver: 4,
+    orderRefund: 3,
   }),
 )
 const event = act(names({ ...events, ...changes }, { time: 8 }))

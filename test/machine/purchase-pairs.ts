@@ -152,6 +152,30 @@ const confirmAndGo: Actor = {
   },
 }
 
+const KEY = 'order-1'
+const buyUnkeyed: Actor = { title: 'a buy', act: (world, via) => world.buy(via) }
+const refundUnheard: Actor = { title: 'a refund at Stripe', act: (world) => world.refund(0, 50) }
+const operators: Actor[] = [
+  { title: 'a grant', act: (world, via) => world.grant(300, via) },
+  { title: 'a grant with a key', act: (world, via) => world.grant(300, via, KEY) },
+  { title: 'a take', act: (world, via) => world.take(600, false, via) },
+  { title: 'a take that may owe', act: (world, via) => world.take(600, true, via) },
+  { title: 'a debit', act: (world, via) => world.debit(300, via) },
+  {
+    title: 'a refund of the units left',
+    act: (world, via) => world.orderRefund(0, { what: 'units_left' }, via),
+  },
+  { title: 'a refund with a key', act: (world, via) => world.orderRefund(0, { what: 'all' }, via, KEY) },
+  {
+    title: 'settle-payments a minute later',
+    long: true,
+    act: async (world, via) => {
+      world.advance(61 * SECOND_MS)
+      await world.job('settleRefunds', via)
+    },
+  },
+]
+
 const leftActors = [settleJob, buyWithKey, confirmAndGo, buy, change, hear, lateJobs, leave, suspend]
 /** Delivers the waiting events of one type and loses the others. */
 async function hearOnly(world: PurchaseWorld, type: string, via: Ports): Promise<void> {
@@ -375,6 +399,16 @@ export const scenes: Scene[] = [
       suspend,
       changeCard,
     ],
+  },
+  {
+    title: 'an operator acts',
+    prepare: async (world) => {
+      await held(world)
+      await world.setRenewal(false)
+      await world.consumeTo(400)
+      await world.credit(500)
+    },
+    actors: [...operators, buyUnkeyed, spendAll, refundUnheard, hear],
   },
   {
     title: 'a payment is disputed',

@@ -623,6 +623,21 @@ export const closedCard = inWorld(async (world) => {
   await settle(world, 'closed')
 })
 
+/** A request is declined although no purchase begins. Its key stays declined when the card works again. */
+export const declinedAtOnce = inWorld(async (world) => {
+  await held(world)
+  await world.setRenewal(false)
+  await bank(world, LOST)
+  assert.equal(await world.buy(), 'card_declined')
+  assert.equal(await world.buy(world.ports, 'key-1'), 'card_declined')
+  const paymentMethod = (await world.defaultCard()) ?? ''
+  world.stripe.bank.updateCard({ paymentMethod, number: GOOD, expYear: 2044 })
+  await world.deliver()
+  assert.equal(await world.buy(world.ports, 'key-1'), 'card_declined')
+  assert.equal(await world.buy(world.ports, 'key-2'), 'paid')
+  await settle(world, 'declined at once')
+})
+
 /** A card that is declined for the moment is tried ten times in 30 days at most. */
 export const tiredCard = inWorld(async (world) => {
   await held(world)

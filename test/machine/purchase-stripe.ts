@@ -18,6 +18,8 @@ import { replyBook } from '../local/stripe/replies.ts'
 import { routeOf } from '../local/stripe/routes.ts'
 import { emptyState, type StripeState } from '../local/stripe/state.ts'
 
+const DAY_MS = 86_400_000
+
 export interface StripeHere {
   state: StripeState
   /** Our adapter with the real SDK. */
@@ -35,7 +37,7 @@ export interface StripeHere {
   bank: ReturnType<typeof bank>
   /** Deletes objects as Stripe does with test data. */
   deleteObjects(ids: readonly string[]): void
-  /** Forgets all idempotency keys, as Stripe may do after a day. */
+  /** Forgets all idempotency keys, as Stripe may do after a day, but keys of refunds only after a day. */
   forgetKeys(): void
   /** Runs what Stripe does on its own up to the present time. */
   tick(): void
@@ -150,7 +152,11 @@ export function stripeHere(
     bank: bank(world),
     deleteObjects: (ids) => deleteObjects(world, ids),
     forgetKeys() {
-      state.replies = {}
+      // Nothing fences a refund but its key, which Stripe remembers for a day.
+      const kept = Object.entries(state.replies).filter(
+        ([key, { atMs }]) => key.startsWith('refund_') && atMs + DAY_MS > nowMs(),
+      )
+      state.replies = Object.fromEntries(kept)
     },
     tick: () => void runDue(world),
   }

@@ -13,14 +13,17 @@ import { announce } from '../../core/events/outbox.ts'
 import { publishEvents } from '../../core/events/publish.ts'
 import type { Envelope } from '../../core/events/stored-event.ts'
 import { newDefaultKey } from '../../core/keys/default-key.ts'
+import { creditBalance, debitBalance } from '../../core/ledger/change-balance.ts'
+import { grantUnits, takeUnits } from '../../core/ledger/change-units.ts'
 import { renewalLinkCode } from '../../core/notifications/renewal-link.ts'
 import { tellAlerts } from '../../core/notifications/tell-alerts.ts'
-import type { Ids, Ports } from '../../core/ports.ts'
+import type { Ids, MoneyDeps, Ports } from '../../core/ports.ts'
 import { buyBundle, type PurchaseRequest } from '../../core/purchases/buy.ts'
 import { defaultCatalogue } from '../../core/purchases/catalogue.ts'
 import { checkQuota, checkQuotas } from '../../core/purchases/check-quotas.ts'
 import { collectOwedUnits } from '../../core/purchases/collect-owed.ts'
 import { compareReversals } from '../../core/purchases/compare-reversals.ts'
+import { orderRefund, type RefundWanted } from '../../core/purchases/order-refund.ts'
 import { comparePayments, compareRecorded } from '../../core/purchases/reconcile.ts'
 import {
   type RenewalSettings,
@@ -29,6 +32,7 @@ import {
   useRenewalLink,
 } from '../../core/purchases/renewal-settings.ts'
 import { settlePayments } from '../../core/purchases/settle-payments.ts'
+import { settleRefunds } from '../../core/purchases/settle-refunds.ts'
 import { consumeUnits } from '../../core/quota/consume.ts'
 import { expireReservations } from '../../core/quota/expire-reservations.ts'
 import { newQuota } from '../../core/quota/quota.ts'
@@ -81,6 +85,12 @@ export const purchases = {
   setFlags,
   setAlerts,
   tellAlerts,
+  grantUnits,
+  takeUnits,
+  creditBalance,
+  debitBalance,
+  orderRefund,
+  settleRefunds,
   publishEvents,
 }
 export type Purchases = typeof purchases
@@ -120,6 +130,22 @@ export interface Said {
   toMs: number
 }
 
+/** What an operator asks for: units, cents, or how much of a purchase goes back. */
+export type Order =
+  | { kind: 'grant'; units: number }
+  | { kind: 'take'; units: number; owe: boolean }
+  | { kind: 'credit' | 'debit'; amountCents: number }
+  | { kind: 'refund'; purchaseId: string; wanted: RefundWanted }
+
+/** An answer to an operator. `made` is the number of the ledger entry, or the id of the refund, if there is one. */
+export interface Ordered {
+  order: Order
+  key: string | undefined
+  answer: string
+  made: string | undefined
+  atMs: number
+}
+
 /** The whole state of a world, from which several runs can start. */
 export interface Snapshot {
   nowMs: number
@@ -128,6 +154,7 @@ export interface Snapshot {
   items: Item[]
   stripe: StripeState
   said: Said[]
+  ordered: Ordered[]
   crossings: number[]
   alertCrossings: Crossing[]
   published: string[]
@@ -162,6 +189,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
   let made = from?.made ?? 0
   const leases: string[] = []
   const said: Said[] = [...(from?.said ?? [])]
+  const ordered: Ordered[] = [...(from?.ordered ?? [])]
   const crossings = new Set<number>(from?.crossings)
   /** When each purchase was credited; the purchase itself is dated by its charge, which may be older. */
   const creditedAtMs = new Map<string, number>(from?.creditedAtMs)
@@ -268,6 +296,19 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     })
     return answer
   }
+  /** An operator's request. Unlike a customer's it passes no gate. */
+  const operate = async (order: Order, key: string | undefined, via: Ports): Promise<string> => {
+    let made: string | undefined
+    const atMs = nowMs
+    const answer = await answerOf(
+      carryOut(functions, { ...via, origin: { by: 'operator', name: 'bob' } }, order, key).then((done) => {
+        made = done.made
+        return done.status
+      }),
+    )
+    ordered.push({ order, key, answer, made, atMs })
+    return answer
+  }
   const done = () => 'done'
   const run = () => ({ untilMs: nowMs + MINUTE_MS, width: 10 })
   const alarms: string[] = []
@@ -280,6 +321,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     stripe,
     mistakes,
     said,
+    ordered,
     crossings,
     /** What the owner is to be told of by alerts, in the order of the writes. */
     alertCrossings: alerts.crossings,
@@ -306,6 +348,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       items: structuredClone(memory.items()),
       stripe: structuredClone(stripe.state),
       said: [...said],
+      ordered: [...ordered],
       crossings: [...crossings],
       alertCrossings: [...alerts.crossings],
       published: [...published],
@@ -386,6 +429,22 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
       return waiting.length
     },
 
+    // --- Our operator ---
+    grant: (units: number, via = ports, key?: string) => operate({ kind: 'grant', units }, key, via),
+    take: (units: number, owe: boolean, via = ports, key?: string) =>
+      operate({ kind: 'take', units, owe }, key, via),
+    credit: (amountCents: number, via = ports, key?: string) =>
+      operate({ kind: 'credit', amountCents }, key, via),
+    debit: (amountCents: number, via = ports, key?: string) =>
+      operate({ kind: 'debit', amountCents }, key, via),
+    /** Refunds the n-th purchase that was credited. */
+    orderRefund: async (n: number, wanted: RefundWanted, via = ports, key?: string) => {
+      const purchaseId = [...creditedAtMs.keys()].at(n)
+      return purchaseId === undefined
+        ? 'nothing to do'
+        : operate({ kind: 'refund', purchaseId, wanted }, key, via)
+    },
+
     // --- Stripe and its operator ---
     /** Creates an unattached card with this test number. @returns its id. */
     newCard: async (number: string): Promise<string> =>
@@ -457,6 +516,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     /** Runs every job once. @returns how many items they left undone because of an error. */
     async jobs(via: Ports = ports): Promise<number> {
       const done = [
+        await world.job('settleRefunds', via),
         await world.job('settlePayments', via),
         await world.job('checkQuotas', via),
         await world.job('tellAlerts', via),
@@ -474,6 +534,7 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     /** Runs one job. An error that the job throws counts as one failure. */
     async job(
       name:
+        | 'settleRefunds'
         | 'settlePayments'
         | 'checkQuotas'
         | 'tellAlerts'
@@ -514,6 +575,29 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     },
   }
   return world
+}
+
+async function carryOut(
+  functions: Purchases,
+  via: MoneyDeps,
+  order: Order,
+  idempotencyKey: string | undefined,
+): Promise<{ status: string; made: string }> {
+  const request = { reason: 'a ticket', idempotencyKey }
+  if (order.kind === 'refund') {
+    const of = { accountId: ACCOUNT_ID, purchaseId: order.purchaseId }
+    const { status, id } = await functions.orderRefund(via, of, order.wanted, request)
+    return { status, made: id }
+  }
+  const { entry } = await (order.kind === 'grant'
+    ? functions.grantUnits(via, ACCOUNT_ID, { ...order, ...request })
+    : order.kind === 'take'
+      ? functions.takeUnits(via, ACCOUNT_ID, { ...order, ...request })
+      : functions[order.kind === 'credit' ? 'creditBalance' : 'debitBalance'](via, ACCOUNT_ID, {
+          ...order,
+          ...request,
+        }))
+  return { status: 'done', made: String(entry.seq) }
 }
 
 /** The ids of the purchases that these writes credit. */

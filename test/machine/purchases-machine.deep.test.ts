@@ -13,6 +13,7 @@ import {
   chosenBundle,
   closedCard,
   crossings,
+  declinedAtOnce,
   detachedUnseen,
   editedMetadata,
   expiredLink,
@@ -117,6 +118,8 @@ describe('a card', () => {
   test('that is detached at Stripe unseen makes room for the other one', () => detachedUnseen())
 })
 
+test('a key that was answered declined is never answered paid, though its card works again', () =>
+  declinedAtOnce())
 test('a request that the job abandoned may be sent again with its key', () => givenUp())
 test.each(['POST /v1/payment_intents$', 'POST /v1/payment_intents/*/confirm', 'POST /v1'])(
   'a customer who was told that a purchase is pending is served after rate limits of %s',

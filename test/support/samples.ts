@@ -10,6 +10,7 @@ import { ADDRESS, shown, signUpFor } from './buyers.ts'
 import { makeOperator } from './console.ts'
 import { loseFactors, recoveryCode } from './credentials.ts'
 import { defaultKey as applicationKey } from './keys.ts'
+import { operate } from './operate.ts'
 import { operatorToken } from './operators.ts'
 import { answerOf, newPasskey, withPasskey } from './passkeys.ts'
 import { newPerson, type SignedInPerson } from './people.ts'
@@ -56,6 +57,21 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     body: { name: 'Sam Ple', oldPassword: password, newPassword: 'Other123!' },
   }),
   'api.verifyPayment': () => ({ body: { paymentMethod: 'pm_card_visa' } }),
+  'ops.credit': order({ amountCents: 500 }),
+  'ops.debit': async (app, person) => {
+    await operate(app, person, 'credit', { amountCents: 1000 })
+    return order({ amountCents: 500 })(app, person)
+  },
+  'ops.grant': order({ units: 500 }),
+  'ops.reconcile': () => ({ body: { reason: 'a ticket' } }),
+  'ops.reconcileAccount': order({ cursor: 'f'.repeat(24) }),
+  'ops.refund': async (app, person) => {
+    await withBundle(app, person)
+    const [{ id: purchase }] = await shown(app, person, '/v1/invoice/list')
+    const sample = order({ what: 'amount', amountCents: 33 })(app, person)
+    return { ...sample, path: { ...sample.path, purchase } }
+  },
+  'ops.take': order({ units: 50, owe: true }),
   'ops.importUsers': async (app) => {
     const { email, username } = newPerson()
     const user = {
@@ -319,6 +335,14 @@ function ofOperator(more: object = {}) {
 async function enrolled(app: App, { accessToken: token }: SignedInPerson): Promise<string> {
   const { body } = await app.request('POST', '/v1/auth/2FA', { token })
   return new TOTP({ secret: body.seed }).generate({ timestamp: Date.now() })
+}
+
+/** A sample of an order of an operator about the person's account. */
+function order(body: Record<string, unknown>) {
+  return (_: App, { accountId }: SignedInPerson) => ({
+    path: { id: accountId },
+    body: { ...body, reason: 'a ticket' },
+  })
 }
 
 /** The access token or application key that a row needs in the Authorization header, if any. */

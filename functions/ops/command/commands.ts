@@ -1,6 +1,7 @@
 import { accessCommands } from './access.ts'
 import { auditCommands } from './audit.ts'
 import type { Commands } from './command.ts'
+import { moneyCommands } from './money.ts'
 import { importCommands } from './import.ts'
 import { operatorCommands } from './operators.ts'
 import { reportCommands } from './reports.ts'
@@ -13,5 +14,6 @@ export const commands: Commands = {
   ...reportCommands,
   ...auditCommands,
   ...serviceCommands,
+  ...moneyCommands,
   ...importCommands,
 }

@@ -157,5 +157,10 @@ test('a command that moves money, units or access asks first', () => {
   const quiet = table.filter(
     ([, { row, asks }]) => row.role !== 'read' && !row.routes[0].startsWith('GET ') && !asks,
   )
-  expect(quiet.map(([words]) => words)).toEqual(['service add', 'service revoke'])
+  expect(quiet.map(([words]) => words)).toEqual([
+    'service add',
+    'service revoke',
+    'reconcile',
+    'reconcile all',
+  ])
 })
