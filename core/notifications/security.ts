@@ -8,9 +8,9 @@ import { queueMail } from './outbox.ts'
 import { type SecurityEvent, securityText } from './security-texts.ts'
 
 /**
- * Writes that tell an account's owner of a change of who gets in, one mail and one notice, and the audit log, which
- * has an entry for every sign-in anyway. They belong in the transaction that makes the change; the job `send-mail` sends the mail within a minute, so that no request waits
- * for it. An address that nobody has proved gets no mail, because it may be a stranger's.
+ * Writes that tell an account's owner of a change of who gets in, by one mail and one notice, and record it in the
+ * audit log. They belong in the transaction that makes the change; the job `send-mail` sends the mail within a minute,
+ * so that no request waits for it. An address that nobody has proved gets no mail, because it may be a stranger's.
  * @param to the addresses to mail, if not the account's own alone.
  */
 export function tellOwner(
@@ -26,7 +26,10 @@ export function tellOwner(
   return [
     { put: newNotice(deps, accountId, event, securityText(event)) },
     ...(emailVerified ? to.map(mail) : []),
-    ...(event === 'new-sign-in' ? [] : auditWrites(deps, { accountId, action: `account.${event}` })),
+    // Every sign-in has an entry of its own, and so has everything that an operator does.
+    ...(event !== 'new-sign-in' && deps.origin?.by !== 'operator'
+      ? auditWrites(deps, { accountId, action: `account.${event}` })
+      : []),
   ]
 }
 

@@ -9,5 +9,13 @@ import { reports } from './rows/reports.ts'
 import { services } from './rows/services.ts'
 
 /** The operators' endpoints. Their rows are in `rows/`, by noun. */
-export const ops = place('ops', { ...access, ...operators, ...audit, ...services, ...importing, ...reports,
-  ...money, ...eventEndpoints })
+export const ops = place('ops', {
+  ...access,
+  ...operators,
+  ...audit,
+  ...services,
+  ...importing,
+  ...reports,
+  ...money,
+  ...eventEndpoints,
+})

@@ -64,8 +64,11 @@ test('200: the data stays: names stay taken; keys, notices and units are kept', 
   const { accountId } = person
   const everything = async () =>
     (await table.list(keys.account(accountId), '')).filter(
-      ({ template, messageType, action }) =>
-        template !== 'security' && messageType !== 'deactivated' && action !== 'account.deactivated',
+      ({ template, messageType, action, type }) =>
+        template !== 'security' &&
+        messageType !== 'deactivated' &&
+        action !== 'account.deactivated' &&
+        type !== 'account.deactivated',
     )
   const before = await everything()
   await deactivate(person.accessToken)

@@ -16,6 +16,10 @@ const CALLED_FOR: Record<string, (before: Item | undefined, after: Item | undefi
         ? [is.eraseAtMs === undefined ? 'account.deactivated' : 'account.closing']
         : []),
       ...(was.status === 'deactivated' && is.status === 'active' ? ['account.restored'] : []),
+      ...(was.status !== 'suspended' && is.status === 'suspended' ? ['account.suspended'] : []),
+      ...(was.status === 'suspended' && ['active', 'deactivated'].includes(is.status)
+        ? ['account.resumed']
+        : []),
       ...(visibleState(before) === visibleState(after) ? [] : ['renewal.state_changed']),
     ]
   },
@@ -35,6 +39,8 @@ const CALLED_FOR: Record<string, (before: Item | undefined, after: Item | undefi
       refund_failed: 'refund.failed',
       dispute: 'dispute.opened',
       dispute_won: 'dispute.won',
+      credit: 'balance.changed',
+      debit: 'balance.changed',
     }
     return [types[String(after?.kind)] ?? []].flat()
   },

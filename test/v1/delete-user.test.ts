@@ -256,6 +256,7 @@ describe('after 30 days', () => {
       'AUDIT#',
       'INVOICE#',
       'LEDGER#',
+      'OUTEVENT#',
       'PURCHASE#',
     ])
     expect(double.state.customers[customer]).toEqual({ id: customer, object: 'customer', deleted: true })
@@ -375,6 +376,7 @@ describe('after 30 days', () => {
       'AUDIT#',
       'INVOICE#',
       'LEDGER#',
+      'OUTEVENT#',
       'PURCHASE#',
     ])
     app.advance(HOUR_MS)

@@ -44,7 +44,9 @@ export const eventEndpoints = {
   changeEventEndpoint: {
     routes: ['PUT /ops/admin/endpoints/{id}'],
     summary: 'Changes, disables or enables an endpoint for events',
-    description: markdown('What is left out stays. To enable it forgets earlier failures; replay what was missed.'),
+    description: markdown(
+      'What is left out stays. To enable it forgets earlier failures; replay what was missed.',
+    ),
     auth: 'operator',
     role: 'admin',
     path,
