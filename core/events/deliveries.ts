@@ -6,15 +6,15 @@ import type { Deps } from '../ports.ts'
 import { eachDue, type WatchfulRun, type Worked } from '../table/due.ts'
 import { expr, setRemove } from '../table/expression.ts'
 import {
+  DELIVERY_PREFIX,
   dueAt,
   eventDeliveryKey,
+  eventDeliveryPartition,
   eventEndpointKey,
   type Key,
+  msKey,
   PUBLISHED_EVENT_KEPT_MS,
   ttlAt,
-  DELIVERY_PREFIX,
-  eventDeliveryPartition,
-  msKey,
 } from '../table/keys.ts'
 import { leaseDue } from '../table/lease.ts'
 import { type Item, ignoreRefusal, type Write } from '../table/table.ts'
@@ -58,7 +58,15 @@ export function deliveryOf(deps: Deps, { id, enabled }: EventEndpoint, event: St
   const { pk, sk, id: eventId, type, atMs } = event
   const nowMs = deps.clock.nowMs()
   const delivery: Omit<Delivery, 'pk' | 'sk'> = {
-    ...{ endpointId: id, event: { pk, sk }, eventId, type, state: enabled ? 'waiting' : 'held', beganAtMs: nowMs, tries: 0 },
+    ...{
+      endpointId: id,
+      event: { pk, sk },
+      eventId,
+      type,
+      state: enabled ? 'waiting' : 'held',
+      beganAtMs: nowMs,
+      tries: 0,
+    },
   }
   return {
     put: {
@@ -223,9 +231,13 @@ export async function replayEvents(
 ): Promise<{ replayed: number; lastAtMs: number | undefined }> {
   const endpoint = await readEndpoint(deps, id)
   if (!endpoint) throw new DomainError('not_found')
-  if (!endpoint.enabled) throw new DomainError('conflict', { detail: 'The endpoint is disabled. Enable it first.' })
+  if (!endpoint.enabled)
+    throw new DomainError('conflict', { detail: 'The endpoint is disabled. Enable it first.' })
   const between = [msKey(span.sinceMs), `${msKey(span.untilMs)}~`] as const
-  const found = await deps.table.list(eventDeliveryPartition(id), DELIVERY_PREFIX, { between, limit: MOST_REPLAYED })
+  const found = await deps.table.list(eventDeliveryPartition(id), DELIVERY_PREFIX, {
+    between,
+    limit: MOST_REPLAYED,
+  })
   const chosen = found.map(parseDelivery).filter(({ eventId }) => (span.eventId ?? eventId) === eventId)
   const nowMs = deps.clock.nowMs()
   const again = chosen.map((delivery) => ({
@@ -235,7 +247,8 @@ export async function replayEvents(
   }))
   const after = { endpoint: id, events: again.length }
   await writeAll(deps, auditWrites(deps, { action: 'operator.events_replayed', reason, after }))
-  for (let at = 0; at < again.length; at += PUT_AT_ONCE) await deps.table.putAll(again.slice(at, at + PUT_AT_ONCE))
+  for (let at = 0; at < again.length; at += PUT_AT_ONCE)
+    await deps.table.putAll(again.slice(at, at + PUT_AT_ONCE))
   const last = found.length === MOST_REPLAYED ? found.at(-1) : undefined
   return { replayed: again.length, lastAtMs: last && Number(String(last.sk).split('#')[1]) }
 }

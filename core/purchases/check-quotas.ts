@@ -99,8 +99,7 @@ async function checkCounter(
 ): Promise<{ notices: number; outcome: 'renewed' | 'tried' | undefined }> {
   const account = await forgetOldCard(deps, await readUpToDate(deps, accountId))
   const { quota } = account
-  if (quota.noticeSinceMs !== undefined && isLowQuota(quota.left, quota))
-    await listLow(deps, accountId, true)
+  if (quota.noticeSinceMs !== undefined && isLowQuota(quota.left, quota)) await listLow(deps, accountId, true)
   const isNotified = await sendLowQuotaNotice(deps, account, quota)
   await announceExhausted(deps, accountId, quota)
   const told = await tellCrossedAlerts(deps, accountId, quota)
