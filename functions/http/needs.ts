@@ -129,7 +129,8 @@ export const needs = {
   },
   listing: {
     settings: ['TABLE_NAME'],
-    grants: [{ actions: ['dynamodb:Query'], on: ['listedIndex'] }, tableKey(READS_KEY)],
+    // Whoever lists also needs the table, and with it its key.
+    grants: [{ actions: ['dynamodb:Query'], on: ['listedIndex'] }],
     callsOut: false,
     bigClient: false,
   },

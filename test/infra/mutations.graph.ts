@@ -120,7 +120,10 @@ const lots: Mistake[][] = [
     },
     {
       title: 'every secret in every function',
-      edit: grants("settings: ['TABLE_NAME'],", "settings: ['TABLE_NAME', 'STRIPE_SECRET_KEY'],"),
+      edit: grants(
+        "table: {\n    settings: ['TABLE_NAME'],",
+        "table: {\n    settings: ['TABLE_NAME', 'STRIPE_SECRET_KEY'],",
+      ),
       found: /^environment of v1-get-user: STRIPE_SECRET_KEY should not be there$/,
     },
     {

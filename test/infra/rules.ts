@@ -577,6 +577,7 @@ const table: Rule = (graph) => {
       rangeKey: 'sk',
       globalSecondaryIndexes: [
         { name: 'due', hashKey: 'due', rangeKey: 'dueAtMs', projectionType: 'KEYS_ONLY' },
+        { name: 'listed', hashKey: 'status', rangeKey: 'id', projectionType: 'KEYS_ONLY' },
       ],
       ttl: { attributeName: 'ttl', enabled: true },
       pointInTimeRecovery: { enabled: true },
