@@ -115,6 +115,12 @@ const BUNDLE = 'the account has a bundle'
 const LOW = 'a renewal is due'
 const leftAfter = (call: number) => `a buy crashed after its call ${call}`
 
+/** The event is announced once too, so a notice that is given twice takes a second mistake. */
+const ANNOUNCED_EACH_TIME = {
+  find: "announce(deps, accountId, 'quota.low', { left, bundleUnits: size }, once)",
+  put: "announce(deps, accountId, 'quota.low', { left, bundleUnits: size })",
+}
+
 export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[] = [
   // --- Charging ---
   {
@@ -486,10 +492,10 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'owed units are not taken from the next credit',
     find: [
-      "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, atMs, ...levelsOf(purchase) },",
+      "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, atMs, expiresAtMs: expiryAfterDays(nowMs, planOf(purchase).expiresAfterDays), ...levelsOf(purchase) },",
       '...paid.entries',
     ],
-    put: "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, atMs, ...levelsOf(purchase) }",
+    put: "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, atMs, expiresAtMs: expiryAfterDays(nowMs, planOf(purchase).expiresAfterDays), ...levelsOf(purchase) }",
     foundBy: unbroken(flows.buyOwing, 'both'),
   },
   {
@@ -642,12 +648,14 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     title: 'a low-quota notice is given twice',
     find: "{ ...newNotice(deps, accountId, 'low_quota', text), ...keys.notice(accountId, id), id }",
     put: "{ ...newNotice(deps, accountId, 'low_quota', text), 'noticeId': id }",
+    more: [ANNOUNCED_EACH_TIME],
     foundBy: broken(flows.renewal, 'jobs'),
   },
   {
     title: 'a low-quota mail is sent twice',
     find: '[{ put: notice, if: expr`attribute_not_exists(pk)` }, write]',
     put: '[{ put: notice }, write]',
+    more: [ANNOUNCED_EACH_TIME],
     foundBy: failed(crossings),
   },
   {
@@ -778,8 +786,8 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'a change of the state of auto-renewal is silent',
-    find: 'messages: messagesOf(deps, after, newsOf(before, after, by), lead, atMs)',
-    put: 'messages: messagesOf(deps, after, undefined, lead, atMs)',
+    find: 'messages: [...messagesOf(deps, after, news, lead, atMs), ...events]',
+    put: 'messages: [...messagesOf(deps, after, undefined, lead, atMs), ...events]',
     foundBy: failed(cap),
   },
   {
@@ -871,8 +879,12 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   },
   {
     title: 'an event that the bus has not taken is given up',
-    find: ['...(below < 1 && { share: below }),', '})'],
-    put: ['...(below < 1 && { share: below }),', '}).catch(() => {})'],
+    find: ['...{ id, accountId, threshold, left, atMs },', '...(below < 1 && { share: below }),', '})'],
+    put: [
+      '...{ id, accountId, threshold, left, atMs },',
+      '...(below < 1 && { share: below }),',
+      '}).catch(() => {})',
+    ],
     foundBy: broken(flows.alert, 'jobs', 'error-before'),
   },
   {

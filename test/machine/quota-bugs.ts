@@ -6,6 +6,14 @@ import { lotBugs } from './lot-bugs.ts'
 import type { Bug } from './patch.ts'
 
 /** `foundBy` is the title of a scenario in `quota-scenarios.ts`. */
+const MOVE_DAY = [
+  'const expiry = await expiryOn(deps, accountId, counter, today)',
+  'try {',
+  'const moved = await deps.table.update(',
+  'keys.quota(accountId), setRemove([expr`#d = ${today}`, ...expiry.sets], expiry.removes),',
+  "join([expr`#d = ${counter.day} AND #u = ${counter.used}`, ...expiry.conditions], ' AND '))",
+]
+
 export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = [
   ...lotBugs,
   // --- One write ---
@@ -406,12 +414,12 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   {
     title: 'a notice is stored but not due, so that no job sees it',
     find: [
-      'if (!notice && !renewal && !alerts) return []',
+      'if (!notice && !renewal && !alerts && !exhausted) return []',
       "const { due, dueAtMs } = dueAt('QUOTA', accountId, nowMs)",
       'return [...(notice ? [expr`#n = ${nowMs}`] : []),',
     ],
     put: [
-      'if (!notice && !renewal && !alerts) return []',
+      'if (!notice && !renewal && !alerts && !exhausted) return []',
       'if (!renewal) return [expr`#n = ${nowMs}`]',
       "const { due, dueAtMs } = dueAt('QUOTA', accountId, nowMs)",
       'return [...(notice ? [expr`#n = ${nowMs}`] : []),',
@@ -485,26 +493,20 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'every refusal calls for a renewal',
-    find: 'if (size === 0 || item[note] === seq) return',
-    put: 'if (size === 0) return',
-    more: [
-      {
-        find: 'expr`#s = ${seq} AND (attribute_not_exists(${attr(note)}) OR ${attr(note)} < ${seq})`',
-        put: 'expr`#s = ${seq}`',
-      },
-    ],
+    find: 'const isNew = size > 0 && item[name] !== seq && !hasCalled',
+    put: 'const isNew = size > 0 && !hasCalled',
     foundBy: 'the first refusal for want of units calls for a renewal, once in a cycle of the ledger',
   },
   {
     title: 'concurrent refusals each call for a renewal',
-    find: 'expr`#s = ${seq} AND (attribute_not_exists(${attr(note)}) OR ${attr(note)} < ${seq})`',
+    find: "join([expr`#s = ${seq}`, unchangedSince(item, ['k', 'j', 'kx'])], ' AND ')",
     put: 'expr`#s = ${seq}`',
     foundBy: 'concurrent refusals of requests and batches call for a renewal once',
   },
   {
     title: 'a refusal calls for a renewal in the next cycle',
-    find: 'expr`#s = ${seq} AND (attribute_not_exists(${attr(note)}) OR ${attr(note)} < ${seq})`',
-    put: 'expr`attribute_not_exists(${attr(note)}) OR ${attr(note)} < ${seq}`',
+    find: "join([expr`#s = ${seq}`, unchangedSince(item, ['k', 'j', 'kx'])], ' AND ')",
+    put: "unchangedSince(item, ['k', 'j', 'kx'])",
     foundBy: 'a refusal that a credit overtakes does not call',
   },
   {
@@ -823,8 +825,12 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
   },
   {
     title: 'a credit forgets what was crossed before',
-    find: ['await handOverAlerts(deps, accountId, quota)', 'const nowMs = deps.clock.nowMs()'],
-    put: 'const nowMs = deps.clock.nowMs()',
+    find: [
+      'await handOverAlerts(deps, accountId, quota)',
+      'const nowMs = deps.clock.nowMs()',
+      'const cleared = clearCrossed(quota.alerts)',
+    ],
+    put: ['const nowMs = deps.clock.nowMs()', 'const cleared = clearCrossed(quota.alerts)'],
     foundBy: 'a credit between two crossings hides none, wherever a spend comes',
   },
   {
@@ -874,14 +880,10 @@ export const quotaBugs: readonly (Bug & { title: string; foundBy: string })[] = 
     title: 'the day changes before its snapshot is stored',
     find: [
       'await deps.table.put(snapshot, expr`attribute_not_exists(pk) OR #u < ${counter.used}`).catch(ignoreRefusal)',
-      'try {',
-      'const moved = await deps.table.update(',
-      'keys.quota(accountId), expr`SET #d = ${today}`, expr`#d = ${counter.day} AND #u = ${counter.used}`)',
+      ...MOVE_DAY,
     ],
     put: [
-      'try {',
-      'const moved = await deps.table.update(',
-      'keys.quota(accountId), expr`SET #d = ${today}`, expr`#d = ${counter.day} AND #u = ${counter.used}`)',
+      ...MOVE_DAY,
       'await deps.table.put(snapshot, expr`attribute_not_exists(pk) OR #u < ${counter.used}`).catch(ignoreRefusal)',
     ],
     foundBy: 'a request that changes the day and breaks off at any call leaves the right snapshot',
