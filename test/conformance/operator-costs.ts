@@ -24,4 +24,138 @@ export const OPERATOR_COSTS: [route: string, Cost][] = [
     'POST /ops/admin/services/{name}/revoke',
     { dynamodb: { GetItem: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 6 },
   ],
+  // An operator's entry in the audit log is two items: one for the account, one for the operator. Profile with its place in the
+  // lists, counter, notice, mail and event are the rest.
+  [
+    'POST /ops/support/accounts/{id}/suspend',
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 18 },
+  ],
+  // The account is not suspended.
+  ['POST /ops/support/accounts/{id}/resume', { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }],
+  [
+    'POST /ops/support/accounts/{id}/sign-out',
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 11 },
+  ],
+  // With a proof, so at once.
+  [
+    'POST /ops/support/accounts/{id}/reset-2fa',
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 13 },
+  ],
+  // Nothing waits.
+  ['POST /ops/support/accounts/{id}/reset-2fa/stop', { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }],
+  // With a proof, so at once. The read is for whoever has the new address.
+  [
+    'POST /ops/support/accounts/{id}/change-email',
+    { dynamodb: { GetItem: 1, Query: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 20 },
+  ],
+  // Nothing waits.
+  [
+    'POST /ops/support/accounts/{id}/change-email/stop',
+    { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 },
+  ],
+  // The account waits for no mail.
+  [
+    'POST /ops/support/accounts/{id}/resend',
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 6 },
+  ],
+  // A request for a mail of each purpose is looked for by a write.
+  [
+    'POST /ops/support/accounts/{id}/unlock',
+    { dynamodb: { Query: 1, TransactWriteItems: 1, UpdateItem: 3 }, readUnits: 1, writeUnits: 17 },
+  ],
+  // As a suspension; the profile enters the index of what is due.
+  [
+    'POST /ops/support/accounts/{id}/close',
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 19 },
+  ],
+  // The account is active.
+  ['POST /ops/support/accounts/{id}/reopen', { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }],
+  // Of an account that has bought nothing.
+  [
+    'POST /ops/admin/accounts/{id}/erase',
+    {
+      dynamodb: { DeleteItem: 1, GetItem: 4, Query: 6, TransactWriteItems: 3, UpdateItem: 5 },
+      readUnits: 10,
+      writeUnits: 51,
+      cognito: { AdminDeleteUser: 1 },
+      stripe: { 'GET /v1/customers': 1 },
+    },
+  ],
+  [
+    'POST /ops/support/accounts/{id}/export',
+    { dynamodb: { Query: 3, TransactWriteItems: 1 }, readUnits: 3, writeUnits: 11 },
+  ],
+  // One account with a card.
+  [
+    'POST /ops/admin/import',
+    {
+      dynamodb: { GetItem: 3, TransactWriteItems: 1 },
+      readUnits: 3,
+      writeUnits: 35,
+      stripe: { 'GET /v1/customers/*': 1, 'GET /v1/customers/*/payment_methods': 1 },
+    },
+  ],
+  // Profile, ledger, name of the request, notice, event and the two entries of the audit log.
+  [
+    'POST /ops/support/accounts/{id}/grant',
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 15 },
+  ],
+  [
+    'POST /ops/support/accounts/{id}/take',
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 15 },
+  ],
+  [
+    'POST /ops/support/accounts/{id}/credit',
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 15 },
+  ],
+  [
+    'POST /ops/support/accounts/{id}/debit',
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 15 },
+  ],
+  // The order, the refund and the booking are a transaction each.
+  [
+    'POST /ops/support/accounts/{id}/purchases/{purchase}/refund',
+    {
+      dynamodb: { GetItem: 8, Query: 2, TransactWriteItems: 3, UpdateItem: 2 },
+      readUnits: 10,
+      writeUnits: 35,
+      stripe: { 'GET /v1/charges/*': 1, 'GET /v1/payment_intents/*': 1, 'POST /v1/refunds': 1 },
+    },
+  ],
+  // Nothing is wrong, so nothing is written.
+  ['POST /ops/support/accounts/{id}/reconcile', { dynamodb: { Query: 4 }, readUnits: 4, writeUnits: 0 }],
+  // Of a time in which nothing was paid.
+  [
+    'POST /ops/admin/reconcile',
+    {
+      dynamodb: { GetItem: 4, PutItem: 2, Query: 8 },
+      readUnits: 8,
+      writeUnits: 2,
+      stripe: {
+        'GET /v1/disputes': 1,
+        'GET /v1/payment_intents': 1,
+        'GET /v1/radar/early_fraud_warnings': 1,
+        'GET /v1/refunds': 1,
+      },
+    },
+  ],
+  ['GET /ops/read/endpoints', { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }],
+  // What concerns no account has one entry in the audit log.
+  [
+    'POST /ops/admin/endpoints',
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 4 },
+  ],
+  [
+    'PUT /ops/admin/endpoints/{id}',
+    { dynamodb: { GetItem: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 4 },
+  ],
+  [
+    'POST /ops/admin/endpoints/{id}/rotate',
+    { dynamodb: { GetItem: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 4 },
+  ],
+  // Nothing was sent yet.
+  [
+    'POST /ops/support/endpoints/{id}/replay',
+    { dynamodb: { GetItem: 1, PutItem: 1, Query: 1 }, readUnits: 2, writeUnits: 1 },
+  ],
 ]
