@@ -30,7 +30,7 @@ export function isPublicAddress(address: string): boolean {
 const LOCAL_HOSTS = ['127.0.0.1', 'localhost', '[::1]']
 const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[|\]$/g, '')
 
-class Refused extends Error {}
+class NotPublic extends Error {}
 
 /**
  * Resolves a name for the connection itself, so that what is checked is what is connected to, whatever the name resolves
@@ -41,7 +41,7 @@ export const publicLookup: LookupFunction = (hostname, options, callback) => {
     if (error) return callback(error, '', 0)
     const [first] = found
     if (!first || !found.every(({ address }) => isPublicAddress(address)))
-      return callback(new Refused('not public'), '', 0)
+      return callback(new NotPublic('not public'), '', 0)
     if (options.all) return callback(null, found)
     callback(null, first.address, first.family)
   })
@@ -87,7 +87,7 @@ export function hookSender({ mayBeLocal }: { mayBeLocal: boolean }): Hooks {
 }
 
 function reasonOf(error: Error & { code?: unknown }): string {
-  if (error instanceof Refused) return 'address refused'
+  if (error instanceof NotPublic) return 'address refused'
   if (error.name === 'AbortError' || error.name === 'TimeoutError') return 'timed out'
   return typeof error.code === 'string' ? error.code : 'no connection'
 }

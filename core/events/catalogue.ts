@@ -33,7 +33,7 @@ const reversal = z.object({
 })
 
 const CARD_ID = 'pm_1QnExample4242'
-const KEY_ID = '0b1c2d3e4f5a6b7c'
+const EXAMPLE_KEY_ID = '0b1c2d3e4f5a6b7c'
 const PURCHASE_ID = '0193c0ffee00a1b2c3d4e5f6'
 const SOLD = {
   purchaseId: PURCHASE_ID,
@@ -244,25 +244,25 @@ export const eventCatalogue = {
     version: 1,
     summary: 'An application key was made',
     data: key,
-    example: { keyId: KEY_ID },
+    example: { keyId: EXAMPLE_KEY_ID },
   },
   'key.rotated': {
     version: 1,
     summary: 'An application key has a new text; the old one works until `graceUntilMs`, if that is given',
     data: z.object({ keyId: z.string(), graceUntilMs: z.optional(z.number()) }),
-    example: { keyId: KEY_ID, graceUntilMs: 1_796_083_200_000 },
+    example: { keyId: EXAMPLE_KEY_ID, graceUntilMs: 1_796_083_200_000 },
   },
   'key.changed': {
     version: 1,
     summary: 'The name or the settings of an application key have changed',
     data: key,
-    example: { keyId: KEY_ID },
+    example: { keyId: EXAMPLE_KEY_ID },
   },
   'key.revoked': {
     version: 1,
     summary: 'An application key was revoked',
     data: key,
-    example: { keyId: KEY_ID },
+    example: { keyId: EXAMPLE_KEY_ID },
   },
   'units.expired': {
     version: 1,

@@ -81,14 +81,14 @@ export function deliveryOf(deps: Deps, { id, enabled }: EventEndpoint, event: St
 /** Tries go on for three days, with growing waits: about 20 in all. */
 const TRIED_MS = 3 * DAY_MS
 const FIRST_WAIT_MS = MINUTE_MS / 2
-const LONGEST_WAIT_MS = 6 * HOUR_MS
+const LONGEST_PAUSE_MS = 6 * HOUR_MS
 
 /** An endpoint to which nothing got for this long is disabled. */
 const FAILING_MS = 3 * DAY_MS
 
 /** Waits of the tries double, and differ by up to a half, so that an endpoint that is back is not overrun. */
 function waitAfter(deps: Deps, tries: number): number {
-  const wait = Math.min(FIRST_WAIT_MS * 2 ** Math.min(tries, 20), LONGEST_WAIT_MS)
+  const wait = Math.min(FIRST_WAIT_MS * 2 ** Math.min(tries, 20), LONGEST_PAUSE_MS)
   return Math.ceil(wait * (1 - Number.parseInt(deps.ids.hex(2), 16) / 0xffff / 2))
 }
 

@@ -3,7 +3,7 @@ import { announce } from '../events/outbox.ts'
 import { priceText } from '../notifications/amounts.ts'
 import type { Deps } from '../ports.ts'
 import { CURRENCY } from '../purchases/catalogue.ts'
-import { type Booked, bookOperatorChange, type OperatorRequest, type Standing } from './operator-entries.ts'
+import { type Booked, bookOperatorChange, type OperatorRequest, type OperatedAccount } from './operator-entries.ts'
 
 /*
  * The balance says what is between customer and operator in money. Below zero it is what the customer owes for units
@@ -62,7 +62,7 @@ function changeBalance(
     deps,
     accountId,
     { ...request, action, content },
-    ({ owed, balanceCents, creditCents = 0 }: Standing) => {
+    ({ owed, balanceCents, creditCents = 0 }: OperatedAccount) => {
       if (creditCents + signedCents < 0)
         throw new DomainError('too_little_credit', { members: { creditCents } })
       const balance = { amountCents: signedCents, balanceCents: balanceCents + signedCents }

@@ -37,7 +37,7 @@ export interface Booked {
 }
 
 /** An account whose counter includes every entry of its ledger. */
-export type Standing = Account & { quota: Quota }
+export type OperatedAccount = Account & { quota: Quota }
 
 /** The change of one operator's request, as decided for the account as it was read. */
 export interface OperatorChange {
@@ -64,7 +64,7 @@ export async function bookOperatorChange(
   deps: Deps<'table'>,
   accountId: string,
   request: OperatorRequest & { action: Action; content: unknown },
-  decide: (standing: Standing) => Promise<OperatorChange> | OperatorChange,
+  decide: (standing: OperatedAccount) => Promise<OperatorChange> | OperatorChange,
 ): Promise<Booked> {
   const { idempotencyKey, content } = request
   return retryRaces(
@@ -102,7 +102,7 @@ export const operatorKey = (idempotencyKey: string) => ['operator', idempotencyK
  * @throws DomainError `not_found` for an account that is not there yet or has been erased
  * @throws ConditionFailed if the counter had to be brought up to the ledger first: read again
  */
-async function readStanding(deps: Deps<'table'>, accountId: string): Promise<Standing> {
+async function readStanding(deps: Deps<'table'>, accountId: string): Promise<OperatedAccount> {
   const account = await readAccount(deps, accountId)
   if (!account?.quota || isNobodys(account)) throw new DomainError('not_found')
   if (account.quota.seq === account.ledgerSeq) return { ...account, quota: account.quota }
@@ -112,7 +112,7 @@ async function readStanding(deps: Deps<'table'>, accountId: string): Promise<Sta
 
 async function changeWrites(
   deps: Deps<'table'>,
-  before: Standing,
+  before: OperatedAccount,
   { entries, owed, creditCents, writes }: OperatorChange,
 ): Promise<Write[]> {
   const { id, quota, ledgerSeq } = before
@@ -140,10 +140,10 @@ async function changeWrites(
   ]
 }
 
-const balanceAfter = ({ balanceCents }: Standing, entries: readonly NewEntry[]): number =>
+const balanceAfter = ({ balanceCents }: OperatedAccount, entries: readonly NewEntry[]): number =>
   entries.reduce((sum, { amountCents }) => sum + amountCents, balanceCents)
 
-function audited(action: Action, before: Standing, { entries, owed }: OperatorChange) {
+function audited(action: Action, before: OperatedAccount, { entries, owed }: OperatorChange) {
   const units = entries.reduce((sum, entry) => sum + entry.units, 0)
   return {
     action,
@@ -160,7 +160,7 @@ function audited(action: Action, before: Standing, { entries, owed }: OperatorCh
   }
 }
 
-function bookedAt(deps: Deps, before: Standing, { entries, owed }: OperatorChange): Booked {
+function bookedAt(deps: Deps, before: OperatedAccount, { entries, owed }: OperatorChange): Booked {
   const units = entries.reduce((sum, entry) => sum + entry.units, 0)
   const [first] = entries
   return {
@@ -174,7 +174,7 @@ function bookedAt(deps: Deps, before: Standing, { entries, owed }: OperatorChang
 }
 
 /** The answer to a repeat: the entry of the first request, and where the account stands now. */
-async function replay(deps: Deps<'table'>, now: Standing, seq: string): Promise<Booked> {
+async function replay(deps: Deps<'table'>, now: OperatedAccount, seq: string): Promise<Booked> {
   const item = await deps.table.get(keys.ledger(now.id, Number(seq)))
   if (!item) throw new Error('an operator request has no ledger entry, although one transaction wrote both')
   return {

@@ -33,7 +33,7 @@ const mailEvent = z.object({
 })
 
 type Detail = z.infer<typeof mailEvent>['detail']
-type Mark = NonNullable<Profile['undeliverable']>[string]
+type AddressMark = NonNullable<Profile['undeliverable']>[string]
 
 /** What became of an event. `outdated`: the owner has set or confirmed the address since the mail was sent. */
 export type MailEventOutcome =
@@ -54,7 +54,7 @@ const NO_COMPLAINT = ['not-spam', 'auth-failure']
 const SUPPRESSED = ['OnAccountSuppressionList', 'Suppressed', 'UnsubscribedRecipient']
 
 /** Why the address gets no more mail; undefined if the next mail may well arrive. */
-function reasonOf({ eventType, bounce, complaint }: Detail): Mark['reason'] | undefined {
+function reasonOf({ eventType, bounce, complaint }: Detail): AddressMark['reason'] | undefined {
   if (eventType === 'Complaint' && complaint) {
     if (complaint.complaintSubType === 'OnAccountSuppressionList') return 'suppressed'
     return NO_COMPLAINT.includes(complaint.complaintFeedbackType ?? '') ? undefined : 'complained'
@@ -97,7 +97,7 @@ async function markAddress(
   eventId: string,
   accountId: string,
   { mail }: Detail,
-  reason: Mark['reason'],
+  reason: AddressMark['reason'],
 ): Promise<MailEventOutcome> {
   const item = await deps.table.get(keys.profile(accountId))
   if (!item) return 'no such account'
@@ -112,7 +112,7 @@ async function markAddress(
   const isNews = !before || (reason === 'complained' && before.reason !== 'complained')
   const nowMs = deps.clock.nowMs()
   const kept = Object.entries(undeliverable).filter(([each]) => own.includes(each))
-  const mark: Mark = { reason: isNews ? reason : before.reason, atMs: nowMs }
+  const mark: AddressMark = { reason: isNews ? reason : before.reason, atMs: nowMs }
   const guard = { ...keys.event(`ses:${eventId}`), ...ttlAt(nowMs + BUS_EVENT_KEPT_MS) }
   const said = noticeText(mark.reason, key === own[0])
   try {
@@ -137,7 +137,7 @@ async function markAddress(
 const addressesOf = ({ email, pendingEmail }: Profile): string[] =>
   [email, ...(pendingEmail === undefined ? [] : [pendingEmail])].map(emailKey)
 
-function noticeText(reason: Mark['reason'], isOwn: boolean): string {
+function noticeText(reason: AddressMark['reason'], isOwn: boolean): string {
   const address = isOwn ? 'your e-mail address' : 'the new e-mail address that you asked for'
   const happened = {
     bounced: `A mail to ${address} came back, so we send no more mail there.`,

@@ -187,7 +187,7 @@ export const securityTexts: Record<SecurityEvent, { subject: string; happened: s
     next: 'If you did not ask us to switch it off, somebody else may know your password: please change it.',
   },
   'address-requested': {
-    subject: 'Your e-mail address is about to change',
+    subject: 'We were asked to change your e-mail address',
     happened:
       'Our support team was asked to change the e-mail address of your account, and has checked who asked. Your account keeps this address until the new one is confirmed.',
     next: 'If you did not ask for this, please contact us at once. Changing your password stops it.',
@@ -211,7 +211,7 @@ export const securityTexts: Record<SecurityEvent, { subject: string; happened: s
     next: 'If you did not ask for this, please contact us.',
   },
   'data-exported-by-us': {
-    subject: 'Your data was exported',
+    subject: 'Our support team has exported your data',
     happened: 'Our support team has exported the data that we store about you.',
     next: 'If you did not ask for this, please contact us to find out more.',
   },

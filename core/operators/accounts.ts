@@ -20,7 +20,7 @@ import { mayAct, type Operator, ROLES, type Role } from './operator.ts'
  */
 
 const OPERATORS = 'OPERATORS'
-const operatorKey = (accountId: string): Key => ({ pk: OPERATORS, sk: `ACCOUNT#${accountId}` })
+const operatorAccountKey = (accountId: string): Key => ({ pk: OPERATORS, sk: `ACCOUNT#${accountId}` })
 const operatorNameKey = (name: string): Key => ({ pk: OPERATORS, sk: `NAME#${name}` })
 
 const operatorSchema = z.object({
@@ -69,7 +69,7 @@ export async function addOperator(
     : expr`attribute_not_exists(pk)`
   try {
     await deps.table.transact([
-      { put: { ...operatorKey(id), ...operator }, if: isUnchanged },
+      { put: { ...operatorAccountKey(id), ...operator }, if: isUnchanged },
       {
         put: { ...operatorNameKey(name), accountId: id },
         if: expr`attribute_not_exists(pk) OR #accountId = ${id}`,
@@ -108,7 +108,7 @@ export async function removeOperator(
   try {
     await deps.table.transact([
       {
-        update: operatorKey(accountId),
+        update: operatorAccountKey(accountId),
         set: expr`SET #removedAtMs = ${removedAtMs}`,
         if: expr`#role = ${role} AND attribute_not_exists(#removedAtMs)`,
       },
@@ -149,7 +149,7 @@ export async function operatorByAccount(
 }
 
 async function readOperator(deps: Deps<'table'>, accountId: string): Promise<OperatorAccount | undefined> {
-  const item = await deps.table.get(operatorKey(accountId))
+  const item = await deps.table.get(operatorAccountKey(accountId))
   return item && z.parse(operatorSchema, item)
 }
 

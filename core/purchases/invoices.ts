@@ -56,7 +56,7 @@ const listedInvoice = (stored: z.infer<typeof invoiceSchema>): ListedInvoice => 
   id: stored.id,
   amountCents: stored.amountCents,
   currency: stored.currency,
-  status: statusOf(stored),
+  status: invoiceStatus(stored),
   paidAtMs: stored.paidAtMs,
 })
 
@@ -69,7 +69,7 @@ const invoiceOf = (purchase: Purchase): Invoice => ({
   receiptUrl: purchase.receiptUrl,
 })
 
-function statusOf({
+function invoiceStatus({
   amountCents,
   refundedCents,
   disputedCents,

@@ -58,7 +58,7 @@ export async function listAccounts(
   const between = idsBetween(filter, cursor)
   if (between[0] > between[1]) return { accounts: [], next: undefined }
   // One more tells whether others follow.
-  const most = (isExact(filter) ? LIST_MOST : LOOKS) + 1
+  const most = (isWhollyListed(filter) ? LIST_MOST : LOOKS) + 1
   const found = await Promise.all(lists.map((list) => deps.listing.listed(list, between, most)))
   // Every list is complete down to its last entry, so the first of all of them are, too.
   const ids = [...new Set(found.flat().map(accountIdIn))].sort().reverse().slice(0, most)
@@ -87,7 +87,7 @@ function listsOf({ low, owed, undeliverable, bundle, paid, standing }: AccountFi
 }
 
 /** Whether nearly every account of the lists matches. */
-const isExact = ({ fromMs: _, toMs: __, ...filters }: AccountFilter): boolean =>
+const isWhollyListed = ({ fromMs: _, toMs: __, ...filters }: AccountFilter): boolean =>
   Object.values(filters).filter((each) => each !== undefined).length < 2 && filters.paid !== false
 
 /** The ids between which the accounts lie: an id begins with the second of the registration. */

@@ -69,6 +69,10 @@ const isSecurity = (type: string): type is SecurityEvent =>
   (securityEvents as readonly string[]).includes(type)
 const subjects = new Map(securityEvents.map((event) => [securityTexts[event].subject, event]))
 
+test('the subject of a mail says which change it is about: no two changes share one', () => {
+  expect(subjects.size).toBe(securityEvents.length)
+})
+
 test('every row that changes who gets in is listed, with what its owner is told', () => {
   expect(changing.map(rowKey).sort()).toEqual(Object.keys(TOLD).sort())
 })

@@ -60,7 +60,7 @@ test('200: with another proof of identity the code leaves at once, and the old a
   const { body } = await change(person.accountId, email, { proof: 'Passport in a video call' })
   expect(body).toEqual({ state: 'confirming', finishesAt: null })
   expect(await mailsAt(email)).toEqual(['Confirm your new e-mail address'])
-  expect(await mailsAt(person.email)).toEqual(['Your e-mail address is about to change'])
+  expect(await mailsAt(person.email)).toEqual(['We were asked to change your e-mail address'])
   expect(await noticeTypes(app, person)).toEqual(['address-requested'])
   expect((await confirm(email)).status).toBe(200)
   expect((await account(person)).email).toBe(email)

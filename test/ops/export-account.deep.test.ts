@@ -20,7 +20,7 @@ test('200: the same sections as the owner’s export, page by page; told and rec
     first.body.exportedAt,
   ])
   expect(second.body.profile).toBeUndefined()
-  expect(await newsTo(app, person)).toEqual(['Your data was exported'])
+  expect(await newsTo(app, person)).toEqual(['Our support team has exported your data'])
   const { audit } = await recordedOf(app, person)
   expect(audit).toMatchObject([{ action: 'operator.exported', reason: 'Ticket 4711' }])
 })

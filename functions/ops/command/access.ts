@@ -110,6 +110,8 @@ export const accessCommands = {
     summary: 'lifts the limits that keep an owner out: wrong passwords and codes, mails an hour',
     takes: ['id'],
     flags: REASON,
+    asks: ({ id }) =>
+      `This lets whoever tries to get into the account ${id} try again: passwords, codes and mails count anew.`,
     show: () => 'Unlocked. The password vault’s own lock ends within 15 minutes.',
   }),
   close: command(ops.close, {
@@ -140,6 +142,8 @@ export const accessCommands = {
     summary: 'writes everything that is stored about an account to a file',
     takes: ['id', 'file'],
     flags: REASON,
+    asks: ({ id, file }) =>
+      `This writes everything that is stored about the account ${id} to ${file}, and tells its owner.`,
     run: exportTo,
     show: () => '',
   }),

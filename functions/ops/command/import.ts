@@ -93,7 +93,10 @@ async function appendTo(file: string) {
 }
 
 async function endsWithoutNewline(file: string): Promise<boolean> {
-  const handle = await open(file, 'r').catch(() => undefined)
+  const handle = await open(file, 'r').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
   if (!handle) return false
   try {
     const { size } = await handle.stat()

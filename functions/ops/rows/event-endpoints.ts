@@ -2,6 +2,7 @@ import * as z from 'zod/mini'
 import { reasonText } from '../../../core/operators/reason.ts'
 import { pathText } from '../../http/cut-text.ts'
 import { markdown } from '../../http/markdown.ts'
+import { optionalField } from '../../http/optional-field.ts'
 import type { OperatorRows } from '../../http/route.ts'
 
 const endpoint = z.object({
@@ -36,7 +37,7 @@ export const eventEndpoints = {
     ),
     auth: 'operator',
     role: 'admin',
-    body: z.strictObject({ url, types: z.optional(types), reason: reasonText }),
+    body: z.strictObject({ url, types: optionalField(types), reason: reasonText }),
     responses: { 201: z.object({ endpoint, secret: z.string() }) },
     errors: ['conflict'],
     needs: ['table', 'keyring', 'hooks'],
@@ -51,8 +52,8 @@ export const eventEndpoints = {
     role: 'admin',
     path,
     body: z.strictObject({
-      url: z.optional(url),
-      types: z.optional(types),
+      url: optionalField(url),
+      types: optionalField(types),
       enabled: z.optional(z.boolean()),
       reason: reasonText,
     }),
@@ -84,7 +85,7 @@ export const eventEndpoints = {
     body: z.strictObject({
       sinceMs: z.int().check(z.minimum(0), z.maximum(99_999_999_999_999)),
       untilMs: z.int().check(z.minimum(0), z.maximum(99_999_999_999_999)),
-      eventId: z.optional(z.uuid()),
+      eventId: optionalField(z.uuid()),
       reason: reasonText,
     }),
     responses: { 200: z.object({ replayed: z.number(), lastAtMs: z.optional(z.number()) }) },

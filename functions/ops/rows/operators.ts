@@ -52,7 +52,11 @@ export const operators = {
     ),
     auth: 'operator',
     role: 'admin',
-    body: z.strictObject({ account: pathText, role: z.enum(ROLES), reason: reasonText }),
+    body: z.strictObject({
+      account: z.string().check(z.trim(), z.minLength(1), z.maxLength(320)),
+      role: z.enum(ROLES),
+      reason: reasonText,
+    }),
     responses: { 200: z.object({ operator }) },
     errors: ['not_found', 'operator_exists'],
     needs: ['table'],

@@ -31,8 +31,8 @@ export const reports = {
       '',
       '- `alike`: further accounts whose keys begin and end in the same way.',
       '- `openWork`: everything that a job will look at, and since when or until when it waits.',
-      '- `mails.sent`: what became of the mails of the last 90 days. `sent` means that the mail service took it; whether mail',
-      '  arrives is in `delivery`.',
+      '- `mails.sent`: what became of the mails of the last 90 days. `sent` means that the mail service took it; whether',
+      'mail arrives is in `delivery`.',
     ),
     auth: 'operator',
     role: 'read',
@@ -75,8 +75,7 @@ export const reports = {
   },
   timeline: {
     routes: ['GET /ops/read/accounts/{id}/timeline'],
-    summary:
-      'Shows what happened to an account, in one order: actions, payments, units, mails, notices and cards',
+    summary: 'Shows what happened to an account, in one order: actions, payments, units, mails, cards',
     description: markdown(
       'The newest first, about 50 a page; `next` is the `cursor` of the next page, and null on the last one. It is put',
       'together from the audit log, the ledger, purchases, mails, notices, days of use and cards, with one Query each.',

@@ -158,6 +158,10 @@ test('a command that moves money, units or access asks first', () => {
     ([, { row, asks }]) => row.role !== 'read' && !row.routes[0].startsWith('GET ') && !asks,
   )
   expect(quiet.map(([words]) => words)).toEqual([
+    // What they stop stays as it is, and mails go only to addresses that the account has.
+    'reset-2fa stop',
+    'change-email stop',
+    'resend',
     'service add',
     'service revoke',
     'reconcile',
