@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import * as z from 'zod/mini'
 import { auditWrites } from '../audit/entry.ts'
 import { DomainError } from '../errors.ts'
@@ -97,8 +98,12 @@ export interface EndpointChange {
   enabled?: boolean | undefined
 }
 
+/** What a change or a rotation may change. */
+const CHANGING = ['url', 'types', 'enabled', 'failingSinceMs', 'disabledAtMs', 'secret'] as const
+
 /**
- * Changes an endpoint. To enable it forgets earlier failures; what waited or failed meanwhile comes by a replay.
+ * Changes an endpoint. To enable it forgets earlier failures; what waited or failed meanwhile comes by a replay. One that
+ * is so already stays as it is, so that a repeat of the request does nothing.
  * @throws DomainError `not_found`, `conflict`; `invalid_request` for an address that gets no events
  */
 export async function changeEndpoint(
@@ -145,7 +150,10 @@ async function writeEndpoint(
 ): Promise<EventEndpoint> {
   const before = await readEndpoint(deps, id)
   if (!before) throw new DomainError('not_found')
-  const after = { ...change(before), revision: before.revision + 1 }
+  const changed = change(before)
+  const hasNews = CHANGING.some((name) => !isDeepStrictEqual(changed[name], before[name]))
+  if (!hasNews) return before
+  const after = { ...changed, revision: before.revision + 1 }
   const said = ({ url, types, enabled }: EventEndpoint) => ({
     endpoint: id,
     url,
