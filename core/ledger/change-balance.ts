@@ -3,7 +3,12 @@ import { announce } from '../events/outbox.ts'
 import { priceText } from '../notifications/amounts.ts'
 import type { Deps } from '../ports.ts'
 import { CURRENCY } from '../purchases/catalogue.ts'
-import { type Booked, bookOperatorChange, type OperatorRequest, type OperatedAccount } from './operator-entries.ts'
+import {
+  type Booked,
+  bookOperatorChange,
+  type OperatedAccount,
+  type OperatorRequest,
+} from './operator-entries.ts'
 
 /*
  * The balance says what is between customer and operator in money. Below zero it is what the customer owes for units

@@ -79,10 +79,11 @@ function tellMail(item: Item): Happening | undefined {
   const ended = z.safeParse(mailMarkSchema, item)
   if (!ended.success)
     return { kind: 'mail', id, atMs: queuedMs, text: `mail ${item.template} was queued and is not sent yet` }
-  const { template, event, outcome, endedAtMs } = ended.data
+  const { template, event, outcome } = ended.data
   const name = event === undefined ? template : `${template} (${event})`
   const text = outcome === 'sent' ? `mail ${name} was sent` : `mail ${name} was not sent: ${outcome}`
-  return { kind: 'mail', id, atMs: endedAtMs, text }
+  // The kind is read in the order in which mails were queued, so that is when the line happened.
+  return { kind: 'mail', id, atMs: queuedMs, text }
 }
 
 /** A snapshot tells the use of the day at whose end it was taken. */

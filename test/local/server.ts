@@ -183,7 +183,7 @@ function controls(
       Object.fromEntries(
         Object.entries(operators).map(([role, { accessKeyId, secretAccessKey }]) => [
           role,
-          { accessKeyId, secretAccessKey, region: REGION },
+          { accessKeyId, secretAccessKey, region: REGION, nowMs: clock.nowMs() },
         ]),
       ),
     'GET /_local/events': () => stack.events.events(),

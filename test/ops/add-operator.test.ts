@@ -31,6 +31,7 @@ test('200 for an account by its username in any case, its address or its id', as
 test('200 for another role leaves an entry with both roles; the same role again leaves none', async () => {
   const { accountId } = await app.signUp()
   await add(accountId, 'read')
+  app.advance(1)
   await add(accountId, 'admin')
   expect((await add(accountId, 'admin')).status).toBe(200)
   expect(await entries()).toMatchObject([

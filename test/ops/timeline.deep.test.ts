@@ -43,11 +43,11 @@ test('200 with payments, units, mails, notices, cards and days of use in one ord
   expect(times).toEqual([...times].sort().reverse())
   const texts = all.map(({ kind, text }) => `${kind}: ${text}`)
   for (const text of [
-    'ledger: payment: +0.99 USD',
-    'ledger: sale: +1,000 units, -0.99 USD',
+    'ledger: payment: +$0.99',
+    'ledger: sale: +1,000 units, -$0.99',
     'ledger: trial: +100 units',
     'mail: mail low-quota was sent',
-    'purchase: signup of STARTER for 0.99 USD was begun, now credited',
+    'purchase: signup of STARTER for $0.99 was begun, now credited',
     'use: 1,050 units used on that day',
     'card: card visa ending in 4242 was made at Stripe',
   ])

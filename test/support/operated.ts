@@ -26,7 +26,10 @@ export async function newsTo(app: App, { email }: Pick<SignedInPerson, 'email'>)
   return subjects.filter((subject) => subject !== 'Confirm your e-mail address')
 }
 
-/** What an account's audit log says of operators, and its events for other systems, oldest first. */
+/**
+ * What an account's audit log says of operators, and its events for other systems since its address was
+ * confirmed, oldest first.
+ */
 export async function recordedOf(
   app: App,
   { accountId }: Pick<SignedInPerson, 'accountId'>,
@@ -43,9 +46,9 @@ export async function recordedOf(
       before,
       after,
     }))
-  const events = (await list(OUT_EVENT_PREFIX)).map(
-    ({ type, data }) => [String(type), data as object] as [string, object],
-  )
+  const events = (await list(OUT_EVENT_PREFIX))
+    .map(({ type, data }) => [String(type), data as object] as [string, object])
+    .filter(([type]) => type !== 'account.confirmed')
   return { audit, events }
 }
 

@@ -89,10 +89,10 @@ function outgoingOf(row: Placed, base: string, input: Input, request: string): O
 
 function send(
   { fetch }: Pick<Machine, 'fetch'>,
-  { signing }: Target,
+  { signing, aheadMs }: Target,
   { method, url, body, headers }: Outgoing,
 ) {
-  const signature = signRequest(signing, { method, url, body }, Date.now())
+  const signature = signRequest(signing, { method, url, body }, Date.now() + aheadMs)
   return fetch(url, { method, headers: { ...headers, ...signature }, ...(body !== '' && { body }) })
 }
 

@@ -6,6 +6,8 @@ import type { Signing } from './sign.ts'
 export interface Target {
   url: string
   signing: Signing
+  /** How far its clock is ahead of ours: somebody may have moved that of a stack on this machine. */
+  aheadMs: number
 }
 
 /** What a command needs of the machine that it runs on. */
@@ -22,11 +24,11 @@ export interface Machine {
  */
 export async function targetOf(machine: Machine, { stage, url, region, role }: Where): Promise<Target> {
   const address = stage === undefined ? (url ?? LOCAL_URL) : await endpointOf(machine, stage)
-  if (isLocal(address)) return { url: address, signing: await localSigning(machine, address, role) }
+  if (isLocal(address)) return localTarget(machine, address, role)
   const credentials = await awsCredentials(machine)
   const known = region ?? regionOf(address) ?? machine.env.AWS_REGION ?? machine.env.AWS_DEFAULT_REGION
   if (known === undefined) throw new Error(`The AWS region of ${address} is unknown. Add --region REGION.`)
-  return { url: address, signing: { ...credentials, region: known } }
+  return { url: address, signing: { ...credentials, region: known }, aheadMs: 0 }
 }
 
 const isLocal = (url: string): boolean => /^(127\.|localhost$|\[::1\]$)/.test(new URL(url).hostname)
@@ -65,7 +67,7 @@ async function awsCredentials({ env, aws }: Machine): Promise<Omit<Signing, 'reg
   }
 }
 
-async function localSigning({ fetch }: Machine, url: string, role: Role): Promise<Signing> {
+async function localTarget({ fetch }: Machine, url: string, role: Role): Promise<Target> {
   const answer = await fetch(new URL('/_local/operators', url)).catch(() => {
     throw new Error(
       `Nothing answers at ${url}. Start the stack with "npm run dev", or name a deployment with --stage.`,
@@ -73,6 +75,7 @@ async function localSigning({ fetch }: Machine, url: string, role: Role): Promis
   })
   if (!answer.ok)
     throw new Error(`What answers at ${url} is no stack of Bursar. Name it with --url or --stage.`)
-  const known = (await answer.json()) as Record<Role, Signing>
-  return known[role]
+  const known = (await answer.json()) as Record<Role, Signing & { nowMs: number }>
+  const { nowMs, ...signing } = known[role]
+  return { url, signing, aheadMs: nowMs - Date.now() }
 }

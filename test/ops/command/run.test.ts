@@ -15,7 +15,10 @@ async function run(args: string[], over: Partial<Console> = {}): Promise<string>
       url.pathname === '/_local/operators'
         ? Response.json(
             Object.fromEntries(
-              Object.entries(operators).map(([role, one]) => [role, { ...one, region: REGION }]),
+              Object.entries(operators).map(([role, one]) => [
+                role,
+                { ...one, region: REGION, nowMs: Date.now() },
+              ]),
             ),
           )
         : fetch(url, init)) as typeof fetch,
@@ -72,7 +75,7 @@ test('a GET without an answer is sent again, and a change is not', async () => {
   const lost = (left: number) =>
     (async (url: URL, init?: RequestInit) => {
       if (url.pathname.startsWith('/_local'))
-        return Response.json({ admin: { ...operators.admin, region: REGION } })
+        return Response.json({ admin: { ...operators.admin, region: REGION, nowMs: Date.now() } })
       calls += 1
       if (calls <= left) throw new TypeError('lost')
       return fetch(url, init)
