@@ -40,12 +40,12 @@ describe('the audit log', () => {
   test.each(changing)('%s leaves an entry of its operator, with the reason', async (_, row) => {
     const { answer, reason } = await sendSample(row, 'admin')
     expect(answer.status).toBeLessThan(300)
-    const entries = await entriesOf('admin')
+    // What the sample stands on may have taken actions of an operator, too.
+    const own = answer.headers.get('apigw-requestid')
+    const entries = (await entriesOf('admin')).filter(({ requestId }) => requestId === own)
     expect(entries).not.toEqual([])
-    for (const entry of entries) {
+    for (const entry of entries)
       expect(entry).toMatchObject({ by: 'operator', name: 'local-admin', action: expect.any(String) })
-      expect(entry.requestId).toBe(answer.headers.get('apigw-requestid'))
-    }
     expect(entries.map((entry) => entry.reason)).toContain(reason)
   })
 

@@ -1,8 +1,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { gatewayKey } from '../../functions/http/route.ts'
-import { rows } from '../../functions/http/rows.ts'
+import { routes as deployed } from '../../functions/deploy/functions.ts'
 import { copyProject } from '../support/project-copy.ts'
 import { startClock } from './clock.ts'
 import type { GatewayRoute } from './gateway.ts'
@@ -70,7 +69,8 @@ describe('invoke', () => {
   })
 
   test('the real handlers run', async () => {
-    const event = { headers: {}, isBase64Encoded: false, requestContext: { requestId: 'request-1' } }
+    const requestContext = { requestId: 'request-1', http: { sourceIp: '127.0.0.1' } }
+    const event = { headers: {}, isBase64Encoded: false, requestContext }
     expect(await lambda.invoke('functions/http/health.ts', event)).toMatchObject({ statusCode: 200 })
   })
 
@@ -87,9 +87,9 @@ describe('invoke', () => {
     expect(await lambda.invoke(probe, {})).toBe('alive')
   })
 
-  test('routes() has one route for each route key of the rows', async () => {
+  test('routes() has the routes that are deployed', async () => {
     const routes = await lambda.routes()
-    expect(routes.map(({ key }) => key)).toEqual(rows.flatMap((row) => row.routes.map(gatewayKey)))
+    expect(routes.map(({ key }) => key)).toEqual(deployed.map(({ key }) => key))
   })
 
   test('close does not wait for a call that never ends; the call fails', async () => {

@@ -14,7 +14,9 @@ const endpoint = z.object({
   failingSinceMs: z.optional(z.number()),
   disabledAtMs: z.optional(z.number()),
 })
-const url = z.string().check(z.minLength(9), z.maxLength(500))
+const url = z
+  .string()
+  .check(z.minLength(9), z.maxLength(500), z.regex(/^[!-~]+$/, 'must be an address without spaces'))
 const types = z.array(z.string().check(z.regex(/^[a-z_]{2,30}\.[a-z_]{2,30}$/))).check(z.maxLength(50))
 const path = z.object({ id: pathText })
 

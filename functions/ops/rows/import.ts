@@ -2,6 +2,7 @@ import * as z from 'zod/mini'
 import { email, fullName, username } from '../../../core/account/fields.ts'
 import { importRefusals } from '../../../core/account/import-refusals.ts'
 import { PASSWORD_HASH_MAX, parsePasswordHash } from '../../../core/credentials/password-hash.ts'
+import { reasonText } from '../../../core/operators/reason.ts'
 import { markdown } from '../../http/markdown.ts'
 import { optionalField } from '../../http/optional-field.ts'
 import type { OperatorRows } from '../../http/route.ts'
@@ -69,7 +70,7 @@ export const importing = {
     auth: 'operator',
     role: 'admin',
     body: z.strictObject({
-      reason: z.string().check(z.trim(), z.minLength(3), z.maxLength(500)),
+      reason: reasonText,
       dryRun: z.optional(z.boolean()),
       invite: z.optional(z.boolean()),
       users: z.array(user).check(z.minLength(1), z.maxLength(IMPORT_BATCH)),

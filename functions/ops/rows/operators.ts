@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { isVisibleText } from '../../../core/account/visible-text.ts'
 import { ROLES } from '../../../core/operators/operator.ts'
 import { reasonText } from '../../../core/operators/reason.ts'
 import { pathText } from '../../http/cut-text.ts'
@@ -53,7 +54,14 @@ export const operators = {
     auth: 'operator',
     role: 'admin',
     body: z.strictObject({
-      account: z.string().check(z.trim(), z.minLength(1), z.maxLength(320)),
+      account: z
+        .string()
+        .check(
+          z.trim(),
+          z.minLength(1),
+          z.maxLength(320),
+          z.refine(isVisibleText, 'has a character that nobody sees'),
+        ),
       role: z.enum(ROLES),
       reason: reasonText,
     }),
