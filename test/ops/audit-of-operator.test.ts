@@ -1,30 +1,19 @@
 import { expect, test } from 'vitest'
-import { auditWrites } from '../../core/audit/entry.ts'
 import { ops } from '../../functions/ops/routes.ts'
 import { expectContract } from '../conformance/contract.ts'
 import { startApp } from '../support/app.ts'
+import { recordAction } from '../support/operated.ts'
 
 const app = await startApp()
-
-/** Records that an operator has acted on an account. */
-async function act(name: string, accountId: string): Promise<void> {
-  app.advance(1000)
-  const deps = {
-    ...(await app.ports()),
-    origin: { by: 'operator', name, requestId: 'r', ip: '192.0.2.7' } as const,
-  }
-  const facts = { reason: 'asked on the phone', before: { units: 1 }, after: { units: 2 } }
-  await deps.table.transact(auditWrites(deps, { accountId, action: 'operator.added', ...facts }))
-}
 
 const ask = (path: string) => app.request('GET', path, { operator: 'read' })
 
 test('200: an operator’s actions are listed on all days or on one, page by page', async () => {
   const { accountId } = await app.signUp()
-  await act('grace', accountId)
-  await act('grace', accountId)
+  await recordAction(app, 'grace', accountId)
+  await recordAction(app, 'grace', accountId)
   app.advance(86_400_000)
-  await act('grace', accountId)
+  await recordAction(app, 'grace', accountId)
   const days = async (query: string) => {
     const answer = await ask(`/ops/read/operators/grace/audit${query}`)
     expectContract(ops.auditOfOperator, answer)

@@ -1,3 +1,4 @@
+import { auditWrites } from '../../core/audit/entry.ts'
 import { AUDIT_PREFIX, keys, OUT_EVENT_PREFIX } from '../../core/table/keys.ts'
 import type { App } from './app.ts'
 import type { SignedInPerson } from './people.ts'
@@ -60,4 +61,15 @@ export async function noticeTypes(
   const { table } = await app.ports()
   const items = await table.list(keys.account(accountId), 'NOTICE#')
   return items.map(({ messageType }) => String(messageType))
+}
+
+/** Records in the audit log that an operator has acted on an account, a second later. */
+export async function recordAction(app: App, name: string, accountId: string): Promise<void> {
+  app.advance(1000)
+  const deps = {
+    ...(await app.ports()),
+    origin: { by: 'operator', name, requestId: 'r', ip: '192.0.2.7' } as const,
+  }
+  const facts = { reason: 'asked on the phone', before: { units: 1 }, after: { units: 2 } }
+  await deps.table.transact(auditWrites(deps, { accountId, action: 'operator.added', ...facts }))
 }
