@@ -63,9 +63,7 @@ export function expire(
   const late = due.findLast(({ day }) => day <= seen.day)
   const overdue = late ? unused(late) : 0
   const units = Math.min(balanceOf(seen), Math.max(overdue, unused(last) - seen.held))
-  // No lot has more left than the account has: else a lot without units would be the first one for ever.
-  const left = Math.min(unused(last), balanceOf(seen) + seen.held)
-  const next = left > units ? last : later
+  const next = unused(last) > units ? last : later
   return { units, next: next && { day: next.day, mark: next.mark - units } }
 }
 

@@ -8,7 +8,8 @@ import type { Quota } from './quota.ts'
 /**
  * Moves what is left of the second lot from the counter to the items of its day, and takes the units of lots that have
  * ended out of their items. As long as the counter has the rest, nobody asks the items, so this can break off anywhere.
- * The conditions keep a process that was slow from writing what was true earlier.
+ * An item has the number of the ledger entry up to which it is true (`asOf`), which keeps a process that was slow from
+ * writing what was true earlier: its units alone would not tell, because they can come back to an earlier value.
  * @throws ConditionFailed if another process has changed the lots meanwhile
  */
 export async function flushRest(
@@ -25,7 +26,8 @@ export async function flushRest(
     const units = lot === keeper ? rest.units : 0
     if (units === lot.units) continue
     const key = lotKey(accountId, lot.day, lot.seq)
-    await deps.table.update(key, expr`SET #units = ${units}`, expr`#units = ${lot.units}`)
+    const isOlder = expr`#units = ${lot.units} AND (attribute_not_exists(#asOf) OR #asOf < ${seq})`
+    await deps.table.update(key, expr`SET #units = ${units}, #asOf = ${seq}`, isOlder)
   }
   const same = [expr`#s = ${seq}`, ...sameLots(first)]
   await deps.table.update(keys.quota(accountId), expr`REMOVE #P, #Q`, join(same, ' AND '))

@@ -41,7 +41,7 @@ export const takeFromLots = (first: FirstLot | undefined, taken: number): Counte
 /**
  * What a write says of the lots that credits a lot, and may take units back as well. The counter has no rest then
  * (`flushRest`). A lot that was used up when the counter was read stays so until the ledger moves on. But a lot that the
- * new one follows may be used up meanwhile, which the condition on `u` sees.
+ * new one follows or precedes may be used up meanwhile, which the condition on `u` sees.
  */
 export function placeLot(
   first: FirstLot | undefined,
@@ -66,6 +66,7 @@ export function placeLot(
       ...(hasLater ? [expr`#P = ${head?.mark ?? 0} - #u, #Q = ${head?.day ?? NO_DAY}`] : []),
     ],
     remove: [],
-    conditions: sameLots(first),
+    // Use beyond the lot that follows would come from those after it, of which the counter knows nothing.
+    conditions: [...sameLots(first), ...(head ? [expr`#u <= ${head.mark}`] : [])],
   }
 }

@@ -34,9 +34,21 @@ export const lotBugs: readonly (Bug & { title: string; foundBy: string })[] = [
   },
   {
     title: 'a lot follows one that is used up meanwhile',
-    find: 'expr`#u <= ${before.mark}`',
-    put: 'expr`#u <= ${before.mark + 1e9}`',
+    find: 'conditions: [...sameLots(first), expr`#u <= ${before.mark}`]',
+    put: 'conditions: [...sameLots(first), expr`#u <= ${before.mark + 1e9}`]',
     foundBy: 'use that comes between the look and the credit of a lot counts for the lots before it',
+  },
+  {
+    title: 'a lot precedes one that is used up meanwhile',
+    find: '(head ? [expr`#u <= ${head.mark}`] : [])',
+    put: '(head ? [expr`#u <= ${head.mark + 1e9}`] : [])',
+    foundBy: 'use that comes between the look and the credit of a lot counts for the lots after it',
+  },
+  {
+    title: 'a slow process writes the rest of a lot that was true earlier',
+    find: 'expr`#units = ${lot.units} AND (attribute_not_exists(#asOf) OR #asOf < ${seq})`',
+    put: 'expr`#units = ${lot.units}`',
+    foundBy: 'a process that was slow to move the rest of a lot does not bring back what was true earlier',
   },
   {
     title: 'what is left of a lot is what was credited',

@@ -138,6 +138,41 @@ export const lotScenarios: Readonly<Record<string, LotScenario>> = {
       )
     }
   },
+  'use that comes between the look and the credit of a lot counts for the lots after it': async (open) => {
+    const world = await openLotWorld(open, { left: START })
+    await world.credit(10, 5)
+    await world.credit(50, 9)
+    await world.sell(30, 2)
+    // The whole lot that would follow the new one is used up meanwhile, and some of the lot after it.
+    const through = interleaved(world.ports, 'update', 1, () => world.spend(20))
+    await world.applyLedger(through)
+    const { expiring } = await world.numbers()
+    assert.deepEqual(
+      expiring.map(({ units }) => units),
+      [30, 40],
+    )
+  },
+  'a process that was slow to move the rest of a lot does not bring back what was true earlier': async (
+    open,
+  ) => {
+    const world = await openLotWorld(open, { left: START })
+    await displaced(world)
+    await world.sell(7, 3)
+    const through = interleaved(world.ports, 'update', 1, async () => {
+      await world.applyLedger()
+      // The item of the first lot comes to have 50 units again, others than those that it began with.
+      await world.credit(10, 20)
+      await world.spend(32)
+      await world.credit(5, 2)
+      await world.credit(1, 1)
+    })
+    await world.applyLedger(through)
+    const { expiring } = await world.numbers()
+    assert.deepEqual(
+      expiring.map(({ units }) => units),
+      [1, 5, 50],
+    )
+  },
   'an expiry that takes the balance below a threshold calls for a renewal and a notice, once': async (
     open,
   ) => {
