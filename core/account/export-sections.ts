@@ -107,7 +107,7 @@ export const exportedKinds: readonly ExportedKind[] = [
   {
     prefix: '#PROFILE',
     section: 'sessions',
-    shows: ['sinceMs', 'provedMs', 'seenMs', 'device'],
+    shows: ['sinceMs', 'provedMs', 'seenMs', 'device', 'factor'],
     omits: { provedBy: MARK },
     within: {
       attribute: 'sessions',
