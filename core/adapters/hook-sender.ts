@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns'
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { BlockList, isIP, type LookupFunction } from 'node:net'
+import net, { isIP, type LookupFunction } from 'node:net'
 import type { Hooks } from '../ports.ts'
 
 const TIMEOUT_MS = 10_000
@@ -15,8 +15,8 @@ const NOT_PUBLIC_4 = [
 /** Only `2000::/3` is public, apart from tunnels and documentation. */
 const NOT_PUBLIC_6 = ['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20']
 
-const blocked = new BlockList()
-const public6 = new BlockList()
+const blocked = new net.BlockList()
+const public6 = new net.BlockList()
 for (const net of NOT_PUBLIC_4) blocked.addSubnet(net.split('/')[0] ?? '', Number(net.split('/')[1]), 'ipv4')
 for (const net of NOT_PUBLIC_6) blocked.addSubnet(net.split('/')[0] ?? '', Number(net.split('/')[1]), 'ipv6')
 public6.addSubnet('2000::', 3, 'ipv6')

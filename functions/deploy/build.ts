@@ -89,12 +89,12 @@ const stubOf = (name: string) => `export function ${name}() { throw Error('not b
  * use.
  */
 function importStatically(code: string): string {
-  const imports: string[] = []
+  const imports = new Set<string>()
   const rest = code.replaceAll(/\(await import\(("[^"]+")\)\)\.(\w+)/g, (_, from: string, name: string) => {
-    imports.push(`import { ${name} } from ${from}\n`)
+    imports.add(`import { ${name} } from ${from}\n`)
     return name
   })
-  return imports.join('') + rest
+  return [...imports, rest].join('')
 }
 
 /** Properties of a row that only the OpenAPI document and the deployment read. */
@@ -138,7 +138,7 @@ interface Node {
   declaration?: Node
   declarations?: { init?: Node }[]
   arguments?: { expression: Node }[]
-  properties?: { type: string; key?: { value: string }; value?: Node }[]
+  properties?: (Node & { key?: { value: string }; value?: Node | string })[]
 }
 
 /** Returns a module's code with its constants marked as free of side effects and its table reduced. */
@@ -199,8 +199,11 @@ interface Property {
 
 /** @throws Error if an object holds anything but plain properties. */
 function propertiesOf({ properties = [] }: Node): Property[] {
-  return properties.map(({ type, key, value }) => {
-    if (type !== 'KeyValueProperty' || !key || !value)
+  return properties.map((property) => {
+    const { type, key, value } = property
+    // `{ path }`: the name is the value.
+    if (type === 'Identifier' && typeof value === 'string') return { name: value, value: property }
+    if (type !== 'KeyValueProperty' || !key || typeof value !== 'object')
       throw new Error(`A table holds a ${type}, and only plain properties are supported.`)
     return { name: key.value, value }
   })
