@@ -2,7 +2,7 @@ import { type SecurityEvent, securityTexts } from '../notifications/security-tex
 
 /**
  * What the audit log knows beside the security events that an account's owner is told of, with the sentence that a
- * person reads. Those of operators begin with `operator.`; all others are security events of an account.
+ * person reads. Those of operators begin with `operator.`, those of an account with `account.`.
  */
 export const actions = {
   'account.confirmed': 'The e-mail address was confirmed',
@@ -25,6 +25,8 @@ export const actions = {
   'operator.endpoint_added': 'An endpoint for events was made',
   'operator.endpoint_changed': 'An endpoint for events was changed',
   'operator.endpoint_rotated': 'An endpoint for events got another secret',
+  'operator.endpoint_tested': 'A test event was sent to an endpoint',
+  'endpoint.disabled': 'An endpoint for events was disabled, because nothing arrived there',
   'operator.events_replayed': 'Events were sent to an endpoint again',
   'operator.imported': 'An operator imported the account from another system',
   'operator.plans_applied': 'An operator put other plans on sale',

@@ -51,14 +51,16 @@ export const isAuditWrite = (write: Write): boolean =>
 
 /**
  * The writes that record an action, for the transaction of the change itself: one for the account, and one for the
- * operator who acts, so that both can be read in order of time. Neither can overwrite an entry.
+ * operator who acts, so that both can be read in order of time. None can overwrite an entry.
  */
 export function auditWrites(deps: Deps, audited: Audited): Write[] {
   const { by = 'system', name, requestId, ip } = deps.origin ?? {}
   const entry = { id: deps.ids.uuid(), atMs: deps.clock.nowMs(), by, name, requestId, ip, ...audited }
   const owners = [
     audited.accountId !== undefined && accountAuditKey(audited.accountId, entry.atMs, entry.id),
-    by === 'operator' && operatorAuditKey(name ?? '', entry.atMs, entry.id),
+    // What a job does to the deployment is found under the job's name.
+    (by === 'operator' || audited.accountId === undefined) &&
+      operatorAuditKey(name ?? by, entry.atMs, entry.id),
   ]
   return owners
     .filter((key) => key !== false)

@@ -17,9 +17,11 @@ import {
   ttlAt,
 } from '../table/keys.ts'
 import { leaseDue } from '../table/lease.ts'
+import { readPage } from '../table/page.ts'
 import { type Item, ignoreRefusal, type Write } from '../table/table.ts'
 import { writeAll } from '../table/write-all.ts'
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../time.ts'
+import { deliveryAt } from './delivery-cursor.ts'
 import { type EventEndpoint, readEndpoint, secretsOf } from './endpoints.ts'
 import { envelopeOf, parseEvent, type StoredEvent } from './stored-event.ts'
 
@@ -121,7 +123,7 @@ async function tryDelivery(
 ): Promise<boolean> {
   const body = JSON.stringify(envelopeOf(event, event.sequence ?? 0))
   const result = await deps.hooks.send(endpoint.url, signedHeaders(deps, endpoint, event.id, body), body)
-  if (/^2\d\d$/.test(result)) {
+  if (hasArrived(result)) {
     if (endpoint.failingSinceMs !== undefined)
       await deps.table
         .update(eventEndpointKey(endpoint.id), expr`REMOVE #failingSinceMs`, expr`#enabled = ${true}`)
@@ -177,11 +179,18 @@ async function noteFailure(
   }
   if (nowMs < failingSinceMs + FAILING_MS) return
   await deps.table
-    .update(
-      key,
-      expr`SET #enabled = ${false}, #disabledAtMs = ${nowMs}, #revision = ${revision + 1}`,
-      expr`#enabled = ${true} AND #failingSinceMs = ${failingSinceMs}`,
-    )
+    .transact([
+      {
+        update: key,
+        set: expr`SET #enabled = ${false}, #disabledAtMs = ${nowMs}, #revision = ${revision + 1}`,
+        if: expr`#enabled = ${true} AND #failingSinceMs = ${failingSinceMs}`,
+      },
+      ...auditWrites(deps, {
+        action: 'endpoint.disabled',
+        reason: 'nothing has arrived for three days',
+        after: { endpoint: id },
+      }),
+    ])
     .then(() =>
       run.alarm(
         `event endpoint ${id} (${new URL(url).host}): nothing has arrived for three days, so it is disabled. Repair it, enable it, and replay its events of the last 30 days.`,
@@ -220,7 +229,7 @@ const PUT_AT_ONCE = 100
 /**
  * Sends the events of a time span to an endpoint again, or one of them, whatever became of them before.
  * @param span when the events happened, epoch ms, both included
- * @returns how many, and whether there are more: then begin again after `lastAtMs`
+ * @returns how many, and `nextMs` if there are more: then begin again with it as `sinceMs`
  * @throws DomainError `not_found` without such an endpoint, `conflict` while it is disabled
  */
 export async function replayEvents(
@@ -228,7 +237,7 @@ export async function replayEvents(
   id: string,
   span: { sinceMs: number; untilMs: number; eventId?: string | undefined },
   reason: string,
-): Promise<{ replayed: number; lastAtMs: number | undefined }> {
+): Promise<{ replayed: number; nextMs: number | undefined }> {
   const endpoint = await readEndpoint(deps, id)
   if (!endpoint) throw new DomainError('not_found')
   if (!endpoint.enabled)
@@ -250,5 +259,58 @@ export async function replayEvents(
   for (let at = 0; at < again.length; at += PUT_AT_ONCE)
     await deps.table.putAll(again.slice(at, at + PUT_AT_ONCE))
   const last = found.length === MOST_REPLAYED ? found.at(-1) : undefined
-  return { replayed: again.length, lastAtMs: last && Number(String(last.sk).split('#')[1]) }
+  return { replayed: again.length, nextMs: last && happenedAtMs(last) }
 }
+
+/** When the event of a delivery happened, epoch ms. */
+const happenedAtMs = ({ sk }: Item): number => Number(String(sk).split('#')[1])
+
+/**
+ * One page of what was sent to an endpoint, the newest event first.
+ * @param page.cursor `next` of the page before; undefined for the first page.
+ * @returns `next` is undefined on the last page.
+ * @throws DomainError `not_found` without such an endpoint
+ */
+export async function listDeliveries(
+  deps: Deps<'table'>,
+  id: string,
+  { limit, cursor }: { limit: number; cursor?: string | undefined },
+): Promise<{ deliveries: (Delivery & { atMs: number })[]; next: string | undefined }> {
+  if (!(await readEndpoint(deps, id))) throw new DomainError('not_found')
+  const { atMs, eventId } = deliveryAt(cursor ?? '')
+  const after = cursor === undefined ? undefined : eventDeliveryKey(id, atMs, eventId)
+  const page = { limit, after, newestFirst: true }
+  const { items, last } = await readPage(deps, eventDeliveryPartition(id), DELIVERY_PREFIX, page, (item) => ({
+    ...parseDelivery(item),
+    atMs: happenedAtMs(item),
+  }))
+  return { deliveries: items, next: last && `${last.atMs}.${last.eventId}` }
+}
+
+/** The account of an event that is about none. */
+const NO_ACCOUNT = '0'.repeat(24)
+
+/**
+ * Sends an event of the type `endpoint.tested` to an endpoint, once, and notes nothing of what came of it but in the audit
+ * log.
+ * @returns the HTTP status of the answer, or why there was none
+ * @throws DomainError `not_found` without such an endpoint
+ */
+export async function testEndpoint(
+  deps: DeliverDeps,
+  id: string,
+  reason: string,
+): Promise<{ delivered: boolean; result: string }> {
+  const endpoint = await readEndpoint(deps, id)
+  if (!endpoint) throw new DomainError('not_found')
+  const eventId = deps.ids.uuid()
+  const about = { type: 'endpoint.tested', version: 1, sequence: 0, accountId: NO_ACCOUNT }
+  const body = JSON.stringify({ id: eventId, ...about, atMs: deps.clock.nowMs(), data: { endpoint: id } })
+  const result = await deps.hooks.send(endpoint.url, signedHeaders(deps, endpoint, eventId, body), body)
+  const after = { endpoint: id, result }
+  await writeAll(deps, auditWrites(deps, { action: 'operator.endpoint_tested', reason, after }))
+  return { delivered: hasArrived(result), result }
+}
+
+/** Whether an endpoint has answered 2xx. */
+const hasArrived = (result: string): boolean => /^2\d\d$/.test(result)

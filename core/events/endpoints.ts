@@ -5,7 +5,7 @@ import { DomainError } from '../errors.ts'
 import type { Deps } from '../ports.ts'
 import { expr, unchangedSince } from '../table/expression.ts'
 import { ENDPOINTS, eventEndpointKey } from '../table/keys.ts'
-import { ConditionFailed } from '../table/table.ts'
+import { retryRaces } from '../table/race.ts'
 import { HOUR_MS } from '../time.ts'
 
 type EndpointDeps = Deps<'table' | 'keyring'>
@@ -141,36 +141,35 @@ export async function rotateEndpoint(
   return { endpoint: listedEndpoint(endpoint), secret, oldUntilMs: untilMs }
 }
 
-async function writeEndpoint(
+function writeEndpoint(
   deps: EndpointDeps,
   id: string,
   action: 'operator.endpoint_changed' | 'operator.endpoint_rotated',
   reason: string,
   change: (before: EventEndpoint) => EventEndpoint,
 ): Promise<EventEndpoint> {
-  const before = await readEndpoint(deps, id)
-  if (!before) throw new DomainError('not_found')
-  const changed = change(before)
-  const hasNews = CHANGING.some((name) => !isDeepStrictEqual(changed[name], before[name]))
-  if (!hasNews) return before
-  const after = { ...changed, revision: before.revision + 1 }
-  const said = ({ url, types, enabled }: EventEndpoint) => ({
-    endpoint: id,
-    url,
-    types: types.join(' '),
-    enabled,
-  })
-  try {
+  return retryRaces(deps, async () => {
+    const before = await readEndpoint(deps, id)
+    if (!before) throw new DomainError('not_found')
+    const changed = change(before)
+    const hasNews = CHANGING.some((name) => !isDeepStrictEqual(changed[name], before[name]))
+    if (!hasNews) return before
+    const after = { ...changed, revision: before.revision + 1 }
     await deps.table.transact([
       { put: { ...eventEndpointKey(id), ...after }, if: unchangedSince(before, ['revision']) },
-      ...auditWrites(deps, { action, reason, before: said(before), after: said(after) }),
+      ...auditWrites(deps, { action, reason, before: saidOf(before), after: saidOf(after) }),
     ])
-  } catch (error) {
-    if (error instanceof ConditionFailed) throw new DomainError('conflict')
-    throw error
-  }
-  return after
+    return after
+  })
 }
+
+/** What the audit log says of an endpoint. */
+const saidOf = ({ id, url, types, enabled }: EventEndpoint) => ({
+  endpoint: id,
+  url,
+  types: types.join(' '),
+  enabled,
+})
 
 function requireTarget(deps: Deps<'hooks'>, url: string): void {
   if (deps.hooks.permits(url)) return

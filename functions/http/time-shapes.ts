@@ -3,6 +3,9 @@
 /** A time to the millisecond, such as 2026-11-21T12:00:00.000Z. */
 export const isoTime = (atMs: number): string => new Date(atMs).toISOString()
 
+/** A time such as 2026-11-21T12:00:00Z as epoch ms. */
+export const timeMs = (time: string): number => Date.parse(time)
+
 /** The day of a time, such as 2026-11-21. */
 export const isoDay = (atMs: number): string => isoTime(atMs).slice(0, 10)
 

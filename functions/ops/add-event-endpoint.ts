@@ -1,7 +1,9 @@
 import { addEndpoint } from '../../core/events/endpoints.ts'
 import { endpoint } from '../http/endpoint.ts'
+import { endpointShape } from '../http/event-endpoint-shapes.ts'
 import { ops } from './routes.ts'
 
-export const handler = endpoint(ops.addEventEndpoint, async ({ body: { types = [], ...body }, deps }) =>
-  addEndpoint(deps, { ...body, types }),
-)
+export const handler = endpoint(ops.addEventEndpoint, async ({ body: { types = [], ...body }, deps }) => {
+  const added = await addEndpoint(deps, { ...body, types })
+  return { ...added, endpoint: endpointShape(added.endpoint) }
+})

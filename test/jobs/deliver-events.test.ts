@@ -3,7 +3,8 @@ import type { AddressInfo } from 'node:net'
 import { Webhook } from 'standardwebhooks'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { hookSender, isPublicAddress, publicLookup } from '../../core/adapters/hook-sender.ts'
-import { parseDelivery, replayEvents } from '../../core/events/deliveries.ts'
+import { parseAudit } from '../../core/audit/entry.ts'
+import { parseDelivery, replayEvents, testEndpoint } from '../../core/events/deliveries.ts'
 import { addEndpoint, changeEndpoint, listEndpoints, rotateEndpoint } from '../../core/events/endpoints.ts'
 import { announce } from '../../core/events/outbox.ts'
 import { DELIVERY_PREFIX } from '../../core/table/keys.ts'
@@ -57,6 +58,9 @@ async function happen(type: 'account.erased' | 'account.deactivated' = 'account.
 
 const deliveries = async (id: string) =>
   (await ports.table.list(`ENDPOINT#${id}`, DELIVERY_PREFIX)).map(parseDelivery)
+
+/** What the audit log has of an operator or a job. */
+const audited = async (name: string) => (await ports.table.list(`OPERATOR#${name}`, 'AUDIT#')).map(parseAudit)
 
 /** Whether the published library of Standard Webhooks verifies what was received. */
 function verifies(secret: string, { headers, body }: Received): boolean {
@@ -125,6 +129,9 @@ describe('an event', () => {
     expect(await listEndpoints(ports)).toMatchObject([{ enabled: false, disabledAtMs: expect.any(Number) }])
     const alarms = app.logs.filter((line) => JSON.parse(line).level === 'alarm')
     expect(alarms).toEqual([expect.stringContaining(endpoint.id)])
+    expect(await audited('deliver-events')).toMatchObject([
+      { action: 'endpoint.disabled', by: 'system', after: { endpoint: endpoint.id } },
+    ])
     // What happens from now on is held until it is enabled and a replay asks for it.
     await happen()
     await app.job('deliver-events')
@@ -134,6 +141,29 @@ describe('an event', () => {
     const all = { sinceMs: 0, untilMs: Date.now() }
     expect(await replayEvents(ports, endpoint.id, all, reason)).toEqual({ replayed: 2 })
     expect(await app.job('deliver-events')).toEqual({ done: 2, failed: 0 })
+  })
+})
+
+describe('a test event', () => {
+  test('gets to its endpoint at once, signed, also while the endpoint is disabled, and is no delivery', async () => {
+    const { endpoint, secret } = await add()
+    await changeEndpoint(ports, endpoint.id, { enabled: false }, reason)
+    expect(await testEndpoint(ports, endpoint.id, reason)).toEqual({ delivered: true, result: '204' })
+    const [one] = received
+    expect(one && verifies(secret, one)).toBe(true)
+    expect(JSON.parse(one?.body ?? '')).toMatchObject({
+      ...{ type: 'endpoint.tested', sequence: 0, accountId: '0'.repeat(24), data: { endpoint: endpoint.id } },
+    })
+    expect(await deliveries(endpoint.id)).toEqual([])
+  })
+
+  test('that is refused is answered with the refusal, and is not sent again', async () => {
+    status = 500
+    const { endpoint } = await add()
+    expect(await testEndpoint(ports, endpoint.id, reason)).toEqual({ delivered: false, result: '500' })
+    await app.job('deliver-events')
+    expect(received).toHaveLength(1)
+    expect((await listEndpoints(ports))[0]).not.toHaveProperty('failingSinceMs')
   })
 })
 

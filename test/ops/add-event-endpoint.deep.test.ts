@@ -12,7 +12,14 @@ test('201 with a secret of 256 random bits, which neither the table nor the log 
   const { id, ...endpoint } = body.endpoint
   expect([status, endpoint]).toEqual([
     201,
-    { url: HOOK_URL, types: ['account.erased'], enabled: true, createdAtMs: expect.any(Number) },
+    {
+      url: HOOK_URL,
+      types: ['account.erased'],
+      enabled: true,
+      createdAt: expect.stringMatching(/Z$/),
+      failingSince: null,
+      disabledAt: null,
+    },
   ])
   expect(Buffer.from(body.secret.replace('whsec_', ''), 'base64')).toHaveLength(32)
   const { table } = await app.ports()

@@ -3,6 +3,7 @@ import { parseDelivery } from '../../core/events/deliveries.ts'
 import { announce } from '../../core/events/outbox.ts'
 import { DELIVERY_PREFIX } from '../../core/table/keys.ts'
 import { writeAll } from '../../core/table/write-all.ts'
+import { isoTime } from '../../functions/http/time-shapes.ts'
 import { startApp } from '../support/app.ts'
 import { addedEndpoint, auditOf, endpoints } from '../support/event-endpoints.ts'
 
@@ -10,7 +11,7 @@ const app = await startApp()
 beforeEach(app.startAfresh)
 
 const replay = (id: string, json: object = {}) =>
-  endpoints(app, 'POST', `/${id}/replay`, { sinceMs: 0, untilMs: 99_999_999_999_999, ...json }, 'support')
+  endpoints(app, 'POST', `/${id}/replay`, { since: isoTime(0), ...json }, 'support')
 
 async function deliveries(id: string) {
   const { table } = await app.ports()
@@ -37,7 +38,7 @@ test('200: every event that was held waits to be sent again, with the same ids, 
   const { id, events } = await missed()
   expect((await deliveries(id)).map(({ state }) => state)).toEqual(['held', 'held'])
   const { status, body } = await replay(id)
-  expect([status, body]).toEqual([200, { replayed: 2 }])
+  expect([status, body]).toEqual([200, { replayed: 2, next: null }])
   expect((await deliveries(id)).map(({ state, eventId }) => [state, eventId])).toEqual(
     events.map((eventId) => ['waiting', eventId]),
   )
@@ -49,10 +50,10 @@ test('200: every event that was held waits to be sent again, with the same ids, 
 test('200: only events of the time span, or the one that is named, are sent again', async () => {
   const { id, at, events } = await missed()
   const [, second = 0] = at
-  expect((await replay(id, { untilMs: second - 1 })).body).toEqual({ replayed: 1 })
+  expect((await replay(id, { until: isoTime(second - 1) })).body).toEqual({ replayed: 1, next: null })
   expect((await deliveries(id)).map(({ state }) => state)).toEqual(['waiting', 'held'])
-  expect((await replay(id, { eventId: events[1] })).body).toEqual({ replayed: 1 })
-  expect((await replay(id, { sinceMs: second + 30_000 })).body).toEqual({ replayed: 0 })
+  expect((await replay(id, { eventId: events[1] })).body).toEqual({ replayed: 1, next: null })
+  expect((await replay(id, { since: isoTime(second + 30_000) })).body).toEqual({ replayed: 0, next: null })
   expect((await deliveries(id)).map(({ state }) => state)).toEqual(['waiting', 'waiting'])
 })
 

@@ -1,6 +1,7 @@
 import { accessCommands } from './access.ts'
 import { auditCommands } from './audit.ts'
 import type { Commands } from './command.ts'
+import { eventEndpointCommands } from './event-endpoints.ts'
 import { importCommands } from './import.ts'
 import { moneyCommands } from './money.ts'
 import { operatorCommands } from './operators.ts'
@@ -16,4 +17,5 @@ export const commands: Commands = {
   ...serviceCommands,
   ...moneyCommands,
   ...importCommands,
+  ...eventEndpointCommands,
 }

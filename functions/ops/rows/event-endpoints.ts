@@ -1,30 +1,44 @@
 import * as z from 'zod/mini'
+import { DELIVERY_CURSOR } from '../../../core/events/delivery-cursor.ts'
 import { reasonText } from '../../../core/operators/reason.ts'
 import { pathText } from '../../http/cut-text.ts'
 import { markdown } from '../../http/markdown.ts'
 import { optionalField } from '../../http/optional-field.ts'
 import type { OperatorRows } from '../../http/route.ts'
+import { time } from '../../http/time-schema.ts'
 
 const endpoint = z.object({
   id: z.string(),
   url: z.string(),
   types: z.array(z.string()),
   enabled: z.boolean(),
-  createdAtMs: z.number(),
-  failingSinceMs: z.optional(z.number()),
-  disabledAtMs: z.optional(z.number()),
+  createdAt: z.iso.datetime(),
+  failingSince: z.nullable(z.iso.datetime()),
+  disabledAt: z.nullable(z.iso.datetime()),
 })
 const url = z
   .string()
   .check(z.minLength(9), z.maxLength(500), z.regex(/^[!-~]+$/, 'must be an address without spaces'))
 const types = z.array(z.string().check(z.regex(/^[a-z_]{2,30}\.[a-z_]{2,30}$/))).check(z.maxLength(50))
 const path = z.object({ id: pathText })
+const delivery = z.object({
+  eventId: z.uuid(),
+  type: z.string(),
+  happenedAt: z.iso.datetime(),
+  state: z.enum(['waiting', 'delivered', 'failed', 'held']),
+  tries: z.int(),
+  lastTriedAt: z.nullable(z.iso.datetime()),
+  result: z.nullable(z.string()),
+})
 
 export const eventEndpoints = {
   listEventEndpoints: {
     routes: ['GET /ops/read/endpoints'],
     summary: 'Lists the HTTPS endpoints that get events',
-    description: markdown('`failingSinceMs`: since then nothing has arrived. Secrets are not shown.'),
+    description: markdown(
+      '`failingSince`: since then nothing has arrived. `disabledAt`: Bursar has disabled it after three days of that. Secrets are',
+      'not shown.',
+    ),
     auth: 'operator',
     role: 'read',
     responses: { 200: z.object({ endpoints: z.array(endpoint) }) },
@@ -71,7 +85,7 @@ export const eventEndpoints = {
     role: 'admin',
     path,
     body: z.strictObject({ reason: reasonText }),
-    responses: { 201: z.object({ endpoint, secret: z.string(), oldUntilMs: z.number() }) },
+    responses: { 201: z.object({ endpoint, secret: z.string(), oldUntil: z.iso.datetime() }) },
     errors: ['not_found', 'conflict'],
     needs: ['table', 'keyring'],
   },
@@ -79,19 +93,53 @@ export const eventEndpoints = {
     routes: ['POST /ops/support/endpoints/{id}/replay'],
     summary: 'Sends the events of a time span to an endpoint again',
     description: markdown(
-      'Those of the last 30 days, up to 1,000; with more, `lastAtMs` says where to begin again. `eventId` sends one alone.',
+      'Those of the last 30 days, up to 1,000; with more, `next` is the `since` with which to go on. `eventId` sends one alone.',
     ),
     auth: 'operator',
     role: 'support',
     path,
     body: z.strictObject({
-      sinceMs: z.int().check(z.minimum(0), z.maximum(99_999_999_999_999)),
-      untilMs: z.int().check(z.minimum(0), z.maximum(99_999_999_999_999)),
+      since: time(),
+      until: optionalField(time()),
       eventId: optionalField(z.uuid()),
       reason: reasonText,
     }),
-    responses: { 200: z.object({ replayed: z.number(), lastAtMs: z.optional(z.number()) }) },
+    responses: { 200: z.object({ replayed: z.int(), next: z.nullable(z.iso.datetime()) }) },
     errors: ['not_found', 'conflict'],
     needs: ['table'],
+  },
+  listDeliveries: {
+    routes: ['GET /ops/read/endpoints/{id}/deliveries'],
+    summary: 'Lists what was sent to an endpoint for events, and what came of it, newest event first',
+    description: markdown(
+      '`state`: `waiting` for its next try, `delivered`, `failed` after three days, or `held` because the endpoint is disabled.',
+      '`result` is the HTTP status of the last try, or why there was none. Deliveries are kept for 30 days.',
+      'With another page, the header `Link` leads to it.',
+    ),
+    auth: 'operator',
+    role: 'read',
+    path,
+    query: z.strictObject({
+      limit: optionalField(z.string().check(z.regex(/^([1-9]\d?|100)$/, 'must be 1 to 100'))),
+      cursor: z.optional(z.string().check(z.regex(DELIVERY_CURSOR))),
+    }),
+    responses: { 200: z.array(delivery) },
+    errors: ['not_found'],
+    needs: ['table'],
+  },
+  testEventEndpoint: {
+    routes: ['POST /ops/support/endpoints/{id}/test'],
+    summary: 'Sends a signed test event to an endpoint at once, and shows what it answers',
+    description: markdown(
+      'An event of the type `endpoint.tested` is sent once, also to an endpoint that is disabled, and stands for no account: its `accountId` has zeros only.',
+      '`delivered` says whether the endpoint answered 2xx; `result` is the HTTP status, or why there was none.',
+    ),
+    auth: 'operator',
+    role: 'support',
+    path,
+    body: z.strictObject({ reason: reasonText }),
+    responses: { 200: z.object({ delivered: z.boolean(), result: z.string() }) },
+    errors: ['not_found'],
+    needs: ['table', 'keyring', 'hooks'],
   },
 } as const satisfies OperatorRows
