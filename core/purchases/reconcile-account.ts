@@ -66,9 +66,8 @@ export async function reconcileAccount(
   }
   await Promise.all(Array.from({ length: WIDTH }, worker))
   if (cursor === undefined && customerId !== undefined) await compareOthers(deps, customerId, items, report)
-  const hasNews = report.mended.length + report.found.length > 0
   const audited = { action: 'operator.reconciled', accountId, reason, after: countsOf(report) } as const
-  if (hasNews) await writeAll(deps, auditWrites(deps, audited))
+  await writeAll(deps, auditWrites(deps, audited))
   return report
 }
 

@@ -122,8 +122,11 @@ export const OPERATOR_COSTS: [route: string, Cost][] = [
       stripe: { 'GET /v1/charges/*': 1, 'GET /v1/payment_intents/*': 1, 'POST /v1/refunds': 1 },
     },
   ],
-  // Nothing is wrong, so nothing is written.
-  ['POST /ops/support/accounts/{id}/reconcile', { dynamodb: { Query: 4 }, readUnits: 4, writeUnits: 0 }],
+  // Nothing is wrong, so only the audit log is written.
+  [
+    'POST /ops/support/accounts/{id}/reconcile',
+    { dynamodb: { Query: 4, TransactWriteItems: 1 }, readUnits: 4, writeUnits: 4 },
+  ],
   // Of a time in which nothing was paid.
   [
     'POST /ops/admin/reconcile',
@@ -152,6 +155,14 @@ export const OPERATOR_COSTS: [route: string, Cost][] = [
   [
     'POST /ops/admin/endpoints/{id}/rotate',
     { dynamodb: { GetItem: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 4 },
+  ],
+  [
+    'GET /ops/read/endpoints/{id}/deliveries',
+    { dynamodb: { GetItem: 1, Query: 1 }, readUnits: 2, writeUnits: 0 },
+  ],
+  [
+    'POST /ops/support/endpoints/{id}/test',
+    { dynamodb: { GetItem: 1, PutItem: 1 }, readUnits: 1, writeUnits: 1 },
   ],
   // Nothing was sent yet.
   [
