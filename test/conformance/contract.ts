@@ -61,7 +61,7 @@ const LIMITS: readonly ErrorCode[] = ['quota_exhausted', 'key_budget_exhausted',
 export function expectError(row: Placed, answer: TestAnswer, code: ErrorCode): void {
   expectContract(row, answer)
   const { status, title, detail } = problems[code]
-  expect(answer.status).toBe(status)
+  expect([row.name, answer.status]).toEqual([row.name, status])
   if (row.dialect !== 'rest') expect(answer.body).toMatchObject({ type: urn(code), title, status })
   else if (!OWN_DETAIL.includes(code)) expect(answer.body.message).toBe(detail)
 }

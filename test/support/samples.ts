@@ -100,22 +100,25 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     path: { id: accountId },
     body: { reason: 'A sample', silent: false },
   }),
-  'ops.resume': ofOperator(),
+  'ops.resume': after(['suspend', {}]),
   'ops.signOut': ofOperator(),
   'ops.resetTwoFactor': async (app, person) => {
     await loseFactors(app, person)
     return { path: { id: person.accountId }, body: { reason: 'A sample', proof: 'A passport' } }
   },
-  'ops.keepTwoFactor': ofOperator(),
+  'ops.keepTwoFactor': async (app, person) => {
+    await loseFactors(app, person)
+    return after(['reset-2fa', {}])(app, person)
+  },
   'ops.changeEmail': (_, { accountId }) => ({
     path: { id: accountId },
     body: { reason: 'A sample', email: newPerson().email, proof: 'A passport' },
   }),
-  'ops.keepEmail': ofOperator(),
+  'ops.keepEmail': (app, person) => after(['change-email', { email: newPerson().email }])(app, person),
   'ops.resendMail': ofOperator(),
   'ops.unlock': ofOperator(),
   'ops.close': ofOperator({ units: 'forfeit' }),
-  'ops.reopen': ofOperator(),
+  'ops.reopen': after(['close', { units: 'forfeit' }]),
   'ops.erase': (_, { accountId }) => ({
     path: { id: accountId },
     body: { reason: 'A sample', confirm: accountId },
@@ -279,9 +282,17 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     path: { id: await newEventEndpoint(app) },
     body: { reason: 'once a year' },
   }),
+  'ops.listDeliveries': async (app) => ({
+    path: { id: await newEventEndpoint(app) },
+    query: { limit: '10', cursor: `1767225600000.${'0'.repeat(8)}-0000-4000-8000-${'0'.repeat(12)}` },
+  }),
+  'ops.testEventEndpoint': async (app) => ({
+    path: { id: await newEventEndpoint(app, 'http://127.0.0.1:9/') },
+    body: { reason: 'does it arrive?' },
+  }),
   'ops.replayEvents': async (app) => ({
     path: { id: await newEventEndpoint(app) },
-    body: { sinceMs: 0, untilMs: 2_000_000_000_000, reason: 'it was down' },
+    body: { since: '2026-01-01T00:00:00Z', until: '2033-01-01T00:00:00Z', reason: 'it was down' },
   }),
   'ops.addOperator': (_, { username }) => ({
     body: { account: username, role: 'support', reason: 'joins the support desk' },
@@ -333,6 +344,14 @@ function ofOperator(more: object = {}) {
   })
 }
 
+/** As `ofOperator`, for a row that undoes what an operator has done. */
+function after([what, body]: [what: string, body: Record<string, unknown>]) {
+  return async (app: App, person: SignedInPerson): Promise<Sample> => {
+    await operate(app, person, what, body)
+    return ofOperator()(app, person)
+  }
+}
+
 /** Starts the enrolment of two-factor authentication. @returns the code that the app shows now. */
 async function enrolled(app: App, { accessToken: token }: SignedInPerson): Promise<string> {
   const { body } = await app.request('POST', '/v1/auth/2FA', { token })
@@ -361,10 +380,11 @@ export const sampleOf = async (app: App, row: Placed, person: SignedInPerson): P
   (await samples[rowKey(row)]?.(app, person)) ?? {}
 
 /** An endpoint for events. @returns its id. */
-async function newEventEndpoint(app: App): Promise<string> {
+async function newEventEndpoint(app: App, url = 'https://hooks.example/bursar'): Promise<string> {
   const { body: known } = await app.request('GET', '/ops/read/endpoints', { operator: 'read' })
   // There may be a few of them only.
-  if (known.endpoints?.length > 0) return known.endpoints[0].id
-  const json = { url: 'https://hooks.example/bursar', reason: 'our own system' }
+  const same = known.endpoints?.find((each: { url: string }) => each.url === url)
+  if (same) return same.id
+  const json = { url, reason: 'our own system' }
   return (await app.request('POST', '/ops/admin/endpoints', { operator: 'admin', json })).body.endpoint.id
 }
