@@ -30,8 +30,11 @@ export const OPERATOR_COSTS: [route: string, Cost][] = [
     'POST /ops/support/accounts/{id}/suspend',
     { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 18 },
   ],
-  // The account is not suspended.
-  ['POST /ops/support/accounts/{id}/resume', { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }],
+  // Of an account that was told when it was suspended.
+  [
+    'POST /ops/support/accounts/{id}/resume',
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 18 },
+  ],
   [
     'POST /ops/support/accounts/{id}/sign-out',
     { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 11 },
@@ -41,17 +44,20 @@ export const OPERATOR_COSTS: [route: string, Cost][] = [
     'POST /ops/support/accounts/{id}/reset-2fa',
     { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 13 },
   ],
-  // Nothing waits.
-  ['POST /ops/support/accounts/{id}/reset-2fa/stop', { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }],
+  // A reset waits.
+  [
+    'POST /ops/support/accounts/{id}/reset-2fa/stop',
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 14 },
+  ],
   // With a proof, so at once. The read is for whoever has the new address.
   [
     'POST /ops/support/accounts/{id}/change-email',
     { dynamodb: { GetItem: 1, Query: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 20 },
   ],
-  // Nothing waits.
+  // A change waits.
   [
     'POST /ops/support/accounts/{id}/change-email/stop',
-    { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 },
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 14 },
   ],
   // The account waits for no mail.
   [
@@ -68,8 +74,11 @@ export const OPERATOR_COSTS: [route: string, Cost][] = [
     'POST /ops/support/accounts/{id}/close',
     { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 19 },
   ],
-  // The account is active.
-  ['POST /ops/support/accounts/{id}/reopen', { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }],
+  // Of an account that was closed.
+  [
+    'POST /ops/support/accounts/{id}/reopen',
+    { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 19 },
+  ],
   // Of an account that has bought nothing.
   [
     'POST /ops/admin/accounts/{id}/erase',
