@@ -45,7 +45,7 @@ export interface RenewalChange {
 /**
  * The one place where the state of auto-renewal is written: whether it is on (`flags`, `bundle`), and what
  * keeps it from renewing (`renewal`). A change of the state that its owner sees makes a notice and a mail in
- * the same transaction, so that none is silent and none is told twice. `test/conformance/renewal.test.ts`
+ * the same transaction, so that none is silent and none is told twice. `test/conformance/renewal.deep.test.ts`
  * holds that nothing else writes these fields.
  * @param to the fields to change. `renewal: undefined` removes the obstacle.
  */

@@ -52,7 +52,7 @@ const KINDS: Readonly<Record<string, readonly [file: string, title: string]>> = 
     'the newest other card takes the place of a default card',
   ],
   'an edge of a state machine without a message': [
-    'conformance/renewal.test.ts',
+    'conformance/renewal.deep.test.ts',
     'every change of the state of auto-renewal tells its owner',
   ],
   'processing time for event time': [
@@ -68,7 +68,7 @@ const KINDS: Readonly<Record<string, readonly [file: string, title: string]>> = 
     'the bank is asked about a card',
   ],
   'check and act apart': ['machine/purchases-machine.deep.test.ts', 'never begins once %s forbids it'],
-  'a runaway': ['conformance/renewal.test.ts', 'when it is the fourth within an hour'],
+  'a runaway': ['conformance/renewal.deep.test.ts', 'when it is the fourth within an hour'],
   'ids that make consumes expensive': ['conformance/id-cost.deep.test.ts', 'cost no more'],
   'a customer text chosen by arithmetic': [
     'conformance/messages.test.ts',
@@ -85,7 +85,7 @@ const KINDS: Readonly<Record<string, readonly [file: string, title: string]>> = 
   ],
   'a link that dies': ['v1/get-invoice.test.ts', 'the link to the receipt is renewed after a week'],
   'a repeat that is refused': [
-    'conformance/repeats.test.ts',
+    'conformance/repeats.deep.test.ts',
     'every row that writes says how its repeat is answered',
   ],
   'a filter after the limit': ['v1/list-invoices.test.ts', 'a page is full unless it is the last'],
@@ -121,7 +121,10 @@ const KINDS: Readonly<Record<string, readonly [file: string, title: string]>> = 
 
 /** The same for accounts: how accounts are taken from their owners, and how owners lose them. */
 const ACCOUNT_KINDS: typeof KINDS = {
-  'step-up on one endpoint only': ['conformance/proof.test.ts', 'has a proof, or a reason why it needs none'],
+  'step-up on one endpoint only': [
+    'conformance/proof.deep.test.ts',
+    'has a proof, or a reason why it needs none',
+  ],
   'a change of holder that forgets something': [
     'core/holder.test.ts',
     'voids the change of the address that one of the sessions has begun',
@@ -136,7 +139,7 @@ const ACCOUNT_KINDS: typeof KINDS = {
   ],
   'a registration that nobody confirms': ['jobs/sweep.test.ts', 'an account that nobody confirms for a week'],
   'one code for two states': [
-    'conformance/tokens.test.ts',
+    'conformance/tokens.deep.test.ts',
     'an expired token is token_expired while its session lives',
   ],
   'a sign-out that leaves the session alive': [
@@ -150,20 +153,20 @@ const ACCOUNT_KINDS: typeof KINDS = {
   'a way back that a thief takes unseen': ['v1/begin-recovery.test.ts', 'it is announced every day'],
   'a wait that a repeat shortens': ['v1/begin-recovery.test.ts', 'do not restart or shorten the 72 hours'],
   'a counter that counts right answers': [
-    'conformance/two-factor.test.ts',
+    'conformance/two-factor.deep.test.ts',
     'counts no right code as a wrong one, and does not use it up, but hides no wrong code',
   ],
   'a code as people type it': ['core/typed-codes.test.ts', 'a code of any kind is taken with'],
   'a lock-out that looks like a wrong password': [
-    'conformance/password-lock.test.ts',
+    'conformance/password-lock.deep.test.ts',
     'five wrong passwords lock a name, the right password included',
   ],
   'a lock that tells which names exist': [
-    'conformance/enumeration.test.ts',
+    'conformance/enumeration.deep.test.ts',
     'with a wrong password ten times in a row equals ten sign-ins with an unknown name',
   ],
   'an answer that was lost': [
-    'conformance/repeats.test.ts',
+    'conformance/repeats.deep.test.ts',
     'every row that writes says how its repeat is answered',
   ],
   'two forms of one domain': ['core/fields.test.ts', 'the key of a key is the same key'],
@@ -181,27 +184,27 @@ const ACCOUNT_KINDS: typeof KINDS = {
   'a stranger’s words in our mail': ['core/mails.test.ts', 'quotes nothing that a person wrote'],
   'a name that becomes a link': ['core/mails.test.ts', 'makes no link of a name'],
   'a mailbox that strangers fill': [
-    'conformance/mail-limits.test.ts',
+    'conformance/mail-limits.deep.test.ts',
     'forty registrations with plus addresses send six mails',
   ],
   'a limit that works against the owner': [
-    'conformance/mail-limits.test.ts',
+    'conformance/mail-limits.deep.test.ts',
     'nor keeps the owner from a code that works',
   ],
   'a public row without a limit': [
-    'conformance/mail-limits.test.ts',
+    'conformance/mail-limits.deep.test.ts',
     'every public row that makes an account or a mail is limited by network address',
   ],
   'a change that nobody is told of': [
-    'conformance/announcements.test.ts',
+    'conformance/announcements.deep.test.ts',
     'every row that changes who gets in is listed',
   ],
   'a new device that nobody notices': [
-    'conformance/devices.test.ts',
+    'conformance/devices.deep.test.ts',
     'from a device that the account has not used',
   ],
   'a pending change that its owner cannot see': [
-    'conformance/mail-limits.test.ts',
+    'conformance/mail-limits.deep.test.ts',
     'the owner sees the address until it is confirmed',
   ],
   'a session that cannot be ended alone': [
@@ -219,7 +222,7 @@ const ACCOUNT_KINDS: typeof KINDS = {
     'conformance/empty-fields.test.ts',
     'an optional field of any row may be empty',
   ],
-  'an input without a length': ['conformance/bounds.test.ts', 'every text that a row takes has a limit'],
+  'an input without a length': ['conformance/bounds.deep.test.ts', 'every text that a row takes has a limit'],
   'a passkey that is replayed': ['v1/passkey-login.test.ts', 'a second time, and two at once'],
   'an export that leaves something out': [
     'v1/export-user.test.ts',

@@ -8,7 +8,7 @@ import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { BODY_LIMIT } from '../../functions/http/body.ts'
 import type { Dialect, Placed } from '../../functions/http/route.ts'
-import { customerRows, operatorRows, rows } from '../../functions/http/rows.ts'
+import { rows } from '../../functions/http/rows.ts'
 import { startApp } from '../support/app.ts'
 import type { SignedInPerson } from '../support/people.ts'
 import { rowKey, type Sample, sampleOf, samples, tokenOf } from '../support/samples.ts'
@@ -34,8 +34,12 @@ const ROOT = join(import.meta.dirname, '..', '..')
 const JSON_TYPE = 'application/json'
 const FORM_TYPE = 'application/x-www-form-urlencoded'
 
-/** The operators' rows run through the same stack as the others; only `npm run test:deep` tries every one of them. */
-const tried = process.env.DEEP ? rows : [...customerRows, ...operatorRows.slice(0, 1)]
+/** What decides which code stands before a row's handler. */
+const shapeOf = ({ dialect, auth, proof, path, query, headers, body, raw, form }: Placed): string =>
+  [dialect, auth, proof, ...[path, query, headers, body, raw, form].map((each) => each !== undefined)].join()
+
+/** One row of each shape; `npm run test:deep` tries every row. */
+const tried = process.env.DEEP ? rows : [...Map.groupBy(rows, shapeOf).values()].flatMap(([row = []]) => row)
 const table = tried.map((row) => [rowKey(row), row] as const)
 const only = (holds: (row: Placed) => unknown) => table.filter(([, row]) => holds(row))
 
@@ -232,7 +236,7 @@ describe.each(only(({ auth }) => auth === 'account'))('%s requires a live sessio
   ] as const)(
     'a request of a %s account is refused as %s, whatever the request holds',
     async (status, code) => {
-      // A repeat of the row's own success: repeats.test.ts tests it.
+      // A repeat of the row's own success: repeats.deep.test.ts tests it.
       if (code === row.refusalAfter) return
       const { table } = await app.ports()
       const change = () => table.update(profileKey(), expr`SET #status = ${status}`)

@@ -34,7 +34,7 @@ const TOLD: Record<string, { events: SecurityEvent[]; mails?: (person: Person) =
   'v1.enrolTwoFactor': 'the seed counts for nothing before its first code',
   'v1.exportUser': { events: ['data-exported'] },
   'v1.finishRecovery': 'the notice and the mail are in finish-recovery.test.ts',
-  'v1.login': 'a new device is told of in devices.test.ts, a recovery code and an undone deletion below',
+  'v1.login': 'a new device is told of in devices.deep.test.ts, a recovery code and an undone deletion below',
   'v1.passkeyLogin': 'as `v1.login`',
   'v1.passkeyOptions': 'a challenge counts for nothing before it is answered',
   'v1.removePasskey': { events: ['passkey-removed'] },
