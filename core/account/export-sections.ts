@@ -256,6 +256,7 @@ export const exportedKinds: readonly ExportedKind[] = [
         'units',
         'amountCents',
         'plan',
+        'coupon',
         'currency',
         'customerId',
         'asked',
@@ -271,6 +272,7 @@ export const exportedKinds: readonly ExportedKind[] = [
       openRefund: 'Names a refund that is under way.',
     },
   },
+  { prefix: 'COUPON#', section: 'coupons', shows: ['code', 'count'] },
   {
     prefix: 'INVOICE#',
     section: 'invoices',

@@ -47,6 +47,8 @@ export const actions = {
   'operator.exported': 'An operator exported the data of the account',
   'operator.service_added': 'A service got a credential that spends units for customers',
   'operator.service_revoked': 'The credential of a service was revoked',
+  'operator.coupon_added': 'An operator made a coupon',
+  'operator.coupon_stopped': 'An operator stopped a coupon',
 } as const satisfies Record<string, string>
 
 export type Action = keyof typeof actions | `account.${Exclude<SecurityEvent, 'new-sign-in'>}`

@@ -10,8 +10,9 @@ import { HOUR_MS } from '../time.ts'
  * - `confirm-to`, `reset-to`: mails to one mailbox that strangers can cause, because its owner has not proved the
  *   address yet. They are counted apart, so that nobody who registers a stranger's address keeps its owner from a reset.
  * - `register`, `ask-for-mail`: requests from one network address. A whole company may share an address.
+ * - `coupon`: coupons that one account tries, so that nobody guesses codes.
  */
-const HOURLY = { 'confirm-to': 6, 'reset-to': 6, register: 300, 'ask-for-mail': 600 }
+const HOURLY = { 'confirm-to': 6, 'reset-to': 6, register: 300, 'ask-for-mail': 600, coupon: 20 }
 
 export type Limited = keyof typeof HOURLY
 
@@ -20,17 +21,23 @@ export type Limited = keyof typeof HOURLY
  * that it does not tell who asked.
  * @returns how many seconds the limit lasts; 0 if the event is within the limit.
  */
-export async function countInHour(
+export const countInHour = (
   deps: Deps<'table' | 'keyring'>,
   what: Limited,
   subject: string,
-): Promise<number> {
+): Promise<number> => countAt(deps, what, hourlyLimitKey(deps, what, subject))
+
+/** The same for what an account does: its id says nothing about anybody, so it needs no MAC. */
+export const countForAccount = (deps: Deps<'table'>, what: Limited, accountId: string): Promise<number> =>
+  countAt(deps, what, keys.limit(`${what}:${accountId}`, Math.floor(deps.clock.nowMs() / HOUR_MS)))
+
+async function countAt(deps: Deps<'table'>, what: Limited, key: Key): Promise<number> {
   const nowMs = deps.clock.nowMs()
   const hour = Math.floor(nowMs / HOUR_MS)
   const { ttl } = ttlAt(nowMs + LIMIT_KEPT_MS)
   try {
     await deps.table.update(
-      hourlyLimitKey(deps, what, subject),
+      key,
       expr`SET #ttl = ${ttl} ADD #count ${1}`,
       expr`attribute_not_exists(#count) OR #count < ${HOURLY[what]}`,
     )

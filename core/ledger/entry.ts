@@ -22,6 +22,9 @@ const entrySchema = z.object({
   renewalPercent: z.optional(z.number()),
   /** Credits only: when what is left of the units expires, epoch ms; absent if they never do. A day (UTC) begins then. */
   expiresAtMs: z.optional(z.number()),
+  /** Sales only: the coupon, and what it took off the price, in the minor unit of `currency`. */
+  coupon: z.optional(z.string()),
+  discountCents: z.optional(z.number()),
 })
 
 export type LedgerEntry = z.infer<typeof entrySchema>

@@ -11,9 +11,9 @@ const whole = z.number().check(z.int())
 
 /** Shapes only; `catalogueMistakes` checks what the numbers mean. */
 const planSchema = z.strictObject({
-  name: z.string(),
+  name: z.string().check(z.maxLength(200)),
   /** For people; the name if absent. */
-  title: z.optional(z.string()),
+  title: z.optional(z.string().check(z.maxLength(200))),
   /** Units that one purchase adds. */
   units: whole,
   /** By currency (ISO 4217), in its minor unit. The deployment's currency must be there. */

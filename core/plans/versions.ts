@@ -56,7 +56,7 @@ export async function applyPlans(
 }
 
 /** @throws DomainError `invalid_request` with every mistake of the catalogue */
-export function requireSound(catalogue: Catalogue): void {
+function requireSound(catalogue: Catalogue): void {
   const mistakes = catalogueMistakes(catalogue, CURRENCY)
   if (mistakes.length === 0) return
   throw new DomainError('invalid_request', {
@@ -90,12 +90,28 @@ export interface PlanChange {
   plan?: string
   change: 'added' | 'removed' | 'changed'
   field?: string
-  before?: unknown
-  after?: unknown
+  before?: PlanValue | undefined
+  after?: PlanValue | undefined
+}
+
+type PlanValue = string | number | boolean | string[] | Record<string, unknown>
+
+/**
+ * What a catalogue would change.
+ * @returns also the version that it was compared with
+ * @throws DomainError `invalid_request` with every mistake of the catalogue
+ */
+export async function comparePlans(
+  deps: Deps<'table'>,
+  wanted: Catalogue,
+): Promise<{ replaces: number; changes: PlanChange[] }> {
+  requireSound(wanted)
+  const { version, catalogue } = await readPlans(deps)
+  return { replaces: version, changes: planDifferences(catalogue, wanted) }
 }
 
 /** What a catalogue changes, plan by plan. An order alone makes one change of `plans`. */
-export function comparePlans(before: Catalogue, after: Catalogue): PlanChange[] {
+export function planDifferences(before: Catalogue, after: Catalogue): PlanChange[] {
   const names = (catalogue: Catalogue) => catalogue.plans.map(({ name }) => name)
   const common = (all: string[], others: string[]) => all.filter((name) => others.includes(name))
   const [old, now] = [names(before), names(after)]
@@ -122,8 +138,8 @@ function planChanges(was: Plan, now: Plan): PlanChange[] {
 const fieldChange = (
   plan: string | undefined,
   field: string,
-  before: unknown,
-  after: unknown,
+  before: PlanValue | undefined,
+  after: PlanValue | undefined,
 ): PlanChange[] =>
   isDeepStrictEqual(before, after)
     ? []

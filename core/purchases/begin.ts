@@ -3,6 +3,7 @@ import { chargeRefusal, mayCharge } from '../cards/declined.ts'
 import { mayProve } from '../cards/number.ts'
 import { isLiveCard, parseStoredCard } from '../cards/stored.ts'
 import { countCardAttempt, requireVelocity } from '../cards/velocity.ts'
+import { redeemWrites } from '../coupons/redeem.ts'
 import { DomainError } from '../errors.ts'
 import type { MoneyDeps } from '../ports.ts'
 import { expr, join, unchangedSince } from '../table/expression.ts'
@@ -19,7 +20,8 @@ const DEFAULT_CARD = 3
 /**
  * Stores a purchase and takes the account's only purchase slot (`openPurchase`) in one transaction, so that
  * no other purchase of the account can begin before this one has ended. Sends nothing to the provider yet.
- * @returns undefined if a concurrent request has changed the account or used the key: read again and retry.
+ * @returns undefined if a concurrent request has changed the account, used the key or redeemed the coupon: read again
+ *   and retry.
  * @throws DomainError `account_deactivated`, `account_suspended`, `no_card`, `too_many_cards_tried`, and
  *   `card_declined` for a card about which the bank must not be asked again
  */
@@ -37,6 +39,7 @@ export async function beginPurchase(
       { put: item },
       cardUsable(purchase),
       ...(purchase.kind === 'signup' ? [] : [stillDefault(purchase)]),
+      ...(order.coupon ? redeemWrites(order.coupon, purchase) : []),
       ...(key ? [storeRequestKey(deps, purchase.accountId, key, purchase.id)] : []),
     ])
     return purchase

@@ -6,6 +6,8 @@ import {
   requireConfirmed,
 } from '../account/account.ts'
 import { ensureCustomer } from '../cards/customer.ts'
+import { couponCode } from '../coupons/coupon.ts'
+import { checkCoupon } from '../coupons/redeem.ts'
 import { DomainError } from '../errors.ts'
 import { isForHolders, isForNew, listedNames, type Offer, offerNamed, readPlans } from '../plans/current.ts'
 import { heldBundle } from '../plans/held.ts'
@@ -23,9 +25,19 @@ import type { PurchaseOutcome } from './settle.ts'
 
 /** What a customer can order, a bundle by its name in upper or lower case. Renewals have no request: check-quotas starts them. */
 export type PurchaseRequest =
-  | { kind: 'signup'; bundle: string; cardId: string; address: NonNullable<Profile['address']> }
-  | { kind: 'change'; bundle: string }
-  | { kind: 'buy' }
+  | (WithCoupon & {
+      kind: 'signup'
+      bundle: string
+      cardId: string
+      address: NonNullable<Profile['address']>
+    })
+  | (WithCoupon & { kind: 'change'; bundle: string })
+  | (WithCoupon & { kind: 'buy' })
+
+interface WithCoupon {
+  /** The code of a coupon, as typed. */
+  coupon?: string | undefined
+}
 
 /**
  * `pending`: the outcome is unknown; a webhook or settle-payments settles the purchase later. `replayed`: the
@@ -50,7 +62,7 @@ const BUY_ATTEMPTS = 5
  * sign-up or a change, as long as a key's.
  * @throws DomainError `email_unconfirmed`, `bundle_held`, `no_bundle`, `bundle_removed`, `no_card`,
  *   `too_many_cards_tried`, `card_declined`, `invalid_payment_method`, `payment_action_required`, `purchase_open`,
- *   `request_in_flight`,
+ *   `request_in_flight`, those of `checkCoupon`,
  *   `idempotency_key_reused`, `account_deactivated`, `account_suspended`, `temporarily_unavailable`
  */
 export async function buyBundle(
@@ -92,7 +104,7 @@ async function tryOrder(
     const joined = await joinOrAbandon(deps, open, order, key === undefined)
     return joined && { purchase: open, outcome: joined, replay: REPLAY }
   }
-  const purchase = await beginPurchase(deps, account, pricedOrder(order), key)
+  const purchase = await beginPurchase(deps, account, await pricedOrder(deps, order), key)
   if (!purchase) return undefined
   const outcome = await advancePurchase(deps, purchase)
   // Another card has taken the place of one that is gone at the provider.
@@ -129,14 +141,28 @@ async function keepDecline(
 }
 
 /** An order whose bundle may be one that can no longer be bought, but whose open purchase keeps its own terms. */
-type UnpricedOrder = Omit<Order, 'bundle'> & { bundle: Bundle | Pick<Bundle, 'name'> }
-
-/** @throws DomainError `bundle_removed` if there are no terms for the bundle that the account holds */
-function pricedOrder(order: UnpricedOrder): Order {
-  const { bundle } = order
-  if (!('units' in bundle)) throw new DomainError('bundle_removed')
-  return { ...order, bundle }
+type UnpricedOrder = Omit<Order, 'bundle' | 'coupon'> & {
+  bundle: Bundle | Pick<Bundle, 'name'>
+  coupon?: { code: string } | undefined
 }
+
+/**
+ * @param open a purchase of the account that ends before this one begins
+ * @throws DomainError `bundle_removed` if there are no terms for the bundle that the account holds, and those of
+ *   `checkCoupon`
+ */
+async function pricedOrder(deps: MoneyDeps, order: UnpricedOrder, open?: Purchase): Promise<Order> {
+  const { bundle, coupon, ...rest } = order
+  if (!('units' in bundle)) throw new DomainError('bundle_removed')
+  if (!coupon) return { ...rest, bundle }
+  const isReturning = open?.coupon?.code === coupon.code
+  const about = { accountId: order.accountId, bundle }
+  return { ...rest, bundle, coupon: await checkCoupon(deps, about, coupon.code, isReturning) }
+}
+
+/** The coupon of a request. A text that is no code stays as it is, and is refused once the order is priced. */
+const couponOf = ({ coupon }: WithCoupon): { code: string } | undefined =>
+  coupon === undefined ? undefined : { code: couponCode(coupon) ?? coupon }
 
 /** What is ordered, as it is sold now. @throws DomainError `invalid_request` if no bundle has the name */
 async function offerFor(
@@ -159,8 +185,11 @@ function refuseName(kind: 'signup' | 'change', names: readonly string[]): never 
 }
 
 /** The request as sent. It excludes the price, so a price change does not make it a different request. */
-const requestContent = (wanted: PurchaseRequest) =>
-  wanted.kind === 'buy' ? wanted : { ...wanted, bundle: wanted.bundle.toUpperCase() }
+const requestContent = (wanted: PurchaseRequest) => ({
+  ...wanted,
+  ...(wanted.kind !== 'buy' && { bundle: wanted.bundle.toUpperCase() }),
+  coupon: couponOf(wanted)?.code,
+})
 
 /**
  * Looks up an Idempotency-Key.
@@ -212,26 +241,35 @@ async function orderFor(
   mayBeSecondClick: boolean,
 ): Promise<UnpricedOrder | 'same click'> {
   const { id: accountId, lastPurchase: last } = account
-  const isSame = (order: Pick<UnpricedOrder, 'kind' | 'bundle' | 'cardId' | 'moves'>) =>
+  const coupon = couponOf(wanted)
+  const isSame = (order: Pick<UnpricedOrder, 'kind' | 'bundle' | 'cardId' | 'moves' | 'coupon'>) =>
     mayBeSecondClick &&
     last?.fingerprint === fingerprintOf(order) &&
     Math.abs(deps.clock.nowMs() - last.atMs) < (isHeldBy(last, order) ? REQUEST_KEPT_MS : SAME_CLICK_MS)
   if (wanted.kind === 'signup' && offer) {
     requireConfirmed(account)
     const { bundle } = offer
-    if (isSame({ ...wanted, bundle })) return 'same click'
+    const { kind, cardId, address } = wanted
+    const order = { accountId, kind, bundle, cardId, address, coupon }
+    if (isSame(order)) return 'same click'
     if (account.bundle !== undefined) throw new DomainError('bundle_held')
     if (!isForNew(offer.plan)) refuseName('signup', offer.listed)
     const { id: customerId } = await ensureCustomer(deps, account)
-    return { ...wanted, bundle, accountId, customerId }
+    return { ...order, customerId }
   }
   if (account.bundle === undefined) throw new DomainError('no_bundle')
   if (!offer) {
     const held = heldBundle(account) ?? { name: account.bundle }
-    const order = { accountId, kind: 'buy' as const, bundle: held, ...defaultCardOf(account) }
+    const order = { accountId, kind: 'buy' as const, bundle: held, coupon, ...defaultCardOf(account) }
     return isSame(order) ? 'same click' : order
   }
-  const order = { accountId, kind: 'change' as const, bundle: offer.bundle, ...defaultCardOf(account) }
+  const order = {
+    accountId,
+    kind: 'change' as const,
+    bundle: offer.bundle,
+    coupon,
+    ...defaultCardOf(account),
+  }
   const moved = { ...order, moves: offer.bundle.version }
   if (mayMove(account, offer)) return isSame(moved) ? 'same click' : moved
   if (isSame(order) || isSame(moved)) return 'same click'
@@ -287,7 +325,7 @@ async function joinOrAbandon(
   if (open.state !== 'action_required' && !isPromised && isLeased(deps, open))
     throw new DomainError('purchase_open')
   // An order that cannot begin must not end another purchase.
-  pricedOrder(order)
+  await pricedOrder(deps, order, open)
   const settled = isPromised
     ? await advancePurchase(deps, open)
     : await settleAbandonedPurchase(deps, open, true)

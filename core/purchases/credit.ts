@@ -47,8 +47,7 @@ export async function creditPurchase(
         currency,
         purchaseId: id,
         atMs,
-        expiresAtMs: expiryAfterDays(nowMs, planOf(purchase).expiresAfterDays),
-        ...levelsOf(purchase),
+        ...saleOf(purchase, nowMs),
       },
       ...paid.entries,
     ]
@@ -77,11 +76,18 @@ export async function creditPurchase(
   return other ?? credited
 }
 
-/** What the counter derives its thresholds from. */
-function levelsOf(purchase: Purchase): Pick<NewEntry, 'size' | 'lowPercent' | 'renewalPercent'> {
-  const { units: size, lowPercent, renewalPercent } = planOf(purchase)
+/** What a sale's entry has of its own: from what the counter derives its thresholds, and the coupon. */
+function saleOf(
+  purchase: Purchase,
+  nowMs: number,
+): Pick<NewEntry, 'size' | 'lowPercent' | 'renewalPercent' | 'coupon' | 'discountCents' | 'expiresAtMs'> {
+  const { units: size, lowPercent, renewalPercent, expiresAfterDays } = planOf(purchase)
+  const expiresAtMs = expiryAfterDays(nowMs, expiresAfterDays)
+  const { coupon } = purchase
   return {
     size,
+    ...(expiresAtMs !== undefined && { expiresAtMs }),
+    ...(coupon && { coupon: coupon.code, discountCents: coupon.discountCents }),
     ...(lowPercent !== undefined && { lowPercent }),
     ...(renewalPercent !== undefined && { renewalPercent }),
   }
@@ -151,7 +157,10 @@ export const soldOf = ({ id, kind, bundle, units, amountCents, currency }: Purch
 /** Units of a credit that pay for owed ones. */
 const unitsKept = ({ entries }: Paid): number => entries.reduce((sum, entry) => sum - entry.units, 0)
 
-function creditMessage({ kind, bundle, units, amountCents, currency }: Purchase, paid: Paid): LeadMessage {
+function creditMessage(
+  { kind, bundle, units, amountCents, currency, coupon }: Purchase,
+  paid: Paid,
+): LeadMessage {
   const sold = unitsText(units)
   const price = priceText(amountCents, currency)
   const owed = unitsKept(paid)
@@ -164,7 +173,10 @@ function creditMessage({ kind, bundle, units, amountCents, currency }: Purchase,
         text: `We renewed your ${bundle} bundle: ${sold} for ${price}.${debt}`,
         template: 'renewed',
       }
-    : { messageType: 'purchased', text: `Payment received: ${sold} (${bundle}) for ${price}.${debt}` }
+    : {
+        messageType: 'purchased',
+        text: `Payment received: ${sold} (${bundle}) for ${price}${coupon ? ` with the coupon ${coupon.code}` : ''}.${debt}`,
+      }
 }
 
 /**

@@ -25,6 +25,8 @@ export interface ListedInvoice {
 export interface Invoice extends ListedInvoice {
   bundle: string
   units: number
+  /** The coupon, and what it took off the price; undefined without one. */
+  discount: { code: string; amountCents: number; units: number } | undefined
   /** The card that paid and the receipt, where the provider named them. */
   cardBrand: string | undefined
   cardLast4: string | undefined
@@ -64,6 +66,11 @@ const invoiceOf = (purchase: Purchase): Invoice => ({
   ...listedInvoice(z.parse(invoiceSchema, purchase)),
   bundle: purchase.bundle,
   units: purchase.units,
+  discount: purchase.coupon && {
+    code: purchase.coupon.code,
+    amountCents: purchase.coupon.discountCents,
+    units: purchase.coupon.bonusUnits,
+  },
   cardBrand: purchase.brand,
   cardLast4: purchase.last4,
   receiptUrl: purchase.receiptUrl,

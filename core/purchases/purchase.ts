@@ -6,6 +6,7 @@
 
 import * as z from 'zod/mini'
 import type { Profile } from '../account/account.ts'
+import type { Redeemable } from '../coupons/redeem.ts'
 import { unitsText } from '../notifications/amounts.ts'
 import { type Bundle, bundleTerms, type Terms, termsSchema } from '../plans/terms.ts'
 import type { Deps, NewPayment, Payment, WebhookConfig } from '../ports.ts'
@@ -38,8 +39,10 @@ const purchaseSchema = z.object({
   /** Bundle, units and price at the beginning of the purchase; later price changes do not affect it. */
   bundle: z.string(),
   units: z.number(),
-  /** In the minor unit of `currency`, as are all amounts of the purchase. */
+  /** What is charged, in the minor unit of `currency`, as are all amounts of the purchase. */
   amountCents: z.number(),
+  /** The coupon, with what it took off the plan's price and added to its units. */
+  coupon: z.optional(z.object({ code: z.string(), discountCents: z.number(), bonusUnits: z.number() })),
   /** What the account holds once the purchase is credited. Purchases of older versions have none. */
   plan: z.optional(termsSchema),
   /** ISO 4217: the catalogue's currency at the beginning. Purchases of older versions have none. */
@@ -53,7 +56,7 @@ const purchaseSchema = z.object({
   cardFingerprint: z.optional(z.string()),
   /** A billing address to store when the purchase is credited. */
   address: z.optional(z.custom<NonNullable<Profile['address']>>()),
-  /** Digest of kind, bundle and card; a second click has the same digest. */
+  /** Digest of kind, bundle, card and coupon; a second click has the same digest. */
   fingerprint: z.string(),
   /** The account's address when the purchase began, for the receipt. */
   receiptEmail: z.optional(z.string()),
@@ -117,6 +120,7 @@ export interface Order {
   cycle?: number | undefined
   /** Moves the holder of the plan to these terms of it, the version of the plans, instead of to another plan. */
   moves?: number | undefined
+  coupon?: Redeemable | undefined
 }
 
 /** @param receiptEmail the account's e-mail address. */
@@ -125,7 +129,8 @@ export function newPurchase(
   order: Order,
   receiptEmail: string,
 ): { purchase: Purchase; item: Item } {
-  const { accountId, kind, bundle, customerId, cardId, address, cycle } = order
+  const { accountId, kind, bundle, customerId, cardId, address, cycle, coupon } = order
+  const { discountCents = 0, bonusUnits = 0 } = coupon ?? {}
   const createdAtMs = deps.clock.nowMs()
   const purchase: Purchase = {
     id: createdAtMs.toString(16).padStart(12, '0') + deps.ids.hex(6),
@@ -133,8 +138,9 @@ export function newPurchase(
     kind,
     state: 'created',
     bundle: bundle.name,
-    units: bundle.units,
-    amountCents: bundle.priceCents,
+    units: bundle.units + bonusUnits,
+    amountCents: bundle.priceCents - discountCents,
+    ...(coupon && { coupon: { code: coupon.code, discountCents, bonusUnits } }),
     currency: bundle.currency,
     plan: bundleTerms(bundle),
     customerId,
@@ -163,8 +169,18 @@ export const fingerprintOf = ({
   bundle,
   cardId,
   moves,
-}: Pick<Order, 'kind' | 'cardId' | 'moves'> & { bundle: Pick<Bundle, 'name'> }): string =>
-  digestOf([kind === 'renewal' ? 'buy' : kind, bundle.name, cardId, ...(moves === undefined ? [] : [moves])])
+  coupon,
+}: Pick<Order, 'kind' | 'cardId' | 'moves'> & {
+  bundle: Pick<Bundle, 'name'>
+  coupon?: { code: string } | undefined
+}): string =>
+  digestOf([
+    kind === 'renewal' ? 'buy' : kind,
+    bundle.name,
+    cardId,
+    ...(moves === undefined ? [] : [moves]),
+    ...(coupon ? [coupon.code] : []),
+  ])
 
 /** What the account holds once the purchase is credited. */
 export const planOf = ({ plan, units, amountCents: priceCents, currency }: Purchase): Terms =>

@@ -3,6 +3,7 @@ import { AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
 import { declineWrites, markDeclined } from '../cards/declined.ts'
 import { reachedBank } from '../cards/number.ts'
 import { withTry } from '../cards/velocity.ts'
+import { giveBackWrites } from '../coupons/redeem.ts'
 import { DomainError } from '../errors.ts'
 import { announce } from '../events/outbox.ts'
 import { newNotice } from '../notifications/notices.ts'
@@ -193,6 +194,8 @@ export async function endPurchase(
       ...(decline
         ? await declineWrites(deps, accountId, { ...purchase, isProof: purchase.kind === 'signup' }, decline)
         : []),
+      // A payment that was altered may have taken money, so its coupon counts as used.
+      ...(unclear === 'unmatched' ? [] : giveBackWrites(accountId, purchase.coupon)),
       ...(unclear
         ? unclearNotice(deps, purchase, unclear)
         : lateNotice(deps, purchase, decline !== undefined)),

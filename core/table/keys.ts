@@ -27,6 +27,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | use by tag        | ACCOUNT#<id>           | TAGS#<day>#<slot>                  | units that a key has used on a day, by the numbers of their tags | for good                                          |
  * | application key   | ACCOUNT#<id>           | KEY#<id>                           | name, slot and settings; of the default key only if it has any   | until revoked                                     |
  * | revoked key       | ACCOUNT#<id>           | REVOKED#<id>                       | the mark of an application key that its owner has revoked        | 48 hours                                          |
+ * | redemptions       | ACCOUNT#<id>           | COUPON#<code>                      | how often the account has redeemed a coupon                      | for good                                          |
  * | invoice           | ACCOUNT#<id>           | INVOICE#<purchase id>              | what the list of invoices shows of a purchase that was paid      | for good                                          |
  * | notice            | ACCOUNT#<id>           | NOTICE#<id>                        | something to tell the user; ids are time-ordered                 | for good                                          |
  * | mark in a list    | ACCOUNT#<id>           | LISTED#<mark>                      | lists the account by what the mark says (`core/account/listed.ts`) | as long as that is true                         |
@@ -53,6 +54,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | service look-up   | SERVICE#<hash>         | #SERVICE                           | the name of the service that a live credential belongs to        | until revoked                                     |
  * | plans now         | PLANS                  | #CURRENT                           | the plans that are sold now; without it the deployed file counts | for good                                          |
  * | plans             | PLANS                  | VERSION#<n>                        | each version of the plans, who applied it and why: append-only   | for good                                          |
+ * | coupon            | COUPONS                | COUPON#<code>                      | what a coupon gives, and how often it was redeemed               | for good                                          |
  * | customer look-up  | CUSTOMER#<cus_>        | #CUSTOMER                          | account of Stripe's customer                                     | until deleted at Stripe                           |
  * | payment look-up   | PAYMENT#<pi_>          | #PAYMENT                           | purchase of a payment; due until the two were compared           | for good                                          |
  * | job               | JOB#<name>             | #JOB                               | progress of a job                                                | for good                                          |
@@ -103,6 +105,15 @@ export const currentPlansKey = (): Key => ({ pk: PLANS, sk: '#CURRENT' })
 export const plansKey = (version: number): Key => ({
   pk: PLANS,
   sk: `${PLANS_PREFIX}${String(version).padStart(8, '0')}`,
+})
+
+/** Coupons, and how often an account has redeemed one. A code is checked to have letters, digits and hyphens only. */
+export const COUPONS = 'COUPONS'
+export const COUPONS_PREFIX = 'COUPON#'
+export const couponKey = (code: string): Key => ({ pk: COUPONS, sk: COUPONS_PREFIX + code })
+export const redemptionsKey = (accountId: string, code: string): Key => ({
+  pk: ownedBy(accountId),
+  sk: COUPONS_PREFIX + code,
 })
 
 /** A time in the form for sort keys, epoch ms. */

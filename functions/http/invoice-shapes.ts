@@ -18,6 +18,13 @@ export const invoiceLine = (invoice: ListedInvoice) => ({ id: invoice.id, ...fac
 export const wholeInvoice = (invoice: Invoice) => ({
   ...face(invoice),
   description: `${invoice.bundle} (${unitsText(invoice.units)})`,
+  ...(invoice.discount && {
+    coupon: {
+      code: invoice.discount.code,
+      discount: amountOf(invoice.discount.amountCents, invoice.currency),
+      units: invoice.discount.units,
+    },
+  }),
   payment: {
     card: { brand: invoice.cardBrand ?? '', last4: invoice.cardLast4 ?? '' },
     receiptUrl: invoice.receiptUrl ?? null,

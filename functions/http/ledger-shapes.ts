@@ -12,6 +12,8 @@ export const ledgerLine = ({
   currency,
   purchaseId,
   expiresAtMs,
+  coupon,
+  discountCents = 0,
 }: StatementLine) => ({
   seq,
   at: isoTime(atMs),
@@ -21,4 +23,5 @@ export const ledgerLine = ({
   currency,
   ...(purchaseId !== undefined && { purchaseId }),
   ...(expiresAtMs !== undefined && { expiresAt: isoTime(expiresAtMs) }),
+  ...(coupon !== undefined && { coupon, discount: amountOf(discountCents, currency) }),
 })

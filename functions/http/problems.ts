@@ -301,6 +301,36 @@ export const problems: Record<ErrorCode, Problem> = {
     detail:
       'The bundle of this account is no longer sold, and nothing was charged. Choose another one with PUT /v1/user/bundle/{bundleName}; the units left stay.',
   },
+  coupon_unknown: {
+    status: 422,
+    title: 'Unknown coupon',
+    detail: 'There is no coupon with this code. Nothing was charged.',
+  },
+  coupon_stopped: {
+    status: 409,
+    title: 'Coupon no longer valid',
+    detail: 'This coupon is no longer valid. Nothing was charged.',
+  },
+  coupon_expired: {
+    status: 409,
+    title: 'Coupon not valid now',
+    detail: 'This coupon has expired, or is not valid yet. Nothing was charged.',
+  },
+  coupon_used_up: {
+    status: 409,
+    title: 'Coupon used up',
+    detail: 'This coupon has been used as often as it can be. Nothing was charged.',
+  },
+  coupon_already_used: {
+    status: 409,
+    title: 'Coupon already used',
+    detail: 'This account has used the coupon as often as it may. Nothing was charged.',
+  },
+  coupon_not_applicable: {
+    status: 422,
+    title: 'Coupon not applicable',
+    detail: 'This coupon gives nothing for this bundle. Nothing was charged, and the coupon was not used.',
+  },
   no_card: {
     status: 409,
     title: 'No card on file',

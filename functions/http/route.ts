@@ -111,8 +111,9 @@ export const fileOf = (name: string): string => name.replace(/[A-Z0-9]+/g, (run)
 /** A row with its place: `functions/<dialect>/<file>.ts`, whose name is the row's in kebab-case. */
 export type Placed<R extends Row = Row> = R & { dialect: Dialect; name: string; file: string }
 
-/** Whatever an operator changes, at the console they prove first who they are. */
-const asksProof = ({ auth, routes }: Row): boolean => auth === 'operator' && !routes[0].startsWith('GET ')
+/** Whatever an operator changes, at the console they prove first who they are. The role `read` changes nothing. */
+const asksProof = ({ auth, role, routes }: Row): boolean =>
+  auth === 'operator' && role !== 'read' && !routes[0].startsWith('GET ')
 
 /** Gives each row its dialect, its name and its file. */
 export function place<const T extends Record<string, Row>>(

@@ -5,6 +5,7 @@ import { eventEndpoints } from './rows/event-endpoints.ts'
 import { importing } from './rows/import.ts'
 import { money } from './rows/money.ts'
 import { operators } from './rows/operators.ts'
+import { plans } from './rows/plans.ts'
 import { reports } from './rows/reports.ts'
 import { services } from './rows/services.ts'
 
@@ -13,6 +14,7 @@ export const ops = place('ops', {
   ...access,
   ...operators,
   ...audit,
+  ...plans,
   ...services,
   ...importing,
   ...reports,

@@ -2,7 +2,8 @@ import { buyBundle } from '../../core/purchases/buy.ts'
 import { endpoint, replayHeader, reply } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
-export const handler = endpoint(v1.buy, async ({ caller, deps, headers }) => {
-  const answer = await buyBundle(deps, caller.account, { kind: 'buy' }, headers['idempotency-key'])
+export const handler = endpoint(v1.buy, async ({ body, caller, deps, headers }) => {
+  const wanted = { kind: 'buy', coupon: body?.coupon } as const
+  const answer = await buyBundle(deps, caller.account, wanted, headers['idempotency-key'])
   return answer.status === 'paid' ? reply(201, undefined, replayHeader(answer)) : reply(202, answer)
 })

@@ -2,8 +2,8 @@ import { buyBundle } from '../../core/purchases/buy.ts'
 import { endpoint, replayHeader, reply } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
-export const handler = endpoint(v1.changeBundle, async ({ caller, deps, headers, path }) => {
-  const wanted = { kind: 'change', bundle: path.bundleName } as const
+export const handler = endpoint(v1.changeBundle, async ({ body, caller, deps, headers, path }) => {
+  const wanted = { kind: 'change', bundle: path.bundleName, coupon: body?.coupon } as const
   const answer = await buyBundle(deps, caller.account, wanted, headers['idempotency-key'])
   return answer.status === 'paid' ? reply(204, undefined, replayHeader(answer)) : reply(202, answer)
 })

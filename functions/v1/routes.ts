@@ -221,7 +221,26 @@ const purchaseErrors = [
   'purchase_open',
   'request_in_flight',
   'idempotency_key_reused',
+  'coupon_unknown',
+  'coupon_stopped',
+  'coupon_expired',
+  'coupon_used_up',
+  'coupon_already_used',
+  'coupon_not_applicable',
+  'too_many_requests',
 ] as const
+
+/** The code of a coupon, as people type it. */
+const coupon = optionalField(
+  z
+    .string()
+    .check(
+      z.trim(),
+      z.minLength(1),
+      z.maxLength(64),
+      z.regex(/^[A-Za-z0-9-]+$/, 'must have letters, digits and hyphens only'),
+    ),
+)
 
 /** Which plans there are is known to the domain alone. */
 const planName = z
@@ -977,7 +996,7 @@ export const v1 = place('v1', {
     description: descriptions.signUpForBundle,
     auth: 'account',
     headers: idempotencyHeaders,
-    body: z.strictObject({ name: planName, paymentMethod, address: newAddress }),
+    body: z.strictObject({ name: planName, paymentMethod, address: newAddress, coupon }),
     responses: { 202: pending, 204: null },
     errors: ['email_unconfirmed', 'bundle_held', 'invalid_payment_method', ...purchaseErrors],
     needs: ['table', 'payments', 'webhooks'],
@@ -989,6 +1008,7 @@ export const v1 = place('v1', {
     auth: 'account',
     path: z.object({ bundleName: planName }),
     headers: idempotencyHeaders,
+    body: z.optional(z.strictObject({ coupon })),
     responses: { 202: pending, 204: null },
     errors: ['no_bundle', 'bundle_held', 'no_card', ...purchaseErrors],
     needs: ['table', 'payments', 'webhooks'],
@@ -999,6 +1019,7 @@ export const v1 = place('v1', {
     description: descriptions.buy,
     auth: 'account',
     headers: idempotencyHeaders,
+    body: z.optional(z.strictObject({ coupon })),
     responses: { 201: null, 202: pending },
     errors: ['no_bundle', 'bundle_removed', 'no_card', ...purchaseErrors],
     needs: ['table', 'payments', 'webhooks'],
@@ -1085,6 +1106,7 @@ export const v1 = place('v1', {
     responses: {
       200: z.extend(invoice, {
         description: z.string(),
+        coupon: z.optional(z.object({ code: z.string(), discount: z.number(), units: z.number() })),
         payment: z.object({
           card: z.object({ brand: z.string(), last4: z.string() }),
           receiptUrl: z.nullable(z.string()),
@@ -1112,6 +1134,8 @@ export const v1 = place('v1', {
           currency: z.string(),
           purchaseId: z.optional(z.string()),
           expiresAt: z.optional(z.iso.datetime()),
+          coupon: z.optional(z.string()),
+          discount: z.optional(z.number()),
         }),
       ),
     },

@@ -46,6 +46,7 @@ test('functions/ and core/ hold the folders of the architecture and nothing else
     functions: ['api', 'v1', 'rest', 'webhooks', 'jobs', 'http', 'deploy', 'client', 'ops'],
     core: [
       'account',
+      'coupons',
       'credentials',
       'keys',
       'cards',

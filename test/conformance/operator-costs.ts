@@ -18,6 +18,21 @@ export const OPERATOR_COSTS: [route: string, Cost][] = [
     'POST /ops/admin/operators/{name}/remove',
     { dynamodb: { GetItem: 2, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 6 },
   ],
+  // The deployed file.
+  ['GET /ops/read/plans', { dynamodb: {}, readUnits: 0, writeUnits: 0 }],
+  ['GET /ops/read/plans/versions', { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }],
+  ['POST /ops/read/plans/compare', { dynamodb: { GetItem: 1 }, readUnits: 1, writeUnits: 0 }],
+  // Each version is stored twice: as the present one, and for good.
+  ['PUT /ops/admin/plans', { dynamodb: { GetItem: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 6 }],
+  ['GET /ops/read/coupons', { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }],
+  [
+    'POST /ops/admin/coupons',
+    { dynamodb: { GetItem: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 4 },
+  ],
+  [
+    'POST /ops/admin/coupons/{code}/stop',
+    { dynamodb: { GetItem: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 4 },
+  ],
   ['GET /ops/read/services', { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }],
   ['POST /ops/admin/services', { dynamodb: { TransactWriteItems: 1 }, readUnits: 0, writeUnits: 6 }],
   [

@@ -575,8 +575,9 @@ describe('when a service behind it fails', () => {
 
   // This test is the last one, because its second fault changes the shared subjects.
   test('an error or silence of DynamoDB is a 503 of every row that needs DynamoDB, and the answer does not show it', async () => {
-    // An import answers user by user; to tell who asks takes the table in the console only.
-    const other = ['importUsers', 'whoami']
+    // An import answers user by user, to tell who asks takes the table in the console only, and the sample asks for the
+    // deployed file.
+    const other = ['importUsers', 'whoami', 'showPlans']
     const needing = await subjects(
       subjectFor,
       ({ needs, name }) => needs.includes('table') && !other.includes(name),

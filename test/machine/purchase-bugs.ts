@@ -1,6 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: patches of sources that have them
 
 import { applyFraudReport } from '../../core/cards/report-fraud.ts'
+import { giveBackWrites } from '../../core/coupons/redeem.ts'
 import { ledgerWrites } from '../../core/ledger/entry.ts'
 import { advancePurchase } from '../../core/purchases/advance.ts'
 import { beginPurchase } from '../../core/purchases/begin.ts'
@@ -113,6 +114,7 @@ const DECISION_FIELDS = `[
 
 const BUNDLE = 'the account has a bundle'
 const LOW = 'a renewal is due'
+const COUPON = 'one redemption of a coupon is left'
 const leftAfter = (call: number) => `a buy crashed after its call ${call}`
 
 /** The event is announced once too, so a notice that is given twice takes a second mistake. */
@@ -260,6 +262,52 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
     put: 'if (open) await end(deps, open, undefined)',
     using: { end: endPurchase },
     foundBy: failed(fiftyAtOnce((n) => `key-${n}`)),
+  },
+  // --- Coupons ---
+  {
+    title: 'a redemption of a coupon is not counted',
+    find: '...(order.coupon ? redeemWrites(order.coupon, purchase) : [])',
+    put: '...[]',
+    foundBy: unbroken(flows.buyCoupon, 'both'),
+  },
+  {
+    title: 'a coupon is redeemed once more than it may be',
+    find: 'expr`#left > ${0} AND attribute_not_exists(#stoppedAtMs) AND #fromMs <= ${createdAtMs} AND #toMs > ${createdAtMs}`',
+    put: 'expr`attribute_not_exists(#stoppedAtMs) AND #fromMs <= ${createdAtMs} AND #toMs > ${createdAtMs}`',
+    foundBy: met(COUPON, 'buy with the coupon', 'somebody else with the coupon'),
+  },
+  {
+    title: 'a redemption is not given back by a purchase that ends uncharged',
+    find: "...(unclear === 'unmatched' ? [] : giveBackWrites(accountId, purchase.coupon))",
+    put: '...[]',
+    foundBy: unbroken(flows.signUpCouponLeft, 'jobs'),
+  },
+  {
+    title: 'a redemption is given back before it is known that nothing is charged',
+    near: settlePurchase,
+    find: "...(kind === 'renewal' ? renewalNeedsAuthentication(deps, profile, purchase) : []), ...(kind === 'renewal' ? markDeclined(accountId, card, AUTHENTICATION_REQUIRED) : [])",
+    put: "...(kind === 'renewal' ? renewalNeedsAuthentication(deps, profile, purchase) : giveBackWrites(accountId, purchase.coupon)), ...(kind === 'renewal' ? markDeclined(accountId, card, AUTHENTICATION_REQUIRED) : [])",
+    namesFrom: ['giveBackWrites(accountId, purchase.coupon)'],
+    using: { giveBackWrites },
+    more: [
+      {
+        find: "...(unclear === 'unmatched' ? [] : giveBackWrites(accountId, purchase.coupon))",
+        put: '...[]',
+      },
+    ],
+    foundBy: unbroken(flows.signUpCouponLeft, 'jobs'),
+  },
+  {
+    title: 'a coupon takes nothing off the price that is charged',
+    find: [
+      'amountCents: bundle.priceCents - discountCents,',
+      '...(coupon && { coupon: { code: coupon.code, discountCents, bonusUnits } })',
+    ],
+    put: [
+      'amountCents: bundle.priceCents,',
+      '...(coupon && { coupon: { code: coupon.code, discountCents, bonusUnits } })',
+    ],
+    foundBy: unbroken(flows.buyCoupon, 'both'),
   },
   // --- Rate limits and outages ---
   {
@@ -492,10 +540,10 @@ export const purchaseBugs: readonly (Bug & { title: string; foundBy: Finder })[]
   {
     title: 'owed units are not taken from the next credit',
     find: [
-      "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, atMs, expiresAtMs: expiryAfterDays(nowMs, planOf(purchase).expiresAfterDays), ...levelsOf(purchase) },",
+      "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, atMs, ...saleOf(purchase, nowMs) },",
       '...paid.entries',
     ],
-    put: "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, atMs, expiresAtMs: expiryAfterDays(nowMs, planOf(purchase).expiresAfterDays), ...levelsOf(purchase) }",
+    put: "{ kind: 'sale', units, amountCents: -amountCents, currency, purchaseId: id, atMs, ...saleOf(purchase, nowMs) }",
     foundBy: unbroken(flows.buyOwing, 'both'),
   },
   {

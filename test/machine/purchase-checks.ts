@@ -143,7 +143,49 @@ export function checkAlways(world: PurchaseWorld, title: string): void {
   )
   assert.equal(profile.creditCents ?? 0, credit, `${title}: the credit is not the sum of the ledger`)
   assert.ok(credit >= 0, `${title}: more was debited than credited`)
+  checkCoupons(world, title)
   checkOrders(world, title)
+}
+
+/**
+ * Checks that a coupon's count is that of the open and charged purchases with it, here and elsewhere, and within its
+ * limits. @throws AssertionError
+ */
+function checkCoupons(world: PurchaseWorld, title: string): void {
+  const { items } = books(world)
+  const counts = items.filter(({ pk, sk }) => String(sk).startsWith('COUPON#') && pk !== 'COUPONS')
+  for (const { pk, code, used, left, limit, perAccount } of items) {
+    if (pk !== 'COUPONS') continue
+    const with_ = items.filter(
+      ({ sk, coupon, state, ttl }) =>
+        String(sk).startsWith('PURCHASE#') &&
+        (coupon as Purchase['coupon'])?.code === code &&
+        // One that was abandoned for good expires; of any other it is not known that it charged nothing.
+        (OPEN.includes(String(state)) ||
+          state === 'credited' ||
+          (state === 'abandoned' && ttl === undefined)),
+    )
+    const of = (isOwn: boolean) =>
+      sum(
+        counts
+          .filter((each) => each.code === code && String(each.pk).endsWith(world.accountId) === isOwn)
+          .map(({ count: each }) => Number(each)),
+      )
+    assert.equal(of(true), with_.length, `${title}: redemptions of ${code} by the account`)
+    assert.equal(used, with_.length + of(false), `${title}: redemptions of ${code}`)
+    assert.equal(left, Number(limit) - Number(used), `${title}: redemptions of ${code} that are left`)
+    assert.ok(
+      Number(left) >= 0 && with_.length <= Number(perAccount),
+      `${title}: ${code} was redeemed too often`,
+    )
+    for (const purchase of with_.map(parsePurchase)) {
+      const { discountCents = 0, bonusUnits = 0 } = purchase.coupon ?? {}
+      const { priceCents = 0, units = 0 } = purchase.plan ?? {}
+      const literal = [purchase.amountCents, purchase.units]
+      assert.deepEqual(literal, [priceCents - discountCents, units + bonusUnits], `${title}: ${code} given`)
+      assert.ok(purchase.amountCents >= 50, `${title}: a price below Stripe's minimum`)
+    }
+  }
 }
 
 /**

@@ -172,6 +172,22 @@ export const flows = {
     answer: 'paid',
     credits: 1,
   },
+  buyCoupon: {
+    title: 'a buy with a coupon',
+    prepare: (world) => held(world),
+    act: (world, _, via, key) => world.buy(via, key, 'HALF'),
+    byClient: true,
+    answer: 'paid',
+    credits: 1,
+  },
+  signUpCouponLeft: {
+    title: 'a sign-up with a coupon whose 3-D Secure is abandoned',
+    prepare: (world) => world.newCard(ALWAYS_3DS),
+    act: (world, card, via, key) => world.signUp(card, via, key, 'STARTER', 'BONUS'),
+    byClient: true,
+    answer: 'payment_action_required',
+    credits: 0,
+  },
   buyDeclined: {
     title: 'a declined buy',
     prepare: async (world) => declining(world, await held(world)),

@@ -30,6 +30,7 @@ type Deed = (world: PurchaseWorld, n: number, via: Ports) => Promise<unknown> | 
 
 const pick = <T>(options: readonly T[], n: number): T => options[n % options.length] as T
 const keyOf = (n: number): string | undefined => pick([undefined, undefined, 'key-1', 'key-2'], n)
+const couponOf = (n: number): string | undefined => pick([undefined, undefined, 'HALF', 'BONUS', 'LATE'], n)
 /** Few keys and few orders, so that some are repeats and some use a key again. */
 const orderKeyOf = (n: number): string | undefined => pick([undefined, 'key-1', 'key-3', undefined], n)
 const CARD_KINDS = NUMBERS.length
@@ -43,9 +44,12 @@ async function aCard(world: PurchaseWorld, n: number): Promise<string> {
 
 /** Actions of people, of other systems and of jobs, which may run concurrently. */
 const deeds: Record<string, Deed> = {
-  signUp: async (world, n, via) => world.signUp(await aCard(world, n), via, keyOf(n), pick(bundleNames, n)),
-  buy: (world, n, via) => world.buy(via, keyOf(n)),
-  change: (world, n, via) => world.change(pick(bundleNames, n), via, keyOf(n >> 1)),
+  signUp: async (world, n, via) =>
+    world.signUp(await aCard(world, n), via, keyOf(n), pick(bundleNames, n), couponOf(n)),
+  buy: (world, n, via) => world.buy(via, keyOf(n), couponOf(n)),
+  change: (world, n, via) => world.change(pick(bundleNames, n), via, keyOf(n >> 1), couponOf(n)),
+  redeemElsewhere: (world, n, via) => world.redeemElsewhere(pick(['HALF', 'BONUS'], n), via),
+  stopCoupon: (world, n, via) => (n % 8 === 0 ? world.stopCoupon('HALF', via) : undefined),
   consume: (world, n, via) => world.consume(pick([1, 60, 250, 900], n), via),
   consumeTo: (world, n, via) => world.consumeTo(pick([0, 3, 9, 90, 500], n), via),
   setRenewal: (world, n, via) => world.setRenewal(n % 3 > 0, via),

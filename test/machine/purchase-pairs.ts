@@ -243,6 +243,36 @@ export const scenes: Scene[] = [
     ],
   },
   {
+    title: 'one redemption of a coupon is left',
+    prepare: async (world) => {
+      await held(world)
+      await world.redeemElsewhere('HALF')
+      await world.redeemElsewhere('HALF')
+    },
+    actors: [
+      {
+        title: 'buy with the coupon',
+        act: (world, via) => world.buy(via, undefined, 'half'),
+        same: 'coupon',
+      },
+      {
+        title: 'buy with the coupon and a key',
+        act: (world, via) => world.buy(via, 'key-2', 'HALF'),
+      },
+      {
+        title: 'change with the coupon',
+        act: (world, via) => world.change('DEVELOPER', via, undefined, 'HALF'),
+      },
+      {
+        title: 'somebody else with the coupon',
+        act: (world, via) => world.redeemElsewhere('HALF', via),
+      },
+      { title: 'the operator stops the coupon', act: (world, via) => world.stopCoupon('HALF', via) },
+      leave,
+      lateJobs,
+    ],
+  },
+  {
     title: 'a renewal is due',
     prepare: async (world) => {
       await held(world)

@@ -8,6 +8,9 @@ import { changeCard } from '../../core/cards/change.ts'
 import { sweepCards } from '../../core/cards/expiry.ts'
 import { removeCard } from '../../core/cards/remove.ts'
 import { sweepHolds } from '../../core/cards/verify.ts'
+import type { Coupon } from '../../core/coupons/coupon.ts'
+import { stopCoupon } from '../../core/coupons/coupons.ts'
+import { type Redeemable, redeemWrites } from '../../core/coupons/redeem.ts'
 import { DomainError } from '../../core/errors.ts'
 import { announce } from '../../core/events/outbox.ts'
 import { publishEvents } from '../../core/events/publish.ts'
@@ -43,8 +46,8 @@ import { reserveUnits } from '../../core/quota/reserve.ts'
 import { setAlerts } from '../../core/quota/set-alerts.ts'
 import { trialCredit } from '../../core/quota/trial.ts'
 import { expr } from '../../core/table/expression.ts'
-import { keys } from '../../core/table/keys.ts'
-import type { Item, Table, Write } from '../../core/table/table.ts'
+import { couponKey, keys } from '../../core/table/keys.ts'
+import { type Item, ignoreRefusal, type Table, type Write } from '../../core/table/table.ts'
 import { subscribedEvents } from '../../core/webhooks/event-types.ts'
 import { processMissedEvents, receiveWebhook } from '../../core/webhooks/events.ts'
 import type { StripeState } from '../local/stripe/state.ts'
@@ -113,7 +116,27 @@ const START_MS = Date.UTC(2026, 10, 21, 12)
 const SUBSCRIBED = new Set(subscribedEvents)
 
 const ACCOUNT_ID = '6740000000000000000000a1'
+const RIVAL_ID = '6740000000000000000000b2'
 const SECRET = 'whsec_world'
+
+/** Half of the price, three times; one that gives units once; and one that has expired. */
+const COUPONS: readonly Coupon[] = [
+  { percent: 50, limit: 3, perAccount: 2, code: 'HALF' },
+  { units: 500, limit: 1, perAccount: 1, code: 'BONUS' },
+  { percent: 10, limit: 1, perAccount: 1, code: 'LATE', toMs: START_MS },
+].map((coupon) => ({
+  fromMs: 0,
+  toMs: START_MS + 3_650 * DAY_MS,
+  left: coupon.limit,
+  used: 0,
+  createdAtMs: 0,
+  ...coupon,
+}))
+
+function couponAt(code: string): Redeemable {
+  const { perAccount = 0 } = COUPONS.find((coupon) => coupon.code === code) ?? {}
+  return { code, perAccount: 10 * perAccount, discountCents: 0, bonusUnits: 0 }
+}
 const RING = openKeyring('5a'.repeat(32))
 
 /** An answer to a client, with the times of the request and of the answer. */
@@ -357,10 +380,19 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
     }),
 
     // --- The client ---
-    signUp: (cardId: string, via = ports, key?: string, bundle = 'STARTER') =>
-      request({ kind: 'signup', bundle, cardId, address: ADDRESS }, key, via),
-    buy: (via = ports, key?: string) => request({ kind: 'buy' }, key, via),
-    change: (bundle: string, via = ports, key?: string) => request({ kind: 'change', bundle }, key, via),
+    signUp: (cardId: string, via = ports, key?: string, bundle = 'STARTER', coupon?: string) =>
+      request({ kind: 'signup', bundle, cardId, address: ADDRESS, coupon }, key, via),
+    buy: (via = ports, key?: string, coupon?: string) => request({ kind: 'buy', coupon }, key, via),
+    change: (bundle: string, via = ports, key?: string, coupon?: string) =>
+      request({ kind: 'change', bundle, coupon }, key, via),
+    /** Another account begins a purchase with a coupon. */
+    redeemElsewhere: (code: string, via = ports) =>
+      answerOf(
+        via.table
+          .transact(redeemWrites(couponAt(code), { accountId: RIVAL_ID, createdAtMs: nowMs }))
+          .catch(ignoreRefusal),
+      ),
+    stopCoupon: (code: string, via = ports) => answerOf(stopCoupon(via, code, 'a test')),
     consume: (units: number, via = ports) => answerOf(functions.consumeUnits(via, defaultKey.key, { units })),
     /** Spends units until `left` units remain. */
     async consumeTo(left: number, via = ports): Promise<string> {
@@ -647,5 +679,6 @@ function newAccount({ sealed, hash, lookup }: ReturnType<typeof newDefaultKey>, 
     { ...newQuota(ACCOUNT_ID, hash, nowMs), l: units, s: trial.seq },
     lookup,
     ...entry,
+    ...COUPONS.map((coupon) => ({ ...couponKey(coupon.code), ...coupon })),
   ]
 }

@@ -1,6 +1,7 @@
 import { TOTP } from 'otpauth'
 import { recoveryLinkCode } from '../../core/notifications/recovery-link.ts'
 import { renewalLinkCode } from '../../core/notifications/renewal-link.ts'
+import { defaultCatalogue } from '../../core/purchases/catalogue.ts'
 import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { HOUR_MS } from '../../core/time.ts'
@@ -96,6 +97,30 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     path: { id: accountId },
     query: { cursor: Buffer.from('{}').toString('base64url') },
   }),
+  'ops.showPlans': () => ({ query: { version: '0' } }),
+  'ops.listPlanVersions': () => ({ query: { limit: '10', cursor: '5' } }),
+  'ops.comparePlans': () => ({ body: { catalogue: defaultCatalogue } }),
+  'ops.applyPlans': () => {
+    const more = { name: 'SAMPLE', units: 10, prices: { USD: 100 }, hidden: true }
+    const catalogue = { ...defaultCatalogue, plans: [...defaultCatalogue.plans, more] }
+    return { body: { catalogue, replaces: 0, reason: 'A sample' } }
+  },
+  'ops.listCoupons': () => ({ query: { limit: '10', cursor: 'AAAA' } }),
+  'ops.addCoupon': () => ({
+    body: {
+      code: 'SAMPLE',
+      percent: 10,
+      limit: 5,
+      perAccount: 1,
+      from: '2026-11-01T00:00:00Z',
+      to: '2099-11-21T12:00:00Z',
+      reason: 'A sample',
+    },
+  }),
+  'ops.stopCoupon': async (app) => {
+    const code = `STOP-${newPerson().username.toUpperCase()}`.slice(0, 32)
+    return { path: { code: await newCoupon(app, code) }, body: { reason: 'A sample' } }
+  },
   'ops.suspend': (_, { accountId }) => ({
     path: { id: accountId },
     body: { reason: 'A sample', silent: false },
@@ -156,11 +181,11 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
   },
   'v1.buy': async (app, person) => {
     await withBundle(app, person)
-    return {}
+    return { body: { coupon: await newCoupon(app) } }
   },
   'v1.changeBundle': async (app, person) => {
     await withBundle(app, person)
-    return { path: { bundleName: 'developer' } }
+    return { path: { bundleName: 'developer' }, body: { coupon: await newCoupon(app) } }
   },
   'v1.changeCard': () => ({ body: { paymentMethod: 'pm_card_visa', address: ADDRESS } }),
   'v1.changePassword': (_, { password }) => ({ body: { password: 'Other123!', oldPassword: password } }),
@@ -249,8 +274,13 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
   'v1.setRenewal': () => ({
     body: { monthlyCap: 25.5, maxPerHour: 5, maxPerDay: 20, below: '5%', bundle: 'STARTER' },
   }),
-  'v1.signUpForBundle': () => ({
-    body: { name: 'STARTER', paymentMethod: 'pm_card_visa', address: ADDRESS },
+  'v1.signUpForBundle': async (app) => ({
+    body: {
+      name: 'STARTER',
+      paymentMethod: 'pm_card_visa',
+      address: ADDRESS,
+      coupon: await newCoupon(app),
+    },
   }),
   'v1.stopRecovery': async (app, { accountId, password }) => {
     const beganAtMs = Date.now()
@@ -380,6 +410,13 @@ export const sampleOf = async (app: App, row: Placed, person: SignedInPerson): P
   (await samples[rowKey(row)]?.(app, person)) ?? {}
 
 /** An endpoint for events. @returns its id. */
+/** A coupon that gives units on top, as often as anybody likes. @returns its code */
+async function newCoupon(app: App, code = 'ON-TOP'): Promise<string> {
+  const json = { code, units: 5, perAccount: 1000, reason: 'A sample' }
+  await app.request('POST', '/ops/admin/coupons', { operator: 'admin', json })
+  return code
+}
+
 async function newEventEndpoint(app: App, url = 'https://hooks.example/bursar'): Promise<string> {
   const { body: known } = await app.request('GET', '/ops/read/endpoints', { operator: 'read' })
   // There may be a few of them only.

@@ -5,6 +5,7 @@ import { eventEndpointCommands } from './event-endpoints.ts'
 import { importCommands } from './import.ts'
 import { moneyCommands } from './money.ts'
 import { operatorCommands } from './operators.ts'
+import { planCommands } from './plans.ts'
 import { reportCommands } from './reports.ts'
 import { serviceCommands } from './services.ts'
 
@@ -14,6 +15,7 @@ export const commands: Commands = {
   ...operatorCommands,
   ...reportCommands,
   ...auditCommands,
+  ...planCommands,
   ...serviceCommands,
   ...moneyCommands,
   ...importCommands,
