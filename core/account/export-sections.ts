@@ -370,6 +370,11 @@ export const omittedKinds: readonly { prefix: string; section: string; why: stri
     why: 'Orders to give money back, by which Bursar gives it back once. What they did is in `purchases` and `ledger`.',
   },
   {
+    prefix: 'MONTH#',
+    section: 'months',
+    why: 'Sums by month of what was used and paid, which `usage` and `ledger` have one by one.',
+  },
+  {
     prefix: LISTED_PREFIX,
     section: 'lists',
     why: 'Lists the account by its bundle, and by whether it has paid, owes, runs low or gets no mail. All of that is in the profile.',

@@ -1,6 +1,7 @@
 import { newCode } from '../credentials/codes.ts'
 import { isPasswordOf } from '../credentials/proof.ts'
 import { DomainError } from '../errors.ts'
+import { announce } from '../events/outbox.ts'
 import { defaultKeyLookup } from '../keys/default-key.ts'
 import { deliverMailOrLeave, queueMail } from '../notifications/outbox.ts'
 import type { Deps } from '../ports.ts'
@@ -136,6 +137,7 @@ async function activateAccount(deps: RegisterDeps, pending: Profile): Promise<Ac
       },
       { put: code.item },
       write,
+      announce(deps, pending.id, 'account.registered', {}),
     ])
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error

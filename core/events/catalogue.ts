@@ -50,6 +50,12 @@ const REVERSAL = { purchaseId: PURCHASE_ID, amountCents: 99, currency: 'USD', un
  * ids, numbers and states, and never a name, an address or the number of a card.
  */
 export const eventCatalogue = {
+  'account.registered': {
+    version: 1,
+    summary: 'Somebody has registered an account; its e-mail address is not confirmed yet',
+    data: nothing,
+    example: {},
+  },
   'account.confirmed': {
     version: 1,
     summary: 'The owner of an account has confirmed its e-mail address for the first time',

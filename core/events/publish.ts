@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import type { Deps } from '../ports.ts'
+import { countWrites } from '../reports/count-event.ts'
 import { eachDue, type Run } from '../table/due.ts'
 import { expr, unchangedSince } from '../table/expression.ts'
 import {
@@ -130,7 +131,9 @@ async function numberEvents(
   }
 }
 
-/** The event is kept for a replay, and is not due any more; the endpoints that want it get it. */
+/**
+ * The event is kept for a replay, and is not due any more; the endpoints that want it get it, and the totals count it.
+ */
 async function markPublished(
   deps: Deps<'table'>,
   event: StoredEvent,
@@ -144,5 +147,6 @@ async function markPublished(
   await writeUnlessDone(deps, [
     { update: { pk, sk }, set, if: expr`attribute_exists(#due)` },
     ...endpoints.filter((each) => wants(each, type)).map((each) => deliveryOf(deps, each, event)),
+    ...(await countWrites(deps, event)),
   ])
 }

@@ -1,8 +1,8 @@
 import type { Deps } from '../ports.ts'
 import { expr, join, setRemove } from '../table/expression.ts'
-import { DAY_PREFIX, dayKey, keys } from '../table/keys.ts'
+import { DAY_PREFIX, dayKey, dueAt, keys } from '../table/keys.ts'
 import { ConditionFailed, type Item, ignoreRefusal } from '../table/table.ts'
-import { DAY_MS } from '../time.ts'
+import { DAY_MS, HOUR_MS } from '../time.ts'
 import { type Counter, parseCounter, readCounter } from './counter.ts'
 import { expiryOn } from './expiry.ts'
 
@@ -23,6 +23,8 @@ export async function changeDay(
     u: counter.used,
     c: usesBySlot(counter.item),
     t: lastUseDays(counter, await readEarlierDay(deps, accountId, counter.day)),
+    // Once the day has ended that begins now, its use is counted in the totals.
+    ...dueAt('USE', accountId, useFinalAtMs(today)),
   }
   await deps.table
     .put(snapshot, expr`attribute_not_exists(pk) OR #u < ${counter.used}`)
@@ -41,6 +43,9 @@ export async function changeDay(
     return parseCounter(error.failed.get(0))
   }
 }
+
+/** When the use of a day is final: no function that has begun on the day is still running. Epoch ms. */
+export const useFinalAtMs = (day: number): number => (day + 1) * DAY_MS + HOUR_MS
 
 /** Units used by key slot, from a counter as stored. */
 export const usesBySlot = (counter: Item): Record<string, number> =>

@@ -30,6 +30,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | redemptions       | ACCOUNT#<id>           | COUPON#<code>                      | how often the account has redeemed a coupon                      | for good                                          |
  * | invoice           | ACCOUNT#<id>           | INVOICE#<purchase id>              | what the list of invoices shows of a purchase that was paid      | for good                                          |
  * | notice            | ACCOUNT#<id>           | NOTICE#<id>                        | something to tell the user; ids are time-ordered                 | for good                                          |
+ * | month             | ACCOUNT#<id>           | MONTH#<month>#<measure>            | what the account has used or paid in a month; lists it by that   | 400 days                                          |
  * | mark in a list    | ACCOUNT#<id>           | LISTED#<mark>                      | lists the account by what the mark says (`core/account/listed.ts`) | as long as that is true                         |
  * | recovery          | ACCOUNT#<id>           | RECOVERY                           | reminders of a recovery of lost two-factor codes                 | until the recovery ends                           |
  * | address move      | ACCOUNT#<id>           | RECOVERY#ADDRESS                   | the same of a change of the address that an operator has begun   | until the change ends                             |
@@ -54,6 +55,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | service look-up   | SERVICE#<hash>         | #SERVICE                           | the name of the service that a live credential belongs to        | until revoked                                     |
  * | plans now         | PLANS                  | #CURRENT                           | the plans that are sold now; without it the deployed file counts | for good                                          |
  * | plans             | PLANS                  | VERSION#<n>                        | each version of the plans, who applied it and why: append-only   | for good                                          |
+ * | totals of a day   | TOTALS                 | DAY#<day>#<shard>                  | what all accounts did on a day, in parts                         | for good                                          |
  * | coupon            | COUPONS                | COUPON#<code>                      | what a coupon gives, and how often it was redeemed               | for good                                          |
  * | customer look-up  | CUSTOMER#<cus_>        | #CUSTOMER                          | account of Stripe's customer                                     | until deleted at Stripe                           |
  * | payment look-up   | PAYMENT#<pi_>          | #PAYMENT                           | purchase of a payment; due until the two were compared           | for good                                          |
@@ -152,6 +154,18 @@ export const eventNumbersKey = (accountId: string): Key => ({ pk: ownedBy(accoun
 export const refundKey = (accountId: string, refundId: string): Key => ({
   pk: ownedBy(accountId),
   sk: `REFUND#${refundId}`,
+})
+
+/** Totals of all accounts by day (days since 1970), in parts, so that no item takes every write. */
+export const TOTALS = 'TOTALS'
+export const totalsKey = (day: number, shard: number): Key => ({
+  pk: TOTALS,
+  sk: `${DAY_PREFIX}${dayKey(day)}#${shard}`,
+})
+/** What an account has of a measure in a month such as 2026-11. */
+export const monthKey = (accountId: string, month: string, measure: string): Key => ({
+  pk: ownedBy(accountId),
+  sk: `MONTH#${month}#${measure}`,
 })
 
 /** Lists an account by something that is true of it. */
@@ -320,6 +334,8 @@ export const MAIL_MARK_KEPT_MS = 90 * DAY_MS
 export const ALERT_KEPT_MS = NEWS_MAIL_KEPT_MS
 export const INVITATION_CODE_KEPT_MS = 7 * DAY_MS
 /** For so long a published event can be replayed. */
+/** Longer than a year, so that a month can be compared with the same one of the year before. */
+export const MONTH_KEPT_MS = 400 * DAY_MS
 export const PUBLISHED_EVENT_KEPT_MS = 30 * DAY_MS
 /** As long as the longest-lived code. Before a mail is sent, its own code decides. */
 export const CODE_MAIL_KEPT_MS = INVITATION_CODE_KEPT_MS
@@ -370,6 +386,7 @@ export type DueKind =
   | 'RECOVERY'
   | 'REFUND'
   | 'RESERVED'
+  | 'USE'
 
 /** Shards per kind. One partition of the index takes 1,000 writes a second; a job reads all shards. */
 export const DUE_SHARDS = 4

@@ -152,3 +152,33 @@ export const timelinePage = z.object({
   happenings: z.array(z.object({ at: time, kind: z.string(), text: z.string(), by: text, id: z.string() })),
   next: text,
 })
+
+const count = z.int()
+const money = z.record(z.string(), z.int())
+
+/** What all accounts did, by day; money in the minor unit of its currency. */
+export const totalsPage = z.object({
+  days: z.array(
+    z.object({
+      day: z.iso.date(),
+      ...{
+        accounts: count,
+        confirmed: count,
+        paying: count,
+        purchases: count,
+        refunds: count,
+        disputes: count,
+      },
+      ...{ unitsSold: count, unitsGiven: count, unitsTaken: count, unitsExpired: count, unitsUsed: count },
+      ...{ revenueCents: money, refundedCents: money, disputedCents: money },
+    }),
+  ),
+})
+
+/** The accounts that have most of something in a month. */
+export const topPage = z.object({
+  month: z.string(),
+  by: z.string(),
+  currency: text,
+  accounts: z.array(z.object({ id: z.string(), username: z.string(), value: z.int() })),
+})

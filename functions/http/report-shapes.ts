@@ -2,10 +2,13 @@ import type { AuditEntry } from '../../core/audit/entry.ts'
 import type { Purchase } from '../../core/purchases/purchase.ts'
 import type { AccountPage } from '../../core/reports/account-page.ts'
 import type { ListedAccount } from '../../core/reports/list-accounts.ts'
+import type { TopAccount } from '../../core/reports/months.ts'
 import type { Happening } from '../../core/reports/timeline.ts'
+import type { DayTotals } from '../../core/reports/totals.ts'
+import { DAY_MS } from '../../core/time.ts'
 import { ledgerLine } from './ledger-shapes.ts'
 import { amountOf } from './money-shapes.ts'
-import { isoTime } from './time-shapes.ts'
+import { isoDay, isoTime } from './time-shapes.ts'
 
 const timeOrNull = (atMs: number | undefined) => (atMs === undefined ? null : isoTime(atMs))
 
@@ -163,4 +166,19 @@ export const accountLineShape = ({
 
 export const happeningShape = ({ atMs, kind, text, by, id }: Happening) => ({
   ...{ at: isoTime(atMs), kind, text, by: by ?? null, id },
+})
+
+/** What all accounts did on a day. */
+export const totalsShape = ({ day, ...totals }: DayTotals) => ({ ...totals, day: isoDay(day * DAY_MS) })
+
+/** The accounts that have most of something in a month. */
+export const topShape = (top: {
+  month: string
+  by: string
+  currency: string | undefined
+  accounts: readonly TopAccount[]
+}) => ({
+  ...top,
+  currency: top.currency ?? null,
+  accounts: top.accounts.map(({ accountId: id, username, value }) => ({ id, username, value })),
 })

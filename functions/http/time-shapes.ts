@@ -9,6 +9,13 @@ export const timeMs = (time: string): number => Date.parse(time)
 /** The day of a time, such as 2026-11-21. */
 export const isoDay = (atMs: number): string => isoTime(atMs).slice(0, 10)
 
+/** The month of a time, such as 2026-11. */
+export const isoMonth = (atMs: number): string => isoTime(atMs).slice(0, 7)
+
+/** The day (days since 1970, UTC) of a time in epoch ms, or of a day such as 2026-11-21. */
+export const dayOfTime = (time: number | string): number =>
+  Math.floor((typeof time === 'string' ? dayStartMs(time) : time) / (24 * 60 * 60 * 1000))
+
 /** The time at which a day such as 2026-11-21 begins, epoch ms. */
 export const dayStartMs = (day: string): number => Date.parse(day)
 

@@ -94,6 +94,13 @@ export const jobs = place({
     timeoutSeconds: 60,
     needs: ['table'],
   },
+  countUse: {
+    summary: 'Counts in the totals what accounts have used on days that have ended',
+    every: 'rate(15 minutes)',
+    everyMs: 15 * MINUTE_MS,
+    timeoutSeconds: 60,
+    needs: ['table'],
+  },
   settlePayments: {
     summary: 'Settles purchases and refunds that are open, have an unknown outcome, or are not finished',
     every: 'rate(1 minute)',

@@ -115,14 +115,14 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
   [
     // One transaction writes names, profile and key look-up, a second one the activation, code and mail; then
     // the mail is sent. The index of what is due moves the account to the day on which it lapses. Two writes count the
-    // request by its network address, and the mail by its mailbox.
+    // request by its network address, and the mail by its mailbox. Three are for the event.
     'POST /rest/users',
     201,
     () => app.register(newPerson()),
     {
       dynamodb: { UpdateItem: 2, TransactWriteItems: 2, PutItem: 1 },
       readUnits: 0,
-      writeUnits: 28,
+      writeUnits: 31,
       cognito: { AdminCreateUser: 1, AdminSetUserPassword: 1 },
       mail: { SendEmail: 1 },
     },
@@ -1309,9 +1309,9 @@ describe('jobs', () => {
       },
     ],
     [
-      // One write numbers up to 50 events of an account; another one marks each as published. One read is for the
-      // endpoints that want it.
-      'publish-events, the event of a confirmed address',
+      // One write numbers up to 50 events of an account; a transaction marks each as published and counts it in the
+      // totals, and the first one begins the count of its use. One read is for the endpoints that want them.
+      'publish-events, the events of a registration and of its confirmed address',
       'publish-events',
       async () => {
         await app.job('publish-events')
@@ -1320,10 +1320,10 @@ describe('jobs', () => {
         await app.request('POST', '/v1/auth/activate', { json: { code: app.mailedCode(person.email) } })
       },
       {
-        dynamodb: { Query: 10, GetItem: 1, UpdateItem: 2 },
+        dynamodb: { Query: 10, GetItem: 1, TransactWriteItems: 2, UpdateItem: 1 },
         readUnits: 7,
-        writeUnits: 3,
-        events: { PutEvents: 1 },
+        writeUnits: 14,
+        events: { PutEvents: 2 },
       },
     ],
     [

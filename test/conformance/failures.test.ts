@@ -51,6 +51,7 @@ const BROKEN: Record<DueKind, { key: Key; item?: object; job: string }> = {
   CUSTOMER: { key: keys.profile(ID), job: 'sweep' },
   CARD: { key: keys.card(ID, 'pm_broken'), job: 'sweep' },
   RECOVERY: { key: recoveryKey(ID), job: 'send-mail' },
+  USE: { key: keys.day(ID, 1), job: 'count-use' },
   REFUND: { key: refundKey(ID, ID), job: 'settle-payments' },
   PAYMENT: { key: paymentKey('pi_broken'), item: { accountId: 1 }, job: 'sweep' },
 }

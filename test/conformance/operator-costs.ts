@@ -2,6 +2,10 @@ import type { Cost } from './costs.ts'
 
 /** The operators' rows: the cost of their sample in `test/support/samples.ts`. */
 export const OPERATOR_COSTS: [route: string, Cost][] = [
+  // Of any span up to 400 days.
+  ['GET /ops/read/totals', { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }],
+  // And one read for each account that is shown.
+  ['GET /ops/read/top', { dynamodb: { Query: 1 }, readUnits: 0.5, writeUnits: 0 }],
   // The guard of the address, and the account's whole partition.
   ['GET /ops/read/find', { dynamodb: { GetItem: 1, Query: 1 }, readUnits: 2, writeUnits: 0 }],
   // Nobody is in the list.

@@ -93,6 +93,8 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
       ...{ undeliverable: 'true', from: '2026-11-01', to: '2026-11-30', cursor: 'f'.repeat(24) },
     },
   }),
+  'ops.totals': () => ({ query: { from: '2026-11-01', to: '2026-11-30' } }),
+  'ops.top': () => ({ query: { by: 'used', month: '2026-11', limit: '10' } }),
   'ops.timeline': (_, { accountId }) => ({
     path: { id: accountId },
     query: { cursor: Buffer.from('{}').toString('base64url') },

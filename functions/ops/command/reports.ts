@@ -37,6 +37,24 @@ export const reportCommands = {
         ...(next === null ? [] : [`Further accounts: --cursor ${next}`]),
       ].join('\n'),
   }),
+  totals: command(ops.totals, {
+    summary: 'shows by day what all accounts did, with a bar for the revenue',
+    flags: {
+      from: 'the first day, such as 2026-11-01: 30 days ago without it',
+      to: 'the last day: today without it',
+    },
+    show: ({ days }) => totalsText(days),
+  }),
+  top: command(ops.top, {
+    summary: 'lists the accounts that have used, paid or been refused most in a month',
+    takes: ['by'],
+    flags: { month: 'such as 2026-11: this month without it', limit: 'how many: 25 without it' },
+    show: ({ by, currency, accounts }) =>
+      table(
+        ['ID', 'NAME', `${by.toUpperCase()}${currency === null ? '' : ` (${currency}, minor unit)`}`],
+        accounts.map(({ id, username, value }) => [id, username, String(value)]),
+      ),
+  }),
   timeline: command(ops.timeline, {
     summary: 'shows what happened to an account in one order, the newest first',
     takes: ['id'],
@@ -51,6 +69,28 @@ export const reportCommands = {
       ].join('\n'),
   }),
 } satisfies Commands
+
+type Day = Answer<typeof ops.totals>['days'][number]
+
+/** Characters of the longest bar. */
+const BAR = 20
+
+function totalsText(days: readonly Day[]): string {
+  const paid = ({ revenueCents }: Day) => Object.values(revenueCents).reduce((sum, cents) => sum + cents, 0)
+  const most = Math.max(1, ...days.map(paid))
+  const money = (by: Record<string, number>) =>
+    Object.entries(by)
+      .map(([currency, cents]) => `${cents} ${currency}`)
+      .join(', ')
+  return table(
+    ['DAY', 'NEW', 'CONFIRMED', 'PAYING', 'SOLD', 'USED', 'REFUNDS', 'DISPUTES', 'REVENUE', ''],
+    days.map((day) => [
+      ...[day.day, String(day.accounts), String(day.confirmed), String(day.paying)],
+      ...[String(day.unitsSold), String(day.unitsUsed), String(day.refunds), String(day.disputes)],
+      ...[money(day.revenueCents), '█'.repeat(Math.round((paid(day) / most) * BAR))],
+    ]),
+  )
+}
 
 type Page = Answer<typeof ops.find>
 

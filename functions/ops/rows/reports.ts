@@ -1,8 +1,17 @@
 import * as z from 'zod/mini'
+import { DAY_MS } from '../../../core/time.ts'
 import { markdown } from '../../http/markdown.ts'
 import { optionalField } from '../../http/optional-field.ts'
-import { accountLines, accountPage, standing, timelinePage } from '../../http/report-schemas.ts'
+import {
+  accountLines,
+  accountPage,
+  standing,
+  timelinePage,
+  topPage,
+  totalsPage,
+} from '../../http/report-schemas.ts'
 import type { OperatorRows } from '../../http/route.ts'
+import { dayStartMs } from '../../http/time-shapes.ts'
 
 const isWholeKey = (text: string): boolean =>
   /^bsr_[0-9a-f]{64}_/.test(text) || /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
@@ -15,6 +24,10 @@ const noWholeKey = z.refine<string>((text) => !isWholeKey(text), {
 const accountId = z.string().check(z.regex(/^[0-9a-f]{24}$/))
 const flag = z.enum(['true', 'false'])
 const day = z.iso.date()
+
+/** At most 400 days, which one Query reads. */
+const isSpan = ({ from, to }: { from?: string | undefined; to?: string | undefined }): boolean =>
+  from === undefined || to === undefined || (from <= to && dayStartMs(to) - dayStartMs(from) < 400 * DAY_MS)
 
 export const reports = {
   find: {
@@ -88,5 +101,43 @@ export const reports = {
     responses: { 200: timelinePage },
     errors: ['invalid_request'],
     needs: ['table'],
+  },
+  totals: {
+    routes: ['GET /ops/read/totals'],
+    summary: 'Shows by day what all accounts did: registrations, payments, units, refunds, disputes',
+    description: markdown(
+      'Days are those of UTC, `from` to `to`, both included and at most 400; without them the last 30. Each event is counted',
+      'once, within minutes; the units used on a day an hour after it has ended. Money is by currency, in its minor unit:',
+      '`revenueCents` is what was paid, `refundedCents` and `disputedCents` what went back.',
+      '',
+      '`paying`: accounts that paid for the first time. `unitsGiven`: trials, grants and imports. `unitsTaken`: taken back for',
+      'refunds and disputes, or by an operator. What happened before these totals were kept is not in them.',
+    ),
+    auth: 'operator',
+    role: 'read',
+    query: z
+      .strictObject({ from: optionalField(day), to: optionalField(day) })
+      .check(z.refine(isSpan, { path: ['from'], error: 'must be at most 399 days before `to`' })),
+    responses: { 200: totalsPage },
+    errors: [],
+    needs: ['table'],
+  },
+  top: {
+    routes: ['GET /ops/read/top'],
+    summary: 'Lists the accounts that have used, paid or been refused most in a month',
+    description: markdown(
+      '`by` is `used` (units), `refused` (times that the account ran out of units) or `paid` (the deployment’s currency, in its',
+      'minor unit). `month` is such as `2026-11`: this month without it. Months are kept for 400 days.',
+    ),
+    auth: 'operator',
+    role: 'read',
+    query: z.strictObject({
+      by: z.enum(['used', 'refused', 'paid']),
+      month: optionalField(z.string().check(z.regex(/^\d{4}-(0[1-9]|1[0-2])$/, 'must be such as 2026-11'))),
+      limit: optionalField(z.string().check(z.regex(/^([1-9]\d?|100)$/, 'must be 1 to 100'))),
+    }),
+    responses: { 200: topPage },
+    errors: [],
+    needs: ['table', 'listing'],
   },
 } as const satisfies OperatorRows
