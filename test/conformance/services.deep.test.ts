@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
-import { REMEMBERED_MS } from '../../core/keys/service-caller.ts'
-import { newServiceText } from '../../core/keys/service-text.ts'
+import { REMEMBERED_MS } from '../../core/keys/credential-cache.ts'
+import { newCredential } from '../../core/keys/credential-text.ts'
+import { SERVICE_TEXT } from '../../core/keys/service-text.ts'
 import type { Placed } from '../../functions/http/route.ts'
 import { rows } from '../../functions/http/rows.ts'
 import { startApp } from '../support/app.ts'
@@ -226,7 +227,7 @@ describe('a revoked credential', () => {
     const { key } = await newConsumer(app)
     const gone = await newService(app)
     await revoke(app, gone)
-    const never = { name: '', credential: newServiceText(await app.ports()) }
+    const never = { name: '', credential: newCredential(await app.ports(), SERVICE_TEXT) }
     const texts = []
     for (const each of [gone, never]) {
       const { text, headers } = await spendAs(app, each, { key })
