@@ -29,6 +29,8 @@ export type ErrorCode =
   | 'balance_owed'
   // operators
   | 'service_exists'
+  | 'admin_key_exists'
+  | 'admin_key_refused'
   | 'operator_exists'
   | 'operator_refused'
   | 'operator_sign_in_required'

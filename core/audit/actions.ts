@@ -17,6 +17,7 @@ export const actions = {
   'operator.removed': 'An account is no operator any more',
   'operator.granted': 'An operator gave units',
   'operator.took': 'An operator took units back',
+  'operator.units_set': 'An operator set how many units are left',
   'operator.credited': 'An operator put money on the balance',
   'operator.debited': 'An operator took money off the balance',
   'operator.refunded': 'An operator ordered a refund of a purchase',
@@ -47,6 +48,8 @@ export const actions = {
   'operator.exported': 'An operator exported the data of the account',
   'operator.service_added': 'A service got a credential that spends units for customers',
   'operator.service_revoked': 'The credential of a service was revoked',
+  'operator.admin_key_added': 'A program got an admin key',
+  'operator.admin_key_revoked': 'An admin key was revoked',
   'operator.coupon_added': 'An operator made a coupon',
   'operator.coupon_stopped': 'An operator stopped a coupon',
 } as const satisfies Record<string, string>

@@ -2,8 +2,16 @@ import { DomainError } from '../errors.ts'
 import { announce } from '../events/outbox.ts'
 import { unitsText } from '../notifications/amounts.ts'
 import type { Deps } from '../ports.ts'
-import { payOwedUnits, TAKEN_BY_OPERATOR } from '../purchases/owed-units.ts'
-import { type Booked, bookOperatorChange, type OperatorRequest } from './operator-entries.ts'
+import { payOwedUnits, TAKEN_BY_OPERATOR, unitsOwed } from '../purchases/owed-units.ts'
+import {
+  type Booked,
+  type BookedStanding,
+  bookIfNeeded,
+  bookOperatorChange,
+  type OperatedAccount,
+  type OperatorChange,
+  type OperatorRequest,
+} from './operator-entries.ts'
 
 /**
  * An operator gives an account units. As with every credit, units that the account owes are taken out of them.
@@ -16,24 +24,27 @@ export async function grantUnits(
   { units, ...request }: OperatorRequest & { units: number },
 ): Promise<Booked> {
   const content = ['grant', units, request.reason]
-  return bookOperatorChange(
-    deps,
-    accountId,
-    { ...request, action: 'operator.granted', content },
-    async (account) => {
-      const paid = await payOwedUnits(deps, account, units)
-      const owedUnits = paid.entries.reduce((sum, entry) => sum - entry.units, 0)
-      const kept = owedUnits > 0 ? ` We kept ${unitsText(owedUnits)} of them that you owed.` : ''
-      return {
-        entries: [{ kind: 'grant', units, amountCents: 0 }, ...paid.entries],
-        owed: paid.owed,
-        creditCents: account.creditCents ?? 0,
-        writes: paid.writes,
-        announce: (seq) => announce(deps, accountId, 'units.granted', { seq, units, owedUnits }),
-        notice: { messageType: 'units_granted', text: `We gave you ${unitsText(units)}.${kept}` },
-      }
-    },
+  return bookOperatorChange(deps, accountId, { ...request, action: 'operator.granted', content }, (account) =>
+    grantChange(deps, account, units),
   )
+}
+
+async function grantChange(
+  deps: Deps<'table'>,
+  account: OperatedAccount,
+  units: number,
+): Promise<OperatorChange> {
+  const paid = await payOwedUnits(deps, account, units)
+  const owedUnits = paid.entries.reduce((sum, entry) => sum - entry.units, 0)
+  const kept = owedUnits > 0 ? ` We kept ${unitsText(owedUnits)} of them that you owed.` : ''
+  return {
+    entries: [{ kind: 'grant', units, amountCents: 0 }, ...paid.entries],
+    owed: paid.owed,
+    creditCents: account.creditCents ?? 0,
+    writes: paid.writes,
+    announce: (seq) => announce(deps, account.id, 'units.granted', { seq, units, owedUnits }),
+    notice: { messageType: 'units_granted', text: `We gave you ${unitsText(units)}.${kept}` },
+  }
 }
 
 /**
@@ -50,27 +61,61 @@ export async function takeUnits(
   { units, owe, ...request }: OperatorRequest & { units: number; owe: boolean },
 ): Promise<Booked> {
   const content = ['take', units, owe, request.reason]
-  return bookOperatorChange(
+  return bookOperatorChange(deps, accountId, { ...request, action: 'operator.took', content }, (account) => {
+    if (units > account.quota.left && !owe)
+      throw new DomainError('too_few_units', { members: { left: account.quota.left } })
+    return takeChange(deps, account, units)
+  })
+}
+
+/** What is not left of the units is owed. */
+function takeChange(
+  deps: Deps<'table'>,
+  { id, quota, owed, creditCents = 0 }: OperatedAccount,
+  units: number,
+): OperatorChange {
+  const taken = Math.min(units, quota.left)
+  const missing = units - taken
+  const before = owed?.[TAKEN_BY_OPERATOR] ?? 0
+  return {
+    // The entry is there even if nothing was left to take: it is what the customer sees of the debt.
+    entries: [{ kind: 'take', units: 0 - taken, amountCents: 0 }],
+    owed: missing > 0 ? { ...owed, [TAKEN_BY_OPERATOR]: before + missing } : owed,
+    creditCents,
+    writes: [],
+    announce: (seq) => announce(deps, id, 'units.taken', { seq, units: taken, owedUnits: missing }),
+    notice: { messageType: 'units_taken', text: takenText(taken, missing) },
+  }
+}
+
+/**
+ * An operator sets how many units are left: a grant of those that are missing, or a take of those that are too many. Of
+ * an account that owes units the grant also pays these, so that exactly `units` are left. Reserved units stay reserved.
+ * An account that has so many left stays as it is.
+ * @param order.units how many are to be left, at least 0.
+ * @throws DomainError `not_found`, `idempotency_key_reused`, `temporarily_unavailable`
+ */
+export async function setUnits(
+  deps: Deps<'table'>,
+  accountId: string,
+  { units, ...request }: OperatorRequest & { units: number },
+): Promise<BookedStanding> {
+  const content = ['set', units, request.reason]
+  const { entry: _, ...standing } = await bookIfNeeded(
     deps,
     accountId,
-    { ...request, action: 'operator.took', content },
-    ({ quota, owed, creditCents = 0 }) => {
-      const taken = Math.min(units, quota.left)
-      const missing = units - taken
-      if (missing > 0 && !owe) throw new DomainError('too_few_units', { members: { left: quota.left } })
-      const before = owed?.[TAKEN_BY_OPERATOR] ?? 0
-      return {
-        // The entry is there even if nothing was left to take: it is what the customer sees of the debt.
-        entries: [{ kind: 'take', units: 0 - taken, amountCents: 0 }],
-        owed: missing > 0 ? { ...owed, [TAKEN_BY_OPERATOR]: before + missing } : owed,
-        creditCents,
-        writes: [],
-        announce: (seq) =>
-          announce(deps, accountId, 'units.taken', { seq, units: taken, owedUnits: missing }),
-        notice: { messageType: 'units_taken', text: takenText(taken, missing) },
-      }
+    { ...request, action: 'operator.units_set', content },
+    async (account) => {
+      const missing = units - account.quota.left
+      if (missing === 0) return undefined
+      if (missing < 0) return takeChange(deps, account, -missing)
+      // How much of the debt one grant pays is bounded.
+      const { entries } = await payOwedUnits(deps, account, missing + unitsOwed(account))
+      const paid = entries.reduce((sum, entry) => sum - entry.units, 0)
+      return grantChange(deps, account, missing + paid)
     },
   )
+  return standing
 }
 
 function takenText(taken: number, missing: number): string {

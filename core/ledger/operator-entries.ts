@@ -25,8 +25,12 @@ export interface OperatorRequest {
 }
 
 /** What an operator's change has done, and where the account stands now. */
-export interface Booked {
+export interface Booked extends BookedStanding {
   entry: LedgerEntry
+}
+
+/** Where an account stands after an operator's request. */
+export interface BookedStanding {
   left: number
   owedUnits: number
   balanceCents: number
@@ -66,6 +70,26 @@ export async function bookOperatorChange(
   request: OperatorRequest & { action: Action; content: unknown },
   decide: (standing: OperatedAccount) => Promise<OperatorChange> | OperatorChange,
 ): Promise<Booked> {
+  const { entry, ...standing } = await bookIfNeeded(deps, accountId, request, decide)
+  if (!entry) throw new Error('an operator request has no ledger entry, although one transaction wrote both')
+  return { entry, ...standing }
+}
+
+/** The number that a request is remembered by which found nothing to change. Entries of the ledger begin with 1. */
+const NO_ENTRY = '0'
+
+/**
+ * As `bookOperatorChange`, for a request that may find nothing to change: then nothing is booked, and its
+ * Idempotency-Key is remembered all the same.
+ * @param decide returns undefined if there is nothing to change.
+ * @returns `entry`, the entry of the request; undefined if it has booked none
+ */
+export async function bookIfNeeded(
+  deps: Deps<'table'>,
+  accountId: string,
+  request: OperatorRequest & { action: Action; content: unknown },
+  decide: (standing: OperatedAccount) => Promise<OperatorChange | undefined> | OperatorChange | undefined,
+): Promise<BookedStanding & { entry: LedgerEntry | undefined }> {
   const { idempotencyKey, content } = request
   return retryRaces(
     deps,
@@ -77,6 +101,10 @@ export async function bookOperatorChange(
       const before = await readStanding(deps, accountId)
       if (key?.replaces !== undefined) return replay(deps, before, key.replaces)
       const change = await decide(before)
+      if (!change) {
+        if (key) await deps.table.transact([storeRequestKey(deps, accountId, key, NO_ENTRY)])
+        return { entry: undefined, ...standingAt(before), replayed: false }
+      }
       const first = before.ledgerSeq + 1
       await deps.table.transact([
         ...(await changeWrites(deps, before, change)),
@@ -174,15 +202,18 @@ function bookedAt(deps: Deps, before: OperatedAccount, { entries, owed }: Operat
 }
 
 /** The answer to a repeat: the entry of the first request, and where the account stands now. */
-async function replay(deps: Deps<'table'>, now: OperatedAccount, seq: string): Promise<Booked> {
-  const item = await deps.table.get(keys.ledger(now.id, Number(seq)))
-  if (!item) throw new Error('an operator request has no ledger entry, although one transaction wrote both')
-  return {
-    entry: parseEntry(item),
-    left: now.quota.left,
-    owedUnits: unitsOwed(now),
-    balanceCents: now.balanceCents,
-    currency: CURRENCY,
-    replayed: true,
-  }
+async function replay(
+  deps: Deps<'table'>,
+  now: OperatedAccount,
+  seq: string,
+): Promise<BookedStanding & { entry: LedgerEntry | undefined }> {
+  const item = seq === NO_ENTRY ? undefined : await deps.table.get(keys.ledger(now.id, Number(seq)))
+  return { entry: item && parseEntry(item), ...standingAt(now), replayed: true }
 }
+
+const standingAt = (now: OperatedAccount): Omit<BookedStanding, 'replayed'> => ({
+  left: now.quota.left,
+  owedUnits: unitsOwed(now),
+  balanceCents: now.balanceCents,
+  currency: CURRENCY,
+})

@@ -9,6 +9,7 @@ import { type Key, keys } from '../table/keys.ts'
 import { ConditionFailed } from '../table/table.ts'
 import { HOUR_MS } from '../time.ts'
 import { mayAct, type Operator, ROLES, type Role } from './operator.ts'
+import { OPERATORS, operatorNameKey } from './operator-name.ts'
 
 /*
  * Operators by account: for the console, which people use with the session of an account.
@@ -19,9 +20,7 @@ import { mayAct, type Operator, ROLES, type Role } from './operator.ts'
  *   refused from then on.
  */
 
-const OPERATORS = 'OPERATORS'
 const operatorAccountKey = (accountId: string): Key => ({ pk: OPERATORS, sk: `ACCOUNT#${accountId}` })
-const operatorNameKey = (name: string): Key => ({ pk: OPERATORS, sk: `NAME#${name}` })
 
 const operatorSchema = z.object({
   accountId: z.string(),
@@ -47,7 +46,7 @@ export async function listOperators(deps: Deps<'table'>): Promise<OperatorAccoun
  * Makes an account an operator, or gives an operator another role. Where the account has that role, nothing changes.
  * @param named the account: its id, its username or its e-mail address
  * @throws DomainError `not_found` for an unknown account, and for one that is not active; `operator_exists` if another
- *   account has had the name
+ *   account or an admin key has had the name
  */
 export async function addOperator(
   deps: Deps<'table'>,
@@ -100,7 +99,8 @@ export async function removeOperator(
   reason: string,
 ): Promise<OperatorAccount> {
   const named = await deps.table.get(operatorNameKey(usernameKey(name)))
-  const operator = named && (await readOperator(deps, String(named.accountId)))
+  const operator =
+    named?.accountId === undefined ? undefined : await readOperator(deps, String(named.accountId))
   if (!operator) throw new DomainError('not_found', { detail: 'There is no operator of this name.' })
   if (operator.removedAtMs !== undefined) return operator
   const removedAtMs = deps.clock.nowMs()

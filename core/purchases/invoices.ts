@@ -94,7 +94,7 @@ function invoiceStatus({
  */
 export async function listInvoices(
   deps: Deps<'table'>,
-  account: Account,
+  account: Pick<Account, 'id'>,
   page: { limit: number; cursor?: string | undefined },
 ): Promise<{ invoices: ListedInvoice[]; next: string | undefined }> {
   const { limit, cursor } = page
@@ -103,6 +103,16 @@ export async function listInvoices(
   const newest = { limit, after, newestFirst: true }
   const { items, last } = await readPage(deps, keys.account(account.id), 'INVOICE#', newest, read)
   return { invoices: items, next: last?.id }
+}
+
+/** What the list shows of an invoice; undefined for one that is not there. */
+export async function readListedInvoice(
+  deps: Deps<'table'>,
+  accountId: string,
+  id: string,
+): Promise<ListedInvoice | undefined> {
+  const item = await deps.table.get(keys.invoice(accountId, id))
+  return item && listedInvoice(z.parse(invoiceSchema, item))
 }
 
 /** How long a receipt's link is shown as it was read. Stripe lets a link expire 30 days after that. */

@@ -38,7 +38,7 @@ export interface Levels {
 }
 
 /** When a bundle renews itself unless its owner or its plan says otherwise: below 1 % of it. */
-const DEFAULT_RENEWAL_PERCENT = 1
+export const DEFAULT_RENEWAL_PERCENT = 1
 
 /** When an owner is told that few units are left, unless the plan says otherwise. */
 export const DEFAULT_LOW_PERCENT = 10

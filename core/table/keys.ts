@@ -53,6 +53,8 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | key look-up       | APIKEY#<hash>          | #KEY                               | account of the default application key                           | until rotated                                     |
  * | service           | SERVICES               | SERVICE#<name>                     | one of the operator's services, its credential live or revoked   | for good                                          |
  * | service look-up   | SERVICE#<hash>         | #SERVICE                           | the name of the service that a live credential belongs to        | until revoked                                     |
+ * | admin key         | ADMINKEYS              | ADMINKEY#<name>                    | a credential of a program that acts as an operator, with its role | for good                                         |
+ * | admin key look-up | ADMINKEY#<hash>        | #ADMINKEY                          | the name and the role of a live admin key                        | until revoked                                     |
  * | plans now         | PLANS                  | #CURRENT                           | the plans that are sold now; without it the deployed file counts | for good                                          |
  * | plans             | PLANS                  | VERSION#<n>                        | each version of the plans, who applied it and why: append-only   | for good                                          |
  * | totals of a day   | TOTALS                 | DAY#<day>#<shard>                  | what all accounts did on a day, in parts                         | for good                                          |

@@ -70,6 +70,10 @@ const optionalModules: Record<string, { name: string; isUnusedBy: (row: Placed) 
     isUnusedBy: ({ auth }) => auth !== 'account' && auth !== 'operator',
   },
   'functions/http/key-caller.ts': { name: 'keyCaller', isUnusedBy: ({ auth }) => auth !== 'key' },
+  'functions/http/admin-key-caller.ts': {
+    name: 'adminKeyCaller',
+    isUnusedBy: ({ auth }) => auth !== 'admin-key',
+  },
   'functions/http/operator-caller.ts': {
     name: 'operatorCaller',
     isUnusedBy: ({ auth }) => auth !== 'operator',

@@ -66,13 +66,13 @@ const ofRow = (row: Placed): Deployed => ({
 })
 
 /**
- * GET requests of an account or an operator never write, unless they cache something, and an application key gives
+ * GET requests of an account, an operator or an admin key never write, unless they cache something, and an application key gives
  * access to its account's counter only.
  */
 function tableUse(row: Placed): TableUse {
   if (row.auth === 'key') return 'spend'
   const reads = row.routes.every((key) => key.startsWith('GET ')) && !row.caches
-  const isKnown = row.auth === 'account' || row.auth === 'operator'
+  const isKnown = row.auth !== 'public'
   return isKnown && reads ? 'read' : 'write'
 }
 
@@ -177,7 +177,13 @@ export interface RowRoute {
   authorization: Authorization
 }
 
-const AUTHORIZATION = { account: 'token', operator: 'iam', public: 'none', key: 'none' } as const
+const AUTHORIZATION = {
+  account: 'token',
+  operator: 'iam',
+  public: 'none',
+  key: 'none',
+  'admin-key': 'none',
+} as const
 
 /** The routes of a row: for operators there are those of the console, too. */
 export const routesOf = (row: Placed): RowRoute[] => {

@@ -173,8 +173,11 @@ export const operatorsOverview = markdown(
   'signature and the IAM policies of whoever signed it. The first part of the path after `/ops/` is the role: `read`,',
   '`support` or `admin`. A refusal of the gateway is 403 with `{"message": "Forbidden"}`; it never says why.',
   '',
+  'The endpoints under `/admin/api/` are for programs. They take an admin key in the header `Api-Key`, which has a role, too:',
+  '401 `admin_key_refused` for a key that is missing, unknown or revoked, and 403 `operator_refused` for one of a lower role.',
+  '',
   '## What a change says',
   '',
-  'A request that changes something has a `reason` in its body. The audit log keeps it with the name of the operator, the',
+  'A request that changes something has a `reason` in its body, which admin keys may leave out. The audit log keeps it with the name of the operator, the',
   'time, and what was there before and after.',
 )

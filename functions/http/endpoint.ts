@@ -11,6 +11,7 @@ import type { Origin } from '../../core/audit/origin.ts'
 import { DomainError, failureOf } from '../../core/errors.ts'
 import type { Operator } from '../../core/operators/operator.ts'
 import type { Deps } from '../../core/ports.ts'
+import { adminKeyCaller } from './admin-key-caller.ts'
 import { parseBody, RAW_BODY_LIMIT, rawBody } from './body.ts'
 import type { Customer, KeyCallers } from './customers.ts'
 import { gate } from './gate.ts'
@@ -70,6 +71,7 @@ interface Callers {
   account: { account: Account; sessionId: string }
   key: { key: Customer }
   operator: Operator
+  'admin-key': Operator
 }
 
 /** A caller, and why the gate refuses it; undefined for a caller who is admitted. */
@@ -153,7 +155,13 @@ export function endpoint<const R extends Placed>(
     })
 }
 
-const ORIGINS = { public: 'anyone', account: 'owner', key: 'key', operator: 'operator' } as const
+const ORIGINS = {
+  public: 'anyone',
+  account: 'owner',
+  key: 'key',
+  operator: 'operator',
+  'admin-key': 'operator',
+} as const
 
 /** Who sends the request, for the audit log. @param name that of the operator */
 const originOf = (row: Placed, { requestContext }: Event, name?: string): Origin => ({
@@ -195,6 +203,10 @@ async function callerOf(row: Placed, deps: unknown, event: Event): Promise<Gated
   if (row.auth === 'operator') {
     const { operator, session } = await operatorCaller(row, deps, event.requestContext.authorizer)
     return { caller: operator, refusal: undefined, operator, session }
+  }
+  if (row.auth === 'admin-key') {
+    const operator = await adminKeyCaller(row, deps as Deps<'table' | 'keyring'>, event.headers)
+    return { caller: operator, refusal: undefined, operator }
   }
   const { refusal, ...caller } = await gate(row, deps, event.requestContext.authorizer?.lambda)
   return { caller, refusal, session: caller }

@@ -7,7 +7,7 @@ import { operatorsOverview, overview } from './descriptions.ts'
 import type { CUSTOMER_HEADERS } from './key-caller.ts'
 import { problems } from './problems.ts'
 import type { Placed } from './route.ts'
-import { customerRows, operatorRows } from './rows.ts'
+import { adminKeyRows, customerRows, operatorRows } from './rows.ts'
 
 /**
  * Every error code that an endpoint can answer: those of its row, and those of the stack around the handler.
@@ -18,6 +18,7 @@ export function errorsOf(row: Placed): ErrorCode[] {
     codes.push('unauthorized', 'token_expired', 'session_ended', 'account_deactivated', 'account_suspended')
   }
   if (row.auth === 'operator') codes.push('operator_refused', 'operator_sign_in_required')
+  if (row.auth === 'admin-key') codes.push('admin_key_refused', 'operator_refused')
   if (row.proof === 'recent') codes.push(...proofErrors)
   if (row.sourceLimit) codes.push('too_many_requests')
   if (row.auth === 'key') {
@@ -128,6 +129,7 @@ const security: Record<Placed['auth'], Record<string, never[]>[]> = {
   account: [{ accessToken: [] }],
   key: [{ applicationKey: [] }, { apiKeyHeader: [] }, { serviceCredential: [] }],
   operator: [{ iam: [] }],
+  'admin-key': [{ adminKey: [] }],
 }
 
 /** Headers that OpenAPI describes elsewhere: the security schemes have it. */
@@ -209,7 +211,7 @@ export const operatorsOpenapi = () => ({
     version: versionOfPackage(),
     description: operatorsOverview,
   },
-  paths: pathsOf(operatorRows),
+  paths: pathsOf([...operatorRows, ...adminKeyRows]),
   components: {
     securitySchemes: {
       iam: {
@@ -219,6 +221,7 @@ export const operatorsOpenapi = () => ({
         description: 'AWS Signature Version 4 for the service `execute-api`.',
         'x-amazon-apigateway-authtype': 'awsSigv4',
       },
+      adminKey: { type: 'apiKey', in: 'header', name: 'api-key' },
     },
     schemas: { Problem: problemSchema },
   },

@@ -379,10 +379,23 @@ export const problems: Record<ErrorCode, Problem> = {
     title: 'Service exists',
     detail: 'A service of this name has a live credential.',
   },
+  admin_key_exists: {
+    status: 409,
+    title: 'Admin key exists',
+    detail: 'A live admin key, or an account that is or was an operator, has this name.',
+  },
+  admin_key_refused: {
+    status: 401,
+    title: 'Admin key refused',
+    detail:
+      'Send an admin key in the header Api-Key. This one is missing or unknown, or was revoked. Ask an administrator of this deployment for a new one.',
+    challenge: 'Api-Key',
+  },
   operator_exists: {
     status: 409,
     title: 'Operator exists',
-    detail: 'Another account has been an operator of this name, or the operator has changed meanwhile.',
+    detail:
+      'Another account or an admin key has been an operator of this name, or the operator has changed meanwhile.',
   },
   operator_refused: {
     status: 403,

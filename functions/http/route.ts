@@ -17,7 +17,7 @@ export const gatewayKey = (key: RouteKey): string => (key.endsWith('/') ? `${key
 export const consoleKey = (key: RouteKey): RouteKey => key.replace(' /ops/', ' /console/') as RouteKey
 
 /** A folder under `functions/`, which also decides the format of errors. */
-export type Dialect = 'api' | 'v1' | 'rest' | 'webhooks' | 'http' | 'ops'
+export type Dialect = 'api' | 'v1' | 'rest' | 'webhooks' | 'http' | 'ops' | 'admin'
 
 /** A port that a row may need; every handler has the others. `needs.ts` says what each need takes. */
 export type Need = Exclude<keyof Ports, 'clock' | 'ids' | 'log'>
@@ -26,7 +26,7 @@ export type Need = Exclude<keyof Ports, 'clock' | 'ids' | 'log'>
 export const PROOF_NEEDS = ['table', 'identity', 'secrets', 'keyring', 'totp'] as const satisfies Need[]
 
 /** One endpoint as pure data: everything that is known about the endpoint before its handler runs. */
-export type Row = CustomerRow | OperatorRow
+export type Row = CustomerRow | OperatorRow | AdminKeyRow
 
 /** An endpoint for customers, for other systems or for anyone. */
 export interface CustomerRow extends AnyRow {
@@ -48,6 +48,14 @@ export interface OperatorRow extends AnyRow {
    */
   auth: 'operator'
   /** The least role that may call it. The path begins with it, `/ops/<role>/`, so that an IAM policy can name it. */
+  role: Role
+}
+
+/** An endpoint for programs that act as operators, in the dialect of EMCP's admin API. */
+export interface AdminKeyRow extends AnyRow {
+  /** An admin key in the header `Api-Key`, which `admin-key-caller.ts` checks. The row needs the table and the keyring. */
+  auth: 'admin-key'
+  /** The least role of a key that may call it. */
   role: Role
 }
 

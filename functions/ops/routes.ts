@@ -1,5 +1,6 @@
 import { place } from '../http/route.ts'
 import { access } from './rows/access.ts'
+import { adminKeys } from './rows/admin-keys.ts'
 import { audit } from './rows/audit.ts'
 import { eventEndpoints } from './rows/event-endpoints.ts'
 import { importing } from './rows/import.ts'
@@ -16,6 +17,7 @@ export const ops = place('ops', {
   ...audit,
   ...plans,
   ...services,
+  ...adminKeys,
   ...importing,
   ...reports,
   ...money,

@@ -138,6 +138,7 @@ test.each(
     headers.push(['authorization', `Bearer ${person.accessToken}`])
   }
   if (row.auth === 'operator') headers.push(['authorization', `Bearer ${operatorToken(row.role)}`])
+  if (row.auth === 'admin-key') headers.push(['authorization', `Bearer ${await tokenOf(app, row, person)}`])
   if (row.auth === 'key') headers.push(['x-api-key', String(await tokenOf(app, row, person))])
   expectError(row, await sendRaw(app.url, 'GET', target, headers, body), 'invalid_request')
 })

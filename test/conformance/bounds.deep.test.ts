@@ -204,7 +204,7 @@ test.each(
 )('%s: no token, key or cookie is a failure', async (_, row) => {
   const [method, target] = targetOf(row.routes[0])
   for (const text of HEADERS) {
-    for (const name of ['authorization', 'x-api-key', 'cookie']) {
+    for (const name of ['authorization', 'x-api-key', 'api-key', 'cookie']) {
       const value = name === 'authorization' ? `Bearer ${text}` : text
       expectNoFailure(row, text, await sendRaw(app.url, method, target, [[name, value]]))
     }

@@ -32,7 +32,7 @@ const SECURITY_HEADERS = {
 
 /** Matches internals that no answer may show: machines, code, vendors, the table and its keys. */
 const INSIDE =
-  /\barn:|amazonaws|dynamo|cognito|\baws\b|lambda|exception|\bzod|user ?pool|Transaction(?:Cancel|Conflict|InProgress)|ConditionalCheck|(?:ACCOUNT|EMAIL|USERNAME|CODE|APIKEY|SERVICE)#|#PROFILE|#GUARD|node_modules|file:\/\/|\.[jt]s:\d|\n\s+at |127\.0\.0\.1|ECONN|ETIMEDOUT|undefined|\[object/i
+  /\barn:|amazonaws|dynamo|cognito|\baws\b|lambda|exception|\bzod|user ?pool|Transaction(?:Cancel|Conflict|InProgress)|ConditionalCheck|(?:ACCOUNT|EMAIL|USERNAME|CODE|APIKEY|SERVICE|ADMINKEY)#|#PROFILE|#GUARD|node_modules|file:\/\/|\.[jt]s:\d|\n\s+at |127\.0\.0\.1|ECONN|ETIMEDOUT|undefined|\[object/i
 
 /** Asserts that an answer keeps its row's contract, has no undeclared field and shows no internals. */
 export function expectContract(row: Placed, answer: TestAnswer): void {

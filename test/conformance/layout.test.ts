@@ -43,7 +43,7 @@ test('functions/ and core/ hold the folders of the architecture and nothing else
       entry.isDirectory() ? [entry.name] : [],
     )
   const known = {
-    functions: ['api', 'v1', 'rest', 'webhooks', 'jobs', 'http', 'deploy', 'client', 'ops'],
+    functions: ['api', 'v1', 'rest', 'webhooks', 'jobs', 'http', 'deploy', 'client', 'ops', 'admin'],
     core: [
       'account',
       'coupons',
@@ -74,7 +74,7 @@ test('functions/ and core/ hold the folders of the architecture and nothing else
 
 const handlers = [
   ...filesUnder('functions').filter((file) =>
-    /^functions\/(api|v1|rest|webhooks|jobs|ops)\/[\w-]+\.ts$/.test(file),
+    /^functions\/(api|v1|rest|webhooks|jobs|ops|admin)\/[\w-]+\.ts$/.test(file),
   ),
   ...rows.filter(({ dialect }) => dialect === 'http').map(({ file }) => `functions/http/${file}.ts`),
 ].filter((file) => !/\/(routes|descriptions|schedule)\.ts$/.test(file))

@@ -6,7 +6,7 @@ import { api } from '../../functions/api/routes.ts'
 import { errorsOf, openapi, operatorsOpenapi } from '../../functions/http/openapi.ts'
 import { problems } from '../../functions/http/problems.ts'
 import type { Placed } from '../../functions/http/route.ts'
-import { customerRows, operatorRows } from '../../functions/http/rows.ts'
+import { adminKeyRows, customerRows, operatorRows } from '../../functions/http/rows.ts'
 import { descriptions as restDescriptions } from '../../functions/rest/descriptions.ts'
 import { rest } from '../../functions/rest/routes.ts'
 import { descriptions as v1Descriptions } from '../../functions/v1/descriptions.ts'
@@ -43,7 +43,7 @@ function walk(value: unknown, at = '#'): [string, Json][] {
 
 const DOCUMENTS = [
   ['functions/openapi.json', openapi, customerRows],
-  ['functions/ops/openapi.json', operatorsOpenapi, operatorRows],
+  ['functions/ops/openapi.json', operatorsOpenapi, [...operatorRows, ...adminKeyRows]],
 ] as const
 
 describe.each(DOCUMENTS)('%s', (file, make, rows) => {

@@ -43,6 +43,13 @@ export const OPERATOR_COSTS: [route: string, Cost][] = [
     'POST /ops/admin/services/{name}/revoke',
     { dynamodb: { GetItem: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 6 },
   ],
+  ['GET /ops/read/admin-keys', { dynamodb: { Query: 1 }, readUnits: 1, writeUnits: 0 }],
+  // As a service, and the name.
+  ['POST /ops/admin/admin-keys', { dynamodb: { TransactWriteItems: 1 }, readUnits: 0, writeUnits: 8 }],
+  [
+    'POST /ops/admin/admin-keys/{name}/revoke',
+    { dynamodb: { GetItem: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 6 },
+  ],
   // An operator's entry in the audit log is two items: one for the account, one for the operator. Profile with its place in the
   // lists, counter, notice, mail and event are the rest.
   [
@@ -196,5 +203,25 @@ export const OPERATOR_COSTS: [route: string, Cost][] = [
   [
     'POST /ops/support/endpoints/{id}/replay',
     { dynamodb: { GetItem: 1, PutItem: 1, Query: 1 }, readUnits: 2, writeUnits: 1 },
+  ],
+  // Of each admin key's requests, the first in 30 seconds reads the key. Accounts are in four lists, and there is one.
+  ['GET /admin/api/users', { dynamodb: { GetItem: 1, Query: 5 }, readUnits: 4, writeUnits: 0 }],
+  [
+    'PUT /admin/api/users/{id}/suspend',
+    { dynamodb: { GetItem: 1, Query: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 18 },
+  ],
+  [
+    'PUT /admin/api/users/{id}/activate',
+    { dynamodb: { GetItem: 1, Query: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 18 },
+  ],
+  // Nobody has paid.
+  ['GET /admin/api/invoices', { dynamodb: { GetItem: 1, Query: 1 }, readUnits: 1.5, writeUnits: 0 }],
+  ['GET /admin/api/users/{id}/invoices', { dynamodb: { GetItem: 1, Query: 2 }, readUnits: 3, writeUnits: 0 }],
+  ['GET /admin/api/quotas/default', { dynamodb: { GetItem: 2 }, readUnits: 2, writeUnits: 0 }],
+  ['GET /admin/api/users/{id}/quota', { dynamodb: { GetItem: 1, Query: 1 }, readUnits: 2, writeUnits: 0 }],
+  // As a grant.
+  [
+    'PUT /admin/api/users/{id}/quota',
+    { dynamodb: { GetItem: 1, Query: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 15 },
   ],
 ]

@@ -22,9 +22,10 @@ const ALSO: Record<string, ErrorCode[]> = {
   // An answer to a challenge begins one session.
   'v1.passkeyLogin': ['passkey_refused'],
   'v1.createKey': ['key_limit_reached'],
-  // A name has one operator and one service.
+  // A name has one operator, one service and one admin key.
   'ops.addOperator': ['operator_exists'],
   'ops.addService': ['service_exists'],
+  'ops.addAdminKey': ['admin_key_exists'],
   // Each copy is an order of its own, because none has an Idempotency-Key.
   'ops.debit': ['too_little_credit'],
   'ops.refund': ['refund_open'],

@@ -43,6 +43,11 @@ export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
   'ops.exportAccount': ['same', 'a start within a minute is the same start; further pages only read'],
   'ops.addService': ['refused', 'a credential is shown once; who has lost it revokes the service'],
   'ops.revokeService': ['same', 'the name keeps the time at which it was revoked'],
+  'ops.addAdminKey': ['refused', 'a key is shown once; who has lost it revokes the key'],
+  'ops.revokeAdminKey': ['same', 'the name keeps the time at which it was revoked'],
+  'admin.suspendUser': ['same', 'a suspended account stays as it is'],
+  'admin.activateUser': ['same', 'an account that is not suspended stays as it is'],
+  'admin.setQuota': ['same', 'the units are set to what they are'],
   'api.deactivate': ['same', 'the account is blocked; any genuine token of it may learn that'],
   'api.deletePaymentMethod': ['same', 'the mark of the removed card is kept for 30 days'],
   'api.restore': [

@@ -73,7 +73,7 @@ const CACHING = ['get-invoice']
 function tableOf({ auth, routes, file }: Placed): readonly string[] {
   if (auth === 'key') return SPENDS
   const reads = routes.every((key) => key.startsWith('GET ')) && !CACHING.includes(file)
-  return (auth === 'account' || auth === 'operator') && reads ? READS : WRITES
+  return auth !== 'public' && reads ? READS : WRITES
 }
 
 /** What the guard of a recent proof needs: the password's vault, and what checks a second factor. */

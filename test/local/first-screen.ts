@@ -75,7 +75,9 @@ function routeList(): string {
     .flatMap((row) => row.routes.map((key) => ({ key, row })))
     .map(({ key, row }) => {
       const [method = '', path = ''] = key.split(' ')
-      const needs = { public: '      ', account: 'token ', key: 'key   ', operator: '' }[row.auth]
+      const needs = { public: '      ', account: 'token ', key: 'key   ', operator: '', 'admin-key': '' }[
+        row.auth
+      ]
       return `  ${method.padEnd(6)} ${path.padEnd(34)} ${needs} ${row.summary}`
     })
     .join('\n')

@@ -7,7 +7,7 @@ import { eventCatalogue } from '../../core/events/catalogue.ts'
 import { eventTypes } from '../../core/webhooks/event-types.ts'
 import { endpointsFile } from '../../functions/deploy/client-types.ts'
 import { openapi, operatorsOpenapi } from '../../functions/http/openapi.ts'
-import { customerRows, operatorRows } from '../../functions/http/rows.ts'
+import { adminKeyRows, customerRows, operatorRows } from '../../functions/http/rows.ts'
 import { powerShellWalkThrough, shellWalkThrough } from '../local/walk-through.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -21,7 +21,7 @@ function endpointTable(): string {
 }
 
 function operatorTable(): string {
-  const lines = operatorRows.map(({ routes, role, summary }) => {
+  const lines = [...operatorRows, ...adminKeyRows].map(({ routes, role, summary }) => {
     const keys = routes.map((key) => `\`${key}\``).join('<br>')
     return `| ${keys} | ${role} | ${summary} |`
   })

@@ -6,13 +6,14 @@ import { expr } from '../../core/table/expression.ts'
 import { keys } from '../../core/table/keys.ts'
 import { HOUR_MS } from '../../core/time.ts'
 import type { Placed } from '../../functions/http/route.ts'
+import { newAdminKey, newAdminKeyName } from './admin-keys.ts'
 import type { App } from './app.ts'
 import { ADDRESS, shown, signUpFor } from './buyers.ts'
 import { makeOperator } from './console.ts'
 import { loseFactors, recoveryCode } from './credentials.ts'
 import { defaultKey as applicationKey } from './keys.ts'
 import { operate } from './operate.ts'
-import { operatorToken } from './operators.ts'
+import { adminKeyToken, operatorToken } from './operators.ts'
 import { answerOf, newPasskey, withPasskey } from './passkeys.ts'
 import { newPerson, type SignedInPerson } from './people.ts'
 import { newService, newServiceName } from './services.ts'
@@ -338,6 +339,23 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     const { name } = await newService(app)
     return { path: { name }, body: { reason: 'out of use' } }
   },
+  'ops.addAdminKey': () => ({
+    body: { name: newAdminKeyName(), role: 'support', reason: 'the back office' },
+  }),
+  'ops.revokeAdminKey': async (app) => {
+    const { name } = await newAdminKey(app, 'read')
+    return { path: { name }, body: { reason: 'out of use' } }
+  },
+  'admin.listUsers': () => ({ query: { page: '1', limit: '10' } }),
+  'admin.suspendUser': ofOperator(),
+  'admin.activateUser': after(['suspend', {}]),
+  'admin.listInvoices': () => ({ query: { page: '1', limit: '10' } }),
+  'admin.listUserInvoices': (_, { accountId }) => ({
+    path: { id: accountId },
+    query: { page: '1', limit: '10' },
+  }),
+  'admin.getQuota': (_, { accountId }) => ({ path: { id: accountId } }),
+  'admin.setQuota': ofOperator({ left: 500 }),
   'webhooks.stripe': (app) => {
     const body = bodyOf(newEvent('customer.updated', { id: 'cus_nobody', object: 'customer' }))
     const signature = signed(body, stripeOf(app).double.webhookSecret)
@@ -402,6 +420,7 @@ function order(body: Record<string, unknown>) {
 export async function tokenOf(app: App, row: Placed, person: SignedInPerson): Promise<string | undefined> {
   if (row.auth === 'public' && !row.token) return undefined
   if (row.auth === 'operator') return operatorToken(row.role)
+  if (row.auth === 'admin-key') return adminKeyToken((await newAdminKey(app, row.role)).credential)
   return row.auth !== 'key' ? person.accessToken : applicationKey(app, person)
 }
 

@@ -15,7 +15,7 @@ type Header = [name: string, value: string]
 /**
  * Sends a request exactly as given. `fetch` adds, refuses, normalizes or joins parts, such as TRACE, a Host,
  * a repeated header, dot segments, a missing content type, or the body of a GET. Only the name of an operator in place
- * of a token becomes their signature.
+ * of a token becomes their signature, and an admin key gets its own header.
  */
 export function sendRaw(
   url: string,

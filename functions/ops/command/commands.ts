@@ -1,4 +1,5 @@
 import { accessCommands } from './access.ts'
+import { adminKeyCommands } from './admin-keys.ts'
 import { auditCommands } from './audit.ts'
 import type { Commands } from './command.ts'
 import { eventEndpointCommands } from './event-endpoints.ts'
@@ -17,6 +18,7 @@ export const commands: Commands = {
   ...auditCommands,
   ...planCommands,
   ...serviceCommands,
+  ...adminKeyCommands,
   ...moneyCommands,
   ...importCommands,
   ...eventEndpointCommands,

@@ -164,6 +164,7 @@ test('a command that moves money, units or access asks first', () => {
     'resend',
     'service add',
     'service revoke',
+    'admin-key revoke',
     'reconcile',
     'reconcile all',
     // Events have no personal data, and what an endpoint missed is replayed.

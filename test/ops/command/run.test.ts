@@ -62,6 +62,20 @@ test('a new credential is shown with what to do with it; the list is a table', a
   ])
 })
 
+test('a new admin key is shown with what to do with it, once the question is answered; the list is a table', async () => {
+  expect(await run(['admin-key', 'list'])).toMatch(/^There are no admin keys\. /)
+  const add = ['admin-key', 'add', 'crm', '--role', 'support', '--reason', 'the back office', '--yes']
+  const text = await run(add)
+  expect(text).toMatch(/\n {2}bsa_\w+\n/)
+  expect(text).toContain('npm run ops -- admin-key revoke crm')
+  expect(await run(add)).toMatch(/^A live admin key, or an account .* has the name crm\. /)
+  expect(await run(['admin-key', 'revoke', 'crm'])).toMatch(/within 30 seconds/)
+  expect((await run(['admin-key', 'list'])).split('\n')).toEqual([
+    'NAME  ROLE     KEY        CREATED (UTC)     STATE',
+    expect.stringMatching(/^crm {3}support {2}bsa_….{4} {2}2026-11-21 12:00 {2}revoked 2026-11-21 12:00$/),
+  ])
+})
+
 test('an operator of a lower role is told which role it takes', async () => {
   expect(await run(['service', 'add', 'x', '--as', 'read'])).toMatch(/role admin.*functions\/ops\/README\.md/)
 })
