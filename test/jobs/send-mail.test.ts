@@ -24,6 +24,8 @@ async function registeredWithoutMail() {
   app.stack.mail.addFault({ fault: 'error-before', times: TRIES })
   expect((await app.register(person)).status).toBe(201)
   expect(app.stack.mail.messages(person.email)).toEqual([])
+  // A busy machine may give up before the last try.
+  app.stack.mail.clearFaults()
   return app.login(person)
 }
 
@@ -164,6 +166,7 @@ describe('a mail that is no longer true when its turn comes', () => {
     app.stack.mail.addFault(HOLD_BACK)
     const { status } = await app.request('PUT', `/rest/users/${username}`, { token: accessToken, json })
     expect(status).toBe(200)
+    app.stack.mail.clearFaults()
     app.advance(MINUTE_MS)
     expect(await sendMail()).toMatchObject({ sent: 1, failed: 0, dropped: 1 })
     expect([mailsTo(email), mailsTo(json.email)]).toEqual([0, 1])
