@@ -64,9 +64,16 @@ export const eventCatalogue = {
   },
   'units.granted': {
     version: 1,
-    summary: 'An operator has given units to an account. `owedUnits` of them paid what the account owed',
-    data: z.object({ seq: z.number(), units: z.number(), owedUnits: z.number() }),
-    example: { seq: 7, units: 500, owedUnits: 0 },
+    summary:
+      'An operator has given units to an account, or its plan (`bundle`) has, which does so each month. `owedUnits` of them paid what the account owed',
+    data: z.object({
+      seq: z.number(),
+      units: z.number(),
+      owedUnits: z.number(),
+      expiresAtMs: z.optional(z.number()),
+      bundle: z.optional(z.string()),
+    }),
+    example: { seq: 7, units: 500, owedUnits: 0, expiresAtMs: 1_798_761_600_000, bundle: 'STARTER' },
   },
   'units.taken': {
     version: 1,

@@ -1,8 +1,12 @@
 import { DomainError } from '../errors.ts'
 import { announce } from '../events/outbox.ts'
 import { unitsText } from '../notifications/amounts.ts'
+import { timeText } from '../notifications/recovery-texts.ts'
+import { MAX_DAYS } from '../plans/mistakes.ts'
 import type { Deps } from '../ports.ts'
 import { payOwedUnits, TAKEN_BY_OPERATOR, unitsOwed } from '../purchases/owed-units.ts'
+import { DAY_MS } from '../time.ts'
+import { expiryAtMs } from './entry.ts'
 import {
   type Booked,
   type BookedStanding,
@@ -13,37 +17,79 @@ import {
   type OperatorRequest,
 } from './operator-entries.ts'
 
+/** Units that an account is given. */
+interface Granted {
+  /** At least 1. */
+  units: number
+  /** When those that are left expire, rounded up to the beginning of a day (UTC); never if undefined. */
+  expiresAtMs?: number | undefined
+}
+
 /**
  * An operator gives an account units. As with every credit, units that the account owes are taken out of them.
- * @param order.units how many, at least 1.
- * @throws DomainError `not_found`, `idempotency_key_reused`, `temporarily_unavailable`
+ * @throws DomainError `invalid_request` for an expiry that has passed or is more than ten years ahead, `not_found`,
+ *   `idempotency_key_reused`, `temporarily_unavailable`
  */
 export async function grantUnits(
   deps: Deps<'table'>,
   accountId: string,
-  { units, ...request }: OperatorRequest & { units: number },
+  { units, expiresAtMs, ...request }: OperatorRequest & Granted,
 ): Promise<Booked> {
-  const content = ['grant', units, request.reason]
-  return bookOperatorChange(deps, accountId, { ...request, action: 'operator.granted', content }, (account) =>
-    grantChange(deps, account, units),
+  const content = ['grant', units, request.reason, ...(expiresAtMs === undefined ? [] : [expiresAtMs])]
+  return bookOperatorChange(
+    deps,
+    accountId,
+    { ...request, action: 'operator.granted', content },
+    (account) => {
+      // A repeat gets this far no more, so it is answered also after the expiry.
+      requireAhead(expiresAtMs, deps.clock.nowMs())
+      return grantChange(deps, account, { units, expiresAtMs }, gaveText(units))
+    },
   )
 }
 
-async function grantChange(
+const gaveText = (units: number): string => `We gave you ${unitsText(units)}.`
+
+/** @throws DomainError `invalid_request` */
+function requireAhead(expiresAtMs: number | undefined, nowMs: number): void {
+  if (expiresAtMs === undefined) return
+  const refuse = (message: string) =>
+    new DomainError('invalid_request', { fields: [{ field: 'expiresAt', message }] })
+  if (expiresAtMs <= nowMs) throw refuse('has passed already')
+  if (expiresAtMs > nowMs + MAX_DAYS * DAY_MS) throw refuse(`must be at most ${MAX_DAYS} days from now`)
+}
+
+/**
+ * What gives an account units.
+ * @param given.bundle name of the plan that gives them each month; then nobody is told before they expire.
+ * @param text what the owner is told, in a sentence. What becomes of the units follows it.
+ */
+export async function grantChange(
   deps: Deps<'table'>,
   account: OperatedAccount,
-  units: number,
+  { units, bundle, ...given }: Granted & { bundle?: string | undefined },
+  text: string,
 ): Promise<OperatorChange> {
   const paid = await payOwedUnits(deps, account, units)
   const owedUnits = paid.entries.reduce((sum, entry) => sum - entry.units, 0)
+  const expiry = given.expiresAtMs === undefined ? {} : { expiresAtMs: expiryAtMs(given.expiresAtMs) }
+  const entry = { kind: 'grant' as const, units, amountCents: 0, ...expiry }
   const kept = owedUnits > 0 ? ` We kept ${unitsText(owedUnits)} of them that you owed.` : ''
+  const until =
+    expiry.expiresAtMs !== undefined && owedUnits < units
+      ? ` Use them before ${timeText(expiry.expiresAtMs)}.`
+      : ''
   return {
-    entries: [{ kind: 'grant', units, amountCents: 0 }, ...paid.entries],
+    entries: [bundle === undefined ? entry : { ...entry, quiet: true }, ...paid.entries],
     owed: paid.owed,
     creditCents: account.creditCents ?? 0,
     writes: paid.writes,
-    announce: (seq) => announce(deps, account.id, 'units.granted', { seq, units, owedUnits }),
-    notice: { messageType: 'units_granted', text: `We gave you ${unitsText(units)}.${kept}` },
+    announce: (seq) =>
+      announce(deps, account.id, 'units.granted', {
+        ...{ seq, units, owedUnits, ...expiry },
+        ...(bundle !== undefined && { bundle }),
+      }),
+    notice: { messageType: 'units_granted', text: `${text}${kept}${until}` },
   }
 }
 
@@ -112,7 +158,8 @@ export async function setUnits(
       // How much of the debt one grant pays is bounded.
       const { entries } = await payOwedUnits(deps, account, missing + unitsOwed(account))
       const paid = entries.reduce((sum, entry) => sum - entry.units, 0)
-      return grantChange(deps, account, missing + paid)
+      const given = missing + paid
+      return grantChange(deps, account, { units: given }, gaveText(given))
     },
   )
   return standing

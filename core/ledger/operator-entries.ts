@@ -6,7 +6,7 @@ import { newNotice } from '../notifications/notices.ts'
 import type { Deps } from '../ports.ts'
 import { CURRENCY } from '../purchases/catalogue.ts'
 import { unitsOwed } from '../purchases/owed-units.ts'
-import { applyLedger, moveBalance } from '../quota/apply-ledger.ts'
+import { applyLedger, entriesChange } from '../quota/apply-ledger.ts'
 import type { Quota } from '../quota/quota.ts'
 import { owingAlarm } from '../quota/reservation.ts'
 import { expr, join, setRemove, unchangedSince } from '../table/expression.ts'
@@ -43,14 +43,18 @@ export interface BookedStanding {
 /** An account whose counter includes every entry of its ledger. */
 export type OperatedAccount = Account & { quota: Quota }
 
-/** The change of one operator's request, as decided for the account as it was read. */
-export interface OperatorChange {
-  /** The first entry is that of the request. */
+/** Ledger entries with what follows from them, as decided for the account as it was read. */
+export interface Booking {
+  /** The first entry is that of the request. Only this one may have units that expire. */
   entries: readonly [NewEntry, ...NewEntry[]]
   owed: Account['owed']
   creditCents: number
   /** Writes to other items, such as purchases. */
   writes: readonly Write[]
+}
+
+/** The change of one operator's request. */
+export interface OperatorChange extends Booking {
   /** The event, for whom the number of the first entry is known only now. */
   announce(seq: number): Write
   notice: { messageType: string; text: string }
@@ -107,7 +111,7 @@ export async function bookIfNeeded(
       }
       const first = before.ledgerSeq + 1
       await deps.table.transact([
-        ...(await changeWrites(deps, before, change)),
+        ...(await bookingWrites(deps, before, change)),
         ...auditWrites(deps, {
           accountId,
           reason: request.reason,
@@ -131,23 +135,42 @@ export const operatorKey = (idempotencyKey: string) => ['operator', idempotencyK
  * @throws ConditionFailed if the counter had to be brought up to the ledger first: read again
  */
 async function readStanding(deps: Deps<'table'>, accountId: string): Promise<OperatedAccount> {
+  const standing = await readOperated(deps, accountId)
+  if (!standing) throw new DomainError('not_found')
+  return standing
+}
+
+/**
+ * Reads an account whose counter includes every entry of its ledger.
+ * @returns undefined for an account that is not there yet or has been erased
+ * @throws ConditionFailed if the counter had to be brought up to the ledger first: read again
+ */
+export async function readOperated(
+  deps: Deps<'table'>,
+  accountId: string,
+): Promise<OperatedAccount | undefined> {
   const account = await readAccount(deps, accountId)
-  if (!account?.quota || isNobodys(account)) throw new DomainError('not_found')
+  if (!account?.quota || isNobodys(account)) return undefined
   if (account.quota.seq === account.ledgerSeq) return { ...account, quota: account.quota }
   await applyLedger(deps, accountId)
   throw new ConditionFailed(new Map())
 }
 
-async function changeWrites(
+/**
+ * The writes of ledger, balance and counter, for a transaction. They fail if the account or its counter is not as it was
+ * read.
+ * @throws ConditionFailed if the counter had to be changed before it can take units that expire: read again
+ */
+export async function bookingWrites(
   deps: Deps<'table'>,
   before: OperatedAccount,
-  { entries, owed, creditCents, writes }: OperatorChange,
+  { entries, owed, creditCents, writes }: Booking,
 ): Promise<Write[]> {
   const { id, quota, ledgerSeq } = before
   const nowMs = deps.clock.nowMs()
   const seq = ledgerSeq + entries.length
-  const units = entries.reduce((sum, entry) => sum + entry.units, 0)
-  const moved = await moveBalance(deps, id, quota, { units, size: quota.size, seq })
+  const moved = await entriesChange(deps, id, quota, entries, seq)
+  if (!moved) throw new ConditionFailed(new Map())
   const set = [
     expr`#ledgerSeq = ${seq}, #balanceCents = ${balanceAfter(before, entries)}, #updatedAtMs = ${nowMs}`,
     ...(owed ? [expr`#owed = ${owed}`] : []),

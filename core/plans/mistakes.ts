@@ -4,8 +4,8 @@ import { type Catalogue, MAX_PLANS, PLAN_NAME, type Plan } from './plan.ts'
 /** With at most this many units a plan, the units of thousands of purchases still sum exactly. */
 export const MAX_UNITS = 1_000_000_000_000
 
-/** Longer than anybody plans for, and short enough for a date. */
-const MAX_DAYS = 3_660
+/** The most days that units last. Longer than anybody plans for, and short enough for a date. */
+export const MAX_DAYS = 3_660
 
 /**
  * Every mistake of a catalogue, and what to do about it.

@@ -1,11 +1,18 @@
 import type { Booked } from '../../core/ledger/operator-entries.ts'
 import type { RefundAnswer } from '../../core/purchases/order-refund.ts'
+import { isoTime } from './time-shapes.ts'
 
 /** What an operator's order has booked, and where the account stands. */
 export const bookedShape = ({ entry, left, owedUnits, balanceCents, currency, replayed }: Booked) => {
-  const { seq, kind, units, amountCents } = entry
+  const { seq, kind, units, amountCents, expiresAtMs } = entry
   return {
-    entry: { seq, kind: kind as 'grant' | 'take' | 'credit' | 'debit', units, amountCents },
+    entry: {
+      seq,
+      kind: kind as 'grant' | 'take' | 'credit' | 'debit',
+      units,
+      amountCents,
+      ...(expiresAtMs !== undefined && { expiresAt: isoTime(expiresAtMs) }),
+    },
     left,
     owedUnits,
     balanceCents,

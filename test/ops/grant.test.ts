@@ -42,6 +42,47 @@ test('200 gives the units once, however often it is sent with its key, and tells
   expect(events.map(({ data }) => data)).toEqual([{ seq: 4, units: 500, owedUnits: 0 }])
 })
 
+test('200 with `expiresAt`: what is left of the units expires when the next day begins, and a repeat answers the same', async () => {
+  const person = await newBuyer(app)
+  const order = { units: 500, expiresAt: '2026-12-01T13:30:00+01:00' }
+  const entry = { seq: 4, kind: 'grant', units: 500, amountCents: 0, expiresAt: '2026-12-02T00:00:00.000Z' }
+  const first = await operate(app, person, 'grant', order, 'order-1')
+  expect([first.status, first.body]).toMatchObject([200, { entry, left: 1600 }])
+  const again = await operate(app, person, 'grant', order, 'order-1')
+  expect(again.body).toEqual({ ...first.body, replayed: true })
+  expect((await operate(app, person, 'grant', { units: 500 }, 'order-1')).status).toBe(422)
+  const [notice] = await shown(app, person, '/api/users/current/notifications')
+  expect(notice.message).toBe('We gave you 500 units. Use them before 2026-12-02 00:00 UTC.')
+  expect((await shown(app, person, '/v1/ledger')).at(-1)).toMatchObject({
+    kind: 'grant',
+    expiresAt: entry.expiresAt,
+  })
+  const events = await table.list(keys.account(person.accountId), OUT_EVENT_PREFIX)
+  expect(events.find(({ type }) => type === 'units.granted')?.data).toEqual({
+    ...{ seq: 4, units: 500, owedUnits: 0 },
+    expiresAtMs: Date.parse(entry.expiresAt),
+  })
+  app.advance(12 * 86_400_000)
+  const late = await operate(app, person, 'grant', order, 'order-1')
+  expect([late.status, late.body.errors?.[0]?.detail ?? late.body.detail]).toEqual([400, expect.anything()])
+  await app.job('expire-lots')
+  const owner = { ...person, ...(await app.login(person)) }
+  expect(await unitsLeft(app, owner)).toBe(1100)
+})
+
+test('400 for an expiry that has passed or is more than ten years ahead, and nothing is given', async () => {
+  const person = await newBuyer(app)
+  for (const expiresAt of ['2026-11-21T12:00:00Z', '2036-12-31T00:00:00Z', 'tomorrow']) {
+    const { status, body } = await operate(app, person, 'grant', { units: 500, expiresAt })
+    expect([expiresAt, status, JSON.stringify(body)]).toEqual([
+      expiresAt,
+      400,
+      expect.stringContaining('expiresAt'),
+    ])
+  }
+  expect(await unitsLeft(app, person)).toBe(1100)
+})
+
 test('422 for another order with the same key, and nothing is taken', async () => {
   const person = await newBuyer(app)
   await operate(app, person, 'grant', { units: 500 }, 'order-1')

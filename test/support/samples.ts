@@ -64,7 +64,7 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     await operate(app, person, 'credit', { amountCents: 1000 })
     return order({ amountCents: 500 })(app, person)
   },
-  'ops.grant': order({ units: 500 }),
+  'ops.grant': order({ units: 500, expiresAt: '2027-11-21T12:00:00Z' }),
   'ops.reconcile': () => ({ body: { reason: 'a ticket' } }),
   'ops.reconcileAccount': order({ cursor: 'f'.repeat(24) }),
   'ops.refund': async (app, person) => {

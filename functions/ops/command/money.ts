@@ -1,6 +1,6 @@
 import { ops } from '../routes.ts'
 import { type Answer, type Commands, command, type Input } from './command.ts'
-import { facts, table } from './text.ts'
+import { facts, table, timeText } from './text.ts'
 
 const REASON = 'why, for the audit log'
 
@@ -16,6 +16,7 @@ const bookedText = ({
   facts({
     done: `${entry.kind}, entry ${entry.seq} of the ledger${replayed ? ' (by an earlier copy of the request)' : ''}`,
     units: entry.units,
+    'those left expire': entry.expiresAt === undefined ? undefined : `${timeText(entry.expiresAt)} UTC`,
     amount: entry.amountCents === 0 ? undefined : `${entry.amountCents} minor units of ${currency}`,
     left,
     owed: owedUnits === 0 ? undefined : owedUnits,
@@ -54,8 +55,9 @@ export const moneyCommands = {
   grant: command(ops.grant, {
     summary: 'gives an account units',
     takes: ['id', 'units'],
-    flags: { reason: REASON },
-    asks: ({ id, units }) => `${units} units are given to account ${id}.`,
+    flags: { expiresAt: 'when those that are left expire, such as 2027-01-01T00:00:00Z', reason: REASON },
+    asks: ({ id, units, expiresAt }) =>
+      `${units} units are given to account ${id}${expiresAt === undefined ? '' : `; those that are left expire on ${expiresAt}`}.`,
     show: bookedText,
   }),
   take: command(ops.take, {

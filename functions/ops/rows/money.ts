@@ -5,6 +5,7 @@ import { markdown } from '../../http/markdown.ts'
 import { optionalField } from '../../http/optional-field.ts'
 import { idempotencyHeaders, replay } from '../../http/payment-schemas.ts'
 import type { OperatorRows } from '../../http/route.ts'
+import { time } from '../../http/time-schema.ts'
 
 const path = z.object({ id: pathText })
 
@@ -20,6 +21,7 @@ const booked = z.object({
     kind: z.enum(['grant', 'take', 'credit', 'debit']),
     units: z.int(),
     amountCents: z.int(),
+    expiresAt: z.optional(z.iso.datetime()),
   }),
   left: z.int(),
   owedUnits: z.int(),
@@ -49,8 +51,9 @@ export const money = {
     routes: ['POST /ops/support/accounts/{id}/grant'],
     summary: 'Gives an account units',
     description: markdown(
-      'They can be spent at once and never expire. Units that the account owes are taken out of them. The owner is told by a',
-      'notice, without the reason.',
+      'They can be spent at once. With `expiresAt`, those of them that are left expire when the day (UTC) begins that is then or',
+      'next, at most 3,660 days from now; the entry says when. Without it they never expire. Units that the account owes are',
+      'taken out of them. The owner is told by a notice, without the reason.',
       '',
       BOOKED,
     ),
@@ -58,7 +61,7 @@ export const money = {
     role: 'support',
     headers: idempotencyHeaders,
     path,
-    body: z.strictObject({ units, reason: reasonText }),
+    body: z.strictObject({ units, expiresAt: optionalField(time()), reason: reasonText }),
     responses: { 200: booked },
     errors: ['not_found', 'idempotency_key_reused'],
     needs: ['table'],
