@@ -7,6 +7,7 @@ import {
   DAY_PREFIX,
   LISTED_PREFIX,
   LOT_PREFIX,
+  MONTHLY_PREFIX,
   OUT_EVENT_PREFIX,
   TAGS_PREFIX,
 } from '../table/keys.ts'
@@ -244,6 +245,7 @@ export const exportedKinds: readonly ExportedKind[] = [
     adds: (item) => ({ expiresAtMs: readLot(item).day * DAY_MS, ledgerSeq: readLot(item).seq }),
     omits: { units: LOTS },
   },
+  { prefix: MONTHLY_PREFIX, section: 'monthlyUnits', shows: ['day', 'untilMs'] },
   {
     prefix: 'PURCHASE#',
     section: 'purchases',

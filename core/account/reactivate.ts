@@ -1,6 +1,7 @@
 import { announce } from '../events/outbox.ts'
 import { tellOwner } from '../notifications/security.ts'
 import type { SecurityEvent } from '../notifications/security-texts.ts'
+import { monthlyDue } from '../plans/monthly.ts'
 import type { Deps } from '../ports.ts'
 import { renewalDue } from '../quota/renewal-call.ts'
 import { type Expression, expr, join } from '../table/expression.ts'
@@ -10,7 +11,8 @@ import type { Profile } from './account.ts'
 
 /**
  * What every write contains that makes a blocked account active again, whoever proves to be its owner or has blocked
- * it: consumes are allowed, the job renews a bundle that ran out meanwhile, a deletion is undone, and the owner is told.
+ * it: consumes are allowed, jobs renew a bundle that ran out meanwhile and give the plan's units of the month, a deletion is
+ * undone, and the owner is told.
  * For an active account it changes nothing and tells nobody.
  * @param told what the owner is told instead.
  * @returns assignments, what to remove, and the condition for the profile; and the other writes of its transaction.
@@ -20,11 +22,14 @@ export function reactivate(
   account: Profile,
   told?: SecurityEvent | 'nothing',
 ): { set: Expression[]; remove: Expression[]; unchanged: Expression; writes: Write[] } {
-  const { id, bundle, status, eraseAtMs, emailVerified } = account
+  const { id, bundle, plan, status, eraseAtMs, emailVerified } = account
   const active = expr`#status = ${'active'}, #updatedAtMs = ${deps.clock.nowMs()}`
   const unblock =
     bundle === undefined ? expr`REMOVE #x` : join([expr`SET `, renewalDue(deps, id), expr` REMOVE #x`], '')
-  const unblocked: Write = { update: keys.quota(id), set: unblock }
+  const unblocked: Write[] = [
+    { update: keys.quota(id), set: unblock },
+    ...(status === 'active' ? [] : monthlyDue(id, plan, deps.clock.nowMs())),
+  ]
   const tell = (event: 'restored' | 'deletion-undone') => [
     ...(told === 'nothing' ? [] : tellOwner(deps, account, told ?? event)),
     // Others learn of the end of a suspension by an event of its own.
@@ -37,7 +42,7 @@ export function reactivate(
       set: [active],
       remove: [],
       unchanged: expr`attribute_not_exists(#eraseAtMs)`,
-      writes: [unblocked, ...(status === 'active' ? [] : tell('restored'))],
+      writes: [...unblocked, ...(status === 'active' ? [] : tell('restored'))],
     }
   const due = emailVerified ? dueAgain(deps, account) : { set: [], remove: [] }
   return {
@@ -45,7 +50,7 @@ export function reactivate(
     remove: [expr`#eraseAtMs`, ...due.remove],
     // Of two requests that restore the account one tells its owner.
     unchanged: expr`#eraseAtMs = ${eraseAtMs}`,
-    writes: [unblocked, ...tell('deletion-undone')],
+    writes: [...unblocked, ...tell('deletion-undone')],
   }
 }
 

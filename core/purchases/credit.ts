@@ -5,6 +5,8 @@ import { keepCard } from '../cards/keep-card.ts'
 import { announce } from '../events/outbox.ts'
 import { expiryAfterDays, ledgerWrites, type NewEntry } from '../ledger/entry.ts'
 import { priceText, unitsText } from '../notifications/amounts.ts'
+import { grantMonth } from '../plans/grant-monthly.ts'
+import { monthlyDue } from '../plans/monthly.ts'
 import type { MoneyDeps, Payment, Receipt } from '../ports.ts'
 import { applyLedger } from '../quota/apply-ledger.ts'
 import { expr, join, setRemove } from '../table/expression.ts'
@@ -69,6 +71,7 @@ export async function creditPurchase(
       { put: invoiceItem(credited) },
       ...ledgerWrites(accountId, profile.ledgerSeq, nowMs, entries),
       ...paid.writes,
+      ...monthlyDue(accountId, planOf(purchase), nowMs),
       ...markPaid(accountId, card),
       announce(deps, accountId, 'purchase.credited', { ...soldOf(purchase), keptUnits: unitsKept(paid) }),
     ]
@@ -192,6 +195,7 @@ export async function finishPurchase(
   const { accountId, id, kind, customerId, cardId, address, finished } = purchase
   // The units come first, because they do not depend on the provider.
   await applyLedger(deps, accountId)
+  if (planOf(purchase).monthlyUnits !== undefined) await grantMonthNow(deps, accountId)
   if (kind === 'signup' && !finished && !(await hasOtherCard(deps, purchase))) {
     await keepCard(deps, { accountId, customerId, cardId, address })
   }
@@ -203,6 +207,14 @@ export async function finishPurchase(
     },
     ...eventDone,
   ])
+}
+
+/** The units of a plan that has monthly ones come with its sale, if they can. */
+async function grantMonthNow(deps: MoneyDeps, accountId: string): Promise<void> {
+  await grantMonth(deps, accountId).catch((error: unknown) => {
+    const what = 'the units of the month were not granted at once; the job grant-monthly grants them'
+    deps.log.warn(what, error, { accountId })
+  })
 }
 
 /** Whether the customer has changed the card since the payment. The newer choice stands. */

@@ -14,6 +14,7 @@ import { DAY_MS, MINUTE_MS } from '../time.ts'
  * | card verification | ACCOUNT#<id>           | HOLD#<id>                          | a $1 hold from its first call until it is released               | until the verification ends                       |
  * | ledger entry      | ACCOUNT#<id>           | LEDGER#<seq>                       | one credit or debit, numbered without gaps                       | for good                                          |
  * | lot               | ACCOUNT#<id>           | LOT#<day>#<seq>                    | units that expire, from the entry that credits them              | until they have expired                           |
+ * | monthly units     | ACCOUNT#<id>           | MONTHLY#                           | when the plan gives its units each month, and until when it has  | until the account holds no such plan              |
  * | purchase          | ACCOUNT#<id>           | PURCHASE#<id>                      | a payment for units from its first call on; ids are time-ordered | for good; 35 days if it ended uncharged           |
  * | refund            | ACCOUNT#<id>           | REFUND#<id>                        | a refund that an operator ordered, from its first call on        | for good                                          |
  * | request           | ACCOUNT#<id>           | REQUEST#<mac>                      | the purchase, refund or answer that an Idempotency-Key is for    | 48 hours                                          |
@@ -218,6 +219,10 @@ export const lotKey = (accountId: string, day: number, seq: number): Key => ({
   sk: `${LOT_PREFIX}${dayKey(day)}#${seqKey(seq)}`,
 })
 
+/** When an account gets the units that its plan gives each month. Outside `keys` as well. */
+export const MONTHLY_PREFIX = 'MONTHLY#'
+export const monthlyKey = (accountId: string): Key => ({ pk: ownedBy(accountId), sk: MONTHLY_PREFIX })
+
 export const TAGS_PREFIX = 'TAGS#'
 
 /** The list of a day's tags. */
@@ -381,6 +386,7 @@ export type DueKind =
   | 'HOLD'
   | 'LOT'
   | 'MAIL'
+  | 'MONTHLY'
   | 'PAYMENT'
   | 'PENDING'
   | 'PURCHASE'

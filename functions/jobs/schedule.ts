@@ -101,6 +101,13 @@ export const jobs = place({
     timeoutSeconds: 60,
     needs: ['table'],
   },
+  grantMonthly: {
+    summary: 'Gives the units that plans give their holders each month',
+    every: 'rate(1 minute)',
+    everyMs: 2_000,
+    timeoutSeconds: 60,
+    needs: ['table'],
+  },
   settlePayments: {
     summary: 'Settles purchases and refunds that are open, have an unknown outcome, or are not finished',
     every: 'rate(1 minute)',

@@ -5,6 +5,11 @@ import type { Bug } from './patch.ts'
 const LIVES = 'random lives with units that expire are as counted by hand'
 const CREDIT = 'a lot is credited once, wherever its credit breaks off, also before one that is spent in part'
 const BOOKED = 'lots that expire are booked once, wherever the job breaks off'
+const MONTHS = 'the units of a month come once, wherever the job breaks off'
+const BLOCKED =
+  'no units come for months in which an account is not active, and then those of the month that has begun'
+const MEANWHILE =
+  'an account that stops being active, or is active again, while the job looks gets what it should'
 
 /** Bugs of units that expire. `foundBy` is the title of a scenario in `lot-scenarios.ts`. */
 export const lotBugs: readonly (Bug & { title: string; foundBy: string })[] = [
@@ -98,5 +103,66 @@ export const lotBugs: readonly (Bug & { title: string; foundBy: string })[] = [
     find: 'to.isBooking === true && quota.refusedSeq === quota.seq',
     put: 'to.isBooking !== true && quota.refusedSeq === quota.seq',
     foundBy: 'a request that was refused still waits for its renewal after units were booked as expired',
+  },
+  {
+    title: 'units that an operator gives never expire',
+    find: '{ expiresAtMs: expiryAtMs(given.expiresAtMs) }',
+    put: '{}',
+    foundBy: 'units that an operator gives and that expire are given once, wherever the request breaks off',
+  },
+  {
+    title: 'the units of a month come whenever the job looks',
+    find: 'if (nowMs < untilMs) {',
+    put: 'if (nowMs < untilMs - 1e12) {',
+    foundBy: MONTHS,
+  },
+  {
+    title: 'the units of a month go on after the month',
+    find: 'await monthWrites(deps, account, item, nextDayOfMonthMs(nowMs, day))',
+    put: 'await monthWrites(deps, account, item, nextDayOfMonthMs(nowMs, day) + 3e9)',
+    foundBy: MONTHS,
+  },
+  {
+    title: 'units come for each month that an account has missed',
+    find: 'await monthWrites(deps, account, item, nextDayOfMonthMs(nowMs, day))',
+    put: 'await monthWrites(deps, account, item, nextDayOfMonthMs(untilMs || nowMs, day))',
+    namesFrom: [['const { day, untilMs } = readMonthly(item)', 'const nowMs = deps.clock.nowMs()']],
+    foundBy: BLOCKED,
+  },
+  {
+    title: 'an account that is not active gets the units of a month',
+    find: "if (status !== 'active') { const later =",
+    put: "if (status === 'pending') { const later =",
+    foundBy: BLOCKED,
+  },
+  {
+    title: 'an account that is active again waits for the next month',
+    find: "...(status === 'active' ? [] : monthlyDue(id, plan, deps.clock.nowMs()))",
+    put: "...(status !== 'active' ? [] : monthlyDue(id, plan, deps.clock.nowMs()))",
+    foundBy: BLOCKED,
+  },
+  {
+    title: 'the job puts an account off that has become active meanwhile',
+    find: 'return { writes: [later, same], isGrant: false }',
+    put: 'return { writes: [later], isGrant: false }',
+    foundBy: MEANWHILE,
+  },
+  {
+    title: 'a booking does not see that the account has been suspended',
+    find: "join([expr`#ledgerSeq = ${ledgerSeq}`, unchangedSince(before, ['status'])], ' AND ')",
+    put: 'expr`#ledgerSeq = ${ledgerSeq}`',
+    foundBy: MEANWHILE,
+  },
+  {
+    title: 'each refill moves the day on which the units of a month come',
+    find: 'expr`SET #day = if_not_exists(#day, ${day}), #due = ${due}, #dueAtMs = ${dueAtMs}`',
+    put: 'expr`SET #day = ${day}, #due = ${due}, #dueAtMs = ${dueAtMs}`',
+    foundBy: 'another plan ends the units of the month or goes on with them, and gives none twice',
+  },
+  {
+    title: 'a plan that is taken while the job looks gives no units',
+    find: 'return { writes: [{ remove: key, if: unchanged }, same], isGrant: false }',
+    put: 'return { writes: [{ remove: key }], isGrant: false }',
+    foundBy: 'another plan ends the units of the month or goes on with them, and gives none twice',
   },
 ]

@@ -1,12 +1,18 @@
 import { strict as assert } from 'node:assert'
 import { DAY_MS, HOUR_MS } from '../../core/time.ts'
 import { BREAK_KINDS, breaking } from './faults.ts'
-import { type LotWorld, lotModel, openLotWorld } from './lot-world.ts'
+import { type LotWorld, lotModel, nextComing, openLotWorld } from './lot-world.ts'
 import { dawdling, openQuotaWorld } from './quota-world.ts'
 import { randomFrom } from './random.ts'
 
 const START_UNITS = 300
 const OPERATIONS = 160
+
+/** More than an operator gives in these lives, so that the ledger tells the two apart. */
+const MONTHLY_UNITS = 70
+
+/** Days of a month on which units come. Not every month has the last one. */
+const DAYS_OF_MONTH = [1, 21, 30, 31]
 
 /** A reservation or a lease as its client knows it. */
 interface Held {
@@ -33,6 +39,10 @@ export async function liveWithLots(seed: number, open = openQuotaWorld): Promise
   const world = await openLotWorld(open, { left: START_UNITS, size: 1000 })
   const model = lotModel(START_UNITS, world.today())
   const held: Held[] = []
+  const dayOfMonth = DAYS_OF_MONTH[pick(DAYS_OF_MONTH.length)] ?? 1
+  const months = { isActive: true, until: 0 }
+  await world.takePlan(MONTHLY_UNITS, Date.UTC(2026, 9, dayOfMonth))
+  model.credit(1)
 
   /** Does something that may break off, until it does not. */
   async function insistently(work: (through: typeof world.ports) => Promise<unknown>): Promise<void> {
@@ -115,6 +125,27 @@ export async function liveWithLots(seed: number, open = openQuotaWorld): Promise
     await insistently((through) => world.applyLedger(through))
   }
 
+  async function grant(key: string): Promise<void> {
+    const units = 1 + pick(60)
+    const days = [0.2, 1, 4, 9, undefined][pick(5)]
+    const expiresAtMs = days === undefined ? undefined : world.nowMs() + days * DAY_MS
+    await insistently((through) => world.grant({ units, expiresAtMs, key }, through))
+    model.credit(units, expiresAtMs === undefined ? undefined : Math.ceil(expiresAtMs / DAY_MS))
+  }
+
+  async function grantMonth(): Promise<void> {
+    const today = world.today()
+    await insistently((through) => world.grantMonthly(through))
+    if (!months.isActive || today < months.until) return
+    months.until = nextComing(today, dayOfMonth)
+    model.credit(MONTHLY_UNITS, months.until)
+  }
+
+  async function block(): Promise<void> {
+    await (months.isActive ? world.suspend() : world.resume())
+    months.isActive = !months.isActive
+  }
+
   async function take(): Promise<void> {
     const units = Math.min(pick(60), model.left())
     await world.take(units)
@@ -126,20 +157,23 @@ export async function liveWithLots(seed: number, open = openQuotaWorld): Promise
     await moved()
   }
 
-  async function operate(): Promise<void> {
+  async function operate(step: number): Promise<void> {
     const choice = random()
     if (choice < 0.25) await spend()
     else if (choice < 0.38) await hold()
     else if (choice < 0.5) await end()
     else if (choice < 0.55) await expireHeld()
-    else if (choice < 0.7) await credit()
+    else if (choice < 0.65) await credit()
+    else if (choice < 0.68) await grant(`grant-${step}`)
+    else if (choice < 0.71) await grantMonth()
+    else if (choice < 0.72) await block()
     else if (choice < 0.75) await take()
     else if (choice < 0.85) await endLots()
     else world.advance(choice < 0.9 ? pick(HOUR_MS) : choice < 0.97 ? pick(DAY_MS) : pick(4 * DAY_MS))
   }
 
   for (let step = 0; step < OPERATIONS; step++) {
-    await operate()
+    await operate(step)
     await agree(world, model, `step ${step} of ${seed}`)
   }
   await endOfAll(world, model, `end of ${seed}`, expireHeld, endLots)
@@ -205,6 +239,7 @@ export async function liveTogetherWithLots(seed: number, open = openQuotaWorld):
   const containers = [0, 1, 2].map((n) => dawdling(world.ports, () => pick(n * 2 + 1)))
   const ids: string[] = []
   let credited = 0
+  await world.takePlan(MONTHLY_UNITS)
 
   async function operate(): Promise<void> {
     const through = containers[pick(3)] ?? world.ports
@@ -227,8 +262,12 @@ export async function liveTogetherWithLots(seed: number, open = openQuotaWorld):
         // Another lane has taken the number.
       }
       await world.functions.applyLedger(through, world.accountId).catch(busy)
-    } else if (choice < 0.8) await world.endLots(through)
-    else if (choice < 0.84) await world.expire(through)
+    } else if (choice < 0.77) await world.endLots(through)
+    else if (choice < 0.79) await world.grantMonthly(through)
+    else if (choice < 0.81) {
+      const expiresAtMs = world.nowMs() + (1 + pick(9)) * DAY_MS
+      await world.grant({ units: 1 + pick(60), expiresAtMs, key: `grant-${choice}` }, through).catch(late)
+    } else if (choice < 0.84) await world.expire(through)
     else world.advance(choice < 0.95 ? pick(HOUR_MS) : pick(2 * DAY_MS))
     const { left, held, unbooked } = await world.numbers()
     assert.ok(Math.min(left, held, unbooked) >= 0, `seed ${seed}: nothing is below zero`)
@@ -252,11 +291,20 @@ export async function liveTogetherWithLots(seed: number, open = openQuotaWorld):
     { seed, unbooked, held, expiring, lots: await world.lots() },
     { seed, unbooked: 0, held: 0, expiring: [], lots: [] },
   )
+  const grants = await world.grants()
+  const ends = grants.filter(({ units }) => units === MONTHLY_UNITS).map(({ expiresAtMs }) => expiresAtMs)
+  assert.equal(new Set(ends).size, ends.length, `seed ${seed}: the units of a month come once`)
+  credited += grants.reduce((sum, { units }) => sum + Number(units), 0)
   // Whatever the order, units that expire are used before others, and no more expire than were credited.
   assert.ok(
     expired <= credited && expired >= credited - used,
     `seed ${seed}: ${expired} of ${credited} expired`,
   )
+}
+
+/** Another lane may have moved the clock past the expiry. */
+function late(error: unknown): void {
+  if ((error as { code?: string }).code !== 'invalid_request') busy(error)
 }
 
 function busy(error: unknown): void {

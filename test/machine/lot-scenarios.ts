@@ -3,7 +3,7 @@ import { DAY_MS, HOUR_MS } from '../../core/time.ts'
 import { BREAK_KINDS, breaking } from './faults.ts'
 import { liveTogetherWithLots, liveWithLots } from './lot-history.ts'
 import { type LotWorld, openLotWorld } from './lot-world.ts'
-import { interleaved, type openQuotaWorld } from './quota-world.ts'
+import { dawdling, interleaved, type openQuotaWorld, START_MS } from './quota-world.ts'
 
 type LotScenario = (open: typeof openQuotaWorld) => Promise<void>
 
@@ -48,6 +48,24 @@ async function displaced(world: LotWorld): Promise<void> {
   await world.credit(30, 5)
   await world.spend(5)
 }
+
+const MONTHLY_UNITS = 30
+
+/** When the units of a plan that was taken at the start come next, and again, epoch ms. */
+const SECOND_MONTH_MS = Date.UTC(2026, 11, 21)
+const THIRD_MONTH_MS = Date.UTC(2027, 0, 21)
+
+/** Asserts until when the units of each month can be spent that the account has got. */
+async function expectMonths(world: LotWorld, title: string, endsMs: readonly number[]): Promise<void> {
+  const grants = await world.grants()
+  assert.deepEqual(
+    [title, grants.map(({ units, expiresAtMs }) => [units, expiresAtMs])],
+    [title, endsMs.map((endMs) => [MONTHLY_UNITS, endMs])],
+  )
+}
+
+/** Moves the clock to a moment. */
+const moveTo = (world: LotWorld, atMs: number) => world.advance(atMs - world.nowMs())
 
 export const lotScenarios: Readonly<Record<string, LotScenario>> = {
   'lots that expire are booked once, wherever the job breaks off': (open) =>
@@ -196,6 +214,113 @@ export const lotScenarios: Readonly<Record<string, LotScenario>> = {
     const after = await world.counter()
     assert.equal(after.s, Number(s) + 1)
     assert.deepEqual([k === s, after.k === after.s, after.due !== undefined], [true, true, true])
+  },
+  'units that an operator gives and that expire are given once, wherever the request breaks off': (open) =>
+    atEachBreak(
+      open,
+      displaced,
+      (world, through) =>
+        world.grant({ units: 7, expiresAtMs: START_MS + 2.5 * DAY_MS, key: 'one' }, through),
+      async (world, title) => {
+        const { expiring } = await world.numbers()
+        assert.deepEqual([title, expiring.map(({ units }) => units)], [title, [7, 25, 40]])
+        assert.equal((await world.grants()).length, 1, title)
+        await world.checkBooks(title, START)
+      },
+    ),
+  'the units of a month come once, wherever the job breaks off': (open) =>
+    atEachBreak(
+      open,
+      async (world) => {
+        await displaced(world)
+        await world.takePlan(MONTHLY_UNITS)
+      },
+      (world, through) => world.grantMonthly(through),
+      async (world, title) => {
+        await expectMonths(world, title, [SECOND_MONTH_MS])
+        await world.checkBooks(title, START)
+        world.advance(DAY_MS)
+        await world.grantMonthly()
+        // A refill, and what each credit of a plan with monthly units says.
+        await world.takePlan(MONTHLY_UNITS)
+        await world.grantMonthly()
+        await expectMonths(world, title, [SECOND_MONTH_MS])
+        moveTo(world, SECOND_MONTH_MS)
+        await world.endLots()
+        for (let runs = 0; runs < 2; runs++) await world.grantMonthly()
+        await expectMonths(world, title, [SECOND_MONTH_MS, THIRD_MONTH_MS])
+        const { expiring } = await world.numbers()
+        assert.deepEqual([title, expiring.map(({ units }) => units)], [title, [MONTHLY_UNITS]])
+        await world.checkBooks(title, START)
+      },
+    ),
+  'the units of a month come once, however many runs there are at once': async (open) => {
+    for (let slow = 0; slow < 6; slow++) {
+      const world = await openLotWorld(open, { left: START })
+      await world.takePlan(MONTHLY_UNITS)
+      for (const endMs of [SECOND_MONTH_MS, THIRD_MONTH_MS]) {
+        const runs = [0, 1, 2, 3].map((run) => dawdling(world.ports, () => (run * slow) % 5))
+        await Promise.all(runs.map((through) => world.grantMonthly(through)))
+        moveTo(world, endMs)
+      }
+      await expectMonths(world, `${slow}`, [SECOND_MONTH_MS, THIRD_MONTH_MS])
+      await world.checkBooks(`${slow}`, START)
+    }
+  },
+  'no units come for months in which an account is not active, and then those of the month that has begun':
+    async (open) => {
+      const world = await openLotWorld(open, { left: START })
+      await world.takePlan(MONTHLY_UNITS)
+      await world.grantMonthly()
+      await world.suspend()
+      world.advance(DAY_MS)
+      await world.resume()
+      await world.grantMonthly()
+      await expectMonths(world, 'the same month', [SECOND_MONTH_MS])
+      await world.suspend()
+      for (let weeks = 0; weeks < 14; weeks++) {
+        world.advance(7 * DAY_MS)
+        await world.grantMonthly()
+      }
+      await expectMonths(world, 'suspended', [SECOND_MONTH_MS])
+      await world.resume()
+      for (let runs = 0; runs < 2; runs++) await world.grantMonthly()
+      await expectMonths(world, 'resumed', [SECOND_MONTH_MS, Date.UTC(2027, 2, 21)])
+    },
+  'an account that stops being active, or is active again, while the job looks gets what it should': async (
+    open,
+  ) => {
+    const world = await openLotWorld(open, { left: START })
+    await world.takePlan(MONTHLY_UNITS)
+    await world.grantMonthly(interleaved(world.ports, 'transact', 1, world.suspend))
+    await expectMonths(world, 'suspended', [])
+    moveTo(world, SECOND_MONTH_MS)
+    await world.grantMonthly(interleaved(world.ports, 'transact', 1, world.resume))
+    await expectMonths(world, 'resumed', [THIRD_MONTH_MS])
+  },
+  'another plan ends the units of the month or goes on with them, and gives none twice': async (open) => {
+    const world = await openLotWorld(open, { left: START })
+    await world.takePlan(MONTHLY_UNITS)
+    await world.grantMonthly()
+    world.advance(3 * DAY_MS)
+    for (const units of [undefined, MONTHLY_UNITS + 1, undefined, MONTHLY_UNITS]) {
+      await world.takePlan(units)
+      await world.grantMonthly()
+    }
+    await expectMonths(world, 'changed within a month', [SECOND_MONTH_MS])
+    moveTo(world, SECOND_MONTH_MS)
+    await world.grantMonthly()
+    await expectMonths(world, 'the day has not moved', [SECOND_MONTH_MS, THIRD_MONTH_MS])
+    await world.takePlan(undefined)
+    moveTo(world, THIRD_MONTH_MS)
+    // Somebody takes a plan with such units in the moment in which the job finds none.
+    const again = interleaved(world.ports, 'transact', 1, () => world.takePlan(MONTHLY_UNITS))
+    await world.grantMonthly(again)
+    await expectMonths(world, 'taken again', [SECOND_MONTH_MS, THIRD_MONTH_MS, Date.UTC(2027, 1, 21)])
+    await world.takePlan(undefined)
+    world.advance(70 * DAY_MS)
+    await world.grantMonthly()
+    assert.equal(await world.monthly(), undefined)
   },
   'random lives with units that expire are as counted by hand': async (open) => {
     for (let seed = 1; seed <= 12; seed++) await liveWithLots(seed, open)

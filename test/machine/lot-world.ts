@@ -1,12 +1,13 @@
 import { strict as assert } from 'node:assert'
+import { type Profile, readAccount } from '../../core/account/account.ts'
 import { ledgerWrites, type NewEntry } from '../../core/ledger/entry.ts'
 import type { Ports } from '../../core/ports.ts'
 import { moveBalance } from '../../core/quota/apply-ledger.ts'
 import { readCounter } from '../../core/quota/counter.ts'
 import { readExpiring } from '../../core/quota/expiry.ts'
 import { dayOf, parseQuota } from '../../core/quota/quota.ts'
-import { expr } from '../../core/table/expression.ts'
-import { keys } from '../../core/table/keys.ts'
+import { expr, setRemove } from '../../core/table/expression.ts'
+import { keys, monthlyKey } from '../../core/table/keys.ts'
 import { DAY_MS } from '../../core/time.ts'
 import { WHOLE_RUN } from './faults.ts'
 import type { openQuotaWorld } from './quota-world.ts'
@@ -19,7 +20,7 @@ export async function openLotWorld(
   const world = await open(options)
   const { accountId, table, functions } = world
   const profileKey = keys.profile(accountId)
-  await table.put({ ...profileKey, ledgerSeq: 1 })
+  await table.put({ ...profileKey, ...profileOf(accountId, world.nowMs()) })
 
   /** Appends entries as a purchase does. */
   async function append(entries: readonly NewEntry[]): Promise<void> {
@@ -92,6 +93,38 @@ export async function openLotWorld(
           .expiring,
       }
     },
+    /** An operator gives units, in one request however often it is sent. */
+    grant: (
+      { units, expiresAtMs, key }: { units: number; expiresAtMs?: number | undefined; key: string },
+      through: Ports = world.ports,
+    ) =>
+      functions.grantUnits({ ...through, origin: { by: 'operator', name: 'bob' } }, accountId, {
+        ...{ units, expiresAtMs, reason: 'a test', idempotencyKey: key },
+      }),
+    /** Takes a plan as a purchase does. @param sinceMs settles on which day of the month its units come. */
+    takePlan: async (monthlyUnits: number | undefined, sinceMs = world.nowMs()): Promise<void> => {
+      await append([{ kind: 'sale', units: 1, amountCents: 0 }])
+      const terms = { version: 0, units: 1, priceCents: 99, currency: 'USD' }
+      const plan = monthlyUnits === undefined ? terms : { ...terms, monthlyUnits }
+      await table.transact([
+        { update: profileKey, set: expr`SET #bundle = ${'STARTER'}, #plan = ${plan}` },
+        ...functions.monthlyDue(accountId, plan, sinceMs),
+      ])
+      await world.applyLedger()
+    },
+    /** Runs the job that gives the units of the month. */
+    grantMonthly: (through: Ports = world.ports) => functions.grantMonthly(through, WHOLE_RUN),
+    suspend: () => table.update(profileKey, expr`SET #status = ${'suspended'}`),
+    resume: async (): Promise<void> => {
+      const account = await readAccount(world.ports, accountId)
+      if (!account) throw new Error('the account is gone')
+      const { set, writes } = functions.reactivate(world.ports, account, 'nothing')
+      await table.transact([{ update: profileKey, set: setRemove(set, []) }, ...writes])
+    },
+    /** The entries of the ledger that give units which nobody has paid for. */
+    grants: async () =>
+      (await table.list(keys.account(accountId), 'LEDGER#')).filter(({ kind }) => kind === 'grant'),
+    monthly: () => table.get(monthlyKey(accountId)),
     lots: () => table.list(keys.account(accountId), 'LOT#'),
     /** Asserts that the units of all ledger entries are left, used, held or about to be booked as expired. */
     checkBooks: async (title: string, start: number): Promise<void> => {
@@ -112,7 +145,32 @@ export async function openLotWorld(
   return lotWorld
 }
 
+/** An active account with a ledger of one entry. */
+const profileOf = (id: string, nowMs: number): Profile => ({
+  ...{ id, username: 'ada', email: 'ada@mail.example', status: 'active', emailVerified: true },
+  ...{
+    createdAtMs: nowMs,
+    updatedAtMs: nowMs,
+    sessions: {},
+    generation: 0,
+    twofaTries: 0,
+    twofaTriedAtMs: 0,
+  },
+  ...{ defaultKey: '', defaultKeyAtMs: nowMs, keyCount: 1, nextKeySlot: 1 },
+  ...{ flags: { bundleAutoRenewal: true, lowQuotaNotification: true }, paid: false, balanceCents: 0 },
+  ledgerSeq: 1,
+})
+
 export type LotWorld = Awaited<ReturnType<typeof openLotWorld>>
+
+/** The next day (days since 1970) on which the units of a month come, as a person finds it in a calendar. */
+export function nextComing(today: number, dayOfMonth: number): number {
+  for (let day = today + 1; ; day++) {
+    const date = new Date(day * DAY_MS).getUTCDate()
+    const isLast = new Date((day + 1) * DAY_MS).getUTCDate() === 1
+    if (date === dayOfMonth || (isLast && date < dayOfMonth)) return day
+  }
+}
 
 /** Units as a person would count them: those of each lot, spent by hand. The counter must agree at any time. */
 export function lotModel(start: number, startDay: number) {

@@ -1,9 +1,13 @@
 import type { Account } from '../../core/account/account.ts'
+import { reactivate } from '../../core/account/reactivate.ts'
 import { randomIds } from '../../core/adapters/ids.ts'
 import { openKeyring } from '../../core/adapters/keyring.ts'
 import { DomainError } from '../../core/errors.ts'
 import { keyHash, keyIdOf, newKeyText, SERVICE_SLOT } from '../../core/keys/key-text.ts'
 import { type KeyLimits, keyStamp } from '../../core/keys/settings.ts'
+import { grantUnits } from '../../core/ledger/change-units.ts'
+import { grantMonthly } from '../../core/plans/grant-monthly.ts'
+import { monthlyDue } from '../../core/plans/monthly.ts'
 import type { Ports } from '../../core/ports.ts'
 import { chooseAlerts } from '../../core/quota/alerts.ts'
 import { applyLedger, moveBalance } from '../../core/quota/apply-ledger.ts'
@@ -52,6 +56,10 @@ export const quotaFunctions = {
   expireLots,
   limitChange,
   setAlerts,
+  grantUnits,
+  grantMonthly,
+  monthlyDue,
+  reactivate,
 }
 export type QuotaFunctions = typeof quotaFunctions
 

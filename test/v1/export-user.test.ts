@@ -6,7 +6,7 @@ import { newNotice } from '../../core/notifications/notices.ts'
 import { mailSchema } from '../../core/notifications/queued-mail.ts'
 import { OPEN_IN_COUNTER } from '../../core/quota/reservation.ts'
 import * as tableKeys from '../../core/table/keys.ts'
-import { keys, redemptionsKey } from '../../core/table/keys.ts'
+import { keys, monthlyKey, redemptionsKey } from '../../core/table/keys.ts'
 import type { Item } from '../../core/table/table.ts'
 import { HOUR_MS, MINUTE_MS } from '../../core/time.ts'
 import { v1 } from '../../functions/v1/routes.ts'
@@ -78,6 +78,7 @@ async function personOfAllKinds() {
   // What needs thousands of requests, or an outage, to come about.
   await table.put({ ...keys.spent(person.accountId, 0, clock.nowMs(), 'x'), ids: new Uint8Array([1]) })
   await table.put({ ...redemptionsKey(person.accountId, 'LAUNCH'), code: 'LAUNCH', count: 1 })
+  await table.put({ ...monthlyKey(person.accountId), day: 21, untilMs: clock.nowMs() })
   await table.put({ ...keys.spentId(person.accountId, '00'), ttl: 1 })
   await table.put({
     ...keys.ask('reset-password', person.email.toLowerCase()),
