@@ -5,10 +5,9 @@ import type { ListedAccount } from '../../core/reports/list-accounts.ts'
 import type { TopAccount } from '../../core/reports/months.ts'
 import type { Happening } from '../../core/reports/timeline.ts'
 import type { DayTotals } from '../../core/reports/totals.ts'
-import { DAY_MS } from '../../core/time.ts'
 import { ledgerLine } from './ledger-shapes.ts'
 import { amountOf } from './money-shapes.ts'
-import { isoDay, isoTime } from './time-shapes.ts'
+import { dayText, isoTime } from './time-shapes.ts'
 
 const timeOrNull = (atMs: number | undefined) => (atMs === undefined ? null : isoTime(atMs))
 
@@ -169,7 +168,7 @@ export const happeningShape = ({ atMs, kind, text, by, id }: Happening) => ({
 })
 
 /** What all accounts did on a day. */
-export const totalsShape = ({ day, ...totals }: DayTotals) => ({ ...totals, day: isoDay(day * DAY_MS) })
+export const totalsShape = ({ day, ...totals }: DayTotals) => ({ ...totals, day: dayText(day) })
 
 /** The accounts that have most of something in a month. */
 export const topShape = (top: {

@@ -3,6 +3,9 @@
 /** A time to the millisecond, such as 2026-11-21T12:00:00.000Z. */
 export const isoTime = (atMs: number): string => new Date(atMs).toISOString()
 
+/** A day (days since 1970, UTC) as text, such as 2026-11-21. */
+export const dayText = (day: number): string => isoDay(day * 24 * 60 * 60 * 1000)
+
 /** A time such as 2026-11-21T12:00:00Z as epoch ms. */
 export const timeMs = (time: string): number => Date.parse(time)
 

@@ -16,8 +16,9 @@ const ALSO: Record<string, ErrorCode[]> = {
   'v1.verifyTwoFactor': ['two_factor_locked'],
   'v1.removeTwoFactor': ['two_factor_locked'],
   // The change is still at the vault, or has ended the session.
-  'v1.changePassword': ['temporarily_unavailable', 'session_ended'],
-  'api.updateCurrentUser': ['temporarily_unavailable', 'session_ended'],
+  'v1.changePassword': ['temporarily_unavailable', 'session_ended', 'password_locked'],
+  // And to later copies the old password is a wrong one, of which there may be few.
+  'api.updateCurrentUser': ['temporarily_unavailable', 'session_ended', 'password_locked'],
   'v1.resetPassword': ['temporarily_unavailable'],
   // An answer to a challenge begins one session.
   'v1.passkeyLogin': ['passkey_refused'],

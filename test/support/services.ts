@@ -10,7 +10,7 @@ export interface TestService {
   credential: string
 }
 
-export const newServiceName = (): string => `service-${++made}`
+export const newServiceName = (): string => `service-${String(++made).padStart(4, '0')}`
 
 /** Makes a service with a name of its own. */
 export async function newService(app: App): Promise<TestService> {
