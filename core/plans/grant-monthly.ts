@@ -54,7 +54,7 @@ export const grantMonth = (deps: Deps<'table'>, accountId: string): Promise<bool
         await deps.table.remove(key)
         return false
       }
-      const { writes, isGrant } = await monthWrites(deps, account, item, nextDayOfMonthMs(nowMs, day))
+      const { writes, isGrant } = await grantWrites(deps, account, item, nextDayOfMonthMs(nowMs, day))
       await deps.table.transact(writes)
       return isGrant
     },
@@ -70,7 +70,7 @@ const readMonthly = (item: Item): { day: number; untilMs: number } => ({
 const unchangedMonthly = (item: Item): Expression => unchangedSince(item, ['day', 'untilMs', 'dueAtMs'])
 
 /** What happens to an account that has not got the units of the month that ends at `endMs`. */
-async function monthWrites(
+async function grantWrites(
   deps: Deps<'table'>,
   account: OperatedAccount,
   item: Item,

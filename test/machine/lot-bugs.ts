@@ -118,14 +118,14 @@ export const lotBugs: readonly (Bug & { title: string; foundBy: string })[] = [
   },
   {
     title: 'the units of a month go on after the month',
-    find: 'await monthWrites(deps, account, item, nextDayOfMonthMs(nowMs, day))',
-    put: 'await monthWrites(deps, account, item, nextDayOfMonthMs(nowMs, day) + 3e9)',
+    find: 'await grantWrites(deps, account, item, nextDayOfMonthMs(nowMs, day))',
+    put: 'await grantWrites(deps, account, item, nextDayOfMonthMs(nowMs, day) + 3e9)',
     foundBy: MONTHS,
   },
   {
     title: 'units come for each month that an account has missed',
-    find: 'await monthWrites(deps, account, item, nextDayOfMonthMs(nowMs, day))',
-    put: 'await monthWrites(deps, account, item, nextDayOfMonthMs(untilMs || nowMs, day))',
+    find: 'await grantWrites(deps, account, item, nextDayOfMonthMs(nowMs, day))',
+    put: 'await grantWrites(deps, account, item, nextDayOfMonthMs(untilMs || nowMs, day))',
     namesFrom: [['const { day, untilMs } = readMonthly(item)', 'const nowMs = deps.clock.nowMs()']],
     foundBy: BLOCKED,
   },
