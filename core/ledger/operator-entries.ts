@@ -1,4 +1,5 @@
 import { type Account, isNobodys, readAccount } from '../account/account.ts'
+import { listChange } from '../account/listed.ts'
 import type { Action } from '../audit/actions.ts'
 import { auditWrites } from '../audit/entry.ts'
 import { DomainError } from '../errors.ts'
@@ -186,6 +187,7 @@ export async function bookingWrites(
     ...ledgerWrites(id, ledgerSeq, nowMs, [...entries]),
     { update: keys.quota(id), ...moved },
     ...writes,
+    ...listChange(before, { owed, balanceCents: balanceAfter(before, entries) }),
     // Reserved units are not left. What they could have paid is taken once they return.
     ...(owed && quota.held > 0 ? [owingAlarm(deps, id)] : []),
   ]
