@@ -103,8 +103,8 @@ async function buyerOverHttp(card: string): Promise<SignedInPerson> {
 
 test('an account equals what registration, confirmation and sign-in make', async () => {
   const expected = await addedBy(() => app.signUpOverHttp())
-  // Of these, two are entries of the audit log, and one is an event.
-  expect(expected.items).toHaveLength(11)
+  // Of these, two are entries of the audit log, and two are events.
+  expect(expected.items).toHaveLength(12)
   expect(await addedBy(() => app.signUp())).toEqual(expected)
 })
 

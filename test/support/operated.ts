@@ -49,7 +49,7 @@ export async function recordedOf(
     }))
   const events = (await list(OUT_EVENT_PREFIX))
     .map(({ type, data }) => [String(type), data as object] as [string, object])
-    .filter(([type]) => type !== 'account.confirmed')
+    .filter(([type]) => type !== 'account.registered' && type !== 'account.confirmed')
   return { audit, events }
 }
 
