@@ -28,7 +28,8 @@ export const budgets: Record<FunctionClass, Budget> = {
   usage: { initKb: 92, packageKb: 92, ratio: 1.18 },
   // Audit log and events: 12 KB.
   table: { initKb: 230, packageKb: 620, ratio: 1.45 },
-  identityOrMail: { initKb: 400, packageKb: 750, ratio: 1.7 },
+  // An erasure by an operator, with the audit log and events, takes 1.66 to 1.68.
+  identityOrMail: { initKb: 400, packageKb: 750, ratio: 1.8 },
 }
 
 /** The class of a function, by the services that it needs. */
