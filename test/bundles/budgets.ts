@@ -10,7 +10,7 @@ export interface Budget {
   ratio: number
 }
 
-export type FunctionClass = 'bare' | 'document' | 'usage' | 'table' | 'identityOrMail'
+export type FunctionClass = 'bare' | 'document' | 'usage' | 'table' | 'identityOrMail' | 'operator'
 
 /**
  * The budget of each class. Raise a number only on purpose. `npm test` enforces the kilobytes, and
@@ -28,14 +28,16 @@ export const budgets: Record<FunctionClass, Budget> = {
   usage: { initKb: 92, packageKb: 92, ratio: 1.18 },
   // Audit log and events: 12 KB.
   table: { initKb: 230, packageKb: 620, ratio: 1.45 },
-  // An erasure by an operator, with the audit log and events, takes 1.66 to 1.68.
-  identityOrMail: { initKb: 400, packageKb: 750, ratio: 1.8 },
+  identityOrMail: { initKb: 400, packageKb: 750, ratio: 1.7 },
+  // Rare, and no customer waits for them: an erasure takes 1.66 to 1.68.
+  operator: { initKb: 400, packageKb: 750, ratio: 1.8 },
 }
 
 /** The class of a function, by the services that it needs. */
 export function classOf({ name, needs, table }: Deployed): FunctionClass {
   if (name === 'http-openapi-document') return 'document'
-  if (needs.includes('identity') || needs.includes('mail')) return 'identityOrMail'
+  if (needs.includes('identity') || needs.includes('mail'))
+    return name.startsWith('ops-') ? 'operator' : 'identityOrMail'
   if (!needs.includes('table')) return 'bare'
   return table === 'spend' ? 'usage' : 'table'
 }
