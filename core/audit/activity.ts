@@ -9,9 +9,9 @@ import {
 } from '../table/keys.ts'
 import { readPage } from '../table/page.ts'
 import type { Item } from '../table/table.ts'
+import { cursorOf, positionOf } from '../table/time-cursor.ts'
 import { DAY_MS } from '../time.ts'
 import { actionText } from './actions.ts'
-import { cursorOf, positionOf } from './cursor.ts'
 import { type AuditEntry, parseAudit } from './entry.ts'
 
 /** An entry with the sentence that a person reads. */

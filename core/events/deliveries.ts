@@ -19,9 +19,9 @@ import {
 import { leaseDue } from '../table/lease.ts'
 import { readPage } from '../table/page.ts'
 import { type Item, ignoreRefusal, type Write } from '../table/table.ts'
+import { cursorOf, positionOf } from '../table/time-cursor.ts'
 import { writeAll } from '../table/write-all.ts'
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../time.ts'
-import { deliveryAt } from './delivery-cursor.ts'
 import { type EventEndpoint, readEndpoint, secretsOf } from './endpoints.ts'
 import { envelopeOf, parseEvent, type StoredEvent } from './stored-event.ts'
 
@@ -277,14 +277,14 @@ export async function listDeliveries(
   { limit, cursor }: { limit: number; cursor?: string | undefined },
 ): Promise<{ deliveries: (Delivery & { atMs: number })[]; next: string | undefined }> {
   if (!(await readEndpoint(deps, id))) throw new DomainError('not_found')
-  const { atMs, eventId } = deliveryAt(cursor ?? '')
+  const { atMs, id: eventId } = positionOf(cursor ?? '')
   const after = cursor === undefined ? undefined : eventDeliveryKey(id, atMs, eventId)
   const page = { limit, after, newestFirst: true }
   const { items, last } = await readPage(deps, eventDeliveryPartition(id), DELIVERY_PREFIX, page, (item) => ({
     ...parseDelivery(item),
     atMs: happenedAtMs(item),
   }))
-  return { deliveries: items, next: last && `${last.atMs}.${last.eventId}` }
+  return { deliveries: items, next: last && cursorOf({ atMs: last.atMs, id: last.eventId }) }
 }
 
 /** The account of an event that is about none. */

@@ -1,22 +1,12 @@
 import * as z from 'zod/mini'
 import { reasonText } from '../../core/operators/reason.ts'
+import { emcpUser } from '../http/account-schemas.ts'
 import { accountPath as path } from '../http/operator-schemas.ts'
 import { optionalField } from '../http/optional-field.ts'
 import { pageQuery } from '../http/page-query.ts'
 import { idempotencyHeaders, replay } from '../http/payment-schemas.ts'
 import { place } from '../http/route.ts'
 import { descriptions } from './descriptions.ts'
-
-/** EMCP's account; `status` 0 active, 1 suspended, 2 deactivated. */
-const user = z.object({
-  _id: z.string(),
-  email: z.string(),
-  name: z.string(),
-  createdAt: z.iso.datetime(),
-  balance: z.number(),
-  status: z.literal([0, 1, 2]),
-  emailVerified: z.boolean(),
-})
 
 const invoice = z.object({
   _id: z.string(),
@@ -39,7 +29,7 @@ export const admin = place('admin', {
     auth: 'admin-key',
     role: 'read',
     query: pageQuery,
-    responses: { 200: z.array(user) },
+    responses: { 200: z.array(emcpUser) },
     errors: [],
     needs: ['table', 'keyring', 'listing'],
   },
@@ -51,7 +41,7 @@ export const admin = place('admin', {
     role: 'support',
     path,
     body: onlyReason,
-    responses: { 200: user },
+    responses: { 200: emcpUser },
     errors: ['not_found', 'conflict'],
     needs: ['table', 'keyring', 'payments', 'webhooks'],
   },
@@ -63,7 +53,7 @@ export const admin = place('admin', {
     role: 'support',
     path,
     body: onlyReason,
-    responses: { 200: user },
+    responses: { 200: emcpUser },
     errors: ['not_found', 'conflict'],
     needs: ['table', 'keyring'],
   },

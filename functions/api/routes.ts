@@ -1,9 +1,10 @@
 import * as z from 'zod/mini'
 import { fullName, password, twofa, typedPassword } from '../../core/account/fields.ts'
 import { assertion } from '../../core/credentials/passkey-shapes.ts'
-import { credentials, message, oneFactor, secondFactorErrors } from '../http/account-schemas.ts'
+import { credentials, emcpUser, message, oneFactor, secondFactorErrors } from '../http/account-schemas.ts'
 import { pathText } from '../http/cut-text.ts'
 import { optionalField } from '../http/optional-field.ts'
+import { pageLimit } from '../http/page-query.ts'
 import {
   customer,
   idempotencyHeaders,
@@ -14,17 +15,6 @@ import {
 } from '../http/payment-schemas.ts'
 import { place } from '../http/route.ts'
 import { descriptions } from './descriptions.ts'
-
-/** EMCP's account; `status` 0 active, 1 suspended, 2 deactivated. */
-const account = z.object({
-  _id: z.string(),
-  email: z.string(),
-  name: z.string(),
-  createdAt: z.iso.datetime(),
-  balance: z.number(),
-  status: z.literal([0, 1, 2]),
-  emailVerified: z.boolean(),
-})
 
 const notice = z.object({
   _id: z.string(),
@@ -42,7 +32,7 @@ export const api = place('api', {
     summary: 'Reads your account',
     description: descriptions.getCurrentUser,
     auth: 'account',
-    responses: { 200: account },
+    responses: { 200: emcpUser },
     errors: [],
     needs: ['table'],
   },
@@ -62,7 +52,7 @@ export const api = place('api', {
       .check(
         z.refine(bothPasswords, { path: ['newPassword'], error: 'goes with oldPassword, both or neither' }),
       ),
-    responses: { 200: z.pick(account, { email: true, name: true, createdAt: true, _id: true }) },
+    responses: { 200: z.pick(emcpUser, { email: true, name: true, createdAt: true, _id: true }) },
     errors: ['wrong_password', 'password_locked', 'password_refused', ...secondFactorErrors],
     refusalAfter: 'session_ended',
     needs: ['table', 'identity', 'secrets', 'keyring', 'totp'],
@@ -101,7 +91,7 @@ export const api = place('api', {
     description: descriptions.notifications,
     auth: 'account',
     query: z.strictObject({
-      limit: optionalField(z.string().check(z.regex(/^([1-9]\d?|100)$/, 'must be 1 to 100'))),
+      limit: pageLimit,
       cursor: z.optional(z.string().check(z.regex(/^[0-9a-f]{24}$/))),
     }),
     responses: { 200: z.array(notice) },

@@ -6,6 +6,17 @@ import { optionalField } from './optional-field.ts'
 
 export const message = z.object({ message: z.string() })
 
+/** EMCP's account; `status` 0 active, 1 suspended, 2 deactivated. */
+export const emcpUser = z.object({
+  _id: z.string(),
+  email: z.string(),
+  name: z.string(),
+  createdAt: z.iso.datetime(),
+  balance: z.number(),
+  status: z.literal([0, 1, 2]),
+  emailVerified: z.boolean(),
+})
+
 const hasOneName = (body: { email?: unknown; username?: unknown }) =>
   (body.email === undefined) !== (body.username === undefined)
 

@@ -3,7 +3,7 @@ import type { AccountOverview } from '../../core/account/overview.ts'
 import type { RenewalStatus } from '../../core/purchases/renewal.ts'
 import { amountOf } from './money-shapes.ts'
 import { shownBelow } from './renewal-shapes.ts'
-import { isoTime } from './time-shapes.ts'
+import { isoTime, timeOrNull } from './time-shapes.ts'
 
 /** The account as each of the three dialects shows it. */
 
@@ -67,7 +67,7 @@ const amountOrNull = (cents: number | undefined, currency: string): number | nul
 const greencloudRenewal = (renewal: RenewalStatus, currency: string) => ({
   state: renewal.state,
   reason: renewal.reason ?? null,
-  nextAttemptAt: renewal.nextAttemptAtMs === undefined ? null : isoTime(renewal.nextAttemptAtMs),
+  nextAttemptAt: timeOrNull(renewal.nextAttemptAtMs),
   monthlyCap: amountOrNull(renewal.monthlyCapCents, currency),
   maxPerHour: renewal.maxPerHour,
   maxPerDay: renewal.maxPerDay,
@@ -103,7 +103,7 @@ export function skylinkAccount(account: Account) {
     allusage: account.quota?.used ?? 0,
     created: isoTime(account.createdAtMs),
     email: account.email,
-    lastlogin: lastLoginAtMs === undefined ? null : isoTime(lastLoginAtMs),
+    lastlogin: timeOrNull(lastLoginAtMs),
     role: account.paid ? ('paid' as const) : ('free' as const),
     status: account.emailVerified ? ('verified' as const) : ('unverified' as const),
     type: account.customer?.defaultCardId === undefined ? ('invoice' as const) : ('card' as const),

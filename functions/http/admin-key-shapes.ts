@@ -1,10 +1,10 @@
 import type { AdminKey } from '../../core/operators/admin-keys.ts'
-import { isoTime } from './time-shapes.ts'
+import { isoTime, timeOrNull } from './time-shapes.ts'
 
 export const adminKeyShape = ({ name, role, last4, createdAtMs, revokedAtMs }: AdminKey) => ({
   name,
   role,
   last4,
   createdAt: isoTime(createdAtMs),
-  revokedAt: revokedAtMs === undefined ? null : isoTime(revokedAtMs),
+  revokedAt: timeOrNull(revokedAtMs),
 })

@@ -1,8 +1,6 @@
 import type { Delivery } from '../../core/events/deliveries.ts'
 import type { ListedEndpoint } from '../../core/events/endpoints.ts'
-import { isoTime } from './time-shapes.ts'
-
-const timeOrNull = (atMs: number | undefined): string | null => (atMs === undefined ? null : isoTime(atMs))
+import { isoTime, timeOrNull } from './time-shapes.ts'
 
 /** An endpoint for events as its operators see it. */
 export const endpointShape = ({ createdAtMs, failingSinceMs, disabledAtMs, ...shown }: ListedEndpoint) => ({

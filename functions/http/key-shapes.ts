@@ -1,6 +1,6 @@
 import type { ListedKey, OwnedKey, ShownKey } from '../../core/keys/application-keys.ts'
 import type { SettingsChange } from '../../core/keys/settings.ts'
-import { isoDay, isoTime } from './time-shapes.ts'
+import { isoDay, isoTime, timeOrNull } from './time-shapes.ts'
 
 /** An application key as its owner sees it. `null` is a setting that limits nothing. */
 export const ownedKeyShape = ({
@@ -18,13 +18,13 @@ export const ownedKeyShape = ({
   last4,
   createdAt: isoTime(createdAtMs),
   enabled: !settings.disabled,
-  expiresAt: settings.expiresAtMs === undefined ? null : isoTime(settings.expiresAtMs),
+  expiresAt: timeOrNull(settings.expiresAtMs),
   scopes: settings.scopes ?? [],
   budget: settings.budget ?? null,
   rate: settings.rate ?? null,
   ip: settings.ip ?? null,
   metadata: settings.metadata === undefined ? null : (JSON.parse(settings.metadata) as Metadata),
-  graceUntil: graceUntilMs === undefined ? null : isoTime(graceUntilMs),
+  graceUntil: timeOrNull(graceUntilMs),
 })
 
 /** An application key in a list. */

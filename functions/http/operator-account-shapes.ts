@@ -1,10 +1,10 @@
 import type { OperatorAccount } from '../../core/operators/accounts.ts'
-import { isoTime } from './time-shapes.ts'
+import { isoTime, timeOrNull } from './time-shapes.ts'
 
 export const operatorShape = ({ name, accountId, role, addedAtMs, removedAtMs }: OperatorAccount) => ({
   name,
   accountId,
   role,
   addedAt: isoTime(addedAtMs),
-  removedAt: removedAtMs === undefined ? null : isoTime(removedAtMs),
+  removedAt: timeOrNull(removedAtMs),
 })

@@ -5,6 +5,9 @@ import { optionalField } from './optional-field.ts'
 /** The most entries of a page. */
 const LIMIT_MOST = 25
 
+/** How many entries a page has, up to 100. */
+export const pageLimit = optionalField(z.string().check(z.regex(/^([1-9]\d?|100)$/, 'must be 1 to 100')))
+
 interface SentPage {
   page?: string | undefined
   limit?: string | undefined

@@ -1,11 +1,11 @@
 import type { ListedCoupon } from '../../core/coupons/coupons.ts'
 import type { ListedVersion } from '../../core/plans/versions.ts'
-import { isoTime } from './time-shapes.ts'
+import { isoTime, timeOrNull } from './time-shapes.ts'
 
 /** A version of the plans as operators see it; the deployed file has no time. */
 export const versionShape = ({ version, atMs, by, reason }: ListedVersion) => ({
   version,
-  at: atMs === undefined ? null : isoTime(atMs),
+  at: timeOrNull(atMs),
   by: by ?? null,
   reason: reason ?? null,
 })
@@ -18,10 +18,10 @@ export const couponShape = (coupon: ListedCoupon) => ({
   currency: coupon.currency ?? null,
   units: coupon.units ?? null,
   from: isoTime(coupon.fromMs),
-  to: coupon.toMs === undefined ? null : isoTime(coupon.toMs),
+  to: timeOrNull(coupon.toMs),
   limit: coupon.limit ?? null,
   perAccount: coupon.perAccount,
   used: coupon.used,
   createdAt: isoTime(coupon.createdAtMs),
-  stoppedAt: coupon.stoppedAtMs === undefined ? null : isoTime(coupon.stoppedAtMs),
+  stoppedAt: timeOrNull(coupon.stoppedAtMs),
 })

@@ -7,9 +7,7 @@ import type { Happening } from '../../core/reports/timeline.ts'
 import type { DayTotals } from '../../core/reports/totals.ts'
 import { ledgerLine } from './ledger-shapes.ts'
 import { amountOf } from './money-shapes.ts'
-import { dayText, isoTime } from './time-shapes.ts'
-
-const timeOrNull = (atMs: number | undefined) => (atMs === undefined ? null : isoTime(atMs))
+import { dayText, isoTime, timeOrNull } from './time-shapes.ts'
 
 /** The page of an account. @param alike ids of further accounts that the same text names. */
 export const accountPageShape = (page: AccountPage, alike: readonly string[]) => ({

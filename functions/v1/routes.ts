@@ -1,6 +1,5 @@
 import * as z from 'zod/mini'
 import { email, label, password, twofa, typedPassword } from '../../core/account/fields.ts'
-import { AUDIT_CURSOR } from '../../core/audit/cursor.ts'
 import { assertion, attestation } from '../../core/credentials/passkey-shapes.ts'
 import {
   linkCode,
@@ -14,6 +13,7 @@ import { PLAN_NAME } from '../../core/plans/plan.ts'
 import { bundleNames, CURRENCY } from '../../core/purchases/catalogue.ts'
 import { MOST_ALERT_UNITS, MOST_ALERTS } from '../../core/quota/alerts.ts'
 import { RESERVATION_MOST_SECONDS } from '../../core/quota/reservation.ts'
+import { TIME_CURSOR } from '../../core/table/time-cursor.ts'
 import { credentials, message, oneFactor, secondFactorErrors } from '../http/account-schemas.ts'
 import { cutText, pathText } from '../http/cut-text.ts'
 import { exportCursor, exportPage } from '../http/export-schema.ts'
@@ -443,7 +443,7 @@ export const v1 = place('v1', {
     summary: 'Lists what was done to your account and by whom, newest first: sign-ins, keys, addresses, help',
     description: descriptions.listActivity,
     auth: 'account',
-    query: pageOf(z.string().check(z.regex(AUDIT_CURSOR))),
+    query: pageOf(z.string().check(z.regex(TIME_CURSOR))),
     responses: { 200: z.array(activity) },
     errors: [],
     needs: ['table'],

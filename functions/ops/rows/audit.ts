@@ -1,16 +1,17 @@
 import * as z from 'zod/mini'
-import { AUDIT_CURSOR, positionOf } from '../../../core/audit/cursor.ts'
+import { positionOf, TIME_CURSOR } from '../../../core/table/time-cursor.ts'
 import { DAY_MS } from '../../../core/time.ts'
 import { pathText } from '../../http/cut-text.ts'
 import { markdown } from '../../http/markdown.ts'
 import { accountPath } from '../../http/operator-schemas.ts'
 import { optionalField } from '../../http/optional-field.ts'
+import { pageLimit } from '../../http/page-query.ts'
 import type { OperatorRows } from '../../http/route.ts'
 import { dayStartMs } from '../../http/time-shapes.ts'
 
 const page = {
-  limit: optionalField(z.string().check(z.regex(/^([1-9]\d?|100)$/, 'must be 1 to 100'))),
-  cursor: z.optional(z.string().check(z.regex(AUDIT_CURSOR))),
+  limit: pageLimit,
+  cursor: z.optional(z.string().check(z.regex(TIME_CURSOR))),
 }
 
 /** What has changed, in short values. */

@@ -1,9 +1,10 @@
 import * as z from 'zod/mini'
-import { DELIVERY_CURSOR } from '../../../core/events/delivery-cursor.ts'
 import { reasonText } from '../../../core/operators/reason.ts'
+import { TIME_CURSOR } from '../../../core/table/time-cursor.ts'
 import { pathText } from '../../http/cut-text.ts'
 import { markdown } from '../../http/markdown.ts'
 import { optionalField } from '../../http/optional-field.ts'
+import { pageLimit } from '../../http/page-query.ts'
 import type { OperatorRows } from '../../http/route.ts'
 import { time } from '../../http/time-schema.ts'
 
@@ -120,8 +121,8 @@ export const eventEndpoints = {
     role: 'read',
     path,
     query: z.strictObject({
-      limit: optionalField(z.string().check(z.regex(/^([1-9]\d?|100)$/, 'must be 1 to 100'))),
-      cursor: z.optional(z.string().check(z.regex(DELIVERY_CURSOR))),
+      limit: pageLimit,
+      cursor: z.optional(z.string().check(z.regex(TIME_CURSOR))),
     }),
     responses: { 200: z.array(delivery) },
     errors: ['not_found'],

@@ -4,9 +4,9 @@ import { catalogueSchema } from '../../../core/plans/plan.ts'
 import { pathText } from '../../http/cut-text.ts'
 import { markdown } from '../../http/markdown.ts'
 import { optionalField } from '../../http/optional-field.ts'
+import { pageLimit } from '../../http/page-query.ts'
 import type { OperatorRows } from '../../http/route.ts'
 
-const page = optionalField(z.string().check(z.regex(/^([1-9]\d?|100)$/, 'must be 1 to 100')))
 const moment = z.iso.datetime().check(z.maxLength(30))
 const number = z.string().check(z.regex(/^\d{1,8}$/, 'must be the number of a version'))
 
@@ -76,7 +76,7 @@ export const plans = {
     description: markdown('With a `Link` to the next page. Version 0, the deployed file, is not listed.'),
     auth: 'operator',
     role: 'read',
-    query: z.strictObject({ limit: page, cursor: z.optional(number) }),
+    query: z.strictObject({ limit: pageLimit, cursor: z.optional(number) }),
     responses: { 200: z.object({ versions: z.array(listedVersion) }) },
     errors: [],
     needs: ['table'],
@@ -126,7 +126,7 @@ export const plans = {
     auth: 'operator',
     role: 'read',
     query: z.strictObject({
-      limit: page,
+      limit: pageLimit,
       cursor: z.optional(z.string().check(z.regex(/^[A-Z0-9][A-Z0-9-]{3,31}$/))),
     }),
     responses: { 200: z.object({ coupons: z.array(coupon) }) },

@@ -2,6 +2,7 @@ import * as z from 'zod/mini'
 import { DAY_MS } from '../../../core/time.ts'
 import { markdown } from '../../http/markdown.ts'
 import { optionalField } from '../../http/optional-field.ts'
+import { pageLimit } from '../../http/page-query.ts'
 import {
   accountLines,
   accountPage,
@@ -134,7 +135,7 @@ export const reports = {
     query: z.strictObject({
       by: z.enum(['used', 'refused', 'paid']),
       month: optionalField(z.string().check(z.regex(/^\d{4}-(0[1-9]|1[0-2])$/, 'must be such as 2026-11'))),
-      limit: optionalField(z.string().check(z.regex(/^([1-9]\d?|100)$/, 'must be 1 to 100'))),
+      limit: pageLimit,
     }),
     responses: { 200: topPage },
     errors: [],
