@@ -60,6 +60,8 @@ export default $config({
         EVENT_BUS: bus.name,
         ROOT_SECRET: rootSecret,
         STAGE: settings.stage,
+        STRIPE_PUBLISHABLE_KEY: settings.publishableKey,
+        PAGE_SETTINGS: settings.pageSettings,
         STRIPE_SECRET_KEY: new sst.Secret('StripeSecretKey').value,
         STRIPE_WEBHOOK_SECRETS: new sst.Secret('StripeWebhookSecrets').value,
       },

@@ -22,6 +22,7 @@ export interface Ports {
   secrets: Secrets
   totp: Totp
   relyingParty: RelyingParty
+  deployment: Deployment
   passkeys: Passkeys
   passwordHashes: PasswordHashes
   payments: Payments
@@ -230,6 +231,20 @@ export interface RelyingParty {
   id: string
   /** The name that the browser shows when it makes a passkey. */
   name: string
+}
+
+/** What anybody may know of this deployment: its pages show it. */
+export interface Deployment {
+  appName: string
+  /** With which a browser begins a payment at Stripe. */
+  publishableKey: string
+  supportEmail: string
+  /** `#rrggbb` */
+  color?: string
+  /** Each an address that begins with https:// and has no character that ends a text in HTML or CSS. */
+  logoUrl?: string
+  termsUrl?: string
+  privacyUrl?: string
 }
 
 /** Verifies passkeys for the relying party that this deployment is. */

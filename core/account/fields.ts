@@ -57,17 +57,23 @@ const PASSWORD_TYPED_MAX = 512
 const opaqueString = (text: string): string =>
   text.length > PASSWORD_TYPED_MAX ? text : text.replace(/\p{Zs}/gu, ' ').normalize('NFC')
 
+/** What a password needs (GreenCloud: min=8, containsany): its length in characters, and one of the symbols. */
+export const passwordRule = { minLength: 8, maxLength: 128, symbols: '!@#$%&*' }
+
 /**
- * 8 to 128 characters with at least one of `!@#$%&*` (GreenCloud: min=8, containsany). Control characters and
+ * A password by the rule. Control characters and
  * spaces at either end are refused, because Cognito refuses them. Every check is of the normalised password.
  */
 export const password = z
   .string()
   .check(
     z.overwrite(opaqueString),
-    z.minLength(8),
-    z.maxLength(128),
-    z.regex(/[!@#$%&*]/, 'must have one of ! @ # $ % & *'),
+    z.minLength(passwordRule.minLength),
+    z.maxLength(passwordRule.maxLength),
+    z.regex(
+      new RegExp(`[${passwordRule.symbols}]`),
+      `must have one of ${[...passwordRule.symbols].join(' ')}`,
+    ),
     z.regex(
       /^(?!\s)[^\p{Cc}\p{Cs}]*(?<!\s)$/u,
       'must not begin or end with a space or have control characters',

@@ -51,6 +51,13 @@ export const isForNew = ({ for: takers = 'new' }: Plan): boolean => takers !== '
 /** Whether an account that holds the plan at older terms may take the present ones. */
 export const isForHolders = ({ for: takers = 'new' }: Plan): boolean => takers !== 'new'
 
-/** The names of the plans that an account may choose without being told of them. */
-export const listedNames = ({ plans }: Catalogue): string[] =>
-  plans.filter((plan) => plan.hidden !== true && isForNew(plan)).map(({ name }) => name)
+/** The plans that an account may choose without being told of them. */
+const listedPlans = ({ plans }: Catalogue): Plan[] =>
+  plans.filter((plan) => plan.hidden !== true && isForNew(plan))
+
+/** The names of these plans. */
+export const listedNames = (catalogue: Catalogue): string[] => listedPlans(catalogue).map(({ name }) => name)
+
+/** These plans with their titles and present terms, in their order. */
+export const listedOffers = ({ version, catalogue }: PlansVersion): Omit<Offer, 'listed'>[] =>
+  listedPlans(catalogue).map((plan) => ({ plan, bundle: bundleAt(plan, version, CURRENCY) }))

@@ -81,6 +81,7 @@ export const endpoints = {
   'users.deactivate': 'PUT /api/users/current/deactivate account repeats',
   'users.restore': 'POST /api/users/restore public body repeats',
   'webhooks.stripe': 'POST /webhooks/stripe public raw repeats',
+  'service.config': 'GET /v1/config public repeats',
   'service.health': 'GET /health public repeats',
   'service.openapi': 'GET /openapi.json public repeats',
 } as const

@@ -73,6 +73,7 @@ export const names = {
   'users.deactivate': 'api.deactivate',
   'users.restore': 'api.restore',
   'webhooks.stripe': 'webhooks.stripe',
+  'service.config': 'v1.getConfig',
   'service.health': 'http.health',
   'service.openapi': 'http.openapiDocument',
 } as const

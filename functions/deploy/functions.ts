@@ -66,14 +66,13 @@ const ofRow = (row: Placed): Deployed => ({
 })
 
 /**
- * GET requests of an account, an operator or an admin key never write, unless they cache something, and an application key gives
- * access to its account's counter only.
+ * GET requests never write, unless they cache something, and an application key gives access to its account's counter
+ * only.
  */
 function tableUse(row: Placed): TableUse {
   if (row.auth === 'key') return 'spend'
   const reads = row.routes.every((key) => key.startsWith('GET ')) && !row.caches
-  const isKnown = row.auth !== 'public'
-  return isKnown && reads ? 'read' : 'write'
+  return reads ? 'read' : 'write'
 }
 
 /** A job's next run waits until a late run has ended: two concurrent runs would only do the same work. */

@@ -1,11 +1,11 @@
 import { mailAddress, readSender, senderHeader, UNPRINTABLE } from '../../core/notifications/sender.ts'
-
-/** The only stage whose data is protected against deletion by mistake. */
-export const PRODUCTION = 'production'
+import { pageSettings } from './page-settings.ts'
+import { modeOf, PRODUCTION, stripeMistake } from './stripe-settings.ts'
 
 /** The operator's configuration of a stage, checked. */
 export interface Settings {
   stage: string
+  /** Whether this is the only stage whose data is protected against deletion by mistake. */
   production: boolean
   /** What customers know the service as: in mails and in authenticator apps. */
   appName: string
@@ -21,6 +21,10 @@ export interface Settings {
   alarmEmail: string
   /** Origins of the frontends that may call from a browser. */
   allowedOrigins: readonly string[]
+  /** With which pages begin a payment at Stripe. Everybody may know it. */
+  publishableKey: string
+  /** What pages show of this deployment, as JSON. */
+  pageSettings: string
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -58,6 +62,8 @@ export function settingsOf(stage: string, env: Environment): Settings {
     appName,
   )
   requireDeliverable('MAIL_FROM', from.address)
+  const pages = pageSettings(env, from.address)
+  requireDeliverable('SUPPORT_EMAIL', pages.supportEmail)
   const identity = env.MAIL_IDENTITY || 'create'
   if (!/^(create|existing)$/.test(identity)) throw new Error('MAIL_IDENTITY must be "create" or "existing".')
   return {
@@ -71,7 +77,20 @@ export function settingsOf(stage: string, env: Environment): Settings {
     appUrl: frontend(required(env, 'APP_URL', 'your frontend, which mails link to, https://…'), production),
     alarmEmail: address('ALARM_EMAIL', required(env, 'ALARM_EMAIL', 'where alarms go, an e-mail address')),
     allowedOrigins: origins(env.ALLOWED_ORIGINS ?? '', production),
+    publishableKey: publishableKey(
+      required(env, 'STRIPE_PUBLISHABLE_KEY', 'the publishable key of your Stripe account, pk_…'),
+      stage,
+    ),
+    pageSettings: JSON.stringify(pages),
   }
+}
+
+function publishableKey(key: string, stage: string): string {
+  const mistake = stripeMistake('STRIPE_PUBLISHABLE_KEY', key, modeOf(stage))
+  if (!mistake) return key
+  throw new Error(
+    `STRIPE_PUBLISHABLE_KEY is ${mistake.is}. Set the publishable key of the Stripe account, ${mistake.wanted}.`,
+  )
 }
 
 function required(env: Environment, name: string, what: string): string {
@@ -169,17 +188,14 @@ function origins(list: string, production: boolean): string[] {
  * The secrets that `npm run sst -- secret set` stores. A check returns what a wrong value should be instead.
  */
 const secretChecks = {
-  StripeSecretKey(value: string, { production }: Settings) {
-    const [, mode] = /^[sr]k_(test|live)_\w+$/.exec(value) ?? []
-    if (!mode)
-      return 'a secret key of Stripe, sk_test_… or sk_live_…, or a restricted one, rk_test_… or rk_live_…'
-    if (production) return mode === 'live' ? undefined : 'sk_live_… or rk_live_… on the stage production'
-    return mode === 'test' ? undefined : 'sk_test_… or rk_test_… on every stage but production'
+  StripeSecretKey: (value: string, { stage }: Settings) => {
+    const mistake = stripeMistake('STRIPE_SECRET_KEY', value, modeOf(stage))
+    return mistake && `${mistake.wanted} on the stage ${stage}, and is ${mistake.is}`
   },
-  StripeWebhookSecrets: (value: string) =>
-    /^whsec_\w+(,whsec_\w+)?$/.test(value)
-      ? undefined
-      : 'whsec_…, or two of them with a comma between while they rotate',
+  StripeWebhookSecrets: (value: string, { stage }: Settings) => {
+    const mistake = stripeMistake('STRIPE_WEBHOOK_SECRETS', value, modeOf(stage))
+    return mistake && `${mistake.wanted}, and is ${mistake.is}`
+  },
   RootSecret: (value: string) =>
     /^[0-9a-f]{64}$/i.test(value) && new Set(value.toLowerCase()).size > 5
       ? undefined

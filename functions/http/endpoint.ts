@@ -97,7 +97,7 @@ export interface Request<R extends Placed> {
   deps: Deps<R['needs'][number]>
 }
 
-/** Headers of every answer: no answer may be cached, framed, sniffed or executed. */
+/** Headers of every answer: no answer may be framed, sniffed or executed, nor cached unless its row says so. */
 const SECURITY_HEADERS = {
   'cache-control': 'no-store',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
@@ -226,6 +226,7 @@ function success(row: Placed, answer: unknown): Result {
   if (!schema) return { statusCode: status, headers: { ...SECURITY_HEADERS, ...headers } }
   return json(status, parse(schema, body), {
     ...SECURITY_HEADERS,
+    ...(row.maxAgeSeconds && { 'cache-control': `public, max-age=${row.maxAgeSeconds}` }),
     ...replayHeader(body ?? {}),
     ...rateHeaders(body ?? {}),
     ...headers,

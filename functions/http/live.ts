@@ -3,7 +3,7 @@ import { randomIds } from '../../core/adapters/ids.ts'
 import type { Ports } from '../../core/ports.ts'
 import { patientPayments } from '../../core/purchases/rate-limit.ts'
 import { keys } from '../../core/table/keys.ts'
-import { PRODUCTION } from '../deploy/settings.ts'
+import { modeOf, type StripeSetting, stripeMistake } from '../deploy/stripe-settings.ts'
 import { requestLog } from './log.ts'
 import type { Need } from './route.ts'
 
@@ -24,20 +24,14 @@ function setting(name: string): string {
 }
 
 /**
- * Stripe's secret key, or a restricted one. The deployment has checked it before; a value that was replaced
- * since then must not start either: a publishable key pays nothing, and with a test key customers of
- * `production` would get units for cards that are never charged.
+ * A setting that holds something of Stripe's. The deployment has checked it before; a value that was replaced since then
+ * must not start either: with a test key customers of `production` would get units for cards that are never charged.
  */
-function checkedKey(key: string, stage: string): string {
-  const [, mode] = /^[sr]k_(test|live)_\w+$/.exec(key) ?? []
-  if (!mode)
-    throw new Error('STRIPE_SECRET_KEY is no secret key of Stripe. Set sk_… or rk_…, and deploy again.')
-  const isProduction = stage === PRODUCTION
-  if (isProduction !== (mode === 'live')) {
-    const wanted = isProduction ? 'production takes live keys only' : 'only production takes live keys'
-    throw new Error(`STRIPE_SECRET_KEY is a ${mode} key, but ${wanted}. Set another one, and deploy again.`)
-  }
-  return key
+function stripeSetting(name: StripeSetting, stage: string): string {
+  const value = setting(name)
+  const mistake = stripeMistake(name, value, modeOf(stage))
+  if (!mistake) return value
+  throw new Error(`${name} is ${mistake.is}. Set ${mistake.wanted}, and deploy again.`)
 }
 
 function refuseLocalValuesWhenDeployed(): void {
@@ -158,12 +152,17 @@ const adapters: Adapters = {
       import('../../core/adapters/password-hashes.ts').then((module) => module.passwordHashes),
     ),
   relyingParty: async () => ({ id: new URL(setting('APP_URL')).hostname, name: setting('APP_NAME') }),
+  deployment: async () => ({
+    appName: setting('APP_NAME'),
+    publishableKey: stripeSetting('STRIPE_PUBLISHABLE_KEY', setting('STAGE')),
+    ...JSON.parse(setting('PAGE_SETTINGS')),
+  }),
   totp: async () => (await import('../../core/adapters/totp.ts')).otpauthTotp(setting('APP_NAME')),
   // Most requests that may need Stripe are refused or answered before they call it.
   payments: async () =>
     lazily(
       {
-        secretKey: checkedKey(setting('STRIPE_SECRET_KEY'), setting('STAGE')),
+        secretKey: stripeSetting('STRIPE_SECRET_KEY', setting('STAGE')),
         ...(env.STRIPE_API_BASE !== undefined && { apiBase: env.STRIPE_API_BASE }),
       },
       (config) =>
@@ -175,16 +174,16 @@ const adapters: Adapters = {
   paymentsInJobs: async () =>
     lazily(
       {
-        secretKey: checkedKey(setting('STRIPE_SECRET_KEY'), setting('STAGE')),
+        secretKey: stripeSetting('STRIPE_SECRET_KEY', setting('STAGE')),
         ...(env.STRIPE_API_BASE !== undefined && { apiBase: env.STRIPE_API_BASE }),
       },
       (config) =>
         import('../../core/adapters/stripe.ts').then(({ stripePayments }) => stripePayments(config)),
     ),
   webhooks: async () => ({
-    secrets: setting('STRIPE_WEBHOOK_SECRETS').split(','),
+    secrets: stripeSetting('STRIPE_WEBHOOK_SECRETS', setting('STAGE')).split(','),
     // A restricted key (rk_…) names its mode as a secret key does.
-    livemode: /^[sr]k_live_/.test(checkedKey(setting('STRIPE_SECRET_KEY'), setting('STAGE'))),
+    livemode: /^[sr]k_live_/.test(stripeSetting('STRIPE_SECRET_KEY', setting('STAGE'))),
     stage: setting('STAGE'),
   }),
   renewals: async () =>

@@ -183,6 +183,12 @@ export const needs = {
     bigClient: true,
   },
   relyingParty: { settings: ['APP_URL', 'APP_NAME'], grants: [], callsOut: false, bigClient: false },
+  deployment: {
+    settings: ['APP_NAME', 'STRIPE_PUBLISHABLE_KEY', 'STAGE', 'PAGE_SETTINGS'],
+    grants: [],
+    callsOut: false,
+    bigClient: false,
+  },
   // The library is large, and only requests that bring a passkey load it.
   passkeys: { settings: ['APP_URL'], grants: [], callsOut: false, bigClient: true },
   // Only the first sign-in of an imported account needs the library for bcrypt.

@@ -110,6 +110,8 @@ interface AnyRow {
   refusalAfter?: 'session_ended' | 'account_deactivated'
   /** A GET that keeps in the table what it has read elsewhere. */
   caches?: true
+  /** Seconds for which anybody may keep the answer, which is the same for all; without it nobody may. */
+  maxAgeSeconds?: number
   needs: readonly Need[]
 }
 

@@ -47,6 +47,18 @@ const keyRepeats = [
 
 /** What client authors must know of each endpoint, in Markdown, by the name of its row. */
 export const descriptions = {
+  getConfig: markdown(
+    'What a page must know before anybody signs in. The answer is the same for all and may be kept for a minute; a bundle',
+    'is charged at the price that it has when it is bought.',
+    '',
+    '- `publishableKey` is the one with which a browser begins a payment at Stripe.',
+    '- `bundles` are those on sale, in their order. `price` is what one purchase charges for `units`. `monthlyUnits` come',
+    'free of charge each month to who holds the bundle, and are 0 for most. `expiresAfterDays` is null if units last.',
+    '- `trialUnits` are for each account whose address was confirmed.',
+    '- `password.symbols`: a password has at least one of these characters.',
+    '- `factors` says which second factors an account can switch on.',
+    '- `theme.color` is `#rrggbb`, and each address begins with `https://`; null where the deployment has set none.',
+  ),
   getUser: markdown(
     "The account in GreenCloud's shape.",
     '',

@@ -318,7 +318,42 @@ const pageOf = (cursor: z.ZodMiniType<string>) =>
 /** GreenCloud's form for keeping the stored billing address. */
 const storedAddress = z.strictObject({ default: z.literal(true) })
 
+const link = z.nullable(z.string())
+
+/** What a page must know before anybody signs in. */
+const config = z.object({
+  appName: z.string(),
+  publishableKey: z.string(),
+  bundles: z.array(
+    z.object({
+      name: z.string(),
+      title: z.string(),
+      units: z.number(),
+      price: z.number(),
+      currency: z.string(),
+      monthlyUnits: z.number(),
+      expiresAfterDays: z.nullable(z.number()),
+    }),
+  ),
+  trialUnits: z.number(),
+  password: z.object({ minLength: z.number(), maxLength: z.number(), symbols: z.string() }),
+  factors: z.object({ totp: z.boolean(), passkeys: z.boolean() }),
+  supportEmail: z.string(),
+  theme: z.object({ color: z.nullable(z.string()), logoUrl: link }),
+  links: z.object({ terms: link, privacy: link }),
+})
+
 export const v1 = place('v1', {
+  getConfig: {
+    routes: ['GET /v1/config'],
+    summary: 'Reads what a page must know: bundles with prices, the key for Stripe, the password rule',
+    description: descriptions.getConfig,
+    auth: 'public',
+    responses: { 200: config },
+    errors: [],
+    maxAgeSeconds: 60,
+    needs: ['table', 'deployment'],
+  },
   getUser: {
     routes: ['GET /v1/user'],
     summary: 'Reads your account and its default application key',

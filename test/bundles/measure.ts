@@ -27,6 +27,8 @@ export const ENV = {
   EVENT_BUS: 'example',
   STAGE: 'example',
   STRIPE_SECRET_KEY: 'sk_test_example',
+  STRIPE_PUBLISHABLE_KEY: 'pk_test_example',
+  PAGE_SETTINGS: '{"supportEmail":"support@bursar.example"}',
   STRIPE_WEBHOOK_SECRETS: 'whsec_example',
 }
 

@@ -37,8 +37,9 @@ const INSIDE =
 /** Asserts that an answer keeps its row's contract, has no undeclared field and shows no internals. */
 export function expectContract(row: Placed, answer: TestAnswer): void {
   const { status, headers, text, body } = answer
-  expect(Object.fromEntries(headers)).toMatchObject(SECURITY_HEADERS)
   const schema = row.responses[status]
+  const kept = schema && row.maxAgeSeconds && { 'cache-control': `public, max-age=${row.maxAgeSeconds}` }
+  expect(Object.fromEntries(headers)).toMatchObject({ ...SECURITY_HEADERS, ...kept })
   if (schema === null) {
     expect([text, headers.get('content-type')]).toEqual(['', null])
   } else if (schema) {

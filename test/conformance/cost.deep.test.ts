@@ -100,6 +100,12 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
   ],
   ['GET /v1/user', 200, (token) => app.request('GET', '/v1/user', { token }), READ_ACCOUNT],
   [
+    'GET /v1/config',
+    200,
+    () => app.request('GET', '/v1/config'),
+    { dynamodb: { GetItem: 1 }, readUnits: 1, writeUnits: 0 },
+  ],
+  [
     'GET /rest/users/{username}',
     200,
     (token) => app.request('GET', '/rest/users/costs', { token }),

@@ -77,6 +77,14 @@ describe('one row, one file, one test', () => {
     expect(rows.map(rowKey)).toEqual(expect.arrayContaining(Object.keys(samples)))
   })
 
+  test('only an answer that is the same for all may be kept', () => {
+    for (const { routes, auth, token, headers, maxAgeSeconds } of rows) {
+      if (maxAgeSeconds === undefined) continue
+      expect(routes.every((key) => key.startsWith('GET '))).toBe(true)
+      expect([auth, token, headers]).toEqual(['public', undefined, undefined])
+    }
+  })
+
   test('no two rows have the same route', () => {
     const routes = rows.flatMap((row) => row.routes)
     expect(new Set(routes).size).toBe(routes.length)

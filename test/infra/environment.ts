@@ -5,6 +5,7 @@ export const ENVIRONMENT = {
   APP_URL: 'https://app.acme.io',
   ALARM_EMAIL: 'ops@acme.io',
   ALLOWED_ORIGINS: 'https://app.acme.io,https://admin.acme.io',
+  STRIPE_PUBLISHABLE_KEY: 'pk_test_51NotReal',
   SST_SECRET_RootSecret: '0123456789abcdef'.repeat(4),
   SST_SECRET_StripeSecretKey: 'sk_test_51NotReal',
   SST_SECRET_StripeWebhookSecrets: 'whsec_first,whsec_second',
@@ -12,4 +13,10 @@ export const ENVIRONMENT = {
 
 /** The environment of a stage: production takes live keys only. */
 export const environmentFor = (stage: string): typeof ENVIRONMENT =>
-  stage === 'production' ? { ...ENVIRONMENT, SST_SECRET_StripeSecretKey: 'sk_live_51NotReal' } : ENVIRONMENT
+  stage === 'production'
+    ? {
+        ...ENVIRONMENT,
+        STRIPE_PUBLISHABLE_KEY: 'pk_live_51NotReal',
+        SST_SECRET_StripeSecretKey: 'sk_live_51NotReal',
+      }
+    : ENVIRONMENT

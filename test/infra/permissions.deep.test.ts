@@ -83,7 +83,7 @@ describe('a port may call what its adapter calls, and nothing else', () => {
 
 describe('a function that needs a port has every setting that live.ts reads for the port', () => {
   const readBy = [...adapters].map(([name, block]) => {
-    const names = [...block.matchAll(/setting\('(\w+)'\)/g)].flatMap(([, setting = '']) => setting)
+    const names = [...block.matchAll(/setting\('(\w+)'/gi)].flatMap(([, setting = '']) => setting)
     // Lambda always sets its own variables.
     return [name, new Set(names.filter((setting) => !setting.startsWith('AWS_')))] as const
   })

@@ -73,7 +73,7 @@ const CACHING = ['get-invoice']
 function tableOf({ auth, routes, file }: Placed): readonly string[] {
   if (auth === 'key') return SPENDS
   const reads = routes.every((key) => key.startsWith('GET ')) && !CACHING.includes(file)
-  return auth !== 'public' && reads ? READS : WRITES
+  return reads ? READS : WRITES
 }
 
 /** What the guard of a recent proof needs: the password's vault, and what checks a second factor. */
@@ -213,6 +213,7 @@ function allowed(graph: Graph, { name, needs, table, background, job, row }: Exp
     keyring: [],
     totp: [],
     relyingParty: [],
+    deployment: [],
     hooks: [],
     passkeys: [],
     passwordHashes: [],
@@ -458,6 +459,7 @@ const BY_NEED: Record<Need, readonly string[]> = {
   secrets: ['KMS_KEY_ID'],
   totp: ['APP_NAME'],
   relyingParty: ['APP_URL', 'APP_NAME'],
+  deployment: ['APP_NAME', 'STRIPE_PUBLISHABLE_KEY', 'STAGE', 'PAGE_SETTINGS'],
   passkeys: ['APP_URL'],
   passwordHashes: [],
   payments: ['STRIPE_SECRET_KEY', 'STAGE'],

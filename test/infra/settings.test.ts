@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { checkSecrets, settingsOf } from '../../functions/deploy/settings.ts'
 import { startStack } from '../local/stack.ts'
-import { ENVIRONMENT, environmentFor } from './environment.ts'
+import { environmentFor } from './environment.ts'
 
 const settings = (changes: Record<string, string | undefined> = {}, stage = 'production') =>
-  settingsOf(stage, { ...ENVIRONMENT, ...changes })
+  settingsOf(stage, { ...environmentFor(stage), ...changes })
 const secrets = (changes: Record<string, string | undefined> = {}, stage = 'production') =>
   checkSecrets(settings({}, stage), { ...environmentFor(stage), ...changes })
 
@@ -21,6 +21,24 @@ describe('settings', () => {
       appUrl: 'https://app.acme.io',
       alarmEmail: 'ops@acme.io',
       allowedOrigins: ['https://app.acme.io', 'https://admin.acme.io'],
+      publishableKey: 'pk_live_51NotReal',
+      pageSettings: '{"supportEmail":"no-reply@mail.acme.io"}',
+    })
+  })
+
+  test('say how pages look and where they lead, in forms that end no text of HTML or CSS', () => {
+    const pages = settings({
+      SUPPORT_EMAIL: 'help@bücher.de',
+      APP_COLOR: '#0A5Cff',
+      APP_LOGO_URL: 'https://cdn.acme.io/logo-2.svg?v=3',
+      TERMS_URL: 'https://acme.io/terms#short',
+      PRIVACY_URL: ' ',
+    }).pageSettings
+    expect(JSON.parse(pages)).toEqual({
+      supportEmail: 'help@xn--bcher-kva.de',
+      color: '#0a5cff',
+      logoUrl: 'https://cdn.acme.io/logo-2.svg?v=3',
+      termsUrl: 'https://acme.io/terms#short',
     })
   })
 
@@ -137,6 +155,60 @@ describe('settings', () => {
       { MAIL_FROM: 'no-reply@mail.example.com' },
       /^MAIL_FROM .* no mail arrives\. Use a real domain\.$/,
     ],
+    ['no publishable key', { STRIPE_PUBLISHABLE_KEY: '' }, /^STRIPE_PUBLISHABLE_KEY is not set\. It is the/],
+    ...[
+      ['sk_live_51NotReal', 'a secret key'],
+      ['rk_live_51NotReal', 'a restricted key'],
+      ['whsec_51NotReal', 'the signing secret of a webhook endpoint'],
+      ['pk_test_51NotReal', 'a key of the test mode'],
+      ['pk_live_', 'nothing that Stripe gives out'],
+      ['pk_live_51"NotReal', 'nothing that Stripe gives out'],
+    ].map(([key = '', is]): [string, Record<string, string>, RegExp] => [
+      `the publishable key ${key}`,
+      { STRIPE_PUBLISHABLE_KEY: key },
+      new RegExp(
+        `^STRIPE_PUBLISHABLE_KEY is ${is}\\. Set the publishable key of the Stripe account, pk_live_…\\.$`,
+      ),
+    ]),
+    [
+      'support at no domain',
+      { SUPPORT_EMAIL: 'help' },
+      /^SUPPORT_EMAIL has no valid e-mail address\. Set one/,
+    ],
+    [
+      'support at example.com',
+      { SUPPORT_EMAIL: 'a@example.com' },
+      /^SUPPORT_EMAIL has an address at example\.com/,
+    ],
+    ...['red', '#fff', '#0a5cff;}', 'url(x)', '#0a5cfg', 'var(--x)'].map(
+      (color): [string, Record<string, string>, RegExp] => [
+        `the colour ${color}`,
+        { APP_COLOR: color },
+        /^APP_COLOR is no colour in six hex digits\. Set one such as "#0a5cff"/,
+      ],
+    ),
+    ...['APP_LOGO_URL', 'TERMS_URL', 'PRIVACY_URL'].flatMap((name) =>
+      [
+        'http://acme.io/x',
+        'javascript:alert(1)',
+        'data:image/svg+xml,<svg/>',
+        '//acme.io/x',
+        'https://acme.io/x.svg)',
+        'https://acme.io/x"y',
+        "https://acme.io/x'y",
+        'https://acme.io/<script>',
+        'https://acme.io/x y',
+        'https://acme.io/x\ny',
+        'https://acme.io/x\\y',
+        'https://acme.io/x;y',
+        'https://user@acme.io/',
+        'https://',
+      ].map((link): [string, Record<string, string>, RegExp] => [
+        `the ${name} ${JSON.stringify(link)}`,
+        { [name]: link },
+        new RegExp(`^${name} must be https://your\\.domain`),
+      ]),
+    ),
     ['no frontend', { APP_URL: '' }, /^APP_URL is not set\./],
     ['the local frontend', { APP_URL: 'https://app.bursar.example' }, /^APP_URL is .* must be https:/],
     ['a frontend without TLS', { APP_URL: 'http://app.acme.io' }, /^APP_URL is .* must be https:/],
@@ -197,7 +269,7 @@ describe('secrets', () => {
 
   test.each(['sk_test_51NotReal', 'rk_test_51NotReal'])('a test key is refused in production: %s', (key) => {
     expect(() => secrets({ SST_SECRET_StripeSecretKey: key })).toThrow(
-      /^StripeSecretKey must be sk_live_… or rk_live_… on the stage production\./,
+      /^StripeSecretKey must be sk_live_… or rk_live_… on the stage production, and is a key of the test mode\. Set it: /,
     )
   })
 
@@ -212,27 +284,27 @@ describe('secrets', () => {
     [
       'a publishable key',
       { SST_SECRET_StripeSecretKey: 'pk_test_1' },
-      /^StripeSecretKey must be a secret key/,
+      /^StripeSecretKey must be sk_live_… .*, and is a publishable key\. Set it: npm run sst -- secret set/,
     ],
     [
       'a restricted key of no mode',
       { SST_SECRET_StripeSecretKey: 'rk_51NotReal' },
-      /^StripeSecretKey must be a secret key .* or a restricted one, rk_test_… or rk_live_…\./,
+      /^StripeSecretKey must be sk_live_… .*, and is nothing that Stripe gives out\./,
     ],
     [
       'a key with text before it',
       { SST_SECRET_StripeSecretKey: 'xrk_test_51NotReal' },
-      /^StripeSecretKey must be a secret key/,
+      /^StripeSecretKey must be sk_live_… .*, and is nothing that Stripe gives out\./,
     ],
     [
       'no webhook secret',
       { SST_SECRET_StripeWebhookSecrets: 'sk_test_1' },
-      /^StripeWebhookSecrets must be whsec_/,
+      /^StripeWebhookSecrets must be whsec_…, .*, and is a secret key\./,
     ],
     [
       'three webhook secrets',
       { SST_SECRET_StripeWebhookSecrets: 'whsec_a,whsec_b,whsec_c' },
-      /^StripeWebhookSecrets must/,
+      /^StripeWebhookSecrets must be whsec_…, .*, and is a list of 3\./,
     ],
   ]
   test.each(refused)(
@@ -248,7 +320,7 @@ describe('secrets', () => {
     'a live key is refused outside production: %s',
     (key) => {
       expect(() => secrets({ SST_SECRET_StripeSecretKey: key }, 'dev-ada')).toThrow(
-        /^StripeSecretKey must be sk_test_… or rk_test_… on every stage but production\./,
+        /^StripeSecretKey must be sk_test_… or rk_test_… on the stage dev-ada, and is a key of the live mode\./,
       )
     },
   )
@@ -260,9 +332,10 @@ test('no value of the running local stack can be configured', async () => {
   await stack.close()
   // Left out: SST's own region and credentials, and names that no deployment reads from the operator's
   // environment.
-  // The name of the app is no value of the local stack either: a deployment may be called Bursar, too.
+  // The name of the app is no value of the local stack either: a deployment may be called Bursar, too. What pages show
+  // is made of other settings.
   const deployed =
-    /^(AWS_(REGION|ACCESS_KEY_ID|SECRET_ACCESS_KEY)|TABLE_NAME|USER_POOL_CLIENT_\w+|KMS_KEY_ID|RENEWAL_FUNCTION|EVENT_BUS|MAIL_CONFIGURATION_SET|APP_NAME)$/
+    /^(AWS_(REGION|ACCESS_KEY_ID|SECRET_ACCESS_KEY)|TABLE_NAME|USER_POOL_CLIENT_\w+|KMS_KEY_ID|RENEWAL_FUNCTION|EVENT_BUS|MAIL_CONFIGURATION_SET|APP_NAME|PAGE_SETTINGS)$/
   const asSecret: Record<string, string> = {
     ROOT_SECRET: 'SST_SECRET_RootSecret',
     STRIPE_SECRET_KEY: 'SST_SECRET_StripeSecretKey',

@@ -124,7 +124,7 @@ describe('a broken state file stops the start with one sentence that names the f
   })
 })
 
-describe('STRIPE_SECRET_KEY', () => {
+describe('settings of Stripe', () => {
   test.each(['sk_test_51NotReal', 'rk_test_51NotReal'])(
     '%s: the stack talks to Stripe’s test mode',
     async (key) => {
@@ -143,27 +143,54 @@ describe('STRIPE_SECRET_KEY', () => {
     },
   )
 
-  test.each([
-    ['sk_live_51NotReal', 'a live key'],
-    ['rk_live_51NotReal', 'a live key'],
-    ['pk_test_51NotReal', 'no secret key of Stripe'],
-    ['whsec_51NotReal', 'no secret key of Stripe'],
-    ['sk_test_', 'no secret key of Stripe'],
-    ['xsk_test_51NotReal', 'no secret key of Stripe'],
-    ['sk_test_51NotReal\n', 'no secret key of Stripe'],
-    ['rubbish', 'no secret key of Stripe'],
-  ])(
-    'the key %j is refused before anything starts, and the error does not quote the key',
-    async (key, what) => {
-      vi.stubEnv('STRIPE_SECRET_KEY', key)
+  test('pages are told its publishable key, if there is one', async () => {
+    vi.stubEnv('STRIPE_SECRET_KEY', 'sk_test_51NotReal')
+    const keyWith = async (key: string) => {
+      vi.stubEnv('STRIPE_PUBLISHABLE_KEY', key)
+      const stack = await startStack({ nowMs: () => 0 })
+      await stack.close()
+      return stack.env.STRIPE_PUBLISHABLE_KEY
+    }
+    expect(await keyWith('pk_test_51NotReal')).toBe('pk_test_51NotReal')
+    expect(await keyWith('')).toBe('pk_test_not_given')
+  })
+
+  const KEY = 'sk_test_… or rk_test_…'
+  const NOTHING = 'nothing that Stripe gives out'
+  const refused: (readonly [name: string, value: string, is: string, wanted: string])[] = [
+    ['STRIPE_SECRET_KEY', 'sk_live_51NotReal', 'a key of the live mode', KEY],
+    ['STRIPE_SECRET_KEY', 'rk_live_51NotReal', 'a key of the live mode', KEY],
+    ['STRIPE_SECRET_KEY', 'pk_test_51NotReal', 'a publishable key', KEY],
+    ['STRIPE_SECRET_KEY', 'pk_live_51NotReal', 'a publishable key', KEY],
+    ['STRIPE_SECRET_KEY', 'whsec_51NotReal', 'the signing secret of a webhook endpoint', KEY],
+    ...[
+      'sk_test_ 51NotReal',
+      'xsk_test_51NotReal',
+      'sk_test_51NotReal\n',
+      ' sk_test_51NotReal',
+      'rubbish',
+    ].map((key) => ['STRIPE_SECRET_KEY', key, NOTHING, KEY] as const),
+    ['STRIPE_PUBLISHABLE_KEY', 'sk_test_51NotReal', 'a secret key', 'pk_test_…'],
+    ['STRIPE_PUBLISHABLE_KEY', 'rk_test_51NotReal', 'a restricted key', 'pk_test_…'],
+    ['STRIPE_PUBLISHABLE_KEY', 'pk_live_51NotReal', 'a key of the live mode', 'pk_test_…'],
+    ['STRIPE_PUBLISHABLE_KEY', 'rubbish', NOTHING, 'pk_test_…'],
+    ['STRIPE_WEBHOOK_SECRETS', 'sk_test_51NotReal', 'a secret key', 'whsec_…, or two of them with a comma'],
+    ['STRIPE_WEBHOOK_SECRETS', 'whsec_a, whsec_b', NOTHING, 'whsec_…, or two of them with a comma'],
+  ]
+  test.each(refused)(
+    '%s=%j is refused before anything starts, and the error does not quote the value',
+    async (name, value, is, wanted) => {
+      vi.stubEnv(name, value)
       const steps: string[] = []
       const error = await start(undefined, steps).then(
         () => new Error('it started'),
         (thrown: Error) => thrown,
       )
-      expect(error.message).toBe(
-        `STRIPE_SECRET_KEY is ${what}. The local stack takes keys of Stripe's test mode only: set it to sk_test_… or rk_test_…, or unset it to use the double.`,
+      expect(error.message).toMatch(
+        `${name} is ${is}. The local stack takes Stripe's test mode only: set it to ${wanted}`,
       )
+      expect(error.message).toMatch(/ or unset Stripe's settings to use the double\.$/)
+      expect(error.message).not.toContain(value.trim())
       expect(steps).toEqual([])
     },
   )

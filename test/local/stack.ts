@@ -10,7 +10,9 @@ import { randomIds } from '../../core/adapters/ids.ts'
 import { openKeyring } from '../../core/adapters/keyring.ts'
 import { answerTrigger, type CustomAuthEvent } from '../../core/credentials/verified-sign-in.ts'
 import { tableDefinition } from '../../core/table/definition.ts'
+import { pageSettings } from '../../functions/deploy/page-settings.ts'
 import { appNameOf, senderOf } from '../../functions/deploy/settings.ts'
+import { type StripeSetting, stripeMistake } from '../../functions/deploy/stripe-settings.ts'
 import type { Setting } from '../../functions/http/needs.ts'
 import { handler as preToken } from '../../functions/pre-token.ts'
 import { type CognitoDouble, startCognito } from './cognito.ts'
@@ -81,7 +83,7 @@ const ROOT_SECRET = '10ca1'.repeat(13).slice(0, 64)
  * @throws Error with a message for the person at the terminal, after all started parts have been closed.
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const stripeKey = stripeTestKey(process.env.STRIPE_SECRET_KEY)
+  const stripe = stripeTestMode(process.env)
   const names = namesOf(process.env)
   const parts: Part[] = []
   const close = async () => {
@@ -93,7 +95,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     return part
   }
   try {
-    return { ...(await startParts(options, stripeKey, names, started)), close }
+    return { ...(await startParts(options, stripe, names, started)), close }
   } catch (error) {
     await close()
     throw error
@@ -106,8 +108,8 @@ interface Part {
 
 async function startParts(
   options: StackOptions,
-  stripeKey: string | undefined,
-  { appName, sender }: ReturnType<typeof namesOf>,
+  testMode: StripeEnvironment | undefined,
+  { appName, sender, pages }: ReturnType<typeof namesOf>,
   /** Waits for a part and notes that the part has to be closed. */
   started: <P extends Part>(starting: Promise<P>) => Promise<P>,
 ): Promise<Omit<Stack, 'close'>> {
@@ -135,7 +137,7 @@ async function startParts(
   const lambda = await started(startLambdaApi(options.onInvoke))
   const events = await started(startEventBus({ nowMs, ...file('events.json') }))
   const stripe =
-    stripeKey === undefined ? await started(startPayments(options, file('stripe.json'))) : undefined
+    testMode === undefined ? await started(startPayments(options, file('stripe.json'))) : undefined
   if (!stripe) onStep('Stripe      (test mode; forward its events with the Stripe CLI, see the README)')
 
   const env = {
@@ -162,32 +164,53 @@ async function startParts(
     EVENT_BUS: 'bursar-local',
     ROOT_SECRET,
     STAGE: LOCAL_STAGE,
-    ...stripeEnv(stripe, stripeKey),
+    PAGE_SETTINGS: pages,
+    ...(testMode ?? doubleOf(stripe)),
   }
   return { dynamo, cognito, mail, kms, lambda, events, stripe, tableName, env }
 }
 
 /**
- * The name and the sender with which the stack mails, as a deployment with the same settings would.
- * @throws Error with a sentence that says what is wrong with `APP_NAME` or `MAIL_FROM`
+ * The name and the sender with which the stack mails, and what pages show, as a deployment with the same settings would.
+ * @throws Error with a sentence that says what is wrong with a setting
  */
-function namesOf({ APP_NAME, MAIL_FROM }: typeof process.env) {
-  const appName = appNameOf(APP_NAME)
-  return { appName, sender: senderOf(MAIL_FROM || '<no-reply@bursar.example>', appName).header }
+function namesOf(env: typeof process.env) {
+  const appName = appNameOf(env.APP_NAME)
+  const { header, address } = senderOf(env.MAIL_FROM || '<no-reply@bursar.example>', appName)
+  return { appName, sender: header, pages: JSON.stringify(pageSettings(env, address)) }
 }
 
+type StripeEnvironment = Record<StripeSetting, string> & { STRIPE_API_BASE?: string }
+
 /**
- * Returns the key of Stripe's test mode, or undefined for the double.
- * @throws Error for any other key; the message never quotes the value.
+ * Returns the settings for Stripe's test mode, or undefined for the double. A setting that is wrong stops the stack in
+ * either case, so that nobody takes the double for Stripe.
+ * @throws Error for a value that is none of the test mode; the message never quotes the value.
  */
-function stripeTestKey(key: string | undefined): string | undefined {
-  if (!key) return undefined
-  if (/^[sr]k_test_\w+$/.test(key)) return key
-  const what = /^[sr]k_live_/.test(key) ? 'a live key' : 'no secret key of Stripe'
-  throw new Error(
-    `STRIPE_SECRET_KEY is ${what}. The local stack takes keys of Stripe's test mode only: set it to sk_test_… or rk_test_…, or unset it to use the double.`,
-  )
+function stripeTestMode(env: typeof process.env): StripeEnvironment | undefined {
+  const given = (name: StripeSetting, absent: string) => {
+    const value = env[name]
+    const mistake = value ? stripeMistake(name, value, 'test') : undefined
+    if (!mistake) return value || absent
+    throw new Error(
+      `${name} is ${mistake.is}. The local stack takes Stripe's test mode only: set it to ${mistake.wanted}, or unset Stripe's settings to use the double.`,
+    )
+  }
+  const settings = {
+    STRIPE_SECRET_KEY: given('STRIPE_SECRET_KEY', ''),
+    STRIPE_PUBLISHABLE_KEY: given('STRIPE_PUBLISHABLE_KEY', 'pk_test_not_given'),
+    STRIPE_WEBHOOK_SECRETS: given('STRIPE_WEBHOOK_SECRETS', 'whsec_not_given'),
+  }
+  return settings.STRIPE_SECRET_KEY ? settings : undefined
 }
+
+/** The settings for the double. Its keys have a mark that no deployment takes. */
+const doubleOf = (double: StripeDouble | undefined): StripeEnvironment => ({
+  STRIPE_SECRET_KEY: 'sk_test_Local0001',
+  STRIPE_PUBLISHABLE_KEY: 'pk_test_Local0001',
+  STRIPE_API_BASE: double?.url ?? '',
+  STRIPE_WEBHOOK_SECRETS: double?.webhookSecret ?? '',
+})
 
 function startPayments(
   { nowMs, apiUrl, manualWebhooks, onStep = () => {} }: StackOptions,
@@ -201,22 +224,6 @@ function startPayments(
     ...(webhookUrl && { webhookUrl }),
     ...(manualWebhooks && { delivery: 'manual' as const }),
   })
-}
-
-type StripeEnvironment = Record<'STRIPE_SECRET_KEY' | 'STRIPE_WEBHOOK_SECRETS', string> & {
-  STRIPE_API_BASE?: string
-}
-
-function stripeEnv(double: StripeDouble | undefined, testKey = ''): StripeEnvironment {
-  if (double) {
-    return {
-      STRIPE_SECRET_KEY: 'sk_test_Local0001',
-      STRIPE_API_BASE: double.url,
-      STRIPE_WEBHOOK_SECRETS: double.webhookSecret,
-    }
-  }
-  const { STRIPE_WEBHOOK_SECRETS = 'whsec_not_given' } = process.env
-  return { STRIPE_SECRET_KEY: testKey, STRIPE_WEBHOOK_SECRETS }
 }
 
 /** Removes every item by deleting the table and creating it again. */

@@ -32,8 +32,11 @@ Environment
   APP_URL                  your frontend, such as http://localhost:5173, to which mails link and on which passkeys
                            work; https://app.bursar.example without it
   STRIPE_SECRET_KEY        sk_test_… or rk_test_…: Stripe's test mode instead of the double
+  STRIPE_PUBLISHABLE_KEY   pk_test_… of the same account, which GET /v1/config tells to pages
   STRIPE_WEBHOOK_SECRETS   whsec_… that \`npx stripe listen\` prints, to be given with STRIPE_SECRET_KEY; while
                            secrets rotate, two with a comma between
+  APP_NAME, SUPPORT_EMAIL, APP_COLOR, APP_LOGO_URL, TERMS_URL, PRIVACY_URL
+                           what pages show, as in a deployment (functions/deploy/README.md)
   NO_COLOR, FORCE_COLOR    1 turns colours off, or on where the output is no terminal`
 
 /**
