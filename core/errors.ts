@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'unauthorized'
   | 'token_expired'
   | 'session_ended'
+  | 'not_same_origin'
   | 'invalid_credentials'
   | 'account_deactivated'
   | 'account_suspended'

@@ -83,6 +83,10 @@ const optionalModules: Record<string, { name: string; isUnusedBy: (row: Placed) 
     name: 'limitSource',
     isUnusedBy: ({ sourceLimit }) => !sourceLimit,
   },
+  'functions/http/session-cookie.ts': {
+    name: 'cookieSession',
+    isUnusedBy: ({ sessionCookie }) => !sessionCookie,
+  },
   'functions/http/form.ts': { name: 'parseForm', isUnusedBy: ({ form }) => !form },
 }
 

@@ -23,6 +23,7 @@ import { problemDetails, problems, skylinkFailure, UNAVAILABLE_SECONDS } from '.
 import { checkProof } from './proof.ts'
 import { rateHeaders } from './rate-headers.ts'
 import type { Need, Placed, Row } from './route.ts'
+import { type CookieSession, cookieSession } from './session-cookie.ts'
 import { limitSource } from './source-limit.ts'
 import { validate } from './validate.ts'
 
@@ -151,9 +152,17 @@ export function endpoint<const R extends Placed>(
       if (row.sourceLimit) await limitSource(deps, row.sourceLimit, event.requestContext.http.sourceIp)
       // An operator with AWS credentials has no session: each of their requests is signed.
       if (row.proof === 'recent' && asking.session) await checkProof(deps, asking.session, event.headers)
-      return success(row, await handle(wanted))
+      if (!row.sessionCookie) return success(row, await handle(wanted))
+      const cookie = cookieSession(row, event, wanted.body)
+      if (!cookie) return success(row, await handle(wanted))
+      cookieSessions.set(event, cookie)
+      const body = { ...(wanted.body as object), refreshToken: cookie.refreshToken }
+      return cookie.answered(success(row, await handle({ ...wanted, body } as Request<R>)))
     })
 }
+
+/** The sessions in cookies by the event of their request, for errors. */
+const cookieSessions = new WeakMap<object, CookieSession>()
 
 const ORIGINS = {
   public: 'anyone',
@@ -254,13 +263,14 @@ function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
       const retryAfterSeconds = error.retryAfterSeconds ?? (status === 503 ? UNAVAILABLE_SECONDS : undefined)
       if (retryAfterSeconds !== undefined) headers['retry-after'] = String(retryAfterSeconds)
       const { requestId } = request.event.requestContext
-      request.response =
+      const response =
         row.dialect === 'rest' && !wantsProblem(request.event.headers)
           ? json(status, skylinkFailure(error), headers)
           : json(status, problemDetails(error, requestId), {
               ...headers,
               'content-type': 'application/problem+json',
             })
+      request.response = cookieSessions.get(request.event)?.refused(response, error.code) ?? response
     },
   }
 }

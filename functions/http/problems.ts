@@ -93,6 +93,12 @@ export const problems: Record<ErrorCode, Problem> = {
     detail: 'The session has expired or was ended. Sign in again.',
     challenge: INVALID_TOKEN,
   },
+  not_same_origin: {
+    status: 403,
+    title: 'Not the same origin',
+    detail:
+      'A session in a cookie works only on pages of the same origin as this API. On other pages leave `session` out, and keep the refresh token in memory.',
+  },
   invalid_credentials: {
     status: 401,
     title: 'Invalid credentials',

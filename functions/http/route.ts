@@ -90,6 +90,11 @@ interface AnyRow {
    * this limit. The row needs the table and the keyring.
    */
   sourceLimit?: Limited
+  /**
+   * For the refresh token in a cookie, if the body has `"session": "cookie"`: `given` with the answer, or `taken` from the
+   * request, too (`session-cookie.ts`). No other row reads or sets a cookie.
+   */
+  sessionCookie?: 'given' | 'taken'
   path?: Schema
   query?: Schema
   /** Lower-cased headers that the handler sees. */

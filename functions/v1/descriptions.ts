@@ -45,6 +45,15 @@ const keyRepeats = [
   'Without one a repeat makes another, except that rotations of a key at the same moment make one. Another request with the same `Idempotency-Key` is 422 `idempotency_key_reused`.',
 ]
 
+/** What the endpoints that answer tokens have in common. */
+const inCookie = [
+  '',
+  '`"session": "cookie"` is for pages of the same origin as the API: the refresh token is then not in the body but in a',
+  'cookie that no script can read (`Secure; HttpOnly; SameSite=Strict`). Keep the access token in memory, and get the next',
+  'one, after a reload too, with `POST /v1/auth/refresh` and `{"session": "cookie"}`. 403 `not_same_origin`: the page is of',
+  'another origin.',
+]
+
 /** What client authors must know of each endpoint, in Markdown, by the name of its row. */
 export const descriptions = {
   getConfig: markdown(
@@ -148,12 +157,16 @@ export const descriptions = {
     'An address need not be confirmed to sign in. An account has at most 20 sessions of 30 days: a further',
     'one ends the oldest. A sign-in from a browser or system that the account has not used before, by its User-Agent, is',
     'told to the owner by a notice and a mail.',
+    ...inCookie,
   ),
   refresh: markdown(
     'Answers a new access token, which lives 15 minutes. The refresh token stays the same, for the 30 days of its session.',
-    'It needs no access token, so an expired one does not matter.',
+    'It needs no access token, so an expired one does not matter. Send either `refreshToken` or, on a page whose session is',
+    'in a cookie, `"session": "cookie"`.',
     '',
-    '401 `session_ended`: the session has expired or was ended. Sign in again.',
+    '- 401 `session_ended`: the session has expired or was ended, or the browser has no cookie of one. Sign in again. The',
+    'cookie ends, too.',
+    '- 403 `not_same_origin`: a cookie is taken from pages of the same origin as the API alone.',
   ),
   confirmSession: markdown(
     'Some endpoints change who gets into an account, or show a secret. They need a session whose user proved who they are',
@@ -169,7 +182,8 @@ export const descriptions = {
   logout: markdown(
     'Ends a session: the one of `refreshToken`, or without it the one of the access token. With `refreshToken` no access',
     'token is needed, and one that is sent does not matter. `{"everywhere": true}` ends every session of the account. A',
-    'repeat with a token of the ended session is answered alike.',
+    'repeat with a token of the ended session is answered alike. With `"session": "cookie"` the refresh token comes from the',
+    'cookie of a page of the same origin, which then ends.',
     '',
     '- 401 `token_expired`: the access token has expired, and **the session is still live**. Send `refreshToken`.',
     '- 401 `session_ended`: the session had ended before. With `everywhere`, other sessions are live: sign in to end them.',
@@ -331,6 +345,7 @@ export const descriptions = {
     '- 401 `passkey_refused` is the answer for a passkey that is unknown, removed or wrong, and for a challenge that is',
     'unknown, expired or was answered before. Ask for a new challenge; after a lost answer too.',
     '- Only a right passkey gets a more precise answer: 403 `account_deactivated` or `account_suspended`.',
+    ...inCookie,
   ),
   requestRecovery: markdown(
     'For an owner who has lost both the authenticator app and the recovery codes. Mails a code within a minute, at most',

@@ -74,8 +74,23 @@ const account = z.object({
   alerts: z.array(z.object({ below: z.union([z.number(), z.string()]), armed: z.boolean() })),
 })
 
-/** `expiresIn` is the life of the access token in seconds. */
-const tokens = z.object({ accessToken: z.string(), refreshToken: z.string(), expiresIn: z.number() })
+/** `expiresIn` is the life of the access token in seconds. A refresh token in a cookie is not in the body. */
+const tokens = z.object({
+  accessToken: z.string(),
+  refreshToken: z.optional(z.string()),
+  expiresIn: z.number(),
+})
+
+/** Where the refresh token is kept, if not by the caller. */
+const session = optionalField(z.literal('cookie'))
+
+const hasOneToken = (body: { refreshToken?: unknown; session?: unknown }) =>
+  (body.refreshToken === undefined) !== (body.session === undefined)
+
+const hasTwoTokens = (body: { refreshToken?: unknown; session?: unknown }) =>
+  body.refreshToken !== undefined && body.session !== undefined
+
+const ONE_TOKEN = { path: ['session'], error: 'send either refreshToken or session' }
 
 /** `userAgent` is in our own words, such as `Firefox on Windows`. */
 const listedSession = z.object({
@@ -402,9 +417,11 @@ export const v1 = place('v1', {
     description: descriptions.login,
     auth: 'public',
     headers: z.object({ 'user-agent': z.optional(cutText(10_240)) }),
-    body: z.safeExtend(credentials, { passkey: optionalField(assertion) }).check(oneFactor),
+    body: z.safeExtend(credentials, { passkey: optionalField(assertion), session }).check(oneFactor),
+    sessionCookie: 'given',
     responses: { 200: tokens },
     errors: [
+      'not_same_origin',
       'invalid_credentials',
       'password_locked',
       'password_refused',
@@ -420,9 +437,12 @@ export const v1 = place('v1', {
     summary: 'Gives a new access token for a live session',
     description: descriptions.refresh,
     auth: 'public',
-    body: z.strictObject({ refreshToken }),
+    body: z
+      .strictObject({ refreshToken: optionalField(refreshToken), session })
+      .check(z.refine(hasOneToken, ONE_TOKEN)),
+    sessionCookie: 'taken',
     responses: { 200: tokens },
-    errors: ['session_ended', 'account_deactivated', 'account_suspended'],
+    errors: ['not_same_origin', 'session_ended', 'account_deactivated', 'account_suspended'],
     needs: ['table', 'identity'],
   },
   confirmSession: {
@@ -458,10 +478,17 @@ export const v1 = place('v1', {
     token: 'optional',
     headers: z.object({ authorization: z.optional(cutText(10_240)) }),
     body: z.optional(
-      z.strictObject({ everywhere: z.optional(z.boolean()), refreshToken: optionalField(refreshToken) }),
+      z
+        .strictObject({
+          everywhere: z.optional(z.boolean()),
+          refreshToken: optionalField(refreshToken),
+          session,
+        })
+        .check(z.refine((body) => !hasTwoTokens(body), ONE_TOKEN)),
     ),
+    sessionCookie: 'taken',
     responses: { 204: null },
-    errors: ['unauthorized', 'token_expired', 'session_ended'],
+    errors: ['not_same_origin', 'unauthorized', 'token_expired', 'session_ended'],
     needs: ['table', 'identity'],
   },
   listSessions: {
@@ -721,9 +748,10 @@ export const v1 = place('v1', {
     description: descriptions.passkeyLogin,
     auth: 'public',
     headers: z.object({ 'user-agent': z.optional(cutText(10_240)) }),
-    body: z.strictObject({ passkey: assertion }),
+    body: z.strictObject({ passkey: assertion, session }),
+    sessionCookie: 'given',
     responses: { 200: tokens },
-    errors: ['passkey_refused', 'account_deactivated', 'account_suspended'],
+    errors: ['not_same_origin', 'passkey_refused', 'account_deactivated', 'account_suspended'],
     needs: ['table', 'identity', 'keyring', 'passkeys'],
   },
   requestRecovery: {

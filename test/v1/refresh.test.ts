@@ -89,11 +89,11 @@ test.each(['deactivated', 'suspended'])('403: an account that is %s', async (sta
 })
 
 test.each([
-  ['no refresh token', undefined, 'is required'],
-  ['an empty one', '', 'must have at least 1 characters'],
-  ['one over 4,096 characters', 'x'.repeat(4097), 'must have at most 4096 characters'],
-])('400: %s', async (_, token, message) => {
+  ['no refresh token', undefined, 'session', 'send either refreshToken or session'],
+  ['an empty one', '', 'session', 'send either refreshToken or session'],
+  ['one over 4,096 characters', 'x'.repeat(4097), 'refreshToken', 'must have at most 4096 characters'],
+])('400: %s', async (_, token, field, message) => {
   const { status, body } = await refresh(token)
   expect([status, body.type]).toEqual([400, 'urn:bursar:problem:invalid_request'])
-  expect(body.errors).toEqual([{ field: 'refreshToken', message }])
+  expect(body.errors).toEqual([{ field, message }])
 })
