@@ -27,6 +27,12 @@ export interface ClientOptions {
   url: string
   /** The tokens of a session that was kept. Signing in with the client sets them too. */
   tokens?: Tokens | undefined
+  /**
+   * For a page of the same origin as Bursar: the browser keeps the refresh token in a cookie that no script can read, and
+   * the access token stays in memory. Signing in, refreshing and signing out use the cookie; after a reload `restore`
+   * or the first call gets the session back.
+   */
+  session?: 'cookie' | undefined
   /** Hears of every change of the tokens, to keep them; undefined means signed out. Calls wait for its promise. */
   onTokens?: ((tokens: Tokens | undefined) => unknown) | undefined
   /** The application key of endpoints that take one. */
@@ -109,6 +115,11 @@ export type Calls = {
 export type Client = Calls & {
   /** The current tokens; undefined while nobody is signed in. */
   tokens(): Tokens | undefined
+  /**
+   * Whether somebody is signed in. With `session: 'cookie'` it asks Bursar when the page has just been loaded.
+   * @throws BursarError if that cannot be found out, as without a connection
+   */
+  restore(): Promise<boolean>
 }
 
 /** What is known of an endpoint at run time. */
@@ -240,9 +251,15 @@ function keyOf(options: CallOptions, settings: ClientOptions): string {
  */
 export function createClientWith(settings: ClientOptions, effects: Effects): Client {
   const base = baseOf(settings.url)
-  const session = openSession(settings.tokens, settings.onTokens ?? (() => {}), async (refreshToken) => {
-    const { body } = await answerOf(requestOf('sessions.refresh', [{ refreshToken }]))
-    return tokensOf(body)
+  const session: Session = openSession({
+    first: settings.tokens,
+    inCookie: settings.session === 'cookie',
+    onTokens: settings.onTokens ?? (() => {}),
+    async refresh(refreshToken) {
+      const input = session.placed({ refreshToken })
+      const { body } = await answerOf(requestOf('sessions.refresh', [input]))
+      return tokensOf(body)
+    },
   })
 
   function send(request: Request): Promise<Answer> {
@@ -285,8 +302,9 @@ export function createClientWith(settings: ClientOptions, effects: Effects): Cli
 
   async function run(name: EndpointName, request: Request): Promise<unknown> {
     if (name === 'sessions.logout') return logOut(request)
-    const { body } = await answerOf(request)
-    if (request.endpoint.has('tokens')) await session.set(tokensOf(body))
+    if (!request.endpoint.has('tokens')) return (await answerOf(request)).body
+    const { body } = await answerOf({ ...request, input: session.placed(request.input as Tokens) })
+    await session.set(tokensOf(body))
     return body
   }
 
@@ -296,10 +314,11 @@ export function createClientWith(settings: ClientOptions, effects: Effects): Cli
     const input: Tokens = { refreshToken: before?.refreshToken, ...(request.input as object) }
     const isOwn = request.options.accessToken === undefined && input.refreshToken === before?.refreshToken
     const forget = async () => {
-      if (isOwn && before !== undefined && session.tokens() === before) await session.set(undefined)
+      const isHeld = before !== undefined || session.inCookie
+      if (isOwn && isHeld && session.tokens() === before) await session.set(undefined)
     }
     try {
-      await answerOf({ ...request, input })
+      await answerOf({ ...request, input: isOwn ? session.placed(input) : input })
     } catch (error) {
       if (error instanceof BursarError && error.code === 'session_ended') await forget()
       throw error
@@ -320,13 +339,17 @@ export function createClientWith(settings: ClientOptions, effects: Effects): Cli
     })
   }
 
+  return { ...callsBy(call), tokens: session.tokens, restore: session.restore }
+}
+
+function callsBy(call: (name: EndpointName, args: readonly unknown[]) => unknown): Calls {
   const nouns: Record<string, Record<string, unknown>> = {}
   for (const name of Object.keys(endpoints) as EndpointName[]) {
     const [noun = '', verb = ''] = name.split('.')
     nouns[noun] ??= {}
     nouns[noun][verb] = (...args: unknown[]) => call(name, args)
   }
-  return { ...(nouns as unknown as Calls), tokens: session.tokens }
+  return nouns as unknown as Calls
 }
 
 const unexpected = (message: string) => new BursarError('unexpected_answer', { status: 200, message })
