@@ -1,6 +1,7 @@
 /**
  * Cross-origin rules as data. The gateway applies them, not the functions. The allowed origins are a setting
- * of the deployment, empty by default. A wildcard or a reflected origin never occurs.
+ * of the deployment, empty by default. A wildcard or a reflected origin never occurs; the local stack alone allows every
+ * origin of its own machine. Nor are credentials ever allowed: no cookie goes along with a request of another origin.
  */
 export const cors = {
   methods: ['GET', 'POST', 'PUT', 'DELETE'],

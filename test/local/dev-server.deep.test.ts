@@ -433,6 +433,18 @@ describe('a server with a port from the environment, --routes, forced colours an
     expect(server.said.out).toMatch(/\nready http:\/\/127\.0\.0\.1:\d+\n/)
   })
 
+  test('lets the pages of this machine read answers, and prints once that those of another origin cannot', async () => {
+    const allowed = async (origin: string) =>
+      (await fetch(`${server.url}/health`, { headers: { origin } })).headers.get(
+        'access-control-allow-origin',
+      )
+    const own = ['http://localhost:8080', 'http://127.0.0.1:1234']
+    expect(await Promise.all(own.map(allowed))).toEqual(own)
+    for (let times = 0; times < 2; times += 1) expect(await allowed('https://other.example')).toBeNull()
+    await vi.waitFor(() => expect(server.said.out.match(/^CORS: .*$/gm)).toHaveLength(1))
+    expect(server.said.out).toContain('CORS: pages of "https://other.example" cannot read answers. ')
+  })
+
   test('prints a line about a job only if the job did something', async () => {
     for (const job of ['check-quotas', 'settle-payments', 'sweep', 'send-mail']) {
       expect((await send(server.url, `POST /_local/jobs/${job}`)).status).toBe(200)

@@ -2,6 +2,7 @@ import { connect } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { IntegrationEvent } from './event.ts'
 import { type Gateway, type GatewayOptions, type GatewayRoute, startGateway } from './gateway.ts'
+import { isLoopback, refusalPrinter } from './loopback.ts'
 
 const ORIGIN = 'https://app.test'
 
@@ -623,6 +624,61 @@ describe('CORS', () => {
     const reply = await preflight('https://any.test')
     expect(reply.headers).toMatchObject({ 'access-control-allow-origin': ['*'] })
     expect(reply.headers).not.toHaveProperty('vary')
+  })
+
+  describe('of the local stack', () => {
+    const lines: string[] = []
+    beforeEach(async () => {
+      lines.splice(0)
+      await gateway.close()
+      const onRefused = refusalPrinter((line) => lines.push(line))
+      gateway = await startGateway({
+        ...options(),
+        cors: { ...options().cors, allows: isLoopback, onRefused },
+      })
+    })
+
+    it.each([
+      'http://localhost',
+      'http://localhost:5173',
+      'https://localhost:8443',
+      'http://127.0.0.1:3000',
+      'http://[::1]:4321',
+      ORIGIN,
+    ])('a page of this machine may read answers: %s', async (origin) => {
+      for (const reply of [await preflight(origin), await send('GET', '/health', [`Origin: ${origin}`])]) {
+        expect(reply.headers['access-control-allow-origin']).toEqual([origin])
+        expect(reply.headers.vary).toEqual(['Origin'])
+        expect(reply.headers).not.toHaveProperty('access-control-allow-credentials')
+      }
+      expect(lines).toEqual([])
+    })
+
+    it.each([
+      'null',
+      'https://evil.test',
+      'http://localhost.evil.test',
+      'http://127.0.0.1.evil.test',
+      'http://evil.test:3000',
+      'http://localhost@evil.test',
+      'http://127.0.0.2',
+      'http://192.168.0.7:5173',
+      'http://LOCALHOST:5173',
+      'http://localhost:5173/',
+      'file://localhost',
+      'chrome-extension://localhost',
+    ])('another one may not, and a line says so, once: %s', async (origin) => {
+      expect(corsNames(await preflight(origin))).toEqual([])
+      expect(corsNames(await send('GET', '/health', [`Origin: ${origin}`]))).toEqual([])
+      expect(lines).toEqual([
+        `CORS: pages of "${origin}" cannot read answers. The local stack allows localhost, 127.0.0.1 and [::1] on any port, and the origin of APP_URL.`,
+      ])
+    })
+
+    it('a request without an origin is no refusal', async () => {
+      await send('GET', '/health')
+      expect(lines).toEqual([])
+    })
   })
 
   it('without origins there is no CORS: OPTIONS is unmatched, the integration’s headers stay', async () => {

@@ -64,6 +64,10 @@ export interface GatewayOptions {
 
 export interface CorsOptions {
   origins: readonly string[]
+  /** Whether an origin is allowed that is not listed. The service has no such rule; the local stack has one. */
+  allows?(origin: string): boolean
+  /** Hears of each request of an origin that is not allowed. */
+  onRefused?(origin: string): void
   methods: readonly string[]
   headers: readonly string[]
   exposeHeaders: readonly string[]
@@ -309,7 +313,10 @@ function withCors(cors: CorsOptions, request: ReceivedRequest, answer: Answer): 
   if (!any) headers.vary = [headers.vary ?? [], 'Origin'].flat().join(', ')
   const sent = joinHeaders(request.rawHeaders)
   const preflight = request.method === 'OPTIONS'
-  const allowed = any || (sent.origin !== 'null' && cors.origins.includes(sent.origin ?? ''))
+  const isNamed = (origin: string) =>
+    origin !== 'null' && (cors.origins.includes(origin) || cors.allows?.(origin) === true)
+  const allowed = any || isNamed(sent.origin ?? '')
+  if (sent.origin && !allowed) cors.onRefused?.(sent.origin)
   if (!sent.origin || !allowed || (preflight && !sent['access-control-request-method'])) {
     return { ...answer, headers }
   }

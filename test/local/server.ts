@@ -12,6 +12,7 @@ import { localOperators } from './iam.ts'
 import { startLambda } from './lambda.ts'
 import type { Invocation } from './lambda-api.ts'
 import { lockFolder } from './lock.ts'
+import { isLoopback, refusalPrinter } from './loopback.ts'
 import type { MailEvent } from './mail-events.ts'
 import { type Stack, startStack } from './stack.ts'
 import type { StripeDouble } from './stripe.ts'
@@ -39,7 +40,7 @@ export interface Server {
   close(): Promise<void>
 }
 
-/** The origin of a frontend in development (Vite's port); the one entry of the local CORS allow-list. */
+/** The origin of a frontend in development (Vite's port). */
 const FRONTEND = 'http://localhost:5173'
 
 /** Starts all of Bursar on this machine: doubles, gateway, functions, schedule. */
@@ -88,7 +89,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       authorize: (event) => lambda.invoke('functions/authorizer.ts', event),
       authorizerCacheSeconds: 300,
       principals: Object.values(operators),
-      cors: { ...cors, origins: [FRONTEND] },
+      cors: {
+        ...cors,
+        origins: [new URL(options.appUrl ?? FRONTEND).origin],
+        allows: isLoopback,
+        onRefused: refusalPrinter(console.log),
+      },
       nowMs: clock.nowMs,
       local: serveControls(controls(stack, clock, runJob, () => gateway.url, operators)),
     })
