@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { STRIPE_API_VERSION, stripePayments } from '../../core/adapters/stripe.ts'
 import { type DomainError, rateLimitOf } from '../../core/errors.ts'
 import type { Payments } from '../../core/ports.ts'
+import { stripeMistake } from '../../functions/deploy/stripe-settings.ts'
 import { listen } from '../local/http.ts'
 import { type StripeDouble, startStripe } from '../local/stripe.ts'
 import {
@@ -45,7 +46,8 @@ paymentsContract('Payments on the double', onDouble)
 
 const realKey = process.env.STRIPE_SECRET_KEY
 if (realKey) {
-  if (!realKey.startsWith('sk_test_')) throw new Error('STRIPE_SECRET_KEY must be a test key (sk_test_...).')
+  const mistake = stripeMistake('STRIPE_SECRET_KEY', realKey, 'test')
+  if (mistake) throw new Error(`STRIPE_SECRET_KEY is ${mistake.is}. Set ${mistake.wanted}, or unset it.`)
   paymentsContract('Payments on Stripe', async () => ({
     payments: stripePayments({ secretKey: realKey }),
     stripe: new Stripe(realKey, { telemetry: false }),

@@ -56,7 +56,8 @@ test.each<[string, string[], Record<string, string>, RegExp]>([
 
 test.each([
   ...['--port', '--data', '--no-schedule', '--routes', '--help'],
-  ...['PORT', 'DYNAMODB_ENDPOINT', 'APP_URL', 'STRIPE_SECRET_KEY', 'STRIPE_WEBHOOK_SECRETS', 'NO_COLOR'],
+  ...['PORT', 'DYNAMODB_ENDPOINT', 'APP_URL', 'STRIPE_SECRET_KEY', 'STRIPE_PUBLISHABLE_KEY'],
+  ...['STRIPE_WEBHOOK_SECRETS', 'NO_COLOR'],
 ])('the help explains %s', (name) => {
   expect(HELP).toMatch(new RegExp(`^ {2}${name}\\b.* {2,}\\S|^ {2}${name}, FORCE_COLOR {2,}\\S`, 'm'))
 })
