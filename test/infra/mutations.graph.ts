@@ -127,6 +127,11 @@ const lots: Mistake[][] = [
       found: /^environment of v1-get-user: STRIPE_SECRET_KEY should not be there$/,
     },
     {
+      title: 'a secret that pages are told',
+      edit: config('STRIPE_PUBLISHABLE_KEY: settings.publishableKey,', 'STRIPE_PUBLISHABLE_KEY: rootSecret,'),
+      found: /^what v1-get-config tells is \[false,/,
+    },
+    {
       title: 'roles that anything in the account may assume',
       edit: config(
         "assumeRolePolicy: aws.iam.assumeRolePolicyForPrincipal({ Service: 'lambda.amazonaws.com' }),",

@@ -997,6 +997,19 @@ const mail: Rule = (graph) => [
     ),
 ]
 
+/** Checks what is told to everybody: nothing of it is secret. */
+const told: Rule = (graph) =>
+  expected
+    .filter(({ needs }) => needs.includes('deployment'))
+    .flatMap(({ name }) => {
+      const { STRIPE_PUBLISHABLE_KEY, PAGE_SETTINGS } = lambdaOf(graph, name)?.environment.variables ?? {}
+      return same(
+        `what ${name} tells`,
+        [/^pk_(test|live)_51NotReal$/.test(STRIPE_PUBLISHABLE_KEY), PAGE_SETTINGS],
+        [true, '{"supportEmail":"no-reply@mail.acme.io"}'],
+      )
+    })
+
 /** Checks that the stage has no value of the local stack, and no secret where none is needed. */
 const nothingLocal: Rule = (graph) =>
   graph.resources.flatMap(({ name, inputs }) => {
@@ -1068,6 +1081,7 @@ export const rules: Record<string, Rule> = {
   'there is one function a row, job, subscriber and trigger, on Node 24 and arm64': functions,
   'a function is the bundle of its row, and linked to nothing': bundles,
   'a function’s environment has the settings that its needs read, and nothing else': environment,
+  'everybody is told the publishable key and what pages show, and no secret': told,
   'a function has the permissions for its needs, and no others': permissions,
   'no permission has a wildcard': wildcards,
   'a role serves Lambda or the scheduler and has no managed policy': roles,
