@@ -152,8 +152,7 @@ export function endpoint<const R extends Placed>(
       if (row.sourceLimit) await limitSource(deps, row.sourceLimit, event.requestContext.http.sourceIp)
       // An operator with AWS credentials has no session: each of their requests is signed.
       if (row.proof === 'recent' && asking.session) await checkProof(deps, asking.session, event.headers)
-      if (!row.sessionCookie) return success(row, await handle(wanted))
-      const cookie = cookieSession(row, event, wanted.body)
+      const cookie = row.sessionCookie && cookieSession(row, event, wanted.body)
       if (!cookie) return success(row, await handle(wanted))
       cookieSessions.set(event, cookie)
       const body = { ...(wanted.body as object), refreshToken: cookie.refreshToken }
