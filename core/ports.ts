@@ -371,6 +371,7 @@ export interface NewPayment {
   /** ISO 4217, lower case. */
   currency: string
   customerId: string
+  /** A payment method, or a ConfirmationToken, with which the payment is then confirmed. */
   paymentMethodId: string
   /** `stage` tells the payments of several deployments apart that share one account at the provider. */
   metadata: { account: string; purchase: string; stage: string }
@@ -386,7 +387,8 @@ export interface NewPayment {
 
 /**
  * Refused before anything was created, and without asking the bank. `card_unusable`: there is no such card at
- * this account of the provider, or it is another customer's, was detached or is used up.
+ * this account of the provider, or it is another customer's, was detached or is used up; or there is no such
+ * ConfirmationToken, or it is used.
  */
 export interface PaymentRefused {
   status: 'refused'
@@ -665,13 +667,10 @@ export interface Payments {
    * @throws DomainError `not_found` for an unknown payment
    * @param purpose as at creation, but `purchase` for a renewal whose customer is now present to
    *   authenticate.
-   * @param paymentMethodId the card again, since a decline removes the card from the payment.
+   * @param card the ConfirmationToken that the payment was created for; or the payment method again, since a decline
+   *   removes it from the payment. A token or a card that the provider does not accept declines as `card_unusable`.
    */
-  confirmPayment(
-    paymentId: string,
-    purpose: PaymentPurpose,
-    paymentMethodId?: string,
-  ): Promise<Payment | OutcomeUnknown>
+  confirmPayment(paymentId: string, purpose: PaymentPurpose, card?: string): Promise<Payment | OutcomeUnknown>
   /**
    * Cancels the payment if possible. Returns its state afterwards: canceled, else succeeded or processing.
    * @throws DomainError `not_found` for an unknown payment

@@ -1,5 +1,6 @@
 import { domainToASCII } from 'node:url'
 import Stripe from 'stripe'
+import { isConfirmationToken } from '../cards/confirmation-token.ts'
 import { DomainError, type RateLimit, rateLimited, rateLimitOf } from '../errors.ts'
 import type {
   Charge,
@@ -366,12 +367,45 @@ async function detachCard(stripe: Stripe, paymentMethodId: string): Promise<void
 // --- Payments ---
 
 async function createPayment(stripe: Stripe, payment: NewPayment): Promise<Payment | PaymentRefused> {
-  if (!isId(payment.paymentMethodId)) return { status: 'refused', reason: 'card_unusable' }
+  const { paymentMethodId: asked, customerId } = payment
+  if (!isId(asked)) return UNUSABLE
+  if (!isConfirmationToken(asked)) return createIntent(stripe, payment, { payment_method: asked })
+  const token = await readToken(stripe, asked)
+  const card = token?.payment_method_preview?.card
+  const owner = token?.payment_method_preview?.customer
+  if (!token || !card || token.setup_intent !== null) return UNUSABLE
+  if (owner && (typeof owner === 'string' ? owner : owner.id) !== customerId) return UNUSABLE
+  const created = await createIntent(stripe, payment, {})
+  if (created.status === 'refused') return created
+  // A repetition of this call finds the token used by the very payment that it is for.
+  if (token.payment_intent !== null && token.payment_intent !== created.id) {
+    await cancelPayment(stripe, created.id)
+    return UNUSABLE
+  }
+  return { ...created, cardFingerprint: created.cardFingerprint ?? card.fingerprint ?? undefined }
+}
+
+const UNUSABLE: PaymentRefused = { status: 'refused', reason: 'card_unusable' }
+
+/** Undefined for a token that Stripe does not show, whatever it says about why. */
+async function readToken(stripe: Stripe, token: string): Promise<Stripe.ConfirmationToken | undefined> {
+  const answer = await answerOf<Stripe.ConfirmationToken>(
+    'confirmation_token',
+    stripe.confirmationTokens.retrieve(token),
+  )
+  return isRefusal(answer) ? undefined : answer
+}
+
+async function createIntent(
+  stripe: Stripe,
+  payment: NewPayment,
+  card: { payment_method?: string },
+): Promise<Payment | PaymentRefused> {
   const params = {
     amount: payment.amountCents,
     currency: payment.currency,
     customer: payment.customerId,
-    payment_method: payment.paymentMethodId,
+    ...card,
     metadata: payment.metadata,
     description: payment.description,
     statement_descriptor_suffix: payment.statementSuffix,
@@ -424,8 +458,9 @@ async function confirmPayment(
   stripe: Stripe,
   paymentId: string,
   purpose: PaymentPurpose,
-  paymentMethodId: string | undefined,
+  card: string | undefined,
 ): Promise<Payment | OutcomeUnknown> {
+  const token = card !== undefined && isConfirmationToken(card)
   const attempts = attemptsOf(stripe, `/v1/payment_intents/${paymentId}/confirm`)
   let isAnswered = false
   try {
@@ -435,11 +470,11 @@ async function confirmPayment(
         ...(purpose === 'renewal' && { off_session: true }),
         // A hold needs no receipt.
         ...(purpose !== 'hold' && { expand: ['latest_charge'] }),
-        ...(paymentMethodId !== undefined && { payment_method: paymentMethodId }),
+        ...(card !== undefined && { [token ? 'confirmation_token' : 'payment_method']: card }),
       }),
     )
     isAnswered = true
-    return isRefusal(answer) ? await afterRefusal(stripe, paymentId, answer) : paymentOf(answer)
+    return isRefusal(answer) ? await afterRefusal(stripe, paymentId, answer, token) : paymentOf(answer)
   } catch (error) {
     if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error
     // A 429 says nothing about an attempt that the SDK has lost before.
@@ -468,7 +503,12 @@ function attemptsOf(stripe: Stripe, path: string): { count(): number; end(): voi
 }
 
 /** A confirmation may be refused because an earlier one took effect, so the intent's own state decides. */
-async function afterRefusal(stripe: Stripe, paymentId: string, refusal: Refusal): Promise<Payment> {
+async function afterRefusal(
+  stripe: Stripe,
+  paymentId: string,
+  refusal: Refusal,
+  token: boolean,
+): Promise<Payment> {
   const current = refusal.payment_intent
     ? paymentOf(refusal.payment_intent)
     : await readPayment(stripe, paymentId)
@@ -481,11 +521,18 @@ async function afterRefusal(stripe: Stripe, paymentId: string, refusal: Refusal)
   if (refusal instanceof Stripe.errors.StripeCardError) {
     return { ...current, status: 'declined', decline: declineOf(refusal) }
   }
-  if (refusedFor(refusal)?.reason === 'card_unusable') {
+  if (refusedFor(refusal)?.reason === 'card_unusable' || (token && isAboutToken(refusal))) {
     return { ...current, status: 'declined', decline: { reason: 'card_unusable', retry: 'never' } }
   }
   throw unexpected(refusal)
 }
+
+/**
+ * Whether a token is the reason: unknown, expired, used, or made by an element that was set up for another payment.
+ * Stripe gives no code for these, and a parameter for some of them only.
+ */
+const isAboutToken = ({ param, message }: Refusal): boolean =>
+  param === 'confirmation_token' || /confirmation_?token|same parameters as Stripe Elements/i.test(message)
 
 async function cancelPayment(stripe: Stripe, paymentId: string): Promise<Payment> {
   const answer = await answerOf<Stripe.PaymentIntent>(

@@ -7,7 +7,7 @@ import { keys } from '../table/keys.ts'
 import { retryRaces } from '../table/race.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeUnlessDone, writeWithEvent } from '../table/write-all.ts'
-import { absentObject } from './absence.ts'
+import { absentObject, isAbsentObject } from './absence.ts'
 import { successors } from './default-card.ts'
 import { customerDetails, emailRefused } from './details.ts'
 import { cardGone, defaultCardChanged } from './events.ts'
@@ -124,6 +124,22 @@ export async function syncCustomer(
     await writeWithEvent(deps, copy, eventDone)
   }
   await retryRaces(deps, sync, 'temporarily_unavailable')
+}
+
+/**
+ * As `syncCustomer`, for a customer for whom the provider refused a payment because it does not know the customer, which
+ * no caller can cause. If the operator has deleted the customer, the next try creates another one.
+ */
+export async function syncRefusedCustomer(
+  deps: Deps<'table' | 'payments'>,
+  { accountId, customerId }: { accountId: string; customerId: string },
+): Promise<void> {
+  await syncCustomer(deps, accountId, customerId).catch((error: unknown) => {
+    if (!isAbsentObject(error)) throw error
+    const what =
+      'Stripe does not know the customer of an account under our secret key: compare STRIPE_SECRET_KEY with the account of Stripe that has the customers'
+    deps.log.error(what, error, { accountId })
+  })
 }
 
 /**

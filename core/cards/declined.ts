@@ -3,6 +3,7 @@ import type { Decline, Deps } from '../ports.ts'
 import { type Expression, expr, setRemove } from '../table/expression.ts'
 import { keys } from '../table/keys.ts'
 import type { Item, Write } from '../table/table.ts'
+import { tokenIn } from './confirmation-token.ts'
 import {
   cardNumberItem,
   cardRefusal,
@@ -97,7 +98,7 @@ export const withProof = (card: StoredCard | undefined): StoredCard | undefined 
 export async function declineWrites(
   deps: Deps<'table'>,
   accountId: string,
-  tried: { cardId: string; cardFingerprint?: string | undefined; isProof: boolean },
+  tried: { asked: string; cardId: string; cardFingerprint?: string | undefined; isProof: boolean },
   decline: Decline,
 ): Promise<Write[]> {
   const cards = await listLiveCards(deps, accountId)
@@ -132,12 +133,12 @@ export async function declineWrites(
       }),
     ),
     ...(tried.isProof && closesEntry(decline) && number !== tried.cardId
-      ? [closedMethod(accountId, tried.cardId, decline, nowMs)]
+      ? [closedMethod(accountId, tokenIn(tried.asked) ?? tried.cardId, decline, nowMs)]
       : []),
   ]
 }
 
-/** Remembers that a payment method is of no use, so that its next try is refused before anything is sent. */
+/** Remembers that a payment method or a token is of no use, so that its next try is refused before anything is sent. */
 const closedMethod = (accountId: string, cardId: string, decline: Decline, nowMs: number): Write => ({
   put: cardNumberItem(accountId, cardId, withClosure(UNKNOWN_NUMBER, decline, nowMs), nowMs),
 })

@@ -17,9 +17,12 @@ const holdSchema = z.object({
   accountId: z.string(),
   /** `change` also makes the card the default card and starts the 24 hours until the next change. */
   purpose: z.enum(['verify', 'change']),
-  /** The payment method as requested. Stripe makes a new one at each use of a test card's alias. */
+  /**
+   * The payment method as requested, or a ConfirmationToken. Stripe makes a new payment method at each use of a test
+   * card's alias, and of a token when it is used.
+   */
   asked: z.string(),
-  /** The payment method that the payment uses. */
+  /** The payment method that the payment uses; the token until the payment is confirmed with it. */
   cardId: z.string(),
   customerId: z.string(),
   /** What is held, in the minor unit of `currency` (ISO 4217): one dollar, as at EMCP. */

@@ -17,6 +17,7 @@ import { keys } from '../table/keys.ts'
 import { isLeased, LEASE_MS } from '../table/lease.ts'
 import { ConditionFailed, type Write } from '../table/table.ts'
 import { writeAll, writeUnlessDone } from '../table/write-all.ts'
+import { withCardOf } from './confirmation-token.ts'
 import { declineWrites, withProof } from './declined.ts'
 import { detachTwins } from './detach-twins.ts'
 import { cardAdded, defaultCardChanged } from './events.ts'
@@ -44,11 +45,12 @@ export type SettledHold =
  */
 export async function settleHold(
   deps: MoneyDeps,
-  hold: Hold,
+  stored: Hold,
   payment: Payment,
   eventDone: readonly Write[] = [],
   hasLapsed = false,
 ): Promise<SettledHold> {
+  const hold = withCardOf(stored, payment)
   if (hold.state === 'releasing' || hold.state === 'proved') return { status: 'proved', hold }
   if (hold.state === 'declined') {
     await writeUnlessDone(deps, eventDone)

@@ -1,5 +1,9 @@
 import { DomainError } from '../errors.ts'
-import type { Deps } from '../ports.ts'
+import type { Deps, Payment } from '../ports.ts'
+
+/** Whether a confirmation was refused because of what stands for the card. No bank was asked. */
+export const isUnusable = (payment: Payment): boolean =>
+  payment.status === 'declined' && payment.decline.reason === 'card_unusable'
 
 /**
  * The answer for a payment method that the provider does not know, that is another customer's or that is used
@@ -7,7 +11,7 @@ import type { Deps } from '../ports.ts'
  */
 export function unusableCard(deps: Deps, accountId: string): DomainError {
   const what =
-    'a payment method was sent that Stripe does not accept under our secret key; if this happens to many accounts, compare the publishable key of the frontend with STRIPE_SECRET_KEY: both must belong to the same Stripe account and mode'
+    'a payment method or ConfirmationToken was sent that Stripe does not accept under our secret key; if this happens to many accounts, compare the publishable key of the frontend with STRIPE_SECRET_KEY: both must belong to the same Stripe account and mode'
   const error = new DomainError('invalid_payment_method')
   deps.log.warn(what, error, { accountId })
   return error

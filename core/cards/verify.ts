@@ -11,12 +11,13 @@ import { ConditionFailed } from '../table/table.ts'
 import { writeUnlessDone } from '../table/write-all.ts'
 import { isPaymentDeleted } from './absence.ts'
 import { AUTHENTICATION_MS } from './authentication.ts'
-import { ensureCustomer, syncCustomer } from './customer.ts'
+import { tokenIn } from './confirmation-token.ts'
+import { ensureCustomer, syncRefusedCustomer } from './customer.ts'
 import { type Hold, hasEnded, holdOf, holdPayment, newHold, parseHold } from './hold.ts'
 import { mayProve, numberRefusal, readCardNumber } from './number.ts'
 import { wasProved } from './proof.ts'
 import { closeHold, releaseHold, type SettledHold, settleHold } from './settle.ts'
-import { unusableCard } from './unusable-card.ts'
+import { isUnusable, unusableCard } from './unusable-card.ts'
 import { requireVelocity, uncountCardAttempt, withTry } from './velocity.ts'
 
 /** `pending`: the outcome is unknown until a webhook or the sweep settles it. The request may be repeated. */
@@ -253,8 +254,10 @@ async function confirmHold(deps: MoneyDeps, hold: Hold): Promise<SettledHold> {
 async function confirmKnownHold(deps: MoneyDeps, known: Hold, paymentId: string): Promise<SettledHold> {
   const refused = await refuseClosedHold(deps, known, paymentId)
   if (refused) return refused
-  const payment = await deps.payments.confirmPayment(paymentId, 'hold')
+  const payment = await deps.payments.confirmPayment(paymentId, 'hold', tokenIn(known.asked))
   if (payment.status === 'unknown') return holdPending(deps, known, payment.cause)
+  if (isUnusable(payment))
+    return endUnaskedHold(deps, known, paymentId, () => unusableCard(deps, known.accountId))
   return settleHold(deps, known, payment).catch((error: unknown) => {
     // The payment is confirmed but the hold is not settled, so the outcome is still open.
     if (!(error instanceof DomainError && error.code === 'temporarily_unavailable')) throw error
@@ -274,21 +277,34 @@ async function refuseClosedHold(
   hold: Hold,
   paymentId: string,
 ): Promise<SettledHold | undefined> {
-  const { accountId, cardFingerprint, cardId, createdAtMs } = hold
+  const { accountId, cardFingerprint, cardId } = hold
   const record = await readCardNumber(deps, accountId, cardFingerprint ?? cardId)
   const refusal = numberRefusal(record, deps.clock.nowMs())
-  if (!refusal) return undefined
+  return refusal && endUnaskedHold(deps, hold, paymentId, () => refusal)
+}
+
+/**
+ * Ends a verification about which no bank was asked; it counts as no try.
+ * @returns the outcome, if the bank was asked by another request.
+ * @throws the refusal
+ */
+async function endUnaskedHold(
+  deps: MoneyDeps,
+  hold: Hold,
+  paymentId: string,
+  refusal: () => DomainError,
+): Promise<SettledHold> {
   const settled = await settleHold(deps, hold, await deps.payments.cancelPayment(paymentId))
   if (settled.status !== 'given up') return settled
-  await uncountCardAttempt(deps, accountId, createdAtMs)
-  throw refusal
+  await uncountCardAttempt(deps, hold.accountId, hold.createdAtMs)
+  throw refusal()
 }
 
 /**
  * Creates the payment and saves its id before the payment is confirmed, so that Bursar knows of every hold.
  * @returns undefined if another request has abandoned the verification.
- * @throws DomainError `invalid_payment_method` if the provider refuses the card, `temporarily_unavailable` if the
- *   customer was deleted
+ * @throws DomainError `invalid_payment_method` if the provider refuses the card, `temporarily_unavailable` if it does
+ *   not know the customer
  */
 async function createHoldPayment(deps: MoneyDeps, hold: Hold): Promise<Hold | undefined> {
   const payment = await deps.payments.createPayment(holdPayment(hold, deps.webhooks))
@@ -296,8 +312,7 @@ async function createHoldPayment(deps: MoneyDeps, hold: Hold): Promise<Hold | un
     await closeHold(deps, hold)
     await uncountCardAttempt(deps, hold.accountId, hold.createdAtMs)
     if (payment.reason === 'card_unusable') throw unusableCard(deps, hold.accountId)
-    // The operator has deleted the customer. The next try creates another one.
-    await syncCustomer(deps, hold.accountId, hold.customerId)
+    await syncRefusedCustomer(deps, hold)
     throw new DomainError('temporarily_unavailable')
   }
   const known = await savePaymentOfHold(deps, hold, payment)

@@ -1,9 +1,10 @@
 import { isPaymentDeleted } from '../cards/absence.ts'
-import { syncCustomer } from '../cards/customer.ts'
+import { tokenIn } from '../cards/confirmation-token.ts'
+import { syncRefusedCustomer } from '../cards/customer.ts'
 import { numberRefusal, readCardNumber } from '../cards/number.ts'
 import { readStoredCustomer } from '../cards/stored-customer.ts'
 import { syncCard } from '../cards/sync.ts'
-import { unusableCard } from '../cards/unusable-card.ts'
+import { isUnusable, unusableCard } from '../cards/unusable-card.ts'
 import { uncountCardAttempt } from '../cards/velocity.ts'
 import { DomainError, rateLimitOf } from '../errors.ts'
 import type { MoneyDeps, NewPayment, OutcomeUnknown, Payment } from '../ports.ts'
@@ -131,10 +132,12 @@ async function confirmPurchase(
   purchase: Purchase,
   byCustomer = false,
 ): Promise<PurchaseOutcome> {
-  const { paymentId = '', kind, cardId } = purchase
+  const { paymentId = '', kind, asked, cardId } = purchase
   const payment: Payment | OutcomeUnknown = byCustomer
     ? await deps.payments.confirmPayment(paymentId, 'purchase', cardId)
-    : await deps.payments.confirmPayment(paymentId, purposeOf(kind))
+    : await deps.payments.confirmPayment(paymentId, purposeOf(kind), tokenIn(asked))
+  if (kind === 'signup' && payment.status !== 'unknown' && isUnusable(payment))
+    return endUnaskedSignup(deps, purchase, paymentId, () => unusableCard(deps, purchase.accountId))
   return payment.status === 'unknown'
     ? purchasePending(deps, purchase, payment.cause)
     : settlePurchase(deps, purchase, payment)
@@ -159,11 +162,9 @@ async function createPurchasePayment(
   const payment =
     (await lostPayment(deps, purchase)) ?? (await deps.payments.createPayment(paymentOrder(deps, purchase)))
   if (payment.status === 'refused') {
-    if (payment.reason !== 'customer_missing') return endRefusedCard(deps, purchase)
-    await endPurchase(deps, purchase, undefined)
-    // The operator has deleted the customer at the provider: the next try creates another customer.
-    await syncCustomer(deps, purchase.accountId, purchase.customerId)
-    return { status: 'abandoned' }
+    return payment.reason === 'customer_missing'
+      ? endWithoutCustomer(deps, purchase)
+      : endRefusedCard(deps, purchase)
   }
   const saved = await savePaymentOfPurchase(deps, purchase, payment)
   if (saved === 'not wanted') {
@@ -176,6 +177,15 @@ async function createPurchasePayment(
   return saved.state === 'credited'
     ? { status: 'credited', purchase: saved }
     : { status: isOpen(saved) ? 'pending' : saved.state === 'declined' ? 'declined' : 'abandoned' }
+}
+
+/** Ends a purchase whose customer the provider does not know. */
+async function endWithoutCustomer(deps: MoneyDeps, purchase: Purchase): Promise<PurchaseOutcome> {
+  const { accountId, kind, createdAtMs } = purchase
+  await endPurchase(deps, purchase, undefined)
+  if (kind === 'signup') await uncountCardAttempt(deps, accountId, createdAtMs)
+  await syncRefusedCustomer(deps, purchase)
+  return { status: 'abandoned' }
 }
 
 /**
@@ -202,15 +212,28 @@ async function endRefusedCard(deps: MoneyDeps, purchase: Purchase): Promise<Purc
  * @throws DomainError `card_declined`, `too_many_cards_tried`
  */
 async function refuseClosedSignup(deps: MoneyDeps, purchase: Purchase): Promise<Purchase | PurchaseOutcome> {
-  const { accountId, kind, cardFingerprint, cardId, createdAtMs, paymentId = '' } = purchase
+  const { accountId, kind, cardFingerprint, cardId, paymentId = '' } = purchase
   if (kind !== 'signup') return purchase
   const record = await readCardNumber(deps, accountId, cardFingerprint ?? cardId)
   const refusal = numberRefusal(record, deps.clock.nowMs())
-  if (!refusal) return purchase
+  return refusal ? endUnaskedSignup(deps, purchase, paymentId, () => refusal) : purchase
+}
+
+/**
+ * Ends a sign-up about which no bank was asked; it counts as no try.
+ * @returns the outcome, if the bank was asked by another request.
+ * @throws the refusal
+ */
+async function endUnaskedSignup(
+  deps: MoneyDeps,
+  purchase: Purchase,
+  paymentId: string,
+  refusal: () => DomainError,
+): Promise<PurchaseOutcome> {
   const outcome = await settlePurchase(deps, purchase, await deps.payments.cancelPayment(paymentId))
   if (outcome.status !== 'abandoned') return outcome
-  await uncountCardAttempt(deps, accountId, createdAtMs)
-  throw refusal
+  await uncountCardAttempt(deps, purchase.accountId, purchase.createdAtMs)
+  throw refusal()
 }
 
 /**

@@ -48,9 +48,12 @@ const purchaseSchema = z.object({
   /** ISO 4217: the catalogue's currency at the beginning. Purchases of older versions have none. */
   currency: z._default(z.string(), () => CURRENCY),
   customerId: z.string(),
-  /** The payment method as requested; a test card's alias becomes a new payment method at each use. */
+  /**
+   * The payment method as requested, or a ConfirmationToken. Stripe makes a new payment method at each use of a test
+   * card's alias, and of a token when it is used.
+   */
   asked: z.string(),
-  /** The payment method that the payment uses. */
+  /** The payment method that the payment uses; the token until the payment is confirmed with it. */
   cardId: z.string(),
   /** Equal for equal card numbers; known for a card that is not on file. */
   cardFingerprint: z.optional(z.string()),

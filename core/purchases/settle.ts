@@ -1,5 +1,6 @@
 import type { Profile } from '../account/account.ts'
 import { AUTHENTICATION_POLL_MS } from '../cards/authentication.ts'
+import { withCardOf } from '../cards/confirmation-token.ts'
 import { declineWrites, markDeclined } from '../cards/declined.ts'
 import { reachedBank } from '../cards/number.ts'
 import { withTry } from '../cards/velocity.ts'
@@ -42,11 +43,12 @@ export type PurchaseOutcome =
  */
 export async function settlePurchase(
   deps: MoneyDeps,
-  purchase: Purchase,
+  stored: Purchase,
   payment: Payment,
   eventDone: readonly Write[] = [],
   hasLapsed = false,
 ): Promise<PurchaseOutcome> {
+  const purchase = withCardOf(stored, payment)
   if (!isOpen(purchase)) return endedOutcome(deps, purchase, eventDone)
   const step = decideStep('purchase', {
     payment,
@@ -133,11 +135,11 @@ async function askForAuthentication(
     await writeUnlessDone(deps, eventDone)
     return outcome
   }
-  const { accountId, id, kind } = purchase
+  const { accountId, id, kind, cardId } = purchase
   const other = await transactPurchase(deps, purchase, (profile, card) => [
     {
       update: keys.purchase(accountId, id),
-      set: expr`SET #state = ${'action_required'}, #paymentId = ${payment.id}, #dueAtMs = ${nextLookMs(deps, profile)}`,
+      set: expr`SET #state = ${'action_required'}, #paymentId = ${payment.id}, #cardId = ${cardId}, #dueAtMs = ${nextLookMs(deps, profile)}`,
       if: expr`#state IN (${'created'}, ${'saved'})`,
     },
     ...(kind === 'renewal' ? renewalNeedsAuthentication(deps, profile, purchase) : []),

@@ -45,7 +45,8 @@ export const descriptions = {
     '1,000; further fields are ignored. The same event id adds at most one notice within a week.',
   ),
   verifyPayment: markdown(
-    "Proves a payment method that Stripe's library made in the browser (`pm_…`) and puts it on file.",
+    "Proves a card that Stripe's library has turned into a payment method (`pm_…`) or a ConfirmationToken (`ctoken_…`) in",
+    'the browser, and puts it on file.',
     ...cardRules,
     '',
     'For ten minutes a repeat of the request that has proved a card last is 200 again, and holds nothing.',

@@ -145,6 +145,8 @@ export const cardRules = [
   '- 409 `card_pending`: another card of the account is being verified. Try again in a moment.',
   '- 429 `too_many_cards_tried`: an account may try cards 3 times an hour and 10 times a day, signing up for a bundle',
   'included.',
+  '- 400 `invalid_payment_method`: there is no such payment method or ConfirmationToken, or it is used, expired or not',
+  'yours. No bank was asked, and it is no try.',
   '',
   'Repeating the request while a hold is open resumes that hold and makes no second one. A verification that waits for',
   '3-D Secure is abandoned when another card is tried.',

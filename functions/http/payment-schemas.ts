@@ -16,10 +16,18 @@ const address = z.object({
   state: text,
 })
 
-/** Matches every id of a payment method, and nothing that could change the path of a request to Stripe. */
+/**
+ * What a browser makes of a card with Stripe's library: a payment method, or a ConfirmationToken, which becomes one. It
+ * matches every id of both, and nothing that could change the path of a request to Stripe.
+ */
 export const paymentMethod = z
   .string()
-  .check(z.regex(/^pm_[A-Za-z0-9_]{1,100}$/, 'must be a payment method id, pm_…'))
+  .check(
+    z.regex(
+      /^(pm|ctoken)_[A-Za-z0-9_]{1,100}$/,
+      'must be the id of a payment method, pm_…, or of a ConfirmationToken, ctoken_…',
+    ),
+  )
 
 /** Printable ASCII without spaces, so that it is the same in a header and in a body. */
 export const requestId = z.string().check(z.maxLength(255), z.regex(/^[!-~]+$/, 'must be visible ASCII'))

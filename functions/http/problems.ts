@@ -233,7 +233,7 @@ export const problems: Record<ErrorCode, Problem> = {
     status: 400,
     title: 'Invalid payment method',
     detail:
-      'There is no such payment method, or it is not yours. Make a new one with the publishable key of this service. It did not count as a try.',
+      'There is no such payment method or token, or it is used up, expired or not yours. Make a new one with the publishable key of this service. It did not count as a try.',
   },
   payment_action_required: {
     status: 402,

@@ -582,7 +582,8 @@ export const descriptions = {
     'tags beyond the first 50 of the day. A range of more than 31 days shows no tags.',
   ),
   changeCard: markdown(
-    'Proves a payment method (`pm_…`) as `POST /api/users/current/verify-payment` does, and makes it the default card.',
+    'Proves a payment method (`pm_…`) or a ConfirmationToken (`ctoken_…`) as `POST /api/users/current/verify-payment`',
+    'does, and makes its card the default one.',
     '`address` is a whole billing address, whose `country` is an ISO 3166-1 alpha-2 code, or `{"default": true}`, which',
     'keeps the stored one (409 `no_address` if there is none).',
     '',
@@ -609,6 +610,8 @@ export const descriptions = {
     '- 409 `bundle_held`: the account already has a bundle. Change it with `PUT /v1/user/bundle/{bundleName}`, or refill',
     'it with `POST /v1/user/buy`.',
     '- 429 `too_many_cards_tried`: an account may try cards 3 times an hour and 10 times a day, verifications included.',
+    '- 400 `invalid_payment_method`: there is no such payment method (`pm_…`) or ConfirmationToken (`ctoken_…`), or it is',
+    'used, expired or not yours. No bank was asked, and it is no try.',
     ...purchaseRules,
   ),
   changeBundle: markdown(

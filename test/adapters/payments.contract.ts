@@ -43,6 +43,14 @@ export async function newCard({ stripe }: PaymentsUnderTest, name = 'pm_card_vis
   return id
 }
 
+/** Makes a ConfirmationToken, as the Payment Element does in a browser. */
+export async function newToken(subject: PaymentsUnderTest, name = 'pm_card_visa'): Promise<string> {
+  const { id } = await subject.stripe.testHelpers.confirmationTokens.create({
+    payment_method: await newCard(subject, name),
+  })
+  return id
+}
+
 export async function attachedCard(
   subject: PaymentsUnderTest,
   customerId: string,
@@ -496,6 +504,46 @@ export function paymentsContract(title: string, open: () => Promise<PaymentsUnde
         await expect(payments.createPayment({ ...payment, amountCents: 1999 })).rejects.toEqual(
           domainError('temporarily_unavailable'),
         )
+      })
+
+      test('a ConfirmationToken pays once, and its card is then the customer’s', async () => {
+        const { id } = await newCustomer(subject)
+        const token = await newToken(subject)
+        const same = {
+          metadata: { account: 'a', purchase: 'p', stage: 'test' },
+          idempotencyKey: randomUUID(),
+        }
+        const first = await newPayment(subject, 'signup', id, token, same)
+        expect(first).toMatchObject({ status: 'unconfirmed', paymentMethodId: undefined })
+        const now = known(await payments.confirmPayment(first.id, 'signup', token))
+        expect(now).toMatchObject({ status: 'succeeded', paymentMethodId: expect.stringMatching(/^pm_/) })
+        expect((await payments.readCard(now.paymentMethodId ?? ''))?.customerId).toBe(id)
+        expect(known(await payments.confirmPayment(first.id, 'signup', token))).toMatchObject({
+          id: first.id,
+          status: 'succeeded',
+        })
+        // A request that is late with the creation must not take its own payment's token for another's.
+        expect((await newPayment(subject, 'signup', id, token, same)).id).toBe(first.id)
+      })
+
+      test('a ConfirmationToken that is used or unknown is refused, before a payment and at its confirmation', async () => {
+        const { id } = await newCustomer(subject)
+        const token = await newToken(subject)
+        const [first, second] = [
+          await newPayment(subject, 'hold', id, token),
+          await newPayment(subject, 'hold', id, token),
+        ]
+        expect(known(await payments.confirmPayment(first.id, 'hold', token))).toMatchObject({
+          status: 'held',
+        })
+        await payments.cancelPayment(first.id)
+        const useless = { status: 'declined', decline: { reason: 'card_unusable', retry: 'never' } }
+        expect(await payments.confirmPayment(second.id, 'hold', token)).toMatchObject(useless)
+        expect(await payments.confirmPayment(second.id, 'hold', 'ctoken_neverwas')).toMatchObject(useless)
+        await payments.cancelPayment(second.id)
+        for (const each of [token, 'ctoken_neverwas']) {
+          await expect(newPayment(subject, 'hold', id, each)).rejects.toThrow('refused: card_unusable')
+        }
       })
 
       test("another customer's card, a detached one and an unknown one are refused, with no money taken", async () => {

@@ -38,6 +38,8 @@ import { webhookSender } from './stripe/webhooks.ts'
  * - Events are delivered to one endpoint, one after the other and in order, unless a fault changes that;
  *   Stripe promises no order. Only changes of cards and payments have events: no `charge.updated`,
  *   no `balance.*`, no `charge.pending`. `updateCard()`, `dispute()` and `warn()` act as banks and networks.
+ * - A ConfirmationToken is made by Stripe's helper for tests, of a payment method, and it is used up by the first
+ *   confirmation that Stripe takes up, whatever the bank says; Stripe's documentation does not say what it does.
  * - No balance transactions, no receipts behind `receipt_url`, no search, no files, no `processing` state.
  * - Requests for the same object wait for each other: only a fault makes a `lock_timeout`. Only `limit` and
  *   faults limit the rate.

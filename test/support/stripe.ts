@@ -68,6 +68,20 @@ export async function newCard(
   return card.id
 }
 
+/** Makes a ConfirmationToken of a card, as the Payment Element does. @returns the token's id. */
+export async function newToken(
+  app: App,
+  number: string,
+  more: { setup_future_usage?: 'off_session' | 'on_session' } = {},
+): Promise<string> {
+  const { dashboard } = stripeOf(app)
+  const { id } = await dashboard.testHelpers.confirmationTokens.create({
+    payment_method: await newCard(app, number),
+    ...more,
+  })
+  return id
+}
+
 /**
  * Makes a customer as another system has made it, with so many cards; the last one is its default card, if it has one.
  * @returns the customer's id.

@@ -3,6 +3,7 @@ import { priceText } from '../../../core/notifications/amounts.ts'
 import { currencyCodes, currencyRules, MAX_CHARGE } from '../../../core/purchases/currencies.ts'
 import type { DeclineCode } from './cards.ts'
 import { chargeFor, disputeOrWarn, releaseCharge } from './charges.ts'
+import { useToken } from './confirmation-tokens.ts'
 import { invalid } from './errors.ts'
 import { mergedMetadata } from './fields.ts'
 import { listPage } from './lists.ts'
@@ -263,7 +264,7 @@ export function confirmPaymentIntent(
 
 type ConfirmParams = Pick<
   Requests['POST /v1/payment_intents/*/confirm'],
-  'payment_method' | 'off_session' | 'payment_method_options' | 'return_url'
+  'confirmation_token' | 'payment_method' | 'off_session' | 'payment_method_options' | 'return_url'
 >
 
 function confirm(turn: Turn, intent: Intent, params: ConfirmParams): Intent {
@@ -289,7 +290,9 @@ function confirm(turn: Turn, intent: Intent, params: ConfirmParams): Intent {
       { payment_intent: structuredClone(intent) },
     )
   }
-  const method = methodFor(turn, intent, params.payment_method)
+  const { confirmation_token: token } = params
+  const method =
+    token === undefined ? methodFor(turn, intent, params.payment_method) : useToken(turn, token, intent)
   checkUsable(turn, method, ref(intent.customer), intent)
   const options = cardOptions(intent.payment_method_options?.card, params.payment_method_options)
   Object.assign(intent, { payment_method_options: { card: options }, payment_method: method.id })

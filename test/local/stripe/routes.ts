@@ -1,5 +1,6 @@
 import type Stripe from 'stripe'
 import { listCharges, listFraudWarnings, retrieveCharge, retrieveFraudWarning } from './charges.ts'
+import { createConfirmationToken, retrieveConfirmationToken } from './confirmation-tokens.ts'
 import {
   createCustomer,
   deleteCustomer,
@@ -84,6 +85,12 @@ export const ROUTES: { readonly [K in RouteKey]: Route<Requests[K]> } = {
   'POST /v1/payment_methods/*/attach': { takes: ['customer'], handle: attachPaymentMethod },
   'POST /v1/payment_methods/*/detach': { takes: [], handle: detachPaymentMethod },
 
+  'POST /v1/test_helpers/confirmation_tokens': {
+    takes: ['payment_method', 'return_url', 'setup_future_usage'],
+    handle: createConfirmationToken,
+  },
+  'GET /v1/confirmation_tokens/*': { takes: [], handle: retrieveConfirmationToken },
+
   'POST /v1/payment_intents': {
     takes: [
       ...INTENT,
@@ -108,7 +115,7 @@ export const ROUTES: { readonly [K in RouteKey]: Route<Requests[K]> } = {
     handle: updatePaymentIntent,
   },
   'POST /v1/payment_intents/*/confirm': {
-    takes: ['payment_method', 'off_session', 'payment_method_options', 'return_url'],
+    takes: ['confirmation_token', 'payment_method', 'off_session', 'payment_method_options', 'return_url'],
     handle: confirmPaymentIntent,
   },
   'POST /v1/payment_intents/*/capture': {

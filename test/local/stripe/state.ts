@@ -7,6 +7,9 @@ export interface StripeState {
   customers: Record<string, Stripe.Customer | Stripe.DeletedCustomer>
   paymentMethods: Record<string, Stripe.PaymentMethod>
   paymentIntents: Record<string, Stripe.PaymentIntent>
+  confirmationTokens: Record<string, Stripe.ConfirmationToken>
+  /** The payment method of each token, which Stripe does not show. */
+  tokenCards: Record<string, { method: string }>
   setupIntents: Record<string, Stripe.SetupIntent>
   charges: Record<string, Stripe.Charge>
   refunds: Record<string, Stripe.Refund>
@@ -58,6 +61,8 @@ export const emptyState = (): StripeState => ({
   customers: {},
   paymentMethods: {},
   paymentIntents: {},
+  confirmationTokens: {},
+  tokenCards: {},
   setupIntents: {},
   charges: {},
   refunds: {},
@@ -79,6 +84,11 @@ export function forgetOld(state: StripeState, nowMs: number): void {
   for (const [key, reply] of Object.entries(state.replies)) {
     if (reply.atMs < nowMs - DAY_MS) delete state.replies[key]
   }
+  for (const [id, { created }] of Object.entries(state.confirmationTokens)) {
+    if (created * 1000 >= nowMs - DAY_MS) continue
+    delete state.confirmationTokens[id]
+    delete state.tokenCards[id]
+  }
 }
 
 const DAY_MS = 86_400_000
@@ -88,6 +98,7 @@ export type StripeObject =
   | Stripe.DeletedCustomer
   | Stripe.PaymentMethod
   | Stripe.PaymentIntent
+  | Stripe.ConfirmationToken
   | Stripe.SetupIntent
   | Stripe.Charge
   | Stripe.Refund
@@ -101,6 +112,7 @@ export function findObject(state: StripeState, id: string): StripeObject | undef
     cus: state.customers,
     pm: state.paymentMethods,
     pi: state.paymentIntents,
+    ctoken: state.confirmationTokens,
     seti: state.setupIntents,
     ch: state.charges,
     re: state.refunds,

@@ -11,6 +11,7 @@ export interface Answers {
   deleted_customer: Stripe.DeletedCustomer
   payment_method: Stripe.PaymentMethod
   payment_intent: Stripe.PaymentIntent
+  confirmation_token: Stripe.ConfirmationToken
   setup_intent: Stripe.SetupIntent
   charge: Stripe.Charge
   refund: Stripe.Refund
@@ -42,6 +43,11 @@ export interface Requests {
   'POST /v1/payment_methods/*': Stripe.PaymentMethodUpdateParams
   'POST /v1/payment_methods/*/attach': Stripe.PaymentMethodAttachParams
   'POST /v1/payment_methods/*/detach': Stripe.PaymentMethodDetachParams
+
+  'POST /v1/test_helpers/confirmation_tokens': NonNullable<
+    Parameters<Stripe['testHelpers']['confirmationTokens']['create']>[0]
+  >
+  'GET /v1/confirmation_tokens/*': Stripe.ConfirmationTokenRetrieveParams
 
   'POST /v1/payment_intents': Stripe.PaymentIntentCreateParams
   'GET /v1/payment_intents': Stripe.PaymentIntentListParams
