@@ -5,6 +5,9 @@ const DAY_MS = 24 * 60 * 60 * 1000
 /** A time to the millisecond, such as 2026-11-21T12:00:00.000Z. */
 export const isoTime = (atMs: number): string => new Date(atMs).toISOString()
 
+/** A time in whole seconds since 1970. */
+export const epochSeconds = (atMs: number): number => Math.floor(atMs / 1000)
+
 /** As `isoTime`; null for no time. */
 export const timeOrNull = (atMs: number | undefined): string | null =>
   atMs === undefined ? null : isoTime(atMs)

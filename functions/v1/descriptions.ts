@@ -678,13 +678,16 @@ export const descriptions = {
   ),
   listInvoices: markdown(
     'An invoice is one payment. Payments come newest first, 100 a page unless `limit` (1 to 1,000) says otherwise; the',
-    '`Link` header leads to the next page; the last page has none. `amount` is in `currency` (ISO 4217), `paidDay` a day in',
-    'UTC.',
+    '`Link` header leads to the next page; the last page has none. `amount` is in `currency` (ISO 4217).',
+    '',
+    "`status` and `paidDay` are as on GreenCloud's page: that of a payment that has succeeded, and the time in seconds since",
+    '1970, which is a text here and a number in `GET /v1/invoice/{id}`. `state` says what has become of the payment (`paid`,',
+    '`partially_refunded`, `refunded` or `disputed`), and `paidOn` is the day in UTC.',
   ),
   getInvoice: markdown(
     "`payment.receiptUrl` leads to Stripe's receipt. Stripe's links expire after 30 days, so this reading asks for a new one",
     'at most once a week. It is null if Stripe has none, or if the link has expired and Stripe does not answer. `amount` is',
-    'in `currency` (ISO 4217). `status` is `paid`, `partially_refunded`, `refunded` or `disputed`.',
+    'in `currency` (ISO 4217). `paidDay` is in seconds since 1970; `state` and `paidOn` are as in `GET /v1/invoice/list`.',
   ),
   listLedger: markdown(
     'The ledger has an entry for each credit and debit, oldest first, numbered from 1 without a gap. There are 1,000 a',

@@ -319,8 +319,9 @@ const activity = z.object({
 const invoice = z.object({
   amount: z.number(),
   currency: z.string(),
-  status: z.enum(['paid', 'partially_refunded', 'refunded', 'disputed']),
-  paidDay: z.iso.date(),
+  status: z.literal('succeeded'),
+  state: z.enum(['paid', 'partially_refunded', 'refunded', 'disputed']),
+  paidOn: z.iso.date(),
 })
 
 /** A page of a list; the Link header leads to the next one. */
@@ -1156,7 +1157,7 @@ export const v1 = place('v1', {
     description: descriptions.listInvoices,
     auth: 'account',
     query: pageOf(z.string().check(z.regex(/^[0-9a-f]{24}$/))),
-    responses: { 200: z.array(z.object({ id: z.string(), ...invoice.shape })) },
+    responses: { 200: z.array(z.extend(invoice, { id: z.string(), paidDay: z.string() })) },
     errors: [],
     needs: ['table'],
   },
@@ -1168,6 +1169,7 @@ export const v1 = place('v1', {
     path: z.object({ id: pathText }),
     responses: {
       200: z.extend(invoice, {
+        paidDay: z.int(),
         description: z.string(),
         coupon: z.optional(z.object({ code: z.string(), discount: z.number(), units: z.number() })),
         payment: z.object({

@@ -33,7 +33,7 @@ test('200 with the invoices that the owner sees, newest first, and with none of 
   expect(body).toHaveLength(2)
   expect(body[1]).toEqual({
     ...{ _id: own[1].id, user: person.accountId, amount: 0.99, currency: 'USD', status: 'paid' },
-    createdAt: expect.stringMatching(new RegExp(`^${own[1].paidDay}T`)),
+    createdAt: expect.stringMatching(new RegExp(`^${own[1].paidOn}T`)),
   })
 })
 

@@ -552,7 +552,7 @@ describe('a refund or dispute after units were spent', () => {
     app.advance(5 * SECOND_MS)
     await double.flushWebhooks()
     expect([await unitsLeft(app, person), await balanceOf(person)]).toEqual([50, 0])
-    expect((await shown(app, person, '/v1/invoice/list'))[0].status).toBe('paid')
+    expect((await shown(app, person, '/v1/invoice/list'))[0].state).toBe('paid')
     await expectBooksAgree(app, person)
   })
 

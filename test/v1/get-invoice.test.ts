@@ -30,8 +30,10 @@ test.each([
     amount: 9.99,
     currency: 'USD',
     description: 'DEVELOPER (100,000 units)',
-    status: 'paid',
-    paidDay: '2026-11-21',
+    status: 'succeeded',
+    state: 'paid',
+    paidOn: '2026-11-21',
+    paidDay: charge.created,
     payment: { card: { brand, last4 }, receiptUrl: charge.receipt_url },
   })
   expect(charge.receipt_url).toMatch(/^https:/)
