@@ -87,7 +87,7 @@ export default {
       { path: '^functions/(api|v1|rest|webhooks|jobs|ops)/(?!routes|descriptions|schedule|rows/|command/)' },
       {
         pathNot:
-          '^functions/[^/]+/routes\\.ts$|^functions/jobs/schedule\\.ts$|^functions/http/(endpoint|access-token|customers|job|[^/]+-shapes)\\.ts$|^core/(?!adapters|table)',
+          '^functions/[^/]+/routes\\.ts$|^functions/jobs/schedule\\.ts$|^functions/http/(endpoint|access-token|customers|job|page-query|[^/]+-shapes)\\.ts$|^core/(?!adapters|table)',
       },
       'a handler may import its row, the endpoint stack, the shapes of the dialects and the domain',
     ),

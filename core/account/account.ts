@@ -162,12 +162,16 @@ export const profileSchema = z.object({
     z.object({
       company: z.optional(z.string()),
       street: z.string(),
+      /** A second line, which EMCP's page has. */
+      street2: z.optional(z.string()),
       district: z.optional(z.string()),
       city: z.string(),
       postCode: z.string(),
       country: z.string(),
     }),
   ),
+  /** The owner's tax id as typed, for the owner's own books. */
+  taxId: z.optional(z.string()),
   /** Id of the customer at the payment provider; absent before the first card or purchase. */
   customerId: z.optional(z.string()),
   /** Id of the open card verification. An account has at most one. */
@@ -370,6 +374,14 @@ export function requireActive(profile: Pick<Profile, 'status'>): void {
  */
 export function requireConfirmed({ emailVerified }: Pick<Profile, 'emailVerified'>): void {
   if (!emailVerified) throw new DomainError('email_unconfirmed')
+}
+
+/**
+ * Checks that the id in a path is the caller's own: an account is a team of one.
+ * @throws DomainError `not_found` for any other id, so that nobody learns which ids exist
+ */
+export function requireOwnTeam({ id }: Pick<Profile, 'id'>, teamId: string): void {
+  if (teamId !== id) throw new DomainError('not_found')
 }
 
 /**

@@ -9,7 +9,7 @@ import { syncCustomer } from './customer.ts'
 import { customerDetails, emailRefused } from './details.ts'
 
 /**
- * Brings the names and e-mail addresses of customers at the provider up to date.
+ * Brings the names, e-mail addresses and billing addresses of customers at the provider up to date.
  * @returns how many customers were updated, and how many failed and stay due.
  */
 export function sweepCustomerDetails(deps: Deps<'table' | 'payments'>, run: Run): Promise<Worked> {

@@ -1,14 +1,6 @@
-import { type Profile, parseProfile } from '../account/account.ts'
+import { parseProfile } from '../account/account.ts'
 import { DomainError } from '../errors.ts'
-import type {
-  BillingAddress,
-  Decline,
-  Deps,
-  MoneyDeps,
-  Payment,
-  PaymentCard,
-  PaymentCustomer,
-} from '../ports.ts'
+import type { Decline, Deps, MoneyDeps, Payment, PaymentCard, PaymentCustomer } from '../ports.ts'
 import { decideStep } from '../purchases/decide.ts'
 import { changeRenewal } from '../purchases/renewal-state.ts'
 import { wakeRenewal } from '../quota/renewal-call.ts'
@@ -20,6 +12,7 @@ import { writeAll, writeUnlessDone } from '../table/write-all.ts'
 import { withCardOf } from './confirmation-token.ts'
 import { declineWrites, withProof } from './declined.ts'
 import { detachTwins } from './detach-twins.ts'
+import { billingAddress } from './details.ts'
 import { cardAdded, defaultCardChanged } from './events.ts'
 import { endedHold, type Hold, isPaymentOfHold, parseHold } from './hold.ts'
 import { readCardEntries } from './on-file.ts'
@@ -243,15 +236,6 @@ export async function makeDefault(
     throw error
   })
 }
-
-const billingAddress = (address: NonNullable<Profile['address']>): BillingAddress => ({
-  line1: address.street,
-  line2: address.company,
-  city: address.city,
-  state: address.district,
-  postalCode: address.postCode,
-  country: address.country,
-})
 
 /** Declines a card that cannot be put on file, whatever the bank has answered. */
 async function rejectCard(

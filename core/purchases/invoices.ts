@@ -135,6 +135,15 @@ export async function readInvoice(
   return invoiceOf(await withReceipt(deps, purchase))
 }
 
+/**
+ * The newest payment of the account, as `readInvoice` shows it.
+ * @throws DomainError `not_found` if the account has paid nothing yet
+ */
+export async function readLastInvoice(deps: Deps<'table' | 'payments'>, account: Account): Promise<Invoice> {
+  const { invoices } = await listInvoices(deps, account, { limit: 1 })
+  return readInvoice(deps, account, invoices[0]?.id ?? '')
+}
+
 /** The purchase with a receipt whose link works. While the provider does not answer, a link may be missing. */
 async function withReceipt(deps: Deps<'table' | 'payments'>, purchase: Purchase): Promise<Purchase> {
   const { accountId, id: purchaseId, paidAtMs = 0, receiptAtMs = paidAtMs } = purchase

@@ -73,4 +73,25 @@ export const descriptions = {
     "The account's customer in Stripe's shape; `invoice_settings.default_payment_method` names the default",
     "card. It comes from Bursar's own copy, as the cards do. 404 `not_found` until the first card is tried.",
   ),
+  getBillingSettings: markdown(
+    "The billing address and the tax id in EMCP's shape. It is the address of `GET /v1/user`, whose `street` is `address1`,",
+    '`district` is `state` and `postCode` is `zip`. A field that is not set is null. `country` is an ISO 3166-1 alpha-2',
+    'code. `_id` and `user` are the id of the account, which is a team of one.',
+  ),
+  setBillingSettings: markdown(
+    'Changes the fields that are sent and keeps the others; an empty field is absent, and null takes `address2`, `company`,',
+    '`state` or `taxId` away. An account without an address needs `address1`, `city`, `zip` and `country` at once, or',
+    'none of them. The address reaches the customer at Stripe within ten minutes. The tax id is not checked, and does not',
+    'go to Stripe.',
+  ),
+  billingHistory: markdown(
+    'Payments come newest first, 25 a page unless `limit` says less; the `Link` header leads to the next page, up to the',
+    "1,000th payment. `id` is the account's own id; any other id is 404. `amount` is in the minor unit of `currency`, as on",
+    "EMCP's page. `status` is `paid`, `partially_refunded`, `refunded` or `disputed`, and `invoicePdf` is null:",
+    '`GET /api/teams/{id}/last-invoice` and `GET /v1/invoice/{id}` have links.',
+  ),
+  lastInvoice: markdown(
+    'The newest payment. 404 before the first one, and for any other id than that of the account. `invoicePdf` leads to',
+    "Stripe's receipt, and is null if Stripe has none, or if the link has expired and Stripe does not answer.",
+  ),
 }

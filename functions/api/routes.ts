@@ -4,8 +4,10 @@ import { assertion } from '../../core/credentials/passkey-shapes.ts'
 import { credentials, emcpUser, message, oneFactor, secondFactorErrors } from '../http/account-schemas.ts'
 import { pathText } from '../http/cut-text.ts'
 import { optionalField } from '../http/optional-field.ts'
-import { pageLimit } from '../http/page-query.ts'
+import { pageLimit, pageQuery } from '../http/page-query.ts'
 import {
+  addressLine,
+  countryCode,
   customer,
   idempotencyHeaders,
   paymentMethod,
@@ -21,6 +23,38 @@ const notice = z.object({
   messageType: z.string(),
   message: z.string(),
   createdAt: z.iso.datetime(),
+})
+
+/** A field of an address that can be taken away. */
+const spareLine = optionalField(z.nullable(addressLine))
+
+const nullableText = z.nullable(z.string())
+
+const billingSettings = z.object({
+  _id: z.string(),
+  user: z.string(),
+  address1: nullableText,
+  address2: nullableText,
+  city: nullableText,
+  company: nullableText,
+  country: nullableText,
+  state: nullableText,
+  zip: nullableText,
+  taxId: nullableText,
+  createdAt: z.iso.datetime(),
+  updatedAt: z.iso.datetime(),
+})
+
+const invoice = z.object({
+  _id: z.string(),
+  invoiceId: z.string(),
+  user: z.string(),
+  status: z.enum(['paid', 'partially_refunded', 'refunded', 'disputed']),
+  amount: z.int(),
+  currency: z.string(),
+  invoicePdf: nullableText,
+  createdAt: z.iso.datetime(),
+  updatedAt: z.iso.datetime(),
 })
 
 const bothPasswords = (body: { oldPassword?: unknown; newPassword?: unknown }) =>
@@ -146,5 +180,61 @@ export const api = place('api', {
     responses: { 200: customer },
     errors: ['not_found'],
     needs: ['table'],
+  },
+  getBillingSettings: {
+    routes: ['GET /api/billing-settings'],
+    summary: 'Reads your billing address and tax id',
+    description: descriptions.getBillingSettings,
+    auth: 'account',
+    responses: { 200: billingSettings },
+    errors: [],
+    needs: ['table'],
+  },
+  setBillingSettings: {
+    routes: ['PUT /api/billing-settings'],
+    summary: 'Changes your billing address and tax id',
+    description: descriptions.setBillingSettings,
+    auth: 'account',
+    body: z.strictObject({
+      address1: optionalField(addressLine),
+      address2: spareLine,
+      city: optionalField(addressLine),
+      company: spareLine,
+      country: optionalField(countryCode),
+      state: spareLine,
+      zip: optionalField(addressLine),
+      taxId: optionalField(
+        z.nullable(
+          z
+            .string()
+            .check(z.regex(/^[A-Za-z0-9][A-Za-z0-9 .\-/]{0,49}$/, 'must be letters, digits and . - / only')),
+        ),
+      ),
+    }),
+    responses: { 200: billingSettings },
+    errors: ['conflict'],
+    needs: ['table'],
+  },
+  billingHistory: {
+    routes: ['GET /api/teams/{id}/billing-history'],
+    summary: 'Lists your payments in the shape of EMCP, newest first',
+    description: descriptions.billingHistory,
+    auth: 'account',
+    path: z.object({ id: pathText }),
+    query: pageQuery,
+    responses: { 200: z.array(invoice) },
+    errors: ['not_found'],
+    needs: ['table'],
+  },
+  lastInvoice: {
+    routes: ['GET /api/teams/{id}/last-invoice'],
+    summary: 'Reads your last payment in the shape of EMCP, with the link to its receipt',
+    description: descriptions.lastInvoice,
+    auth: 'account',
+    path: z.object({ id: pathText }),
+    responses: { 200: invoice },
+    errors: ['not_found'],
+    caches: true,
+    needs: ['table', 'payments'],
   },
 })

@@ -76,7 +76,13 @@ const greencloudRenewal = (renewal: RenewalStatus, currency: string) => ({
 })
 
 /** GreenCloud takes the country as an alpha-2 code and shows its English short name. */
-function greencloudAddress({ company, district, country, ...rest }: NonNullable<Account['address']>) {
+function greencloudAddress({
+  company,
+  street2: _,
+  district,
+  country,
+  ...rest
+}: NonNullable<Account['address']>) {
   return {
     ...rest,
     company: company ?? '',

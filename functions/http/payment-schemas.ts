@@ -112,12 +112,17 @@ export const proveCardErrors = [
  * example "Main st.".
  */
 const ADDRESS_CHARACTERS = /^[\u200b-\u200d\p{L}\p{M}\p{N} .,'’\-/#()]+$/u
-const addressLine = z.string().check(
+export const addressLine = z.string().check(
   z.maxLength(100, { abort: true }),
   z.refine(
     (text) => ADDRESS_CHARACTERS.test(text) && isVisibleText(text),
     "must be of letters, digits, spaces and . , ' ’ - / # ( )",
   ),
+)
+
+export const countryCode = z.string().check(
+  z.maxLength(2),
+  z.refine((code) => Object.hasOwn(iso31661Alpha2ToAlpha3, code), 'must be an ISO 3166-1 alpha-2 code'),
 )
 
 /** GreenCloud's address; the country is an ISO 3166-1 alpha-2 code. */
@@ -127,8 +132,5 @@ export const newAddress = z.strictObject({
   city: addressLine,
   district: optionalField(addressLine),
   postCode: addressLine,
-  country: z.string().check(
-    z.maxLength(2),
-    z.refine((code) => Object.hasOwn(iso31661Alpha2ToAlpha3, code), 'must be an ISO 3166-1 alpha-2 code'),
-  ),
+  country: countryCode,
 })

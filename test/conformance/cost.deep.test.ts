@@ -1053,6 +1053,39 @@ const table: [string, number, (token: string) => Promise<{ status: number }>, Co
     { dynamodb: { Query: 1, GetItem: 1 }, readUnits: 2, writeUnits: 0 },
   ],
   [
+    'GET /api/billing-settings',
+    200,
+    (token) => app.request('GET', '/api/billing-settings', { token }),
+    READ_ACCOUNT,
+  ],
+  [
+    'PUT /api/billing-settings',
+    200,
+    (token) => app.request('PUT', '/api/billing-settings', { token, json: { taxId: 'DE1' } }),
+    ONE_WRITE,
+  ],
+  [
+    // The reading by page numbers is shared with that of operators, who have not read the account yet.
+    'GET /api/teams/{id}/billing-history',
+    200,
+    async () => {
+      const { accountId, accessToken: token } = await buyer()
+      app.resetCalls()
+      return app.request('GET', `/api/teams/${accountId}/billing-history`, { token })
+    },
+    { dynamodb: { Query: 3 }, readUnits: 3, writeUnits: 0 },
+  ],
+  [
+    'GET /api/teams/{id}/last-invoice',
+    200,
+    async () => {
+      const { accountId, accessToken: token } = await buyer()
+      app.resetCalls()
+      return app.request('GET', `/api/teams/${accountId}/last-invoice`, { token })
+    },
+    { dynamodb: { Query: 2, GetItem: 1 }, readUnits: 3, writeUnits: 0 },
+  ],
+  [
     'GET /v1/user/activity',
     200,
     (token) => app.request('GET', '/v1/user/activity', { token }),

@@ -16,6 +16,7 @@ const NEEDS_NO_PROOF: Record<string, string> = {
   'v1.endSession': 'ends access and gives none',
   'v1.renamePasskey': 'a label that only its owner sees',
   'v1.setAlerts': 'says what the owner is told',
+  'api.setBillingSettings': 'an address for books, by which nothing is sent or charged',
   'v1.setFlags': 'concerns renewals and notices',
   'v1.setRenewal': 'limits what renewals charge',
   'v1.signUpForBundle': 'the bank proves the card',

@@ -54,6 +54,7 @@ export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
     'same',
     'an active account stays active; the profile keeps a MAC of the code, which works once',
   ],
+  'api.setBillingSettings': ['same', 'the fields are set to what they are'],
   'api.updateCurrentUser': ['same', 'the password that the account has proves that the change was made'],
   'api.verifyPayment': ['same', 'the profile names the request that has proved a card last'],
   'ops.credit': ['named', 'an operator may credit the same amount twice'],

@@ -45,6 +45,26 @@ const KEY_SETTINGS = {
  */
 export const samples: Record<string, (app: App, person: SignedInPerson) => Sample | Promise<Sample>> = {
   'api.deletePaymentMethod': async (app, person) => ({ path: { id: await cardOnFile(app, person) } }),
+  'api.billingHistory': (_, { accountId }) => ({
+    path: { id: accountId },
+    query: { page: '1', limit: '10' },
+  }),
+  'api.lastInvoice': async (app, person) => {
+    await withBundle(app, person)
+    return { path: { id: person.accountId } }
+  },
+  'api.setBillingSettings': () => ({
+    body: {
+      address1: 'Main st. 1',
+      address2: 'Floor 2',
+      city: 'York',
+      company: 'Rezet',
+      country: 'GB',
+      state: 'North',
+      zip: 'YO31 8SB',
+      taxId: 'GB 123-4567',
+    },
+  }),
   'api.notifications': () => ({ query: { limit: '10' } }),
   'api.restore': async (app) => {
     const { email, password, accessToken: token } = await app.signUp()
