@@ -305,7 +305,7 @@ export const exportedKinds: readonly ExportedKind[] = [
   {
     prefix: 'KEY#',
     section: 'keys',
-    shows: ['id', 'name', 'slot', 'prefix', 'last4', 'createdAtMs', 'settings'],
+    shows: ['id', 'name', 'slot', 'prefix', 'last4', 'createdAtMs', 'changedAtMs', 'settings'],
     omits: {
       status: LIST,
       hash: SECRET,

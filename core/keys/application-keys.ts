@@ -33,6 +33,8 @@ export interface OwnedKey {
   prefix: string
   last4: string
   createdAtMs: number
+  /** When it was made, or its name or a setting changed last, epoch ms. */
+  updatedAtMs: number
   settings: KeySettings
   /** Until when the key before the last rotation works too, epoch ms; undefined if it does not. */
   graceUntilMs?: number | undefined
@@ -53,9 +55,27 @@ export interface ShownKey extends OwnedKey {
 
 /** What a key's owner sees of its item. */
 export function ownedKey(deps: Deps, stored: StoredKey): OwnedKey {
-  const { id, name, prefix, last4, createdAtMs, settings = {}, previous } = stored
+  const { id, name, prefix, last4, createdAtMs, changedAtMs = 0, settings = {}, previous } = stored
   const graceUntilMs = previous && previous.untilMs > deps.clock.nowMs() ? previous.untilMs : undefined
-  return { id, name, prefix, last4, createdAtMs, settings, ...(graceUntilMs && { graceUntilMs }) }
+  const updatedAtMs = Math.max(createdAtMs, changedAtMs)
+  return {
+    id,
+    name,
+    prefix,
+    last4,
+    createdAtMs,
+    updatedAtMs,
+    settings,
+    ...(graceUntilMs && { graceUntilMs }),
+  }
+}
+
+/** One live key. @throws DomainError `not_found` */
+export async function readKey(deps: KeyDeps, account: Account, keyId: string): Promise<OwnedKey> {
+  const kept = await findStoredKey(deps, account.id, keyId)
+  const found = kept ?? (keyId === DEFAULT_KEY_ID ? plainDefaultKey(deps, account) : undefined)
+  if (!found) throw new DomainError('not_found')
+  return ownedKey(deps, found)
 }
 
 /** All live keys, the default key first, the others in the order of their creation. */

@@ -12,28 +12,30 @@ import { keys } from '../table/keys.ts'
 import type { Write } from '../table/table.ts'
 import { type OwnedKey, ownedKey, plainDefaultKey, takeKeySlot } from './application-keys.ts'
 import { DEFAULT_KEY_ID } from './key-text.ts'
-import { changedSettings, keyStamp, type SettingsChange } from './settings.ts'
+import { changedSettings, type KeySettings, keyStamp, type SettingsChange } from './settings.ts'
 import { findStoredKey, graceEnds, keyItem, type StoredKey } from './stored-keys.ts'
 
 /**
  * Changes the name and the settings of a key. The new stamp makes every write fail that was checked against the old
  * settings, so the next spend keeps the new ones. A change to what the key has already writes nothing.
+ * @param change what to change; or a function that derives it from the present settings, called again after a lost race
  * @throws DomainError `not_found`, `conflict`; `invalid_request` for another expiry that has passed
  */
 export function changeKeySettings(
   deps: Deps<'table' | 'keyring'>,
   caller: SessionCaller,
   keyId: string,
-  change: SettingsChange,
+  change: SettingsChange | ((settings: KeySettings) => SettingsChange),
 ): Promise<OwnedKey> {
   return changeSession(deps, caller, async ({ account }) => {
     const kept = await findStoredKey(deps, account.id, keyId)
     const old = kept ?? (keyId === DEFAULT_KEY_ID ? plainDefaultKey(deps, account) : undefined)
     if (!old) throw new DomainError('not_found')
-    const next = changedKey(deps, old, change)
+    const wanted = typeof change === 'function' ? change(old.settings ?? {}) : change
+    const next = changedKey(deps, old, wanted)
     if (isDeepStrictEqual(next, old)) return ownedKey(deps, old)
     const { revision = 0 } = old
-    const stored = { ...next, revision: revision + 1 }
+    const stored = { ...next, revision: revision + 1, changedAtMs: deps.clock.nowMs() }
     const stamp = attr(keyHashAttribute(old.slot))
     const limits = await limitChange(deps, account.id, old.slot, old.settings ?? {}, stored.settings ?? {})
     await deps.table.transact([

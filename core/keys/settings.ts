@@ -4,6 +4,9 @@ import { isInNetworks } from './networks.ts'
 /** The longest grace period of a rotation, seconds: a week. */
 export const GRACE_MOST_SECONDS = 604_800
 
+/** The most bytes of a key's metadata, as JSON. */
+export const KEY_METADATA_BYTES = 1024
+
 /** Units that a key may use in a period: a day or a month (UTC), or in all. */
 export interface KeyBudget {
   units: number

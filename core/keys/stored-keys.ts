@@ -15,6 +15,8 @@ const keySchema = z.object({
   prefix: z.string(),
   last4: z.string(),
   createdAtMs: z.number(),
+  /** When its name or a setting was changed last, epoch ms. */
+  changedAtMs: z.optional(z.number()),
   hash: z.custom<Uint8Array>(isBinary),
   revision: z.optional(z.number()),
   settings: z.optional(z.custom<KeySettings>()),

@@ -1,12 +1,11 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import * as z from 'zod/mini'
 import { label } from '../../core/account/fields.ts'
+import { KEY_METADATA_BYTES } from '../../core/keys/settings.ts'
 import { optionalField } from './optional-field.ts'
 import { time } from './time-schema.ts'
 
 /** Schemas of application keys and their settings. */
-
-const METADATA_BYTES = 1024
 
 /** An address or a network, such as 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32. */
 function isNetwork(text: string): boolean {
@@ -16,7 +15,7 @@ function isNetwork(text: string): boolean {
 }
 
 const isSmall = (metadata: Record<string, unknown>): boolean =>
-  Buffer.byteLength(JSON.stringify(metadata)) <= METADATA_BYTES
+  Buffer.byteLength(JSON.stringify(metadata)) <= KEY_METADATA_BYTES
 
 const settings = {
   enabled: z.optional(z.boolean()),
@@ -56,7 +55,7 @@ const settings = {
     z.nullable(
       z
         .record(z.string(), z.unknown())
-        .check(z.refine(isSmall, `must have at most ${METADATA_BYTES} bytes as JSON`)),
+        .check(z.refine(isSmall, `must have at most ${KEY_METADATA_BYTES} bytes as JSON`)),
     ),
   ),
 }

@@ -59,3 +59,26 @@ export function settingsChange({ expiresAt, metadata, ...rest }: SentSettings): 
 
 const metadataText = (metadata: Metadata | null): string | undefined =>
   metadata && Object.keys(metadata).length > 0 ? JSON.stringify(metadata) : undefined
+
+const app = ({ id, name, createdAtMs, updatedAtMs }: OwnedKey, corsUrl = '') => ({
+  appid: id,
+  appname: name,
+  created: isoTime(createdAtMs),
+  update: isoTime(updatedAtMs),
+  deleted: false as const,
+  parent: 'root' as const,
+  corsurl: corsUrl,
+})
+
+/** A key as Skylink's page has it. @param corsUrl the domain from which browsers use it. */
+export const skylinkApp = (key: OwnedKey, corsUrl: string | undefined) => ({
+  status: 1 as const,
+  content: app(key, corsUrl),
+})
+
+/** A key that was just made, with the whole key. */
+export const shownApp = (key: ShownKey, corsUrl: string | undefined) => ({
+  status: 1 as const,
+  content: { ...app(key, corsUrl), key: key.key },
+  ...(key.replayed && { replayed: true as const }),
+})

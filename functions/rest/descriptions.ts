@@ -38,4 +38,24 @@ export const descriptions = {
     '- Setting the **present address** again cancels a change that waits, and ends `emailUndeliverable` of `GET /v1/user`.',
     '- 429: the address can be changed 5 times an hour. Wait for Retry-After.',
   ),
+  createApp: markdown(
+    "Takes JSON or a form. Makes the same key as `POST /v1/keys`, with the names of Skylink's page: `appid` is the id of the",
+    'key, `appname` its name, and `corsurl` the domain from which browsers use it, which is kept in `metadata` of `GET',
+    '/v1/keys`, where services find it. Bursar itself refuses no origin. `key` is the key that an application sends; it is',
+    'shown only here. With an Idempotency-Key a repeat shows it again.',
+    '',
+    '- 403 `email_unconfirmed`: confirm the e-mail address first. 409 `key_limit_reached`: revoke another key first.',
+  ),
+  getApp: markdown(
+    "One key of the account by its `appid`; `default` is the account's first key. `deleted` is false and `parent` is `root`,",
+    'as there are no alias keys, and a revoked key is 404. `update` is when its name or a setting was changed last.',
+  ),
+  updateApp: markdown(
+    'Takes JSON or a form, with one field or both. An empty field is absent; null takes `corsurl` away. The other settings',
+    'of the key stay; `PUT /v1/keys/{id}` changes them.',
+  ),
+  deleteApp: markdown(
+    'The key is refused from the next request on. For 48 hours a repeat is 200 again. 409 `default_key_required`: the',
+    'first key can only be replaced, with `POST /v1/keys/default/rotate`.',
+  ),
 }

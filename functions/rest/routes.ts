@@ -1,7 +1,8 @@
 import * as z from 'zod/mini'
-import { email, password, username } from '../../core/account/fields.ts'
+import { email, label, password, username } from '../../core/account/fields.ts'
 import { pathText } from '../http/cut-text.ts'
 import { optionalField } from '../http/optional-field.ts'
+import { idempotencyHeaders, replay } from '../http/payment-schemas.ts'
 import { place } from '../http/route.ts'
 import { descriptions } from './descriptions.ts'
 
@@ -20,6 +21,22 @@ const account = z.object({
 
 /** Skylink's envelope of a success: `status` 1 and the `content`. */
 const envelope = z.object({ status: z.literal(1), content: account })
+
+/** Skylink's application key. */
+const app = z.object({
+  appid: z.string(),
+  appname: z.string(),
+  created: z.iso.datetime(),
+  update: z.iso.datetime(),
+  deleted: z.literal(false),
+  parent: z.literal('root'),
+  corsurl: z.string(),
+})
+
+const appEnvelope = z.object({ status: z.literal(1), content: app })
+
+/** Domains as a page lists them: printable ASCII without spaces. */
+const corsUrl = z.string().check(z.regex(/^[!-~]{1,255}$/, 'must be 1 to 255 visible ASCII characters'))
 
 const hasSomething = (body: object) => Object.values(body).some((value) => value !== undefined)
 
@@ -60,5 +77,56 @@ export const rest = place('rest', {
     responses: { 200: envelope },
     errors: ['not_found', 'username_taken', 'email_taken', 'too_many_changes', 'conflict'],
     needs: ['table', 'mail', 'keyring'],
+  },
+  createApp: {
+    routes: ['POST /rest/apps', 'POST /rest/apps/'],
+    summary: 'Creates an application key, which is shown only once, in the shape of Skylink',
+    description: descriptions.createApp,
+    auth: 'account',
+    proof: 'recent',
+    headers: idempotencyHeaders,
+    body: z.strictObject({ appname: label, corsurl: optionalField(corsUrl) }),
+    form: true,
+    responses: {
+      201: z.object({ status: z.literal(1), content: z.extend(app, { key: z.string() }), ...replay }),
+    },
+    errors: ['email_unconfirmed', 'key_limit_reached', 'idempotency_key_reused', 'conflict'],
+    needs: ['table', 'keyring'],
+  },
+  getApp: {
+    routes: ['GET /rest/apps/{apiKey}'],
+    summary: 'Reads an application key in the shape of Skylink',
+    description: descriptions.getApp,
+    auth: 'account',
+    path: z.object({ apiKey: pathText }),
+    responses: { 200: appEnvelope },
+    errors: ['not_found'],
+    needs: ['table', 'keyring'],
+  },
+  updateApp: {
+    routes: ['PUT /rest/apps/{apiKey}'],
+    summary: 'Changes the name or the domain of an application key',
+    description: descriptions.updateApp,
+    auth: 'account',
+    proof: 'recent',
+    path: z.object({ apiKey: pathText }),
+    body: z
+      .strictObject({ appname: optionalField(label), corsurl: optionalField(z.nullable(corsUrl)) })
+      .check(z.refine(hasSomething, { path: ['appname'], error: 'or corsurl is required' })),
+    form: true,
+    responses: { 200: appEnvelope },
+    errors: ['not_found', 'conflict'],
+    needs: ['table', 'keyring'],
+  },
+  deleteApp: {
+    routes: ['DELETE /rest/apps/{apiKey}'],
+    summary: 'Revokes an application key for good',
+    description: descriptions.deleteApp,
+    auth: 'account',
+    proof: 'recent',
+    path: z.object({ apiKey: pathText }),
+    responses: { 200: z.object({ status: z.literal(1) }) },
+    errors: ['not_found', 'default_key_required', 'conflict'],
+    needs: ['table', 'keyring'],
   },
 })

@@ -21,6 +21,9 @@ const TOLD: Record<string, { events: SecurityEvent[]; mails?: (person: Person) =
   'api.restore': { events: ['restored'] },
   'api.updateCurrentUser': { events: ['password-changed'] },
   // The mail about it and the code for the new address leave at once.
+  'rest.createApp': { events: ['key-created'] },
+  'rest.deleteApp': 'ends access and gives none',
+  'rest.updateApp': 'changes a name and a domain for others, which change nothing about its use',
   'rest.updateUser': { events: ['address-is-changing'], mails: () => [] },
   'v1.activate': 'the registered address is confirmed with the code that was mailed to it',
   'v1.addPasskey': { events: ['passkey-added'] },

@@ -1220,6 +1220,16 @@ const bySample: [route: string, Cost][] = [
     'POST /v1/keys/{id}/rotate',
     { dynamodb: { Query: 1, GetItem: 2, TransactWriteItems: 1 }, readUnits: 3, writeUnits: 20 },
   ],
+  ['POST /rest/apps', { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 17 }],
+  ['GET /rest/apps/{apiKey}', { dynamodb: { Query: 1, GetItem: 1 }, readUnits: 2, writeUnits: 0 }],
+  [
+    'PUT /rest/apps/{apiKey}',
+    { dynamodb: { Query: 1, GetItem: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 9 },
+  ],
+  [
+    'DELETE /rest/apps/{apiKey}',
+    { dynamodb: { Query: 1, GetItem: 1, TransactWriteItems: 1 }, readUnits: 2, writeUnits: 14 },
+  ],
   ['GET /v1/purchase/{id}', { dynamodb: { Query: 1, GetItem: 1 }, readUnits: 2, writeUnits: 0 }],
   ['GET /v1/usage', { dynamodb: { Query: 5, GetItem: 1 }, readUnits: 6, writeUnits: 0 }],
   // In a container that has seen neither the key nor the tag; `quota-cost.deep.test.ts` has all others.

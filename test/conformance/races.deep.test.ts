@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { ErrorCode } from '../../core/errors.ts'
+import { problems } from '../../functions/http/problems.ts'
 import { startApp } from '../support/app.ts'
 import { createKey } from '../support/keys.ts'
 import { sampleOf, tokenOf } from '../support/samples.ts'
@@ -22,6 +23,7 @@ const ALSO: Record<string, ErrorCode[]> = {
   'v1.resetPassword': ['temporarily_unavailable'],
   // An answer to a challenge begins one session.
   'v1.passkeyLogin': ['passkey_refused'],
+  'rest.createApp': ['key_limit_reached'],
   'v1.createKey': ['key_limit_reached'],
   // A name has one operator, one service and one admin key.
   'ops.addOperator': ['operator_exists'],
@@ -33,7 +35,9 @@ const ALSO: Record<string, ErrorCode[]> = {
   'ops.erase': ['not_found'],
 }
 
-const codeOf = ({ type }: { type?: string } = {}) => type?.split(':').at(-1)
+/** The code of a refusal, which Skylink's dialect tells by its sentence only. */
+const codeOf = ({ type, message }: { type?: string; message?: string } = {}) =>
+  type?.split(':').at(-1) ?? Object.entries(problems).find(([, { detail }]) => detail === message)?.[0]
 
 test.each(writers)(
   '%s: sixteen copies at once are answered as one, and none with a conflict',

@@ -23,6 +23,7 @@ const forConfirmed = rows.filter(({ errors }) => (errors as readonly string[])?.
 test('second factors, passkeys, keys, alerts, cards and bundles are for confirmed addresses', () => {
   expect(forConfirmed.map(rowKey).sort()).toEqual([
     'api.verifyPayment',
+    'rest.createApp',
     'v1.addPasskey',
     'v1.changeCard',
     'v1.createKey',

@@ -172,6 +172,13 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     body: { reason: 'A sample', confirm: accountId },
   }),
   'ops.exportAccount': ofOperator({ cursor: Buffer.from('#A').toString('base64url') }),
+  'rest.createApp': () => ({ body: { appname: 'sample', corsurl: 'app.example.com' } }),
+  'rest.getApp': async (app, person) => ({ path: { apiKey: await newKey(app, person) } }),
+  'rest.updateApp': async (app, person) => ({
+    path: { apiKey: await newKey(app, person) },
+    body: { appname: 'renamed', corsurl: 'app.example.com' },
+  }),
+  'rest.deleteApp': async (app, person) => ({ path: { apiKey: await newKey(app, person) } }),
   'rest.createUser': () => ({ body: { ...newPerson() } }),
   'rest.getUser': (_, { username }) => ({ path: { username } }),
   'rest.updateUser': (_, person) => {
