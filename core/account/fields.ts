@@ -112,6 +112,14 @@ export const fullName = z
     z.refine(isVisibleText, 'must have 1 to 100 characters and no control characters'),
   )
 
+/** A given name or a surname; together with a space between them they are a full name. */
+export const partOfName = z
+  .string()
+  .check(
+    z.maxLength(49, { abort: true }),
+    z.refine(isVisibleText, 'must have 1 to 49 characters and no control characters'),
+  )
+
 const isSecondFactor = (code: string) => /^([0-9]{6}|[0-9a-z]{10})$/.test(code)
 
 /** A code of an authenticator app, or a recovery code, in the form in which it is checked. */

@@ -23,12 +23,14 @@ const RESUME_MS = PENDING_MS - 10 * MINUTE_MS
 /** An account whose address nobody confirms for this long is removed, and its names are free again. */
 export const UNCONFIRMED_MS = 7 * DAY_MS
 
-type RegisterDeps = Deps<'table' | 'identity' | 'keyring' | 'mail'>
+export type RegisterDeps = Deps<'table' | 'identity' | 'keyring' | 'mail'>
 
 export interface Registration {
   username: string
   email: string
   password: string
+  /** Full name. */
+  name?: string | undefined
 }
 
 const absent = expr`attribute_not_exists(pk)`
@@ -101,12 +103,13 @@ async function resume(
   return profile
 }
 
-function newProfile(deps: RegisterDeps, { username, email, password }: Registration) {
+function newProfile(deps: RegisterDeps, { username, email, password, name }: Registration) {
   const { profile: fresh, ...others } = newAccount(deps, { username, email })
   const attempt = deps.keyring
     .mac('registration', usernameKey(username), emailKey(email), password)
     .toString('base64url')
-  const profile: Profile = { ...fresh, status: 'pending', emailVerified: false, attempt }
+  const named = name === undefined ? {} : { name }
+  const profile: Profile = { ...fresh, ...named, status: 'pending', emailVerified: false, attempt }
   const { id, createdAtMs } = profile
   const item = { ...keys.profile(id), ...profile, ...dueAt('PENDING', id, createdAtMs + PENDING_MS) }
   return { profile, item, ...others }

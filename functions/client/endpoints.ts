@@ -14,6 +14,7 @@ export const endpoints = {
   'account.get': 'GET /v1/user account repeats',
   'account.export': 'POST /v1/user/export account body repeats next',
   'account.delete': 'DELETE /v1/user account body repeats',
+  'account.register': 'POST /v1/auth/register public body repeats',
   'account.activate': 'POST /v1/auth/activate public body repeats',
   'account.resendCode': 'POST /v1/auth/resend public body repeats',
   'account.setFlags': 'PUT /v1/user/flags account body repeats',

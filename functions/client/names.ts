@@ -6,6 +6,7 @@ export const names = {
   'account.get': 'v1.getUser',
   'account.export': 'v1.exportUser',
   'account.delete': 'v1.deleteUser',
+  'account.register': 'v1.register',
   'account.activate': 'v1.activate',
   'account.resendCode': 'v1.resend',
   'account.setFlags': 'v1.setFlags',

@@ -129,6 +129,15 @@ export const descriptions = {
     '',
     '**Repeating.** The same request with a token of the account is answered again with 202 until the token expires.',
   ),
+  register: markdown(
+    'Makes the same account as `POST /rest/users`, without a choice of username: it gets one that begins with `user-`, which',
+    '`PUT /rest/users/{username}` changes. `name` and `surname` are up to 49 characters each. The answer has no body; a mail',
+    'brings the code that confirms the address with `POST /v1/auth/activate`.',
+    '',
+    '- 409 `email_taken`: another account has this e-mail address.',
+    '- 429: too many registrations came from this network address within an hour. Wait for Retry-After.',
+    '- After a crash, a time-out or a 503 send the same request again, as with `POST /rest/users`.',
+  ),
   activate: markdown(
     'Takes the 32 hex digits that were mailed. A code lives 24 hours and works once; a newer code',
     'supersedes it, and five wrong tries void it. Every code that does not work gets the same answer: 400',

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { email, label, password, twofa, typedPassword } from '../../core/account/fields.ts'
+import { email, label, partOfName, password, twofa, typedPassword } from '../../core/account/fields.ts'
 import { assertion, attestation } from '../../core/credentials/passkey-shapes.ts'
 import {
   linkCode,
@@ -401,6 +401,17 @@ export const v1 = place('v1', {
     errors: ['units_left', 'balance_owed', 'conflict'],
     refusalAfter: 'account_deactivated',
     needs: ['table', 'payments', 'webhooks'],
+  },
+  register: {
+    routes: ['POST /v1/auth/register'],
+    summary: 'Registers an account by its e-mail address and mails the code that confirms it',
+    description: descriptions.register,
+    auth: 'public',
+    sourceLimit: 'register',
+    body: z.strictObject({ name: partOfName, surname: partOfName, email, password }),
+    responses: { 201: null },
+    errors: ['email_taken', 'password_refused', 'password_locked'],
+    needs: ['table', 'identity', 'keyring', 'mail'],
   },
   activate: {
     routes: ['POST /v1/auth/activate'],

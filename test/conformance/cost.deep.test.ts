@@ -1220,6 +1220,17 @@ const bySample: [route: string, Cost][] = [
     'POST /v1/keys/{id}/rotate',
     { dynamodb: { Query: 1, GetItem: 2, TransactWriteItems: 1 }, readUnits: 3, writeUnits: 20 },
   ],
+  [
+    // As `POST /rest/users`.
+    'POST /v1/auth/register',
+    {
+      dynamodb: { UpdateItem: 2, TransactWriteItems: 2, PutItem: 1 },
+      readUnits: 0,
+      writeUnits: 31,
+      cognito: { AdminCreateUser: 1, AdminSetUserPassword: 1 },
+      mail: { SendEmail: 1 },
+    },
+  ],
   ['POST /rest/apps', { dynamodb: { Query: 1, TransactWriteItems: 1 }, readUnits: 1, writeUnits: 17 }],
   ['GET /rest/apps/{apiKey}', { dynamodb: { Query: 1, GetItem: 1 }, readUnits: 2, writeUnits: 0 }],
   [

@@ -200,6 +200,7 @@ const named = limited.map((row) => [rowKey(row), row] as const)
 test('every public row that makes an account or a mail is limited by network address', () => {
   expect(limited.map(rowKey).sort()).toEqual([
     'rest.createUser',
+    'v1.register',
     'v1.requestPasswordReset',
     'v1.requestRecovery',
     'v1.resend',

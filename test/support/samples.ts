@@ -172,6 +172,10 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     body: { reason: 'A sample', confirm: accountId },
   }),
   'ops.exportAccount': ofOperator({ cursor: Buffer.from('#A').toString('base64url') }),
+  'v1.register': () => {
+    const { email, password } = newPerson()
+    return { body: { name: 'Richard', surname: 'Hill', email, password } }
+  },
   'rest.createApp': () => ({ body: { appname: 'sample', corsurl: 'app.example.com' } }),
   'rest.getApp': async (app, person) => ({ path: { apiKey: await newKey(app, person) } }),
   'rest.updateApp': async (app, person) => ({
