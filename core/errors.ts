@@ -50,6 +50,7 @@ export type ErrorCode =
   // application keys and services
   | 'service_refused'
   | 'key_limit_reached'
+  | 'read_only_token'
   | 'default_key_required'
   | 'key_expired'
   | 'key_disabled'

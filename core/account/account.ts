@@ -4,7 +4,7 @@ import { SESSION_MS } from '../credentials/session-life.ts'
 import { DomainError } from '../errors.ts'
 import { termsSchema } from '../plans/terms.ts'
 import type { Deps } from '../ports.ts'
-import { parseQuota, type Quota } from '../quota/quota.ts'
+import { keyHashAttribute, parseQuota, type Quota } from '../quota/quota.ts'
 import { CORE_PREFIX, keys } from '../table/keys.ts'
 import type { Item } from '../table/table.ts'
 import { usernameKey } from './fields.ts'
@@ -79,6 +79,14 @@ export const profileSchema = z.object({
       /** MAC of the code that proved it last, by which a repeat of that request is recognised. */
       provedBy: z.optional(z.string()),
     }),
+  ),
+  /**
+   * Sessions that application keys have begun, by the token family's `origin_jti`. Each lives as long as its token, and
+   * only while the counter has this stamp (base64url) of the key in this slot: until the key is revoked, replaced or
+   * changed (`credentials/key-sign-in.ts`).
+   */
+  keySessions: z.optional(
+    z.record(z.string(), z.object({ slot: z.number(), stamp: z.string(), untilMs: z.number() })),
   ),
   /** Names of the devices that have signed in with this password, the newest first. */
   devices: z.optional(z.array(z.string())),
@@ -279,7 +287,10 @@ export const parseProfile = (item: Item): Profile => z.parse(profileSchema, item
 
 /** Profile, quota and customer in one strongly consistent read; undefined for an unknown account. */
 export async function readAccount(deps: Deps<'table'>, accountId: string): Promise<Account | undefined> {
-  const items = await deps.table.list(keys.account(accountId), CORE_PREFIX)
+  return accountIn(await deps.table.list(keys.account(accountId), CORE_PREFIX), accountId)
+}
+
+function accountIn(items: readonly Item[], accountId: string): Account | undefined {
   const find = (sk: string) => items.find((item) => item.sk === sk)
   const profile = find(keys.profile(accountId).sk)
   const quota = find(keys.quota(accountId).sk)
@@ -313,19 +324,23 @@ export interface Caller {
   sessionId: string
   /** Why the caller is not admitted; undefined for an admitted caller. */
   refusal: DomainError | undefined
+  /** Set if only its being a session of an application key keeps the caller out: it may be let in to read. */
+  ofKey?: true
 }
 
 /**
  * The account gate: every protected handler calls it, because the gateway may have cached an outdated answer
  * of the authorizer. One read.
- * @returns the caller, with a `refusal` `session_ended` for a session that the account no longer lists,
+ * @returns the caller, with a `refusal` `session_ended` for a session that the account no longer lists, and for one of
+ *   an application key,
  *   `account_deactivated` or `account_suspended`.
  * @throws DomainError `token_expired` for an expired token of a session that may be refreshed; `session_ended` for
  *   one of any other session, and for an account that does not exist. No expired token gets past this.
  */
 export async function readCaller(deps: Deps<'table'>, claims: Claims): Promise<Caller> {
   const { accountId, sessionId } = claims
-  const account = await readAccount(deps, accountId)
+  const items = await deps.table.list(keys.account(accountId), CORE_PREFIX)
+  const account = accountIn(items, accountId)
   if (!account || isNobodys(account)) throw new DomainError('session_ended')
   const isLive = Object.hasOwn(account.sessions, sessionId)
   const nowMs = deps.clock.nowMs()
@@ -333,11 +348,27 @@ export async function readCaller(deps: Deps<'table'>, claims: Claims): Promise<C
     const canRefresh = isLive && nowMs < (account.sessions[sessionId]?.sinceMs ?? 0) + SESSION_MS
     throw new DomainError(canRefresh ? 'token_expired' : 'session_ended')
   }
+  const inactive = inactivity(account)
+  const ofKey = !isLive && !inactive && isKeySessionLive(account, sessionId, items, nowMs)
   return {
     account,
     sessionId,
-    refusal: inactivity(account) ?? (isLive ? undefined : new DomainError('session_ended')),
+    refusal: inactive ?? (isLive ? undefined : new DomainError('session_ended')),
+    ...(ofKey && { ofKey: true as const }),
   }
+}
+
+/** Whether an application key has begun the session, and still is as it was then. */
+function isKeySessionLive(
+  { id, keySessions = {} }: Profile,
+  sessionId: string,
+  items: readonly Item[],
+  nowMs: number,
+): boolean {
+  const session = Object.hasOwn(keySessions, sessionId) ? keySessions[sessionId] : undefined
+  if (!session || nowMs >= session.untilMs) return false
+  const stamp = items.find(({ sk }) => sk === keys.quota(id).sk)?.[keyHashAttribute(session.slot)]
+  return stamp instanceof Uint8Array && Buffer.from(stamp).toString('base64url') === session.stamp
 }
 
 /** The account of a caller who is admitted. @throws DomainError as `readCaller`, and its refusal */

@@ -98,6 +98,7 @@ export const exportedKinds: readonly ExportedKind[] = [
       keysReplacedIn: FENCE,
       nextKeySlot: FENCE,
       twofaTries: 'A count of wrong codes, which would tell somebody who guesses how many tries are left.',
+      keySessions: 'Which access tokens application keys have got, until each ends; activity has them all.',
       changingUntilMs: 'Set for seconds, while a password changes.',
       eraseAtMs: 'An account that will be erased exports nothing.',
       erasing: 'An account that will be erased exports nothing.',

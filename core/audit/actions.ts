@@ -7,6 +7,7 @@ import { type SecurityEvent, securityTexts } from '../notifications/security-tex
 export const actions = {
   'account.confirmed': 'The e-mail address was confirmed',
   'account.signed-in': 'Signed in',
+  'account.key-signed-in': 'An application key got an access token that only reads',
   'account.wrong-code': 'A wrong two-factor code was typed after the right password',
   'account.signed-out': 'A session was ended',
   'account.signed-out-everywhere': 'Every session was ended',

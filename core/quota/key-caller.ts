@@ -44,6 +44,8 @@ export interface KeyCaller {
   stamp: Buffer | undefined
   /** What the write that spends has to hold besides the balance. */
   limits: KeyLimits
+  /** From when on the key is refused, epoch ms. */
+  expiresAtMs?: number
   /** The key as it was sent, for another check when its settings change; undefined without a key. */
   sent: HashedKey | undefined
   /** How answers name the key. */
@@ -113,6 +115,20 @@ async function readKeyCaller(
   }
 }
 
+/**
+ * Finds who has a key, out of the table alone: no container's memory decides.
+ * @throws DomainError as `readKeyCaller` does
+ */
+export async function freshKeyCaller(
+  deps: Deps<'table' | 'keyring'>,
+  key: SentKey,
+): Promise<KeyCaller & { stamp: Buffer }> {
+  const sent = { ...key, hash: keyHash(deps, key.text) }
+  const { stamp, ...caller } = await rereadCaller(deps, { ...(await findOwner(deps, sent)), sent })
+  if (!stamp) throw wrongKey()
+  return { ...caller, stamp }
+}
+
 /** A service that has named an account. The first read or write of the counter finds out whether there is one. */
 function accountCaller({ accountId }: NamedAccount): KeyCaller {
   // Text of another form never becomes part of a partition key.
@@ -159,12 +175,13 @@ function checkedCaller(
   if (!stamp) throw wrongKey()
   const { name, settings } = record
   requireAllowed(settings, sent, nowMs)
-  const { budget, rate } = settings
+  const { budget, rate, expiresAtMs } = settings
   return {
     accountId,
     slot,
     stamp,
     limits: { ...(budget && { budget }), ...(rate && { rate }) },
+    ...(expiresAtMs !== undefined && { expiresAtMs }),
     sent,
     key: toldKey(keyIdOf(deps, accountId, slot), name, settings),
   }

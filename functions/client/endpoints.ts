@@ -22,6 +22,7 @@ export const endpoints = {
   'account.activity': 'GET /v1/user/activity account query repeats link',
   'sessions.login': 'POST /v1/auth/login public body tokens',
   'sessions.loginWithPasskey': 'POST /v1/auth/login/passkey public body tokens',
+  'sessions.loginWithKey': 'POST /v1/auth/apiKey public body repeats',
   'sessions.refresh': 'POST /v1/auth/refresh public body repeats tokens',
   'sessions.confirm': 'POST /v1/auth/confirm account body repeats',
   'sessions.logout': 'POST /v1/auth/logout optional body repeats',

@@ -14,6 +14,7 @@ export const names = {
   'account.activity': 'v1.listActivity',
   'sessions.login': 'v1.login',
   'sessions.loginWithPasskey': 'v1.passkeyLogin',
+  'sessions.loginWithKey': 'v1.keyLogin',
   'sessions.refresh': 'v1.refresh',
   'sessions.confirm': 'v1.confirmSession',
   'sessions.logout': 'v1.logout',

@@ -6,7 +6,7 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { operatorsOverview, overview } from './descriptions.ts'
 import type { CUSTOMER_HEADERS } from './key-caller.ts'
 import { problems } from './problems.ts'
-import type { Placed } from './route.ts'
+import { isRead, type Placed } from './route.ts'
 import { adminKeyRows, customerRows, operatorRows } from './rows.ts'
 
 /**
@@ -17,6 +17,7 @@ export function errorsOf(row: Placed): ErrorCode[] {
   if (row.auth === 'account' || row.auth === 'operator') {
     codes.push('unauthorized', 'token_expired', 'session_ended', 'account_deactivated', 'account_suspended')
   }
+  if (row.auth === 'account' && !isRead(row)) codes.push('read_only_token')
   if (row.auth === 'operator') codes.push('operator_refused', 'operator_sign_in_required')
   if (row.auth === 'admin-key') codes.push('admin_key_refused', 'operator_refused')
   if (row.proof === 'recent') codes.push(...proofErrors)

@@ -197,6 +197,11 @@ export const problems: Record<ErrorCode, Problem> = {
     detail:
       'The application key does not work from your network address, and nothing was spent. Its owner can allow the address.',
   },
+  read_only_token: {
+    status: 403,
+    title: 'Read-only access token',
+    detail: 'This access token came from an application key, so it only reads. Sign in to change something.',
+  },
   insufficient_scope: {
     status: 403,
     title: 'Scope missing',

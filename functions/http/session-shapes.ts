@@ -9,6 +9,12 @@ export const sessionTokens = ({ accessToken, refreshToken, expiresInSeconds }: S
   expiresIn: expiresInSeconds,
 })
 
+/** The access token of a session that has no other. */
+export const accessToken = ({ accessToken, expiresInSeconds }: Omit<SignedIn, 'refreshToken'>) => ({
+  accessToken,
+  expiresIn: expiresInSeconds,
+})
+
 /** A session in the list of its account. */
 export const listedSession = ({ id, sinceMs, seenMs, device, isCurrent }: ListedSession) => ({
   id,

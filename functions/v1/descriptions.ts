@@ -129,6 +129,15 @@ export const descriptions = {
     '',
     '**Repeating.** The same request with a token of the account is answered again with 202 until the token expires.',
   ),
+  keyLogin: markdown(
+    'For a command line that has an application key and nothing else. The access token opens every endpoint that only reads',
+    '(each `GET` that needs an account), and shows no secret; everything else answers 403 `read_only_token`. To use units,',
+    'send the key itself. There is no refresh token: send the key again after `expiresIn` seconds.',
+    '',
+    'The token is refused at once when the key is revoked, rotated, expires or changes in any way, and when the account is',
+    'deactivated or suspended. The addresses of the key hold for this request, not for those with the token. An account',
+    'has up to 20 such tokens; one more ends the oldest. The activity of the account shows each.',
+  ),
   register: markdown(
     'Makes the same account as `POST /rest/users`, without a choice of username: it gets one that begins with `user-`, which',
     '`PUT /rest/users/{username}` changes. `name` and `surname` are up to 49 characters each. The answer has no body; a mail',

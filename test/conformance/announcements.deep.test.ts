@@ -55,6 +55,7 @@ const LETS_NOBODY_IN: Record<string, string> = {
   'http.health': 'knows no account',
   'http.openapiDocument': 'knows no account',
   'rest.createUser': 'makes the account',
+  'v1.keyLogin': 'the token only reads, and the owner was told of its key',
   'v1.register': 'makes the account',
   'v1.logout': 'ends access and gives none',
   'v1.passkeyChallenge': 'a challenge counts for nothing before it is answered',

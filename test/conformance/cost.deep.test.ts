@@ -1221,6 +1221,16 @@ const bySample: [route: string, Cost][] = [
     { dynamodb: { Query: 1, GetItem: 2, TransactWriteItems: 1 }, readUnits: 3, writeUnits: 20 },
   ],
   [
+    // The key's look-up and record and the account are read, then the look-up once more, past the container's memory.
+    'POST /v1/auth/apiKey',
+    {
+      dynamodb: { GetItem: 3, Query: 1, TransactWriteItems: 1 },
+      readUnits: 4,
+      writeUnits: 6,
+      cognito: { AdminInitiateAuth: 1, AdminRespondToAuthChallenge: 1 },
+    },
+  ],
+  [
     // As `POST /rest/users`.
     'POST /v1/auth/register',
     {

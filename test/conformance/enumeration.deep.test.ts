@@ -26,6 +26,7 @@ const HELD: Record<string, string> = {
   'http.health': 'knows no account',
   'http.openapiDocument': 'knows no account',
   'rest.createUser': 'registration, below',
+  'v1.keyLogin': 'takes a key, which is a secret, and no name',
   'v1.register': 'answers as rest.createUser does, whose limit it shares',
   'v1.login': 'sign-in, below',
   'v1.passkeyLogin': 'sign-in by passkey, below',

@@ -66,6 +66,7 @@ export const REPEATS: Record<string, [RepeatAnswer, why: string]> = {
   'ops.take': ['named', 'an operator may take as many units twice'],
   'ops.importUsers': ['same', 'a mark by the address is kept for good'],
   'rest.createUser': ['same', 'the names and the password prove whose account it is, for an hour'],
+  'v1.keyLogin': ['fresh', 'each sign-in gives a token of its own'],
   'v1.register': ['same', 'the address and the password prove whose account it is, for an hour'],
   'rest.createApp': ['named', 'two keys may have one name, so a second key is made'],
   'rest.updateApp': ['same', 'the name and the domain are set to what they are'],

@@ -172,6 +172,7 @@ export const samples: Record<string, (app: App, person: SignedInPerson) => Sampl
     body: { reason: 'A sample', confirm: accountId },
   }),
   'ops.exportAccount': ofOperator({ cursor: Buffer.from('#A').toString('base64url') }),
+  'v1.keyLogin': async (app, person) => ({ body: { key: await applicationKey(app, person) } }),
   'v1.register': () => {
     const { email, password } = newPerson()
     return { body: { name: 'Richard', surname: 'Hill', email, password } }
