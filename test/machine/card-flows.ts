@@ -1,3 +1,4 @@
+import type Stripe from 'stripe'
 import { expect } from 'vitest'
 import type { Ports } from '../../core/ports.ts'
 import type { Fault } from '../local/stripe/faults.ts'
@@ -61,6 +62,24 @@ const by3ds = { kind: 'verify', answer: 'payment_action_required' } as const
 export const flows = {
   first: { title: 'a first card', kind: 'verify', prepare: first(GOOD), answer: 'proved', listed: true },
   second: { title: 'a second card', kind: 'verify', prepare: second(OTHER), answer: 'proved', listed: true },
+  byToken: {
+    title: 'a first card by ConfirmationToken',
+    kind: 'verify',
+    prepare: (world) => world.newToken(GOOD),
+    answer: 'proved',
+    listed: true,
+  },
+  changeByToken: {
+    title: 'a change by ConfirmationToken and 3-D Secure',
+    ...by3ds,
+    kind: 'change',
+    prepare: async (world) => {
+      await onFile(world)
+      return world.newToken(ALWAYS_3DS)
+    },
+    customer: 'succeed',
+    listed: true,
+  },
   again: { title: 'a card on file, again', kind: 'verify', prepare: onFile, answer: 'proved', listed: true },
   againSecond: {
     title: 'a card on file that is not the default, again',
@@ -266,7 +285,10 @@ async function isWithoutEvents(world: CardWorld): Promise<boolean> {
   if (removing.length > 0) return true
   const { payments } = await world.atStripe()
   const harmless = ['requires_confirmation', 'requires_action', 'canceled']
-  return holds.length > 0 && payments.every(({ status }) => harmless.includes(status))
+  // The payment of a token has no card until it is confirmed.
+  const isIdle = ({ status, last_payment_error: declined }: Stripe.PaymentIntent) =>
+    harmless.includes(status) || (status === 'requires_payment_method' && declined === null)
+  return holds.length > 0 && payments.every(isIdle)
 }
 
 const defaultOf = async (world: CardWorld) => (await world.account()).customer?.defaultCardId
@@ -275,10 +297,11 @@ const defaultOf = async (world: CardWorld) => (await world.account()).customer?.
 async function expectTrue(
   world: CardWorld,
   flow: Flow,
-  cardId: string,
+  asked: string,
   answers: Answer[],
   title: string,
 ): Promise<void> {
+  const cardId = world.double.state.tokenCards[asked]?.method ?? asked
   const what = `${title}, answered ${answers.join(', ')}`
   const isListed = (await listed(world)).includes(cardId)
   const last = answers.at(-1) ?? ''

@@ -142,6 +142,10 @@ export async function openCardWorld(
           billing_details: { name: 'Ada Example', address: { line1: '1 Main st.', postal_code: '3100' } },
         })
       ).id,
+    /** A ConfirmationToken of a card with this number. */
+    newToken: async (number: string): Promise<string> =>
+      (await operator.testHelpers.confirmationTokens.create({ payment_method: await world.newCard(number) }))
+        .id,
     /** Delivers one event as Stripe does. */
     receive(event: Stripe.Event, through: Ports = ports): Promise<void> {
       const body = JSON.stringify(event, null, 2)

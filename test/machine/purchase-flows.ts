@@ -130,6 +130,14 @@ export const flows = {
     credits: 1,
     atTheEnd: (world, title) => assert.ok(hasDefaultCard(world), `${title}: the card is kept`),
   },
+  signUpByToken: {
+    title: 'a sign-up with a ConfirmationToken',
+    prepare: (world) => world.newToken(GOOD),
+    act: signUp,
+    byClient: true,
+    answer: 'paid',
+    credits: 1,
+  },
   signUpDeclined: {
     title: 'a sign-up with a declined card',
     prepare: (world) => world.newCard(DECLINED),

@@ -487,6 +487,13 @@ export async function openPurchaseWorld(functions: Purchases = purchases, from?:
           billing_details: { name: 'Ada Example', address: { line1: '1 Main st.', postal_code: '3100' } },
         })
       ).id,
+    /** A ConfirmationToken of a card with this number. */
+    newToken: async (number: string): Promise<string> =>
+      (
+        await stripe.operator.testHelpers.confirmationTokens.create({
+          payment_method: await world.newCard(number),
+        })
+      ).id,
     /** The id of the default card. */
     defaultCard: async () => (await account()).customer?.defaultCardId,
     /** Charges that took money, oldest first. */
