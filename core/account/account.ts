@@ -287,10 +287,10 @@ export const parseProfile = (item: Item): Profile => z.parse(profileSchema, item
 
 /** Profile, quota and customer in one strongly consistent read; undefined for an unknown account. */
 export async function readAccount(deps: Deps<'table'>, accountId: string): Promise<Account | undefined> {
-  return accountIn(await deps.table.list(keys.account(accountId), CORE_PREFIX), accountId)
+  return accountOfItems(await deps.table.list(keys.account(accountId), CORE_PREFIX), accountId)
 }
 
-function accountIn(items: readonly Item[], accountId: string): Account | undefined {
+function accountOfItems(items: readonly Item[], accountId: string): Account | undefined {
   const find = (sk: string) => items.find((item) => item.sk === sk)
   const profile = find(keys.profile(accountId).sk)
   const quota = find(keys.quota(accountId).sk)
@@ -340,7 +340,7 @@ export interface Caller {
 export async function readCaller(deps: Deps<'table'>, claims: Claims): Promise<Caller> {
   const { accountId, sessionId } = claims
   const items = await deps.table.list(keys.account(accountId), CORE_PREFIX)
-  const account = accountIn(items, accountId)
+  const account = accountOfItems(items, accountId)
   if (!account || isNobodys(account)) throw new DomainError('session_ended')
   const isLive = Object.hasOwn(account.sessions, sessionId)
   const nowMs = deps.clock.nowMs()
