@@ -4,7 +4,7 @@ import type { CustomerAnswer, CustomerRequest } from '../../core/quota/batch-cus
 import type { BatchAnswer } from '../../core/quota/batch-group.ts'
 import type { NamedAccount, SentKey } from '../../core/quota/key-caller.ts'
 import { batchAnswer } from './batch-shapes.ts'
-import { problems, UNAVAILABLE_SECONDS } from './problems.ts'
+import { problems, retryAfterOf } from './problems.ts'
 
 /** Whose units a request is about. Without `ip` if a service has not said from where they use them. */
 export type Customer = SentKey | NamedAccount
@@ -115,7 +115,7 @@ export function refuse(fields: FieldError[]): void {
 function customerAnswer(requestId: string | undefined, answer: BatchAnswer | CustomerAnswer) {
   if (!(answer instanceof DomainError)) return batchAnswer(requestId, answer)
   const { status, detail } = problems[answer.code]
-  const retryAfter = answer.retryAfterSeconds ?? (status === 503 ? UNAVAILABLE_SECONDS : undefined)
+  const retryAfter = retryAfterOf(answer)
   return {
     ...answer.members,
     ...(requestId !== undefined && { requestId }),

@@ -19,7 +19,7 @@ import { keyCaller } from './key-caller.ts'
 import { live } from './live.ts'
 import { print, requestLog } from './log.ts'
 import { type OperatorCaller, operatorCaller, type Signer } from './operator-caller.ts'
-import { problemDetails, problems, skylinkFailure, UNAVAILABLE_SECONDS } from './problems.ts'
+import { problemDetails, problems, retryAfterOf, skylinkFailure } from './problems.ts'
 import { checkProof } from './proof.ts'
 import { rateHeaders } from './rate-headers.ts'
 import type { Need, Placed, Row } from './route.ts'
@@ -259,8 +259,8 @@ function errorFormat(row: Placed): middy.MiddlewareObj<Event, Result> {
         ...rateHeaders(error),
       }
       if (status === 401) headers['www-authenticate'] = challenge
-      const retryAfterSeconds = error.retryAfterSeconds ?? (status === 503 ? UNAVAILABLE_SECONDS : undefined)
-      if (retryAfterSeconds !== undefined) headers['retry-after'] = String(retryAfterSeconds)
+      const retryAfter = retryAfterOf(error)
+      if (retryAfter !== undefined) headers['retry-after'] = String(retryAfter)
       const { requestId } = request.event.requestContext
       const response =
         row.dialect === 'rest' && !wantsProblem(request.event.headers)

@@ -443,18 +443,24 @@ export const problems: Record<ErrorCode, Problem> = {
 }
 
 /** The Retry-After of a 503, unless the domain's error has another. */
-export const UNAVAILABLE_SECONDS = 1
+const UNAVAILABLE_SECONDS = 1
+
+/** Seconds after which the same request is worth sending again; undefined if waiting alone does not help. */
+export const retryAfterOf = ({ code, retryAfterSeconds }: DomainError): number | undefined =>
+  retryAfterSeconds ?? (problems[code].status === 503 ? UNAVAILABLE_SECONDS : undefined)
 
 /** RFC 9457 problem details: the error format of `/api` and `/v1`. */
 export function problemDetails(error: DomainError, requestId: string) {
   const { status, title, detail } = problems[error.code]
   const errors = error.fields.length > 0 ? { errors: error.fields } : {}
+  const retryAfter = retryAfterOf(error)
   return {
     type: `urn:bursar:problem:${error.code}`,
     title,
     status,
     detail: error.detail ?? detail,
     requestId,
+    ...(retryAfter !== undefined && { retryAfter }),
     ...(error.clientSecret !== undefined && { clientSecret: error.clientSecret }),
     ...error.members,
     ...(error.replayed && { replayed: true }),

@@ -34,7 +34,7 @@ export const accountPage = z.object({
     sessions: z.array(z.object({ device: text, since: time, lastSeen: time })),
   }),
   keys: z.object({
-    count: z.number(),
+    count: z.int(),
     further: z.array(
       z.object({
         id: z.string(),
@@ -61,10 +61,10 @@ export const accountPage = z.object({
   ),
   units: z.object({
     bundle: text,
-    left: z.number(),
-    used: z.number(),
-    reserved: z.number(),
-    owed: z.number(),
+    left: z.int(),
+    used: z.int(),
+    reserved: z.int(),
+    owed: z.int(),
     low: z.boolean(),
   }),
   money: z.object({ balance: z.number(), currency: z.string(), paid: z.boolean() }),
@@ -73,9 +73,9 @@ export const accountPage = z.object({
     z.object({
       right: z.boolean(),
       by: z.enum(['sums', 'numbers']),
-      units: z.nullable(z.object({ ledger: z.number(), counter: z.number() })),
+      units: z.nullable(z.object({ ledger: z.int(), counter: z.int() })),
       amount: z.nullable(z.object({ ledger: z.number(), balance: z.number() })),
-      waiting: z.number(),
+      waiting: z.int(),
     }),
   ),
   purchases: z.array(
@@ -84,7 +84,7 @@ export const accountPage = z.object({
       kind: z.enum(purchaseKinds),
       state: z.enum([...openStates, 'credited', 'declined', 'abandoned']),
       bundle: z.string(),
-      units: z.number(),
+      units: z.int(),
       amount: z.number(),
       currency: z.string(),
       paymentId: text,
@@ -96,17 +96,17 @@ export const accountPage = z.object({
   ),
   ledger: z.array(
     z.object({
-      seq: z.number(),
+      seq: z.int(),
       at: time,
       kind: z.enum(ledgerKinds),
-      units: z.number(),
+      units: z.int(),
       amount: z.number(),
       currency: z.string(),
       purchaseId: z.optional(z.string()),
     }),
   ),
   mails: z.object({
-    queued: z.array(z.object({ template: z.string(), since: time, failures: z.number() })),
+    queued: z.array(z.object({ template: z.string(), since: time, failures: z.int() })),
     sent: z.array(z.object({ template: z.string(), event: text, outcome: z.string(), at: time })),
   }),
   notices: z.array(z.object({ id: z.string(), type: z.string(), message: z.string(), at: time })),
@@ -135,8 +135,8 @@ export const accountLine = z.object({
   standing,
   bundle: text,
   paid: z.boolean(),
-  left: z.number(),
-  used: z.number(),
+  left: z.int(),
+  used: z.int(),
   low: z.boolean(),
   owed: z.boolean(),
   balance: z.number(),

@@ -8,7 +8,7 @@ import { descriptions } from './descriptions.ts'
 
 /** Skylink's account. */
 const account = z.object({
-  allusage: z.number(),
+  allusage: z.int(),
   created: z.iso.datetime(),
   email: z.string(),
   lastlogin: z.nullable(z.iso.datetime()),

@@ -58,39 +58,24 @@ const account = z.object({
   /** Whole for a recent session, else `92c85d5c...d764`. */
   apiKey: z.string(),
   /** Units left, used and reserved, before the first bundle too. */
-  usage: z.object({ left: z.number(), used: z.number(), reserved: z.number() }),
-  bundle: z.nullable(z.object({ name: z.string(), quota: z.number(), price: z.nullable(z.number()) })),
+  usage: z.object({ left: z.int(), used: z.int(), reserved: z.int() }),
+  bundle: z.nullable(z.object({ name: z.string(), quota: z.int(), price: z.nullable(z.number()) })),
   renewal: z.object({
     state: z.enum(['on', 'off', 'retrying', 'paused', 'action_required', 'capped', 'held_back']),
     reason: z.nullable(z.string()),
     nextAttemptAt: z.nullable(z.iso.datetime()),
     monthlyCap: z.nullable(z.number()),
-    below: z.union([z.number(), z.string()]),
+    below: z.union([z.int(), z.string()]),
     bundle: z.nullable(z.string()),
     maxPerHour: z.int(),
     maxPerDay: z.int(),
   }),
   flags: z.object({ bundleAutoRenewal: z.boolean(), lowQuotaNotification: z.boolean() }),
-  alerts: z.array(z.object({ below: z.union([z.number(), z.string()]), armed: z.boolean() })),
+  alerts: z.array(z.object({ below: z.union([z.int(), z.string()]), armed: z.boolean() })),
 })
 
-/** `expiresIn` is the life of the access token in seconds. A refresh token in a cookie is not in the body. */
-const tokens = z.object({
-  accessToken: z.string(),
-  refreshToken: z.optional(z.string()),
-  expiresIn: z.number(),
-})
-
-/** Where the refresh token is kept, if not by the caller. */
-const session = optionalField(z.literal('cookie'))
-
-const hasOneToken = (body: { refreshToken?: unknown; session?: unknown }) =>
-  (body.refreshToken === undefined) !== (body.session === undefined)
-
-const hasTwoTokens = (body: { refreshToken?: unknown; session?: unknown }) =>
-  body.refreshToken !== undefined && body.session !== undefined
-
-const ONE_TOKEN = { path: ['session'], error: 'send either refreshToken or session' }
+/** `expiresIn` is the life of the access token in seconds. */
+const tokens = z.object({ accessToken: z.string(), refreshToken: z.string(), expiresIn: z.int() })
 
 /** `userAgent` is in our own words, such as `Firefox on Windows`. */
 const listedSession = z.object({
@@ -138,7 +123,7 @@ const named = z.optional(z.string().check(z.maxLength(200)))
 const customerRequest = z.strictObject({ ...requestFields, key: named, account: named, ip: named })
 
 /** The units left and used after a request. */
-const use = { left: z.number(), used: z.number(), keyLeft: z.optional(z.number()), ...replay }
+const use = { left: z.int(), used: z.int(), keyLeft: z.optional(z.int()), ...replay }
 
 /** What the limits of a key refuse. */
 const limitErrors = ['key_budget_exhausted', 'over_burst', 'rate_limited'] as const
@@ -158,7 +143,7 @@ const spender = {
 const someSpender = { account: z.optional(spender.account), key: z.optional(spender.key) }
 
 /** A reservation that has ended: the units that were used, and those of them that were covered. */
-const settled = z.object({ id: z.string(), units: z.number(), covered: z.number(), ...use, ...spender })
+const settled = z.object({ id: z.string(), units: z.int(), covered: z.int(), ...use, ...spender })
 
 /** What a reservation or a lease is asked to have. */
 const leaseTerms = {
@@ -173,7 +158,7 @@ const leaseUse = z.array(z.strictObject({ tag, units })).check(z.maxLength(100))
 /** A reservation or a lease as its maker is told. */
 const leased = {
   id: z.string(),
-  units: z.number(),
+  units: z.int(),
   // As ISO 8601. The schema of a time would take two kilobytes of the bundle.
   expiresAt: z.optional(z.string()),
   ...use,
@@ -205,7 +190,7 @@ const credentialType = z.literal('public-key')
 const assertionOptions = z.object({
   challenge: z.string(),
   rpId: z.string(),
-  timeout: z.number(),
+  timeout: z.int(),
   userVerification: z.literal('required'),
   allowCredentials: z.array(z.object({ id: z.string(), type: credentialType })),
 })
@@ -215,8 +200,8 @@ const attestationOptions = z.object({
   challenge: z.string(),
   rp: z.object({ id: z.string(), name: z.string() }),
   user: z.object({ id: z.string(), name: z.string(), displayName: z.string() }),
-  pubKeyCredParams: z.array(z.object({ alg: z.number(), type: credentialType })),
-  timeout: z.number(),
+  pubKeyCredParams: z.array(z.object({ alg: z.int(), type: credentialType })),
+  timeout: z.int(),
   excludeCredentials: z.array(z.object({ id: z.string(), type: credentialType })),
   authenticatorSelection: z.object({
     residentKey: z.literal('required'),
@@ -938,12 +923,12 @@ export const v1 = place('v1', {
             status: z.literal([200, 401, 402, 403, 404, 429, 500, 503]),
             type: z.optional(z.string()),
             detail: z.optional(z.string()),
-            needed: z.optional(z.number()),
-            retryAfter: z.optional(z.number()),
+            needed: z.optional(z.int()),
+            retryAfter: z.optional(z.int()),
             missing: z.optional(z.array(z.string())),
-            left: z.optional(z.number()),
-            used: z.optional(z.number()),
-            keyLeft: z.optional(z.number()),
+            left: z.optional(z.int()),
+            used: z.optional(z.int()),
+            keyLeft: z.optional(z.int()),
             ...replay,
             ...someSpender,
           }),
@@ -960,7 +945,7 @@ export const v1 = place('v1', {
     auth: 'key',
     headers: idempotencyHeaders,
     body: z.strictObject({ ...leaseTerms, requires }),
-    responses: { 201: z.object({ ...leased, units: z.optional(z.number()) }) },
+    responses: { 201: z.object({ ...leased, units: z.optional(z.int()) }) },
     errors: ['quota_exhausted', 'insufficient_scope', ...limitErrors],
     needs: ['table', 'keyring', 'renewals'],
   },
@@ -1011,7 +996,7 @@ export const v1 = place('v1', {
     path: z.object({ id: pathText }),
     headers: idempotencyHeaders,
     body: z.strictObject({ ...leaseTerms, use: optionalField(leaseUse) }),
-    responses: { 200: z.object({ ...leased, covered: z.number() }) },
+    responses: { 200: z.object({ ...leased, covered: z.int() }) },
     errors: ['not_found', 'lease_ended'],
     needs: ['table', 'keyring', 'renewals'],
   },
@@ -1023,7 +1008,7 @@ export const v1 = place('v1', {
     path: z.object({ id: pathText }),
     headers: idempotencyHeaders,
     body: z.strictObject({ use: optionalField(leaseUse), requestId: z.optional(requestId) }),
-    responses: { 200: z.object({ ...leased, covered: z.number() }) },
+    responses: { 200: z.object({ ...leased, covered: z.int() }) },
     errors: ['not_found', 'lease_ended'],
     needs: ['table', 'keyring', 'renewals'],
   },
@@ -1034,11 +1019,11 @@ export const v1 = place('v1', {
     auth: 'key',
     responses: {
       200: z.object({
-        left: z.number(),
-        used: z.number(),
-        keyLeft: z.optional(z.number()),
-        reserved: z.number(),
-        expiring: z.optional(z.array(z.object({ units: z.number(), at: z.iso.datetime() }))),
+        left: z.int(),
+        used: z.int(),
+        keyLeft: z.optional(z.int()),
+        reserved: z.int(),
+        expiring: z.optional(z.array(z.object({ units: z.int(), at: z.iso.datetime() }))),
         ...spender,
       }),
     },
@@ -1053,16 +1038,16 @@ export const v1 = place('v1', {
     query: z.strictObject({ from: optionalField(day), to: optionalField(day) }),
     responses: {
       200: z.object({
-        allusage: z.number(),
+        allusage: z.int(),
         days: z.array(
           z.object({
             day: z.string(),
-            units: z.number(),
+            units: z.int(),
             keys: z.array(
               z.object({
                 id: z.nullable(z.string()),
-                units: z.number(),
-                tags: z.optional(z.array(z.object({ tag: z.nullable(z.string()), units: z.number() }))),
+                units: z.int(),
+                tags: z.optional(z.array(z.object({ tag: z.nullable(z.string()), units: z.int() }))),
               }),
             ),
           }),
@@ -1200,7 +1185,7 @@ export const v1 = place('v1', {
       200: z.extend(invoice, {
         paidDay: z.int(),
         description: z.string(),
-        coupon: z.optional(z.object({ code: z.string(), discount: z.number(), units: z.number() })),
+        coupon: z.optional(z.object({ code: z.string(), discount: z.number(), units: z.int() })),
         payment: z.object({
           card: z.object({ brand: z.string(), last4: z.string() }),
           receiptUrl: z.nullable(z.string()),
@@ -1220,10 +1205,10 @@ export const v1 = place('v1', {
     responses: {
       200: z.array(
         z.object({
-          seq: z.number(),
+          seq: z.int(),
           at: z.iso.datetime(),
           kind: z.enum(ledgerKinds),
-          units: z.number(),
+          units: z.int(),
           amount: z.number(),
           currency: z.string(),
           purchaseId: z.optional(z.string()),

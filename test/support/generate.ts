@@ -1,4 +1,5 @@
 /** `npm run generate` writes files and sections from the code. Tests check that they are up to date. */
+import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod/mini'
@@ -7,7 +8,8 @@ import { eventCatalogue } from '../../core/events/catalogue.ts'
 import { eventTypes } from '../../core/webhooks/event-types.ts'
 import { endpointsFile } from '../../functions/deploy/client-types.ts'
 import { openapi, operatorsOpenapi } from '../../functions/http/openapi.ts'
-import { adminKeyRows, customerRows, operatorRows } from '../../functions/http/rows.ts'
+import { exampleKey, fits, hasExample, readExamples } from '../../functions/http/openapi-examples.ts'
+import { adminKeyRows, customerRows, operatorRows, rows } from '../../functions/http/rows.ts'
 import { powerShellWalkThrough, shellWalkThrough } from '../local/walk-through.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -100,8 +102,22 @@ export function generated(): Record<string, string> {
   }
 }
 
+/** Makes the examples of rows that have none, or none that fits them any more: by sending their samples. */
+function addExamples(): void {
+  const examples = readExamples()
+  const without = rows.filter((row) => hasExample(row) && !fits(row, examples[exampleKey(row)]))
+  if (without.length === 0) return
+  const keys = without.map(exampleKey)
+  console.log(`asking for examples: ${keys.join(', ')}`)
+  const vitest = ['vitest', 'run', '--config', 'test/vitest.config.ts']
+  const file = 'test/conformance/openapi-examples.deep.test.ts'
+  const words = ['test/run.mjs', 'DEEP=1', `EXAMPLES=${keys.join(',')}`, ...vitest, file]
+  execFileSync(process.execPath, words, { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] })
+}
+
 // Not `import.meta.main`, which is false for a file that test/run.mjs starts.
 if (process.argv[1] === import.meta.filename) {
+  addExamples()
   for (const [file, text] of Object.entries(generated())) {
     writeFileSync(join(ROOT, file), text)
     console.log(`wrote ${file}`)

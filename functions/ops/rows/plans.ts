@@ -11,7 +11,7 @@ const moment = z.iso.datetime().check(z.maxLength(30))
 const number = z.string().check(z.regex(/^\d{1,8}$/, 'must be the number of a version'))
 
 const listedVersion = z.object({
-  version: z.number(),
+  version: z.int(),
   at: z.nullable(z.iso.datetime()),
   by: z.nullable(z.string()),
   reason: z.nullable(z.string()),
@@ -37,14 +37,14 @@ const change = z.object({
 const coupon = z.object({
   code: z.string(),
   percent: z.nullable(z.number()),
-  amountCents: z.nullable(z.number()),
+  amountCents: z.nullable(z.int()),
   currency: z.nullable(z.string()),
-  units: z.nullable(z.number()),
+  units: z.nullable(z.int()),
   from: z.iso.datetime(),
   to: z.nullable(z.iso.datetime()),
-  limit: z.nullable(z.number()),
-  perAccount: z.number(),
-  used: z.number(),
+  limit: z.nullable(z.int()),
+  perAccount: z.int(),
+  used: z.int(),
   createdAt: z.iso.datetime(),
   stoppedAt: z.nullable(z.iso.datetime()),
 })
@@ -91,7 +91,7 @@ export const plans = {
     auth: 'operator',
     role: 'read',
     body: z.strictObject({ catalogue: catalogueSchema }),
-    responses: { 200: z.object({ replaces: z.number(), changes: z.array(change) }) },
+    responses: { 200: z.object({ replaces: z.int(), changes: z.array(change) }) },
     errors: [],
     needs: ['table'],
   },
@@ -113,7 +113,7 @@ export const plans = {
       replaces: optionalField(z.int().check(z.gte(0))),
       reason: reasonText,
     }),
-    responses: { 200: z.object({ version: z.number(), isNew: z.boolean() }) },
+    responses: { 200: z.object({ version: z.int(), isNew: z.boolean() }) },
     errors: ['conflict'],
     needs: ['table'],
   },

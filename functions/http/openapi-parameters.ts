@@ -1,0 +1,97 @@
+import type { output } from 'zod/v4/core'
+import { safeParse } from 'zod/v4/core'
+import type { CUSTOMER_HEADERS } from './key-caller.ts'
+import type { Shapes } from './openapi-components.ts'
+import type { JsonSchema } from './openapi-schemas.ts'
+import type { proofHeaders } from './proof.ts'
+import type { Placed } from './route.ts'
+
+type Place = 'path' | 'query' | 'header'
+type Kind = NonNullable<Placed['query']>
+
+/** More than any number of a page, or of entries on a page. */
+const MOST = 10_000
+
+/**
+ * A parameter whose text has to be a whole number, as a number with the least and the most that is taken: found by trying,
+ * because a URL has only text. Undefined for any other.
+ */
+function wholeNumber(kind: Kind, name: string): JsonSchema | undefined {
+  const takes = (text: string) => {
+    const { error } = safeParse(kind, { [name]: text })
+    return !error?.issues.some(({ path, code }) => path[0] === name && code !== 'custom')
+  }
+  if (takes('x') || takes('1.5') || takes('01') || takes('-1')) return undefined
+  const taken = Array.from({ length: MOST }, (_, at) => at).filter((at) => takes(String(at)))
+  const [minimum, maximum] = [taken[0], taken.at(-1)]
+  return minimum === undefined ? undefined : { type: 'integer', minimum, maximum }
+}
+
+/** Names of parameters that are whole numbers in every query. */
+const NUMBERS = ['limit', 'page']
+
+function declared(
+  shapes: Shapes,
+  kind: Kind | undefined,
+  place: Place,
+  samples: Record<string, string> = {},
+) {
+  if (!kind) return []
+  const { properties = {}, required = [] } = shapes.sent(kind) as {
+    properties?: Record<string, JsonSchema>
+    required?: string[]
+  }
+  return Object.entries(properties).map(([name, { description, ...schema }]) => {
+    const number = place === 'query' && NUMBERS.includes(name) ? wholeNumber(kind, name) : undefined
+    const sample = samples[name]
+    return {
+      name,
+      in: place,
+      required: place === 'path' || required.includes(name),
+      ...(description !== undefined && { description }),
+      schema: number ?? schema,
+      ...(sample !== undefined && { example: number ? Number(sample) : sample }),
+    }
+  })
+}
+
+const headers = (texts: Record<string, string>) =>
+  Object.entries(texts).map(([name, description]) => ({
+    name,
+    in: 'header' as const,
+    required: false,
+    description,
+    schema: { type: 'string' },
+  }))
+
+/** Headers in which a service names its customer, for rows of application keys. */
+const customerHeaders = headers({
+  'x-bursar-key': 'Only from a service: the application key of the customer.',
+  'x-bursar-account': 'Only from a service, instead of a key: the id of the account.',
+  'x-bursar-ip':
+    'Only from a service: the network address of the customer, for keys with a list of addresses.',
+} satisfies Record<keyof typeof CUSTOMER_HEADERS, string>)
+
+/** Headers with a proof, for rows of accounts that need a recent one. */
+const proofs = headers({
+  'x-proof-password':
+    'A proof of who you are, if the sign-in is more than ten minutes old: the password of an account without two-factor authentication.',
+  'x-proof-code':
+    'A proof of who you are, if the sign-in is more than ten minutes old: a code of an account with two-factor authentication.',
+} satisfies Record<keyof output<typeof proofHeaders>, string>)
+
+/** Headers that OpenAPI describes elsewhere: the security schemes have it. */
+const isParameter = ({ name }: { name: string }) => name !== 'authorization'
+
+/** What a request of the row has besides its body. @param sample its path and query, as an example */
+export const parametersOf = (
+  row: Placed,
+  shapes: Shapes,
+  sample: { path?: Record<string, string>; query?: Record<string, string> },
+) => [
+  ...declared(shapes, row.path, 'path', sample.path),
+  ...declared(shapes, row.query, 'query', sample.query),
+  ...declared(shapes, row.headers, 'header').filter(isParameter),
+  ...(row.proof === 'recent' && row.auth === 'account' ? proofs : []),
+  ...(row.auth === 'key' ? customerHeaders : []),
+]
