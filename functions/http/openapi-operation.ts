@@ -52,6 +52,8 @@ export const gatewayAnswers = ({ auth }: Placed): Record<number, string> => ({
 const anyOf = (schemas: readonly JsonSchema[]): JsonSchema =>
   schemas.length === 1 ? { ...schemas[0] } : { anyOf: schemas }
 
+const problemOf = (code: ErrorCode): JsonSchema => refTo(nameOfCode(code))
+
 function failures(row: Placed) {
   const gateway = gatewayAnswers(row)
   const codes = new Map<number, ErrorCode[]>(Object.keys(gateway).map((status) => [Number(status), []]))
@@ -68,17 +70,19 @@ function failures(row: Placed) {
       ]
       const said = of.map((code) => `\`${code}\`: ${problems[code].title}`)
       if (gateway[status] !== undefined) said.push(`\`{"message": …}\` of the gateway: ${gateway[status]}`)
+      const types = [
+        ...(messages.length > 0 ? [['application/json', { schema: anyOf(messages) }] as const] : []),
+        ...(of.length > 0
+          ? [['application/problem+json', { schema: unionOf(of.map(problemOf)) }] as const]
+          : []),
+      ]
       return [
         String(status),
         {
           description: said.join('. '),
           ...headersOf(failureHeaders(row, status, of)),
-          content: {
-            ...(messages.length > 0 && { 'application/json': { schema: anyOf(messages) } }),
-            ...(of.length > 0 && {
-              'application/problem+json': { schema: unionOf(of.map((code) => refTo(nameOfCode(code)))) },
-            }),
-          },
+          // Generators that know one content type take the first one: what callers get who ask for none.
+          content: Object.fromEntries(row.dialect === 'rest' ? types : types.reverse()),
         },
       ] as const
     })
