@@ -8,6 +8,12 @@ type Way = 'input' | 'output'
 
 const REF = '#/components/schemas/'
 
+/** The name of the component to which a value refers, if that is what it is. */
+export const nameIn = (value: unknown): string | undefined => {
+  const { $ref } = value as { $ref?: unknown }
+  return typeof $ref === 'string' && $ref.startsWith(REF) ? $ref.slice(REF.length) : undefined
+}
+
 export const refTo = (name: string): JsonSchema => ({ $ref: REF + name })
 
 /** What a schema's checks say of a value that they refuse, such as `must be visible ASCII`. */
@@ -47,11 +53,9 @@ function polish(schema: $ZodType, json: JsonSchema, way: Way): void {
 /** Adds the names of all components that a value refers to, directly or through other components. */
 function addNames(value: unknown, components: Record<string, JsonSchema>, found: Set<string>): void {
   if (typeof value !== 'object' || value === null) return
-  for (const [key, each] of Object.entries(value)) {
-    const name = key === '$ref' && String(each).startsWith(REF) ? String(each).slice(REF.length) : undefined
-    if (name === undefined) addNames(each, components, found)
-    else if (!found.has(name)) addNames(components[name], components, found.add(name))
-  }
+  const name = nameIn(value)
+  if (name !== undefined && !found.has(name)) addNames(components[name], components, found.add(name))
+  for (const each of Object.values(value)) addNames(each, components, found)
 }
 
 /** The marks of schemas without a name, which stand where they are used. */

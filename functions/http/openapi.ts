@@ -4,6 +4,7 @@ import type { ErrorCode } from '../../core/errors.ts'
 import { operatorsOverview, overview } from './descriptions.ts'
 import { shapesOf } from './openapi-components.ts'
 import { exampleKey, readExamples } from './openapi-examples.ts'
+import { describeFields } from './openapi-fields.ts'
 import { answerHeaders } from './openapi-headers.ts'
 import { documentedRoutes, operation } from './openapi-operation.ts'
 import { anyProblem, nameOfCode, schemaOfCode } from './openapi-problems.ts'
@@ -88,6 +89,7 @@ function documentOf(
 ) {
   const examples = readExamples()
   const shapes = shapesOf(rows)
+  describeFields(rows, shapes)
   const paths: Record<string, Record<string, ReturnType<typeof operation>>> = {}
   const tags = new Set<string>()
   for (const row of rows) {

@@ -360,6 +360,17 @@ describe.each(DOCUMENTS)('%s', (file, make, rows) => {
   })
 })
 
+test('fields are described in the words of the rows and of the rules that refuse them', () => {
+  const { Account, LoginBody } = openapi().components.schemas as Record<
+    string,
+    { properties: Record<string, Json> }
+  >
+  expect(v1Descriptions.getUser).toContain(`\n- ${Account?.properties.pendingEmail?.description}\n`)
+  expect(LoginBody?.properties.username?.description).toBe(
+    'Must be 3 to 32 of A-Z a-z 0-9 . _ - and start with a letter or digit.',
+  )
+})
+
 test('every row has an example that fits it, apart from the one that answers the document', () => {
   const examples = readExamples()
   expect(
