@@ -44,6 +44,7 @@ export const gatewayAnswers = ({ auth }: Placed): Record<number, string> => ({
     403: 'the access token is not genuine, or so old that its session is over',
   }),
   ...(auth === 'operator' && { 403: 'the signature is wrong, or its owner may not call this' }),
+  413: 'the body is larger than 10 MB',
   429: 'the deployment receives too many requests at once',
   500: 'the function has failed',
   503: 'the function did not answer in time',
