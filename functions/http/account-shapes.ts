@@ -24,7 +24,7 @@ export const emcpAccount = (account: Account, name: string, currency: string) =>
  * GreenCloud's account. The display name is split at its last space; without a space `surname` is "".
  * `address` and `bundle` are null until the account has one, and `emailUndeliverable` is there only if it is true.
  */
-export function greencloudAccount(account: AccountOverview) {
+export function greencloudAccount(account: AccountOverview, username: string) {
   const {
     id,
     email,
@@ -40,6 +40,7 @@ export function greencloudAccount(account: AccountOverview) {
   const split = displayName.lastIndexOf(' ')
   return {
     id,
+    username,
     email,
     ...(isEmailUndeliverable && { emailUndeliverable: true as const }),
     pendingEmail,

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../core/errors.ts'
-import type { Placed } from './route.ts'
+import { isRead, type Placed } from './route.ts'
 
 /**
  * Every error code that an endpoint can answer: those of its row, and those of the stack around the handler.
@@ -9,6 +9,7 @@ export function errorsOf(row: Placed): ErrorCode[] {
   if (row.auth === 'account' || row.auth === 'operator') {
     codes.push('unauthorized', 'token_expired', 'session_ended', 'account_deactivated', 'account_suspended')
   }
+  if (row.auth === 'account' && !isRead(row)) codes.push('read_only_token')
   if (row.auth === 'operator') codes.push('operator_refused', 'operator_sign_in_required')
   if (row.auth === 'admin-key') codes.push('admin_key_refused', 'operator_refused')
   if (row.proof === 'recent') codes.push(...proofErrors)

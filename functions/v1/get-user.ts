@@ -5,5 +5,8 @@ import { endpoint } from '../http/endpoint.ts'
 import { v1 } from './routes.ts'
 
 export const handler = endpoint(v1.getUser, async ({ caller, deps }) =>
-  greencloudAccount(describeAccount(deps, caller.account, isRecentSession(deps, caller))),
+  greencloudAccount(
+    describeAccount(deps, caller.account, isRecentSession(deps, caller)),
+    caller.account.username,
+  ),
 )

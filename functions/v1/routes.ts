@@ -35,6 +35,7 @@ import { descriptions } from './descriptions.ts'
 /** GreenCloud's account. */
 const account = z.object({
   id: z.string(),
+  username: z.string(),
   email: z.string(),
   /** Only there while mail to the address does not arrive. */
   emailUndeliverable: z.optional(z.literal(true)),
@@ -74,8 +75,23 @@ const account = z.object({
   alerts: z.array(z.object({ below: z.union([z.int(), z.string()]), armed: z.boolean() })),
 })
 
-/** `expiresIn` is the life of the access token in seconds. */
-const tokens = z.object({ accessToken: z.string(), refreshToken: z.string(), expiresIn: z.int() })
+/** `expiresIn` is the life of the access token in seconds. A refresh token in a cookie is not in the body. */
+const tokens = z.object({
+  accessToken: z.string(),
+  refreshToken: z.optional(z.string()),
+  expiresIn: z.int(),
+})
+
+/** Where the refresh token is kept, if not by the caller. */
+const session = optionalField(z.literal('cookie'))
+
+const hasOneToken = (body: { refreshToken?: unknown; session?: unknown }) =>
+  (body.refreshToken === undefined) !== (body.session === undefined)
+
+const hasTwoTokens = (body: { refreshToken?: unknown; session?: unknown }) =>
+  body.refreshToken !== undefined && body.session !== undefined
+
+const ONE_TOKEN = { path: ['session'], error: 'send either refreshToken or session' }
 
 /** `userAgent` is in our own words, such as `Firefox on Windows`. */
 const listedSession = z.object({

@@ -30,6 +30,7 @@ test('200: the caller’s account in GreenCloud’s format', async () => {
   expect(status).toBe(200)
   expect(body).toEqual({
     id: accountId,
+    username,
     email,
     name: username,
     surname: '',
